@@ -1,0 +1,1 @@
+"""Floor 0: numbers. NumPy and the standard library only."""
