@@ -18,8 +18,25 @@ from numpy.typing import NDArray
 
 from bpcli.numeric.notation.functions import POINT, REDUCE, real
 from bpcli.numeric.notation.syntax import (
-    Binary, Bind, Call, Compare, Dots, Eq, Equation, Expr, Name, Negate, NotationError, Number, Read, Reduce, letters_used,
-    parse, reads, spell_out, walk,
+    Binary,
+    Bind,
+    Call,
+    Compare,
+    Dots,
+    Eq,
+    Equation,
+    Expr,
+    Name,
+    Negate,
+    NotationError,
+    Number,
+    Read,
+    Reduce,
+    letters_used,
+    parse,
+    reads,
+    spell_out,
+    walk,
 )  # fmt: skip
 
 __all__ = ["Grid", "Program", "compile_equations"]
@@ -148,7 +165,7 @@ class _Walk:
         here = taken if live is None else taken & live
         there = ~taken if live is None else ~taken & live
         with np.errstate(all="ignore"):
-            return np.where(taken, self.go(then, here), self.go(other, there))
+            return np.asarray(np.where(taken, self.go(then, here), self.go(other, there)))
 
     def _read(self, node: Read, live: Array | None, outside: Any) -> Array:
         array = self.env[node.array]
@@ -233,7 +250,7 @@ class _Walk:
     def _einsum(self, operands: list[tuple[Array, list[int]]], scale: Any) -> Array:
         out = sorted({axis for _, axes in operands for axis in axes} - self._over)
         flat = [item for pair in operands for item in pair]
-        value = np.einsum(*flat, out, optimize=True) * scale  # type: ignore[arg-type]
+        value = np.einsum(*flat, out, optimize=True) * scale
         shape = [1] * len(self.grid.letters)
         for axis, n in zip(out, value.shape, strict=True):
             shape[axis] = n

@@ -24,7 +24,7 @@ _EXP_LIMIT = 700.0  # exp(709.8) is the largest finite double; exp saturates a l
 def real(a: Any) -> Array:
     """The real part; the array itself where it is real."""
     a = np.asarray(a)
-    return a.real if np.iscomplexobj(a) else a
+    return np.asarray(a.real) if np.iscomplexobj(a) else a
 
 
 def exp(z: Any) -> Array:
@@ -53,7 +53,7 @@ def tanh(z: Any) -> Array:
 
 
 def absolute(z: Any) -> Array:
-    return np.where(real(z) < 0, np.negative(z), z)
+    return np.asarray(np.where(real(z) < 0, np.negative(z), z))
 
 
 def log1pexp(z: Any) -> Array:
@@ -65,15 +65,15 @@ def log1pexp(z: Any) -> Array:
 def xlogy(a: Any, b: Any) -> Array:
     """a log b, and 0 where a is 0."""
     zero = real(a) == 0
-    return np.where(zero, 0, a * np.log(np.where(zero, 1, b)))
+    return np.asarray(np.where(zero, 0, a * np.log(np.where(zero, 1, b))))
 
 
 def minimum(a: Any, b: Any) -> Array:
-    return np.where(real(a) <= real(b), a, b)
+    return np.asarray(np.where(real(a) <= real(b), a, b))
 
 
 def maximum(a: Any, b: Any) -> Array:
-    return np.where(real(a) >= real(b), a, b)
+    return np.asarray(np.where(real(a) >= real(b), a, b))
 
 
 def _fold(a: Array, axes: tuple[int, ...]) -> Array:

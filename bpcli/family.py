@@ -1,0 +1,292 @@
+"""Floor 1: the families, each an abstract class that says once what its members must do.
+
+Arrays come in frames (`f.x`, `f.W`, ...); a part writes into the arrays it is given and allocates nothing that grows with
+the batch. Every differentiable or updating family states its members' equations.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from bpcli.numeric.notation import Eq
+from bpcli.part import OneOf, Part
+from bpcli.plan import Array, Frame, Plan, Sample, Shape, Slot
+
+__all__ = [
+    "Activation", "Clipper", "Initializer", "Layer", "Loss", "Metric", "Optimizer", "Regularizer", "Scaler", "Schedule",
+    "Scored", "Source", "Table",
+]  # fmt: skip
+
+
+class Layer(Part):
+    """A step of the network from x to y. Backward writes gradients (never accumulates) of everything it owns."""
+
+    family: ClassVar[str] = "layer"
+    name: str | None = Field(None, description="what traces and reports call the layer; default <type>_<count>")
+
+    def plan(self, x: Shape) -> Plan:
+        """The memory it needs for rows of shape `x`. Raises ShapeError where they cannot enter."""
+        return Plan(y=x)
+
+    def expand(self) -> tuple[tuple[str, Layer], ...]:
+        """The layers this one stands for, each with the ending of its path (`activation:` on a dense layer)."""
+        return (("", self),)
+
+    def draw(self, f: Frame, rng: np.random.Generator) -> None:
+        """Fills the plan's `draws`; called once before each training step."""
+
+    @abstractmethod
+    def forward(self, f: Frame, train: bool) -> None:
+        """Reads x, params, draws and state; writes y and keep."""
+
+    @abstractmethod
+    def backward(self, f: Frame, train: bool) -> None:
+        """Reads dy and keep; writes dx and every d<param>."""
+
+    def commit(self, f: Frame) -> None:
+        """Carries the step into the state (running statistics); called once after each training step."""
+
+    @abstractmethod
+    def equations(self, train: bool) -> Sequence[Eq]:
+        """The textbook, forward and backward; y, dx and every d<param> stand on a left side."""
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        """Cases for the laws."""
+        yield from ()
+
+
+class Activation(Layer):
+    """An elementwise or row-wise layer without parameters; also `activation:` of a dense layer."""
+
+    family: ClassVar[str] = "activation"
+    default_init: ClassVar[str] = "glorot_uniform"  # of the weights before it
+
+
+class Loss(Part):
+    """Compares the network's output f.x with the targets f.t; the mean over the batch, or with sample weights f.w
+    (which sum to 1) the weighted mean."""
+
+    family: ClassVar[str] = "loss"
+    targets: ClassVar[Literal["classes", "values"]] = "values"
+    link: ClassVar[Literal["identity", "sigmoid", "softmax"]] = "identity"
+    default_metrics: ClassVar[tuple[str, ...]] = ()
+
+    def plan(self, x: Shape) -> Plan:
+        """Memory for outputs of shape `x`; `y` of the plan is the shape of one row's targets."""
+        return Plan(y=x)
+
+    def check(self, targets: Array) -> str:
+        """What is wrong with these targets, or nothing (probabilities outside [0, 1], say)."""
+        return ""
+
+    @abstractmethod
+    def forward(self, f: Frame) -> float:
+        """Reads x, t and, unless it is None, w; returns the loss and may fill keep."""
+
+    @abstractmethod
+    def backward(self, f: Frame) -> None:
+        """Writes dx."""
+
+    @abstractmethod
+    def equations(self, weighted: bool) -> Sequence[Eq]:
+        """`L` and `dx[n,k]` on left sides; with sample weights `w[n]` that sum to 1 where `weighted`."""
+
+
+class Regularizer(Part):
+    """A penalty on the weights of one slice of the flat vector."""
+
+    family: ClassVar[str] = "penalty"
+
+    @abstractmethod
+    def value(self, w: Array) -> float:
+        """The penalty of the weights `w` (flat)."""
+
+    @abstractmethod
+    def add_grad(self, w: Array, g: Array, scratch: Array) -> None:
+        """Adds its gradient to `g`; `scratch` is as long as `w`."""
+
+    @abstractmethod
+    def equations(self) -> Sequence[Eq]:
+        """`penalty` and `dw[j]` on left sides."""
+
+    def consts(self) -> Mapping[str, float]:
+        """The numbers the equations mention."""
+        return {}
+
+
+class Clipper(Part):
+    """Tames the flat gradient f.g in place; f.norm is its norm before, f.pieces its tensors with their weights."""
+
+    family: ClassVar[str] = "clipping"
+
+    def state(self) -> Mapping[str, Slot]:
+        """What it remembers between steps; saved with a checkpoint."""
+        return {}
+
+    @abstractmethod
+    def clip(self, f: Frame) -> float:
+        """Writes f.g; returns the factor: 1 where nothing was clipped, else the share of the norm that is left."""
+
+    @abstractmethod
+    def equations(self) -> Sequence[Eq]:
+        """`g_new[j]` on a left side, over the flat index j."""
+
+    def consts(self) -> Mapping[str, float]:
+        """The numbers the equations mention."""
+        return {}
+
+
+class Schedule(Part):
+    """A number as a function of k completed steps of T."""
+
+    family: ClassVar[str] = "schedule"
+
+    @classmethod
+    def shorthand(cls, value: Any) -> Any:
+        """A number alone is that number at every step."""
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return {"type": "constant", "value": value}
+        return super().shorthand(value)
+
+    @classmethod
+    def short_schemas(cls) -> list[dict[str, Any]]:
+        return [{"type": "number", "description": "the same at every step"}, *super().short_schemas()]
+
+    @abstractmethod
+    def value(self, k: int, total: int) -> float:
+        """The number for the step after `k` completed ones of `total`."""
+
+    @abstractmethod
+    def equations(self) -> Sequence[Eq]:
+        """`lr` on a left side, from `k` and `T`."""
+
+    def consts(self) -> Mapping[str, float]:
+        """The numbers the equations mention."""
+        return {}
+
+
+class Optimizer(Part):
+    """Moves the flat weights f.w against the flat gradient f.g, elementwise; `slots` are flat vectors it remembers."""
+
+    family: ClassVar[str] = "optimizer"
+    slots: ClassVar[tuple[str, ...]] = ()
+    scratch: ClassVar[tuple[str, ...]] = ()
+
+    learning_rate: Annotated[Schedule, OneOf()]
+
+    @abstractmethod
+    def update(self, f: Frame, lr: float, t: int) -> None:
+        """Step `t` (from 1) with learning rate `lr`, in place on f.w and the slots; f.g may be overwritten."""
+
+    @abstractmethod
+    def equations(self) -> Sequence[Eq]:
+        """`w_new[j]` and every `<slot>_new[j]` on left sides."""
+
+    def consts(self) -> Mapping[str, float]:
+        """The numbers the equations mention, besides `lr` and `t`."""
+        return {}
+
+
+class Initializer(Part):
+    """How the weights of one tensor start."""
+
+    family: ClassVar[str] = "initializer"
+
+    @abstractmethod
+    def fill(self, out: Array, fan_in: int, fan_out: int, rng: np.random.Generator) -> None:
+        """Writes float64 `out`, which is then cast to the type of the run."""
+
+
+@dataclass
+class Scored:
+    """A batch of predictions as metrics see it.
+
+    `output` and `target` are (N, K): values in the target's own units for a regression, probabilities and one-hot (or
+    0/1) targets for a classification. `labels` and `guesses` are class ids (N,), or (N, K) of 0/1 where a row may have
+    several labels, or None for a regression. `weight` (N,) is each row's weight.
+    """
+
+    output: Array
+    target: Array
+    labels: Array | None
+    guesses: Array | None
+    weight: Array
+    classes: int  # how many, 0 for a regression
+    several: bool = False  # a row may have several labels
+
+
+class Metric(Part):
+    """A figure over a whole split, from totals that add up over batches."""
+
+    family: ClassVar[str] = "metric"
+    task: ClassVar[Literal["classification", "regression", "any"]] = "any"
+    better: ClassVar[Literal["higher", "lower"]] = "higher"
+
+    @abstractmethod
+    def totals(self, classes: int, outputs: int) -> dict[str, Array]:
+        """Totals of no rows at all."""
+
+    @abstractmethod
+    def add(self, totals: dict[str, Array], batch: Scored) -> None:
+        """Adds a batch's rows."""
+
+    @abstractmethod
+    def result(self, totals: Mapping[str, Array]) -> float:
+        """The figure."""
+
+
+class Scaler(Part):
+    """Shifts and scales columns: y = (x - shift) / scale, fitted on the training rows only."""
+
+    family: ClassVar[str] = "scaling"
+
+    @abstractmethod
+    def fit(self, x: Array) -> tuple[Array, Array]:
+        """`shift` and `scale` (both of x's row shape, float64, scale never 0) from training rows x: n ..."""
+
+
+@dataclass
+class Table:
+    """What a source holds: named input columns and targets, one row each, not yet encoded.
+
+    `numbers` is (N, ...) float or integer: rows of numbers, or images. `texts` are text columns by name, to be one-hot
+    encoded. `names` are the columns of `numbers` and `order` the order of all columns in the file. `target` is (N,)
+    strings for class labels, (N,) integers for class ids, (N, K) floats for values, or None where there is none.
+    """
+
+    numbers: Array
+    texts: Mapping[str, Array]
+    names: tuple[str, ...]
+    order: tuple[str, ...]
+    target: Array | None
+    target_names: tuple[str, ...]
+    origin: str  # what messages call it
+
+    @property
+    def rows(self) -> int:
+        return len(self.numbers)
+
+
+class Source(Part):
+    """Where rows come from."""
+
+    family: ClassVar[str] = "data source"
+
+    @abstractmethod
+    def load(self, root: Path, *, need_target: bool = True) -> Table:
+        """All rows; paths are relative to `root`. Raises Failure naming file, line and column.
+
+        `need_target=False` (predict): a file without the target column is welcome.
+        """
+
+    def files(self, root: Path) -> tuple[Path, ...]:
+        """The files it reads, for the run's record."""
+        return ()

@@ -1,0 +1,141 @@
+"""Floor 1: a part is one frozen class. Declaring it registers it, and that one class is its spelling in YAML, its
+validation, its JSON Schema, its kernel and its textbook.
+
+A family is an abstract subclass (Layer, Loss, Optimizer...); a leaf is final and names itself with `type: Literal[...]`.
+A leaf is listed in the registry of every abstract class above it, so `relu` is an Activation and a Layer.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+__all__ = ["OneOf", "Part", "Settings", "near"]
+
+
+def near(word: str, known: Iterable[str]) -> str | None:
+    """The known word that was probably meant, or None."""
+    known = list(known)
+    found = difflib.get_close_matches(word.lower(), known, 1, 0.6)
+    return found[0] if found else None
+
+
+class Settings(BaseModel):
+    """Base of everything that stands in a file: frozen, strict, no unknown key."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=False)
+
+
+class Part(Settings):
+    """A registered, frozen description with methods; it holds settings, never arrays."""
+
+    registry: ClassVar[dict[str, type[Self]]] = {}
+    family: ClassVar[str] = "part"  # how messages call it
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        field = cls.model_fields.get("type")
+        if field is None:  # a family
+            cls.registry = {}
+            return
+        (kind,) = get_args(field.annotation)
+        families = [c for c in cls.__mro__[1:] if isinstance(c, type) and issubclass(c, Part)]
+        for family in families:
+            if "type" in family.model_fields:
+                raise TypeError(f"{cls.__name__}: {family.__name__} is a leaf and cannot be subclassed")
+            if family is not Part and kind in family.registry:
+                taken = family.registry[kind].__name__
+                raise TypeError(f"{cls.__name__}: the type {kind!r} is already {taken}")
+        for family in families:
+            if family is not Part:
+                family.registry[kind] = cls
+
+    @classmethod
+    def shorthand(cls, value: Any) -> Any:
+        """What a short form stands for: `relu` for `{type: relu}`. A family may know more (a number, a list)."""
+        return {"type": value} if isinstance(value, str) else value
+
+    @classmethod
+    def short_schemas(cls) -> list[dict[str, Any]]:
+        """JSON Schemas of the short forms, so that editors accept them."""
+        bare = [kind for kind, leaf in cls.registry.items() if not any(f.is_required() for f in settings_of(leaf))]
+        return [{"enum": bare, "description": f"a {cls.family} with its default settings"}] if bare else []
+
+    @classmethod
+    def parse(cls, value: Any) -> Self:
+        """The part that a value of the file describes. Raises a Pydantic error that names the nearest known type."""
+        if isinstance(value, cls):
+            return value
+        value = cls.shorthand(value)
+        known = ", ".join(cls.registry)
+        if not isinstance(value, Mapping) or "type" not in value:
+            raise PydanticCustomError(
+                "no_type",
+                "this is not a {family}: write a name, or {{type: name, ...}}; known: {known}",
+                {"family": cls.family, "known": known},
+            )
+        leaf = cls.registry.get(value["type"]) if isinstance(value["type"], str) else None
+        if leaf is None:
+            raise PydanticCustomError(
+                "unknown_type",
+                "unknown {family} `{kind}`; known: {known}",
+                {"family": cls.family, "kind": str(value["type"]), "known": known,
+                 "near": near(str(value["type"]), cls.registry) or ""},
+            )  # fmt: skip
+        return leaf.model_validate(value)
+
+    @property
+    def kind(self) -> str:
+        """The name in YAML."""
+        return str(getattr(self, "type"))  # noqa: B009  (declared on leaves only)
+
+    @classmethod
+    def samples(cls) -> Iterator[Any]:
+        """Inputs that the laws are tried on: good ones, and bad ones with the message they must give."""
+        yield from ()
+
+
+def settings_of(leaf: type[Part]) -> list[FieldInfo]:
+    """The fields of a leaf, without `type`."""
+    return [f for name, f in leaf.model_fields.items() if name != "type"]
+
+
+class OneOf:
+    """`Annotated[Layer, OneOf()]`: any registered leaf of the family, looked up when validating, so that containers
+    recurse and error paths stay clean."""
+
+    def __get_pydantic_core_schema__(self, source: type[Part], handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            source.parse,
+            metadata={"family": source},
+            serialization=core_schema.plain_serializer_function_ser_schema(dump),
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        metadata: Any = schema.get("metadata", {})
+        return {"$ref": f"#/$defs/{metadata['family'].__name__}"}
+
+
+def dump(part: Part) -> dict[str, Any]:
+    """The part as plain data that loads back to an equal part: its type, and the settings that were not left out."""
+    data = part.model_dump(mode="json", exclude_none=True)
+    return {"type": data.pop("type"), **data}
+
+
+def families() -> list[type[Part]]:
+    """Every family, in the order of declaration, those inside another (Activation in Layer) after it."""
+    found: list[type[Part]] = []
+
+    def visit(cls: type[Part]) -> None:
+        for sub in cls.__subclasses__():
+            if "type" not in sub.model_fields:
+                found.append(sub)
+                visit(sub)
+
+    visit(Part)
+    return found

@@ -1,0 +1,105 @@
+"""Floor 1: how a part asks for memory by name, and the frame of views it gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from bpcli.family import Initializer, Layer
+
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+N = -1
+"""The batch axis in the shape of a slot."""
+
+DType = Literal["float", "bool", "int"]
+
+
+class ShapeError(ValueError):
+    """A shape that cannot enter a layer; `help` says what would fit."""
+
+    def __init__(self, text: str, help: str = "") -> None:
+        super().__init__(text)
+        self.help = help
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One array: its shape (N stands for the batch) and type; `float` is the type of the run."""
+
+    shape: Shape
+    dtype: DType = "float"
+
+
+@dataclass(frozen=True)
+class Param:
+    """One learned tensor. `fan_in` and `fan_out` are what its initializer scales by; `decays` puts it under the
+    penalty (weights yes, biases and gains no); `init` None means the default, chosen from the activation that follows."""
+
+    shape: Shape
+    init: Initializer | None = None
+    fan_in: int = 1
+    fan_out: int = 1
+    decays: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a layer needs for rows of one shape. Shapes of `x` and `y` are without the batch; slots say N for it.
+
+    `keep` lives from forward to backward, `scratch` is dead on return, `draws` is filled by `draw`, `state` is saved and
+    not optimized (running statistics), `consts` are the numbers the equations mention, `inside` are the chains of a
+    container. `skips_dx`: backward leaves dx alone where `f.dx` is None (the first layer of a network).
+    """
+
+    y: Shape
+    params: Mapping[str, Param] = field(default_factory=dict)
+    keep: Mapping[str, Slot] = field(default_factory=dict)
+    scratch: Mapping[str, Slot] = field(default_factory=dict)
+    draws: Mapping[str, Slot] = field(default_factory=dict)
+    state: Mapping[str, Slot] = field(default_factory=dict)
+    consts: Mapping[str, float] = field(default_factory=dict)
+    inside: Mapping[str, Sequence[Layer]] = field(default_factory=dict)
+    skips_dx: bool = False
+    multiply_adds: int = 0  # of one sample's forward pass
+
+
+class Frame(SimpleNamespace):
+    """The views a part works on, bound once by the engine: `f.x f.y f.dy f.dx`, its params `f.W` with `f.dW`, its slots
+    and its inner chains, by the names of its plan. `x` is the previous layer's `y` itself."""
+
+    x: Array
+    y: Array
+    dx: Any  # None where nobody asks for it
+    dy: Array
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One case the laws are tried on.
+
+    `part` may be a mapping as it stands in a file, where building it must fail with a message that holds `error`; with
+    a part and `error`, planning for `x` must fail so. `inputs` names fixed inputs (ties, saturation) in place of random
+    ones: arrays for `x`, a loss's `t`, a parameter. `after` are the layers that stand behind it in law networks.
+    """
+
+    part: Any
+    x: Shape = ()
+    batch: int = 3
+    error: str = ""
+    note: str = ""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    scale: float = 1.0  # of the random inputs
+    kinks: tuple[float, ...] = ()  # values of x at which the slope jumps
+
+
+def empty(slot: Slot, batch: int, dtype: Any) -> Array:
+    """An array for a slot, zeroed."""
+    kinds: dict[str, Any] = {"float": dtype, "bool": np.bool_, "int": np.int64}
+    return np.zeros(tuple(batch if d == N else d for d in slot.shape), kinds[slot.dtype])

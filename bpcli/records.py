@@ -1,0 +1,211 @@
+"""Floor 0: what a study returns. Frozen records that say everything a renderer needs and print nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+
+class Exit(IntEnum):
+    """The exit codes of the command line (sysexits' numbers where they exist)."""
+
+    OK = 0
+    INTERNAL = 1
+    USAGE = 2
+    BAD_RESULT = 3  # diverged, or a check failed
+    BAD_INPUT = 65  # config, data or model file
+    NO_INPUT = 66
+    CANNOT_CREATE = 73
+    IO_ERROR = 74
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong, said so that the reader can act: what, where, what was expected, what to type next."""
+
+    text: str
+    code: str = ""  # a short stable word: unknown-key, missing-file, shape...
+    path: tuple[str | int, ...] = ()  # where in the experiment, ("architecture", 0, "units")
+    file: str = ""
+    line: int = 0  # counted from 1; 0 where there is none
+    column: int = 0
+    span: int = 1  # how many characters the caret underlines
+    excerpt: tuple[tuple[int, str], ...] = ()  # lines of the file with their numbers
+    help: str = ""
+    level: str = "error"  # or "warning"
+
+
+class Failure(Exception):
+    """Ends a command with problems to print and an exit code; never a traceback."""
+
+    def __init__(self, *problems: Problem, exit: Exit = Exit.BAD_INPUT) -> None:
+        super().__init__("; ".join(p.text for p in problems))
+        self.problems: Sequence[Problem] = problems
+        self.exit = exit
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One line of the layer table: shapes without the batch axis, memory in bytes for one sample."""
+
+    path: str
+    kind: str
+    input: tuple[int, ...]
+    output: tuple[int, ...]
+    params: int
+    multiply_adds: int
+    bytes_per_sample: int
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class EpochRow:
+    """One line of the training table; a metric is keyed `train.loss`, `validation.accuracy` and so on."""
+
+    epoch: int
+    metrics: Mapping[str, float]
+    penalty: float
+    gradient_norm: float  # mean over the steps of the epoch, before clipping
+    clipped: float  # share of the steps that were clipped
+    clip_factor: float  # mean factor over all steps (1: never clipped)
+    learning_rate: float  # of the last step
+    steps: int
+    seconds: float
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """How a training ended. `stopped` is one of epochs, goal, patience, diverged, signal."""
+
+    run: str
+    name: str
+    epochs: tuple[EpochRow, ...]
+    stopped: str
+    reason: str
+    best_epoch: int
+    parameters: int
+    rows: Mapping[str, int]
+    seconds: float
+    model: str
+    problem: Problem | None = None
+    signal: int = 0
+    warnings: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """Precision, recall and F1 of one class, or of one average over classes."""
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True)
+class EvalReport:
+    """What `eval` found on one split."""
+
+    model: str
+    split: str
+    rows: int
+    loss: float
+    metrics: Mapping[str, float]
+    per_class: tuple[ClassRow, ...] = ()
+    averages: tuple[ClassRow, ...] = ()
+    confusion: tuple[tuple[int, ...], ...] = ()
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One row for each row of the data; `probabilities` is empty for a regression."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class SplitRow:
+    """Rows of one split, and of each class in it."""
+
+    name: str
+    rows: int
+    classes: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ColumnRow:
+    """One input column: what it holds and what will be done to it."""
+
+    name: str
+    kind: str
+    low: float | None
+    high: float | None
+    categories: int
+    treatment: str
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What `check` found: the network and the data it will see."""
+
+    file: str
+    name: str
+    layers: tuple[LayerRow, ...]
+    loss: str
+    parameters: int
+    multiply_adds: int
+    bytes_training: int
+    batch_size: int
+    splits: tuple[SplitRow, ...]
+    columns: tuple[ColumnRow, ...]
+    first_rows: tuple[tuple[str, ...], ...]
+    first_header: tuple[str, ...]
+    warnings: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class FieldRow:
+    """One setting of a part."""
+
+    name: str
+    type: str
+    default: str
+    range: str
+    description: str
+
+
+@dataclass(frozen=True)
+class PartRow:
+    """One registered part: its spelling in YAML, its family, what it is, its settings and its equations."""
+
+    type: str
+    family: str
+    summary: str
+    source: str
+    doc: str
+    fields: tuple[FieldRow, ...]
+    equations: tuple[tuple[str, str], ...]  # drawn as text, and why
+    example: str
+
+
+@dataclass(frozen=True)
+class Gap:
+    """How far two witnesses of one tensor are apart: the worst entry, and what was allowed there."""
+
+    tensor: str
+    left: str  # the witness: kernel, equations, complex step, differences
+    right: str
+    worst: float  # absolute
+    allowed: float
+    index: tuple[int, ...]
+    values: tuple[float, float]
+    verdict: str  # ok, WRONG, kink
