@@ -54,8 +54,8 @@ class Layer(Part):
         """Carries the step into the state (running statistics); called once after each training step."""
 
     @abstractmethod
-    def equations(self, train: bool) -> Sequence[Eq]:
-        """The textbook, forward and backward; y, dx and every d<param> stand on a left side."""
+    def equations(self, train: bool, x: Shape) -> Sequence[Eq]:
+        """The textbook for rows of shape `x`, forward and backward; y, dx and every d<param> stand on a left side."""
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -161,7 +161,7 @@ class Schedule(Part):
         return [{"type": "number", "description": "the same at every step"}, *super().short_schemas()]
 
     @abstractmethod
-    def value(self, k: int, total: int) -> float:
+    def at(self, k: int, total: int) -> float:
         """The number for the step after `k` completed ones of `total`."""
 
     @abstractmethod

@@ -18,7 +18,10 @@ Shape = tuple[int, ...]
 N = -1
 """The batch axis in the shape of a slot."""
 
-DType = Literal["float", "bool", "int"]
+DType = Literal["float", "float32", "bool", "int"]
+"""`float` is the type of the run; chance is drawn in `float32` whatever the run, so that both types see the same masks."""
+
+WIDTHS: dict[str, Any] = {"float32": np.float32, "bool": np.bool_, "int": np.int64}
 
 
 class ShapeError(ValueError):
@@ -31,7 +34,7 @@ class ShapeError(ValueError):
 
 @dataclass(frozen=True)
 class Slot:
-    """One array: its shape (N stands for the batch) and type; `float` is the type of the run."""
+    """One array: its shape (N stands for the batch) and type."""
 
     shape: Shape
     dtype: DType = "float"
@@ -39,8 +42,11 @@ class Slot:
 
 @dataclass(frozen=True)
 class Param:
-    """One learned tensor. `fan_in` and `fan_out` are what its initializer scales by; `decays` puts it under the
-    penalty (weights yes, biases and gains no); `init` None means the default, chosen from the activation that follows."""
+    """One learned tensor.
+
+    `fan_in` and `fan_out` are what its initializer scales by; `decays` puts it under the penalty (weights yes, biases and
+    gains no); `init` None means the default, chosen from the activation that follows.
+    """
 
     shape: Shape
     init: Initializer | None = None
@@ -53,7 +59,7 @@ class Param:
 class Plan:
     """What a layer needs for rows of one shape. Shapes of `x` and `y` are without the batch; slots say N for it.
 
-    `keep` lives from forward to backward, `scratch` is dead on return, `draws` is filled by `draw`, `state` is saved and
+    `keep` lives from forward to backward, `scratch` is dead on return, `draws` is filled by `draw`, `state` is saved but
     not optimized (running statistics), `consts` are the numbers the equations mention, `inside` are the chains of a
     container. `skips_dx`: backward leaves dx alone where `f.dx` is None (the first layer of a network).
     """
@@ -101,5 +107,4 @@ class Sample:
 
 def empty(slot: Slot, batch: int, dtype: Any) -> Array:
     """An array for a slot, zeroed."""
-    kinds: dict[str, Any] = {"float": dtype, "bool": np.bool_, "int": np.int64}
-    return np.zeros(tuple(batch if d == N else d for d in slot.shape), kinds[slot.dtype])
+    return np.zeros(tuple(batch if d == N else d for d in slot.shape), {"float": dtype, **WIDTHS}[slot.dtype])

@@ -47,7 +47,7 @@ Shape = tuple[int, ...]
 SLAB = 1 << 21  # cells of a grid that are held at once
 _LETTERS: dict[int, tuple[str, ...]] = {0: (), 1: ("i",), 2: ("h", "w"), 3: ("h", "w", "c"), 4: ("t", "h", "w", "c")}
 _BINARY: dict[str, np.ufunc] = {
-    "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "**": np.power, "//": np.floor_divide, "%": np.mod,
+    "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "**": np.float_power, "//": np.floor_divide, "%": np.mod,
 }  # fmt: skip
 _COMPARE: dict[str, np.ufunc] = {
     ">": np.greater, "<": np.less, ">=": np.greater_equal, "<=": np.less_equal, "==": np.equal, "!=": np.not_equal,
@@ -304,7 +304,9 @@ def compile_equations(
     `detail` takes the long forms of that name in place of the short ones.
     """
     numbers = {k: int(v) for k, v in (scalars or {}).items() if float(v).is_integer()}
-    chosen = tuple(e for e in eqs if e.detail in ("", detail))
+    written = tuple(eqs)
+    long = {parse(e).name for e in written if detail and e.detail == detail}
+    chosen = tuple(e for e in written if e.detail == detail or (not e.detail and parse(e).name not in long))
     return _compile(chosen, tuple(sorted(shapes.items())), tuple(sorted(numbers.items())))
 
 
@@ -317,7 +319,7 @@ def _compile(
     middle = _middle(parsed, shapes)
     spelled: dict[str, Equation] = {}
     for equation in parsed:
-        if equation.name in spelled and not equation.source.detail:
+        if equation.name in spelled:
             raise NotationError(f"{equation.source.left}: {equation.name} is defined twice")
         spelled[equation.name] = spell_out(equation, middle) if middle is not None else equation
     known: dict[str, int] = {}
@@ -393,8 +395,10 @@ class _Ranges:
             if not found:
                 raise self.error(f"index {letter} has no range; write {letter}<...")
             size[letter] = found[0]
-            if letter not in told and letter in engine and letter in alone and engine[letter] != alone[letter]:
+            if letter in engine and letter in alone and engine[letter] != alone[letter]:
                 raise self.error(f"index {letter} is {engine[letter]} on the left and {alone[letter]} on the right")
+            if letter in engine and letter in told and engine[letter] != told[letter]:
+                raise self.error(f"index {letter} is told to be {told[letter]} and is {engine[letter]} on the left")
         return size
 
     def _check(self) -> None:
@@ -404,6 +408,8 @@ class _Ranges:
                 for b in node.over:
                     if isinstance(b, Bind) and b.letter in free:
                         raise self.error(f"index {b.letter} is on the left and reduced on the right")
+            if isinstance(node, Name) and node.id not in self.letters and self.ranks.get(node.id, 0):
+                raise self.error(f"{node.id} has {self.ranks[node.id]} axes and is written without indices")
             if isinstance(node, Read):
                 if node.array in self.letters:
                     raise self.error(f"{node.array} is an index and an array")

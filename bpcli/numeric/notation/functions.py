@@ -30,8 +30,8 @@ def real(a: Any) -> Array:
 def exp(z: Any) -> Array:
     """e^z, saturating instead of overflowing, so that 1 / (1 + exp(800)) is 0."""
     z = np.asarray(z)
-    over = real(z) - _EXP_LIMIT
-    return np.asarray(np.exp(np.where(over > 0, z - over, z)))
+    limit = _EXP_LIMIT + 1j * z.imag if np.iscomplexobj(z) else _EXP_LIMIT
+    return np.asarray(np.exp(np.where(real(z) > _EXP_LIMIT, limit, z)))
 
 
 def erf(z: Any) -> Array:

@@ -159,7 +159,10 @@ def _python(text: str) -> ast.expr:
 
 
 def _indices(node: ast.Subscript) -> list[ast.expr]:
-    return list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
+    found = list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
+    if sum(map(_is_dots, found)) > 1:
+        raise NotationError(f"{ast.unparse(node)!r}: `...` may stand once in an array's indices")
+    return found
 
 
 def _is_dots(node: ast.expr) -> bool:
@@ -170,7 +173,7 @@ def _is_bind(node: ast.expr) -> bool:
     if isinstance(node, ast.Name):
         return len(node.id) == 1
     if isinstance(node, ast.Compare):
-        return isinstance(node.ops[0], ast.Lt) and isinstance(node.left, ast.Name) and len(node.left.id) == 1
+        return [type(op) for op in node.ops] == [ast.Lt] and isinstance(node.left, ast.Name) and len(node.left.id) == 1
     return _is_dots(node)
 
 
@@ -236,6 +239,8 @@ def _expr(node: ast.expr) -> Expr:
 
 def _check_call(fn: str, args: list[ast.expr], node: ast.expr) -> None:
     arity = {"pad": (1, 2), "where": (3, 3)}.get(fn) or POINT.get(fn, (None, None))[1]
+    if arity is None and fn in REDUCE:
+        raise NotationError(f"{ast.unparse(node)!r}: {fn} needs an index: {fn}(i, ...)")
     if arity is None:
         raise NotationError(f"{ast.unparse(node)!r}: no function or reduction is called {fn}")
     low, high = arity
@@ -308,7 +313,7 @@ def spell_out(equation: Equation, letters: tuple[str, ...]) -> Equation:
             case Reduce(fn=fn, over=over, body=body, extra=extra):
                 spelled = binds(over)
                 if not spelled and fn != "count":
-                    return go(body)  # a sum over no axes
+                    return Number(0) if fn == "argmax" else go(body)  # a sum over no axes is its body
                 return Reduce(fn, spelled, go(body), tuple(go(e) for e in extra))
         return node
 

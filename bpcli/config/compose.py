@@ -1,0 +1,322 @@
+"""From the text of a YAML file to nodes that know where they stand.
+
+PyYAML's scanner and parser (the pure Python ones: the C loader crashes on deep nesting) give events; what becomes of
+them is decided here, by the rules of YAML 1.2 and with limits, so that no file can take much time or memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from yaml.error import Mark, MarkedYAMLError
+from yaml.events import (
+    AliasEvent,
+    CollectionEndEvent,
+    DocumentStartEvent,
+    Event,
+    MappingStartEvent,
+    NodeEvent,
+    ScalarEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
+from yaml.parser import Parser
+from yaml.reader import Reader
+from yaml.scanner import Scanner
+
+from bpcli.config.document import LINE_BREAK, Node, Source, Spot, point
+from bpcli.config.scalars import ScalarError, resolve, shown
+from bpcli.config.syntax import explain
+from bpcli.part import near
+from bpcli.records import Failure, Problem
+
+__all__ = ["MAX_DEPTH", "MAX_VALUES", "compose"]
+
+MAX_DEPTH = 64
+MAX_VALUES = 100_000
+MAX_PROBLEMS = 20
+TOO_MANY = f"this makes more than {MAX_VALUES:,} keys and values"
+ELSEWHERE = "keep data in a file of its own (csv, npz, idx) and name it under `data`"
+TAG = "tag:yaml.org,2002:"
+
+
+def compose(source: Source, text: str | None = None) -> Node | None:
+    """The tree of a text, None where it holds nothing. `text` differs from the source's own where only a part of that
+    is YAML; its lines and columns must be the same.
+
+    Raises Failure: what is not YAML, duplicate keys, merge keys, tags, numbers that cannot be held, more than 64 levels
+    or 100,000 keys and values, several documents.
+    """
+    text = source.text if text is None else text
+    stray = Reader.NON_PRINTABLE.search(text)
+    if stray:
+        before = LINE_BREAK.split(text[: stray.start()])
+        code = ord(stray.group())
+        raise Failure(
+            point(
+                Spot(source, len(before), len(before[-1]) + 1, 1),
+                f"the character U+{code:04X} does not belong in a text file",
+                code="not-text",
+                help="save it as plain text (UTF-8), or write the character as an escape in double quotes",
+            )
+        )
+    crowded = _crowded(source)
+    if crowded:
+        raise Failure(point(Spot(source, crowded, 1, 1), TOO_MANY, code="too-large", help=ELSEWHERE))
+    return _Composer(source, text).document()
+
+
+def _crowded(source: Source) -> int:
+    """The line on which the keys and values that are easily counted exceed the limit, or 0. Scanning them all would
+    take seconds; the composer counts exactly."""
+    marks = 0
+    for number, line in enumerate(source.lines, start=1):
+        said = line.partition("#")[0].strip()
+        if said:
+            marks += said.count(",") + said.count(": ") + (said[-1] not in ",:]}")
+            if marks > MAX_VALUES:
+                return number
+    return 0
+
+
+class _Events(Reader, Scanner, Parser):
+    """PyYAML's events, refusing depth where it begins: scanning time grows with the square of it."""
+
+    def __init__(self, text: str) -> None:
+        Reader.__init__(self, text)
+        Scanner.__init__(self)
+        Parser.__init__(self)
+
+    def fetch_flow_collection_start(self, TokenClass: Any) -> None:
+        if self.flow_level >= MAX_DEPTH:
+            raise _TooDeep
+        super().fetch_flow_collection_start(TokenClass)
+
+    def add_indent(self, column: int) -> bool:
+        if len(self.indents) >= MAX_DEPTH:
+            raise _TooDeep
+        return super().add_indent(column)
+
+
+class _TooDeep(Exception):
+    pass
+
+
+@dataclass(slots=True)
+class _Anchor:
+    node: Node | None  # None while its value is being read
+
+
+class _Composer:
+    """Reads one document; problems that leave the rest readable are collected and raised together."""
+
+    def __init__(self, source: Source, text: str) -> None:
+        self.source = source
+        self.events = _Events(text)
+        self.anchors: dict[str, _Anchor] = {}
+        self.problems: list[Problem] = []
+        self.left = MAX_VALUES
+
+    def document(self) -> Node | None:
+        try:
+            root = self.stream()
+        except MarkedYAMLError as error:
+            mark, width, text, help = explain(error, self.source.lines)
+            raise self.stop(self.spot(mark, width=width), text, "not-yaml", help) from None
+        except _TooDeep:
+            raise self.too_deep(self.here()) from None
+        except (ValueError, OverflowError):  # escapes beyond Unicode, endless numbers in directives
+            help = "check the escapes in quotes near it"
+            raise self.stop(self.here(), "this is not valid YAML", "not-yaml", help) from None
+        if self.problems:
+            raise Failure(*self.problems)
+        return root
+
+    def stream(self) -> Node | None:
+        self.next()  # the start of the stream
+        event = self.next()
+        if isinstance(event, StreamEndEvent):
+            return None
+        root = self.node(self.next(), 0)
+        self.next()  # the end of the document
+        event = self.next()
+        if isinstance(event, DocumentStartEvent):
+            help = "keep the first one; put the others into files of their own"
+            raise self.stop(self.spot(event.start_mark, event.end_mark), "a second document", "several-documents", help)
+        return root
+
+    def next(self) -> Event:
+        event: Event = self.events.get_event()
+        return event
+
+    def node(self, event: Event, depth: int) -> Node:
+        """The value that begins with `event`."""
+        if depth > MAX_DEPTH:
+            raise self.too_deep(self.spot(event.start_mark, event.end_mark))
+        if isinstance(event, AliasEvent):
+            return self.alias(event, depth)
+        assert isinstance(event, NodeEvent)
+        anchor = _Anchor(None)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = anchor
+        if isinstance(event, ScalarEvent):
+            self.spend(1, event)
+            node = Node(self.scalar(event), self.spot(event.start_mark, event.end_mark))
+        elif isinstance(event, SequenceStartEvent):
+            self.spend(1, event)
+            node = self.sequence(event, depth)
+        else:
+            assert isinstance(event, MappingStartEvent)
+            self.spend(1, event)
+            node = self.mapping(event, depth)
+        anchor.node = node
+        return node
+
+    def sequence(self, start: SequenceStartEvent, depth: int) -> Node:
+        self.check_tag(start, "seq")
+        items: list[Node] = []
+        event = self.next()
+        while not isinstance(event, CollectionEndEvent):
+            items.append(self.node(event, depth + 1))
+            event = self.next()
+        node = Node(items, self.extent(start, event, items[0].spot if items else None))
+        return _measure(node, items)
+
+    def mapping(self, start: MappingStartEvent, depth: int) -> Node:
+        self.check_tag(start, "map")
+        values: dict[str, Node] = {}
+        keys: dict[str, Spot] = {}
+        event = self.next()
+        while not isinstance(event, CollectionEndEvent):
+            spot = self.spot(event.start_mark, event.end_mark)
+            key = self.key(event, spot)
+            if key is not None and key in keys:
+                first = keys[key].line
+                self.complain(
+                    spot, f"the key {shown(key)} stands twice; first on line {first}", "duplicate-key", "remove one"
+                )
+                key = None
+            value = self.node(self.next(), depth + 1)
+            if key is not None:
+                keys[key] = spot
+                values[key] = value
+            event = self.next()
+        node = Node(values, self.extent(start, event, next(iter(keys.values()), None)), keys)
+        return _measure(node, values.values())
+
+    def key(self, event: Event, spot: Spot) -> str | None:
+        """The text of a key; None, after a complaint, where it cannot be one."""
+        if not isinstance(event, ScalarEvent):
+            if isinstance(event, AliasEvent):
+                raise self.stop(spot, "an alias cannot be a key", "bad-key", "write the key itself")
+            raise self.stop(spot, "a key must be a word, not a list or a mapping", "bad-key", "put it in quotes")
+        self.spend(1, event)
+        if event.anchor is not None or event.tag is not None:
+            self.complain(spot, "a key cannot have an anchor or a tag", "bad-key", f"write {event.value}")
+            return None
+        if event.value == "<<" and event.implicit[0]:
+            help = "repeat the settings, or use an anchor for a whole value: `a: &x 1`, `b: *x`"
+            self.complain(spot, "merge keys are not part of YAML 1.2", "merge-key", help)
+            return None
+        if event.value == "" and event.implicit[0]:
+            self.complain(replace(spot, width=1), "a key is missing before this `:`", "bad-key")
+            return None
+        return self.text(event.value, spot)
+
+    def scalar(self, event: ScalarEvent) -> Any:
+        """The value of a scalar: by the core schema where it stands alone, as text where it is quoted."""
+        spot = self.spot(event.start_mark, event.end_mark)
+        tag = event.tag.removeprefix(TAG) if event.tag is not None else None
+        if tag in ("str", "!") or (tag is None and not event.implicit[0]):
+            return self.text(event.value, spot)
+        try:
+            value = resolve(event.value)
+        except ScalarError as error:
+            self.complain(spot, str(error), "number-too-large", error.help)
+            return None
+        if tag is None:
+            return value if not isinstance(value, str) else self.text(value, spot)
+        kinds: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,)}
+        if tag == "null" and value is None:
+            return None
+        if tag in kinds and isinstance(value, kinds[tag]) and isinstance(value, bool) == (tag == "bool"):
+            return float(value) if tag == "float" else value
+        self.complain(spot, f"the tag {shown(event.tag)} does not belong here", "unknown-tag", "remove it")
+        return None
+
+    def text(self, value: str, spot: Spot) -> str | None:
+        """A text that can be written to a file again."""
+        bad = next((c for c in value if c == "\0" or "\ud800" <= c <= "\udfff"), None)
+        if bad is not None:
+            self.complain(spot, f"the character U+{ord(bad):04X} does not belong in a text", "not-text", "remove it")
+            return None
+        return value
+
+    def alias(self, event: AliasEvent, depth: int) -> Node:
+        spot = self.spot(event.start_mark, event.end_mark)
+        anchor = self.anchors.get(event.anchor)
+        if anchor is None:
+            close = near(event.anchor, self.anchors)
+            help = f"did you mean `*{close}`?" if close else f"write `&{event.anchor}` before the value that is meant"
+            raise self.stop(spot, f"`*{event.anchor}` refers to no anchor above", "unknown-alias", help)
+        if anchor.node is None:
+            raise self.stop(spot, f"`*{event.anchor}` stands inside the value it refers to", "endless-alias")
+        if depth + anchor.node.height > MAX_DEPTH:
+            raise self.too_deep(spot)
+        self.spend(anchor.node.size, event)
+        return replace(anchor.node, spot=spot)
+
+    def check_tag(self, event: SequenceStartEvent | MappingStartEvent, kind: str) -> None:
+        if event.tag is not None and event.tag not in ("!", TAG + kind):
+            spot = self.spot(event.start_mark, event.start_mark, width=1)
+            self.complain(spot, f"the tag {shown(event.tag)} does not belong here", "unknown-tag", "remove it")
+
+    def spend(self, size: int, event: Event) -> None:
+        """Counts keys and values, those that an alias stands for included."""
+        self.left -= size
+        if self.left < 0:
+            raise self.stop(
+                self.spot(event.start_mark, event.end_mark),
+                TOO_MANY,
+                "too-large",
+                ELSEWHERE,
+            )
+
+    def too_deep(self, spot: Spot) -> Failure:
+        return self.stop(spot, f"nested more than {MAX_DEPTH} levels deep", "too-deep")
+
+    def complain(self, spot: Spot, text: str, code: str, help: str = "") -> None:
+        self.problems.append(point(spot, text, code=code, help=help))
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise Failure(*self.problems, Problem("there may be more", "and-more", file=self.source.file))
+
+    def stop(self, spot: Spot, text: str, code: str, help: str = "") -> Failure:
+        return Failure(*self.problems, point(spot, text, code=code, help=help))
+
+    def here(self) -> Spot:
+        return self.spot(self.events.get_mark(), width=1)
+
+    def spot(self, start: Mark, end: Mark | None = None, width: int = 0) -> Spot:
+        """From a mark to another; only what stands on the first line is underlined."""
+        if end is None:
+            return Spot(self.source, start.line + 1, start.column + 1, width)
+        if end.line == start.line:
+            return Spot(self.source, start.line + 1, start.column + 1, width or end.column - start.column)
+        rest = len(self.source.lines[start.line].rstrip()) - start.column
+        return Spot(self.source, start.line + 1, start.column + 1, max(1, rest), whole=False)
+
+    def extent(self, start: Any, end: Event, first: Spot | None) -> Spot:
+        """Where a collection stands: all of it in brackets, else its first key or entry."""
+        if start.flow_style or first is None:
+            return self.spot(start.start_mark, end.end_mark)
+        return replace(first, whole=False)
+
+
+def _measure(node: Node, children: Any) -> Node:
+    for child in children:
+        node.size += child.size
+        node.height = max(node.height, child.height + 1)
+    node.size += len(node.keys)
+    return node
+

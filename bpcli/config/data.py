@@ -1,0 +1,77 @@
+"""The `data` section of an experiment: where rows come from, how they are divided and scaled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from bpcli.family import Scaler, Source
+from bpcli.parts.scalers import NoScaling
+from bpcli.part import OneOf, Settings, dump
+
+
+class Share:
+    """`Annotated[float | Source | None, Share()]`: a fraction of the training rows, or a source of its own.
+
+    One validator, not a union: its errors speak of the one form that was meant.
+    """
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.parse, serialization=core_schema.plain_serializer_function_ser_schema(self.dump)
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        fraction = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
+        return {"anyOf": [fraction, {"$ref": "#/$defs/Source"}, {"type": "null"}]}
+
+    @staticmethod
+    def parse(value: Any) -> float | Source | None:
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float | Mapping | Source):
+            message = "write a fraction of the training rows, such as 0.15, or a data source {type: csv, ...}"
+            raise PydanticCustomError("share", message)
+        if not isinstance(value, int | float):
+            return Source.parse(value)
+        if value == 0:
+            raise PydanticCustomError("share", "0 rows are no split: leave the key out")
+        if not 0 < value < 1:
+            message = "a fraction of the training rows lies between 0 and 1, and {value} does not"
+            raise PydanticCustomError("share", message, {"value": str(value)})
+        return float(value)
+
+    @staticmethod
+    def dump(value: float | Source | None) -> Any:
+        return dump(value) if isinstance(value, Source) else value
+
+
+class Data(Settings):
+    """Where rows come from. Scaling, categories and class names are learned from the training rows alone, after the
+    split, and saved with the model."""
+
+    train: Annotated[Source, OneOf()] = Field(description="the rows to learn from")
+    validation: Annotated[float | Source | None, Share()] = Field(
+        None, description="rows that judge each epoch: a fraction of train (0.15), or a source of its own"
+    )
+    test: Annotated[float | Source | None, Share()] = Field(
+        None, description="rows for the final judgement only: a fraction of train (0.15), or a source of its own"
+    )
+    stratify: bool | None = Field(
+        None, description="whether each split gets its share of every class; left out: yes where targets are classes"
+    )
+    scale: Annotated[Scaler, OneOf()] = Field(NoScaling(), description="how the numbers among the inputs are scaled")
+    scale_target: Annotated[Scaler, OneOf()] = Field(
+        NoScaling(), description="how numeric targets are scaled; metrics are reported in the target's own units"
+    )
+
+    @model_validator(mode="after")
+    def _some_are_left(self) -> Data:
+        fractions = [f for f in (self.validation, self.test) if isinstance(f, float)]
+        if sum(fractions) >= 1:
+            message = "validation and test take {sum} of the rows: together they have to stay below 1"
+            raise PydanticCustomError("share", message, {"sum": f"{sum(fractions):g}"})
+        return self

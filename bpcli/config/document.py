@@ -1,0 +1,145 @@
+"""A file that was read: its values, and where each of them stands, so that every message can point at the text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from bpcli.records import Problem
+
+__all__ = ["LINE_BREAK", "Document", "Location", "Node", "Source", "Spot", "point"]
+
+Location = Sequence[str | int]
+"""Where in the experiment: keys of mappings and places in lists, counted from 0."""
+
+LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A text that values come from: a file, or one `--set` (which has an `order`, counted from 1)."""
+
+    file: str
+    text: str
+    order: int = 0
+
+    @cached_property
+    def lines(self) -> list[str]:
+        return LINE_BREAK.split(self.text)
+
+
+@dataclass(slots=True)
+class Spot:
+    """Where something stands: line and column from 1; `width` in characters, none of them beyond the line."""
+
+    source: Source
+    line: int
+    column: int
+    width: int
+    whole: bool = True  # nothing of it stands on a later line
+
+
+@dataclass(slots=True)
+class Node:
+    """A value and where it stands. `value` holds nodes where it is a mapping or a list, and is a scalar otherwise.
+
+    `keys` says where the keys of a mapping stand, `size` counts its keys and values, `height` its levels.
+    """
+
+    value: Any
+    spot: Spot
+    keys: dict[str, Spot] = field(default_factory=dict)
+    size: int = 1
+    height: int = 0
+
+    def child(self, step: str | int) -> Node | None:
+        """What stands under a key, or at a place of a list; None where there is nothing."""
+        found: Node | None = None
+        if isinstance(self.value, dict) and isinstance(step, str):
+            found = self.value.get(step)
+        elif isinstance(self.value, list) and isinstance(step, int) and 0 <= step < len(self.value):
+            found = self.value[step]
+        return found
+
+    def plain(self) -> Any:
+        """The value as plain data."""
+        if isinstance(self.value, dict):
+            return {key: child.plain() for key, child in self.value.items()}
+        if isinstance(self.value, list):
+            return [child.plain() for child in self.value]
+        return self.value
+
+
+@dataclass(frozen=True)
+class Document:
+    """What a file says, with the overrides that were applied to it."""
+
+    root: Node
+    source: Source
+
+    @property
+    def file(self) -> str:
+        return self.source.file
+
+    @property
+    def text(self) -> str:
+        return self.source.text
+
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        """Plain mappings, lists and scalars."""
+        plain: dict[str, Any] = self.root.plain()
+        return plain
+
+    def problem(
+        self,
+        loc: Location,
+        text: str,
+        *,
+        code: str = "",
+        help: str = "",
+        on: Literal["value", "key"] = "value",
+        level: str = "error",
+    ) -> Problem:
+        """A problem that points at `loc`, or at what is nearest to it where a key on the way was left out."""
+        path = tuple(loc)
+        spot = self.spot(loc, on)
+        if spot is None:
+            return Problem(text, code, path, self.file, help=help, level=level)
+        return point(spot, text, path=path, code=code, help=help, level=level)
+
+    def spot(self, loc: Location, on: Literal["value", "key"] = "value") -> Spot | None:
+        """Where `loc` stands: the value if it fits on a line, else its key; None for the whole file."""
+        node, key = self.root, None
+        for step in loc:
+            inner = node.child(step)
+            if inner is None:
+                if isinstance(step, str) and not step.isidentifier():
+                    continue  # `list[float]`, `literal['full']`: the branch of a union, which Pydantic puts in between
+                on = "value"
+                break
+            key = node.keys.get(str(step)) if isinstance(node.value, dict) else None
+            node = inner
+        if node is self.root:
+            return None
+        if key is not None and (on == "key" or not node.spot.whole or node.spot.width == 0):
+            return key
+        return node.spot
+
+
+def point(
+    spot: Spot, text: str, *, path: Location = (), code: str = "", help: str = "", level: str = "error"
+) -> Problem:
+    """A problem that points at `spot`, with the line before it for orientation."""
+    lines = spot.source.lines
+    shown = [number for number in (spot.line - 1, spot.line) if 1 <= number <= len(lines)]
+    if len(shown) == 2 and not lines[shown[0] - 1].strip():
+        shown = shown[1:]
+    excerpt = tuple((number, lines[number - 1]) for number in shown)
+    return Problem(
+        text, code, tuple(path), spot.source.file, spot.line, spot.column, max(1, spot.width), excerpt, help, level
+    )
+

@@ -1,0 +1,121 @@
+"""What a plain word of the file is: the core schema of YAML 1.2.2 (section 10.3.2), and how messages call a value."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+__all__ = ["ScalarError", "called", "is_plain_text", "resolve", "shown"]
+
+NULLS = {"", "~", "null", "Null", "NULL"}
+BOOLS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+INTEGER = re.compile(r"[-+]?[0-9]+")
+OCTAL = re.compile(r"0o[0-7]+")
+HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
+FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+INFINITY = re.compile(r"[-+]?\.(inf|Inf|INF)")
+NAN = {".nan", ".NaN", ".NAN"}
+
+LONGEST_NUMBER = 1000  # characters; Python itself refuses integers of more than 4300 digits
+LARGEST = 2**1023  # an integer beyond may not fit a float
+
+
+class ScalarError(ValueError):
+    """A number that cannot be held; `help` says what would do."""
+
+    def __init__(self, text: str, help: str = "") -> None:
+        super().__init__(text)
+        self.help = help
+
+
+def resolve(text: str) -> None | bool | int | float | str:
+    """The value of an unquoted word. Raises ScalarError for a number too large to compute with.
+
+    `no`, `on`, `1_000`, `12:30` and dates are text, `017` is seventeen, `0o17` is fifteen, `1e-4` is a number.
+    """
+    if text in NULLS:
+        return None
+    if text in BOOLS:
+        return BOOLS[text]
+    if text[0] not in "+-.0123456789":
+        return text
+    if INTEGER.fullmatch(text):
+        return _integer(text, 10)
+    if OCTAL.fullmatch(text):
+        return _integer(text[2:], 8)
+    if HEXADECIMAL.fullmatch(text):
+        return _integer(text[2:], 16)
+    if FLOAT.fullmatch(text):
+        return _float(text)
+    if INFINITY.fullmatch(text):
+        return float("-inf" if text[0] == "-" else "inf")
+    if text in NAN:
+        return float("nan")
+    return text
+
+
+def _integer(digits: str, base: int) -> int:
+    if len(digits) > LONGEST_NUMBER:
+        raise ScalarError(f"a number of {len(digits)} digits", f"at most {LONGEST_NUMBER} characters are read")
+    value = int(digits, base)
+    if abs(value) >= LARGEST:
+        raise ScalarError(f"a whole number of {len(digits)} digits is too large", "the largest is about 9e307")
+    return value
+
+
+def _float(text: str) -> float:
+    if len(text) > LONGEST_NUMBER:
+        raise ScalarError(f"a number of {len(text)} characters", f"at most {LONGEST_NUMBER} characters are read")
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        sign = "-" if value < 0 else ""
+        raise ScalarError(
+            f"{shown(text)} is too large: it would be read as infinity",
+            f"the largest number is about {sign}1.8e308; write {sign}.inf where infinity is meant",
+        )
+    return value
+
+
+def is_plain_text(text: str) -> bool:
+    """Whether the word, unquoted, is that text to readers of YAML 1.2 and of YAML 1.1 alike."""
+    return bool(SAFE_TEXT.fullmatch(text)) and text.lower() not in WORDS_OF_1_1
+
+
+SAFE_TEXT = re.compile(r"(\.{1,2}/|/|[A-Za-z_])([A-Za-z0-9_./+-]| (?=[A-Za-z0-9_/]))*")
+WORDS_OF_1_1 = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
+
+
+def shown(value: Any, longest: int = 40) -> str:
+    """A value inside a message: short, on one line, and text in quotes."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        text = repr(value if len(value) <= longest else value[: longest - 3] + "...")
+        return text
+    if isinstance(value, int | float):
+        text = repr(value)
+        return text if len(text) <= longest else text[: longest - 3] + "..."
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    return shown(str(value), longest)
+
+
+def called(value: Any) -> str:
+    """A value inside a message, with its kind: the text 'ten', the number 3.5, a list, nothing."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return shown(value)
+    if isinstance(value, str):
+        return f"the text {shown(value)}"
+    if isinstance(value, int | float):
+        return f"the number {shown(value)}"
+    if isinstance(value, dict):
+        return "an empty mapping" if not value else "a mapping"
+    if isinstance(value, list):
+        return "an empty list" if not value else "a list"
+    return shown(value)

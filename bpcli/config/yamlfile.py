@@ -1,0 +1,94 @@
+"""Reading an experiment file, so that whatever stands in it is either read by the rules of YAML 1.2 or refused in one
+clear message."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from bpcli.config.compose import ELSEWHERE, compose
+from bpcli.config.document import LINE_BREAK, Document, Source, Spot, point
+from bpcli.config.scalars import called
+from bpcli.part import near
+from bpcli.records import Exit, Failure, Problem
+
+__all__ = ["MAX_BYTES", "parse", "read"]
+
+MAX_BYTES = 1 << 20
+MAPPING = "an experiment is a mapping of settings: lines of `key: value`"
+
+
+def read(path: Path) -> Document:
+    """The document in a file. Raises Failure: exit 66 where there is no such file, 65 where it cannot be understood."""
+    content = _content(path)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Failure(_not_utf8(content, error, str(path))) from None
+    return parse(text, str(path))
+
+
+def parse(text: str, file: str) -> Document:
+    """The document in a text that came from `file`. Raises Failure."""
+    source = Source(file, text.removeprefix("\ufeff"))
+    root = compose(source)
+    if root is None or root.value is None:
+        raise Failure(Problem("the file says nothing", "empty-file", (), file, help=MAPPING))
+    if not isinstance(root.value, dict):
+        raise Failure(point(root.spot, f"expected settings, got {called(root.plain())}", code="not-settings", help=MAPPING))
+    return Document(root, source)
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a regular file of moderate size; pipes and devices could keep us waiting for ever."""
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise Failure(_unread(path, "this is a folder, not a file", "name the file in it"), exit=Exit.NO_INPUT)
+        if not stat.S_ISREG(mode):
+            help = "write the experiment to a file first"
+            raise Failure(_unread(path, "this is a pipe or a device, not a file", help), exit=Exit.NO_INPUT)
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise Failure(_unread(path, "there is no such file", _neighbour(path)), exit=Exit.NO_INPUT) from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = os.strerror(error.errno).lower() if isinstance(error, OSError) and error.errno else str(error)
+        raise Failure(_unread(path, f"the file cannot be read: {reason}", ""), exit=Exit.NO_INPUT) from None
+    if len(content) > MAX_BYTES:
+        raise Failure(
+            Problem(
+                "the file is larger than 1 MiB",
+                "too-large",
+                file=str(path),
+                help=ELSEWHERE,
+            )
+        )
+    return content
+
+
+def _unread(path: Path, text: str, help: str) -> Problem:
+    return Problem(text, "missing-file", file=str(path), help=help)
+
+
+def _neighbour(path: Path) -> str:
+    """The file that was probably meant."""
+    try:
+        names = [entry.name for entry in path.parent.iterdir() if entry.suffix in (".yaml", ".yml")]
+    except (OSError, ValueError):
+        return f"there is no folder {path.parent} either" if not path.parent.exists() else ""
+    close = f"{path.name}.yaml" if f"{path.name}.yaml" in names else near(path.name, names)
+    return f"did you mean `{path.parent / close}`?" if close else ""
+
+
+def _not_utf8(content: bytes, error: UnicodeDecodeError, file: str) -> Problem:
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return Problem("the file is UTF-16", "not-text", file=file, help="save it as UTF-8")
+    if b"\0" in content:
+        return Problem("this is not a text file", "not-text", file=file, help="an experiment is a YAML file in UTF-8")
+    before = LINE_BREAK.split(content[: error.start].decode("utf-8-sig"))
+    source = Source(file, content.decode("utf-8", errors="replace").removeprefix("\ufeff"))
+    spot = Spot(source, len(before), len(before[-1]) + 1, 1)
+    byte = content[error.start]
+    return point(spot, f"the byte 0x{byte:02X} is not UTF-8", code="not-text", help="save the file as UTF-8")

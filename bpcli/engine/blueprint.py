@@ -1,0 +1,202 @@
+"""The network on paper: every layer with its path, its plan and its shapes, before any memory is allocated."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bpcli.family import Activation, Initializer, Layer, Regularizer
+from bpcli.plan import WIDTHS, N, Param, Plan, Shape, ShapeError, Slot
+
+
+class LayerError(ShapeError):
+    """A shape that cannot enter a layer, with where that layer stands in the architecture."""
+
+    def __init__(self, text: str, help: str, loc: tuple[str | int, ...]) -> None:
+        super().__init__(text, help)
+        self.loc = loc
+
+
+@dataclass(frozen=True)
+class Node:
+    """One layer in its place.
+
+    `path` is what reports call it (its name, or `<type>_<count>`, after its container's path); `seat` is the path without
+    names, which seeds its chance, so that naming a layer does not reseed it. `loc` is where it stands in the file.
+    """
+
+    path: str
+    seat: str
+    layer: Layer
+    plan: Plan
+    x: Shape
+    loc: tuple[str | int, ...]
+    inside: Mapping[str, tuple[Node, ...]] = field(default_factory=dict)
+
+    def walk(self) -> Iterator[Node]:
+        """This node and all inside it, in the order they run."""
+        yield self
+        for nodes in self.inside.values():
+            for node in nodes:
+                yield from node.walk()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One parameter tensor and its place in the flat vector. `penalty` is what is laid on it, or None."""
+
+    path: str
+    seat: str
+    shape: Shape
+    start: int
+    param: Param
+    init: Initializer
+    penalty: Regularizer | None
+    node: Node
+    name: str
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def where(self) -> slice:
+        return slice(self.start, self.start + self.size)
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """A planned network: its nodes in order, its row shapes, and the layout of its flat vector of parameters.
+
+    Weights under one penalty stand together, so that the penalty is laid on one slice; what is under none comes last.
+    """
+
+    nodes: tuple[Node, ...]
+    x: Shape
+    y: Shape
+    layout: tuple[Entry, ...]
+    penalties: tuple[tuple[Regularizer, slice], ...]
+
+    @property
+    def size(self) -> int:
+        """How many parameters."""
+        return sum(e.size for e in self.layout)
+
+    def walk(self) -> Iterator[Node]:
+        """All nodes, containers before what is inside them."""
+        for node in self.nodes:
+            yield from node.walk()
+
+    def entry(self, path: str) -> Entry:
+        """The parameter called `path`, say `dense_1.W`. Raises KeyError."""
+        for e in self.layout:
+            if e.path == path:
+                return e
+        raise KeyError(path)
+
+
+def draw_up(
+    layers: Sequence[Layer],
+    x: Shape,
+    penalty: Regularizer | None = None,
+    loc: tuple[str | int, ...] = ("architecture",),
+) -> Blueprint:
+    """Plans every layer for rows of shape `x`. Raises LayerError where a shape cannot enter."""
+    nodes, y = _chain(layers, x, "", "", loc)
+    blueprint_nodes = tuple(nodes)
+    layout, penalties = _lay_out(blueprint_nodes, penalty)
+    return Blueprint(blueprint_nodes, x, y, layout, penalties)
+
+
+def _chain(
+    layers: Sequence[Layer], x: Shape, path: str, seat: str, loc: tuple[str | int, ...]
+) -> tuple[list[Node], Shape]:
+    nodes: list[Node] = []
+    counts: dict[str, int] = {}
+    taken: set[str] = set()
+    for i, layer in enumerate(layers):
+        counts[layer.kind] = counts.get(layer.kind, 0) + 1
+        own = f"{layer.kind}_{counts[layer.kind]}"
+        name = layer.name or own
+        if name in taken:
+            raise LayerError(f"two layers are called {name}", "give one of them another `name`", (*loc, i))
+        taken.add(name)
+        for ending, part in layer.expand():
+            node = _node(part, x, path + name + ending, seat + own + ending, (*loc, i))
+            nodes.append(node)
+            x = node.plan.y
+    return nodes, x
+
+
+def _node(layer: Layer, x: Shape, path: str, seat: str, loc: tuple[str | int, ...]) -> Node:
+    try:
+        plan = layer.plan(x)
+    except LayerError:
+        raise
+    except ShapeError as error:
+        raise LayerError(f"{path}: {error}", error.help, loc) from None
+    inside: dict[str, tuple[Node, ...]] = {}
+    for name, layers in plan.inside.items():
+        nodes, _ = _chain(layers, x, f"{path}.", f"{seat}.", (*loc, name))
+        inside[name] = tuple(nodes)
+    return Node(path, seat, layer, plan, x, loc, inside)
+
+
+def _lay_out(
+    nodes: tuple[Node, ...], penalty: Regularizer | None
+) -> tuple[tuple[Entry, ...], tuple[tuple[Regularizer, slice], ...]]:
+    groups: dict[Regularizer | None, list[tuple[Node, str, Param, Initializer]]] = {}
+    for node, following in _followed(nodes):
+        own = getattr(node.layer, "regularization", None) or penalty
+        for name, param in node.plan.params.items():
+            init = param.init or default_initializer(following)
+            groups.setdefault(own if param.decays else None, []).append((node, name, param, init))
+    layout: list[Entry] = []
+    penalties: list[tuple[Regularizer, slice]] = []
+    at = 0
+    for under in sorted(groups, key=lambda g: g is None):
+        begin = at
+        for node, name, param, init in groups[under]:
+            path, seat = f"{node.path}.{name}", f"{node.seat}.{name}"
+            layout.append(Entry(path, seat, param.shape, at, param, init, under, node, name))
+            at += math.prod(param.shape)
+        if under is not None:
+            penalties.append((under, slice(begin, at)))
+    return tuple(layout), tuple(penalties)
+
+
+def _followed(nodes: Sequence[Node]) -> Iterator[tuple[Node, Layer | None]]:
+    """Every node, containers before what is inside them, with the layer that follows it in its chain."""
+    for node, following in zip(nodes, [*nodes[1:], None], strict=True):
+        yield node, following.layer if following else None
+        for inner in node.inside.values():
+            yield from _followed(inner)
+
+
+def default_initializer(following: Layer | None) -> Initializer:
+    """How weights start where the file does not say: as suits the activation after them, else glorot_uniform."""
+    return Initializer.parse(following.default_init if isinstance(following, Activation) else "glorot_uniform")
+
+
+def slot_bytes(slot: Slot, batch: int, width: int) -> int:
+    """Bytes of a slot for a batch, where a float takes `width`."""
+    item = width if slot.dtype == "float" else np.dtype(WIDTHS[slot.dtype]).itemsize
+    return math.prod(batch if d == N else d for d in slot.shape) * item
+
+
+def working_bytes(blueprint: Blueprint, batch: int, width: int) -> int:
+    """Bytes of the arrays of one training step besides parameters: outputs, their gradients, kept and scratch slots."""
+    total = slot_bytes(Slot((N, *blueprint.x)), batch, width)
+    scratch = 0
+    gradient = 0
+    for node in blueprint.walk():
+        plan = node.plan
+        total += slot_bytes(Slot((N, *plan.y)), batch, width)
+        total += sum(slot_bytes(s, batch, width) for s in (*plan.keep.values(), *plan.draws.values()))
+        total += sum(slot_bytes(s, batch, width) for s in plan.state.values())
+        scratch = max(scratch, sum(slot_bytes(s, batch, width) for s in plan.scratch.values()))
+        gradient = max(gradient, slot_bytes(Slot((N, *plan.y)), batch, width))
+    return total + scratch + 2 * gradient

@@ -1,0 +1,191 @@
+"""The network in memory: one flat vector of parameters, one of gradients, and chains of layers bound to frames of views.
+
+The inner chains of a container are bound by the same recursion; nothing here knows what a container does with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bpcli.engine.blueprint import Blueprint, Entry, Node
+from bpcli.engine.memory import Memory, aligned
+from bpcli.family import Layer
+from bpcli.numeric.streams import Stream
+from bpcli.plan import Array, Frame, N, Slot
+
+
+@dataclass(frozen=True)
+class Link:
+    """One layer of a chain with the frame it works on, and the chains inside it."""
+
+    node: Node
+    frame: Frame
+    inside: Mapping[str, Chain]
+
+    @property
+    def path(self) -> str:
+        return self.node.path
+
+    @property
+    def layer(self) -> Layer:
+        return self.node.layer
+
+
+class Chain:
+    """Layers in a row, bound to one batch size: `x` in, `y` out, `dy` in, `dx` out (None where nobody asks for it).
+
+    `silent` leading layers learn nothing and have nobody to tell their dx: they take no part in backward.
+    """
+
+    def __init__(self, links: Sequence[Link], x: Array, dx: Array | None, dy: Array, silent: int) -> None:
+        self.links = tuple(links)
+        self.x, self.dx, self.dy = x, dx, dy
+        self.y = links[-1].frame.y
+        self._forward = [(k.layer.forward, k.frame) for k in links]
+        self._backward = [(k.layer.backward, k.frame) for k in reversed(links[silent:])]
+
+    def forward(self, train: bool) -> None:
+        for forward, f in self._forward:
+            forward(f, train)
+
+    def backward(self, train: bool) -> None:
+        for backward, f in self._backward:
+            backward(f, train)
+
+    def walk(self) -> Iterator[Link]:
+        """All links, containers before what is inside them."""
+        for link in self.links:
+            yield link
+            for chain in link.inside.values():
+                yield from chain.walk()
+
+
+class Network:
+    """Owns parameters, gradients, states and working memory of a planned network.
+
+    `rows` is the largest batch it will see. `retain` gives every array its own memory, so that all of them can be read
+    after a step (trace, checks); `need_dx` computes the gradient of the inputs too.
+    """
+
+    def __init__(
+        self, blueprint: Blueprint, rows: int, dtype: Any, seed: int, *, retain: bool = False, need_dx: bool = False
+    ) -> None:
+        self.blueprint, self.rows, self.dtype, self.seed = blueprint, rows, np.dtype(dtype), seed
+        self.retain, self.need_dx = retain, need_dx
+        self.theta = aligned(blueprint.size, self.dtype)
+        self.grad = aligned(blueprint.size, self.dtype)
+        self.memory = Memory(rows, self.dtype)
+        self.states: dict[str, Array] = {}
+        for node in blueprint.walk():
+            for name, slot in node.plan.state.items():
+                self.memory.reserve(f"{node.path}.{name}", slot.shape, slot.dtype)
+                self.states[f"{node.path}.{name}"] = self.memory.slot(f"{node.path}.{name}", slot, rows)
+        self._streams = {n.seat: Stream(seed, "draw", n.seat) for n in blueprint.walk() if n.plan.draws}
+        self._chains: dict[int, Chain] = {}
+        self._entries: dict[str, list[Entry]] = {}
+        for e in blueprint.layout:
+            self._entries.setdefault(e.node.path, []).append(e)
+        self._reserve(blueprint.nodes, "net")
+        self.memory.reserve("x", (N, *blueprint.x))
+        self.initialize()
+
+    def initialize(self) -> None:
+        """Draws every parameter anew from its own stream (float64, then cast)."""
+        for e in self.blueprint.layout:
+            start = np.zeros(e.shape)
+            e.init.fill(start, e.param.fan_in, e.param.fan_out, Stream(self.seed, "init", e.seat).at())
+            self.theta[e.where].reshape(e.shape)[...] = start
+
+    def parameters(self) -> dict[str, Array]:
+        """Views of every parameter by path."""
+        return {e.path: self.theta[e.where].reshape(e.shape) for e in self.blueprint.layout}
+
+    def gradients(self) -> dict[str, Array]:
+        """Views of every parameter's gradient by the parameter's path."""
+        return {e.path: self.grad[e.where].reshape(e.shape) for e in self.blueprint.layout}
+
+    def chain(self, n: int) -> Chain:
+        """The chain bound to a batch of `n` rows, at most `rows`; bound once."""
+        chain = self._chains.get(n)
+        if chain is None:
+            x = self.memory.view("x", (N, *self.blueprint.x), n)
+            chain = self._chains[n] = self._bind(self.blueprint.nodes, x, "net", n, top=True)
+        return chain
+
+    def draw(self, chain: Chain, step: int) -> None:
+        """Fills every layer's chance for the training step after `step` completed ones."""
+        for link in chain.walk():
+            if link.node.plan.draws:
+                link.layer.draw(link.frame, self._streams[link.node.seat].at(step))
+
+    def commit(self, chain: Chain) -> None:
+        """Carries the step into every layer's state."""
+        for link in chain.walk():
+            if link.node.plan.state:
+                link.layer.commit(link.frame)
+
+    @property
+    def draws(self) -> bool:
+        """Whether any layer takes chance."""
+        return bool(self._streams)
+
+    def _gradient_block(self, key: str, i: int) -> str:
+        """Where the gradient between layer i - 1 and layer i of a chain stands: two blocks in turn serve a chain."""
+        return f"{key}/gradient/{i if self.retain else i % 2}"
+
+    def _slot_block(self, node: Node, group: str, name: str) -> str:
+        return f"{node.path}/{name}" if self.retain or group != "scratch" else f"scratch/{name}"
+
+    def _inner_key(self, node: Node, key: str, name: str) -> str:
+        return f"{node.path}/{name}" if self.retain else f"{key}/{name}"
+
+    def _reserve(self, nodes: Sequence[Node], key: str) -> None:
+        for i, node in enumerate(nodes):
+            plan = node.plan
+            self.memory.reserve(f"{node.path}/y", (N, *plan.y))
+            self.memory.reserve(self._gradient_block(key, i), (N, *node.x))
+            self.memory.reserve(self._gradient_block(key, i + 1), (N, *plan.y))
+            for group in ("keep", "draws", "scratch"):
+                slots: Mapping[str, Slot] = getattr(plan, group)
+                for name, slot in slots.items():
+                    self.memory.reserve(self._slot_block(node, group, name), slot.shape, slot.dtype)
+            for name, inner in node.inside.items():
+                self._reserve(inner, self._inner_key(node, key, name))
+
+    def _bind(self, nodes: Sequence[Node], x: Array, key: str, n: int, *, top: bool) -> Chain:
+        silent = 0
+        if top and not self.need_dx:
+            silent = next((i for i, node in enumerate(nodes) if any(m.plan.params for m in node.walk())), len(nodes))
+        links: list[Link] = []
+        first_dx: Array | None = None
+        for i, node in enumerate(nodes):
+            told = self.need_dx or not top or i > silent or (i == silent and not node.plan.skips_dx)
+            dx = self.memory.view(self._gradient_block(key, i), (N, *node.x), n) if told else None
+            dy = self.memory.view(self._gradient_block(key, i + 1), (N, *node.plan.y), n)
+            first_dx = dx if i == 0 else first_dx
+            link = self._link(node, x, dx, dy, key, n)
+            links.append(link)
+            x = link.frame.y
+        return Chain(links, links[0].frame.x, first_dx, links[-1].frame.dy, silent)
+
+    def _link(self, node: Node, x: Array, dx: Array | None, dy: Array, key: str, n: int) -> Link:
+        plan = node.plan
+        f = Frame(x=x, dx=dx, dy=dy, y=self.memory.view(f"{node.path}/y", (N, *plan.y), n))
+        for e in self._entries.get(node.path, []):
+            setattr(f, e.name, self.theta[e.where].reshape(e.shape))
+            setattr(f, f"d{e.name}", self.grad[e.where].reshape(e.shape))
+        for group in ("keep", "draws", "scratch"):
+            slots: Mapping[str, Slot] = getattr(plan, group)
+            for name, slot in slots.items():
+                setattr(f, name, self.memory.slot(self._slot_block(node, group, name), slot, n))
+        for name in plan.state:
+            setattr(f, name, self.states[f"{node.path}.{name}"])
+        inside: dict[str, Chain] = {}
+        for name, inner in node.inside.items():
+            inside[name] = self._bind(inner, x, self._inner_key(node, key, name), n, top=False)
+            setattr(f, name, inside[name])
+        return Link(node, f, inside)

@@ -1,0 +1,115 @@
+"""What training lowers: the loss of a network over a batch plus the penalties on its weights, and its flat gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bpcli.engine.blueprint import Blueprint
+from bpcli.engine.memory import aligned
+from bpcli.engine.network import Chain, Network
+from bpcli.family import Loss
+from bpcli.plan import Array, Frame, N, Slot
+
+
+class Batch:
+    """The network and its loss bound to `n` rows: load rows, then forward, then backward."""
+
+    def __init__(self, objective: Objective, n: int) -> None:
+        network, loss = objective.network, objective.loss
+        self.n = n
+        self.chain: Chain = network.chain(n)
+        self.x = self.chain.x
+        memory = network.memory
+        plan = objective.plan
+        self.t = memory.view("loss/t", (N, *plan.y), n)
+        self._ids = memory.view("loss/ids", (N,), n, "int")
+        self._classes = np.arange(plan.y[-1])
+        self.w = memory.view("loss/w", (N,), n)
+        slots = {**plan.keep, **plan.scratch}
+        views = {name: memory.slot(f"loss/{name}", slot, n) for name, slot in slots.items()}
+        self.frame = Frame(x=self.chain.y, t=self.t, w=None, dx=self.chain.dy, **views)
+        self._loss = loss
+
+    def load(self, x: Array, t: Array, rows: Array, w: Array | None = None) -> None:
+        """Copies the rows `rows` of the data in: x (R, ...), t (R, K) values or (R,) class ids, w (R,) weights."""
+        x.take(rows, 0, out=self.x, mode="clip")
+        if t.ndim == 1:
+            t.take(rows, 0, out=self._ids, mode="clip")
+            if len(self._classes) == 1:
+                self.t[:, 0] = self._ids
+            else:
+                np.equal(self._ids[:, None], self._classes, out=self.t)
+        else:
+            t.take(rows, 0, out=self.t, mode="clip")
+        self.frame.w = None
+        if w is not None:
+            w.take(rows, 0, out=self.w, mode="clip")
+            self.w /= self.w.sum()
+            self.frame.w = self.w
+
+    def forward(self, train: bool) -> float:
+        """Runs the network; returns the data term of the loss."""
+        self.chain.forward(train)
+        return self._loss.forward(self.frame)
+
+    def backward(self, train: bool) -> None:
+        """Writes the gradient of the data term into every parameter's gradient."""
+        self._loss.backward(self.frame)
+        self.chain.backward(train)
+
+
+class Objective:
+    """A network in memory, the loss at its end and the penalties on its weights.
+
+    The flat vectors `theta` and `grad` are the network's. `rows` is the largest batch.
+    """
+
+    def __init__(
+        self,
+        blueprint: Blueprint,
+        loss: Loss,
+        rows: int,
+        dtype: Any,
+        seed: int,
+        *,
+        retain: bool = False,
+        need_dx: bool = False,
+    ) -> None:
+        self.network = Network(blueprint, rows, dtype, seed, retain=retain, need_dx=need_dx)
+        self.loss = loss
+        self.plan = loss.plan(blueprint.y)
+        self.theta, self.grad = self.network.theta, self.network.grad
+        memory = self.network.memory
+        memory.reserve("loss/t", (N, *self.plan.y))
+        memory.reserve("loss/ids", (N,), "int")
+        memory.reserve("loss/w", (N,))
+        for name, slot in {**self.plan.keep, **self.plan.scratch}.items():
+            memory.reserve(f"loss/{name}", slot.shape, slot.dtype)
+        self.penalties = [(p, self.theta[where], self.grad[where]) for p, where in blueprint.penalties]
+        longest = max((len(w) for _, w, _ in self.penalties), default=0)
+        self._scratch = aligned(longest, self.network.dtype)
+        self._batches: dict[int, Batch] = {}
+
+    def batch(self, n: int) -> Batch:
+        """The objective bound to `n` rows; bound once."""
+        batch = self._batches.get(n)
+        if batch is None:
+            batch = self._batches[n] = Batch(self, n)
+        return batch
+
+    def penalty(self) -> float:
+        """The penalties of the weights as they are."""
+        return sum(p.value(w) for p, w, _ in self.penalties)
+
+    def add_penalty_gradient(self) -> None:
+        """Adds the penalties' gradients to the flat gradient."""
+        for p, w, g in self.penalties:
+            p.add_grad(w, g, self._scratch[: len(w)])
+
+
+def loss_slots(loss: Loss, y: tuple[int, ...]) -> dict[str, Slot]:
+    """Every slot a loss asks for at outputs of shape `y`, its targets included."""
+    plan = loss.plan(y)
+    return {"t": Slot((N, *plan.y)), "ids": Slot((N,), "int"), "w": Slot((N,)), **plan.keep, **plan.scratch}

@@ -1,0 +1,131 @@
+"""Opening the files that data comes from: regular files only, and no archive that expands without end."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import stat
+import zlib
+from pathlib import Path
+from typing import IO, Any
+
+from bpcli.part import near
+from bpcli.records import Exit, Failure, Problem
+
+LONGEST_EXCERPT = 200
+
+
+def expansion_limit(size: int) -> int:
+    """The bytes that a compressed file of `size` bytes may expand to: 64 MiB, or 100 times its size.
+
+    Tables of numbers shrink 3 to 20 times; deflate can pack 1,032 to one, which only a bomb (or a file of zeros) does.
+    """
+    return max(64 << 20, 100 * size)
+
+
+def shown(path: Path) -> str:
+    """The path as a user would write it: from the working directory where it lies inside, else absolute."""
+    full = Path(os.path.normpath(path.absolute()))
+    return str(full.relative_to(Path.cwd())) if full.is_relative_to(Path.cwd()) else str(full)
+
+
+def bad(text: str, path: Path, *, code: str, help: str = "", line: int = 0, exit: Exit = Exit.BAD_INPUT) -> Failure:
+    """A Failure about a data file, to be raised."""
+    return Failure(Problem(text, code=code, file=shown(path), line=line, help=help), exit=exit)
+
+
+def locate(root: Path, name: str) -> Path:
+    """The regular file `name`, relative to `root`. Raises Failure: missing (66), a directory, a pipe or device."""
+    path = root / name
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise bad(f"no such file: {shown(path)}", path, code="missing-file", help=_look(path), exit=Exit.NO_INPUT) from None
+    except (OSError, ValueError) as error:  # a name with a NUL or too long, or no right to look there
+        text = f"cannot be opened: {getattr(error, 'strerror', None) or error}"
+        raise Failure(Problem(text, code="missing-file", file=name), exit=Exit.NO_INPUT) from None
+    if stat.S_ISDIR(mode):
+        raise bad(f"{shown(path)} is a directory, not a file", path, code="not-a-file", help="name a file inside it")
+    if not stat.S_ISREG(mode):
+        raise bad(f"{shown(path)} is a pipe or a device, not a regular file", path, code="not-a-file")
+    return path
+
+
+def _look(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"there is no directory {shown(path.parent)}; a path is relative to the file that names it"
+    found = near(path.name, sorted(p.name for p in path.parent.iterdir()))
+    return f"did you mean `{found}`?" if found else "a path is relative to the file that names it"
+
+
+class Gunzip(io.RawIOBase):
+    """Reads a gzip file. Raises Failure where it is damaged, or larger than `expansion_limit`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._limit = expansion_limit(path.stat().st_size)
+        self._seen = 0
+        self._file = gzip.open(path)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            count = self._file.readinto(buffer)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            self._file.close()
+            if self._seen == 0 and "Not a gzipped file" in str(error):
+                help = "a file that is not compressed must not be called .gz"
+                raise bad("this is not a gzip file", self._path, code="not-gzip", help=help) from None
+            text = "the gzip file is truncated or damaged"
+            raise bad(text, self._path, code="damaged-gzip", help="fetch it again; `gzip -t` tests it") from None
+        self._seen += count
+        if self._seen > self._limit:
+            self._file.close()
+            text = f"the file expands to more than {self._limit >> 20} MiB, over 100 times its size"
+            help = "if that is meant, unpack it with gunzip and name the result"
+            raise bad(text, self._path, code="bomb", help=help)
+        return count
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+
+def _refuse_bomb(path: Path) -> None:
+    """Reads a gzip file that declares (in its last four bytes, modulo 2^32) to be too large, before anything parses it.
+
+    What declares less and still is too large fails while it is read; what is only truncated says so here.
+    """
+    with open(path, "rb") as file:
+        file.seek(-min(4, path.stat().st_size), os.SEEK_END)
+        if int.from_bytes(file.read(4), "little") <= expansion_limit(path.stat().st_size):
+            return
+    block = bytearray(1 << 20)
+    with Gunzip(path) as stream:
+        while stream.readinto(block):
+            pass
+
+
+def open_binary(path: Path) -> IO[bytes]:
+    """The bytes of a file, gunzipped where its name ends in .gz. Raises Failure where it cannot be read."""
+    try:
+        if path.suffix != ".gz":
+            return open(path, "rb")
+        _refuse_bomb(path)
+        return io.BufferedReader(Gunzip(path), 1 << 20)
+    except OSError as error:
+        raise bad(f"cannot be read: {error.strerror}", path, code="unreadable", exit=Exit.NO_INPUT) from None
+
+
+def excerpt(path: Path, line: int) -> tuple[tuple[int, str], ...]:
+    """The text of one line for a diagnostic; nothing where it is too long to show."""
+    with open_binary(path) as file:
+        for number, text in enumerate(io.TextIOWrapper(file, "utf-8-sig", "replace", newline=""), start=1):
+            if number == line:
+                text = text.rstrip("\r\n")
+                return ((line, text),) if len(text) <= LONGEST_EXCERPT else ()
+    return ()

@@ -1,0 +1,37 @@
+"""The three forms a table's targets may have: class labels, class ids, values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from bpcli.plan import Array
+
+EXACT = 2.0**53
+"""Whole numbers from here on are not all exact in float64."""
+
+
+def labels(texts: Iterable[str]) -> Array:
+    """Class labels (N,) as Python strings: one long label does not widen all the others."""
+    texts = list(texts)
+    out = np.empty(len(texts), object)
+    out[:] = texts
+    return out
+
+
+def numeric_target(values: Array) -> Array:
+    """Class ids (N,) int64 where one column holds whole numbers only, else values (N, K) float64.
+
+    values: n or n k, any real type.
+    """
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim == 1:
+        if values.dtype.kind in "iub":
+            if values.dtype.kind != "u" or not (values > np.iinfo(np.int64).max).any():
+                return values.astype(np.int64)
+        elif bool(((np.floor(values) == values) & (np.abs(values) < EXACT)).all()):
+            return values.astype(np.int64)
+        values = values[:, None]
+    return values.astype(np.float64)

@@ -1,0 +1,1 @@
+"""Layers with parameters, with chance, or that reshape; one file each."""

@@ -1,0 +1,61 @@
+"""Dropout: units that stay away by chance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from bpcli.family import Layer
+from bpcli.numeric.notation import Eq
+from bpcli.plan import Frame, N, Plan, Sample, Shape, Slot
+
+
+class Dropout(Layer):
+    """Zeroes each entry with probability `rate` while training and scales up the rest, so that the mean stays.
+
+    Shapes   x, m, y: n ...; m is 0 or 1 / (1 - rate); at evaluation y = x
+    Source   Srivastava et al. 2014, in the inverted form (scaled at training, untouched at evaluation)
+    Numerics the mask is drawn in float32 whatever the run, so that float32 and float64 see the same
+    """
+
+    type: Literal["dropout"] = "dropout"
+    rate: float = Field(0.5, ge=0, lt=1, description="probability of zeroing an entry")
+
+    def plan(self, x: Shape) -> Plan:
+        return Plan(y=x, draws={"u": Slot((N, *x), "float32"), "m": Slot((N, *x))}, consts={"rate": self.rate})
+
+    def draw(self, f: Frame, rng: np.random.Generator) -> None:
+        rng.random(out=f.u, dtype=np.float32)
+        np.greater_equal(f.u, self.rate, out=f.m)
+        f.m *= 1 / (1 - self.rate)
+
+    def forward(self, f: Frame, train: bool) -> None:
+        if train:
+            np.multiply(f.x, f.m, out=f.y)
+        else:
+            np.copyto(f.y, f.x)
+
+    def backward(self, f: Frame, train: bool) -> None:
+        if train:
+            np.multiply(f.dy, f.m, out=f.dx)
+        else:
+            np.copyto(f.dx, f.dy)
+
+    def equations(self, train: bool, x: Shape) -> list[Eq]:
+        if not train:
+            return [Eq("y[n,...]", "x[n,...]", "nothing is dropped at evaluation"), Eq("dx[n,...]", "dy[n,...]")]
+        return [
+            Eq("y[n,...]", "m[n,...] * x[n,...]", "m is 0 where dropped, else 1 / (1 - rate)"),
+            Eq("dx[n,...]", "m[n,...] * dy[n,...]", "the same mask: what was dropped leans on nothing"),
+        ]
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield Sample(cls(rate=0.4), (7,), batch=5)
+        yield Sample(cls(rate=0.25), (2, 3, 5))
+        yield Sample(cls(rate=0.0), (3,), batch=1, note="drops nothing")
+        yield Sample({"type": "dropout", "rate": 1.0}, error="less than 1")
+        yield Sample({"type": "dropout", "rate": -0.1}, error="greater than or equal to 0")

@@ -1,0 +1,57 @@
+"""The classification report: precision, recall and F1 of each class and their averages, from counts of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bpcli.parts.metrics import average_of, f1_of, precision_of, recall_of
+from bpcli.plan import Array
+from bpcli.records import ClassRow
+
+Rows = tuple[ClassRow, ...]
+
+
+def classification_report(
+    counts: Array, names: Sequence[str], *, several: bool = False, labels: Sequence[int] | None = None
+) -> tuple[Rows, Rows]:
+    """The rows of the classes and the rows of the averages.
+
+    counts    (3, K): hits, guessed, support (`metrics.counts_of` makes them from a confusion matrix)
+    names     of the K classes
+    several   a row may have several labels
+    labels    the classes to report on; default those that are true or guessed somewhere (with `several`, all)
+
+    The first average is `accuracy` where every row has one label and no class that occurs is left out, else
+    `micro avg`; then `macro avg` and `weighted avg`. A score that would be 0 / 0 is 0; a weighted support is rounded.
+
+    Source    scikit-learn, classification_report (zero_division=0), without its `samples avg`
+    """
+    occurs = counts[1] + counts[2] > 0
+    if labels is None:
+        labels = [k for k in range(len(names)) if several or occurs[k]]
+    complete = not several and set(occurs.nonzero()[0].tolist()) <= set(labels)
+    chosen = counts[:, list(labels)]
+    scores = zip(labels, precision_of(chosen), recall_of(chosen), f1_of(chosen), chosen[2], strict=True)
+    classes = tuple(ClassRow(names[k], float(p), float(r), float(f), round(float(s))) for k, p, r, f, s in scores)
+    kinds = (("accuracy" if complete else "micro avg", "micro"), ("macro avg", "macro"), ("weighted avg", "weighted"))
+    return classes, tuple(average_row(name, chosen, kind) for name, kind in kinds)
+
+
+def average_row(name: str, counts: Array, average: str) -> ClassRow:
+    """One average over the classes in counts (3, k); all of them count."""
+    precision, recall, f1 = (average_of(score, counts, average, True) for score in (precision_of, recall_of, f1_of))
+    return ClassRow(name, precision, recall, f1, round(float(counts[2].sum())))
+
+
+def notes(counts: Array, names: Sequence[str], *, several: bool = False) -> tuple[str, ...]:
+    """Where a score is 0 because nothing could be counted, from counts (3, K)."""
+    neither = "its scores count as 0" if several else "macro averages leave it out"
+    found = []
+    for name, (_, guessed, support) in zip(names, counts.T, strict=True):
+        if not guessed and not support:
+            found.append(f"class {name}: neither present nor predicted; {neither}")
+        elif not guessed:
+            found.append(f"class {name}: never predicted; its precision counts as 0")
+        elif not support:
+            found.append(f"class {name}: not present; its recall counts as 0")
+    return tuple(found)

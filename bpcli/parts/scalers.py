@@ -1,0 +1,110 @@
+"""Scaling: columns shifted and scaled so that training starts well. Fitted on the training rows only.
+
+All of them are computed in float64 a few rows at a time: images stay bytes, whatever their number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from bpcli.family import Scaler
+from bpcli.plan import Array, Sample
+
+BLOCK = 1 << 18  # numbers converted to float64 at a time
+
+PER = Field("column", description="column: each its own shift and scale; all: one for the whole array, as for images")
+
+
+def _blocks(x: Array) -> Iterator[Array]:
+    step = max(1, BLOCK // max(1, math.prod(x.shape[1:])))
+    for row in range(0, len(x), step):
+        yield x[row : row + step].astype(np.float64)
+
+
+def _mean(x: Array, shift: Array | float, axis: int | None, power: int) -> Array:
+    """The mean of (x - shift)^power over the rows, or over everything; inf where it overflows."""
+    total = np.zeros(x.shape[1:] if axis == 0 else ())
+    for block in _blocks(x):
+        total += np.sum((block - shift) ** power, axis=axis)
+    return total / (len(x) if axis == 0 else max(1, x.size))
+
+
+def _limits(x: Array, per: Literal["column", "all"]) -> tuple[Array, Array]:
+    low, high = x.min(axis=0), x.max(axis=0)
+    if per == "all" and x.size:
+        low, high = np.full_like(low, low.min()), np.full_like(high, high.max())
+    return low.astype(np.float64), high.astype(np.float64)
+
+
+class Standardize(Scaler):
+    """Mean 0 and standard deviation 1: (x - mean) / std.
+
+    Shapes    x: n ...; mean and std: of a row
+    Source    LeCun et al. 1998, "Efficient BackProp", section 4.3; std with the divisor N, as scikit-learn's
+              StandardScaler
+    Numerics  the variance is the mean square about the mean, in a second pass: nothing cancels. A constant column is
+              only shifted (scale 1): equal numbers are found by their limits, not by a variance that rounding spoils;
+              so is one whose variance underflows
+    """
+
+    type: Literal["standardize"] = "standardize"
+    per: Literal["column", "all"] = PER
+
+    def fit(self, x: Array) -> tuple[Array, Array]:
+        low, high = _limits(x, self.per)
+        axis = 0 if self.per == "column" else None
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = _mean(x, 0.0, axis, 1)
+            std = np.sqrt(_mean(x, mean, axis, 2))
+        return np.where(low == high, low, mean), np.where((low == high) | (std == 0), 1.0, std)
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield Sample(cls(), x=(3,))
+        yield Sample(cls(per="all"), x=(3, 2))
+        yield Sample({"type": "standardize", "per": "row"}, error="Input should be 'column' or 'all'")
+
+
+class MinMax(Scaler):
+    """From 0 to 1: (x - min) / (max - min).
+
+    Shapes    x: n ...; min and max: of a row
+    Source    Han, Kamber, Pei 2011, "Data Mining", section 3.5.2; as scikit-learn's MinMaxScaler. Rows outside the
+              training rows' limits go beyond 0 and 1
+    Numerics  a constant column is only shifted (scale 1), so it becomes 0
+    """
+
+    type: Literal["minmax"] = "minmax"
+    per: Literal["column", "all"] = PER
+
+    def fit(self, x: Array) -> tuple[Array, Array]:
+        low, high = _limits(x, self.per)
+        with np.errstate(over="ignore"):
+            return low, np.where(low == high, 1.0, high - low)
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield Sample(cls(), x=(3,))
+        yield Sample(cls(per="all"), x=(3, 2))
+        yield Sample({"type": "minmax", "range": [0, 1]}, error="Extra inputs are not permitted")
+
+
+class NoScaling(Scaler):
+    """Numbers as they are.
+
+    Source    the identity: shift 0, scale 1
+    """
+
+    type: Literal["none"] = "none"
+
+    def fit(self, x: Array) -> tuple[Array, Array]:
+        return np.zeros(x.shape[1:]), np.ones(x.shape[1:])
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield Sample(cls(), x=(3,))

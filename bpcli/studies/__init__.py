@@ -1,0 +1,1 @@
+"""Floor 5: verbs. Each returns a record and prints nothing."""

@@ -1,0 +1,125 @@
+"""Independent witnesses of a derivative, and how far two of them may stand apart.
+
+Complex steps go through the equations and have no step size to tune (Squire & Trapp 1998); central differences go through
+the kernels, with Ridders' extrapolation (1982) to settle a disagreement. What is allowed between two witnesses is derived
+from the arithmetic: machine epsilon, the step, and the size of what was added up.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bpcli.numeric.notation import Program
+from bpcli.plan import Array
+from bpcli.records import Gap
+
+EPS = float(np.finfo(np.float64).eps)
+COMPLEX_STEP = 1e-30
+DIFFERENCE_STEP = EPS ** (1 / 3)  # balances the truncation h^2 against the rounding EPS / h
+
+
+def complex_step(program: Program, env: Mapping[str, Any], name: str, want: str, upstream: Array) -> Array:
+    """The gradient of sum(`want` * upstream) by `env[name]`, exact to rounding; forward equations only."""
+    x = np.asarray(env[name], dtype=np.float64)
+    out = np.zeros_like(x)
+    z = x.astype(np.complex128)
+    needed = {want}
+    for index in np.ndindex(x.shape):
+        z[index] = x[index] + 1j * COMPLEX_STEP
+        y = program.run({**env, name: z}, needed)[want]
+        out[index] = float(np.sum(y.imag * upstream)) / COMPLEX_STEP
+        z[index] = x[index]
+    return out
+
+
+@dataclass(frozen=True)
+class Differences:
+    """Central differences of a scalar function by every entry of an array, and how much of each is rounding."""
+
+    value: Array
+    noise: Array
+    left: Array  # one-sided differences: they differ at a kink
+    right: Array
+
+
+def central_differences(function: Callable[[], tuple[float, float]], x: Array) -> Differences:
+    """Differences of `function` by `x`, which is changed in place and put back.
+
+    `function` returns its value and the sum of the sizes of what it adds up, which sets the noise.
+    """
+    here, mass = function()
+    steps = DIFFERENCE_STEP * np.maximum(1.0, np.abs(x))
+    value, left, right = np.zeros(x.shape), np.zeros(x.shape), np.zeros(x.shape)
+    for index in np.ndindex(x.shape):
+        old = x[index].copy()
+        x[index] = old + steps[index]
+        up = float(x[index] - old)  # the step that was taken, after rounding
+        above, mass_above = function()
+        x[index] = old - steps[index]
+        down = float(old - x[index])
+        below, mass_below = function()
+        x[index] = old
+        mass = max(mass, mass_above, mass_below)
+        value[index] = (above - below) / (up + down)
+        right[index] = (above - here) / up
+        left[index] = (here - below) / down
+    return Differences(value, 20 * EPS * mass / steps, left, right)
+
+
+def ridders(function: Callable[[], tuple[float, float]], x: Array, index: tuple[int, ...]) -> tuple[float, float]:
+    """The derivative by one entry, extrapolated from steps that shrink by 1.4, and its own estimate of the error."""
+    old = x[index].copy()
+    shrink, h = 1.4, 0.01 * max(1.0, abs(float(old)))
+    table: list[list[float]] = []
+    best, error = math.nan, math.inf
+    for i in range(10):
+        x[index] = old + h
+        above, _ = function()
+        x[index] = old - h
+        below, _ = function()
+        row = [(above - below) / (2 * h)]
+        for j in range(i):
+            factor = shrink ** (2 * (j + 1))
+            row.append((row[j] * factor - table[i - 1][j]) / (factor - 1))
+            guess = max(abs(row[j + 1] - row[j]), abs(row[j + 1] - table[i - 1][j]))
+            if guess <= error:
+                best, error = row[j + 1], guess
+        table.append(row)
+        h /= shrink
+    x[index] = old
+    return best, error
+
+
+def compare(
+    tensor: str, left: tuple[str, Array], right: tuple[str, Array], allowed: Any, excused: Array | None = None
+) -> Gap:
+    """The worst entry of two witnesses of one tensor, worst by how far it passes what is `allowed` there.
+
+    Entries of `excused` stand on a kink: a difference there is reported as one and is no error.
+    """
+    a, b = np.asarray(left[1], dtype=np.float64), np.asarray(right[1], dtype=np.float64)
+    gap = np.abs(a - b)
+    gap = np.where(np.isnan(gap), np.where(np.isnan(a) & np.isnan(b), 0.0, np.inf), gap)
+    gap = np.where(a == b, 0.0, gap)  # equal infinities
+    limit = np.broadcast_to(np.asarray(allowed, dtype=np.float64), gap.shape)
+    wrong = gap > limit
+    kink = wrong & excused if excused is not None else np.zeros_like(wrong)
+    wrong = wrong & ~kink
+    excess = np.where(kink, -1.0, gap / np.maximum(limit, 1e-300))
+    index = tuple(int(i) for i in np.unravel_index(int(excess.argmax()), gap.shape)) if gap.size else ()
+    verdict = "WRONG" if wrong.any() else "kink" if kink.any() else "ok"
+    values = (float(a[index]), float(b[index])) if gap.size else (0.0, 0.0)
+    worst, at = (float(gap[index]), float(limit[index])) if gap.size else (0.0, 0.0)
+    return Gap(tensor, left[0], right[0], worst, at, index, values, verdict)
+
+
+def size(a: Any) -> float:
+    """The largest finite absolute value, 0 of nothing."""
+    a = np.abs(np.asarray(a, dtype=np.float64))
+    a = a[np.isfinite(a)]
+    return float(a.max()) if a.size else 0.0
