@@ -1,0 +1,3 @@
+"""bpcli: a command-line workbench for back-propagation."""
+
+__version__ = "0.1.0"

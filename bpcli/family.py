@@ -6,6 +6,7 @@ the batch. Every differentiable or updating family states its members' equations
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from bpcli.numeric.notation import Eq
 from bpcli.part import OneOf, Part
@@ -25,11 +27,23 @@ __all__ = [
 ]  # fmt: skip
 
 
+RESERVED = ("data", "loss", "penalty", "state")
+"""What no layer can be called: the first words of other paths."""
+
+
 class Layer(Part):
     """A step of the network from x to y. Backward writes gradients (never accumulates) of everything it owns."""
 
     family: ClassVar[str] = "layer"
     name: str | None = Field(None, description="what traces and reports call the layer; default <type>_<count>")
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, value: str | None) -> str | None:
+        if value is not None and (not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,63}", value) or value in RESERVED):
+            message = "a layer's name is letters, digits and `_`, begins with a letter, and is none of {reserved}"
+            raise PydanticCustomError("layer_name", message, {"reserved": ", ".join(RESERVED)})
+        return value
 
     def plan(self, x: Shape) -> Plan:
         """The memory it needs for rows of shape `x`. Raises ShapeError where they cannot enter."""

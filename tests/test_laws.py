@@ -17,7 +17,9 @@ from bpcli.studies.witness import central_differences, size
 
 GOOD = dict(good())
 LAYERS = {k: s for k, s in GOOD.items() if isinstance(s.part, Layer)}
-PROVEN = {k: s for k, s in GOOD.items() if isinstance(s.part, Layer | Loss | Regularizer | Optimizer | Clipper | Schedule)}
+PROVEN = {
+    k: s for k, s in GOOD.items() if isinstance(s.part, Layer | Loss | Regularizer | Optimizer | Clipper | Schedule)
+}
 
 
 @pytest.mark.parametrize("sample", PROVEN.values(), ids=PROVEN)

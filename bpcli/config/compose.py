@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from yaml.error import Mark, MarkedYAMLError
+from yaml.error import MarkedYAMLError
 from yaml.events import (
     AliasEvent,
     CollectionEndEvent,
@@ -147,7 +147,7 @@ class _Composer:
         return root
 
     def next(self) -> Event:
-        event: Event = self.events.get_event()
+        event: Event = self.events.get_event()  # type: ignore[no-untyped-call]
         return event
 
     def node(self, event: Event, depth: int) -> Node:
@@ -237,11 +237,10 @@ class _Composer:
             return None
         if tag is None:
             return value if not isinstance(value, str) else self.text(value, spot)
-        kinds: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,)}
-        if tag == "null" and value is None:
-            return None
-        if tag in kinds and isinstance(value, kinds[tag]) and isinstance(value, bool) == (tag == "bool"):
-            return float(value) if tag == "float" else value
+        if tag == "float" and type(value) in (int, float):
+            return float(value or 0)
+        if {"null": None, "int": int, "bool": bool}.get(tag, str) is (type(value) if value is not None else None):
+            return value
         self.complain(spot, f"the tag {shown(event.tag)} does not belong here", "unknown-tag", "remove it")
         return None
 
@@ -255,13 +254,14 @@ class _Composer:
 
     def alias(self, event: AliasEvent, depth: int) -> Node:
         spot = self.spot(event.start_mark, event.end_mark)
-        anchor = self.anchors.get(event.anchor)
+        name = str(event.anchor)
+        anchor = self.anchors.get(name)
         if anchor is None:
-            close = near(event.anchor, self.anchors)
-            help = f"did you mean `*{close}`?" if close else f"write `&{event.anchor}` before the value that is meant"
-            raise self.stop(spot, f"`*{event.anchor}` refers to no anchor above", "unknown-alias", help)
+            close = near(name, self.anchors)
+            help = f"did you mean `*{close}`?" if close else f"write `&{name}` before the value that is meant"
+            raise self.stop(spot, f"`*{name}` refers to no anchor above", "unknown-alias", help)
         if anchor.node is None:
-            raise self.stop(spot, f"`*{event.anchor}` stands inside the value it refers to", "endless-alias")
+            raise self.stop(spot, f"`*{name}` stands inside the value it refers to", "endless-alias")
         if depth + anchor.node.height > MAX_DEPTH:
             raise self.too_deep(spot)
         self.spend(anchor.node.size, event)
@@ -297,7 +297,7 @@ class _Composer:
     def here(self) -> Spot:
         return self.spot(self.events.get_mark(), width=1)
 
-    def spot(self, start: Mark, end: Mark | None = None, width: int = 0) -> Spot:
+    def spot(self, start: Any, end: Any = None, width: int = 0) -> Spot:
         """From a mark to another; only what stands on the first line is underlined."""
         if end is None:
             return Spot(self.source, start.line + 1, start.column + 1, width)
@@ -319,4 +319,3 @@ def _measure(node: Node, children: Any) -> Node:
         node.height = max(node.height, child.height + 1)
     node.size += len(node.keys)
     return node
-

@@ -9,8 +9,8 @@ from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_va
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from bpcli.family import Scaler, Source
-from bpcli.parts.scalers import NoScaling
 from bpcli.part import OneOf, Settings, dump
+from bpcli.parts.scalers import NoScaling
 
 
 class Share:

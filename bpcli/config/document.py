@@ -142,4 +142,3 @@ def point(
     return Problem(
         text, code, tuple(path), spot.source.file, spot.line, spot.column, max(1, spot.width), excerpt, help, level
     )
-

@@ -28,7 +28,7 @@ class ScalarError(ValueError):
         self.help = help
 
 
-def resolve(text: str) -> None | bool | int | float | str:
+def resolve(text: str) -> bool | int | float | str | None:
     """The value of an unquoted word. Raises ScalarError for a number too large to compute with.
 
     `no`, `on`, `1_000`, `12:30` and dates are text, `017` is seventeen, `0o17` is fifteen, `1e-4` is a number.

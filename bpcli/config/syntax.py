@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
-from yaml.error import Mark, MarkedYAMLError
+from yaml.error import MarkedYAMLError
 
 __all__ = ["explain"]
 
@@ -13,12 +14,12 @@ QUOTE = "put the text in quotes"
 INDENT = "keys of one mapping start in the same column; indent what belongs to a key, with spaces"
 
 
-def explain(error: MarkedYAMLError, lines: Sequence[str]) -> tuple[Mark, int, str, str]:
+def explain(error: MarkedYAMLError, lines: Sequence[str]) -> tuple[Any, int, str, str]:
     """Where the mistake is, how many characters it takes, what it is, and what to type instead."""
     said = str(error.problem)
     context = str(error.context or "")
-    here = error.problem_mark or error.context_mark
-    opened = error.context_mark or here
+    here: Any = error.problem_mark or error.context_mark
+    opened: Any = error.context_mark or here
     rest = lines[opened.line][opened.column :].rstrip()
     if (stray := re.search(r"found character (.+) that cannot start any token", said)) is not None:
         if "\\t" in stray[1]:

@@ -36,7 +36,9 @@ def parse(text: str, file: str) -> Document:
     if root is None or root.value is None:
         raise Failure(Problem("the file says nothing", "empty-file", (), file, help=MAPPING))
     if not isinstance(root.value, dict):
-        raise Failure(point(root.spot, f"expected settings, got {called(root.plain())}", code="not-settings", help=MAPPING))
+        raise Failure(
+            point(root.spot, f"expected settings, got {called(root.plain())}", code="not-settings", help=MAPPING)
+        )
     return Document(root, source)
 
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 # erf(x) = sign(x) (1 - e^-(a + a p(a))), a = |x|: the exponent -log(erfc(a)) is a + a p(a) with a smooth, small p, so
-# that little of p's rounding is left in it. Each p is the minimax polynomial of its degree for the relative error of erf
-# (Remez exchange in 60 digits, with weight a erfc(a) / erf(a)), up to where erf rounds to 1. The fit itself is off by
-# 2.2e-17 and 4.1e-9; what remains is rounding.
+# that little of p's rounding is left in it. Each p is the minimax polynomial of its degree for the relative error of
+# erf (Remez exchange in 60 digits, with weight a erfc(a) / erf(a)), up to where erf rounds to 1. The fit itself is off
+# by 2.2e-17 and 4.1e-9; what remains is rounding.
 _ERF_64 = (
     0.12837916709551256, 0.6366197723675909, 0.10277260330131557, -0.019128446993097497, -0.00020919485389000265,
     0.0016962076696178307, -0.0005901324288608723, 2.5904494941371844e-05, 6.442048526624396e-05,

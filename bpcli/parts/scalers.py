@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -17,7 +17,9 @@ from bpcli.plan import Array, Sample
 
 BLOCK = 1 << 18  # numbers converted to float64 at a time
 
-PER = Field("column", description="column: each its own shift and scale; all: one for the whole array, as for images")
+PER: Any = Field(
+    "column", description="column: each its own shift and scale; all: one for the whole array, as for images"
+)
 
 
 def _blocks(x: Array) -> Iterator[Array]:

@@ -56,8 +56,8 @@ AGAIN = "copy the file again, or use another checkpoint of the run"
 def write(path: Path, tensors: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
     """Writes a model file: arrays of float32, float64, int64, uint8 or bool in any memory layout, and plain JSON data.
 
-    Shapes are kept, () too; numbers in `meta` come back bit for bit, nan and infinities included, tuples as lists. Equal
-    content gives equal bytes. Raises TypeError or ValueError where an array, a name or `meta` cannot be kept, and
+    Shapes are kept, () too; numbers in `meta` come back bit for bit, nan and infinities included, tuples as lists.
+    Equal content gives equal bytes. Raises TypeError or ValueError where an array, a name or `meta` cannot be kept, and
     Failure as `atomic_bytes` does, or where `meta` passes 16 MiB.
     """
     arrays = {name: kept(name, value) for name, value in tensors.items()}
@@ -209,11 +209,12 @@ def check_tensors(path: Path, header: Mapping[str, Any]) -> None:
 
 
 def array_of(tensor: Mapping[str, Any]) -> Array:
-    """An owned array from what safetensors gives."""
+    """An owned array from what safetensors gives. Raises ValueError for a bool that is neither 0 nor 1."""
     dtype = DTYPES[tensor["dtype"]]
-    flat = np.frombuffer(tensor["data"], np.uint8 if dtype == np.bool_ else dtype)
-    found = flat.reshape(tensor["shape"])
-    return found != 0 if dtype == np.bool_ else found.copy()
+    if dtype == np.bool_ and tensor["data"].strip(b"\x00\x01"):
+        raise ValueError("a bool that is neither 0 nor 1")
+    flat: Array = np.frombuffer(tensor["data"], dtype)
+    return flat.reshape(tensor["shape"]).copy()
 
 
 def bad(path: Path, text: str, *, code: str = "bad-model", help: str = "") -> Failure:

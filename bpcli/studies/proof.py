@@ -216,7 +216,9 @@ class LossCase:
         found = [
             compare("L", ("kernel", kernel["L"]), ("equations", value), loss_allowed),
             compare("dx", ("kernel", dx), ("equations", self.equations["dx"]), TIGHT * size(dx) + floor),
-            compare("dx", ("kernel", dx), ("complex step", self.stepped), STEPPED * np.abs(dx) + TIGHT * size(dx) + floor),
+            compare(
+                "dx", ("kernel", dx), ("complex step", self.stepped), STEPPED * np.abs(dx) + TIGHT * size(dx) + floor
+            ),
         ]
         d = self.differences
         allowed = DIFFERENCED * np.maximum(np.abs(dx), np.abs(d.value)) + d.noise + 1e-9 * size(dx)

@@ -13,7 +13,8 @@
     count(n,h)   how many values
     names        bare: before the step; `_new`: after it. `d` + a known name is a gradient
 
-`syntax` is the tree, `functions` its vocabulary, `evaluate` its meaning; `text`, `latex`, `mathml` and `worked` draw it.
+`syntax` is the tree, `functions` its vocabulary, `evaluate` its meaning; `text`, `latex` and `mathml` draw it, by what
+`symbols` and `reader` say; `worked` puts the numbers of one entry in, and `printed` reads such a line back.
 """
 
 from bpcli.numeric.notation.evaluate import Program, compile_equations

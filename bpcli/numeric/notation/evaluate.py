@@ -1,7 +1,7 @@
 """What an equation means: its value over arrays, one axis of a grid for each index.
 
 `compile_equations` reads off every range once for the shapes at hand and puts the equations in the order of what they
-read; `Program.run` evaluates them. A sum of a product of plain reads goes to einsum (so to the BLAS); everything else is
+read; `Program.run` evaluates them. A sum of a product of plain reads goes to einsum (so to the BLAS); all else is
 broadcast over the grid of its indices, cut into slabs along the indices of the left side so that no grid passes SLAB
 cells. All of it is safe for complex arrays, which is how derivatives are taken by complex steps.
 """
@@ -47,7 +47,8 @@ Shape = tuple[int, ...]
 SLAB = 1 << 21  # cells of a grid that are held at once
 _LETTERS: dict[int, tuple[str, ...]] = {0: (), 1: ("i",), 2: ("h", "w"), 3: ("h", "w", "c"), 4: ("t", "h", "w", "c")}
 _BINARY: dict[str, np.ufunc] = {
-    "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "**": np.float_power, "//": np.floor_divide, "%": np.mod,
+    "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "**": np.float_power,
+    "//": np.floor_divide, "%": np.mod,
 }  # fmt: skip
 _COMPARE: dict[str, np.ufunc] = {
     ">": np.greater, "<": np.less, ">=": np.greater_equal, "<=": np.less_equal, "==": np.equal, "!=": np.not_equal,
@@ -442,9 +443,9 @@ class _Ranges:
         for node in self._unpadded(self.equation.right):
             if isinstance(node, Read) and node.array in self.shapes:
                 for index, d in zip(node.index, self.shapes[node.array], strict=True):
-                    if isinstance(index, Name) and index.id in self.letters and index.id not in told:
-                        if alone.setdefault(index.id, d) != d:
-                            raise self.error(f"index {index.id} is {alone[index.id]} and {d}")
+                    counts = isinstance(index, Name) and index.id in self.letters and index.id not in told
+                    if counts and alone.setdefault(index.id, d) != d:
+                        raise self.error(f"index {index.id} is {alone[index.id]} and {d}")
         return alone
 
     def _unpadded(self, node: Expr) -> list[Expr]:

@@ -1,8 +1,8 @@
 """The notation's vocabulary: functions of values and reductions over indices, all safe for complex steps.
 
 A complex step puts a tiny imaginary part on one number and reads the derivative off the imaginary part of the result.
-So nothing here may drop it (NumPy's abs, sign, max and argmax do, or look at it): comparisons, ties and branches look at
-the real part only, and a branch is chosen with `where`.
+So nothing here may drop it (NumPy's abs, sign, max and argmax do, or look at it): comparisons, ties and branches look
+at the real part only, and a branch is chosen with `where`.
 """
 
 from __future__ import annotations

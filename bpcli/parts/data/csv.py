@@ -12,10 +12,10 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, mo
 from pydantic_core import PydanticCustomError
 
 from bpcli.family import Source, Table
+from bpcli.part import near
 from bpcli.parts.data.csvfile import Kind, Layout, read_columns, read_numbers, scan
 from bpcli.parts.data.files import bad, locate, shown
 from bpcli.parts.data.targets import numeric_target
-from bpcli.part import near
 from bpcli.plan import Array, Sample
 
 
@@ -44,7 +44,8 @@ class Csv(Source):
     Targets   one text column: class labels; one column of whole numbers: class ids (or values, as the loss wants);
               numbers else: values (N, K).
     Header    the first line. `header: false` names the columns 0, 1, 2..., and `target: -1` is then the last. Left out,
-              a first line of numbers only is an error, so that no row is lost by mistake.
+              a first line that looks like data is an error, so
+              that no row is lost by mistake.
     Errors    Failure with file, line and column name: text among numbers, a missing or non-finite value, a ragged row,
               an unknown or twice named column, an empty, damaged or wrongly encoded file.
     Source    RFC 4180, with any of `, ; | tab` between the cells; UTF-8, with or without a byte order mark
@@ -98,7 +99,8 @@ class Csv(Source):
             order = [i for i in order if layout.names[i] in kinds]
         _distinct(layout, [*order, *targets])
         if not order and not kinds:
-            raise bad("no input column is left", path, code="no-inputs", help="it takes a column beside the target")
+            help = "the file needs a column beside the target"
+            raise bad("no input column is left", path, code="no-inputs", help=help)
         used: dict[int, Kind] = {
             i: kinds.get(layout.names[i]) or ("text" if i in declared else layout.kind(i)) for i in (*order, *targets)
         }
@@ -133,7 +135,9 @@ class Csv(Source):
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield Sample(cls(path="iris.csv", target=("species",)))
-        yield Sample({"type": "csv", "path": "a.csv.gz", "target": [3, 4], "header": False, "drop": 0, "delimiter": ";"})
+        yield Sample(
+            {"type": "csv", "path": "a.csv.gz", "target": [3, 4], "header": False, "drop": 0, "delimiter": ";"}
+        )
         yield Sample({"type": "csv", "path": "a.csv", "target": "y", "text": ["zip"], "header": True})
         yield Sample({"type": "csv"}, error="Field required")
         yield Sample({"type": "csv", "path": ""}, error="at least 1 character")

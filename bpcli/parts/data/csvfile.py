@@ -7,7 +7,6 @@ take, Python's csv module reads it again and either succeeds or names the line, 
 from __future__ import annotations
 
 import csv
-import io
 import itertools
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from bpcli.parts.data.files import bad, excerpt, open_binary, shown
+from bpcli.parts.data.files import bad, excerpt, open_binary, open_text, shown, visible
 from bpcli.parts.data.targets import labels
 from bpcli.plan import Array
 from bpcli.records import Failure, Problem
@@ -43,16 +42,21 @@ class Layout:
         """Numbers, where most cells of the sample are numbers: one that is not will be named, not made a category."""
         cells = [cells[index].strip() for _, cells in self.sample]
         present = [cell for cell in cells if cell.lower() not in MISSING]
-        return "text" if 2 * sum(map(is_number, present)) < len(present) else "number"
+        return "text" if 2 * sum(map(is_meant_as_number, present)) < len(present) else "number"
 
 
 def is_number(cell: str) -> bool:
-    """Whether the cell is a number as files write it: not `1_000`, `0x10` or the digits of other scripts."""
+    """Whether the cell is a number as files write it: not `1_000`, `1,5` or the digits of other scripts."""
+    return is_meant_as_number(cell) and cell.isascii() and "_" not in cell and "," not in cell
+
+
+def is_meant_as_number(cell: str) -> bool:
+    """Whether the cell is a number, or would be one without its commas and underscores."""
     try:
-        float(cell)
+        float(cell.replace(",", ""))
     except ValueError:
         return False
-    return cell.isascii() and "_" not in cell
+    return True
 
 
 def scan(path: Path, delimiter: str | None, header: bool | None) -> Layout:
@@ -64,9 +68,12 @@ def scan(path: Path, delimiter: str | None, header: bool | None) -> Layout:
     if first is None:
         raise bad("the file is empty", path, code="empty-file", help="it needs a header line and rows of data")
     line, cells = first
+    if any("\0" in cell for cell in cells):
+        help = "the file is binary, damaged, or written in UTF-16: save it as UTF-8 text"
+        raise bad("the first line holds a NUL character", path, code="nul", line=line, help=help)
     names = tuple(cell.strip() for cell in cells)
-    if header is None and all(map(is_number, names)) and names != tuple(map(str, range(len(names)))):
-        text = f"the first line holds numbers only ({', '.join(names[:4])}{', ...' if len(names) > 4 else ''})"
+    if header is None and _looks_like_data(names):
+        text = f"the first line looks like data, not like a header: {', '.join(names[:4])}{', ...' * (len(names) > 4)}"
         help = "if the file has no header, add `header: false`; if these are column names, add `header: true`"
         raise bad(text, path, code="no-header", line=line, help=help)
     if header is False:
@@ -75,6 +82,13 @@ def scan(path: Path, delimiter: str | None, header: bool | None) -> Layout:
     if not sample:
         raise bad("the file has a header but no rows", path, code="no-rows", help="add rows of data below the header")
     return Layout(path, delimiter, names, sample[0][0] - 1, sample)
+
+
+def _looks_like_data(names: Sequence[str]) -> bool:
+    """Whether most of the names are numbers, other than columns counted from 0 or 1."""
+    numbers = [name for name in names if is_number(name)]
+    counted = [[str(i + first) for i in range(len(numbers))] for first in (0, 1)]
+    return 2 * len(numbers) > len(names) and numbers not in counted
 
 
 def _some(lines: Iterator[tuple[int, list[str]]], path: Path, width: int) -> tuple[tuple[int, list[str]], ...]:
@@ -86,17 +100,13 @@ def _some(lines: Iterator[tuple[int, list[str]]], path: Path, width: int) -> tup
 
 def _sniff(path: Path) -> str:
     """The delimiter that cuts the first lines into equally many cells; of several, the one rarest inside numbers."""
-    with _text(path) as file, _Explained(path):
+    with open_text(path) as file, _Explained(path):
         head = [text for text in (file.readline(1 << 20) for _ in range(20)) if text.strip()]
         widths = {d: [len(cells) for cells in csv.reader(head, delimiter=d) if cells] for d in "\t;|,"}
     for delimiter, found in widths.items():
         if found and found[0] > 1 and len(set(found)) == 1:
             return delimiter
     return max(",;\t|", key=lambda d: widths[d][0] if widths[d] else 0)
-
-
-def _text(path: Path) -> io.TextIOWrapper:
-    return io.TextIOWrapper(open_binary(path), "utf-8-sig", newline="")
 
 
 class _Explained:
@@ -114,9 +124,10 @@ class _Explained:
             raise _not_utf8(self.path) from None
         if isinstance(error, csv.Error):
             text = "a quoted cell that starts here is not closed, or text follows its closing quote"
+            help = 'inside quotes a quote is written twice: ""'
             if "limit" in str(error):
                 text = f"a cell that starts here is longer than {csv.field_size_limit()} characters"
-            help = 'inside quotes a quote is written twice: ""'
+                help = "perhaps a quote is not closed, or the delimiter is another one"
             raise bad(text, self.path, code="bad-quotes", line=self.start, help=help) from None
 
 
@@ -141,7 +152,7 @@ def _not_utf8(path: Path) -> Failure:
 
 def rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Line number (from 1) and cells of each row; blank lines are skipped. Raises Failure."""
-    with _Explained(path) as place, _text(path) as file:
+    with _Explained(path) as place, open_text(path) as file:
         reader = csv.reader(file, delimiter=delimiter, strict=True, skipinitialspace=True)
         for cells in reader:
             line, place.start = place.start, reader.line_num + 1
@@ -160,7 +171,7 @@ def _same_width(path: Path, line: int, cells: list[str], width: int) -> None:
 def read_numbers(layout: Layout) -> Array | None:
     """All columns as (N, C) float64 by NumPy's C parser; None where anything in the file is not a finite number."""
     try:
-        with _text(layout.path) as file:
+        with open_text(layout.path) as file:
             table: Array = np.loadtxt(
                 file,
                 delimiter=layout.delimiter,
@@ -236,7 +247,7 @@ def _finite(cell: str) -> bool:
 
 def _wrong_cell(layout: Layout, line: int, cells: list[str], index: int, kind: Kind) -> Failure:
     cell, name = cells[index].strip(), layout.names[index]
-    value = cell if len(cell) <= 40 else f"{cell[:40]}..."
+    value = visible(cell if len(cell) <= 40 else f"{cell[:40]}...")
     leave_out = f"to leave the column out, write `drop: [{name}]`"
     if "\0" in cell:
         code, text = "nul", f"column `{name}` holds a NUL character"
@@ -246,12 +257,12 @@ def _wrong_cell(layout: Layout, line: int, cells: list[str], index: int, kind: K
         help = f"missing values are an error: fill the cell in or remove the row; {leave_out}"
     elif is_number(cell):
         code, text = "not-finite", f"column `{name}`: `{value}` is not a finite number"
-        help = f"write a number below 1.8e308, or remove the row; {leave_out}"
+        help = f"numbers go up to 1.8e308: correct the cell or remove the row; {leave_out}"
     else:
         code, text = "not-a-number", f"column `{name}`: `{value}` is not a number"
         help = f"if the column holds text, write `text: [{name}]`; {leave_out}"
-        if is_number(cell.replace(",", ".", 1)):
-            help = "write the decimal point as a point"
+        if is_meant_as_number(cell):
+            help = "write numbers as 1234.5: a decimal point, and nothing between thousands"
     file, lines = shown(layout.path), excerpt(layout.path, line)
     problem = Problem(text, code=code, file=file, line=line, excerpt=lines, help=help)
     return Failure(_pointed(problem, cells, index, layout.delimiter))

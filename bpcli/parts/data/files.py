@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import os
 import stat
 import zlib
@@ -41,10 +42,12 @@ def locate(root: Path, name: str) -> Path:
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        raise bad(f"no such file: {shown(path)}", path, code="missing-file", help=_look(path), exit=Exit.NO_INPUT) from None
+        raise bad(
+            f"no such file: {shown(path)}", path, code="missing-file", help=_look(path), exit=Exit.NO_INPUT
+        ) from None
     except (OSError, ValueError) as error:  # a name with a NUL or too long, or no right to look there
         text = f"cannot be opened: {getattr(error, 'strerror', None) or error}"
-        raise Failure(Problem(text, code="missing-file", file=name), exit=Exit.NO_INPUT) from None
+        raise Failure(Problem(text, code="missing-file", file=visible(name)), exit=Exit.NO_INPUT) from None
     if stat.S_ISDIR(mode):
         raise bad(f"{shown(path)} is a directory, not a file", path, code="not-a-file", help="name a file inside it")
     if not stat.S_ISREG(mode):
@@ -66,7 +69,7 @@ class Gunzip(io.RawIOBase):
         self._path = path
         self._limit = expansion_limit(path.stat().st_size)
         self._seen = 0
-        self._file = gzip.open(path)
+        self._file = gzip.GzipFile(path)
 
     def readable(self) -> bool:
         return True
@@ -121,11 +124,18 @@ def open_binary(path: Path) -> IO[bytes]:
         raise bad(f"cannot be read: {error.strerror}", path, code="unreadable", exit=Exit.NO_INPUT) from None
 
 
+def open_text(path: Path, errors: str = "strict") -> io.TextIOWrapper:
+    """The text of a UTF-8 file, with or without a byte order mark. Raises Failure where it cannot be read."""
+    return io.TextIOWrapper(open_binary(path), "utf-8-sig", errors, newline="")
+
+
+def visible(text: str) -> str:
+    """The text, as long, with nothing in it that would move or colour a terminal."""
+    return "".join(c if c.isprintable() else " " if c == "\t" else "?" for c in text)
+
+
 def excerpt(path: Path, line: int) -> tuple[tuple[int, str], ...]:
     """The text of one line for a diagnostic; nothing where it is too long to show."""
-    with open_binary(path) as file:
-        for number, text in enumerate(io.TextIOWrapper(file, "utf-8-sig", "replace", newline=""), start=1):
-            if number == line:
-                text = text.rstrip("\r\n")
-                return ((line, text),) if len(text) <= LONGEST_EXCERPT else ()
-    return ()
+    with open_text(path, "replace") as file:
+        text = next(itertools.islice(file, line - 1, None), "").rstrip("\r\n")
+    return ((line, visible(text)),) if 0 < len(text) <= LONGEST_EXCERPT else ()

@@ -18,7 +18,7 @@ from bpcli.records import Failure, Problem
 
 
 def _fault(template: str, **context: Any) -> PydanticCustomError:
-    return PydanticCustomError("rows", template, context)  # type: ignore[arg-type]
+    return PydanticCustomError("rows", template, context)
 
 
 def _shape(value: Any, where: str, names: bool) -> Shape:

@@ -13,9 +13,9 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Source, Table
+from bpcli.part import near
 from bpcli.parts.data.files import bad, expansion_limit, locate, shown
 from bpcli.parts.data.targets import labels, numeric_target
-from bpcli.part import near
 from bpcli.plan import Array, Sample
 
 
@@ -24,8 +24,9 @@ class Npz(Source):
 
     Inputs    (N, ...) real numbers of any type, kept so until they are encoded
     Targets   (N,) text: class labels; (N,) whole numbers: class ids; (N,) or (N, K) numbers: values
-    Errors    Failure: a key that is not there (with those that are), Python objects (never unpickled), a damaged archive,
-              one that expands to over 100 times its size (its directory is read first), a number that is not finite
+    Errors    Failure: a key that is not there (with those that are), Python objects (never unpickled), a damaged
+              archive, one that expands to over 100 times its size (its directory is read first), a number that is
+              not finite
     Source    NumPy Enhancement Proposal 1, "A Simple File Format for NumPy Arrays"
     """
 

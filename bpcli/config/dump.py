@@ -1,0 +1,106 @@
+"""Plain data as YAML that is pleasant to read, and that readers of YAML 1.2 and 1.1 alike read back as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bpcli.config.scalars import is_plain_text
+
+__all__ = ["dump"]
+
+WIDTH = 110
+LONGEST_KEY = 1000  # beyond, YAML wants a `?` before the key
+INDENT = "  "
+
+
+def dump(data: Mapping[str, Any]) -> str:
+    """The mapping as YAML: a setting a line, a part in braces where it fits on one, a row of numbers a line."""
+    if not data:
+        return "{}\n"
+    return "\n".join(_block(data, "", top=True)) + "\n"
+
+
+def _block(value: Any, indent: str, top: bool = False) -> list[str]:
+    """The lines of a mapping or a list."""
+    lines: list[str] = []
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            name = _text(key)
+            head = f"{indent}{name}:"
+            if len(name) > LONGEST_KEY:
+                lines.append(f"{indent}? {name}")
+                head = f"{indent}:"
+            # sections of the file stay open; what is inside them is in braces where it is short
+            lines.extend(_entry(head, inner, indent, open_up=top and _is_section(inner)))
+    else:
+        for inner in value:
+            first, *rest = _entry(f"{indent}-", inner, indent, open_up=False)
+            if rest:  # `- type: dense`, not the dash on a line of its own
+                first = f"{first} {rest.pop(0).lstrip()}"
+            lines.extend((first, *rest))
+    return lines
+
+
+def _entry(head: str, value: Any, indent: str, open_up: bool) -> list[str]:
+    """A key or a dash, and its value behind it or below."""
+    flow = _flow(value)
+    if not isinstance(value, Mapping | list | tuple) or not value:
+        return [f"{head} {flow}"]
+    row = not isinstance(value, Mapping) and not any(isinstance(item, Mapping | list | tuple) for item in value)
+    fits = len(head) + 1 + len(flow) <= WIDTH
+    if not open_up and (row or (fits and not _is_table(value) and not _is_list_of_parts(value))):
+        return [f"{head} {flow}"]
+    return [head, *_block(value, indent + INDENT)]
+
+
+def _is_section(value: Any) -> bool:
+    return isinstance(value, Mapping) and "type" not in value
+
+
+def _is_list_of_parts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value)
+
+
+def _is_table(value: Any) -> bool:
+    """A list of more than a few rows."""
+    return isinstance(value, list | tuple) and len(value) > 4 and all(isinstance(row, list | tuple) for row in value)
+
+
+def _flow(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_text(key)}: {_flow(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_flow(item) for item in value) + "]"
+    if isinstance(value, str):
+        return _text(value)
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _float(value) if isinstance(value, float) else str(int(value))
+
+
+def _float(value: float) -> str:
+    if value != value:
+        return ".nan"
+    if value in (float("inf"), float("-inf")):
+        return ".inf" if value > 0 else "-.inf"
+    text = repr(value)
+    mantissa, e, exponent = text.partition("e")
+    return f"{mantissa}.0e{exponent}" if e and "." not in mantissa else text  # YAML 1.1 wants the point
+
+
+def _text(value: str) -> str:
+    if is_plain_text(value):
+        return value
+    return '"' + "".join(_escaped(character) for character in value) + '"'
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return "\\" + character
+    if character.isprintable():
+        return character
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -1,0 +1,101 @@
+"""The whole file as one frozen model."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+import bpcli.parts  # noqa: F401  (declares every part)
+from bpcli.config.data import Data
+from bpcli.family import Clipper, Layer, Loss, Metric, Optimizer, Regularizer
+from bpcli.part import OneOf, Settings
+
+
+class EarlyStopping(Settings):
+    """Ends training when a metric has not improved for `patience` epochs."""
+
+    metric: str = Field("validation.loss", description="what has to improve: validation.loss, train.accuracy, ...")
+    patience: int = Field(10, gt=0, description="how many epochs without improvement end the training")
+    min_delta: float = Field(0.0, ge=0, description="an improvement smaller than this does not count")
+    mode: Literal["min", "max"] | None = Field(None, description="which way is better; left out: the metric knows")
+    restore_best: bool = Field(True, description="whether the weights of the best epoch are kept")
+
+
+class StopWhen(Settings):
+    """Ends training when a metric reaches its goal."""
+
+    metric: str = Field(description="what has to reach the goal: validation.accuracy, train.loss, ...")
+    at_least: float | None = Field(None, description="the goal of a metric that should be high")
+    at_most: float | None = Field(None, description="the goal of a metric that should be low")
+
+    @model_validator(mode="after")
+    def _one_goal(self) -> StopWhen:
+        if (self.at_least is None) == (self.at_most is None):
+            raise PydanticCustomError("goal", "give one goal: `at_least` or `at_most`")
+        return self
+
+    def reached(self, value: float) -> bool:
+        """Whether this value meets the goal; NaN never does."""
+        return value >= self.at_least if self.at_least is not None else value <= (self.at_most or 0.0)
+
+    @property
+    def goal(self) -> str:
+        """The goal in words."""
+        return f"at least {self.at_least:g}" if self.at_least is not None else f"at most {self.at_most:g}"
+
+
+class Training(Settings):
+    """How long, in what batches, judged by what."""
+
+    epochs: int = Field(100, gt=0, description="passes over the training rows")
+    batch_size: int | Literal["full"] = Field(32, description="rows a step learns from: a number, or full for all rows")
+    metrics: tuple[Annotated[Metric, OneOf()], ...] = Field(
+        (), strict=False, description="figures beside the loss; left out: those that suit the loss"
+    )
+    early_stopping: EarlyStopping | None = Field(None, description="ends training when a metric stops improving")
+    stop_when: StopWhen | None = Field(None, description="ends training when a metric reaches its goal")
+
+    @field_validator("batch_size", mode="before")
+    @classmethod
+    def _size(cls, value: Any) -> Any:
+        if value != "full" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise PydanticCustomError("batch_size", "write a whole number of at least 1, or full")
+        return value
+
+
+class Experiment(Settings):
+    """A network, its data, and how it learns: everything a file says."""
+
+    name: str = Field("experiment", description="what the run folder is called")
+    seed: int = Field(0, ge=0, description="where all chance comes from: weights, split, order of rows, masks")
+    dtype: Literal["float32", "float64"] = Field("float32", description="the type of weights and activations")
+    data: Data = Field(description="where rows come from, how they are divided and scaled")
+    architecture: tuple[Annotated[Layer, OneOf()], ...] = Field(
+        strict=False, min_length=1, description="the layers, from the inputs to the outputs"
+    )
+    loss: Annotated[Loss, OneOf()] = Field(description="what training lowers")
+    regularization: Annotated[Regularizer, OneOf()] | None = Field(None, description="a penalty on all weights")
+    clipping: Annotated[Clipper, OneOf()] | None = Field(None, description="what tames a large gradient")
+    optimizer: Annotated[Optimizer, OneOf()] = Field(Optimizer.parse("adam"), description="how a step is made")
+    training: Training = Field(Training(), description="how long, in what batches, judged by what")
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
+            raise PydanticCustomError("name", "a name becomes a folder: up to 64 letters, digits, `.`, `_` and `-`")
+        return value
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The chosen metrics, or those that suit the loss."""
+        return self.training.metrics or tuple(Metric.parse(name) for name in self.loss.default_metrics)
+
+
+def label(metric: Metric) -> str:
+    """How a metric is called in tables and files: its type, and its settings where they are not the usual ones."""
+    data = metric.model_dump(exclude_defaults=True, exclude={"type"})
+    return "_".join([metric.kind, *(str(v) for v in data.values())])

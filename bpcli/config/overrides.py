@@ -1,0 +1,149 @@
+"""`--set optimizer.learning_rate=0.01`: one way to override anything that an experiment says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import BaseModel
+
+from bpcli.config.compose import MAX_DEPTH, compose
+from bpcli.config.document import Document, Node, Source, Spot, point
+from bpcli.config.fields import default_at, families_at
+from bpcli.config.scalars import called
+from bpcli.config.wording import tick
+from bpcli.part import Part
+from bpcli.records import Exit, Failure
+
+__all__ = ["apply_sets"]
+
+
+def apply_sets(document: Document, sets: Sequence[str], model: type[BaseModel] | None = None) -> Document:
+    """The document with overrides applied in their order, each `path.to.key=value` with a value as in the file.
+
+    Keys that are not there yet are added, and judged when the document is validated. Where a short form stands
+    (`optimizer: adam`), or with a `model` where a part stands by default, the path goes on into that part. Raises
+    Failure, pointing into the text of the override.
+    """
+    for order, text in enumerate(sets, start=1):
+        document = _Override(document, text, order, model).applied()
+    return document
+
+
+@dataclass(frozen=True)
+class _Step:
+    name: str
+    spot: Spot
+
+
+class _Override:
+    def __init__(self, document: Document, text: str, order: int, model: type[BaseModel] | None) -> None:
+        self.document = document
+        self.model = model
+        self.source = Source(f"--set {text}", text, order)
+        path, equals, value = text.partition("=")
+        self.steps: list[_Step] = []
+        column = 1
+        for name in path.split("."):
+            self.steps.append(_Step(name, Spot(self.source, 1, column, len(name))))
+            column += len(name) + 1
+        whole = Spot(self.source, 1, 1, len(text))
+        if not equals or not all(step.name for step in self.steps) or len(self.steps) > MAX_DEPTH:
+            help = "write `--set key=value`, with dots between keys: `--set optimizer.learning_rate=0.01`"
+            raise Failure(point(whole, "this is not `key=value`", code="bad-override", help=help), exit=Exit.USAGE)
+        found = compose(self.source, " " * (len(path) + 1) + value)
+        self.value = found or Node(None, Spot(self.source, 1, len(path) + 1, 1))
+
+    def applied(self) -> Document:
+        return replace(self.document, root=self.put(self.document.root, 0))
+
+    def put(self, node: Node, depth: int) -> Node:
+        """`node` with the value put in below it; nothing is changed in place."""
+        if depth == len(self.steps):
+            return self.value
+        step = self.steps[depth]
+        if isinstance(node.value, list):
+            index = self.index(node.value, depth)
+            items = [*node.value]
+            items[index] = self.put(items[index], depth + 1)
+            return replace(node, value=items)
+        entries = self.entries(node, depth)
+        inner = entries.get(step.name)
+        if inner is None and depth + 1 < len(self.steps):
+            inner = self.default(depth)
+        put = self.put(inner or Node({}, step.spot), depth + 1)
+        return replace(node, value={**entries, step.name: put}, keys={**node.keys, step.name: step.spot})
+
+    def index(self, items: list[Node], depth: int) -> int:
+        """The place in a list that the path names."""
+        step = self.steps[depth]
+        place = _place(step.name)
+        if isinstance(place, int) and place < len(items):
+            return place
+        where = tick(".".join(s.name for s in self.steps[:depth]))
+        size = {0: "is an empty list", 1: "is a list of 1 item, number 0"}.get(
+            len(items), f"is a list of {len(items)} items, numbers 0 to {len(items) - 1}"
+        )
+        raise Failure(
+            point(step.spot, f"{where} {size}; got {tick(step.name)}", path=self.path(depth), code="no-such-item")
+        )
+
+    def entries(self, node: Node, depth: int) -> dict[str, Node]:
+        """What a mapping, or a short form that stands for one, holds."""
+        if isinstance(node.value, dict):
+            return node.value
+        if node.value is None:
+            return {}
+        path = self.path(depth)[:-1]
+        if self.model is None:
+            known = [Part] if isinstance(node.value, str) else []
+        else:
+            known = families_at(self.model, self.document.data, path)
+        for family in known:
+            long = family.shorthand(node.value)
+            if isinstance(long, dict):
+                return {key: _node(value, node.spot) for key, value in long.items()}
+        step = self.steps[depth]
+        where = tick(".".join(map(str, path)))
+        raise Failure(
+            point(
+                step.spot,
+                f"{where} is {called(node.value)}: it has no settings",
+                path=self.path(depth),
+                code="no-such-key",
+            )
+        )
+
+    def default(self, depth: int) -> Node | None:
+        """The part that stands where the file says nothing, unless its type is about to be set."""
+        if self.model is None or self.steps[depth + 1].name == "type":
+            return None
+        part = default_at(self.model, self.document.data, self.path(depth))
+        if not isinstance(part, Part):
+            return None
+        settings = {"type": part.kind, **part.model_dump(mode="json", exclude_unset=True)}
+        return _node(settings, self.steps[depth].spot)
+
+    def path(self, depth: int) -> tuple[str | int, ...]:
+        """The path so far, places in lists as numbers."""
+        path: list[str | int] = []
+        node: Node | None = self.document.root
+        for step in self.steps[: depth + 1]:
+            path.append(_place(step.name) if node is not None and isinstance(node.value, list) else step.name)
+            node = node.child(path[-1]) if node is not None else None
+        return tuple(path)
+
+
+def _place(name: str) -> int | str:
+    """The number that a step into a list should be."""
+    return int(name) if name.isascii() and name.isdecimal() and len(name) < 10 else name
+
+
+def _node(value: Any, spot: Spot) -> Node:
+    """Plain data as nodes that all point at one spot."""
+    if isinstance(value, dict):
+        return Node({key: _node(inner, spot) for key, inner in value.items()}, spot, dict.fromkeys(value, spot))
+    if isinstance(value, list):
+        return Node([_node(inner, spot) for inner in value], spot)
+    return Node(value, spot)

@@ -1,0 +1,106 @@
+"""One training step, its order stated once: draw, forward, loss and penalty, backward, penalty gradient, clip, update,
+commit. (Decoupled decay happens inside the update.)"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from bpcli.engine.memory import aligned
+from bpcli.engine.objective import Batch, Objective
+from bpcli.family import Clipper, Optimizer
+from bpcli.plan import Array, Frame
+
+
+class NonFiniteError(ArithmeticError):
+    """A loss or a gradient that is not a number any more; the weights are those before the step.
+
+    `layer` and `tensor` name the first array, in the order of computation, that holds such a number.
+    """
+
+    def __init__(self, layer: str, tensor: str, what: str) -> None:
+        super().__init__(f"{layer}.{tensor}" if layer else tensor)
+        self.layer, self.tensor, self.what = layer, tensor, what
+
+
+class Descent:
+    """Lowers an objective step by step. After a step, `loss`, `penalty`, `norm` (of the gradient, before clipping),
+    `factor` (what clipping left of it) and `rate` say what happened."""
+
+    def __init__(self, objective: Objective, optimizer: Optimizer, clipper: Clipper | None, total: int) -> None:
+        """`total` is how many steps the whole training has: what schedules run over."""
+        self.objective, self.optimizer, self.clipper, self.total = objective, optimizer, clipper, total
+        self.theta, self.grad = objective.theta, objective.grad
+        self.slots = {name: aligned(len(self.theta), self.theta.dtype) for name in optimizer.slots}
+        scratch = {name: aligned(len(self.theta), self.theta.dtype) for name in optimizer.scratch}
+        empty = self.theta[:0]
+        self._frame = Frame(x=empty, y=empty, dx=None, dy=empty, w=self.theta, g=self.grad, **self.slots, **scratch)
+        self.clip_state: dict[str, Array] = {}
+        if clipper is not None:
+            self.clip_state = {name: np.zeros(slot.shape) for name, slot in clipper.state().items()}
+        network = objective.network
+        pieces = [(network.gradients()[path], w) for path, w in network.parameters().items()]
+        self._clip_frame = Frame(x=empty, y=empty, dx=None, dy=empty, g=self.grad, pieces=pieces, **self.clip_state)
+        self._draws = network.draws
+        self._commits = bool(network.states)
+        self.loss = self.penalty = self.norm = self.rate = 0.0
+        self.factor = 1.0
+
+    def step(self, batch: Batch, k: int) -> None:
+        """The step after `k` completed ones, on the rows loaded in `batch`.
+
+        Raises NonFiniteError, before any weight is changed, where the loss or the gradient is not finite.
+        """
+        objective, network = self.objective, self.objective.network
+        if self._draws:
+            network.draw(batch.chain, k)
+        self.loss = batch.forward(True)
+        self.penalty = objective.penalty()
+        batch.backward(True)
+        objective.add_penalty_gradient()
+        self.norm = math.sqrt(self._square())
+        if not math.isfinite(self.norm) or not math.isfinite(self.loss + self.penalty):
+            raise culprit(objective, batch, self.loss + self.penalty)
+        if self.clipper is not None:
+            self._clip_frame.norm = self.norm
+            self.factor = self.clipper.clip(self._clip_frame)
+        self.rate = self.optimizer.learning_rate.at(min(k, self.total), self.total)
+        self.optimizer.update(self._frame, self.rate, k + 1)
+        if self._commits:
+            network.commit(batch.chain)
+
+    def _square(self) -> float:
+        square = float(np.dot(self.grad, self.grad))
+        if square == math.inf and np.isfinite(self.grad).all():  # too large for float32 to square, not yet lost
+            wide = self.grad.astype(np.float64)
+            return float(np.dot(wide, wide))
+        return square
+
+
+def culprit(objective: Objective, batch: Batch, value: float) -> NonFiniteError:
+    """The first array that is not finite, in the order in which a step computes them."""
+    network = objective.network
+    for path, w in network.parameters().items():
+        if not _finite(w):
+            layer, _, name = path.rpartition(".")
+            return NonFiniteError(layer, name, "weights")
+    if not _finite(batch.x):
+        return NonFiniteError("", "x", "inputs")
+    links = list(batch.chain.walk())
+    for link in links:
+        if not _finite(link.frame.y):
+            return NonFiniteError(link.path, "y", "outputs")
+    if not math.isfinite(value):
+        return NonFiniteError("", "loss", "loss")
+    gradients = network.gradients()
+    for link in reversed(links):
+        for name in link.node.plan.params:
+            if not _finite(gradients[f"{link.path}.{name}"]):
+                return NonFiniteError(link.path, f"d{name}", "gradient")
+    return NonFiniteError("", "gradient", "gradient")
+
+
+def _finite(a: Any) -> bool:
+    return bool(np.isfinite(a).all())

@@ -1,0 +1,147 @@
+"""Problems as a reader meets them: what is wrong, where, the line with a caret under it, and what to type instead.
+
+error: architecture.0.unit: unknown key [unknown-key]
+ --> configs/iris.yaml:13:19
+   |
+13 |   - {type: dense, unit: 16}
+   |                   ^^^^ help: did you mean `units`?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from bpcli.records import Problem
+
+__all__ = ["draw", "draw_all", "rich_text"]
+
+WIDTH = 100
+TAB = "    "
+CUT = "..."
+LEAST = 20  # cells of an excerpt that are shown on the narrowest console
+
+Line = list[tuple[str, str]]
+"""Pieces of text, each with its style."""
+
+
+def draw(problem: Problem, width: int = WIDTH) -> str:
+    """The problem as plain text of several lines, without a line break at the end. Excerpts are cut to `width` cells;
+    characters that are not printable are shown as escapes."""
+    return "\n".join("".join(text for text, _ in line) for line in _lines(problem, width))
+
+
+def draw_all(problems: Iterable[Problem], width: int = WIDTH) -> str:
+    """All problems as plain text, with an empty line between them."""
+    return "\n\n".join(draw(problem, width) for problem in problems)
+
+
+def rich_text(problem: Problem, width: int = WIDTH) -> Text:
+    """The same in colour; nothing of it is read as markup."""
+    text = Text(no_wrap=False, overflow="fold")
+    for number, line in enumerate(_lines(problem, width)):
+        if number:
+            text.append("\n")
+        for piece, style in line:
+            text.append(piece, style or None)
+    return text
+
+
+def _lines(problem: Problem, width: int) -> list[Line]:
+    accent = "bold red" if problem.level == "error" else "bold yellow"
+    digits = len(str(max((number for number, _ in problem.excerpt), default=0)))
+    margin = " " * digits
+    help = _clean(problem.help)
+    lines = [_headline(problem, accent)]
+    if problem.file:
+        # what was typed on the command line has no line number
+        place = f":{problem.line}:{problem.column}" if problem.line and not problem.file.startswith("--") else ""
+        lines.append([(f"{margin[1:]}--> ", "blue"), (_clean(problem.file) + place, "")])
+    if problem.excerpt:
+        lines.append([(f"{margin} |", "blue")])
+        room = max(LEAST, width - digits - 3)
+        start = _start(problem, room)
+        for number, text in problem.excerpt:
+            shown = _cut(text, start, room)
+            lines.append([(f"{number:>{digits}} | " if shown else f"{number:>{digits}} |", "blue"), (shown, "")])
+            if number == problem.line:
+                caret = _caret(problem, text, start, room)
+                fits = digits + 3 + len(caret) + cell_len(f" help: {help}") <= width
+                lines.append([(f"{margin} | ", "blue"), (caret, accent)])
+                if help and fits:
+                    lines[-1] += [(" help: ", "bold cyan"), (help, "cyan")]
+                    help = ""
+    if help:
+        lines.append([(f"{margin} = " if problem.file else "  ", "blue"), ("help: ", "bold cyan"), (help, "cyan")])
+    return lines
+
+
+def _headline(problem: Problem, accent: str) -> Line:
+    line: Line = [(f"{_clean(problem.level)}: ", accent)]
+    if problem.path:
+        path = ".".join(_short(str(step)) for step in problem.path)
+        line.append((f"{path}: ", "bold"))
+    line.append((_clean(problem.text), "bold"))
+    if problem.code:
+        line.append((f" [{_clean(problem.code)}]", "dim"))
+    return line
+
+
+def _start(problem: Problem, room: int) -> int:
+    """The first character of the excerpt that is shown: not 0 where the caret would stand beyond the console."""
+    line = next((text for number, text in problem.excerpt if number == problem.line), "")
+    at = _place(problem, line)
+    if _cells(line[: at + problem.span]) <= room - len(CUT) or _cells(line) <= room:
+        return 0
+    start = at
+    while start > 0 and at - start < room and _cells(line[start - 1 : at]) <= room // 3:
+        start -= 1
+    return start
+
+
+def _cut(text: str, start: int, room: int) -> str:
+    """What of a line is shown in so many cells."""
+    before = CUT if 0 < start < len(text) else ""
+    room -= len(before)
+    shown = text[start : start + room]
+    if _cells(shown) <= room and start + room >= len(text):
+        return before + _clean(shown)
+    while _cells(shown) > room - len(CUT):
+        shown = shown[:-1]
+    return before + _clean(shown) + CUT
+
+
+def _caret(problem: Problem, text: str, start: int, room: int) -> str:
+    """Blanks up to the column, and carets as wide as what they underline, within the line that is shown."""
+    at = _place(problem, text)
+    before = _cells(text[start:at]) + (len(CUT) if start else 0)
+    span = _cells(text[at : at + min(problem.span, room)])
+    return " " * before + "^" * max(1, min(span, room - before))
+
+
+def _place(problem: Problem, line: str) -> int:
+    return min(max(problem.column - 1, 0), len(line))
+
+
+def _cells(text: str) -> int:
+    return cell_len(_clean(text))
+
+
+def _clean(text: str) -> str:
+    """Text that cannot disturb a terminal: tabs as blanks, what does not print as an escape."""
+    return text if text.isprintable() else "".join(_printable(c) for c in text)
+
+
+def _printable(character: str) -> str:
+    if character.isprintable():
+        return character
+    if character == "\t":
+        return TAB
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _short(step: str, longest: int = 60) -> str:
+    return _clean(step if len(step) <= longest else step[: longest - len(CUT)] + CUT)

@@ -1,0 +1,62 @@
+"""What an experiment is, before it is trained: the layers with their shapes and costs, and the data they will see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bpcli.engine.blueprint import Blueprint, Entry, Node, slot_bytes
+from bpcli.plan import N, Slot
+from bpcli.records import CheckReport, LayerRow
+from bpcli.studies.setup import Setup, set_up, training_bytes
+
+
+def check(file: Path, sets: Sequence[str] = ()) -> CheckReport:
+    """Reads, validates, loads the data and plans the network; trains nothing. Raises Failure where anything is wrong."""
+    return report(set_up(file, sets))
+
+
+def report(setup: Setup) -> CheckReport:
+    """The report of an experiment that fits together."""
+    experiment, prepared = setup.experiment, setup.prepared
+    layers = layer_rows(setup.blueprint, np.dtype(experiment.dtype).itemsize)
+    return CheckReport(
+        file=setup.document.file,
+        name=experiment.name,
+        layers=layers,
+        loss=experiment.loss.kind,
+        parameters=setup.blueprint.size,
+        multiply_adds=sum(row.multiply_adds for row in layers),
+        bytes_training=training_bytes(experiment, setup.blueprint, setup.batch_size),
+        batch_size=setup.batch_size,
+        splits=prepared.split_rows(),
+        columns=prepared.columns,
+        first_rows=prepared.first_rows,
+        first_header=prepared.first_header,
+        warnings=setup.warnings,
+    )
+
+
+def layer_rows(blueprint: Blueprint, width: int) -> tuple[LayerRow, ...]:
+    """The layer table; `width` is the bytes of a number."""
+    entries: dict[str, list[Entry]] = {}
+    for e in blueprint.layout:
+        entries.setdefault(e.node.path, []).append(e)
+    return tuple(_row(node, width, entries.get(node.path, [])) for node in blueprint.walk())
+
+
+def _row(node: Node, width: int, entries: Sequence[Entry]) -> LayerRow:
+    slots = (Slot((N, *node.plan.y)), *node.plan.keep.values(), *node.plan.draws.values())
+    inits = [f"{e.name} {e.init.kind}" for e in entries if e.param.decays]
+    return LayerRow(
+        path=node.path,
+        kind=node.layer.kind,
+        input=node.x,
+        output=node.plan.y,
+        params=sum(e.size for e in entries),
+        multiply_adds=node.plan.multiply_adds,
+        bytes_per_sample=sum(slot_bytes(s, 1, width) for s in slots),
+        note=", ".join(inits),
+    )

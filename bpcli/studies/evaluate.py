@@ -1,0 +1,91 @@
+"""How good a trained model is on rows: the report that a scikit-learn user recognises."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bpcli.config.experiment import label
+from bpcli.family import Metric, Scored, Source
+from bpcli.parts.metrics import add_confusion, add_counts, counts_of
+from bpcli.parts.report import classification_report, notes
+from bpcli.plan import Array
+from bpcli.records import EvalReport, Exit, Failure, Problem
+from bpcli.studies import model as models
+from bpcli.studies.model import Model
+from bpcli.studies.prepare import prepare_for
+from bpcli.studies.runfolder import RunFolder
+from bpcli.studies.scoring import survey
+from bpcli.studies.train import reopen
+
+USUAL = {
+    "classification": ("accuracy", "precision", "recall", "f1", "log_loss"),
+    "regression": ("mse", "mae", "r2"),
+}
+"""Figures that every report has, beside those the experiment chose."""
+
+
+def evaluate(
+    path: Path, split: str | None = None, source: Source | None = None, root: Path | None = None
+) -> EvalReport:
+    """Scores a run or a model file on a split of its run (test where there is one, else validation, else train), or on
+    another source, whose relative paths start at `root`.
+
+    Raises Failure: no such split, a model file without data, data that does not fit the model.
+    """
+    model = models.load(path)
+    if source is not None:
+        x, t, _ = prepare_for(model.rules, source, root or Path(), np.dtype(model.experiment.dtype), True)
+        assert t is not None
+        return report(model, "data", x, t)
+    _, folder = models.locate(path)
+    if folder is None:
+        text = f"{path} holds a model and no data"
+        help = f"bpcli eval {path} --data FILE, or give the run folder"
+        raise Failure(Problem(text, code="no-data", help=help), exit=Exit.USAGE)
+    name, x, t = run_split(folder, split)
+    return report(model, name, x, t)
+
+
+def run_split(folder: RunFolder, split: str | None) -> tuple[str, Array, Array]:
+    """A split of a run's data, encoded as in training. Raises Failure where the run has none of that name."""
+    splits = reopen(folder, folder.record()).prepared.splits
+    name = split or next(n for n in ("test", "validation", "train") if n in splits)
+    if name not in splits:
+        text = f"the run has no {name} split"
+        raise Failure(Problem(text, code="no-split", help=f"it has: {', '.join(splits)}"), exit=Exit.USAGE)
+    return name, splits[name].x, splits[name].t
+
+
+def report(model: Model, split: str, x: Array, t: Array) -> EvalReport:
+    """The report of a model on encoded rows."""
+    judge = model.judge
+    task = "classification" if judge.classified else "regression"
+    metrics = _metrics(model.experiment.metrics, task, model.experiment.loss.link)
+    k = len(judge.classes)
+    confusion = np.zeros((k, k))
+    counts = np.zeros((3, k))
+
+    def count(batch: Scored) -> None:
+        if batch.several:
+            add_counts(counts, batch)
+        else:
+            add_confusion(confusion, batch)
+
+    found = survey(model.objective, judge, metrics, x, t, count if judge.classified else None)
+    loss = found.pop("loss")
+    if not judge.classified:
+        return EvalReport(str(model.path), split, len(x), loss, found)
+    if not judge.several:
+        counts = counts_of(confusion)
+    per_class, averages = classification_report(counts, judge.classes, several=judge.several)
+    matrix = () if judge.several else tuple(tuple(int(v) for v in row) for row in confusion)
+    said = notes(counts, judge.classes, several=judge.several)
+    return EvalReport(str(model.path), split, len(x), loss, found, per_class, averages, matrix, judge.classes, said)
+
+
+def _metrics(chosen: Sequence[Metric], task: str, link: str) -> list[Metric]:
+    usual = [Metric.parse(name) for name in USUAL[task] if name != "log_loss" or link != "identity"]
+    return list({label(m): m for m in (*usual, *chosen)}.values())

@@ -1,0 +1,114 @@
+"""From what a network puts out to what is reported: predictions by the loss's link, and metrics over a split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bpcli.config.experiment import label
+from bpcli.engine.objective import Objective
+from bpcli.family import Loss, Metric, Scored
+from bpcli.numeric import stable
+from bpcli.plan import Array
+from bpcli.studies.rules import Rules
+
+
+class Judge:
+    """Turns outputs and targets into scored predictions, for one loss and one set of rules."""
+
+    def __init__(self, loss: Loss, rules: Rules, outputs: int) -> None:
+        self.loss, self.rules, self.outputs = loss, rules, outputs
+        self.several = loss.link == "sigmoid" and not rules.classes and outputs > 1
+        self.classified = bool(rules.classes) or loss.link != "identity"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes (of the labels, where a row may have several); () for a regression."""
+        if self.rules.classes:
+            return self.rules.classes
+        if not self.classified:
+            return ()
+        if self.outputs == 1:
+            return ("0", "1")
+        return self.rules.target_names or tuple(str(k) for k in range(self.outputs))
+
+    def predict(self, y: Array) -> Array:
+        """Probabilities, or values in the target's own units, from the network's output (N, K); float64."""
+        y = y.astype(np.float64)
+        if self.loss.link == "softmax":
+            return stable.softmax(y, y, np.empty((len(y), 1)))
+        if self.loss.link == "sigmoid":
+            return stable.sigmoid(y, y)
+        return y if self.classified else self.rules.decode_values(y)
+
+    def guess(self, output: Array) -> Array:
+        """Class ids (N,), or labels (N, K) of 0 and 1 where a row may have several, from predictions."""
+        if self.several:
+            return (output >= 0.5).astype(np.int64)
+        return (output[:, 0] >= 0.5).astype(np.int64) if output.shape[1] == 1 else output.argmax(1)
+
+    def score(self, y: Array, t: Array, weight: Array | None = None) -> Scored:
+        """A batch as metrics see it, from outputs (N, K) and targets as the loss sees them (N, K)."""
+        output = self.predict(y)
+        target = t.astype(np.float64)
+        weight = np.ones(len(y)) if weight is None else weight
+        if not self.classified:
+            return Scored(output, self.rules.decode_values(target), None, None, weight, 0)
+        return Scored(
+            output, target, self.guess(target), self.guess(output), weight, len(self.classes), several=self.several
+        )
+
+
+class Tally:
+    """Metrics that are fed one batch after another."""
+
+    def __init__(self, judge: Judge, metrics: Sequence[Metric]) -> None:
+        self.judge = judge
+        self._metrics = [(label(m), m, m.totals(len(judge.classes), judge.outputs)) for m in metrics]
+        self.rows = 0
+
+    def add(self, y: Array, t: Array) -> None:
+        """Outputs (N, K) and targets as the loss sees them (N, K) of a batch."""
+        if self._metrics:
+            scored = self.judge.score(y, t)
+            for _, metric, totals in self._metrics:
+                metric.add(totals, scored)
+        self.rows += len(y)
+
+    def arrays(self) -> dict[str, Array]:
+        """The totals themselves, by metric and name: what a checkpoint keeps."""
+        return {f"{name}.{key}": a for name, _, totals in self._metrics for key, a in totals.items()}
+
+    def results(self) -> dict[str, float]:
+        """Every figure, by the metric's label."""
+        return {name: float(metric.result(totals)) for name, metric, totals in self._metrics}
+
+
+def survey(
+    objective: Objective, judge: Judge, metrics: Sequence[Metric], x: Array, t: Array, watch: Any = None
+) -> dict[str, float]:
+    """The loss (the data term alone, dropout off) and the metrics over all rows of x (R, ...) and t.
+
+    `watch`, where given, is called with every batch's scored predictions.
+    """
+    tally = Tally(judge, metrics)
+    total, n = 0.0, len(x)
+    step = objective.network.rows
+    rows = np.arange(n)
+    for start in range(0, n, step):
+        here = rows[start : start + step]
+        batch = objective.batch(len(here))
+        batch.load(x, t, here)
+        total += batch.forward(False) * len(here)
+        tally.add(batch.chain.y, batch.t)
+        if watch is not None:
+            watch(judge.score(batch.chain.y, batch.t))
+    return {"loss": total / n, **tally.results()}
+
+
+def better(metrics: Mapping[str, Metric], name: str) -> str:
+    """Which way the figure `split.name` improves: `higher` or `lower`."""
+    _, _, figure = name.partition(".")
+    return "lower" if figure == "loss" else metrics[figure].better

@@ -1,0 +1,136 @@
+"""From a file to an experiment that is known to fit together: what every command that needs data begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bpcli.config.diagnose import validate
+from bpcli.config.document import Document
+from bpcli.config.experiment import Experiment
+from bpcli.config.fitting import Complaint, Facts, fit, targets_fit
+from bpcli.config.overrides import apply_sets
+from bpcli.config.yamlfile import read
+from bpcli.engine.blueprint import Blueprint, working_bytes
+from bpcli.engine.memory import available_bytes
+from bpcli.records import Failure, Problem
+from bpcli.studies.prepare import Prepared, prepare
+
+
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """An experiment with its data prepared and its network planned; `root` is what its paths are relative to."""
+
+    document: Document
+    experiment: Experiment
+    prepared: Prepared
+    blueprint: Blueprint
+    root: Path
+    sets: tuple[str, ...]
+    warnings: tuple[Problem, ...]
+
+    @property
+    def batch_size(self) -> int:
+        return batch_size(self.experiment, len(self.prepared.splits["train"].x))
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-len(self.prepared.splits["train"].x) // self.batch_size)
+
+
+def load_document(file: Path, sets: Sequence[str] = ()) -> tuple[Document, Experiment]:
+    """The validated experiment of a file. Raises Failure with everything that is wrong in it."""
+    document = apply_sets(read(file), sets)
+    if "name" not in document.data:
+        stem = "".join(c if c.isalnum() or c in "._-" else "-" for c in file.stem).lstrip("._-") or "experiment"
+        document = apply_sets(document, [f"name={stem[:64]}"])
+    return document, validate(Experiment, document)
+
+
+def set_up(file: Path, sets: Sequence[str] = (), root: Path | None = None) -> Setup:
+    """Reads, validates, loads the data and plans the network. Raises Failure where anything does not fit."""
+    document, experiment = load_document(file, sets)
+    root = file.parent if root is None else root
+    prepared = _prepare(document, experiment, root)
+    train = prepared.splits["train"]
+    facts = Facts(
+        train.x.shape[1:],
+        prepared.rules.classes,
+        train.t.shape[1] if train.t.ndim == 2 else 1,
+        tuple(prepared.splits),
+        len(train.x),
+    )
+    blueprint, complaints = fit(experiment, facts)
+    complaints = [c for split in prepared.splits.values() for c in targets_fit(experiment, split.t)] + complaints
+    problems = [_problem(document, c) for c in complaints]
+    if blueprint is None or any(p.level == "error" for p in problems):
+        raise Failure(*problems)
+    _fits_memory(document, experiment, blueprint, len(train.x))
+    return Setup(document, experiment, prepared, blueprint, root, tuple(sets), (*prepared.warnings, *problems))
+
+
+def batch_size(experiment: Experiment, rows: int) -> int:
+    """How many rows a step learns from."""
+    size = experiment.training.batch_size
+    return rows if size == "full" else min(size, rows)
+
+
+def training_bytes(experiment: Experiment, blueprint: Blueprint, batch: int) -> int:
+    """Bytes that training needs besides the data: weights, gradient, what the optimizer remembers, the best weights and
+    a checkpoint on its way to the disk, and the arrays of a step."""
+    width = np.dtype(experiment.dtype).itemsize
+    vectors = 4 + len(experiment.optimizer.slots) + len(experiment.optimizer.scratch)
+    return blueprint.size * width * vectors + working_bytes(blueprint, batch, width)
+
+
+def _prepare(document: Document, experiment: Experiment, root: Path) -> Prepared:
+    """The data; a failure that says where in the experiment it comes from points there."""
+    try:
+        return prepare(
+            experiment.data,
+            targets=experiment.loss.targets,
+            seed=experiment.seed,
+            dtype=np.dtype(experiment.dtype),
+            root=root,
+        )
+    except Failure as failure:
+        raise Failure(*(_placed(document, p) for p in failure.problems), exit=failure.exit) from None
+
+
+def _placed(document: Document, problem: Problem) -> Problem:
+    if problem.line or not problem.path:
+        return problem
+    placed = document.problem(problem.path, problem.text, code=problem.code, help=problem.help, level=problem.level)
+    return placed
+
+
+def _problem(document: Document, c: Complaint) -> Problem:
+    return document.problem(c.loc, c.text, code=c.code, help=c.help, level=c.level)
+
+
+def _fits_memory(document: Document, experiment: Experiment, blueprint: Blueprint, rows: int) -> None:
+    needed = training_bytes(experiment, blueprint, batch_size(experiment, rows))
+    free = available_bytes()
+    if free is not None and needed > free:
+        largest: Any = max(blueprint.layout, key=lambda e: e.size, default=None)
+        loc = largest.node.loc if largest is not None else ("architecture",)
+        text = (
+            f"training this network needs {in_bytes(needed)} of memory and {in_bytes(free)} are free; "
+            f"it has {blueprint.size:,} parameters"
+        )
+        if largest is not None:
+            text += f", {largest.size:,} of them in {largest.path}"
+        raise Failure(document.problem(loc, text, code="memory", help="fewer units, or a smaller batch_size"))
+
+
+def in_bytes(n: float) -> str:
+    """A number of bytes as people say it."""
+    for unit in ("B", "KB", "MB", "GB", "TB", "PB"):
+        if n < 1000 or unit == "PB":
+            return f"{n:.0f} {unit}" if unit == "B" or n >= 100 else f"{n:.1f} {unit}"
+        n /= 1000
+    raise AssertionError("unreachable")

@@ -1,0 +1,405 @@
+"""Training: the seven-step algorithm, epoch after epoch, until it has run its course, a goal is reached, nothing improves
+any more, a number stops being one, or somebody asks it to stop."""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bpcli.config.experiment import label
+from bpcli.config.dump import dump as dump_yaml
+from bpcli.engine.descent import Descent, NonFiniteError
+from bpcli.engine.objective import Objective
+from bpcli.numeric.streams import Stream
+from bpcli.plan import Array
+from bpcli.records import EpochRow, Failure, Problem, TrainReport
+from bpcli.studies import model, runfolder
+from bpcli.studies.runfolder import RunFolder
+from bpcli.studies.scoring import Judge, Tally, better, survey
+from bpcli.studies.setup import Setup, set_up
+
+CHECKPOINT_SECONDS = 30.0
+"""At most so much work is lost when the machine fails; a signal saves at once."""
+
+
+class Watcher:
+    """Is told how a training goes. The base class does nothing with it."""
+
+    def started(self, run: Training) -> None:
+        """Before the first step."""
+
+    def stepped(self, done: int, of: int, loss: float) -> None:
+        """After each step: steps done in this epoch, of how many, and the loss of its batch."""
+
+    def epoch(self, row: EpochRow) -> None:
+        """After each epoch."""
+
+
+@dataclass
+class Sums:
+    """What is added up over the steps of one epoch."""
+
+    loss: float = 0.0
+    penalty: float = 0.0
+    norm: float = 0.0
+    factor: float = 0.0
+    clipped: int = 0
+    steps: int = 0
+    rows: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Progress:
+    """Where a training stands; all of it goes into a checkpoint."""
+
+    epoch: int = 0  # completed
+    step: int = 0  # completed, over all epochs
+    batch: int = 0  # completed in this epoch
+    best: float = math.nan
+    best_epoch: int = 0
+    bad_epochs: int = 0
+    seconds: float = 0.0
+    sums: Sums = field(default_factory=Sums)
+
+
+class Training:
+    """One training in a run folder. `run` carries it to its end; `resume` makes one that goes on from a checkpoint."""
+
+    def __init__(
+        self, setup: Setup, folder: RunFolder, watcher: Watcher | None = None, total: int | None = None
+    ) -> None:
+        experiment = setup.experiment
+        self.setup, self.folder, self.watcher = setup, folder, watcher or Watcher()
+        self.experiment = experiment
+        self.train = setup.prepared.splits["train"]
+        self.validation = setup.prepared.splits.get("validation")
+        self.size, self.steps_per_epoch = setup.batch_size, setup.steps_per_epoch
+        total = experiment.training.epochs * self.steps_per_epoch if total is None else total
+        dtype = np.dtype(experiment.dtype)
+        self.objective = Objective(setup.blueprint, experiment.loss, self.size, dtype, experiment.seed)
+        self.descent = Descent(self.objective, experiment.optimizer, experiment.clipping, total)
+        self.judge = Judge(experiment.loss, setup.prepared.rules, setup.blueprint.y[0])
+        self.metrics = {label(m): m for m in experiment.metrics}
+        self.progress = Progress()
+        self.history: list[EpochRow] = []
+        self.warnings: tuple[Problem, ...] = setup.warnings
+        self.tally = self._new_tally()
+        self._order = Stream(experiment.seed, "order")
+        self._best: dict[str, Array] = {}
+        self._good = self._weights()
+        self._saved_at = time.monotonic()
+        self._signal = 0
+
+    # ------------------------------------------------------------------------------------------------- the whole of it
+    def run(self) -> TrainReport:
+        """Trains to the end, writes the model, and says how it went. Raises Failure where it cannot write."""
+        self.watcher.started(self)
+        stopped, reason, problem = "epochs", f"all {self.experiment.training.epochs} epochs are done", None
+        with self._signals():
+            try:
+                while self.progress.epoch < self.experiment.training.epochs:
+                    if not self._epoch():
+                        stopped, reason = "signal", f"stopped by {signal.Signals(self._signal).name}"
+                        break
+                    end = self._end()
+                    if end:
+                        stopped, reason = end
+                        break
+            except NonFiniteError as error:
+                stopped, problem = "diverged", self._diverged(error)
+                reason = problem.text
+            return self._finish(stopped, reason, problem)
+
+    def _epoch(self) -> bool:
+        """The rest of an epoch; False where a signal asked to stop."""
+        p, n = self.progress, len(self.train.x)
+        order = self._order.permutation(n, p.epoch + 1)
+        began = time.perf_counter()
+        with np.errstate(all="ignore"):  # what overflows is found by the step, and named
+            while p.batch < self.steps_per_epoch:
+                rows = order[p.batch * self.size : (p.batch + 1) * self.size]
+                self._step(rows)
+                if self._signal:
+                    p.sums.seconds += time.perf_counter() - began
+                    return False
+            p.sums.seconds += time.perf_counter() - began
+            self._close_epoch()
+        return True
+
+    def _step(self, rows: Array) -> None:
+        p, d = self.progress, self.descent
+        batch = self.objective.batch(len(rows))
+        batch.load(self.train.x, self.train.t, rows)
+        d.step(batch, p.step)
+        if self.tally is not None:
+            self.tally.add(batch.chain.y, batch.t)
+        s = p.sums
+        s.loss += d.loss * len(rows)
+        s.rows += len(rows)
+        s.penalty += d.penalty
+        s.norm += d.norm
+        s.factor += d.factor
+        s.clipped += d.factor < 1
+        s.steps += 1
+        p.step += 1
+        p.batch += 1
+        self.watcher.stepped(p.batch, self.steps_per_epoch, d.loss)
+
+    def _close_epoch(self) -> None:
+        p, s = self.progress, self.progress.sums
+        began = time.perf_counter()
+        figures = {"train.loss": s.loss / s.rows}
+        if self.tally is not None:
+            figures |= {f"train.{k}": v for k, v in self.tally.results().items()}
+        if self.validation is not None:
+            found = survey(
+                self.objective, self.judge, tuple(self.metrics.values()), self.validation.x, self.validation.t
+            )
+            figures |= {f"validation.{k}": v for k, v in found.items()}
+        p.epoch, p.batch = p.epoch + 1, 0
+        improved = self._watch(figures)
+        s.seconds += time.perf_counter() - began
+        p.seconds += s.seconds
+        row = EpochRow(
+            epoch=p.epoch,
+            metrics=figures,
+            penalty=s.penalty / s.steps,
+            gradient_norm=s.norm / s.steps,
+            clipped=s.clipped / s.steps,
+            clip_factor=s.factor / s.steps,
+            learning_rate=self.descent.rate,
+            steps=s.steps,
+            seconds=s.seconds,
+            best=improved,
+        )
+        p.sums = Sums()
+        self.tally = self._new_tally()
+        self.history.append(row)
+        if np.isfinite(self.objective.theta).all():
+            self._good = self._weights()
+        self.folder.append_epoch(_plain(row))
+        self.watcher.epoch(row)
+        if time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
+            self._checkpoint()
+
+    # --------------------------------------------------------------------------------------------------- when to stop
+    def _watch(self, figures: Mapping[str, float]) -> bool:
+        """Counts epochs without improvement, keeps the best weights; whether this epoch was the best so far."""
+        early = self.experiment.training.early_stopping
+        if early is None:
+            return False
+        p, value = self.progress, figures[early.metric]
+        lower = (early.mode or {"lower": "min", "higher": "max"}[better(self.metrics, early.metric)]) == "min"
+        gain = (p.best - value) if lower else (value - p.best)
+        if math.isfinite(value) and (math.isnan(p.best) or gain > early.min_delta):
+            p.best, p.best_epoch, p.bad_epochs = value, p.epoch, 0
+            if early.restore_best:
+                self._best = self._weights()
+            return True
+        p.bad_epochs += 1
+        return False
+
+    def _end(self) -> tuple[str, str] | None:
+        """Why training is over after this epoch, if it is."""
+        training, figures = self.experiment.training, self.history[-1].metrics
+        goal = training.stop_when
+        if goal is not None and goal.reached(figures[goal.metric]):
+            return "goal", f"{goal.metric} reached its goal: {figures[goal.metric]:.6g}, {goal.goal}"
+        early = training.early_stopping
+        if early is not None and self.progress.bad_epochs >= early.patience:
+            text = f"{early.metric} has not improved for {early.patience} epochs; best {self.progress.best:.6g}"
+            return "patience", f"{text} in epoch {self.progress.best_epoch}"
+        return None
+
+    def _diverged(self, error: NonFiniteError) -> Problem:
+        p = self.progress
+        where = f"{error.layer}.{error.tensor}" if error.layer else error.tensor
+        text = (
+            f"training diverged in epoch {p.epoch + 1}, batch {p.batch + 1} of {self.steps_per_epoch}: "
+            f"{where} ({error.what}) is not finite"
+        )
+        rate = self.descent.rate or self.experiment.optimizer.learning_rate.at(0, self.descent.total)
+        help = f"lower optimizer.learning_rate (it was {rate:g})"
+        if self.experiment.clipping is None:
+            help += ", or add clipping: {type: global_norm, max_norm: 1.0}"
+        self._restore(self._good)
+        return Problem(text, code="diverged", help=help)
+
+    # --------------------------------------------------------------------------------------------- saving and going on
+    def _finish(self, stopped: str, reason: str, problem: Problem | None) -> TrainReport:
+        p, early = self.progress, self.experiment.training.early_stopping
+        if stopped != "diverged":
+            self._checkpoint()
+        kept = p.epoch
+        if early is not None and early.restore_best and self._best and stopped != "signal":
+            self._restore(self._best)
+            kept = p.best_epoch
+        last = next((r for r in self.history if r.epoch == kept), None)
+        record = {"epoch": kept, "stopped": stopped, "metrics": dict(last.metrics) if last else {}}
+        model.save(self.folder.model, self.experiment, self.setup.prepared.rules, self.objective, record)
+        self.folder.write_record(self.folder.record() | {"status": stopped, "reason": reason, "epochs": p.epoch})
+        return TrainReport(
+            run=str(self.folder.path),
+            name=self.experiment.name,
+            epochs=tuple(self.history),
+            stopped=stopped,
+            reason=reason,
+            best_epoch=kept,
+            parameters=self.setup.blueprint.size,
+            rows={s.name: len(s.x) for s in self.setup.prepared.splits.values()},
+            seconds=p.seconds,
+            model=str(self.folder.model),
+            problem=problem,
+            signal=self._signal,
+            warnings=self.warnings,
+        )
+
+    def _checkpoint(self) -> None:
+        """Everything that training goes on from, so that a run resumed is the run uninterrupted."""
+        p = self.progress
+        tensors = {"theta": self.objective.theta, **_prefixed("state", self.objective.network.states)}
+        tensors |= _prefixed("slot", self.descent.slots) | _prefixed("clip", self.descent.clip_state)
+        tensors |= _prefixed("best", self._best)
+        if self.tally is not None:
+            tensors |= _prefixed("tally", self.tally.arrays())
+        sums = dict(vars(p.sums))
+        meta = {"kind": "checkpoint", "total": self.descent.total, "progress": {**vars(p), "sums": sums}}
+        self.folder.save_checkpoint(p.step, tensors, meta)
+        self._saved_at = time.monotonic()
+
+    def load_checkpoint(self, tensors: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
+        """Puts everything back. Raises Failure where the checkpoint is of another network."""
+        try:
+            self.objective.theta[...] = tensors["theta"]
+            for prefix, arrays in (
+                ("state", self.objective.network.states),
+                ("slot", self.descent.slots),
+                ("clip", self.descent.clip_state),
+                ("tally", self.tally.arrays() if self.tally is not None else {}),
+            ):
+                for name, array in arrays.items():
+                    array[...] = tensors[f"{prefix}.{name}"]
+            progress = dict(meta["progress"])
+            self.progress = Progress(**{**progress, "sums": Sums(**progress["sums"])})
+        except (KeyError, TypeError, ValueError) as error:
+            text = f"the checkpoint does not fit this experiment: {error}"
+            raise Failure(Problem(text, code="bad-checkpoint", help="train anew: bpcli train CONFIG")) from None
+        self._best = {n[5:]: a for n, a in tensors.items() if n.startswith("best.")}
+        self._good = self._weights()
+
+    def _weights(self) -> dict[str, Array]:
+        states = self.objective.network.states
+        return {"theta": self.objective.theta.copy(), **{f"state.{n}": a.copy() for n, a in states.items()}}
+
+    def _restore(self, weights: Mapping[str, Array]) -> None:
+        self.objective.theta[...] = weights["theta"]
+        for name, state in self.objective.network.states.items():
+            state[...] = weights[f"state.{name}"]
+
+    def _new_tally(self) -> Tally | None:
+        """Metrics of the training rows as they are seen: where there is no validation, or something watches them."""
+        training = self.experiment.training
+        watched = [w.metric for w in (training.early_stopping, training.stop_when) if w is not None]
+        wanted = self.validation is None or any(w.startswith("train.") and w != "train.loss" for w in watched)
+        return Tally(self.judge, tuple(self.metrics.values())) if wanted and self.metrics else None
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """A first SIGINT or SIGTERM ends the batch and saves; a second one acts at once."""
+
+        def remember(number: int, frame: Any) -> None:
+            if self._signal:
+                signal.signal(number, signal.SIG_DFL)
+                signal.raise_signal(number)
+            self._signal = number
+
+        old: dict[int, Any] = {}
+        try:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    old[number] = signal.signal(number, remember)
+        except ValueError:  # not the main thread: the caller's signals stay the caller's
+            pass
+        try:
+            yield
+        finally:
+            for number, handler in old.items():
+                signal.signal(number, handler)
+
+
+def _prefixed(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {f"{prefix}.{name}": array for name, array in arrays.items()}
+
+
+def _plain(row: EpochRow) -> dict[str, Any]:
+    """A line of metrics.jsonl."""
+    data = dict(vars(row))
+    return {"epoch": data.pop("epoch"), **data.pop("metrics"), **data}
+
+
+def _row(line: Mapping[str, Any]) -> EpochRow:
+    """The epoch that a line of metrics.jsonl tells of."""
+    own = {k: v for k, v in line.items() if "." not in k}
+    return EpochRow(**own, metrics={k: v for k, v in line.items() if "." in k})
+
+
+def start(setup: Setup, out: Path | None = None, watcher: Watcher | None = None) -> Training:
+    """A new training in a new run folder."""
+    resolved = dump_yaml(model.dump(setup.experiment))
+    folder = runfolder.create(setup.experiment.name, out, setup.document.text.encode(), resolved)
+    record = runfolder.started() | {
+        "name": setup.experiment.name,
+        "seed": setup.experiment.seed,
+        "root": str(setup.root.resolve()),
+        "sets": list(setup.sets),
+        "rows": {s.name: len(s.x) for s in setup.prepared.splits.values()},
+        "data": runfolder.fingerprint(setup.prepared.files),
+    }
+    folder.write_record(record)
+    return Training(setup, folder, watcher)
+
+
+def resume(path: Path, sets: tuple[str, ...] = (), watcher: Watcher | None = None) -> Training:
+    """A training that goes on from the newest checkpoint of a run folder.
+
+    Of the experiment only `training.epochs` may change; schedules keep the length they began with.
+    Raises Failure where there is no checkpoint, or the data is no longer what it was.
+    """
+    for text in sets:
+        if text.partition("=")[0].strip() != "training.epochs":
+            help = "of a run that goes on only training.epochs may change; for anything else start a new run"
+            raise Failure(Problem(f"--set {text} would change the experiment", code="resume", help=help))
+    folder = RunFolder(path)
+    record = folder.record()
+    tensors, meta, warnings = folder.newest_checkpoint()
+    setup = reopen(folder, record, sets)
+    changed = [
+        old["file"]
+        for old, new in zip(record.get("data", []), runfolder.fingerprint(setup.prepared.files), strict=False)
+        if old["sha256"] != new["sha256"]
+    ]
+    if changed:
+        text = f"{changed[0]} has changed since the run began"
+        raise Failure(Problem(text, code="data-changed", help="restore the file, or start a new run"))
+    training = Training(setup, folder, watcher, total=int(meta.get("total", 0)) or None)
+    training.load_checkpoint(tensors, meta)
+    lines = folder.epochs()[: training.progress.epoch]
+    folder.write_epochs(lines)
+    training.history = [_row(line) for line in lines]
+    training.warnings = (*training.warnings, *warnings)
+    return training
+
+
+def reopen(folder: RunFolder, record: Mapping[str, Any], sets: tuple[str, ...] = ()) -> Setup:
+    """The experiment and the data of a run, as they were when it began."""
+    root = Path(record.get("root", "."))
+    return set_up(folder.config, (*record.get("sets", ()), *sets), root)
