@@ -26,7 +26,7 @@ from yaml.reader import Reader
 from yaml.scanner import Scanner
 
 from bpcli.config.document import LINE_BREAK, Node, Source, Spot, point
-from bpcli.config.scalars import ScalarError, resolve, shown
+from bpcli.config.scalars import ScalarError, resolve, shown, tick
 from bpcli.config.syntax import explain
 from bpcli.part import near
 from bpcli.records import Failure, Problem
@@ -36,7 +36,7 @@ __all__ = ["MAX_DEPTH", "MAX_VALUES", "compose"]
 MAX_DEPTH = 64
 MAX_VALUES = 100_000
 MAX_PROBLEMS = 20
-TOO_MANY = f"this makes more than {MAX_VALUES:,} keys and values"
+TOO_MANY = f"this makes more than {MAX_VALUES:,} keys, values or lines"
 ELSEWHERE = "keep data in a file of its own (csv, npz, idx) and name it under `data`"
 TAG = "tag:yaml.org,2002:"
 
@@ -68,8 +68,8 @@ def compose(source: Source, text: str | None = None) -> Node | None:
 
 
 def _crowded(source: Source) -> int:
-    """The line on which the keys and values that are easily counted exceed the limit, or 0. Scanning them all would
-    take seconds; the composer counts exactly."""
+    """The line on which the keys and values that are easily counted exceed the limit, or 0. Scanning that many takes
+    seconds; the composer counts exactly, aliases included."""
     marks = 0
     for number, line in enumerate(source.lines, start=1):
         said = line.partition("#")[0].strip()
@@ -143,7 +143,9 @@ class _Composer:
         event = self.next()
         if isinstance(event, DocumentStartEvent):
             help = "keep the first one; put the others into files of their own"
-            raise self.stop(self.spot(event.start_mark, event.end_mark), "a second document", "several-documents", help)
+            raise self.stop(
+                self.spot(event.start_mark, event.end_mark), "a second document begins here", "several-documents", help
+            )
         return root
 
     def next(self) -> Event:
@@ -194,7 +196,7 @@ class _Composer:
             if key is not None and key in keys:
                 first = keys[key].line
                 self.complain(
-                    spot, f"the key {shown(key)} stands twice; first on line {first}", "duplicate-key", "remove one"
+                    spot, f"the key {tick(key)} stands twice; first on line {first}", "duplicate-key", "remove one"
                 )
                 key = None
             value = self.node(self.next(), depth + 1)
@@ -239,7 +241,7 @@ class _Composer:
             return value if not isinstance(value, str) else self.text(value, spot)
         if tag == "float" and type(value) in (int, float):
             return float(value or 0)
-        if {"null": None, "int": int, "bool": bool}.get(tag, str) is (type(value) if value is not None else None):
+        if {"null": type(None), "int": int, "bool": bool}.get(tag) is type(value):
             return value
         self.complain(spot, f"the tag {shown(event.tag)} does not belong here", "unknown-tag", "remove it")
         return None

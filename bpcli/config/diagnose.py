@@ -10,10 +10,11 @@ from pydantic import BaseModel, ValidationError
 
 from bpcli.config.document import Document
 from bpcli.config.fields import families_at, families_within, keys_of, models_at, places
-from bpcli.config.wording import Fault, a, closest, expected, listed, tick, words
+from bpcli.config.scalars import tick
+from bpcli.config.wording import Fault, a, closest, expected, listed, words
 from bpcli.records import Failure, Problem
 
-__all__ = ["MAX_PROBLEMS", "validate"]
+__all__ = ["MAX_PROBLEMS", "problems_of", "validate"]
 
 MAX_PROBLEMS = 20
 Model = type[BaseModel]
@@ -21,13 +22,18 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def validate(model: type[M], document: Document) -> M:
-    """The document as a `model`. Raises Failure with what is wrong, in the order of the file: 20 problems at most, then
-    one that counts the others."""
+    """The document as a `model`. Raises Failure with everything that is wrong."""
     try:
         return model.model_validate(document.data)
     except ValidationError as error:
-        faults = settle([_fault(found, document.data) for found in error.errors(include_url=False)])
-    raise Failure(*_Clinic(model, document).problems(faults))
+        raise Failure(*problems_of(error, document, model)) from None
+
+
+def problems_of(error: ValidationError, document: Document, model: Model) -> list[Problem]:
+    """What Pydantic found when it made a `model` of the document, in the order of the file: 20 problems at most, then
+    one that counts the others."""
+    faults = settle([_fault(found, document.data) for found in error.errors(include_url=False)])
+    return _Diagnosis(model, document).problems(faults)
 
 
 def _fault(found: Any, data: Any) -> Fault:
@@ -83,7 +89,7 @@ def _meant(place: tuple[str | int, ...], branches: list[list[Fault]]) -> list[Fa
     return [Fault(place, "misfit", misfits[0].value, "", context)]
 
 
-class _Clinic:
+class _Diagnosis:
     """Words for the faults of one document, with the whole model at hand to suggest from."""
 
     def __init__(self, model: Model, document: Document) -> None:
@@ -153,19 +159,18 @@ class _Clinic:
         for family in families_at(self.model, self.data, parent):
             kinds = [f"`{kind}`" for kind, leaf in family.registry.items() if word in keys_of(leaf)]
             if kinds:
-                return f"{tick(word)} is a setting of {listed(kinds[:6], 'and')}"
+                return f"{tick(word)} is a setting of the {family.family} {listed(kinds[:6], 'or')}"
         found = dict.fromkeys(places(self.model, self.data))
         known = [(path, key) for path, key in found if (*path, key) != tuple(parent)[: len(path) + 1]]
         for path, key in known:
             if key == word:
-                return (
-                    f"{tick(word)} belongs under {tick('.'.join(path))}" if path else f"{tick(word)} belongs at the top"
-                )
+                where = f"under {tick('.'.join(path))}" if path else "at the top"
+                return f"{tick(word)} belongs {where}"
         for family in families_within(self.model):
             kinds = [f"`{kind}`" for kind, leaf in family.registry.items() if word in keys_of(leaf)]
             if kinds:
                 return f"{tick(word)} is a setting of the {family.family} {listed(kinds[:6], 'or')}"
-        close = closest(word, dict.fromkeys(key for path, key in known if path))
+        close = closest(word, dict.fromkeys(key for path, key in known if path), surely=True)
         return next((f"did you mean `{'.'.join((*path, key))}`?" for path, key in known if path and key == close), "")
 
     def missing_key(self, fault: Fault) -> str:

@@ -11,8 +11,7 @@ from pydantic import BaseModel
 from bpcli.config.compose import MAX_DEPTH, compose
 from bpcli.config.document import Document, Node, Source, Spot, point
 from bpcli.config.fields import default_at, families_at
-from bpcli.config.scalars import called
-from bpcli.config.wording import tick
+from bpcli.config.scalars import called, tick
 from bpcli.part import Part
 from bpcli.records import Exit, Failure
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-__all__ = ["ScalarError", "called", "is_plain_text", "resolve", "shown"]
+__all__ = ["ScalarError", "called", "is_plain_text", "resolve", "shown", "tick"]
 
 NULLS = {"", "~", "null", "Null", "NULL"}
 BOOLS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -17,6 +17,7 @@ INFINITY = re.compile(r"[-+]?\.(inf|Inf|INF)")
 NAN = {".nan", ".NaN", ".NAN"}
 
 LONGEST_NUMBER = 1000  # characters; Python itself refuses integers of more than 4300 digits
+LONGEST = f"at most {LONGEST_NUMBER} characters are read"
 LARGEST = 2**1023  # an integer beyond may not fit a float
 
 
@@ -56,7 +57,7 @@ def resolve(text: str) -> bool | int | float | str | None:
 
 def _integer(digits: str, base: int) -> int:
     if len(digits) > LONGEST_NUMBER:
-        raise ScalarError(f"a number of {len(digits)} digits", f"at most {LONGEST_NUMBER} characters are read")
+        raise ScalarError(f"a number of {len(digits)} digits is too long", LONGEST)
     value = int(digits, base)
     if abs(value) >= LARGEST:
         raise ScalarError(f"a whole number of {len(digits)} digits is too large", "the largest is about 9e307")
@@ -65,12 +66,12 @@ def _integer(digits: str, base: int) -> int:
 
 def _float(text: str) -> float:
     if len(text) > LONGEST_NUMBER:
-        raise ScalarError(f"a number of {len(text)} characters", f"at most {LONGEST_NUMBER} characters are read")
+        raise ScalarError(f"a number of {len(text)} characters is too long", LONGEST)
     value = float(text)
     if value in (float("inf"), float("-inf")):
         sign = "-" if value < 0 else ""
         raise ScalarError(
-            f"{shown(text)} is too large: it would be read as infinity",
+            f"{tick(text)} is too large: it would be read as infinity",
             f"the largest number is about {sign}1.8e308; write {sign}.inf where infinity is meant",
         )
     return value
@@ -102,6 +103,11 @@ def shown(value: Any, longest: int = 40) -> str:
     if isinstance(value, list):
         return "a list"
     return shown(str(value), longest)
+
+
+def tick(word: Any) -> str:
+    """A name inside a message, between back-ticks."""
+    return f"`{shown(str(word))[1:-1]}`"
 
 
 def called(value: Any) -> str:

@@ -76,6 +76,6 @@ def _draft_7(schema: Any) -> Any:
     return out
 
 
-def _summary(model: type[BaseModel]) -> str:
+def _summary(model: type[Any]) -> str:
     """The first paragraph of the docstring, on one line."""
     return " ".join((inspect.getdoc(model) or "").partition("\n\n")[0].split())

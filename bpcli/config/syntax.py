@@ -30,17 +30,21 @@ def explain(error: MarkedYAMLError, lines: Sequence[str]) -> tuple[Any, int, str
         help = f"put a space after the colon: `{colon[1]}: {colon[2]}...`" if colon else "write `key: value`"
         return opened, len(rest), "this is not `key: value`", help
     if said == "mapping values are not allowed here":
-        return here, 1, "a second `:` where a value was expected", f"{INDENT}; put text that holds `: ` in quotes"
+        if ": " in lines[here.line][: here.column]:
+            return here, 1, "a second `:` in one value", "put text that holds `: ` in quotes"
+        return here, 1, "this key does not fit the lines above", INDENT
     if said in ("sequence entries are not allowed here", "mapping keys are not allowed here"):
         return here, 1, "a list cannot begin here" if "sequence" in said else "a key cannot begin here", INDENT
     if (bracket := re.search(r"expected ',' or '(.)'", said)) is not None:
         opening = {"]": "[", "}": "{"}[bracket[1]]
         if "<stream end>" in said:
             return opened, 1, f"this `{opening}` is never closed", f"add `{bracket[1]}` where it ends"
+        if here.line > opened.line and "':'" in said:  # the next key was read as part of it
+            return opened, 1, f"this `{opening}` is not closed", f"add `{bracket[1]}` before line {here.line + 1}"
         help = f"the `{opening}` on line {opened.line + 1} is still open"
         return here, 1, f"expected `,` or `{bracket[1]}` here", help
     if "expected <block end>" in said and opened.line == here.line:
-        return here, 1, "nothing can follow the value before this", f"remove it, or {QUOTE} as a whole"
+        return here, 1, "this does not belong behind the value", f"remove it, or {QUOTE} as a whole"
     if "expected <block end>" in said:
         return here, 1, f"this line does not continue what began on line {opened.line + 1}", INDENT
     if "expected the node content" in said:

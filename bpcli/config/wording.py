@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Any
 from bpcli.config.scalars import ScalarError, called, resolve, shown
 from bpcli.part import near
 
-__all__ = ["Fault", "Words", "a", "closest", "expected", "listed", "tick", "words"]
+__all__ = ["Fault", "Words", "a", "closest", "expected", "listed", "words"]
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,9 @@ def words(fault: Fault) -> Words:
         return Words(f"must hold {bound} {limit} {items}, holds {size or 'none'}", "out-of-range")
     if fault.kind in ("string_too_short", "string_too_long"):
         least = fault.kind == "string_too_short"
-        bound = f"at least {context['min_length']}" if least else f"at most {context['max_length']}"
-        return Words(f"must have {bound} characters, got {called(fault.value)}", "out-of-range")
+        limit, bound = context["min_length" if least else "max_length"], "at least" if least else "at most"
+        characters = "character" if limit == 1 else "characters"
+        return Words(f"must have {bound} {limit} {characters}, got {called(fault.value)}", "out-of-range")
     if fault.kind == "string_pattern_mismatch":
         return Words(f"must match the pattern {context['pattern']}, got {called(fault.value)}", "out-of-range")
     if fault.kind in ("value_error", "assertion_error"):
@@ -164,9 +166,9 @@ def _number(text: str) -> str:
     return shown(value / 100) if percent else plain
 
 
-def closest(word: str, known: Iterable[str]) -> str | None:
+def closest(word: str, known: Iterable[str], *, surely: bool = False) -> str | None:
     """The known word that was meant: spelled otherwise (learningRate), by its initials (lr), by a part of it (rate), or
-    with a slip of the keyboard."""
+    with a slip of the keyboard; `surely` wants more than a resemblance."""
     known = list(known)
     if len(word) > 100:
         return None
@@ -176,19 +178,18 @@ def closest(word: str, known: Iterable[str]) -> str | None:
             return name
     initials = [name for name in known if "_" in name and bare == "".join(part[:1] for part in name.split("_"))]
     parts = [name for name in known if word.lower() in name.split("_")]
-    sure = initials or parts
-    return sure[0] if len(sure) == 1 else near(word, known)
+    meant = initials or parts
+    if len(meant) == 1:
+        return meant[0]
+    found = near(word, known)
+    alike = difflib.SequenceMatcher(None, word.lower(), found or "").ratio()
+    return found if alike > 0.8 or not surely else None
 
 
 def listed(names: Iterable[str], last: str = "and") -> str:
     """Words in a row: a, b or c."""
     *rest, final = list(names)
     return f"{', '.join(rest)} {last} {final}" if rest else final
-
-
-def tick(word: Any) -> str:
-    """A name inside a message, between back-ticks."""
-    return f"`{shown(str(word))[1:-1]}`"
 
 
 def a(noun: str) -> str:

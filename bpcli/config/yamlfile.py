@@ -1,5 +1,5 @@
-"""Reading an experiment file, so that whatever stands in it is either read by the rules of YAML 1.2 or refused in one
-clear message."""
+"""Reading and writing an experiment file: whatever stands in it is either read by the rules of YAML 1.2 or refused in
+one clear message."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from pathlib import Path
 
 from bpcli.config.compose import ELSEWHERE, compose
 from bpcli.config.document import LINE_BREAK, Document, Source, Spot, point
+from bpcli.config.dump import dump
 from bpcli.config.scalars import called
 from bpcli.part import near
 from bpcli.records import Exit, Failure, Problem
 
-__all__ = ["MAX_BYTES", "parse", "read"]
+__all__ = ["MAX_BYTES", "dump", "parse", "read"]
 
 MAX_BYTES = 1 << 20
 MAPPING = "an experiment is a mapping of settings: lines of `key: value`"
@@ -77,11 +78,11 @@ def _unread(path: Path, text: str, help: str) -> Problem:
 def _neighbour(path: Path) -> str:
     """The file that was probably meant."""
     try:
-        names = [entry.name for entry in path.parent.iterdir() if entry.suffix in (".yaml", ".yml")]
+        found = {entry.stem: entry.name for entry in path.parent.iterdir() if entry.suffix in (".yaml", ".yml")}
     except (OSError, ValueError):
         return f"there is no folder {path.parent} either" if not path.parent.exists() else ""
-    close = f"{path.name}.yaml" if f"{path.name}.yaml" in names else near(path.name, names)
-    return f"did you mean `{path.parent / close}`?" if close else ""
+    close = near(path.name if path.name in found else path.stem, found)
+    return f"did you mean `{path.parent / found[close]}`?" if close else ""
 
 
 def _not_utf8(content: bytes, error: UnicodeDecodeError, file: str) -> Problem:

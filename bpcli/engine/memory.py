@@ -29,7 +29,7 @@ class Memory:
 
     def __init__(self, rows: int, dtype: Any) -> None:
         self.rows = rows
-        self.dtype = np.dtype(dtype)
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
         self._blocks: dict[str, Array] = {}
 
     def reserve(self, name: str, shape: Shape, kind: str = "float") -> None:
@@ -54,7 +54,8 @@ class Memory:
         return sum(len(b) for b in self._blocks.values())
 
     def _type(self, kind: str) -> np.dtype[Any]:
-        return self.dtype if kind == "float" else np.dtype(WIDTHS[kind])
+        found: np.dtype[Any] = self.dtype if kind == "float" else np.dtype(WIDTHS[kind])
+        return found
 
 
 def available_bytes() -> int | None:

@@ -25,7 +25,7 @@ class Stream:
         key = np.frombuffer(hashlib.sha256(text.encode()).digest()[:16], dtype="<u8").astype(np.uint64)
         self._bits = np.random.Philox(key=key)
         self._counter = np.zeros(4, np.uint64)
-        self._state: dict[str, Any] = {
+        self._state: Any = {
             "bit_generator": "Philox",
             "state": {"counter": self._counter, "key": key},
             "buffer": np.zeros(4, np.uint64),

@@ -63,7 +63,8 @@ class MeanSquaredError(Loss):
         return Plan(y=x, scratch={"e": Slot((N, *x)), "rows": Slot((N,))})
 
     def forward(self, f: Frame) -> float:
-        return _squares(f) / f.x.shape[1]
+        outputs: int = f.x.shape[1]
+        return _squares(f) / outputs
 
     def backward(self, f: Frame) -> None:
         _square_slopes(f, 2 / f.x.shape[1])
@@ -103,7 +104,7 @@ class SquaredError(Loss):
         return Plan(y=x, scratch={"e": Slot((N, *x)), "rows": Slot((N,))}, consts=consts)
 
     def forward(self, f: Frame) -> float:
-        return _squares(f) * self.factor
+        return self.factor * _squares(f)
 
     def backward(self, f: Frame) -> None:
         _square_slopes(f, 2 * self.factor)
@@ -171,7 +172,8 @@ class BinaryCrossEntropy(Loss):
         np.multiply(f.x, f.t, out=f.s)
         np.subtract(f.e, f.s, out=f.e)
         np.add.reduce(f.e, 1, out=f.rows)
-        return _mean(f.rows, f.w) / f.x.shape[1]
+        outputs: int = f.x.shape[1]
+        return _mean(f.rows, f.w) / outputs
 
     def backward(self, f: Frame) -> None:
         stable.sigmoid(f.x, f.dx)

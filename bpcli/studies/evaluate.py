@@ -8,17 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from bpcli.config.experiment import label
-from bpcli.family import Metric, Scored, Source
+from bpcli.family import Metric, Scored
 from bpcli.parts.metrics import add_confusion, add_counts, counts_of
 from bpcli.parts.report import classification_report, notes
 from bpcli.plan import Array
 from bpcli.records import EvalReport, Exit, Failure, Problem
 from bpcli.studies import model as models
+from bpcli.studies.given import source_of
 from bpcli.studies.model import Model
 from bpcli.studies.prepare import prepare_for
 from bpcli.studies.runfolder import RunFolder
 from bpcli.studies.scoring import survey
-from bpcli.studies.train import reopen
+from bpcli.studies.session import reopen
 
 USUAL = {
     "classification": ("accuracy", "precision", "recall", "f1", "log_loss"),
@@ -27,16 +28,15 @@ USUAL = {
 """Figures that every report has, beside those the experiment chose."""
 
 
-def evaluate(
-    path: Path, split: str | None = None, source: Source | None = None, root: Path | None = None
-) -> EvalReport:
+def evaluate(path: Path, split: str | None = None, data: str | None = None, root: Path | None = None) -> EvalReport:
     """Scores a run or a model file on a split of its run (test where there is one, else validation, else train), or on
     another source, whose relative paths start at `root`.
 
     Raises Failure: no such split, a model file without data, data that does not fit the model.
     """
     model = models.load(path)
-    if source is not None:
+    if data is not None:
+        source = source_of(data, model.experiment.data.train, True)
         x, t, _ = prepare_for(model.rules, source, root or Path(), np.dtype(model.experiment.dtype), True)
         assert t is not None
         return report(model, "data", x, t)

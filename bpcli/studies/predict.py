@@ -7,21 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.family import Source
 from bpcli.plan import Array
 from bpcli.records import Predictions
 from bpcli.studies import model as models
+from bpcli.studies.given import source_of
 from bpcli.studies.model import Model
 from bpcli.studies.prepare import prepare_for
 
 
-def predict(path: Path, source: Source, root: Path) -> Predictions:
-    """Predictions for every row of a source, in its order; a target column is not needed and not looked at.
+def predict(path: Path, data: str, root: Path) -> Predictions:
+    """Predictions for every row of the data (see `given.source_of`), in its order; a target column is not needed and not looked at.
 
     A classification gives the class and the probability of each class; several labels a row give 0 or 1 and the
     probability of each; a regression gives values in the target's own units. Raises Failure as loading data does.
     """
     model = models.load(path)
+    source = source_of(data, model.experiment.data.train, False)
     x, _, _ = prepare_for(model.rules, source, root, np.dtype(model.experiment.dtype), False)
     return table(model, outputs(model, x))
 

@@ -17,7 +17,7 @@ from bpcli.engine.blueprint import draw_up
 from bpcli.engine.network import Link, Network
 from bpcli.family import Clipper, Layer, Loss, Optimizer, Regularizer, Schedule
 from bpcli.numeric.notation import Program, compile_equations
-from bpcli.plan import Array, Frame, N, Sample, Slot, empty
+from bpcli.plan import Array, Frame, Sample, empty
 from bpcli.records import Gap
 from bpcli.studies.witness import EPS, central_differences, compare, complex_step, size
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import platform
 import re
@@ -23,7 +24,7 @@ import numpy as np
 
 import bpcli
 from bpcli.plan import Array
-from bpcli.records import Exit, Failure, Problem
+from bpcli.records import EpochRow, Exit, Failure, Problem
 from bpcli.studies import modelfile
 from bpcli.studies.atomic import atomic_bytes, atomic_text, unwritable
 
@@ -70,7 +71,7 @@ class RunFolder:
     def write_record(self, record: Mapping[str, Any]) -> None:
         atomic_text(self.path / "run.json", json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
-    def epochs(self) -> list[dict[str, Any]]:
+    def epochs(self) -> list[EpochRow]:
         """The lines of metrics.jsonl; a last line that was cut off is left out."""
         try:
             lines = self.metrics.read_text(encoding="utf-8").splitlines()
@@ -79,19 +80,20 @@ class RunFolder:
         found = []
         for line in lines:
             try:
-                found.append(json.loads(line))
-            except ValueError:
+                found.append(_row(json.loads(line)))
+            except (ValueError, TypeError):
                 break
         return found
 
-    def write_epochs(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    def write_epochs(self, rows: Sequence[EpochRow]) -> None:
         """All of metrics.jsonl anew (after a resume)."""
-        atomic_text(self.metrics, "".join(json.dumps(r) + "\n" for r in rows))
+        atomic_text(self.metrics, "".join(_line(r) for r in rows))
 
-    def append_epoch(self, row: Mapping[str, Any]) -> None:
+    def append_epoch(self, row: EpochRow) -> None:
+        """One more line of metrics.jsonl. Raises Failure where it cannot be written."""
         try:
             with open(self.metrics, "a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
+                file.write(_line(row))
         except OSError as error:
             raise unwritable(self.metrics, error) from None
 
@@ -119,6 +121,20 @@ class RunFolder:
             return []
         names = [p for p in self.checkpoints.iterdir() if re.fullmatch(r"step-\d{8,}\.safetensors", p.name)]
         return sorted(names, key=lambda p: int(p.name[5:].split(".")[0]), reverse=True)
+
+
+def _line(row: EpochRow) -> str:
+    """A line of metrics.jsonl; JSON has no word for nan and infinities, they are null."""
+    data = dict(vars(row))
+    flat = {"epoch": data.pop("epoch"), **data.pop("metrics"), **data}
+    finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in flat.items()}
+    return json.dumps(finite) + "\n"
+
+
+def _row(line: Mapping[str, Any]) -> EpochRow:
+    """The epoch that a line of metrics.jsonl tells of."""
+    own = {k: v for k, v in line.items() if "." not in k}
+    return EpochRow(**own, metrics={k: math.nan if v is None else v for k, v in line.items() if "." in k})
 
 
 def create(name: str, out: Path | None, config: bytes, resolved: str) -> RunFolder:

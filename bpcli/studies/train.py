@@ -4,27 +4,24 @@ any more, a number stops being one, or somebody asks it to stop."""
 from __future__ import annotations
 
 import math
-import signal
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bpcli.config.experiment import label
-from bpcli.config.dump import dump as dump_yaml
 from bpcli.engine.descent import Descent, NonFiniteError
 from bpcli.engine.objective import Objective
 from bpcli.numeric.streams import Stream
 from bpcli.plan import Array
 from bpcli.records import EpochRow, Failure, Problem, TrainReport
-from bpcli.studies import model, runfolder
+from bpcli.studies import model
 from bpcli.studies.runfolder import RunFolder
 from bpcli.studies.scoring import Judge, Tally, better, survey
-from bpcli.studies.setup import Setup, set_up
+from bpcli.studies.setup import Setup
+from bpcli.studies.signals import Signals
 
 CHECKPOINT_SECONDS = 30.0
 """At most so much work is lost when the machine fails; a signal saves at once."""
@@ -72,7 +69,7 @@ class Progress:
 
 
 class Training:
-    """One training in a run folder. `run` carries it to its end; `resume` makes one that goes on from a checkpoint."""
+    """One training in a run folder. `run` carries it to its end."""
 
     def __init__(
         self, setup: Setup, folder: RunFolder, watcher: Watcher | None = None, total: int | None = None
@@ -97,18 +94,18 @@ class Training:
         self._best: dict[str, Array] = {}
         self._good = self._weights()
         self._saved_at = time.monotonic()
-        self._signal = 0
+        self._signals = Signals()
 
     # ------------------------------------------------------------------------------------------------- the whole of it
     def run(self) -> TrainReport:
         """Trains to the end, writes the model, and says how it went. Raises Failure where it cannot write."""
         self.watcher.started(self)
         stopped, reason, problem = "epochs", f"all {self.experiment.training.epochs} epochs are done", None
-        with self._signals():
+        with self._signals:
             try:
                 while self.progress.epoch < self.experiment.training.epochs:
                     if not self._epoch():
-                        stopped, reason = "signal", f"stopped by {signal.Signals(self._signal).name}"
+                        stopped, reason = "signal", f"stopped by {self._signals.name}"
                         break
                     end = self._end()
                     if end:
@@ -128,7 +125,7 @@ class Training:
             while p.batch < self.steps_per_epoch:
                 rows = order[p.batch * self.size : (p.batch + 1) * self.size]
                 self._step(rows)
-                if self._signal:
+                if self._signals.number:
                     p.sums.seconds += time.perf_counter() - began
                     return False
             p.sums.seconds += time.perf_counter() - began
@@ -186,7 +183,7 @@ class Training:
         self.history.append(row)
         if np.isfinite(self.objective.theta).all():
             self._good = self._weights()
-        self.folder.append_epoch(_plain(row))
+        self.folder.append_epoch(row)
         self.watcher.epoch(row)
         if time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
             self._checkpoint()
@@ -259,7 +256,7 @@ class Training:
             seconds=p.seconds,
             model=str(self.folder.model),
             problem=problem,
-            signal=self._signal,
+            signal=self._signals.number,
             warnings=self.warnings,
         )
 
@@ -312,94 +309,6 @@ class Training:
         wanted = self.validation is None or any(w.startswith("train.") and w != "train.loss" for w in watched)
         return Tally(self.judge, tuple(self.metrics.values())) if wanted and self.metrics else None
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """A first SIGINT or SIGTERM ends the batch and saves; a second one acts at once."""
-
-        def remember(number: int, frame: Any) -> None:
-            if self._signal:
-                signal.signal(number, signal.SIG_DFL)
-                signal.raise_signal(number)
-            self._signal = number
-
-        old: dict[int, Any] = {}
-        try:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                if signal.getsignal(number) != signal.SIG_IGN:
-                    old[number] = signal.signal(number, remember)
-        except ValueError:  # not the main thread: the caller's signals stay the caller's
-            pass
-        try:
-            yield
-        finally:
-            for number, handler in old.items():
-                signal.signal(number, handler)
-
 
 def _prefixed(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
     return {f"{prefix}.{name}": array for name, array in arrays.items()}
-
-
-def _plain(row: EpochRow) -> dict[str, Any]:
-    """A line of metrics.jsonl."""
-    data = dict(vars(row))
-    return {"epoch": data.pop("epoch"), **data.pop("metrics"), **data}
-
-
-def _row(line: Mapping[str, Any]) -> EpochRow:
-    """The epoch that a line of metrics.jsonl tells of."""
-    own = {k: v for k, v in line.items() if "." not in k}
-    return EpochRow(**own, metrics={k: v for k, v in line.items() if "." in k})
-
-
-def start(setup: Setup, out: Path | None = None, watcher: Watcher | None = None) -> Training:
-    """A new training in a new run folder."""
-    resolved = dump_yaml(model.dump(setup.experiment))
-    folder = runfolder.create(setup.experiment.name, out, setup.document.text.encode(), resolved)
-    record = runfolder.started() | {
-        "name": setup.experiment.name,
-        "seed": setup.experiment.seed,
-        "root": str(setup.root.resolve()),
-        "sets": list(setup.sets),
-        "rows": {s.name: len(s.x) for s in setup.prepared.splits.values()},
-        "data": runfolder.fingerprint(setup.prepared.files),
-    }
-    folder.write_record(record)
-    return Training(setup, folder, watcher)
-
-
-def resume(path: Path, sets: tuple[str, ...] = (), watcher: Watcher | None = None) -> Training:
-    """A training that goes on from the newest checkpoint of a run folder.
-
-    Of the experiment only `training.epochs` may change; schedules keep the length they began with.
-    Raises Failure where there is no checkpoint, or the data is no longer what it was.
-    """
-    for text in sets:
-        if text.partition("=")[0].strip() != "training.epochs":
-            help = "of a run that goes on only training.epochs may change; for anything else start a new run"
-            raise Failure(Problem(f"--set {text} would change the experiment", code="resume", help=help))
-    folder = RunFolder(path)
-    record = folder.record()
-    tensors, meta, warnings = folder.newest_checkpoint()
-    setup = reopen(folder, record, sets)
-    changed = [
-        old["file"]
-        for old, new in zip(record.get("data", []), runfolder.fingerprint(setup.prepared.files), strict=False)
-        if old["sha256"] != new["sha256"]
-    ]
-    if changed:
-        text = f"{changed[0]} has changed since the run began"
-        raise Failure(Problem(text, code="data-changed", help="restore the file, or start a new run"))
-    training = Training(setup, folder, watcher, total=int(meta.get("total", 0)) or None)
-    training.load_checkpoint(tensors, meta)
-    lines = folder.epochs()[: training.progress.epoch]
-    folder.write_epochs(lines)
-    training.history = [_row(line) for line in lines]
-    training.warnings = (*training.warnings, *warnings)
-    return training
-
-
-def reopen(folder: RunFolder, record: Mapping[str, Any], sets: tuple[str, ...] = ()) -> Setup:
-    """The experiment and the data of a run, as they were when it began."""
-    root = Path(record.get("root", "."))
-    return set_up(folder.config, (*record.get("sets", ()), *sets), root)

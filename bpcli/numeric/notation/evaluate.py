@@ -85,6 +85,14 @@ class Grid:
         out = np.asarray(_Walk(self, env, spans).go(node, None)).ravel()
         return out[0] if out.size == 1 else out
 
+    def over(self, env: Mapping[str, Any], node: Expr, index: Mapping[str, int], letters: Sequence[str]) -> Array:
+        """The values of a sub-expression with one axis for each of `letters`, the other letters being as in `index`."""
+        spans = {k: (0, n) for k, n in self.size.items()} | {k: (i, 1) for k, i in index.items()}
+        shape = [spans[k][1] if k in letters else 1 for k in self.letters]
+        out = np.broadcast_to(np.asarray(_Walk(self, env, spans).go(node, None)), shape)
+        rest = [a for a, k in enumerate(self.letters) if k not in letters]
+        return out.transpose([self.axis[k] for k in letters] + rest).reshape([self.size[k] for k in letters])
+
     def _slabs(self, env: Mapping[str, Any], spans: dict[str, tuple[int, int]]) -> Array:
         cells = math.prod(n for _, n in spans.values())
         walk_ = _Walk(self, env, spans)
@@ -443,9 +451,9 @@ class _Ranges:
         for node in self._unpadded(self.equation.right):
             if isinstance(node, Read) and node.array in self.shapes:
                 for index, d in zip(node.index, self.shapes[node.array], strict=True):
-                    counts = isinstance(index, Name) and index.id in self.letters and index.id not in told
-                    if counts and alone.setdefault(index.id, d) != d:
-                        raise self.error(f"index {index.id} is {alone[index.id]} and {d}")
+                    letter = index.id if isinstance(index, Name) and index.id not in told else ""
+                    if letter in self.letters and alone.setdefault(letter, d) != d:
+                        raise self.error(f"index {letter} is {alone[letter]} and {d}")
         return alone
 
     def _unpadded(self, node: Expr) -> list[Expr]:

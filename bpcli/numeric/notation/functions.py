@@ -18,7 +18,7 @@ from bpcli.numeric import stable
 
 Array = NDArray[Any]
 
-_EXP_LIMIT = 700.0  # exp(709.8) is the largest finite double; exp saturates a little before
+EXP_LIMIT = 700.0  # exp(709.8) is the largest finite double; exp saturates a little before
 
 
 def real(a: Any) -> Array:
@@ -30,8 +30,8 @@ def real(a: Any) -> Array:
 def exp(z: Any) -> Array:
     """e^z, saturating instead of overflowing, so that 1 / (1 + exp(800)) is 0."""
     z = np.asarray(z)
-    limit = _EXP_LIMIT + 1j * z.imag if np.iscomplexobj(z) else _EXP_LIMIT
-    return np.asarray(np.exp(np.where(real(z) > _EXP_LIMIT, limit, z)))
+    limit = EXP_LIMIT + 1j * z.imag if np.iscomplexobj(z) else EXP_LIMIT
+    return np.asarray(np.exp(np.where(real(z) > EXP_LIMIT, limit, z)))
 
 
 def erf(z: Any) -> Array:

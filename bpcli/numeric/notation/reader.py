@@ -212,10 +212,14 @@ class Reader(ABC):
                     condition, then, other = other.args
                     rows.append((self.draw(then).text, self.condition(condition)))
                 return self.cases(rows, self.draw(other).text)
-            case "rest", (count, value):
+            case "rest", (count, value, *_):
                 return self.rest(self.draw(count).text, self.draw(value).text)
             case "at", (label, value):
                 return Drawn(self.labelled(self.draw(label).text, self.draw(value).text))
+            case "sum", (first, *others):
+                begin = self.fit(first, Level.SUM if isinstance(first, Number) else Level.QUOTIENT)
+                parts = [begin, *(self.fit(term, Level.QUOTIENT, inner=True) for term in others)]
+                return Drawn(self.signs["+"].join(p.text for p in parts), Level.SUM, begin.lead)
             case "percentile", (rank, *values):
                 return self.percentile(rank, (), [self.draw(v).text for v in values])
         return self.apply(fn, [self.draw(a).text for a in args])

@@ -92,8 +92,8 @@ def figure(value: float, digits: int | None = None) -> str:
 
 
 def _plain(number: Decimal, most: int) -> str:
-    """Positional where it has at most `most` digits before the point and four zeros after it, else with an exponent."""
-    if -5 <= number.adjusted() < most:
+    """Positional where it has at most `most` digits before the point and three zeros after it, else with an exponent."""
+    if -4 <= number.adjusted() < most:
         return f"{number:f}"
     mantissa, exponent = f"{number:e}".split("e")
     return f"{mantissa}e{int(exponent)}"

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from bpcli.numeric.notation.reader import Drawn, Reader
 from bpcli.numeric.notation.symbols import Glyph, Level
-from bpcli.numeric.notation.syntax import Equation, Expr, Number
+from bpcli.numeric.notation.syntax import Equation, Expr
 
 __all__ = ["Ascii", "Text", "draw"]
 
@@ -61,13 +61,12 @@ class Text(Reader):
         return "/" if over.lstrip(self.signs["neg"]).isalnum() and under.isalnum() else " / "
 
     def power(self, base: str, exponent: Expr) -> Drawn:
-        if isinstance(exponent, Number) and isinstance(exponent.value, int) and exponent.value >= 0:
-            return Drawn(base + self.raised(exponent.value), Level.POWER)
-        return Drawn(f"{base}^{self.fit(exponent, Level.ATOM).text}", Level.POWER)
+        drawn = self.fit(exponent, Level.ATOM).text
+        return Drawn(base + (self.raised(drawn) if drawn.isdecimal() else f"^{drawn}"), Level.POWER)
 
-    def raised(self, exponent: int) -> str:
+    def raised(self, exponent: str) -> str:
         """A whole exponent."""
-        return str(exponent).translate(_RAISED)
+        return exponent.translate(_RAISED)
 
     def exponential(self, exponent: Expr) -> Drawn:
         return Drawn(f"e^({self.draw(exponent).text})", Level.POWER)
@@ -115,7 +114,7 @@ class Ascii(Text):
     def numeral(self, text: str) -> str:
         return text
 
-    def raised(self, exponent: int) -> str:
+    def raised(self, exponent: str) -> str:
         return f"^{exponent}"
 
     def root(self, radicand: Expr) -> Drawn:

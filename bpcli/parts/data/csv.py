@@ -44,8 +44,7 @@ class Csv(Source):
     Targets   one text column: class labels; one column of whole numbers: class ids (or values, as the loss wants);
               numbers else: values (N, K).
     Header    the first line. `header: false` names the columns 0, 1, 2..., and `target: -1` is then the last. Left out,
-              a first line that looks like data is an error, so
-              that no row is lost by mistake.
+              a first line that looks like data is an error, so that no row is lost by mistake.
     Errors    Failure with file, line and column name: text among numbers, a missing or non-finite value, a ragged row,
               an unknown or twice named column, an empty, damaged or wrongly encoded file.
     Source    RFC 4180, with any of `, ; | tab` between the cells; UTF-8, with or without a byte order mark

@@ -102,11 +102,19 @@ def _sniff(path: Path) -> str:
     """The delimiter that cuts the first lines into equally many cells; of several, the one rarest inside numbers."""
     with open_text(path) as file, _Explained(path):
         head = [text for text in (file.readline(1 << 20) for _ in range(20)) if text.strip()]
-        widths = {d: [len(cells) for cells in csv.reader(head, delimiter=d) if cells] for d in "\t;|,"}
+    widths = {delimiter: _widths(head, delimiter) for delimiter in "\t;|,"}
     for delimiter, found in widths.items():
         if found and found[0] > 1 and len(set(found)) == 1:
             return delimiter
     return max(",;\t|", key=lambda d: widths[d][0] if widths[d] else 0)
+
+
+def _widths(head: list[str], delimiter: str) -> list[int]:
+    """How many cells each line has; nothing where they cannot be told apart, which reading will explain."""
+    try:
+        return [len(cells) for cells in csv.reader(head, delimiter=delimiter) if cells]
+    except csv.Error:
+        return []
 
 
 class _Explained:
@@ -133,8 +141,9 @@ class _Explained:
 
 def _not_utf8(path: Path) -> Failure:
     with open_binary(path) as file:
-        line, start = 1, file.read(4)
-        for number, data in enumerate(itertools.chain([start + file.readline()], file), start=1):
+        line, start = 1, b""
+        for number, data in enumerate(file, start=1):
+            start = start or data[:4]
             try:
                 data.decode("utf-8")
             except UnicodeDecodeError:

@@ -18,11 +18,11 @@ LONGEST_EXCERPT = 200
 
 
 def expansion_limit(size: int) -> int:
-    """The bytes that a compressed file of `size` bytes may expand to: 64 MiB, or 100 times its size.
+    """The bytes that a compressed file of `size` bytes may expand to: 16 MiB, or 100 times its size.
 
     Tables of numbers shrink 3 to 20 times; deflate can pack 1,032 to one, which only a bomb (or a file of zeros) does.
     """
-    return max(64 << 20, 100 * size)
+    return max(16 << 20, 100 * size)
 
 
 def shown(path: Path) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from bpcli.family import Source, Table
@@ -31,7 +31,7 @@ def _shape(value: Any, where: str, names: bool) -> Shape:
             found = _shape(inner, f"{where}[{i}]", names)
             if found != first:
                 raise _fault(
-                    "{where}[{i}] has {found}, {where}[0] has {first}",
+                    "{where}[{i}] {found}, {where}[0] {first}",
                     where=where, i=i, found=_counted(found), first=_counted(first),
                 )  # fmt: skip
         return (len(value), *first)
@@ -50,7 +50,9 @@ def _yaml(value: Any) -> str:
 
 
 def _counted(shape: Shape) -> str:
-    return " x ".join(map(str, shape)) + " values" if math.prod(shape) != 1 or len(shape) > 1 else "1 value"
+    if not shape:
+        return "is a single value"
+    return f"has {' x '.join(map(str, shape))} value{'s' * (shape != (1,))}"
 
 
 def _frozen(value: Any) -> Any:
@@ -102,6 +104,13 @@ class Inline(Source):
         None, description="a row of numbers for each row of inputs, or a plain list of class names"
     )
 
+    @model_validator(mode="after")
+    def _as_many(self) -> Inline:
+        if self.targets is not None and len(self.targets) != len(self.inputs):
+            counts = {"inputs": len(self.inputs), "targets": len(self.targets)}
+            raise _fault("inputs has {inputs} rows and targets {targets}: each row needs one target", **counts)
+        return self
+
     def load(self, root: Path, *, need_target: bool = True) -> Table:
         numbers = np.array(self.inputs)
         if numbers.dtype.kind not in "iuf":  # whole numbers beyond 64 bits
@@ -109,10 +118,8 @@ class Inline(Source):
         target = None
         if need_target:
             if self.targets is None:
-                raise _wrong("the data has no targets", "add `targets:` with one row for each row of inputs")
-            if len(self.targets) != len(self.inputs):
-                text = f"inputs has {len(self.inputs)} rows and targets {len(self.targets)}"
-                raise _wrong(text, "each row of inputs needs one target")
+                help = "add `targets:` with one row for each row of inputs"
+                raise Failure(Problem("the inline data has no targets", code="no-target", help=help))
             named = isinstance(self.targets[0], str)
             target = labels(self.targets) if named else numeric_target(np.array(self.targets))
         return Table(numbers, {}, (), (), target, (), "the inline data")
@@ -130,8 +137,4 @@ class Inline(Source):
         yield Sample({"type": "inline", "inputs": [[math.inf]]}, error="inputs[0][0] is `inf`: a finite number")
         yield Sample({"type": "inline", "inputs": [[1]], "targets": [["a"]]}, error="class names stand in a plain list")
         yield Sample({"type": "inline", "inputs": [[1], [2]], "targets": ["a", 1]}, error="mix names and numbers")
-        yield Sample(cls(inputs=((1,), (2,)), targets=(1,)), error="inputs has 2 rows and targets 1")
-
-
-def _wrong(text: str, help: str) -> Failure:
-    return Failure(Problem(text, code="inline-data", help=help))
+        yield Sample({"type": "inline", "inputs": [[1], [2]], "targets": [1]}, error="inputs has 2 rows and targets 1")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -17,6 +16,7 @@ from bpcli.part import near
 from bpcli.parts.data.files import bad, expansion_limit, locate, shown
 from bpcli.parts.data.targets import labels, numeric_target
 from bpcli.plan import Array, Sample
+from bpcli.records import Failure
 
 
 class Npz(Source):
@@ -44,7 +44,9 @@ class Npz(Source):
             with zipfile.ZipFile(path) as archive:
                 x = _inputs(_read(archive, path, self.inputs), path, self.inputs)
                 t = _targets(_read(archive, path, self.targets), path, self.targets) if need_target else None
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, RuntimeError) as error:
+        except Failure:
+            raise
+        except Exception as error:  # whatever a foreign or hostile file makes the parsers of zip and npy raise
             text = f"this is not an .npz archive, or it is damaged: {error}"
             raise bad(text, path, code="not-npz", help="write one with numpy.savez(path, x=..., y=...)") from None
         if t is not None and len(t) != len(x):

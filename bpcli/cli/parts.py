@@ -1,0 +1,37 @@
+"""`bpcli parts`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bpcli.cli.options import Json
+
+
+def parts(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="A part or a family; default all.", show_default=False)
+    ] = None,
+    json: Json = False,
+    format_: Annotated[str, typer.Option("--format", metavar="FORMAT", help="text or markdown.")] = "text",
+) -> None:
+    """List every part that can stand in a file, or show one: its settings, its equations, where it comes from."""
+    if format_ not in ("text", "markdown"):
+        raise typer.BadParameter("the formats are text and markdown", param_hint="--format")
+
+    from bpcli.render.catalog import listing, markdown, page
+    from bpcli.render.console import show, show_plain
+    from bpcli.render.jsons import dumps
+    from bpcli.studies.catalog import catalog, named
+
+    rows = catalog() if name is None else named(name)
+    single = name is not None and all(row.type == name for row in rows)
+    if json:
+        show_plain(dumps(rows))
+    elif format_ == "markdown":
+        show_plain(markdown(rows))
+    elif single:
+        show(*(item for row in rows for item in page(row)))
+    else:
+        show(*listing(rows))

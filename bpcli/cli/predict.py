@@ -1,0 +1,41 @@
+"""`bpcli predict`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bpcli.cli.options import Json, Run
+
+
+def predict(
+    run: Run,
+    data: Annotated[
+        str,
+        typer.Option(
+            "--data",
+            metavar="FILE",
+            help="Rows to predict: a file like the training file (a target is not needed), or '{type: csv, ...}'.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write here, CSV or (ending in .json) JSON; default stdout.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Predict rows: classes with their probabilities, or values in the target's own units."""
+    from bpcli.render.console import say, show_plain
+    from bpcli.render.predictions import as_csv, as_json
+    from bpcli.studies.atomic import atomic_text
+    from bpcli.studies.predict import predict as study
+
+    predictions = study(run, data, Path.cwd())
+    text = as_json(predictions) if json or (out is not None and out.suffix == ".json") else as_csv(predictions)
+    if out is None:
+        show_plain(text)
+    else:
+        atomic_text(out, text)
+        say(f"{len(predictions.rows):,} predictions in {out}")

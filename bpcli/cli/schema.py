@@ -1,0 +1,29 @@
+"""`bpcli schema`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bpcli.cli.options import Json
+
+
+def schema(
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write here; default stdout.")] = None,
+    json: Json = True,
+) -> None:
+    """Print the JSON Schema of an experiment file, for editors that complete and check YAML."""
+    from bpcli.config.experiment import Experiment
+    from bpcli.config.schema import json_schema
+    from bpcli.render.console import say, show_plain
+    from bpcli.render.jsons import dumps
+    from bpcli.studies.atomic import atomic_text
+
+    text = dumps(json_schema(Experiment))
+    if out is None:
+        show_plain(text)
+    else:
+        atomic_text(out, text + "\n")
+        say(f"the schema is in {out}")

@@ -1,0 +1,63 @@
+"""`bpcli train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bpcli.cli.options import Json, Sets
+
+
+def train(
+    config: Annotated[
+        Path | None, typer.Argument(metavar="CONFIG", help="The YAML file of the experiment.", show_default=False)
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Go on with a run from its newest checkpoint.")
+    ] = None,
+    set_: Sets = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="The run folder; default runs/<name>-<time>.")] = None,
+    json: Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No table of epochs.")] = False,
+) -> None:
+    """Train a network and write a run folder.
+
+    The table of epochs goes to stderr; stdout gets the path of the run folder, or with --json the whole report.
+    Ends with 0, with 3 where training diverged, with 130 or 143 where a signal stopped it (after saving).
+    """
+    if (config is None) == (resume is None):
+        raise typer.BadParameter("give a CONFIG, or --resume RUN", param_hint="CONFIG")
+    if resume is not None and out is not None:
+        raise typer.BadParameter("a run that goes on stays in its folder", param_hint="--out")
+
+    from bpcli.records import Exit
+    from bpcli.render.console import say, show_plain, show_problems
+    from bpcli.render.jsons import dumps
+    from bpcli.render.training import LiveTable, closing, watcher
+    from bpcli.studies.session import resume as go_on
+    from bpcli.studies.session import start
+    from bpcli.studies.setup import set_up
+    from bpcli.studies.train import Watcher
+
+    watching = Watcher() if quiet else watcher()
+    sets = tuple(set_ or ())
+    training = (
+        go_on(resume, sets, watching) if resume is not None else start(set_up(config, sets), out, watching)  # type: ignore[arg-type]  # one of the two is given
+    )
+    show_problems(training.warnings)
+    try:
+        report = training.run()
+    finally:
+        if isinstance(watching, LiveTable):
+            watching.stop()
+    if report.problem is not None:
+        show_problems([report.problem])
+    if not quiet:
+        say(closing(report))
+    show_plain(dumps(report) if json else report.run)
+    if report.stopped == "diverged":
+        raise typer.Exit(int(Exit.BAD_RESULT))
+    if report.signal:
+        raise typer.Exit(128 + report.signal)

@@ -1,0 +1,72 @@
+"""A checked experiment on the terminal: layers, splits, columns, first rows."""
+
+from __future__ import annotations
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from bpcli.records import CheckReport
+from bpcli.render.console import table
+from bpcli.render.numbers import memory, shape, short
+
+MOST_COLUMNS = 12  # of the data, shown one by one
+
+
+def checking(report: CheckReport) -> list[RenderableType]:
+    """What `check` prints."""
+    return [
+        Text(f"{report.file}: {report.name}"),
+        Text(),
+        _layers(report),
+        Text(),
+        Text(
+            f"{report.parameters:,} parameters, {report.multiply_adds:,} multiply-adds a row forward; training in batches "
+            f"of {report.batch_size} needs about {memory(report.bytes_training)} besides the data; loss {report.loss}"
+        ),
+        Text(),
+        _splits(report),
+        Text(),
+        *_columns(report),
+        Text(),
+        Text("the first rows, as they stand in the file"),
+        *_first(report),
+    ]
+
+
+def _layers(report: CheckReport) -> RenderableType:
+    found = table("layer", ">in", ">out", ">parameters", ">mult-adds", ">bytes/row", "weights")
+    for row in report.layers:
+        found.add_row(
+            row.path, shape(row.input), shape(row.output), f"{row.params:,}" if row.params else "",
+            f"{row.multiply_adds:,}" if row.multiply_adds else "", f"{row.bytes_per_sample:,}", row.note,
+        )  # fmt: skip
+    return found
+
+
+def _splits(report: CheckReport) -> RenderableType:
+    classes = list(report.splits[0].classes) if len(report.splits[0].classes) <= MOST_COLUMNS else []
+    found = table("split", ">rows", *(f">{c}" for c in classes))
+    for split in report.splits:
+        found.add_row(split.name, f"{split.rows:,}", *(str(split.classes[c]) for c in classes))
+    return found
+
+
+def _columns(report: CheckReport) -> list[RenderableType]:
+    found = table("input", "kind", ">from", ">to", "what is done")
+    for column in report.columns[:MOST_COLUMNS]:
+        low, high = ("" if v is None else short(v) for v in (column.low, column.high))
+        found.add_row(column.name, column.kind, low, high, column.treatment)
+    left = len(report.columns) - MOST_COLUMNS
+    return [found, *([Text(f"and {left} more columns (all: --json)", "dim")] if left > 0 else [])]
+
+
+def _first(report: CheckReport) -> list[RenderableType]:
+    header, rows = report.first_header, report.first_rows
+    cut = len(header) > MOST_COLUMNS
+    if cut:  # the first inputs and the target
+        header = (*header[: MOST_COLUMNS - 4], "...", header[-1])
+        rows = tuple((*r[: MOST_COLUMNS - 4], "...", r[-1]) for r in rows)
+    found = table(*header)
+    for row in rows:
+        found.add_row(*row)
+    return [found]

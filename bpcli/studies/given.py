@@ -1,0 +1,43 @@
+"""What `--data` means: a file of the kind the model was trained on, or a source spelled out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from bpcli.config.diagnose import validate
+from bpcli.config.yamlfile import parse
+from bpcli.family import Source
+from bpcli.part import OneOf, Settings
+from bpcli.parts.data.csv import Csv
+from bpcli.parts.data.idx import Idx
+from bpcli.parts.data.npz import Npz
+from bpcli.records import Exit, Failure, Problem
+
+
+class _Given(Settings):
+    data: Annotated[Source, OneOf()]
+
+
+def source_of(text: str, train: Source, need_target: bool) -> Source:
+    """The source that `--data` names: a path, or `{type: ..., ...}` as in a config.
+
+    A path takes over how the training file was written (target, header, delimiter), where it is of the same type; the
+    ending says which type it is. Raises Failure where it cannot be told.
+    """
+    if text.lstrip().startswith("{"):
+        return validate(_Given, parse(f"data: {text}", "--data")).data
+    name = text.lower().removesuffix(".gz")
+    if name.endswith((".csv", ".tsv", ".txt")):
+        return train.model_copy(update={"path": text}) if isinstance(train, Csv) else Csv(path=text)
+    if name.endswith(".npz"):
+        return train.model_copy(update={"path": text}) if isinstance(train, Npz) else Npz(path=text)
+    if name.endswith(("ubyte", ".idx")):
+        if need_target:
+            help = "--data '{type: idx, inputs: IMAGES, targets: LABELS}'"
+            raise Failure(Problem(f"{text} holds images and no labels", code="no-target", help=help), exit=Exit.USAGE)
+        return Idx(inputs=text)
+    help = (
+        "known endings: .csv, .tsv, .txt, .npz, -ubyte, .idx (each also with .gz); or --data '{type: csv, path: ...}'"
+    )
+    raise Failure(Problem(f"{Path(text).name}: the ending does not say what it holds", code="ending", help=help))

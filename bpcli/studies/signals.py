@@ -1,0 +1,45 @@
+"""SIGINT and SIGTERM as a wish to stop: remembered, so that the work at hand is finished and saved."""
+
+from __future__ import annotations
+
+import signal
+from types import TracebackType
+from typing import Any
+
+
+class Signals:
+    """While entered, a first SIGINT or SIGTERM is remembered in `number`; a second one acts at once.
+
+    A signal that is ignored (a job in the background of a script) stays ignored.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._old: dict[int, Any] = {}
+
+    @property
+    def name(self) -> str:
+        """The name of the signal that came."""
+        return signal.Signals(self.number).name
+
+    def __enter__(self) -> Signals:
+        try:
+            for which in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(which) != signal.SIG_IGN:
+                    self._old[which] = signal.signal(which, self._remember)
+        except ValueError:  # not the main thread: the caller's signals stay the caller's
+            self._old.clear()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for which, handler in self._old.items():
+            signal.signal(which, handler)
+        self._old.clear()
+
+    def _remember(self, number: int, frame: Any) -> None:
+        if self.number:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        self.number = number
