@@ -48,10 +48,9 @@ def compose(source: Source, text: str | None = None) -> Node | None:
     Raises Failure: what is not YAML, duplicate keys, merge keys, tags, numbers that cannot be held, more than 64 levels
     or 100,000 keys and values, several documents.
     """
-    text = source.text if text is None else text
-    stray = Reader.NON_PRINTABLE.search(text)
+    stray = Reader.NON_PRINTABLE.search(source.text)
     if stray:
-        before = LINE_BREAK.split(text[: stray.start()])
+        before = LINE_BREAK.split(source.text[: stray.start()])
         code = ord(stray.group())
         raise Failure(
             point(
@@ -64,7 +63,7 @@ def compose(source: Source, text: str | None = None) -> Node | None:
     crowded = _crowded(source)
     if crowded:
         raise Failure(point(Spot(source, crowded, 1, 1), TOO_MANY, code="too-large", help=ELSEWHERE))
-    return _Composer(source, text).document()
+    return _Composer(source, source.text if text is None else text).document()
 
 
 def _crowded(source: Source) -> int:

@@ -135,8 +135,8 @@ class LayerCase:
         for name, value in self.equations.items():
             if name in kernel:
                 floor = largest if name in gradients else reach
-                allowed = TIGHT * size(value) + 64 * EPS * floor
-                found.append(compare(name, ("kernel", kernel[name]), ("equations", value), allowed))
+                near = TIGHT * size(value) + 64 * EPS * floor
+                found.append(compare(name, ("kernel", kernel[name]), ("equations", value), near))
         for name, value in gradients.items():
             if not self.link.inside:
                 step = self.stepped[name]

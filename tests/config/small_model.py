@@ -139,7 +139,7 @@ class Study(Settings):
     architecture: list[Annotated[Brick, OneOf()]] = Field(min_length=1, description="the layers")
     loss: Literal["squared", "cross_entropy"] = Field(description="what is lowered")
     optimizer: Annotated[Mover, OneOf()] = Field(Mover.parse("sgd"), description="how a step is made")
-    validation: Annotated[float, Field(gt=0, lt=1)] | Annotated[Pace, OneOf()] | None = Field(
+    validation: Annotated[float, Field(gt=0, lt=1)] | Annotated[Brick, OneOf()] | None = Field(
         None, description="a fraction, or rows of its own"
     )
     training: Training = Field(Training(), description="how long")

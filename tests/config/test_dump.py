@@ -11,14 +11,17 @@ from hypothesis import strategies as st
 from bpcli.config.yamlfile import dump, parse
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
-    ["yes", "No", "on", "y", "null", "~", "", "1_000", "12:30", "0o17", "017", "1e3", ".5", ".inf", "<<", "=", "- a", "#", " a",
-     "a ", "a: b", "a #b", "[", "*a", "&a", "!a", "|", "%", "@", "2020-01-01", "\u2028", "\x85", "\ufeff", "\x1b[31m", "\U0001f600"]
+    ["yes", "No", "on", "y", "null", "~", "", "1_000", "12:30", "0o17", "017", "1e3", ".5", ".inf", "<<", "=", "- a",
+     "#", " a", "a ", "a: b", "a #b", "[", "*a", "&a", "!a", "|", "%", "@", "2020-01-01", "\u2028", "\x85", "\ufeff",
+     "\x1b[31m", "\U0001f600"]
 )  # fmt: skip
 SCALARS = st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats(allow_nan=False) | TEXT
-VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=6) | st.dictionaries(TEXT, inner, max_size=4))
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=6) | st.dictionaries(TEXT, inner, max_size=4), max_leaves=12
+)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.dictionaries(TEXT, VALUES, max_size=5))
 @example({"k" * 2000: {"type": "a"}, "l": [{"\u2028" * 300: 1}, [[[]], {}]]})
 @example({"a": [["x" * 200, {"b": "y" * 200}], [[1, 2], ["z" * 120]]]})

@@ -110,9 +110,12 @@ def test_what_is_no_override_is_a_mistake_in_the_command(override: str) -> None:
 
 @pytest.mark.parametrize(
     "override",
-    ["a=[", "a='", "a=@", "a=*b", "a=\x00", "a=\udcff", "a\udcff=1", "a={b: 1, b: 2}", "a=1\n---\n2", "a=!!python/x 1"]
-    + ["architecture.²=1", "architecture.-1=1", "architecture.99999999999999999999=1", "a=" + "[" * 9999],
-)
+    [
+        "a=[", "a='", "a=@", "a=*b", "a=\x00", "a=\udcff", "a\udcff=1", "\x1b=1", "a={b: 1, b: 2}", "a=1\n---\n2",
+        "a=!!python/x 1", "architecture.²=1", "architecture.-1=1", "architecture.99999999999999999999=1",
+        "a=" + "[" * 9999,
+    ],
+)  # fmt: skip
 def test_bad_values_point_into_the_override(override: str) -> None:
     with pytest.raises(Failure) as caught:
         apply_sets(parse(LEAST, "exp.yaml"), [override], Study)

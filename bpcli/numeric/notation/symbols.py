@@ -92,7 +92,7 @@ def figure(value: float, digits: int | None = None) -> str:
 
 
 def _plain(number: Decimal, most: int) -> str:
-    """Positional where it has at most `most` digits before the point and three zeros after it, else with an exponent."""
+    """Positional with at most `most` digits before the point or three zeros after it, else with an exponent."""
     if -4 <= number.adjusted() < most:
         return f"{number:f}"
     mantissa, exponent = f"{number:e}".split("e")

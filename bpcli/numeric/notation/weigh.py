@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 
@@ -57,11 +58,8 @@ def _weigh(node: Expr) -> tuple[float, float]:
             z, size = _weigh(arg)
             with np.errstate(all="ignore"):
                 f = float(POINT[fn][0](z))
-            slope = _SLOPES.get(fn)
-            try:
-                size *= abs(slope(z, f)) if slope else 1.0
-            except (ArithmeticError, ValueError):
-                pass
+            with suppress(ArithmeticError, ValueError):  # no slope there: 1 will do
+                size *= abs(_SLOPES[fn](z, f)) if fn in _SLOPES else 1.0
             return f, max(abs(f), size)
     value = reevaluate(Text(digits=17).draw(node).text)
     return value, abs(value)
