@@ -1,7 +1,7 @@
 """Floor 1: the families, each an abstract class that says once what its members must do.
 
-Arrays come in frames (`f.x`, `f.W`, ...); a part writes into the arrays it is given and allocates nothing that grows with
-the batch. Every differentiable or updating family states its members' equations.
+Arrays come in frames (`f.x`, `f.W`, ...); a part writes into the arrays it is given and allocates nothing that grows
+with the batch. Every differentiable or updating family states its members' equations.
 """
 
 from __future__ import annotations

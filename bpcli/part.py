@@ -1,8 +1,8 @@
 """Floor 1: a part is one frozen class. Declaring it registers it, and that one class is its spelling in YAML, its
 validation, its JSON Schema, its kernel and its textbook.
 
-A family is an abstract subclass (Layer, Loss, Optimizer...); a leaf is final and names itself with `type: Literal[...]`.
-A leaf is listed in the registry of every abstract class above it, so `relu` is an Activation and a Layer.
+A family is an abstract subclass (Layer, Loss, Optimizer...); a leaf is final and names itself: `type: Literal[...]`. It
+is listed in the registry of every abstract class above it, so `relu` is an Activation and a Layer.
 """
 
 from __future__ import annotations

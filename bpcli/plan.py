@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bpcli.numeric.shapes import Shape as Shape
+
 if TYPE_CHECKING:
     from bpcli.family import Initializer, Layer
 
 Array = NDArray[Any]
-Shape = tuple[int, ...]
 N = -1
 """The batch axis in the shape of a slot."""
 
 DType = Literal["float", "float32", "bool", "int"]
-"""`float` is the type of the run; chance is drawn in `float32` whatever the run, so that both types see the same masks."""
+"""`float` is the type of the run; chance is drawn in `float32` whatever the run, so that all see the same masks."""
 
 WIDTHS: dict[str, Any] = {"float32": np.float32, "bool": np.bool_, "int": np.int64}
 
@@ -44,8 +45,8 @@ class Slot:
 class Param:
     """One learned tensor.
 
-    `fan_in` and `fan_out` are what its initializer scales by; `decays` puts it under the penalty (weights yes, biases and
-    gains no); `init` None means the default, chosen from the activation that follows.
+    `fan_in` and `fan_out` are what its initializer scales by; `decays` puts it under the penalty (weights yes, biases
+    and gains no); `init` None means the default, chosen from the activation that follows.
     """
 
     shape: Shape
@@ -59,8 +60,8 @@ class Param:
 class Plan:
     """What a layer needs for rows of one shape. Shapes of `x` and `y` are without the batch; slots say N for it.
 
-    `keep` lives from forward to backward, `scratch` is dead on return, `draws` is filled by `draw`, `state` is saved but
-    not optimized (running statistics), `consts` are the numbers the equations mention, `inside` are the chains of a
+    `keep` lives from forward to backward, `scratch` is dead on return, `draws` is filled by `draw`, `state` is saved
+    but not optimized (running statistics), `consts` are the numbers the equations mention, `inside` are the chains of a
     container. `skips_dx`: backward leaves dx alone where `f.dx` is None (the first layer of a network).
     """
 

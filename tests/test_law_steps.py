@@ -34,7 +34,9 @@ def rosenbrock(w: Array) -> tuple[float, Array]:
 
 
 @pytest.mark.parametrize("sample", OPTIMIZERS.values(), ids=OPTIMIZERS)
-@pytest.mark.parametrize(("valley", "start", "share"), [(parabola, (1.0, -1.0, 2.0), 1e-2), (rosenbrock, (-1.0, 1.0), 0.3)])
+@pytest.mark.parametrize(
+    ("valley", "start", "share"), [(parabola, (1.0, -1.0, 2.0), 1e-2), (rosenbrock, (-1.0, 1.0), 0.3)]
+)
 def test_optimizers_descend(sample: Sample, valley, start, share: float) -> None:
     """3,000 steps at ten times the default rate leave little of the first value."""
     part = sample.part
@@ -95,7 +97,9 @@ SPREAD = {
 }
 
 
-@pytest.mark.parametrize("sample", [s for s in INITIALIZERS.values() if s.part.kind in SPREAD], ids=lambda s: s.part.kind)
+@pytest.mark.parametrize(
+    "sample", [s for s in INITIALIZERS.values() if s.part.kind in SPREAD], ids=lambda s: s.part.kind
+)
 def test_initializers_have_their_spread(sample: Sample) -> None:
     """Mean 0 and the published deviation, within five standard errors; a uniform one within its bound and near it."""
     out = np.empty((300, 400))

@@ -151,15 +151,14 @@ BAD = {name: (leaf, sample) for name, leaf, sample in bad()}
 @pytest.mark.parametrize(("leaf", "sample"), BAD.values(), ids=BAD)
 def test_bad_samples_are_refused_in_their_words(leaf: type[Part], sample: Sample) -> None:
     with pytest.raises((ValidationError, ValueError)) as caught:
-        if isinstance(sample.part, Part):
-            _use(sample)
-        else:
-            leaf.parse(sample.part)
+        _use(leaf, sample)
     assert sample.error in str(caught.value)
 
 
-def _use(sample: Sample) -> None:
-    if isinstance(sample.part, Initializer):
+def _use(leaf: type[Part], sample: Sample) -> None:
+    if not isinstance(sample.part, Part):
+        leaf.parse(sample.part)
+    elif isinstance(sample.part, Initializer):
         sample.part.fill(np.zeros(sample.x), 1, 1, np.random.default_rng(0))
     else:
         sample.part.plan(sample.x)

@@ -1,7 +1,7 @@
-"""The lie test: a check is trusted after it was seen to fail. Every backward is made wrong, and every witness must say so.
+"""The lie test: a check is trusted after it was seen to fail. Every backward is made wrong, and every witness must see.
 
-A sample's numerical derivatives look at the forward pass only; they are computed once and every lie is held against them.
-At ties, where a difference proves nothing, the equations must catch the lie.
+A sample's numerical derivatives look at the forward pass only; they are computed once and every lie is held against
+them. At ties, where a difference proves nothing, the equations must catch the lie.
 """
 
 from collections.abc import Callable
@@ -84,7 +84,7 @@ def test_wrong_steps_are_caught(sample: Sample) -> None:
             assert any(g.verdict == "WRONG" for g in case.gaps({**honest, name: value * 1.001}))
 
 
-# ------------------------------------------------------------------- mistakes people make, each in the part it belongs to
+# ----------------------------------------------------------------- mistakes people make, each in the part it belongs to
 def dense_updated_weights(self: Dense, f: Frame, train: bool) -> None:
     np.matmul(f.x.T, f.dy, out=f.dW)
     f.db[...] = f.dy.sum(0)
@@ -194,10 +194,10 @@ LAYER_LIES = [
 
 @pytest.mark.parametrize(("part", "lie"), LAYER_LIES, ids=[lie.__name__ for _, lie in LAYER_LIES])
 def test_mistakes_in_layers_are_caught(part: type[Layer], lie: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is caught by the equations and by the differences; one that shows at a tie only, by the equations there."""
+    """Each is caught by the equations and by the differences; one that shows at a tie only, by the equations."""
     seen: set[str] = set()
     for sample in part.samples():
-        if sample.error or lie in (dense_not_transposed,) and sample.x != (5,) or "weights by value" in sample.note:
+        if sample.error or "weights by value" in sample.note or (lie is dense_not_transposed and sample.x != (5,)):
             continue
         if isinstance(sample.part, Dense) and (sample.part.bias is False or sample.part.units == 1):
             continue

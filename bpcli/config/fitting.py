@@ -14,8 +14,8 @@ from bpcli.plan import Array, Shape, ShapeError
 class Facts:
     """What the data is like, as far as the network has to fit it.
 
-    `row` is the shape of one input row; `classes` the class names, () for values; `outputs` how many values a target has;
-    `splits` the names of the splits; `rows` how many rows train has.
+    `row` is the shape of one input row; `classes` the class names, () for values; `outputs` how many values a target
+    has; `splits` the names of the splits; `rows` how many rows train has.
     """
 
     row: Shape

@@ -24,8 +24,9 @@ class LayerError(ShapeError):
 class Node:
     """One layer in its place.
 
-    `path` is what reports call it (its name, or `<type>_<count>`, after its container's path); `seat` is the path without
-    names, which seeds its chance, so that naming a layer does not reseed it. `loc` is where it stands in the file.
+    `path` is what reports call it (its name, or `<type>_<count>`, after its container's path); `seat` is the path
+    without names, which seeds its chance, so that naming a layer does not reseed it. `loc` is where it stands in the
+    file.
     """
 
     path: str

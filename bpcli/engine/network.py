@@ -1,4 +1,4 @@
-"""The network in memory: one flat vector of parameters, one of gradients, and chains of layers bound to frames of views.
+"""The network in memory: flat vectors of parameters and of gradients, and chains of layers bound to frames of views.
 
 The inner chains of a container are bound by the same recursion; nothing here knows what a container does with them.
 """

@@ -197,8 +197,8 @@ class BinaryCrossEntropy(Loss):
         yield Sample(cls(), (3,), inputs=labels)
         yield Sample(cls(), (3,), inputs={**labels, "w": [0.5, 0.2, 0.3]}, note="sample weights")
         yield Sample(cls(), (1,), batch=1, inputs={"t": [[1.0]]}, note="one row, one output")
-        yield Sample(cls(), (1,), batch=4, inputs={"x": [[-800.0], [800.0], [40.0], [-40.0]], "t": [[0], [1], [0], [1]]},
-                     note="huge")  # fmt: skip
+        huge = {"x": [[-800.0], [800.0], [40.0], [-40.0]], "t": [[0.0], [1.0], [0.0], [1.0]]}
+        yield Sample(cls(), (1,), batch=4, inputs=huge, note="huge")
         yield Sample(cls(), (2, 2), error="compares rows of numbers, and the network ends in rows of shape (2, 2)")
 
 
@@ -268,7 +268,7 @@ class SoftmaxCrossEntropy(Loss):
         yield Sample(cls(), (5,), inputs={**one_hot, "w": [0.5, 0.2, 0.3]}, note="sample weights")
         yield Sample(cls(), (3,), batch=2, inputs={"t": [[0.2, 0.5, 0.3], [0.0, 0.9, 0.1]]}, note="distributions")
         yield Sample(cls(), (2,), batch=1, inputs={"t": [[0.0, 1.0]]}, note="one row")
-        yield Sample(cls(), (3,), batch=2, inputs={"x": [[800.0, -800.0, 0.0], [1.0, 1.0, 1.0]], "t": [[0, 1, 0], [1, 0, 0]]},
-                     note="huge, and a tie")  # fmt: skip
+        huge = {"x": [[800.0, -800.0, 0.0], [1.0, 1.0, 1.0]], "t": [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]}
+        yield Sample(cls(), (3,), batch=2, inputs=huge, note="huge, and a tie")
         yield Sample(cls(), (1,), error="its softmax is always 1")
         yield Sample(cls(), (2, 2), error="compares rows of numbers, and the network ends in rows of shape (2, 2)")

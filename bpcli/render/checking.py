@@ -5,9 +5,10 @@ from __future__ import annotations
 from rich.console import RenderableType
 from rich.text import Text
 
+from bpcli.numeric.shapes import in_bytes, written
 from bpcli.records import CheckReport
 from bpcli.render.console import table
-from bpcli.render.numbers import memory, shape, short
+from bpcli.render.numbers import short
 
 MOST_COLUMNS = 12  # of the data, shown one by one
 
@@ -20,8 +21,8 @@ def checking(report: CheckReport) -> list[RenderableType]:
         _layers(report),
         Text(),
         Text(
-            f"{report.parameters:,} parameters, {report.multiply_adds:,} multiply-adds a row forward; training in batches "
-            f"of {report.batch_size} needs about {memory(report.bytes_training)} besides the data; loss {report.loss}"
+            f"{report.parameters:,} parameters, {report.multiply_adds:,} multiply-adds a row forward; training in "
+            f"batches of {report.batch_size} needs about {in_bytes(report.bytes_training)} besides the data; loss {report.loss}"
         ),
         Text(),
         _splits(report),
@@ -37,7 +38,7 @@ def _layers(report: CheckReport) -> RenderableType:
     found = table("layer", ">in", ">out", ">parameters", ">mult-adds", ">bytes/row", "weights")
     for row in report.layers:
         found.add_row(
-            row.path, shape(row.input), shape(row.output), f"{row.params:,}" if row.params else "",
+            row.path, written(row.input), written(row.output), f"{row.params:,}" if row.params else "",
             f"{row.multiply_adds:,}" if row.multiply_adds else "", f"{row.bytes_per_sample:,}", row.note,
         )  # fmt: skip
     return found

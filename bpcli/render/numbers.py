@@ -27,17 +27,3 @@ def seconds(value: float) -> str:
     minutes, rest = divmod(round(value), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
-
-
-def memory(n: float) -> str:
-    """Bytes: 640 B, 1.2 MB."""
-    for unit in ("B", "KB", "MB", "GB"):
-        if n < 1000:
-            return f"{n:.0f} {unit}" if unit == "B" or n >= 100 else f"{n:.1f} {unit}"
-        n /= 1000
-    return f"{n:.1f} TB"
-
-
-def shape(dims: tuple[int, ...]) -> str:
-    """Axes of a row: 28 x 28."""
-    return " x ".join(map(str, dims)) or "1"

@@ -1,5 +1,5 @@
-"""A training as it goes: on a terminal a table that grows, with a bar for the steps inside the epoch; elsewhere one plain
-line for each epoch."""
+"""A training as it goes: on a terminal a table that grows, with a bar for the steps inside the epoch; elsewhere one
+plain line for each epoch."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def catalog() -> tuple[PartRow, ...]:
 
 
 def named(name: str) -> tuple[PartRow, ...]:
-    """The parts of that name or of the family of that name. Raises Failure, with the nearest name, where there is none."""
+    """The parts, or the family, of that name. Raises Failure, with the nearest name, where there is none."""
     rows = catalog()
     found = tuple(r for r in rows if r.type == name) or tuple(r for r in rows if r.family == name)
     if found:

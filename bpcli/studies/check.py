@@ -14,7 +14,7 @@ from bpcli.studies.setup import Setup, set_up, training_bytes
 
 
 def check(file: Path, sets: Sequence[str] = ()) -> CheckReport:
-    """Reads, validates, loads the data and plans the network; trains nothing. Raises Failure where anything is wrong."""
+    """Reads, validates, loads the data and plans the network. Raises Failure where anything is wrong."""
     return report(set_up(file, sets))
 
 

@@ -16,7 +16,8 @@ from bpcli.studies.prepare import prepare_for
 
 
 def predict(path: Path, data: str, root: Path) -> Predictions:
-    """Predictions for every row of the data (see `given.source_of`), in its order; a target column is not needed and not looked at.
+    """Predictions for every row of the data (see `given.source_of`), in its order; a target column is not needed and
+    not looked at.
 
     A classification gives the class and the probability of each class; several labels a row give 0 or 1 and the
     probability of each; a regression gives values in the target's own units. Raises Failure as loading data does.

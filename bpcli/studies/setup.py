@@ -17,6 +17,7 @@ from bpcli.config.overrides import apply_sets
 from bpcli.config.yamlfile import read
 from bpcli.engine.blueprint import Blueprint, working_bytes
 from bpcli.engine.memory import available_bytes
+from bpcli.numeric.shapes import in_bytes
 from bpcli.records import Failure, Problem
 from bpcli.studies.prepare import Prepared, prepare
 
@@ -125,12 +126,3 @@ def _fits_memory(document: Document, experiment: Experiment, blueprint: Blueprin
         if largest is not None:
             text += f", {largest.size:,} of them in {largest.path}"
         raise Failure(document.problem(loc, text, code="memory", help="fewer units, or a smaller batch_size"))
-
-
-def in_bytes(n: float) -> str:
-    """A number of bytes as people say it."""
-    for unit in ("B", "KB", "MB", "GB", "TB", "PB"):
-        if n < 1000 or unit == "PB":
-            return f"{n:.0f} {unit}" if unit == "B" or n >= 100 else f"{n:.1f} {unit}"
-        n /= 1000
-    raise AssertionError("unreachable")

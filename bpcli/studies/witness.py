@@ -1,8 +1,8 @@
 """Independent witnesses of a derivative, and how far two of them may stand apart.
 
-Complex steps go through the equations and have no step size to tune (Squire & Trapp 1998); central differences go through
-the kernels, with Ridders' extrapolation (1982) to settle a disagreement. What is allowed between two witnesses is derived
-from the arithmetic: machine epsilon, the step, and the size of what was added up.
+Complex steps go through the equations and have no step size to tune (Squire & Trapp 1998); central differences go
+through the kernels, with Ridders' extrapolation (1982) to settle a disagreement. What is allowed between two witnesses
+is derived from the arithmetic: machine epsilon, the step, and the size of what was added up.
 """
 
 from __future__ import annotations

@@ -79,9 +79,9 @@ LEAST = "architecture: [relu, {type: residual, layers: [leaky]}]\nloss: squared\
         ),
         (
             LEAST + "validation: 0.1",
-            ["validation={type: cosine, start: 1}"],
+            ["validation={type: dropout, rate: 0.1}"],
             "validation",
-            {"type": "cosine", "start": 1},
+            {"type": "dropout", "rate": 0.1},
         ),
     ],
 )

@@ -69,8 +69,14 @@ def test_numbers_of_different_length_are_aligned() -> None:
         (Problem("bad", file="x.yaml", help="do it"), "error: bad\n--> x.yaml\n  = help: do it"),
         (Problem("bad", file="data.csv", line=7), "error: bad\n--> data.csv:7:0"),
         (Problem("bad", "c", ("a",)), "error: a: bad [c]"),
-        (Problem("bad", file="--set a=1", line=1, column=3, excerpt=((1, "a=1"),)), "error: bad\n--> --set a=1\n  |\n1 | a=1\n  |   ^"),
-        (Problem("bad", file="x", line=2, column=9, excerpt=((1, ""), (2, "ab"))), "error: bad\n--> x:2:9\n  |\n1 |\n2 | ab\n  |   ^"),
+        (
+            Problem("bad", file="--set a=1", line=1, column=3, excerpt=((1, "a=1"),)),
+            "error: bad\n--> --set a=1\n  |\n1 | a=1\n  |   ^",
+        ),
+        (
+            Problem("bad", file="x", line=2, column=9, excerpt=((1, ""), (2, "ab"))),
+            "error: bad\n--> x:2:9\n  |\n1 |\n2 | ab\n  |   ^",
+        ),
     ],
 )  # fmt: skip
 def test_what_is_left_out_leaves_no_trace(given: Problem, drawn: str) -> None:
@@ -169,4 +175,4 @@ def test_colour_says_the_same_and_reads_no_markup() -> None:
     coloured = Console(file=StringIO(), width=100, force_terminal=True, color_system="standard")
     coloured.print(rich_text(given), soft_wrap=True)
     assert isinstance(coloured.file, StringIO)
-    assert "\x1b[1;31m^^^^^^\x1b[0m" in coloured.file.getvalue()
+    assert "\x1b[1;31m   ^^^^^^\x1b[0m" in coloured.file.getvalue()

@@ -38,11 +38,11 @@ from bpcli.numeric.notation.syntax import (
     spell_out,
     walk,
 )  # fmt: skip
+from bpcli.numeric.shapes import Shape
 
 __all__ = ["Grid", "Program", "compile_equations"]
 
 Array = NDArray[Any]
-Shape = tuple[int, ...]
 
 SLAB = 1 << 21  # cells of a grid that are held at once
 _LETTERS: dict[int, tuple[str, ...]] = {0: (), 1: ("i",), 2: ("h", "w"), 3: ("h", "w", "c"), 4: ("t", "h", "w", "c")}
