@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bpcli.numeric.shapes import Shape as Shape
-
-if TYPE_CHECKING:
-    from bpcli.family import Initializer, Layer
+from bpcli.part import Part
 
 Array = NDArray[Any]
 N = -1
@@ -45,12 +43,12 @@ class Slot:
 class Param:
     """One learned tensor.
 
-    `fan_in` and `fan_out` are what its initializer scales by; `decays` puts it under the penalty (weights yes, biases
-    and gains no); `init` None means the default, chosen from the activation that follows.
+    `init` is an Initializer, or None for the default, chosen from the activation that follows; `fan_in` and `fan_out`
+    are what it scales by; `decays` puts it under the penalty (weights yes, biases and gains no).
     """
 
     shape: Shape
-    init: Initializer | None = None
+    init: Part | None = None
     fan_in: int = 1
     fan_out: int = 1
     decays: bool = False
@@ -72,7 +70,7 @@ class Plan:
     draws: Mapping[str, Slot] = field(default_factory=dict)
     state: Mapping[str, Slot] = field(default_factory=dict)
     consts: Mapping[str, float] = field(default_factory=dict)
-    inside: Mapping[str, Sequence[Layer]] = field(default_factory=dict)
+    inside: Mapping[str, Sequence[Part]] = field(default_factory=dict)
     skips_dx: bool = False
     multiply_adds: int = 0  # of one sample's forward pass
 

@@ -1,6 +1,7 @@
 """The laws of what moves weights: optimizers descend, clippers keep their bound and direction, schedules their ends,
 initializers their spread."""
 
+import itertools
 import math
 
 import numpy as np
@@ -85,7 +86,7 @@ def test_schedules_keep_their_ends(sample: Sample) -> None:
     assert math.isclose(first, getattr(part, ends[0]), rel_tol=1e-15)
     assert math.isclose(last, getattr(part, ends[1]), rel_tol=1e-12, abs_tol=1e-15)
     rates = [part.at(k, 100) for k in range(101)]
-    assert all(a >= b for a, b in zip(rates, rates[1:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(rates))
     assert all(math.isfinite(r) and r >= 0 for r in rates)
 
 

@@ -141,7 +141,10 @@ def _node(layer: Layer, x: Shape, path: str, seat: str, loc: tuple[str | int, ..
         raise LayerError(f"{path}: {error}", error.help, loc) from None
     inside: dict[str, tuple[Node, ...]] = {}
     for name, layers in plan.inside.items():
-        nodes, _ = _chain(layers, x, f"{path}.", f"{seat}.", (*loc, name))
+        chain = [inner for inner in layers if isinstance(inner, Layer)]
+        if len(chain) != len(layers):
+            raise TypeError(f"{path}.{name}: a chain is made of layers")
+        nodes, _ = _chain(chain, x, f"{path}.", f"{seat}.", (*loc, name))
         inside[name] = tuple(nodes)
     return Node(path, seat, layer, plan, x, loc, inside)
 
@@ -154,6 +157,8 @@ def _lay_out(
         own = getattr(node.layer, "regularization", None) or penalty
         for name, param in node.plan.params.items():
             init = param.init or default_initializer(following)
+            if not isinstance(init, Initializer):
+                raise TypeError(f"{node.path}.{name}: {init!r} is not an initializer")
             groups.setdefault(own if param.decays else None, []).append((node, name, param, init))
     layout: list[Entry] = []
     penalties: list[tuple[Regularizer, slice]] = []

@@ -22,7 +22,8 @@ def checking(report: CheckReport) -> list[RenderableType]:
         Text(),
         Text(
             f"{report.parameters:,} parameters, {report.multiply_adds:,} multiply-adds a row forward; training in "
-            f"batches of {report.batch_size} needs about {in_bytes(report.bytes_training)} besides the data; loss {report.loss}"
+            f"batches of {report.batch_size} needs about {in_bytes(report.bytes_training)} besides the data; "
+            f"loss {report.loss}"
         ),
         Text(),
         _splits(report),
