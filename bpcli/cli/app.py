@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +14,7 @@ from bpcli.cli.eval import evaluate
 from bpcli.cli.parts import parts
 from bpcli.cli.predict import predict
 from bpcli.cli.schema import schema
+from bpcli.cli.streams import OutputLostError, guarded
 from bpcli.cli.train import train
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ app = typer.Typer(
     name="bpcli",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: half the time, and readable on any terminal
     context_settings={"help_option_names": ["-h", "--help"]},
     help="A workbench for back-propagation: a YAML file declares a network, bpcli trains and evaluates it.",
 )
@@ -33,6 +34,8 @@ app.command("predict")(predict)
 app.command("check")(check)
 app.command("parts")(parts)
 app.command("schema")(schema)
+
+UsageError: Any = typer.BadParameter.__base__
 
 
 def _version(wanted: bool) -> None:
@@ -55,54 +58,64 @@ def run() -> int:
     """Runs the command that sys.argv asks for; its exit code."""
     from bpcli.records import Exit, Failure, Problem
 
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a terminal without Unicode shows ? and does not end the program
-    try:
-        code = _command()
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _leave_stdout()
-        return int(Exit.OK)
-    except OSError as error:
-        _leave_stdout()
-        return _failed(
-            Failure(Problem(f"cannot write the output: {error.strerror}", code="output"), exit=Exit.IO_ERROR)
-        )
-    return code
+    with guarded():
+        try:
+            code = _command()
+            sys.stdout.flush()
+        except OutputLostError as error:
+            problem = Problem(f"cannot write the output: {error}", code="output")
+            code = _failed(Failure(problem, exit=Exit.IO_ERROR), json=False)
+        return code
 
 
 def _command() -> int:
     from bpcli.records import Exit, Failure, Problem
 
     try:
-        app()
+        code = app(standalone_mode=False)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except (KeyboardInterrupt, typer.Abort):
+        return int(Exit.INTERRUPTED)
+    except OutputLostError:
+        raise
     except Failure as failure:
         return _failed(failure)
-    except KeyboardInterrupt:
-        return int(Exit.INTERRUPTED)
-    except (BrokenPipeError, OSError):
-        raise
+    except UsageError as error:
+        return _misused(error)
     except MemoryError:
         text = "there is not enough memory for this"
         help = "a smaller batch_size, fewer units, or dtype: float32"
         return _failed(Failure(Problem(text, code="memory", help=help)))
+    except OSError as error:
+        return _failed(Failure(Problem(_reason(error), code="input-output"), exit=Exit.IO_ERROR))
     except Exception as error:
         return _internal(error)
-    return int(Exit.OK)
+    return code if isinstance(code, int) else int(Exit.OK)
 
 
-def _failed(failure: Failure) -> int:
+def _failed(failure: Failure, *, json: bool = True) -> int:
     from bpcli.render.console import show_plain, show_problems
 
     show_problems(failure.problems)
-    if "--json" in sys.argv:
+    if json and "--json" in sys.argv:
         from bpcli.render.jsons import dumps
 
         show_plain(dumps({"problems": list(failure.problems)}))
     return int(failure.exit)
+
+
+def _misused(error: Any) -> int:
+    """A command line that cannot be understood; help where it says nothing at all."""
+    from bpcli.records import Exit, Failure, Problem
+
+    if not sys.argv[1:]:
+        error.show()
+        return int(Exit.USAGE)
+    text = str(error.format_message()).rstrip(".")
+    command = error.ctx.command_path if error.ctx is not None else "bpcli"
+    problem = Problem(text[:1].lower() + text[1:], code="usage", help=f"`{command} --help` shows what can be given")
+    return _failed(Failure(problem, exit=Exit.USAGE))
 
 
 def _internal(error: Exception) -> int:
@@ -116,6 +129,6 @@ def _internal(error: Exception) -> int:
     return _failed(Failure(Problem(text, code="internal", help=help), exit=Exit.INTERNAL))
 
 
-def _leave_stdout() -> None:
-    """Python flushes stdout once more at its end; there nobody could catch the error."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+def _reason(error: OSError) -> str:
+    name = f"{error.filename}: " if error.filename is not None else ""
+    return f"{name}{error.strerror or error}"

@@ -144,9 +144,14 @@ def _node(layer: Layer, x: Shape, path: str, seat: str, loc: tuple[str | int, ..
         chain = [inner for inner in layers if isinstance(inner, Layer)]
         if len(chain) != len(layers):
             raise TypeError(f"{path}.{name}: a chain is made of layers")
-        nodes, _ = _chain(chain, x, f"{path}.", f"{seat}.", (*loc, name))
+        nodes, _ = _chain(chain, x, f"{path}.", f"{seat}.", (*loc, _key(layer, layers, name)))
         inside[name] = tuple(nodes)
     return Node(path, seat, layer, plan, x, loc, inside)
+
+
+def _key(layer: Layer, layers: object, name: str) -> str:
+    """The setting of a container that holds an inner chain: what the file calls it."""
+    return next((key for key in type(layer).model_fields if getattr(layer, key) is layers), name)
 
 
 def _lay_out(
@@ -194,15 +199,20 @@ def slot_bytes(slot: Slot, batch: int, width: int) -> int:
 
 
 def working_bytes(blueprint: Blueprint, batch: int, width: int) -> int:
-    """Bytes of the arrays of one training step besides parameters: outputs, their gradients, kept and scratch slots."""
-    total = slot_bytes(Slot((N, *blueprint.x)), batch, width)
-    scratch = 0
-    gradient = 0
-    for node in blueprint.walk():
-        plan = node.plan
-        total += slot_bytes(Slot((N, *plan.y)), batch, width)
-        total += sum(slot_bytes(s, batch, width) for s in (*plan.keep.values(), *plan.draws.values()))
-        total += sum(slot_bytes(s, batch, width) for s in plan.state.values())
-        scratch = max(scratch, sum(slot_bytes(s, batch, width) for s in plan.scratch.values()))
-        gradient = max(gradient, slot_bytes(Slot((N, *plan.y)), batch, width))
-    return total + scratch + 2 * gradient
+    """Bytes of the arrays of one training step besides parameters: inputs, outputs, kept slots and states, each in its
+    own block, and the blocks that layers use in turn (gradients, two for a chain, and scratch)."""
+    own = [Slot((N, *blueprint.x))]
+    in_turn: dict[str, int] = {}
+
+    def visit(nodes: Sequence[Node], key: str) -> None:
+        for i, node in enumerate(nodes):
+            plan = node.plan
+            own.extend((Slot((N, *plan.y)), *plan.keep.values(), *plan.draws.values(), *plan.state.values()))
+            gradients = {f"{key}/{i % 2}": Slot((N, *node.x)), f"{key}/{(i + 1) % 2}": Slot((N, *plan.y))}
+            for name, slot in (gradients | {f"scratch {n}": s for n, s in plan.scratch.items()}).items():
+                in_turn[name] = max(in_turn.get(name, 0), slot_bytes(slot, batch, width))
+            for name, inner in node.inside.items():
+                visit(inner, f"{key}/{name}")
+
+    visit(blueprint.nodes, "net")
+    return sum(slot_bytes(s, batch, width) for s in own) + sum(in_turn.values())

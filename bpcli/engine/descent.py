@@ -4,11 +4,13 @@ commit. (Decoupled decay happens inside the update.)"""
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from bpcli.engine.memory import aligned
+from bpcli.engine.network import Chain, Link
 from bpcli.engine.objective import Batch, Objective
 from bpcli.family import Clipper, Optimizer
 from bpcli.plan import Array, Frame
@@ -60,9 +62,9 @@ class Descent:
         self.penalty = objective.penalty()
         batch.backward(True)
         objective.add_penalty_gradient()
-        self.norm = math.sqrt(self._square())
+        self.norm = self._length()
         if not math.isfinite(self.norm) or not math.isfinite(self.loss + self.penalty):
-            raise culprit(objective, batch, self.loss + self.penalty)
+            raise culprit(objective, batch, self.loss, self.penalty)
         if self.clipper is not None:
             self._clip_frame.norm = self.norm
             self.factor = self.clipper.clip(self._clip_frame)
@@ -71,15 +73,16 @@ class Descent:
         if self._commits:
             network.commit(batch.chain)
 
-    def _square(self) -> float:
+    def _length(self) -> float:
         square = float(np.dot(self.grad, self.grad))
-        if square == math.inf and np.isfinite(self.grad).all():  # too large for float32 to square, not yet lost
-            wide = self.grad.astype(np.float64)
-            return float(np.dot(wide, wide))
-        return square
+        if square == math.inf and _finite(self.grad):  # too large to square, not yet lost
+            largest = float(np.abs(self.grad).max())
+            shares = self.grad / largest
+            return largest * math.sqrt(float(np.dot(shares, shares)))
+        return math.sqrt(square)
 
 
-def culprit(objective: Objective, batch: Batch, value: float) -> NonFiniteError:
+def culprit(objective: Objective, batch: Batch, loss: float, penalty: float) -> NonFiniteError:
     """The first array that is not finite, in the order in which a step computes them."""
     network = objective.network
     for path, w in network.parameters().items():
@@ -88,18 +91,27 @@ def culprit(objective: Objective, batch: Batch, value: float) -> NonFiniteError:
             return NonFiniteError(layer, name, "weights")
     if not _finite(batch.x):
         return NonFiniteError("", "x", "inputs")
-    links = list(batch.chain.walk())
-    for link in links:
+    for link in _as_they_end(batch.chain):
         if not _finite(link.frame.y):
             return NonFiniteError(link.path, "y", "outputs")
-    if not math.isfinite(value):
+    if not math.isfinite(loss):
         return NonFiniteError("", "loss", "loss")
+    if not math.isfinite(penalty):
+        return NonFiniteError("", "penalty", "penalty")
     gradients = network.gradients()
-    for link in reversed(links):
+    for link in reversed(list(batch.chain.walk())):
         for name in link.node.plan.params:
             if not _finite(gradients[f"{link.path}.{name}"]):
                 return NonFiniteError(link.path, f"d{name}", "gradient")
     return NonFiniteError("", "gradient", "gradient")
+
+
+def _as_they_end(chain: Chain) -> Iterator[Link]:
+    """All links in the order in which their outputs are complete: a container after what is inside it."""
+    for link in chain.links:
+        for inner in link.inside.values():
+            yield from _as_they_end(inner)
+        yield link
 
 
 def _finite(a: Any) -> bool:

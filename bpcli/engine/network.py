@@ -138,7 +138,7 @@ class Network:
         return f"{key}/gradient/{i if self.retain else i % 2}"
 
     def _slot_block(self, node: Node, group: str, name: str) -> str:
-        return f"{node.path}/{name}" if self.retain or group != "scratch" else f"scratch/{name}"
+        return f"{node.path}/{name}" if self.retain or group != "scratch" else f"scratch {name}"
 
     def _inner_key(self, node: Node, key: str, name: str) -> str:
         return f"{node.path}/{name}" if self.retain else f"{key}/{name}"

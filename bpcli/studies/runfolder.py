@@ -14,7 +14,8 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +28,8 @@ from bpcli.plan import Array
 from bpcli.records import EpochRow, Exit, Failure, Problem
 from bpcli.studies import modelfile
 from bpcli.studies.atomic import atomic_bytes, atomic_text, unwritable
+from bpcli.studies.lock import NAME as LOCK
+from bpcli.studies.lock import Lock
 
 KEEP = 2  # checkpoints
 
@@ -98,29 +101,63 @@ class RunFolder:
             raise unwritable(self.metrics, error) from None
 
     def save_checkpoint(self, step: int, tensors: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
-        """Writes the checkpoint of a step and removes all but the newest."""
+        """Writes the checkpoint of a step, after the lines of metrics.jsonl that belong to it, and removes all but the
+        newest (those of later steps too: they are of a past that was given up)."""
+        _sync(self.metrics)
         modelfile.write(self.checkpoints / f"step-{step:08d}.safetensors", tensors, meta)
-        for old in self._saved()[KEEP:]:
-            old.unlink(missing_ok=True)
+        for number, file in enumerate(f for f in self._saved() if _step(f) <= step):
+            if number >= KEEP:
+                _remove(file)
+        for file in self._saved():
+            if _step(file) > step:
+                _remove(file)
 
     def newest_checkpoint(self) -> tuple[dict[str, Array], dict[str, Any], tuple[Problem, ...]]:
-        """The newest checkpoint that is whole, and warnings about those passed over. Raises Failure where none is."""
+        """The newest checkpoint that is whole, or nothing, and warnings about those passed over."""
         passed: list[Problem] = []
         for file in self._saved():
             try:
                 tensors, meta = modelfile.read(file)
             except Failure as failure:
-                passed += [Problem(p.text, p.code, level="warning", help=p.help) for p in failure.problems]
+                passed += [Problem(f"passed over: {p.text}", p.code, level="warning") for p in failure.problems]
             else:
-                return tensors, meta, tuple(passed)
-        text = f"{self.path} has no checkpoint to go on from"
-        raise Failure(Problem(text, code="no-checkpoint", help="train anew: bpcli train CONFIG"), *passed)
+                if meta.get("kind") == "checkpoint":
+                    return tensors, meta, tuple(passed)
+                passed.append(Problem(f"passed over: {file} is not a checkpoint", "not-a-checkpoint", level="warning"))
+        return {}, {}, tuple(passed)
+
+    def tidy(self) -> None:
+        """Takes away what a crash left half written, and makes the folder of checkpoints where it is missing."""
+        self.checkpoints.mkdir(exist_ok=True)
+        for folder in (self.path, self.checkpoints):
+            for file in folder.glob(".bpcli-*.tmp"):
+                _remove(file)
 
     def _saved(self) -> list[Path]:
         if not self.checkpoints.is_dir():
             return []
         names = [p for p in self.checkpoints.iterdir() if re.fullmatch(r"step-\d{8,}\.safetensors", p.name)]
-        return sorted(names, key=lambda p: int(p.name[5:].split(".")[0]), reverse=True)
+        return sorted(names, key=_step, reverse=True)
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix("step-").removesuffix(".safetensors"))
+
+
+def _remove(file: Path) -> None:
+    with suppress(OSError):  # what cannot be removed does no harm
+        file.unlink()
+
+
+def _sync(file: Path) -> None:
+    """Sees that what was appended to a file is on the disk. Raises Failure where it cannot be."""
+    if not file.exists():
+        return
+    try:
+        with open(file, "rb+") as stream:
+            os.fsync(stream.fileno())
+    except OSError as error:
+        raise unwritable(file, error) from None
 
 
 def _line(row: EpochRow) -> str:
@@ -137,32 +174,72 @@ def _row(line: Mapping[str, Any]) -> EpochRow:
     return EpochRow(**own, metrics={k: math.nan if v is None else v for k, v in line.items() if "." in k})
 
 
-def create(name: str, out: Path | None, config: bytes, resolved: str) -> RunFolder:
-    """A new run folder: `out`, or runs/<name>-<time>. Raises Failure where it cannot be made or is taken."""
-    folder = out or _free(Path("runs") / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        what = "is not a folder" if not folder.is_dir() else "is not empty, and a run never overwrites another"
-        help = f"choose another --out, or go on with `bpcli train --resume {folder}`"
-        raise Failure(Problem(f"{folder} {what}", code="taken", help=help), exit=Exit.CANNOT_CREATE)
+@contextmanager
+def created(name: str, out: Path | None, files: Mapping[str, bytes]) -> Iterator[tuple[RunFolder, Lock]]:
+    """A new run folder, `out` or runs/<name>-<time>, with these files in it and its lock held. Taken back where the
+    block fails. Raises Failure where it cannot be made or is taken."""
+    fresh = out is None or not out.exists()
+    folder = _claimed(Path("runs") / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}") if out is None else _vacant(out)
+    _make(folder)
+    lock = Lock(folder)
     try:
-        (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        text = f"cannot create the folder {folder}: {error.strerror}"
-        raise Failure(
-            Problem(text, code="cannot-create", help="choose another --out"), exit=Exit.CANNOT_CREATE
-        ) from None
+        _vacant(folder)  # again: nobody else can fill it now
+    except Failure:
+        lock.release()
+        raise
     run = RunFolder(folder)
-    atomic_bytes(run.config, config)
-    atomic_text(folder / "config.resolved.yaml", resolved)
-    return run
+    try:
+        run.checkpoints.mkdir()
+        for file, data in files.items():
+            atomic_bytes(folder / file, data)
+        yield run, lock
+    except BaseException:
+        with suppress(OSError):
+            for file in files:
+                (folder / file).unlink(missing_ok=True)
+            run.checkpoints.rmdir()
+        lock.release()
+        with suppress(OSError):
+            if fresh:
+                folder.rmdir()
+        raise
 
 
-def _free(path: Path) -> Path:
+def _vacant(folder: Path) -> Path:
+    """The folder, where a run can begin in it."""
+    if not folder.exists() or (folder.is_dir() and {p.name for p in folder.iterdir()} <= {LOCK}):
+        return folder
+    if not folder.is_dir():
+        what, help = "is not a folder", "choose another --out"
+    else:
+        what, help = "is not empty, and a run never overwrites anything", "choose another --out"
+        if (folder / "run.json").exists():
+            help = f"{help}, or go on with `bpcli train --resume {folder}`"
+    raise Failure(Problem(f"{folder} {what}", code="taken", help=help), exit=Exit.CANNOT_CREATE)
+
+
+def _claimed(path: Path) -> Path:
+    """`path`, or path-2, path-3... where others began in the same second; made, so that nobody else has it."""
     found, count = path, 1
-    while found.exists():
-        count += 1
-        found = path.with_name(f"{path.name}-{count}")
-    return found
+    while True:
+        try:
+            _make(found, exist_ok=False)
+        except FileExistsError:
+            count += 1
+            found = path.with_name(f"{path.name}-{count}")
+        else:
+            return found
+
+
+def _make(folder: Path, *, exist_ok: bool = True) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=exist_ok)
+    except OSError as error:
+        if isinstance(error, FileExistsError) and not exist_ok:
+            raise
+        text = f"cannot create the folder {folder}: {error.strerror or error}"
+        help = "choose another place with --out"
+        raise Failure(Problem(text, code="cannot-create", help=help), exit=Exit.CANNOT_CREATE) from None
 
 
 def environment() -> dict[str, Any]:
@@ -194,12 +271,33 @@ def started(argv: Sequence[str] | None = None) -> dict[str, Any]:
 
 
 def fingerprint(files: Sequence[Path]) -> list[dict[str, Any]]:
-    """The data files with their sizes and sha256, so that a later reader can tell whether they changed."""
-    found = []
-    for file in files:
-        digest = hashlib.sha256()
+    """The data files with their sizes and sha256, so that a later reader can tell whether they changed. Raises Failure
+    where one cannot be read."""
+    return [{"file": str(f.resolve()), "bytes": f.stat().st_size, "sha256": sha256_of(f)} for f in files]
+
+
+def unchanged(record: Mapping[str, Any], folder: RunFolder) -> None:
+    """Compares the config and the data of a run with what they were when it began. Raises Failure: 66 where a file is
+    gone, 65 where one is not what it was."""
+    known = [(str(folder.config), str(record.get("config", "")))]
+    known += [(str(d.get("file")), str(d.get("sha256"))) for d in record.get("data", []) if isinstance(d, dict)]
+    for file, sha256 in known:
+        if sha256 and sha256_of(Path(file)) != sha256:
+            text = f"{file} has changed since the run began"
+            help = "restore the file, or start a new run"
+            raise Failure(Problem(text, code="changed", help=help))
+
+
+def sha256_of(file: Path) -> str:
+    """The sha256 of a file, in hexadecimal. Raises Failure where it cannot be read."""
+    digest = hashlib.sha256()
+    try:
         with open(file, "rb") as stream:
             while block := stream.read(1 << 20):
                 digest.update(block)
-        found.append({"file": str(file.resolve()), "bytes": file.stat().st_size, "sha256": digest.hexdigest()})
-    return found
+    except OSError as error:
+        gone = isinstance(error, FileNotFoundError)
+        text = f"{file}, which the run began with, {'is gone' if gone else f'cannot be read: {error.strerror}'}"
+        help = "put it back where it was"
+        raise Failure(Problem(text, code="missing-file", help=help), exit=Exit.NO_INPUT) from None
+    return digest.hexdigest()

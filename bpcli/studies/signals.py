@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a wish to stop: remembered, so that the work at hand is finished and saved."""
+"""SIGINT, SIGTERM and SIGHUP as a wish to stop: remembered, so that the work at hand is finished and saved."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from types import TracebackType
 from typing import Any
 
 
-class Signals:
-    """While entered, a first SIGINT or SIGTERM is remembered in `number`; a second one acts at once.
+STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""Ctrl-C, a polite kill, and a terminal that is closed (which Windows does not tell)."""
 
-    A signal that is ignored (a job in the background of a script) stays ignored.
+
+class Signals:
+    """While entered, a first signal is remembered in `number`; a second one ends the program at once, by KeyboardInterrupt
+    or SystemExit, so that the terminal is left in order.
+
+    A signal that is ignored (a job in the background of a script, nohup) stays ignored.
     """
 
     def __init__(self) -> None:
@@ -24,7 +29,7 @@ class Signals:
 
     def __enter__(self) -> Signals:
         try:
-            for which in (signal.SIGINT, signal.SIGTERM):
+            for which in STOPPING:
                 if signal.getsignal(which) != signal.SIG_IGN:
                     self._old[which] = signal.signal(which, self._remember)
         except ValueError:  # not the main thread: the caller's signals stay the caller's
@@ -40,6 +45,7 @@ class Signals:
 
     def _remember(self, number: int, frame: Any) -> None:
         if self.number:
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
+            if number == signal.SIGINT:
+                raise KeyboardInterrupt
+            raise SystemExit(128 + number)
         self.number = number

@@ -1,31 +1,19 @@
-"""The plan of a network: names and seats, the layout of the flat vector, where errors point, what memory it will take."""
+"""The plan of a network: names and seats, the layout of the flat vector, where errors point, and its memory."""
 
 import itertools
 
 import numpy as np
 import pytest
+from nets import dense, parsed, plan, residual
 from probe import Probe
 
 from bpcli.engine.blueprint import Blueprint, LayerError, default_initializer, draw_up, slot_bytes, working_bytes
 from bpcli.engine.network import Network
 from bpcli.engine.objective import Objective, loss_slots
-from bpcli.family import Activation, Layer, Loss, Regularizer
+from bpcli.family import Activation, Loss, Regularizer
 from bpcli.plan import N, Slot
 
 L2 = {strength: Regularizer.parse({"type": "l2", "strength": strength}) for strength in (0.0, 0.1, 0.2)}
-
-
-def dense(units: int, **more: object) -> dict[str, object]:
-    return {"type": "dense", "units": units, **more}
-
-
-def residual(*layers: object, **more: object) -> dict[str, object]:
-    return {"type": "residual", "layers": list(layers), **more}
-
-
-def plan(*layers: object, x: tuple[int, ...] = (3,), penalty: Regularizer | None = None) -> Blueprint:
-    return draw_up([Layer.parse(layer) for layer in layers], x, penalty)
-
 
 NESTED = (
     dense(4, name="first", activation="tanh"),
@@ -56,7 +44,7 @@ def test_seats_are_paths_without_names() -> None:
 
 def test_locs_are_keys_of_the_file() -> None:
     """Every loc can be followed through the parts as they stand in the file."""
-    layers = [Layer.parse(layer) for layer in NESTED]
+    layers = parsed(NESTED)
     for node in draw_up(layers, (3,)).walk():
         assert node.loc[0] == "architecture"
         at: object = layers
@@ -75,7 +63,7 @@ def test_shapes_run_through() -> None:
     assert inner[-1].plan.y == (5,)
 
 
-# -------------------------------------------------------------------------------------------------------- the flat vector
+# ------------------------------------------------------------------------------------------------------ the flat vector
 def _tiles(blueprint: Blueprint) -> None:
     """Entries stand one after another, without a gap, in the order of the layout."""
     at = 0
@@ -161,7 +149,7 @@ def test_default_initializer_of_the_rest() -> None:
             assert not out.any()
 
 
-# ------------------------------------------------------------------------------------------------------ where errors point
+# --------------------------------------------------------------------------------------------------- where errors point
 @pytest.mark.parametrize(
     ("layers", "x", "text", "loc"),
     [
@@ -189,7 +177,9 @@ def test_errors_name_the_layer_and_its_place(
 
 
 def test_the_same_name_may_stand_in_different_chains() -> None:
-    paths = [n.path for n in plan(dense(3, name="a"), residual(dense(3, name="a"), residual(dense(3, name="a")))).walk()]
+    paths = [
+        n.path for n in plan(dense(3, name="a"), residual(dense(3, name="a"), residual(dense(3, name="a")))).walk()
+    ]
     assert len(set(paths)) == len(paths) == 5
 
 
@@ -198,7 +188,10 @@ WIDE = [
     ([dense(4)], (1000,)),
     ([dense(40), "gelu", residual(dense(40), "softplus", residual("tanh", dense(40))), dense(3)], (5,)),
     ([dense(40, activation="relu"), {"type": "dropout", "rate": 0.5}, dense(10)], (784,)),
-    (["flatten", dense(3, activation="softmax"), residual(residual(dense(50), dense(3)), dense(9), dense(3))], (4, 5, 2)),
+    (
+        ["flatten", dense(3, activation="softmax"), residual(residual(dense(50), dense(3)), dense(9), dense(3))],
+        (4, 5, 2),
+    ),
 ]
 
 
@@ -213,7 +206,7 @@ def test_working_bytes_are_those_the_network_takes(
 
 
 def test_working_bytes_count_every_kind_of_slot() -> None:
-    layers = [Layer.parse(dense(7)), Probe(), Layer.parse("gelu"), Probe()]
+    layers = [*parsed([dense(7)]), Probe(), *parsed(["gelu"]), Probe()]
     blueprint = draw_up(layers, (3,))
     assert working_bytes(blueprint, 5, 8) == Network(blueprint, 5, np.float64, 0).memory.nbytes
 
@@ -228,7 +221,7 @@ def test_loss_slots_are_all_that_a_loss_takes(kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("slot", "expected"),
-    [(Slot((N, 3)), 120), (Slot((4, N), "float32"), 160), (Slot((N, 2), "bool"), 20), (Slot((N,), "int"), 80),
+    [(Slot((N, 3)), 240), (Slot((4, N), "float32"), 160), (Slot((N, 2), "bool"), 20), (Slot((N,), "int"), 80),
      (Slot((5,)), 40), (Slot(()), 8), (Slot((), "int"), 8)],
 )  # fmt: skip
 def test_slot_bytes(slot: Slot, expected: int) -> None:

@@ -52,6 +52,14 @@ def tanh(z: Any) -> Array:
     return np.asarray(t + 1j * (z.imag * (1 - t * t)))
 
 
+def log1p(z: Any) -> Array:
+    """log(1 + z); off the real axis to first order (NumPy's complex log1p loses a small real part)."""
+    z = np.asarray(z)
+    if not np.iscomplexobj(z):
+        return np.asarray(np.log1p(z))
+    return np.asarray(np.log1p(z.real) + 1j * (z.imag / (1 + z.real)))
+
+
 def absolute(z: Any) -> Array:
     return np.asarray(np.where(real(z) < 0, np.negative(z), z))
 
@@ -59,7 +67,7 @@ def absolute(z: Any) -> Array:
 def log1pexp(z: Any) -> Array:
     """log(1 + e^z), neither end overflowing."""
     z = np.asarray(z)
-    return np.asarray(np.where(real(z) > 0, z, 0) + np.log1p(exp(-absolute(z))))
+    return np.asarray(np.where(real(z) >= 0, z, 0) + log1p(exp(-absolute(z))))
 
 
 def xlogy(a: Any, b: Any) -> Array:
@@ -108,7 +116,7 @@ _ONE, _TWO = (1, 1), (2, 2)
 POINT: dict[str, tuple[Callable[..., Array], tuple[int, int]]] = {
     "exp": (exp, _ONE),
     "log": (np.log, _ONE),
-    "log1p": (np.log1p, _ONE),
+    "log1p": (log1p, _ONE),
     "expm1": (np.expm1, _ONE),
     "sqrt": (np.sqrt, _ONE),
     "abs": (absolute, _ONE),

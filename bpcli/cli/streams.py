@@ -1,0 +1,71 @@
+"""Stdout and stderr as a command meets them: closed early, on a full disk, or without Unicode."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+
+class OutputLostError(Exception):
+    """Stdout cannot be written; not an OSError, so that nobody on the way takes it for one of their files."""
+
+
+class Guarded:
+    """A stream that outlives its reader. Who closes a pipe early (`| head -1`) has read enough: the rest goes nowhere.
+
+    Any other failure raises OutputLostError where the text is a result, and is passed over where it is a remark: a
+    training does not end because its log cannot be written.
+    """
+
+    def __init__(self, stream: Any, *, result: bool) -> None:
+        self._stream, self._result = stream, result
+        self._lost = ""
+
+    def write(self, text: str) -> int:
+        with self._watched():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._watched():
+            self._stream.flush()
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            # Python flushes both streams once more at its end, where nobody could catch the error
+            with suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            if self._result and not isinstance(error, BrokenPipeError):
+                self._lost = error.strerror or str(error)
+        if self._lost:
+            raise OutputLostError(self._lost)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """While it lasts, sys.stdout and sys.stderr cannot raise an OSError, nor fail on a character they do not know."""
+    old = sys.stdout, sys.stderr
+    sys.stdout = _prepared(old[0], result=True)
+    sys.stderr = _prepared(old[1], result=False)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = old
+
+
+def _prepared(stream: Any, *, result: bool) -> Any:
+    if stream is None:  # closed before the program began
+        return open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  (lives as long as the program)
+    if hasattr(stream, "reconfigure"):
+        # of a result nothing is lost: what the encoding lacks is written as \u escapes, which JSON can read
+        stream.reconfigure(errors="backslashreplace" if result else "replace")
+    return Guarded(stream, result=result)

@@ -1,0 +1,30 @@
+"""The schema beside the configs is the one `bpcli schema` prints, and accepts them."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from bpcli.config.experiment import Experiment
+from bpcli.config.schema import json_schema
+from bpcli.config.yamlfile import read
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+SCHEMA = json.loads((CONFIGS / "bpcli.schema.json").read_text(encoding="utf-8"))
+
+
+def test_it_is_up_to_date() -> None:
+    """After a change: `bpcli schema --out configs/bpcli.schema.json`."""
+    assert json.loads(json.dumps(json_schema(Experiment))) == SCHEMA
+
+
+@pytest.mark.parametrize("file", sorted(CONFIGS.glob("**/*.yaml")), ids=lambda p: p.stem)
+def test_it_accepts_every_config(file: Path) -> None:
+    jsonschema.validate(read(file).data, SCHEMA)
+
+
+def test_it_refuses_a_misspelled_key() -> None:
+    data = read(CONFIGS / "iris.yaml").data
+    with pytest.raises(jsonschema.ValidationError, match="epohcs"):
+        jsonschema.validate({**data, "training": {"epohcs": 3}}, SCHEMA)
