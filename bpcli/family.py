@@ -244,6 +244,11 @@ class Metric(Part):
     task: ClassVar[Literal["classification", "regression", "any"]] = "any"
     better: ClassVar[Literal["higher", "lower"]] = "higher"
 
+    def check(self, classes: int, several: bool, probabilities: bool) -> str:
+        """What keeps it from being measured, or nothing: `classes` (0 for a regression), whether a row may have several
+        labels, whether the network puts out probabilities."""
+        return ""
+
     @abstractmethod
     def totals(self, classes: int, outputs: int) -> dict[str, Array]:
         """Totals of no rows at all."""

@@ -6,13 +6,17 @@ from bpcli.cli.options import Config, Json, Sets
 
 
 def check(config: Config, set_: Sets = None, json: Json = False) -> None:
-    """Validate an experiment and show its layers, data and costs; trains nothing."""
+    """Validate an experiment; train nothing.
+
+    Shows the layers with their shapes and costs, the rows of each split, and the first rows.
+    """
     from bpcli.render.checking import checking
-    from bpcli.render.console import show, show_plain, show_problems
+    from bpcli.render.console import show, show_plain, show_problems, waiting
     from bpcli.render.jsons import dumps
     from bpcli.studies.check import check as study
 
-    report = study(config, tuple(set_ or ()))
+    with waiting("reading the data"):
+        report = study(config, tuple(set_ or ()))
     show_problems(report.warnings)
     if json:
         show_plain(dumps(report))

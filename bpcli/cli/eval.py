@@ -19,18 +19,22 @@ def evaluate(
     data: DataFile = None,
     json: Json = False,
 ) -> None:
-    """Score a trained model: loss, metrics, a report for each class, the confusion matrix."""
+    """Score a trained model.
+
+    Prints the loss, the metrics and, for classes, a report for each class and the confusion matrix.
+    """
     if split is not None and data is not None:
         raise typer.BadParameter("give --split or --data, not both", param_hint="--data")
     if split not in (None, "train", "validation", "test"):
         raise typer.BadParameter("a split is train, validation or test", param_hint="--split")
 
-    from bpcli.render.console import show, show_plain
+    from bpcli.render.console import show, show_plain, waiting
     from bpcli.render.evaluation import evaluation
     from bpcli.render.jsons import evaluation as as_json
     from bpcli.studies.evaluate import evaluate as study
 
-    report = study(run, split, data, Path.cwd())
+    with waiting("evaluating"):
+        report = study(run, split, data, Path.cwd())
     if json:
         show_plain(as_json(report))
     else:

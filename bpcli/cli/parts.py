@@ -16,7 +16,10 @@ def parts(
     json: Json = False,
     format_: Annotated[str, typer.Option("--format", metavar="FORMAT", help="text or markdown.")] = "text",
 ) -> None:
-    """List every part that can stand in a file, or show one: its settings, its equations, where it comes from."""
+    """List what can stand in a file.
+
+    With a NAME, shows one part: its settings, its equations, where it comes from.
+    """
     if format_ not in ("text", "markdown"):
         raise typer.BadParameter("the formats are text and markdown", param_hint="--format")
 

@@ -26,13 +26,17 @@ def predict(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Predict rows: classes with their probabilities, or values in the target's own units."""
-    from bpcli.render.console import say, show_plain
+    """Predict the rows of a file.
+
+    Gives classes with their probabilities, or values in the target's own units; CSV on stdout, or JSON.
+    """
+    from bpcli.render.console import say, show_plain, waiting
     from bpcli.render.predictions import as_csv, as_json
     from bpcli.studies.atomic import atomic_text
     from bpcli.studies.predict import predict as study
 
-    predictions = study(run, data, Path.cwd())
+    with waiting("predicting"):
+        predictions = study(run, data, Path.cwd())
     text = as_json(predictions) if json or (out is not None and out.suffix == ".json") else as_csv(predictions)
     if out is None:
         show_plain(text)

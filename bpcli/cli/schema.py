@@ -12,9 +12,12 @@ from bpcli.cli.options import Json
 
 def schema(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write here; default stdout.")] = None,
-    json: Json = True,
+    json: Json = False,
 ) -> None:
-    """Print the JSON Schema of an experiment file, for editors that complete and check YAML."""
+    """Print the JSON Schema of a config.
+
+    Editors complete and check YAML by it.
+    """
     from bpcli.config.experiment import Experiment
     from bpcli.config.schema import json_schema
     from bpcli.render.console import say, show_plain

@@ -64,7 +64,7 @@ def guarded() -> Iterator[None]:
 
 def _prepared(stream: Any, *, result: bool) -> Any:
     if stream is None:  # closed before the program began
-        return open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  (lives as long as the program)
+        return open(os.devnull, "w", encoding="utf-8")
     if hasattr(stream, "reconfigure"):
         # of a result nothing is lost: what the encoding lacks is written as \u escapes, which JSON can read
         stream.reconfigure(errors="backslashreplace" if result else "replace")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -24,16 +25,19 @@ def train(
 ) -> None:
     """Train a network and write a run folder.
 
-    The table of epochs goes to stderr; stdout gets the path of the run folder, or with --json the whole report.
-    Ends with 0, with 3 where training diverged, with 130 or 143 where a signal stopped it (after saving).
+    The table of epochs goes to stderr. Stdout gets the path of the run folder where it is piped or with --quiet, and
+    the whole report with --json. Ends with 0; with 3 where training diverged; with 130 (Ctrl-C), 143 or 129 where a
+    signal stopped it, after saving.
     """
-    if (config is None) == (resume is None):
-        raise typer.BadParameter("give a CONFIG, or --resume RUN", param_hint="CONFIG")
+    if config is None and resume is None:
+        raise typer.BadParameter("name a file, or give --resume RUN", param_hint="CONFIG")
+    if config is not None and resume is not None:
+        raise typer.BadParameter("a run that goes on has its CONFIG in its folder", param_hint="--resume")
     if resume is not None and out is not None:
         raise typer.BadParameter("a run that goes on stays in its folder", param_hint="--out")
 
     from bpcli.records import Exit
-    from bpcli.render.console import say, show_plain, show_problems
+    from bpcli.render.console import say, show_plain, show_problems, waiting
     from bpcli.render.jsons import dumps
     from bpcli.render.training import LiveTable, closing, watcher
     from bpcli.studies.session import resume as go_on
@@ -43,9 +47,10 @@ def train(
 
     watching = Watcher() if quiet else watcher()
     sets = tuple(set_ or ())
-    training = (
-        go_on(resume, sets, watching) if resume is not None else start(set_up(config, sets), out, watching)  # type: ignore[arg-type]  # one of the two is given
-    )
+    with waiting("reading the data"):
+        training = (
+            go_on(resume, sets, watching) if config is None else start(set_up(config, sets), out, watching)  # type: ignore[arg-type]  # one of the two is given
+        )
     show_problems(training.warnings)
     try:
         report = training.run()
@@ -56,7 +61,8 @@ def train(
         show_problems([report.problem])
     if not quiet:
         say(closing(report))
-    show_plain(dumps(report) if json else report.run)
+    if json or quiet or not sys.stdout.isatty():
+        show_plain(dumps(report) if json else report.run)
     if report.stopped == "diverged":
         raise typer.Exit(int(Exit.BAD_RESULT))
     if report.signal:

@@ -90,10 +90,15 @@ def _last_units(experiment: Experiment) -> tuple[str | int, ...]:
 def _training(experiment: Experiment, facts: Facts) -> list[Complaint]:
     """Whether the metrics suit the task, and what stops training is measured."""
     found: list[Complaint] = []
-    classified = bool(facts.classes) or experiment.loss.link != "identity"
+    link = experiment.loss.link
+    several = link == "sigmoid" and not facts.classes and facts.outputs > 1
+    classes = len(facts.classes) or {"identity": 0, "sigmoid": max(2, facts.outputs)}.get(link, facts.outputs)
     for i, metric in enumerate(experiment.training.metrics):
-        if metric.task == ("regression" if classified else "classification"):
+        if metric.task == ("regression" if classes else "classification"):
             text = f"{metric.kind} is a figure of {metric.task}s, and this is a {_other(metric.task)}"
+        else:
+            text = metric.check(classes, several, link != "identity")
+        if text:
             found.append(Complaint(("training", "metrics", i), text, "metric"))
     names = ["loss", *(label(m) for m in experiment.metrics)]
     if len(set(names)) != len(names):

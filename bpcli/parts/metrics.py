@@ -150,6 +150,12 @@ class FromCounts(ABC):
     def score(self, counts: Array) -> Array:
         """The score of each class, from counts (3, ...)."""
 
+    def check(self, classes: int, several: bool, probabilities: bool) -> str:
+        """What keeps `average: binary` from being measured."""
+        if self.average != "binary" or (classes == 2 and not several):
+            return ""
+        return "`average: binary` needs two classes, one of them for each row: write macro, micro or weighted"
+
     def totals(self, classes: int, outputs: int) -> Totals:
         """Raises Failure where `average: binary` meets more or fewer than two classes."""
         if self.average == "binary" and classes != 2:
@@ -237,6 +243,11 @@ class LogLoss(Metric):
     task: ClassVar[Literal["classification", "regression", "any"]] = "classification"
     better: ClassVar[Literal["higher", "lower"]] = "lower"
 
+    def check(self, classes: int, several: bool, probabilities: bool) -> str:
+        if probabilities:
+            return ""
+        return "log_loss needs probabilities: a loss such as softmax_cross_entropy or binary_cross_entropy gives them"
+
     def totals(self, classes: int, outputs: int) -> Totals:
         return {"loss": np.zeros(1), "weight": np.zeros(1)}
 
@@ -247,9 +258,9 @@ class LogLoss(Metric):
             p = output.astype(np.float64)
             p = np.where(labels.reshape(p.shape) != 0, p, 1 - p)
         else:
-            p = np.take_along_axis(output, labels[:, None], axis=1).astype(np.float64)
-        loss = -np.log(np.clip(p, EPS, 1 - EPS))
-        totals["loss"] += weight @ loss.mean(axis=1)
+            p = output[np.arange(len(labels)), labels].astype(np.float64)
+        loss = np.log(np.minimum(np.maximum(p, EPS), 1 - EPS))
+        totals["loss"] -= weight @ (loss.mean(axis=1) if loss.ndim == 2 else loss)
         totals["weight"] += weight.sum()
 
     def result(self, totals: Mapping[str, Array]) -> float:
@@ -331,11 +342,13 @@ class R2(Metric):
         with np.errstate(over="ignore", invalid="ignore"):
             error = np.subtract(batch.output, batch.target, dtype=np.float64)
             totals["error"] += weight @ np.square(error, out=error)
-            target = batch.target.astype(np.float64)
-            center = target[0] + weight @ (target - target[0]) / new
-            away = center - totals["mean"]
+            first = batch.target[0].astype(np.float64)
+            rest = np.subtract(batch.target, first, out=error)
+            shift = weight @ rest / new
+            rest -= shift
+            away = first + shift - totals["mean"]
             old = totals["weight"][0]
-            totals["spread"] += weight @ np.square(target - center) + away**2 * (old * new / (old + new))
+            totals["spread"] += weight @ np.square(rest, out=rest) + away**2 * (old * new / (old + new))
             totals["mean"] += away * (new / (old + new))
         totals["weight"] += new
         totals["rows"] += np.count_nonzero(weight)

@@ -109,11 +109,11 @@ class Adam(Optimizer):
 
     def update(self, f: Frame, lr: float, t: int) -> None:
         root = math.sqrt(1 - self.beta2**t)
-        np.subtract(f.g, f.m, out=f.u)
-        np.multiply(f.u, 1 - self.beta1, out=f.u)
+        np.multiply(f.m, self.beta1, out=f.m)
+        np.multiply(f.g, 1 - self.beta1, out=f.u)
         np.add(f.m, f.u, out=f.m)
+        np.multiply(f.v, self.beta2, out=f.v)
         np.multiply(f.g, f.g, out=f.g)
-        np.subtract(f.g, f.v, out=f.g)
         np.multiply(f.g, 1 - self.beta2, out=f.g)
         np.add(f.v, f.g, out=f.v)
         np.sqrt(f.v, out=f.u)

@@ -8,7 +8,6 @@ from rich.text import Text
 from bpcli.numeric.shapes import in_bytes, written
 from bpcli.records import CheckReport
 from bpcli.render.console import table
-from bpcli.render.numbers import short
 
 MOST_COLUMNS = 12  # of the data, shown one by one
 
@@ -56,7 +55,7 @@ def _splits(report: CheckReport) -> RenderableType:
 def _columns(report: CheckReport) -> list[RenderableType]:
     found = table("input", "kind", ">from", ">to", "what is done")
     for column in report.columns[:MOST_COLUMNS]:
-        low, high = ("" if v is None else short(v) for v in (column.low, column.high))
+        low, high = ("" if v is None else f"{v:.6g}" for v in (column.low, column.high))
         found.add_row(column.name, column.kind, low, high, column.treatment)
     left = len(report.columns) - MOST_COLUMNS
     return [found, *([Text(f"and {left} more columns (all: --json)", "dim")] if left > 0 else [])]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TextIO
 
 from rich import box
@@ -37,6 +38,23 @@ def show(*items: RenderableType) -> None:
             out.width = max(PIPED, needed)
             out.print(item)
     sys.stdout.write("\n".join(line.rstrip() for line in captured.get().split("\n")))
+
+
+def write(stream: TextIO, text: str) -> None:
+    """A plain line, at once."""
+    stream.write(text + "\n")
+    stream.flush()
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Says on a terminal what the program is at, as long as it is."""
+    err = console(sys.stderr)
+    if not err.is_terminal or err.is_dumb_terminal:
+        yield
+        return
+    with err.status(what, spinner="line"):
+        yield
 
 
 def show_plain(text: str) -> None:

@@ -17,7 +17,7 @@ def evaluation(report: EvalReport) -> list[RenderableType]:
     items: list[RenderableType] = [Text(f"{report.split}: {report.rows:,} rows, loss {short(report.loss)}"), Text()]
     metrics = table("metric", ">value")
     for name, value in report.metrics.items():
-        metrics.add_row(name, f"{value:.4f}" if abs(value) < 1e4 else short(value))
+        metrics.add_row(name, short(value))
     items.append(metrics)
     if report.per_class:
         items += [Text(), _classes(report)]

@@ -6,23 +6,27 @@ import math
 
 
 def short(value: float) -> str:
-    """About four digits: 0.1234, 12.35, 1.2e-05."""
+    """At least four digits and at most seven characters, where it is not negative: 0.1234, 1.2346, 12.346, 1.2e-05."""
     if not math.isfinite(value):
         return str(value)
     if value == 0:
         return "0"
     size = abs(value)
     if 1e-3 <= size < 1e5:
-        digits = max(0, min(4, 4 - math.floor(math.log10(size)) - 1)) if size >= 1 else 4
-        return f"{value:.{digits}f}"
-    return f"{value:.2e}"
+        return f"{value:.{max(0, min(4, 4 - math.floor(math.log10(size))))}f}"
+    return f"{value:.1e}"
 
 
 def seconds(value: float) -> str:
-    """A time: 12 ms, 3.4 s, 2 min 05 s."""
+    """Seconds for a column: 0.0012, 12.346, 123.5."""
+    return f"{value:.{4 if value < 10 else 3 if value < 100 else 1}f}"
+
+
+def duration(value: float) -> str:
+    """A time in a sentence: 0.12 s, 3.4 s, 2 min 05 s."""
     if value < 1:
-        return f"{value * 1e3:.0f} ms" if value >= 1e-3 else f"{value * 1e3:.1f} ms"
-    if value < 60:
+        return f"{value:.2f} s"
+    if value < 59.95:
         return f"{value:.1f} s"
     minutes, rest = divmod(round(value), 60)
     hours, minutes = divmod(minutes, 60)

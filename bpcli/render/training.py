@@ -3,44 +3,57 @@ plain line for each epoch."""
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
+from dataclasses import dataclass
+from itertools import groupby
 
-from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from bpcli.records import EpochRow, TrainReport
-from bpcli.render.console import console
-from bpcli.render.numbers import seconds, short
+from bpcli.render.console import console, write
+from bpcli.render.numbers import duration, seconds, short
 from bpcli.studies.train import Training, Watcher
 
-REFRESH = 0.1  # seconds between two drawings of the bar
-NARROW = 7
-"""The width of a column at least."""
+REFRESH = 0.1  # seconds between two drawings
+NARROW = 7  # of a column, at least; a number takes no more
+SACRIFICED = ("clip_factor", "penalty", "gradient_norm", "clipped", "seconds")
+"""What a narrow terminal goes without, first what says least about success; then metrics, the last first."""
 
 
-def watcher() -> Watcher:
-    """The one that suits stderr."""
-    return LiveTable() if sys.stderr.isatty() else Lines()
+@dataclass(frozen=True)
+class Column:
+    """`key` is what it shows of an EpochRow; `split` (train, validation or nothing) stands over its header."""
+
+    key: str
+    split: str
+    header: str
+
+    @property
+    def name(self) -> str:
+        """The header where no split stands over it."""
+        return f"val {self.header}" if self.split == "validation" else self.header
+
+    @property
+    def width(self) -> int:
+        return max(NARROW, len(self.header))
 
 
-def columns(training: Training) -> list[tuple[str, str]]:
-    """Key and header of every column, in order of interest behind the fixed ones."""
-    judged = "validation" if training.validation is not None else "train"
-    found = [("train.loss", "loss")]
+def columns(training: Training) -> list[Column]:
+    """What the table shows of this training."""
+    found = [Column("train.loss", "train", "loss")]
     if training.objective.penalties:
-        found.append(("penalty", "penalty"))
-    if judged == "validation":
-        found.append(("validation.loss", "val loss"))
+        found.append(Column("penalty", "train", "penalty"))
     if training.tally is not None:
-        found += [(f"train.{m}", f"train {m}" if judged == "validation" else m) for m in training.metrics]
-    if judged == "validation":
-        found += [(f"validation.{m}", f"val {m}") for m in training.metrics]
-    found.append(("gradient_norm", "|grad|"))
+        found += [Column(f"train.{m}", "train", m) for m in training.metrics]
+    if training.validation is not None:
+        found += [Column(f"validation.{m}", "validation", m) for m in ("loss", *training.metrics)]
+    found.append(Column("gradient_norm", "", "|grad|"))
     if training.experiment.clipping is not None:
-        found += [("clipped", "clipped"), ("clip_factor", "factor")]
-    return [*found, ("seconds", "time")]
+        found += [Column("clipped", "", "clipped"), Column("clip_factor", "", "factor")]
+    return [*found, Column("seconds", "", "seconds")]
 
 
 def cell(row: EpochRow, key: str) -> str:
@@ -53,97 +66,129 @@ def cell(row: EpochRow, key: str) -> str:
     return seconds(value) if key == "seconds" else short(value)
 
 
+def watcher() -> Watcher:
+    """The one that suits stderr."""
+    err = console(sys.stderr)
+    return LiveTable() if err.is_terminal and not err.is_dumb_terminal else Lines()
+
+
 class Lines(Watcher):
     """One plain line for each epoch, names beside the numbers."""
 
     def started(self, run: Training) -> None:
-        self._console = console(sys.stderr)
         self._columns = columns(run)
         self._epochs = run.experiment.training.epochs
-        self._console.print(_opening(run), soft_wrap=True)
+        write(sys.stderr, opening(run))
 
     def epoch(self, row: EpochRow) -> None:
-        cells = "  ".join(f"{header} {cell(row, key)}" for key, header in self._columns)
-        self._console.print(f"epoch {row.epoch}/{self._epochs}  {cells}{'  best' * row.best}", soft_wrap=True)
+        number = str(row.epoch).rjust(len(str(self._epochs)))
+        cells = "  ".join(f"{c.name} {cell(row, c.key).rjust(6)}" for c in self._columns)
+        write(sys.stderr, f"epoch {number}/{self._epochs}  {cells}{'  best' * row.best}")
 
 
 class LiveTable(Watcher):
-    """A growing table; below it a bar for the epoch that runs. What does not fit the width is in metrics.jsonl."""
+    """A growing table; below it a bar for the epoch that runs. Drawn ten times a second, however fast epochs go."""
+
+    _progress: Progress | None = None
 
     def started(self, run: Training) -> None:
         self._console = console(sys.stderr)
         self._epochs = run.experiment.training.epochs
-        self._columns = self._fitting(columns(run))
+        self._first = max(5, len(str(self._epochs)))
+        wanted = columns(run)
+        self._columns = self._fitting(wanted)
+        self._waiting: list[Text] = []
         self._drawn = 0.0
-        self._console.print(_opening(run))
-        header = Text(self._line("epoch", [h for _, h in self._columns]), style="bold")
-        self._console.print(header)
-        self._console.print(
-            Text("─" * len(header) if not self._console.options.ascii_only else "-" * len(header), "dim")
-        )
+        self._console.print(opening(run))
+        for line in self._header(len(wanted) - len(self._columns)):
+            self._console.print(line, no_wrap=True, overflow="crop")
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"),
+            TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"),
             TimeRemainingColumn(), console=self._console, transient=True, auto_refresh=False, redirect_stdout=False,
             redirect_stderr=False,
         )  # fmt: skip
-        self._task = self._progress.add_task(f"epoch {run.progress.epoch + 1}", total=run.steps_per_epoch, loss="")
-        self._live = Live(
-            self._progress, console=self._console, transient=True, auto_refresh=False, redirect_stdout=False,
-            redirect_stderr=False,
-        )  # fmt: skip
-        self._live.start()
+        self._task = self._progress.add_task(self._running(run.progress.epoch), total=run.steps_per_epoch, loss="")
+        self._progress.start()
 
     def stepped(self, done: int, of: int, loss: float) -> None:
-        now = time.monotonic()
-        if now - self._drawn > REFRESH:
-            self._drawn = now
+        if self._progress is not None and time.monotonic() - self._drawn > REFRESH:
             self._progress.update(self._task, completed=done, loss=f"loss {short(loss)}")
-            self._live.refresh()
+            self._draw()
 
     def epoch(self, row: EpochRow) -> None:
-        line = Text(self._line(f"{row.epoch}/{self._epochs}", [cell(row, key) for key, _ in self._columns]))
-        if row.best:
-            line.stylize("bold green")
-        self._console.print(line)
-        self._progress.reset(self._task, description=f"epoch {row.epoch + 1}", loss="")
+        number = str(row.epoch).rjust(self._first)
+        cells = [cell(row, c.key).rjust(c.width) for c in self._columns]
+        mark = "*" if row.best else ""
+        self._waiting.append(Text(" ".join((number, *cells)) + mark, "bold green" if row.best else ""))
+        if self._progress is not None:
+            self._progress.reset(self._task, description=self._running(row.epoch), loss="")
+        if time.monotonic() - self._drawn > REFRESH:
+            self._draw()
 
     def stop(self) -> None:
-        """Takes the bar away."""
-        self._live.stop()
+        """Takes the bar away, if there is one."""
+        if self._progress is not None:
+            self._draw()
+            self._progress.stop()
 
-    def _line(self, first: str, cells: list[str]) -> str:
-        widths = [max(NARROW, len(h)) for _, h in self._columns]
-        shown = "  ".join(c.rjust(w) for c, w in zip(cells, widths, strict=True))
-        return f"{first.rjust(2 * len(str(self._epochs)) + 1)}  {shown}"
+    def _draw(self) -> None:
+        self._drawn = time.monotonic()
+        if self._waiting:
+            self._console.print(Text("\n").join(self._waiting), no_wrap=True, overflow="crop")
+            self._waiting.clear()
+        if self._progress is not None:
+            self._progress.refresh()
 
-    def _fitting(self, wanted: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        """The columns that fit the width: what goes first is what says least about success."""
+    def _running(self, done: int) -> str:
+        return f"epoch {min(done + 1, self._epochs)}/{self._epochs}"
+
+    def _header(self, missing: int) -> list[Text]:
+        """The splits, the names under them, and a remark on columns there is no room for."""
+        dash = "-" if self._console.options.ascii_only else "─"
+        over = [" " * self._first]
+        for split, group in groupby(self._columns, lambda c: c.split):
+            width = sum(c.width + 1 for c in group) - 1
+            over.append(f" {split} ".center(width, dash)[:width] if split else " " * width)
+        names = [c.header.rjust(c.width) for c in self._columns]
+        lines = [Text(" ".join(over).rstrip(), "dim"), Text(" ".join(("epoch".rjust(self._first), *names)), "bold")]
+        if missing:
+            lines.insert(0, Text(f"{missing} more in metrics.jsonl: the terminal is narrow", "dim"))
+        return lines
+
+    def _fitting(self, wanted: list[Column]) -> list[Column]:
+        """The columns that fit the width."""
         found = list(wanted)
-        for dropped in ("clip_factor", "penalty", "clipped", "gradient_norm"):
-            self._columns = found
-            if len(self._line("", [""] * len(found))) <= self._console.width:
+        metrics = [c.key for c in reversed(wanted) if c.split and c.header not in ("loss", "penalty")]
+        for key in (*SACRIFICED, *metrics, "train.loss"):
+            if self._first + sum(c.width + 1 for c in found) < self._console.width:
                 break
-            found = [c for c in found if c[0] != dropped]
-        return found
+            found = [c for c in found if c.key != key]
+        return found or wanted[:1]
 
 
-def _opening(run: Training) -> Text:
-    rows = ", ".join(f"{s.name} {len(s.x)}" for s in run.setup.prepared.splits.values())
-    text = Text(f"{run.experiment.name}: {run.setup.blueprint.size:,} parameters, rows: {rows}, ")
-    text.append(f"{run.steps_per_epoch} step{'s' * (run.steps_per_epoch > 1)} of {run.size} rows an epoch")
-    return text
+def opening(run: Training) -> str:
+    """What is trained on what."""
+    rows = ", ".join(f"{s.name} {len(s.x):,}" for s in run.setup.prepared.splits.values())
+    steps = f"{run.steps_per_epoch:,} step{'s' * (run.steps_per_epoch > 1)} of {run.size:,} rows an epoch"
+    text = f"{run.experiment.name}: {run.setup.blueprint.size:,} parameters; rows: {rows}; {steps}"
+    early = run.experiment.training.early_stopping
+    if early is not None:
+        text += f"; best (*): {early.metric}"
+    p = run.progress
+    return text + f"\ngoes on in epoch {p.epoch + 1}, batch {p.batch + 1}" if p.step else text
 
 
 def closing(report: TrainReport) -> Text:
     """How it ended, which weights were kept, what to type next."""
-    last = (
-        f"{report.epochs[-1].epoch} epochs in {seconds(report.seconds)}" if report.epochs else "no epoch was completed"
-    )
-    text = Text(f"{last}; {report.reason}\n")
-    text.append(
-        f"kept: the weights of epoch {report.best_epoch}\n" if report.best_epoch else "kept: the first weights\n"
-    )
+    run = shlex.quote(report.run)
+    done = f"{report.epochs[-1].epoch} epochs in {duration(report.seconds)}" if report.epochs else "no epoch completed"
+    said = {"epochs": f"{report.reason}, in {duration(report.seconds)}", "diverged": done}
+    text = Text(said.get(report.stopped, f"{report.reason}; {done}") + "\n")
     if report.stopped == "signal":
-        text.append(f"go on:  bpcli train --resume {report.run}\n", "bold")
-    text.append(f"next:   bpcli eval {report.run}", "bold")
+        text.append(f"go on:  bpcli train --resume {run}", "bold")
+        return text
+    text.append(
+        f"kept: {'the weights of epoch ' + str(report.best_epoch) if report.best_epoch else 'the first weights'}\n"
+    )
+    text.append(f"next:   bpcli eval {run}", "bold")
     return text

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bpcli.records import Exit, Failure, Problem
 
-__all__ = ["atomic_bytes", "atomic_text", "kind_of"]
+__all__ = ["atomic_bytes", "atomic_text", "kind_of", "unwritable"]
 
 NO_PLACE = {"EACCES", "EPERM", "EROFS", "ENOENT", "ENOTDIR", "EISDIR", "ENAMETOOLONG", "ELOOP"}
 NO_FOLDER_SYNC = {"EACCES", "EPERM", "EINVAL", "ENOTSUP", "EBADF"}  # the system has none; the renaming was whole anyway

@@ -105,11 +105,10 @@ class RunFolder:
         newest (those of later steps too: they are of a past that was given up)."""
         _sync(self.metrics)
         modelfile.write(self.checkpoints / f"step-{step:08d}.safetensors", tensors, meta)
-        for number, file in enumerate(f for f in self._saved() if _step(f) <= step):
-            if number >= KEEP:
-                _remove(file)
-        for file in self._saved():
-            if _step(file) > step:
+        saved = self._saved()
+        kept = [file for file in saved if _step(file) <= step][:KEEP]
+        for file in saved:
+            if file not in kept:
                 _remove(file)
 
     def newest_checkpoint(self) -> tuple[dict[str, Array], dict[str, Any], tuple[Problem, ...]]:

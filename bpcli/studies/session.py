@@ -2,66 +2,117 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bpcli.config.dump import dump as dump_yaml
-from bpcli.records import Failure, Problem
+from bpcli.records import Exit, Failure, Problem
 from bpcli.studies import model, runfolder
+from bpcli.studies.lock import Lock
 from bpcli.studies.runfolder import RunFolder
 from bpcli.studies.setup import Setup, set_up
 from bpcli.studies.train import Training, Watcher
 
+FINISHED = ("epochs", "goal", "patience")
+EXTEND = "training.epochs"
+
 
 def start(setup: Setup, out: Path | None = None, watcher: Watcher | None = None) -> Training:
-    """A new training in a new run folder."""
-    resolved = dump_yaml(model.dump(setup.experiment))
-    folder = runfolder.create(setup.experiment.name, out, setup.document.text.encode(), resolved)
+    """A new training in a new run folder, `out` or one named by the time. Raises Failure where it cannot be made."""
+    experiment, config = setup.experiment, setup.document.text.encode()
     record = runfolder.started() | {
-        "name": setup.experiment.name,
-        "seed": setup.experiment.seed,
+        "name": experiment.name,
+        "seed": experiment.seed,
         "root": str(setup.root.resolve()),
         "sets": list(setup.sets),
         "rows": {s.name: len(s.x) for s in setup.prepared.splits.values()},
+        "config": hashlib.sha256(config).hexdigest(),
         "data": runfolder.fingerprint(setup.prepared.files),
     }
-    folder.write_record(record)
-    return Training(setup, folder, watcher)
+    files = {
+        "config.yaml": config,
+        "config.resolved.yaml": dump_yaml(model.dump(experiment)).encode(),
+        "run.json": json.dumps(record, indent=2, ensure_ascii=False).encode(),
+    }
+    with runfolder.created(experiment.name, out, files) as (folder, lock):
+        return Training(setup, folder, watcher, lock=lock)
 
 
 def resume(path: Path, sets: tuple[str, ...] = (), watcher: Watcher | None = None) -> Training:
-    """A training that goes on from the newest checkpoint of a run folder.
+    """A training that goes on from the newest checkpoint of a run folder, or from its first step where none is left.
 
-    Of the experiment only `training.epochs` may change; schedules keep the length they began with.
-    Raises Failure where there is no checkpoint, or the data is no longer what it was.
+    Of the experiment only `training.epochs` may change; schedules keep the length they began with. Raises Failure where
+    the data or the config is no longer what it was, where the run diverged, and where another process works on it.
     """
     for text in sets:
-        if text.partition("=")[0].strip() != "training.epochs":
-            help = "of a run that goes on only training.epochs may change; for anything else start a new run"
+        if text.partition("=")[0].strip() != EXTEND:
+            help = f"of a run that goes on only {EXTEND} may change; for anything else start a new run"
             raise Failure(Problem(f"--set {text} would change the experiment", code="resume", help=help))
     folder = RunFolder(path)
     record = folder.record()
+    if record.get("status") == "diverged":
+        help = "start a new run, with a lower optimizer.learning_rate or with clipping"
+        text = f"this run cannot go on: {record.get('reason', 'it diverged')}"
+        raise Failure(Problem(text, code="diverged", help=help), exit=Exit.BAD_RESULT)
+    lock = Lock(path)
+    try:
+        return _resumed(folder, record, sets, watcher, lock)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _resumed(
+    folder: RunFolder, record: dict[str, Any], sets: tuple[str, ...], watcher: Watcher | None, lock: Lock
+) -> Training:
     tensors, meta, warnings = folder.newest_checkpoint()
     setup = reopen(folder, record, sets)
-    changed = [
-        old["file"]
-        for old, new in zip(record.get("data", []), runfolder.fingerprint(setup.prepared.files), strict=False)
-        if old["sha256"] != new["sha256"]
-    ]
-    if changed:
-        text = f"{changed[0]} has changed since the run began"
-        raise Failure(Problem(text, code="data-changed", help="restore the file, or start a new run"))
-    training = Training(setup, folder, watcher, total=int(meta.get("total", 0)) or None)
-    training.load_checkpoint(tensors, meta)
-    lines = folder.epochs()[: training.progress.epoch]
-    folder.write_epochs(lines)
-    training.history = lines
+    training = Training(setup, folder, watcher, int(meta.get("total", 0)) or None, lock)
+    if tensors:
+        training.load_checkpoint(tensors, meta)
+    else:
+        text = f"{folder.path} has no checkpoint yet: training begins anew"
+        warnings = (*warnings, Problem(text, "no-checkpoint", level="warning"))
+    training.history = folder.epochs()[: training.progress.epoch]
+    training.finished = record.get("status") in FINISHED and folder.model.exists() and training.over() is not None
+    training.kept = int(record.get("kept", training.progress.epoch))
+    if not training.finished:
+        folder.tidy()
+        folder.write_epochs(training.history)
+        folder.write_record(record | {"status": "running", "sets": [*record.get("sets", ()), *sets]})
+        warnings = (*warnings, *_beyond(training), *_elsewhere(record))
     training.warnings = (*training.warnings, *warnings)
     return training
 
 
 def reopen(folder: RunFolder, record: Mapping[str, Any], sets: tuple[str, ...] = ()) -> Setup:
-    """The experiment and the data of a run, as they were when it began."""
+    """The experiment and the data of a run, as they were when it began. Raises Failure where they are not."""
+    runfolder.unchanged(record, folder)
     root = Path(record.get("root", "."))
     return set_up(folder.config, (*record.get("sets", ()), *sets), root)
+
+
+def _beyond(training: Training) -> tuple[Problem, ...]:
+    """A warning where the schedule ended before the epochs that are asked for."""
+    total = training.descent.total
+    rate = training.experiment.optimizer.learning_rate.at(total, total)
+    if rate > 0 or training.experiment.training.epochs * training.steps_per_epoch <= total:
+        return ()
+    text = f"the learning rate is 0 after step {total:,}, where its schedule was to end: nothing is learned beyond"
+    help = f"for a longer schedule start a new run with more {EXTEND}"
+    return (Problem(text, "schedule", help=help, level="warning"),)
+
+
+def _elsewhere(record: Mapping[str, Any]) -> tuple[Problem, ...]:
+    """A warning where the run goes on in another environment than it began in."""
+    before, now = record.get("environment"), runfolder.environment()
+    if not isinstance(before, dict) or before == now:
+        return ()
+    changed = ", ".join(key for key in now if before.get(key) != now[key])
+    text = (
+        f"the run began elsewhere ({changed} differs): its weights may differ in their last bits from an unbroken run's"
+    )
+    return (Problem(text, "environment", level="warning"),)

@@ -6,14 +6,13 @@ import signal
 from types import TracebackType
 from typing import Any
 
-
 STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 """Ctrl-C, a polite kill, and a terminal that is closed (which Windows does not tell)."""
 
 
 class Signals:
-    """While entered, a first signal is remembered in `number`; a second one ends the program at once, by KeyboardInterrupt
-    or SystemExit, so that the terminal is left in order.
+    """While entered, a first signal is remembered in `number`; a second one ends the program at once, by
+    KeyboardInterrupt or SystemExit, so that the terminal is left in order.
 
     A signal that is ignored (a job in the background of a script, nohup) stays ignored.
     """

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from bpcli.config.experiment import label
-from bpcli.engine.descent import Descent, NonFiniteError
+from bpcli.engine.descent import Descent, NonFiniteError, culprit
 from bpcli.engine.objective import Objective
 from bpcli.numeric.streams import Stream
 from bpcli.plan import Array
 from bpcli.records import EpochRow, Failure, Problem, TrainReport
 from bpcli.studies import model
+from bpcli.studies.lock import Lock
 from bpcli.studies.runfolder import RunFolder
 from bpcli.studies.scoring import Judge, Tally, better, survey
 from bpcli.studies.setup import Setup
@@ -25,6 +26,8 @@ from bpcli.studies.signals import Signals
 
 CHECKPOINT_SECONDS = 30.0
 """At most so much work is lost when the machine fails; a signal saves at once."""
+
+PROBED = 32  # rows that tell, after each epoch, whether the weights can be used
 
 
 class Watcher:
@@ -69,13 +72,20 @@ class Progress:
 
 
 class Training:
-    """One training in a run folder. `run` carries it to its end."""
+    """One training in a run folder. `run` carries it to its end; `finished` says that it had come to it before, with
+    the weights of epoch `kept`."""
 
     def __init__(
-        self, setup: Setup, folder: RunFolder, watcher: Watcher | None = None, total: int | None = None
+        self,
+        setup: Setup,
+        folder: RunFolder,
+        watcher: Watcher | None = None,
+        total: int | None = None,
+        lock: Lock | None = None,
     ) -> None:
+        """`total` is how many steps schedules run over; `lock` is released when `run` ends."""
         experiment = setup.experiment
-        self.setup, self.folder, self.watcher = setup, folder, watcher or Watcher()
+        self.setup, self.folder, self.watcher, self.lock = setup, folder, watcher or Watcher(), lock
         self.experiment = experiment
         self.train = setup.prepared.splits["train"]
         self.validation = setup.prepared.splits.get("validation")
@@ -95,26 +105,34 @@ class Training:
         self._good = self._weights()
         self._saved_at = time.monotonic()
         self._signals = Signals()
+        self.finished, self.kept = False, 0
 
     # ------------------------------------------------------------------------------------------------- the whole of it
     def run(self) -> TrainReport:
         """Trains to the end, writes the model, and says how it went. Raises Failure where it cannot write."""
-        self.watcher.started(self)
-        stopped, reason, problem = "epochs", f"all {self.experiment.training.epochs} epochs are done", None
-        with self._signals:
-            try:
-                while self.progress.epoch < self.experiment.training.epochs:
-                    if not self._epoch():
-                        stopped, reason = "signal", f"stopped by {self._signals.name}"
-                        break
-                    end = self._end()
-                    if end:
-                        stopped, reason = end
-                        break
-            except NonFiniteError as error:
-                stopped, problem = "diverged", self._diverged(error)
-                reason = problem.text
-            return self._finish(stopped, reason, problem)
+        try:
+            if self.finished:
+                stopped, reason = self.over() or ("epochs", "")
+                return self._report(stopped, f"this run was finished before: {reason}", None, self.kept)
+            self.watcher.started(self)
+            with self._signals:
+                return self._run()
+        finally:
+            if self.lock is not None:
+                self.lock.release()
+
+    def _run(self) -> TrainReport:
+        p, problem = self.progress, None
+        try:
+            while (end := self.over()) is None:
+                if not self._epoch():
+                    done = f"{p.batch} of {self.steps_per_epoch} batches"
+                    end = "signal", f"stopped by {self._signals.name} in epoch {p.epoch + 1}, after {done}"
+                    break
+        except NonFiniteError as error:
+            problem = self._diverged(error)
+            end = "diverged", problem.text
+        return self._finish(*end, problem)
 
     def _epoch(self) -> bool:
         """The rest of an epoch; False where a signal asked to stop."""
@@ -125,9 +143,12 @@ class Training:
             while p.batch < self.steps_per_epoch:
                 rows = order[p.batch * self.size : (p.batch + 1) * self.size]
                 self._step(rows)
-                if self._signals.number:
+                if self._signals.number or time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
                     p.sums.seconds += time.perf_counter() - began
-                    return False
+                    if self._signals.number:
+                        return False
+                    self._checkpoint()
+                    began = time.perf_counter()
             p.sums.seconds += time.perf_counter() - began
             self._close_epoch()
         return True
@@ -154,6 +175,7 @@ class Training:
     def _close_epoch(self) -> None:
         p, s = self.progress, self.progress.sums
         began = time.perf_counter()
+        self._probe()
         figures = {"train.loss": s.loss / s.rows}
         if self.tally is not None:
             figures |= {f"train.{k}": v for k, v in self.tally.results().items()}
@@ -181,12 +203,18 @@ class Training:
         p.sums = Sums()
         self.tally = self._new_tally()
         self.history.append(row)
-        if np.isfinite(self.objective.theta).all():
-            self._good = self._weights()
+        self._good = self._weights()
         self.folder.append_epoch(row)
         self.watcher.epoch(row)
-        if time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
-            self._checkpoint()
+
+    def _probe(self) -> None:
+        """Whether the weights can be used, though no step is taken with them. Raises NonFiniteError, as a step does."""
+        rows = np.arange(min(PROBED, self.size))
+        batch = self.objective.batch(len(rows))
+        batch.load(self.train.x, self.train.t, rows)
+        loss = batch.forward(False)
+        if not math.isfinite(loss) or not np.isfinite(self.objective.theta).all():
+            raise culprit(self.objective, batch, loss, 0.0)
 
     # --------------------------------------------------------------------------------------------------- when to stop
     def _watch(self, figures: Mapping[str, float]) -> bool:
@@ -205,24 +233,24 @@ class Training:
         p.bad_epochs += 1
         return False
 
-    def _end(self) -> tuple[str, str] | None:
-        """Why training is over after this epoch, if it is."""
-        training, figures = self.experiment.training, self.history[-1].metrics
-        goal = training.stop_when
-        if goal is not None and goal.reached(figures[goal.metric]):
-            return "goal", f"{goal.metric} reached its goal: {figures[goal.metric]:.6g}, {goal.goal}"
-        early = training.early_stopping
-        if early is not None and self.progress.bad_epochs >= early.patience:
-            text = f"{early.metric} has not improved for {early.patience} epochs; best {self.progress.best:.6g}"
-            return "patience", f"{text} in epoch {self.progress.best_epoch}"
-        return None
+    def over(self) -> tuple[str, str] | None:
+        """Why training is over, if it is: the kind of end, and a sentence."""
+        p, training = self.progress, self.experiment.training
+        if self.history and not p.batch:
+            figures, goal, early = self.history[-1].metrics, training.stop_when, training.early_stopping
+            if goal is not None and goal.reached(figures[goal.metric]):
+                return "goal", f"{goal.metric} reached its goal: {figures[goal.metric]:.6g}, {goal.goal}"
+            if early is not None and p.bad_epochs >= early.patience:
+                text = f"{early.metric} has not improved for {early.patience} epochs; best {p.best:.6g}"
+                return "patience", f"{text} in epoch {p.best_epoch}"
+        return ("epochs", f"all {training.epochs} epochs are done") if p.epoch >= training.epochs else None
 
     def _diverged(self, error: NonFiniteError) -> Problem:
         p = self.progress
         where = f"{error.layer}.{error.tensor}" if error.layer else error.tensor
         text = (
-            f"training diverged in epoch {p.epoch + 1}, batch {p.batch + 1} of {self.steps_per_epoch}: "
-            f"{where} ({error.what}) is not finite"
+            f"training diverged in epoch {p.epoch + 1}, batch {min(p.batch + 1, self.steps_per_epoch)} of "
+            f"{self.steps_per_epoch}: {where} ({error.what}) is not finite"
         )
         rate = self.descent.rate or self.experiment.optimizer.learning_rate.at(0, self.descent.total)
         help = f"lower optimizer.learning_rate (it was {rate:g})"
@@ -241,9 +269,14 @@ class Training:
             self._restore(self._best)
             kept = p.best_epoch
         last = next((r for r in self.history if r.epoch == kept), None)
-        record = {"epoch": kept, "stopped": stopped, "metrics": dict(last.metrics) if last else {}}
-        model.save(self.folder.model, self.experiment, self.setup.prepared.rules, self.objective, record)
-        self.folder.write_record(self.folder.record() | {"status": stopped, "reason": reason, "epochs": p.epoch})
+        figures = dict(last.metrics) if last else {}
+        meta = {"epoch": kept, "stopped": stopped, "metrics": figures}
+        model.save(self.folder.model, self.experiment, self.setup.prepared.rules, self.objective, meta)
+        record = {"status": stopped, "reason": reason, "epochs": p.epoch, "kept": kept}
+        self.folder.write_record(self.folder.record() | record)
+        return self._report(stopped, reason, problem, kept)
+
+    def _report(self, stopped: str, reason: str, problem: Problem | None, kept: int) -> TrainReport:
         return TrainReport(
             run=str(self.folder.path),
             name=self.experiment.name,
@@ -253,10 +286,10 @@ class Training:
             best_epoch=kept,
             parameters=self.setup.blueprint.size,
             rows={s.name: len(s.x) for s in self.setup.prepared.splits.values()},
-            seconds=p.seconds,
+            seconds=self.progress.seconds + self.progress.sums.seconds,
             model=str(self.folder.model),
             problem=problem,
-            signal=self._signals.number,
+            signal=self._signals.number if stopped == "signal" else 0,
             warnings=self.warnings,
         )
 
@@ -266,6 +299,8 @@ class Training:
         tensors = {"theta": self.objective.theta, **_prefixed("state", self.objective.network.states)}
         tensors |= _prefixed("slot", self.descent.slots) | _prefixed("clip", self.descent.clip_state)
         tensors |= _prefixed("best", self._best)
+        if p.batch:
+            tensors |= _prefixed("good", self._good)
         if self.tally is not None:
             tensors |= _prefixed("tally", self.tally.arrays())
         sums = dict(vars(p.sums))
@@ -290,8 +325,8 @@ class Training:
         except (KeyError, TypeError, ValueError) as error:
             text = f"the checkpoint does not fit this experiment: {error}"
             raise Failure(Problem(text, code="bad-checkpoint", help="train anew: bpcli train CONFIG")) from None
-        self._best = {n[5:]: a for n, a in tensors.items() if n.startswith("best.")}
-        self._good = self._weights()
+        self._best, good = ({n[5:]: a for n, a in tensors.items() if n.startswith(p)} for p in ("best.", "good."))
+        self._good = good or self._weights()
 
     def _weights(self) -> dict[str, Array]:
         states = self.objective.network.states

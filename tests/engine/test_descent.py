@@ -43,7 +43,18 @@ def test_the_order_of_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
                (L2, "add_grad", "dpenalty"), (GlobalNorm, "clip", "clip"), (Adam, "update", "update")]  # fmt: skip
     with listening(monkeypatch, *methods):
         d.step(batch, 0)
-        assert calls == ["draw", "forward", "loss", "penalty", "dloss", "backward", "dpenalty", "clip", "update", "commit"]
+        assert calls == [
+            "draw",
+            "forward",
+            "loss",
+            "penalty",
+            "dloss",
+            "backward",
+            "dpenalty",
+            "clip",
+            "update",
+            "commit",
+        ]
 
 
 def test_a_step_is_its_seven_parts_by_hand() -> None:
@@ -66,7 +77,9 @@ def test_a_step_is_its_seven_parts_by_hand() -> None:
         v = 0.8 * v + factor * twin.grad
         twin.theta -= rate * v
         assert np.allclose(o.theta, twin.theta, rtol=1e-13, atol=1e-15)
-        assert np.allclose((d.loss, d.penalty, d.norm, d.factor, d.rate), (loss, penalty, norm, factor, rate), rtol=1e-13)
+        assert np.allclose(
+            (d.loss, d.penalty, d.norm, d.factor, d.rate), (loss, penalty, norm, factor, rate), rtol=1e-13
+        )
         assert d.factor < 1
 
 
@@ -138,7 +151,9 @@ def test_the_factor_is_the_share_of_the_norm_that_is_left(key: str, kind: str, d
     d = descent(o, {"type": "sgd", "learning_rate": 1.0}, {"type": kind, key: 0.2})
     d.step(loaded(o), 0)
     left = (theta - o.theta).astype(np.float64)
-    assert d.factor == pytest.approx(np.linalg.norm(left) / np.linalg.norm(whole), rel=1e-4 if dtype == np.float32 else 1e-12)
+    assert d.factor == pytest.approx(
+        np.linalg.norm(left) / np.linalg.norm(whole), rel=1e-4 if dtype == np.float32 else 1e-12
+    )
     assert 0 < d.factor < 1
     tolerance = 1e-6 if dtype == np.float32 else 1e-15
     if kind == "value":
@@ -181,8 +196,12 @@ def stopped(d: Descent, batch: Batch, k: int = 3) -> NonFiniteError:
 NET: list[Any] = [dense(4), "relu", residual(dense(4), "relu", dense(4)), dense(2)]
 
 
-def network(dtype: Any = np.float64, layers: Any = None, loss: str = "mean_squared_error", penalty: Any = None) -> Descent:
-    blueprint = draw_up([Probe(), *parsed(layers or NET)], (3,), None if penalty is None else Regularizer.parse(penalty))
+def network(
+    dtype: Any = np.float64, layers: Any = None, loss: str = "mean_squared_error", penalty: Any = None
+) -> Descent:
+    blueprint = draw_up(
+        [Probe(), *parsed(layers or NET)], (3,), None if penalty is None else Regularizer.parse(penalty)
+    )
     o = Objective(blueprint, Loss.parse(loss), 5, dtype, 0)
     for path, w in o.network.parameters().items():  # positive, so that no relu closes
         w[...] = 0.25 if path.endswith("W") else 0.1 if path.endswith("b") else 2.0
@@ -306,7 +325,7 @@ def test_a_norm_whose_square_overflows_is_still_a_number(dtype: type, strength: 
     d = descent(o, {"type": "sgd", "learning_rate": 1.0}, {"type": "global_norm", "max_norm": 0.5})
     with np.errstate(all="ignore"):
         d.step(loaded(o), 0)
-    (_, where), = o.network.blueprint.penalties
+    ((_, where),) = o.network.blueprint.penalties
     assert d.norm == pytest.approx(strength * np.linalg.norm(theta[where]), rel=1e-5)
     assert d.factor == pytest.approx(0.5 / d.norm)
     assert np.linalg.norm(theta - o.theta) == pytest.approx(0.5, rel=1e-5)

@@ -45,8 +45,8 @@ class TestValues:
         np.testing.assert_array_equal(value("(n + 1)**-1", "y[n<3]"), [1, 1 / 2, 1 / 3])
 
     def test_comparisons_are_brackets_of_value_0_or_1(self) -> None:
-        found = value("(x[i] > 0) + 10*(x[i] < 0) + 100*(x[i] >= 0) + 1000*(x[i] <= 0) + 1e4*(x[i] == 0) + 1e5*(x[i] != 0)",
-                      "y[i]", x=[-1.0, 0, 1])  # fmt: skip
+        right = "(x[i] > 0) + 10*(x[i] < 0) + 100*(x[i] >= 0) + 1e3*(x[i] <= 0) + 1e4*(x[i] == 0) + 1e5*(x[i] != 0)"
+        found = value(right, "y[i]", x=[-1.0, 0, 1])
         np.testing.assert_array_equal(found, [101010, 11100, 100101])
 
     def test_an_index_is_a_number_too(self) -> None:

@@ -97,7 +97,7 @@ def test_several_targets_are_values() -> None:
 )
 def test_ways_to_write_the_same_table(content: str | bytes) -> None:
     table = load(content)
-    assert table.numbers.tolist() == [[1], [3]]
+    assert (table.names, table.numbers.tolist()) == (("a",), [[1], [3]])
     assert table.target is not None
     assert table.target.tolist() == [2, 4]
 
@@ -227,6 +227,25 @@ def test_what_is_written_is_read_back(rows: list[tuple[float, str, int]], delimi
     assert table.target.tolist() == [row[2] for row in rows]
 
 
+pieces = st.sampled_from(
+    [b"a,y\n", b"1", b",", b"\n", b'"', b"x", b";", b"\t", b"\r", b"\0", b"\xff", b"nan", b" ", b"1e999"]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(pieces, max_size=25).map(b"".join) | st.binary(max_size=40), st.sampled_from([None, True, False]))
+def test_any_bytes_give_a_table_or_one_problem(content: bytes, header: bool | None) -> None:
+    Path("f.csv").write_bytes(content)
+    try:
+        table = source("f.csv", header=header).load(Path("."))
+    except Failure as failure:
+        (found,) = failure.problems
+        assert found.text
+        return
+    assert table.rows > 0
+    assert np.isfinite(table.numbers).all()
+
+
 # What bad files are told: content, settings, text, line, part of the help
 
 TAIL = "to leave the column out, write `drop: [a]`"
@@ -267,6 +286,7 @@ BAD: dict[str, tuple[str | bytes, dict[str, Any], str, int, str]] = {
     "decimal comma": ("a;y\n1,5;2\n2,5;3\n", {}, "column `a`: `1,5` is not a number", 2, "write numbers as 1234.5"),
     "underscore": ("a,y\n1_000,2\n", {}, "column `a`: `1_000` is not a number", 2, "write numbers as 1234.5"),
     "hexadecimal": ("a,y\n1,2\n0x10,2\n", {}, "column `a`: `0x10` is not a number", 3, TAIL),
+    "comment": ("a,y\n1,2\n3,4#5\n1,2\n", {}, "column `y`: `4#5` is not a number", 3, "write `text: [y]`"),
     "other digits": ("a,y\n1,2\n٣,2\n", {}, "column `a`: `٣` is not a number", 3, ""),
     "not UTF-8": (b"a,y\n1,2\n\xe9,2\n", {}, "the text is not UTF-8", 3, "save it as UTF-8"),
     "not UTF-8, later": (b"a,y\n" + b"1,2\n" * 5000 + b"\xe9,2\n", {}, "the text is not UTF-8", 5002, "save it as"),

@@ -95,6 +95,13 @@ def test_bytes_stay_bytes(scaler: Scaler) -> None:
         assert (scale == 255).all()
 
 
+@pytest.mark.parametrize("scaler", FITTED)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.int8, np.bool_])
+def test_everything_is_computed_in_float64(scaler: Scaler, dtype: Any) -> None:
+    x = (np.random.default_rng(0).normal(size=(3000, 2)) * 40 + 60).clip(0, 100).astype(dtype)
+    assert np.array_equal(scaler.fit(x), scaler.fit(x.astype(np.float64)))
+
+
 def test_too_large_is_not_hidden() -> None:
     x = np.array([[1e308], [-1e308], [1e308]])
     assert not np.isfinite(Standardize().fit(x)[1]).all()

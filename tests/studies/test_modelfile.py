@@ -23,7 +23,7 @@ from bpcli.studies import modelfile
 from bpcli.studies.modelfile import read, write
 
 BASE = np.arange(24, dtype=np.float64).reshape(2, 3, 4) / 7
-fuzz = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+fuzz = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture
@@ -216,6 +216,14 @@ def test_a_flipped_weight_is_told_by_the_checksum(file: Path) -> None:
     assert (
         failure(file) == f"damaged-model: {file} is damaged: its checksum does not hold: some of its bytes were changed"
     )
+
+
+@pytest.mark.parametrize(("old", "new"), [(b"[2,2]", b"[4,1]"), (b"dense_1.W", b"dense_2.W")])
+def test_the_checksum_covers_the_header(file: Path, old: bytes, new: bytes) -> None:
+    data = file.read_bytes()
+    assert data.count(old) == 1
+    file.write_bytes(data.replace(old, new))
+    assert "checksum" in failure(file)
 
 
 def test_a_bool_is_0_or_1(tmp_path: Path) -> None:

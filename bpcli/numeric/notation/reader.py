@@ -114,7 +114,8 @@ class Reader(ABC):
             case Read(array=array, index=index):
                 return self.symbol(glyph(array, self.known), [self.small(i).text for i in index])
             case Negate(operand=operand):
-                inner = self.fit(operand, Level.QUOTIENT, inner=True)
+                whole = isinstance(operand, Binary) and operand.op == "%"  # -a mod b would be (-a) mod b
+                inner = self.fit(operand, Level.ATOM if whole else Level.QUOTIENT, inner=True)
                 return Drawn(self.signs["neg"] + inner.text, min(inner.level, Level.PRODUCT), "-")
             case Binary(op=op, left=left, right=right):
                 return self._binary(op, left, right)

@@ -1,0 +1,157 @@
+"""A training step asks for no memory that grows with the batch.
+
+What NumPy does allocate is buffers where an operation converts types; they are made small here, so that they are full at
+either batch size and even one truth value a row would be seen.
+"""
+
+import gc
+import tracemalloc
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from nets import PLAIN, dense, dropout, residual
+from probe import Probe
+from registry import good
+
+from bpcli.engine.blueprint import draw_up
+from bpcli.engine.descent import Descent
+from bpcli.engine.objective import Objective
+from bpcli.family import Clipper, Layer, Loss, Optimizer, Regularizer
+from bpcli.parts.layers.dense import Dense
+from bpcli.parts.layers.flatten import Flatten
+from bpcli.plan import Frame, Sample
+
+SMALL, LARGE = 256, 4096
+BUDGET = 4000  # bytes of a step at either size: views, numbers, small buffers; less than one truth value a row
+ALLOWED = 1000  # bytes between the two
+
+GOOD = dict(good())
+LAYERS = {k: s for k, s in GOOD.items() if isinstance(s.part, Layer) and "weights by value" not in s.note}
+LOSSES = {k: s for k, s in GOOD.items() if isinstance(s.part, Loss)}
+OPTIMIZERS = {k: s for k, s in GOOD.items() if isinstance(s.part, Optimizer)}
+CLIPPERS = {k: s for k, s in GOOD.items() if isinstance(s.part, Clipper)}
+L2 = Regularizer.parse({"type": "l2", "strength": 0.1})
+
+
+@pytest.fixture(autouse=True)
+def _small_buffers() -> Iterator[None]:
+    old = np.setbufsize(16)
+    yield
+    np.setbufsize(old)
+
+
+def peak(work: Callable[[], None]) -> int:
+    """The most bytes in use at once while `work` runs, beyond what was in use before; after it ran twice."""
+    work()
+    work()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        work()  # what is made once and kept
+        before, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        work()
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+
+
+def stepping(
+    n: int, layers: list[Layer], x: tuple[int, ...], dtype: Any, loss: Any = "mean_squared_error",
+    optimizer: Any = "adam", clipper: Any = None, weighted: bool = False, values: bool = False,
+) -> Callable[[], None]:  # fmt: skip
+    """One training step on `n` rows, loading them included."""
+    loss = Loss.parse(loss)
+    o = Objective(draw_up(layers, x, L2), loss, n, dtype, 0, need_dx=True)
+    d = Descent(o, Optimizer.parse(optimizer), None if clipper is None else Clipper.parse(clipper), 100)
+    rng = np.random.default_rng(0)
+    (k,) = o.network.blueprint.y
+    data = rng.normal(size=(LARGE, *x)).astype(dtype)
+    t = rng.uniform(size=(LARGE, k)).astype(dtype) if values else rng.integers(0, max(k, 2), LARGE)
+    w = rng.uniform(1, 2, LARGE).astype(dtype) if weighted else None
+    rows = rng.permutation(LARGE)[:n]
+    batch = o.batch(n)
+
+    def work() -> None:
+        batch.load(data, t, rows, w)
+        d.step(batch, 126)  # Adam's t is 127, and 128 below: with and without its sweep
+        batch.load(data, t, rows, w)
+        d.step(batch, 127)
+
+    return work
+
+
+def does_not_grow(*args: Any, **more: Any) -> None:
+    small, large = (peak(stepping(n, *args, **more)) for n in (SMALL, LARGE))
+    assert large - small < ALLOWED, f"{small} bytes at {SMALL} rows, {large} at {LARGE}"
+    assert large < BUDGET, f"{large} bytes"
+
+
+BOTH = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+@BOTH
+@pytest.mark.parametrize("sample", LAYERS.values(), ids=LAYERS)
+def test_layers_allocate_nothing_that_grows(sample: Sample, dtype: type) -> None:
+    before = [Dense(units=sample.x[0])] if len(sample.x) == 1 else []
+    does_not_grow([*before, sample.part, Flatten(), Dense(units=3)], sample.x, dtype)
+
+
+@BOTH
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("values", [False, True])
+@pytest.mark.parametrize("sample", LOSSES.values(), ids=LOSSES)
+def test_losses_allocate_nothing_that_grows(sample: Sample, values: bool, weighted: bool, dtype: type) -> None:
+    layers: list[Layer] = [Dense(units=sample.x[0])]
+    does_not_grow(layers, (3,), dtype, sample.part, weighted=weighted, values=values)
+
+
+@BOTH
+@pytest.mark.parametrize("clipper", [None, *(s.part for s in CLIPPERS.values())], ids=["no clipping", *CLIPPERS])
+@pytest.mark.parametrize("optimizer", [s.part for s in OPTIMIZERS.values()], ids=OPTIMIZERS)
+def test_optimizers_and_clippers_allocate_nothing_that_grows(optimizer: Any, clipper: Any, dtype: type) -> None:
+    does_not_grow([Dense(units=3)], (3,), dtype, optimizer=optimizer, clipper=clipper)
+
+
+@BOTH
+def test_a_deep_network_allocates_nothing_that_grows(dtype: type) -> None:
+    spelled = [*(layer for kind in PLAIN for layer in (dense(7), kind)), dropout(0.2),
+               residual(dense(7), "relu", residual(dropout(0.1), dense(7))), dense(5)]  # fmt: skip
+    layers = [Probe(), *(Layer.parse(layer) for layer in spelled)]
+    does_not_grow(layers, (11,), dtype, "softmax_cross_entropy", clipper={"type": "global_norm", "max_norm": 1.0})
+
+
+@BOTH
+@pytest.mark.parametrize("sample", [*OPTIMIZERS.values(), *CLIPPERS.values()], ids=[*OPTIMIZERS, *CLIPPERS])
+def test_steps_allocate_nothing_but_numbers(sample: Sample, dtype: type) -> None:
+    """Over 100,000 parameters an update or a clipping asks for a few hundred bytes, those of buffers included."""
+    f = Frame(x=np.zeros(0), y=np.zeros(0), dx=None, dy=np.zeros(0))
+    f.w = np.zeros(100_000, dtype)
+    f.g = np.ones(100_000, dtype)
+    part = sample.part
+    slots = (*part.slots, *part.scratch) if isinstance(part, Optimizer) else ()
+    for slot in slots:
+        setattr(f, slot, np.zeros_like(f.w))
+    if isinstance(part, Optimizer):
+        assert peak(lambda: [part.update(f, 0.01, t) for t in (127, 128)] and None) < BUDGET
+    else:
+        for name, slot in part.state().items():
+            setattr(f, name, np.zeros(slot.shape))
+        f.norm, f.pieces = float(np.linalg.norm(f.g)), [(f.g, f.w)]
+        assert peak(lambda: part.clip(f) and None) < BUDGET
+
+
+def test_the_measure_sees_one_truth_value_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check is trusted after it was seen to fail."""
+    honest = Dense.forward
+
+    def forward(self: Dense, f: Frame, train: bool) -> None:
+        honest(self, f, train)
+        f.y[:, 0] > 0  # noqa: B015
+
+    monkeypatch.setattr(Dense, "forward", forward)
+    with pytest.raises(AssertionError, match="bytes at"):
+        does_not_grow([Dense(units=3)], (3,), np.float32)

@@ -1,0 +1,464 @@
+"""PyTorch as a peer: every part, every step of every optimizer, and whole trainings, in float64.
+
+The peers are named in torch_twin.py and in the tables below. A part that is named nowhere is listed as skipped at the
+end: the laws prove it against its own equations, and nobody else has confirmed those.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from registry import good
+from torch_twin import ACTIVATIONS, LAYERS, LOSSES, Twin, loss_of, torch_module
+
+from bpcli.engine.blueprint import draw_up
+from bpcli.engine.descent import Descent
+from bpcli.engine.objective import Objective
+from bpcli.family import Activation, Clipper, Layer, Loss, Optimizer, Regularizer, Schedule
+from bpcli.part import Part
+from bpcli.parts.optimizers import FLUSH_EVERY, Adam
+from bpcli.plan import Array, Frame, Sample
+from bpcli.studies.proof import LayerCase, LossCase
+
+TIGHT = 1e-12
+GOOD = dict(good())
+
+
+def close(ours: Any, theirs: Any, tolerance: float = TIGHT) -> None:
+    """Equal to `tolerance`, of an entry or of the largest one where entries cancel."""
+    ours, theirs = np.asarray(ours), np.asarray(theirs)
+    assert ours.shape == theirs.shape
+    size = float(np.abs(theirs).max()) if theirs.size else 0.0
+    assert np.isfinite(theirs).all()
+    assert np.allclose(ours, theirs, rtol=tolerance, atol=tolerance * min(size, 1.0)), float(
+        np.abs(ours - theirs).max()
+    )
+
+
+# --------------------------------------------------------------------------------------------------------- one part
+LAYER_SAMPLES = {k: s for k, s in GOOD.items() if isinstance(s.part, Layer) and s.part.kind in ACTIVATIONS | LAYERS}
+LOSS_SAMPLES = {k: s for k, s in GOOD.items() if isinstance(s.part, Loss) and s.part.kind in LOSSES}
+EXTREME = [0.0, -0.0, 1e-300, -1e-300, 1e-17, -1e-9, 1e-4, -0.3, 0.75, 2.0, -5.9, 6.1, -8.3, 19.9, -20.1, 36.0, -37.0,
+           80.0, -80.0, 300.0, -300.0, 700.0, -700.0, 800.0, -800.0]  # fmt: skip
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize("sample", LAYER_SAMPLES.values(), ids=LAYER_SAMPLES)
+def test_layers(sample: Sample, train: bool) -> None:
+    """Outputs, dx, and the gradient of everything learned, inside containers too, at the samples of the laws."""
+    for seed in range(3):
+        case = LayerCase(sample, train, seed=seed)
+        found = case.kernel()
+        twin = Twin(case.network)
+        x, y = twin.forward(case.chain, train)
+        (y * twin.torch.tensor(case.upstream)).sum().backward()
+        close(found["y"], y.detach().numpy())
+        close(found["dx"], x.grad.numpy())
+        theirs = twin.gradients()
+        assert set(theirs) == set(case.network.gradients())
+        for path, g in case.network.gradients().items():
+            close(g, theirs[path])
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("kind", ACTIVATIONS)
+def test_activations_at_extreme_points(kind: str) -> None:
+    """From the smallest to where careless formulas overflow, entry by entry; the slope at a kink is torch's."""
+    points = np.array(EXTREME).reshape(-1, 1 if kind != "softmax" else 5)
+    case = LayerCase(Sample(Activation.parse(kind), points.shape[1:], batch=len(points), inputs={"x": points}), True)
+    found = case.kernel()
+    twin = Twin(case.network)
+    x, y = twin.forward(case.chain, True)
+    (y * twin.torch.tensor(case.upstream)).sum().backward()
+    for ours, theirs in ((found["y"], y.detach().numpy()), (found["dx"], x.grad.numpy())):
+        assert np.allclose(ours, theirs, rtol=TIGHT, atol=1e-16)
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("sample", LOSS_SAMPLES.values(), ids=LOSS_SAMPLES)
+def test_losses(sample: Sample) -> None:
+    """Value and gradient, weighted and not, at the samples of the laws, huge ones among them."""
+    torch = torch_module()
+    for seed in range(3):
+        case = LossCase(sample, seed=seed)
+        found, f = case.kernel(), case.frame
+        x = torch.tensor(np.array(f.x), requires_grad=True)
+        loss = loss_of(sample.part, x, f.t, f.w)
+        loss.backward()
+        close(found["L"], loss.item())
+        close(found["dx"], x.grad.numpy())
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("kind", LOSSES)
+def test_losses_on_wide_rows(kind: str) -> None:
+    """100 rows of 10 outputs, the largest 50 wide; class ids as torch takes them."""
+    torch = torch_module()
+    rng = np.random.default_rng(3)
+    part = Loss.parse(kind)
+    ids = rng.integers(0, 10, 100)
+    t = np.eye(10)[ids] if part.targets == "classes" else rng.uniform(size=(100, 10))
+    z = rng.normal(size=(100, 10)) * np.exp(rng.uniform(-3, 3, (100, 1)))
+    case = LossCase(Sample(part, (10,), batch=100, inputs={"x": z, "t": t}))
+    found = case.kernel()
+    x = torch.tensor(z, requires_grad=True)
+    if part.targets == "classes":
+        loss = torch.nn.functional.cross_entropy(x, torch.tensor(ids))
+    else:
+        loss = loss_of(part, x, t)
+    loss.backward()
+    close(found["L"], loss.item())
+    close(found["dx"], x.grad.numpy())
+
+
+# --------------------------------------------------------------------------------------- optimizers, on one sequence
+STEPS, SIZE = 100, 40
+
+
+def sequence() -> Iterator[Array]:
+    """Gradients of all sizes, zeros among them, and columns that fall asleep."""
+    rng = np.random.default_rng(11)
+    scale = 10.0 ** rng.uniform(-6, 3, SIZE)
+    for k in range(STEPS):
+        g = rng.normal(size=SIZE) * scale * np.exp(rng.normal(size=SIZE))
+        g[rng.uniform(size=SIZE) < 0.1] = 0
+        if k > STEPS // 3:
+            g[:5] = 0
+        yield g
+
+
+OPTIMIZERS: dict[str, list[tuple[dict[str, Any], Callable[[Any, Any], Any]]]] = {
+    "sgd": [
+        ({"learning_rate": 0.1}, lambda torch, w: torch.optim.SGD(w, lr=0.1)),
+    ],
+    "momentum": [
+        ({}, lambda torch, w: torch.optim.SGD(w, lr=0.01, momentum=0.9)),
+        ({"learning_rate": 0.3, "mu": 0.5}, lambda torch, w: torch.optim.SGD(w, lr=0.3, momentum=0.5)),
+        ({"mu": 0.0}, lambda torch, w: torch.optim.SGD(w, lr=0.01)),
+    ],
+    "adam": [
+        ({}, lambda torch, w: torch.optim.Adam(w)),
+        ({"learning_rate": 0.3, "beta1": 0.5, "beta2": 0.9, "eps": 1e-3},
+         lambda torch, w: torch.optim.Adam(w, lr=0.3, betas=(0.5, 0.9), eps=1e-3)),
+        ({"beta1": 0.0}, lambda torch, w: torch.optim.Adam(w, betas=(0.0, 0.999))),
+        ({"beta1": 0.0, "beta2": 0.0}, lambda torch, w: torch.optim.Adam(w, betas=(0.0, 0.0))),
+    ],
+}  # fmt: skip
+RUNS = [(kind, ours, theirs) for kind, runs in OPTIMIZERS.items() for ours, theirs in runs]
+
+
+class Alone:
+    """An optimizer of ours over SIZE weights, without a network."""
+
+    def __init__(self, part: Optimizer) -> None:
+        self.part, self.t = part, 0
+        self.frame = Frame(x=np.zeros(0), y=np.zeros(0), dx=None, dy=np.zeros(0))
+        self.frame.w = np.random.default_rng(1).normal(size=SIZE)
+        for slot in (*part.slots, *part.scratch):
+            setattr(self.frame, slot, np.zeros(SIZE))
+
+    def step(self, g: Array, total: int = STEPS) -> None:
+        self.frame.g = g.copy()
+        self.t += 1
+        self.part.update(self.frame, self.part.learning_rate.at(self.t - 1, total), self.t)
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize(("kind", "given", "peer"), RUNS, ids=[f"{k} {o}" for k, o, _ in RUNS])
+def test_optimizers(kind: str, given: dict[str, Any], peer: Callable[[Any, Any], Any]) -> None:
+    torch = torch_module()
+    ours = Alone(Optimizer.parse({"type": kind, **given}))
+    w = torch.tensor(ours.frame.w).clone().requires_grad_()
+    theirs = peer(torch, [w])
+    for g in sequence():
+        ours.step(g)
+        w.grad = torch.tensor(g)
+        theirs.step()
+        assert np.allclose(ours.frame.w, w.detach().numpy(), rtol=TIGHT, atol=TIGHT)
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize(("start", "end"), [(0.1, 0.0), (3e-3, 1e-4), (1.0, 0.5)])
+@pytest.mark.parametrize("total", [1, 7, 100])
+def test_cosine(start: float, end: float, total: int) -> None:
+    """CosineAnnealingLR, stepped once a step."""
+    torch = torch_module()
+    ours = Schedule.parse({"type": "cosine", "start": start, "end": end})
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=start)
+    theirs = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=total, eta_min=end)
+    for k in range(total + 1):
+        assert math.isclose(ours.at(k, total), optimizer.param_groups[0]["lr"], rel_tol=0, abs_tol=TIGHT * start)
+        optimizer.step()
+        theirs.step()
+
+
+@pytest.mark.peers
+def test_momentum_on_a_cosine() -> None:
+    torch = torch_module()
+    ours = Alone(Optimizer.parse({"type": "momentum", "learning_rate": {"type": "cosine", "start": 0.2}}))
+    w = torch.tensor(ours.frame.w).clone().requires_grad_()
+    optimizer = torch.optim.SGD([w], lr=0.2, momentum=0.9)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=STEPS)
+    for g in sequence():
+        ours.step(g)
+        w.grad = torch.tensor(g)
+        optimizer.step()
+        schedule.step()
+    assert np.allclose(ours.frame.w, w.detach().numpy(), rtol=1e-11, atol=1e-11)
+
+
+# ---------------------------------------------------------------------------------------------- clipping, by hand
+def by_global_norm(pieces: list[Array], limit: float) -> list[Array]:
+    """Without the 1e-6 that torch adds to the norm."""
+    norm = math.sqrt(math.fsum(float(v) ** 2 for g in pieces for v in g.ravel()))
+    return [g * min(1.0, limit / norm) if norm else g for g in pieces]
+
+
+CLIPPERS: dict[str, tuple[str, Callable[[list[Array], float], list[Array]]]] = {
+    "value": ("limit", lambda pieces, limit: [np.clip(g, -limit, limit) for g in pieces]),
+    "global_norm": ("max_norm", by_global_norm),
+}
+
+
+def clipped(kind: str, key: str, limit: float, pieces: list[Array]) -> tuple[list[Array], float]:
+    """What our clipper makes of these tensors, and the factor it reports."""
+    flat = np.concatenate([g.ravel() for g in pieces])
+    f = Frame(x=flat[:0], y=flat[:0], dx=None, dy=flat[:0], g=flat, norm=math.sqrt(float(np.dot(flat, flat))))
+    factor = Clipper.parse({"type": kind, key: limit}).clip(f)
+    ends = np.cumsum([g.size for g in pieces])[:-1]
+    return [part.reshape(g.shape) for part, g in zip(np.split(flat, ends), pieces, strict=True)], factor
+
+
+@pytest.mark.parametrize("kind", ["value", "global_norm"])
+@pytest.mark.parametrize("limit", [1e-9, 0.1, 1.0, 5.0, 1e9])
+def test_clippers_by_hand(kind: str, limit: float) -> None:
+    rng = np.random.default_rng(6)
+    key, expected = CLIPPERS[kind]
+    for scale in (1e-12, 1.0, 1e6):
+        pieces = [rng.normal(size=shape) * scale for shape in ((4, 3), (3,), (3, 2), (2,))]
+        ours, factor = clipped(kind, key, limit, pieces)
+        theirs = expected(pieces, limit)
+        for a, b in zip(ours, theirs, strict=True):
+            close(a, b)
+        before, after = (math.sqrt(sum(float((g**2).sum()) for g in gs)) for gs in (pieces, theirs))
+        assert math.isclose(factor, after / before, rel_tol=1e-7)
+        assert (factor == 1) == (all(np.array_equal(a, b) for a, b in zip(pieces, theirs, strict=True)))
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("limit", [0.1, 1.0, 50.0])
+def test_clippers(limit: float) -> None:
+    """torch's own functions; its norm clipping differs by the 1e-6 in its divisor, and by that alone."""
+    torch = torch_module()
+    rng = np.random.default_rng(6)
+    pieces = [rng.normal(size=shape) for shape in ((4, 3), (3,), (3, 2), (2,))]
+    tensors = [torch.zeros(g.shape, dtype=torch.float64, requires_grad=True) for g in pieces]
+
+    def refill() -> None:
+        for p, g in zip(tensors, pieces, strict=True):
+            p.grad = torch.tensor(g)
+
+    refill()
+    torch.nn.utils.clip_grad_value_(tensors, limit)
+    for a, p in zip(clipped("value", "limit", limit, pieces)[0], tensors, strict=True):
+        close(a, p.grad.numpy())
+    refill()
+    norm = float(torch.nn.utils.clip_grad_norm_(tensors, limit))
+    off = (norm + 1e-6) / norm if norm > limit else 1.0
+    for a, p in zip(clipped("global_norm", "max_norm", limit, pieces)[0], tensors, strict=True):
+        close(a, p.grad.numpy() * off)
+
+
+# ---------------------------------------------------------------------------------------------------- whole networks
+PENALTIES: dict[str, Callable[[Any, Any], Any]] = {"l2": lambda part, w: part.strength / 2 * (w**2).sum()}
+
+DENSE = [{"type": "dense", "units": 9}, {"type": "dense", "units": 7}]
+
+
+def net(activation: str, *, units: int = 3) -> list[Any]:
+    first, second = DENSE
+    return [first, activation, second, activation, {"type": "dense", "units": units}]
+
+
+def residual_net(activation: str) -> list[Any]:
+    inner = {"type": "residual", "layers": [DENSE[0], activation, {"type": "dense", "units": 7}]}
+    branch = {"type": "residual", "layers": [{"type": "dense", "units": 7}, activation, inner]}
+    return [DENSE[1], activation, branch, {"type": "dropout", "rate": 0.2}, {"type": "dense", "units": 3}]
+
+
+NETS: dict[str, tuple[list[Any], str]] = {
+    "tanh, softmax_cross_entropy": (net("tanh"), "softmax_cross_entropy"),
+    "sigmoid, softmax_cross_entropy": (net("sigmoid"), "softmax_cross_entropy"),
+    "gelu, binary_cross_entropy": (net("gelu"), "binary_cross_entropy"),
+    "softplus, binary_cross_entropy": (net("softplus", units=1), "binary_cross_entropy"),
+    "tanh, mean_squared_error": (net("tanh"), "mean_squared_error"),
+    "softmax, squared_error": (net("softmax"), "squared_error"),
+    "residual, softmax_cross_entropy": (residual_net("gelu"), "softmax_cross_entropy"),
+    "residual, mean_squared_error": (residual_net("tanh"), "mean_squared_error"),
+}
+TRAINERS: dict[str, Callable[[Any, Any], Any]] = {
+    "sgd": lambda torch, w: torch.optim.SGD(w, lr=0.05),
+    "momentum": lambda torch, w: torch.optim.SGD(w, lr=0.05, momentum=0.9),
+    "adam": lambda torch, w: torch.optim.Adam(w, lr=0.05),
+}
+
+
+class Race:
+    """The same training twice: ours, and torch's from the same weights on the same batches."""
+
+    def __init__(self, layers: list[Any], loss: str, optimizer: str, penalty: Any = None) -> None:
+        self.torch = torch_module()
+        self.part = Loss.parse(loss)
+        under = None if penalty is None else Regularizer.parse(penalty)
+        blueprint = draw_up([Layer.parse(layer) for layer in layers], (5,), under)
+        self.objective = Objective(blueprint, self.part, 16, np.float64, 3)
+        trainer = Optimizer.parse({"type": optimizer, "learning_rate": 0.05})
+        self.descent = Descent(self.objective, trainer, None, 100)
+        self.twin = Twin(self.objective.network)
+        self.optimizer = TRAINERS[optimizer](self.torch, list(self.twin.parameters.values()))
+        rng = np.random.default_rng(8)
+        self.x = rng.normal(size=(40, 5))
+        (k,) = blueprint.y
+        ids = (self.x[:, :k].argmax(1) if k > 1 else (self.x[:, 0] > 0)).astype(np.int64)
+        self.t = ids if self.part.targets == "classes" or k == 1 else rng.uniform(size=(40, k))
+        self.total_gap = math.nan  # between the losses, penalty included, of the last step
+        self._rng = rng
+
+    def step(self, k: int) -> None:
+        """One step of each, on the same rows; every tenth batch is short."""
+        rows = self._rng.permutation(40)[: 16 if k % 10 else 5]
+        batch = self.objective.batch(len(rows))
+        batch.load(self.x, self.t, rows)
+        self.descent.step(batch, k)
+        self.optimizer.zero_grad()
+        _, y = self.twin.forward(batch.chain, True)
+        loss = loss_of(self.part, y, batch.t)
+        entries = self.objective.network.blueprint.layout
+        penalty = sum(
+            PENALTIES[e.penalty.kind](e.penalty, self.twin.parameters[e.path]) for e in entries if e.penalty is not None
+        )
+        total = loss + penalty
+        total.backward()
+        self.total_gap = abs(self.descent.loss + self.descent.penalty - total.item())
+        self.optimizer.step()
+
+    def gap(self) -> float:
+        """How far the weights are apart, at most."""
+        pairs = [(w, self.twin.parameters[p].detach().numpy()) for p, w in self.objective.network.parameters().items()]
+        return max(float(np.abs(a - b).max()) for a, b in pairs)
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("optimizer", TRAINERS)
+@pytest.mark.parametrize(("layers", "loss"), NETS.values(), ids=NETS)
+def test_whole_networks(layers: list[Any], loss: str, optimizer: str) -> None:
+    """100 steps; smooth networks, so that rounding does not grow."""
+    race = Race(layers, loss, optimizer)
+    start = race.objective.theta.copy()
+    for k in range(100):
+        race.step(k)
+        assert race.total_gap < 1e-10
+    assert race.gap() < 1e-10
+    assert np.abs(race.objective.theta - start).max() > 0.05, "they went somewhere"
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("optimizer", TRAINERS)
+def test_whole_networks_under_a_penalty(optimizer: str) -> None:
+    """l2 on the weights and not on the biases, one layer's stronger, added to torch's loss."""
+    layers: list[Any] = net("tanh")
+    layers[2] = {**layers[2], "regularization": {"type": "l2", "strength": 0.5}}
+    race = Race(layers, "softmax_cross_entropy", optimizer, {"type": "l2", "strength": 0.05})
+    for k in range(100):
+        race.step(k)
+        assert race.total_gap < 1e-10
+    assert race.gap() < 1e-10
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("optimizer", TRAINERS)
+def test_networks_with_kinks_step_by_step(optimizer: str) -> None:
+    """relu's slope jumps: two right programs part ways there by rounding, so each step starts where torch stands."""
+    race = Race(residual_net("relu"), "softmax_cross_entropy", optimizer)
+    for k in range(100):
+        race.step(k)
+        assert race.gap() < 1e-12
+        for path, w in race.objective.network.parameters().items():
+            w[...] = race.twin.parameters[path].detach().numpy()
+
+
+@pytest.mark.peers
+def test_the_comparison_sees_a_wrong_network() -> None:
+    """A check is trusted after it was seen to fail: a weight moved by 1e-8 stays seen."""
+    race = Race(net("tanh"), "mean_squared_error", "sgd")
+    race.objective.theta[3] += 1e-8
+    for k in range(20):
+        race.step(k)
+    assert race.gap() > 1e-10
+
+
+# ------------------------------------------------------------------------------------------------- who has no peer
+PEERS: dict[type[Part], set[str]] = {
+    Layer: {*ACTIVATIONS, *LAYERS},
+    Loss: {*LOSSES},
+    Regularizer: {*PENALTIES},
+    Clipper: {*CLIPPERS},
+    Optimizer: {*OPTIMIZERS},
+    Schedule: {"constant", "cosine"},
+}
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize(("family", "kind"), [(family, kind) for family in PEERS for kind in family.registry])
+def test_a_peer_is_named(family: type[Part], kind: str) -> None:
+    if kind not in PEERS[family]:
+        pytest.skip(f"no peer of {kind} is named")
+
+
+# ------------------------------------------------------------------------------------- Adam as a whole, by the textbook
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(
+    beta1=st.sampled_from([0.0, 0.1, 0.9, 0.99]),
+    beta2=st.sampled_from([0.0, 0.1, 0.9, 0.999, 0.9999]),
+    eps=st.sampled_from([1e-12, 1e-8, 1e-3]),
+    exponent=st.integers(-30, 6),
+    spread=st.integers(0, 12),
+    quiet=st.integers(1, 299),
+    seed=st.integers(0, 2**32 - 1),
+    single=st.booleans(),
+)
+def test_adam_is_its_textbook(
+    beta1: float, beta2: float, eps: float, exponent: int, spread: int, quiet: int, seed: int, single: bool
+) -> None:
+    """300 steps against algorithm 1 of Kingma & Ba in longer numbers; from step `quiet` on half of the gradients are 0,
+    and their averages fall into the subnormal numbers, which are swept away."""
+    rng = np.random.default_rng(seed)
+    dtype = np.float32 if single else np.float64
+    n, lr = 8, 0.01
+    part = Adam(beta1=beta1, beta2=beta2, eps=eps)
+    w = rng.normal(size=n).astype(dtype)
+    f = Frame(x=w[:0], y=w[:0], dx=None, dy=w[:0], w=w, m=np.zeros_like(w), v=np.zeros_like(w), u=np.zeros_like(w))
+    exact, m, v = (a.astype(np.longdouble) for a in (w, f.m, f.v))
+    moved = 0.0
+    for t in range(1, 301):
+        g = (rng.normal(size=n) * 10.0 ** (exponent + rng.uniform(0, spread, n))).astype(dtype)
+        if t >= quiet:
+            g[::2] = 0
+        f.g = g.copy()
+        part.update(f, lr, t)
+        g = g.astype(np.longdouble)
+        m = beta1 * m + (1 - np.longdouble(beta1)) * g
+        v = beta2 * v + (1 - np.longdouble(beta2)) * g**2
+        step = lr * (m / (1 - np.longdouble(beta1) ** t)) / (np.sqrt(v / (1 - np.longdouble(beta2) ** t)) + eps)
+        exact -= step
+        moved += float(np.abs(step).max())
+        epsilon = float(np.finfo(dtype).eps)
+        assert np.abs(f.w - exact).max() <= 40 * epsilon * (moved + t), (t, f.w, exact)
+        if t % FLUSH_EVERY == 0:
+            for slot in (f.m, f.v):
+                assert ((slot == 0) | (np.abs(slot) >= np.finfo(dtype).tiny)).all()
