@@ -64,7 +64,7 @@ class Part(Settings):
     def short_schemas(cls) -> list[dict[str, Any]]:
         """JSON Schemas of the short forms, so that editors accept them."""
         bare = [kind for kind, leaf in cls.registry.items() if not any(f.is_required() for f in settings_of(leaf))]
-        return [{"enum": bare, "description": f"a {cls.family} with its default settings"}] if bare else []
+        return [{"enum": bare, "description": f"{cls.family} with its default settings"}] if bare else []
 
     @classmethod
     def parse(cls, value: Any) -> Self:

@@ -1,4 +1,4 @@
-"""PyTorch as a peer: every part, every step of every optimizer, and whole trainings, in float64.
+"""PyTorch as a peer of every part, in float64; whole trainings are in test_parity_networks.py.
 
 The peers are named in torch_twin.py and in the tables below. A part that is named nowhere is listed as skipped at the
 end: the laws prove it against its own equations, and nobody else has confirmed those.
@@ -13,11 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from registry import good
-from torch_twin import ACTIVATIONS, LAYERS, LOSSES, Twin, loss_of, torch_module
+from torch_twin import ACTIVATIONS, LAYERS, LOSSES, PENALTIES, Twin, loss_of, torch_module
 
-from bpcli.engine.blueprint import draw_up
-from bpcli.engine.descent import Descent
-from bpcli.engine.objective import Objective
 from bpcli.family import Activation, Clipper, Layer, Loss, Optimizer, Regularizer, Schedule
 from bpcli.part import Part
 from bpcli.parts.optimizers import FLUSH_EVERY, Adam
@@ -272,134 +269,6 @@ def test_clippers(limit: float) -> None:
     off = (norm + 1e-6) / norm if norm > limit else 1.0
     for a, p in zip(clipped("global_norm", "max_norm", limit, pieces)[0], tensors, strict=True):
         close(a, p.grad.numpy() * off)
-
-
-# ---------------------------------------------------------------------------------------------------- whole networks
-PENALTIES: dict[str, Callable[[Any, Any], Any]] = {"l2": lambda part, w: part.strength / 2 * (w**2).sum()}
-
-DENSE = [{"type": "dense", "units": 9}, {"type": "dense", "units": 7}]
-
-
-def net(activation: str, *, units: int = 3) -> list[Any]:
-    first, second = DENSE
-    return [first, activation, second, activation, {"type": "dense", "units": units}]
-
-
-def residual_net(activation: str) -> list[Any]:
-    inner = {"type": "residual", "layers": [DENSE[0], activation, {"type": "dense", "units": 7}]}
-    branch = {"type": "residual", "layers": [{"type": "dense", "units": 7}, activation, inner]}
-    return [DENSE[1], activation, branch, {"type": "dropout", "rate": 0.2}, {"type": "dense", "units": 3}]
-
-
-NETS: dict[str, tuple[list[Any], str]] = {
-    "tanh, softmax_cross_entropy": (net("tanh"), "softmax_cross_entropy"),
-    "sigmoid, softmax_cross_entropy": (net("sigmoid"), "softmax_cross_entropy"),
-    "gelu, binary_cross_entropy": (net("gelu"), "binary_cross_entropy"),
-    "softplus, binary_cross_entropy": (net("softplus", units=1), "binary_cross_entropy"),
-    "tanh, mean_squared_error": (net("tanh"), "mean_squared_error"),
-    "softmax, squared_error": (net("softmax"), "squared_error"),
-    "residual, softmax_cross_entropy": (residual_net("gelu"), "softmax_cross_entropy"),
-    "residual, mean_squared_error": (residual_net("tanh"), "mean_squared_error"),
-}
-TRAINERS: dict[str, Callable[[Any, Any], Any]] = {
-    "sgd": lambda torch, w: torch.optim.SGD(w, lr=0.05),
-    "momentum": lambda torch, w: torch.optim.SGD(w, lr=0.05, momentum=0.9),
-    "adam": lambda torch, w: torch.optim.Adam(w, lr=0.05),
-}
-
-
-class Race:
-    """The same training twice: ours, and torch's from the same weights on the same batches."""
-
-    def __init__(self, layers: list[Any], loss: str, optimizer: str, penalty: Any = None) -> None:
-        self.torch = torch_module()
-        self.part = Loss.parse(loss)
-        under = None if penalty is None else Regularizer.parse(penalty)
-        blueprint = draw_up([Layer.parse(layer) for layer in layers], (5,), under)
-        self.objective = Objective(blueprint, self.part, 16, np.float64, 3)
-        trainer = Optimizer.parse({"type": optimizer, "learning_rate": 0.05})
-        self.descent = Descent(self.objective, trainer, None, 100)
-        self.twin = Twin(self.objective.network)
-        self.optimizer = TRAINERS[optimizer](self.torch, list(self.twin.parameters.values()))
-        rng = np.random.default_rng(8)
-        self.x = rng.normal(size=(40, 5))
-        (k,) = blueprint.y
-        ids = (self.x[:, :k].argmax(1) if k > 1 else (self.x[:, 0] > 0)).astype(np.int64)
-        self.t = ids if self.part.targets == "classes" or k == 1 else rng.uniform(size=(40, k))
-        self.total_gap = math.nan  # between the losses, penalty included, of the last step
-        self._rng = rng
-
-    def step(self, k: int) -> None:
-        """One step of each, on the same rows; every tenth batch is short."""
-        rows = self._rng.permutation(40)[: 16 if k % 10 else 5]
-        batch = self.objective.batch(len(rows))
-        batch.load(self.x, self.t, rows)
-        self.descent.step(batch, k)
-        self.optimizer.zero_grad()
-        _, y = self.twin.forward(batch.chain, True)
-        loss = loss_of(self.part, y, batch.t)
-        entries = self.objective.network.blueprint.layout
-        penalty = sum(
-            PENALTIES[e.penalty.kind](e.penalty, self.twin.parameters[e.path]) for e in entries if e.penalty is not None
-        )
-        total = loss + penalty
-        total.backward()
-        self.total_gap = abs(self.descent.loss + self.descent.penalty - total.item())
-        self.optimizer.step()
-
-    def gap(self) -> float:
-        """How far the weights are apart, at most."""
-        pairs = [(w, self.twin.parameters[p].detach().numpy()) for p, w in self.objective.network.parameters().items()]
-        return max(float(np.abs(a - b).max()) for a, b in pairs)
-
-
-@pytest.mark.peers
-@pytest.mark.parametrize("optimizer", TRAINERS)
-@pytest.mark.parametrize(("layers", "loss"), NETS.values(), ids=NETS)
-def test_whole_networks(layers: list[Any], loss: str, optimizer: str) -> None:
-    """100 steps; smooth networks, so that rounding does not grow."""
-    race = Race(layers, loss, optimizer)
-    start = race.objective.theta.copy()
-    for k in range(100):
-        race.step(k)
-        assert race.total_gap < 1e-10
-    assert race.gap() < 1e-10
-    assert np.abs(race.objective.theta - start).max() > 0.05, "they went somewhere"
-
-
-@pytest.mark.peers
-@pytest.mark.parametrize("optimizer", TRAINERS)
-def test_whole_networks_under_a_penalty(optimizer: str) -> None:
-    """l2 on the weights and not on the biases, one layer's stronger, added to torch's loss."""
-    layers: list[Any] = net("tanh")
-    layers[2] = {**layers[2], "regularization": {"type": "l2", "strength": 0.5}}
-    race = Race(layers, "softmax_cross_entropy", optimizer, {"type": "l2", "strength": 0.05})
-    for k in range(100):
-        race.step(k)
-        assert race.total_gap < 1e-10
-    assert race.gap() < 1e-10
-
-
-@pytest.mark.peers
-@pytest.mark.parametrize("optimizer", TRAINERS)
-def test_networks_with_kinks_step_by_step(optimizer: str) -> None:
-    """relu's slope jumps: two right programs part ways there by rounding, so each step starts where torch stands."""
-    race = Race(residual_net("relu"), "softmax_cross_entropy", optimizer)
-    for k in range(100):
-        race.step(k)
-        assert race.gap() < 1e-12
-        for path, w in race.objective.network.parameters().items():
-            w[...] = race.twin.parameters[path].detach().numpy()
-
-
-@pytest.mark.peers
-def test_the_comparison_sees_a_wrong_network() -> None:
-    """A check is trusted after it was seen to fail: a weight moved by 1e-8 stays seen."""
-    race = Race(net("tanh"), "mean_squared_error", "sgd")
-    race.objective.theta[3] += 1e-8
-    for k in range(20):
-        race.step(k)
-    assert race.gap() > 1e-10
 
 
 # ------------------------------------------------------------------------------------------------- who has no peer

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.engine.network import Chain, Link, Network
 from bpcli.family import Loss
 from bpcli.plan import Array
@@ -71,6 +72,9 @@ LOSSES: dict[str, Callable[[Any, Any, Any, Any], Any]] = {
     "softmax_cross_entropy": lambda torch, part, x, t: torch.nn.functional.cross_entropy(x, t, reduction="none"),
 }
 """The cost of each row."""
+
+
+PENALTIES: dict[str, Callable[[Any, Any], Any]] = {"l2": lambda part, w: part.strength / 2 * (w**2).sum()}
 
 
 def loss_of(part: Loss, x: Any, t: Array, w: Array | None = None) -> Any:

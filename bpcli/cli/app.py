@@ -113,7 +113,7 @@ def _misused(error: Any) -> int:
         error.show()
         return int(Exit.USAGE)
     text = str(error.format_message()).rstrip(".")
-    command = error.ctx.command_path if error.ctx is not None else "bpcli"
+    command = error.ctx.command_path if error.ctx is not None else f"bpcli {sys.argv[1]}"
     problem = Problem(text[:1].lower() + text[1:], code="usage", help=f"`{command} --help` shows what can be given")
     return _failed(Failure(problem, exit=Exit.USAGE))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,13 @@ from typing import Any
 
 class OutputLostError(Exception):
     """Stdout cannot be written; not an OSError, so that nobody on the way takes it for one of their files."""
+
+
+class Nowhere(io.TextIOBase):
+    """Takes every text and keeps none."""
+
+    def write(self, text: str) -> int:
+        return len(text)
 
 
 class Guarded:
@@ -64,7 +72,7 @@ def guarded() -> Iterator[None]:
 
 def _prepared(stream: Any, *, result: bool) -> Any:
     if stream is None:  # closed before the program began
-        return open(os.devnull, "w", encoding="utf-8")
+        return Nowhere()
     if hasattr(stream, "reconfigure"):
         # of a result nothing is lost: what the encoding lacks is written as \u escapes, which JSON can read
         stream.reconfigure(errors="backslashreplace" if result else "replace")

@@ -80,7 +80,7 @@ def _crowded(source: Source) -> int:
 
 
 class _Events(Reader, Scanner, Parser):
-    """PyYAML's events, refusing depth where it begins: scanning time grows with the square of it."""
+    """PyYAML's events, refusing deep brackets where they begin: scanning time grows with the square of their depth."""
 
     def __init__(self, text: str) -> None:
         Reader.__init__(self, text)
@@ -91,11 +91,6 @@ class _Events(Reader, Scanner, Parser):
         if self.flow_level >= MAX_DEPTH:
             raise _TooDeep
         super().fetch_flow_collection_start(TokenClass)
-
-    def add_indent(self, column: int) -> bool:
-        if len(self.indents) >= MAX_DEPTH:
-            raise _TooDeep
-        return super().add_indent(column)
 
 
 class _TooDeep(Exception):
@@ -214,7 +209,7 @@ class _Composer:
             raise self.stop(spot, "a key must be a word, not a list or a mapping", "bad-key", "put it in quotes")
         self.spend(1, event)
         if event.anchor is not None or event.tag is not None:
-            self.complain(spot, "a key cannot have an anchor or a tag", "bad-key", f"write {event.value}")
+            self.complain(spot, "a key cannot have an anchor or a tag", "bad-key", f"write {shown(event.value)}")
             return None
         if event.value == "<<" and event.implicit[0]:
             help = "repeat the settings, or use an anchor for a whole value: `a: &x 1`, `b: *x`"
@@ -242,7 +237,7 @@ class _Composer:
             return float(value or 0)
         if {"null": type(None), "int": int, "bool": bool}.get(tag) is type(value):
             return value
-        self.complain(spot, f"the tag {shown(event.tag)} does not belong here", "unknown-tag", "remove it")
+        self.foreign(event, spot)
         return None
 
     def text(self, value: str, spot: Spot) -> str | None:
@@ -259,10 +254,11 @@ class _Composer:
         anchor = self.anchors.get(name)
         if anchor is None:
             close = near(name, self.anchors)
-            help = f"did you mean `*{close}`?" if close else f"write `&{name}` before the value that is meant"
-            raise self.stop(spot, f"`*{name}` refers to no anchor above", "unknown-alias", help)
+            help = f"did you mean {tick('*' + close)}?" if close else f"write {tick('&' + name)} before a value above"
+            raise self.stop(spot, f"{tick('*' + name)} refers to no anchor above", "unknown-alias", help)
         if anchor.node is None:
-            raise self.stop(spot, f"`*{name}` stands inside the value it refers to", "endless-alias")
+            text = f"{tick('*' + name)} stands inside the value it refers to"
+            raise self.stop(spot, text, "endless-alias", "write the value out")
         if depth + anchor.node.height > MAX_DEPTH:
             raise self.too_deep(spot)
         self.spend(anchor.node.size, event)
@@ -270,19 +266,17 @@ class _Composer:
 
     def check_tag(self, event: SequenceStartEvent | MappingStartEvent, kind: str) -> None:
         if event.tag is not None and event.tag not in ("!", TAG + kind):
-            spot = self.spot(event.start_mark, event.start_mark, width=1)
-            self.complain(spot, f"the tag {shown(event.tag)} does not belong here", "unknown-tag", "remove it")
+            self.foreign(event, self.spot(event.start_mark, event.start_mark, width=1))
+
+    def foreign(self, event: NodeEvent, spot: Spot) -> None:
+        tag = str(getattr(event, "tag", "")).replace(TAG, "!!")
+        self.complain(spot, f"the tag {tick(tag)} does not belong here", "unknown-tag", "remove it")
 
     def spend(self, size: int, event: Event) -> None:
         """Counts keys and values, those that an alias stands for included."""
         self.left -= size
         if self.left < 0:
-            raise self.stop(
-                self.spot(event.start_mark, event.end_mark),
-                TOO_MANY,
-                "too-large",
-                ELSEWHERE,
-            )
+            raise self.stop(self.spot(event.start_mark, event.end_mark), TOO_MANY, "too-large", ELSEWHERE)
 
     def too_deep(self, spot: Spot) -> Failure:
         return self.stop(spot, f"nested more than {MAX_DEPTH} levels deep", "too-deep")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -51,19 +51,14 @@ class Training(Settings):
     """How long, in what batches, judged by what."""
 
     epochs: int = Field(100, gt=0, description="passes over the training rows")
-    batch_size: int | Literal["full"] = Field(32, description="rows a step learns from: a number, or full for all rows")
+    batch_size: Annotated[int, Field(ge=1)] | Literal["full"] = Field(
+        32, description="rows a step learns from: a number, or full for all rows"
+    )
     metrics: tuple[Annotated[Metric, OneOf()], ...] = Field(
         (), strict=False, description="figures beside the loss; left out: those that suit the loss"
     )
     early_stopping: EarlyStopping | None = Field(None, description="ends training when a metric stops improving")
     stop_when: StopWhen | None = Field(None, description="ends training when a metric reaches its goal")
-
-    @field_validator("batch_size", mode="before")
-    @classmethod
-    def _size(cls, value: Any) -> Any:
-        if value != "full" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-            raise PydanticCustomError("batch_size", "write a whole number of at least 1, or full")
-        return value
 
 
 class Experiment(Settings):

@@ -69,14 +69,18 @@ def _outputs(experiment: Experiment, facts: Facts, y: Shape) -> list[Complaint]:
             return [Complaint(("loss",), f"{loss.kind} wants class labels, and the targets are numbers", "targets")]
         if k == facts.outputs:
             return []
-        text = f"the network has {k} outputs and the data has {facts.outputs} targets"
+        text = f"the network has {_some(k, 'output')} and the data has {_some(facts.outputs, 'target')}"
         return [Complaint(last, text, "outputs", f"the last layer needs `units: {facts.outputs}`")]
     classes = len(facts.classes)
     if k == classes or (k == 1 and classes == 2 and loss.targets == "values"):
         return []
-    text = f"the network has {k} output{'s' if k > 1 else ''} and the data has {classes} classes"
+    text = f"the network has {_some(k, 'output')} and the data has {classes} classes"
     shown = ", ".join(facts.classes[:8]) + (", ..." if classes > 8 else "")
     return [Complaint(last, text, "outputs", f"the last layer needs `units: {classes}`, one for each of {shown}")]
+
+
+def _some(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def _last_units(experiment: Experiment) -> tuple[str | int, ...]:

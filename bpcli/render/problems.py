@@ -57,7 +57,8 @@ def _lines(problem: Problem, width: int) -> list[Line]:
     lines = [_headline(problem, accent)]
     if problem.file:
         # what was typed on the command line has no line number
-        place = f":{problem.line}:{problem.column}" if problem.line and not problem.file.startswith("--") else ""
+        place = f":{problem.line}" + f":{problem.column}" * (problem.column > 0) if problem.line else ""
+        place = "" if problem.file.startswith("--") else place
         lines.append([(f"{margin[1:]}--> ", "blue"), (_clean(problem.file) + place, "")])
     if problem.excerpt:
         lines.append([(f"{margin} |", "blue")])

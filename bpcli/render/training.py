@@ -175,7 +175,9 @@ def opening(run: Training) -> str:
     if early is not None:
         text += f"; best (*): {early.metric}"
     p = run.progress
-    return text + f"\ngoes on in epoch {p.epoch + 1}, batch {p.batch + 1}" if p.step else text
+    if p.step and p.epoch < run.experiment.training.epochs:
+        text += f"\ngoes on in epoch {p.epoch + 1}, batch {p.batch + 1}"
+    return text
 
 
 def closing(report: TrainReport) -> Text:

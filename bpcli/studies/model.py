@@ -67,7 +67,10 @@ def load(path: Path) -> Model:
 
     Raises Failure: 66 where it is missing, 65 where it is truncated, damaged, foreign or does not fit together.
     """
-    file, _ = locate(path)
+    file, folder = locate(path)
+    if folder is not None and not file.exists():
+        help = f"finish its training: bpcli train --resume {path}"
+        raise Failure(Problem(f"{path} has no model yet", code="no-model", help=help), exit=Exit.NO_INPUT)
     tensors, meta = modelfile.read(file)
     if meta.get("kind") != KIND:
         help = "give a run folder or its model.safetensors"

@@ -61,14 +61,22 @@ class RunFolder:
         file = self.path / "run.json"
         try:
             found = json.loads(file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             text = f"{self.path} is not a run folder: it has no run.json"
+            if not self.path.is_dir():
+                text = f"there is no folder {self.path}"
+            if self.path.is_file():
+                text = f"{self.path} is a file, not a run folder"
             help = "give the folder that `bpcli train` named at its end"
             raise Failure(Problem(text, code="not-a-run", help=help), exit=Exit.NO_INPUT) from None
-        except (OSError, ValueError) as error:
-            raise Failure(Problem(f"{file} cannot be read: {error}", code="bad-run")) from None
-        if not isinstance(found, dict):
-            raise Failure(Problem(f"{file} cannot be read: it is not an object", code="bad-run"))
+        except OSError as error:
+            problem = Problem(f"{file} cannot be read: {error.strerror or error}", code="bad-run")
+            raise Failure(problem, exit=Exit.NO_INPUT) from None
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict) or not _sensible(found):
+            help = f"`bpcli eval {self.model} --data FILE` needs the model alone; else start a new run"
+            raise Failure(Problem(f"{file} is damaged: it does not say how the run began", code="bad-run", help=help))
         return found
 
     def write_record(self, record: Mapping[str, Any]) -> None:
@@ -159,6 +167,18 @@ def _sync(file: Path) -> None:
         raise unwritable(file, error) from None
 
 
+def _sensible(record: Mapping[str, Any]) -> bool:
+    """Whether what is read of run.json has the types it was written with."""
+    sets = record.get("sets")
+    return (
+        isinstance(record.get("root"), str)
+        and isinstance(record.get("data"), list)
+        and isinstance(sets, list)
+        and all(isinstance(s, str) for s in sets)
+        and all(isinstance(record.get(key, 0), int) for key in ("steps", "kept"))
+    )
+
+
 def _line(row: EpochRow) -> str:
     """A line of metrics.jsonl; JSON has no word for nan and infinities, they are null."""
     data = dict(vars(row))
@@ -174,7 +194,7 @@ def _row(line: Mapping[str, Any]) -> EpochRow:
 
 
 @contextmanager
-def created(name: str, out: Path | None, files: Mapping[str, bytes]) -> Iterator[tuple[RunFolder, Lock]]:
+def created(name: str, out: Path | None, files: dict[str, bytes]) -> Iterator[tuple[RunFolder, Lock]]:
     """A new run folder, `out` or runs/<name>-<time>, with these files in it and its lock held. Taken back where the
     block fails. Raises Failure where it cannot be made or is taken."""
     fresh = out is None or not out.exists()
@@ -194,7 +214,7 @@ def created(name: str, out: Path | None, files: Mapping[str, bytes]) -> Iterator
         yield run, lock
     except BaseException:
         with suppress(OSError):
-            for file in files:
+            for file in reversed(files):  # run.json first: without it this is no run any more
                 (folder / file).unlink(missing_ok=True)
             run.checkpoints.rmdir()
         lock.release()

@@ -28,6 +28,7 @@ def start(setup: Setup, out: Path | None = None, watcher: Watcher | None = None)
         "seed": experiment.seed,
         "root": str(setup.root.resolve()),
         "sets": list(setup.sets),
+        "steps": experiment.training.epochs * setup.steps_per_epoch,
         "rows": {s.name: len(s.x) for s in setup.prepared.splits.values()},
         "config": hashlib.sha256(config).hexdigest(),
         "data": runfolder.fingerprint(setup.prepared.files),
@@ -70,11 +71,11 @@ def _resumed(
 ) -> Training:
     tensors, meta, warnings = folder.newest_checkpoint()
     setup = reopen(folder, record, sets)
-    training = Training(setup, folder, watcher, int(meta.get("total", 0)) or None, lock)
+    training = Training(setup, folder, watcher, int(record.get("steps", 0)) or None, lock)
     if tensors:
         training.load_checkpoint(tensors, meta)
     else:
-        text = f"{folder.path} has no checkpoint yet: training begins anew"
+        text = f"{folder.path} has no checkpoint to go on from: training begins anew"
         warnings = (*warnings, Problem(text, "no-checkpoint", level="warning"))
     training.history = folder.epochs()[: training.progress.epoch]
     training.finished = record.get("status") in FINISHED and folder.model.exists() and training.over() is not None

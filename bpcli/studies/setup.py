@@ -45,7 +45,7 @@ class Setup:
 
 def load_document(file: Path, sets: Sequence[str] = ()) -> tuple[Document, Experiment]:
     """The validated experiment of a file. Raises Failure with everything that is wrong in it."""
-    document = apply_sets(read(file), sets)
+    document = apply_sets(read(file), sets, Experiment)
     if "name" not in document.data:
         stem = "".join(c if c.isalnum() or c in "._-" else "-" for c in file.stem).lstrip("._-") or "experiment"
         document = apply_sets(document, [f"name={stem[:64]}"])
@@ -66,7 +66,8 @@ def set_up(file: Path, sets: Sequence[str] = (), root: Path | None = None) -> Se
         len(train.x),
     )
     blueprint, complaints = fit(experiment, facts)
-    complaints = [c for split in prepared.splits.values() for c in targets_fit(experiment, split.t)] + complaints
+    targets = (targets_fit(experiment, split.t) for split in prepared.splits.values())
+    complaints = next((found for found in targets if found), []) + complaints
     problems = [_problem(document, c) for c in complaints]
     if blueprint is None or any(p.level == "error" for p in problems):
         raise Failure(*problems)
@@ -119,6 +120,8 @@ def _fits_memory(document: Document, experiment: Experiment, blueprint: Blueprin
     if free is not None and needed > free:
         largest: Any = max(blueprint.layout, key=lambda e: e.size, default=None)
         loc = largest.node.loc if largest is not None else ("architecture",)
+        if largest is not None and hasattr(largest.node.layer, "units"):
+            loc = (*loc, "units")
         text = (
             f"training this network needs {in_bytes(needed)} of memory and {in_bytes(free)} are free; "
             f"it has {blueprint.size:,} parameters"

@@ -24,16 +24,15 @@ def divide(codes: Array, fractions: dict[str, float], seed: int) -> dict[str, Ar
     wanted = {name: max(1, math.floor(count * share + 0.5)) for name, share in fractions.items()}
     if sum(wanted.values()) >= count:
         listed = " and ".join(f"{rows} for {name}" for name, rows in wanted.items())
-        raise _too_few(
-            f"{count} row{'s' * (count != 1)} cannot be divided: {listed} leaves none to learn from", fractions
-        )
-    classes, sizes = np.unique(codes, return_counts=True)
+        text = f"{count} row{'s' * (count != 1)} cannot be divided: {listed} leaves none to learn from"
+        raise _too_few(text, next(iter(fractions)))
+    _, sizes = np.unique(codes, return_counts=True)
     held = np.minimum(apportion(sum(wanted.values()), sizes), sizes - 1)
     taken = _between(held, wanted)
     order = Stream(seed, "split").permutation(count)
     found: dict[str, list[Array]] = {name: [] for name in ("train", *fractions)}
-    for k, code in enumerate(classes):
-        rows = order[codes[order] == code]
+    by_class = order[np.argsort(codes[order], kind="stable")]
+    for k, rows in enumerate(np.split(by_class, np.cumsum(sizes)[:-1])):
         start = 0
         for name in fractions:
             stop = start + int(taken[name][k])
@@ -44,7 +43,7 @@ def divide(codes: Array, fractions: dict[str, float], seed: int) -> dict[str, Ar
     for name, rows in splits.items():
         if not len(rows):
             text = f"no rows are left for {name}: every class keeps a row in train, and classes are that small"
-            raise _too_few(text, {name: 0.0})
+            raise _too_few(text, name)
     return splits
 
 
@@ -67,6 +66,6 @@ def _between(held: Array, wanted: dict[str, int]) -> dict[str, Array]:
     return {first: mine, second: held - mine}
 
 
-def _too_few(text: str, names: dict[str, float]) -> Failure:
+def _too_few(text: str, split: str) -> Failure:
     help = "give more rows, a source of its own for validation and test, or leave one of them out"
-    return Failure(Problem(text, code="too-few-rows", path=("data", next(iter(names))), help=help))
+    return Failure(Problem(text, code="too-few-rows", path=("data", split), help=help))

@@ -51,6 +51,7 @@ class Sums:
     penalty: float = 0.0
     norm: float = 0.0
     factor: float = 0.0
+    rate: float = 0.0  # of the last step
     clipped: int = 0
     steps: int = 0
     rows: int = 0
@@ -166,6 +167,7 @@ class Training:
         s.penalty += d.penalty
         s.norm += d.norm
         s.factor += d.factor
+        s.rate = d.rate
         s.clipped += d.factor < 1
         s.steps += 1
         p.step += 1
@@ -195,7 +197,7 @@ class Training:
             gradient_norm=s.norm / s.steps,
             clipped=s.clipped / s.steps,
             clip_factor=s.factor / s.steps,
-            learning_rate=self.descent.rate,
+            learning_rate=s.rate,
             steps=s.steps,
             seconds=s.seconds,
             best=improved,
@@ -304,7 +306,7 @@ class Training:
         if self.tally is not None:
             tensors |= _prefixed("tally", self.tally.arrays())
         sums = dict(vars(p.sums))
-        meta = {"kind": "checkpoint", "total": self.descent.total, "progress": {**vars(p), "sums": sums}}
+        meta = {"kind": "checkpoint", "progress": {**vars(p), "sums": sums}}
         self.folder.save_checkpoint(p.step, tensors, meta)
         self._saved_at = time.monotonic()
 

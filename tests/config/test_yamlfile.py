@@ -154,6 +154,8 @@ CHAIN = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1,
         pytest.param("&" + "a" * 900_000, None, id="an anchor of 900 kB"),
         pytest.param("a: \"" + "x\n" * 400_000, TOO_MANY, id="a quote over all lines"),
         pytest.param("#\n" * 400_000, "the file says nothing", id="comments"),
+        pytest.param("a: *" + "a" * 900_000, None, id="an alias of 900 kB"),
+        pytest.param("a:1" + "a" * 900_000 + "\nb: 1", None, id="a word of 900 kB"),
         pytest.param("é" * 500_000 + ": 1", None, id="a key of a megabyte"),
         pytest.param("a: {" + "\u0301" * 500_000, None, id="half a million accents"),
     ],
@@ -168,6 +170,13 @@ def test_what_is_built_to_hurt_is_refused_soon_in_one_message(text: str, said: s
     assert len(drawn) < 2000
     if said is not None:
         assert caught.value.problems[0].text == said
+
+
+def test_brackets_are_refused_before_they_are_scanned() -> None:
+    events = compose._Events("[" * 1000)
+    with pytest.raises(compose._TooDeep):
+        list(iter(events.get_event, None))
+    assert events.flow_level == compose.MAX_DEPTH
 
 
 def test_sixty_four_levels_are_read() -> None:

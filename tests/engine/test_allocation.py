@@ -1,7 +1,7 @@
 """A training step asks for no memory that grows with the batch.
 
-What NumPy does allocate is buffers where an operation converts types; they are made small here, so that they are full at
-either batch size and even one truth value a row would be seen.
+What NumPy does allocate is buffers where an operation converts types; they are made small here, so that they are full
+at either batch size and even one truth value a row would be seen.
 """
 
 import gc

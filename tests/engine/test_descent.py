@@ -273,7 +273,7 @@ def test_a_penalty_that_overflows_is_named() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_gradient_that_overflows_alone_is_named_from_the_end(dtype: type) -> None:
-    """Loss and outputs are finite; the first gradient that is not, in the order of the backward pass, is the culprit."""
+    """Loss and outputs are finite; the first gradient in the order of the backward pass that is not is the culprit."""
     top = float(np.sqrt(np.finfo(dtype).max))
     d = network(dtype, layers=[dense(1), dense(1), dense(2)])
     parameters = d.objective.network.parameters()

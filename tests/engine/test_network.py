@@ -12,6 +12,7 @@ from bpcli.engine.blueprint import draw_up
 from bpcli.engine.network import Link, Network
 from bpcli.family import Regularizer
 from bpcli.parts.activations import Relu, Tanh
+from bpcli.parts.initializers import HeNormal
 from bpcli.parts.layers.dense import Dense
 from bpcli.plan import Array
 from bpcli.studies.witness import central_differences, size
@@ -350,9 +351,18 @@ def test_initializing_again_starts_at_the_same_weights() -> None:
 def test_initializers_see_the_fans_of_their_layer() -> None:
     (w,) = (e for e in plan(dense(7), x=(11,)).layout if e.name == "W")
     assert (w.param.fan_in, w.param.fan_out) == (11, 7)
-    net = network(dense(700, init="glorot_uniform"), x=(300,), rows=1)
-    bound = (6 / 1000) ** 0.5
+    net = network(dense(700, init="he_uniform"), x=(300,), rows=1)
+    bound = (6 / 300) ** 0.5
     assert 0.99 * bound < size(net.parameters()["dense_1.W"]) <= bound
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_initializers_work_in_float64_whatever_the_run(dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that what they compute in place is cast once, at the end."""
+    seen = []
+    monkeypatch.setattr(HeNormal, "fill", lambda self, out, *fans: seen.append(out.dtype))
+    network(dense(3, init="he_normal"), dtype=dtype)
+    assert seen == [np.float64]
 
 
 # -------------------------------------------------------------------------------------------------------------- states

@@ -1,4 +1,4 @@
-"""What training lowers: how rows are loaded, weighted and penalised, and that its gradient is the gradient of its value."""
+"""What training lowers: rows loaded, weighted and penalised; and its gradient is the gradient of its value."""
 
 from typing import Any
 

@@ -151,7 +151,8 @@ class TestRanges:
         fails("index i is 2 on the left and 3 on the right", ("y[i]", "a[i]"), a=[1.0, 2, 3], y=np.zeros(2))
         fails("index i is told to be 3 and 2", ("y", "sum(i<3, 1) + sum(i<2, 1)"))
         fails("index i is told to be 3 and is 2 on the left", ("y[i<3]", "i"), y=np.zeros(2))
-        fails("is not an integer known here", ("y", "sum(i<K, 1)"), K=2.5)
+        fails("the range K is not an integer known here", ("y", "sum(i<K + 1, 1)"), K=2.5)
+        fails("the range b[o] is not an integer known here", ("y[o]", "max(c < b[o], 1)"), b=[1.0])
         fails("the engine's y has 2 axes", ("y[i]", "x[i]"), x=[1.0], y=np.zeros((1, 1)))
 
 
@@ -227,6 +228,7 @@ class TestWhere:
         )
         np.testing.assert_array_equal(value("where(i < 2, x[i + 1], 7)", "y[i<3]", x=x), [0, 4, 7])
         np.testing.assert_array_equal(value("where(i > 0, where(i > 1, x[i - 2], 5), 6)", "y[i<3]", x=x), [6, 5, -1])
+        np.testing.assert_array_equal(value("where(i > 0, where(i > 1, 5, x[i - 1]), 6)", "y[i<3]", x=x), [6, -1, 5])
 
     def test_the_branch_taken_does(self) -> None:
         fails("reads x outside its shape (2,)", ("y[i<2]", "where(i > 0, x[i + 1], 0)"), x=[1.0, 2])

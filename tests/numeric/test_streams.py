@@ -17,7 +17,7 @@ def test_the_same_seed_path_and_position_give_the_same_numbers() -> None:
 def test_what_was_drawn_before_does_not_matter() -> None:
     stream = Stream(7, "dropout_1")
     first = stream.at(5).random(4)
-    stream.at(2).random(1001)
+    stream.at(2, 9).random(1001)
     stream.at(5).integers(10, size=3)  # leaves half a word behind
     stream.permutation(9)
     np.testing.assert_array_equal(stream.at(5).random(4), first)

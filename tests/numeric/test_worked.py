@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from bpcli.numeric.notation import Eq, NotationError, compile_equations
 from bpcli.numeric.notation.latex import Latex
-from bpcli.numeric.notation.mathml import MathML, math as mathml
+from bpcli.numeric.notation.mathml import MathML
+from bpcli.numeric.notation.mathml import math as whole
+from bpcli.numeric.notation.weigh import weigh
 from bpcli.numeric.notation.worked import Worked, entry, reevaluate
 
 RNG = np.random.default_rng(11)
@@ -36,37 +38,32 @@ def closes(w: Worked, digits: int) -> bool:
     if printed == found or (math.isnan(printed) and math.isnan(found)):
         return True
     if printed == 0:
-        return abs(found) < 10.0**-digits * max(1e-12, *(abs(n) for n in numbers(w.substituted)))
+        return abs(found) <= max(10.0**-digits * weigh(w.tree)[1], 1e-300)
     mantissa, _, exponent = w.result.partition("e")
     unit = 10.0 ** (int(exponent or 0) - len(mantissa.partition(".")[2]))
     return abs(found - printed) <= 0.5000001 * unit
 
 
-def numbers(line: str) -> list[float]:
-    """Every number of a line."""
-    words = "".join(c if c.isdigit() or c in ".e-" else " " for c in line.replace("e^", " ").replace("−", " "))
-    return [float(w) for w in words.split() if any(c.isdigit() for c in w)] or [0.0]
-
-
 class TestLines:
     def test_the_shape_of_a_line(self) -> None:
-        w = work("dW[i,o]", "sum(n, x[n,i]*dy[n,o])", (0, 1), x=[[0.7, 1]], dy=[[1.0, -0.11875761]])
-        assert w.line == "dW[0,1] = 0.7·(−0.118758) = −0.0831303"
-        assert (w.left, w.substituted, w.result, w.closes) == ("dW[0,1]", "0.7·(−0.118758)", "−0.0831303", True)
-        assert w.value == pytest.approx(-0.7 * 0.11875761, rel=1e-15)
+        w = work("dW[i,o]", "sum(n, x[n,i]*dy[n,o])", (0, 1), x=[[0.7, 1]], dy=[[1.0, -0.12]])
+        assert w.line == "dW[0,1] = 0.7·(−0.12) = −0.084"
+        assert (w.left, w.substituted, w.result, w.closes) == ("dW[0,1]", "0.7·(−0.12)", "−0.084", True)
+        assert w.value == pytest.approx(-0.084, rel=1e-15)
 
     def test_numbers_get_more_digits_until_the_line_closes(self) -> None:
-        """0.7 times -0.118758 is -0.0831306: the sixth digit of the true product is a 3."""
+        """0.7 times -0.118758 is -0.0831306, but the product is -0.0831303."""
         w = work("y", "a*b", a=0.7, b=-0.1187576123)
         assert w.line == "y = 0.7·(−0.1187576) = −0.0831303"
         w = work("y", "-log(p)", p=0.567147654321, digits=5)
-        assert w.line == "y = −log(0.567148) = 0.56714"
+        assert w.line == "y = −log(0.5671477) = 0.56714"
 
     def test_short_decimals_print_as_written(self) -> None:
         assert work("y", "a*b + c", a=0.7, b=2.0, c=-1e-8).line == "y = 0.7·2 + (−1e-8) = 1.40000"
         assert work("y", "a*b", a=0.7, b=0.5).line == "y = 0.7·0.5 = 0.35"
-        assert work("y", "a + b", a=0.1, b=0.2).line == "y = 0.1 + 0.2 = 0.300000"
-        assert work("y", "n * t[0]", n=3, t=np.array([12345678])).line == "y = 3·12345678 = 37037034"
+        assert work("y", "a + b", a=0.1, b=0.2).line == "y = 0.1 + 0.2 = 0.3"
+        assert work("y", "a + b", a=0.1, b=0.2000000001).line == "y = 0.1 + 0.200000 = 0.300000"
+        assert work("y", "t[0] - n", n=12345678, t=np.array([12345679])).line == "y = 12345679 − 12345678 = 1"
 
     def test_negative_numbers_get_parentheses_in_products_and_powers(self) -> None:
         assert work("y", "a*b**2/c - d", a=-1.0, b=-2.0, c=-4.0, d=-3.0).line == "y = (−1)·(−2)² / (−4) − (−3) = 4"
@@ -77,18 +74,18 @@ class TestLines:
         assert w.notes == ("since 0.3 >= 0",)
         assert "π" in work("y", "2*pi").line
 
-    @pytest.mark.parametrize("digits", [1, 3, 9, 15, 20])
+    @pytest.mark.parametrize("digits", [1, 3, 9, 14, 99])
     def test_any_number_of_digits(self, digits: int) -> None:
         w = work("y", "a*b", a=1 / 3, b=1 / 7, digits=digits)
         assert w.closes
-        assert len(w.result.removeprefix("0.0")) == min(digits, 17)
+        assert len(w.result.removeprefix("0.0")) == min(digits, 15)  # 1/21 as a double is 0.0476190476190476
 
     def test_other_readers_draw_the_same_numbers(self) -> None:
         x = RNG.normal(size=9)
         w = work("y", "max(i, x[i]) + sum(i, x[i]) / 2 + argmax(i, x[i]) + percentile(i, 40, x[i])", x=x, terms=3)
         for line in (Latex(digits=w.digits).draw(w.tree).text, MathML(digits=w.digits).draw(w.tree).text):
             assert f"{np.sort(x)[-1]:.{w.digits - 1}f}" in line
-        ET.fromstring(mathml(line))
+        ET.fromstring(whole(line))
         assert r"\underbrace{" in Latex(digits=6).draw(w.tree).text
 
 
@@ -127,7 +124,8 @@ class TestSums:
 
     def test_products(self) -> None:
         assert work("z", "prod(n, x[n])", x=[2.0, -3, 0.5]).line == "z = 2·(−3)·0.5 = −3"
-        assert work("z", "prod(n, x[n])", x=[2.0, -3, 0.5, 0.1, 7], terms=3).line == "z = (−3)·7·[3 more: 0.1] = −2.1"
+        w = work("z", "prod(n, x[n])", x=[2.0, -3, 0.5, 0.1, 7], terms=3)
+        assert w.line == "z = (−3)·7·[3 more: 0.1] = −2.1"
 
 
 class TestBranchesAndWinners:
@@ -177,7 +175,7 @@ class TestEnds:
             "y = log(e^(800) + e^(801) + e^(−800)) = 801.313"
         )
         elided = work("y", "logsumexp(k, x[k])", x=[800.0, 801, 1, 802, 801.5], terms=3)
-        assert elided.line == "y = log(e^(802) + e^(801.5) + e^([3 more: 801.313])) = 802.765"
+        assert elided.line == "y = log(e^(802) + e^(801.5) + e^([3 more: 801.313])) = 802.747"
         assert elided.closes
 
     def test_a_saturated_exponential_says_so(self) -> None:
@@ -197,13 +195,13 @@ class TestEnds:
         assert w.closes
 
     def test_what_is_small_but_true_is_not(self) -> None:
-        assert work("y", "a*b", a=1e-20, b=3.0).line == "y = 1e-20·3 = 3e-20"
+        assert work("y", "a*b", a=1e-20, b=2.0).line == "y = 1e-20·2 = 2e-20"
         assert work("y", "exp(-x) - exp(-z)", x=50.0, z=60.0).result == "1.92866e-22"
 
     def test_cancellation_leaves_the_digits_that_are_true(self) -> None:
         w = work("y", "1 + a - 1", a=1e-13)
-        assert w.closes
-        assert w.notes == ("cancellation leaves 3 digits",) or len(w.result) < 10
+        assert w.line == "y = 1 + 1e-13 − 1 = 1.0e-13"
+        assert w.notes == ("cancellation leaves 2 digits",)
 
     def test_no_number_and_infinity(self) -> None:
         with np.errstate(all="ignore"):
@@ -216,13 +214,14 @@ class TestReevaluate:
     @pytest.mark.parametrize(
         ("line", "value"),
         [
-            ("−2²", -4), ("(−2)²", 4), ("2·3 − 4 / 8", 5.5), ("1 − 2 − 3", -4), ("8 / 4 / 2", 1), ("−2·−3", 6), ("−7 mod 4", 1),
-            ("|−3 + |−2||·2", 2), ("⌊7/2⌋", 3), ("floor(-7/2)", -4), ("√2·√2", 2), ("sqrt(16)", 4), ("e^(−1)·e^(1)", 1),
-            ("2^(−1)", 0.5), ("2¹⁰", 1024), ("0^(0)", 1), ("[1 > 0] + [1 = 2] + [1 ≠ 2]", 2), ("[113 more: −0.2]", -0.2),
-            ("max(1, 2·3, 4)", 6), ("min(1, −2)", -2), ("argmax(3: 0.5, 7: 0.5, [2 more: 0.1])", 3), ("P_50(3, 1, 2)", 2),
-            ("P_10(3, 1, 2, 10, 0.5)", 0.7), ("log(1 + 1e-300)", 1e-300), ("log(e^(800))", 800), ("tanh(0.5)", math.tanh(0.5)),
-            ("sin(1)·cos(1)·erf(1)·sign(−2)", -math.sin(1) * math.cos(1) * math.erf(1)), ("2·π", 2 * math.pi), ("pi/1", math.pi),
-            ("∞", math.inf), ("1 / 0", math.inf), ("1.5e-7·2", 3e-7),
+            ("−2²", -4), ("(−2)²", 4), ("2·3 − 4 / 8", 5.5), ("1 − 2 − 3", -4), ("8 / 4 / 2", 1), ("−2·−3", 6),
+            ("−7 mod 4", 1), ("|−3 + |−2||·2", 2), ("⌊7/2⌋", 3), ("floor(-7/2)", -4), ("√2·√2", 2), ("sqrt(16)", 4),
+            ("e^(−1)·e^(1)", 1), ("2^(−1)", 0.5), ("2¹⁰", 1024), ("0^(0)", 1), ("[1 > 0] + [1 = 2] + [1 ≠ 2]", 2),
+            ("[113 more: −0.2]", -0.2), ("max(1, 2·3, 4)", 6), ("min(1, −2)", -2),
+            ("argmax(3: 0.5, 7: 0.5, [2 more: 0.1])", 3), ("P_50(3, 1, 2)", 2), ("P_10(3, 1, 2, 10, 0.5)", 0.7),
+            ("log(1 + 1e-300)", 1e-300), ("log(e^(800))", 800), ("tanh(0.5)", math.tanh(0.5)),
+            ("sin(1)·cos(1)·erf(1)·sign(−2)", -math.sin(1) * math.cos(1) * math.erf(1)), ("2·π", 2 * math.pi),
+            ("pi/1", math.pi), ("∞", math.inf), ("1 / 0", math.inf), ("1.5e-7·2", 3e-7),
         ],
     )  # fmt: skip
     def test_values(self, line: str, value: float) -> None:
@@ -259,12 +258,11 @@ TWO = ["({} + {})", "({} - {})", "({} * {})", "({} / (1 + abs({})))", "min({}, {
 
 @st.composite
 def right_sides(draw: st.DrawFn, letters: str = "no", depth: int = 3) -> str:
-    """Any expression; what jumps (comparisons, argmax) looks at numbers as they are, not at what rounding made of them."""
+    """Any expression; what jumps (comparisons, argmax) looks at numbers as they are, not at a sum that may round."""
 
     def leaf() -> str:
-        return draw(
-            st.sampled_from([r for r, need in READS.items() if set(need) <= set(letters)] + ["c", "k3", "0.5", "pi"])
-        )
+        reads = [r for r, need in READS.items() if set(need) <= set(letters)]
+        return draw(st.sampled_from([*reads, "c0", "k3", "0.5", "pi"]))
 
     def sub() -> str:
         return draw(right_sides(letters, depth - 1))
@@ -295,7 +293,7 @@ VALUES = st.one_of(
 )
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_every_printed_line_closes(data: st.DataObject) -> None:
     def array(*shape: int) -> np.ndarray:
@@ -308,7 +306,7 @@ def test_every_printed_line_closes(data: st.DataObject) -> None:
     shapes = {k: v.shape for k, v in env.items()}
     (grid,) = compile_equations([Eq("y[n<2,o<2]", source)], shapes).grids
     w = entry(
-        grid, {**env, "c": data.draw(VALUES), "k3": 3}, (1, 0), digits, data.draw(st.sampled_from([2, 3, 6])),
+        grid, {**env, "c0": data.draw(VALUES), "k3": 3}, (1, 0), digits, data.draw(st.sampled_from([2, 3, 6])),
         data.draw(st.booleans()),
     )  # fmt: skip
     assert w.closes, w
@@ -316,9 +314,8 @@ def test_every_printed_line_closes(data: st.DataObject) -> None:
 
 
 def test_every_line_of_a_small_network_closes() -> None:
-    env: dict[str, Any] = {
-        "x": np.round(RNG.normal(size=(3, 4)), 2), "W": RNG.normal(size=(4, 3)), "b": RNG.normal(size=3), "t": np.array([2, 0, 1]),
-    }  # fmt: skip
+    x = np.round(RNG.normal(size=(3, 4)), 2)
+    env: dict[str, Any] = {"x": x, "W": RNG.normal(size=(4, 3)), "b": RNG.normal(size=3), "t": np.array([2, 0, 1])}
     equations = [
         Eq("y[n,o]", "sum(i, x[n,i] * W[i,o]) + b[o]"),
         Eq("lse[n]", "logsumexp(k, y[n,k])"),

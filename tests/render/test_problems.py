@@ -67,7 +67,7 @@ def test_numbers_of_different_length_are_aligned() -> None:
         (Problem("bad", level="warning", help="do it"), "warning: bad\n  help: do it"),
         (Problem("bad", file="x.yaml"), "error: bad\n--> x.yaml"),
         (Problem("bad", file="x.yaml", help="do it"), "error: bad\n--> x.yaml\n  = help: do it"),
-        (Problem("bad", file="data.csv", line=7), "error: bad\n--> data.csv:7:0"),
+        (Problem("bad", file="data.csv", line=7), "error: bad\n--> data.csv:7"),
         (Problem("bad", "c", ("a",)), "error: a: bad [c]"),
         (
             Problem("bad", file="--set a=1", line=1, column=3, excerpt=((1, "a=1"),)),

@@ -38,6 +38,7 @@ from bpcli.numeric.notation.syntax import (
     spell_out,
     walk,
 )  # fmt: skip
+from bpcli.numeric.notation.text import Ascii
 from bpcli.numeric.shapes import Shape
 
 __all__ = ["Grid", "Program", "compile_equations"]
@@ -154,7 +155,7 @@ class _Walk:
                 return math.prod(self.grid.size[b.letter] for b in over if isinstance(b, Bind))
             case Reduce():
                 return self._reduce(node, live)
-        raise self.error(f"{node} cannot be evaluated")
+        raise self.error(f"{Ascii().draw(node).text} cannot be evaluated")
 
     def _name(self, name: str) -> Any:
         axis = self.grid.axis.get(name)
@@ -470,4 +471,4 @@ class _Ranges:
             case Binary(op="+" | "-" | "*" | "//" as op, left=left, right=right):
                 a, b = self._integer(left), self._integer(right)
                 return {"+": a + b, "-": a - b, "*": a * b, "//": a // b if b else 0}[op]
-        raise self.error(f"the range {node} is not an integer known here")
+        raise self.error(f"the range {Ascii().draw(node).text} is not an integer known here")

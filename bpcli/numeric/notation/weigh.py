@@ -11,6 +11,7 @@ import numpy as np
 from bpcli.numeric.notation.evaluate import CONSTANTS
 from bpcli.numeric.notation.functions import POINT
 from bpcli.numeric.notation.printed import reevaluate
+from bpcli.numeric.notation.symbols import textbook
 from bpcli.numeric.notation.syntax import Binary, Call, Expr, Name, Negate, Number
 from bpcli.numeric.notation.text import Text
 
@@ -45,6 +46,8 @@ def _weigh(node: Expr) -> tuple[float, float]:
             return -value, size
         case Binary(op=op, left=left, right=right):
             return _weigh_binary(op, _weigh(left), _weigh(right))
+        case Call(fn="xlogy"):
+            return _weigh(textbook(node))
         case Call(fn="rest", args=(_, Number(value=value), Number(value=size))):
             return value, size
         case Call(fn="sum", args=terms):

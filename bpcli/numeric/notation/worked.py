@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -64,40 +64,52 @@ def entry(
     notes = numbers.notes
     value = shown = float(real(grid.at(env, grid.equation.right, index)))
     size = weigh(tree)[1]
-    if 0 < abs(value) <= _NOISE * size:
+    if 0 < abs(value) <= _NOISE * size < np.inf:
         shown = 0.0
         notes.append("rounding")
-    text, kept, operands = _close(tree, shown, size, digits, reader)
-    if 0 < kept < digits:
-        notes.append(f"cancellation leaves {kept} digits")
+    closed = _close(tree, shown, size, digits, reader)
+    if 0 < closed.digits < digits:
+        notes.append(f"cancellation leaves {closed.digits} digits")
     return Worked(
         left=f"{grid.name}[{','.join(map(str, at))}]" if at else grid.name,
-        substituted=text,
-        result=reader(digits=kept or digits).number(shown).text,
+        substituted=closed.text,
+        result=reader(digits=closed.digits or digits).number(closed.result).text,
         value=value,
-        closes=kept > 0,
+        closes=closed.digits > 0,
         notes=tuple(dict.fromkeys(notes)),
         tree=tree,
-        digits=operands,
+        digits=closed.operands,
     )
 
 
-def _close(tree: Expr, value: float, size: float, digits: int, reader: type[Text]) -> tuple[str, int, int]:
-    """The text of the tree, and to how many digits of the result it closes (0: to none) with how many in its numbers.
+class _Closed(NamedTuple):
+    """A printed line: to how many `digits` its `result` is true (0: to none), with how many in its `operands`."""
 
-    First with more and more digits in the numbers. Should all of them not do, the result lies on the edge of rounding
-    (one digit more decides), or has lost digits to cancellation (fewer are true).
+    text: str
+    result: float
+    digits: int
+    operands: int
+
+
+def _close(tree: Expr, value: float, size: float, digits: int, reader: type[Text]) -> _Closed:
+    """The line with as few digits in its numbers as close it.
+
+    With all their digits, what the line comes to is the result (0.7 times 0.12 is 0.084, whatever doubles make of it).
+    Should that not close, the result lies on the edge of rounding (one digit more decides), or has lost digits to
+    cancellation (fewer are true).
     """
+    whole = reader(digits=_EXACT).draw(tree).text
     for operands in range(digits, _EXACT):
         text = reader(digits=operands).draw(tree).text
+        if text == whole:
+            break
         if _same(reevaluate(text), value, size, digits):
-            return text, digits, operands
-    text = reader(digits=_EXACT).draw(tree).text
-    found = reevaluate(text)
+            return _Closed(text, value, digits, operands)
+    found = reevaluate(whole)
     for kept in (digits, digits + 1, digits + 2, *range(digits - 1, 0, -1)):
         if _same(found, value, size, kept):
-            return text, kept, _EXACT
-    return text, 0, _EXACT
+            return _Closed(whole, found if value and kept >= digits else value, kept, _EXACT)
+    return _Closed(whole, value, 0, _EXACT)
 
 
 def _same(found: float, value: float, size: float, digits: int) -> bool:

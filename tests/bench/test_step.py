@@ -1,0 +1,160 @@
+"""Training steps a second, ours against PyTorch's fastest mode, in one process and in turn. Run: pytest -m bench -s tests/bench
+
+Ours is what `bpcli train` runs: rows gathered, forward, loss, backward, norm of the gradient and the look for numbers that
+are not finite, Adam. Before it is timed each of PyTorch's modes has to reach our losses from our weights.
+"""
+
+import statistics
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+from rounds import ratio, seconds_each
+from torch_steps import BY_HAND, MODES, functional
+
+from bpcli.engine.blueprint import draw_up
+from bpcli.engine.descent import Descent
+from bpcli.engine.objective import Objective
+from bpcli.parts.activations import Relu
+from bpcli.parts.layers.dense import Dense
+from bpcli.parts.losses import SoftmaxCrossEntropy
+from bpcli.parts.optimizers import Adam
+
+pytestmark = [pytest.mark.bench, pytest.mark.filterwarnings("ignore")]
+
+ROUNDS, SLICE = 15, 0.05  # seconds
+CHECKED = 20  # steps
+OURS = "bpcli"
+
+
+class Job:
+    """A net to be trained: random rows, their classes, and row numbers batch by batch."""
+
+    def __init__(self, sizes: tuple[int, int, int], batch: int, rows: int) -> None:
+        rng = np.random.default_rng(0)
+        self.sizes, self.batch = sizes, batch
+        self.x = rng.random((rows, sizes[0]), dtype=np.float32)
+        self.y = rng.integers(0, sizes[2], rows)
+        self.batches = [rng.permutation(rows)[:batch] for _ in range(400)]
+
+
+def ours(job: Job) -> tuple[Callable[[Any], float], list[Any]]:
+    """Our step, and the weights it starts from."""
+    inputs, hidden, classes = job.sizes
+    layers = [Dense(units=hidden, activation=Relu()), Dense(units=classes)]
+    objective = Objective(draw_up(layers, (inputs,)), SoftmaxCrossEntropy(), job.batch, np.float32, 7)
+    descent = Descent(objective, Adam(), None, 1_000_000)
+    done = 0
+
+    def step(rows: Any) -> float:
+        nonlocal done
+        batch = objective.batch(len(rows))
+        batch.load(job.x, job.y, rows)
+        descent.step(batch, done)
+        done += 1
+        return descent.loss
+
+    parameters = objective.network.parameters()
+    return step, [parameters[f"dense_{i}.{name}"].copy() for i in (1, 2) for name in "Wb"]
+
+
+def theirs(job: Job, weights: list[Any], losses: list[float]) -> tuple[dict[str, Callable[[Any], Any]], dict[str, str]]:
+    """PyTorch's step in every mode that works here and reaches our losses; why the others do not work."""
+    torch = pytest.importorskip("torch")
+    torch._dynamo.reset()
+    x, y = torch.from_numpy(job.x), torch.from_numpy(job.y)
+    steps, missing = {}, {}
+    for name, build in {**MODES, BY_HAND: functional}.items():
+        try:
+            step = build(torch, x, y, weights)
+            found = [float(step(torch.from_numpy(rows))) for rows in job.batches[:CHECKED]]
+        except Exception as error:  # torch.compile needs a C++ compiler, and not every mode compiles
+            missing[name] = f"{type(error).__name__}: {str(error).splitlines()[0][:80]}"
+            continue
+        np.testing.assert_allclose(found, losses, rtol=1e-3, err_msg=name)
+        steps[name] = step
+    return steps, missing
+
+
+def repeated(step: Callable[[Any], Any], batches: list[Any], threads: int) -> Callable[[int], None]:
+    """The step over and over on one batch after another, with so many threads."""
+    at = 0
+
+    def work(n: int) -> None:
+        nonlocal at
+        with on_threads(threads):
+            for _ in range(n):
+                step(batches[at % len(batches)])
+                at += 1
+
+    return work
+
+
+@contextmanager
+def on_threads(threads: int) -> Iterator[None]:
+    """PyTorch and, where threadpoolctl is installed, NumPy's BLAS on so many threads."""
+    import torch
+
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        yield
+    else:
+        with threadpool_limits(threads, "blas"):
+            yield
+
+
+def machine() -> tuple[str, tuple[int, ...]]:
+    """NumPy's BLAS in words, and the numbers of threads to try."""
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[call-overload,index]
+    text = f"NumPy {np.__version__}, {blas['name']} {blas['version']}"
+    try:
+        from threadpoolctl import threadpool_info
+    except ImportError:
+        return f"{text}, its own number of threads", (pytest.importorskip("torch").get_num_threads(),)
+    (pool,) = [p for p in threadpool_info() if p["user_api"] == "blas" and "numpy" in p["filepath"]]
+    return f"{text}, kernel {pool['architecture']}", tuple(sorted({1, pool["num_threads"]}))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "batch", "rows", "bar"),
+    [((784, 128, 10), 128, 60_000, 1.3), ((4, 16, 3), 16, 150, 4.0)],
+    ids=["784-128-10", "4-16-3"],
+)
+def test_steps_a_second(sizes: tuple[int, int, int], batch: int, rows: int, bar: float) -> None:
+    torch = pytest.importorskip("torch")
+    job = Job(sizes, batch, rows)
+    blas, threads = machine()
+    with np.errstate(all="ignore"):
+        step, weights = ours(job)
+        losses = [step(rows) for rows in job.batches[:CHECKED]]
+        steps, missing = theirs(job, weights, losses)
+        tensors = [torch.from_numpy(rows) for rows in job.batches]
+        work = {
+            (name, n): repeated(do, job.batches if name == OURS else tensors, n)
+            for n in threads
+            for name, do in {OURS: step, **steps}.items()
+        }
+        times = seconds_each(work, ROUNDS, SLICE)
+    middle = {key: statistics.median(found) for key, found in times.items()}
+    mine = min((key for key in middle if key[0] == OURS), key=middle.__getitem__)
+    peer = min((key for key in middle if key[0] in MODES), key=middle.__getitem__)
+    print(f"\n{'-'.join(map(str, sizes))}, batch {batch}, float32; {blas}; PyTorch {torch.__version__}")
+    print(f"{'steps a second (bpcli is so many times as fast)':<48}" + "".join(f"{n:>8} threads" for n in threads))
+    for name in (OURS, *steps):
+        cells = [f"{1 / middle[name, n]:8.0f} ({ratio(times[name, n], times[OURS, n]):.2f})" for n in threads]
+        print(f"  {name:<46}" + "".join(f"{cell:>16}" for cell in cells))
+    for name, why in missing.items():
+        print(f"  {name:<46} does not work here: {why}")
+    found = ratio(times[peer], times[mine])
+    print(
+        f"  bpcli at its best ({mine[1]} threads) over PyTorch at its best ({peer[0]}, {peer[1]} threads): {found:.2f}"
+    )
+    if BY_HAND in steps:
+        hand = min((key for key in middle if key[0] == BY_HAND), key=middle.__getitem__)
+        print(f"  over the {BY_HAND} ({hand[1]} threads): {ratio(times[hand], times[mine]):.2f}")
+    assert found >= bar
