@@ -10,14 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from registry import good
 from torch_twin import ACTIVATIONS, LAYERS, LOSSES, PENALTIES, Twin, loss_of, torch_module
 
 from bpcli.family import Activation, Clipper, Layer, Loss, Optimizer, Regularizer, Schedule
 from bpcli.part import Part
-from bpcli.parts.optimizers import FLUSH_EVERY, Adam
 from bpcli.plan import Array, Frame, Sample
 from bpcli.studies.proof import LayerCase, LossCase
 
@@ -232,7 +229,7 @@ def clipped(kind: str, key: str, limit: float, pieces: list[Array]) -> tuple[lis
 
 
 @pytest.mark.parametrize("kind", ["value", "global_norm"])
-@pytest.mark.parametrize("limit", [1e-9, 0.1, 1.0, 5.0, 1e9])
+@pytest.mark.parametrize("limit", [1e-9, 0.1, 1.0, 3.0, 1e9])
 def test_clippers_by_hand(kind: str, limit: float) -> None:
     rng = np.random.default_rng(6)
     key, expected = CLIPPERS[kind]
@@ -248,7 +245,7 @@ def test_clippers_by_hand(kind: str, limit: float) -> None:
 
 
 @pytest.mark.peers
-@pytest.mark.parametrize("limit", [0.1, 1.0, 50.0])
+@pytest.mark.parametrize("limit", [0.1, 1.0, 3.0, 50.0])
 def test_clippers(limit: float) -> None:
     """torch's own functions; its norm clipping differs by the 1e-6 in its divisor, and by that alone."""
     torch = torch_module()
@@ -287,47 +284,3 @@ PEERS: dict[type[Part], set[str]] = {
 def test_a_peer_is_named(family: type[Part], kind: str) -> None:
     if kind not in PEERS[family]:
         pytest.skip(f"no peer of {kind} is named")
-
-
-# ------------------------------------------------------------------------------------- Adam as a whole, by the textbook
-@settings(max_examples=15, deadline=None, derandomize=True)
-@given(
-    beta1=st.sampled_from([0.0, 0.1, 0.9, 0.99]),
-    beta2=st.sampled_from([0.0, 0.1, 0.9, 0.999, 0.9999]),
-    eps=st.sampled_from([1e-12, 1e-8, 1e-3]),
-    exponent=st.integers(-30, 6),
-    spread=st.integers(0, 12),
-    quiet=st.integers(1, 299),
-    seed=st.integers(0, 2**32 - 1),
-    single=st.booleans(),
-)
-def test_adam_is_its_textbook(
-    beta1: float, beta2: float, eps: float, exponent: int, spread: int, quiet: int, seed: int, single: bool
-) -> None:
-    """300 steps against algorithm 1 of Kingma & Ba in longer numbers; from step `quiet` on half of the gradients are 0,
-    and their averages fall into the subnormal numbers, which are swept away."""
-    rng = np.random.default_rng(seed)
-    dtype = np.float32 if single else np.float64
-    n, lr = 8, 0.01
-    part = Adam(beta1=beta1, beta2=beta2, eps=eps)
-    w = rng.normal(size=n).astype(dtype)
-    f = Frame(x=w[:0], y=w[:0], dx=None, dy=w[:0], w=w, m=np.zeros_like(w), v=np.zeros_like(w), u=np.zeros_like(w))
-    exact, m, v = (a.astype(np.longdouble) for a in (w, f.m, f.v))
-    moved = 0.0
-    for t in range(1, 301):
-        g = (rng.normal(size=n) * 10.0 ** (exponent + rng.uniform(0, spread, n))).astype(dtype)
-        if t >= quiet:
-            g[::2] = 0
-        f.g = g.copy()
-        part.update(f, lr, t)
-        g = g.astype(np.longdouble)
-        m = beta1 * m + (1 - np.longdouble(beta1)) * g
-        v = beta2 * v + (1 - np.longdouble(beta2)) * g**2
-        step = lr * (m / (1 - np.longdouble(beta1) ** t)) / (np.sqrt(v / (1 - np.longdouble(beta2) ** t)) + eps)
-        exact -= step
-        moved += float(np.abs(step).max())
-        epsilon = float(np.finfo(dtype).eps)
-        assert np.abs(f.w - exact).max() <= 40 * epsilon * (moved + t), (t, f.w, exact)
-        if t % FLUSH_EVERY == 0:
-            for slot in (f.m, f.v):
-                assert ((slot == 0) | (np.abs(slot) >= np.finfo(dtype).tiny)).all()

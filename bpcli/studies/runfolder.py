@@ -15,7 +15,7 @@ import platform
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -200,28 +200,31 @@ def created(name: str, out: Path | None, files: dict[str, bytes]) -> Iterator[tu
     fresh = out is None or not out.exists()
     folder = _claimed(Path("runs") / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}") if out is None else _vacant(out)
     _make(folder)
-    lock = Lock(folder)
-    try:
+    with ExitStack() as undo:
+        if fresh:
+            undo.callback(_without_folder, folder)
+        lock = Lock(folder)
+        undo.callback(lock.release)
         _vacant(folder)  # again: nobody else can fill it now
-    except Failure:
-        lock.release()
-        raise
-    run = RunFolder(folder)
-    try:
+        undo.callback(_without, folder, files)
+        run = RunFolder(folder)
         run.checkpoints.mkdir()
         for file, data in files.items():
             atomic_bytes(folder / file, data)
         yield run, lock
-    except BaseException:
-        with suppress(OSError):
-            for file in reversed(files):  # run.json first: without it this is no run any more
-                (folder / file).unlink(missing_ok=True)
-            run.checkpoints.rmdir()
-        lock.release()
-        with suppress(OSError):
-            if fresh:
-                folder.rmdir()
-        raise
+        undo.pop_all()
+
+
+def _without(folder: Path, files: dict[str, bytes]) -> None:
+    """Takes a new run back; run.json first: without it this is no run any more."""
+    for file in reversed(files):
+        _remove(folder / file)
+    _without_folder(folder / "checkpoints")
+
+
+def _without_folder(folder: Path) -> None:
+    with suppress(OSError):  # it is not empty
+        folder.rmdir()
 
 
 def _vacant(folder: Path) -> Path:

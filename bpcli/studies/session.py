@@ -113,7 +113,5 @@ def _elsewhere(record: Mapping[str, Any]) -> tuple[Problem, ...]:
     if not isinstance(before, dict) or before == now:
         return ()
     changed = ", ".join(key for key in now if before.get(key) != now[key])
-    text = (
-        f"the run began elsewhere ({changed} differs): its weights may differ in their last bits from an unbroken run's"
-    )
+    text = f"the run began elsewhere ({changed} differs): its weights may differ in their last bits"
     return (Problem(text, "environment", level="warning"),)

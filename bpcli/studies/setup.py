@@ -15,8 +15,9 @@ from bpcli.config.experiment import Experiment
 from bpcli.config.fitting import Complaint, Facts, fit, targets_fit
 from bpcli.config.overrides import apply_sets
 from bpcli.config.yamlfile import read
-from bpcli.engine.blueprint import Blueprint, working_bytes
+from bpcli.engine.blueprint import Blueprint, slot_bytes, working_bytes
 from bpcli.engine.memory import available_bytes
+from bpcli.engine.objective import loss_slots
 from bpcli.numeric.shapes import in_bytes
 from bpcli.records import Failure, Problem
 from bpcli.studies.prepare import Prepared, prepare
@@ -47,9 +48,14 @@ def load_document(file: Path, sets: Sequence[str] = ()) -> tuple[Document, Exper
     """The validated experiment of a file. Raises Failure with everything that is wrong in it."""
     document = apply_sets(read(file), sets, Experiment)
     if "name" not in document.data:
-        stem = "".join(c if c.isalnum() or c in "._-" else "-" for c in file.stem).lstrip("._-") or "experiment"
-        document = apply_sets(document, [f"name={stem[:64]}"])
+        document = apply_sets(document, [f'name="{_called(file)}"'])  # quoted: 2024.yaml is not a number
     return document, validate(Experiment, document)
+
+
+def _called(file: Path) -> str:
+    """What an experiment without a name is called: as its file, where that can name a folder anywhere."""
+    stem = "".join(c if (c.isascii() and c.isalnum()) or c in "._-" else "-" for c in file.stem)
+    return stem.lstrip("._-")[:64] or "experiment"
 
 
 def set_up(file: Path, sets: Sequence[str] = (), root: Path | None = None) -> Setup:
@@ -86,7 +92,9 @@ def training_bytes(experiment: Experiment, blueprint: Blueprint, batch: int) -> 
     a checkpoint on its way to the disk, and the arrays of a step."""
     width = np.dtype(experiment.dtype).itemsize
     vectors = 4 + len(experiment.optimizer.slots) + len(experiment.optimizer.scratch)
-    return blueprint.size * width * vectors + working_bytes(blueprint, batch, width)
+    step = working_bytes(blueprint, batch, width)
+    step += sum(slot_bytes(slot, batch, width) for slot in loss_slots(experiment.loss, blueprint.y).values())
+    return blueprint.size * width * vectors + step
 
 
 def _prepare(document: Document, experiment: Experiment, root: Path) -> Prepared:

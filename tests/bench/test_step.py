@@ -24,7 +24,7 @@ from bpcli.parts.optimizers import Adam
 
 pytestmark = [pytest.mark.bench, pytest.mark.filterwarnings("ignore")]
 
-ROUNDS, SLICE = 15, 0.05  # seconds
+ROUNDS, SLICE = 9, 0.05  # seconds
 CHECKED = 20  # steps
 OURS = "bpcli"
 

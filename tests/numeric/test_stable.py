@@ -188,3 +188,11 @@ def test_nothing_is_allocated_that_grows() -> None:
 
     for dtype in (np.float32, np.float64):
         assert peak(100_000, dtype) <= peak(10_000, dtype) + 4096
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_flush_sets_subnormal_numbers_to_0_and_nothing_else(dtype: Any) -> None:
+    tiny = np.finfo(dtype).tiny
+    x = np.array([0, tiny, -tiny, tiny / 2, -tiny / 4, 1, -np.inf], dtype)
+    stable.flush(x, np.empty_like(x))
+    np.testing.assert_array_equal(x, np.array([0, tiny, -tiny, 0, 0, 1, -np.inf], dtype))
