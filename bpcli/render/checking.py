@@ -7,9 +7,10 @@ from rich.text import Text
 
 from bpcli.numeric.shapes import in_bytes, written
 from bpcli.records import CheckReport
-from bpcli.render.console import table
+from bpcli.render.console import clipped, table
 
 MOST_COLUMNS = 12  # of the data, shown one by one
+MOST_CLASSES = 20
 
 
 def checking(report: CheckReport) -> list[RenderableType]:
@@ -35,7 +36,7 @@ def checking(report: CheckReport) -> list[RenderableType]:
 
 
 def _layers(report: CheckReport) -> RenderableType:
-    found = table("layer", ">in", ">out", ">parameters", ">mult-adds", ">bytes/row", "weights")
+    found = table("layer", ">in", ">out", ">params", ">mult-adds", ">bytes/row", "weights from")
     for row in report.layers:
         found.add_row(
             row.path, written(row.input), written(row.output), f"{row.params:,}" if row.params else "",
@@ -45,10 +46,13 @@ def _layers(report: CheckReport) -> RenderableType:
 
 
 def _splits(report: CheckReport) -> RenderableType:
-    classes = list(report.splits[0].classes) if len(report.splits[0].classes) <= MOST_COLUMNS else []
-    found = table("split", ">rows", *(f">{c}" for c in classes))
-    for split in report.splits:
-        found.add_row(split.name, f"{split.rows:,}", *(str(split.classes[c]) for c in classes))
+    classes = list(report.splits[0].classes) if len(report.splits[0].classes) <= MOST_CLASSES else []
+    found = table("rows of", *(f">{split.name}" for split in report.splits))
+    for name in classes:
+        found.add_row(clipped(name), *(f"{split.classes[name]:,}" for split in report.splits))
+    if classes:
+        found.add_section()
+    found.add_row("all", *(f"{split.rows:,}" for split in report.splits))
     return found
 
 

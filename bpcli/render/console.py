@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from rich import box
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, RenderableType
 from rich.measure import Measurement
 from rich.table import Table
@@ -78,8 +79,16 @@ def show_problems(problems: Sequence[Problem]) -> None:
 
 def table(*headers: str, title: str = "") -> Table:
     """A table with a line under its headers; a header that begins with `>` is right-aligned."""
-    found = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False, show_edge=False)
+    found = Table(
+        box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False, show_edge=False,
+        padding=(0, 1, 0, 0),
+    )  # fmt: skip
     for header in headers:
         right = header.startswith(">")
         found.add_column(header.removeprefix(">"), justify="right" if right else "left", overflow="fold")
     return found
+
+
+def clipped(name: str, longest: int = 32) -> str:
+    """A name as a table shows it: the beginning of one that is very long."""
+    return name if cell_len(name) <= longest else set_cell_size(name, longest - 3).rstrip() + "..."

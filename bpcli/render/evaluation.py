@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.text import Text
 
 from bpcli.records import ClassRow, EvalReport
-from bpcli.render.console import table
+from bpcli.render.console import clipped, table
 from bpcli.render.numbers import short
 
 WIDEST = 20  # classes of a confusion matrix that is printed whole
+WIDE = 78  # columns of the terminal; where names need more, numbers stand over the matrix
 
 
 def evaluation(report: EvalReport) -> list[RenderableType]:
@@ -30,7 +32,7 @@ def evaluation(report: EvalReport) -> list[RenderableType]:
 def _classes(report: EvalReport) -> RenderableType:
     found = table("class", ">precision", ">recall", ">f1-score", ">support")
     for row in report.per_class:
-        found.add_row(row.name, *_scores(row))
+        found.add_row(clipped(row.name), *_scores(row))
     found.add_section()
     for row in report.averages:
         if row.name == "accuracy":
@@ -47,13 +49,14 @@ def _scores(row: ClassRow) -> tuple[str, str, str, str]:
 def _confusion(report: EvalReport) -> list[RenderableType]:
     if len(report.classes) > WIDEST:
         return [Text("the most frequent mistakes (the whole matrix: --json)"), _mistakes(report)]
-    found = table("true \\ guessed", *(f">{c}" for c in report.classes))
-    for name, row in zip(report.classes, report.confusion, strict=True):
-        cells = [
-            Text(str(n), "bold" if name == other else ("" if n else "dim"))
-            for other, n in zip(report.classes, row, strict=True)
-        ]
-        found.add_row(name, *cells)
+    names = [clipped(c) for c in report.classes]
+    heads = names
+    if sum(max(cell_len(n), 4) + 2 for n in names) + max(map(cell_len, names)) > WIDE:
+        heads = [str(i) for i in range(len(names))]
+        names = [f"{head} {name}" for head, name in zip(heads, names, strict=True)]
+    found = table("true \\ guessed", *(f">{head}" for head in heads))
+    for i, (name, row) in enumerate(zip(names, report.confusion, strict=True)):
+        found.add_row(name, *(Text(str(n), "bold" if i == j else ("" if n else "dim")) for j, n in enumerate(row)))
     return [Text("confusion matrix: a row for each true class, a column for each guess"), found]
 
 
@@ -66,5 +69,5 @@ def _mistakes(report: EvalReport) -> RenderableType:
     ]
     found = table("true", "guessed", ">rows")
     for n, true, guessed in sorted(pairs, key=lambda p: -p[0])[:WIDEST]:
-        found.add_row(true, guessed, str(n))
+        found.add_row(clipped(true), clipped(guessed), str(n))
     return found

@@ -49,7 +49,7 @@ def layer_rows(blueprint: Blueprint, width: int) -> tuple[LayerRow, ...]:
 
 def _row(node: Node, width: int, entries: Sequence[Entry]) -> LayerRow:
     slots = (Slot((N, *node.plan.y)), *node.plan.keep.values(), *node.plan.draws.values())
-    inits = [f"{e.name} {e.init.kind}" for e in entries if e.param.decays]
+    inits = [e.init.kind for e in entries if e.param.decays]
     return LayerRow(
         path=node.path,
         kind=node.layer.kind,

@@ -39,6 +39,7 @@ from bpcli.numeric.notation.syntax import (
     spell_out,
     walk,
 )  # fmt: skip
+from bpcli.numeric.notation.text import Ascii
 from bpcli.numeric.shapes import Shape
 
 __all__ = ["Grid", "Program", "compile_equations"]
@@ -270,15 +271,20 @@ class _Walk:
 class Program:
     """The equations of one part in the order of what they read, compiled for one set of shapes."""
 
-    def __init__(self, grids: Sequence[Grid]) -> None:
+    def __init__(self, grids: Sequence[Grid], shapes: Mapping[str, Shape]) -> None:
         self.grids = tuple(grids)
+        self.shapes = dict(shapes)
         self.names = tuple(g.name for g in grids)
 
     def run(self, env: Mapping[str, Any], want: Iterable[str] | None = None) -> dict[str, Array]:
         """The left sides by name, evaluated from `env` (inputs only); `want` restricts to these and what they read.
 
-        Raises NotationError where a name is missing or a read lies outside its array.
+        Raises NotationError where a name is missing, an array has another shape than it was compiled for, or a read
+        lies outside its array.
         """
+        for name, shape in self.shapes.items():
+            if name in env and np.shape(env[name]) != shape:
+                raise NotationError(f"{name} has shape {np.shape(env[name])}; the program was compiled for {shape}")
         known: dict[str, Any] = {k: _promote(v) for k, v in env.items()}
         needed = None if want is None else self.needed(want)
         out: dict[str, Array] = {}
@@ -325,6 +331,7 @@ def _compile(
     eqs: tuple[Eq, ...], shapes_: tuple[tuple[str, Shape], ...], numbers_: tuple[tuple[str, int], ...]
 ) -> Program:
     shapes, numbers = dict(shapes_), dict(numbers_)
+    given = dict(shapes)
     parsed = [parse(e) for e in eqs]
     middle = _middle(parsed, shapes)
     spelled: dict[str, Equation] = {}
@@ -341,7 +348,7 @@ def _compile(
         grid = Grid(equation, size)
         shapes.setdefault(equation.name, grid.shape)
         grids.append(grid)
-    return Program(grids)
+    return Program(grids, given)
 
 
 def _middle(parsed: Sequence[Equation], shapes: Mapping[str, Shape]) -> tuple[str, ...] | None:
