@@ -72,7 +72,8 @@ class Entry:
 class Blueprint:
     """A planned network: its nodes in order, its row shapes, and the layout of its flat vector of parameters.
 
-    Weights under one penalty stand together, so that the penalty is laid on one slice; what is under none comes last.
+    Weights under one penalty stand together, so that the penalty is laid on one slice; then those under none, and what
+    does not decay (biases, gains) comes last.
     """
 
     nodes: tuple[Node, ...]
@@ -85,6 +86,11 @@ class Blueprint:
     def size(self) -> int:
         """How many parameters."""
         return sum(e.size for e in self.layout)
+
+    @property
+    def decaying(self) -> int:
+        """How many parameters decay: they stand first."""
+        return sum(e.size for e in self.layout if e.param.decays)
 
     def walk(self) -> Iterator[Node]:
         """All nodes, containers before what is inside them."""
@@ -170,7 +176,7 @@ def _lay_out(
     at = 0
     for under in sorted(groups, key=lambda g: g is None):
         begin = at
-        for node, name, param, init in groups[under]:
+        for node, name, param, init in sorted(groups[under], key=lambda member: not member[2].decays):
             path, seat = f"{node.path}.{name}", f"{node.seat}.{name}"
             layout.append(Entry(path, seat, param.shape, at, param, init, under, node, name))
             at += math.prod(param.shape)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import groupby
 
 from rich.console import RenderableType
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from bpcli.records import PartRow
 from bpcli.render.console import table
+
+NOTE = re.compile(r"[A-Z][a-z]+  +|Numerics +")  # how a note begins
+WIDE = 80  # columns of the terminal
 
 
 def listing(rows: Sequence[PartRow]) -> list[RenderableType]:
@@ -27,19 +32,50 @@ def listing(rows: Sequence[PartRow]) -> list[RenderableType]:
 def page(row: PartRow) -> list[RenderableType]:
     """One part."""
     items: list[RenderableType] = [Text.assemble((row.type, "bold"), f"  ({row.family})"), Text(row.summary), Text()]
-    items += [Padding(Text(row.doc), (0, 0, 0, 2)), Text()]
+    for paragraph in filter(None, row.doc.split("\n\n")):
+        items += [Padding(_paragraph(paragraph), (0, 0, 0, 2)), Text()]
     if row.fields:
         found = table("setting", "type", "default", "range", "meaning")
         for field in row.fields:
             found.add_row(field.name, field.type, field.default or "required", field.range, field.description)
         items += [found, Text()]
     if row.equations:
-        found = table("equations", "")
-        for equation, why in row.equations:
-            found.add_row(equation, Text(why, "dim"))
-        items += [found, Text()]
+        items += [*_equations(row.equations), Text()]
     if row.example:
         items += [Text("example", "dim"), Padding(Text(row.example), (0, 0, 0, 2)), Text()]
+    return items
+
+
+def _paragraph(text: str) -> RenderableType:
+    """Prose, or notes that each begin with a word in a column of its own (Shapes, Source, Numerics)."""
+    lines = text.split("\n")
+    first = NOTE.match(lines[0])
+    indent = first.end() if first is not None else 0
+    notes: list[list[str]] = []
+    for line in lines:
+        label, said = line[:indent].strip(), line[indent:]
+        if not indent or said[:1].isspace() or (label and not line[:indent].endswith(" ")):
+            return Text(" ".join(line.strip() for line in lines))
+        if label:
+            notes.append([label, said])
+        else:
+            notes[-1][1] += f" {said}"
+    found = Table.grid(padding=(0, 2, 0, 0))
+    for label, said in notes:
+        found.add_row(Text(label, "dim"), Text(said))
+    return found
+
+
+def _equations(equations: Sequence[tuple[str, str]]) -> list[RenderableType]:
+    """Each with its reason beside it, or below it where there is no room."""
+    if sum(max(map(len, column)) for column in zip(*equations, strict=True)) < WIDE - 2:
+        found = table("equations", "")
+        for equation, why in equations:
+            found.add_row(equation, Text(why, "dim"))
+        return [found]
+    items: list[RenderableType] = [Text("equations", "bold")]
+    for equation, why in equations:
+        items += [Padding(Text(equation), (0, 0, 0, 2)), Padding(Text(why, "dim"), (0, 0, 0, 6))]
     return items
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.text import Text
 
@@ -11,6 +12,8 @@ from bpcli.render.console import clipped, table
 
 MOST_COLUMNS = 12  # of the data, shown one by one
 MOST_CLASSES = 20
+LONGEST = 24  # a cell of the first rows
+WIDE = 80  # columns of the terminal
 
 
 def checking(report: CheckReport) -> list[RenderableType]:
@@ -71,7 +74,13 @@ def _first(report: CheckReport) -> list[RenderableType]:
     if cut:  # the first inputs and the target
         header = (*header[: MOST_COLUMNS - 4], "...", header[-1])
         rows = tuple((*r[: MOST_COLUMNS - 4], "...", r[-1]) for r in rows)
-    found = table(*header)
-    for row in rows:
-        found.add_row(*row)
+    cells = [tuple(clipped(c, LONGEST) for c in column) for column in zip(header, *rows, strict=True)]
+    if sum(max(map(cell_len, column)) + 2 for column in cells) <= WIDE:
+        found = table(*(column[0] for column in cells))
+        for row in zip(*(column[1:] for column in cells), strict=True):
+            found.add_row(*row)
+    else:  # a line for each column
+        found = table("column", *(f"row {i}" for i in range(len(rows))))
+        for column in cells:
+            found.add_row(*column)
     return [found]

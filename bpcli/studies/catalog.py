@@ -106,7 +106,11 @@ def _default(value: Any) -> str:
     if isinstance(value, Part):
         data = value.model_dump(mode="json", exclude_defaults=True)
         return value.kind if not data else str(data.get("value", value.kind))
-    return {None: "none", True: "true", False: "false"}[value] if value in (None, True, False) else str(value)
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "true", False: "false"}[value]
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(str, value))}]" if value else "none"
+    return str(value)
 
 
 _WORDS = {float: "number", int: "whole number", str: "text", bool: "true or false", type(None): ""}

@@ -28,8 +28,9 @@ def predict(path: Path, data: str, root: Path) -> Predictions:
     return table(model, outputs(model, x))
 
 
+@np.errstate(all="ignore")
 def outputs(model: Model, x: Array) -> Array:
-    """Probabilities, or values in the target's own units, (N, K) float64."""
+    """Probabilities, or values in the target's own units, (N, K) float64; inf or NaN where the network overflows."""
     objective, judge = model.objective, model.judge
     out = np.empty((len(x), judge.outputs))
     step = objective.network.rows

@@ -86,12 +86,14 @@ class Tally:
         return {name: float(metric.result(totals)) for name, metric, totals in self._metrics}
 
 
+@np.errstate(all="ignore")
 def survey(
     objective: Objective, judge: Judge, metrics: Sequence[Metric], x: Array, t: Array, watch: Any = None
 ) -> dict[str, float]:
     """The loss (the data term alone, dropout off) and the metrics over all rows of x (R, ...) and t.
 
-    `watch`, where given, is called with every batch's scored predictions.
+    `watch`, where given, is called with every batch's scored predictions. What overflows is in the figures, as inf or
+    NaN, and nowhere else.
     """
     tally = Tally(judge, metrics)
     total, n = 0.0, len(x)

@@ -73,14 +73,21 @@ def _tiles(blueprint: Blueprint) -> None:
     assert at == blueprint.size == sum(int(np.prod(e.shape)) for e in blueprint.layout)
 
 
-def test_layout_without_penalty_keeps_the_order_of_the_network() -> None:
+def test_layout_without_penalty_is_weights_then_biases_in_the_order_of_the_network() -> None:
     blueprint = plan(dense(4), residual(dense(4), "tanh", residual(dense(4))), dense(2, bias=False))
     _tiles(blueprint)
     assert [e.path for e in blueprint.layout] == [
-        "dense_1.W", "dense_1.b", "residual_1.dense_1.W", "residual_1.dense_1.b", "residual_1.residual_1.dense_1.W",
-        "residual_1.residual_1.dense_1.b", "dense_2.W",
+        "dense_1.W", "residual_1.dense_1.W", "residual_1.residual_1.dense_1.W", "dense_2.W",
+        "dense_1.b", "residual_1.dense_1.b", "residual_1.residual_1.dense_1.b",
     ]  # fmt: skip
     assert blueprint.penalties == ()
+
+
+@pytest.mark.parametrize("penalty", [None, L2[0.1]])
+def test_what_decays_stands_first_whatever_is_under_a_penalty(penalty: Regularizer | None) -> None:
+    blueprint = plan(dense(4), dense(4, regularization=L2[0.2]), residual(dense(4)), dense(2), penalty=penalty)
+    assert blueprint.decaying == 3 * 4 + 4 * 4 + 4 * 4 + 4 * 2
+    assert all(e.param.decays == (e.start < blueprint.decaying) for e in blueprint.layout)
 
 
 def test_layout_puts_each_penalty_on_one_slice_and_biases_last() -> None:
