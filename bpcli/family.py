@@ -188,7 +188,11 @@ class Schedule(Part):
 
 
 class Optimizer(Part):
-    """Moves the flat weights f.w against the flat gradient f.g, elementwise; `slots` are flat vectors it remembers."""
+    """Moves the flat weights f.w against the flat gradient f.g, elementwise; `slots` are flat vectors it remembers.
+
+    The first f.D entries are weights under decay, the others biases and gains. An update is made in stretches of the flat
+    vectors, so it may not look across entries.
+    """
 
     family: ClassVar[str] = "optimizer"
     slots: ClassVar[tuple[str, ...]] = ()

@@ -83,10 +83,12 @@ class Descent:
         vectors = {"w": self.theta, "g": self.grad, **self.slots}
         scratch = {name: aligned(min(length, len(self.theta)), self.theta.dtype) for name in self.optimizer.scratch}
         empty = self.theta[:0]
+        decaying = self.objective.network.blueprint.decaying
         for start in range(0, len(self.theta), length):
             views = {name: vector[start : start + length] for name, vector in vectors.items()}
             views |= {name: vector[: len(views["w"])] for name, vector in scratch.items()}
-            yield Frame(x=empty, y=empty, dx=None, dy=empty, **views)
+            inside = min(max(decaying - start, 0), len(views["w"]))
+            yield Frame(x=empty, y=empty, dx=None, dy=empty, D=inside, **views)
 
     def _length(self) -> float:
         square = float(np.dot(self.grad, self.grad))

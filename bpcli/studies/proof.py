@@ -297,7 +297,8 @@ class StepCase:
         self.env: dict[str, Any] = {name: np.array(getattr(f, name)) for name in self.names}
         self.env |= {"g": f.g.copy(), **self.part.consts()}
         if isinstance(self.part, Optimizer):
-            self.env |= {"lr": 0.01, "t": t}
+            f.D = len(f.w) // 2
+            self.env |= {"lr": 0.01, "t": t, "D": f.D}
 
     def kernel(self) -> dict[str, Array]:
         if isinstance(self.part, Optimizer):
