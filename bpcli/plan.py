@@ -91,7 +91,8 @@ class Sample:
 
     `part` may be a mapping as it stands in a file, where building it must fail with a message that holds `error`; with
     a part and `error`, planning for `x` must fail so. `inputs` names fixed inputs (ties, saturation) in place of random
-    ones: arrays for `x`, a loss's `t`, a parameter. `after` are the layers that stand behind it in law networks.
+    ones: arrays for `x`, a loss's `t`, a parameter; or what a law holds a part to: a schedule's `first` and `last`, an
+    initializer's `deviation` and `bound`.
     """
 
     part: Any

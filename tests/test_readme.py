@@ -1,4 +1,4 @@
-"""README is true: its console blocks are run and print what it shows, its YAML is valid, its tables are the registry's."""
+"""README is true: its console blocks are run and print what it shows, its YAML is valid, its tables are real."""
 
 import os
 import re

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import traceback
 from typing import TYPE_CHECKING, Annotated, Any
@@ -95,13 +96,13 @@ def _command() -> int:
 
 
 def _failed(failure: Failure, *, json: bool = True) -> int:
-    from bpcli.render.console import show_plain, show_problems
+    from bpcli.render.console import show_json, show_problems
 
     show_problems(failure.problems)
     if json and "--json" in sys.argv:
         from bpcli.render.jsons import dumps
 
-        show_plain(dumps({"problems": list(failure.problems)}))
+        show_json(dumps({"problems": list(failure.problems)}))
     return int(failure.exit)
 
 
@@ -125,7 +126,7 @@ def _internal(error: Exception) -> int:
         traceback.print_exc()
         return int(Exit.INTERNAL)
     text = f"bpcli made a mistake of its own: {type(error).__name__}: {error}"
-    help = f"`bpcli --debug {' '.join(sys.argv[1:])}` shows where; please report it with the config"
+    help = f"`bpcli --debug {shlex.join(sys.argv[1:])}` shows where; please report it with the config"
     return _failed(Failure(Problem(text, code="internal", help=help), exit=Exit.INTERNAL))
 
 

@@ -11,7 +11,7 @@ def check(config: Config, set_: Sets = None, json: Json = False) -> None:
     Shows the layers with their shapes and costs, the rows of each split, and the first rows.
     """
     from bpcli.render.checking import checking
-    from bpcli.render.console import show, show_plain, show_problems, waiting
+    from bpcli.render.console import show, show_json, show_problems, waiting
     from bpcli.render.jsons import dumps
     from bpcli.studies.check import check as study
 
@@ -19,6 +19,6 @@ def check(config: Config, set_: Sets = None, json: Json = False) -> None:
         report = study(config, tuple(set_ or ()))
     show_problems(report.warnings)
     if json:
-        show_plain(dumps(report))
+        show_json(dumps(report))
     else:
         show(*checking(report))

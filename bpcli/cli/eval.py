@@ -28,7 +28,7 @@ def evaluate(
     if split not in (None, "train", "validation", "test"):
         raise typer.BadParameter("a split is train, validation or test", param_hint="--split")
 
-    from bpcli.render.console import show, show_plain, waiting
+    from bpcli.render.console import show, show_json, waiting
     from bpcli.render.evaluation import evaluation
     from bpcli.render.jsons import evaluation as as_json
     from bpcli.studies.evaluate import evaluate as study
@@ -36,6 +36,6 @@ def evaluate(
     with waiting("evaluating"):
         report = study(run, split, data, Path.cwd())
     if json:
-        show_plain(as_json(report))
+        show_json(as_json(report))
     else:
         show(*evaluation(report))

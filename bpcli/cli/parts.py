@@ -24,14 +24,14 @@ def parts(
         raise typer.BadParameter("the formats are text and markdown", param_hint="--format")
 
     from bpcli.render.catalog import listing, markdown, page
-    from bpcli.render.console import show, show_plain
+    from bpcli.render.console import show, show_json, show_plain
     from bpcli.render.jsons import dumps
     from bpcli.studies.catalog import catalog, named
 
     rows = catalog() if name is None else named(name)
     single = name is not None and all(row.type == name for row in rows)
     if json:
-        show_plain(dumps(rows))
+        show_json(dumps(rows))
     elif format_ == "markdown":
         show_plain(markdown(rows))
     elif single:

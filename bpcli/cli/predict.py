@@ -30,16 +30,17 @@ def predict(
 
     Gives classes with their probabilities, or values in the target's own units; CSV on stdout, or JSON.
     """
-    from bpcli.render.console import say, show_plain, waiting
+    from bpcli.render.console import say, show_json, show_plain, waiting
     from bpcli.render.predictions import as_csv, as_json
     from bpcli.studies.atomic import atomic_text
     from bpcli.studies.predict import predict as study
 
     with waiting("predicting"):
         predictions = study(run, data, Path.cwd())
-    text = as_json(predictions) if json or (out is not None and out.suffix == ".json") else as_csv(predictions)
+    json = json or (out is not None and out.suffix == ".json")
+    text = as_json(predictions) if json else as_csv(predictions)
     if out is None:
-        show_plain(text)
+        (show_json if json else show_plain)(text)
     else:
         atomic_text(out, text)
         say(f"{len(predictions.rows):,} predictions in {out}")

@@ -20,13 +20,13 @@ def schema(
     """
     from bpcli.config.experiment import Experiment
     from bpcli.config.schema import json_schema
-    from bpcli.render.console import say, show_plain
+    from bpcli.render.console import say, show_json
     from bpcli.render.jsons import dumps
     from bpcli.studies.atomic import atomic_text
 
     text = dumps(json_schema(Experiment))
     if out is None:
-        show_plain(text)
+        show_json(text)
     else:
         atomic_text(out, text + "\n")
         say(f"the schema is in {out}")

@@ -37,7 +37,7 @@ def train(
         raise typer.BadParameter("a run that goes on stays in its folder", param_hint="--out")
 
     from bpcli.records import Exit
-    from bpcli.render.console import say, show_plain, show_problems, waiting
+    from bpcli.render.console import say, show_json, show_plain, show_problems, waiting
     from bpcli.render.jsons import dumps
     from bpcli.render.training import LiveTable, closing, watcher
     from bpcli.studies.session import resume as go_on
@@ -61,8 +61,10 @@ def train(
         show_problems([report.problem])
     if not quiet:
         say(closing(report))
-    if json or quiet or not sys.stdout.isatty():
-        show_plain(dumps(report) if json else report.run)
+    if json:
+        show_json(dumps(report))
+    elif quiet or not sys.stdout.isatty():
+        show_plain(report.run)
     if report.stopped == "diverged":
         raise typer.Exit(int(Exit.BAD_RESULT))
     if report.signal:

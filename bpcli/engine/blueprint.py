@@ -37,6 +37,11 @@ class Node:
     loc: tuple[str | int, ...]
     inside: Mapping[str, tuple[Node, ...]] = field(default_factory=dict)
 
+    @property
+    def learns(self) -> bool:
+        """Whether it or a layer inside it has a parameter."""
+        return any(node.plan.params for node in self.walk())
+
     def walk(self) -> Iterator[Node]:
         """This node and all inside it, in the order they run."""
         yield self
@@ -186,8 +191,11 @@ def _lay_out(
 
 
 def _followed(nodes: Sequence[Node]) -> Iterator[tuple[Node, Layer | None]]:
-    """Every node, containers before what is inside them, with the layer that follows it in its chain."""
-    for node, following in zip(nodes, [*nodes[1:], None], strict=True):
+    """Every node, containers before what is inside them, with the activation or the learning layer that comes next in
+    its chain: what stands between (dropout, flatten) changes nothing of the scale."""
+    for i, node in enumerate(nodes):
+        ahead = (n for n in nodes[i + 1 :] if isinstance(n.layer, Activation) or n.learns)
+        following = next(ahead, None)
         yield node, following.layer if following else None
         for inner in node.inside.values():
             yield from _followed(inner)
@@ -196,6 +204,22 @@ def _followed(nodes: Sequence[Node]) -> Iterator[tuple[Node, Layer | None]]:
 def default_initializer(following: Layer | None) -> Initializer:
     """How weights start where the file does not say: as suits the activation after them, else glorot_uniform."""
     return Initializer.parse(following.default_init if isinstance(following, Activation) else "glorot_uniform")
+
+
+def first_learning(nodes: Sequence[Node]) -> int:
+    """Where the first layer of a chain with a parameter stands; the length of the chain where none has one."""
+    return next((i for i, node in enumerate(nodes) if node.learns), len(nodes))
+
+
+def told(nodes: Sequence[Node], everything: bool) -> list[bool]:
+    """Which gradients of a chain are computed: before each of its layers, and behind the last.
+
+    Unless `everything` is asked for, the layers before the first parameter have nothing to learn and nobody to tell,
+    and the layer that has it may skip its own dx.
+    """
+    first = first_learning(nodes)
+    skips = first < len(nodes) and nodes[first].plan.skips_dx
+    return [everything or i > first or (i == first and not skips) for i in range(len(nodes))] + [True]
 
 
 def slot_bytes(slot: Slot, batch: int, width: int) -> int:
@@ -210,15 +234,17 @@ def working_bytes(blueprint: Blueprint, batch: int, width: int) -> int:
     own = [Slot((N, *blueprint.x))]
     in_turn: dict[str, int] = {}
 
-    def visit(nodes: Sequence[Node], key: str) -> None:
+    def visit(nodes: Sequence[Node], key: str, inner: bool) -> None:
+        asked = told(nodes, inner)
         for i, node in enumerate(nodes):
             plan = node.plan
             own.extend((Slot((N, *plan.y)), *plan.keep.values(), *plan.draws.values(), *plan.state.values()))
-            gradients = {f"{key}/{i % 2}": Slot((N, *node.x)), f"{key}/{(i + 1) % 2}": Slot((N, *plan.y))}
+            gradients = {f"{key}/{i % 2}": Slot((N, *node.x))} if asked[i] else {}
+            gradients |= {f"{key}/{(i + 1) % 2}": Slot((N, *plan.y))} if asked[i + 1] else {}
             for name, slot in (gradients | {f"scratch {n}": s for n, s in plan.scratch.items()}).items():
                 in_turn[name] = max(in_turn.get(name, 0), slot_bytes(slot, batch, width))
-            for name, inner in node.inside.items():
-                visit(inner, f"{key}/{name}")
+            for name, chain in node.inside.items():
+                visit(chain, f"{key}/{name}", True)
 
-    visit(blueprint.nodes, "net")
+    visit(blueprint.nodes, "net", False)
     return sum(slot_bytes(s, batch, width) for s in own) + sum(in_turn.values())

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.engine.blueprint import Blueprint, Entry, Node
+from bpcli.engine.blueprint import Blueprint, Entry, Node, first_learning, told
 from bpcli.engine.memory import Memory, aligned
 from bpcli.family import Layer
 from bpcli.numeric.streams import Stream
@@ -89,7 +89,7 @@ class Network:
         self._entries: dict[str, list[Entry]] = {}
         for e in blueprint.layout:
             self._entries.setdefault(e.node.path, []).append(e)
-        self._reserve(blueprint.nodes, "net")
+        self._reserve(blueprint.nodes, "net", need_dx)
         self.memory.reserve("x", (N, *blueprint.x))
         self.initialize()
 
@@ -143,36 +143,35 @@ class Network:
     def _inner_key(self, node: Node, key: str, name: str) -> str:
         return f"{node.path}/{name}" if self.retain else f"{key}/{name}"
 
-    def _reserve(self, nodes: Sequence[Node], key: str) -> None:
+    def _reserve(self, nodes: Sequence[Node], key: str, everything: bool) -> None:
+        asked = told(nodes, everything)
         for i, node in enumerate(nodes):
             plan = node.plan
             self.memory.reserve(f"{node.path}/y", (N, *plan.y))
-            self.memory.reserve(self._gradient_block(key, i), (N, *node.x))
-            self.memory.reserve(self._gradient_block(key, i + 1), (N, *plan.y))
+            if asked[i]:
+                self.memory.reserve(self._gradient_block(key, i), (N, *node.x))
+            if asked[i + 1]:
+                self.memory.reserve(self._gradient_block(key, i + 1), (N, *plan.y))
             for group in ("keep", "draws", "scratch"):
                 slots: Mapping[str, Slot] = getattr(plan, group)
                 for name, slot in slots.items():
                     self.memory.reserve(self._slot_block(node, group, name), slot.shape, slot.dtype)
             for name, inner in node.inside.items():
-                self._reserve(inner, self._inner_key(node, key, name))
+                self._reserve(inner, self._inner_key(node, key, name), True)
 
     def _bind(self, nodes: Sequence[Node], x: Array, key: str, n: int, *, top: bool) -> Chain:
-        silent = 0
-        if top and not self.need_dx:
-            silent = next((i for i, node in enumerate(nodes) if any(m.plan.params for m in node.walk())), len(nodes))
+        asked = told(nodes, self.need_dx or not top)
         links: list[Link] = []
-        first_dx: Array | None = None
         for i, node in enumerate(nodes):
-            told = self.need_dx or not top or i > silent or (i == silent and not node.plan.skips_dx)
-            dx = self.memory.view(self._gradient_block(key, i), (N, *node.x), n) if told else None
-            dy = self.memory.view(self._gradient_block(key, i + 1), (N, *node.plan.y), n)
-            first_dx = dx if i == 0 else first_dx
+            dx = self.memory.view(self._gradient_block(key, i), (N, *node.x), n) if asked[i] else None
+            dy = self.memory.view(self._gradient_block(key, i + 1), (N, *node.plan.y), n) if asked[i + 1] else None
             link = self._link(node, x, dx, dy, key, n)
             links.append(link)
             x = link.frame.y
-        return Chain(links, links[0].frame.x, first_dx, links[-1].frame.dy, silent)
+        silent = first_learning(nodes) if top and not self.need_dx else 0
+        return Chain(links, links[0].frame.x, links[0].frame.dx, links[-1].frame.dy, silent)
 
-    def _link(self, node: Node, x: Array, dx: Array | None, dy: Array, key: str, n: int) -> Link:
+    def _link(self, node: Node, x: Array, dx: Array | None, dy: Array | None, key: str, n: int) -> Link:
         plan = node.plan
         f = Frame(x=x, dx=dx, dy=dy, y=self.memory.view(f"{node.path}/y", (N, *plan.y), n))
         for e in self._entries.get(node.path, []):

@@ -81,7 +81,7 @@ class GlorotUniform(Initializer):
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
-        yield Sample(cls(), (40, 50))
+        yield Sample(cls(), (40, 50), inputs={"deviation": math.sqrt(2 / 90), "bound": math.sqrt(6 / 90)})
 
 
 class GlorotNormal(Initializer):
@@ -97,7 +97,7 @@ class GlorotNormal(Initializer):
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
-        yield Sample(cls(), (40, 50))
+        yield Sample(cls(), (40, 50), inputs={"deviation": math.sqrt(2 / 90)})
 
 
 class HeUniform(Initializer):
@@ -114,7 +114,7 @@ class HeUniform(Initializer):
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
-        yield Sample(cls(), (40, 50))
+        yield Sample(cls(), (40, 50), inputs={"deviation": math.sqrt(2 / 40), "bound": math.sqrt(6 / 40)})
 
 
 class HeNormal(Initializer):
@@ -130,4 +130,4 @@ class HeNormal(Initializer):
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
-        yield Sample(cls(), (40, 50))
+        yield Sample(cls(), (40, 50), inputs={"deviation": math.sqrt(2 / 40)})

@@ -33,7 +33,7 @@ class Constant(Schedule):
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
-        yield Sample(cls(value=0.1))
+        yield Sample(cls(value=0.1), inputs={"first": 0.1, "last": 0.1})
         yield Sample({"type": "constant", "value": 0.0}, error="greater than 0")
 
 
@@ -58,6 +58,6 @@ class Cosine(Schedule):
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
-        yield Sample(cls(start=0.1))
-        yield Sample(cls(start=0.1, end=0.01))
+        yield Sample(cls(start=0.1), inputs={"first": 0.1, "last": 0.0})
+        yield Sample(cls(start=0.1, end=0.01), inputs={"first": 0.1, "last": 0.01})
         yield Sample({"type": "cosine", "start": -1.0}, error="greater than 0")

@@ -63,7 +63,7 @@ def _columns(report: CheckReport) -> list[RenderableType]:
     found = table("input", "kind", ">from", ">to", "what is done")
     for column in report.columns[:MOST_COLUMNS]:
         low, high = ("" if v is None else f"{v:.6g}" for v in (column.low, column.high))
-        found.add_row(column.name, column.kind, low, high, column.treatment)
+        found.add_row(clipped(column.name), column.kind, low, high, column.treatment)
     left = len(report.columns) - MOST_COLUMNS
     return [found, *([Text(f"and {left} more columns (all: --json)", "dim")] if left > 0 else [])]
 

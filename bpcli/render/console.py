@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from bpcli.records import Problem
 from bpcli.render.problems import rich_text
 
 PIPED = 80  # columns, at least, where there is no terminal to ask
+DASHES = box.Box("    \n    \n -- \n    \n    \n -- \n    \n    \n", ascii=True)
+"""A line under the header, for terminals that cannot draw one."""
 
 
 def console(stream: TextIO) -> Console:
@@ -29,7 +32,7 @@ def console(stream: TextIO) -> Console:
 def show(*items: RenderableType) -> None:
     """Prints results on stdout. Piped, a table is as wide as it needs to be: nothing is cut."""
     out = console(sys.stdout)
-    if out.is_terminal:
+    if sys.stdout.isatty():
         for item in items:
             out.print(item)
         return
@@ -50,12 +53,28 @@ def write(stream: TextIO, text: str) -> None:
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
     """Says on a terminal what the program is at, as long as it is."""
-    err = console(sys.stderr)
-    if not err.is_terminal or err.is_dumb_terminal:
+    if not lively(sys.stderr):
         yield
         return
-    with err.status(what, spinner="line"):
+    with console(sys.stderr).status(what, spinner="line"):
         yield
+
+
+def lively(stream: TextIO) -> bool:
+    """Whether what was written can be drawn over."""
+    return stream.isatty() and not console(stream).is_dumb_terminal
+
+
+def unicode(stream: TextIO) -> bool:
+    """Whether the stream takes every character."""
+    return (getattr(stream, "encoding", None) or "utf-8").lower().startswith("utf")
+
+
+def show_json(text: str) -> None:
+    """Prints JSON on stdout; in an encoding that lacks a character, by JSON's own escapes."""
+    if not unicode(sys.stdout):
+        text = "".join(c if c.isascii() else json.dumps(c)[1:-1] for c in text)
+    show_plain(text)
 
 
 def show_plain(text: str) -> None:
@@ -64,8 +83,8 @@ def show_plain(text: str) -> None:
 
 
 def say(text: str | Text = "") -> None:
-    """Prints a remark on stderr."""
-    console(sys.stderr).print(text)
+    """Prints a remark on stderr; a long line is the terminal's to wrap, so that it can be copied whole."""
+    console(sys.stderr).print(text, soft_wrap=True)
 
 
 def show_problems(problems: Sequence[Problem]) -> None:
@@ -77,12 +96,10 @@ def show_problems(problems: Sequence[Problem]) -> None:
         err.print(rich_text(problem, max(40, err.width - 1)), soft_wrap=not err.is_terminal)
 
 
-def table(*headers: str, title: str = "") -> Table:
+def table(*headers: str) -> Table:
     """A table with a line under its headers; a header that begins with `>` is right-aligned."""
-    found = Table(
-        box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False, show_edge=False,
-        padding=(0, 1, 0, 0),
-    )  # fmt: skip
+    style = box.SIMPLE_HEAD if unicode(sys.stdout) else DASHES
+    found = Table(box=style, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     for header in headers:
         right = header.startswith(">")
         found.add_column(header.removeprefix(">"), justify="right" if right else "left", overflow="fold")
@@ -90,5 +107,7 @@ def table(*headers: str, title: str = "") -> Table:
 
 
 def clipped(name: str, longest: int = 32) -> str:
-    """A name as a table shows it: the beginning of one that is very long."""
+    """A name as a table shows it: the beginning of one that is very long, and nothing that disturbs a terminal."""
+    if not name.isprintable():
+        name = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
     return name if cell_len(name) <= longest else set_cell_size(name, longest - 3).rstrip() + "..."

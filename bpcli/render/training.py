@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from bpcli.records import EpochRow, TrainReport
-from bpcli.render.console import console, write
+from bpcli.render.console import console, lively, write
 from bpcli.render.numbers import duration, seconds, short
 from bpcli.studies.train import Training, Watcher
 
@@ -68,8 +68,7 @@ def cell(row: EpochRow, key: str) -> str:
 
 def watcher() -> Watcher:
     """The one that suits stderr."""
-    err = console(sys.stderr)
-    return LiveTable() if err.is_terminal and not err.is_dumb_terminal else Lines()
+    return LiveTable() if lively(sys.stderr) else Lines()
 
 
 class Lines(Watcher):
@@ -152,7 +151,7 @@ class LiveTable(Watcher):
         names = [c.header.rjust(c.width) for c in self._columns]
         lines = [Text(" ".join(over).rstrip(), "dim"), Text(" ".join(("epoch".rjust(self._first), *names)), "bold")]
         if missing:
-            lines.insert(0, Text(f"{missing} more in metrics.jsonl: the terminal is narrow", "dim"))
+            lines.insert(0, Text(f"+{missing} columns in metrics.jsonl", "dim"))
         return lines
 
     def _fitting(self, wanted: list[Column]) -> list[Column]:
@@ -173,7 +172,7 @@ def opening(run: Training) -> str:
     text = f"{run.experiment.name}: {run.setup.blueprint.size:,} parameters; rows: {rows}; {steps}"
     early = run.experiment.training.early_stopping
     if early is not None:
-        text += f"; best (*): {early.metric}"
+        text += f"; best by {early.metric}"
     p = run.progress
     if p.step and p.epoch < run.experiment.training.epochs:
         text += f"\ngoes on in epoch {p.epoch + 1}, batch {p.batch + 1}"

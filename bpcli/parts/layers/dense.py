@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from bpcli.family import Activation, Initializer, Layer, Regularizer
 from bpcli.numeric.notation import Eq
@@ -42,6 +43,15 @@ class Dense(Layer):
     @classmethod
     def _tuples(cls, value: Any) -> Any:
         return _frozen(value)
+
+    @model_validator(mode="after")
+    def _nothing_is_ignored(self) -> Dense:
+        if self.weights is not None and self.init is not None:
+            raise PydanticCustomError("dense", "the weights are given by value: leave `init` out")
+        if self.activation is not None and self.activation.name is not None:
+            message = "an activation of a layer is called <layer>.activation: leave its `name` out"
+            raise PydanticCustomError("dense", message)
+        return self
 
     def expand(self) -> tuple[tuple[str, Layer], ...]:
         if self.activation is None:
@@ -109,6 +119,9 @@ class Dense(Layer):
         yield Sample(cls(units=1, weights=((1.0,),)), (2,), error="given as 1 x 1 and must be 2 x 1")
         yield Sample(cls(units=2, bias=(1.0,)), (2,), error="1 biases are given for 2 units")
         yield Sample({"type": "dense", "units": 0}, error="greater than 0")
+        yield Sample({"type": "dense", "units": 1, "weights": [[1]], "init": "zeros"}, error="leave `init` out")
+        named = {"type": "relu", "name": "r"}
+        yield Sample({"type": "dense", "units": 1, "activation": named}, error="leave its `name` out")
 
 
 def _frozen(value: Any) -> Any:
