@@ -5,9 +5,13 @@ import sys
 
 def main() -> None:
     """Runs the command line and exits with its code."""
-    from bpcli.cli.app import run
+    try:
+        from bpcli.cli.app import run
 
-    sys.exit(run())
+        code = run()
+    except KeyboardInterrupt:  # while it was being loaded
+        code = 130
+    sys.exit(code)
 
 
 if __name__ == "__main__":

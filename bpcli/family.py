@@ -11,6 +11,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -22,8 +23,8 @@ from bpcli.part import OneOf, Part
 from bpcli.plan import Array, Frame, Plan, Sample, Shape, Slot
 
 __all__ = [
-    "Activation", "Clipper", "Initializer", "Layer", "Loss", "Metric", "Optimizer", "Regularizer", "Scaler", "Schedule",
-    "Scored", "Source", "Table",
+    "Activation", "Clipper", "Constraint", "Initializer", "Layer", "Link", "Loss", "Metric", "Optimizer", "Regularizer",
+    "Scaler", "Schedule", "Scored", "Source", "Stepper", "Table", "UnsettledError",
 ]  # fmt: skip
 
 
@@ -84,22 +85,56 @@ class Activation(Layer):
     default_init: ClassVar[str] = "glorot_uniform"  # of the weights before it
 
 
+Link = Literal["identity", "exp", "sigmoid", "softmax", "probabilities", "margin"]
+"""What makes predictions of a loss's inputs: a function of them; `probabilities` and `margin` are what they are, a
+margin naming its class by its sign (one of several classes: by being the largest)."""
+
+
+class UnsettledError(ValueError):
+    """A setting of a loss that does not fit the classes of the data; `help` says what would."""
+
+    def __init__(self, setting: str, text: str, help: str = "") -> None:
+        super().__init__(text)
+        self.setting, self.help = setting, help
+
+
 class Loss(Part):
     """Compares the network's output f.x with the targets f.t; the mean over the batch, or with sample weights f.w
     (which sum to 1) the weighted mean."""
 
     family: ClassVar[str] = "loss"
     targets: ClassVar[Literal["classes", "values"]] = "values"
-    link: ClassVar[Literal["identity", "sigmoid", "softmax"]] = "identity"
+    link: ClassVar[Link] = "identity"
     default_metrics: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def classifies(self) -> bool:
+        """Whether predictions name classes, whatever the targets are."""
+        return self.link not in ("identity", "exp")
+
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether predictions are probabilities."""
+        return self.link in ("sigmoid", "softmax", "probabilities")
 
     def plan(self, x: Shape) -> Plan:
         """Memory for outputs of shape `x`; `y` of the plan is the shape of one row's targets."""
         return Plan(y=x)
 
+    def settle(self, classes: tuple[str, ...], counts: tuple[int, ...]) -> Loss:
+        """The loss once the class names, by id, and their numbers of training rows are known.
+
+        Settled by its own names it stays as it is, without counts (() then). Raises UnsettledError, a ValueError.
+        """
+        return self
+
     def check(self, targets: Array) -> str:
         """What is wrong with these targets, or nothing (probabilities outside [0, 1], say)."""
         return ""
+
+    def mean_weight(self, f: Frame) -> float:
+        """What a row of the batch weighs in the mean that `forward` returned, on average: 1, or its class weight."""
+        return 1.0
 
     @abstractmethod
     def forward(self, f: Frame) -> float:
@@ -120,8 +155,8 @@ class Regularizer(Part):
     family: ClassVar[str] = "penalty"
 
     @abstractmethod
-    def value(self, w: Array) -> float:
-        """The penalty of the weights `w` (flat)."""
+    def value(self, w: Array, scratch: Array) -> float:
+        """The penalty of the weights `w` (flat); `scratch` is as long as `w`."""
 
     @abstractmethod
     def add_grad(self, w: Array, g: Array, scratch: Array) -> None:
@@ -136,13 +171,32 @@ class Regularizer(Part):
         return {}
 
 
+class Constraint(Part):
+    """A region that weights are put back into after every step."""
+
+    family: ClassVar[str] = "constraint"
+
+    @abstractmethod
+    def apply(self, w: Array) -> None:
+        """Changes the weights of one tensor, w: ... o, in place."""
+
+    @abstractmethod
+    def equations(self) -> Sequence[Eq]:
+        """`w_new[...,o]` on a left side, of one tensor."""
+
+    def consts(self) -> Mapping[str, float]:
+        """The numbers the equations mention."""
+        return {}
+
+
 class Clipper(Part):
     """Tames the flat gradient f.g in place; f.norm is its norm before, f.pieces its tensors with their weights."""
 
     family: ClassVar[str] = "clipping"
+    per_tensor: ClassVar[bool] = False  # its equations are of one tensor g with its weights w, else of the flat vector
 
     def state(self) -> Mapping[str, Slot]:
-        """What it remembers between steps; saved with a checkpoint."""
+        """What it remembers between steps, float64 and 0 at first; saved with a checkpoint."""
         return {}
 
     @abstractmethod
@@ -150,16 +204,20 @@ class Clipper(Part):
         """Writes f.g; returns the factor: 1 where nothing was clipped, else the share of the norm that is left."""
 
     @abstractmethod
-    def equations(self) -> Sequence[Eq]:
-        """`g_new[j]` on a left side, over the flat index j."""
+    def equations(self, tensor: Shape = (2, 2)) -> Sequence[Eq]:
+        """`g_new[j]` on a left side, over the flat index j, and every `<state>_new`; where it works per tensor,
+        `g_new` of a tensor of that shape."""
 
     def consts(self) -> Mapping[str, float]:
         """The numbers the equations mention."""
         return {}
 
 
+NOTHING: Mapping[str, Array] = MappingProxyType({})
+
+
 class Schedule(Part):
-    """A number as a function of k completed steps of T."""
+    """A number as a function of k completed steps of T; of epochs where it has a setting `per` that says `epoch`."""
 
     family: ClassVar[str] = "schedule"
 
@@ -175,12 +233,28 @@ class Schedule(Part):
         return [{"type": "number", "description": "the same at every step"}, *super().short_schemas()]
 
     @abstractmethod
-    def at(self, k: int, total: int) -> float:
+    def at(self, k: int, total: int, state: Mapping[str, Array] = NOTHING) -> float:
         """The number for the step after `k` completed ones of `total`."""
 
     @abstractmethod
     def equations(self) -> Sequence[Eq]:
-        """`lr` on a left side, from `k` and `T`."""
+        """`lr` on a left side, from `k`, `T` and the state; where it watches a figure, every `<state>_new` from that
+        `value` and `sense` (1 where lower is better, -1 where higher is)."""
+
+    def watched(self) -> str:
+        """The figure that it is told after each epoch (validation.loss), or nothing."""
+        return ""
+
+    def state(self) -> Mapping[str, float]:
+        """What it remembers between epochs, as it begins; saved with a checkpoint."""
+        return {}
+
+    def observe(self, state: Mapping[str, Array], value: float, lower: bool) -> None:
+        """Carries the watched figure of an epoch into the state (0-d arrays); `lower`: whether lower is better."""
+
+    def check(self, total: int) -> Sequence[tuple[tuple[str, ...], str]]:
+        """The settings that a training of `total` steps never comes to, and what to say of each."""
+        return ()
 
     def consts(self) -> Mapping[str, float]:
         """The numbers the equations mention."""
@@ -188,29 +262,49 @@ class Schedule(Part):
 
 
 class Optimizer(Part):
-    """Moves the flat weights f.w against the flat gradient f.g, elementwise; `slots` are flat vectors it remembers.
+    """Moves the flat weights f.w by what it knows of the objective: a Stepper or a Searcher."""
+
+    family: ClassVar[str] = "optimizer"
+    full_batch: ClassVar[bool] = False  # whether a step has to see all training rows
+
+    @abstractmethod
+    def state(self, size: int) -> Mapping[str, Slot]:
+        """What it remembers of `size` weights, 0 at first; saved with a checkpoint."""
+
+    @property
+    def scratch(self) -> tuple[str, ...]:
+        """Flat vectors that it works in, dead on return."""
+        return ()
+
+    @abstractmethod
+    def equations(self) -> Sequence[Eq]:
+        """`w_new[j]` and all that it remembers (`<slot>_new[j]`) on left sides."""
+
+    def consts(self) -> Mapping[str, float]:
+        """The numbers the equations mention, besides `lr`, `t` and `D`."""
+        return {}
+
+
+class Stepper(Optimizer):
+    """Moves the flat weights f.w against the flat gradient f.g, elementwise.
 
     The first f.D entries are weights under decay, the others biases and gains. An update is made in stretches of the flat
     vectors, so it may not look across entries.
     """
 
-    family: ClassVar[str] = "optimizer"
-    slots: ClassVar[tuple[str, ...]] = ()
-    scratch: ClassVar[tuple[str, ...]] = ()
-
     learning_rate: Annotated[Schedule, OneOf()]
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The flat vectors that it remembers."""
+        return ()
+
+    def state(self, size: int) -> Mapping[str, Slot]:
+        return {name: Slot((size,)) for name in self.slots}
 
     @abstractmethod
     def update(self, f: Frame, lr: float, t: int) -> None:
         """Step `t` (from 1) with learning rate `lr`, in place on f.w and the slots; f.g may be overwritten."""
-
-    @abstractmethod
-    def equations(self) -> Sequence[Eq]:
-        """`w_new[j]` and every `<slot>_new[j]` on left sides."""
-
-    def consts(self) -> Mapping[str, float]:
-        """The numbers the equations mention, besides `lr` and `t`."""
-        return {}
 
 
 class Initializer(Part):

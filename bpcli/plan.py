@@ -33,10 +33,11 @@ class ShapeError(ValueError):
 
 @dataclass(frozen=True)
 class Slot:
-    """One array: its shape (N stands for the batch) and type."""
+    """One array: its shape (N stands for the batch) and type; `start` is what a layer's `state` holds at first."""
 
     shape: Shape
     dtype: DType = "float"
+    start: float = 0.0
 
 
 @dataclass(frozen=True)

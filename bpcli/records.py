@@ -184,6 +184,16 @@ class FieldRow:
 
 
 @dataclass(frozen=True)
+class Curve:
+    """A line over evenly spaced points of an axis: what a small plot shows."""
+
+    name: str
+    axis: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class PartRow:
     """One registered part: its spelling in YAML, its family, what it is, its settings and its equations."""
 
@@ -195,6 +205,7 @@ class PartRow:
     fields: tuple[FieldRow, ...]
     equations: tuple[tuple[str, str], ...]  # drawn as text, and why
     example: str
+    curves: tuple[Curve, ...] = ()
 
 
 @dataclass(frozen=True)

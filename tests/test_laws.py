@@ -7,7 +7,7 @@ from registry import bad, good, leaves
 
 from bpcli.engine.blueprint import draw_up
 from bpcli.engine.network import Network
-from bpcli.family import Clipper, Initializer, Layer, Loss, Optimizer, Regularizer, Schedule, Source
+from bpcli.family import Clipper, Constraint, Initializer, Layer, Loss, Optimizer, Regularizer, Schedule, Source
 from bpcli.part import Part, dump
 from bpcli.parts.activations import Tanh
 from bpcli.parts.layers.dense import Dense
@@ -18,7 +18,9 @@ from bpcli.studies.witness import central_differences, size
 GOOD = dict(good())
 LAYERS = {k: s for k, s in GOOD.items() if isinstance(s.part, Layer)}
 PROVEN = {
-    k: s for k, s in GOOD.items() if isinstance(s.part, Layer | Loss | Regularizer | Optimizer | Clipper | Schedule)
+    k: s
+    for k, s in GOOD.items()
+    if isinstance(s.part, Layer | Loss | Regularizer | Optimizer | Clipper | Constraint | Schedule)
 }
 
 
@@ -50,6 +52,8 @@ def test_every_part_has_a_sourced_docstring_and_samples(leaf: type[Part]) -> Non
 def test_equations_are_complete(sample: Sample, train: bool) -> None:
     case = LayerCase(sample, train)
     wanted = {"y", "dx", *(f"d{p}" for p in case.link.node.plan.params)}
+    if train:
+        wanted |= {f"{state}_new" for state in case.link.node.plan.state}
     assert wanted <= set(layer_program(case.link, train).names)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from registry import good
 
-from bpcli.family import Clipper, Layer, Loss, Optimizer, Regularizer, Schedule
+from bpcli.family import Clipper, Constraint, Layer, Loss, Regularizer, Schedule, Stepper
 from bpcli.parts.activations import Gelu, Relu, Sigmoid, Softmax, Softplus, Tanh
 from bpcli.parts.clippers import GlobalNorm, Value
 from bpcli.parts.layers.dense import Dense
@@ -28,7 +28,7 @@ from bpcli.studies.witness import size
 Array = np.ndarray
 GOOD = dict(good())
 DIFFERENTIABLE = {k: s for k, s in GOOD.items() if isinstance(s.part, Layer | Loss | Regularizer)}
-STEPPING = {k: s for k, s in GOOD.items() if isinstance(s.part, Optimizer | Clipper | Schedule)}
+STEPPING = {k: s for k, s in GOOD.items() if isinstance(s.part, Stepper | Clipper | Constraint | Schedule)}
 
 
 def _zeroed(a: Array) -> Array:
@@ -322,5 +322,5 @@ def test_mistakes_in_steps_are_caught(part: Any, method: str, lie: Any, monkeypa
 def test_a_schedule_that_ends_early_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     (case,) = cases(next(iter(Cosine.samples())))
     honest = Cosine.at
-    monkeypatch.setattr(Cosine, "at", lambda self, k, total: honest(self, k, total - 1))
+    monkeypatch.setattr(Cosine, "at", lambda self, k, total, state: honest(self, k, total - 1, state))
     assert any(g.verdict == "WRONG" for g in case.gaps(case.kernel()))

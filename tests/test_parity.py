@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from registry import good
+from test_schedules import PEERS as SCHEDULES
 from torch_twin import ACTIVATIONS, LAYERS, LOSSES, PENALTIES, Twin, loss_of, torch_module
 
 from bpcli.family import Activation, Clipper, Layer, Loss, Optimizer, Regularizer, Schedule
@@ -98,13 +99,12 @@ def test_losses_on_wide_rows(kind: str) -> None:
     ids = rng.integers(0, 10, 100)
     t = np.eye(10)[ids] if part.targets == "classes" else rng.uniform(size=(100, 10))
     z = rng.normal(size=(100, 10)) * np.exp(rng.uniform(-3, 3, (100, 1)))
+    if part.link == "probabilities":
+        z = torch.softmax(torch.tensor(z), 1).numpy()
     case = LossCase(Sample(part, (10,), batch=100, inputs={"x": z, "t": t}))
     found = case.kernel()
     x = torch.tensor(z, requires_grad=True)
-    if part.targets == "classes":
-        loss = torch.nn.functional.cross_entropy(x, torch.tensor(ids))
-    else:
-        loss = loss_of(part, x, t)
+    loss = loss_of(part, x, t)
     loss.backward()
     close(found["L"], loss.item())
     close(found["dx"], x.grad.numpy())
@@ -141,6 +141,48 @@ OPTIMIZERS: dict[str, list[tuple[dict[str, Any], Callable[[Any, Any], Any]]]] = 
          lambda torch, w: torch.optim.Adam(w, lr=0.3, betas=(0.5, 0.9), eps=1e-3)),
         ({"beta1": 0.0}, lambda torch, w: torch.optim.Adam(w, betas=(0.0, 0.999))),
         ({"beta1": 0.0, "beta2": 0.0}, lambda torch, w: torch.optim.Adam(w, betas=(0.0, 0.0))),
+        ({"amsgrad": True, "beta2": 0.9}, lambda torch, w: torch.optim.Adam(w, betas=(0.9, 0.9), amsgrad=True)),
+    ],
+    "nesterov": [
+        ({}, lambda torch, w: torch.optim.SGD(w, lr=0.01, momentum=0.9, nesterov=True)),
+        ({"learning_rate": 0.3, "mu": 0.5}, lambda torch, w: torch.optim.SGD(w, lr=0.3, momentum=0.5, nesterov=True)),
+    ],
+    "adagrad": [
+        ({}, lambda torch, w: torch.optim.Adagrad(w)),
+        ({"learning_rate": 0.3, "eps": 1e-3}, lambda torch, w: torch.optim.Adagrad(w, lr=0.3, eps=1e-3)),
+    ],
+    "adadelta": [
+        ({}, lambda torch, w: torch.optim.Adadelta(w)),
+        ({"learning_rate": 0.3, "rho": 0.5, "eps": 1e-3},
+         lambda torch, w: torch.optim.Adadelta(w, lr=0.3, rho=0.5, eps=1e-3)),
+    ],
+    "rmsprop": [
+        ({}, lambda torch, w: torch.optim.RMSprop(w)),
+        ({"momentum": 0.9}, lambda torch, w: torch.optim.RMSprop(w, momentum=0.9)),
+        ({"centered": True, "alpha": 0.9}, lambda torch, w: torch.optim.RMSprop(w, alpha=0.9, centered=True)),
+        ({"centered": True, "momentum": 0.5, "alpha": 0.5, "eps": 1e-3},
+         lambda torch, w: torch.optim.RMSprop(w, alpha=0.5, eps=1e-3, momentum=0.5, centered=True)),
+    ],
+    "adamw": [
+        ({}, lambda torch, w: torch.optim.AdamW(w)),
+        ({"learning_rate": 0.3, "beta1": 0.5, "decay": 0.7},
+         lambda torch, w: torch.optim.AdamW(w, lr=0.3, betas=(0.5, 0.999), weight_decay=0.7)),
+    ],
+    "nadam": [
+        ({}, lambda torch, w: torch.optim.NAdam(w)),
+        ({"learning_rate": 0.3, "beta1": 0.5, "beta2": 0.9, "psi": 1.0, "eps": 1e-3},
+         lambda torch, w: torch.optim.NAdam(w, lr=0.3, betas=(0.5, 0.9), momentum_decay=1.0, eps=1e-3)),
+        ({"psi": 0.0}, lambda torch, w: torch.optim.NAdam(w, momentum_decay=0.0)),
+    ],
+    "adamax": [
+        ({}, lambda torch, w: torch.optim.Adamax(w)),
+        ({"learning_rate": 0.3, "beta1": 0.5, "beta2": 0.9, "eps": 1e-3},
+         lambda torch, w: torch.optim.Adamax(w, lr=0.3, betas=(0.5, 0.9), eps=1e-3)),
+    ],
+    "radam": [
+        ({}, lambda torch, w: torch.optim.RAdam(w)),
+        ({"learning_rate": 0.3, "beta1": 0.5, "beta2": 0.9, "eps": 1e-3},
+         lambda torch, w: torch.optim.RAdam(w, lr=0.3, betas=(0.5, 0.9), eps=1e-3)),
     ],
 }  # fmt: skip
 RUNS = [(kind, ours, theirs) for kind, runs in OPTIMIZERS.items() for ours, theirs in runs]
@@ -151,7 +193,7 @@ class Alone:
 
     def __init__(self, part: Optimizer) -> None:
         self.part, self.t = part, 0
-        self.frame = Frame(x=np.zeros(0), y=np.zeros(0), dx=None, dy=np.zeros(0))
+        self.frame = Frame(x=np.zeros(0), y=np.zeros(0), dx=None, dy=np.zeros(0), D=SIZE)
         self.frame.w = np.random.default_rng(1).normal(size=SIZE)
         for slot in (*part.slots, *part.scratch):
             setattr(self.frame, slot, np.zeros(SIZE))
@@ -169,11 +211,53 @@ def test_optimizers(kind: str, given: dict[str, Any], peer: Callable[[Any, Any],
     ours = Alone(Optimizer.parse({"type": kind, **given}))
     w = torch.tensor(ours.frame.w).clone().requires_grad_()
     theirs = peer(torch, [w])
+    usual = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)  # NAdam keeps the product of its momenta in the default type
+    try:
+        for g in sequence():
+            ours.step(g)
+            w.grad = torch.tensor(g)
+            theirs.step()
+            assert np.allclose(ours.frame.w, w.detach().numpy(), rtol=TIGHT, atol=TIGHT)
+    finally:
+        torch.set_default_dtype(usual)
+    assert np.abs(ours.frame.w - Alone(ours.part).frame.w).max() > 1e-3, "they went somewhere"
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("given", [{}, {"learning_rate": 0.1, "shrink": 0.3, "grow": 1.5, "max_step": 0.4}])
+def test_rprop_step_by_step(given: dict[str, Any]) -> None:
+    """Each step from torch's state: where a sign is decided by rounding two correct programs part ways."""
+    torch = torch_module()
+    ours = Alone(Optimizer.parse({"type": "rprop", **given}))
+    part: Any = ours.part
+    w = torch.tensor(ours.frame.w).clone().requires_grad_()
+    lr, etas, limits = part.learning_rate.value, (part.shrink, part.grow), (part.min_step, part.max_step)
+    theirs = torch.optim.Rprop([w], lr=lr, etas=etas, step_sizes=limits)
     for g in sequence():
-        ours.step(g)
         w.grad = torch.tensor(g)
         theirs.step()
-        assert np.allclose(ours.frame.w, w.detach().numpy(), rtol=TIGHT, atol=TIGHT)
+        ours.step(g)
+        state = theirs.state[w]
+        close(ours.frame.w, w.detach().numpy())
+        close(ours.frame.s, state["step_size"].numpy())
+        close(ours.frame.p, np.sign(state["prev"].numpy()))
+        ours.frame.w[...] = w.detach().numpy()
+        ours.frame.s[...] = state["step_size"].numpy()
+
+
+@pytest.mark.parametrize(("lr", "beta1", "beta2"), [(1e-4, 0.9, 0.99), (0.1, 0.3, 0.7), (0.1, 0.0, 0.0)])
+def test_lion_step_by_step(lr: float, beta1: float, beta2: float) -> None:
+    """torch has none; as its authors' program: c = interpolate(m, g), w -= lr sign(c), m = interpolate(m, g)."""
+    ours = Alone(Optimizer.parse({"type": "lion", "learning_rate": lr, "beta1": beta1, "beta2": beta2}))
+    w, m = ours.frame.w.copy(), np.zeros(SIZE)
+    for g in sequence():
+        ours.step(g)
+        w = w - lr * np.sign(beta1 * m + (1 - beta1) * g)
+        m = beta2 * m + (1 - beta2) * g
+        close(ours.frame.w, w)
+        close(ours.frame.m, m)
+        ours.frame.w[...], ours.frame.m[...] = w, m
 
 
 @pytest.mark.peers
@@ -273,9 +357,9 @@ PEERS: dict[type[Part], set[str]] = {
     Layer: {*ACTIVATIONS, *LAYERS},
     Loss: {*LOSSES},
     Regularizer: {*PENALTIES},
-    Clipper: {*CLIPPERS},
-    Optimizer: {*OPTIMIZERS},
-    Schedule: {"constant", "cosine"},
+    Clipper: {*CLIPPERS, "norm"},  # norm: tests/parts/test_clippers.py
+    Optimizer: {*OPTIMIZERS, "rprop", "lion"},
+    Schedule: {"constant", *(ours["type"] for ours, _ in SCHEDULES), "plateau"},
 }
 
 

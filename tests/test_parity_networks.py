@@ -1,7 +1,7 @@
 """PyTorch as a peer of whole trainings: from the same weights, on the same batches, in float64."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -40,8 +40,29 @@ NETS: dict[str, tuple[list[Any], str]] = {
 TRAINERS: dict[str, Callable[[Any, Any], Any]] = {
     "sgd": lambda torch, w: torch.optim.SGD(w, lr=0.05),
     "momentum": lambda torch, w: torch.optim.SGD(w, lr=0.05, momentum=0.9),
+    "nesterov": lambda torch, w: torch.optim.SGD(w, lr=0.05, momentum=0.9, nesterov=True),
+    "adagrad": lambda torch, w: torch.optim.Adagrad(w, lr=0.05),
+    "adadelta": lambda torch, w: torch.optim.Adadelta(w, lr=0.05),
+    "rmsprop": lambda torch, w: torch.optim.RMSprop(w, lr=0.05),
     "adam": lambda torch, w: torch.optim.Adam(w, lr=0.05),
+    "adamw": lambda torch, w: torch.optim.AdamW(
+        [{"params": [p for p in w if p.ndim > 1]}, {"params": [p for p in w if p.ndim == 1], "weight_decay": 0}],
+        lr=0.05,
+    ),
+    "nadam": lambda torch, w: torch.optim.NAdam(w, lr=0.05),
+    "adamax": lambda torch, w: torch.optim.Adamax(w, lr=0.05),
+    "radam": lambda torch, w: torch.optim.RAdam(w, lr=0.05),
 }
+
+
+@pytest.fixture(autouse=True)
+def _double() -> Iterator[None]:
+    """torch's NAdam keeps the product of its momenta in the default type."""
+    torch = torch_module()
+    usual = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(usual)
 
 
 class Race:
@@ -100,7 +121,7 @@ def test_whole_networks(layers: list[Any], loss: str, optimizer: str) -> None:
         race.step(k)
         assert race.total_gap < 1e-10
     assert race.gap() < 1e-10
-    assert np.abs(race.objective.theta - start).max() > 0.05, "they went somewhere"
+    assert np.abs(race.objective.theta - start).max() > 0.01, "they went somewhere"
 
 
 @pytest.mark.peers

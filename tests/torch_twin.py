@@ -3,6 +3,7 @@
 torch is imported where it is used, so that tests which do not need it run without it.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -36,6 +37,14 @@ ACTIVATIONS: dict[str, Callable[[Any, Any, Any], Any]] = {
     "softplus": _softplus,
     "gelu": lambda torch, part, x: torch.nn.functional.gelu(x, approximate=part.approximate),
     "softmax": lambda torch, part, x: torch.softmax(x, -1),
+    "leaky_relu": lambda torch, part, x: torch.nn.functional.leaky_relu(x, part.slope),
+    "elu": lambda torch, part, x: torch.nn.functional.elu(x, part.alpha),
+    "selu": lambda torch, part, x: torch.selu(x),
+    "silu": lambda torch, part, x: torch.nn.functional.silu(x),
+    "mish": lambda torch, part, x: torch.nn.functional.mish(x),
+    "softsign": lambda torch, part, x: torch.nn.functional.softsign(x),
+    "hard_tanh": lambda torch, part, x: torch.nn.functional.hardtanh(x),
+    "hard_sigmoid": lambda torch, part, x: torch.nn.functional.hardtanh(x, -3, 3) / 6 + 0.5,  # whose 1/6 is exact
 }
 
 
@@ -54,12 +63,72 @@ def _residual(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool)
     return x + twin.through(link.inside["branch"], x, train)
 
 
+def _gaussian_noise(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
+    """With our noise, as drawn."""
+    return x + torch.tensor(np.array(f.u, dtype=np.float64)) * link.layer.stddev if train else x  # type: ignore[attr-defined]
+
+
+def _gains(twin: "Twin", link: Link) -> tuple[Any, Any]:
+    return twin.parameters.get(f"{link.path}.gamma"), twin.parameters.get(f"{link.path}.beta")
+
+
+def _layer_norm(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
+    part: Any = link.layer
+    return torch.nn.functional.layer_norm(x, x.shape[-1:], *_gains(twin, link), part.eps)
+
+
+def _batch_norm(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
+    """torch's own, without the check that refuses a single value; channels stand second there."""
+    part: Any = link.layer
+    state = (twin.states[f"{link.path}.rmean"], twin.states[f"{link.path}.rvar"])
+    y = torch.batch_norm(
+        x.movedim(-1, 1), *_gains(twin, link), *state, train, part.momentum, part.eps, torch.backends.cudnn.enabled
+    )
+    return y.movedim(1, -1)
+
+
 LAYERS: dict[str, Callable[..., Any]] = {
     "dense": _dense,
     "dropout": _dropout,
+    "gaussian_noise": _gaussian_noise,
+    "layer_norm": _layer_norm,
+    "batch_norm": _batch_norm,
     "residual": _residual,
     "flatten": lambda torch, f, x, twin, link, train: torch.flatten(x, 1),
 }
+
+
+def _ids(t: Any) -> Any:
+    """Class ids where every row of t is one-hot, else t: PyTorch takes both."""
+    return t.argmax(1) if bool(((t == 0) | (t == 1)).all() & (t.sum(1) == 1).all()) else t
+
+
+def _of_classes(torch: Any, weights: Any) -> Any:
+    """Settled class weights as a tensor, or None."""
+    return None if weights is None else torch.tensor([w for _, w in weights], dtype=torch.float64)
+
+
+def _softmax_cross_entropy(torch: Any, part: Any, x: Any, t: Any) -> Any:
+    weight = _of_classes(torch, part.class_weights)
+    return torch.nn.functional.cross_entropy(x, _ids(t), weight, label_smoothing=part.label_smoothing, reduction="none")
+
+
+def _focal(torch: Any, part: Any, x: Any, t: Any) -> Any:
+    """torchvision has the sigmoid form only; this is the definition, differentiated by autograd."""
+    surprise = torch.nn.functional.cross_entropy(x, _ids(t), reduction="none")
+    alpha = part.alpha if isinstance(part.alpha, float) else (t * _of_classes(torch, part.alpha)).sum(1)
+    return alpha * (1 - torch.exp(-surprise)) ** part.gamma * surprise
+
+
+def _shortfall(torch: Any, x: Any, t: Any) -> Any:
+    return torch.relu(1 - (2 * t - 1) * x)
+
+
+def _crammer_singer(torch: Any, part: Any, x: Any, t: Any) -> Any:
+    """torch's MultiMarginLoss adds up over all rivals; here only the best counts."""
+    best = x.masked_fill(t == 1, -torch.inf).max(1).values
+    return torch.relu(1 + best - (t * x).sum(1))
+
 
 LOSSES: dict[str, Callable[[Any, Any, Any, Any], Any]] = {
     "mean_squared_error": lambda torch, part, x, t: torch.nn.functional.mse_loss(x, t, reduction="none").mean(1),
@@ -69,31 +138,52 @@ LOSSES: dict[str, Callable[[Any, Any, Any, Any], Any]] = {
     "binary_cross_entropy": lambda torch, part, x, t: torch.nn.functional.binary_cross_entropy_with_logits(
         x, t, reduction="none"
     ).mean(1),
-    "softmax_cross_entropy": lambda torch, part, x, t: torch.nn.functional.cross_entropy(x, t, reduction="none"),
+    "softmax_cross_entropy": _softmax_cross_entropy,
+    "mean_absolute_error": lambda torch, part, x, t: torch.nn.functional.l1_loss(x, t, reduction="none").mean(1),
+    "huber": lambda torch, part, x, t: torch.nn.functional.huber_loss(x, t, reduction="none", delta=part.delta).mean(1),
+    "log_cosh": lambda torch, part, x, t: (torch.logaddexp(x - t, t - x) - math.log(2)).mean(1),
+    "poisson": lambda torch, part, x, t: torch.nn.functional.poisson_nll_loss(x, t, reduction="none").mean(1),
+    "cross_entropy": lambda torch, part, x, t: -torch.xlogy(t, x).sum(1),
+    "kl_divergence": lambda torch, part, x, t: torch.nn.functional.kl_div(
+        torch.log_softmax(x, 1), t, reduction="none"
+    ).sum(1),
+    "focal": _focal,
+    "hinge": lambda torch, part, x, t: _shortfall(torch, x, t).mean(1),
+    "squared_hinge": lambda torch, part, x, t: (_shortfall(torch, x, t) ** 2).mean(1),
+    "multiclass_hinge": _crammer_singer,
 }
 """The cost of each row."""
 
 
-PENALTIES: dict[str, Callable[[Any, Any], Any]] = {"l2": lambda part, w: part.strength / 2 * (w**2).sum()}
+PENALTIES: dict[str, Callable[[Any, Any], Any]] = {
+    "l2": lambda part, w: part.strength / 2 * (w**2).sum(),
+    "l1": lambda part, w: part.strength * w.abs().sum(),
+    "elastic_net": lambda part, w: (
+        part.strength * (part.l1_ratio * w.abs().sum() + (1 - part.l1_ratio) / 2 * (w**2).sum())
+    ),
+}
 
 
 def loss_of(part: Loss, x: Any, t: Array, w: Array | None = None) -> Any:
     """torch's loss of outputs x (a tensor) and targets t, weighted by w where it is given (normalised here)."""
     torch = torch_module()
-    rows = LOSSES[part.kind](torch, part, x, torch.tensor(np.array(t)))
-    if w is None:
-        return rows.mean()
-    weights = torch.tensor(np.array(w))
-    return (rows * weights).sum() / weights.sum()
+    targets = torch.tensor(np.array(t))
+    rows = LOSSES[part.kind](torch, part, x, targets)
+    weights = torch.ones_like(rows) if w is None else torch.tensor(np.array(w))
+    classes = _of_classes(torch, getattr(part, "class_weights", None))
+    mass = weights if classes is None else weights * (targets * classes).sum(1)
+    return (rows * weights).sum() / mass.sum()
 
 
 class Twin:
-    """A network of ours as torch sees it: leaf tensors with the values of the parameters, by their paths."""
+    """A network of ours as torch sees it: leaf tensors with the values of the parameters, by their paths, and the
+    running statistics, which a training pass moves on."""
 
     def __init__(self, network: Network) -> None:
         self.torch = torch_module()
         self.network = network
         self.parameters = {path: self._leaf(w) for path, w in network.parameters().items()}
+        self.states = {path: self.torch.tensor(np.array(s, dtype=np.float64)) for path, s in network.states.items()}
 
     def _leaf(self, a: Array) -> Any:
         return self.torch.tensor(np.array(a, dtype=np.float64), requires_grad=True)

@@ -73,7 +73,7 @@ def _command() -> int:
     from bpcli.records import Exit, Failure, Problem
 
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="bpcli", standalone_mode=False)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except (KeyboardInterrupt, typer.Abort):
@@ -131,5 +131,7 @@ def _internal(error: Exception) -> int:
 
 
 def _reason(error: OSError) -> str:
-    name = f"{error.filename}: " if error.filename is not None else ""
-    return f"{name}{error.strerror or error}"
+    if error.filename is not None:
+        return f"{error.filename}: {error.strerror or error}"
+    gone = isinstance(error, FileNotFoundError)  # what os.getcwd raises
+    return "the working directory does not exist any more" if gone else str(error.strerror or error)

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 import bpcli.parts  # noqa: F401  (declares every part)
 from bpcli.config.data import Data
-from bpcli.family import Clipper, Layer, Loss, Metric, Optimizer, Regularizer
+from bpcli.family import Clipper, Constraint, Layer, Loss, Metric, Optimizer, Regularizer
 from bpcli.part import OneOf, Settings
 
 
@@ -73,6 +73,9 @@ class Experiment(Settings):
     )
     loss: Annotated[Loss, OneOf()] = Field(description="what training lowers")
     regularization: Annotated[Regularizer, OneOf()] | None = Field(None, description="a penalty on all weights")
+    constraint: Annotated[Constraint, OneOf()] | None = Field(
+        None, description="where all weights are put back to after every step"
+    )
     clipping: Annotated[Clipper, OneOf()] | None = Field(None, description="what tames a large gradient")
     optimizer: Annotated[Optimizer, OneOf()] = Field(Optimizer.parse("adam"), description="how a step is made")
     training: Training = Field(Training(), description="how long, in what batches, judged by what")

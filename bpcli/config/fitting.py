@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bpcli.config.experiment import Experiment, label
-from bpcli.engine.blueprint import Blueprint, LayerError, draw_up
+from bpcli.engine.blueprint import Blueprint, LayerError, draw_up, followed
+from bpcli.family import Activation, Stepper, UnsettledError
 from bpcli.plan import Array, Shape, ShapeError
 
 
@@ -15,7 +17,7 @@ class Facts:
     """What the data is like, as far as the network has to fit it.
 
     `row` is the shape of one input row; `classes` the class names, () for values; `outputs` how many values a target
-    has; `splits` the names of the splits; `rows` how many rows train has.
+    has; `splits` the names of the splits; `rows` how many rows train has, and `counts` how many of each class.
     """
 
     row: Shape
@@ -23,6 +25,7 @@ class Facts:
     outputs: int
     splits: tuple[str, ...]
     rows: int
+    counts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,17 @@ class Complaint:
     code: str
     help: str = ""
     level: str = "error"
+
+
+def settle(experiment: Experiment, facts: Facts) -> tuple[Experiment, list[Complaint]]:
+    """The experiment with its loss settled for the classes of the data, or as it was and why it cannot be."""
+    if not facts.classes:
+        return experiment, []
+    try:
+        loss = experiment.loss.settle(facts.classes, facts.counts)
+    except UnsettledError as error:
+        return experiment, [Complaint(("loss", error.setting), str(error), "class-weights", error.help)]
+    return experiment.model_copy(update={"loss": loss}), []
 
 
 def fit(experiment: Experiment, facts: Facts) -> tuple[Blueprint | None, list[Complaint]]:
@@ -50,7 +64,8 @@ def fit(experiment: Experiment, facts: Facts) -> tuple[Blueprint | None, list[Co
     if not blueprint.size:
         text = "no layer of this network has anything to learn"
         complaints.append(Complaint(("architecture",), text, "no-parameters", "add a `dense` layer"))
-    return blueprint, [*_outputs(experiment, facts, blueprint.y), *complaints]
+    complaints += _initializers(blueprint)
+    return blueprint, [*_outputs(experiment, facts, blueprint.y), *_ending(experiment, blueprint), *complaints]
 
 
 def targets_fit(experiment: Experiment, targets: Array) -> list[Complaint]:
@@ -71,12 +86,40 @@ def _outputs(experiment: Experiment, facts: Facts, y: Shape) -> list[Complaint]:
             return []
         text = f"the network has {_some(k, 'output')} and the data has {_some(facts.outputs, 'target')}"
         return [Complaint(last, text, "outputs", f"the last layer needs `units: {facts.outputs}`")]
+    if loss.link == "exp":
+        text = f"{loss.kind} wants counts, and the targets are class labels"
+        return [Complaint(("loss",), text, "targets", "for classes there is `softmax_cross_entropy`")]
     classes = len(facts.classes)
     if k == classes or (k == 1 and classes == 2 and loss.targets == "values"):
         return []
     text = f"the network has {_some(k, 'output')} and the data has {classes} classes"
     shown = ", ".join(facts.classes[:8]) + (", ..." if classes > 8 else "")
     return [Complaint(last, text, "outputs", f"the last layer needs `units: {classes}`, one for each of {shown}")]
+
+
+def _ending(experiment: Experiment, blueprint: Blueprint) -> list[Complaint]:
+    """Whether the loss suits what the network ends in: probabilities, or what they are made of."""
+    loss, (k,) = experiment.loss, blueprint.y
+    ahead = (node for node in reversed(blueprint.nodes) if node.layer.kind not in ("identity", "flatten"))
+    last = next(ahead, None)
+    kind = last.layer.kind if last else ""
+    if loss.link == "probabilities" and kind != "softmax":
+        text = f"{loss.kind} compares probabilities, and the network does not end in a softmax"
+        help = "write `softmax_cross_entropy`, which holds the softmax, or end the architecture with `softmax`"
+        return [Complaint(("loss",), text, "pairing", help)]
+    if last is None or kind != loss.link:
+        return []
+    written = experiment.architecture[int(last.loc[1])]
+    loc = last.loc if written is last.layer else (*last.loc, "activation")
+    top = math.e / (math.e + (k - 1 if kind == "softmax" else 1))
+    found = f"no class can reach a probability above {top:.2g}"
+    if kind == "sigmoid":
+        found = f"every probability lies between 0.5 and {top:.2g}"
+    help = f"leave this {kind} out"
+    if loss.kind == "softmax_cross_entropy":
+        help += ", or write `loss: cross_entropy`"
+    text = f"{loss.kind} holds a {kind} of its own: behind this one {found}"
+    return [Complaint(loc, text, "pairing", help, "warning")]
 
 
 def _some(count: int, noun: str) -> str:
@@ -94,14 +137,14 @@ def _last_units(experiment: Experiment) -> tuple[str | int, ...]:
 def _training(experiment: Experiment, facts: Facts) -> list[Complaint]:
     """Whether the metrics suit the task, and what stops training is measured."""
     found: list[Complaint] = []
-    link = experiment.loss.link
-    several = link == "sigmoid" and not facts.classes and facts.outputs > 1
-    classes = len(facts.classes) or {"identity": 0, "sigmoid": max(2, facts.outputs)}.get(link, facts.outputs)
+    loss = experiment.loss
+    several = loss.link in ("sigmoid", "margin") and not facts.classes and facts.outputs > 1
+    classes = len(facts.classes) or (max(2, facts.outputs) if loss.classifies else 0)
     for i, metric in enumerate(experiment.training.metrics):
         if metric.task == ("regression" if classes else "classification"):
             text = f"{metric.kind} is a figure of {metric.task}s, and this is a {_other(metric.task)}"
         else:
-            text = metric.check(classes, several, link != "identity")
+            text = metric.check(classes, several, loss.gives_probabilities)
         if text:
             found.append(Complaint(("training", "metrics", i), text, "metric"))
     names = ["loss", *(label(m) for m in experiment.metrics)]
@@ -111,10 +154,65 @@ def _training(experiment: Experiment, facts: Facts) -> list[Complaint]:
     for loc, watched in ((("training", "early_stopping"), early), (("training", "stop_when"), goal)):
         if watched is not None:
             found += _watched(watched.metric, loc, names, facts.splits)
+    found += _schedule(experiment, facts, names)
+    found += _whole(experiment, facts)
     size = experiment.training.batch_size
     if size != "full" and size > facts.rows:
         text = f"a batch of {size} is larger than the {facts.rows} training rows: every epoch is one step"
         found.append(Complaint(("training", "batch_size"), text, "batch-size", "write `full`", "warning"))
+    return found
+
+
+def _schedule(experiment: Experiment, facts: Facts, names: Sequence[str]) -> list[Complaint]:
+    """Whether the schedule of the learning rate comes to its end in this training, and what it watches is measured."""
+    if not isinstance(experiment.optimizer, Stepper):
+        return []
+    schedule, here = experiment.optimizer.learning_rate, ("optimizer", "learning_rate")
+    epochs, size = experiment.training.epochs, experiment.training.batch_size
+    steps = 1 if size == "full" else -(-facts.rows // size)
+    by_epoch = getattr(schedule, "per", "step") == "epoch"
+    total = epochs if by_epoch else epochs * steps
+    help = f"the training has {_some(epochs, 'epoch')} of {_some(steps, 'step')}"
+    help += "" if by_epoch else "; `per: epoch` counts epochs"
+    found = [Complaint((*here, *path), text, "schedule", help, "warning") for path, text in schedule.check(total)]
+    if metric := schedule.watched():
+        inner = ("then",) if hasattr(schedule, "then") else ()
+        found += _watched(metric, (*here, *inner), names, facts.splits)
+    return found
+
+
+def _whole(experiment: Experiment, facts: Facts) -> list[Complaint]:
+    """Whether every step sees all rows, where the optimizer has to."""
+    training, optimizer = experiment.training, experiment.optimizer
+    size = training.batch_size
+    if not optimizer.full_batch or size == "full" or size >= facts.rows:
+        return []
+    written = "batch_size" in training.model_fields_set
+    loc = ("training", "batch_size") if written else ("optimizer",)
+    text = f"{optimizer.kind} needs all {facts.rows:,} training rows in every step, and a batch has {size}"
+    return [Complaint(loc, text, "full-batch", "write `batch_size: full` under `training`")]
+
+
+GAIN = {"glorot": 1, "lecun": 1, "he": 2}
+"""What families of initializers, by the first word of their names, multiply the mean square of a layer's inputs by."""
+
+
+def _initializers(blueprint: Blueprint) -> list[Complaint]:
+    """Whether weights start as suits the activation behind them: of hidden layers, where a wrong scale adds up."""
+    found: list[Complaint] = []
+    last = next((node for node in reversed(list(blueprint.walk())) if node.plan.params), None)
+    for node, activation in followed(blueprint.nodes):
+        if not isinstance(activation, Activation) or node is last:
+            continue
+        suited = activation.default_init
+        for param in node.plan.params.values():
+            start = param.init.kind if param.init is not None and param.decays else ""
+            gain, wanted = (GAIN.get(kind.partition("_")[0]) for kind in (start, suited))
+            if gain is not None and wanted is not None and gain != wanted:
+                what = "shrink" if gain < wanted else "grow"
+                text = f"{start} before {activation.kind}: signals {what} from layer to layer"
+                help = f"write `init: {suited}`, or leave `init` out"
+                found.append(Complaint((*node.loc, "init"), text, "initializer", help, "warning"))
     return found
 
 

@@ -169,7 +169,7 @@ def _lay_out(
     nodes: tuple[Node, ...], penalty: Regularizer | None
 ) -> tuple[tuple[Entry, ...], tuple[tuple[Regularizer, slice], ...]]:
     groups: dict[Regularizer | None, list[tuple[Node, str, Param, Initializer]]] = {}
-    for node, following in _followed(nodes):
+    for node, following in followed(nodes):
         own = getattr(node.layer, "regularization", None) or penalty
         for name, param in node.plan.params.items():
             init = param.init or default_initializer(following)
@@ -190,7 +190,7 @@ def _lay_out(
     return tuple(layout), tuple(penalties)
 
 
-def _followed(nodes: Sequence[Node]) -> Iterator[tuple[Node, Layer | None]]:
+def followed(nodes: Sequence[Node]) -> Iterator[tuple[Node, Layer | None]]:
     """Every node, containers before what is inside them, with the activation or the learning layer that comes next in
     its chain: what stands between (dropout, flatten) changes nothing of the scale."""
     for i, node in enumerate(nodes):
@@ -198,7 +198,7 @@ def _followed(nodes: Sequence[Node]) -> Iterator[tuple[Node, Layer | None]]:
         following = next(ahead, None)
         yield node, following.layer if following else None
         for inner in node.inside.values():
-            yield from _followed(inner)
+            yield from followed(inner)
 
 
 def default_initializer(following: Layer | None) -> Initializer:

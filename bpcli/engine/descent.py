@@ -1,5 +1,5 @@
 """One training step, its order stated once: draw, forward, loss and penalty, backward, penalty gradient, clip, update,
-commit. (Decoupled decay happens inside the update.)"""
+constraint, commit. (Decoupled decay happens inside the update.)"""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import numpy as np
 from bpcli.engine.memory import aligned
 from bpcli.engine.network import Chain, Link
 from bpcli.engine.objective import Batch, Objective
-from bpcli.family import Clipper, Optimizer
+from bpcli.family import Clipper, Constraint, Stepper
+from bpcli.numeric.lengths import length
 from bpcli.plan import Array, Frame
 
 STRETCH = 1 << 18
@@ -35,9 +36,20 @@ class Descent:
     """Lowers an objective step by step. After a step, `loss`, `penalty`, `norm` (of the gradient, before clipping),
     `factor` (what clipping left of it) and `rate` say what happened."""
 
-    def __init__(self, objective: Objective, optimizer: Optimizer, clipper: Clipper | None, total: int) -> None:
-        """`total` is how many steps the whole training has: what schedules run over."""
-        self.objective, self.optimizer, self.clipper, self.total = objective, optimizer, clipper, total
+    def __init__(
+        self,
+        objective: Objective,
+        optimizer: Stepper,
+        clipper: Clipper | None,
+        total: int,
+        *,
+        epoch: int = 1,
+        constraint: Constraint | None = None,
+    ) -> None:
+        """`total` is how many steps the whole training has, `epoch` how many of them make an epoch: what schedules run
+        over. `constraint` is laid on the weights of every layer that has none of its own."""
+        self.objective, self.optimizer, self.clipper = objective, optimizer, clipper
+        self.total, self.epoch = total, epoch
         self.theta, self.grad = objective.theta, objective.grad
         self.slots = {name: aligned(len(self.theta), self.theta.dtype) for name in optimizer.slots}
         self._stretches = tuple(self._cut())
@@ -46,6 +58,9 @@ class Descent:
         if clipper is not None:
             self.clip_state = {name: np.zeros(slot.shape) for name, slot in clipper.state().items()}
         network = objective.network
+        self.schedule_state = {name: np.array(value) for name, value in optimizer.learning_rate.state().items()}
+        self._per_epoch = getattr(optimizer.learning_rate, "per", "step") == "epoch"
+        self._constrained = tuple(self._under(constraint))
         pieces = [(network.gradients()[path], w) for path, w in network.parameters().items()]
         self._clip_frame = Frame(x=empty, y=empty, dx=None, dy=empty, g=self.grad, pieces=pieces, **self.clip_state)
         self._draws = network.draws
@@ -65,17 +80,34 @@ class Descent:
         self.penalty = objective.penalty()
         batch.backward(True)
         objective.add_penalty_gradient()
-        self.norm = self._length()
+        self.norm = length(self.grad)
         if not math.isfinite(self.norm) or not math.isfinite(self.loss + self.penalty):
             raise culprit(objective, batch, self.loss, self.penalty)
         if self.clipper is not None:
             self._clip_frame.norm = self.norm
             self.factor = self.clipper.clip(self._clip_frame)
-        self.rate = self.optimizer.learning_rate.at(min(k, self.total), self.total)
+        self.rate = self.rate_at(k)
         for stretch in self._stretches:
             self.optimizer.update(stretch, self.rate, k + 1)
+        for own, w in self._constrained:
+            own.apply(w)
         if self._commits:
             network.commit(batch.chain)
+
+    def rate_at(self, k: int) -> float:
+        """The learning rate of the step after `k` completed ones."""
+        schedule, k, total = self.optimizer.learning_rate, min(k, self.total), self.total
+        if self._per_epoch:
+            k, total = k // self.epoch, total // self.epoch
+        return schedule.at(k, total, self.schedule_state)
+
+    def _under(self, constraint: Constraint | None) -> Iterator[tuple[Constraint, Array]]:
+        """Every tensor of weights that is put back after a step, with what does it."""
+        parameters = self.objective.network.parameters()
+        for e in self.objective.network.blueprint.layout:
+            own = getattr(e.node.layer, "constraint", None) or constraint
+            if own is not None and e.param.decays:
+                yield own, parameters[e.path]
 
     def _cut(self) -> Iterator[Frame]:
         """The flat vectors in stretches of STRETCH bytes; an update works entry by entry, so cuts do not change it."""
@@ -89,14 +121,6 @@ class Descent:
             views |= {name: vector[: len(views["w"])] for name, vector in scratch.items()}
             inside = min(max(decaying - start, 0), len(views["w"]))
             yield Frame(x=empty, y=empty, dx=None, dy=empty, D=inside, **views)
-
-    def _length(self) -> float:
-        square = float(np.dot(self.grad, self.grad))
-        if square == math.inf and _finite(self.grad):  # too large to square, not yet lost
-            largest = float(np.abs(self.grad).max())
-            shares = self.grad / largest
-            return largest * math.sqrt(float(np.dot(shares, shares)))
-        return math.sqrt(square)
 
 
 def culprit(objective: Objective, batch: Batch, loss: float, penalty: float) -> NonFiniteError:

@@ -84,6 +84,7 @@ class Network:
             for name, slot in node.plan.state.items():
                 self.memory.reserve(f"{node.path}.{name}", slot.shape, slot.dtype)
                 self.states[f"{node.path}.{name}"] = self.memory.slot(f"{node.path}.{name}", slot, rows)
+                self.states[f"{node.path}.{name}"][...] = slot.start
         self._streams = {n.seat: Stream(seed, "draw", n.seat) for n in blueprint.walk() if n.plan.draws}
         self._chains: dict[int, Chain] = {}
         self._entries: dict[str, list[Entry]] = {}

@@ -30,7 +30,7 @@ class Batch:
         slots = {**plan.keep, **plan.scratch}
         views = {name: memory.slot(f"loss/{name}", slot, n) for name, slot in slots.items()}
         self.frame = Frame(x=self.chain.y, t=self.t, w=None, dx=self.chain.dy, **views)
-        self._loss = loss
+        self._loss, self._rows_weigh = loss, float(n)
 
     def load(self, x: Array, t: Array, rows: Array, w: Array | None = None) -> None:
         """Copies the rows `rows` of the data in: x (R, ...), t (R, K) values or (R,) class ids, w (R,) weights."""
@@ -44,15 +44,22 @@ class Batch:
         else:
             t.take(rows, 0, out=self.t, mode="clip")
         self.frame.w = None
+        self._rows_weigh = float(self.n)
         if w is not None:
             w.take(rows, 0, out=self.w, mode="clip")
-            self.w /= self.w.sum()
+            self._rows_weigh = float(self.w.sum())
+            self.w /= self._rows_weigh
             self.frame.w = self.w
 
     def forward(self, train: bool) -> float:
         """Runs the network; returns the data term of the loss."""
         self.chain.forward(train)
         return self._loss.forward(self.frame)
+
+    def weight(self) -> float:
+        """What the rows weigh, after `forward`: their number, or the sum of their sample and class weights. By it the
+        losses of batches become the loss of all rows."""
+        return self._rows_weigh * self._loss.mean_weight(self.frame)
 
     def backward(self, train: bool) -> None:
         """Writes the gradient of the data term into every parameter's gradient."""
@@ -101,7 +108,7 @@ class Objective:
 
     def penalty(self) -> float:
         """The penalties of the weights as they are."""
-        return sum(p.value(w) for p, w, _ in self.penalties)
+        return sum(p.value(w, self._scratch[: len(w)]) for p, w, _ in self.penalties)
 
     def add_penalty_gradient(self) -> None:
         """Adds the penalties' gradients to the flat gradient."""

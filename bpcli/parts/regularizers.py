@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -11,6 +11,13 @@ from pydantic import Field
 from bpcli.family import Regularizer
 from bpcli.numeric.notation import Eq
 from bpcli.plan import Array, Sample
+
+TIES = [-1.5, 0.0, 0.5, -0.0, 2.0]
+"""Weights exactly on the kink at 0."""
+
+
+def _strength() -> Any:
+    return Field(ge=0, description="lambda, how strongly weights are drawn to 0")
 
 
 class L2(Regularizer):
@@ -21,9 +28,9 @@ class L2(Regularizer):
     """
 
     type: Literal["l2"] = "l2"
-    strength: float = Field(ge=0, description="lambda, how strongly weights are drawn to 0")
+    strength: float = _strength()
 
-    def value(self, w: Array) -> float:
+    def value(self, w: Array, scratch: Array) -> float:
         return 0.5 * self.strength * float(np.dot(w, w))
 
     def add_grad(self, w: Array, g: Array, scratch: Array) -> None:
@@ -44,3 +51,89 @@ class L2(Regularizer):
         yield Sample(cls(strength=0.3), (7,))
         yield Sample(cls(strength=0.0), (3,))
         yield Sample({"type": "l2", "strength": -1.0}, error="greater than or equal to 0")
+
+
+class L1(Regularizer):
+    """The size of the weights, strength * sum |w|; draws every weight towards 0 alike, and the useless ones to it.
+
+    Shapes   w: j, the weights laid end to end
+    Source   Tibshirani 1996, eq. 1, in its Lagrangian form; the slope at 0 is taken as 0
+    """
+
+    type: Literal["l1"] = "l1"
+    strength: float = _strength()
+
+    def value(self, w: Array, scratch: Array) -> float:
+        return self.strength * _total_size(w, scratch)
+
+    def add_grad(self, w: Array, g: Array, scratch: Array) -> None:
+        _add_signs(w, self.strength, g, scratch)
+
+    def equations(self) -> list[Eq]:
+        return [
+            Eq("penalty", "strength * sum(j, abs(w[j]))", "the size"),
+            Eq("dw[j]", "strength * sign(w[j])", "the same for large and small weights, 0 at 0"),
+        ]
+
+    def consts(self) -> Mapping[str, float]:
+        return {"strength": self.strength}
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield Sample(cls(strength=0.3), (7,))
+        yield Sample(cls(strength=0.2), (5,), inputs={"w": TIES}, kinks=(0.0,), note="weights of exactly 0")
+        yield Sample(cls(strength=0.0), (3,))
+        yield Sample({"type": "l1", "strength": -1.0}, error="greater than or equal to 0")
+
+
+class ElasticNet(Regularizer):
+    """l1 and l2 together, strength * (r sum |w| + (1 - r)/2 sum w^2) with r = `l1_ratio`: sparse, and stable where
+    inputs go together.
+
+    Shapes   w: j, the weights laid end to end
+    Source   Zou & Hastie 2005, eq. 3, in scikit-learn's parameters; the slope of the first term at 0 is taken as 0
+    """
+
+    type: Literal["elastic_net"] = "elastic_net"
+    strength: float = _strength()
+    l1_ratio: float = Field(0.5, ge=0, le=1, description="the share of l1: 0 is l2 alone, 1 is l1 alone")
+
+    def value(self, w: Array, scratch: Array) -> float:
+        ridge = (1 - self.l1_ratio) / 2 * float(np.dot(w, w))
+        return self.strength * (self.l1_ratio * _total_size(w, scratch) + ridge)
+
+    def add_grad(self, w: Array, g: Array, scratch: Array) -> None:
+        _add_signs(w, self.strength * self.l1_ratio, g, scratch)
+        np.multiply(w, self.strength * (1 - self.l1_ratio), out=scratch)
+        np.add(g, scratch, out=g)
+
+    def equations(self) -> list[Eq]:
+        lasso, ridge = "l1_ratio * sum(j, abs(w[j]))", "(1 - l1_ratio) / 2 * sum(j, w[j]**2)"
+        return [
+            Eq("penalty", f"strength * ({lasso} + {ridge})", "a share of each"),
+            Eq("dw[j]", "strength * (l1_ratio * sign(w[j]) + (1 - l1_ratio) * w[j])", "the slopes of both, 0 at 0"),
+        ]
+
+    def consts(self) -> Mapping[str, float]:
+        return {"strength": self.strength, "l1_ratio": self.l1_ratio}
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield Sample(cls(strength=0.3), (7,))
+        yield Sample(cls(strength=0.2, l1_ratio=0.9), (5,), inputs={"w": TIES}, kinks=(0.0,), note="weights of 0")
+        yield Sample(cls(strength=0.3, l1_ratio=0.0), (4,), note="l2 alone")
+        yield Sample(cls(strength=0.3, l1_ratio=1.0), (4,), note="l1 alone")
+        yield Sample({"type": "elastic_net", "strength": 0.1, "l1_ratio": 1.5}, error="less than or equal to 1")
+        yield Sample({"type": "elastic_net", "strength": -0.1}, error="greater than or equal to 0")
+
+
+def _total_size(w: Array, scratch: Array) -> float:
+    """sum |w|."""
+    return float(np.abs(w, out=scratch).sum())
+
+
+def _add_signs(w: Array, strength: float, g: Array, scratch: Array) -> None:
+    """Adds strength * sign(w), 0 at 0, to g."""
+    np.sign(w, out=scratch)
+    np.multiply(scratch, strength, out=scratch)
+    np.add(g, scratch, out=g)

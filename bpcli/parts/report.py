@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
-from bpcli.parts.metrics import average_of, f1_of, precision_of, recall_of
+from bpcli.family import Metric
+from bpcli.parts.metrics import Noted, average_of, f1_of, precision_of, recall_of
 from bpcli.plan import Array
 from bpcli.records import ClassRow
 
 Rows = tuple[ClassRow, ...]
+
+NONE: Mapping[str, Metric] = MappingProxyType({})
 
 
 def classification_report(
@@ -43,8 +47,11 @@ def average_row(name: str, counts: Array, average: str) -> ClassRow:
     return ClassRow(name, precision, recall, f1, round(float(counts[2].sum())))
 
 
-def notes(counts: Array, names: Sequence[str], *, several: bool = False) -> tuple[str, ...]:
-    """Where a score is 0 because nothing could be counted, from counts (3, K)."""
+def notes(
+    counts: Array, names: Sequence[str], *, several: bool = False, rows: int = 0, metrics: Mapping[str, Metric] = NONE
+) -> tuple[str, ...]:
+    """Where a score is 0 because nothing could be counted, from counts (3, K) over `rows` rows of weight 1; and what
+    there is to say of these metrics, by the names they are shown with."""
     neither = "its scores count as 0" if several else "macro averages leave it out"
     found = []
     for name, (_, guessed, support) in zip(names, counts.T, strict=True):
@@ -54,4 +61,7 @@ def notes(counts: Array, names: Sequence[str], *, several: bool = False) -> tupl
             found.append(f"class {name}: never predicted; its precision counts as 0")
         elif not support:
             found.append(f"class {name}: not present; its recall counts as 0")
+    for label, metric in metrics.items():
+        if isinstance(metric, Noted) and (said := metric.note(counts, names, rows, several)):
+            found.append(f"{label}: {said}")
     return tuple(found)

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from bpcli.records import PartRow
 from bpcli.render.console import table
+from bpcli.render.curve import curves
 
 NOTE = re.compile(r"[A-Z][a-z]+  +|Numerics +")  # how a note begins
 WIDE = 80  # columns of the terminal
@@ -41,6 +42,8 @@ def page(row: PartRow) -> list[RenderableType]:
         items += [found, Text()]
     if row.equations:
         items += [*_equations(row.equations), Text()]
+    if row.curves:
+        items += [curves(row.curves), Text()]
     if row.example:
         items += [Text("example", "dim"), Padding(Text(row.example), (0, 0, 0, 2)), Text()]
     return items

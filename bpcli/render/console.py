@@ -106,8 +106,14 @@ def table(*headers: str) -> Table:
     return found
 
 
+def printable(text: str) -> str:
+    """A text that cannot disturb a terminal: what does not print as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def clipped(name: str, longest: int = 32) -> str:
-    """A name as a table shows it: the beginning of one that is very long, and nothing that disturbs a terminal."""
-    if not name.isprintable():
-        name = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+    """A name as a table shows it: the beginning of one that is very long."""
+    name = printable(name)
     return name if cell_len(name) <= longest else set_cell_size(name, longest - 3).rstrip() + "..."

@@ -7,10 +7,11 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from bpcli.records import ClassRow, EvalReport
-from bpcli.render.console import clipped, table
+from bpcli.render.console import clipped, printable, table
 from bpcli.render.numbers import short
 
 WIDEST = 20  # classes of a confusion matrix that is printed whole
+NOTES = 6  # shown
 WIDE = 78  # columns of the terminal; where names need more, numbers stand over the matrix
 
 
@@ -25,7 +26,9 @@ def evaluation(report: EvalReport) -> list[RenderableType]:
         items += [Text(), _classes(report)]
     if report.confusion:
         items += [Text(), *_confusion(report)]
-    items += [Text(f"note: {note}", "yellow") for note in report.notes]
+    items += [Text(f"note: {printable(note)}", "yellow") for note in report.notes[:NOTES]]
+    if len(report.notes) > NOTES:
+        items.append(Text(f"and {len(report.notes) - NOTES} more notes (all: --json)", "yellow"))
     return items
 
 

@@ -9,11 +9,9 @@ def short(value: float) -> str:
     """At least four digits and at most seven characters, where it is not negative: 0.1234, 1.2346, 12.346, 1.2e-05."""
     if not math.isfinite(value):
         return str(value)
-    if value == 0:
-        return "0"
     size = abs(value)
-    if 1e-3 <= size < 1e5:
-        return f"{value:.{max(0, min(4, 4 - math.floor(math.log10(size))))}f}"
+    if size == 0 or 1e-3 <= size < 1e5:
+        return f"{value:.{max(0, min(4, 4 - math.floor(math.log10(size or 1))))}f}"
     return f"{value:.1e}"
 
 

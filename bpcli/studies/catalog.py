@@ -5,40 +5,51 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import annotated_types
+import numpy as np
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 import bpcli.parts  # noqa: F401  (declares every part)
 from bpcli.config.dump import dump as dump_yaml
-from bpcli.family import Layer, Loss
+from bpcli.engine.blueprint import draw_up
+from bpcli.engine.network import Network
+from bpcli.family import Activation, Layer, Loss, Schedule
 from bpcli.numeric.notation import Eq
 from bpcli.part import Part, families, near
-from bpcli.records import Exit, Failure, FieldRow, PartRow, Problem
+from bpcli.records import Curve, Exit, Failure, FieldRow, PartRow, Problem
 
 
 def catalog() -> tuple[PartRow, ...]:
     """All parts, by family; a part of several families under the narrowest (relu: activation, not layer)."""
-    rows: dict[type[Part], PartRow] = {}
-    for family in families():
-        for leaf in family.registry.values():
-            rows[leaf] = describe(leaf, family.family)
-    order = [f.family for f in families()]
-    return tuple(sorted(rows.values(), key=lambda row: order.index(row.family)))
+    return tuple(describe(leaf, family) for leaf, family in _leaves().items())
 
 
 def named(name: str) -> tuple[PartRow, ...]:
-    """The parts, or the family, of that name. Raises Failure, with the nearest name, where there is none."""
-    rows = catalog()
-    found = tuple(r for r in rows if r.type == name) or tuple(r for r in rows if r.family == name)
+    """The parts of that name, with their curves, or the family. Raises Failure, with the nearest name, where there is
+    none."""
+    leaves = _leaves()
+    alone = [leaf for leaf in leaves if _kind(leaf) == name]
+    if alone:
+        return tuple(replace(describe(leaf, leaves[leaf]), curves=_curves(_first(leaf))) for leaf in alone)
+    found = tuple(describe(leaf, family) for leaf, family in leaves.items() if family == name)
     if found:
         return found
-    words = {r.type for r in rows} | {r.family for r in rows}
-    guess = near(name, words)
+    guess = near(name, {_kind(leaf) for leaf in leaves} | set(leaves.values()))
     help = f"did you mean `{guess}`?" if guess else "`bpcli parts` lists them all"
     raise Failure(Problem(f"no part or family is called `{name}`", code="unknown-part", help=help), exit=Exit.USAGE)
+
+
+def _leaves() -> dict[type[Part], str]:
+    """Every part with the narrowest family it is in, by family."""
+    found: dict[type[Part], str] = {}
+    for family in families():
+        found |= dict.fromkeys(family.registry.values(), family.family)
+    order = [f.family for f in families()]
+    return dict(sorted(found.items(), key=lambda item: order.index(item[1])))
 
 
 def describe(leaf: type[Part], family: str) -> PartRow:
@@ -46,9 +57,9 @@ def describe(leaf: type[Part], family: str) -> PartRow:
     doc = inspect.getdoc(leaf) or ""
     summary, _, rest = doc.partition("\n")
     source = re.search(r"^Source +(.*(?:\n {4,}.*)*)", rest, re.MULTILINE)
-    sample = next((s.part for s in leaf.samples() if not s.error and isinstance(s.part, leaf)), None)
+    sample = _first(leaf)
     return PartRow(
-        type=str(get_args(leaf.model_fields["type"].annotation)[0]),
+        type=_kind(leaf),
         family=family,
         summary=summary,
         source=" ".join(source.group(1).split()) if source else "",
@@ -59,11 +70,43 @@ def describe(leaf: type[Part], family: str) -> PartRow:
     )
 
 
+def _kind(leaf: type[Part]) -> str:
+    return str(get_args(leaf.model_fields["type"].annotation)[0])
+
+
+def _first(leaf: type[Part]) -> Part | None:
+    """The part of its first good sample."""
+    return next((s.part for s in leaf.samples() if not s.error and isinstance(s.part, leaf)), None)
+
+
+POINTS, STEPS = 161, 100
+
+
+def _curves(part: Part | None) -> tuple[Curve, ...]:
+    """An activation and its slope from -4 to 4, a schedule over a training of STEPS steps; none where they are flat."""
+    found: list[Curve] = []
+    if isinstance(part, Activation):
+        x = np.linspace(-4, 4, POINTS)
+        chain = Network(draw_up([part], (1,)), POINTS, np.float64, 0, need_dx=True).chain(POINTS)
+        chain.x[...] = x[:, None]
+        chain.forward(True)
+        chain.dy[...] = 1
+        chain.backward(True)
+        found = [Curve(name, "x", tuple(x.tolist()), tuple(y.ravel().tolist()))
+                 for name, y in (("y", chain.y), ("slope dy/dx", chain.links[0].frame.dx))]  # fmt: skip
+    if isinstance(part, Schedule):
+        state = {name: np.asarray(start) for name, start in part.state().items()}
+        rates = tuple(part.at(k, STEPS, state) for k in range(STEPS + 1))
+        found = [Curve("lr", f"k, of T = {STEPS}", tuple(map(float, range(STEPS + 1))), rates)]
+    return tuple(found) if any(len(set(c.y)) > 1 for c in found) else ()
+
+
 PLACES = {
     "layer": "architecture: [{}]",
     "activation": "architecture: [{{type: dense, units: 16, activation: {}}}]",
     "loss": "loss: {}",
     "penalty": "regularization: {}",
+    "constraint": "constraint: {}",
     "clipping": "clipping: {}",
     "schedule": "optimizer: {{type: adam, learning_rate: {}}}",
     "optimizer": "optimizer: {}",
@@ -124,7 +167,7 @@ def _type(annotation: Any) -> str:
     if origin is Literal:
         return " or ".join(str(option) for option in inner)
     if origin is tuple:
-        return f"list of {_type(inner[0])}"
+        return "a number for each name" if get_origin(inner[0]) is tuple else f"list of {_type(inner[0])}"
     if inner:
         return " or ".join(word for word in map(_type, inner) if word)
     if isinstance(annotation, type) and issubclass(annotation, Part):

@@ -18,14 +18,14 @@ from bpcli.studies.given import source_of
 from bpcli.studies.model import Model
 from bpcli.studies.prepare import prepare_for
 from bpcli.studies.runfolder import RunFolder
-from bpcli.studies.scoring import survey
+from bpcli.studies.scoring import Judge, survey
 from bpcli.studies.session import reopen
 
 USUAL = {
-    "classification": ("accuracy", "precision", "recall", "f1", "log_loss"),
-    "regression": ("mse", "mae", "r2"),
+    "classification": ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss"),
+    "regression": ("mse", "rmse", "mae", "r2"),
 }
-"""Figures that every report has, beside those the experiment chose."""
+"""Figures that every report has as far as they can be measured, beside those the experiment chose."""
 
 
 def evaluate(path: Path, split: str | None = None, data: str | None = None, root: Path | None = None) -> EvalReport:
@@ -62,8 +62,7 @@ def run_split(folder: RunFolder, split: str | None) -> tuple[str, Array, Array]:
 def report(model: Model, split: str, x: Array, t: Array) -> EvalReport:
     """The report of a model on encoded rows."""
     judge = model.judge
-    task = "classification" if judge.classified else "regression"
-    metrics = _metrics(model.experiment.metrics, task, model.experiment.loss.link)
+    metrics = _metrics(judge, model.experiment.metrics)
     k = len(judge.classes)
     confusion = np.zeros((k, k))
     counts = np.zeros((3, k))
@@ -74,7 +73,7 @@ def report(model: Model, split: str, x: Array, t: Array) -> EvalReport:
         else:
             add_confusion(confusion, batch)
 
-    found = survey(model.objective, judge, metrics, x, t, count if judge.classified else None)
+    found = survey(model.objective, judge, tuple(metrics.values()), x, t, count if judge.classified else None)
     loss = found.pop("loss")
     if not judge.classified:
         return EvalReport(str(model.path), split, len(x), loss, found)
@@ -82,10 +81,12 @@ def report(model: Model, split: str, x: Array, t: Array) -> EvalReport:
         counts = counts_of(confusion)
     per_class, averages = classification_report(counts, judge.classes, several=judge.several)
     matrix = () if judge.several else tuple(tuple(int(v) for v in row) for row in confusion)
-    said = notes(counts, judge.classes, several=judge.several)
+    said = notes(counts, judge.classes, several=judge.several, rows=len(x), metrics=metrics)
     return EvalReport(str(model.path), split, len(x), loss, found, per_class, averages, matrix, judge.classes, said)
 
 
-def _metrics(chosen: Sequence[Metric], task: str, link: str) -> list[Metric]:
-    usual = [Metric.parse(name) for name in USUAL[task] if name != "log_loss" or link != "identity"]
-    return list({label(m): m for m in (*usual, *chosen)}.values())
+def _metrics(judge: Judge, chosen: Sequence[Metric]) -> dict[str, Metric]:
+    """The usual metrics and the chosen ones, by their labels."""
+    usual = (Metric.parse(name) for name in USUAL["classification" if judge.classified else "regression"])
+    about = len(judge.classes), judge.several, judge.loss.gives_probabilities
+    return {label(m): m for m in (*(m for m in usual if not m.check(*about)), *chosen)}

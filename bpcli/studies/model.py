@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from bpcli.config.experiment import Experiment
 from bpcli.engine.blueprint import Blueprint, draw_up
 from bpcli.engine.objective import Objective
+from bpcli.family import UnsettledError
 from bpcli.plan import Array, ShapeError
 from bpcli.records import Exit, Failure, Problem
 from bpcli.studies import modelfile
@@ -79,14 +80,15 @@ def load(path: Path) -> Model:
         experiment = Experiment.model_validate(meta["experiment"])
         rules = Rules.from_meta(meta["rules"], tensors)
         blueprint = draw_up(experiment.architecture, rules.shape, experiment.regularization)
-        experiment.loss.plan(blueprint.y)
-    except (KeyError, TypeError, ShapeError) as error:
+        loss = experiment.loss.settle(rules.classes, ())
+        loss.plan(blueprint.y)
+    except (KeyError, TypeError, ShapeError, UnsettledError) as error:
         raise _damaged(file, str(error)) from None
     except ValidationError as error:
         first = error.errors()[0]
         raise _damaged(file, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     _fits(file, blueprint, tensors)
-    objective = Objective(blueprint, experiment.loss, BATCH, np.dtype(experiment.dtype), experiment.seed)
+    objective = Objective(blueprint, loss, BATCH, np.dtype(experiment.dtype), experiment.seed)
     for name, array in {**objective.network.parameters(), **_states(objective)}.items():
         array[...] = tensors[name]
     return Model(file, experiment, rules, blueprint, objective, meta.get("record", {}))

@@ -20,7 +20,8 @@ def predict(path: Path, data: str, root: Path) -> Predictions:
     not looked at.
 
     A classification gives the class and the probability of each class; several labels a row give 0 or 1 and the
-    probability of each; a regression gives values in the target's own units. Raises Failure as loading data does.
+    probability of each (a loss of margins gives no probabilities); a regression gives values in the target's own units.
+    Raises Failure as loading data does.
     """
     model = models.load(path)
     source = source_of(data, model.experiment.data.train, False)
@@ -52,14 +53,14 @@ def table(model: Model, output: Array) -> Predictions:
         return Predictions(names, [tuple(float(v) for v in row) for row in output])
     guesses = judge.guess(output)
     classes = judge.classes
+    shown = output if judge.loss.gives_probabilities else output[:, :0]
     if judge.several:
-        columns = (*classes, *(f"p({c})" for c in classes))
+        columns = (*classes, *(f"p({c})" for c in classes[: shown.shape[1]]))
         rows: list[tuple[Any, ...]] = [
-            (*(int(v) for v in g), *(float(v) for v in p)) for g, p in zip(guesses, output, strict=True)
+            (*(int(v) for v in g), *(float(v) for v in p)) for g, p in zip(guesses, shown, strict=True)
         ]
         return Predictions(columns, rows)
     name = rules.target_names[0] if len(rules.target_names) == 1 else "class"
-    shown = output if judge.loss.link != "identity" else output[:, :0]
     if shown.shape[1] == 1:
         shown = np.concatenate([1 - shown, shown], axis=1)
     columns = (name, *(f"p({c})" for c in classes[: shown.shape[1]]))

@@ -15,13 +15,15 @@ import numpy as np
 
 from bpcli.engine.blueprint import draw_up
 from bpcli.engine.network import Link, Network
-from bpcli.family import Clipper, Layer, Loss, Optimizer, Regularizer, Schedule
+from bpcli.family import Clipper, Constraint, Layer, Loss, Regularizer, Schedule, Stepper
 from bpcli.numeric.notation import Program, compile_equations
 from bpcli.plan import Array, Frame, Sample, empty
 from bpcli.records import Gap
 from bpcli.studies.witness import EPS, central_differences, compare, complex_step, size
 
 TIGHT = 1e-12  # of a tensor's largest entry: sums in another order
+TENSORS = ((4, 3), (3,), (3, 3, 2, 5))
+"""What a clipper that works per tensor is proven on."""
 STEPPED = 1e-10  # of an entry: a complex step through a few hundred operations
 DIFFERENCED = 1e-6  # of an entry: truncation of a central difference, h^2 times a third derivative
 
@@ -84,11 +86,23 @@ class LayerCase:
         self.chain.forward(self.train)
 
     def kernel(self) -> dict[str, Array]:
-        """One forward and backward pass; what it computed."""
+        """One forward and backward pass, in training with its commit; what it computed."""
         self.forward()
         self.chain.dy[...] = self.upstream
         self.chain.backward(self.train)
-        return engine_arrays(self.link)
+        found = engine_arrays(self.link)
+        return found | self._committed() if self.train else found
+
+    def _committed(self) -> dict[str, Array]:
+        """The state after the step, as `<state>_new`; the state itself is put back."""
+        f, names = self.link.frame, tuple(self.link.node.plan.state)
+        before = {name: np.array(getattr(f, name)) for name in names}
+        if names:
+            self.layer.commit(f)
+        after = {f"{name}_new": np.array(getattr(f, name)) for name in names}
+        for name, value in before.items():
+            getattr(f, name)[...] = value
+        return after
 
     @property
     def tensors(self) -> dict[str, Array]:
@@ -149,11 +163,14 @@ class LayerCase:
         """A gradient against the differences; an input within a step of a kink is excused."""
         d = self.differences[name]
         allowed = DIFFERENCED * np.maximum(np.abs(value), np.abs(d.value)) + d.noise + 1e-9 * largest
-        excused = None
-        if name == "dx" and self.sample.kinks:
-            x = self.chain.x
-            excused = np.any([np.abs(x - k) <= 1e-5 * np.maximum(1, np.abs(x)) for k in self.sample.kinks], axis=0)
+        excused = near_kinks(self.chain.x, self.sample.kinks) if name == "dx" and self.sample.kinks else None
         return compare(name, ("kernel", value), ("differences", d.value), allowed, excused)
+
+
+def near_kinks(x: Array, kinks: Sequence[float]) -> Array:
+    """Which inputs stand so near to a kink that a difference may step over it."""
+    found: Array = np.any([np.abs(x - k) <= 1e-5 * np.maximum(1, np.abs(x)) for k in kinks], axis=0)
+    return found
 
 
 class LossCase:
@@ -213,16 +230,16 @@ class LossCase:
         floor = 64 * EPS * max(size(dx), share)
         value = self.equations["L"]
         loss_allowed = TIGHT * size(value) + 64 * EPS * max(size(f.x), 1.0)
-        found = [
-            compare("L", ("kernel", kernel["L"]), ("equations", value), loss_allowed),
-            compare("dx", ("kernel", dx), ("equations", self.equations["dx"]), TIGHT * size(dx) + floor),
-            compare(
-                "dx", ("kernel", dx), ("complex step", self.stepped), STEPPED * np.abs(dx) + TIGHT * size(dx) + floor
-            ),
-        ]
+        near = TIGHT * size(dx) + floor
         d = self.differences
-        allowed = DIFFERENCED * np.maximum(np.abs(dx), np.abs(d.value)) + d.noise + 1e-9 * size(dx)
-        return [*found, compare("dx", ("kernel", dx), ("differences", d.value), allowed)]
+        far = DIFFERENCED * np.maximum(np.abs(dx), np.abs(d.value)) + d.noise + 1e-9 * size(dx)
+        tie = near_kinks(f.x, self.sample.kinks) if self.sample.kinks else None  # a step takes one side of |e|
+        return [
+            compare("L", ("kernel", kernel["L"]), ("equations", value), loss_allowed),
+            compare("dx", ("kernel", dx), ("equations", self.equations["dx"]), near),
+            compare("dx", ("kernel", dx), ("complex step", self.stepped), STEPPED * np.abs(dx) + near, tie),
+            compare("dx", ("kernel", dx), ("differences", d.value), far, tie),
+        ]
 
 
 class PenaltyCase:
@@ -244,7 +261,10 @@ class PenaltyCase:
     def kernel(self) -> dict[str, Array]:
         g = self.before.copy()
         self.part.add_grad(self.w, g, np.empty_like(g))
-        return {"penalty": np.asarray(self.part.value(self.w)), "dw": g - self.before}
+        return {"penalty": np.asarray(self.value()), "dw": g - self.before}
+
+    def value(self) -> float:
+        return float(self.part.value(self.w, np.empty_like(self.w)))
 
     @cached_property
     def equations(self) -> dict[str, Array]:
@@ -256,19 +276,19 @@ class PenaltyCase:
 
     @cached_property
     def differences(self) -> Any:
-        return central_differences(lambda: (self.part.value(self.w),) * 2, self.w)
+        return central_differences(lambda: (self.value(),) * 2, self.w)
 
     def gaps(self, kernel: Mapping[str, Array]) -> list[Gap]:
         dw, value = kernel["dw"], self.equations["penalty"]
         floor = TIGHT * size(dw) + 64 * EPS * max(size(self.before), size(dw))
         d = self.differences
         allowed = DIFFERENCED * np.abs(dw) + d.noise + 1e-9 * size(dw) + floor
-        excused = np.abs(self.w) <= 1e-5 if self.sample.kinks else None
+        tie = near_kinks(self.w, self.sample.kinks) if self.sample.kinks else None
         return [
             compare("penalty", ("kernel", kernel["penalty"]), ("equations", value), TIGHT * size(value)),
             compare("dw", ("kernel", dw), ("equations", self.equations["dw"]), floor),
-            compare("dw", ("kernel", dw), ("complex step", self.stepped), STEPPED * np.abs(dw) + floor),
-            compare("dw", ("kernel", dw), ("differences", d.value), allowed, excused),
+            compare("dw", ("kernel", dw), ("complex step", self.stepped), STEPPED * np.abs(dw) + floor, tie),
+            compare("dw", ("kernel", dw), ("differences", d.value), allowed, tie),
         ]
 
 
@@ -277,42 +297,64 @@ class StepCase:
 
     def __init__(self, sample: Sample, dtype: Any = np.float64, seed: int = 0, t: int = 3) -> None:
         rng = np.random.default_rng(seed)
-        self.sample, self.part, self.t = sample, sample.part, t
+        self.sample, self.part, self.t = sample, sample.part, sample.inputs.get("t", t)
         shape = sample.x
         f = self.frame = Frame(x=np.zeros(0), y=np.zeros(0), dx=None, dy=np.zeros(0))
         self.names: Sequence[str]
-        if isinstance(self.part, Optimizer):
+        if isinstance(self.part, Stepper):
             f.w = rng.normal(size=shape).astype(dtype)
             self.names = ("w", *self.part.slots)
             for slot in self.part.slots:
-                setattr(f, slot, rng.uniform(0.1, 1.0, shape).astype(dtype))
+                start = sample.inputs.get(slot, rng.uniform(0.1, 1.0, shape))
+                setattr(f, slot, np.array(start, dtype=dtype))
             for scratch in self.part.scratch:
                 setattr(f, scratch, np.zeros(shape, dtype))
         else:
             self.names = ("g", *self.part.state())
             for name, slot in self.part.state().items():
-                setattr(f, name, empty(slot, 1, np.float64))
-        f.g = np.asarray(sample.inputs.get("g", rng.normal(size=shape)), dtype=dtype)
+                setattr(f, name, np.array(np.broadcast_to(sample.inputs.get(name, 0.0), slot.shape), np.float64))
+        apart = isinstance(self.part, Clipper) and self.part.per_tensor
+        self.tensors = TENSORS if apart else (shape,)
+        f.g = np.zeros(sum(map(math.prod, self.tensors)), dtype)
+        f.g[...] = sample.inputs.get("g", rng.normal(size=f.g.shape))
         f.norm = float(np.sqrt(np.dot(f.g, f.g)))
+        ends = np.cumsum([math.prod(s) for s in self.tensors])[:-1]
+        weights = [np.zeros(s, dtype) + sample.inputs.get("w", rng.normal(size=s)) for s in self.tensors]
+        cut = zip(np.split(f.g, ends), self.tensors, weights, strict=True)
+        f.pieces = [(g.reshape(s), w.astype(dtype)) for g, s, w in cut]
         self.env: dict[str, Any] = {name: np.array(getattr(f, name)) for name in self.names}
         self.env |= {"g": f.g.copy(), **self.part.consts()}
-        if isinstance(self.part, Optimizer):
+        if isinstance(self.part, Stepper):
             f.D = len(f.w) // 2
-            self.env |= {"lr": 0.01, "t": t, "D": f.D}
+            self.env |= {"lr": 0.01, "t": self.t, "D": f.D}
 
     def kernel(self) -> dict[str, Array]:
-        if isinstance(self.part, Optimizer):
+        if isinstance(self.part, Stepper):
             self.part.update(self.frame, 0.01, self.t)
         else:
             self.part.clip(self.frame)
+            if self.part.per_tensor:
+                return {f"g_new {g.shape}": g.copy() for g, _ in self.frame.pieces}
         return {f"{name}_new": np.array(getattr(self.frame, name)) for name in self.names}
 
     @cached_property
     def equations(self) -> dict[str, Array]:
+        if len(self.tensors) > 1:
+            return self._by_tensor()
         shapes = {k: np.shape(v) for k, v in self.env.items() if np.ndim(v)}
         shapes |= {f"{n}_new": np.shape(self.env[n]) for n in self.names if np.ndim(self.env[n])}
         numbers = {k: v for k, v in self.env.items() if np.ndim(v) == 0}
         return compile_equations(self.part.equations(), shapes, numbers).run(self.env)
+
+    def _by_tensor(self) -> dict[str, Array]:
+        """The equations of a clipper that works per tensor, evaluated on each."""
+        found, start = {}, 0
+        for (g, w), shape in zip(self.frame.pieces, self.tensors, strict=True):
+            env = {"g": self.env["g"][start : start + g.size].reshape(shape), "w": w, **self.part.consts()}
+            shapes = {"g": shape, "w": shape, "g_new": shape}
+            found[f"g_new {shape}"] = compile_equations(self.part.equations(shape), shapes).run(env)["g_new"]
+            start += g.size
+        return found
 
     def gaps(self, kernel: Mapping[str, Array]) -> list[Gap]:
         return [
@@ -321,30 +363,78 @@ class StepCase:
         ]
 
 
-class ScheduleCase:
-    """A schedule at its ends and between: kernel against equations."""
+class ConstraintCase:
+    """A constraint laid on one tensor of random weights: kernel against equations."""
 
-    def __init__(self, sample: Sample) -> None:
+    def __init__(self, sample: Sample, dtype: Any = np.float64, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
         self.sample, self.part = sample, sample.part
-        self.total = 17
+        self.w = (np.zeros(sample.x) + sample.inputs.get("w", rng.normal(size=sample.x))).astype(dtype)
 
     def kernel(self) -> dict[str, Array]:
-        return {"lr": np.asarray([self.part.at(k, self.total) for k in range(self.total + 1)])}
+        w = self.w.copy()
+        self.part.apply(w)
+        return {"w_new": w}
 
     @cached_property
     def equations(self) -> dict[str, Array]:
-        values = []
-        for k in range(self.total + 1):
-            env = {"k": k, "T": self.total, **self.part.consts()}
-            values.append(compile_equations(self.part.equations(), {}, env).run(env)["lr"])
-        return {"lr": np.asarray(values)}
+        shapes = {"w": self.w.shape, "w_new": self.w.shape}
+        return compile_equations(self.part.equations(), shapes).run({"w": self.w, **self.part.consts()})
 
     def gaps(self, kernel: Mapping[str, Array]) -> list[Gap]:
-        lr = kernel["lr"]
-        return [compare("lr", ("kernel", lr), ("equations", self.equations["lr"]), TIGHT * size(lr))]
+        w = kernel["w_new"]
+        return [compare("w_new", ("kernel", w), ("equations", self.equations["w_new"]), TIGHT * size(self.w))]
 
 
-Case = LayerCase | LossCase | PenaltyCase | StepCase | ScheduleCase
+class ScheduleCase:
+    """A schedule at its ends and between, told a figure after each step if it watches one: kernel against equations."""
+
+    def __init__(self, sample: Sample) -> None:
+        self.sample, self.part, self.total = sample, sample.part, 17
+        self.values = sample.inputs.get("values", ())
+        self.lower = sample.inputs.get("lower", True)
+        self.states: list[dict[str, float]] = []  # before each step
+
+    def kernel(self) -> dict[str, Array]:
+        state = {name: np.array(value) for name, value in self.part.state().items()}
+        self.states = []
+        told: list[dict[str, float]] = []
+        for k in range(self.total + 1):
+            self.states.append({name: float(a) for name, a in state.items()})
+            told.append({"lr": self.part.at(k, self.total, state)})
+            if k < len(self.values):
+                self.part.observe(state, self.values[k], self.lower)
+                told[-1] |= {f"{name}_new": float(a) for name, a in state.items()}
+        return _columns(told)
+
+    @cached_property
+    def equations(self) -> dict[str, Array]:
+        self.kernel()
+        told: list[dict[str, float]] = []
+        for k, state in enumerate(self.states):
+            env: dict[str, Any] = {"k": k, "T": self.total, **state, **self.part.consts()}
+            watching = k < len(self.values)
+            if self.part.watched():
+                env |= {"value": self.values[k] if watching else math.nan, "sense": 1 if self.lower else -1}
+            found = compile_equations(self.part.equations(), {}, env).run(env)
+            wanted = ["lr", *(f"{name}_new" for name in state if watching)]
+            told.append({name: float(found[name]) for name in wanted})
+        return _columns(told)
+
+    def gaps(self, kernel: Mapping[str, Array]) -> list[Gap]:
+        return [
+            compare(name, ("kernel", value), ("equations", self.equations[name]), TIGHT * size(value))
+            for name, value in kernel.items()
+        ]
+
+
+def _columns(rows: Sequence[Mapping[str, float]]) -> dict[str, Array]:
+    """The values of each name, row after row."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: np.array([row[name] for row in rows if name in row]) for name in names}
+
+
+Case = LayerCase | LossCase | PenaltyCase | StepCase | ConstraintCase | ScheduleCase
 
 
 def cases(sample: Sample, dtype: Any = np.float64, seed: int = 0) -> list[Case]:
@@ -357,8 +447,10 @@ def cases(sample: Sample, dtype: Any = np.float64, seed: int = 0) -> list[Case]:
         return [LossCase(sample, dtype, seed)]
     if isinstance(part, Regularizer):
         return [PenaltyCase(sample, dtype, seed)]
-    if isinstance(part, Optimizer | Clipper):
+    if isinstance(part, Stepper | Clipper):
         return [StepCase(sample, dtype, seed)]
+    if isinstance(part, Constraint):
+        return [ConstraintCase(sample, dtype, seed)]
     if isinstance(part, Schedule):
         return [ScheduleCase(sample)]
     return []

@@ -20,8 +20,8 @@ class Judge:
 
     def __init__(self, loss: Loss, rules: Rules, outputs: int) -> None:
         self.loss, self.rules, self.outputs = loss, rules, outputs
-        self.several = loss.link == "sigmoid" and not rules.classes and outputs > 1
-        self.classified = bool(rules.classes) or loss.link != "identity"
+        self.several = loss.link in ("sigmoid", "margin") and not rules.classes and outputs > 1
+        self.classified = bool(rules.classes) or loss.classifies
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -35,19 +35,27 @@ class Judge:
         return self.rules.target_names or tuple(str(k) for k in range(self.outputs))
 
     def predict(self, y: Array) -> Array:
-        """Probabilities, or values in the target's own units, from the network's output (N, K); float64."""
+        """Probabilities, margins, or values in the target's own units, from the network's output (N, K); float64."""
         y = y.astype(np.float64)
         if self.loss.link == "softmax":
             return stable.softmax(y, y, np.empty((len(y), 1)))
         if self.loss.link == "sigmoid":
             return stable.sigmoid(y, y)
+        if self.loss.link == "exp":
+            np.exp(y, out=y)
         return y if self.classified else self.rules.decode_values(y)
 
     def guess(self, output: Array) -> Array:
-        """Class ids (N,), or labels (N, K) of 0 and 1 where a row may have several, from predictions."""
+        """Class ids (N,), or labels (N, K) of 0 and 1 where a row may have several, from predictions.
+
+        A probability, or a value that stands for one, names class 1 from 1/2 on; a margin does above 0.
+        """
+        return self._ids(output > 0 if self.loss.link == "margin" else output >= 0.5, output)
+
+    def _ids(self, positive: Array, output: Array) -> Array:
         if self.several:
-            return (output >= 0.5).astype(np.int64)
-        return (output[:, 0] >= 0.5).astype(np.int64) if output.shape[1] == 1 else output.argmax(1)
+            return positive.astype(np.int64)
+        return positive[:, 0].astype(np.int64) if output.shape[1] == 1 else output.argmax(1)
 
     def score(self, y: Array, t: Array, weight: Array | None = None) -> Scored:
         """A batch as metrics see it, from outputs (N, K) and targets as the loss sees them (N, K)."""
@@ -57,17 +65,26 @@ class Judge:
         if not self.classified:
             return Scored(output, self.rules.decode_values(target), None, None, weight, 0)
         return Scored(
-            output, target, self.guess(target), self.guess(output), weight, len(self.classes), several=self.several
+            output,
+            target,
+            self._ids(target >= 0.5, target),
+            self.guess(output),
+            weight,
+            len(self.classes),
+            several=self.several,
         )
 
 
 class Tally:
-    """Metrics that are fed one batch after another."""
+    """Metrics that are fed one batch after another.
+
+    Totals may grow with the rows (those of ROC AUC do): such an array starts with no row, and a metric puts a longer
+    one in its place.
+    """
 
     def __init__(self, judge: Judge, metrics: Sequence[Metric]) -> None:
         self.judge = judge
         self._metrics = [(label(m), m, m.totals(len(judge.classes), judge.outputs)) for m in metrics]
-        self.rows = 0
 
     def add(self, y: Array, t: Array) -> None:
         """Outputs (N, K) and targets as the loss sees them (N, K) of a batch."""
@@ -75,11 +92,21 @@ class Tally:
             scored = self.judge.score(y, t)
             for _, metric, totals in self._metrics:
                 metric.add(totals, scored)
-        self.rows += len(y)
 
     def arrays(self) -> dict[str, Array]:
         """The totals themselves, by metric and name: what a checkpoint keeps."""
         return {f"{name}.{key}": a for name, _, totals in self._metrics for key, a in totals.items()}
+
+    def restore(self, saved: Mapping[str, Array]) -> None:
+        """Puts a copy of what `arrays` gave in place of the totals; other names are passed over. Raises KeyError where
+        one is missing, ValueError where one is of another shape or type."""
+        for name, metric, totals in self._metrics:
+            for key, fresh in metric.totals(len(self.judge.classes), self.judge.outputs).items():
+                array = saved[f"{name}.{key}"]
+                grows = int(fresh.shape[0] == 0)
+                if array.ndim != fresh.ndim or array.shape[grows:] != fresh.shape[grows:] or array.dtype != fresh.dtype:
+                    raise ValueError(f"{name}.{key} is {array.dtype} of shape {array.shape}")
+                totals[key] = array.copy()
 
     def results(self) -> dict[str, float]:
         """Every figure, by the metric's label."""
@@ -96,18 +123,20 @@ def survey(
     NaN, and nowhere else.
     """
     tally = Tally(judge, metrics)
-    total, n = 0.0, len(x)
+    total, weight, n = 0.0, 0.0, len(x)
     step = objective.network.rows
     rows = np.arange(n)
     for start in range(0, n, step):
         here = rows[start : start + step]
         batch = objective.batch(len(here))
         batch.load(x, t, here)
-        total += batch.forward(False) * len(here)
+        loss = batch.forward(False)
+        total += loss * batch.weight()
+        weight += batch.weight()
         tally.add(batch.chain.y, batch.t)
         if watch is not None:
             watch(judge.score(batch.chain.y, batch.t))
-    return {"loss": total / n, **tally.results()}
+    return {"loss": total / weight, **tally.results()}
 
 
 def better(metrics: Mapping[str, Metric], name: str) -> str:

@@ -99,7 +99,7 @@ def reopen(folder: RunFolder, record: Mapping[str, Any], sets: tuple[str, ...] =
 def _beyond(training: Training) -> tuple[Problem, ...]:
     """A warning where the schedule ended before the epochs that are asked for."""
     total = training.descent.total
-    rate = training.experiment.optimizer.learning_rate.at(total, total)
+    rate = training.descent.rate_at(total)
     if rate > 0 or training.experiment.training.epochs * training.steps_per_epoch <= total:
         return ()
     text = f"the learning rate is 0 after step {total:,}, where its schedule was to end: nothing is learned beyond"

@@ -12,7 +12,7 @@ import numpy as np
 from bpcli.config.diagnose import validate
 from bpcli.config.document import Document
 from bpcli.config.experiment import Experiment
-from bpcli.config.fitting import Complaint, Facts, fit, targets_fit
+from bpcli.config.fitting import Complaint, Facts, fit, settle, targets_fit
 from bpcli.config.overrides import apply_sets
 from bpcli.config.yamlfile import read
 from bpcli.engine.blueprint import Blueprint, slot_bytes, working_bytes
@@ -70,7 +70,11 @@ def set_up(file: Path, sets: Sequence[str] = (), root: Path | None = None) -> Se
         train.t.shape[1] if train.t.ndim == 2 else 1,
         tuple(prepared.splits),
         len(train.x),
+        tuple(prepared.split_rows()[0].classes.values()),
     )
+    experiment, complaints = settle(experiment, facts)
+    if complaints:
+        raise Failure(*(_problem(document, c) for c in complaints))
     blueprint, complaints = fit(experiment, facts)
     targets = (targets_fit(experiment, split.t) for split in prepared.splits.values())
     complaints = next((found for found in targets if found), []) + complaints
@@ -91,8 +95,9 @@ def training_bytes(experiment: Experiment, blueprint: Blueprint, batch: int) -> 
     """Bytes that training needs besides the data: weights, gradient, what the optimizer remembers, the best weights and
     a checkpoint on its way to the disk, and the arrays of a step."""
     width = np.dtype(experiment.dtype).itemsize
-    vectors = 4 + len(experiment.optimizer.slots) + len(experiment.optimizer.scratch)
+    vectors = 4 + len(experiment.optimizer.scratch)
     step = working_bytes(blueprint, batch, width)
+    step += sum(slot_bytes(slot, 0, width) for slot in experiment.optimizer.state(blueprint.size).values())
     step += sum(slot_bytes(slot, batch, width) for slot in loss_slots(experiment.loss, blueprint.y).values())
     return blueprint.size * width * vectors + step
 
@@ -112,9 +117,10 @@ def _prepare(document: Document, experiment: Experiment, root: Path) -> Prepared
 
 
 def _placed(document: Document, problem: Problem) -> Problem:
-    if problem.line or not problem.path:
+    path = ("loss",) if problem.code in ("not-classes", "not-one-hot") else problem.path
+    if problem.line or not path:
         return problem
-    placed = document.problem(problem.path, problem.text, code=problem.code, help=problem.help, level=problem.level)
+    placed = document.problem(path, problem.text, code=problem.code, help=problem.help, level=problem.level)
     return placed
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from bpcli.config.experiment import label
 from bpcli.engine.descent import Descent, NonFiniteError, culprit
 from bpcli.engine.objective import Objective
+from bpcli.family import Stepper
 from bpcli.numeric.streams import Stream
 from bpcli.plan import Array
 from bpcli.records import EpochRow, Failure, Problem, TrainReport
@@ -54,7 +55,7 @@ class Sums:
     rate: float = 0.0  # of the last step
     clipped: int = 0
     steps: int = 0
-    rows: int = 0
+    weight: float = 0.0  # of the rows: their number, or their class weights
     seconds: float = 0.0
 
 
@@ -94,7 +95,15 @@ class Training:
         total = experiment.training.epochs * self.steps_per_epoch if total is None else total
         dtype = np.dtype(experiment.dtype)
         self.objective = Objective(setup.blueprint, experiment.loss, self.size, dtype, experiment.seed)
-        self.descent = Descent(self.objective, experiment.optimizer, experiment.clipping, total)
+        self.descent = Descent(
+            self.objective,
+            experiment.optimizer,
+            experiment.clipping,
+            total,
+            epoch=self.steps_per_epoch,
+            constraint=experiment.constraint,
+        )
+        self.schedule = experiment.optimizer.learning_rate if isinstance(experiment.optimizer, Stepper) else None
         self.judge = Judge(experiment.loss, setup.prepared.rules, setup.blueprint.y[0])
         self.metrics = {label(m): m for m in experiment.metrics}
         self.progress = Progress()
@@ -162,8 +171,9 @@ class Training:
         if self.tally is not None:
             self.tally.add(batch.chain.y, batch.t)
         s = p.sums
-        s.loss += d.loss * len(rows)
-        s.rows += len(rows)
+        weight = batch.weight()
+        s.loss += d.loss * weight
+        s.weight += weight
         s.penalty += d.penalty
         s.norm += d.norm
         s.factor += d.factor
@@ -178,7 +188,7 @@ class Training:
         p, s = self.progress, self.progress.sums
         began = time.perf_counter()
         self._probe()
-        figures = {"train.loss": s.loss / s.rows}
+        figures = {"train.loss": s.loss / s.weight}
         if self.tally is not None:
             figures |= {f"train.{k}": v for k, v in self.tally.results().items()}
         if self.validation is not None:
@@ -188,6 +198,7 @@ class Training:
             figures |= {f"validation.{k}": v for k, v in found.items()}
         p.epoch, p.batch = p.epoch + 1, 0
         improved = self._watch(figures)
+        self._tell_schedule(figures)
         s.seconds += time.perf_counter() - began
         p.seconds += s.seconds
         row = EpochRow(
@@ -235,6 +246,12 @@ class Training:
         p.bad_epochs += 1
         return False
 
+    def _tell_schedule(self, figures: Mapping[str, float]) -> None:
+        """Tells the schedule of the learning rate the figure that it watches, if it does."""
+        if self.schedule is not None and (metric := self.schedule.watched()):
+            lower = better(self.metrics, metric) == "lower"
+            self.schedule.observe(self.descent.schedule_state, figures[metric], lower)
+
     def over(self) -> tuple[str, str] | None:
         """Why training is over, if it is: the kind of end, and a sentence."""
         p, training = self.progress, self.experiment.training
@@ -254,7 +271,7 @@ class Training:
             f"training diverged in epoch {p.epoch + 1}, batch {min(p.batch + 1, self.steps_per_epoch)} of "
             f"{self.steps_per_epoch}: {where} ({error.what}) is not finite"
         )
-        rate = self.descent.rate or self.experiment.optimizer.learning_rate.at(0, self.descent.total)
+        rate = self.descent.rate or self.descent.rate_at(0)
         help = f"lower optimizer.learning_rate (it was {rate:g})"
         if self.experiment.clipping is None:
             help += ", or add clipping: {type: global_norm, max_norm: 1.0}"
@@ -300,7 +317,7 @@ class Training:
         p = self.progress
         tensors = {"theta": self.objective.theta, **_prefixed("state", self.objective.network.states)}
         tensors |= _prefixed("slot", self.descent.slots) | _prefixed("clip", self.descent.clip_state)
-        tensors |= _prefixed("best", self._best)
+        tensors |= _prefixed("schedule", self.descent.schedule_state) | _prefixed("best", self._best)
         if p.batch:
             tensors |= _prefixed("good", self._good)
         if self.tally is not None:
@@ -318,10 +335,12 @@ class Training:
                 ("state", self.objective.network.states),
                 ("slot", self.descent.slots),
                 ("clip", self.descent.clip_state),
-                ("tally", self.tally.arrays() if self.tally is not None else {}),
+                ("schedule", self.descent.schedule_state),
             ):
                 for name, array in arrays.items():
                     array[...] = tensors[f"{prefix}.{name}"]
+            if self.tally is not None:
+                self.tally.restore({n[6:]: a for n, a in tensors.items() if n.startswith("tally.")})
             progress = dict(meta["progress"])
             self.progress = Progress(**{**progress, "sums": Sums(**progress["sums"])})
         except (KeyError, TypeError, ValueError) as error:
@@ -343,6 +362,7 @@ class Training:
         """Metrics of the training rows as they are seen: where there is no validation, or something watches them."""
         training = self.experiment.training
         watched = [w.metric for w in (training.early_stopping, training.stop_when) if w is not None]
+        watched += [self.schedule.watched()] if self.schedule is not None else []
         wanted = self.validation is None or any(w.startswith("train.") and w != "train.loss" for w in watched)
         return Tally(self.judge, tuple(self.metrics.values())) if wanted and self.metrics else None
 

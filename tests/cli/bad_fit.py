@@ -219,8 +219,13 @@ error: architecture.0.units: the network has 4 outputs and the data has 2 classe
     Case(
         "fractions as classes",
         """\
-error: trees.csv, row 0 (counted from 0): target column `width` holds 1.5; this loss compares classes [not-classes]
-  help: class labels are text or whole numbers; for numeric targets use a loss such as mean_squared_error
+error: loss: trees.csv, row 0 (counted from 0): target column `width` holds 1.5; this loss compares classes [not-classes]
+--> trees.yaml:9:7
+  |
+8 |   - {type: dense, units: 2}
+9 | loss: softmax_cross_entropy
+  |       ^^^^^^^^^^^^^^^^^^^^^
+  = help: class labels are text or whole numbers; for numeric targets use a loss such as mean_squared_error
 """,
         changes=[("target: kind", "target: width, drop: kind")],
         files={"trees.csv": DATA.replace("1.0,", "1.5,")},

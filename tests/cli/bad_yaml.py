@@ -1,47 +1,10 @@
-"""What cannot be read, and what an experiment cannot say."""
+"""What cannot be read as YAML."""
 
 from __future__ import annotations
 
 from cli_lab import CONFIG, Case
 
 CASES = [
-    Case(
-        "an unknown key",
-        """\
-error: architecture.0.colour: unknown key [unknown-key]
---> trees.yaml:7:29
-  |
-6 | architecture:
-7 |   - {type: dense, units: 4, colour: 3, activation: tanh}
-  |                             ^^^^^^
-  = help: known here: name, type, units, activation, init, weights, bias, regularization
-""",
-        changes=[("units: 4", "units: 4, colour: 3")],
-    ),
-    Case(
-        "a misspelled setting",
-        """\
-error: architecture.0.unit: unknown key [unknown-key]
---> trees.yaml:7:19
-  |
-6 | architecture:
-7 |   - {type: dense, unit: 4, activation: tanh}
-  |                   ^^^^ help: did you mean `units`?
-""",
-        changes=[("units: 4", "unit: 4")],
-    ),
-    Case(
-        "a misspelled section",
-        """\
-error: architekture: unknown key [unknown-key]
---> trees.yaml:6:1
-  |
-5 |   scale: standardize
-6 | architekture:
-  | ^^^^^^^^^^^^ help: did you mean `architecture`?
-""",
-        changes=[("architecture:", "architekture:")],
-    ),
     Case(
         "a duplicate key",
         """\
@@ -53,87 +16,6 @@ error: the key `seed` stands twice; first on line 2 [duplicate-key]
   | ^^^^ help: remove one
 """,
         changes=[("seed: 1", "seed: 1\nseed: 2")],
-    ),
-    Case(
-        "a missing key",
-        """\
-error: loss: this key is required [missing-key]
---> trees.yaml
-  = help: add `loss`: what training lowers
-""",
-        changes=[("loss: softmax_cross_entropy\n", "")],
-    ),
-    Case(
-        "a missing setting of a part",
-        """\
-error: architecture.1.units: this key is required [missing-key]
---> trees.yaml:8:5
-  |
-7 |   - {type: dense, units: 4, activation: tanh}
-8 |   - dense
-  |     ^^^^^ help: add `units`: how many outputs
-""",
-        changes=[("{type: dense, units: 2}", "dense")],
-    ),
-    Case(
-        "text for a number",
-        """\
-error: architecture.0.units: expected a whole number, got the text 'four' [wrong-type]
---> trees.yaml:7:26
-  |
-6 | architecture:
-7 |   - {type: dense, units: four, activation: tanh}
-  |                          ^^^^
-""",
-        changes=[("units: 4", "units: four")],
-    ),
-    Case(
-        "a fraction for a whole number",
-        """\
-error: training.epochs: expected a whole number, got the number 3.5 [wrong-type]
- --> trees.yaml:10:20
-   |
- 9 | loss: softmax_cross_entropy
-10 | training: {epochs: 3.5, batch_size: 4}
-   |                    ^^^
-""",
-        changes=[("epochs: 3", "epochs: 3.5")],
-    ),
-    Case(
-        "true for a number",
-        """\
-error: training.epochs: expected a whole number, got true [wrong-type]
- --> trees.yaml:10:20
-   |
- 9 | loss: softmax_cross_entropy
-10 | training: {epochs: true, batch_size: 4}
-   |                    ^^^^
-""",
-        changes=[("epochs: 3", "epochs: true")],
-    ),
-    Case(
-        "an unknown activation",
-        """\
-error: architecture.0.activation: unknown activation `tahn` [unknown-type]
---> trees.yaml:7:41
-  |
-6 | architecture:
-7 |   - {type: dense, units: 4, activation: tahn}
-  |                                         ^^^^ help: did you mean `tanh`?
-""",
-        changes=[("tanh", "tahn")],
-    ),
-    Case(
-        "an unknown loss",
-        """\
-error: loss: unknown loss `crossentropy` [unknown-type]
---> trees.yaml:9:7
-  |
-8 |   - {type: dense, units: 2}
-9 | loss: crossentropy
-  |       ^^^^^^^^^^^^ help: did you mean `binary_cross_entropy`?
-""",
-        changes=[("softmax_cross_entropy", "crossentropy")],
     ),
     Case(
         "an open brace",
@@ -282,7 +164,7 @@ error: nested more than 64 levels deep [too-deep]
         "100,000 dashes",
         """\
 error: nested more than 64 levels deep [too-deep]
---> e.yaml:2:128
+--> e.yaml:2:130
   |
 1 |
 2 | ... - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - ...
@@ -294,7 +176,7 @@ error: nested more than 64 levels deep [too-deep]
     Case(
         "a tag that would run code",
         """\
-error: the tag 'tag:yaml.org,2002:python/object/apply...' does not belong here [unknown-tag]
+error: the tag `!!python/object/apply:os.system` does not belong here [unknown-tag]
 --> e.yaml:1:4
   |
 1 | a: !!python/object/apply:os.system ['touch pwned']
@@ -310,7 +192,7 @@ error: `*a` stands inside the value it refers to [endless-alias]
 --> e.yaml:1:8
   |
 1 | a: &a [*a]
-  |        ^^
+  |        ^^ help: write the value out
 """,
         words="check e.yaml",
         files={"e.yaml": "a: &a [*a]\n"},
@@ -327,18 +209,6 @@ error: a number of 5000 digits is too long [number-too-large]
   = help: at most 1000 characters are read
 """,
         changes=[("units: 4", "units: " + "9" * 5000)],
-    ),
-    Case(
-        "an infinite seed",
-        """\
-error: seed: expected a whole number, got the number inf [wrong-type]
---> trees.yaml:2:7
-  |
-1 | name: trees
-2 | seed: .inf
-  |       ^^^^
-""",
-        changes=[("seed: 1", "seed: .inf")],
     ),
     Case(
         "a config that is not there",
@@ -359,134 +229,5 @@ error: this is a folder, not a file [missing-file]
 """,
         code=66,
         words="check .",
-    ),
-    Case(
-        "--set with a value out of range",
-        """\
-error: optimizer.learning_rate: must be greater than 0, got -1 [out-of-range]
---> --set optimizer.learning_rate=-1
-  |
-1 | optimizer.learning_rate=-1
-  |                         ^^
-""",
-        words="check trees.yaml --set optimizer.learning_rate=-1",
-    ),
-    Case(
-        "--set with a fraction above 1",
-        """\
-error: data.validation: a fraction of the training rows lies between 0 and 1, and 1.5 does not [share]
---> --set data.validation=1.5
-  |
-1 | data.validation=1.5
-  |                 ^^^
-""",
-        words="check trees.yaml --set data.validation=1.5",
-    ),
-    Case(
-        "two goals",
-        """\
-error: training.stop_when: give one goal: `at_least` or `at_most` [goal]
- --> trees.yaml:10:49
-   |
- 9 | ...opy
-10 | ...tch_size: 4, stop_when: {metric: train.accuracy, at_least: 1, at_mos...
-   |                            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-""",
-        changes=[("batch_size: 4", "batch_size: 4, stop_when: {metric: train.accuracy, at_least: 1, at_most: 2}")],
-    ),
-    Case(
-        "no units",
-        """\
-error: architecture.0.units: must be greater than 0, got 0 [out-of-range]
---> trees.yaml:7:26
-  |
-6 | architecture:
-7 |   - {type: dense, units: 0, activation: tanh}
-  |                          ^
-""",
-        changes=[("units: 4", "units: 0")],
-    ),
-    Case(
-        "--set without a value",
-        """\
-error: this is not `key=value` [bad-override]
---> --set foo
-  |
-1 | foo
-  | ^^^
-  = help: write `--set key=value`, with dots between keys: `--set optimizer.learning_rate=0.01`
-""",
-        code=2,
-        words="check trees.yaml --set foo",
-    ),
-    Case(
-        "--set of an unknown key",
-        """\
-error: optimizer.lr: unknown key [unknown-key]
---> --set optimizer.lr=0.1
-  |
-1 | optimizer.lr=0.1
-  |           ^^ help: did you mean `learning_rate`?
-""",
-        words="check trees.yaml --set optimizer.lr=0.1",
-    ),
-    Case(
-        "--set beyond a list",
-        """\
-error: architecture.7: `architecture` is a list of 2 items, numbers 0 to 1; got `7` [no-such-item]
---> --set architecture.7.units=3
-  |
-1 | architecture.7.units=3
-  |              ^
-""",
-        words="check trees.yaml --set architecture.7.units=3",
-    ),
-    Case(
-        "--set inside a number",
-        """\
-error: seed.x: `seed` is the number 1: it has no settings [no-such-key]
---> --set seed.x=3
-  |
-1 | seed.x=3
-  |      ^
-""",
-        words="check trees.yaml --set seed.x=3",
-    ),
-    Case(
-        "--set of what is not YAML",
-        """\
-error: this `[` is never closed [not-yaml]
---> --set seed=[1
-  |
-1 | seed=[1
-  |      ^ help: add `]` where it ends
-""",
-        words="check trees.yaml --set 'seed=[1'",
-    ),
-    Case(
-        "three mistakes at once",
-        """\
-error: architecture.0.unit: unknown key [unknown-key]
---> trees.yaml:7:19
-  |
-6 | architecture:
-7 |   - {type: dense, unit: 4, activation: tahn}
-  |                   ^^^^ help: did you mean `units`?
-
-error: architecture.0.activation: unknown activation `tahn` [unknown-type]
---> trees.yaml:7:40
-  |
-6 | architecture:
-7 |   - {type: dense, unit: 4, activation: tahn}
-  |                                        ^^^^ help: did you mean `tanh`?
-
-error: training.epochs: expected a whole number, got the text 'three' [wrong-type]
- --> trees.yaml:10:20
-   |
- 9 | loss: softmax_cross_entropy
-10 | training: {epochs: three, batch_size: 4}
-   |                    ^^^^^
-""",
-        changes=[("units: 4", "unit: 4"), ("epochs: 3", "epochs: three"), ("tanh", "tahn")],
     ),
 ]

@@ -109,8 +109,8 @@ class Lab:
 
 
 def surroundings(added: dict[str, str] | None = None) -> dict[str, str]:
-    """The environment without what colours or widens output."""
-    unwanted = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TERM", "PYTHONIOENCODING")
+    """The environment without what colours, widens or hurries output."""
+    unwanted = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TERM", "PYTHONIOENCODING", "PYTHONUNBUFFERED")
     kept = {k: v for k, v in os.environ.items() if k not in unwanted}
     root = Path(__file__).resolve().parents[2]
     return {**kept, "PYTHONPATH": str(root), "PYTHONWARNINGS": "error", **(added or {})}

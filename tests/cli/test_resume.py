@@ -137,12 +137,31 @@ def test_several_stops(stops: Lab) -> None:
     same(stops, "run")
 
 
+def test_totals_that_grow_with_the_rows(stops: Lab) -> None:
+    """ROC AUC needs all rows: stopped in the middle of an epoch, those seen so far are in the checkpoint."""
+    stops.config(
+        ("[accuracy, f1]", "[roc_auc, average_precision, top_k, matthews]"), ("train.accuracy", "train.roc_auc"),
+        name="ranks.yaml", text=CONFIG,
+    )  # fmt: skip
+    stops.good("train", "ranks.yaml", "--out", "ranks", "-q")
+    assert all(0.3 < line["train.roc_auc"] < 1 for line in lines(stops.path / "ranks"))
+    assert stops.apart("train", "ranks.yaml", "--out", "run", program=stop_at((5,), "SIGINT")).code == 130
+    tensors, _, _ = runfolder.RunFolder(stops.path / "run").newest_checkpoint()
+    assert tensors["tally.roc_auc.rows"].tolist() == [5 * 7]
+    assert len(tensors["tally.roc_auc.score"]) >= 5 * 7
+    assert stops.apart("train", "--resume", "run", program=stop_at((14, 16), "SIGTERM")).code == 143
+    stops.good("train", "--resume", "run")
+    same(stops, "run", "ranks")
+
+
 @pytest.mark.parametrize(("step", "every"), [(29, 0.0), (3, 1e9)])
 def test_kill_9(stops: Lab, step: int, every: float) -> None:
     """With checkpoints at every step, and with none yet."""
     found = stops.apart("train", "stops.yaml", "--out", "run", program=stop_at((step,), "SIGKILL", every))
     assert found.code == -signal.SIGKILL
     assert json.loads((stops.path / "run" / "run.json").read_text())["status"] == "running"
+    kept = [p.name for p in (stops.path / "run" / "checkpoints").glob("step-*")]
+    assert sorted(kept) == ([] if every else ["step-00000027.safetensors", "step-00000028.safetensors"])
     again = stops.good("train", "--resume", "run")
     if every:
         assert again.err.startswith(

@@ -23,6 +23,11 @@ def targets(loss: Loss | str) -> Array:
     return IDS if loss.targets == "classes" else VALUES
 
 
+def ending(loss: Loss | str) -> list[object]:
+    """What a network has to end in for a loss: nothing, but for one that compares probabilities."""
+    return ["softmax"] if Loss.parse(loss).link == "probabilities" else []
+
+
 def value(o: Objective, n: int) -> tuple[float, float]:
     found = o.batch(n).forward(True) + o.penalty()
     return found, abs(found) + 1
@@ -87,7 +92,8 @@ def test_images_keep_their_shape() -> None:
 # ------------------------------------------------------------------------------------------------------------ weights
 @pytest.mark.parametrize("loss", Loss.registry)
 def test_weights_of_whole_numbers_are_rows_repeated(loss: str) -> None:
-    weighted, repeated = (objective(dense(4), "tanh", dense(3), loss=loss, rows=9, penalty=L2) for _ in range(2))
+    net = [dense(4), "tanh", dense(3), *ending(loss)]
+    weighted, repeated = (objective(*net, loss=loss, rows=9, penalty=L2) for _ in range(2))
     fill(weighted.network)
     fill(repeated.network)
     rows, times = np.array([3, 0, 5, 7]), np.array([2, 1, 0, 3])
@@ -111,7 +117,7 @@ def test_weights_are_normalised_within_the_batch() -> None:
 
 @pytest.mark.parametrize("loss", Loss.registry)
 def test_equal_weights_are_no_weights(loss: str) -> None:
-    o = objective(dense(3), loss=loss)
+    o = objective(dense(3), *ending(loss), loss=loss)
     rows = np.arange(5)
     o.batch(5).load(ROWS, targets(loss), rows, np.full(9, 7.0))
     weighted = value(o, 5)[0], gradient(o, 5)
@@ -169,7 +175,7 @@ def test_the_loss_of_a_batch_is_the_data_term_alone() -> None:
 @pytest.mark.parametrize("loss", Loss.registry)
 def test_the_gradient_is_that_of_loss_plus_penalty(loss: str, weighted: bool, n: int) -> None:
     """Over the whole flat vector, after a batch of another size; 3 outputs."""
-    o = objective(*LAYERED, loss=loss, penalty=L2)
+    o = objective(*LAYERED, *ending(loss), loss=loss, penalty=L2)
     fill(o.network, seed=2)
     w = np.linspace(0.5, 3, 9) if weighted else None
     o.batch(4).load(ROWS, targets(loss), np.arange(4), w)

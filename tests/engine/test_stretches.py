@@ -8,14 +8,14 @@ from bpcli.engine import descent
 from bpcli.engine.blueprint import draw_up
 from bpcli.engine.descent import Descent
 from bpcli.engine.objective import Objective
-from bpcli.family import Loss, Optimizer
+from bpcli.family import Loss, Stepper
 from bpcli.parts.layers.dense import Dense
 from bpcli.plan import Array
 
-OPTIMIZERS = {name: sample.part for name, sample in good() if isinstance(sample.part, Optimizer)}
+OPTIMIZERS = {name: sample.part for name, sample in good() if isinstance(sample.part, Stepper)}
 
 
-def trained(optimizer: Optimizer, monkeypatch: pytest.MonkeyPatch, stretch: int) -> dict[str, Array]:
+def trained(optimizer: Stepper, monkeypatch: pytest.MonkeyPatch, stretch: int) -> dict[str, Array]:
     """The weights and what the optimizer remembers after 5 steps, the last of which sweeps for subnormal numbers."""
     monkeypatch.setattr(descent, "STRETCH", stretch)
     objective = Objective(draw_up([Dense(units=7), Dense(units=3)], (5,)), Loss.parse("mean_squared_error"), 4, "f4", 1)
@@ -31,7 +31,7 @@ def trained(optimizer: Optimizer, monkeypatch: pytest.MonkeyPatch, stretch: int)
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 @pytest.mark.parametrize("stretch", [4, 64, 260])  # of 66 numbers: one at a time; a short end; an end of one number
-def test_cuts_change_no_bit(optimizer: Optimizer, monkeypatch: pytest.MonkeyPatch, stretch: int) -> None:
+def test_cuts_change_no_bit(optimizer: Stepper, monkeypatch: pytest.MonkeyPatch, stretch: int) -> None:
     whole = trained(optimizer, monkeypatch, 1 << 18)
     cut = trained(optimizer, monkeypatch, stretch)
     assert whole.keys() == cut.keys()

@@ -9,36 +9,56 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from registry import good
 
-from bpcli.family import Optimizer
+from bpcli.family import Stepper
 from bpcli.numeric.notation import compile_equations
-from bpcli.parts.optimizers import FLUSH_EVERY, Adam, Momentum
+from bpcli.parts.optimizers import (
+    FLUSH_EVERY,
+    Adadelta,
+    Adam,
+    Adamax,
+    AdamW,
+    Lion,
+    Momentum,
+    Nadam,
+    Nesterov,
+    Radam,
+    Rmsprop,
+)  # fmt: skip
+from bpcli.parts.optimizers.adam import momenta
 from bpcli.plan import Frame
 
-OPTIMIZERS = {name: sample.part for name, sample in good() if isinstance(sample.part, Optimizer)}
+OPTIMIZERS = {name: sample.part for name, sample in good() if isinstance(sample.part, Stepper)}
+
+FADING = [Momentum(mu=0.1), Nesterov(mu=0.1), Adam(beta1=0.1, beta2=0.1, amsgrad=True), AdamW(beta1=0.1, beta2=0.1),
+          Nadam(beta1=0.1, beta2=0.1), Radam(beta1=0.1, beta2=0.1), Adamax(beta1=0.1), Lion(beta2=0.1),
+          Rmsprop(alpha=0.1, centered=True, momentum=0.1), Adadelta(rho=0.1)]  # fmt: skip
 
 
-def frame(part: Optimizer, w: Any) -> Frame:
-    """A frame for an optimizer that has not taken a step yet."""
-    f = Frame(x=w[:0], y=w[:0], dx=None, dy=w[:0], w=w)
+def frame(part: Stepper, w: Any) -> Frame:
+    """A frame for an optimizer that has not taken a step yet; the first third of the weights decays."""
+    f = Frame(x=w[:0], y=w[:0], dx=None, dy=w[:0], w=w, D=len(w) // 3)
     for name in (*part.slots, *part.scratch):
         setattr(f, name, np.zeros_like(w))
     return f
 
 
 @pytest.mark.parametrize("part", OPTIMIZERS.values(), ids=OPTIMIZERS)
-def test_every_step_is_its_equations(part: Optimizer) -> None:
+def test_every_step_is_its_equations(part: Stepper) -> None:
     """300 steps, each from where the kernel stands, on gradients of all sizes that fall asleep after a while."""
     rng = np.random.default_rng(5)
     f = frame(part, rng.normal(size=12))
     names = ("w", *part.slots)
     shapes = dict.fromkeys((*names, "g", *(f"{n}_new" for n in names)), (12,))
-    program = compile_equations(part.equations(), shapes, part.consts())
+    counts = any("<t" in eq.right for eq in part.equations())  # a product over all steps so far
+    program = compile_equations(part.equations(), shapes, {**part.consts(), "t": 1})
     scale = 10.0 ** rng.uniform(-8, 4, 12)
     for t in range(1, 301):
         g = rng.normal(size=12) * scale
         if t > 100:
             g[:6] = 0
-        env = {"g": g.copy(), "lr": 0.01, "t": t, **part.consts(), **{n: getattr(f, n).copy() for n in names}}
+        env = {"g": g.copy(), "lr": 0.01, "t": t, "D": f.D, **part.consts(), **{n: getattr(f, n).copy() for n in names}}
+        if counts:
+            program = compile_equations(part.equations(), shapes, {**part.consts(), "t": t})
         expected = program.run(env)
         f.g = g
         part.update(f, 0.01, t)
@@ -47,20 +67,23 @@ def test_every_step_is_its_equations(part: Optimizer) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("part", [Momentum(mu=0.1), Adam(beta1=0.1, beta2=0.1)], ids=["momentum", "adam"])
-def test_averages_that_fade_are_swept_to_0(part: Optimizer, dtype: type) -> None:
+@pytest.mark.parametrize("part", FADING, ids=lambda part: part.kind)
+def test_averages_that_fade_are_swept_to_0(part: Stepper, dtype: type) -> None:
     """Subnormal numbers, which are slow, live at most FLUSH_EVERY steps; what is normal is not touched."""
     tiny = float(np.finfo(dtype).tiny)
     f = frame(part, np.ones(4, dtype))
-    fading = {n: np.array([tiny / 4, -tiny / 4 if n != "v" else tiny / 4, 1.0, 0.0], dtype) for n in part.slots}
+    names = [
+        n for n in part.slots if n not in ("r", "vmax") or part.kind == "adadelta"
+    ]  # those stay above eps, or do not fade
+    fading = {n: np.array([tiny / 4, -tiny / 4 if n in "abm" else tiny / 4, 1.0, 0.0], dtype) for n in names}
     for n, value in fading.items():
         getattr(f, n)[...] = value
     f.g = np.zeros(4, dtype)
     part.update(f, 0.01, FLUSH_EVERY - 1)
-    assert all(getattr(f, n)[:2].any() for n in part.slots), "they would stay for long"
+    assert all(getattr(f, n)[:2].any() for n in names), "they would stay for long"
     f.g = np.zeros(4, dtype)
     part.update(f, 0.01, FLUSH_EVERY)
-    for n in part.slots:
+    for n in names:
         assert not getattr(f, n)[:2].any()
         assert math.isclose(getattr(f, n)[2], 0.01, rel_tol=1e-5)
 
@@ -106,3 +129,15 @@ def test_adam_is_its_textbook(
         if t % FLUSH_EVERY == 0:
             for slot in (f.m, f.v):
                 assert ((slot == 0) | (np.abs(slot) >= np.finfo(dtype).tiny)).all()
+
+
+def test_nadams_momenta_are_functions_of_t() -> None:
+    """In any order of asking, as after a resume: the same bits, and those of the definition."""
+    for beta1, psi in ((0.9, 4e-3), (0.5, 1.0), (0.0, 0.0)):
+        forward = [momenta(beta1, psi, t) for t in range(1, 60)]
+        assert [momenta(beta1, psi, t) for t in (59, 7, 7, 8, 40, 1)] == [forward[t - 1] for t in (59, 7, 7, 8, 40, 1)]
+        mus = [beta1 * (1 - 0.5 * 0.96 ** (t * psi)) for t in range(1, 61)]
+        for t, (mu, ahead, product) in enumerate(forward, start=1):
+            assert math.isclose(mu, mus[t - 1], rel_tol=1e-14)
+            assert math.isclose(ahead, mus[t], rel_tol=1e-14)
+            assert math.isclose(product, math.prod(mus[:t]), rel_tol=1e-12, abs_tol=1e-300)

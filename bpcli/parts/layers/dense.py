@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from bpcli.family import Activation, Initializer, Layer, Regularizer
+from bpcli.family import Activation, Constraint, Initializer, Layer, Regularizer
 from bpcli.numeric.notation import Eq
 from bpcli.part import OneOf
 from bpcli.parts.initializers import Values
@@ -37,6 +37,9 @@ class Dense(Layer):
     )
     regularization: Annotated[Regularizer, OneOf()] | None = Field(
         None, description="the penalty on this layer's weights, in place of the experiment's"
+    )
+    constraint: Annotated[Constraint, OneOf()] | None = Field(
+        None, description="where this layer's weights are put back to after every step, in place of the experiment's"
     )
 
     @field_validator("weights", "bias", mode="before")

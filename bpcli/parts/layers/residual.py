@@ -31,9 +31,12 @@ class Residual(Layer):
 
     def plan(self, x: Shape) -> Plan:
         y = x
-        for layer in self.layers:
-            for _, part in layer.expand():
-                y = part.plan(y).y
+        try:
+            for layer in self.layers:
+                for _, part in layer.expand():
+                    y = part.plan(y).y
+        except ShapeError:  # the engine plans the branch next, and says which of its layers it is
+            return Plan(y=x, inside={"branch": self.layers})
         if y != x:
             raise ShapeError(
                 f"the branch turns rows of shape {x} into {y}, and they are added",

@@ -1,15 +1,14 @@
-"""Optimizers, easiest first: in place over the flat vectors, elementwise, one NumPy call a term."""
+"""Down the gradient: plainly, with a velocity, and with a velocity that looks ahead."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from bpcli.family import Optimizer, Schedule
+from bpcli.family import Schedule, Stepper
 from bpcli.numeric import stable
 from bpcli.numeric.notation import Eq
 from bpcli.part import OneOf
@@ -21,16 +20,25 @@ FLUSH_EVERY = 128
 never to 0, and arithmetic on them is many times slower."""
 
 
-def _rate(value: float) -> Any:
+def rate(value: float) -> Any:
+    """The setting `learning_rate` with this default."""
     return Field(Constant(value=value), description="the size of a step: a number or a schedule")
 
 
-def _bad(kind: str) -> Iterator[Sample]:
+def refused(kind: str) -> Iterator[Sample]:
+    """Learning rates that no optimizer takes."""
     yield Sample({"type": kind, "learning_rate": 0.0}, error="greater than 0")
     yield Sample({"type": kind, "learning_rate": "fast"}, error="unknown schedule `fast`")
 
 
-class Sgd(Optimizer):
+def sweep(f: Frame, t: int, *averages: str) -> None:
+    """Every FLUSH_EVERY steps, sets what has decayed into the subnormal numbers to 0; works in f.u."""
+    if t % FLUSH_EVERY == 0:
+        for name in averages:
+            stable.flush(getattr(f, name), f.u)
+
+
+class Sgd(Stepper):
     """Plain gradient descent: against the gradient, `learning_rate` times its length.
 
     Shapes   w, g: j
@@ -39,7 +47,7 @@ class Sgd(Optimizer):
 
     type: Literal["sgd"] = "sgd"
     scratch: ClassVar[tuple[str, ...]] = ("u",)
-    learning_rate: Annotated[Schedule, OneOf()] = _rate(0.01)
+    learning_rate: Annotated[Schedule, OneOf()] = rate(0.01)
 
     def update(self, f: Frame, lr: float, t: int) -> None:
         np.multiply(f.g, lr, out=f.u)
@@ -51,20 +59,21 @@ class Sgd(Optimizer):
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield Sample(cls(), (11,))
-        yield from _bad("sgd")
+        yield from refused("sgd")
 
 
-class Momentum(Optimizer):
+class Momentum(Stepper):
     """Gradient descent with a velocity that adds up past gradients and forgets them by the factor mu.
 
     Shapes   w, g, v: j
     Source   Polyak 1964; Rumelhart, Hinton & Williams 1986, eq. 9; in PyTorch's form, the rate outside the velocity
+    Numerics a velocity that has become subnormal is swept to 0
     """
 
     type: Literal["momentum"] = "momentum"
     slots: ClassVar[tuple[str, ...]] = ("v",)
     scratch: ClassVar[tuple[str, ...]] = ("u",)
-    learning_rate: Annotated[Schedule, OneOf()] = _rate(0.01)
+    learning_rate: Annotated[Schedule, OneOf()] = rate(0.01)
     mu: float = Field(0.9, ge=0, lt=1, description="how much of the velocity stays from step to step")
 
     def update(self, f: Frame, lr: float, t: int) -> None:
@@ -72,8 +81,7 @@ class Momentum(Optimizer):
         np.add(f.v, f.g, out=f.v)
         np.multiply(f.v, lr, out=f.u)
         np.subtract(f.w, f.u, out=f.w)
-        if t % FLUSH_EVERY == 0:
-            stable.flush(f.v, f.u)
+        sweep(f, t, "v")
 
     def equations(self) -> list[Eq]:
         return [
@@ -88,59 +96,45 @@ class Momentum(Optimizer):
     def samples(cls) -> Iterator[Sample]:
         yield Sample(cls(), (11,))
         yield Sample({"type": "momentum", "mu": 1.0}, error="less than 1")
-        yield from _bad("momentum")
+        yield from refused("momentum")
 
 
-class Adam(Optimizer):
-    """A step for each weight by the mean of its gradients over the root of the mean of their squares.
+class Nesterov(Stepper):
+    """Momentum that looks ahead: the step is the gradient and what the velocity will make of it.
 
-    Shapes   w, g, m, v: j
-    Source   Kingma & Ba 2015, algorithm 1; as PyTorch's Adam, eps added to the bias-corrected root
-    Numerics the two bias corrections are folded into the rate and into eps; subnormal averages are swept to 0
+    Shapes   w, g, v: j
+    Source   Nesterov 1983; Sutskever, Martens, Dahl & Hinton 2013, eqs. 3-4, in the variable they look ahead to and
+             with the rate outside the velocity, as PyTorch's SGD(nesterov=True)
+    Numerics a velocity that has become subnormal is swept to 0
     """
 
-    type: Literal["adam"] = "adam"
-    slots: ClassVar[tuple[str, ...]] = ("m", "v")
+    type: Literal["nesterov"] = "nesterov"
+    slots: ClassVar[tuple[str, ...]] = ("v",)
     scratch: ClassVar[tuple[str, ...]] = ("u",)
-    learning_rate: Annotated[Schedule, OneOf()] = _rate(0.001)
-    beta1: float = Field(0.9, ge=0, lt=1, description="how much of the mean gradient stays from step to step")
-    beta2: float = Field(0.999, ge=0, lt=1, description="how much of the mean squared gradient stays")
-    eps: float = Field(1e-8, gt=0, description="keeps the division finite where gradients have been 0")
+    learning_rate: Annotated[Schedule, OneOf()] = rate(0.01)
+    mu: float = Field(0.9, ge=0, lt=1, description="how much of the velocity stays from step to step")
 
     def update(self, f: Frame, lr: float, t: int) -> None:
-        root = math.sqrt(1 - self.beta2**t)
-        np.multiply(f.m, self.beta1, out=f.m)
-        np.multiply(f.g, 1 - self.beta1, out=f.u)
-        np.add(f.m, f.u, out=f.m)
-        np.multiply(f.v, self.beta2, out=f.v)
-        np.multiply(f.g, f.g, out=f.g)
-        np.multiply(f.g, 1 - self.beta2, out=f.g)
+        np.multiply(f.v, self.mu, out=f.v)
         np.add(f.v, f.g, out=f.v)
-        np.sqrt(f.v, out=f.u)
-        np.add(f.u, self.eps * root, out=f.u)
-        np.divide(f.m, f.u, out=f.u)
-        np.multiply(f.u, lr * root / (1 - self.beta1**t), out=f.u)
+        np.multiply(f.v, self.mu, out=f.u)
+        np.add(f.u, f.g, out=f.u)
+        np.multiply(f.u, lr, out=f.u)
         np.subtract(f.w, f.u, out=f.w)
-        if t % FLUSH_EVERY == 0:
-            stable.flush(f.m, f.u)
-            stable.flush(f.v, f.u)
+        sweep(f, t, "v")
 
     def equations(self) -> list[Eq]:
         return [
-            Eq("m_new[j]", "beta1 * m[j] + (1 - beta1) * g[j]", "a running mean of the gradient"),
-            Eq("v_new[j]", "beta2 * v[j] + (1 - beta2) * g[j]**2", "and of its square"),
-            Eq("mhat[j]", "m_new[j] / (1 - beta1**t)", "bias correction: both began at 0"),
-            Eq("vhat[j]", "v_new[j] / (1 - beta2**t)", "bias correction"),
-            Eq("w_new[j]", "w[j] - lr * mhat[j] / (sqrt(vhat[j]) + eps)", "a step of about lr, whatever the scale"),
+            Eq("v_new[j]", "mu * v[j] + g[j]", "the velocity"),
+            Eq("w_new[j]", "w[j] - lr * (g[j] + mu * v_new[j])", "the gradient, and the velocity one step on"),
         ]
 
     def consts(self) -> Mapping[str, float]:
-        return {"beta1": self.beta1, "beta2": self.beta2, "eps": self.eps}
+        return {"mu": self.mu}
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield Sample(cls(), (11,))
-        yield Sample(cls(beta1=0.5, beta2=0.9, eps=1e-3), (5,))
-        yield Sample({"type": "adam", "beta2": 1.0}, error="less than 1")
-        yield Sample({"type": "adam", "eps": 0.0}, error="greater than 0")
-        yield from _bad("adam")
+        yield Sample(cls(mu=0.5), (1,), note="one weight")
+        yield Sample({"type": "nesterov", "mu": 1.0}, error="less than 1")
+        yield from refused("nesterov")

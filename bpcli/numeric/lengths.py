@@ -1,0 +1,33 @@
+"""Floor 0: Euclidean lengths, also of vectors whose square cannot be written."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["columns", "length", "unit_lengths"]
+
+Array = NDArray[Any]
+
+
+def length(a: Array) -> float:
+    """The length of all entries of a C-contiguous array together."""
+    flat = a.reshape(-1)
+    with np.errstate(over="ignore"):
+        square = float(np.dot(flat, flat))
+    return math.sqrt(square) if math.isfinite(square) else float(np.hypot.reduce(flat, dtype=np.float64))
+
+
+def columns(a: Array) -> Array:
+    """A C-contiguous tensor as a matrix with one column for each unit (the last axis); a vector is one column."""
+    return a.reshape(-1, a.shape[-1] if a.ndim > 1 else 1)
+
+
+def unit_lengths(a: Array) -> Array:
+    """The length of each column of a matrix: i o -> o."""
+    with np.errstate(over="ignore"):
+        squares = np.einsum("io,io->o", a, a)
+    return np.asarray(np.sqrt(squares) if np.isfinite(squares).all() else np.hypot.reduce(a, 0))

@@ -1,0 +1,313 @@
+"""Activations that bend smoothly from a floor into a straight line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from bpcli.family import Activation
+from bpcli.numeric import stable
+from bpcli.numeric.notation import Eq
+from bpcli.parts.activations.cases import TIES, standard
+from bpcli.plan import Frame, N, Plan, Sample, Shape, Slot
+
+
+class Softplus(Activation):
+    """A smooth hinge, log(1 + e^(beta x)) / beta; tends to relu as beta grows.
+
+    Shapes   x, y: n ...
+    Source   Dugas et al. 2001, eq. 4
+    Numerics max(beta x, 0) + log1p(e^-|beta x|): neither end overflows, and there is no threshold
+    """
+
+    type: Literal["softplus"] = "softplus"
+    default_init: ClassVar[str] = "he_normal"
+    beta: float = Field(1.0, gt=0, description="sharpness of the bend")
+
+    def plan(self, x: Shape) -> Plan:
+        return Plan(y=x, scratch={"s": Slot((N, *x)), "z": Slot((N, *x))}, consts={"beta": self.beta})
+
+    def forward(self, f: Frame, train: bool) -> None:
+        np.multiply(f.x, self.beta, out=f.z)
+        stable.log1pexp(f.z, f.y, f.s)
+        np.divide(f.y, self.beta, out=f.y)
+
+    def backward(self, f: Frame, train: bool) -> None:
+        np.multiply(f.x, self.beta, out=f.z)
+        stable.sigmoid(f.z, f.s)
+        np.multiply(f.dy, f.s, out=f.dx)
+
+    def equations(self, train: bool, x: Shape) -> list[Eq]:
+        return [
+            Eq("y[n,...]", "log1pexp(beta * x[n,...]) / beta", "definition"),
+            Eq("dx[n,...]", "dy[n,...] / (1 + exp(-beta * x[n,...]))", "the slope of softplus is a sigmoid"),
+        ]
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield from standard(cls())
+        yield Sample(cls(beta=2.5), (3,))
+        yield Sample({"type": "softplus", "beta": 0.0}, error="greater than 0")
+
+
+class Elu(Activation):
+    """Straight where positive, and below that a soft floor at -alpha; at 0 the slope is alpha.
+
+    Shapes   x, y: n ...
+    Source   Clevert, Unterthiner & Hochreiter 2016, eq. 15
+    """
+
+    type: Literal["elu"] = "elu"
+    default_init: ClassVar[str] = "he_normal"
+    alpha: float = Field(1.0, gt=0, description="how deep the floor lies")
+
+    def plan(self, x: Shape) -> Plan:
+        return Plan(y=x, scratch={"s": Slot((N, *x))}, consts={"alpha": self.alpha})
+
+    def forward(self, f: Frame, train: bool) -> None:
+        floored(f, 1.0, self.alpha)
+
+    def backward(self, f: Frame, train: bool) -> None:
+        floored_slope(f, 1.0, self.alpha)
+
+    def equations(self, train: bool, x: Shape) -> list[Eq]:
+        return [
+            Eq("y[n,...]", "where(x[n,...] > 0, x[n,...], alpha * expm1(x[n,...]))", "from -alpha up to 0, then x"),
+            Eq("dx[n,...]", "dy[n,...] * where(x[n,...] > 0, 1, alpha * exp(x[n,...]))", "slope 1, or the floor's"),
+        ]
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield from standard(cls())
+        yield Sample(cls(alpha=0.5), (3,), batch=2, inputs={"x": TIES}, kinks=(0.0,), note="ties")
+        yield Sample(cls(alpha=2.0), (3,), scale=2.0, kinks=(0.0,))
+        yield Sample({"type": "elu", "alpha": 0.0}, error="greater than 0")
+
+
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+
+
+class Selu(Activation):
+    """elu times a scale, both chosen so that signals keep mean 0 and variance 1 from layer to layer.
+
+    Shapes   x, y: n ...
+    Source   Klambauer et al. 2017, eqs. 2 and 14; at 0 the slope is scale alpha, 1.7581
+    """
+
+    type: Literal["selu"] = "selu"
+    default_init: ClassVar[str] = "lecun_normal"
+
+    def plan(self, x: Shape) -> Plan:
+        return Plan(y=x, scratch={"s": Slot((N, *x))}, consts={"alpha": SELU_ALPHA, "scale": SELU_SCALE})
+
+    def forward(self, f: Frame, train: bool) -> None:
+        floored(f, SELU_SCALE, SELU_SCALE * SELU_ALPHA)
+
+    def backward(self, f: Frame, train: bool) -> None:
+        floored_slope(f, SELU_SCALE, SELU_SCALE * SELU_ALPHA)
+
+    def equations(self, train: bool, x: Shape) -> list[Eq]:
+        return [
+            Eq("y[n,...]", "scale * where(x[n,...] > 0, x[n,...], alpha * expm1(x[n,...]))", "a scaled elu"),
+            Eq("dx[n,...]", "dy[n,...] * scale * where(x[n,...] > 0, 1, alpha * exp(x[n,...]))", "its slope"),
+        ]
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield from standard(cls(), kinks=(0.0,))
+        yield Sample(cls(), (3,), batch=2, inputs={"x": TIES}, kinks=(0.0,), note="ties")
+
+
+def floored(f: Frame, scale: float, depth: float) -> None:
+    """y = scale x where positive, else depth (e^x - 1); f.s is scratch."""
+    np.minimum(f.x, 0, out=f.s)
+    np.expm1(f.s, out=f.s)
+    np.multiply(f.s, depth, out=f.s)
+    np.maximum(f.x, 0, out=f.y)
+    if scale != 1:
+        np.multiply(f.y, scale, out=f.y)
+    np.add(f.y, f.s, out=f.y)
+
+
+def floored_slope(f: Frame, scale: float, depth: float) -> None:
+    """dx = dy times scale where x is positive, else depth e^x; f.s is scratch."""
+    np.minimum(f.x, 0, out=f.s)
+    np.exp(f.s, out=f.s)
+    np.multiply(f.s, depth, out=f.s)
+    if scale != depth:
+        np.greater(f.x, 0, out=f.dx)
+        np.multiply(f.dx, scale - depth, out=f.dx)
+        np.add(f.s, f.dx, out=f.s)
+    np.multiply(f.s, f.dy, out=f.dx)
+
+
+class Silu(Activation):
+    """The input times its own sigmoid, x sigmoid(x); also called swish.
+
+    Shapes   x, p, y: n ...
+    Source   Elfwing, Uchibe & Doya 2018, eqs. 11 and 12; Ramachandran, Zoph & Le 2017
+    """
+
+    type: Literal["silu"] = "silu"
+    default_init: ClassVar[str] = "he_normal"
+
+    def plan(self, x: Shape) -> Plan:
+        return Plan(y=x, keep={"p": Slot((N, *x))})
+
+    def forward(self, f: Frame, train: bool) -> None:
+        stable.sigmoid(f.x, f.p)
+        np.multiply(f.x, f.p, out=f.y)
+
+    def backward(self, f: Frame, train: bool) -> None:
+        np.subtract(1, f.p, out=f.dx)
+        np.multiply(f.dx, f.y, out=f.dx)
+        np.add(f.dx, f.p, out=f.dx)
+        np.multiply(f.dx, f.dy, out=f.dx)
+
+    def equations(self, train: bool, x: Shape) -> list[Eq]:
+        return [
+            Eq("p[n,...]", "1 / (1 + exp(-x[n,...]))", "sigmoid"),
+            Eq("y[n,...]", "x[n,...] * p[n,...]", "definition"),
+            Eq("dx[n,...]", "dy[n,...] * (p[n,...] + x[n,...] * p[n,...] * (1 - p[n,...]))", "product rule"),
+        ]
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield from standard(cls())
+
+
+class Mish(Activation):
+    """The input times the tanh of its softplus, x tanh(log(1 + e^x)).
+
+    Shapes   x, e, u, y: n ...
+    Source   Misra 2020, section 2
+    Numerics tanh(log(1 + e)) = e (e + 2) / (e (e + 2) + 2) with e = e^x, which takes one exponential in place of three
+             functions and loses nothing; beyond x = 40 it is 1 and its slope 0 in either precision, so e stays there
+    """
+
+    type: Literal["mish"] = "mish"
+    default_init: ClassVar[str] = "he_normal"
+
+    def plan(self, x: Shape) -> Plan:
+        slot = Slot((N, *x))
+        return Plan(y=x, keep={"e": slot, "u": slot}, scratch={"s": slot})
+
+    def forward(self, f: Frame, train: bool) -> None:
+        np.minimum(f.x, 40, out=f.e)
+        np.exp(f.e, out=f.e)
+        np.add(f.e, 2, out=f.u)
+        np.multiply(f.u, f.e, out=f.u)
+        np.add(f.u, 2, out=f.s)
+        np.divide(f.u, f.s, out=f.u)
+        np.multiply(f.x, f.u, out=f.y)
+
+    def backward(self, f: Frame, train: bool) -> None:
+        np.add(f.e, 1, out=f.s)
+        np.divide(f.e, f.s, out=f.s)  # the sigmoid, slope of softplus
+        np.multiply(f.s, f.x, out=f.s)
+        np.multiply(f.u, f.u, out=f.dx)
+        np.subtract(1, f.dx, out=f.dx)
+        np.multiply(f.dx, f.s, out=f.dx)
+        np.add(f.dx, f.u, out=f.dx)
+        np.multiply(f.dx, f.dy, out=f.dx)
+
+    def equations(self, train: bool, x: Shape) -> list[Eq]:
+        return [
+            Eq("u[n,...]", "tanh(log1pexp(x[n,...]))", "tanh of softplus"),
+            Eq("y[n,...]", "x[n,...] * u[n,...]", "definition"),
+            Eq(
+                "dx[n,...]",
+                "dy[n,...] * (u[n,...] + x[n,...] * (1 - u[n,...]**2) / (1 + exp(-x[n,...])))",
+                "product rule; the slope of softplus is a sigmoid",
+            ),
+        ]
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield from standard(cls())
+
+
+class Gelu(Activation):
+    """The input times the chance that a normal variable lies below it, x Phi(x).
+
+    Shapes   x, y: n ...
+    Source   Hendrycks & Gimpel 2016, section 2; `approximate: tanh` is their closed form with tanh
+    Numerics erf is our own, see numeric/stable.py
+    """
+
+    type: Literal["gelu"] = "gelu"
+    default_init: ClassVar[str] = "he_normal"
+    approximate: Literal["none", "tanh"] = Field("none", description="exact, or with tanh in place of erf")
+
+    def plan(self, x: Shape) -> Plan:
+        slots = {name: Slot((N, *x)) for name in ("s", "u", "v")}
+        return Plan(y=x, keep={"cdf": Slot((N, *x))}, scratch=slots)
+
+    def forward(self, f: Frame, train: bool) -> None:
+        if self.approximate == "tanh":
+            self._inner(f)
+            np.tanh(f.s, out=f.cdf)
+        else:
+            np.multiply(f.x, math.sqrt(0.5), out=f.s)
+            stable.erf_into(f.s, f.cdf, f.u)
+        np.add(f.cdf, 1, out=f.cdf)
+        np.multiply(f.cdf, 0.5, out=f.cdf)
+        np.multiply(f.x, f.cdf, out=f.y)
+
+    def _inner(self, f: Frame) -> None:
+        """s = sqrt(2 / pi) (x + 0.044715 x^3)."""
+        np.multiply(f.x, f.x, out=f.s)
+        np.multiply(f.s, 0.044715, out=f.s)
+        np.add(f.s, 1, out=f.s)
+        np.multiply(f.s, f.x, out=f.s)
+        np.multiply(f.s, math.sqrt(2 / math.pi), out=f.s)
+
+    def backward(self, f: Frame, train: bool) -> None:
+        np.multiply(f.x, f.x, out=f.s)
+        if self.approximate == "tanh":  # u = 1 - tanh^2 = 4 cdf (1 - cdf), v = slope of the inner polynomial
+            np.subtract(1, f.cdf, out=f.u)
+            np.multiply(f.u, f.cdf, out=f.u)
+            np.multiply(f.u, 2, out=f.u)
+            np.multiply(f.s, 3 * 0.044715, out=f.v)
+            np.add(f.v, 1, out=f.v)
+            np.multiply(f.v, math.sqrt(2 / math.pi), out=f.v)
+            np.multiply(f.u, f.v, out=f.u)
+        else:
+            np.multiply(f.s, -0.5, out=f.u)
+            np.exp(f.u, out=f.u)
+            np.multiply(f.u, 1 / math.sqrt(2 * math.pi), out=f.u)
+        np.multiply(f.u, f.x, out=f.u)
+        np.add(f.u, f.cdf, out=f.u)
+        np.multiply(f.dy, f.u, out=f.dx)
+
+    def equations(self, train: bool, x: Shape) -> list[Eq]:
+        if self.approximate == "tanh":
+            return [
+                Eq("u[n,...]", "sqrt(2 / pi) * (x[n,...] + 0.044715 * x[n,...]**3)", "what stands in for x / sqrt(2)"),
+                Eq("y[n,...]", "x[n,...] * (1 + tanh(u[n,...])) / 2", "definition"),
+                Eq("slope[n,...]", "sqrt(2 / pi) * (1 + 3 * 0.044715 * x[n,...]**2)", "of u"),
+                Eq(
+                    "dx[n,...]",
+                    "dy[n,...] * ((1 + tanh(u[n,...])) / 2 + x[n,...] * (1 - tanh(u[n,...])**2) * slope[n,...] / 2)",
+                    "product rule",
+                ),
+            ]
+        return [
+            Eq("cdf[n,...]", "(1 + erf(x[n,...] / sqrt(2))) / 2", "Phi, the normal distribution function"),
+            Eq("y[n,...]", "x[n,...] * cdf[n,...]", "definition"),
+            Eq(
+                "dx[n,...]",
+                "dy[n,...] * (cdf[n,...] + x[n,...] * exp(-x[n,...]**2 / 2) / sqrt(2 * pi))",
+                "product rule; the slope of Phi is the normal density",
+            ),
+        ]
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield from standard(cls())
+        yield from standard(cls(approximate="tanh"))
+        yield Sample({"type": "gelu", "approximate": "erf"}, error="'none' or 'tanh'")

@@ -1,0 +1,90 @@
+"""From the cost of each row to the mean over the batch, in kernels, in equations and in samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from bpcli.family import Loss
+from bpcli.plan import Array, Frame, Sample, Shape, ShapeError
+
+__all__ = [
+    "NOT_ROWS", "SURE", "average", "check_row", "check_several", "cost", "mean", "over_rows", "samples", "share",
+    "slope",
+]  # fmt: skip
+
+NOT_ROWS = "compares rows of numbers, and the network ends in rows of shape (2, 2)"
+"""What samples of images are told."""
+SURE = "its softmax is always 1"
+
+
+def check_row(x: Shape, loss: str) -> None:
+    """Raises ShapeError where outputs are not rows of numbers."""
+    if len(x) != 1:
+        raise ShapeError(
+            f"{loss} compares rows of numbers, and the network ends in rows of shape {x}",
+            "end the architecture with a `flatten` or a `dense` layer",
+        )
+
+
+def check_several(x: Shape, loss: str, why: str, instead: str) -> None:
+    """Raises ShapeError where outputs are not rows of at least two numbers, one for each class."""
+    check_row(x, loss)
+    if x[0] == 1:
+        help = f"end with one unit for each class, or use {instead}"
+        raise ShapeError(f"{loss} on one output: {why} and nothing can be learned", help)
+
+
+# Kernels
+
+
+def mean(rows: Array, w: Array | None) -> float:
+    """The mean of the rows' costs, or their weighted mean."""
+    return float(np.add.reduce(rows)) / len(rows) if w is None else float(np.dot(w, rows))
+
+
+def cost(f: Frame) -> float:
+    """The mean over outputs and rows of the costs f.e (N, K)."""
+    np.add.reduce(f.e, 1, out=f.rows)
+    outputs: int = f.e.shape[1]
+    return mean(f.rows, f.w) / outputs
+
+
+def slope(f: Frame, factor: float) -> None:
+    """Multiplies the slopes in dx by `factor` and by each row's share in the mean."""
+    if f.w is None:
+        np.multiply(f.dx, factor / len(f.x), out=f.dx)
+    else:
+        np.multiply(f.dx, factor, out=f.dx)
+        np.multiply(f.dx, f.w[:, None], out=f.dx)
+
+
+# Equations
+
+
+def average(body: str, weighted: bool) -> str:
+    """The mean over the batch, as the equations write it."""
+    return f"sum(n, w[n] * ({body}))" if weighted else f"mean(n, {body})"
+
+
+def share(slope: str, weighted: bool) -> str:
+    """A row's slope times its share in the mean."""
+    return f"w[n] * ({slope})" if weighted else f"({slope}) / count(n)"
+
+
+def over_rows(weighted: bool) -> str:
+    """What the mean is divided by, in words."""
+    return "over rows with weights w, which sum to 1" if weighted else "over the N rows"
+
+
+# Samples
+
+
+def samples(part: Loss, **more: Any) -> Iterator[Sample]:
+    """Cases of a loss on values: the laws draw targets where none are given."""
+    yield Sample(part, (3,), batch=5, **more)
+    yield Sample(part, (1,), batch=1, **more, note="one row, one output")
+    yield Sample(part, (2,), inputs={"w": [0.5, 0.2, 0.3]}, **more, note="sample weights")
+    yield Sample(part, (2, 2), error=NOT_ROWS)

@@ -1,0 +1,289 @@
+"""Figures of guesses: which class, or which labels, and which they should have been."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from bpcli.family import Metric, Scored
+from bpcli.parts.metrics.counts import (
+    Totals,
+    add_counts,
+    average_of,
+    classes_of,
+    f1_of,
+    mean,
+    precision_of,
+    recall_of,
+)
+from bpcli.parts.metrics.notes import Noted, listed
+from bpcli.plan import Array, Sample
+from bpcli.records import Failure, Problem
+
+Average = Annotated[
+    Literal["macro", "micro", "weighted", "binary"] | None,
+    Field(
+        description="macro: mean over the classes; weighted: the same by support; micro: all classes counted together; "
+        "binary: of the second of two classes alone; null: binary for two classes, macro for several"
+    ),
+]
+
+AVERAGES = "'macro', 'micro', 'weighted' or 'binary'"
+
+
+class Accuracy(Metric):
+    """The share of rows whose guess is right; where a row has several labels, all of them.
+
+    Source   scikit-learn, accuracy_score (several labels: subset accuracy)
+    """
+
+    type: Literal["accuracy"] = "accuracy"
+    task: ClassVar[Literal["classification", "regression", "any"]] = "classification"
+
+    def totals(self, classes: int, outputs: int) -> Totals:
+        return {"right": np.zeros(1), "weight": np.zeros(1)}
+
+    def add(self, totals: Totals, batch: Scored) -> None:
+        labels, guesses, weight = classes_of(batch)
+        right = labels == guesses
+        totals["right"] += weight @ (right.all(axis=1) if batch.several else right)
+        totals["weight"] += weight.sum()
+
+    def result(self, totals: Mapping[str, Array]) -> float:
+        return mean(totals["right"], totals["weight"])
+
+
+class TopK(Metric):
+    """The share of rows whose class is among the `k` classes with the highest outputs.
+
+    Shapes   output: n k, any scores; n 1 for the second of two classes, where k = 1 is the accuracy
+    Source   scikit-learn, top_k_accuracy_score
+    Numerics of classes with the same output the later one stands first, as in scikit-learn (a guess takes the first,
+             so that with ties k = 1 need not be the accuracy); an output that is nan is never among the best
+    """
+
+    type: Literal["top_k"] = "top_k"
+    k: int = Field(2, ge=1, description="how many guesses a row has; fewer than there are classes")
+    task: ClassVar[Literal["classification", "regression", "any"]] = "classification"
+
+    def check(self, classes: int, several: bool, probabilities: bool) -> str:
+        if several:
+            return one_class("top_k", "accuracy, f1 or average_precision")
+        if self.k < classes:
+            return ""
+        return f"top_k with `k: {self.k}` is always 1 where there are {classes} classes: `k` has to be below {classes}"
+
+    def totals(self, classes: int, outputs: int) -> Totals:
+        return {"right": np.zeros(1), "weight": np.zeros(1)}
+
+    def add(self, totals: Totals, batch: Scored) -> None:
+        labels, guesses, weight = single(batch)
+        if batch.output.shape[1] == 1:
+            right = (labels == guesses) | (self.k > 1)
+        else:
+            own = batch.output[np.arange(len(labels)), labels][:, None]
+            later = np.arange(batch.output.shape[1]) > labels[:, None]
+            before = (batch.output > own) | ((batch.output == own) & later)
+            right = (before.sum(axis=1) < self.k) & ~np.isnan(own[:, 0])
+        totals["right"] += weight @ right
+        totals["weight"] += weight.sum()
+
+    def result(self, totals: Mapping[str, Array]) -> float:
+        return mean(totals["right"], totals["weight"])
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield Sample(cls(k=5))
+        yield Sample({"type": "top_k", "k": 0}, error="greater than or equal to 1")
+
+
+class FromCounts(ABC):
+    """What precision, recall and F1 share: they are averages of a score over the counts of classes."""
+
+    average: Average
+
+    @abstractmethod
+    def score(self, counts: Array) -> Array:
+        """The score of each class, from counts (3, ...)."""
+
+    def check(self, classes: int, several: bool, probabilities: bool) -> str:
+        """What keeps `average: binary` from being measured."""
+        if self.average != "binary" or (classes == 2 and not several):
+            return ""
+        return "`average: binary` needs two classes, one of them for each row: write macro, micro or weighted"
+
+    def totals(self, classes: int, outputs: int) -> Totals:
+        """Raises Failure where `average: binary` meets more or fewer than two classes."""
+        if self.average == "binary" and classes != 2:
+            raise not_binary(f"there are {classes}")
+        return {"counts": np.zeros((3, classes)), "several": np.zeros(1)}
+
+    def add(self, totals: Totals, batch: Scored) -> None:
+        if self.average == "binary" and batch.several:
+            raise not_binary("a row may have several labels here")
+        add_counts(totals["counts"], batch)
+        totals["several"] += batch.several
+
+    def result(self, totals: Mapping[str, Array]) -> float:
+        counts, several = totals["counts"], bool(totals["several"][0])
+        if not (several or counts.any()):
+            return float("nan")
+        default = "binary" if counts.shape[1] == 2 and not several else "macro"
+        return average_of(self.score, counts, self.average or default, several)
+
+
+def not_binary(why: str) -> Failure:
+    """What to say where `average: binary` cannot be had."""
+    return Failure(
+        Problem(
+            f"`average: binary` needs two classes, one of them for each row; {why}",
+            code="bad-average",
+            path=("training", "metrics"),
+            help="write `average: macro`, `micro` or `weighted`",
+        )
+    )
+
+
+class Precision(FromCounts, Metric):
+    """Of the rows guessed to be in a class, the share that is: right guesses / guesses, averaged over classes.
+
+    Source   scikit-learn, precision_score (zero_division=0)
+    """
+
+    type: Literal["precision"] = "precision"
+    average: Average = None
+    task: ClassVar[Literal["classification", "regression", "any"]] = "classification"
+
+    def score(self, counts: Array) -> Array:
+        return precision_of(counts)
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield Sample(cls(average="macro"))
+        yield Sample({"type": "precision", "average": "samples"}, error=AVERAGES)
+
+
+class Recall(FromCounts, Metric):
+    """Of the rows that are in a class, the share that was found: right guesses / rows, averaged over classes.
+
+    Source   scikit-learn, recall_score (zero_division=0)
+    """
+
+    type: Literal["recall"] = "recall"
+    average: Average = None
+    task: ClassVar[Literal["classification", "regression", "any"]] = "classification"
+
+    def score(self, counts: Array) -> Array:
+        return recall_of(counts)
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield Sample(cls(average="weighted"))
+        yield Sample({"type": "recall", "average": "samples"}, error=AVERAGES)
+
+
+class F1(FromCounts, Metric):
+    """The harmonic mean of precision and recall, 2 right guesses / (guesses + rows), averaged over classes.
+
+    Source   scikit-learn, f1_score (zero_division=0)
+    """
+
+    type: Literal["f1"] = "f1"
+    average: Average = None
+    task: ClassVar[Literal["classification", "regression", "any"]] = "classification"
+
+    def score(self, counts: Array) -> Array:
+        return f1_of(counts)
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield Sample(cls(average="macro"))
+        yield Sample({"type": "f1", "average": "samples"}, error=AVERAGES)
+
+
+class BalancedAccuracy(Noted, Metric):
+    """The mean over the classes of the share of their rows that was found; classes without a row are left out.
+
+    A net that always guesses the largest class of two scores 0.5, however large the class is.
+
+    Source   scikit-learn, balanced_accuracy_score (adjusted=False)
+    """
+
+    type: Literal["balanced_accuracy"] = "balanced_accuracy"
+    task: ClassVar[Literal["classification", "regression", "any"]] = "classification"
+
+    def check(self, classes: int, several: bool, probabilities: bool) -> str:
+        return one_class("balanced_accuracy", "recall or f1") if several else ""
+
+    def totals(self, classes: int, outputs: int) -> Totals:
+        return {"counts": np.zeros((3, classes))}
+
+    def add(self, totals: Totals, batch: Scored) -> None:
+        single(batch)
+        add_counts(totals["counts"], batch)
+
+    def result(self, totals: Mapping[str, Array]) -> float:
+        present = totals["counts"][:, totals["counts"][2] > 0]
+        return float(recall_of(present).mean()) if present.size else float("nan")
+
+    def note(self, counts: Array, names: Sequence[str], rows: int, several: bool) -> str:
+        absent = counts[2] == 0
+        return f"no row is of {listed(absent, names, several)}: left out" if absent.any() else ""
+
+
+class Matthews(Noted, Metric):
+    """The correlation of guesses and classes, from -1 over 0, chance, to 1; fair to classes of any size.
+
+    With n rows, c right guesses, t_k rows of class k and p_k guesses of it:
+    (c n - sum t_k p_k) / sqrt((n^2 - sum p_k^2) (n^2 - sum t_k^2)), and 0 where that would be 0 / 0.
+
+    Source   Gorodkin 2004, Comparing two K-category assignments by a K-category correlation coefficient;
+             scikit-learn, matthews_corrcoef
+    Numerics n^2 - sum t_k^2 is summed as sum t_k (n - t_k): it cancels nothing, and is 0 only where it should be
+    """
+
+    type: Literal["matthews"] = "matthews"
+    task: ClassVar[Literal["classification", "regression", "any"]] = "classification"
+
+    def check(self, classes: int, several: bool, probabilities: bool) -> str:
+        return one_class("matthews", "f1 or roc_auc") if several else ""
+
+    def totals(self, classes: int, outputs: int) -> Totals:
+        return {"counts": np.zeros((3, classes))}
+
+    def add(self, totals: Totals, batch: Scored) -> None:
+        single(batch)
+        add_counts(totals["counts"], batch)
+
+    def result(self, totals: Mapping[str, Array]) -> float:
+        hits, guessed, support = totals["counts"]
+        if not support.any():
+            return float("nan")
+        spread = float(guessed @ (guessed.sum() - guessed)) * float(support @ (support.sum() - support))
+        if not spread:
+            return 0.0
+        return float((hits.sum() * support.sum() - support @ guessed) / np.sqrt(spread))
+
+    def note(self, counts: Array, names: Sequence[str], rows: int, several: bool) -> str:
+        for k, (_, guessed, support) in enumerate(counts.T):
+            if support == rows:
+                return f"0 by convention: every row is of class {names[k]}"
+            if guessed == rows:
+                return f"0 by convention: every guess is class {names[k]}"
+        return ""
+
+
+def one_class(metric: str, instead: str) -> str:
+    """What keeps a metric from being measured where a row may have several labels."""
+    return f"{metric} needs one class for each row, and here a row may have several labels: write {instead}"
+
+
+def single(batch: Scored) -> tuple[Array, Array, Array]:
+    """True classes, guesses and weights of a batch. Raises TypeError where a row may have several labels, or none."""
+    if batch.several:
+        raise TypeError("these rows may have several labels, not one class")
+    return classes_of(batch)

@@ -1,0 +1,96 @@
+"""Counts of classes, and the scores of a class that come from them.
+
+Counts are (3, K), float64: `hits` (truly k and guessed k), `guessed` k, and truly k, the `support`. A class that is
+never guessed has precision 0, one that never occurs recall 0 (`report.notes` says so).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from bpcli.family import Scored
+from bpcli.plan import Array
+
+Totals = dict[str, Array]
+
+
+def classes_of(batch: Scored) -> tuple[Array, Array, Array]:
+    """True labels, guesses and weights of a batch. Raises TypeError where its rows have no classes."""
+    if batch.labels is None or batch.guesses is None:
+        raise TypeError("these rows have values, not classes")
+    return batch.labels, batch.guesses, batch.weight.astype(np.float64, copy=False)
+
+
+def mean(total: Array, weight: Array) -> float:
+    """The mean over outputs of total / weight; nan where there were no rows."""
+    return float(total.mean() / weight[0]) if weight[0] > 0 else float("nan")
+
+
+def add_confusion(confusion: Array, batch: Scored) -> None:
+    """Adds a batch's rows to a float64 confusion matrix (K, K): rows are the true class, columns the guessed one.
+
+    Only where a row has one label.
+    """
+    labels, guesses, weight = classes_of(batch)
+    np.add.at(confusion, (labels, guesses), weight)
+
+
+def counts_of(confusion: Array) -> Array:
+    """The counts (3, K) that a confusion matrix (K, K) holds: hits, guessed, support."""
+    return np.stack([np.diagonal(confusion), confusion.sum(axis=0), confusion.sum(axis=1)]).astype(np.float64)
+
+
+def add_counts(counts: Array, batch: Scored) -> None:
+    """Adds a batch's rows to counts (3, K): hits, guessed, support."""
+    labels, guesses, weight = classes_of(batch)
+    if batch.several:
+        counts[0] += weight @ (labels * guesses)
+        counts[1] += weight @ guesses
+        counts[2] += weight @ labels
+        return
+    size = counts.shape[1]
+    counts[0] += np.bincount(labels, weight * (labels == guesses), size)
+    counts[1] += np.bincount(guesses, weight, size)
+    counts[2] += np.bincount(labels, weight, size)
+
+
+def ratio(part: Array, whole: Array) -> Array:
+    """part / whole, and 0 where the whole is 0."""
+    return np.divide(part, whole, out=np.zeros(np.shape(whole)), where=np.asarray(whole) != 0)
+
+
+def precision_of(counts: Array) -> Array:
+    """Of what was guessed k, the share that is k. Counts (3, ...) to (...)."""
+    return ratio(counts[0], counts[1])
+
+
+def recall_of(counts: Array) -> Array:
+    """Of what is k, the share that was guessed. Counts (3, ...) to (...)."""
+    return ratio(counts[0], counts[2])
+
+
+def f1_of(counts: Array) -> Array:
+    """The harmonic mean of precision and recall, 2 hits / (guessed + support). Counts (3, ...) to (...)."""
+    return ratio(2 * counts[0], counts[1] + counts[2])
+
+
+def average_of(score: Callable[[Array], Array], counts: Array, average: str, several: bool = False) -> float:
+    """The average of a score over classes.
+
+    Classes that are neither guessed nor true do not count, except where a row may have several labels: there every
+    label is a question of its own. `binary` is the score of class 1.
+    """
+    if average == "binary":
+        return float(score(counts[:, 1]))
+    if average == "micro":
+        return float(score(counts.sum(axis=1)))
+    if not several:
+        counts = counts[:, counts[1] + counts[2] > 0]
+    support = counts[2]
+    if not support.size:
+        return float("nan")
+    if average == "weighted" and support.any():
+        return float(support @ score(counts) / support.sum())
+    return float(score(counts).mean())

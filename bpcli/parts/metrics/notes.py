@@ -1,0 +1,26 @@
+"""What a reader has to know of a figure that is undefined, or defined by a convention alone."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from bpcli.plan import Array
+
+LISTED = 5  # classes that a note names
+
+
+class Noted(ABC):
+    """A metric of classifications that is undefined, or a convention, on some rows."""
+
+    @abstractmethod
+    def note(self, counts: Array, names: Sequence[str], rows: int, several: bool) -> str:
+        """What is to be said of its figure, or nothing, from counts (3, K) over `rows` rows of weight 1."""
+
+
+def listed(chosen: Array, names: Sequence[str], several: bool) -> str:
+    """The classes (labels, where a row may have several) that a mask (K,) chooses: `classes b, d and 4 more`."""
+    found = [names[int(k)] for k in chosen.nonzero()[0]]
+    text = ", ".join(found[:LISTED]) + (f" and {len(found) - LISTED} more" if len(found) > LISTED else "")
+    noun, nouns = ("label", "labels") if several else ("class", "classes")
+    return f"{noun if len(found) == 1 else nouns} {text}"

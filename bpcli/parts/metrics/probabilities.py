@@ -1,0 +1,92 @@
+"""Figures of how right the probabilities are that a network gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from bpcli.family import Metric, Scored
+from bpcli.parts.metrics.counts import Totals, classes_of, mean
+from bpcli.plan import Array
+
+EPS = float(np.finfo(np.float64).eps)
+
+
+def needs_probabilities(metric: str) -> str:
+    """What keeps a metric from being measured where the network puts out no probabilities."""
+    return f"{metric} needs probabilities: a loss such as softmax_cross_entropy or binary_cross_entropy gives them"
+
+
+class LogLoss(Metric):
+    """The mean of -log(probability given to the true class); with several labels a row, the mean over labels too.
+
+    Shapes   output: n k, or n 1 for the probability of the second of two classes
+    Source   scikit-learn 1.9, log_loss
+    Numerics in float64, probabilities clipped to [eps, 1 - eps], eps = 2.2e-16: never infinite, at most 36.04 a row.
+             scikit-learn takes eps from the type of the probabilities, so on float32 it clips at 1.2e-7
+    """
+
+    type: Literal["log_loss"] = "log_loss"
+    task: ClassVar[Literal["classification", "regression", "any"]] = "classification"
+    better: ClassVar[Literal["higher", "lower"]] = "lower"
+
+    def check(self, classes: int, several: bool, probabilities: bool) -> str:
+        return "" if probabilities else needs_probabilities("log_loss")
+
+    def totals(self, classes: int, outputs: int) -> Totals:
+        return {"loss": np.zeros(1), "weight": np.zeros(1)}
+
+    def add(self, totals: Totals, batch: Scored) -> None:
+        labels, _, weight = classes_of(batch)
+        output = batch.output
+        if batch.several or output.shape[1] == 1:
+            p = output.astype(np.float64)
+            p = np.where(labels.reshape(p.shape) != 0, p, 1 - p)
+        else:
+            p = output[np.arange(len(labels)), labels].astype(np.float64)
+        loss = np.log(np.minimum(np.maximum(p, EPS), 1 - EPS))
+        totals["loss"] -= weight @ (loss.mean(axis=1) if loss.ndim == 2 else loss)
+        totals["weight"] += weight.sum()
+
+    def result(self, totals: Mapping[str, Array]) -> float:
+        return mean(totals["loss"], totals["weight"])
+
+
+class Brier(Metric):
+    """The mean squared error of the probabilities, 0 to 1 for two classes, 0 to 2 for several.
+
+    For two classes (p - t)^2, p the probability of the second one and t 1 where a row is of it, else 0; for several
+    classes sum_k (p_k - t_k)^2, which is not halved; with several labels a row, the mean of (p_k - t_k)^2 over labels.
+
+    Shapes   output: n k, or n 1 for the probability of the second of two classes
+    Source   Brier 1950, eq. 2 (which for two classes too is the sum, twice the figure here);
+             scikit-learn 1.9, brier_score_loss (scale_by_half="auto"), which knows no several labels
+    """
+
+    type: Literal["brier"] = "brier"
+    task: ClassVar[Literal["classification", "regression", "any"]] = "classification"
+    better: ClassVar[Literal["higher", "lower"]] = "lower"
+
+    def check(self, classes: int, several: bool, probabilities: bool) -> str:
+        return "" if probabilities else needs_probabilities("brier")
+
+    def totals(self, classes: int, outputs: int) -> Totals:
+        return {"error": np.zeros(1), "weight": np.zeros(1)}
+
+    def add(self, totals: Totals, batch: Scored) -> None:
+        labels, _, weight = classes_of(batch)
+        error = batch.output.astype(np.float64)
+        k = error.shape[1]
+        if batch.several or k == 1:
+            error -= labels.reshape(error.shape)
+        else:
+            error[np.arange(len(labels)), labels] -= 1
+        np.square(error, out=error)
+        halved = batch.several or k <= 2
+        totals["error"] += weight @ (error.mean(axis=1) if halved else error.sum(axis=1))
+        totals["weight"] += weight.sum()
+
+    def result(self, totals: Mapping[str, Array]) -> float:
+        return mean(totals["error"], totals["weight"])

@@ -1,0 +1,21 @@
+"""Schedules: a learning rate as a function of k completed steps of T, fixed at the first start.
+
+`per: epoch` counts k and T in epochs, so that the rate stays as it is inside one.
+"""
+
+from bpcli.parts.schedules.timed import (
+    Constant,
+    Cosine,
+    Exponential,
+    InverseTime,
+    MultiStep,
+    OneCycle,
+    Polynomial,
+    Step,
+)
+from bpcli.parts.schedules.told import Plateau, Warmup
+
+__all__ = [
+    "Constant", "Cosine", "Exponential", "InverseTime", "MultiStep", "OneCycle", "Plateau", "Polynomial", "Step",
+    "Warmup",
+]  # fmt: skip

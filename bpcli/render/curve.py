@@ -1,0 +1,77 @@
+"""Small plots made of characters: braille dots, or asterisks where the encoding has none."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from bpcli.records import Curve
+from bpcli.render.console import unicode
+
+WIDTH, HEIGHT = 28, 8  # characters inside the axes: two plots fit side by side into 80 columns
+LABELS = 8  # characters of a number beside an axis
+DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+"""The bits of a braille character's dots, four rows of two."""
+
+
+def curves(found: Sequence[Curve]) -> Table:
+    """Plots side by side."""
+    side_by_side = Table.grid(padding=(0, 3, 0, 0))
+    side_by_side.add_row(*(Text("\n".join(plot(curve, unicode(sys.stdout))), no_wrap=True) for curve in found))
+    return side_by_side
+
+
+def plot(curve: Curve, fine: bool) -> list[str]:
+    """The lines of one plot: its name, the curve between its least and largest value, and the axis below."""
+    low, high = min(curve.y), max(curve.y)
+    spread = high - low or 1.0
+    canvas = _dots(curve, low, spread) if fine else _asterisks(curve, low, spread)
+    part = 4 if fine else 1
+    zero = round(high / spread * (part * HEIGHT - 1)) // part  # the row of 0, where it is among them
+    told = {zero: 0.0, 0: high, HEIGHT - 1: low}
+    side, corner, dash, faint = "│└─┈" if fine else "|+-."
+    lines = [" " * (LABELS + 1) + curve.name]
+    for i, row in enumerate(canvas):
+        label = f"{told[i]:.3g}" if i in told else ""
+        lines.append(f"{label:>{LABELS}} {side}{row.replace(' ', faint) if label == '0' else row}")
+    first, middle, last = (f"{curve.x[i]:g}" for i in (0, len(curve.x) // 2, -1))
+    ticks = f"{first}{middle:^{WIDTH - len(first) - len(last)}}{last}"
+    return [*lines, " " * (LABELS + 1) + corner + dash * WIDTH, " " * (LABELS + 2) + ticks,
+            " " * (LABELS + 2) + f"{curve.axis:^{WIDTH}}"]  # fmt: skip
+
+
+def _dots(curve: Curve, low: float, spread: float) -> list[str]:
+    cells = [[0x2800] * WIDTH for _ in range(HEIGHT)]
+    for column, row in _trace(curve, low, spread, 2 * WIDTH, 4 * HEIGHT):
+        cells[row // 4][column // 2] |= DOTS[row % 4][column % 2]
+    return ["".join(chr(cell) for cell in row).replace("\u2800", " ") for row in cells]
+
+
+def _asterisks(curve: Curve, low: float, spread: float) -> list[str]:
+    cells = [[" "] * WIDTH for _ in range(HEIGHT)]
+    for column, row in _trace(curve, low, spread, WIDTH, HEIGHT):
+        cells[row][column] = "*"
+    return ["".join(row) for row in cells]
+
+
+def _trace(curve: Curve, low: float, spread: float, columns: int, rows: int) -> list[tuple[int, int]]:
+    """The places that the curve passes in a field of so many columns and rows, without gaps where it is steep."""
+    found: list[tuple[int, int]] = []
+    before: int | None = None
+    for column in range(columns):
+        height = (_between(curve.y, column / (columns - 1)) - low) / spread
+        row = round((1 - height) * (rows - 1))
+        steep = range(min(row, before) + 1, max(row, before)) if before is not None else range(0)
+        found += [(column, r) for r in (row, *steep)]
+        before = row
+    return found
+
+
+def _between(values: Sequence[float], share: float) -> float:
+    """The value at a share of the way, on a straight line between its neighbours."""
+    at = share * (len(values) - 1)
+    i = min(int(at), len(values) - 2)
+    return values[i] + (at - i) * (values[i + 1] - values[i])

@@ -1,0 +1,127 @@
+"""Activations: their slopes at the kinks, their tails to the last digits, and what weights start with before them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bpcli.parts  # noqa: F401  (declares them)
+from bpcli.engine.blueprint import default_initializer
+from bpcli.family import Activation, Initializer
+from bpcli.plan import Array, Sample
+from bpcli.studies.proof import LayerCase
+
+
+def run(spelled: Any, points: Any, dtype: Any = np.float64) -> tuple[Array, Array]:
+    """y and the slope dy / dx at these points."""
+    x = np.reshape(np.asarray(points, dtype=dtype), (-1, 1))
+    case = LayerCase(Sample(Activation.parse(spelled), (1,), batch=len(x), inputs={"x": x}), True, dtype)
+    case.upstream[...] = 1
+    found = case.kernel()
+    return found["y"][:, 0], found["dx"][:, 0]
+
+
+SELU = (1.0507009873554805, 1.6732632423543772)
+KINKS: list[tuple[Any, float, float]] = [
+    ("relu", 0.0, 0.0), ("leaky_relu", 0.0, 0.01), ({"type": "leaky_relu", "slope": 0.3}, 0.0, 0.3),
+    ("elu", 0.0, 1.0), ({"type": "elu", "alpha": 0.4}, 0.0, 0.4), ("selu", 0.0, SELU[0] * SELU[1]),
+    ("hard_sigmoid", -3.0, 0.0), ("hard_sigmoid", 3.0, 0.0), ("hard_tanh", -1.0, 0.0), ("hard_tanh", 1.0, 0.0),
+    ("softsign", 0.0, 1.0), ("leaky_relu", -0.0, 0.01),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spelled", "x", "slope"), KINKS)
+def test_slopes_at_kinks(spelled: Any, x: float, slope: float) -> None:
+    """Exactly; and on both sides of a kink at the next number the slopes are those of the lines that meet there."""
+    assert run(spelled, [x])[1] == [slope]
+
+
+def test_slopes_beside_kinks() -> None:
+    up, down = np.nextafter(0, 1), np.nextafter(0, -1)
+    assert run("leaky_relu", [up, down])[1].tolist() == [1, 0.01]
+    inside, outside = np.nextafter(1, 0), np.nextafter(1, 2)
+    assert run("hard_tanh", [inside, -inside, outside, -outside])[1].tolist() == [1, 1, 0, 0]
+    inside, outside = np.nextafter(3, 0), np.nextafter(3, 4)
+    assert run("hard_sigmoid", [inside, -inside, outside, -outside])[1].tolist() == [1 / 6, 1 / 6, 0, 0]
+    assert run("hard_sigmoid", [3.0, -3.0, 800.0, -800.0])[0].tolist() == [1, 0, 1, 0]
+
+
+VALUES = [
+    ("selu", -800.0, -SELU[0] * SELU[1]), ("elu", -800.0, -1.0), ("softsign", 3.0, 0.75), ("hard_sigmoid", 1.5, 0.75),
+    ("silu", -1.2784645427610738, -0.2784645427610738), ("mish", -1.1924312145154953, -0.30884341301725047),
+    ("mish", 1.0, 0.8650983882673103),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spelled", "x", "y"), VALUES)
+def test_values_to_sixteen_digits(spelled: str, x: float, y: float) -> None:
+    assert np.isclose(run(spelled, [x])[0][0], y, rtol=1e-15, atol=0)
+
+
+def test_minima_are_flat() -> None:
+    """silu and mish dip below 0 on the left and turn there."""
+    for kind, at in (("silu", -1.2784645427610738), ("mish", -1.1924312145154953)):
+        assert abs(run(kind, [at])[1][0]) < 1e-15
+
+
+@pytest.mark.parametrize("kind", [*Activation.registry])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_far_out_nothing_overflows(kind: str, dtype: Any) -> None:
+    far = np.array([-1e30, -800, -100, 100, 800, 1e30]) if kind != "gelu" else np.array([-1e12, -800, 800, 1e12])
+    y, slope = run(kind, far, dtype)
+    assert np.isfinite(y).all()
+    assert np.isfinite(slope).all()
+    assert np.abs(slope).max() <= 1.1
+
+
+@pytest.mark.parametrize("kind", [*Activation.registry])
+def test_weights_before_it(kind: str) -> None:
+    kin = {"relu", "leaky_relu", "elu", "gelu", "silu", "mish", "softplus"}
+    expected = "he_normal" if kind in kin else "lecun_normal" if kind == "selu" else "glorot_uniform"
+    assert Activation.registry[kind].default_init == expected
+    assert expected in Initializer.registry
+    assert default_initializer(Activation.parse(kind)).kind == expected
+
+
+# ------------------------------------------------------------------------------------------------------------- peers
+EXACT: dict[str, Callable[[Any, Any], Any]] = {
+    "elu": lambda m, x: x if x > 0 else m.expm1(x),
+    "selu": lambda m, x: m.mpf(SELU[0]) * (x if x > 0 else m.mpf(SELU[1]) * m.expm1(x)),
+    "silu": lambda m, x: x / (1 + m.exp(-x)),
+    "mish": lambda m, x: x * m.tanh(m.log1p(m.exp(x))),
+    "softsign": lambda m, x: x / (1 + abs(x)),
+    "hard_sigmoid": lambda m, x: min(max(x / 6 + m.mpf(1) / 2, 0), 1),
+}
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("kind", EXACT)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_against_fifty_digits(kind: str, dtype: Any) -> None:
+    """y to a few units in the last place over the whole line; the slope to that of what is added up in it."""
+    mpmath = pytest.importorskip("mpmath")
+    ends = np.geomspace(1e-6, 80 if dtype == np.float32 else 600, 60)
+    points = np.concatenate([-ends[::-1], ends]).astype(dtype)
+    y, slope = run(kind, points, dtype)
+    eps = float(np.finfo(dtype).eps)
+    with mpmath.workdps(50):
+        for i, x in enumerate(points):
+            exact = EXACT[kind](mpmath, mpmath.mpf(float(x)))
+            assert abs(mpmath.mpf(float(y[i])) - exact) <= (6 + abs(float(x)) * (kind == "silu")) * eps * abs(exact)
+            true = mpmath.diff(lambda v: EXACT[kind](mpmath, v), mpmath.mpf(float(x)))
+            reach = max(abs(true), abs(exact)) * (1 + abs(float(x)) * (kind in ("silu", "mish")))
+            assert abs(mpmath.mpf(float(slope[i])) - true) <= 12 * eps * reach
+
+
+@pytest.mark.peers
+def test_hard_sigmoid_is_torchs_in_float32() -> None:
+    """There torch's slope is 1/6 as near as float32 comes to it; in float64 it stays that number, and ours does not."""
+    torch = pytest.importorskip("torch")
+    points = np.concatenate([np.linspace(-4, 4, 33), [-3.0, 3.0]]).astype(np.float32)
+    x = torch.tensor(points, requires_grad=True)
+    y = torch.nn.functional.hardsigmoid(x)
+    y.sum().backward()
+    ours, slope = run("hard_sigmoid", points, np.float32)
+    assert np.allclose(ours, y.detach().numpy(), rtol=0, atol=1.2e-7)
+    assert np.array_equal(slope, x.grad.numpy())

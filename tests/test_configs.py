@@ -1,0 +1,102 @@
+"""Every file in configs/ fits its data and trains, and the models it makes are as good as they have to be.
+
+The figures are printed: `pytest tests/test_configs.py -k bar -m 'slow or not slow' -s`.
+"""
+
+import hashlib
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bpcli.config.yamlfile import read
+from bpcli.studies import modelfile
+from bpcli.studies.evaluate import evaluate
+from bpcli.studies.session import start
+from bpcli.studies.setup import set_up
+
+ROOT = Path(__file__).parent.parent
+CONFIGS = ROOT / "configs"
+SEEDS = range(5)
+
+FASHION = "fashion_mnist_mlp"
+IMAGES = [s[key] for s in map(read(CONFIGS / f"{FASHION}.yaml").data["data"].get, ("train", "test"))
+          for key in ("inputs", "targets")]  # fmt: skip
+needs_images = pytest.mark.skipif(
+    not all((CONFIGS / name).is_file() for name in IMAGES), reason=f"{FASHION}.yaml names files that are not here"
+)
+
+
+def marked(name: str) -> list[pytest.MarkDecorator]:
+    return [needs_images] if name == FASHION else []
+
+
+ALL = [pytest.param(f.stem, marks=marked(f.stem)) for f in sorted(CONFIGS.glob("*.yaml"))]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_it_fits_its_data(name: str) -> None:
+    file = CONFIGS / f"{name}.yaml"
+    setup = set_up(file)
+    assert setup.experiment.name == name
+    assert setup.warnings == ()
+    first, second, *_ = file.read_text(encoding="utf-8").splitlines()
+    assert first == "# yaml-language-server: $schema=./bpcli.schema.json"
+    assert second.startswith("# ")
+
+
+@pytest.mark.parametrize("name", ["article", "xor"])
+def test_it_reaches_its_goal(name: str, tmp_path: Path) -> None:
+    report = start(set_up(CONFIGS / f"{name}.yaml"), tmp_path / "run").run()
+    assert report.stopped == "goal"
+
+
+@pytest.mark.parametrize("seed", range(1, 10))
+def test_xor_is_learned_whatever_the_seed(seed: int, tmp_path: Path) -> None:
+    report = start(set_up(CONFIGS / "xor.yaml", [f"seed={seed}"]), tmp_path / "run").run()
+    assert report.stopped == "goal"
+    assert 40 < len(report.epochs) < 110
+    assert evaluate(tmp_path / "run").metrics["accuracy"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "figure", "bar"),
+    [
+        ("iris", "accuracy", 0.95),
+        ("digits", "accuracy", 0.975),
+        ("diabetes", "r2", 0.42),
+        pytest.param(FASHION, "accuracy", 0.89, marks=[pytest.mark.slow, needs_images]),
+    ],
+)
+def test_the_mean_over_the_seeds_clears_the_bar(name: str, figure: str, bar: float, tmp_path: Path) -> None:
+    """On rows that took no part in training. The seed changes the split (where there is one), weights and masks."""
+    found, seconds = [], []
+    for seed in SEEDS:
+        run = tmp_path / str(seed)
+        report = start(set_up(CONFIGS / f"{name}.yaml", [f"seed={seed}"]), run).run()
+        found.append(evaluate(run, "test").metrics[figure])
+        seconds.append(report.seconds)
+    listed = " ".join(f"{v:.4f}" for v in found)
+    mean = statistics.mean(found)
+    sys.stdout.write(
+        f"\n{name}: test {figure} {listed}, mean {mean:.4f} (bar {bar}); {statistics.mean(seconds):.2f} s a training\n"
+    )
+    assert mean >= bar
+
+
+def test_two_processes_train_the_same_bits(tmp_path: Path) -> None:
+    """Dropout, a shuffled order and threads included, and whatever the order of Python's sets."""
+    words = [sys.executable, "-m", "bpcli", "train", str(CONFIGS / "digits.yaml"), "-q", "--set", "training.epochs=3"]
+    sums = []
+    for salt in ("1", "2"):
+        run = tmp_path / salt
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": salt}
+        done = subprocess.run([*words, "--out", str(run)], env=environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        tensors, _ = modelfile.read(run / "model.safetensors")
+        assert {"dense_1.W", "dense_1.b", "dense_2.W", "dense_2.b"} <= tensors.keys()
+        sums.append({name: hashlib.sha256(a.tobytes()).hexdigest() for name, a in tensors.items()})
+    assert sums[0] == sums[1]
