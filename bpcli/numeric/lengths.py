@@ -15,10 +15,8 @@ Array = NDArray[Any]
 
 def length(a: Array) -> float:
     """The length of all entries of a C-contiguous array together."""
-    flat = a.reshape(-1)
-    with np.errstate(over="ignore"):
-        square = float(np.dot(flat, flat))
-    return math.sqrt(square) if math.isfinite(square) else float(np.hypot.reduce(flat, dtype=np.float64))
+    square = float(np.vdot(a, a))  # which, unlike dot, does not complain of an overflow
+    return math.sqrt(square) if math.isfinite(square) else float(np.hypot.reduce(a.reshape(-1), dtype=np.float64))
 
 
 def columns(a: Array) -> Array:

@@ -83,8 +83,9 @@ class GlobalNorm(Clipper):
 
 
 class Norm(Clipper):
-    """Shortens the gradient of each tensor to `max_norm` where it is longer; tensors keep their directions, not their
-    proportions.
+    """Shortens the gradient of each tensor to `max_norm` where it is longer.
+
+    Each keeps its direction; the proportions between tensors change.
 
     Shapes   g: ..., one tensor
     Source   Pascanu, Mikolov & Bengio 2013, algorithm 1, on each tensor; as Keras's clipnorm

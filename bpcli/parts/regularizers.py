@@ -87,8 +87,9 @@ class L1(Regularizer):
 
 
 class ElasticNet(Regularizer):
-    """l1 and l2 together, strength * (r sum |w| + (1 - r)/2 sum w^2) with r = `l1_ratio`: sparse, and stable where
-    inputs go together.
+    """l1 and l2 together, strength * (r sum |w| + (1 - r)/2 sum w^2) with r = `l1_ratio`.
+
+    Sparse as l1, and as l2 stable where inputs go together.
 
     Shapes   w: j, the weights laid end to end
     Source   Zou & Hastie 2005, eq. 3, in scikit-learn's parameters; the slope of the first term at 0 is taken as 0

@@ -19,6 +19,7 @@ from bpcli.plan import Array
 from bpcli.records import Gap
 
 EPS = float(np.finfo(np.float64).eps)
+TIGHT = 1e-12  # of a tensor's largest entry: sums in another order
 COMPLEX_STEP = 1e-30
 DIFFERENCE_STEP = EPS ** (1 / 3)  # balances the truncation h^2 against the rounding EPS / h
 

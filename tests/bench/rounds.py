@@ -3,13 +3,14 @@
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 REST = 0.04  # seconds; BLAS and OpenMP workers spin for a while after their last task and would disturb what comes next
 
 
 def seconds_each(
-    work: Mapping[str, Callable[[int], None]], rounds: int, slice_seconds: float
-) -> dict[str, list[float]]:
+    work: Mapping[Any, Callable[[int], None]], rounds: int, slice_seconds: float
+) -> dict[Any, list[float]]:
     """Seconds of one repetition, for each piece of work in each round. `work[name](n)` repeats it n times.
 
     Each piece gets about `slice_seconds` a round, so that what the machine does beside it hits all alike.
@@ -20,7 +21,7 @@ def seconds_each(
         began = time.perf_counter()
         piece(3)
         repeats[name] = max(3, round(3 * slice_seconds / (time.perf_counter() - began)))
-    found: dict[str, list[float]] = {name: [] for name in work}
+    found: dict[Any, list[float]] = {name: [] for name in work}
     for _ in range(rounds):
         for name, piece in work.items():
             time.sleep(REST)

@@ -7,13 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.engine.blueprint import draw_up, working_bytes
 from bpcli.engine.descent import Descent
 from bpcli.engine.objective import Objective
-from bpcli.parts.activations import Relu
-from bpcli.parts.layers.dense import Dense
-from bpcli.parts.losses import SoftmaxCrossEntropy
-from bpcli.parts.optimizers import Adam
+from bpcli.family import Layer, Loss, Optimizer
 
 pytestmark = pytest.mark.bench
 
@@ -34,14 +32,16 @@ def test_memory_of_a_step() -> None:
     """All that a training takes beside its data is in our own accounts, and a step takes nothing more."""
     rng = np.random.default_rng(0)
     x, y = rng.random((ROWS, 784), dtype=np.float32), rng.integers(0, 10, ROWS)
-    blueprint = draw_up([Dense(units=128, activation=Relu()), Dense(units=10)], (784,))
+    layers = [{"type": "dense", "units": 128, "activation": "relu"}, {"type": "dense", "units": 10}]
+    blueprint = draw_up([Layer.parse(layer) for layer in layers], (784,))
+    loss, adam = Loss.parse("softmax_cross_entropy"), Optimizer.parse("adam")
     np.dot(x[:BATCH], x[:BATCH].T)  # BLAS takes its own memory once
     gc.collect()
     before = resident()
     tracemalloc.start()
     try:
-        objective = Objective(blueprint, SoftmaxCrossEntropy(), BATCH, np.float32, 7)
-        descent = Descent(objective, Adam(), None, 1000)
+        objective = Objective(blueprint, loss, BATCH, np.float32, 7)
+        descent = Descent(objective, adam, None, 1000)
         batch = objective.batch(BATCH)
         gc.collect()
         built, _ = tracemalloc.get_traced_memory()
@@ -70,6 +70,6 @@ def test_memory_of_a_step() -> None:
     print(f"  {'arena as planned before it is built':<46}{working_bytes(blueprint, BATCH, 4) / 1e6:8.3f} MB")
     if before is not None and after is not None:
         print(f"  {'growth of the process':<46}{(after - before) / 1e6:8.3f} MB")
-    scratch = len(Adam.scratch) * objective.theta.nbytes
+    scratch = len(adam.scratch) * objective.theta.nbytes
     assert total <= built <= total + scratch + SMALL
     assert peak - built < SMALL

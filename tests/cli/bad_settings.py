@@ -14,7 +14,7 @@ error: architecture.0.colour: unknown key [unknown-key]
 6 | architecture:
 7 |   - {type: dense, units: 4, colour: 3, activation: tanh}
   |                             ^^^^^^
-  = help: known here: name, type, units, activation, init, weights, bias, regularization
+  = help: known here: name, type, units, activation, init, weights, bias, regularization, constraint
 """,
         changes=[("units: 4", "units: 4, colour: 3")],
     ),

@@ -73,13 +73,16 @@ def test_balanced_weights_are_settled_once_and_saved(lab: Lab) -> None:
 def test_the_loss_of_a_split_does_not_depend_on_the_batches(lab: Lab) -> None:
     """With class weights each row weighs what its class does, over all batches: in eval, and epoch by epoch."""
     lab.write("trees.csv", UNEVEN)
-    lab.config((SOFTMAX, "loss: {type: softmax_cross_entropy, class_weights: {oak: 5.0}, label_smoothing: 0.1}"))
+    lab.config(
+        (SOFTMAX, "loss: {type: softmax_cross_entropy, class_weights: {oak: 5.0}, label_smoothing: 0.1}"),
+        ("  scale:", "  validation: {type: csv, path: trees.csv, target: kind}\n  scale:"),
+    )
     still = ["--set", "optimizer={type: sgd, learning_rate: 1e-300}", "--set", "dtype=float64"]
     losses = []
     for size in ("1", "3", "full"):
         lab.good("train", "trees.yaml", "--out", size, *still, "--set", f"training.batch_size={size}")
         lines = (lab.path / size / "metrics.jsonl").read_text().splitlines()
-        losses += [json.loads(line)["train.loss"] for line in lines]
+        losses += [json.loads(line)[name] for line in lines for name in ("train.loss", "validation.loss")]
         losses.append(json.loads(lab.good("eval", size, "--json").out)["loss"])
     assert np.allclose(losses, losses[0], rtol=1e-12)
 

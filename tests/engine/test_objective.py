@@ -115,6 +115,24 @@ def test_weights_are_normalised_within_the_batch() -> None:
     assert np.allclose(batch.frame.w, [0.2, 0.6, 0.2])
 
 
+@pytest.mark.parametrize("weights", [None, {"0": 0.5, "1": 1.0, "2": 4.0}])
+@pytest.mark.parametrize("w", [None, np.array([0.5, 1, 2, 5, 1, 3, 0.1, 1, 3])])
+def test_batches_weigh_what_makes_their_losses_the_whole(w: Array | None, weights: Any) -> None:
+    """The loss of all rows is the mean of the losses of batches, each by its weight."""
+    o = objective(dense(3), loss={"type": "softmax_cross_entropy", "class_weights": weights}, rows=9)
+    fill(o.network)
+    found = []
+    for rows in (np.arange(9), np.arange(2), np.arange(2, 9)):
+        batch = o.batch(len(rows))
+        batch.load(ROWS, IDS, rows, w)
+        found.append((batch.forward(False), batch.weight()))
+    (whole, all_of_it), (first, light), (rest, heavy) = found
+    assert np.isclose(all_of_it, light + heavy, rtol=1e-14)
+    assert np.isclose(whole, (first * light + rest * heavy) / all_of_it, rtol=1e-13)
+    c = np.array([0.5, 1.0, 4.0])[IDS] if weights else np.ones(9)
+    assert np.isclose(all_of_it, (c if w is None else c * w).sum(), rtol=1e-14)
+
+
 @pytest.mark.parametrize("loss", Loss.registry)
 def test_equal_weights_are_no_weights(loss: str) -> None:
     o = objective(dense(3), *ending(loss), loss=loss)

@@ -14,7 +14,7 @@ import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.family import Clipper
 from bpcli.numeric.lengths import columns, length, unit_lengths
 from bpcli.plan import Array, Frame
-from bpcli.studies.proof import TENSORS
+from bpcli.studies.stepping import TENSORS
 
 RNG = np.random.default_rng(8)
 

@@ -1,13 +1,16 @@
 """Losses by hand: definitions at points worked out on paper, edges, class weights, and what peers say."""
 
 import math
-from typing import Any
+from typing import Annotated, Any
 
+import jsonschema
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from bpcli.config.schema import json_schema
 from bpcli.family import Loss, UnsettledError
+from bpcli.part import OneOf, Settings
 from bpcli.parts.losses import (
     BinaryCrossEntropy,
     CrossEntropy,
@@ -370,3 +373,34 @@ def test_balanced_as_scikit_learn() -> None:
     ids = np.repeat([0, 1, 2], [3, 17, 5])
     settled: Any = SoftmaxCrossEntropy(class_weights="balanced").settle(("a", "b", "c"), (3, 17, 5))
     assert [w for _, w in settled.class_weights] == pytest.approx(compute("balanced", classes=np.arange(3), y=ids))
+
+
+class _File(Settings):
+    loss: Annotated[Loss, OneOf()]
+
+
+@pytest.mark.parametrize(
+    ("loss", "fits"),
+    [
+        ({"type": "softmax_cross_entropy", "class_weights": {"oak": 2, "elm": 0.5}}, True),
+        ({"type": "softmax_cross_entropy", "class_weights": "balanced"}, True),
+        ({"type": "softmax_cross_entropy", "class_weights": None}, True),
+        ({"type": "softmax_cross_entropy", "class_weights": {"oak": 0}}, False),
+        ({"type": "softmax_cross_entropy", "class_weights": 2.0}, False),
+        ({"type": "softmax_cross_entropy", "label_smoothing": 1}, False),
+        ({"type": "focal", "alpha": 0.25}, True),
+        ({"type": "focal", "alpha": {"oak": 0.25}}, True),
+        ({"type": "focal", "alpha": None}, False),
+        ("focal", True),
+        ("kl_divergence", True),
+    ],
+)
+def test_editors_are_told_what_the_reader_takes(loss: Any, fits: bool) -> None:
+    """The JSON Schema accepts what the part accepts."""
+    schema = json_schema(_File)
+    assert jsonschema.Draft7Validator(schema).is_valid({"loss": loss}) == fits
+    if fits:
+        _File(loss=loss)
+    else:
+        with pytest.raises(ValidationError):
+            _File(loss=loss)

@@ -91,16 +91,16 @@ class Dense(Layer):
         return Values(values=(0.0,))
 
     def forward(self, f: Frame, train: bool) -> None:
-        np.dot(f.x, f.W, out=f.y)
+        np.matmul(f.x, f.W, out=f.y)
         if self.bias is not False:
             np.add(f.y, f.b, out=f.y)
 
     def backward(self, f: Frame, train: bool) -> None:
-        np.dot(f.x.T, f.dy, out=f.dW)
+        np.matmul(f.x.T, f.dy, out=f.dW)
         if self.bias is not False:
             np.add.reduce(f.dy, 0, out=f.db)
         if f.dx is not None:
-            np.dot(f.dy, f.W.T, out=f.dx)
+            np.matmul(f.dy, f.W.T, out=f.dx)
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
         biased = self.bias is not False
