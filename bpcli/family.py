@@ -288,8 +288,8 @@ class Optimizer(Part):
 class Stepper(Optimizer):
     """Moves the flat weights f.w against the flat gradient f.g, elementwise.
 
-    The first f.D entries are weights under decay, the others biases and gains. An update is made in stretches of the flat
-    vectors, so it may not look across entries.
+    The first f.D entries are weights under decay, the others biases and gains. An update is made in stretches of the
+    flat vectors, so it may not look across entries.
     """
 
     learning_rate: Annotated[Schedule, OneOf()]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from bpcli.family import Schedule, Stepper
@@ -84,16 +84,11 @@ class Rprop(Stepper):
     min_step: float = Field(1e-6, gt=0, description="no step is shorter")
     max_step: float = Field(50.0, gt=0, description="no step is longer")
 
-    @field_validator("learning_rate")
-    @classmethod
-    def _one_number(cls, value: Schedule) -> Schedule:
-        if not isinstance(value, Constant):
+    @model_validator(mode="after")
+    def _one_number_and_order(self) -> Rprop:
+        if not isinstance(self.learning_rate, Constant):
             message = "the steps of rprop find their own length: its learning rate is the first one's, a number"
             raise PydanticCustomError("rprop_schedule", message)
-        return value
-
-    @model_validator(mode="after")
-    def _order(self) -> Rprop:
         if self.min_step > self.max_step:
             raise PydanticCustomError("rprop_steps", "`min_step` is larger than `max_step`")
         return self
