@@ -35,11 +35,16 @@ def start(setup: Setup, out: Path | None = None, watcher: Watcher | None = None)
     }
     files = {
         "config.yaml": config,
-        "config.resolved.yaml": dump_yaml(model.dump(experiment)).encode(),
+        "config.resolved.yaml": (_resolved(setup) + dump_yaml(model.dump(experiment))).encode(),
         "run.json": json.dumps(record, indent=2, ensure_ascii=False).encode(),
     }
     with runfolder.created(experiment.name, out, files) as (folder, lock):
         return Training(setup, folder, watcher, lock=lock)
+
+
+def _resolved(setup: Setup) -> str:
+    """The first lines of config.resolved.yaml."""
+    return f"# Every setting of this run, defaults and --set included.\n# Paths are relative to {setup.root.resolve()}\n"
 
 
 def resume(path: Path, sets: tuple[str, ...] = (), watcher: Watcher | None = None) -> Training:

@@ -260,8 +260,9 @@ class Training:
             if goal is not None and goal.reached(figures[goal.metric]):
                 return "goal", f"{goal.metric} reached its goal: {figures[goal.metric]:.6g}, {goal.goal}"
             if early is not None and p.bad_epochs >= early.patience:
-                text = f"{early.metric} has not improved for {early.patience} epochs; best {p.best:.6g}"
-                return "patience", f"{text} in epoch {p.best_epoch}"
+                text = f"{early.metric} has not improved for {early.patience} epochs"
+                best = f"best {p.best:.6g} in epoch {p.best_epoch}" if p.best_epoch else "it never was a finite number"
+                return "patience", f"{text}; {best}"
         return ("epochs", f"all {training.epochs} epochs are done") if p.epoch >= training.epochs else None
 
     def _diverged(self, error: NonFiniteError) -> Problem:

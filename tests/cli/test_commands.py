@@ -182,6 +182,13 @@ class TestTrain:
         assert "kept: the weights of epoch 1\n" in found.err
         assert "  best\n" in found.err
 
+    def test_patience_with_a_figure_that_never_was_a_number(self, lab: Lab) -> None:
+        lab.write("elms.csv", "width,height,kind\n1,2,elm\n2,1,elm\n")  # one class: there is no area under a curve
+        lab.config(("scale:", "validation: {type: csv, path: elms.csv, target: kind}\n  scale:"))
+        early = "training.early_stopping={metric: validation.roc_auc, patience: 1}"
+        found = lab.good("train", "trees.yaml", "--set", early, "--set", "training.metrics=[roc_auc]")
+        assert "validation.roc_auc has not improved for 1 epochs; it never was a finite number" in found.err
+
 
 class TestPartsAndSchema:
     def test_listing(self, lab: Lab) -> None:
