@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -24,7 +24,7 @@ from bpcli.plan import Array, Frame, Plan, Sample, Shape, Slot
 
 __all__ = [
     "Activation", "Clipper", "Constraint", "Initializer", "Layer", "Link", "Loss", "Metric", "Optimizer", "Regularizer",
-    "Scaler", "Schedule", "Scored", "Source", "Stepper", "Table", "UnsettledError",
+    "Scaler", "Schedule", "Scored", "Searcher", "Source", "Stepper", "Surface", "Table", "UnsettledError",
 ]  # fmt: skip
 
 
@@ -262,7 +262,7 @@ class Schedule(Part):
 
 
 class Optimizer(Part):
-    """Moves the flat weights f.w by what it knows of the objective: a Stepper or a Searcher."""
+    """Moves the flat weights f.w: a Stepper by the gradient that it is given, a Searcher by looking where it likes."""
 
     family: ClassVar[str] = "optimizer"
     full_batch: ClassVar[bool] = False  # whether a step has to see all training rows
@@ -271,14 +271,13 @@ class Optimizer(Part):
     def state(self, size: int) -> Mapping[str, Slot]:
         """What it remembers of `size` weights, 0 at first; saved with a checkpoint."""
 
-    @property
-    def scratch(self) -> tuple[str, ...]:
-        """Flat vectors that it works in, dead on return."""
-        return ()
+    @abstractmethod
+    def work(self, size: int) -> Mapping[str, Slot]:
+        """The arrays that it works in, dead on return."""
 
     @abstractmethod
     def equations(self) -> Sequence[Eq]:
-        """`w_new[j]` and all that it remembers (`<slot>_new[j]`) on left sides."""
+        """`w_new[j]` and all that it remembers (`<slot>_new`) on left sides."""
 
     def consts(self) -> Mapping[str, float]:
         """The numbers the equations mention, besides `lr`, `t` and `D`."""
@@ -299,12 +298,62 @@ class Stepper(Optimizer):
         """The flat vectors that it remembers."""
         return ()
 
+    @property
+    def scratch(self) -> tuple[str, ...]:
+        """Flat vectors that it works in, as long as a stretch."""
+        return ()
+
     def state(self, size: int) -> Mapping[str, Slot]:
         return {name: Slot((size,)) for name in self.slots}
+
+    def work(self, size: int) -> Mapping[str, Slot]:
+        return {name: Slot((size,)) for name in self.scratch}
 
     @abstractmethod
     def update(self, f: Frame, lr: float, t: int) -> None:
         """Step `t` (from 1) with learning rate `lr`, in place on f.w and the slots; f.g may be overwritten."""
+
+
+class Surface(Protocol):
+    """What a Searcher sees of the objective: all training rows, at the weights that stand in f.w."""
+
+    def value(self) -> float:
+        """The loss plus the penalties, f.g then being its gradient; inf where one of them is not finite."""
+
+    def jacobian(self, block: Array) -> Iterator[Array]:
+        """The derivatives of every output of every row by the weights: as many at a time as `block` (., size) has rows,
+        in it. Overwrites f.g."""
+
+    def quadratic(self, bend: Array) -> float:
+        """`scale`, where the objective is scale / 2 (sum of squared errors + sum bend w^2); writes `bend` (size,)."""
+
+
+class Searcher(Optimizer):
+    """Moves the flat weights f.w after looking at the objective at points of its own choice: a step is an iteration.
+
+    It has no learning rate. Whatever the type of the run, what it remembers and works in is float64: it lives on small
+    differences. It takes no clipping and no constraint (what it was told of the objective would no longer hold where
+    they put the weights), and no layer that draws by chance (it compares values).
+    """
+
+    full_batch: ClassVar[bool] = True
+    losses: ClassVar[tuple[str, ...]] = ()  # the only ones that it lowers; none named: all
+    penalties: ClassVar[tuple[str, ...]] = ()  # the only ones that it takes; none named: all
+    row_by_row: ClassVar[bool] = False  # whether it asks for a Jacobian: no row's output may depend on other rows
+    told: ClassVar[tuple[str, ...]] = ()  # names in f of what it found and its equations take as given
+
+    @abstractmethod
+    def search(self, f: Frame, surface: Surface, t: int) -> str:
+        """Iteration `t` (from 1). On entry f.value is the objective at f.w and f.g its gradient.
+
+        Returns nothing where it moved f.w, having looked there last; or why no step is worth taking, with f.w as it
+        was, in words that follow "converged: ". Writes f.rate, the length of its step.
+        """
+
+    @abstractmethod
+    def equations(self) -> Sequence[Eq]:
+        """Besides, brackets that are 1: the conditions that a step keeps. Given are `w`, `g`, the objective `L`, the
+        slots; `g_new` and `L_new`; what it told; `J[i,j]`, `e[i]` (outputs less targets, flat) and `bend[j]`."""
 
 
 class Initializer(Part):

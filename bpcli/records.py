@@ -80,7 +80,7 @@ class EpochRow:
 
 @dataclass(frozen=True)
 class TrainReport:
-    """How a training ended. `stopped` is one of epochs, goal, patience, diverged, signal."""
+    """How a training ended. `stopped` is one of epochs, goal, patience, converged, diverged, signal."""
 
     run: str
     name: str

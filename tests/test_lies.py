@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from registry import good
 
-from bpcli.family import Clipper, Constraint, Layer, Loss, Regularizer, Schedule, Stepper
+from bpcli.family import Clipper, Constraint, Layer, Loss, Optimizer, Regularizer, Schedule
 from bpcli.parts.activations import Gelu, Relu, Sigmoid, Softmax, Softplus, Tanh
 from bpcli.parts.clippers import GlobalNorm, Value
 from bpcli.parts.layers.dense import Dense
@@ -28,7 +28,7 @@ from bpcli.studies.witness import size
 Array = np.ndarray
 GOOD = dict(good())
 DIFFERENTIABLE = {k: s for k, s in GOOD.items() if isinstance(s.part, Layer | Loss | Regularizer)}
-STEPPING = {k: s for k, s in GOOD.items() if isinstance(s.part, Stepper | Clipper | Constraint | Schedule)}
+STEPPING = {k: s for k, s in GOOD.items() if isinstance(s.part, Optimizer | Clipper | Constraint | Schedule)}
 
 
 def _zeroed(a: Array) -> Array:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bpcli.config.experiment import Experiment, label
 from bpcli.engine.blueprint import Blueprint, LayerError, draw_up, followed
-from bpcli.family import Activation, Stepper, UnsettledError
+from bpcli.family import Activation, Constraint, Searcher, Stepper, UnsettledError
 from bpcli.plan import Array, Shape, ShapeError
 
 
@@ -65,6 +65,7 @@ def fit(experiment: Experiment, facts: Facts) -> tuple[Blueprint | None, list[Co
         text = "no layer of this network has anything to learn"
         complaints.append(Complaint(("architecture",), text, "no-parameters", "add a `dense` layer"))
     complaints += _initializers(blueprint)
+    complaints += _searching(experiment, blueprint)
     return blueprint, [*_outputs(experiment, facts, blueprint.y), *_ending(experiment, blueprint), *complaints]
 
 
@@ -191,6 +192,41 @@ def _whole(experiment: Experiment, facts: Facts) -> list[Complaint]:
     loc = ("training", "batch_size") if written else ("optimizer",)
     text = f"{optimizer.kind} needs all {facts.rows:,} training rows in every step, and a batch has {size}"
     return [Complaint(loc, text, "full-batch", "write `batch_size: full` under `training`")]
+
+
+def _searching(experiment: Experiment, blueprint: Blueprint) -> list[Complaint]:
+    """Whether an optimizer that looks at the objective where it likes can rely on what it sees."""
+    optimizer = experiment.optimizer
+    if not isinstance(optimizer, Searcher):
+        return []
+    kind, found = optimizer.kind, []
+    if experiment.clipping is not None:
+        text = f"{kind} goes by the gradient as it is, and clipping changes it"
+        found.append(Complaint(("clipping",), text, "searching", "leave `clipping` out: it finds the length of a step"))
+    bound: list[tuple[tuple[str | int, ...], Constraint | None]] = [(("constraint",), experiment.constraint)]
+    bound += [((*n.loc, "constraint"), getattr(n.layer, "constraint", None)) for n in blueprint.walk()]
+    for loc, constraint in bound:
+        if constraint is not None:
+            text = f"{kind} goes by the loss where its step ends, and a constraint moves the weights from there"
+            found.append(Complaint(loc, text, "searching", "leave `constraint` out, or write `optimizer: adam`"))
+    for node in blueprint.walk():
+        if node.plan.draws:
+            text = f"{kind} compares the loss at several points, and {node.path} changes it by chance"
+            found.append(Complaint(node.loc, text, "searching", f"leave {node.layer.kind} out; against overfitting "
+                                   "there is `regularization: {type: l2, strength: 1e-3}`"))  # fmt: skip
+        if optimizer.row_by_row and node.plan.state:
+            text = f"{kind} tells each row's output apart, and in {node.path} every row depends on all others"
+            found.append(Complaint(node.loc, text, "searching", f"leave {node.layer.kind} out, or write `layer_norm`"))
+    if optimizer.losses and experiment.loss.kind not in optimizer.losses:
+        text = f"{kind} lowers sums of squared errors, and {experiment.loss.kind} is none"
+        help = f"write `loss: {optimizer.losses[0]}`, or `optimizer: lbfgs`, which takes any loss"
+        found.append(Complaint(("loss",), text, "searching", help))
+    for penalty in {p.kind: p for p, _ in blueprint.penalties}.values():
+        if optimizer.penalties and penalty.kind not in optimizer.penalties:
+            text = f"{kind} takes a penalty of squares, and {penalty.kind} is none"
+            loc = ("regularization",) if experiment.regularization == penalty else ("architecture",)
+            found.append(Complaint(loc, text, "searching", f"write `type: {optimizer.penalties[0]}`"))
+    return found
 
 
 GAIN = {"glorot": 1, "lecun": 1, "he": 2}

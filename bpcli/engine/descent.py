@@ -4,7 +4,7 @@ constraint, commit. (Decoupled decay happens inside the update.)"""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -32,9 +32,15 @@ class NonFiniteError(ArithmeticError):
         self.layer, self.tensor, self.what = layer, tensor, what
 
 
+def _unseen(phase: str) -> None:
+    """Nobody watches."""
+
+
 class Descent:
     """Lowers an objective step by step. After a step, `loss`, `penalty`, `norm` (of the gradient, before clipping),
     `factor` (what clipping left of it) and `rate` say what happened."""
+
+    ended = ""  # it can always go on
 
     def __init__(
         self,
@@ -60,7 +66,7 @@ class Descent:
         network = objective.network
         self.schedule_state = {name: np.array(value) for name, value in optimizer.learning_rate.state().items()}
         self._per_epoch = getattr(optimizer.learning_rate, "per", "step") == "epoch"
-        self._constrained = tuple(self._under(constraint))
+        self.constrained = tuple(self._under(constraint))
         pieces = [(network.gradients()[path], w) for path, w in network.parameters().items()]
         self._clip_frame = Frame(x=empty, y=empty, dx=None, dy=empty, g=self.grad, pieces=pieces, **self.clip_state)
         self._draws = network.draws
@@ -68,8 +74,8 @@ class Descent:
         self.loss = self.penalty = self.norm = self.rate = 0.0
         self.factor = 1.0
 
-    def step(self, batch: Batch, k: int) -> None:
-        """The step after `k` completed ones, on the rows loaded in `batch`.
+    def step(self, batch: Batch, k: int, seen: Callable[[str], None] = _unseen) -> None:
+        """The step after `k` completed ones, on the rows loaded in `batch`; `seen` is told each phase that is over.
 
         Raises NonFiniteError, before any weight is changed, where the loss or the gradient is not finite.
         """
@@ -79,35 +85,42 @@ class Descent:
         self.loss = batch.forward(True)
         self.penalty = objective.penalty()
         batch.backward(True)
+        seen("backward")
         objective.add_penalty_gradient()
         self.norm = length(self.grad)
         if not math.isfinite(self.norm) or not math.isfinite(self.loss + self.penalty):
             raise culprit(objective, batch, self.loss, self.penalty)
+        seen("gradient")
         if self.clipper is not None:
             self._clip_frame.norm = self.norm
             self.factor = self.clipper.clip(self._clip_frame)
+        seen("clipping")
         self.rate = self.rate_at(k)
         for stretch in self._stretches:
             self.optimizer.update(stretch, self.rate, k + 1)
-        for own, w in self._constrained:
+        seen("optimizer")
+        for own, _, w in self.constrained:
             own.apply(w)
         if self._commits:
             network.commit(batch.chain)
+        seen("step")
 
     def rate_at(self, k: int) -> float:
         """The learning rate of the step after `k` completed ones."""
-        schedule, k, total = self.optimizer.learning_rate, min(k, self.total), self.total
-        if self._per_epoch:
-            k, total = k // self.epoch, total // self.epoch
-        return schedule.at(k, total, self.schedule_state)
+        return self.optimizer.learning_rate.at(*self.clock(k), self.schedule_state)
 
-    def _under(self, constraint: Constraint | None) -> Iterator[tuple[Constraint, Array]]:
-        """Every tensor of weights that is put back after a step, with what does it."""
+    def clock(self, k: int) -> tuple[int, int]:
+        """How many of how many are completed after `k` steps, as the schedule counts: steps, or epochs."""
+        k = min(k, self.total)
+        return (k // self.epoch, self.total // self.epoch) if self._per_epoch else (k, self.total)
+
+    def _under(self, constraint: Constraint | None) -> Iterator[tuple[Constraint, str, Array]]:
+        """Every tensor of weights that is put back after a step, with what does it and its path."""
         parameters = self.objective.network.parameters()
         for e in self.objective.network.blueprint.layout:
             own = getattr(e.node.layer, "constraint", None) or constraint
             if own is not None and e.param.decays:
-                yield own, parameters[e.path]
+                yield own, e.path, parameters[e.path]
 
     def _cut(self) -> Iterator[Frame]:
         """The flat vectors in stretches of STRETCH bytes; an update works entry by entry, so cuts do not change it."""

@@ -10,7 +10,17 @@ from bpcli.engine.blueprint import Blueprint
 from bpcli.engine.memory import aligned
 from bpcli.engine.network import Chain, Network
 from bpcli.family import Loss
+from bpcli.numeric.notation import Eq
 from bpcli.plan import Array, Frame, N, Slot
+
+TOTAL = (
+    Eq("E", "L + penalty", "what training lowers"),
+    Eq("g[j]", "data[j] + own[j]", "the slopes add: that of the loss, and the penalty's own"),
+)
+"""The objective and its flat gradient, as Objective adds them up."""
+
+CHANGE = (Eq("change", "sum(j, g[j] * (w_new[j] - w[j]))", "each weight moves the loss by its slope, to first order"),)
+"""What a step from w to w_new does to the objective, as far as its gradient tells."""
 
 
 class Batch:

@@ -15,11 +15,11 @@ import numpy as np
 
 from bpcli.engine.blueprint import draw_up
 from bpcli.engine.network import Link, Network
-from bpcli.family import Clipper, Constraint, Layer, Loss, Regularizer, Schedule, Stepper
+from bpcli.family import Clipper, Constraint, Layer, Loss, Regularizer, Schedule, Searcher, Stepper
 from bpcli.numeric.notation import Program, compile_equations
 from bpcli.plan import Array, Frame, Sample, empty
 from bpcli.records import Gap
-from bpcli.studies.stepping import ConstraintCase, ScheduleCase, StepCase
+from bpcli.studies.stepping import ConstraintCase, ScheduleCase, SearchCase, StepCase
 from bpcli.studies.witness import EPS, TIGHT, central_differences, compare, complex_step, size
 
 STEPPED = 1e-10  # of an entry: a complex step through a few hundred operations
@@ -290,7 +290,7 @@ class PenaltyCase:
         ]
 
 
-Case = LayerCase | LossCase | PenaltyCase | StepCase | ConstraintCase | ScheduleCase
+Case = LayerCase | LossCase | PenaltyCase | StepCase | SearchCase | ConstraintCase | ScheduleCase
 
 
 def cases(sample: Sample, dtype: Any = np.float64, seed: int = 0) -> list[Case]:
@@ -305,6 +305,8 @@ def cases(sample: Sample, dtype: Any = np.float64, seed: int = 0) -> list[Case]:
         return [PenaltyCase(sample, dtype, seed)]
     if isinstance(part, Stepper | Clipper):
         return [StepCase(sample, dtype, seed)]
+    if isinstance(part, Searcher):
+        return [SearchCase(sample, dtype, seed)]
     if isinstance(part, Constraint):
         return [ConstraintCase(sample, dtype, seed)]
     if isinstance(part, Schedule):

@@ -16,7 +16,7 @@ from bpcli.studies.runfolder import RunFolder
 from bpcli.studies.setup import Setup, set_up
 from bpcli.studies.train import Training, Watcher
 
-FINISHED = ("epochs", "goal", "patience")
+FINISHED = ("epochs", "goal", "patience", "converged")
 EXTEND = "training.epochs"
 
 
@@ -103,6 +103,8 @@ def reopen(folder: RunFolder, record: Mapping[str, Any], sets: tuple[str, ...] =
 
 def _beyond(training: Training) -> tuple[Problem, ...]:
     """A warning where the schedule ended before the epochs that are asked for."""
+    if training.schedule is None:
+        return ()
     total = training.descent.total
     rate = training.descent.rate_at(total)
     if rate > 0 or training.experiment.training.epochs * training.steps_per_epoch <= total:

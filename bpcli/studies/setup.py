@@ -18,6 +18,7 @@ from bpcli.config.yamlfile import read
 from bpcli.engine.blueprint import Blueprint, slot_bytes, working_bytes
 from bpcli.engine.memory import available_bytes
 from bpcli.engine.objective import loss_slots
+from bpcli.family import Searcher
 from bpcli.numeric.shapes import in_bytes
 from bpcli.records import Failure, Problem
 from bpcli.studies.prepare import Prepared, prepare
@@ -95,11 +96,16 @@ def training_bytes(experiment: Experiment, blueprint: Blueprint, batch: int) -> 
     """Bytes that training needs besides the data: weights, gradient, what the optimizer remembers, the best weights and
     a checkpoint on its way to the disk, and the arrays of a step."""
     width = np.dtype(experiment.dtype).itemsize
-    vectors = 4 + len(experiment.optimizer.scratch)
-    step = working_bytes(blueprint, batch, width)
-    step += sum(slot_bytes(slot, 0, width) for slot in experiment.optimizer.state(blueprint.size).values())
+    step = working_bytes(blueprint, batch, width) + optimizer_bytes(experiment, blueprint)
     step += sum(slot_bytes(slot, batch, width) for slot in loss_slots(experiment.loss, blueprint.y).values())
-    return blueprint.size * width * vectors + step
+    return blueprint.size * width * 4 + step
+
+
+def optimizer_bytes(experiment: Experiment, blueprint: Blueprint) -> int:
+    """Bytes of what the optimizer remembers and of what it works in."""
+    optimizer, size = experiment.optimizer, blueprint.size
+    width = 8 if isinstance(optimizer, Searcher) else np.dtype(experiment.dtype).itemsize
+    return sum(slot_bytes(slot, 0, width) for slot in (*optimizer.state(size).values(), *optimizer.work(size).values()))
 
 
 def _prepare(document: Document, experiment: Experiment, root: Path) -> Prepared:
@@ -131,15 +137,22 @@ def _problem(document: Document, c: Complaint) -> Problem:
 def _fits_memory(document: Document, experiment: Experiment, blueprint: Blueprint, rows: int) -> None:
     needed = training_bytes(experiment, blueprint, batch_size(experiment, rows))
     free = available_bytes()
-    if free is not None and needed > free:
-        largest: Any = max(blueprint.layout, key=lambda e: e.size, default=None)
-        loc = largest.node.loc if largest is not None else ("architecture",)
-        if largest is not None and hasattr(largest.node.layer, "units"):
-            loc = (*loc, "units")
-        text = (
-            f"training this network needs {in_bytes(needed)} of memory and {in_bytes(free)} are free; "
-            f"it has {blueprint.size:,} parameters"
-        )
-        if largest is not None:
-            text += f", {largest.size:,} of them in {largest.path}"
-        raise Failure(document.problem(loc, text, code="memory", help="fewer units, or a smaller batch_size"))
+    if free is None or needed <= free:
+        return
+    largest: Any = max(blueprint.layout, key=lambda e: e.size, default=None)
+    text = (
+        f"training this network needs {in_bytes(needed)} of memory and {in_bytes(free)} are free; "
+        f"it has {blueprint.size:,} parameters"
+    )
+    taken = optimizer_bytes(experiment, blueprint)
+    if 2 * taken > needed:
+        kind = experiment.optimizer.kind
+        text += f", for which {kind} takes {in_bytes(taken)}"
+        help = "fewer units, or an optimizer that takes less: lbfgs, adam"
+        raise Failure(document.problem(("optimizer",), text, code="memory", help=help))
+    loc = largest.node.loc if largest is not None else ("architecture",)
+    if largest is not None and hasattr(largest.node.layer, "units"):
+        loc = (*loc, "units")
+    if largest is not None:
+        text += f", {largest.size:,} of them in {largest.path}"
+    raise Failure(document.problem(loc, text, code="memory", help="fewer units, or a smaller batch_size"))

@@ -9,14 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.family import Clipper, Stepper
+import bpcli.parts  # noqa: F401  (declares them)
+from bpcli.engine.blueprint import draw_up
+from bpcli.engine.objective import Objective
+from bpcli.engine.search import Search
+from bpcli.family import Clipper, Layer, Loss, Regularizer, Stepper
 from bpcli.numeric.notation import compile_equations
+from bpcli.numeric.notation.syntax import Compare, parse
 from bpcli.plan import Array, Frame, Sample
 from bpcli.records import Gap
 from bpcli.studies.witness import TIGHT, compare, size
 
 TENSORS = ((4, 3), (3,), (3, 3, 2, 5))
 """What a clipper that works per tensor is proven on."""
+
+PENALTY = Regularizer.parse({"type": "l2", "strength": 0.05})
+"""What lies on the weights where an optimizer that searches is proven."""
 
 
 class StepCase:
@@ -88,6 +96,91 @@ class StepCase:
             compare(name, ("kernel", value), ("equations", self.equations[name]), TIGHT * max(size(value), 1e-3))
             for name, value in kernel.items()
         ]
+
+
+class SearchCase:
+    """One iteration of an optimizer that searches, on a small random network, after as many as the sample says."""
+
+    def __init__(self, sample: Sample, dtype: Any = np.float64, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        self.sample, self.part = sample, sample.part
+        layers = [Layer.parse({"type": "dense", "units": units}) for units in (2, 2)]
+        blueprint = draw_up([layers[0], Layer.parse("tanh"), layers[1]], sample.x, PENALTY)
+        self.objective = Objective(blueprint, Loss.parse("mean_squared_error"), sample.batch, dtype, seed)
+        self.batch = self.objective.batch(sample.batch)
+        self.batch.x[...] = rng.normal(size=self.batch.x.shape)
+        self.batch.t[...] = rng.normal(size=self.batch.t.shape)
+        self.objective.theta += rng.normal(size=len(self.objective.theta)).astype(dtype)
+        self.done = sample.inputs["before"]
+        self.before = self._before() if dtype == np.float64 else SearchCase(sample, np.float64, seed).before
+
+    def _before(self) -> dict[str, Array]:
+        """The weights and what is remembered, after the iterations before the one that is proven."""
+        search = Search(self.objective, self.part, 10)
+        for k in range(self.done):
+            search.step(self.batch, k)
+        return {"w": self.objective.theta.copy(), **{n: a.copy() for n, a in search.slots.items()}}
+
+    def kernel(self) -> dict[str, Array]:
+        """What it made of the weights and remembers, and 1 for each condition that its step has to keep."""
+        search = Search(self.objective, self.part, 10)
+        self.objective.theta[...] = self.before["w"]
+        for name, slot in search.slots.items():
+            slot[...] = self.before[name]
+        search.step(self.batch, self.done)
+        assert not search.ended, search.ended
+        self.told = {name: np.array(getattr(search.frame, name)) for name in self.part.told}
+        kept = {parse(eq).name: np.asarray(1.0) for eq in self.part.equations() if isinstance(parse(eq).right, Compare)}
+        return {f"{n}_new": a.copy() for n, a in {"w": self.objective.theta, **search.slots}.items()} | kept
+
+    def equations(self, w_new: Array) -> dict[str, Array]:
+        """Every left side, from what the step began with, what it told, and the objective at `w_new`."""
+        env: dict[str, Any] = {**self.before, **self.told, **self.part.consts(), **self._given(w_new)}
+        shapes = {name: np.shape(a) for name, a in env.items() if np.ndim(a)}
+        shapes |= {f"{n}_new": np.shape(a) for n, a in self.before.items() if np.ndim(a)}
+        numbers = {name: a for name, a in env.items() if np.ndim(a) == 0}
+        return compile_equations(self.part.equations(), shapes, numbers).run(env)
+
+    def _given(self, w_new: Array) -> dict[str, Any]:
+        """The objective at both ends, and where a Jacobian is asked for, the errors and their derivatives: those by
+        differences of the network's outputs, complex steps of its equations being proven elsewhere."""
+        found: dict[str, Any] = {"t": self.done + 1, "P": len(self.before["w"])}
+        for ending, w in (("_new", w_new), ("", self.before["w"])):
+            self.objective.theta[...] = w
+            found[f"L{ending}"] = self.batch.forward(True) + self.objective.penalty()
+            self.batch.backward(True)
+            self.objective.add_penalty_gradient()
+            found[f"g{ending}"] = self.objective.grad.copy()
+        if self.part.row_by_row:
+            found |= {"e": (self.batch.chain.y - self.batch.t).ravel(), "J": self._jacobian(), "bend": self._bend()}
+        return found
+
+    def _jacobian(self) -> Array:
+        """Every output told alone, all rows of the batch at once."""
+        chain, rows = self.batch.chain, []
+        for place in np.ndindex(chain.y.shape):
+            chain.forward(True)
+            chain.dy.fill(0)
+            chain.dy[place] = 1
+            chain.backward(True)
+            rows.append(self.objective.grad.copy())
+        return np.array(rows)
+
+    def _bend(self) -> Array:
+        """The penalty's strength on what it is laid on, in units of a squared error: the mean is over 1 / size."""
+        found = np.zeros(len(self.before["w"]))
+        for _, where in self.objective.network.blueprint.penalties:
+            found[where] = PENALTY.consts()["strength"] * self.batch.t.size / 2
+        return found
+
+    def gaps(self, kernel: Mapping[str, Array]) -> list[Gap]:
+        found = self.equations(np.asarray(kernel["w_new"]))
+        met = {name: np.min(value) for name, value in found.items()}  # a condition is kept where every entry is 1
+        return [
+            compare(name, ("kernel", a), ("equations", found[name] if name.endswith("_new") else met[name]),
+                    TIGHT * max(size(a), 1e-3))
+            for name, a in kernel.items()
+        ]  # fmt: skip
 
 
 class ConstraintCase:

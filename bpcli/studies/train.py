@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from bpcli.config.experiment import label
-from bpcli.engine.descent import Descent, NonFiniteError, culprit
+from bpcli.engine.descent import NonFiniteError, culprit
 from bpcli.engine.objective import Objective
+from bpcli.engine.search import lowering
 from bpcli.family import Stepper
 from bpcli.numeric.streams import Stream
 from bpcli.plan import Array
@@ -70,6 +71,7 @@ class Progress:
     best_epoch: int = 0
     bad_epochs: int = 0
     seconds: float = 0.0
+    ended: str = ""  # why the optimizer has nothing left to do
     sums: Sums = field(default_factory=Sums)
 
 
@@ -95,7 +97,7 @@ class Training:
         total = experiment.training.epochs * self.steps_per_epoch if total is None else total
         dtype = np.dtype(experiment.dtype)
         self.objective = Objective(setup.blueprint, experiment.loss, self.size, dtype, experiment.seed)
-        self.descent = Descent(
+        self.descent = lowering(
             self.objective,
             experiment.optimizer,
             experiment.clipping,
@@ -147,7 +149,7 @@ class Training:
     def _epoch(self) -> bool:
         """The rest of an epoch; False where a signal asked to stop."""
         p, n = self.progress, len(self.train.x)
-        order = self._order.permutation(n, p.epoch + 1)
+        order = np.arange(n) if self.schedule is None else self._order.permutation(n, p.epoch + 1)
         began = time.perf_counter()
         with np.errstate(all="ignore"):  # what overflows is found by the step, and named
             while p.batch < self.steps_per_epoch:
@@ -180,6 +182,7 @@ class Training:
         s.rate = d.rate
         s.clipped += d.factor < 1
         s.steps += 1
+        p.ended = d.ended
         p.step += 1
         p.batch += 1
         self.watcher.stepped(p.batch, self.steps_per_epoch, d.loss)
@@ -263,6 +266,8 @@ class Training:
                 text = f"{early.metric} has not improved for {early.patience} epochs"
                 best = f"best {p.best:.6g} in epoch {p.best_epoch}" if p.best_epoch else "it never was a finite number"
                 return "patience", f"{text}; {best}"
+            if p.ended:
+                return "converged", f"converged: {p.ended}"
         return ("epochs", f"all {training.epochs} epochs are done") if p.epoch >= training.epochs else None
 
     def _diverged(self, error: NonFiniteError) -> Problem:
@@ -272,11 +277,14 @@ class Training:
             f"training diverged in epoch {p.epoch + 1}, batch {min(p.batch + 1, self.steps_per_epoch)} of "
             f"{self.steps_per_epoch}: {where} ({error.what}) is not finite"
         )
+        self._restore(self._good)
+        if self.schedule is None:
+            help = "no step was taken: start from smaller weights (`init`), or scale the data (`scale: standardize`)"
+            return Problem(text, code="diverged", help=help)
         rate = self.descent.rate or self.descent.rate_at(0)
         help = f"lower optimizer.learning_rate (it was {rate:g})"
         if self.experiment.clipping is None:
             help += ", or add clipping: {type: global_norm, max_norm: 1.0}"
-        self._restore(self._good)
         return Problem(text, code="diverged", help=help)
 
     # --------------------------------------------------------------------------------------------- saving and going on

@@ -22,7 +22,13 @@ architecture:
   - {type: batch_norm, momentum: 0.2}
   - relu
   - {type: gaussian_noise, stddev: 0.2}
-  - {type: residual, layers: [layer_norm, {type: dense, units: 6}, batch_norm]}
+  - type: residual
+    layers:
+      - layer_norm
+      - {type: dense, units: 6}
+      - batch_norm
+      - {type: dropout, rate: 0.2}
+      - {type: residual, layers: [batch_norm, {type: gaussian_noise, stddev: 0.3}, {type: dropout, rate: 0.3}]}
   - {type: dense, units: 2}
 loss: softmax_cross_entropy
 training: {epochs: 6, batch_size: 8, early_stopping: {patience: 4, restore_best: true}}
@@ -64,7 +70,7 @@ def test_a_run_with_running_statistics_goes_on_to_the_bit(normal: Lab) -> None:
 def test_the_model_file_holds_them_and_evaluation_uses_them(normal: Lab) -> None:
     tensors = load_file(normal.path / "whole" / "model.safetensors")
     states = {name: a for name, a in tensors.items() if name.endswith(("rmean", "rvar"))}
-    assert len(states) == 6
+    assert len(states) == 8
     (first,) = (a for name, a in states.items() if name.endswith("batch_norm_1.rmean") and "residual" not in name)
     assert np.abs(first - [5, -3]).max() < 3
     assert np.abs(first).min() > 0.5

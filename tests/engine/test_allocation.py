@@ -16,8 +16,8 @@ from probe import Probe
 from registry import good
 
 from bpcli.engine.blueprint import draw_up
-from bpcli.engine.descent import Descent
 from bpcli.engine.objective import Objective
+from bpcli.engine.search import lowering
 from bpcli.family import Clipper, Layer, Loss, Optimizer, Regularizer, Stepper
 from bpcli.parts.layers.dense import Dense
 from bpcli.parts.layers.flatten import Flatten
@@ -66,7 +66,7 @@ def stepping(
     """One training step on `n` rows, loading them included."""
     loss = Loss.parse(loss)
     o = Objective(draw_up(layers, x, L2), loss, n, dtype, 0, need_dx=True)
-    d = Descent(o, Optimizer.parse(optimizer), None if clipper is None else Clipper.parse(clipper), 100)
+    d = lowering(o, Optimizer.parse(optimizer), None if clipper is None else Clipper.parse(clipper), 100)
     rng = np.random.default_rng(0)
     (k,) = o.network.blueprint.y
     data = rng.normal(size=(LARGE, *x)).astype(dtype)
@@ -115,6 +115,13 @@ def test_losses_allocate_nothing_that_grows(sample: Sample, values: bool, weight
 @pytest.mark.parametrize("optimizer", [s.part for s in OPTIMIZERS.values()], ids=OPTIMIZERS)
 def test_optimizers_allocate_nothing_that_grows(optimizer: Any, dtype: type) -> None:
     does_not_grow([Dense(units=3)], (3,), dtype, optimizer=optimizer)
+
+
+@BOTH
+@pytest.mark.parametrize("optimizer", ["lbfgs", "levenberg_marquardt"])
+def test_searches_allocate_nothing_that_grows(optimizer: str, dtype: type) -> None:
+    """With a tolerance of 0 they go on; what the solver of the other takes grows with the weights alone."""
+    does_not_grow([Dense(units=3)], (3,), dtype, optimizer={"type": optimizer, "tolerance": 0.0})
 
 
 @BOTH

@@ -50,13 +50,40 @@ def test_slopes_beside_kinks() -> None:
 VALUES = [
     ("selu", -800.0, -SELU[0] * SELU[1]), ("elu", -800.0, -1.0), ("softsign", 3.0, 0.75), ("hard_sigmoid", 1.5, 0.75),
     ("silu", -1.2784645427610738, -0.2784645427610738), ("mish", -1.1924312145154953, -0.30884341301725047),
-    ("mish", 1.0, 0.8650983882673103),
+    ("mish", 1.0, 0.8650983882673103), ("mish", -40.0, -1.6993417021166355e-16), ("elu", -1e-12, -9.999999999995e-13),
+    ("selu", -1e-12, -1.7580993408464976e-12), ("softplus", -40.0, 4.248354255291589e-18), ("softplus", 800.0, 800.0),
+    ("sigmoid", -40.0, 4.248354255291589e-18), ("silu", -40.0, -1.6993417021166355e-16),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("spelled", "x", "y"), VALUES)
 def test_values_to_sixteen_digits(spelled: str, x: float, y: float) -> None:
     assert np.isclose(run(spelled, [x])[0][0], y, rtol=1e-15, atol=0)
+
+
+@pytest.mark.parametrize("kind", [k for k in Activation.registry if k != "softmax"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_at_infinity_it_is_its_limit_or_no_number(kind: str, dtype: Any) -> None:
+    """Never a finite number that is none of its values; a network that came to it has diverged."""
+    with np.errstate(all="ignore"):  # as the engine has it
+        y, slope = run(kind, [-np.inf, np.inf], dtype)
+        near, flat = run(kind, [-1e30, 1e30], dtype)
+    far = np.where(np.abs(near) > 1e27, np.copysign(np.inf, near), near)
+    assert (np.isnan(y) | np.isclose(y, far, rtol=1e-6, atol=1e-30)).all()
+    assert (np.isnan(slope) | np.isclose(slope, flat, rtol=1e-6, atol=1e-30)).all()
+
+
+@pytest.mark.parametrize("kind", [k for k in Activation.registry if k != "softmax"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_next_to_zero(kind: str, dtype: Any) -> None:
+    """Zero of either sign and the smallest numbers: the value at 0 to rounding, and the slope of that side."""
+    tiny, small = np.finfo(dtype).smallest_subnormal, np.finfo(dtype).tiny
+    y, slope = run(kind, [-0.0, 0.0, -tiny, tiny, -small, small], dtype)
+    at_zero, (left, right) = run(kind, [0.0], dtype)[0], run(kind, [-1e-6, 1e-6], dtype)[1]
+    assert np.allclose(y, at_zero, rtol=0, atol=2 * small)
+    assert slope[0] == slope[1]
+    assert np.allclose(slope[2::2], left, rtol=0, atol=3e-6)
+    assert np.allclose(slope[3::2], right, rtol=0, atol=3e-6)
 
 
 def test_minima_are_flat() -> None:
@@ -112,6 +139,37 @@ def test_against_fifty_digits(kind: str, dtype: Any) -> None:
             true = mpmath.diff(lambda v: EXACT[kind](mpmath, v), mpmath.mpf(float(x)))
             reach = max(abs(true), abs(exact)) * (1 + abs(float(x)) * (kind in ("silu", "mish")))
             assert abs(mpmath.mpf(float(slope[i])) - true) <= 12 * eps * reach
+
+
+ALL: dict[str, tuple[Any, Callable[[Any, Any], Any]]] = {
+    **{kind: (kind, function) for kind, function in EXACT.items()},
+    "sigmoid": ("sigmoid", lambda m, x: 1 / (1 + m.exp(-x))),
+    "tanh": ("tanh", lambda m, x: m.tanh(x)),
+    "softplus": ("softplus", lambda m, x: m.log1p(m.exp(x))),
+    "softplus 2.5": ({"type": "softplus", "beta": 2.5}, lambda m, x: m.log1p(m.exp(m.mpf(2.5) * x)) / m.mpf(2.5)),
+    "gelu": ("gelu", lambda m, x: x * m.ncdf(x)),
+    "gelu tanh": (
+        {"type": "gelu", "approximate": "tanh"},
+        lambda m, x: x * (1 + m.tanh(m.sqrt(2 / m.pi) * (x + m.mpf(0.044715) * x**3))) / 2,
+    ),
+}
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize(("spelled", "exact"), ALL.values(), ids=ALL)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_all_against_fifty_digits(spelled: Any, exact: Callable[[Any, Any], Any], dtype: Any) -> None:
+    """y and the slope to a few roundings of themselves or of 1, whichever is larger: tails of 1 + tanh end there."""
+    mpmath = pytest.importorskip("mpmath")
+    ends = np.geomspace(1e-6, 80 if dtype == np.float32 else 600, 40)
+    points = np.concatenate([-ends[::-1], ends]).astype(dtype)
+    found = zip(points, *run(spelled, points, dtype), strict=True)
+    eps = float(np.finfo(dtype).eps)
+    with mpmath.workdps(50):
+        for x, y, slope in ([mpmath.mpf(float(v)) for v in row] for row in found):
+            value, derivative = exact(mpmath, x), mpmath.diff(lambda v: exact(mpmath, v), x)
+            assert abs(y - value) <= 2 * eps * max(abs(value), 1)
+            assert abs(slope - derivative) <= 12 * eps * max(abs(derivative), 1)
 
 
 @pytest.mark.peers

@@ -68,14 +68,27 @@ def test_vectors_and_images_have_the_same_equations(part: Layer, train: bool) ->
 
 
 @pytest.mark.parametrize("kind", ["batch_norm", "layer_norm"])
-@pytest.mark.parametrize(("dtype", "offset", "close"), [(np.float64, 1e6, 1e-8), (np.float32, 1e3, 1e-3)])
+@pytest.mark.parametrize(("dtype", "offset", "close"), [(np.float64, 1e12, 1e-9), (np.float32, 1e5, 1e-5)])
 def test_a_large_mean_does_not_drown_the_spread(kind: str, dtype: Any, offset: float, close: float) -> None:
-    """The mean is taken off before anything is squared; E x^2 - (E x)^2 would leave nothing here."""
-    x = np.random.default_rng(1).normal(size=(64, 5)) + offset
+    """The first value and the mean are taken off before anything is squared; E x^2 - (E x)^2 would leave nothing here,
+    and a mean of the values as they are would be off by many roundings of it."""
+    x = (np.random.default_rng(1).normal(size=(500, 5)) + offset).astype(dtype)
     axis = 0 if kind == "batch_norm" else -1
-    expected = (x - x.mean(axis, keepdims=True)) / np.sqrt(x.var(axis, keepdims=True) + 1e-5)
-    y = train(network(kind, x=(5,), rows=64, dtype=dtype), x.astype(dtype))
+    wide = x.astype(np.float64) - offset
+    expected = (wide - wide.mean(axis, keepdims=True)) / np.sqrt(wide.var(axis, keepdims=True) + 1e-5)
+    y = train(network(kind, x=(5,), rows=500, dtype=dtype), x)
     assert np.allclose(y, expected, rtol=close, atol=close)
+
+
+@pytest.mark.parametrize("kind", ["batch_norm", "layer_norm"])
+@pytest.mark.parametrize("value", [0.1, 100.1, -123456.789])
+def test_what_is_constant_is_exactly_the_shift(kind: str, value: float) -> None:
+    """A column (a row) of one value has variance 0, in float32 too, where the mean of many is not exact."""
+    shape = (1000, 3) if kind == "batch_norm" else (2, 1000)
+    net = network(kind, x=shape[1:], rows=shape[0], dtype=np.float32)
+    net.parameters()[f"{kind}_1.beta"][...] = np.linspace(-1, 1, shape[1])
+    y = train(net, np.full(shape, value, np.float32))
+    assert np.array_equal(y, np.broadcast_to(net.parameters()[f"{kind}_1.beta"], shape))
 
 
 # -------------------------------------------------------------------------------------------------- running statistics
@@ -197,7 +210,14 @@ def hidden(norm: str, activation: str) -> list[Any]:
     return [first, norm, activation, second, norm, activation, {"type": "dense", "units": 3}]
 
 
+INNER = {"type": "residual", "layers": ["tanh", "batch_norm", {"type": "dropout", "rate": 0.3}]}
+OUTER = {"type": "residual", "layers": [
+    {"type": "batch_norm", "momentum": 0.3}, "gelu", {"type": "dense", "units": 7, "bias": False},
+    {"type": "batch_norm", "eps": 1e-3}, {"type": "gaussian_noise", "stddev": 0.1}, INNER, "layer_norm",
+    {"type": "dropout", "rate": 0.2},
+]}  # fmt: skip
 NETS: dict[str, tuple[list[Any], str]] = {
+    "branches": ([{"type": "dense", "units": 7}, OUTER, "tanh", {"type": "dense", "units": 3}], "mean_squared_error"),
     "layer_norm, gelu": (hidden("layer_norm", "gelu"), "softmax_cross_entropy"),
     "batch_norm, tanh": (hidden("batch_norm", "tanh"), "softmax_cross_entropy"),
     "batch_norm, mish": (hidden("batch_norm", "mish"), "mean_squared_error"),

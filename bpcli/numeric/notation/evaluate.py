@@ -95,6 +95,18 @@ class Grid:
         rest = [a for a, k in enumerate(self.letters) if k not in letters]
         return out.transpose([self.axis[k] for k in letters] + rest).reshape([self.size[k] for k in letters])
 
+    def reads_at(self, env: Mapping[str, Any], index: Mapping[str, int]) -> dict[str, set[tuple[int, ...]]]:
+        """Which entries of which arrays the entry at `index` is computed from, whatever branch is taken."""
+        spans = {k: (0, n) for k, n in self.size.items()} | {k: (i, 1) for k, i in index.items()}
+        walker = _Walk(self, env, spans)
+        found: dict[str, set[tuple[int, ...]]] = {}
+        for node in walk(self.equation.right):
+            if isinstance(node, Read):
+                places = [np.asarray(walker.go(i, None)).astype(np.intp) for i in node.index]
+                rows = np.stack([p.ravel() for p in np.broadcast_arrays(*places)], axis=-1)
+                found.setdefault(node.array, set()).update(map(tuple, rows.tolist()))
+        return found
+
     def _slabs(self, env: Mapping[str, Any], spans: dict[str, tuple[int, int]]) -> Array:
         cells = math.prod(n for _, n in spans.values())
         walk_ = _Walk(self, env, spans)
@@ -282,16 +294,21 @@ class Program:
         Raises NotationError where a name is missing, an array has another shape than it was compiled for, or a read
         lies outside its array.
         """
+        known = self.complete(env, want)
+        return {grid.name: known[grid.name] for grid in self.grids if grid.name in known}
+
+    def complete(self, env: Mapping[str, Any], want: Iterable[str] | None = None) -> dict[str, Any]:
+        """What `run` returns, and what it was evaluated from."""
         for name, shape in self.shapes.items():
             if name in env and np.shape(env[name]) != shape:
                 raise NotationError(f"{name} has shape {np.shape(env[name])}; the program was compiled for {shape}")
-        known: dict[str, Any] = {k: _promote(v) for k, v in env.items()}
+        given = env.keys() - set(self.names)
+        known: dict[str, Any] = {k: _promote(env[k]) for k in env if k in given}
         needed = None if want is None else self.needed(want)
-        out: dict[str, Array] = {}
         for grid in self.grids:
             if needed is None or grid.name in needed:
-                out[grid.name] = known[grid.name] = grid.value(known)
-        return out
+                known[grid.name] = grid.value(known)
+        return known
 
     def needed(self, want: Iterable[str]) -> set[str]:
         """Left sides that the wanted ones read, themselves included."""

@@ -150,6 +150,7 @@ class Silu(Activation):
 
     Shapes   x, p, y: n ...
     Source   Elfwing, Uchibe & Doya 2018, eqs. 11 and 12; Ramachandran, Zoph & Le 2017
+    Numerics left of -1000 x counts as -1000: the sigmoid stops there at its smallest value, and x would outgrow it
     """
 
     type: Literal["silu"] = "silu"
@@ -160,7 +161,8 @@ class Silu(Activation):
 
     def forward(self, f: Frame, train: bool) -> None:
         stable.sigmoid(f.x, f.p)
-        np.multiply(f.x, f.p, out=f.y)
+        np.maximum(f.x, -1000, out=f.y)
+        np.multiply(f.y, f.p, out=f.y)
 
     def backward(self, f: Frame, train: bool) -> None:
         np.subtract(1, f.p, out=f.dx)
@@ -236,7 +238,8 @@ class Gelu(Activation):
 
     Shapes   x, y: n ...
     Source   Hendrycks & Gimpel 2016, section 2; `approximate: tanh` is their closed form with tanh
-    Numerics erf is our own, see numeric/stable.py
+    Numerics erf is our own, see numeric/stable.py; as in all that use 1 + erf, the left tail is right to the last
+             digits of 1, not of itself
     """
 
     type: Literal["gelu"] = "gelu"

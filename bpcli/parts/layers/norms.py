@@ -19,7 +19,8 @@ class LayerNorm(Layer):
 
     Shapes   x, xhat, y: n ... c; mu, var: n ...; gamma, beta: c. The same at training and at evaluation
     Source   Ba, Kiros & Hinton 2016, eq. 3 and section 3; the variance is the biased one, eps stands inside the root
-    Numerics the mean is taken off before anything is squared; the two sums of backward are products with gamma
+    Numerics the first value is taken off, then the mean, before anything is squared: a constant row is exactly 0,
+             however large; the two sums of backward are products with gamma
     """
 
     type: Literal["layer_norm"] = "layer_norm"
@@ -40,9 +41,10 @@ class LayerNorm(Layer):
         )
 
     def forward(self, f: Frame, train: bool) -> None:
-        np.add.reduce(f.x, -1, keepdims=True, out=f.rstd)
+        np.subtract(f.x, f.x[..., :1], out=f.xhat)
+        np.add.reduce(f.xhat, -1, keepdims=True, out=f.rstd)
         np.divide(f.rstd, f.x.shape[-1], out=f.rstd)
-        np.subtract(f.x, f.rstd, out=f.xhat)
+        np.subtract(f.xhat, f.rstd, out=f.xhat)
         np.vecdot(f.xhat, f.xhat, out=f.rstd[..., 0])
         np.divide(f.rstd, f.x.shape[-1], out=f.rstd)
         np.add(f.rstd, self.eps, out=f.rstd)
@@ -129,7 +131,8 @@ class BatchNorm(Layer):
     Shapes   x, xhat, y: n ... c; all others: c. A channel's values are those of all rows and of the axes between
     Source   Ioffe & Szegedy 2015, algorithm 1 and section 3.1; as PyTorch's: the batch's variance is the biased one,
              the running variance follows the unbiased one, by running = (1 - momentum) running + momentum batch
-    Numerics the mean is taken off before anything is squared; gamma / sqrt(var + eps) is one factor
+    Numerics the first row is taken off, then the mean, before anything is squared: a constant channel is exactly 0,
+             however large; gamma / sqrt(var + eps) is one factor
     """
 
     type: Literal["batch_norm"] = "batch_norm"
@@ -154,9 +157,11 @@ class BatchNorm(Layer):
     def forward(self, f: Frame, train: bool) -> None:
         x, y, centred = _rows(f.x), _rows(f.y), _rows(f.centred)
         if train:
-            np.add.reduce(x, 0, out=f.mu)
+            np.subtract(x, x[0], out=centred)
+            np.add.reduce(centred, 0, out=f.mu)
             np.divide(f.mu, len(x), out=f.mu)
-            np.subtract(x, f.mu, out=centred)
+            np.subtract(centred, f.mu, out=centred)
+            np.add(f.mu, x[0], out=f.mu)
             np.einsum("nc,nc->c", centred, centred, out=f.var)
             np.divide(f.var, len(x), out=f.var)
             np.add(f.var, self.eps, out=f.rstd)

@@ -1,12 +1,14 @@
 """Optimizers, easiest first: those that move each weight by its own gradient, in place over the flat vectors, one NumPy
-call a term."""
+call a term; then those that look at the objective where they like, on all rows."""
 
 from bpcli.parts.optimizers.adam import Adam, Adamax, AdamW, Nadam, Radam
 from bpcli.parts.optimizers.adaptive import Adadelta, Adagrad, Rmsprop
 from bpcli.parts.optimizers.descent import FLUSH_EVERY, Momentum, Nesterov, Sgd
+from bpcli.parts.optimizers.lbfgs import Lbfgs
+from bpcli.parts.optimizers.levenberg_marquardt import LevenbergMarquardt
 from bpcli.parts.optimizers.signs import Lion, Rprop
 
 __all__ = [
-    "FLUSH_EVERY", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Lion", "Momentum", "Nadam", "Nesterov", "Radam",
-    "Rmsprop", "Rprop", "Sgd",
+    "FLUSH_EVERY", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Lbfgs", "LevenbergMarquardt", "Lion", "Momentum",
+    "Nadam", "Nesterov", "Radam", "Rmsprop", "Rprop", "Sgd",
 ]  # fmt: skip

@@ -1,0 +1,1 @@
+"""`trace`: the worked derivation of a network's next training steps."""

@@ -1,0 +1,121 @@
+"""What belongs to one weight: the numbers that its derivation reads, and those they are read from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from bpcli.config.experiment import Experiment
+from bpcli.engine.blueprint import Blueprint
+from bpcli.engine.network import Chain
+from bpcli.part import near
+from bpcli.plan import Array
+from bpcli.records import Exit, Failure, Problem
+from bpcli.studies.trace.blocks import Taken
+from bpcli.studies.trace.derive import FEW
+
+Index = tuple[int, ...]
+Wanted = dict[tuple[str, str], set[Index]]
+
+
+def weight(blueprint: Blueprint, text: str) -> tuple[str, Index]:
+    """`dense_1.W[0,1]` as a path and an index. Raises Failure with the paths there are."""
+    shapes = {e.path: e.shape for e in blueprint.layout}
+    match = re.fullmatch(r"\s*([\w.]+)\s*(?:\[([\d\s,]*)\])?\s*", text)
+    path = match[1] if match else text
+    listed = ", ".join(f"{p}[{','.join(map(str, s))}]" for p, s in list(shapes.items())[:12])
+    listed += ", ..." if len(shapes) > 12 else ""
+    if match is None or path not in shapes:
+        guess = near(path, shapes)
+        help = f"did you mean `{guess}`? " if guess else ""
+        text = f"there is no parameter `{path}`"
+        raise Failure(Problem(text, code="unknown-parameter", help=f"{help}parameters: {listed}"), exit=Exit.USAGE)
+    shape = shapes[path]
+    at = tuple(int(i) for i in (match[2] or "").replace(" ", "").split(",") if i)
+    if len(at) != len(shape) or any(i >= n for i, n in zip(at, shape, strict=True)):
+        first = ",".join("0" * len(shape))
+        last = ",".join(str(n - 1) for n in shape)
+        where = f"{path} has entries {path}[{first}] to {path}[{last}]"
+        problem = Problem(f"there is no entry {text.strip()}", code="no-entry", help=f"{where}, counted from 0")
+        raise Failure(problem, exit=Exit.USAGE)
+    return path, at
+
+
+def layers_named(blueprint: Blueprint, names: Sequence[str]) -> tuple[str, ...]:
+    """The layers that are asked for. Raises Failure with the layers there are."""
+    known = [node.path for node in blueprint.walk()]
+    for name in names:
+        if name not in known:
+            guess = near(name, known)
+            help = (f"did you mean `{guess}`? " if guess else "") + f"layers: {', '.join(known)}"
+            raise Failure(Problem(f"there is no layer `{name}`", code="unknown-layer", help=help), exit=Exit.USAGE)
+    return tuple(names)
+
+
+def follow(taken: Taken, chain: Chain, tensor: str, at: Index) -> Mapping[tuple[str, str], frozenset[Index]]:
+    """The entries that the gradient of one weight is computed from, back to the loss as long as they are few, and those
+    of the forward pass beside them; by (layer, left side)."""
+    layer, _, param = tensor.rpartition(".")
+    makers = _makers(chain)
+    blocks = {(b.layer or b.part): b for b, _, _ in taken.blocks if b.part in ("layer", "loss")}
+    wanted: Wanted = {(tensor, "*"): {at}}
+    waiting: list[tuple[str, str, set[Index]]] = [(layer, f"d{param}", {at})]
+    while waiting:
+        owner, name, entries = waiting.pop(0)
+        new = entries - wanted.get((owner, name), set())
+        if not new or len(entries) > FEW:
+            continue
+        wanted.setdefault((owner, name), set()).update(new)
+        block = blocks.get(owner)
+        grid = next((g for g in block.program.grids if g.name == name), None) if block else None
+        if block is None or grid is None:
+            continue
+        env = block.program.complete(block.env)
+        read: Wanted = {}
+        for entry in new:
+            for array, places in grid.reads_at(env, dict(zip(grid.free, entry, strict=True))).items():
+                read.setdefault((owner, array), set()).update(places)
+        for (_, array), places in read.items():
+            if array in block.program.names:
+                waiting.append((owner, array, places))
+            elif (maker := makers.get((owner, array))) is not None and (array != "x" or name == f"d{param}"):
+                waiting.append((*maker, places))
+            if array == "dy" and len(places) <= FEW:
+                waiting.append((owner, "y", places))
+    return {key: frozenset(places) for key, places in wanted.items()}
+
+
+def _makers(chain: Chain) -> dict[tuple[str, str], tuple[str, str]]:
+    """Where what a layer reads was made: (layer, x or dy) to (layer, y or dx)."""
+    made = {_at(chain.dy): ("loss", "dx")}
+    for link in chain.walk():
+        made[_at(link.frame.y)] = (link.path, "y")
+    for link in chain.walk():
+        if link.frame.dx is not None:
+            made.setdefault(_at(link.frame.dx), (link.path, "dx"))
+    found = {}
+    for link in chain.walk():
+        for name in ("x", "dy"):
+            if (maker := made.get(_at(getattr(link.frame, name)))) is not None:
+                found[link.path, name] = maker
+    return found
+
+
+def _at(array: Array) -> int:
+    return int(np.asarray(array).__array_interface__["data"][0])
+
+
+def network_of(experiment: Experiment, blueprint: Blueprint) -> str:
+    """The network in a line: 2 -> dense_1 (3) -> dense_1.activation tanh -> ..."""
+    parts = [_units(blueprint.x)]
+    for node in blueprint.nodes:
+        ending = f" ({_units(node.plan.y)})" if node.plan.params or node.plan.y != node.x else ""
+        kind = "" if node.path.startswith(node.layer.kind) else f" {node.layer.kind}"
+        parts.append(f"{node.path}{kind}{ending}")
+    return " -> ".join(parts)
+
+
+def _units(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "1"

@@ -1,0 +1,263 @@
+"""One weight's chain rule: every path from it to the loss, factor by factor.
+
+A local factor is the backward equation of a layer evaluated with an error of 1 at one output and 0 at all others, which
+is right because backward passes are linear in the error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bpcli.derivation import Hop, PathsTo
+from bpcli.engine.network import Chain, Link
+from bpcli.numeric.notation import Program
+from bpcli.numeric.notation.evaluate import Grid
+from bpcli.numeric.notation.syntax import Binary, Call, Compare, Expr, Name, Negate, Number, Read, Reduce, parse
+from bpcli.numeric.notation.text import Ascii, Text
+from bpcli.plan import Array
+from bpcli.studies.proof import equation_env, layer_program
+from bpcli.studies.trace.subject import Subject
+
+MOST = 64  # paths that are told one by one
+NUDGE = 1e-3
+STEP = 1e-30  # of the complex step that finds what an entry reaches
+
+Index = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Node:
+    """One entry of a layer's output."""
+
+    link: Link
+    at: Index
+
+    @property
+    def name(self) -> str:
+        return named(f"{self.link.path}.y", self.at)
+
+    @property
+    def error(self) -> float:
+        """The derivative of the loss by it, all paths together."""
+        return float(self.link.frame.dy[self.at])
+
+
+@dataclass(frozen=True)
+class _Way:
+    """The first part of a path: its factors from the weight on, and where it has come to."""
+
+    hops: tuple[tuple[str, str, str, float], ...]  # upper, lower, formula, value
+    end: _Node
+    done: bool = False
+
+
+def named(path: str, at: Index) -> str:
+    """An entry as claims call it."""
+    return f"{path}[{','.join(map(str, at))}]" if at else path
+
+
+class _Layer:
+    """A layer's equations at the point that was traced; what the kernels left in memory is read and not changed."""
+
+    def __init__(self, link: Link, drawn: type[Text]) -> None:
+        self.link, self.drawn = link, drawn
+        self.env: dict[str, Any] = equation_env(link)
+        self.env |= {f"{name}_dx": np.zeros_like(self.env[f"{name}_dx"]) for name in link.inside}
+        self.program: Program = layer_program(link, True)
+        self.known = frozenset({*self.env, *self.program.names})
+
+    def reached(self, array: str, at: Index) -> list[Index]:
+        """The outputs that move with one entry of `array`."""
+        moved = np.array(self.env[array], np.complex128)
+        moved[at] += 1j * STEP
+        y = self.program.run({**self.env, array: moved}, ["y"])["y"]
+        return [tuple(map(int, i)) for i in np.argwhere(np.imag(y) != 0)] if np.iscomplexobj(y) else []
+
+    def factor(self, gradient: str, at: Index, to: Index) -> tuple[float, str]:
+        """The derivative of output `to` by the entry that `gradient` is the gradient of, and its formula."""
+        dy = np.zeros(np.shape(self.env["dy"]))
+        dy[to] = 1.0
+        env = self.program.complete({**self.env, "dy": dy}, [gradient])
+        grid = next(g for g in self.program.grids if g.name == gradient)
+        return float(env[gradient][at]), self._formula(grid, at, to)
+
+    def _formula(self, grid: Grid, at: Index, to: Index) -> str:
+        letters = {k: Number(i) for k, i in zip(grid.free, at, strict=True)}
+        body = _without_error(grid.equation.right, letters, to)
+        if body is None:
+            return ""
+        return self.drawn(self.known).draw(_placed(body, letters)).text
+
+
+def _without_error(node: Expr, letters: dict[str, Number], to: Index) -> Expr | None:
+    """The expression with `dy` dropped from its product; None where it is no single product. The letters that dy is
+    read at get the numbers of its one entry."""
+    match node:
+        case Read(array="dy", index=index):
+            for i, place in zip(index, to, strict=True):
+                if not isinstance(i, Name):
+                    return None
+                letters.setdefault(i.id, Number(place))
+            return Number(1)
+        case Reduce(fn="sum", body=body, over=over):
+            inner = _without_error(body, letters, to)
+            held = {getattr(b, "letter", "") for b in over}
+            return inner if inner is not None and held <= letters.keys() else None
+        case Negate(operand=operand):
+            inner = _without_error(operand, letters, to)
+            return None if inner is None else Negate(inner)
+        case Binary(op="*", left=left, right=right):
+            first = _without_error(left, letters, to)
+            if first is not None:
+                return right if first == Number(1) else Binary("*", first, right)
+            second = _without_error(right, letters, to)
+            return None if second is None else left if second == Number(1) else Binary("*", left, second)
+        case Binary(op="+", left=left, right=right):  # a term without dy is what came another way: 0 here
+            first, second = (_without_error(p, letters, to) for p in (left, right))
+            return first if second is None else second if first is None else None
+        case Binary(op="/", left=left, right=right):
+            first = _without_error(left, letters, to)
+            return None if first is None else Binary("/", first, right)
+        case Call(fn="where", args=(condition, then, other)):
+            parts = [_without_error(p, letters, to) for p in (then, other)]
+            one, two = (p if p is not None else (branch if isinstance(branch, Number) else None)
+                        for p, branch in zip(parts, (then, other), strict=True))  # fmt: skip
+            return None if one is None or two is None else Call("where", (condition, one, two))
+    return None
+
+
+def _placed(node: Expr, letters: Mapping[str, Number]) -> Expr:
+    """The expression with numbers in place of index letters."""
+    match node:
+        case Name(id=name):
+            return letters.get(name, node)
+        case Read(array=array, index=index):
+            return Read(array, tuple(_placed(i, letters) for i in index))
+        case Negate(operand=operand):
+            return Negate(_placed(operand, letters))
+        case Binary(op=op, left=left, right=right):
+            return Binary(op, _placed(left, letters), _placed(right, letters))
+        case Compare(op=op, left=left, right=right):
+            return Compare(op, _placed(left, letters), _placed(right, letters))
+        case Call(fn=fn, args=args):
+            return Call(fn, tuple(_placed(a, letters) for a in args))
+        case Reduce(fn=fn, over=over, body=body, extra=extra):
+            inner = {k: v for k, v in letters.items() if k not in {getattr(b, "letter", "") for b in over}}
+            return Reduce(fn, over, _placed(body, inner), extra)
+    return node
+
+
+class Walker:
+    """Finds paths in the network as its last pass left it."""
+
+    def __init__(self, subject: Subject, ascii: bool = False) -> None:
+        self.subject, self.drawn = subject, Ascii if ascii else Text
+        self.chain = subject.objective.network.chain(len(subject.x))
+        self._layers: dict[str, _Layer] = {}
+        self._above: dict[str, Link] = {}  # of the last layer of a branch: the container
+        for link in self.chain.walk():
+            for inner in link.inside.values():
+                self._above[inner.links[-1].path] = link
+        self._users = _users(self.chain)
+
+    def paths(self, tensor: str, at: Index) -> PathsTo:
+        """The paths of one entry of a tensor of weights, after a pass and before its update is forgotten."""
+        path, _, param = tensor.rpartition(".")
+        link = next(k for k in self.chain.walk() if k.path == path)
+        start = self._layer(link)
+        name = named(tensor, at)
+        ways = [self._first(start, link, param, at, to, name) for to in start.reached(param, at)]
+        grouped = len(ways) > MOST
+        while not grouped and not all(w.done for w in ways):
+            longer = [further for way in ways for further in ([way] if way.done else self._further(way))]
+            grouped = len(longer) > MOST
+            ways = ways if grouped else longer
+        told = [self._told(way) for way in ways]
+        total = sum(hops[-1].product for hops in told)
+        gradient = float(getattr(link.frame, f"d{param}")[at])
+        return PathsTo(
+            name=name, value=float(getattr(link.frame, param)[at]), paths=tuple(told[:MOST]), count=len(told),
+            grouped=grouped, total=float(total), gradient=gradient, nudge=NUDGE, predicted=gradient * NUDGE,
+            measured=self._measured(getattr(link.frame, param), at),
+        )  # fmt: skip
+
+    def _layer(self, link: Link) -> _Layer:
+        if link.path not in self._layers:
+            self._layers[link.path] = _Layer(link, self.drawn)
+        return self._layers[link.path]
+
+    def _first(self, layer: _Layer, link: Link, param: str, at: Index, to: Index, name: str) -> _Way:
+        value, formula = layer.factor(f"d{param}", at, to)
+        node = _Node(link, to)
+        return _Way(((node.name, name, formula, value),), node)
+
+    def _further(self, way: _Way) -> Iterator[_Way]:
+        """The way, one layer further: through each layer that takes what it has come to."""
+        node = way.end
+        users = self._users.get(node.link.path, [])
+        for link in users:
+            layer = self._layer(link)
+            for to in layer.reached("x", node.at):
+                value, formula = layer.factor("dx", node.at, to)
+                further = _Node(link, to)
+                yield _Way((*way.hops, (further.name, node.name, formula, value)), further)
+        above = self._above.get(node.link.path)
+        if above is not None:
+            layer = self._layer(above)
+            name = next(n for n, chain in above.inside.items() if chain.links[-1].path == node.link.path)
+            for to in layer.reached(f"{name}_y", node.at):
+                value, formula = layer.factor(f"{name}_dy", node.at, to)
+                further = _Node(above, to)
+                yield _Way((*way.hops, (further.name, node.name, formula, value)), further)
+        if not users and above is None:
+            yield _Way(way.hops, node, done=True)
+
+    def _told(self, way: _Way) -> tuple[Hop, ...]:
+        """The factors from the loss to the weight, with their running product."""
+        product = way.end.error
+        note = "" if way.done else "all its paths together"
+        hops = [Hop("L", way.end.name, self._slope(way), product, product, note)]
+        for upper, lower, formula, value in reversed(way.hops):
+            product *= value
+            hops.append(Hop(upper, lower, formula, value, product))
+        return tuple(hops)
+
+    def _slope(self, way: _Way) -> str:
+        """How the loss's own slope at the end of a whole path is computed."""
+        if not way.done:
+            return ""
+        equation = next(parse(eq) for eq in self.subject.objective.loss.equations(False) if parse(eq).name == "dx")
+        letters = {getattr(b, "letter", ""): Number(i) for b, i in zip(equation.free, way.end.at, strict=True)}
+        return self.drawn(frozenset("xt")).draw(_placed(equation.right, letters)).text
+
+    def _measured(self, weights: Array, at: Index) -> float:
+        """What the loss does when the weight is moved a little, to both sides and halved."""
+        batch, old = self.subject.objective.batch(len(self.subject.x)), float(weights[at])
+        found = []
+        for sign in (1, -1):
+            weights[at] = old + sign * NUDGE
+            found.append(batch.forward(True))
+        weights[at] = old
+        batch.forward(True)
+        return float(found[0] - found[1]) / 2
+
+
+def _users(chain: Chain) -> dict[str, list[Link]]:
+    """Which layers take a layer's output as their input; the first layers of a branch take what the container takes."""
+    found: dict[str, list[Link]] = {}
+    for before, after in zip(chain.links, chain.links[1:], strict=False):
+        found[before.path] = [after, *_inner_first(after)]
+    for link in chain.links:
+        for inner in link.inside.values():
+            found |= _users(inner)
+    return found
+
+
+def _inner_first(link: Link) -> Iterator[Link]:
+    for inner in link.inside.values():
+        yield inner.links[0]
+        yield from _inner_first(inner.links[0])
