@@ -1,0 +1,1 @@
+"""A derivation, drawn: for the terminal, as Markdown, LaTeX, HTML and JSON."""
