@@ -8,7 +8,7 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
@@ -89,6 +89,7 @@ class Quantity:
     allowed: float
     entries: tuple[Entry, ...] = ()
     tensor: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)  # what its x and dy are elsewhere: dense_1.activation.y
 
     @property
     def agrees(self) -> bool:

@@ -16,6 +16,7 @@ from bpcli.cli.parts import parts
 from bpcli.cli.predict import predict
 from bpcli.cli.schema import schema
 from bpcli.cli.streams import OutputLostError, guarded
+from bpcli.cli.trace import trace
 from bpcli.cli.train import train
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ app.command("train")(train)
 app.command("eval")(evaluate)
 app.command("predict")(predict)
 app.command("check")(check)
+app.command("trace")(trace)
 app.command("parts")(parts)
 app.command("schema")(schema)
 

@@ -65,6 +65,7 @@ class Descent:
             self.clip_state = {name: np.zeros(slot.shape) for name, slot in clipper.state().items()}
         network = objective.network
         self.schedule_state = {name: np.array(value) for name, value in optimizer.learning_rate.state().items()}
+        self._update, self._schedule = optimizer.update, optimizer.learning_rate.at
         self._per_epoch = getattr(optimizer.learning_rate, "per", "step") == "epoch"
         self.constrained = tuple(self._under(constraint))
         pieces = [(network.gradients()[path], w) for path, w in network.parameters().items()]
@@ -104,6 +105,12 @@ class Descent:
         if self._commits:
             network.commit(batch.chain)
         seen("step")
+
+    def move(self, k: int) -> None:
+        """Moves the weights by the gradient as it is: the update of the step after `k` completed ones."""
+        rate = self.rate = self.rate_at(k)
+        for stretch in self._stretches:
+            self._update(stretch, rate, k + 1)
 
     def rate_at(self, k: int) -> float:
         """The learning rate of the step after `k` completed ones."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -11,12 +12,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from bpcli.records import PartRow
-from bpcli.render.console import table
+from bpcli.records import FieldRow, PartRow
+from bpcli.render.console import console, table
 from bpcli.render.curve import curves
 
+MEANING = 24  # columns at least for what a setting means
 NOTE = re.compile(r"[A-Z][a-z]+  +|Numerics +")  # how a note begins
-WIDE = 80  # columns of the terminal
 
 
 def listing(rows: Sequence[PartRow]) -> list[RenderableType]:
@@ -36,17 +37,19 @@ def page(row: PartRow) -> list[RenderableType]:
     for paragraph in filter(None, row.doc.split("\n\n")):
         items += [Padding(_paragraph(paragraph), (0, 0, 0, 2)), Text()]
     if row.fields:
-        found = table("setting", "type", "default", "range", "meaning")
-        for field in row.fields:
-            found.add_row(field.name, field.type, field.default or "required", field.range, field.description)
-        items += [found, Text()]
+        items += [*_fields(row.fields), Text()]
     if row.equations:
         items += [*_equations(row.equations), Text()]
-    if row.curves:
-        items += [curves(row.curves), Text()]
     if row.example:
         items += [Text("example", "dim"), Padding(Text(row.example), (0, 0, 0, 2)), Text()]
+    if row.curves:
+        items += [curves(row.curves, _columns()), Text()]
     return items
+
+
+def _columns() -> int:
+    """How wide the terminal is."""
+    return console(sys.stdout).width
 
 
 def _paragraph(text: str) -> RenderableType:
@@ -69,9 +72,27 @@ def _paragraph(text: str) -> RenderableType:
     return found
 
 
+def _fields(fields: Sequence[FieldRow]) -> list[RenderableType]:
+    """A table, or where it would break words apart each setting with its meaning below it."""
+    facts = [(f.name, f.type, f.default or "required", f.range) for f in fields]
+    headers = ("setting", "type", "default", "range")
+    widths = [max(map(len, column)) for column in zip(headers, *facts, strict=True)]
+    if sum(widths) + 2 * len(widths) + MEANING <= _columns():
+        found = table(*headers, "meaning")
+        for fact, field in zip(facts, fields, strict=True):
+            found.add_row(*fact, field.description)
+        return [found]
+    items: list[RenderableType] = [Text("settings", "bold")]
+    for (name, type_, default, range_), field in zip(facts, fields, strict=True):
+        said = default if default == "required" else f"default {default}"
+        items.append(Padding(Text(f"{name}: {', '.join(filter(None, (type_, range_, said)))}"), (0, 0, 0, 2)))
+        items.append(Padding(Text(field.description, "dim"), (0, 0, 0, 6)))
+    return items
+
+
 def _equations(equations: Sequence[tuple[str, str]]) -> list[RenderableType]:
     """Each with its reason beside it, or below it where there is no room."""
-    if sum(max(map(len, column)) for column in zip(*equations, strict=True)) < WIDE - 2:
+    if sum(max(map(len, column)) for column in zip(*equations, strict=True)) < _columns() - 2:
         found = table("equations", "")
         for equation, why in equations:
             found.add_row(equation, Text(why, "dim"))

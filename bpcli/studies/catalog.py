@@ -19,7 +19,8 @@ from bpcli.engine.blueprint import draw_up
 from bpcli.engine.network import Network
 from bpcli.family import Activation, Layer, Loss, Schedule
 from bpcli.numeric.notation import Eq
-from bpcli.part import Part, families, near
+from bpcli.part import Part, families, near, settings_of
+from bpcli.plan import Array
 from bpcli.records import Curve, Exit, Failure, FieldRow, PartRow, Problem
 
 
@@ -75,30 +76,59 @@ def _kind(leaf: type[Part]) -> str:
 
 
 def _first(leaf: type[Part]) -> Part | None:
-    """The part of its first good sample."""
-    return next((s.part for s in leaf.samples() if not s.error and isinstance(s.part, leaf)), None)
+    """The part of its first good sample, or the part as its name alone spells it."""
+    found = next((s.part for s in leaf.samples() if not s.error and isinstance(s.part, leaf)), None)
+    if found is None and not any(field.is_required() for field in settings_of(leaf)):
+        return leaf.parse(_kind(leaf))
+    return found
 
 
 POINTS, STEPS = 161, 100
 
 
 def _curves(part: Part | None) -> tuple[Curve, ...]:
-    """An activation and its slope from -4 to 4, a schedule over a training of STEPS steps; none where they are flat."""
-    found: list[Curve] = []
+    """An activation and its slope from -4 to 4, or the course of a schedule; of everything else nothing."""
     if isinstance(part, Activation):
-        x = np.linspace(-4, 4, POINTS)
-        chain = Network(draw_up([part], (1,)), POINTS, np.float64, 0, need_dx=True).chain(POINTS)
-        chain.x[...] = x[:, None]
-        chain.forward(True)
-        chain.dy[...] = 1
-        chain.backward(True)
-        found = [Curve(name, "x", tuple(x.tolist()), tuple(y.ravel().tolist()))
-                 for name, y in (("y", chain.y), ("slope dy/dx", chain.links[0].frame.dx))]  # fmt: skip
-    if isinstance(part, Schedule):
-        state = {name: np.asarray(start) for name, start in part.state().items()}
-        rates = tuple(part.at(k, STEPS, state) for k in range(STEPS + 1))
-        found = [Curve("lr", f"k, of T = {STEPS}", tuple(map(float, range(STEPS + 1))), rates)]
-    return tuple(found) if any(len(set(c.y)) > 1 for c in found) else ()
+        return _shape(part)
+    return _course(part) if isinstance(part, Schedule) else ()
+
+
+def _shape(part: Activation) -> tuple[Curve, Curve]:
+    """Of a number alone; where that is always the same (softmax), of one beside another that is 0."""
+    size, index, axis = 1, "", "x"
+    y, slope = _passes(part, size)
+    if not np.ptp(y):
+        size, index, axis = 2, "[0]", "x[0], and x[1] = 0"
+        y, slope = _passes(part, size)
+    x = tuple(_points().tolist())
+    return (Curve(f"y{index}", axis, x, tuple(y.tolist())),
+            Curve(f"slope dy{index}/dx{index}", axis, x, tuple(slope.tolist())))  # fmt: skip
+
+
+def _points() -> Array:
+    return np.linspace(-4, 4, POINTS)
+
+
+def _passes(part: Activation, size: int) -> tuple[Array, Array]:
+    """The first of `size` outputs and its slope by the first input, the other inputs being 0."""
+    chain = Network(draw_up([part], (size,)), POINTS, np.float64, 0, need_dx=True).chain(POINTS)
+    chain.x[:, 0] = _points()
+    chain.forward(True)
+    chain.dy[:, 0] = 1
+    chain.backward(True)
+    dx: Array = chain.links[0].frame.dx
+    return chain.y[:, 0].copy(), dx[:, 0].copy()
+
+
+def _course(part: Schedule) -> tuple[Curve]:
+    """Over STEPS steps; one that watches a figure is told the same one all the time."""
+    state = {name: np.asarray(start) for name, start in part.state().items()}
+    rates: list[float] = []
+    for k in range(STEPS + 1):
+        rates.append(part.at(k, STEPS, state))
+        part.observe(state, 1.0, True)
+    axis = "epochs without improvement" if part.watched() else f"k steps done, of T = {STEPS}"
+    return (Curve("lr of the example", axis, tuple(map(float, range(STEPS + 1))), tuple(rates)),)
 
 
 PLACES = {
@@ -120,9 +150,24 @@ PLACES = {
 
 def _example(family: str, part: Part) -> str:
     """A line of YAML with the part in its place."""
-    data = part.model_dump(mode="json", exclude_defaults=True)
-    flow = dump_yaml({"x": {"type": part.kind, **data}}).strip().removeprefix("x:").strip() if data else part.kind
-    return PLACES[family].format(flow)
+    return PLACES[family].format(dump_yaml({"x": _short(part)}).strip().removeprefix("x:").strip())
+
+
+def _short(part: Part) -> Any:
+    """A part as briefly as a file may spell it: its name alone where everything else is as by default."""
+    plain = part.model_dump(mode="json")
+    given: dict[str, Any] = {}
+    for name, field in type(part).model_fields.items():
+        value = getattr(part, name)
+        if name == "type" or value == field.get_default(call_default_factory=True):
+            continue
+        if isinstance(value, Part):
+            given[name] = _short(value)
+        elif isinstance(value, tuple) and any(isinstance(item, Part) for item in value):
+            given[name] = [_short(item) for item in value]
+        else:
+            given[name] = plain[name]
+    return {"type": part.kind, **given} if given else part.kind
 
 
 def _equations(part: Any) -> Sequence[Eq]:

@@ -44,7 +44,9 @@ def start(setup: Setup, out: Path | None = None, watcher: Watcher | None = None)
 
 def _resolved(setup: Setup) -> str:
     """The first lines of config.resolved.yaml."""
-    return f"# Every setting of this run, defaults and --set included.\n# Paths are relative to {setup.root.resolve()}\n"
+    return (
+        f"# Every setting of this run, defaults and --set included.\n# Paths are relative to {setup.root.resolve()}\n"
+    )
 
 
 def resume(path: Path, sets: tuple[str, ...] = (), watcher: Watcher | None = None) -> Training:

@@ -2,6 +2,7 @@
 
 import io
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -60,21 +61,64 @@ def test_two_fit_into_eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     for fine in (True, False):
         monkeypatch.setattr(module, "unicode", lambda stream, fine=fine: fine)
         out = io.StringIO()
-        Console(file=out, width=80).print(curves([LINE, LINE]))
+        Console(file=out, width=80).print(curves([LINE, LINE], 80))
         lines = out.getvalue().splitlines()
         assert len(lines) == HEIGHT + 4
         assert max(map(len, lines)) <= 80
         assert out.getvalue().isascii() == (not fine)
 
 
+@pytest.mark.parametrize(("columns", "width"), [(79, 38), (77, 38), (50, 38), (38, 38), (37, 37), (30, 30), (12, 20)])
+def test_narrow_terminals_have_them_one_below_the_other(columns: int, width: int) -> None:
+    """Whole to the last character, as long as there is room for a number and ten more."""
+    out = io.StringIO()
+    Console(file=out, width=max(columns, width)).print(curves([LINE, LINE], columns))
+    lines = [line.rstrip() for line in out.getvalue().splitlines()]
+    beside = columns == 79
+    assert len(lines) == (HEIGHT + 4) * (1 if beside else 2)
+    assert max(map(len, lines)) == (79 if beside else width)
+    assert "…" not in out.getvalue()
+
+
+def test_a_shallow_dip_leaves_0_a_row_of_its_own() -> None:
+    """gelu and its kin: the line of 0 is drawn, and the curve below it."""
+    lines = plot(Curve("y", "x", X, (-0.1, -0.3, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)), fine=False)
+    assert lines[HEIGHT - 1].startswith("       0 |")
+    assert lines[HEIGHT].startswith("         |")
+    assert "*" in lines[HEIGHT]
+
+
+def test_a_flat_line_stands_above_0() -> None:
+    lines = plot(Curve("lr", "k", X, (0.1,) * 9), fine=False)
+    assert lines[1] == "     0.1 |" + "*" * WIDTH
+    assert lines[HEIGHT] == "       0 |" + "." * WIDTH
+
+
 def test_who_has_a_curve() -> None:
-    """Activations with their slope, schedules; not what is flat."""
+    """Activations with their slope, and schedules."""
     assert [c.name for c in named("relu")[0].curves] == ["y", "slope dy/dx"]
     y, slope = named("relu")[0].curves
     assert (y.x[0], y.x[-1], y.y[0], y.y[-1]) == (-4, 4, 0, 4)
     assert set(slope.y) == {0, 1}
     (course,) = named("cosine")[0].curves
     assert (course.x[0], course.x[-1], course.y[0], course.y[-1]) == (0, 100, 0.1, 0)
-    for flat in ("constant", "softmax", "dense", "adam", "accuracy"):
-        assert named(flat)[0].curves == ()
-    assert not any(row.curves for row in catalog())
+    for without in ("dense", "adam", "accuracy"):
+        assert named(without)[0].curves == ()
+    for row in catalog():
+        assert row.curves == ()  # a list is not the place
+        if row.family in ("activation", "schedule"):
+            (found,) = (r.curves for r in named(row.type) if r.family == row.family)
+            assert len(found) == (2 if row.family == "activation" else 1)
+
+
+def test_what_the_curves_show() -> None:
+    """Slopes are those of the curves, of softmax beside another number; plateau falls where nothing gets better."""
+    for kind in ("gelu", "tanh", "softmax"):
+        y, slope = named(kind)[0].curves
+        assert np.allclose(np.gradient(y.y, y.x)[1:-1], slope.y[1:-1], atol=3e-3)
+    y, slope = named("softmax")[0].curves
+    assert (y.name, slope.name, y.axis) == ("y[0]", "slope dy[0]/dx[0]", "x[0], and x[1] = 0")
+    assert np.allclose(y.y, 1 / (1 + np.exp(-np.array(y.x))))
+    (course,) = named("plateau")[0].curves
+    assert course.axis == "epochs without improvement"
+    assert (course.y[20], course.y[21], course.y[41]) == (0.1, 0.05, 0.025)

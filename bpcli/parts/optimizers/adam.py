@@ -12,7 +12,7 @@ from pydantic import Field
 from bpcli.family import Schedule, Stepper
 from bpcli.numeric.notation import Eq
 from bpcli.part import OneOf
-from bpcli.parts.optimizers.descent import rate, refused, sweep
+from bpcli.parts.optimizers.descent import FLUSH_EVERY, rate, refused, sweep
 from bpcli.plan import Frame, Sample
 
 MEANS = (
@@ -88,7 +88,8 @@ class Adam(Stepper):
         if self.amsgrad:
             np.maximum(f.vmax, f.v, out=f.vmax)
         _step(f, lr * root / (1 - self.beta1**t), f.vmax if self.amsgrad else f.v, self.eps * root)
-        sweep(f, t, "m", "v")
+        if t % FLUSH_EVERY == 0:
+            sweep(f, "m", "v")
 
     def equations(self) -> list[Eq]:
         if self.amsgrad:
@@ -137,7 +138,8 @@ class AdamW(Stepper):
             np.multiply(weights, 1 - lr * self.decay, out=weights)
         _means(f, self.beta1, self.beta2)
         _step(f, lr * root / (1 - self.beta1**t), f.v, self.eps * root)
-        sweep(f, t, "m", "v")
+        if t % FLUSH_EVERY == 0:
+            sweep(f, "m", "v")
 
     def equations(self) -> list[Eq]:
         return [
@@ -205,7 +207,8 @@ class Nadam(Stepper):
         np.add(f.g, f.q, out=f.g)
         np.divide(f.g, f.u, out=f.u)
         np.subtract(f.w, f.u, out=f.w)
-        sweep(f, t, "m", "v")
+        if t % FLUSH_EVERY == 0:
+            sweep(f, "m", "v")
 
     def equations(self) -> list[Eq]:
         return [
@@ -257,7 +260,8 @@ class Adamax(Stepper):
         np.divide(f.m, f.r, out=f.u)
         np.multiply(f.u, lr / (1 - self.beta1**t), out=f.u)
         np.subtract(f.w, f.u, out=f.w)
-        sweep(f, t, "m")
+        if t % FLUSH_EVERY == 0:
+            sweep(f, "m")
 
     def equations(self) -> list[Eq]:
         return [
@@ -304,7 +308,8 @@ class Radam(Stepper):
         else:
             np.multiply(f.m, size, out=f.u)
             np.subtract(f.w, f.u, out=f.w)
-        sweep(f, t, "m", "v")
+        if t % FLUSH_EVERY == 0:
+            sweep(f, "m", "v")
 
     def equations(self) -> list[Eq]:
         return [

@@ -102,7 +102,7 @@ class Rmsprop(Stepper):
             np.multiply(f.u, lr, out=f.u)
         np.subtract(f.w, f.u, out=f.w)
         if t % FLUSH_EVERY == 0:
-            sweep(f, t, *self.slots)
+            sweep(f, *self.slots)
 
     def equations(self) -> list[Eq]:
         found = [Eq("v_new[j]", "alpha * v[j] + (1 - alpha) * g[j]**2", "a running mean of the squared gradient")]
@@ -164,7 +164,8 @@ class Adadelta(Stepper):
         np.add(f.r, f.u, out=f.r)
         np.multiply(f.g, lr, out=f.g)
         np.subtract(f.w, f.g, out=f.w)
-        sweep(f, t, "v", "r")
+        if t % FLUSH_EVERY == 0:
+            sweep(f, "v", "r")
 
     def equations(self) -> list[Eq]:
         return [

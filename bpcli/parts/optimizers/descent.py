@@ -31,11 +31,10 @@ def refused(kind: str) -> Iterator[Sample]:
     yield Sample({"type": kind, "learning_rate": "fast"}, error="unknown schedule `fast`")
 
 
-def sweep(f: Frame, t: int, *averages: str) -> None:
-    """Every FLUSH_EVERY steps, sets what has decayed into the subnormal numbers to 0; works in f.u."""
-    if t % FLUSH_EVERY == 0:
-        for name in averages:
-            stable.flush(getattr(f, name), f.u)
+def sweep(f: Frame, *averages: str) -> None:
+    """Sets what has decayed into the subnormal numbers to 0; works in f.u."""
+    for name in averages:
+        stable.flush(getattr(f, name), f.u)
 
 
 class Sgd(Stepper):
@@ -81,7 +80,8 @@ class Momentum(Stepper):
         np.add(f.v, f.g, out=f.v)
         np.multiply(f.v, lr, out=f.u)
         np.subtract(f.w, f.u, out=f.w)
-        sweep(f, t, "v")
+        if t % FLUSH_EVERY == 0:
+            sweep(f, "v")
 
     def equations(self) -> list[Eq]:
         return [
@@ -121,7 +121,8 @@ class Nesterov(Stepper):
         np.add(f.u, f.g, out=f.u)
         np.multiply(f.u, lr, out=f.u)
         np.subtract(f.w, f.u, out=f.w)
-        sweep(f, t, "v")
+        if t % FLUSH_EVERY == 0:
+            sweep(f, "v")
 
     def equations(self) -> list[Eq]:
         return [

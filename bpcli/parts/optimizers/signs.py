@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from bpcli.family import Schedule, Stepper
 from bpcli.numeric.notation import Eq
 from bpcli.part import OneOf
-from bpcli.parts.optimizers.descent import rate, refused, sweep
+from bpcli.parts.optimizers.descent import FLUSH_EVERY, rate, refused, sweep
 from bpcli.parts.schedules import Constant
 from bpcli.plan import Frame, Sample
 
@@ -36,13 +36,14 @@ class Lion(Stepper):
         np.multiply(f.m, self.beta1, out=f.u)
         np.multiply(f.g, 1 - self.beta1, out=f.q)
         np.add(f.u, f.q, out=f.u)
-        np.sign(f.u, out=f.u)
-        np.multiply(f.u, lr, out=f.u)
-        np.subtract(f.w, f.u, out=f.w)
+        np.sign(f.u, out=f.q)  # in place it takes ten times as long: the loop is not vectorized
+        np.multiply(f.q, lr, out=f.q)
+        np.subtract(f.w, f.q, out=f.w)
         np.multiply(f.m, self.beta2, out=f.m)
         np.multiply(f.g, 1 - self.beta2, out=f.g)
         np.add(f.m, f.g, out=f.m)
-        sweep(f, t, "m")
+        if t % FLUSH_EVERY == 0:
+            sweep(f, "m")
 
     def equations(self) -> list[Eq]:
         return [
@@ -96,10 +97,10 @@ class Rprop(Stepper):
     def update(self, f: Frame, lr: float, t: int) -> None:
         if t == 1:
             f.s.fill(lr)
-        np.sign(f.g, out=f.g)
-        np.multiply(f.g, f.p, out=f.u)  # 1, 0 or -1: the sign is kept, there is none to compare with, it changed
+        np.sign(f.g, out=f.q)
+        np.multiply(f.q, f.p, out=f.u)  # 1, 0 or -1: the sign is kept, there is none to compare with, it changed
         np.greater_equal(f.u, 0.0, out=f.p)
-        np.multiply(f.p, f.g, out=f.p)
+        np.multiply(f.p, f.q, out=f.p)
         np.abs(f.u, out=f.q)
         np.multiply(f.q, self.shrink - 1, out=f.q)
         np.add(f.q, 1.0, out=f.q)

@@ -123,6 +123,7 @@ class MultiStep(Schedule):
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
+        yield Sample(cls(start=0.1, milestones=(50, 80)), inputs={"first": 0.1, "last": 0.1 * 0.1**2})
         yield Sample(cls(start=0.1, milestones=(4, 13)), inputs={"first": 0.1, "last": 0.1 * 0.1**2})
         yield Sample(cls(start=0.1, milestones=(1,), factor=0.5), inputs={"first": 0.1, "last": 0.05})
         yield Sample({"type": "multi_step", "start": 0.1, "milestones": []}, error="at least 1 item")

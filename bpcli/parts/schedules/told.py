@@ -77,6 +77,7 @@ class Plateau(Schedule):
         figures = (1.0, 0.9, 0.9, 0.89999, 0.95, 0.8, math.nan, 0.85, 0.81, 0.9, 0.9, 0.9, 0.9, -0.5, -0.4, -0.49999)
         told = {"first": 0.1, "last": 0.1, "values": figures}
         turned = {**told, "lower": False}
+        yield Sample(cls(start=0.1, patience=20, factor=0.5), inputs=told, note="patient")
         yield Sample(cls(start=0.1, patience=2), inputs=told)
         yield Sample(cls(start=0.1, patience=1, factor=0.5, min_rate=0.02), inputs=told, note="down to its least rate")
         yield Sample(
@@ -135,8 +136,8 @@ class Warmup(Schedule):
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
-        yield Sample(cls(steps=4, then=Constant(value=0.1)), inputs={"first": 0.025, "last": 0.1})
         yield Sample(cls(steps=10, then=Cosine(start=0.1)), inputs={"first": 0.01, "last": 0.0})
+        yield Sample(cls(steps=4, then=Constant(value=0.1)), inputs={"first": 0.025, "last": 0.1})
         yield Sample(cls(steps=1, then=Cosine(start=0.1, end=0.02)), inputs={"first": 0.1, "last": 0.02})
         told = {"first": 0.02, "last": 0.1, "values": (1.0, 2.0, 2.0, 0.5, 0.6, 0.7, 0.8, 0.9)}
         yield Sample(cls(steps=5, then=Plateau(start=0.1, patience=2)), inputs=told, note="of a plateau")

@@ -49,7 +49,9 @@ class Block:
     @property
     def backward(self) -> frozenset[str]:
         """The left sides of the backward pass: gradients, and what is computed from them."""
-        found = {name for name in self.env if gradient_of(name, self.known)} | {n for n in self.env if n.endswith("_dx")}
+        found = {name for name in self.env if gradient_of(name, self.known)} | {
+            n for n in self.env if n.endswith("_dx")
+        }
         for grid in self.program.grids:
             if gradient_of(grid.name, self.known) or reads(grid.equation) & found:
                 found.add(grid.name)
@@ -65,6 +67,7 @@ class Taken:
     """A training step that was made: its parts in order, and the flat vectors at its stations."""
 
     blocks: list[Part]
+    makers: Mapping[tuple[str, str], tuple[str, str]]  # where what a layer reads was made: (layer, x or dy)
     theta: Array  # before the step
     data: Array  # the gradient of the data term
     gradient: Array  # with penalties, before clipping
@@ -76,6 +79,7 @@ class Taken:
     rate: float
     after: float
     outputs: Array
+    outputs_of: str  # what the loss reads: dense_2.y
 
 
 def take_step(subject: Subject) -> Taken:
@@ -94,8 +98,9 @@ def take_step(subject: Subject) -> Taken:
     after = batch.forward(True) + objective.penalty()
     subject.done += 1
     return Taken(
-        blocks, watch.theta, watch.flat["backward"], watch.flat["gradient"], watch.flat["clipping"], descent.theta.copy(),
+        blocks, _makers(batch.chain), watch.theta, watch.flat["backward"], watch.flat["gradient"], watch.flat["clipping"], descent.theta.copy(),
         loss, penalty, descent.factor, descent.rate, after, outputs,
+        f"{batch.chain.links[-1].path}.y",
     )  # fmt: skip
 
 
@@ -209,7 +214,9 @@ def _penalties(subject: Subject, descent: Descent, watch: _Watch) -> Iterator[Pa
     if blueprint.penalties:
         env = {"L": descent.loss, "penalty": descent.penalty, "data": watch.flat["backward"], "own": own}
         engine = {"E": np.asarray(descent.loss + descent.penalty), "g": watch.flat["gradient"]}
-        block = Block("gradient", "", "sum", _program(TOTAL, env, {"g": own.shape}), env, engine, _places(blueprint.layout))
+        block = Block(
+            "gradient", "", "sum", _program(TOTAL, env, {"g": own.shape}), env, engine, _places(blueprint.layout)
+        )
         yield from ((block, grid, Stage.WEIGHTS) for grid in block.program.grids)
 
 
@@ -288,3 +295,23 @@ def _change(subject: Subject, watch: _Watch) -> Iterator[Part]:
     env = {"g": watch.flat["gradient"], "w": watch.theta, "w_new": watch.weights["step"]}
     block = Block("change", "", "first order", _program(CHANGE, env, {}), env, {}, _places(subject.blueprint.layout))
     yield from ((block, grid, Stage.REPEAT) for grid in block.program.grids)
+
+
+def _makers(chain: Chain) -> dict[tuple[str, str], tuple[str, str]]:
+    """Where what a layer reads was made: (layer, x or dy) to (layer, y or dx)."""
+    made = {_at(chain.dy): ("loss", "dx")}
+    for link in chain.walk():
+        made[_at(link.frame.y)] = (link.path, "y")
+    for link in chain.walk():
+        if link.frame.dx is not None:
+            made.setdefault(_at(link.frame.dx), (link.path, "dx"))
+    found = {}
+    for link in chain.walk():
+        for name in ("x", "dy"):
+            if (maker := made.get(_at(getattr(link.frame, name)))) is not None:
+                found[link.path, name] = maker
+    return found
+
+
+def _at(array: Array) -> int:
+    return int(np.asarray(array).__array_interface__["data"][0])

@@ -13,6 +13,7 @@ from bpcli.derivation import Entry, Quantity, Stage
 from bpcli.family import Activation
 from bpcli.numeric.notation.evaluate import Grid
 from bpcli.numeric.notation.symbols import gradient_of
+from bpcli.numeric.notation.syntax import reads
 from bpcli.numeric.notation.worked import entry
 from bpcli.plan import Array
 from bpcli.studies.trace.blocks import Block, Taken
@@ -20,6 +21,8 @@ from bpcli.studies.witness import EPS, TIGHT, size
 
 SATURATED = 0.01  # of the error passes
 FEW = 12  # entries: all of them are worked out unless somebody says how many
+Wanted = Mapping[tuple[str, str], frozenset[tuple[int, ...]]]
+"""Entries by (layer or tensor, left side); `*` stands for every left side."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Choice:
     digits: int = 6
     ascii: bool = False
     layers: tuple[str, ...] = ()
-    wanted: Mapping[tuple[str, str], frozenset[tuple[int, ...]]] | None = None
+    wanted: Wanted | None = None
 
 
 def quantities(taken: Taken, step: int, choice: Choice) -> Iterator[Quantity]:
@@ -41,10 +44,13 @@ def quantities(taken: Taken, step: int, choice: Choice) -> Iterator[Quantity]:
     for block, grid, stage in taken.blocks:
         if id(block) not in known:
             known[id(block)] = block.program.complete(block.env)
-        yield from _tell(block, grid, stage, known[id(block)], step, choice)
+        for quantity in _tell(block, grid, stage, known[id(block)], step, choice):
+            yield replace(quantity, sources=_sources(taken, block, grid))
 
 
-def _tell(block: Block, grid: Grid, stage: Stage, env: Mapping[str, Any], step: int, choice: Choice) -> Iterator[Quantity]:
+def _tell(
+    block: Block, grid: Grid, stage: Stage, env: Mapping[str, Any], step: int, choice: Choice
+) -> Iterator[Quantity]:
     value = np.asarray(env[grid.name])
     engine = block.engine.get(grid.name)
     gap, allowed = _gap(block, value, engine)
@@ -68,6 +74,18 @@ def _tell(block: Block, grid: Grid, stage: Stage, env: Mapping[str, Any], step: 
         part = replace(part, id=".".join(filter(None, (str(step), block.part, part.layer, tensor, grid.name))))
         yield replace(part, entries=tuple(_entries(block, grid, env, part, start if flat else -1, choice)))
         start += part.value.size
+
+
+def _sources(taken: Taken, block: Block, grid: Grid) -> Mapping[str, str]:
+    """What the x and the dy of an equation are elsewhere: dense_1.activation.y."""
+    found = {}
+    for name in sorted(reads(grid.equation) & {"x", "dy"}):
+        if block.part == "layer":
+            layer, what = taken.makers.get((block.layer, name), ("", ""))
+            found[name] = f"{layer}.{what}" if layer else "the inputs"
+        elif block.part == "loss":
+            found[name] = taken.outputs_of
+    return found
 
 
 def _gap(block: Block, value: Array, engine: Array | None) -> tuple[float, float]:
@@ -117,7 +135,8 @@ def _entries(
     for at in _chosen(part, shape, choice):
         if start >= 0:
             own = start + (int(np.ravel_multi_index(at, shape)) if shape else 0)
-            place, index = (own,), (f"{part.tensor}{_brackets(at)}",)
+            place: tuple[int, ...] = (own,)
+            index: tuple[str, ...] = (f"{part.tensor}{_brackets(at)}",)
         else:
             place, index = at, tuple(map(str, at))
         worked = entry(grid, env, place, choice.digits, choice.terms, choice.ascii)

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-
-import numpy as np
+from collections.abc import Sequence
 
 from bpcli.config.experiment import Experiment
 from bpcli.engine.blueprint import Blueprint
-from bpcli.engine.network import Chain
 from bpcli.part import near
-from bpcli.plan import Array
 from bpcli.records import Exit, Failure, Problem
 from bpcli.studies.trace.blocks import Taken
-from bpcli.studies.trace.derive import FEW
+from bpcli.studies.trace.derive import FEW, Wanted
 
 Index = tuple[int, ...]
-Wanted = dict[tuple[str, str], set[Index]]
+Found = dict[tuple[str, str], set[Index]]
 
 
 def weight(blueprint: Blueprint, text: str) -> tuple[str, Index]:
@@ -54,13 +50,13 @@ def layers_named(blueprint: Blueprint, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def follow(taken: Taken, chain: Chain, tensor: str, at: Index) -> Mapping[tuple[str, str], frozenset[Index]]:
+def follow(taken: Taken, tensor: str, at: Index) -> Wanted:
     """The entries that the gradient of one weight is computed from, back to the loss as long as they are few, and those
     of the forward pass beside them; by (layer, left side)."""
     layer, _, param = tensor.rpartition(".")
-    makers = _makers(chain)
+    makers = taken.makers
     blocks = {(b.layer or b.part): b for b, _, _ in taken.blocks if b.part in ("layer", "loss")}
-    wanted: Wanted = {(tensor, "*"): {at}}
+    wanted: Found = {(tensor, "*"): {at}}
     waiting: list[tuple[str, str, set[Index]]] = [(layer, f"d{param}", {at})]
     while waiting:
         owner, name, entries = waiting.pop(0)
@@ -73,7 +69,7 @@ def follow(taken: Taken, chain: Chain, tensor: str, at: Index) -> Mapping[tuple[
         if block is None or grid is None:
             continue
         env = block.program.complete(block.env)
-        read: Wanted = {}
+        read: Found = {}
         for entry in new:
             for array, places in grid.reads_at(env, dict(zip(grid.free, entry, strict=True))).items():
                 read.setdefault((owner, array), set()).update(places)
@@ -85,26 +81,6 @@ def follow(taken: Taken, chain: Chain, tensor: str, at: Index) -> Mapping[tuple[
             if array == "dy" and len(places) <= FEW:
                 waiting.append((owner, "y", places))
     return {key: frozenset(places) for key, places in wanted.items()}
-
-
-def _makers(chain: Chain) -> dict[tuple[str, str], tuple[str, str]]:
-    """Where what a layer reads was made: (layer, x or dy) to (layer, y or dx)."""
-    made = {_at(chain.dy): ("loss", "dx")}
-    for link in chain.walk():
-        made[_at(link.frame.y)] = (link.path, "y")
-    for link in chain.walk():
-        if link.frame.dx is not None:
-            made.setdefault(_at(link.frame.dx), (link.path, "dx"))
-    found = {}
-    for link in chain.walk():
-        for name in ("x", "dy"):
-            if (maker := made.get(_at(getattr(link.frame, name)))) is not None:
-                found[link.path, name] = maker
-    return found
-
-
-def _at(array: Array) -> int:
-    return int(np.asarray(array).__array_interface__["data"][0])
 
 
 def network_of(experiment: Experiment, blueprint: Blueprint) -> str:

@@ -71,11 +71,20 @@ class _Layer:
         self.known = frozenset({*self.env, *self.program.names})
 
     def reached(self, array: str, at: Index) -> list[Index]:
-        """The outputs that move with one entry of `array`."""
-        moved = np.array(self.env[array], np.complex128)
-        moved[at] += 1j * STEP
-        y = self.program.run({**self.env, array: moved}, ["y"])["y"]
-        return [tuple(map(int, i)) for i in np.argwhere(np.imag(y) != 0)] if np.iscomplexobj(y) else []
+        """The outputs that depend on one entry of `array`; also where the factor is 0 just here: at an input of 0, a
+        closed relu, a dropped unit."""
+        rng = np.random.default_rng(0)
+        found = np.zeros(self.env["dy"].shape, bool)
+        for sign in (0, 1, -1):
+            env = self.env
+            if sign:
+                env = {k: sign * rng.uniform(0.5, 1.5, v.shape) if _real(v) else v for k, v in self.env.items()}
+            moved = np.array(env[array], np.complex128)
+            moved[at] += 1j * STEP
+            with np.errstate(all="ignore"):
+                slope = np.imag(self.program.run({**env, array: moved}, ["y"])["y"])
+            found |= np.isfinite(slope) & (slope != 0)
+        return [tuple(map(int, i)) for i in np.argwhere(found)]
 
     def factor(self, gradient: str, at: Index, to: Index) -> tuple[float, str]:
         """The derivative of output `to` by the entry that `gradient` is the gradient of, and its formula."""
@@ -91,6 +100,10 @@ class _Layer:
         if body is None:
             return ""
         return self.drawn(self.known).draw(_placed(body, letters)).text
+
+
+def _real(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
 
 
 def _without_error(node: Expr, letters: dict[str, Number], to: Index) -> Expr | None:

@@ -205,7 +205,9 @@ def _by_value(rules: Rules, rows: Rows) -> tuple[Array, Array, str]:
     numbers = np.array([[_number(cells[i], "--x") for i in numeric] for cells in inputs])
     if not names:
         numbers = numbers.reshape(len(inputs), *rules.shape)
-    texts = {c.name: np.array([cells[i] for cells in inputs], object) for i, c in enumerate(rules.columns) if c.categories}
+    texts = {
+        c.name: np.array([cells[i] for cells in inputs], object) for i, c in enumerate(rules.columns) if c.categories
+    }
     table = Table(
         numbers=numbers,
         texts=texts,
@@ -241,7 +243,9 @@ def _number(text: str, option: str) -> float:
         return float(text)
     except ValueError:
         problem = f"{option}: `{text}` is not a number"
-        raise Failure(Problem(problem, code="values", help="numbers are apart by commas: 1,0.5"), exit=Exit.USAGE) from None
+        raise Failure(
+            Problem(problem, code="values", help="numbers are apart by commas: 1,0.5"), exit=Exit.USAGE
+        ) from None
 
 
 def _count(n: int, what: str) -> str:

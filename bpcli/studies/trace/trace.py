@@ -16,7 +16,7 @@ from bpcli.numeric.lengths import length
 from bpcli.plan import Array
 from bpcli.records import Exit, Failure, Problem
 from bpcli.studies.trace.blocks import Taken, take_step
-from bpcli.studies.trace.derive import Choice, passing, quantities
+from bpcli.studies.trace.derive import Choice, Wanted, passing, quantities
 from bpcli.studies.trace.follow import follow, layers_named, network_of, weight
 from bpcli.studies.trace.paths import Walker
 from bpcli.studies.trace.subject import Rows, Subject, open_subject
@@ -56,9 +56,8 @@ def derive(subject: Subject, view: View) -> Derivation:
     told: list[Quantity] = []
     given: list[Given] = []
     paths: list[PathsTo] = []
-    chain = subject.objective.network.chain(len(subject.x))
     for step in range(1, view.steps + 1):
-        before = _given(subject, step)
+        before = list(_given(subject, step))
         try:
             taken = take_step(subject)
         except NonFiniteError as error:
@@ -66,12 +65,7 @@ def derive(subject: Subject, view: View) -> Derivation:
             text = f"step {step} cannot be told: {where} ({error.what}) is not finite"
             help = "lower optimizer.learning_rate, or trace fewer steps"
             raise Failure(Problem(text, code="diverged", help=help), exit=Exit.BAD_RESULT) from None
-        wanted = None
-        if chosen:
-            wanted = {}
-            for tensor, at in chosen:
-                for key, entries in follow(taken, chain, tensor, at).items():
-                    wanted[key] = wanted.get(key, frozenset()) | entries
+        wanted = _wanted(taken, chosen)
         few = 0 if detail in ("overview", "layer") else view.entries
         choice = Choice(few, view.terms, view.digits, view.ascii, layers, wanted)
         found = list(quantities(taken, step, choice))
@@ -88,6 +82,17 @@ def derive(subject: Subject, view: View) -> Derivation:
         name=subject.name, detail=detail, facts=facts, steps=tuple(lines), given=tuple(given), quantities=tuple(told),
         paths=tuple(paths), compared=compared, worst=worst, digits=view.digits, warnings=subject.warnings,
     )  # fmt: skip
+
+
+def _wanted(taken: Taken, chosen: Sequence[tuple[str, tuple[int, ...]]]) -> Wanted | None:
+    """The entries that belong to any of these weights; None where none was named."""
+    if not chosen:
+        return None
+    found: dict[tuple[str, str], frozenset[tuple[int, ...]]] = {}
+    for tensor, at in chosen:
+        for key, entries in follow(taken, tensor, at).items():
+            found[key] = found.get(key, frozenset()) | entries
+    return found
 
 
 def _first_weight(subject: Subject) -> tuple[str, tuple[int, ...]]:

@@ -1,0 +1,101 @@
+"""`bpcli trace`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bpcli.cli.options import Sets
+
+
+class Detail(StrEnum):
+    overview = "overview"
+    layer = "layer"
+    neuron = "neuron"
+    path = "path"
+
+
+class Format(StrEnum):
+    text = "text"
+    markdown = "markdown"
+    latex = "latex"
+    html = "html"
+    json = "json"
+
+
+Subject = Annotated[Path | None, typer.Argument(metavar="CONFIG|RUN|MODEL", help="What to trace.", show_default=False)]
+
+
+def trace(
+    subject: Subject = None,
+    detail: Annotated[
+        Detail | None, typer.Option(help="How much is told; default overview, with --param path, with --layer neuron.")
+    ] = None,
+    sample: Annotated[
+        list[int] | None,
+        typer.Option(metavar="ROW", help="A row of the training source in file order, from 0; repeatable; default 0."),
+    ] = None,
+    batch: Annotated[bool, typer.Option("--batch", help="The first batch of the next epoch.")] = False,
+    x: Annotated[
+        list[str] | None, typer.Option("--x", metavar="VALUES", help="Inputs by value: --x 1,0.5; repeatable.")
+    ] = None,
+    t: Annotated[list[str] | None, typer.Option("--t", metavar="VALUES", help="Their targets: --t 1.")] = None,
+    layer: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this layer; repeatable.")] = None,
+    param: Annotated[
+        list[str] | None, typer.Option(metavar="NAME[i,j]", help="Follow one weight: dense_1.W[0,1]; repeatable.")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, max=100, help="How many training steps.")] = 1,
+    digits: Annotated[int, typer.Option(min=2, max=17, help="Significant digits of the numbers.")] = 6,
+    elide: Annotated[
+        str, typer.Option(metavar="auto|K|none", help="How many entries of an array and terms of a sum are shown.")
+    ] = "auto",
+    format: Annotated[Format, typer.Option(help="What to write.")] = Format.text,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write there, not to stdout.")] = None,
+    ascii: Annotated[bool, typer.Option("--ascii", help="Nothing but ASCII.")] = False,
+    width: Annotated[int | None, typer.Option(min=40, max=400, help="Columns; default the terminal's, or 80.")] = None,
+    set_: Sets = None,
+) -> int:
+    """Work out a step of back-propagation, number by number.
+
+    Prints every equation with the numbers put in, and holds each result against what the engine computed.
+    """
+    if subject is None:
+        raise typer.BadParameter("say what to trace: a config, a run folder or a model file", param_hint="CONFIG")
+    if bool(x) != bool(t):
+        raise typer.BadParameter("--x and --t go together", param_hint="--x")
+    if sum(map(bool, (sample, batch, x))) > 1:
+        raise typer.BadParameter("give --sample, --batch or --x, not several", param_hint="--sample")
+
+    import sys
+
+    from bpcli.records import Exit
+    from bpcli.render.console import show_problems, unicode, waiting
+    from bpcli.render.trace.draw import write
+    from bpcli.studies.trace.subject import Rows
+    from bpcli.studies.trace.trace import View
+    from bpcli.studies.trace.trace import trace as study
+
+    plain = ascii or (format is Format.text and out is None and not unicode(sys.stdout))
+    entries, terms = elision(elide)
+    told = detail or (Detail.path if param else Detail.neuron if layer else Detail.overview)
+    view = View(told.value, tuple(layer or ()), tuple(param or ()), steps, digits, entries, terms, plain)
+    rows = Rows(tuple(sample or ()), batch, tuple(x or ()), tuple(t or ()))
+    with waiting("working it out"):
+        found = study(subject, rows, view, tuple(set_ or ()))
+    show_problems(found.warnings)
+    write(found, format.value, out, width, plain)
+    return int(Exit.BAD_RESULT if found.wrong else Exit.OK)
+
+
+def elision(text: str) -> tuple[int | None, int]:
+    """Entries of an array (None: as many as suit its size) and terms of a sum."""
+    if text == "auto":
+        return None, 6
+    if text == "none":
+        return 1 << 30, 1 << 30
+    if text.isdecimal() and int(text) >= 2:
+        return int(text), int(text)
+    raise typer.BadParameter("auto, none, or a number from 2", param_hint="--elide")

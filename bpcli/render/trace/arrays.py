@@ -1,0 +1,72 @@
+"""Arrays as rows of figures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from rich.cells import cell_len
+
+from bpcli.numeric.notation.text import Ascii, Text
+
+EDGE = 3  # rows and columns that are shown at each end of a large array
+MOST = 8  # rows and columns that are all shown
+
+
+def matrix(value: Any, digits: int, reader: type[Text], width: int = 80) -> list[str]:
+    """A number, a vector or a matrix in aligned rows, the middle of a large one left out; of higher ranks the last two
+    axes of the first block."""
+    array = np.asarray(value)
+    if array.ndim == 0:
+        return [_figure(array[()], digits, reader)]
+    while array.ndim > 2:
+        array = array[0]
+    rows = array[None] if array.ndim == 1 else array
+    dots = "..." if issubclass(reader, Ascii) else "…"
+    picked = _picked(rows.shape[1], MOST)
+    cells = [
+        [dots if j is None else _figure(rows[i, j], digits, reader) for j in picked]
+        if i is not None
+        else [dots] * len(picked)
+        for i in _picked(rows.shape[0], MOST)
+    ]
+    if cells and _width(cells) > width:
+        picked = _picked(rows.shape[1], 2 * EDGE - 2)
+        cells = [
+            [dots if j is None else _figure(rows[i, j], digits, reader) for j in picked]
+            if i is not None else [dots] * len(picked)
+            for i in _picked(rows.shape[0], MOST)
+        ]  # fmt: skip
+    wide = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    lines = ["  ".join(" " * (w - cell_len(c)) + c for c, w in zip(row, wide, strict=True)) for row in cells]
+    if array.ndim == 1:
+        return [f"[{line}]" for line in lines]
+    return [f"{'[' if i == 0 else ' '}[{line}]{']' if i == len(lines) - 1 else ''}" for i, line in enumerate(lines)]
+
+
+def _width(cells: list[list[str]]) -> int:
+    return sum(max(map(cell_len, column)) + 2 for column in zip(*cells, strict=True)) + 4
+
+
+def _picked(count: int, most: int) -> list[int | None]:
+    """Which places are shown; None for those left out."""
+    if count <= most:
+        return list(range(count))
+    edge = most // 2 - 1 if most < MOST else EDGE
+    return [*range(edge), None, *range(count - edge, count)]
+
+
+def _figure(value: Any, digits: int, reader: type[Text]) -> str:
+    number = int(value) if np.asarray(value).dtype.kind in "iub" else float(value)
+    return reader(digits=digits).number(number).text
+
+
+def summary(value: Any) -> str:
+    """The shape of an array, and of a large one how its numbers lie."""
+    array = np.asarray(value, np.float64)
+    shape = " x ".join(map(str, array.shape)) or "a number"
+    if array.size <= MOST:
+        return shape
+    zeros = float((array == 0).mean())
+    text = f"{shape}; from {array.min():.3g} to {array.max():.3g}, mean {array.mean():.3g}"
+    return text + (f", {zeros:.0%} zero" if zeros else "")

@@ -1,0 +1,72 @@
+"""A derivation as JSON, for programs; README documents it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bpcli.derivation import Derivation, Quantity, StepLine
+from bpcli.render.jsons import dumps
+
+PASSES = {1: "given", 2: "forward", 3: "loss", 4: "backward", 5: "backward", 6: "update", 7: "repeat"}
+
+
+def json(d: Derivation) -> str:
+    """`loss`, `gradients`, `updated` and so on of the first training step at the top, all quantities in `steps`."""
+    first, *more = [_line(line) for line in d.steps]
+    record = {
+        "name": d.name,
+        "detail": d.detail,
+        "facts": dict(d.facts),
+        **first,
+        "compared": d.compared,
+        "worst_gap": d.worst,
+        "agrees": not d.wrong,
+        "given": [{"step": g.step, "path": g.path, "value": plain(g.value), "note": g.note} for g in d.given],
+        "steps": [_quantity(q) for q in d.quantities],
+        "paths": list(d.paths),
+        "later_steps": more,
+    }
+    return dumps(record)
+
+
+def _line(line: StepLine) -> dict[str, Any]:
+    return {
+        "loss": line.loss,
+        "data_loss": line.data_loss,
+        "penalty": line.penalty,
+        "loss_after": line.after,
+        "predicted_change": line.predicted,
+        "gradient_norm": line.norm,
+        "clip_factor": line.clipped,
+        "learning_rate": line.rate,
+        "outputs": plain(line.outputs),
+        "gradients": {path: plain(a) for path, a in line.gradients.items()},
+        "clipped": {path: plain(a) for path, a in line.after_clipping.items()},
+        "updated": {path: plain(a) for path, a in line.updated.items()},
+    }
+
+
+def _quantity(q: Quantity) -> dict[str, Any]:
+    return {
+        "id": q.id,
+        "step": q.step,
+        "pass": PASSES[int(q.stage)],
+        "layer": q.layer or q.tensor.rpartition(".")[0],
+        "part": q.part,
+        "kind": q.kind,
+        "name": q.name,
+        "path": q.path,
+        "equation": f"{q.equation.source.left} = {q.equation.source.right}",
+        "value": plain(q.value),
+        "engine": None if q.engine is None else plain(q.engine),
+        "gap": q.gap,
+        "why": q.why,
+        "worked": {e.name: e.worked.line for e in q.entries},
+    }
+
+
+def plain(value: Any) -> Any:
+    """An array as nested lists."""
+    return np.asarray(value).tolist()
