@@ -137,6 +137,11 @@ class StepLine:
     updated: Mapping[str, Array]
     layers: tuple[LayerLine, ...]
 
+    @property
+    def change(self) -> float:
+        """What the step did to the loss."""
+        return self.after - self.loss
+
 
 @dataclass(frozen=True)
 class Hop:
@@ -189,3 +194,101 @@ class Derivation:
     def wrong(self) -> tuple[Quantity, ...]:
         """Where equation and engine disagree, in order."""
         return tuple(q for q in self.quantities if not q.agrees)
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A mistake that gives the claimed number, digit for digit."""
+
+    code: str  # sign, no-slope, new-weight
+    text: str
+    where: str  # the quantity in which it was made
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What is to be said about one claimed number."""
+
+    name: str  # as the file has it
+    address: str  # the entry that it means: dense_1.activation.y[0,0]
+    stage: Stage
+    line: int  # of the file
+    written: str
+    value: float
+    right: float  # the derivation's number
+    verdict: str  # right, wrong, or follows: consistent with an earlier error
+    expected: float  # what the claimed numbers before it lead to; `right`, if none of them is wrong
+    causes: tuple[Cause, ...] = ()  # of a wrong one, the likeliest first; none: none was found
+    worked: str = ""  # of a wrong one: how it is worked out
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What `trace --check` returns: claims in the order of the derivation."""
+
+    name: str
+    file: str
+    facts: tuple[tuple[str, str], ...]  # the header: network, loss, step, rows
+    marks: tuple[Mark, ...]
+    disagree: tuple[str, ...] = ()  # quantities whose equation does not give what the engine computed
+    warnings: tuple[Problem, ...] = ()
+
+    @property
+    def first(self) -> Mark | None:
+        """The first wrong one: what to look at before all others."""
+        return next((m for m in self.marks if m.verdict == "wrong"), None)
+
+    @property
+    def right(self) -> bool:
+        """Whether every claim is right."""
+        return not self.disagree and all(m.verdict == "right" for m in self.marks)
+
+    def count(self, verdict: str) -> int:
+        """How many claims have this verdict."""
+        return sum(m.verdict == verdict for m in self.marks)
+
+
+@dataclass(frozen=True)
+class Blank:
+    """A result that a worksheet leaves out; `answer` is what would be printed, in ASCII."""
+
+    number: int  # from 1, in order
+    quantity: str  # the id of its quantity: a name may stand for the gradient with and without a penalty
+    name: str  # of the entry, as claims call it
+    answer: str
+
+
+@dataclass(frozen=True)
+class Worksheet:
+    """A derivation whose results are to be filled in.
+
+    An entry of `derivation` that is no blank is shown as it is if `shown` has its quantity's id; else there is room for
+    it and nobody checks it. `key` is a claims file with all answers, and `command` what grades one of that kind.
+    """
+
+    derivation: Derivation
+    seed: int  # 0: the network as it is
+    blanks: tuple[Blank, ...]
+    shown: frozenset[str]
+    key: str
+    command: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where a derivation first differs from the one that was kept."""
+
+    id: str
+    name: str  # of the entry that differs most
+    text: str
+
+
+@dataclass(frozen=True)
+class Golden:
+    """What `trace --golden` returns."""
+
+    file: str
+    written: bool
+    count: int  # of quantities
+    difference: Difference | None = None

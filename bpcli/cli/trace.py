@@ -57,13 +57,23 @@ def trace(
     ascii: Annotated[bool, typer.Option("--ascii", help="Nothing but ASCII.")] = False,
     width: Annotated[int | None, typer.Option(min=40, max=400, help="Columns; default the terminal's, or 80.")] = None,
     set_: Sets = None,
+    golden: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.json", help="Write all numbers there; where it exists, compare with it."),
+    ] = None,
+    example: Annotated[str | None, typer.Option(metavar="NAME", help="Trace a built-in example.")] = None,
+    list_examples: Annotated[bool, typer.Option("--list-examples", help="Show the built-in examples.")] = False,
 ) -> int:
     """Work out a step of back-propagation, number by number.
 
     Prints every equation with the numbers put in, and holds each result against what the engine computed.
     """
-    if subject is None:
-        raise typer.BadParameter("say what to trace: a config, a run folder or a model file", param_hint="CONFIG")
+    if list_examples:
+        return _examples()
+    if (subject is None) == (example is None):
+        raise typer.BadParameter(
+            "say what to trace: a config, a run folder, a model file, or an --example", param_hint="CONFIG"
+        )
     if bool(x) != bool(t):
         raise typer.BadParameter("--x and --t go together", param_hint="--x")
     if sum(map(bool, (sample, batch, x))) > 1:
@@ -72,22 +82,41 @@ def trace(
     import sys
 
     from bpcli.records import Exit
-    from bpcli.render.console import show_problems, unicode, waiting
+    from bpcli.render.console import show, show_problems, unicode, waiting
     from bpcli.render.trace.draw import write
-    from bpcli.studies.trace.subject import Rows
-    from bpcli.studies.trace.trace import View
-    from bpcli.studies.trace.trace import trace as study
+    from bpcli.render.trace.listing import kept
+    from bpcli.studies.trace import examples
+    from bpcli.studies.trace.golden import golden as compare
+    from bpcli.studies.trace.subject import Rows, open_subject
+    from bpcli.studies.trace.trace import View, derive
 
     plain = ascii or (format is Format.text and out is None and not unicode(sys.stdout))
     entries, terms = elision(elide)
-    told = detail or (Detail.path if param else Detail.neuron if layer else Detail.overview)
+    told = detail or (Detail.path if param else Detail.neuron if layer or example else Detail.overview)
     view = View(told.value, tuple(layer or ()), tuple(param or ()), steps, digits, entries, terms, plain)
     rows = Rows(tuple(sample or ()), batch, tuple(x or ()), tuple(t or ()))
     with waiting("working it out"):
-        found = study(subject, rows, view, tuple(set_ or ()))
+        if subject is not None:
+            found = derive(open_subject(subject, rows, set_ or ()), view)
+        else:
+            built_in = examples.named(str(example))
+            found = derive(examples.open_example(built_in, rows), view, built_in.notes)
     show_problems(found.warnings)
+    if golden is not None:
+        report = compare(found, golden)
+        show(*kept(report))
+        return int(Exit.BAD_RESULT if report.difference or found.wrong else Exit.OK)
     write(found, format.value, out, width, plain)
     return int(Exit.BAD_RESULT if found.wrong else Exit.OK)
+
+
+def _examples() -> int:
+    from bpcli.render.console import show
+    from bpcli.render.trace.listing import listing
+    from bpcli.studies.trace.examples import examples
+
+    show(*listing([(e.name, e.title) for e in examples().values()]))
+    return 0
 
 
 def elision(text: str) -> tuple[int | None, int]:

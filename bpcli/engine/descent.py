@@ -96,9 +96,7 @@ class Descent:
             self._clip_frame.norm = self.norm
             self.factor = self.clipper.clip(self._clip_frame)
         seen("clipping")
-        self.rate = self.rate_at(k)
-        for stretch in self._stretches:
-            self.optimizer.update(stretch, self.rate, k + 1)
+        self.move(k)
         seen("optimizer")
         for own, _, w in self.constrained:
             own.apply(w)
@@ -114,11 +112,12 @@ class Descent:
 
     def rate_at(self, k: int) -> float:
         """The learning rate of the step after `k` completed ones."""
-        return self.optimizer.learning_rate.at(*self.clock(k), self.schedule_state)
+        k, total = self.clock(k)
+        return self._schedule(k, total, self.schedule_state)
 
     def clock(self, k: int) -> tuple[int, int]:
         """How many of how many are completed after `k` steps, as the schedule counts: steps, or epochs."""
-        k = min(k, self.total)
+        k = k if k < self.total else self.total  # in an update of microseconds a call of min counts
         return (k // self.epoch, self.total // self.epoch) if self._per_epoch else (k, self.total)
 
     def _under(self, constraint: Constraint | None) -> Iterator[tuple[Constraint, str, Array]]:

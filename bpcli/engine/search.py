@@ -50,7 +50,7 @@ class Search:
         the step; points that it only tries may be what they are.
         """
         f, self._batch = self.frame, batch
-        if not self._known and not math.isfinite(self.value()):
+        if not self._known and not math.isfinite(self.look(batch)):
             raise culprit(self.objective, batch, self.loss, self.penalty)
         f.value = self.loss + self.penalty
         self.ended = self.optimizer.search(f, self, k + 1)
@@ -64,6 +64,11 @@ class Search:
     def rate_at(self, k: int) -> float:
         """The length of the last step: it is known after a step and not before."""
         return self.rate
+
+    def look(self, batch: Batch) -> float:
+        """The objective at theta as it is, on the rows loaded in `batch`: what the next step begins with."""
+        self._batch, self._known = batch, True
+        return self.value()
 
     # ------------------------------------------------------------------------------------------ what the optimizer sees
     def value(self) -> float:

@@ -67,6 +67,8 @@ def _paragraph(text: str) -> RenderableType:
         else:
             notes[-1][1] += f" {said}"
     found = Table.grid(padding=(0, 2, 0, 0))
+    found.add_column(no_wrap=True)
+    found.add_column(overflow="fold")
     for label, said in notes:
         found.add_row(Text(label, "dim"), Text(said))
     return found

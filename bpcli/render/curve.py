@@ -29,7 +29,9 @@ def curves(found: Sequence[Curve], columns: int) -> Table:
         beside.add_row(*plots)
         return beside
     below = Table.grid()
-    for drawn in plots:
+    for i, drawn in enumerate(plots):
+        if i:
+            below.add_row()
         below.add_row(drawn)
     return below
 

@@ -37,7 +37,7 @@ class _Named(Protocol):
 class Split:
     """The rows of one split, encoded.
 
-    `x` is (N, *shape) of the run's type, C-contiguous; `t` is (N,) int64 class ids, or (N, K) of the run's type; `rows`
+    `x` is (N, *shape) of the run's type, C-contiguous (prepared without inputs, it has its shape and no memory); `t` is (N,) int64 class ids, or (N, K) of the run's type; `rows`
     are their indices in the file order of their source.
     """
 
@@ -59,6 +59,7 @@ class Prepared:
     first_rows: tuple[tuple[str, ...], ...]
     files: tuple[Path, ...]
     warnings: tuple[Problem, ...] = ()
+    table: Table | None = None  # the training source, where it was prepared without inputs
 
     def split_rows(self) -> tuple[SplitRow, ...]:
         """How many rows each split has, and how many of each class."""
@@ -70,8 +71,11 @@ class Prepared:
         return tuple(found)
 
 
-def prepare(data: Data, *, targets: Literal["classes", "values"], seed: int, dtype: Any, root: Path) -> Prepared:
-    """The splits of an experiment. `targets` is what the loss compares; paths are relative to `root`.
+def prepare(
+    data: Data, *, targets: Literal["classes", "values"], seed: int, dtype: Any, root: Path, inputs: bool = True
+) -> Prepared:
+    """The splits of an experiment. `targets` is what the loss compares; paths are relative to `root`. Without `inputs`
+    the rows of the training source are not encoded: for a look at a few of them.
 
     Rules are learned from the training rows only, after the split; the split depends on the seed and the classes.
     Raises Failure for everything that is wrong with the data.
@@ -93,11 +97,14 @@ def prepare(data: Data, *, targets: Literal["classes", "values"], seed: int, dty
             files += source.files(root)
         elif name in rows:
             chosen = rows[name]
-            x, t = rules.encode_inputs(table, dtype, chosen), rules.encode_target(table, dtype, chosen)
+            t = rules.encode_target(table, dtype, chosen)
+            nothing = np.broadcast_to(np.zeros((), dtype), (len(chosen), *rules.shape))
+            x = rules.encode_inputs(table, dtype, chosen) if inputs else nothing
             splits[name] = Split(name, x, t, chosen)
     header, first = _first(table)
     columns = _columns(table, rows["train"], rules, data.scale)
-    return Prepared(splits, rules, columns, header, first, tuple(dict.fromkeys(files)), warnings)
+    kept = None if inputs else table
+    return Prepared(splits, rules, columns, header, first, tuple(dict.fromkeys(files)), warnings, kept)
 
 
 def prepare_for(

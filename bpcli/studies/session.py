@@ -96,11 +96,11 @@ def _resumed(
     return training
 
 
-def reopen(folder: RunFolder, record: Mapping[str, Any], sets: tuple[str, ...] = ()) -> Setup:
+def reopen(folder: RunFolder, record: Mapping[str, Any], sets: tuple[str, ...] = (), *, inputs: bool = True) -> Setup:
     """The experiment and the data of a run, as they were when it began. Raises Failure where they are not."""
     runfolder.unchanged(record, folder)
     root = Path(record.get("root", "."))
-    return set_up(folder.config, (*record.get("sets", ()), *sets), root)
+    return set_up(folder.config, (*record.get("sets", ()), *sets), root, inputs=inputs)
 
 
 def _beyond(training: Training) -> tuple[Problem, ...]:

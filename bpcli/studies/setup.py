@@ -59,11 +59,14 @@ def _called(file: Path) -> str:
     return stem.lstrip("._-")[:64] or "experiment"
 
 
-def set_up(file: Path, sets: Sequence[str] = (), root: Path | None = None) -> Setup:
-    """Reads, validates, loads the data and plans the network. Raises Failure where anything does not fit."""
+def set_up(file: Path, sets: Sequence[str] = (), root: Path | None = None, *, inputs: bool = True) -> Setup:
+    """Reads, validates, loads the data (without `inputs`, its rows are not encoded) and plans the network.
+
+    Raises Failure where anything does not fit.
+    """
     document, experiment = load_document(file, sets)
     root = file.parent if root is None else root
-    prepared = _prepare(document, experiment, root)
+    prepared = _prepare(document, experiment, root, inputs)
     train = prepared.splits["train"]
     facts = Facts(
         train.x.shape[1:],
@@ -108,7 +111,7 @@ def optimizer_bytes(experiment: Experiment, blueprint: Blueprint) -> int:
     return sum(slot_bytes(slot, 0, width) for slot in (*optimizer.state(size).values(), *optimizer.work(size).values()))
 
 
-def _prepare(document: Document, experiment: Experiment, root: Path) -> Prepared:
+def _prepare(document: Document, experiment: Experiment, root: Path, inputs: bool) -> Prepared:
     """The data; a failure that says where in the experiment it comes from points there."""
     try:
         return prepare(
@@ -117,6 +120,7 @@ def _prepare(document: Document, experiment: Experiment, root: Path) -> Prepared
             seed=experiment.seed,
             dtype=np.dtype(experiment.dtype),
             root=root,
+            inputs=inputs,
         )
     except Failure as failure:
         raise Failure(*(_placed(document, p) for p in failure.problems), exit=failure.exit) from None

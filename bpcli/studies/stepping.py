@@ -11,7 +11,7 @@ import numpy as np
 
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.engine.blueprint import draw_up
-from bpcli.engine.objective import Objective
+from bpcli.engine.objective import Batch, Objective
 from bpcli.engine.search import Search
 from bpcli.family import Clipper, Layer, Loss, Regularizer, Stepper
 from bpcli.numeric.notation import compile_equations
@@ -112,7 +112,9 @@ class SearchCase:
         self.batch.t[...] = rng.normal(size=self.batch.t.shape)
         self.objective.theta += rng.normal(size=len(self.objective.theta)).astype(dtype)
         self.done = sample.inputs["before"]
-        self.before = self._before() if dtype == np.float64 else SearchCase(sample, np.float64, seed).before
+        self.before: dict[str, Array] = (
+            self._before() if dtype == np.float64 else SearchCase(sample, np.float64, seed).before
+        )
 
     def _before(self) -> dict[str, Array]:
         """The weights and what is remembered, after the iterations before the one that is proven."""
@@ -152,19 +154,12 @@ class SearchCase:
             self.objective.add_penalty_gradient()
             found[f"g{ending}"] = self.objective.grad.copy()
         if self.part.row_by_row:
-            found |= {"e": (self.batch.chain.y - self.batch.t).ravel(), "J": self._jacobian(), "bend": self._bend()}
+            found |= {
+                "e": (self.batch.chain.y - self.batch.t).ravel(),
+                "J": jacobian(self.objective, self.batch),
+                "bend": self._bend(),
+            }
         return found
-
-    def _jacobian(self) -> Array:
-        """Every output told alone, all rows of the batch at once."""
-        chain, rows = self.batch.chain, []
-        for place in np.ndindex(chain.y.shape):
-            chain.forward(True)
-            chain.dy.fill(0)
-            chain.dy[place] = 1
-            chain.backward(True)
-            rows.append(self.objective.grad.copy())
-        return np.array(rows)
 
     def _bend(self) -> Array:
         """The penalty's strength on what it is laid on, in units of a squared error: the mean is over 1 / size."""
@@ -181,6 +176,19 @@ class SearchCase:
                     TIGHT * max(size(a), 1e-3))
             for name, a in kernel.items()
         ]  # fmt: skip
+
+
+def jacobian(objective: Objective, batch: Batch) -> Array:
+    """The derivatives of every output of a batch by all weights, (outputs of all rows, weights): every output told
+    alone, all rows at once."""
+    chain, rows = batch.chain, []
+    for place in np.ndindex(chain.y.shape):
+        chain.forward(True)
+        chain.dy.fill(0)
+        chain.dy[place] = 1
+        chain.backward(True)
+        rows.append(objective.grad.copy())
+    return np.array(rows)
 
 
 class ConstraintCase:

@@ -68,6 +68,8 @@ def entry(
         shown = 0.0
         notes.append("rounding")
     closed = _close(tree, shown, size, digits, reader)
+    if shown == 0 and reevaluate(closed.text) != 0:
+        notes.append("rounding")
     if 0 < closed.digits < digits:
         notes.append(f"cancellation leaves {closed.digits} digits")
     return Worked(

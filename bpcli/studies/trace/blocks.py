@@ -3,8 +3,9 @@ of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,19 @@ from bpcli.engine.blueprint import Entry
 from bpcli.engine.descent import Descent
 from bpcli.engine.network import Chain, Link
 from bpcli.engine.objective import CHANGE, TOTAL, Batch
+from bpcli.engine.search import Search
 from bpcli.numeric.notation import Eq, Program, compile_equations
 from bpcli.numeric.notation.evaluate import Grid
 from bpcli.numeric.notation.symbols import gradient_of
-from bpcli.numeric.notation.syntax import reads
+from bpcli.numeric.notation.syntax import Compare, parse, reads
 from bpcli.plan import Array
 from bpcli.studies.proof import engine_arrays, equation_env, layer_program
+from bpcli.studies.stepping import jacobian
 from bpcli.studies.trace.subject import Subject
+from bpcli.studies.witness import size
+
+TOLD = 200
+"""Weights of the largest network whose search is told: its textbook holds matrices of that many rows and columns."""
 
 Places = tuple[tuple[str, tuple[int, ...]], ...]
 
@@ -41,12 +48,17 @@ class Block:
     places: Places = ()
     tensor: str = ""
 
-    @property
+    @cached_property
     def known(self) -> frozenset[str]:
         """What has a gradient: arrays and left sides."""
         return frozenset({*self.env, *self.engine, *self.program.names})
 
-    @property
+    @cached_property
+    def reach(self) -> float:
+        """The largest number at work: rounding in its sums is of this size."""
+        return max((size(a) for a in (*self.env.values(), *self.engine.values()) if np.ndim(a)), default=1.0)
+
+    @cached_property
     def backward(self) -> frozenset[str]:
         """The left sides of the backward pass: gradients, and what is computed from them."""
         found = {name for name in self.env if gradient_of(name, self.known)} | {
@@ -90,11 +102,16 @@ def take_step(subject: Subject) -> Taken:
     watch = _Watch(subject, batch)
     if isinstance(descent, Descent):
         descent.step(batch, subject.done, watch.seen)
+        loss, penalty = descent.loss, descent.penalty
         blocks = [*watch.pass_, *_descent(subject, descent, watch)]
     else:
-        raise TypeError(descent)
+        loss, penalty = _look(descent, batch, watch)
+        descent.step(batch, subject.done)
+        watch.seen("optimizer")
+        watch.seen("step")
+        blocks = [*watch.pass_, *_penalties(subject, loss, penalty, watch), *_search(subject, descent, batch, watch)]
+        blocks += _change(subject, watch)
     outputs = watch.outputs
-    loss, penalty = descent.loss, descent.penalty
     after = batch.forward(True) + objective.penalty()
     subject.done += 1
     return Taken(
@@ -102,6 +119,19 @@ def take_step(subject: Subject) -> Taken:
         loss, penalty, descent.factor, descent.rate, after, outputs,
         f"{batch.chain.links[-1].path}.y",
     )  # fmt: skip
+
+
+def _look(search: Search, batch: Batch, watch: _Watch) -> tuple[float, float]:
+    """The pass that a search begins with; loss and penalty."""
+    loss = batch.forward(True)
+    watch.loss = lambda: loss
+    batch.backward(True)
+    watch.seen("backward")
+    search.look(batch)
+    for phase in ("gradient", "clipping"):
+        watch.seen(phase)
+    watch.begun = search.loss + search.penalty
+    return search.loss, search.penalty
 
 
 class _Watch:
@@ -116,6 +146,8 @@ class _Watch:
         self.flat: dict[str, Array] = {}
         self.weights: dict[str, Array] = {}
         self.pass_: list[Part] = []
+        self.begun = 0.0  # the objective that a search begins with
+        self.loss: Callable[[], float] = lambda: descent.loss
         self.outputs = np.zeros(0)
 
     def seen(self, phase: str) -> None:
@@ -126,7 +158,8 @@ class _Watch:
         if phase == "backward":
             self.outputs = self.batch.chain.y.copy()
             self.pass_ = [
-                *_forward(self.batch.chain), *_loss(self.subject, self.batch), *_backward(self.batch.chain),
+                *_forward(self.batch.chain), *_loss(self.subject, self.batch, self.loss()),
+                *_backward(self.batch.chain),
             ]  # fmt: skip
 
 
@@ -168,10 +201,10 @@ def _errors(chain: Chain) -> Iterator[Part]:
         yield from ((block, grid, Stage.HIDDEN) for grid in late)
 
 
-def _loss(subject: Subject, batch: Batch) -> Iterator[Part]:
+def _loss(subject: Subject, batch: Batch, value: float) -> Iterator[Part]:
     f, loss = batch.frame, subject.objective.loss
     env: dict[str, Any] = {"x": f.x.copy(), "t": f.t.copy(), "K": f.t.shape[-1], **subject.objective.plan.consts}
-    engine = {"L": np.asarray(subject.descent.loss), "dx": f.dx.copy()}
+    engine = {"L": np.asarray(value), "dx": f.dx.copy()}
     block = Block("loss", "", loss.kind, _program(loss.equations(False), env, {"dx": f.dx.shape}), env, engine)
     yield from ((block, grid, Stage.LOSS) for grid in block.program.grids)
 
@@ -187,7 +220,7 @@ def _places(entries: Sequence[Entry]) -> Places:
 
 def _descent(subject: Subject, descent: Descent, watch: _Watch) -> Iterator[Part]:
     """All that happens to the gradient, and to the weights by it."""
-    yield from _penalties(subject, descent, watch)
+    yield from _penalties(subject, descent.loss, descent.penalty, watch)
     yield from _clipping(subject, descent, watch)
     yield from _schedule(subject, descent)
     yield from _update(subject, descent, watch)
@@ -196,7 +229,7 @@ def _descent(subject: Subject, descent: Descent, watch: _Watch) -> Iterator[Part
     yield from _change(subject, watch)
 
 
-def _penalties(subject: Subject, descent: Descent, watch: _Watch) -> Iterator[Part]:
+def _penalties(subject: Subject, loss: float, total: float, watch: _Watch) -> Iterator[Part]:
     blueprint = subject.blueprint
     own = np.zeros_like(watch.theta)
     for i, (penalty, where) in enumerate(blueprint.penalties):
@@ -212,8 +245,8 @@ def _penalties(subject: Subject, descent: Descent, watch: _Watch) -> Iterator[Pa
         block = Block("penalty", name, penalty.kind, program, env, engine, places)
         yield from ((block, grid, Stage.WEIGHTS) for grid in program.grids)
     if blueprint.penalties:
-        env = {"L": descent.loss, "penalty": descent.penalty, "data": watch.flat["backward"], "own": own}
-        engine = {"E": np.asarray(descent.loss + descent.penalty), "g": watch.flat["gradient"]}
+        env = {"L": loss, "penalty": total, "data": watch.flat["backward"], "own": own}
+        engine = {"E": np.asarray(loss + total), "g": watch.flat["gradient"]}
         block = Block(
             "gradient", "", "sum", _program(TOTAL, env, {"g": own.shape}), env, engine, _places(blueprint.layout)
         )
@@ -262,6 +295,33 @@ def _update(subject: Subject, descent: Descent, watch: _Watch) -> Iterator[Part]
     engine = {"w_new": watch.weights["optimizer"], **{f"{n}_new": a.copy() for n, a in descent.slots.items()}}
     program = _program(optimizer.equations(), env, {n: np.shape(a) for n, a in engine.items()})
     block = Block("optimizer", "", optimizer.kind, program, env, engine, _places(layout))
+    yield from ((block, grid, Stage.UPDATE) for grid in program.grids)
+
+
+def _search(subject: Subject, search: Search, batch: Batch, watch: _Watch) -> Iterator[Part]:
+    """An iteration of an optimizer that searches. Of a network too large for its textbook, nothing is told."""
+    optimizer, objective = search.optimizer, subject.objective
+    size = len(watch.theta)
+    if search.ended or size > TOLD:
+        return
+    after = objective.grad.copy()
+    env: dict[str, Any] = {"w": watch.theta, "g": watch.flat["gradient"], **watch.slots, **optimizer.consts()}
+    env |= {"L": watch.begun, "L_new": search.loss + search.penalty, "g_new": after, "t": subject.done + 1, "P": size}
+    env |= {name: np.array(getattr(search.frame, name)) for name in optimizer.told}
+    if optimizer.row_by_row:
+        objective.theta[...] = watch.theta
+        env |= {
+            "e": (watch.outputs - batch.t).ravel(),
+            "J": jacobian(objective, batch),
+            "bend": search.frame.bend.copy(),
+        }
+        objective.theta[...] = watch.weights["step"]
+        objective.grad[...] = after
+    engine = {"w_new": watch.weights["step"], **{f"{n}_new": a.copy() for n, a in search.slots.items()}}
+    parsed = map(parse, optimizer.equations())
+    engine |= {e.name: np.asarray(1.0) for e in parsed if isinstance(e.right, Compare) and not e.free}
+    program = _program(optimizer.equations(), env, {n: np.shape(a) for n, a in engine.items() if np.ndim(a)})
+    block = Block("optimizer", "", optimizer.kind, program, env, engine, _places(subject.blueprint.layout))
     yield from ((block, grid, Stage.UPDATE) for grid in program.grids)
 
 

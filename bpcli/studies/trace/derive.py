@@ -94,9 +94,8 @@ def _gap(block: Block, value: Array, engine: Array | None) -> tuple[float, float
         return 0.0, 0.0
     with np.errstate(invalid="ignore"):
         gap = np.where(value == engine, 0.0, np.abs(value - engine))
-    floor = max((size(a) for a in (*block.env.values(), *block.engine.values()) if np.ndim(a)), default=1.0)
     worst = float(gap.max()) if gap.size else 0.0
-    return worst if worst == worst else float("inf"), TIGHT * max(size(engine), 1e-300) + 64 * EPS * floor
+    return worst if worst == worst else float("inf"), TIGHT * max(size(engine), 1e-300) + 64 * EPS * block.reach
 
 
 def _path(block: Block, name: str, tensor: str = "") -> str:

@@ -24,7 +24,8 @@ def weight(blueprint: Blueprint, text: str) -> tuple[str, Index]:
     listed = ", ".join(f"{p}[{','.join(map(str, s))}]" for p, s in list(shapes.items())[:12])
     listed += ", ..." if len(shapes) > 12 else ""
     if match is None or path not in shapes:
-        guess = near(path, shapes)
+        lower = {p.lower(): p for p in shapes}
+        guess = lower.get(near(path, lower) or "")
         help = f"did you mean `{guess}`? " if guess else ""
         text = f"there is no parameter `{path}`"
         raise Failure(Problem(text, code="unknown-parameter", help=f"{help}parameters: {listed}"), exit=Exit.USAGE)

@@ -69,13 +69,24 @@ def open_subject(path: Path, rows: Rows, sets: Sequence[str] = ()) -> Subject:
         return _of_run(path, rows)
     if path.suffix == ".safetensors":
         return _of_model(path, rows)
-    setup = set_up(path, (*sets, DOUBLE))
+    setup = set_up(path, (*sets, DOUBLE), inputs=False)
     chosen = _of_setup(setup, rows, epoch=0)
     return _subject(
         setup.experiment, setup.blueprint, setup.prepared.rules, chosen,
         total=setup.experiment.training.epochs * setup.steps_per_epoch, epoch=setup.steps_per_epoch,
         weights="as they start", warnings=setup.warnings,
     )  # fmt: skip
+
+
+def subject_of(experiment: Experiment, blueprint: Blueprint, rules: Rules, rows: Rows, words: str) -> Subject:
+    """The subject of an experiment whose data are its rows: of `rows` those given by value, else all of them."""
+    if rows.x:
+        chosen = _by_value(rules, rows)
+    else:
+        table = experiment.data.train.load(Path())
+        chosen = rules.encode_inputs(table, np.float64), rules.encode_target(table, np.float64), "all of the example"
+    epochs = experiment.training.epochs
+    return _subject(experiment, blueprint, rules, chosen, total=epochs, epoch=1, weights=words, warnings=())
 
 
 def _of_run(path: Path, rows: Rows) -> Subject:
@@ -91,7 +102,7 @@ def _of_run(path: Path, rows: Rows) -> Subject:
         chosen = _by_value(rules, rows)
         steps = max(1, int(record.get("steps", 1)) // max(1, experiment.training.epochs))
     else:
-        setup = reopen(folder, record, (DOUBLE,))
+        setup = reopen(folder, record, (DOUBLE,), inputs=False)
         experiment, blueprint, rules = setup.experiment, setup.blueprint, setup.prepared.rules
         chosen = _of_setup(setup, rows, int(progress["epoch"]))
         steps = setup.steps_per_epoch
@@ -116,7 +127,7 @@ def _of_run(path: Path, rows: Rows) -> Subject:
 def _of_model(path: Path, rows: Rows) -> Subject:
     if not rows.x and path.is_dir():
         folder = RunFolder(path)
-        chosen = _of_setup(reopen(folder, folder.record(), (DOUBLE,)), rows, 0)
+        chosen = _of_setup(reopen(folder, folder.record(), (DOUBLE,), inputs=False), rows, 0)
     elif not rows.x:
         text = f"{path} holds a model and no data"
         help = "give a row by value, --x 1,0.5 --t 1, or trace the run folder"
@@ -165,27 +176,34 @@ def _of_setup(setup: Setup, rows: Rows, epoch: int) -> tuple[Array, Array, str]:
     """The rows of an experiment's own data, and in words which they are."""
     if rows.x:
         return _by_value(setup.prepared.rules, rows)
-    splits = setup.prepared.splits
+    prepared = setup.prepared
+    assert prepared.table is not None, "prepared without inputs, it keeps its table"
     if rows.batch:
-        train = splits["train"]
-        order = Stream(setup.experiment.seed, "order").permutation(len(train.x), epoch + 1)[: setup.batch_size]
-        numbers = ", ".join(map(str, train.rows[order][:8])) + (", ..." if len(order) > 8 else "")
-        words = f"the first batch of epoch {epoch + 1}: {_count(len(order), 'row')} ({numbers})"
-        return train.x[order].astype(np.float64), train.t[order], words
-    wanted = rows.samples or (0,)
-    own = [s for n, s in splits.items() if n == "train" or isinstance(getattr(setup.experiment.data, n), float)]
-    places = {int(row): (split, i) for split in own for i, row in enumerate(split.rows)}
-    xs, ts = [], []
+        train = prepared.splits["train"]
+        order = Stream(setup.experiment.seed, "order").permutation(len(train.rows), epoch + 1)[: setup.batch_size]
+        wanted = train.rows[order]
+        listed = ", ".join(map(str, wanted[:8])) + (", ..." if len(wanted) > 8 else "")
+        words = f"the first batch of epoch {epoch + 1}: {_count(len(wanted), 'row')} ({listed})"
+    else:
+        wanted = np.array(rows.samples or (0,))
+        words = _samples(setup, prepared.table.rows, wanted)
+    x = prepared.rules.encode_inputs(prepared.table, np.float64, wanted)
+    return x, prepared.rules.encode_target(prepared.table, np.float64, wanted), words
+
+
+def _samples(setup: Setup, count: int, wanted: Array) -> str:
+    """Which rows of the training source are asked for, with the split each is in. Raises Failure for one there is not."""
     for row in wanted:
-        if row not in places:
-            text = f"there is no row {row}: the training source has {_count(len(places), 'row')}"
-            help = f"rows are counted from 0 in file order: --sample 0 to {len(places) - 1}"
+        if not 0 <= row < count:
+            text = f"there is no row {row}: the training source has {_count(count, 'row')}"
+            help = f"rows are counted from 0 in file order: --sample 0 to {count - 1}"
             raise Failure(Problem(text, code="no-sample", help=help), exit=Exit.USAGE)
-        split, i = places[row]
-        xs.append(split.x[i])
-        ts.append(split.t[i])
-    named = ", ".join(f"{row} ({places[row][0].name})" if len(own) > 1 else str(row) for row in wanted)
-    return np.array(xs, np.float64), np.array(ts), f"row {named}" if len(wanted) == 1 else f"rows {named}"
+    data, splits = setup.experiment.data, setup.prepared.splits
+    own = [s for n, s in splits.items() if n == "train" or isinstance(getattr(data, n), float)]
+    named = [str(row) for row in wanted]
+    if len(own) > 1:
+        named = [f"{row} ({next(s.name for s in own if row in s.rows)})" for row in wanted]
+    return f"row{'s' * (len(named) > 1)} {', '.join(named)}"
 
 
 def _by_value(rules: Rules, rows: Rows) -> tuple[Array, Array, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -19,8 +18,9 @@ from bpcli.studies.trace.blocks import Taken, take_step
 from bpcli.studies.trace.derive import Choice, Wanted, passing, quantities
 from bpcli.studies.trace.follow import follow, layers_named, network_of, weight
 from bpcli.studies.trace.paths import Walker
-from bpcli.studies.trace.subject import Rows, Subject, open_subject
+from bpcli.studies.trace.subject import Subject
 
+Facts = tuple[tuple[str, str], ...]
 Detail = Literal["overview", "layer", "neuron", "path"]
 
 
@@ -39,19 +39,17 @@ class View:
     ascii: bool = False
 
 
-def trace(path: Path, rows: Rows, view: View, sets: Sequence[str] = ()) -> Derivation:
-    """The derivation of a config, a run folder or a model file. Raises Failure where something named is not there."""
-    return derive(open_subject(path, rows, sets), view)
+def derive(subject: Subject, view: View, notes: Facts = ()) -> Derivation:
+    """The next `view.steps` training steps of a subject; `notes` begin its header.
 
-
-def derive(subject: Subject, view: View) -> Derivation:
-    """The next `view.steps` training steps of a subject. Raises Failure where one is not finite."""
+    Raises Failure where something named is not there, or a step is not finite.
+    """
     chosen = [weight(subject.blueprint, p) for p in view.params]
     layers = layers_named(subject.blueprint, view.layers)
     detail = view.detail
     if detail == "path" and not chosen:
         chosen = [_first_weight(subject)]
-    facts = _facts(subject)
+    facts = (*notes, *_facts(subject))
     lines: list[StepLine] = []
     told: list[Quantity] = []
     given: list[Given] = []
@@ -72,6 +70,9 @@ def derive(subject: Subject, view: View) -> Derivation:
         told += found
         given += [*before, *_drawn(subject, step)]
         lines.append(_line(subject, taken, found, step))
+        if subject.descent.ended:
+            text = f"step {step} was not taken, the weights stay as they are: {subject.descent.ended}"
+            subject.warnings = (*subject.warnings, Problem(text, code="converged", level="warning"))
         if detail == "path":
             with _as_before(subject, taken):
                 walker = Walker(subject, view.ascii)
@@ -105,7 +106,7 @@ def _first_weight(subject: Subject) -> tuple[str, tuple[int, ...]]:
     return first, (0,) * len(layout[first])
 
 
-def _facts(subject: Subject) -> tuple[tuple[str, str], ...]:
+def _facts(subject: Subject) -> Facts:
     """The header."""
     loss, optimizer, experiment = subject.objective.loss, subject.experiment.optimizer, subject.experiment
     why = next((eq.why for eq in loss.equations(False) if eq.left == "L"), "")

@@ -1,0 +1,142 @@
+r"""A derivation as a LaTeX document that stands alone: article, amsmath, and nothing that a small TeX lacks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from bpcli.derivation import Derivation, Worksheet
+from bpcli.render.trace.document import (
+    Block,
+    Code,
+    Command,
+    Facts,
+    Figures,
+    Formula,
+    Heading,
+    Line,
+    Lines,
+    Paragraph,
+    Table,
+    Words,
+    document,
+    title,
+)  # fmt: skip
+from bpcli.render.trace.maths import WIDTH, visible
+
+PAGE = 30  # rows of a table that stand on one page
+
+_PREAMBLE = r"""\documentclass[11pt]{article}
+\usepackage[T1]{fontenc}
+\usepackage[utf8]{inputenc}
+\IfFileExists{lmodern.sty}{\usepackage{lmodern}}{}
+\usepackage[margin=25mm]{geometry}
+\usepackage{amsmath,array,graphicx}
+\IfFileExists{booktabs.sty}{\usepackage{booktabs}}{\let\toprule\hline\let\midrule\hline\let\bottomrule\hline}
+\setlength{\parindent}{0pt}
+\setlength{\parskip}{5pt plus 2pt}
+\allowdisplaybreaks
+\raggedbottom
+\sloppy
+% \fit: a box that is made smaller if it is wider than the line.
+\newsavebox{\wide}
+\newcommand{\fit}[1]{\sbox{\wide}{#1}\ifdim\wd\wide>\dimexpr\linewidth-1em\relax
+  \resizebox{\dimexpr\linewidth-1em\relax}{!}{\usebox{\wide}}\else\usebox{\wide}\fi}
+\newcommand{\formula}[1]{\[\fit{$\displaystyle #1$}\]}
+% \entry: a worked line, what there is to say about it, and its name at the right, in the next line if there is no room.
+\newcommand{\entry}[3]{\par\hspace*{1em}\fit{$\displaystyle #1$}\if\relax\detokenize{#2}\relax\else
+  \hspace{1em}{\small\itshape #2}\fi
+  {\unskip\nobreak\hfil\penalty50\hskip1.5em\hbox{}\nobreak\hfil\hbox{\footnotesize\ttfamily #3}%
+  \parfillskip=0pt\finalhyphendemerits=0\par}}
+\newcommand{\blank}[1]{\underline{\hspace{#1}}}
+"""
+
+_SIGNS = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
+    "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": "$<$", ">": "$>$", "|": r"$|$", '"': "''",
+    "−": "$-$", "→": r"$\to$", "·": r"$\cdot$", "×": r"$\times$", "≤": r"$\le$", "≥": r"$\ge$", "≠": r"$\ne$",
+    "≈": r"$\approx$", "∞": r"$\infty$", "∂": r"$\partial$", "√": r"$\surd$", "Σ": r"$\Sigma$", "Π": r"$\Pi$",
+    "⌊": r"$\lfloor$", "⌋": r"$\rfloor$", "…": r"\dots{}", "²": "$^2$", "⁺": "$^+$", "°": r"$^\circ$",
+    "\u0302": r"$\hat{\ }$",
+    **{c: f"$^{i}$" for i, c in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}, **{c: f"$_{i}$" for i, c in enumerate("₀₁₂₃₄₅₆₇₈₉")},
+    **{c: rf"$\{name}$" for name, c in {
+        "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "varepsilon": "ε", "eta": "η", "theta": "θ",
+        "lambda": "λ", "mu": "μ", "nu": "ν", "xi": "ξ", "pi": "π", "rho": "ρ", "sigma": "σ", "tau": "τ", "Phi": "Φ",
+        "varphi": "φ", "psi": "ψ", "omega": "ω",
+    }.items()},
+}  # fmt: skip
+
+
+def latex(told: Derivation | Worksheet) -> str:
+    """The document, with a newline at its end."""
+    head = "\\begin{document}\n" + rf"{{\LARGE\bfseries {_plain(title(told))}\par}}\bigskip" + "\n"
+    body = "\n\n".join(b for b in map(_block, document(told)) if b)
+    return f"{_PREAMBLE}{head}\n{body}\n\n\\end{{document}}\n"
+
+
+def _block(block: Block) -> str:
+    match block:
+        case Heading(level=0, words=words):
+            return rf"\clearpage\setcounter{{section}}{{0}}{{\LARGE {_words(words)}\par}}"
+        case Heading(level=1, words=words, number=number):
+            return rf"\section{'' if number else '*'}{{{_words(words)}}}"
+        case Heading(words=words):
+            return rf"\subsection*{{{_words(words)}}}"
+        case Paragraph(words=words, lead=lead):
+            return "\\par " + r"\quad ".join(filter(None, (rf"\textbf{{{_words(lead)}}}" if lead else "", _words(words))))
+        case Facts(rows=rows):
+            items = "\n".join(rf"{_plain(name)} & {_plain(text)} \\" for name, text in rows)
+            columns = r"@{}>{\bfseries}l>{\raggedright\arraybackslash}p{0.8\linewidth}@{}"
+            return f"\\begin{{tabular}}{{{columns}}}\n{items}\n\\end{{tabular}}\\par\\medskip"
+        case Table(head=head, rows=rows, right=right):
+            pages = [rows[i : i + PAGE] for i in range(0, len(rows), PAGE)]
+            return "\n\n".join(_table(head, page, right) for page in pages)
+        case Formula(math=math):
+            return rf"\formula{{{math}}}"
+        case Figures(name=name, note=note, formulas=formulas, more=more):
+            notes = [_plain(note), *[""] * (len(formulas) - 1)]
+            if more:
+                notes[-1] = f"and {more:,} more slices"
+            return "\n".join(rf"\entry{{{m}}}{{{n}}}{{{_plain(name)}}}" for m, n in zip(formulas, notes, strict=True))
+        case Lines(lines=lines):
+            return "\n".join(_lines(lines))
+        case Command(text=text):
+            return rf"\begin{{quote}}\ttfamily {_plain(text)}\end{{quote}}"
+
+
+def _lines(lines: tuple[Line, ...]) -> Iterator[str]:
+    for line in lines:
+        if line.blank is not None:
+            number = rf"\;({line.blank})" if line.blank else ""
+            math = rf"{line.left} = \blank{{5cm}} = \blank{{2.5cm}}{number}"
+        elif line.numbers and visible(line.left + line.numbers + line.result) > WIDTH + 8:
+            math = (
+                rf"\begin{{aligned}}[t] {line.left} &= {line.numbers} \\ &{line.sign} {line.result} \end{{aligned}}"
+            )
+        else:
+            math = f"{line.left} = {line.numbers} {line.sign} {line.result}" if line.numbers else f"{line.left} {line.sign} {line.result}"
+        yield rf"\entry{{{math}}}{{{_plain('; '.join(line.notes))}}}{{{_plain(line.name)}}}"
+
+
+def _table(head: tuple[Words, ...], rows: tuple[tuple[Words, ...], ...], right: frozenset[int]) -> str:
+    columns = "".join("r" if i in right else "l" for i in range(len(head)))
+
+    def row(cells: tuple[Words, ...]) -> str:
+        return " & ".join(_words(c) for c in cells) + r" \\"
+
+    top = [row(head), r"\midrule"] if any(_words(h) for h in head) else []
+    inside = "\n".join([r"\toprule", *top, *map(row, rows), r"\bottomrule"])
+    return f"\\begin{{center}}\\small\\fit{{\\begin{{tabular}}{{{columns}}}\n{inside}\n\\end{{tabular}}}}\\end{{center}}"
+
+
+def _words(words: Words) -> str:
+    return "".join(rf"\texttt{{{_plain(w.text)}}}" if isinstance(w, Code) else _plain(w) for w in words)
+
+
+def _plain(text: str) -> str:
+    """Words without what TeX would take for its own; a letter that its fonts lack, by its code point."""
+    return "".join(_SIGNS.get(c) or (c if _known(c) else f"[U+{ord(c):04X}]") for c in re.sub(r"\s+", " ", text))
+
+
+def _known(c: str) -> bool:
+    return " " <= c <= "~" or (c.isalpha() and "\u00c0" <= c <= "\u017e")

@@ -1,0 +1,121 @@
+"""A derivation as Markdown: display formulas between `$$`, pipe tables, names in backticks.
+
+Some pages let Markdown read a formula before it is set, and then lose backslashes before punctuation and take
+underscores for emphasis. So no formula here has either, nor a `<` that could open a tag.
+"""
+
+from __future__ import annotations
+
+import re
+
+from bpcli.derivation import Derivation, Worksheet
+from bpcli.render.trace.document import (
+    Block,
+    Code,
+    Command,
+    Facts,
+    Figures,
+    Formula,
+    Heading,
+    Line,
+    Lines,
+    Paragraph,
+    Table,
+    Words,
+    document,
+    title,
+)  # fmt: skip
+
+NAMED = 4  # entries whose names are all listed before their lines
+
+_MATH = {
+    r"\begin{aligned}[t]": r"\begin{aligned}", r"\\": r"\cr", r"\,": r"\thinspace", r"\{": r"\lbrace ",
+    r"\}": r"\rbrace ", r"\_": r"\rule{0.4em}{0.05em}", "<": r"\lt ", ">": r"\gt ",
+}  # fmt: skip
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
+
+
+def markdown(told: Derivation | Worksheet) -> str:
+    """The page, with a newline at its end."""
+    blocks = [f"# {_plain(title(told))}", *(_block(b) for b in document(told))]
+    return "\n\n".join(b for b in blocks if b) + "\n"
+
+
+def _block(block: Block) -> str:
+    match block:
+        case Heading(level=level, words=words, number=number):
+            return "#" * max(2, level + 1) + " " + (f"{number}. " if number else "") + _words(words)
+        case Paragraph(words=words, lead=lead):
+            return " ".join(filter(None, (f"**{_words(lead)}**" if lead else "", _words(words))))
+        case Facts(rows=rows):
+            return _table((("",), ("",)), tuple(((name,), (text,)) for name, text in rows), frozenset())
+        case Table(head=head, rows=rows, right=right):
+            return _table(head, rows, right)
+        case Formula(math=math):
+            return _display(math)
+        case Figures(name=name, note=note, formulas=formulas, more=more):
+            about = f"`{name}`: {_plain(note)}" if note else f"`{name}`"
+            rest = f"and {more:,} more slices" if more else ""
+            return "\n\n".join(filter(None, (about, *map(_display, formulas), rest)))
+        case Lines(lines=lines):
+            return _lines(lines)
+        case Command(text=text):
+            return f"```\n{text}\n```"
+
+
+def _lines(lines: tuple[Line, ...]) -> str:
+    if lines[0].blank is not None:
+        return _blanks(lines)
+    names = [f"`{line.name}`" for line in lines if line.name.endswith("]")]
+    if len(names) > NAMED:
+        names = [*names[: NAMED - 2], "...", names[-1]]
+    named = ", ".join(names) + ":" if names else ""
+    notes = [f"- `{line.name}`: {_plain('; '.join(line.notes))}" for line in lines if line.notes]
+    return "\n\n".join(filter(None, (named, _display(_worked(lines)), "\n".join(notes))))
+
+
+def _worked(lines: tuple[Line, ...]) -> str:
+    """The lines under each other, aligned."""
+    mark = "&" if len(lines) > 1 else ""
+    rows = []
+    for line in lines:
+        numbers = f"= {line.numbers} " if line.numbers else ""
+        rows.append(f"{line.left} {mark}{numbers}{line.sign} {line.result}")
+    whole = " \\\\\n".join(rows)
+    return f"\\begin{{aligned}}\n{whole}\n\\end{{aligned}}" if mark else whole
+
+
+def _display(math: str) -> str:
+    return f"$$\n{_math(math)}\n$$"
+
+
+def _blanks(lines: tuple[Line, ...]) -> str:
+    head: tuple[Words, ...] = (("",), ("name",), ("the numbers put in",), ("result",))
+    rows = tuple(
+        ((f"({line.blank})" if line.blank else "",), (Code(line.name),), ("; ".join(line.notes),), (Code("____"),))
+        for line in lines
+    )
+    return _table(head, rows, frozenset())
+
+
+def _table(head: tuple[Words, ...], rows: tuple[tuple[Words, ...], ...], right: frozenset[int]) -> str:
+    def row(cells: tuple[Words, ...]) -> str:
+        return "| " + " | ".join(_words(c) for c in cells) + " |"
+
+    rule = "|" + "|".join("---:" if i in right else "---" for i in range(len(head))) + "|"
+    return "\n".join((row(head), rule, *map(row, rows)))
+
+
+def _words(words: Words) -> str:
+    return "".join(f"`{w.text}`" if isinstance(w, Code) else _plain(w) for w in words)
+
+
+def _plain(text: str) -> str:
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()) if "\n" in text else text)
+
+
+def _math(math: str) -> str:
+    """A formula that Markdown cannot misread."""
+    for sign, safe in _MATH.items():
+        math = math.replace(sign, safe)
+    return re.sub(r"_(?=\S)", "_ ", math)

@@ -1,0 +1,212 @@
+"""The mathematics of a derivation in LaTeX, as the LaTeX document and the Markdown page both show it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from decimal import Decimal
+
+import numpy as np
+
+from bpcli.derivation import Array, Entry, PathsTo, Quantity
+from bpcli.numeric.notation.latex import Latex
+from bpcli.numeric.notation.reader import Drawn
+from bpcli.numeric.notation.symbols import Level, figure, glyph
+from bpcli.numeric.notation.syntax import Binary, Bind, Expr
+
+__all__ = ["Display", "equation", "left_side", "matrices", "numeral", "product", "result", "total", "visible", "worked"]
+
+WIDTH = 64  # characters of a display formula before a sum goes on in the next line
+EDGE = 3  # rows and columns shown at either end of a big array
+WHOLE = 2 * EDGE
+SLICES = 4  # of an array of three or more axes
+PICTURES = ({"h", "w"}, {"p", "q"}, {"u", "v"})  # axes that belong together
+EXACT = 17
+
+_BREAK = re.compile(r"\\(?:left|begin)\b|\\(?:right|end)\b|[{}]| [+-] ")
+
+
+class Display(Latex):
+    """LaTeX whose long sums go on in the next line."""
+
+    def __init__(self, known: Collection[str] = (), digits: int | None = None) -> None:
+        super().__init__(known, digits)
+        self._summing = False  # inside a sum that is broken as a whole
+
+    def draw(self, node: Expr) -> Drawn:
+        inner, self._summing = self._summing, isinstance(node, Binary) and node.op in "+-"
+        drawn = super().draw(node)
+        self._summing = inner
+        if inner or self._small or drawn.level != Level.SUM or visible(drawn.text) <= WIDTH:
+            return drawn
+        return drawn._replace(text=_in_rows(drawn.text))
+
+
+def _in_rows(text: str) -> str:
+    """A sum as rows, each as full as it may be."""
+    rows = [""]
+    for term in _terms(text):
+        if rows[-1] and visible(rows[-1] + term) > WIDTH:
+            rows.append("")
+        rows[-1] += term
+    return _aligned(["& " + row.strip() for row in rows]) if len(rows) > 1 else text
+
+
+def _aligned(rows: Sequence[str]) -> str:
+    return r"\begin{aligned}[t] " + r" \\ ".join(rows) + r" \end{aligned}"
+
+
+def _terms(text: str) -> Iterator[str]:
+    """The terms of a sum, each with the sign before it; what stands inside brackets of any kind is not looked into."""
+    depth = start = 0
+    for match in _BREAK.finditer(text):
+        token = match[0]
+        if token in ("{", r"\left", r"\begin"):
+            depth += 1
+        elif token in ("}", r"\right", r"\end"):
+            depth -= 1
+        elif not depth and match.start() > start:
+            yield text[start : match.start()]
+            start = match.start()
+    yield text[start:]
+
+
+def visible(text: str) -> int:
+    """About how many characters wide a formula is."""
+    before = ""
+    while before != text:
+        before = text
+        text = re.sub(
+            r"\\begin\{(aligned|cases)\}(?:\[t\])?((?:(?!\\begin)[^\\]|\\(?!begin|end))*?)\\end\{\1\}", _widest, text
+        )
+        text = re.sub(r"[_^]\{([^{}]*)\}", lambda m: m[1][: (len(m[1]) + 1) // 2], text)
+        text = re.sub(r"\\frac\{([^{}]*)\}\{([^{}]*)\}", lambda m: max(_plain(m[1]), _plain(m[2]), key=len), text)
+        text = re.sub(r"\\(?:mathrm|hat|text|sqrt|underbrace|operatorname\*?)\{([^{}]*)\}", r"\1", text)
+    return len(_plain(text))
+
+
+def _plain(text: str) -> str:
+    text = re.sub(r"\\(?:left|right)\b", "", text)
+    text = re.sub(r"\\[a-zA-Z]+|\\.", "x", text)
+    return re.sub(r"[{}\s&]", "", text)
+
+
+def _widest(match: re.Match[str]) -> str:
+    return max((_plain(row) for row in match[2].split(r"\\")), key=len)
+
+
+# ----------------------------------------------------------------------------------------------------------- equations
+def equation(q: Quantity) -> str:
+    """A quantity's general equation."""
+    return Display(q.known).equation(q.equation)
+
+
+def left_side(q: Quantity, at: Sequence[int] = ()) -> str:
+    """The symbol of a quantity, or of one of its entries."""
+    return Latex(q.known).symbol(glyph(q.name, q.known), [str(i) for i in at]).text
+
+
+def symbol(name: str) -> str:
+    """The symbol of something given: W, x, beta1."""
+    return Latex().symbol(glyph(name), ()).text
+
+
+def worked(q: Quantity, e: Entry) -> tuple[str, str, str, str]:
+    """A worked entry: its left side, the numbers put in, = or what else stands there, the result. The numbers are
+    nothing where they are the result itself."""
+    numbers, found = Display(q.known, e.worked.digits).draw(e.worked.tree).text, result(e.worked.result)
+    sign = "=" if e.worked.closes else r"\approx"
+    return left_side(q, e.at), "" if numbers == found else numbers, sign, found
+
+
+def result(printed: str) -> str:
+    """A printed result, `−2.5e-7`."""
+    text = printed.replace("−", "-").replace("∞", "inf")
+    return "-" * text.startswith("-") + Latex().numeral(text.lstrip("-"))
+
+
+def numeral(value: float, digits: int) -> str:
+    """A number in that many significant digits."""
+    return result(figure(value, digits))
+
+
+# -------------------------------------------------------------------------------------------------------------- arrays
+def matrices(name: str, value: Array, digits: int, axes: Sequence[Bind | object] = ()) -> tuple[list[str], int]:
+    """`name = [...]` for an array; one of three or more axes as slices, and how many slices are not shown.
+
+    `axes` are the indices of its equation, which tell an image's axes from its channels.
+    """
+    array = np.asarray(value)
+    if not array.size:
+        return [], 0
+    if array.ndim == 0:
+        return [f"{name} = {numeral(array.item(), digits)}"], 0
+    if array.ndim <= 2:
+        return [f"{name} = {_matrix(array, digits)}"], 0
+    letters = [b.letter if isinstance(b, Bind) else "" for b in axes]
+    last = array.ndim - 2, array.ndim - 1
+    pair = next((at for p in PICTURES if len(at := tuple(i for i, a in enumerate(letters) if a in p)) == 2), last)
+    if len(letters) != array.ndim:
+        pair = last
+    others = [i for i in range(array.ndim) if i not in pair]
+    count = int(np.prod([array.shape[i] for i in others]))
+    shown = []
+    for k in range(min(count, SLICES)):
+        place = dict(zip(others, np.unravel_index(k, [array.shape[i] for i in others]), strict=True))
+        at = ",".join(str(int(place[i])) if i in place else r"\cdot" for i in range(array.ndim))
+        index = tuple(place.get(i, slice(None)) for i in range(array.ndim))
+        shown.append(f"{name}_{{{at}}} = {_matrix(array[index], digits)}")
+    return shown, count - len(shown)
+
+
+def _matrix(array: Array, digits: int) -> str:
+    """A vector or a matrix with its shape; of a big one the edges."""
+    shape = r" \times ".join(map(str, array.shape))
+    array = np.atleast_2d(array)
+    rows, columns = (_kept(n) for n in array.shape)
+    lines = []
+    for i in rows:
+        if i is None:
+            lines.append([r"\vdots" if j is not None else r"\ddots" for j in columns])
+        else:
+            lines.append([numeral(array[i, j].item(), digits) if j is not None else r"\cdots" for j in columns])
+    inside = r" \\ ".join(" & ".join(line) for line in lines)
+    return rf"\begin{{bmatrix}} {inside} \end{{bmatrix}}_{{{shape}}}"
+
+
+def _kept(n: int) -> list[int | None]:
+    """The places that are shown of n; None for those that are not."""
+    return list(range(n)) if n <= WHOLE else [*range(EDGE), None, *range(n - EDGE, n)]
+
+
+# --------------------------------------------------------------------------------------------------------------- paths
+def product(paths: PathsTo, number: int, digits: int) -> str:
+    """The factors of one path multiplied, with as many digits as let the line close."""
+    hops = paths.paths[number]
+    return _closing([h.value for h in hops], hops[-1].product, digits, times=True)
+
+
+def total(paths: PathsTo, digits: int) -> str:
+    """The paths added up."""
+    return _closing([hops[-1].product for hops in paths.paths], paths.total, digits, times=False)
+
+
+def _closing(values: Sequence[float], value: float, digits: int, *, times: bool) -> str:
+    """values = value, true as printed: whoever multiplies or adds the printed digits gets the printed result."""
+    found = figure(value, digits)
+    for more in range(digits, EXACT + 1):
+        printed = [figure(v, more) for v in values]
+        reached = Decimal(1) if times else Decimal(0)
+        for text in printed:
+            reached = reached * Decimal(text) if times else reached + Decimal(text)
+        if figure(float(reached), digits) == found:
+            return f"{_joined(printed, times)} = {result(found)}"
+    return rf"{_joined(printed, times)} \approx {result(found)}"
+
+
+def _joined(printed: Sequence[str], times: bool) -> str:
+    drawn = [result(p) for p in printed]
+    first, *others = (rf"\left({d}\right)" if d.startswith("-") else d for d in drawn)
+    if not times:
+        return _in_rows(" + ".join([drawn[0], *others]))
+    return r" \cdot ".join([first, *others])

@@ -1,0 +1,245 @@
+"""Built-in derivations: published ones, with the numbers verified in 60 digits, and one step of each optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import bpcli.parts  # noqa: F401  (declares them)
+from bpcli.config.experiment import Experiment
+from bpcli.engine.blueprint import draw_up
+from bpcli.family import Optimizer, Stepper
+from bpcli.part import near
+from bpcli.records import Exit, Failure, Problem
+from bpcli.studies.prepare import prepare
+from bpcli.studies.trace.subject import Rows, Subject, subject_of
+
+NO_ROWS = Rows()
+
+
+@dataclass(frozen=True)
+class Example:
+    """A network small enough to follow by hand. `experiment` is as in a file; `rows` is what it is shown.
+
+    `slots` and `done` are what the optimizer remembers, and after how many steps. `verified` are numbers of the
+    derivation by address, computed in 60 digits by somebody else; `remarks` what the source says otherwise.
+    """
+
+    name: str
+    title: str
+    source: str
+    experiment: Mapping[str, Any]
+    rows: Rows
+    slots: Mapping[str, Any] = field(default_factory=dict)
+    done: int = 0
+    verified: Mapping[str, float] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[tuple[str, str], ...]:
+        """For the header of its derivation."""
+        about = (("example", self.title), ("source", self.source))
+        return (*about, *(("beware" if i == 0 else "", r) for i, r in enumerate(self.remarks)))
+
+
+def open_example(example: Example, rows: Rows = NO_ROWS) -> Subject:
+    """The subject of an example, on its own rows or on others by value."""
+    experiment = Experiment.model_validate({"name": example.name, "dtype": "float64", **example.experiment})
+    prepared = prepare(experiment.data, targets=experiment.loss.targets, seed=0, dtype=np.dtype("float64"), root=Path())
+    blueprint = draw_up(experiment.architecture, prepared.rules.shape, experiment.regularization)
+    subject = subject_of(experiment, blueprint, prepared.rules, rows if rows.x else example.rows, "as given")
+    for name, value in example.slots.items():
+        subject.descent.slots[name][...] = value
+    subject.done = example.done
+    return subject
+
+
+def named(name: str) -> Example:
+    """The example of that name. Raises Failure with the names there are."""
+    known = examples()
+    if name not in known:
+        guess = near(name, known)
+        help = (f"did you mean `{guess}`? " if guess else "") + "`bpcli trace --list-examples` shows them all"
+        raise Failure(Problem(f"there is no example `{name}`", code="unknown-example", help=help), exit=Exit.USAGE)
+    return known[name]
+
+
+@cache
+def examples() -> Mapping[str, Example]:
+    """All of them, by name."""
+    found = [_article(), *_nielsen(), _circle_neuron(), *_published_steps(), *_steps()]
+    return {e.name: e for e in found}
+
+
+def _experiment(inputs: Any, targets: Any, layers: Any, loss: Any, optimizer: Any) -> dict[str, Any]:
+    return {
+        "data": {"train": {"type": "inline", "inputs": inputs, "targets": targets}},
+        "architecture": layers,
+        "loss": loss,
+        "optimizer": optimizer,
+        "training": {"epochs": 1, "batch_size": "full"},
+    }
+
+
+def _unit(weights: Any, bias: Any, **more: Any) -> dict[str, Any]:
+    return {"type": "dense", "units": 1, "weights": weights, "bias": bias, **more}
+
+
+def _article() -> Example:
+    layers = [_unit([[1.0]], [0.0], activation="sigmoid"), _unit([[-1.0]], [0.0], activation="sigmoid")]
+    loss = {"type": "squared_error", "factor": 1}
+    sgd = {"type": "sgd", "learning_rate": 1.0}
+    return Example(
+        "article",
+        "one hidden unit: x = 1, w1 = 1, w2 = -1, both biases 0, target 1, E = (y - o2)^2 without a half",
+        "the article on back-propagation that this project began with; every number anew, in 60 digits",
+        _experiment([[-1.0], [0.0], [1.0]], [[0.0], [1.0], [1.0]], layers, loss, sgd),
+        Rows(x=("1",), t=("1",)),
+        verified={
+            "dense_1.activation.y[0,0]": 0.73105857863000487925,
+            "dense_2.y[0,0]": -0.73105857863000487925,
+            "dense_2.activation.y[0,0]": 0.32496247262317630317,
+            "loss": 0.45567566336701600199,
+            "loss.dx[0,0]": -1.3500750547536473937,
+            "dense_2.activation.dx[0,0]": -0.29615498056390327722,
+            "dense_2.dW[0,0]": -0.21650663914524385075,
+            "dense_2.db[0]": -0.29615498056390327722,
+            "dense_1.dW[0,0]": 0.058227603267762506704,
+            "dense_1.db[0]": 0.058227603267762506704,
+            "dense_1.dx[0,0]": 0.058227603267762506704,
+            "dense_1.W_new[0,0]": 0.9417723967322374933,
+            "dense_1.b_new[0]": -0.058227603267762506704,
+            "dense_2.W_new[0,0]": -0.78349336085475614925,
+            "dense_2.b_new[0]": 0.29615498056390327722,
+            "loss_after": 0.31831755264425896633,
+        },
+        remarks=(
+            "the article says o2 = 0.26894142137: it took w2 alone for the input of the second unit and dropped o1",
+            "it says E = 0.07610244617, which does not follow from its own o2 (that gives 0.534446645389)",
+            "it says dE/dw1 = 0.25942358493, which is 4.455 times too large; no cause found",
+            "it adds the gradient to w1, which raises E to 0.459019654299; descent subtracts it",
+        ),
+    )
+
+
+def _nielsen() -> list[Example]:
+    title = "one sigmoid neuron that is to learn x = 1 -> 0, from w = {}, b = {}; {}"
+    source = "Nielsen, Neural Networks and Deep Learning, chapter 3 (its published numbers recalled, ours computed)"
+    quadratic = {"type": "squared_error", "factor": 0.5}
+    found = []
+    for name, w, a, delta in (
+        ("nielsen_fast", (0.6, 0.9), 0.8175744761936437, 0.12193833242754278),
+        ("nielsen_slow", (2.0, 2.0), 0.9820137900379085, 0.017345021070840114),
+    ):
+        layers = [_unit([[w[0]]], [w[1]], activation="sigmoid")]
+        sgd = {"type": "sgd", "learning_rate": 0.15}
+        verified = {"dense_1.activation.y[0,0]": a, "dense_1.activation.dx[0,0]": delta, "dense_1.db[0]": delta,
+                    "dense_1.dW[0,0]": delta, "dense_1.W_new[0,0]": w[0] - 0.15 * delta}  # fmt: skip
+        words = title.format(*w, "the quadratic cost, whose slope dies with the sigmoid's")
+        experiment = _experiment([[1.0]], [[0.0]], layers, quadratic, sgd)
+        found.append(Example(name, words, source, experiment, Rows(), verified=verified))
+    layers = [_unit([[2.0]], [2.0])]
+    sgd = {"type": "sgd", "learning_rate": 0.005}
+    words = title.format(2.0, 2.0, "cross-entropy, which starts fast where the quadratic cost is stuck")
+    a = 0.9820137900379085
+    experiment = _experiment([[1.0]], [[0.0]], layers, "binary_cross_entropy", sgd)
+    verified = {"loss.p[0,0]": a, "dense_1.db[0]": a, "dense_1.dW[0,0]": a}
+    return [*found, Example("nielsen_cross_entropy", words, source, experiment, Rows(), verified=verified)]
+
+
+def _circle_neuron() -> Example:
+    """L = 1/2 (y - t)^2 with t = y - 1 has the slope 1 that the course sends back."""
+    a = 0.7310585786300049
+    layers = [_unit([[2.0], [-3.0]], [-3.0], activation="sigmoid")]
+    loss = {"type": "squared_error", "factor": 0.5}
+    return Example(
+        "neuron_2d",
+        "a sigmoid neuron of two inputs: w = (2, -3), b = -3, x = (-1, -2); an error of 1 is sent back",
+        "Stanford CS231n, notes on back-propagation (optimization-2), its figures rounded to two decimals",
+        _experiment([[-1.0, -2.0]], [[a - 1.0]], layers, loss, {"type": "sgd", "learning_rate": 1.0}),
+        Rows(),
+        verified={
+            "dense_1.y[0,0]": 1.0,
+            "dense_1.activation.y[0,0]": a,
+            "dense_1.activation.dx[0,0]": 0.19661193324148185,
+            "dense_1.dW[0,0]": -0.19661193324148185,
+            "dense_1.dW[1,0]": -0.3932238664829637,
+            "dense_1.db[0]": 0.19661193324148185,
+            "dense_1.dx[0,0]": 0.3932238664829637,
+            "dense_1.dx[0,1]": -0.5898357997244456,
+        },
+    )
+
+
+def _published_steps() -> list[Example]:
+    """The three optimizers of the course's assignment 2: 20 weights with the gradient given, which here is the row of
+    inputs of a unit whose error is 1."""
+    n = 20
+    w, g = np.linspace(-0.4, 0.6, n), np.linspace(-0.6, 0.4, n)
+    layers = [_unit([[float(v)] for v in w], False)]
+    loss = {"type": "squared_error", "factor": 0.5}
+    source = "Stanford CS231n, assignment 2, FullyConnectedNets, whose eight printed digits these continue"
+
+    def step(
+        name: str, optimizer: dict[str, Any], slots: dict[str, Any], done: int, verified: dict[str, float]
+    ) -> Example:
+        experiment = _experiment([g.tolist()], [[float(g @ w) - 1.0]], layers, loss, optimizer)
+        title = f"one step of {optimizer['type']} on 20 weights, its memory given"
+        return Example(name, title, source, experiment, Rows(), slots, done, verified)
+
+    velocity = np.linspace(0.6, 0.9, n)
+    return [
+        step(
+            "cs231n_momentum",
+            {"type": "momentum", "learning_rate": 1e-3, "mu": 0.9},
+            {"v": -velocity / 1e-3},  # theirs has the rate inside, and points the way the weights go
+            0,
+            {"dense_1.W_new[0,0]": 0.14060000000000006, "dense_1.W_new[7,0]": 0.6081263157894736,
+             "dense_1.W_new[19,0]": 1.4096000000000002, "dense_1.W.v_new[0,0]": -540.6},
+        ),
+        step(
+            "cs231n_rmsprop",
+            {"type": "rmsprop", "learning_rate": 1e-2, "alpha": 0.99, "eps": 1e-8},
+            {"v": np.linspace(0.6, 0.9, n)},
+            0,
+            {"dense_1.W_new[0,0]": -0.3922384948433383, "dense_1.W_new[19,0]": 0.5957661882343064,
+             "dense_1.W.v_new[0,0]": 0.5976, "dense_1.W.v_new[19,0]": 0.8926000000000001},
+        ),
+        step(
+            "cs231n_adam",
+            {"type": "adam", "learning_rate": 1e-2},
+            {"m": np.linspace(0.6, 0.9, n), "v": np.linspace(0.7, 0.5, n)},
+            5,
+            {"dense_1.W_new[0,0]": -0.40094747166840083, "dense_1.W_new[19,0]": 0.5980145902433942,
+             "dense_1.W.m_new[0,0]": 0.48000000000000004, "dense_1.W.v_new[19,0]": 0.49966},
+        ),
+    ]  # fmt: skip
+
+
+def _steps() -> list[Example]:
+    """One step of every optimizer on L = w^2 from w = 5: a unit with one weight, input 1, target 0."""
+    source = "definition; bpcli parts NAME names the paper"
+    found = []
+    for kind, leaf in Optimizer.registry.items():
+        if not issubclass(leaf, Stepper):
+            continue
+        optimizer = {"type": kind, "learning_rate": 0.1}
+        experiment = _experiment(
+            [[1.0]], [[0.0]], [_unit([[5.0]], False)], {"type": "squared_error", "factor": 1}, optimizer
+        )
+        verified: dict[str, float] = {}
+        if kind == "adam":
+            source_, verified = "the ADAM deep dive of gbasran.github.io, concept 12, which prints 4.9", {
+                "dense_1.dW[0,0]": 10.0, "dense_1.W.m_new[0,0]": 1.0, "dense_1.W.v_new[0,0]": 0.1,
+                "dense_1.W.mhat[0,0]": 10.0, "dense_1.W.vhat[0,0]": 100.0, "dense_1.W_new[0,0]": 4.9000000001,
+            }  # fmt: skip
+        else:
+            source_ = source
+        title = f"one step of {kind} on L = w^2 from w = 5, with a learning rate of 0.1"
+        found.append(Example(f"step_{kind}", title, source_, experiment, Rows(), verified=verified))
+    return found

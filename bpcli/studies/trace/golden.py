@@ -1,0 +1,71 @@
+"""A derivation kept as a fixture: written the first time, compared with ever after."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bpcli.derivation import Derivation, Difference, Golden
+from bpcli.records import Exit, Failure, Problem
+from bpcli.studies.atomic import atomic_text
+
+FORMAT = "bpcli derivation 1"
+TOLERANCE = 1e-9
+"""Relative to a quantity's largest number: far above what another BLAS does to it, far below any mistake."""
+
+
+def golden(d: Derivation, file: Path) -> Golden:
+    """Writes the derivation's numbers where there is no such file, else compares them with it.
+
+    Raises Failure where the file cannot be read or written, or is something else.
+    """
+    found = [(q.id, q.path, np.asarray(q.value, np.float64)) for q in d.quantities]
+    for line in d.steps:
+        found.append((f"{line.step}.loss_after", "loss_after", np.asarray(line.after)))
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        rows = [{"id": id, "path": path, "value": value.tolist()} for id, path, value in found]
+        atomic_text(file, json.dumps({"format": FORMAT, "name": d.name, "quantities": rows}, indent=1) + "\n")
+        return Golden(str(file), True, len(found))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise Failure(Problem(f"{file} cannot be read: {reason}", code="golden"), exit=Exit.NO_INPUT) from None
+    return Golden(str(file), False, len(found), _compare(_kept(file, text), found))
+
+
+def _kept(file: Path, text: str) -> list[tuple[str, str, Any]]:
+    """What the file holds."""
+    try:
+        data = json.loads(text)
+        if data["format"] != FORMAT:
+            raise ValueError
+        return [(row["id"], row["path"], np.asarray(row["value"], np.float64)) for row in data["quantities"]]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        help = "choose another name: a new file is written, one that is there is compared with"
+        text = f"{file} is not a derivation that `bpcli trace --golden` wrote"
+        raise Failure(Problem(text, code="golden", help=help)) from None
+
+
+def _compare(kept: list[tuple[str, str, Any]], found: list[tuple[str, str, Any]]) -> Difference | None:
+    """The first quantity in which the two differ."""
+    for (id, path, before), (now_id, now_path, now) in zip(kept, found, strict=False):
+        if id != now_id or before.shape != now.shape:
+            was, is_ = (f"{p} {' x '.join(map(str, a.shape))}".strip() for p, a in ((path, before), (now_path, now)))
+            return Difference(now_id, now_path, f"it was {was} and is {is_}: the network or the rows are others")
+        largest = float(np.max(np.abs(before), initial=0.0))
+        gap = np.where(before == now, 0.0, np.abs(before - now))
+        gap = np.where(np.isnan(gap), math.inf, gap)
+        if gap.size and gap.max() > TOLERANCE * max(largest, 1e-300):
+            at = tuple(int(i) for i in np.unravel_index(int(gap.argmax()), gap.shape))
+            name = f"{path}[{','.join(map(str, at))}]" if at else path
+            return Difference(id, name, f"it was {before[at]:.12g} and is {now[at]:.12g}")
+    if len(kept) != len(found):
+        id, path, _ = max(kept, found, key=len)[min(len(kept), len(found))]
+        side = "is new" if len(found) > len(kept) else "is gone"
+        return Difference(id, path, f"it {side}: {len(kept)} quantities were kept, {len(found)} are found")
+    return None
