@@ -68,6 +68,9 @@ def test_xor_is_learned_whatever_the_seed(seed: int, tmp_path: Path) -> None:
         ("iris", "accuracy", 0.95),
         ("digits", "accuracy", 0.975),
         ("diabetes", "r2", 0.42),
+        ("wine", "accuracy", 0.97),
+        ("breast_cancer", "accuracy", 0.965),
+        ("spirals", "accuracy", 0.98),
         pytest.param(FASHION, "accuracy", 0.89, marks=[pytest.mark.slow, needs_images]),
     ],
 )

@@ -89,8 +89,8 @@ def test_scipy_finds_the_lengths_good(c2: float) -> None:
 
 
 def beside_scikit_learn(name: str, seed: int, alpha: float) -> tuple[float, float, int, int]:
-    """The final objective of ours and of scikit-learn's `solver=lbfgs` on a config's training rows, from its start, and how
-    many iterations each made."""
+    """The final objective of ours and of scikit-learn's `solver=lbfgs` on a config's training rows, from its start, and
+    how many iterations each made."""
     neural = pytest.importorskip("sklearn.neural_network")
     train = set_up(CONFIGS / f"{name}.yaml", ["dtype=float64"]).prepared.splits["train"]
     x, t, classes = train.x, train.t, train.t.ndim == 1

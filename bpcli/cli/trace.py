@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bpcli.cli.options import Sets
+from bpcli.cli.options import Json, Sets
 
 
 class Detail(StrEnum):
@@ -57,6 +57,7 @@ def trace(
     ascii: Annotated[bool, typer.Option("--ascii", help="Nothing but ASCII.")] = False,
     width: Annotated[int | None, typer.Option(min=40, max=400, help="Columns; default the terminal's, or 80.")] = None,
     set_: Sets = None,
+    json: Json = False,
     golden: Annotated[
         Path | None,
         typer.Option(metavar="FILE.json", help="Write all numbers there; where it exists, compare with it."),
@@ -106,7 +107,7 @@ def trace(
         report = compare(found, golden)
         show(*kept(report))
         return int(Exit.BAD_RESULT if report.difference or found.wrong else Exit.OK)
-    write(found, format.value, out, width, plain)
+    write(found, Format.json.value if json else format.value, out, width, plain)
     return int(Exit.BAD_RESULT if found.wrong else Exit.OK)
 
 

@@ -32,8 +32,15 @@ def validate(model: type[M], document: Document) -> M:
 def problems_of(error: ValidationError, document: Document, model: Model) -> list[Problem]:
     """What Pydantic found when it made a `model` of the document, in the order of the file: 20 problems at most, then
     one that counts the others."""
-    faults = settle([_fault(found, document.data) for found in error.errors(include_url=False)])
+    told = [found for found in error.errors(include_url=False) if not _by_others(found)]
+    faults = settle([_fault(found, document.data) for found in told])
     return _Diagnosis(model, document).problems(faults)
+
+
+def _by_others(found: Any) -> bool:
+    """Whether a list is only called too short because what it holds is wrong, which is said of the items."""
+    value = found["input"]
+    return found["type"] == "too_short" and isinstance(value, list | tuple) and len(value) >= found["ctx"]["min_length"]
 
 
 def _fault(found: Any, data: Any) -> Fault:

@@ -65,7 +65,7 @@ def test_balanced_weights_are_settled_once_and_saved(lab: Lab) -> None:
     loaded = model.load(lab.path / "run")
     assert dict(loaded.experiment.loss.class_weights) == expected
     assert loaded.objective.loss == loaded.experiment.loss
-    assert "balanced" not in (lab.path / "run" / "config.resolved.yaml").read_text()
+    assert "class_weights: balanced" not in (lab.path / "run" / "config.resolved.yaml").read_text()
     (lab.path / "trees.csv").write_text("width,height,kind\n1,2,oak\n")
     lab.good("eval", "run/model.safetensors", "--data", "trees.csv")
 

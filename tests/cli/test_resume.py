@@ -397,10 +397,10 @@ def cached(function: Any) -> Any:
     """Reads an experiment once: its config and data do not change here."""
     known: dict[Any, Any] = {}
 
-    def call(file: Path, sets: tuple[str, ...] = (), root: Path | None = None) -> Any:
+    def call(file: Path, sets: tuple[str, ...] = (), root: Path | None = None, **more: Any) -> Any:
         key = (file.read_bytes(), tuple(sets))
         if key not in known:
-            known[key] = function(file, sets, root)
+            known[key] = function(file, sets, root, **more)
         return known[key]
 
     return call

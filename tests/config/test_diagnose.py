@@ -188,3 +188,8 @@ def test_a_mutated_file_is_accepted_or_refused_in_messages(text: str) -> None:
         if problem.line:
             assert f"exp.yaml:{problem.line}:{problem.column}" in drawn
             assert "^" in drawn
+
+
+def test_a_list_of_one_wrong_item_is_not_called_empty() -> None:
+    found = problems("architecture: [rellu]\nloss: squared\n")
+    assert [p.text for p in found] == ["architecture.0: unknown layer `rellu`"]

@@ -37,12 +37,11 @@ def loaded(o: Objective, n: int = 4, x: Array = ROWS, t: Array = VALUES) -> Batc
 def test_the_order_of_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     blueprint = draw_up([*parsed([dense(4)]), Probe(), *parsed([dense(2)])], (3,), Regularizer.parse(L2_01))
     o = Objective(blueprint, Loss.parse("mean_squared_error"), 5, np.float64, 0)
-    d = descent(o, "adam", {"type": "global_norm", "max_norm": 0.1})
     batch = loaded(o)
     methods = [(MeanSquaredError, "forward", "loss"), (L2, "value", "penalty"), (MeanSquaredError, "backward", "dloss"),
                (L2, "add_grad", "dpenalty"), (GlobalNorm, "clip", "clip"), (Adam, "update", "update")]  # fmt: skip
     with listening(monkeypatch, *methods):
-        d.step(batch, 0)
+        descent(o, "adam", {"type": "global_norm", "max_norm": 0.1}).step(batch, 0)
         assert calls == [
             "draw",
             "forward",

@@ -9,6 +9,7 @@ import pytest
 
 from bpcli.records import Failure
 from bpcli.studies import session, setup
+from bpcli.studies.evaluate import evaluate
 from bpcli.studies.runfolder import RunFolder
 from bpcli.studies.setup import set_up, training_bytes
 
@@ -23,6 +24,7 @@ loss: mean_squared_error
 optimizer: OPTIMIZER
 training: {{epochs: 6, batch_size: full}}
 """
+CONFIGS = Path(__file__).parent.parent.parent / "configs"
 KINDS = ["lbfgs", "levenberg_marquardt"]
 each = pytest.mark.parametrize("kind", KINDS)
 
@@ -31,6 +33,26 @@ def written(folder: Path, kind: str) -> Path:
     file = folder / "searching.yaml"
     file.write_text(CONFIG.replace("OPTIMIZER", kind))
     return file
+
+
+@pytest.mark.parametrize("seed", [0, 1, 3, 4])
+def test_the_sine_is_fitted(seed: int, tmp_path: Path) -> None:
+    report = session.start(set_up(CONFIGS / "sine_lm.yaml", [f"seed={seed}"]), tmp_path / "run").run()
+    assert report.stopped == "goal"
+    assert 100 < len(report.epochs) < 200
+
+
+def test_diabetes_is_learned_as_well_as_by_adam_in_fewer_epochs(tmp_path: Path) -> None:
+    """The mean of five seeds, on rows that took no part in training."""
+    found: dict[str, list[float]] = {"diabetes_lbfgs": [], "diabetes": []}
+    epochs = dict.fromkeys(found, 0)
+    for name, figures in found.items():
+        for seed in range(5):
+            run = tmp_path / f"{name} {seed}"
+            epochs[name] += len(session.start(set_up(CONFIGS / f"{name}.yaml", [f"seed={seed}"]), run).run().epochs)
+            figures.append(evaluate(run, "test").metrics["r2"])
+    assert np.mean(found["diabetes_lbfgs"]) >= max(0.44, np.mean(found["diabetes"]) - 0.02)
+    assert epochs["diabetes_lbfgs"] < epochs["diabetes"]
 
 
 DENSE = "{type: dense, units: 3, activation: tanh}"

@@ -1,12 +1,8 @@
-"""A derivation as a document: headings, paragraphs, tables, formulas and worked lines, for any page format to set.
-
-Mathematics is LaTeX throughout, since Markdown and LaTeX both speak it; all else is plain words, not escaped yet.
-"""
+"""A derivation as a document: what stands in it and in which order, for any page format to set."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
@@ -14,99 +10,22 @@ import numpy as np
 from bpcli.derivation import STAGES, Array, Derivation, Given, LayerLine, PathsTo, Quantity, Stage, StepLine, Worksheet
 from bpcli.numeric.notation.symbols import figure
 from bpcli.render.trace import maths
+from bpcli.render.trace.blocks import (
+    Block,
+    Code,
+    Command,
+    Facts,
+    Figures,
+    Formula,
+    Heading,
+    Line,
+    Lines,
+    Paragraph,
+    Table,
+    Words,
+)  # fmt: skip
 
 FEW = 4  # numbers of a row in a table
-
-
-@dataclass(frozen=True)
-class Code:
-    """A name or a command, to be set as it is typed."""
-
-    text: str
-
-
-Words = tuple[str | Code, ...]
-
-
-@dataclass(frozen=True)
-class Heading:
-    """Of a section (level 1, numbered by the algorithm's seven steps where `number` is set) or of a part of one."""
-
-    level: int
-    words: Words
-    number: int = 0
-
-
-@dataclass(frozen=True)
-class Paragraph:
-    """Words; `lead` stands before them in bold."""
-
-    words: Words
-    lead: Words = ()
-
-
-@dataclass(frozen=True)
-class Facts:
-    """Terms, each with what is to be said about it."""
-
-    rows: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of cells; `right` are the columns of numbers."""
-
-    head: tuple[Words, ...]
-    rows: tuple[tuple[Words, ...], ...]
-    right: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True)
-class Formula:
-    """A display formula."""
-
-    math: str
-
-
-@dataclass(frozen=True)
-class Figures:
-    """An array by its name, and what it is; one of three or more axes slice by slice, of which `more` are not shown."""
-
-    name: str
-    note: str
-    formulas: tuple[str, ...]
-    more: int
-
-
-@dataclass(frozen=True)
-class Line:
-    """One worked entry: left = numbers = result. With `blank` there is room in place of both: a numbered one, or 0 for
-    one that nobody checks."""
-
-    name: str
-    left: str
-    numbers: str
-    sign: str
-    result: str
-    notes: tuple[str, ...] = ()
-    blank: int | None = None
-
-
-@dataclass(frozen=True)
-class Lines:
-    """Worked entries of one quantity, and how many more it has."""
-
-    lines: tuple[Line, ...]
-
-
-@dataclass(frozen=True)
-class Command:
-    """A command line."""
-
-    text: str
-
-
-Block = Heading | Paragraph | Facts | Table | Formula | Figures | Lines | Command
 
 
 def document(told: Derivation | Worksheet) -> Iterator[Block]:
@@ -151,7 +70,7 @@ def _instructions(sheet: Worksheet) -> Iterator[Block]:
     example = sheet.blanks[0].name if sheet.blanks else "loss"
     yield Paragraph((
         f"{len(sheet.blanks)} blanks, {words}. Write each result into a file ", Code("answers.yaml"),
-        ", a line an answer, say ", Code(f"{example}: 0.25"), ", with the digits you have. Any part of them will do. Then",
+        ", a line an answer, say ", Code(f"{example}: 0.25"), ", with the digits you have. You need not have all. Then",
     ))  # fmt: skip
     yield Command(sheet.command)
     yield Paragraph(("marks every answer and names the first that is wrong, with the likely cause.",))
@@ -163,7 +82,9 @@ def _agreement(d: Derivation) -> Iterator[Block]:
         yield Paragraph((Code(q.path), f"{text}, and rounding explains {q.allowed:.1e}."), lead=("WRONG",))
     if not d.wrong:
         worst = f"to {d.worst:.0e}" if d.worst else "to the last digit"
-        text = f"{d.compared:,} numbers were computed twice, from these equations and by the engine: they agree {worst}."
+        text = (
+            f"{d.compared:,} numbers were computed twice, from these equations and by the engine: they agree {worst}."
+        )
         yield Paragraph((text,))
 
 
@@ -188,7 +109,9 @@ def _sections(d: Derivation, step: StepLine, sheet: Worksheet | None) -> Iterato
         shown = [q for q in here if q.entries or (d.detail == "layer" and not sheet)]
         for (part, layer), group in groupby(shown, key=lambda q: (q.part, q.layer)):
             quantities = list(group)
-            yield Heading(2, (Code(layer), f" ({quantities[0].kind})") if layer else (f"{part} ({quantities[0].kind})",))
+            yield Heading(
+                2, (Code(layer), f" ({quantities[0].kind})") if layer else (f"{part} ({quantities[0].kind})",)
+            )
             for q in quantities:
                 yield from _quantity(q, d, told, sheet, blanks)
         hidden = [q for q in here if q not in shown] if d.detail != "layer" else []
@@ -236,7 +159,7 @@ def _remarks(q: Quantity) -> Iterator[str | Code]:
         yield q.why
         between = "; "
     for name, source in q.sources.items():
-        yield f"{between}{name} is "
+        yield f"{between}{'∂L/∂y' if name == 'dy' else name} is "
         yield source if " " in source else Code(source)
         between = "; "
     if q.tensor and any(getattr(b, "letter", "") == "j" for b in q.equation.free):
@@ -269,9 +192,9 @@ def _overview(d: Derivation, step: StepLine) -> Iterator[Block]:
     yield Heading(1, ("Layers",))
     if rows > 1:
         yield Paragraph((f"y and dL/dy are those of the first of {rows} rows.",))
-    head: tuple[Words, ...] = (("layer",), ("units",), ("y: what goes out",), ("dL/dy: its error",), ("gradient",), ("",))
+    names = ("layer", "units", "y: what goes out", "dL/dy: its error", "gradient", "")
     body = tuple(_layer(line, d.digits) for line in step.layers)
-    yield Table(head, body)
+    yield Table(tuple((name,) for name in names), body)
     yield Heading(1, ("The step",))
     yield _losses(step, d.digits)
 
@@ -339,7 +262,9 @@ def _paths(p: PathsTo, digits: int) -> Iterator[Block]:
         )
         yield Formula(maths.product(p, number, digits))
     if len(p.paths) < p.count:
-        yield Paragraph((f"and {p.count - len(p.paths):,} more paths; all together come to {_number(p.total, digits)}",))
+        yield Paragraph(
+            (f"and {p.count - len(p.paths):,} more paths; all together come to {_number(p.total, digits)}",)
+        )
     elif p.count > 1:
         yield Paragraph((), lead=("Paths summed",))
         yield Formula(maths.total(p, digits))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from bpcli.derivation import Derivation, Worksheet
-from bpcli.render.trace.document import (
+from bpcli.render.trace.blocks import (
     Block,
     Code,
     Command,
@@ -19,12 +19,12 @@ from bpcli.render.trace.document import (
     Paragraph,
     Table,
     Words,
-    document,
-    title,
 )  # fmt: skip
-from bpcli.render.trace.maths import WIDTH, visible
+from bpcli.render.trace.document import document, title
+from bpcli.render.trace.maths import visible
 
 PAGE = 30  # rows of a table that stand on one page
+LINE = 72  # characters of a worked entry that stands on one line
 
 _PREAMBLE = r"""\documentclass[11pt]{article}
 \usepackage[T1]{fontenc}
@@ -37,23 +37,27 @@ _PREAMBLE = r"""\documentclass[11pt]{article}
 \setlength{\parskip}{5pt plus 2pt}
 \allowdisplaybreaks
 \raggedbottom
-\sloppy
+\raggedright
 % \fit: a box that is made smaller if it is wider than the line.
 \newsavebox{\wide}
 \newcommand{\fit}[1]{\sbox{\wide}{#1}\ifdim\wd\wide>\dimexpr\linewidth-1em\relax
   \resizebox{\dimexpr\linewidth-1em\relax}{!}{\usebox{\wide}}\else\usebox{\wide}\fi}
-\newcommand{\formula}[1]{\[\fit{$\displaystyle #1$}\]}
+\newcommand{\formula}[1]{\[\fit{$\displaystyle #1$}\]\nopagebreak}
 % \entry: a worked line, what there is to say about it, and its name at the right, in the next line if there is no room.
-\newcommand{\entry}[3]{\par\hspace*{1em}\fit{$\displaystyle #1$}\if\relax\detokenize{#2}\relax\else
-  \hspace{1em}{\small\itshape #2}\fi
-  {\unskip\nobreak\hfil\penalty50\hskip1.5em\hbox{}\nobreak\hfil\hbox{\footnotesize\ttfamily #3}%
-  \parfillskip=0pt\finalhyphendemerits=0\par}}
+% \longentry: the same of one that takes several lines.
+\newcommand{\entry}[3]{\par{\rightskip=0pt plus 1fil\hspace*{1em}\fit{$\displaystyle #1$}%
+  \if\relax\detokenize{#2}\relax\else\hspace{1em}{\small\itshape #2}\fi\named{#3}}}
+\newcommand{\longentry}[3]{\par\hspace*{1em}\fit{$\displaystyle #1$}\par\nopagebreak
+  {\rightskip=0pt plus 1fil\hspace*{1em}{\small\itshape #2}\named{#3}}}
+\newcommand{\named}[1]{\unskip\nobreak\hfill\penalty50\hskip1.5em\hbox{}\nobreak\hfill\hbox{\footnotesize\ttfamily #1}%
+  \parfillskip=0pt\finalhyphendemerits=0\par}
 \newcommand{\blank}[1]{\underline{\hspace{#1}}}
 """
 
 _SIGNS = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
-    "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": "$<$", ">": "$>$", "|": r"$|$", '"': "''",
+    "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": "$<$", ">": "$>$", "|": r"$|$",
+    '"': r"\textquotedbl{}", "`": r"\textasciigrave{}",
     "−": "$-$", "→": r"$\to$", "·": r"$\cdot$", "×": r"$\times$", "≤": r"$\le$", "≥": r"$\ge$", "≠": r"$\ne$",
     "≈": r"$\approx$", "∞": r"$\infty$", "∂": r"$\partial$", "√": r"$\surd$", "Σ": r"$\Sigma$", "Π": r"$\Pi$",
     "⌊": r"$\lfloor$", "⌋": r"$\rfloor$", "…": r"\dots{}", "²": "$^2$", "⁺": "$^+$", "°": r"$^\circ$",
@@ -83,7 +87,9 @@ def _block(block: Block) -> str:
         case Heading(words=words):
             return rf"\subsection*{{{_words(words)}}}"
         case Paragraph(words=words, lead=lead):
-            return "\\par " + r"\quad ".join(filter(None, (rf"\textbf{{{_words(lead)}}}" if lead else "", _words(words))))
+            head = rf"\medskip\textbf{{{_words(lead)}}}" if lead else ""
+            text = r"\quad ".join(filter(None, (head, _words(words))))
+            return rf"{text}\par\nopagebreak" if lead else text
         case Facts(rows=rows):
             items = "\n".join(rf"{_plain(name)} & {_plain(text)} \\" for name, text in rows)
             columns = r"@{}>{\bfseries}l>{\raggedright\arraybackslash}p{0.8\linewidth}@{}"
@@ -94,28 +100,34 @@ def _block(block: Block) -> str:
         case Formula(math=math):
             return rf"\formula{{{math}}}"
         case Figures(name=name, note=note, formulas=formulas, more=more):
-            notes = [_plain(note), *[""] * (len(formulas) - 1)]
-            if more:
-                notes[-1] = f"and {more:,} more slices"
-            return "\n".join(rf"\entry{{{m}}}{{{n}}}{{{_plain(name)}}}" for m, n in zip(formulas, notes, strict=True))
+            about = _plain(name) + (rf"\quad\rmfamily {_plain(note)}" if note else "")
+            last = [
+                f"and {more:,} more slices" if more and i == len(formulas) else "" for i in range(1, len(formulas) + 1)
+            ]
+            return "\n".join(rf"\entry{{{m}}}{{{n}}}{{{about}}}" for m, n in zip(formulas, last, strict=True))
         case Lines(lines=lines):
             return "\n".join(_lines(lines))
         case Command(text=text):
-            return rf"\begin{{quote}}\ttfamily {_plain(text)}\end{{quote}}"
+            return rf"\begin{{quote}}{_code(text)}\end{{quote}}"
 
 
 def _lines(lines: tuple[Line, ...]) -> Iterator[str]:
     for line in lines:
-        if line.blank is not None:
-            number = rf"\;({line.blank})" if line.blank else ""
-            math = rf"{line.left} = \blank{{5cm}} = \blank{{2.5cm}}{number}"
-        elif line.numbers and visible(line.left + line.numbers + line.result) > WIDTH + 8:
-            math = (
-                rf"\begin{{aligned}}[t] {line.left} &= {line.numbers} \\ &{line.sign} {line.result} \end{{aligned}}"
-            )
-        else:
-            math = f"{line.left} = {line.numbers} {line.sign} {line.result}" if line.numbers else f"{line.left} {line.sign} {line.result}"
-        yield rf"\entry{{{math}}}{{{_plain('; '.join(line.notes))}}}{{{_plain(line.name)}}}"
+        math = _worked(line)
+        macro = r"\longentry" if "aligned" in math else r"\entry"
+        yield f"{macro}{{{math}}}{{{_plain('; '.join(line.notes))}}}{{{_plain(line.name)}}}"
+
+
+def _worked(line: Line) -> str:
+    """A worked entry on one line, or on two if it is long, or with room to write."""
+    if line.blank is not None:
+        number = rf"\;({line.blank})" if line.blank else ""
+        return rf"{line.left} = \blank{{5cm}} = \blank{{2.5cm}}{number}"
+    if not line.numbers:
+        return f"{line.left} {line.sign} {line.result}"
+    if "aligned" not in line.numbers and visible(line.left + line.numbers + line.result) <= LINE:
+        return f"{line.left} = {line.numbers} {line.sign} {line.result}"
+    return rf"\begin{{aligned}}[t] {line.left} &= {line.numbers} \\ &{line.sign} {line.result} \end{{aligned}}"
 
 
 def _table(head: tuple[Words, ...], rows: tuple[tuple[Words, ...], ...], right: frozenset[int]) -> str:
@@ -126,16 +138,25 @@ def _table(head: tuple[Words, ...], rows: tuple[tuple[Words, ...], ...], right: 
 
     top = [row(head), r"\midrule"] if any(_words(h) for h in head) else []
     inside = "\n".join([r"\toprule", *top, *map(row, rows), r"\bottomrule"])
-    return f"\\begin{{center}}\\small\\fit{{\\begin{{tabular}}{{{columns}}}\n{inside}\n\\end{{tabular}}}}\\end{{center}}"
+    return (
+        f"\\begin{{center}}\\small\\fit{{\\begin{{tabular}}{{{columns}}}\n{inside}\n\\end{{tabular}}}}\\end{{center}}"
+    )
 
 
 def _words(words: Words) -> str:
-    return "".join(rf"\texttt{{{_plain(w.text)}}}" if isinstance(w, Code) else _plain(w) for w in words)
+    return "".join(_code(w.text) if isinstance(w, Code) else _plain(w) for w in words)
+
+
+def _code(text: str) -> str:
+    typed = _plain(text).replace("'", r"\textquotesingle{}")
+    return rf"\texttt{{{typed}}}"
 
 
 def _plain(text: str) -> str:
     """Words without what TeX would take for its own; a letter that its fonts lack, by its code point."""
-    return "".join(_SIGNS.get(c) or (c if _known(c) else f"[U+{ord(c):04X}]") for c in re.sub(r"\s+", " ", text))
+    text = re.sub(r"\s+", " ", text)
+    shown = "".join(_SIGNS.get(c) or (c if _known(c) else f"[U+{ord(c):04X}]") for c in text)
+    return re.sub(r"([-,'])(?=\1)", r"\1{}", shown)  # which would become a dash or a quotation mark
 
 
 def _known(c: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from bpcli.derivation import Derivation, Worksheet
-from bpcli.render.trace.document import (
+from bpcli.render.trace.blocks import (
     Block,
     Code,
     Command,
@@ -22,9 +22,8 @@ from bpcli.render.trace.document import (
     Paragraph,
     Table,
     Words,
-    document,
-    title,
 )  # fmt: skip
+from bpcli.render.trace.document import document, title
 
 NAMED = 4  # entries whose names are all listed before their lines
 
@@ -55,7 +54,7 @@ def _block(block: Block) -> str:
             return _display(math)
         case Figures(name=name, note=note, formulas=formulas, more=more):
             about = f"`{name}`: {_plain(note)}" if note else f"`{name}`"
-            rest = f"and {more:,} more slices" if more else ""
+            rest = f"slices not shown: {more:,}" if more else ""
             return "\n\n".join(filter(None, (about, *map(_display, formulas), rest)))
         case Lines(lines=lines):
             return _lines(lines)
@@ -76,13 +75,18 @@ def _lines(lines: tuple[Line, ...]) -> str:
 
 def _worked(lines: tuple[Line, ...]) -> str:
     """The lines under each other, aligned."""
-    mark = "&" if len(lines) > 1 else ""
+    if len(lines) == 1 and "aligned" not in lines[0].numbers:
+        line = lines[0]
+        return f"{line.left} " + (f"= {line.numbers} " if line.numbers else "") + f"{line.sign} {line.result}"
     rows = []
     for line in lines:
         numbers = f"= {line.numbers} " if line.numbers else ""
-        rows.append(f"{line.left} {mark}{numbers}{line.sign} {line.result}")
+        if "aligned" in numbers:
+            rows += [f"{line.left} &{numbers}", f"&{line.sign} {line.result}"]
+        else:
+            rows.append(f"{line.left} &{numbers}{line.sign} {line.result}")
     whole = " \\\\\n".join(rows)
-    return f"\\begin{{aligned}}\n{whole}\n\\end{{aligned}}" if mark else whole
+    return f"\\begin{{aligned}}\n{whole}\n\\end{{aligned}}"
 
 
 def _display(math: str) -> str:

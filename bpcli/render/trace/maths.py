@@ -41,6 +41,9 @@ class Display(Latex):
             return drawn
         return drawn._replace(text=_in_rows(drawn.text))
 
+    def rest(self, count: str, value: str) -> Drawn:
+        return Drawn(f"{{{super().rest(count, value).text}}}")  # else a plus sign after it has no room
+
 
 def _in_rows(text: str) -> str:
     """A sum as rows, each as full as it may be."""
@@ -145,15 +148,14 @@ def matrices(name: str, value: Array, digits: int, axes: Sequence[Bind | object]
         return [f"{name} = {_matrix(array, digits)}"], 0
     letters = [b.letter if isinstance(b, Bind) else "" for b in axes]
     last = array.ndim - 2, array.ndim - 1
-    pair = next((at for p in PICTURES if len(at := tuple(i for i, a in enumerate(letters) if a in p)) == 2), last)
-    if len(letters) != array.ndim:
-        pair = last
+    pairs = [tuple(i for i, letter in enumerate(letters) if letter in p) for p in PICTURES]
+    pair = next((p for p in pairs if len(p) == 2 and len(letters) == array.ndim), last)
     others = [i for i in range(array.ndim) if i not in pair]
     count = int(np.prod([array.shape[i] for i in others]))
     shown = []
     for k in range(min(count, SLICES)):
-        place = dict(zip(others, np.unravel_index(k, [array.shape[i] for i in others]), strict=True))
-        at = ",".join(str(int(place[i])) if i in place else r"\cdot" for i in range(array.ndim))
+        place = dict(zip(others, map(int, np.unravel_index(k, [array.shape[i] for i in others])), strict=True))
+        at = ",".join(str(place[i]) if i in place else r"\cdot" for i in range(array.ndim))
         index = tuple(place.get(i, slice(None)) for i in range(array.ndim))
         shown.append(f"{name}_{{{at}}} = {_matrix(array[index], digits)}")
     return shown, count - len(shown)
@@ -164,7 +166,7 @@ def _matrix(array: Array, digits: int) -> str:
     shape = r" \times ".join(map(str, array.shape))
     array = np.atleast_2d(array)
     rows, columns = (_kept(n) for n in array.shape)
-    lines = []
+    lines: list[list[str]] = []
     for i in rows:
         if i is None:
             lines.append([r"\vdots" if j is not None else r"\ddots" for j in columns])

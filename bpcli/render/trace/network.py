@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bpcli.derivation import Array, Derivation, Entry, LayerLine, Quantity, Stage, StepLine
+from bpcli.derivation import Array, Derivation, LayerLine, Quantity, Stage, StepLine
 from bpcli.numeric.notation.syntax import Bind, Reduce, walk
 
 INPUTS = ""  # the path of the column of inputs
@@ -42,17 +42,15 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Table:
-    """The parameters of a network in one step, and what belongs to which column."""
+class Network:
+    """The columns of one training step, and which worked lines of the page belong to what in them."""
 
     columns: tuple[Column, ...]
-    quantities: tuple[Quantity, ...]  # of the step
-    numbers: Mapping[int, int]  # of a quantity (by identity) among those of the derivation
-    weights: Mapping[str, Array]
     line: StepLine
-
-    def column(self, path: str) -> Column:
-        return next(c for c in self.columns if c.path == path)
+    weights: Mapping[str, Array]
+    quantities: tuple[Quantity, ...]
+    ids: tuple[Mapping[tuple[int, ...], str], ...]  # of the worked lines of each, by their place in its array
+    feeds: Mapping[str, str]  # where the x of a layer comes from
 
     def parameters(self, column: Column) -> Iterator[tuple[str, Array]]:
         """Path and values of the parameters of a column."""
@@ -60,73 +58,58 @@ class Table:
             if path.rpartition(".")[0] in column.names:
                 yield path, value
 
-    def entry_id(self, q: Quantity, e: Entry) -> str:
-        """The name of a worked entry in the page."""
-        return f"e{self.numbers[id(q)]}-{q.entries.index(e)}"
-
-    # ------------------------------------------------------------------------------------------- what belongs to what
     def of_unit(self, column: Column, unit: int) -> Iterator[str]:
-        """The worked lines of a unit: how its number comes about, and its error."""
-        for q in self.quantities:
-            if q.stage not in (Stage.FORWARD, Stage.LOSS, Stage.HIDDEN):
-                continue
-            axis = self._axis(column, q)
-            for e in q.entries:
-                if axis is not None and (axis < 0 or e.at[axis] == unit):
-                    yield self.entry_id(q, e)
+        """How the number of a unit comes about, and its error."""
+        for q, ids in zip(self.quantities, self.ids, strict=True):
+            if q.stage in (Stage.FORWARD, Stage.LOSS, Stage.HIDDEN):
+                axis = self._axis(column, q)
+                if axis is not None:
+                    yield from (name for at, name in ids.items() if axis < 0 or at[axis] == unit)
 
     def of_column(self, column: Column) -> Iterator[str]:
-        """The worked lines of a layer as a whole."""
-        for q in self.quantities:
-            if q.layer in column.names or q.tensor.rpartition(".")[0] in column.names:
-                yield from (self.entry_id(q, e) for e in q.entries)
+        """All of a layer."""
+        for q, ids in zip(self.quantities, self.ids, strict=True):
+            if q.layer in column.names or (q.tensor and q.tensor.rpartition(".")[0] in column.names):
+                yield from ids.values()
 
-    def of_weight(self, path: str, at: Sequence[int]) -> Iterator[str]:
-        """The worked lines of a weight: its gradient, and all that becomes of it."""
+    def of_weight(self, path: str, at: tuple[int, ...]) -> Iterator[str]:
+        """The gradient of a weight, and all that becomes of both."""
         layer, _, name = path.rpartition(".")
-        rank = len(at)
-        for q in self.quantities:
-            own = q.tensor == path or (q.part == "layer" and q.layer == layer and q.name == f"d{name}")
-            shared = not q.tensor and q.stage is Stage.UPDATE and q.part in ("clipping", "schedule", "optimizer")
-            for e in q.entries:
-                whole = e.at == tuple(at) or not e.at or (len(e.at) < rank and e.at == tuple(at)[-len(e.at) :])
-                if (own and whole) or (shared and not e.at):
-                    yield self.entry_id(q, e)
+        for q, ids in zip(self.quantities, self.ids, strict=True):
+            if q.tensor == path or (q.part == "layer" and q.layer == layer and q.name == f"d{name}"):
+                ends = dict.fromkeys((at, at[-1:], ()))  # itself, its unit, its tensor
+                yield from (ids[place] for place in ends if len(place) == q.value.ndim and place in ids)
+            elif not q.tensor and q.stage is Stage.UPDATE and q.part in ("clipping", "schedule", "optimizer"):
+                yield from (name for place, name in ids.items() if not place)
 
     def of_loss(self) -> Iterator[str]:
-        """The worked lines of the loss, of the penalty, and of what the step does to both."""
-        for q in self.quantities:
-            total = q.part == "gradient" and not q.tensor
-            if q.part in ("loss", "change") or total or (q.part == "penalty" and not q.tensor):
-                yield from (self.entry_id(q, e) for e in q.entries)
+        """The loss, the penalty, and what the step does to both."""
+        for q, ids in zip(self.quantities, self.ids, strict=True):
+            if q.part in ("loss", "change") or (q.part in ("gradient", "penalty") and not q.tensor):
+                yield from ids.values()
 
     def _axis(self, column: Column, q: Quantity) -> int | None:
         """Where in the quantity's index the unit of a column stands; -1: it is of all units; None: it is of another."""
         letters = _letters(q)
         if q.part == "loss" and q.name == "dx":
-            return len(letters) - 1 if column is self._last else None
+            return len(letters) - 1 if column is self.columns[-1] else None
         if q.part != "layer":
             return None
-        if q.name == "dx" and (q.layer not in column.names or q.layer == column.path):
-            source = q.sources.get("x") or self._feeds(q.layer)
-            return len(letters) - 1 if _layer_of(source) == (column.names or (INPUTS,))[-1] else None
+        if q.name == "dx" and q.layer not in column.names[1:]:  # the error of what the layer reads
+            source = _layer_of(self.feeds.get(q.layer, ""))
+            return len(letters) - 1 if source == (column.names or (INPUTS,))[-1] else None
         if q.layer not in column.names:
             return None
-        letter = _unit_letter(self.quantities, q.layer)
+        letter = next((_letters(r)[-1] for r in self.quantities if r.layer == q.layer and r.name == "y" and _letters(r)), "")
         return letters.index(letter) if letter in letters else -1
 
-    @property
-    def _last(self) -> Column:
-        return self.columns[-1]
 
-    def _feeds(self, layer: str) -> str:
-        return next((q.sources["x"] for q in self.quantities if q.layer == layer and "x" in q.sources), "")
-
-
-def table(d: Derivation, line: StepLine) -> Table:
+def network(d: Derivation, line: StepLine) -> Network:
     """The network of one training step."""
-    numbers = {id(q): i for i, q in enumerate(d.quantities)}
-    own = tuple(q for q in d.quantities if q.step == line.step)
+    told = [(i, q) for i, q in enumerate(d.quantities) if q.step == line.step]
+    own = tuple(q for _, q in told)
+    ids = tuple({e.at: entry_id(i, k) for k, e in enumerate(q.entries)} for i, q in told)
+    feeds = {q.layer: q.sources["x"] for q in reversed(own) if "x" in q.sources}
     weights = {g.path: g.value for g in d.given if g.step == line.step and g.path in line.gradients}
     wanted = _wanted(own, weights)
     lines = {layer.layer: layer for layer in line.layers}
@@ -135,7 +118,7 @@ def table(d: Derivation, line: StepLine) -> Table:
     columns = [
         Column(
             INPUTS, (), inputs.shape[1:], inputs, outer.dx if outer else None,
-            shown=_shown(inputs.shape[1:], _fed(own, weights, INPUTS, wanted)),
+            shown=_shown(inputs.shape[1:], _fed(own, feeds, INPUTS)),
         )  # fmt: skip
     ]
     for path, layer in lines.items():
@@ -147,11 +130,16 @@ def table(d: Derivation, line: StepLine) -> Table:
             Column(
                 path, (layer, after) if after else (layer,), last.units, last.y, last.dy,
                 z=layer.y if after else None, dz=layer.dy if after else None,
-                shown=_shown(last.units, wanted.get(path, set()) | _fed(own, weights, last.layer, wanted)),
-                sources=tuple(_sources(own, path, lines)), parent=_parent(path, lines), mixes=_mixes(own, path),
+                shown=_shown(last.units, wanted.get(path, set()) | _fed(own, feeds, last.layer)),
+                sources=tuple(_sources(feeds, path, lines)), parent=_parent(path, lines), mixes=_mixes(own, path),
             )  # fmt: skip
         )
-    return Table(tuple(columns), own, numbers, weights, line)
+    return Network(tuple(columns), line, weights, own, ids, feeds)
+
+
+def entry_id(quantity: int, entry: int) -> str:
+    """What a worked line is called in the page."""
+    return f"e{quantity}-{entry}"
 
 
 def _is_activation(path: str, lines: Mapping[str, LayerLine]) -> bool:
@@ -175,15 +163,11 @@ def _column_of(layer: str, lines: Mapping[str, LayerLine]) -> str:
     return layer.rpartition(".")[0] if _is_activation(layer, lines) else layer
 
 
-def _sources(own: Sequence[Quantity], path: str, lines: Mapping[str, LayerLine]) -> Iterator[str]:
+def _sources(feeds: Mapping[str, str], path: str, lines: Mapping[str, LayerLine]) -> Iterator[str]:
     """The columns that a layer takes its input from: that of its x, and of a container the ends of its branches."""
-    found = next((q.sources["x"] for q in own if q.layer == path and "x" in q.sources), "")
-    yield _column_of(_layer_of(found), lines)
+    yield _column_of(_layer_of(feeds.get(path, "")), lines)
     inside = [p for p in lines if not _is_activation(p, lines) and _parent(p, lines) == path]
-    read = {
-        _column_of(_layer_of(q.sources["x"]), lines)
-        for q in own if q.layer in inside and "x" in q.sources
-    }  # fmt: skip
+    read = {_column_of(_layer_of(feeds[p]), lines) for p in inside if p in feeds}
     yield from (p for p in inside if p not in read)
 
 
@@ -191,43 +175,26 @@ def _letters(q: Quantity) -> list[str]:
     return [b.letter if isinstance(b, Bind) else "" for b in q.equation.free]
 
 
-def _unit_letter(own: Sequence[Quantity], layer: str) -> str:
-    """The letter of a unit in a layer's equations: the last of its y."""
-    return next((_letters(q)[-1] for q in own if q.layer == layer and q.name == "y" and q.equation.free), "")
-
-
 def _mixes(own: Sequence[Quantity], path: str) -> bool:
     """Whether an equation of the forward pass runs over more than the rows."""
-    for q in own:
-        if q.layer == path and q.stage is Stage.FORWARD:
-            for node in walk(q.equation.right):
-                if isinstance(node, Reduce) and any(getattr(b, "letter", "") != "n" for b in node.over):
-                    return True
-    return False
+    nodes = (node for q in own if q.layer == path and q.stage is Stage.FORWARD for node in walk(q.equation.right))
+    return any(getattr(b, "letter", "") != "n" for node in nodes if isinstance(node, Reduce) for b in node.over)
 
 
 def _wanted(own: Sequence[Quantity], weights: Mapping[str, Array]) -> dict[str, set[int]]:
-    """The units of each layer that something is worked out of."""
+    """The units of each layer that have a worked line, or a weight that has one."""
     found: dict[str, set[int]] = {}
     for q in own:
-        path = f"{q.layer}.{q.name[1:]}"
-        for e in q.entries if q.part == "layer" else ():
-            if e.at and (q.name == "y" or path in weights):
-                found.setdefault(q.layer, set()).add(e.at[-1])
+        if q.part == "layer" and (q.name == "y" or f"{q.layer}.{q.name[1:]}" in weights):
+            found.setdefault(q.layer, set()).update(e.at[-1] for e in q.entries if e.at)
     return found
 
 
-def _fed(
-    own: Sequence[Quantity], weights: Mapping[str, Array], source: str, wanted: Mapping[str, set[int]]
-) -> set[int]:
-    """The units of a layer that a worked weight comes from."""
-    found = set(wanted.get(source, set()))
-    for q in own:
-        if q.part == "layer" and q.value.ndim == 2 and f"{q.layer}.{q.name[1:]}" in weights:
-            feeds = next((r.sources["x"] for r in own if r.layer == q.layer and "x" in r.sources), "")
-            if _layer_of(feeds) == source:
-                found |= {e.at[0] for e in q.entries}
-    return found
+def _fed(own: Sequence[Quantity], feeds: Mapping[str, str], source: str) -> set[int]:
+    """The units of a layer from which a worked weight comes."""
+    after = [layer for layer, found in feeds.items() if _layer_of(found) == source]
+    gradients = [q for q in own if q.part == "layer" and q.layer in after and q.name == "dW" and q.value.ndim == 2]
+    return {e.at[0] for q in gradients for e in q.entries}
 
 
 def _shown(units: tuple[int, ...], wanted: set[int]) -> tuple[int, ...]:

@@ -45,9 +45,7 @@ class Addresses:
         for key, value in flow.truth.items():
             if key[0] == GIVEN:
                 self.arrays[key[2]] = _Array(key, 0, value.shape, key[2] in ("x", "t"))
-        for (
-            q
-        ) in quantities:  # of two by one name the later: the gradient with its penalty, the weight under a constraint
+        for q in quantities:  # of two by one name the later: a gradient with its penalty, a weight under a constraint
             first = q.equation.free[0] if q.equation.free else None
             rows = getattr(first, "letter", "") == "n"
             self.arrays[q.path] = _Array(*self._place(q), q.value.shape, rows)

@@ -21,10 +21,10 @@ from bpcli.numeric.notation.syntax import Binary, Bind, Call, Equation, Expr, Na
 from bpcli.numeric.notation.text import Ascii
 from bpcli.plan import Array
 from bpcli.studies.trace.flow import AFTER, GIVEN, Flow, Key, Node, Values
-from bpcli.studies.trace.rewrites import Slip, slips, swapped
+from bpcli.studies.trace.rewrites import Slip, slips
 
 CLASSIC = (
-    "sign", "added", "factor-2", "factor-1/2", "no-slope", "slope-at-a", "slope-at-z", "new-weight", "transposed",
+    "added", "sign", "factor-2", "factor-1/2", "no-slope", "slope-at-a", "slope-at-z", "new-weight", "transposed",
     "rows", "rows-twice", "outputs", "outputs-twice", "dropped-input", "dropped-bias", "learning-rate", "old-weight",
     "activation", "half-chain", "penalty", "rounding",
 )  # fmt: skip
@@ -93,9 +93,8 @@ class Mistakes:
         for code, letter, count in (("rows", "N", self.rows), ("outputs", "K", self.outputs)):
             if count > 1:
                 yield Guess(code, f"it is not divided by the {letter} = {count} {code}", own * count)
-                yield Guess(
-                    f"{code}-twice", f"it is divided by the {letter} = {count} {code} once too often", own / count
-                )
+                text = f"it is divided by the {letter} = {count} {code} once too often"
+                yield Guess(f"{code}-twice", text, own / count)
 
     # ------------------------------------------------------------------------------------------------- of activations
     def _slopes(self, node: Node, env: Mapping[str, Any]) -> Iterator[Guess]:
@@ -146,7 +145,9 @@ class Mistakes:
         """What is updated in place of what is not yet, or the other way round."""
         for name in sorted(reads(node.grid.equation)):
             other = name.removesuffix("_new") if name.endswith("_new") else f"{name}_new"
-            if other != node.key[2] and np.ndim(env.get(name, 0)) and np.shape(env.get(other)) == np.shape(env[name]):
+            if other != node.key[2] and np.ndim(env.get(name, 0)) and other in env:
+                if np.shape(env[other]) != np.shape(env[name]):
+                    continue
                 new = "new" if other.endswith("_new") else "old"
                 text = f"the {new} {name.removesuffix('_new')} is used"
                 yield Guess(f"{new}-state", text, node.grid.value({**env, name: env[other]}))
@@ -179,9 +180,8 @@ class Mistakes:
             return
         given = {n: v for n, v in env.items() if n not in block.program.names}
         shapes = {n: np.shape(v) for n, v in given.items() if np.ndim(v)} | {"dx": np.shape(env["dx"])}
-        program = compile_equations(
-            equations, shapes, {n: v for n, v in given.items() if not np.ndim(v)}, detail="path"
-        )
+        scalars = {n: v for n, v in given.items() if not np.ndim(v)}
+        program = compile_equations(equations, shapes, scalars, detail="path")
         full = program.complete(given)
         for grid in program.grids:
             if grid.name != "dx" and gradient_of(grid.name, full) and full[grid.name].shape == env["dx"].shape:
@@ -193,7 +193,7 @@ class Mistakes:
     def _slipped(self, node: Node, grid: Grid, env: Mapping[str, Any]) -> Iterator[Guess]:
         """One slip in the equation itself."""
         shapes = {name: np.shape(v) for name, v in env.items() if np.ndim(v)}
-        size = grid.size if node.base[node.key[2]].size <= SMALL else {k: SMALL for k in grid.size}
+        size = grid.size if node.base[node.key[2]].size <= SMALL else dict.fromkeys(grid.size, SMALL)
         for slip in slips(grid.equation.right, size, shapes):
             code, text = self._words(node, grid, slip)
             equation = Equation(grid.name, grid.equation.free, slip.expression, grid.equation.source)
@@ -245,11 +245,8 @@ class Mistakes:
             case "function" if isinstance(piece, Call):
                 return "function", f"{piece.fn} is not applied, in {shown}"
             case "summed":
-                counted = _counted(piece) or "left-out"
-                return (
-                    counted,
-                    f"it is a sum, not divided by the number of {'values' if counted == 'left-out' else counted}",
-                )
+                counted = _counted(piece)
+                return counted or "left-out", f"it is a sum, not divided by the number of {counted or 'values'}"
             case "averaged":
                 over = {b.letter for b in piece.over if isinstance(b, Bind)} if isinstance(piece, Reduce) else set()
                 code = "rows-twice" if over == {"n"} else "averaged"

@@ -102,7 +102,8 @@ class Flow:
     def value(self, key: Key, values: Mapping[Key, Array]) -> Array:
         """The array of a node, worked out from `values`."""
         if key == AFTER:
-            return self._loss_after(self._after.make(values))
+            with np.errstate(all="ignore"):
+                return self._loss_after(self._after.make(values))
         node = self.nodes[key]
         with np.errstate(all="ignore"):
             return node.grid.value(self.env(node, values))

@@ -45,8 +45,8 @@ def check(path: Path, rows: Rows, claims: Path, sets: Sequence[str] = (), *, asc
 
 def mark(subject: Subject, claims: Sequence[Claim], file: str = "", *, ascii: bool = False) -> Marks:
     """Marks claims about the next training step of a subject."""
-    facts = (("network", network_of(subject.experiment, subject.blueprint)), ("rows", subject.rows))
-    facts += (("weights", subject.weights),)
+    network = network_of(subject.experiment, subject.blueprint)
+    facts = (("network", network), ("weights", subject.weights), ("rows", subject.rows))
     try:
         taken = take_step(subject)
     except NonFiniteError as error:
@@ -167,9 +167,8 @@ class _Marker:
         self.world.values[key] = self.flow.truth[key]
         self.world.settle(key, settled)
         for t in targets:
-            yield self._say(
-                t, verdicts[t.place], float(truth[t.place]), float(follows[t.place]), causes.get(t.place, [])
-            )
+            i = t.place
+            yield self._say(t, verdicts[i], float(truth[i]), float(follows[i]), causes.get(i, []))
 
     def _adopt(self, key: Key, base: Array, found: Sequence[_Found], targets: Sequence[Target]) -> None:
         """Where one mistake explains all claims of a quantity, the numbers nobody claims have it too."""
@@ -202,10 +201,8 @@ class _Marker:
         """Mistakes that explain at least one of the wrong claims, the likeliest first."""
         if key[0] == GIVEN or base.size > LARGE:
             return []
-        tried = 0
         found: list[tuple[int, _Found]] = []
-        for where, distance, guess, value in self._guesses(key, base):
-            tried += 1
+        for tried, (where, distance, guess, value) in enumerate(self._guesses(key, base), start=1):
             flat = value.reshape(-1)
             explained = [t for t in wrong if t.claim.fits(flat[t.place], floor)]
             if explained:
@@ -252,7 +249,7 @@ class _Marker:
             for before in sorted(self.flow.reads(at), key=lambda k: -self.place[k]):
                 size = self.world.values[before].size
                 hidden = len(self.claimed.get(before, ())) < size <= LARGE
-                if before[0] != GIVEN and before not in found and hidden and distance < FAR:
+                if before[0] not in (GIVEN, "schedule") and before not in found and hidden and distance < FAR:
                     found[before] = distance + 1
                     waiting.append((before, distance + 1))
         return sorted(found.items(), key=lambda item: item[1])
@@ -276,9 +273,10 @@ class _Marker:
             note = "it is given, not worked out: copy it from the network"
         elif verdict == "wrong" and not causes and t.claim.digits < 4:
             note = "more digits would tell more: many mistakes give a number like it"
+        stage = Stage.REPEAT if t.key == AFTER else stage
         return Mark(
-            name=t.claim.name, address=t.address, stage=Stage.REPEAT if t.key == AFTER else stage, line=t.claim.spot.line,
-            written=t.claim.written, value=t.claim.value, right=truth, verdict=verdict, expected=follows, causes=causes,
+            name=t.claim.name, address=t.address, stage=stage, line=t.claim.spot.line, written=t.claim.written,
+            value=t.claim.value, right=truth, verdict=verdict, expected=follows, causes=causes,
             worked=self._worked(t) if verdict == "wrong" else "", note=note,
         )  # fmt: skip
 

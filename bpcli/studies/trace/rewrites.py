@@ -92,7 +92,7 @@ def _in_sum(node: Reduce, size: Mapping[str, int]) -> Iterator[Slip]:
                         body = Binary("*", node.body, Compare("==", Name(letter), Name(other)))
                         yield Slip(replace(node, body=body), "diagonal", read)
     for letter in letters:
-        if size[letter] > MOST_TERMS:
+        if not 1 < size[letter] <= MOST_TERMS:
             continue
         for i in range(size[letter]):
             here = Compare("==", Name(letter), Number(i))

@@ -1,0 +1,99 @@
+"""What a document is made of, for any page format to set.
+
+Mathematics is LaTeX throughout, since Markdown and LaTeX both speak it; all else is plain words, not escaped yet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Code:
+    """A name or a command, to be set as it is typed."""
+
+    text: str
+
+
+Words = tuple[str | Code, ...]
+
+
+@dataclass(frozen=True)
+class Heading:
+    """Of a section (level 1, numbered by the algorithm's seven steps where `number` is set) or of a part of one."""
+
+    level: int
+    words: Words
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """Words; `lead` stands before them in bold."""
+
+    words: Words
+    lead: Words = ()
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Terms, each with what is to be said about it."""
+
+    rows: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells; `right` are the columns of numbers."""
+
+    head: tuple[Words, ...]
+    rows: tuple[tuple[Words, ...], ...]
+    right: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A display formula."""
+
+    math: str
+
+
+@dataclass(frozen=True)
+class Figures:
+    """An array by its name, and what it is; one of three or more axes slice by slice, of which `more` are not shown."""
+
+    name: str
+    note: str
+    formulas: tuple[str, ...]
+    more: int
+
+
+@dataclass(frozen=True)
+class Line:
+    """One worked entry: left = numbers = result. With `blank` there is room in place of both: a numbered one, or 0 for
+    one that nobody checks."""
+
+    name: str
+    left: str
+    numbers: str
+    sign: str
+    result: str
+    notes: tuple[str, ...] = ()
+    blank: int | None = None
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Worked entries of one quantity, and how many more it has."""
+
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line."""
+
+    text: str
+
+
+Block = Heading | Paragraph | Facts | Table | Formula | Figures | Lines | Command

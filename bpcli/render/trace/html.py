@@ -1,0 +1,128 @@
+"""A derivation as one page that stands alone: the network to click on, and below it the seven steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bpcli.derivation import STAGES, Derivation, Stage, StepLine
+from bpcli.render.trace.network import network
+from bpcli.render.trace.page import code, number, page, said, tag
+from bpcli.render.trace.page_lines import OPEN, quantities
+from bpcli.render.trace.page_tables import array_table, layer_table, paths, step_table
+from bpcli.render.trace.svg import Picture
+
+__all__ = ["html"]
+
+BESIDE = 820  # CSS pixels that a picture may be wide to have its panel beside it
+VIEWS = (
+    ("f", "Forward", "z, a and y of the units; weights on the wires"),
+    ("b", "Backward", "errors ∂L/∂a, ∂L/∂z; gradients ∂L/∂W on the wires"),
+    ("u", "Update", "the new weights, W⁺ and b⁺"),
+)
+LEGEND = (
+    "All indices count from 0. In the equations of a layer, x is its input, y its output and ∂L/∂y the error that arrives; "
+    "a raised plus marks what holds after the step. Names such as dense_1.dW[0,1] are what a claims file calls the numbers."
+)
+
+
+def html(d: Derivation) -> str:
+    """The page. It needs no network, and without scripts it can still be read."""
+    steps = "one step" if len(d.steps) == 1 else f"{len(d.steps)} steps"
+    title = f"{d.name}: {steps} of back-propagation, worked out"
+    body = tag("header", "".join(_header(d, title)))
+    body += tag("main", "".join(_step(d, line) for line in d.steps))
+    return page(title, body)
+
+
+def _header(d: Derivation, title: str) -> Iterator[str]:
+    yield tag("h1", f'{said(d.name)}<span class="rest">{said(title[len(d.name) :])}</span>')
+    first = d.steps[0]
+    yield tag("p", _losses(d, first), class_="losses")
+    yield tag("dl", "".join(tag("dt", said(name)) + tag("dd", said(text.replace("->", "→"))) for name, text in d.facts))
+    yield tag("p", _agreement(d), class_="agrees" if not d.wrong else "wrong")
+    for problem in d.warnings:
+        help = f" {problem.help}" if problem.help else ""
+        yield tag("p", f"Warning: {said(problem.text)}.{said(help)}", class_="warning")
+    tools = '<button type="button" class="scripted" data-fold="open">Open all lines</button>'
+    tools += '<button type="button" class="scripted" data-fold="">Close all</button>'
+    yield tag("p", tools, class_="tools") if d.detail != "overview" else ""
+
+
+def _losses(d: Derivation, line: StepLine) -> str:
+    before, after, change, foretold = (number(v, d.digits) for v in (line.loss, line.after, line.change, line.predicted))
+    arrow = '<span aria-hidden="true">→</span><span class="unseen">becomes</span>'
+    told = f"loss <b>{before}</b> {arrow} <b>{after}</b>"
+    return f"{told}: it changes by {change}, and to first order the gradient foretells {foretold}"
+
+
+def _agreement(d: Derivation) -> str:
+    if not d.wrong:
+        worst = f"to {d.worst:.1e}" if d.worst else "to the last digit"
+        return f"<b>✓</b> {d.compared:,} numbers agree with the engine {worst}: each was computed twice, by these equations and by it."
+    listed = ", ".join(code(q.path) for q in d.wrong[:8]) + (", ..." if len(d.wrong) > 8 else "")
+    return f"<b>WRONG</b> What these equations give is not what the engine computed: {listed}"
+
+
+def _step(d: Derivation, line: StepLine) -> str:
+    several = len(d.steps) > 1
+    parts = [tag("h2", f"Training step {line.step}")] if several else []
+    parts.append(_picture(d, line))
+    if d.detail == "overview":
+        parts += [tag("h2", "Layers"), layer_table(d, line), tag("h2", "The step"), step_table(d, line)]
+        return tag("section", "".join(parts), class_="training")
+    if d.paths:
+        each = len(d.paths) // len(d.steps)
+        parts += [tag("h2", "Chain rule, path by path"), *paths(d, d.paths[(line.step - 1) * each : line.step * each])]
+    parts.append(tag("p", said(LEGEND), class_="legend"))
+    parts += [_stage(d, line, stage) for stage in Stage]
+    return tag("section", "".join(parts), class_="training")
+
+
+def _stage(d: Derivation, line: StepLine, stage: Stage) -> str:
+    title, text = STAGES[stage]
+    parts = [tag("h2", f'<span class="step">{stage.value}</span> {said(title)}'), tag("p", said(text), class_="lead")]
+    if stage is Stage.INITIALIZE:
+        parts += [array_table(g.value, g.path, d.digits, g.note) for g in d.given if g.step == line.step]
+    count = sum(len(q.entries) for q in d.quantities)
+    told = [(i, q) for i, q in enumerate(d.quantities) if q.step == line.step and q.stage is stage]
+    parts += quantities(d, told, d.detail == "layer" or count <= OPEN)
+    if stage is Stage.REPEAT:
+        parts.append(step_table(d, line))
+    elif len(parts) == 2:
+        parts.append(tag("p", "Nothing of this step is worked out here.", class_="more"))
+    return tag("section", "".join(parts), class_=f"stage s{stage.value}", data_stage=f"{stage.value} {title}")
+
+
+def _picture(d: Derivation, line: StepLine) -> str:
+    """The network with its panel."""
+    found = network(d, line)
+    picture = Picture(d, found)
+    name = f"view-{line.step}"
+    views = "".join(
+        f'<input type="radio" name="{name}" id="{name}-{key}" class="view {key}"{" checked" if key == "f" else ""}>'
+        f'<label for="{name}-{key}" title="{said(text)}">{title}</label>'
+        for key, title, text in VIEWS
+    )
+    captions = "".join(tag("p", said(text), class_=f"caption {key}") for key, _, text in VIEWS)
+    drawn = tag("div", picture.draw(f"The network, training step {line.step}"), class_="canvas")
+    rows = len(line.outputs)
+    words = [_key()]
+    if rows > 1:
+        words.append(f"Units show the first of {rows} rows; gradients and the loss are of all rows.")
+    if any(c.vector and len(c.shown) < c.units[0] for c in found.columns):
+        words.append("Of large layers a few units are drawn.")
+    caption = tag("figcaption", " ".join(words))
+    hint = "Choose a unit, a weight, a bias or the loss: its derivation is shown here."
+    keys = "With the keyboard: Tab, then Enter."
+    panel = tag(
+        "aside", tag("p", f"{hint} {keys}", class_="hint"), class_="panel scripted", aria_live="polite",
+        aria_label="Derivation of what is chosen", data_weights=f"{line.step}",
+    )  # fmt: skip
+    below = "" if picture.width <= BESIDE else " below"
+    return tag("div", tag("figure", views + captions + drawn + caption) + panel, class_=f"network{below}")
+
+
+def _key() -> str:
+    plus = '<svg width="36" height="8" aria-hidden="true"><path class="wire fp" style="--f:3px" d="M0 4H36"></path></svg>'
+    minus = '<svg width="36" height="8" aria-hidden="true"><path class="wire fn" style="--f:3px" d="M0 4H36"></path></svg>'
+    return f"{plus} positive, {minus} negative; the thicker, the larger."

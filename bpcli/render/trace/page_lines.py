@@ -1,0 +1,106 @@
+"""Quantities on a page: the general equation, and its entries with their numbers, in MathML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from bpcli.derivation import Derivation, Entry, Quantity
+from bpcli.numeric.notation.mathml import MathML
+from bpcli.numeric.notation.symbols import Level, glyph, textbook
+from bpcli.numeric.notation.syntax import Binary, Bind, Call, Expr, Number
+from bpcli.render.trace.network import entry_id
+from bpcli.render.trace.page import code, said, tag
+from bpcli.render.trace.page_tables import array_table
+
+Told = tuple[int, Quantity]
+"""A quantity and its number in the derivation."""
+
+OPEN = 60  # worked lines of a page up to which all of them are unfolded
+
+
+def quantities(d: Derivation, told: Sequence[Told], unfolded: bool) -> Iterator[str]:
+    """The quantities of one stage; an equation over all weights is stated once and told tensor by tensor."""
+    whole = d.detail == "layer"
+    shown = [(i, q) for i, q in told if q.entries or whole]
+    for _, group in groupby(shown, key=lambda iq: (iq[1].part, iq[1].layer, iq[1].name, iq[1].equation)):
+        yield _quantity(d, list(group), unfolded)
+
+
+def _quantity(d: Derivation, group: Sequence[Told], unfolded: bool) -> str:
+    q = group[0][1]
+    several = bool(q.tensor)
+    name = f"{q.part}: {said(q.kind)}" if several else code(q.path)
+    wrong = [r for _, r in group if not r.agrees]
+    head = tag("span", name, class_="of") + math(MathML(q.known).equation(q.equation), "general")
+    remarks = [said(text) for text in (q.why, *_sources(q)) if text]
+    if several and any(getattr(b, "letter", "") == "j" for b in q.equation.free):
+        remarks.append("j counts all weights")
+    why = tag("span", "; ".join(remarks), class_="why") if remarks else ""
+    body = "".join(_of(d, i, r, several) for i, r in group)
+    for r in wrong:
+        words = f"WRONG: {code(r.path)} is {r.gap:.1e} from what the engine computed; rounding explains {r.allowed:.1e}"
+        body = tag("p", words, class_="wrong") + body
+    more = tag("summary", head + why)
+    return tag("details", more + body, class_="quantity", **({"open": "open"} if unfolded or wrong else {}))
+
+
+def _of(d: Derivation, number: int, q: Quantity, several: bool) -> str:
+    """Its array, or its worked lines."""
+    if d.detail == "layer":
+        value = q.value if q.engine is None else q.engine
+        return array_table(value, q.path, d.digits)
+    lines = "".join(line(q, e, entry_id(number, k)) for k, e in enumerate(q.entries))
+    if q.hidden:
+        lines += tag("p", f"and {q.hidden:,} more of {code(q.path)}", class_="more")
+    return lines
+
+
+def _sources(q: Quantity) -> Iterator[str]:
+    for name, source in q.sources.items():
+        yield f"{'∂L/∂y' if name == 'dy' else name} is {source}"
+
+
+def line(q: Quantity, e: Entry, name: str) -> str:
+    """A worked entry: its address, left side = numbers = result, and what there is to say about it."""
+    reader = MathML(q.known, e.worked.digits)
+    index = () if q.tensor else tuple(f"<mn>{i}</mn>" for i in e.index)
+    terms = _terms(reader, e.worked.tree)
+    result = _printed(e.worked.result)
+    left = reader.symbol(glyph(q.name, q.known), index).text
+    sign = "=" if e.worked.closes else "≈"
+    pieces = [f"{left}<mo>=</mo>{terms[0]}", *terms[1:]]
+    drawn = "".join(math(piece) for piece in pieces)
+    if terms != [result]:
+        drawn += math(f"<mo>{sign}</mo>{result}", "result")
+    notes = "; ".join(dict.fromkeys((*e.worked.notes, *e.notes)))
+    told = code(e.name) + tag("div", drawn, class_="sum")
+    if notes:
+        told += tag("p", said(notes), class_="note")
+    return tag("div", told, class_="worked", id=name)
+
+
+def math(inside: str, class_: str = "") -> str:
+    """Mathematics in a line of text."""
+    return tag("math", f"<mrow>{inside}</mrow>", class_=class_)
+
+
+def _terms(reader: MathML, tree: Expr) -> list[str]:
+    """A sum term by term, each with the sign before it, so that a page can break the line between them; anything else in
+    one piece."""
+    node = textbook(tree)
+    if isinstance(node, Binary) and node.op in "+-":
+        last = reader.signs[node.op] + reader.fit(node.right, Level.QUOTIENT, inner=True).text
+        return [*_terms(reader, node.left), last]
+    if isinstance(node, Call) and node.fn == "sum" and node.args:
+        first, *others = node.args
+        begin = reader.fit(first, Level.SUM if isinstance(first, Number) else Level.QUOTIENT).text
+        return [begin, *(reader.signs["+"] + reader.fit(term, Level.QUOTIENT, inner=True).text for term in others)]
+    return [reader.draw(node).text]
+
+
+def _printed(text: str) -> str:
+    """A result as it was printed, `−2.5e-7`."""
+    figure = text.replace("−", "-").replace("∞", "inf")
+    sign = MathML.signs["neg"] if figure.startswith("-") else ""
+    return sign + MathML().numeral(figure.lstrip("-"))

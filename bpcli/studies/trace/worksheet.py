@@ -1,0 +1,200 @@
+"""Worksheets: a derivation whose results are to be filled in, in as many variants as there are seeds, each with the key
+that grades it."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from bpcli.derivation import Array, Blank, Derivation, Given, Quantity, Worksheet
+from bpcli.engine.descent import Descent
+from bpcli.family import Activation
+from bpcli.numeric.notation.syntax import reads
+from bpcli.numeric.streams import Stream
+from bpcli.plan import Param
+from bpcli.records import Exit, Failure, Problem
+from bpcli.studies.proof import equation_env
+from bpcli.studies.trace.subject import Rows, Subject
+from bpcli.studies.trace.trace import View, derive
+
+ANSWERS = "answers.yaml"
+"""The file that a worksheet asks for."""
+
+TRIES = 50  # draws, until one has no dead weights
+SPAN = 0.5  # of weights that all start at 0
+EDGE = 1e-9  # an activation's input closer to 0 stands on the edge between two branches
+
+
+def worksheet(subject: Subject, seed: int, view: View, command: str) -> Worksheet:
+    """The next step of a subject as a worksheet, after `vary`; `command` is what grades it (see `grading`).
+
+    Every entry that the view works out is a blank. The exceptions are the learning rate, which is shown, and a gradient
+    without its penalty, since claims call by its name the one with the penalty. Raises Failure where nothing is worked
+    out, and as `derive` does.
+    """
+    vary(subject, seed)
+    arrays = _memory(subject)
+    d = derive(subject, replace(view, detail="neuron", steps=1))
+    d = replace(d, given=(*d.given, *_settings(subject, d, arrays)))
+    shown = frozenset(q.id for q in d.quantities if q.part == "schedule")
+    entries = [(q, e) for q in d.quantities for e in q.entries if q.id not in shown]
+    last = {e.name: q.id for q, e in entries}
+    checked = [(q, e) for q, e in entries if last[e.name] == q.id]
+    if not checked:
+        text = "a worksheet needs numbers that are worked out, and here are none"
+        raise Failure(Problem(text, code="no-blanks", help="leave out --elide and --layer"), exit=Exit.USAGE)
+    blanks = tuple(Blank(i, q.id, e.name, _typed(e.worked.result)) for i, (q, e) in enumerate(checked, start=1))
+    variant = f"variant {seed}" if seed else "the network as it is"
+    head = f"# The answers to the worksheet of {d.name}: {variant} (--seed {seed}).\n# Graded by: {command}\n"
+    key = head + "".join(f"{b.name}: {b.answer}\n" for b in blanks)
+    return Worksheet(d, seed, blanks, shown, key, command)
+
+
+def grading(source: Sequence[str], rows: Rows, seed: int, sets: Sequence[str] = (), answers: str = ANSWERS) -> str:
+    """The command that grades a worksheet of `source`: a path, or `--example` and its name."""
+    words = ["bpcli", "trace", *source]
+    for option, values in (("--sample", rows.samples), ("--x", rows.x), ("--t", rows.t), ("--set", sets)):
+        for value in values:
+            words += [f"{option}={value}"] if str(value).startswith("-") else [option, str(value)]
+    words += ["--batch"] * rows.batch + ["--seed", str(seed), "--check", answers]
+    return shlex.join(words)
+
+
+def _typed(result: str) -> str:
+    """A printed result as YAML has it."""
+    return result.replace("−", "-").replace("∞", "inf").replace("inf", ".inf").replace("nan", ".nan")
+
+
+# ------------------------------------------------------------------------------------------------------------ variants
+def vary(subject: Subject, seed: int) -> None:
+    """Gives a subject, in place, weights and inputs that are easy to compute with: multiples of 0.1, or of another
+    power of ten that suits their size, between the ends of those it has. Seed 0 leaves them as they are.
+
+    The same seed gives the same numbers. Of 50 draws the first is taken in which every weight tensor moves the loss and
+    no activation stands on its edge; if there is none, the last.
+    """
+    if not seed:
+        return
+    theta, x = subject.objective.theta.copy(), subject.x.copy()
+    stream = Stream(seed, "worksheet")
+    for attempt in range(TRIES):
+        for place, e in enumerate(subject.blueprint.layout):
+            low, high = _ends_of_weights(theta[e.where], e.param)
+            subject.objective.theta[e.where] = _friendly(stream.at(attempt, place).random(e.size), low, high)
+        ids = subject.objective.network.chain(len(x)).x.dtype.kind in "iu"
+        drawn = stream.at(attempt, len(subject.blueprint.layout)).random(x.size).reshape(x.shape)
+        low, high = float(x.min()), float(x.max())
+        if ids:
+            subject.x[...] = low + np.floor(drawn * (high - low + 1))
+        else:
+            subject.x[...] = _friendly(drawn, *((low, high) if low < high else (-(abs(low) or 1), abs(low) or 1)))
+        if _lively(subject):
+            break
+    subject.weights = f"drawn for variant {seed} of the worksheet"
+    subject.rows += f", with inputs drawn for variant {seed}"
+
+
+def _ends_of_weights(w: Array, param: Param) -> tuple[float, float]:
+    """The range of new weights: weights to both sides of 0, gains about where they are."""
+    size = min(float(np.abs(w).max()), 2.0) or SPAN
+    if not param.decays and w.min() > 0:
+        return 0.5 * float(w.min()), 1.5 * float(w.max())
+    return -size, size
+
+
+def _friendly(drawn: Array, low: float, high: float) -> Array:
+    """Numbers in [0, 1) as multiples of a power of ten between low and high, 0 left out."""
+    power = math.floor(math.log10((high - low) / 5))
+    first, last = (round(end / 10.0**power, 6) for end in (low, high))
+    choices = np.arange(math.ceil(first), math.floor(last) + 1)
+    choices = choices[choices != 0]
+    picked = choices[(drawn * len(choices)).astype(int)]
+    return picked * 10.0**power if power >= 0 else picked / 10.0**-power
+
+
+def _lively(subject: Subject) -> bool:
+    """Whether every tensor of weights moves the loss, and no activation stands on its edge."""
+    objective, n = subject.objective, len(subject.x)
+    batch = objective.batch(n)
+    batch.load(subject.x, subject.t, np.arange(n))
+    if objective.network.draws:
+        objective.network.draw(batch.chain, subject.done)
+    with np.errstate(all="ignore"):
+        loss = batch.forward(True)
+        batch.backward(True)
+    moved = all(objective.grad[e.where].any() for e in subject.blueprint.layout)
+    edges = (k.frame.x for k in batch.chain.walk() if isinstance(k.layer, Activation))
+    return moved and math.isfinite(loss) and not any((np.abs(x) < EDGE).any() for x in edges)
+
+
+# ------------------------------------------------------------------------------------------------- what has to be given
+Memory = Mapping[tuple[str, str], Array]
+
+
+def _memory(subject: Subject) -> Memory:
+    """What optimizer, clipper and layers remember before the step, by part or layer and name."""
+    descent = subject.descent
+    kept = {("optimizer", name): a.copy() for name, a in descent.slots.items()}
+    kept |= {("clipping", name): a.copy() for name, a in descent.clip_state.items()}
+    for link in subject.objective.network.chain(len(subject.x)).walk():
+        kept |= {(link.path, name): np.array(getattr(link.frame, name)) for name in link.node.plan.state}
+    return kept
+
+
+def _settings(subject: Subject, d: Derivation, memory: Memory) -> Iterator[Given]:
+    """The settings and memories that the equations read, which a trace shows where it puts the numbers in."""
+    seen = set()
+    for q in d.quantities:
+        if not q.entries or q.part == "schedule":
+            continue
+        owner = q.layer or q.part
+        constants = _constants(subject, q)
+        for name in sorted(reads(q.equation)):
+            path = f"{owner}.{name}"
+            if path in seen:
+                continue
+            if (owner, name) in memory:
+                seen.add(path)
+                yield from _remembered(subject, path, memory[owner, name])
+            elif name in constants:
+                seen.add(path)
+                yield Given(q.step, path, np.asarray(constants[name]), "a setting")
+
+
+def _remembered(subject: Subject, path: str, array: Array) -> Iterator[Given]:
+    """Memory as it is before the step; that of an optimizer is one number if it is 0 everywhere, else by tensor."""
+    if not np.any(array):
+        yield Given(1, path, np.asarray(0.0), "remembered: 0 everywhere before the step")
+    elif path.startswith("optimizer."):
+        for e in subject.blueprint.layout:
+            name = path.removeprefix("optimizer.")
+            yield Given(1, f"{e.path}.{name}", array[e.where].reshape(e.shape), "remembered from the steps before")
+    else:
+        yield Given(1, path, array, "remembered from the steps before")
+
+
+def _constants(subject: Subject, q: Quantity) -> Mapping[str, Any]:
+    """The numbers by name that the equations of a quantity's part may read."""
+    descent, objective = subject.descent, subject.objective
+    match q.part:
+        case "layer":
+            link = next(k for k in objective.network.chain(len(subject.x)).walk() if k.path == q.layer)
+            return {name: v for name, v in equation_env(link).items() if np.ndim(v) == 0}
+        case "loss":
+            return {"K": objective.batch(len(subject.x)).t.shape[-1], **objective.plan.consts}
+        case "penalty":
+            number = int(q.layer.rpartition("_")[2]) - 1 if "_" in q.layer else 0
+            return subject.blueprint.penalties[number][0].consts()
+        case "clipping" if isinstance(descent, Descent) and descent.clipper is not None:
+            return descent.clipper.consts()
+        case "optimizer":
+            decaying = {"D": subject.blueprint.decaying, "t": subject.done}
+            return {**subject.experiment.optimizer.consts(), **decaying}
+        case "constraint" if isinstance(descent, Descent):
+            return next(own.consts() for own, path, _ in descent.constrained if path == q.tensor)
+    return {}
