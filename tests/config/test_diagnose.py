@@ -192,4 +192,4 @@ def test_a_mutated_file_is_accepted_or_refused_in_messages(text: str) -> None:
 
 def test_a_list_of_one_wrong_item_is_not_called_empty() -> None:
     found = problems("architecture: [rellu]\nloss: squared\n")
-    assert [p.text for p in found] == ["architecture.0: unknown layer `rellu`"]
+    assert [p.text for p in found] == ["unknown layer `rellu`"]

@@ -81,6 +81,7 @@ def hold(count: int, folder: Path, seed: int) -> None:
             tally["cause"] += 1
         elif code in codes[0] and all(codes[0][0] in c for c in codes):
             tally["one of several that give the same numbers"] += 1
+            tally[f"  {code}, {codes[0][0]} named first"] += 1
         else:
             missed.append(f"{i}: {student.at} {student.mistake} {student.entry} {digits}: {codes}")
             tally[f"missed, {kind}"] += 1

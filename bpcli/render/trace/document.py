@@ -27,6 +27,16 @@ from bpcli.render.trace.blocks import (
 
 FEW = 4  # numbers of a row in a table
 
+LETTERS = {
+    "penalty": "w are the weights that it is laid on.",
+    "gradient": "data is the slope of the data's loss, as worked out above, and own the slope of the penalty.",
+    "clipping": "g is the gradient, and w are the weights.",
+    "optimizer": "w are the OLD weights, and g is their gradient, with penalty and clipping if there are any.",
+    "constraint": "w are the weights as the optimizer leaves them.",
+    "change": "g is the gradient before clipping, w are the OLD weights.",
+}
+"""What the letters of a part stand for that works on all weights."""
+
 
 def document(told: Derivation | Worksheet) -> Iterator[Block]:
     """A derivation, or a worksheet made of one, block by block."""
@@ -112,6 +122,8 @@ def _sections(d: Derivation, step: StepLine, sheet: Worksheet | None) -> Iterato
             yield Heading(
                 2, (Code(layer), f" ({quantities[0].kind})") if layer else (f"{part} ({quantities[0].kind})",)
             )
+            if part in LETTERS:
+                yield Paragraph((LETTERS[part],))
             for q in quantities:
                 yield from _quantity(q, d, told, sheet, blanks)
         hidden = [q for q in here if q not in shown] if d.detail != "layer" else []

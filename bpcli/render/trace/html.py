@@ -13,15 +13,16 @@ from bpcli.render.trace.svg import Picture
 
 __all__ = ["html"]
 
-BESIDE = 820  # CSS pixels that a picture may be wide to have its panel beside it
+BESIDE = 920  # CSS pixels that a picture may be wide to have its panel beside it
 VIEWS = (
-    ("f", "Forward", "z, a and y of the units; weights on the wires"),
-    ("b", "Backward", "errors ∂L/∂a, ∂L/∂z; gradients ∂L/∂W on the wires"),
-    ("u", "Update", "the new weights, W⁺ and b⁺"),
+    ("f", "Forward", "What goes forward: z and a (or y) in the units, weights on the wires."),
+    ("b", "Backward", "What comes back: errors ∂L/∂a and ∂L/∂z in the units, gradients ∂L/∂W on the wires."),
+    ("u", "Update", "The weights after the step: W⁺ on the wires, b⁺ below the units."),
 )
 LEGEND = (
-    "All indices count from 0. In the equations of a layer, x is its input, y its output and ∂L/∂y the error that arrives; "
-    "a raised plus marks what holds after the step. Names such as dense_1.dW[0,1] are what a claims file calls the numbers."
+    "All indices count from 0. In the equations of a layer, x is its input, y its output and ∂L/∂y the error that "
+    "arrives; a raised plus marks what holds after the step. Names such as dense_1.dW[0,1] are what a claims file calls"
+    " the numbers."
 )
 
 
@@ -49,7 +50,9 @@ def _header(d: Derivation, title: str) -> Iterator[str]:
 
 
 def _losses(d: Derivation, line: StepLine) -> str:
-    before, after, change, foretold = (number(v, d.digits) for v in (line.loss, line.after, line.change, line.predicted))
+    before, after, change, foretold = (
+        number(v, d.digits) for v in (line.loss, line.after, line.change, line.predicted)
+    )
     arrow = '<span aria-hidden="true">→</span><span class="unseen">becomes</span>'
     told = f"loss <b>{before}</b> {arrow} <b>{after}</b>"
     return f"{told}: it changes by {change}, and to first order the gradient foretells {foretold}"
@@ -58,7 +61,8 @@ def _losses(d: Derivation, line: StepLine) -> str:
 def _agreement(d: Derivation) -> str:
     if not d.wrong:
         worst = f"to {d.worst:.1e}" if d.worst else "to the last digit"
-        return f"<b>✓</b> {d.compared:,} numbers agree with the engine {worst}: each was computed twice, by these equations and by it."
+        twice = "each was computed twice, by these equations and by it"
+        return f"<b>✓</b> {d.compared:,} numbers agree with the engine {worst}: {twice}."
     listed = ", ".join(code(q.path) for q in d.wrong[:8]) + (", ..." if len(d.wrong) > 8 else "")
     return f"<b>WRONG</b> What these equations give is not what the engine computed: {listed}"
 
@@ -66,7 +70,12 @@ def _agreement(d: Derivation) -> str:
 def _step(d: Derivation, line: StepLine) -> str:
     several = len(d.steps) > 1
     parts = [tag("h2", f"Training step {line.step}")] if several else []
-    parts.append(_picture(d, line))
+    after = f"after-{line.step}"
+    parts += [
+        tag("a", "Skip the picture", class_="skip", href=f"#{after}"),
+        _picture(d, line),
+        tag("div", "", id=after),
+    ]
     if d.detail == "overview":
         parts += [tag("h2", "Layers"), layer_table(d, line), tag("h2", "The step"), step_table(d, line)]
         return tag("section", "".join(parts), class_="training")
@@ -82,7 +91,8 @@ def _stage(d: Derivation, line: StepLine, stage: Stage) -> str:
     title, text = STAGES[stage]
     parts = [tag("h2", f'<span class="step">{stage.value}</span> {said(title)}'), tag("p", said(text), class_="lead")]
     if stage is Stage.INITIALIZE:
-        parts += [array_table(g.value, g.path, d.digits, g.note) for g in d.given if g.step == line.step]
+        given = "".join(array_table(g.value, g.path, d.digits, g.note) for g in d.given if g.step == line.step)
+        parts.append(tag("div", given, class_="arrays"))
     count = sum(len(q.entries) for q in d.quantities)
     told = [(i, q) for i, q in enumerate(d.quantities) if q.step == line.step and q.stage is stage]
     parts += quantities(d, told, d.detail == "layer" or count <= OPEN)
@@ -116,13 +126,17 @@ def _picture(d: Derivation, line: StepLine) -> str:
     keys = "With the keyboard: Tab, then Enter."
     panel = tag(
         "aside", tag("p", f"{hint} {keys}", class_="hint"), class_="panel scripted", aria_live="polite",
-        aria_label="Derivation of what is chosen", data_weights=f"{line.step}",
+        aria_label="Derivation of what is chosen",
     )  # fmt: skip
-    below = "" if picture.width <= BESIDE else " below"
+    below = "" if picture.places.width <= BESIDE else " below"
     return tag("div", tag("figure", views + captions + drawn + caption) + panel, class_=f"network{below}")
 
 
 def _key() -> str:
-    plus = '<svg width="36" height="8" aria-hidden="true"><path class="wire fp" style="--f:3px" d="M0 4H36"></path></svg>'
-    minus = '<svg width="36" height="8" aria-hidden="true"><path class="wire fn" style="--f:3px" d="M0 4H36"></path></svg>'
+    plus = (
+        '<svg width="36" height="8" aria-hidden="true"><path class="wire fp" style="--f:3px" d="M0 4H36"></path></svg>'
+    )
+    minus = (
+        '<svg width="36" height="8" aria-hidden="true"><path class="wire fn" style="--f:3px" d="M0 4H36"></path></svg>'
+    )
     return f"{plus} positive, {minus} negative; the thicker, the larger."

@@ -160,4 +160,4 @@ def _plain(text: str) -> str:
 
 
 def _known(c: str) -> bool:
-    return " " <= c <= "~" or (c.isalpha() and "\u00c0" <= c <= "\u017e")
+    return " " <= c <= "~" or (c.isalpha() and "À" <= c <= "ž" and c not in "ĦħĸĿŀŉŦŧ")

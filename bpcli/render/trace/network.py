@@ -15,8 +15,10 @@ SOME = 5  # units that are drawn of a longer one
 
 @dataclass(frozen=True)
 class Column:
-    """The inputs, or a layer with the activation that belongs to it. `y` (N, units...) is what goes out, `dy` its error;
-    `z` and `dz` the same before the activation, None where there is none."""
+    """The inputs, or a layer with the activation that belongs to it.
+
+    `y` (N, units...) is what goes out, `dy` its error; `z` and `dz` the same before the activation, None where there is
+    none."""
 
     path: str
     layers: tuple[LayerLine, ...]
@@ -62,9 +64,7 @@ class Network:
         """How the number of a unit comes about, and its error."""
         for q, ids in zip(self.quantities, self.ids, strict=True):
             if q.stage in (Stage.FORWARD, Stage.LOSS, Stage.HIDDEN):
-                axis = self._axis(column, q)
-                if axis is not None:
-                    yield from (name for at, name in ids.items() if axis < 0 or at[axis] == unit)
+                yield from self._within(column, unit, q, ids)
 
     def of_column(self, column: Column) -> Iterator[str]:
         """All of a layer."""
@@ -73,12 +73,15 @@ class Network:
                 yield from ids.values()
 
     def of_weight(self, path: str, at: tuple[int, ...]) -> Iterator[str]:
-        """The gradient of a weight, and all that becomes of both."""
+        """The error of the unit that a weight leads to, its gradient, and all that becomes of both."""
         layer, _, name = path.rpartition(".")
+        column = next(c for c in self.columns if layer in c.names)
         for q, ids in zip(self.quantities, self.ids, strict=True):
             if q.tensor == path or (q.part == "layer" and q.layer == layer and q.name == f"d{name}"):
                 ends = dict.fromkeys((at, at[-1:], ()))  # itself, its unit, its tensor
                 yield from (ids[place] for place in ends if len(place) == q.value.ndim and place in ids)
+            elif q.stage in (Stage.LOSS, Stage.HIDDEN) and column.vector and at:
+                yield from self._within(column, at[-1], q, ids)
             elif not q.tensor and q.stage is Stage.UPDATE and q.part in ("clipping", "schedule", "optimizer"):
                 yield from (name for place, name in ids.items() if not place)
 
@@ -87,6 +90,11 @@ class Network:
         for q, ids in zip(self.quantities, self.ids, strict=True):
             if q.part in ("loss", "change") or (q.part in ("gradient", "penalty") and not q.tensor):
                 yield from ids.values()
+
+    def _within(self, column: Column, unit: int, q: Quantity, ids: Mapping[tuple[int, ...], str]) -> Iterator[str]:
+        axis = self._axis(column, q)
+        if axis is not None:
+            yield from (name for at, name in ids.items() if axis < 0 or at[axis] == unit)
 
     def _axis(self, column: Column, q: Quantity) -> int | None:
         """Where in the quantity's index the unit of a column stands; -1: it is of all units; None: it is of another."""
@@ -100,7 +108,9 @@ class Network:
             return len(letters) - 1 if source == (column.names or (INPUTS,))[-1] else None
         if q.layer not in column.names:
             return None
-        letter = next((_letters(r)[-1] for r in self.quantities if r.layer == q.layer and r.name == "y" and _letters(r)), "")
+        letter = next(
+            (_letters(r)[-1] for r in self.quantities if r.layer == q.layer and r.name == "y" and _letters(r)), ""
+        )
         return letters.index(letter) if letter in letters else -1
 
 
@@ -117,9 +127,13 @@ def network(d: Derivation, line: StepLine) -> Network:
     outer = next((layer for layer in line.layers if "." not in layer.layer), None)
     columns = [
         Column(
-            INPUTS, (), inputs.shape[1:], inputs, outer.dx if outer else None,
+            INPUTS,
+            (),
+            inputs.shape[1:],
+            inputs,
+            outer.dx if outer else None,
             shown=_shown(inputs.shape[1:], _fed(own, feeds, INPUTS)),
-        )  # fmt: skip
+        )
     ]
     for path, layer in lines.items():
         if _is_activation(path, lines):
@@ -128,11 +142,18 @@ def network(d: Derivation, line: StepLine) -> Network:
         last = after or layer
         columns.append(
             Column(
-                path, (layer, after) if after else (layer,), last.units, last.y, last.dy,
-                z=layer.y if after else None, dz=layer.dy if after else None,
+                path,
+                (layer, after) if after else (layer,),
+                last.units,
+                last.y,
+                last.dy,
+                z=layer.y if after else None,
+                dz=layer.dy if after else None,
                 shown=_shown(last.units, wanted.get(path, set()) | _fed(own, feeds, last.layer)),
-                sources=tuple(_sources(feeds, path, lines)), parent=_parent(path, lines), mixes=_mixes(own, path),
-            )  # fmt: skip
+                sources=tuple(_sources(feeds, path, lines)),
+                parent=_parent(path, lines),
+                mixes=_mixes(own, path),
+            )
         )
     return Network(tuple(columns), line, weights, own, ids, feeds)
 

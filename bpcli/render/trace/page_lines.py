@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import ClassVar
 
 from bpcli.derivation import Derivation, Entry, Quantity
 from bpcli.numeric.notation.mathml import MathML
 from bpcli.numeric.notation.symbols import Level, glyph, textbook
-from bpcli.numeric.notation.syntax import Binary, Bind, Call, Expr, Number
+from bpcli.numeric.notation.syntax import Binary, Call, Expr, Number
 from bpcli.render.trace.network import entry_id
 from bpcli.render.trace.page import code, said, tag
 from bpcli.render.trace.page_tables import array_table
@@ -17,6 +18,16 @@ Told = tuple[int, Quantity]
 """A quantity and its number in the derivation."""
 
 OPEN = 60  # worked lines of a page up to which all of them are unfolded
+
+
+class Inline(MathML):
+    """MathML in a line of text, where a minus sign or a term of a sum may come first."""
+
+    signs: ClassVar = {**MathML.signs, "neg": '<mo form="prefix">−</mo>'}
+
+    def term(self, op: str, node: Expr) -> str:
+        """A term that follows others."""
+        return f'<mo form="infix">{MathML.signs[op][4:]}' + self.fit(node, Level.QUOTIENT, inner=True).text
 
 
 def quantities(d: Derivation, told: Sequence[Told], unfolded: bool) -> Iterator[str]:
@@ -32,7 +43,7 @@ def _quantity(d: Derivation, group: Sequence[Told], unfolded: bool) -> str:
     several = bool(q.tensor)
     name = f"{q.part}: {said(q.kind)}" if several else code(q.path)
     wrong = [r for _, r in group if not r.agrees]
-    head = tag("span", name, class_="of") + math(MathML(q.known).equation(q.equation), "general")
+    head = tag("span", name, class_="of") + math(Inline(q.known).equation(q.equation), "general")
     remarks = [said(text) for text in (q.why, *_sources(q)) if text]
     if several and any(getattr(b, "letter", "") == "j" for b in q.equation.free):
         remarks.append("j counts all weights")
@@ -63,7 +74,7 @@ def _sources(q: Quantity) -> Iterator[str]:
 
 def line(q: Quantity, e: Entry, name: str) -> str:
     """A worked entry: its address, left side = numbers = result, and what there is to say about it."""
-    reader = MathML(q.known, e.worked.digits)
+    reader = Inline(q.known, e.worked.digits)
     index = () if q.tensor else tuple(f"<mn>{i}</mn>" for i in e.index)
     terms = _terms(reader, e.worked.tree)
     result = _printed(e.worked.result)
@@ -85,22 +96,21 @@ def math(inside: str, class_: str = "") -> str:
     return tag("math", f"<mrow>{inside}</mrow>", class_=class_)
 
 
-def _terms(reader: MathML, tree: Expr) -> list[str]:
-    """A sum term by term, each with the sign before it, so that a page can break the line between them; anything else in
-    one piece."""
+def _terms(reader: Inline, tree: Expr) -> list[str]:
+    """A sum term by term, each with the sign before it, so that a page can break the line between them; all else in one
+    piece."""
     node = textbook(tree)
     if isinstance(node, Binary) and node.op in "+-":
-        last = reader.signs[node.op] + reader.fit(node.right, Level.QUOTIENT, inner=True).text
-        return [*_terms(reader, node.left), last]
+        return [*_terms(reader, node.left), reader.term(node.op, node.right)]
     if isinstance(node, Call) and node.fn == "sum" and node.args:
         first, *others = node.args
         begin = reader.fit(first, Level.SUM if isinstance(first, Number) else Level.QUOTIENT).text
-        return [begin, *(reader.signs["+"] + reader.fit(term, Level.QUOTIENT, inner=True).text for term in others)]
+        return [begin, *(reader.term("+", other) for other in others)]
     return [reader.draw(node).text]
 
 
 def _printed(text: str) -> str:
     """A result as it was printed, `−2.5e-7`."""
     figure = text.replace("−", "-").replace("∞", "inf")
-    sign = MathML.signs["neg"] if figure.startswith("-") else ""
-    return sign + MathML().numeral(figure.lstrip("-"))
+    sign = Inline.signs["neg"] if figure.startswith("-") else ""
+    return sign + Inline().numeral(figure.lstrip("-"))

@@ -21,9 +21,9 @@ def array_table(value: Array, path: str, digits: int, note: str = "") -> str:
     while array.ndim > 2:
         array = array[0]
         lead += "0,"
-    shape = summary(value).replace(" x ", " × ")
+    shape = summary(value).replace(" x ", " × ").replace("-", "−")
     block = f", of which {path}[{lead}:,:] is" if lead else ""
-    caption = tag("caption", f"{code(path)} {said(shape + block)}" + (f"; {said(note)}" if note else ""))
+    caption = f"{code(path)} {tag('span', said(shape + block + (f'; {note}' if note else '')), class_='note')}"
     if array.ndim == 0:
         told = tag("span", number(array.item(), digits), class_="number")
         return tag("p", f"{code(path)} = {told}" + (f" {tag('span', said(note), class_='note')}" if note else ""))
@@ -32,10 +32,13 @@ def array_table(value: Array, path: str, digits: int, note: str = "") -> str:
     head = "".join(tag("th", _index(j), scope="col") for j in columns)
     lines = [tag("tr", tag("td", "") + head)] if rows.shape[1] > 1 or array.ndim > 1 else []
     for i in _picked(rows.shape[0]):
-        cells = "".join(tag("td", "⋯" if i is None or j is None else number(rows[i, j].item(), digits)) for j in columns)
+        cells = "".join(
+            tag("td", "⋯" if i is None or j is None else number(rows[i, j].item(), digits)) for j in columns
+        )
         first = tag("th", _index(i), scope="row") if array.ndim > 1 else tag("td", "")
         lines.append(tag("tr", first + cells))
-    return tag("div", tag("table", caption + "".join(lines), class_="array"), class_="wide", tabindex="0", role="group")
+    table = tag("table", "".join(lines), class_="array", aria_label=path)
+    return tag("div", tag("p", caption) + tag("div", table, class_="wide"), class_="given")
 
 
 def _picked(count: int) -> list[int | None]:
@@ -54,7 +57,7 @@ def layer_table(d: Derivation, line: StepLine) -> str:
     head = tag("tr", "".join(tag("th", h, scope="col") for h in heads))
     rows = len(line.outputs)
     note = tag("p", f"y and ∂L/∂y are those of the first of {rows} rows.", class_="note") if rows > 1 else ""
-    return note + tag("div", tag("table", head + body, class_="layers"), class_="wide", tabindex="0", role="group")
+    return note + tag("div", tag("table", head + body, class_="layers"), class_="wide")
 
 
 def _cells(d: Derivation, layer: LayerLine) -> Iterator[str]:
@@ -107,7 +110,9 @@ def _path(d: Derivation, p: PathsTo, k: int) -> str:
     n = partial(number, digits=d.digits)
     hops = p.paths[k]
     names = " → ".join(code(name) for name in (*(h.lower for h in reversed(hops)), "L"))
-    head = tag("tr", "".join(tag("th", h, scope="col") for h in ("factor", "its formula", "its value", "product so far")))
+    head = tag(
+        "tr", "".join(tag("th", h, scope="col") for h in ("factor", "its formula", "its value", "product so far"))
+    )
     body = "".join(
         tag(
             "tr",
@@ -119,7 +124,7 @@ def _path(d: Derivation, p: PathsTo, k: int) -> str:
         for h in hops
     )
     lead = tag("b", f"Path {k + 1} of {p.count:,}: ") if p.count > 1 else ""
-    table = tag("div", tag("table", head + body, class_="factors"), class_="wide", tabindex="0", role="group")
+    table = tag("div", tag("table", head + body, class_="factors"), class_="wide")
     opened = {"open": "open"} if k < SHOWN else {}
     return tag("details", tag("summary", lead + names) + table, class_="path", **opened)
 

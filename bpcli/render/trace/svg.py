@@ -7,105 +7,54 @@ weights), b the way back (errors and gradients), u the update (new weights).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from bpcli.derivation import Array, Derivation
+from bpcli.render.trace.layout import CHIP, ELLIPSIS, LOSS, TAG, TOP, WIDE, Layout, Spot, gaps, wire
 from bpcli.render.trace.network import INPUTS, Column, Network
 from bpcli.render.trace.page import number, said, tag
 
-WIDE = 92.0  # of a unit
-GAP = 130.0  # between columns
-TOP = 76.0  # above the units: what a column is called
-TAG, CHIP, SPACE, ELLIPSIS = 14.0, 19.0, 22.0, 44.0
 DIGITS = 4
-LABELLED = 4  # units that a column may have at most for the numbers of its weights to have room
+TARGETS = 14  # letters of a target that have room
+HALF = 30.0  # of a number on a wire
 THIN, THICK = 1.0, 5.0
+SMALLEST = 0.85  # times its size is what a picture may shrink to; then it scrolls
 LETTERS = 27  # of a name above a column
-
-
-@dataclass(frozen=True)
-class Spot:
-    """Where a unit stands: its left edge and the middle of its height."""
-
-    x: float
-    y: float
 
 
 class Picture:
     """Draws one training step of a network."""
 
     def __init__(self, d: Derivation, network: Network) -> None:
-        self.d, self.network = d, network
+        self.d, self.network, self.places = d, network, Layout(network)
         self.brief = partial(number, digits=min(DIGITS, d.digits))
         self.full = partial(number, digits=d.digits)
-        self.chips = {c.path: [(p, v) for p, v in network.parameters(c) if v.shape == c.units and c.vector]
-                      for c in network.columns}  # fmt: skip
-        self.left = {c.path: 20 + i * (WIDE + GAP) for i, c in enumerate(network.columns)}
-        heights = {c.path: self._height(c) for c in network.columns}
-        self.body = max(heights.values())
-        self.spots = {c.path: dict(self._stacked(c, TOP + (self.body - heights[c.path]) / 2)) for c in network.columns}
-        self.ways = [(c, s) for c in network.columns for s in c.sources if not self._adjacent(c, s)]
-        self.bottom = TOP + self.body + 24 + 26 * len(self.ways)
-        self.right = 20 + len(network.columns) * (WIDE + GAP)
-
-    @property
-    def width(self) -> float:
-        """Of the picture, in CSS pixels."""
-        return self.right + WIDE + 40
+        self.labels: list[str] = []  # numbers on wires, drawn above all of them
 
     def draw(self, title: str) -> str:
         """The svg element."""
         columns = self.network.columns
         inside = [
-            *(self._frame(c) for c in columns if any(inner.parent == c.path for inner in columns)),
+            *(self._frame(c) for c in columns if c.path and any(inner.parent == c.path for inner in columns)),
             *(part for c in columns for part in self._feeding(c)),
             *self._to_loss(),
+            *self.labels,
             *(part for c in columns for part in self._column(c)),
             self._loss(),
         ]
-        height = self.bottom + 8
+        width, height = self.places.width, self.places.height
         return tag(
-            "svg", "\n".join(inside), viewBox=f"0 0 {self.width:g} {height:g}", width=self.width, height=height,
-            role="group", aria_label=title,
+            "svg", "\n".join(inside), viewBox=f"0 0 {width:g} {height:g}", width=width, height=height,
+            style=f"min-width: {SMALLEST * width:.0f}px", role="group", aria_label=title,
         )  # fmt: skip
-
-    # ---------------------------------------------------------------------------------------------------------- places
-    def _tall(self, column: Column) -> float:
-        """The height of the body of a unit."""
-        return 44 if column.z is not None else 30
-
-    def _pitch(self, column: Column) -> float:
-        return TAG + self._tall(column) + CHIP * len(self.chips[column.path]) + SPACE
-
-    def _height(self, column: Column) -> float:
-        if not column.vector:
-            return 70
-        gaps = sum(1 for _, skipped in _gaps(column) if skipped)
-        return len(column.shown) * self._pitch(column) + gaps * ELLIPSIS - SPACE
-
-    def _stacked(self, column: Column, top: float) -> Iterator[tuple[int, Spot]]:
-        left = self.left[column.path]
-        if not column.vector:
-            yield 0, Spot(left, top + 35)
-        for unit, skipped in _gaps(column):
-            top += ELLIPSIS if skipped else 0
-            yield unit, Spot(left, top + TAG + self._tall(column) / 2)
-            top += self._pitch(column)
-
-    def _adjacent(self, column: Column, source: str) -> bool:
-        """Whether a column can be reached from its source without crossing another."""
-        order = [c.path for c in self.network.columns]
-        between = order[order.index(source) + 1 : order.index(column.path)]
-        return not between
 
     # ----------------------------------------------------------------------------------------------------------- edges
     def _feeding(self, column: Column) -> Iterator[str]:
         by_path = {c.path: c for c in self.network.columns}
         for source in column.sources:
-            if (column, source) in self.ways:
+            if (column, source) in self.places.ways:
                 yield self._way_around(column, by_path[source])
             elif not (column.vector and by_path[source].vector):
                 yield self._band(by_path[source], column)
@@ -113,27 +62,31 @@ class Picture:
                 yield from self._wires(by_path[source], column)
 
     def _wires(self, source: Column, column: Column) -> Iterator[str]:
-        shape = (source.units[0], column.units[0])
-        found = next((path for path, v in self.network.parameters(column) if v.shape == shape and path.endswith(".W")), "")
-        starts, ends = self.spots[source.path], self.spots[column.path]
+        found = self.places.matrix(column, source)
+        starts, ends = self.places.spots[source.path], self.places.spots[column.path]
         pairs = [(i, o) for i in starts for o in ends if found or column.mixes or i == o]
         if not found:
             for i, o in pairs:
-                x1, y1, x2, y2 = _ends(starts[i], ends[o])
+                x1, y1, x2, y2 = wire(starts[i], ends[o])
                 yield f'<path class="plain" d="M{x1:g} {y1:g}L{x2:g} {y2:g}"/>'
             return
         line = self.network.line
         arrays = self.network.weights[found], line.gradients[found], line.updated[found]
         most = [float(np.abs(a).max()) or 1.0 for a in arrays]
-        roomy = len(column.shown) == column.units[0] <= LABELLED and len(source.shown) == source.units[0]
+        roomy = self.places.roomy(column)
         for i, o in pairs:
-            yield self._wire(found, (i, o), _ends(starts[i], ends[o]), most, len(ends), roomy)
+            drawn, label = self._wire(found, (i, o), wire(starts[i], ends[o]), most, len(ends))
+            if roomy:
+                self.labels.append(f'<g class="label">{label}</g>')
+            else:
+                drawn += f'<g class="label quiet">{label}</g>'
+            yield self._choice("edge", drawn, found, (i, o))
 
     def _wire(
-        self, path: str, at: tuple[int, int], ends: tuple[float, ...], most: list[float], fan: int, roomy: bool
-    ) -> str:
-        """One weight: a line as thick as it is large, dashed where it is negative, with its number near its source (where
-        no two lines of one pair of columns meet)."""
+        self, path: str, at: tuple[int, int], ends: tuple[float, ...], most: list[float], fan: int
+    ) -> tuple[str, str]:
+        """One weight: a line as thick as it is large, dashed where it is negative; and its number, near the source
+        (where no two of one pair of columns stand in one place)."""
         x1, y1, x2, y2 = ends
         values = self._weight(path, at)
         style = "".join(
@@ -142,29 +95,27 @@ class Picture:
         )
         signs = " ".join(f"{view}{'n' if value < 0 else 'p'}" for view, value in values.items() if value)
         t = 1 / (fan + 1)
-        x, y = x1 + t * (x2 - x1), y1 + t * (y2 - y1)
+        x, y = x1 + max(t * (x2 - x1), HALF), y1 + t * (y2 - y1)
         shape = f"M{x1:g} {y1:g}L{x2:g} {y2:g}"
-        labels = "".join(self._view(view, self.brief(v), x=x, y=y + 4) for view, v in values.items())
-        inside = (
-            f'<path class="reach" d="{shape}"/><path class="wire {signs}" style="{style}" d="{shape}"/>'
-            f'<g class="label{"" if roomy else " quiet"}">{labels}</g>'
-        )
-        return self._choice("edge", inside, path, at)
+        label = "".join(self._view(view, self.brief(v), x=x, y=y + 4) for view, v in values.items())
+        return f'<path class="reach" d="{shape}"/><path class="wire {signs}" style="{style}" d="{shape}"/>', label
 
     def _band(self, source: Column, column: Column) -> str:
         """Of layers that are no rows of units: one takes in all of the other."""
-        a, b = self.spots[source.path], self.spots[column.path]
-        left, right = self.left[source.path] + WIDE, self.left[column.path]
+        a, b = self.places.spots[source.path], self.places.spots[column.path]
+        left, right = self.places.left[source.path] + WIDE, self.places.left[column.path]
         up = [min(s.y for s in group.values()) - 12 for group in (a, b)]
         down = [max(s.y for s in group.values()) + 12 for group in (a, b)]
         return f'<path class="band" d="M{left:g} {up[0]:g}L{right:g} {up[1]:g}V{down[1]:g}L{left:g} {down[0]:g}Z"/>'
 
     def _way_around(self, column: Column, source: Column) -> str:
         """What a residual layer adds to its branch, below all that is between."""
-        level = self.bottom - 14 - 26 * self.ways.index((column, source.path))
-        start, end = self.left[source.path] + WIDE / 2, self.left[column.path] + WIDE / 2
-        low = [max(s.y for s in self.spots[c.path].values()) + self._under(c) for c in (source, column)]
-        text = tag("text", f"{said(column.path)} adds its x unchanged", class_="note middle", x=(start + end) / 2, y=level - 6)
+        level = self.places.bottom - 14 - 26 * self.places.ways.index((column, source.path))
+        start, end = self.places.left[source.path] + WIDE / 2, self.places.left[column.path] + WIDE / 2
+        low = [max(s.y for s in self.places.spots[c.path].values()) + self.places.under(c) for c in (source, column)]
+        text = tag(
+            "text", f"{said(column.path)} adds its x unchanged", class_="note middle", x=(start + end) / 2, y=level - 6
+        )
         shape = (
             f"M{start:g} {low[0]:g}V{level - 10:g}Q{start:g} {level:g} {start + 10:g} {level:g}"
             f"H{end - 10:g}Q{end:g} {level:g} {end:g} {level - 10:g}V{low[1]:g}"
@@ -172,15 +123,12 @@ class Picture:
         arrow = f'<path class="head" d="M{end - 5:g} {low[1] + 8:g}L{end:g} {low[1]:g}L{end + 5:g} {low[1] + 8:g}"/>'
         return f'<path class="around" d="{shape}"/>{arrow}{text}'
 
-    def _under(self, column: Column) -> float:
-        return self._tall(column) / 2 + CHIP * len(self.chips[column.path]) + 4 if column.vector else 36
-
     def _to_loss(self) -> Iterator[str]:
         last = self.network.columns[-1]
-        for spot in self.spots[last.path].values():
-            yield (
-                f'<path class="plain" d="M{spot.x + WIDE:g} {spot.y:g}L{self.right:g} {TOP + self.body / 2:g}"/>'
-            )
+        for spot in self.places.spots[last.path].values():
+            end = Spot(self.places.right, self.places.middle)
+            x1, y1, x2, y2 = wire(spot, end)
+            yield f'<path class="plain" d="M{x1:g} {y1:g}L{x2:g} {y2:g}"/>'
 
     # ----------------------------------------------------------------------------------------------------------- units
     def _column(self, column: Column) -> Iterator[str]:
@@ -188,18 +136,18 @@ class Picture:
         if not column.vector:
             yield self._box(column)
             return
-        for unit, skipped in _gaps(column):
-            spot = self.spots[column.path][unit]
+        for unit, skipped in gaps(column):
+            spot = self.places.spots[column.path][unit]
             if skipped:
-                y = spot.y - self._tall(column) / 2 - TAG - ELLIPSIS / 2 + 2
+                y = spot.y - self.places.tall(column) / 2 - TAG - ELLIPSIS / 2 + 2
                 text = f'⋮ <tspan dx="4">{skipped:,} more</tspan>'
                 yield tag("text", text, class_="note middle", x=spot.x + WIDE / 2, y=y)
             yield self._unit(column, unit, spot)
-            for row, (path, values) in enumerate(self.chips[column.path]):
-                yield self._chip(path, unit, values, spot.x, spot.y + self._tall(column) / 2 + CHIP * row)
+            for row, (path, values) in enumerate(self.places.chips[column.path]):
+                yield self._chip(path, unit, values, spot.x, spot.y + self.places.tall(column) / 2 + CHIP * row)
 
     def _heading(self, column: Column) -> Iterator[str]:
-        middle = self.left[column.path] + WIDE / 2
+        middle = self.places.left[column.path] + WIDE / 2
         if column.path == INPUTS:
             names = ["x", "the inputs", ""]
         else:
@@ -213,7 +161,7 @@ class Picture:
 
     def _unit(self, column: Column, unit: int, spot: Spot) -> str:
         numbers = self._numbers(column, unit)
-        tall = self._tall(column)
+        tall = self.places.tall(column)
         parts = [
             tag("rect", "", class_="body", x=spot.x, y=spot.y - tall / 2, width=WIDE, height=tall, rx=9),
             tag("text", f"unit {unit}", class_="note", x=spot.x + 2, y=spot.y - tall / 2 - 4),
@@ -226,7 +174,9 @@ class Picture:
                 parts.append(self._view("fu" if view == "f" else view, shown, x=spot.x + WIDE / 2, y=y))
         facts = "; ".join(f"{_derivative(name)} = {self.full(value)}" for name, value in numbers.items())
         title = f"{column.path or 'x'}, unit {unit}" if column.path else f"input x[{unit}]"
-        return self._button("unit", "".join(parts), title, facts, self.network.of_unit(column, unit), self._ask(column, unit))
+        return self._button(
+            "unit", "".join(parts), title, facts, self.network.of_unit(column, unit), self._ask(column, unit)
+        )
 
     def _numbers(self, column: Column, unit: int) -> Mapping[str, float]:
         """Of the first row: what a unit is, and its error."""
@@ -236,7 +186,7 @@ class Picture:
 
     def _box(self, column: Column) -> str:
         """A layer that is no row of units."""
-        spot = self.spots[column.path][0]
+        spot = self.places.spots[column.path][0]
         size = "×".join(map(str, column.units)) or "1"
         inside = tag("rect", "", class_="body", x=spot.x, y=spot.y - 35, width=WIDE, height=70, rx=4)
         inside += tag("text", size, class_="value middle", x=spot.x + WIDE / 2, y=spot.y + 4)
@@ -247,7 +197,7 @@ class Picture:
     def _chip(self, path: str, unit: int, values: Array, x: float, y: float) -> str:
         """A bias, or another weight that belongs to one unit."""
         name = path.rpartition(".")[2]
-        inside = tag("rect", "", class_="chip", x=x + 8, y=y, width=WIDE - 16, height=CHIP - 1, rx=4)
+        inside = tag("rect", "", class_="chip", x=x + 6, y=y, width=WIDE - 12, height=CHIP - 1, rx=4)
         for view, value in self._weight(path, (unit,)).items():
             symbol = {"f": name, "b": f"∂L/∂{name}", "u": f"{name}⁺"}[view]
             shown = f'<tspan class="key">{said(symbol)}</tspan> {self.brief(value)}'
@@ -261,22 +211,22 @@ class Picture:
 
     def _loss(self) -> str:
         line, d = self.network.line, self.d
-        y = TOP + self.body / 2
+        y = self.places.middle
         rows = [("L", self.brief(line.data_loss))]
         if line.penalty:
             rows = [("data", rows[0][1]), ("penalty", self.brief(line.penalty)), ("L", self.brief(line.loss))]
         target = next(g for g in d.given if g.path == "t")
-        first = np.atleast_1d(target.value[0])
-        if first.size == 1:
-            rows.append(("t", self.brief(first.item())))
+        first = ", ".join(self.brief(v.item()) for v in np.ravel(target.value[0]))
+        if len(first) <= TARGETS:
+            rows.append(("t", first))
         tall = 16 + 18 * len(rows)
-        inside = tag("rect", "", class_="body", x=self.right, y=y - tall / 2, width=WIDE + 8, height=tall, rx=4)
-        inside += tag("text", "loss", class_="name middle", x=self.right + WIDE / 2 + 4, y=y - tall / 2 - 6)
+        inside = tag("rect", "", class_="body", x=self.places.right, y=y - tall / 2, width=LOSS, height=tall, rx=4)
+        inside += tag("text", "loss", class_="name middle", x=self.places.right + LOSS / 2, y=y - tall / 2 - 6)
         for row, (name, shown) in enumerate(rows):
             at = y - tall / 2 + 21 + 18 * row
             text = f'<tspan class="key">{name}</tspan> {shown}'
-            inside += tag("text", text, class_="value middle", x=self.right + WIDE / 2 + 4, y=at)
-        facts = f"L = {self.full(line.loss)}; after the step {self.full(line.after)}"
+            inside += tag("text", text, class_="value middle", x=self.places.right + LOSS / 2, y=at)
+        facts = f"L = {self.full(line.loss)}; after the step {self.full(line.after)}; {target.note}"
         return self._button("unit loss", inside, "the loss", facts, self.network.of_loss(), "--detail neuron")
 
     # ------------------------------------------------------------------------------------------------------- elements
@@ -286,7 +236,8 @@ class Picture:
     def _choice(self, kind: str, inside: str, path: str, at: tuple[int, ...]) -> str:
         """A weight that can be chosen."""
         name = f"{path}[{','.join(map(str, at))}]"
-        words = {"f": "weight", "b": "dL/d(weight)", "u": "new weight"}
+        symbol = path.rpartition(".")[2]
+        words = {"f": f"OLD {symbol}", "b": f"∂L/∂{symbol}", "u": f"new {symbol}"}
         facts = "; ".join(f"{words[view]} = {self.full(v)}" for view, v in self._weight(path, at).items())
         return self._button(kind, inside, name, facts, self.network.of_weight(path, at), f"--param {name}")
 
@@ -306,25 +257,15 @@ class Picture:
 
     def _frame(self, column: Column) -> str:
         """Around the branch of a container."""
-        inner = [c.path for c in self.network.columns if c.parent == column.path or c.parent.startswith(f"{column.path}.")]
-        left, right = self.left[inner[0]] - 24, self.left[inner[-1]] + WIDE + 24
+        inner = [
+            c.path for c in self.network.columns if c.parent == column.path or c.parent.startswith(f"{column.path}.")
+        ]
+        left, right = self.places.left[inner[0]] - 34, self.places.left[inner[-1]] + WIDE + 34
         depth = column.path.count(".")
         return tag(
             "rect", "", class_="frame", x=left + 6 * depth, y=1 + 4 * depth, width=right - left - 12 * depth,
-            height=TOP + self.body + 12 - 6 * depth, rx=10,
+            height=TOP + self.places.body + 12 - 6 * depth, rx=10,
         )  # fmt: skip
-
-
-def _gaps(column: Column) -> Iterator[tuple[int, int]]:
-    """The units that are drawn, each with how many before it are not."""
-    before = -1
-    for unit in column.shown:
-        yield unit, unit - before - 1
-        before = unit
-
-
-def _ends(start: Spot, end: Spot) -> tuple[float, float, float, float]:
-    return start.x + WIDE, start.y, end.x, end.y
 
 
 def _derivative(name: str) -> str:

@@ -14,7 +14,8 @@ import numpy as np
 from bpcli.derivation import Array, Blank, Derivation, Given, Quantity, Worksheet
 from bpcli.engine.descent import Descent
 from bpcli.family import Activation
-from bpcli.numeric.notation.syntax import reads
+from bpcli.numeric.notation.evaluate import CONSTANTS
+from bpcli.numeric.notation.syntax import letters_used, reads
 from bpcli.numeric.streams import Stream
 from bpcli.plan import Param
 from bpcli.records import Exit, Failure, Problem
@@ -25,6 +26,9 @@ from bpcli.studies.trace.trace import View, derive
 ANSWERS = "answers.yaml"
 """The file that a worksheet asks for."""
 
+FLOWING = {"x", "dy", "t", "L", "penalty", "data", "own", "g", "w", "w_new", "lr"}
+"""What equations of one part read of another's results; and so they do what the chains in a container make."""
+
 TRIES = 50  # draws, until one has no dead weights
 SPAN = 0.5  # of weights that all start at 0
 EDGE = 1e-9  # an activation's input closer to 0 stands on the edge between two branches
@@ -33,15 +37,16 @@ EDGE = 1e-9  # an activation's input closer to 0 stands on the edge between two 
 def worksheet(subject: Subject, seed: int, view: View, command: str) -> Worksheet:
     """The next step of a subject as a worksheet, after `vary`; `command` is what grades it (see `grading`).
 
-    Every entry that the view works out is a blank. The exceptions are the learning rate, which is shown, and a gradient
-    without its penalty, since claims call by its name the one with the penalty. Raises Failure where nothing is worked
-    out, and as `derive` does.
+    Every entry that the view works out is a blank. The exceptions are the learning rate and what leans on numbers that
+    no equation gives (a line search's), which are shown, and a gradient without its penalty, since claims call by its
+    name the one with the penalty. Raises Failure where nothing is worked out, and as `derive` does.
     """
     vary(subject, seed)
     arrays = _memory(subject)
     d = derive(subject, replace(view, detail="neuron", steps=1))
-    d = replace(d, given=(*d.given, *_settings(subject, d, arrays)))
-    shown = frozenset(q.id for q in d.quantities if q.part == "schedule")
+    
+    known = frozenset(g.path for g in d.given)
+    shown = frozenset(q.id for q in d.quantities if q.part == "schedule" or not _solvable(q, d.quantities, known))
     entries = [(q, e) for q in d.quantities for e in q.entries if q.id not in shown]
     last = {e.name: q.id for q, e in entries}
     checked = [(q, e) for q, e in entries if last[e.name] == q.id]
@@ -164,6 +169,14 @@ def _settings(subject: Subject, d: Derivation, memory: Memory) -> Iterator[Given
             elif name in constants:
                 seen.add(path)
                 yield Given(q.step, path, np.asarray(constants[name]), "a setting")
+
+
+def _solvable(q: Quantity, quantities: Sequence[Quantity], given: frozenset[str]) -> bool:
+    """Whether all that its equation reads is given or computed."""
+    computed = {o.name for o in quantities if (o.part, o.layer) == (q.part, q.layer)}
+    names = reads(q.equation) - letters_used(q.equation) - computed - FLOWING - set(CONSTANTS)
+    paths = {name: {f"{q.layer or q.part}.{name}", f"{q.tensor}.{name}"} for name in names}
+    return all(paths[name] & given or name.endswith(("_y", "_dx")) for name in names)
 
 
 def _remembered(subject: Subject, path: str, array: Array) -> Iterator[Given]:

@@ -1,0 +1,27 @@
+"""Floor 1: the families, each an abstract class that says once what its members must do.
+
+Arrays come in frames (`f.x`, `f.W`, ...); a part writes into the arrays it is given and allocates nothing that grows
+with the batch. Every differentiable or updating family states its members' equations. The registry lists families in
+the order in which these modules declare them.
+"""
+
+from bpcli.family.network import RESERVED, Activation, Layer
+from bpcli.family.objective import Link, Loss, Regularizer, UnsettledError
+from bpcli.family.step import (
+    NOTHING,
+    Clipper,
+    Constraint,
+    Initializer,
+    Optimizer,
+    Schedule,
+    Searcher,
+    Stepper,
+    Surface,
+)
+from bpcli.family.tables import Metric, Scaler, Scored, Source, Table
+
+__all__ = [
+    "NOTHING", "RESERVED", "Activation", "Clipper", "Constraint", "Initializer", "Layer", "Link", "Loss", "Metric",
+    "Optimizer", "Regularizer", "Scaler", "Schedule", "Scored", "Searcher", "Source", "Stepper", "Surface", "Table",
+    "UnsettledError",
+]  # fmt: skip

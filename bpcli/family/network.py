@@ -1,0 +1,75 @@
+"""What a network is made of: layers, activations among them."""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from bpcli.numeric.notation import Eq
+from bpcli.part import Part
+from bpcli.plan import Frame, Plan, Sample, Shape
+
+__all__ = ["RESERVED", "Activation", "Layer"]
+
+
+RESERVED = ("data", "loss", "penalty", "state")
+"""What no layer can be called: the first words of other paths."""
+
+
+class Layer(Part):
+    """A step of the network from x to y. Backward writes gradients (never accumulates) of everything it owns."""
+
+    family: ClassVar[str] = "layer"
+    name: str | None = Field(None, description="what traces and reports call the layer; default <type>_<count>")
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, value: str | None) -> str | None:
+        if value is not None and (not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,63}", value) or value in RESERVED):
+            message = "a layer's name is letters, digits and `_`, begins with a letter, and is none of {reserved}"
+            raise PydanticCustomError("layer_name", message, {"reserved": ", ".join(RESERVED)})
+        return value
+
+    def plan(self, x: Shape) -> Plan:
+        """The memory it needs for rows of shape `x`. Raises ShapeError where they cannot enter."""
+        return Plan(y=x)
+
+    def expand(self) -> tuple[tuple[str, Layer], ...]:
+        """The layers this one stands for, each with the ending of its path (`activation:` on a dense layer)."""
+        return (("", self),)
+
+    def draw(self, f: Frame, rng: np.random.Generator) -> None:
+        """Fills the plan's `draws`; called once before each training step."""
+
+    @abstractmethod
+    def forward(self, f: Frame, train: bool) -> None:
+        """Reads x, params, draws and state; writes y and keep."""
+
+    @abstractmethod
+    def backward(self, f: Frame, train: bool) -> None:
+        """Reads dy and keep; writes dx and every d<param>."""
+
+    def commit(self, f: Frame) -> None:
+        """Carries the step into the state (running statistics); called once after each training step."""
+
+    @abstractmethod
+    def equations(self, train: bool, x: Shape) -> Sequence[Eq]:
+        """The textbook for rows of shape `x`, forward and backward; y, dx and every d<param> stand on a left side."""
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        """Cases for the laws."""
+        yield from ()
+
+
+class Activation(Layer):
+    """An elementwise or row-wise layer without parameters; also `activation:` of a dense layer."""
+
+    family: ClassVar[str] = "activation"
+    default_init: ClassVar[str] = "glorot_uniform"  # of the weights before it

@@ -1,0 +1,99 @@
+"""What training lowers: losses, and penalties on the weights."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
+
+from bpcli.numeric.notation import Eq
+from bpcli.part import Part
+from bpcli.plan import Array, Frame, Plan, Shape
+
+__all__ = ["Link", "Loss", "Regularizer", "UnsettledError"]
+
+
+Link = Literal["identity", "exp", "sigmoid", "softmax", "probabilities", "margin"]
+"""What makes predictions of a loss's inputs: a function of them; `probabilities` and `margin` are what they are, a
+margin naming its class by its sign (one of several classes: by being the largest)."""
+
+
+class UnsettledError(ValueError):
+    """A setting of a loss that does not fit the classes of the data; `help` says what would."""
+
+    def __init__(self, setting: str, text: str, help: str = "") -> None:
+        super().__init__(text)
+        self.setting, self.help = setting, help
+
+
+class Loss(Part):
+    """Compares the network's output f.x with the targets f.t; the mean over the batch, or with sample weights f.w
+    (which sum to 1) the weighted mean."""
+
+    family: ClassVar[str] = "loss"
+    targets: ClassVar[Literal["classes", "values"]] = "values"
+    link: ClassVar[Link] = "identity"
+    default_metrics: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def classifies(self) -> bool:
+        """Whether predictions name classes, whatever the targets are."""
+        return self.link not in ("identity", "exp")
+
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether predictions are probabilities."""
+        return self.link in ("sigmoid", "softmax", "probabilities")
+
+    def plan(self, x: Shape) -> Plan:
+        """Memory for outputs of shape `x`; `y` of the plan is the shape of one row's targets."""
+        return Plan(y=x)
+
+    def settle(self, classes: tuple[str, ...], counts: tuple[int, ...]) -> Loss:
+        """The loss once the class names, by id, and their numbers of training rows are known.
+
+        Settled by its own names it stays as it is, without counts (() then). Raises UnsettledError, a ValueError.
+        """
+        return self
+
+    def check(self, targets: Array) -> str:
+        """What is wrong with these targets, or nothing (probabilities outside [0, 1], say)."""
+        return ""
+
+    def mean_weight(self, f: Frame) -> float:
+        """What a row of the batch weighs in the mean that `forward` returned, on average: 1, or its class weight."""
+        return 1.0
+
+    @abstractmethod
+    def forward(self, f: Frame) -> float:
+        """Reads x, t and, unless it is None, w; returns the loss and may fill keep."""
+
+    @abstractmethod
+    def backward(self, f: Frame) -> None:
+        """Writes dx."""
+
+    @abstractmethod
+    def equations(self, weighted: bool) -> Sequence[Eq]:
+        """`L` and `dx[n,k]` on left sides; with sample weights `w[n]` that sum to 1 where `weighted`."""
+
+
+class Regularizer(Part):
+    """A penalty on the weights of one slice of the flat vector."""
+
+    family: ClassVar[str] = "penalty"
+
+    @abstractmethod
+    def value(self, w: Array, scratch: Array) -> float:
+        """The penalty of the weights `w` (flat); `scratch` is as long as `w`."""
+
+    @abstractmethod
+    def add_grad(self, w: Array, g: Array, scratch: Array) -> None:
+        """Adds its gradient to `g`; `scratch` is as long as `w`."""
+
+    @abstractmethod
+    def equations(self) -> Sequence[Eq]:
+        """`penalty` and `dw[j]` on left sides."""
+
+    def consts(self) -> Mapping[str, float]:
+        """The numbers the equations mention."""
+        return {}

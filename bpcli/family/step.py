@@ -1,0 +1,211 @@
+"""What makes a step of a gradient: clippers, schedules, optimizers; and how weights start and where they are kept."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, Protocol
+
+import numpy as np
+
+from bpcli.numeric.notation import Eq
+from bpcli.part import OneOf, Part
+from bpcli.plan import Array, Frame, Shape, Slot
+
+__all__ = ["NOTHING", "Clipper", "Constraint", "Initializer", "Optimizer", "Schedule", "Searcher", "Stepper", "Surface"]
+
+
+class Constraint(Part):
+    """A region that weights are put back into after every step."""
+
+    family: ClassVar[str] = "constraint"
+
+    @abstractmethod
+    def apply(self, w: Array) -> None:
+        """Changes the weights of one tensor, w: ... o, in place."""
+
+    @abstractmethod
+    def equations(self) -> Sequence[Eq]:
+        """`w_new[...,o]` on a left side, of one tensor."""
+
+    def consts(self) -> Mapping[str, float]:
+        """The numbers the equations mention."""
+        return {}
+
+
+class Clipper(Part):
+    """Tames the flat gradient f.g in place; f.norm is its norm before, f.pieces its tensors with their weights."""
+
+    family: ClassVar[str] = "clipping"
+    per_tensor: ClassVar[bool] = False  # its equations are of one tensor g with its weights w, else of the flat vector
+
+    def state(self) -> Mapping[str, Slot]:
+        """What it remembers between steps, float64 and 0 at first; saved with a checkpoint."""
+        return {}
+
+    @abstractmethod
+    def clip(self, f: Frame) -> float:
+        """Writes f.g; returns the factor: 1 where nothing was clipped, else the share of the norm that is left."""
+
+    @abstractmethod
+    def equations(self, tensor: Shape = (2, 2)) -> Sequence[Eq]:
+        """`g_new[j]` on a left side, over the flat index j, and every `<state>_new`; where it works per tensor,
+        `g_new` of a tensor of that shape."""
+
+    def consts(self) -> Mapping[str, float]:
+        """The numbers the equations mention."""
+        return {}
+
+
+NOTHING: Mapping[str, Array] = MappingProxyType({})
+
+
+class Schedule(Part):
+    """A number as a function of k completed steps of T; of epochs where it has a setting `per` that says `epoch`."""
+
+    family: ClassVar[str] = "schedule"
+
+    @classmethod
+    def shorthand(cls, value: Any) -> Any:
+        """A number alone is that number at every step."""
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return {"type": "constant", "value": value}
+        return super().shorthand(value)
+
+    @classmethod
+    def short_schemas(cls) -> list[dict[str, Any]]:
+        return [{"type": "number", "description": "the same at every step"}, *super().short_schemas()]
+
+    @abstractmethod
+    def at(self, k: int, total: int, state: Mapping[str, Array] = NOTHING) -> float:
+        """The number for the step after `k` completed ones of `total`."""
+
+    @abstractmethod
+    def equations(self) -> Sequence[Eq]:
+        """`lr` on a left side, from `k`, `T` and the state; where it watches a figure, every `<state>_new` from that
+        `value` and `sense` (1 where lower is better, -1 where higher is)."""
+
+    def watched(self) -> str:
+        """The figure that it is told after each epoch (validation.loss), or nothing."""
+        return ""
+
+    def state(self) -> Mapping[str, float]:
+        """What it remembers between epochs, as it begins; saved with a checkpoint."""
+        return {}
+
+    def observe(self, state: Mapping[str, Array], value: float, lower: bool) -> None:
+        """Carries the watched figure of an epoch into the state (0-d arrays); `lower`: whether lower is better."""
+
+    def check(self, total: int) -> Sequence[tuple[tuple[str, ...], str]]:
+        """The settings that a training of `total` steps never comes to, and what to say of each."""
+        return ()
+
+    def consts(self) -> Mapping[str, float]:
+        """The numbers the equations mention."""
+        return {}
+
+
+class Optimizer(Part):
+    """Moves the flat weights f.w: a Stepper by the gradient that it is given, a Searcher by looking where it likes."""
+
+    family: ClassVar[str] = "optimizer"
+    full_batch: ClassVar[bool] = False  # whether a step has to see all training rows
+
+    @abstractmethod
+    def state(self, size: int) -> Mapping[str, Slot]:
+        """What it remembers of `size` weights, 0 at first; saved with a checkpoint."""
+
+    @abstractmethod
+    def work(self, size: int) -> Mapping[str, Slot]:
+        """The arrays that it works in, dead on return."""
+
+    @abstractmethod
+    def equations(self) -> Sequence[Eq]:
+        """`w_new[j]` and all that it remembers (`<slot>_new`) on left sides."""
+
+    def consts(self) -> Mapping[str, float]:
+        """The numbers the equations mention, besides `lr`, `t` and `D`."""
+        return {}
+
+
+class Stepper(Optimizer):
+    """Moves the flat weights f.w against the flat gradient f.g, elementwise.
+
+    The first f.D entries are weights under decay, the others biases and gains. An update is made in stretches of the
+    flat vectors, so it may not look across entries.
+    """
+
+    learning_rate: Annotated[Schedule, OneOf()]
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The flat vectors that it remembers."""
+        return ()
+
+    @property
+    def scratch(self) -> tuple[str, ...]:
+        """Flat vectors that it works in, as long as a stretch."""
+        return ()
+
+    def state(self, size: int) -> Mapping[str, Slot]:
+        return {name: Slot((size,)) for name in self.slots}
+
+    def work(self, size: int) -> Mapping[str, Slot]:
+        return {name: Slot((size,)) for name in self.scratch}
+
+    @abstractmethod
+    def update(self, f: Frame, lr: float, t: int) -> None:
+        """Step `t` (from 1) with learning rate `lr`, in place on f.w and the slots; f.g may be overwritten."""
+
+
+class Surface(Protocol):
+    """What a Searcher sees of the objective: all training rows, at the weights that stand in f.w."""
+
+    def value(self) -> float:
+        """The loss plus the penalties, f.g then being its gradient; inf where one of them is not finite."""
+
+    def jacobian(self, block: Array) -> Iterator[Array]:
+        """The derivatives of every output of every row by the weights: as many at a time as `block` (., size) has rows,
+        in it. Overwrites f.g."""
+
+    def quadratic(self, bend: Array) -> float:
+        """`scale`, where the objective is scale / 2 (sum of squared errors + sum bend w^2); writes `bend` (size,)."""
+
+
+class Searcher(Optimizer):
+    """Moves the flat weights f.w after looking at the objective at points of its own choice: a step is an iteration.
+
+    It has no learning rate. Whatever the type of the run, what it remembers and works in is float64: it lives on small
+    differences. It takes no clipping and no constraint (what it was told of the objective would no longer hold where
+    they put the weights), and no layer that draws by chance (it compares values).
+    """
+
+    full_batch: ClassVar[bool] = True
+    losses: ClassVar[tuple[str, ...]] = ()  # the only ones that it lowers; none named: all
+    penalties: ClassVar[tuple[str, ...]] = ()  # the only ones that it takes; none named: all
+    row_by_row: ClassVar[bool] = False  # whether it asks for a Jacobian: no row's output may depend on other rows
+    told: ClassVar[tuple[str, ...]] = ()  # names in f of what it found and its equations take as given
+
+    @abstractmethod
+    def search(self, f: Frame, surface: Surface, t: int) -> str:
+        """Iteration `t` (from 1). On entry f.value is the objective at f.w and f.g its gradient.
+
+        Returns nothing where it moved f.w, having looked there last; or why no step is worth taking, with f.w as it
+        was, in words that follow "converged: ". Writes f.rate, the length of its step.
+        """
+
+    @abstractmethod
+    def equations(self) -> Sequence[Eq]:
+        """Besides, brackets that are 1: the conditions that a step keeps. Given are `w`, `g`, the objective `L`, the
+        slots; `g_new` and `L_new`; what it told; `J[i,j]`, `e[i]` (outputs less targets, flat) and `bend[j]`."""
+
+
+class Initializer(Part):
+    """How the weights of one tensor start."""
+
+    family: ClassVar[str] = "initializer"
+
+    @abstractmethod
+    def fill(self, out: Array, fan_in: int, fan_out: int, rng: np.random.Generator) -> None:
+        """Writes float64 `out`, which is then cast to the type of the run."""

@@ -1,0 +1,106 @@
+"""Where rows come from, how they are scaled, and how predictions of them are judged."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from bpcli.part import Part
+from bpcli.plan import Array
+
+__all__ = ["Metric", "Scaler", "Scored", "Source", "Table"]
+
+
+@dataclass
+class Scored:
+    """A batch of predictions as metrics see it.
+
+    `output` and `target` are (N, K): values in the target's own units for a regression, probabilities and one-hot (or
+    0/1) targets for a classification. `labels` and `guesses` are class ids (N,), or (N, K) of 0/1 where a row may have
+    several labels, or None for a regression. `weight` (N,) is each row's weight.
+    """
+
+    output: Array
+    target: Array
+    labels: Array | None
+    guesses: Array | None
+    weight: Array
+    classes: int  # how many, 0 for a regression
+    several: bool = False  # a row may have several labels
+
+
+class Metric(Part):
+    """A figure over a whole split, from totals that add up over batches."""
+
+    family: ClassVar[str] = "metric"
+    task: ClassVar[Literal["classification", "regression", "any"]] = "any"
+    better: ClassVar[Literal["higher", "lower"]] = "higher"
+
+    def check(self, classes: int, several: bool, probabilities: bool) -> str:
+        """What keeps it from being measured, or nothing: `classes` (0 for a regression), whether a row may have several
+        labels, whether the network puts out probabilities."""
+        return ""
+
+    @abstractmethod
+    def totals(self, classes: int, outputs: int) -> dict[str, Array]:
+        """Totals of no rows at all."""
+
+    @abstractmethod
+    def add(self, totals: dict[str, Array], batch: Scored) -> None:
+        """Adds a batch's rows."""
+
+    @abstractmethod
+    def result(self, totals: Mapping[str, Array]) -> float:
+        """The figure."""
+
+
+class Scaler(Part):
+    """Shifts and scales columns: y = (x - shift) / scale, fitted on the training rows only."""
+
+    family: ClassVar[str] = "scaling"
+
+    @abstractmethod
+    def fit(self, x: Array) -> tuple[Array, Array]:
+        """`shift` and `scale` (both of x's row shape, float64, scale never 0) from training rows x: n ..."""
+
+
+@dataclass
+class Table:
+    """What a source holds: named input columns and targets, one row each, not yet encoded.
+
+    `numbers` is (N, ...) float or integer: rows of numbers, or images. `texts` are text columns by name, to be one-hot
+    encoded. `names` are the columns of `numbers` and `order` the order of all columns in the file. `target` is (N,)
+    strings for class labels, (N,) integers for class ids, (N, K) floats for values, or None where there is none.
+    """
+
+    numbers: Array
+    texts: Mapping[str, Array]
+    names: tuple[str, ...]
+    order: tuple[str, ...]
+    target: Array | None
+    target_names: tuple[str, ...]
+    origin: str  # what messages call it
+
+    @property
+    def rows(self) -> int:
+        return len(self.numbers)
+
+
+class Source(Part):
+    """Where rows come from."""
+
+    family: ClassVar[str] = "data source"
+
+    @abstractmethod
+    def load(self, root: Path, *, need_target: bool = True) -> Table:
+        """All rows; paths are relative to `root`. Raises Failure naming file, line and column.
+
+        `need_target=False` (predict): a file without the target column is welcome.
+        """
+
+    def files(self, root: Path) -> tuple[Path, ...]:
+        """The files it reads, for the run's record."""
+        return ()
