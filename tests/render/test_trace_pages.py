@@ -271,7 +271,13 @@ def pages() -> dict[str, str]:
         "article neuron": latex(told("article", "neuron")),
         "softmax path": latex(told("softmax", "path")),
         "random layer": latex(nets.told(nets.random_experiment(3), "layer")),
-        "xor overview, weird": latex(replace(told("xor", "overview"), name=WEIRD, facts=((WEIRD, letters + WEIRD),))),
+        "xor overview, weird": latex(
+            replace(
+                told("xor", "overview"),
+                name=WEIRD,
+                facts=(("#1 facts=((WEIRD, letters + WEIRD),) b", letters + WEIRD),),
+            )
+        ),
         "worksheet": latex(sheet),
     }
 

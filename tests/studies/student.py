@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -72,7 +73,7 @@ def random_net(rng: np.random.Generator) -> Net:
         t = rng.integers(0, 2, (rows, sizes[-1])).astype(float)
     else:
         t = rng.normal(size=(rows, sizes[-1])).round(2)
-    pairs = list(zip(sizes, sizes[1:], strict=False))
+    pairs = list(pairwise(sizes))
     return Net(
         weights=[rng.normal(size=p).round(2) for p in pairs], biases=[rng.normal(size=o).round(2) for _, o in pairs],
         activations=activations, loss=loss, rate=float(rng.choice([0.1, 0.3, 0.5])),

@@ -87,7 +87,9 @@ def hold(count: int, folder: Path, seed: int) -> None:
             tally[f"missed, {kind}"] += 1
         later = [m for m in marks.marks if m.verdict == "wrong" and m not in same]
         tally["nothing else is wrong"] += not later
-    sys.stdout.write("\n" + "\n".join(missed[:60]) + "\n" + "\n".join(f"{k}: {n}" for k, n in sorted(tally.items())) + "\n")
+    sys.stdout.write(
+        "\n" + "\n".join(missed[:60]) + "\n" + "\n".join(f"{k}: {n}" for k, n in sorted(tally.items())) + "\n"
+    )
     assert tally["first"] >= 0.99 * count
     assert tally["cause"] + tally["one of several that give the same numbers"] >= 0.95 * count
     assert tally["nothing else is wrong"] >= 0.95 * count

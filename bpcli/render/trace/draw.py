@@ -10,7 +10,10 @@ from rich.console import Console
 
 from bpcli.derivation import Derivation
 from bpcli.render.console import PIPED, console, show_json, show_plain
+from bpcli.render.trace.html import html
 from bpcli.render.trace.json import json
+from bpcli.render.trace.latex import latex
+from bpcli.render.trace.markdown import markdown
 from bpcli.render.trace.text import derivation
 from bpcli.studies.atomic import atomic_text
 
@@ -31,7 +34,7 @@ def write(d: Derivation, form: str, out: Path | None, width: int | None, ascii: 
 
 def drawers() -> dict[str, Callable[[Derivation], str]]:
     """The forms that are one text."""
-    return {"json": json}
+    return {"json": json, "html": html, "markdown": markdown, "latex": latex}
 
 
 def _text(d: Derivation, out: Path | None, width: int | None, ascii: bool) -> None:

@@ -37,8 +37,8 @@ def html(d: Derivation) -> str:
 
 def _header(d: Derivation, title: str) -> Iterator[str]:
     yield tag("h1", f'{said(d.name)}<span class="rest">{said(title[len(d.name) :])}</span>')
-    first = d.steps[0]
-    yield tag("p", _losses(d, first), class_="losses")
+    if len(d.steps) == 1:
+        yield tag("p", _losses(d, d.steps[0]), class_="losses")
     yield tag("dl", "".join(tag("dt", said(name)) + tag("dd", said(text.replace("->", "→"))) for name, text in d.facts))
     yield tag("p", _agreement(d), class_="agrees" if not d.wrong else "wrong")
     for problem in d.warnings:
@@ -69,7 +69,7 @@ def _agreement(d: Derivation) -> str:
 
 def _step(d: Derivation, line: StepLine) -> str:
     several = len(d.steps) > 1
-    parts = [tag("h2", f"Training step {line.step}")] if several else []
+    parts = [tag("h2", f"Training step {line.step}"), tag("p", _losses(d, line), class_="losses")] if several else []
     after = f"after-{line.step}"
     parts += [
         tag("a", "Skip the picture", class_="skip", href=f"#{after}"),
@@ -125,7 +125,7 @@ def _picture(d: Derivation, line: StepLine) -> str:
     hint = "Choose a unit, a weight, a bias or the loss: its derivation is shown here."
     keys = "With the keyboard: Tab, then Enter."
     panel = tag(
-        "aside", tag("p", f"{hint} {keys}", class_="hint"), class_="panel scripted", aria_live="polite",
+        "aside", tag("p", f"{hint} {keys}", class_="hint"), class_="panel scripted", tabindex="0", aria_live="polite",
         aria_label="Derivation of what is chosen",
     )  # fmt: skip
     below = "" if picture.places.width <= BESIDE else " below"

@@ -42,7 +42,10 @@ class Layout:
         self.pitch = SPACE + max(TAG + self.tall(c) + CHIP * len(self.chips[c.path]) for c in columns)
         self.body = max(self._height(c) for c in columns)
         self.spots = {c.path: dict(self._stacked(c)) for c in columns}
-        self.ways = [(c, s) for c in columns for s in c.sources if not self._adjacent(c, s)]
+        ways = [(c, s) for c in columns for s in c.sources if not self._adjacent(c, s)]
+        self.ways = sorted(
+            ways, key=lambda way: self.left[way[1]] - self.left[way[0].path]
+        )  # the longest is the lowest
         self.bottom = TOP + self.body + 24 + 26 * len(self.ways)
         self.width = self.right + LOSS + 12
         self.height = self.bottom + 8

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import ClassVar
 
 from bpcli.derivation import Derivation, Entry, Quantity
 from bpcli.numeric.notation.mathml import MathML
@@ -21,9 +20,7 @@ OPEN = 60  # worked lines of a page up to which all of them are unfolded
 
 
 class Inline(MathML):
-    """MathML in a line of text, where a minus sign or a term of a sum may come first."""
-
-    signs: ClassVar = {**MathML.signs, "neg": '<mo form="prefix">−</mo>'}
+    """MathML in a line of text, where a term of a sum may come first."""
 
     def term(self, op: str, node: Expr) -> str:
         """A term that follows others."""
@@ -97,8 +94,8 @@ def math(inside: str, class_: str = "") -> str:
 
 
 def _terms(reader: Inline, tree: Expr) -> list[str]:
-    """A sum term by term, each with the sign before it, so that a page can break the line between them; all else in one
-    piece."""
+    """A sum term by term, or a product factor by factor, each with the sign before it: a page can break the line
+    between them. All else in one piece."""
     node = textbook(tree)
     if isinstance(node, Binary) and node.op in "+-":
         return [*_terms(reader, node.left), reader.term(node.op, node.right)]
@@ -106,6 +103,14 @@ def _terms(reader: Inline, tree: Expr) -> list[str]:
         first, *others = node.args
         begin = reader.fit(first, Level.SUM if isinstance(first, Number) else Level.QUOTIENT).text
         return [begin, *(reader.term("+", other) for other in others)]
+    return _factors(reader, node)
+
+
+def _factors(reader: Inline, node: Expr) -> list[str]:
+    if isinstance(node, Binary) and node.op == "*":
+        drawn = reader.fit(node.left, Level.PRODUCT)
+        first = _factors(reader, node.left) if drawn == reader.draw(node.left) else [drawn.text]
+        return [*first, f'<mo form="infix">·</mo>{reader.fit(node.right, Level.FACTOR, inner=True).text}']
     return [reader.draw(node).text]
 
 

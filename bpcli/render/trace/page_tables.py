@@ -22,7 +22,7 @@ def array_table(value: Array, path: str, digits: int, note: str = "") -> str:
         array = array[0]
         lead += "0,"
     shape = summary(value).replace(" x ", " × ").replace("-", "−")
-    block = f", of which {path}[{lead}:,:] is" if lead else ""
+    block = f"; here is {path}[{lead}:,:]" if lead else ""
     caption = f"{code(path)} {tag('span', said(shape + block + (f'; {note}' if note else '')), class_='note')}"
     if array.ndim == 0:
         told = tag("span", number(array.item(), digits), class_="number")

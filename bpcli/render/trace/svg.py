@@ -12,13 +12,15 @@ from functools import partial
 import numpy as np
 
 from bpcli.derivation import Array, Derivation
+from bpcli.numeric.notation.symbols import glyph
+from bpcli.numeric.notation.text import Text
 from bpcli.render.trace.layout import CHIP, ELLIPSIS, LOSS, TAG, TOP, WIDE, Layout, Spot, gaps, wire
 from bpcli.render.trace.network import INPUTS, Column, Network
 from bpcli.render.trace.page import number, said, tag
 
 DIGITS = 4
 TARGETS = 14  # letters of a target that have room
-HALF = 30.0  # of a number on a wire
+HALF = 36.0  # of a number on a wire
 THIN, THICK = 1.0, 5.0
 SMALLEST = 0.85  # times its size is what a picture may shrink to; then it scrolls
 LETTERS = 27  # of a name above a column
@@ -196,7 +198,7 @@ class Picture:
 
     def _chip(self, path: str, unit: int, values: Array, x: float, y: float) -> str:
         """A bias, or another weight that belongs to one unit."""
-        name = path.rpartition(".")[2]
+        name = Text().letters(glyph(path.rpartition(".")[2]))
         inside = tag("rect", "", class_="chip", x=x + 6, y=y, width=WIDE - 12, height=CHIP - 1, rx=4)
         for view, value in self._weight(path, (unit,)).items():
             symbol = {"f": name, "b": f"∂L/∂{name}", "u": f"{name}⁺"}[view]
@@ -236,7 +238,7 @@ class Picture:
     def _choice(self, kind: str, inside: str, path: str, at: tuple[int, ...]) -> str:
         """A weight that can be chosen."""
         name = f"{path}[{','.join(map(str, at))}]"
-        symbol = path.rpartition(".")[2]
+        symbol = Text().letters(glyph(path.rpartition(".")[2]))
         words = {"f": f"OLD {symbol}", "b": f"∂L/∂{symbol}", "u": f"new {symbol}"}
         facts = "; ".join(f"{words[view]} = {self.full(v)}" for view, v in self._weight(path, at).items())
         return self._button(kind, inside, name, facts, self.network.of_weight(path, at), f"--param {name}")

@@ -57,9 +57,9 @@ class Addresses:
         """What the claims name, in the order of the derivation. Raises Failure for names that name nothing, indices out
         of range, and entries that are named twice; for all of them at once."""
         found: dict[str, Target] = {}
-        problems = []
+        problems: list[Problem] = []
         for claim in claims:
-            target = self._target(claim)
+            target = self._target(claim, first=not problems)
             if isinstance(target, Problem):
                 problems.append(target)
             elif (other := found.get(target.address)) is not None:
@@ -70,8 +70,7 @@ class Addresses:
                 found[target.address] = target
         if problems:
             raise Failure(*problems)
-        first = -1
-        return sorted(found.values(), key=lambda t: (self.flow.order.get(t.key, first), t.place))
+        return sorted(found.values(), key=lambda t: (self.flow.order.get(t.key, -1), t.place))
 
     def _place(self, q: Quantity) -> tuple[Key, int]:
         """The node that a quantity is of, and where in its array it begins."""
@@ -100,31 +99,33 @@ class Addresses:
                 if error in names:
                     yield f"{path}.delta", names[error]
 
-    def _target(self, claim: Claim) -> Target | Problem:
+    def _target(self, claim: Claim, first: bool) -> Target | Problem:
         match = re.fullmatch(r"\s*([\w.]+)\s*(?:\[([\d\s,]*)\])?\s*", claim.name)
         path = match[1] if match else claim.name
         path = self.aliases.get(path, path)
         if match is None or path not in self.arrays:
-            return self._unknown(claim, match[1] if match else claim.name)
+            return self._unknown(claim, match[1] if match else claim.name, first)
         array = self.arrays[path]
         at = tuple(int(i) for i in (match[2] or "").replace(" ", "").split(",") if i)
         full = _completed(at, array)
         if full is None:
-            first, last = ("".join(f"[{','.join(map(str, i))}]") if i else "" for i in _ends(array.shape))
+            begin, end = ("".join(f"[{','.join(map(str, i))}]") if i else "" for i in _ends(array.shape))
             text = f"there is no entry {claim.name.strip()}"
-            one = f"{path} is one number, {path}{first}" if first == last else ""
-            help = one or f"{path} has entries {path}{first} to {path}{last}, counted from 0"
+            one = f"{path} is one number, {path}{begin}" if begin == end else ""
+            help = one or f"{path} has entries {path}{begin} to {path}{end}, counted from 0"
             return claim.fault(text, "no-entry", help)
         place = array.start + (int(np.ravel_multi_index(full, array.shape)) if full else 0)
         return Target(claim, array.key, place, path + (f"[{','.join(map(str, full))}]" if full else ""))
 
-    def _unknown(self, claim: Claim, word: str) -> Problem:
+    def _unknown(self, claim: Claim, word: str, first: bool) -> Problem:
+        """A problem with a name; the first one lists the names there are."""
         known = [*self.arrays, *self.aliases]
-        guess = near(word, known)
+        guess = next((n for n in known if n.lower() == word.lower()), None) or near(word, known)
         few = [f"{p}{list(a.shape)}".replace(" ", "") if a.shape else p for p, a in self.arrays.items()]
         listed = ", ".join(few[:MOST]) + (", ..." if len(few) > MOST else "")
-        help = (f"did you mean `{guess}`? " if guess else "") + f"there are, with their shapes: {listed}"
-        return claim.fault(f"{claim.name.strip()} names nothing in this derivation", "unknown-claim", help)
+        help = [f"did you mean `{guess}`?"] if guess else []
+        help += [f"there are, with their shapes: {listed}"] if first else []
+        return claim.fault(f"{claim.name.strip()} names nothing in this derivation", "unknown-claim", " ".join(help))
 
 
 def _completed(at: tuple[int, ...], array: _Array) -> tuple[int, ...] | None:

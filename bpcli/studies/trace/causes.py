@@ -206,12 +206,13 @@ class Mistakes:
         """The code of a slip, and what to say of it."""
         piece, layer = slip.piece, node.block.layer
         shown = self._shown(node, piece)
+        source = self.flow.wire(layer, "x") if node.block.part == "layer" else None
         array = piece.array if isinstance(piece, Read) else piece.id if isinstance(piece, Name) else ""
         part = node.block.part
         at = "" if slip.term is None else f" in the term {_bound(grid.equation.right)} = {slip.term}"
         match slip.kind:
             case "factor" if part == "layer" and array == "x":
-                return "dropped-input", f"the input {shown} is left out{at}, as if it were 1"
+                return "dropped-input", f"its input, {_named(source)}, is left out{at}, as if it were 1"
             case "factor" if array == "lr":
                 return "learning-rate", "the learning rate is forgotten"
             case "factor":
@@ -258,6 +259,11 @@ class Mistakes:
 
     def _shown(self, node: Node, piece: Expr) -> str:
         return Ascii(node.block.known).draw(piece).text
+
+
+def _named(key: Key | None) -> str:
+    """How claims call what a layer reads."""
+    return ".".join(filter(None, key[1:])) if key else "x"
 
 
 def swapped_index(piece: Expr) -> Expr:

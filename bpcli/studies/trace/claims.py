@@ -20,13 +20,14 @@ HELP = {"empty-file": FORM, "not-settings": FORM, "too-large": "", "not-text": "
 """What helps where a file of claims fails, in place of what helps with an experiment."""
 
 RELATIVE = 1e-9  # of a number: what calculators of ten or more digits leave
-EXACT = 16  # digits of a whole number, which is taken at its word
+EXACT = 16  # digits of a small whole number, which is taken at its word
+SMALL = 3  # digits of a number that is small
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A number that somebody claims. It is meant to half a `unit` of its last digit, or was cut off there; a whole
-    number is meant exactly (unit 0), and one with a tolerance of its own to that."""
+    """A number that somebody claims. It is meant to half a `unit` of its last digit, or was cut off there. A whole
+    number of at most three digits is meant exactly (unit 0), and one with a tolerance of its own to that."""
 
     name: str
     written: str
@@ -48,7 +49,7 @@ class Claim:
         if gap <= self.reach * (1 + RELATIVE) + slack:
             return True
         cut = self.tolerance is None and abs(self.value) <= abs(number) + slack and self.value * number >= 0
-        return cut and gap < self.unit + slack
+        return cut and gap < self.unit * (1 - RELATIVE)
 
     def fault(self, text: str, code: str, help: str) -> Problem:
         """A problem with this claim, that points at its line."""
@@ -137,7 +138,7 @@ def _text(node: Node) -> str:
     text = node.value if isinstance(node.value, str) else None
     if text is None:
         text = spot.source.lines[spot.line - 1][spot.column - 1 : spot.column - 1 + spot.width]
-        if isinstance(node.value, int | float) and not isinstance(node.value, bool) and not FLOAT.fullmatch(text):
+        if type(node.value) in (int, float) and math.isfinite(node.value) and not FLOAT.fullmatch(text):
             text = repr(node.value)  # of an alias, or in hexadecimal
     return text.strip().replace("\u2212", "-")
 
@@ -149,9 +150,9 @@ def _number(text: str) -> float | None:
 
 def _claim(name: str, text: str, tolerance: float | None, spot: Spot) -> Claim:
     parts = Decimal(text).as_tuple()
-    whole = not any(c in text for c in ".eE")
     exponent = parts.exponent
     assert isinstance(exponent, int), "nan and infinities are no numbers here"
     significant = len("".join(map(str, parts.digits)).lstrip("0"))
-    unit = 0.0 if whole else float(Decimal(1).scaleb(max(exponent, -400)))
-    return Claim(name, text, float(text), unit, tolerance, EXACT if whole else significant, spot)
+    exact = significant <= SMALL and not any(c in text for c in ".eE")
+    unit = 0.0 if exact else float(Decimal(1).scaleb(max(exponent, -400)))
+    return Claim(name, text, float(text), unit, tolerance, EXACT if exact else significant, spot)

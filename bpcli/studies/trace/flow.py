@@ -74,6 +74,7 @@ class Flow:
         self.layout = subject.blueprint.layout
         self.truth: Values = {}
         self.nodes: dict[Key, Node] = {}
+        self._by_layer: dict[str, tuple[str, ...]] = {}  # what chance and the past give a layer
         self._wires: dict[tuple[str, str], Source] = {}  # what a layer reads, by (layer, name)
         self._connect(self.chain, (GIVEN, "", "x"), ("loss", "", "dx"))
         self._start()
@@ -134,8 +135,11 @@ class Flow:
         for block, _, _ in self.taken.blocks:
             if block.part == "loss":
                 self.truth[GIVEN, "", "t"] = np.asarray(block.env["t"], np.float64)
-            if block.part == "layer" and block.layer == self.chain.links[0].path:
-                self.truth[GIVEN, "", "x"] = np.asarray(block.env["x"], np.float64)
+            if block.part == "layer":
+                if block.layer == self.chain.links[0].path:
+                    self.truth[GIVEN, "", "x"] = np.asarray(block.env["x"], np.float64)
+                for name in self._by_layer[block.layer]:
+                    self.truth[GIVEN, "", f"{block.layer}.{name}"] = np.asarray(block.env[name], np.float64)
 
     def _connect(self, chain: Chain, x: Key, dy: Key) -> None:
         """Each layer reads what the one before it wrote, and its error from the one after it."""
@@ -144,7 +148,9 @@ class Flow:
             before = x if i == 0 else ("layer", chain.links[i - 1].path, "y")
             error = dy if i == last else ("layer", chain.links[i + 1].path, "dx")
             self._wires[link.path, "x"], self._wires[link.path, "dy"] = _same(before), _same(error)
-            for param in link.node.plan.params:
+            plan = link.node.plan
+            self._by_layer[link.path] = (*plan.draws, *plan.state)
+            for param in (*plan.params, *plan.draws, *plan.state):
                 self._wires[link.path, param] = _same((GIVEN, "", f"{link.path}.{param}"))
             for name, inner in link.inside.items():
                 self._connect(inner, before, ("layer", link.path, f"{name}_dy"))

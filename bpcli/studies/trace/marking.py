@@ -31,6 +31,7 @@ from bpcli.studies.witness import EPS
 CHANCE = 0.05  # of a mistake to fit by accident: beyond, it is not named
 NAMED = 3  # causes of one claim
 FAR = 12  # nodes back: how far an error is looked for that no claim shows
+FEW = 4  # digits: with fewer, many mistakes give a number like it
 LARGE = 20_000  # entries of an array in which mistakes are not looked for
 
 
@@ -271,8 +272,9 @@ class _Marker:
         note = ""
         if verdict == "wrong" and t.key[0] == GIVEN:
             note = "it is given, not worked out: copy it from the network"
-        elif verdict == "wrong" and not causes and t.claim.digits < 4:
-            note = "more digits would tell more: many mistakes give a number like it"
+        elif verdict == "wrong" and not causes:
+            note = f"it is {t.claim.value / truth:.4g} times the right number" if truth else "the right number is 0"
+            note += "; more digits would tell more" if t.claim.digits < FEW else ""
         stage = Stage.REPEAT if t.key == AFTER else stage
         return Mark(
             name=t.claim.name, address=t.address, stage=stage, line=t.claim.spot.line, written=t.claim.written,

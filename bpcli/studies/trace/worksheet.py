@@ -44,7 +44,7 @@ def worksheet(subject: Subject, seed: int, view: View, command: str) -> Workshee
     vary(subject, seed)
     arrays = _memory(subject)
     d = derive(subject, replace(view, detail="neuron", steps=1))
-    
+    d = replace(d, given=(*d.given, *_settings(subject, d, arrays)))
     known = frozenset(g.path for g in d.given)
     shown = frozenset(q.id for q in d.quantities if q.part == "schedule" or not _solvable(q, d.quantities, known))
     entries = [(q, e) for q in d.quantities for e in q.entries if q.id not in shown]
