@@ -11,6 +11,9 @@ import typer
 from bpcli.cli.options import Json, Sets
 
 
+NO_NOTES: tuple[tuple[str, str], ...] = ()
+
+
 class Detail(StrEnum):
     overview = "overview"
     layer = "layer"
@@ -62,6 +65,13 @@ def trace(
         Path | None,
         typer.Option(metavar="FILE.json", help="Write all numbers there; where it exists, compare with it."),
     ] = None,
+    check: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Mark the numbers of a derivation made by hand: YAML or CSV.")
+    ] = None,
+    worksheet: Annotated[
+        bool, typer.Option("--worksheet", help="The derivation with blanks; with --out its answers too.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of a worksheet: another variant; 0: the network as it is.")] = 0,
     example: Annotated[str | None, typer.Option(metavar="NAME", help="Trace a built-in example.")] = None,
     list_examples: Annotated[bool, typer.Option("--list-examples", help="Show the built-in examples.")] = False,
 ) -> int:
@@ -83,13 +93,18 @@ def trace(
     import sys
 
     from bpcli.records import Exit
-    from bpcli.render.console import show, show_problems, unicode, waiting
-    from bpcli.render.trace.draw import write
+    from bpcli.render.console import columns, show, show_json, show_problems, unicode, waiting
+    from bpcli.render.trace.draw import sheet, write
     from bpcli.render.trace.listing import kept
+    from bpcli.render.trace.marks import marks, marks_json
     from bpcli.studies.trace import examples
+    from bpcli.studies.trace.claims import read
     from bpcli.studies.trace.golden import golden as compare
+    from bpcli.studies.trace.marking import mark
     from bpcli.studies.trace.subject import Rows, open_subject
     from bpcli.studies.trace.trace import View, derive
+    from bpcli.studies.trace.worksheet import grading, vary
+    from bpcli.studies.trace.worksheet import worksheet as make
 
     plain = ascii or (format is Format.text and out is None and not unicode(sys.stdout))
     entries, terms = elision(elide)
@@ -98,10 +113,28 @@ def trace(
     rows = Rows(tuple(sample or ()), batch, tuple(x or ()), tuple(t or ()))
     with waiting("working it out"):
         if subject is not None:
-            found = derive(open_subject(subject, rows, set_ or ()), view)
+            opened, notes = open_subject(subject, rows, set_ or ()), NO_NOTES
         else:
             built_in = examples.named(str(example))
-            found = derive(examples.open_example(built_in, rows), view, built_in.notes)
+            opened, notes = examples.open_example(built_in, rows), built_in.notes
+    if worksheet:
+        if format not in (Format.text, Format.markdown, Format.latex, Format.html):
+            raise typer.BadParameter("a worksheet is markdown, latex or html", param_hint="--format")
+        form = Format.markdown if format is Format.text else format
+        source = [str(subject)] if subject is not None else ["--example", str(example)]
+        sheet(make(opened, seed, view, grading(source, rows, seed, set_ or ())), form.value, out)
+        return int(Exit.OK)
+    vary(opened, seed)
+    if check is not None:
+        marked = mark(opened, read(check), str(check), ascii=plain)
+        show_problems(marked.warnings)
+        if json or format is Format.json:
+            show_json(marks_json(marked))
+        else:
+            show(*marks(marked, width or columns(), plain))
+        return int(Exit.OK if marked.right else Exit.BAD_RESULT)
+    with waiting("working it out"):
+        found = derive(opened, view, notes)
     show_problems(found.warnings)
     if golden is not None:
         report = compare(found, golden)

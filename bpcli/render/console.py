@@ -29,6 +29,11 @@ def console(stream: TextIO) -> Console:
     return Console(file=stream, width=width, markup=False, highlight=False, emoji=False, soft_wrap=False)
 
 
+def columns() -> int:
+    """How many columns results have on stdout."""
+    return console(sys.stdout).width
+
+
 def show(*items: RenderableType) -> None:
     """Prints results on stdout. Piped, a table is as wide as it needs to be: nothing is cut."""
     out = console(sys.stdout)

@@ -37,8 +37,8 @@ class _Named(Protocol):
 class Split:
     """The rows of one split, encoded.
 
-    `x` is (N, *shape) of the run's type, C-contiguous (prepared without inputs, it has its shape and no memory); `t` is (N,) int64 class ids, or (N, K) of the run's type; `rows`
-    are their indices in the file order of their source.
+    `x` is (N, *shape) of the run's type, C-contiguous (prepared without inputs, it has its shape and no memory); `t` is
+    (N,) int64 class ids, or (N, K) of the run's type; `rows` are their indices in the file order of their source.
     """
 
     name: str

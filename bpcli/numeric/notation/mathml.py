@@ -39,7 +39,8 @@ class MathML(Stacked):
     """Presentation MathML."""
 
     signs: ClassVar = {
-        "+": _op("+"), "-": _op("−"), "%": "<mo>mod</mo>", "/": _op("/"), "neg": '<mo form="prefix">−</mo>', "...": "<mi>…</mi>",
+        "+": _op("+"), "-": _op("−"), "%": "<mo>mod</mo>", "/": _op("/"), "...": "<mi>…</mi>",
+        "neg": '<mo form="prefix">−</mo>',
         "==": _op("="), "!=": _op("≠"), ">": _op("&gt;"), "<": _op("&lt;"), ">=": _op("≥"), "<=": _op("≤"),
     }  # fmt: skip
     fences: ClassVar = {
@@ -110,7 +111,9 @@ class MathML(Stacked):
         return Drawn(f'<mrow><mo fence="true">{{</mo><mtable>{table}</mtable></mrow>')
 
     def rest(self, count: str, value: str) -> Drawn:
-        return Drawn(f"<munder><munder>{_row(value)}<mo>⏟</mo></munder>{_row(count + '<mtext>&#xa0;more</mtext>')}</munder>")
+        return Drawn(
+            f"<munder><munder>{_row(value)}<mo>⏟</mo></munder>{_row(count + '<mtext>&#xa0;more</mtext>')}</munder>"
+        )
 
     def labelled(self, label: str, value: str) -> str:
         return label + _op(":") + value

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from bpcli.derivation import Derivation
-from bpcli.render.console import PIPED, console, show_json, show_plain
+from bpcli.derivation import Derivation, Worksheet
+from bpcli.render.console import console, say, show_json, show_plain
 from bpcli.render.trace.html import html
 from bpcli.render.trace.json import json
 from bpcli.render.trace.latex import latex
@@ -32,16 +33,29 @@ def write(d: Derivation, form: str, out: Path | None, width: int | None, ascii: 
         show_plain(text)
 
 
-def drawers() -> dict[str, Callable[[Derivation], str]]:
-    """The forms that are one text."""
+def drawers() -> dict[str, Callable[[Any], str]]:
+    """The forms that are one text; of a worksheet too, but for JSON."""
     return {"json": json, "html": html, "markdown": markdown, "latex": latex}
+
+
+def sheet(found: Worksheet, form: str, out: Path | None) -> None:
+    """Draws a worksheet on stdout or into a file, and beside the file its answers. Raises Failure where it cannot."""
+    text = drawers()[form](found)
+    if out is None:
+        show_plain(text)
+        say("--out FILE writes the answers too, beside it")
+        return
+    key = out.with_name(f"{out.stem}.answers.yaml")
+    atomic_text(out, text)
+    atomic_text(key, found.key)
+    say(f"the worksheet is in {out}, its answers in {key}")
 
 
 def _text(d: Derivation, out: Path | None, width: int | None, ascii: bool) -> None:
     screen = console(sys.stdout)
-    columns = width or (screen.width if sys.stdout.isatty() else PIPED)
+    columns = width or screen.width
     if out is None:
-        screen.width = max(columns, screen.width if sys.stdout.isatty() else columns)
+        screen.width = max(columns, screen.width)
         target = screen
     else:
         target = Console(width=columns, markup=False, highlight=False, emoji=False, no_color=True, color_system=None)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bpcli.derivation import STAGES, Derivation, Stage, StepLine
+from bpcli.derivation import STAGES, Derivation, Stage, StepLine, Worksheet
 from bpcli.render.trace.network import network
 from bpcli.render.trace.page import code, number, page, said, tag
-from bpcli.render.trace.page_lines import OPEN, quantities
+from bpcli.render.trace.page_lines import OPEN, Blanks, quantities
 from bpcli.render.trace.page_tables import array_table, layer_table, paths, step_table
 from bpcli.render.trace.svg import Picture
 
@@ -26,13 +26,34 @@ LEGEND = (
 )
 
 
-def html(d: Derivation) -> str:
+def html(told: Derivation | Worksheet) -> str:
     """The page. It needs no network, and without scripts it can still be read."""
+    if isinstance(told, Worksheet):
+        return _worksheet(told)
+    d = told
     steps = "one step" if len(d.steps) == 1 else f"{len(d.steps)} steps"
     title = f"{d.name}: {steps} of back-propagation, worked out"
     body = tag("header", "".join(_header(d, title)))
     body += tag("main", "".join(_step(d, line) for line in d.steps))
     return page(title, body)
+
+
+def _worksheet(sheet: Worksheet) -> str:
+    """The seven steps with room for the results; no picture, since it would show them."""
+    d = sheet.derivation
+    variant = f", variant {sheet.seed}" if sheet.seed else ""
+    head = tag("h1", f'{said(d.name)}<span class="rest">: a worksheet{variant}</span>')
+    head += tag("dl", "".join(tag("dt", said(name)) + tag("dd", said(text)) for name, text in d.facts))
+    example = code(f"{sheet.blanks[0].name}: 0.25")
+    words = f"{len(sheet.blanks)} blanks. Write each result into a file {code('answers.yaml')}, a line an answer, say"
+    head += tag("p", f"{words} {example}, with the digits you have. You need not have all. Then")
+    head += tag("pre", said(sheet.command))
+    head += tag("p", "marks every answer and names the first that is wrong, with the likely cause.")
+    blanks: dict[str, dict[str, int]] = {q.id: {} for q in d.quantities if q.id not in sheet.shown}
+    for b in sheet.blanks:
+        blanks[b.quantity][b.name] = b.number
+    parts = [tag("p", said(LEGEND), class_="legend"), *(_stage(d, d.steps[0], stage, blanks) for stage in Stage)]
+    return page(f"{d.name}: a worksheet", tag("header", head) + tag("main", "".join(parts)))
 
 
 def _header(d: Derivation, title: str) -> Iterator[str]:
@@ -87,7 +108,7 @@ def _step(d: Derivation, line: StepLine) -> str:
     return tag("section", "".join(parts), class_="training")
 
 
-def _stage(d: Derivation, line: StepLine, stage: Stage) -> str:
+def _stage(d: Derivation, line: StepLine, stage: Stage, blanks: Blanks | None = None) -> str:
     title, text = STAGES[stage]
     parts = [tag("h2", f'<span class="step">{stage.value}</span> {said(title)}'), tag("p", said(text), class_="lead")]
     if stage is Stage.INITIALIZE:
@@ -95,8 +116,9 @@ def _stage(d: Derivation, line: StepLine, stage: Stage) -> str:
         parts.append(tag("div", given, class_="arrays"))
     count = sum(len(q.entries) for q in d.quantities)
     told = [(i, q) for i, q in enumerate(d.quantities) if q.step == line.step and q.stage is stage]
-    parts += quantities(d, told, d.detail == "layer" or count <= OPEN)
-    if stage is Stage.REPEAT:
+    unfolded = d.detail == "layer" or count <= OPEN or blanks is not None
+    parts += quantities(d, told, unfolded, blanks or {})
+    if stage is Stage.REPEAT and blanks is None:
         parts.append(step_table(d, line))
     elif len(parts) == 2:
         parts.append(tag("p", "Nothing of this step is worked out here.", class_="more"))

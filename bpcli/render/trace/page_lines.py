@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
+from types import MappingProxyType
 
 from bpcli.derivation import Derivation, Entry, Quantity
 from bpcli.numeric.notation.mathml import MathML
@@ -27,15 +28,21 @@ class Inline(MathML):
         return f'<mo form="infix">{MathML.signs[op][4:]}' + self.fit(node, Level.QUOTIENT, inner=True).text
 
 
-def quantities(d: Derivation, told: Sequence[Told], unfolded: bool) -> Iterator[str]:
+Blanks = Mapping[str, Mapping[str, int]]
+"""Of a worksheet: the numbers of the blanks, by the id of their quantity and their name."""
+
+
+def quantities(
+    d: Derivation, told: Sequence[Told], unfolded: bool, blanks: Blanks = MappingProxyType({})
+) -> Iterator[str]:
     """The quantities of one stage; an equation over all weights is stated once and told tensor by tensor."""
     whole = d.detail == "layer"
     shown = [(i, q) for i, q in told if q.entries or whole]
     for _, group in groupby(shown, key=lambda iq: (iq[1].part, iq[1].layer, iq[1].name, iq[1].equation)):
-        yield _quantity(d, list(group), unfolded)
+        yield _quantity(d, list(group), unfolded, blanks)
 
 
-def _quantity(d: Derivation, group: Sequence[Told], unfolded: bool) -> str:
+def _quantity(d: Derivation, group: Sequence[Told], unfolded: bool, blanks: Blanks) -> str:
     q = group[0][1]
     several = bool(q.tensor)
     name = f"{q.part}: {said(q.kind)}" if several else code(q.path)
@@ -45,7 +52,7 @@ def _quantity(d: Derivation, group: Sequence[Told], unfolded: bool) -> str:
     if several and any(getattr(b, "letter", "") == "j" for b in q.equation.free):
         remarks.append("j counts all weights")
     why = tag("span", "; ".join(remarks), class_="why") if remarks else ""
-    body = "".join(_of(d, i, r, several) for i, r in group)
+    body = "".join(_blank(r, blanks[r.id]) if r.id in blanks else _of(d, i, r, several) for i, r in group)
     for r in wrong:
         words = f"WRONG: {code(r.path)} is {r.gap:.1e} from what the engine computed; rounding explains {r.allowed:.1e}"
         body = tag("p", words, class_="wrong") + body
@@ -62,6 +69,18 @@ def _of(d: Derivation, number: int, q: Quantity, several: bool) -> str:
     if q.hidden:
         lines += tag("p", f"and {q.hidden:,} more of {code(q.path)}", class_="more")
     return lines
+
+
+def _blank(q: Quantity, numbers: Mapping[str, int]) -> str:
+    """The entries of a quantity, their results left out."""
+    lines = []
+    for e in q.entries:
+        index = () if q.tensor else tuple(f"<mn>{i}</mn>" for i in e.index)
+        left = math(f"{Inline(q.known).symbol(glyph(q.name, q.known), index).text}<mo>=</mo>")
+        number = f"({numbers[e.name]})" if numbers.get(e.name) else "for you alone: nobody checks it"
+        gap = tag("div", left + tag("span", "", class_="gap") + tag("span", number, class_="note"), class_="sum")
+        lines.append(tag("div", code(e.name) + gap, class_="worked"))
+    return "".join(lines)
 
 
 def _sources(q: Quantity) -> Iterator[str]:

@@ -1,5 +1,5 @@
-"""One training step, taken apart: every part at work in it, with its equations, what they read, and what the engine made
-of it."""
+"""One training step, taken apart: every part at work in it, with its equations, what they read, and what the engine
+made of it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ Places = tuple[tuple[str, tuple[int, ...]], ...]
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Equations of one part at one place. `env` is what they read, `engine` what the kernels computed by the same names.
+    """Equations of one part at one place. `env` is what they read, `engine` what the kernels computed, by the same
+    names.
 
     `places` are the tensors that a flat index runs over, in order; `tensor` the one that the equations are of.
     """
@@ -115,9 +116,10 @@ def take_step(subject: Subject) -> Taken:
     after = batch.forward(True) + objective.penalty()
     subject.done += 1
     return Taken(
-        blocks, _makers(batch.chain), watch.theta, watch.flat["backward"], watch.flat["gradient"], watch.flat["clipping"], descent.theta.copy(),
-        loss, penalty, descent.factor, descent.rate, after, outputs,
-        f"{batch.chain.links[-1].path}.y",
+        blocks=blocks, makers=_makers(batch.chain), theta=watch.theta, data=watch.flat["backward"],
+        gradient=watch.flat["gradient"], clipped=watch.flat["clipping"], updated=descent.theta.copy(), loss=loss,
+        penalty=penalty, factor=descent.factor, rate=descent.rate, after=after, outputs=outputs,
+        outputs_of=f"{batch.chain.links[-1].path}.y",
     )  # fmt: skip
 
 

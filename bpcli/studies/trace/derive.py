@@ -56,8 +56,8 @@ def _tell(
     gap, allowed = _gap(block, value, engine)
     whole = Quantity(
         id="", step=step, stage=stage, part=block.part, layer=block.layer, kind=block.kind, name=grid.name,
-        path=_path(block, grid.name), equation=grid.equation, known=block.known, why=grid.equation.source.why, value=value,
-        engine=engine, gap=gap, allowed=allowed, tensor=block.tensor,
+        path=_path(block, grid.name), equation=grid.equation, known=block.known, why=grid.equation.source.why,
+        value=value, engine=engine, gap=gap, allowed=allowed, tensor=block.tensor,
     )  # fmt: skip
     flat = bool(block.places) and grid.free == ("j",)
     start = 0
@@ -68,8 +68,8 @@ def _tell(
             own = None if engine is None else engine[where].reshape(shape)
             gap, allowed = _gap(block, value[where], None if own is None else own.ravel())
             part = replace(
-                whole, tensor=tensor, path=_path(block, grid.name, tensor), value=value[where].reshape(shape), engine=own,
-                gap=gap, allowed=allowed,
+                whole, tensor=tensor, path=_path(block, grid.name, tensor), value=value[where].reshape(shape),
+                engine=own, gap=gap, allowed=allowed,
             )  # fmt: skip
         part = replace(part, id=".".join(filter(None, (str(step), block.part, part.layer, tensor, grid.name))))
         yield replace(part, entries=tuple(_entries(block, grid, env, part, start if flat else -1, choice)))
@@ -126,7 +126,7 @@ def _path(block: Block, name: str, tensor: str = "") -> str:
     return f"{block.layer or block.part}.{name}"
 
 
-# ---------------------------------------------------------------------------------------------------- entries worked out
+# --------------------------------------------------------------------------------------------------- entries worked out
 def _entries(
     block: Block, grid: Grid, env: Mapping[str, Any], part: Quantity, start: int, choice: Choice
 ) -> Iterator[Entry]:

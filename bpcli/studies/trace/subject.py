@@ -12,8 +12,8 @@ import numpy as np
 from bpcli.config.experiment import Experiment
 from bpcli.engine.blueprint import Blueprint
 from bpcli.engine.descent import Descent
-from bpcli.engine.search import Search, lowering
 from bpcli.engine.objective import Objective
+from bpcli.engine.search import Search, lowering
 from bpcli.family import Table
 from bpcli.numeric.streams import Stream
 from bpcli.plan import Array
@@ -192,7 +192,8 @@ def _of_setup(setup: Setup, rows: Rows, epoch: int) -> tuple[Array, Array, str]:
 
 
 def _samples(setup: Setup, count: int, wanted: Array) -> str:
-    """Which rows of the training source are asked for, with the split each is in. Raises Failure for one there is not."""
+    """Which rows of the training source are asked for, with the split each is in. Raises Failure for one that is not
+    there."""
     for row in wanted:
         if not 0 <= row < count:
             text = f"there is no row {row}: the training source has {_count(count, 'row')}"
