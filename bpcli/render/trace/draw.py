@@ -55,7 +55,7 @@ def _text(d: Derivation, out: Path | None, width: int | None, ascii: bool) -> No
     screen = console(sys.stdout)
     columns = width or screen.width
     if out is None:
-        screen.width = max(columns, screen.width)
+        screen.width = columns
         target = screen
     else:
         target = Console(width=columns, markup=False, highlight=False, emoji=False, no_color=True, color_system=None)

@@ -95,6 +95,7 @@ class Taken:
     outputs_of: str  # what the loss reads: dense_2.y
 
 
+@np.errstate(all="ignore")  # what overflows is found by the step, and named
 def take_step(subject: Subject) -> Taken:
     """Makes the next training step of the subject, and tells all of it. Raises NonFiniteError, as training does."""
     objective, descent = subject.objective, subject.descent

@@ -39,6 +39,7 @@ class View:
     ascii: bool = False
 
 
+@np.errstate(all="ignore")  # what overflows is found by the step, and named
 def derive(subject: Subject, view: View, notes: Facts = ()) -> Derivation:
     """The next `view.steps` training steps of a subject; `notes` begin its header.
 
