@@ -10,7 +10,6 @@ import typer
 
 from bpcli.cli.options import Json, Sets
 
-
 NO_NOTES: tuple[tuple[str, str], ...] = ()
 
 

@@ -272,11 +272,7 @@ def pages() -> dict[str, str]:
         "softmax path": latex(told("softmax", "path")),
         "random layer": latex(nets.told(nets.random_experiment(3), "layer")),
         "xor overview, weird": latex(
-            replace(
-                told("xor", "overview"),
-                name=WEIRD,
-                facts=(("#1 facts=((WEIRD, letters + WEIRD),) b", letters + WEIRD),),
-            )
+            replace(told("xor", "overview"), name=WEIRD, facts=(("#1 & b", letters + WEIRD),))
         ),
         "worksheet": latex(sheet),
     }

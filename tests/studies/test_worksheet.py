@@ -65,6 +65,8 @@ def test_every_blank_has_an_answer_and_every_answer_a_blank(seed: int) -> None:
     made = sheet(RELU, seed)
     lines = [line for line in made.key.split("\n") if line and not line.startswith("#")]
     assert lines == [f"{b.name}: {b.answer}" for b in made.blanks]
+    assert made.key.isascii()
+    assert "-" in "".join(lines)
     assert len({b.name for b in made.blanks}) == len(made.blanks)
     assert [b.number for b in made.blanks] == list(range(1, len(made.blanks) + 1))
     page, tex = markdown(made), latex(made)
@@ -154,6 +156,16 @@ def test_numbers_are_friendly_and_in_range(seed: int) -> None:
     assert subject.x.max() <= 4
     gradient = derive(subject, View(detail="overview")).steps[0].gradients
     assert all(np.any(g) for g in gradient.values())  # no dead variant
+
+
+def test_no_variant_is_dead_or_on_an_edge() -> None:
+    """One relu, closed in half of all draws, and at 0 in some."""
+    experiment = nets.experiment([nets.dense(1, "relu"), nets.dense(1)], "mean_squared_error", [[1.0]], [[1.0]])
+    for seed in range(1, 41):
+        subject = nets.subject(experiment)
+        vary(subject, seed)
+        x, w, b = (subject.x, *(subject.objective.network.parameters()[f"dense_1.{p}"] for p in "Wb"))
+        assert (x @ w + b).item() > 1e-9, seed
 
 
 @pytest.mark.parametrize("x", [1.0, 0.0, -3.0])

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 from rich.cells import cell_len
 
+from bpcli.numeric.notation.symbols import figure
 from bpcli.numeric.notation.text import Ascii, Text
 
 EDGE = 3  # rows and columns that are shown at each end of a large array
+EXACT = 17  # digits that give a double back
 MOST = 8  # rows and columns that are all shown
 
 
@@ -59,6 +64,17 @@ def _picked(count: int, most: int) -> list[int | None]:
 def _figure(value: Any, digits: int, reader: type[Text]) -> str:
     number = int(value) if np.asarray(value).dtype.kind in "iub" else float(value)
     return reader(digits=digits).number(number).text
+
+
+def enough(values: Sequence[float], value: float, digits: int, *, times: bool = False) -> int:
+    """In how many digits the values have to be printed so that whoever adds or multiplies them gets `value` as printed
+    in `digits`; 0 where even all of theirs are not enough."""
+    found = figure(value, digits)
+    for more in range(digits, EXACT + 1):
+        printed = [Decimal(figure(v, more)) for v in values]
+        if figure(float(math.prod(printed) if times else sum(printed)), digits) == found:
+            return more
+    return 0
 
 
 def summary(value: Any) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from decimal import Decimal
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from bpcli.numeric.notation.latex import Latex
 from bpcli.numeric.notation.reader import Drawn
 from bpcli.numeric.notation.symbols import Level, figure, glyph
 from bpcli.numeric.notation.syntax import Binary, Bind, Expr
+from bpcli.render.trace.arrays import EXACT, enough
 
 __all__ = ["Display", "equation", "left_side", "matrices", "numeral", "product", "result", "total", "visible", "worked"]
 
@@ -21,7 +21,6 @@ EDGE = 3  # rows and columns shown at either end of a big array
 WHOLE = 2 * EDGE
 SLICES = 4  # of an array of three or more axes
 PICTURES = ({"h", "w"}, {"p", "q"}, {"u", "v"})  # axes that belong together
-EXACT = 17
 
 _BREAK = re.compile(r"\\(?:left|begin)\b|\\(?:right|end)\b|[{}]| [+-] ")
 
@@ -195,15 +194,10 @@ def total(paths: PathsTo, digits: int) -> str:
 
 def _closing(values: Sequence[float], value: float, digits: int, *, times: bool) -> str:
     """values = value, true as printed: whoever multiplies or adds the printed digits gets the printed result."""
-    found = figure(value, digits)
-    for more in range(digits, EXACT + 1):
-        printed = [figure(v, more) for v in values]
-        reached = Decimal(1) if times else Decimal(0)
-        for text in printed:
-            reached = reached * Decimal(text) if times else reached + Decimal(text)
-        if figure(float(reached), digits) == found:
-            return f"{_joined(printed, times)} = {result(found)}"
-    return rf"{_joined(printed, times)} \approx {result(found)}"
+    more = enough(values, value, digits, times=times)
+    printed = [figure(v, more or EXACT) for v in values]
+    sign = "=" if more else r"\approx"
+    return f"{_joined(printed, times)} {sign} {result(figure(value, digits))}"
 
 
 def _joined(printed: Sequence[str], times: bool) -> str:

@@ -16,7 +16,7 @@ from rich.text import Text as Styled
 from bpcli.derivation import STAGES, Array, Derivation, Entry, Given, LayerLine, PathsTo, Quantity, Stage, StepLine
 from bpcli.numeric.notation.text import Ascii, Text
 from bpcli.render.console import DASHES, printable, table
-from bpcli.render.trace.arrays import matrix, summary
+from bpcli.render.trace.arrays import EXACT, enough, matrix, summary
 
 STYLES = {Stage.FORWARD: "green", Stage.LOSS: "yellow", Stage.HIDDEN: "red", Stage.WEIGHTS: "red"}
 """Of headings, besides their words."""
@@ -236,11 +236,14 @@ class Terminal:
         n = partial(self._number, d=d)
         shown = p.paths[:8]
         if p.count > 1:
-            parts = [n(hops[-1].product) for hops in shown]
+            values = [hops[-1].product for hops in shown]
+            rest = [p.total - sum(values)] if p.count > len(shown) else []
+            digits = enough([*values, *rest], p.total, d.digits)
+            parts = [self._number(v, d, digits or EXACT) for v in values]
             parts = [f"({part})" if i and part[0] in "-−" else part for i, part in enumerate(parts)]
-            rest = p.total - sum(h[-1].product for h in shown)
-            more = [f"[{p.count - len(shown)} more: {n(rest)}]"] if p.count > len(shown) else []
-            yield from self._wrapped("paths summed  ", f"{' + '.join(parts + more)} = {n(p.total)}")
+            parts += [f"[{p.count - len(shown)} more: {self._number(v, d, digits or EXACT)}]" for v in rest]
+            sign = "=" if digits else "~" if self.ascii else "≈"
+            yield from self._wrapped("paths summed  ", f"{' + '.join(parts)} {sign} {n(p.total)}")
         yield from self._wrapped("the engine    ", f"dL/d {p.name} = {n(p.gradient)}")
         moved = f"the loss moves by {n(p.measured)} each way; foretold {n(p.predicted)}"
         yield from self._wrapped("nudge test    ", f"{p.name} up and down by {p.nudge:g}: {moved}")

@@ -51,8 +51,9 @@ class Block:
 
     @cached_property
     def known(self) -> frozenset[str]:
-        """What has a gradient: arrays and left sides."""
-        return frozenset({*self.env, *self.engine, *self.program.names})
+        """What has a gradient: arrays and left sides. The slope of a penalty is not that of the loss."""
+        found = frozenset({*self.env, *self.engine, *self.program.names})
+        return found - {"w"} if self.part == "penalty" else found
 
     @cached_property
     def reach(self) -> float:

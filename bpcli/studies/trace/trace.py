@@ -174,8 +174,8 @@ def _layers(taken: Taken) -> Iterator[LayerLine]:
                      if name.startswith("d") and name[1:] in block.env and name not in ("dx", "dy")}  # fmt: skip
         yield LayerLine(
             layer=block.layer, kind=block.kind, units=engine["y"].shape[1:], y=engine["y"],
-            dy=np.asarray(block.env["dy"]), dx=engine["dx"], parameters=sum(block.env[n[1:]].size for n in gradients), gradients=gradients,
-            note=", ".join(notes),
+            dy=np.asarray(block.env["dy"]), dx=engine["dx"],
+            parameters=sum(block.env[n[1:]].size for n in gradients), gradients=gradients, note=", ".join(notes),
         )  # fmt: skip
 
 
