@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,6 @@ from bpcli.numeric.notation.worked import reevaluate
 from bpcli.parts.activations import Sigmoid
 from bpcli.records import Failure
 from bpcli.studies.trace.examples import examples, open_example
-from bpcli.studies.trace.paths import Walker
 from bpcli.studies.trace.trace import View, derive
 
 
@@ -79,19 +79,27 @@ def test_printed_digits_are_true_of_a_thousand_networks() -> None:
             lines += closing(told(random_experiment(seed)))
         except Failure as failure:  # a step that overflows is refused, not told
             assert "not finite" in str(failure)
-    print(f"\n{lines:,} printed lines re-evaluated")
+    sys.stdout.write(f"\n{lines:,} printed lines re-evaluated\n")
     assert lines > 50_000
 
 
 def test_the_article() -> None:
     found = values(derive(open_example(examples()["article"]), View()))
     for address, value in {
-        "dense_1.activation.y[0,0]": 0.731058578630005, "dense_2.y[0,0]": -0.731058578630005,
-        "dense_2.activation.y[0,0]": 0.324962472623176, "loss": 0.455675663367016, "loss.dx[0,0]": -1.350075054753647,
-        "dense_2.db[0]": -0.296154980563903, "dense_2.dW[0,0]": -0.216506639145244, "dense_1.dW[0,0]": 0.058227603267763,
-        "dense_1.W_new[0,0]": 0.941772396732237, "dense_1.b_new[0]": -0.058227603267763,
-        "dense_2.W_new[0,0]": -0.783493360854756, "dense_2.b_new[0]": 0.296154980563903, "loss_after": 0.318317552644259,
-    }.items():  # fmt: skip
+        "dense_1.activation.y[0,0]": 0.731058578630005,
+        "dense_2.y[0,0]": -0.731058578630005,
+        "dense_2.activation.y[0,0]": 0.324962472623176,
+        "loss": 0.455675663367016,
+        "loss.dx[0,0]": -1.350075054753647,
+        "dense_2.db[0]": -0.296154980563903,
+        "dense_2.dW[0,0]": -0.216506639145244,
+        "dense_1.dW[0,0]": 0.058227603267763,
+        "dense_1.W_new[0,0]": 0.941772396732237,
+        "dense_1.b_new[0]": -0.058227603267763,
+        "dense_2.W_new[0,0]": -0.783493360854756,
+        "dense_2.b_new[0]": 0.296154980563903,
+        "loss_after": 0.318317552644259,
+    }.items():
         assert found[address] == pytest.approx(value, abs=5e-13)
 
 
@@ -104,9 +112,13 @@ def test_a_wrong_kernel_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [q.path for q in d.wrong] == ["dense_2.activation.dx", "dense_1.activation.dx"]
 
 
-NETS = [[dense(3, "sigmoid"), dense(2, "tanh"), dense(2)], [dense(3, "relu"), {"type": "dropout", "rate": 0.5}, dense(2)],
-        [dense(2, "tanh"), {"type": "residual", "layers": [dense(2, "tanh"), dense(2)]}, dense(2)],
-        [dense(2), "batch_norm", "relu", dense(2)], [dense(3, "softmax"), dense(2)]]  # fmt: skip
+NETS: list[list[Any]] = [
+    [dense(3, "sigmoid"), dense(2, "tanh"), dense(2)],
+    [dense(3, "relu"), {"type": "dropout", "rate": 0.5}, dense(2)],
+    [dense(2, "tanh"), {"type": "residual", "layers": [dense(2, "tanh"), dense(2)]}, dense(2)],
+    [dense(2), "batch_norm", "relu", dense(2)],
+    [dense(3, "softmax"), dense(2)],
+]
 
 
 @pytest.mark.parametrize("layers", NETS, ids=["deep", "dropout", "residual", "batch norm", "softmax"])
@@ -138,7 +150,6 @@ def test_a_closed_path_is_told_and_is_zero() -> None:
     d = derive(subject(net), View(detail="path", params=("dense_1.W[0,0]",)))
     assert d.paths[0].count == 1
     assert d.paths[0].total == 0
-    assert Walker is not None
 
 
 def test_steps_go_on_from_each_other() -> None:

@@ -47,13 +47,15 @@ def targets_of(loss: str, rng: np.random.Generator, n: int, k: int) -> Any:
 def random_experiment(seed: int) -> dict[str, Any]:
     """A small network with whatever else a file may hold."""
     rng = np.random.default_rng(seed)
-    pick = lambda *values: values[rng.integers(len(values))]  # noqa: E731
+
+    def pick(*values: Any) -> Any:
+        return values[rng.integers(len(values))]
+
     n, inputs, k = int(rng.integers(1, 4)), int(rng.integers(1, 4)), int(rng.integers(2, 4))
     layers: list[Any] = []
     for _ in range(rng.integers(0, 3)):
         units = int(rng.integers(1, 4))
-        layers.append({"type": "dense", "units": units, "activation": pick(*ACTIVATIONS), "bias": bool(rng.integers(2))})
-        layers[-1] = {key: value for key, value in layers[-1].items() if value is not None}
+        layers.append({**dense(units, pick(*ACTIVATIONS)), "bias": bool(rng.integers(2))})
         if rng.random() < 0.2:
             layers.append({"type": "dropout", "rate": 0.4})
         if rng.random() < 0.2:
@@ -64,7 +66,8 @@ def random_experiment(seed: int) -> dict[str, Any]:
             layers.append("batch_norm")
     layers.append({"type": "dense", "units": k})
     loss = pick(*LOSSES)
-    more: dict[str, Any] = {"seed": seed, "optimizer": {"type": pick("sgd", "momentum", "adam", "rmsprop", "lion", "adamw")}}
+    kind = pick("sgd", "momentum", "adam", "rmsprop", "lion", "adamw")
+    more: dict[str, Any] = {"seed": seed, "optimizer": {"type": kind}}
     if rng.random() < 0.4:
         more["regularization"] = {"type": pick("l1", "l2"), "strength": 0.01}
     if rng.random() < 0.4:
@@ -98,12 +101,14 @@ def with_each_part() -> Iterator[tuple[str, dict[str, Any]]]:
         layers = [dense(3, "tanh"), dense(2, links.get(kind))]
         yield f"loss/{kind}", experiment(layers, kind, x, targets_of(kind, rng, 3, 2))
     for kind in Regularizer.registry:
-        yield f"penalty/{kind}", experiment(plain, "mean_squared_error", x, values, regularization={"type": kind, "strength": 0.1})
+        part = {"type": kind, "strength": 0.1}
+        yield f"penalty/{kind}", experiment(plain, "mean_squared_error", x, values, regularization=part)
     for kind in Clipper.registry:
         part = {"type": kind, **({"limit": 0.05} if kind == "value" else {"max_norm": 0.1} if "norm" in kind else {})}
         yield f"clipping/{kind}", experiment(plain, "mean_squared_error", x, values, clipping=part)
     for kind in Constraint.registry:
-        yield f"constraint/{kind}", experiment(plain, "mean_squared_error", x, values, constraint={"type": kind, "limit": 0.3})
+        part = {"type": kind, "limit": 0.3}
+        yield f"constraint/{kind}", experiment(plain, "mean_squared_error", x, values, constraint=part)
     for kind, leaf in Schedule.registry.items():
         good = next(s.part for s in leaf.samples() if not s.error and isinstance(s.part, leaf))
         optimizer = {"type": "sgd", "learning_rate": good.model_dump(mode="json", exclude_none=True)}
