@@ -12,7 +12,6 @@ from trace_nets import dense, experiment, random_experiment, subject, told, with
 from bpcli.derivation import Derivation, Stage
 from bpcli.numeric.notation.worked import reevaluate
 from bpcli.parts.activations import Sigmoid
-from bpcli.records import Failure
 from bpcli.studies.trace.examples import examples, open_example
 from bpcli.studies.trace.trace import View, derive
 
@@ -75,10 +74,7 @@ def test_printed_digits_are_true(seed: int) -> None:
 def test_printed_digits_are_true_of_a_thousand_networks() -> None:
     lines = 0
     for seed in range(1000, 2000):
-        try:
-            lines += closing(told(random_experiment(seed)))
-        except Failure as failure:  # a step that overflows is refused, not told
-            assert "not finite" in str(failure)
+        lines += closing(told(random_experiment(seed)))
     sys.stdout.write(f"\n{lines:,} printed lines re-evaluated\n")
     assert lines > 50_000
 
