@@ -24,7 +24,7 @@ article: your numbers in claims.yaml, marked
   rows     1 row given by value
 
 your number                   as you have it        as it is
- ------------------------------------------------------------------
+-------------------------------------------------------------------
 2 Forward pass
   dense_1.a                    0.73105857863   0.73105857863  right
   dense_2.a                    0.26894142137   0.32496247262  WRONG
