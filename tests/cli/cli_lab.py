@@ -40,6 +40,14 @@ training: {epochs: 3, batch_size: 4}
 """
 
 
+WOKEN = """\
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+"""
+"""Undoes what a shell does to what it runs in the background: that it ignores some signals."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a command said and how it ended."""
@@ -100,7 +108,7 @@ class Lab:
         """The words that start `bpcli WORDS` in a process of its own."""
         if not program:
             return [sys.executable, "-m", "bpcli", *words]
-        main = f"{program}\nimport sys; from bpcli.__main__ import main; sys.argv[0] = 'bpcli'; main()"
+        main = f"{WOKEN}\n{program}\nimport sys; from bpcli.__main__ import main; sys.argv[0] = 'bpcli'; main()"
         return [sys.executable, "-c", main, *words]
 
     def files(self) -> set[str]:
