@@ -71,6 +71,7 @@ def hold(count: int, folder: Path, seed: int) -> None:
         quantity = ADDRESS.sub(lambda m: {"z": "y", "a": "activation.y"}[m[0]], student.at)
         tally["all"] += 1
         tally[f"all, {kind}"] += 1
+        tally[f"made, {student.mistake}"] += 1
         if first is None or first.address.partition("[")[0] != quantity:
             missed.append(f"{i}: {student.at} {student.mistake}: first {first and first.address}")
             continue
@@ -84,7 +85,7 @@ def hold(count: int, folder: Path, seed: int) -> None:
             tally[f"  {code}, {codes[0][0]} named first"] += 1
         else:
             missed.append(f"{i}: {student.at} {student.mistake} {student.entry} {digits}: {codes}")
-            tally[f"missed, {kind}"] += 1
+            tally[f"missed, {student.mistake}"] += 1
         later = [m for m in marks.marks if m.verdict == "wrong" and m not in same]
         tally["nothing else is wrong"] += not later
     sys.stdout.write(
@@ -93,6 +94,8 @@ def hold(count: int, folder: Path, seed: int) -> None:
     assert tally["first"] >= 0.99 * count
     assert tally["cause"] + tally["one of several that give the same numbers"] >= 0.95 * count
     assert tally["nothing else is wrong"] >= 0.95 * count
+    for mistake in CODES:
+        assert tally[f"missed, {mistake}"] <= 0.1 * tally[f"made, {mistake}"], mistake
 
 
 def test_the_mistake_is_found(tmp_path: Path) -> None:
