@@ -110,7 +110,9 @@ class Substitution:
         zeros = len(bodies.values) - len(live)
         if zeros:
             inner = " of an inner sum" if self.depth > 1 else ""
-            self.notes.append(f"{zeros} of {len(bodies.values)} terms{inner} {'is' if zeros == 1 else 'are'} 0")
+            among = f"{zeros} of {len(bodies.values)} terms{inner} {'is' if zeros == 1 else 'are'} 0"
+            every = f"every term{inner} is 0" if len(bodies.values) > 1 else f"the only term{inner} is 0"
+            self.notes.append(among if len(live) else every)
         return bodies.sum(live)
 
     def _percentile(self, bodies: _Bodies, rank: Expr) -> Expr:

@@ -25,13 +25,14 @@ VHAT = Eq("vhat[j]", "v_new[j] / (1 - beta2**t)", "bias correction")
 
 def _means(f: Frame, beta1: float, beta2: float) -> None:
     """Both running means; the gradient stays as it is."""
-    np.multiply(f.m, beta1, out=f.m)
-    np.multiply(f.g, 1 - beta1, out=f.u)
-    np.add(f.m, f.u, out=f.m)
-    np.multiply(f.v, beta2, out=f.v)
-    np.multiply(f.g, f.g, out=f.u)
-    np.multiply(f.u, 1 - beta2, out=f.u)
-    np.add(f.v, f.u, out=f.v)
+    m, v, g, u = f.m, f.v, f.g, f.u  # of few weights, every look into a frame counts
+    np.multiply(m, beta1, out=m)
+    np.multiply(g, 1 - beta1, out=u)
+    np.add(m, u, out=m)
+    np.multiply(v, beta2, out=v)
+    np.multiply(g, g, out=u)
+    np.multiply(u, 1 - beta2, out=u)
+    np.add(v, u, out=v)
 
 
 def _step(f: Frame, size: float, square: Any, eps: float) -> None:
@@ -250,16 +251,17 @@ class Adamax(Stepper):
     eps: float = _eps()
 
     def update(self, f: Frame, lr: float, t: int) -> None:
-        np.multiply(f.m, self.beta1, out=f.m)
-        np.multiply(f.g, 1 - self.beta1, out=f.u)
-        np.add(f.m, f.u, out=f.m)
-        np.multiply(f.r, self.beta2, out=f.r)
-        np.abs(f.g, out=f.u)
-        np.add(f.u, self.eps, out=f.u)
-        np.maximum(f.r, f.u, out=f.r)
-        np.divide(f.m, f.r, out=f.u)
-        np.multiply(f.u, lr / (1 - self.beta1**t), out=f.u)
-        np.subtract(f.w, f.u, out=f.w)
+        m, r, g, u, w, beta1 = f.m, f.r, f.g, f.u, f.w, self.beta1  # of few weights, every look into a frame counts
+        np.multiply(m, beta1, out=m)
+        np.multiply(g, 1 - beta1, out=u)
+        np.add(m, u, out=m)
+        np.multiply(r, self.beta2, out=r)
+        np.abs(g, out=u)
+        np.add(u, self.eps, out=u)
+        np.maximum(r, u, out=r)
+        np.divide(m, r, out=u)
+        np.multiply(u, lr / (1 - beta1**t), out=u)
+        np.subtract(w, u, out=w)
         if t % FLUSH_EVERY == 0:
             sweep(f, "m")
 
