@@ -313,6 +313,15 @@ def test_every_printed_line_closes(data: st.DataObject) -> None:
     assert closes(w, digits), w
 
 
+def test_a_power_of_what_was_rounded_to_0() -> None:
+    """1 + 2e-110 is 1 to the engine, and its logarithm 0; to a calculator with digits enough it is not."""
+    (grid,) = compile_equations([Eq("y", "(tanh(log(1 + abs(c0))))**2")], {}).grids
+    w = entry(grid, {"c0": 2.353416605824022e-110}, (), 3)
+    assert w.closes
+    assert w.result == "0"
+    assert "rounding" in w.notes
+
+
 def test_every_line_of_a_small_network_closes() -> None:
     x = np.round(RNG.normal(size=(3, 4)), 2)
     env: dict[str, Any] = {"x": x, "W": RNG.normal(size=(4, 3)), "b": RNG.normal(size=3), "t": np.array([2, 0, 1])}

@@ -80,6 +80,8 @@ def _weigh_binary(op: str, left: tuple[float, float], right: tuple[float, float]
                 return float(np.divide(a, b)), float(np.divide(size_a, abs(b)))
             case "**":
                 value = float(np.float_power(a, b))
+                if a == 0 and b > 1:  # no slope there, but what was rounded to 0 is not 0 to the power either
+                    return value, float(np.float_power(size_a, b))
                 return value, max(abs(value), abs(b) * float(np.float_power(abs(a), b - 1)) * size_a)
             case "//":
                 value = float(np.floor_divide(a, b))
