@@ -59,6 +59,9 @@ def test_a_run_goes_on_from_its_memory(lab: Lab) -> None:
     told = json.loads(lab.good("trace", "run", "--json").out)
     slots = next(q for q in told["steps"] if q["path"] == "dense_1.W.m_new")
     assert "0.9" not in slots["why"]
+    found = lab.run("trace", "run", "--set", "seed=2")
+    assert (found.code, found.out) == (2, "")
+    assert "--set changes a config, and run is trained already" in found.err
     text = lab.good("trace", "run/model.safetensors", *ROW).out
     assert "adam, step 1 of this training" in text
     assert "an optimizer that starts afresh" in " ".join(text.split())

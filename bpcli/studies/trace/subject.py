@@ -65,6 +65,10 @@ class Subject:
 
 def open_subject(path: Path, rows: Rows, sets: Sequence[str] = ()) -> Subject:
     """The subject that a config, a run folder or a model file stands for. Raises Failure where there is none."""
+    if sets and (path.is_dir() or path.suffix == ".safetensors"):
+        text = f"--set changes a config, and {path} is trained already"
+        help = "trace the config that it was trained from: bpcli trace CONFIG --set ..."
+        raise Failure(Problem(text, code="sets", help=help), exit=Exit.USAGE)
     if path.is_dir():
         return _of_run(path, rows)
     if path.suffix == ".safetensors":
