@@ -1,13 +1,12 @@
 """Independent witnesses of a derivative, and how far two of them may stand apart.
 
 Complex steps go through the equations and have no step size to tune (Squire & Trapp 1998); central differences go
-through the kernels, with Ridders' extrapolation (1982) to settle a disagreement. What is allowed between two witnesses
-is derived from the arithmetic: machine epsilon, the step, and the size of what was added up.
+through the kernels. What is allowed between two witnesses is derived from the arithmetic: machine epsilon, the step,
+and the size of what was added up.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -70,30 +69,6 @@ def central_differences(function: Callable[[], tuple[float, float]], x: Array) -
         right[index] = (above - here) / up
         left[index] = (here - below) / down
     return Differences(value, 20 * EPS * mass / steps, left, right)
-
-
-def ridders(function: Callable[[], tuple[float, float]], x: Array, index: tuple[int, ...]) -> tuple[float, float]:
-    """The derivative by one entry, extrapolated from steps that shrink by 1.4, and its own estimate of the error."""
-    old = x[index].copy()
-    shrink, h = 1.4, 0.01 * max(1.0, abs(float(old)))
-    table: list[list[float]] = []
-    best, error = math.nan, math.inf
-    for i in range(10):
-        x[index] = old + h
-        above, _ = function()
-        x[index] = old - h
-        below, _ = function()
-        row = [(above - below) / (2 * h)]
-        for j in range(i):
-            factor = shrink ** (2 * (j + 1))
-            row.append((row[j] * factor - table[i - 1][j]) / (factor - 1))
-            guess = max(abs(row[j + 1] - row[j]), abs(row[j + 1] - table[i - 1][j]))
-            if guess <= error:
-                best, error = row[j + 1], guess
-        table.append(row)
-        h /= shrink
-    x[index] = old
-    return best, error
 
 
 def compare(

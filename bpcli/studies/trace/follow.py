@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from bpcli.config.experiment import Experiment
 from bpcli.engine.blueprint import Blueprint
 from bpcli.part import near
 from bpcli.records import Exit, Failure, Problem
@@ -84,7 +83,7 @@ def follow(taken: Taken, tensor: str, at: Index) -> Wanted:
     return {key: frozenset(places) for key, places in wanted.items()}
 
 
-def network_of(experiment: Experiment, blueprint: Blueprint) -> str:
+def network_of(blueprint: Blueprint) -> str:
     """The network in a line: 2 -> dense_1 (3) -> dense_1.activation tanh -> ..."""
     parts = [_units(blueprint.x)]
     for node in blueprint.nodes:

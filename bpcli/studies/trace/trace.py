@@ -113,7 +113,7 @@ def _facts(subject: Subject) -> Facts:
     why = next((eq.why for eq in loss.equations(False) if eq.left == "L"), "")
     rows = len(subject.x)
     facts = [
-        ("network", f"{network_of(experiment, subject.blueprint)}; {subject.blueprint.size:,} parameters, float64"),
+        ("network", f"{network_of(subject.blueprint)}; {subject.blueprint.size:,} parameters, float64"),
         ("weights", subject.weights),
         ("rows", f"{subject.rows}; N = {rows}"),
         ("loss", f"{loss.kind}: {why}" if why else loss.kind),
