@@ -226,9 +226,8 @@ def _steps() -> list[Example]:
     source = "definition; bpcli parts NAME names the paper"
     found = []
     for kind, leaf in Optimizer.registry.items():
-        if not issubclass(leaf, Stepper):
-            continue
-        optimizer = {"type": kind, "learning_rate": 0.1}
+        rate = {"learning_rate": 0.1} if issubclass(leaf, Stepper) else {"pairs": 1} if kind == "lbfgs" else {}
+        optimizer = {"type": kind, **rate}
         experiment = _experiment(
             [[1.0]], [[0.0]], [_unit([[5.0]], False)], {"type": "squared_error", "factor": 1}, optimizer
         )
@@ -240,6 +239,7 @@ def _steps() -> list[Example]:
             }  # fmt: skip
         else:
             source_ = source
-        title = f"one step of {kind} on L = w^2 from w = 5, with a learning rate of 0.1"
+        title = f"one step of {kind} on L = w^2 from w = 5"
+        title += ", with a learning rate of 0.1" if issubclass(leaf, Stepper) else ""
         found.append(Example(f"step_{kind}", title, source_, experiment, Rows(), verified=verified))
     return found
