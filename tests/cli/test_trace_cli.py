@@ -86,6 +86,13 @@ def test_no_line_is_wider_than_asked(lab: Lab, detail: str, width: str) -> None:
     assert max(map(len, text.splitlines())) <= int(width)
 
 
+def test_a_long_equation_goes_on_under_itself(lab: Lab) -> None:
+    text = lab.good("trace", "--example", "step_levenberg_marquardt").out
+    update = text[text.index("\n6  Update") + 1 : text.index("\n7  Repeat")].splitlines()
+    assert any("solved[j]" in line for line in update)
+    assert all(line.startswith("   ") for line in update[1:] if line)
+
+
 def test_ascii_alone(lab: Lab) -> None:
     for detail in ("overview", "layer", "neuron", "path"):
         text = lab.good("trace", "trees.yaml", "--detail", detail, "--ascii").out

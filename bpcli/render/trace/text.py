@@ -79,13 +79,15 @@ class Terminal:
 
     def _wrapped(self, lead: str, text: str, style: str = "", hang: int | None = None) -> Iterator[Styled]:
         """Lines no wider than the terminal; what does not fit stands under the text, not under the lead."""
-        indent = " " * (cell_len(lead) if hang is None else hang)
+        start = cell_len(lead)
+        indent = " " * (start if hang is None else hang)
         lines = textwrap.wrap(
-            text, max(self.width - len(indent), 24), break_long_words=False, break_on_hyphens=False
-        ) or [""]
-        yield Styled(lead + lines[0], style)
+            text, max(self.width, start + 24), initial_indent="." * start, subsequent_indent=indent,
+            break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
+        yield Styled(lead + (lines[0][start:] if lines else ""), style)
         for line in lines[1:]:
-            yield Styled(indent + line, style)
+            yield Styled(line, style)
 
     # --------------------------------------------------------------------------------------------------------- overview
     def _overview(self, d: Derivation, line: StepLine) -> Iterator[RenderableType]:
