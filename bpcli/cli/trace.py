@@ -96,11 +96,11 @@ def trace(
     from bpcli.render.trace.draw import sheet, write
     from bpcli.render.trace.listing import kept
     from bpcli.render.trace.marks import marks, marks_json
+    from bpcli.studies.subject import Rows, open_subject
     from bpcli.studies.trace import examples
     from bpcli.studies.trace.claims import read
     from bpcli.studies.trace.golden import golden as compare
     from bpcli.studies.trace.marking import mark
-    from bpcli.studies.trace.subject import Rows, open_subject
     from bpcli.studies.trace.trace import View, derive
     from bpcli.studies.trace.worksheet import grading, vary
     from bpcli.studies.trace.worksheet import worksheet as make

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from bpcli.derivation import Marks
 from bpcli.render.trace.marks import marks, marks_json
+from bpcli.studies.subject import Rows
 from bpcli.studies.trace.marking import check
-from bpcli.studies.trace.subject import Rows
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 ARTICLE = """\

@@ -20,7 +20,7 @@ from bpcli.records import Problem
 from bpcli.render.trace.html import html
 from bpcli.render.trace.layout import Layout
 from bpcli.render.trace.network import network
-from bpcli.studies.trace.subject import Rows, open_subject
+from bpcli.studies.subject import Rows, open_subject
 from bpcli.studies.trace.trace import View, derive
 
 ARTICLE = Path(__file__).parents[2] / "configs" / "article.yaml"

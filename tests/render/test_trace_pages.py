@@ -24,7 +24,7 @@ from bpcli.render.trace import latex as latex_module
 from bpcli.render.trace import maths
 from bpcli.render.trace.latex import latex
 from bpcli.render.trace.markdown import markdown
-from bpcli.studies.trace.subject import Rows, open_subject
+from bpcli.studies.subject import Rows, open_subject
 from bpcli.studies.trace.trace import View, derive
 from bpcli.studies.trace.worksheet import worksheet
 

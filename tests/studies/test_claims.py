@@ -9,9 +9,9 @@ import pytest
 
 from bpcli.derivation import Mark
 from bpcli.records import Exit, Failure
+from bpcli.studies.subject import Rows
 from bpcli.studies.trace.claims import Claim, read
 from bpcli.studies.trace.marking import check
-from bpcli.studies.trace.subject import Rows
 
 NET = """\
 data:

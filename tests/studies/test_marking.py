@@ -13,9 +13,9 @@ from student import Student, random_net
 
 from bpcli.derivation import Mark, Marks
 from bpcli.records import Exit, Failure
+from bpcli.studies.subject import Rows, open_subject
 from bpcli.studies.trace.claims import read
 from bpcli.studies.trace.marking import check, mark
-from bpcli.studies.trace.subject import Rows, open_subject
 from bpcli.studies.trace.trace import View, derive
 
 ROOT = Path(__file__).parents[2]

@@ -16,9 +16,9 @@ import pytest
 from student import MISTAKES, Student, random_net
 
 from bpcli.derivation import Marks
+from bpcli.studies.subject import Rows, open_subject
 from bpcli.studies.trace.claims import read
 from bpcli.studies.trace.marking import mark
-from bpcli.studies.trace.subject import Rows, open_subject
 
 VARIANTS = {
     "factor 2": ("factor 2", "factor 1/2"), "rows": ("rows", "rows again"), "slope at a": ("slope at a", "slope at z"),

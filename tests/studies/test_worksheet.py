@@ -13,9 +13,9 @@ from bpcli.derivation import Worksheet
 from bpcli.records import Exit, Failure
 from bpcli.render.trace.latex import latex
 from bpcli.render.trace.markdown import markdown
+from bpcli.studies.subject import Rows
 from bpcli.studies.trace import claims
 from bpcli.studies.trace.marking import mark
-from bpcli.studies.trace.subject import Rows
 from bpcli.studies.trace.trace import View, derive
 from bpcli.studies.trace.worksheet import grading, vary, worksheet
 

@@ -10,8 +10,8 @@ import numpy as np
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.derivation import Derivation
 from bpcli.family import Activation, Clipper, Constraint, Layer, Loss, Optimizer, Regularizer, Schedule
+from bpcli.studies.subject import Rows, Subject
 from bpcli.studies.trace.examples import Example, open_example
-from bpcli.studies.trace.subject import Rows, Subject
 from bpcli.studies.trace.trace import View, derive
 
 

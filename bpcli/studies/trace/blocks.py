@@ -23,7 +23,7 @@ from bpcli.numeric.notation.syntax import Compare, parse, reads
 from bpcli.plan import Array
 from bpcli.studies.proof import engine_arrays, equation_env, layer_program
 from bpcli.studies.stepping import jacobian
-from bpcli.studies.trace.subject import Subject
+from bpcli.studies.subject import Subject
 from bpcli.studies.witness import size
 
 TOLD = 200

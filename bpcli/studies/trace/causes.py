@@ -16,12 +16,12 @@ from bpcli.derivation import Stage
 from bpcli.family import Activation
 from bpcli.numeric.notation import NotationError, compile_equations
 from bpcli.numeric.notation.evaluate import Grid
+from bpcli.numeric.notation.slips import Slip, slips
 from bpcli.numeric.notation.symbols import gradient_of
 from bpcli.numeric.notation.syntax import Binary, Bind, Call, Equation, Expr, Name, Read, Reduce, reads, walk
 from bpcli.numeric.notation.text import Ascii
 from bpcli.plan import Array
 from bpcli.studies.trace.flow import AFTER, GIVEN, Flow, Key, Node, Values
-from bpcli.studies.trace.rewrites import Slip, slips
 
 CLASSIC = (
     "added", "sign", "factor-2", "factor-1/2", "no-slope", "slope-at-a", "slope-at-z", "new-weight", "transposed",

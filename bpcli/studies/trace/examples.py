@@ -17,7 +17,7 @@ from bpcli.family import Optimizer, Stepper
 from bpcli.part import near
 from bpcli.records import Exit, Failure, Problem
 from bpcli.studies.prepare import prepare
-from bpcli.studies.trace.subject import Rows, Subject, subject_of
+from bpcli.studies.subject import Rows, Subject, subject_of
 
 NO_ROWS = Rows()
 

@@ -14,8 +14,8 @@ from bpcli.engine.network import Chain
 from bpcli.numeric.notation.evaluate import Grid
 from bpcli.numeric.notation.syntax import reads
 from bpcli.plan import Array
+from bpcli.studies.subject import Subject
 from bpcli.studies.trace.blocks import Block, Taken
-from bpcli.studies.trace.subject import Subject
 
 Key = tuple[str, str, str]
 """What computes a number: the part, the layer or tensor it works on, and the left side."""

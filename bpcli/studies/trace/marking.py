@@ -18,6 +18,7 @@ from bpcli.engine.descent import NonFiniteError
 from bpcli.numeric.notation.worked import entry
 from bpcli.plan import Array
 from bpcli.records import Exit, Failure, Problem
+from bpcli.studies.subject import Rows, Subject, open_subject
 from bpcli.studies.trace.addresses import Addresses, Target
 from bpcli.studies.trace.blocks import take_step
 from bpcli.studies.trace.causes import Guess, Mistakes
@@ -25,7 +26,6 @@ from bpcli.studies.trace.claims import Claim, read
 from bpcli.studies.trace.derive import Choice, quantities
 from bpcli.studies.trace.flow import AFTER, GIVEN, Flow, Key, Values
 from bpcli.studies.trace.follow import network_of
-from bpcli.studies.trace.subject import Rows, Subject, open_subject
 from bpcli.studies.witness import EPS
 
 CHANCE = 0.05  # of a mistake to fit by accident: beyond, it is not named

@@ -20,7 +20,7 @@ from bpcli.numeric.notation.syntax import Binary, Call, Compare, Expr, Name, Neg
 from bpcli.numeric.notation.text import Ascii, Text
 from bpcli.plan import Array
 from bpcli.studies.proof import equation_env, layer_program
-from bpcli.studies.trace.subject import Subject
+from bpcli.studies.subject import Subject
 
 MOST = 64  # paths that are told one by one
 NUDGE = 1e-3

@@ -14,11 +14,11 @@ from bpcli.engine.descent import NonFiniteError
 from bpcli.numeric.lengths import length
 from bpcli.plan import Array
 from bpcli.records import Exit, Failure, Problem
+from bpcli.studies.subject import Subject
 from bpcli.studies.trace.blocks import Taken, take_step
 from bpcli.studies.trace.derive import Choice, Wanted, passing, quantities
 from bpcli.studies.trace.follow import follow, layers_named, network_of, weight
 from bpcli.studies.trace.paths import Walker
-from bpcli.studies.trace.subject import Subject
 
 Facts = tuple[tuple[str, str], ...]
 Detail = Literal["overview", "layer", "neuron", "path"]

@@ -20,7 +20,7 @@ from bpcli.numeric.streams import Stream
 from bpcli.plan import Param
 from bpcli.records import Exit, Failure, Problem
 from bpcli.studies.proof import equation_env
-from bpcli.studies.trace.subject import Rows, Subject
+from bpcli.studies.subject import Rows, Subject
 from bpcli.studies.trace.trace import View, derive
 
 ANSWERS = "answers.yaml"
