@@ -50,9 +50,14 @@ def engine_arrays(link: Link) -> dict[str, Array]:
 
 def layer_program(link: Link, train: bool, detail: str = "") -> Program:
     """A layer's equations, compiled for its frame."""
-    env = equation_env(link)
-    shapes = {k: np.shape(v) for k, v in (env | engine_arrays(link)).items() if np.ndim(v)}
-    numbers = {k: v for k, v in env.items() if np.ndim(v) == 0}
+    f, plan = link.frame, link.node.plan
+    names = ("x", "y", "dx", "dy", *plan.params, *(f"d{p}" for p in plan.params), *plan.keep, *plan.draws, *plan.state)
+    arrays: dict[str, Any] = {name: getattr(f, name) for name in names}
+    for name, chain in link.inside.items():
+        arrays |= {f"{name}_y": chain.y, f"{name}_dx": chain.dx, f"{name}_dy": chain.dy}
+    consts = {name: value for name, value in plan.consts.items() if np.ndim(value)}
+    shapes = {k: np.shape(v) for k, v in (arrays | consts).items() if np.ndim(v)}
+    numbers = {k: v for k, v in plan.consts.items() if np.ndim(v) == 0}
     return compile_equations(link.layer.equations(train, link.node.x), shapes, numbers, detail=detail)
 
 

@@ -7,7 +7,7 @@ and the size of what was added up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,21 +25,28 @@ DIFFERENCE_STEP = EPS ** (1 / 3)  # balances the truncation h^2 against the roun
 
 def complex_step(program: Program, env: Mapping[str, Any], name: str, want: str, upstream: Array) -> Array:
     """The gradient of sum(`want` * upstream) by `env[name]`, exact to rounding; forward equations only."""
+
+    def value(z: Array) -> Any:
+        return np.sum(program.run({**env, name: z}, {want})[want] * upstream)
+
     x = np.asarray(env[name], dtype=np.float64)
-    out = np.zeros_like(x)
+    return stepped(value, x, tuple(np.ndindex(x.shape))).reshape(x.shape)
+
+
+def stepped(value: Callable[[Array], Any], x: Array, places: Sequence[tuple[int, ...]]) -> Array:
+    """The derivatives of `value` by the entries of `x` at `places`, by complex steps."""
     z = x.astype(np.complex128)
-    needed = {want}
-    for index in np.ndindex(x.shape):
+    out = np.zeros(len(places))
+    for k, index in enumerate(places):
         z[index] = x[index] + 1j * COMPLEX_STEP
-        y = program.run({**env, name: z}, needed)[want]
-        out[index] = float(np.sum(y.imag * upstream)) / COMPLEX_STEP
+        out[k] = float(np.imag(value(z))) / COMPLEX_STEP
         z[index] = x[index]
     return out
 
 
 @dataclass(frozen=True)
 class Differences:
-    """Central differences of a scalar function by every entry of an array, and how much of each is rounding."""
+    """Central differences of a scalar function by entries of an array, and how much of each is rounding."""
 
     value: Array
     noise: Array
@@ -48,27 +55,35 @@ class Differences:
 
 
 def central_differences(function: Callable[[], tuple[float, float]], x: Array) -> Differences:
-    """Differences of `function` by `x`, which is changed in place and put back.
+    """Differences of `function` by every entry of `x`, which is changed in place and put back.
 
     `function` returns its value and the sum of the sizes of what it adds up, which sets the noise.
     """
+    found = differences(function, x, tuple(np.ndindex(x.shape)))
+    return Differences(*(a.reshape(x.shape) for a in (found.value, found.noise, found.left, found.right)))
+
+
+def differences(
+    function: Callable[[], tuple[float, float]], x: Array, places: Sequence[tuple[int, ...]], shrink: float = 1.0
+) -> Differences:
+    """Differences by the entries of `x` at `places`, with steps `shrink` times the usual ones."""
     here, mass = function()
-    steps = DIFFERENCE_STEP * np.maximum(1.0, np.abs(x))
-    value, left, right = np.zeros(x.shape), np.zeros(x.shape), np.zeros(x.shape)
-    for index in np.ndindex(x.shape):
+    value, noise, left, right = (np.zeros(len(places)) for _ in range(4))
+    for k, index in enumerate(places):
         old = x[index].copy()
-        x[index] = old + steps[index]
+        step = shrink * DIFFERENCE_STEP * max(1.0, abs(float(old)))
+        x[index] = old + step
         up = float(x[index] - old)  # the step that was taken, after rounding
         above, mass_above = function()
-        x[index] = old - steps[index]
+        x[index] = old - step
         down = float(old - x[index])
         below, mass_below = function()
         x[index] = old
-        mass = max(mass, mass_above, mass_below)
-        value[index] = (above - below) / (up + down)
-        right[index] = (above - here) / up
-        left[index] = (here - below) / down
-    return Differences(value, 20 * EPS * mass / steps, left, right)
+        value[k] = (above - below) / (up + down)
+        right[k] = (above - here) / up
+        left[k] = (here - below) / down
+        noise[k] = 20 * EPS * max(mass, mass_above, mass_below) / step
+    return Differences(value, noise, left, right)
 
 
 def compare(

@@ -322,7 +322,7 @@ class Program:
 def _promote(value: Any) -> Any:
     array = np.asarray(value)
     if array.dtype.kind == "f":
-        array = array.astype(np.float64)
+        array = array.astype(np.float64, copy=False)
     if array.dtype.kind == "b":
         array = array.astype(np.intp)
     return array if array.ndim else array[()]
