@@ -22,6 +22,9 @@ from bpcli.numeric.notation.syntax import (
 
 MOST_TERMS = 16  # of a sum: each of them may have been left out
 
+EDGES = {">": ">=", ">=": ">", "<": "<=", "<=": "<"}
+"""Comparisons that differ where both sides are equal only."""
+
 
 @dataclass(frozen=True)
 class Slip:
@@ -68,6 +71,10 @@ def _here(node: Expr, size: Mapping[str, int], shapes: Mapping[str, tuple[int, .
             yield Slip(operand, "minus-dropped", node)
         case Call(fn=fn, args=(argument,)) if fn != "pad":
             yield Slip(argument, "function", node)
+        case Compare(op=op, left=left, right=right) if op in EDGES:
+            yield Slip(Compare(EDGES[op], left, right), "edge", node)
+        case Reduce(fn="count"):
+            yield Slip(Binary("-", node, Number(1)), "unbiased", node)
         case Reduce():
             yield from _in_sum(node, size)
         case Read(array=array, index=(Name(id=a), Name(id=b))):

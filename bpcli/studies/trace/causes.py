@@ -252,6 +252,10 @@ class Mistakes:
                 over = {b.letter for b in piece.over if isinstance(b, Bind)} if isinstance(piece, Reduce) else set()
                 code = "rows-twice" if over == {"n"} else "averaged"
                 return code, "it is a mean where a sum is meant"
+            case "edge":
+                return "edge", f"the other side is taken where both are equal, in {shown}"
+            case "unbiased":
+                return "unbiased", f"it is divided by {shown} - 1 and not by {shown}"
             case "diagonal":
                 return "diagonal", "of the slopes only those of each output by its own input are counted"
         turned = f"{shown} in place of {self._shown(node, swapped_index(piece))}"

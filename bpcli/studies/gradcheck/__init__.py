@@ -1,0 +1,1 @@
+"""Proof that the gradients of a network are right: every tensor against three witnesses, and what is wrong with one."""

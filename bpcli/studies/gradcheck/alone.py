@@ -1,0 +1,157 @@
+"""Each layer alone, in the memory of its own network: at random, saturated and tied points, under random upstreams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+
+from bpcli.engine.network import Chain, Link, Network
+from bpcli.numeric.streams import Stream
+from bpcli.plan import Array
+from bpcli.studies.gradcheck.judge import Probe
+from bpcli.studies.gradcheck.textbook import Textbook, has_equations
+from bpcli.studies.proof import engine_arrays, equation_env, layer_program
+from bpcli.studies.witness import EPS, TIGHT, size
+
+DATA, RANDOM, SATURATED, TIES, EVALUATION = "data", "random", "saturated", "ties", "evaluation"
+POINTS = (DATA, RANDOM, SATURATED, TIES)
+FAR = 8.0  # how much larger inputs are where units saturate
+
+
+class Point:
+    """A layer with inputs, weights, chance and an upstream gradient, after one pass of its kernels.
+
+    The layer's arrays in the network are those of this point until another is made.
+    """
+
+    def __init__(self, network: Network, chain: Chain, link: Link, name: str, x: Array | None, seed: int) -> None:
+        self.network, self.link, self.name = network, link, name
+        self.train = name != EVALUATION
+        rng = Stream(seed, "gradcheck", f"{link.path} {name}").at()
+        self._place(rng, x)
+        network.draw(chain, 0)
+        f = link.frame
+        self.upstream = rng.normal(size=f.y.shape)
+        self.forward()
+        np.copyto(f.dy, self.upstream)
+        link.layer.backward(f, self.train)
+        self.kernel = engine_arrays(link)
+        self.inner = {path: g.copy() for path, g in self._inside(network.gradients()).items()}
+
+    def _place(self, rng: np.random.Generator, x: Array | None) -> None:
+        f, plan = self.link.frame, self.link.node.plan
+        tensors = [getattr(f, name) for name in plan.params] + [*self._inside(self.network.parameters()).values()]
+        if x is not None:
+            np.copyto(f.x, x)
+        else:
+            f.x[...] = rng.normal(size=f.x.shape)
+        if self.name in (RANDOM, SATURATED, EVALUATION):  # biases off 0, gains off 1
+            for w in tensors:
+                w += 0.5 * rng.normal(size=w.shape)
+            for name in plan.state:
+                state = getattr(f, name)
+                state[...] = rng.uniform(0.5, 1.5, state.shape)
+        if self.name == SATURATED:
+            f.x *= FAR
+        if self.name == TIES:
+            for a in (f.x, *tensors):
+                np.rint(2 * rng.normal(size=a.shape), out=a)
+
+    def _inside(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """Those of the layers inside a container, by path."""
+        mine = {f"{k.path}." for chain in self.link.inside.values() for k in chain.walk()}
+        return {path: a for path, a in arrays.items() if path[: path.rindex(".") + 1] in mine}
+
+    def forward(self) -> None:
+        self.link.layer.forward(self.link.frame, self.train)
+
+    def value(self) -> tuple[float, float]:
+        """The outputs weighed by the upstream gradient, through the kernels."""
+        self.forward()
+        return float(np.vdot(self.link.frame.y, self.upstream)), self._mass
+
+    @cached_property
+    def _mass(self) -> float:
+        return float(np.abs(self.kernel["y"] * self.upstream).sum())
+
+    @cached_property
+    def stated(self) -> bool:
+        """Whether the layer and all inside it have equations."""
+        return has_equations(self.link, self.train)
+
+    @cached_property
+    def textbook(self) -> Mapping[str, Array]:
+        """Every left side by the layer's own equations; nothing where it has none."""
+        if not self.link.layer.equations(self.train, self.link.node.x):
+            return {}
+        return layer_program(self.link, self.train).run(equation_env(self.link))
+
+    def forward_gap(self) -> Mislead | None:
+        """What the kernel's forward pass computes otherwise than the equations, first of all its output."""
+        reach = max(size(self.kernel["y"]), size(self.link.frame.x), 1.0)
+        backward = {"dx", *(f"d{p}" for p in self.link.node.plan.params)}
+        names = [n for n in self.textbook if n in self.kernel and n not in backward and not n.endswith("_dy")]
+        for name in sorted(names, key=lambda n: n != "y"):
+            ours, theirs = self.kernel[name], self.textbook[name]
+            gap = np.abs(ours - theirs)
+            gap = np.where(ours == theirs, 0.0, np.where(np.isnan(gap), np.inf, gap))
+            allowed = TIGHT * size(theirs) + 64 * EPS * reach
+            if ours.shape == theirs.shape and (gap > allowed).any():
+                index = tuple(int(i) for i in np.unravel_index(int(gap.argmax()), gap.shape))
+                return Mislead(name, index, float(ours[index]), float(theirs[index]), ours.size)
+        return None
+
+    def probes(self) -> Iterator[Probe]:
+        """The gradient by the inputs, by each parameter, and by all that is learned inside."""
+        book = Textbook([self.link], self.train) if self.stated else None
+        f, path = self.link.frame, self.link.path
+        own = {"x": f.x} | {name: getattr(f, name) for name in self.link.node.plan.params}
+        gradients = {name: self.kernel[f"d{name}"] for name in own}
+        reach = max([size(self.upstream), *map(size, gradients.values()), *map(size, self.inner.values())])
+        probe = partial(
+            Probe, "layer", point=self.name, value=self.value, reach=reach,
+            differences=self.name != TIES or not self.stated,
+        )  # fmt: skip
+
+        x = f.x.copy()
+
+        def stepped(name: str, z: Array) -> object:
+            assert book is not None
+            y = book.outputs(z if name == "x" else x, {} if name == "x" else {name: z})
+            return np.sum(y * self.upstream)
+
+        for name, at in own.items():
+            label = "x" if name == "x" else f"{path}.{name}"
+            yield probe(
+                f"{path}.d{name}", at=at, kernel=gradients[name], textbook=self.textbook.get(f"d{name}"),
+                stepped=partial(stepped, label) if book else None,
+            )  # fmt: skip
+        parameters = self.network.parameters()
+        for inner, gradient in self.inner.items():
+            layer, _, name = inner.rpartition(".")
+            yield probe(
+                f"{layer}.d{name}", at=parameters[inner], kernel=gradient,
+                stepped=partial(stepped, inner) if book else None,
+            )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mislead:
+    """A forward pass whose kernel and equations part."""
+
+    name: str
+    index: tuple[int, ...]
+    kernel: float
+    equations: float
+    entries: int
+
+
+def differs_at_evaluation(link: Link) -> bool:
+    """Whether a layer computes otherwise at evaluation than in training."""
+    plan, x = link.node.plan, link.node.x
+    if plan.draws or plan.state:
+        return True
+    return link.layer.equations(True, x) != link.layer.equations(False, x)

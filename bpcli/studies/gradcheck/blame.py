@@ -1,0 +1,232 @@
+"""What is wrong with a gradient: from the numbers alone, and from the equations that it should have followed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from bpcli.plan import Array
+from bpcli.studies.gradcheck.suspect import Guess, Suspect, same
+from bpcli.verdicts import Finding
+
+FLAT = 1e-9  # how far a ratio that counts as constant may vary
+MOST_TIES = 3  # mistakes that explain the numbers equally well, told together
+
+
+@dataclass(eq=False)
+class Clues:
+    """What is known about the place of a wrong gradient.
+
+    `counts` are numbers of rows and outputs, by the letter they are known by; `scalars` the part's settings; `arrays`
+    what else has a name there; `suspect` the equations, where the part has them.
+    """
+
+    counts: Mapping[str, int]
+    scalars: Mapping[str, float] = field(default_factory=dict)
+    arrays: Mapping[str, Array] = field(default_factory=dict)
+    suspect: Suspect | None = None
+
+
+def blame(tensor: str, a: Array, n: Array, clues: Clues) -> Finding:
+    """The likeliest mistake that turns the gradient `n` into `a`; entries of `n` that are NaN were not looked at."""
+    a, n = np.asarray(a, np.float64), np.asarray(n, np.float64)
+    if not np.isfinite(a).all():
+        return Finding(tensor, "not-finite", "the kernel's gradient holds numbers that are not finite")
+    seen = np.isfinite(n)
+    ratio = _constant(a[seen], n[seen])
+    if not a.any():
+        return Finding(tensor, "missing", "it is all 0: backward never writes it, or nothing arrives")
+    plain = _in_words(ratio, clues) if ratio is not None else None
+    whole = bool(seen.all())
+    if whole and (found := _places(a, n)) is not None:
+        return Finding(tensor, *found)
+    guesses = _matching(a, n, clues.suspect) if whole and clues.suspect is not None else []
+    if guesses:
+        texts = list(dict.fromkeys(g.text for g in guesses))[:MOST_TIES]
+        told = texts[0] + "".join(f"; or {t}" for t in texts[1:])
+        return Finding(tensor, guesses[0].code if plain is None else plain[0], _joined(plain, told))
+    if plain is not None:
+        return Finding(tensor, *plain)
+    if whole:
+        for found in _patterns(a, n, clues):
+            return Finding(tensor, *found)
+    share = float((np.abs(a - n)[seen] > 1e-7 * np.abs(n[seen]).max(initial=0.0)).mean())
+    text = f"{share:.0%} of the entries are wrong, and no single slip in the equations gives these numbers"
+    return Finding(tensor, "unknown", text)
+
+
+def _joined(plain: tuple[str, str] | None, told: str) -> str:
+    return told if plain is None else f"{plain[1]}: {told}"
+
+
+def _matching(a: Array, n: Array, suspect: Suspect) -> list[Guess]:
+    reach = float(np.abs(a).max(initial=0.0))
+    found: list[Guess] = []
+    for guess in suspect.guesses():
+        if same(a, guess.value, reach) and not same(n, guess.value, reach):
+            found.append(guess)
+            if len(found) == MOST_TIES:
+                break
+    if found:
+        return found
+    for name, gained in suspect.updated():
+        rate = _constant((a - n).ravel(), gained.ravel())
+        if rate is not None:
+            text = f"it is computed with a {name} that was updated already (by {-rate:.3g} times its gradient)"
+            return [Guess("updated-weights", text, a)]
+    return []
+
+
+# ------------------------------------------------------------------------------------------------------- of the numbers
+def _constant(a: Array, n: Array) -> float | None:
+    """The ratio a / n where it is the same everywhere, other than 1; None where it varies."""
+    largest = float(np.abs(n).max(initial=0.0))
+    if not largest:
+        return None
+    ratio = float(np.vdot(a, n) / np.vdot(n, n))
+    if not np.abs(a - ratio * n).max(initial=0.0) <= FLAT * max(abs(ratio), 1e-3) * largest or abs(ratio - 1) < 1e-7:
+        return None
+    return ratio
+
+
+def _in_words(ratio: float, clues: Clues) -> tuple[str, str]:
+    """A constant ratio, by what it may be."""
+    for r, sign in ((ratio, ""), (-ratio, "the sign is turned, and ")):
+        for value, code, text in _named(clues):
+            if math.isclose(r, value, rel_tol=1e-7):
+                return ("sign" if sign else code), f"{sign}{text}"
+        if sign and math.isclose(r, 1.0, rel_tol=1e-7):
+            return "sign", "the sign is turned: kernel / expected = -1 everywhere"
+    return "ratio", f"kernel / expected = {ratio:.6g} everywhere: a factor is missing or one too many"
+
+
+def _named(clues: Clues) -> Iterator[tuple[float, str, str]]:
+    yield 2.0, "factor-2", "kernel / expected = 2 everywhere: a factor 2 too many, or a 1/2 forgotten"
+    yield 0.5, "factor-1/2", "kernel / expected = 1/2 everywhere: a factor 2 forgotten, or a 1/2 too many"
+    counts = {k: v for k, v in clues.counts.items() if v > 1}
+    words = {"N": "rows", "K": "outputs"}
+    for letter, count in counts.items():
+        what, times = words.get(letter, "values"), f"{letter} = {count}"
+        yield count, f"not-divided-{letter}", f"kernel / expected = {letter} ({times}): it is not divided by the {what}"
+        yield (
+            1 / count,
+            f"divided-{letter}",
+            (f"kernel / expected = 1/{letter} ({times}): it is divided by the {what} once too often"),
+        )
+        yield count**2, f"not-divided-{letter}", f"kernel / expected = {letter}^2 ({times})"
+        yield 1 / count**2, f"divided-{letter}", f"kernel / expected = 1/{letter}^2 ({times})"
+        yield count - 1, f"not-divided-{letter}", f"kernel / expected = {letter} - 1 ({times})"
+        yield count / (count - 1), "unbiased", f"kernel / expected = {letter}/({letter} - 1) ({times})"
+        yield (count - 1) / count, "unbiased", f"kernel / expected = ({letter} - 1)/{letter} ({times})"
+    for one, two in combinations(counts, 2):
+        both = counts[one] * counts[two]
+        yield (
+            both,
+            "not-divided",
+            f"kernel / expected = {one} {two} = {both}: it is not divided by the number of values",
+        )
+        yield 1 / both, "divided", f"kernel / expected = 1/({one} {two}): it is divided by the number of values twice"
+        for a, b in ((one, two), (two, one)):
+            yield counts[a] / counts[b], "divided", f"kernel / expected = {a}/{b} ({counts[a]}/{counts[b]})"
+    for name, value in clues.scalars.items():
+        for r, shown in ((value, name), (1 / value if value else 0, f"1/{name}"), (1 - value, f"1 - {name}"),
+                         (1 / (1 - value) if value != 1 else 0, f"1/(1 - {name})")):  # fmt: skip
+            if r not in (0, 1):
+                yield r, "setting", f"kernel / expected = {shown} ({name} = {value:g}) everywhere"
+
+
+def _places(a: Array, n: Array) -> tuple[str, str] | None:
+    """Mistakes that show in where the numbers stand."""
+    if a.ndim >= 2 and a.shape[0] == a.shape[1] and a.shape[0] > 1 and same(a, np.swapaxes(n, 0, 1)):
+        return "transposed", "it is transposed: what belongs to [i,j] stands at [j,i]"
+    wrong = np.abs(a - n) > 1e-7 * np.abs(n).max(initial=0.0)
+    if a.size > 2 and wrong.sum() == 1:
+        index = tuple(int(i) for i in np.argwhere(wrong)[0])
+        where = ",".join(map(str, index))
+        value = float(a[index])
+        how = "it is 0" if value == 0 else f"kernel / expected = {value / n[index]:.6g}" if n[index] else f"{value:.6g}"
+        return "one-entry", f"only the entry [{where}] is wrong: {how}, all others are right"
+    if a.size > 1 and same(a, np.full(a.shape, n.sum())):
+        return "summed-all", "every entry is the sum over all of them: it is summed over one axis too many"
+    return None
+
+
+def _patterns(a: Array, n: Array, clues: Clues) -> Iterator[tuple[str, str]]:
+    """What is left to say where no equation explains the numbers."""
+    wrong = np.abs(a - n) > 1e-7 * np.abs(n).max(initial=0.0)
+    gap = a - n
+    for name, w in clues.arrays.items():
+        if np.shape(w) == a.shape and np.any(w):
+            c = _constant(gap.ravel(), np.asarray(w).ravel())
+            if c is not None:
+                yield "proportional", f"kernel - expected = {c:.6g} times {name}: is a penalty on it added or left out?"
+    if wrong.any() and not a[wrong].any():
+        yield from _zeros(wrong)
+    if not n[wrong].any():
+        yield "mask", "it is not 0 where it must be: a mask or a gate is missing"
+    with np.errstate(all="ignore"):
+        ratio = np.where(n != 0, a / np.where(n != 0, n, 1), np.nan)
+    for axis in range(a.ndim if a.ndim > 1 else 0):
+        spread = np.nanmax(ratio, axis, keepdims=True) - np.nanmin(ratio, axis, keepdims=True)
+        if np.all(~(np.abs(spread) > FLAT * np.abs(np.nanmax(np.abs(ratio), axis, keepdims=True)))):
+            values = np.nanmean(ratio, axis)
+            yield "broadcast", _broadcast(axis, values, clues)
+        level = gap - gap.mean(axis, keepdims=True)
+        if np.abs(level).max() <= FLAT * np.abs(n).max() and gap.any():
+            yield "constant-gap", f"kernel - expected is the same all along axis {axis}: a term summed over it is wrong"
+    yield from _moved(a, n)
+    if wrong.mean() < 0.5:
+        first = ", ".join(str([int(i) for i in k]) for k in np.argwhere(wrong)[:4])
+        yield "some", f"{int(wrong.sum())} of {wrong.size} entries are wrong, the others right: {first} ..."
+
+
+def _broadcast(axis: int, values: Array, clues: Clues) -> str:
+    """A ratio that varies along one axis only, by an array that it equals."""
+    for name, array in clues.arrays.items():
+        flat = np.asarray(array, np.float64).ravel()
+        if flat.size != values.size or not flat.all():
+            continue
+        if np.allclose(values.ravel(), flat, rtol=1e-7):
+            return f"kernel / expected = {name}, the same all along axis {axis}: {name} is one time too many"
+        if np.allclose(values.ravel(), 1 / flat, rtol=1e-7):
+            return f"expected / kernel = {name}, the same all along axis {axis}: the factor {name} is missing"
+    shown = ", ".join(f"{v:.4g}" for v in values.ravel()[:6]) + (", ..." if values.size > 6 else "")
+    return f"kernel / expected is the same all along axis {axis}: ({shown}); a factor of that shape is missing"
+
+
+def _zeros(wrong: Array) -> Iterator[tuple[str, str]]:
+    for axis in range(wrong.ndim):
+        others = tuple(k for k in range(wrong.ndim) if k != axis)
+        hit, full = np.atleast_1d(wrong.any(others)), np.atleast_1d(wrong.all(others))
+        if hit.sum() == 1 and full[hit.argmax()]:
+            at = int(hit.argmax())
+            last = ", the last: a slice ends one too early" if at == len(hit) - 1 else ""
+            yield "zero-slice", f"it is 0 wherever index {axis} is {at}{last}"
+    yield "zeros", "where it is wrong it is 0: not everything is written"
+
+
+def _moved(a: Array, n: Array) -> Iterator[tuple[str, str]]:
+    """The right numbers in another place."""
+    if a.size < 2:
+        return
+    for k in range(1, a.ndim + 1):
+        for axes in combinations(range(a.ndim), k):
+            if same(a, np.flip(n, axes)):
+                yield "flipped", f"the right numbers, back to front along axes {', '.join(map(str, axes))}"
+    for axes in [(i,) for i in range(a.ndim)] + list(combinations(range(a.ndim), 2)):
+        for step in (1, -1):
+            if any(a.shape[k] < 2 for k in axes):
+                continue
+            ours = a[_cut(a.ndim, axes, step)]
+            if ours.any() and same(ours, n[_cut(a.ndim, axes, -step)]):
+                yield "shifted", f"the right numbers, moved by one place along axes {', '.join(map(str, axes))}"
+
+
+def _cut(ndim: int, axes: tuple[int, ...], step: int) -> tuple[Any, ...]:
+    part = slice(1, None) if step > 0 else slice(None, -1)
+    return tuple(part if k in axes else slice(None) for k in range(ndim))

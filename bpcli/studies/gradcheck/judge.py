@@ -1,0 +1,326 @@
+"""One tensor before its witnesses: where the kernel's gradient, the equations, complex steps and central differences
+stand apart, and whether that is a mistake, a kink or rounding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bpcli.plan import Array
+from bpcli.studies.witness import (
+    COMPLEX_STEP,
+    DIFFERENCE_STEP,
+    EPS,
+    TIGHT,
+    Differences,
+    differences,
+    size,
+    stepped,
+)
+
+STEPPED = 1e-9  # of an entry, between the kernel and a complex step
+DIFFERENCED = 1e-6  # of an entry, between the kernel and a central difference
+SETTLED = 40  # entries of a tensor that are looked at again, where differences disagree
+RANK = ("ok", "dead", "noise", "kink", "not covered", "WRONG")
+"""Verdicts, the more serious the later."""
+
+Index = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How many entries of a tensor each witness looks at one by one; where a tensor has more, directions too."""
+
+    stepped: int = 2000
+    differences: int = 25_000
+    sample: int = 500  # where a tensor has more entries than that
+    directions: int = 3
+
+    def places(self, shape: tuple[int, ...], most: int, rng: np.random.Generator) -> tuple[Index, ...]:
+        """Which entries: all of them, or the first, the last and others at random."""
+        count = math.prod(shape)
+        if count <= most:
+            return tuple(np.ndindex(shape))
+        drawn = rng.choice(count, min(self.sample, most), replace=False).tolist()
+        flat = sorted({0, count - 1, *drawn})
+        return tuple(tuple(int(i) for i in np.unravel_index(i, shape)) for i in flat)
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """A tensor at one point: the kernel's gradient by it, and how its witnesses are asked.
+
+    `at` is the tensor itself; `value` returns the objective, through the kernels, and the sum of the sizes of what it
+    adds up; `stepped` the objective by the equations, at another tensor that may be complex. `textbook` is the gradient
+    by the equations. `reach` is the largest number that may have cancelled.
+    """
+
+    scope: str
+    tensor: str
+    point: str
+    at: Array
+    kernel: Array
+    value: Callable[[], tuple[float, float]] | None
+    textbook: Array | None = None
+    stepped: Callable[[Array], object] | None = None
+    reach: float = 0.0
+    differences: bool = True  # whether the kernel is held against them; where every entry is a tie they say nothing
+
+
+@dataclass(eq=False)
+class Evidence:
+    """What the witnesses said of a probe. `n` is the best witness's whole array, where one has it."""
+
+    probe: Probe
+    verdict: str = "ok"
+    index: Index = ()
+    kernel: float = 0.0
+    numeric: float = 0.0
+    witness: str = ""
+    worst: float = 0.0
+    entries: int = 0
+    gaps: dict[str, float] = field(default_factory=dict)
+    numbers: Array | None = None  # the gradient as it should be, NaN where nobody looked
+    note: str = ""
+    sampled: bool = False
+    evaluations: int = 0
+
+    def take(self, witness: str, verdict: str, index: Index, numeric: float, worst: float) -> None:
+        """Keeps what is most serious, then what is worst apart."""
+        if (RANK.index(verdict), worst) >= (RANK.index(self.verdict), self.worst):
+            self.verdict, self.index, self.witness, self.worst = verdict, index, witness, worst
+            self.kernel, self.numeric = float(self.probe.kernel[index]), numeric
+
+
+def judge(probe: Probe, effort: Effort, rng: np.random.Generator) -> Evidence:
+    """Hears all witnesses."""
+    found = Evidence(probe)
+    a = probe.kernel
+    if not np.isfinite(a).all():
+        index = tuple(int(i) for i in np.argwhere(~np.isfinite(a))[0])
+        found.take("kernel", "WRONG", index, math.nan, math.inf)
+        found.note = "the kernel's gradient is not finite"
+        found.numbers = probe.textbook
+        return found
+    floor = TIGHT * size(a) + 64 * EPS * max(probe.reach, size(a))
+    judged = np.zeros(a.shape, bool)
+    if probe.textbook is not None:
+        _textbook(found, probe.textbook, floor)
+        judged[...] = True
+    if probe.stepped is not None:
+        places = effort.places(a.shape, effort.stepped, rng)
+        _stepped(found, places, floor)
+        judged[tuple(np.transpose(places))] = True
+        if len(places) < a.size:
+            _stepped_along(found, effort.directions, floor, rng)
+    if probe.value is not None and probe.differences:
+        places = effort.places(a.shape, effort.differences, rng)
+        _differences(found, places)
+        judged[tuple(np.transpose(places))] = True
+        if len(places) < a.size:
+            found.sampled = True
+            _differences_along(found, effort.directions, rng)
+        found.entries = len(places)
+    found.entries = found.entries or int(judged.sum())
+    if not judged.any():
+        found.verdict = "not covered"
+    elif found.verdict == "ok" and not a.any():
+        found.verdict = "dead"
+    return found
+
+
+def _relative(a: Array, n: Array, reach: float) -> Array:
+    """The gap as a share of the larger of two values, or of a thousandth of what may have cancelled."""
+    found: Array = np.abs(a - n) / np.maximum(np.maximum(np.abs(a), np.abs(n)), max(1e-3 * reach, 1e-300))
+    return found
+
+
+def _textbook(found: Evidence, n: Array, floor: float) -> None:
+    a = found.probe.kernel
+    found.numbers = n
+    gap = np.where(np.isnan(n), np.inf, np.abs(a - n))
+    relative = _relative(a, n, found.probe.reach)
+    index = _worst(np.where(gap > floor + STEPPED * np.abs(a), relative + 1e-300, -1.0), relative)
+    wrong = bool(gap[index] > floor + STEPPED * np.abs(a[index]))
+    found.gaps["equations"] = float(relative.max(initial=0.0))
+    found.take("equations", "WRONG" if wrong else "ok", index, float(n[index]), float(relative[index]))
+
+
+def _stepped(found: Evidence, places: Sequence[Index], floor: float) -> None:
+    """Complex steps; where the kernel follows the equations at a kink, a step takes one of its sides."""
+    probe = found.probe
+    assert probe.stepped is not None
+    n = stepped(probe.stepped, np.asarray(probe.at, np.float64), places)
+    found.evaluations += len(places)
+    a = probe.kernel[tuple(np.transpose(places))] if places[0] else np.array([float(probe.kernel)])
+    relative = _relative(a, n, found.probe.reach)
+    found.gaps["complex step"] = max(found.gaps.get("complex step", 0.0), float(relative.max(initial=0.0)))
+    if found.numbers is None:
+        found.numbers = _spread(probe.kernel.shape, places, n)
+    bad = np.abs(a - n) > STEPPED * np.maximum(np.abs(a), np.abs(n)) + floor
+    for k in _by_size(bad, relative):
+        agrees = probe.textbook is not None and found.verdict != "WRONG"
+        kink = agrees and probe.value is not None and _kink(found, places[k], float(a[k]))
+        verdict = "kink" if kink else "WRONG"
+        found.take("complex step", verdict, places[k], float(n[k]), float(relative[k]))
+        if verdict == "WRONG":
+            return
+    if not bad.any() and len(n):
+        k = int(relative.argmax())
+        found.take("complex step", "ok", places[k], float(n[k]), float(relative[k]))
+
+
+def _stepped_along(found: Evidence, directions: int, floor: float, rng: np.random.Generator) -> None:
+    probe = found.probe
+    assert probe.stepped is not None
+    for _ in range(directions):
+        u = _direction(probe.kernel.shape, rng)
+        n = float(np.imag(probe.stepped(probe.at + 1j * COMPLEX_STEP * u))) / COMPLEX_STEP  # type: ignore[call-overload]
+        found.evaluations += 1
+        _along(found, "complex step", u, n, STEPPED, math.sqrt(u.size) * floor)
+
+
+def _differences_along(found: Evidence, directions: int, rng: np.random.Generator) -> None:
+    probe = found.probe
+    assert probe.value is not None
+    kept = probe.at.copy()
+    h = DIFFERENCE_STEP * max(1.0, size(kept)) / math.sqrt(kept.size)
+    for _ in range(directions):
+        u = _direction(kept.shape, rng)
+        np.add(kept, h * u, out=probe.at)
+        above, mass = probe.value()
+        np.subtract(kept, h * u, out=probe.at)
+        below, _ = probe.value()
+        np.copyto(probe.at, kept)
+        found.evaluations += 2
+        noise = 20 * EPS * mass / h
+        curved = 1e-5 * float(np.abs(probe.kernel * u).max())  # truncation; a kink or two on the way
+        _along(found, "differences", u, (above - below) / (2 * h), 1e-4, noise + curved)
+
+
+def _along(found: Evidence, witness: str, u: Array, n: float, share: float, floor: float) -> None:
+    """A derivative along a direction; what it shows no entry can be blamed for."""
+    a = float(np.vdot(found.probe.kernel, u))
+    if abs(a - n) > share * max(abs(a), abs(n), float(np.abs(found.probe.kernel).max())) + floor and (
+        found.verdict != "WRONG"
+    ):
+        relative = abs(a - n) / max(abs(a), abs(n))
+        index = (0,) * u.ndim
+        verdict = "WRONG" if witness == "complex step" or found.probe.textbook is None else "kink"
+        found.take(witness, verdict, index, n, relative)
+        found.note = "along a random direction through the whole tensor"
+        found.kernel = a
+
+
+def _direction(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """No entry of it is small, so that none is overlooked."""
+    found: Array = rng.uniform(0.5, 1.5, shape) * rng.choice((-1.0, 1.0), shape)
+    return found
+
+
+def _differences(found: Evidence, places: Sequence[Index]) -> None:
+    probe = found.probe
+    assert probe.value is not None
+    d = differences(probe.value, probe.at, places)
+    found.evaluations += 2 * len(places) + 1
+    a = probe.kernel[tuple(np.transpose(places))] if places[0] else np.array([float(probe.kernel)])
+    n = d.value
+    allowed = DIFFERENCED * np.maximum(np.abs(a), np.abs(n)) + d.noise + 1e-9 * max(probe.reach, size(probe.kernel))
+    gap = np.abs(a - n)
+    relative = _relative(a, n, probe.reach)
+    if found.numbers is None:
+        found.numbers = _spread(probe.kernel.shape, places, n)
+    bad = ~(gap <= allowed)
+    found.gaps["differences"] = float(np.where(bad, 0.0, relative).max(initial=0.0))
+    for k in _by_size(bad, relative):
+        verdict, numeric = settle(found, places[k], float(a[k]))
+        worst = abs(float(a[k]) - numeric) / max(abs(float(a[k])), abs(numeric), 1e-300)
+        if verdict in ("WRONG", "kink"):
+            found.gaps["differences"] = max(found.gaps["differences"], worst)
+        if verdict != "ok":
+            found.take("differences", verdict, places[k], numeric, worst)
+        if verdict == "WRONG":
+            return
+    if not bad.any() and len(n):
+        k = int(relative.argmax())
+        found.take("differences", "ok", places[k], float(n[k]), float(relative[k]))
+
+
+def settle(found: Evidence, index: Index, claimed: float) -> tuple[str, float]:
+    """The verdict where a difference disagrees with the kernel, and the number that it rests on: other steps, then
+    Ridders' extrapolation."""
+    probe = found.probe
+    assert probe.value is not None
+    if _kink(found, index, claimed):
+        return "kink", float(differences(probe.value, probe.at, [index], 1 / 64).value[0])
+    number, error, noise = ridders(probe.value, probe.at, index)
+    found.evaluations += 20
+    allowed = 10 * error + DIFFERENCED * max(abs(claimed), abs(number)) + 1e-9 * probe.reach
+    if abs(claimed - number) <= allowed:
+        decisive = error <= 1e-3 * max(abs(claimed), abs(number), 1e-6 * probe.reach)
+        return ("ok" if decisive or probe.textbook is not None else "noise"), number
+    near = differences(probe.value, probe.at, [index], 1 / 256)  # a kink that the larger steps crossed
+    found.evaluations += 3
+    if abs(claimed - near.value[0]) <= 1e-4 * max(abs(claimed), abs(near.value[0])) + near.noise[0]:
+        return "ok", float(near.value[0])
+    if noise > 0.1 * max(abs(claimed), abs(number)):
+        return "noise", number
+    return "WRONG", number
+
+
+def _kink(found: Evidence, index: Index, claimed: float) -> bool:
+    """Whether the slopes on the two sides differ, however small the step, with the claimed one between them."""
+    probe = found.probe
+    assert probe.value is not None
+    jumps = []
+    for shrink in (1.0, 1 / 16):
+        d: Differences = differences(probe.value, probe.at, [index], shrink)
+        found.evaluations += 3
+        jumps.append(abs(float(d.right[0] - d.left[0])))
+        low, high = sorted((float(d.left[0]), float(d.right[0])))
+    room = 4 * float(d.noise[0]) + 1e-3 * (high - low)
+    lasting = jumps[1] > 0.5 * jumps[0] and jumps[1] > 8 * float(d.noise[0])
+    return lasting and low - room <= claimed <= high + room
+
+
+def ridders(value: Callable[[], tuple[float, float]], x: Array, index: Index) -> tuple[float, float, float]:
+    """A derivative by Ridders' extrapolation of central differences (Ridders 1982): the number, its own estimate of its
+    error, and the rounding of its smallest step."""
+    shrink, factor, table = 64.0, 1.6, np.full((10, 10), np.nan)
+    best, error, noise = math.nan, math.inf, 0.0
+    for i in range(10):
+        d = differences(value, x, [index], shrink)
+        table[0, i], noise = d.value[0], float(d.noise[0])
+        scale = 1.0
+        for j in range(1, i + 1):
+            scale *= factor**2
+            table[j, i] = (table[j - 1, i] * scale - table[j - 1, i - 1]) / (scale - 1)
+            far = max(abs(table[j, i] - table[j - 1, i]), abs(table[j, i] - table[j - 1, i - 1]))
+            if far <= error:
+                best, error = float(table[j, i]), float(far)
+        shrink /= factor
+    return best, error, noise
+
+
+def _by_size(bad: Array, relative: Array) -> list[int]:
+    """Where the worst of the bad entries stand, the worst first."""
+    found: list[int] = np.flatnonzero(bad)[np.argsort(-relative[bad], kind="stable")].tolist()
+    return found[:SETTLED]
+
+
+def _worst(wrong: Array, relative: Array) -> Index:
+    """Where the worst entry is: of the wrong ones if there are any."""
+    if not relative.size:
+        return ()
+    flat = int(wrong.argmax()) if wrong.max() >= 0 else int(relative.argmax())
+    return tuple(int(i) for i in np.unravel_index(flat, relative.shape))
+
+
+def _spread(shape: tuple[int, ...], places: Sequence[Index], values: Array) -> Array:
+    out = np.full(shape, np.nan)
+    for index, value in zip(places, values, strict=True):
+        out[index] = value
+    return out

@@ -1,0 +1,184 @@
+"""What the gradients of any network obey, whatever its layers compute: the algebra of a backward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from bpcli.engine.network import Link
+from bpcli.engine.objective import Batch, Objective
+from bpcli.numeric.streams import Stream
+from bpcli.plan import Array
+from bpcli.studies.proof import engine_arrays
+from bpcli.studies.witness import EPS, size
+from bpcli.verdicts import LawRow
+
+NARROW = 1e-4  # of a tensor's largest entry, between float32 and float64
+
+
+def laws(objective: Objective, batch: Batch, x: Array, t: Array, seed: int) -> tuple[LawRow, ...]:
+    """All of them, on the rows `x`, `t` with the weights as they are. Leaves the batch loaded with these rows."""
+    return (
+        _passes(objective, batch, seed),
+        _linear(objective, batch, seed),
+        _batch(objective, batch, x, t),
+        _permutation(objective, batch, x, t),
+        _float32(objective, batch, x, t),
+    )
+
+
+def _load(batch: Batch, x: Array, t: Array, rows: Array) -> None:
+    batch.load(x, t, rows)
+
+
+def _gradient(objective: Objective, batch: Batch, train: bool) -> Array:
+    """The flat gradient of the data term."""
+    batch.forward(train)
+    batch.backward(train)
+    return objective.grad.copy()
+
+
+def _told(link: Link) -> dict[str, Array]:
+    """What a layer's backward writes."""
+    names = ("dx", *(f"d{p}" for p in link.node.plan.params))
+    return {name: np.array(getattr(link.frame, name)) for name in names if getattr(link.frame, name) is not None}
+
+
+def _walk(batch: Batch, seed: int) -> Iterator[tuple[Link, np.random.Generator]]:
+    """Every layer with something to weigh its outputs by, after a forward pass."""
+    for link in batch.chain.walk():
+        yield link, Stream(seed, "gradcheck", f"law {link.path}").at()
+
+
+def _passes(objective: Objective, batch: Batch, seed: int) -> LawRow:
+    """Forward and backward, each twice, give the same bits and leave what they read as it was."""
+    objective.network.draw(batch.chain, 0)
+    batch.forward(True)
+    for link, rng in _walk(batch, seed):
+        f, plan = link.frame, link.node.plan
+        reads = ("x", *plan.params, *plan.draws, *plan.state)
+        np.copyto(f.dy, rng.normal(size=f.dy.shape))
+        before = {name: np.array(getattr(f, name)) for name in (*reads, "dy")}
+        found: list[dict[str, Array]] = []
+        for _ in range(2):
+            link.layer.forward(f, True)
+            link.layer.backward(f, True)
+            found.append(engine_arrays(link))
+        link.layer.backward(f, True)
+        found.append(found[0] | _told(link))
+        for name, value in before.items():
+            if not np.array_equal(getattr(f, name), value, equal_nan=True):
+                np.copyto(getattr(f, name), value)
+                return LawRow("re-entrant", False, float("inf"), f"{link.path} changes its {name}")
+        for again in found[1:]:
+            for name, value in found[0].items():
+                if not np.array_equal(value, again[name], equal_nan=True):
+                    worst = size(value - again[name])
+                    text = f"{link.path}: {name} is another when computed a second time"
+                    return LawRow("re-entrant", False, worst, text)
+        batch.forward(True)
+    loss = objective.loss
+    batch.forward(True)
+    loss.backward(batch.frame)
+    first, outputs, targets = batch.frame.dx.copy(), batch.frame.x.copy(), batch.frame.t.copy()
+    loss.backward(batch.frame)
+    if not np.array_equal(first, batch.frame.dx, equal_nan=True):
+        worst = size(first - batch.frame.dx)
+        return LawRow("re-entrant", False, worst, "loss: dx is another when computed a second time")
+    if not (np.array_equal(outputs, batch.frame.x) and np.array_equal(targets, batch.frame.t)):
+        return LawRow("re-entrant", False, float("inf"), "loss changes its outputs or targets")
+    return LawRow("re-entrant", True, 0.0)
+
+
+def _linear(objective: Objective, batch: Batch, seed: int) -> LawRow:
+    """Backward is linear in the error that arrives: B(d1 + 2 d2) = B(d1) + 2 B(d2), and B(0) = 0."""
+    objective.network.draw(batch.chain, 0)
+    batch.forward(True)
+    worst = 0.0
+    for link, rng in _walk(batch, seed):
+        f = link.frame
+        one, two = rng.normal(size=f.dy.shape), rng.normal(size=f.dy.shape)
+        parts = []
+        for d in (one, two, one + 2 * two, np.zeros_like(one)):
+            link.layer.forward(f, True)
+            np.copyto(f.dy, d)
+            link.layer.backward(f, True)
+            parts.append(_told(link))
+        for name, whole in parts[2].items():
+            allowed = 1e-11 * max(size(parts[0][name]), size(parts[1][name]), size(one)) + 64 * EPS
+            gap = max(size(whole - parts[0][name] - 2 * parts[1][name]), size(parts[3][name]))
+            worst = max(worst, gap / max(size(whole), size(one), 1e-300))
+            if not gap <= allowed:
+                text = f"{link.path}: {name} is not linear in the error that arrives (dy)"
+                return LawRow("linear", False, worst, text)
+        batch.forward(True)
+    return LawRow("linear", True, worst)
+
+
+def _batch(objective: Objective, batch: Batch, x: Array, t: Array) -> LawRow:
+    """The gradient of a batch is the mean of its rows' gradients; at evaluation, where no row leans on another."""
+    n = batch.n
+    if n == 1:
+        return LawRow("batch", None, 0.0, "there is one row")
+    _load(batch, x, t, np.arange(n))
+    whole = _gradient(objective, batch, False)
+    single, total = objective.batch(1), np.zeros_like(whole)
+    weights = []
+    for i in range(n):
+        _load(single, x, t, np.array([i]))
+        one = _gradient(objective, single, False)
+        weights.append(single.weight())
+        total += weights[-1] * one
+    total /= sum(weights)
+    _load(batch, x, t, np.arange(n))
+    gap, largest = size(whole - total), max(size(whole), size(total))
+    worst = gap / largest if largest else 0.0
+    text = "" if gap <= 1e-10 * largest + 64 * EPS else "the gradient of the batch is not the mean of its rows'"
+    if text and largest and gap > 1e-10 * largest:
+        ratio = float(np.vdot(whole, total) / np.vdot(total, total)) if total.any() else 0.0
+        if size(whole - ratio * total) <= 1e-9 * largest:
+            text += f": it is {ratio:.6g} times that (N = {n})"
+    return LawRow("batch", not text, worst, text)
+
+
+def _permutation(objective: Objective, batch: Batch, x: Array, t: Array) -> LawRow:
+    """The order of the rows does not matter."""
+    n = batch.n
+    if n == 1:
+        return LawRow("permutation", None, 0.0, "there is one row")
+    train = not objective.network.draws
+    _load(batch, x, t, np.arange(n))
+    straight = _gradient(objective, batch, train)
+    _load(batch, x, t, np.roll(np.arange(n), 1))
+    turned = _gradient(objective, batch, train)
+    _load(batch, x, t, np.arange(n))
+    gap, largest = size(straight - turned), size(straight)
+    worst = gap / largest if largest else 0.0
+    text = "" if gap <= 1e-9 * largest + 64 * EPS else "the gradient changes when the rows change places"
+    return LawRow("permutation", not text, worst, text)
+
+
+def _float32(objective: Objective, batch: Batch, x: Array, t: Array) -> LawRow:
+    """Training's float32 gives the same gradient, as far as it can."""
+    narrow = Objective(objective.network.blueprint, objective.loss, batch.n, np.float32, objective.network.seed)
+    narrow.theta[...] = objective.theta
+    for path, state in objective.network.states.items():
+        narrow.network.states[path][...] = state
+    few = narrow.batch(batch.n)
+    _load(few, x.astype(np.float32) if x.dtype.kind == "f" else x, t, np.arange(batch.n))
+    _load(batch, x, t, np.arange(batch.n))
+    objective.network.draw(batch.chain, 0)
+    narrow.network.draw(few.chain, 0)
+    wide, thin = _gradient(objective, batch, True), _gradient(narrow, few, True)
+    worst, where = 0.0, ""
+    largest = size(wide)
+    for e in objective.network.blueprint.layout:
+        a, b = wide[e.where], thin[e.where]
+        gap = size(a - b) / max(size(a), 1e-3 * largest, 1e-300)
+        if not np.isfinite(b).all():
+            return LawRow("float32", False, float("inf"), f"{e.path}: in float32 its gradient is not finite")
+        if gap > worst:
+            worst, where = gap, e.path
+    text = "" if worst <= NARROW else f"{where}: float32 is off by {worst:.1e} of its largest entry"
+    return LawRow("float32", worst <= NARROW, worst, text)

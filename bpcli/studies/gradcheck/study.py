@@ -1,0 +1,303 @@
+"""`gradcheck`: every gradient of a network against its witnesses."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from bpcli.engine.blueprint import Node
+from bpcli.engine.network import Link
+from bpcli.numeric.streams import Stream
+from bpcli.studies.gradcheck.alone import (
+    DATA,
+    EVALUATION,
+    POINTS,
+    RANDOM,
+    SATURATED,
+    Mislead,
+    Point,
+    differs_at_evaluation,
+)
+from bpcli.studies.gradcheck.blame import Clues, blame
+from bpcli.studies.gradcheck.ends import LossPoint, PenaltyPoint, penalties
+from bpcli.studies.gradcheck.judge import RANK, Effort, Evidence, judge
+from bpcli.studies.gradcheck.laws import laws
+from bpcli.studies.gradcheck.suspect import Suspect
+from bpcli.studies.gradcheck.textbook import has_equations
+from bpcli.studies.gradcheck.whole import WholePoint, settings
+from bpcli.studies.proof import equation_env, layer_program
+from bpcli.studies.subject import Subject
+from bpcli.verdicts import Finding, GradcheckReport, LawRow, TensorRow
+
+BATCHES = (3, 5, 7)
+"""Rows to try: the first number that is no width of the network, so that no transposed array fits by chance."""
+EXHAUSTIVE = 25_000  # parameters that are all looked at in the whole network
+THOROUGH, BRIEF, WHOLE = 1.2, 0.15, 3.0  # seconds that differences of a tensor, and of the whole, are meant to take
+
+
+@dataclass(eq=False)
+class Checking:
+    """A gradient check under way."""
+
+    subject: Subject
+    seed: int = 0
+    told: Callable[[str], None] = lambda text: None
+    evidence: dict[tuple[str, str], list[Evidence]] = field(default_factory=dict)
+    misled: dict[str, tuple[Mislead, str]] = field(default_factory=dict)
+    findings: dict[str, Finding] = field(default_factory=dict)
+    evaluations: int = 0
+
+    def __post_init__(self) -> None:
+        objective = self.subject.objective
+        self.objective, self.network = objective, objective.network
+        widths = {d for node in objective.network.blueprint.walk() for d in (*node.x, *node.plan.y)}
+        fitting = [n for n in BATCHES if n not in widths] or [BATCHES[0]]
+        self.n = min(fitting[0], len(self.subject.x))
+        self.batch = objective.batch(self.n)
+        self.rng = Stream(self.seed, "gradcheck", "entries").at()
+        self.theta = objective.theta.copy()
+        self.states = {path: state.copy() for path, state in self.network.states.items()}
+
+    def report(self) -> GradcheckReport:
+        """Everything, in order: layers alone, the ends, the whole, the laws."""
+        began = time.perf_counter()
+        self._load()
+        self.network.draw(self.batch.chain, 0)
+        self.batch.forward(True)
+        inputs = {link.path: link.frame.x.copy() for link in self.batch.chain.walk()}
+        with np.errstate(all="ignore"):
+            for link in self.batch.chain.walk():
+                self.told(link.path)
+                self._alone(link, inputs[link.path])
+            self.told("loss")
+            self._ends()
+            self.told("whole network")
+            self._whole()
+            self.told("laws")
+            self._reset()
+            self._load()
+            found = laws(self.objective, self.batch, self.subject.x, self.subject.t, self.seed)
+        self._reset()
+        rows = self._rows()
+        blueprint = self.network.blueprint
+        return GradcheckReport(
+            self.subject.name, self.subject.weights, self.subject.rows, self.n, blueprint.size,
+            (*POINTS, EVALUATION), self.seed, rows, found, tuple(self._findings(rows, found)),
+            tuple(self._notes(rows)), self.evaluations, time.perf_counter() - began, self.subject.warnings,
+        )  # fmt: skip
+
+    def _load(self) -> None:
+        self.batch.load(self.subject.x, self.subject.t, np.arange(self.n))
+
+    def _reset(self) -> None:
+        self.objective.theta[...] = self.theta
+        for path, state in self.states.items():
+            self.network.states[path][...] = state
+
+    def _hear(self, evidence: Evidence, clues: Callable[[], Clues]) -> None:
+        probe = evidence.probe
+        self.evaluations += evidence.evaluations
+        self.evidence.setdefault((probe.scope, probe.tensor), []).append(evidence)
+        if evidence.verdict == "WRONG" and probe.tensor not in self.findings and evidence.numbers is not None:
+            self.findings[probe.tensor] = blame(probe.tensor, probe.kernel, evidence.numbers, clues())
+
+    # ------------------------------------------------------------------------------------------------------ the parts
+    def _alone(self, link: Link, x: np.ndarray) -> None:
+        points = (*POINTS, EVALUATION) if differs_at_evaluation(link) else POINTS
+        for name in points:
+            self._reset()
+            fixed = name == DATA or getattr(link.layer, "integer_input", False)
+            point = Point(self.network, self.batch.chain, link, name, x if fixed else None, self.seed)
+            misled = point.forward_gap()
+            if misled is not None:
+                self.misled.setdefault(f"{link.path}.{misled.name}", (misled, name))
+            cost = _seconds(link.node, self.n) + 8e-6
+            effort = _effort(cost, THOROUGH if name == RANDOM else BRIEF)
+            for probe in point.probes():
+                self._hear(judge(probe, effort, self.rng), lambda p=point, t=probe.tensor: self._clues(p, t))  # type: ignore[misc]
+                point.forward()
+
+    def _clues(self, point: Point, tensor: str) -> Clues:
+        """What is known around a layer's gradient; the kernels run again first, as the witnesses moved things."""
+        link, name = point.link, tensor.rpartition(".")[2]
+        f, plan = link.frame, link.node.plan
+        point.forward()
+        np.copyto(f.dy, point.upstream)
+        link.layer.backward(f, point.train)
+        env = equation_env(link)
+        scalars = {k: float(v) for k, v in plan.consts.items() if np.ndim(v) == 0}
+        arrays = {k: v for k, v in (env | point.kernel).items() if np.ndim(v) and k != name}
+        suspect = None
+        if name in point.textbook and tensor == f"{link.path}.{name}":
+            program = layer_program(link, point.train)
+            suspect = Suspect(program, program.complete(env), name, tuple(plan.params), "y")
+        outputs = f.y.shape[-1]
+        return Clues({"N": len(f.x), "K": outputs}, scalars, arrays, suspect)
+
+    def _ends(self) -> None:
+        rng = Stream(self.seed, "gradcheck", "outputs").at()
+        for name in (DATA, RANDOM, SATURATED, *LossPoint.points(self.objective)):
+            self._reset()
+            if name not in (DATA,):
+                settings(self.objective, rng, 8.0 if name == SATURATED else 1.0)
+            self._load()
+            self.batch.forward(True)
+            point = LossPoint(self.objective, self.batch, name, self.seed)
+            self._misled("loss", point, name)
+            effort = _effort(1e-5 + 1e-8 * point.frame.x.size, BRIEF)
+            self._hear(judge(point.probe(), effort, self.rng), lambda p=point: self._loss_clues(p))  # type: ignore[misc]
+            self.batch.frame.w = None
+        for penalty in penalties(self.objective, self.seed):
+            self._misled(penalty.tensor, penalty, penalty.name)
+            self._hear(judge(penalty.probe(), Effort(), self.rng), lambda p=penalty: self._penalty_clues(p))  # type: ignore[misc]
+
+    def _misled(self, where: str, point: LossPoint | PenaltyPoint, name: str) -> None:
+        misled = point.forward_gap()
+        if misled is not None:
+            self.misled.setdefault(f"{where}.{misled.name}", (misled, name))
+
+    def _loss_clues(self, point: LossPoint) -> Clues:
+        f = point.frame
+        counts = {"N": len(f.x), "K": f.x.shape[-1]}
+        scalars = {k: float(v) for k, v in point.env.items() if np.ndim(v) == 0 and k != "K"}
+        arrays = {k: v for k, v in point.env.items() if np.ndim(v)}
+        if not point.env:
+            return Clues(counts)
+        known = point.program.complete(point.env)
+        return Clues(counts, scalars, arrays, Suspect(point.program, known, "dx", (), "L", "loss"))
+
+    def _penalty_clues(self, point: PenaltyPoint) -> Clues:
+        scalars = {k: float(v) for k, v in point.part.consts().items() if np.ndim(v) == 0}
+        if not point.textbook:
+            return Clues({"N": self.n}, scalars, {"w": point.w})
+        known = point.program.complete(point.env)
+        suspect = Suspect(point.program, known, "dw", (), "penalty", "penalty")
+        return Clues({"N": self.n}, scalars, {"w": point.w}, suspect)
+
+    def _whole(self) -> None:
+        size = self.network.blueprint.size
+        forward = sum(_seconds(node, self.n) + 8e-6 for node in self.network.blueprint.walk()) + 3e-5
+        tensors = max(1, len(self.network.blueprint.layout) + 1)
+        for name in (DATA, RANDOM):
+            self._reset()
+            if name == RANDOM:
+                settings(self.objective, Stream(self.seed, "gradcheck", "weights").at(), 1.0)
+            self._load()
+            point = WholePoint(self.objective, self.batch, name)
+            if not math.isfinite(point.loss):
+                continue
+            exhaustive = name == DATA and size <= EXHAUSTIVE and 2 * size * forward <= WHOLE
+            effort = _effort(forward, (WHOLE if name == DATA else 0.3) / tensors)
+            effort = replace(effort, stepped=min(effort.stepped, 20))
+            if exhaustive:
+                effort = replace(effort, differences=EXHAUSTIVE)
+            for probe in point.probes():
+                self._hear(judge(probe, effort, self.rng), lambda p=probe: self._whole_clues(p.tensor))  # type: ignore[misc]
+
+    def _whole_clues(self, tensor: str) -> Clues:
+        path = ".d".join(tensor.rsplit(".d", 1)[:1]) + "." + tensor.rsplit(".d", 1)[-1]
+        w = self.network.parameters().get(path)
+        arrays = {f"the weights {path}": w.copy()} if w is not None else {}
+        return Clues({"N": self.n, "K": self.batch.chain.y.shape[-1]}, {}, arrays)
+
+    # ----------------------------------------------------------------------------------------------------- the report
+    def _rows(self) -> tuple[TensorRow, ...]:
+        rows = [_row(scope, tensor, heard) for (scope, tensor), heard in self.evidence.items()]
+        alone = {r.tensor for r in rows if r.verdict == "WRONG" and r.scope != "network"} | self.misled.keys()
+        rows += [
+            TensorRow(
+                "loss" if tensor.startswith("loss.") else "layer", tensor, misled.entries, misled.entries,
+                _apart(misled.kernel, misled.equations), misled.index, misled.kernel, misled.equations, "equations",
+                name, "WRONG", note="the forward pass",
+            )
+            for tensor, (misled, name) in self.misled.items()
+        ]  # fmt: skip
+        if alone:
+            first = min(alone, key=lambda t: (not t.startswith("loss"), t))
+            culprits = ", ".join(sorted(alone)) if len(alone) <= 2 else f"{first} and others"
+            rows = [
+                replace(r, verdict="follows", note=f"from {culprits}")
+                if r.scope == "network" and r.verdict == "WRONG"
+                else r
+                for r in rows
+            ]
+        order = {"layer": 0, "loss": 1, "penalty": 2, "network": 3}
+        place = {link.path: i for i, link in enumerate(self.batch.chain.walk())}
+        return tuple(sorted(rows, key=lambda r: (order[r.scope], place.get(r.tensor.rpartition(".")[0], -1))))
+
+    def _findings(self, rows: tuple[TensorRow, ...], found: tuple[LawRow, ...]) -> Iterator[Finding]:
+        wrong = {r.tensor for r in rows if r.verdict == "WRONG"}
+        for tensor, (misled, _) in self.misled.items():
+            at = f" at [{','.join(map(str, misled.index))}]" if misled.index else ""
+            text = (
+                f"the forward pass computes {misled.kernel:.6g} where its equations give {misled.equations:.6g}{at}: "
+                "the two are not the same function, so no backward pass can match both"
+            )
+            yield Finding(tensor, "forward", text)
+        for finding in self.findings.values():
+            if finding.tensor in wrong:
+                yield finding
+        for law in found:
+            if law.holds is False:
+                yield Finding(law.name, "law", law.note)
+
+    def _notes(self, rows: tuple[TensorRow, ...]) -> Iterator[str]:
+        without = [k.path for k in self.batch.chain.walk() if not has_equations(k, True) and not k.inside]
+        if without:
+            yield (
+                f"no equations are stated for {', '.join(without)}: its kernels are held against differences alone, and "
+                "what is wrong in forward and backward alike cannot be shown"
+            )
+        sampled = [r for r in rows if r.entries < r.of]
+        if sampled:
+            texts = [f"{r.tensor} ({r.scope}) {r.entries:,} of {r.of:,}" for r in sampled[:4]]
+            more = f" and {len(sampled) - 4} more tensors" if len(sampled) > 4 else ""
+            yield f"entries looked at by differences: {'; '.join(texts)}{more}; besides, 3 directions through each"
+        dead = [r.tensor for r in rows if r.verdict == "dead"]
+        if dead:
+            yield f"no gradient at all, at any point: {', '.join(dead)}: nothing that stands there can be learned"
+
+
+def _row(scope: str, tensor: str, heard: list[Evidence]) -> TensorRow:
+    """One row of all points: the most serious verdict; dead only where every point says so."""
+    alive = [e for e in heard if e.verdict != "dead"] or heard
+    worst = max(alive, key=lambda e: (RANK.index(e.verdict), e.worst))
+    gaps: dict[str, float] = {}
+    for e in heard:
+        for witness, gap in e.gaps.items():
+            gaps[witness] = max(gaps.get(witness, 0.0), gap)
+    entries = max(e.entries for e in heard)
+    return TensorRow(
+        scope, tensor, entries, worst.probe.kernel.size, worst.worst, worst.index, worst.kernel, worst.numeric,
+        worst.witness, worst.probe.point, worst.verdict, gaps, worst.note,
+    )  # fmt: skip
+
+
+def _apart(a: float, b: float) -> float:
+    return abs(a - b) / max(abs(a), abs(b), 1e-300)
+
+
+def _seconds(node: Node, rows: int) -> float:
+    """About how long a forward pass of a layer takes: by its multiply-adds, and by the memory of its weights where no
+    cache holds them."""
+    weights = sum(math.prod(p.shape) for p in node.plan.params.values())
+    values = rows * (math.prod(node.x) + math.prod(node.plan.y))
+    return 1.5e-10 * node.plan.multiply_adds * rows + 8e-10 * max(0, weights - 100_000) + 2e-9 * values
+
+
+def _effort(cost: float, budget: float) -> Effort:
+    """How many entries fit in a budget of seconds, where one evaluation of the kernels costs `cost`."""
+    fits = max(20, int(budget / (2 * cost)))
+    heavy = max(20, int(budget / (8 * cost + 6e-5)))
+    return Effort(stepped=min(2000, heavy), differences=min(25_000, fits), sample=500)
+
+
+def check_gradients(
+    subject: Subject, seed: int = 0, told: Callable[[str], None] = lambda text: None
+) -> GradcheckReport:
+    """The verdict on every gradient of a network; `told` hears what is looked at."""
+    return Checking(subject, seed, told).report()

@@ -1,0 +1,87 @@
+"""The whole objective, penalties included: every gradient of a training step, as the optimizer gets it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+
+from bpcli.engine.network import Link
+from bpcli.engine.objective import Batch, Objective
+from bpcli.plan import Array
+from bpcli.studies.gradcheck.judge import Probe
+from bpcli.studies.gradcheck.textbook import WholeTextbook, has_equations
+from bpcli.studies.witness import size
+
+
+class WholePoint:
+    """A network with its rows and weights as they stand, after one pass forward and backward in training."""
+
+    def __init__(self, objective: Objective, batch: Batch, name: str) -> None:
+        self.objective, self.batch, self.name = objective, batch, name
+        self.links = batch.chain.links
+        objective.network.draw(batch.chain, 0)
+        self.loss = self.full()
+        batch.backward(True)
+        objective.add_penalty_gradient()
+        self.kernel = {path: g.copy() for path, g in objective.network.gradients().items()}
+        self.dx = batch.chain.dx.copy() if batch.chain.dx is not None else None
+        self.reach = max([size(g) for g in self.kernel.values()], default=0.0)
+        stated = all(has_equations(k, True) for k in self.links) and bool(objective.loss.equations(False))
+        stated = stated and all(p.equations() for p, _, _ in objective.penalties)
+        self.book = WholeTextbook(objective, batch, True) if stated else None
+
+    def full(self) -> float:
+        """The objective, everything computed anew."""
+        return self.batch.forward(True) + self.objective.penalty()
+
+    def _from(self, links: tuple[Link, ...]) -> tuple[float, float]:
+        """The objective where only these layers, the last ones, may have changed."""
+        for link in links:
+            link.layer.forward(link.frame, True)
+        loss = float(self.objective.loss.forward(self.batch.frame))
+        penalty = self.objective.penalty()
+        return loss + penalty, abs(loss) + abs(penalty) + size(self.batch.frame.x)
+
+    def probes(self) -> Iterator[Probe]:
+        """Every parameter, and the inputs. Each begins with a forward pass: the one before left its arrays behind."""
+        parameters = self.objective.network.parameters()
+        for i, link in enumerate(self.links):
+            for inner in _all(link):
+                for name in inner.node.plan.params:
+                    path = f"{inner.path}.{name}"
+                    self.full()
+                    yield self._probe(f"{inner.path}.d{name}", path, parameters[path], self.kernel[path], i)
+        if self.dx is not None:
+            self.full()
+            yield self._probe("inputs dx", "x", self.batch.x, self.dx, 0)
+
+    def _probe(self, tensor: str, path: str, at: Array, kernel: Array, first: int) -> Probe:
+        value = partial(self._from, self.links[first:])
+        stepped = partial(self._stepped, path) if self.book else None
+        return Probe("network", tensor, self.name, at, kernel, value, None, stepped, self.reach)
+
+    def _stepped(self, path: str, z: Array) -> object:
+        assert self.book is not None
+        return self.book.value({path: z})
+
+
+def _all(link: Link) -> Iterator[Link]:
+    yield link
+    for chain in link.inside.values():
+        yield from chain.walk()
+
+
+def settings(objective: Objective, rng: np.random.Generator, far: float) -> None:
+    """Moves every weight by chance, biases and gains too, then takes it `far` times."""
+    objective.theta += 0.5 * rng.normal(size=objective.theta.shape) / np.sqrt(fans(objective))
+    objective.theta *= far
+
+
+def fans(objective: Objective) -> Array:
+    """How many inputs each weight shares its unit with: by it noise keeps the scale of what is computed."""
+    found = np.ones(len(objective.theta))
+    for e in objective.network.blueprint.layout:
+        found[e.where] = max(1, e.param.fan_in)
+    return found
