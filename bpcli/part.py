@@ -8,14 +8,15 @@ is listed in the registry of every abstract class above it, so `relu` is an Acti
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar, Self, get_args
+from typing import Any, ClassVar, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-__all__ = ["OneOf", "Part", "Settings", "near"]
+__all__ = ["DeclarationError", "OneOf", "Part", "Settings", "near"]
 
 
 def near(word: str, known: Iterable[str]) -> str | None:
@@ -23,6 +24,14 @@ def near(word: str, known: Iterable[str]) -> str | None:
     known = list(known)
     found = difflib.get_close_matches(word.lower(), known, 1, 0.6)
     return found[0] if found else None
+
+
+class DeclarationError(TypeError):
+    """A part whose class is not declared as parts are; `help` says what to write."""
+
+    def __init__(self, text: str, help: str) -> None:
+        super().__init__(text)
+        self.help = help
 
 
 class Settings(BaseModel):
@@ -43,14 +52,16 @@ class Part(Settings):
         if field is None:  # a family
             cls.registry = {}
             return
-        (kind,) = get_args(field.annotation)
+        kind = _declared(cls, field)
         families = [c for c in cls.__mro__[1:] if isinstance(c, type) and issubclass(c, Part)]
         for family in families:
             if "type" in family.model_fields:
-                raise TypeError(f"{cls.__name__}: {family.__name__} is a leaf and cannot be subclassed")
+                text = f"{cls.__name__}: {family.__name__} is a part and cannot be subclassed"
+                raise DeclarationError(text, f"subclass its family: class {cls.__name__}({_above(family).__name__})")
             if family is not Part and kind in family.registry:
-                taken = family.registry[kind].__name__
-                raise TypeError(f"{cls.__name__}: the type {kind!r} is already {taken}")
+                taken = family.registry[kind]
+                text = f"{cls.__name__}: the type `{kind}` is taken by {taken.__module__}.{taken.__name__}"
+                raise DeclarationError(text, "choose another `type`")
         for family in families:
             if family is not Part:
                 family.registry[kind] = cls
@@ -100,6 +111,22 @@ class Part(Settings):
         yield from ()
 
 
+def _declared(cls: type[Part], field: FieldInfo) -> str:
+    """The name that `type: Literal["name"] = "name"` gives a part. Raises DeclarationError where it gives none."""
+    names = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    name = names[0] if len(names) == 1 else None
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", name) or field.default != name:
+        text = f"{cls.__name__}: its `type` is not the Literal of one name (small letters, digits and `_`)"
+        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+        raise DeclarationError(text, f'write `type: Literal["{words}"] = "{words}"`')
+    return name
+
+
+def _above(leaf: type[Part]) -> type[Part]:
+    """The nearest family of a part."""
+    return next(c for c in leaf.__mro__ if issubclass(c, Part) and "type" not in c.model_fields)
+
+
 def settings_of(leaf: type[Part]) -> list[FieldInfo]:
     """The fields of a leaf, without `type`."""
     return [f for name, f in leaf.model_fields.items() if name != "type"]
@@ -133,7 +160,7 @@ def families() -> list[type[Part]]:
 
     def visit(cls: type[Part]) -> None:
         for sub in cls.__subclasses__():
-            if "type" not in sub.model_fields:
+            if "registry" in vars(sub):  # a class whose declaration failed has none of its own
                 found.append(sub)
                 visit(sub)
 

@@ -17,10 +17,10 @@ Array = NDArray[Any]
 N = -1
 """The batch axis in the shape of a slot."""
 
-DType = Literal["float", "float32", "bool", "int"]
+DType = Literal["float", "float32", "bool", "byte", "int"]
 """`float` is the type of the run; chance is drawn in `float32` whatever the run, so that all see the same masks."""
 
-WIDTHS: dict[str, Any] = {"float32": np.float32, "bool": np.bool_, "int": np.int64}
+WIDTHS: dict[str, Any] = {"float32": np.float32, "bool": np.bool_, "byte": np.uint8, "int": np.int64}
 
 
 class ShapeError(ValueError):
@@ -61,7 +61,8 @@ class Plan:
 
     `keep` lives from forward to backward, `scratch` is dead on return, `draws` is filled by `draw`, `state` is saved
     but not optimized (running statistics), `consts` are the numbers the equations mention, `inside` are the chains of a
-    container. `skips_dx`: backward leaves dx alone where `f.dx` is None (the first layer of a network).
+    container. `skips_dx`: backward leaves dx alone where `f.dx` is None (the first layer of a network). `tokens`: x
+    has to hold whole numbers from 0 to `tokens` - 1, as they stand in the data; 0 where any numbers will do.
     """
 
     y: Shape
@@ -73,6 +74,7 @@ class Plan:
     consts: Mapping[str, float] = field(default_factory=dict)
     inside: Mapping[str, Sequence[Part]] = field(default_factory=dict)
     skips_dx: bool = False
+    tokens: int = 0
     multiply_adds: int = 0  # of one sample's forward pass
 
 

@@ -76,6 +76,7 @@ class EpochRow:
     steps: int
     seconds: float
     best: bool = False
+    watch: Mapping[str, float] = field(default_factory=dict)  # of one step: watch.dense_1.gradient and so on
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,7 @@ class EvalReport:
     confusion: tuple[tuple[int, ...], ...] = ()
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    warnings: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,7 @@ class Predictions:
 
     columns: tuple[str, ...]
     rows: Sequence[tuple[Any, ...]]
+    warnings: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -170,6 +173,7 @@ class CheckReport:
     first_rows: tuple[tuple[str, ...], ...]
     first_header: tuple[str, ...]
     warnings: tuple[Problem, ...] = ()
+    augmentation: tuple[tuple[str, str], ...] = ()  # what changes training images in every step, and its settings
 
 
 @dataclass(frozen=True)

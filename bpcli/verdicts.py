@@ -77,6 +77,11 @@ class GradcheckReport:
         return tuple(dict.fromkeys(row.tensor for row in self.tensors if row.verdict == "WRONG")) + broken
 
     @property
+    def weak(self) -> bool:
+        """Whether a path is dead, or rounding hides a gradient."""
+        return any(row.verdict in ("dead", "noise") for row in self.tensors)
+
+    @property
     def passed(self) -> bool:
         """Nothing is wrong, and nothing was left uncovered."""
         return not self.wrong and not any(row.verdict == "not covered" for row in self.tensors)
@@ -101,25 +106,38 @@ class PartVerdict:
 
 @dataclass(frozen=True)
 class Cure:
-    """A change of the experiment that should help: the `--set` that makes it, and with `--try` what it did."""
+    """A change of the experiment that should help: the `--set`s that make it, and with `--try` what they did.
 
-    set: str
+    `before` and `after` are the symptom's own figure; `loss_before` and `loss_after` the loss after as many steps of
+    training without and with it, `nan` where it diverged. `judged` says in words what both are of. `helps` is None
+    where it was not tried, and `note` says why where it could not be.
+    """
+
+    sets: tuple[str, ...]
     text: str
     figure: str = ""  # what is measured, in words
     before: float | None = None
     after: float | None = None
+    judged: str = ""
+    loss_before: float | None = None
+    loss_after: float | None = None
+    helps: bool | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class Symptom:
-    """One finding of a diagnosis. `level` is one of ok, notice, warning."""
+    """One finding of a diagnosis. `level` is one of ok, notice, warning; `value` is what was measured, where that is
+    one number, and `measured` says in words what it is."""
 
-    check: str  # loss at the start, gradient norms, dead units ...
+    check: str  # start, gradients, dead ...: the name of the check
     place: str  # the layer, the column, the split; empty for the whole
     figure: str
     level: str
-    why: str
+    why: str = ""
     cures: tuple[Cure, ...] = ()
+    value: float | None = None
+    measured: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,15 +158,19 @@ class HealthRow:
 
 @dataclass(frozen=True)
 class DiagnoseReport:
-    """What is likely to train badly, and why."""
+    """What is likely to train badly, and why; `symptoms` begin with the most serious."""
 
     name: str
     weights: str
     rows: str
     loss: float
+    constant: float  # the loss of the best prediction that is the same for every row
     layers: tuple[HealthRow, ...]
     symptoms: tuple[Symptom, ...]
-    rates: tuple[tuple[float, float], ...]  # the range test: learning rate, loss after its steps
+    rate: float | None  # the greatest learning rate of the training
+    rates: tuple[tuple[float, float], ...]  # the range test: learning rate, loss after the step with it
     overfit: tuple[float, ...]  # loss on one batch, step after step
     seconds: float
+    tried: str = ""  # how cures were tried, in words
+    notes: tuple[str, ...] = ()
     warnings: tuple[Problem, ...] = ()

@@ -7,7 +7,18 @@ from registry import bad, good, leaves
 
 from bpcli.engine.blueprint import draw_up
 from bpcli.engine.network import Network
-from bpcli.family import Clipper, Constraint, Initializer, Layer, Loss, Optimizer, Regularizer, Schedule, Source
+from bpcli.family import (
+    Augmentation,
+    Clipper,
+    Constraint,
+    Initializer,
+    Layer,
+    Loss,
+    Optimizer,
+    Regularizer,
+    Schedule,
+    Source,
+)
 from bpcli.part import Part, dump
 from bpcli.parts.activations import Tanh
 from bpcli.parts.layers.dense import Dense
@@ -164,6 +175,8 @@ def _use(leaf: type[Part], sample: Sample) -> None:
         leaf.parse(sample.part)
     elif isinstance(sample.part, Initializer):
         sample.part.fill(np.zeros(sample.x), 1, 1, np.random.default_rng(0))
+    elif isinstance(sample.part, Augmentation):
+        sample.part.work(sample.x)
     else:
         sample.part.plan(sample.x)
 

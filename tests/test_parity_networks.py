@@ -68,27 +68,32 @@ def _double() -> Iterator[None]:
 class Race:
     """The same training twice: ours, and torch's from the same weights on the same batches."""
 
-    def __init__(self, layers: list[Any], loss: str, optimizer: str, penalty: Any = None) -> None:
+    def __init__(
+        self, layers: list[Any], loss: str, optimizer: str, penalty: Any = None, shape: tuple[int, ...] = (5,)
+    ) -> None:
         self.torch = torch_module()
         self.part = Loss.parse(loss)
         under = None if penalty is None else Regularizer.parse(penalty)
-        blueprint = draw_up([Layer.parse(layer) for layer in layers], (5,), under)
+        blueprint = draw_up([Layer.parse(layer) for layer in layers], shape, under)
         self.objective = Objective(blueprint, self.part, 16, np.float64, 3)
         trainer = Optimizer.parse({"type": optimizer, "learning_rate": 0.05})
         self.descent = Descent(self.objective, trainer, None, 100)
         self.twin = Twin(self.objective.network)
         self.optimizer = TRAINERS[optimizer](self.torch, list(self.twin.parameters.values()))
         rng = np.random.default_rng(8)
-        self.x = rng.normal(size=(40, 5))
+        self.x = rng.normal(size=(40, *shape))
         (k,) = blueprint.y
-        ids = (self.x[:, :k].argmax(1) if k > 1 else (self.x[:, 0] > 0)).astype(np.int64)
+        flat = self.x.reshape(40, -1)
+        ids = (flat[:, :k].argmax(1) if k > 1 else (flat[:, 0] > 0)).astype(np.int64)
+        if blueprint.tokens:
+            self.x = rng.integers(0, blueprint.tokens, self.x.shape).astype(np.float64)
         self.t = ids if self.part.targets == "classes" or k == 1 else rng.uniform(size=(40, k))
         self.total_gap = math.nan  # between the losses, penalty included, of the last step
         self._rng = rng
 
-    def step(self, k: int) -> None:
+    def step(self, k: int, short: int = 5) -> None:
         """One step of each, on the same rows; every tenth batch is short."""
-        rows = self._rng.permutation(40)[: 16 if k % 10 else 5]
+        rows = self._rng.permutation(40)[: 16 if k % 10 else short]
         batch = self.objective.batch(len(rows))
         batch.load(self.x, self.t, rows)
         self.descent.step(batch, k)

@@ -60,7 +60,8 @@ def _dropout(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) 
 
 
 def _residual(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
-    return x + twin.through(link.inside["branch"], x, train)
+    around = twin.through(link.inside["projection"], x, train) if "projection" in link.inside else x
+    return around + twin.through(link.inside["branch"], x, train)
 
 
 def _gaussian_noise(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
@@ -87,6 +88,67 @@ def _batch_norm(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: boo
     return y.movedim(1, -1)
 
 
+def _pair(value: Any) -> tuple[int, int]:
+    return value if isinstance(value, tuple) else (value, value)
+
+
+def _window(torch: Any, part: Any, x: Any, outside: float) -> tuple[Any, tuple[int, int], tuple[int, int]]:
+    """The image with its channels first and its padding put around, where torch's own takes half a window at most and
+    the same on both sides; the window and its stride."""
+    size, stride = _pair(part.size), _pair(part.size if part.stride is None else part.stride)
+    margins: list[int] = []
+    for pixels, k, s, a in zip(x.shape[2:0:-1], size[::-1], stride[::-1], _margins(part.padding)[::-1], strict=True):
+        total = max((-(-pixels // s) - 1) * s + k - pixels, 0)
+        margins += [a, a] if a is not None else [total // 2, total - total // 2]
+    return torch.nn.functional.pad(x.movedim(-1, 1), margins, value=outside), size, stride
+
+
+def _margins(padding: Any) -> tuple[int | None, int | None]:
+    return {"same": (None, None), "valid": (0, 0)}.get(padding) if isinstance(padding, str) else _pair(padding)  # type: ignore[return-value]
+
+
+def _max_pool2d(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
+    return torch.nn.functional.max_pool2d(*_window(torch, link.layer, x, -math.inf)).movedim(1, -1)
+
+
+def _avg_pool2d(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
+    return torch.nn.functional.avg_pool2d(*_window(torch, link.layer, x, 0.0)).movedim(1, -1)
+
+
+def _global_max_pool(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
+    return x.flatten(1, -2).max(1).values  # of one axis: the first of equals has the slope
+
+
+def _group_norm(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
+    part: Any = link.layer
+    return torch.nn.functional.group_norm(x.movedim(-1, 1), part.groups, *_gains(twin, link), part.eps).movedim(1, -1)
+
+
+def _zero_pad(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
+    part: Any = link.layer
+    given = part.padding if isinstance(part.padding, tuple) else (part.padding,) * (x.ndim - 2)
+    margins = [m for pair in reversed([_pair(m) for m in given]) for m in pair]
+    return torch.nn.functional.pad(x, [0, 0, *margins])
+
+
+def _upsample(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
+    factor = tuple(map(float, _pair(link.layer.factor)))  # type: ignore[attr-defined]
+    return torch.nn.functional.interpolate(x.movedim(-1, 1), scale_factor=factor, mode="nearest").movedim(1, -1)
+
+
+def _embedding(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
+    """What has no slope is given one of 0."""
+    found = torch.nn.functional.embedding(x.detach().long(), twin.parameters[f"{link.path}.W"])
+    return found + 0 * x.unsqueeze(-1)
+
+
+def _spatial_dropout(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
+    """With our mask: torch's dropout2d draws its own."""
+    kept = torch.tensor(np.array(f.u)) >= np.float32(link.layer.rate)  # type: ignore[attr-defined]
+    kept = kept.reshape(len(x), *(1,) * (x.ndim - 2), -1)
+    return x * kept / (1 - link.layer.rate) if train else x  # type: ignore[attr-defined]
+
+
 LAYERS: dict[str, Callable[..., Any]] = {
     "dense": _dense,
     "dropout": _dropout,
@@ -95,6 +157,16 @@ LAYERS: dict[str, Callable[..., Any]] = {
     "batch_norm": _batch_norm,
     "residual": _residual,
     "flatten": lambda torch, f, x, twin, link, train: torch.flatten(x, 1),
+    "reshape": lambda torch, f, x, twin, link, train: x.reshape(len(x), *link.node.plan.y),
+    "zero_pad": _zero_pad,
+    "upsample": _upsample,
+    "max_pool2d": _max_pool2d,
+    "avg_pool2d": _avg_pool2d,
+    "global_max_pool": _global_max_pool,
+    "global_avg_pool": lambda torch, f, x, twin, link, train: x.flatten(1, -2).mean(1),
+    "group_norm": _group_norm,
+    "embedding": _embedding,
+    "spatial_dropout": _spatial_dropout,
 }
 
 

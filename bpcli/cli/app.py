@@ -11,7 +11,9 @@ import typer
 
 import bpcli
 from bpcli.cli.check import check
+from bpcli.cli.diagnose import diagnose
 from bpcli.cli.eval import evaluate
+from bpcli.cli.gradcheck import gradcheck
 from bpcli.cli.parts import parts
 from bpcli.cli.predict import predict
 from bpcli.cli.schema import schema
@@ -35,6 +37,8 @@ app.command("eval")(evaluate)
 app.command("predict")(predict)
 app.command("check")(check)
 app.command("trace")(trace)
+app.command("diagnose")(diagnose)
+app.command("gradcheck")(gradcheck)
 app.command("parts")(parts)
 app.command("schema")(schema)
 
@@ -72,7 +76,7 @@ def run() -> int:
 
 
 def _command() -> int:
-    from bpcli.records import Exit, Failure, Problem
+    from bpcli.records import Exit, Failure
 
     try:
         code = app(prog_name="bpcli", standalone_mode=False)
@@ -86,15 +90,35 @@ def _command() -> int:
         return _failed(failure)
     except UsageError as error:
         return _misused(error)
-    except MemoryError:
+    except Exception as error:
+        own = _of_own_code(error)
+        return _failed(own) if own is not None else _else(error)
+    return code if isinstance(code, int) else int(Exit.OK)
+
+
+def _of_own_code(error: Exception) -> Failure | None:
+    """The failure where an error came out of a file that was loaded by --with."""
+    if "bpcli.studies.plugins" not in sys.modules:
+        return None
+    from bpcli.studies.owncode import blamed
+
+    failure = blamed(error)
+    if failure is not None and "--debug" in sys.argv:
+        traceback.print_exc()
+    return failure
+
+
+def _else(error: Exception) -> int:
+    """Any other error: of memory, of the system, or of bpcli itself."""
+    from bpcli.records import Exit, Failure, Problem
+
+    if isinstance(error, MemoryError):
         text = "there is not enough memory for this"
         help = "a smaller batch_size, fewer units, or dtype: float32"
         return _failed(Failure(Problem(text, code="memory", help=help)))
-    except OSError as error:
+    if isinstance(error, OSError):
         return _failed(Failure(Problem(_reason(error), code="input-output"), exit=Exit.IO_ERROR))
-    except Exception as error:
-        return _internal(error)
-    return code if isinstance(code, int) else int(Exit.OK)
+    return _internal(error)
 
 
 def _failed(failure: Failure, *, json: bool = True) -> int:

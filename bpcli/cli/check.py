@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
-from bpcli.cli.options import Config, Json, Sets
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bpcli.cli.options import Config, Json, Sets, With
 
 
-def check(config: Config, set_: Sets = None, json: Json = False) -> None:
+def check(
+    config: Config,
+    set_: Sets = None,
+    with_: With = None,
+    json: Json = False,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw training images and what augmentation makes of them (extra: images)."),
+    ] = None,
+) -> None:
     """Validate an experiment; train nothing.
 
     Shows the layers with their shapes and costs, the rows of each split, and the first rows.
     """
     from bpcli.render.checking import checking
-    from bpcli.render.console import show, show_json, show_problems, waiting
+    from bpcli.render.console import say, show, show_json, show_problems, waiting
     from bpcli.render.jsons import dumps
-    from bpcli.studies.check import check as study
+    from bpcli.studies.check import report as study
+    from bpcli.studies.plugins import load
+    from bpcli.studies.setup import set_up
 
+    load(with_ or ())
     with waiting("reading the data"):
-        report = study(config, tuple(set_ or ()))
+        setup = set_up(config, tuple(set_ or ()))
+    report = study(setup)
     show_problems(report.warnings)
+    if sheet is not None:
+        from bpcli.render.sheet import png
+        from bpcli.studies.atomic import atomic_bytes
+        from bpcli.studies.sheet import training
+
+        atomic_bytes(sheet, png(training(setup)))
+        say(f"training images: {sheet}")
     if json:
         show_json(dumps(report))
     else:

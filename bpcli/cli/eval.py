@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bpcli.cli.options import DataFile, Json, Run
+from bpcli.cli.options import DataFile, Json, Run, With
 
 
 def evaluate(
@@ -17,7 +17,12 @@ def evaluate(
         typer.Option(metavar="NAME", help="train, validation or test; default test, else validation, else train."),
     ] = None,
     data: DataFile = None,
+    with_: With = None,
     json: Json = False,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the images it errs on worst here, as PNG (extra: images)."),
+    ] = None,
 ) -> None:
     """Score a trained model.
 
@@ -28,13 +33,25 @@ def evaluate(
     if split not in (None, "train", "validation", "test"):
         raise typer.BadParameter("a split is train, validation or test", param_hint="--split")
 
-    from bpcli.render.console import show, show_json, waiting
+    from bpcli.render.console import say, show, show_json, show_problems, waiting
     from bpcli.render.evaluation import evaluation
     from bpcli.render.jsons import evaluation as as_json
-    from bpcli.studies.evaluate import evaluate as study
+    from bpcli.studies.evaluate import open_rows, score
+    from bpcli.studies.plugins import load
 
+    load(with_ or ())
     with waiting("evaluating"):
-        report = study(run, split, data, Path.cwd())
+        rows = open_rows(run, split, data, Path.cwd())
+        report = score(rows)
+    show_problems(report.warnings)
+    if sheet is not None:
+        from bpcli.render.sheet import png
+        from bpcli.studies.atomic import atomic_bytes
+        from bpcli.studies.sheet import mistakes
+
+        drawn = mistakes(rows)
+        atomic_bytes(sheet, png(drawn))
+        say(f"{drawn.title}: {sheet}")
     if json:
         show_json(as_json(report))
     else:

@@ -13,6 +13,10 @@ Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a setting: optimizer.learning_rate=0.01; repeatable."),
 ]
+With = Annotated[
+    list[Path] | None,
+    typer.Option("--with", metavar="FILE.py", help="Load parts of your own: runs this Python file; repeatable."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 DataFile = Annotated[
     str | None,

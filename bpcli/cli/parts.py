@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
-from bpcli.cli.options import Json
+from bpcli.cli.options import Json, With
 
 
 def parts(
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="A part or a family; default all.", show_default=False)
     ] = None,
+    with_: With = None,
     json: Json = False,
     format_: Annotated[str, typer.Option("--format", metavar="FORMAT", help="text or markdown.")] = "text",
 ) -> None:
@@ -27,7 +28,9 @@ def parts(
     from bpcli.render.console import show, show_json, show_plain
     from bpcli.render.jsons import dumps
     from bpcli.studies.catalog import catalog, named
+    from bpcli.studies.plugins import load
 
+    load(with_ or ())
     rows = catalog() if name is None else named(name)
     single = name is not None and all(row.type == name for row in rows)
     if json:

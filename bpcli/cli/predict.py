@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bpcli.cli.options import Json, Run
+from bpcli.cli.options import Json, Run, With
 
 
 def predict(
@@ -24,19 +24,23 @@ def predict(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write here, CSV or (ending in .json) JSON; default stdout.")
     ] = None,
+    with_: With = None,
     json: Json = False,
 ) -> None:
     """Predict the rows of a file.
 
     Gives classes with their probabilities, or values in the target's own units; CSV on stdout, or JSON.
     """
-    from bpcli.render.console import say, show_json, show_plain, waiting
+    from bpcli.render.console import say, show_json, show_plain, show_problems, waiting
     from bpcli.render.predictions import as_csv, as_json
     from bpcli.studies.atomic import atomic_text
+    from bpcli.studies.plugins import load
     from bpcli.studies.predict import predict as study
 
+    load(with_ or ())
     with waiting("predicting"):
         predictions = study(run, data, Path.cwd())
+    show_problems(predictions.warnings)
     json = json or (out is not None and out.suffix == ".json")
     text = as_json(predictions) if json else as_csv(predictions)
     if out is None:

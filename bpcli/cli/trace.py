@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bpcli.cli.options import Json, Sets
+from bpcli.cli.options import Json, Sets, With
 
 NO_NOTES: tuple[tuple[str, str], ...] = ()
 
@@ -59,6 +59,7 @@ def trace(
     ascii: Annotated[bool, typer.Option("--ascii", help="Nothing but ASCII.")] = False,
     width: Annotated[int | None, typer.Option(min=40, max=400, help="Columns; default the terminal's, or 80.")] = None,
     set_: Sets = None,
+    with_: With = None,
     json: Json = False,
     golden: Annotated[
         Path | None,
@@ -96,6 +97,7 @@ def trace(
     from bpcli.render.trace.draw import sheet, write
     from bpcli.render.trace.listing import kept
     from bpcli.render.trace.marks import marks, marks_json
+    from bpcli.studies.plugins import load
     from bpcli.studies.subject import Rows, open_subject
     from bpcli.studies.trace import examples
     from bpcli.studies.trace.claims import read
@@ -110,6 +112,7 @@ def trace(
     told = detail or (Detail.path if param else Detail.neuron if layer or example else Detail.overview)
     view = View(told.value, tuple(layer or ()), tuple(param or ()), steps, digits, entries, terms, plain)
     rows = Rows(tuple(sample or ()), batch, tuple(x or ()), tuple(t or ()))
+    load(with_ or ())
     with waiting("working it out"):
         if subject is not None:
             opened, notes = open_subject(subject, rows, set_ or ()), NO_NOTES
@@ -121,6 +124,7 @@ def trace(
             raise typer.BadParameter("a worksheet is markdown, latex or html", param_hint="--format")
         form = Format.markdown if format is Format.text else format
         source = [str(subject)] if subject is not None else ["--example", str(example)]
+        source += [word for file in with_ or () for word in ("--with", str(file))]
         sheet(make(opened, seed, view, grading(source, rows, seed, set_ or ())), form.value, out)
         return int(Exit.OK)
     vary(opened, seed)

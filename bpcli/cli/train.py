@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bpcli.cli.options import Json, Sets
+from bpcli.cli.options import Json, Sets, With
 
 
 def train(
@@ -19,6 +19,7 @@ def train(
         Path | None, typer.Option(metavar="RUN", help="Go on with a run from its newest checkpoint.")
     ] = None,
     set_: Sets = None,
+    with_: With = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="The run folder; default runs/<name>-<time>.")] = None,
     json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No table of epochs.")] = False,
@@ -40,6 +41,7 @@ def train(
     from bpcli.render.console import say, show_json, show_plain, show_problems, waiting
     from bpcli.render.jsons import dumps
     from bpcli.render.training import LiveTable, closing, watcher
+    from bpcli.studies.plugins import load
     from bpcli.studies.session import resume as go_on
     from bpcli.studies.session import start
     from bpcli.studies.setup import set_up
@@ -47,6 +49,7 @@ def train(
 
     watching = Watcher() if quiet else watcher()
     sets = tuple(set_ or ())
+    load(with_ or ())
     with waiting("reading the data"):
         training = (
             go_on(resume, sets, watching) if config is None else start(set_up(config, sets), out, watching)  # type: ignore[arg-type]  # one of the two is given

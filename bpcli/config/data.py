@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from bpcli.family import Scaler, Source
+from bpcli.family import Augmentation, Scaler, Source
 from bpcli.part import OneOf, Settings, dump
 from bpcli.parts.scalers import NoScaling
 
@@ -66,6 +66,9 @@ class Data(Settings):
     scale: Annotated[Scaler, OneOf()] = Field(NoScaling(), description="how the numbers among the inputs are scaled")
     scale_target: Annotated[Scaler, OneOf()] = Field(
         NoScaling(), description="how numeric targets are scaled; metrics are reported in the target's own units"
+    )
+    augment: tuple[Annotated[Augmentation, OneOf()], ...] = Field(
+        (), strict=False, description="how training images are changed by chance in every step, one way after another"
     )
 
     @model_validator(mode="after")

@@ -17,6 +17,9 @@ from bpcli.records import Failure, Problem
 __all__ = ["MAX_PROBLEMS", "problems_of", "validate"]
 
 MAX_PROBLEMS = 20
+OWN = "a part of your own: --with FILE.py"
+"""How a type comes to be known that is not of this package."""
+
 Model = type[BaseModel]
 M = TypeVar("M", bound=BaseModel)
 
@@ -195,11 +198,11 @@ class _Diagnosis:
         known = str(fault.context["known"]).split(", ")
         close = closest(kind, known)
         if close is not None:
-            help = f"did you mean `{close}`?"
+            help = f"did you mean `{close}`? ({OWN})"
         else:
             homes = [f.family for f in families_within(self.model) if kind in f.registry]
             help = f"{tick(kind)} is {a(homes[-1])}; " if homes else ""
-            help += f"known: {', '.join(known)}"
+            help += f"known: {', '.join(known)}" + ("" if homes else f"; {OWN}")
         return self.document.problem(path, f"unknown {family} {tick(kind)}", code="unknown-type", help=help)
 
     def no_type(self, fault: Fault) -> Problem:

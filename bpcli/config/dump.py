@@ -7,7 +7,7 @@ from typing import Any
 
 from bpcli.config.scalars import is_plain_text
 
-__all__ = ["dump"]
+__all__ = ["dump", "flow"]
 
 WIDTH = 110
 LONGEST_KEY = 1000  # beyond, YAML wants a `?` before the key
@@ -44,13 +44,13 @@ def _block(value: Any, indent: str, top: bool = False) -> list[str]:
 
 def _entry(head: str, value: Any, indent: str, open_up: bool) -> list[str]:
     """A key or a dash, and its value behind it or below."""
-    flow = _flow(value)
+    line = flow(value)
     if not isinstance(value, Mapping | list | tuple) or not value:
-        return [f"{head} {flow}"]
+        return [f"{head} {line}"]
     row = not isinstance(value, Mapping) and not any(isinstance(item, Mapping | list | tuple) for item in value)
-    fits = len(head) + 1 + len(flow) <= WIDTH
+    fits = len(head) + 1 + len(line) <= WIDTH
     if not open_up and (row or (fits and not _is_table(value) and not _is_list_of_parts(value))):
-        return [f"{head} {flow}"]
+        return [f"{head} {line}"]
     return [head, *_block(value, indent + INDENT)]
 
 
@@ -67,11 +67,12 @@ def _is_table(value: Any) -> bool:
     return isinstance(value, list | tuple) and len(value) > 4 and all(isinstance(row, list | tuple) for row in value)
 
 
-def _flow(value: Any) -> str:
+def flow(value: Any) -> str:
+    """The value as YAML on one line: what stands behind `--set key=`."""
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_text(key)}: {_flow(inner)}" for key, inner in value.items()) + "}"
+        return "{" + ", ".join(f"{_text(key)}: {flow(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_flow(item) for item in value) + "]"
+        return "[" + ", ".join(flow(item) for item in value) + "]"
     if isinstance(value, str):
         return _text(value)
     if value is None:

@@ -59,6 +59,10 @@ class Training(Settings):
     )
     early_stopping: EarlyStopping | None = Field(None, description="ends training when a metric stops improving")
     stop_when: StopWhen | None = Field(None, description="ends training when a metric reaches its goal")
+    watch: bool = Field(
+        False,
+        description="whether each layer's gradient, update, dead and saturated share are measured once an epoch",
+    )
 
 
 class Experiment(Settings):

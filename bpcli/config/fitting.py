@@ -6,7 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from bpcli.config.experiment import Experiment, label
+from bpcli.engine.augment import image_shape
 from bpcli.engine.blueprint import Blueprint, LayerError, draw_up, followed
 from bpcli.family import Activation, Constraint, Searcher, Stepper, UnsettledError
 from bpcli.plan import Array, Shape, ShapeError
@@ -17,7 +20,8 @@ class Facts:
     """What the data is like, as far as the network has to fit it.
 
     `row` is the shape of one input row; `classes` the class names, () for values; `outputs` how many values a target
-    has; `splits` the names of the splits; `rows` how many rows train has, and `counts` how many of each class.
+    has; `splits` the names of the splits; `rows` how many rows train has, and `counts` how many of each class; `evenly`
+    whether all inputs are scaled alike.
     """
 
     row: Shape
@@ -26,6 +30,7 @@ class Facts:
     splits: tuple[str, ...]
     rows: int
     counts: tuple[int, ...] = ()
+    evenly: bool = True
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ def fit(experiment: Experiment, facts: Facts) -> tuple[Blueprint | None, list[Co
         complaints.append(Complaint(("architecture",), text, "no-parameters", "add a `dense` layer"))
     complaints += _initializers(blueprint)
     complaints += _searching(experiment, blueprint)
+    complaints += _augmenting(experiment, facts, blueprint)
     return blueprint, [*_outputs(experiment, facts, blueprint.y), *_ending(experiment, blueprint), *complaints]
 
 
@@ -73,6 +79,40 @@ def targets_fit(experiment: Experiment, targets: Array) -> list[Complaint]:
     """What the loss has against these targets ((N, K) values or (N,) class ids)."""
     text = experiment.loss.check(targets) if targets.ndim == 2 else ""
     return [Complaint(("loss",), text, "targets")] if text else []
+
+
+def inputs_fit(blueprint: Blueprint, split: str, x: Array, rows: Array, scaled: bool) -> list[Complaint]:
+    """What an embedding has against these inputs (N, ...) of a split; `rows` is where each stands in its source."""
+    taking = next((node for node in blueprint.walk() if node.plan.tokens == blueprint.tokens), None)
+    for start in range(0, len(x) if blueprint.tokens else 0, TOGETHER):
+        found = odd_token(x[start : start + TOGETHER], blueprint.tokens, scaled)
+        if found is not None and taking is not None:
+            (i, *_), text, help = found
+            where = f"{split}, row {int(rows[start + i])} (counted from 0)"
+            return [Complaint(taking.loc, f"{where}: {taking.path} {text}", "tokens", help)]
+    return []
+
+
+TOGETHER = 4096
+"""Rows that are looked at together, so that looking needs little memory."""
+
+
+def odd_token(x: Array, tokens: int, scaled: bool) -> tuple[tuple[int, ...], str, str] | None:
+    """The first entry of x that is not a whole number from 0 to `tokens` - 1: where it stands, what is wrong with it,
+    and what to do. None where all are. `scaled`: whether the numbers are still those of the file."""
+    odd = (x != np.floor(x)) | (x < 0) | (x >= tokens)
+    if not odd.any():
+        return None
+    index = tuple(int(i) for i in np.argwhere(odd)[0])
+    value = float(x[index])
+    text = f"takes whole numbers from 0 to {tokens - 1}, and here is {value:g}"
+    if scaled:
+        help = "leave `scale` out of the data: it makes fractions of whole numbers"
+    elif value != math.floor(value):
+        help = "an embedding looks rows up by whole numbers; `dense` takes any"
+    else:
+        help = "numbers are counted from 0" if value < 0 else f"write `tokens: {int(value) + 1}`, or more"
+    return index, text, help
 
 
 def _outputs(experiment: Experiment, facts: Facts, y: Shape) -> list[Complaint]:
@@ -226,6 +266,36 @@ def _searching(experiment: Experiment, blueprint: Blueprint) -> list[Complaint]:
             text = f"{kind} takes a penalty of squares, and {penalty.kind} is none"
             loc = ("regularization",) if experiment.regularization == penalty else ("architecture",)
             found.append(Complaint(loc, text, "searching", f"write `type: {optimizer.penalties[0]}`"))
+    return found
+
+
+def _augmenting(experiment: Experiment, facts: Facts, blueprint: Blueprint) -> list[Complaint]:
+    """Whether rows are images that can be changed as the file says, and pixels are comparable."""
+    parts, here = experiment.data.augment, ("data", "augment")
+    if not parts:
+        return []
+    shape = image_shape(blueprint)
+    if shape is None:
+        text = f"augmentation changes images, and a row has the shape {facts.row}"
+        side = math.isqrt(facts.row[0]) if len(facts.row) == 1 else 0
+        size = f"{side}, {side}" if side * side == math.prod(facts.row) else ", ".join(map(str, facts.row))
+        help = "begin the architecture with the layer that makes an image of it (height, width, channels), such as "
+        help += f"{{type: reshape, shape: [{size if ',' in size else 'height, width'}, 1]}}"
+        return [Complaint(here, text, "not-images", help)]
+    found: list[Complaint] = []
+    for i, part in enumerate(parts):
+        try:
+            part.work(shape)
+        except ShapeError as error:
+            found.append(Complaint((*here, i), f"{part.kind}: {error}", "shape", error.help))
+    if not facts.evenly:
+        text = "augmentation moves pixels about, and here each has a scale of its own"
+        help = f"one scale for all: {{type: {experiment.data.scale.kind}, per: all}}"
+        found.append(Complaint(("data", "scale"), text, "scale", help))
+    if isinstance(experiment.optimizer, Searcher):
+        text = f"{experiment.optimizer.kind} compares the loss of one step with that of the next, and augmentation "
+        help = "leave `augment` out, or write `optimizer: adam`"
+        found.append(Complaint(here, text + "changes the rows by chance", "searching", help))
     return found
 
 

@@ -93,6 +93,11 @@ class Blueprint:
         return sum(e.size for e in self.layout)
 
     @property
+    def tokens(self) -> int:
+        """The rows have to hold whole numbers below this; 0 where any numbers will do."""
+        return min((node.plan.tokens for node in self.walk() if node.plan.tokens), default=0)
+
+    @property
     def decaying(self) -> int:
         """How many parameters decay: they stand first."""
         return sum(e.size for e in self.layout if e.param.decays)
@@ -117,15 +122,17 @@ def draw_up(
     loc: tuple[str | int, ...] = ("architecture",),
 ) -> Blueprint:
     """Plans every layer for rows of shape `x`. Raises LayerError where a shape cannot enter."""
-    nodes, y = _chain(layers, x, "", "", loc)
+    nodes, y = _chain(layers, x, "", "", loc, "")
     blueprint_nodes = tuple(nodes)
     layout, penalties = _lay_out(blueprint_nodes, penalty)
     return Blueprint(blueprint_nodes, x, y, layout, penalties)
 
 
 def _chain(
-    layers: Sequence[Layer], x: Shape, path: str, seat: str, loc: tuple[str | int, ...]
+    layers: Sequence[Layer], x: Shape, path: str, seat: str, loc: tuple[str | int, ...], changed: str
 ) -> tuple[list[Node], Shape]:
+    """The nodes of a chain and the shape of its rows; `changed` is the layer that made other numbers of the data's, ""
+    where none stands before."""
     nodes: list[Node] = []
     counts: dict[str, int] = {}
     taken: set[str] = set()
@@ -137,25 +144,33 @@ def _chain(
             raise LayerError(f"two layers are called {name}", "give one of them another `name`", (*loc, i))
         taken.add(name)
         for ending, part in layer.expand():
-            node = _node(part, x, path + name + ending, seat + own + ending, (*loc, i))
+            node = _node(part, x, path + name + ending, seat + own + ending, (*loc, i), changed)
             nodes.append(node)
             x = node.plan.y
+            changed = changed or ("" if part.moves else node.path)
     return nodes, x
 
 
-def _node(layer: Layer, x: Shape, path: str, seat: str, loc: tuple[str | int, ...]) -> Node:
+def _node(layer: Layer, x: Shape, path: str, seat: str, loc: tuple[str | int, ...], changed: str) -> Node:
     try:
         plan = layer.plan(x)
     except LayerError:
         raise
     except ShapeError as error:
         raise LayerError(f"{path}: {error}", error.help, loc) from None
+    if plan.tokens and changed:
+        text = f"{path} takes the whole numbers of the data, and {changed} before it makes others of them"
+        raise LayerError(text, f"put {path} first", loc)
     inside: dict[str, tuple[Node, ...]] = {}
     for name, layers in plan.inside.items():
+        own = f"{name}." if inside else ""  # the first chain goes without its name
         chain = [inner for inner in layers if isinstance(inner, Layer)]
         if len(chain) != len(layers):
             raise TypeError(f"{path}.{name}: a chain is made of layers")
-        nodes, _ = _chain(chain, x, f"{path}.", f"{seat}.", (*loc, _key(layer, layers, name)))
+        key = _key(layer, layers, name)
+        if own and any(node.path == f"{path}.{name}" for nodes in inside.values() for node in nodes):
+            raise LayerError(f"a layer of {path} is called {name}, as its {key} is", "give it another `name`", loc)
+        nodes, _ = _chain(chain, x, f"{path}.{own}", f"{seat}.{own}", (*loc, key), changed)
         inside[name] = tuple(nodes)
     return Node(path, seat, layer, plan, x, loc, inside)
 

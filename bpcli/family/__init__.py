@@ -18,10 +18,10 @@ from bpcli.family.step import (
     Stepper,
     Surface,
 )
-from bpcli.family.tables import Metric, Scaler, Scored, Source, Table
+from bpcli.family.tables import Augmentation, Metric, Scaler, Scored, Source, Table
 
 __all__ = [
-    "NOTHING", "RESERVED", "Activation", "Clipper", "Constraint", "Initializer", "Layer", "Link", "Loss", "Metric",
-    "Optimizer", "Regularizer", "Scaler", "Schedule", "Scored", "Searcher", "Source", "Stepper", "Surface", "Table",
-    "UnsettledError",
+    "NOTHING", "RESERVED", "Activation", "Augmentation", "Clipper", "Constraint", "Initializer", "Layer", "Link", "Loss",
+    "Metric", "Optimizer", "Regularizer", "Scaler", "Schedule", "Scored", "Searcher", "Source", "Stepper", "Surface",
+    "Table", "UnsettledError",
 ]  # fmt: skip

@@ -26,6 +26,7 @@ class Layer(Part):
     """A step of the network from x to y. Backward writes gradients (never accumulates) of everything it owns."""
 
     family: ClassVar[str] = "layer"
+    moves: ClassVar[bool] = False  # y holds the entries of x, and zeros: whole numbers stay what they are
     name: str | None = Field(None, description="what traces and reports call the layer; default <type>_<count>")
 
     @field_validator("name")
@@ -58,9 +59,12 @@ class Layer(Part):
     def commit(self, f: Frame) -> None:
         """Carries the step into the state (running statistics); called once after each training step."""
 
-    @abstractmethod
     def equations(self, train: bool, x: Shape) -> Sequence[Eq]:
-        """The textbook for rows of shape `x`, forward and backward; y, dx and every d<param> stand on a left side."""
+        """The textbook for rows of shape `x`, forward and backward; y, dx and every d<param> stand on a left side.
+
+        Every part of this package has equations; one of a user's own may do without, and is not derived then.
+        """
+        return ()
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

@@ -72,9 +72,9 @@ class Loss(Part):
     def backward(self, f: Frame) -> None:
         """Writes dx."""
 
-    @abstractmethod
     def equations(self, weighted: bool) -> Sequence[Eq]:
         """`L` and `dx[n,k]` on left sides; with sample weights `w[n]` that sum to 1 where `weighted`."""
+        return ()
 
 
 class Regularizer(Part):
@@ -90,9 +90,9 @@ class Regularizer(Part):
     def add_grad(self, w: Array, g: Array, scratch: Array) -> None:
         """Adds its gradient to `g`; `scratch` is as long as `w`."""
 
-    @abstractmethod
     def equations(self) -> Sequence[Eq]:
         """`penalty` and `dw[j]` on left sides."""
+        return ()
 
     def consts(self) -> Mapping[str, float]:
         """The numbers the equations mention."""

@@ -25,9 +25,9 @@ class Constraint(Part):
     def apply(self, w: Array) -> None:
         """Changes the weights of one tensor, w: ... o, in place."""
 
-    @abstractmethod
     def equations(self) -> Sequence[Eq]:
         """`w_new[...,o]` on a left side, of one tensor."""
+        return ()
 
     def consts(self) -> Mapping[str, float]:
         """The numbers the equations mention."""
@@ -48,10 +48,10 @@ class Clipper(Part):
     def clip(self, f: Frame) -> float:
         """Writes f.g; returns the factor: 1 where nothing was clipped, else the share of the norm that is left."""
 
-    @abstractmethod
     def equations(self, tensor: Shape = (2, 2)) -> Sequence[Eq]:
         """`g_new[j]` on a left side, over the flat index j, and every `<state>_new`; where it works per tensor,
         `g_new` of a tensor of that shape."""
+        return ()
 
     def consts(self) -> Mapping[str, float]:
         """The numbers the equations mention."""
@@ -81,10 +81,10 @@ class Schedule(Part):
     def at(self, k: int, total: int, state: Mapping[str, Array] = NOTHING) -> float:
         """The number for the step after `k` completed ones of `total`."""
 
-    @abstractmethod
     def equations(self) -> Sequence[Eq]:
         """`lr` on a left side, from `k`, `T` and the state; where it watches a figure, every `<state>_new` from that
         `value` and `sense` (1 where lower is better, -1 where higher is)."""
+        return ()
 
     def watched(self) -> str:
         """The figure that it is told after each epoch (validation.loss), or nothing."""
@@ -120,9 +120,9 @@ class Optimizer(Part):
     def work(self, size: int) -> Mapping[str, Slot]:
         """The arrays that it works in, dead on return."""
 
-    @abstractmethod
     def equations(self) -> Sequence[Eq]:
         """`w_new[j]` and all that it remembers (`<slot>_new`) on left sides."""
+        return ()
 
     def consts(self) -> Mapping[str, float]:
         """The numbers the equations mention, besides `lr`, `t` and `D`."""
@@ -195,10 +195,10 @@ class Searcher(Optimizer):
         was, in words that follow "converged: ". Writes f.rate, the length of its step.
         """
 
-    @abstractmethod
     def equations(self) -> Sequence[Eq]:
         """Besides, brackets that are 1: the conditions that a step keeps. Given are `w`, `g`, the objective `L`, the
         slots; `g_new` and `L_new`; what it told; `J[i,j]`, `e[i]` (outputs less targets, flat) and `bend[j]`."""
+        return ()
 
 
 class Initializer(Part):

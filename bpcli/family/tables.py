@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from bpcli.part import Part
-from bpcli.plan import Array
+import numpy as np
 
-__all__ = ["Metric", "Scaler", "Scored", "Source", "Table"]
+from bpcli.part import Part
+from bpcli.plan import Array, Frame, Shape, Slot
+from bpcli.records import Problem
+
+__all__ = ["Augmentation", "Metric", "Scaler", "Scored", "Source", "Table"]
 
 
 @dataclass
@@ -83,6 +86,8 @@ class Table:
     target: Array | None
     target_names: tuple[str, ...]
     origin: str  # what messages call it
+    row_names: tuple[str, ...] = ()  # what each row is called, where it has a name: the file of an image
+    warnings: tuple[Problem, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -102,5 +107,23 @@ class Source(Part):
         """
 
     def files(self, root: Path) -> tuple[Path, ...]:
-        """The files it reads, for the run's record."""
+        """The files it reads (or the folder of them), for the run's record."""
         return ()
+
+
+class Augmentation(Part):
+    """Training images changed by chance in every step, so that the network never sees the same one twice.
+
+    A frame holds the images `f.x` (n, h, w, c), the slots of `work` for n rows, `f.zero` (what a 0 of the file has
+    become by scaling) and `f.unit` (what a 1 adds to it).
+    """
+
+    family: ClassVar[str] = "augmentation"
+
+    def work(self, x: Shape) -> Mapping[str, Slot]:
+        """The arrays it works in, for images of shape x (h, w, c). Raises ShapeError where it cannot change such."""
+        return {}
+
+    @abstractmethod
+    def apply(self, f: Frame, chance: np.random.Generator) -> None:
+        """Changes every image of `f.x` in place. The same draws for the same `chance`, whatever the type of the run."""

@@ -30,6 +30,7 @@ def checking(report: CheckReport) -> list[RenderableType]:
         ),
         Text(),
         _splits(report),
+        *_augmentation(report),
         Text(),
         *_columns(report),
         Text(),
@@ -57,6 +58,15 @@ def _splits(report: CheckReport) -> RenderableType:
         found.add_section()
     found.add_row("all", *(f"{split.rows:,}" for split in report.splits))
     return found
+
+
+def _augmentation(report: CheckReport) -> list[RenderableType]:
+    if not report.augmentation:
+        return []
+    found = table("augmentation", "settings")
+    for kind, settings in report.augmentation:
+        found.add_row(kind, settings)
+    return [Text(), Text("training images, and no others, are changed by chance in every step"), found]
 
 
 def _columns(report: CheckReport) -> list[RenderableType]:

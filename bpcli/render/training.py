@@ -6,39 +6,22 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from dataclasses import dataclass
 from itertools import groupby
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from bpcli.records import EpochRow, TrainReport
+from bpcli.render.columns import Column
 from bpcli.render.console import console, lively, write
 from bpcli.render.numbers import duration, seconds, short
+from bpcli.render.watching import layer_table, watch_cell, watched
 from bpcli.studies.train import Training, Watcher
+from bpcli.studies.watch import PREFIX
 
 REFRESH = 0.1  # seconds between two drawings
-NARROW = 7  # of a column, at least; a number takes no more
 SACRIFICED = ("clip_factor", "penalty", "gradient_norm", "clipped", "seconds")
 """What a narrow terminal goes without, first what says least about success; then metrics, the last first."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """`key` is what it shows of an EpochRow; `split` (train, validation or nothing) stands over its header."""
-
-    key: str
-    split: str
-    header: str
-
-    @property
-    def name(self) -> str:
-        """The header where no split stands over it."""
-        return f"val {self.header}" if self.split == "validation" else self.header
-
-    @property
-    def width(self) -> int:
-        return max(NARROW, len(self.header))
 
 
 def columns(training: Training) -> list[Column]:
@@ -50,6 +33,8 @@ def columns(training: Training) -> list[Column]:
         found += [Column(f"train.{m}", "train", m) for m in training.metrics]
     if training.validation is not None:
         found += [Column(f"validation.{m}", "validation", m) for m in ("loss", *training.metrics)]
+    if training.layers is not None:
+        found += watched(training.layers.keys)
     found.append(Column("gradient_norm", "", "|grad|"))
     if training.experiment.clipping is not None:
         found += [Column("clipped", "", "clipped"), Column("clip_factor", "", "factor")]
@@ -58,6 +43,8 @@ def columns(training: Training) -> list[Column]:
 
 def cell(row: EpochRow, key: str) -> str:
     """What stands in a column."""
+    if key.startswith(PREFIX):
+        return watch_cell(row.watch, key)
     if "." in key:
         return short(row.metrics[key])
     value: float = getattr(row, key)
@@ -147,7 +134,8 @@ class LiveTable(Watcher):
         over = [" " * self._first]
         for split, group in groupby(self._columns, lambda c: c.split):
             width = sum(c.width + 1 for c in group) - 1
-            over.append(f" {split} ".center(width, dash)[:width] if split else " " * width)
+            name = split if len(split) <= width else f"..{split[2 - width :]}"
+            over.append((f" {name} " if len(name) <= width - 2 else name).center(width, dash) if name else " " * width)
         names = [c.header.rjust(c.width) for c in self._columns]
         lines = [Text(" ".join(over).rstrip(), "dim"), Text(" ".join(("epoch".rjust(self._first), *names)), "bold")]
         if missing:
@@ -157,7 +145,7 @@ class LiveTable(Watcher):
     def _fitting(self, wanted: list[Column]) -> list[Column]:
         """The columns that fit the width."""
         found = list(wanted)
-        metrics = [c.key for c in reversed(wanted) if c.split and c.header not in ("loss", "penalty")]
+        metrics = [c.key for c in reversed(wanted) if "." in c.key and c.header not in ("loss", "penalty")]
         for key in (*SACRIFICED, *metrics, "train.loss"):
             if self._first + sum(c.width + 1 for c in found) < self._console.width:
                 break
@@ -185,6 +173,8 @@ def closing(report: TrainReport) -> Text:
     done = f"{report.epochs[-1].epoch} epochs in {duration(report.seconds)}" if report.epochs else "no epoch completed"
     said = {"epochs": f"{report.reason}, in {duration(report.seconds)}", "diverged": done}
     text = Text(said.get(report.stopped, f"{report.reason}; {done}") + "\n")
+    if report.epochs and report.epochs[-1].watch:
+        text.append("\n".join(("", *layer_table(report.epochs[0], report.epochs[-1]), "", "")))
     if report.stopped == "signal":
         text.append(f"go on:  bpcli train --resume {run}", "bold")
         return text

@@ -55,7 +55,7 @@ def _leaves() -> dict[type[Part], str]:
 
 def describe(leaf: type[Part], family: str) -> PartRow:
     """One part: the first sentence, the settings, the equations, an example."""
-    doc = inspect.getdoc(leaf) or ""
+    doc = inspect.cleandoc(vars(leaf).get("__doc__") or "")
     summary, _, rest = doc.partition("\n")
     source = re.search(r"^Source +(.*(?:\n {4,}.*)*)", rest, re.MULTILINE)
     sample = _first(leaf)
@@ -84,6 +84,7 @@ def _first(leaf: type[Part]) -> Part | None:
 
 
 POINTS, STEPS = 161, 100
+ROW = (3,)  # the shape of a row, where a layer has no sample
 
 
 def _curves(part: Part | None) -> tuple[Curve, ...]:
@@ -144,13 +145,16 @@ PLACES = {
     "metric": "training: {{metrics: [{}]}}",
     "scaling": "data: {{scale: {}}}",
     "data source": "data: {{train: {}}}",
+    "augmentation": "data: {{augment: [{}]}}",
 }
 """Where in a file a part of each family stands."""
 
 
 def _example(family: str, part: Part) -> str:
     """A line of YAML with the part in its place."""
-    return PLACES[family].format(dump_yaml({"x": _short(part)}).strip().removeprefix("x:").strip())
+    above = (f.family for f in type(part).__mro__ if issubclass(f, Part))  # a family of a user's own is in one of ours
+    place = PLACES[next(name for name in (family, *above) if name in PLACES)]
+    return place.format(dump_yaml({"x": _short(part)}).strip().removeprefix("x:").strip())
 
 
 def _short(part: Part) -> Any:
@@ -175,7 +179,7 @@ def _equations(part: Any) -> Sequence[Eq]:
     if not hasattr(part, "equations"):
         return ()
     if isinstance(part, Layer):
-        shape = next((s.x for s in type(part).samples() if s.part == part), ())
+        shape = next((s.x for s in type(part).samples() if s.part == part), ROW)
         eqs = part.equations(True, shape)
     elif isinstance(part, Loss):
         eqs = part.equations(False)

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from bpcli.engine.blueprint import Blueprint, Entry, Node, slot_bytes
+from bpcli.part import Part, dump
 from bpcli.plan import N, Slot
 from bpcli.records import CheckReport, LayerRow
-from bpcli.studies.setup import Setup, set_up, training_bytes
-
-
-def check(file: Path, sets: Sequence[str] = ()) -> CheckReport:
-    """Reads, validates, loads the data and plans the network. Raises Failure where anything is wrong."""
-    return report(set_up(file, sets))
+from bpcli.studies.setup import Setup, training_bytes
 
 
 def report(setup: Setup) -> CheckReport:
@@ -35,8 +30,15 @@ def report(setup: Setup) -> CheckReport:
         columns=prepared.columns,
         first_rows=prepared.first_rows,
         first_header=prepared.first_header,
-        warnings=setup.warnings,
+        warnings=(*setup.warnings, *setup.examined()),
+        augmentation=tuple(_said(part) for part in experiment.data.augment),
     )
+
+
+def _said(part: Part) -> tuple[str, str]:
+    """A part and all its settings."""
+    settings = dump(part)
+    return settings.pop("type"), ", ".join(f"{key}: {value}" for key, value in settings.items())
 
 
 def layer_rows(blueprint: Blueprint, width: int) -> tuple[LayerRow, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,6 @@ from bpcli.studies import model as models
 from bpcli.studies.given import source_of
 from bpcli.studies.model import Model
 from bpcli.studies.prepare import prepare_for
-from bpcli.studies.runfolder import RunFolder
 from bpcli.studies.scoring import Judge, survey
 from bpcli.studies.session import reopen
 
@@ -28,35 +28,60 @@ USUAL = {
 """Figures that every report has as far as they can be measured, beside those the experiment chose."""
 
 
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A model and encoded rows to judge it by; `rows` are their indices in their source, and `names` what its rows are
+    called, where they have names."""
+
+    model: Model
+    split: str
+    x: Array
+    t: Array
+    rows: Array
+    names: tuple[str, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+    def name_of(self, i: int) -> str:
+        """What row i is called."""
+        row = int(self.rows[i])
+        return self.names[row] if self.names else f"row {row}"
+
+
 def evaluate(path: Path, split: str | None = None, data: str | None = None, root: Path | None = None) -> EvalReport:
-    """Scores a run or a model file on a split of its run (test where there is one, else validation, else train), or on
+    """Scores a run or a model file on rows (see `open_rows`)."""
+    return score(open_rows(path, split, data, root))
+
+
+def score(found: Opened) -> EvalReport:
+    """The report of a model on the rows it was opened with."""
+    warnings = (*found.model.warnings, *found.warnings)
+    return replace(report(found.model, found.split, found.x, found.t), warnings=warnings)
+
+
+def open_rows(path: Path, split: str | None = None, data: str | None = None, root: Path | None = None) -> Opened:
+    """A run or a model file with a split of its run (test where there is one, else validation, else train), or with
     another source, whose relative paths start at `root`.
 
     Raises Failure: no such split, a model file without data, data that does not fit the model.
     """
     model = models.load(path)
     if data is not None:
-        source = source_of(data, model.experiment.data.train, True)
-        x, t, _ = prepare_for(model.rules, source, root or Path(), np.dtype(model.experiment.dtype), True)
+        source = source_of(data, model.experiment.data.train, True, model.rules.shape, root)
+        x, t, table = prepare_for(model.rules, source, root or Path(), np.dtype(model.experiment.dtype), True)
         assert t is not None
-        return report(model, "data", x, t)
+        return Opened(model, "data", x, t, np.arange(len(x)), table.row_names, table.warnings)
     _, folder = models.locate(path)
     if folder is None:
         text = f"{path} holds a model and no data"
         help = f"bpcli eval {path} --data FILE, or give the run folder"
         raise Failure(Problem(text, code="no-data", help=help), exit=Exit.USAGE)
-    name, x, t = run_split(folder, split)
-    return report(model, name, x, t)
-
-
-def run_split(folder: RunFolder, split: str | None) -> tuple[str, Array, Array]:
-    """A split of a run's data, encoded as in training. Raises Failure where the run has none of that name."""
     splits = reopen(folder, folder.record()).prepared.splits
     name = split or next(n for n in ("test", "validation", "train") if n in splits)
     if name not in splits:
         text = f"the run has no {name} split"
         raise Failure(Problem(text, code="no-split", help=f"it has: {', '.join(splits)}"), exit=Exit.USAGE)
-    return name, splits[name].x, splits[name].t
+    chosen = splits[name]
+    return Opened(model, name, chosen.x, chosen.t, chosen.rows, chosen.names)
 
 
 def report(model: Model, split: str, x: Array, t: Array) -> EvalReport:

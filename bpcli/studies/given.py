@@ -11,7 +11,10 @@ from bpcli.family import Source
 from bpcli.part import OneOf, Settings
 from bpcli.parts.data.csv import Csv
 from bpcli.parts.data.idx import Idx
+from bpcli.parts.data.imagefile import ENDINGS
+from bpcli.parts.data.images import Images
 from bpcli.parts.data.npz import Npz
+from bpcli.plan import Shape
 from bpcli.records import Exit, Failure, Problem
 
 
@@ -19,11 +22,12 @@ class _Given(Settings):
     data: Annotated[Source, OneOf()]
 
 
-def source_of(text: str, train: Source, need_target: bool) -> Source:
+def source_of(text: str, train: Source, need_target: bool, row: Shape = (), root: Path | None = None) -> Source:
     """The source that `--data` names: a path, or `{type: ..., ...}` as in a config.
 
     A path takes over how the training file was written (target, header, delimiter), where it is of the same type; the
-    ending says which type it is. Raises Failure where it cannot be told.
+    ending says which type it is, and a folder (relative to `root`) holds images. `row` is what the model takes: an
+    image of one channel is read gray. Raises Failure where the type cannot be told.
     """
     if text.lstrip().startswith("{"):
         return validate(_Given, parse(f"data: {text}", "--data")).data
@@ -37,6 +41,10 @@ def source_of(text: str, train: Source, need_target: bool) -> Source:
             help = "--data '{type: idx, inputs: IMAGES, targets: LABELS}'"
             raise Failure(Problem(f"{text} holds images and no labels", code="no-target", help=help), exit=Exit.USAGE)
         return Idx(inputs=text)
+    if (root or Path()).joinpath(text).is_dir() or Path(name).suffix in ENDINGS:
+        if isinstance(train, Images):
+            return train.model_copy(update={"path": text})
+        return Images(path=text, mode="rgb" if row[2:] == (3,) else "gray")
     help = (
         "known endings: .csv, .tsv, .txt, .npz, -ubyte, .idx (each also with .gz); or --data '{type: csv, path: ...}'"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from bpcli.engine.objective import Objective
 from bpcli.family import UnsettledError
 from bpcli.plan import Array, ShapeError
 from bpcli.records import Exit, Failure, Problem
-from bpcli.studies import modelfile
+from bpcli.studies import modelfile, plugins
+from bpcli.studies.owncode import blamed
 from bpcli.studies.rules import Rules
 from bpcli.studies.runfolder import RunFolder
 from bpcli.studies.scoring import Judge
@@ -35,6 +36,7 @@ class Model:
     blueprint: Blueprint
     objective: Objective
     record: Mapping[str, Any]  # how it was made: epoch, metrics, version
+    warnings: tuple[Problem, ...] = ()
 
     @property
     def judge(self) -> Judge:
@@ -76,22 +78,27 @@ def load(path: Path) -> Model:
     if meta.get("kind") != KIND:
         help = "give a run folder or its model.safetensors"
         raise Failure(Problem(f"{file} is a checkpoint, not a model", code="not-a-model", help=help))
+    record = meta.get("record", {})
+    trained_with = folder.record() if folder is not None else record
     try:
         experiment = Experiment.model_validate(meta["experiment"])
         rules = Rules.from_meta(meta["rules"], tensors)
         blueprint = draw_up(experiment.architecture, rules.shape, experiment.regularization)
+        rules = replace(rules, tokens=blueprint.tokens)
         loss = experiment.loss.settle(rules.classes, ())
         loss.plan(blueprint.y)
     except (KeyError, TypeError, ShapeError, UnsettledError) as error:
-        raise _damaged(file, str(error)) from None
+        raise blamed(error) or _damaged(file, str(error)) from None
     except ValidationError as error:
         first = error.errors()[0]
+        if first["type"] == "unknown_type":
+            raise plugins.named(_unknown(file, first["ctx"]), trained_with) from None
         raise _damaged(file, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     _fits(file, blueprint, tensors)
     objective = Objective(blueprint, loss, BATCH, np.dtype(experiment.dtype), experiment.seed)
     for name, array in {**objective.network.parameters(), **_states(objective)}.items():
         array[...] = tensors[name]
-    return Model(file, experiment, rules, blueprint, objective, meta.get("record", {}))
+    return Model(file, experiment, rules, blueprint, objective, record, plugins.differences(trained_with))
 
 
 def _states(objective: Objective) -> dict[str, Array]:
@@ -111,6 +118,11 @@ def _fits(file: Path, blueprint: Blueprint, tensors: Mapping[str, Array]) -> Non
             raise _damaged(file, f"{name} is {held[name]} and the network needs {shape}")
     if extra := sorted(held.keys() - needed.keys()):
         raise _damaged(file, f"it holds {extra[0]}, and the network has no such tensor")
+
+
+def _unknown(file: Path, context: Mapping[str, Any]) -> Failure:
+    text = f"{file} holds a {context['family']} `{context['kind']}`, which is no part of this package"
+    return Failure(Problem(text, code="unknown-type", help="a part of your own is loaded by --with FILE.py"))
 
 
 def _damaged(file: Path, what: str) -> Failure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,17 @@ def predict(path: Path, data: str, root: Path) -> Predictions:
 
     A classification gives the class and the probability of each class; several labels a row give 0 or 1 and the
     probability of each (a loss of margins gives no probabilities); a regression gives values in the target's own units.
+    Rows that have names (the files of images) have them in the first column.
     Raises Failure as loading data does.
     """
     model = models.load(path)
-    source = source_of(data, model.experiment.data.train, False)
-    x, _, _ = prepare_for(model.rules, source, root, np.dtype(model.experiment.dtype), False)
-    return table(model, outputs(model, x))
+    source = source_of(data, model.experiment.data.train, False, model.rules.shape, root)
+    x, _, rows = prepare_for(model.rules, source, root, np.dtype(model.experiment.dtype), False)
+    found = table(model, outputs(model, x))
+    if rows.row_names:
+        named = [(name, *row) for name, row in zip(rows.row_names, found.rows, strict=True)]
+        found = Predictions(("file", *found.columns), named)
+    return replace(found, warnings=(*model.warnings, *rows.warnings))
 
 
 @np.errstate(all="ignore")

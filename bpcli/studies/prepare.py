@@ -38,13 +38,15 @@ class Split:
     """The rows of one split, encoded.
 
     `x` is (N, *shape) of the run's type, C-contiguous (prepared without inputs, it has its shape and no memory); `t` is
-    (N,) int64 class ids, or (N, K) of the run's type; `rows` are their indices in the file order of their source.
+    (N,) int64 class ids, or (N, K) of the run's type; `rows` are their indices in the file order of their source, and
+    `names` what the rows of the source are called, where they have names.
     """
 
     name: str
     x: Array
     t: Array
     rows: Array
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +86,7 @@ def prepare(
     labels = labels_of(table, targets)
     fractions = {n: f for n in ("test", "validation") if isinstance(f := getattr(data, n), float)}
     codes, warnings = _strata(data, table, labels, bool(fractions))
+    warnings = (*table.warnings, *warnings)
     rows = divide(codes, fractions, seed) if fractions else {"train": np.arange(table.rows)}
     rules = fit(table, rows["train"], labels, data.scale, data.scale_target)
     splits: dict[str, Split] = {}
@@ -91,16 +94,17 @@ def prepare(
     for name in ("train", "validation", "test"):
         source = None if name == "train" else getattr(data, name)
         if isinstance(source, Source):
-            x, t, _ = prepare_for(rules, source, root, dtype, True)
+            x, t, other = prepare_for(rules, source, root, dtype, True)
             assert t is not None
-            splits[name] = Split(name, x, t, np.arange(len(x)))
+            warnings = (*warnings, *other.warnings)
+            splits[name] = Split(name, x, t, np.arange(len(x)), other.row_names)
             files += source.files(root)
         elif name in rows:
             chosen = rows[name]
             t = rules.encode_target(table, dtype, chosen)
             nothing = np.broadcast_to(np.zeros((), dtype), (len(chosen), *rules.shape))
             x = rules.encode_inputs(table, dtype, chosen) if inputs else nothing
-            splits[name] = Split(name, x, t, chosen)
+            splits[name] = Split(name, x, t, chosen, table.row_names)
     header, first = _first(table)
     columns = _columns(table, rows["train"], rules, data.scale)
     kept = None if inputs else table
@@ -184,6 +188,8 @@ def _first(table: Table) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
             ]
         else:
             cells = [f"{v:g}" for v in table.numbers[i]]
+        cells = [table.row_names[i], *cells] if table.row_names else cells
         rows.append((*cells, *(f"{v:g}" if isinstance(v, float) else str(v) for v in target[i])))
     inputs = table.order or (("x",) if table.numbers.ndim > 2 else tuple(map(str, range(table.numbers.shape[1]))))
-    return (*inputs, *heads), tuple(rows)
+    names = ("file",) if table.row_names else ()
+    return (*names, *inputs, *heads), tuple(rows)

@@ -27,15 +27,19 @@ DIFFERENCED = 1e-6  # of an entry: truncation of a central difference, h^2 times
 
 
 def equation_env(link: Link) -> dict[str, Any]:
-    """What a layer's equations may read: inputs, parameters, chance, state, constants and the chains inside.
+    """What a layer's equations may read: inputs, parameters, chance, state, constants and the chains inside. Copies.
 
     Not what the kernel kept for itself: the equations have to come to it on their own.
     """
+    return {name: np.array(a) if np.ndim(a) else a for name, a in equation_views(link).items()}
+
+
+def equation_views(link: Link) -> dict[str, Any]:
+    """The same without copies: as long as no kernel runs."""
     f, plan = link.frame, link.node.plan
-    names = ["x", "dy", *plan.params, *plan.draws, *plan.state]
-    env: dict[str, Any] = {name: np.array(getattr(f, name)) for name in names}
+    env: dict[str, Any] = {n: getattr(f, n) for n in ("x", "dy", *plan.params, *plan.draws, *plan.state)}
     for name, chain in link.inside.items():
-        env[f"{name}_y"], env[f"{name}_dx"] = np.array(chain.y), np.array(chain.dx)
+        env |= {f"{name}_y": chain.y, f"{name}_dx": chain.dx}
     return env | dict(plan.consts)
 
 

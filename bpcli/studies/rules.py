@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from bpcli.config.fitting import odd_token
 from bpcli.family import Table
 from bpcli.part import near
 from bpcli.plan import Array, Shape
@@ -59,7 +60,8 @@ class Rules:
 
     `shape` is that of one encoded row. `columns` are the named inputs in the order of the training file, () where they
     have no names. `scaling` of inputs and targets is None where numbers stay as they are. `classes` are the class names
-    by id, () for numeric targets, whose count is `outputs`.
+    by id, () for numeric targets, whose count is `outputs`. `tokens` is the network's: inputs have to be whole numbers
+    below it, for an embedding to look up; 0 where any numbers will do.
     """
 
     shape: Shape
@@ -70,11 +72,22 @@ class Rules:
     classes: tuple[str, ...] = ()
     outputs: int = 0
     target_scaling: Scaling | None = None
+    tokens: int = 0
 
     @property
     def kinds(self) -> dict[str, Literal["number", "text"]]:
         """What each named input column holds."""
         return {c.name: "text" if c.categories else "number" for c in self.columns}
+
+    @property
+    def even_scale(self) -> tuple[float, float] | None:
+        """What a 0 of the file becomes, and what a step of 1 adds to it, where that is the same for all inputs."""
+        if self.scaling is None:
+            return 0.0, 1.0
+        shift, scale = self.scaling.shift, self.scaling.scale
+        if not shift.size or (shift != shift.flat[0]).any() or (scale != scale.flat[0]).any():
+            return None
+        return -float(shift.flat[0] / scale.flat[0]), 1 / float(scale.flat[0])
 
     # Inputs
 
@@ -105,6 +118,8 @@ class Rules:
                 part[np.arange(len(part)), place + codes] = 1
             if not np.isfinite(part).all():
                 raise self._too_large(part, chosen, table)
+            if self.tokens:
+                self._look_up(part, chosen, table)
         return out
 
     def _places(self) -> tuple[Array, dict[str, int]]:
@@ -124,11 +139,12 @@ class Rules:
             return np.array([table.names.index(n) for n, kind in self.kinds.items() if kind == "number"], np.intp)
         shape = table.numbers.shape[1:]
         texts = [c.name for c in self.columns if c.categories] + list(table.texts)
-        if texts or math.prod(shape) != math.prod(self.shape):
+        turned = len(shape) > 1 and len(self.shape) > 1 and _sides(shape) != _sides(self.shape)
+        if texts or turned or math.prod(shape) != math.prod(self.shape):
             text = f"{table.origin} has rows of {_times(shape)}, the model takes {_times(self.shape)}"
             if texts:
                 text += f", with text in column `{texts[0]}`"
-            raise Failure(Problem(text, code="row-shape", help=_wanted(self)))
+            raise Failure(Problem(text, code="row-shape", help=_wanted(self, table)))
         return None
 
     def _codes(self, table: Table, name: str, rows: Array) -> Array:
@@ -151,6 +167,12 @@ class Rules:
             name = f"column `{self.columns[int(np.searchsorted(starts, place[0], 'right'))].name}`"
         text = f"{row_of(table, rows[i])}: {name} is too large for {part.dtype.name}"
         return Failure(Problem(text, code="too-large", help="scale it (`scale: standardize`) or set `dtype: float64`"))
+
+    def _look_up(self, part: Array, rows: Array, table: Table) -> None:
+        found = odd_token(part, self.tokens, self.scaling is not None)
+        if found is not None:
+            (i, *_), text, help = found
+            raise Failure(Problem(f"{row_of(table, rows[i])}: the model {text}", code="tokens", help=help))
 
     # Targets
 
@@ -305,6 +327,8 @@ def not_labels(table: Table, rows: Array) -> Failure:
 
 
 def row_of(table: Table, row: Any) -> str:
+    if table.row_names:
+        return f"{table.origin}, {table.row_names[int(row)]}"
     return f"{table.origin}, row {int(row)} (counted from 0)"
 
 
@@ -325,7 +349,16 @@ def _guess(word: str, known: tuple[str, ...]) -> str:
     return f"did you mean `{found}`? " if found else ""
 
 
-def _wanted(rules: Rules) -> str:
+def _sides(shape: Shape) -> Shape:
+    """The sides of an array, without those of length 1."""
+    return tuple(d for d in shape if d > 1)
+
+
+def _wanted(rules: Rules, table: Table) -> str:
+    if table.row_names and len(rules.shape) == 3:
+        h, w, c = rules.shape
+        mode = "gray" if c == 1 else "rgb"
+        return f"bring images to that form: {{type: images, path: ..., mode: {mode}, size: [{h}, {w}]}}"
     return f"the model was trained on {listed(tuple(c.name for c in rules.columns))}" if rules.columns else ""
 
 

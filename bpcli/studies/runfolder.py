@@ -24,12 +24,14 @@ from typing import Any
 import numpy as np
 
 import bpcli
+from bpcli.parts.data.images import contents
 from bpcli.plan import Array
 from bpcli.records import EpochRow, Exit, Failure, Problem
 from bpcli.studies import modelfile
 from bpcli.studies.atomic import atomic_bytes, atomic_text, unwritable
 from bpcli.studies.lock import NAME as LOCK
 from bpcli.studies.lock import Lock
+from bpcli.studies.watch import PREFIX
 
 KEEP = 2  # checkpoints
 
@@ -182,7 +184,7 @@ def _sensible(record: Mapping[str, Any]) -> bool:
 def _line(row: EpochRow) -> str:
     """A line of metrics.jsonl; JSON has no word for nan and infinities, they are null."""
     data = dict(vars(row))
-    flat = {"epoch": data.pop("epoch"), **data.pop("metrics"), **data}
+    flat = {"epoch": data.pop("epoch"), **data.pop("metrics"), **data.pop("watch"), **data}
     finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in flat.items()}
     return json.dumps(finite) + "\n"
 
@@ -190,7 +192,9 @@ def _line(row: EpochRow) -> str:
 def _row(line: Mapping[str, Any]) -> EpochRow:
     """The epoch that a line of metrics.jsonl tells of."""
     own = {k: v for k, v in line.items() if "." not in k}
-    return EpochRow(**own, metrics={k: math.nan if v is None else v for k, v in line.items() if "." in k})
+    keyed = {k: math.nan if v is None else v for k, v in line.items() if "." in k}
+    watch = {k: v for k, v in keyed.items() if k.startswith(PREFIX)}
+    return EpochRow(**own, metrics={k: v for k, v in keyed.items() if k not in watch}, watch=watch)
 
 
 @contextmanager
@@ -295,7 +299,11 @@ def started(argv: Sequence[str] | None = None) -> dict[str, Any]:
 def fingerprint(files: Sequence[Path]) -> list[dict[str, Any]]:
     """The data files with their sizes and sha256, so that a later reader can tell whether they changed. Raises Failure
     where one cannot be read."""
-    return [{"file": str(f.resolve()), "bytes": f.stat().st_size, "sha256": sha256_of(f)} for f in files]
+    return [{"file": str(f.resolve()), "bytes": _bytes(f), "sha256": sha256_of(f)} for f in files]
+
+
+def _bytes(file: Path) -> int:
+    return sum(f.stat().st_size for f in (contents(file) if file.is_dir() else [file]))
 
 
 def unchanged(record: Mapping[str, Any], folder: RunFolder) -> None:
@@ -311,9 +319,14 @@ def unchanged(record: Mapping[str, Any], folder: RunFolder) -> None:
 
 
 def sha256_of(file: Path) -> str:
-    """The sha256 of a file, in hexadecimal. Raises Failure where it cannot be read."""
+    """The sha256 of a file, or of the names and bytes of all images in a folder, in hexadecimal. Raises Failure where it
+    cannot be read."""
     digest = hashlib.sha256()
     try:
+        if file.is_dir():
+            for inner in contents(file):
+                digest.update(f"{inner.relative_to(file).as_posix()}\0{sha256_of(inner)}\n".encode())
+            return digest.hexdigest()
         with open(file, "rb") as stream:
             while block := stream.read(1 << 20):
                 digest.update(block)

@@ -10,7 +10,7 @@ from typing import Any
 
 from bpcli.config.dump import dump as dump_yaml
 from bpcli.records import Exit, Failure, Problem
-from bpcli.studies import model, runfolder
+from bpcli.studies import model, plugins, runfolder
 from bpcli.studies.lock import Lock
 from bpcli.studies.runfolder import RunFolder
 from bpcli.studies.setup import Setup, set_up
@@ -22,7 +22,7 @@ EXTEND = "training.epochs"
 
 def start(setup: Setup, out: Path | None = None, watcher: Watcher | None = None) -> Training:
     """A new training in a new run folder, `out` or one named by the time. Raises Failure where it cannot be made."""
-    experiment, config = setup.experiment, setup.document.text.encode()
+    experiment, config, warnings = setup.experiment, setup.document.text.encode(), setup.examined()
     record = runfolder.started() | {
         "name": experiment.name,
         "seed": experiment.seed,
@@ -32,6 +32,7 @@ def start(setup: Setup, out: Path | None = None, watcher: Watcher | None = None)
         "rows": {s.name: len(s.x) for s in setup.prepared.splits.values()},
         "config": hashlib.sha256(config).hexdigest(),
         "data": runfolder.fingerprint(setup.prepared.files),
+        **plugins.noted(),
     }
     files = {
         "config.yaml": config,
@@ -39,7 +40,9 @@ def start(setup: Setup, out: Path | None = None, watcher: Watcher | None = None)
         "run.json": json.dumps(record, indent=2, ensure_ascii=False).encode(),
     }
     with runfolder.created(experiment.name, out, files) as (folder, lock):
-        return Training(setup, folder, watcher, lock=lock)
+        training = Training(setup, folder, watcher, lock=lock)
+        training.warnings = (*training.warnings, *warnings)
+        return training
 
 
 def _resolved(setup: Setup) -> str:
@@ -78,6 +81,7 @@ def _resumed(
 ) -> Training:
     tensors, meta, warnings = folder.newest_checkpoint()
     setup = reopen(folder, record, sets)
+    warnings = (*warnings, *setup.examined())
     training = Training(setup, folder, watcher, int(record.get("steps", 0)) or None, lock)
     if tensors:
         training.load_checkpoint(tensors, meta)
@@ -91,7 +95,7 @@ def _resumed(
         folder.tidy()
         folder.write_epochs(training.history)
         folder.write_record(record | {"status": "running", "sets": [*record.get("sets", ()), *sets]})
-        warnings = (*warnings, *_beyond(training), *_elsewhere(record))
+        warnings = (*warnings, *_beyond(training), *_elsewhere(record), *plugins.differences(record))
     training.warnings = (*training.warnings, *warnings)
     return training
 
@@ -100,7 +104,10 @@ def reopen(folder: RunFolder, record: Mapping[str, Any], sets: tuple[str, ...] =
     """The experiment and the data of a run, as they were when it began. Raises Failure where they are not."""
     runfolder.unchanged(record, folder)
     root = Path(record.get("root", "."))
-    return set_up(folder.config, (*record.get("sets", ()), *sets), root, inputs=inputs)
+    try:
+        return set_up(folder.config, (*record.get("sets", ()), *sets), root, inputs=inputs)
+    except Failure as failure:
+        raise plugins.named(failure, record) from None
 
 
 def _beyond(training: Training) -> tuple[Problem, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,17 @@ import numpy as np
 from bpcli.config.diagnose import validate
 from bpcli.config.document import Document
 from bpcli.config.experiment import Experiment
-from bpcli.config.fitting import Complaint, Facts, fit, settle, targets_fit
+from bpcli.config.fitting import Complaint, Facts, fit, inputs_fit, settle, targets_fit
 from bpcli.config.overrides import apply_sets
 from bpcli.config.yamlfile import read
+from bpcli.engine.augment import Augmenter, augmenting_bytes, image_shape
 from bpcli.engine.blueprint import Blueprint, slot_bytes, working_bytes
 from bpcli.engine.memory import available_bytes
 from bpcli.engine.objective import loss_slots
 from bpcli.family import Searcher
 from bpcli.numeric.shapes import in_bytes
 from bpcli.records import Failure, Problem
+from bpcli.studies.plugins import loaded
 from bpcli.studies.prepare import Prepared, prepare
 
 
@@ -43,6 +45,28 @@ class Setup:
     @property
     def steps_per_epoch(self) -> int:
         return -(-len(self.prepared.splits["train"].x) // self.batch_size)
+
+    def augmenter(self, rows: int | None = None) -> Augmenter | None:
+        """What changes the images of training batches (of up to `rows` rows), where the file says that they are
+        changed."""
+        experiment, parts = self.experiment, self.experiment.data.augment
+        shape, even = image_shape(self.blueprint), self.prepared.rules.even_scale
+        if not parts or shape is None or even is None:
+            return None
+        rows = self.batch_size if rows is None else rows
+        return Augmenter(parts, shape, rows, np.dtype(experiment.dtype), experiment.seed, *even)
+
+    def examined(self) -> tuple[Problem, ...]:
+        """Warnings about parts of the user's own, before they are trained on its first rows (see `contract.held`).
+
+        Raises Failure where one breaks a rule.
+        """
+        if not loaded():
+            return ()
+        from bpcli.studies.contract import held  # nobody else waits for it
+
+        train, experiment = self.prepared.splits["train"], self.experiment
+        return held(experiment, self.blueprint, experiment.loss, train.x, train.t, np.dtype(experiment.dtype))
 
 
 def load_document(file: Path, sets: Sequence[str] = ()) -> tuple[Document, Experiment]:
@@ -75,6 +99,7 @@ def set_up(file: Path, sets: Sequence[str] = (), root: Path | None = None, *, in
         tuple(prepared.splits),
         len(train.x),
         tuple(prepared.split_rows()[0].classes.values()),
+        prepared.rules.even_scale is not None,
     )
     experiment, complaints = settle(experiment, facts)
     if complaints:
@@ -82,6 +107,11 @@ def set_up(file: Path, sets: Sequence[str] = (), root: Path | None = None, *, in
     blueprint, complaints = fit(experiment, facts)
     targets = (targets_fit(experiment, split.t) for split in prepared.splits.values())
     complaints = next((found for found in targets if found), []) + complaints
+    if blueprint is not None and blueprint.tokens:
+        prepared = replace(prepared, rules=replace(prepared.rules, tokens=blueprint.tokens))
+        scaled, splits = prepared.rules.scaling is not None, prepared.splits.items()
+        looked = (inputs_fit(blueprint, name, split.x, split.rows, scaled) for name, split in splits)
+        complaints = next((found for found in looked if found), []) + complaints
     problems = [_problem(document, c) for c in complaints]
     if blueprint is None or any(p.level == "error" for p in problems):
         raise Failure(*problems)
@@ -97,10 +127,14 @@ def batch_size(experiment: Experiment, rows: int) -> int:
 
 def training_bytes(experiment: Experiment, blueprint: Blueprint, batch: int) -> int:
     """Bytes that training needs besides the data: weights, gradient, what the optimizer remembers, the best weights and
-    a checkpoint on its way to the disk, and the arrays of a step."""
+    a checkpoint on its way to the disk, and the arrays of a step; watched, what of it the probe has in float64."""
     width = np.dtype(experiment.dtype).itemsize
     step = working_bytes(blueprint, batch, width) + optimizer_bytes(experiment, blueprint)
     step += sum(slot_bytes(slot, batch, width) for slot in loss_slots(experiment.loss, blueprint.y).values())
+    image = image_shape(blueprint)
+    step += augmenting_bytes(experiment.data.augment, image, batch, width) if image else 0
+    if experiment.training.watch:
+        step += blueprint.size * (width + 3 * 8) + 2 * working_bytes(blueprint, batch, 8)
     return blueprint.size * width * 4 + step
 
 

@@ -19,6 +19,8 @@ from bpcli.numeric.streams import Stream
 from bpcli.plan import Array
 from bpcli.records import Exit, Failure, Problem
 from bpcli.studies import model as models
+from bpcli.studies import plugins
+from bpcli.studies.contract import held
 from bpcli.studies.rules import Rules
 from bpcli.studies.runfolder import RunFolder
 from bpcli.studies.session import reopen
@@ -113,7 +115,7 @@ def _of_run(path: Path, rows: Rows) -> Subject:
     words = f"of {path}, after {int(progress['step']):,} steps, with its optimizer's memory"
     subject = _subject(
         experiment, blueprint, rules, chosen, total=int(record.get("steps", 0)) or steps, epoch=steps, weights=words,
-        warnings=warnings,
+        warnings=(*warnings, *plugins.differences(record)),
     )  # fmt: skip
     subject.objective.theta[...] = tensors["theta"]
     for prefix, arrays in (
@@ -142,7 +144,7 @@ def _of_model(path: Path, rows: Rows) -> Subject:
     words = f"of {model.path}, and an optimizer that starts afresh"
     subject = _subject(
         model.experiment, model.blueprint, model.rules, chosen or _by_value(model.rules, rows),
-        total=model.experiment.training.epochs, epoch=1, weights=words, warnings=(),
+        total=model.experiment.training.epochs, epoch=1, weights=words, warnings=model.warnings,
     )  # fmt: skip
     for name, array in model.objective.network.parameters().items():
         subject.objective.network.parameters()[name][...] = array
@@ -169,6 +171,7 @@ def _subject(
             help = "trace several rows: --sample 0 --sample 1, or --batch"
             raise Failure(Problem(text, code="one-row", help=help), exit=Exit.USAGE)
     loss = experiment.loss.settle(rules.classes, ())
+    warnings = (*warnings, *held(experiment, blueprint, loss, x, t, np.float64))
     objective = Objective(blueprint, loss, len(x), np.float64, experiment.seed, retain=True, need_dx=True)
     descent = lowering(
         objective, experiment.optimizer, experiment.clipping, total, epoch=epoch, constraint=experiment.constraint

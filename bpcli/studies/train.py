@@ -21,10 +21,12 @@ from bpcli.plan import Array
 from bpcli.records import EpochRow, Failure, Problem, TrainReport
 from bpcli.studies import model
 from bpcli.studies.lock import Lock
+from bpcli.studies.plugins import noted_by_name
 from bpcli.studies.runfolder import RunFolder
 from bpcli.studies.scoring import Judge, Tally, better, survey
 from bpcli.studies.setup import Setup
 from bpcli.studies.signals import Signals
+from bpcli.studies.watch import LayerWatch
 
 CHECKPOINT_SECONDS = 30.0
 """At most so much work is lost when the machine fails; a signal saves at once."""
@@ -58,6 +60,7 @@ class Sums:
     steps: int = 0
     weight: float = 0.0  # of the rows: their number, or their class weights
     seconds: float = 0.0
+    watch: dict[str, float] = field(default_factory=dict)  # of the one step that is measured
 
 
 @dataclass
@@ -106,8 +109,11 @@ class Training:
             constraint=experiment.constraint,
         )
         self.schedule = experiment.optimizer.learning_rate if isinstance(experiment.optimizer, Stepper) else None
+        self.augmenter = setup.augmenter()
         self.judge = Judge(experiment.loss, setup.prepared.rules, setup.blueprint.y[0])
         self.metrics = {label(m): m for m in experiment.metrics}
+        watched = experiment.training.watch
+        self.layers = LayerWatch(self.objective, len(self.train.x), self.size) if watched else None
         self.progress = Progress()
         self.history: list[EpochRow] = []
         self.warnings: tuple[Problem, ...] = setup.warnings
@@ -169,7 +175,14 @@ class Training:
         p, d = self.progress, self.descent
         batch = self.objective.batch(len(rows))
         batch.load(self.train.x, self.train.t, rows)
-        d.step(batch, p.step)
+        if self.augmenter is not None:
+            self.augmenter.apply(batch.x, p.step)
+        if self.layers is not None and p.batch == self.layers.place:
+            self.layers.begin()
+            d.step(batch, p.step)
+            p.sums.watch = self.layers.figures(batch, p.step)
+        else:
+            d.step(batch, p.step)
         if self.tally is not None:
             self.tally.add(batch.chain.y, batch.t)
         s = p.sums
@@ -215,6 +228,7 @@ class Training:
             steps=s.steps,
             seconds=s.seconds,
             best=improved,
+            watch=s.watch,
         )
         p.sums = Sums()
         self.tally = self._new_tally()
@@ -298,7 +312,7 @@ class Training:
             kept = p.best_epoch
         last = next((r for r in self.history if r.epoch == kept), None)
         figures = dict(last.metrics) if last else {}
-        meta = {"epoch": kept, "stopped": stopped, "metrics": figures}
+        meta = {"epoch": kept, "stopped": stopped, "metrics": figures, **noted_by_name()}
         model.save(self.folder.model, self.experiment, self.setup.prepared.rules, self.objective, meta)
         record = {"status": stopped, "reason": reason, "epochs": p.epoch, "kept": kept}
         self.folder.write_record(self.folder.record() | record)

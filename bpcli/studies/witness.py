@@ -111,6 +111,11 @@ def compare(
 
 def size(a: Any) -> float:
     """The largest finite absolute value, 0 of nothing."""
-    a = np.abs(np.asarray(a, dtype=np.float64))
-    a = a[np.isfinite(a)]
-    return float(a.max()) if a.size else 0.0
+    a = np.asarray(a, dtype=np.float64)
+    if not a.size:
+        return 0.0
+    largest = max(float(a.max()), -float(a.min()))
+    if not np.isfinite(largest):
+        a = np.abs(a[np.isfinite(a)])
+        largest = float(a.max(initial=0.0))
+    return largest

@@ -107,7 +107,8 @@ error: architecture.0.activation: unknown activation `tahn` [unknown-type]
   |
 6 | architecture:
 7 |   - {type: dense, units: 4, activation: tahn}
-  |                                         ^^^^ help: did you mean `tanh`?
+  |                                         ^^^^
+  = help: did you mean `tanh`? (a part of your own: --with FILE.py)
 """,
         changes=[("tanh", "tahn")],
     ),
@@ -119,7 +120,8 @@ error: loss: unknown loss `softmax_cros_entropy` [unknown-type]
   |
 8 |   - {type: dense, units: 2}
 9 | loss: softmax_cros_entropy
-  |       ^^^^^^^^^^^^^^^^^^^^ help: did you mean `softmax_cross_entropy`?
+  |       ^^^^^^^^^^^^^^^^^^^^
+  = help: did you mean `softmax_cross_entropy`? (a part of your own: --with FILE.py)
 """,
         changes=[("softmax_cross_entropy", "softmax_cros_entropy")],
     ),
@@ -253,7 +255,8 @@ error: architecture.0.activation: unknown activation `tahn` [unknown-type]
   |
 6 | architecture:
 7 |   - {type: dense, unit: 4, activation: tahn}
-  |                                        ^^^^ help: did you mean `tanh`?
+  |                                        ^^^^
+  = help: did you mean `tanh`? (a part of your own: --with FILE.py)
 
 error: training.epochs: expected a whole number, got the text 'three' [wrong-type]
  --> trees.yaml:10:20

@@ -83,7 +83,7 @@ def test_a_mistake_of_our_own(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None
     def broken(*_: object) -> None:
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr("bpcli.studies.check.check", broken)
+    monkeypatch.setattr("bpcli.studies.check.report", broken)
     found = lab.run("check", "trees.yaml")
     assert (found.code, found.err) == (
         1,

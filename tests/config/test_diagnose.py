@@ -88,7 +88,7 @@ def test_containers_inside_containers_to_the_limit() -> None:
     validate(Study, parse(f"architecture: [{inner}]\nloss: squared", "exp.yaml"))
     (problem,) = problems(f"architecture: [{inner.replace('relu', 'rleu')}]\nloss: squared")
     assert problem.path == ("architecture", 0, *("layers", 0) * 30)
-    assert problem.help == "did you mean `relu`?"
+    assert problem.help == "did you mean `relu`? (a part of your own: --with FILE.py)"
 
 
 WORDS = [

@@ -39,7 +39,7 @@ def test_images_and_labels(packed: bool) -> None:
     pack = gzip.compress if packed else bytes
     end = ".gz" if packed else ""
     table = load(pack(idx(IMAGES)), pack(idx(np.array([7, 0, 9]))), "x" + end, "t" + end)
-    assert np.array_equal(table.numbers, IMAGES)
+    assert np.array_equal(table.numbers, IMAGES[..., None]), "one channel"
     assert table.numbers.dtype == np.uint8
     assert table.target.tolist() == [7, 0, 9]
     assert table.target.dtype == np.int64
@@ -48,7 +48,7 @@ def test_images_and_labels(packed: bool) -> None:
 @pytest.mark.parametrize("code", CODES)
 def test_all_types(code: str) -> None:
     table = load(idx(IMAGES, code))
-    assert np.array_equal(table.numbers, IMAGES)
+    assert np.array_equal(table.numbers, IMAGES[..., None])
     assert table.numbers.dtype.isnative
 
 

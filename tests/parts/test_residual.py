@@ -105,3 +105,71 @@ def test_memory_in_branches_may_be_shared_without_changing_a_bit() -> None:
     assert np.abs(found[0][1]).max() > 1e-6
     for apart, shared in zip(*found, strict=True):
         assert np.array_equal(apart, shared)
+
+
+# --------------------------------------------------------------------------------------- a projection on the way around
+NARROW = {"type": "residual", "layers": [{"type": "dense", "units": 2}, "tanh"], "projection": [
+    {"type": "dense", "units": 2}]}  # fmt: skip
+
+
+def test_the_two_ways_have_names_of_their_own() -> None:
+    """Layers of the branch are called as without a projection; those on the way around say where they are."""
+    blueprint = draw_up([Layer.parse(NARROW)], (3,))
+    assert [e.path for e in blueprint.layout] == [
+        "residual_1.dense_1.W", "residual_1.projection.dense_1.W", "residual_1.dense_1.b",
+        "residual_1.projection.dense_1.b",
+    ]  # fmt: skip
+    net = Network(blueprint, 4, np.float64, 0)
+    first, second = (net.parameters()[f"residual_1.{way}dense_1.W"] for way in ("", "projection."))
+    assert np.abs(first - second).min() > 0, "each has its own chance"
+
+
+def test_a_branch_starts_as_it_does_without_a_projection() -> None:
+    plain = {"type": "residual", "layers": [{"type": "dense", "units": 3}, "tanh"]}
+    around = {**plain, "projection": [{"type": "dense", "units": 3}]}
+    one, other = (
+        Network(draw_up([Layer.parse(part)], (3,)), 1, np.float64, 0).parameters() for part in (plain, around)
+    )
+    assert np.array_equal(one["residual_1.dense_1.W"], other["residual_1.dense_1.W"])
+
+
+@pytest.mark.parametrize(
+    ("branch", "projection", "text", "loc"),
+    [
+        (["tanh"], [{"type": "dense", "units": 2}], "the branch gives rows of shape (4,), the projection rows of", ()),
+        ([{"type": "dense", "units": 2}], ["flatten"], "residual_1: the branch gives rows of shape (2,), the", ()),
+        (["tanh"], ["relu", WRONG], "residual_1.projection.dense_1: the weights are given", ("projection", 1)),
+        ([WRONG], [WRONG], "residual_1.dense_1: the weights are given", ("layers", 0)),
+        ([{"type": "residual", "name": "projection", "layers": ["tanh"]}], ["tanh"],
+         "a layer of residual_1 is called projection", ()),
+    ],
+)  # fmt: skip
+def test_errors_of_a_projection_say_where(
+    branch: list[object], projection: list[object], text: str, loc: tuple[object, ...]
+) -> None:
+    with pytest.raises(LayerError) as caught:
+        draw_up([Layer.parse({"type": "residual", "layers": branch, "projection": projection})], (4,))
+    assert text in str(caught.value)
+    assert caught.value.loc == ("architecture", 0, *loc)
+
+
+def test_memory_of_two_ways_may_be_shared_without_changing_a_bit() -> None:
+    """Branch and projection hold the same kinds of layers; what they keep and their gradients do not mix."""
+    way = [{"type": "dense", "units": 3}, "batch_norm", "tanh", {"type": "dropout", "rate": 0.3}, "layer_norm"]
+    inner = {"type": "residual", "layers": way, "projection": [*way, *way]}
+    layers = [{"type": "residual", "layers": [inner, *way], "projection": [*way, inner]}, {"type": "dense", "units": 2}]
+    found = []
+    for retain in (True, False):
+        net = Network(draw_up([Layer.parse(part) for part in layers], (3,)), 6, np.float64, 0, retain=retain)
+        chain = net.chain(6)
+        chain.x[...] = np.random.default_rng(1).normal(size=(6, 3))
+        for step in (0, 1):
+            net.draw(chain, step)
+            chain.forward(True)
+            chain.dy[...] = np.random.default_rng(2).normal(size=(6, 2))
+            chain.backward(True)
+            net.commit(chain)
+        found.append([chain.y.copy(), net.grad.copy(), *(a.copy() for a in net.states.values())])
+    assert np.abs(found[0][1]).max() > 1e-6
+    for apart, shared in zip(*found, strict=True):
+        assert np.array_equal(apart, shared)

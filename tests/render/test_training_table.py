@@ -15,7 +15,9 @@ from bpcli.render.numbers import duration, seconds, short
 from bpcli.render.training import LiveTable, cell, columns
 
 
-def run(*, validation: bool = True, penalties: bool = True, clipping: bool = True, early: bool = True) -> Any:
+def run(
+    *, validation: bool = True, penalties: bool = True, clipping: bool = True, early: bool = True, watch: bool = False
+) -> Any:
     """What the table reads of a training."""
     split = SimpleNamespace(name="train", x=range(104))
     return SimpleNamespace(
@@ -23,6 +25,7 @@ def run(*, validation: bool = True, penalties: bool = True, clipping: bool = Tru
         validation=split if validation else None,
         tally=None if validation else object(),
         metrics={"accuracy": None, "f1": None},
+        layers=SimpleNamespace(keys=tuple(WATCH)) if watch else None,
         experiment=SimpleNamespace(
             name="iris", clipping=object() if clipping else None,
             training=SimpleNamespace(
@@ -36,6 +39,10 @@ def run(*, validation: bool = True, penalties: bool = True, clipping: bool = Tru
     )  # fmt: skip
 
 
+WATCH = {
+    "watch.dense_1.gradient": 5.9e-6, "watch.dense_1.update": 1.2e-7, "watch.dense_1.activation.dead": 0.25,
+    "watch.residual_1.dense_2.gradient": 0.5, "watch.residual_1.dense_2.update": 0.0123,
+}  # fmt: skip
 METRICS = {
     "train.loss": 0.88334, "train.accuracy": 0.5, "train.f1": 0.25,
     "validation.loss": 12.34567, "validation.accuracy": 1.0, "validation.f1": 0.9555,
@@ -43,7 +50,7 @@ METRICS = {
 
 
 def row(epoch: int, *, best: bool = False) -> EpochRow:
-    return EpochRow(epoch, METRICS, 0.00521, 1.0254, 0.571, 0.69, 0.02, 7, 0.00091, best)
+    return EpochRow(epoch, METRICS, 0.00521, 1.0254, 0.571, 0.69, 0.02, 7, 0.00091, best, WATCH)
 
 
 def drawn(width: int, monkeypatch: pytest.MonkeyPatch, *, encoding: str = "utf-8", **what: bool) -> list[str]:
@@ -79,6 +86,23 @@ def test_without_validation_the_training_rows_are_judged(monkeypatch: pytest.Mon
         "      ──────── train ─────────",
         "epoch    loss accuracy      f1  |grad| seconds",
         "    1  0.8833   0.5000  0.2500  1.0254  0.0009*",
+    ]
+
+
+def test_what_is_watched_takes_the_place_of_what_says_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name of a layer that is too long for its columns loses its beginning."""
+    assert drawn(80, monkeypatch, watch=True, early=False, penalties=False, clipping=False)[1:5] == [
+        "+2 columns in metrics.jsonl",
+        "       train  ────── validation ────── ─── dense_1 ─── ..ual_1.dense_2",
+        "epoch    loss    loss accuracy      f1  |grad|  update  |grad|  update    dead",
+        "    1  0.8833  12.346   1.0000  0.9555 5.9e-06 1.2e-07  0.5000  0.0123     25%*",
+    ]
+
+
+def test_a_narrow_terminal_goes_without_what_is_watched_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert drawn(50, monkeypatch, watch=True, early=False)[3:5] == [
+        "       train  ────── validation ────── dense_1",
+        "epoch    loss    loss accuracy      f1  |grad|",
     ]
 
 

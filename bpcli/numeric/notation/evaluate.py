@@ -200,7 +200,7 @@ class _Walk:
             for a in order:
                 shape[self.grid.axis[letters[a]]] = view.shape[a]
             return np.asarray(view.transpose(order).reshape(shape))
-        index = [np.asarray(self.go(i, live)).astype(np.intp) for i in node.index]
+        index = [real(self.go(i, live)).astype(np.intp) for i in node.index]
         inside: Any = True
         for k, d in zip(index, array.shape, strict=True):
             inside = inside & (k >= 0) & (k < d)
@@ -287,6 +287,7 @@ class Program:
         self.grids = tuple(grids)
         self.shapes = dict(shapes)
         self.names = tuple(g.name for g in grids)
+        self._reads = {g.name: reads(g.equation) & set(self.names) for g in grids}
 
     def run(self, env: Mapping[str, Any], want: Iterable[str] | None = None) -> dict[str, Array]:
         """The left sides by name, evaluated from `env` (inputs only); `want` restricts to these and what they read.
@@ -315,7 +316,7 @@ class Program:
         needed = set(want)
         for grid in reversed(self.grids):
             if grid.name in needed:
-                needed |= reads(grid.equation) & set(self.names)
+                needed |= self._reads[grid.name]
         return needed
 
 

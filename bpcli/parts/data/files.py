@@ -38,21 +38,33 @@ def bad(text: str, path: Path, *, code: str, help: str = "", line: int = 0, exit
 
 def locate(root: Path, name: str) -> Path:
     """The regular file `name`, relative to `root`. Raises Failure: missing (66), a directory, a pipe or device."""
-    path = root / name
-    try:
-        mode = path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        raise bad(
-            f"no such file: {shown(path)}", path, code="missing-file", help=_look(path), exit=Exit.NO_INPUT
-        ) from None
-    except (OSError, ValueError) as error:  # a name with a NUL or too long, or no right to look there
-        text = f"cannot be opened: {getattr(error, 'strerror', None) or error}"
-        raise Failure(Problem(text, code="missing-file", file=visible(name)), exit=Exit.NO_INPUT) from None
+    path, mode = _found(root, name, "file")
     if stat.S_ISDIR(mode):
         raise bad(f"{shown(path)} is a directory, not a file", path, code="not-a-file", help="name a file inside it")
     if not stat.S_ISREG(mode):
         raise bad(f"{shown(path)} is a pipe or a device, not a regular file", path, code="not-a-file")
     return path
+
+
+def locate_folder(root: Path, name: str) -> Path:
+    """The folder `name`, relative to `root`. Raises Failure where it is missing (66) or none."""
+    path, mode = _found(root, name, "folder")
+    if not stat.S_ISDIR(mode):
+        raise bad(f"{shown(path)} is not a folder", path, code="not-a-folder", help="name the folder it lies in")
+    return path
+
+
+def _found(root: Path, name: str, what: str) -> tuple[Path, int]:
+    path = root / name
+    try:
+        return path, path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise bad(
+            f"no such {what}: {shown(path)}", path, code="missing-file", help=_look(path), exit=Exit.NO_INPUT
+        ) from None
+    except (OSError, ValueError) as error:  # a name with a NUL or too long, or no right to look there
+        text = f"cannot be opened: {getattr(error, 'strerror', None) or error}"
+        raise Failure(Problem(text, code="missing-file", file=visible(name)), exit=Exit.NO_INPUT) from None
 
 
 def _look(path: Path) -> str:

@@ -21,7 +21,8 @@ TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">
 class Idx(Source):
     """Images and labels in IDX files; gzip where a name ends in .gz.
 
-    Inputs    (N, h, w), as the file has them (unsigned bytes for MNIST) until they are encoded
+    Inputs    (N, h, w) images get the axis of their one channel, (N, h, w, 1); else as the file has them. Numbers keep
+              their type (unsigned bytes for MNIST) until they are encoded
     Targets   (N,) whole numbers: class ids
     Errors    Failure: not an IDX file, truncated, bytes left over, as many labels as images, labels that are no ids
     Source    LeCun, Cortes, Burges: The MNIST database, "The IDX file format": two zero bytes, the type, the number of
@@ -44,6 +45,7 @@ class Idx(Source):
         if x.dtype.kind == "f" and not np.isfinite(x).all():
             raise bad("the data holds a number that is not finite", path, code="not-finite")
         t = self._labels(root, path, len(x)) if need_target else None
+        x = x[..., None] if x.ndim == 3 else x
         return Table(x, {}, (), (), t, (), shown(path))
 
     def _labels(self, root: Path, images: Path, count: int) -> Array:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -12,8 +12,31 @@ from bpcli.family import Layer
 from bpcli.numeric.notation import Eq
 from bpcli.plan import Frame, Plan, Sample, Shape, ShapeError
 
-_SIZES = ("A", "B", "C", "D")  # the sizes of a row's axes, in the equations
+SIZES = ("A", "B", "C", "D")
+"""The sizes of a row's axes, in the equations."""
 _LETTERS = ("t", "h", "w", "c")
+
+
+def letters(rank: int) -> tuple[str, ...]:
+    """The indices of a row with so many axes: i of a flat one, and of others the last of t, h, w, c."""
+    return ("i",) if rank == 1 else _LETTERS[4 - rank :]
+
+
+def place(index: Sequence[str], sizes: Sequence[str]) -> str:
+    """The place of an entry in a row laid end to end, the last axis running fastest."""
+    found = ""
+    for letter, size in zip(index, sizes, strict=True):
+        found = f"({found}) * {size} + {letter}" if found else letter
+    return found
+
+
+def entry(flat: str, sizes: Sequence[str]) -> str:
+    """The indices of the entry that stands at the place `flat` of a row laid end to end."""
+    index = []
+    for a, size in enumerate(sizes):
+        inner = "*".join(sizes[a + 1 :])
+        index.append((f"{flat} // ({inner})" if inner else flat) + (f" % {size}" if a else ""))
+    return ", ".join(index)
 
 
 class Flatten(Layer):
@@ -23,12 +46,13 @@ class Flatten(Layer):
     Source   row-major order, as NumPy's reshape
     """
 
+    moves: ClassVar[bool] = True
     type: Literal["flatten"] = "flatten"
 
     def plan(self, x: Shape) -> Plan:
         if not 1 <= len(x) <= 4:
             raise ShapeError(f"flatten takes rows of at most 4 axes, not rows of shape {x}")
-        sizes = {size: float(d) for size, d in zip(_SIZES[: len(x)], x, strict=False)}
+        sizes = {size: float(d) for size, d in zip(SIZES[: len(x)], x, strict=False)}
         return Plan(y=(math.prod(x),), consts={**sizes, "size": float(math.prod(x))})
 
     def forward(self, f: Frame, train: bool) -> None:
@@ -39,16 +63,12 @@ class Flatten(Layer):
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
         rank = len(x)
-        letters, sizes = _LETTERS[4 - rank :], _SIZES[:rank]
-        index, place = [], ""
-        for a in range(rank):
-            inner = "*".join(sizes[a + 1 :])
-            index.append((f"i // ({inner})" if inner else "i") + (f" % {sizes[a]}" if a else ""))
-            place = f"({place}) * {sizes[a]} + {letters[a]}" if place else letters[a]
+        index, sizes = _LETTERS[4 - rank :], SIZES[:rank]
         return [
-            Eq("y[n,i<size]", f"x[n, {', '.join(index)}]", "row-major: the last axis runs fastest"),
-            Eq(f"dx[n,{','.join(letters)}]", f"dy[n, {place}]", "every slope goes back where its entry came from"),
-        ]
+            Eq("y[n,i<size]", f"x[n, {entry('i', sizes)}]", "row-major: the last axis runs fastest"),
+            Eq(f"dx[n,{','.join(index)}]", f"dy[n, {place(index, sizes)}]",
+               "every slope goes back where its entry came from"),
+        ]  # fmt: skip
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

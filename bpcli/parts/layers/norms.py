@@ -9,9 +9,10 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Layer
+from bpcli.numeric.axes import rows
 from bpcli.numeric.notation import Eq
 from bpcli.parts.initializers import ConstantValue
-from bpcli.plan import Array, Frame, N, Param, Plan, Sample, Shape, ShapeError, Slot
+from bpcli.plan import Frame, N, Param, Plan, Sample, Shape, ShapeError, Slot
 
 
 class LayerNorm(Layer):
@@ -60,7 +61,7 @@ class LayerNorm(Layer):
     def backward(self, f: Frame, train: bool) -> None:
         dxhat = f.dy
         if self.affine:
-            dy, xhat = _rows(f.dy), _rows(f.xhat)
+            dy, xhat = rows(f.dy), rows(f.xhat)
             np.einsum("nc,nc->c", dy, xhat, out=f.dgamma)
             np.add.reduce(dy, 0, out=f.dbeta)
             if f.dx is None:
@@ -155,7 +156,7 @@ class BatchNorm(Layer):
         )
 
     def forward(self, f: Frame, train: bool) -> None:
-        x, y, centred = _rows(f.x), _rows(f.y), _rows(f.centred)
+        x, y, centred = rows(f.x), rows(f.y), rows(f.centred)
         if train:
             np.subtract(x, x[0], out=centred)
             np.add.reduce(centred, 0, out=f.mu)
@@ -179,7 +180,7 @@ class BatchNorm(Layer):
             np.multiply(centred, f.factor, out=y)
 
     def backward(self, f: Frame, train: bool) -> None:
-        dy, centred = _rows(f.dy), _rows(f.centred)
+        dy, centred = rows(f.dy), rows(f.centred)
         np.einsum("nc,nc->c", dy, centred, out=f.a)
         np.multiply(f.a, f.rstd, out=f.a)
         np.add.reduce(dy, 0, out=f.b)
@@ -188,7 +189,7 @@ class BatchNorm(Layer):
             np.copyto(f.dbeta, f.b)
         if f.dx is None:
             return
-        dx = _rows(f.dx)
+        dx = rows(f.dx)
         if train:  # dx = factor (dy - mean(dy) - centred rstd^2 mean(dy centred))
             np.multiply(f.a, f.rstd, out=f.a)
             np.divide(f.a, len(dy), out=f.a)
@@ -274,11 +275,6 @@ class BatchNorm(Layer):
         yield Sample({"type": "batch_norm", "momentum": 1.5}, error="less than or equal to 1")
         yield Sample({"type": "batch_norm", "eps": 0.0}, error="greater than 0")
         yield Sample(cls(), (), error="at least one axis")
-
-
-def _rows(a: Array) -> Array:
-    """All axes but the last as one; a view, for the engine's arrays are contiguous."""
-    return a.reshape(-1, a.shape[-1])
 
 
 def _gains(c: Shape) -> dict[str, Param]:

@@ -13,7 +13,7 @@ from bpcli.numeric.streams import Stream
 from bpcli.plan import Array
 from bpcli.studies.gradcheck.judge import Probe
 from bpcli.studies.gradcheck.textbook import Textbook, has_equations
-from bpcli.studies.proof import engine_arrays, equation_env, layer_program
+from bpcli.studies.proof import engine_arrays, equation_views, layer_program
 from bpcli.studies.witness import EPS, TIGHT, size
 
 DATA, RANDOM, SATURATED, TIES, EVALUATION = "data", "random", "saturated", "ties", "evaluation"
@@ -36,16 +36,18 @@ class Point:
         f = link.frame
         self.upstream = rng.normal(size=f.y.shape)
         self.forward()
-        np.copyto(f.dy, self.upstream)
-        link.layer.backward(f, self.train)
+        self._backward(self.upstream)
         self.kernel = engine_arrays(link)
         self.inner = {path: g.copy() for path, g in self._inside(network.gradients()).items()}
 
     def _place(self, rng: np.random.Generator, x: Array | None) -> None:
         f, plan = self.link.frame, self.link.node.plan
         tensors = [getattr(f, name) for name in plan.params] + [*self._inside(self.network.parameters()).values()]
+        tokens = tokens_of(self.link)
         if x is not None:
             np.copyto(f.x, x)
+        elif tokens:
+            f.x[...] = rng.integers(0, tokens, f.x.shape)
         else:
             f.x[...] = rng.normal(size=f.x.shape)
         if self.name in (RANDOM, SATURATED, EVALUATION):  # biases off 0, gains off 1
@@ -54,10 +56,10 @@ class Point:
             for name in plan.state:
                 state = getattr(f, name)
                 state[...] = rng.uniform(0.5, 1.5, state.shape)
-        if self.name == SATURATED:
+        if self.name == SATURATED and not tokens:
             f.x *= FAR
         if self.name == TIES:
-            for a in (f.x, *tensors):
+            for a in tensors if tokens else (f.x, *tensors):
                 np.rint(2 * rng.normal(size=a.shape), out=a)
 
     def _inside(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
@@ -67,6 +69,26 @@ class Point:
 
     def forward(self) -> None:
         self.link.layer.forward(self.link.frame, self.train)
+
+    def _backward(self, dy: Array) -> None:
+        """The kernel's backward pass. What it must not change is put back: the law of re-entrance tells of that, and
+        the gradients are judged for what they are."""
+        f, plan = self.link.frame, self.link.node.plan
+        np.copyto(f.dy, dy)
+        reads = [getattr(f, name) for name in ("x", "dy", *plan.params, *plan.draws, *plan.state)]
+        reads += self._inside(self.network.parameters()).values()
+        before = [a.copy() for a in reads]
+        self.link.layer.backward(f, self.train)
+        for a, value in zip(reads, before, strict=True):
+            np.copyto(a, value)
+
+    def answer(self, name: str, dy: Array) -> Array:
+        """The gradient `name` that the kernels give for another error."""
+        self.forward()
+        self._backward(dy)
+        found = np.array(getattr(self.link.frame, name))
+        np.copyto(self.link.frame.dy, self.upstream)
+        return found
 
     def value(self) -> tuple[float, float]:
         """The outputs weighed by the upstream gradient, through the kernels."""
@@ -87,7 +109,7 @@ class Point:
         """Every left side by the layer's own equations; nothing where it has none."""
         if not self.link.layer.equations(self.train, self.link.node.x):
             return {}
-        return layer_program(self.link, self.train).run(equation_env(self.link))
+        return layer_program(self.link, self.train).run(equation_views(self.link))
 
     def forward_gap(self) -> Mislead | None:
         """What the kernel's forward pass computes otherwise than the equations, first of all its output."""
@@ -127,7 +149,7 @@ class Point:
             label = "x" if name == "x" else f"{path}.{name}"
             yield probe(
                 f"{path}.d{name}", at=at, kernel=gradients[name], textbook=self.textbook.get(f"d{name}"),
-                stepped=partial(stepped, label) if book else None,
+                stepped=partial(stepped, label) if book else None, flat=name == "x" and bool(tokens_of(self.link)),
             )  # fmt: skip
         parameters = self.network.parameters()
         for inner, gradient in self.inner.items():
@@ -136,6 +158,12 @@ class Point:
                 f"{layer}.d{name}", at=parameters[inner], kernel=gradient,
                 stepped=partial(stepped, inner) if book else None,
             )  # fmt: skip
+
+
+def tokens_of(link: Link) -> int:
+    """How many different whole numbers a layer takes, or a layer inside it; 0 where it takes any numbers."""
+    inside = (k.node.plan.tokens for chain in link.inside.values() for k in chain.walk())
+    return min((t for t in (link.node.plan.tokens, *inside) if t), default=0)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
@@ -15,6 +15,7 @@ from bpcli.studies.gradcheck.suspect import Guess, Suspect, same
 from bpcli.verdicts import Finding
 
 FLAT = 1e-9  # how far a ratio that counts as constant may vary
+BEFORE = "the gradient before"  # what stood there when a penalty was added
 MOST_TIES = 3  # mistakes that explain the numbers equally well, told together
 
 
@@ -23,13 +24,20 @@ class Clues:
     """What is known about the place of a wrong gradient.
 
     `counts` are numbers of rows and outputs, by the letter they are known by; `scalars` the part's settings; `arrays`
-    what else has a name there; `suspect` the equations, where the part has them.
+    what else has a name there; `suspect` the equations, where the part has them. `kernel` computes the gradient again,
+    for another `by` (dy; of a loss its outputs x), which was `at`.
     """
 
     counts: Mapping[str, int]
     scalars: Mapping[str, float] = field(default_factory=dict)
     arrays: Mapping[str, Array] = field(default_factory=dict)
     suspect: Suspect | None = None
+    kernel: Callable[[Array], Array] | None = None
+    by: str = "dy"
+    at: Array | None = None
+    moved: Sequence[str] = ()  # weights that changed during the pass
+    tied: bool = False  # wrong at ties only
+    whole: bool = False  # of the whole network, whose layers alone are right
 
 
 def blame(tensor: str, a: Array, n: Array, clues: Clues) -> Finding:
@@ -37,10 +45,17 @@ def blame(tensor: str, a: Array, n: Array, clues: Clues) -> Finding:
     a, n = np.asarray(a, np.float64), np.asarray(n, np.float64)
     if not np.isfinite(a).all():
         return Finding(tensor, "not-finite", "the kernel's gradient holds numbers that are not finite")
+    if clues.moved:
+        text = f"the pass backward moves {', '.join(clues.moved)}, and what comes after sees updated weights"
+        return Finding(tensor, "updated-weights", text)
     seen = np.isfinite(n)
+    if (unsteady := _unsteady(n, clues)) is not None:
+        return Finding(tensor, *unsteady)
     ratio = _constant(a[seen], n[seen])
     if not a.any():
         return Finding(tensor, "missing", "it is all 0: backward never writes it, or nothing arrives")
+    if (coarse := _coarse(a[seen], n[seen])) is not None:
+        return Finding(tensor, *coarse)
     plain = _in_words(ratio, clues) if ratio is not None else None
     whole = bool(seen.all())
     if whole and (found := _places(a, n)) is not None:
@@ -53,10 +68,12 @@ def blame(tensor: str, a: Array, n: Array, clues: Clues) -> Finding:
     if plain is not None:
         return Finding(tensor, *plain)
     if whole:
-        for found in _patterns(a, n, clues):
+        for found in (*_mixed(n, clues), *_patterns(a, n, clues)):
             return Finding(tensor, *found)
     share = float((np.abs(a - n)[seen] > 1e-7 * np.abs(n[seen]).max(initial=0.0)).mean())
     text = f"{share:.0%} of the entries are wrong, and no single slip in the equations gives these numbers"
+    if clues.whole:
+        text = "each layer alone is right: what is wrong lies between them, in what one hands to the next"
     return Finding(tensor, "unknown", text)
 
 
@@ -75,23 +92,79 @@ def _matching(a: Array, n: Array, suspect: Suspect) -> list[Guess]:
     if found:
         return found
     for name, gained in suspect.updated():
-        rate = _constant((a - n).ravel(), gained.ravel())
+        rate = _multiple((a - n).ravel(), gained.ravel())
         if rate is not None:
             text = f"it is computed with a {name} that was updated already (by {-rate:.3g} times its gradient)"
             return [Guess("updated-weights", text, a)]
-    return []
+    return [Guess(code, text, a) for code, text in suspect.cut(a)]
+
+
+# --------------------------------------------------------------------------------------------- of another call or point
+def _unsteady(n: Array, clues: Clues) -> tuple[str, str] | None:
+    """Whether backward, called twice with the same, says the same."""
+    if clues.kernel is None or clues.at is None:
+        return None
+    first, second = clues.kernel(clues.at), clues.kernel(clues.at)
+    if np.array_equal(first, second, equal_nan=True):
+        return None
+    if same(second - first, n, float(np.abs(n).max(initial=0.0))):
+        return "accumulates", "it is added to what stood there before (+=): a second call gives it twice"
+    return "unsteady", "it is another when computed a second time: backward draws by chance, or changes what it reads"
+
+
+def _mixed(n: Array, clues: Clues) -> Iterator[tuple[str, str]]:
+    """Rows, or columns, that lean on each other in the kernel and not in the equations, or the other way round."""
+    at, by = clues.at, clues.by
+    if clues.kernel is None or at is None or clues.suspect is None or at.shape != n.shape:
+        return
+    told = []
+    for axis, word in ((0, "row"), (at.ndim - 1, "column")):
+        if axis == at.ndim - 1 == 0 or at.shape[axis] < 2:
+            continue
+        other = at.copy()
+        np.moveaxis(other, axis, 0)[0] *= -0.7
+        ours, theirs = (
+            float(np.abs(np.moveaxis(f(other) - f(at), axis, 0)[1:]).max())
+            for f in (clues.kernel, lambda value: clues.suspect.answer(by, value))
+        )
+        least = 1e-9 * float(np.abs(n).max())
+        if ours > least >= theirs:
+            told.append(f"{by} of one {word} moves what stands in the others, and must not")
+        elif theirs > least >= ours:
+            told.append(f"{by} of one {word} must move what stands in the others, and does not")
+    if told:
+        yield "axis", f"{'; '.join(told)}: a sum or a mean goes along the wrong axis, or over one too many or too few"
 
 
 # ------------------------------------------------------------------------------------------------------- of the numbers
 def _constant(a: Array, n: Array) -> float | None:
     """The ratio a / n where it is the same everywhere, other than 1; None where it varies."""
+    ratio = _multiple(a, n)
+    return None if ratio is None or abs(ratio - 1) < 1e-7 else ratio
+
+
+def _multiple(a: Array, n: Array) -> float | None:
+    """The c of a = c n; None where there is none."""
     largest = float(np.abs(n).max(initial=0.0))
     if not largest:
         return None
     ratio = float(np.vdot(a, n) / np.vdot(n, n))
-    if not np.abs(a - ratio * n).max(initial=0.0) <= FLAT * max(abs(ratio), 1e-3) * largest or abs(ratio - 1) < 1e-7:
-        return None
-    return ratio
+    near = FLAT * max(abs(ratio), 1e-3) * largest
+    return ratio if np.abs(a - ratio * n).max(initial=0.0) <= near else None
+
+
+def _coarse(a: Array, n: Array) -> tuple[str, str] | None:
+    """Numbers that are right but for their digits."""
+    largest, gap = float(np.abs(n).max(initial=0.0)), float(np.abs(a - n).max(initial=0.0))
+    if a.size > 1 and gap < 1 and (a == np.rint(a)).all() and (n != np.rint(n)).any():
+        return "integers", "it holds whole numbers only: a buffer of integers"
+    for kind, most in ((np.float32, 1e-5), (np.float16, 1e-1)):
+        with np.errstate(over="ignore"):
+            if a.size > 1 and gap <= most * largest and (a == a.astype(kind)).all() and (n != n.astype(kind)).any():
+                return "precision", f"its numbers are rounded to {np.dtype(kind)}: a buffer or a cast is of that type"
+    if 1e-10 * largest < gap <= 2e-6 * largest and (np.abs(a - n) > 1e-10 * np.abs(n)).mean() > 0.5:
+        return "precision", f"it is right to {gap / largest:.0e} only: somewhere on the way numbers are float32"
+    return None
 
 
 def _in_words(ratio: float, clues: Clues) -> tuple[str, str]:
@@ -162,27 +235,61 @@ def _patterns(a: Array, n: Array, clues: Clues) -> Iterator[tuple[str, str]]:
     gap = a - n
     for name, w in clues.arrays.items():
         if np.shape(w) == a.shape and np.any(w):
-            c = _constant(gap.ravel(), np.asarray(w).ravel())
+            c = _multiple(gap.ravel(), np.asarray(w).ravel())
             if c is not None:
+                if name == BEFORE and abs(c + 1) < 1e-7:
+                    yield "overwrites", "what stood in the gradient before is overwritten, and must be added to (+=)"
                 yield "proportional", f"kernel - expected = {c:.6g} times {name}: is a penalty on it added or left out?"
+    yield from _factors(a, n, clues)
     if wrong.any() and not a[wrong].any():
         yield from _zeros(wrong)
+    if clues.tied:
+        yield "ties", "it is wrong where inputs are equal only: several largest ones win, or the other branch is taken"
     if not n[wrong].any():
         yield "mask", "it is not 0 where it must be: a mask or a gate is missing"
+    both = (a != 0) & (n != 0)
+    if both.any() and not wrong[both].any() and (a[wrong] != 0).any() and (n[wrong] != 0).any():
+        yield "mask", "it is 0 in other places than it must be, and right elsewhere: another mask than that of forward"
     with np.errstate(all="ignore"):
         ratio = np.where(n != 0, a / np.where(n != 0, n, 1), np.nan)
     for axis in range(a.ndim if a.ndim > 1 else 0):
-        spread = np.nanmax(ratio, axis, keepdims=True) - np.nanmin(ratio, axis, keepdims=True)
-        if np.all(~(np.abs(spread) > FLAT * np.abs(np.nanmax(np.abs(ratio), axis, keepdims=True)))):
-            values = np.nanmean(ratio, axis)
+        if a.shape[axis] < 2:
+            continue
+        high = np.where(np.isnan(ratio), -np.inf, ratio).max(axis)
+        low = np.where(np.isnan(ratio), np.inf, ratio).min(axis)
+        seen = high >= low
+        high, low = high[seen], low[seen]
+        flat = (high - low <= FLAT * np.maximum(np.abs(high), np.abs(low))).all()
+        if seen.any() and flat and (np.abs(high - 1) > 1e-7).any():
+            values = np.full(seen.shape, np.nan)
+            values[seen] = high
             yield "broadcast", _broadcast(axis, values, clues)
         level = gap - gap.mean(axis, keepdims=True)
         if np.abs(level).max() <= FLAT * np.abs(n).max() and gap.any():
             yield "constant-gap", f"kernel - expected is the same all along axis {axis}: a term summed over it is wrong"
     yield from _moved(a, n)
+    zeros = int((a[wrong] == 0).sum())
+    if zeros > 0.5 * wrong.sum() and n[wrong].all():
+        told = f"of {int(wrong.sum())} wrong entries {zeros} are 0"
+        text = f"{told}: not everything is written, as by a loop that ends early"
+        yield "zeros", text
     if wrong.mean() < 0.5:
         first = ", ".join(str([int(i) for i in k]) for k in np.argwhere(wrong)[:4])
         yield "some", f"{int(wrong.sum())} of {wrong.size} entries are wrong, the others right: {first} ..."
+
+
+def _factors(a: Array, n: Array, clues: Clues) -> Iterator[tuple[str, str]]:
+    """An array that is one time too many in a product, or missing; or the slope of a sigmoid or a tanh."""
+    for name, array in clues.arrays.items():
+        v = np.asarray(array, np.float64)
+        fits = all(d in (1, m) for d, m in zip(v.shape[::-1], a.shape[::-1], strict=False))
+        if v.ndim > a.ndim or not v.any() or not fits:
+            continue
+        for shown, w in ((name, v), (f"{name} (1 - {name})", v * (1 - v)), (f"1 - {name}^2", 1 - v * v)):
+            if same(a, n * w):
+                yield "factor-twice", f"kernel = expected times {shown}: that factor is one too many"
+            if same(a * w, n):
+                yield "factor-missing", f"expected = kernel times {shown}: that factor is missing"
 
 
 def _broadcast(axis: int, values: Array, clues: Clues) -> str:

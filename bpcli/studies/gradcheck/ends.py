@@ -47,6 +47,7 @@ class LossPoint:
         self.env: dict[str, Any] = {}
         if self.loss.equations(f.w is not None):
             self.env, self.program = loss_program(objective, batch)
+            self.longer = loss_program(objective, batch, "path")[1]
             self.textbook = self.program.run(self.env)
 
     @staticmethod
@@ -59,6 +60,15 @@ class LossPoint:
         """Whether backward, called twice, gives the same."""
         self.loss.backward(self.frame)
         return bool(np.array_equal(self.frame.dx, self.kernel["dx"], equal_nan=True))
+
+    def answer(self, x: Array) -> Array:
+        """The gradient that the kernels give for other outputs."""
+        before = self.frame.x.copy()
+        np.copyto(self.frame.x, x)
+        self.loss.forward(self.frame)
+        self.loss.backward(self.frame)
+        np.copyto(self.frame.x, before)
+        return np.array(self.frame.dx)
 
     def value(self) -> tuple[float, float]:
         value = float(self.loss.forward(self.frame))
@@ -121,7 +131,7 @@ class PenaltyPoint:
         dw = self.kernel["dw"]
         reach = max(size(self.before), size(dw))
         return Probe(
-            "penalty", f"{self.tensor} penalty", self.name, self.w, dw, self.value, self.textbook.get("dw"),
+            "penalty", self.tensor, self.name, self.w, dw, self.value, self.textbook.get("dw"),
             self._stepped if self.textbook else None, reach,
         )  # fmt: skip
 
@@ -130,8 +140,9 @@ class PenaltyPoint:
 
 
 def penalties(objective: Objective, seed: int) -> Iterator[PenaltyPoint]:
-    """Each penalty of the network, called after the weights that it lies on."""
-    for part, where in objective.network.blueprint.penalties:
-        under = [e.path for e in objective.network.blueprint.layout if where.start <= e.start < where.stop]
-        tensor = under[0] if len(under) == 1 else f"{under[0]} ... {under[-1]}"
-        yield PenaltyPoint(part, where.stop - where.start, f"{part.kind} on {tensor}", seed)
+    """Each penalty of the network; where there are several, with the first tensor that it lies on."""
+    blueprint = objective.network.blueprint
+    for part, where in blueprint.penalties:
+        under = [e.path for e in blueprint.layout if where.start <= e.start < where.stop]
+        several = f" on {under[0]}" if len(blueprint.penalties) > 1 else ""
+        yield PenaltyPoint(part, where.stop - where.start, f"{part.kind}.dw{several}", seed)

@@ -27,6 +27,13 @@ SETTLED = 40  # entries of a tensor that are looked at again, where differences 
 RANK = ("ok", "dead", "noise", "kink", "not covered", "WRONG")
 """Verdicts, the more serious the later."""
 
+EXACT = ("equations", "complex step")
+"""Witnesses without a step size: where they agree with the kernel it is to rounding."""
+
+STRETCH = 1 << 18  # entries that are compared at a time
+LEVELS: Array = np.concatenate([np.linspace(0.5, 1.5, 128), -np.linspace(0.5, 1.5, 128)])
+"""The entries of a direction."""
+
 Index = tuple[int, ...]
 
 
@@ -37,7 +44,7 @@ class Effort:
     stepped: int = 2000
     differences: int = 25_000
     sample: int = 500  # where a tensor has more entries than that
-    directions: int = 3
+    directions: int = 3  # through a tensor whose entries are not all looked at
 
     def places(self, shape: tuple[int, ...], most: int, rng: np.random.Generator) -> tuple[Index, ...]:
         """Which entries: all of them, or the first, the last and others at random."""
@@ -67,6 +74,7 @@ class Probe:
     textbook: Array | None = None
     stepped: Callable[[Array], object] | None = None
     reach: float = 0.0
+    flat: bool = False  # whether it is 0 by its nature: whole numbers that stand for things have no slope
     differences: bool = True  # whether the kernel is held against them; where every entry is a tie they say nothing
 
 
@@ -89,10 +97,14 @@ class Evidence:
     evaluations: int = 0
 
     def take(self, witness: str, verdict: str, index: Index, numeric: float, worst: float) -> None:
-        """Keeps what is most serious, then what is worst apart."""
-        if (RANK.index(verdict), worst) >= (RANK.index(self.verdict), self.worst):
+        """Keeps what is most serious; where all is well, what an exact witness said; then what is worst apart."""
+        if self._weight(witness, verdict, worst) >= self._weight(self.witness, self.verdict, self.worst):
             self.verdict, self.index, self.witness, self.worst = verdict, index, witness, worst
             self.kernel, self.numeric = float(self.probe.kernel[index]), numeric
+
+    @staticmethod
+    def _weight(witness: str, verdict: str, worst: float) -> tuple[int, bool, float]:
+        return RANK.index(verdict), verdict == "ok" and witness in EXACT, worst
 
 
 def judge(probe: Probe, effort: Effort, rng: np.random.Generator) -> Evidence:
@@ -111,9 +123,10 @@ def judge(probe: Probe, effort: Effort, rng: np.random.Generator) -> Evidence:
         _textbook(found, probe.textbook, floor)
         judged[...] = True
     if probe.stepped is not None:
-        places = effort.places(a.shape, effort.stepped, rng)
-        _stepped(found, places, floor)
-        judged[tuple(np.transpose(places))] = True
+        places = effort.places(a.shape, effort.stepped, rng) if effort.stepped else ()
+        if places:
+            _stepped(found, places, floor)
+            judged[tuple(np.transpose(places))] = True
         if len(places) < a.size:
             _stepped_along(found, effort.directions, floor, rng)
     if probe.value is not None and probe.differences:
@@ -122,12 +135,11 @@ def judge(probe: Probe, effort: Effort, rng: np.random.Generator) -> Evidence:
         judged[tuple(np.transpose(places))] = True
         if len(places) < a.size:
             found.sampled = True
-            _differences_along(found, effort.directions, rng)
+            _differences_along(found, 1 if probe.stepped is not None else effort.directions, rng)
         found.entries = len(places)
-    found.entries = found.entries or int(judged.sum())
     if not judged.any():
         found.verdict = "not covered"
-    elif found.verdict == "ok" and not a.any():
+    elif found.verdict == "ok" and not a.any() and not probe.flat:
         found.verdict = "dead"
     return found
 
@@ -139,14 +151,26 @@ def _relative(a: Array, n: Array, reach: float) -> Array:
 
 
 def _textbook(found: Evidence, n: Array, floor: float) -> None:
-    a = found.probe.kernel
+    """Every entry against the equations, a stretch at a time: a tensor may have millions."""
+    a, b = found.probe.kernel.ravel(), n.ravel()
     found.numbers = n
-    gap = np.where(np.isnan(n), np.inf, np.abs(a - n))
-    relative = _relative(a, n, found.probe.reach)
-    index = _worst(np.where(gap > floor + STEPPED * np.abs(a), relative + 1e-300, -1.0), relative)
-    wrong = bool(gap[index] > floor + STEPPED * np.abs(a[index]))
-    found.gaps["equations"] = float(relative.max(initial=0.0))
-    found.take("equations", "WRONG" if wrong else "ok", index, float(n[index]), float(relative[index]))
+    worst, at, wrong = -1.0, 0, False
+    for start in range(0, a.size, STRETCH):
+        ours, theirs = a[start : start + STRETCH], b[start : start + STRETCH]
+        relative = _relative(ours, theirs, found.probe.reach)
+        gap = np.abs(ours - theirs)
+        bad = ~(gap <= floor + STEPPED * np.abs(ours))
+        relative = np.where(np.isnan(relative), np.inf, relative)
+        if bad.any() and not wrong:
+            wrong, worst = True, -1.0
+        relative = np.where(bad, relative, -1.0) if wrong else relative
+        k = int(relative.argmax())
+        if relative[k] > worst:
+            worst, at = float(relative[k]), start + k
+    index = tuple(int(i) for i in np.unravel_index(at, n.shape))
+    found.gaps["equations"] = max(worst, 0.0)
+    if a.size:
+        found.take("equations", "WRONG" if wrong else "ok", index, float(n[index]), max(worst, 0.0))
 
 
 def _stepped(found: Evidence, places: Sequence[Index], floor: float) -> None:
@@ -178,7 +202,9 @@ def _stepped_along(found: Evidence, directions: int, floor: float, rng: np.rando
     assert probe.stepped is not None
     for _ in range(directions):
         u = _direction(probe.kernel.shape, rng)
-        n = float(np.imag(probe.stepped(probe.at + 1j * COMPLEX_STEP * u))) / COMPLEX_STEP  # type: ignore[call-overload]
+        z = probe.at.astype(np.complex128)
+        np.multiply(u, COMPLEX_STEP, out=z.imag)
+        n = float(np.imag(probe.stepped(z))) / COMPLEX_STEP  # type: ignore[call-overload]
         found.evaluations += 1
         _along(found, "complex step", u, n, STEPPED, math.sqrt(u.size) * floor)
 
@@ -217,7 +243,7 @@ def _along(found: Evidence, witness: str, u: Array, n: float, share: float, floo
 
 def _direction(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     """No entry of it is small, so that none is overlooked."""
-    found: Array = rng.uniform(0.5, 1.5, shape) * rng.choice((-1.0, 1.0), shape)
+    found: Array = LEVELS[rng.integers(0, len(LEVELS), shape, np.uint8)]
     return found
 
 
@@ -309,14 +335,6 @@ def _by_size(bad: Array, relative: Array) -> list[int]:
     """Where the worst of the bad entries stand, the worst first."""
     found: list[int] = np.flatnonzero(bad)[np.argsort(-relative[bad], kind="stable")].tolist()
     return found[:SETTLED]
-
-
-def _worst(wrong: Array, relative: Array) -> Index:
-    """Where the worst entry is: of the wrong ones if there are any."""
-    if not relative.size:
-        return ()
-    flat = int(wrong.argmax()) if wrong.max() >= 0 else int(relative.argmax())
-    return tuple(int(i) for i in np.unravel_index(flat, relative.shape))
 
 
 def _spread(shape: tuple[int, ...], places: Sequence[Index], values: Array) -> Array:

@@ -33,9 +33,11 @@ def _load(batch: Batch, x: Array, t: Array, rows: Array) -> None:
 
 
 def _gradient(objective: Objective, batch: Batch, train: bool) -> Array:
-    """The flat gradient of the data term."""
+    """The flat gradient of the data term. Weights that a pass moves are put back."""
+    theta = objective.theta.copy()
     batch.forward(train)
     batch.backward(train)
+    np.copyto(objective.theta, theta)
     return objective.grad.copy()
 
 
@@ -67,10 +69,11 @@ def _passes(objective: Objective, batch: Batch, seed: int) -> LawRow:
             found.append(engine_arrays(link))
         link.layer.backward(f, True)
         found.append(found[0] | _told(link))
-        for name, value in before.items():
-            if not np.array_equal(getattr(f, name), value, equal_nan=True):
-                np.copyto(getattr(f, name), value)
-                return LawRow("re-entrant", False, float("inf"), f"{link.path} changes its {name}")
+        changed = [n for n, v in before.items() if not np.array_equal(getattr(f, n), v, equal_nan=True)]
+        for name in changed:
+            np.copyto(getattr(f, name), before[name])
+        if changed:
+            return LawRow("re-entrant", False, float("inf"), f"{link.path} changes its {', '.join(changed)}")
         for again in found[1:]:
             for name, value in found[0].items():
                 if not np.array_equal(value, again[name], equal_nan=True):
@@ -88,7 +91,29 @@ def _passes(objective: Objective, batch: Batch, seed: int) -> LawRow:
         return LawRow("re-entrant", False, worst, "loss: dx is another when computed a second time")
     if not (np.array_equal(outputs, batch.frame.x) and np.array_equal(targets, batch.frame.t)):
         return LawRow("re-entrant", False, float("inf"), "loss changes its outputs or targets")
-    return LawRow("re-entrant", True, 0.0)
+    return _whole_pass(objective, batch)
+
+
+def _whole_pass(objective: Objective, batch: Batch) -> LawRow:
+    """All layers together, in the order of a training step, as each of them alone."""
+    before = {path: w.copy() for path, w in objective.network.parameters().items()}
+    gradients = []
+    for _ in range(3):
+        batch.forward(True)
+        batch.backward(True)
+        gradients.append(objective.grad.copy())
+        moved = [path for path, w in objective.network.parameters().items() if not np.array_equal(w, before[path])]
+        for path in moved:
+            np.copyto(objective.network.parameters()[path], before[path])
+        if moved:
+            text = f"the pass backward moves {', '.join(moved)}: all that comes after sees updated weights"
+            return LawRow("re-entrant", False, float("inf"), text)
+    one, two, three = gradients
+    gap = size(two - one)
+    text = "" if not gap else "the gradient of the whole network is another when computed a second time"
+    if gap and size((three - two) - (two - one)) <= 1e-9 * gap:
+        text += ": it grows by the same every time, and is never set back to 0"
+    return LawRow("re-entrant", not gap, gap, text)
 
 
 def _linear(objective: Objective, batch: Batch, seed: int) -> LawRow:

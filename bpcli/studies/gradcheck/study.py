@@ -6,26 +6,33 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
 from bpcli.engine.blueprint import Node
 from bpcli.engine.network import Link
+from bpcli.engine.objective import Objective
+from bpcli.family import Layer
 from bpcli.numeric.streams import Stream
+from bpcli.plan import Array
+from bpcli.records import Problem
 from bpcli.studies.gradcheck.alone import (
     DATA,
     EVALUATION,
     POINTS,
     RANDOM,
     SATURATED,
+    TIES,
     Mislead,
     Point,
     differs_at_evaluation,
 )
-from bpcli.studies.gradcheck.blame import Clues, blame
+from bpcli.studies.gradcheck.blame import BEFORE, Clues, blame
 from bpcli.studies.gradcheck.ends import LossPoint, PenaltyPoint, penalties
-from bpcli.studies.gradcheck.judge import RANK, Effort, Evidence, judge
+from bpcli.studies.gradcheck.judge import EXACT, RANK, Effort, Evidence, judge
 from bpcli.studies.gradcheck.laws import laws
+from bpcli.studies.gradcheck.slopes import slopes
 from bpcli.studies.gradcheck.suspect import Suspect
 from bpcli.studies.gradcheck.textbook import has_equations
 from bpcli.studies.gradcheck.whole import WholePoint, settings
@@ -39,14 +46,34 @@ EXHAUSTIVE = 25_000  # parameters that are all looked at in the whole network
 THOROUGH, BRIEF, WHOLE = 1.2, 0.15, 3.0  # seconds that differences of a tensor, and of the whole, are meant to take
 
 
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """What is checked: an objective whose network keeps all its arrays, and rows, encoded; `weights` and `rows` say in
+    words where both come from."""
+
+    name: str
+    objective: Objective
+    x: Array
+    t: Array
+    weights: str
+    rows: str
+    warnings: tuple[Problem, ...] = ()
+
+
+def checked(subject: Subject) -> Checked:
+    """A network with its rows, as a config or a run gives it."""
+    s = subject
+    return Checked(s.name, s.objective, s.x, s.t, s.weights, s.rows, s.warnings)
+
+
 @dataclass(eq=False)
 class Checking:
     """A gradient check under way."""
 
-    subject: Subject
+    subject: Checked
     seed: int = 0
     told: Callable[[str], None] = lambda text: None
-    evidence: dict[tuple[str, str], list[Evidence]] = field(default_factory=dict)
+    heard: dict[tuple[str, str], list[TensorRow]] = field(default_factory=dict)
     misled: dict[str, tuple[Mislead, str]] = field(default_factory=dict)
     findings: dict[str, Finding] = field(default_factory=dict)
     evaluations: int = 0
@@ -98,27 +125,32 @@ class Checking:
         for path, state in self.states.items():
             self.network.states[path][...] = state
 
-    def _hear(self, evidence: Evidence, clues: Callable[[], Clues]) -> None:
+    def _hear(self, evidence: Evidence, clues: Callable[[], Clues], layer: Layer | None = None) -> None:
         probe = evidence.probe
         self.evaluations += evidence.evaluations
-        self.evidence.setdefault((probe.scope, probe.tensor), []).append(evidence)
+        self.heard.setdefault((probe.scope, probe.tensor), []).append(_row(evidence))
         if evidence.verdict == "WRONG" and probe.tensor not in self.findings and evidence.numbers is not None:
-            self.findings[probe.tensor] = blame(probe.tensor, probe.kernel, evidence.numbers, clues())
+            around = clues()
+            found = blame(probe.tensor, probe.kernel, evidence.numbers, around)
+            if layer is not None and found.code in ("unknown", "some") and probe.tensor.endswith(".dx"):
+                told = slopes(layer, probe.kernel, evidence.numbers, around.arrays)
+                found = replace(found, text="; ".join(filter(None, (told, found.text))))
+            self.findings[probe.tensor] = found
 
     # ------------------------------------------------------------------------------------------------------ the parts
     def _alone(self, link: Link, x: np.ndarray) -> None:
         points = (*POINTS, EVALUATION) if differs_at_evaluation(link) else POINTS
         for name in points:
             self._reset()
-            fixed = name == DATA or getattr(link.layer, "integer_input", False)
-            point = Point(self.network, self.batch.chain, link, name, x if fixed else None, self.seed)
+            point = Point(self.network, self.batch.chain, link, name, x if name == DATA else None, self.seed)
             misled = point.forward_gap()
             if misled is not None:
                 self.misled.setdefault(f"{link.path}.{misled.name}", (misled, name))
-            cost = _seconds(link.node, self.n) + 8e-6
+            cost = _seconds(link.node, self.n)
             effort = _effort(cost, THOROUGH if name == RANDOM else BRIEF)
             for probe in point.probes():
-                self._hear(judge(probe, effort, self.rng), lambda p=point, t=probe.tensor: self._clues(p, t))  # type: ignore[misc]
+                heard = judge(probe, effort, self.rng)
+                self._hear(heard, lambda p=point, t=probe.tensor: self._clues(p, t), link.layer)  # type: ignore[misc]
                 point.forward()
 
     def _clues(self, point: Point, tensor: str) -> Clues:
@@ -131,12 +163,16 @@ class Checking:
         env = equation_env(link)
         scalars = {k: float(v) for k, v in plan.consts.items() if np.ndim(v) == 0}
         arrays = {k: v for k, v in (env | point.kernel).items() if np.ndim(v) and k != name}
+        counts = {"N": len(f.x), "K": f.y.shape[-1]}
+        tied = point.name == TIES  # the first point at which it is wrong
+        if tensor != f"{link.path}.{name}":  # of a layer inside
+            return Clues(counts, scalars, arrays, tied=tied)
         suspect = None
-        if name in point.textbook and tensor == f"{link.path}.{name}":
-            program = layer_program(link, point.train)
-            suspect = Suspect(program, program.complete(env), name, tuple(plan.params), "y")
-        outputs = f.y.shape[-1]
-        return Clues({"N": len(f.x), "K": outputs}, scalars, arrays, suspect)
+        if name in point.textbook:
+            short, long = (layer_program(link, point.train, detail) for detail in ("", "path"))
+            longer = Suspect(long, long.complete(env), name, tuple(plan.params), "y") if long is not short else None
+            suspect = Suspect(short, short.complete(env), name, tuple(plan.params), "y", longer=longer)
+        return Clues(counts, scalars, arrays, suspect, partial(point.answer, name), "dy", point.upstream, tied=tied)
 
     def _ends(self) -> None:
         rng = Stream(self.seed, "gradcheck", "outputs").at()
@@ -165,22 +201,26 @@ class Checking:
         counts = {"N": len(f.x), "K": f.x.shape[-1]}
         scalars = {k: float(v) for k, v in point.env.items() if np.ndim(v) == 0 and k != "K"}
         arrays = {k: v for k, v in point.env.items() if np.ndim(v)}
-        if not point.env:
-            return Clues(counts)
-        known = point.program.complete(point.env)
-        return Clues(counts, scalars, arrays, Suspect(point.program, known, "dx", (), "L", "loss"))
+        suspect = None
+        if point.env:
+            longer = None
+            if point.longer is not point.program:
+                longer = Suspect(point.longer, point.longer.complete(point.env), "dx", (), "L")
+            suspect = Suspect(point.program, point.program.complete(point.env), "dx", (), "L", longer=longer)
+        return Clues(counts, scalars, arrays, suspect, point.answer, "x", f.x.copy())
 
     def _penalty_clues(self, point: PenaltyPoint) -> Clues:
         scalars = {k: float(v) for k, v in point.part.consts().items() if np.ndim(v) == 0}
+        arrays = {"w": point.w, BEFORE: point.before}
         if not point.textbook:
-            return Clues({"N": self.n}, scalars, {"w": point.w})
+            return Clues({"N": self.n}, scalars, arrays)
         known = point.program.complete(point.env)
-        suspect = Suspect(point.program, known, "dw", (), "penalty", "penalty")
-        return Clues({"N": self.n}, scalars, {"w": point.w}, suspect)
+        return Clues({"N": self.n}, scalars, arrays, Suspect(point.program, known, "dw", (), "penalty"))
 
     def _whole(self) -> None:
         size = self.network.blueprint.size
-        forward = sum(_seconds(node, self.n) + 8e-6 for node in self.network.blueprint.walk()) + 3e-5
+        forward = sum(_seconds(node, self.n) for node in self.network.blueprint.walk()) + 2e-5
+        forward += 1e-9 * size * len(self.objective.penalties)
         tensors = max(1, len(self.network.blueprint.layout) + 1)
         for name in (DATA, RANDOM):
             self._reset()
@@ -193,20 +233,24 @@ class Checking:
             exhaustive = name == DATA and size <= EXHAUSTIVE and 2 * size * forward <= WHOLE
             effort = _effort(forward, (WHOLE if name == DATA else 0.3) / tensors)
             effort = replace(effort, stepped=min(effort.stepped, 20))
-            if exhaustive:
-                effort = replace(effort, differences=EXHAUSTIVE)
+            if name == DATA:
+                effort = replace(effort, differences=EXHAUSTIVE if exhaustive else effort.differences, directions=3)
             for probe in point.probes():
-                self._hear(judge(probe, effort, self.rng), lambda p=probe: self._whole_clues(p.tensor))  # type: ignore[misc]
+                self._hear(judge(probe, effort, self.rng), lambda o=point, p=probe: self._whole_clues(o, p.tensor))  # type: ignore[misc]
 
-    def _whole_clues(self, tensor: str) -> Clues:
-        path = ".d".join(tensor.rsplit(".d", 1)[:1]) + "." + tensor.rsplit(".d", 1)[-1]
+    def _whole_clues(self, point: WholePoint, tensor: str) -> Clues:
+        layer, _, name = tensor.rpartition(".d")
+        path = f"{layer}.{name}" if layer else "x"
         w = self.network.parameters().get(path)
         arrays = {f"the weights {path}": w.copy()} if w is not None else {}
-        return Clues({"N": self.n, "K": self.batch.chain.y.shape[-1]}, {}, arrays)
+        return Clues(
+            {"N": self.n, "K": self.batch.chain.y.shape[-1]}, {}, arrays, None, lambda _: point.again(path), "",
+            np.zeros(0), point.moved, whole=True,
+        )  # fmt: skip
 
     # ----------------------------------------------------------------------------------------------------- the report
     def _rows(self) -> tuple[TensorRow, ...]:
-        rows = [_row(scope, tensor, heard) for (scope, tensor), heard in self.evidence.items()]
+        rows = [_merged(heard) for heard in self.heard.values()]
         alone = {r.tensor for r in rows if r.verdict == "WRONG" and r.scope != "network"} | self.misled.keys()
         rows += [
             TensorRow(
@@ -249,7 +293,7 @@ class Checking:
         without = [k.path for k in self.batch.chain.walk() if not has_equations(k, True) and not k.inside]
         if without:
             yield (
-                f"no equations are stated for {', '.join(without)}: its kernels are held against differences alone, and "
+                f"no equations are stated for {', '.join(without)}: its kernels are held against differences alone; "
                 "what is wrong in forward and backward alike cannot be shown"
             )
         sampled = [r for r in rows if r.entries < r.of]
@@ -262,19 +306,23 @@ class Checking:
             yield f"no gradient at all, at any point: {', '.join(dead)}: nothing that stands there can be learned"
 
 
-def _row(scope: str, tensor: str, heard: list[Evidence]) -> TensorRow:
-    """One row of all points: the most serious verdict; dead only where every point says so."""
-    alive = [e for e in heard if e.verdict != "dead"] or heard
-    worst = max(alive, key=lambda e: (RANK.index(e.verdict), e.worst))
-    gaps: dict[str, float] = {}
-    for e in heard:
-        for witness, gap in e.gaps.items():
-            gaps[witness] = max(gaps.get(witness, 0.0), gap)
-    entries = max(e.entries for e in heard)
+def _row(e: Evidence) -> TensorRow:
+    """What one point shows, without the arrays."""
     return TensorRow(
-        scope, tensor, entries, worst.probe.kernel.size, worst.worst, worst.index, worst.kernel, worst.numeric,
-        worst.witness, worst.probe.point, worst.verdict, gaps, worst.note,
+        e.probe.scope, e.probe.tensor, e.entries, e.probe.kernel.size, e.worst, e.index, e.kernel, e.numeric, e.witness,
+        e.probe.point, e.verdict, e.gaps, e.note,
     )  # fmt: skip
+
+
+def _merged(heard: list[TensorRow]) -> TensorRow:
+    """One row of all points: the most serious verdict; dead only where every point says so."""
+    alive = [row for row in heard if row.verdict != "dead"] or heard
+    worst = max(alive, key=lambda row: (RANK.index(row.verdict), row.witness in EXACT, row.worst))
+    gaps: dict[str, float] = {}
+    for row in heard:
+        for witness, gap in row.gaps.items():
+            gaps[witness] = max(gaps.get(witness, 0.0), gap)
+    return replace(worst, entries=max(row.entries for row in heard), gaps=gaps)
 
 
 def _apart(a: float, b: float) -> float:
@@ -286,18 +334,19 @@ def _seconds(node: Node, rows: int) -> float:
     cache holds them."""
     weights = sum(math.prod(p.shape) for p in node.plan.params.values())
     values = rows * (math.prod(node.x) + math.prod(node.plan.y))
-    return 1.5e-10 * node.plan.multiply_adds * rows + 8e-10 * max(0, weights - 100_000) + 2e-9 * values
+    return 5e-11 * node.plan.multiply_adds * rows + 1e-9 * max(0, weights - 100_000) + 1e-9 * values + 5e-6
 
 
 def _effort(cost: float, budget: float) -> Effort:
     """How many entries fit in a budget of seconds, where one evaluation of the kernels costs `cost`."""
-    fits = max(20, int(budget / (2 * cost)))
-    heavy = max(20, int(budget / (8 * cost + 6e-5)))
-    return Effort(stepped=min(2000, heavy), differences=min(25_000, fits), sample=500)
+    differences = max(8, int(budget / (2 * cost)))
+    stepped = int(budget / (10 * cost + 6e-5))
+    directions = 3 if budget == THOROUGH or cost < 1e-3 else 1
+    return Effort(min(2000, stepped), min(25_000, differences), 500, directions)
 
 
 def check_gradients(
-    subject: Subject, seed: int = 0, told: Callable[[str], None] = lambda text: None
+    subject: Subject | Checked, seed: int = 0, told: Callable[[str], None] = lambda text: None
 ) -> GradcheckReport:
     """The verdict on every gradient of a network; `told` hears what is looked at."""
-    return Checking(subject, seed, told).report()
+    return Checking(subject if isinstance(subject, Checked) else checked(subject), seed, told).report()

@@ -12,22 +12,10 @@ import numpy as np
 from bpcli.numeric.notation import NotationError, Program
 from bpcli.numeric.notation.evaluate import Grid
 from bpcli.numeric.notation.slips import Slip, slips
-from bpcli.numeric.notation.syntax import (
-    Binary,
-    Bind,
-    Call,
-    Compare,
-    Equation,
-    Expr,
-    Name,
-    Negate,
-    Read,
-    Reduce,
-    reads,
-    walk,
-)
+from bpcli.numeric.notation.syntax import Bind, Equation, Expr, Reduce, reads, walk
 from bpcli.numeric.notation.text import Ascii
 from bpcli.plan import Array
+from bpcli.studies.gradcheck.rewrites import renamed, rewrites
 
 SAME = 1e-9  # of the largest entry: two arrays that are the same number for number
 SMALL = 20_000  # entries: in larger arrays sums are not tried term by term
@@ -55,7 +43,7 @@ class Suspect:
     target: str
     params: Sequence[str]
     forward: str
-    part: str = "layer"
+    longer: Suspect | None = None  # the same by the long forms of the equations, where they have some
 
     def guesses(self) -> Iterator[Guess]:
         """What each slip would give, the likeliest first."""
@@ -65,10 +53,14 @@ class Suspect:
                 yield from self._slipped(grid)
             for grid in self._chain():
                 yield from self._other_arrays(grid)
-                yield from self._terms(grid)
+                for way in rewrites(grid, self._drawn):
+                    yield from self._try(way.code, way.text, {}, self._with(grid, way.right, way.size))
                 yield from self._sums(grid)
-                yield from self._axes(grid)
             yield from self._settings()
+            yield from self._gathered()
+            if self.longer is not None:
+                for grid in self.longer._chain():
+                    yield from self.longer._slipped(grid)
 
     def updated(self) -> Iterator[tuple[str, Array]]:
         """For each parameter, what the gradient gains where that parameter has moved by its own gradient: weights that
@@ -76,6 +68,30 @@ class Suspect:
         for name in self.params:
             if f"d{name}" in self.known and any(name in reads(g.equation) for g in self._chain()):
                 yield name, self._run({name: self.known[f"d{name}"]})
+
+    def answer(self, name: str, value: Array) -> Array:
+        """The gradient as it should be, for another array `name`."""
+        given = {n: v for n, v in self.known.items() if n not in self.program.names}
+        return self.program.run({**given, name: value}, [self.target])[self.target]
+
+    def cut(self, a: Array) -> Iterator[tuple[str, str]]:
+        """Where the gradient `a` would be that of the equations, but for one array cut off at a bound."""
+        n = np.asarray(self.known[self.target])
+        for name in sorted({n for g in self._chain()[:1] for n in reads(g.equation)}):
+            v = np.asarray(self.known.get(name))
+            if v.shape != n.shape or v.dtype.kind != "f":
+                continue
+            with np.errstate(all="ignore"):
+                slope, twice = self._run({name: v + 1}) - n, self._run({name: v + 2}) - n
+                would = np.where(a == n, v, v + (a - n) / slope)
+            if not same(twice, 2 * slope) or not np.isfinite(would).all():
+                continue
+            for side, bound in (("below", would.min()), ("above", would.max())):
+                limited = np.maximum(v, bound) if side == "below" else np.minimum(v, bound)
+                close = 1e-7 * np.abs(limited).max()
+                cuts_some = np.ptp(limited) > close and not same(v, limited)
+                if cuts_some and bool((np.abs(would - limited) <= close).all()):
+                    yield "cut", f"{name} is cut off {side} at {bound:.6g} in backward, and is not in forward"
 
     # ---------------------------------------------------------------------------------------------------- machinery
     def _chain(self) -> list[Grid]:
@@ -183,7 +199,7 @@ class Suspect:
             for other, value in arrays.items():
                 if other not in (name, grid.name) and value.shape == arrays[name].shape:
                     text = f"{other} is read where {name} is meant, in {grid.name}"
-                    yield from self._try("other-array", text, {}, self._with(grid, _renamed(grid, name, other)))
+                    yield from self._try("other-array", text, {}, self._with(grid, renamed(grid, name, other)))
         for name in named:
             a = arrays[name]
             if name not in self.params or a.ndim < 2:
@@ -194,17 +210,6 @@ class Suspect:
                 for axes in combinations(range(a.ndim), k):
                     text = f"{name} is read back to front along its axes {', '.join(map(str, axes))}"
                     yield from self._try("flipped", text, {name: np.flip(a, axes)})
-
-    def _terms(self, grid: Grid) -> Iterator[Guess]:
-        """Several terms of a sum left out at once."""
-        terms = list(_added(grid.equation.right))
-        for kept in range(1, len(terms) - 1):
-            for chosen in combinations(terms, kept):
-                right = chosen[0]
-                for term in chosen[1:]:
-                    right = Binary("+", right, term)
-                shown = " + ".join(self._drawn(t) for t in chosen)
-                yield from self._try("term", f"of {grid.name} only {shown} is counted", {}, self._with(grid, right))
 
     def _sums(self, grid: Grid) -> Iterator[Guess]:
         """One term of a sum kept in place of all: overwritten and not added, or left after the first."""
@@ -230,20 +235,16 @@ class Suspect:
                 yield Guess("overwritten", text, _last(terms[..., ::-1]))
                 yield Guess("first-only", f"only the first term over {names} is counted", terms[..., 0])
 
-    def _axes(self, grid: Grid) -> Iterator[Guess]:
-        """A reduction over another axis than the one that is meant."""
-        for node in dict.fromkeys(n for n in walk(grid.equation.right) if isinstance(n, Reduce)):
-            letters = [b.letter for b in node.over if isinstance(b, Bind)]
-            for letter in letters if len(letters) == 1 else ():
-                for n in grid.free:
-                    for k in grid.free:
-                        if n == k or grid.size[k] != grid.size[letter]:
-                            continue
-                        turned = _relettered(node, {n: letter, letter: k})
-                        right = _exchanged(grid.equation.right, node, turned)
-                        size = {**grid.size, letter: grid.size[n]}
-                        text = f"{self._drawn(node)} is taken along {n}, the wrong axis"
-                        yield from self._try("axis", text, {}, self._with(grid, right, size))
+    def _gathered(self) -> Iterator[Guess]:
+        """Another array of the pass, summed down to the shape of this one."""
+        shape = np.shape(self.known[self.target])
+        for name, value in self.known.items():
+            v = np.asarray(value)
+            if name == self.target or not len(shape) < v.ndim or v.dtype.kind != "f":
+                continue
+            for axes in combinations(range(v.ndim), v.ndim - len(shape)):
+                if tuple(d for i, d in enumerate(v.shape) if i not in axes) == shape:
+                    yield Guess("other-sum", f"it is {name} summed over axis {', '.join(map(str, axes))}", v.sum(axes))
 
     def _settings(self) -> Iterator[Guess]:
         """A setting that backward takes for 0 or 1."""
@@ -268,56 +269,3 @@ def _last(terms: Array) -> Array:
     index = terms.shape[-1] - 1 - np.argmax((terms != 0)[..., ::-1], axis=-1)
     found: Array = np.take_along_axis(terms, index[..., None], -1)[..., 0]
     return found
-
-
-def _added(node: Expr) -> Iterator[Expr]:
-    """The terms of a sum that is written out."""
-    if isinstance(node, Binary) and node.op == "+":
-        yield from _added(node.left)
-        yield from _added(node.right)
-    elif isinstance(node, Binary) and node.op == "-":
-        yield from _added(node.left)
-        yield Negate(node.right)
-    else:
-        yield node
-
-
-def _renamed(grid: Grid, old: str, new: str) -> Expr:
-    def go(node: Expr) -> Expr:
-        return Read(new, node.index) if isinstance(node, Read) and node.array == old else _mapped(node, go)
-
-    return go(grid.equation.right)
-
-
-def _relettered(node: Expr, letters: Mapping[str, str]) -> Expr:
-    """The body of a reduction with indices exchanged, its own bound letter as it is."""
-    assert isinstance(node, Reduce)
-
-    def go(inner: Expr) -> Expr:
-        if isinstance(inner, Name):
-            return Name(letters.get(inner.id, inner.id))
-        if isinstance(inner, Read):
-            return Read(inner.array, tuple(go(i) for i in inner.index))
-        return _mapped(inner, go)
-
-    return Reduce(node.fn, node.over, go(node.body), node.extra)
-
-
-def _exchanged(node: Expr, old: Expr, new: Expr) -> Expr:
-    return new if node == old else _mapped(node, lambda inner: _exchanged(inner, old, new))
-
-
-def _mapped(node: Expr, go: Any) -> Expr:
-    """An expression with `go` applied to what is inside it."""
-    match node:
-        case Negate(operand=operand):
-            return Negate(go(operand))
-        case Binary(op=op, left=left, right=right):
-            return Binary(op, go(left), go(right))
-        case Compare(op=op, left=left, right=right):
-            return Compare(op, go(left), go(right))
-        case Reduce(fn=fn, over=over, body=body, extra=extra):
-            return Reduce(fn, over, go(body), extra)
-        case Call(fn=fn, args=args):
-            return Call(fn, tuple(go(a) for a in args))
-    return node

@@ -11,7 +11,7 @@ from bpcli.engine.network import Chain, Link
 from bpcli.engine.objective import Batch, Objective
 from bpcli.numeric.notation import Program, compile_equations
 from bpcli.plan import Array
-from bpcli.studies.proof import equation_env, layer_program
+from bpcli.studies.proof import equation_views, layer_program
 
 
 def has_equations(link: Link, train: bool) -> bool:
@@ -21,7 +21,7 @@ def has_equations(link: Link, train: bool) -> bool:
 
 
 class Textbook:
-    """The forward equations of layers in a row, with everything they read as it was when this was made."""
+    """The forward equations of layers in a row; what they read besides `x` and `given` stands in the network."""
 
     def __init__(self, links: Sequence[Link], train: bool) -> None:
         self.links = tuple(links)
@@ -32,7 +32,7 @@ class Textbook:
 
     def _take(self, link: Link, train: bool) -> None:
         self._programs[link.path] = layer_program(link, train)
-        self._envs[link.path] = equation_env(link)
+        self._envs[link.path] = equation_views(link)
         for chain in link.inside.values():
             for inner in chain.links:
                 self._take(inner, train)
@@ -79,7 +79,7 @@ class WholeTextbook:
         return total
 
 
-def loss_program(objective: Objective, batch: Batch) -> tuple[dict[str, Any], Program]:
+def loss_program(objective: Objective, batch: Batch, detail: str = "") -> tuple[dict[str, Any], Program]:
     """What a loss's equations read on a batch, copied, and the equations compiled for it."""
     f, plan = batch.frame, objective.plan
     env: dict[str, Any] = {"x": f.x.copy(), "t": f.t.copy(), "K": f.t.shape[-1], **plan.consts}
@@ -87,4 +87,4 @@ def loss_program(objective: Objective, batch: Batch) -> tuple[dict[str, Any], Pr
         env["w"] = f.w.copy()
     shapes = {name: np.shape(value) for name, value in env.items() if np.ndim(value)} | {"dx": f.dx.shape}
     numbers = {name: value for name, value in env.items() if np.ndim(value) == 0}
-    return env, compile_equations(objective.loss.equations(f.w is not None), shapes, numbers)
+    return env, compile_equations(objective.loss.equations(f.w is not None), shapes, numbers, detail=detail)

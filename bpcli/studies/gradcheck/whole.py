@@ -10,6 +10,7 @@ import numpy as np
 from bpcli.engine.network import Link
 from bpcli.engine.objective import Batch, Objective
 from bpcli.plan import Array
+from bpcli.studies.gradcheck.alone import tokens_of
 from bpcli.studies.gradcheck.judge import Probe
 from bpcli.studies.gradcheck.textbook import WholeTextbook, has_equations
 from bpcli.studies.witness import size
@@ -23,14 +24,29 @@ class WholePoint:
         self.links = batch.chain.links
         objective.network.draw(batch.chain, 0)
         self.loss = self.full()
-        batch.backward(True)
-        objective.add_penalty_gradient()
+        self.moved = self._backward()
         self.kernel = {path: g.copy() for path, g in objective.network.gradients().items()}
         self.dx = batch.chain.dx.copy() if batch.chain.dx is not None else None
         self.reach = max([size(g) for g in self.kernel.values()], default=0.0)
         stated = all(has_equations(k, True) for k in self.links) and bool(objective.loss.equations(False))
         stated = stated and all(p.equations() for p, _, _ in objective.penalties)
         self.book = WholeTextbook(objective, batch, True) if stated else None
+
+    def _backward(self) -> tuple[str, ...]:
+        """The gradient of the objective. Weights that the pass moves are put back; which they are."""
+        theta = self.objective.theta.copy()
+        self.batch.backward(True)
+        self.objective.add_penalty_gradient()
+        moved = self.objective.theta != theta
+        np.copyto(self.objective.theta, theta)
+        return tuple(e.path for e in self.objective.network.blueprint.layout if moved[e.where].any())
+
+    def again(self, path: str) -> Array:
+        """The gradient of a parameter, or of the inputs, by another pass."""
+        self.full()
+        self._backward()
+        found = self.batch.chain.dx if path == "x" else self.objective.network.gradients()[path]
+        return np.array(found)
 
     def full(self) -> float:
         """The objective, everything computed anew."""
@@ -60,7 +76,8 @@ class WholePoint:
     def _probe(self, tensor: str, path: str, at: Array, kernel: Array, first: int) -> Probe:
         value = partial(self._from, self.links[first:])
         stepped = partial(self._stepped, path) if self.book else None
-        return Probe("network", tensor, self.name, at, kernel, value, None, stepped, self.reach)
+        flat = path == "x" and any(tokens_of(link) for link in self.links)
+        return Probe("network", tensor, self.name, at, kernel, value, None, stepped, self.reach, flat)
 
     def _stepped(self, path: str, z: Array) -> object:
         assert self.book is not None

@@ -49,6 +49,13 @@ class Block:
     places: Places = ()
     tensor: str = ""
 
+    @property
+    def untold(self) -> tuple[str, ...]:
+        """What the kernels computed and no equation gives: nothing, of a part of this package."""
+        gradients = (name for name in self.engine if name[:1] == "d" and name[1:] in self.env)
+        wanted = {"layer": ("y", "dx", *gradients), "loss": ("L", "dx"), "penalty": ("penalty", "dw")}
+        return tuple(dict.fromkeys(n for n in wanted.get(self.part, ()) if n not in self.program.names))
+
     @cached_property
     def known(self) -> frozenset[str]:
         """What has a gradient: arrays and left sides. The slope of a penalty is not that of the loss."""
@@ -94,6 +101,7 @@ class Taken:
     after: float
     outputs: Array
     outputs_of: str  # what the loss reads: dense_2.y
+    layers: tuple[Block, ...]  # each layer once, in the order in which their outputs are complete
 
 
 @np.errstate(all="ignore")  # what overflows is found by the step, and named
@@ -121,7 +129,7 @@ def take_step(subject: Subject) -> Taken:
         blocks=blocks, makers=_makers(batch.chain), theta=watch.theta, data=watch.flat["backward"],
         gradient=watch.flat["gradient"], clipped=watch.flat["clipping"], updated=descent.theta.copy(), loss=loss,
         penalty=penalty, factor=descent.factor, rate=descent.rate, after=after, outputs=outputs,
-        outputs_of=f"{batch.chain.links[-1].path}.y",
+        outputs_of=f"{batch.chain.links[-1].path}.y", layers=watch.layers,
     )  # fmt: skip
 
 
@@ -150,6 +158,7 @@ class _Watch:
         self.flat: dict[str, Array] = {}
         self.weights: dict[str, Array] = {}
         self.pass_: list[Part] = []
+        self.layers: tuple[Block, ...] = ()
         self.begun = 0.0  # the objective that a search begins with
         self.loss: Callable[[], float] = lambda: descent.loss
         self.outputs = np.zeros(0)
@@ -161,8 +170,9 @@ class _Watch:
         self.weights[phase] = objective.theta.copy()
         if phase == "backward":
             self.outputs = self.batch.chain.y.copy()
+            self.layers = tuple(_layer_blocks(self.batch.chain))
             self.pass_ = [
-                *_forward(self.batch.chain), *_loss(self.subject, self.batch, self.loss()),
+                *_forward(self.layers), *_loss(self.subject, self.batch, self.loss()),
                 *_backward(self.batch.chain),
             ]  # fmt: skip
 
@@ -173,11 +183,15 @@ def _layer_block(link: Link) -> Block:
     return Block("layer", link.path, link.layer.kind, layer_program(link, True), equation_env(link) | states, engine)
 
 
-def _forward(chain: Chain) -> Iterator[Part]:
+def _layer_blocks(chain: Chain) -> Iterator[Block]:
     for link in chain.links:
         for inner in link.inside.values():
-            yield from _forward(inner)
-        block = _layer_block(link)
+            yield from _layer_blocks(inner)
+        yield _layer_block(link)
+
+
+def _forward(blocks: Sequence[Block]) -> Iterator[Part]:
+    for block in blocks:
         for grid in block.program.grids:
             if grid.name not in block.backward and not grid.name.endswith("_new"):
                 yield block, grid, Stage.FORWARD

@@ -26,6 +26,7 @@ from bpcli.studies.trace.claims import Claim, read
 from bpcli.studies.trace.derive import Choice, quantities
 from bpcli.studies.trace.flow import AFTER, GIVEN, Flow, Key, Values
 from bpcli.studies.trace.follow import network_of
+from bpcli.studies.trace.trace import without_equations
 from bpcli.studies.witness import EPS
 
 CHANCE = 0.05  # of a mistake to fit by accident: beyond, it is not named
@@ -58,7 +59,8 @@ def mark(subject: Subject, claims: Sequence[Claim], file: str = "", *, ascii: bo
     flow = Flow(subject, taken)
     marker = _Marker(flow, Addresses(flow, told).targets(claims), told, ascii)
     wrong = tuple(q.path for q in told if not q.agrees)
-    return Marks(subject.name, file, facts, tuple(marker.marks()), wrong, subject.warnings)
+    warnings = (*subject.warnings, *without_equations(subject, taken))
+    return Marks(subject.name, file, facts, tuple(marker.marks()), wrong, warnings)
 
 
 @dataclass(frozen=True)

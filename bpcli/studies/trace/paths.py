@@ -19,6 +19,7 @@ from bpcli.numeric.notation.evaluate import Grid
 from bpcli.numeric.notation.syntax import Binary, Call, Compare, Expr, Name, Negate, Number, Read, Reduce, parse
 from bpcli.numeric.notation.text import Ascii, Text
 from bpcli.plan import Array
+from bpcli.records import Failure, Problem
 from bpcli.studies.proof import equation_env, layer_program
 from bpcli.studies.subject import Subject
 
@@ -199,7 +200,13 @@ class Walker:
         )  # fmt: skip
 
     def _layer(self, link: Link) -> _Layer:
+        """Raises Failure of a layer without equations."""
         if link.path not in self._layers:
+            own = layer_program(link, True).names
+            if missing := [n for n in ("y", "dx", *(f"d{p}" for p in link.node.plan.params)) if n not in own]:
+                text = f"{link.layer.kind} has no equation of {', '.join(missing)}: paths through it cannot be told"
+                help = "--detail neuron tells the layers around it"
+                raise Failure(Problem(text, code="no-equations", path=(link.path,), help=help))
             self._layers[link.path] = _Layer(link, self.drawn)
         return self._layers[link.path]
 
@@ -243,7 +250,10 @@ class Walker:
         """How the loss's own slope at the end of a whole path is computed."""
         if not way.done:
             return ""
-        equation = next(parse(eq) for eq in self.subject.objective.loss.equations(False) if parse(eq).name == "dx")
+        stated = (parse(eq) for eq in self.subject.objective.loss.equations(False))
+        equation = next((eq for eq in stated if eq.name == "dx"), None)
+        if equation is None:
+            return ""
         letters = {getattr(b, "letter", ""): Number(i) for b, i in zip(equation.free, way.end.at, strict=True)}
         return self.drawn(frozenset("xt")).draw(_placed(equation.right, letters)).text
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from bpcli.derivation import Derivation, Given, LayerLine, PathsTo, Quantity, StepLine
 from bpcli.engine.descent import NonFiniteError
+from bpcli.family import Stepper
 from bpcli.numeric.lengths import length
 from bpcli.plan import Array
 from bpcli.records import Exit, Failure, Problem
@@ -69,7 +70,7 @@ def derive(subject: Subject, view: View, notes: Facts = ()) -> Derivation:
         choice = Choice(few, view.terms, view.digits, view.ascii, layers, wanted)
         found = list(quantities(taken, step, choice))
         told += found
-        given += [*before, *_drawn(subject, step)]
+        given += [*before, *_drawn(subject, step), *_untold(taken, step)]
         lines.append(_line(subject, taken, found, step))
         if subject.descent.ended:
             text = f"step {step} was not taken, the weights stay as they are: {subject.descent.ended}"
@@ -78,6 +79,7 @@ def derive(subject: Subject, view: View, notes: Facts = ()) -> Derivation:
             with _as_before(subject, taken):
                 walker = Walker(subject, view.ascii)
                 paths += [walker.paths(tensor, at) for tensor, at in chosen]
+    subject.warnings = (*subject.warnings, *without_equations(subject, taken))
     compared = sum(q.value.size for q in told if q.engine is not None)
     worst = max((q.gap for q in told), default=0.0)
     return Derivation(
@@ -145,6 +147,36 @@ def _drawn(subject: Subject, step: int) -> Iterator[Given]:
             yield Given(step, f"{link.path}.{name}", np.array(getattr(link.frame, name)), "drawn by chance")
 
 
+def _untold(taken: Taken, step: int) -> Iterator[Given]:
+    """What layers computed that no equation gives: told as it is."""
+    for block in taken.layers:
+        for name in block.untold:
+            yield Given(step, f"{block.layer}.{name}", block.engine[name], f"as {block.kind} computes it: no equation")
+
+
+def without_equations(subject: Subject, taken: Taken) -> Iterator[Problem]:
+    """Warnings about parts at work that do not say what they compute; those of this package all do."""
+    experiment, loss = subject.experiment, subject.objective.loss
+    for block in taken.layers:
+        if block.untold:
+            yield _silent(block.layer, block.kind, "" if not block.program.names else f" of {', '.join(block.untold)}")
+    others: list[tuple[str, str, Sequence[Any]]] = [("loss", loss.kind, loss.equations(False))]
+    others += [("penalty", p.kind, p.equations()) for p, _ in subject.blueprint.penalties]
+    if experiment.clipping is not None:
+        others.append(("clipping", experiment.clipping.kind, experiment.clipping.equations()))
+    if isinstance(experiment.optimizer, Stepper):
+        rate = experiment.optimizer.learning_rate
+        others.append(("learning_rate", rate.kind, rate.equations()))
+    others.append(("optimizer", experiment.optimizer.kind, experiment.optimizer.equations()))
+    yield from (_silent(place, kind, "") for place, kind, equations in others if not equations)
+
+
+def _silent(place: str, kind: str, which: str) -> Problem:
+    text = f"{kind} has no equation{which or 's'}: its numbers cannot be derived"
+    help = "they stand among what is given, where the network works on with them; add `equations` to see where from"
+    return Problem(text, "no-equations", (place,), help=help, level="warning")
+
+
 def _line(subject: Subject, taken: Taken, found: Sequence[Quantity], step: int) -> StepLine:
     change = next(q for q in found if q.part == "change")
     parts = {e.path: e for e in subject.blueprint.layout}
@@ -161,11 +193,7 @@ def _line(subject: Subject, taken: Taken, found: Sequence[Quantity], step: int) 
 
 
 def _layers(taken: Taken) -> Iterator[LayerLine]:
-    seen = set()
-    for block, _, _ in taken.blocks:
-        if block.part != "layer" or block.layer in seen:
-            continue
-        seen.add(block.layer)
+    for block in taken.layers:
         engine = block.engine
         closed, saturated = passing(block, engine["dx"])
         count = engine["y"].size

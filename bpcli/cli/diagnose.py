@@ -1,0 +1,44 @@
+"""`bpcli diagnose`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bpcli.cli.options import DataFile, Json, Sets, With
+
+Subject = Annotated[Path, typer.Argument(metavar="CONFIG|RUN|MODEL", help="What to look at.", show_default=False)]
+
+
+def diagnose(
+    subject: Subject,
+    trying: Annotated[
+        bool, typer.Option("--try", help="Train a few hundred steps without and with each cure of a warning.")
+    ] = False,
+    data: DataFile = None,
+    set_: Sets = None,
+    own: With = None,
+    json: Json = False,
+) -> None:
+    """Find what will train badly, say why, and what to set instead.
+
+    Of a config: the data, how weights start, gradients from layer to layer, closed units, the first step, learning
+    rates, and whether one batch can be learned by heart. Of a run: the data, its trained weights and its epochs.
+    Nothing is written. Ends with 0 where the diagnosis was made, whatever it found.
+    """
+    from bpcli.render.console import columns, show, show_json, show_problems, waiting
+    from bpcli.render.diagnosis import diagnosis
+    from bpcli.render.jsons import dumps
+    from bpcli.studies.diagnose.diagnose import diagnose as study
+    from bpcli.studies.plugins import load
+
+    load(own or ())
+    with waiting("looking"):
+        report = study(subject, tuple(set_ or ()), trying=trying, data=data)
+    show_problems(report.warnings)
+    if json:
+        show_json(dumps(report))
+    else:
+        show(*diagnosis(report, columns()))

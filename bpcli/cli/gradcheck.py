@@ -1,0 +1,75 @@
+"""`bpcli gradcheck`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bpcli.cli.options import Json, Sets, With
+
+Subject = Annotated[
+    Path | None, typer.Argument(metavar="CONFIG|RUN|MODEL", help="Whose gradients to check.", show_default=False)
+]
+
+
+def gradcheck(
+    subject: Subject = None,
+    parts: Annotated[bool, typer.Option("--parts", help="Check every registered part; with --with, those.")] = False,
+    with_: With = None,
+    external: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.npz", help="Compare gradients computed elsewhere: <layer>.d<param>, x, t, weights."),
+    ] = None,
+    set_: Sets = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the points that are checked.")] = 0,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail on dead paths and on noise, too.")] = False,
+    json: Json = False,
+) -> int:
+    """Prove that gradients are right, or say what is wrong.
+
+    Each tensor is held against three witnesses: the equations, complex steps through them, and central differences
+    through the kernels. A forward and a backward pass that are wrong in the same way no gradient check can see; that is
+    what the equations are for.
+    """
+    if (subject is not None) == (parts or (subject is None and bool(with_))):
+        raise typer.BadParameter("say what to check: a config, a run, or --parts", param_hint="CONFIG")
+    if external is not None and subject is None:
+        raise typer.BadParameter("--external needs the network: a config, a run or a model", param_hint="--external")
+
+    from bpcli.records import Exit
+    from bpcli.render.console import show, show_json, show_problems, waiting
+    from bpcli.render.gradients import checked, laws_of_parts
+    from bpcli.render.jsons import dumps
+    from bpcli.studies.gradcheck.external import check_external
+    from bpcli.studies.gradcheck.registry import check_own, check_registry
+    from bpcli.studies.gradcheck.study import check_gradients
+    from bpcli.studies.gradcheck.study import checked as taken
+    from bpcli.studies.plugins import load
+    from bpcli.studies.subject import Rows, open_subject
+
+    mine = load(with_ or ())
+    if subject is None and not mine:
+        with waiting("checking every part"):
+            table = check_registry()
+        if json:
+            show_json(dumps({"parts": list(table)}))
+        else:
+            show(*laws_of_parts(table))
+        return int(Exit.BAD_RESULT if any(row.verdict == "WRONG" for row in table) else Exit.OK)
+    if subject is not None:
+        with waiting("checking"):
+            opened = open_subject(subject, Rows(batch=True), set_ or ())
+            reports = [check_external(taken(opened), external) if external else check_gradients(opened, seed)]
+    else:
+        with waiting("checking"):
+            reports = [check_own(leaf, seed) for leaf in mine]
+    for i, report in enumerate(reports):
+        show_problems(report.warnings)
+        if json:
+            show_json(dumps(report))
+        else:
+            show(*([""] if i else []), *checked(report))
+    failed = any(not r.passed or (strict and r.weak) for r in reports)
+    return int(Exit.BAD_RESULT if failed else Exit.OK)

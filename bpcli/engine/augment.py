@@ -1,0 +1,54 @@
+"""Augmentation in its place: between the rows of a batch and the network, in training steps only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bpcli.engine.blueprint import Blueprint, slot_bytes
+from bpcli.family import Augmentation
+from bpcli.numeric.streams import Stream
+from bpcli.plan import Array, Frame, Shape, empty
+
+
+def image_shape(blueprint: Blueprint) -> Shape | None:
+    """Height, width and channels of a row: as the data has it, or as layers at the front that only lay its numbers out
+    anew (`reshape`) make of it; None where it is no image."""
+    shape = blueprint.x
+    for node in blueprint.nodes:
+        if len(shape) == 3 or node.layer.kind != "reshape":
+            break
+        shape = node.plan.y
+    return shape if len(shape) == 3 else None
+
+
+def augmenting_bytes(parts: Sequence[Augmentation], shape: Shape, rows: int, width: int) -> int:
+    """Bytes of the memory that changing images of this shape takes, where a float takes `width`."""
+    return sum(slot_bytes(slot, rows, width) for part in parts for slot in part.work(shape).values())
+
+
+class Augmenter:
+    """Changes the images of training batches, by one part after another, in memory of its own for up to `rows` rows.
+
+    What happens in a step is a function of the seed and the step alone. `zero` and `unit` say what scaling has made of
+    a 0 in the file, and of a step of 1. Raises ShapeError where a part cannot change images of this shape.
+    """
+
+    def __init__(
+        self, parts: Sequence[Augmentation], shape: Shape, rows: int, dtype: Any, seed: int, zero: float, unit: float
+    ) -> None:
+        self.shape = shape
+        self._parts = [
+            (part, {name: empty(slot, rows, dtype) for name, slot in part.work(shape).items()},
+             Stream(seed, "augment", i, part.kind))
+            for i, part in enumerate(parts)
+        ]  # fmt: skip
+        self._zero, self._unit = zero, unit
+
+    def apply(self, x: Array, step: int) -> None:
+        """Changes the rows x (n, ...) in place, by the chance of the step after `step` completed ones."""
+        images = x.reshape(len(x), *self.shape)
+        for part, work, stream in self._parts:
+            slots = {name: array[: len(x)] for name, array in work.items()}
+            frame = Frame(x=images, y=images, dx=None, dy=images, zero=self._zero, unit=self._unit, **slots)
+            part.apply(frame, stream.at(step))

@@ -1,0 +1,113 @@
+"""Floor 0: one piece of work on several cores.
+
+NumPy lets go of the interpreter's lock while it computes, so plain threads run side by side. A piece of work is always
+cut into the same LANES lanes, whatever the machine has, and what the lanes find is put together in their order: results
+are the same bits on one core and on many. BLAS starts threads of its own for large products and none for small ones;
+lanes keep to small ones, so that the two do not stand in each other's way.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from functools import cache
+from threading import Lock, Thread
+
+__all__ = ["LANES", "in_lanes", "share", "workers"]
+
+LANES = 4
+WORTH = 20_000_000
+"""Multiply-adds from which a second thread pays: to wake one takes about 0.1 ms."""
+
+
+@cache
+def workers() -> int:
+    """How many threads work at a time: the cores this process may use, at most LANES, and no more than OMP_NUM_THREADS
+    or OPENBLAS_NUM_THREADS say."""
+    told = (os.environ.get(name, "") for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"))
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min([LANES, allowed, *(int(n) for n in told if n.isdecimal())]))
+
+
+def share(count: int, lane: int) -> range:
+    """Which of `count` things fall to a lane; all lanes together have each once, in order."""
+    return range(lane * count // LANES, (lane + 1) * count // LANES)
+
+
+def in_lanes(work: Callable[[int], None], macs: int) -> None:
+    """Calls work(0) to work(LANES - 1), side by side where about `macs` multiply-adds are worth it; returns when all
+    are done. Raises what one of them raises."""
+    threads = workers()
+    if threads == 1 or macs < WORTH or not _lent.acquire(blocking=False):
+        for lane in range(LANES):
+            work(lane)
+        return
+    try:
+        others = _helpers(threads - 1)
+        for i, other in enumerate(others):
+            other.begin(copy_context(), work, range(i + 1, LANES, threads))
+        try:
+            for lane in range(0, LANES, threads):
+                work(lane)
+        finally:
+            errors = [error for other in others if (error := other.wait()) is not None]
+        if errors:
+            raise errors[0]
+    finally:
+        _lent.release()
+
+
+class _Helper:
+    """A thread that does lanes when it is told to. Two locks hand the work over and back: nothing is allocated."""
+
+    def __init__(self) -> None:
+        self._told, self._done = Lock(), Lock()
+        self._told.acquire()
+        self._done.acquire()
+        self._error: BaseException | None = None
+        Thread(target=self._live, name="lanes", daemon=True).start()
+
+    def begin(self, context: Context, work: Callable[[int], None], lanes: range) -> None:
+        """Starts on the lanes, under the caller's settings (NumPy's about floating-point errors among them)."""
+        self._context, self._work, self._lanes = context, work, lanes
+        self._told.release()
+
+    def wait(self) -> BaseException | None:
+        """Waits until they are done; what they raised."""
+        self._done.acquire()
+        error, self._error = self._error, None
+        return error
+
+    def _live(self) -> None:
+        while True:
+            self._told.acquire()
+            try:
+                self._context.run(self._every)
+            except BaseException as error:  # it is the caller's, who raises it
+                self._error = error
+            del self._context, self._work
+            self._done.release()
+
+    def _every(self) -> None:
+        for lane in self._lanes:
+            self._work(lane)
+
+
+_lent = Lock()  # the helpers serve one caller at a time; a second one does its lanes alone
+
+
+@cache
+def _helpers(count: int) -> tuple[_Helper, ...]:
+    return tuple(_Helper() for _ in range(count))
+
+
+def _forget() -> None:
+    """Threads do not live on in a forked process."""
+    global _lent
+    _lent = Lock()
+    _helpers.cache_clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,77 @@
+"""The pixels of one image file, read with Pillow (the extra `images`)."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from bpcli.parts.extras import missing
+from bpcli.plan import Array
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".pnm"})
+TRANSPARENT = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
+SIXTEEN_BITS = 65535
+
+
+def read(file: Path, mode: Literal["gray", "rgb"], size: tuple[int, int] | None) -> Array | str:
+    """The pixels (h, w, c) of a file as bytes, brought to a size (height, width), or why it cannot be read: a file,
+    whatever is in it, raises nothing. Raises Failure where Pillow is not installed."""
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ImportError:
+        raise missing("Pillow", "images", "reading images") from None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # oddities that do not keep it from being read
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(file, formats=FORMATS) as opened:
+                opened.load()
+                image = _on_white(_upright(_bytes(opened)))
+            image = image.convert("L" if mode == "gray" else "RGB")
+            if size is not None and image.size != (size[1], size[0]):
+                image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+            pixels = np.asarray(image)
+    except UnidentifiedImageError:
+        return f"it is no {', '.join(FORMATS[:-1])} or {FORMATS[-1]} file"
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        return f"it has more than {Image.MAX_IMAGE_PIXELS or 0:,} pixels"
+    except Exception as error:  # whatever a damaged or hostile file makes Pillow's parsers raise
+        return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def _bytes(image: Image) -> Image:
+    """The image, where it has 16 bits a pixel with 8."""
+    from PIL import Image as images
+
+    if image.mode == "F":
+        raise ValueError("its pixels are floating-point numbers")
+    if not image.mode.startswith("I"):
+        return image
+    values = np.asarray(image).astype(np.int64)
+    if values.min() < 0 or values.max() > SIXTEEN_BITS:
+        raise ValueError("its pixels have more than 16 bits")
+    return images.fromarray(((values + 128) // 257).astype(np.uint8))
+
+
+def _upright(image: Image) -> Image:
+    """The image turned as its camera says it was held."""
+    from PIL import ImageOps
+
+    return ImageOps.exif_transpose(image)
+
+
+def _on_white(image: Image) -> Image:
+    """The image on a white ground, where a part of it is transparent."""
+    from PIL import Image as images
+
+    if image.mode not in TRANSPARENT and "transparency" not in image.info:
+        return image
+    return images.alpha_composite(images.new("RGBA", image.size, "white"), image.convert("RGBA"))

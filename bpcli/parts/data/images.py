@@ -1,0 +1,201 @@
+"""A folder of images, one folder inside it for each class."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from bpcli.family import Source, Table
+from bpcli.parts.data.files import bad, locate, locate_folder, shown
+from bpcli.parts.data.imagefile import ENDINGS, read
+from bpcli.parts.data.targets import labels
+from bpcli.plan import Array, Sample
+from bpcli.records import Failure, Problem
+
+NAMED = 3  # files that a warning lists
+
+
+def _size(value: Any) -> Any:
+    """A height and a width, both at least 1."""
+    if not isinstance(value, list | tuple) or len(value) != 2 or not all(type(v) is int and v > 0 for v in value):
+        raise PydanticCustomError("size", "write a height and a width in pixels: [28, 28]")
+    return tuple(value)
+
+
+SIDE: dict[str, Any] = {"type": "integer", "minimum": 1}
+SIZE: dict[str, Any] = {"type": "array", "items": SIDE, "minItems": 2, "maxItems": 2}
+Size = Annotated[tuple[int, int], BeforeValidator(_size), WithJsonSchema(SIZE)]
+
+
+class Images(Source):
+    """Images in a folder, each in the folder of its class: `path/class/name.png`.
+
+    Inputs    (N, h, w, c) bytes, 0 black to 255 white; c is 1 (gray) or 3 (rgb). A photograph is turned as its camera
+              says, of an animation the first image counts, what is transparent is white
+    Targets   (N,) text: the names of the folders
+    Order     by class, then by file, both by the code points of their names: the same on every system
+    Left out  hidden files and folders, files that do not end as images do, folders inside a class
+    Errors    Failure: a corrupt image (named; `skip_bad` goes on), sizes that differ where `size` is not given, a class
+              without an image, the extra `images` (Pillow) not installed
+    Source    the layout of torchvision's ImageFolder; gray as in ITU-R BT.601
+    """
+
+    type: Literal["images"] = "images"
+    path: str = Field(min_length=1, description="the folder, relative to the file that names it")
+    mode: Literal["gray", "rgb"] = Field("rgb", description="one channel or three, whatever the files have")
+    size: Size | None = Field(
+        None, description="[height, width] that every image is brought to; left out: they have to agree"
+    )
+    skip_bad: bool = Field(False, description="whether images that cannot be read are left out, with a warning")
+
+    def files(self, root: Path) -> tuple[Path, ...]:
+        return (root / self.path,)
+
+    def load(self, root: Path, *, need_target: bool = True) -> Table:
+        path = root / self.path
+        if not need_target and path.is_file():
+            found = [("", locate(root, self.path))]
+        else:
+            found = _images(locate_folder(root, self.path), need_target)
+        x, kept, skipped = self._pixels([file for _, file in found], path)
+        classes = [found[i][0] for i in kept]
+        if lost := sorted({name for name, _ in found} - set(classes)):
+            raise bad(f"no image of class `{lost[0]}` can be read", path / lost[0], code="no-images")
+        return Table(
+            numbers=x,
+            texts={},
+            names=(),
+            order=(),
+            target=labels(classes) if need_target else None,
+            target_names=(),
+            origin=shown(path),
+            row_names=tuple(_called(found[i][1], path) for i in kept),
+            warnings=_warned(skipped, len(found), path),
+        )
+
+    def _pixels(self, files: Sequence[Path], folder: Path) -> tuple[Array, list[int], list[tuple[str, str]]]:
+        """The images (N, h, w, c), which of the files they are, and which cannot be read, with the reason."""
+        out: Array | None = None
+        kept: list[int] = []
+        skipped: list[tuple[str, str]] = []
+        for i, file in enumerate(files):
+            pixels = read(file, self.mode, self.size)
+            if isinstance(pixels, str):
+                if not self.skip_bad:
+                    help = "replace or remove it, or leave such images out with `skip_bad: true`"
+                    raise bad(f"this image cannot be read: {pixels}", file, code="bad-image", help=help)
+                skipped.append((_called(file, folder), pixels))
+                continue
+            if out is None:
+                out = _memory((len(files), *pixels.shape), folder)
+            if pixels.shape != out.shape[1:]:
+                raise _differs(file, pixels, files[kept[0]], out)
+            out[len(kept)] = pixels
+            kept.append(i)
+        if out is None:
+            raise bad(f"none of the {len(files)} images can be read", folder, code="no-images")
+        return out[: len(kept)], kept, skipped
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield Sample(cls(path="flowers", size=(64, 64)))
+        yield Sample({"type": "images", "path": "digits", "mode": "gray", "size": [28, 28], "skip_bad": True})
+        yield Sample({"type": "images"}, error="Field required")
+        yield Sample({"type": "images", "path": "a", "mode": "cmyk"}, error="Input should be 'gray' or 'rgb'")
+        yield Sample({"type": "images", "path": "a", "size": [28, 0]}, error="write a height and a width")
+        yield Sample({"type": "images", "path": "a", "size": [28]}, error="write a height and a width")
+
+
+def contents(folder: Path) -> list[Path]:
+    """The images in a folder and in the folders inside it, in order: what a source of this path can read."""
+    return [file for place in (folder, *_folders(folder)) for file in _pictures(place)]
+
+
+def _images(folder: Path, need_target: bool) -> list[tuple[str, Path]]:
+    """Each image with its class; without targets, images of no class where the folder has no others. Raises Failure."""
+    found: list[tuple[str, Path]] = []
+    empty: list[Path] = []
+    for place in _folders(folder):
+        pictures = _pictures(place)
+        found += [(_name(place), file) for file in pictures]
+        if not pictures:
+            empty.append(place)
+    alone = [("", file) for file in _pictures(folder)]
+    if not need_target and (found or alone):
+        return found or alone
+    if not found and not empty:
+        text = "the folder has no folder inside it: one for each class is expected"
+        text += f", not {len(alone)} images without one" if alone else ""
+        raise bad(text, folder, code="no-images", help="put the images of each class into a folder named after it")
+    if empty:
+        raise _without_image(empty[0], folder)
+    return found
+
+
+def _without_image(place: Path, folder: Path) -> Failure:
+    inner = _folders(place)
+    if any(_pictures(p) for p in inner):
+        help = f"images are looked for in <class>/<file> under `path`: should it end in `/{place.name}`?"
+    else:
+        help = f"remove the folder, or put images into it; they end in {', '.join(sorted(ENDINGS))}"
+    return bad(f"class `{place.name}` has no image", folder, code="no-images", help=help)
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted((p for p in _entries(folder) if p.is_dir()), key=_name)
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return sorted((p for p in _entries(folder) if p.suffix.lower() in ENDINGS and p.is_file()), key=_name)
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    """What lies in a folder and is not hidden. Raises Failure where it cannot be read."""
+    try:
+        yield from (p for p in folder.iterdir() if not p.name.startswith((".", "__MACOSX")))
+    except OSError as error:
+        raise bad(f"the folder cannot be read: {error.strerror}", folder, code="unreadable") from None
+
+
+def _name(path: Path) -> str:
+    """A name in one form of Unicode, whatever the file system's. Raises Failure where it is no text."""
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        shape = path.name.encode("utf-8", "backslashreplace").decode()
+        raise bad(f"the name {shape} is not UTF-8", path.parent, code="bad-name", help="rename it") from None
+    return unicodedata.normalize("NFC", path.name)
+
+
+def _called(file: Path, folder: Path) -> str:
+    return file.name if file == folder else file.relative_to(folder).as_posix()
+
+
+def _memory(shape: tuple[int, ...], folder: Path) -> Array:
+    try:
+        return np.empty(shape, np.uint8)
+    except MemoryError:
+        text = f"{shape[0]} images of {shape[1]} x {shape[2]} pixels do not fit into memory"
+        raise bad(text, folder, code="memory", help="bring them to a smaller size: `size: [64, 64]`") from None
+
+
+def _differs(file: Path, pixels: Array, first: Path, out: Array) -> Failure:
+    (h, w, _), (height, width) = pixels.shape, out.shape[1:3]
+    text = f"this image has {h} x {w} pixels (height x width), and {shown(first)} has {height} x {width}"
+    help = f"bring all images to one size: `size: [{height}, {width}]`"
+    return bad(text, file, code="image-size", help=help)
+
+
+def _warned(skipped: Sequence[tuple[str, str]], count: int, folder: Path) -> tuple[Problem, ...]:
+    if not skipped:
+        return ()
+    named = ", ".join(f"{file} ({why})" for file, why in skipped[:NAMED])
+    more = f" and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""
+    text = f"{len(skipped)} of {count} images cannot be read and are left out: {named}{more}"
+    return (Problem(text, code="bad-image", file=shown(folder), level="warning"),)

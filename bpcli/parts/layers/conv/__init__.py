@@ -1,0 +1,1 @@
+"""Convolutions: where their windows stand, the kernel they share, and the layers."""

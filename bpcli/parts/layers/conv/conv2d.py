@@ -1,0 +1,201 @@
+"""Convolution of images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from bpcli.family import Layer
+from bpcli.numeric.notation import Eq
+from bpcli.numeric.threads import in_lanes
+from bpcli.parts.activations import Relu
+from bpcli.parts.layers.conv.axes import Axis, same
+from bpcli.parts.layers.conv.filters import Filters
+from bpcli.parts.layers.conv.passes import Passes, passes
+from bpcli.parts.layers.conv.writing import consts, looked_at, looking
+from bpcli.parts.layers.windows import Margin, Pair, frozen
+from bpcli.plan import Frame, Plan, Sample, Shape, ShapeError
+
+Padding = Literal["valid", "same"] | Annotated[Margin | tuple[Margin, Margin], BeforeValidator(frozen)]
+
+
+def pair(value: int | tuple[int, int]) -> tuple[int, int]:
+    """A setting for the height and for the width."""
+    return value if isinstance(value, tuple) else (value, value)
+
+
+def axis(
+    name: str, size: int, kernel: int, stride: int, dilation: int, padding: int | Literal["valid", "same"]
+) -> Axis:
+    """How a filter moves along an axis. Raises ShapeError where it does not fit into the padded input."""
+    if padding == "same":
+        return same(size, kernel, stride, dilation)
+    zeros = 0 if padding == "valid" else padding
+    found = Axis(size, kernel, stride, dilation, zeros, zeros)
+    if found.out < 1:
+        padded = f", padded to {size + 2 * zeros}" if zeros else ""
+        raise ShapeError(
+            f"a kernel {found.span} {name} does not fit into an input {size} {name}{padded}",
+            "a smaller `kernel` or `dilation`, fewer such layers before it, or `padding: same`",
+        )
+    return found
+
+
+def split(channels: int, groups: int) -> int:
+    """How many channels a group has. Raises ShapeError where they cannot be split so."""
+    if channels % groups:
+        raise ShapeError(
+            f"{channels} channels cannot be split into {groups} groups of the same size",
+            "set `groups` to a divisor of the input's channels",
+        )
+    return channels // groups
+
+
+class Conv2d(Filters, Layer):
+    """Lays each filter on every window of an image: a weighted sum of the pixels under it, and a bias.
+
+    The filters are not turned round first (in signal processing that is cross-correlation). With groups, a filter sees
+    the channels of its group only; as many groups as channels make a depthwise convolution. `same` gives in / stride
+    outputs, rounded up, with the odd zero at the bottom and at the right.
+
+    Shapes   x: n h w c, W: u v c f with the channels of one group, b: f, y: n p q f (the pre-activation)
+    Letters  s stride, r dilation, a zeros at the top and at the left, Cg and Fg channels and filters of a group
+    Source   LeCun et al. 1989; Dumoulin & Visin 2016 for the arithmetic; dilation: Yu & Koltun 2016, eq. 2
+    Numerics windows of a few images at a time times the filters; the way back is a correlation with the filters turned
+             round, one for each remainder of the stride; the gradient of W is summed in 4 parts, then these are
+    """
+
+    type: Literal["conv2d"] = "conv2d"
+    kernel: Pair = Field(description="pixels of a filter: one number, or height and width")
+    stride: Pair = Field(1, description="pixels from one window to the next")
+    padding: Padding = Field(
+        "valid",
+        description="zeros put around the image: none (valid), as many as give in / stride outputs (same), or a number",
+    )
+    dilation: Pair = Field(1, description="pixels from one weight of a filter to the next")
+    groups: int = Field(1, gt=0, description="into how many groups channels and filters are split")
+
+    @model_validator(mode="after")
+    def _filters_split(self) -> Self:
+        if self.filters % self.groups:
+            message = "{filters} filters cannot be split into {groups} groups of the same size"
+            raise PydanticCustomError("groups", message, {"filters": self.filters, "groups": self.groups})
+        return self
+
+    def axes(self, x: Shape) -> tuple[Axis, Axis]:
+        """How the filters move over images of shape x. Raises ShapeError where they do not fit."""
+        if len(x) != 3:
+            raise ShapeError(
+                f"conv2d takes images (height, width, channels), not rows of shape {x}",
+                "put a `reshape` before it: {type: reshape, shape: [28, 28, 1]}",
+            )
+        zeros = (self.padding,) * 2 if isinstance(self.padding, str) else pair(self.padding)
+        kernel, stride, dilation = pair(self.kernel), pair(self.stride), pair(self.dilation)
+        h, w = (
+            axis(name, x[i], kernel[i], stride[i], dilation[i], zeros[i]) for i, name in enumerate(("high", "wide"))
+        )
+        return h, w
+
+    def plan(self, x: Shape) -> Plan:
+        h, w = self.axes(x)
+        channels, filters = split(x[2], self.groups), self.filters // self.groups
+        groups = {"Cg": float(channels), "Fg": float(filters)} if self.groups > 1 else {}
+        places = h.kernel * w.kernel
+        return Plan(
+            y=(h.out, w.out, self.filters),
+            params=self.params((h.kernel, w.kernel, channels, self.filters), places * channels, places * filters),
+            scratch=self._passes(x).scratch(),
+            consts={**consts((h, w)), **groups},
+            skips_dx=True,
+            multiply_adds=h.out * w.out * places * channels * self.filters,
+        )
+
+    def _passes(self, x: Shape) -> Passes:
+        h, w = self.axes(x)
+        biased = "there" if self.bias is not False else ""
+        return passes(h, w, self.groups, x[2] // self.groups, self.filters // self.groups, biased)
+
+    def forward(self, f: Frame, train: bool) -> None:
+        filters = self._passes(f.x.shape[1:])
+        filters.set_there(f, f.W, f.b if self.bias is not False else None)
+        in_lanes(lambda lane: filters.lay_on(f, f.x, f.y, lane), len(f.x) * filters.there.cost)
+
+    def backward(self, f: Frame, train: bool) -> None:
+        filters = self._passes(f.x.shape[1:])
+        cost = filters.there.cost
+        if f.dx is not None:
+            filters.set_back(f, f.W, None)
+            cost += filters.cost_back
+
+        def work(lane: int) -> None:
+            filters.add_up(f, f.x, f.dy, lane)
+            if f.dx is not None:
+                filters.send_back(f, f.dy, None, f.dx, lane)
+
+        in_lanes(work, len(f.x) * cost)
+        filters.gradient(f, f.dW, f.db if self.bias is not False else None)
+
+    def equations(self, train: bool, x: Shape) -> list[Eq]:
+        axes, biased, grouped = self.axes(x), self.bias is not False, self.groups > 1
+        pixel = looking("x", axes, "f // Fg * Cg + c" if grouped else "c")
+        if grouped:
+            slope = looked_at("dy", axes, "c // Cg * Fg + g", "W[u, v, c % Cg, c // Cg * Fg + g]")
+        else:
+            slope = looked_at("dy", axes, "f", "W[u,v,c,f]")
+        window = "a filter weighs what it sees" + (", of its group" if grouped else "")
+        return [
+            Eq("y[n,p,q,f]", ("b[f] + " if biased else "") + f"sum(u,v,c, W[u,v,c,f] * {pixel})", window),
+            Eq("dW[u,v,c,f]", f"sum(n,p,q, dy[n,p,q,f] * {pixel})", "a weight works in every window; they add"),
+            *([Eq("db[f]", "sum(n,p,q, dy[n,p,q,f])", "so does a bias, whose input is 1")] if biased else []),
+            Eq("dx[n,h,w,c]", f"sum(u,v,{'g<Fg' if grouped else 'f'}, {slope})", "every output that saw the pixel"),
+        ]
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield Sample(cls(filters=2, kernel=3), (5, 4, 3), batch=2, note="odd sizes")
+        yield Sample(cls(filters=3, kernel=3, padding="same"), (5, 4, 2), batch=2, note="same")
+        yield Sample(cls(filters=2, kernel=3, stride=2, padding="same"), (6, 5, 2), batch=2, note="uneven same")
+        yield Sample(cls(filters=2, kernel=(2, 3), stride=(3, 2), padding=(1, 0)), (7, 8, 2), batch=2, note="leftovers")
+        yield Sample(cls(filters=2, kernel=3, dilation=2, padding=2), (6, 5, 2), batch=2, note="dilated")
+        yield Sample(cls(filters=2, kernel=3, dilation=2, stride=2, padding=1), (8, 7, 1), note="dilated with a stride")
+        yield Sample(cls(filters=2, kernel=2, dilation=3, stride=2), (7, 6, 1), batch=2, note="dilated by 3")
+        yield Sample(cls(filters=4, kernel=3, groups=2, padding=1), (4, 3, 6), batch=2, note="groups")
+        yield Sample(cls(filters=3, kernel=(3, 2), groups=3, stride=2, padding=1), (5, 4, 3), batch=2, note="depthwise")
+        yield Sample(cls(filters=4, kernel=2, groups=2, bias=False), (3, 3, 2), note="two filters a channel")
+        yield Sample(cls(filters=3, kernel=1), (3, 2, 5), note="kernel of one")
+        yield Sample(cls(filters=2, kernel=1, stride=3, bias=False), (5, 7, 2), batch=2, note="pixels nobody sees")
+        yield Sample(cls(filters=2, kernel=2, stride=3), (5, 5, 1), batch=1, note="batch of one")
+        yield Sample(cls(filters=1, kernel=(3, 1), padding=(2, 0)), (2, 1, 1), note="zeros all around")
+        values = (((((1.0,), (-2.0,)), ((0.5,), (3.0,)))),)
+        yield Sample(
+            cls(filters=1, kernel=(1, 2), weights=values, bias=(0.1,)), (2, 3, 2), batch=2, note="weights by value"
+        )
+        yield Sample(cls(filters=1, kernel=5), (4, 6, 1), error="a kernel 5 high does not fit into an input 4 high")
+        yield Sample(
+            cls(filters=1, kernel=3, dilation=3, padding=1), (9, 4, 1),
+            error="a kernel 7 wide does not fit into an input 4 wide, padded to 6",
+        )  # fmt: skip
+        yield Sample(cls(filters=4, kernel=1, groups=4), (3, 3, 6), error="6 channels cannot be split into 4 groups")
+        yield Sample({"type": "conv2d", "filters": 3, "kernel": 1, "groups": 2}, error="3 filters cannot be split")
+        yield Sample(
+            cls(filters=1, kernel=1), (3,), error="takes images (height, width, channels), not rows of shape (3,)"
+        )
+        yield Sample(
+            cls(filters=1, kernel=1, weights=((1.0,),)), (2, 2, 1), error="given as 1 x 1 and must be 1 x 1 x 1 x 1"
+        )
+        yield Sample(cls(filters=2, kernel=1, bias=(1.0,)), (2, 2, 1), error="1 biases are given for 2 filters")
+        yield Sample({"type": "conv2d", "filters": 0, "kernel": 1}, error="greater than 0")
+        yield Sample(
+            {"type": "conv2d", "filters": 1, "kernel": 1, "weights": [[[[1]]]], "init": "zeros"},
+            error="leave `init` out",
+        )
+        named = Relu(name="r")
+        yield Sample({"type": "conv2d", "filters": 1, "kernel": 1, "activation": named}, error="leave its `name` out")
+
+    def expand(self) -> tuple[tuple[str, Layer], ...]:
+        if self.activation is None:
+            return (("", self),)
+        return (("", self), (".activation", self.activation))

@@ -1,0 +1,90 @@
+"""What all convolutions have in common: the settings of their filters, how they start and what holds them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+import numpy as np
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from bpcli.family import Activation, Constraint, Initializer, Regularizer
+from bpcli.numeric.shapes import written
+from bpcli.part import OneOf, Settings
+from bpcli.parts.initializers import Values
+from bpcli.parts.layers.windows import frozen
+from bpcli.plan import Param, Shape, ShapeError
+
+__all__ = ["Filters"]
+
+
+def _nested(value: Any) -> Any:
+    """Lists as tuples and whole numbers in them as floats, so that the layer can be compared and hashed."""
+    if isinstance(value, list | tuple):
+        return tuple(_nested(v) for v in value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise PydanticCustomError("weights", "nested lists of numbers are expected")
+    return float(value)
+
+
+Nested = Annotated[
+    tuple[Any, ...], BeforeValidator(_nested), WithJsonSchema({"type": "array", "items": {"type": ["number", "array"]}})
+]
+
+
+class Filters(Settings):
+    """What is learned, how it starts and what holds it; and the activation behind it."""
+
+    filters: int = Field(gt=0, description="how many filters: channels of the output")
+    activation: Annotated[Activation, OneOf()] | None = Field(None, description="applied to the outputs")
+    init: Annotated[Initializer, OneOf()] | None = Field(
+        None, description="how the weights start; default as suits the activation that follows"
+    )
+    weights: Nested | None = Field(
+        None, strict=False, description="the weights by value, nested as W is; in place of init"
+    )
+    bias: Annotated[bool | tuple[float, ...], BeforeValidator(frozen)] = Field(
+        True, union_mode="left_to_right", description="whether a bias is added, or the biases by value"
+    )
+    regularization: Annotated[Regularizer, OneOf()] | None = Field(
+        None, description="the penalty on this layer's weights, in place of the experiment's"
+    )
+    constraint: Annotated[Constraint, OneOf()] | None = Field(
+        None, description="where this layer's weights are put back to after every step, in place of the experiment's"
+    )
+
+    @model_validator(mode="after")
+    def _nothing_is_ignored(self) -> Self:
+        if self.weights is not None and self.init is not None:
+            raise PydanticCustomError("filters", "the weights are given by value: leave `init` out")
+        if self.activation is not None and self.activation.name is not None:
+            message = "an activation of a layer is called <layer>.activation: leave its `name` out"
+            raise PydanticCustomError("filters", message)
+        return self
+
+    def params(self, shape: Shape, fan_in: int, fan_out: int) -> dict[str, Param]:
+        """W of this shape and b. Raises ShapeError where those given by value do not fit."""
+        params = {"W": Param(shape, self._start(shape), fan_in, fan_out, decays=True)}
+        if self.bias is not False:
+            params["b"] = Param((self.filters,), self._start_bias(), fan_in, fan_out)
+        return params
+
+    def _start(self, shape: Shape) -> Initializer | None:
+        if self.weights is None:
+            return self.init
+        try:
+            values = np.array(self.weights)
+        except ValueError:
+            values = np.zeros(0)
+        if values.shape != shape:
+            given = f"as {written(values.shape)}" if values.size else "in rows of different lengths"
+            raise ShapeError(f"the weights are given {given} and must be {written(shape)}", "nested as W is")
+        return Values(values=tuple(values.ravel().tolist()))
+
+    def _start_bias(self) -> Initializer:
+        if not isinstance(self.bias, tuple):
+            return Values(values=(0.0,))
+        if len(self.bias) != self.filters:
+            text = f"{len(self.bias)} biases are given for {self.filters} filters"
+            raise ShapeError(text, "one number for each filter, or true")
+        return Values(values=self.bias)

@@ -1,0 +1,122 @@
+"""The ways through the filters of a convolution: from images to outputs, back, and to their gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+from bpcli.numeric.threads import LANES
+from bpcli.parts.layers.conv.axes import Axis, Phase, phases
+from bpcli.parts.layers.conv.correlation import Correlation, correlation
+from bpcli.plan import Array, Frame, Slot
+
+__all__ = ["Passes", "passes"]
+
+
+class _Way(NamedTuple):
+    """The way back to the pixels of one phase along each axis; `filters` is None where nothing comes back to them."""
+
+    h: Phase
+    w: Phase
+    filters: Correlation | None
+    at: int  # where its matrix begins
+
+
+@lru_cache(maxsize=256)
+def passes(h: Axis, w: Axis, groups: int, channels: int, filters: int, biased: str) -> Passes:
+    """The passes of these sizes, made once."""
+    return Passes(h, w, groups, channels, filters, biased)
+
+
+class Passes:
+    """Filters W, u v c (g f), that move along axes h and w; `channels` and `filters` are those of one group.
+
+    There, every window of an image is multiplied by the filters. The way back is itself a correlation, of what came
+    out with the filters turned round, once for each phase of the stride. It needs no sums of overlapping windows, and
+    takes as many multiply-adds. The bias is added `there` (convolution), `back` (transposed convolution) or nowhere.
+    """
+
+    def __init__(self, h: Axis, w: Axis, groups: int, channels: int, filters: int, biased: str) -> None:
+        self.groups, self.channels, self.filters = groups, channels, filters
+        self.taps = (h.kernel, w.kernel)
+        self.there = correlation(h, w, groups, channels, filters, biased == "there")
+        self.back = tuple(self._ways(h, w, biased == "back"))
+        self.cost_back = sum(way.filters.cost for way in self.back if way.filters is not None)
+
+    def _ways(self, h: Axis, w: Axis, bias: bool) -> Iterator[_Way]:
+        at = 0
+        for a, b in product(phases(h), phases(w)):
+            if a.back is None or b.back is None:
+                yield _Way(a, b, None, at)
+            else:
+                turned = correlation(a.back, b.back, self.groups, self.filters, self.channels, bias)
+                yield _Way(a, b, turned, at)
+                at += turned.size
+
+    def scratch(self) -> Mapping[str, Slot]:
+        """Memory for one pass: the filters as matrices and their gradient, and what each lane needs."""
+        back = [way.filters for way in self.back if way.filters is not None]
+        need: dict[str, int] = {}
+        for part in (self.there, *back):
+            for name, numbers in part.memory().items():
+                need[name] = max(need.get(name, 0), numbers)
+        matrix = max(self.there.size, sum(part.size for part in back))
+        lanes = {name: Slot((LANES, numbers)) for name, numbers in need.items()}
+        return {**lanes, "matrix": Slot((matrix,)), "slopes": Slot((self.there.size,))}
+
+    def set_there(self, f: Frame, W: Array, b: Array | None) -> None:
+        """Lays the filters out as a matrix, for `lay_on`."""
+        matrix = f.matrix[: self.there.size].reshape(self.there.shape)
+        np.copyto(self._by_weight(matrix), self._by_group(W))
+        if b is not None:
+            matrix[:, self.there.taps] = b.reshape(self.groups, self.filters)
+
+    def lay_on(self, f: Frame, x: Array, y: Array, lane: int) -> None:
+        """A lane's share of y, n p q (g f), from images x, n h w (g c)."""
+        self.there.lay_on(x, f.matrix[: self.there.size].reshape(self.there.shape), y, f, lane)
+
+    def set_back(self, f: Frame, W: Array, b: Array | None) -> None:
+        """Turns the filters round and lays them out as matrices, one a phase, for `send_back`."""
+        weights = self._by_group(W).swapaxes(3, 4)
+        for way in self.back:
+            if way.filters is not None:
+                matrix = f.matrix[way.at : way.at + way.filters.size].reshape(way.filters.shape)
+                own = weights[:, way.h.weights, way.w.weights][:, ::-1, ::-1]
+                np.copyto(matrix[:, : way.filters.taps].reshape(own.shape), own)
+                if b is not None:
+                    matrix[:, way.filters.taps] = b.reshape(self.groups, self.channels)
+
+    def send_back(self, f: Frame, dy: Array, b: Array | None, dx: Array, lane: int) -> None:
+        """A lane's share of dx, n h w (g c), from dy, n p q (g f), phase by phase."""
+        for way in self.back:
+            pixels = dx[:, way.h.pixels, way.w.pixels]
+            if way.filters is not None:
+                matrix = f.matrix[way.at : way.at + way.filters.size].reshape(way.filters.shape)
+                way.filters.lay_on(dy, matrix, pixels, f, lane)
+            elif lane == 0:
+                pixels[...] = 0 if b is None else b
+
+    def add_up(self, f: Frame, x: Array, dy: Array, lane: int) -> None:
+        """A lane's sum for the gradient of W, and of a bias added there."""
+        self.there.add_up(x, dy, f, lane)
+
+    def gradient(self, f: Frame, dW: Array, db: Array | None) -> None:
+        """dW, and db where the bias is added there, from the lanes' sums."""
+        slopes = f.slopes[: self.there.size].reshape(self.there.shape)
+        self.there.gradient(f, slopes)
+        np.copyto(self._by_group(dW), self._by_weight(slopes))
+        if db is not None:
+            np.copyto(db.reshape(self.groups, self.filters), slopes[:, self.there.taps])
+
+    def _by_group(self, W: Array) -> Array:
+        """u v c (g f) as g u v c f; a view."""
+        return W.reshape(*W.shape[:3], self.groups, self.filters).transpose(3, 0, 1, 2, 4)
+
+    def _by_weight(self, matrix: Array) -> Array:
+        """The weights of a matrix, g (u v c) f, as g u v c f; a view."""
+        weights = matrix[:, : self.there.taps]
+        return weights.reshape(self.groups, *self.taps, self.channels, self.filters)

@@ -1,0 +1,228 @@
+"""Windows that move over an image: their settings, where they stand, and how equations write it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BeforeValidator, Field
+
+from bpcli.numeric.threads import in_lanes, share
+from bpcli.part import Settings
+from bpcli.plan import Array, Shape, ShapeError
+
+BLOCK = 1 << 17
+"""Numbers of an image layer's input that are worked on at a time, so that they stay in a level 2 cache from the first
+operation to the last."""
+COST = 30
+"""Multiply-adds of a product that take about as long as a number of an image does in pooling."""
+
+
+def frozen(value: Any) -> Any:
+    """Lists as tuples, so that a layer can be compared and hashed."""
+    return tuple(frozen(v) for v in value) if isinstance(value, list | tuple) else value
+
+
+Size = Annotated[int, Field(gt=0)]
+Pair = Annotated[Size | tuple[Size, Size], BeforeValidator(frozen)]
+"""A number for both axes of an image, or one for its height and one for its width."""
+Margin = Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A window of `size` pixels that moves by `stride` along `pixels` to `out` places, at first `before` of it outside.
+
+    Output p looks at the pixels stride * p + u - before, for u from 0 to size - 1.
+    """
+
+    pixels: int
+    size: int
+    stride: int
+    before: int
+    out: int
+
+    def meeting(self, u: int) -> tuple[slice, slice]:
+        """The outputs whose window has a pixel at offset u, and those pixels."""
+        first = max(0, -(-(self.before - u) // self.stride))
+        last = min(self.out - 1, (self.pixels - 1 + self.before - u) // self.stride)
+        start = first * self.stride + u - self.before
+        count = max(0, last - first + 1)
+        stop = start + (count - 1) * self.stride + 1
+        return slice(first, first + count), slice(start, stop, self.stride) if count else slice(0, 0)
+
+    @property
+    def inside(self) -> bool:
+        """Whether every window lies in the image."""
+        return self.before == 0 and (self.out - 1) * self.stride + self.size <= self.pixels
+
+    @property
+    def tiles(self) -> bool:
+        """Whether each pixel is in exactly one window."""
+        return self.inside and self.stride == self.size and self.out * self.size == self.pixels
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One place of the window: its number, row by row; the outputs that have a pixel there; and those pixels."""
+
+    number: int
+    outputs: tuple[slice, ...]
+    pixels: tuple[slice, ...]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A window over the height and the width of an image."""
+
+    rows: Axis
+    columns: Axis
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        return _cells(self)
+
+    @property
+    def inside(self) -> bool:
+        return self.rows.inside and self.columns.inside
+
+    @property
+    def tiles(self) -> bool:
+        return self.rows.tiles and self.columns.tiles
+
+    @property
+    def apart(self) -> bool:
+        """Whether no pixel is in two windows."""
+        return self.rows.stride >= self.rows.size and self.columns.stride >= self.columns.size
+
+    # How equations write it: u, v run over the window, p, q over the outputs, h, w over the pixels
+
+    @property
+    def consts(self) -> dict[str, float]:
+        """The numbers that the equations mention."""
+        found = {"U": self.rows.size, "V": self.columns.size}
+        for name, high, wide in self._named:
+            found |= {name: high} if high == wide else {f"{name}h": high, f"{name}w": wide}
+        return {name: float(number) for name, number in found.items()}
+
+    @property
+    def _named(self) -> tuple[tuple[str, int, int], ...]:
+        """Stride and padding with their letters."""
+        return ("s", self.rows.stride, self.columns.stride), ("a", self.rows.before, self.columns.before)
+
+    def _names(self) -> Iterator[tuple[str, str]]:
+        """What stride and padding are called for each axis; "" where they are 1 and 0 and need not be said."""
+        (s, sh, sw), (a, ah, aw) = self._named
+        for axis, stride, before in (("h", sh, ah), ("w", sw, aw)):
+            yield (
+                "" if stride == 1 else s if sh == sw else s + axis,
+                "" if before == 0 else a if ah == aw else a + axis,
+            )
+
+    def read(self, outside: str = "") -> str:
+        """The pixel at offset u, v of the window of output p, q; outside the image there is `outside`, or 0."""
+        places = []
+        for (s, a), p, u in zip(self._names(), "pq", "uv", strict=True):
+            places.append((f"{s}*{p}" if s else p) + f" + {u}" + (f" - {a}" if a else ""))
+        pixel = f"x[n, {', '.join(places)}, c]"
+        if self.inside:
+            return pixel
+        return f"pad({pixel}, {outside})" if outside else f"pad({pixel})"
+
+    def back(self, term: str) -> str:
+        """The sum over all windows that pixel h, w lies in; in `term` stands `@` for the place of their output."""
+        places, conditions = [], []
+        for (s, a), h, u in zip(self._names(), "hw", "uv", strict=True):
+            place = f"{h} + {a} - {u}" if a else f"{h} - {u}"
+            conditions += [f"({place}) % {s}"] if s else []
+            places.append(f"({place}) // {s}" if s else place)
+        inner = term.replace("@", f"n, {', '.join(places)}, c")
+        if conditions:
+            inner = f"where({' + '.join(conditions)} == 0, {inner}, 0)"
+        return f"sum(u<U, v<V, {inner})"
+
+
+@lru_cache(maxsize=256)
+def _cells(grid: Grid) -> tuple[Cell, ...]:
+    found = []
+    for u in range(grid.rows.size):
+        p, h = grid.rows.meeting(u)
+        for v in range(grid.columns.size):
+            q, w = grid.columns.meeting(v)
+            found.append(Cell(u * grid.columns.size + v, (slice(None), p, q), (slice(None), h, w)))
+    return tuple(found)
+
+
+class Window(Settings):
+    """What the layers that move a window over an image have in common."""
+
+    size: Pair = Field(2, description="pixels of the window: one number, or height and width")
+    stride: Pair | None = Field(None, description="pixels from one window to the next; default `size`, side by side")
+    padding: Literal["valid", "same"] | Annotated[Margin | tuple[Margin, Margin], BeforeValidator(frozen)] = Field(
+        "valid",
+        description="pixels put around the image: none (valid), what gives in / stride outputs (same), or how many",
+    )
+
+    def grid(self, x: Shape) -> Grid:
+        """Where the windows stand on images of shape x. Raises ShapeError where none fits, or one would see nothing."""
+        return _grid(self.size, self.size if self.stride is None else self.stride, self.padding, x)
+
+
+@lru_cache(maxsize=256)
+def _grid(size: Any, stride: Any, padding: Any, x: Shape) -> Grid:
+    if len(x) != 3:
+        raise ShapeError(
+            f"windows move over images (height, width, channels), not over rows of shape {x}",
+            "put a `reshape` before it: {type: reshape, shape: [28, 28, 1]}",
+        )
+    sizes, strides, axes = _pair(size), _pair(stride), []
+    for i, name in enumerate(("high", "wide")):
+        pixels, k, s = x[i], sizes[i], strides[i]
+        if padding == "same":
+            out = -(-pixels // s)
+            axes.append(Axis(pixels, k, s, max((out - 1) * s + k - pixels, 0) // 2, out))
+            continue
+        a = 0 if padding == "valid" else _pair(padding)[i]
+        if a >= k:
+            text = f"a padding of {a} is not smaller than the window, which is {k} {name}"
+            raise ShapeError(f"{text}: some windows would see nothing else", f"at most `padding: {k - 1}`")
+        if pixels + 2 * a < k:
+            padded = f", padded to {pixels + 2 * a}" if a else ""
+            text = f"a window {k} {name} does not fit into an image {pixels} {name}{padded}"
+            raise ShapeError(text, "a smaller `size`, fewer such layers before it, or `padding: same`")
+        axes.append(Axis(pixels, k, s, a, (pixels + 2 * a - k) // s + 1))
+    return Grid(*axes)
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    return value if isinstance(value, tuple) else (value, value)
+
+
+def images_at_a_time(x: Shape) -> int:
+    """How many images of shape x make a block."""
+    return max(1, BLOCK // max(1, math.prod(x)))
+
+
+def in_blocks(work: Callable[[slice, int], None], images: int, together: int, numbers: int) -> None:
+    """Calls work(rows, lane) for every block of at most so many images `together`, in lanes side by side where the
+    `numbers` of all images make it worth it."""
+
+    def mine(lane: int) -> None:
+        own = share(images, lane)
+        for start in range(own.start, own.stop, together):
+            work(slice(start, min(start + together, own.stop)), lane)
+
+    in_lanes(mine, numbers * COST)
+
+
+TIED = (-2.0, -1.0, 0.0, 1.0)
+"""The values of samples with ties: at one of them a difference tells the slope of one side."""
+
+
+def tied(shape: Shape, values: int = 4) -> Array:
+    """The first few of TIED over and over, in no regular order."""
+    return np.asarray((np.arange(math.prod(shape)) * 7 % 11 % values - 2.0).reshape(shape))

@@ -1,0 +1,222 @@
+"""What is diagnosed: an experiment with its rows encoded, the weights it has, and the epochs behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bpcli.config.experiment import Experiment
+from bpcli.engine.blueprint import Blueprint
+from bpcli.engine.network import Network
+from bpcli.family import Searcher, Stepper
+from bpcli.numeric.streams import Stream
+from bpcli.plan import Array
+from bpcli.records import EpochRow, Exit, Failure, Problem
+from bpcli.studies import model as models
+from bpcli.studies.given import source_of
+from bpcli.studies.health import Probe
+from bpcli.studies.prepare import Split, prepare_for
+from bpcli.studies.rules import Rules
+from bpcli.studies.runfolder import RunFolder
+from bpcli.studies.session import reopen
+from bpcli.studies.setup import Setup, batch_size, set_up
+from bpcli.verdicts import HealthRow
+
+if TYPE_CHECKING:
+    from bpcli.studies.diagnose.rates import Range
+
+PROBED = 256
+"""Rows of the batch that layers are measured on: enough that a unit closed on all of them is closed."""
+
+MOST = 512
+"""Rows that a step of a copy sees at most, where the training's own batches are larger."""
+
+
+@dataclass(eq=False)
+class Case:
+    """A network with its rows. `data` is the experiment as it stands in its file; `theta` (flat) and `states` are the
+    weights looked at; `again` is the same experiment with more settings, as it starts, where there is a file to change.
+    """
+
+    name: str
+    experiment: Experiment
+    blueprint: Blueprint
+    rules: Rules
+    splits: Mapping[str, Split]
+    data: Mapping[str, Any]
+    theta: Array
+    states: Mapping[str, Array]
+    weights: str
+    trained: bool = False
+    history: tuple[EpochRow, ...] = ()
+    record: Mapping[str, Any] = field(default_factory=dict)  # of the run
+    again: Callable[[Sequence[str]], Case] | None = None
+    warnings: tuple[Problem, ...] = ()
+
+    @property
+    def train(self) -> Split:
+        return self.splits["train"]
+
+    @property
+    def rows(self) -> int:
+        return len(self.train.x)
+
+    @property
+    def size(self) -> int:
+        """Rows of a batch of the training."""
+        return batch_size(self.experiment, self.rows)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-self.rows // self.size)
+
+    @property
+    def total(self) -> int:
+        """Steps of the whole training."""
+        return self.experiment.training.epochs * self.steps_per_epoch
+
+    @property
+    def stepper(self) -> Stepper | None:
+        """The optimizer, where it is one that has a learning rate."""
+        return self.experiment.optimizer if isinstance(self.experiment.optimizer, Stepper) else None
+
+    def batches(self, most: int | None = None) -> Iterator[Array]:
+        """Rows of one step after another, in the order of the training; of each at most `most`."""
+        order, epoch = Stream(self.experiment.seed, "order"), 0
+        while True:
+            epoch += 1
+            whole = isinstance(self.experiment.optimizer, Searcher)
+            rows = np.arange(self.rows) if whole else order.permutation(self.rows, epoch)
+            for start in range(0, self.rows, self.size):
+                yield rows[start : start + self.size][:most]
+
+    @cached_property
+    def probed(self) -> Array:
+        """The rows that layers are measured on: the first of the first epoch."""
+        return Stream(self.experiment.seed, "order").permutation(self.rows, 1)[:PROBED]
+
+    @cached_property
+    def probe(self) -> Probe:
+        x, t = self.train.x[self.probed], self.train.t[self.probed]
+        return Probe(self.blueprint, self.experiment.loss, x, t, self.experiment.seed)
+
+    @cached_property
+    def health(self) -> tuple[HealthRow, ...]:
+        """The layers on the probed rows; at the start of a training with the length of its first step."""
+        from bpcli.studies.diagnose.practice import first_step
+
+        update = None if self.trained else first_step(self)
+        return self.probe.look(self.theta, self.states, update)
+
+    @property
+    def loss(self) -> float:
+        """The loss of the probed rows, without penalty, in training (so with the chance of the first step)."""
+        return self.probe.loss if self.health else 0.0
+
+    @cached_property
+    def constant(self) -> float:
+        """The least loss that the training rows have where every row gets the same output."""
+        from bpcli.studies.diagnose.practice import best_constant
+
+        return best_constant(self)
+
+    @cached_property
+    def overfit(self) -> tuple[float, ...]:
+        """The loss of one small batch as it is learned by heart."""
+        from bpcli.studies.diagnose.practice import overfit
+
+        return overfit(self)
+
+    @cached_property
+    def least(self) -> float:
+        """The least loss that there is on that batch."""
+        from bpcli.studies.diagnose.practice import least_loss
+
+        return least_loss(self)
+
+    @cached_property
+    def range(self) -> Range | None:
+        """The range test of learning rates."""
+        from bpcli.studies.diagnose.rates import range_test
+
+        return range_test(self)
+
+
+def open_case(path: Path, sets: Sequence[str] = (), data: str | None = None, root: Path | None = None) -> Case:
+    """The case of a config, a run folder or a model file. `data` are the rows of a model file that has no run folder;
+    their paths are relative to `root`. Raises Failure where there is none."""
+    trained = path.is_dir() or path.suffix == ".safetensors"
+    if sets and trained:
+        text = f"--set changes a config, and {path} is trained already"
+        help = "diagnose the config that it was trained from: bpcli diagnose CONFIG --set ..."
+        raise Failure(Problem(text, code="sets", help=help), exit=Exit.USAGE)
+    if data is not None and not (trained and path.is_file()):
+        text = f"{path} brings its own rows"
+        raise Failure(Problem(text, code="data", help="--data goes with a model file"), exit=Exit.USAGE)
+    if path.is_dir():
+        return _of_run(path)
+    if trained:
+        if data is None and (path.parent / "run.json").exists():
+            return _of_run(path.parent)
+        return _of_model(path, data, root or Path())
+    return _at_start(set_up(path, sets), lambda more: _at_start(set_up(path, (*sets, *more))))
+
+
+def _at_start(setup: Setup, again: Callable[[Sequence[str]], Case] | None = None) -> Case:
+    experiment = setup.experiment
+    network = Network(setup.blueprint, 1, np.float64, experiment.seed)
+    return Case(
+        name=experiment.name,
+        experiment=experiment,
+        blueprint=setup.blueprint,
+        rules=setup.prepared.rules,
+        splits=setup.prepared.splits,
+        data=setup.document.data,
+        theta=network.theta,
+        states=network.states,
+        weights="as they start",
+        again=again,
+        warnings=setup.warnings,
+    )
+
+
+def _of_run(path: Path) -> Case:
+    folder = RunFolder(path)
+    record = folder.record()
+    model = models.load(path)
+    case = _at_start(reopen(folder, record), lambda more: _at_start(reopen(folder, record, tuple(more))))
+    case.theta = model.objective.theta.astype(np.float64)
+    case.states = model.objective.network.states
+    kept, epochs = record.get("kept"), tuple(folder.epochs())
+    case.weights = f"of {path}, after epoch {kept if kept is not None else len(epochs)}"
+    case.trained, case.history, case.record = True, epochs, record
+    return case
+
+
+def _of_model(path: Path, data: str | None, root: Path) -> Case:
+    model = models.load(path)
+    experiment, network = model.experiment, model.objective.network
+    if data is None:
+        text = f"{path} holds a model and no data"
+        help = f"bpcli diagnose {path} --data FILE, or give the run folder"
+        raise Failure(Problem(text, code="no-data", help=help), exit=Exit.USAGE)
+    source = source_of(data, experiment.data.train, True)
+    x, t, _ = prepare_for(model.rules, source, root, np.dtype(experiment.dtype), True)
+    assert t is not None
+    return Case(
+        name=experiment.name,
+        experiment=experiment.model_copy(update={"loss": model.objective.loss}),
+        blueprint=model.blueprint,
+        rules=model.rules,
+        splits={"train": Split("data", x, t, np.arange(len(x)))},
+        data=models.dump(experiment),
+        theta=network.theta.astype(np.float64),
+        states=network.states,
+        weights=f"of {path}",
+        trained=True,
+    )

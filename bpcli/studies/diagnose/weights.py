@@ -1,0 +1,117 @@
+"""Whether weights start well: their scale, units that are all alike, and biases."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from bpcli.config.fitting import GAIN
+from bpcli.engine.blueprint import Entry, Node, followed
+from bpcli.family import Activation
+from bpcli.studies.diagnose import cures
+from bpcli.studies.diagnose.case import Case
+from bpcli.verdicts import Cure, Symptom
+
+OFF_SCALE = 3.0
+"""Times the deviation that keeps signals at their size, up or down: cubed over three layers it is 27."""
+
+OFFSET = 3.0
+"""Times what rows make of a unit's input: a bias as large as that decides alone."""
+
+
+def scales(case: Case) -> Iterator[tuple[Entry, float]]:
+    """Every weight tensor of a hidden layer with its root mean square, in times of the deviation that keeps signals at
+    their size through the activation behind it (He et al. 2015, Glorot & Bengio 2010, LeCun et al. 1998)."""
+    behind = {node.path: following for node, following in followed(case.blueprint.nodes)}
+    weights = [e for e in case.blueprint.layout if e.param.decays]
+    last = max(weights, key=lambda e: _order(case, e), default=None)
+    for e in weights:
+        following = behind.get(e.node.path)
+        suited = following.default_init if isinstance(following, Activation) else "glorot_uniform"
+        family = suited.partition("_")[0]
+        fan = (e.param.fan_in + e.param.fan_out) / 2 if family == "glorot" else e.param.fan_in
+        rms = math.sqrt(float(np.mean(np.square(case.theta[e.where]))))
+        if e is not last or len(weights) == 1:
+            yield e, rms / math.sqrt(GAIN.get(family, 1) / fan)
+
+
+def _order(case: Case, entry: Entry) -> int:
+    return [node.path for node in case.blueprint.walk()].index(entry.node.path)
+
+
+def off(case: Case) -> list[Node]:
+    """The layers whose weights are of another size."""
+    return [e.node for e, ratio in scales(case) if not 1 / OFF_SCALE < ratio < OFF_SCALE]
+
+
+def weights(case: Case) -> list[Symptom]:
+    """Weights that start too large or too small, all alike, or behind a bias that outweighs them."""
+    if case.trained:
+        return []
+    found = [*_alike(case), *_biases(case), *_scale(case)]
+    if found:
+        return found
+    ratios = [ratio for _, ratio in scales(case)]
+    if not ratios:
+        return []
+    span = f"{min(ratios):.2g}" if len(ratios) == 1 else f"{min(ratios):.2g} to {max(ratios):.2g}"
+    figure = f"weights start at {span} times the size that keeps signals at theirs"
+    return [Symptom("weights", "", figure, "ok")]
+
+
+def _scale(case: Case) -> Iterator[Symptom]:
+    """The tensor that is farthest from its right size, where that is too far."""
+    wrong = [(e, ratio) for e, ratio in scales(case) if ratio > 0 and not 1 / OFF_SCALE < ratio < OFF_SCALE]
+    if not wrong:
+        return
+    e, ratio = max(wrong, key=lambda each: abs(math.log(each[1])))
+    figure = f"{e.path} starts {ratio:.3g} times as large as keeps signals at their size ({e.init.kind})"
+    figure += f", and {len(wrong) - 1} more are off" if len(wrong) > 1 else ""
+    why = (
+        "signals die away from layer to layer" if ratio < 1 else "signals grow from layer to layer, and units saturate"
+    )
+    found = tuple(cures.starts(case, [each.node for each, _ in wrong]))
+    yield Symptom("weights", e.path, figure, "warning", why, found, ratio, "size of the weights, over the right one")
+
+
+def _alike(case: Case) -> Iterator[Symptom]:
+    """Hidden layers whose units all start with the same weights."""
+    last = max((_order(case, e) for e in case.blueprint.layout if e.param.decays), default=0)
+    found: list[Entry] = []
+    for e in case.blueprint.layout:
+        w = case.theta[e.where].reshape(-1, e.shape[-1])
+        if e.param.decays and e.shape[-1] > 1 and _order(case, e) < last and (w == w[:, :1]).all():
+            found.append(e)
+    if not found:
+        return
+    first, more = found[0], len(found) - 1
+    figure = f"all {first.shape[-1]} units of {first.node.path} start with the same weights ({first.init.kind})"
+    figure += f", and so do those of {more} more layer{'s' * (more != 1)}" if more else ""
+    why = "equal units get equal gradients and stay equal: the layer never has more than one unit"
+    several = tuple(cures.starts(case, [e.node for e in found]))
+    value = float(len(found))
+    yield Symptom("weights", first.path, figure, "warning", why, several, value, "layers whose units start alike")
+
+
+def _biases(case: Case) -> Iterator[Symptom]:
+    """Biases that outweigh what rows make of a unit's input."""
+    assert case.health, "the probe has looked"
+    outputs = {link.path: link.frame.y for link in case.probe.batch.chain.walk()}
+    inner = [
+        n.path for n in case.blueprint.walk() if any(e.node is n and e.param.decays for e in case.blueprint.layout)
+    ]
+    for e in case.blueprint.layout:
+        if e.param.decays or e.node.path not in inner[:-1]:
+            continue
+        size = math.sqrt(float(np.mean(np.square(case.theta[e.where]))))
+        with np.errstate(all="ignore"):
+            moved = math.sqrt(float(outputs[e.node.path].var(axis=0).mean()))
+        if size > 0 and size > OFFSET * moved:
+            figure = f"{e.path} starts at {size:.3g}, and rows move these units by {moved:.2g}"
+            why = "the bias decides alone whether a unit is open: all rows look the same to it"
+            bias = getattr(e.node.layer, "bias", None)
+            found = (Cure((f"{cures.key(e.node.loc, 'bias')}=true",), "let biases start at 0"),)
+            sure = isinstance(bias, tuple)
+            yield Symptom("weights", e.path, figure, "warning", why, found if sure else (), size, "size of the biases")

@@ -1,0 +1,243 @@
+"""Gradients computed elsewhere, for the same weights and rows, tensor by tensor against ours."""
+
+from __future__ import annotations
+
+import time
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bpcli.engine.network import Link
+from bpcli.engine.objective import Batch, Objective
+from bpcli.part import near
+from bpcli.plan import Array
+from bpcli.records import Exit, Failure, Problem
+from bpcli.studies.gradcheck.blame import Clues, blame
+from bpcli.studies.gradcheck.study import Checked
+from bpcli.studies.gradcheck.suspect import Suspect
+from bpcli.studies.proof import equation_env, layer_program
+from bpcli.studies.witness import differences, size
+from bpcli.verdicts import Finding, GradcheckReport, TensorRow
+
+DOUBLE, SINGLE = 1e-9, 1e-4
+"""How far a tensor may be off, of its largest entry: numbers of float64, and of float32."""
+
+
+def check_external(subject: Checked, file: Path) -> GradcheckReport:
+    """The gradients of an .npz file, `<layer>.d<param>`, against ours.
+
+    The file may bring the rows `x` and `t` and the weights `<layer>.<param>` that they were computed with, and the
+    `loss`. Raises Failure where it cannot be read or does not fit.
+    """
+    began = time.perf_counter()
+    arrays = _read(file)
+    objective = subject.objective
+    parameters = objective.network.parameters()
+    gradients = {f"{p.rpartition('.')[0]}.d{p.rpartition('.')[2]}": p for p in parameters}
+    _known(file, arrays, parameters, gradients)
+    objective, batch = _loaded(subject, file, arrays)
+    train = not objective.network.draws
+    ours = Pass(objective, batch, train)
+    rows = [_row(name, arrays[name], ours, gradients[name]) for name in gradients if name in arrays]
+    if "loss" in arrays:
+        rows.insert(0, _loss(float(arrays["loss"]), ours.loss))
+    findings, rows = _explained(rows, arrays, ours, gradients)
+    missing = [name for name in gradients if name not in arrays]
+    notes = [f"not in the file, so not compared: {', '.join(missing)}"] if missing else []
+    if not train:
+        notes.append("chance cannot be the same elsewhere: compared as at evaluation, without dropout and noise")
+    weights = "of the file" if any(p in arrays for p in parameters) else subject.weights
+    given = "of the file" if "x" in arrays else subject.rows
+    return GradcheckReport(
+        subject.name, weights, given, batch.n, objective.network.blueprint.size, (), 0, tuple(rows), (),
+        tuple(findings), tuple(notes), 0, time.perf_counter() - began, subject.warnings,
+    )  # fmt: skip
+
+
+@dataclass(eq=False)
+class Pass:
+    """One pass of ours, forward and backward, with what it computed."""
+
+    objective: Objective
+    batch: Batch
+    train: bool
+
+    def __post_init__(self) -> None:
+        self.loss = self.batch.forward(self.train) + self.objective.penalty()
+        self.batch.backward(self.train)
+        self.links = {link.path: link for link in self.batch.chain.walk()}
+        self.own = {path: g.copy() for path, g in self.objective.network.gradients().items()}
+        self.objective.add_penalty_gradient()
+        self.gradients = {path: g.copy() for path, g in self.objective.network.gradients().items()}
+
+    def difference(self, path: str, index: tuple[int, ...]) -> float:
+        """What central differences say of one entry: the judge between them and us."""
+
+        def value() -> tuple[float, float]:
+            loss = self.batch.forward(self.train) + self.objective.penalty()
+            return loss, abs(loss) + size(self.batch.frame.x)
+
+        return float(differences(value, self.objective.network.parameters()[path], [index]).value[0])
+
+
+def _read(file: Path) -> dict[str, Array]:
+    if not file.exists():
+        raise Failure(Problem(f"there is no file {file}", code="missing-file"), exit=Exit.NO_INPUT)
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            found = {name: np.asarray(archive[name]) for name in archive.files}
+    except (OSError, ValueError, zipfile.BadZipFile, AttributeError, TypeError):
+        help = "write one with numpy.savez(FILE, **{'dense_1.dW': ...})"
+        raise Failure(Problem(f"{file} is not an .npz file of numbers", code="not-npz", help=help)) from None
+    for name, a in found.items():
+        if a.dtype.kind not in "fiu":
+            raise Failure(Problem(f"{file}: {name} holds {a.dtype}, not numbers", code="not-npz"))
+    return found
+
+
+def _known(
+    file: Path, arrays: Mapping[str, Array], parameters: Mapping[str, Array], gradients: Mapping[str, str]
+) -> None:
+    """Every name is ours and has our shape, and there is something to compare."""
+    shapes = {p: w.shape for p, w in parameters.items()}
+    shapes |= {name: parameters[path].shape for name, path in gradients.items()}
+    known = [*gradients, *parameters, "x", "t", "loss"]
+    for name, a in arrays.items():
+        if name not in known:
+            guess = near(name, known)
+            help = f"did you mean {guess}?" if guess else f"known: {', '.join(known)}"
+            raise Failure(Problem(f"{file}: nothing here is called {name}", code="unknown-tensor", help=help))
+        shape = shapes.get(name)
+        if shape is None or a.shape == shape:
+            continue
+        text = f"{file}: {name} has the shape {a.shape}, and must have {shape}"
+        turned = a.shape == shape[::-1]
+        help = "PyTorch's Linear stores (out, in): write .T" if turned else "rows are inputs, columns are units"
+        raise Failure(Problem(text, code="shape", help=help))
+    if not any(name in arrays for name in gradients):
+        help = f"save them by these names: {', '.join(gradients)}"
+        raise Failure(Problem(f"{file} holds no gradient", code="no-gradient", help=help))
+    if ("x" in arrays) != ("t" in arrays):
+        raise Failure(Problem(f"{file}: x and t go together", code="batch", help="save both, or neither"))
+
+
+def _loaded(subject: Checked, file: Path, arrays: Mapping[str, Array]) -> tuple[Objective, Batch]:
+    """Our network with the weights and the rows of the file, where it brings them."""
+    objective, x, t = subject.objective, subject.x, subject.t
+    if "x" in arrays:
+        x, t = arrays["x"].astype(np.float64), arrays["t"]
+        if t.ndim == 2 and t.shape[1] == 1 and subject.t.ndim == 1:
+            t = t[:, 0]
+        t = t.astype(subject.t.dtype)
+        for name, given, wanted in (("x", x, subject.x), ("t", t, subject.t)):
+            if given.shape[1:] != wanted.shape[1:] or given.ndim != wanted.ndim or not len(given):
+                text = f"{file}: {name} has the shape {given.shape}, and must have (rows, {_axes(wanted)})"
+                help = "as the network sees it: scaled, categories as 0 and 1; class ids for t"
+                raise Failure(Problem(text, code="shape", help=help))
+        if len(x) != len(t):
+            text = f"{file}: x has {len(x)} rows and t has {len(t)}"
+            raise Failure(Problem(text, code="shape", help="a target for each row"))
+        if t.ndim == 1 and not 0 <= int(t.min()) <= int(t.max()) < max(2, objective.plan.y[-1]):
+            text = f"{file}: t holds the class {int(t.max() if t.min() >= 0 else t.min())}"
+            help = f"classes are counted from 0 to {max(2, objective.plan.y[-1]) - 1}"
+            raise Failure(Problem(text, code="classes", help=help))
+        network = objective.network
+        theta = network.theta.copy()
+        objective = Objective(
+            network.blueprint, objective.loss, len(x), np.float64, network.seed, retain=True, need_dx=True
+        )
+        objective.theta[...] = theta
+        for path, state in network.states.items():
+            objective.network.states[path][...] = state
+    for path, w in objective.network.parameters().items():
+        if path in arrays:
+            w[...] = arrays[path]
+    batch = objective.batch(len(x))
+    batch.load(x, t, np.arange(len(x)))
+    return objective, batch
+
+
+def _axes(a: Array) -> str:
+    return ", ".join(map(str, a.shape[1:])) or "no more axes"
+
+
+def _row(name: str, theirs: Array, ours: Pass, path: str) -> TensorRow:
+    a, n = theirs.astype(np.float64), ours.gradients[path]
+    near_ = SINGLE if theirs.dtype == np.float32 or theirs.dtype == np.float16 else DOUBLE
+    largest = max(size(n), 1e-3 * max(size(g) for g in ours.gradients.values()))
+    gap = np.where(np.isfinite(a), np.abs(a - n), np.inf)
+    index = tuple(int(i) for i in np.unravel_index(int(gap.argmax()), gap.shape))
+    wrong = bool(gap.max(initial=0.0) > near_ * largest)
+    verdict = "WRONG" if wrong else "ok" if n.any() or a.any() else "dead"
+    worst = float(gap[index]) / max(abs(float(a[index])), abs(float(n[index])), 1e-3 * largest, 1e-300)
+    return TensorRow(
+        "external", name, a.size, a.size, worst, index, float(a[index]), float(n[index]), "bpcli", "as given", verdict
+    )
+
+
+def _loss(theirs: float, ours: float) -> TensorRow:
+    worst = abs(theirs - ours) / max(abs(theirs), abs(ours), 1e-300)
+    verdict = "ok" if worst <= SINGLE else "WRONG"
+    return TensorRow("external", "loss", 1, 1, worst, (), theirs, ours, "bpcli", "as given", verdict)
+
+
+def _explained(
+    rows: list[TensorRow], arrays: Mapping[str, Array], ours: Pass, gradients: Mapping[str, str]
+) -> tuple[list[Finding], list[TensorRow]]:
+    """The cause in the layer where the error first goes wrong, from the loss backwards; what comes after follows."""
+    found: list[Finding] = []
+    wrong = [r for r in rows if r.verdict == "WRONG" and r.tensor != "loss"]
+    ratios = {_ratio(arrays[r.tensor], ours.gradients[gradients[r.tensor]]) for r in wrong}
+    compared = [r for r in rows if r.tensor != "loss"]
+    for row in rows:
+        if row.tensor == "loss" and row.verdict == "WRONG":
+            text = f"theirs is {row.kernel:.6g}, ours {row.numeric:.6g}: {row.kernel / row.numeric:.6g} times"
+            found.append(Finding("loss", "loss", text if row.numeric else "ours is 0"))
+    if len(compared) > 1 and len(wrong) == len(compared) and len(ratios) == 1 and None not in ratios:
+        first = blame("every gradient", np.full(3, ratios.pop()), np.ones(3), _clues(None, ours, ""))
+        return [*found, first], rows
+    order = {path: i for i, path in enumerate(ours.links)}
+    layers = sorted({r.tensor.rpartition(".")[0] for r in wrong}, key=lambda path: -order[path])
+    for row in (r for r in wrong if r.tensor.rpartition(".")[0] == layers[0]):
+        path = gradients[row.tensor]
+        clues = _clues(ours.links[layers[0]], ours, row.tensor)
+        finding = blame(row.tensor, arrays[row.tensor].astype(np.float64), ours.gradients[path], clues)
+        told = ours.difference(path, row.index)
+        judged = f"; central differences give {told:.6g} at {list(row.index)}"
+        found.append(Finding(finding.tensor, finding.code, finding.text + judged))
+    rest = {r.tensor for r in wrong if r.tensor.rpartition(".")[0] != layers[0]} if layers else set()
+    return found, list(_following(rows, rest, layers[0] if layers else ""))
+
+
+def _following(rows: list[TensorRow], rest: set[str], layer: str) -> Iterator[TensorRow]:
+    for row in rows:
+        yield replace(row, note=f"may follow from the error that {layer} hands back") if row.tensor in rest else row
+
+
+def _ratio(a: Array, n: Array) -> float | None:
+    """The one factor between two tensors, to six digits."""
+    a = a.astype(np.float64)
+    if not n.any():
+        return None
+    ratio = float(np.vdot(a, n) / np.vdot(n, n))
+    return float(f"{ratio:.5g}") if size(a - ratio * n) <= 1e-5 * max(size(a), size(n)) else None
+
+
+def _clues(link: Link | None, ours: Pass, tensor: str) -> Clues:
+    counts = {"N": ours.batch.n, "K": ours.batch.chain.y.shape[-1]}
+    if link is None:
+        return Clues(counts)
+    name = tensor.rpartition(".")[2]
+    path = f"{link.path}.{name[1:]}"
+    env = equation_env(link)
+    arrays: dict[str, Any] = {f"the weights {path}": ours.objective.network.parameters()[path].copy()}
+    arrays |= {k: v for k, v in env.items() if np.ndim(v)}
+    suspect = None
+    if np.array_equal(ours.own[path], ours.gradients[path]) and link.layer.equations(ours.train, link.node.x):
+        program = layer_program(link, ours.train)
+        suspect = Suspect(program, program.complete(env), name, tuple(link.node.plan.params), "y")
+    return Clues(counts, {}, arrays, suspect)

@@ -1,0 +1,184 @@
+"""Parts under the laws: the whole registry in a table, and a part of one's own in a network made for it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+import bpcli.parts  # noqa: F401  (declares them)
+from bpcli.engine.blueprint import draw_up
+from bpcli.engine.objective import Objective
+from bpcli.family import Activation, Layer, Loss, Regularizer
+from bpcli.numeric.streams import Stream
+from bpcli.part import Part, families
+from bpcli.plan import Array, Sample
+from bpcli.records import Failure, Problem
+from bpcli.studies.contract import examine
+from bpcli.studies.gradcheck.study import Checked, check_gradients
+from bpcli.studies.proof import cases
+from bpcli.verdicts import GradcheckReport, PartVerdict, TensorRow
+
+ROWS = 3
+SHAPES: tuple[tuple[int, ...], ...] = ((5,), (4, 2), (5, 4, 2))
+"""Rows that a layer without samples is tried on: what it takes of numbers, sequences and images."""
+
+
+def proven() -> Iterator[type[Part]]:
+    """Every registered part that has laws, once."""
+    found: dict[type[Part], None] = {}
+    for family in families():
+        found |= dict.fromkeys(family.registry.values())
+    for leaf in found:
+        if any(cases(s) for s in _samples(leaf)[:1]):
+            yield leaf
+
+
+def check_registry(seeds: int = 1, told: Callable[[str], None] = lambda text: None) -> tuple[PartVerdict, ...]:
+    """The laws of every part: on all its samples, with as many random points as `seeds`."""
+    found = []
+    for leaf in proven():
+        told(kind(leaf))
+        found.append(law(leaf, seeds))
+    return tuple(found)
+
+
+def law(leaf: type[Part], seeds: int = 1) -> PartVerdict:
+    """One part: kernel, equations, complex step and differences on all its samples."""
+    samples = _samples(leaf)
+    comparisons, worst, at, verdict = 0, 0.0, ("", ""), "ok"
+    with np.errstate(all="ignore"):
+        for sample in samples:
+            for case in (c for seed in range(seeds) for c in cases(sample, seed=seed)):
+                for gap in case.gaps(case.kernel()):
+                    comparisons += 1
+                    if gap.verdict == "kink":
+                        continue
+                    share = gap.worst / max(gap.allowed, 1e-300)
+                    if gap.verdict == "WRONG":
+                        verdict = "WRONG"
+                    if share >= worst:
+                        worst, at = share, (gap.tensor, gap.right)
+    return PartVerdict(
+        leaf.family, kind(leaf), Path(inspect.getfile(leaf)).name, len(samples), comparisons, worst, *at, verdict
+    )
+
+
+def kind(leaf: type[Part]) -> str:
+    """What a part is called in a file."""
+    return str(leaf.model_fields["type"].default)
+
+
+def check_own(leaf: type[Part], seed: int = 0) -> GradcheckReport:
+    """A part of one's own: layers, losses and penalties in a network made for them, everything else by its laws.
+
+    Raises Failure where it cannot be made, takes no rows, or breaks a rule of its family.
+    """
+    part = _made(leaf)
+    if not isinstance(part, Layer | Loss | Regularizer):
+        warnings = examine(part, (7,))
+        return replace(_laws_only(leaf, part, seed), warnings=warnings)
+    checked, x = _checked(part, seed)
+    warnings = examine(part, x)
+    return replace(check_gradients(checked, seed), warnings=warnings)
+
+
+def _laws_only(leaf: type[Part], part: Part, seed: int) -> GradcheckReport:
+    """What an optimizer, a clipper, a schedule or a constraint does in a step, against its equations."""
+    rows = []
+    for case in (c for s in _samples(leaf) for c in cases(s, seed=seed)):
+        for gap in case.gaps(case.kernel()):
+            worst = gap.worst / max(*map(abs, gap.values), 1e-300)
+            rows.append(
+                TensorRow(
+                    "step", f"{part.kind}.{gap.tensor}", 1, 1, worst, gap.index, *gap.values, gap.right, "random",
+                    gap.verdict,
+                )
+            )  # fmt: skip
+    notes = () if rows else ("it has no equations, so what it does in a step cannot be proven",)
+    return GradcheckReport(
+        part.kind, "random", "no rows", 0, 0, ("random",), seed, tuple(rows), (), (), notes, len(rows), 0.0
+    )
+
+
+def _samples(leaf: type[Part]) -> list[Sample]:
+    """The good samples that a part declares, or the part as it is by default."""
+    declared = [s for s in leaf.samples() if not s.error and isinstance(s.part, leaf)]
+    if declared:
+        return declared
+    try:
+        part: Any = leaf.parse({"type": kind(leaf)})
+    except ValidationError:
+        return []
+    return [Sample(part, (7,))]
+
+
+def _made(leaf: type[Part]) -> Part:
+    """A part with its default settings, or that of its first sample."""
+    for sample in leaf.samples():
+        if not sample.error and isinstance(sample.part, leaf):
+            return sample.part
+    try:
+        return leaf.parse({"type": kind(leaf)})
+    except ValidationError as error:
+        needed = ", ".join(str(e["loc"][0]) for e in error.errors() if e["loc"])
+        text = f"{leaf.__name__} cannot be made without settings ({needed})"
+        help = "give them defaults, or declare one case: def samples(cls): yield Sample(cls(...), (5,))"
+        raise Failure(Problem(text, code="own-part", file=inspect.getfile(leaf), help=help)) from None
+
+
+def _checked(part: Part, seed: int) -> tuple[Checked, tuple[int, ...]]:
+    """A network around a part, with random rows; and the shape of the rows that the part gets."""
+    rng = Stream(seed, "gradcheck", "own part").at()
+    dense = Layer.parse({"type": "dense", "units": 4})
+    loss, penalty, sample = Loss.parse("squared_error"), None, Sample(part, (5,))
+    layers: list[Layer] = [dense]
+    if isinstance(part, Layer):
+        sample = _fitting(part)
+        layers = [part] if isinstance(part, Activation) or len(sample.x) > 1 else [part, dense]
+    elif isinstance(part, Loss):
+        loss = part
+    elif isinstance(part, Regularizer):
+        penalty = part
+    blueprint = draw_up(layers, sample.x, penalty)
+    if len(blueprint.y) != 1:
+        layers.append(Layer.parse("flatten"))
+        blueprint = draw_up(layers, sample.x, penalty)
+    objective = Objective(blueprint, loss, ROWS + 4, np.float64, seed, retain=True, need_dx=True)
+    x = rng.normal(size=(ROWS + 4, *sample.x)) * sample.scale
+    tokens = min((node.plan.tokens for node in blueprint.walk() if node.plan.tokens), default=0)
+    if tokens:
+        x = rng.integers(0, tokens, x.shape).astype(np.float64)
+    checked = Checked(part.kind, objective, x, _targets(objective, loss, rng), "random", "random numbers")
+    return checked, (blueprint.y if isinstance(part, Loss) else sample.x)
+
+
+def _targets(objective: Objective, loss: Loss, rng: np.random.Generator) -> Array:
+    rows, width = ROWS + 4, objective.plan.y[-1]
+    if loss.targets == "classes":
+        return rng.integers(0, max(width, 2), rows)
+    return rng.uniform(0.1, 0.9, (rows, *objective.plan.y))
+
+
+def _fitting(part: Layer) -> Sample:
+    """A case that the layer takes: its own first, or the first of the usual shapes."""
+    leaf = type(part)
+    declared: Sequence[Sample] = [s for s in leaf.samples() if not s.error and isinstance(s.part, leaf)]
+    if declared:
+        return declared[0]
+    refused = ""
+    for shape in SHAPES:
+        try:
+            part.plan(shape)
+        except ValueError as error:
+            refused = refused or str(error)
+        else:
+            return Sample(part, shape)
+    help = "declare a case that it takes: def samples(cls): yield Sample(cls(...), (5,))"
+    text = f"{leaf.__name__} takes none of the rows {', '.join(map(str, SHAPES))}: {refused}"
+    raise Failure(Problem(text, code="own-part", file=inspect.getfile(leaf), help=help))

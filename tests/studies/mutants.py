@@ -1,0 +1,104 @@
+"""Methods that are wrong the way people get them wrong, each put in place of the real one, with the tensors that it
+spoils and what the diagnosis must say.
+
+They are the mistakes of a survey of published NumPy networks, of layers (mutants_layers.py, mutants_images.py), and of
+losses, penalties and whole passes (mutants_losses.py). Those of layers that do not exist here (recurrent ones, tied
+weights) are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from trace_nets import dense, experiment
+
+Wrong = Callable[..., Any]
+RATE = 0.1  # of a step that is taken too early
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A method that is wrong. `tensors` are all that it spoils, `laws` those of the algebra that it breaks besides;
+    `cause` is a pattern that the diagnosis of each tensor must match, or of the law where no tensor is wrong."""
+
+    name: str
+    net: str
+    owner: type
+    method: str
+    wrong: Wrong
+    tensors: frozenset[str]
+    laws: frozenset[str]
+    cause: str
+
+    def put_in(self, patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(self.owner, self.method, self.wrong)
+
+
+MUTANTS: list[Mutant] = []
+
+
+def mutant(
+    net: str, owner: type, tensors: str, cause: str, laws: str = "", *, method: str = "backward"
+) -> Callable[[Wrong], Wrong]:
+    """Registers a wrong method under the name of its function."""
+
+    def register(wrong: Wrong) -> Wrong:
+        spoiled, broken = frozenset(tensors.split(", ")) - {""}, frozenset(laws.split())
+        MUTANTS.append(Mutant(wrong.__name__, net, owner, method, wrong, spoiled, broken, cause))
+        return wrong
+
+    return register
+
+
+def nets() -> Mapping[str, dict[str, Any]]:
+    """The experiments that the mutants are tried on: default settings, no size equal to another where not said."""
+    rng = np.random.default_rng(5)
+    x, t = rng.normal(size=(9, 3)).round(3), rng.normal(size=(9, 2)).round(3)
+    mse, one_hot = "mean_squared_error", np.eye(4)[np.arange(9) % 4]
+
+    def through(layer: Any, loss: Any = mse, targets: Any = t, **more: Any) -> dict[str, Any]:
+        return experiment([dense(5), layer, dense(targets.shape[1])], loss, x, targets, **more)
+
+    activations = ("tanh", "sigmoid", "relu", "leaky_relu", "silu", "gelu", "softmax")
+    residual = {"type": "residual", "layers": [dense(5, "tanh")]}
+    return {
+        **{kind: through(kind) for kind in (*activations, "batch_norm", "layer_norm")},
+        "gelu tanh": through({"type": "gelu", "approximate": "tanh"}),
+        "softplus": through({"type": "softplus", "beta": 2.5}),
+        "dropout": through({"type": "dropout", "rate": 0.4}),
+        "residual": through(residual),
+        "square": experiment([dense(3, "tanh"), dense(3)], mse, x, rng.normal(size=(9, 3)).round(3)),
+        "softmax ce": through("tanh", "softmax_cross_entropy", one_hot),
+        "smoothed": through("tanh", {"type": "softmax_cross_entropy", "label_smoothing": 0.1}, one_hot),
+        "bce": through("tanh", "binary_cross_entropy", (t > 0).astype(float)),
+        "half": through("tanh", {"type": "squared_error", "factor": 0.5}),
+        "squared": through("tanh", "squared_error"),
+        "mae": through("tanh", "mean_absolute_error"),
+        "huber": through("tanh", "huber"),
+        "l2": through("tanh", regularization={"type": "l2", "strength": 0.1}),
+        "l1": through("tanh", regularization={"type": "l1", "strength": 0.1}),
+        **{kind: _images(layer, t) for kind, layer in IMAGES.items()},
+        "tokens": experiment(
+            [{"type": "embedding", "tokens": 5, "units": 2}, "flatten", dense(2)], mse,
+            rng.integers(0, 5, (9, 3)).astype(float), t,
+        ),
+    }  # fmt: skip
+
+
+IMAGES: Mapping[str, Any] = {
+    "batch_norm of images": "batch_norm",
+    "conv2d": {"type": "conv2d", "filters": 3, "kernel": 3, "stride": 2, "padding": 1},
+    "max_pool2d": {"type": "max_pool2d", "size": 2, "stride": 1},
+    "max_pool2d padded": {"type": "max_pool2d", "size": 3, "stride": 2, "padding": 1},
+    "avg_pool2d": {"type": "avg_pool2d", "size": 2},
+}
+"""Layers on images of 5 x 4 pixels: an odd size, and with a stride of 2 a column that is left over."""
+
+
+def _images(layer: Any, t: Any) -> dict[str, Any]:
+    x = np.random.default_rng(6).normal(size=(9, 5, 4, 2)).round(3)
+    return experiment([layer, "flatten", dense(2)], "mean_squared_error", x, t)
