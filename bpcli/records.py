@@ -50,7 +50,7 @@ class Failure(Exception):
 
 @dataclass(frozen=True)
 class LayerRow:
-    """One line of the layer table: shapes without the batch axis, memory in bytes for one sample."""
+    """One line of the layer table: shapes without the batch axis; memory in bytes of what it gives and keeps."""
 
     path: str
     kind: str
@@ -59,6 +59,7 @@ class LayerRow:
     params: int
     multiply_adds: int
     bytes_per_sample: int
+    bytes_per_batch: int
     note: str = ""
 
 
@@ -166,6 +167,8 @@ class CheckReport:
     loss: str
     parameters: int
     multiply_adds: int
+    bytes_per_sample: int  # of all arrays of a step but the weights': outputs, gradients, what is kept and worked in
+    bytes_per_batch: int
     bytes_training: int
     batch_size: int
     splits: tuple[SplitRow, ...]

@@ -1,4 +1,4 @@
-"""Floor 0: what a check of gradients found, and what a diagnosis of a training found. Frozen records; nothing prints."""
+"""Floor 0: what a check of gradients found, and what a diagnosis found. Frozen records; nothing prints."""
 
 from __future__ import annotations
 

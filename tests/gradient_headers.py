@@ -21,7 +21,7 @@ SEEDS = range(5)
 AS_IT_STANDS = "as it stands"
 WATCHED = "training.watch=true"
 FIRST_STEP = (WATCHED, "training.epochs=1", "training.batch_size=full", "optimizer.learning_rate=1e-9")
-BEFORE = ("first/last", "first", "satur.")  # is watched at that step
+BEFORE = ("first/last", "first", "last", "satur.")  # is watched at that step
 AT_THE_END = ("update", "dead")  # is watched in the last epoch
 INDENT, DEEPER = "#   ", "#       "
 LOGARITHMIC = ("first/last", "first", "train loss", "update", "steps")
@@ -117,9 +117,11 @@ def measured(name: str, setting: str, column: str, seed: int, out: Path) -> floa
     if report.stopped == "diverged":
         return math.nan
     watch = report.epochs[-1].watch
-    if column.startswith("first"):
+    if column in ("first/last", "first", "last"):
         norms = [v for k, v in watch.items() if k.endswith(".gradient")]
-        return norms[0] / norms[-1] if column == "first/last" else norms[0]
+        return {"first": norms[0], "last": norms[-1], "first/last": norms[0] / norms[-1]}[column]
+    if column == "seconds":
+        return report.seconds
     figure = {"satur.": "saturated"}.get(column, column)
     if figure in ("dead", "update", "saturated"):
         return max(v for k, v in watch.items() if k.endswith(f".{figure}"))

@@ -31,7 +31,7 @@ needs_images = pytest.mark.skipif(
 
 
 def marked(name: str) -> list[pytest.MarkDecorator]:
-    return [needs_images] if name == FASHION else []
+    return [needs_images] if name.startswith("fashion_mnist") else []
 
 
 EXPERIMENTS = [f.stem for f in sorted(CONFIGS.glob("*.yaml")) if not f.stem.endswith("_claims")]
@@ -68,6 +68,7 @@ def test_xor_is_learned_whatever_the_seed(seed: int, tmp_path: Path) -> None:
     [
         ("iris", "accuracy", 0.95),
         ("digits", "accuracy", 0.975),
+        ("digits_cnn", "accuracy", 0.985),
         ("diabetes", "r2", 0.42),
         ("wine", "accuracy", 0.97),
         ("breast_cancer", "accuracy", 0.965),
@@ -89,6 +90,20 @@ def test_the_mean_over_the_seeds_clears_the_bar(name: str, figure: str, bar: flo
         f"\n{name}: test {figure} {listed}, mean {mean:.4f} (bar {bar}); {statistics.mean(seconds):.2f} s a training\n"
     )
     assert mean >= bar
+
+
+@pytest.mark.slow
+@needs_images
+@pytest.mark.parametrize(("name", "bar", "most"), [("cnn", 0.930, 100_000), ("resnet", 0.940, 10**9)])
+def test_clothes(name: str, bar: float, most: int, tmp_path: Path) -> None:
+    """On the 10,000 test images of Fashion-MNIST; a training takes half an hour and more."""
+    setup = set_up(CONFIGS / f"fashion_mnist_{name}.yaml")
+    assert setup.blueprint.size < most
+    report = start(setup, tmp_path / "run").run()
+    found = evaluate(tmp_path / "run", "test")
+    sys.stdout.write(f"\n{name}: test accuracy {found.metrics['accuracy']:.4f} (bar {bar}), {report.seconds:.0f} s\n")
+    assert found.rows == 10_000
+    assert found.metrics["accuracy"] >= bar
 
 
 @pytest.mark.slow

@@ -21,6 +21,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 DataFile = Annotated[
     str | None,
     typer.Option(
-        "--data", metavar="FILE", help="Rows to use: a file like the training file, or '{type: csv, path: ..., ...}'."
+        "--data",
+        metavar="FILE",
+        help="Rows to use: a file like the training file, a folder of images, or '{type: csv, path: ..., ...}'.",
     ),
 ]

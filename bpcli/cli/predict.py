@@ -17,7 +17,7 @@ def predict(
         typer.Option(
             "--data",
             metavar="FILE",
-            help="Rows to predict: a file like the training file (a target is not needed), or '{type: csv, ...}'.",
+            help="Rows to predict: a file like the training file (no target needed), a folder of images or one image.",
             show_default=False,
         ),
     ],

@@ -166,7 +166,8 @@ class Cutout(Augmentation):
     def apply(self, f: Frame, chance: np.random.Generator) -> None:
         n, h, w, _ = f.x.shape
         down, right = (self._reach(side, np.asarray(chance.integers(0, side, n))) for side in (h, w))
-        down &= (chance.random(n) < self.probability)[:, None]
+        chosen = np.less(chance.random(n), self.probability)
+        down &= chosen[:, None]
         np.logical_and(down[:, :, None, None], right[:, None, :, None], out=f.covered)
         np.copyto(f.x, f.zero + self.fill * f.unit, where=f.covered)
 

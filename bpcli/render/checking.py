@@ -24,10 +24,13 @@ def checking(report: CheckReport) -> list[RenderableType]:
         _layers(report),
         Text(),
         Text(
-            f"{report.parameters:,} parameters, {report.multiply_adds:,} multiply-adds a row forward; training in "
-            f"batches of {report.batch_size} needs about {in_bytes(report.bytes_training)} besides the data; "
-            f"loss {report.loss}"
+            f"{report.parameters:,} parameters, {report.multiply_adds:,} multiply-adds a row forward; loss {report.loss}"
         ),
+        Text(
+            f"the arrays of a step take {in_bytes(report.bytes_per_sample)} for a row, "
+            f"{in_bytes(report.bytes_per_batch)} for a batch of {report.batch_size};"
+        ),
+        Text(f"training needs about {in_bytes(report.bytes_training)} besides the data"),
         Text(),
         _splits(report),
         *_augmentation(report),
@@ -40,11 +43,12 @@ def checking(report: CheckReport) -> list[RenderableType]:
 
 
 def _layers(report: CheckReport) -> RenderableType:
-    found = table("layer", ">in", ">out", ">params", ">mult-adds", ">bytes/row", "weights from")
+    found = table("layer", ">in", ">out", ">params", ">mult-adds", ">bytes/row", ">batch", "weights from")
     for row in report.layers:
         found.add_row(
             row.path, written(row.input), written(row.output), f"{row.params:,}" if row.params else "",
-            f"{row.multiply_adds:,}" if row.multiply_adds else "", f"{row.bytes_per_sample:,}", row.note,
+            f"{row.multiply_adds:,}" if row.multiply_adds else "", f"{row.bytes_per_sample:,}",
+            f"{row.bytes_per_batch:,}", row.note,
         )  # fmt: skip
     return found
 

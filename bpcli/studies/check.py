@@ -10,13 +10,13 @@ from bpcli.engine.blueprint import Blueprint, Entry, Node, slot_bytes
 from bpcli.part import Part, dump
 from bpcli.plan import N, Slot
 from bpcli.records import CheckReport, LayerRow
-from bpcli.studies.setup import Setup, training_bytes
+from bpcli.studies.setup import Setup, step_bytes, training_bytes
 
 
 def report(setup: Setup) -> CheckReport:
     """The report of an experiment that fits together."""
     experiment, prepared = setup.experiment, setup.prepared
-    layers = layer_rows(setup.blueprint, np.dtype(experiment.dtype).itemsize)
+    layers = layer_rows(setup.blueprint, np.dtype(experiment.dtype).itemsize, setup.batch_size)
     return CheckReport(
         file=setup.document.file,
         name=experiment.name,
@@ -24,6 +24,8 @@ def report(setup: Setup) -> CheckReport:
         loss=experiment.loss.kind,
         parameters=setup.blueprint.size,
         multiply_adds=sum(row.multiply_adds for row in layers),
+        bytes_per_sample=step_bytes(experiment, setup.blueprint, 1),
+        bytes_per_batch=step_bytes(experiment, setup.blueprint, setup.batch_size),
         bytes_training=training_bytes(experiment, setup.blueprint, setup.batch_size),
         batch_size=setup.batch_size,
         splits=prepared.split_rows(),
@@ -41,15 +43,15 @@ def _said(part: Part) -> tuple[str, str]:
     return settings.pop("type"), ", ".join(f"{key}: {value}" for key, value in settings.items())
 
 
-def layer_rows(blueprint: Blueprint, width: int) -> tuple[LayerRow, ...]:
-    """The layer table; `width` is the bytes of a number."""
+def layer_rows(blueprint: Blueprint, width: int, batch: int) -> tuple[LayerRow, ...]:
+    """The layer table; `width` is the bytes of a number, `batch` the rows of a step."""
     entries: dict[str, list[Entry]] = {}
     for e in blueprint.layout:
         entries.setdefault(e.node.path, []).append(e)
-    return tuple(_row(node, width, entries.get(node.path, [])) for node in blueprint.walk())
+    return tuple(_row(node, width, batch, entries.get(node.path, [])) for node in blueprint.walk())
 
 
-def _row(node: Node, width: int, entries: Sequence[Entry]) -> LayerRow:
+def _row(node: Node, width: int, batch: int, entries: Sequence[Entry]) -> LayerRow:
     slots = (Slot((N, *node.plan.y)), *node.plan.keep.values(), *node.plan.draws.values())
     inits = [e.init.kind for e in entries if e.param.decays]
     return LayerRow(
@@ -60,5 +62,6 @@ def _row(node: Node, width: int, entries: Sequence[Entry]) -> LayerRow:
         params=sum(e.size for e in entries),
         multiply_adds=node.plan.multiply_adds,
         bytes_per_sample=sum(slot_bytes(s, 1, width) for s in slots),
+        bytes_per_batch=sum(slot_bytes(s, batch, width) for s in slots),
         note=", ".join(inits),
     )

@@ -129,13 +129,19 @@ def training_bytes(experiment: Experiment, blueprint: Blueprint, batch: int) -> 
     """Bytes that training needs besides the data: weights, gradient, what the optimizer remembers, the best weights and
     a checkpoint on its way to the disk, and the arrays of a step; watched, what of it the probe has in float64."""
     width = np.dtype(experiment.dtype).itemsize
-    step = working_bytes(blueprint, batch, width) + optimizer_bytes(experiment, blueprint)
-    step += sum(slot_bytes(slot, batch, width) for slot in loss_slots(experiment.loss, blueprint.y).values())
+    step = step_bytes(experiment, blueprint, batch) + optimizer_bytes(experiment, blueprint)
     image = image_shape(blueprint)
     step += augmenting_bytes(experiment.data.augment, image, batch, width) if image else 0
     if experiment.training.watch:
         step += blueprint.size * (width + 3 * 8) + 2 * working_bytes(blueprint, batch, 8)
     return blueprint.size * width * 4 + step
+
+
+def step_bytes(experiment: Experiment, blueprint: Blueprint, batch: int) -> int:
+    """Bytes of the arrays of a step on so many rows, besides the weights and their gradient."""
+    width = np.dtype(experiment.dtype).itemsize
+    loss = sum(slot_bytes(slot, batch, width) for slot in loss_slots(experiment.loss, blueprint.y).values())
+    return working_bytes(blueprint, batch, width) + loss
 
 
 def optimizer_bytes(experiment: Experiment, blueprint: Blueprint) -> int:

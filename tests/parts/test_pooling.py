@@ -13,7 +13,7 @@ from bpcli.engine.blueprint import LayerError, draw_up
 from bpcli.engine.network import Network
 from bpcli.family import Layer
 from bpcli.numeric import threads
-from bpcli.parts.layers import windows
+from bpcli.parts.layers import global_pooling, windows
 from bpcli.plan import Array
 
 
@@ -130,6 +130,7 @@ def test_the_same_bits_on_one_thread_and_on_many(kind: str, rows: int, monkeypat
     dy = np.random.default_rng(4).normal(size=(rows, *layer.plan(x.shape[1:]).y))
     whole = passed(layer, x, dy, np.float32)
     monkeypatch.setattr(windows, "BLOCK", 2 * 7 * 6 * 5)
+    monkeypatch.setattr(global_pooling, "BLOCK", 2 * 7 * 6 * 5)
     blocks = passed(layer, x, dy, np.float32)
     monkeypatch.setattr(threads, "workers", lambda: 2)
     monkeypatch.setattr(threads, "WORTH", 0)

@@ -154,7 +154,7 @@ def penalty_overwrites(self: L2, w: Any, g: Any, scratch: Any) -> None:
 ADD_PENALTY, PENALTY = Objective.add_penalty_gradient, Objective.penalty
 
 
-@mutant("l2", Objective, BIASES, "times the weights dense_[12].b: is a penalty", method="add_penalty_gradient")
+@mutant("l2", Objective, BIASES, r" 0\.1 times the weights dense_[12].b: is a penalty", method="add_penalty_gradient")
 def penalty_on_biases_in_the_gradient(self: Objective) -> None:
     ADD_PENALTY(self)
     for path, w in self.network.parameters().items():
@@ -162,13 +162,13 @@ def penalty_on_biases_in_the_gradient(self: Objective) -> None:
             self.network.gradients()[path][...] += 0.1 * w
 
 
-@mutant("l2", Objective, BIASES, "times the weights dense_[12].b: is a penalty", method="penalty")
+@mutant("l2", Objective, BIASES, r"-0\.1 times the weights dense_[12].b: is a penalty", method="penalty")
 def penalty_on_biases_in_the_loss(self: Objective) -> float:
     biases = (w for path, w in self.network.parameters().items() if path.endswith(".b"))
     return PENALTY(self) + 0.05 * sum(float(w @ w) for w in biases)
 
 
-@mutant("l2", Objective, WEIGHTS, "times the weights dense_[12].W: is a penalty", method="add_penalty_gradient")
+@mutant("l2", Objective, WEIGHTS, r"-0\.1 times the weights dense_[12].W: is a penalty", method="add_penalty_gradient")
 def penalty_never_added(self: Objective) -> None:
     pass
 

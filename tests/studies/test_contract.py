@@ -374,3 +374,22 @@ STEPS = {
 def test_an_optimizer_that_breaks_a_rule(own: Path, changes: Sequence[tuple[str, str]], text: str, line: str) -> None:
     (problem,) = look(changed(STEP, *changes), (), learning_rate={"type": "constant", "value": 0.1})
     assert (problem.level, problem.text, shown(problem)) == ("error", text, line)
+
+
+def test_chance_that_is_not_drawn(own: Path) -> None:
+    drawn = (MEMORY, MEMORY + ', draws={"u": Slot((N, *x), "float32")}')
+    draw = "    def draw(self, f, rng):\n        {}\n\n    def forward"
+    good = draw.format("rng.random(out=f.u, dtype=np.float32)")
+    assert look(changed(GAIN, drawn, ("    def forward", good))) == ()
+    (problem,) = look(changed(GAIN, drawn, ("    def forward", draw.format("return rng.random(f.u.shape)"))))
+    assert problem.text == "Gain.draw does not write f.u"
+    (problem,) = look(changed(GAIN, drawn, ("    def forward", draw.format("f.u += rng.random(f.u.shape)"))))
+    assert problem.text == "f.u depends on what stood in memory before Gain.draw"
+
+
+def test_state_is_carried_by_commit_alone(own: Path) -> None:
+    kept = (MEMORY, MEMORY + ', state={"mean": Slot(x)}')
+    commit = ("    def forward", "    def commit(self, f):\n        np.mean(f.x, 0, out=f.mean)\n\n    def forward")
+    assert look(changed(GAIN, kept, commit)) == ()
+    (problem,) = look(changed(GAIN, kept, (Y, f"f.mean[...] = 0\n        {Y}")))
+    assert problem.text == "Gain.forward changes f.mean, which it may only read"

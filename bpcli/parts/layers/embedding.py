@@ -12,7 +12,8 @@ from bpcli.family import Constraint, Initializer, Layer, Regularizer
 from bpcli.numeric.notation import Eq
 from bpcli.part import OneOf
 from bpcli.parts.initializers import Normal
-from bpcli.plan import Frame, N, Param, Plan, Sample, Shape, Slot
+from bpcli.parts.layers.flatten import between
+from bpcli.plan import Frame, N, Param, Plan, Sample, Shape, ShapeError, Slot
 
 BLOCK = 1 << 15  # numbers of the gradient that are added up at a time
 
@@ -43,6 +44,8 @@ class Embedding(Layer):
     )
 
     def plan(self, x: Shape) -> Plan:
+        if len(x) > 5:
+            raise ShapeError(f"embedding takes rows of at most 5 axes, not rows of shape {x}")
         block = max(1, BLOCK // self.units)
         return Plan(
             y=(*x, self.units),
@@ -72,10 +75,11 @@ class Embedding(Layer):
             f.dx.fill(0)
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
+        at = ",".join(("n", *between(len(x))))
         return [
-            Eq("y[n,...,o]", "W[x[n,...], o]", "the row that the number stands for"),
-            Eq("dW[i,o]", "sum(n,..., (x[n,...] == i) * dy[n,...,o])", "a number that comes twice adds twice"),
-            Eq("dx[n,...]", "0 * x[n,...]", "a whole number has no slope"),
+            Eq(f"y[{at},o]", f"W[x[{at}], o]", "the row that the number stands for"),
+            Eq("dW[i,o]", f"sum({at}, (x[{at}] == i) * dy[{at},o])", "a number that comes twice adds twice"),
+            Eq(f"dx[{at}]", f"0 * x[{at}]", "a whole number has no slope"),
         ]
 
     @classmethod
@@ -84,5 +88,6 @@ class Embedding(Layer):
         yield Sample(cls(tokens=7, units=2), (3,), inputs={"x": ids}, note="numbers that come again, and some never")
         yield Sample(cls(tokens=3, units=5), (2, 2), batch=1, inputs={"x": [[[2, 0], [0, 1]]]}, note="two axes")
         yield Sample(cls(tokens=1, units=1), (1,), batch=2, inputs={"x": [[0], [0]]}, note="smallest")
+        yield Sample(cls(tokens=2, units=1), (1, 1, 1, 1, 1, 1), error="at most 5 axes")
         yield Sample({"type": "embedding", "tokens": 0, "units": 2}, error="greater than 0")
         yield Sample({"type": "embedding", "tokens": 20_000_000, "units": 2}, error="less than or equal to 16777216")

@@ -22,6 +22,11 @@ def letters(rank: int) -> tuple[str, ...]:
     return ("i",) if rank == 1 else _LETTERS[4 - rank :]
 
 
+def between(count: int) -> tuple[str, ...]:
+    """The indices of so many axes between the batch and the channels."""
+    return {1: ("t",), 2: ("h", "w"), 3: ("t", "h", "w")}.get(count) or ("t", "h", "w", "p", "q")[:count]
+
+
 def place(index: Sequence[str], sizes: Sequence[str]) -> str:
     """The place of an entry in a row laid end to end, the last axis running fastest."""
     found = ""

@@ -12,10 +12,11 @@ import numpy as np
 from bpcli.family import Layer
 from bpcli.numeric.axes import places
 from bpcli.numeric.notation import Eq
-from bpcli.numeric.threads import LANES
-from bpcli.parts.layers.windows import TIED, images_at_a_time, in_blocks, tied
+from bpcli.parts.layers.flatten import between, place
+from bpcli.parts.layers.windows import TIED, tied
 from bpcli.plan import Array, Frame, N, Plan, Sample, Shape, ShapeError, Slot
 
+BLOCK = 1 << 13  # numbers among which winners are looked for at a time
 _SIZES = ("A", "B", "C", "D", "E")  # the sizes of the axes between, in the equations
 
 
@@ -30,7 +31,8 @@ class GlobalMaxPool(Layer):
     type: Literal["global_max_pool"] = "global_max_pool"
 
     def plan(self, x: Shape) -> Plan:
-        block = (LANES, images_at_a_time(x), _between("global_max_pool", x), x[-1])
+        places = _between("global_max_pool", x)
+        block = (max(1, BLOCK // (places * x[-1])), places, x[-1])
         return Plan(
             y=x[-1:],
             keep={"win": Slot((N, x[-1]), "int")},
@@ -39,37 +41,28 @@ class GlobalMaxPool(Layer):
         )
 
     def forward(self, f: Frame, train: bool) -> None:
-        left = _counting(f.same.shape[2], True)  # the first of equals has the largest number
-
-        def work(rows: slice, lane: int) -> None:
+        left = _counting(f.same.shape[1], True)  # the first of equals has the largest number
+        np.maximum.reduce(places(f.x), 1, out=f.y)
+        for rows in _blocks(f):
             x, y, win = places(f.x)[rows], f.y[rows], f.win[rows]
-            np.maximum.reduce(x, 1, out=y)
-            same = np.equal(x, y[:, None], out=f.same[lane, : len(x)])
-            np.maximum.reduce(np.multiply(same, left, out=f.left[lane, : len(x)]), 1, out=win)
+            same = np.equal(x, y[:, None], out=f.same[: len(x)])
+            np.maximum.reduce(np.multiply(same, left, out=f.left[: len(x)]), 1, out=win)
             np.subtract(len(left), win, out=win)
 
-        in_blocks(work, len(f.x), f.same.shape[1], f.x.size)
-
     def backward(self, f: Frame, train: bool) -> None:
-        place = _counting(f.same.shape[2], False)
-
-        def work(rows: slice, lane: int) -> None:
+        number = _counting(f.same.shape[1], False)
+        for rows in _blocks(f):
             dx, dy, win = places(f.dx)[rows], f.dy[rows], f.win[rows]
-            won = np.equal(win[:, None], place, out=f.same[lane, : len(dx)])
+            won = np.equal(win[:, None], number, out=f.same[: len(dx)])
             np.multiply(dy[:, None], won, out=dx)
 
-        in_blocks(work, len(f.x), f.same.shape[1], f.x.size)
-
     def equations(self, train: bool, x: Shape) -> list[Eq]:
-        letters = _letters(len(x) - 1)
-        place = letters[0]
-        for letter, size in zip(letters[1:], _SIZES[1:], strict=False):
-            place = f"({place}) * {size} + {letter}"
-        over = ",".join(letters)
+        letters = between(len(x) - 1)
+        stands, over = place(letters, _SIZES[: len(letters)]), ",".join(letters)
         return [
             Eq("y[n,c]", f"max({over}, x[n,{over},c])", "the largest of the channel"),
             Eq("win[n,c]", f"argmax({over}, x[n,{over},c])", "where it stands: the first of equals, row by row"),
-            Eq(f"dx[n,{over},c]", f"dy[n,c] * (win[n,c] == {place})", "the winner has the whole slope"),
+            Eq(f"dx[n,{over},c]", f"dy[n,c] * (win[n,c] == {stands})", "the winner has the whole slope"),
         ]
 
     @classmethod
@@ -106,9 +99,10 @@ class GlobalAvgPool(Layer):
         np.copyto(dx, np.divide(f.dy, dx.shape[1], out=f.part)[:, None])
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
+        over = ",".join(between(len(x) - 1))
         return [
-            Eq("y[n,c]", "mean(..., x[n,...,c])", "the mean of the channel"),
-            Eq("dx[n,...,c]", "dy[n,c] / count(...)", "every place has the same share"),
+            Eq("y[n,c]", f"mean({over}, x[n,{over},c])", "the mean of the channel"),
+            Eq(f"dx[n,{over},c]", f"dy[n,c] / count({over})", "every place has the same share"),
         ]
 
     @classmethod
@@ -121,10 +115,6 @@ class GlobalAvgPool(Layer):
         yield Sample(cls(), (1, 1, 1, 1, 1, 1, 2), error="at most 5 axes")
 
 
-def _letters(count: int) -> tuple[str, ...]:
-    return {1: ("t",), 2: ("h", "w"), 3: ("t", "h", "w")}.get(count) or ("t", "h", "w", "p", "q")[:count]
-
-
 def _between(kind: str, x: Shape) -> int:
     """How many places a channel has. Raises ShapeError where the rows have no axis before their channels."""
     if len(x) < 2:
@@ -133,6 +123,13 @@ def _between(kind: str, x: Shape) -> int:
     if len(x) - 1 > len(_SIZES):
         raise ShapeError(f"{kind} takes rows of at most {len(_SIZES)} axes before the channels, not of shape {x}")
     return math.prod(x[:-1])
+
+
+def _blocks(f: Frame) -> Iterator[slice]:
+    """The batch in blocks of as many rows as there is scratch for."""
+    step = len(f.same)
+    for start in range(0, len(f.x), step):
+        yield slice(start, start + step)
 
 
 @lru_cache(maxsize=64)

@@ -10,9 +10,8 @@ import numpy as np
 
 from bpcli.family import Layer
 from bpcli.numeric.notation import Eq
-from bpcli.numeric.threads import LANES
-from bpcli.parts.layers.windows import TIED, Window, images_at_a_time, in_blocks, tied
-from bpcli.plan import Array, DType, Frame, N, Plan, Sample, Shape, Slot
+from bpcli.parts.layers.windows import TIED, Window, in_blocks, tied
+from bpcli.plan import DType, Frame, N, Plan, Sample, Shape, Slot
 
 
 class MaxPool2d(Window, Layer):
@@ -31,49 +30,47 @@ class MaxPool2d(Window, Layer):
     def plan(self, x: Shape) -> Plan:
         grid = self.grid(x)
         y = (grid.rows.out, grid.columns.out, x[2])
-        block = (LANES, images_at_a_time(x), *y)
         number: DType = "byte" if len(grid.cells) <= 256 else "int"
-        scratch = {"more": Slot(block, "bool"), "number": Slot(block, number)}
+        scratch = {"more": Slot((N, *y), "bool"), "number": Slot((N, *y), number)}
         if not grid.apart:
-            scratch["part"] = Slot(block)
+            scratch["part"] = Slot((N, *y))
         return Plan(y=y, keep={"win": Slot((N, *y), number)}, scratch=scratch, consts=grid.consts)
 
     def forward(self, f: Frame, train: bool) -> None:
         grid = self.grid(f.x.shape[1:])
 
-        def work(rows: slice, lane: int) -> None:
-            x, y, win = f.x[rows], f.y[rows], f.win[rows]
-            win.fill(0)
+        def work(rows: slice) -> None:
+            f.win[rows].fill(0)
             if grid.inside:
-                np.copyto(y, x[grid.cells[0].pixels])
+                np.copyto(f.y[rows], f.x[rows, *grid.cells[0].pixels])
             else:
-                y.fill(-np.inf)
+                f.y[rows].fill(-np.inf)
             for cell in islice(grid.cells, 1 if grid.inside else 0, None):
-                pixel, best, won = x[cell.pixels], y[cell.outputs], win[cell.outputs]
-                more, number = _corner(f.more[lane], best), _corner(f.number[lane], best)
-                np.greater(pixel, best, out=more)
+                out = (rows, *cell.outputs)
+                pixel, best, won = f.x[rows, *cell.pixels], f.y[out], f.win[out]
+                more = np.greater(pixel, best, out=f.more[out])
                 np.maximum(best, pixel, out=best)
-                np.multiply(more.view(np.uint8), cell.number, out=number, dtype=number.dtype)
+                number = np.multiply(more.view(np.uint8), cell.number, out=f.number[out], dtype=won.dtype)
                 np.maximum(won, number, out=won)  # places are counted up: a later winner has the larger number
 
-        in_blocks(work, len(f.x), f.more.shape[1], f.x.size)
+        in_blocks(work, f.x)
 
     def backward(self, f: Frame, train: bool) -> None:
         grid = self.grid(f.x.shape[1:])
 
-        def work(rows: slice, lane: int) -> None:
-            dx, dy, win = f.dx[rows], f.dy[rows], f.win[rows]
+        def work(rows: slice) -> None:
             if not grid.tiles:
-                dx.fill(0)
+                f.dx[rows].fill(0)
             for cell in grid.cells:
-                slope, pixel = dy[cell.outputs], dx[cell.pixels]
-                won = np.equal(win[cell.outputs], cell.number, out=_corner(f.more[lane], slope))
+                out = (rows, *cell.outputs)
+                slope, pixel = f.dy[out], f.dx[rows, *cell.pixels]
+                won = np.equal(f.win[out], cell.number, out=f.more[out])
                 if grid.apart:
                     np.multiply(slope, won, out=pixel)
                 else:
-                    np.add(pixel, np.multiply(slope, won, out=_corner(f.part[lane], slope)), out=pixel)
+                    np.add(pixel, np.multiply(slope, won, out=f.part[out]), out=pixel)
 
-        in_blocks(work, len(f.x), f.more.shape[1], f.x.size)
+        in_blocks(work, f.x)
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
         grid = self.grid(x)
@@ -119,40 +116,38 @@ class AvgPool2d(Window, Layer):
     def plan(self, x: Shape) -> Plan:
         grid = self.grid(x)
         y = (grid.rows.out, grid.columns.out, x[2])
-        return Plan(y=y, scratch={"part": Slot((LANES, images_at_a_time(x), *y))}, consts=grid.consts)
+        return Plan(y=y, scratch={"part": Slot((N, *y))}, consts=grid.consts)
 
     def forward(self, f: Frame, train: bool) -> None:
         grid = self.grid(f.x.shape[1:])
 
-        def work(rows: slice, lane: int) -> None:
-            x, y = f.x[rows], f.y[rows]
+        def work(rows: slice) -> None:
             if grid.inside:
-                np.copyto(y, x[grid.cells[0].pixels])
+                np.copyto(f.y[rows], f.x[rows, *grid.cells[0].pixels])
             else:
-                y.fill(0)
+                f.y[rows].fill(0)
             for cell in islice(grid.cells, 1 if grid.inside else 0, None):
-                total = y[cell.outputs]
-                np.add(total, x[cell.pixels], out=total)
-            np.divide(y, len(grid.cells), out=y)
+                total = f.y[rows, *cell.outputs]
+                np.add(total, f.x[rows, *cell.pixels], out=total)
+            np.divide(f.y[rows], len(grid.cells), out=f.y[rows])
 
-        in_blocks(work, len(f.x), f.part.shape[1], f.x.size)
+        in_blocks(work, f.x)
 
     def backward(self, f: Frame, train: bool) -> None:
         grid = self.grid(f.x.shape[1:])
 
-        def work(rows: slice, lane: int) -> None:
-            dx, dy = f.dx[rows], f.dy[rows]
-            part = np.divide(dy, len(grid.cells), out=f.part[lane, : len(dy)])
+        def work(rows: slice) -> None:
+            np.divide(f.dy[rows], len(grid.cells), out=f.part[rows])
             if not grid.tiles:
-                dx.fill(0)
+                f.dx[rows].fill(0)
             for cell in grid.cells:
-                pixel, slope = dx[cell.pixels], part[cell.outputs]
+                pixel, slope = f.dx[rows, *cell.pixels], f.part[rows, *cell.outputs]
                 if grid.apart:
                     np.copyto(pixel, slope)
                 else:
                     np.add(pixel, slope, out=pixel)
 
-        in_blocks(work, len(f.x), f.part.shape[1], f.x.size)
+        in_blocks(work, f.x)
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
         grid = self.grid(x)
@@ -173,9 +168,3 @@ class AvgPool2d(Window, Layer):
         yield Sample(cls(), (3, 4), error="not over rows of shape (3, 4)")
         yield Sample({"type": "avg_pool2d", "stride": 0}, error="greater than 0")
         yield Sample({"type": "avg_pool2d", "padding": "full"}, error="'valid' or 'same'")
-
-
-def _corner(scratch: Array, like: Array) -> Array:
-    """As much of the scratch as an array of this shape takes."""
-    n, p, q, _ = like.shape
-    return scratch[:n, :p, :q]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -71,8 +71,8 @@ class Cell:
     """One place of the window: its number, row by row; the outputs that have a pixel there; and those pixels."""
 
     number: int
-    outputs: tuple[slice, ...]
-    pixels: tuple[slice, ...]
+    outputs: tuple[slice, slice]
+    pixels: tuple[slice, slice]
 
 
 @dataclass(frozen=True)
@@ -82,19 +82,28 @@ class Grid:
     rows: Axis
     columns: Axis
 
-    @property
+    @cached_property
     def cells(self) -> tuple[Cell, ...]:
-        return _cells(self)
+        """Every place of the window, row by row."""
+        found = []
+        for u in range(self.rows.size):
+            p, h = self.rows.meeting(u)
+            for v in range(self.columns.size):
+                q, w = self.columns.meeting(v)
+                found.append(Cell(u * self.columns.size + v, (p, q), (h, w)))
+        return tuple(found)
 
-    @property
+    @cached_property
     def inside(self) -> bool:
+        """Whether every window lies in the image."""
         return self.rows.inside and self.columns.inside
 
-    @property
+    @cached_property
     def tiles(self) -> bool:
+        """Whether each pixel is in exactly one window."""
         return self.rows.tiles and self.columns.tiles
 
-    @property
+    @cached_property
     def apart(self) -> bool:
         """Whether no pixel is in two windows."""
         return self.rows.stride >= self.rows.size and self.columns.stride >= self.columns.size
@@ -146,17 +155,6 @@ class Grid:
         return f"sum(u<U, v<V, {inner})"
 
 
-@lru_cache(maxsize=256)
-def _cells(grid: Grid) -> tuple[Cell, ...]:
-    found = []
-    for u in range(grid.rows.size):
-        p, h = grid.rows.meeting(u)
-        for v in range(grid.columns.size):
-            q, w = grid.columns.meeting(v)
-            found.append(Cell(u * grid.columns.size + v, (slice(None), p, q), (slice(None), h, w)))
-    return tuple(found)
-
-
 class Window(Settings):
     """What the layers that move a window over an image have in common."""
 
@@ -202,21 +200,16 @@ def _pair(value: Any) -> tuple[int, int]:
     return value if isinstance(value, tuple) else (value, value)
 
 
-def images_at_a_time(x: Shape) -> int:
-    """How many images of shape x make a block."""
-    return max(1, BLOCK // max(1, math.prod(x)))
-
-
-def in_blocks(work: Callable[[slice, int], None], images: int, together: int, numbers: int) -> None:
-    """Calls work(rows, lane) for every block of at most so many images `together`, in lanes side by side where the
-    `numbers` of all images make it worth it."""
+def in_blocks(work: Callable[[slice], None], x: Array) -> None:
+    """Calls work(rows) for blocks of a few of the images x, in lanes side by side where that pays."""
+    together = max(1, BLOCK // max(1, math.prod(x.shape[1:])))
 
     def mine(lane: int) -> None:
-        own = share(images, lane)
+        own = share(len(x), lane)
         for start in range(own.start, own.stop, together):
-            work(slice(start, min(start + together, own.stop)), lane)
+            work(slice(start, min(start + together, own.stop)))
 
-    in_lanes(mine, numbers * COST)
+    in_lanes(mine, x.size * COST)
 
 
 TIED = (-2.0, -1.0, 0.0, 1.0)

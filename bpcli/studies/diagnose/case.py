@@ -1,117 +1,48 @@
-"""What is diagnosed: an experiment with its rows encoded, the weights it has, and the epochs behind it."""
+"""What is diagnosed: a network with its rows and weights, the epochs behind it, and what was measured so far."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from bpcli.config.experiment import Experiment
-from bpcli.engine.blueprint import Blueprint
 from bpcli.engine.network import Network
-from bpcli.family import Searcher, Stepper
-from bpcli.numeric.streams import Stream
-from bpcli.plan import Array
 from bpcli.records import EpochRow, Exit, Failure, Problem
 from bpcli.studies import model as models
+from bpcli.studies.diagnose.practice import best_constant, first_step, least_loss, overfit
+from bpcli.studies.diagnose.ramp import Range, range_test
+from bpcli.studies.diagnose.scene import Scene
 from bpcli.studies.given import source_of
-from bpcli.studies.health import Probe
 from bpcli.studies.prepare import Split, prepare_for
-from bpcli.studies.rules import Rules
 from bpcli.studies.runfolder import RunFolder
 from bpcli.studies.session import reopen
-from bpcli.studies.setup import Setup, batch_size, set_up
+from bpcli.studies.setup import Setup, set_up
 from bpcli.verdicts import HealthRow
-
-if TYPE_CHECKING:
-    from bpcli.studies.diagnose.rates import Range
-
-PROBED = 256
-"""Rows of the batch that layers are measured on: enough that a unit closed on all of them is closed."""
-
-MOST = 512
-"""Rows that a step of a copy sees at most, where the training's own batches are larger."""
 
 
 @dataclass(eq=False)
-class Case:
-    """A network with its rows. `data` is the experiment as it stands in its file; `theta` (flat) and `states` are the
-    weights looked at; `again` is the same experiment with more settings, as it starts, where there is a file to change.
+class Case(Scene):
+    """A scene with its history. `data` is the experiment as it stands in its file; `weights` say in words where they
+    come from; `again` is the same experiment with more settings, as it starts, where there is a file to change. What is
+    measured is measured once.
     """
 
     name: str
-    experiment: Experiment
-    blueprint: Blueprint
-    rules: Rules
-    splits: Mapping[str, Split]
     data: Mapping[str, Any]
-    theta: Array
-    states: Mapping[str, Array]
     weights: str
-    trained: bool = False
     history: tuple[EpochRow, ...] = ()
     record: Mapping[str, Any] = field(default_factory=dict)  # of the run
     again: Callable[[Sequence[str]], Case] | None = None
     warnings: tuple[Problem, ...] = ()
 
-    @property
-    def train(self) -> Split:
-        return self.splits["train"]
-
-    @property
-    def rows(self) -> int:
-        return len(self.train.x)
-
-    @property
-    def size(self) -> int:
-        """Rows of a batch of the training."""
-        return batch_size(self.experiment, self.rows)
-
-    @property
-    def steps_per_epoch(self) -> int:
-        return -(-self.rows // self.size)
-
-    @property
-    def total(self) -> int:
-        """Steps of the whole training."""
-        return self.experiment.training.epochs * self.steps_per_epoch
-
-    @property
-    def stepper(self) -> Stepper | None:
-        """The optimizer, where it is one that has a learning rate."""
-        return self.experiment.optimizer if isinstance(self.experiment.optimizer, Stepper) else None
-
-    def batches(self, most: int | None = None) -> Iterator[Array]:
-        """Rows of one step after another, in the order of the training; of each at most `most`."""
-        order, epoch = Stream(self.experiment.seed, "order"), 0
-        while True:
-            epoch += 1
-            whole = isinstance(self.experiment.optimizer, Searcher)
-            rows = np.arange(self.rows) if whole else order.permutation(self.rows, epoch)
-            for start in range(0, self.rows, self.size):
-                yield rows[start : start + self.size][:most]
-
-    @cached_property
-    def probed(self) -> Array:
-        """The rows that layers are measured on: the first of the first epoch."""
-        return Stream(self.experiment.seed, "order").permutation(self.rows, 1)[:PROBED]
-
-    @cached_property
-    def probe(self) -> Probe:
-        x, t = self.train.x[self.probed], self.train.t[self.probed]
-        return Probe(self.blueprint, self.experiment.loss, x, t, self.experiment.seed)
-
     @cached_property
     def health(self) -> tuple[HealthRow, ...]:
         """The layers on the probed rows; at the start of a training with the length of its first step."""
-        from bpcli.studies.diagnose.practice import first_step
-
-        update = None if self.trained else first_step(self)
-        return self.probe.look(self.theta, self.states, update)
+        return self.probe.look(self.theta, self.states, None if self.trained else first_step(self))
 
     @property
     def loss(self) -> float:
@@ -121,30 +52,22 @@ class Case:
     @cached_property
     def constant(self) -> float:
         """The least loss that the training rows have where every row gets the same output."""
-        from bpcli.studies.diagnose.practice import best_constant
-
         return best_constant(self)
+
+    @cached_property
+    def least(self) -> float:
+        """The least loss that there is on the batch that is learned by heart."""
+        return least_loss(self)
 
     @cached_property
     def overfit(self) -> tuple[float, ...]:
         """The loss of one small batch as it is learned by heart."""
-        from bpcli.studies.diagnose.practice import overfit
-
-        return overfit(self)
-
-    @cached_property
-    def least(self) -> float:
-        """The least loss that there is on that batch."""
-        from bpcli.studies.diagnose.practice import least_loss
-
-        return least_loss(self)
+        return overfit(self, self.least)
 
     @cached_property
     def range(self) -> Range | None:
         """The range test of learning rates."""
-        from bpcli.studies.diagnose.rates import range_test
-
-        return range_test(self)
+        return range_test(self, self.constant)
 
 
 def open_case(path: Path, sets: Sequence[str] = (), data: str | None = None, root: Path | None = None) -> Case:
@@ -180,6 +103,7 @@ def _at_start(setup: Setup, again: Callable[[Sequence[str]], Case] | None = None
         theta=network.theta,
         states=network.states,
         weights="as they start",
+        trained=False,
         again=again,
         warnings=setup.warnings,
     )

@@ -80,6 +80,15 @@ def starts(case: Case, nodes: Sequence[Node]) -> list[Cure]:
     return [Cure(tuple(sets), text)] if sets else []
 
 
+def quiet(case: Case) -> list[Cure]:
+    """A last layer that starts small."""
+    last = [n for n in case.blueprint.nodes if n.learns][-1]
+    if not isinstance(last.layer, Dense) or last.layer.weights is not None:
+        return []
+    text = "let the last layer start small: the network then begins by knowing nothing"
+    return [Cure((f"{key(last.loc, 'init')}={{type: normal, std: 0.01}}",), text)]
+
+
 def hidden(case: Case) -> Iterator[Node]:
     """The activations before the last layer that learns."""
     last = max((i for i, node in enumerate(case.blueprint.nodes) if node.learns), default=0)
@@ -101,7 +110,7 @@ def opened(case: Case, kind: str, text: str) -> list[Cure]:
 def normalized(case: Case) -> list[Cure]:
     """A layer_norm between every hidden layer and its activation, where the network has no norm yet."""
     nodes = list(case.blueprint.walk())
-    if any("norm" in node.layer.kind for node in nodes) or len(case.blueprint.y) != 1:
+    if any("norm" in node.layer.kind or node.inside for node in nodes):
         return []
     layers: list[Any] = []
     written = list(case.data["architecture"])

@@ -7,16 +7,17 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bpcli.studies.diagnose.case import MOST, Case, open_case
+from bpcli.studies.diagnose.case import Case, open_case
 from bpcli.studies.diagnose.past import past
 from bpcli.studies.diagnose.practice import peak_rate
 from bpcli.studies.diagnose.rates import by_heart, rates
+from bpcli.studies.diagnose.scene import MOST
 from bpcli.studies.diagnose.signals import begin, dead, gradients, saturated, steps
 from bpcli.studies.diagnose.splits import amounts, classes, rows
 from bpcli.studies.diagnose.table import columns, inputs, targets
 from bpcli.studies.diagnose.trial import SERIOUS, Check, try_all
 from bpcli.studies.diagnose.weights import weights
-from bpcli.verdicts import DiagnoseReport, Symptom
+from bpcli.verdicts import DiagnoseReport
 
 CHECKS: Mapping[str, Check] = {
     "epochs": past,
@@ -94,8 +95,3 @@ def _notes(case: Case) -> list[str]:
     if not math.isfinite(case.loss):
         found.append("figures of layers are those of numbers that overflowed")
     return found
-
-
-def summary(symptoms: Sequence[Symptom]) -> tuple[int, int]:
-    """How many warnings and how many notices."""
-    return sum(s.level == "warning" for s in symptoms), sum(s.level == "notice" for s in symptoms)

@@ -16,7 +16,7 @@ from bpcli.engine.search import Search, lowering
 from bpcli.family import Activation, Layer, Optimizer
 from bpcli.parts.layers.dense import Dense
 from bpcli.plan import Array
-from bpcli.studies.diagnose.case import MOST, Case
+from bpcli.studies.diagnose.scene import MOST, Scene
 
 CONSTANT_ROWS = 20_000  # at most, that the best constant is found on
 CONSTANT_STEPS = 200  # iterations of L-BFGS, at most: it takes ten or so
@@ -37,48 +37,48 @@ class Paced(Descent):
         return self.first * self.growth**k
 
 
-def peak_rate(case: Case) -> float | None:
+def peak_rate(scene: Scene) -> float | None:
     """The greatest learning rate of the training, None where its optimizer has none; of a schedule that goes by what
     it is told, the rate that it starts with."""
-    if case.stepper is None:
+    if scene.stepper is None:
         return None
-    schedule, total = case.stepper.learning_rate, case.total
+    schedule, total = scene.stepper.learning_rate, scene.total
     if getattr(schedule, "per", "step") == "epoch":
-        total = case.experiment.training.epochs
+        total = scene.experiment.training.epochs
     state = {name: np.array(value) for name, value in schedule.state().items()}
     moments = {0, *np.linspace(0, total - 1, 400).astype(int).tolist()}
     return max(schedule.at(k, total, state) for k in moments)
 
 
 def copy_of(
-    case: Case, rows: int, dtype: Any = np.float64, *, blueprint: Blueprint | None = None, first: float = 0.0,
-    growth: float = 1.0, clipped: bool = True,
+    scene: Scene, rows: int, dtype: Any = np.float64, *, blueprint: Blueprint | None = None, first: float = 0.0,
+    growth: float = 1.0,
 ) -> Descent | Search:  # fmt: skip
-    """A copy of the network as the case has it, and what lowers its loss, at rates from `first` on."""
-    e = case.experiment
-    objective = Objective(blueprint or case.blueprint, e.loss, rows, dtype, e.seed)
+    """A copy of the network as the scene has it, and what lowers its loss, at rates from `first` on."""
+    e = scene.experiment
+    objective = Objective(blueprint or scene.blueprint, e.loss, rows, dtype, e.seed)
     if blueprint is None:
-        objective.theta[...] = case.theta
-        for name, state in case.states.items():
+        objective.theta[...] = scene.theta
+        for name, state in scene.states.items():
             objective.network.states[name][...] = state
-    if case.stepper is None:
-        return lowering(objective, e.optimizer, None, case.total)
-    clipper = e.clipping if clipped else None
-    descent = Paced(objective, case.stepper, clipper, case.total, epoch=case.steps_per_epoch, constraint=e.constraint)
+    if scene.stepper is None:
+        return lowering(objective, e.optimizer, None, scene.total)
+    epoch = scene.steps_per_epoch
+    descent = Paced(objective, scene.stepper, e.clipping, scene.total, epoch=epoch, constraint=e.constraint)
     descent.first, descent.growth = first, growth
     return descent
 
 
-def first_step(case: Case) -> Array | None:
+def first_step(scene: Scene) -> Array | None:
     """What the first step of the training adds to the flat weights, at its greatest learning rate; None where it cannot
     be made."""
-    rows = next(case.batches(MOST))
-    descent = copy_of(case, len(rows), first=peak_rate(case) or 0.0)
+    rows = next(scene.batches(MOST))
+    descent = copy_of(scene, len(rows), first=peak_rate(scene) or 0.0)
     try:
-        step_on(descent, case.train.x, case.train.t, rows, 0)
+        step_on(descent, scene.train.x, scene.train.t, rows, 0)
     except NonFiniteError:
         return None
-    moved: Array = descent.theta - case.theta
+    moved: Array = descent.theta - scene.theta
     return moved
 
 
@@ -105,20 +105,20 @@ class Practised:
     diverged: bool
 
 
-def practise(case: Case, steps: int, each: Callable[[Objective], None] | None = None) -> Practised:
+def practise(scene: Scene, steps: int, each: Callable[[Objective], None] | None = None) -> Practised:
     """The first `steps` steps of the training as `train` would make them, images not being changed by chance. `each` is
     told the end of every epoch."""
-    e = case.experiment
-    objective = Objective(case.blueprint, e.loss, case.size, np.dtype(e.dtype), e.seed)
+    e = scene.experiment
+    objective = Objective(scene.blueprint, e.loss, scene.size, np.dtype(e.dtype), e.seed)
     descent = lowering(
-        objective, e.optimizer, e.clipping, case.total, epoch=case.steps_per_epoch, constraint=e.constraint
+        objective, e.optimizer, e.clipping, scene.total, epoch=scene.steps_per_epoch, constraint=e.constraint
     )
-    for k, rows in zip(range(steps), case.batches(), strict=False):
+    for k, rows in zip(range(steps), scene.batches(), strict=False):
         try:
-            step_on(descent, case.train.x, case.train.t, rows, k)
+            step_on(descent, scene.train.x, scene.train.t, rows, k)
         except NonFiniteError:
             return Practised(objective, k, True)
-        if each is not None and (k + 1) % case.steps_per_epoch == 0:
+        if each is not None and (k + 1) % scene.steps_per_epoch == 0:
             each(objective)
         if descent.ended:
             return Practised(objective, k, False)
@@ -126,25 +126,25 @@ def practise(case: Case, steps: int, each: Callable[[Objective], None] | None = 
 
 
 # ----------------------------------------------------------------------------------------------------- least losses
-def best_constant(case: Case) -> float:
+def best_constant(scene: Scene) -> float:
     """The least loss that the training rows have where every row gets the same output: what a network has to beat. For
     squared errors it is the variance of the targets, for the cross entropy the entropy of the shares of the classes.
 
     It is the loss of a network whose inputs are all 0, lowered until nothing moves.
     """
-    step = -(-case.rows // CONSTANT_ROWS)
-    t = case.train.t[::step]
-    return _least(case, np.zeros((len(t), 1)), t, _start(t) if case.train.t.ndim == 2 else None)
+    step = -(-scene.rows // CONSTANT_ROWS)
+    t = scene.train.t[::step]
+    return _least(scene, np.zeros((len(t), 1)), t, _start(t) if scene.train.t.ndim == 2 else None)
 
 
-def least_loss(case: Case) -> float:
+def least_loss(scene: Scene) -> float:
     """The least loss that any network could have on the batch that is learned by heart: each row has an output of its
     own, but those that are equal. It is 0 for most losses, and more where labels are smoothed or equal rows have
     different targets."""
-    rows = next(case.batches(OVERFIT_ROWS))
-    x, t = case.train.x[rows], case.train.t[rows]
+    rows = next(scene.batches(OVERFIT_ROWS))
+    x, t = scene.train.x[rows], scene.train.t[rows]
     kinds, which = np.unique(x.reshape(len(x), -1), axis=0, return_inverse=True)
-    return _least(case, np.eye(len(kinds))[which.reshape(-1)], t, None)
+    return _least(scene, np.eye(len(kinds))[which.reshape(-1)], t, None)
 
 
 def _start(t: Array) -> Array:
@@ -153,12 +153,12 @@ def _start(t: Array) -> Array:
     return middle
 
 
-def _least(case: Case, x: Array, t: Array, start: Array | None) -> float:
+def _least(scene: Scene, x: Array, t: Array, start: Array | None) -> float:
     """The least loss of a single dense layer on these inputs, with the activations that end the network."""
-    (k,) = case.blueprint.y
-    ending = tuple(_ending(case.blueprint))
+    (k,) = scene.blueprint.y
+    ending = tuple(_ending(scene.blueprint))
     layer = Dense(units=k, init={"type": "zeros"})  # type: ignore[arg-type]  # validated into an initializer
-    objective = Objective(draw_up((layer, *ending), x.shape[1:]), case.experiment.loss, len(x), np.float64, 0)
+    objective = Objective(draw_up((layer, *ending), x.shape[1:]), scene.experiment.loss, len(x), np.float64, 0)
     if start is not None and not ending:
         objective.network.parameters()["dense_1.b"][...] = start
     search = lowering(objective, Optimizer.parse({"type": "lbfgs"}), None, CONSTANT_STEPS)
@@ -183,43 +183,43 @@ def _ending(blueprint: Blueprint) -> Sequence[Layer]:
     return found
 
 
-def at_zero(case: Case) -> float:
+def at_zero(scene: Scene) -> float:
     """The loss of a network that puts out 0 before its last activations: of a softmax over K classes, ln K."""
-    layer = Dense(units=case.blueprint.y[0], init={"type": "zeros"})  # type: ignore[arg-type]
-    plan = draw_up((layer, *_ending(case.blueprint)), (1,))
-    rows = case.probed
-    objective = Objective(plan, case.experiment.loss, len(rows), np.float64, 0)
+    layer = Dense(units=scene.blueprint.y[0], init={"type": "zeros"})  # type: ignore[arg-type]
+    plan = draw_up((layer, *_ending(scene.blueprint)), (1,))
+    rows = scene.probed
+    objective = Objective(plan, scene.experiment.loss, len(rows), np.float64, 0)
     batch = objective.batch(len(rows))
-    t = case.train.t[rows]
+    t = scene.train.t[rows]
     batch.load(np.zeros((len(rows), 1)), t if t.ndim == 1 else t.astype(np.float64), np.arange(len(rows)))
     return batch.forward(False)
 
 
 # ------------------------------------------------------------------------------------------------------- by heart
-def work(case: Case, rows: int) -> float:
+def work(scene: Scene, rows: int) -> float:
     """Multiply-adds of a step, both passes: a forward pass and twice as many back."""
-    return 3.0 * rows * max(1, sum(node.plan.multiply_adds for node in case.blueprint.walk()))
+    return 3.0 * rows * max(1, sum(node.plan.multiply_adds for node in scene.blueprint.walk()))
 
 
-def overfit(case: Case) -> tuple[float, ...]:
+def overfit(scene: Scene, least: float) -> tuple[float, ...]:
     """The loss of one small batch, step after step, as the network learns it by heart: with its own optimizer at its
-    greatest rate, without penalties, and without the layers that draw by chance. Ends when it is known, and with inf
-    where it diverged."""
-    e = case.experiment
-    nodes = case.blueprint.walk()
+    greatest rate, without penalties, and without the layers that draw by chance. Ends when it is known (`least` is the
+    least loss there is), and with inf where it diverged."""
+    e = scene.experiment
+    nodes = scene.blueprint.walk()
     chance = [n.layer for n in nodes if n.plan.draws and not n.plan.params and n.plan.y == n.x]
-    blueprint = draw_up(_certain(e.architecture, chance), case.blueprint.x)
-    rows = next(case.batches(min(OVERFIT_ROWS, MOST)))
-    descent = copy_of(case, len(rows), blueprint=blueprint, first=peak_rate(case) or 0.0)
+    blueprint = draw_up(_certain(e.architecture, chance), scene.blueprint.x)
+    rows = next(scene.batches(min(OVERFIT_ROWS, MOST)))
+    descent = copy_of(scene, len(rows), blueprint=blueprint, first=peak_rate(scene) or 0.0)
     descent.objective.penalties = []  # those of single layers
     losses = []
     fewest, most = OVERFIT_STEPS
-    for k in range(min(most, max(fewest, int(OVERFIT_WORK / work(case, len(rows)))))):
+    for k in range(min(most, max(fewest, int(OVERFIT_WORK / work(scene, len(rows)))))):
         try:
-            losses.append(step_on(descent, case.train.x, case.train.t, rows, k))
+            losses.append(step_on(descent, scene.train.x, scene.train.t, rows, k))
         except NonFiniteError:
             return (*losses, math.inf)
-        if descent.ended or losses[-1] - case.least < BY_HEART * (losses[0] - case.least):
+        if descent.ended or losses[-1] - least < BY_HEART * (losses[0] - least):
             break
     return tuple(losses)
 

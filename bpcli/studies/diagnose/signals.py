@@ -68,7 +68,7 @@ def begin(case: Case) -> list[Symptom]:
             found.append(cures.scaled(case))
         if not classifies and case.rules.target_scaling is None:
             found.append(cures.target_scaled())
-        found += cures.starts(case, off(case))
+        found += [*cures.starts(case, off(case)), *cures.quiet(case)]
     return [Symptom("start", "", figure, level, why, tuple(found), ratio, measured)]
 
 

@@ -16,6 +16,7 @@ from bpcli.verdicts import Finding
 
 FLAT = 1e-9  # how far a ratio that counts as constant may vary
 BEFORE = "the gradient before"  # what stood there when a penalty was added
+GAP = 10  # times less well than the numbers is their difference known
 MOST_TIES = 3  # mistakes that explain the numbers equally well, told together
 
 
@@ -37,6 +38,7 @@ class Clues:
     at: Array | None = None
     moved: Sequence[str] = ()  # weights that changed during the pass
     tied: bool = False  # wrong at ties only
+    near: float = FLAT  # how well the expected numbers are known
     whole: bool = False  # of the whole network, whose layers alone are right
 
 
@@ -51,14 +53,14 @@ def blame(tensor: str, a: Array, n: Array, clues: Clues) -> Finding:
     seen = np.isfinite(n)
     if (unsteady := _unsteady(n, clues)) is not None:
         return Finding(tensor, *unsteady)
-    ratio = _constant(a[seen], n[seen])
+    ratio = _constant(a[seen], n[seen], clues.near)
     if not a.any():
         return Finding(tensor, "missing", "it is all 0: backward never writes it, or nothing arrives")
-    if (coarse := _coarse(a[seen], n[seen])) is not None:
+    if clues.near <= FLAT and (coarse := _coarse(a[seen], n[seen])) is not None:
         return Finding(tensor, *coarse)
     plain = _in_words(ratio, clues) if ratio is not None else None
     whole = bool(seen.all())
-    if whole and (found := _places(a, n)) is not None:
+    if whole and (found := _places(a, n, clues.near)) is not None:
         return Finding(tensor, *found)
     guesses = _matching(a, n, clues.suspect) if whole and clues.suspect is not None else []
     if guesses:
@@ -107,7 +109,7 @@ def _unsteady(n: Array, clues: Clues) -> tuple[str, str] | None:
     first, second = clues.kernel(clues.at), clues.kernel(clues.at)
     if np.array_equal(first, second, equal_nan=True):
         return None
-    if same(second - first, n, float(np.abs(n).max(initial=0.0))):
+    if same(second - first, n, near=clues.near):
         return "accumulates", "it is added to what stood there before (+=): a second call gives it twice"
     return "unsteady", "it is another when computed a second time: backward draws by chance, or changes what it reads"
 
@@ -137,20 +139,20 @@ def _mixed(n: Array, clues: Clues) -> Iterator[tuple[str, str]]:
 
 
 # ------------------------------------------------------------------------------------------------------- of the numbers
-def _constant(a: Array, n: Array) -> float | None:
+def _constant(a: Array, n: Array, flat: float = FLAT) -> float | None:
     """The ratio a / n where it is the same everywhere, other than 1; None where it varies."""
-    ratio = _multiple(a, n)
-    return None if ratio is None or abs(ratio - 1) < 1e-7 else ratio
+    ratio = _multiple(a, n, flat)
+    return None if ratio is None or abs(ratio - 1) < max(1e-7, flat) else ratio
 
 
-def _multiple(a: Array, n: Array) -> float | None:
-    """The c of a = c n; None where there is none."""
+def _multiple(a: Array, n: Array, flat: float = FLAT) -> float | None:
+    """The c of a = c n, other than 0; None where there is none."""
     largest = float(np.abs(n).max(initial=0.0))
     if not largest:
         return None
     ratio = float(np.vdot(a, n) / np.vdot(n, n))
-    near = FLAT * max(abs(ratio), 1e-3) * largest
-    return ratio if np.abs(a - ratio * n).max(initial=0.0) <= near else None
+    near = flat * max(abs(ratio), 1e-3) * largest
+    return ratio if ratio and np.abs(a - ratio * n).max(initial=0.0) <= near else None
 
 
 def _coarse(a: Array, n: Array) -> tuple[str, str] | None:
@@ -171,9 +173,9 @@ def _in_words(ratio: float, clues: Clues) -> tuple[str, str]:
     """A constant ratio, by what it may be."""
     for r, sign in ((ratio, ""), (-ratio, "the sign is turned, and ")):
         for value, code, text in _named(clues):
-            if math.isclose(r, value, rel_tol=1e-7):
+            if math.isclose(r, value, rel_tol=max(1e-7, clues.near)):
                 return ("sign" if sign else code), f"{sign}{text}"
-        if sign and math.isclose(r, 1.0, rel_tol=1e-7):
+        if sign and math.isclose(r, 1.0, rel_tol=max(1e-7, clues.near)):
             return "sign", "the sign is turned: kernel / expected = -1 everywhere"
     return "ratio", f"kernel / expected = {ratio:.6g} everywhere: a factor is missing or one too many"
 
@@ -213,29 +215,29 @@ def _named(clues: Clues) -> Iterator[tuple[float, str, str]]:
                 yield r, "setting", f"kernel / expected = {shown} ({name} = {value:g}) everywhere"
 
 
-def _places(a: Array, n: Array) -> tuple[str, str] | None:
+def _places(a: Array, n: Array, near: float) -> tuple[str, str] | None:
     """Mistakes that show in where the numbers stand."""
-    if a.ndim >= 2 and a.shape[0] == a.shape[1] and a.shape[0] > 1 and same(a, np.swapaxes(n, 0, 1)):
+    if a.ndim >= 2 and a.shape[0] == a.shape[1] and a.shape[0] > 1 and same(a, np.swapaxes(n, 0, 1), near=near):
         return "transposed", "it is transposed: what belongs to [i,j] stands at [j,i]"
-    wrong = np.abs(a - n) > 1e-7 * np.abs(n).max(initial=0.0)
+    wrong = np.abs(a - n) > max(1e-7, near) * np.abs(n).max(initial=0.0)
     if a.size > 2 and wrong.sum() == 1:
         index = tuple(int(i) for i in np.argwhere(wrong)[0])
         where = ",".join(map(str, index))
         value = float(a[index])
         how = "it is 0" if value == 0 else f"kernel / expected = {value / n[index]:.6g}" if n[index] else f"{value:.6g}"
         return "one-entry", f"only the entry [{where}] is wrong: {how}, all others are right"
-    if a.size > 1 and same(a, np.full(a.shape, n.sum())):
+    if a.size > 1 and same(a, np.full(a.shape, n.sum()), near=near):
         return "summed-all", "every entry is the sum over all of them: it is summed over one axis too many"
     return None
 
 
 def _patterns(a: Array, n: Array, clues: Clues) -> Iterator[tuple[str, str]]:
     """What is left to say where no equation explains the numbers."""
-    wrong = np.abs(a - n) > 1e-7 * np.abs(n).max(initial=0.0)
+    wrong = np.abs(a - n) > max(1e-7, clues.near) * np.abs(n).max(initial=0.0)
     gap = a - n
     for name, w in clues.arrays.items():
         if np.shape(w) == a.shape and np.any(w):
-            c = _multiple(gap.ravel(), np.asarray(w).ravel())
+            c = _multiple(gap.ravel(), np.asarray(w).ravel(), GAP * clues.near)
             if c is not None:
                 if name == BEFORE and abs(c + 1) < 1e-7:
                     yield "overwrites", "what stood in the gradient before is overwritten, and must be added to (+=)"
@@ -245,7 +247,7 @@ def _patterns(a: Array, n: Array, clues: Clues) -> Iterator[tuple[str, str]]:
         yield from _zeros(wrong)
     if clues.tied:
         yield "ties", "it is wrong where inputs are equal only: several largest ones win, or the other branch is taken"
-    if not n[wrong].any():
+    if not (np.abs(n[wrong]) > clues.near * np.abs(n).max()).any():
         yield "mask", "it is not 0 where it must be: a mask or a gate is missing"
     both = (a != 0) & (n != 0)
     if both.any() and not wrong[both].any() and (a[wrong] != 0).any() and (n[wrong] != 0).any():
@@ -259,15 +261,15 @@ def _patterns(a: Array, n: Array, clues: Clues) -> Iterator[tuple[str, str]]:
         low = np.where(np.isnan(ratio), np.inf, ratio).min(axis)
         seen = high >= low
         high, low = high[seen], low[seen]
-        flat = (high - low <= FLAT * np.maximum(np.abs(high), np.abs(low))).all()
-        if seen.any() and flat and (np.abs(high - 1) > 1e-7).any():
+        flat = (high - low <= clues.near * np.maximum(np.abs(high), np.abs(low))).all()
+        if seen.any() and flat and (np.abs(high - 1) > max(1e-7, clues.near)).any():
             values = np.full(seen.shape, np.nan)
             values[seen] = high
             yield "broadcast", _broadcast(axis, values, clues)
         level = gap - gap.mean(axis, keepdims=True)
-        if np.abs(level).max() <= FLAT * np.abs(n).max() and gap.any():
+        if np.abs(level).max() <= clues.near * np.abs(n).max() and gap.any():
             yield "constant-gap", f"kernel - expected is the same all along axis {axis}: a term summed over it is wrong"
-    yield from _moved(a, n)
+    yield from _moved(a, n, clues.near)
     zeros = int((a[wrong] == 0).sum())
     if zeros > 0.5 * wrong.sum() and n[wrong].all():
         told = f"of {int(wrong.sum())} wrong entries {zeros} are 0"
@@ -286,9 +288,9 @@ def _factors(a: Array, n: Array, clues: Clues) -> Iterator[tuple[str, str]]:
         if v.ndim > a.ndim or not v.any() or not fits:
             continue
         for shown, w in ((name, v), (f"{name} (1 - {name})", v * (1 - v)), (f"1 - {name}^2", 1 - v * v)):
-            if same(a, n * w):
+            if same(a, n * w, near=clues.near):
                 yield "factor-twice", f"kernel = expected times {shown}: that factor is one too many"
-            if same(a * w, n):
+            if same(a * w, n, near=clues.near):
                 yield "factor-missing", f"expected = kernel times {shown}: that factor is missing"
 
 
@@ -317,20 +319,20 @@ def _zeros(wrong: Array) -> Iterator[tuple[str, str]]:
     yield "zeros", "where it is wrong it is 0: not everything is written"
 
 
-def _moved(a: Array, n: Array) -> Iterator[tuple[str, str]]:
+def _moved(a: Array, n: Array, near: float) -> Iterator[tuple[str, str]]:
     """The right numbers in another place."""
     if a.size < 2:
         return
     for k in range(1, a.ndim + 1):
         for axes in combinations(range(a.ndim), k):
-            if same(a, np.flip(n, axes)):
+            if same(a, np.flip(n, axes), near=near):
                 yield "flipped", f"the right numbers, back to front along axes {', '.join(map(str, axes))}"
     for axes in [(i,) for i in range(a.ndim)] + list(combinations(range(a.ndim), 2)):
         for step in (1, -1):
             if any(a.shape[k] < 2 for k in axes):
                 continue
             ours = a[_cut(a.ndim, axes, step)]
-            if ours.any() and same(ours, n[_cut(a.ndim, axes, -step)]):
+            if ours.any() and same(ours, n[_cut(a.ndim, axes, -step)], near=near):
                 yield "shifted", f"the right numbers, moved by one place along axes {', '.join(map(str, axes))}"
 
 

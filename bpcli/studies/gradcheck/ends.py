@@ -80,7 +80,7 @@ class LossPoint:
             return None
         ours, theirs = float(self.kernel["L"]), float(self.textbook["L"])
         allowed = TIGHT * abs(theirs) + 64 * EPS * max(size(self.frame.x), 1.0)
-        return None if abs(ours - theirs) <= allowed else Mislead("L", (), ours, theirs, 1)
+        return None if ours == theirs or abs(ours - theirs) <= allowed else Mislead("L", (), ours, theirs, 1)
 
     def probe(self) -> Probe:
         f, dx = self.frame, self.kernel["dx"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,15 @@ from bpcli.records import Exit, Failure, Problem
 from bpcli.studies.gradcheck.blame import Clues, blame
 from bpcli.studies.gradcheck.study import Checked
 from bpcli.studies.gradcheck.suspect import Suspect
+from bpcli.studies.gradcheck.textbook import loss_program
 from bpcli.studies.proof import equation_env, layer_program
 from bpcli.studies.witness import differences, size
 from bpcli.verdicts import Finding, GradcheckReport, TensorRow
 
 DOUBLE, SINGLE = 1e-9, 1e-4
 """How far a tensor may be off, of its largest entry: numbers of float64, and of float32."""
+RATIO = 1e-5  # how far one factor between all tensors may vary
+VAGUE = ("unknown", "some")  # findings that name no cause
 
 
 def check_external(subject: Checked, file: Path) -> GradcheckReport:
@@ -167,7 +170,7 @@ def _axes(a: Array) -> str:
 
 def _row(name: str, theirs: Array, ours: Pass, path: str) -> TensorRow:
     a, n = theirs.astype(np.float64), ours.gradients[path]
-    near_ = SINGLE if theirs.dtype == np.float32 or theirs.dtype == np.float16 else DOUBLE
+    near_ = _near(theirs)
     largest = max(size(n), 1e-3 * max(size(g) for g in ours.gradients.values()))
     gap = np.where(np.isfinite(a), np.abs(a - n), np.inf)
     index = tuple(int(i) for i in np.unravel_index(int(gap.argmax()), gap.shape))
@@ -190,27 +193,73 @@ def _explained(
 ) -> tuple[list[Finding], list[TensorRow]]:
     """The cause in the layer where the error first goes wrong, from the loss backwards; what comes after follows."""
     found: list[Finding] = []
-    wrong = [r for r in rows if r.verdict == "WRONG" and r.tensor != "loss"]
-    ratios = {_ratio(arrays[r.tensor], ours.gradients[gradients[r.tensor]]) for r in wrong}
-    compared = [r for r in rows if r.tensor != "loss"]
     for row in rows:
         if row.tensor == "loss" and row.verdict == "WRONG":
-            text = f"theirs is {row.kernel:.6g}, ours {row.numeric:.6g}: {row.kernel / row.numeric:.6g} times"
-            found.append(Finding("loss", "loss", text if row.numeric else "ours is 0"))
-    if len(compared) > 1 and len(wrong) == len(compared) and len(ratios) == 1 and None not in ratios:
-        first = blame("every gradient", np.full(3, ratios.pop()), np.ones(3), _clues(None, ours, ""))
-        return [*found, first], rows
+            text = f"theirs is {row.kernel:.6g}, ours with its penalties {row.numeric:.6g}"
+            found.append(Finding("loss", "loss", text))
+    wrong = [r for r in rows if r.verdict == "WRONG" and r.tensor != "loss"]
+    if not wrong:
+        return found, rows
+    compared = {r.tensor: gradients[r.tensor] for r in rows if r.tensor != "loss"}
+    for bare, words in ((False, ""), (True, "the penalty's own slope is left out")):
+        base = ours.own if bare else ours.gradients
+        ratio = _common([(arrays[tensor], base[path]) for tensor, path in compared.items()])
+        if ratio is None or (bare and not ours.objective.penalties):
+            continue
+        text = words
+        if abs(ratio - 1) > RATIO:
+            clues = replace(_clues(None, ours, ""), near=SINGLE)
+            scaled = blame("every gradient", np.full(3, ratio), np.ones(3), clues)
+            text = "; ".join(filter(None, (scaled.text, words)))
+        return [*found, Finding("every gradient", "penalty" if bare else "ratio", text)], rows
     order = {path: i for i, path in enumerate(ours.links)}
-    layers = sorted({r.tensor.rpartition(".")[0] for r in wrong}, key=lambda path: -order[path])
-    for row in (r for r in wrong if r.tensor.rpartition(".")[0] == layers[0]):
-        path = gradients[row.tensor]
-        clues = _clues(ours.links[layers[0]], ours, row.tensor)
-        finding = blame(row.tensor, arrays[row.tensor].astype(np.float64), ours.gradients[path], clues)
-        told = ours.difference(path, row.index)
-        judged = f"; central differences give {told:.6g} at {list(row.index)}"
-        found.append(Finding(finding.tensor, finding.code, finding.text + judged))
-    rest = {r.tensor for r in wrong if r.tensor.rpartition(".")[0] != layers[0]} if layers else set()
-    return found, list(_following(rows, rest, layers[0] if layers else ""))
+    last = max((r.tensor.rpartition(".")[0] for r in wrong), key=lambda path: order[path])
+    here = {r.tensor: arrays[r.tensor] for r in wrong if r.tensor.rpartition(".")[0] == last}
+    text = _of_loss(here, ours, ours.links[last]) if ours.batch.chain.links[-1].path == last else ""
+    if text:
+        found.append(Finding(", ".join(here), "loss", f"the error of the loss, dL/dy, is another: {text}"))
+    else:
+        own = (r for r in wrong if r.tensor in here)
+        found += [_of_one(r, arrays[r.tensor], ours, gradients[r.tensor]) for r in own]
+    rest = {r.tensor for r in wrong if r.tensor.rpartition(".")[0] != last}
+    return found, list(_following(rows, rest, last))
+
+
+def _of_loss(theirs: Mapping[str, Array], ours: Pass, link: Link) -> str:
+    """The slip in the loss's own gradient that gives all of the last layer's wrong gradients, in words."""
+    loss, layer = ours.objective.loss, link.layer
+    if not loss.equations(ours.batch.frame.w is not None) or not layer.equations(ours.train, link.node.x):
+        return ""
+    env, program = loss_program(ours.objective, ours.batch)
+    book, given = layer_program(link, ours.train), equation_env(link)
+    wanted = {name.rpartition(".")[2]: a.astype(np.float64) for name, a in theirs.items()}
+    paths = {name: f"{link.path}.{name[1:]}" for name in wanted}
+    penalty = {name: ours.gradients[path] - ours.own[path] for name, path in paths.items()}
+    for guess in Suspect(program, program.complete(env), "dx", (), "L").guesses():
+        if guess.value.shape != given["dy"].shape or not np.isfinite(guess.value).all():
+            continue
+        told = book.run({**given, "dy": guess.value}, wanted)
+        for added in (1, 0):
+            gaps = {name: size(a - told[name] - added * penalty[name]) for name, a in wanted.items()}
+            if all(gap <= _near(theirs[f"{link.path}.{n}"]) * size(wanted[n]) for n, gap in gaps.items()):
+                lost = not added and any(p.any() for p in penalty.values())
+                return guess.text + ("; and the penalty's own slope is left out" if lost else "")
+    return ""
+
+
+def _of_one(row: TensorRow, theirs: Array, ours: Pass, path: str) -> Finding:
+    """The cause of one wrong gradient, with the penalty or without it; and what central differences say."""
+    a, near_ = theirs.astype(np.float64), _near(theirs)
+    clues = replace(_clues(ours.links[path.rpartition(".")[0]], ours, row.tensor), near=near_)
+    found = blame(row.tensor, a, ours.gradients[path], clues)
+    if not np.array_equal(ours.own[path], ours.gradients[path]):
+        bare = blame(row.tensor, a, ours.own[path], clues)
+        if size(a - ours.own[path]) <= near_ * size(a):
+            found = replace(found, code="penalty", text="the penalty's own slope is left out")
+        elif found.code in VAGUE and bare.code not in VAGUE:
+            found = replace(bare, text=f"{bare.text}; and the penalty's own slope is left out")
+    told = ours.difference(path, row.index)
+    return replace(found, text=f"{found.text}; central differences give {told:.6g} at {list(row.index)}")
 
 
 def _following(rows: list[TensorRow], rest: set[str], layer: str) -> Iterator[TensorRow]:
@@ -218,13 +267,19 @@ def _following(rows: list[TensorRow], rest: set[str], layer: str) -> Iterator[Te
         yield replace(row, note=f"may follow from the error that {layer} hands back") if row.tensor in rest else row
 
 
-def _ratio(a: Array, n: Array) -> float | None:
-    """The one factor between two tensors, to six digits."""
-    a = a.astype(np.float64)
-    if not n.any():
+def _common(pairs: Sequence[tuple[Array, Array]]) -> float | None:
+    """The one factor between all tensors and ours; None where there is none."""
+    a = np.concatenate([np.ravel(theirs).astype(np.float64) for theirs, _ in pairs])
+    n = np.concatenate([np.ravel(own) for _, own in pairs])
+    if len(pairs) < 2 or not n.any() or not np.isfinite(a).all():
         return None
     ratio = float(np.vdot(a, n) / np.vdot(n, n))
-    return float(f"{ratio:.5g}") if size(a - ratio * n) <= 1e-5 * max(size(a), size(n)) else None
+    return ratio if size(a - ratio * n) <= RATIO * max(size(a), size(n)) else None
+
+
+def _near(theirs: Array) -> float:
+    """How near their numbers can be to ours, by their type."""
+    return SINGLE if theirs.dtype in (np.float32, np.float16) else DOUBLE
 
 
 def _clues(link: Link | None, ours: Pass, tensor: str) -> Clues:

@@ -23,6 +23,7 @@ from bpcli.studies.witness import (
 
 STEPPED = 1e-9  # of an entry, between the kernel and a complex step
 DIFFERENCED = 1e-6  # of an entry, between the kernel and a central difference
+SHAKES = 6  # so that a kink is hit from both sides
 SETTLED = 40  # entries of a tensor that are looked at again, where differences disagree
 RANK = ("ok", "dead", "noise", "kink", "not covered", "WRONG")
 """Verdicts, the more serious the later."""
@@ -62,7 +63,8 @@ class Probe:
 
     `at` is the tensor itself; `value` returns the objective, through the kernels, and the sum of the sizes of what it
     adds up; `stepped` the objective by the equations, at another tensor that may be complex. `textbook` is the gradient
-    by the equations. `reach` is the largest number that may have cancelled.
+    by the equations. `reach` is the largest number that may have cancelled. `shaken` is the kernel's gradient after all
+    it comes from was moved a little by chance: where it is far from `kernel`, a slope jumps.
     """
 
     scope: str
@@ -74,6 +76,7 @@ class Probe:
     textbook: Array | None = None
     stepped: Callable[[Array], object] | None = None
     reach: float = 0.0
+    shaken: Callable[[], Array] | None = None
     flat: bool = False  # whether it is 0 by its nature: whole numbers that stand for things have no slope
     differences: bool = True  # whether the kernel is held against them; where every entry is a tie they say nothing
 
@@ -92,6 +95,7 @@ class Evidence:
     entries: int = 0
     gaps: dict[str, float] = field(default_factory=dict)
     numbers: Array | None = None  # the gradient as it should be, NaN where nobody looked
+    near: float = STEPPED  # how well they are known
     note: str = ""
     sampled: bool = False
     evaluations: int = 0
@@ -186,9 +190,10 @@ def _stepped(found: Evidence, places: Sequence[Index], floor: float) -> None:
         found.numbers = _spread(probe.kernel.shape, places, n)
     bad = np.abs(a - n) > STEPPED * np.maximum(np.abs(a), np.abs(n)) + floor
     for k in _by_size(bad, relative):
-        agrees = probe.textbook is not None and found.verdict != "WRONG"
-        kink = agrees and probe.value is not None and _kink(found, places[k], float(a[k]))
-        verdict = "kink" if kink else "WRONG"
+        agrees = found.verdict != "WRONG"  # the equations, where there are any
+        claimed, gap = float(a[k]), abs(float(a[k] - n[k]))
+        kink = agrees and probe.value is not None and _kink(found, places[k], claimed)
+        verdict = "kink" if kink or (agrees and _jumps(probe, places[k], gap)) else "WRONG"
         found.take("complex step", verdict, places[k], float(n[k]), float(relative[k]))
         if verdict == "WRONG":
             return
@@ -258,7 +263,7 @@ def _differences(found: Evidence, places: Sequence[Index]) -> None:
     gap = np.abs(a - n)
     relative = _relative(a, n, probe.reach)
     if found.numbers is None:
-        found.numbers = _spread(probe.kernel.shape, places, n)
+        found.numbers, found.near = _spread(probe.kernel.shape, places, n), DIFFERENCED
     bad = ~(gap <= allowed)
     found.gaps["differences"] = float(np.where(bad, 0.0, relative).max(initial=0.0))
     for k in _by_size(bad, relative):
@@ -266,6 +271,8 @@ def _differences(found: Evidence, places: Sequence[Index]) -> None:
         worst = abs(float(a[k]) - numeric) / max(abs(float(a[k])), abs(numeric), 1e-300)
         if verdict in ("WRONG", "kink"):
             found.gaps["differences"] = max(found.gaps["differences"], worst)
+        if verdict == "WRONG" and found.verdict != "WRONG":  # the exact witnesses agree with the kernel
+            found.numbers, found.near = _spread(probe.kernel.shape, places, n), DIFFERENCED
         if verdict != "ok":
             found.take("differences", verdict, places[k], numeric, worst)
         if verdict == "WRONG":
@@ -281,6 +288,8 @@ def settle(found: Evidence, index: Index, claimed: float) -> tuple[str, float]:
     probe = found.probe
     assert probe.value is not None
     if _kink(found, index, claimed):
+        return "kink", float(differences(probe.value, probe.at, [index], 1 / 64).value[0])
+    if _jumps(probe, index, abs(claimed - float(differences(probe.value, probe.at, [index]).value[0]))):
         return "kink", float(differences(probe.value, probe.at, [index], 1 / 64).value[0])
     number, error, noise = ridders(probe.value, probe.at, index)
     found.evaluations += 20
@@ -310,6 +319,15 @@ def _kink(found: Evidence, index: Index, claimed: float) -> bool:
     room = 4 * float(d.noise[0]) + 1e-3 * (high - low)
     lasting = jumps[1] > 0.5 * jumps[0] and jumps[1] > 8 * float(d.noise[0])
     return lasting and low - room <= claimed <= high + room
+
+
+def _jumps(probe: Probe, index: Index, gap: float) -> bool:
+    """Whether the kernel's own gradient jumps here by about as much as it is off. Where several kinks meet, the slopes on
+    both sides of one entry do not show it."""
+    if probe.shaken is None:
+        return False
+    claimed = probe.kernel[index]
+    return any(abs(probe.shaken()[index] - claimed) > 0.1 * gap for _ in range(SHAKES))
 
 
 def ridders(value: Callable[[], tuple[float, float]], x: Array, index: Index) -> tuple[float, float, float]:

@@ -30,7 +30,7 @@ from bpcli.studies.gradcheck.alone import (
 )
 from bpcli.studies.gradcheck.blame import BEFORE, Clues, blame
 from bpcli.studies.gradcheck.ends import LossPoint, PenaltyPoint, penalties
-from bpcli.studies.gradcheck.judge import EXACT, RANK, Effort, Evidence, judge
+from bpcli.studies.gradcheck.judge import EXACT, RANK, STEPPED, Effort, Evidence, judge
 from bpcli.studies.gradcheck.laws import laws
 from bpcli.studies.gradcheck.slopes import slopes
 from bpcli.studies.gradcheck.suspect import Suspect
@@ -76,6 +76,7 @@ class Checking:
     heard: dict[tuple[str, str], list[TensorRow]] = field(default_factory=dict)
     misled: dict[str, tuple[Mislead, str]] = field(default_factory=dict)
     findings: dict[str, Finding] = field(default_factory=dict)
+    infinite: list[str] = field(default_factory=list)  # points at which the loss is
     evaluations: int = 0
 
     def __post_init__(self) -> None:
@@ -131,6 +132,8 @@ class Checking:
         self.heard.setdefault((probe.scope, probe.tensor), []).append(_row(evidence))
         if evidence.verdict == "WRONG" and probe.tensor not in self.findings and evidence.numbers is not None:
             around = clues()
+            if evidence.near > STEPPED:
+                around = replace(around, near=evidence.near, suspect=None)
             found = blame(probe.tensor, probe.kernel, evidence.numbers, around)
             if layer is not None and found.code in ("unknown", "some") and probe.tensor.endswith(".dx"):
                 told = slopes(layer, probe.kernel, evidence.numbers, around.arrays)
@@ -184,6 +187,10 @@ class Checking:
             self.batch.forward(True)
             point = LossPoint(self.objective, self.batch, name, self.seed)
             self._misled("loss", point, name)
+            if not np.isfinite(point.kernel["L"]) and not math.isnan(point.kernel["L"]):
+                self.infinite.append(name)  # as the equations say, else it is misled
+                self.batch.frame.w = None
+                continue
             effort = _effort(1e-5 + 1e-8 * point.frame.x.size, BRIEF)
             self._hear(judge(point.probe(), effort, self.rng), lambda p=point: self._loss_clues(p))  # type: ignore[misc]
             self.batch.frame.w = None
@@ -301,6 +308,8 @@ class Checking:
             texts = [f"{r.tensor} ({r.scope}) {r.entries:,} of {r.of:,}" for r in sampled[:4]]
             more = f" and {len(sampled) - 4} more tensors" if len(sampled) > 4 else ""
             yield f"entries looked at by differences: {'; '.join(texts)}{more}; besides, 3 directions through each"
+        if DATA in self.infinite:
+            yield "the loss is infinite on these rows with these weights: its gradient is checked at other points only"
         dead = [r.tensor for r in rows if r.verdict == "dead"]
         if dead:
             yield f"no gradient at all, at any point: {', '.join(dead)}: nothing that stands there can be learned"

@@ -256,12 +256,12 @@ class Suspect:
                     yield from self._try("setting", f"{name} = {float(value):g} is taken for {other}", {name: other})
 
 
-def same(a: Array, b: Array, reach: float = 0.0) -> bool:
-    """Whether two arrays are the same numbers, to rounding."""
+def same(a: Array, b: Array, reach: float = 0.0, near: float = SAME) -> bool:
+    """Whether two arrays are the same numbers, to rounding or as `near` as they are known."""
     if np.shape(a) != np.shape(b) or not np.isfinite(b).all():
         return False
     largest = float(np.abs(b).max(initial=0.0))
-    return bool((np.abs(a - b) <= SAME * max(largest, 1e-6 * reach)).all())
+    return bool((np.abs(a - b) <= near * max(largest, 1e-6 * reach)).all())
 
 
 def _last(terms: Array) -> Array:

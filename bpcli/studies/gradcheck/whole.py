@@ -9,8 +9,9 @@ import numpy as np
 
 from bpcli.engine.network import Link
 from bpcli.engine.objective import Batch, Objective
+from bpcli.numeric.streams import Stream
 from bpcli.plan import Array
-from bpcli.studies.gradcheck.alone import tokens_of
+from bpcli.studies.gradcheck.alone import SHAKE, tokens_of
 from bpcli.studies.gradcheck.judge import Probe
 from bpcli.studies.gradcheck.textbook import WholeTextbook, has_equations
 from bpcli.studies.witness import size
@@ -22,6 +23,7 @@ class WholePoint:
     def __init__(self, objective: Objective, batch: Batch, name: str) -> None:
         self.objective, self.batch, self.name = objective, batch, name
         self.links = batch.chain.links
+        self.rng = Stream(0, "gradcheck", f"shake {name}").at()
         objective.network.draw(batch.chain, 0)
         self.loss = self.full()
         self.moved = self._backward()
@@ -47,6 +49,18 @@ class WholePoint:
         self._backward()
         found = self.batch.chain.dx if path == "x" else self.objective.network.gradients()[path]
         return np.array(found)
+
+    def shaken(self, path: str) -> Array:
+        """The same after weights and inputs were moved a little by chance."""
+        tensors = [self.objective.theta] if any(map(tokens_of, self.links)) else [self.objective.theta, self.batch.x]
+        before = [a.copy() for a in tensors]
+        for a in tensors:
+            a += SHAKE * np.maximum(1, np.abs(a)) * self.rng.normal(size=a.shape)
+        found = self.again(path)
+        for a, value in zip(tensors, before, strict=True):
+            np.copyto(a, value)
+        self.full()
+        return found
 
     def full(self) -> float:
         """The objective, everything computed anew."""
@@ -77,7 +91,9 @@ class WholePoint:
         value = partial(self._from, self.links[first:])
         stepped = partial(self._stepped, path) if self.book else None
         flat = path == "x" and any(tokens_of(link) for link in self.links)
-        return Probe("network", tensor, self.name, at, kernel, value, None, stepped, self.reach, flat)
+        return Probe(
+            "network", tensor, self.name, at, kernel, value, None, stepped, self.reach, partial(self.shaken, path), flat
+        )
 
     def _stepped(self, path: str, z: Array) -> object:
         assert self.book is not None

@@ -69,6 +69,7 @@ class _Layer:
         self.env: dict[str, Any] = equation_env(link)
         self.env |= {f"{name}_dx": np.zeros_like(self.env[f"{name}_dx"]) for name in link.inside}
         self.program: Program = layer_program(link, True)
+        self.tokens = link.node.plan.tokens
         self.known = frozenset({*self.env, *self.program.names})
 
     def reached(self, array: str, at: Index) -> list[Index]:
@@ -80,6 +81,8 @@ class _Layer:
             env = self.env
             if sign:
                 env = {k: sign * rng.uniform(0.5, 1.5, v.shape) if _real(v) else v for k, v in self.env.items()}
+                if self.tokens:
+                    env["x"] = self.env["x"]  # whole numbers, by which rows are looked up
             moved = np.array(env[array], np.complex128)
             moved[at] += 1j * STEP
             with np.errstate(all="ignore"):

@@ -16,9 +16,9 @@ import numpy as np
 
 from bpcli.numeric.threads import LANES, share
 from bpcli.parts.layers.conv.axes import Axis
-from bpcli.plan import Array, Frame
+from bpcli.plan import Array, Frame, Shape
 
-__all__ = ["Correlation", "correlation"]
+__all__ = ["Correlation", "Look", "Piece"]
 
 BLOCK = 1 << 17
 """Numbers of a matrix of windows: half a megabyte in float32, so that it stays in a level 2 cache."""
@@ -43,10 +43,21 @@ class Piece(NamedTuple):
     bottom: int
 
 
-@lru_cache(maxsize=512)
-def correlation(h: Axis, w: Axis, groups: int, channels: int, filters: int, bias: bool) -> Correlation:
-    """The correlation of these sizes, made once."""
-    return Correlation(h, w, groups, channels, filters, bias)
+class Look(NamedTuple):
+    """Where the windows of a piece stand. `shape` has an axis for each of groups, images, rows and columns of outputs,
+    rows and columns of weights, channels (or weights first); `there` and `here` are the steps, in bytes, to walk them
+    in the images, from `start` on, and in the `matrix`. `padded` is the shape of the images with zeros around them, of
+    which `inner` is what is copied from `seen`, and `zeros` the rest; None where no window looks outside."""
+
+    shape: Shape
+    there: Shape
+    here: Shape
+    start: int
+    matrix: Shape
+    padded: Shape | None
+    inner: tuple[slice, ...]
+    seen: tuple[slice, ...]
+    zeros: tuple[tuple[slice, ...], ...]
 
 
 class Correlation:
@@ -64,25 +75,29 @@ class Correlation:
         self.shape = (groups, self.rows, filters)  # of the matrix
         self.size = groups * self.rows * filters
         self.places = h.out * w.out
-        numbers = self.places * self.rows * groups  # of an image's windows
-        self.images = max(1, BLOCK // numbers)
-        self.tall = h.out if numbers <= BLOCK else max(1, BLOCK // (w.out * self.rows * groups))
+        self.images = max(1, BLOCK // (self.places * self.side))
+        self.tall = min(h.out, max(1, BLOCK // (w.out * self.side)))
         whole = groups == 1 and w.dilation == 1
         self.across = channels * (w.kernel if whole else 1) < SHORT
         self.macs = self.places * groups * self.rows * filters  # of one image
         moved = self.places * groups * (self.rows + filters)
         self.cost = self.macs + MOVE * moved
-        self.wide = (w.out - 1) * w.stride + w.span
+        self._looks: dict[tuple[int, int, int, int], Look] = {}
 
-    def memory(self) -> dict[str, int]:
-        """Numbers that one lane needs of each array of the frame."""
+    @property
+    def side(self) -> int:
+        """Numbers of a lane's `windows` that an output place takes."""
+        return self.groups * self.rows
+
+    def memory(self, apart: bool) -> dict[str, int]:
+        """Numbers that one lane needs of each array of the frame; `apart`: outputs are not side by side in memory."""
         places = self.images * self.tall * self.w.out
         high = (self.tall - 1) * self.h.stride + self.h.span
         return {
-            "padded": self.images * high * self.wide * self.depth,
-            "windows": self.groups * places * self.rows,
-            "made": places * self.groups * self.filters,
-            "terms": max(self.size, BLOCK),
+            "padded": self.images * high * ((self.w.out - 1) * self.w.stride + self.w.span) * self.depth,
+            "windows": places * self.side,
+            "made": places * self.groups * self.filters if apart else 0,
+            "terms": self.size * self._sums(places),
             "totals": self.size,
         }
 
@@ -115,8 +130,8 @@ class Correlation:
         for piece in self.pieces(len(x), lane):
             windows = self._windows(x, piece, f, lane)
             places = windows.shape[1]
-            cut = _pieces(places, self.rows * self.filters)
-            cut = cut if cut * self.size <= BLOCK else 1
+            cut = self._sums(places)
+            cut = cut if cut * self.size <= f.terms.shape[1] else 1
             slopes = dy[piece.first : piece.last, piece.top : piece.bottom]
             slopes = slopes.reshape(places, self.groups, self.filters).transpose(1, 0, 2)
             terms = f.terms[lane, : cut * self.size].reshape(self.groups, cut, self.rows, self.filters)
@@ -128,59 +143,78 @@ class Correlation:
         """The matrix's gradient: the sum over the lanes, in their order."""
         np.add.reduce(f.totals[:, : out.size].reshape(LANES, *out.shape), 0, out=out)
 
+    def _sums(self, places: int) -> int:
+        """Of how many products the gradient over so many places is added up."""
+        cut = _pieces(places, self.rows * self.filters)
+        return cut if cut * self.size <= BLOCK else 1
+
     def _windows(self, x: Array, piece: Piece, f: Frame, lane: int) -> Array:
         """The windows of a piece as matrices: g (n p q) (u v c), with a last column of 1 for the bias."""
-        h, w, groups, channels, item = self.h, self.w, self.groups, self.channels, x.itemsize
-        n, high = piece.last - piece.first, piece.bottom - piece.top
-        pixels, start, row, image = self._pixels(x, piece, f, lane)
-        pixel, weight = self.depth * item, self.rows * item
-        move = (image, h.stride * row, w.stride * pixel)  # in bytes, from image to image and from output to output
-        look = (h.dilation * row, w.dilation * pixel, item)  # from weight to weight
-        by_place, by_weight = (n, high, w.out), (h.kernel, w.kernel, channels)
-        places = n * high * w.out
-        out = f.windows[lane, : groups * places * self.rows]
-        matrix: Array
+        look, pixels = self._seen(x, piece, f, lane)
+        matrix: Array = f.windows[lane, : math.prod(look.matrix)].reshape(look.matrix)
+        target: Array = np.ndarray(look.shape, x.dtype, matrix, 0, look.here)
+        np.copyto(target, np.ndarray(look.shape, x.dtype, pixels, look.start, look.there))
         if self.across:
-            matrix = out.reshape(groups, self.rows, places)
-            shape = (groups, *by_weight, *by_place)
-            target = matrix[:, : self.taps].reshape(shape)
-            np.copyto(target, np.ndarray(shape, x.dtype, pixels, start, (channels * item, *look, *move)))
-            if self.bias:
-                matrix[:, self.taps] = 1
-            return matrix.transpose(0, 2, 1)
-        matrix = out.reshape(groups, places, self.rows)
-        shape = (groups, *by_place, *by_weight)
-        steps = (places * weight, high * w.out * weight, w.out * weight, weight)
-        target = np.ndarray(shape, x.dtype, out, 0, (*steps, w.kernel * channels * item, channels * item, item))
-        np.copyto(target, np.ndarray(shape, x.dtype, pixels, start, (channels * item, *move, *look)))
+            matrix = matrix.transpose(0, 2, 1)
         if self.bias:
             matrix[:, :, self.taps] = 1
         return matrix
 
-    def _pixels(self, x: Array, piece: Piece, f: Frame, lane: int) -> tuple[Array, int, int, int]:
-        """What a piece's windows see, with zeros where they look outside: an array, and in bytes where its first pixel
-        stands and the steps from row to row and from image to image."""
-        h, w = self.h, self.w
-        top = piece.top * h.stride - h.before
-        high = (piece.bottom - 1 - piece.top) * h.stride + h.span
-        first, last = max(top, 0), min(h.size, top + high)
-        left, right = max(-w.before, 0), min(w.size, self.wide - w.before)
-        images = x[piece.first : piece.last]
-        pixel = self.depth * x.itemsize
-        if last - first == high and right - left == self.wide:
-            row = w.size * pixel
-            return images, first * row + left * pixel, row, h.size * row
-        shape = (len(images), high, self.wide, self.depth)
-        padded = f.padded[lane, : math.prod(shape)].reshape(shape)
-        above, below, before, after = first - top, last - top, left + w.before, right + w.before
-        if last <= first or right <= left:
-            padded.fill(0)
+    def _seen(self, x: Array, piece: Piece, f: Frame, lane: int) -> tuple[Look, Array]:
+        """The pixels that a piece looks at, with the zeros around them, and how it does."""
+        look = self._look(piece.last - piece.first, piece.top, piece.bottom - piece.top, x.itemsize)
+        pixels = x[piece.first : piece.last]
+        if look.padded is None:
+            return look, pixels
+        padded: Array = f.padded[lane, : math.prod(look.padded)].reshape(look.padded)
+        for border in look.zeros:
+            padded[border].fill(0)
+        np.copyto(padded[look.inner], pixels[look.seen])
+        return look, padded
+
+    def _look(self, n: int, top: int, high: int, item: int) -> Look:
+        """How n images are looked at by `high` rows of outputs from `top` on; numbers have `item` bytes."""
+        key = n, top, high, item
+        if key not in self._looks:
+            self._looks[key] = self._work_out(n, top * self.h.stride - self.h.before, high, item)
+        return self._looks[key]
+
+    def _work_out(self, n: int, top: int, high: int, item: int) -> Look:
+        """As `_look`, from row `top` of the pixels on."""
+        h, w, groups, channels = self.h, self.w, self.groups, self.channels
+        tall, wide = (high - 1) * h.stride + h.span, (w.out - 1) * w.stride + w.span
+        first, last = max(top, 0), max(min(h.size, top + tall), 0)
+        left, right = max(-w.before, 0), max(min(w.size, wide - w.before), 0)
+        pixel, weight, places = self.depth * item, self.rows * item, n * high * w.out
+        inside = last - first == tall and right - left == wide
+        row, start = (w.size * pixel, (first * w.size + left) * pixel) if inside else (wide * pixel, 0)
+        move = ((h.size if inside else tall) * row, h.stride * row, w.stride * pixel)  # images, rows, columns
+        look = (h.dilation * row, w.dilation * pixel, item)  # rows and columns of weights, channels
+        by_place, by_weight = (n, high, w.out), (h.kernel, w.kernel, channels)
+        across, down = (w.kernel * channels, channels, 1), (high * w.out, w.out, 1)
+        if self.across:
+            shape, there = (groups, *by_weight, *by_place), (channels * item, *look, *move)
+            here = (places * weight, *(places * item * step for step in across), *(item * step for step in down))
+            matrix = (groups, self.rows, places)
         else:
-            for zeros in (padded[:, :above], padded[:, below:], padded[:, :, :before], padded[:, :, after:]):
-                if zeros.size:
-                    zeros.fill(0)
-            np.copyto(padded[:, above:below, before:after], images[:, first:last, left:right])
-        return padded, 0, self.wide * pixel, high * self.wide * pixel
+            shape, there = (groups, *by_place, *by_weight), (channels * item, *move, *look)
+            here = (places * weight, *(weight * step for step in down), *(item * step for step in across))
+            matrix = (groups, places, self.rows)
+        if inside:
+            return Look(shape, there, here, start, matrix, None, (), (), ())
+        every = slice(None)
+        if last <= first or right <= left:  # nothing but zeros is seen
+            nothing = (every, slice(0))
+            return Look(shape, there, here, 0, matrix, (n, tall, wide, self.depth), nothing, nothing, ((every,),))
+        rows, columns = slice(first - top, last - top), slice(left + w.before, right + w.before)
+        borders = (
+            (every, slice(rows.start)), (every, slice(rows.stop, None)),
+            (every, rows, slice(columns.start)), (every, rows, slice(columns.stop, None)),
+        )  # fmt: skip
+        widths = (rows.start, tall - rows.stop, columns.start, wide - columns.stop)
+        zeros = tuple(border for border, width in zip(borders, widths, strict=True) if width)
+        padded, seen = (n, tall, wide, self.depth), (every, slice(first, last), slice(left, right))
+        return Look(shape, there, here, 0, matrix, padded, (every, rows, columns), seen, zeros)
 
 
 @lru_cache(maxsize=4096)

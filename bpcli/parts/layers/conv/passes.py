@@ -11,7 +11,8 @@ import numpy as np
 
 from bpcli.numeric.threads import LANES
 from bpcli.parts.layers.conv.axes import Axis, Phase, phases
-from bpcli.parts.layers.conv.correlation import Correlation, correlation
+from bpcli.parts.layers.conv.correlation import Correlation
+from bpcli.parts.layers.conv.depthwise import correlation
 from bpcli.plan import Array, Frame, Slot
 
 __all__ = ["Passes", "passes"]
@@ -62,7 +63,7 @@ class Passes:
         back = [way.filters for way in self.back if way.filters is not None]
         need: dict[str, int] = {}
         for part in (self.there, *back):
-            for name, numbers in part.memory().items():
+            for name, numbers in part.memory(apart=part is not self.there and len(self.back) > 1).items():
                 need[name] = max(need.get(name, 0), numbers)
         matrix = max(self.there.size, sum(part.size for part in back))
         lanes = {name: Slot((LANES, numbers)) for name, numbers in need.items()}
