@@ -17,7 +17,7 @@ def predict(
         typer.Option(
             "--data",
             metavar="FILE",
-            help="Rows to predict: a file like the training file (no target needed), a folder of images or one image.",
+            help="Rows to predict: a file like the training file (no target needed), images, or '{type: csv, ...}'.",
             show_default=False,
         ),
     ],

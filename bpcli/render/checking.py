@@ -23,14 +23,7 @@ def checking(report: CheckReport) -> list[RenderableType]:
         Text(),
         _layers(report),
         Text(),
-        Text(
-            f"{report.parameters:,} parameters, {report.multiply_adds:,} multiply-adds a row forward; loss {report.loss}"
-        ),
-        Text(
-            f"the arrays of a step take {in_bytes(report.bytes_per_sample)} for a row, "
-            f"{in_bytes(report.bytes_per_batch)} for a batch of {report.batch_size};"
-        ),
-        Text(f"training needs about {in_bytes(report.bytes_training)} besides the data"),
+        *_costs(report),
         Text(),
         _splits(report),
         *_augmentation(report),
@@ -39,6 +32,17 @@ def checking(report: CheckReport) -> list[RenderableType]:
         Text(),
         Text("the first rows, as they stand in the file"),
         *_first(report),
+    ]
+
+
+def _costs(report: CheckReport) -> list[RenderableType]:
+    """What it takes to train, in words."""
+    row, batch, all_ = map(in_bytes, (report.bytes_per_sample, report.bytes_per_batch, report.bytes_training))
+    found = f"{report.parameters:,} parameters, {report.multiply_adds:,} multiply-adds a row forward"
+    return [
+        Text(f"{found}; loss {report.loss}"),
+        Text(f"the arrays of a step take {row} for a row, {batch} for a batch of {report.batch_size};"),
+        Text(f"training needs about {all_} besides the data"),
     ]
 
 

@@ -80,13 +80,12 @@ def _ending(text: str, width: int, font: Any) -> str:
 
 
 def _clipped(text: str, width: int, font: Any) -> str:
-    """The text, or the beginning of it that fits; a probability at its end stays."""
+    """The text, or the beginning of it that fits; a share at its end stays."""
     if font.getlength(text) <= width:
         return text
-    name, space, number = text.rpartition(" ")
-    if not space or not number.replace(".", "").isdigit():
-        name, number = text, ""
-    end = "..." + (f" {number}" if number else "")
+    name, colon, share = text.rpartition(": ")
+    end = f"...{colon}{share}" if colon else "..."
+    name = name or text
     while name and font.getlength(name + end) > width:
         name = name[:-1]
     return name.rstrip() + end

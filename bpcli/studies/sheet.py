@@ -63,7 +63,7 @@ def mistakes(rows: Opened, most: int = WORST) -> Sheet:
     images = _bytes(model.rules, rows.x[worst], shape)
     for row, pixels in zip(worst, images, strict=True):
         guess, true = int(guesses[row]), int(truth[row])
-        said = (f" {output[row, k]:.2f}" if judge.loss.gives_probabilities else "" for k in (guess, true))
+        said = (f": {100 * output[row, k]:.0f} %" if judge.loss.gives_probabilities else "" for k in (guess, true))
         first, second = (name + p for name, p in zip((rules.classes[guess], rules.classes[true]), said, strict=True))
         tiles.append(Tile(pixels, ((first, "wrong"), (f"is {second}", "right"), (rows.name_of(int(row)), "dim"))))
     split = "images" if rows.split == "data" else f"{rows.split} images"

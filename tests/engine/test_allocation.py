@@ -19,12 +19,13 @@ from bpcli.engine.blueprint import draw_up
 from bpcli.engine.objective import Objective
 from bpcli.engine.search import lowering
 from bpcli.family import Clipper, Layer, Loss, Optimizer, Regularizer, Stepper
+from bpcli.numeric import threads
 from bpcli.parts.layers.dense import Dense
 from bpcli.parts.layers.flatten import Flatten
 from bpcli.plan import Frame, Sample
 
-SMALL, LARGE = 256, 4096
-BUDGET = 4000  # bytes of a step at either size: views, numbers, small buffers; less than one truth value a row
+SMALL, LARGE = 256, 5120
+BUDGET = 5000  # bytes of a step at either size: views, numbers, small buffers; less than one truth value a row
 ALLOWED = 1000  # bytes between the two
 AT = 6000  # bytes that ufunc.at takes for itself, whatever it is given
 
@@ -37,7 +38,9 @@ L2 = Regularizer.parse({"type": "l2", "strength": 0.1})
 
 
 @pytest.fixture(autouse=True)
-def _small_buffers() -> Iterator[None]:
+def _small_buffers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """And one thread: a second one, which only large batches are worth, has views of its own."""
+    monkeypatch.setattr(threads, "workers", lambda: 1)
     old = np.setbufsize(16)
     yield
     np.setbufsize(old)

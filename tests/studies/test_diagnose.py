@@ -309,8 +309,13 @@ def test_one_batch_by_heart(tmp_path: Path) -> None:
 
 
 def test_dropout_and_penalties_do_not_keep_a_batch_from_being_learned(tmp_path: Path) -> None:
-    layers = [HIDDEN[0], {"type": "dropout", "rate": 0.9}, HIDDEN[1]]
-    file = config(tmp_path, layers=layers, regularization={"type": "l2", "strength": 5.0})
+    strong = {"type": "l2", "strength": 5.0}
+    layers = [
+        {**HIDDEN[0], "regularization": strong},
+        {"type": "dropout", "rate": 0.9},
+        {**HIDDEN[1], "regularization": strong},
+    ]
+    file = config(tmp_path, layers=layers, regularization=strong)
     assert worst("by heart", file).level == "ok"
 
 
@@ -490,6 +495,8 @@ def test_scaled_targets_are_judged_by_shares_of_the_constant(tmp_path: Path) -> 
     assert cure.helps
     assert cure.loss_after is not None
     assert cure.loss_after < 0.3
+    assert cure.loss_before is not None
+    assert 1 < cure.loss_before < 100
 
 
 def test_weighing_classes_is_judged_by_recall(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_the_worst_come_first(loss: str, units: int) -> None:
     assert len(wrong) > 1
     assert [t.lines[2][0] for t in sheet.tiles] == [rows.name_of(i) for i in wrong]
     for tile, i in zip(sheet.tiles, wrong, strict=True):
-        guess = names[1 - rows.t[i]] + (f" {y[i, 1 - rows.t[i]]:.2f}" if "entropy" in loss else "")
+        guess = names[1 - rows.t[i]] + (f": {100 * y[i, 1 - rows.t[i]]:.0f} %" if "entropy" in loss else "")
         assert tile.lines[0] == (guess, "wrong")
         assert tile.lines[1][0].startswith(f"is {names[rows.t[i]]}")
     assert f"{len(wrong)} of {len(y)} train images" in sheet.title
@@ -95,8 +95,8 @@ def test_names_too_long_for_a_tile() -> None:
         def getlength(self, text: str) -> int:
             return 10 * len(text)
 
-    assert _clipped("Coat 0.98", 100, Font()) == "Coat 0.98"
-    assert _clipped("Windbreaker 0.98", 120, Font()) == "Wind... 0.98"
+    assert _clipped("Coat: 98 %", 100, Font()) == "Coat: 98 %"
+    assert _clipped("Windbreaker: 98 %", 130, Font()) == "Wind...: 98 %"
     assert _clipped("Windbreaker", 80, Font()) == "Windb..."
     assert _ending("a/very/long/name_0017.png", 120, Font()) == "..._0017.png"
 

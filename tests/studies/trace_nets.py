@@ -87,15 +87,15 @@ def with_each_part() -> Iterator[tuple[str, dict[str, Any]]]:
     plain = [dense(3, "tanh"), dense(2)]
     values = rng.normal(size=(3, 2))
     for kind, leaf in Layer.registry.items():
-        sample, width = next(
-            (s.part, s.x[0])
-            for s in leaf.samples()
-            if not s.error and isinstance(s.part, leaf) and (len(s.x) == 1 or kind == "flatten")
-        )
-        part = sample.model_dump(mode="json", exclude_none=True)
+        samples = [s for s in leaf.samples() if not s.error and isinstance(s.part, leaf)]
+        sample = next((s for s in samples if len(s.x) == 1 and kind != "reshape"), samples[0])
+        part, plan = sample.part.model_dump(mode="json", exclude_none=True), sample.part.plan(sample.x)
         family = "activation" if issubclass(leaf, Activation) else "layer"
-        layers = [dense(width), part, dense(2)]
-        yield f"{family}/{kind}", experiment(layers, "mean_squared_error", x, values)
+        before = [] if plan.tokens else [dense(int(np.prod(sample.x)))]
+        before += [{"type": "reshape", "shape": list(sample.x)}] if len(sample.x) > 1 else []
+        layers = [*before, part, *(["flatten"] if len(plan.y) > 1 else []), dense(2)]
+        inputs = rng.integers(0, plan.tokens, (3, *sample.x)).astype(float) if plan.tokens else x
+        yield f"{family}/{kind}", experiment(layers, "mean_squared_error", inputs, values)
     for kind in Loss.registry:
         links = {"cross_entropy": "softmax", "kl_divergence": "softmax"}
         layers = [dense(3, "tanh"), dense(2, links.get(kind))]

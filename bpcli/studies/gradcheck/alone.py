@@ -18,7 +18,6 @@ from bpcli.studies.witness import EPS, TIGHT, size
 
 DATA, RANDOM, SATURATED, TIES, EVALUATION = "data", "random", "saturated", "ties", "evaluation"
 POINTS = (DATA, RANDOM, SATURATED, TIES)
-SHAKE = 1e-7  # of 1, or of a larger number: far less than a difference steps
 FAR = 8.0  # how much larger inputs are where units saturate
 
 
@@ -91,15 +90,15 @@ class Point:
         np.copyto(self.link.frame.dy, self.upstream)
         return found
 
-    def shaken(self, path: str) -> Array:
-        """The gradient by x, or by a parameter, after inputs and parameters were moved a little by chance."""
+    def shaken(self, path: str, share: float) -> Array:
+        """The gradient by x, or by a parameter, after inputs and parameters were moved by chance."""
         f, plan = self.link.frame, self.link.node.plan
         tensors = [getattr(f, name) for name in plan.params] + [*self._inside(self.network.parameters()).values()]
         if not tokens_of(self.link):
             tensors.append(f.x)
         before = [a.copy() for a in tensors]
         for a in tensors:
-            a += SHAKE * np.maximum(1, np.abs(a)) * self.rng.normal(size=a.shape)
+            a += share * np.maximum(1, np.abs(a)) * self.rng.normal(size=a.shape)
         self.forward()
         self._backward(self.upstream)
         found = np.array(f.dx if path == "x" else self.network.gradients()[path])
@@ -166,7 +165,8 @@ class Point:
             label = "x" if name == "x" else f"{path}.{name}"
             yield probe(
                 f"{path}.d{name}", at=at, kernel=gradients[name], textbook=self.textbook.get(f"d{name}"),
-                stepped=partial(stepped, label) if book else None, shaken=partial(self.shaken, label), flat=name == "x" and bool(tokens_of(self.link)),
+                stepped=partial(stepped, label) if book else None, shaken=partial(self.shaken, label),
+                flat=name == "x" and bool(tokens_of(self.link)),
             )  # fmt: skip
         parameters = self.network.parameters()
         for inner, gradient in self.inner.items():

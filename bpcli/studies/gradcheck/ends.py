@@ -28,7 +28,7 @@ class LossPoint:
     def __init__(self, objective: Objective, batch: Batch, name: str, seed: int) -> None:
         self.objective, self.batch, self.name = objective, batch, name
         self.loss, self.frame = objective.loss, batch.frame
-        rng = Stream(seed, "gradcheck", f"loss {name}").at()
+        self.rng = rng = Stream(seed, "gradcheck", f"loss {name}").at()
         f = self.frame
         if name == TIES:
             if self.loss.targets == "values":
@@ -70,6 +70,10 @@ class LossPoint:
         np.copyto(self.frame.x, before)
         return np.array(self.frame.dx)
 
+    def _shaken(self, share: float) -> Array:
+        x = self.frame.x
+        return self.answer(x + share * np.maximum(1, np.abs(x)) * self.rng.normal(size=x.shape))
+
     def value(self) -> tuple[float, float]:
         value = float(self.loss.forward(self.frame))
         return value, abs(value) + size(self.frame.x)
@@ -87,7 +91,8 @@ class LossPoint:
         share = 1 / len(f.x) if f.w is None else size(f.w)
         return Probe(
             "loss", "loss.dx", self.name, f.x, dx, self.value, self.textbook.get("dx"),
-            self._stepped if self.textbook else None, max(size(dx), share), self.name != TIES or not self.textbook,
+            self._stepped if self.textbook else None, max(size(dx), share), self._shaken,
+            differences=self.name != TIES or not self.textbook,
         )  # fmt: skip
 
     def _stepped(self, z: Array) -> object:

@@ -23,6 +23,7 @@ from bpcli.studies.witness import (
 
 STEPPED = 1e-9  # of an entry, between the kernel and a complex step
 DIFFERENCED = 1e-6  # of an entry, between the kernel and a central difference
+SHAKE = 1e-7  # of 1, or of a larger number: far less than a difference steps
 SHAKES = 6  # so that a kink is hit from both sides
 SETTLED = 40  # entries of a tensor that are looked at again, where differences disagree
 RANK = ("ok", "dead", "noise", "kink", "not covered", "WRONG")
@@ -64,7 +65,7 @@ class Probe:
     `at` is the tensor itself; `value` returns the objective, through the kernels, and the sum of the sizes of what it
     adds up; `stepped` the objective by the equations, at another tensor that may be complex. `textbook` is the gradient
     by the equations. `reach` is the largest number that may have cancelled. `shaken` is the kernel's gradient after all
-    it comes from was moved a little by chance: where it is far from `kernel`, a slope jumps.
+    it comes from was moved by chance, by a share of its size: where it is far from `kernel`, a slope jumps.
     """
 
     scope: str
@@ -76,7 +77,7 @@ class Probe:
     textbook: Array | None = None
     stepped: Callable[[Array], object] | None = None
     reach: float = 0.0
-    shaken: Callable[[], Array] | None = None
+    shaken: Callable[[float], Array] | None = None
     flat: bool = False  # whether it is 0 by its nature: whole numbers that stand for things have no slope
     differences: bool = True  # whether the kernel is held against them; where every entry is a tie they say nothing
 
@@ -322,12 +323,16 @@ def _kink(found: Evidence, index: Index, claimed: float) -> bool:
 
 
 def _jumps(probe: Probe, index: Index, gap: float) -> bool:
-    """Whether the kernel's own gradient jumps here by about as much as it is off. Where several kinks meet, the slopes on
-    both sides of one entry do not show it."""
+    """Whether the kernel's own gradient jumps here by about as much as it is off.
+
+    Where several kinks meet, the slopes on both sides of one entry do not show it.
+    """
     if probe.shaken is None:
         return False
     claimed = probe.kernel[index]
-    return any(abs(probe.shaken()[index] - claimed) > 0.1 * gap for _ in range(SHAKES))
+    if abs(probe.shaken(0.0)[index] - claimed) > 1e-6 * gap:  # it is another at every call
+        return False
+    return any(abs(probe.shaken(SHAKE)[index] - claimed) > 0.1 * gap for _ in range(SHAKES))
 
 
 def ridders(value: Callable[[], tuple[float, float]], x: Array, index: Index) -> tuple[float, float, float]:

@@ -186,7 +186,7 @@ def _permutation(objective: Objective, batch: Batch, x: Array, t: Array) -> LawR
 
 
 def _float32(objective: Objective, batch: Batch, x: Array, t: Array, seed: int) -> LawRow:
-    """Training's float32 gives the same gradient, as far as it can: up to what rounding between the layers does to it."""
+    """Training's float32 gives the same gradient, up to what rounding between the layers does to it."""
     narrow = Objective(objective.network.blueprint, objective.loss, batch.n, np.float32, objective.network.seed)
     narrow.theta[...] = objective.theta
     for path, state in objective.network.states.items():

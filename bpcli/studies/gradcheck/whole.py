@@ -11,7 +11,7 @@ from bpcli.engine.network import Link
 from bpcli.engine.objective import Batch, Objective
 from bpcli.numeric.streams import Stream
 from bpcli.plan import Array
-from bpcli.studies.gradcheck.alone import SHAKE, tokens_of
+from bpcli.studies.gradcheck.alone import tokens_of
 from bpcli.studies.gradcheck.judge import Probe
 from bpcli.studies.gradcheck.textbook import WholeTextbook, has_equations
 from bpcli.studies.witness import size
@@ -50,12 +50,12 @@ class WholePoint:
         found = self.batch.chain.dx if path == "x" else self.objective.network.gradients()[path]
         return np.array(found)
 
-    def shaken(self, path: str) -> Array:
-        """The same after weights and inputs were moved a little by chance."""
+    def shaken(self, path: str, share: float) -> Array:
+        """The same after weights and inputs were moved by chance."""
         tensors = [self.objective.theta] if any(map(tokens_of, self.links)) else [self.objective.theta, self.batch.x]
         before = [a.copy() for a in tensors]
         for a in tensors:
-            a += SHAKE * np.maximum(1, np.abs(a)) * self.rng.normal(size=a.shape)
+            a += share * np.maximum(1, np.abs(a)) * self.rng.normal(size=a.shape)
         found = self.again(path)
         for a, value in zip(tensors, before, strict=True):
             np.copyto(a, value)

@@ -30,6 +30,9 @@ CLASSIC = (
 )  # fmt: skip
 """The codes of what is tried first, in this order; all other slips come after these."""
 
+OF_PROGRAMS = ("edge", "unbiased")
+"""Slips of those who write code, not of those who derive by hand."""
+
 SMALL = 4096  # entries: slips in the sums of a larger array are not tried term by term
 
 
@@ -195,6 +198,8 @@ class Mistakes:
         shapes = {name: np.shape(v) for name, v in env.items() if np.ndim(v)}
         size = grid.size if node.base[node.key[2]].size <= SMALL else dict.fromkeys(grid.size, SMALL)
         for slip in slips(grid.equation.right, size, shapes):
+            if slip.kind in OF_PROGRAMS:
+                continue
             code, text = self._words(node, grid, slip)
             equation = Equation(grid.name, grid.equation.free, slip.expression, grid.equation.source)
             try:
@@ -252,10 +257,6 @@ class Mistakes:
                 over = {b.letter for b in piece.over if isinstance(b, Bind)} if isinstance(piece, Reduce) else set()
                 code = "rows-twice" if over == {"n"} else "averaged"
                 return code, "it is a mean where a sum is meant"
-            case "edge":
-                return "edge", f"the other side is taken where both are equal, in {shown}"
-            case "unbiased":
-                return "unbiased", f"it is divided by {shown} - 1 and not by {shown}"
             case "diagonal":
                 return "diagonal", "of the slopes only those of each output by its own input are counted"
         turned = f"{shown} in place of {self._shown(node, swapped_index(piece))}"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-__all__ = ["Axis", "Phase", "phases", "same"]
+from bpcli.plan import ShapeError
+
+__all__ = ["Axis", "Phase", "fitted", "phases", "same"]
 
 
 class Axis(NamedTuple):
@@ -44,6 +46,24 @@ def same(size: int, kernel: int, stride: int, dilation: int) -> Axis:
     bare = Axis(size, kernel, stride, dilation)
     zeros = max((-(-size // stride) - 1) * stride + bare.span - size, 0)
     return bare._replace(before=zeros // 2, after=zeros - zeros // 2)
+
+
+def fitted(
+    name: str, size: int, kernel: int, stride: int, dilation: int, padding: int | Literal["valid", "same"]
+) -> Axis:
+    """The axis with zeros as `padding` says; messages call its direction `name`. Raises ShapeError where the filter
+    does not fit into the padded input."""
+    if padding == "same":
+        return same(size, kernel, stride, dilation)
+    zeros = 0 if padding == "valid" else padding
+    found = Axis(size, kernel, stride, dilation, zeros, zeros)
+    if found.out < 1:
+        padded = f", padded to {size + 2 * zeros}" if zeros else ""
+        raise ShapeError(
+            f"a kernel {found.span} {name} does not fit into an input {size} {name}{padded}",
+            "a smaller `kernel` or `dilation`, fewer such layers before it, or `padding: same`",
+        )
+    return found
 
 
 class Phase(NamedTuple):

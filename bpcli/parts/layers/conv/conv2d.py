@@ -3,55 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from bpcli.family import Layer
 from bpcli.numeric.notation import Eq
-from bpcli.numeric.threads import in_lanes
 from bpcli.parts.activations import Relu
-from bpcli.parts.layers.conv.axes import Axis, same
-from bpcli.parts.layers.conv.filters import Filters
+from bpcli.parts.layers.conv.axes import Axis, fitted
+from bpcli.parts.layers.conv.filters import AROUND, Filters, Padding, pair, split
 from bpcli.parts.layers.conv.passes import Passes, passes
 from bpcli.parts.layers.conv.writing import consts, looked_at, looking
-from bpcli.parts.layers.windows import Margin, Pair, frozen
+from bpcli.parts.layers.windows import Pair
 from bpcli.plan import Frame, Plan, Sample, Shape, ShapeError
-
-Padding = Literal["valid", "same"] | Annotated[Margin | tuple[Margin, Margin], BeforeValidator(frozen)]
-
-
-def pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    """A setting for the height and for the width."""
-    return value if isinstance(value, tuple) else (value, value)
-
-
-def axis(
-    name: str, size: int, kernel: int, stride: int, dilation: int, padding: int | Literal["valid", "same"]
-) -> Axis:
-    """How a filter moves along an axis. Raises ShapeError where it does not fit into the padded input."""
-    if padding == "same":
-        return same(size, kernel, stride, dilation)
-    zeros = 0 if padding == "valid" else padding
-    found = Axis(size, kernel, stride, dilation, zeros, zeros)
-    if found.out < 1:
-        padded = f", padded to {size + 2 * zeros}" if zeros else ""
-        raise ShapeError(
-            f"a kernel {found.span} {name} does not fit into an input {size} {name}{padded}",
-            "a smaller `kernel` or `dilation`, fewer such layers before it, or `padding: same`",
-        )
-    return found
-
-
-def split(channels: int, groups: int) -> int:
-    """How many channels a group has. Raises ShapeError where they cannot be split so."""
-    if channels % groups:
-        raise ShapeError(
-            f"{channels} channels cannot be split into {groups} groups of the same size",
-            "set `groups` to a divisor of the input's channels",
-        )
-    return channels // groups
 
 
 class Conv2d(Filters, Layer):
@@ -71,10 +36,7 @@ class Conv2d(Filters, Layer):
     type: Literal["conv2d"] = "conv2d"
     kernel: Pair = Field(description="pixels of a filter: one number, or height and width")
     stride: Pair = Field(1, description="pixels from one window to the next")
-    padding: Padding = Field(
-        "valid",
-        description="zeros put around the image: none (valid), as many as give in / stride outputs (same), or a number",
-    )
+    padding: Padding = Field("valid", description=AROUND)
     dilation: Pair = Field(1, description="pixels from one weight of a filter to the next")
     groups: int = Field(1, gt=0, description="into how many groups channels and filters are split")
 
@@ -84,6 +46,9 @@ class Conv2d(Filters, Layer):
             message = "{filters} filters cannot be split into {groups} groups of the same size"
             raise PydanticCustomError("groups", message, {"filters": self.filters, "groups": self.groups})
         return self
+
+    def expand(self) -> tuple[tuple[str, Layer], ...]:
+        return self.followed(self)
 
     def axes(self, x: Shape) -> tuple[Axis, Axis]:
         """How the filters move over images of shape x. Raises ShapeError where they do not fit."""
@@ -95,7 +60,7 @@ class Conv2d(Filters, Layer):
         zeros = (self.padding,) * 2 if isinstance(self.padding, str) else pair(self.padding)
         kernel, stride, dilation = pair(self.kernel), pair(self.stride), pair(self.dilation)
         h, w = (
-            axis(name, x[i], kernel[i], stride[i], dilation[i], zeros[i]) for i, name in enumerate(("high", "wide"))
+            fitted(name, x[i], kernel[i], stride[i], dilation[i], zeros[i]) for i, name in enumerate(("high", "wide"))
         )
         return h, w
 
@@ -119,24 +84,11 @@ class Conv2d(Filters, Layer):
         return passes(h, w, self.groups, x[2] // self.groups, self.filters // self.groups, biased)
 
     def forward(self, f: Frame, train: bool) -> None:
-        filters = self._passes(f.x.shape[1:])
-        filters.set_there(f, f.W, f.b if self.bias is not False else None)
-        in_lanes(lambda lane: filters.lay_on(f, f.x, f.y, lane), len(f.x) * filters.there.cost)
+        self._passes(f.x.shape[1:]).forward(f, f.x, f.W, f.b if self.bias is not False else None, f.y)
 
     def backward(self, f: Frame, train: bool) -> None:
-        filters = self._passes(f.x.shape[1:])
-        cost = filters.there.cost
-        if f.dx is not None:
-            filters.set_back(f, f.W, None)
-            cost += filters.cost_back
-
-        def work(lane: int) -> None:
-            filters.add_up(f, f.x, f.dy, lane)
-            if f.dx is not None:
-                filters.send_back(f, f.dy, None, f.dx, lane)
-
-        in_lanes(work, len(f.x) * cost)
-        filters.gradient(f, f.dW, f.db if self.bias is not False else None)
+        db = f.db if self.bias is not False else None
+        self._passes(f.x.shape[1:]).backward(f, f.x, f.W, f.dy, f.dW, db, f.dx)
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
         axes, biased, grouped = self.axes(x), self.bias is not False, self.groups > 1
@@ -194,8 +146,3 @@ class Conv2d(Filters, Layer):
         )
         named = Relu(name="r")
         yield Sample({"type": "conv2d", "filters": 1, "kernel": 1, "activation": named}, error="leave its `name` out")
-
-    def expand(self) -> tuple[tuple[str, Layer], ...]:
-        if self.activation is None:
-            return (("", self),)
-        return (("", self), (".activation", self.activation))

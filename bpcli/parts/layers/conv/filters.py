@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from bpcli.family import Activation, Constraint, Initializer, Regularizer
+from bpcli.family import Activation, Constraint, Initializer, Layer, Regularizer
 from bpcli.numeric.shapes import written
 from bpcli.part import OneOf, Settings
 from bpcli.parts.initializers import Values
-from bpcli.parts.layers.windows import frozen
+from bpcli.parts.layers.windows import Margin, frozen
 from bpcli.plan import Param, Shape, ShapeError
 
-__all__ = ["Filters"]
+__all__ = ["AROUND", "Filters", "Padding", "Zeros", "pair", "split"]
 
 
 def _nested(value: Any) -> Any:
@@ -30,6 +30,26 @@ def _nested(value: Any) -> Any:
 Nested = Annotated[
     tuple[Any, ...], BeforeValidator(_nested), WithJsonSchema({"type": "array", "items": {"type": ["number", "array"]}})
 ]
+
+
+Zeros = Literal["valid", "same"] | Margin
+Padding = Literal["valid", "same"] | Annotated[Margin | tuple[Margin, Margin], BeforeValidator(frozen)]
+AROUND = "zeros put around the input: none (valid), as many as give in / stride outputs (same), or a number"
+
+
+def pair(value: int | tuple[int, int]) -> tuple[int, int]:
+    """A setting for the height and for the width."""
+    return value if isinstance(value, tuple) else (value, value)
+
+
+def split(channels: int, groups: int) -> int:
+    """How many channels a group has. Raises ShapeError where they cannot be split so."""
+    if channels % groups:
+        raise ShapeError(
+            f"{channels} channels cannot be split into {groups} groups of the same size",
+            "set `groups` to a divisor of the input's channels",
+        )
+    return channels // groups
 
 
 class Filters(Settings):
@@ -61,6 +81,10 @@ class Filters(Settings):
             message = "an activation of a layer is called <layer>.activation: leave its `name` out"
             raise PydanticCustomError("filters", message)
         return self
+
+    def followed(self, layer: Layer) -> tuple[tuple[str, Layer], ...]:
+        """The layer with these filters and the activation behind it."""
+        return (("", layer),) if self.activation is None else (("", layer), (".activation", self.activation))
 
     def params(self, shape: Shape, fan_in: int, fan_out: int) -> dict[str, Param]:
         """W of this shape and b. Raises ShapeError where those given by value do not fit."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bpcli.numeric.threads import LANES
+from bpcli.numeric.threads import LANES, in_lanes
 from bpcli.parts.layers.conv.axes import Axis, Phase, phases
 from bpcli.parts.layers.conv.correlation import Correlation
 from bpcli.parts.layers.conv.depthwise import correlation
@@ -69,19 +69,57 @@ class Passes:
         lanes = {name: Slot((LANES, numbers)) for name, numbers in need.items()}
         return {**lanes, "matrix": Slot((matrix,)), "slopes": Slot((self.there.size,))}
 
-    def set_there(self, f: Frame, W: Array, b: Array | None) -> None:
-        """Lays the filters out as a matrix, for `lay_on`."""
+    def forward(self, f: Frame, x: Array, W: Array, b: Array | None, y: Array) -> None:
+        """A convolution: y, n p q (g f), from x, n h w (g c)."""
+        self._set_there(f, W, b)
+        in_lanes(lambda lane: self._lay_on(f, x, y, lane), len(x) * self.there.cost)
+
+    def backward(self, f: Frame, x: Array, W: Array, dy: Array, dW: Array, db: Array | None, dx: Array | None) -> None:
+        """All gradients of a convolution; dx where it is asked for."""
+        cost = self.there.cost
+        if dx is not None:
+            self._set_back(f, W, None)
+            cost += self.cost_back
+
+        def work(lane: int) -> None:
+            self.there.add_up(x, dy, f, lane)
+            if dx is not None:
+                self._send_back(f, dy, None, dx, lane)
+
+        in_lanes(work, len(x) * cost)
+        self._gradient(f, dW, db)
+
+    def transposed(self, f: Frame, x: Array, W: Array, b: Array | None, y: Array) -> None:
+        """A transposed convolution: y, n h w (g c), from x, n p q (g f)."""
+        self._set_back(f, W, b)
+        in_lanes(lambda lane: self._send_back(f, x, b, y, lane), len(x) * self.cost_back)
+
+    def transposed_backward(self, f: Frame, x: Array, W: Array, dy: Array, dW: Array, dx: Array | None) -> None:
+        """Gradients of a transposed convolution but for the bias's; dx where it is asked for."""
+        if dx is not None:
+            self._set_there(f, W, None)
+
+        def work(lane: int) -> None:
+            self.there.add_up(dy, x, f, lane)
+            if dx is not None:
+                self._lay_on(f, dy, dx, lane)
+
+        in_lanes(work, len(x) * self.there.cost * (1 if dx is None else 2))
+        self._gradient(f, dW, None)
+
+    def _set_there(self, f: Frame, W: Array, b: Array | None) -> None:
+        """Lays the filters out as a matrix, for `_lay_on`."""
         matrix = f.matrix[: self.there.size].reshape(self.there.shape)
         np.copyto(self._by_weight(matrix), self._by_group(W))
         if b is not None:
             matrix[:, self.there.taps] = b.reshape(self.groups, self.filters)
 
-    def lay_on(self, f: Frame, x: Array, y: Array, lane: int) -> None:
+    def _lay_on(self, f: Frame, x: Array, y: Array, lane: int) -> None:
         """A lane's share of y, n p q (g f), from images x, n h w (g c)."""
         self.there.lay_on(x, f.matrix[: self.there.size].reshape(self.there.shape), y, f, lane)
 
-    def set_back(self, f: Frame, W: Array, b: Array | None) -> None:
-        """Turns the filters round and lays them out as matrices, one a phase, for `send_back`."""
+    def _set_back(self, f: Frame, W: Array, b: Array | None) -> None:
+        """Turns the filters round and lays them out as matrices, one a phase, for `_send_back`."""
         weights = self._by_group(W).swapaxes(3, 4)
         for way in self.back:
             if way.filters is not None:
@@ -91,7 +129,7 @@ class Passes:
                 if b is not None:
                     matrix[:, way.filters.taps] = b.reshape(self.groups, self.channels)
 
-    def send_back(self, f: Frame, dy: Array, b: Array | None, dx: Array, lane: int) -> None:
+    def _send_back(self, f: Frame, dy: Array, b: Array | None, dx: Array, lane: int) -> None:
         """A lane's share of dx, n h w (g c), from dy, n p q (g f), phase by phase."""
         for way in self.back:
             pixels = dx[:, way.h.pixels, way.w.pixels]
@@ -101,11 +139,7 @@ class Passes:
             elif lane == 0:
                 pixels[...] = 0 if b is None else b
 
-    def add_up(self, f: Frame, x: Array, dy: Array, lane: int) -> None:
-        """A lane's sum for the gradient of W, and of a bias added there."""
-        self.there.add_up(x, dy, f, lane)
-
-    def gradient(self, f: Frame, dW: Array, db: Array | None) -> None:
+    def _gradient(self, f: Frame, dW: Array, db: Array | None) -> None:
         """dW, and db where the bias is added there, from the lanes' sums."""
         slopes = f.slopes[: self.there.size].reshape(self.there.shape)
         self.there.gradient(f, slopes)

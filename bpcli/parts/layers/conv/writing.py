@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from bpcli.parts.layers.conv.axes import Axis
@@ -35,51 +35,46 @@ class Along(NamedTuple):
         return f"{self.h}" + (f" + {self.before}" if self.before else "") + f" - {near}"
 
 
-LETTERS = (("p", "u", "h", "h"), ("q", "v", "w", "w"))
-ONE = (("p", "u", "t", ""),)
+IMAGE, SERIES = (("p", "u", "h"), ("q", "v", "w")), (("p", "u", "t"),)
 
 
-def written_axes(axes: Sequence[Axis]) -> tuple[Along, ...]:
-    """The axes of an image (two), or of a series (one), with the names of `consts`."""
+def written_axes(axes: Sequence[Axis], turned: bool = False) -> tuple[Along, ...]:
+    """The axes of an image (two), or of a series (one), with the names of `consts`; `turned`: of a transposed
+    convolution, whose outputs are what the filters move over."""
     found = []
-    for axis, (p, u, h, own) in zip(axes, LETTERS if len(axes) == 2 else ONE, strict=True):
-        names = []
-        for name, value, usual in zip("sra", *_settings(axis), strict=True):
-            alike = len({values[0]["sra".index(name)] for values in map(_settings, axes)}) == 1
-            names.append("" if value == usual else name if alike else name + own)
-        found.append(Along(p, u, h, *names))
+    for (p, u, h), axis in zip(IMAGE if len(axes) == 2 else SERIES, axes, strict=True):
+        names = [name if alike else name + h for name, alike in zip("sra", _alike(axes), strict=True)]
+        said = (axis.stride != 1, axis.dilation != 1, axis.before != 0)
+        stride, dilation, before = (name if here else "" for name, here in zip(names, said, strict=True))
+        found.append(Along(*((h, u, p) if turned else (p, u, h)), stride, dilation, before))
     return tuple(found)
 
 
-def _settings(axis: Axis) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """Stride, dilation and zeros before, and what they are where they need not be said."""
-    return (axis.stride, axis.dilation, axis.before), (1, 1, 0)
+def _alike(axes: Sequence[Axis]) -> tuple[bool, ...]:
+    """Whether stride, dilation and zeros before are the same for all axes."""
+    settings = [(axis.stride, axis.dilation, axis.before) for axis in axes]
+    return tuple(len(set(values)) == 1 for values in zip(*settings, strict=True))
 
 
 def consts(axes: Sequence[Axis]) -> dict[str, float]:
     """The numbers that the equations mention: s stride, r dilation, a zeros before; with h or w where they differ."""
     found: dict[str, float] = {}
     for along, axis in zip(written_axes(axes), axes, strict=True):
-        for name, value in zip((along.stride, along.dilation, along.before), _settings(axis)[0], strict=True):
-            if name:
-                found[name] = float(value)
+        named = {along.stride: axis.stride, along.dilation: axis.dilation, along.before: axis.before}
+        found |= {name: float(value) for name, value in named.items() if name}
     return found
 
 
-def looking(array: str, axes: Sequence[Axis], last: str) -> str:
+def looking(array: str, axes: Sequence[Axis], last: str, turned: bool = False) -> str:
     """The entry of `array` that output p, q sees at weight u, v; 0 outside of it."""
-    read = f"{array}[n, {', '.join(along.pixel for along in written_axes(axes))}, {last}]"
+    read = f"{array}[n, {', '.join(along.pixel for along in written_axes(axes, turned))}, {last}]"
     return read if all(axis.inside for axis in axes) else f"pad({read})"
 
 
-def looked_at(array: str, axes: Sequence[Axis], last: str, times: str) -> str:
+def looked_at(array: str, axes: Sequence[Axis], last: str, times: str, turned: bool = False) -> str:
     """The entry of `array` at the output that sees pixel h, w at weight u, v, times a factor; 0 where there is none."""
-    return "".join(_looked_at(array, axes, last, times))
-
-
-def _looked_at(array: str, axes: Sequence[Axis], last: str, times: str) -> Iterator[str]:
-    along = written_axes(axes)
+    along = written_axes(axes, turned)
     places = ", ".join(f"({a.reach}) // {a.stride}" if a.stride else a.reach for a in along)
     term = f"pad({array}[n, {places}, {last}]) * {times}"
     between = " + ".join(f"({a.reach}) % {a.stride}" for a in along if a.stride)
-    yield f"where({between} == 0, {term}, 0)" if between else term
+    return f"where({between} == 0, {term}, 0)" if between else term

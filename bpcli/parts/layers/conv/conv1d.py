@@ -1,0 +1,113 @@
+"""Convolution of series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from bpcli.family import Layer
+from bpcli.numeric.notation import Eq
+from bpcli.parts.layers.conv.axes import Axis, fitted
+from bpcli.parts.layers.conv.filters import AROUND, Filters, Zeros, split
+from bpcli.parts.layers.conv.passes import Passes, passes
+from bpcli.parts.layers.conv.writing import consts, looked_at, looking
+from bpcli.plan import Frame, Plan, Sample, Shape, ShapeError
+
+ONE = Axis(1, 1)
+
+
+class Conv1d(Filters, Layer):
+    """Lays each filter on every window of a series: a weighted sum of the moments under it, and a bias.
+
+    Shapes   x: n t c, W: u c f with the channels of one group, b: f, y: n p f (the pre-activation)
+    Letters  s stride, r dilation, a zeros before the first moment, Cg and Fg channels and filters of a group
+    Source   Waibel et al. 1989, where it is a time-delay network
+    Numerics those of conv2d, on images one pixel wide
+    """
+
+    type: Literal["conv1d"] = "conv1d"
+    kernel: int = Field(gt=0, description="moments of a filter")
+    stride: int = Field(1, gt=0, description="moments from one window to the next")
+    padding: Zeros = Field("valid", description=AROUND)
+    dilation: int = Field(1, gt=0, description="moments from one weight of a filter to the next")
+    groups: int = Field(1, gt=0, description="into how many groups channels and filters are split")
+
+    @model_validator(mode="after")
+    def _filters_split(self) -> Self:
+        if self.filters % self.groups:
+            message = "{filters} filters cannot be split into {groups} groups of the same size"
+            raise PydanticCustomError("groups", message, {"filters": self.filters, "groups": self.groups})
+        return self
+
+    def expand(self) -> tuple[tuple[str, Layer], ...]:
+        return self.followed(self)
+
+    def axis(self, x: Shape) -> Axis:
+        """How the filters move over series of shape x. Raises ShapeError where they do not fit."""
+        if len(x) != 2:
+            raise ShapeError(
+                f"conv1d takes series (moments, channels), not rows of shape {x}",
+                "put a `reshape` before it: {type: reshape, shape: [-1, 1]}",
+            )
+        return fitted("long", x[0], self.kernel, self.stride, self.dilation, self.padding)
+
+    def plan(self, x: Shape) -> Plan:
+        axis = self.axis(x)
+        channels, filters = split(x[1], self.groups), self.filters // self.groups
+        groups = {"Cg": float(channels), "Fg": float(filters)} if self.groups > 1 else {}
+        return Plan(
+            y=(axis.out, self.filters),
+            params=self.params((self.kernel, channels, self.filters), self.kernel * channels, self.kernel * filters),
+            scratch=self._passes(x).scratch(),
+            consts={**consts((axis,)), **groups},
+            skips_dx=True,
+            multiply_adds=axis.out * self.kernel * channels * self.filters,
+        )
+
+    def _passes(self, x: Shape) -> Passes:
+        biased = "there" if self.bias is not False else ""
+        return passes(self.axis(x), ONE, self.groups, x[1] // self.groups, self.filters // self.groups, biased)
+
+    def forward(self, f: Frame, train: bool) -> None:
+        b = f.b if self.bias is not False else None
+        self._passes(f.x.shape[1:]).forward(f, f.x[:, :, None], f.W[:, None], b, f.y[:, :, None])
+
+    def backward(self, f: Frame, train: bool) -> None:
+        db, dx = f.db if self.bias is not False else None, None if f.dx is None else f.dx[:, :, None]
+        through = self._passes(f.x.shape[1:])
+        through.backward(f, f.x[:, :, None], f.W[:, None], f.dy[:, :, None], f.dW[:, None], db, dx)
+
+    def equations(self, train: bool, x: Shape) -> list[Eq]:
+        axes, biased, grouped = (self.axis(x),), self.bias is not False, self.groups > 1
+        moment = looking("x", axes, "f // Fg * Cg + c" if grouped else "c")
+        if grouped:
+            slope = looked_at("dy", axes, "c // Cg * Fg + g", "W[u, c % Cg, c // Cg * Fg + g]")
+        else:
+            slope = looked_at("dy", axes, "f", "W[u,c,f]")
+        window = "a filter weighs what it sees" + (", of its group" if grouped else "")
+        return [
+            Eq("y[n,p,f]", ("b[f] + " if biased else "") + f"sum(u,c, W[u,c,f] * {moment})", window),
+            Eq("dW[u,c,f]", f"sum(n,p, dy[n,p,f] * {moment})", "a weight works in every window; they add"),
+            *([Eq("db[f]", "sum(n,p, dy[n,p,f])", "so does a bias, whose input is 1")] if biased else []),
+            Eq("dx[n,t,c]", f"sum(u,{'g<Fg' if grouped else 'f'}, {slope})", "every output that saw the moment"),
+        ]
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield Sample(cls(filters=3, kernel=3), (7, 2))
+        yield Sample(cls(filters=3, kernel=4, padding="same"), (5, 2), note="uneven same")
+        yield Sample(cls(filters=2, kernel=3, stride=2, padding="same"), (8, 3), note="same with a stride")
+        yield Sample(cls(filters=2, kernel=2, stride=3, padding=1, bias=False), (9, 2), note="leftovers")
+        yield Sample(cls(filters=2, kernel=3, dilation=2, stride=2, padding=2), (9, 2), note="dilated with a stride")
+        yield Sample(cls(filters=6, kernel=2, groups=2), (5, 4), note="groups")
+        yield Sample(cls(filters=3, kernel=3, groups=3, padding=1), (5, 3), note="depthwise")
+        yield Sample(cls(filters=13, kernel=1), (3, 13), batch=1, note="kernel of one, batch of one")
+        yield Sample(cls(filters=1, kernel=2, weights=(((1.0,),), ((-1.0,),)), bias=(0.5,)), (5, 1), note="by value")
+        yield Sample(cls(filters=1, kernel=5), (4, 1), error="a kernel 5 long does not fit into an input 4 long")
+        yield Sample(cls(filters=2, kernel=1, groups=2), (4, 3), error="3 channels cannot be split into 2 groups")
+        yield Sample(cls(filters=1, kernel=1), (4,), error="takes series (moments, channels), not rows of shape (4,)")
+        yield Sample({"type": "conv1d", "filters": 3, "kernel": 1, "groups": 2}, error="3 filters cannot be split")
+        yield Sample({"type": "conv1d", "filters": 1, "kernel": 0}, error="greater than 0")
