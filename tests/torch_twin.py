@@ -149,7 +149,63 @@ def _spatial_dropout(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train
     return x * kept / (1 - link.layer.rate) if train else x  # type: ignore[attr-defined]
 
 
+def _filters(twin: "Twin", link: Link) -> tuple[Any, Any]:
+    return twin.parameters[f"{link.path}.W"], twin.parameters.get(f"{link.path}.b")
+
+
+def _around(pixels: int, kernel: int, stride: int, dilation: int, padding: int | None) -> list[int]:
+    """Zeros before and after; torch's own `same` knows no stride."""
+    if padding is not None:
+        return [padding, padding]
+    total = max((-(-pixels // stride) - 1) * stride + dilation * (kernel - 1) + 1 - pixels, 0)
+    return [total // 2, total - total // 2]
+
+
+def _conv2d(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
+    part: Any = link.layer
+    W, b = _filters(twin, link)
+    kernel, stride, dilation = _pair(part.kernel), _pair(part.stride), _pair(part.dilation)
+    sides = zip(x.shape[1:3], kernel, stride, dilation, _margins(part.padding), strict=True)
+    high, wide = (_around(*side) for side in sides)
+    padded = torch.nn.functional.pad(x.movedim(-1, 1), [*wide, *high])
+    y = torch.nn.functional.conv2d(padded, W.permute(3, 2, 0, 1).contiguous(), b, stride, 0, dilation, part.groups)
+    return y.movedim(1, -1)
+
+
+def _conv1d(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
+    part: Any = link.layer
+    W, b = _filters(twin, link)
+    zeros = {"same": None, "valid": 0}.get(part.padding, part.padding)
+    ends = _around(x.shape[1], part.kernel, part.stride, part.dilation, zeros)
+    padded = torch.nn.functional.pad(x.movedim(-1, 1), ends)
+    y = torch.nn.functional.conv1d(
+        padded, W.permute(2, 1, 0).contiguous(), b, part.stride, 0, part.dilation, part.groups
+    )
+    return y.movedim(1, -1)
+
+
+def _conv_transpose2d(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
+    """All of the output, of which `same` takes off what is more than in * stride."""
+    part: Any = link.layer
+    W, b = _filters(twin, link)
+    kernel, stride, dilation = _pair(part.kernel), _pair(part.stride), _pair(part.dilation)
+    spans = [r * (k - 1) + 1 for r, k in zip(dilation, kernel, strict=True)]
+    off, more = _margins(part.padding), (part.output_padding,) * 2
+    if part.padding == "same":
+        off, more = (0, 0), tuple(max(s - span, 0) for s, span in zip(stride, spans, strict=True))  # type: ignore[assignment]
+    y = torch.nn.functional.conv_transpose2d(
+        x.movedim(-1, 1), W.permute(2, 3, 0, 1).contiguous(), b, stride, off, more, dilation=dilation
+    )
+    if part.padding == "same":
+        high, wide = (max(span - s, 0) // 2 for s, span in zip(stride, spans, strict=True))
+        y = y[:, :, high : high + x.shape[1] * stride[0], wide : wide + x.shape[2] * stride[1]]
+    return y.movedim(1, -1)
+
+
 LAYERS: dict[str, Callable[..., Any]] = {
+    "conv1d": _conv1d,
+    "conv2d": _conv2d,
+    "conv_transpose2d": _conv_transpose2d,
     "dense": _dense,
     "dropout": _dropout,
     "gaussian_noise": _gaussian_noise,

@@ -17,6 +17,8 @@ from bpcli.verdicts import Cure
 PEAKS = ("peak", "start", "value")
 """What schedules call their greatest rate."""
 
+FEW = 8  # rows of a batch whose statistics are not to be trusted
+
 
 def rounded(value: float) -> float:
     """A number that somebody would type: 1, 2 or 5 times a power of ten, the nearest by ratio."""
@@ -108,16 +110,19 @@ def opened(case: Case, kind: str, text: str) -> list[Cure]:
 
 
 def normalized(case: Case) -> list[Cure]:
-    """A layer_norm between every hidden layer and its activation, where the network has no norm yet."""
+    """A norm between every hidden layer and its activation, where the network has none yet: over the rows of a batch,
+    which makes each unit differ from row to row; over the units where a batch is too small for that."""
     nodes = list(case.blueprint.walk())
     if any("norm" in node.layer.kind or node.inside for node in nodes):
         return []
+    size = case.data.get("training", {}).get("batch_size", 32)
+    norm = "batch_norm" if size == "full" or size >= FEW else "layer_norm"
     layers: list[Any] = []
     written = list(case.data["architecture"])
     found = False
     for item in written:
         if isinstance(item, Mapping) and item.get("activation") is not None and item is not written[-1]:
-            layers += [{k: v for k, v in item.items() if k != "activation"}, "layer_norm", item["activation"]]
+            layers += [{k: v for k, v in item.items() if k != "activation"}, norm, item["activation"]]
             found = True
         else:
             layers.append(item)
