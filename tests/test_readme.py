@@ -31,6 +31,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("readme")
     for name in ("configs", "datasets"):
         (path / name).symlink_to(ROOT / name)
+    for text in blocks("python"):  # a block that begins with the name of a file is that file
+        named = re.match(r"# (\w+\.py)\n", text)
+        if named:
+            (path / named[1]).write_text(text)
     return path
 
 

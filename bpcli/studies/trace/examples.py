@@ -72,7 +72,7 @@ def named(name: str) -> Example:
 @cache
 def examples() -> Mapping[str, Example]:
     """All of them, by name."""
-    found = [_article(), *_nielsen(), _circle_neuron(), *_published_steps(), *_steps()]
+    found = [_article(), *_nielsen(), _circle_neuron(), _convolution(), *_published_steps(), *_steps()]
     return {e.name: e for e in found}
 
 
@@ -173,6 +173,31 @@ def _circle_neuron() -> Example:
             "dense_1.dx[0,0]": 0.3932238664829637,
             "dense_1.dx[0,1]": -0.5898357997244456,
         },
+    )
+
+
+def _convolution() -> Example:
+    """Targets that leave the errors 0, 1, 2, 3, under a loss whose slope is the error."""
+    image = [[[0.0], [1.0], [2.0]], [[3.0], [4.0], [5.0]], [[6.0], [7.0], [8.0]]]
+    kernel = [[[[0.0]], [[1.0]]], [[[2.0]], [[3.0]]]]
+    layers = [{"type": "conv2d", "filters": 1, "kernel": 2, "weights": kernel, "bias": [0.0]}, {"type": "flatten"}]
+    loss = {"type": "squared_error", "factor": 0.5}
+    y, dy, dx = (19.0, 25.0, 37.0, 43.0), (0.0, 1.0, 2.0, 3.0), (0.0, 0.0, 1.0, 0.0, 4.0, 6.0, 4.0, 12.0, 9.0)
+    targets = [[a - b for a, b in zip(y, dy, strict=True)]]
+    square = [(i, j) for i in range(2) for j in range(2)]
+    return Example(
+        "convolution",
+        "a 3 x 3 image under a 2 x 2 filter, in whole numbers; the errors 0, 1, 2, 3 are sent back",
+        "Zhang et al., Dive into Deep Learning, 7.2 for the outputs, 14.10 for dx, which is the transposed convolution",
+        _experiment([image], targets, layers, loss, {"type": "sgd", "learning_rate": 1.0}),
+        Rows(),
+        verified={
+            **{f"conv2d_1.y[0,{i},{j},0]": value for (i, j), value in zip(square, y, strict=True)},
+            **{f"conv2d_1.dW[{i},{j},0,0]": value for (i, j), value in zip(square, y, strict=True)},
+            **{f"conv2d_1.dx[0,{k // 3},{k % 3},0]": value for k, value in enumerate(dx)},
+            "conv2d_1.db[0]": 6.0,
+        },
+        remarks=("dW has the numbers of y, for here the errors are the filter's own",),
     )
 
 

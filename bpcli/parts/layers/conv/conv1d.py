@@ -13,7 +13,7 @@ from bpcli.numeric.notation import Eq
 from bpcli.parts.layers.conv.axes import Axis, fitted
 from bpcli.parts.layers.conv.filters import AROUND, Filters, Zeros, split
 from bpcli.parts.layers.conv.passes import Passes, passes
-from bpcli.parts.layers.conv.writing import consts, looked_at, looking
+from bpcli.parts.layers.conv.writing import consts, looked_at, looking, told
 from bpcli.plan import Frame, Plan, Sample, Shape, ShapeError
 
 ONE = Axis(1, 1)
@@ -87,7 +87,7 @@ class Conv1d(Filters, Layer):
             slope = looked_at("dy", axes, "c // Cg * Fg + g", "W[u, c % Cg, c // Cg * Fg + g]")
         else:
             slope = looked_at("dy", axes, "f", "W[u,c,f]")
-        window = "a filter weighs what it sees" + (", of its group" if grouped else "")
+        window = "a filter weighs what it sees" + (", of its group" if grouped else "") + told(axes)
         return [
             Eq("y[n,p,f]", ("b[f] + " if biased else "") + f"sum(u,c, W[u,c,f] * {moment})", window),
             Eq("dW[u,c,f]", f"sum(n,p, dy[n,p,f] * {moment})", "a weight works in every window; they add"),

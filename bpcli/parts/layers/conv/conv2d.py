@@ -14,7 +14,7 @@ from bpcli.parts.activations import Relu
 from bpcli.parts.layers.conv.axes import Axis, fitted
 from bpcli.parts.layers.conv.filters import AROUND, Filters, Padding, pair, split
 from bpcli.parts.layers.conv.passes import Passes, passes
-from bpcli.parts.layers.conv.writing import consts, looked_at, looking
+from bpcli.parts.layers.conv.writing import consts, looked_at, looking, told
 from bpcli.parts.layers.windows import Pair
 from bpcli.plan import Frame, Plan, Sample, Shape, ShapeError
 
@@ -97,7 +97,7 @@ class Conv2d(Filters, Layer):
             slope = looked_at("dy", axes, "c // Cg * Fg + g", "W[u, v, c % Cg, c // Cg * Fg + g]")
         else:
             slope = looked_at("dy", axes, "f", "W[u,v,c,f]")
-        window = "a filter weighs what it sees" + (", of its group" if grouped else "")
+        window = "a filter weighs what it sees" + (", of its group" if grouped else "") + told(axes)
         return [
             Eq("y[n,p,q,f]", ("b[f] + " if biased else "") + f"sum(u,v,c, W[u,v,c,f] * {pixel})", window),
             Eq("dW[u,v,c,f]", f"sum(n,p,q, dy[n,p,q,f] * {pixel})", "a weight works in every window; they add"),

@@ -14,7 +14,7 @@ from bpcli.numeric.notation import Eq
 from bpcli.parts.layers.conv.axes import Axis, same
 from bpcli.parts.layers.conv.filters import Filters, Padding, pair
 from bpcli.parts.layers.conv.passes import Passes, passes
-from bpcli.parts.layers.conv.writing import consts, looked_at, looking
+from bpcli.parts.layers.conv.writing import consts, looked_at, looking, told
 from bpcli.parts.layers.windows import Margin, Pair
 from bpcli.plan import Frame, Plan, Sample, Shape, ShapeError, Slot
 
@@ -115,7 +115,11 @@ class ConvTranspose2d(Filters, Layer):
         pixel = looked_at("x", axes, "c", "W[u,v,c,f]", turned=True)
         slope = looking("dy", axes, "f", turned=True)
         return [
-            Eq("y[n,p,q,f]", ("b[f] + " if biased else "") + f"sum(u,v,c, {pixel})", "all pixels that reach so far"),
+            Eq(
+                "y[n,p,q,f]",
+                ("b[f] + " if biased else "") + f"sum(u,v,c, {pixel})",
+                "all pixels that reach so far" + told(axes),
+            ),
             Eq("dW[u,v,c,f]", f"sum(n,h,w, x[n,h,w,c] * {slope})", "a weight is put down with every pixel; they add"),
             *([Eq("db[f]", "sum(n,p,q, dy[n,p,q,f])", "a bias is in every output")] if biased else []),
             Eq("dx[n,h,w,c]", f"sum(u,v,f, W[u,v,c,f] * {slope})", "wherever the pixel's filter was put down"),

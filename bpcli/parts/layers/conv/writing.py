@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from bpcli.parts.layers.conv.axes import Axis
 
-__all__ = ["Along", "consts", "looked_at", "looking", "written_axes"]
+__all__ = ["Along", "consts", "looked_at", "looking", "told", "written_axes"]
 
 
 class Along(NamedTuple):
@@ -63,6 +63,15 @@ def consts(axes: Sequence[Axis]) -> dict[str, float]:
         named = {along.stride: axis.stride, along.dilation: axis.dilation, along.before: axis.before}
         found |= {name: float(value) for name, value in named.items() if name}
     return found
+
+
+def told(axes: Sequence[Axis]) -> str:
+    """The same for a reader, as the end of a remark: `; stride s = 2, zeros a = 1`."""
+    words = {"s": "stride", "r": "dilation", "a": "zeros"}
+    return "".join(
+        f"{',' if i else ';'} {words[name[0]]} {name} = {value:.0f}"
+        for i, (name, value) in enumerate(consts(axes).items())
+    )
 
 
 def looking(array: str, axes: Sequence[Axis], last: str, turned: bool = False) -> str:
