@@ -201,6 +201,8 @@ def test_mistakes_in_layers_are_caught(part: type[Layer], lie: Any, monkeypatch:
             continue
         if isinstance(sample.part, Dense) and (sample.part.bias is False or sample.part.units == 1):
             continue
+        if isinstance(sample.part, Residual) and sample.part.projection:
+            continue  # these lies know one way around; test_lies_images.py has both
         honest = LayerCase(sample, True)
         with monkeypatch.context() as patch:
             patch.setattr(part, "backward", lie)

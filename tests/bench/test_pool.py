@@ -3,7 +3,8 @@
     pytest -m bench -s tests/bench/test_pool.py
 
 float32, 64 images of 28 x 28 x 16 behind a relu, windows of 2 x 2. PyTorch has its images with the channels last, which
-is several times as fast there as channels first.
+is several times as fast there as channels first; against it pooling comes out even, within the noise of a machine that
+has other work. The bars are what has been reached, less that noise.
 """
 
 import statistics
@@ -65,7 +66,7 @@ def compared(title: str, mine: Callable[[int], None], peers: dict[str, Callable[
 
 @pytest.mark.parametrize(
     ("kind", "bar"),
-    [("max_pool2d", 0.8), ("avg_pool2d", 2.0), ("global_avg_pool", 0.8), ("global_max_pool", 0.2)],
+    [("max_pool2d", 0.6), ("avg_pool2d", 0.6), ("global_avg_pool", 0.5), ("global_max_pool", 0.5)],
 )
 def test_pooling(kind: str, bar: float) -> None:
     torch = pytest.importorskip("torch")
@@ -89,7 +90,7 @@ def test_pooling(kind: str, bar: float) -> None:
     threads = torch.get_num_threads()
     peers = {f"PyTorch, {n} threads": theirs(torch, there, upstream, function, there, n) for n in (1, threads)}
     found = compared(f"{kind} of {BATCH} x {SHAPE}", work, peers)
-    assert found["PyTorch, 1 threads"] >= bar
+    assert min(found.values()) >= bar
 
 
 def test_embedding() -> None:
@@ -108,4 +109,4 @@ def test_embedding() -> None:
     threads = torch.get_num_threads()
     peers = {f"PyTorch, {n} threads": theirs(torch, there, upstream, function, weights, n) for n in (1, threads)}
     found = compared(f"embedding of {BATCH} x {STEPS}, {TOKENS} x {UNITS}", work, peers)
-    assert found["PyTorch, 1 threads"] >= 0.8
+    assert min(found.values()) >= 0.5

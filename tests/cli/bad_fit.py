@@ -168,7 +168,7 @@ error: architecture.1: residual_1: the branch turns rows of shape (4,) into (7,)
 7 |   - {type: dense, units: 4, activation: tanh}
 8 |   - {type: residual, layers: [{type: dense, units: 7}]}
   |     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-  = help: a residual branch must keep the shape: change the units of its last layer
+  = help: a residual branch must keep the shape: change the units of its last layer, or add a `projection`
 """,
         changes=[
             (

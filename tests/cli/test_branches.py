@@ -8,7 +8,7 @@ import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.family import Activation
 
 FIRST = "  - {type: dense, units: 4, activation: tanh}\n"
-KEEP = "= help: a residual branch must keep the shape: change the units of its last layer"
+KEEP = "= help: a residual branch must keep the shape: change the units of its last layer, or add a `projection`"
 BRANCHES = {
     "flow": (
         "  - {type: residual, layers: [{type: dense, units: 3}]}\n",

@@ -138,7 +138,7 @@ def penalty_missing(self: L2, w: Any, g: Any, scratch: Any) -> None:
 
 @mutant("l2", L2, PENALTIES, "1/N", method="add_grad")
 def penalty_divided_by_rows(self: L2, w: Any, g: Any, scratch: Any) -> None:
-    g += self.strength * w / 7
+    g += self.strength * w / 3  # rows of the batch
 
 
 @mutant("l1", L1, "l1.dw", r"sign\(w\[j\]\) lacks its function", method="add_grad")

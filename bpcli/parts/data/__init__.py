@@ -1,9 +1,10 @@
-"""Data sources: csv, idx, images, inline, npz. Importing the package registers them."""
+"""Data sources: csv, idx, images, inline, npz, synthetic. Importing the package registers them."""
 
 from bpcli.parts.data.csv import Csv
 from bpcli.parts.data.idx import Idx
 from bpcli.parts.data.images import Images
 from bpcli.parts.data.inline import Inline
 from bpcli.parts.data.npz import Npz
+from bpcli.parts.data.synthetic import Synthetic
 
-__all__ = ["Csv", "Idx", "Images", "Inline", "Npz"]
+__all__ = ["Csv", "Idx", "Images", "Inline", "Npz", "Synthetic"]

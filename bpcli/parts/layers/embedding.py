@@ -51,7 +51,7 @@ class Embedding(Layer):
             y=(*x, self.units),
             params={"W": Param((self.tokens, self.units), self.init or Normal(std=1.0), 1, self.units, decays=True)},
             keep={"ids": Slot((N, *x), "int")},
-            scratch={"whole": Slot((N, *x)), "at": Slot((block, self.units), "int")},
+            scratch={"whole": Slot((N, *x)), "at": Slot((block, self.units), "int"), "first": Slot((block, 1), "int")},
             skips_dx=True,
             tokens=self.tokens,
         )
@@ -67,10 +67,10 @@ class Embedding(Layer):
         unit, step = np.arange(self.units), len(f.at)
         for start in range(0, len(ids), step):
             rows = slice(start, start + step)
-            at = f.at[: len(ids[rows])]
-            np.multiply(ids[rows, None], self.units, out=at)
-            np.add(at, unit, out=at)
-            np.add.at(dW, at.reshape(-1), dy[rows].reshape(-1))
+            slopes = dy[rows]
+            first = np.multiply(ids[rows, None], self.units, out=f.first[: len(slopes)])
+            at = np.add(first, unit, out=f.at[: len(slopes)])
+            np.add.at(dW, at.reshape(-1), slopes.reshape(-1))
         if f.dx is not None:
             f.dx.fill(0)
 

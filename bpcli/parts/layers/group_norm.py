@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Literal
 
@@ -9,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Layer
-from bpcli.numeric.axes import places
+from bpcli.numeric.axes import fold, places, spread
 from bpcli.numeric.notation import Eq
 from bpcli.parts.initializers import ConstantValue
 from bpcli.plan import Array, Frame, N, Param, Plan, Sample, Shape, ShapeError, Slot
@@ -45,42 +46,47 @@ class GroupNorm(Layer):
             y=x,
             params=gains if self.affine else {},
             keep={"xhat": Slot((N, *x)), "rstd": group},
-            scratch={"s": Slot((N, *x)), "a": each, "b": each, "one": group},
+            scratch={"s": Slot((N, *x)), "a": each, "b": each, "one": group, "wide": Slot((N, 1, math.prod(x[-2:])))},
             consts={"G": float(self.groups), "Cg": float(c // self.groups), "eps": self.eps},
             skips_dx=True,
         )
 
     def forward(self, f: Frame, train: bool) -> None:
-        x, xhat, y, a = places(f.x), places(f.xhat), places(f.y), f.a
-        grouped, groups = self._groups(a), f.rstd
-        count = x.shape[1] * grouped.shape[2]
-        np.copyto(grouped, self._groups(x[:, 0])[:, :, :1])
-        np.subtract(x, a[:, None], out=xhat)
-        np.add.reduce(xhat, 1, out=a)
+        x, xhat, y, a, wide, groups = _strips(f.x), _strips(f.xhat), _strips(f.y), f.a, f.wide, f.rstd
+        grouped = self._groups(a)
+        count = math.prod(f.x.shape[1:]) // self.groups
+        np.copyto(grouped, self._groups(places(f.x)[:, 0])[:, :, :1])
+        self._spread(a, f)
+        np.subtract(x, wide, out=xhat)
+        self._sum(xhat, a, f)
         np.add.reduce(grouped, 2, out=groups)
         np.divide(groups, count, out=groups)
         np.copyto(grouped, groups[:, :, None])
-        np.subtract(xhat, a[:, None], out=xhat)
+        self._spread(a, f)
+        np.subtract(xhat, wide, out=xhat)
         np.multiply(xhat, xhat, out=y)
-        np.add.reduce(y, 1, out=a)
+        self._sum(y, a, f)
         np.add.reduce(grouped, 2, out=groups)
         np.divide(groups, count, out=groups)
         np.add(groups, self.eps, out=groups)
         np.sqrt(groups, out=groups)
         np.reciprocal(groups, out=groups)
         np.copyto(grouped, groups[:, :, None])
-        np.multiply(xhat, a[:, None], out=xhat)
-        if self.affine:
-            np.multiply(xhat, f.gamma, out=y)
-            np.add(y, f.beta, out=y)
-        else:
+        self._spread(a, f)
+        np.multiply(xhat, wide, out=xhat)
+        if not self.affine:
             np.copyto(y, xhat)
+            return
+        spread(f.gamma, wide[0, 0])
+        np.multiply(xhat, wide[0], out=y)
+        spread(f.beta, wide[0, 0])
+        np.add(y, wide[0], out=y)
 
     def backward(self, f: Frame, train: bool) -> None:
-        dy, xhat, s, a, b = places(f.dy), places(f.xhat), places(f.s), f.a, f.b
+        dy, xhat, s, a, b = _strips(f.dy), _strips(f.xhat), _strips(f.s), f.a, f.b
         np.multiply(dy, xhat, out=s)
-        np.add.reduce(s, 1, out=a)
-        np.add.reduce(dy, 1, out=b)
+        self._sum(s, a, f)
+        self._sum(dy, b, f)
         if self.affine:
             np.add.reduce(a, 0, out=f.dgamma)
             np.add.reduce(b, 0, out=f.dbeta)
@@ -88,24 +94,35 @@ class GroupNorm(Layer):
             np.multiply(b, f.gamma, out=b)
         if f.dx is None:
             return
-        dx = places(f.dx)
-        self._mean_over_groups(a, f, dx.shape[1])
-        np.multiply(xhat, a[:, None], out=s)
-        self._mean_over_groups(b, f, dx.shape[1])
-        np.add(s, b[:, None], out=s)
+        dx = _strips(f.dx)
+        self._mean_over_groups(a, f)
+        np.multiply(xhat, f.wide, out=s)
+        self._mean_over_groups(b, f)
+        np.add(s, f.wide, out=s)
         np.copyto(self._groups(a), f.rstd[:, :, None])
         if self.affine:
             np.multiply(a, f.gamma, out=a)
-        np.multiply(dy, a[:, None], out=dx)
+        self._spread(a, f)
+        np.multiply(dy, f.wide, out=dx)
         np.subtract(dx, s, out=dx)
 
-    def _mean_over_groups(self, a: Array, f: Frame, places: int) -> None:
-        """What stands for each channel becomes the mean over its group, over the group's deviation."""
+    def _spread(self, a: Array, f: Frame) -> None:
+        """What stands for each channel of a row, in every place of a strip of it."""
+        spread(a, f.wide[:, 0])
+
+    def _sum(self, values: Array, out: Array, f: Frame) -> None:
+        """The sum for each channel of a row, over all its places."""
+        np.add.reduce(values, 1, keepdims=True, out=f.wide)
+        fold(f.wide[:, 0], out)
+
+    def _mean_over_groups(self, a: Array, f: Frame) -> None:
+        """What stands for each channel becomes the mean over its group, over the group's deviation, spread out."""
         grouped = self._groups(a)
         np.add.reduce(grouped, 2, out=f.one)
-        np.divide(f.one, places * grouped.shape[2], out=f.one)
+        np.divide(f.one, math.prod(f.x.shape[1:]) // self.groups, out=f.one)
         np.multiply(f.one, f.rstd, out=f.one)
         np.copyto(grouped, f.one[:, :, None])
+        self._spread(a, f)
 
     def _groups(self, a: Array) -> Array:
         """The channels as groups: n c becomes n g e."""
@@ -149,3 +166,8 @@ class GroupNorm(Layer):
         yield Sample(cls(groups=1), (), error="at least one axis")
         yield Sample({"type": "group_norm", "groups": 0}, error="greater than 0")
         yield Sample({"type": "group_norm", "groups": 1, "eps": 0.0}, error="greater than 0")
+
+
+def _strips(a: Array) -> Array:
+    """n ... w c as n (...) (w c): NumPy works on long rows. n c as n 1 c."""
+    return a.reshape(len(a), math.prod(a.shape[1:-2]), -1)

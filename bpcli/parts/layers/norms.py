@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Literal
 
@@ -9,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Layer
-from bpcli.numeric.axes import rows
+from bpcli.numeric.axes import fold, rows, spread, strips
 from bpcli.numeric.notation import Eq
 from bpcli.parts.initializers import ConstantValue
 from bpcli.plan import Frame, N, Param, Plan, Sample, Shape, ShapeError, Slot
@@ -149,57 +150,72 @@ class BatchNorm(Layer):
             y=x,
             params=_gains(x[-1:]) if self.affine else {},
             keep={"centred": Slot((N, *x)), "mu": Slot(c), "var": Slot(c), "rstd": Slot(c), "factor": Slot(c)},
-            scratch={"a": Slot(c), "b": Slot(c)},
+            scratch={"a": Slot(c), "b": Slot(c), "wide": Slot((math.prod(x[-2:]),))},
             state={"rmean": Slot(c), "rvar": Slot(c, start=1.0)},
             consts={"eps": self.eps, "momentum": self.momentum},
             skips_dx=True,
         )
 
     def forward(self, f: Frame, train: bool) -> None:
-        x, y, centred = rows(f.x), rows(f.y), rows(f.centred)
+        x, y, centred, wide = strips(f.x), strips(f.y), strips(f.centred), f.wide
         if train:
-            np.subtract(x, x[0], out=centred)
-            np.add.reduce(centred, 0, out=f.mu)
-            np.divide(f.mu, len(x), out=f.mu)
-            np.subtract(centred, f.mu, out=centred)
-            np.add(f.mu, x[0], out=f.mu)
-            np.einsum("nc,nc->c", centred, centred, out=f.var)
-            np.divide(f.var, len(x), out=f.var)
+            first, count = rows(f.x)[0], len(rows(f.x))
+            spread(first, wide)
+            np.subtract(x, wide, out=centred)
+            np.add.reduce(centred, 0, out=wide)
+            fold(wide, f.mu)
+            np.divide(f.mu, count, out=f.mu)
+            spread(f.mu, wide)
+            np.subtract(centred, wide, out=centred)
+            np.add(f.mu, first, out=f.mu)
+            np.einsum("nc,nc->c", centred, centred, out=wide)
+            fold(wide, f.var)
+            np.divide(f.var, count, out=f.var)
             np.add(f.var, self.eps, out=f.rstd)
         else:
-            np.subtract(x, f.rmean, out=centred)
+            spread(f.rmean, wide)
+            np.subtract(x, wide, out=centred)
             np.add(f.rvar, self.eps, out=f.rstd)
         np.sqrt(f.rstd, out=f.rstd)
         np.reciprocal(f.rstd, out=f.rstd)
         if self.affine:
             np.multiply(f.rstd, f.gamma, out=f.factor)
-            np.multiply(centred, f.factor, out=y)
-            np.add(y, f.beta, out=y)
         else:
             np.copyto(f.factor, f.rstd)
-            np.multiply(centred, f.factor, out=y)
+        spread(f.factor, wide)
+        np.multiply(centred, wide, out=y)
+        if self.affine:
+            spread(f.beta, wide)
+            np.add(y, wide, out=y)
 
     def backward(self, f: Frame, train: bool) -> None:
-        dy, centred = rows(f.dy), rows(f.centred)
-        np.einsum("nc,nc->c", dy, centred, out=f.a)
+        dy, centred, wide = strips(f.dy), strips(f.centred), f.wide
+        np.einsum("nc,nc->c", dy, centred, out=wide)
+        fold(wide, f.a)
         np.multiply(f.a, f.rstd, out=f.a)
-        np.add.reduce(dy, 0, out=f.b)
+        np.add.reduce(dy, 0, out=wide)
+        fold(wide, f.b)
         if self.affine:
             np.copyto(f.dgamma, f.a)
             np.copyto(f.dbeta, f.b)
         if f.dx is None:
             return
-        dx = rows(f.dx)
+        dx = strips(f.dx)
         if train:  # dx = factor (dy - mean(dy) - centred rstd^2 mean(dy centred))
+            count = len(rows(f.dy))
             np.multiply(f.a, f.rstd, out=f.a)
-            np.divide(f.a, len(dy), out=f.a)
-            np.divide(f.b, len(dy), out=f.b)
-            np.multiply(centred, f.a, out=dx)
-            np.add(dx, f.b, out=dx)
+            np.divide(f.a, count, out=f.a)
+            np.divide(f.b, count, out=f.b)
+            spread(f.a, wide)
+            np.multiply(centred, wide, out=dx)
+            spread(f.b, wide)
+            np.add(dx, wide, out=dx)
             np.subtract(dy, dx, out=dx)
-            np.multiply(dx, f.factor, out=dx)
+            spread(f.factor, wide)
+            np.multiply(dx, wide, out=dx)
         else:
-            np.multiply(dy, f.factor, out=dx)
+            spread(f.factor, wide)
+            np.multiply(dy, wide, out=dx)
 
     def commit(self, f: Frame) -> None:
         count = f.x.size // f.x.shape[-1]

@@ -15,7 +15,7 @@ from bpcli.numeric.threads import in_lanes, share
 from bpcli.part import Settings
 from bpcli.plan import Array, Shape, ShapeError
 
-BLOCK = 1 << 17
+BLOCK = 1 << 18
 """Numbers of an image layer's input that are worked on at a time, so that they stay in a level 2 cache from the first
 operation to the last."""
 COST = 30

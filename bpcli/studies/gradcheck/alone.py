@@ -12,6 +12,7 @@ from bpcli.engine.network import Chain, Link, Network
 from bpcli.numeric.streams import Stream
 from bpcli.plan import Array
 from bpcli.studies.gradcheck.judge import Probe
+from bpcli.studies.gradcheck.rounding import COARSE, ROUNDED, layer_sway
 from bpcli.studies.gradcheck.textbook import Textbook, has_equations
 from bpcli.studies.proof import engine_arrays, equation_views, layer_program
 from bpcli.studies.witness import EPS, TIGHT, size
@@ -39,6 +40,7 @@ class Point:
         self._backward(self.upstream)
         self.kernel = engine_arrays(link)
         self.inner = {path: g.copy() for path, g in self._inside(network.gradients()).items()}
+        self.sway = layer_sway(link, self.train, rng)
 
     def _place(self, rng: np.random.Generator, x: Array | None) -> None:
         f, plan = self.link.frame, self.link.node.plan
@@ -106,6 +108,11 @@ class Point:
             np.copyto(a, value)
         return found
 
+    def _inner_sway(self, path: str) -> float:
+        """How far a gradient inside moves where inputs, weights and error are off; and what the layers inside add."""
+        rows = len(self.upstream) * max(1.0, size(self.link.frame.x))
+        return size(self.shaken(path, COARSE) - self.inner[path]) + rows * self.sway.get("inside", 0.0)
+
     def value(self) -> tuple[float, float]:
         """The outputs weighed by the upstream gradient, through the kernels."""
         self.forward()
@@ -113,7 +120,8 @@ class Point:
 
     @cached_property
     def _mass(self) -> float:
-        return float(np.abs(self.kernel["y"] * self.upstream).sum())
+        size_ = float(np.abs(self.upstream).sum())
+        return float(np.abs(self.kernel["y"] * self.upstream).sum()) + size_ * self.sway.get("y", 0.0) / COARSE
 
     @cached_property
     def stated(self) -> bool:
@@ -136,7 +144,7 @@ class Point:
             ours, theirs = self.kernel[name], self.textbook[name]
             gap = np.abs(ours - theirs)
             gap = np.where(ours == theirs, 0.0, np.where(np.isnan(gap), np.inf, gap))
-            allowed = TIGHT * size(theirs) + 64 * EPS * reach
+            allowed = TIGHT * size(theirs) + 64 * EPS * reach + ROUNDED * self.sway[name]
             if ours.shape == theirs.shape and (gap > allowed).any():
                 index = tuple(int(i) for i in np.unravel_index(int(gap.argmax()), gap.shape))
                 return Mislead(name, index, float(ours[index]), float(theirs[index]), ours.size)
@@ -166,7 +174,7 @@ class Point:
             yield probe(
                 f"{path}.d{name}", at=at, kernel=gradients[name], textbook=self.textbook.get(f"d{name}"),
                 stepped=partial(stepped, label) if book else None, shaken=partial(self.shaken, label),
-                flat=name == "x" and bool(tokens_of(self.link)),
+                rounding=ROUNDED * self.sway.get(f"d{name}", 0.0), flat=name == "x" and bool(tokens_of(self.link)),
             )  # fmt: skip
         parameters = self.network.parameters()
         for inner, gradient in self.inner.items():
@@ -174,6 +182,7 @@ class Point:
             yield probe(
                 f"{layer}.d{name}", at=parameters[inner], kernel=gradient,
                 stepped=partial(stepped, inner) if book else None, shaken=partial(self.shaken, inner),
+                rounding=ROUNDED * self._inner_sway(inner),
             )  # fmt: skip
 
 

@@ -36,6 +36,7 @@ class Clues:
     kernel: Callable[[Array], Array] | None = None
     by: str = "dy"
     at: Array | None = None
+    misled: str = ""  # what of its forward pass is not that of the equations, where its backward pass is
     moved: Sequence[str] = ()  # weights that changed during the pass
     tied: bool = False  # wrong at ties only
     near: float = FLAT  # how well the expected numbers are known
@@ -47,6 +48,9 @@ def blame(tensor: str, a: Array, n: Array, clues: Clues) -> Finding:
     a, n = np.asarray(a, np.float64), np.asarray(n, np.float64)
     if not np.isfinite(a).all():
         return Finding(tensor, "not-finite", "the kernel's gradient holds numbers that are not finite")
+    if clues.misled:
+        text = f"backward is that of the equations, and forward is not the same function: {clues.misled} is wrong"
+        return Finding(tensor, "forward", text)
     if clues.moved:
         text = f"the pass backward moves {', '.join(clues.moved)}, and what comes after sees updated weights"
         return Finding(tensor, "updated-weights", text)
@@ -60,9 +64,12 @@ def blame(tensor: str, a: Array, n: Array, clues: Clues) -> Finding:
         return Finding(tensor, *coarse)
     plain = _in_words(ratio, clues) if ratio is not None else None
     whole = bool(seen.all())
-    if whole and (found := _places(a, n, clues.near)) is not None:
-        return Finding(tensor, *found)
+    placed = _places(a, n, clues.near) if whole else None
+    if placed is not None and placed[0] != "one-entry":
+        return Finding(tensor, *placed)
     guesses = _matching(a, n, clues.suspect) if whole and clues.suspect is not None else []
+    if placed is not None and not (guesses and guesses[0].code == "edge"):
+        return Finding(tensor, *placed)
     if guesses:
         texts = list(dict.fromkeys(g.text for g in guesses))[:MOST_TIES]
         told = texts[0] + "".join(f"; or {t}" for t in texts[1:])

@@ -10,11 +10,12 @@ from bpcli.engine.network import Link
 from bpcli.engine.objective import Batch, Objective
 from bpcli.numeric.streams import Stream
 from bpcli.plan import Array
+from bpcli.studies.gradcheck.rounding import Rounding
 from bpcli.studies.proof import engine_arrays
 from bpcli.studies.witness import EPS, size
 from bpcli.verdicts import LawRow
 
-ROUNDINGS, SWAY = 3, 30  # runs with rounding by chance; how much farther than these float32 may be off
+SWAY = 30  # times as far as one rounding of every number takes a gradient may float32 be off
 NARROW = 1e-4  # of a tensor's largest entry, between float32 and float64
 
 
@@ -199,40 +200,15 @@ def _float32(objective: Objective, batch: Batch, x: Array, t: Array, seed: int) 
     if not np.isfinite(few.forward(True)) or not np.isfinite(narrow.theta).all():
         return LawRow("float32", None, 0.0, "the loss is beyond the numbers of float32")
     wide, thin = _gradient(objective, batch, True), _gradient(narrow, few, True)
-    rng = Stream(seed, "gradcheck", "rounding").at()
-    shaken = [_rounded(objective, batch, rng) for _ in range(ROUNDINGS)]
+    rounding = Rounding(objective, batch, Stream(seed, "gradcheck", "rounding").at(), weights=True)
     worst, where = 0.0, ""
     largest = size(wide)
     for e in objective.network.blueprint.layout:
         a, b = wide[e.where], thin[e.where]
         if not np.isfinite(b).all():
             return LawRow("float32", False, float("inf"), f"{e.path}: in float32 its gradient is not finite")
-        swayed = max(size(g[e.where] - a) for g in shaken)
-        gap = max(0.0, size(a - b) - SWAY * swayed) / max(size(a), 1e-3 * largest, 1e-300)
+        gap = max(0.0, size(a - b) - SWAY * rounding.gradient[e.path]) / max(size(a), 1e-3 * largest, 1e-300)
         if gap > worst:
             worst, where = gap, e.path
     text = "" if worst <= NARROW else f"{where}: float32 is off by {worst:.1e} of its largest entry"
     return LawRow("float32", worst <= NARROW, worst, text)
-
-
-def _rounded(objective: Objective, batch: Batch, rng: np.random.Generator) -> Array:
-    """The gradient where what layers hand each other, and the weights, are off by about as much as float32 rounds."""
-
-    def shake(a: Array) -> None:
-        a *= 1 + 2.0**-23 * rng.uniform(-1, 1, a.shape)
-
-    theta, inputs = objective.theta.copy(), batch.x.copy()
-    shake(objective.theta)
-    if not objective.network.blueprint.tokens:
-        shake(batch.x)
-    for link in batch.chain.links:
-        link.layer.forward(link.frame, True)
-        shake(link.frame.y)
-    objective.loss.forward(batch.frame)
-    objective.loss.backward(batch.frame)
-    for link in reversed(batch.chain.links):
-        shake(link.frame.dy)
-        link.layer.backward(link.frame, True)
-    np.copyto(objective.theta, theta)
-    np.copyto(batch.x, inputs)
-    return objective.grad.copy()

@@ -93,11 +93,11 @@ class Checking:
     def report(self) -> GradcheckReport:
         """Everything, in order: layers alone, the ends, the whole, the laws."""
         began = time.perf_counter()
-        self._load()
-        self.network.draw(self.batch.chain, 0)
-        self.batch.forward(True)
-        inputs = {link.path: link.frame.x.copy() for link in self.batch.chain.walk()}
         with np.errstate(all="ignore"):
+            self._load()
+            self.network.draw(self.batch.chain, 0)
+            self.batch.forward(True)
+            inputs = {link.path: link.frame.x.copy() for link in self.batch.chain.walk()}
             for link in self.batch.chain.walk():
                 self.told(link.path)
                 self._alone(link, inputs[link.path])
@@ -133,12 +133,17 @@ class Checking:
         if evidence.verdict == "WRONG" and probe.tensor not in self.findings and evidence.numbers is not None:
             around = clues()
             if evidence.near > STEPPED:
-                around = replace(around, near=evidence.near, suspect=None)
+                around = replace(around, near=evidence.near, suspect=None, misled=self._leads_astray(probe.tensor))
             found = blame(probe.tensor, probe.kernel, evidence.numbers, around)
             if layer is not None and found.code in ("unknown", "some") and probe.tensor.endswith(".dx"):
                 told = slopes(layer, probe.kernel, evidence.numbers, around.arrays)
                 found = replace(found, text="; ".join(filter(None, (told, found.text))))
             self.findings[probe.tensor] = found
+
+    def _leads_astray(self, tensor: str) -> str:
+        """What of the forward pass of the same layer is not that of its equations."""
+        layer = tensor.rpartition(".")[0]
+        return next((t for t in self.misled if t.rpartition(".")[0] == layer), "")
 
     # ------------------------------------------------------------------------------------------------------ the parts
     def _alone(self, link: Link, x: np.ndarray) -> None:
@@ -187,8 +192,8 @@ class Checking:
             self.batch.forward(True)
             point = LossPoint(self.objective, self.batch, name, self.seed)
             self._misled("loss", point, name)
-            if not np.isfinite(point.kernel["L"]) and not math.isnan(point.kernel["L"]):
-                self.infinite.append(name)  # as the equations say, else it is misled
+            if point.beyond:
+                self.infinite.append(name)
                 self.batch.frame.w = None
                 continue
             effort = _effort(1e-5 + 1e-8 * point.frame.x.size, BRIEF)
@@ -252,7 +257,7 @@ class Checking:
         arrays = {f"the weights {path}": w.copy()} if w is not None else {}
         return Clues(
             {"N": self.n, "K": self.batch.chain.y.shape[-1]}, {}, arrays, None, lambda _: point.again(path), "",
-            np.zeros(0), point.moved, whole=True,
+            np.zeros(0), moved=point.moved, whole=True,
         )  # fmt: skip
 
     # ----------------------------------------------------------------------------------------------------- the report

@@ -13,6 +13,7 @@ from bpcli.numeric.streams import Stream
 from bpcli.plan import Array
 from bpcli.studies.gradcheck.alone import tokens_of
 from bpcli.studies.gradcheck.judge import Probe
+from bpcli.studies.gradcheck.rounding import COARSE, ROUNDED, Rounding
 from bpcli.studies.gradcheck.textbook import WholeTextbook, has_equations
 from bpcli.studies.witness import size
 
@@ -33,6 +34,7 @@ class WholePoint:
         stated = all(has_equations(k, True) for k in self.links) and bool(objective.loss.equations(False))
         stated = stated and all(p.equations() for p, _, _ in objective.penalties)
         self.book = WholeTextbook(objective, batch, True) if stated else None
+        self.rounding = Rounding(objective, batch, self.rng)
 
     def _backward(self) -> tuple[str, ...]:
         """The gradient of the objective. Weights that the pass moves are put back; which they are."""
@@ -72,7 +74,8 @@ class WholePoint:
             link.layer.forward(link.frame, True)
         loss = float(self.objective.loss.forward(self.batch.frame))
         penalty = self.objective.penalty()
-        return loss + penalty, abs(loss) + abs(penalty) + size(self.batch.frame.x)
+        mass = abs(loss) + abs(penalty) + size(self.batch.frame.x) + self.rounding.loss / COARSE
+        return loss + penalty, mass
 
     def probes(self) -> Iterator[Probe]:
         """Every parameter, and the inputs. Each begins with a forward pass: the one before left its arrays behind."""
@@ -92,8 +95,9 @@ class WholePoint:
         stepped = partial(self._stepped, path) if self.book else None
         flat = path == "x" and any(tokens_of(link) for link in self.links)
         return Probe(
-            "network", tensor, self.name, at, kernel, value, None, stepped, self.reach, partial(self.shaken, path), flat
-        )
+            "network", tensor, self.name, at, kernel, value, None, stepped, self.reach, partial(self.shaken, path),
+            ROUNDED * self.rounding.gradient[path], flat,
+        )  # fmt: skip
 
     def _stepped(self, path: str, z: Array) -> object:
         assert self.book is not None

@@ -189,7 +189,7 @@ def _convolution() -> Example:
         "convolution",
         "a 3 x 3 image under a 2 x 2 filter, in whole numbers; the errors 0, 1, 2, 3 are sent back",
         "Zhang et al., Dive into Deep Learning, 7.2 for the outputs, 14.10 for dx, which is the transposed convolution",
-        _experiment([image], targets, layers, loss, {"type": "sgd", "learning_rate": 1.0}),
+        _experiment([image], targets, layers, loss, {"type": "sgd", "learning_rate": 0.001}),
         Rows(),
         verified={
             **{f"conv2d_1.y[0,{i},{j},0]": value for (i, j), value in zip(square, y, strict=True)},

@@ -204,7 +204,7 @@ class Correlation:
             return Look(shape, there, here, start, matrix, None, (), (), ())
         every = slice(None)
         if last <= first or right <= left:  # nothing but zeros is seen
-            nothing = (every, slice(0))
+            nothing = (every, slice(0), slice(0))
             return Look(shape, there, here, 0, matrix, (n, tall, wide, self.depth), nothing, nothing, ((every,),))
         rows, columns = slice(first - top, last - top), slice(left + w.before, right + w.before)
         borders = (
