@@ -121,7 +121,7 @@ class EvalReport:
     metrics: Mapping[str, float]
     per_class: tuple[ClassRow, ...] = ()
     averages: tuple[ClassRow, ...] = ()
-    confusion: tuple[tuple[int, ...], ...] = ()
+    confusion: tuple[tuple[float, ...], ...] = ()  # whole numbers, unless rows count differently
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     warnings: tuple[Problem, ...] = ()
@@ -155,6 +155,7 @@ class ColumnRow:
     high: float | None
     categories: int
     treatment: str
+    missing: float = 0.0  # share of the training rows without a value
 
 
 @dataclass(frozen=True)

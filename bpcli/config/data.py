@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from bpcli.family import Augmentation, Scaler, Source
@@ -49,6 +56,43 @@ class Share:
         return dump(value) if isinstance(value, Source) else value
 
 
+def _name(value: Any) -> Any:
+    """A column is named by text, or by its number where the file has no header."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Name = Annotated[
+    str | None,
+    BeforeValidator(_name),
+    WithJsonSchema({"anyOf": [{"type": ["string", "integer"], "minLength": 1}, {"type": "null"}]}),
+]
+
+
+class Division(Settings):
+    """By what the rows of train are divided, where not by chance: by one column of the file."""
+
+    column: Name = Field(None, description="a column that says `train`, `validation` or `test` for each row")
+    group: Name = Field(
+        None, description="a column whose rows of the same value stay together: a patient, a speaker; it is no input"
+    )
+    time: Name = Field(
+        None, description="a column of dates or numbers: the latest rows are test, those before them validation"
+    )
+
+    @property
+    def by(self) -> tuple[str, str]:
+        """The setting that is given, and the column it names."""
+        return next((key, name) for key in ("column", "group", "time") if (name := getattr(self, key)) is not None)
+
+    @model_validator(mode="after")
+    def _one(self) -> Division:
+        given = [key for key in ("column", "group", "time") if getattr(self, key) is not None]
+        if len(given) != 1:
+            message = "write one of {{column: NAME}}, {{group: NAME}} and {{time: NAME}}"
+            raise PydanticCustomError("division", message)
+        return self
+
+
 class Data(Settings):
     """Where rows come from. Scaling, categories and class names are learned from the training rows alone, after the
     split, and saved with the model."""
@@ -59,6 +103,9 @@ class Data(Settings):
     )
     test: Annotated[float | Source | None, Share()] = Field(
         None, description="rows for the final judgement only: a fraction of train (0.15), or a source of its own"
+    )
+    split: Division | None = Field(
+        None, description="the column that rows are divided by: {column: fold}, {group: patient} or {time: date}"
     )
     stratify: bool | None = Field(
         None, description="whether each split gets its share of every class; left out: yes where targets are classes"
@@ -77,4 +124,22 @@ class Data(Settings):
         if sum(fractions) >= 1:
             message = "validation and test take {sum} of the rows: together they have to stay below 1"
             raise PydanticCustomError("share", message, {"sum": f"{sum(fractions):g}"})
+        return self
+
+    @model_validator(mode="after")
+    def _divided_once(self) -> Data:
+        if self.split is None:
+            return self
+        key, name = self.split.by
+        fractions = [n for n in ("validation", "test") if isinstance(getattr(self, n), float)]
+        message = ""
+        if self.stratify:
+            message = "split by {key} goes by the column `{name}` alone: leave `stratify` out"
+        elif key == "column" and fractions:
+            message = "the column `{name}` says which rows are {first}: leave the fraction out"
+        elif key != "column" and not fractions:
+            message = "split by {key} wants to know how many rows: write `test: 0.2`, `validation: 0.2` or both"
+        if message:
+            first = next(iter(fractions), "")
+            raise PydanticCustomError("division", message, {"key": key, "name": name, "first": first})
         return self

@@ -21,7 +21,7 @@ class Facts:
 
     `row` is the shape of one input row; `classes` the class names, () for values; `outputs` how many values a target
     has; `splits` the names of the splits; `rows` how many rows train has, and `counts` how many of each class; `evenly`
-    whether all inputs are scaled alike.
+    whether all inputs are scaled alike; `weighted` whether rows count differently.
     """
 
     row: Shape
@@ -31,6 +31,7 @@ class Facts:
     rows: int
     counts: tuple[int, ...] = ()
     evenly: bool = True
+    weighted: bool = False
 
 
 @dataclass(frozen=True)
@@ -223,8 +224,11 @@ def _schedule(experiment: Experiment, facts: Facts, names: Sequence[str]) -> lis
 
 
 def _whole(experiment: Experiment, facts: Facts) -> list[Complaint]:
-    """Whether every step sees all rows, where the optimizer has to."""
+    """Whether every step sees all rows, where the optimizer has to, and all count the same, where they have to."""
     training, optimizer = experiment.training, experiment.optimizer
+    if facts.weighted and isinstance(optimizer, Searcher) and optimizer.row_by_row:
+        text = f"{optimizer.kind} takes every row alike, and the data has weights"
+        return [Complaint(("optimizer",), text, "weighted", "leave `weight` out, or write `optimizer: lbfgs`")]
     size = training.batch_size
     if not optimizer.full_batch or size == "full" or size >= facts.rows:
         return []

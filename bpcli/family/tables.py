@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
+from pydantic import Field
 
-from bpcli.part import Part
+from bpcli.part import OneOf, Part, Settings
 from bpcli.plan import Array, Frame, Shape, Slot
 from bpcli.records import Problem
 
-__all__ = ["Augmentation", "Metric", "Scaler", "Scored", "Source", "Table"]
+__all__ = [
+    "Augmentation", "DatePart", "Kind", "Metric", "Missing", "Scaler", "Scored", "Source", "Table", "Treatment",
+]  # fmt: skip
+
+Kind = Literal["number", "text", "boolean", "date"]
+"""What a column holds."""
+
+Missing = Literal["error", "drop", "mean", "median", "mode"]
+"""What is done about a value that is missing: an error, the row is left out, or something stands for it."""
+
+DatePart = Literal["days", "year", "month", "day", "weekday", "hour"]
+"""What a date is turned into: days since 1970 (with fractions), parts of the calendar, the hour of the day."""
 
 
 @dataclass
@@ -70,13 +82,36 @@ class Scaler(Part):
         """`shift` and `scale` (both of x's row shape, float64, scale never 0) from training rows x: n ..."""
 
 
+class Treatment(Settings):
+    """How a column is read and what becomes of it; what is left out is found in the file, or set for all columns."""
+
+    kind: Kind | None = Field(None, description="what the column holds; left out: found in the file")
+    scale: Annotated[Scaler, OneOf()] | None = Field(
+        None, description="how its numbers are scaled; left out: as data.scale says, and booleans are not"
+    )
+    missing: Missing | None = Field(None, description="what is done where it has no value")
+    indicator: bool | None = Field(
+        None, description="whether an input of its own is 1 where there is no value; only where training rows lack one"
+    )
+    unseen: Literal["error", "ignore"] | None = Field(
+        None, description="a category that train does not have: an error, or counted as none of those it has"
+    )
+    parts: tuple[DatePart, ...] = Field(
+        ("days",), strict=False, min_length=1, description="the inputs that a date becomes"
+    )
+
+
 @dataclass
 class Table:
     """What a source holds: named input columns and targets, one row each, not yet encoded.
 
-    `numbers` is (N, ...) float or integer: rows of numbers, or images. `texts` are text columns by name, to be one-hot
-    encoded. `names` are the columns of `numbers` and `order` the order of all columns in the file. `target` is (N,)
-    strings for class labels, (N,) integers for class ids, (N, K) floats for values, or None where there is none.
+    `numbers` is (N, ...) float or integer: rows of numbers, or images. Of named columns, a boolean is 0 or 1 there, a
+    date the days since 1970-01-01, and NaN stands where there is no value; where there is a `pivot`, it is to be added
+    to each row. `texts` are text columns by name, to be one-hot encoded, with "" where there is no value. `names` are
+    the columns of `numbers` and `order` the order of all columns in the file. `target` is (N,) strings for class
+    labels, (N,) integers for class ids, (N, K) floats for values, or None where there is none. `weight` is (N,), how
+    much each row counts. `aside` holds columns as text that rows are divided by. `place` puts into a problem where a
+    row's cell of a column stands in the file.
     """
 
     numbers: Array
@@ -88,10 +123,20 @@ class Table:
     origin: str  # what messages call it
     row_names: tuple[str, ...] = ()  # what each row is called, where it has a name: the file of an image
     warnings: tuple[Problem, ...] = ()
+    kinds: Mapping[str, Kind] = field(default_factory=dict)  # of the named columns; others are numbers or texts
+    treatments: Mapping[str, Treatment] = field(default_factory=dict)
+    pivot: Array | None = None  # (columns,), float64
+    weight: Array | None = None
+    aside: Mapping[str, Array] = field(default_factory=dict)
+    place: Callable[[Problem, int, str], Problem] | None = None
 
     @property
     def rows(self) -> int:
         return len(self.numbers)
+
+    def kind(self, name: str) -> Kind:
+        """What a named column holds."""
+        return self.kinds.get(name) or ("text" if name in self.texts else "number")
 
 
 class Source(Part):

@@ -29,11 +29,23 @@ def _blocks(x: Array) -> Iterator[Array]:
 
 
 def _mean(x: Array, shift: Array | float, axis: int | None, power: int) -> Array:
-    """The mean of (x - shift)^power over the rows, or over everything; inf where it overflows."""
+    """The mean of x (power 1) or of (x - shift)^power over the rows, or over everything; inf where it overflows."""
     total = np.zeros(x.shape[1:] if axis == 0 else ())
     for block in _blocks(x):
-        total += np.sum((block - shift) ** power, axis=axis)
+        if power == 2:
+            block -= shift
+            block *= block
+        total += np.sum(block, axis=axis)
     return total / (len(x) if axis == 0 else max(1, x.size))
+
+
+def _quartiles(x: Array) -> Array:
+    """Quartiles (3, ...) of x: n ..., as float64."""
+    if not x.size:
+        return np.zeros((3, *x.shape[1:]))
+    with np.errstate(over="ignore", invalid="ignore"):
+        found: Array = np.percentile(x if x.dtype.kind in "ui" else x.astype(np.float64), (25, 50, 75), axis=0)
+    return found.astype(np.float64)
 
 
 def _limits(x: Array, per: Literal["column", "all"]) -> tuple[Array, Array]:
@@ -94,6 +106,37 @@ class MinMax(Scaler):
         yield Sample(cls(), x=(3,))
         yield Sample(cls(per="all"), x=(3, 2))
         yield Sample({"type": "minmax", "range": [0, 1]}, error="Extra inputs are not permitted")
+
+
+class Robust(Scaler):
+    """Median 0 and quartiles 1 apart: (x - median) / (q75 - q25). What few large values there are changes neither.
+
+    Shapes    x: n ...; median and quartiles: of a row
+    Source    Huber 1981, "Robust Statistics", chapter 5; quartiles by linear interpolation (Hyndman, Fan 1996, type 7),
+              as scikit-learn's RobustScaler
+    Numerics  a column whose quartiles are equal is only shifted (scale 1), as scikit-learn does
+    """
+
+    type: Literal["robust"] = "robust"
+    per: Literal["column", "all"] = PER
+
+    def fit(self, x: Array) -> tuple[Array, Array]:
+        if self.per == "all":
+            low, middle, high = (np.full(x.shape[1:], v, np.float64) for v in _quartiles(x.reshape(-1)))
+        else:
+            flat = x.reshape(len(x), -1)
+            step = max(1, BLOCK // max(1, len(x)))
+            parts = [_quartiles(flat[:, j : j + step]) for j in range(0, flat.shape[1], step)]
+            found = np.concatenate([np.empty((3, 0)), *parts], axis=1)
+            low, middle, high = (row.reshape(x.shape[1:]) for row in found)
+        with np.errstate(over="ignore"):
+            return middle, np.where(low == high, 1.0, high - low)
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield Sample(cls(), x=(3,))
+        yield Sample(cls(per="all"), x=(3, 2))
+        yield Sample({"type": "robust", "quartiles": [0.1, 0.9]}, error="Extra inputs are not permitted")
 
 
 class NoScaling(Scaler):

@@ -9,6 +9,7 @@ from rich.text import Text
 from bpcli.numeric.shapes import in_bytes, written
 from bpcli.records import CheckReport
 from bpcli.render.console import clipped, table
+from bpcli.render.numbers import date
 
 MOST_COLUMNS = 12  # of the data, shown one by one
 MOST_CLASSES = 20
@@ -78,12 +79,19 @@ def _augmentation(report: CheckReport) -> list[RenderableType]:
 
 
 def _columns(report: CheckReport) -> list[RenderableType]:
-    found = table("input", "kind", ">from", ">to", "what is done")
+    gaps = any(column.missing for column in report.columns)
+    found = table("input", "kind", ">from", ">to", *([">missing"] if gaps else []), "what is done")
     for column in report.columns[:MOST_COLUMNS]:
-        low, high = ("" if v is None else f"{v:.6g}" for v in (column.low, column.high))
-        found.add_row(clipped(column.name), column.kind, low, high, column.treatment)
+        ends = (column.low, column.high)
+        low, high = ("" if v is None else date(v) if column.kind == "date" else f"{v:.6g}" for v in ends)
+        missing = [_share(column.missing)] if gaps else []
+        found.add_row(clipped(column.name), column.kind, low, high, *missing, column.treatment)
     left = len(report.columns) - MOST_COLUMNS
     return [found, *([Text(f"and {left} more columns (all: --json)", "dim")] if left > 0 else [])]
+
+
+def _share(missing: float) -> str:
+    return "" if not missing else "< 0.1 %" if missing < 0.001 else f"{missing:.1%}".replace("%", " %")
 
 
 def _first(report: CheckReport) -> list[RenderableType]:

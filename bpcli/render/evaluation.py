@@ -59,7 +59,7 @@ def _confusion(report: EvalReport) -> list[RenderableType]:
         names = [f"{head} {name}" for head, name in zip(heads, names, strict=True)]
     found = table("true \\ guessed", *(f">{head}" for head in heads))
     for i, (name, row) in enumerate(zip(names, report.confusion, strict=True)):
-        found.add_row(name, *(Text(str(n), "bold" if i == j else ("" if n else "dim")) for j, n in enumerate(row)))
+        found.add_row(name, *(Text(f"{n:.10g}", "bold" if i == j else ("" if n else "dim")) for j, n in enumerate(row)))
     return [Text("confusion matrix: a row for each true class, a column for each guess"), found]
 
 
@@ -72,5 +72,5 @@ def _mistakes(report: EvalReport) -> RenderableType:
     ]
     found = table("true", "guessed", ">rows")
     for n, true, guessed in sorted(pairs, key=lambda p: -p[0])[:WIDEST]:
-        found.add_row(clipped(true), clipped(guessed), str(n))
+        found.add_row(clipped(true), clipped(guessed), f"{n:.10g}")
     return found

@@ -10,12 +10,14 @@ from bpcli.engine.blueprint import Blueprint, Entry, Node, slot_bytes
 from bpcli.part import Part, dump
 from bpcli.plan import N, Slot
 from bpcli.records import CheckReport, LayerRow
+from bpcli.studies.preview import twice
 from bpcli.studies.setup import Setup, step_bytes, training_bytes
 
 
 def report(setup: Setup) -> CheckReport:
     """The report of an experiment that fits together."""
     experiment, prepared = setup.experiment, setup.prepared
+    rows = {name: (split.x, split.t) for name, split in prepared.splits.items()}
     layers = layer_rows(setup.blueprint, np.dtype(experiment.dtype).itemsize, setup.batch_size)
     return CheckReport(
         file=setup.document.file,
@@ -32,7 +34,7 @@ def report(setup: Setup) -> CheckReport:
         columns=prepared.columns,
         first_rows=prepared.first_rows,
         first_header=prepared.first_header,
-        warnings=(*setup.warnings, *setup.examined()),
+        warnings=(*setup.warnings, *twice(rows), *setup.examined()),
         augmentation=tuple(_said(part) for part in experiment.data.augment),
     )
 

@@ -17,9 +17,9 @@ from bpcli.records import EvalReport, Exit, Failure, Problem
 from bpcli.studies import model as models
 from bpcli.studies.given import source_of
 from bpcli.studies.model import Model
-from bpcli.studies.prepare import prepare_for
 from bpcli.studies.scoring import Judge, survey
 from bpcli.studies.session import reopen
+from bpcli.studies.vast import prepare_for
 
 USUAL = {
     "classification": ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss"),
@@ -30,8 +30,8 @@ USUAL = {
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """A model and encoded rows to judge it by; `rows` are their indices in their source, and `names` what its rows are
-    called, where they have names."""
+    """A model and encoded rows to judge it by; `rows` are their indices in their source, `names` what its rows are
+    called, where they have names, and `w` how much each counts, where they do not all count the same."""
 
     model: Model
     split: str
@@ -40,6 +40,7 @@ class Opened:
     rows: Array
     names: tuple[str, ...] = ()
     warnings: tuple[Problem, ...] = ()
+    w: Array | None = None
 
     def name_of(self, i: int) -> str:
         """What row i is called."""
@@ -55,7 +56,7 @@ def evaluate(path: Path, split: str | None = None, data: str | None = None, root
 def score(found: Opened) -> EvalReport:
     """The report of a model on the rows it was opened with."""
     warnings = (*found.model.warnings, *found.warnings)
-    return replace(report(found.model, found.split, found.x, found.t), warnings=warnings)
+    return replace(report(found.model, found.split, found.x, found.t, found.w), warnings=warnings)
 
 
 def open_rows(path: Path, split: str | None = None, data: str | None = None, root: Path | None = None) -> Opened:
@@ -69,7 +70,7 @@ def open_rows(path: Path, split: str | None = None, data: str | None = None, roo
         source = source_of(data, model.experiment.data.train, True, model.rules.shape, root)
         x, t, table = prepare_for(model.rules, source, root or Path(), np.dtype(model.experiment.dtype), True)
         assert t is not None
-        return Opened(model, "data", x, t, np.arange(len(x)), table.row_names, table.warnings)
+        return Opened(model, "data", x, t, np.arange(len(x)), table.row_names, table.warnings, table.weight)
     _, folder = models.locate(path)
     if folder is None:
         text = f"{path} holds a model and no data"
@@ -81,11 +82,12 @@ def open_rows(path: Path, split: str | None = None, data: str | None = None, roo
         text = f"the run has no {name} split"
         raise Failure(Problem(text, code="no-split", help=f"it has: {', '.join(splits)}"), exit=Exit.USAGE)
     chosen = splits[name]
-    return Opened(model, name, chosen.x, chosen.t, chosen.rows, chosen.names)
+    return Opened(model, name, chosen.x, chosen.t, chosen.rows, chosen.names, w=chosen.w)
 
 
-def report(model: Model, split: str, x: Array, t: Array) -> EvalReport:
-    """The report of a model on encoded rows."""
+def report(model: Model, split: str, x: Array, t: Array, w: Array | None = None) -> EvalReport:
+    """The report of a model on encoded rows, of which each counts as much as `w` (N,) says: in the loss, in metrics,
+    in the support of classes and in the confusion matrix, as with scikit-learn's `sample_weight`."""
     judge = model.judge
     metrics = _metrics(judge, model.experiment.metrics)
     k = len(judge.classes)
@@ -98,14 +100,15 @@ def report(model: Model, split: str, x: Array, t: Array) -> EvalReport:
         else:
             add_confusion(confusion, batch)
 
-    found = survey(model.objective, judge, tuple(metrics.values()), x, t, count if judge.classified else None)
+    found = survey(model.objective, judge, tuple(metrics.values()), x, t, count if judge.classified else None, w)
     loss = found.pop("loss")
     if not judge.classified:
         return EvalReport(str(model.path), split, len(x), loss, found)
     if not judge.several:
         counts = counts_of(confusion)
     per_class, averages = classification_report(counts, judge.classes, several=judge.several)
-    matrix = () if judge.several else tuple(tuple(int(v) for v in row) for row in confusion)
+    number = int if w is None else float
+    matrix = () if judge.several else tuple(tuple(number(v) for v in row) for row in confusion)
     said = notes(counts, judge.classes, several=judge.several, rows=len(x), metrics=metrics)
     return EvalReport(str(model.path), split, len(x), loss, found, per_class, averages, matrix, judge.classes, said)
 

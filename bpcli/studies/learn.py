@@ -1,17 +1,23 @@
-"""Learning the rules of the data from the training rows: categories, class names, shifts and scales."""
+"""Learning the rules of the data from the training rows: categories, class names, what stands for a missing value,
+shifts and scales."""
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 import numpy as np
 
 from bpcli.family import Scaler, Table
+from bpcli.family.tables import Missing, Treatment
 from bpcli.plan import Array
 from bpcli.records import Failure, Problem
-from bpcli.studies.rules import Column, Labels, Rules, Scaling, not_labels, one_hot_ids
+from bpcli.studies.columns import FILLED, Column, Scaling, expanded
+from bpcli.studies.rules import Labels, Rules, not_labels, one_hot_ids
 
 CATEGORIES = 1000  # of a text column; beyond it holds names or identifiers
+DATED = re.compile(r"\d{1,4}([./-])\d{1,2}\1\d{1,4}")
+USUAL = Treatment()
 
 
 def labels_of(table: Table, wants: Literal["classes", "values"]) -> Labels:
@@ -33,17 +39,16 @@ def labels_of(table: Table, wants: Literal["classes", "values"]) -> Labels:
 
 def fit(table: Table, rows: Array, labels: Labels, scale: Scaler, scale_target: Scaler) -> Rules:
     """The rules that these rows teach; no other row of the table is read. Raises Failure: a text column with over
-    1,000 categories, a single class, numbers too large to scale."""
-    numbers = table.numbers[rows]
-    scaling = _fitted(scale, numbers, table.names, "scale")
-    columns = tuple(Column(name, _categories(table, name, rows)) for name in table.order)
-    shape = (sum(c.width for c in columns),) if columns else numbers.shape[1:]
+    1,000 categories, a column without a value, a single class, numbers too large to scale."""
+    columns = tuple(_column(table, name, rows) for name in table.order)
+    scaling = _scaling(table, rows, columns, scale)
+    shape = (sum(c.width for c in columns),) if columns else table.numbers.shape[1:]
     target = table.target
     assert target is not None
     known: dict[str, Any] = {"target_names": table.target_names, "labels": labels}
     if labels == "none":
         values = target[rows].astype(np.float64).reshape(len(rows), -1)
-        target_scaling = _fitted(scale_target, values, table.target_names, "scale_target")
+        target_scaling = _identity_left_out(_fitted(scale_target, values, table.target_names, "scale_target"))
         return Rules(shape, columns, scaling, outputs=values.shape[1], target_scaling=target_scaling, **known)
     if scale_target.kind != "none":
         help = "leave `scale_target` out"
@@ -52,30 +57,126 @@ def fit(table: Table, rows: Array, labels: Labels, scale: Scaler, scale_target: 
     if labels == "one-hot":
         classes = table.target_names or tuple(map(str, range(target.shape[1])))
     else:
-        classes = tuple(map(str, sorted(set(target[rows].tolist()))))
+        found = set(target[rows].tolist()) if target.dtype == object else np.unique(target[rows]).tolist()
+        classes = tuple(map(str, sorted(found)))
         if len(classes) == 1:
             text = f"the training rows hold a single class, `{classes[0]}`"
             raise Failure(Problem(text, code="one-class", help="add rows of another class, or write one-hot targets"))
     return Rules(shape, columns, scaling, classes=classes, **known)
 
 
-def _fitted(scaler: Scaler, x: Array, names: tuple[str, ...], key: str) -> Scaling | None:
+def _column(table: Table, name: str, rows: Array) -> Column:
+    """What the training rows teach of one column."""
+    treatment = table.treatments.get(name, USUAL)
+    kind, missing = table.kind(name), treatment.missing or "error"
+    if kind == "text":
+        if treatment.scale is not None:
+            raise _refused(name, "holds text: it becomes one-hot inputs of 0 and 1, which are not scaled", "scale")
+        texts = table.texts[name][rows].tolist()
+        found = _counted(name, [t for t in texts if t])
+        missing = "mode" if missing in FILLED else missing
+        fill = max(sorted(found), key=found.__getitem__) if missing == "mode" else None
+        unseen = treatment.unseen or "error"
+        indicator = bool(treatment.indicator) and "" in texts
+        return Column(name, kind, tuple(sorted(found)), (), missing, fill, indicator, unseen)
+    parts = treatment.parts if kind == "date" else ()
+    if missing not in FILLED:
+        return Column(name, kind, (), parts, missing)
+    missing = "mode" if kind == "boolean" else missing
+    values = table.numbers[rows, table.names.index(name)].astype(np.float64)
+    known = values[~np.isnan(values)]
+    indicator = bool(treatment.indicator) and len(known) < len(values)
+    return Column(name, kind, (), parts, missing, _fill(name, known, missing), indicator)
+
+
+def _counted(name: str, texts: list[str]) -> dict[str, int]:
+    """How often each category occurs."""
+    found: dict[str, int] = {}
+    for text in texts:
+        found[text] = found.get(text, 0) + 1
+    if not found:
+        raise _empty(name)
+    if len(found) > CATEGORIES:
+        text = f"column `{name}` holds {len(found)} different texts: each would become an input of its own"
+        help = f"leave it out with `drop: [{name}]`"
+        if sum(map(bool, map(DATED.fullmatch, found))) > len(found) / 2:
+            help = f"dates are understood where they are written as 2024-01-31; or {help}"
+        raise Failure(Problem(text, code="categories", help=help))
+    return found
+
+
+def _fill(name: str, values: Array, missing: Missing) -> float:
+    """What stands for a missing number: of several equally frequent ones the least."""
+    if not len(values):
+        raise _empty(name)
+    with np.errstate(over="ignore"):
+        if missing == "mode":
+            known, counts = np.unique(values, return_counts=True)
+            found = float(known[counts.argmax()])
+        else:
+            found = float(np.mean(values) if missing == "mean" else np.median(values))
+    if not np.isfinite(found):
+        text = f"column `{name}` holds numbers too large to compute their {missing}"
+        raise Failure(Problem(text, code="too-large", help="write it in a larger unit, or `missing: mode`"))
+    return found
+
+
+def _empty(name: str) -> Failure:
+    text = f"column `{name}` has no value in any training row"
+    return Failure(Problem(text, code="no-values", help=f"leave it out with `drop: [{name}]`"))
+
+
+def _refused(name: str, why: str, key: str) -> Failure:
+    path = ("data", "train", "columns", name, key)
+    return Failure(Problem(f"column `{name}` {why}", code="treatment", path=path, help=f"leave `{key}` out"))
+
+
+def _scaling(table: Table, rows: Array, columns: tuple[Column, ...], scale: Scaler) -> Scaling | None:
+    """Shifts and scales of the inputs that are numbers: by `scale`, but for columns that say otherwise and booleans."""
+    whole = len(rows) == table.rows
+    numbers = table.numbers if whole and isinstance(table.numbers, np.ndarray) else table.numbers[rows]
+    numeric = [c for c in columns if not c.categories]
+    if not numeric:
+        return _identity_left_out(_fitted(scale, numbers, (), "scale"))
+    chosen = [_scaler(table, c) for c in numeric]
+    names = tuple(c.name for c in numeric for _ in range(c.numbers))
+    numbers = expanded(numeric, numbers)
+    pivot = np.zeros(len(names)) if table.pivot is None else table.pivot
+    if chosen == [None] * len(chosen):
+        shift, spread = _fitted(scale, numbers, names, "scale", pivot)
+        return _identity_left_out((shift, spread))
+    own = [scaler for c, scaler in zip(numeric, chosen, strict=True) for _ in range(c.numbers)]
+    shift, spread = np.zeros(len(names)), np.ones(len(names))
+    usual = [j for j, scaler in enumerate(own) if scaler is None]
+    groups = [([j], scaler) for j, scaler in enumerate(own) if scaler is not None]
+    for places, scaler in [(usual, scale), *groups] if usual else groups:
+        named = tuple(names[j] for j in places)
+        shift[places], spread[places] = _fitted(scaler, numbers[:, places], named, "scale", pivot[places])
+    return _identity_left_out((shift, spread))
+
+
+def _scaler(table: Table, column: Column) -> Scaler | None:
+    """How a column is scaled that is not scaled as all are."""
+    found = table.treatments.get(column.name, USUAL).scale
+    return Scaler.parse("none") if found is None and column.kind == "boolean" else found
+
+
+def _fitted(
+    scaler: Scaler, x: Array, names: tuple[str, ...], key: str, pivot: Array | None = None
+) -> tuple[Array, Array]:
+    """Shift and scale of x, or of x + pivot."""
     shift, scale = scaler.fit(x)
+    if pivot is not None and scaler.kind != "none":
+        shift = shift + pivot
     wrong = ~(np.isfinite(shift) & np.isfinite(scale))
     if wrong.any():
         place = tuple(int(k) for k in np.argwhere(wrong)[0])
         name = f"column `{names[place[0]]}`" if names else f"input {place}"
         text = f"{name} holds numbers too large to compute its {scaler.kind} scaling"
         raise Failure(Problem(text, code="too-large", path=("data", key), help="write it in a larger unit"))
-    identity = not shift.any() and bool((scale == 1).all())
-    return None if identity else Scaling(shift, scale)
+    return shift, scale
 
 
-def _categories(table: Table, name: str, rows: Array) -> tuple[str, ...]:
-    if name not in table.texts:
-        return ()
-    found = sorted(set(table.texts[name][rows].tolist()))
-    if len(found) > CATEGORIES:
-        text = f"column `{name}` holds {len(found)} different texts: each would become an input of its own"
-        raise Failure(Problem(text, code="categories", help=f"leave it out with `drop: [{name}]`"))
-    return tuple(found)
+def _identity_left_out(found: tuple[Array, Array]) -> Scaling | None:
+    shift, scale = found
+    return None if not shift.any() and bool((scale == 1).all()) else Scaling(shift, scale)

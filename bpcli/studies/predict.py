@@ -13,7 +13,7 @@ from bpcli.records import Predictions
 from bpcli.studies import model as models
 from bpcli.studies.given import source_of
 from bpcli.studies.model import Model
-from bpcli.studies.prepare import prepare_for
+from bpcli.studies.vast import prepare_for
 
 
 def predict(path: Path, data: str, root: Path) -> Predictions:

@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from bpcli.config.data import Data
-from bpcli.family import Scaler, Source, Table
+from bpcli.config.data import Data, Division
+from bpcli.family import Source, Table
+from bpcli.family.tables import Kind, Missing
 from bpcli.plan import Array
 from bpcli.records import ColumnRow, Failure, Problem, SplitRow
 from bpcli.studies.learn import fit, labels_of
+from bpcli.studies.preview import columns_of, first_rows
 from bpcli.studies.rules import Labels, Rules
-from bpcli.studies.split import divide
+from bpcli.studies.split import by_column, by_group, by_time, divide
 
 __all__ = ["Prepared", "Rules", "Split", "prepare", "prepare_for"]
-
-FIRST = 5  # rows shown by `check`
 
 
 @runtime_checkable
 class _Named(Protocol):
-    """A source that can read just the columns a model was trained on."""
+    """A source with named columns, that can read just those a model was trained on."""
 
     target: tuple[str, ...]
 
     def load_columns(
-        self, root: Path, kinds: Mapping[str, Literal["number", "text"]], *, need_target: bool
+        self,
+        root: Path,
+        kinds: Mapping[str, Kind],
+        *,
+        need_target: bool = True,
+        missing: Mapping[str, Missing] | None = None,
+        aside: Sequence[str] = (),
+        hidden: Sequence[str] = (),
+        compact: bool = False,
     ) -> Table: ...
 
 
@@ -39,7 +47,8 @@ class Split:
 
     `x` is (N, *shape) of the run's type, C-contiguous (prepared without inputs, it has its shape and no memory); `t` is
     (N,) int64 class ids, or (N, K) of the run's type; `rows` are their indices in the file order of their source, and
-    `names` what the rows of the source are called, where they have names.
+    `names` what the rows of the source are called, where they have names. `w` is (N,), how much each row counts, or
+    None where all count the same.
     """
 
     name: str
@@ -47,6 +56,7 @@ class Split:
     t: Array
     rows: Array
     names: tuple[str, ...] = ()
+    w: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,31 +92,35 @@ def prepare(
     Rules are learned from the training rows only, after the split; the split depends on the seed and the classes.
     Raises Failure for everything that is wrong with the data.
     """
-    table = data.train.load(root)
+    table = _load(data, root, compact=inputs and np.dtype(dtype) == np.float32)
     labels = labels_of(table, targets)
-    fractions = {n: f for n in ("test", "validation") if isinstance(f := getattr(data, n), float)}
-    codes, warnings = _strata(data, table, labels, bool(fractions))
+    rows, warnings = _divided(data, table, labels, seed)
     warnings = (*table.warnings, *warnings)
-    rows = divide(codes, fractions, seed) if fractions else {"train": np.arange(table.rows)}
     rules = fit(table, rows["train"], labels, data.scale, data.scale_target)
+    header, first = first_rows(table)
+    columns = columns_of(table, rows["train"], rules, data.scale)
     splits: dict[str, Split] = {}
     files = list(data.train.files(root))
-    for name in ("train", "validation", "test"):
+    for name in ("validation", "test", "train"):  # train last: its inputs may take the place of the table's numbers
         source = None if name == "train" else getattr(data, name)
         if isinstance(source, Source):
+            if name in rows:
+                text = f"column `{data.split.by[1] if data.split else ''}` names {name} rows, and {name} has a source"
+                raise Failure(Problem(text, code="two-splits", path=("data", name), help=f"leave `{name}` out"))
             x, t, other = prepare_for(rules, source, root, dtype, True)
             assert t is not None
             warnings = (*warnings, *other.warnings)
-            splits[name] = Split(name, x, t, np.arange(len(x)), other.row_names)
+            splits[name] = Split(name, x, t, np.arange(len(x)), other.row_names, _weight(other, dtype))
             files += source.files(root)
         elif name in rows:
             chosen = rows[name]
-            t = rules.encode_target(table, dtype, chosen)
-            nothing = np.broadcast_to(np.zeros((), dtype), (len(chosen), *rules.shape))
-            x = rules.encode_inputs(table, dtype, chosen) if inputs else nothing
-            splits[name] = Split(name, x, t, chosen, table.row_names)
-    header, first = _first(table)
-    columns = _columns(table, rows["train"], rules, data.scale)
+            t, w = rules.encode_target(table, dtype, chosen), _weight(table, dtype, chosen)
+            x = np.broadcast_to(np.zeros((), dtype), (len(chosen), *rules.shape))
+            if inputs:
+                warnings = (*warnings, *rules.unseen(table, chosen))
+                x = rules.encode_inputs(table, dtype, chosen, reuse=table.pivot is not None and name == "train")
+            splits[name] = Split(name, x, t, chosen, table.row_names, w)
+    splits = {name: splits[name] for name in ("train", "validation", "test") if name in splits}
     kept = None if inputs else table
     return Prepared(splits, rules, columns, header, first, tuple(dict.fromkeys(files)), warnings, kept)
 
@@ -115,16 +129,58 @@ def prepare_for(
     rules: Rules, source: Source, root: Path, dtype: Any, need_target: bool
 ) -> tuple[Array, Array | None, Table]:
     """The rows of a source encoded by rules learned before: inputs, targets (None without `need_target`), and the
-    table. Columns are matched by name, in any order; others are ignored."""
+    table. Columns are matched by name, in any order; others are ignored. Without `need_target` a row with a missing
+    value is an error where the model's rule is to leave it out: every row is to be answered."""
     if rules.columns and isinstance(source, _Named):
-        kinds = rules.kinds
+        kinds, missing = rules.kinds, rules.missing
+        if not need_target:
+            missing = {name: "error" if rule == "drop" else rule for name, rule in missing.items()}
+        elif "drop" in missing.values():
+            missing |= dict.fromkeys(source.target, "drop")
         if need_target and rules.labels != "one-hot":
             kinds |= dict.fromkeys(source.target, "text" if rules.labels == "text" else "number")
-        table = source.load_columns(root, kinds, need_target=need_target)
+        compact = np.dtype(dtype) == np.float32
+        table = source.load_columns(root, kinds, need_target=need_target, missing=missing, compact=compact)
     else:
         table = source.load(root, need_target=need_target)
-    x = rules.encode_inputs(table, dtype)
-    return x, rules.encode_target(table, dtype) if need_target else None, table
+    t = rules.encode_target(table, dtype) if need_target else None
+    table = replace(table, warnings=(*table.warnings, *rules.unseen(table)))
+    return rules.encode_inputs(table, dtype, reuse=table.pivot is not None), t, table
+
+
+def _load(data: Data, root: Path, *, compact: bool) -> Table:
+    """The training source, with the column that its rows are divided by."""
+    source, names = data.train, () if data.split is None else (data.split.by[1],)
+    if isinstance(source, _Named):
+        hidden = () if data.split is None or data.split.time is not None else names
+        return source.load_columns(root, {}, aside=names, hidden=hidden, compact=compact)
+    if data.split is not None:
+        text = f"split goes by a column, and {source.kind} has no named columns"
+        raise Failure(Problem(text, code="split", path=("data", "split"), help="leave `split` out"))
+    return source.load(root)
+
+
+def _divided(data: Data, table: Table, labels: Labels, seed: int) -> tuple[dict[str, Array], tuple[Problem, ...]]:
+    """The rows of each split that is part of train's source, and what to warn of."""
+    fractions = {n: f for n in ("test", "validation") if isinstance(f := getattr(data, n), float)}
+    if data.split is not None:
+        return _by(data.split, table, fractions, seed), ()
+    codes, warnings = _strata(data, table, labels, bool(fractions))
+    return divide(codes, fractions, seed) if fractions else {"train": np.arange(table.rows)}, warnings
+
+
+def _by(division: Division, table: Table, fractions: dict[str, float], seed: int) -> dict[str, Array]:
+    key, name = division.by
+    if key == "column":
+        return by_column(table, name)
+    return by_group(table.aside[name].tolist(), fractions, seed) if key == "group" else by_time(table, name, fractions)
+
+
+def _weight(table: Table, dtype: Any, rows: Array | None = None) -> Array | None:
+    """How much each row counts."""
+    if table.weight is None:
+        return None
+    return (table.weight if rows is None else table.weight[rows]).astype(dtype)
 
 
 def _strata(data: Data, table: Table, labels: Labels, divided: bool) -> tuple[Array, tuple[Problem, ...]]:
@@ -132,64 +188,21 @@ def _strata(data: Data, table: Table, labels: Labels, divided: bool) -> tuple[Ar
     if labels == "none" and data.stratify:
         text = "stratify keeps the share of each class, and the targets are numbers"
         raise Failure(Problem(text, code="stratify", path=("data", "stratify"), help="leave `stratify` out"))
-    if labels == "none" or data.stratify is False:
+    if labels == "none" or data.stratify is False or not divided:
         return np.zeros(table.rows, np.int64), ()
     assert table.target is not None
     target = np.argmax(table.target, axis=1) if labels == "one-hot" else table.target
-    found: dict[Any, int] = {}
-    codes = np.empty(table.rows, np.int64)
-    order = {label: i for i, label in enumerate(sorted(set(target.tolist())))}
-    for row, label in enumerate(target.tolist()):
-        codes[row] = order[label]
-        found[label] = found.get(label, 0) + 1
-    single = [str(label) for label, count in sorted(found.items()) if count == 1]
-    if not single or not divided:
+    if target.dtype == object:
+        known = sorted(set(target.tolist()))
+        order = {label: i for i, label in enumerate(known)}
+        codes = np.fromiter(map(order.__getitem__, target.tolist()), np.int64, len(target))
+    else:
+        values, codes = np.unique(target, return_inverse=True)
+        known = values.tolist()
+    single = [str(known[k]) for k in np.flatnonzero(np.bincount(codes) == 1)]
+    if not single:
         return codes, ()
     names = ", ".join(f"`{s}`" for s in single[:10]) + (f" and {len(single) - 10} more" if len(single) > 10 else "")
     text = f"class {names} has a single row" if len(single) == 1 else f"the classes {names} have a single row each"
     help = "it stays in train, so nothing will judge how well that class is predicted"
     return codes, (Problem(text, code="single-row", path=("data", "train"), help=help, level="warning"),)
-
-
-def _columns(table: Table, rows: Array, rules: Rules, scale: Scaler) -> tuple[ColumnRow, ...]:
-    """What each input column holds in the training rows, and what is done to it."""
-    treatment = "as it is" if rules.scaling is None else scale.kind
-    x = table.numbers[rows]
-    if x.ndim > 2:
-        shape = " x ".join(map(str, x.shape[1:]))
-        return (ColumnRow(shape, x.dtype.name, float(x.min()), float(x.max()), 0, treatment),)
-    names = table.order or tuple(map(str, range(x.shape[1])))
-    found = []
-    for name in names:
-        if name in table.texts:
-            count = next(c.width for c in rules.columns if c.name == name)
-            found.append(ColumnRow(name, "text", None, None, count, f"one-hot, {count} input{'s' * (count != 1)}"))
-        else:
-            column = x[:, table.names.index(name) if table.names else int(name)]
-            found.append(ColumnRow(name, "number", float(column.min()), float(column.max()), 0, treatment))
-    return tuple(found)
-
-
-def _first(table: Table) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    """The first rows, as text."""
-    assert table.target is not None
-    target = table.target if table.target.ndim == 2 else table.target[:, None]
-    width = target.shape[1]
-    heads = table.target_names or (("target",) if width == 1 else tuple(f"target {k}" for k in range(width)))
-    rows = []
-    for i in range(min(FIRST, table.rows)):
-        if table.numbers.ndim > 2:
-            shape = " x ".join(map(str, table.numbers.shape[1:]))
-            cells = [f"{shape} {table.numbers.dtype.name}, {table.numbers[i].min():g} to {table.numbers[i].max():g}"]
-        elif table.order:
-            cells = [
-                str(table.texts[n][i]) if n in table.texts else f"{table.numbers[i, table.names.index(n)]:g}"
-                for n in table.order
-            ]
-        else:
-            cells = [f"{v:g}" for v in table.numbers[i]]
-        cells = [table.row_names[i], *cells] if table.row_names else cells
-        rows.append((*cells, *(f"{v:g}" if isinstance(v, float) else str(v) for v in target[i])))
-    inputs = table.order or (("x",) if table.numbers.ndim > 2 else tuple(map(str, range(table.numbers.shape[1]))))
-    names = ("file",) if table.row_names else ()
-    return (*names, *inputs, *heads), tuple(rows)

@@ -13,45 +13,18 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from bpcli.config.fitting import odd_token
 from bpcli.family import Table
-from bpcli.part import near
+from bpcli.family.tables import Kind, Missing
 from bpcli.plan import Array, Shape
 from bpcli.records import Failure, Problem
+from bpcli.studies.columns import Column, Places, Scaling, expanded
+from bpcli.studies.telling import guess, listed, numbers, row_of, times, told
+
+__all__ = ["Column", "Labels", "Rules", "Scaling", "not_labels", "one_hot_ids"]
 
 Labels = Literal["text", "ids", "one-hot", "none"]
 """How targets name classes: as text, as whole numbers, as rows with a single 1; `none` for numeric values."""
 
 BLOCK = 1 << 18  # numbers encoded at a time
-
-
-@dataclass(frozen=True)
-class Column:
-    """One input column: numbers, or text with these categories (sorted)."""
-
-    name: str
-    categories: tuple[str, ...] = ()
-
-    @property
-    def width(self) -> int:
-        """How many inputs it becomes."""
-        return len(self.categories) or 1
-
-
-@dataclass(frozen=True, eq=False)
-class Scaling:
-    """y = (x - shift) / scale, float64, of the numbers of one row."""
-
-    shift: Array
-    scale: Array
-
-    def apply(self, x: Array) -> Array:
-        """Scaled values, float64."""
-        scaled: Array = (x.astype(np.float64) - self.shift) / self.scale
-        return scaled
-
-    def undo(self, y: Array) -> Array:
-        """Values in their own units, float64."""
-        values: Array = y.astype(np.float64) * self.scale + self.shift
-        return values
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,9 +48,14 @@ class Rules:
     tokens: int = 0
 
     @property
-    def kinds(self) -> dict[str, Literal["number", "text"]]:
+    def kinds(self) -> dict[str, Kind]:
         """What each named input column holds."""
-        return {c.name: "text" if c.categories else "number" for c in self.columns}
+        return {c.name: c.kind for c in self.columns}
+
+    @property
+    def missing(self) -> dict[str, Missing]:
+        """What is done about a missing value of each named input column."""
+        return {c.name: c.missing for c in self.columns}
 
     @property
     def even_scale(self) -> tuple[float, float] | None:
@@ -91,82 +69,129 @@ class Rules:
 
     # Inputs
 
-    def encode_inputs(self, table: Table, dtype: Any, rows: Array | None = None) -> Array:
-        """The network's input (N, *shape), C-contiguous, of all rows or of those asked for.
+    def encode_inputs(self, table: Table, dtype: Any, rows: Array | None = None, *, reuse: bool = False) -> Array:
+        """The network's input (N, *shape), C-contiguous, of all rows or of those asked for (ascending).
 
-        Columns are matched by name where the table has names; others are ignored. Raises Failure: a column that is not
-        there or holds another kind, a category never trained on, a number too large for `dtype`.
+        Columns are matched by name where the table has names; others are ignored. With `reuse` the table's numbers may
+        be overwritten, so that a large table needs no memory twice. Raises Failure: a column that is not there or holds
+        another kind, a value that is missing, a category never trained on, a number too large for `dtype`.
         """
-        pick = self._positions(table)
-        out = np.empty((table.rows if rows is None else len(rows), *self.shape), dtype)
+        pick, count = self._positions(table), table.rows if rows is None else len(rows)
+        mine = reuse and isinstance(table.numbers, np.ndarray) and table.numbers.dtype == dtype
+        if mine and table.numbers.shape[1:] == self.shape and table.numbers.flags.c_contiguous:
+            out = table.numbers[:count]  # a row is written when it has been read: none comes before its place
+        else:
+            out = np.empty((count, *self.shape), dtype)
         step = max(1, BLOCK // max(1, math.prod(self.shape)))
-        numeric, texts = self._places()
+        places = Places.of(self.columns)
         for start in range(0, len(out), step):
-            part = out[start : start + step]
-            chosen = np.arange(start, start + len(part)) if rows is None else rows[start : start + step]
-            x = table.numbers[chosen]
-            x = x.reshape(part.shape) if pick is None else x[:, pick]
-            with np.errstate(over="ignore"):
-                x = x if self.scaling is None else self.scaling.apply(x)
-                if texts:
-                    part[:] = 0
-                    part[:, numeric] = x
-                else:
-                    part[...] = x
-            for name, place in texts.items():
-                codes = self._codes(table, name, chosen)
-                part[np.arange(len(part)), place + codes] = 1
-            if not np.isfinite(part).all():
-                raise self._too_large(part, chosen, table)
-            if self.tokens:
-                self._look_up(part, chosen, table)
+            stop = min(start + step, len(out))
+            chosen = np.arange(start, stop) if rows is None else rows[start:stop]
+            self._encode(table, chosen, pick, places, out[start:stop])
         return out
 
-    def _places(self) -> tuple[Array, dict[str, int]]:
-        """Where in an encoded row the numbers stand, and where each text column's categories start."""
-        starts = np.cumsum([0, *(c.width for c in self.columns)])
-        numeric = [int(s) for c, s in zip(self.columns, starts, strict=False) if not c.categories]
-        texts = {c.name: int(s) for c, s in zip(self.columns, starts, strict=False) if c.categories}
-        return np.array(numeric, np.intp), texts
+    def _encode(self, table: Table, chosen: Array, pick: Array | None, places: Places, part: Array) -> None:
+        """Writes the inputs that the chosen rows become."""
+        x = table.numbers[chosen]
+        if pick is None:
+            x = x.reshape(part.shape)
+        elif len(pick) != x.shape[1] or (np.diff(pick) != 1).any():
+            x = x[:, pick]
+        pivot = None if table.pivot is None else table.pivot if pick is None else table.pivot[pick]
+        gaps = {c.name: np.isnan(x[:, j]) for j, c in enumerate(self._numeric()) if c.indicator}
+        if pick is not None:
+            x = expanded(self._numeric(), x)
+            if np.isnan(x).any():
+                raise self._missing(table, chosen, pick)
+        with np.errstate(over="ignore"):
+            x = self.scaling.apply(x, pivot) if self.scaling is not None else x if pivot is None else x + pivot
+            if places.texts or places.indicators:
+                part[:] = 0
+                part[:, places.values] = x
+            else:
+                part[...] = x
+        for name, place in places.texts.items():
+            codes, gaps[name] = self._codes(table, name, chosen)
+            known = np.flatnonzero(codes >= 0)
+            part[known, place + codes[known]] = 1
+        for name, place in places.indicators.items():
+            part[:, place] = gaps[name]
+        if not np.isfinite(part).all():
+            raise self._too_large(part, chosen, table)
+        if self.tokens:
+            self._look_up(part, chosen, table)
+
+    def _numeric(self) -> list[Column]:
+        return [c for c in self.columns if not c.categories]
+
+    def _missing(self, table: Table, rows: Array, pick: Array) -> Failure:
+        """The failure of a value that is missing, and nothing stands for it."""
+        x = table.numbers[rows][:, pick]
+        fixed = np.array([c.fill is not None for c in self._numeric()])
+        i, j = (int(k) for k in np.argwhere(np.isnan(x) & ~fixed)[0])
+        return _no_value(table, rows[i], self._numeric()[j].name)
 
     def _positions(self, table: Table) -> Array | None:
         """Where each number column stands in the table's numbers; None where all are taken as they stand."""
         if self.columns and (table.names or table.texts):
-            for name, kind in self.kinds.items():
-                known = table.names if kind == "number" else tuple(table.texts)
-                if name not in known:
-                    raise _no_column(table, name, kind)
-            return np.array([table.names.index(n) for n, kind in self.kinds.items() if kind == "number"], np.intp)
+            for c in self.columns:
+                if c.name not in (tuple(table.texts) if c.categories else table.names):
+                    raise _no_column(table, c.name, c.kind)
+            return np.array([table.names.index(c.name) for c in self._numeric()], np.intp)
         shape = table.numbers.shape[1:]
-        texts = [c.name for c in self.columns if c.categories] + list(table.texts)
+        texts = [c.name for c in self.columns if c.kind != "number" or c.indicator] + list(table.texts)
         turned = len(shape) > 1 and len(self.shape) > 1 and _sides(shape) != _sides(self.shape)
         if texts or turned or math.prod(shape) != math.prod(self.shape):
-            text = f"{table.origin} has rows of {_times(shape)}, the model takes {_times(self.shape)}"
+            text = f"{table.origin} has rows of {times(shape)}, the model takes {times(self.shape)}"
             if texts:
-                text += f", with text in column `{texts[0]}`"
+                kind = next((c.kind for c in self.columns if c.name == texts[0]), "text")
+                text += f", with {kind if kind == 'text' else f'a {kind}'} in column `{texts[0]}`"
             raise Failure(Problem(text, code="row-shape", help=_wanted(self, table)))
         return None
 
-    def _codes(self, table: Table, name: str, rows: Array) -> Array:
-        categories = next(c.categories for c in self.columns if c.name == name)
-        known = {category: i for i, category in enumerate(categories)}
+    def _codes(self, table: Table, name: str, rows: Array) -> tuple[Array, Array]:
+        """The category of each row, -1 for one that is ignored, and where there was no value."""
+        column = next(c for c in self.columns if c.name == name)
+        known = {category: i for i, category in enumerate(column.categories)}
         values = table.texts[name][rows].tolist()
+        gaps = np.fromiter((v == "" for v in values), bool, len(values))
+        if column.fill is not None:
+            known[""] = known[str(column.fill)]
+        elif gaps.any():
+            raise _no_value(table, rows[int(np.argmax(gaps))], name)
         codes = np.fromiter((known.get(v, -1) for v in values), np.int64, len(values))
-        if (codes < 0).any():
+        if column.unseen == "error" and (codes < 0).any():
             i = int(np.argmax(codes < 0))
             text = f"column `{name}`: `{values[i]}` does not occur in the training rows"
-            help = f"{_guess(values[i], categories)}it knows {listed(categories)}"
-            raise Failure(Problem(f"{row_of(table, rows[i])}: {text}", code="unknown-category", help=help))
-        return codes
+            help = f"{guess(values[i], column.categories)}it knows {listed(column.categories)}; to count it as none of "
+            help += "them, train with `unseen: ignore`"
+            raise told(table, rows[i], name, text, "unknown-category", help)
+        return codes, gaps
+
+    def unseen(self, table: Table, rows: Array | None = None) -> tuple[Problem, ...]:
+        """A warning for each column with categories that train does not have and that are ignored: how many."""
+        found = []
+        for column in self.columns:
+            if column.unseen == "ignore" and column.categories and column.name in table.texts:
+                texts = table.texts[column.name] if rows is None else table.texts[column.name][rows]
+                odd = [v for v in texts.tolist() if v and v not in column.categories]
+                if odd:
+                    names = listed(tuple(f"`{v}`" for v in dict.fromkeys(odd)))
+                    text = f"{table.origin}: column `{column.name}`: {len(odd)} of {len(texts)} rows hold {names}, "
+                    text += "which train does not: they count as none of its categories"
+                    found.append(Problem(text, code="unseen-category", level="warning"))
+        return tuple(found)
 
     def _too_large(self, part: Array, rows: Array, table: Table) -> Failure:
         i, *place = (int(k) for k in np.argwhere(~np.isfinite(part))[0])
-        name = f"input {place[0] if len(place) == 1 else tuple(place)}"
-        if self.columns:
-            starts = np.cumsum([c.width for c in self.columns])
-            name = f"column `{self.columns[int(np.searchsorted(starts, place[0], 'right'))].name}`"
-        text = f"{row_of(table, rows[i])}: {name} is too large for {part.dtype.name}"
-        return Failure(Problem(text, code="too-large", help="scale it (`scale: standardize`) or set `dtype: float64`"))
+        help = "scale it (`scale: standardize`) or set `dtype: float64`"
+        said = f"is too large for {part.dtype.name}"
+        if not self.columns:
+            name = f"input {place[0] if len(place) == 1 else tuple(place)}"
+            return told(table, rows[i], "", f"{name} {said}", "too-large", help)
+        ends = np.cumsum([c.width for c in self.columns])
+        name = self.columns[int(np.searchsorted(ends, place[0], "right"))].name
+        return told(table, rows[i], name, f"column `{name}` {said}", "too-large", help)
 
     def _look_up(self, part: Array, rows: Array, table: Table) -> None:
         found = odd_token(part, self.tokens, self.scaling is not None)
@@ -200,22 +225,27 @@ class Rules:
             values = values if self.target_scaling is None else self.target_scaling.apply(values)
             out = values.astype(dtype)
         if not np.isfinite(out).all():
-            i = int(np.argwhere(~np.isfinite(out))[0][0])
-            text = f"{row_of(table, chosen[i])}: the target is too large for {out.dtype.name}"
-            raise Failure(Problem(text, code="too-large", help="write `scale_target: standardize` or `dtype: float64`"))
+            i, k = (int(n) for n in np.argwhere(~np.isfinite(out))[0])
+            text = f"the target is too large for {out.dtype.name}"
+            help = "write `scale_target: standardize` or `dtype: float64`"
+            raise told(table, chosen[i], table.target_names[k] if table.target_names else "", text, "too-large", help)
         return out
 
     def _ids(self, table: Table, target: Array, rows: Array) -> Array:
         if target.ndim == 2:
             raise not_labels(table, rows)
         known = {name: i for i, name in enumerate(self.classes)}
-        ids = np.fromiter((known.get(str(v), -1) for v in target.tolist()), np.int64, len(target))
+        if target.dtype == object:
+            ids = np.fromiter((known.get(v, -1) for v in target.tolist()), np.int64, len(target))
+        else:  # many rows, few classes
+            values, places = np.unique(target, return_inverse=True)
+            ids = np.array([known.get(str(v), -1) for v in values.tolist()], np.int64)[places]
         if (ids < 0).any():
             i = int(np.argmax(ids < 0))
             name = str(target[i])
-            text = f"{row_of(table, rows[i])}: class `{name}` does not occur in the training rows"
-            help = f"{_guess(name, self.classes)}the classes are {listed(self.classes)}"
-            raise Failure(Problem(text, code="unknown-class", help=help))
+            text = f"class `{name}` does not occur in the training rows"
+            help = f"{guess(name, self.classes)}the classes are {listed(self.classes)}"
+            raise told(table, rows[i], "".join(table.target_names[:1]), text, "unknown-class", help)
         return ids
 
     def decode_values(self, y: Array) -> Array:
@@ -228,7 +258,7 @@ class Rules:
         """All but the arrays, as plain data."""
         return {
             "shape": list(self.shape),
-            "columns": [{"name": c.name, "categories": list(c.categories)} for c in self.columns],
+            "columns": [c.to_meta() for c in self.columns],
             "target_names": list(self.target_names),
             "labels": self.labels,
             "classes": list(self.classes),
@@ -251,12 +281,14 @@ class Rules:
         except ValidationError as error:
             first = error.errors()[0]
             raise _damaged(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-        numbers = (sum(not c.categories for c in plain.columns),) if plain.columns else plain.shape
+        scaled = (sum(c.numbers for c in plain.columns),) if plain.columns else plain.shape
         if plain.columns and plain.shape != (sum(c.width for c in plain.columns),):
             raise _damaged("the columns do not add up to the shape of a row")
+        if odd := next((c.name for c in plain.columns if not c.fits), None):
+            raise _damaged(f"the settings of column `{odd}` do not fit together")
         if bool(plain.classes) != (plain.labels != "none") or bool(plain.classes) == (plain.outputs > 0):
             raise _damaged("classes, labels and outputs do not fit together")
-        scaling = _scaling(tensors, "inputs", numbers)
+        scaling = _scaling(tensors, "inputs", scaled)
         target_scaling = _scaling(tensors, "targets", (plain.outputs,))
         return cls(**plain.__dict__, scaling=scaling, target_scaling=target_scaling)
 
@@ -303,7 +335,7 @@ def one_hot_ids(table: Table, rows: Array, classes: int) -> Array:
     good = ((target == 0) | (target == 1)).all(axis=1) & (target.sum(axis=1) == 1)
     if not good.all() or target.shape[1] != classes:
         i = int(np.argmin(good))
-        text = f"{row_of(table, rows[i])}: the targets {_numbers(target[i])} are not one 1 among {classes - 1} zeros"
+        text = f"{row_of(table, rows[i])}: the targets {numbers(target[i])} are not one 1 among {classes - 1} zeros"
         raise Failure(Problem(text, code="not-one-hot", help="this loss compares classes: name one target column"))
     ids: Array = np.argmax(target, axis=1).astype(np.int64)
     return ids
@@ -323,30 +355,9 @@ def not_labels(table: Table, rows: Array) -> Failure:
     return Failure(Problem(text, code="not-classes", help=help))
 
 
-# Words
-
-
-def row_of(table: Table, row: Any) -> str:
-    if table.row_names:
-        return f"{table.origin}, {table.row_names[int(row)]}"
-    return f"{table.origin}, row {int(row)} (counted from 0)"
-
-
-def _times(shape: Shape) -> str:
-    return f"{' x '.join(map(str, shape))} values"
-
-
-def _numbers(values: Array) -> str:
-    return "[" + ", ".join(f"{v:g}" for v in values[:10]) + (", ..." if len(values) > 10 else "") + "]"
-
-
-def listed(words: tuple[str, ...]) -> str:
-    return ", ".join(words[:20]) + (f" and {len(words) - 20} more" if len(words) > 20 else "")
-
-
-def _guess(word: str, known: tuple[str, ...]) -> str:
-    found = near(word, known)
-    return f"did you mean `{found}`? " if found else ""
+def _no_value(table: Table, row: Any, name: str) -> Failure:
+    help = "fill the cell in or remove the row: nothing stands for a missing value here; train with `missing: median`"
+    return told(table, row, name, f"column `{name}` has no value here", "missing-value", help)
 
 
 def _sides(shape: Shape) -> Shape:
@@ -364,10 +375,8 @@ def _wanted(rules: Rules, table: Table) -> str:
 
 def _no_column(table: Table, name: str, kind: str) -> Failure:
     if name in table.names or name in table.texts:
-        has, had = ("numbers", "text") if name in table.names else ("text", "numbers")
+        has, had = ("numbers", "text") if name in table.names else ("text", f"{kind}s")
         text = f"{table.origin}: column `{name}` holds {has}, in training it held {had}"
         return Failure(Problem(text, code="column-kind"))
     text = f"{table.origin} has no column `{name}`, which the model was trained on"
-    return Failure(
-        Problem(text, code="missing-column", help=f"{_guess(name, table.order)}it has {listed(table.order)}")
-    )
+    return Failure(Problem(text, code="missing-column", help=f"{guess(name, table.order)}it has {listed(table.order)}"))

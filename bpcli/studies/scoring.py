@@ -61,7 +61,7 @@ class Judge:
         """A batch as metrics see it, from outputs (N, K) and targets as the loss sees them (N, K)."""
         output = self.predict(y)
         target = t.astype(np.float64)
-        weight = np.ones(len(y)) if weight is None else weight
+        weight = np.ones(len(y)) if weight is None else weight.astype(np.float64)
         if not self.classified:
             return Scored(output, self.rules.decode_values(target), None, None, weight, 0)
         return Scored(
@@ -86,10 +86,10 @@ class Tally:
         self.judge = judge
         self._metrics = [(label(m), m, m.totals(len(judge.classes), judge.outputs)) for m in metrics]
 
-    def add(self, y: Array, t: Array) -> None:
-        """Outputs (N, K) and targets as the loss sees them (N, K) of a batch."""
+    def add(self, y: Array, t: Array, weight: Array | None = None) -> None:
+        """Outputs (N, K), targets as the loss sees them (N, K) and weights (N,) of a batch."""
         if self._metrics:
-            scored = self.judge.score(y, t)
+            scored = self.judge.score(y, t, weight)
             for _, metric, totals in self._metrics:
                 metric.add(totals, scored)
 
@@ -115,28 +115,35 @@ class Tally:
 
 @np.errstate(all="ignore")
 def survey(
-    objective: Objective, judge: Judge, metrics: Sequence[Metric], x: Array, t: Array, watch: Any = None
+    objective: Objective,
+    judge: Judge,
+    metrics: Sequence[Metric],
+    x: Array,
+    t: Array,
+    watch: Any = None,
+    weight: Array | None = None,
 ) -> dict[str, float]:
-    """The loss (the data term alone, dropout off) and the metrics over all rows of x (R, ...) and t.
+    """The loss (the data term alone, dropout off) and the metrics over all rows of x (R, ...) and t; `weight` (R,) is
+    how much each counts.
 
     `watch`, where given, is called with every batch's scored predictions. What overflows is in the figures, as inf or
     NaN, and nowhere else.
     """
     tally = Tally(judge, metrics)
-    total, weight, n = 0.0, 0.0, len(x)
+    total, whole, n = 0.0, 0.0, len(x)
     step = objective.network.rows
-    rows = np.arange(n)
     for start in range(0, n, step):
-        here = rows[start : start + step]
+        here = np.arange(start, min(start + step, n))
         batch = objective.batch(len(here))
-        batch.load(x, t, here)
+        batch.load(x, t, here, weight)
         loss = batch.forward(False)
         total += loss * batch.weight()
-        weight += batch.weight()
-        tally.add(batch.chain.y, batch.t)
+        whole += batch.weight()
+        counts = None if weight is None else weight[here]
+        tally.add(batch.chain.y, batch.t, counts)
         if watch is not None:
-            watch(judge.score(batch.chain.y, batch.t))
-    return {"loss": total / weight, **tally.results()}
+            watch(judge.score(batch.chain.y, batch.t, counts))
+    return {"loss": total / whole, **tally.results()}
 
 
 def better(metrics: Mapping[str, Metric], name: str) -> str:

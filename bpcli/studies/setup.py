@@ -23,7 +23,8 @@ from bpcli.family import Searcher
 from bpcli.numeric.shapes import in_bytes
 from bpcli.records import Failure, Problem
 from bpcli.studies.plugins import loaded
-from bpcli.studies.prepare import Prepared, prepare
+from bpcli.studies.prepare import Prepared
+from bpcli.studies.vast import prepare
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +101,7 @@ def set_up(file: Path, sets: Sequence[str] = (), root: Path | None = None, *, in
         len(train.x),
         tuple(prepared.split_rows()[0].classes.values()),
         prepared.rules.even_scale is not None,
+        train.w is not None,
     )
     experiment, complaints = settle(experiment, facts)
     if complaints:

@@ -14,12 +14,14 @@ from bpcli.engine.blueprint import Blueprint
 from bpcli.engine.descent import Descent
 from bpcli.engine.objective import Objective
 from bpcli.engine.search import Search, lowering
-from bpcli.family import Table
+from bpcli.family import Source, Table
 from bpcli.numeric.streams import Stream
+from bpcli.parts.data.cells import is_missing, value_of
 from bpcli.plan import Array
 from bpcli.records import Exit, Failure, Problem
 from bpcli.studies import model as models
 from bpcli.studies import plugins
+from bpcli.studies.columns import Column
 from bpcli.studies.contract import held
 from bpcli.studies.rules import Rules
 from bpcli.studies.runfolder import RunFolder
@@ -80,7 +82,7 @@ def open_subject(path: Path, rows: Rows, sets: Sequence[str] = ()) -> Subject:
     return _subject(
         setup.experiment, setup.blueprint, setup.prepared.rules, chosen,
         total=setup.experiment.training.epochs * setup.steps_per_epoch, epoch=setup.steps_per_epoch,
-        weights="as they start", warnings=setup.warnings,
+        weights="as they start", warnings=(*setup.warnings, *_unweighted(setup)),
     )  # fmt: skip
 
 
@@ -109,6 +111,7 @@ def _of_run(path: Path, rows: Rows) -> Subject:
         steps = max(1, int(record.get("steps", 1)) // max(1, experiment.training.epochs))
     else:
         setup = reopen(folder, record, (DOUBLE,), inputs=False)
+        warnings = (*warnings, *_unweighted(setup))
         experiment, blueprint, rules = setup.experiment, setup.blueprint, setup.prepared.rules
         chosen = _of_setup(setup, rows, int(progress["epoch"]))
         steps = setup.steps_per_epoch
@@ -128,6 +131,14 @@ def _of_run(path: Path, rows: Rows) -> Subject:
             array[...] = tensors[f"{prefix}.{name}"]
     subject.done = int(progress["step"])
     return subject
+
+
+def _unweighted(setup: Setup) -> tuple[Problem, ...]:
+    """A warning where the rows of the training count differently, and here they do not."""
+    if setup.prepared.splits["train"].w is None:
+        return ()
+    text = "in training each row counts by its weight; here every row counts the same"
+    return (Problem(text, code="weights-left-out", level="warning"),)
 
 
 def _of_model(path: Path, rows: Rows) -> Subject:
@@ -207,7 +218,7 @@ def _samples(setup: Setup, count: int, wanted: Array) -> str:
             help = f"rows are counted from 0 in file order: --sample 0 to {count - 1}"
             raise Failure(Problem(text, code="no-sample", help=help), exit=Exit.USAGE)
     data, splits = setup.experiment.data, setup.prepared.splits
-    own = [s for n, s in splits.items() if n == "train" or isinstance(getattr(data, n), float)]
+    own = [s for n, s in splits.items() if n == "train" or not isinstance(getattr(data, n), Source)]
     named = [str(row) for row in wanted]
     if len(own) > 1:
         named = [f"{row} ({next(s.name for s in own if row in s.rows)})" for row in wanted]
@@ -228,7 +239,8 @@ def _by_value(rules: Rules, rows: Rows) -> tuple[Array, Array, str]:
             problem = f"--x {text} has {_count(len(cells), 'value')}, and a row has {width}{listed}"
             raise Failure(Problem(problem, code="values", help="values are apart by commas"), exit=Exit.USAGE)
     numeric = [i for i, c in enumerate(rules.columns) if not c.categories] if names else list(range(width))
-    numbers = np.array([[_number(cells[i], "--x") for i in numeric] for cells in inputs])
+    columns = rules.columns or (Column(""),) * width
+    numbers = np.array([[_value(cells[i], columns[i]) for i in numeric] for cells in inputs])
     if not names:
         numbers = numbers.reshape(len(inputs), *rules.shape)
     texts = {
@@ -245,6 +257,20 @@ def _by_value(rules: Rules, rows: Rows) -> tuple[Array, Array, str]:
     )
     x, t = rules.encode_inputs(table, np.float64), rules.encode_target(table, np.float64)
     return x, t, f"{_count(len(x), 'row')} given by value"
+
+
+def _value(cell: str, column: Column) -> float:
+    """The number of a cell of an input column; NaN where it has none and something stands for that."""
+    if column.fill is not None and is_missing(cell, column.kind):
+        return np.nan
+    if column.kind == "number":
+        return _number(cell, "--x")
+    found = value_of(cell, column.kind)
+    if found is None:
+        what = "a date" if column.kind == "date" else "yes or no"
+        text = f"--x: `{cell}` is not {what}, which column `{column.name}` holds"
+        raise Failure(Problem(text, code="values", help="dates are written as 2024-01-31"), exit=Exit.USAGE)
+    return found
 
 
 def _targets(rules: Rules, targets: Sequence[Sequence[str]]) -> Array:

@@ -16,6 +16,7 @@ from bpcli.engine.descent import NonFiniteError, culprit
 from bpcli.engine.objective import Objective
 from bpcli.engine.search import lowering
 from bpcli.family import Stepper
+from bpcli.numeric.order import order as rows_in_order
 from bpcli.numeric.streams import Stream
 from bpcli.plan import Array
 from bpcli.records import EpochRow, Failure, Problem, TrainReport
@@ -154,8 +155,8 @@ class Training:
 
     def _epoch(self) -> bool:
         """The rest of an epoch; False where a signal asked to stop."""
-        p, n = self.progress, len(self.train.x)
-        order = np.arange(n) if self.schedule is None else self._order.permutation(n, p.epoch + 1)
+        p = self.progress
+        order = rows_in_order(None if self.schedule is None else self._order, self.train.x, p.epoch + 1)
         began = time.perf_counter()
         with np.errstate(all="ignore"):  # what overflows is found by the step, and named
             while p.batch < self.steps_per_epoch:
@@ -174,7 +175,7 @@ class Training:
     def _step(self, rows: Array) -> None:
         p, d = self.progress, self.descent
         batch = self.objective.batch(len(rows))
-        batch.load(self.train.x, self.train.t, rows)
+        batch.load(self.train.x, self.train.t, rows, self.train.w)
         if self.augmenter is not None:
             self.augmenter.apply(batch.x, p.step)
         if self.layers is not None and p.batch == self.layers.place:
@@ -184,7 +185,7 @@ class Training:
         else:
             d.step(batch, p.step)
         if self.tally is not None:
-            self.tally.add(batch.chain.y, batch.t)
+            self.tally.add(batch.chain.y, batch.t, None if self.train.w is None else self.train.w[rows])
         s = p.sums
         weight = batch.weight()
         s.loss += d.loss * weight
@@ -208,9 +209,8 @@ class Training:
         if self.tally is not None:
             figures |= {f"train.{k}": v for k, v in self.tally.results().items()}
         if self.validation is not None:
-            found = survey(
-                self.objective, self.judge, tuple(self.metrics.values()), self.validation.x, self.validation.t
-            )
+            rows, metrics = self.validation, tuple(self.metrics.values())
+            found = survey(self.objective, self.judge, metrics, rows.x, rows.t, weight=rows.w)
             figures |= {f"validation.{k}": v for k, v in found.items()}
         p.epoch, p.batch = p.epoch + 1, 0
         improved = self._watch(figures)
@@ -241,7 +241,7 @@ class Training:
         """Whether the weights can be used, though no step is taken with them. Raises NonFiniteError, as a step does."""
         rows = np.arange(min(PROBED, self.size))
         batch = self.objective.batch(len(rows))
-        batch.load(self.train.x, self.train.t, rows)
+        batch.load(self.train.x, self.train.t, rows, self.train.w)
         loss = batch.forward(False)
         if not math.isfinite(loss) or not np.isfinite(self.objective.theta).all():
             raise culprit(self.objective, batch, loss, 0.0)

@@ -55,7 +55,7 @@ error: column `height` has no value here (an empty cell) [missing-value]
   |
 7 | 6.0,,elm
   |     ^
-  = help: missing values are an error: fill the cell in or remove the row; to leave the column out, write `drop: [height]`
+  = help: `missing: drop` leaves such rows out, `missing: median` (mean, mode) fills them in; to leave the column out, write `drop: [height]`
 """,
         files={"trees.csv": DATA.replace("6.0,2.5", "6.0,")},
     ),
@@ -67,7 +67,7 @@ error: column `height`: `nan` is not a finite number [not-finite]
   |
 7 | 6.0,nan,elm
   |     ^^^
-  = help: numbers go up to 1.8e308: correct the cell or remove the row; to leave the column out, write `drop: [height]`
+  = help: `missing: drop` leaves such rows out, `missing: median` (mean, mode) fills them in; to leave the column out, write `drop: [height]`
 """,
         files={"trees.csv": DATA.replace("6.0,2.5", "6.0,nan")},
     ),
@@ -133,7 +133,7 @@ error: the first line looks like data, not like a header: 1.0, 2.0, oak [no-head
         """\
 error: the text is not UTF-8 [not-utf8]
 --> trees.csv:2
-  = help: save it as UTF-8 (a spreadsheet calls that `CSV UTF-8`)
+  = help: save it as UTF-8 (a spreadsheet calls that `CSV UTF-8`), or say what it is: `encoding: latin-1`
 """,
         files={"trees.csv": bytes(range(256))},
     ),

@@ -167,7 +167,7 @@ class TestProcesses:
     def test_an_interrupt_before_there_is_anything_to_save(self, lab: Lab, words: str) -> None:
         program = (
             "import os, signal\nfrom bpcli.parts.data.csv import Csv\n"
-            "Csv.load = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)"
+            "Csv.load_columns = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)"
         )
         before = lab.files()
         found = lab.apart(*words.split(), program=program)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from bpcli.family import Table
 from bpcli.part import dump
-from bpcli.parts.data import Csv, csvfile
+from bpcli.parts.data import Csv, cells, csvfile, csvread
 from bpcli.records import Failure, Problem
 
 
@@ -181,11 +181,12 @@ def test_both_paths_agree() -> None:
     values = rng.normal(size=(500, 3)) * 10.0 ** rng.integers(-300, 300, (500, 3))
     text = "\n".join(",".join(map(repr, row)) for row in values.tolist())
     Path("a.csv").write_text(f"a,b,y\n{text}\n")
-    layout = csvfile.scan(Path("a.csv"), None, None)
-    fast = csvfile.read_numbers(layout)
-    slow = csvfile.read_columns(layout, {0: "number", 1: "number", 2: "number"})
+    layout = csvfile.scan(Path("a.csv"))
+    fast = csvread.read_numbers(layout, [0, 2], [1], False)
+    slow = csvread.read_columns(layout, {0: "number", 1: "number", 2: "number"}).columns
     assert fast is not None
-    assert np.array_equal(fast, values)
+    assert np.array_equal(fast.values, values[:, [0, 2]])
+    assert np.array_equal(fast.rest[1], values[:, 1])
     assert np.array_equal(np.column_stack([slow[i] for i in range(3)]), values)
 
 
@@ -195,14 +196,14 @@ def test_numbers_take_the_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_chunks_join(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csvfile, "CHUNK", 7)
+    monkeypatch.setattr(csvread, "CHUNK", 7)
     table = load("a,c,y\n" + "".join(f"{i},t{i},{i}\n" for i in range(50)))
     assert table.numbers[:, 0].tolist() == list(range(50))
     assert table.texts["c"].tolist() == [f"t{i}" for i in range(50)]
 
 
 cell = st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1, max_size=8).map(str.strip).filter(bool)
-words = cell.filter(lambda s: not csvfile.is_meant_as_number(s) and s.lower() not in csvfile.MISSING)
+words = cell.filter(lambda s: not cells.is_meant_as_number(s) and s.lower() not in cells.MISSING)
 
 
 @settings(max_examples=60, deadline=None)
@@ -275,23 +276,25 @@ BAD: dict[str, tuple[str | bytes, dict[str, Any], str, int, str]] = {
         0,
         "name one target",
     ),
-    "empty cell": ("a,y\n1,2\n,2\n", {}, "column `a` has no value here (an empty cell)", 3, "missing values are an"),
+    "empty cell": ("a,y\n1,2\n,2\n", {}, "column `a` has no value here (an empty cell)", 3, "`missing: drop` leaves"),
     "NA": ("a,y\n1,2\nNA,2\n", {}, "column `a` has no value here (`NA`)", 3, TAIL),
     "question mark": ("a,y\n1,2\n ?,2\n", {}, "column `a` has no value here (`?`)", 3, TAIL),
     "empty text": ("a,y\nred,2\n,2\n", {}, "column `a` has no value here (an empty cell)", 3, TAIL),
-    "empty label": ("a,y\n1,no\n2,\n", {}, "column `y` has no value here (an empty cell)", 3, "write `drop: [y]`"),
+    "empty label": ("a,y\n1,no\n2,\n", {}, "column `y` has no value here (an empty cell)", 3, "`missing: drop` leaves"),
     "overflow": ("a,y\n1,2\n1e400,2\n", {}, "column `a`: `1e400` is not a finite number", 3, "1.8e308"),
     "infinity": ("a,y\n1,2\n-inf,2\n", {}, "column `a`: `-inf` is not a finite number", 3, TAIL),
     "nan": ("a,y\n1,2\nnan,2\n", {}, "column `a`: `nan` is not a finite number", 3, TAIL),
-    "decimal comma": ("a;y\n1,5;2\n2,5;3\n", {}, "column `a`: `1,5` is not a number", 2, "write numbers as 1234.5"),
+    "decimal comma": ("a;y\n1,5;2\n2.5;3\n", {}, "column `a`: `1,5` is not a number", 2, "add `decimal: \",\"`"),
+    "point": ("a;y\n1,5;2\n" * 1 + "2,5;3\n" * 300 + "2.5;3\n", {}, "column `a`: `2.5` is not a number", 303, "1234,5:"),
     "underscore": ("a,y\n1_000,2\n", {}, "column `a`: `1_000` is not a number", 2, "write numbers as 1234.5"),
     "hexadecimal": ("a,y\n1,2\n0x10,2\n", {}, "column `a`: `0x10` is not a number", 3, TAIL),
     "comment": ("a,y\n1,2\n3,4#5\n1,2\n", {}, "column `y`: `4#5` is not a number", 3, "write `text: [y]`"),
     "other digits": ("a,y\n1,2\n٣,2\n", {}, "column `a`: `٣` is not a number", 3, ""),
     "not UTF-8": (b"a,y\n1,2\n\xe9,2\n", {}, "the text is not UTF-8", 3, "save it as UTF-8"),
     "not UTF-8, later": (b"a,y\n" + b"1,2\n" * 5000 + b"\xe9,2\n", {}, "the text is not UTF-8", 5002, "save it as"),
-    "UTF-16": ("a,y\n1,2\n".encode("utf-16"), {}, "the text is not UTF-8", 1, "it is written in UTF-16"),
-    "UTF-16, no mark": ("a,y\n1,2\n".encode("utf-16-le"), {}, "the first line holds a NUL character", 1, "UTF-16"),
+    "UTF-16": ("a,y\n1,2\n".encode("utf-16") + b"\0", {}, "the text is not UTF-16", 0, "leave `encoding` out"),
+    "UTF-16, no mark": ("a,y\n1,2\n".encode("utf-16-le"), {}, "the first line holds a NUL character", 1, "utf-16-le"),
+    "not ASCII": (b"a,y\n1,2\n\xe9,2\n", {"encoding": "ascii"}, "the text is not ASCII", 0, "name the one it was"),
     "NUL": (b"a,y\n1,2\n\x00,2\n", {}, "column `a` holds a NUL character", 3, "the file is damaged"),
     "NUL in text": (b"a,y\nr,2\nb\x00,2\n", {}, "column `a` holds a NUL character", 3, "the file is damaged"),
     "unnamed gzip": (gzip.compress(b"a,y\n1,2\n"), {}, "the text is not UTF-8", 1, "its name must end in .gz"),

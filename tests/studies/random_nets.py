@@ -15,7 +15,7 @@ from bpcli.part import Part, dump
 from bpcli.plan import Array, Shape, ShapeError
 from bpcli.studies.subject import Subject
 
-LARGEST = 48  # numbers of a row, so that a check takes a fraction of a second
+LARGEST, SMALL = 48, 12  # numbers of a row, so that a check takes a second, or a tenth of one
 Rng = np.random.Generator
 
 
@@ -31,44 +31,48 @@ def some_part(family: type[Part], rng: Rng) -> Any:
     return parts[rng.integers(len(parts))]
 
 
-def fits(part: Any, x: Shape) -> Shape:
+def fits(part: Any, x: Shape, largest: int) -> Shape:
     """What it makes of rows of shape x; () where they cannot enter, or where too much comes out."""
     try:
         found = draw_up([part], x)
     except (ShapeError, ValueError):
         return ()
-    if found.tokens or any(math.prod(node.plan.y) > LARGEST for node in found.walk()):
+    if found.tokens or any(math.prod(node.plan.y) > largest for node in found.walk()):
         return ()
     return found.y
 
 
-def random_layers(rng: Rng, x: Shape, depth: int) -> tuple[list[Any], Shape]:
+def random_layers(rng: Rng, x: Shape, depth: int, largest: int) -> tuple[list[Any], Shape]:
     """So many layers that follow each other, of whatever fits; half of them dense or activations."""
     layers: list[Any] = []
     while len(layers) < depth:
-        part: Any = some_part(Activation if rng.random() < 0.4 else Layer, rng)
+        part: Any = some_part(Activation if rng.random() < (0.4 if len(x) == 1 else 0.1) else Layer, rng)
         if len(x) == 1 and rng.random() < 0.3:
             part = Layer.parse(dense(int(rng.integers(1, 8))))
         if rng.random() < 0.1:
             part = Layer.parse({"type": "residual", "layers": [dump(some_part(Activation, rng)), "layer_norm"]})
-        y = fits(part, x)
+        y = fits(part, x, largest)
         if y and not ("batch_norm" in str(dump(part)) and len(x) == 1 and math.prod(x) == 1):
             layers.append(dump(part))
             x = y
     return layers, x
 
 
-SHAPES: tuple[Shape, ...] = ((1,), (3,), (7,), (4,), (5, 2), (4, 4, 2), (5, 3, 1))
+SHAPES: tuple[Shape, ...] = ((1,), (3,), (7,), (4,), (5, 2), (4, 3), (4, 4, 1), (5, 3, 1), (3, 4, 2), (2, 3, 6))
 
 
-def random_net(seed: int) -> tuple[Subject, str]:
+def random_net(seed: int, small: bool = False) -> tuple[Subject, str]:
     """A network with rows, and in a word what is odd about it."""
+    largest = SMALL if small else LARGEST
     rng = np.random.default_rng(seed)
     mood, bend = list(MOODS.items())[seed % len(MOODS)]
-    n = 1 if mood == "one row" else int(rng.integers(2, 9))
-    shape = SHAPES[rng.integers(len(SHAPES))]
-    depth = int(rng.integers(15, 40)) if mood == "deep" else int(rng.integers(0, 6))
-    layers, _ = random_layers(rng, shape, depth)
+    n = 1 if mood == "one row" else int(rng.integers(2, 5 if small else 9))
+    shapes = [s for s in SHAPES if math.prod(s) <= largest]
+    shape = shapes[rng.integers(len(shapes))]
+    depth = int(rng.integers(0, 4 if small else 6))
+    if mood == "deep":
+        depth = 10 if small else int(rng.integers(15, 40))
+    layers, _ = random_layers(rng, shape, depth, largest)
     x = rng.normal(size=(n, *shape))
     if rng.random() < 0.08:
         layers = [{"type": "embedding", "tokens": 5, "units": 2}, "flatten", dense(4, "tanh")]

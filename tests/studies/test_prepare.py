@@ -85,11 +85,12 @@ def test_a_class_or_category_only_validation_has_is_an_error() -> None:
     row = judged_rows(text, stratify=False)[0]
     lines[row] = f"{row},c9,k0"
     found = told(csv("a,c,y\n" + "\n".join(lines)), validation=0.25, stratify=False)
-    assert found.text == f"a.csv, row {row} (counted from 0): column `c`: `c9` does not occur in the training rows"
-    assert found.help.endswith("it knows c0, c1")
+    assert found.text == "column `c`: `c9` does not occur in the training rows"
+    assert (found.file, found.line, found.column) == ("a.csv", row + 2, len(str(row)) + 2)
+    assert found.help.endswith("it knows c0, c1; to count it as none of them, train with `unseen: ignore`")
     lines[row] = f"{row},c0,k9"
     found = told(csv("a,c,y\n" + "\n".join(lines)), validation=0.25, stratify=False)
-    assert found.text == f"a.csv, row {row} (counted from 0): class `k9` does not occur in the training rows"
+    assert (found.text, found.line) == ("class `k9` does not occur in the training rows", row + 2)
     assert found.help.endswith("the classes are k0, k1")
 
 
@@ -260,7 +261,7 @@ def test_float32_cannot_hold_everything() -> None:
     train = csv("a,b,y\n1,1,0\n2,1e39,1\n")
     assert np.isfinite(ready(train).splits["train"].x).all()
     found = told(train, dtype="float32")
-    assert found.text == "a.csv, row 1 (counted from 0): column `b` is too large for float32"
+    assert (found.text, found.file, found.line) == ("column `b` is too large for float32", "a.csv", 3)
     assert "`dtype: float64`" in found.help
     found = told(inline([[1], [2]], [0.5, 1e39]), "values", dtype="float32")
     assert found.text == "the inline data, row 1 (counted from 0): the target is too large for float32"

@@ -61,12 +61,14 @@ def test_what_later_files_are_told(trained: Rules) -> None:
     found = told_later(trained, "a,zip,y\n1,01,no\n")
     assert found.text == "later.csv has no column `colour`, which the model was trained on"
     found = told_later(trained, "a,colour,zip,y\n1,rad,01,no\n")
-    assert found.text == "later.csv, row 0 (counted from 0): column `colour`: `rad` does not occur in the training rows"
-    assert found.help == "did you mean `red`? it knows blue, red"
+    assert found.text == "column `colour`: `rad` does not occur in the training rows"
+    assert (found.file, found.line, found.column, found.span) == ("later.csv", 2, 3, 3)
+    assert found.help.startswith("did you mean `red`? it knows blue, red; ")
     found = told_later(trained, "a,colour,zip,y\nx,red,01,no\n")
     assert (found.text, found.line) == ("column `a`: `x` is not a number", 2)
     found = told_later(trained, "a,colour,zip,y\n1,red,01,maybe\n")
-    assert found.text == "later.csv, row 0 (counted from 0): class `maybe` does not occur in the training rows"
+    assert found.text == "class `maybe` does not occur in the training rows"
+    assert (found.file, found.line, found.column) == ("later.csv", 2, 10)
     found = told_later(trained, "a,colour,zip\n1,red,01\n")
     assert found.text == "target: the file has no column `y`"
 

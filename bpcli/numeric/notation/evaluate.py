@@ -46,6 +46,7 @@ __all__ = ["Grid", "Program", "compile_equations"]
 
 Array = NDArray[Any]
 
+SMALL = 256  # entries of the factors of a sum
 SLAB = 1 << 21  # cells of a grid that are held at once
 _LETTERS: dict[int, tuple[str, ...]] = {0: (), 1: ("i",), 2: ("h", "w"), 3: ("h", "w", "c"), 4: ("t", "h", "w", "c")}
 _BINARY: dict[str, np.ufunc] = {
@@ -273,7 +274,8 @@ class _Walk:
     def _einsum(self, operands: list[tuple[Array, list[int]]], scale: Any) -> Array:
         out = sorted({axis for _, axes in operands for axis in axes} - self._over)
         flat = [item for pair in operands for item in pair]
-        value = np.einsum(*flat, out, optimize=True) * scale
+        large = sum(a.size for a, _ in operands) > SMALL  # for less, looking for the best order takes longest
+        value = np.einsum(*flat, out, optimize=large) * scale
         shape = [1] * len(self.grid.letters)
         for axis, n in zip(out, value.shape, strict=True):
             shape[axis] = n

@@ -1,31 +1,31 @@
-"""Reading a comma-separated file: its layout, its cells, and where exactly it is wrong.
-
-Numbers go through NumPy's C parser in one call. Where the file has text, or that parser meets anything it does not
-take, Python's csv module reads it again and either succeeds or names the line, the column and the cell.
-"""
+"""How a comma-separated file is written: its encoding, its delimiter, its columns; its rows one by one, and where
+exactly one of them is wrong."""
 
 from __future__ import annotations
 
 import csv
 import itertools
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
-
-from bpcli.parts.data.files import bad, excerpt, open_binary, open_text, shown, visible
-from bpcli.parts.data.targets import labels
-from bpcli.plan import Array
+from bpcli.family.tables import Kind
+from bpcli.parts.data.cells import has_decimal_commas, is_meant_as_number, is_missing, is_number, kind_of
+from bpcli.parts.data.files import bad, encoding_of, excerpt, open_binary, open_text, shown, visible
 from bpcli.records import Failure, Problem
 
-Kind = Literal["number", "text"]
-
 SAMPLE = 200  # rows that decide which columns are text
-MISSING = frozenset({"", "?", "na", "n/a", "#n/a", "null", "none"})
-CHUNK = 1 << 14  # rows converted at a time
+
+
+@dataclass(frozen=True)
+class Written:
+    """What is known of how a file is written; None is found in the file."""
+
+    delimiter: str | None = None
+    header: bool | None = None
+    encoding: str | None = None
+    decimal: str | None = None
+    comment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -37,71 +37,78 @@ class Layout:
     names: tuple[str, ...]
     skip: int
     sample: tuple[tuple[int, list[str]], ...]  # line number and cells
+    encoding: str
+    decimal: str = "."
+    comment: str | None = None
 
     def kind(self, index: int) -> Kind:
-        """Numbers, where most cells of the sample are numbers: one that is not will be named, not made a category."""
-        cells = [cells[index].strip() for _, cells in self.sample]
-        present = [cell for cell in cells if cell.lower() not in MISSING]
-        return "text" if 2 * sum(map(is_meant_as_number, present)) < len(present) else "number"
+        """What a column holds, by the sample."""
+        return kind_of([cells[index].strip() for _, cells in self.sample])
+
+    def lines(self) -> Iterator[tuple[int, list[str]]]:
+        """Line number and cells of each row of data. Raises Failure."""
+        found = rows(self.path, self.delimiter, self.encoding, self.comment)
+        if self.skip:
+            next(found)
+        return found
 
 
-def is_number(cell: str) -> bool:
-    """Whether the cell is a number as files write it: not `1_000`, `1,5` or the digits of other scripts."""
-    return is_meant_as_number(cell) and cell.isascii() and "_" not in cell and "," not in cell
-
-
-def is_meant_as_number(cell: str) -> bool:
-    """Whether the cell is a number, or would be one without its commas and underscores."""
-    try:
-        float(cell.replace(",", ""))
-    except ValueError:
-        return False
-    return True
-
-
-def scan(path: Path, delimiter: str | None, header: bool | None) -> Layout:
-    """The layout of a file. `header` None expects a header and refuses one that looks like data; False names the
-    columns 0, 1, 2. Raises Failure for an empty file, one without rows, and every fault of the first 200 rows."""
-    delimiter = delimiter or _sniff(path)
-    lines = rows(path, delimiter)
+def scan(path: Path, written: Written | None = None) -> Layout:
+    """The layout of a file. A header is expected, and one that looks like data refused, unless `header` says otherwise:
+    False names the columns 0, 1, 2. Raises Failure for an empty file, one without rows, and every fault of the first
+    200 rows."""
+    written = written or Written()
+    encoding = written.encoding or encoding_of(path)
+    delimiter = written.delimiter or _sniff(path, encoding, written.comment)
+    lines = rows(path, delimiter, encoding, written.comment)
     first = next(lines, None)
     if first is None:
         raise bad("the file is empty", path, code="empty-file", help="it needs a header line and rows of data")
     line, cells = first
     if any("\0" in cell for cell in cells):
-        help = "the file is binary, damaged, or written in UTF-16: save it as UTF-8 text"
+        help = "the file is binary or damaged; if it is written in UTF-16, add `encoding: utf-16-le`"
         raise bad("the first line holds a NUL character", path, code="nul", line=line, help=help)
     names = tuple(cell.strip() for cell in cells)
-    if header is None and _looks_like_data(names):
+    if written.header is None and _looks_like_data(names):
         text = f"the first line looks like data, not like a header: {', '.join(names[:4])}{', ...' * (len(names) > 4)}"
         help = "if the file has no header, add `header: false`; if these are column names, add `header: true`"
-        raise bad(text, path, code="no-header", line=line, help=help)
-    if header is False:
-        return Layout(path, delimiter, tuple(map(str, range(len(cells)))), 0, (first, *_some(lines, path, len(cells))))
-    sample = _some(lines, path, len(names))
+        raise bad(visible(text), path, code="no-header", line=line, help=help)
+    if written.header is False:
+        names = tuple(map(str, range(len(cells))))
+    sample = _some(lines, path, len(names), encoding, names)
+    if written.header is False:
+        sample = (first, *sample)
     if not sample:
         raise bad("the file has a header but no rows", path, code="no-rows", help="add rows of data below the header")
-    return Layout(path, delimiter, names, sample[0][0] - 1, sample)
+    decimal = written.decimal or "."
+    if written.decimal is None and delimiter != ",":
+        decimal = "," if has_decimal_commas(cell.strip() for _, row in sample for cell in row) else "."
+    skip = 0 if written.header is False else sample[0][0] - 1
+    return Layout(path, delimiter, names, skip, sample, encoding, decimal, written.comment)
 
 
 def _looks_like_data(names: Sequence[str]) -> bool:
     """Whether most of the names are numbers, other than columns counted from 0 or 1."""
-    numbers = [name for name in names if is_number(name)]
+    numbers = [name for name in names if is_meant_as_number(name)]
     counted = [[str(i + first) for i in range(len(numbers))] for first in (0, 1)]
     return 2 * len(numbers) > len(names) and numbers not in counted
 
 
-def _some(lines: Iterator[tuple[int, list[str]]], path: Path, width: int) -> tuple[tuple[int, list[str]], ...]:
+def _some(
+    lines: Iterator[tuple[int, list[str]]], path: Path, width: int, encoding: str, names: Sequence[str]
+) -> tuple[tuple[int, list[str]], ...]:
     found = tuple(itertools.islice(lines, SAMPLE))
     for line, cells in found:
-        _same_width(path, line, cells, width)
+        if len(cells) != width:
+            raise ragged(path, line, cells, width, encoding, names)
     return found
 
 
-def _sniff(path: Path) -> str:
+def _sniff(path: Path, encoding: str, comment: str | None) -> str:
     """The delimiter that cuts the first lines into equally many cells; of several, the one rarest inside numbers."""
-    with open_text(path) as file, _Explained(path):
-        head = [text for text in (file.readline(1 << 20) for _ in range(20)) if text.strip()]
+    with open_text(path, encoding=encoding) as file, _Explained(path, encoding):
+        read = (file.readline(1 << 20) for _ in range(20))
+        head = [text for text in read if text.strip() and not (comment and text.startswith(comment))]
     widths = {delimiter: _widths(head, delimiter) for delimiter in "\t;|,"}
     for delimiter, found in widths.items():
         if found and found[0] > 1 and len(set(found)) == 1:
@@ -109,7 +116,7 @@ def _sniff(path: Path) -> str:
     return max(",;\t|", key=lambda d: widths[d][0] if widths[d] else 0)
 
 
-def _widths(head: list[str], delimiter: str) -> list[int]:
+def _widths(head: Iterable[str], delimiter: str) -> list[int]:
     """How many cells each line has; nothing where they cannot be told apart, which reading will explain."""
     try:
         return [len(cells) for cells in csv.reader(head, delimiter=delimiter) if cells]
@@ -120,16 +127,16 @@ def _widths(head: list[str], delimiter: str) -> list[int]:
 class _Explained:
     """Turns what decoding and the csv module raise into a Failure with the line."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, encoding: str) -> None:
+        self.path, self.encoding = path, encoding
         self.start = 1  # line where the record being read starts
 
     def __enter__(self) -> _Explained:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, UnicodeDecodeError):
-            raise _not_utf8(self.path) from None
+        if isinstance(error, UnicodeError):
+            raise _undecodable(self.path, self.encoding) from None
         if isinstance(error, csv.Error):
             text = "a quoted cell that starts here is not closed, or text follows its closing quote"
             help = 'inside quotes a quote is written twice: ""'
@@ -139,7 +146,10 @@ class _Explained:
             raise bad(text, self.path, code="bad-quotes", line=self.start, help=help) from None
 
 
-def _not_utf8(path: Path) -> Failure:
+def _undecodable(path: Path, encoding: str) -> Failure:
+    if encoding != "utf-8-sig":
+        text = f"the text is not {encoding.upper()}"
+        return bad(text, path, code="not-text", help="leave `encoding` out, or name the one it was saved in")
     with open_binary(path) as file:
         line, start = 1, b""
         for number, data in enumerate(file, start=1):
@@ -149,138 +159,97 @@ def _not_utf8(path: Path) -> Failure:
             except UnicodeDecodeError:
                 line = number
                 break
-    help = "save it as UTF-8 (a spreadsheet calls that `CSV UTF-8`)"
+    help = "save it as UTF-8 (a spreadsheet calls that `CSV UTF-8`), or say what it is: `encoding: latin-1`"
     if start[:2] == b"\x1f\x8b":
         help = "it is compressed with gzip: its name must end in .gz"
     elif start[:2] == b"PK":
         help = "it is a zip archive or a spreadsheet: export the sheet as CSV"
-    elif start[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        help = "it is written in UTF-16: save it as UTF-8"
     return bad("the text is not UTF-8", path, code="not-utf8", line=line, help=help)
 
 
-def rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Line number (from 1) and cells of each row; blank lines are skipped. Raises Failure."""
-    with _Explained(path) as place, open_text(path) as file:
-        reader = csv.reader(file, delimiter=delimiter, strict=True, skipinitialspace=True)
-        for cells in reader:
-            line, place.start = place.start, reader.line_num + 1
+class _Lines:
+    """The lines of a file, but for comments where a row could begin; `start` is where the row being read began."""
+
+    def __init__(self, file: Iterable[str], comment: str | None) -> None:
+        self._file, self._comment = file, comment
+        self.start, self.between = 1, True
+
+    def __iter__(self) -> Iterator[str]:
+        for number, text in enumerate(self._file, start=1):
+            if self.between:
+                if self._comment and text.startswith(self._comment):
+                    continue
+                self.start, self.between = number, False
+            yield text
+
+
+def rows(path: Path, delimiter: str, encoding: str, comment: str | None) -> Iterator[tuple[int, list[str]]]:
+    """Line number (from 1) and cells of each row; blank lines and comments are skipped. Raises Failure."""
+    with _Explained(path, encoding) as place, open_text(path, encoding=encoding) as file:
+        lines = _Lines(file, comment)
+        reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
+        while True:
+            try:
+                cells = next(reader, None)
+            finally:
+                place.start = lines.start
+            if cells is None:
+                return
+            lines.between = True
             if len(cells) > 1 or (cells and cells[0].strip()):
-                yield line, cells
+                yield lines.start, cells
 
 
-def _same_width(path: Path, line: int, cells: list[str], width: int) -> None:
-    if len(cells) != width:
-        text = f"this row has {len(cells)} cell{'s' * (len(cells) != 1)}, {width} expected"
-        help = "a cell that contains the delimiter must stand in quotes" if len(cells) > width else ""
-        file, lines = shown(path), excerpt(path, line)
-        raise Failure(Problem(text, code="ragged-row", file=file, line=line, excerpt=lines, help=help))
+def ragged(path: Path, line: int, cells: list[str], width: int, encoding: str, names: Sequence[str]) -> Failure:
+    """The failure of a row that has more or fewer cells than the header."""
+    text = f"this row has {len(cells)} cell{'s' * (len(cells) != 1)}, {width} expected"
+    help = "a cell that contains the delimiter must stand in quotes" if len(cells) > width else ""
+    if names and names[0].startswith(("#", "%")):
+        help = f'if lines that start with {names[0][0]} are comments, add `comment: "{names[0][0]}"`'
+    lines = excerpt(path, line, encoding)
+    return Failure(Problem(text, code="ragged-row", file=shown(path), line=line, excerpt=lines, help=help))
 
 
-def read_numbers(layout: Layout) -> Array | None:
-    """All columns as (N, C) float64 by NumPy's C parser; None where anything in the file is not a finite number."""
-    try:
-        with open_text(layout.path) as file:
-            table: Array = np.loadtxt(
-                file,
-                delimiter=layout.delimiter,
-                skiprows=layout.skip,
-                comments=None,  # the default would cut a cell at `#`
-                quotechar='"',
-                ndmin=2,
-                dtype=np.float64,
-            )
-    except ValueError:  # also UnicodeDecodeError
-        return None
-    return table if table.shape[1] == len(layout.names) and np.isfinite(table).all() else None
-
-
-def read_columns(layout: Layout, kinds: Mapping[int, Kind]) -> dict[int, Array]:
-    """The columns asked for: float64 (N,) or, for text, Python strings (N,). Raises Failure with line and column."""
-    pieces: dict[int, list[Array]] = {index: [] for index, kind in kinds.items() if kind == "number"}
-    texts: dict[int, list[str]] = {index: [] for index, kind in kinds.items() if kind == "text"}
-    lines = rows(layout.path, layout.delimiter)
-    if layout.skip:
-        next(lines)
-    while chunk := list(itertools.islice(lines, CHUNK)):
-        for line, cells in chunk:
-            if len(cells) != len(layout.names):
-                # what is wrong in an earlier row is named first
-                _convert(layout, [row for row in chunk if row[0] < line], kinds, pieces, texts)
-                _same_width(layout.path, line, cells, len(layout.names))
-        _convert(layout, chunk, kinds, pieces, texts)
-    numbers = {index: np.concatenate(parts) for index, parts in pieces.items()}
-    return {**numbers, **{index: labels(column) for index, column in texts.items()}}
-
-
-def _convert(
-    layout: Layout,
-    chunk: Sequence[tuple[int, list[str]]],
-    kinds: Mapping[int, Kind],
-    pieces: dict[int, list[Array]],
-    texts: dict[int, list[str]],
-) -> None:
-    columns = list(zip(*(cells for _, cells in chunk), strict=True))
-    faults: list[tuple[int, int]] = []
-    for index, kind in kinds.items() if columns else ():
-        column = columns[index]
-        if kind == "number":
-            numbers = _floats(column)
-            if numbers is None:
-                faults.append((next(i for i, cell in enumerate(column) if not _finite(cell)), index))
-            else:
-                pieces[index].append(numbers)
-        else:
-            stripped = [sys.intern(cell.strip()) for cell in column]
-            faults += [(i, index) for i, cell in enumerate(stripped) if not cell or "\0" in cell][:1]
-            texts[index] += stripped
-    if faults:
-        row, index = min(faults)
-        raise _wrong_cell(layout, *chunk[row], index, kinds[index])
-
-
-def _floats(cells: Sequence[str]) -> Array | None:
-    joined = "".join(cells)
-    if not joined.isascii() or "_" in joined:  # float() takes more than a file should hold
-        return None
-    try:
-        numbers = np.fromiter(map(float, cells), np.float64, len(cells))
-    except ValueError:
-        return None
-    return numbers if np.isfinite(numbers).all() else None
-
-
-def _finite(cell: str) -> bool:
-    return is_number(cell) and bool(np.isfinite(float(cell)))
-
-
-def _wrong_cell(layout: Layout, line: int, cells: list[str], index: int, kind: Kind) -> Failure:
-    cell, name = cells[index].strip(), layout.names[index]
+def wrong_cell(layout: Layout, line: int, cells: list[str], index: int, kind: Kind, filled: bool = True) -> Failure:
+    """The failure of a cell that is not what its column holds; `filled`: whether a missing value could be filled in."""
+    cell, name = cells[index].strip(), visible(layout.names[index])
     value = visible(cell if len(cell) <= 40 else f"{cell[:40]}...")
     leave_out = f"to leave the column out, write `drop: [{name}]`"
+    text_is_meant = f"if the column holds text, write `text: [{name}]`; {leave_out}"
     if "\0" in cell:
         code, text = "nul", f"column `{name}` holds a NUL character"
         help = "the file is damaged, or written in UTF-16: save it as UTF-8 text"
-    elif cell.lower() in MISSING:
+    elif is_missing(cell, kind) and cell.lower() != "nan":
         code, text = "missing-value", f"column `{name}` has no value here ({f'`{cell}`' if cell else 'an empty cell'})"
-        help = f"missing values are an error: fill the cell in or remove the row; {leave_out}"
-    elif is_number(cell):
+        help = "`missing: drop` leaves such rows out"
+        help += f", `missing: median` (mean, mode) fills them in; {leave_out}" if filled else ""
+    elif kind == "boolean":
+        code, text = "not-a-boolean", f"column `{name}`: `{value}` is neither yes nor no"
+        help = f"write yes or no, true or false, 1 or 0; {text_is_meant}"
+    elif kind == "date":
+        code, text = "not-a-date", f"column `{name}`: `{value}` is not a date"
+        help = f"dates are written as 2024-01-31 or 2024-01-31T12:30; {text_is_meant}"
+    elif is_number(cell, layout.decimal):
         code, text = "not-finite", f"column `{name}`: `{value}` is not a finite number"
         help = f"numbers go up to 1.8e308: correct the cell or remove the row; {leave_out}"
+        if cell.lower() == "nan" and filled:
+            help = f"`missing: drop` leaves such rows out, `missing: median` (mean, mode) fills them in; {leave_out}"
     else:
-        code, text = "not-a-number", f"column `{name}`: `{value}` is not a number"
-        help = f"if the column holds text, write `text: [{name}]`; {leave_out}"
-        if is_meant_as_number(cell):
-            help = "write numbers as 1234.5: a decimal point, and nothing between thousands"
-    file, lines = shown(layout.path), excerpt(layout.path, line)
-    problem = Problem(text, code=code, file=file, line=line, excerpt=lines, help=help)
-    return Failure(_pointed(problem, cells, index, layout.delimiter))
+        code, text, help = "not-a-number", f"column `{name}`: `{value}` is not a number", text_is_meant
+        if is_meant_as_number(cell) or is_meant_as_number(cell.replace(".", "")):
+            help = f"write numbers as 1234{layout.decimal}5: nothing between thousands"
+            help += "" if layout.decimal == "," else '; if the file writes 1,5 for one and a half, add `decimal: ","`'
+    return Failure(pointed(layout, Problem(text, code=code, help=help), line, cells, index))
 
 
-def _pointed(problem: Problem, cells: list[str], index: int, delimiter: str) -> Problem:
-    """The problem with the caret under its cell, where the line can be cut without knowing about quotes."""
-    if problem.excerpt and '"' not in problem.excerpt[0][1]:
-        parts = problem.excerpt[0][1].split(delimiter)
+def pointed(layout: Layout, problem: Problem, line: int, cells: list[str], index: int) -> Problem:
+    """The problem at its line, the caret under its cell where the line can be cut without knowing about quotes."""
+    lines = excerpt(layout.path, line, layout.encoding)
+    problem = replace(problem, file=shown(layout.path), line=line, excerpt=lines)
+    if lines and '"' not in lines[0][1]:
+        parts = lines[0][1].split(layout.delimiter)
+        if layout.delimiter == "\t":
+            parts = cells  # `visible` has made spaces of the tabs
         if len(parts) == len(cells):
             place = sum(len(part) + 1 for part in parts[:index]) + 1
             return replace(problem, column=place, span=max(1, len(parts[index])))

@@ -136,9 +136,16 @@ def open_binary(path: Path) -> IO[bytes]:
         raise bad(f"cannot be read: {error.strerror}", path, code="unreadable", exit=Exit.NO_INPUT) from None
 
 
-def open_text(path: Path, errors: str = "strict") -> io.TextIOWrapper:
-    """The text of a UTF-8 file, with or without a byte order mark. Raises Failure where it cannot be read."""
-    return io.TextIOWrapper(open_binary(path), "utf-8-sig", errors, newline="")
+def encoding_of(path: Path) -> str:
+    """How the text of a file is written, by its byte order mark: UTF-16, or UTF-8 with or without one."""
+    with open_binary(path) as file:
+        return "utf-16" if file.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+
+
+def open_text(path: Path, errors: str = "strict", encoding: str | None = None) -> io.TextIOWrapper:
+    """The text of a file, line ends as they are; left out, the encoding is found. Raises Failure where it cannot be
+    read."""
+    return io.TextIOWrapper(open_binary(path), encoding or encoding_of(path), errors, newline="")
 
 
 def visible(text: str) -> str:
@@ -146,8 +153,8 @@ def visible(text: str) -> str:
     return "".join(c if c.isprintable() else " " if c == "\t" else "?" for c in text)
 
 
-def excerpt(path: Path, line: int) -> tuple[tuple[int, str], ...]:
+def excerpt(path: Path, line: int, encoding: str | None = None) -> tuple[tuple[int, str], ...]:
     """The text of one line for a diagnostic; nothing where it is too long to show."""
-    with open_text(path, "replace") as file:
+    with open_text(path, "replace", encoding) as file:
         text = next(itertools.islice(file, line - 1, None), "").rstrip("\r\n")
     return ((line, visible(text)),) if 0 < len(text) <= LONGEST_EXCERPT else ()

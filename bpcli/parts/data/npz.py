@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import math
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from bpcli.family import Source, Table
+from bpcli.numeric.mapped import Mapped
 from bpcli.part import near
+from bpcli.parts.data.arrays import (
+    MAPPED,
+    all_finite,
+    header,
+    inputs_of,
+    likely_targets,
+    mapped,
+    same_length,
+    targets_of,
+)
 from bpcli.parts.data.files import bad, expansion_limit, locate, shown
-from bpcli.parts.data.targets import labels, numeric_target
-from bpcli.plan import Array, Sample
+from bpcli.plan import Array, Sample, Shape
 from bpcli.records import Failure
 
 
@@ -24,6 +36,8 @@ class Npz(Source):
 
     Inputs    (N, ...) real numbers of any type, kept so until they are encoded
     Targets   (N,) text: class labels; (N,) whole numbers: class ids; (N,) or (N, K) numbers: values
+    Memory    an array of more than 64 MiB that is not compressed is mapped: rows are read when a step asks for them, so
+              that one larger than memory trains. The archive must not change as long as it is used
     Errors    Failure: a key that is not there (with those that are), Python objects (never unpickled), a damaged
               archive, one that expands to over 100 times its size (its directory is read first), a number that is
               not finite
@@ -39,20 +53,35 @@ class Npz(Source):
         return (root / self.path,)
 
     def load(self, root: Path, *, need_target: bool = True) -> Table:
+        path, x, t = self._open(root, need_target)
+        found = inputs_of(x, path, f"`{self.inputs}`")
+        return Table(
+            found, {}, (), (), None if t is None else targets_of(t, path, f"`{self.targets}`"), (), shown(path)
+        )
+
+    def left_in_file(self, root: Path) -> tuple[Array | Mapped, Array | Mapped, tuple[Path, str]]:
+        """Inputs and targets as they stand in the archive, and what messages call the inputs: their file and
+        their name. The numbers of the inputs are not looked at yet."""
+        path, x, t = self._open(root, True)
+        assert t is not None
+        likely_targets(t, path, f"`{self.targets}`")
+        all_finite(t, path, f"`{self.targets}`")
+        return inputs_of(x, path, f"`{self.inputs}`", finite=False), t, (path, f"`{self.inputs}`")
+
+    def _open(self, root: Path, need_target: bool) -> tuple[Path, Array | Mapped, Array | Mapped | None]:
         path = locate(root, self.path)
         try:
             with zipfile.ZipFile(path) as archive:
-                x = _inputs(_read(archive, path, self.inputs), path, self.inputs)
-                t = _targets(_read(archive, path, self.targets), path, self.targets) if need_target else None
+                x = _read(archive, path, self.inputs)
+                t = _read(archive, path, self.targets) if need_target else None
         except Failure:
             raise
         except Exception as error:  # whatever a foreign or hostile file makes the parsers of zip and npy raise
             text = f"this is not an .npz archive, or it is damaged: {error}"
             raise bad(text, path, code="not-npz", help="write one with numpy.savez(path, x=..., y=...)") from None
-        if t is not None and len(t) != len(x):
-            text = f"`{self.inputs}` has {len(x)} rows and `{self.targets}` {len(t)}"
-            raise bad(text, path, code="npz-count")
-        return Table(x, {}, (), (), t, (), shown(path))
+        if t is not None and x.ndim > 1 and t.ndim:
+            same_length(x, t, path, (f"`{self.inputs}`", f"`{self.targets}`"))
+        return path, x, t
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -62,60 +91,46 @@ class Npz(Source):
         yield Sample({"type": "npz", "path": "a.npz", "inputs": ""}, error="at least 1 character")
 
 
-def _read(archive: zipfile.ZipFile, path: Path, key: str) -> Array:
+def _read(archive: zipfile.ZipFile, path: Path, key: str) -> Array | Mapped:
     entries = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
     if key not in entries:
         guess = near(key, entries)
         help = (f"did you mean `{guess}`? " if guess else "") + f"it holds {', '.join(entries) or 'nothing'}"
         raise bad(f"the archive has no array `{key}`", path, code="missing-key", help=help)
+    entry = entries[key]
     limit = expansion_limit(path.stat().st_size)
-    if entries[key].file_size > limit:
+    if entry.file_size > limit:
         text = f"`{key}` expands to more than {limit >> 20} MiB, over 100 times the file"
         raise bad(text, path, code="bomb", help="if that is meant, save it with numpy.savez, uncompressed")
-    with archive.open(entries[key]) as file:
-        version = np.lib.format.read_magic(file)
-        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = header(file)
-        if dtype.hasobject:
-            text = f"`{key}` holds Python objects, which are not loaded: they could run code"
-            raise bad(text, path, code="objects", help="save numbers, or text as an array of strings (dtype str)")
-        count = math.prod(shape)
-        if count * dtype.itemsize > limit:
+    with archive.open(entry) as file:
+        shape, fortran, dtype = header(file, f"`{key}`", path)
+        expected = math.prod(shape) * dtype.itemsize
+        if expected > limit:
             raise ValueError(f"`{key}` is said to have {' x '.join(map(str, shape))} entries")
+        if expected > MAPPED and entry.compress_type == zipfile.ZIP_STORED and shape:
+            if entry.file_size - file.tell() != expected:
+                raise ValueError(f"`{key}` has {entry.file_size - file.tell()} bytes where {expected} are expected")
+            return Mapped(_stored(path, entry, file.tell(), shape, fortran, dtype))
         data = file.read()
-    if len(data) != count * dtype.itemsize:
-        raise ValueError(f"`{key}` has {len(data)} bytes where {count * dtype.itemsize} are expected")
+    if len(data) != expected:
+        raise ValueError(f"`{key}` has {len(data)} bytes where {expected} are expected")
     return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
 
 
-def _inputs(x: Array, path: Path, key: str) -> Array:
-    if x.dtype.kind not in "iufb":
-        raise bad(f"`{key}` holds {x.dtype.name}, not real numbers", path, code="not-numbers")
-    if x.ndim < 2:
-        help = "reshape one column to (N, 1)"
-        raise bad(f"`{key}` has shape {x.shape}: (N, ...) is expected", path, code="npz-shape", help=help)
-    if not x.size:
-        raise bad(f"`{key}` is empty: its shape is {x.shape}", path, code="no-rows")
-    _all_finite(x, path, key)
-    return x
-
-
-def _targets(t: Array, path: Path, key: str) -> Array:
-    if t.dtype.kind == "U" and t.ndim == 1:
-        return labels(t.tolist())
-    if t.dtype.kind not in "iufb" or t.ndim not in (1, 2):
-        text = f"`{key}` is {t.dtype.name} of shape {t.shape}"
-        help = "targets are (N,) text or whole numbers for classes, or (N, K) numbers"
-        raise bad(text, path, code="npz-shape", help=help)
-    _all_finite(t, path, key)
-    return numeric_target(t)
-
-
-def _all_finite(x: Array, path: Path, key: str) -> None:
-    for row in range(0, len(x), 1 << 14):
-        part = x[row : row + (1 << 14)]
-        wrong = ~np.isfinite(part) if x.dtype.kind == "f" else np.zeros(1, bool)
-        if wrong.any():
-            i, *rest = (int(k) for k in np.argwhere(wrong)[0])
-            at = ", ".join(map(str, (row + i, *rest)))
-            raise bad(f"`{key}[{at}]` is {part[(i, *rest)]}, not a finite number", path, code="not-finite")
+def _stored(path: Path, entry: zipfile.ZipInfo, start: int, shape: Shape, fortran: bool, dtype: np.dtype[Any]) -> Array:
+    """An array that is not compressed, left in its archive; `start` is where its numbers begin in the entry. Raises
+    ValueError where its checksum is wrong."""
+    with open(path, "rb") as file:  # the entry's own header stands before it, with a name and an extra of any length
+        file.seek(entry.header_offset + 26)
+        name, extra = struct.unpack("<HH", file.read(4))
+        begin = entry.header_offset + 30 + name + extra
+        file.seek(begin)
+        found, left = 0, entry.file_size
+        while left:
+            block = file.read(min(left, 1 << 20))
+            if not block:
+                raise ValueError("the archive ends inside an array")
+            found, left = zlib.crc32(block, found), left - len(block)
+    if found != entry.CRC:
+        raise ValueError(f"Bad CRC-32 for file {entry.filename!r}")
+    return mapped(path, begin + start, shape, fortran, dtype)

@@ -94,7 +94,8 @@ class LevenbergMarquardt(Searcher):
             Eq("damped", "where(mu == 0, damping, mu) * up**tries", "raised until the loss falls"),
             Eq("w_new[j]", "w[j] - d[j]", "the step that"),
             Eq("solved[j]", "abs(sum(k, A[j,k] * d[k]) + damped * d[j] - b[j]) <= "
-               "1e-12 * (sum(k, abs(A[j,k] * d[k])) + abs(damped * d[j]) + abs(b[j]))", "solves (A + mu I) d = b"),
+               "1e-12 * (sum(k, abs(A[j,k] * d[k])) + abs(damped * d[j])"
+               " + sum(i, abs(J[i,j] * e[i])) + abs(bend[j] * w[j]))", "solves (A + mu I) d = b, up to rounding"),
             Eq("descends", "L_new < L", "a step that does not is not taken"),
             Eq("mu_new", "max(damped * down, least)", "trusted more next time"),
         ]  # fmt: skip

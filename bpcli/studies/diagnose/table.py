@@ -38,7 +38,7 @@ def _names(case: Case) -> list[tuple[str, bool]]:
         return [(f"input {j}", True) for j in range(math.prod(case.blueprint.x))]
     found: list[tuple[str, bool]] = []
     for column in case.rules.columns:
-        found += [(f"{column.name}={c}", False) for c in column.categories] or [(column.name, True)]
+        found += [(name, j < column.numbers) for j, name in enumerate(column.inputs)]
     return found
 
 

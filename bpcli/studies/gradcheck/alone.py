@@ -110,8 +110,11 @@ class Point:
 
     def _inner_sway(self, path: str) -> float:
         """How far a gradient inside moves where inputs, weights and error are off; and what the layers inside add."""
-        rows = len(self.upstream) * max(1.0, size(self.link.frame.x))
-        return size(self.shaken(path, COARSE) - self.inner[path]) + rows * self.sway.get("inside", 0.0)
+        layer, _, name = path.rpartition(".")
+        inner = next(k for chain in self.link.inside.values() for k in chain.walk() if k.path == layer)
+        moved = size(self.shaken(path, COARSE) - self.inner[path])
+        own = layer_sway(inner, self.train, self.rng).get(f"d{name}", 0.0)
+        return moved + own + len(self.upstream) * max(1.0, size(inner.frame.x)) * self.sway.get("inside", 0.0)
 
     def value(self) -> tuple[float, float]:
         """The outputs weighed by the upstream gradient, through the kernels."""

@@ -17,6 +17,7 @@ from bpcli.verdicts import Finding
 FLAT = 1e-9  # how far a ratio that counts as constant may vary
 BEFORE = "the gradient before"  # what stood there when a penalty was added
 GAP = 10  # times less well than the numbers is their difference known
+NEARLY = 0.01  # of a difference is what one slip may leave, to be told as its greater part
 MOST_TIES = 3  # mistakes that explain the numbers equally well, told together
 
 
@@ -93,11 +94,18 @@ def _joined(plain: tuple[str, str] | None, told: str) -> str:
 def _matching(a: Array, n: Array, suspect: Suspect) -> list[Guess]:
     reach = float(np.abs(a).max(initial=0.0))
     found: list[Guess] = []
+    nearest, least = None, NEARLY
+    apart = float(np.abs(a - n).max(initial=0.0))
     for guess in suspect.guesses():
-        if same(a, guess.value, reach) and not same(n, guess.value, reach):
+        if np.shape(guess.value) != a.shape or same(n, guess.value, reach):
+            continue
+        if same(a, guess.value, reach):
             found.append(guess)
             if len(found) == MOST_TIES:
                 break
+        left = float(np.abs(a - guess.value).max(initial=0.0)) / apart
+        if left < least:
+            nearest, least = guess, left
     if found:
         return found
     for name, gained in suspect.updated():
@@ -105,7 +113,11 @@ def _matching(a: Array, n: Array, suspect: Suspect) -> list[Guess]:
         if rate is not None:
             text = f"it is computed with a {name} that was updated already (by {-rate:.3g} times its gradient)"
             return [Guess("updated-weights", text, a)]
-    return [Guess(code, text, a) for code, text in suspect.cut(a)]
+    cut = [Guess(code, text, a) for code, text in suspect.cut(a)]
+    if nearest is not None and not cut:
+        text = f"nearly: {nearest.text}; what is left of the difference is {least:.0e} of it, something else"
+        return [Guess(nearest.code, text, a)]
+    return cut
 
 
 # --------------------------------------------------------------------------------------------- of another call or point

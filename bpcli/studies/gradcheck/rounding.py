@@ -87,6 +87,11 @@ class Rounding:
                 self.gradient[e.path] = max(self.gradient[e.path], size(grad[e.where] - base[e.where]))
             if dx is not None:
                 self.gradient["x"] = max(self.gradient["x"], size(dx - base_dx))
+        for link in batch.chain.links:
+            for inner in (k for chain in link.inside.values() for k in chain.walk()):
+                own = layer_sway(inner, True, rng)
+                for name in inner.node.plan.params:
+                    self.gradient[f"{inner.path}.{name}"] += own.get(f"d{name}", 0.0)
         batch.forward(True)
 
     def _run(self, weights: bool) -> float:

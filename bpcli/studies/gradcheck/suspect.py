@@ -12,7 +12,7 @@ import numpy as np
 from bpcli.numeric.notation import NotationError, Program
 from bpcli.numeric.notation.evaluate import Grid
 from bpcli.numeric.notation.slips import Slip, slips
-from bpcli.numeric.notation.syntax import Bind, Equation, Expr, Reduce, reads, walk
+from bpcli.numeric.notation.syntax import Binary, Bind, Equation, Expr, Number, Reduce, reads, walk
 from bpcli.numeric.notation.text import Ascii
 from bpcli.plan import Array
 from bpcli.studies.gradcheck.rewrites import renamed, rewrites
@@ -169,6 +169,8 @@ class Suspect:
                 return "inverted", f"it is multiplied by {shown} and not divided {of}"
             case "term" if slip.term is not None:
                 return "dropped-term", f"the term {letter} = {slip.term} of the sum is left out {of}"
+            case "term" if isinstance(slip.piece, Number) and (whole := _sum_with(grid.equation.right, slip.piece)):
+                return "term", f"{self._drawn(whole.left)} is taken where {self._drawn(whole)} is meant, {of}"
             case "term":
                 return "term", f"the term {shown} is left out {of}"
             case "twice":
@@ -254,6 +256,12 @@ class Suspect:
             for other in (0, 1):
                 if value != other:
                     yield from self._try("setting", f"{name} = {float(value):g} is taken for {other}", {name: other})
+
+
+def _sum_with(node: Expr, number: Number) -> Binary | None:
+    """The sum or difference whose second term is a number."""
+    found = (n for n in walk(node) if isinstance(n, Binary) and n.op in "+-" and n.right is number)
+    return next(found, None)
 
 
 def same(a: Array, b: Array, reach: float = 0.0, near: float = SAME) -> bool:

@@ -1,0 +1,187 @@
+"""Rows that are not in memory: read from a file, or computed, when they are asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bpcli.numeric.shapes import Shape
+
+Array = NDArray[Any]
+
+HELD = 256 << 20
+"""Bytes of one array that are kept in memory without being asked; a larger one stays where it is."""
+
+BLOCK = 1 << 20  # bytes looked at at a time
+
+
+class Index(Protocol):
+    """Which rows, by their places: an array of them, or what computes them."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, key: Any, /) -> Any: ...
+
+
+class Rows:
+    """What an array of rows can be asked where it is not one: its shape, some rows, or (`__array__`) all of them.
+
+    `shape` is (N, ...).
+    """
+
+    shape: Shape
+    dtype: np.dtype[Any]
+
+    def read(self, rows: Array) -> Array:
+        """These rows, in memory."""
+        raise TypeError(f"{type(self).__name__} reads nothing")
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    def take(self, rows: Array, axis: int = 0, out: Array | None = None, mode: str = "raise") -> Array:
+        """As NumPy's take along the first axis; all places have to be right."""
+        found = self.read(rows)
+        if out is None:
+            return found
+        out[...] = found
+        return out
+
+    def __getitem__(self, key: Any) -> Any:
+        first, *rest = key if isinstance(key, tuple) else (key,)
+        if isinstance(first, slice):
+            found = self.read(np.arange(*first.indices(len(self))))
+        else:
+            rows = np.asarray(first)
+            if rows.dtype == bool:
+                rows = np.flatnonzero(rows)
+            found = self.read(rows.reshape(-1))
+            found = found[0] if rows.ndim == 0 else found
+            return found[tuple(rest)] if rows.ndim == 0 and rest else found[(slice(None), *rest)] if rest else found
+        return found[(slice(None), *rest)] if rest else found
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """All rows in memory. Raises MemoryError where they do not fit."""
+        out = np.empty(self.shape, self.dtype if dtype is None else dtype)
+        for start, block in self.blocks():
+            out[start : start + len(block)] = block
+        return out
+
+    def astype(self, dtype: Any, **_: Any) -> Array:
+        """All rows in memory, as another type."""
+        return self.__array__(dtype)
+
+    def reshape(self, *shape: Any) -> Array:
+        """All rows in memory, in another shape."""
+        return self.__array__().reshape(*shape)
+
+    def blocks(self) -> Iterator[tuple[int, Array]]:
+        """Every row, some at a time: where they begin, and they."""
+        step = max(1, BLOCK // max(1, math.prod(self.shape[1:]) * self.dtype.itemsize))
+        for start in range(0, len(self), step):
+            yield start, self.read(np.arange(start, min(start + step, len(self))))
+
+
+class Mapped(Rows):
+    """An array in a file. `base` (N, ...) is memory-mapped; of it `rows` (None: all) and, along its second axis,
+    `columns` (None: all). `seen` is shared by those of one base.
+
+    The least and the largest numbers are looked for once and remembered.
+    """
+
+    def __init__(
+        self, base: Array, rows: Index | None = None, columns: Array | None = None, seen: dict[bytes, Any] | None = None
+    ) -> None:
+        self.base, self.rows, self.columns = base, rows, columns
+        count = len(base) if rows is None else len(rows)
+        inner = base.shape[1:] if columns is None else (len(columns), *base.shape[2:])
+        self.shape = (count, *inner)
+        self.dtype = base.dtype.newbyteorder("=")
+        self.seen: dict[bytes, Any] = {} if seen is None else seen
+
+    def read(self, rows: Array) -> Array:
+        chosen = rows if self.rows is None else self.rows[rows]
+        columns = self.columns
+        if len(chosen) and chosen[-1] - chosen[0] == len(chosen) - 1 and (np.diff(chosen) == 1).all():
+            found = self.base[chosen[0] : chosen[-1] + 1]  # a stretch of the file
+            found = found if columns is None else found[:, columns]
+        else:
+            found = self.base[chosen] if columns is None else self.base[chosen[:, None], columns]
+        return np.array(found, self.dtype, order="C")
+
+    def limits(self) -> tuple[Array, Array]:
+        """The least and the largest of each place in a row, over all rows; NaN where one is NaN."""
+        name = self._name()
+        if name not in self.seen:
+            low = high = None
+            for _, block in self.blocks():
+                lowest, highest = block.min(axis=0), block.max(axis=0)
+                low = lowest if low is None else np.minimum(low, lowest)
+                high = highest if high is None else np.maximum(high, highest)
+            self.seen[name] = (low, high)
+        found: tuple[Array, Array] = self.seen[name]
+        return found
+
+    def _name(self) -> bytes:
+        """What the limits of these rows are remembered by."""
+        digest = hashlib.sha256()
+        for part in (self.rows, self.columns):
+            digest.update(b"all" if part is None else np.ascontiguousarray(getattr(part, "places", part)).tobytes())
+        return digest.digest()
+
+    def min(self, axis: int | None = None) -> Any:
+        low, _ = self.limits()
+        return low if axis == 0 else low.min()
+
+    def max(self, axis: int | None = None) -> Any:
+        _, high = self.limits()
+        return high if axis == 0 else high.max()
+
+
+class Computed(Rows):
+    """Rows (count, *shape) that are computed from their places by `compute`, which gives them for an array of places in
+    `rows` (None: of all rows there are)."""
+
+    def __init__(
+        self, compute: Callable[[Array], Array], count: int, shape: Shape, dtype: Any, rows: Index | None = None
+    ) -> None:
+        self.compute, self.rows = compute, rows
+        self.shape, self.dtype = (count, *shape), np.dtype(dtype)
+
+    def read(self, rows: Array) -> Array:
+        return self.compute(rows if self.rows is None else self.rows[rows])
+
+
+class Stretches:
+    """Places of rows, in stretches of `length` of `count` rows that follow each other in the file: those whose numbers
+    are `places`, ascending. The last stretch there is may be shorter."""
+
+    def __init__(self, places: Array, length: int, count: int) -> None:
+        self.places, self.length, self.count = places, length, count
+        last = -(-count // length) - 1
+        missing = (last + 1) * length - count if len(places) and places[-1] == last else 0
+        self._len = len(places) * length - missing
+
+    def __len__(self) -> int:
+        return self._len
+
+    def __getitem__(self, key: Any) -> Any:
+        at = np.arange(*key.indices(len(self))) if isinstance(key, slice) else np.asarray(key)
+        return self.places[at // self.length] * self.length + at % self.length

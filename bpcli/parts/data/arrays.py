@@ -1,0 +1,143 @@
+"""Arrays as NumPy saves them: their headers, kept in memory or left in their file, and checked before anybody uses
+them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+
+from bpcli.numeric.mapped import Index, Mapped, Rows
+from bpcli.parts.data.files import bad, locate, open_binary
+from bpcli.parts.data.targets import labels, numeric_target
+from bpcli.plan import Array, Shape
+
+MAPPED = 64 << 20
+"""Bytes of an array from which on it stays in its file. As float32 one of bytes takes four times as many."""
+
+MORE_THAN_NUMBERS = "save numbers, or text as an array of strings (dtype str)"
+
+
+def header(file: IO[bytes], name: str, path: Path) -> tuple[Shape, bool, np.dtype[Any]]:
+    """Shape, whether columns come first, and type, from the beginning of the file. Raises Failure for Python objects,
+    ValueError where it is no such header."""
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(file)
+    if dtype.hasobject:
+        text = f"{name} holds Python objects, which are not loaded: they could run code"
+        raise bad(text, path, code="objects", help=MORE_THAN_NUMBERS)
+    return shape, fortran, dtype
+
+
+def mapped(path: Path, offset: int, shape: Shape, fortran: bool, dtype: np.dtype[Any]) -> Array:
+    """The array that begins at `offset`, left in the file. The file must not change as long as it is used."""
+    return np.memmap(path, dtype, "r", offset, shape, "F" if fortran else "C")
+
+
+def read_npy(root: Path, name: str) -> tuple[Path, Array | Mapped]:
+    """The array of an .npy file, by its path relative to `root`; a large one stays there. Raises Failure."""
+    path = locate(root, name)
+    with open_binary(path) as file:
+        try:
+            shape, fortran, dtype = header(file, "the file", path)
+        except (ValueError, EOFError, SyntaxError, MemoryError, RecursionError) as error:
+            text = f"this is not an .npy file, or it is damaged: {error}"
+            raise bad(text, path, code="not-npy", help="write one with numpy.save(path, array)") from None
+        count = math.prod(shape)
+        expected = count * dtype.itemsize
+        if path.suffix != ".gz":
+            offset = file.tell()
+            found = path.stat().st_size - offset
+            if found != expected:
+                raise _other_size(path, shape, dtype, expected, found)
+            if expected > MAPPED and shape:
+                return path, Mapped(mapped(path, offset, shape, fortran, dtype))
+            data = file.read(expected)
+        else:
+            data = file.read(expected + 1) if expected < 1 << 62 else b""
+        if len(data) != expected:
+            raise _other_size(path, shape, dtype, expected, len(data))
+    return path, np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
+
+
+def _other_size(path: Path, shape: Shape, dtype: np.dtype[Any], expected: int, found: int) -> Exception:
+    of = " x ".join(map(str, shape)) or "1"
+    text = f"the header promises {of} values of {dtype.name} ({expected} bytes), the file has {found}"
+    return bad(text, path, code="truncated", help="fetch it again, or save it anew")
+
+
+def inputs_of(x: Array | Mapped, path: Path, name: str, *, finite: bool = True) -> Array:
+    """The inputs (N, ...), as they are. Raises Failure where they cannot be inputs; without `finite` their numbers are
+    not looked at."""
+    if x.dtype.kind not in "iufb":
+        raise bad(f"{name} holds {x.dtype.name}, not real numbers", path, code="not-numbers")
+    if x.ndim < 2:
+        help = "reshape one column to (N, 1)"
+        raise bad(f"{name} has shape {x.shape}: (N, ...) is expected", path, code="npz-shape", help=help)
+    if not x.size:
+        raise bad(f"{name} is empty: its shape is {x.shape}", path, code="no-rows")
+    if finite:
+        all_finite(x, path, name)
+    return as_array(x)
+
+
+def targets_of(t: Array | Mapped, path: Path, name: str) -> Array:
+    """The targets in one of their three forms (see Table). Raises Failure where they cannot be targets."""
+    likely_targets(t, path, name)
+    if t.dtype.kind == "U":
+        return labels(np.asarray(t).tolist())
+    all_finite(t, path, name)
+    return numeric_target(np.asarray(t))
+
+
+def likely_targets(t: Array | Mapped, path: Path, name: str) -> None:
+    """Raises Failure where the type or the shape is not that of targets."""
+    if t.dtype.kind == "U" and t.ndim == 1:
+        return
+    if t.dtype.kind not in "iufb" or t.ndim not in (1, 2):
+        text = f"{name} is {t.dtype.name} of shape {t.shape}"
+        help = "targets are (N,) text or whole numbers for classes, or (N, K) numbers"
+        raise bad(text, path, code="npz-shape", help=help)
+
+
+def all_finite(x: Array | Rows, path: Path, name: str, rows: Index | None = None) -> None:
+    """Raises Failure at the first number that is not finite; `rows` is where those of x stand in their file."""
+    if x.dtype.kind != "f":
+        return
+    if isinstance(x, Mapped) and all(np.isfinite(limit).all() for limit in x.limits()):
+        return
+    step = max(1, (1 << 20) // max(1, math.prod(x.shape[1:])))
+    for row in range(0, len(x), step):
+        part = x[row : row + step]
+        wrong = ~np.isfinite(part)
+        if wrong.any():
+            i, *rest = (int(k) for k in np.argwhere(wrong)[0])
+            where = row + i if rows is None else int(rows[row + i])
+            at = ", ".join(map(str, (where, *rest)))
+            label = f"`{name.strip('`')}[{at}]`" if name.startswith("`") else f"entry [{at}]"
+            raise bad(f"{label} is {part[(i, *rest)]}, not a finite number", path, code="not-finite")
+
+
+def columns_of(x: Array | Mapped, places: Sequence[int]) -> Array:
+    """Some columns of (N, C), where the array is large left in the file."""
+    if isinstance(x, Mapped):
+        run = places[-1] - places[0] == len(places) - 1 and list(places) == sorted(places)
+        if run:
+            return as_array(Mapped(x.base[:, places[0] : places[-1] + 1]))
+        return as_array(Mapped(x.base, None, np.array(places, np.intp)))
+    return np.ascontiguousarray(x[:, list(places)])
+
+
+def as_array(x: Any) -> Array:
+    """What can be asked what its users ask of an array, as one to the type checker."""
+    return cast(Array, x)
+
+
+def same_length(x: Array | Rows, t: Array | Rows, path: Path, names: tuple[str, str]) -> None:
+    """Raises Failure where there are not as many targets as rows."""
+    if len(t) != len(x):
+        raise bad(f"{names[0]} has {len(x)} rows and {names[1]} {len(t)}", path, code="npz-count")

@@ -1,0 +1,127 @@
+"""Arrays saved with numpy.save; one that is larger than memory stays in its file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from bpcli.family import Source, Table
+from bpcli.numeric.mapped import Mapped
+from bpcli.parts.data.arrays import (
+    all_finite,
+    columns_of,
+    inputs_of,
+    likely_targets,
+    read_npy,
+    same_length,
+    targets_of,
+)
+from bpcli.parts.data.files import bad, shown
+from bpcli.plan import Array, Sample, Shape
+
+
+def _places(value: Any) -> tuple[int, ...]:
+    """A column, or a list of them, as a tuple."""
+    found = value if isinstance(value, list | tuple) else [] if value is None else [value]
+    if not all(type(v) is int for v in found) or len(set(found)) < len(found):
+        raise PydanticCustomError("places", "write the place of a column, counted from 0 (-1 is the last), or a list")
+    return tuple(found)
+
+
+PLACE: dict[str, Any] = {"type": "integer"}
+Places = Annotated[
+    tuple[int, ...],
+    BeforeValidator(_places),
+    WithJsonSchema({"anyOf": [PLACE, {"type": "array", "items": PLACE}, {"type": "null"}]}),
+]
+
+
+class Npy(Source):
+    """An array in an .npy file, and its targets in another or in some of its columns.
+
+    Inputs    (N, ...) real numbers of any type, kept so until they are encoded
+    Targets   a file of (N,) text: class labels; (N,) whole numbers: class ids; (N,) or (N, K) numbers: values; or
+              columns of the inputs (N, C)
+    Memory    a file of more than 64 MiB is mapped: rows are read when a step asks for them, so that one larger than
+              memory trains. It must not change as long as it is used
+    Errors    Failure: Python objects (never unpickled), a header that promises more or less than the file holds, a
+              number that is not finite, as many targets as rows, no such column
+    Source    NumPy Enhancement Proposal 1, "A Simple File Format for NumPy Arrays"
+    """
+
+    type: Literal["npy"] = "npy"
+    path: str = Field(min_length=1, description="the file of inputs, relative to the one that names it")
+    targets: str | None = Field(None, min_length=1, description="the file of targets")
+    target: Places = Field((), description="or the columns of the inputs that are targets: -1 is the last")
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Npy:
+        if self.targets is not None and self.target:
+            raise PydanticCustomError("targets", "give one of `targets` (a file) and `target` (columns)")
+        return self
+
+    def files(self, root: Path) -> tuple[Path, ...]:
+        return tuple(root / name for name in (self.path, self.targets) if name)
+
+    def load(self, root: Path, *, need_target: bool = True) -> Table:
+        path, whole, t, where = self._open(root, need_target)
+        x = inputs_of(whole, path, "the array")
+        return Table(x, {}, (), (), None if t is None else targets_of(t, where, "the array"), (), shown(path))
+
+    def left_in_file(self, root: Path) -> tuple[Array | Mapped, Array | Mapped, tuple[Path, str]]:
+        """Inputs and targets as they stand in their files, and what messages call the inputs: their file and
+        their name. The numbers of the inputs are not looked at yet."""
+        path, x, t, where = self._open(root, True)
+        assert t is not None
+        likely_targets(t, where, "the array")
+        all_finite(t, where, "the array")
+        return inputs_of(x, path, "the array", finite=False), t, (path, "the array")
+
+    def _open(self, root: Path, need_target: bool) -> tuple[Path, Any, Any, Path]:
+        """The file, the inputs, the targets (None without `need_target`), and the file of these."""
+        path, x = read_npy(root, self.path)
+        if self.target:
+            places = self._columns(x.shape, path)
+            rest = [i for i in range(x.shape[1]) if i not in places]
+            if not rest:
+                raise bad("no column is left to learn from", path, code="no-inputs")
+            return path, columns_of(x, rest), columns_of(x, places) if need_target else None, path
+        if not need_target:
+            return path, x, None, path
+        if self.targets is None:
+            help = "add `targets: <file>`, or `target: -1` where the last column holds them"
+            raise bad("no targets are named", path, code="no-target", help=help)
+        where, t = read_npy(root, self.targets)
+        if x.ndim and t.ndim:
+            same_length(x, t, where, (shown(path), "this file"))
+        return path, x, t, where
+
+    def _columns(self, shape: Shape, path: Path) -> list[int]:
+        if len(shape) != 2:
+            text = f"the array has shape {shape}: targets are columns of (N, C)"
+            raise bad(text, path, code="npz-shape", help="give the targets in a file of their own: `targets: <file>`")
+        count = shape[1]
+        for place in self.target:
+            if not -count <= place < count:
+                text = f"target: the array has no column {place}"
+                raise bad(text, path, code="missing-column", help=f"it has {count}: 0 to {count - 1}, -1 is the last")
+        return [place % count for place in self.target]
+
+    def without_target(self, root: Path, width: int) -> Npy:
+        """The same source where the file has just the `width` inputs and no columns of targets."""
+        _, x = read_npy(root, self.path)
+        return self.model_copy(update={"target": ()}) if x.shape[1:] == (width,) else self
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield Sample(cls(path="x.npy", targets="y.npy"))
+        yield Sample({"type": "npy", "path": "all.npy", "target": -1})
+        yield Sample({"type": "npy", "path": "x.npy"}, note="to predict")
+        yield Sample({"type": "npy"}, error="Field required")
+        yield Sample({"type": "npy", "path": "a.npy", "target": "y"}, error="write the place of a column")
+        yield Sample({"type": "npy", "path": "a.npy", "target": [1, 1]}, error="write the place of a column")
+        yield Sample({"type": "npy", "path": "a.npy", "targets": "b.npy", "target": 0}, error="give one of `targets`")
