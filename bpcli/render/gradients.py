@@ -20,8 +20,13 @@ SCOPES = {
     "external": "",
 }
 WIDE = 110  # columns from which the witnesses have one each
-WITNESSES = {"equations": "eqs", "complex step": "step", "differences": "diffs"}
-"""What a kernel is held against, and how a narrow table calls it: each column gives the worst relative gap."""
+WITNESSES = ("equations", "complex step", "differences")
+EXACT = WITNESSES[:2]
+"""Witnesses without a step size; a narrow table gives the worse of their gaps."""
+WORDS = (
+    "exact, to equations and complex steps; diffs, to central differences",
+    "of the kernel to the equations, to complex steps through them, and to central differences",
+)
 STYLES = {"WRONG": "bold red", "ok": "green", "kink": "yellow", "noise": "yellow", "dead": "yellow"}
 PARTS = {"layer": 0, "activation": 1, "loss": 2, "penalty": 3}
 
@@ -34,9 +39,8 @@ def checked(report: GradcheckReport) -> list[RenderableType]:
         head.append(Text(f"{report.batch} rows: {report.rows}; float64"))
     else:
         head.append(Text(f"{report.batch} rows, of {report.rows}; float64; seed {report.seed}"))
-        text = "gaps between the kernel and the equations, complex steps through them, and central differences"
         head.append(Text(f"points: {', '.join(report.points)}"))
-        head.append(Text(text))
+        head.append(Text(f"gaps: {WORDS[columns() >= WIDE]}"))
     found: list[RenderableType] = [*head, Text(), _tensors(report.tensors, external), Text()]
     if report.laws:
         found += [_laws(report), Text()]
@@ -51,22 +55,31 @@ def checked(report: GradcheckReport) -> list[RenderableType]:
 
 def _tensors(rows: Sequence[TensorRow], external: bool) -> RenderableType:
     wide = columns() >= WIDE
+    digits = 6 if wide or external else 4
     ours, theirs = ("theirs", "ours") if external else ("kernel", "witness")
     seen = (">seen",) if wide or external else ()
-    gaps = () if external else tuple(f">{words if wide else short}" for words, short in WITNESSES.items())
+    gaps = () if external else tuple(f">{w}" for w in WITNESSES) if wide else (">exact", ">diffs")
     found = table("tensor", *seen, *(gaps or (">gap",)), "at", f">{ours}", f">{theirs}", "verdict")
     for scope in dict.fromkeys(row.scope for row in rows):
         if not external:
             found.add_row(Text(SCOPES[scope], style="dim"))
         for row in (r for r in rows if r.scope == scope):
             verdict = Text(row.verdict, style=STYLES.get(row.verdict, ""))
-            figures = [_gap(row.gaps[n]) if n in row.gaps else "" for n in WITNESSES] if gaps else [_gap(row.worst)]
+            figures = _figures(row, wide) if gaps else [_gap(row.worst)]
             at = "" if row.note.startswith("along") else f"[{','.join(map(str, row.index))}]" if row.index else ""
             found.add_row(
-                clipped(row.tensor, 24), *([_seen(row)] if seen else []), *figures, at, f"{row.kernel:.5g}",
-                f"{row.numeric:.5g}", verdict,
+                clipped(row.tensor, 24), *([_seen(row)] if seen else []), *figures, at, f"{row.kernel:.{digits}g}",
+                f"{row.numeric:.{digits}g}", verdict,
             )  # fmt: skip
     return found
+
+
+def _figures(row: TensorRow, wide: bool) -> list[str]:
+    """The worst gap to each witness, or to the exact ones and to differences."""
+    if wide:
+        return [_gap(row.gaps[n]) if n in row.gaps else "" for n in WITNESSES]
+    exact = [row.gaps[n] for n in EXACT if n in row.gaps]
+    return [_gap(max(exact)) if exact else "", _gap(row.gaps["differences"]) if "differences" in row.gaps else ""]
 
 
 def _seen(row: TensorRow) -> str:

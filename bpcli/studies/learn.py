@@ -10,6 +10,7 @@ import numpy as np
 
 from bpcli.family import Scaler, Table
 from bpcli.family.tables import Missing, Treatment
+from bpcli.parts.data.targets import distinct
 from bpcli.plan import Array
 from bpcli.records import Failure, Problem
 from bpcli.studies.columns import FILLED, Column, Scaling, expanded
@@ -57,7 +58,7 @@ def fit(table: Table, rows: Array, labels: Labels, scale: Scaler, scale_target: 
     if labels == "one-hot":
         classes = table.target_names or tuple(map(str, range(target.shape[1])))
     else:
-        found = set(target[rows].tolist()) if target.dtype == object else np.unique(target[rows]).tolist()
+        found = set(target[rows].tolist()) if target.dtype == object else distinct(target[rows])[0].tolist()
         classes = tuple(map(str, sorted(found)))
         if len(classes) == 1:
             text = f"the training rows hold a single class, `{classes[0]}`"

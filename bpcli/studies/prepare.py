@@ -12,6 +12,7 @@ import numpy as np
 from bpcli.config.data import Data, Division
 from bpcli.family import Source, Table
 from bpcli.family.tables import Kind, Missing
+from bpcli.parts.data.targets import distinct
 from bpcli.plan import Array
 from bpcli.records import ColumnRow, Failure, Problem, SplitRow
 from bpcli.studies.learn import fit, labels_of
@@ -197,7 +198,7 @@ def _strata(data: Data, table: Table, labels: Labels, divided: bool) -> tuple[Ar
         order = {label: i for i, label in enumerate(known)}
         codes = np.fromiter(map(order.__getitem__, target.tolist()), np.int64, len(target))
     else:
-        values, codes = np.unique(target, return_inverse=True)
+        values, codes = distinct(target)
         known = values.tolist()
     single = [str(known[k]) for k in np.flatnonzero(np.bincount(codes) == 1)]
     if not single:

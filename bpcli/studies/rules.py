@@ -14,6 +14,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from bpcli.config.fitting import odd_token
 from bpcli.family import Table
 from bpcli.family.tables import Kind, Missing
+from bpcli.numeric.stable import all_finite
+from bpcli.parts.data.targets import distinct
 from bpcli.plan import Array, Shape
 from bpcli.records import Failure, Problem
 from bpcli.studies.columns import Column, Places, Scaling, expanded
@@ -101,7 +103,7 @@ class Rules:
         gaps = {c.name: np.isnan(x[:, j]) for j, c in enumerate(self._numeric()) if c.indicator}
         if pick is not None:
             x = expanded(self._numeric(), x)
-            if np.isnan(x).any():
+            if pivot is None and np.isnan(x).any():  # where there is a pivot, all numbers are known to be finite
                 raise self._missing(table, chosen, pick)
         with np.errstate(over="ignore"):
             x = self.scaling.apply(x, pivot) if self.scaling is not None else x if pivot is None else x + pivot
@@ -116,7 +118,7 @@ class Rules:
             part[known, place + codes[known]] = 1
         for name, place in places.indicators.items():
             part[:, place] = gaps[name]
-        if not np.isfinite(part).all():
+        if not all_finite(part):
             raise self._too_large(part, chosen, table)
         if self.tokens:
             self._look_up(part, chosen, table)
@@ -238,7 +240,7 @@ class Rules:
         if target.dtype == object:
             ids = np.fromiter((known.get(v, -1) for v in target.tolist()), np.int64, len(target))
         else:  # many rows, few classes
-            values, places = np.unique(target, return_inverse=True)
+            values, places = distinct(target)
             ids = np.array([known.get(str(v), -1) for v in values.tolist()], np.int64)[places]
         if (ids < 0).any():
             i = int(np.argmax(ids < 0))

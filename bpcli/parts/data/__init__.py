@@ -1,4 +1,4 @@
-"""Data sources: csv, idx, images, inline, npy, npz, synthetic. Importing the package registers them."""
+"""Data sources: csv, idx, images, inline, npy, npz, parquet, synthetic. Importing the package registers them."""
 
 from bpcli.parts.data.csv import Csv
 from bpcli.parts.data.idx import Idx
@@ -6,6 +6,7 @@ from bpcli.parts.data.images import Images
 from bpcli.parts.data.inline import Inline
 from bpcli.parts.data.npy import Npy
 from bpcli.parts.data.npz import Npz
+from bpcli.parts.data.parquet import Parquet
 from bpcli.parts.data.synthetic import Synthetic
 
-__all__ = ["Csv", "Idx", "Images", "Inline", "Npy", "Npz", "Synthetic"]
+__all__ = ["Csv", "Idx", "Images", "Inline", "Npy", "Npz", "Parquet", "Synthetic"]

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from bpcli.family.tables import Kind, Missing
+from bpcli.numeric.stable import all_finite
 from bpcli.parts.data import cells as meaning
 from bpcli.parts.data.csvfile import Layout, ragged, wrong_cell
 from bpcli.parts.data.files import bad, open_text
@@ -71,7 +72,7 @@ def read_numbers(layout: Layout, inputs: Sequence[int], others: Sequence[int], c
                 more = len(part) == rows
                 if not len(part):
                     break
-                if part.shape[1] != len(layout.names) or not _all_finite(part):
+                if part.shape[1] != len(layout.names) or not all_finite(part):
                     return None
                 if more and not stack.count and layout.path.suffix != ".gz":
                     stack.reserve(int(1.01 * rows * size / max(1, _place(file))) + rows)
@@ -106,11 +107,6 @@ class Stack:
         """The rows, in no more memory than they need."""
         self._array.resize((self.count, self._array.shape[1]), refcheck=False)
         return self._array
-
-
-def _all_finite(part: Array) -> bool:
-    with np.errstate(all="ignore"):
-        return bool(np.isfinite(part.sum())) or bool(np.isfinite(part).all())
 
 
 def _place(file: Any) -> int:

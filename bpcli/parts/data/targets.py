@@ -11,6 +11,8 @@ from bpcli.plan import Array
 EXACT = 2.0**53
 """Whole numbers from here on are not all exact in float64."""
 
+SPREAD = 1 << 16
+
 
 def labels(texts: Iterable[str]) -> Array:
     """Class labels (N,) as Python strings: one long label does not widen all the others."""
@@ -35,3 +37,16 @@ def numeric_target(values: Array) -> Array:
             return values.astype(np.int64)
         values = values[:, None]
     return values.astype(np.float64)
+
+
+def distinct(ids: Array) -> tuple[Array, Array]:
+    """The different whole numbers of ids (N,), ascending, and for each row which of them it is; without sorting where
+    they lie close together, as class ids do."""
+    low = int(ids.min()) if len(ids) else 0
+    if not len(ids) or int(ids.max()) - low > SPREAD:
+        return np.unique(ids, return_inverse=True)
+    shifted = ids - low
+    values = np.flatnonzero(np.bincount(shifted))
+    places = np.zeros(int(values[-1]) + 1, np.intp)
+    places[values] = np.arange(len(values))
+    return values + low, places[shifted]
