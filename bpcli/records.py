@@ -128,6 +128,44 @@ class EvalReport:
 
 
 @dataclass(frozen=True)
+class FoldRow:
+    """One fold of a cross-validation: its run, and how its network judged the rows it had not seen."""
+
+    number: int  # from 1
+    run: str
+    name: str
+    rows: Mapping[str, int]
+    epochs: int  # whose weights were kept
+    seconds: float
+    metrics: Mapping[str, float]  # the loss among them
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A figure over the folds; `std` is the standard deviation between them (divisor: one less than folds)."""
+
+    mean: float
+    std: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class FoldsReport:
+    """A cross-validation; `stopped` says why not all `count` folds were trained."""
+
+    run: str
+    name: str
+    count: int
+    folds: tuple[FoldRow, ...]
+    metrics: Mapping[str, Spread]
+    stopped: str = ""
+    problem: Problem | None = None
+    signal: int = 0
+    warnings: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
 class Predictions:
     """One row for each row of the data; `probabilities` is empty for a regression."""
 

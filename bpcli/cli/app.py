@@ -13,7 +13,9 @@ import bpcli
 from bpcli.cli.check import check
 from bpcli.cli.diagnose import diagnose
 from bpcli.cli.eval import evaluate
+from bpcli.cli.examples import examples
 from bpcli.cli.gradcheck import gradcheck
+from bpcli.cli.init import init
 from bpcli.cli.parts import parts
 from bpcli.cli.predict import predict
 from bpcli.cli.schema import schema
@@ -32,6 +34,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="A workbench for back-propagation: a YAML file declares a network, bpcli trains and evaluates it.",
 )
+app.command("init")(init)
 app.command("train")(train)
 app.command("eval")(evaluate)
 app.command("predict")(predict)
@@ -41,6 +44,7 @@ app.command("diagnose")(diagnose)
 app.command("gradcheck")(gradcheck)
 app.command("parts")(parts)
 app.command("schema")(schema)
+app.command("examples")(examples)
 
 UsageError: Any = typer.BadParameter.__base__
 

@@ -18,6 +18,10 @@ def train(
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Go on with a run from its newest checkpoint.")
     ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(min=2, max=1000, metavar="K", help="Cross-validate: K trainings, each tested on another part."),
+    ] = None,
     set_: Sets = None,
     with_: With = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="The run folder; default runs/<name>-<time>.")] = None,
@@ -29,6 +33,9 @@ def train(
     The table of epochs goes to stderr. Stdout gets the path of the run folder where it is piped or with --quiet, and
     the whole report with --json. Ends with 0; with 3 where training diverged; with 130 (Ctrl-C), 143 or 129 where a
     signal stopped it, after saving.
+
+    With --folds the rows are divided into K parts, by class where targets are classes; each part is test once, and the
+    folder holds a run for each fold and their figures, with mean and spread, in folds.json.
     """
     if config is None and resume is None:
         raise typer.BadParameter("name a file, or give --resume RUN", param_hint="CONFIG")
@@ -36,6 +43,8 @@ def train(
         raise typer.BadParameter("a run that goes on has its CONFIG in its folder", param_hint="--resume")
     if resume is not None and out is not None:
         raise typer.BadParameter("a run that goes on stays in its folder", param_hint="--out")
+    if resume is not None and folds is not None:
+        raise typer.BadParameter("a folder of folds that goes on knows how many they are", param_hint="--folds")
 
     from bpcli.records import Exit
     from bpcli.render.console import say, show_json, show_plain, show_problems, waiting
@@ -47,9 +56,14 @@ def train(
     from bpcli.studies.setup import set_up
     from bpcli.studies.train import Watcher
 
-    watching = Watcher() if quiet else watcher()
     sets = tuple(set_ or ())
     load(with_ or ())
+    if folds is not None or (resume is not None and (resume / "folds.json").is_file()):
+        from bpcli.cli.folds import cross_validate
+
+        cross_validate(config, resume, sets, folds or 0, out, json=json, quiet=quiet)
+        return
+    watching = Watcher() if quiet else watcher()
     with waiting("reading the data"):
         training = (
             go_on(resume, sets, watching) if config is None else start(set_up(config, sets), out, watching)  # type: ignore[arg-type]  # one of the two is given

@@ -88,8 +88,22 @@ class Division(Settings):
     def _one(self) -> Division:
         given = [key for key in ("column", "group", "time") if getattr(self, key) is not None]
         if len(given) != 1:
-            message = "write one of {{column: NAME}}, {{group: NAME}} and {{time: NAME}}"
+            message = "write one of {column: NAME}, {group: NAME} and {time: NAME}"
             raise PydanticCustomError("division", message)
+        return self
+
+
+class Fold(Settings):
+    """One of k parts of the rows, as test; the others are train."""
+
+    of: int = Field(ge=2, le=1000, description="how many parts")
+    number: int = Field(ge=1, description="which of them is test, counted from 1")
+
+    @model_validator(mode="after")
+    def _there(self) -> Fold:
+        if self.number > self.of:
+            message = "of {of} folds number {number} is none: they are counted from 1"
+            raise PydanticCustomError("fold", message, {"of": self.of, "number": self.number})
         return self
 
 
@@ -106,6 +120,9 @@ class Data(Settings):
     )
     split: Division | None = Field(
         None, description="the column that rows are divided by: {column: fold}, {group: patient} or {time: date}"
+    )
+    fold: Fold | None = Field(
+        None, description="one part of k is test: {of: 5, number: 1}; `bpcli train --folds 5` goes through all of them"
     )
     stratify: bool | None = Field(
         None, description="whether each split gets its share of every class; left out: yes where targets are classes"
@@ -137,9 +154,18 @@ class Data(Settings):
             message = "split by {key} goes by the column `{name}` alone: leave `stratify` out"
         elif key == "column" and fractions:
             message = "the column `{name}` says which rows are {first}: leave the fraction out"
-        elif key != "column" and not fractions:
+        elif key != "column" and not fractions and self.fold is None:
             message = "split by {key} wants to know how many rows: write `test: 0.2`, `validation: 0.2` or both"
         if message:
             first = next(iter(fractions), "")
             raise PydanticCustomError("division", message, {"key": key, "name": name, "first": first})
+        return self
+
+    @model_validator(mode="after")
+    def _tested_once(self) -> Data:
+        if self.fold is not None and self.test is not None:
+            raise PydanticCustomError("fold", "`fold` says which rows are test: leave `test` out")
+        if self.fold is not None and self.split is not None and self.split.by[0] != "group":
+            message = "folds are drawn by chance, of rows or of groups, and split goes by {key}"
+            raise PydanticCustomError("fold", message, {"key": self.split.by[0]})
         return self

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from bpcli.part import OneOf, Part, Settings
 from bpcli.plan import Array, Frame, Shape, Slot
@@ -96,9 +97,14 @@ class Treatment(Settings):
     unseen: Literal["error", "ignore"] | None = Field(
         None, description="a category that train does not have: an error, or counted as none of those it has"
     )
-    parts: tuple[DatePart, ...] = Field(
-        ("days",), strict=False, min_length=1, description="the inputs that a date becomes"
-    )
+    parts: tuple[DatePart, ...] = Field(("days",), strict=False, description="the inputs that a date becomes")
+
+    @field_validator("parts")
+    @classmethod
+    def _some(cls, value: tuple[DatePart, ...]) -> tuple[DatePart, ...]:
+        if not value or len(set(value)) < len(value):
+            raise PydanticCustomError("parts", "name at least one part of the date, and none twice")
+        return value
 
 
 @dataclass
@@ -129,6 +135,7 @@ class Table:
     weight: Array | None = None
     aside: Mapping[str, Array] = field(default_factory=dict)
     place: Callable[[Problem, int, str], Problem] | None = None
+    others: tuple[str, ...] = ()  # columns that were not read
 
     @property
     def rows(self) -> int:

@@ -109,10 +109,3 @@ def flush(x: Array, scratch: Array) -> None:
     np.abs(x, out=scratch)
     np.greater_equal(scratch, np.finfo(x.dtype).tiny, out=scratch)
     np.multiply(x, scratch, out=x)
-
-
-def all_finite(x: Array) -> bool:
-    """Whether no entry is inf or NaN; what is not finite shows in the sum, so most arrays are read once and no mask is
-    made."""
-    with np.errstate(all="ignore"):
-        return bool(np.isfinite(x.sum())) or bool(np.isfinite(x).all())

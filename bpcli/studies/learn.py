@@ -74,7 +74,7 @@ def _column(table: Table, name: str, rows: Array) -> Column:
         if treatment.scale is not None:
             raise _refused(name, "holds text: it becomes one-hot inputs of 0 and 1, which are not scaled", "scale")
         texts = table.texts[name][rows].tolist()
-        found = _counted(name, [t for t in texts if t])
+        found = _counted(table, name, [t for t in texts if t])
         missing = "mode" if missing in FILLED else missing
         fill = max(sorted(found), key=found.__getitem__) if missing == "mode" else None
         unseen = treatment.unseen or "error"
@@ -87,29 +87,29 @@ def _column(table: Table, name: str, rows: Array) -> Column:
     values = table.numbers[rows, table.names.index(name)].astype(np.float64)
     known = values[~np.isnan(values)]
     indicator = bool(treatment.indicator) and len(known) < len(values)
-    return Column(name, kind, (), parts, missing, _fill(name, known, missing), indicator)
+    return Column(name, kind, (), parts, missing, _fill(table, name, known, missing), indicator)
 
 
-def _counted(name: str, texts: list[str]) -> dict[str, int]:
+def _counted(table: Table, name: str, texts: list[str]) -> dict[str, int]:
     """How often each category occurs."""
     found: dict[str, int] = {}
     for text in texts:
         found[text] = found.get(text, 0) + 1
     if not found:
-        raise _empty(name)
+        raise _empty(table, name)
     if len(found) > CATEGORIES:
         text = f"column `{name}` holds {len(found)} different texts: each would become an input of its own"
         help = f"leave it out with `drop: [{name}]`"
         if sum(map(bool, map(DATED.fullmatch, found))) > len(found) / 2:
             help = f"dates are understood where they are written as 2024-01-31; or {help}"
-        raise Failure(Problem(text, code="categories", help=help))
+        raise Failure(Problem(text, code="categories", file=table.origin, help=help))
     return found
 
 
-def _fill(name: str, values: Array, missing: Missing) -> float:
+def _fill(table: Table, name: str, values: Array, missing: Missing) -> float:
     """What stands for a missing number: of several equally frequent ones the least."""
     if not len(values):
-        raise _empty(name)
+        raise _empty(table, name)
     with np.errstate(over="ignore"):
         if missing == "mode":
             known, counts = np.unique(values, return_counts=True)
@@ -122,9 +122,9 @@ def _fill(name: str, values: Array, missing: Missing) -> float:
     return found
 
 
-def _empty(name: str) -> Failure:
+def _empty(table: Table, name: str) -> Failure:
     text = f"column `{name}` has no value in any training row"
-    return Failure(Problem(text, code="no-values", help=f"leave it out with `drop: [{name}]`"))
+    return Failure(Problem(text, code="no-values", file=table.origin, help=f"leave it out with `drop: [{name}]`"))
 
 
 def _refused(name: str, why: str, key: str) -> Failure:

@@ -16,6 +16,7 @@ from bpcli.parts.data.targets import distinct
 from bpcli.plan import Array
 from bpcli.records import ColumnRow, Failure, Problem, SplitRow
 from bpcli.studies.learn import fit, labels_of
+from bpcli.studies.parts_of_rows import parted, parted_groups
 from bpcli.studies.preview import columns_of, first_rows
 from bpcli.studies.rules import Labels, Rules
 from bpcli.studies.split import by_column, by_group, by_time, divide
@@ -164,10 +165,29 @@ def _load(data: Data, root: Path, *, compact: bool) -> Table:
 def _divided(data: Data, table: Table, labels: Labels, seed: int) -> tuple[dict[str, Array], tuple[Problem, ...]]:
     """The rows of each split that is part of train's source, and what to warn of."""
     fractions = {n: f for n in ("test", "validation") if isinstance(f := getattr(data, n), float)}
+    if data.fold is not None:
+        return _fold(data, table, labels, fractions, seed)
     if data.split is not None:
         return _by(data.split, table, fractions, seed), ()
     codes, warnings = _strata(data, table, labels, bool(fractions))
     return divide(codes, fractions, seed) if fractions else {"train": np.arange(table.rows)}, warnings
+
+
+def _fold(
+    data: Data, table: Table, labels: Labels, fractions: dict[str, float], seed: int
+) -> tuple[dict[str, Array], tuple[Problem, ...]]:
+    """One fold is test; validation is a fraction of the other rows."""
+    assert data.fold is not None
+    of, number = data.fold.of, data.fold.number
+    if data.split is not None:
+        groups = table.aside[data.split.by[1]].tolist()
+        rest, test = parted_groups(groups, of, number, seed)
+        inner = by_group([groups[i] for i in rest], fractions, seed) if fractions else {"train": np.arange(len(rest))}
+        return {**{name: rest[rows] for name, rows in inner.items()}, "test": test}, ()
+    codes, warnings = _strata(data, table, labels, True)
+    rest, test = parted(codes, of, number, seed)
+    inner = divide(codes[rest], fractions, seed) if fractions else {"train": np.arange(len(rest))}
+    return {**{name: rest[rows] for name, rows in inner.items()}, "test": test}, warnings
 
 
 def _by(division: Division, table: Table, fractions: dict[str, float], seed: int) -> dict[str, Array]:

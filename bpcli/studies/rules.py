@@ -14,7 +14,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from bpcli.config.fitting import odd_token
 from bpcli.family import Table
 from bpcli.family.tables import Kind, Missing
-from bpcli.numeric.stable import all_finite
+from bpcli.numeric.finite import all_finite
 from bpcli.parts.data.targets import distinct
 from bpcli.plan import Array, Shape
 from bpcli.records import Failure, Problem
@@ -348,7 +348,7 @@ def not_labels(table: Table, rows: Array) -> Failure:
     assert table.target is not None
     target = table.target[rows]
     odd = np.argwhere(np.floor(target) != target)
-    i, k = odd[0] if len(odd) else (0, 0)
+    i, k = odd[0] if len(odd) else np.unravel_index(int(np.abs(target).argmax()), target.shape)
     name = f"target column `{table.target_names[k]}`" if table.target_names else "the target"
     text = f"{row_of(table, rows[i])}: {name} holds {target[i, k]:.15g}; this loss compares classes"
     help = "class labels are text or whole numbers; for numeric targets use a loss such as mean_squared_error"
@@ -381,4 +381,5 @@ def _no_column(table: Table, name: str, kind: str) -> Failure:
         text = f"{table.origin}: column `{name}` holds {has}, in training it held {had}"
         return Failure(Problem(text, code="column-kind"))
     text = f"{table.origin} has no column `{name}`, which the model was trained on"
-    return Failure(Problem(text, code="missing-column", help=f"{guess(name, table.order)}it has {listed(table.order)}"))
+    help = f"{guess(name, (*table.order, *table.others))}it has {listed((*table.order, *table.others))}"
+    return Failure(Problem(text, code="missing-column", file=table.origin, help=help))

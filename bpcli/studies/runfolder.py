@@ -202,8 +202,7 @@ def created(name: str, out: Path | None, files: dict[str, bytes]) -> Iterator[tu
     """A new run folder, `out` or runs/<name>-<time>, with these files in it and its lock held. Taken back where the
     block fails. Raises Failure where it cannot be made or is taken."""
     fresh = out is None or not out.exists()
-    folder = _claimed(Path("runs") / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}") if out is None else _vacant(out)
-    _make(folder)
+    folder = claimed(name, out)
     with ExitStack() as undo:
         if fresh:
             undo.callback(_without_folder, folder)
@@ -217,6 +216,15 @@ def created(name: str, out: Path | None, files: dict[str, bytes]) -> Iterator[tu
             atomic_bytes(folder / file, data)
         yield run, lock
         undo.pop_all()
+
+
+def claimed(name: str, out: Path | None) -> Path:
+    """A new folder, `out` or runs/<name>-<time>, with nothing in it. Raises Failure where it cannot be made or is
+    taken."""
+    if out is None:
+        return _claimed(Path("runs") / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+    _make(_vacant(out))
+    return out
 
 
 def _without(folder: Path, files: dict[str, bytes]) -> None:
@@ -239,7 +247,7 @@ def _vacant(folder: Path) -> Path:
         what, help = "is not a folder", "choose another --out"
     else:
         what, help = "is not empty, and a run never overwrites anything", "choose another --out"
-        if (folder / "run.json").exists():
+        if (folder / "run.json").exists() or (folder / "folds.json").exists():
             help = f"{help}, or go on with `bpcli train --resume {folder}`"
     raise Failure(Problem(f"{folder} {what}", code="taken", help=help), exit=Exit.CANNOT_CREATE)
 
@@ -319,8 +327,8 @@ def unchanged(record: Mapping[str, Any], folder: RunFolder) -> None:
 
 
 def sha256_of(file: Path) -> str:
-    """The sha256 of a file, or of the names and bytes of all images in a folder, in hexadecimal. Raises Failure where it
-    cannot be read."""
+    """The sha256 of a file, or of the names and bytes of all images in a folder, in hexadecimal. Raises Failure where
+    it cannot be read."""
     digest = hashlib.sha256()
     try:
         if file.is_dir():

@@ -21,6 +21,7 @@ from bpcli.plan import Array
 from bpcli.records import ColumnRow, Failure, Problem, SplitRow
 from bpcli.studies import prepare as held
 from bpcli.studies.columns import Scaling
+from bpcli.studies.parts_of_rows import parted
 from bpcli.studies.prepare import Prepared, Split
 from bpcli.studies.rules import Rules
 from bpcli.studies.split import divide
@@ -169,7 +170,7 @@ def _divided(data: Data, target: Target, count: int, seed: int) -> dict[str, Str
     if data.stratify and length > 1:
         text = f"{count:,} rows in a file are divided in stretches of {length}, without regard to classes"
         raise Failure(Problem(text, code="stratify", path=("data", "stratify"), help="leave `stratify` out"))
-    if not fractions:
+    if not fractions and data.fold is None:
         return {"train": _all(count)}
     codes = np.zeros(-(-count // length), np.int64)
     if length == 1 and target.labels != "none" and data.stratify is not False:
@@ -177,7 +178,13 @@ def _divided(data: Data, target: Target, count: int, seed: int) -> dict[str, Str
         whole = np.concatenate(list(target.blocks(_all(count))))
         whole = np.argmax(whole, axis=1) if target.labels == "one-hot" else whole
         codes = np.unique(whole, return_inverse=True)[1]
-    return {name: Stretches(places, length, count) for name, places in divide(codes, fractions, seed).items()}
+    if data.fold is None:
+        places = divide(codes, fractions, seed)
+    else:
+        rest, test = parted(codes, data.fold.of, data.fold.number, seed)
+        inner = divide(codes[rest], fractions, seed) if fractions else {"train": np.arange(len(rest))}
+        places = {**{name: rest[found] for name, found in inner.items()}, "test": test}
+    return {name: Stretches(found, length, count) for name, found in places.items()}
 
 
 def _rules(data: Data, x: Mapped, target: Target, rows: Stretches) -> Rules:

@@ -11,6 +11,7 @@ import sys
 import pytest
 from bad_fit import CASES as FIT
 from bad_settings import CASES as SETTINGS
+from bad_tables import CASES as TABLES
 from bad_yaml import CASES as YAML
 from cli_lab import Case, Lab, surroundings
 from cli_lab import lab as lab
@@ -20,7 +21,7 @@ from bpcli.__main__ import main
 QUICK = 2.0  # seconds
 
 
-@pytest.mark.parametrize("case", [*YAML, *SETTINGS, *FIT], ids=lambda c: c.name)
+@pytest.mark.parametrize("case", [*YAML, *SETTINGS, *FIT, *TABLES], ids=lambda c: c.name)
 def test_bad_experiment(lab: Lab, case: Case) -> None:
     lab.config(*case.changes)
     for name, content in case.files.items():

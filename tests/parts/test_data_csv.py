@@ -285,7 +285,7 @@ BAD: dict[str, tuple[str | bytes, dict[str, Any], str, int, str]] = {
     "infinity": ("a,y\n1,2\n-inf,2\n", {}, "column `a`: `-inf` is not a finite number", 3, TAIL),
     "nan": ("a,y\n1,2\nnan,2\n", {}, "column `a`: `nan` is not a finite number", 3, TAIL),
     "decimal comma": ("a;y\n1,5;2\n2.5;3\n", {}, "column `a`: `1,5` is not a number", 2, "add `decimal: \",\"`"),
-    "point": ("a;y\n1,5;2\n" * 1 + "2,5;3\n" * 300 + "2.5;3\n", {}, "column `a`: `2.5` is not a number", 303, "1234,5:"),
+    "point": ("a;y\n" + "2,5;3\n" * 301 + "2.5;3\n", {}, "column `a`: `2.5` is not a number", 303, "1234,5:"),
     "underscore": ("a,y\n1_000,2\n", {}, "column `a`: `1_000` is not a number", 2, "write numbers as 1234.5"),
     "hexadecimal": ("a,y\n1,2\n0x10,2\n", {}, "column `a`: `0x10` is not a number", 3, TAIL),
     "comment": ("a,y\n1,2\n3,4#5\n1,2\n", {}, "column `y`: `4#5` is not a number", 3, "write `text: [y]`"),

@@ -11,10 +11,10 @@ from hypothesis.extra.numpy import arrays
 
 from bpcli.family import Scaler
 from bpcli.parts import scalers
-from bpcli.parts.scalers import MinMax, NoScaling, Standardize
+from bpcli.parts.scalers import MinMax, NoScaling, Robust, Standardize
 from bpcli.plan import Array
 
-FITTED = [Standardize(), MinMax(), Standardize(per="all"), MinMax(per="all")]
+FITTED = [Standardize(), MinMax(), Robust(), Standardize(per="all"), MinMax(per="all"), Robust(per="all")]
 
 
 def scaled(scaler: Scaler, x: Array) -> Array:
@@ -33,10 +33,12 @@ def test_by_hand() -> None:
     assert np.allclose(shift, 11.5)
     assert np.allclose(scale, x.std())
     assert MinMax(per="all").fit(x)[1].tolist() == [39, 39]
+    assert scaled(Robust(), x).tolist() == [[-1, 0], [0, 0], [1, 2]]
+    assert [a.tolist() for a in Robust(per="all").fit(x)] == [[7.5, 7.5], [6.5, 6.5]]
     assert [a.tolist() for a in NoScaling().fit(x)] == [[0, 0], [1, 1]]
 
 
-@pytest.mark.parametrize("scaler", [Standardize(), MinMax()])
+@pytest.mark.parametrize("scaler", [Standardize(), MinMax(), Robust()])
 @pytest.mark.parametrize("value", [0.0, 0.1, -1e300, 12345.678])
 def test_constant_columns_only_shift(scaler: Scaler, value: float) -> None:
     """0.1 is not the mean of a thousand 0.1s: a variance would be tiny and not 0."""
@@ -60,6 +62,10 @@ def test_what_scaling_is_for(x: Array, scaler: Any) -> None:
     if isinstance(scaler, MinMax):
         assert y.min() >= 0
         assert y.max() <= 1 + 1e-15
+    elif isinstance(scaler, Robust):
+        low, middle, high = np.percentile(y, (25, 50, 75), axis=axis)
+        assert np.allclose(middle, 0, atol=1e-9)
+        assert (np.isclose(high - low, 1, atol=1e-6) | ((scale if axis == 0 else scale.max()) == 1)).all()
     elif (x.std(axis=axis) > 1e-6 * np.abs(x).max(axis=axis)).all():
         assert np.allclose(y.mean(axis=axis), 0, atol=1e-9)
         assert np.allclose(y.std(axis=axis), 1)
@@ -111,7 +117,7 @@ def test_too_large_is_not_hidden() -> None:
 @pytest.mark.peers
 @pytest.mark.parametrize("shape", [(50, 4), (20_000, 3)])
 def test_equal_to_scikit_learn(shape: tuple[int, int]) -> None:
-    from sklearn.preprocessing import MinMaxScaler, StandardScaler
+    from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
     x = np.random.default_rng(1).normal(size=shape) * [1, 100, 0.01, 7][: shape[1]] + 3
     x[:, 0] = 0.1
@@ -122,3 +128,4 @@ def test_equal_to_scikit_learn(shape: tuple[int, int]) -> None:
     assert np.allclose(shift, theirs.mean_, rtol=1e-12)
     assert np.allclose(scale, theirs.scale_, rtol=1e-12)
     assert np.abs(scaled(MinMax(), x) - MinMaxScaler().fit_transform(x)).max() < 1e-12
+    assert np.abs(scaled(Robust(), x) - RobustScaler().fit_transform(x)).max() < 1e-12

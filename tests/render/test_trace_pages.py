@@ -58,6 +58,12 @@ def told(name: str, detail: Any) -> Derivation:
     return replace(d, worst=0.0)  # the last bits are the machine's
 
 
+def even(text: str) -> str:
+    """Without what hangs on the last bit of a number, and so on the machine's BLAS: zeros at its end, the sign of 0."""
+    text = re.sub(r"(\d\.\d*?)0+(?!\d)", lambda m: m[1].rstrip("."), text)
+    return re.sub(r"[-−]0(?![\d.])", "0", text)
+
+
 @pytest.mark.parametrize("form", PAGES)
 @pytest.mark.parametrize("detail", LEVELS)
 @pytest.mark.parametrize("name", ["article", "xor", "softmax"])
@@ -67,7 +73,7 @@ def test_snapshots(name: str, detail: str, form: str) -> None:
     if os.environ.get("WRITE_SNAPSHOTS"):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(page, encoding="utf-8", newline="\n")
-    assert page == file.read_text(encoding="utf-8"), f"{file.name} is not what it was"
+    assert even(page) == even(file.read_text(encoding="utf-8")), f"{file.name} is not what it was"
 
 
 # ------------------------------------------------------------------------------------------------------- what they hold

@@ -18,7 +18,7 @@ from bpcli.family import Source, Table
 from bpcli.family.tables import Kind, Missing
 from bpcli.part import near
 from bpcli.parts.data.columns import Columns
-from bpcli.parts.data.csvfile import Layout, Written, pointed, scan
+from bpcli.parts.data.csvfile import RULES, Layout, Written, pointed, scan
 from bpcli.parts.data.csvread import Cells, Numbers, read_columns, read_numbers
 from bpcli.parts.data.files import bad, locate, shown
 from bpcli.parts.data.targets import numeric_target
@@ -72,7 +72,7 @@ class Csv(Columns, Source):
         if value is not None:
             try:
                 codecs.lookup(value)
-                b"".decode(value)  # not of bytes to bytes, as base64 is
+                b"a".decode(value, "ignore")  # not of bytes to bytes, as base64 is
             except (LookupError, ValueError):
                 message = "unknown encoding `{name}`: usual ones are utf-8, latin-1, cp1252, utf-16-le"
                 raise PydanticCustomError("encoding", message, {"name": value}) from None
@@ -131,7 +131,11 @@ class Csv(Columns, Source):
             i: (missing or {}).get(layout.names[i]) or self.treatment(layout.names[i]).missing or "error" for i in order
         }
         rules |= {i: (missing or {}).get(layout.names[i]) or self.target_missing(layout.names[i]) for i in last}
-        numbers, cells = _read(layout, used, rules, order, last, read_aside, compact)
+        advice = RULES
+        if kinds:
+            advice = "the rules are those of training, and none is there: fill the cell in, or train with "
+            advice += "`missing: median`"
+        numbers, cells = _read(layout, used, rules, order, last, read_aside, compact, advice)
         table = Table(
             numbers=numbers.values,
             texts={layout.names[i]: cells.columns[i] for i in order if used[i] == "text"},
@@ -146,6 +150,7 @@ class Csv(Columns, Source):
             pivot=numbers.pivot,
             aside={layout.names[i]: cells.raw[i] for i in read_aside},
             place=_placing(layout, cells.kept),
+            others=tuple(n for i, n in enumerate(layout.names) if i not in order),
         )
         return self._weighed(layout, table, cells.columns[weights[0]] if weights and need_target else None)
 
@@ -239,13 +244,14 @@ def _read(
     last: Sequence[int],
     aside: Sequence[int],
     compact: bool,
+    advice: str,
 ) -> tuple[Numbers, Cells]:
     """The numbers among the inputs side by side, and all other columns."""
     everywhere = {layout.kind(i) for i in range(len(layout.names))} | set(used.values())
     fast = read_numbers(layout, order, last, compact) if everywhere == {"number"} and not aside else None
     if fast is not None:
         return fast, Cells(fast.rest)
-    cells = read_columns(layout, used, missing, aside, last)
+    cells = read_columns(layout, used, missing, aside, last, advice)
     size = len(next(iter((*cells.columns.values(), *cells.raw.values())))) if used or aside else 0
     values = [cells.columns.pop(i) for i in order if used[i] != "text"]
     return Numbers(np.column_stack(values) if values else np.empty((size, 0)), {}), cells

@@ -3,6 +3,7 @@ exactly one of them is wrong."""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,6 +15,7 @@ from bpcli.parts.data.cells import has_decimal_commas, is_meant_as_number, is_mi
 from bpcli.parts.data.files import bad, encoding_of, excerpt, open_binary, open_text, shown, visible
 from bpcli.records import Failure, Problem
 
+RULES = "`missing: drop` leaves such rows out, `missing: median` (mean, mode) fills them in"
 SAMPLE = 200  # rows that decide which columns are text
 
 
@@ -59,6 +61,7 @@ def scan(path: Path, written: Written | None = None) -> Layout:
     200 rows."""
     written = written or Written()
     encoding = written.encoding or encoding_of(path)
+    encoding = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding  # with or without a mark
     delimiter = written.delimiter or _sniff(path, encoding, written.comment)
     lines = rows(path, delimiter, encoding, written.comment)
     first = next(lines, None)
@@ -204,14 +207,16 @@ def ragged(path: Path, line: int, cells: list[str], width: int, encoding: str, n
     """The failure of a row that has more or fewer cells than the header."""
     text = f"this row has {len(cells)} cell{'s' * (len(cells) != 1)}, {width} expected"
     help = "a cell that contains the delimiter must stand in quotes" if len(cells) > width else ""
+    if len(cells) == width + 1 and not cells[-1]:
+        help = "it ends in a delimiter, and the header does not: remove it, or name one more column"
     if names and names[0].startswith(("#", "%")):
         help = f'if lines that start with {names[0][0]} are comments, add `comment: "{names[0][0]}"`'
     lines = excerpt(path, line, encoding)
     return Failure(Problem(text, code="ragged-row", file=shown(path), line=line, excerpt=lines, help=help))
 
 
-def wrong_cell(layout: Layout, line: int, cells: list[str], index: int, kind: Kind, filled: bool = True) -> Failure:
-    """The failure of a cell that is not what its column holds; `filled`: whether a missing value could be filled in."""
+def wrong_cell(layout: Layout, line: int, cells: list[str], index: int, kind: Kind, advice: str = RULES) -> Failure:
+    """The failure of a cell that is not what its column holds; `advice` is what to do about a missing value."""
     cell, name = cells[index].strip(), visible(layout.names[index])
     value = visible(cell if len(cell) <= 40 else f"{cell[:40]}...")
     leave_out = f"to leave the column out, write `drop: [{name}]`"
@@ -221,8 +226,7 @@ def wrong_cell(layout: Layout, line: int, cells: list[str], index: int, kind: Ki
         help = "the file is damaged, or written in UTF-16: save it as UTF-8 text"
     elif is_missing(cell, kind) and cell.lower() != "nan":
         code, text = "missing-value", f"column `{name}` has no value here ({f'`{cell}`' if cell else 'an empty cell'})"
-        help = "`missing: drop` leaves such rows out"
-        help += f", `missing: median` (mean, mode) fills them in; {leave_out}" if filled else ""
+        help = f"{advice}; {leave_out}" if advice is RULES else advice
     elif kind == "boolean":
         code, text = "not-a-boolean", f"column `{name}`: `{value}` is neither yes nor no"
         help = f"write yes or no, true or false, 1 or 0; {text_is_meant}"
@@ -232,8 +236,8 @@ def wrong_cell(layout: Layout, line: int, cells: list[str], index: int, kind: Ki
     elif is_number(cell, layout.decimal):
         code, text = "not-finite", f"column `{name}`: `{value}` is not a finite number"
         help = f"numbers go up to 1.8e308: correct the cell or remove the row; {leave_out}"
-        if cell.lower() == "nan" and filled:
-            help = f"`missing: drop` leaves such rows out, `missing: median` (mean, mode) fills them in; {leave_out}"
+        if cell.lower() == "nan":
+            help = f"{advice}; {leave_out}" if advice is RULES else advice
     else:
         code, text, help = "not-a-number", f"column `{name}`: `{value}` is not a number", text_is_meant
         if is_meant_as_number(cell) or is_meant_as_number(cell.replace(".", "")):

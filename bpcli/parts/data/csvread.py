@@ -16,19 +16,20 @@ from typing import Any
 import numpy as np
 
 from bpcli.family.tables import Kind, Missing
-from bpcli.numeric.stable import all_finite
+from bpcli.numeric.finite import all_finite
 from bpcli.parts.data import cells as meaning
-from bpcli.parts.data.csvfile import Layout, ragged, wrong_cell
+from bpcli.parts.data.csvfile import RULES, Layout, ragged, wrong_cell
 from bpcli.parts.data.files import bad, open_text
 from bpcli.parts.data.targets import labels
 from bpcli.plan import Array
 
 CHUNK = 1 << 14  # rows converted at a time
 TOGETHER = 1 << 18  # numbers parsed at a time
+LEFT_OUT = "`missing: drop` leaves such rows out"
 LARGE = 32 << 20
 """Bytes of a file from which on its numbers are kept as float32, where that is what they will be."""
 
-FAR = 256.0
+FAR = 2.0
 """A column whose numbers are this many times their spread away from 0 (a time in seconds, a year) is kept as float32
 about the middle of its first rows: nothing is lost that scaling would keep."""
 
@@ -136,8 +137,8 @@ def _pivot(layout: Layout, inputs: Sequence[int]) -> Array:
     ]
     with np.errstate(all="ignore"):
         low, high = np.min(sample, axis=0), np.max(sample, axis=0)
-        middle = np.round((low + high) / 2)
-        found: Array = np.where((np.abs(middle) > 1000) & (np.abs(middle) > FAR * (high - low)), middle, 0.0)
+        middle = (low + high) / 2
+        found: Array = np.where(np.abs(middle) > FAR * (high - low), middle, 0.0)
     return found
 
 
@@ -156,11 +157,12 @@ class Cells:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What columns hold, what is done where they have no value, and which cannot be filled in."""
+    """What columns hold, what is done where they have no value, which cannot be filled in, and what to say then."""
 
     kinds: Mapping[int, Kind]
     missing: Mapping[int, Missing]
     targets: frozenset[int]
+    advice: str
 
 
 def read_columns(
@@ -169,11 +171,12 @@ def read_columns(
     missing: Mapping[int, Missing] | None = None,
     raw: Sequence[int] = (),
     targets: Sequence[int] = (),
+    advice: str = RULES,
 ) -> Cells:
-    """The columns asked for; what is missing by the rule of each: an error where it has none. `targets` are those that
-    cannot be filled in. Raises Failure with line and column."""
+    """The columns asked for; what is missing by the rule of each: an error where it has none, and `advice` says what
+    to do. `targets` cannot be filled in. Raises Failure with line and column."""
     missing = missing or {}
-    places = Wanted(kinds, missing, frozenset(targets))
+    places = Wanted(kinds, missing, frozenset(targets), advice)
     pieces: dict[int, list[Array]] = {index: [] for index, kind in kinds.items() if kind != "text"}
     texts: dict[int, list[str]] = {index: [] for index, kind in kinds.items() if kind == "text"}
     aside: dict[int, list[str]] = {index: [] for index in raw}
@@ -240,7 +243,8 @@ def _convert(
         aside[index] += stripped
     if faults:
         row, index, kind = min(faults)
-        raise wrong_cell(layout, *chunk[row], index, kind, index not in wanted.targets and index not in aside)
+        judged = index in wanted.targets or index in aside
+        raise wrong_cell(layout, *chunk[row], index, kind, LEFT_OUT if judged else wanted.advice)
 
 
 def _sound(cell: str, kind: Kind, decimal: str, gaps: bool) -> bool:

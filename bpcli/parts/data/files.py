@@ -60,14 +60,18 @@ def _found(root: Path, name: str, what: str) -> tuple[Path, int]:
         return path, path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         raise bad(
-            f"no such {what}: {shown(path)}", path, code="missing-file", help=_look(path), exit=Exit.NO_INPUT
+            f"no such {what}: {shown(path)}", path, code="missing-file", help=_look(path, name), exit=Exit.NO_INPUT
         ) from None
     except (OSError, ValueError) as error:  # a name with a NUL or too long, or no right to look there
         text = f"cannot be opened: {getattr(error, 'strerror', None) or error}"
         raise Failure(Problem(text, code="missing-file", file=visible(name)), exit=Exit.NO_INPUT) from None
 
 
-def _look(path: Path) -> str:
+def _look(path: Path, name: str) -> str:
+    if "://" in name:
+        return "only files are read: fetch it, and name the copy"
+    if name.startswith("~"):
+        return "`~` stands for nothing here: write the whole path"
     if not path.parent.is_dir():
         return f"there is no directory {shown(path.parent)}; a path is relative to the file that names it"
     found = near(path.name, sorted(p.name for p in path.parent.iterdir()))

@@ -18,14 +18,33 @@ EXACT = 17  # digits that give a double back
 MOST = 8  # rows and columns that are all shown
 
 
+PICTURES = ({"h", "w"}, {"p", "q"}, {"u", "v"})
+"""Letters of axes that belong together: of an image going in, of one coming out, of a filter."""
+FILTERS = ("W", "dW", "W_new")  # (height, width, channels, filters)
+
+
+def plane(value: Any, path: str, letters: Sequence[str] = ()) -> tuple[str, Any]:
+    """Of an array of more than two axes its first picture, with the address of that: `conv2d_1.y[0,:,:,0]`; any other
+    array as it is, without.
+
+    `letters` are those of its axes in its equation, where it has one; else images are (row, height, width, channel).
+    """
+    array = np.asarray(value)
+    if array.ndim < 3:
+        return "", array
+    pairs = [tuple(i for i, letter in enumerate(letters) if letter in p) for p in PICTURES]
+    usual = (0, 1) if path.rpartition(".")[2] in FILTERS else (1, 2)
+    pair = next((p for p in pairs if len(p) == 2 and len(letters) == array.ndim), usual if array.ndim == 4 else ())
+    pair = pair or (array.ndim - 2, array.ndim - 1)
+    index = tuple(slice(None) if i in pair else 0 for i in range(array.ndim))
+    return f"{path}[{','.join(':' if i in pair else '0' for i in range(array.ndim))}]", array[index]
+
+
 def matrix(value: Any, digits: int, reader: type[Text], width: int = 80) -> list[str]:
-    """A number, a vector or a matrix in aligned rows, the middle of a large one left out; of higher ranks the last two
-    axes of the first block."""
+    """A number, a vector or a matrix in aligned rows, the middle of a large one left out."""
     array = np.asarray(value)
     if array.ndim == 0:
         return [_figure(array[()], digits, reader)]
-    while array.ndim > 2:
-        array = array[0]
     rows = array[None] if array.ndim == 1 else array
     dots = "..." if issubclass(reader, Ascii) else "…"
     picked = _picked(rows.shape[1], MOST)

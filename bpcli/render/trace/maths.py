@@ -12,7 +12,7 @@ from bpcli.numeric.notation.latex import Latex
 from bpcli.numeric.notation.reader import Drawn
 from bpcli.numeric.notation.symbols import Level, figure, glyph
 from bpcli.numeric.notation.syntax import Binary, Bind, Expr
-from bpcli.render.trace.arrays import EXACT, enough
+from bpcli.render.trace.arrays import EXACT, PICTURES, enough
 
 __all__ = ["Display", "equation", "left_side", "matrices", "numeral", "product", "result", "total", "visible", "worked"]
 
@@ -20,7 +20,6 @@ WIDTH = 64  # characters of a display formula before a sum goes on in the next l
 EDGE = 3  # rows and columns shown at either end of a big array
 WHOLE = 2 * EDGE
 SLICES = 4  # of an array of three or more axes
-PICTURES = ({"h", "w"}, {"p", "q"}, {"u", "v"})  # axes that belong together
 
 _BREAK = re.compile(r"\\(?:left|begin)\b|\\(?:right|end)\b|[{}]| [+-] ")
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from bpcli.derivation import Derivation, Entry, Quantity
 from bpcli.numeric.notation.mathml import MathML
 from bpcli.numeric.notation.symbols import Level, glyph, textbook
-from bpcli.numeric.notation.syntax import Binary, Call, Expr, Number
+from bpcli.numeric.notation.syntax import Binary, Bind, Call, Expr, Number
 from bpcli.render.trace.network import entry_id
 from bpcli.render.trace.page import code, said, tag
 from bpcli.render.trace.page_tables import array_table
@@ -64,7 +64,8 @@ def _of(d: Derivation, number: int, q: Quantity, several: bool) -> str:
     """Its array, or its worked lines."""
     if d.detail == "layer":
         value = q.value if q.engine is None else q.engine
-        return array_table(value, q.path, d.digits)
+        letters = [b.letter for b in q.equation.free if isinstance(b, Bind)]
+        return array_table(value, q.path, d.digits, letters=letters)
     lines = "".join(line(q, e, entry_id(number, k)) for k, e in enumerate(q.entries))
     if q.hidden:
         lines += tag("p", f"and {q.hidden:,} more of {code(q.path)}", class_="more")

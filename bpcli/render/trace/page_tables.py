@@ -8,21 +8,17 @@ from functools import partial
 import numpy as np
 
 from bpcli.derivation import Array, Derivation, LayerLine, PathsTo, StepLine
-from bpcli.render.trace.arrays import EDGE, MOST, summary
+from bpcli.render.trace.arrays import EDGE, MOST, plane, summary
 from bpcli.render.trace.page import code, number, said, tag
 
 SHOWN = 4  # paths that are unfolded
 
 
-def array_table(value: Array, path: str, digits: int, note: str = "") -> str:
-    """An array with its indices; of a large one the edges, of one of more than two axes the first block."""
-    array = np.asarray(value)
-    lead = ""
-    while array.ndim > 2:
-        array = array[0]
-        lead += "0,"
+def array_table(value: Array, path: str, digits: int, note: str = "", letters: Sequence[str] = ()) -> str:
+    """An array with its indices; of a large one the edges, of one of more than two axes its first picture."""
+    address, array = plane(value, path, letters)
     shape = summary(value).replace(" x ", " × ").replace("-", "−")
-    block = f"; here is {path}[{lead}:,:]" if lead else ""
+    block = f"; here is {address}" if address else ""
     caption = f"{code(path)} {tag('span', said(shape + block + (f'; {note}' if note else '')), class_='note')}"
     if array.ndim == 0:
         told = tag("span", number(array.item(), digits), class_="number")

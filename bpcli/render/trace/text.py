@@ -14,9 +14,10 @@ from rich.table import Table
 from rich.text import Text as Styled
 
 from bpcli.derivation import STAGES, Array, Derivation, Entry, Given, LayerLine, PathsTo, Quantity, Stage, StepLine
+from bpcli.numeric.notation.syntax import Bind
 from bpcli.numeric.notation.text import Ascii, Text
 from bpcli.render.console import DASHES, printable, table
-from bpcli.render.trace.arrays import EXACT, enough, matrix, summary
+from bpcli.render.trace.arrays import EXACT, enough, matrix, plane, summary
 
 STYLES = {Stage.FORWARD: "green", Stage.LOSS: "yellow", Stage.HIDDEN: "red", Stage.WEIGHTS: "red"}
 """Of headings, besides their words."""
@@ -149,11 +150,13 @@ class Terminal:
     def _given(self, d: Derivation, given: Sequence[Given]) -> Iterator[RenderableType]:
         for g in given:
             note = f"   {g.note}" if g.note else ""
-            rows = matrix(g.value, d.digits, self.reader, self.width - len(g.path) - 5)
-            if len(rows) == 1 and cell_len(rows[0] + note) + len(g.path) + 5 <= self.width:
+            address, shown = plane(g.value, g.path)
+            rows = matrix(shown, d.digits, self.reader, self.width - len(g.path) - 5)
+            if not address and len(rows) == 1 and cell_len(rows[0] + note) + len(g.path) + 5 <= self.width:
                 yield Styled(f"   {g.path}  {rows[0]}{printable(note)}")
                 continue
-            yield from self._wrapped(f"   {g.path}  ", f"{summary(g.value)}{printable(note)}")
+            here = f"; {address} is" if address else ""
+            yield from self._wrapped(f"   {g.path}  ", f"{summary(g.value)}{printable(note)}{here}")
             yield from (Styled(f"      {row}") for row in rows)
 
     def _quantity(self, d: Derivation, group: Sequence[Quantity]) -> Iterator[RenderableType]:
@@ -183,7 +186,10 @@ class Terminal:
     def _array(self, d: Derivation, q: Quantity) -> Iterator[RenderableType]:
         value = q.value if q.engine is None else q.engine
         lead = f"{q.path} = " if q.tensor else "= "
-        rows = matrix(value, d.digits, self.reader, self.width - 8 - len(lead))
+        letters = [b.letter for b in q.equation.free if isinstance(b, Bind)]
+        address, shown = plane(value, q.path, letters)
+        lead = f"{address} = " if address else lead
+        rows = matrix(shown, d.digits, self.reader, self.width - 8 - len(lead))
         for i, row in enumerate(rows):
             yield Styled("      " + (lead if i == 0 else " " * len(lead)) + row)
         if value.size > 64:

@@ -241,7 +241,8 @@ class Checking:
                 settings(self.objective, Stream(self.seed, "gradcheck", "weights").at(), 1.0)
             self._load()
             point = WholePoint(self.objective, self.batch, name)
-            if not math.isfinite(point.loss):
+            if not point.finite:
+                self.infinite.append(name)
                 continue
             exhaustive = name == DATA and size <= EXHAUSTIVE and 2 * size * forward <= WHOLE
             effort = _effort(forward, (WHOLE if name == DATA else 0.3) / tensors)
@@ -315,7 +316,7 @@ class Checking:
             more = f" and {len(sampled) - 4} more tensors" if len(sampled) > 4 else ""
             yield f"entries looked at by differences: {'; '.join(texts)}{more}; besides, 3 directions through each"
         if DATA in self.infinite:
-            yield "the loss is infinite on these rows with these weights: its gradient is checked at other points only"
+            yield "the loss, or its slope, is infinite on these rows with these weights: it is checked at others only"
         dead = [r.tensor for r in rows if r.verdict == "dead"]
         if dead:
             yield f"no gradient at all, at any point: {', '.join(dead)}: nothing that stands there can be learned"

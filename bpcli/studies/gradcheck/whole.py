@@ -28,6 +28,7 @@ class WholePoint:
         objective.network.draw(batch.chain, 0)
         self.loss = self.full()
         self.moved = self._backward()
+        self.finite = bool(np.isfinite(self.loss) and np.isfinite(batch.frame.dx).all())
         self.kernel = {path: g.copy() for path, g in objective.network.gradients().items()}
         self.dx = batch.chain.dx.copy() if batch.chain.dx is not None else None
         self.reach = max([size(g) for g in self.kernel.values()], default=0.0)

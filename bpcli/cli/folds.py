@@ -1,0 +1,53 @@
+"""`bpcli train --folds`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def cross_validate(
+    config: Path | None,
+    resume: Path | None,
+    sets: tuple[str, ...],
+    count: int,
+    out: Path | None,
+    *,
+    json: bool,
+    quiet: bool,
+) -> None:
+    """A cross-validation, begun (with a config) or gone on with."""
+    from bpcli.records import Exit, FoldRow
+    from bpcli.render.console import say, show, show_json, show_plain, show_problems, waiting
+    from bpcli.render.folds import closing, fold_line, table_of, watcher
+    from bpcli.render.jsons import dumps
+    from bpcli.studies import folds
+    from bpcli.studies.train import Watcher
+
+    if resume is not None and sets:
+        raise typer.BadParameter("folds that go on are of the experiment they began with", param_hint="--set")
+    with waiting("reading the data"):
+        study = folds.start(config, sets, count, out) if config is not None else folds.resume(resume or Path())
+    show_problems(study.warnings)
+    said = len(study.warnings)
+
+    def done(row: FoldRow) -> None:
+        if not quiet:
+            say(fold_line(row, study.count))
+
+    with watcher(quiet) as watching:
+        report = study.run(watching or (lambda number, of: Watcher()), done)
+    show_problems([*report.warnings[said:], *([report.problem] if report.problem is not None else [])])
+    if json:
+        show_json(dumps(report))
+    elif quiet:
+        show_plain(report.run)
+    elif report.folds:
+        show(*table_of(report))
+    if not quiet:
+        say(closing(report))
+    if report.signal:
+        raise typer.Exit(128 + report.signal)
+    if report.stopped:
+        raise typer.Exit(int(Exit.BAD_RESULT))

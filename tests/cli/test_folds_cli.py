@@ -1,0 +1,41 @@
+"""`train --folds` as it is typed."""
+
+import json
+
+from cli_lab import Lab, lab
+
+__all__ = ["lab"]
+
+
+def test_the_table_the_record_and_going_on(lab: Lab) -> None:
+    done = lab.good("train", "trees.yaml", "--folds", "4", "--out", "f")
+    lines = done.err.splitlines()
+    assert [line.split("  ")[0] for line in lines[:4]] == ["fold 1/4", "fold 2/4", "fold 3/4", "fold 4/4"]
+    assert lines[-1] == "the runs are f/fold-1 to fold-4, their figures in f/folds.json"
+    first, _, header, _, *rows = done.out.splitlines()
+    assert first == "trees: 4 folds, each judged on rows it did not see; std is over the folds"
+    assert header.split() == ["metric", "mean", "std", "least", "most", "1", "2", "3", "4"]
+    assert [row.split()[0] for row in rows[:2]] == ["loss", "accuracy"]
+    assert {"f/folds.json", "f/config.yaml", "f/fold-4/model.safetensors"} <= lab.files()
+    again = json.loads(lab.good("train", "--resume", "f", "--json").out)
+    known = json.loads(lab.path.joinpath("f/folds.json").read_text())
+    assert again["metrics"] == known["metrics"]
+    assert lab.good("train", "--resume", "f", "-q").out == "f\n"
+    assert "test: 2 rows" in lab.good("eval", "f/fold-2").out
+
+
+def test_words_that_do_not_go_together(lab: Lab) -> None:
+    assert lab.run("train", "trees.yaml", "--folds", "1").code == 2
+    assert "knows how many they are" in lab.run("train", "--resume", "f", "--folds", "3").err
+    lab.good("train", "trees.yaml", "--folds", "2", "--out", "f")
+    assert "of the experiment they began with" in lab.run("train", "--resume", "f", "--set", "seed=2").err
+    taken = lab.run("train", "trees.yaml", "--folds", "2", "--out", "f")
+    assert taken.code == 73
+    assert "go on with `bpcli train --resume f`" in taken.err
+
+
+def test_a_divergence_is_a_bad_result(lab: Lab) -> None:
+    rate = ("--set", "optimizer={type: sgd, learning_rate: 1e30}", "--set", "architecture.0.activation=relu")
+    done = lab.run("train", "trees.yaml", "--folds", "2", "--out", "f", *rate)
+    assert done.code == 3
+    assert "training diverged" in done.err
