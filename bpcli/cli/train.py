@@ -66,7 +66,7 @@ def train(
     watching = Watcher() if quiet else watcher()
     with waiting("reading the data"):
         training = (
-            go_on(resume, sets, watching) if config is None else start(set_up(config, sets), out, watching)  # type: ignore[arg-type]  # one of the two is given
+            go_on(resume, sets, watching) if config is None else start(set_up(config, sets, begins=True), out, watching)  # type: ignore[arg-type]  # one of the two is given
         )
     show_problems(training.warnings)
     try:

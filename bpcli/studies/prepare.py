@@ -102,7 +102,6 @@ def prepare(
     header, first = first_rows(table)
     columns = columns_of(table, rows["train"], rules, data.scale)
     splits: dict[str, Split] = {}
-    files = list(data.train.files(root))
     for name in ("validation", "test", "train"):  # train last: its inputs may take the place of the table's numbers
         source = None if name == "train" else getattr(data, name)
         if isinstance(source, Source):
@@ -113,7 +112,6 @@ def prepare(
             assert t is not None
             warnings = (*warnings, *other.warnings)
             splits[name] = Split(name, x, t, np.arange(len(x)), other.row_names, _weight(other, dtype))
-            files += source.files(root)
         elif name in rows:
             chosen = rows[name]
             t, w = rules.encode_target(table, dtype, chosen), _weight(table, dtype, chosen)
@@ -124,7 +122,13 @@ def prepare(
             splits[name] = Split(name, x, t, chosen, table.row_names, w)
     splits = {name: splits[name] for name in ("train", "validation", "test") if name in splits}
     kept = None if inputs else table
-    return Prepared(splits, rules, columns, header, first, tuple(dict.fromkeys(files)), warnings, kept)
+    return Prepared(splits, rules, columns, header, first, files_of(data, root), warnings, kept)
+
+
+def files_of(data: Data, root: Path) -> tuple[Path, ...]:
+    """The files of all sources, each once."""
+    sources = (source for source in (data.train, data.validation, data.test) if isinstance(source, Source))
+    return tuple(dict.fromkeys(file for source in sources for file in source.files(root)))
 
 
 def prepare_for(

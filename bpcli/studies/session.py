@@ -31,7 +31,7 @@ def start(setup: Setup, out: Path | None = None, watcher: Watcher | None = None)
         "steps": experiment.training.epochs * setup.steps_per_epoch,
         "rows": {s.name: len(s.x) for s in setup.prepared.splits.values()},
         "config": hashlib.sha256(config).hexdigest(),
-        "data": runfolder.fingerprint(setup.prepared.files),
+        "data": (setup.prints.of if setup.prints else runfolder.fingerprint)(setup.prepared.files),
         **plugins.noted(),
     }
     files = {

@@ -23,13 +23,15 @@ from bpcli.family import Searcher
 from bpcli.numeric.shapes import in_bytes
 from bpcli.records import Failure, Problem
 from bpcli.studies.plugins import loaded
-from bpcli.studies.prepare import Prepared
+from bpcli.studies.prepare import Prepared, files_of
+from bpcli.studies.prints import Prints
 from bpcli.studies.vast import prepare
 
 
 @dataclass(frozen=True, eq=False)
 class Setup:
-    """An experiment with its data prepared and its network planned; `root` is what its paths are relative to."""
+    """An experiment with its data prepared and its network planned; `root` is what its paths are relative to. `prints`
+    are the fingerprints of its files, where they were taken meanwhile."""
 
     document: Document
     experiment: Experiment
@@ -38,6 +40,7 @@ class Setup:
     root: Path
     sets: tuple[str, ...]
     warnings: tuple[Problem, ...]
+    prints: Prints | None = None
 
     @property
     def batch_size(self) -> int:
@@ -84,13 +87,17 @@ def _called(file: Path) -> str:
     return stem.lstrip("._-")[:64] or "experiment"
 
 
-def set_up(file: Path, sets: Sequence[str] = (), root: Path | None = None, *, inputs: bool = True) -> Setup:
-    """Reads, validates, loads the data (without `inputs`, its rows are not encoded) and plans the network.
+def set_up(
+    file: Path, sets: Sequence[str] = (), root: Path | None = None, *, inputs: bool = True, begins: bool = False
+) -> Setup:
+    """Reads, validates, loads the data (without `inputs`, its rows are not encoded) and plans the network; for a run
+    that `begins`, the files are fingerprinted meanwhile.
 
     Raises Failure where anything does not fit.
     """
     document, experiment = load_document(file, sets)
     root = file.parent if root is None else root
+    prints = Prints(files_of(experiment.data, root)) if begins else None
     prepared = _prepare(document, experiment, root, inputs)
     train = prepared.splits["train"]
     facts = Facts(
@@ -118,7 +125,7 @@ def set_up(file: Path, sets: Sequence[str] = (), root: Path | None = None, *, in
     if blueprint is None or any(p.level == "error" for p in problems):
         raise Failure(*problems)
     _fits_memory(document, experiment, blueprint, len(train.x))
-    return Setup(document, experiment, prepared, blueprint, root, tuple(sets), (*prepared.warnings, *problems))
+    return Setup(document, experiment, prepared, blueprint, root, tuple(sets), (*prepared.warnings, *problems), prints)
 
 
 def batch_size(experiment: Experiment, rows: int) -> int:

@@ -9,6 +9,7 @@ from bpcli.config.dump import flow
 from bpcli.studies.starter import IMBALANCE, Findings, Found
 
 HEAD = "# yaml-language-server: $schema=./bpcli.schema.json"  # `bpcli schema --out bpcli.schema.json` writes it
+FEW = 500  # rows, of which none are held back to say when to stop
 LISTED = 40  # columns that are described
 WIDE = 100  # characters of a line of settings
 
@@ -29,7 +30,10 @@ def text(found: Findings, name: str, command: str) -> str:
 
 
 def _heading(found: Findings, command: str) -> list[str]:
-    lines = [f"# Made by `{command}` from {found.rows:,} rows. It is a first guess: change what you know better."]
+    lines = [
+        f"# Made by `{_line(command)}`",
+        f"# from {found.rows:,} rows. It is a first guess: change what you know better.",
+    ]
     lines += [f"# {_line(remark)}" for remark in found.remarks]
     shown = found.columns[:LISTED]
     if shown:
@@ -45,6 +49,11 @@ def _heading(found: Findings, command: str) -> list[str]:
     return lines
 
 
+def _early(found: Findings) -> bool:
+    """Whether validation rows say when to stop."""
+    return found.rows >= FEW
+
+
 def _line(text: str) -> str:
     """A text that stays on its line of a comment."""
     return "".join(c if c.isprintable() else " " for c in text)
@@ -58,16 +67,15 @@ def _done(column: Found) -> str:
 def _data(found: Findings) -> list[str]:
     lines = ["data:"]
     lines += _source(found)
-    validation, test = (0.15, 0.15) if found.rows >= 100 else (0.2, 0.0)
-    if found.rows >= 100_000:
-        validation, test = 0.05, 0.1
-    if found.rows < 10:
-        lines.append("  # too few rows to set some aside: nothing says how well the network does on others")
+    test = 0.1 if found.rows >= 100_000 else 0.15 if found.rows >= FEW else 0.2
+    if _early(found):
+        share = "0.05" if found.rows >= 100_000 else "0.15"
+        lines.append(f"  validation: {share.ljust(15)} # of the rows: they say when to stop")
+    if found.rows >= 50:
+        lines.append(f"  test: {str(test).ljust(21)} # for the final judgement, `bpcli eval`")
+        if not _early(found):
+            lines.append("  # validation: 0.15          # few rows: all but the test rows are learned from")
     else:
-        lines.append(f"  validation: {validation}            # of the rows: they say when to stop")
-    if found.rows >= 100:
-        lines.append(f"  test: {test}                  # for the final judgement, `bpcli eval`")
-    elif found.rows >= 10:
         lines.append("  # too few rows for a test split; `bpcli train FILE --folds 5` tests on all of them in turn")
     for name in found.dates[:1]:
         lines.append(f"  # split: {flow({'time': name})}    # to be judged on the latest rows, as a forecast is")
@@ -152,14 +160,14 @@ def _loss(found: Findings) -> list[str]:
 
 def _learning(found: Findings, rows: tuple[int, tuple[int, ...], int, int]) -> list[str]:
     _, _, batch, epochs = rows
-    strength = min(0.05, max(1e-5, float(f"{10 / found.rows:.1g}")))
+    strength = min(0.05, max(1e-5, float(f"{20 / found.rows:.1g}")))
     lines = []
     if not found.pixels:
         lines.append(f"regularization: {{type: l2, strength: {flow(strength)}}}    # the fewer rows, the stronger")
     start = 0.003 if found.rows < 100_000 else 0.001
     lines.append(f"optimizer: {{type: adam, learning_rate: {{type: cosine, start: {start}}}}}")
     lines += ["training:", f"  epochs: {epochs}", f"  batch_size: {batch}", f"  metrics: {flow(_metrics(found))}"]
-    if found.rows >= 10:
+    if _early(found):
         patience = max(5, epochs // 4)
         lines.append(
             f"  early_stopping: {{metric: validation.loss, patience: {patience}}}    # and the best epoch is kept"

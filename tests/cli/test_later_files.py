@@ -1,5 +1,7 @@
 """`eval --data` and `predict --data` on files that are not as the training file was."""
 
+# ruff: noqa: E501  (messages as they are printed)
+
 from __future__ import annotations
 
 import json
@@ -170,7 +172,7 @@ def test_rows_left_out_of_judging_are_counted_and_answers_need_all(lab: Lab) -> 
 
 def test_check_shows_what_is_done(lab: Lab) -> None:
     text = TRAIN + ",red,,yes,oak\n1.0,red,2001-05-01,yes,oak\n"
-    settings = "missing: median, columns: {born: {parts: [year, month]}, width: {scale: robust}}"
+    settings = "missing: median, unseen: ignore, columns: {born: {parts: [year, month]}, width: {scale: robust}}"
     lab.write("trees.csv", text)
     lab.write("trees.yaml", CONFIG.replace("target: kind", f"target: kind, {settings}"))
     found = lab.good("check", "trees.yaml", "--set", "data.validation=0.3")

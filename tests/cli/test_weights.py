@@ -1,4 +1,4 @@
-"""Rows that count differently: in the loss, its gradient and every figure, as rows that stand there several times do."""
+"""Rows that count differently: in the loss, its gradient and every figure, as rows that stand there several times."""
 
 from __future__ import annotations
 

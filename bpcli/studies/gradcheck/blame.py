@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -18,6 +19,7 @@ FLAT = 1e-9  # how far a ratio that counts as constant may vary
 BEFORE = "the gradient before"  # what stood there when a penalty was added
 GAP = 10  # times less well than the numbers is their difference known
 NEARLY = 0.01  # of a difference is what one slip may leave, to be told as its greater part
+FARFETCHED = re.compile(r"[NK]\^2|[NK] - 1|[NK]/[NK(]")
 MOST_TIES = 3  # mistakes that explain the numbers equally well, told together
 
 
@@ -71,6 +73,9 @@ def blame(tensor: str, a: Array, n: Array, clues: Clues) -> Finding:
     guesses = _matching(a, n, clues.suspect) if whole and clues.suspect is not None else []
     if placed is not None and not (guesses and guesses[0].code == "edge"):
         return Finding(tensor, *placed)
+    if plain is not None:  # a ratio of a count less one, or squared, is chance where the equations explain it
+        guesses = [g for g in guesses if g.code != "cut"]
+        plain = None if guesses and FARFETCHED.search(plain[1]) else plain
     if guesses:
         texts = list(dict.fromkeys(g.text for g in guesses))[:MOST_TIES]
         told = texts[0] + "".join(f"; or {t}" for t in texts[1:])

@@ -199,7 +199,7 @@ class Suspect:
         named = sorted(reads(grid.equation) & arrays.keys())
         for name in named:
             for other, value in arrays.items():
-                if other not in (name, grid.name) and value.shape == arrays[name].shape:
+                if other not in (name, grid.name) and value.shape == arrays[name].shape and value.any():
                     text = f"{other} is read where {name} is meant, in {grid.name}"
                     yield from self._try("other-array", text, {}, self._with(grid, renamed(grid, name, other)))
         for name in named:

@@ -1,0 +1,58 @@
+"""From a CSV file of 100 MB to the first step: time and memory. Run: pytest -m bench -s tests/bench/test_csv.py"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.bench
+
+ROOT = Path(__file__).parents[2]
+ROWS, COLUMNS = 340_000, 32
+TIME, MEMORY = 1.3, 2.0
+"""Bars: times np.loadtxt of the same file, times the matrix of inputs in float32."""
+
+CONFIG = """\
+data: {train: {type: csv, path: big.csv, target: y}, scale: standardize}
+architecture: [{type: dense, units: 16, activation: relu}, {type: dense, units: 2}]
+loss: softmax_cross_entropy
+training: {epochs: 1, batch_size: 256}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `big.csv`, of 104 MB, and a config."""
+    here, rng = tmp_path_factory.mktemp("csv"), np.random.default_rng(0)
+    with open(here / "big.csv", "w") as file:
+        file.write(",".join([*(f"c{j}" for j in range(COLUMNS)), "y"]) + "\n")
+        for _ in range(ROWS // 10_000):
+            x, y = rng.normal(size=(10_000, COLUMNS)), rng.integers(0, 2, 10_000)
+            rows = (f"{','.join('%.6f' % v for v in row)},{t}\n" for row, t in zip(x.tolist(), y, strict=True))  # noqa: UP031  (fast)
+            file.write("".join(rows))
+    (here / "big.yaml").write_text(CONFIG)
+    return here
+
+
+def measured(*words: str | Path) -> tuple[float, float, float]:
+    """Seconds, seconds of the processor, MiB."""
+    command = [sys.executable, ROOT / "tests/bench/first_step.py", *words]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    found = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.split()
+    return float(found[0]), float(found[1]), float(found[2])
+
+
+@pytest.mark.parametrize("sets", [(), ("data.validation=0.15", "data.test=0.15")])
+def test_a_table_of_100_mb_to_the_first_step(folder: Path, sets: tuple[str, ...]) -> None:
+    runs = [(measured("loadtxt", folder / "big.csv"), measured(folder / "big.yaml", *sets)) for _ in range(5)]
+    theirs, ours = ([min(column) for column in zip(*rows, strict=True)] for rows in zip(*runs, strict=True))
+    matrix = ROWS * COLUMNS * 4 / 2**20
+    print(f"\nfirst step {' '.join(sets) or '(all rows)'}: {ours[0]:.2f} s, np.loadtxt {theirs[0]:.2f} s, "
+          f"{ours[0] / theirs[0]:.2f} times (processor {ours[1] / theirs[1]:.2f}); bar {TIME}")  # fmt: skip
+    print(f"  memory {ours[2]:.0f} MiB, {ours[2] / matrix:.2f} times the matrix of {matrix:.0f} MiB; bar {MEMORY}; "
+          f"np.loadtxt {theirs[2]:.0f} MiB; load of the machine {os.getloadavg()[0]:.1f}")  # fmt: skip
+    assert ours[0] < TIME * theirs[0]
+    assert ours[2] < MEMORY * matrix
