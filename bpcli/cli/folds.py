@@ -29,8 +29,8 @@ def cross_validate(
         raise typer.BadParameter("folds that go on are of the experiment they began with", param_hint="--set")
     with waiting("reading the data"):
         study = folds.start(config, sets, count, out) if config is not None else folds.resume(resume or Path())
-    show_problems(study.warnings)
-    said = len(study.warnings)
+    if study.remark and not quiet:
+        say(study.remark)
 
     def done(row: FoldRow) -> None:
         if not quiet:
@@ -38,7 +38,7 @@ def cross_validate(
 
     with watcher(quiet) as watching:
         report = study.run(watching or (lambda number, of: Watcher()), done)
-    show_problems([*report.warnings[said:], *([report.problem] if report.problem is not None else [])])
+    show_problems([*report.warnings, *([report.problem] if report.problem is not None else [])])
     if json:
         show_json(dumps(report))
     elif quiet:

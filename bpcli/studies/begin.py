@@ -34,8 +34,10 @@ def begin(data: str, targets: Sequence[str], task: Task | None, out: Path | None
     file = out or Path(f"{stem}.yaml")
     _free(file, force)
     found = look(data, targets, task, Path(), Path() if file == STDOUT else file.parent)
-    words = ["bpcli", "init", data, *(w for t in targets for w in ("--target", t)), *(["--task", task] if task else [])]
-    text = starter_text.text(found, stem if file == STDOUT else _called(file.name), shlex.join(words))
+    words = ["bpcli init", shlex.quote(data)]
+    words += [f"--target={t}" if t.startswith("-") else f"--target {shlex.quote(t)}" for t in targets]
+    words += [f"--task {task}"] if task else []
+    text = starter_text.text(found, stem if file == STDOUT else _called(file.name), " ".join(words))
     return _written(text, file)
 
 

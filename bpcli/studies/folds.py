@@ -34,6 +34,7 @@ class Folds:
     def __init__(self, folder: Path, config: Path, root: Path, sets: tuple[str, ...], count: int) -> None:
         self.folder, self.config, self.root, self.sets, self.count = folder, config, root, sets, count
         self.warnings: tuple[Problem, ...] = ()
+        self.remark = ""
 
     def run(self, watcher: WatcherOf, done: Callable[[FoldRow], None] = lambda row: None) -> FoldsReport:
         """Trains and judges one fold after another; `done` is told of each. Raises Failure where one cannot be trained,
@@ -104,18 +105,17 @@ def start(config: Path, sets: tuple[str, ...], count: int, out: Path | None = No
     if experiment.data.fold is not None:
         text = "data.fold asks for one fold, and --folds for all of them"
         raise Failure(document.problem(("data", "fold"), text, code="fold", help="leave one of them out"))
-    warnings: tuple[Problem, ...] = ()
+    remark = ""
     if experiment.data.test is not None:
         sets = (*sets, "data.test=null")
-        text = "each fold is test in its turn: data.test is left out"
-        warnings = (document.problem(("data", "test"), text, code="fold", level="warning"),)
+        remark = "each fold is test in its turn: data.test is left out"
     setup = set_up(config, (*sets, chosen(1, count)))  # what does not fit is said before a folder is made
     folder = runfolder.claimed(f"{experiment.name}-folds", out)
     copy = folder / "config.yaml"
     atomic_bytes(copy, setup.document.text.encode())
     name = () if "name" in read(copy).data else (f"name={json.dumps(experiment.name)}",)
     found = Folds(folder, copy, config.parent, (*sets, *name), count)
-    found.warnings = warnings
+    found.remark = remark
     atomic_text(folder / RECORD, json.dumps(found._record(), indent=2, ensure_ascii=False) + "\n")
     return found
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from bpcli.family import Scaler, Table
 from bpcli.family.tables import Missing, Treatment
+from bpcli.numeric.mapped import Mapped
 from bpcli.parts.data.targets import distinct
 from bpcli.plan import Array
 from bpcli.records import Failure, Problem
@@ -134,12 +135,16 @@ def _refused(name: str, why: str, key: str) -> Failure:
 
 def _scaling(table: Table, rows: Array, columns: tuple[Column, ...], scale: Scaler) -> Scaling | None:
     """Shifts and scales of the inputs that are numbers: by `scale`, but for columns that say otherwise and booleans."""
-    whole = len(rows) == table.rows
-    numbers = table.numbers if whole and isinstance(table.numbers, np.ndarray) else table.numbers[rows]
     numeric = [c for c in columns if not c.categories]
+    chosen = [_scaler(table, c) for c in numeric]
+    whole = len(rows) == table.rows and isinstance(table.numbers, np.ndarray)
+    numbers: Any = table.numbers if whole else None
+    if numbers is None and table.pivot is not None and not any(chosen):
+        numbers = Mapped(table.numbers, rows)  # a large table is not copied
+    elif numbers is None:
+        numbers = table.numbers[rows]
     if not numeric:
         return _identity_left_out(_fitted(scale, numbers, (), "scale"))
-    chosen = [_scaler(table, c) for c in numeric]
     names = tuple(c.name for c in numeric for _ in range(c.numbers))
     numbers = expanded(numeric, numbers)
     pivot = np.zeros(len(names)) if table.pivot is None else table.pivot

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bpcli.records import Failure
 from bpcli.studies.runfolder import fingerprint
 
 
@@ -17,19 +16,19 @@ class Prints:
     def __init__(self, files: Sequence[Path]) -> None:
         self.files = tuple(files)
         self._found: list[dict[str, Any]] = []
-        self._failure: Failure | None = None
+        self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._take, daemon=True)
         self._thread.start()
 
     def _take(self) -> None:
         try:
             self._found = fingerprint(self.files)
-        except Failure as failure:
-            self._failure = failure
+        except Exception as error:  # raised where it is asked for: a missing file is first told by who reads it
+            self._failure = error
 
     def of(self, files: Sequence[Path]) -> list[dict[str, Any]]:
-        """The fingerprints of these files, which should be those that were taken. Raises Failure where one cannot be
-        read."""
+        """The fingerprints of these files, which should be those that were taken. Raises what taking them
+        raised."""
         self._thread.join()
         if tuple(files) != self.files:
             return fingerprint(files)

@@ -26,6 +26,7 @@ EACH = 10  # rows of each class, on average, that make whole numbers class ids
 CATEGORIES = 50  # of a text column, where rows are few
 SHARE = 20  # rows of each category, on average, where there are more
 DISTINCT = 20  # rows that all differ in a column before it counts as a name or an id
+TELLING = 0.05  # share of missing values from which on their being missing is an input too
 IMBALANCE = 10.0  # the largest class over the smallest, from which on classes are weighed
 IDS = frozenset({"", "id", "index", "row", "rowid", "row_id", "uid", "uuid", "unnamed: 0", "nr", "no"})
 """Names of columns that number the rows."""
@@ -106,7 +107,10 @@ def _relative(source: Source, root: Path, base: Path, **settings: Any) -> dict[s
 def _path(file: Path, base: Path) -> str:
     """The way from a folder to a file; absolute where there is none (another drive)."""
     try:
-        return Path(os.path.relpath(file.resolve(), base.resolve())).as_posix()
+        way = Path(os.path.relpath(file, base)).as_posix()
+        if way.startswith("../"):  # up from where a link leads to, not from where it stands
+            way = Path(os.path.relpath(file.resolve(), base.resolve())).as_posix()
+        return way
     except ValueError:
         return file.resolve().as_posix()
 
@@ -134,6 +138,7 @@ def _columns(source: Any, targets: tuple[str, ...], task: Task | None, root: Pat
         "drop": [*source.drop, *(c.name for c in found if c.dropped)],
         "columns": treatments,
         "missing": "median" if gaps else None,
+        "indicator": any(c.missing >= TELLING for c in kept),
         "unseen": "ignore" if text_columns else None,
     }
     plain = source.model_copy(update={"missing": "error", "columns": {}})

@@ -16,8 +16,8 @@ WIDE = 100  # characters of a line of settings
 SIZES: Sequence[tuple[int, tuple[int, ...], int, int]] = (
     (500, (32,), 16, 100),
     (5_000, (64, 32), 32, 60),
-    (100_000, (128, 64), 128, 40),
-    (1 << 62, (256, 128), 512, 15),
+    (100_000, (128, 64), 128, 30),
+    (1 << 62, (128, 64), 512, 8),
 )
 """Up to so many rows: hidden units, rows of a batch, epochs. More rows teach more, and need fewer passes."""
 
@@ -102,6 +102,7 @@ def _source(found: Findings) -> list[str]:
     if len(line) <= WIDE and not source.keys() & {"drop", "missing", "unseen", "columns"}:
         return [line]
     why = {"drop": "what says nothing about rows to come", "missing": "of the training rows; or drop, mean, mode",
+           "indicator": "an input says where a value is missing",
            "unseen": "a category that train does not have counts as none of its own"}  # fmt: skip
     lines = ["  train:"]
     for key, value in source.items():

@@ -54,7 +54,7 @@ def test_round_trip() -> None:
         ({"test": {"path": "a.csv"}}, ("test",), "this is not a data source"),
         ({"validation": 0.5, "test": 0.5}, (), "validation and test take 1 of the rows: together"),
         ({"train": 0.5}, ("train",), "this is not a data source"),
-        ({"scale": "standardise"}, ("scale",), "unknown scaling `standardise`; known: standardize, minmax, robust, none"),
+        ({"scale": "standardise"}, ("scale",), "unknown scaling `standardise`; known: standardize, minmax, ro"),
         ({"stratify": 1}, ("stratify",), "valid boolean"),
         ({"valid": 0.1}, ("valid",), "Extra inputs"),
     ],

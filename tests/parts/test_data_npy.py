@@ -140,3 +140,9 @@ def test_data_given_by_a_path() -> None:
     assert source_of("x.npy", Npy(path="a.npy", targets="b.npy"), False, (3,), Path(".")) == Npy(path="x.npy")
     with pytest.raises(Failure, match="holds inputs and no targets"):
         source_of("x.npy", Npy(path="a.npy", targets="b.npy"), True)
+
+
+@pytest.mark.parametrize("settings", [{"targets": "y.npy"}, {"target": -1}, {"target": [0, 2]}, {}])
+def test_a_model_file_says_the_same(settings: Any) -> None:
+    source = Source.parse({"type": "npy", "path": "x.npy", **settings})
+    assert Source.parse(source.model_dump(mode="json")) == source

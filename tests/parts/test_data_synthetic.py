@@ -46,6 +46,13 @@ def test_the_seed_and_nothing_else_decides(shape: str) -> None:
     assert not np.array_equal(first.numbers, other.numbers)
 
 
+@pytest.mark.parametrize("shape", FORMS)
+def test_a_model_file_says_the_same(shape: str) -> None:
+    """With every default filled in."""
+    source = Source.parse({"type": "synthetic", "shape": shape})
+    assert Source.parse(source.model_dump(mode="json")) == source
+
+
 def test_the_order_is_by_chance() -> None:
     ids = targets(made("moons", rows=200))
     assert 40 < (ids[1:] != ids[:-1]).sum() < 160

@@ -201,7 +201,7 @@ def test_a_fold_that_diverges_ends_it() -> None:
 def test_a_test_split_gives_way_and_a_name_stays() -> None:
     text = CONFIG.replace("validation: 0.2", "test: 0.2").replace("name: letters\n", "")
     study = begun(text)
-    assert [w.text for w in study.warnings] == ["each fold is test in its turn: data.test is left out"]
+    assert study.remark == "each fold is test in its turn: data.test is left out"
     report = study.run(quiet)
     assert report.name == "a"
     assert report.folds[0].rows == {"train": 30, "test": 10}

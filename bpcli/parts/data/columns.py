@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     GetCoreSchemaHandler,
@@ -61,7 +62,17 @@ Names = Annotated[
     WithJsonSchema({"anyOf": [NAME, {"type": "array", "items": NAME}, {"type": "null"}]}),
 ]
 Name = Annotated[str | None, BeforeValidator(_name), WithJsonSchema({"type": ["string", "integer", "null"]})]
-Treatments = Annotated[dict[str, Annotated[Treatment, _Short()]], BeforeValidator(_named)]
+
+
+class Treated(dict[str, Treatment]):
+    """Treatments by the name of the column; never changed, so that parts that hold them are equal and hashed as
+    values."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+
+Treatments = Annotated[dict[str, Annotated[Treatment, _Short()]], BeforeValidator(_named), AfterValidator(Treated)]
 
 
 class Columns(Settings):
@@ -72,7 +83,8 @@ class Columns(Settings):
     drop: Names = Field((), description="columns to leave out")
     text: Names = Field((), description="columns to read as text although they look like numbers")
     columns: Treatments = Field(
-        {}, description="single columns: what they hold, how they are scaled, what stands for missing values"
+        default_factory=Treated,
+        description="single columns: what they hold, how they are scaled, what stands for missing values",
     )
     missing: Missing = Field("error", description="what is done where a column has no value")
     indicator: bool = Field(False, description="whether columns with missing values get an input that says where")

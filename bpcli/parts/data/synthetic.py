@@ -25,6 +25,7 @@ NOISE: Mapping[Form, float] = {
 CLASSES: Mapping[Form, int] = {"spirals": 2, "blobs": 3}
 """How many classes where that can be chosen, unless it is."""
 
+BITS = 4
 INNER = 0.5  # the radius of the inner circle; the outer one's is 1
 AWAY = 6.0  # how far the middles of blobs lie from the origin
 
@@ -49,14 +50,14 @@ class Synthetic(Source):
     )
     seed: int = Field(0, ge=0, description="other rows of the same kind: one seed to train on, another to test")
     classes: int | None = Field(None, ge=2, le=100, description="how many arms or blobs; left out: 2 spirals, 3 blobs")
-    bits: int = Field(4, ge=2, le=20, description="how many inputs of parity")
+    bits: int | None = Field(None, ge=2, le=20, description="how many inputs of parity; left out: 4")
 
     @model_validator(mode="after")
     def _fits(self) -> Synthetic:
         if self.classes is not None and self.shape not in CLASSES:
             message = "`classes` is for {known}, and {form} has its own"
             raise PydanticCustomError("classes", message, {"known": " and ".join(CLASSES), "form": self.shape})
-        if "bits" in self.model_fields_set and self.shape != "parity":
+        if self.bits is not None and self.shape != "parity":
             raise PydanticCustomError("bits", "`bits` is for parity, not for {form}", {"form": self.shape})
         if self.rows < self.count:
             context = {"rows": self.rows, "classes": self.count}
@@ -172,10 +173,11 @@ def _sine(s: Synthetic, noise: float, chance: np.random.Generator) -> tuple[Arra
 
 def _parity(s: Synthetic, noise: float, chance: np.random.Generator) -> tuple[Array, Array]:
     """All patterns of bits, again and again; of more patterns than rows some, none twice."""
-    patterns = np.arange(s.rows) % (1 << s.bits)
-    if s.rows < 1 << s.bits:
-        patterns = np.sort(chance.permutation(1 << s.bits)[: s.rows])
-    x = (patterns[:, None] >> np.arange(s.bits)[::-1]) & 1
+    bits = s.bits or BITS
+    patterns = np.arange(s.rows) % (1 << bits)
+    if s.rows < 1 << bits:
+        patterns = np.sort(chance.permutation(1 << bits)[: s.rows])
+    x = (patterns[:, None] >> np.arange(bits)[::-1]) & 1
     return _around(x.astype(np.float64), noise, chance), x.sum(axis=1) % 2
 
 
