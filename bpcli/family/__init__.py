@@ -21,7 +21,7 @@ from bpcli.family.step import (
 from bpcli.family.tables import Augmentation, Metric, Scaler, Scored, Source, Table
 
 __all__ = [
-    "NOTHING", "RESERVED", "Activation", "Augmentation", "Clipper", "Constraint", "Initializer", "Layer", "Link", "Loss",
-    "Metric", "Optimizer", "Regularizer", "Scaler", "Schedule", "Scored", "Searcher", "Source", "Stepper", "Surface",
+    "NOTHING", "RESERVED", "Activation", "Augmentation", "Clipper", "Constraint", "Initializer", "Layer", "Link",
+    "Loss", "Metric", "Optimizer", "Regularizer", "Scaler", "Schedule", "Scored", "Searcher", "Source", "Stepper", "Surface",
     "Table", "UnsettledError",
 ]  # fmt: skip
