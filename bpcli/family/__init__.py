@@ -22,6 +22,6 @@ from bpcli.family.tables import Augmentation, Metric, Scaler, Scored, Source, Ta
 
 __all__ = [
     "NOTHING", "RESERVED", "Activation", "Augmentation", "Clipper", "Constraint", "Initializer", "Layer", "Link",
-    "Loss", "Metric", "Optimizer", "Regularizer", "Scaler", "Schedule", "Scored", "Searcher", "Source", "Stepper", "Surface",
-    "Table", "UnsettledError",
+    "Loss", "Metric", "Optimizer", "Regularizer", "Scaler", "Schedule", "Scored", "Searcher", "Source", "Stepper",
+    "Surface", "Table", "UnsettledError",
 ]  # fmt: skip
