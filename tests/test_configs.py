@@ -68,7 +68,7 @@ def test_xor_is_learned_whatever_the_seed(seed: int, tmp_path: Path) -> None:
     [
         ("iris", "accuracy", 0.95),
         ("digits", "accuracy", 0.975),
-        ("digits_cnn", "accuracy", 0.985),
+        pytest.param("digits_cnn", "accuracy", 0.985, marks=pytest.mark.slow),
         ("diabetes", "r2", 0.42),
         ("wine", "accuracy", 0.97),
         ("breast_cancer", "accuracy", 0.965),

@@ -156,6 +156,7 @@ def python(*args: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_each_module_can_be_imported_first() -> None:
     """Before any other of its floor or above has been: floors below know nothing of it and may stay in memory.
 

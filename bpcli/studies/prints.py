@@ -9,6 +9,9 @@ from typing import Any
 
 from bpcli.studies.runfolder import fingerprint
 
+NAME = "fingerprints"
+"""What the threads are called."""
+
 
 class Prints:
     """The fingerprints of `files`, from a thread that begins at once."""
@@ -17,8 +20,9 @@ class Prints:
         self.files = tuple(files)
         self._found: list[dict[str, Any]] = []
         self._failure: Exception | None = None
-        self._thread = threading.Thread(target=self._take, daemon=True)
-        self._thread.start()
+        self._thread = threading.Thread(target=self._take, name=NAME, daemon=True)
+        if all(f.is_file() or f.is_dir() for f in self.files):  # what is read from a pipe nobody else can read
+            self._thread.start()
 
     def _take(self) -> None:
         try:
@@ -29,9 +33,9 @@ class Prints:
     def of(self, files: Sequence[Path]) -> list[dict[str, Any]]:
         """The fingerprints of these files, which should be those that were taken. Raises what taking them
         raised."""
-        self._thread.join()
-        if tuple(files) != self.files:
+        if tuple(files) != self.files or self._thread.ident is None:
             return fingerprint(files)
+        self._thread.join()
         if self._failure is not None:
             raise self._failure
         return self._found

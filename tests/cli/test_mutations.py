@@ -161,7 +161,7 @@ def encode(text: str, encoding: str) -> bytes:
 
 @pytest.mark.parametrize(
     "times",
-    [150, pytest.param(1_500, marks=pytest.mark.slow), pytest.param(15_000, marks=pytest.mark.slow)],
+    [60, pytest.param(1_500, marks=pytest.mark.slow), pytest.param(15_000, marks=pytest.mark.slow)],
 )
 class TestChanged:
     """Twice as many in all: half of them configs, half of them tables."""

@@ -5,6 +5,7 @@ at either batch size and even one truth value a row would be seen.
 """
 
 import gc
+import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -23,6 +24,7 @@ from bpcli.numeric import threads
 from bpcli.parts.layers.dense import Dense
 from bpcli.parts.layers.flatten import Flatten
 from bpcli.plan import Frame, Sample
+from bpcli.studies.prints import NAME
 
 SMALL, LARGE = 256, 5120
 BUDGET = 5000  # bytes of a step at either size: views, numbers, small buffers; less than one truth value a row
@@ -41,6 +43,9 @@ L2 = Regularizer.parse({"type": "l2", "strength": 0.1})
 def _small_buffers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """And one thread: a second one, which only large batches are worth, has views of its own."""
     monkeypatch.setattr(threads, "workers", lambda: 1)
+    for thread in threading.enumerate():  # of a test before, whose buffers would be counted here
+        if thread.name == NAME:
+            thread.join()
     old = np.setbufsize(16)
     yield
     np.setbufsize(old)
