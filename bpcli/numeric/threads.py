@@ -9,12 +9,13 @@ lanes keep to small ones, so that the two do not stand in each other's way.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import Context, copy_context
 from functools import cache
 from threading import Lock, Thread
 
-__all__ = ["LANES", "in_lanes", "share", "workers"]
+__all__ = ["LANES", "alone", "in_lanes", "share", "workers"]
 
 LANES = 4
 WORTH = 20_000_000
@@ -33,6 +34,13 @@ def workers() -> int:
 def share(count: int, lane: int) -> range:
     """Which of `count` things fall to a lane; all lanes together have each once, in order."""
     return range(lane * count // LANES, (lane + 1) * count // LANES)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """As long as it lasts, lanes work one after the other: for measuring what they ask for."""
+    with _lent:
+        yield
 
 
 def in_lanes(work: Callable[[int], None], macs: int) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from bpcli.config.document import Spot
+from bpcli.numeric.threads import alone
 from bpcli.plan import Shape
 from bpcli.studies.owncode import SOURCES, line_spot
 
@@ -30,7 +31,7 @@ def growth(make: Callable[[int], Steps], x: Shape, dtype: Any) -> Iterator[tuple
     width = max(1, math.prod(x)) * np.dtype(dtype).itemsize
     large = min(MOST, max(LEAST, LARGEST // width))
     small = large // 4
-    with _small_buffers():
+    with _small_buffers(), alone():  # a second thread, which only a large batch is worth, has views of its own
         steps = make(large)
         peaks = [_peaks(make(small)), _peaks(steps)]
         for name, run in steps.items():

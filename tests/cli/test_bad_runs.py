@@ -187,15 +187,15 @@ def test_runs_and_places(lab: Lab, run: Path, words: str, code: int, text: str) 
             "kind,height,width\noak,1,2\nash,1,2\n",
             "eval",
             65,
-            "error: new.csv, row 1 (counted from 0): class `ash` does not occur in the training rows [unknown-class]\n"
-            "  help: the classes are elm, oak\n",
+            "error: class `ash` does not occur in the training rows [unknown-class]\n"
+            "--> new.csv:3:1\n  |\n3 | ash,1,2\n  | ^^^ help: the classes are elm, oak\n",
         ),
         (
             "kind,height\noak,1\n",
             "predict",
             65,
-            "error: new.csv has no column `width`, which the model was trained on [missing-column]\n"
-            "  help: it has height\n",
+            "error: new.csv has no column `width`, which the model was trained on [missing-column]\n--> new.csv\n"
+            "  = help: it has height, kind\n",
         ),
         (
             "height,width\n1,2\n",
