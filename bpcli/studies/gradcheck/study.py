@@ -43,6 +43,7 @@ from bpcli.verdicts import Finding, GradcheckReport, LawRow, TensorRow
 BATCHES = (3, 5, 7)
 """Rows to try: the first number that is no width of the network, so that no transposed array fits by chance."""
 EXHAUSTIVE = 25_000  # parameters that are all looked at in the whole network
+ALONE = 10_000  # entries of a tensor that differences look at one by one where equations look at all
 HEAVY = 2e-3  # seconds of a forward pass from which on a point costs too much to be looked at for little
 THOROUGH, BRIEF, WHOLE = 1.2, 0.15, 3.0  # seconds that differences of a tensor, and of the whole, are meant to take
 
@@ -157,6 +158,8 @@ class Checking:
                 self.misled.setdefault(f"{link.path}.{misled.name}", (misled, name))
             cost = _seconds(link.node, self.n)
             effort = _effort(cost, THOROUGH if name == RANDOM else BRIEF)
+            if point.stated:  # the equations look at every entry, and the whole objective does again
+                effort = replace(effort, differences=min(effort.differences, ALONE))
             for probe in point.probes():
                 heard = judge(probe, effort, self.rng)
                 self._hear(heard, lambda p=point, t=probe.tensor: self._clues(p, t), link.layer)  # type: ignore[misc]
