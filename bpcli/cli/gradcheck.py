@@ -67,9 +67,9 @@ def gradcheck(
             reports = [check_own(leaf, seed) for leaf in mine]
     for i, report in enumerate(reports):
         show_problems(report.warnings)
-        if json:
-            show_json(dumps(report))
-        else:
+        if not json:
             show(*([""] if i else []), *checked(report))
+    if json:
+        show_json(dumps(reports[0] if subject is not None else {"parts": reports}))
     failed = any(not r.passed or (strict and r.weak) for r in reports)
     return int(Exit.BAD_RESULT if failed else Exit.OK)

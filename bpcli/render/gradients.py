@@ -136,8 +136,8 @@ def _verdict(report: GradcheckReport) -> Text:
         soft = [r for r in report.tensors if r.verdict not in ("ok", "follows")]
         text = f"all {count} gradients are right" if not soft else f"no gradient is wrong, of {count}"
         return Text("; ".join(filter(None, (text, took))), style="green")
-    wrong = ", ".join(report.wrong) or "some gradients could not be judged"
-    return Text("; ".join(filter(None, (f"WRONG: {wrong}", took))), style="bold red")
+    text = f"WRONG: {', '.join(report.wrong)}" if report.wrong else "NOT PROVEN: some gradients could not be judged"
+    return Text("; ".join(filter(None, (text, took))), style="bold red")
 
 
 def laws_of_parts(rows: Sequence[PartVerdict]) -> list[RenderableType]:

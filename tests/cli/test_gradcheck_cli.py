@@ -121,6 +121,29 @@ def test_a_students_layer_is_told_what_is_missing(lab: Lab, tmp_path: Path) -> N
     assert "all 3 gradients are right" in done.out
 
 
+def test_several_own_parts_are_one_json(lab: Lab, tmp_path: Path) -> None:
+    two = (SWISH + EQUATIONS).split("class Swish")[1].replace("swish", "swish_two")
+    file = tmp_path / "two.py"
+    file.write_text(SWISH + EQUATIONS + "\n\nclass SwishTwo" + two)
+    done = lab.run("gradcheck", "--parts", "--with", str(file), "--json")
+    assert [part["name"] for part in json.loads(done.out)["parts"]] == ["swish", "swish_two"]
+
+
+def test_an_objective_that_is_infinite_everywhere_is_not_covered(lab: Lab, net: str) -> None:
+    huge = "architecture=[{type: dense, units: 1, weights: [[1.0e200], [1.0e200]]}]"
+    done = lab.run("gradcheck", net, "--set", huge, "--json")
+    found = json.loads(done.out)
+    assert done.code == 3
+    assert "every gradient" in [r["tensor"] for r in found["tensors"] if r["verdict"] == "not covered"]
+
+
+def test_a_loss_of_outputs_beyond_all_precision_raises_no_alarm(lab: Lab) -> None:
+    """x - log(sum exp x) loses the logarithm there, in the equations and not in the kernel."""
+    huge = "architecture=[{type: dense, units: 2, init: {type: constant, value: 1.0e100}}]"
+    done = lab.run("gradcheck", "trees.yaml", "--set", huge, "--json")
+    assert [r["verdict"] for r in json.loads(done.out)["tensors"] if r["tensor"] == "loss.dx"] == ["ok"]
+
+
 def test_without_equations_differences_judge_and_the_rest_is_said(lab: Lab, tmp_path: Path) -> None:
     file = tmp_path / "swish.py"
     file.write_text(SWISH)

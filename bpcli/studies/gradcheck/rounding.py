@@ -22,6 +22,7 @@ from bpcli.studies.witness import EPS, size
 
 COARSE = 2.0**-23  # of a number: how far off it is
 RUNS = 3
+COUNTS = 2.0**31  # whole numbers below may count or stand for something; beyond 2^53 every number is whole
 ROUNDED = 64 * EPS / COARSE  # of what COARSE does: some dozens of roundings of float64
 LARGE = 100_000  # entries of an array that is taken as it is: every sum over it is disturbed by its other factor
 
@@ -31,7 +32,9 @@ Sway = Mapping[str, float]
 
 def off(a: Any, rng: Rng) -> Any:
     """Numbers off by COARSE; whole ones, which count or stand for something, and very many are left."""
-    if not np.ndim(a) or a.dtype.kind != "f" or a.size > LARGE or bool((a == np.rint(a)).all()):
+    if not np.ndim(a) or a.dtype.kind != "f" or a.size > LARGE:
+        return a
+    if size(a) < COUNTS and bool((a == np.rint(a)).all()):
         return a
     return a * (1 + COARSE * rng.uniform(-1, 1, a.shape))
 

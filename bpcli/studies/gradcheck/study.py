@@ -286,6 +286,9 @@ class Checking:
                 else r
                 for r in rows
             ]
+        for scope, tensor in (("loss", "loss.dx"), ("network", "every gradient")):
+            if not any(r.scope == scope for r in rows):  # infinite at every point: nothing was shown
+                rows.append(TensorRow(scope, tensor, 0, 1, 0.0, (), math.nan, math.nan, "", "", "not covered"))
         order = {"layer": 0, "loss": 1, "penalty": 2, "network": 3}
         place = {link.path: i for i, link in enumerate(self.batch.chain.walk())}
         return tuple(sorted(rows, key=lambda r: (order[r.scope], place.get(r.tensor.rpartition(".")[0], -1))))
@@ -313,11 +316,11 @@ class Checking:
                 f"no equations are stated for {', '.join(without)}: its kernels are held against differences alone; "
                 "what is wrong in forward and backward alike cannot be shown"
             )
-        sampled = [r for r in rows if r.entries < r.of]
+        sampled = [r for r in rows if r.entries < r.of and r.verdict != "not covered"]
         if sampled:
             texts = [f"{r.tensor} ({r.scope}) {r.entries:,} of {r.of:,}" for r in sampled[:4]]
             more = f" and {len(sampled) - 4} more tensors" if len(sampled) > 4 else ""
-            yield f"entries looked at by differences: {'; '.join(texts)}{more}; besides, 3 directions through each"
+            yield f"entries looked at by differences: {'; '.join(texts)}{more}; besides, random directions through each"
         if DATA in self.infinite:
             yield "the loss, or its slope, is infinite on these rows with these weights: it is checked at others only"
         dead = [r.tensor for r in rows if r.verdict == "dead"]
