@@ -322,7 +322,7 @@ class Checking:
             more = f" and {len(sampled) - 4} more tensors" if len(sampled) > 4 else ""
             yield f"entries looked at by differences: {'; '.join(texts)}{more}; besides, random directions through each"
         if DATA in self.infinite:
-            yield "the loss, or its slope, is infinite on these rows with these weights: it is checked at others only"
+            yield "the loss, or its slope, is infinite on these rows with these weights: nothing can be shown there"
         dead = [r.tensor for r in rows if r.verdict == "dead"]
         if dead:
             yield f"no gradient at all, at any point: {', '.join(dead)}: nothing that stands there can be learned"
