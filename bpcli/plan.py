@@ -82,10 +82,22 @@ class Frame(SimpleNamespace):
     """The views a part works on, bound once by the engine: `f.x f.y f.dy f.dx`, its params `f.W` with `f.dW`, its slots
     and its inner chains, by the names of its plan. `x` is the previous layer's `y` itself."""
 
+    __slots__ = ("_book",)
+
     x: Array
     y: Array
     dx: Any  # None where nobody asks for it
     dy: Array
+
+    def notes(self, name: str) -> dict[Any, Any]:
+        """A notebook for what follows from these views alone; a new one where x, y, dx or dy has become another."""
+        views = (self.x, self.y, self.dx, self.dy)
+        book = getattr(self, "_book", None)
+        if book is None or any(a is not b for a, b in zip(book[0], views, strict=True)):
+            self._book: tuple[tuple[Any, ...], dict[str, dict[Any, Any]]] = (views, {})
+            book = self._book
+        notes: dict[Any, Any] = book[1].setdefault(name, {})
+        return notes
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from contextvars import Context, copy_context
 from functools import cache
 from threading import Lock, Thread
+from typing import NamedTuple
 
-__all__ = ["LANES", "alone", "in_lanes", "share", "workers"]
+__all__ = ["LANES", "Lane", "alone", "in_lanes", "share", "workers"]
 
 LANES = 4
 WORTH = 20_000_000
@@ -31,9 +32,17 @@ def workers() -> int:
     return max(1, min([LANES, allowed, *(int(n) for n in told if n.isdecimal())]))
 
 
-def share(count: int, lane: int) -> range:
+class Lane(NamedTuple):
+    """A lane: its number, from 0 to LANES - 1, and that of the thread which does it, so that lanes that follow one
+    another can share memory, which is in the cache still."""
+
+    number: int
+    worker: int
+
+
+def share(count: int, lane: Lane) -> range:
     """Which of `count` things fall to a lane; all lanes together have each once, in order."""
-    return range(lane * count // LANES, (lane + 1) * count // LANES)
+    return range(lane.number * count // LANES, (lane.number + 1) * count // LANES)
 
 
 @contextmanager
@@ -43,21 +52,21 @@ def alone() -> Iterator[None]:
         yield
 
 
-def in_lanes(work: Callable[[int], None], macs: int) -> None:
-    """Calls work(0) to work(LANES - 1), side by side where about `macs` multiply-adds are worth it; returns when all
+def in_lanes(work: Callable[[Lane], None], macs: int) -> None:
+    """Calls work for every lane, side by side where about `macs` multiply-adds are worth it; returns when all
     are done. Raises what one of them raises."""
     threads = workers()
     if threads == 1 or macs < WORTH or not _lent.acquire(blocking=False):
-        for lane in range(LANES):
-            work(lane)
+        for number in range(LANES):
+            work(Lane(number, 0))
         return
     try:
         others = _helpers(threads - 1)
         for i, other in enumerate(others):
-            other.begin(copy_context(), work, range(i + 1, LANES, threads))
+            other.begin(copy_context(), work, [Lane(n, i + 1) for n in range(i + 1, LANES, threads)])
         try:
-            for lane in range(0, LANES, threads):
-                work(lane)
+            for number in range(0, LANES, threads):
+                work(Lane(number, 0))
         finally:
             errors = [error for other in others if (error := other.wait()) is not None]
         if errors:
@@ -76,7 +85,7 @@ class _Helper:
         self._error: BaseException | None = None
         Thread(target=self._live, name="lanes", daemon=True).start()
 
-    def begin(self, context: Context, work: Callable[[int], None], lanes: range) -> None:
+    def begin(self, context: Context, work: Callable[[Lane], None], lanes: list[Lane]) -> None:
         """Starts on the lanes, under the caller's settings (NumPy's about floating-point errors among them)."""
         self._context, self._work, self._lanes = context, work, lanes
         self._told.release()

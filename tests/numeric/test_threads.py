@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bpcli.numeric import threads
-from bpcli.numeric.threads import LANES, in_lanes, share
+from bpcli.numeric.threads import LANES, Lane, in_lanes, share
 
 
 @pytest.fixture(params=[1, 2, 3, LANES])
@@ -20,9 +20,15 @@ def test_every_lane_is_done_once(count: int) -> None:
     done: list[tuple[int, int]] = []
     for _ in range(20):
         done.clear()
-        in_lanes(lambda lane: done.append((lane, threading.get_ident())), threads.WORTH)
+        in_lanes(lambda lane: done.append((lane.number, threading.get_ident())), threads.WORTH)
         assert sorted(lane for lane, _ in done) == list(range(LANES))
         assert len({thread for _, thread in done}) == count
+
+
+def test_a_thread_keeps_its_number(count: int) -> None:
+    found: set[tuple[int, int]] = set()
+    in_lanes(lambda lane: found.add((lane.worker, threading.get_ident())), threads.WORTH)
+    assert sorted(worker for worker, _ in found) == list(range(count))
 
 
 def test_little_work_is_done_here(count: int) -> None:
@@ -33,21 +39,21 @@ def test_little_work_is_done_here(count: int) -> None:
 
 def test_shares_cover_everything_in_order() -> None:
     for n in range(30):
-        assert [i for lane in range(LANES) for i in share(n, lane)] == list(range(n))
+        assert [i for lane in range(LANES) for i in share(n, Lane(lane, 0))] == list(range(n))
 
 
 @pytest.mark.parametrize("bad", range(LANES))
 def test_what_a_lane_raises_is_raised_after_all_are_done(count: int, bad: int) -> None:
     done = []
 
-    def work(lane: int) -> None:
-        if lane == bad:
-            raise ArithmeticError(f"lane {lane}")
-        done.append(lane)
+    def work(lane: Lane) -> None:
+        if lane.number == bad:
+            raise ArithmeticError(f"lane {lane.number}")
+        done.append(lane.number)
 
     with pytest.raises(ArithmeticError, match=f"lane {bad}"):
         in_lanes(work, threads.WORTH)
-    in_lanes(lambda lane: done.append(lane + 10), threads.WORTH)  # and they work on
+    in_lanes(lambda lane: done.append(lane.number + 10), threads.WORTH)  # and they work on
     assert sorted(lane for lane in done if lane >= 10) == [lane + 10 for lane in range(LANES)]
 
 
@@ -55,8 +61,8 @@ def test_settings_of_the_caller_hold_in_every_lane(count: int) -> None:
     """NumPy's, about what an overflow is: an error here, in lane 3 too."""
     huge = np.full(1000, 1e300)
 
-    def work(lane: int) -> None:
-        if lane == LANES - 1:
+    def work(lane: Lane) -> None:
+        if lane.number == LANES - 1:
             np.multiply(huge, huge)
 
     with np.errstate(over="raise"), pytest.raises(FloatingPointError):
@@ -68,7 +74,10 @@ def test_settings_of_the_caller_hold_in_every_lane(count: int) -> None:
 def test_a_second_caller_is_served_too(count: int) -> None:
     """Lanes within lanes: the inner caller does its own alone."""
     done: list[int] = []
-    in_lanes(lambda outer: in_lanes(lambda inner: done.append(10 * outer + inner), threads.WORTH), threads.WORTH)
+    in_lanes(
+        lambda outer: in_lanes(lambda inner: done.append(10 * outer.number + inner.number), threads.WORTH),
+        threads.WORTH,
+    )
     assert sorted(done) == [10 * outer + inner for outer in range(LANES) for inner in range(LANES)]
 
 

@@ -15,7 +15,7 @@ from bpcli.engine.network import Network
 from bpcli.family import Layer
 from bpcli.numeric import threads
 from bpcli.parts.initializers import GlorotUniform, HeNormal
-from bpcli.parts.layers.conv import correlation, depthwise, passes
+from bpcli.parts.layers.conv import correlation, kernels, passes, strips
 from bpcli.parts.layers.conv.axes import Axis, phases, same
 from bpcli.parts.layers.conv.conv1d import Conv1d
 from bpcli.parts.layers.conv.conv2d import Conv2d
@@ -81,7 +81,7 @@ def test_the_way_back_hears_of_every_meeting_once(axis: Axis) -> None:
 
 def forget() -> None:
     """Sizes that were worked out from other blocks."""
-    for function in (passes.passes, depthwise.correlation, correlation._pieces):
+    for function in (passes.passes, kernels.correlation, correlation.equal_parts):
         function.cache_clear()  # type: ignore[attr-defined]
 
 
@@ -101,8 +101,9 @@ def test_blocks_of_any_size_give_the_same(
     expected = LayerCase(sample, True).kernel()
     monkeypatch.setattr(correlation, "BLOCK", block)
     monkeypatch.setattr(correlation, "PRODUCT", largest)
-    for short in (0, 1000):
+    for short, places in ((0, 1), (0, 1000), (1000, 1), (1000, 1000)):
         monkeypatch.setattr(correlation, "SHORT", short)
+        monkeypatch.setattr(strips, "PLACES", places)
         forget()
         for name, value in LayerCase(sample, True).kernel().items():
             assert np.allclose(value, expected[name], rtol=1e-12, atol=1e-13), name
@@ -157,8 +158,9 @@ def test_no_buffer_grows_with_the_batch_and_none_is_a_whole_image_s_windows(x: t
         assert N not in slot.shape
     windows, weights = np.prod(plan.scratch["windows"].shape), np.prod(plan.params["W"].shape)
     smallest = threads.LANES * x[1] * 9 * 64  # one row of outputs, on the way back
-    assert windows <= threads.LANES * correlation.BLOCK + smallest
-    assert sum(np.prod(slot.shape) for slot in plan.scratch.values()) <= 4 * windows + 20 * weights
+    most = threads.LANES * correlation.BLOCK + smallest
+    assert windows <= most
+    assert sum(np.prod(slot.shape) for slot in plan.scratch.values()) <= 4 * most + 20 * weights
 
 
 def test_fans_are_those_of_a_group() -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BeforeValidator, Field
 
-from bpcli.numeric.threads import in_lanes, share
+from bpcli.numeric.threads import Lane, in_lanes, share
 from bpcli.part import Settings
 from bpcli.plan import Array, Shape, ShapeError
 
@@ -204,7 +204,7 @@ def in_blocks(work: Callable[[slice], None], x: Array) -> None:
     """Calls work(rows) for blocks of a few of the images x, in lanes side by side where that pays."""
     together = max(1, BLOCK // max(1, math.prod(x.shape[1:])))
 
-    def mine(lane: int) -> None:
+    def mine(lane: Lane) -> None:
         own = share(len(x), lane)
         for start in range(own.start, own.stop, together):
             work(slice(start, min(start + together, own.stop)))

@@ -14,14 +14,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bpcli.numeric.threads import LANES, share
+from bpcli.numeric.steps import Steps
+from bpcli.numeric.threads import LANES, Lane, share
 from bpcli.parts.layers.conv.axes import Axis
 from bpcli.plan import Array, Frame, Shape
 
-__all__ = ["Correlation", "Look", "Piece"]
+__all__ = ["Correlation", "Look", "Piece", "equal_parts", "in_parts"]
 
-BLOCK = 1 << 17
-"""Numbers of a matrix of windows: half a megabyte in float32, so that it stays in a level 2 cache."""
+BLOCK = 1 << 18
+"""Numbers of a matrix of windows: a megabyte in float32, so that it stays in a level 2 cache. Much smaller ones are
+multiplied so soon that two threads stand in each other's way, asking for the interpreter's lock."""
 
 PRODUCT = 1_000_000
 """Multiply-adds of one matrix product. Up to so many OpenBLAS does not copy its operands first (on AVX512), which is a
@@ -64,7 +66,8 @@ class Correlation:
     """Filters that move along axes h and w of images, in groups: each group of `channels` channels has `filters`
     filters of its own, as columns of a matrix: g (u v c) f, with a last row of biases where `bias` is set.
 
-    A frame lends it memory: one row for each lane of `padded`, `windows`, `made`, `terms` and `totals`.
+    A frame lends it memory: a row of `totals` for each lane, and of `padded`, `windows`, `made` and `terms` for each
+    thread. What it does is told once for the views of a frame, as steps.
     """
 
     def __init__(self, h: Axis, w: Axis, groups: int, channels: int, filters: int, bias: bool) -> None:
@@ -74,70 +77,72 @@ class Correlation:
         self.rows = self.taps + bias
         self.shape = (groups, self.rows, filters)  # of the matrix
         self.size = groups * self.rows * filters
+        self.ones = bias  # whether windows have a last column of 1
         self.places = h.out * w.out
-        self.images = max(1, BLOCK // (self.places * self.side))
-        self.tall = min(h.out, max(1, BLOCK // (w.out * self.side)))
+        self.images, self.tall = self.together()
         whole = groups == 1 and w.dilation == 1
         self.across = channels * (w.kernel if whole else 1) < SHORT
-        self.macs = self.places * groups * self.rows * filters  # of one image
-        moved = self.places * groups * (self.rows + filters)
-        self.cost = self.macs + MOVE * moved
+        moved = self.room(h.out) + self.places * groups * filters
+        self.cost = self.places * self.size + MOVE * moved  # of one image
         self._looks: dict[tuple[int, int, int, int], Look] = {}
 
-    @property
-    def side(self) -> int:
-        """Numbers of a lane's `windows` that an output place takes."""
-        return self.groups * self.rows
+    def together(self) -> tuple[int, int]:
+        """How many images make a piece, and how many rows of their outputs: all, unless it is one image's."""
+        images, row = BLOCK // self.room(self.h.out), self.room(1)
+        return (images, self.h.out) if images else (1, min(self.h.out, max(1, BLOCK // row)))
+
+    def room(self, high: int) -> int:
+        """Numbers of a lane's `windows` that so many rows of outputs of an image take."""
+        return high * self.w.out * self.groups * self.rows
 
     def memory(self, apart: bool) -> dict[str, int]:
-        """Numbers that one lane needs of each array of the frame; `apart`: outputs are not side by side in memory."""
+        """Numbers that a lane needs of each array of the frame; `apart`: outputs are not side by side in memory."""
         places = self.images * self.tall * self.w.out
         high = (self.tall - 1) * self.h.stride + self.h.span
         return {
             "padded": self.images * high * ((self.w.out - 1) * self.w.stride + self.w.span) * self.depth,
-            "windows": places * self.side,
+            "windows": self.images * self.room(self.tall),
             "made": places * self.groups * self.filters if apart else 0,
             "terms": self.size * self._sums(places),
             "totals": self.size,
         }
 
-    def pieces(self, n: int, lane: int) -> Iterator[Piece]:
-        """The lane's share of a batch of n images; the same on every machine."""
-        images, high = min(self.images, -(-n // LANES)), -(-self.h.out // self.tall)
+    def pieces(self, n: int, lane: Lane) -> Iterator[Piece]:
+        """The lane's share of a batch of n images, at least two pieces; the same on every machine."""
+        own, high = -(-n // LANES), -(-self.h.out // self.tall)
+        images = -(-own // max(2, -(-own // self.images)))
         for i in share(-(-n // images) * high, lane):
             first, top = i // high * images, i % high * self.tall
             yield Piece(first, min(first + images, n), top, min(top + self.tall, self.h.out))
 
-    def lay_on(self, x: Array, matrix: Array, y: Array, f: Frame, lane: int) -> None:
-        """The lane's share of y, n p q (g f), from images x, n h w (g c)."""
+    def lay_on(self, do: Steps, x: Array, matrix: Array, y: Array, f: Frame, lane: Lane) -> None:
+        """Tells the lane's share of y, n p q (g f), from images x, n h w (g c)."""
         whole = y.flags.c_contiguous
-        for piece in self.pieces(len(x), lane):
-            windows = self._windows(x, piece, f, lane)
+        for piece, windows in self.windows(do, x, f, lane):
             places = windows.shape[1]
             outputs = y[piece.first : piece.last, piece.top : piece.bottom]
             size = places * self.groups * self.filters
-            made = outputs if whole else f.made[lane, :size]
+            made = outputs if whole else f.made[lane.worker, :size]
             out = made.reshape(places, self.groups, self.filters).transpose(1, 0, 2)
-            cut = _pieces(places, self.rows * self.filters)
-            np.matmul(_cut(windows, cut), matrix[:, None], out=_cut(out, cut))
+            cut = equal_parts(places, self.rows * self.filters)
+            do(np.matmul, in_parts(windows, cut), matrix[:, None], in_parts(out, cut))
             if not whole:
-                np.copyto(outputs, made.reshape(outputs.shape))
+                do(np.copyto, outputs, made.reshape(outputs.shape))
 
-    def add_up(self, x: Array, dy: Array, f: Frame, lane: int) -> None:
-        """The lane's share of the matrix's gradient, into its row of `totals`."""
-        total = f.totals[lane, : self.size].reshape(self.shape)
-        total.fill(0)
-        for piece in self.pieces(len(x), lane):
-            windows = self._windows(x, piece, f, lane)
+    def add_up(self, do: Steps, x: Array, dy: Array, f: Frame, lane: Lane) -> None:
+        """Tells the lane's share of the matrix's gradient, into its row of `totals`."""
+        total = f.totals[lane.number, : self.size].reshape(self.shape)
+        do(total.fill, 0)
+        for piece, windows in self.windows(do, x, f, lane):
             places = windows.shape[1]
             cut = self._sums(places)
             cut = cut if cut * self.size <= f.terms.shape[1] else 1
             slopes = dy[piece.first : piece.last, piece.top : piece.bottom]
             slopes = slopes.reshape(places, self.groups, self.filters).transpose(1, 0, 2)
-            terms = f.terms[lane, : cut * self.size].reshape(self.groups, cut, self.rows, self.filters)
-            np.matmul(_cut(windows, cut).swapaxes(2, 3), _cut(slopes, cut), out=terms)
+            terms = f.terms[lane.worker, : cut * self.size].reshape(self.groups, cut, self.rows, self.filters)
+            do(np.matmul, in_parts(windows, cut).swapaxes(2, 3), in_parts(slopes, cut), terms)
             for i in range(cut):
-                np.add(total, terms[:, i], out=total)
+                do(np.add, total, terms[:, i], total)
 
     def gradient(self, f: Frame, out: Array) -> None:
         """The matrix's gradient: the sum over the lanes, in their order."""
@@ -145,34 +150,40 @@ class Correlation:
 
     def _sums(self, places: int) -> int:
         """Of how many products the gradient over so many places is added up."""
-        cut = _pieces(places, self.rows * self.filters)
+        cut = equal_parts(places, self.rows * self.filters)
         return cut if cut * self.size <= BLOCK else 1
 
-    def _windows(self, x: Array, piece: Piece, f: Frame, lane: int) -> Array:
-        """The windows of a piece as matrices: g (n p q) (u v c), with a last column of 1 for the bias."""
-        look, pixels = self._seen(x, piece, f, lane)
-        matrix: Array = f.windows[lane, : math.prod(look.matrix)].reshape(look.matrix)
-        target: Array = np.ndarray(look.shape, x.dtype, matrix, 0, look.here)
-        np.copyto(target, np.ndarray(look.shape, x.dtype, pixels, look.start, look.there))
-        if self.across:
-            matrix = matrix.transpose(0, 2, 1)
-        if self.bias:
-            matrix[:, :, self.taps] = 1
-        return matrix
+    def windows(self, do: Steps, x: Array, f: Frame, lane: Lane) -> Iterator[tuple[Piece, Array]]:
+        """Tells the lane's share of a batch, piece by piece, with its windows as matrices: g (n p q) (u v c), and a
+        last column of 1 for a bias."""
+        for piece, look, pixels, new in self.seen(do, x, f, lane):
+            matrix: Array = f.windows[lane.worker, : math.prod(look.matrix)].reshape(look.matrix)
+            target: Array = np.ndarray(look.shape, x.dtype, matrix, 0, look.here)
+            do(np.copyto, target, np.ndarray(look.shape, x.dtype, pixels, look.start, look.there))
+            if self.across:
+                matrix = matrix.transpose(0, 2, 1)
+            if self.ones and new:
+                do(np.copyto, matrix[:, :, self.taps], 1)
+            yield piece, matrix
 
-    def _seen(self, x: Array, piece: Piece, f: Frame, lane: int) -> tuple[Look, Array]:
-        """The pixels that a piece looks at, with the zeros around them, and how it does."""
-        look = self._look(piece.last - piece.first, piece.top, piece.bottom - piece.top, x.itemsize)
-        pixels = x[piece.first : piece.last]
-        if look.padded is None:
-            return look, pixels
-        padded: Array = f.padded[lane, : math.prod(look.padded)].reshape(look.padded)
-        for border in look.zeros:
-            padded[border].fill(0)
-        np.copyto(padded[look.inner], pixels[look.seen])
-        return look, padded
+    def seen(self, do: Steps, x: Array, f: Frame, lane: Lane) -> Iterator[tuple[Piece, Look, Array, bool]]:
+        """Tells the lane's share of a batch, piece by piece: the pixels it looks at, with the zeros around them; how it
+        does, and whether otherwise than the piece before. What stands in the thread's memory beside the copies stays
+        there from piece to piece."""
+        before = None
+        for piece in self.pieces(len(x), lane):
+            look = self.look(piece.last - piece.first, piece.top, piece.bottom - piece.top, x.itemsize)
+            pixels, new = x[piece.first : piece.last], look is not before
+            if look.padded is not None:
+                padded: Array = f.padded[lane.worker, : math.prod(look.padded)].reshape(look.padded)
+                for border in look.zeros if new else ():
+                    do(np.copyto, padded[border], 0)
+                do(np.copyto, padded[look.inner], pixels[look.seen])
+                pixels = padded
+            yield piece, look, pixels, new
+            before = look
 
-    def _look(self, n: int, top: int, high: int, item: int) -> Look:
+    def look(self, n: int, top: int, high: int, item: int) -> Look:
         """How n images are looked at by `high` rows of outputs from `top` on; numbers have `item` bytes."""
         key = n, top, high, item
         if key not in self._looks:
@@ -218,7 +229,7 @@ class Correlation:
 
 
 @lru_cache(maxsize=4096)
-def _pieces(places: int, macs: int) -> int:
+def equal_parts(places: int, macs: int) -> int:
     """Into how many equal parts so many places are cut, `macs` multiply-adds each, so that no product has more than
     PRODUCT; 1 where that would take parts too small to be worth it."""
     parts = -(-places * macs // PRODUCT)
@@ -227,7 +238,7 @@ def _pieces(places: int, macs: int) -> int:
     return parts if places // parts >= 16 else 1
 
 
-def _cut(a: Array, parts: int) -> Array:
-    """Matrices g m k as g parts (m / parts) k; a view."""
-    g, m, k = a.shape
-    return a.reshape(g, parts, m // parts, k)
+def in_parts(a: Array, parts: int) -> Array:
+    """Matrices ... m k as ... parts (m / parts) k; a view."""
+    *more, m, k = a.shape
+    return a.reshape(*more, parts, m // parts, k)

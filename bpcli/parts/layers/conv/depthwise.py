@@ -1,23 +1,17 @@
-"""Convolution of each channel by itself, and which kernel a convolution takes."""
+"""The kernel of convolutions of each channel by itself."""
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import partial
 
 import numpy as np
 
-from bpcli.parts.layers.conv.axes import Axis
+from bpcli.numeric.steps import Steps
+from bpcli.numeric.threads import Lane
 from bpcli.parts.layers.conv.correlation import Correlation, Look
 from bpcli.plan import Array, Frame
 
-__all__ = ["Depthwise", "correlation"]
-
-
-@lru_cache(maxsize=512)
-def correlation(h: Axis, w: Axis, groups: int, channels: int, filters: int, bias: bool) -> Correlation:
-    """The correlation of these sizes, made once."""
-    alone = groups > 1 and channels == filters == 1
-    return (Depthwise if alone else Correlation)(h, w, groups, channels, filters, bias)
+__all__ = ["Depthwise"]
 
 
 class Depthwise(Correlation):
@@ -27,9 +21,8 @@ class Depthwise(Correlation):
     Where windows move by one pixel, a row of them sees a row of pixels: it is taken as one long run of numbers.
     """
 
-    @property
-    def side(self) -> int:
-        return 4 * self.groups
+    def room(self, high: int) -> int:
+        return high * self.w.out * 4 * self.groups
 
     @property
     def run(self) -> int:
@@ -39,43 +32,42 @@ class Depthwise(Correlation):
     def memory(self, apart: bool) -> dict[str, int]:
         return {**super().memory(apart), "terms": (self.rows + 1) * self.run * self.groups}
 
-    def lay_on(self, x: Array, matrix: Array, y: Array, f: Frame, lane: int) -> None:
-        weights = f.terms[lane, : self.rows * self.run * self.groups].reshape(self.rows, self.run, self.groups)
-        weights[...] = matrix.transpose(1, 2, 0)
+    def lay_on(self, do: Steps, x: Array, matrix: Array, y: Array, f: Frame, lane: Lane) -> None:
+        weights = f.terms[lane.worker, : self.rows * self.run * self.groups].reshape(self.rows, self.run, self.groups)
+        do(np.copyto, weights, matrix.transpose(1, 2, 0))
         weights = weights.reshape(self.rows, -1)
-        for piece in self.pieces(len(x), lane):
-            look, pixels = self._seen(x, piece, f, lane)
+        for piece, look, pixels, _ in self.seen(do, x, f, lane):
             outputs = y[piece.first : piece.last, piece.top : piece.bottom]
             whole = outputs.flags.c_contiguous
             shape = (*outputs.shape[:2], self.w.out // self.run, self.run * self.groups)
-            total = outputs.reshape(shape) if whole else f.made[lane, : outputs.size].reshape(shape)
-            term = f.windows[lane, : outputs.size].reshape(shape)
-            np.multiply(self._at(0, look, pixels, shape), weights[0], out=total)
+            total = outputs.reshape(shape) if whole else f.made[lane.worker, : outputs.size].reshape(shape)
+            term = f.windows[lane.worker, : outputs.size].reshape(shape)
+            do(np.multiply, self._at(0, look, pixels, shape), weights[0], total)
             for k in range(1, self.taps):
-                np.add(total, np.multiply(self._at(k, look, pixels, shape), weights[k], out=term), out=total)
+                do(np.multiply, self._at(k, look, pixels, shape), weights[k], term)
+                do(np.add, total, term, total)
             if self.bias:
-                np.add(total, weights[self.taps], out=total)
+                do(np.add, total, weights[self.taps], total)
             if not whole:
-                np.copyto(outputs, total.reshape(outputs.shape))
+                do(np.copyto, outputs, total.reshape(outputs.shape))
 
-    def add_up(self, x: Array, dy: Array, f: Frame, lane: int) -> None:
-        total = f.totals[lane, : self.size].reshape(self.groups, self.rows)
-        total.fill(0)
-        for piece in self.pieces(len(x), lane):
-            look, pixels = self._seen(x, piece, f, lane)
+    def add_up(self, do: Steps, x: Array, dy: Array, f: Frame, lane: Lane) -> None:
+        total = f.totals[lane.number, : self.size].reshape(self.groups, self.rows)
+        do(total.fill, 0)
+        for piece, look, pixels, _ in self.seen(do, x, f, lane):
             slopes = dy[piece.first : piece.last, piece.top : piece.bottom]
             slopes = slopes.reshape(*slopes.shape[:2], self.w.out // self.run, self.run * self.groups)
-            term = f.terms[lane, : self.run * self.groups]
+            term = f.terms[lane.worker, : self.run * self.groups]
             for k in range(self.taps):
-                np.einsum("npqg,npqg->g", self._at(k, look, pixels, slopes.shape), slopes, out=term)
-                self._add_run(total[:, k], term)
+                do(partial(np.einsum, out=term), "npqg,npqg->g", self._at(k, look, pixels, slopes.shape), slopes)
+                self._add_run(do, total[:, k], term)
             if self.bias:
-                np.einsum("npqg->g", slopes, out=term)
-                self._add_run(total[:, self.taps], term)
+                do(partial(np.einsum, out=term), "npqg->g", slopes)
+                self._add_run(do, total[:, self.taps], term)
 
-    def _add_run(self, total: Array, term: Array) -> None:
+    def _add_run(self, do: Steps, total: Array, term: Array) -> None:
         for part in term.reshape(self.run, self.groups):
-            np.add(total, part, out=total)
+            do(np.add, total, part, total)
 
     def _at(self, k: int, look: Look, pixels: Array, shape: tuple[int, ...]) -> Array:
         """What outputs see at weight k, n p q g."""

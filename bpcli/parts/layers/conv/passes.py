@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bpcli.numeric.threads import LANES, in_lanes
+from bpcli.numeric.steps import Steps, done_in_lanes
+from bpcli.numeric.threads import LANES, Lane
 from bpcli.parts.layers.conv.axes import Axis, Phase, phases
 from bpcli.parts.layers.conv.correlation import Correlation
-from bpcli.parts.layers.conv.depthwise import correlation
+from bpcli.parts.layers.conv.kernels import correlation
 from bpcli.plan import Array, Frame, Slot
 
 __all__ = ["Passes", "passes"]
@@ -72,7 +73,7 @@ class Passes:
     def forward(self, f: Frame, x: Array, W: Array, b: Array | None, y: Array) -> None:
         """A convolution: y, n p q (g f), from x, n h w (g c)."""
         self._set_there(f, W, b)
-        in_lanes(lambda lane: self._lay_on(f, x, y, lane), len(x) * self.there.cost)
+        done_in_lanes(f.notes("forward"), lambda do, lane: self._lay_on(do, f, x, y, lane), len(x) * self.there.cost)
 
     def backward(self, f: Frame, x: Array, W: Array, dy: Array, dW: Array, db: Array | None, dx: Array | None) -> None:
         """All gradients of a convolution; dx where it is asked for."""
@@ -81,30 +82,32 @@ class Passes:
             self._set_back(f, W, None)
             cost += self.cost_back
 
-        def work(lane: int) -> None:
-            self.there.add_up(x, dy, f, lane)
+        def tell(do: Steps, lane: Lane) -> None:
+            self.there.add_up(do, x, dy, f, lane)
             if dx is not None:
-                self._send_back(f, dy, None, dx, lane)
+                self._send_back(do, f, dy, None, dx, lane)
 
-        in_lanes(work, len(x) * cost)
+        done_in_lanes(f.notes("backward"), tell, len(x) * cost)
         self._gradient(f, dW, db)
 
     def transposed(self, f: Frame, x: Array, W: Array, b: Array | None, y: Array) -> None:
         """A transposed convolution: y, n h w (g c), from x, n p q (g f)."""
         self._set_back(f, W, b)
-        in_lanes(lambda lane: self._send_back(f, x, b, y, lane), len(x) * self.cost_back)
+        done_in_lanes(
+            f.notes("forward"), lambda do, lane: self._send_back(do, f, x, b, y, lane), len(x) * self.cost_back
+        )
 
     def transposed_backward(self, f: Frame, x: Array, W: Array, dy: Array, dW: Array, dx: Array | None) -> None:
         """Gradients of a transposed convolution but for the bias's; dx where it is asked for."""
         if dx is not None:
             self._set_there(f, W, None)
 
-        def work(lane: int) -> None:
-            self.there.add_up(dy, x, f, lane)
+        def tell(do: Steps, lane: Lane) -> None:
+            self.there.add_up(do, dy, x, f, lane)
             if dx is not None:
-                self._lay_on(f, dy, dx, lane)
+                self._lay_on(do, f, dy, dx, lane)
 
-        in_lanes(work, len(x) * self.there.cost * (1 if dx is None else 2))
+        done_in_lanes(f.notes("backward"), tell, len(x) * self.there.cost * (1 if dx is None else 2))
         self._gradient(f, dW, None)
 
     def _set_there(self, f: Frame, W: Array, b: Array | None) -> None:
@@ -114,9 +117,9 @@ class Passes:
         if b is not None:
             matrix[:, self.there.taps] = b.reshape(self.groups, self.filters)
 
-    def _lay_on(self, f: Frame, x: Array, y: Array, lane: int) -> None:
-        """A lane's share of y, n p q (g f), from images x, n h w (g c)."""
-        self.there.lay_on(x, f.matrix[: self.there.size].reshape(self.there.shape), y, f, lane)
+    def _lay_on(self, do: Steps, f: Frame, x: Array, y: Array, lane: Lane) -> None:
+        """Tells a lane's share of y, n p q (g f), from images x, n h w (g c)."""
+        self.there.lay_on(do, x, f.matrix[: self.there.size].reshape(self.there.shape), y, f, lane)
 
     def _set_back(self, f: Frame, W: Array, b: Array | None) -> None:
         """Turns the filters round and lays them out as matrices, one a phase, for `_send_back`."""
@@ -129,15 +132,15 @@ class Passes:
                 if b is not None:
                     matrix[:, way.filters.taps] = b.reshape(self.groups, self.channels)
 
-    def _send_back(self, f: Frame, dy: Array, b: Array | None, dx: Array, lane: int) -> None:
-        """A lane's share of dx, n h w (g c), from dy, n p q (g f), phase by phase."""
+    def _send_back(self, do: Steps, f: Frame, dy: Array, b: Array | None, dx: Array, lane: Lane) -> None:
+        """Tells a lane's share of dx, n h w (g c), from dy, n p q (g f), phase by phase."""
         for way in self.back:
             pixels = dx[:, way.h.pixels, way.w.pixels]
             if way.filters is not None:
                 matrix = f.matrix[way.at : way.at + way.filters.size].reshape(way.filters.shape)
-                way.filters.lay_on(dy, matrix, pixels, f, lane)
-            elif lane == 0:
-                pixels[...] = 0 if b is None else b
+                way.filters.lay_on(do, dy, matrix, pixels, f, lane)
+            elif lane.number == 0:
+                do(np.copyto, pixels, 0 if b is None else b)
 
     def _gradient(self, f: Frame, dW: Array, db: Array | None) -> None:
         """dW, and db where the bias is added there, from the lanes' sums."""

@@ -1,0 +1,125 @@
+"""The kernel of convolutions that move down by one pixel: strips, one filter row high, in place of windows.
+
+A window of three rows is three strips, and the window below it has two of them in common. So each strip is copied out
+once; every row of the filters is multiplied by the strips it sees, and what these products give is added up. Filters of
+one pixel see the image as it is: nothing is copied at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from bpcli.numeric.steps import Steps
+from bpcli.numeric.threads import Lane
+from bpcli.parts.layers.conv import correlation
+from bpcli.parts.layers.conv.axes import Axis
+from bpcli.parts.layers.conv.correlation import Correlation, Look, Piece, equal_parts, in_parts
+from bpcli.plan import Array, Frame
+
+__all__ = ["Strips"]
+
+PLACES = 128
+"""Outputs of an image from which on a product for each image and filter row is large enough to be worth it."""
+
+
+class Strips(Correlation):
+    """A correlation whose windows move down by one pixel. The bias is added by itself."""
+
+    def __init__(self, h: Axis, w: Axis, groups: int, channels: int, filters: int, bias: bool) -> None:
+        self.line = Correlation(h._replace(kernel=1, dilation=1), w, groups, channels, 1, False)
+        self.plain = h.kernel == w.kernel == w.stride == groups == 1 and h.inside and w.inside
+        super().__init__(h, w, groups, channels, filters, bias)
+        self.ones = False
+
+    @staticmethod
+    def pay(h: Axis, w: Axis, channels: int) -> bool:
+        """Whether this is the faster way for images and filters of these sizes."""
+        if h.stride > 1:
+            return False
+        return h.kernel == 1 or (h.out * w.out >= PLACES and w.kernel * channels >= correlation.SHORT)
+
+    def together(self) -> tuple[int, int]:
+        images, high = super().together()
+        return (images if self.h.kernel == 1 else max(1, min(images, correlation.BLOCK // self.size))), high
+
+    def room(self, high: int) -> int:
+        return self.line.room(high + self.h.span - 1)
+
+    def memory(self, apart: bool) -> dict[str, int]:
+        need = super().memory(apart)
+        images, places = self._apart(self.images, self.images * self.tall * self.w.out)
+        need["made"] = images * places * self.groups * self.filters
+        need["terms"] = max((images * self._sums(places) + 1) * self.size, self.w.out * self.groups * self.filters)
+        return {**need, "padded": 0, "windows": 0} if self.plain else need
+
+    def windows(self, do: Steps, x: Array, f: Frame, lane: Lane) -> Iterator[tuple[Piece, Array]]:
+        """As a correlation's, but of strips: g (n h q) (v c), for every row h that the piece looks at."""
+        if not self.plain:
+            yield from super().windows(do, x, f, lane)
+            return
+        for piece in self.pieces(len(x), lane):
+            yield piece, x[piece.first : piece.last, piece.top : piece.bottom].reshape(1, -1, self.channels)
+
+    def lay_on(self, do: Steps, x: Array, matrix: Array, y: Array, f: Frame, lane: Lane) -> None:
+        biases = f.terms[lane.worker, : self.w.out * self.groups * self.filters].reshape(self.w.out, -1)
+        if self.bias:  # for a whole row of outputs: short vectors are added slowly
+            do(np.copyto, biases.reshape(self.w.out, self.groups, -1), matrix[:, self.taps])
+        for piece, strips in self.windows(do, x, f, lane):
+            outputs = y[piece.first : piece.last, piece.top : piece.bottom]
+            part = f.made[lane.worker, : outputs.size].reshape(outputs.shape)
+            images, places = self._apart(len(outputs), outputs.size // (self.groups * self.filters))
+            cut = equal_parts(places, self.line.rows * self.filters)
+            seen = self._seen_by(strips, images, places, cut)
+            for u in range(self.h.kernel):
+                made = outputs if u == 0 and outputs.flags.c_contiguous else part
+                row = matrix[:, None, None, u * self.line.rows : (u + 1) * self.line.rows]
+                do(np.matmul, seen[:, :, u], row, in_parts(self._flat(made, images), cut))
+                if made is part:
+                    do(*((np.add, outputs, part, outputs) if u else (np.copyto, outputs, part)))
+            if self.bias:
+                do(np.add, outputs, biases, outputs)
+
+    def add_up(self, do: Steps, x: Array, dy: Array, f: Frame, lane: Lane) -> None:
+        total = f.totals[lane.number, : self.size].reshape(self.shape)
+        do(total.fill, 0)
+        weights = total[:, : self.taps].reshape(self.groups, self.h.kernel, -1, self.filters)
+        for piece, strips in self.windows(do, x, f, lane):
+            slopes = dy[piece.first : piece.last, piece.top : piece.bottom]
+            images, places = self._apart(len(slopes), slopes.size // (self.groups * self.filters))
+            cut, flat = self._sums(places), self._flat(slopes, images)
+            cut = cut if (images * cut + 1) * weights.size <= f.terms.shape[1] else 1
+            seen = self._seen_by(strips, images, places, cut).swapaxes(4, 5)
+            sums = f.terms[lane.worker, : weights.size].reshape(weights.shape)
+            terms = f.terms[lane.worker, weights.size : (images * cut + 1) * weights.size]
+            terms = terms.reshape(self.groups, images, self.h.kernel, cut, *weights.shape[2:])
+            do(np.matmul, seen, in_parts(flat, cut)[:, :, None], terms)
+            do(np.add.reduce, terms, (1, 3), None, sums)
+            do(np.add, weights, sums, weights)
+            if self.bias:  # in rows of outputs, for numbers side by side are added up fastest
+                row = f.terms[lane.worker, : self.w.out * self.groups * self.filters]
+                biases = f.made[lane.worker, : self.groups * self.filters]
+                do(np.add.reduce, slopes.reshape(-1, row.size), 0, None, row)
+                do(np.add.reduce, row.reshape(self.w.out, -1), 0, None, biases)
+                do(np.add, total[:, self.taps], biases.reshape(self.groups, -1), total[:, self.taps])
+
+    def look(self, n: int, top: int, high: int, item: int) -> Look:
+        return self.line.look(n, top, high + self.h.span - 1, item)
+
+    def _apart(self, images: int, places: int) -> tuple[int, int]:
+        """How many products a filter row takes, and the output places of each: strips of different images are apart,
+        for there are more of them than outputs."""
+        return (1, places) if self.h.kernel == 1 else (images, places // images)
+
+    def _flat(self, outputs: Array, images: int) -> Array:
+        """Outputs n p q (g f) as matrices: g images places f; a view."""
+        return outputs.reshape(images, -1, self.groups, self.filters).transpose(2, 0, 1, 3)
+
+    def _seen_by(self, strips: Array, images: int, places: int, cut: int) -> Array:
+        """What each filter row sees of the strips, g images u cut (places / cut) (v c); a view that overlaps itself."""
+        group, place, number = strips.strides
+        image = strips.shape[1] // images * place
+        shape = (self.groups, images, self.h.kernel, cut, places // cut, self.line.rows)
+        steps = (group, image, self.h.dilation * self.w.out * place, places // cut * place, place, number)
+        return np.lib.stride_tricks.as_strided(strips, shape, steps)
