@@ -12,8 +12,8 @@ import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.engine.blueprint import LayerError, draw_up
 from bpcli.engine.network import Network
 from bpcli.family import Layer
-from bpcli.numeric import threads
-from bpcli.parts.layers import global_pooling, windows
+from bpcli.numeric import steps, threads
+from bpcli.parts.layers import global_pooling
 from bpcli.plan import Array
 
 
@@ -129,11 +129,12 @@ def test_the_same_bits_on_one_thread_and_on_many(kind: str, rows: int, monkeypat
     x = np.random.default_rng(3).normal(size=(rows, 7, 6, 5)).astype(np.float32)
     dy = np.random.default_rng(4).normal(size=(rows, *layer.plan(x.shape[1:]).y))
     whole = passed(layer, x, dy, np.float32)
-    monkeypatch.setattr(windows, "BLOCK", 2 * 7 * 6 * 5)
+    monkeypatch.setattr(steps, "BLOCK", 2 * 7 * 6 * 5)
     monkeypatch.setattr(global_pooling, "BLOCK", 2 * 7 * 6 * 5)
     blocks = passed(layer, x, dy, np.float32)
     monkeypatch.setattr(threads, "workers", lambda: 2)
     monkeypatch.setattr(threads, "WORTH", 0)
+    monkeypatch.setattr(steps, "WORTH", 0)
     lanes = passed(layer, x, dy, np.float32)
     for a, b, c in zip(whole[:2], blocks[:2], lanes[:2], strict=True):
         assert np.array_equal(a, b)

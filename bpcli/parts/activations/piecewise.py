@@ -10,6 +10,7 @@ from pydantic import Field
 
 from bpcli.family import Activation
 from bpcli.numeric.notation import Eq
+from bpcli.numeric.steps import Steps, done_in_blocks
 from bpcli.parts.activations.cases import TIES, standard
 from bpcli.plan import Frame, Plan, Sample, Shape
 
@@ -51,8 +52,11 @@ class Relu(Activation):
         np.maximum(f.x, 0, out=f.y)
 
     def backward(self, f: Frame, train: bool) -> None:
-        np.sign(f.y, out=f.dx)  # 1 where open, 0 where closed
-        np.multiply(f.dx, f.dy, out=f.dx)
+        def tell(do: Steps, rows: slice) -> None:
+            do(np.sign, f.y[rows], out=f.dx[rows])  # 1 where open, 0 where closed
+            do(np.multiply, f.dx[rows], f.dy[rows], out=f.dx[rows])
+
+        done_in_blocks(f.notes("backward"), tell, len(f.x), f.x[:1].size)
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
         return [

@@ -10,7 +10,8 @@ import numpy as np
 
 from bpcli.family import Layer
 from bpcli.numeric.notation import Eq
-from bpcli.parts.layers.windows import TIED, Window, in_blocks, tied
+from bpcli.numeric.steps import Steps, done_in_blocks
+from bpcli.parts.layers.windows import TIED, Window, tied
 from bpcli.plan import DType, Frame, N, Plan, Sample, Shape, Slot
 
 
@@ -39,38 +40,41 @@ class MaxPool2d(Window, Layer):
     def forward(self, f: Frame, train: bool) -> None:
         grid = self.grid(f.x.shape[1:])
 
-        def work(rows: slice) -> None:
-            f.win[rows].fill(0)
+        def tell(do: Steps, rows: slice) -> None:
+            do(f.win[rows].fill, 0)
             if grid.inside:
-                np.copyto(f.y[rows], f.x[rows, *grid.cells[0].pixels])
+                do(np.copyto, f.y[rows], f.x[rows, *grid.cells[0].pixels])
             else:
-                f.y[rows].fill(-np.inf)
+                do(f.y[rows].fill, -np.inf)
             for cell in islice(grid.cells, 1 if grid.inside else 0, None):
                 out = (rows, *cell.outputs)
                 pixel, best, won = f.x[rows, *cell.pixels], f.y[out], f.win[out]
-                more = np.greater(pixel, best, out=f.more[out])
-                np.maximum(best, pixel, out=best)
-                number = np.multiply(more.view(np.uint8), cell.number, out=f.number[out], dtype=won.dtype)
-                np.maximum(won, number, out=won)  # places are counted up: a later winner has the larger number
+                more, number = f.more[out], f.number[out]
+                do(np.greater, pixel, best, out=more)
+                do(np.maximum, best, pixel, out=best)
+                do(np.multiply, more.view(np.uint8), won.dtype.type(cell.number), out=number)
+                do(np.maximum, won, number, out=won)  # places are counted up: a later winner has the larger number
 
-        in_blocks(work, f.x)
+        done_in_blocks(f.notes("forward"), tell, len(f.x), f.x[:1].size)
 
     def backward(self, f: Frame, train: bool) -> None:
         grid = self.grid(f.x.shape[1:])
 
-        def work(rows: slice) -> None:
+        def tell(do: Steps, rows: slice) -> None:
             if not grid.tiles:
-                f.dx[rows].fill(0)
+                do(f.dx[rows].fill, 0)
             for cell in grid.cells:
                 out = (rows, *cell.outputs)
                 slope, pixel = f.dy[out], f.dx[rows, *cell.pixels]
-                won = np.equal(f.win[out], cell.number, out=f.more[out])
+                won = f.more[out]
+                do(np.equal, f.win[out], f.win.dtype.type(cell.number), out=won)
                 if grid.apart:
-                    np.multiply(slope, won, out=pixel)
+                    do(np.multiply, slope, won, out=pixel)
                 else:
-                    np.add(pixel, np.multiply(slope, won, out=f.part[out]), out=pixel)
+                    do(np.multiply, slope, won, out=f.part[out])
+                    do(np.add, pixel, f.part[out], out=pixel)
 
-        in_blocks(work, f.x)
+        done_in_blocks(f.notes("backward"), tell, len(f.x), f.x[:1].size)
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
         grid = self.grid(x)
@@ -121,33 +125,33 @@ class AvgPool2d(Window, Layer):
     def forward(self, f: Frame, train: bool) -> None:
         grid = self.grid(f.x.shape[1:])
 
-        def work(rows: slice) -> None:
+        def tell(do: Steps, rows: slice) -> None:
             if grid.inside:
-                np.copyto(f.y[rows], f.x[rows, *grid.cells[0].pixels])
+                do(np.copyto, f.y[rows], f.x[rows, *grid.cells[0].pixels])
             else:
-                f.y[rows].fill(0)
+                do(f.y[rows].fill, 0)
             for cell in islice(grid.cells, 1 if grid.inside else 0, None):
                 total = f.y[rows, *cell.outputs]
-                np.add(total, f.x[rows, *cell.pixels], out=total)
-            np.divide(f.y[rows], len(grid.cells), out=f.y[rows])
+                do(np.add, total, f.x[rows, *cell.pixels], out=total)
+            do(np.divide, f.y[rows], f.y.dtype.type(len(grid.cells)), out=f.y[rows])
 
-        in_blocks(work, f.x)
+        done_in_blocks(f.notes("forward"), tell, len(f.x), f.x[:1].size)
 
     def backward(self, f: Frame, train: bool) -> None:
         grid = self.grid(f.x.shape[1:])
 
-        def work(rows: slice) -> None:
-            np.divide(f.dy[rows], len(grid.cells), out=f.part[rows])
+        def tell(do: Steps, rows: slice) -> None:
+            do(np.divide, f.dy[rows], f.y.dtype.type(len(grid.cells)), out=f.part[rows])
             if not grid.tiles:
-                f.dx[rows].fill(0)
+                do(f.dx[rows].fill, 0)
             for cell in grid.cells:
                 pixel, slope = f.dx[rows, *cell.pixels], f.part[rows, *cell.outputs]
                 if grid.apart:
-                    np.copyto(pixel, slope)
+                    do(np.copyto, pixel, slope)
                 else:
-                    np.add(pixel, slope, out=pixel)
+                    do(np.add, pixel, slope, out=pixel)
 
-        in_blocks(work, f.x)
+        done_in_blocks(f.notes("backward"), tell, len(f.x), f.x[:1].size)
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
         grid = self.grid(x)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
@@ -11,15 +11,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BeforeValidator, Field
 
-from bpcli.numeric.threads import Lane, in_lanes, share
 from bpcli.part import Settings
 from bpcli.plan import Array, Shape, ShapeError
-
-BLOCK = 1 << 18
-"""Numbers of an image layer's input that are worked on at a time, so that they stay in a level 2 cache from the first
-operation to the last."""
-COST = 30
-"""Multiply-adds of a product that take about as long as a number of an image does in pooling."""
 
 
 def frozen(value: Any) -> Any:
@@ -198,18 +191,6 @@ def _grid(size: Any, stride: Any, padding: Any, x: Shape) -> Grid:
 
 def _pair(value: Any) -> tuple[int, int]:
     return value if isinstance(value, tuple) else (value, value)
-
-
-def in_blocks(work: Callable[[slice], None], x: Array) -> None:
-    """Calls work(rows) for blocks of a few of the images x, in lanes side by side where that pays."""
-    together = max(1, BLOCK // max(1, math.prod(x.shape[1:])))
-
-    def mine(lane: Lane) -> None:
-        own = share(len(x), lane)
-        for start in range(own.start, own.stop, together):
-            work(slice(start, min(start + together, own.stop)))
-
-    in_lanes(mine, x.size * COST)
 
 
 TIED = (-2.0, -1.0, 0.0, 1.0)

@@ -125,7 +125,7 @@ class Correlation:
             made = outputs if whole else f.made[lane.worker, :size]
             out = made.reshape(places, self.groups, self.filters).transpose(1, 0, 2)
             cut = equal_parts(places, self.rows * self.filters)
-            do(np.matmul, in_parts(windows, cut), matrix[:, None], in_parts(out, cut))
+            do(np.matmul, in_parts(windows, cut), matrix[:, None], out=in_parts(out, cut))
             if not whole:
                 do(np.copyto, outputs, made.reshape(outputs.shape))
 
@@ -140,9 +140,9 @@ class Correlation:
             slopes = dy[piece.first : piece.last, piece.top : piece.bottom]
             slopes = slopes.reshape(places, self.groups, self.filters).transpose(1, 0, 2)
             terms = f.terms[lane.worker, : cut * self.size].reshape(self.groups, cut, self.rows, self.filters)
-            do(np.matmul, in_parts(windows, cut).swapaxes(2, 3), in_parts(slopes, cut), terms)
+            do(np.matmul, in_parts(windows, cut).swapaxes(2, 3), in_parts(slopes, cut), out=terms)
             for i in range(cut):
-                do(np.add, total, terms[:, i], total)
+                do(np.add, total, terms[:, i], out=total)
 
     def gradient(self, f: Frame, out: Array) -> None:
         """The matrix's gradient: the sum over the lanes, in their order."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 
 from bpcli.numeric.steps import Steps
@@ -42,12 +40,12 @@ class Depthwise(Correlation):
             shape = (*outputs.shape[:2], self.w.out // self.run, self.run * self.groups)
             total = outputs.reshape(shape) if whole else f.made[lane.worker, : outputs.size].reshape(shape)
             term = f.windows[lane.worker, : outputs.size].reshape(shape)
-            do(np.multiply, self._at(0, look, pixels, shape), weights[0], total)
+            do(np.multiply, self._at(0, look, pixels, shape), weights[0], out=total)
             for k in range(1, self.taps):
-                do(np.multiply, self._at(k, look, pixels, shape), weights[k], term)
-                do(np.add, total, term, total)
+                do(np.multiply, self._at(k, look, pixels, shape), weights[k], out=term)
+                do(np.add, total, term, out=total)
             if self.bias:
-                do(np.add, total, weights[self.taps], total)
+                do(np.add, total, weights[self.taps], out=total)
             if not whole:
                 do(np.copyto, outputs, total.reshape(outputs.shape))
 
@@ -59,15 +57,15 @@ class Depthwise(Correlation):
             slopes = slopes.reshape(*slopes.shape[:2], self.w.out // self.run, self.run * self.groups)
             term = f.terms[lane.worker, : self.run * self.groups]
             for k in range(self.taps):
-                do(partial(np.einsum, out=term), "npqg,npqg->g", self._at(k, look, pixels, slopes.shape), slopes)
+                do(np.einsum, "npqg,npqg->g", self._at(k, look, pixels, slopes.shape), slopes, out=term)
                 self._add_run(do, total[:, k], term)
             if self.bias:
-                do(partial(np.einsum, out=term), "npqg->g", slopes)
+                do(np.einsum, "npqg->g", slopes, out=term)
                 self._add_run(do, total[:, self.taps], term)
 
     def _add_run(self, do: Steps, total: Array, term: Array) -> None:
         for part in term.reshape(self.run, self.groups):
-            do(np.add, total, part, total)
+            do(np.add, total, part, out=total)
 
     def _at(self, k: int, look: Look, pixels: Array, shape: tuple[int, ...]) -> Array:
         """What outputs see at weight k, n p q g."""

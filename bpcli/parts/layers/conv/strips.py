@@ -75,11 +75,13 @@ class Strips(Correlation):
             for u in range(self.h.kernel):
                 made = outputs if u == 0 and outputs.flags.c_contiguous else part
                 row = matrix[:, None, None, u * self.line.rows : (u + 1) * self.line.rows]
-                do(np.matmul, seen[:, :, u], row, in_parts(self._flat(made, images), cut))
-                if made is part:
-                    do(*((np.add, outputs, part, outputs) if u else (np.copyto, outputs, part)))
+                do(np.matmul, seen[:, :, u], row, out=in_parts(self._flat(made, images), cut))
+                if u:
+                    do(np.add, outputs, part, out=outputs)
+                elif made is part:
+                    do(np.copyto, outputs, part)
             if self.bias:
-                do(np.add, outputs, biases, outputs)
+                do(np.add, outputs, biases, out=outputs)
 
     def add_up(self, do: Steps, x: Array, dy: Array, f: Frame, lane: Lane) -> None:
         total = f.totals[lane.number, : self.size].reshape(self.shape)
@@ -94,15 +96,15 @@ class Strips(Correlation):
             sums = f.terms[lane.worker, : weights.size].reshape(weights.shape)
             terms = f.terms[lane.worker, weights.size : (images * cut + 1) * weights.size]
             terms = terms.reshape(self.groups, images, self.h.kernel, cut, *weights.shape[2:])
-            do(np.matmul, seen, in_parts(flat, cut)[:, :, None], terms)
-            do(np.add.reduce, terms, (1, 3), None, sums)
-            do(np.add, weights, sums, weights)
+            do(np.matmul, seen, in_parts(flat, cut)[:, :, None], out=terms)
+            do(np.add.reduce, terms, (1, 3), out=sums)
+            do(np.add, weights, sums, out=weights)
             if self.bias:  # in rows of outputs, for numbers side by side are added up fastest
                 row = f.terms[lane.worker, : self.w.out * self.groups * self.filters]
                 biases = f.made[lane.worker, : self.groups * self.filters]
-                do(np.add.reduce, slopes.reshape(-1, row.size), 0, None, row)
-                do(np.add.reduce, row.reshape(self.w.out, -1), 0, None, biases)
-                do(np.add, total[:, self.taps], biases.reshape(self.groups, -1), total[:, self.taps])
+                do(np.add.reduce, slopes.reshape(-1, row.size), 0, out=row)
+                do(np.add.reduce, row.reshape(self.w.out, -1), 0, out=biases)
+                do(np.add, total[:, self.taps], biases.reshape(self.groups, -1), out=total[:, self.taps])
 
     def look(self, n: int, top: int, high: int, item: int) -> Look:
         return self.line.look(n, top, high + self.h.span - 1, item)
