@@ -16,7 +16,7 @@ __all__ = ["Steps", "done_in_blocks", "done_in_lanes"]
 
 BLOCK = 1 << 18
 """Numbers that are worked on at a time, so that they stay in a level 2 cache from the first step to the last."""
-COST = 20
+COST = 30
 """Multiply-adds of a product that take about as long as a number takes in a few simple steps."""
 
 

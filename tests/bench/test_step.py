@@ -99,11 +99,11 @@ def repeated(step: Callable[[Any], Any], batches: list[Any], threads: int) -> Ca
 
 
 @contextmanager
-def on_threads(threads: int) -> Iterator[None]:
-    """PyTorch and, where threadpoolctl is installed, NumPy's BLAS on so many threads."""
+def on_threads(threads: int, blas_alone: bool = False) -> Iterator[None]:
+    """PyTorch, unless BLAS alone is meant, and, where threadpoolctl is installed, NumPy's BLAS on so many threads."""
     import torch
 
-    if torch.get_num_threads() != threads:
+    if not blas_alone and torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
     try:
         from threadpoolctl import threadpool_limits
