@@ -109,6 +109,7 @@ class Conv2d(Filters, Layer):
     def samples(cls) -> Iterator[Sample]:
         yield Sample(cls(filters=2, kernel=3), (5, 4, 3), batch=2, note="odd sizes")
         yield Sample(cls(filters=3, kernel=3, padding="same"), (5, 4, 2), batch=2, note="same")
+        yield Sample(cls(filters=2, kernel=3, padding="same"), (12, 11, 4), batch=1, note="large enough for strips")
         yield Sample(cls(filters=2, kernel=3, stride=2, padding="same"), (6, 5, 2), batch=2, note="uneven same")
         yield Sample(cls(filters=2, kernel=(2, 3), stride=(3, 2), padding=(1, 0)), (7, 8, 2), batch=2, note="leftovers")
         yield Sample(cls(filters=2, kernel=3, dilation=2, padding=2), (6, 5, 2), batch=2, note="dilated")

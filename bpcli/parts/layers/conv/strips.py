@@ -29,7 +29,7 @@ class Strips(Correlation):
 
     def __init__(self, h: Axis, w: Axis, groups: int, channels: int, filters: int, bias: bool) -> None:
         self.line = Correlation(h._replace(kernel=1, dilation=1), w, groups, channels, 1, False)
-        self.plain = h.kernel == w.kernel == w.stride == groups == 1 and h.inside and w.inside
+        self.plain = groups == 1 and all(a.kernel == a.stride == 1 and not a.before and a.out == a.size for a in (h, w))
         super().__init__(h, w, groups, channels, filters, bias)
         self.ones = False
 
