@@ -14,7 +14,7 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -304,10 +304,10 @@ def started(argv: Sequence[str] | None = None) -> dict[str, Any]:
     }
 
 
-def fingerprint(files: Sequence[Path]) -> list[dict[str, Any]]:
-    """The data files with their sizes and sha256, so that a later reader can tell whether they changed. Raises Failure
-    where one cannot be read."""
-    return [{"file": str(f.resolve()), "bytes": _bytes(f), "sha256": sha256_of(f)} for f in files]
+def fingerprint(files: Sequence[Path], digest: Callable[[Path], str] | None = None) -> list[dict[str, Any]]:
+    """The data files with their sizes and sha256 (by `digest`, else here), so that a later reader can tell whether they
+    changed. Raises Failure where one cannot be read."""
+    return [{"file": str(f.resolve()), "bytes": _bytes(f), "sha256": (digest or sha256_of)(f)} for f in files]
 
 
 def _bytes(file: Path) -> int:

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from pydantic import ValidationError
 
 from bpcli.family import Table
+from bpcli.numeric import parsing
 from bpcli.part import dump
 from bpcli.parts.data import Csv, cells, csvfile, csvread
 from bpcli.records import Failure, Problem
@@ -188,6 +190,80 @@ def test_both_paths_agree() -> None:
     assert np.array_equal(fast.values, values[:, [0, 2]])
     assert np.array_equal(fast.rest[1], values[:, 1])
     assert np.array_equal(np.column_stack([slow[i] for i in range(3)]), values)
+
+
+LARGE_FILES = {
+    "plain": ("a,b,y\n{}", ","),
+    "mark, CRLF": ("\ufeffa,b,y\r\n{}", ","),
+    "comments": ("# from afar\na,b,y\n{}# the end\n", ","),
+    "decimal commas": ("a;b;y\n{}", ";"),
+    "no line after": ("a,b,y\n1,2,3", ","),
+}
+
+
+@pytest.fixture
+def apart(monkeypatch: pytest.MonkeyPatch) -> list[parsing.Stretch]:
+    """Every file is large, and there are two cores. What another process was given."""
+    given: list[parsing.Stretch] = []
+    start = parsing.Apart.__init__
+
+    def told(self: parsing.Apart, stretch: parsing.Stretch) -> None:
+        given.append(stretch)
+        start(self, stretch)
+
+    monkeypatch.setattr(parsing.Apart, "__init__", told)
+    monkeypatch.setattr(csvread, "LARGE", 0)
+    monkeypatch.setattr(csvread, "workers", lambda: 2)
+    return given
+
+
+@pytest.mark.parametrize("compact", [False, True])
+@pytest.mark.parametrize(("form", "delimiter"), LARGE_FILES.values(), ids=LARGE_FILES)
+def test_two_processes_read_what_one_reads(
+    form: str, delimiter: str, compact: bool, apart: list[parsing.Stretch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also columns far from 0, which are kept about their middle."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(901, 3))
+    values[:, 1] += 1e9
+    end = "\r\n" if "\r\n" in form else "\n"
+    rows = [delimiter.join(map(repr, row)) for row in values.tolist()]
+    text = form.format("".join(row.replace(".", "," if delimiter == ";" else ".") + end for row in rows))
+    Path("a.csv").write_bytes(text.encode())
+    layout = csvfile.scan(Path("a.csv"), csvfile.Written(comment="#" if form.startswith("#") else None))
+    monkeypatch.setattr(csvread, "TOGETHER", 3 * 70)
+    two = csvread.read_numbers(layout, [0, 1], [2], compact)
+    assert len(apart) == 1
+    monkeypatch.setattr(csvread, "workers", lambda: 1)
+    one = csvread.read_numbers(layout, [0, 1], [2], compact)
+    assert one is not None
+    assert two is not None
+    assert (one.values.dtype, two.values.dtype) == ((np.float32 if compact else np.float64),) * 2
+    assert np.array_equal(one.values, two.values)
+    assert np.array_equal(one.rest[2], two.rest[2])
+    assert np.array_equal(one.pivot, two.pivot) if compact else one.pivot is two.pivot is None
+    if "{}" in form:
+        assert np.array_equal(two.rest[2], values[:, 2])
+
+
+@pytest.mark.parametrize("row", [20, 990])
+def test_what_is_no_number_is_found_in_either_half(row: int, apart: list[parsing.Stretch]) -> None:
+    lines = [f"{i},{i}" for i in range(1000)]
+    lines[row] = "1,oops"
+    found, code = problem("a,y\n" + "\n".join(lines) + "\n")
+    assert apart
+    assert (found.line, code) == (row + 2, 65)
+    assert "oops" in found.text
+
+
+@pytest.mark.parametrize("program", ["/no/such/program", "false"])
+def test_where_no_other_process_helps_this_one_reads_it_all(
+    program: str, apart: list[parsing.Stretch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parsing.sys, "executable", shutil.which(program) or program)
+    table = load("a,y\n" + "".join(f"{i},{i}\n" for i in range(1000)))
+    assert table.numbers[:, 0].tolist() == list(range(1000))
+    assert apart
 
 
 def test_numbers_take_the_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:

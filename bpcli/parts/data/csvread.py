@@ -6,17 +6,19 @@ meets what it does not take, Python's csv module reads it again and either succe
 
 from __future__ import annotations
 
+import codecs
 import itertools
 import sys
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from bpcli.family.tables import Kind, Missing
-from bpcli.numeric.finite import all_finite
+from bpcli.numeric.parsing import Apart, Stretch, parsed
+from bpcli.numeric.threads import workers
 from bpcli.parts.data import cells as meaning
 from bpcli.parts.data.csvfile import RULES, Layout, ragged, wrong_cell
 from bpcli.parts.data.files import bad, open_text
@@ -45,54 +47,74 @@ class Numbers:
 
 def read_numbers(layout: Layout, inputs: Sequence[int], others: Sequence[int], compact: bool) -> Numbers | None:
     """The inputs (N, columns) and each of the others (N,), by NumPy's C parser; float64, but `compact` keeps the inputs
-    of a large file as float32. None where anything in the file is not a finite number."""
-    size = layout.path.stat().st_size
-    compact = compact and size * (4 if layout.path.suffix == ".gz" else 1) > LARGE
-    pivot = _pivot(layout, inputs) if compact else None
-    rows = max(64, TOGETHER // len(layout.names))
-    stack = Stack(len(inputs), np.float32 if compact else np.float64)
+    of a large file as float32. Of a large file that is not compressed another process parses the second half. None
+    where anything in the file is not a finite number."""
+    packed, size = layout.path.suffix == ".gz", layout.path.stat().st_size
+    large = size * (4 if packed else 1) > LARGE
+    pivot = _pivot(layout, inputs) if compact and large else None
+    stack = Stack(len(inputs), np.float32 if compact and large else np.float64)
+    stretch = _stretch(layout, inputs, others, pivot, stack.dtype)
+    first, second = stretch, None
+    if large and not packed and layout.path.is_file() and _by_lines(layout.encoding) and workers() > 1:
+        first, other = stretch.halves()
+        with suppress(OSError):
+            second = Apart(other)
+        first = stretch if second is None else first
     rest: list[Array] = []
-    # a byte order mark stands in the header, which is not read here: plain UTF-8 is decoded faster
-    encoding = "utf-8" if layout.encoding == "utf-8-sig" and layout.skip else layout.encoding
-    side_by_side = bool(inputs) and list(inputs) == list(range(inputs[0], inputs[-1] + 1))
-    where: Any = slice(inputs[0], inputs[-1] + 1) if side_by_side else list(inputs)
-    shifted = pivot is not None and bool(pivot.any())
+    text = open_text(layout.path, encoding=stretch.encoding) if second is None else None
     try:
-        with warnings.catch_warnings(), open_text(layout.path, encoding=encoding) as file:
-            warnings.simplefilter("ignore")  # of blank lines, and of the end of the file
-            lines = _lines(layout, file)
-            more = True
-            while more:
-                part: Array = np.loadtxt(
-                    lines,
-                    delimiter=layout.delimiter,
-                    comments=None,  # the default would cut a cell at `#`
-                    quotechar='"',
-                    ndmin=2,
-                    dtype=np.float64,
-                    max_rows=rows,
-                )
-                more = len(part) == rows
-                if not len(part):
-                    break
-                if part.shape[1] != len(layout.names) or not all_finite(part):
-                    return None
-                if more and not stack.count and layout.path.suffix != ".gz":
-                    stack.reserve(int(1.01 * rows * size / max(1, _place(file))) + rows)
-                stack.add(part[:, where] - pivot if shifted else part[:, where])
-                rest.append(part[:, others])
+        for x, other_values in itertools.chain(parsed(first, text), second.parsed() if second else ()):
+            if not stack.count and large and not packed:
+                stack.reserve(_rows_in(layout, size))
+            stack.add(x)
+            rest.append(other_values)
     except ValueError:  # also UnicodeDecodeError
         return None
+    finally:
+        if second is not None:
+            second.stop()
     if not stack.count:
         return None
     kept = np.concatenate(rest)
     return Numbers(stack.done(), {index: kept[:, k] for k, index in enumerate(others)}, pivot)
 
 
+def _stretch(layout: Layout, inputs: Sequence[int], others: Sequence[int], pivot: Array | None, dtype: Any) -> Stretch:
+    """All of a file."""
+    return Stretch(
+        file=str(layout.path),
+        # a byte order mark stands in the header, which is not read here: plain UTF-8 is decoded faster
+        encoding="utf-8" if layout.encoding == "utf-8-sig" and layout.skip else layout.encoding,
+        delimiter=layout.delimiter,
+        decimal=layout.decimal,
+        comment=layout.comment,
+        columns=len(layout.names),
+        inputs=tuple(inputs),
+        others=tuple(others),
+        pivot=() if pivot is None else tuple(pivot.tolist()),
+        dtype=np.dtype(dtype).str,
+        rows=max(64, TOGETHER // len(layout.names)),
+        skip=layout.skip,
+    )
+
+
+def _by_lines(encoding: str) -> bool:
+    """Whether a line ends where the byte of a line feed stands, so that a file can be read from a line on."""
+    return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii", "iso8859-1", "cp1252")
+
+
+def _rows_in(layout: Layout, size: int) -> int:
+    """About how many rows a file has, rather too many than too few, by its first ones."""
+    with open(layout.path, "rb") as file:
+        sample = file.read(1 << 16)
+    return int(1.01 * size * (sample.count(b"\n") + 1) / max(1, len(sample))) + 64
+
+
 class Stack:
     """Rows put below each other in one array, which grows where it stands."""
 
     def __init__(self, width: int, dtype: Any) -> None:
+        self.dtype = np.dtype(dtype)
         self._array, self.count = np.empty((0, width), dtype), 0
 
     def reserve(self, rows: int) -> None:
@@ -110,26 +132,6 @@ class Stack:
         """The rows, in no more memory than they need."""
         self._array.resize((self.count, self._array.shape[1]), refcheck=False)
         return self._array
-
-
-def _place(file: Any) -> int:
-    """How many bytes of a file that is not compressed were read."""
-    return int(file.buffer.tell())
-
-
-def _lines(layout: Layout, file: Iterator[str]) -> Iterator[str]:
-    """The lines of data. Raises ValueError where a point stands in a file with decimal commas."""
-    found: Iterator[str] = itertools.islice(file, layout.skip, None) if layout.skip else file
-    comment = layout.comment
-    if comment is not None:
-        found = (line for line in found if not line.startswith(comment))
-    return map(_with_points, found) if layout.decimal == "," else found
-
-
-def _with_points(line: str) -> str:
-    if "." in line:
-        raise ValueError("a point among decimal commas")
-    return line.replace(",", ".")
 
 
 def _pivot(layout: Layout, inputs: Sequence[int]) -> Array:

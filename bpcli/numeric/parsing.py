@@ -1,0 +1,195 @@
+"""Floor 0: rows of numbers from text, by NumPy's C parser; and the rest of a large file by a process of its own.
+
+That parser holds the interpreter's lock, so a thread would not help. This file is also the other process's program: it
+imports NumPy and nothing else, reads what to do as JSON and writes the numbers as they are in memory.
+
+    python -P parsing.py < stretch.json > numbers
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Apart", "Stretch", "parsed"]
+
+Array = NDArray[Any]
+WRONG = 65
+"""How the other process ends where it meets what is not a finite number."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A stretch of a file of numbers: its bytes from `start` to `stop` (0: the end), after `skip` lines, and how they
+    are written. Of its `columns` go `inputs` to one array, less `pivot`, of type `dtype`, and `others` to another; so
+    many `rows` at a time."""
+
+    file: str
+    encoding: str
+    delimiter: str
+    decimal: str
+    comment: str | None
+    columns: int
+    inputs: tuple[int, ...]
+    others: tuple[int, ...]
+    pivot: tuple[float, ...]
+    dtype: str
+    rows: int
+    skip: int = 0
+    start: int = 0
+    stop: int = 0
+
+    def halves(self) -> tuple[Stretch, Stretch]:
+        """Two stretches, the second from the beginning of a line on. It is shorter: another process takes its time to
+        start."""
+        with open(self.file, "rb") as file:
+            file.seek(0, io.SEEK_END)
+            file.seek(file.tell() * 11 // 20)
+            file.readline()
+            middle = file.tell()
+        return replace(self, stop=middle), replace(self, start=middle, skip=0)
+
+
+class _Bytes(io.RawIOBase):
+    """The bytes of a stretch."""
+
+    def __init__(self, stretch: Stretch) -> None:
+        self._file = open(stretch.file, "rb", buffering=0)  # noqa: SIM115  (closed with this)
+        self._file.seek(stretch.start)
+        self._left = stretch.stop - stretch.start if stretch.stop else sys.maxsize
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count: int = self._file.readinto(memoryview(buffer)[: self._left])
+        self._left -= count
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def parsed(stretch: Stretch, text: IO[str] | None = None) -> Iterator[tuple[Array, Array]]:
+    """Its numbers, some rows at a time: inputs, and others as float64. `text` is the file where it is open already.
+    Raises ValueError where there is anything but finite numbers, the same count in every row."""
+    inputs = stretch.inputs
+    together = bool(inputs) and list(inputs) == list(range(inputs[0], inputs[-1] + 1))
+    where: Any = slice(inputs[0], inputs[-1] + 1) if together else list(inputs)
+    pivot = np.array(stretch.pivot) if any(stretch.pivot) else None
+    with warnings.catch_warnings(), text or _text(stretch) as file:
+        warnings.simplefilter("ignore")  # of blank lines, and of the end of the file
+        lines, more = _lines(stretch, file), True
+        while more:
+            part: Array = np.loadtxt(
+                lines,
+                delimiter=stretch.delimiter,
+                comments=None,  # the default would cut a cell at `#`
+                quotechar='"',
+                ndmin=2,
+                dtype=np.float64,
+                max_rows=stretch.rows,
+            )
+            more = len(part) == stretch.rows
+            if not len(part):
+                return
+            if part.shape[1] != stretch.columns or not (np.isfinite(part.sum()) or np.isfinite(part).all()):
+                raise ValueError("not finite numbers")
+            found = part[:, where]
+            yield (found if pivot is None else found - pivot), part[:, list(stretch.others)]
+
+
+def _text(stretch: Stretch) -> IO[str]:
+    return io.TextIOWrapper(io.BufferedReader(_Bytes(stretch), 1 << 16), stretch.encoding, newline="")
+
+
+def _lines(stretch: Stretch, file: Iterator[str]) -> Iterator[str]:
+    """The lines of data. Raises ValueError where a point stands in a file with decimal commas."""
+    found: Iterator[str] = itertools.islice(file, stretch.skip, None) if stretch.skip else file
+    comment = stretch.comment
+    if comment is not None:
+        found = (line for line in found if not line.startswith(comment))
+    return map(_with_points, found) if stretch.decimal == "," else found
+
+
+def _with_points(line: str) -> str:
+    if "." in line:
+        raise ValueError("a point among decimal commas")
+    return line.replace(",", ".")
+
+
+class Apart:
+    """A stretch that another process parses meanwhile. Raises OSError where none can be started."""
+
+    def __init__(self, stretch: Stretch) -> None:
+        self._stretch, self._numbers = stretch, tempfile.TemporaryFile()  # noqa: SIM115  (closed by `stop`)
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", __file__],
+                stdin=subprocess.PIPE,
+                stdout=self._numbers,
+                stderr=subprocess.DEVNULL,
+            )
+        except OSError:
+            self._numbers.close()
+            raise
+        assert self._process.stdin is not None
+        with suppress(OSError), self._process.stdin as told:  # where it has ended, its code says so
+            told.write(json.dumps(asdict(stretch)).encode())
+
+    def stop(self) -> None:
+        """Ends it; what it found is gone."""
+        self._process.kill()
+        self._process.wait()
+        self._numbers.close()
+
+    def parsed(self) -> Iterator[tuple[Array, Array]]:
+        """As the function `parsed`, when it is done. Raises ValueError as that does, and parses here what the other
+        process failed to for any other reason."""
+        code = self._process.wait()
+        if code == WRONG:
+            raise ValueError("not finite numbers")
+        if code:
+            yield from parsed(self._stretch)
+            return
+        width, others, rows = len(self._stretch.inputs), len(self._stretch.others), self._stretch.rows
+        dtype = np.dtype(self._stretch.dtype)
+        with self._numbers as file:
+            count = file.seek(0, io.SEEK_END) // (width * dtype.itemsize + others * 8)
+            file.seek(count * width * dtype.itemsize)
+            rest = np.fromfile(file, np.float64, count * others).reshape(count, others)
+            file.seek(0)
+            for row in range(0, count, rows):
+                n = min(rows, count - row)
+                yield np.fromfile(file, dtype, n * width).reshape(n, width), rest[row : row + n]
+
+
+def main() -> None:
+    told: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in json.load(sys.stdin).items()}
+    stretch = Stretch(**told)
+    rest = []
+    try:
+        for inputs, others in parsed(stretch):
+            sys.stdout.buffer.write(np.ascontiguousarray(inputs, stretch.dtype).data)
+            rest.append(others)
+    except ValueError:
+        sys.exit(WRONG)
+    if rest:
+        sys.stdout.buffer.write(np.concatenate(rest).data)
+
+
+if __name__ == "__main__":
+    main()
