@@ -166,12 +166,22 @@ class PathsTo:
     value: float
     paths: tuple[tuple[Hop, ...], ...]
     count: int
+    dead: int  # how many of them come to 0
     grouped: bool
     total: float  # the sum of the paths shown and not shown
     gradient: float  # the engine's, of the data term
     nudge: float
     predicted: float
     measured: float
+
+    @property
+    def idle(self) -> str:
+        """How many of several paths come to 0, in words; none: nothing."""
+        return (
+            f"{self.dead:,} of them {'comes' if self.dead == 1 else 'come'} to 0"
+            if self.dead and self.count > 1
+            else ""
+        )
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def init(
     """Write a first config, from a data file or from nothing.
 
     From a file: what each column holds and what is done with it, loss, scaling, a network of a size that suits the
-    number of rows, class weights where classes are uneven. From nothing: an example of the task that trains as it is.
+    number of rows, a word on classes that are uneven. From nothing: an example of the task that trains as it is.
     """
     if data is None and task is None:
         raise typer.BadParameter("name a data file, or say what to do: --task classify", param_hint="DATA")

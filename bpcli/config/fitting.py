@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from bpcli.config.experiment import Experiment, label
 from bpcli.engine.augment import image_shape
-from bpcli.engine.blueprint import Blueprint, LayerError, draw_up, followed
+from bpcli.engine.blueprint import Blueprint, LayerError, Node, draw_up, followed
 from bpcli.family import Activation, Constraint, Searcher, Stepper, UnsettledError
 from bpcli.plan import Array, Shape, ShapeError
 
@@ -21,7 +21,8 @@ class Facts:
 
     `row` is the shape of one input row; `classes` the class names, () for values; `outputs` how many values a target
     has; `splits` the names of the splits; `rows` how many rows train has, and `counts` how many of each class; `evenly`
-    whether all inputs are scaled alike; `weighted` whether rows count differently.
+    whether all inputs are scaled alike; `weighted` whether rows count differently; `spread` has the columns that are
+    not one number in a row as in the file (text, dates), and how many inputs each becomes.
     """
 
     row: Shape
@@ -32,6 +33,7 @@ class Facts:
     counts: tuple[int, ...] = ()
     evenly: bool = True
     weighted: bool = False
+    spread: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ def fit(experiment: Experiment, facts: Facts) -> tuple[Blueprint | None, list[Co
     complaints += _initializers(blueprint)
     complaints += _searching(experiment, blueprint)
     complaints += _augmenting(experiment, facts, blueprint)
+    complaints += _tokens(facts, blueprint)
     return blueprint, [*_outputs(experiment, facts, blueprint.y), *_ending(experiment, blueprint), *complaints]
 
 
@@ -92,6 +95,34 @@ def inputs_fit(blueprint: Blueprint, split: str, x: Array, rows: Array, scaled: 
             where = f"{split}, row {int(rows[start + i])} (counted from 0)"
             return [Complaint(taking.loc, f"{where}: {taking.path} {text}", "tokens", help)]
     return []
+
+
+def _tokens(facts: Facts, blueprint: Blueprint) -> Iterator[Complaint]:
+    """Whole numbers that stand for things, and who else takes them: columns that are made of 0 and 1, other layers."""
+    readers = list(_readers(blueprint.nodes))
+    looking = next((node for node in readers if node.plan.tokens), None)
+    if looking is None:
+        return
+    for name, width in facts.spread.items():
+        becomes = f"becomes {_some(width, 'input')} of the network" if width > 1 else "is no number"
+        text = f"{looking.path} looks up whole numbers of the data, and the column `{name}` {becomes}"
+        help = f"number what stands in `{name}` (0, 1, 2, ...) in the file, or begin with `dense`"
+        yield Complaint(looking.loc, text, "tokens", help)
+    for node in readers:
+        if not node.plan.tokens:
+            text = f"{node.path} takes for amounts the whole numbers that {looking.path} takes for things"
+            yield Complaint(node.loc, text, "tokens", f"put an `embedding` before {node.path}", "warning")
+
+
+def _readers(nodes: Sequence[Node]) -> Iterator[Node]:
+    """The layers that take the numbers of the data as they are: the first of each chain that do more than move them."""
+    for node in nodes:
+        if not node.layer.moves:
+            for chain in node.inside.values():
+                yield from _readers(chain)
+            if not node.inside:
+                yield node
+            return
 
 
 TOGETHER = 4096

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import annotated_types
 import numpy as np
+from pydantic import BaseModel, WithJsonSchema
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -190,7 +191,7 @@ def _equations(part: Any) -> Sequence[Eq]:
 
 def _field(name: str, field: FieldInfo) -> FieldRow:
     default = "" if field.default is PydanticUndefined else _default(field.default)
-    return FieldRow(name, _type(field.annotation), default, _range(field), field.description or "")
+    return FieldRow(name, _type(field.annotation, field.metadata), default, _range(field), field.description or "")
 
 
 def _default(value: Any) -> str:
@@ -208,20 +209,32 @@ def _default(value: Any) -> str:
 _WORDS = {float: "number", int: "whole number", str: "text", bool: "true or false", type(None): ""}
 
 
-def _type(annotation: Any) -> str:
+def _type(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     """A type in words of YAML."""
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _type(inner[0])
+        return _type(inner[0], inner[1:])
     if origin is Literal:
         return " or ".join(str(option) for option in inner)
     if origin is tuple:
-        return "a number for each name" if get_origin(inner[0]) is tuple else f"list of {_type(inner[0])}"
+        return "a number for each name" if get_origin(inner[0]) is tuple else _list(inner[0], metadata)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return f"{_type(inner[1])} for each name"
     if inner:
-        return " or ".join(word for word in map(_type, inner) if word)
+        return " or ".join(dict.fromkeys(word for word in (_type(i, metadata) for i in inner) if word))
     if isinstance(annotation, type) and issubclass(annotation, Part):
         return annotation.family
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return f"{{{', '.join(annotation.model_fields)}}}"
     return _WORDS.get(annotation, str(annotation))
+
+
+def _list(item: Any, metadata: Sequence[Any]) -> str:
+    if item is not Any:
+        word = _type(item)
+        return f"list of ({word})" if " or " in word else f"list of {word}{'s' * (word != 'text')}"
+    schemas = [str(m.json_schema) for m in metadata if isinstance(m, WithJsonSchema)]
+    return "nested lists of numbers" + " or names" * any("'string'" in s for s in schemas)
 
 
 def _range(field: FieldInfo) -> str:

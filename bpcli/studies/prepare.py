@@ -229,5 +229,6 @@ def _strata(data: Data, table: Table, labels: Labels, divided: bool) -> tuple[Ar
         return codes, ()
     names = ", ".join(f"`{s}`" for s in single[:10]) + (f" and {len(single) - 10} more" if len(single) > 10 else "")
     text = f"class {names} has a single row" if len(single) == 1 else f"the classes {names} have a single row each"
-    help = "it stays in train, so nothing will judge how well that class is predicted"
+    help = "it stays in train, so nothing will judge how well that class is predicted: give it more rows, or join "
+    help += "it with another class"
     return codes, (Problem(text, code="single-row", path=("data", "train"), help=help, level="warning"),)

@@ -109,6 +109,7 @@ def set_up(
         tuple(prepared.split_rows()[0].classes.values()),
         prepared.rules.even_scale is not None,
         train.w is not None,
+        {c.name: c.width for c in prepared.rules.columns if c.kind in ("text", "date") or c.indicator},
     )
     experiment, complaints = settle(experiment, facts)
     if complaints:

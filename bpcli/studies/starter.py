@@ -27,7 +27,7 @@ CATEGORIES = 50  # of a text column, where rows are few
 SHARE = 20  # rows of each category, on average, where there are more
 DISTINCT = 20  # rows that all differ in a column before it counts as a name or an id
 TELLING = 0.05  # share of missing values from which on their being missing is an input too
-IMBALANCE = 10.0  # the largest class over the smallest, from which on classes are weighed
+IMBALANCE = 10.0  # the largest class over the smallest, from which on accuracy says little
 IDS = frozenset({"", "id", "index", "row", "rowid", "row_id", "uid", "uuid", "unnamed: 0", "nr", "no"})
 """Names of columns that number the rows."""
 
@@ -153,8 +153,16 @@ def _columns(source: Any, targets: tuple[str, ...], task: Task | None, root: Pat
         outputs=_outputs(table, classes),
         classes=classes,
         several=several,
-        remarks=tuple(w.text for w in table.warnings),
+        remarks=(*(w.text for w in table.warnings), *_few(table.rows, classes)),
     )
+
+
+def _few(rows: int, classes: Mapping[str, int]) -> tuple[str, ...]:
+    """What is said where classes have few rows."""
+    if rows >= EACH * len(classes):
+        return ()
+    text = f"{rows:,} rows for {len(classes):,} classes, the smallest with {min(classes.values())}: hardly enough to "
+    return (text + f"learn from. Join classes, or find {EACH} rows and more of each.",)
 
 
 def _load(source: Any, root: Path) -> tuple[Table, Any]:
@@ -277,9 +285,13 @@ def _classes_fit(table: Table, found: Mapping[str, int]) -> None:
         text = f"the target `{_name(table)}` is `{next(iter(found))}` in every row: there is nothing to tell apart"
         raise Failure(Problem(text, code="one-class", help="name another column with --target"))
     if 2 * len(found) > table.rows:
-        text = f"the target `{_name(table)}` has {len(found):,} different values in {table.rows:,} rows: these are no "
-        text += "classes that a network could learn"
-        help = "name another column with --target; numbers are predicted as values by --task regress"
+        text = f"the target `{_name(table)}` has {len(found):,} different values in {table.rows:,} rows: a class of a "
+        text += "single row cannot be learned and judged"
+        others = ", ".join(table.order[:8]) + ", ..." * (len(table.order) > 8)
+        help = f"name a column whose values come back, --target NAME (there are {others}), or give rows that belong "
+        help += f"together one name in `{_name(table)}`, at best {EACH} rows and more to each"
+        assert table.target is not None
+        help += "" if table.target.dtype == object else "; --task regress predicts numbers as values"
         raise Failure(Problem(text, code="no-classes", help=help))
 
 

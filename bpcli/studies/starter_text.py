@@ -10,6 +10,7 @@ from bpcli.studies.starter import IMBALANCE, Findings, Found
 
 HEAD = "# yaml-language-server: $schema=./bpcli.schema.json"  # `bpcli schema --out bpcli.schema.json` writes it
 FEW = 500  # rows, of which none are held back to say when to stop
+MANY = 100_000  # rows, from which on few epochs are enough
 LISTED = 40  # columns that are described
 WIDE = 100  # characters of a line of settings
 
@@ -153,9 +154,10 @@ def _loss(found: Findings) -> list[str]:
     most, least = (pick(found.classes, key=found.classes.__getitem__) for pick in (max, min))
     counts = f"{found.classes[most]:,} rows of {_line(most)[:24]}, {found.classes[least]:,} of {_line(least)[:24]}"
     return [
-        f"# {counts}: rows of small classes weigh more, so that they are learned too. For the highest",
-        "# accuracy, whatever becomes of small classes, leave class_weights out.",
-        "loss: {type: softmax_cross_entropy, class_weights: balanced}",
+        f"# {counts}: judge by f1 and by the recall of each class (`bpcli eval`), not by accuracy.",
+        "# Where a small class that is missed costs more than a false alarm, let its rows weigh more:",
+        "# loss: {type: softmax_cross_entropy, class_weights: balanced}",
+        "loss: softmax_cross_entropy",
     ]
 
 
@@ -167,7 +169,9 @@ def _learning(found: Findings, rows: tuple[int, tuple[int, ...], int, int]) -> l
         lines.append(f"regularization: {{type: l2, strength: {flow(strength)}}}    # the fewer rows, the stronger")
     start = 0.003 if found.rows < 100_000 else 0.001
     lines.append(f"optimizer: {{type: adam, learning_rate: {{type: cosine, start: {start}}}}}")
-    lines += ["training:", f"  epochs: {epochs}", f"  batch_size: {batch}", f"  metrics: {flow(_metrics(found))}"]
+    passes = "    # so many rows teach enough in a few passes" if found.rows > MANY else ""
+    lines += ["training:", f"  epochs: {epochs}{passes}", f"  batch_size: {batch}"]
+    lines.append(f"  metrics: {flow(_metrics(found))}")
     if _early(found):
         patience = max(5, epochs // 4)
         lines.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import os
 import shutil
@@ -12,6 +13,7 @@ from unittest.mock import patch
 
 import hypothesis.strategies as st
 import pytest
+import typer.main
 from hypothesis import HealthCheck, given, settings
 
 from bpcli.cli.app import run
@@ -159,10 +161,14 @@ def encode(text: str, encoding: str) -> bytes:
     return gzip.compress(text.encode()) if encoding == "gzip" else text.encode(encoding, "replace")
 
 
-@pytest.mark.parametrize(
-    "times",
-    [60, pytest.param(1_500, marks=pytest.mark.slow), pytest.param(15_000, marks=pytest.mark.slow)],
-)
+@pytest.fixture
+def _built_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tree of commands is built once and not for each call, which would be half of the time."""
+    monkeypatch.setattr(typer.main, "get_command", functools.cache(typer.main.get_command))
+
+
+@pytest.mark.usefixtures("_built_once")
+@pytest.mark.parametrize("times", [1_500, pytest.param(15_000, marks=pytest.mark.slow)])
 class TestChanged:
     """Twice as many in all: half of them configs, half of them tables."""
 

@@ -40,7 +40,8 @@ def test_every_level(lab: Lab, detail: str) -> None:
 
 def test_one_output_with_its_window(lab: Lab) -> None:
     text = lab.good("trace", "--example", "convolution", "--detail", "neuron", "--elide", "none").out
-    assert "[0,0,0,0] = 0 + (1·1 + 2·3 + 3·4) = 19   1 of 4 terms is 0" in text
+    assert "[0,0,0,0] = 0 + (1·1 + 2·3 + 3·4) = 19" in text
+    assert "1 of 4 terms is 0; sees x[0, 0 to 1, 0 to 1, 0]" in text
     assert "[1,1,0,0] = 1·5 + 2·7 + 3·8 = 43   1 of 4 terms is 0" in text
     assert "[0,1,1,0] = 2·1 + 1·2 = 4   2 of 4 terms are 0" in text
     assert "agree to the last digit" in " ".join(text.split())

@@ -126,27 +126,22 @@ def test_a_column_of_text_is_no_whole_number(tmp_path: Path) -> None:
         set_up(written(tmp_path, rows))
     (problem,) = caught.value.problems
     assert problem.text == (
-        "architecture.0: embedding_1 looks up whole numbers of the data, and the column `first` becomes 3 inputs of the "
-        "network"
+        "embedding_1 looks up whole numbers of the data, and the column `first` becomes 3 inputs of the network"
     )
     assert problem.help == "number what stands in `first` (0, 1, 2, ...) in the file, or begin with `dense`"
 
 
 def test_a_branch_that_takes_them_for_amounts_is_warned_of(tmp_path: Path) -> None:
     file = written(tmp_path, GOOD)
-    branch = "{type: residual, layers: [{type: embedding, tokens: 6, units: 3}, flatten], projection: [%s{type: dense, units: 6}]}"
-    for before, warned in (("", True), ("{type: embedding, tokens: 6, units: 3}, flatten, ", False)):
-        file.write_text(
-            (FILE % "").replace("{type: embedding, tokens: 6, units: 3}", branch % before), encoding="utf-8"
-        )
+    look = "{type: embedding, tokens: 6, units: 3}"
+    branch = f"{{type: residual, layers: [{look}, flatten], projection: [%s{{type: dense, units: 6}}]}}"
+    for before, warned in (("", True), (f"{look}, flatten, ", False)):
+        file.write_text((FILE % "").replace(look, branch % before), encoding="utf-8")
         found = [p for p in set_up(file).warnings if p.code == "tokens"]
         assert len(found) == warned
         for problem in found:
             assert problem.level == "warning"
-            assert problem.text.endswith(
-                "residual_1.projection.dense_1 takes for amounts the whole numbers that residual_1.embedding_1 takes for "
-                "things"
-            )
+            assert "residual_1.projection.dense_1 takes for amounts the whole numbers that" in problem.text
 
 
 def test_a_trained_model_refuses_them_too(lab: Lab) -> None:

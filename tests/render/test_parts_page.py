@@ -87,6 +87,18 @@ def test_facts_of_a_field() -> None:
     assert row.example == "architecture: [batch_norm]"
 
 
+def test_types_are_told_in_words() -> None:
+    types = {(row.type, field.name): field.type for row in studies.catalog() for field in row.fields}
+    assert types["conv2d", "weights"] == types["inline", "inputs"] == "nested lists of numbers"
+    assert types["inline", "targets"] == "nested lists of numbers or names"
+    assert types["conv2d", "bias"] == "true or false or list of numbers"
+    assert types["zero_pad", "padding"] == "whole number or list of (whole number or list of whole numbers)"
+    assert types["csv", "columns"].startswith("{kind, ")
+    assert types["csv", "columns"].endswith("} for each name")
+    for (part, name), said in types.items():
+        assert not any(word in said for word in ("typing", "<", "class", "Any", "pydantic")), (part, name, said)
+
+
 @pytest.mark.parametrize(("name", "example"), [
     ("relu", "architecture: [{type: dense, units: 16, activation: relu}]"),
     ("accuracy", "training: {metrics: [accuracy]}"),

@@ -145,17 +145,28 @@ def test_several_targets() -> None:
     assert setup.experiment.loss.kind == "softmax_cross_entropy"
 
 
-def test_uneven_classes_are_weighed() -> None:
+def test_uneven_classes_are_told_and_not_weighed() -> None:
+    """Weights make more rows of small classes right, and so many more of large ones wrong that f1 falls."""
     rare = ["fraud" if i % 30 == 0 else "fine" for i in range(N * 10)]
     table("x,z,y", list(X) * 10, CHANCE.normal(size=N * 10).round(4), rare)
     assert found("y").imbalance == 29
     written, setup = made("y")
-    assert "# 580 rows of fine, 20 of fraud: rows of small classes weigh more" in written.text
-    assert setup.experiment.loss.model_dump()["class_weights"] is not None
+    assert "# 580 rows of fine, 20 of fraud: judge by f1 and by the recall of each class" in written.text
+    assert setup.experiment.loss.model_dump()["class_weights"] is None
+    weighed = "# loss: {type: softmax_cross_entropy, class_weights: balanced}\nloss: softmax_cross_entropy\n"
+    Path("a.yaml").write_text(written.text.replace(weighed, weighed[2:].partition("\n")[0] + "\n"))
+    assert set_up(Path("a.yaml")).experiment.loss.model_dump()["class_weights"] is not None
     assert "metrics: [accuracy, f1]" in written.text
     table("x,y", X, (["a"] * 5 + ["b"]) * 10)
     written, _ = made("y")
     assert "class_weights" not in written.text
+
+
+def test_few_rows_of_each_class_are_told() -> None:
+    table("x,y", X, [f"k{i // 2}" for i in range(N)])
+    assert "# 60 rows for 30 classes, the smallest with 2: hardly enough to learn from. Join" in made("y")[0].text
+    table("x,y", X, ["a", "b", "c", "d", "e", "f"] * 10)
+    assert "hardly" not in made("y")[0].text
 
 
 def test_gaps() -> None:
@@ -179,7 +190,8 @@ def test_the_size_follows_the_rows() -> None:
     for rows in (40, 300, 2000, 20_000, 120_000):
         x = CHANCE.normal(size=rows).round(4)
         table("x,y", x, (x > 0).astype(int))
-        _, setup = made("y")
+        written, setup = made("y")
+        assert ("# so many rows teach enough in a few passes" in written.text) == (rows > 100_000)
         seen.append((setup.blueprint.size, setup.experiment.training.batch_size, setup.experiment.training.epochs))
         assert ("test" in setup.prepared.splits) == (rows >= 50)
         assert ("validation" in setup.prepared.splits) == (rows >= 500)
@@ -220,7 +232,12 @@ def test_what_cannot_be_begun() -> None:
     help = "name the column to predict: --target NAME; the columns are x, kind, same, y"
     assert told() == f"what is to be predicted is not said | {help}"
     assert "the file has no column `z` | the columns are x, kind" in told("z")
-    assert "has 60 different values in 60 rows: these are no classes" in told("kind")
+    assert "has 60 different values in 60 rows: a class of a single row cannot be learned" in told("kind")
+    assert "name a column whose values come back, --target NAME (there are x, same, y), or give rows" in told("kind")
+    assert "--task regress" not in told("kind")
+    table("x,kind", X, range(N))
+    assert told("kind", task="classify").endswith("; --task regress predicts numbers as values")
+    table("x,kind,same,y", X, [f"k{i}" for i in range(N)], ["a"] * N, HALF)
     assert "is `a` in every row: there is nothing to tell apart" in told("same")
     table("id,y", range(N), HALF)
     assert "no column is left to learn from" in told("y")

@@ -82,3 +82,56 @@ def test_three_paths_of_a_norm_are_told() -> None:
         assert {"mu", "var", "xhat", "dxhat", "dvar", "dmu", "dx"} <= set(told)
         assert told["dx"].why.startswith("3 paths, summed")
         assert told["dvar"].why == "the path through the variance"
+
+
+CONV = {"type": "conv2d", "filters": 2, "kernel": 3, "stride": 2, "padding": "same"}
+
+
+def entries(d: Derivation, path: str) -> dict[tuple[int, ...], tuple[str, ...]]:
+    """All notes of a quantity's entries."""
+    return {e.at: (*e.worked.notes, *e.notes) for q in d.quantities if q.path == path for e in q.entries}
+
+
+def test_a_convolution_tells_its_window_and_what_is_padding() -> None:
+    d = made([CONV, *DENSE], "neuron")
+    found = entries(d, "conv2d_1.y")[0, 0, 1, 0]
+    assert found == ("10 of 18 terms are 0, all of them in the padding", "sees x[0, −1 to 1, 1 to 3, 0 to 1]")
+    (seen,) = [n for n in entries(d, "conv2d_1.dW")[0, 0, 0, 0] if "terms" in n]
+    assert seen == "6 of 8 terms are 0, all of them in the padding"
+
+
+def test_paths_are_outputs_that_saw_the_pixel() -> None:
+    d = made([CONV, *DENSE], "neuron")
+    notes = entries(d, "conv2d_1.dx")
+    assert "2 paths, summed" in notes[0, 0, 0, 0], "one window, two filters"
+    assert "4 paths, summed" in notes[0, 0, 1, 0], "two windows"
+
+
+def test_every_factor_of_a_path_through_windows_has_its_formula() -> None:
+    for layers in ([CONV, "max_pool2d", *DENSE], [CONV, "avg_pool2d", *DENSE], [CONV, "upsample", *DENSE]):
+        (found,) = made(layers, "path", "conv2d_1.W[2,1,0,1]").paths
+        assert found.dead == sum(hops[-1].product == 0 for hops in found.paths)
+        for hops in found.paths:
+            assert all(hop.formula for hop in hops)
+            assert not any(re.search(r"\b[sauvUV]\b", hop.formula) for hop in hops), "numbers, not letters"
+
+
+def test_what_did_not_win_passes_no_error() -> None:
+    notes = entries(made([NORM, {"type": "max_pool2d", "size": 3}, *DENSE], "neuron"), "max_pool2d_1.dx")
+    assert sum("did not win: no error passes" in n for n in notes.values()) == len(notes) - 2, (
+        "a winner for each channel"
+    )
+    assert len(notes) >= 6
+
+
+def test_the_row_of_an_embedding_is_named() -> None:
+    notes = entries(words("neuron"), "embedding_1.y")
+    assert notes[0, 1, 0] == ("which is W[3,0]",)
+
+
+def test_the_errors_of_both_branches_come_from_their_container() -> None:
+    branch = {"type": "residual", "layers": [NORM], "projection": [{"type": "group_norm", "groups": 2}]}
+    d = made([branch, *DENSE], "layer")
+    sources = {q.path: q.sources.get("dy") for q in d.quantities}
+    assert sources["residual_1.group_norm_1.dxhat"] == "residual_1.branch_dy"
+    assert sources["residual_1.projection.group_norm_1.dxhat"] == "residual_1.projection_dy"

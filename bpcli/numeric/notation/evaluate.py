@@ -96,18 +96,6 @@ class Grid:
         rest = [a for a, k in enumerate(self.letters) if k not in letters]
         return out.transpose([self.axis[k] for k in letters] + rest).reshape([self.size[k] for k in letters])
 
-    def reads_at(self, env: Mapping[str, Any], index: Mapping[str, int]) -> dict[str, set[tuple[int, ...]]]:
-        """Which entries of which arrays the entry at `index` is computed from, whatever branch is taken."""
-        spans = {k: (0, n) for k, n in self.size.items()} | {k: (i, 1) for k, i in index.items()}
-        walker = _Walk(self, env, spans)
-        found: dict[str, set[tuple[int, ...]]] = {}
-        for node in walk(self.equation.right):
-            if isinstance(node, Read):
-                places = [np.asarray(walker.go(i, None)).astype(np.intp) for i in node.index]
-                rows = np.stack([p.ravel() for p in np.broadcast_arrays(*places)], axis=-1)
-                found.setdefault(node.array, set()).update(map(tuple, rows.tolist()))
-        return found
-
     def _slabs(self, env: Mapping[str, Any], spans: dict[str, tuple[int, int]]) -> Array:
         cells = math.prod(n for _, n in spans.values())
         walk_ = _Walk(self, env, spans)

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from bpcli.numeric.notation.evaluate import CONSTANTS, Grid
 from bpcli.numeric.notation.functions import EXP_LIMIT, real
-from bpcli.numeric.notation.syntax import Binary, Bind, Call, Compare, Expr, Name, Negate, Number, Read, Reduce
+from bpcli.numeric.notation.places import idle, padded, reads_numbers, windows
+from bpcli.numeric.notation.symbols import gradient_of
+from bpcli.numeric.notation.syntax import Binary, Bind, Call, Compare, Expr, Name, Negate, Number, Read, Reduce, walk
 from bpcli.numeric.notation.text import Text
 from bpcli.numeric.notation.weigh import weigh
 
@@ -43,6 +45,7 @@ class Substitution:
             case Name(id=name) if name in CONSTANTS and name not in self.env:
                 return node
             case Name() | Read() | Call(fn="pad") | Reduce(fn="count"):
+                self._note_row(node, index)
                 return self._number(node, index)
             case Negate(operand=operand):
                 return Negate(self.put(operand, index))
@@ -73,6 +76,11 @@ class Substitution:
         value = real(self.grid.at(self.env, node, index))
         return Number(int(value) if value.dtype.kind in "iub" else float(value))
 
+    def _note_row(self, node: Expr, index: Mapping[str, int]) -> None:
+        """Which entry it is, where numbers say so and not the letters: W[x[n,t],o]."""
+        if isinstance(node, Read) and any(map(reads_numbers, node.index)):
+            self.notes.append(f"which is {node.array}[{','.join(str(int(self._value(i, index))) for i in node.index)}]")
+
     def _note_branch(self, condition: Expr, holds: bool) -> None:
         if isinstance(condition, Compare) and not holds:
             condition = Compare(_OPPOSITE[condition.op], condition.left, condition.right)
@@ -89,9 +97,9 @@ class Substitution:
         bodies = _Bodies(values.ravel(), lambda i: self.put(node.body, {**index, **place(i)}), self.terms)
         match node.fn:
             case "sum":
-                out = self._sum(bodies)
+                out = self._sum(bodies, self._off(node.body, index, letters))
             case "mean":
-                out = Binary("/", self._sum(bodies), Number(values.size))
+                out = Binary("/", self._sum(bodies, self._off(node.body, index, letters)), Number(values.size))
             case "prod":
                 out = bodies.product()
             case "logsumexp":
@@ -101,18 +109,44 @@ class Substitution:
             case _:
                 out = bodies.choice(node.fn)
         self.depth -= 1
-        if node.fn in ("max", "argmax") and not self.depth:
-            self.notes.append("largest at " + ", ".join(f"{k} = {i}" for k, i in place(int(values.argmax())).items()))
+        if not self.depth:
+            if node.fn in ("max", "argmax"):
+                self._note_winner(node.body, index, place(int(values.argmax())))
+            elif gradient_of(self.grid.name, self.env) is None:
+                self._note_windows(node, index)
         return out
 
-    def _sum(self, bodies: _Bodies) -> Expr:
+    def _note_winner(self, body: Expr, index: Mapping[str, int], place: Mapping[str, int]) -> None:
+        text = "largest at " + ", ".join(f"{k} = {i}" for k, i in place.items())
+        match body:
+            case Read(array=array, index=where) | Call(fn="pad", args=(Read(array=array, index=where), *_)) if any(
+                isinstance(i, Binary) for i in where
+            ):
+                text += f": {array}[{','.join(str(int(self._value(i, {**index, **place}))) for i in where)}]"
+        self.notes.append(text)
+
+    def _note_windows(self, node: Reduce, index: Mapping[str, int]) -> None:
+        for array, spans in windows(self.grid, self.env, node, index):
+            ends = ((self.reader.number(a).text, self.reader.number(b).text) for a, b in spans)
+            self.notes.append(f"sees {array}[{', '.join(a if a == b else f'{a} to {b}' for a, b in ends)}]")
+
+    def _off(self, body: Expr, index: Mapping[str, int], letters: Sequence[str]) -> tuple[int, str]:
+        """How many terms have nothing to read, and what is there in place of it."""
+        count = int(idle(self.grid, self.env, body, index, letters).sum())
+        errors = any(isinstance(n, Read) and gradient_of(n.array, self.env) for n in padded(body))
+        gaps = any(isinstance(n, Call) and n.fn == "where" for n in walk(body))
+        return count, "off the grid" if errors or gaps else "in the padding"
+
+    def _sum(self, bodies: _Bodies, off: tuple[int, str]) -> Expr:
         live = np.flatnonzero(bodies.values)
-        zeros = len(bodies.values) - len(live)
+        zeros, count = len(bodies.values) - len(live), len(bodies.values)
         if zeros:
             inner = " of an inner sum" if self.depth > 1 else ""
-            among = f"{zeros} of {len(bodies.values)} terms{inner} {'is' if zeros == 1 else 'are'} 0"
-            every = f"every term{inner} is 0" if len(bodies.values) > 1 else f"the only term{inner} is 0"
-            self.notes.append(among if len(live) else every)
+            among = f"{zeros} of {count} terms{inner} {'is' if zeros == 1 else 'are'} 0"
+            every = f"every term{inner} is 0" if count > 1 else f"the only term{inner} is 0"
+            nowhere = off[0] if off[0] < zeros else "all"
+            edge = f", {nowhere} of them {off[1]}" if zeros > 1 else f", {off[1]}"
+            self.notes.append((among if len(live) else every) + edge * bool(off[0]))
         return bodies.sum(live)
 
     def _percentile(self, bodies: _Bodies, rank: Expr) -> Expr:

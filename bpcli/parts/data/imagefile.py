@@ -39,7 +39,7 @@ def read(file: Path, mode: Literal["gray", "rgb"], size: tuple[int, int] | None)
                 image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
             pixels = np.asarray(image)
     except UnidentifiedImageError:
-        return f"it is no {', '.join(FORMATS[:-1])} or {FORMATS[-1]} file"
+        return f"it is no {', '.join(FORMATS[:-1])} or {FORMATS[-1]} file, or a broken one"
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         return f"it has more than {Image.MAX_IMAGE_PIXELS or 0:,} pixels"
     except Exception as error:  # whatever a damaged or hostile file makes Pillow's parsers raise

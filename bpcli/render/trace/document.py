@@ -252,7 +252,8 @@ def _paths(p: PathsTo, digits: int) -> Iterator[Block]:
     grouped = " Each goes as far as an error that is taken as a whole." if p.grouped else ""
     text = f" = {_number(p.value, digits)}. The derivative of the loss by it is the product of the factors along a path"
     summed = ", and the paths are summed." if p.count > 1 else "."
-    yield Paragraph((Code(p.name), text, summed, grouped))
+    dead = f" {p.idle}." if p.idle else ""
+    yield Paragraph((Code(p.name), text, summed, grouped, dead))
     head: tuple[Words, ...] = (("factor",), ("formula",), ("local value",), ("product so far",))
     for number, hops in enumerate(p.paths):
         names: list[str | Code] = []

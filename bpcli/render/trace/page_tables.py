@@ -97,7 +97,8 @@ def paths(d: Derivation, told: Sequence[PathsTo]) -> Iterator[str]:
     for p in told:
         ways = "one path" if p.count == 1 else f"{p.count:,} paths"
         grouped = ", each as far as an error that is taken as a whole" if p.grouped else ""
-        title = tag("h3", f"{code(p.name)} = {number(p.value, d.digits)}: {ways} to the loss{grouped}")
+        dead = f"; {p.idle}" if p.idle else ""
+        title = tag("h3", f"{code(p.name)} = {number(p.value, d.digits)}: {ways} to the loss{grouped}{dead}")
         one = "".join(_path(d, p, k) for k in range(len(p.paths)))
         yield tag("div", title + one + _sum(d, p), class_="paths", data_weight=p.name)
 

@@ -225,7 +225,8 @@ class Terminal:
             yield Styled()
             ways = "1 path" if p.count == 1 else f"{p.count} paths"
             grouped = ", each as far as an error that is taken as a whole" if p.grouped else ""
-            yield Styled(f"{p.name} = {self._number(p.value, d)}: {ways} to the loss{grouped}", "bold")
+            dead = f"; {p.idle}" if p.idle else ""
+            yield Styled(f"{p.name} = {self._number(p.value, d)}: {ways} to the loss{grouped}{dead}", "bold")
             for i, hops in enumerate(p.paths):
                 yield Styled()
                 yield from self._wrapped(

@@ -376,13 +376,15 @@ def _change(subject: Subject, watch: _Watch) -> Iterator[Part]:
 
 
 def _makers(chain: Chain) -> dict[tuple[str, str], tuple[str, str]]:
-    """Where what a layer reads was made: (layer, x or dy) to (layer, y or dx)."""
+    """Where what a layer reads was made: (layer, x or dy) to (layer, y, dx or a branch's dy)."""
     made = {_at(chain.dy): ("loss", "dx")}
     for link in chain.walk():
         made[_at(link.frame.y)] = (link.path, "y")
     for link in chain.walk():
         if link.frame.dx is not None:
             made.setdefault(_at(link.frame.dx), (link.path, "dx"))
+        for name, inner in link.inside.items():
+            made.setdefault(_at(inner.dy), (link.path, f"{name}_dy"))
     found = {}
     for link in chain.walk():
         for name in ("x", "dy"):

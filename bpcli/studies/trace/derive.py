@@ -12,6 +12,7 @@ import numpy as np
 from bpcli.derivation import Entry, Quantity, Stage
 from bpcli.family import Activation
 from bpcli.numeric.notation.evaluate import Grid
+from bpcli.numeric.notation.places import reads_at
 from bpcli.numeric.notation.symbols import gradient_of
 from bpcli.numeric.notation.syntax import reads
 from bpcli.numeric.notation.worked import entry
@@ -162,8 +163,17 @@ def _chosen(part: Quantity, shape: tuple[int, ...], choice: Choice) -> Iterator[
         yield from named[:most]
         return
     most = choice.entries if choice.entries is not None else count if count <= FEW else FEW // 2
-    for i in range(min(most, count)):
+    for i in _first(part.value, min(most, count)):
         yield tuple(int(k) for k in np.unravel_index(i, shape))
+
+
+def _first(value: Array, most: int) -> Sequence[int]:
+    """The first entries; where they are all 0, half of them give way to the first that are not."""
+    live = np.flatnonzero(value)
+    if not len(live) or live[0] < most:
+        return range(most)
+    other = live[: most // 2]
+    return [*range(most - len(other)), *map(int, other)]
 
 
 def _within(owner: str, layer: str) -> bool:
@@ -175,11 +185,13 @@ def _notes(block: Block, grid: Grid, env: Mapping[str, Any], place: tuple[int, .
     """What a learner would ask about this number."""
     if block.part != "layer" or grid.name not in block.backward:
         return
-    read = grid.reads_at(env, dict(zip(grid.free, place, strict=True)))
+    read = reads_at(grid, env, dict(zip(grid.free, place, strict=True)))
     errors = sum(len(v) for name, v in read.items() if gradient_of(name, block.known) or name.endswith("_dx"))
     if grid.name == "dx" and errors > 1:
         yield f"{errors} paths, summed"
     upstream = block.env["dy"]
+    if grid.name == "dx" and errors and "win" in env and not env["dx"][place]:
+        yield "did not win: no error passes"
     if grid.name == "dx" and errors == 1 and block.layer.endswith(".activation") | _elementwise(block):
         here, above = float(env["dx"][place]), float(upstream[place])
         if above and not here:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from bpcli.engine.blueprint import Blueprint
+from bpcli.numeric.notation.places import reads_at
 from bpcli.part import near
 from bpcli.records import Exit, Failure, Problem
 from bpcli.studies.trace.blocks import Taken
@@ -71,7 +72,7 @@ def follow(taken: Taken, tensor: str, at: Index) -> Wanted:
         env = block.program.complete(block.env)
         read: Found = {}
         for entry in new:
-            for array, places in grid.reads_at(env, dict(zip(grid.free, entry, strict=True))).items():
+            for array, places in reads_at(grid, env, dict(zip(grid.free, entry, strict=True))).items():
                 read.setdefault((owner, array), set()).update(places)
         for (_, array), places in read.items():
             if array in block.program.names:

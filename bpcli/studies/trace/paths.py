@@ -6,7 +6,7 @@ is right because backward passes are linear in the error.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,8 @@ from bpcli.derivation import Hop, PathsTo
 from bpcli.engine.network import Chain, Link
 from bpcli.numeric.notation import Program
 from bpcli.numeric.notation.evaluate import Grid
-from bpcli.numeric.notation.syntax import Binary, Call, Compare, Expr, Name, Negate, Number, Read, Reduce, parse
+from bpcli.numeric.notation.local import Index, Local, placed
+from bpcli.numeric.notation.syntax import Number, parse
 from bpcli.numeric.notation.text import Ascii, Text
 from bpcli.plan import Array
 from bpcli.records import Failure, Problem
@@ -26,8 +27,6 @@ from bpcli.studies.subject import Subject
 MOST = 64  # paths that are told one by one
 NUDGE = 1e-3
 STEP = 1e-30  # of the complex step that finds what an entry reaches
-
-Index = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -99,73 +98,12 @@ class _Layer:
         return float(env[gradient][at]), self._formula(grid, at, to)
 
     def _formula(self, grid: Grid, at: Index, to: Index) -> str:
-        letters = {k: Number(i) for k, i in zip(grid.free, at, strict=True)}
-        body = _without_error(grid.equation.right, letters, to)
-        if body is None:
-            return ""
-        return self.drawn(self.known).draw(_placed(body, letters)).text
+        body = Local(grid, self.env, at, to).factor()
+        return "" if body is None else self.drawn(self.known).draw(body).text
 
 
 def _real(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype.kind == "f"
-
-
-def _without_error(node: Expr, letters: dict[str, Number], to: Index) -> Expr | None:
-    """The expression with `dy` dropped from its product; None where it is no single product. The letters that dy is
-    read at get the numbers of its one entry."""
-    match node:
-        case Read(array="dy", index=index):
-            for i, place in zip(index, to, strict=True):
-                if not isinstance(i, Name):
-                    return None
-                letters.setdefault(i.id, Number(place))
-            return Number(1)
-        case Reduce(fn="sum", body=body, over=over):
-            inner = _without_error(body, letters, to)
-            held = {getattr(b, "letter", "") for b in over}
-            return inner if inner is not None and held <= letters.keys() else None
-        case Negate(operand=operand):
-            inner = _without_error(operand, letters, to)
-            return None if inner is None else Negate(inner)
-        case Binary(op="*", left=left, right=right):
-            first = _without_error(left, letters, to)
-            if first is not None:
-                return right if first == Number(1) else Binary("*", first, right)
-            second = _without_error(right, letters, to)
-            return None if second is None else left if second == Number(1) else Binary("*", left, second)
-        case Binary(op="+", left=left, right=right):  # a term without dy is what came another way: 0 here
-            first, second = (_without_error(p, letters, to) for p in (left, right))
-            return first if second is None else second if first is None else None
-        case Binary(op="/", left=left, right=right):
-            first = _without_error(left, letters, to)
-            return None if first is None else Binary("/", first, right)
-        case Call(fn="where", args=(condition, then, other)):
-            parts = [_without_error(p, letters, to) for p in (then, other)]
-            one, two = (p if p is not None else (branch if isinstance(branch, Number) else None)
-                        for p, branch in zip(parts, (then, other), strict=True))  # fmt: skip
-            return None if one is None or two is None else Call("where", (condition, one, two))
-    return None
-
-
-def _placed(node: Expr, letters: Mapping[str, Number]) -> Expr:
-    """The expression with numbers in place of index letters."""
-    match node:
-        case Name(id=name):
-            return letters.get(name, node)
-        case Read(array=array, index=index):
-            return Read(array, tuple(_placed(i, letters) for i in index))
-        case Negate(operand=operand):
-            return Negate(_placed(operand, letters))
-        case Binary(op=op, left=left, right=right):
-            return Binary(op, _placed(left, letters), _placed(right, letters))
-        case Compare(op=op, left=left, right=right):
-            return Compare(op, _placed(left, letters), _placed(right, letters))
-        case Call(fn=fn, args=args):
-            return Call(fn, tuple(_placed(a, letters) for a in args))
-        case Reduce(fn=fn, over=over, body=body, extra=extra):
-            inner = {k: v for k, v in letters.items() if k not in {getattr(b, "letter", "") for b in over}}
-            return Reduce(fn, over, _placed(body, inner), extra)
-    return node
 
 
 class Walker:
@@ -198,8 +136,8 @@ class Walker:
         gradient = float(getattr(link.frame, f"d{param}")[at])
         return PathsTo(
             name=name, value=float(getattr(link.frame, param)[at]), paths=tuple(told[:MOST]), count=len(told),
-            grouped=grouped, total=float(total), gradient=gradient, nudge=NUDGE, predicted=gradient * NUDGE,
-            measured=self._measured(getattr(link.frame, param), at),
+            dead=sum(hops[-1].product == 0 for hops in told), grouped=grouped, total=float(total), gradient=gradient,
+            nudge=NUDGE, predicted=gradient * NUDGE, measured=self._measured(getattr(link.frame, param), at),
         )  # fmt: skip
 
     def _layer(self, link: Link) -> _Layer:
@@ -258,7 +196,7 @@ class Walker:
         if equation is None:
             return ""
         letters = {getattr(b, "letter", ""): Number(i) for b, i in zip(equation.free, way.end.at, strict=True)}
-        return self.drawn(frozenset("xt")).draw(_placed(equation.right, letters)).text
+        return self.drawn(frozenset("xt")).draw(placed(equation.right, letters)).text
 
     def _measured(self, weights: Array, at: Index) -> float:
         """What the loss does when the weight is moved a little, to both sides and halved."""
