@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from bpcli.engine.blueprint import Blueprint, Entry, Node, first_learning, told
+from bpcli.engine.groups import IN_TURN, grouped
 from bpcli.engine.memory import Memory, aligned
 from bpcli.family import Layer
 from bpcli.numeric.streams import Stream
@@ -45,16 +46,17 @@ class Chain:
         self.links = tuple(links)
         self.x, self.dx, self.dy = x, dx, dy
         self.y = links[-1].frame.y
-        self._forward = [(k.layer.forward, k.frame) for k in links]
-        self._backward = [(k.layer.backward, k.frame) for k in reversed(links[silent:])]
+        self._forward = grouped(((k.layer.forward, k.node.plan, k.frame) for k in links), len(x))
+        back = reversed(links[silent:])
+        self._backward = grouped(((k.layer.backward, k.node.plan, k.frame) for k in back), len(x))
 
     def forward(self, train: bool) -> None:
-        for forward, f in self._forward:
-            forward(f, train)
+        for group in self._forward:
+            group.run(train)
 
     def backward(self, train: bool) -> None:
-        for backward, f in self._backward:
-            backward(f, train)
+        for group in self._backward:
+            group.run(train)
 
     def walk(self) -> Iterator[Link]:
         """All links, containers before what is inside them."""
@@ -135,8 +137,8 @@ class Network:
         return bool(self._streams)
 
     def _gradient_block(self, key: str, i: int) -> str:
-        """Where the gradient between layer i - 1 and layer i of a chain stands: two blocks in turn serve a chain."""
-        return f"{key}/gradient/{i if self.retain else i % 2}"
+        """Where the gradient between layer i - 1 and layer i of a chain stands: a few blocks in turn serve a chain."""
+        return f"{key}/gradient/{i if self.retain else i % IN_TURN}"
 
     def _slot_block(self, node: Node, group: str, name: str) -> str:
         return f"{node.path}/{name}" if self.retain or group != "scratch" else f"scratch {name}"

@@ -7,16 +7,20 @@ are noted with their views the first time, and after that only done.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from bpcli.numeric.threads import WORTH, Lane, in_lanes, share
 
-__all__ = ["Steps", "done_in_blocks", "done_in_lanes"]
+__all__ = ["Steps", "by_lanes", "done_in_blocks", "done_in_lanes", "is_by_lanes", "together"]
+
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 BLOCK = 1 << 18
 """Numbers that are worked on at a time, so that they stay in a level 2 cache from the first step to the last."""
-COST = 30
+COST = 45
 """Multiply-adds of a product that take about as long as a number takes in a few simple steps."""
 
 
@@ -34,27 +38,80 @@ class Steps:
             function(*args, **named)
 
 
-def done_in_lanes(notes: dict[Any, Steps], tell: Callable[[Steps, Lane], None], macs: int) -> None:
-    """Does the steps of every lane as `in_lanes` does, and keeps them in `notes`; those not there are told first."""
+def by_lanes(method: Method) -> Method:
+    """Marks a kernel that does all its work by `done_in_lanes` or `done_in_blocks`, each lane its share of the rows:
+    the next kernel's share of a lane needs nothing but this one's, so both can be done `together`."""
+    method.by_lanes = True  # type: ignore[attr-defined]
+    return method
+
+
+def is_by_lanes(method: Callable[..., Any]) -> bool:
+    return getattr(method, "by_lanes", False)
+
+
+def done_in_lanes(
+    notes: dict[Any, Steps], tell: Callable[[Steps, Lane], None], macs: int, after: Callable[[], None] | None = None
+) -> None:
+    """Does the steps of every lane as `in_lanes` does, and keeps them in `notes`; those not there are told first.
+    When all lanes are done, calls `after`."""
 
     def work(lane: Lane) -> None:
         if lane not in notes:
             notes[lane] = _told(tell, lane)
         notes[lane].run()
 
-    in_lanes(work, macs)
+    if _group.works is None:
+        in_lanes(work, macs)
+        if after is not None:
+            after()
+    else:
+        _group.works.append((work, macs, after))
 
 
 def done_in_blocks(notes: dict[Any, Steps], tell: Callable[[Steps, slice], None], rows: int, numbers: int) -> None:
     """Does the steps that `tell` tells for blocks of a few of so many rows, in lanes side by side where that pays; a
     row has so many numbers."""
     macs = rows * numbers * COST
-    if macs >= WORTH:
+    if macs >= WORTH or _group.works is not None:
         done_in_lanes(notes, lambda do, lane: _in_blocks(do, tell, share(rows, lane), numbers), macs)
         return
     if None not in notes:
         notes[None] = _told(lambda do, all_of: _in_blocks(do, tell, all_of, numbers), range(rows))
     notes[None].run()
+
+
+Work = tuple[Callable[[Lane], None], int, Callable[[], None] | None]
+"""What a lane does, the multiply-adds of all lanes, and what is done after."""
+
+
+class _Group(threading.local):
+    """What the kernels called `together` by this thread have asked for; None where none are."""
+
+    works: list[Work] | None = None
+
+
+_group = _Group()
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Kernels that are called meanwhile, all of them marked, work when it ends: each lane goes through all of them with
+    its rows, which are in its core's cache still, and the threads meet once instead of once a kernel."""
+    works: list[Work] = []
+    _group.works = works
+    try:
+        yield
+    finally:
+        _group.works = None
+
+    def work(lane: Lane) -> None:
+        for one, _, _ in works:
+            one(lane)
+
+    in_lanes(work, sum(macs for _, macs, _ in works))
+    for _, _, after in works:
+        if after is not None:
+            after()
 
 
 def _in_blocks(do: Steps, tell: Callable[[Steps, slice], None], own: range, numbers: int) -> None:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from bpcli.family import Activation
 from bpcli.numeric.notation import Eq
-from bpcli.numeric.steps import Steps, done_in_blocks
+from bpcli.numeric.steps import Steps, by_lanes, done_in_blocks
 from bpcli.parts.activations.cases import TIES, standard
 from bpcli.plan import Frame, Plan, Sample, Shape
 
@@ -48,9 +48,14 @@ class Relu(Activation):
     type: Literal["relu"] = "relu"
     default_init: ClassVar[str] = "he_normal"
 
+    @by_lanes
     def forward(self, f: Frame, train: bool) -> None:
-        np.maximum(f.x, 0, out=f.y)
+        def tell(do: Steps, rows: slice) -> None:
+            do(np.maximum, f.x[rows], 0, out=f.y[rows])
 
+        done_in_blocks(f.notes("forward"), tell, len(f.x), f.x[:1].size)
+
+    @by_lanes
     def backward(self, f: Frame, train: bool) -> None:
         def tell(do: Steps, rows: slice) -> None:
             do(np.sign, f.y[rows], out=f.dx[rows])  # 1 where open, 0 where closed

@@ -10,7 +10,7 @@ import numpy as np
 
 from bpcli.family import Layer
 from bpcli.numeric.notation import Eq
-from bpcli.numeric.steps import Steps, done_in_blocks
+from bpcli.numeric.steps import Steps, by_lanes, done_in_blocks
 from bpcli.parts.layers.windows import TIED, Window, tied
 from bpcli.plan import DType, Frame, N, Plan, Sample, Shape, Slot
 
@@ -37,6 +37,7 @@ class MaxPool2d(Window, Layer):
             scratch["part"] = Slot((N, *y))
         return Plan(y=y, keep={"win": Slot((N, *y), number)}, scratch=scratch, consts=grid.consts)
 
+    @by_lanes
     def forward(self, f: Frame, train: bool) -> None:
         grid = self.grid(f.x.shape[1:])
 
@@ -57,6 +58,7 @@ class MaxPool2d(Window, Layer):
 
         done_in_blocks(f.notes("forward"), tell, len(f.x), f.x[:1].size)
 
+    @by_lanes
     def backward(self, f: Frame, train: bool) -> None:
         grid = self.grid(f.x.shape[1:])
 
@@ -122,6 +124,7 @@ class AvgPool2d(Window, Layer):
         y = (grid.rows.out, grid.columns.out, x[2])
         return Plan(y=y, scratch={"part": Slot((N, *y))}, consts=grid.consts)
 
+    @by_lanes
     def forward(self, f: Frame, train: bool) -> None:
         grid = self.grid(f.x.shape[1:])
 
@@ -137,6 +140,7 @@ class AvgPool2d(Window, Layer):
 
         done_in_blocks(f.notes("forward"), tell, len(f.x), f.x[:1].size)
 
+    @by_lanes
     def backward(self, f: Frame, train: bool) -> None:
         grid = self.grid(f.x.shape[1:])
 

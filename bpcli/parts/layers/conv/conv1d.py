@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from bpcli.family import Layer
 from bpcli.numeric.notation import Eq
+from bpcli.numeric.steps import by_lanes
 from bpcli.parts.layers.conv.axes import Axis, fitted
 from bpcli.parts.layers.conv.filters import AROUND, Filters, Zeros, split
 from bpcli.parts.layers.conv.passes import Passes, passes
@@ -71,10 +72,12 @@ class Conv1d(Filters, Layer):
         biased = "there" if self.bias is not False else ""
         return passes(self.axis(x), ONE, self.groups, x[1] // self.groups, self.filters // self.groups, biased)
 
+    @by_lanes
     def forward(self, f: Frame, train: bool) -> None:
         b = f.b if self.bias is not False else None
         self._passes(f.x.shape[1:]).forward(f, f.x[:, :, None], f.W[:, None], b, f.y[:, :, None])
 
+    @by_lanes
     def backward(self, f: Frame, train: bool) -> None:
         db, dx = f.db if self.bias is not False else None, None if f.dx is None else f.dx[:, :, None]
         through = self._passes(f.x.shape[1:])

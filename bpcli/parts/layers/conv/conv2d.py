@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from bpcli.family import Layer
 from bpcli.numeric.notation import Eq
+from bpcli.numeric.steps import by_lanes
 from bpcli.parts.activations import Relu
 from bpcli.parts.layers.conv.axes import Axis, fitted
 from bpcli.parts.layers.conv.filters import AROUND, Filters, Padding, pair, split
@@ -83,9 +84,11 @@ class Conv2d(Filters, Layer):
         biased = "there" if self.bias is not False else ""
         return passes(h, w, self.groups, x[2] // self.groups, self.filters // self.groups, biased)
 
+    @by_lanes
     def forward(self, f: Frame, train: bool) -> None:
         self._passes(f.x.shape[1:]).forward(f, f.x, f.W, f.b if self.bias is not False else None, f.y)
 
+    @by_lanes
     def backward(self, f: Frame, train: bool) -> None:
         db = f.db if self.bias is not False else None
         self._passes(f.x.shape[1:]).backward(f, f.x, f.W, f.dy, f.dW, db, f.dx)

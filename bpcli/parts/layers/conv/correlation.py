@@ -29,7 +29,7 @@ PRODUCT = 1_000_000
 """Multiply-adds of one matrix product. Up to so many OpenBLAS does not copy its operands first (on AVX512), which is a
 third faster, and starts no threads of its own."""
 
-MOVE = 32
+MOVE = 10
 """Multiply-adds that take as long as to move one number."""
 
 SHORT = 12
@@ -49,7 +49,7 @@ class Look(NamedTuple):
     """Where the windows of a piece stand. `shape` has an axis for each of groups, images, rows and columns of outputs,
     rows and columns of weights, channels (or weights first); `there` and `here` are the steps, in bytes, to walk them
     in the images, from `start` on, and in the `matrix`. `padded` is the shape of the images with zeros around them, of
-    which `inner` is what is copied from `seen`, and `zeros` the rest; None where no window looks outside."""
+    which `inner` is what is copied from `seen`; None where no window looks outside."""
 
     shape: Shape
     there: Shape
@@ -59,7 +59,6 @@ class Look(NamedTuple):
     padded: Shape | None
     inner: tuple[slice, ...]
     seen: tuple[slice, ...]
-    zeros: tuple[tuple[slice, ...], ...]
 
 
 class Correlation:
@@ -77,6 +76,7 @@ class Correlation:
         self.rows = self.taps + bias
         self.shape = (groups, self.rows, filters)  # of the matrix
         self.size = groups * self.rows * filters
+        self.least = 2  # pieces of a lane: the windows of a whole batch are never there at once
         self.ones = bias  # whether windows have a last column of 1
         self.places = h.out * w.out
         self.images, self.tall = self.together()
@@ -108,12 +108,20 @@ class Correlation:
         }
 
     def pieces(self, n: int, lane: Lane) -> Iterator[Piece]:
-        """The lane's share of a batch of n images, at least two pieces; the same on every machine."""
-        own, high = -(-n // LANES), -(-self.h.out // self.tall)
-        images = -(-own // max(2, -(-own // self.images)))
-        for i in share(-(-n // images) * high, lane):
-            first, top = i // high * images, i % high * self.tall
-            yield Piece(first, min(first + images, n), top, min(top + self.tall, self.h.out))
+        """The lane's share of a batch of n images; of fewer images than lanes each lane has some rows of every one.
+        The same on every machine."""
+        if n < LANES:
+            high = min(self.tall, -(-self.h.out // LANES))
+            bands = -(-self.h.out // high)
+            for i in share(n * bands, lane):
+                first, top = i // bands, i % bands * high
+                yield Piece(first, first + 1, top, min(top + high, self.h.out))
+            return
+        own = share(n, lane)
+        images = -(-len(own) // max(self.least, -(-len(own) // self.images)))
+        for first in range(own.start, own.stop, max(1, images)):
+            for top in range(0, self.h.out, self.tall):
+                yield Piece(first, min(first + images, own.stop), top, min(top + self.tall, self.h.out))
 
     def lay_on(self, do: Steps, x: Array, matrix: Array, y: Array, f: Frame, lane: Lane) -> None:
         """Tells the lane's share of y, n p q (g f), from images x, n h w (g c)."""
@@ -176,8 +184,8 @@ class Correlation:
             pixels, new = x[piece.first : piece.last], look is not before
             if look.padded is not None:
                 padded: Array = f.padded[lane.worker, : math.prod(look.padded)].reshape(look.padded)
-                for border in look.zeros if new else ():
-                    do(np.copyto, padded[border], 0)
+                if new:
+                    do(padded.fill, 0)
                 do(np.copyto, padded[look.inner], pixels[look.seen])
                 pixels = padded
             yield piece, look, pixels, new
@@ -212,20 +220,14 @@ class Correlation:
             here = (places * weight, *(weight * step for step in down), *(item * step for step in across))
             matrix = (groups, places, self.rows)
         if inside:
-            return Look(shape, there, here, start, matrix, None, (), (), ())
+            return Look(shape, there, here, start, matrix, None, (), ())
         every = slice(None)
         if last <= first or right <= left:  # nothing but zeros is seen
             nothing = (every, slice(0), slice(0))
-            return Look(shape, there, here, 0, matrix, (n, tall, wide, self.depth), nothing, nothing, ((every,),))
+            return Look(shape, there, here, 0, matrix, (n, tall, wide, self.depth), nothing, nothing)
         rows, columns = slice(first - top, last - top), slice(left + w.before, right + w.before)
-        borders = (
-            (every, slice(rows.start)), (every, slice(rows.stop, None)),
-            (every, rows, slice(columns.start)), (every, rows, slice(columns.stop, None)),
-        )  # fmt: skip
-        widths = (rows.start, tall - rows.stop, columns.start, wide - columns.stop)
-        zeros = tuple(border for border, width in zip(borders, widths, strict=True) if width)
         padded, seen = (n, tall, wide, self.depth), (every, slice(first, last), slice(left, right))
-        return Look(shape, there, here, 0, matrix, padded, (every, rows, columns), seen, zeros)
+        return Look(shape, there, here, 0, matrix, padded, (every, rows, columns), seen)
 
 
 @lru_cache(maxsize=4096)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bpcli.numeric.steps import Steps, done_in_lanes
-from bpcli.numeric.threads import LANES, Lane
+from bpcli.numeric.threads import LANES, Lane, share
 from bpcli.parts.layers.conv.axes import Axis, Phase, phases
 from bpcli.parts.layers.conv.correlation import Correlation
 from bpcli.parts.layers.conv.kernels import correlation
@@ -87,8 +87,7 @@ class Passes:
             if dx is not None:
                 self._send_back(do, f, dy, None, dx, lane)
 
-        done_in_lanes(f.notes("backward"), tell, len(x) * cost)
-        self._gradient(f, dW, db)
+        done_in_lanes(f.notes("backward"), tell, len(x) * cost, lambda: self._gradient(f, dW, db))
 
     def transposed(self, f: Frame, x: Array, W: Array, b: Array | None, y: Array) -> None:
         """A transposed convolution: y, n h w (g c), from x, n p q (g f)."""
@@ -107,8 +106,8 @@ class Passes:
             if dx is not None:
                 self._lay_on(do, f, dy, dx, lane)
 
-        done_in_lanes(f.notes("backward"), tell, len(x) * self.there.cost * (1 if dx is None else 2))
-        self._gradient(f, dW, None)
+        cost = len(x) * self.there.cost * (1 if dx is None else 2)
+        done_in_lanes(f.notes("backward"), tell, cost, lambda: self._gradient(f, dW, None))
 
     def _set_there(self, f: Frame, W: Array, b: Array | None) -> None:
         """Lays the filters out as a matrix, for `_lay_on`."""
@@ -139,8 +138,9 @@ class Passes:
             if way.filters is not None:
                 matrix = f.matrix[way.at : way.at + way.filters.size].reshape(way.filters.shape)
                 way.filters.lay_on(do, dy, matrix, pixels, f, lane)
-            elif lane.number == 0:
-                do(np.copyto, pixels, 0 if b is None else b)
+            else:
+                own = share(len(dx), lane)
+                do(np.copyto, pixels[own.start : own.stop], 0 if b is None else b)
 
     def _gradient(self, f: Frame, dW: Array, db: Array | None) -> None:
         """dW, and db where the bias is added there, from the lanes' sums."""

@@ -31,7 +31,7 @@ class Strips(Correlation):
         self.line = Correlation(h._replace(kernel=1, dilation=1), w, groups, channels, 1, False)
         self.plain = groups == 1 and all(a.kernel == a.stride == 1 and not a.before and a.out == a.size for a in (h, w))
         super().__init__(h, w, groups, channels, filters, bias)
-        self.ones = False
+        self.ones, self.least = False, 1
 
     @staticmethod
     def pay(h: Axis, w: Axis, channels: int) -> bool:

@@ -1,0 +1,56 @@
+"""The kernels of a chain, in groups that are done together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from bpcli.numeric.steps import is_by_lanes, together
+from bpcli.numeric.threads import LANES
+from bpcli.plan import Frame, Plan
+
+__all__ = ["IN_TURN", "Group", "Kernel", "grouped"]
+
+Kernel = Callable[[Frame, bool], None]
+
+LONGEST = 3
+"""Kernels of a group: a convolution, its activation and a pool."""
+
+IN_TURN = LONGEST + 1
+"""Blocks that serve the gradients of a chain in turn: while threads are at different kernels of a group, no two of the
+gradients between these may share memory."""
+
+
+class Group:
+    """Kernels with their frames, in the order they are done."""
+
+    def __init__(self, kernel: Kernel, plan: Plan, frame: Frame, rows: int) -> None:
+        self._kernels, self._scratch = [(kernel, frame)], set(plan.scratch)
+        self._open = is_by_lanes(kernel) and rows >= LANES
+
+    def takes(self, kernel: Kernel, plan: Plan, frame: Frame) -> bool:
+        """Adds the kernel where it can be done together with the others: all of them share rows out to lanes, and no
+        two work in the same scratch."""
+        joins = self._open and is_by_lanes(kernel) and len(self._kernels) < LONGEST
+        if joins := joins and not self._scratch & set(plan.scratch):
+            self._kernels.append((kernel, frame))
+            self._scratch |= set(plan.scratch)
+        return joins
+
+    def run(self, train: bool) -> None:
+        if len(self._kernels) == 1:
+            kernel, frame = self._kernels[0]
+            kernel(frame, train)
+            return
+        with together():
+            for kernel, frame in self._kernels:
+                kernel(frame, train)
+
+
+def grouped(kernels: Iterable[tuple[Kernel, Plan, Frame]], rows: int) -> tuple[Group, ...]:
+    """Kernels in their order, in as few groups as can be. `rows` is the size of the batch: fewer than lanes cannot be
+    shared out."""
+    groups: list[Group] = []
+    for kernel, plan, frame in kernels:
+        if not groups or not groups[-1].takes(kernel, plan, frame):
+            groups.append(Group(kernel, plan, frame, rows))
+    return tuple(groups)
