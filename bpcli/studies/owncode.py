@@ -103,7 +103,7 @@ def raised(error: BaseException) -> Raised | None:
         spot=_column_spot(error, innermost),
         method=at.f_code.co_qualname.rpartition("<locals>.")[2],
         part=part if issubclass(part, Part) else None,
-        layer=next((path for frame in above if (path := _turn(frame))), ""),
+        layer=next((path for frame in above if (path := _turn(frame, handed))), ""),
         frame=handed,
     )
 
@@ -120,12 +120,12 @@ def _column_spot(error: BaseException, index: int) -> Spot:
     return Spot(spot.source, spot.line, first + 1, max(1, last - first))
 
 
-def _turn(frame: FrameType) -> str:
-    """The path of the layer that a function of the engine was at work on, or nothing."""
+def _turn(frame: FrameType, handed: Frame | None) -> str:
+    """The path of the layer that a function of the engine was at work on, or handed a frame to; or nothing."""
     here = frame.f_locals
     chain, link, path = here.get("self"), here.get("link"), here.get("path")
     if isinstance(chain, Chain):
-        return next((k.path for k in chain.links if k.frame is here.get("f")), "")
+        return next((k.path for k in chain.links if k.frame is handed), "")
     if isinstance(link, Link):
         return link.path
     return path if isinstance(path, str) and frame.f_code.co_name == "_node" else ""

@@ -50,7 +50,7 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command said and how it ended."""
+    """What a command said and how it ended; seconds of the processor."""
 
     code: int
     out: str
@@ -81,10 +81,10 @@ class Lab:
     def run(self, *words: str) -> Outcome:
         """`bpcli WORDS` in this process."""
         self.capture.readouterr()
-        began = time.perf_counter()
+        began = time.process_time()
         with patch.object(sys, "argv", ["bpcli", *words]):
             code = run()
-        spent = time.perf_counter() - began
+        spent = time.process_time() - began
         out, err = self.capture.readouterr()
         assert "Traceback" not in out + err
         return Outcome(code, out, err, spent)
@@ -97,12 +97,22 @@ class Lab:
 
     def apart(self, *words: str, program: str = "", **environment: str) -> Outcome:
         """`bpcli WORDS` in a process of its own; `program` is Python to run before it."""
-        began = time.perf_counter()
+        began = os.times()
         found = subprocess.run(
             self.command(*words, program=program),
             cwd=self.path, capture_output=True, encoding="utf-8", env=surroundings(environment), timeout=60,
         )  # fmt: skip
-        return Outcome(found.returncode, found.stdout, found.stderr, time.perf_counter() - began)
+        ended = os.times()
+        spent = ended.children_user + ended.children_system - began.children_user - began.children_system
+        return Outcome(found.returncode, found.stdout, found.stderr, spent)
+
+    def quickest(self, *words: str) -> Outcome:
+        """`apart`, the quickest of up to three times: other work on the machine costs processor time too."""
+        found = self.apart(*words)
+        for _ in range(2):
+            if found.seconds > 1:
+                found = min(found, self.apart(*words), key=lambda outcome: outcome.seconds)
+        return found
 
     def command(self, *words: str, program: str = "") -> list[str]:
         """The words that start `bpcli WORDS` in a process of its own."""

@@ -11,6 +11,7 @@ import sys
 import pytest
 from bad_fit import CASES as FIT
 from bad_settings import CASES as SETTINGS
+from bad_sources import CASES as SOURCES
 from bad_tables import CASES as TABLES
 from bad_yaml import CASES as YAML
 from cli_lab import Case, Lab, surroundings
@@ -18,10 +19,10 @@ from cli_lab import lab as lab
 
 from bpcli.__main__ import main
 
-QUICK = 2.0  # seconds
+QUICK = 2.0  # seconds of the processor
 
 
-@pytest.mark.parametrize("case", [*YAML, *SETTINGS, *FIT, *TABLES], ids=lambda c: c.name)
+@pytest.mark.parametrize("case", [*YAML, *SETTINGS, *FIT, *TABLES, *SOURCES], ids=lambda c: c.name)
 def test_bad_experiment(lab: Lab, case: Case) -> None:
     lab.config(*case.changes)
     for name, content in case.files.items():
@@ -33,6 +34,17 @@ def test_bad_experiment(lab: Lab, case: Case) -> None:
         assert (found.code, found.out) == (case.code, "")
         assert found.seconds < QUICK
         assert lab.files() == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs links")
+def test_a_link_to_nothing(lab: Lab) -> None:
+    for name in ("trees.csv", "trees.yaml"):
+        (lab.path / name).unlink()
+        (lab.path / name).symlink_to("gone")
+        found = lab.run("check", "trees.yaml")
+        assert (found.code, found.err.splitlines()[1:]) == (
+            66, [f"--> {name}", "  = help: it is a link to gone, which does not exist"],
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -108,14 +120,14 @@ class TestProcesses:
 
     def test_bad_input(self, lab: Lab) -> None:
         lab.config(("units: 4", "unit: 4"))
-        found = lab.apart("train", "trees.yaml")
+        found = lab.quickest("train", "trees.yaml")
         assert (found.code, found.out) == (65, "")
         assert found.err.startswith("error: architecture.0.unit: unknown key [unknown-key]\n")
         assert found.seconds < QUICK
 
     def test_a_hundred_thousand_brackets(self, lab: Lab) -> None:
         lab.write("deep.yaml", "a: " + "[" * 100_000 + "]" * 100_000)
-        found = lab.apart("check", "deep.yaml")
+        found = lab.quickest("check", "deep.yaml")
         assert (found.code, found.out, found.err.count("error:")) == (65, "", 1)
         assert found.seconds < QUICK
 
