@@ -37,6 +37,8 @@ NETS: dict[str, tuple[list[Any], tuple[int, ...]]] = {
     "two filters a channel": ([FIRST, conv(6, 3, groups=3, bias=False), *END], (5, 6, 2)),
     "pooled": ([conv(4, 3, padding="same"), "max_pool2d", "batch_norm", conv(3, 3), "global_avg_pool",
                 {"type": "dense", "units": 3}], (9, 8, 1)),
+    "strips": ([FIRST, conv(4, 3, padding="same"), conv(3, [3, 4], dilation=[2, 1]), "max_pool2d", "batch_norm", *END],
+               (17, 13, 3)),
     "there and back": ([conv(4, 3, stride=2), back(3, 3, stride=2, padding=1, output_padding=1), *END], (7, 9, 2)),
     "back with gaps": ([FIRST, back(2, 2, stride=3), *END], (3, 4, 2)),
     "back to the same": ([FIRST, back(2, [4, 3], stride=[2, 3], padding="same"), back(2, 3, dilation=2), *END],

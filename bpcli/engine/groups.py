@@ -30,11 +30,13 @@ class Group:
     def takes(self, kernel: Kernel, plan: Plan, frame: Frame) -> bool:
         """Adds the kernel where it can be done together with the others: all of them share rows out to lanes, and no
         two work in the same scratch."""
-        joins = self._open and is_by_lanes(kernel) and len(self._kernels) < LONGEST
-        if joins := joins and not self._scratch & set(plan.scratch):
-            self._kernels.append((kernel, frame))
-            self._scratch |= set(plan.scratch)
-        return joins
+        if not self._open or not is_by_lanes(kernel) or len(self._kernels) == LONGEST:
+            return False
+        if self._scratch & set(plan.scratch):
+            return False
+        self._kernels.append((kernel, frame))
+        self._scratch |= set(plan.scratch)
+        return True
 
     def run(self, train: bool) -> None:
         if len(self._kernels) == 1:

@@ -115,9 +115,9 @@ def together() -> Iterator[None]:
 
 
 def _in_blocks(do: Steps, tell: Callable[[Steps, slice], None], own: range, numbers: int) -> None:
-    together = max(1, BLOCK // max(1, numbers))
-    for start in range(own.start, own.stop, together):
-        tell(do, slice(start, min(start + together, own.stop)))
+    block = max(1, BLOCK // max(1, numbers))
+    for start in range(own.start, own.stop, block):
+        tell(do, slice(start, min(start + block, own.stop)))
 
 
 def _told(tell: Callable[[Steps, Any], None], share: Any) -> Steps:

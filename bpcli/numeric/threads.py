@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from contextvars import Context, copy_context
 from functools import cache
 from threading import Lock, Thread
+from time import sleep
 from typing import NamedTuple
 
 __all__ = ["LANES", "Lane", "alone", "in_lanes", "share", "workers"]
@@ -73,6 +74,9 @@ def in_lanes(work: Callable[[Lane], None], macs: int) -> None:
             errors = [error for other in others if (error := other.wait()) is not None]
         if errors:
             raise errors[0]
+    except BaseException:
+        _helpers.cache_clear()  # after an interrupt it is not known who waits for what: others serve the next caller
+        raise
     finally:
         _lent.release()
 
@@ -89,12 +93,17 @@ class _Helper:
 
     def begin(self, context: Context, work: Callable[[Lane], None], lanes: list[Lane]) -> None:
         """Starts on the lanes, under the caller's settings (NumPy's about floating-point errors among them)."""
-        self._context, self._work, self._lanes = context, work, lanes
+        self._context, self._work, self._lanes, self._busy = context, work, lanes, True
         self._told.release()
 
     def wait(self) -> BaseException | None:
-        """Waits until they are done; what they raised."""
-        self._done.acquire()
+        """Waits until they are done, also where a signal interrupts it; what they raised, or the signal's handler."""
+        try:
+            self._done.acquire()
+        except BaseException as interrupt:  # Ctrl-C: the lanes are still at work in the caller's memory
+            while self._busy:
+                sleep(0.001)
+            return interrupt
         error, self._error = self._error, None
         return error
 
@@ -106,6 +115,7 @@ class _Helper:
             except BaseException as error:  # it is the caller's, who raises it
                 self._error = error
             del self._context, self._work
+            self._busy = False
             self._done.release()
 
     def _every(self) -> None:

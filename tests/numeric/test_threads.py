@@ -1,6 +1,8 @@
 """Lanes: each is done once, results do not depend on the threads, errors and settings go along."""
 
+import signal
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -89,3 +91,38 @@ def test_what_the_environment_says_is_heeded(monkeypatch: pytest.MonkeyPatch) ->
     assert original() == 1
     monkeypatch.setenv("OMP_NUM_THREADS", "many")
     assert 1 <= original() <= LANES
+
+
+def test_an_interrupt_leaves_the_threads_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "workers", lambda: 2)
+    monkeypatch.setattr(threads, "WORTH", 0)
+
+    def interrupted(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupted)
+    done: list[int] = []
+    late: list[int] = []
+
+    def slow(lane: Lane) -> None:
+        if lane.worker:
+            time.sleep(0.1)
+        late.append(lane.number)
+
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)  # while the first thread waits for the second
+        with pytest.raises(KeyboardInterrupt):
+            in_lanes(slow, 1)
+        assert sorted(late) == list(range(LANES)), "nobody is at work any more when in_lanes has returned"
+
+        def work(lane: Lane) -> None:
+            time.sleep(0.02 * lane.worker)
+            done.append(lane.number)
+
+        for _ in range(3):
+            done.clear()
+            in_lanes(work, 1)
+            assert sorted(done) == list(range(LANES)), "all lanes are done when in_lanes returns"
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

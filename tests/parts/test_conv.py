@@ -160,6 +160,8 @@ def test_no_buffer_grows_with_the_batch_and_none_is_a_whole_image_s_windows(x: t
     smallest = threads.LANES * x[1] * 9 * 64  # one row of outputs, on the way back
     most = threads.LANES * correlation.BLOCK + smallest
     assert windows <= most
+    terms = np.prod(plan.scratch["terms"].shape)
+    assert terms <= threads.LANES * (correlation.BLOCK + weights) + smallest
     assert sum(np.prod(slot.shape) for slot in plan.scratch.values()) <= 4 * most + 20 * weights
 
 

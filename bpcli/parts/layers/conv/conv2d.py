@@ -30,8 +30,9 @@ class Conv2d(Filters, Layer):
     Shapes   x: n h w c, W: u v c f with the channels of one group, b: f, y: n p q f (the pre-activation)
     Letters  s stride, r dilation, a zeros at the top and at the left, Cg and Fg channels and filters of a group
     Source   LeCun et al. 1989; Dumoulin & Visin 2016 for the arithmetic; dilation: Yu & Koltun 2016, eq. 2
-    Numerics windows of a few images at a time times the filters; the way back is a correlation with the filters turned
-             round, one for each remainder of the stride; the gradient of W is summed in 4 parts, then these are
+    Numerics windows of a few images at a time times the filters, or strips of them a filter row high; the way back is a
+             correlation with the filters turned round, one for each remainder of the stride; the gradient of W is
+             summed in 4 parts, then these are
     """
 
     type: Literal["conv2d"] = "conv2d"

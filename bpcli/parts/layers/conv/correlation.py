@@ -199,7 +199,7 @@ class Correlation:
         return self._looks[key]
 
     def _work_out(self, n: int, top: int, high: int, item: int) -> Look:
-        """As `_look`, from row `top` of the pixels on."""
+        """As `look`, from row `top` of the pixels on."""
         h, w, groups, channels = self.h, self.w, self.groups, self.channels
         tall, wide = (high - 1) * h.stride + h.span, (w.out - 1) * w.stride + w.span
         first, last = max(top, 0), max(min(h.size, top + tall), 0)

@@ -31,7 +31,7 @@ class Strips(Correlation):
         self.line = Correlation(h._replace(kernel=1, dilation=1), w, groups, channels, 1, False)
         self.plain = groups == 1 and all(a.kernel == a.stride == 1 and not a.before and a.out == a.size for a in (h, w))
         super().__init__(h, w, groups, channels, filters, bias)
-        self.ones, self.least = False, 1
+        self.ones, self.least = False, 2 if h.kernel == 1 else 1  # strips are a part of the windows
 
     @staticmethod
     def pay(h: Axis, w: Axis, channels: int) -> bool:
@@ -42,7 +42,8 @@ class Strips(Correlation):
 
     def together(self) -> tuple[int, int]:
         images, high = super().together()
-        return (images if self.h.kernel == 1 else max(1, min(images, correlation.BLOCK // self.size))), high
+        terms = self._sums(high * self.w.out) * self.size  # of an image
+        return (images if self.h.kernel == 1 else max(1, min(images, correlation.BLOCK // terms))), high
 
     def room(self, high: int) -> int:
         return self.line.room(high + self.h.span - 1)
@@ -105,6 +106,11 @@ class Strips(Correlation):
                 do(np.add.reduce, slopes.reshape(-1, row.size), 0, out=row)
                 do(np.add.reduce, row.reshape(self.w.out, -1), 0, out=biases)
                 do(np.add, total[:, self.taps], biases.reshape(self.groups, -1), out=total[:, self.taps])
+
+    def _sums(self, places: int) -> int:
+        """As a correlation's, where every filter row is a product of its own."""
+        cut = equal_parts(places, self.line.rows * self.filters)
+        return cut if cut * self.size <= correlation.BLOCK else 1
 
     def look(self, n: int, top: int, high: int, item: int) -> Look:
         return self.line.look(n, top, high + self.h.span - 1, item)
