@@ -91,13 +91,18 @@ class Frame(SimpleNamespace):
 
     def notes(self, name: str) -> dict[Any, Any]:
         """A notebook for what follows from these views alone; a new one where x, y, dx or dy has become another."""
-        views = (self.x, self.y, self.dx, self.dy)
-        book = getattr(self, "_book", None)
-        if book is None or any(a is not b for a, b in zip(book[0], views, strict=True)):
-            self._book: tuple[tuple[Any, ...], dict[str, dict[Any, Any]]] = (views, {})
-            book = self._book
-        notes: dict[Any, Any] = book[1].setdefault(name, {})
-        return notes
+        try:
+            x, y, dx, dy, book = self._book
+        except AttributeError:  # nothing is noted yet
+            x, book = None, {}
+        if x is not self.x or y is not self.y or dx is not self.dx or dy is not self.dy:
+            book = {}
+            self._book: tuple[Array, Array, Any, Array, dict[str, dict[Any, Any]]]
+            self._book = (self.x, self.y, self.dx, self.dy, book)
+        found = book.get(name)
+        if found is None:
+            found = book[name] = {}
+        return found
 
 
 @dataclass(frozen=True)

@@ -21,38 +21,34 @@ gradients between these may share memory."""
 
 
 class Group:
-    """Kernels with their frames, in the order they are done."""
+    """Kernels with their frames, in the order they are done; a kernel itself."""
 
     def __init__(self, kernel: Kernel, plan: Plan, frame: Frame, rows: int) -> None:
-        self._kernels, self._scratch = [(kernel, frame)], set(plan.scratch)
+        self.kernels, self._scratch = [(kernel, frame)], set(plan.scratch)
         self._open = is_by_lanes(kernel) and rows >= LANES
 
     def takes(self, kernel: Kernel, plan: Plan, frame: Frame) -> bool:
         """Adds the kernel where it can be done together with the others: all of them share rows out to lanes, and no
         two work in the same scratch."""
-        if not self._open or not is_by_lanes(kernel) or len(self._kernels) == LONGEST:
+        if not self._open or not is_by_lanes(kernel) or len(self.kernels) == LONGEST:
             return False
         if self._scratch & set(plan.scratch):
             return False
-        self._kernels.append((kernel, frame))
+        self.kernels.append((kernel, frame))
         self._scratch |= set(plan.scratch)
         return True
 
-    def run(self, train: bool) -> None:
-        if len(self._kernels) == 1:
-            kernel, frame = self._kernels[0]
-            kernel(frame, train)
-            return
+    def __call__(self, _: Frame, train: bool) -> None:
         with together():
-            for kernel, frame in self._kernels:
+            for kernel, frame in self.kernels:
                 kernel(frame, train)
 
 
-def grouped(kernels: Iterable[tuple[Kernel, Plan, Frame]], rows: int) -> tuple[Group, ...]:
-    """Kernels in their order, in as few groups as can be. `rows` is the size of the batch: fewer than lanes cannot be
-    shared out."""
+def grouped(kernels: Iterable[tuple[Kernel, Plan, Frame]], rows: int) -> tuple[tuple[Kernel, Frame], ...]:
+    """Kernels in their order, in as few groups as can be; one that is in no group as it is. `rows` is the size of the
+    batch: fewer than lanes cannot be shared out."""
     groups: list[Group] = []
     for kernel, plan, frame in kernels:
         if not groups or not groups[-1].takes(kernel, plan, frame):
             groups.append(Group(kernel, plan, frame, rows))
-    return tuple(groups)
+    return tuple(g.kernels[0] if len(g.kernels) == 1 else (g, g.kernels[0][1]) for g in groups)

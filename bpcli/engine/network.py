@@ -51,12 +51,12 @@ class Chain:
         self._backward = grouped(((k.layer.backward, k.node.plan, k.frame) for k in back), len(x))
 
     def forward(self, train: bool) -> None:
-        for group in self._forward:
-            group.run(train)
+        for kernel, f in self._forward:
+            kernel(f, train)
 
     def backward(self, train: bool) -> None:
-        for group in self._backward:
-            group.run(train)
+        for kernel, f in self._backward:
+            kernel(f, train)
 
     def walk(self) -> Iterator[Link]:
         """All links, containers before what is inside them."""

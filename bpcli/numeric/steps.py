@@ -12,10 +12,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from numpy.typing import NDArray
+
 from bpcli.numeric.threads import WORTH, Lane, in_lanes, share
 
 __all__ = ["Steps", "by_lanes", "done_in_blocks", "done_in_lanes", "is_by_lanes", "together"]
 
+Array = NDArray[Any]
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 BLOCK = 1 << 18
@@ -68,16 +71,16 @@ def done_in_lanes(
         _group.works.append((work, macs, after))
 
 
-def done_in_blocks(notes: dict[Any, Steps], tell: Callable[[Steps, slice], None], rows: int, numbers: int) -> None:
-    """Does the steps that `tell` tells for blocks of a few of so many rows, in lanes side by side where that pays; a
-    row has so many numbers."""
-    macs = rows * numbers * COST
+def done_in_blocks(notes: dict[Any, Steps], tell: Callable[[Steps, slice], None], x: Array) -> None:
+    """Does the steps that `tell` tells for blocks of a few rows of x, in lanes side by side where that pays."""
+    macs = x.size * COST
     if macs >= WORTH or _group.works is not None:
-        done_in_lanes(notes, lambda do, lane: _in_blocks(do, tell, share(rows, lane), numbers), macs)
+        done_in_lanes(notes, lambda do, lane: _in_blocks(do, tell, x, share(len(x), lane)), macs)
         return
-    if None not in notes:
-        notes[None] = _told(lambda do, all_of: _in_blocks(do, tell, all_of, numbers), range(rows))
-    notes[None].run()
+    steps = notes.get(None)
+    if steps is None:
+        steps = notes[None] = _told(lambda do, rows: _in_blocks(do, tell, x, rows), range(len(x)))
+    steps.run()
 
 
 Work = tuple[Callable[[Lane], None], int, Callable[[], None] | None]
@@ -114,8 +117,8 @@ def together() -> Iterator[None]:
             after()
 
 
-def _in_blocks(do: Steps, tell: Callable[[Steps, slice], None], own: range, numbers: int) -> None:
-    block = max(1, BLOCK // max(1, numbers))
+def _in_blocks(do: Steps, tell: Callable[[Steps, slice], None], x: Array, own: range) -> None:
+    block = max(1, BLOCK // max(1, x[:1].size))
     for start in range(own.start, own.stop, block):
         tell(do, slice(start, min(start + block, own.stop)))
 

@@ -53,7 +53,7 @@ class Relu(Activation):
         def tell(do: Steps, rows: slice) -> None:
             do(np.maximum, f.x[rows], 0, out=f.y[rows])
 
-        done_in_blocks(f.notes("forward"), tell, len(f.x), f.x[:1].size)
+        done_in_blocks(f.notes("forward"), tell, f.x)
 
     @by_lanes
     def backward(self, f: Frame, train: bool) -> None:
@@ -61,7 +61,7 @@ class Relu(Activation):
             do(np.sign, f.y[rows], out=f.dx[rows])  # 1 where open, 0 where closed
             do(np.multiply, f.dx[rows], f.dy[rows], out=f.dx[rows])
 
-        done_in_blocks(f.notes("backward"), tell, len(f.x), f.x[:1].size)
+        done_in_blocks(f.notes("backward"), tell, f.x)
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
         return [

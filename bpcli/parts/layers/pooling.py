@@ -56,7 +56,7 @@ class MaxPool2d(Window, Layer):
                 do(np.multiply, more.view(np.uint8), won.dtype.type(cell.number), out=number)
                 do(np.maximum, won, number, out=won)  # places are counted up: a later winner has the larger number
 
-        done_in_blocks(f.notes("forward"), tell, len(f.x), f.x[:1].size)
+        done_in_blocks(f.notes("forward"), tell, f.x)
 
     @by_lanes
     def backward(self, f: Frame, train: bool) -> None:
@@ -76,7 +76,7 @@ class MaxPool2d(Window, Layer):
                     do(np.multiply, slope, won, out=f.part[out])
                     do(np.add, pixel, f.part[out], out=pixel)
 
-        done_in_blocks(f.notes("backward"), tell, len(f.x), f.x[:1].size)
+        done_in_blocks(f.notes("backward"), tell, f.x)
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
         grid = self.grid(x)
@@ -138,7 +138,7 @@ class AvgPool2d(Window, Layer):
                 do(np.add, total, f.x[rows, *cell.pixels], out=total)
             do(np.divide, f.y[rows], f.y.dtype.type(len(grid.cells)), out=f.y[rows])
 
-        done_in_blocks(f.notes("forward"), tell, len(f.x), f.x[:1].size)
+        done_in_blocks(f.notes("forward"), tell, f.x)
 
     @by_lanes
     def backward(self, f: Frame, train: bool) -> None:
@@ -155,7 +155,7 @@ class AvgPool2d(Window, Layer):
                 else:
                     do(np.add, pixel, slope, out=pixel)
 
-        done_in_blocks(f.notes("backward"), tell, len(f.x), f.x[:1].size)
+        done_in_blocks(f.notes("backward"), tell, f.x)
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
         grid = self.grid(x)
