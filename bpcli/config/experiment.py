@@ -73,7 +73,7 @@ class Experiment(Settings):
     dtype: Literal["float32", "float64"] = Field("float32", description="the type of weights and activations")
     data: Data = Field(description="where rows come from, how they are divided and scaled")
     architecture: tuple[Annotated[Layer, OneOf()], ...] = Field(
-        strict=False, min_length=1, description="the layers, from the inputs to the outputs"
+        strict=False, min_length=1, max_length=1000, description="the layers, from the inputs to the outputs"
     )
     loss: Annotated[Loss, OneOf()] = Field(description="what training lowers")
     regularization: Annotated[Regularizer, OneOf()] | None = Field(None, description="a penalty on all weights")

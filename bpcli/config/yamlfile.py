@@ -77,6 +77,8 @@ def _unread(path: Path, text: str, help: str) -> Problem:
 
 def _neighbour(path: Path) -> str:
     """The file that was probably meant."""
+    if path.is_symlink():
+        return f"it is a link to {os.readlink(path)}, which does not exist"
     try:
         found = {entry.stem: entry.name for entry in path.parent.iterdir() if entry.suffix in (".yaml", ".yml")}
     except (OSError, ValueError):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -179,10 +180,12 @@ class Apart:
 
 def main() -> None:
     told: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in json.load(sys.stdin).items()}
-    stretch = Stretch(**told)
+    stretch, parent = Stretch(**told), os.getppid()
     rest = []
     try:
         for inputs, others in parsed(stretch):
+            if os.getppid() != parent:  # who wanted the numbers was ended
+                return
             sys.stdout.buffer.write(np.ascontiguousarray(inputs, stretch.dtype).data)
             rest.append(others)
     except ValueError:

@@ -63,7 +63,8 @@ def fit(table: Table, rows: Array, labels: Labels, scale: Scaler, scale_target: 
         classes = tuple(map(str, sorted(found)))
         if len(classes) == 1:
             text = f"the training rows hold a single class, `{classes[0]}`"
-            raise Failure(Problem(text, code="one-class", help="add rows of another class, or write one-hot targets"))
+            help = "add rows of another class, or write one-hot targets"
+            raise Failure(Problem(text, code="one-class", file=table.origin, help=help))
     return Rules(shape, columns, scaling, classes=classes, **known)
 
 

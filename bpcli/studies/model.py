@@ -79,6 +79,8 @@ def load(path: Path) -> Model:
         help = "give a run folder or its model.safetensors"
         raise Failure(Problem(f"{file} is a checkpoint, not a model", code="not-a-model", help=help))
     record = meta.get("record", {})
+    if not isinstance(record, dict):
+        raise _damaged(file, "its record is no table")
     trained_with = folder.record() if folder is not None else record
     try:
         experiment = Experiment.model_validate(meta["experiment"])

@@ -33,6 +33,7 @@ __all__ = ["FORMAT_VERSION", "atomic_bytes", "atomic_text", "read", "write"]
 FORMAT_VERSION = 1
 KEY = "bpcli"
 MAX_HEADER = 16 * 2**20  # bytes; a bound on what a file can make us parse
+MAX_KEYS = 1000  # of metadata; a model has one
 MAX_AXES = 8
 NAME = re.compile(r"[\w.\-]{1,256}")
 DTYPES: dict[str, np.dtype[Any]] = {
@@ -182,6 +183,8 @@ def without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def own_record(path: Path, header: Mapping[str, Any]) -> tuple[str, dict[str, Any], str]:
     """The metadata text with an empty sha256, the meta data in it, and the sha256."""
     metadata = header.get("__metadata__")
+    if isinstance(metadata, dict) and len(metadata) > MAX_KEYS:
+        raise damaged(path, f"its metadata has {len(metadata):,} entries")
     text = metadata.get(KEY) if isinstance(metadata, dict) else None
     if not isinstance(text, str):
         what = f"{path} is a safetensors file of another program: it holds weights, but no network to put them in"

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 import numpy as np
 
 from bpcli.config.data import Data, Division
 from bpcli.family import Source, Table
 from bpcli.family.tables import Kind, Missing
+from bpcli.numeric.mapped import Computed
 from bpcli.parts.data.targets import distinct
 from bpcli.plan import Array
 from bpcli.records import ColumnRow, Failure, Problem, SplitRow
@@ -20,6 +21,7 @@ from bpcli.studies.parts_of_rows import parted, parted_groups
 from bpcli.studies.preview import columns_of, first_rows
 from bpcli.studies.rules import Labels, Rules
 from bpcli.studies.split import by_column, by_group, by_time, divide
+from bpcli.studies.vast_targets import rows_of_classes
 
 __all__ = ["Prepared", "Rules", "Split", "prepare", "prepare_for"]
 
@@ -79,17 +81,23 @@ class Prepared:
         """How many rows each split has, and how many of each class."""
         found = []
         for split in self.splits.values():
-            counts = np.bincount(split.t, minlength=len(self.rules.classes)) if self.rules.classes else ()
-            classes = {name: int(n) for name, n in zip(self.rules.classes, counts, strict=True)}
-            found.append(SplitRow(split.name, len(split.x), classes))
+            found.append(SplitRow(split.name, len(split.x), rows_of_classes(self.rules.classes, split.t)))
         return tuple(found)
 
 
 def prepare(
-    data: Data, *, targets: Literal["classes", "values"], seed: int, dtype: Any, root: Path, inputs: bool = True
+    data: Data,
+    *,
+    targets: Literal["classes", "values"],
+    seed: int,
+    dtype: Any,
+    root: Path,
+    inputs: bool = True,
+    later: Callable[[Rules, Source, Path, Any, bool], tuple[Array, Array | None, Table]] | None = None,
 ) -> Prepared:
     """The splits of an experiment. `targets` is what the loss compares; paths are relative to `root`. Without `inputs`
-    the rows of the training source are not encoded: for a look at a few of them.
+    the rows of the training source are not encoded: for a look at a few of them. Other sources are encoded by `later`,
+    left out by `prepare_for`.
 
     Rules are learned from the training rows only, after the split; the split depends on the seed and the classes.
     Raises Failure for everything that is wrong with the data.
@@ -108,10 +116,11 @@ def prepare(
             if name in rows:
                 text = f"column `{data.split.by[1] if data.split else ''}` names {name} rows, and {name} has a source"
                 raise Failure(Problem(text, code="two-splits", path=("data", name), help=f"leave `{name}` out"))
-            x, t, other = prepare_for(rules, source, root, dtype, True)
+            x, t, other = (later or prepare_for)(rules, source, root, dtype, True)
             assert t is not None
             warnings = (*warnings, *other.warnings)
-            splits[name] = Split(name, x, t, np.arange(len(x)), other.row_names, _weight(other, dtype))
+            chosen = cast(Array, x.rows) if isinstance(x, Computed) else np.arange(len(x))
+            splits[name] = Split(name, x, t, chosen, other.row_names, _weight(other, dtype))
         elif name in rows:
             chosen = rows[name]
             t, w = rules.encode_target(table, dtype, chosen), _weight(table, dtype, chosen)

@@ -278,6 +278,8 @@ class Rules:
     @classmethod
     def from_meta(cls, meta: Mapping[str, Any], tensors: Mapping[str, Array]) -> Rules:
         """The rules that `to_meta` and `tensors` described. Raises Failure where they do not fit together."""
+        if not isinstance(meta, Mapping):
+            raise _damaged("it is no table")
         try:
             plain = PLAIN.validate_python(dict(meta))
         except ValidationError as error:

@@ -59,14 +59,14 @@ def prepare(
     """
     found = _found(data.train, root, dtype)
     if found is None:
-        return held.prepare(data, targets=targets, seed=seed, dtype=dtype, root=root, inputs=inputs)
+        return held.prepare(data, targets=targets, seed=seed, dtype=dtype, root=root, inputs=inputs, later=prepare_for)
     x, t, called = found
     origin = shown(called[0])
     target = target_of(t, targets, origin)
     rows = _divided(data, target, len(x), seed)
     for places in rows.values():
         all_finite(_some(x, places), *called, places)
-    rules = _rules(data, x, target, rows["train"])
+    rules = _rules(data, x, target, rows["train"], origin)
     splits: dict[str, Split] = {}
     counts: list[SplitRow] = []
     files, warnings = list(data.train.files(root)), tuple[Problem, ...]()
@@ -187,7 +187,7 @@ def _divided(data: Data, target: Target, count: int, seed: int) -> dict[str, Str
     return {name: Stretches(found, length, count) for name, found in places.items()}
 
 
-def _rules(data: Data, x: Mapped, target: Target, rows: Stretches) -> Rules:
+def _rules(data: Data, x: Mapped, target: Target, rows: Stretches, origin: str) -> Rules:
     """What the training rows teach."""
     train = _some(x, rows)
     scaling = _fitted(data.scale, train, "scale")
@@ -207,7 +207,8 @@ def _rules(data: Data, x: Mapped, target: Target, rows: Stretches) -> Rules:
         classes = tuple(map(str, sorted(found)))
         if len(classes) == 1:
             text = f"the training rows hold a single class, `{classes[0]}`"
-            raise Failure(Problem(text, code="one-class", help="add rows of another class, or write one-hot targets"))
+            help = "add rows of another class, or write one-hot targets"
+            raise Failure(Problem(text, code="one-class", file=origin, help=help))
     return Rules(x.shape[1:], (), scaling, classes=classes, labels=target.labels)
 
 

@@ -115,7 +115,8 @@ error: the file has a header but no rows [no-rows]
         "a single row",
         """\
 error: the training rows hold a single class, `a` [one-class]
-  help: add rows of another class, or write one-hot targets
+--> trees.csv
+  = help: add rows of another class, or write one-hot targets
 """,
         files={"trees.csv": "width,height,kind\n1,2,a\n"},
     ),

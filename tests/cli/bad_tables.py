@@ -100,10 +100,10 @@ error: column `height` has no value here (`?`) [missing-value]
         "a decimal comma in quotes",
         """\
 error: column `height`: `9,0` is not a number [not-a-number]
---> trees.csv:6
+--> trees.csv:6:5
   |
 6 | 5.0,"9,0",oak
-  | ^
+  |     ^^^^^
   = help: write numbers as 1234.5: nothing between thousands; if the file writes 1,5 for one and a half, add `decimal: ","`
 """,
         files={"trees.csv": DATA.replace("9.0", '"9,0"')},

@@ -1,8 +1,13 @@
 """Reading tables as text: what is read, and what every bad file is told."""
 
 import gzip
+import io
+import itertools
+import json
 import os
 import shutil
+import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -401,13 +406,38 @@ def test_bad_files(name: str) -> None:
     assert found.code
 
 
+def test_utf_32_is_read_and_the_order_of_utf_16_is_told() -> None:
+    Path("a.csv").write_bytes("a,y\n1,2\n3,4\n".encode("utf-32"))
+    assert source("a.csv").load(Path(".")).numbers.tolist() == [[1.0], [3.0]]
+    found, _ = problem("a,y\n1,2\n".encode("utf-16-be"))
+    assert found.help.endswith("add `encoding: utf-16-be`")
+
+
+def test_a_parser_whose_parent_was_ended_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("a.csv").write_text("1,2\n" * 1000)
+    told = parsing.Stretch("a.csv", "utf-8", ",", ".", None, 2, (0,), (1,), (), "<f8", 100)
+    for parents, written in ((itertools.repeat(7), 1000 * 16), (iter([7, 7, 7, 1]), 200 * 8)):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(asdict(told))))
+        out = io.TextIOWrapper(io.BytesIO())
+        monkeypatch.setattr(sys, "stdout", out)
+        monkeypatch.setattr(parsing.os, "getppid", parents.__next__)
+        parsing.main()
+        assert len(out.buffer.getvalue()) == written
+
+
 def test_the_caret_stands_under_the_cell() -> None:
     found, _ = problem("a,bee,y\n1,2,3\n1,foo,3\n1,2,3\n")
     assert found.excerpt == ((3, "1,foo,3"),)
     assert (found.column, found.span) == (3, 3)
     quoted, _ = problem('a,b,y\n1,2,"3"\n1,foo,"3"\n1,2,3\n')
     assert quoted.excerpt == ((3, '1,foo,"3"'),)
-    assert quoted.column == 0  # not certain where the cell stands
+    assert (quoted.column, quoted.span) == (3, 3)
+    quoted, _ = problem('a,b,y\n1,2,3\n"x, ""y""",foo,3\n1,2,3\n', drop="a")
+    assert (quoted.column, quoted.span) == (12, 3)
+    inches, _ = problem('a,b,y\n1,2,3\n5",foo,3\n1,2,3\n', drop="a")
+    assert (inches.column, inches.span) == (4, 3)
+    lines, _ = problem('a,b,y\n1,2,3\n"x\nz",foo,3\n1,2,3\n', drop="a")
+    assert lines.column == 0  # the row goes on in the next line
 
 
 def test_nothing_in_a_file_reaches_the_terminal_raw() -> None:

@@ -302,6 +302,10 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "wrong sha256": (forge(MARK), "checksum"),
     "lone surrogate": (forge({"__metadata__": {"bpcli": own()["bpcli"][:-1] + ', "a": "\ud800"}'}}), "is damaged"),
     "lone surrogate in the record": (forge({"__metadata__": own(meta={"a": "\ud800"})}), "checksum"),
+    "too much metadata": (
+        forge({"__metadata__": own() | {str(i): "" for i in range(1001)}}),
+        "metadata has 1,002 entries",
+    ),
     "metadata is a list": (forge({"__metadata__": []}), "another program"),
     "tensor is a list": (forge({**MARK, "x": []}), NOT_OURS),
     "tensor is empty": (forge({**MARK, "x": {}}), NOT_OURS),

@@ -137,6 +137,12 @@ def test_damaged_rules(change: dict[str, Any]) -> None:
         Rules.from_meta({**rules.to_meta(), **change}, rules.tensors())
 
 
+@pytest.mark.parametrize("meta", ["x", 5, None, []])
+def test_rules_that_are_no_table(meta: Any) -> None:
+    with pytest.raises(Failure, match="is damaged: it is no table"):
+        Rules.from_meta(meta, {})
+
+
 def test_damaged_scaling() -> None:
     rules = everything()[0]
     whole = rules.tensors()

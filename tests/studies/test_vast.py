@@ -167,6 +167,31 @@ def test_a_class_of_another_file_is_named(small: None) -> None:
     assert problem.help == "the classes are 0, 1, 2"
 
 
+def test_a_large_file_beside_a_small_one_stays_there(small: None) -> None:
+    """Training rows in memory, validation rows in a file larger than that."""
+    x, ids = saved()
+    Path("a.csv").write_text(
+        "a,b,c,d,y\n"
+        + "".join(f"{','.join(map(str, row))},{t}\n" for row, t in zip(x[:90].tolist(), ids[:90], strict=True))
+    )
+    small_one = {"type": "csv", "path": "a.csv", "target": "y"}
+    ours, known = (ready(small_one, big=big, validation=NPY) for big in (True, False))
+    mine, split = ours.splits["validation"], known.splits["validation"]
+    assert isinstance(mine.x, Computed)
+    assert not isinstance(mine.rows, np.ndarray)
+    assert np.array_equal(np.asarray(mine.x), split.x)
+    assert np.array_equal(np.asarray(mine.t), split.t)
+    assert ours.split_rows() == known.split_rows()
+    Path("a.yaml").write_text(
+        CONFIG.replace(
+            "{type: npy, path: x.npy, targets: ids.npy}\n  validation: 0.2\n  test: 0.2",
+            "{type: csv, path: a.csv, target: y}\n  validation: {type: npy, path: x.npy, targets: ids.npy}",
+        )
+    )
+    trained("run")
+    assert evaluate(Path("run")).rows == 300
+
+
 def test_quartiles_of_some_rows(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
     saved()
     whole = ready(NPY, scale="robust")

@@ -119,7 +119,8 @@ def all_finite(x: Array | Rows, path: Path, name: str, rows: Index | None = None
             where = row + i if rows is None else int(rows[row + i])
             at = ", ".join(map(str, (where, *rest)))
             label = f"`{name.strip('`')}[{at}]`" if name.startswith("`") else f"entry [{at}]"
-            raise bad(f"{label} is {part[(i, *rest)]}, not a finite number", path, code="not-finite")
+            help = "before it is saved, give it a value (numpy.nan_to_num) or leave its row out"
+            raise bad(f"{label} is {part[(i, *rest)]}, not a finite number", path, code="not-finite", help=help)
 
 
 def columns_of(x: Array | Mapped, places: Sequence[int]) -> Array:

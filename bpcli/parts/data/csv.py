@@ -46,7 +46,7 @@ class Csv(Columns, Source):
               32 MB are kept as float32 where the run is (about the middle of a column that is far from 0).
     Errors    Failure with file, line and column name: text among numbers, a missing or non-finite value, a ragged row,
               an unknown or twice named column, an empty, damaged or wrongly encoded file.
-    Source    RFC 4180, with any of `, ; | tab` between the cells; UTF-8 or UTF-16 with a byte order mark, UTF-8
+    Source    RFC 4180, with any of `, ; | tab` between the cells; UTF-8, UTF-16 or UTF-32 with a byte order mark, UTF-8
               without, or any other `encoding` that is named
     """
 
@@ -188,6 +188,8 @@ class Csv(Columns, Source):
                 guess = near(name, layout.names)
                 help = f"did you mean `{guess}`? The columns are " if guess else "the columns are "
                 help += _listed(layout)
+                if len(layout.names) == 1 and (apart := re.search(r"[,;|\t: ]", layout.names[0])):
+                    help += f'; if cells are apart by another character, say which: `delimiter: "{apart.group()}"`'
                 raise bad(f"{key}: the file has no column `{name}`", layout.path, code="missing-column", help=help)
             found += places
         return tuple(found)

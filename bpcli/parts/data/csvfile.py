@@ -6,6 +6,7 @@ from __future__ import annotations
 import codecs
 import csv
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from bpcli.parts.data.files import bad, encoding_of, excerpt, open_binary, open_
 from bpcli.records import Failure, Problem
 
 RULES = "`missing: drop` leaves such rows out, `missing: median` (mean, mode) fills them in"
+BETWEEN = re.compile(r"[.'’\s]")  # what stands between thousands
 SAMPLE = 200  # rows that decide which columns are text
 
 
@@ -69,7 +71,8 @@ def scan(path: Path, written: Written | None = None) -> Layout:
         raise bad("the file is empty", path, code="empty-file", help="it needs a header line and rows of data")
     line, cells = first
     if any("\0" in cell for cell in cells):
-        help = "the file is binary or damaged; if it is written in UTF-16, add `encoding: utf-16-le`"
+        order = "be" if cells[0].startswith("\0") else "le"  # of the two bytes of a letter
+        help = f"the file is binary or damaged; if it is written in UTF-16, add `encoding: utf-16-{order}`"
         raise bad("the first line holds a NUL character", path, code="nul", line=line, help=help)
     names = tuple(cell.strip() for cell in cells)
     if written.header is None and _looks_like_data(names):
@@ -165,6 +168,8 @@ def _undecodable(path: Path, encoding: str) -> Failure:
     help = "save it as UTF-8 (a spreadsheet calls that `CSV UTF-8`), or say what it is: `encoding: latin-1`"
     if start[:2] == b"\x1f\x8b":
         help = "it is compressed with gzip: its name must end in .gz"
+    elif start == b"PAR1":
+        help = "it is a Parquet file: write `type: parquet`"
     elif start[:2] == b"PK":
         help = "it is a zip archive or a spreadsheet: export the sheet as CSV"
     return bad("the text is not UTF-8", path, code="not-utf8", line=line, help=help)
@@ -240,19 +245,35 @@ def wrong_cell(layout: Layout, line: int, cells: list[str], index: int, kind: Ki
             help = f"{advice}; {leave_out}" if advice is RULES else advice
     else:
         code, text, help = "not-a-number", f"column `{name}`: `{value}` is not a number", text_is_meant
-        if is_meant_as_number(cell) or is_meant_as_number(cell.replace(".", "")):
+        if not any(map(str.isalnum, cell)):
+            help = f"if it stands for no value, leave the cell empty; {leave_out}"
+        elif is_meant_as_number(cell.strip("$€£¥% ")) and not is_meant_as_number(cell):
+            help = f"write numbers without a unit; {leave_out}"
+        elif is_meant_as_number(cell) or is_meant_as_number(BETWEEN.sub("", cell)):
             help = f"write numbers as 1234{layout.decimal}5: nothing between thousands"
             help += "" if layout.decimal == "," else '; if the file writes 1,5 for one and a half, add `decimal: ","`'
     return Failure(pointed(layout, Problem(text, code=code, help=help), line, cells, index))
 
 
+def _cut(text: str, delimiter: str) -> list[str]:
+    """A line cut at the delimiters outside quotes, the quotes left in."""
+    found, inside, start = [], False, 0
+    for i, character in enumerate(text):
+        if character == '"' and (inside or not text[start:i].strip()):
+            inside = not inside
+        elif character == delimiter and not inside:
+            found.append(text[start:i])
+            start = i + 1
+    return [*found, text[start:]]
+
+
 def pointed(layout: Layout, problem: Problem, line: int, cells: list[str], index: int) -> Problem:
-    """The problem at its line, the caret under its cell where the line can be cut without knowing about quotes."""
+    """The problem at its line, the caret under its cell where the row is one line."""
     lines = excerpt(layout.path, line, layout.encoding)
     problem = replace(problem, file=shown(layout.path), line=line, excerpt=lines)
-    if lines and '"' not in lines[0][1]:
-        parts = lines[0][1].split(layout.delimiter)
-        if layout.delimiter == "\t":
+    if lines:
+        parts = _cut(lines[0][1], layout.delimiter)
+        if layout.delimiter == "\t" and '"' not in lines[0][1]:
             parts = cells  # `visible` has made spaces of the tabs
         if len(parts) == len(cells):
             place = sum(len(part) + 1 for part in parts[:index]) + 1

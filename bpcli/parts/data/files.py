@@ -59,17 +59,20 @@ def _found(root: Path, name: str, what: str) -> tuple[Path, int]:
     try:
         return path, path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        raise bad(
-            f"no such {what}: {shown(path)}", path, code="missing-file", help=_look(path, name), exit=Exit.NO_INPUT
-        ) from None
+        help = _look(root, path, name)
+        raise bad(f"no such {what}: {shown(path)}", path, code="missing-file", help=help, exit=Exit.NO_INPUT) from None
     except (OSError, ValueError) as error:  # a name with a NUL or too long, or no right to look there
         text = f"cannot be opened: {getattr(error, 'strerror', None) or error}"
         raise Failure(Problem(text, code="missing-file", file=visible(name)), exit=Exit.NO_INPUT) from None
 
 
-def _look(path: Path, name: str) -> str:
+def _look(root: Path, path: Path, name: str) -> str:
     if "://" in name:
         return "only files are read: fetch it, and name the copy"
+    if path.is_symlink():
+        return f"it is a link to {visible(os.readlink(path))}, which does not exist"
+    if Path(name).exists():
+        return f"a path is relative to the file that names it: from there it is {os.path.relpath(name, root)}"
     if name.startswith("~"):
         return "`~` stands for nothing here: write the whole path"
     if not path.parent.is_dir():
@@ -95,10 +98,14 @@ class Gunzip(io.RawIOBase):
             count = self._file.readinto(buffer)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             self._file.close()
-            if self._seen == 0 and "Not a gzipped file" in str(error):
+            with open(self._path, "rb") as file:
+                packed = file.read(2) == b"\x1f\x8b"
+            if not packed:
                 help = "a file that is not compressed must not be called .gz"
                 raise bad("this is not a gzip file", self._path, code="not-gzip", help=help) from None
             text = "the gzip file is truncated or damaged"
+            if "Not a gzipped file" in str(error):
+                text = "something else follows the end of the gzip file"
             raise bad(text, self._path, code="damaged-gzip", help="fetch it again; `gzip -t` tests it") from None
         self._seen += count
         if self._seen > self._limit:
@@ -141,9 +148,12 @@ def open_binary(path: Path) -> IO[bytes]:
 
 
 def encoding_of(path: Path) -> str:
-    """How the text of a file is written, by its byte order mark: UTF-16, or UTF-8 with or without one."""
+    """How the text of a file is written, by its byte order mark: UTF-32, UTF-16, or UTF-8 with or without one."""
     with open_binary(path) as file:
-        return "utf-16" if file.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+        start = file.read(4)
+    if start in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
+        return "utf-32"
+    return "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
 
 
 def open_text(path: Path, errors: str = "strict", encoding: str | None = None) -> io.TextIOWrapper:

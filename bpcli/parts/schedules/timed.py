@@ -18,7 +18,7 @@ Missed = Sequence[tuple[tuple[str, ...], str]]
 
 
 def start_rate() -> Any:
-    return Field(gt=0, description="the rate of the first step")
+    return Field(gt=0, allow_inf_nan=False, description="the rate of the first step")
 
 
 def counted() -> Any:
@@ -39,7 +39,7 @@ class Constant(Schedule):
     """
 
     type: Literal["constant"] = "constant"
-    value: float = Field(gt=0, description="the rate")
+    value: float = Field(gt=0, allow_inf_nan=False, description="the rate")
 
     def at(self, k: int, total: int, state: Mapping[str, Array] = NOTHING) -> float:
         return self.value
@@ -54,6 +54,7 @@ class Constant(Schedule):
     def samples(cls) -> Iterator[Sample]:
         yield Sample(cls(value=0.1), inputs={"first": 0.1, "last": 0.1})
         yield Sample({"type": "constant", "value": 0.0}, error="greater than 0")
+        yield Sample({"type": "constant", "value": float("inf")}, error="finite number")
 
 
 class Step(Schedule):
@@ -247,7 +248,7 @@ class OneCycle(Schedule):
     """
 
     type: Literal["one_cycle"] = "one_cycle"
-    peak: float = Field(gt=0, description="the greatest rate")
+    peak: float = Field(gt=0, allow_inf_nan=False, description="the greatest rate")
     pct_start: float = Field(0.3, gt=0, lt=1, description="the share of the training on the way up")
     div_factor: float = Field(25.0, ge=1, description="how much smaller the first rate is")
     final_div_factor: float = Field(1e4, ge=1, description="how much smaller than the first the last rate is")
