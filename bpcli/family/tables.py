@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -140,6 +141,11 @@ class Table:
     @property
     def rows(self) -> int:
         return len(self.numbers)
+
+    @cached_property
+    def at(self) -> Mapping[str, int]:
+        """Where each named column of `numbers` stands."""
+        return {name: j for j, name in enumerate(self.names)}
 
     def kind(self, name: str) -> Kind:
         """What a named column holds."""

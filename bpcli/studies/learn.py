@@ -86,7 +86,7 @@ def _column(table: Table, name: str, rows: Array) -> Column:
     if missing not in FILLED:
         return Column(name, kind, (), parts, missing)
     missing = "mode" if kind == "boolean" else missing
-    values = table.numbers[rows, table.names.index(name)].astype(np.float64)
+    values = table.numbers[rows, table.at[name]].astype(np.float64)
     known = values[~np.isnan(values)]
     indicator = bool(treatment.indicator) and len(known) < len(values)
     return Column(name, kind, (), parts, missing, _fill(table, name, known, missing), indicator)

@@ -39,7 +39,7 @@ def columns_of(table: Table, rows: Array, rules: Rules, scale: Scaler) -> tuple[
             continue
         scaled = own.kind if own is not None else "none" if c.kind == "boolean" else scale.kind
         scaled = "as it is" if scaled == "none" or rules.scaling is None else scaled
-        j = table.names.index(c.name)
+        j = table.at[c.name]
         found.append(
             ColumnRow(c.name, c.kind, float(low[j]), float(high[j]), 0, _done(c, scaled), float(gaps[j]) / len(rows))
         )
@@ -108,7 +108,7 @@ def first_rows(table: Table) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ..
 def _cell(table: Table, row: int, name: str) -> str:
     if name in table.texts:
         return str(table.texts[name][row])
-    j = table.names.index(name)
+    j = table.at[name]
     value = float(table.numbers[row, j]) + (0.0 if table.pivot is None else float(table.pivot[j]))
     if math.isnan(value):
         return ""

@@ -137,9 +137,9 @@ class Rules:
         """Where each number column stands in the table's numbers; None where all are taken as they stand."""
         if self.columns and (table.names or table.texts):
             for c in self.columns:
-                if c.name not in (tuple(table.texts) if c.categories else table.names):
+                if c.name not in (table.texts if c.categories else table.at):
                     raise _no_column(table, c.name, c.kind)
-            return np.array([table.names.index(c.name) for c in self._numeric()], np.intp)
+            return np.array([table.at[c.name] for c in self._numeric()], np.intp)
         shape = table.numbers.shape[1:]
         texts = [c.name for c in self.columns if c.kind != "number" or c.indicator] + list(table.texts)
         turned = len(shape) > 1 and len(self.shape) > 1 and _sides(shape) != _sides(self.shape)

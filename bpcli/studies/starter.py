@@ -202,7 +202,7 @@ def _column(table: Table, name: str) -> Found:
     """What a column holds and what becomes of it."""
     if name in table.texts:
         return _text(name, table.texts[name])
-    values = table.numbers[:, table.names.index(name)].astype(np.float64)
+    values = table.numbers[:, table.at[name]].astype(np.float64)
     gaps = float(np.isnan(values).mean())
     values = values[~np.isnan(values)]
     kind = table.kind(name)

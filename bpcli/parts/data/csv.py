@@ -117,6 +117,7 @@ class Csv(Columns, Source):
         order = [i for i in range(len(layout.names)) if i not in ignored]
         if kinds:
             order = [i for i in order if layout.names[i] in kinds]
+        chosen = set(order)
         last = [*targets, *(weights if need_target else ())]
         _distinct(layout, [*order, *last, *(i for i in read_aside if i in ignored)])
         if not order and not kinds:
@@ -150,7 +151,7 @@ class Csv(Columns, Source):
             pivot=numbers.pivot,
             aside={layout.names[i]: cells.raw[i] for i in read_aside},
             place=_placing(layout, cells.kept),
-            others=tuple(n for i, n in enumerate(layout.names) if i not in order),
+            others=tuple(n for i, n in enumerate(layout.names) if i not in chosen),
         )
         return self._weighed(layout, table, cells.columns[weights[0]] if weights and need_target else None)
 
