@@ -4,7 +4,7 @@
 
 float32, 64 images of 28 x 28 x 16 behind a relu, windows of 2 x 2. PyTorch has its images with the channels last, which
 is several times as fast there as channels first. Against it on one thread pooling comes out at 0.7 to 0.9 (windows) and
-1.0 to 1.5 (global), against two at 0.4 to 0.5 and 0.5 to 0.9: NumPy goes over runs of 16 channels at a time, and waking a
+1.0 to 1.5 (global), against two at 0.4 to 0.5 and 0.5 to 0.9: NumPy goes over runs of 16 channels, and to wake a
 second thread costs a tenth of what there is to do. The bars are what has been reached, less noise.
 """
 
