@@ -84,6 +84,8 @@ class Frame(SimpleNamespace):
 
     __slots__ = ("_book",)
 
+    crowded = False  # whether kernels of the network share the cores out to lanes: BLAS's threads would be in their way
+
     x: Array
     y: Array
     dx: Any  # None where nobody asks for it

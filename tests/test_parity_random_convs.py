@@ -14,7 +14,7 @@ from torch_twin import Twin
 from bpcli.engine.blueprint import Blueprint, draw_up
 from bpcli.engine.network import Network
 from bpcli.family import Layer
-from bpcli.numeric import steps, threads
+from bpcli.numeric import products, steps, threads
 from bpcli.parts.layers.conv import correlation, kernels, passes, strips
 from bpcli.parts.layers.conv.conv1d import Conv1d
 from bpcli.parts.layers.conv.conv2d import Conv2d
@@ -113,7 +113,7 @@ class Draw:
 
 def forget() -> None:
     """Sizes that were worked out from other blocks."""
-    for function in (passes.passes, kernels.correlation, correlation.equal_parts):
+    for function in (passes.passes, kernels.correlation, products.equal_parts):
         function.cache_clear()
 
 
@@ -128,7 +128,7 @@ def cut(rng: Chance, patch: pytest.MonkeyPatch) -> None:
     """Half of the networks as they are; the others in small blocks, by another kernel. Lanes on one to four threads."""
     if rng.uniform() < 0.5:
         patch.setattr(correlation, "BLOCK", int(rng.choice([1, 100, 1000, 5000])))
-        patch.setattr(correlation, "PRODUCT", int(rng.choice([200, 2000, 20000])))
+        patch.setattr(products, "LARGEST", int(rng.choice([200, 2000, 20000])))
         patch.setattr(correlation, "SHORT", int(rng.choice([0, 4, 40])))
         patch.setattr(strips, "PLACES", int(rng.choice([1, 20])))
         patch.setattr(steps, "BLOCK", int(rng.choice([1, 50, 500])))

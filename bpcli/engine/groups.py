@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 
-from bpcli.numeric.steps import is_by_lanes, together
-from bpcli.numeric.threads import LANES
+from bpcli.numeric.steps import COST, is_by_lanes, together
+from bpcli.numeric.threads import LANES, WORTH
 from bpcli.plan import Frame, Plan
 
-__all__ = ["IN_TURN", "Group", "Kernel", "grouped"]
+__all__ = ["IN_TURN", "Group", "Kernel", "crowds", "grouped"]
 
 Kernel = Callable[[Frame, bool], None]
 
@@ -18,6 +19,12 @@ LONGEST = 3
 IN_TURN = LONGEST + 1
 """Blocks that serve the gradients of a chain in turn: while threads are at different kernels of a group, no two of the
 gradients between these may share memory."""
+
+
+def crowds(kernel: Kernel, plan: Plan, rows: int) -> bool:
+    """Whether a kernel is worth several threads of ours for so many rows. Follows from the network and the size of its
+    batches alone: numbers are the same on every machine."""
+    return is_by_lanes(kernel) and rows * max(plan.multiply_adds, math.prod(plan.y) * COST) >= WORTH
 
 
 class Group:

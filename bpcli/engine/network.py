@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bpcli.engine.blueprint import Blueprint, Entry, Node, first_learning, told
-from bpcli.engine.groups import IN_TURN, grouped
+from bpcli.engine.groups import IN_TURN, crowds, grouped
 from bpcli.engine.memory import Memory, aligned
 from bpcli.family import Layer
 from bpcli.numeric.streams import Stream
@@ -88,6 +88,7 @@ class Network:
                 self.states[f"{node.path}.{name}"] = self.memory.slot(f"{node.path}.{name}", slot, rows)
                 self.states[f"{node.path}.{name}"][...] = slot.start
         self._streams = {n.seat: Stream(seed, "draw", n.seat) for n in blueprint.walk() if n.plan.draws}
+        self._crowded = any(crowds(n.layer.forward, n.plan, rows) for n in blueprint.walk())
         self._chains: dict[int, Chain] = {}
         self._entries: dict[str, list[Entry]] = {}
         for e in blueprint.layout:
@@ -177,6 +178,8 @@ class Network:
     def _link(self, node: Node, x: Array, dx: Array | None, dy: Array | None, key: str, n: int) -> Link:
         plan = node.plan
         f = Frame(x=x, dx=dx, dy=dy, y=self.memory.view(f"{node.path}/y", (N, *plan.y), n))
+        if self._crowded:
+            f.crowded = True
         for e in self._entries.get(node.path, []):
             setattr(f, e.name, self.theta[e.where].reshape(e.shape))
             setattr(f, f"d{e.name}", self.grad[e.where].reshape(e.shape))

@@ -13,7 +13,7 @@ from registry import good
 from bpcli.engine.blueprint import draw_up
 from bpcli.engine.network import Network
 from bpcli.family import Layer
-from bpcli.numeric import threads
+from bpcli.numeric import products, threads
 from bpcli.parts.initializers import GlorotUniform, HeNormal
 from bpcli.parts.layers.conv import correlation, kernels, passes, strips
 from bpcli.parts.layers.conv.axes import Axis, phases, same
@@ -81,7 +81,7 @@ def test_the_way_back_hears_of_every_meeting_once(axis: Axis) -> None:
 
 def forget() -> None:
     """Sizes that were worked out from other blocks."""
-    for function in (passes.passes, kernels.correlation, correlation.equal_parts):
+    for function in (passes.passes, kernels.correlation, products.equal_parts):
         function.cache_clear()  # type: ignore[attr-defined]
 
 
@@ -100,7 +100,7 @@ def test_blocks_of_any_size_give_the_same(
     """A row of one image at a time, a few, products cut; windows copied whole or row by row."""
     expected = LayerCase(sample, True).kernel()
     monkeypatch.setattr(correlation, "BLOCK", block)
-    monkeypatch.setattr(correlation, "PRODUCT", largest)
+    monkeypatch.setattr(products, "LARGEST", largest)
     for short, places in ((0, 1), (0, 1000), (1000, 1), (1000, 1000)):
         monkeypatch.setattr(correlation, "SHORT", short)
         monkeypatch.setattr(strips, "PLACES", places)

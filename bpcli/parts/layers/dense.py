@@ -11,9 +11,13 @@ from pydantic_core import PydanticCustomError
 
 from bpcli.family import Activation, Constraint, Initializer, Layer, Regularizer
 from bpcli.numeric.notation import Eq
+from bpcli.numeric.products import equal_parts, in_parts
 from bpcli.part import OneOf
 from bpcli.parts.initializers import Values
-from bpcli.plan import Frame, Param, Plan, Sample, Shape, ShapeError
+from bpcli.plan import Frame, N, Param, Plan, Sample, Shape, ShapeError, Slot
+
+LARGE = 1 << 12
+"""Weights from which on a layer can make its products in parts."""
 
 
 class Dense(Layer):
@@ -68,7 +72,8 @@ class Dense(Layer):
         params = {"W": Param((inputs, units), self._start(inputs), inputs, units, decays=True)}
         if self.bias is not False:
             params["b"] = Param((units,), self._start_bias(), inputs, units)
-        return Plan(y=(units,), params=params, skips_dx=True, multiply_adds=inputs * units)
+        scratch = {"part": Slot((N, units))} if inputs * units >= LARGE else {}
+        return Plan(y=(units,), params=params, scratch=scratch, skips_dx=True, multiply_adds=inputs * units)
 
     def _start(self, inputs: int) -> Initializer | None:
         if self.weights is None:
@@ -91,16 +96,37 @@ class Dense(Layer):
         return Values(values=(0.0,))
 
     def forward(self, f: Frame, train: bool) -> None:
-        np.matmul(f.x, f.W, out=f.y)
+        parts = self._parts(f)
+        if parts == 1:
+            np.matmul(f.x, f.W, out=f.y)
+        else:
+            x, W = in_parts(f.x.T, parts).swapaxes(1, 2), in_parts(f.W, parts)
+            np.matmul(x[0], W[0], out=f.y)
+            for inputs, weights in zip(x[1:], W[1:], strict=True):
+                np.matmul(inputs, weights, out=f.part)
+                np.add(f.y, f.part, out=f.y)
         if self.bias is not False:
             np.add(f.y, f.b, out=f.y)
 
     def backward(self, f: Frame, train: bool) -> None:
-        np.matmul(f.x.T, f.dy, out=f.dW)
+        parts = self._parts(f)
+        if parts == 1:
+            np.matmul(f.x.T, f.dy, out=f.dW)
+        else:
+            np.matmul(in_parts(f.x.T, parts), f.dy, out=in_parts(f.dW, parts))
         if self.bias is not False:
             np.add.reduce(f.dy, 0, out=f.db)
-        if f.dx is not None:
+        if f.dx is not None and parts == 1:
             np.matmul(f.dy, f.W.T, out=f.dx)
+        elif f.dx is not None:
+            np.matmul(f.dy, in_parts(f.W, parts).swapaxes(1, 2), out=in_parts(f.dx.T, parts).swapaxes(1, 2))
+
+    def _parts(self, f: Frame) -> int:
+        """Into how many parts, by inputs, the products are cut: those that BLAS would do on several cores, where others
+        have work for these."""
+        if not f.crowded or f.W.size < LARGE:
+            return 1
+        return equal_parts(len(f.W), f.y.size)
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
         biased = self.bias is not False

@@ -9,25 +9,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
+from bpcli.numeric.products import equal_parts, in_parts
 from bpcli.numeric.steps import Steps
 from bpcli.numeric.threads import LANES, Lane, share
 from bpcli.parts.layers.conv.axes import Axis
 from bpcli.plan import Array, Frame, Shape
 
-__all__ = ["Correlation", "Look", "Piece", "equal_parts", "in_parts"]
+__all__ = ["Correlation", "Look", "Piece"]
 
 BLOCK = 1 << 18
 """Numbers of a matrix of windows: a megabyte in float32, so that it stays in a level 2 cache. Much smaller ones are
 multiplied so soon that two threads stand in each other's way, asking for the interpreter's lock."""
-
-PRODUCT = 1_000_000
-"""Multiply-adds of one matrix product. Up to so many OpenBLAS does not copy its operands first (on AVX512), which is a
-third faster, and starts no threads of its own."""
 
 MOVE = 10
 """Multiply-adds that take as long as to move one number."""
@@ -228,19 +224,3 @@ class Correlation:
         rows, columns = slice(first - top, last - top), slice(left + w.before, right + w.before)
         padded, seen = (n, tall, wide, self.depth), (every, slice(first, last), slice(left, right))
         return Look(shape, there, here, 0, matrix, padded, (every, rows, columns), seen)
-
-
-@lru_cache(maxsize=4096)
-def equal_parts(places: int, macs: int) -> int:
-    """Into how many equal parts so many places are cut, `macs` multiply-adds each, so that no product has more than
-    PRODUCT; 1 where that would take parts too small to be worth it."""
-    parts = -(-places * macs // PRODUCT)
-    while parts < places and places % parts:
-        parts += 1
-    return parts if places // parts >= 16 else 1
-
-
-def in_parts(a: Array, parts: int) -> Array:
-    """Matrices ... m k as ... parts (m / parts) k; a view."""
-    *more, m, k = a.shape
-    return a.reshape(*more, parts, m // parts, k)

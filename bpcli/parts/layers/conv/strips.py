@@ -11,11 +11,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from bpcli.numeric.products import equal_parts, in_parts
 from bpcli.numeric.steps import Steps
 from bpcli.numeric.threads import Lane
 from bpcli.parts.layers.conv import correlation
 from bpcli.parts.layers.conv.axes import Axis
-from bpcli.parts.layers.conv.correlation import Correlation, Look, Piece, equal_parts, in_parts
+from bpcli.parts.layers.conv.correlation import Correlation, Look, Piece
 from bpcli.plan import Array, Frame
 
 __all__ = ["Strips"]
