@@ -113,7 +113,7 @@ class Draw:
 
 def forget() -> None:
     """Sizes that were worked out from other blocks."""
-    for function in (passes.passes, kernels.correlation, products.equal_parts):
+    for function in (passes.passes, kernels.correlation, products.equal_parts, products.cuts):
         function.cache_clear()
 
 
@@ -129,6 +129,7 @@ def cut(rng: Chance, patch: pytest.MonkeyPatch) -> None:
     if rng.uniform() < 0.5:
         patch.setattr(correlation, "BLOCK", int(rng.choice([1, 100, 1000, 5000])))
         patch.setattr(products, "LARGEST", int(rng.choice([200, 2000, 20000])))
+        patch.setattr(products, "LEAST", int(rng.choice([1, 3, 16])))
         patch.setattr(correlation, "SHORT", int(rng.choice([0, 4, 40])))
         patch.setattr(strips, "PLACES", int(rng.choice([1, 20])))
         patch.setattr(steps, "BLOCK", int(rng.choice([1, 50, 500])))

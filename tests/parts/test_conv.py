@@ -81,7 +81,7 @@ def test_the_way_back_hears_of_every_meeting_once(axis: Axis) -> None:
 
 def forget() -> None:
     """Sizes that were worked out from other blocks."""
-    for function in (passes.passes, kernels.correlation, products.equal_parts):
+    for function in (passes.passes, kernels.correlation, products.equal_parts, products.cuts):
         function.cache_clear()  # type: ignore[attr-defined]
 
 
@@ -93,14 +93,15 @@ def fresh() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("sample", SAMPLES.values(), ids=SAMPLES)
-@pytest.mark.parametrize(("block", "largest"), [(1, 1), (60, 200), (400, 50)])
+@pytest.mark.parametrize(("block", "largest", "least"), [(1, 1, 1), (60, 200, 2), (400, 50, 1), (4000, 50, 1)])
 def test_blocks_of_any_size_give_the_same(
-    sample: Sample, block: int, largest: int, fresh: None, monkeypatch: pytest.MonkeyPatch
+    sample: Sample, block: int, largest: int, least: int, fresh: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A row of one image at a time, a few, products cut; windows copied whole or row by row."""
     expected = LayerCase(sample, True).kernel()
     monkeypatch.setattr(correlation, "BLOCK", block)
     monkeypatch.setattr(products, "LARGEST", largest)
+    monkeypatch.setattr(products, "LEAST", least)
     for short, places in ((0, 1), (0, 1000), (1000, 1), (1000, 1000)):
         monkeypatch.setattr(correlation, "SHORT", short)
         monkeypatch.setattr(strips, "PLACES", places)

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from bpcli.family import Activation, Constraint, Initializer, Layer, Regularizer
 from bpcli.numeric.notation import Eq
-from bpcli.numeric.products import equal_parts, in_parts
+from bpcli.numeric.products import cuts, in_parts
 from bpcli.part import OneOf
 from bpcli.parts.initializers import Values
 from bpcli.plan import Frame, N, Param, Plan, Sample, Shape, ShapeError, Slot
@@ -126,7 +126,8 @@ class Dense(Layer):
         have work for these."""
         if not f.crowded or f.W.size < LARGE:
             return 1
-        return equal_parts(len(f.W), f.y.size)
+        cut = cuts(len(f.W), len(f.x), f.W.shape[1])
+        return cut.rows if cut.columns == 1 else 1
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
         biased = self.bias is not False

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bpcli.numeric.products import equal_parts, in_parts
+from bpcli.numeric.products import Cuts, cuts, in_parts, in_tiles
 from bpcli.numeric.steps import Steps
 from bpcli.numeric.threads import LANES, Lane, share
 from bpcli.parts.layers.conv.axes import Axis
@@ -99,7 +99,7 @@ class Correlation:
             "padded": self.images * high * ((self.w.out - 1) * self.w.stride + self.w.span) * self.depth,
             "windows": self.images * self.room(self.tall),
             "made": places * self.groups * self.filters if apart else 0,
-            "terms": self.size * self._sums(places),
+            "terms": self.size * self._cut(places, max(BLOCK, self.size)).terms,
             "totals": self.size,
         }
 
@@ -128,8 +128,9 @@ class Correlation:
             size = places * self.groups * self.filters
             made = outputs if whole else f.made[lane.worker, :size]
             out = made.reshape(places, self.groups, self.filters).transpose(1, 0, 2)
-            cut = equal_parts(places, self.rows * self.filters)
-            do(np.matmul, in_parts(windows, cut), matrix[:, None], out=in_parts(out, cut))
+            cut = cuts(places, self.rows, self.filters)
+            tiles = in_tiles(out, cut.rows, cut.columns)
+            do(np.matmul, in_tiles(windows, cut.rows, 1), in_tiles(matrix, 1, cut.columns), out=tiles)
             if not whole:
                 do(np.copyto, outputs, made.reshape(outputs.shape))
 
@@ -139,23 +140,24 @@ class Correlation:
         do(total.fill, 0)
         for piece, windows in self.windows(do, x, f, lane):
             places = windows.shape[1]
-            cut = self._sums(places)
-            cut = cut if cut * self.size <= f.terms.shape[1] else 1
+            cut = self._cut(places, f.terms.shape[1])
             slopes = dy[piece.first : piece.last, piece.top : piece.bottom]
             slopes = slopes.reshape(places, self.groups, self.filters).transpose(1, 0, 2)
-            terms = f.terms[lane.worker, : cut * self.size].reshape(self.groups, cut, self.rows, self.filters)
-            do(np.matmul, in_parts(windows, cut).swapaxes(2, 3), in_parts(slopes, cut), out=terms)
-            for i in range(cut):
+            terms = f.terms[lane.worker, : cut.terms * self.size]
+            terms = terms.reshape(self.groups, cut.terms, self.rows, self.filters)
+            seen = in_tiles(in_parts(windows, cut.terms).swapaxes(2, 3), cut.rows, 1)
+            tiles = in_tiles(terms, cut.rows, cut.columns)
+            do(np.matmul, seen, in_tiles(in_parts(slopes, cut.terms), 1, cut.columns), out=tiles)
+            for i in range(cut.terms):
                 do(np.add, total, terms[:, i], out=total)
 
     def gradient(self, f: Frame, out: Array) -> None:
         """The matrix's gradient: the sum over the lanes, in their order."""
         np.add.reduce(f.totals[:, : out.size].reshape(LANES, *out.shape), 0, out=out)
 
-    def _sums(self, places: int) -> int:
-        """Of how many products the gradient over so many places is added up."""
-        cut = equal_parts(places, self.rows * self.filters)
-        return cut if cut * self.size <= BLOCK else 1
+    def _cut(self, places: int, room: int) -> Cuts:
+        """How the gradient over so many places is cut, where there is room for so many numbers of terms."""
+        return cuts(self.rows, places, self.filters, room // self.size)
 
     def windows(self, do: Steps, x: Array, f: Frame, lane: Lane) -> Iterator[tuple[Piece, Array]]:
         """Tells the lane's share of a batch, piece by piece, with its windows as matrices: g (n p q) (u v c), and a

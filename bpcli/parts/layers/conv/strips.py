@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from bpcli.numeric.products import equal_parts, in_parts
+from bpcli.numeric.products import Cuts, cuts, in_parts, in_tiles
 from bpcli.numeric.steps import Steps
 from bpcli.numeric.threads import Lane
 from bpcli.parts.layers.conv import correlation
@@ -43,7 +43,7 @@ class Strips(Correlation):
 
     def together(self) -> tuple[int, int]:
         images, high = super().together()
-        terms = self._sums(high * self.w.out) * self.size  # of an image
+        terms = self._cut(high * self.w.out, max(correlation.BLOCK, self.size)).terms * self.size  # of an image
         return (images if self.h.kernel == 1 else max(1, min(images, correlation.BLOCK // terms))), high
 
     def room(self, high: int) -> int:
@@ -53,7 +53,8 @@ class Strips(Correlation):
         need = super().memory(apart)
         images, places = self._apart(self.images, self.images * self.tall * self.w.out)
         need["made"] = images * places * self.groups * self.filters
-        need["terms"] = max((images * self._sums(places) + 1) * self.size, self.w.out * self.groups * self.filters)
+        terms = self._cut(places, max(correlation.BLOCK, self.size)).terms
+        need["terms"] = max((images * terms + 1) * self.size, self.w.out * self.groups * self.filters)
         return {**need, "padded": 0, "windows": 0} if self.plain else need
 
     def windows(self, do: Steps, x: Array, f: Frame, lane: Lane) -> Iterator[tuple[Piece, Array]]:
@@ -72,12 +73,12 @@ class Strips(Correlation):
             outputs = y[piece.first : piece.last, piece.top : piece.bottom]
             part = f.made[lane.worker, : outputs.size].reshape(outputs.shape)
             images, places = self._apart(len(outputs), outputs.size // (self.groups * self.filters))
-            cut = equal_parts(places, self.line.rows * self.filters)
-            seen = self._seen_by(strips, images, places, cut)
+            cut = cuts(places, self.line.rows, self.filters)
+            seen = self._seen_by(strips, images, places, cut.rows)[:, :, :, :, None]
             for u in range(self.h.kernel):
                 made = outputs if u == 0 and outputs.flags.c_contiguous else part
-                row = matrix[:, None, None, u * self.line.rows : (u + 1) * self.line.rows]
-                do(np.matmul, seen[:, :, u], row, out=in_parts(self._flat(made, images), cut))
+                row = in_tiles(matrix[:, None, u * self.line.rows : (u + 1) * self.line.rows], 1, cut.columns)
+                do(np.matmul, seen[:, :, u], row, out=in_tiles(self._flat(made, images), cut.rows, cut.columns))
                 if u:
                     do(np.add, outputs, part, out=outputs)
                 elif made is part:
@@ -92,13 +93,13 @@ class Strips(Correlation):
         for piece, strips in self.windows(do, x, f, lane):
             slopes = dy[piece.first : piece.last, piece.top : piece.bottom]
             images, places = self._apart(len(slopes), slopes.size // (self.groups * self.filters))
-            cut, flat = self._sums(places), self._flat(slopes, images)
-            cut = cut if (images * cut + 1) * weights.size <= f.terms.shape[1] else 1
-            seen = self._seen_by(strips, images, places, cut).swapaxes(4, 5)
+            cut = self._cut(places, (f.terms.shape[1] - weights.size) // images)
+            seen = in_tiles(self._seen_by(strips, images, places, cut.terms).swapaxes(4, 5), cut.rows, 1)
+            flat = in_parts(self._flat(slopes, images), cut.terms)[:, :, None]
             sums = f.terms[lane.worker, : weights.size].reshape(weights.shape)
-            terms = f.terms[lane.worker, weights.size : (images * cut + 1) * weights.size]
-            terms = terms.reshape(self.groups, images, self.h.kernel, cut, *weights.shape[2:])
-            do(np.matmul, seen, in_parts(flat, cut)[:, :, None], out=terms)
+            terms = f.terms[lane.worker, weights.size : (images * cut.terms + 1) * weights.size]
+            terms = terms.reshape(self.groups, images, self.h.kernel, cut.terms, *weights.shape[2:])
+            do(np.matmul, seen, in_tiles(flat, 1, cut.columns), out=in_tiles(terms, cut.rows, cut.columns))
             do(np.add.reduce, terms, (1, 3), out=sums)
             do(np.add, weights, sums, out=weights)
             if self.bias:  # in rows of outputs, for numbers side by side are added up fastest
@@ -108,10 +109,9 @@ class Strips(Correlation):
                 do(np.add.reduce, row.reshape(self.w.out, -1), 0, out=biases)
                 do(np.add, total[:, self.taps], biases.reshape(self.groups, -1), out=total[:, self.taps])
 
-    def _sums(self, places: int) -> int:
+    def _cut(self, places: int, room: int) -> Cuts:
         """As a correlation's, where every filter row is a product of its own."""
-        cut = equal_parts(places, self.line.rows * self.filters)
-        return cut if cut * self.size <= correlation.BLOCK else 1
+        return cuts(self.line.rows, places, self.filters, room // self.size)
 
     def look(self, n: int, top: int, high: int, item: int) -> Look:
         return self.line.look(n, top, high + self.h.span - 1, item)
