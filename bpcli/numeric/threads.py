@@ -28,8 +28,7 @@ about 0.1 ms."""
 @cache
 def workers() -> int:
     """How many threads work at a time: the cores this process may use, at most LANES, and no more than OMP_NUM_THREADS
-    says. (OPENBLAS_NUM_THREADS is about BLAS alone: lanes gain from 1 there, for BLAS's idle threads keep a core busy.)
-    """
+    says. (OPENBLAS_NUM_THREADS is about BLAS's own threads alone.)"""
     told = os.environ.get("OMP_NUM_THREADS", "")
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(LANES, allowed, int(told) if told.isdecimal() else LANES))

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bpcli.numeric.products import Cuts, cuts, in_parts, in_tiles
+from bpcli.numeric.products import LARGEST, Cuts, cuts, in_parts, in_tiles
 from bpcli.numeric.steps import Steps
 from bpcli.numeric.threads import LANES, Lane, share
 from bpcli.parts.layers.conv.axes import Axis
@@ -145,9 +145,14 @@ class Correlation:
             slopes = slopes.reshape(places, self.groups, self.filters).transpose(1, 0, 2)
             terms = f.terms[lane.worker, : cut.terms * self.size]
             terms = terms.reshape(self.groups, cut.terms, self.rows, self.filters)
-            seen = in_tiles(in_parts(windows, cut.terms).swapaxes(2, 3), cut.rows, 1)
-            tiles = in_tiles(terms, cut.rows, cut.columns)
-            do(np.matmul, seen, in_tiles(in_parts(slopes, cut.terms), 1, cut.columns), out=tiles)
+            seen, slopes = (
+                in_parts(windows, cut.terms).swapaxes(2, 3),
+                in_tiles(in_parts(slopes, cut.terms), 1, cut.columns),
+            )
+            for rows in self._cut_rows(cut):
+                over = cut.rows if rows.start == 0 else 1
+                tiles = in_tiles(terms[:, :, rows], over, cut.columns)
+                do(np.matmul, in_tiles(seen[:, :, rows], over, 1), slopes, out=tiles)
             for i in range(cut.terms):
                 do(np.add, total, terms[:, i], out=total)
 
@@ -157,7 +162,17 @@ class Correlation:
 
     def _cut(self, places: int, room: int) -> Cuts:
         """How the gradient over so many places is cut, where there is room for so many numbers of terms."""
-        return cuts(self.rows, places, self.filters, room // self.size)
+        cut = cuts(self.rows, places, self.filters, room // self.size)
+        if self.bias and self.rows * places * self.filters > LARGEST:
+            apart = cuts(self.taps, places, self.filters, room // self.size)
+            return apart if apart.rows > 1 else cut
+        return cut
+
+    def _cut_rows(self, cut: Cuts) -> tuple[slice, ...]:
+        """The rows of the gradient that are cut: all, or all but the row of biases, which is apart."""
+        if self.bias and cut.rows > 1 and self.taps % cut.rows == 0:
+            return slice(0, self.taps), slice(self.taps, self.rows)
+        return (slice(0, self.rows),)
 
     def windows(self, do: Steps, x: Array, f: Frame, lane: Lane) -> Iterator[tuple[Piece, Array]]:
         """Tells the lane's share of a batch, piece by piece, with its windows as matrices: g (n p q) (u v c), and a
