@@ -1,8 +1,11 @@
 """The CNN of the benchmarks, ours and PyTorch's, on the same data from the same weights; and, run as a program, the
-memory that one of them takes: `python tests/bench/cnn.py NAME` prints bytes."""
+memory that one of them takes, `python tests/bench/cnn.py NAME` prints bytes, or the time of a step,
+`python tests/bench/cnn.py NAME PADDING` prints seconds."""
 
 import gc
+import statistics
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -121,5 +124,28 @@ def main(name: str) -> None:
     print(_status("VmHWM") - before)
 
 
+def timed(name: str, padding: str) -> None:
+    """The median time of a step, of 40 times 5 steps after 30 others."""
+    x, y, batches = data()
+    if name == "bpcli":
+        step: Callable[[Any], Any] = ours(padding, x, y)[0]
+    else:
+        import torch
+
+        last = name.endswith("last")
+        batches = [torch.from_numpy(rows) for rows in batches]
+        step = theirs(padding, *as_tensors(x, y, last), last, {})
+    for rows in batches[:30]:
+        step(rows)
+    times = []
+    for i in range(40):
+        start = time.perf_counter()
+        for k in range(5):
+            step(batches[(5 * i + k) % len(batches)])
+        times.append((time.perf_counter() - start) / 5)
+    print(statistics.median(times))
+
+
 if __name__ == "__main__":
-    main(sys.argv[1])
+    with np.errstate(all="ignore"):
+        timed(*sys.argv[1:]) if sys.argv[2:] else main(sys.argv[1])

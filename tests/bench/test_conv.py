@@ -31,6 +31,7 @@ pytestmark = [pytest.mark.bench, pytest.mark.filterwarnings("ignore")]
 
 ROUNDS, SLICE = 15, 0.05  # seconds
 AIM = 0.7  # of PyTorch with channels first: below what was reached to find slow-downs
+PROGRAMS, ALONE = 5, 0.9  # of PyTorch with channels first, each in a process of its own: 1 is the aim, less noise
 FIRST, LAST = "PyTorch, channels first", "PyTorch, channels last"
 
 
@@ -162,6 +163,25 @@ def test_a_cnn(padding: str) -> None:
     blas, ways = modes()
     print(f"\nCNN, padding {padding}, batch {cnn.BATCH}, float32; {blas}; PyTorch {torch.__version__}")
     assert table(compared(steps, ways))[FIRST] >= AIM
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_a_cnn_in_a_process_of_its_own(padding: str) -> None:
+    """As a user runs it: each in a program that does nothing else, in turn, with the threads it takes by itself."""
+    pytest.importorskip("torch")
+    times: dict[str, list[float]] = {name: [] for name in ("bpcli", FIRST, LAST)}
+    for _ in range(PROGRAMS):
+        for name, found in times.items():
+            done = subprocess.run(
+                [sys.executable, cnn.__file__, name, padding], capture_output=True, text=True, check=True
+            )
+            found.append(float(done.stdout))
+    print(f"\nCNN, padding {padding}, batch {cnn.BATCH}, float32, each in a process of its own; {machine()[0]}")
+    for name, found in times.items():
+        spread = f"{min(found) * 1e3:.2f} to {max(found) * 1e3:.2f}"
+        many = "" if name == "bpcli" else f"; bpcli is {ratio(found, times['bpcli']):.2f} times as fast"
+        print(f"  {name:<26}{statistics.median(found) * 1e3:>9.2f} ms ({spread}){many}")
+    assert ratio(times[FIRST], times["bpcli"]) >= ALONE
 
 
 def in_turn(step: Callable[[Any], Any], batches: list[Any]) -> Callable[[], Any]:
