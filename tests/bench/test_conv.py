@@ -6,6 +6,9 @@ Both of PyTorch's layouts are timed: channels first, which is what it does unles
 last, for which its oneDNN has a kernel of its own that copies no windows. Each is timed on one thread and on
 all, and ours also with its lanes on all and BLAS on one (OPENBLAS_NUM_THREADS=1). Before the CNN is timed, all have to
 reach the same losses from the same weights.
+
+Beside each other in one process both take other times than alone (ours more, PyTorch with channels first less), so the
+CNN is timed in processes of their own as well.
 """
 
 import statistics

@@ -145,10 +145,8 @@ class Correlation:
             slopes = slopes.reshape(places, self.groups, self.filters).transpose(1, 0, 2)
             terms = f.terms[lane.worker, : cut.terms * self.size]
             terms = terms.reshape(self.groups, cut.terms, self.rows, self.filters)
-            seen, slopes = (
-                in_parts(windows, cut.terms).swapaxes(2, 3),
-                in_tiles(in_parts(slopes, cut.terms), 1, cut.columns),
-            )
+            seen = in_parts(windows, cut.terms).swapaxes(2, 3)
+            slopes = in_tiles(in_parts(slopes, cut.terms), 1, cut.columns)
             for rows in self._cut_rows(cut):
                 over = cut.rows if rows.start == 0 else 1
                 tiles = in_tiles(terms[:, :, rows], over, cut.columns)
@@ -163,7 +161,7 @@ class Correlation:
     def _cut(self, places: int, room: int) -> Cuts:
         """How the gradient over so many places is cut, where there is room for so many numbers of terms."""
         cut = cuts(self.rows, places, self.filters, room // self.size)
-        if self.bias and self.rows * places * self.filters > LARGEST:
+        if self.bias and self.rows * places * self.filters > LARGEST:  # a row more than weights seldom has equal parts
             apart = cuts(self.taps, places, self.filters, room // self.size)
             return apart if apart.rows > 1 else cut
         return cut
