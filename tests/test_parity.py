@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from registry import good
-from test_schedules import PEERS as SCHEDULES
+from torch_schedules import PEERS as SCHEDULES
 from torch_twin import ACTIVATIONS, LAYERS, LOSSES, PENALTIES, Twin, loss_of, torch_module
 
 from bpcli.family import Activation, Clipper, Layer, Loss, Optimizer, Regularizer, Schedule

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_parity_networks import Race
-from test_parity_networks import _double as _double  # as there: torch's default type
+from race import Race
+from race import _double as _double  # as there: torch's default type
 from torch_twin import LAYERS
 
 from bpcli.family import Layer

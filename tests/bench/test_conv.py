@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 import cnn
 import numpy as np
 import pytest
+from machine import machine, on_threads
 from rounds import ratio, seconds_each
-from test_step import machine, on_threads
 
 from bpcli.engine.blueprint import draw_up
 from bpcli.engine.network import Network

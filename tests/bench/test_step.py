@@ -12,12 +12,12 @@ has been reached, less the noise.
 """
 
 import statistics
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from machine import machine, on_threads
 from rounds import ratio, seconds_each
 from torch_steps import BY_HAND, MODES, functional
 
@@ -96,34 +96,6 @@ def repeated(step: Callable[[Any], Any], batches: list[Any], threads: int) -> Ca
                 at += 1
 
     return work
-
-
-@contextmanager
-def on_threads(threads: int, blas_alone: bool = False) -> Iterator[None]:
-    """PyTorch, unless BLAS alone is meant, and, where threadpoolctl is installed, NumPy's BLAS on so many threads."""
-    import torch
-
-    if not blas_alone and torch.get_num_threads() != threads:
-        torch.set_num_threads(threads)
-    try:
-        from threadpoolctl import threadpool_limits
-    except ImportError:
-        yield
-    else:
-        with threadpool_limits(threads, "blas"):
-            yield
-
-
-def machine() -> tuple[str, tuple[int, ...]]:
-    """NumPy's BLAS in words, and the numbers of threads to try."""
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[call-overload,index]
-    text = f"NumPy {np.__version__}, {blas['name']} {blas['version']}"
-    try:
-        from threadpoolctl import threadpool_info
-    except ImportError:
-        return f"{text}, its own number of threads", (pytest.importorskip("torch").get_num_threads(),)
-    (pool,) = [p for p in threadpool_info() if p["user_api"] == "blas" and "numpy" in p["filepath"]]
-    return f"{text}, kernel {pool['architecture']}", tuple(sorted({1, pool["num_threads"]}))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_parity_networks import TRAINERS, Race
+from race import TRAINERS, Race
 
 from bpcli.engine.blueprint import draw_up
 from bpcli.engine.descent import Descent

@@ -13,8 +13,8 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from derivations import LEVELS, SNAPSHOTS, even, told
 from rich.console import Console
-from test_trace_pages import LEVELS, SNAPSHOTS, even, told
 
 from bpcli.derivation import Derivation
 from bpcli.render.trace.html import html

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from typing import Any
 
 import numpy as np
 import pytest
+from closing_lines import closing
 from trace_nets import dense, experiment, random_experiment, subject, told, with_each_part
 
 from bpcli.derivation import Derivation, Stage
-from bpcli.numeric.notation.worked import reevaluate
 from bpcli.parts.activations import Sigmoid
 from bpcli.studies.trace.examples import examples, open_example
 from bpcli.studies.trace.trace import View, derive
@@ -47,28 +46,6 @@ def test_every_part_is_told_and_agrees(name: str, net: dict[str, Any]) -> None:
     assert {q.stage for q in d.quantities} >= {Stage.FORWARD, Stage.LOSS, Stage.WEIGHTS, Stage.UPDATE}
     assert d.steps[1].loss == pytest.approx(d.steps[0].after, rel=1e-12) or "dropout" in name or "noise" in name
     closing(d)
-
-
-DIGITS = 6  # that are asked for; a number with fewer is printed as it is, so it has to be true to as many all the same
-
-
-def closing(d: Derivation) -> int:
-    """Every worked line, computed from its printed digits, gives its printed result."""
-    count = 0
-    for q in d.quantities:
-        for e in q.entries:
-            worked = e.worked
-            count += 1
-            assert worked.closes, worked.line
-            found, printed = reevaluate(worked.substituted), reevaluate(worked.result)
-            if "rounding" in worked.notes:
-                assert printed == 0, worked.line
-                continue
-            lost = [re.match(r"cancellation leaves (\d+) digits", note) for note in worked.notes]
-            digits = next((int(m[1]) for m in lost if m), DIGITS)
-            unit = 10.0 ** (np.floor(np.log10(abs(printed))) - digits + 1) if printed else 0.0
-            assert abs(found - printed) <= 0.5000001 * unit, worked.line
-    return count
 
 
 @pytest.mark.parametrize("seed", range(50))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_trace import closing
+from closing_lines import closing
 from trace_nets import experiment, subject
 
 from bpcli.derivation import Derivation

@@ -1,0 +1,37 @@
+"""What figures depend on: the kernel of BLAS, and how many threads there are."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+import bpcli.parts  # noqa: F401  (declares them)
+
+
+@contextmanager
+def on_threads(threads: int, blas_alone: bool = False) -> Iterator[None]:
+    """PyTorch, unless BLAS alone is meant, and, where threadpoolctl is installed, NumPy's BLAS on so many threads."""
+    import torch
+
+    if not blas_alone and torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        yield
+    else:
+        with threadpool_limits(threads, "blas"):
+            yield
+
+
+def machine() -> tuple[str, tuple[int, ...]]:
+    """NumPy's BLAS in words, and the numbers of threads to try."""
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[call-overload,index]
+    text = f"NumPy {np.__version__}, {blas['name']} {blas['version']}"
+    try:
+        from threadpoolctl import threadpool_info
+    except ImportError:
+        return f"{text}, its own number of threads", (pytest.importorskip("torch").get_num_threads(),)
+    (pool,) = [p for p in threadpool_info() if p["user_api"] == "blas" and "numpy" in p["filepath"]]
+    return f"{text}, kernel {pool['architecture']}", tuple(sorted({1, pool["num_threads"]}))
