@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from paths import CONFIGS
+
 from bpcli.records import TrainReport
 from bpcli.studies.session import start
 from bpcli.studies.setup import set_up
 
-FOLDER = Path(__file__).parents[1] / "configs" / "gradients"
+FOLDER = CONFIGS / "gradients"
 NAMES = ("vanishing", "normalization", "residual", "initialization", "learning_rate", "clipping_value",
          "clipping_norm", "dropout", "optimizers")  # fmt: skip
 SEEDS = range(5)

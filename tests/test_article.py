@@ -4,13 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import CONFIGS
 
 from bpcli.engine.descent import Descent
 from bpcli.engine.objective import Batch, Objective
 from bpcli.studies.session import start
 from bpcli.studies.setup import Setup, set_up
 
-ARTICLE = Path(__file__).parent.parent / "configs" / "article.yaml"
+ARTICLE = CONFIGS / "article.yaml"
 DIGITS = 5e-13
 """Half a unit of the twelfth digit of a number below 1."""
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import CONFIGS
 
 from bpcli.config.yamlfile import read
 from bpcli.plan import Array
@@ -21,7 +22,7 @@ from bpcli.studies import modelfile
 from bpcli.studies.session import start
 from bpcli.studies.setup import set_up
 
-FOLDER = Path(__file__).parents[1] / "configs" / "classics"
+FOLDER = CONFIGS / "classics"
 NAMES = sorted(f.stem for f in FOLDER.glob("*.yaml"))
 QUADRATIC, ENTROPY = "nielsen", "nielsen_cross_entropy"
 LOW_START = ("architecture.0.weights=[[0.6]]", "architecture.0.bias=[0.9]")

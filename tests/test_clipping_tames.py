@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from paths import CONFIGS
 
 from bpcli.records import TrainReport
 from bpcli.studies.session import start
 from bpcli.studies.setup import set_up
 
-FILE = Path(__file__).parents[1] / "configs" / "gradients" / "exploding.yaml"
+FILE = CONFIGS / "gradients" / "exploding.yaml"
 SEEDS = (3, 4, 5, 6)
 
 

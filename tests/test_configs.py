@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 from bpcli.config.yamlfile import read
 from bpcli.studies import modelfile
@@ -18,7 +19,6 @@ from bpcli.studies.evaluate import evaluate
 from bpcli.studies.session import start
 from bpcli.studies.setup import set_up
 
-ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"
 SEEDS = range(5)
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 FLOORS = {
     "bpcli": 0, "bpcli.numeric": 0, "bpcli.records": 0, "bpcli.verdicts": 0, "bpcli.derivation": 0,
     "bpcli.part": 1, "bpcli.plan": 1,

@@ -13,9 +13,8 @@ from bpcli.studies.session import start
 from bpcli.studies.setup import set_up
 from bpcli.studies.train import Watcher
 
-HERE = Path(__file__).parent
-CONFIGS = HERE.parent / "configs"
-RECORD = HERE / "golden.json"
+CONFIGS = Path(__file__).parents[1] / "configs"
+RECORD = Path(__file__).with_name("golden.json")
 STEPS = 20
 EPOCHS = {"article": 20, "xor": 20, "iris": 4, "digits": 1, "diabetes": 3}
 """How many are needed for the steps; schedules run over as many."""

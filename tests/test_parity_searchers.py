@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import sys
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from paths import CONFIGS
 
 from bpcli.engine.blueprint import draw_up
 from bpcli.engine.objective import Objective
@@ -20,8 +20,6 @@ from bpcli.plan import Array
 from bpcli.studies.setup import set_up
 
 pytestmark = pytest.mark.peers
-
-CONFIGS = Path(__file__).parent.parent / "configs"
 
 
 def dense(units: int, **more: Any) -> Layer:

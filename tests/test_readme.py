@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 from bpcli.config.diagnose import validate
 from bpcli.config.experiment import Experiment
 from bpcli.config.yamlfile import parse
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import ROOT
 
 pytestmark = pytest.mark.bench
 
-ROOT = Path(__file__).parents[2]
 ROWS, COLUMNS = 340_000, 32
 TIME, MEMORY = 1.3, 2.0
 """Bars: times np.loadtxt of the same file, times the matrix of inputs in float32."""

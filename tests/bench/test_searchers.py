@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from paths import CONFIGS
 
 from bpcli.engine.blueprint import draw_up
 from bpcli.engine.objective import Objective
@@ -24,7 +24,6 @@ from bpcli.studies.setup import set_up
 
 pytestmark = pytest.mark.bench
 
-CONFIGS = Path(__file__).parent.parent.parent / "configs"
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
 SEEDS = range(7)
 MOST = 20_000  # epochs

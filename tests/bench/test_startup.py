@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 pytestmark = pytest.mark.bench
 
-ROOT = Path(__file__).parents[2]
 BARE = [sys.executable, "-c", "pass"]
 
 

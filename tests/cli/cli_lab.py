@@ -12,6 +12,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+from paths import ROOT
 
 from bpcli.cli.app import run
 
@@ -130,7 +131,7 @@ def surroundings(added: dict[str, str] | None = None) -> dict[str, str]:
     """The environment without what colours, widens or hurries output."""
     unwanted = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TERM", "PYTHONIOENCODING", "PYTHONUNBUFFERED")
     kept = {k: v for k, v in os.environ.items() if k not in unwanted}
-    root = Path(__file__).resolve().parents[2]
+    root = ROOT
     return {**kept, "PYTHONPATH": str(root), "PYTHONWARNINGS": "error", **(added or {})}
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from cli_lab import Lab
 from cli_lab import lab as lab
-
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+from paths import CONFIGS
 
 
 @pytest.mark.parametrize("name", ["iris", "diabetes"])

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from paths import CONFIGS
 
 from bpcli.config.experiment import Experiment
 from bpcli.config.schema import json_schema
 from bpcli.config.yamlfile import read
 
-CONFIGS = Path(__file__).parents[2] / "configs"
 SCHEMA = json.loads((CONFIGS / "bpcli.schema.json").read_text(encoding="utf-8"))
 
 

@@ -3,19 +3,16 @@
 import re
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import trace_nets as nets
+from paths import ROOT
 
 from bpcli.derivation import Derivation
 from bpcli.studies.subject import Rows, open_subject
 from bpcli.studies.trace.trace import View, derive
 
-ROOT = Path(__file__).parents[2]
-
-
-SNAPSHOTS = Path(__file__).parent / "snapshots" / "trace"
+SNAPSHOTS = ROOT / "tests" / "render" / "snapshots" / "trace"
 
 
 LEVELS = ("overview", "layer", "neuron", "path")

@@ -8,6 +8,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from paths import CONFIGS
 from rich.cells import cell_len
 from rich.console import Console
 
@@ -16,7 +17,6 @@ from bpcli.render.trace.marks import marks, marks_json
 from bpcli.studies.subject import Rows
 from bpcli.studies.trace.marking import check
 
-CONFIGS = Path(__file__).parents[2] / "configs"
 ARTICLE = """\
 article: your numbers in claims.yaml, marked
   network  1 -> dense_1 (1) -> dense_1.activation sigmoid -> dense_2 (1) ->

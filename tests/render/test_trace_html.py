@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import CONFIGS
 
 from bpcli.derivation import Derivation, Stage
 from bpcli.records import Problem
@@ -23,7 +24,7 @@ from bpcli.render.trace.network import network
 from bpcli.studies.subject import Rows, open_subject
 from bpcli.studies.trace.trace import View, derive
 
-ARTICLE = Path(__file__).parents[2] / "configs" / "article.yaml"
+ARTICLE = CONFIGS / "article.yaml"
 TWO_THREE_ONE = """
 name: two-three-one
 data: {train: {type: inline, inputs: [[0.5, -1], [1, 2]], targets: [[0], [1]]}}

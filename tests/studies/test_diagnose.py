@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from paths import CONFIGS
 
 from bpcli.records import Exit, Failure
 from bpcli.studies import session
@@ -20,7 +21,6 @@ from bpcli.studies.diagnose.practice import at_zero, peak_rate
 from bpcli.studies.setup import set_up
 from bpcli.verdicts import DiagnoseReport, Symptom
 
-CONFIGS = Path(__file__).parent.parent.parent / "configs"
 RNG = np.random.default_rng(11)
 X = RNG.normal(size=(90, 4)).round(3)
 CLASSES = np.argsort(np.argsort(X @ RNG.normal(size=4))) // 30

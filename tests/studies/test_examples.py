@@ -6,12 +6,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 from bpcli.records import Failure
 from bpcli.studies import examples
 from bpcli.studies.setup import set_up
 
-ROOT = Path(__file__).parent.parent.parent
 KNOWN = {e.name: e for e in examples.examples()}
 
 

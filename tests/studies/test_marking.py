@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from paths import ROOT
 from student import Student, random_net
 
 from bpcli.derivation import Mark, Marks
@@ -18,7 +19,6 @@ from bpcli.studies.trace.claims import read
 from bpcli.studies.trace.marking import check, mark
 from bpcli.studies.trace.trace import View, derive
 
-ROOT = Path(__file__).parents[2]
 ARTICLE = ROOT / "configs" / "article.yaml"
 ROWS = Rows(samples=(0, 1, 2, 3))
 

@@ -10,6 +10,7 @@ import pytest
 from data_cases import Wants, csv, inline, ready, same, told
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
+from paths import DATASETS
 
 from bpcli.config.data import Data
 from bpcli.family import Table
@@ -308,7 +309,7 @@ def test_a_text_column_of_names_is_refused() -> None:
 
 
 def test_the_bundled_datasets() -> None:
-    root = Path(__file__).parents[2] / "datasets"
+    root = DATASETS
     shapes: dict[str, tuple[str, Wants, tuple[int, int], int]] = {
         "article": ("y", "values", (3, 1), 0),
         "iris": ("species", "classes", (150, 4), 3),
@@ -333,7 +334,7 @@ def test_the_bundled_datasets() -> None:
 def test_the_bundled_datasets_are_scikit_learns() -> None:
     from sklearn import datasets
 
-    root = Path(__file__).parents[2] / "datasets"
+    root = DATASETS
     for name, target, theirs in (
         ("iris", "species", datasets.load_iris()),
         ("digits", "digit", datasets.load_digits()),

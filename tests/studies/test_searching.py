@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import CONFIGS
 
 from bpcli.records import Failure
 from bpcli.studies import session, setup
@@ -24,7 +25,6 @@ loss: mean_squared_error
 optimizer: OPTIMIZER
 training: {{epochs: 6, batch_size: full}}
 """
-CONFIGS = Path(__file__).parent.parent.parent / "configs"
 KINDS = ["lbfgs", "levenberg_marquardt"]
 each = pytest.mark.parametrize("kind", KINDS)
 

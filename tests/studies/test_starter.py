@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from paths import DATASETS
 
 from bpcli.records import Failure
 from bpcli.studies.begin import Begun, begin, from_nothing
 from bpcli.studies.setup import Setup, set_up
 from bpcli.studies.starter import Findings, look
-
-DATASETS = Path(__file__).parent.parent.parent / "datasets"
 
 
 @pytest.fixture(autouse=True)

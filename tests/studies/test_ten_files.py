@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import ROOT
 from ten_files import LONE, SHIPPED, TEN, Case, usual
 
-ROOT = Path(__file__).parents[2]
 BELOW = 0.01  # by so much may a figure be worse
 
 
