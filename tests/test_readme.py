@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from paths import ROOT
 
-from bpcli.config.diagnose import validate
 from bpcli.config.experiment import Experiment
+from bpcli.config.validate import validate
 from bpcli.config.yamlfile import parse
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -24,7 +24,7 @@ from bpcli.cli.trace import trace
 from bpcli.cli.train import train
 
 if TYPE_CHECKING:
-    from bpcli.records import Failure
+    from bpcli.records.training import Failure
 
 app = typer.Typer(
     name="bpcli",
@@ -67,7 +67,7 @@ def _options(
 
 def run() -> int:
     """Runs the command that sys.argv asks for; its exit code."""
-    from bpcli.records import Exit, Failure, Problem
+    from bpcli.records.training import Exit, Failure, Problem
 
     with guarded():
         try:
@@ -80,7 +80,7 @@ def run() -> int:
 
 
 def _command() -> int:
-    from bpcli.records import Exit, Failure
+    from bpcli.records.training import Exit, Failure
 
     try:
         code = app(prog_name="bpcli", standalone_mode=False)
@@ -102,9 +102,9 @@ def _command() -> int:
 
 def _of_own_code(error: Exception) -> Failure | None:
     """The failure where an error came out of a file that was loaded by --with."""
-    if "bpcli.studies.plugins" not in sys.modules:
+    if "bpcli.studies.custom.load" not in sys.modules:
         return None
-    from bpcli.studies.owncode import blamed
+    from bpcli.studies.custom.source_location import blamed
 
     failure = blamed(error)
     if failure is not None and "--debug" in sys.argv:
@@ -114,7 +114,7 @@ def _of_own_code(error: Exception) -> Failure | None:
 
 def _else(error: Exception) -> int:
     """Any other error: of memory, of the system, or of bpcli itself."""
-    from bpcli.records import Exit, Failure, Problem
+    from bpcli.records.training import Exit, Failure, Problem
 
     if isinstance(error, MemoryError):
         text = "there is not enough memory for this"
@@ -130,7 +130,7 @@ def _failed(failure: Failure, *, json: bool = True) -> int:
 
     show_problems(failure.problems)
     if json and "--json" in sys.argv:
-        from bpcli.render.jsons import dumps
+        from bpcli.render.json_text import dumps
 
         show_json(dumps({"problems": list(failure.problems)}))
     return int(failure.exit)
@@ -138,7 +138,7 @@ def _failed(failure: Failure, *, json: bool = True) -> int:
 
 def _misused(error: Any) -> int:
     """A command line that cannot be understood; help where it says nothing at all."""
-    from bpcli.records import Exit, Failure, Problem
+    from bpcli.records.training import Exit, Failure, Problem
 
     if not sys.argv[1:]:
         error.show()
@@ -150,7 +150,7 @@ def _misused(error: Any) -> int:
 
 
 def _internal(error: Exception) -> int:
-    from bpcli.records import Exit, Failure, Problem
+    from bpcli.records.training import Exit, Failure, Problem
 
     if "--debug" in sys.argv:
         traceback.print_exc()

@@ -24,12 +24,12 @@ def check(
 
     Shows the layers with their shapes and costs, the rows of each split, and the first rows.
     """
-    from bpcli.render.checking import checking
     from bpcli.render.console import say, show, show_json, show_problems, waiting
-    from bpcli.render.jsons import dumps
-    from bpcli.studies.check import report as study
-    from bpcli.studies.plugins import load
-    from bpcli.studies.setup import set_up
+    from bpcli.render.describe.check import checking
+    from bpcli.render.json_text import dumps
+    from bpcli.studies.custom.load import load
+    from bpcli.studies.describe.check import report as study
+    from bpcli.studies.run.setup import set_up
 
     load(with_ or ())
     with waiting("reading the data"):
@@ -37,9 +37,9 @@ def check(
     report = study(setup)
     show_problems(report.warnings)
     if sheet is not None:
-        from bpcli.render.sheet import png
-        from bpcli.studies.atomic import atomic_bytes
-        from bpcli.studies.sheet import training
+        from bpcli.render.evaluation.contact_sheet import png
+        from bpcli.studies.evaluation.contact_sheet import training
+        from bpcli.studies.run.atomic import atomic_bytes
 
         atomic_bytes(sheet, png(training(setup)))
         say(f"training images: {sheet}")

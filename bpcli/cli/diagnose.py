@@ -29,10 +29,10 @@ def diagnose(
     Nothing is written. Ends with 0 where the diagnosis was made, whatever it found.
     """
     from bpcli.render.console import columns, show, show_json, show_problems, waiting
-    from bpcli.render.diagnosis import diagnosis
-    from bpcli.render.jsons import dumps
+    from bpcli.render.diagnose import diagnosis
+    from bpcli.render.json_text import dumps
+    from bpcli.studies.custom.load import load
     from bpcli.studies.diagnose.diagnose import diagnose as study
-    from bpcli.studies.plugins import load
 
     load(own or ())
     with waiting("looking"):

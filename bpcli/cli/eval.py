@@ -34,10 +34,10 @@ def evaluate(
         raise typer.BadParameter("a split is train, validation or test", param_hint="--split")
 
     from bpcli.render.console import say, show, show_json, show_problems, waiting
-    from bpcli.render.evaluation import evaluation
-    from bpcli.render.jsons import evaluation as as_json
-    from bpcli.studies.evaluate import open_rows, score
-    from bpcli.studies.plugins import load
+    from bpcli.render.evaluation.evaluate import evaluation
+    from bpcli.render.json_text import evaluation as as_json
+    from bpcli.studies.custom.load import load
+    from bpcli.studies.evaluation.evaluate import open_rows, score
 
     load(with_ or ())
     with waiting("evaluating"):
@@ -45,9 +45,9 @@ def evaluate(
         report = score(rows)
     show_problems(report.warnings)
     if sheet is not None:
-        from bpcli.render.sheet import png
-        from bpcli.studies.atomic import atomic_bytes
-        from bpcli.studies.sheet import mistakes
+        from bpcli.render.evaluation.contact_sheet import png
+        from bpcli.studies.evaluation.contact_sheet import mistakes
+        from bpcli.studies.run.atomic import atomic_bytes
 
         drawn = mistakes(rows)
         atomic_bytes(sheet, png(drawn))

@@ -24,9 +24,9 @@ def examples(
     Configs go to DIR/configs and their data to DIR/datasets. Files that are there already are never overwritten.
     """
     from bpcli.render.console import say, show, show_json
-    from bpcli.render.examples import copies, listing
-    from bpcli.render.jsons import dumps
-    from bpcli.studies import examples as study
+    from bpcli.render.describe.examples import copies, listing
+    from bpcli.render.json_text import dumps
+    from bpcli.studies.describe import examples as study
 
     known = study.examples()
     if to is not None and not names and not all_:

@@ -18,12 +18,12 @@ def cross_validate(
     quiet: bool,
 ) -> None:
     """A cross-validation, begun (with a config) or gone on with."""
-    from bpcli.records import Exit, FoldRow
+    from bpcli.records.training import Exit, FoldRow
     from bpcli.render.console import say, show, show_json, show_plain, show_problems, waiting
-    from bpcli.render.folds import closing, fold_line, table_of, watcher
-    from bpcli.render.jsons import dumps
-    from bpcli.studies import folds
-    from bpcli.studies.train import Watcher
+    from bpcli.render.evaluation.cross_validate import closing, fold_line, table_of, watcher
+    from bpcli.render.json_text import dumps
+    from bpcli.studies.evaluation import cross_validate as folds
+    from bpcli.studies.run.trainer import Watcher
 
     if resume is not None and sets:
         raise typer.BadParameter("folds that go on are of the experiment they began with", param_hint="--set")

@@ -38,16 +38,16 @@ def gradcheck(
     if external is not None and subject is None:
         raise typer.BadParameter("--external needs the network: a config, a run or a model", param_hint="--external")
 
-    from bpcli.records import Exit
+    from bpcli.records.training import Exit
     from bpcli.render.console import show, show_json, show_problems, waiting
-    from bpcli.render.gradients import checked, laws_of_parts
-    from bpcli.render.jsons import dumps
+    from bpcli.render.gradcheck import checked, laws_of_parts
+    from bpcli.render.json_text import dumps
+    from bpcli.studies.custom.load import load
+    from bpcli.studies.gradcheck.check import check_gradients
+    from bpcli.studies.gradcheck.check import checked as taken
     from bpcli.studies.gradcheck.external import check_external
     from bpcli.studies.gradcheck.registry import check_own, check_registry
-    from bpcli.studies.gradcheck.study import check_gradients
-    from bpcli.studies.gradcheck.study import checked as taken
-    from bpcli.studies.plugins import load
-    from bpcli.studies.subject import Rows, open_subject
+    from bpcli.studies.trace.open import Rows, open_subject
 
     mine = load(with_ or ())
     if subject is None and not mine:

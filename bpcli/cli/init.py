@@ -48,8 +48,8 @@ def init(
         raise typer.BadParameter("a folder of images says so itself: leave it out", param_hint="--task")
 
     from bpcli.render.console import say, show_plain, waiting
-    from bpcli.render.examples import begun
-    from bpcli.studies.begin import begin, from_nothing
+    from bpcli.render.describe.examples import begun
+    from bpcli.studies.init.init import begin, from_nothing
 
     with waiting("looking at the data"):
         if data is None:

@@ -24,11 +24,11 @@ def parts(
     if format_ not in ("text", "markdown"):
         raise typer.BadParameter("the formats are text and markdown", param_hint="--format")
 
-    from bpcli.render.catalog import listing, markdown, page
     from bpcli.render.console import show, show_json, show_plain
-    from bpcli.render.jsons import dumps
-    from bpcli.studies.catalog import catalog, named
-    from bpcli.studies.plugins import load
+    from bpcli.render.describe.parts import listing, markdown, page
+    from bpcli.render.json_text import dumps
+    from bpcli.studies.custom.load import load
+    from bpcli.studies.describe.parts import catalog, named
 
     load(with_ or ())
     rows = catalog() if name is None else named(name)

@@ -32,10 +32,10 @@ def predict(
     Gives classes with their probabilities, or values in the target's own units; CSV on stdout, or JSON.
     """
     from bpcli.render.console import say, show_json, show_plain, show_problems, waiting
-    from bpcli.render.predictions import as_csv, as_json
-    from bpcli.studies.atomic import atomic_text
-    from bpcli.studies.plugins import load
-    from bpcli.studies.predict import predict as study
+    from bpcli.render.evaluation.predict import as_csv, as_json
+    from bpcli.studies.custom.load import load
+    from bpcli.studies.evaluation.predict import predict as study
+    from bpcli.studies.run.atomic import atomic_text
 
     load(with_ or ())
     with waiting("predicting"):

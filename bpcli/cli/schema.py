@@ -21,8 +21,8 @@ def schema(
     from bpcli.config.experiment import Experiment
     from bpcli.config.schema import json_schema
     from bpcli.render.console import say, show_json
-    from bpcli.render.jsons import dumps
-    from bpcli.studies.atomic import atomic_text
+    from bpcli.render.json_text import dumps
+    from bpcli.studies.run.atomic import atomic_text
 
     text = dumps(json_schema(Experiment))
     if out is None:

@@ -92,18 +92,18 @@ def trace(
 
     import sys
 
-    from bpcli.records import Exit
+    from bpcli.records.training import Exit
     from bpcli.render.console import columns, show, show_json, show_problems, unicode, waiting
     from bpcli.render.trace.draw import sheet, write
     from bpcli.render.trace.listing import kept
     from bpcli.render.trace.marks import marks, marks_json
-    from bpcli.studies.plugins import load
-    from bpcli.studies.subject import Rows, open_subject
+    from bpcli.studies.custom.load import load
+    from bpcli.studies.mistakes.claims import read
+    from bpcli.studies.mistakes.marking import mark
     from bpcli.studies.trace import examples
-    from bpcli.studies.trace.claims import read
+    from bpcli.studies.trace.derive_step import View, derive
     from bpcli.studies.trace.golden import golden as compare
-    from bpcli.studies.trace.marking import mark
-    from bpcli.studies.trace.trace import View, derive
+    from bpcli.studies.trace.open import Rows, open_subject
     from bpcli.studies.trace.worksheet import grading, vary
     from bpcli.studies.trace.worksheet import worksheet as make
 

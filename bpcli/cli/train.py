@@ -46,15 +46,15 @@ def train(
     if resume is not None and folds is not None:
         raise typer.BadParameter("a folder of folds that goes on knows how many they are", param_hint="--folds")
 
-    from bpcli.records import Exit
+    from bpcli.records.training import Exit
     from bpcli.render.console import say, show_json, show_plain, show_problems, waiting
-    from bpcli.render.jsons import dumps
-    from bpcli.render.training import LiveTable, closing, watcher
-    from bpcli.studies.plugins import load
-    from bpcli.studies.session import resume as go_on
-    from bpcli.studies.session import start
-    from bpcli.studies.setup import set_up
-    from bpcli.studies.train import Watcher
+    from bpcli.render.json_text import dumps
+    from bpcli.render.run.epochs import LiveTable, closing, watcher
+    from bpcli.studies.custom.load import load
+    from bpcli.studies.run.resume import resume as go_on
+    from bpcli.studies.run.resume import start
+    from bpcli.studies.run.setup import set_up
+    from bpcli.studies.run.trainer import Watcher
 
     sets = tuple(set_ or ())
     load(with_ or ())

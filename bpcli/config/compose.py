@@ -28,8 +28,8 @@ from yaml.scanner import Scanner
 from bpcli.config.document import LINE_BREAK, Node, Source, Spot, point
 from bpcli.config.scalars import ScalarError, resolve, shown, tick
 from bpcli.config.syntax import explain
-from bpcli.part import near
-from bpcli.records import Failure, Problem
+from bpcli.family.part import near
+from bpcli.records.training import Failure, Problem
 
 __all__ = ["MAX_DEPTH", "MAX_VALUES", "compose"]
 

@@ -16,7 +16,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from bpcli.family import Augmentation, Scaler, Source
-from bpcli.part import OneOf, Settings, dump
+from bpcli.family.part import OneOf, Settings, dump
 from bpcli.parts.scalers import NoScaling
 
 

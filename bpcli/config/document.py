@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from bpcli.records import Problem
+from bpcli.records.training import Problem
 
 __all__ = ["LINE_BREAK", "Document", "Location", "Node", "Source", "Spot", "point"]
 

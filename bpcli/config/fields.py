@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from bpcli.config.document import Location
-from bpcli.part import Part
+from bpcli.family.part import Part
 
 __all__ = ["default_at", "families_at", "families_within", "keys_of", "leaf_of", "models_at", "places"]
 

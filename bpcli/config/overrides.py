@@ -12,8 +12,8 @@ from bpcli.config.compose import MAX_DEPTH, compose
 from bpcli.config.document import Document, Node, Source, Spot, point
 from bpcli.config.fields import default_at, families_at
 from bpcli.config.scalars import called, tick
-from bpcli.part import Part
-from bpcli.records import Exit, Failure
+from bpcli.family.part import Part
+from bpcli.records.training import Exit, Failure
 
 __all__ = ["apply_sets"]
 

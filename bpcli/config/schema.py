@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from bpcli.config.fields import families_within
-from bpcli.part import Part
+from bpcli.family.part import Part
 
 __all__ = ["DRAFT", "json_schema"]
 

@@ -11,8 +11,8 @@ from bpcli.config.compose import ELSEWHERE, compose
 from bpcli.config.document import LINE_BREAK, Document, Source, Spot, point
 from bpcli.config.dump import dump
 from bpcli.config.scalars import called
-from bpcli.part import near
-from bpcli.records import Exit, Failure, Problem
+from bpcli.family.part import near
+from bpcli.records.training import Exit, Failure, Problem
 
 __all__ = ["MAX_BYTES", "dump", "parse", "read"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bpcli.engine.blueprint import Blueprint, slot_bytes
+from bpcli.engine.network_plan import Blueprint, slot_bytes
 from bpcli.family import Augmentation
+from bpcli.family.plan import Array, Frame, Shape, empty
 from bpcli.numeric.streams import Stream
-from bpcli.plan import Array, Frame, Shape, empty
 
 
 def image_shape(blueprint: Blueprint) -> Shape | None:

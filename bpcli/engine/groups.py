@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 
+from bpcli.family.plan import Frame, Plan
 from bpcli.numeric.steps import COST, is_by_lanes, together
 from bpcli.numeric.threads import LANES, WORTH
-from bpcli.plan import Frame, Plan
 
 __all__ = ["IN_TURN", "Group", "Kernel", "crowds", "grouped"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.plan import WIDTHS, Array, N, Shape, Slot
+from bpcli.family.plan import WIDTHS, Array, N, Shape, Slot
 
 ALIGN = 64  # a cache line, and the widest vector register: NumPy's loops run a fifth faster on aligned arrays
 

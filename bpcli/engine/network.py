@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.engine.blueprint import Blueprint, Entry, Node, first_learning, told
 from bpcli.engine.groups import IN_TURN, crowds, grouped
 from bpcli.engine.memory import Memory, aligned
+from bpcli.engine.network_plan import Blueprint, Entry, Node, first_learning, told
 from bpcli.family import Layer
+from bpcli.family.plan import Array, Frame, N, Slot
 from bpcli.numeric.streams import Stream
-from bpcli.plan import Array, Frame, N, Slot
 
 
 @dataclass(frozen=True)

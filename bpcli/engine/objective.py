@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.engine.blueprint import Blueprint
 from bpcli.engine.memory import aligned
 from bpcli.engine.network import Chain, Network
+from bpcli.engine.network_plan import Blueprint
 from bpcli.family import Loss
-from bpcli.numeric.notation import Eq
-from bpcli.plan import Array, Frame, N, Slot
+from bpcli.family.plan import Array, Frame, N, Slot
+from bpcli.notation import Eq
 
 TOTAL = (
     Eq("E", "L + penalty", "what training lowers"),

@@ -6,9 +6,9 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
-from bpcli.numeric.notation import Eq
-from bpcli.part import Part
-from bpcli.plan import Array, Frame, Plan, Shape
+from bpcli.family.part import Part
+from bpcli.family.plan import Array, Frame, Plan, Shape
+from bpcli.notation import Eq
 
 __all__ = ["Link", "Loss", "Regularizer", "UnsettledError"]
 

@@ -9,9 +9,9 @@ from typing import Annotated, Any, ClassVar, Protocol
 
 import numpy as np
 
-from bpcli.numeric.notation import Eq
-from bpcli.part import OneOf, Part
-from bpcli.plan import Array, Frame, Shape, Slot
+from bpcli.family.part import OneOf, Part
+from bpcli.family.plan import Array, Frame, Shape, Slot
+from bpcli.notation import Eq
 
 __all__ = ["NOTHING", "Clipper", "Constraint", "Initializer", "Optimizer", "Schedule", "Searcher", "Stepper", "Surface"]
 

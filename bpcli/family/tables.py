@@ -13,9 +13,9 @@ import numpy as np
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from bpcli.part import OneOf, Part, Settings
-from bpcli.plan import Array, Frame, Shape, Slot
-from bpcli.records import Problem
+from bpcli.family.part import OneOf, Part, Settings
+from bpcli.family.plan import Array, Frame, Shape, Slot
+from bpcli.records.training import Problem
 
 __all__ = [
     "Augmentation", "DatePart", "Kind", "Metric", "Missing", "Scaler", "Scored", "Source", "Table", "Treatment",

@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import as_strided
 from pydantic import Field
 
 from bpcli.family import Augmentation
-from bpcli.plan import Array, Frame, N, Sample, Shape, ShapeError, Slot
+from bpcli.family.plan import Array, Frame, N, Sample, Shape, ShapeError, Slot
 
 Fill = float | Literal["edge"]
 

@@ -13,9 +13,9 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Clipper
+from bpcli.family.plan import Array, Frame, Sample, Shape, Slot
+from bpcli.notation import Eq
 from bpcli.numeric.lengths import columns, length, unit_lengths
-from bpcli.numeric.notation import Eq
-from bpcli.plan import Array, Frame, Sample, Shape, Slot
 
 NEARLY = math.nextafter(1.0, 0.0)
 """The factor of a step of which too little was cut for its norm to show it."""

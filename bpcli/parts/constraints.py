@@ -10,9 +10,9 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Constraint
+from bpcli.family.plan import Array, Sample
+from bpcli.notation import Eq
 from bpcli.numeric.lengths import columns, unit_lengths
-from bpcli.numeric.notation import Eq
-from bpcli.plan import Array, Sample
 
 
 class MaxNorm(Constraint):

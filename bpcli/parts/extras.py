@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bpcli.records import Failure, Problem
+from bpcli.records.training import Failure, Problem
 
 
 def missing(package: str, extra: str, what: str) -> Failure:

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from bpcli.family import Initializer
-from bpcli.plan import Array, Sample
+from bpcli.family.plan import Array, Sample
 
 
 class Zeros(Initializer):

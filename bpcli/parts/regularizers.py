@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Regularizer
-from bpcli.numeric.notation import Eq
-from bpcli.plan import Array, Sample
+from bpcli.family.plan import Array, Sample
+from bpcli.notation import Eq
 
 TIES = [-1.5, 0.0, 0.5, -0.0, 2.0]
 """Weights exactly on the kink at 0."""

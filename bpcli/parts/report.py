@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from bpcli.family import Metric
+from bpcli.family.plan import Array
 from bpcli.parts.metrics import Noted, average_of, f1_of, precision_of, recall_of
-from bpcli.plan import Array
-from bpcli.records import ClassRow
+from bpcli.records.training import ClassRow
 
 Rows = tuple[ClassRow, ...]
 

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Scaler
-from bpcli.plan import Array, Sample
+from bpcli.family.plan import Array, Sample
 
 BLOCK = 1 << 18  # numbers converted to float64 at a time
 

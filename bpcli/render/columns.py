@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bpcli.studies.watch import PREFIX
+from bpcli.studies.run.layer_stats_watch import PREFIX
 
 NARROW = 7  # of a column, at least; a number takes no more
 

@@ -15,7 +15,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from bpcli.records import Problem
+from bpcli.records.training import Problem
 from bpcli.render.problems import rich_text
 
 PIPED = 80  # columns, at least, where there is no terminal to ask

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from rich.cells import cell_len
 from rich.text import Text
 
-from bpcli.records import Problem
+from bpcli.records.training import Problem
 
 __all__ = ["draw", "draw_all", "rich_text"]
 

@@ -25,8 +25,8 @@ import pytest
 from machine import machine, on_threads
 from rounds import ratio, seconds_each
 
-from bpcli.engine.blueprint import draw_up
 from bpcli.engine.network import Network
+from bpcli.engine.network_plan import draw_up
 from bpcli.numeric import threads
 from bpcli.parts.layers.conv.conv2d import Conv2d
 

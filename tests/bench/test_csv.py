@@ -39,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def measured(*words: str | Path) -> tuple[float, float, float]:
     """Seconds, seconds of the processor, MiB."""
-    command = [sys.executable, ROOT / "tests/bench/first_step.py", *words]
+    command = [sys.executable, ROOT / "tests/support/first_step.py", *words]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     found = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.split()
     return float(found[0]), float(found[1]), float(found[2])

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bpcli.studies.gradcheck.study import check_gradients
-from bpcli.studies.subject import Rows, open_subject
+from bpcli.studies.gradcheck.check import check_gradients
+from bpcli.studies.trace.open import Rows, open_subject
 
 pytestmark = pytest.mark.bench
 

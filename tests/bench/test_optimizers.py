@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from rounds import seconds_each
 
-from bpcli.engine.blueprint import draw_up
-from bpcli.engine.descent import Descent
+from bpcli.engine.network_plan import draw_up
 from bpcli.engine.objective import Objective
+from bpcli.engine.step import Descent
 from bpcli.family import Loss, Optimizer
 from bpcli.parts.layers.dense import Dense
 

@@ -17,8 +17,8 @@ import pytest
 from rounds import ratio, seconds_each
 
 import bpcli.parts  # noqa: F401  (declares them)
-from bpcli.engine.blueprint import draw_up
 from bpcli.engine.network import Network
+from bpcli.engine.network_plan import draw_up
 from bpcli.family import Layer
 
 pytestmark = [pytest.mark.bench, pytest.mark.filterwarnings("ignore")]

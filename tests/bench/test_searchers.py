@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from paths import CONFIGS
 
-from bpcli.engine.blueprint import draw_up
+from bpcli.engine.full_batch import lowering
+from bpcli.engine.network_plan import draw_up
 from bpcli.engine.objective import Objective
-from bpcli.engine.search import lowering
 from bpcli.family import Layer, Loss, Optimizer, Regularizer
-from bpcli.plan import Array
-from bpcli.studies.setup import set_up
+from bpcli.family.plan import Array
+from bpcli.studies.run.setup import set_up
 
 pytestmark = pytest.mark.bench
 

@@ -22,9 +22,9 @@ from rounds import ratio, seconds_each
 from torch_steps import BY_HAND, MODES, functional
 
 import bpcli.parts  # noqa: F401  (declares them)
-from bpcli.engine.blueprint import draw_up
-from bpcli.engine.descent import Descent
+from bpcli.engine.network_plan import draw_up
 from bpcli.engine.objective import Objective
+from bpcli.engine.step import Descent
 from bpcli.family import Layer, Loss, Optimizer
 
 pytestmark = [pytest.mark.bench, pytest.mark.filterwarnings("ignore")]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import bpcli.parts  # noqa: F401  (declares them)
-from bpcli.engine.blueprint import draw_up, working_bytes
-from bpcli.engine.descent import Descent
+from bpcli.engine.network_plan import draw_up, working_bytes
 from bpcli.engine.objective import Objective
+from bpcli.engine.step import Descent
 from bpcli.family import Layer, Loss, Optimizer
 
 pytestmark = pytest.mark.bench

@@ -96,7 +96,7 @@ def test_a_mistake_of_our_own(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None
     def broken(*_: object) -> None:
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr("bpcli.studies.check.report", broken)
+    monkeypatch.setattr("bpcli.studies.describe.check.report", broken)
     found = lab.run("check", "trees.yaml")
     assert (found.code, found.err) == (
         1,
@@ -179,7 +179,7 @@ class TestProcesses:
     @pytest.mark.parametrize("words", ["train trees.yaml", "check trees.yaml"])
     def test_an_interrupt_before_there_is_anything_to_save(self, lab: Lab, words: str) -> None:
         program = (
-            "import os, signal\nfrom bpcli.parts.data.csv import Csv\n"
+            "import os, signal\nfrom bpcli.parts.data.csv.source import Csv\n"
             "Csv.load_columns = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)"
         )
         before = lab.files()

@@ -12,7 +12,7 @@ from cli_lab import Lab, Outcome
 from cli_lab import lab as lab
 
 from bpcli.engine.network import Chain
-from bpcli.studies import modelfile
+from bpcli.studies.run import modelfile
 
 EXPLODES = ("--set", "architecture.0.activation=relu", "--set", "optimizer={type: sgd, learning_rate: 1e30}")
 

@@ -19,10 +19,12 @@ import pytest
 from cli_lab import Lab, surroundings
 from cli_lab import lab as lab
 
-from bpcli.records import Failure
-from bpcli.studies import modelfile, runfolder, session, train
-from bpcli.studies.lock import Lock
-from bpcli.studies.setup import set_up
+from bpcli.records.training import Failure
+from bpcli.studies.run import modelfile, runfolder
+from bpcli.studies.run import resume as session
+from bpcli.studies.run import trainer as train
+from bpcli.studies.run.lock import Lock
+from bpcli.studies.run.setup import set_up
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 
@@ -51,7 +53,7 @@ training:
 STEPS = 8  # of an epoch: 56 training rows by 7
 STOP_AT = """
 import os, signal
-from bpcli.studies import train
+from bpcli.studies.run import trainer as train
 steps, old = 0, train.Training._step
 def stop(self, rows):
     global steps

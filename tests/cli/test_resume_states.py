@@ -35,7 +35,7 @@ training: {epochs: 6, batch_size: 8, early_stopping: {patience: 4, restore_best:
 """
 STOP = """
 import os, signal
-from bpcli.studies import train
+from bpcli.studies.run import trainer as train
 steps, old = 0, train.Training._step
 def stop(self, rows):
     global steps

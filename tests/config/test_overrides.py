@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from small_model import GOOD, Study
 
-from bpcli.config.diagnose import validate
 from bpcli.config.overrides import apply_sets
+from bpcli.config.validate import validate
 from bpcli.config.yamlfile import parse
-from bpcli.records import Exit, Failure
+from bpcli.records.training import Exit, Failure
 
 
 def at(data: Any, path: str) -> Any:

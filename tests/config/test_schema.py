@@ -9,11 +9,11 @@ import pytest
 from pydantic import BaseModel
 from small_model import GOOD, Leak, Study
 
-from bpcli.config.diagnose import validate
 from bpcli.config.fields import families_within
 from bpcli.config.schema import DRAFT, json_schema
+from bpcli.config.validate import validate
 from bpcli.config.yamlfile import parse
-from bpcli.records import Failure
+from bpcli.records.training import Failure
 
 SCHEMA = json_schema(Study)
 CHECK = jsonschema.Draft7Validator(SCHEMA)

@@ -16,10 +16,10 @@ from small_model import Study
 
 from bpcli.config import compose
 from bpcli.config.compose import TOO_MANY
-from bpcli.config.diagnose import validate
 from bpcli.config.overrides import apply_sets
+from bpcli.config.validate import validate
 from bpcli.config.yamlfile import MAX_BYTES, parse, read
-from bpcli.records import Exit, Failure, Problem
+from bpcli.records.training import Exit, Failure, Problem
 from bpcli.render.problems import draw, draw_all
 
 MESSAGES = Path(__file__).with_name("messages.txt")

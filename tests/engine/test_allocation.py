@@ -16,15 +16,15 @@ from nets import PLAIN, dense, dropout, residual
 from probe import Probe
 from registry import good
 
-from bpcli.engine.blueprint import draw_up
+from bpcli.engine.full_batch import lowering
+from bpcli.engine.network_plan import draw_up
 from bpcli.engine.objective import Objective
-from bpcli.engine.search import lowering
 from bpcli.family import Clipper, Layer, Loss, Optimizer, Regularizer, Stepper
+from bpcli.family.plan import Frame, Sample
 from bpcli.numeric import threads
 from bpcli.parts.layers.dense import Dense
 from bpcli.parts.layers.flatten import Flatten
-from bpcli.plan import Frame, Sample
-from bpcli.studies.prints import NAME
+from bpcli.studies.run.fingerprints import NAME
 
 SMALL, LARGE = 256, 5120
 BUDGET = 5000  # bytes of a step at either size: views, numbers, small buffers; less than one truth value a row

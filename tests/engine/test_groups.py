@@ -7,12 +7,12 @@ import pytest
 
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.engine import groups
-from bpcli.engine.blueprint import draw_up
 from bpcli.engine.network import Chain, Network
+from bpcli.engine.network_plan import draw_up
 from bpcli.family import Layer
+from bpcli.family.plan import Array, Frame
 from bpcli.numeric import steps, threads
 from bpcli.parts.activations.piecewise import Relu
-from bpcli.plan import Array, Frame
 
 CONV = {"type": "conv2d", "kernel": 3, "padding": "same", "activation": "relu"}
 LAYERS: list[Any] = [

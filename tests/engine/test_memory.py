@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bpcli.engine.memory import ALIGN, Memory, aligned, available_bytes
-from bpcli.plan import N, Slot
+from bpcli.family.plan import N, Slot
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.bool_, np.int64, np.uint8])

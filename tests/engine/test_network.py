@@ -8,14 +8,14 @@ import pytest
 from nets import PLAIN, dense, dropout, fill, network, parsed, plan, residual, run
 from probe import Probe
 
-from bpcli.engine.blueprint import draw_up
 from bpcli.engine.network import Link, Network
+from bpcli.engine.network_plan import draw_up
 from bpcli.family import Regularizer
+from bpcli.family.plan import Array
 from bpcli.parts.activations import Relu, Tanh
 from bpcli.parts.initializers import HeNormal
 from bpcli.parts.layers.dense import Dense
-from bpcli.plan import Array
-from bpcli.studies.witness import central_differences, size
+from bpcli.studies.witness.witness import central_differences, size
 
 DEEP = [
     dense(4, activation="tanh"),

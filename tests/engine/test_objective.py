@@ -8,8 +8,8 @@ from nets import dense, dropout, fill, objective, residual
 
 from bpcli.engine.objective import Objective
 from bpcli.family import Loss
-from bpcli.plan import Array
-from bpcli.studies.witness import central_differences, size
+from bpcli.family.plan import Array
+from bpcli.studies.witness.witness import central_differences, size
 
 ROWS = np.random.default_rng(3).normal(size=(9, 3))
 IDS = np.array([2, 0, 1, 1, 2, 0, 0, 2, 1])

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpcli.engine.blueprint import draw_up
 from bpcli.engine.network import Network
+from bpcli.engine.network_plan import draw_up
 from bpcli.family import Layer
+from bpcli.family.plan import Array
 from bpcli.numeric.products import LARGEST, LEAST, cuts, equal_parts, in_parts, in_tiles
 from bpcli.parts.layers import dense
-from bpcli.plan import Array
 
 SIZES = st.integers(1, 5000)
 

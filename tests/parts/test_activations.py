@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import bpcli.parts  # noqa: F401  (declares them)
-from bpcli.engine.blueprint import default_initializer
+from bpcli.engine.network_plan import default_initializer
 from bpcli.family import Activation, Initializer
-from bpcli.plan import Array, Sample
-from bpcli.studies.proof import LayerCase
+from bpcli.family.plan import Array, Sample
+from bpcli.studies.witness.cases import LayerCase
 
 
 def run(spelled: Any, points: Any, dtype: Any = np.float64) -> tuple[Array, Array]:

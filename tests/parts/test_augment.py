@@ -10,9 +10,9 @@ from registry import good
 
 from bpcli.engine.augment import Augmenter, augmenting_bytes
 from bpcli.family import Augmentation
+from bpcli.family.plan import Array, Frame, Sample, Shape, ShapeError, empty
 from bpcli.numeric.streams import Stream
 from bpcli.parts.augment import Cutout, Flip, Rotate, Shift
-from bpcli.plan import Array, Frame, Sample, Shape, ShapeError, empty
 
 PARTS = {k: s for k, s in good() if isinstance(s.part, Augmentation)}
 

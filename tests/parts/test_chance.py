@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import bpcli.parts  # noqa: F401  (declares them)
-from bpcli.engine.blueprint import draw_up
 from bpcli.engine.network import Network
+from bpcli.engine.network_plan import draw_up
 from bpcli.family import Layer
-from bpcli.plan import Array
+from bpcli.family.plan import Array
 
 ROWS = 400
 

@@ -12,9 +12,9 @@ import pytest
 
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.family import Clipper
+from bpcli.family.plan import Array, Frame
 from bpcli.numeric.lengths import columns, length, unit_lengths
-from bpcli.plan import Array, Frame
-from bpcli.studies.stepping import TENSORS
+from bpcli.studies.witness.step_cases import TENSORS
 
 RNG = np.random.default_rng(8)
 

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from registry import good
 
-from bpcli.engine.blueprint import draw_up
 from bpcli.engine.network import Network
+from bpcli.engine.network_plan import draw_up
 from bpcli.family import Layer
+from bpcli.family.plan import Array, N, Sample
 from bpcli.numeric import products, threads
 from bpcli.parts.initializers import GlorotUniform, HeNormal
 from bpcli.parts.layers.conv import correlation, kernels, passes, strips
@@ -20,8 +21,7 @@ from bpcli.parts.layers.conv.axes import Axis, phases, same
 from bpcli.parts.layers.conv.conv1d import Conv1d
 from bpcli.parts.layers.conv.conv2d import Conv2d
 from bpcli.parts.layers.conv.transpose import ConvTranspose2d
-from bpcli.plan import Array, N, Sample
-from bpcli.studies.proof import LayerCase
+from bpcli.studies.witness.cases import LayerCase
 
 CONVOLUTIONS = (Conv1d, Conv2d, ConvTranspose2d)
 SAMPLES = {name: sample for name, sample in good() if isinstance(sample.part, CONVOLUTIONS)}

@@ -18,10 +18,12 @@ from hypothesis import given, settings
 from pydantic import ValidationError
 
 from bpcli.family import Table
-from bpcli.numeric import parsing
-from bpcli.part import dump
-from bpcli.parts.data import Csv, cells, csvfile, csvread
-from bpcli.records import Failure, Problem
+from bpcli.family.part import dump
+from bpcli.parts.data import Csv, cells
+from bpcli.parts.data.csv import file as csvfile
+from bpcli.parts.data.csv import parse as parsing
+from bpcli.parts.data.csv import read as csvread
+from bpcli.records.training import Failure, Problem
 
 
 @pytest.fixture(autouse=True)
@@ -272,7 +274,7 @@ def test_where_no_other_process_helps_this_one_reads_it_all(
 
 
 def test_numbers_take_the_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bpcli.parts.data.csv.read_columns", None)
+    monkeypatch.setattr("bpcli.parts.data.csv.source.read_columns", None)
     assert load("a,y\n" + "1,2\n" * 1000).rows == 1000
 
 

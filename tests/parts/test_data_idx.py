@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bpcli.family.plan import Array
 from bpcli.parts.data import Idx
-from bpcli.plan import Array
-from bpcli.records import Failure
+from bpcli.records.training import Failure
 
 CODES = {"u1": 8, "i1": 9, ">i2": 0x0B, ">i4": 0x0C, ">f4": 0x0D, ">f8": 0x0E}
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from bpcli.family import Table
 from bpcli.parts.data.images import Images, contents
-from bpcli.records import Failure, Problem
+from bpcli.records.training import Failure, Problem
 
 GRAY = np.arange(12).reshape(3, 4) * 20
 COLOUR = np.arange(36).reshape(3, 4, 3) * 7

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from bpcli.family import Source
 from bpcli.parts.data import Inline
-from bpcli.records import Failure
+from bpcli.records.training import Failure
 
 
 def source(**settings: Any) -> Inline:

@@ -10,11 +10,13 @@ import pytest
 from pydantic import ValidationError
 
 from bpcli.family import Table
-from bpcli.part import dump
-from bpcli.parts.data import Csv, cells, csvfile, csvread
+from bpcli.family.part import dump
+from bpcli.family.plan import Array
+from bpcli.parts.data import Csv, cells
+from bpcli.parts.data.csv import file as csvfile
+from bpcli.parts.data.csv import read as csvread
 from bpcli.parts.data.targets import distinct
-from bpcli.plan import Array
-from bpcli.records import Failure, Problem
+from bpcli.records.training import Failure, Problem
 
 
 @pytest.fixture(autouse=True)

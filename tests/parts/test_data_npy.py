@@ -10,8 +10,8 @@ import pytest
 from bpcli.family import Source, Table
 from bpcli.numeric.mapped import Mapped
 from bpcli.parts.data import Npy, Npz, arrays, npz
-from bpcli.records import Failure
-from bpcli.studies.given import source_of
+from bpcli.records.training import Failure
+from bpcli.studies.dataset.data_option import source_of
 
 X = np.arange(12.0).reshape(4, 3)
 

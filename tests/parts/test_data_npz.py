@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from bpcli.family import Table
+from bpcli.family.plan import Array
 from bpcli.parts.data import Npz
-from bpcli.plan import Array
-from bpcli.records import Failure
+from bpcli.records.training import Failure
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,8 @@ import pytest
 
 from bpcli.config.data import Data
 from bpcli.family import Source, Table
-from bpcli.records import Failure
-from bpcli.studies.prepare import prepare
+from bpcli.records.training import Failure
+from bpcli.studies.dataset.prepare import prepare
 
 N = None
 

@@ -8,12 +8,12 @@ import pytest
 from cli_lab import Lab, lab
 
 import bpcli.parts  # noqa: F401  (declares them)
-from bpcli.engine.blueprint import LayerError, draw_up
 from bpcli.engine.network import Network
+from bpcli.engine.network_plan import LayerError, draw_up
 from bpcli.family import Layer
 from bpcli.parts.layers import embedding
-from bpcli.records import Failure
-from bpcli.studies.setup import set_up
+from bpcli.records.training import Failure
+from bpcli.studies.run.setup import set_up
 
 __all__ = ["lab"]  # a fixture
 

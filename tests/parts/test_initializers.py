@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import bpcli.parts  # noqa: F401  (declares them)
-from bpcli.engine.blueprint import draw_up
 from bpcli.engine.network import Network
+from bpcli.engine.network_plan import draw_up
 from bpcli.family import Initializer, Layer
-from bpcli.plan import Array
+from bpcli.family.plan import Array
 
 
 def filled(shape: tuple[int, ...], kind: str, fans: tuple[int, int] = (1, 1), seed: int = 0, **settings: Any) -> Array:

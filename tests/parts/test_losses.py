@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from bpcli.config.schema import json_schema
 from bpcli.family import Loss, UnsettledError
-from bpcli.part import OneOf, Settings
+from bpcli.family.part import OneOf, Settings
+from bpcli.family.plan import Array, Frame, Sample, ShapeError
 from bpcli.parts.losses import (
     BinaryCrossEntropy,
     CrossEntropy,
@@ -25,8 +26,7 @@ from bpcli.parts.losses import (
     SoftmaxCrossEntropy,
     SquaredHinge,
 )
-from bpcli.plan import Array, Frame, Sample, ShapeError
-from bpcli.studies.proof import LossCase
+from bpcli.studies.witness.cases import LossCase
 
 LN2, LN3 = math.log(2), math.log(3)
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from bpcli.family import Metric, Scored
 from bpcli.parts import metrics, report
-from bpcli.records import ClassRow, Failure
+from bpcli.records.training import ClassRow, Failure
 
 # By hand
 

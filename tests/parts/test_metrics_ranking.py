@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from metric_cases import classifications, cut, figure, peer, rows, tag_lists
 
 from bpcli.family import Metric, Scored
-from bpcli.plan import Array
+from bpcli.family.plan import Array
 
 RANKS = ("roc_auc", "average_precision")
 AVERAGES = ("macro", "weighted")

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from race import TRAINERS, Race
 
-from bpcli.engine.blueprint import draw_up
-from bpcli.engine.descent import Descent
 from bpcli.engine.network import Network
+from bpcli.engine.network_plan import draw_up
 from bpcli.engine.objective import Objective
+from bpcli.engine.step import Descent
 from bpcli.family import Layer, Loss, Optimizer, Regularizer
+from bpcli.family.plan import Array, Sample
 from bpcli.parts.layers.norms import BatchNorm, LayerNorm
-from bpcli.plan import Array, Sample
-from bpcli.studies.proof import LayerCase
+from bpcli.studies.witness.cases import LayerCase
 
 
 def network(*layers: Any, x: tuple[int, ...] = (3,), rows: int = 7, dtype: Any = np.float64, **more: Any) -> Network:

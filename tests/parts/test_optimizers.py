@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from registry import good
 
 from bpcli.family import Stepper
-from bpcli.numeric.notation import compile_equations
+from bpcli.family.plan import Frame
+from bpcli.notation import compile_equations
 from bpcli.parts.optimizers import (
     FLUSH_EVERY,
     Adadelta,
@@ -25,7 +26,6 @@ from bpcli.parts.optimizers import (
     Rmsprop,
 )  # fmt: skip
 from bpcli.parts.optimizers.adam import momenta
-from bpcli.plan import Frame
 
 OPTIMIZERS = {name: sample.part for name, sample in good() if isinstance(sample.part, Stepper)}
 

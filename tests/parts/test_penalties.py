@@ -11,7 +11,7 @@ from torch_twin import PENALTIES
 
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.family import Constraint, Regularizer
-from bpcli.plan import Array
+from bpcli.family.plan import Array
 
 W = np.array([-2.0, 0.0, 0.5, -0.0, 3.0])
 

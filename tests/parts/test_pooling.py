@@ -9,12 +9,12 @@ import pytest
 from pydantic import ValidationError
 
 import bpcli.parts  # noqa: F401  (declares them)
-from bpcli.engine.blueprint import LayerError, draw_up
 from bpcli.engine.network import Network
+from bpcli.engine.network_plan import LayerError, draw_up
 from bpcli.family import Layer
+from bpcli.family.plan import Array
 from bpcli.numeric import steps, threads
 from bpcli.parts.layers import global_pooling
-from bpcli.plan import Array
 
 
 def passed(layer: Any, x: Any, dy: Any = None, dtype: Any = np.float64) -> tuple[Array, Array, Any]:

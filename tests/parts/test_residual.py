@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import bpcli.parts  # noqa: F401  (declares them)
-from bpcli.engine.blueprint import LayerError, draw_up
 from bpcli.engine.network import Network
+from bpcli.engine.network_plan import LayerError, draw_up
 from bpcli.family import Activation, Layer
-from bpcli.plan import Array
+from bpcli.family.plan import Array
 
 WRONG = {"type": "dense", "units": 2, "weights": [[1.0, 2.0]]}
 INNER = {"type": "residual", "layers": ["tanh", WRONG, {"type": "dense", "units": 4}]}

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 
 from bpcli.family import Scaler
+from bpcli.family.plan import Array
 from bpcli.parts import scalers
 from bpcli.parts.scalers import MinMax, NoScaling, Robust, Standardize
-from bpcli.plan import Array
 
 FITTED = [Standardize(), MinMax(), Robust(), Standardize(per="all"), MinMax(per="all"), Robust(per="all")]
 

@@ -12,7 +12,7 @@ from torch_schedules import PEERS, TOTAL
 
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.family import Schedule
-from bpcli.plan import Array
+from bpcli.family.plan import Array
 
 
 def parsed(kind: str, **settings: Any) -> Schedule:

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bpcli.engine.blueprint import draw_up
+from bpcli.engine.full_batch import Search
+from bpcli.engine.network_plan import draw_up
 from bpcli.engine.objective import Objective
-from bpcli.engine.search import Search
 from bpcli.family import Layer, Loss, Regularizer, Searcher
+from bpcli.family.plan import Array, Frame
 from bpcli.parts.optimizers import Lbfgs, LevenbergMarquardt
-from bpcli.plan import Array, Frame
 
 Valley = Callable[[Array], tuple[Array, Array]]
 """The errors at w, and their derivatives."""

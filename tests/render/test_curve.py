@@ -7,10 +7,10 @@ import pytest
 from rich.console import Console
 
 from bpcli.family import Activation, Schedule
-from bpcli.records import Curve
-from bpcli.render import curve as module
-from bpcli.render.curve import HEIGHT, LABELS, WIDTH, curves, plot
-from bpcli.studies.catalog import catalog, named
+from bpcli.records.training import Curve
+from bpcli.render.run import curve as module
+from bpcli.render.run.curve import HEIGHT, LABELS, WIDTH, curves, plot
+from bpcli.studies.describe.parts import catalog, named
 
 X = tuple(float(i) for i in range(-4, 5))
 OURS = {(leaf.family, kind) for family in (Activation, Schedule) for kind, leaf in family.registry.items()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from bpcli.records import Problem
+from bpcli.records.training import Problem
 from bpcli.render.problems import draw, draw_all, rich_text
 
 

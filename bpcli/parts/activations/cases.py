@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from bpcli.family import Activation
-from bpcli.plan import Sample
+from bpcli.family.plan import Sample
 
 HUGE = [[-800.0, -80.0, 0.5], [800.0, 80.0, -0.5]]
 """Inputs at which a careless formula overflows."""

@@ -9,10 +9,10 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Activation
-from bpcli.numeric.notation import Eq
+from bpcli.family.plan import Frame, Plan, Sample, Shape
+from bpcli.notation import Eq
 from bpcli.numeric.steps import Steps, by_lanes, done_in_blocks
 from bpcli.parts.activations.cases import TIES, standard
-from bpcli.plan import Frame, Plan, Sample, Shape
 
 
 class Identity(Activation):

@@ -8,10 +8,10 @@ from typing import Literal
 import numpy as np
 
 from bpcli.family import Activation
+from bpcli.family.plan import Frame, N, Plan, Sample, Shape, ShapeError, Slot
+from bpcli.notation import Eq
 from bpcli.numeric import stable
-from bpcli.numeric.notation import Eq
 from bpcli.parts.activations.cases import HUGE, TIES, standard
-from bpcli.plan import Frame, N, Plan, Sample, Shape, ShapeError, Slot
 
 
 class Tanh(Activation):

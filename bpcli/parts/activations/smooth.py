@@ -10,10 +10,10 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Activation
+from bpcli.family.plan import Frame, N, Plan, Sample, Shape, Slot
+from bpcli.notation import Eq
 from bpcli.numeric import stable
-from bpcli.numeric.notation import Eq
 from bpcli.parts.activations.cases import TIES, standard
-from bpcli.plan import Frame, N, Plan, Sample, Shape, Slot
 
 
 class Softplus(Activation):

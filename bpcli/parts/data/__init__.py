@@ -1,6 +1,6 @@
 """Data sources: csv, idx, images, inline, npy, npz, parquet, synthetic. Importing the package registers them."""
 
-from bpcli.parts.data.csv import Csv
+from bpcli.parts.data.csv.source import Csv
 from bpcli.parts.data.idx import Idx
 from bpcli.parts.data.images import Images
 from bpcli.parts.data.inline import Inline

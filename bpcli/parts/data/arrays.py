@@ -10,10 +10,10 @@ from typing import IO, Any, cast
 
 import numpy as np
 
+from bpcli.family.plan import Array, Shape
 from bpcli.numeric.mapped import Index, Mapped, Rows
 from bpcli.parts.data.files import bad, locate, open_binary
 from bpcli.parts.data.targets import labels, numeric_target
-from bpcli.plan import Array, Shape
 
 MAPPED = 64 << 20
 """Bytes of an array from which on it stays in its file. As float32 one of bytes takes four times as many."""

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from bpcli.family.plan import Array
 from bpcli.family.tables import Kind
-from bpcli.plan import Array
 
 MISSING = frozenset({"", "?", "na", "n/a", "#n/a", "null", "none"})
 """What stands where there is no value; `nan` among numbers and `nat` among dates do too. `none` may be a category."""

@@ -11,8 +11,8 @@ import zlib
 from pathlib import Path
 from typing import IO, Any
 
-from bpcli.part import near
-from bpcli.records import Exit, Failure, Problem
+from bpcli.family.part import near
+from bpcli.records.training import Exit, Failure, Problem
 
 LONGEST_EXCERPT = 200
 

@@ -12,8 +12,8 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Source, Table
+from bpcli.family.plan import Array, Sample
 from bpcli.parts.data.files import bad, expansion_limit, locate, open_binary, shown
-from bpcli.plan import Array, Sample
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 

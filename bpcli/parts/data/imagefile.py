@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from bpcli.family.plan import Array
 from bpcli.parts.extras import missing
-from bpcli.plan import Array
 
 if TYPE_CHECKING:
     from PIL.Image import Image

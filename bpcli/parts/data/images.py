@@ -12,11 +12,11 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from bpcli.family import Source, Table
+from bpcli.family.plan import Array, Sample
 from bpcli.parts.data.files import bad, locate, locate_folder, shown
 from bpcli.parts.data.imagefile import ENDINGS, read
 from bpcli.parts.data.targets import labels
-from bpcli.plan import Array, Sample
-from bpcli.records import Failure, Problem
+from bpcli.records.training import Failure, Problem
 
 NAMED = 3  # files that a warning lists
 

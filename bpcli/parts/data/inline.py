@@ -12,9 +12,9 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from bpcli.family import Source, Table
+from bpcli.family.plan import Sample, Shape
 from bpcli.parts.data.targets import labels, numeric_target
-from bpcli.plan import Sample, Shape
-from bpcli.records import Failure, Problem
+from bpcli.records.training import Failure, Problem
 
 
 def _fault(template: str, **context: Any) -> PydanticCustomError:

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from bpcli.family import Source, Table
+from bpcli.family.plan import Array, Sample, Shape
 from bpcli.numeric.mapped import Mapped
 from bpcli.parts.data.arrays import (
     all_finite,
@@ -21,7 +22,6 @@ from bpcli.parts.data.arrays import (
     targets_of,
 )
 from bpcli.parts.data.files import bad, shown
-from bpcli.plan import Array, Sample, Shape
 
 
 def _places(value: Any) -> tuple[int, ...]:

@@ -14,8 +14,9 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Source, Table
+from bpcli.family.part import near
+from bpcli.family.plan import Array, Sample, Shape
 from bpcli.numeric.mapped import Mapped
-from bpcli.part import near
 from bpcli.parts.data.arrays import (
     MAPPED,
     all_finite,
@@ -27,8 +28,7 @@ from bpcli.parts.data.arrays import (
     targets_of,
 )
 from bpcli.parts.data.files import bad, expansion_limit, locate, shown
-from bpcli.plan import Array, Sample, Shape
-from bpcli.records import Failure
+from bpcli.records.training import Failure
 
 
 class Npz(Source):

@@ -12,14 +12,14 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Source, Table
+from bpcli.family.part import near
+from bpcli.family.plan import Array, Sample
 from bpcli.family.tables import Kind, Missing
-from bpcli.part import near
 from bpcli.parts.data.columns import Columns
 from bpcli.parts.data.files import bad, locate, shown
 from bpcli.parts.data.targets import labels, numeric_target
 from bpcli.parts.extras import missing as not_installed
-from bpcli.plan import Array, Sample
-from bpcli.records import Problem
+from bpcli.records.training import Problem
 
 DAY = 86400 * 10**6  # microseconds
 

@@ -12,8 +12,8 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from bpcli.family import Source, Table
+from bpcli.family.plan import Array, Sample
 from bpcli.numeric.streams import Stream
-from bpcli.plan import Array, Sample
 
 Form = Literal["xor", "moons", "circles", "spirals", "blobs", "sine", "parity"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from bpcli.plan import Array
+from bpcli.family.plan import Array
 
 EXACT = 2.0**53
 """Whole numbers from here on are not all exact in float64."""

@@ -10,11 +10,11 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from bpcli.family import Activation, Constraint, Initializer, Layer, Regularizer
-from bpcli.numeric.notation import Eq
+from bpcli.family.part import OneOf
+from bpcli.family.plan import Frame, Param, Plan, Sample, Shape, ShapeError, Slot
+from bpcli.notation import Eq
 from bpcli.numeric.products import cuts, in_parts
-from bpcli.part import OneOf
 from bpcli.parts.initializers import Values
-from bpcli.plan import Frame, Param, Plan, Sample, Shape, ShapeError, Slot
 
 PART = 1 << 13
 """Weights from which on a layer can make its products in parts, and numbers of outputs that such are added up in."""

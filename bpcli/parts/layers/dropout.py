@@ -9,9 +9,9 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Layer
+from bpcli.family.plan import Frame, N, Plan, Sample, Shape, ShapeError, Slot
+from bpcli.notation import Eq
 from bpcli.numeric.axes import places
-from bpcli.numeric.notation import Eq
-from bpcli.plan import Frame, N, Plan, Sample, Shape, ShapeError, Slot
 
 
 class Dropout(Layer):

@@ -9,11 +9,11 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Constraint, Initializer, Layer, Regularizer
-from bpcli.numeric.notation import Eq
-from bpcli.part import OneOf
+from bpcli.family.part import OneOf
+from bpcli.family.plan import Frame, N, Param, Plan, Sample, Shape, ShapeError, Slot
+from bpcli.notation import Eq
 from bpcli.parts.initializers import Normal
 from bpcli.parts.layers.flatten import between
-from bpcli.plan import Frame, N, Param, Plan, Sample, Shape, ShapeError, Slot
 
 BLOCK = 1 << 15  # numbers of the gradient that are added up at a time
 

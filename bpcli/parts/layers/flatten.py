@@ -9,8 +9,8 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from bpcli.family import Layer
-from bpcli.numeric.notation import Eq
-from bpcli.plan import Frame, Plan, Sample, Shape, ShapeError
+from bpcli.family.plan import Frame, Plan, Sample, Shape, ShapeError
+from bpcli.notation import Eq
 
 SIZES = ("A", "B", "C", "D")
 """The sizes of a row's axes, in the equations."""

@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Layer
-from bpcli.numeric.notation import Eq
-from bpcli.plan import Frame, N, Plan, Sample, Shape, Slot
+from bpcli.family.plan import Frame, N, Plan, Sample, Shape, Slot
+from bpcli.notation import Eq
 
 
 class GaussianNoise(Layer):

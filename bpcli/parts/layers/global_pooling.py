@@ -10,11 +10,11 @@ from typing import Literal
 import numpy as np
 
 from bpcli.family import Layer
+from bpcli.family.plan import Array, Frame, N, Plan, Sample, Shape, ShapeError, Slot
+from bpcli.notation import Eq
 from bpcli.numeric.axes import places
-from bpcli.numeric.notation import Eq
 from bpcli.parts.layers.flatten import between, place
 from bpcli.parts.layers.windows import TIED, tied
-from bpcli.plan import Array, Frame, N, Plan, Sample, Shape, ShapeError, Slot
 
 BLOCK = 1 << 13  # numbers among which winners are looked for at a time
 _SIZES = ("A", "B", "C", "D", "E")  # the sizes of the axes between, in the equations

@@ -10,10 +10,10 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Layer
+from bpcli.family.plan import Array, Frame, N, Param, Plan, Sample, Shape, ShapeError, Slot
+from bpcli.notation import Eq
 from bpcli.numeric.axes import fold, places, spread
-from bpcli.numeric.notation import Eq
 from bpcli.parts.initializers import ConstantValue
-from bpcli.plan import Array, Frame, N, Param, Plan, Sample, Shape, ShapeError, Slot
 
 
 class GroupNorm(Layer):

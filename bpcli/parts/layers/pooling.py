@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 
 from bpcli.family import Layer
-from bpcli.numeric.notation import Eq
+from bpcli.family.plan import DType, Frame, N, Plan, Sample, Shape, Slot
+from bpcli.notation import Eq
 from bpcli.numeric.steps import Steps, by_lanes, done_in_blocks
 from bpcli.parts.layers.windows import TIED, Window, tied
-from bpcli.plan import DType, Frame, N, Plan, Sample, Shape, Slot
 
 
 class MaxPool2d(Window, Layer):

@@ -9,13 +9,13 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Layer
-from bpcli.numeric.notation import Eq
-from bpcli.part import OneOf
+from bpcli.family.part import OneOf
+from bpcli.family.plan import Frame, Plan, Sample, Shape, ShapeError
+from bpcli.notation import Eq
 from bpcli.parts.activations import Relu, Tanh
 from bpcli.parts.layers.dense import Dense
 from bpcli.parts.layers.dropout import Dropout
 from bpcli.parts.layers.flatten import Flatten
-from bpcli.plan import Frame, Plan, Sample, Shape, ShapeError
 
 
 class Residual(Layer):

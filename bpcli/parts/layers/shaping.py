@@ -10,11 +10,11 @@ import numpy as np
 from pydantic import BeforeValidator, Field
 
 from bpcli.family import Layer
-from bpcli.numeric.notation import Eq
+from bpcli.family.plan import Frame, Plan, Sample, Shape, ShapeError
+from bpcli.notation import Eq
 from bpcli.numeric.shapes import written
 from bpcli.parts.layers.flatten import SIZES, entry, letters, place
 from bpcli.parts.layers.windows import Margin, Pair, frozen
-from bpcli.plan import Frame, Plan, Sample, Shape, ShapeError
 
 _NEW = ("P", "Q", "R", "S")  # the sizes of the axes that a reshape gives, in the equations
 

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BeforeValidator, Field
 
-from bpcli.part import Settings
-from bpcli.plan import Array, Shape, ShapeError
+from bpcli.family.part import Settings
+from bpcli.family.plan import Array, Shape, ShapeError
 
 
 def frozen(value: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bpcli.family import Loss
-from bpcli.plan import Array, Frame, Sample, Shape, ShapeError
+from bpcli.family.plan import Array, Frame, Sample, Shape, ShapeError
 
 __all__ = [
     "NOT_ROWS", "SURE", "average", "check_row", "check_several", "cost", "mean", "over_rows", "samples", "share",

@@ -10,8 +10,8 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from bpcli.family import UnsettledError
-from bpcli.part import near
-from bpcli.plan import ShapeError
+from bpcli.family.part import near
+from bpcli.family.plan import ShapeError
 
 __all__ = ["Alpha", "ClassWeights", "by_id", "settled"]
 

@@ -8,8 +8,9 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from bpcli.family import Link, Loss
+from bpcli.family.plan import Array, Frame, N, Plan, Sample, Shape, Slot
+from bpcli.notation import Eq
 from bpcli.numeric import stable
-from bpcli.numeric.notation import Eq
 from bpcli.parts.losses.averaging import (
     NOT_ROWS,
     SURE,
@@ -22,7 +23,6 @@ from bpcli.parts.losses.averaging import (
     share,
     slope,
 )
-from bpcli.plan import Array, Frame, N, Plan, Sample, Shape, Slot
 
 
 class BinaryCrossEntropy(Loss):

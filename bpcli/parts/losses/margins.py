@@ -8,7 +8,8 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from bpcli.family import Link, Loss
-from bpcli.numeric.notation import Eq
+from bpcli.family.plan import Array, Frame, N, Plan, Sample, Shape, Slot
+from bpcli.notation import Eq
 from bpcli.parts.losses.averaging import (
     NOT_ROWS,
     average,
@@ -20,7 +21,6 @@ from bpcli.parts.losses.averaging import (
     share,
     slope,
 )
-from bpcli.plan import Array, Frame, N, Plan, Sample, Shape, Slot
 
 HUGE = {"x": [[800.0, -800.0, 800.0], [-800.0, 1e-12, 40.0]], "t": [[1.0, 1.0, 0.0], [0.0, 1.0, 0.0]]}
 TIES = {"x": [[1.0, -1.0, 1.0], [-1.0, 0.0, 2.0]], "t": [[1.0, 0.0, 0.0], [1.0, 1.0, 1.0]]}

@@ -12,10 +12,10 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Link, Loss
-from bpcli.numeric.notation import Eq
+from bpcli.family.plan import Array, Frame, N, Plan, Sample, Shape, Slot
+from bpcli.notation import Eq
 from bpcli.parts.losses.averaging import NOT_ROWS, SURE, average, check_several, mean, over_rows, share
 from bpcli.parts.losses.class_weights import Alpha, ClassWeights, by_id, settled
-from bpcli.plan import Array, Frame, N, Plan, Sample, Shape, Slot
 
 HUGE = {"x": [[800.0, -800.0, 0.0], [1.0, 1.0, 1.0]], "t": [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]}
 THREE_CLASSES = (("0", 0.25), ("1", 3.0), ("2", 1.0))

@@ -10,9 +10,9 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from bpcli.family import Link, Loss
-from bpcli.numeric.notation import Eq
+from bpcli.family.plan import Array, Frame, N, Plan, Sample, Shape, Slot
+from bpcli.notation import Eq
 from bpcli.parts.losses.averaging import NOT_ROWS, average, check_row, cost, mean, over_rows, samples, share, slope
-from bpcli.plan import Array, Frame, N, Plan, Sample, Shape, Slot
 
 HUGE = {"x": [[800.0, -800.0, 1e-12], [-800.0, 40.0, 800.0]], "t": [[0.0, 0.0, 0.0], [800.0, 39.0, 800.0]]}
 """Errors at which a careless formula overflows, or loses the small end."""

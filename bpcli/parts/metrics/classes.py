@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Metric, Scored
+from bpcli.family.plan import Array, Sample
 from bpcli.parts.metrics.counts import (
     Totals,
     add_counts,
@@ -21,8 +22,7 @@ from bpcli.parts.metrics.counts import (
     recall_of,
 )
 from bpcli.parts.metrics.notes import Noted, listed
-from bpcli.plan import Array, Sample
-from bpcli.records import Failure, Problem
+from bpcli.records.training import Failure, Problem
 
 Average = Annotated[
     Literal["macro", "micro", "weighted", "binary"] | None,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from bpcli.family import Scored
-from bpcli.plan import Array
+from bpcli.family.plan import Array
 
 Totals = dict[str, Array]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from bpcli.plan import Array
+from bpcli.family.plan import Array
 
 LISTED = 5  # classes that a note names
 

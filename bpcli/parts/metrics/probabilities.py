@@ -8,8 +8,8 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from bpcli.family import Metric, Scored
+from bpcli.family.plan import Array
 from bpcli.parts.metrics.counts import Totals, classes_of, mean
-from bpcli.plan import Array
 
 EPS = float(np.finfo(np.float64).eps)
 

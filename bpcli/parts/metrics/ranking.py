@@ -14,10 +14,10 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Metric, Scored
+from bpcli.family.plan import Array, Sample
 from bpcli.parts.metrics.counts import Totals, classes_of
 from bpcli.parts.metrics.notes import Noted, listed
 from bpcli.parts.metrics.probabilities import needs_probabilities
-from bpcli.plan import Array, Sample
 
 OneVsRest = Annotated[
     Literal["macro", "weighted"],

@@ -9,8 +9,8 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from bpcli.family import Metric, Scored
+from bpcli.family.plan import Array
 from bpcli.parts.metrics.counts import Totals, mean
-from bpcli.plan import Array
 
 
 class FromErrors(ABC):

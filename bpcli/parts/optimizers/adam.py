@@ -10,10 +10,10 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Schedule, Stepper
-from bpcli.numeric.notation import Eq
-from bpcli.part import OneOf
+from bpcli.family.part import OneOf
+from bpcli.family.plan import Frame, Sample
+from bpcli.notation import Eq
 from bpcli.parts.optimizers.descent import FLUSH_EVERY, rate, refused, sweep
-from bpcli.plan import Frame, Sample
 
 MEANS = (
     Eq("m_new[j]", "beta1 * m[j] + (1 - beta1) * g[j]", "a running mean of the gradient"),

@@ -9,11 +9,11 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Schedule, Stepper
-from bpcli.numeric.notation import Eq
-from bpcli.part import OneOf
+from bpcli.family.part import OneOf
+from bpcli.family.plan import Frame, Sample
+from bpcli.notation import Eq
 from bpcli.parts.optimizers.descent import FLUSH_EVERY, rate, refused, sweep
 from bpcli.parts.schedules import Constant
-from bpcli.plan import Frame, Sample
 
 
 class Adagrad(Stepper):

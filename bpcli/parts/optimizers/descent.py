@@ -9,11 +9,11 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Schedule, Stepper
+from bpcli.family.part import OneOf
+from bpcli.family.plan import Frame, Sample
+from bpcli.notation import Eq
 from bpcli.numeric import stable
-from bpcli.numeric.notation import Eq
-from bpcli.part import OneOf
 from bpcli.parts.schedules import Constant
-from bpcli.plan import Frame, Sample
 
 FLUSH_EVERY = 128
 """Steps between two sweeps for subnormal numbers. An average of gradients that stay 0 (a closed relu) decays into them,

@@ -11,8 +11,8 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from bpcli.family import Searcher, Surface
-from bpcli.numeric.notation import Eq
-from bpcli.plan import Frame, Sample, Slot
+from bpcli.family.plan import Frame, Sample, Slot
+from bpcli.notation import Eq
 
 EPS = float(np.finfo(np.float64).eps)
 

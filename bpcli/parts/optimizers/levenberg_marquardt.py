@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Searcher, Surface
-from bpcli.numeric.notation import Eq
-from bpcli.plan import Frame, Sample, Slot
+from bpcli.family.plan import Frame, Sample, Slot
+from bpcli.notation import Eq
 
 BLOCK = 256
 """Rows of the Jacobian at a time: their products add up, so that it never has to be held as a whole."""

@@ -10,11 +10,11 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from bpcli.family import Schedule, Stepper
-from bpcli.numeric.notation import Eq
-from bpcli.part import OneOf
+from bpcli.family.part import OneOf
+from bpcli.family.plan import Frame, Sample
+from bpcli.notation import Eq
 from bpcli.parts.optimizers.descent import FLUSH_EVERY, rate, refused, sweep
 from bpcli.parts.schedules import Constant
-from bpcli.plan import Frame, Sample
 
 
 class Lion(Stepper):

@@ -3,6 +3,7 @@
 `per: epoch` counts k and T in epochs, so that the rate stays as it is inside one.
 """
 
+from bpcli.parts.schedules.reactive import Plateau, Warmup
 from bpcli.parts.schedules.timed import (
     Constant,
     Cosine,
@@ -13,7 +14,6 @@ from bpcli.parts.schedules.timed import (
     Polynomial,
     Step,
 )
-from bpcli.parts.schedules.told import Plateau, Warmup
 
 __all__ = [
     "Constant", "Cosine", "Exponential", "InverseTime", "MultiStep", "OneCycle", "Plateau", "Polynomial", "Step",

@@ -10,8 +10,8 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from bpcli.family import NOTHING, Schedule
-from bpcli.numeric.notation import Eq
-from bpcli.plan import Array, Sample
+from bpcli.family.plan import Array, Sample
+from bpcli.notation import Eq
 
 Per = Literal["step", "epoch"]
 Missed = Sequence[tuple[tuple[str, ...], str]]

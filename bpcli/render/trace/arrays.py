@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from rich.cells import cell_len
 
-from bpcli.numeric.notation.symbols import figure
-from bpcli.numeric.notation.text import Ascii, Text
+from bpcli.notation.symbols import figure
+from bpcli.notation.text import Ascii, Text
 
 EDGE = 3  # rows and columns that are shown at each end of a large array
 EXACT = 17  # digits that give a double back

@@ -7,8 +7,19 @@ from itertools import groupby
 
 import numpy as np
 
-from bpcli.derivation import STAGES, Array, Derivation, Given, LayerLine, PathsTo, Quantity, Stage, StepLine, Worksheet
-from bpcli.numeric.notation.symbols import figure
+from bpcli.notation.symbols import figure
+from bpcli.records.trace import (
+    STAGES,
+    Array,
+    Derivation,
+    Given,
+    LayerLine,
+    PathsTo,
+    Quantity,
+    Stage,
+    StepLine,
+    Worksheet,
+)
 from bpcli.render.trace import maths
 from bpcli.render.trace.blocks import (
     Block,

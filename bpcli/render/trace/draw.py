@@ -9,14 +9,14 @@ from typing import Any
 
 from rich.console import Console
 
-from bpcli.derivation import Derivation, Worksheet
+from bpcli.records.trace import Derivation, Worksheet
 from bpcli.render.console import console, say, show_json, show_plain
-from bpcli.render.trace.html import html
+from bpcli.render.trace.html.document import html
 from bpcli.render.trace.json import json
 from bpcli.render.trace.latex import latex
 from bpcli.render.trace.markdown import markdown
 from bpcli.render.trace.text import derivation
-from bpcli.studies.atomic import atomic_text
+from bpcli.studies.run.atomic import atomic_text
 
 
 def write(d: Derivation, form: str, out: Path | None, width: int | None, ascii: bool) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.derivation import Derivation, Quantity, StepLine
-from bpcli.render.jsons import dumps
+from bpcli.records.trace import Derivation, Quantity, StepLine
+from bpcli.render.json_text import dumps
 
 PASSES = {1: "given", 2: "forward", 3: "loss", 4: "backward", 5: "backward", 6: "update", 7: "repeat"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from bpcli.derivation import Derivation, Worksheet
+from bpcli.records.trace import Derivation, Worksheet
 from bpcli.render.trace.blocks import (
     Block,
     Code,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from bpcli.derivation import Golden
+from bpcli.records.trace import Golden
 from bpcli.render.console import table
 
 

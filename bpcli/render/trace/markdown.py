@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from bpcli.derivation import Derivation, Worksheet
+from bpcli.records.trace import Derivation, Worksheet
 from bpcli.render.trace.blocks import (
     Block,
     Code,

@@ -10,10 +10,10 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text as Styled
 
-from bpcli.derivation import STAGES, Mark, Marks, Stage
-from bpcli.numeric.notation.symbols import figure
+from bpcli.notation.symbols import figure
+from bpcli.records.trace import STAGES, Mark, Marks, Stage
 from bpcli.render.console import DASHES, printable, table
-from bpcli.render.jsons import dumps
+from bpcli.render.json_text import dumps
 
 STYLES = {"right": "green", "wrong": "bold red", "follows": "yellow"}
 WORDS = {"right": "right", "wrong": "WRONG", "follows": "follows"}

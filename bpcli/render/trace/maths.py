@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
-from bpcli.derivation import Array, Entry, PathsTo, Quantity
-from bpcli.numeric.notation.latex import Latex
-from bpcli.numeric.notation.reader import Drawn
-from bpcli.numeric.notation.symbols import Level, figure, glyph
-from bpcli.numeric.notation.syntax import Binary, Bind, Expr
+from bpcli.notation.latex import Latex
+from bpcli.notation.reader import Drawn
+from bpcli.notation.symbols import Level, figure, glyph
+from bpcli.notation.syntax import Binary, Bind, Expr
+from bpcli.records.trace import Array, Entry, PathsTo, Quantity
 from bpcli.render.trace.arrays import EXACT, PICTURES, enough
 
 __all__ = ["Display", "equation", "left_side", "matrices", "numeral", "product", "result", "total", "visible", "worked"]

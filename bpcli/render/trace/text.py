@@ -13,9 +13,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text as Styled
 
-from bpcli.derivation import STAGES, Array, Derivation, Entry, Given, LayerLine, PathsTo, Quantity, Stage, StepLine
-from bpcli.numeric.notation.syntax import Bind
-from bpcli.numeric.notation.text import Ascii, Text
+from bpcli.notation.syntax import Bind
+from bpcli.notation.text import Ascii, Text
+from bpcli.records.trace import STAGES, Array, Derivation, Entry, Given, LayerLine, PathsTo, Quantity, Stage, StepLine
 from bpcli.render.console import DASHES, printable, table
 from bpcli.render.trace.arrays import EXACT, enough, matrix, plane, summary
 

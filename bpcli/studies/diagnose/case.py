@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 
 from bpcli.engine.network import Network
-from bpcli.records import EpochRow, Exit, Failure, Problem
-from bpcli.studies import model as models
-from bpcli.studies.diagnose.practice import best_constant, first_step, least_loss, overfit
-from bpcli.studies.diagnose.ramp import Range, range_test
+from bpcli.records.gradcheck import HealthRow
+from bpcli.records.training import EpochRow, Exit, Failure, Problem
+from bpcli.studies.dataset.data_option import source_of
+from bpcli.studies.dataset.prepare import Split, prepare_for
+from bpcli.studies.diagnose.lr_range_test import Range, range_test
 from bpcli.studies.diagnose.scene import Scene
-from bpcli.studies.given import source_of
-from bpcli.studies.prepare import Split, prepare_for
-from bpcli.studies.runfolder import RunFolder
-from bpcli.studies.session import reopen
-from bpcli.studies.setup import Setup, set_up
-from bpcli.verdicts import HealthRow
+from bpcli.studies.diagnose.short_runs import best_constant, first_step, least_loss, overfit
+from bpcli.studies.run import model as models
+from bpcli.studies.run.resume import reopen
+from bpcli.studies.run.runfolder import RunFolder
+from bpcli.studies.run.setup import Setup, set_up
 
 
 @dataclass(eq=False)

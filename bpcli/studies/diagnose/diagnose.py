@@ -7,17 +7,17 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from bpcli.records.gradcheck import DiagnoseReport
 from bpcli.studies.diagnose.case import Case, open_case
-from bpcli.studies.diagnose.past import past
-from bpcli.studies.diagnose.practice import peak_rate
-from bpcli.studies.diagnose.rates import by_heart, rates
+from bpcli.studies.diagnose.columns import columns, inputs, targets
+from bpcli.studies.diagnose.gradients import begin, dead, gradients, saturated, steps
+from bpcli.studies.diagnose.history import past
+from bpcli.studies.diagnose.learning_rate import by_heart, rates
 from bpcli.studies.diagnose.scene import MOST
-from bpcli.studies.diagnose.signals import begin, dead, gradients, saturated, steps
+from bpcli.studies.diagnose.short_runs import peak_rate
 from bpcli.studies.diagnose.splits import amounts, classes, rows
-from bpcli.studies.diagnose.table import columns, inputs, targets
-from bpcli.studies.diagnose.trial import SERIOUS, Check, try_all
+from bpcli.studies.diagnose.try_remedy import SERIOUS, Check, try_all
 from bpcli.studies.diagnose.weights import weights
-from bpcli.verdicts import DiagnoseReport
 
 CHECKS: Mapping[str, Check] = {
     "epochs": past,

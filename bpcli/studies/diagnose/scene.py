@@ -9,14 +9,14 @@ from functools import cached_property
 import numpy as np
 
 from bpcli.config.experiment import Experiment
-from bpcli.engine.blueprint import Blueprint
+from bpcli.engine.network_plan import Blueprint
 from bpcli.family import Searcher, Stepper
+from bpcli.family.plan import Array
 from bpcli.numeric.streams import Stream
-from bpcli.plan import Array
-from bpcli.studies.health import Probe
-from bpcli.studies.prepare import Split
-from bpcli.studies.rules import Rules
-from bpcli.studies.setup import batch_size
+from bpcli.studies.dataset.prepare import Split
+from bpcli.studies.dataset.preprocessor import Rules
+from bpcli.studies.run.layer_stats import Probe
+from bpcli.studies.run.setup import batch_size
 
 PROBED = 256
 """Rows of the batch that layers are measured on: enough that a unit closed on all of them is closed."""

@@ -7,10 +7,10 @@ from hashlib import blake2b
 
 import numpy as np
 
-from bpcli.plan import Array
+from bpcli.family.plan import Array
+from bpcli.records.gradcheck import Cure, Symptom
 from bpcli.studies.diagnose.case import Case
-from bpcli.studies.diagnose.signals import level_of
-from bpcli.verdicts import Cure, Symptom
+from bpcli.studies.diagnose.gradients import level_of
 
 IMBALANCE = (3.0, 10.0)
 """Rows of the largest class over those of the smallest: a notice, a warning."""

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from bpcli.config.fitting import GAIN
-from bpcli.engine.blueprint import Entry, Node, followed
+from bpcli.config.compatibility import GAIN
+from bpcli.engine.network_plan import Entry, Node, followed
 from bpcli.family import Activation
-from bpcli.studies.diagnose import cures
+from bpcli.records.gradcheck import Cure, Symptom
+from bpcli.studies.diagnose import remedies as cures
 from bpcli.studies.diagnose.case import Case
-from bpcli.verdicts import Cure, Symptom
 
 OFF_SCALE = 3.0
 """Times the deviation that keeps signals at their size, up or down: cubed over three layers it is 27."""

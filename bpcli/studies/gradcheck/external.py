@@ -13,16 +13,16 @@ import numpy as np
 
 from bpcli.engine.network import Link
 from bpcli.engine.objective import Batch, Objective
-from bpcli.part import near
-from bpcli.plan import Array
-from bpcli.records import Exit, Failure, Problem
-from bpcli.studies.gradcheck.blame import Clues, blame
-from bpcli.studies.gradcheck.study import Checked
-from bpcli.studies.gradcheck.suspect import Suspect
+from bpcli.family.part import near
+from bpcli.family.plan import Array
+from bpcli.records.gradcheck import Finding, GradcheckReport, TensorRow
+from bpcli.records.training import Exit, Failure, Problem
+from bpcli.studies.gradcheck.check import Checked
 from bpcli.studies.gradcheck.textbook import loss_program
-from bpcli.studies.proof import equation_env, layer_program
-from bpcli.studies.witness import differences, size
-from bpcli.verdicts import Finding, GradcheckReport, TensorRow
+from bpcli.studies.mistakes.hypotheses import Suspect
+from bpcli.studies.mistakes.in_gradients import Clues, blame
+from bpcli.studies.witness.cases import equation_env, layer_program
+from bpcli.studies.witness.witness import differences, size
 
 DOUBLE, SINGLE = 1e-9, 1e-4
 """How far a tensor may be off, of its largest entry: numbers of float64, and of float32."""

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bpcli.plan import Array
-from bpcli.studies.witness import DIFFERENCE_STEP, differences, size
+from bpcli.family.plan import Array
+from bpcli.studies.witness.witness import DIFFERENCE_STEP, differences, size
 
 Value = Callable[[], tuple[float, float]]
 Index = tuple[int, ...]

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bpcli.plan import Array
+from bpcli.family.plan import Array
 from bpcli.studies.gradcheck.extrapolate import ridders, scatter
-from bpcli.studies.witness import (
+from bpcli.studies.witness.witness import (
     COMPLEX_STEP,
     DIFFERENCE_STEP,
     EPS,

@@ -8,12 +8,12 @@ import numpy as np
 
 from bpcli.engine.network import Link
 from bpcli.engine.objective import Batch, Objective
+from bpcli.family.plan import Array
 from bpcli.numeric.streams import Stream
-from bpcli.plan import Array
+from bpcli.records.gradcheck import LawRow
 from bpcli.studies.gradcheck.rounding import Rounding
-from bpcli.studies.proof import engine_arrays
-from bpcli.studies.witness import EPS, size
-from bpcli.verdicts import LawRow
+from bpcli.studies.witness.cases import engine_arrays
+from bpcli.studies.witness.witness import EPS, size
 
 SWAY = 30  # times as far as one rounding of every number takes a gradient may float32 be off
 NARROW = 1e-4  # of a tensor's largest entry, between float32 and float64

@@ -12,17 +12,17 @@ import numpy as np
 from pydantic import ValidationError
 
 import bpcli.parts  # noqa: F401  (declares them)
-from bpcli.engine.blueprint import draw_up
+from bpcli.engine.network_plan import draw_up
 from bpcli.engine.objective import Objective
 from bpcli.family import Activation, Layer, Loss, Regularizer
+from bpcli.family.part import Part, families
+from bpcli.family.plan import Array, Sample
 from bpcli.numeric.streams import Stream
-from bpcli.part import Part, families
-from bpcli.plan import Array, Sample
-from bpcli.records import Failure, Problem
-from bpcli.studies.contract import examine
-from bpcli.studies.gradcheck.study import Checked, check_gradients
-from bpcli.studies.proof import cases
-from bpcli.verdicts import GradcheckReport, PartVerdict, TensorRow
+from bpcli.records.gradcheck import GradcheckReport, PartVerdict, TensorRow
+from bpcli.records.training import Failure, Problem
+from bpcli.studies.custom.contract import examine
+from bpcli.studies.gradcheck.check import Checked, check_gradients
+from bpcli.studies.witness.cases import cases
 
 ROWS = 3
 SHAPES: tuple[tuple[int, ...], ...] = ((5,), (4, 2), (5, 4, 2))

@@ -14,11 +14,11 @@ import numpy as np
 
 from bpcli.engine.network import Link
 from bpcli.engine.objective import Batch, Objective
-from bpcli.numeric.notation import Program
-from bpcli.plan import Array
+from bpcli.family.plan import Array
+from bpcli.notation import Program
 from bpcli.studies.gradcheck.textbook import has_equations, loss_program
-from bpcli.studies.proof import equation_env, layer_program
-from bpcli.studies.witness import EPS, size
+from bpcli.studies.witness.cases import equation_env, layer_program
+from bpcli.studies.witness.witness import EPS, size
 
 COARSE = 2.0**-23  # of a number: how far off it is
 RUNS = 3

@@ -9,9 +9,9 @@ import numpy as np
 
 from bpcli.engine.network import Chain, Link
 from bpcli.engine.objective import Batch, Objective
-from bpcli.numeric.notation import Program, compile_equations
-from bpcli.plan import Array
-from bpcli.studies.proof import equation_views, layer_program
+from bpcli.family.plan import Array
+from bpcli.notation import Program, compile_equations
+from bpcli.studies.witness.cases import equation_views, layer_program
 
 
 def has_equations(link: Link, train: bool) -> bool:

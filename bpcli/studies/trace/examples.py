@@ -12,12 +12,12 @@ import numpy as np
 
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.config.experiment import Experiment
-from bpcli.engine.blueprint import draw_up
+from bpcli.engine.network_plan import draw_up
 from bpcli.family import Optimizer, Stepper
-from bpcli.part import near
-from bpcli.records import Exit, Failure, Problem
-from bpcli.studies.prepare import prepare
-from bpcli.studies.subject import Rows, Subject, subject_of
+from bpcli.family.part import near
+from bpcli.records.training import Exit, Failure, Problem
+from bpcli.studies.dataset.prepare import prepare
+from bpcli.studies.trace.open import Rows, Subject, subject_of
 
 NO_ROWS = Rows()
 

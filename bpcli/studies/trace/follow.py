@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from bpcli.engine.blueprint import Blueprint
-from bpcli.numeric.notation.places import reads_at
-from bpcli.part import near
-from bpcli.records import Exit, Failure, Problem
-from bpcli.studies.trace.blocks import Taken
-from bpcli.studies.trace.derive import FEW, Wanted
+from bpcli.engine.network_plan import Blueprint
+from bpcli.family.part import near
+from bpcli.notation.places import reads_at
+from bpcli.records.training import Exit, Failure, Problem
+from bpcli.studies.trace.quantities import FEW, Wanted
+from bpcli.studies.trace.step_blocks import Taken
 
 Index = tuple[int, ...]
 Found = dict[tuple[str, str], set[Index]]

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.derivation import Derivation, Difference, Golden
-from bpcli.records import Exit, Failure, Problem
-from bpcli.studies.atomic import atomic_text
+from bpcli.records.trace import Derivation, Difference, Golden
+from bpcli.records.training import Exit, Failure, Problem
+from bpcli.studies.run.atomic import atomic_text
 
 FORMAT = "bpcli derivation 1"
 TOLERANCE = 1e-9

@@ -12,17 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.derivation import Hop, PathsTo
 from bpcli.engine.network import Chain, Link
-from bpcli.numeric.notation import Program
-from bpcli.numeric.notation.evaluate import Grid
-from bpcli.numeric.notation.local import Index, Local, placed
-from bpcli.numeric.notation.syntax import Number, parse
-from bpcli.numeric.notation.text import Ascii, Text
-from bpcli.plan import Array
-from bpcli.records import Failure, Problem
-from bpcli.studies.proof import equation_env, layer_program
-from bpcli.studies.subject import Subject
+from bpcli.family.plan import Array
+from bpcli.notation import Program
+from bpcli.notation.evaluate import Grid
+from bpcli.notation.local import Index, Local, placed
+from bpcli.notation.syntax import Number, parse
+from bpcli.notation.text import Ascii, Text
+from bpcli.records.trace import Hop, PathsTo
+from bpcli.records.training import Failure, Problem
+from bpcli.studies.trace.open import Subject
+from bpcli.studies.witness.cases import equation_env, layer_program
 
 MOST = 64  # paths that are told one by one
 NUDGE = 1e-3

@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.derivation import Array, Blank, Derivation, Given, Quantity, Worksheet
-from bpcli.engine.descent import Descent
+from bpcli.engine.step import Descent
 from bpcli.family import Activation
-from bpcli.numeric.notation.evaluate import CONSTANTS
-from bpcli.numeric.notation.syntax import letters_used, reads
+from bpcli.family.plan import Param
+from bpcli.notation.evaluate import CONSTANTS
+from bpcli.notation.syntax import letters_used, reads
 from bpcli.numeric.streams import Stream
-from bpcli.plan import Param
-from bpcli.records import Exit, Failure, Problem
-from bpcli.studies.proof import equation_env
-from bpcli.studies.subject import Rows, Subject
-from bpcli.studies.trace.trace import View, derive
+from bpcli.records.trace import Array, Blank, Derivation, Given, Quantity, Worksheet
+from bpcli.records.training import Exit, Failure, Problem
+from bpcli.studies.trace.derive_step import View, derive
+from bpcli.studies.trace.open import Rows, Subject
+from bpcli.studies.witness.cases import equation_env
 
 ANSWERS = "answers.yaml"
 """The file that a worksheet asks for."""

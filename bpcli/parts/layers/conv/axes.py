@@ -6,7 +6,7 @@ import math
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from bpcli.plan import ShapeError
+from bpcli.family.plan import ShapeError
 
 __all__ = ["Axis", "Phase", "fitted", "phases", "same"]
 

@@ -9,13 +9,13 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from bpcli.family import Layer
-from bpcli.numeric.notation import Eq
+from bpcli.family.plan import Frame, Plan, Sample, Shape, ShapeError
+from bpcli.notation import Eq
 from bpcli.numeric.steps import by_lanes
 from bpcli.parts.layers.conv.axes import Axis, fitted
 from bpcli.parts.layers.conv.filters import AROUND, Filters, Zeros, split
 from bpcli.parts.layers.conv.passes import Passes, passes
 from bpcli.parts.layers.conv.writing import consts, looked_at, looking, told
-from bpcli.plan import Frame, Plan, Sample, Shape, ShapeError
 
 ONE = Axis(1, 1)
 

@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from bpcli.family import Layer
-from bpcli.numeric.notation import Eq
+from bpcli.family.plan import Frame, Plan, Sample, Shape, ShapeError
+from bpcli.notation import Eq
 from bpcli.numeric.steps import by_lanes
 from bpcli.parts.activations import Relu
 from bpcli.parts.layers.conv.axes import Axis, fitted
@@ -17,7 +18,6 @@ from bpcli.parts.layers.conv.filters import AROUND, Filters, Padding, pair, spli
 from bpcli.parts.layers.conv.passes import Passes, passes
 from bpcli.parts.layers.conv.writing import consts, looked_at, looking, told
 from bpcli.parts.layers.windows import Pair
-from bpcli.plan import Frame, Plan, Sample, Shape, ShapeError
 
 
 class Conv2d(Filters, Layer):

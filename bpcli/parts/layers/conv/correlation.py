@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bpcli.family.plan import Array, Frame, Shape
 from bpcli.numeric.products import LARGEST, Cuts, cuts, in_parts, in_tiles
 from bpcli.numeric.steps import Steps
 from bpcli.numeric.threads import LANES, Lane, share
 from bpcli.parts.layers.conv.axes import Axis
-from bpcli.plan import Array, Frame, Shape
 
 __all__ = ["Correlation", "Look", "Piece"]
 

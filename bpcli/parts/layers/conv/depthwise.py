@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from bpcli.family.plan import Array, Frame
 from bpcli.numeric.steps import Steps
 from bpcli.numeric.threads import Lane
 from bpcli.parts.layers.conv.correlation import Correlation, Look
-from bpcli.plan import Array, Frame
 
 __all__ = ["Depthwise"]
 

@@ -9,11 +9,11 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from bpcli.family import Activation, Constraint, Initializer, Layer, Regularizer
+from bpcli.family.part import OneOf, Settings
+from bpcli.family.plan import Param, Shape, ShapeError
 from bpcli.numeric.shapes import written
-from bpcli.part import OneOf, Settings
 from bpcli.parts.initializers import Values
 from bpcli.parts.layers.windows import Margin, frozen
-from bpcli.plan import Param, Shape, ShapeError
 
 __all__ = ["AROUND", "Filters", "Padding", "Zeros", "pair", "split"]
 

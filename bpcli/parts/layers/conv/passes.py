@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bpcli.family.plan import Array, Frame, Slot
 from bpcli.numeric.steps import Steps, done_in_lanes
 from bpcli.numeric.threads import LANES, Lane, share
 from bpcli.parts.layers.conv.axes import Axis, Phase, phases
 from bpcli.parts.layers.conv.correlation import Correlation
 from bpcli.parts.layers.conv.kernels import correlation
-from bpcli.plan import Array, Frame, Slot
 
 __all__ = ["Passes", "passes"]
 

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from bpcli.family.plan import Array, Frame
 from bpcli.numeric.products import Cuts, cuts, in_parts, in_tiles
 from bpcli.numeric.steps import Steps
 from bpcli.numeric.threads import Lane
 from bpcli.parts.layers.conv import correlation
 from bpcli.parts.layers.conv.axes import Axis
 from bpcli.parts.layers.conv.correlation import Correlation, Look, Piece
-from bpcli.plan import Array, Frame
 
 __all__ = ["Strips"]
 

@@ -10,14 +10,14 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from bpcli.family import Layer
-from bpcli.numeric.notation import Eq
+from bpcli.family.plan import Frame, Plan, Sample, Shape, ShapeError, Slot
+from bpcli.notation import Eq
 from bpcli.numeric.steps import by_lanes
 from bpcli.parts.layers.conv.axes import Axis, same
 from bpcli.parts.layers.conv.filters import Filters, Padding, pair
 from bpcli.parts.layers.conv.passes import Passes, passes
 from bpcli.parts.layers.conv.writing import consts, looked_at, looking, told
 from bpcli.parts.layers.windows import Margin, Pair
-from bpcli.plan import Frame, Plan, Sample, Shape, ShapeError, Slot
 
 
 class ConvTranspose2d(Filters, Layer):

@@ -1,0 +1,197 @@
+"""What Pydantic found, in our words: what was expected, what stands there, and what to type instead."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bpcli.config.scalars import ScalarError, called, resolve, shown
+from bpcli.family.part import near
+
+__all__ = ["Fault", "Words", "a", "closest", "expected", "listed", "words"]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One error of Pydantic's, told by the place in the file.
+
+    `kind` is Pydantic's name of the error. `tags` are what it puts between the steps of `path` for the branches of a
+    union, each with the number of steps before it.
+    """
+
+    path: tuple[str | int, ...]
+    kind: str
+    value: Any
+    message: str
+    context: Mapping[str, Any] = field(default_factory=dict)
+    tags: tuple[tuple[int, str], ...] = ()
+    on_key: bool = False
+
+
+@dataclass(frozen=True)
+class Words:
+    text: str
+    code: str
+    help: str = ""
+
+
+EXPECTED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": "text",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "set_type": "a list",
+    "dict_type": "a mapping",
+    "mapping_type": "a mapping",
+    "model_type": "a mapping of settings",
+    "model_attributes_type": "a mapping of settings",
+    "none_required": "nothing",
+}
+RANGES = {
+    "greater_than": ("gt", "greater than"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "less than"),
+    "less_than_equal": ("le", "at most"),
+    "multiple_of": ("multiple_of", "a multiple of"),
+}
+YES_NO = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
+
+
+def expected(fault: Fault) -> list[str]:
+    """What kinds of value were expected, where that is the whole of the error; else nothing."""
+    if fault.kind in ("literal_error", "enum"):
+        return _choices(fault) or [str(fault.context.get("expected", "another value"))]
+    if fault.kind == "no_type" and not isinstance(fault.value, Mapping):
+        return [a(str(fault.context["family"]))]
+    if fault.kind == "misfit":
+        return list(fault.context["expected"])
+    return [EXPECTED[fault.kind]] if fault.kind in EXPECTED else []
+
+
+def words(fault: Fault) -> Words:
+    """The message for an error that needs nothing but itself (unknown and missing keys and types need the model)."""
+    wanted = expected(fault)
+    context = fault.context
+    if wanted:
+        return _wrong_kind(fault, wanted)
+    if fault.kind in RANGES:
+        name, text = RANGES[fault.kind]
+        bound = context[name]
+        bound = int(bound) if isinstance(bound, float) and bound.is_integer() and abs(bound) < 1e15 else bound
+        return Words(f"must be {text} {shown(bound)}, got {shown(fault.value)}", "out-of-range")
+    if fault.kind == "finite_number":
+        return Words(f"must be a finite number, got {shown(fault.value)}", "out-of-range")
+    if fault.kind in ("too_short", "too_long"):
+        least = fault.kind == "too_short"
+        limit, size = context["min_length" if least else "max_length"], context.get("actual_length")
+        items = "item" if limit == 1 else "items"
+        bound = "at least" if least else "at most"
+        return Words(f"must hold {bound} {limit} {items}, holds {size or 'none'}", "out-of-range")
+    if fault.kind in ("string_too_short", "string_too_long"):
+        least = fault.kind == "string_too_short"
+        limit, bound = context["min_length" if least else "max_length"], "at least" if least else "at most"
+        characters = "character" if limit == 1 else "characters"
+        return Words(f"must have {bound} {limit} {characters}, got {called(fault.value)}", "out-of-range")
+    if fault.kind == "string_pattern_mismatch":
+        return Words(f"must match the pattern {context['pattern']}, got {called(fault.value)}", "out-of-range")
+    if fault.kind in ("value_error", "assertion_error"):
+        return Words(str(context.get("error", fault.message)), "bad-value")
+    code = fault.kind.replace("_", "-")
+    return Words(fault.message, code, str(context.get("help", "")))
+
+
+def _wrong_kind(fault: Fault, wanted: list[str]) -> Words:
+    value = fault.value
+    text = f"expected {listed(wanted, 'or')}, got {called(value)}"
+    choices = _choices(fault)
+    if isinstance(value, str) and choices:
+        close = closest(value, choices)
+        if close is not None:
+            return Words(text, "unknown-value", f"did you mean `{close}`?")
+        if len(choices) == len(wanted):
+            return Words(text, "unknown-value")
+    return Words(text, "wrong-type", _correction(value, wanted))
+
+
+def _choices(fault: Fault) -> list[str]:
+    """The words that a Literal allows."""
+    if fault.kind == "misfit":
+        return list(fault.context["choices"])
+    said = str(fault.context.get("expected", "")) if fault.kind in ("literal_error", "enum") else ""
+    return re.findall(r"'([^']*)'", said)
+
+
+def _correction(value: Any, wanted: list[str]) -> str:
+    """What the writer probably meant, in the form that was expected."""
+    numbers = {"a number", "a whole number"} & set(wanted)
+    if value is None:
+        return "write a value, or remove the key"
+    if isinstance(value, str) and numbers and (number := _number(value)):
+        return f"write {number}"
+    if isinstance(value, str) and "true or false" in wanted and value.lower() in YES_NO:
+        return f"write {YES_NO[value.lower()]}"
+    if isinstance(value, float) and "a whole number" in wanted and value.is_integer():
+        return f"write {int(value)}" if abs(value) < 1e15 else ""
+    if isinstance(value, bool | int | float) and "text" in wanted:
+        return f'put it in quotes: "{shown(value)}"'
+    if isinstance(value, str | bool | int | float) and wanted == ["a list"]:
+        return f"write [{value if isinstance(value, str) and len(value) < 40 else shown(value)}]"
+    if isinstance(value, dict) and wanted == ["a list"]:
+        return "begin each item of the list with `- `"
+    return ""
+
+
+def _number(text: str) -> str:
+    """The number that a text was meant to be: quoted, with a decimal comma, underscores or a percent sign."""
+    plain = text.strip().replace("_", "")
+    percent = plain.endswith("%")
+    plain = plain.rstrip("% ")
+    if plain.count(",") == 1 and "." not in plain:
+        plain = plain.replace(",", ".")
+    try:
+        value = resolve(plain) if plain else None
+    except ScalarError:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return ""
+    return shown(value / 100) if percent else plain
+
+
+def closest(word: str, known: Iterable[str], *, surely: bool = False) -> str | None:
+    """The known word that was meant: spelled otherwise (learningRate), by its initials (lr), by a part of it (rate), or
+    with a slip of the keyboard; `surely` wants more than a resemblance."""
+    known = list(known)
+    if len(word) > 100:
+        return None
+    bare = re.sub(r"[\s_-]", "", word.lower())
+    for name in known:
+        if bare == name.replace("_", ""):
+            return name
+    initials = [name for name in known if "_" in name and bare == "".join(part[:1] for part in name.split("_"))]
+    parts = [name for name in known if word.lower() in name.split("_")]
+    meant = initials or parts
+    if len(meant) == 1:
+        return meant[0]
+    found = near(word, known)
+    alike = difflib.SequenceMatcher(None, word.lower(), found or "").ratio()
+    return found if alike > 0.8 or not surely else None
+
+
+def listed(names: Iterable[str], last: str = "and") -> str:
+    """Words in a row: a, b or c."""
+    *rest, final = list(names)
+    return f"{', '.join(rest)} {last} {final}" if rest else final
+
+
+def a(noun: str) -> str:
+    """The noun with its article."""
+    return f"{'an' if noun[:1] in 'aeio' else 'a'} {noun}"

@@ -1,0 +1,150 @@
+"""One iteration of an optimizer that looks at the objective where it likes: the rows, the value with its gradient, and
+the Jacobian that it may ask for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from bpcli.engine.memory import aligned
+from bpcli.engine.objective import Batch, Objective
+from bpcli.engine.step import Descent, culprit
+from bpcli.family import Clipper, Constraint, Loss, Optimizer, Searcher, Stepper
+from bpcli.family.plan import Array, Frame, Slot, empty
+from bpcli.numeric.lengths import length
+
+
+class Search:
+    """Lowers an objective iteration by iteration, on all training rows. It has the face of Descent, but what it says
+    after a step (`loss`, `penalty`, `norm`) is that of the weights after it; `rate` is the length of the step.
+
+    It is itself the Surface that the optimizer sees.
+    """
+
+    factor = 1.0  # nothing is clipped
+
+    def __init__(self, objective: Objective, optimizer: Searcher, total: int) -> None:
+        self.objective, self.optimizer, self.total = objective, optimizer, total
+        self.theta, self.grad = objective.theta, objective.grad
+        size = len(self.theta)
+        self.slots = {name: _zeros(slot) for name, slot in optimizer.state(size).items()}
+        self.clip_state: dict[str, Array] = {}
+        self.schedule_state: dict[str, Array] = {}
+        work = {name: _zeros(slot) for name, slot in optimizer.work(size).items()}
+        nothing = self.theta[:0]
+        vectors = {"w": self.theta, "g": self.grad, **self.slots, **work}
+        self.frame = Frame(x=nothing, y=nothing, dx=None, dy=nothing, rate=0.0, **vectors)
+        self.loss = self.penalty = self.norm = self.rate = 0.0
+        self.ended = ""
+        self._batch: Batch | None = None
+        self._known = False  # whether the objective and its gradient are those of theta as it is
+        self._first = np.zeros(objective.network.blueprint.x, self.theta.dtype)
+
+    def step(self, batch: Batch, k: int) -> None:
+        """The iteration after `k` completed ones, on the rows loaded in `batch`: the same at every step.
+
+        `ended` says why, where nothing is left to do. Raises NonFiniteError where the objective is not finite before
+        the step; points that it only tries may be what they are.
+        """
+        f, self._batch = self.frame, batch
+        if not self._known and not math.isfinite(self.look(batch)):
+            raise culprit(self.objective, batch, self.loss, self.penalty)
+        f.value = self.loss + self.penalty
+        self.ended = self.optimizer.search(f, self, k + 1)
+        self._known = True
+        self.rate = 0.0 if self.ended else f.rate
+        if self.ended:
+            self.value()  # of the weights as they were: what was tried is forgotten
+        elif self.objective.network.states:
+            self.objective.network.commit(batch.chain)
+
+    def rate_at(self, k: int) -> float:
+        """The length of the last step: it is known after a step and not before."""
+        return self.rate
+
+    def look(self, batch: Batch) -> float:
+        """The objective at theta as it is, on the rows loaded in `batch`: what the next step begins with."""
+        self._batch, self._known = batch, True
+        return self.value()
+
+    # ------------------------------------------------------------------------------------------ what the optimizer sees
+    def value(self) -> float:
+        """The objective at theta; `grad` is then its gradient. inf where one of them is not finite."""
+        objective, batch = self.objective, self._bound
+        self.loss, self.penalty = batch.forward(True), objective.penalty()
+        batch.backward(True)
+        objective.add_penalty_gradient()
+        self.norm = length(self.grad)
+        found = self.loss + self.penalty
+        return found if math.isfinite(found) and math.isfinite(self.norm) else math.inf
+
+    def jacobian(self, block: Array) -> Iterator[Array]:
+        """The derivatives of every output by theta, row by row of the batch, one output told at a time."""
+        x, single = self._bound.x, self.objective.network.chain(1)
+        self._first[...] = x[0]  # a batch of one row stands where the first row of every batch stands
+        filled = 0
+        for i in range(len(x)):
+            single.x[...] = x[i]
+            single.forward(True)
+            for k in range(single.y.shape[-1]):
+                single.dy.fill(0)
+                single.dy[0, k] = 1
+                single.backward(True)
+                block[filled] = self.grad
+                filled += 1
+                if filled == len(block):
+                    yield block
+                    filled = 0
+        x[0] = self._first
+        if filled:
+            yield block[:filled]
+
+    def quadratic(self, bend: Array) -> float:
+        """The `scale` of a loss that is a mean of squares, and what the penalties add to the curvature."""
+        scale = slope_of_one(self.objective.loss, self._bound.t.shape[-1]) / self._bound.n
+        bend.fill(0)
+        for penalty, where in self.objective.network.blueprint.penalties:
+            w = np.ones(where.stop - where.start)
+            penalty.add_grad(w, bend[where], np.zeros_like(w))
+        np.divide(bend, scale, out=bend)
+        return scale
+
+    @property
+    def _bound(self) -> Batch:
+        assert self._batch is not None, "a surface is looked at within a step"
+        return self._batch
+
+
+def lowering(
+    objective: Objective,
+    optimizer: Optimizer,
+    clipper: Clipper | None,
+    total: int,
+    *,
+    epoch: int = 1,
+    constraint: Constraint | None = None,
+) -> Descent | Search:
+    """What lowers the objective with this optimizer; the arguments are those of Descent."""
+    if isinstance(optimizer, Searcher):
+        return Search(objective, optimizer, total)
+    assert isinstance(optimizer, Stepper), f"{optimizer.kind} neither steps nor searches"
+    return Descent(objective, optimizer, clipper, total, epoch=epoch, constraint=constraint)
+
+
+def slope_of_one(loss: Loss, outputs: int) -> float:
+    """The slope of the loss of a single row where each error is 1: a sum of squares is half of it times the squares."""
+    plan = loss.plan((outputs,))
+    x, t, dx = np.ones((1, outputs)), np.zeros((1, outputs)), np.zeros((1, outputs))
+    slots: dict[str, Any] = {n: empty(slot, 1, np.float64) for n, slot in {**plan.keep, **plan.scratch}.items()}
+    f = Frame(x=x, y=x, t=t, w=None, dx=dx, dy=dx, **slots)
+    loss.forward(f)
+    loss.backward(f)
+    return float(dx[0, 0])
+
+
+def _zeros(slot: Slot) -> Array:
+    """A zeroed array that begins at a cache line."""
+    return aligned(math.prod(slot.shape), np.float64).reshape(slot.shape)

@@ -1,0 +1,132 @@
+"""Floor 1: how a part asks for memory by name, and the frame of views it gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bpcli.family.part import Part
+from bpcli.numeric.shapes import Shape as Shape
+
+Array = NDArray[Any]
+N = -1
+"""The batch axis in the shape of a slot."""
+
+DType = Literal["float", "float32", "bool", "byte", "int"]
+"""`float` is the type of the run; chance is drawn in `float32` whatever the run, so that all see the same masks."""
+
+WIDTHS: dict[str, Any] = {"float32": np.float32, "bool": np.bool_, "byte": np.uint8, "int": np.int64}
+
+
+class ShapeError(ValueError):
+    """A shape that cannot enter a layer; `help` says what would fit."""
+
+    def __init__(self, text: str, help: str = "") -> None:
+        super().__init__(text)
+        self.help = help
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One array: its shape (N stands for the batch) and type; `start` is what a layer's `state` holds at first."""
+
+    shape: Shape
+    dtype: DType = "float"
+    start: float = 0.0
+
+
+@dataclass(frozen=True)
+class Param:
+    """One learned tensor.
+
+    `init` is an Initializer, or None for the default, chosen from the activation that follows; `fan_in` and `fan_out`
+    are what it scales by; `decays` puts it under the penalty (weights yes, biases and gains no).
+    """
+
+    shape: Shape
+    init: Part | None = None
+    fan_in: int = 1
+    fan_out: int = 1
+    decays: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a layer needs for rows of one shape. Shapes of `x` and `y` are without the batch; slots say N for it.
+
+    `keep` lives from forward to backward, `scratch` is dead on return, `draws` is filled by `draw`, `state` is saved
+    but not optimized (running statistics), `consts` are the numbers the equations mention, `inside` are the chains of a
+    container. `skips_dx`: backward leaves dx alone where `f.dx` is None (the first layer of a network). `tokens`: x
+    has to hold whole numbers from 0 to `tokens` - 1, as they stand in the data; 0 where any numbers will do.
+    """
+
+    y: Shape
+    params: Mapping[str, Param] = field(default_factory=dict)
+    keep: Mapping[str, Slot] = field(default_factory=dict)
+    scratch: Mapping[str, Slot] = field(default_factory=dict)
+    draws: Mapping[str, Slot] = field(default_factory=dict)
+    state: Mapping[str, Slot] = field(default_factory=dict)
+    consts: Mapping[str, float] = field(default_factory=dict)
+    inside: Mapping[str, Sequence[Part]] = field(default_factory=dict)
+    skips_dx: bool = False
+    tokens: int = 0
+    multiply_adds: int = 0  # of one sample's forward pass
+
+
+class Frame(SimpleNamespace):
+    """The views a part works on, bound once by the engine: `f.x f.y f.dy f.dx`, its params `f.W` with `f.dW`, its slots
+    and its inner chains, by the names of its plan. `x` is the previous layer's `y` itself."""
+
+    __slots__ = ("_book",)
+
+    crowded = False  # whether kernels of the network share the cores out to lanes: BLAS's threads would be in their way
+
+    x: Array
+    y: Array
+    dx: Any  # None where nobody asks for it
+    dy: Array
+
+    def notes(self, name: str) -> dict[Any, Any]:
+        """A notebook for what follows from these views alone; a new one where x, y, dx or dy has become another."""
+        try:
+            x, y, dx, dy, book = self._book
+        except AttributeError:  # nothing is noted yet
+            x, book = None, {}
+        if x is not self.x or y is not self.y or dx is not self.dx or dy is not self.dy:
+            book = {}
+            self._book: tuple[Array, Array, Any, Array, dict[str, dict[Any, Any]]]
+            self._book = (self.x, self.y, self.dx, self.dy, book)
+        found = book.get(name)
+        if found is None:
+            found = book[name] = {}
+        return found
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One case the laws are tried on.
+
+    `part` may be a mapping as it stands in a file, where building it must fail with a message that holds `error`; with
+    a part and `error`, planning for `x` must fail so. `inputs` names fixed inputs (ties, saturation) in place of random
+    ones: arrays for `x`, a loss's `t`, a parameter; or what a law holds a part to: a schedule's `first` and `last`, an
+    initializer's `deviation` and `bound`.
+    """
+
+    part: Any
+    x: Shape = ()
+    batch: int = 3
+    error: str = ""
+    note: str = ""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    scale: float = 1.0  # of the random inputs
+    kinks: tuple[float, ...] = ()  # values of x at which the slope jumps
+
+
+def empty(slot: Slot, batch: int, dtype: Any) -> Array:
+    """An array for a slot, zeroed."""
+    return np.zeros(tuple(batch if d == N else d for d in slot.shape), {"float": dtype, **WIDTHS}[slot.dtype])

@@ -1,0 +1,320 @@
+"""The tree of an equation: what the notation can say, parsed once.
+
+Python's own parser reads the text (the notation is a subset of Python's expressions); the nodes below are what is left
+of it, small enough that evaluation and every renderer can match on them exhaustively.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from bpcli.notation.functions import POINT, REDUCE
+
+__all__ = [
+    "Binary", "Bind", "Call", "Compare", "Dots", "Eq", "Equation", "Expr", "Name", "Negate", "NotationError", "Number",
+    "Read", "Reduce", "parse", "parse_expression", "reads", "spell_out", "walk",
+]  # fmt: skip
+
+
+class NotationError(ValueError):
+    """An equation that does not say anything, or says it about arrays that do not fit."""
+
+
+@dataclass(frozen=True)
+class Eq:
+    """One textbook equation: `left` = `right`, and `why` in a few words.
+
+    `detail="path"` marks a long form (softmax's Jacobian, say) that is shown, and evaluated, only where one path of
+    the chain rule is followed; it may give a second equation for a left side.
+    """
+
+    left: str
+    right: str
+    why: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Number:
+    value: float | int
+
+
+@dataclass(frozen=True)
+class Name:
+    """A scalar, an index letter, or one of the constants `pi` and `inf`."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class Read:
+    """One entry of an array: `array[index, ...]`."""
+
+    array: str
+    index: tuple[Expr, ...]
+
+
+@dataclass(frozen=True)
+class Negate:
+    operand: Expr
+
+
+@dataclass(frozen=True)
+class Binary:
+    """`op` is one of + - * / ** // %."""
+
+    op: str
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True)
+class Compare:
+    """An Iverson bracket, 1 where it holds and 0 elsewhere; `op` is one of > < >= <= == !=."""
+
+    op: str
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function of values: those of `functions.POINT`, and `pad` and `where`."""
+
+    fn: str
+    args: tuple[Expr, ...]
+
+
+@dataclass(frozen=True)
+class Bind:
+    """An index that ranges: `k`, or `k < K`."""
+
+    letter: str
+    size: Expr | None = None
+
+
+@dataclass(frozen=True)
+class Dots:
+    """The axes between, before they are spelled out in letters."""
+
+
+@dataclass(frozen=True)
+class Reduce:
+    """`fn` over `over` of `body`; `extra` holds percentile's rank; `count` has no body."""
+
+    fn: str
+    over: tuple[Bind | Dots, ...]
+    body: Expr
+    extra: tuple[Expr, ...] = ()
+
+
+Expr = Number | Name | Read | Negate | Binary | Compare | Call | Reduce | Dots
+
+
+@dataclass(frozen=True)
+class Equation:
+    """A parsed `Eq`: the name and the indices of its left side, and its right side."""
+
+    name: str
+    free: tuple[Bind | Dots, ...]
+    right: Expr
+    source: Eq
+
+
+BINARY = {
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**", ast.FloorDiv: "//", ast.Mod: "%",
+}  # fmt: skip
+COMPARE = {ast.Gt: ">", ast.Lt: "<", ast.GtE: ">=", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!="}
+
+
+@lru_cache(maxsize=4096)
+def parse(eq: Eq) -> Equation:
+    """The tree of an equation. Raises NotationError with the text of the part that cannot be read."""
+    left = _python(eq.left)
+    if isinstance(left, ast.Name):
+        return Equation(left.id, (), parse_expression(eq.right), eq)
+    if not (isinstance(left, ast.Subscript) and isinstance(left.value, ast.Name)):
+        raise NotationError(f"{eq.left!r}: a left side is a name or name[index,...]")
+    free = tuple(_bind(i) for i in _indices(left))
+    letters = [b.letter for b in free if isinstance(b, Bind)]
+    if len(set(letters)) != len(letters):
+        raise NotationError(f"{eq.left!r}: an index occurs twice")
+    return Equation(left.value.id, free, parse_expression(eq.right), eq)
+
+
+@lru_cache(maxsize=4096)
+def parse_expression(text: str) -> Expr:
+    """The tree of an expression."""
+    return _expr(_python(text))
+
+
+def _python(text: str) -> ast.expr:
+    try:
+        return ast.parse(text.strip(), mode="eval").body
+    except SyntaxError as error:
+        raise NotationError(f"{text!r} cannot be read: {error.msg}") from None
+
+
+def _indices(node: ast.Subscript) -> list[ast.expr]:
+    found = list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
+    if sum(map(_is_dots, found)) > 1:
+        raise NotationError(f"{ast.unparse(node)!r}: `...` may stand once in an array's indices")
+    return found
+
+
+def _is_dots(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is Ellipsis
+
+
+def _is_bind(node: ast.expr) -> bool:
+    if isinstance(node, ast.Name):
+        return len(node.id) == 1
+    if isinstance(node, ast.Compare):
+        return [type(op) for op in node.ops] == [ast.Lt] and isinstance(node.left, ast.Name) and len(node.left.id) == 1
+    return _is_dots(node)
+
+
+def _bind(node: ast.expr) -> Bind | Dots:
+    if _is_dots(node):
+        return Dots()
+    if isinstance(node, ast.Name) and len(node.id) == 1:
+        return Bind(node.id)
+    if isinstance(node, ast.Compare) and _is_bind(node) and isinstance(node.left, ast.Name):
+        return Bind(node.left.id, _expr(node.comparators[0]))
+    raise NotationError(f"{ast.unparse(node)!r} is not an index: one letter, or letter < size")
+
+
+def _mentions(node: ast.expr, letters: set[str]) -> bool:
+    return any(isinstance(n, ast.Name) and n.id in letters for n in ast.walk(node))
+
+
+def _reduction(fn: str, args: list[ast.expr]) -> Reduce | None:
+    """The call as a reduction, or None where `max(a, b)` is meant as a function of two values."""
+    if fn == "count":
+        return Reduce("count", tuple(_bind(a) for a in args), Number(1))
+    if fn not in REDUCE or not args:
+        return None
+    extra: tuple[Expr, ...] = ()
+    over = args[:-1]
+    if fn == "percentile":
+        extra, over = (_expr(over[-1]),), over[:-1]
+    if not over or not all(_is_bind(a) for a in over):
+        return None
+    if fn in POINT and not any(isinstance(a, ast.Compare) or _is_dots(a) for a in over):
+        letters = {a.id for a in over if isinstance(a, ast.Name)}
+        if not _mentions(args[-1], letters):
+            return None
+    return Reduce(fn, tuple(_bind(a) for a in over), _expr(args[-1]), extra)
+
+
+def _expr(node: ast.expr) -> Expr:
+    match node:
+        case ast.Constant(value=bool()):
+            pass
+        case ast.Constant(value=int() | float() as value):
+            return Number(value)
+        case ast.Constant(value=value) if value is Ellipsis:
+            return Dots()
+        case ast.Name(id=name):
+            return Name(name)
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return Negate(_expr(operand))
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in BINARY:
+            return Binary(BINARY[type(op)], _expr(left), _expr(right))
+        case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in COMPARE:
+            return Compare(COMPARE[type(op)], _expr(left), _expr(right))
+        case ast.Subscript(value=ast.Name(id=name)):
+            return Read(name, tuple(_expr(i) for i in _indices(node)))
+        case ast.Call(func=ast.Name(id=fn), args=args, keywords=[]):
+            reduction = _reduction(fn, args)
+            if reduction is not None:
+                return reduction
+            _check_call(fn, args, node)
+            return Call(fn, tuple(_expr(a) for a in args))
+    raise NotationError(f"{ast.unparse(node)!r} is not in the notation")
+
+
+def _check_call(fn: str, args: list[ast.expr], node: ast.expr) -> None:
+    arity = {"pad": (1, 2), "where": (3, 3)}.get(fn) or POINT.get(fn, (None, None))[1]
+    if arity is None and fn in REDUCE:
+        raise NotationError(f"{ast.unparse(node)!r}: {fn} needs an index: {fn}(i, ...)")
+    if arity is None:
+        raise NotationError(f"{ast.unparse(node)!r}: no function or reduction is called {fn}")
+    low, high = arity
+    if not low <= len(args) <= high:
+        raise NotationError(f"{ast.unparse(node)!r}: {fn} takes {low if low == high else f'{low} to {high}'} arguments")
+    if fn == "pad" and not isinstance(args[0], ast.Subscript):
+        raise NotationError(f"{ast.unparse(node)!r}: pad takes one read, pad(x[...])")
+
+
+def children(node: Expr) -> tuple[Expr, ...]:
+    """The expressions directly inside an expression, ranges of bound indices included."""
+    match node:
+        case Read(index=index):
+            return index
+        case Negate(operand=operand):
+            return (operand,)
+        case Binary(left=left, right=right) | Compare(left=left, right=right):
+            return (left, right)
+        case Call(args=args):
+            return args
+        case Reduce(over=over, body=body, extra=extra):
+            sizes = tuple(b.size for b in over if isinstance(b, Bind) and b.size is not None)
+            return (*sizes, *extra, body)
+    return ()
+
+
+def walk(node: Expr) -> Iterator[Expr]:
+    """The expression and all expressions inside it."""
+    yield node
+    for child in children(node):
+        yield from walk(child)
+
+
+def reads(equation: Equation) -> set[str]:
+    """Names of everything the right side reads: arrays, and names that stand bare (scalars and indices)."""
+    found = {n.array for n in walk(equation.right) if isinstance(n, Read)}
+    return found | {n.id for n in walk(equation.right) if isinstance(n, Name)}
+
+
+def letters_used(equation: Equation) -> set[str]:
+    """Index letters that stand in the equation."""
+    found = {b.letter for b in equation.free if isinstance(b, Bind)}
+    for node in walk(equation.right):
+        if isinstance(node, Reduce):
+            found |= {b.letter for b in node.over if isinstance(b, Bind)}
+    return found
+
+
+def spell_out(equation: Equation, letters: tuple[str, ...]) -> Equation:
+    """The equation with every `...` written out in these letters."""
+    middle = tuple(Bind(i) for i in letters)
+    names = tuple(Name(i) for i in letters)
+
+    def binds(over: tuple[Bind | Dots, ...]) -> tuple[Bind | Dots, ...]:
+        return tuple(b for item in over for b in (middle if isinstance(item, Dots) else (item,)))
+
+    def go(node: Expr) -> Expr:
+        match node:
+            case Read(array=array, index=index):
+                out = tuple(e for i in index for e in (names if isinstance(i, Dots) else (go(i),)))
+                return Read(array, out) if out else Name(array)
+            case Negate(operand=operand):
+                return Negate(go(operand))
+            case Binary(op=op, left=left, right=right):
+                return Binary(op, go(left), go(right))
+            case Compare(op=op, left=left, right=right):
+                return Compare(op, go(left), go(right))
+            case Call(fn=fn, args=args):
+                return Call(fn, tuple(go(a) for a in args))
+            case Reduce(fn=fn, over=over, body=body, extra=extra):
+                spelled = binds(over)
+                if not spelled and fn != "count":
+                    return Number(0) if fn == "argmax" else go(body)  # a sum over no axes is its body
+                return Reduce(fn, spelled, go(body), tuple(go(e) for e in extra))
+        return node
+
+    return Equation(equation.name, binds(equation.free), go(equation.right), equation.source)

@@ -1,0 +1,121 @@
+"""An equation as one line of a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import ClassVar
+
+from bpcli.notation.reader import Drawn, Reader
+from bpcli.notation.symbols import Glyph, Level
+from bpcli.notation.syntax import Equation, Expr
+
+__all__ = ["Ascii", "Text", "draw"]
+
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+_LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+
+def draw(equation: Equation, known: Collection[str] = (), ascii: bool = False) -> str:
+    """`∂L/∂W[i,o] = Σ_n x[n,i]·∂L/∂y[n,o]`; with `ascii`, `dL/dW[i,o] = sum_n x[n,i]*dL/dy[n,o]`."""
+    return (Ascii if ascii else Text)(known).equation(equation)
+
+
+class Text(Reader):
+    """Unicode."""
+
+    signs: ClassVar = {
+        "+": " + ", "-": " − ", "%": " mod ", "neg": "−", "*": "·", "/": "/", "...": "…", "d": "∂",
+        "==": " = ", "!=": " ≠ ", ">": " > ", "<": " < ", ">=": " ≥ ", "<=": " ≤ ",
+    }  # fmt: skip
+    fences: ClassVar = {"(": ("(", ")"), "[": ("[", "]"), "|": ("|", "|"), "floor": ("⌊", "⌋")}
+    operators: ClassVar = {"sum": "Σ", "prod": "Π", "max": "max", "argmax": "argmax"}
+
+    def symbol(self, glyph: Glyph, index: Sequence[str]) -> Drawn:
+        read = self.brackets(index)
+        name = self.letters(glyph)
+        if glyph.gradient:
+            whole = f"{self.signs['d']}L/{self.signs['d']}{name}{read}"
+            return Drawn(f"({whole})⁺") if glyph.new else Drawn(whole, Level.FACTOR)
+        return Drawn(name + "⁺" * glyph.new + read, Level.POWER if glyph.square or glyph.new else Level.ATOM)
+
+    def letters(self, glyph: Glyph) -> str:
+        """The name without its indices."""
+        return glyph.letter + "\u0302" * glyph.hat + glyph.digits.translate(_LOWERED) + "²" * glyph.square
+
+    @staticmethod
+    def brackets(index: Sequence[str]) -> str:
+        """The indices of a read."""
+        comma = ", " if any(" " in i for i in index) else ","
+        return f"[{comma.join(index)}]" if index else ""
+
+    def numeral(self, text: str) -> str:
+        return text.replace("inf", "∞")
+
+    def times(self, left: str, right: Drawn) -> str:
+        return left + self.signs["*"] + right.text
+
+    def fraction(self, left: Expr, right: Expr) -> Drawn:
+        return self.flat(left, right)
+
+    def slash(self, over: str, under: str) -> str:
+        return "/" if over.lstrip(self.signs["neg"]).isalnum() and under.isalnum() else " / "
+
+    def power(self, base: str, exponent: Expr) -> Drawn:
+        drawn = self.fit(exponent, Level.ATOM).text
+        return Drawn(base + (self.raised(drawn) if drawn.isdecimal() else f"^{drawn}"), Level.POWER)
+
+    def raised(self, exponent: str) -> str:
+        """A whole exponent."""
+        return exponent.translate(_RAISED)
+
+    def exponential(self, exponent: Expr) -> Drawn:
+        return Drawn(f"e^({self.draw(exponent).text})", Level.POWER)
+
+    def root(self, radicand: Expr) -> Drawn:
+        return Drawn("√" + self.fit(radicand, Level.ATOM).text)
+
+    def apply(self, fn: str, args: Sequence[str]) -> Drawn:
+        return Drawn(f"{fn}({', '.join(args)})")
+
+    def big(self, fn: str, over: Sequence[str], body: str) -> str:
+        under = over[0] if len(over) == 1 and len(over[0]) == 1 else f"{{{','.join(over)}}}"
+        return f"{self.operators[fn]}_{under} {body}"
+
+    def percentile(self, rank: Expr, over: Sequence[str], values: Sequence[str]) -> Drawn:
+        listed = f"{values[0]} : {','.join(over)}" if over else ", ".join(values)
+        return Drawn(f"P_{self.fit(rank, Level.ATOM).text}({listed})")
+
+    def cases(self, rows: Sequence[tuple[str, str]], otherwise: str) -> Drawn:
+        listed = "; ".join(f"{value} if {condition}" for value, condition in rows)
+        return Drawn(f"{{{listed}; {otherwise} otherwise}}")
+
+    def rest(self, count: str, value: str) -> Drawn:
+        return Drawn(f"[{count} more: {value}]")
+
+    def labelled(self, label: str, value: str) -> str:
+        return f"{label}: {value}"
+
+
+class Ascii(Text):
+    """Nothing but ASCII: names as they stand in the file."""
+
+    signs: ClassVar = {
+        "+": " + ", "-": " - ", "%": " mod ", "neg": "-", "*": "*", "/": "/", "...": "...", "d": "d",
+        "==": " = ", "!=": " != ", ">": " > ", "<": " < ", ">=": " >= ", "<=": " <= ",
+    }  # fmt: skip
+    fences: ClassVar = {"(": ("(", ")"), "[": ("[", "]"), "|": ("|", "|"), "floor": ("floor(", ")")}
+    operators: ClassVar = {"sum": "sum", "prod": "prod", "max": "max", "argmax": "argmax"}
+
+    def symbol(self, glyph: Glyph, index: Sequence[str]) -> Drawn:
+        read = self.brackets(index)
+        name = glyph.name + "_new" * glyph.new
+        return Drawn(f"dL/d{name}{read}", Level.FACTOR) if glyph.gradient else Drawn(name + read)
+
+    def numeral(self, text: str) -> str:
+        return text
+
+    def raised(self, exponent: str) -> str:
+        return f"^{exponent}"
+
+    def root(self, radicand: Expr) -> Drawn:
+        return self.apply("sqrt", [self.draw(radicand).text])

@@ -1,0 +1,1 @@
+"""Tables as text: comma-separated files, however they are written."""

@@ -1,0 +1,281 @@
+"""How a comma-separated file is written: its encoding, its delimiter, its columns; its rows one by one, and where
+exactly one of them is wrong."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bpcli.family.tables import Kind
+from bpcli.parts.data.cells import has_decimal_commas, is_meant_as_number, is_missing, is_number, kind_of
+from bpcli.parts.data.files import bad, encoding_of, excerpt, open_binary, open_text, shown, visible
+from bpcli.records.training import Failure, Problem
+
+RULES = "`missing: drop` leaves such rows out, `missing: median` (mean, mode) fills them in"
+BETWEEN = re.compile(r"[.'’\s]")  # what stands between thousands
+SAMPLE = 200  # rows that decide which columns are text
+
+
+@dataclass(frozen=True)
+class Written:
+    """What is known of how a file is written; None is found in the file."""
+
+    delimiter: str | None = None
+    header: bool | None = None
+    encoding: str | None = None
+    decimal: str | None = None
+    comment: str | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a file is written: its delimiter, its columns, the lines before the data, and the first rows."""
+
+    path: Path
+    delimiter: str
+    names: tuple[str, ...]
+    skip: int
+    sample: tuple[tuple[int, list[str]], ...]  # line number and cells
+    encoding: str
+    decimal: str = "."
+    comment: str | None = None
+
+    def kind(self, index: int) -> Kind:
+        """What a column holds, by the sample."""
+        return kind_of([cells[index].strip() for _, cells in self.sample])
+
+    def lines(self) -> Iterator[tuple[int, list[str]]]:
+        """Line number and cells of each row of data. Raises Failure."""
+        found = rows(self.path, self.delimiter, self.encoding, self.comment)
+        if self.skip:
+            next(found)
+        return found
+
+
+def scan(path: Path, written: Written | None = None) -> Layout:
+    """The layout of a file. A header is expected, and one that looks like data refused, unless `header` says otherwise:
+    False names the columns 0, 1, 2. Raises Failure for an empty file, one without rows, and every fault of the first
+    200 rows."""
+    written = written or Written()
+    encoding = written.encoding or encoding_of(path)
+    encoding = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding  # with or without a mark
+    delimiter = written.delimiter or _sniff(path, encoding, written.comment)
+    lines = rows(path, delimiter, encoding, written.comment)
+    first = next(lines, None)
+    if first is None:
+        raise bad("the file is empty", path, code="empty-file", help="it needs a header line and rows of data")
+    line, cells = first
+    if any("\0" in cell for cell in cells):
+        order = "be" if cells[0].startswith("\0") else "le"  # of the two bytes of a letter
+        help = f"the file is binary or damaged; if it is written in UTF-16, add `encoding: utf-16-{order}`"
+        raise bad("the first line holds a NUL character", path, code="nul", line=line, help=help)
+    names = tuple(cell.strip() for cell in cells)
+    if written.header is None and _looks_like_data(names):
+        text = f"the first line looks like data, not like a header: {', '.join(names[:4])}{', ...' * (len(names) > 4)}"
+        help = "if the file has no header, add `header: false`; if these are column names, add `header: true`"
+        raise bad(visible(text), path, code="no-header", line=line, help=help)
+    if written.header is False:
+        names = tuple(map(str, range(len(cells))))
+    sample = _some(lines, path, len(names), encoding, names)
+    if written.header is False:
+        sample = (first, *sample)
+    if not sample:
+        raise bad("the file has a header but no rows", path, code="no-rows", help="add rows of data below the header")
+    decimal = written.decimal or "."
+    if written.decimal is None and delimiter != ",":
+        decimal = "," if has_decimal_commas(cell.strip() for _, row in sample for cell in row) else "."
+    skip = 0 if written.header is False else sample[0][0] - 1
+    return Layout(path, delimiter, names, skip, sample, encoding, decimal, written.comment)
+
+
+def _looks_like_data(names: Sequence[str]) -> bool:
+    """Whether most of the names are numbers, other than columns counted from 0 or 1."""
+    numbers = [name for name in names if is_meant_as_number(name)]
+    counted = [[str(i + first) for i in range(len(numbers))] for first in (0, 1)]
+    return 2 * len(numbers) > len(names) and numbers not in counted
+
+
+def _some(
+    lines: Iterator[tuple[int, list[str]]], path: Path, width: int, encoding: str, names: Sequence[str]
+) -> tuple[tuple[int, list[str]], ...]:
+    found = tuple(itertools.islice(lines, SAMPLE))
+    for line, cells in found:
+        if len(cells) != width:
+            raise ragged(path, line, cells, width, encoding, names)
+    return found
+
+
+def _sniff(path: Path, encoding: str, comment: str | None) -> str:
+    """The delimiter that cuts the first lines into equally many cells; of several, the one rarest inside numbers."""
+    with open_text(path, encoding=encoding) as file, _Explained(path, encoding):
+        read = (file.readline(1 << 20) for _ in range(20))
+        head = [text for text in read if text.strip() and not (comment and text.startswith(comment))]
+    widths = {delimiter: _widths(head, delimiter) for delimiter in "\t;|,"}
+    for delimiter, found in widths.items():
+        if found and found[0] > 1 and len(set(found)) == 1:
+            return delimiter
+    return max(",;\t|", key=lambda d: widths[d][0] if widths[d] else 0)
+
+
+def _widths(head: Iterable[str], delimiter: str) -> list[int]:
+    """How many cells each line has; nothing where they cannot be told apart, which reading will explain."""
+    try:
+        return [len(cells) for cells in csv.reader(head, delimiter=delimiter) if cells]
+    except csv.Error:
+        return []
+
+
+class _Explained:
+    """Turns what decoding and the csv module raise into a Failure with the line."""
+
+    def __init__(self, path: Path, encoding: str) -> None:
+        self.path, self.encoding = path, encoding
+        self.start = 1  # line where the record being read starts
+
+    def __enter__(self) -> _Explained:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, UnicodeError):
+            raise _undecodable(self.path, self.encoding) from None
+        if isinstance(error, csv.Error):
+            text = "a quoted cell that starts here is not closed, or text follows its closing quote"
+            help = 'inside quotes a quote is written twice: ""'
+            if "limit" in str(error):
+                text = f"a cell that starts here is longer than {csv.field_size_limit()} characters"
+                help = "perhaps a quote is not closed, or the delimiter is another one"
+            raise bad(text, self.path, code="bad-quotes", line=self.start, help=help) from None
+
+
+def _undecodable(path: Path, encoding: str) -> Failure:
+    if encoding != "utf-8-sig":
+        text = f"the text is not {encoding.upper()}"
+        return bad(text, path, code="not-text", help="leave `encoding` out, or name the one it was saved in")
+    with open_binary(path) as file:
+        line, start = 1, b""
+        for number, data in enumerate(file, start=1):
+            start = start or data[:4]
+            try:
+                data.decode("utf-8")
+            except UnicodeDecodeError:
+                line = number
+                break
+    help = "save it as UTF-8 (a spreadsheet calls that `CSV UTF-8`), or say what it is: `encoding: latin-1`"
+    if start[:2] == b"\x1f\x8b":
+        help = "it is compressed with gzip: its name must end in .gz"
+    elif start == b"PAR1":
+        help = "it is a Parquet file: write `type: parquet`"
+    elif start[:2] == b"PK":
+        help = "it is a zip archive or a spreadsheet: export the sheet as CSV"
+    return bad("the text is not UTF-8", path, code="not-utf8", line=line, help=help)
+
+
+class _Lines:
+    """The lines of a file, but for comments where a row could begin; `start` is where the row being read began."""
+
+    def __init__(self, file: Iterable[str], comment: str | None) -> None:
+        self._file, self._comment = file, comment
+        self.start, self.between = 1, True
+
+    def __iter__(self) -> Iterator[str]:
+        for number, text in enumerate(self._file, start=1):
+            if self.between:
+                if self._comment and text.startswith(self._comment):
+                    continue
+                self.start, self.between = number, False
+            yield text
+
+
+def rows(path: Path, delimiter: str, encoding: str, comment: str | None) -> Iterator[tuple[int, list[str]]]:
+    """Line number (from 1) and cells of each row; blank lines and comments are skipped. Raises Failure."""
+    with _Explained(path, encoding) as place, open_text(path, encoding=encoding) as file:
+        lines = _Lines(file, comment)
+        reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
+        while True:
+            try:
+                cells = next(reader, None)
+            finally:
+                place.start = lines.start
+            if cells is None:
+                return
+            lines.between = True
+            if len(cells) > 1 or (cells and cells[0].strip()):
+                yield lines.start, cells
+
+
+def ragged(path: Path, line: int, cells: list[str], width: int, encoding: str, names: Sequence[str]) -> Failure:
+    """The failure of a row that has more or fewer cells than the header."""
+    text = f"this row has {len(cells)} cell{'s' * (len(cells) != 1)}, {width} expected"
+    help = "a cell that contains the delimiter must stand in quotes" if len(cells) > width else ""
+    if len(cells) == width + 1 and not cells[-1]:
+        help = "it ends in a delimiter, and the header does not: remove it, or name one more column"
+    if names and names[0].startswith(("#", "%")):
+        help = f'if lines that start with {names[0][0]} are comments, add `comment: "{names[0][0]}"`'
+    lines = excerpt(path, line, encoding)
+    return Failure(Problem(text, code="ragged-row", file=shown(path), line=line, excerpt=lines, help=help))
+
+
+def wrong_cell(layout: Layout, line: int, cells: list[str], index: int, kind: Kind, advice: str = RULES) -> Failure:
+    """The failure of a cell that is not what its column holds; `advice` is what to do about a missing value."""
+    cell, name = cells[index].strip(), visible(layout.names[index])
+    value = visible(cell if len(cell) <= 40 else f"{cell[:40]}...")
+    leave_out = f"to leave the column out, write `drop: [{name}]`"
+    text_is_meant = f"if the column holds text, write `text: [{name}]`; {leave_out}"
+    if "\0" in cell:
+        code, text = "nul", f"column `{name}` holds a NUL character"
+        help = "the file is damaged, or written in UTF-16: save it as UTF-8 text"
+    elif is_missing(cell, kind) and cell.lower() != "nan":
+        code, text = "missing-value", f"column `{name}` has no value here ({f'`{cell}`' if cell else 'an empty cell'})"
+        help = f"{advice}; {leave_out}" if advice is RULES else advice
+    elif kind == "boolean":
+        code, text = "not-a-boolean", f"column `{name}`: `{value}` is neither yes nor no"
+        help = f"write yes or no, true or false, 1 or 0; {text_is_meant}"
+    elif kind == "date":
+        code, text = "not-a-date", f"column `{name}`: `{value}` is not a date"
+        help = f"dates are written as 2024-01-31 or 2024-01-31T12:30; {text_is_meant}"
+    elif is_number(cell, layout.decimal):
+        code, text = "not-finite", f"column `{name}`: `{value}` is not a finite number"
+        help = f"numbers go up to 1.8e308: correct the cell or remove the row; {leave_out}"
+        if cell.lower() == "nan":
+            help = f"{advice}; {leave_out}" if advice is RULES else advice
+    else:
+        code, text, help = "not-a-number", f"column `{name}`: `{value}` is not a number", text_is_meant
+        if not any(map(str.isalnum, cell)):
+            help = f"if it stands for no value, leave the cell empty; {leave_out}"
+        elif is_meant_as_number(cell.strip("$€£¥% ")) and not is_meant_as_number(cell):
+            help = f"write numbers without a unit; {leave_out}"
+        elif is_meant_as_number(cell) or is_meant_as_number(BETWEEN.sub("", cell)):
+            help = f"write numbers as 1234{layout.decimal}5: nothing between thousands"
+            help += "" if layout.decimal == "," else '; if the file writes 1,5 for one and a half, add `decimal: ","`'
+    return Failure(pointed(layout, Problem(text, code=code, help=help), line, cells, index))
+
+
+def _cut(text: str, delimiter: str) -> list[str]:
+    """A line cut at the delimiters outside quotes, the quotes left in."""
+    found, inside, start = [], False, 0
+    for i, character in enumerate(text):
+        if character == '"' and (inside or not text[start:i].strip()):
+            inside = not inside
+        elif character == delimiter and not inside:
+            found.append(text[start:i])
+            start = i + 1
+    return [*found, text[start:]]
+
+
+def pointed(layout: Layout, problem: Problem, line: int, cells: list[str], index: int) -> Problem:
+    """The problem at its line, the caret under its cell where the row is one line."""
+    lines = excerpt(layout.path, line, layout.encoding)
+    problem = replace(problem, file=shown(layout.path), line=line, excerpt=lines)
+    if lines:
+        parts = _cut(lines[0][1], layout.delimiter)
+        if layout.delimiter == "\t" and '"' not in lines[0][1]:
+            parts = cells  # `visible` has made spaces of the tabs
+        if len(parts) == len(cells):
+            place = sum(len(part) + 1 for part in parts[:index]) + 1
+            return replace(problem, column=place, span=max(1, len(parts[index])))
+    return problem

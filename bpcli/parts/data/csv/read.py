@@ -1,0 +1,257 @@
+"""Reading the columns of a comma-separated file.
+
+Numbers go through NumPy's C parser, some thousand rows at a time. Where the file has anything else, or that parser
+meets what it does not take, Python's csv module reads it again and either succeeds or names line, column and cell.
+"""
+
+from __future__ import annotations
+
+import codecs
+import itertools
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bpcli.family.plan import Array
+from bpcli.family.tables import Kind, Missing
+from bpcli.numeric.threads import workers
+from bpcli.parts.data import cells as meaning
+from bpcli.parts.data.csv.file import RULES, Layout, ragged, wrong_cell
+from bpcli.parts.data.csv.parse import Apart, Stretch, parsed
+from bpcli.parts.data.files import bad, open_text
+from bpcli.parts.data.targets import labels
+
+CHUNK = 1 << 14  # rows converted at a time
+TOGETHER = 1 << 18  # numbers parsed at a time
+LEFT_OUT = "`missing: drop` leaves such rows out"
+LARGE = 32 << 20
+"""Bytes of a file from which on its numbers are kept as float32, where that is what they will be."""
+
+FAR = 2.0
+"""A column whose numbers are this many times their spread away from 0 (a time in seconds, a year) is kept as float32
+about the middle of its first rows: nothing is lost that scaling would keep."""
+
+
+@dataclass
+class Numbers:
+    """Columns that are all numbers: those of `inputs` side by side (plus `pivot`, where there is one), and others."""
+
+    values: Array
+    rest: dict[int, Array]
+    pivot: Array | None = None
+
+
+def read_numbers(layout: Layout, inputs: Sequence[int], others: Sequence[int], compact: bool) -> Numbers | None:
+    """The inputs (N, columns) and each of the others (N,), by NumPy's C parser; float64, but `compact` keeps the inputs
+    of a large file as float32. Of a large file that is not compressed another process parses the second half. None
+    where anything in the file is not a finite number."""
+    packed, size = layout.path.suffix == ".gz", layout.path.stat().st_size
+    large = size * (4 if packed else 1) > LARGE
+    pivot = _pivot(layout, inputs) if compact and large else None
+    stack = Stack(len(inputs), np.float32 if compact and large else np.float64)
+    stretch = _stretch(layout, inputs, others, pivot, stack.dtype)
+    first, second = stretch, None
+    if large and not packed and layout.path.is_file() and _by_lines(layout.encoding) and workers() > 1:
+        first, other = stretch.halves()
+        with suppress(OSError):
+            second = Apart(other)
+        first = stretch if second is None else first
+    rest: list[Array] = []
+    text = open_text(layout.path, encoding=stretch.encoding) if second is None else None
+    try:
+        for x, other_values in itertools.chain(parsed(first, text), second.parsed() if second else ()):
+            if not stack.count and large and not packed:
+                stack.reserve(_rows_in(layout, size))
+            stack.add(x)
+            rest.append(other_values)
+    except ValueError:  # also UnicodeDecodeError
+        return None
+    finally:
+        if second is not None:
+            second.stop()
+    if not stack.count:
+        return None
+    kept = np.concatenate(rest)
+    return Numbers(stack.done(), {index: kept[:, k] for k, index in enumerate(others)}, pivot)
+
+
+def _stretch(layout: Layout, inputs: Sequence[int], others: Sequence[int], pivot: Array | None, dtype: Any) -> Stretch:
+    """All of a file."""
+    return Stretch(
+        file=str(layout.path),
+        # a byte order mark stands in the header, which is not read here: plain UTF-8 is decoded faster
+        encoding="utf-8" if layout.encoding == "utf-8-sig" and layout.skip else layout.encoding,
+        delimiter=layout.delimiter,
+        decimal=layout.decimal,
+        comment=layout.comment,
+        columns=len(layout.names),
+        inputs=tuple(inputs),
+        others=tuple(others),
+        pivot=() if pivot is None else tuple(pivot.tolist()),
+        dtype=np.dtype(dtype).str,
+        rows=max(64, TOGETHER // len(layout.names)),
+        skip=layout.skip,
+    )
+
+
+def _by_lines(encoding: str) -> bool:
+    """Whether a line ends where the byte of a line feed stands, so that a file can be read from a line on."""
+    return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii", "iso8859-1", "cp1252")
+
+
+def _rows_in(layout: Layout, size: int) -> int:
+    """About how many rows a file has, rather too many than too few, by its first ones."""
+    with open(layout.path, "rb") as file:
+        sample = file.read(1 << 16)
+    return int(1.01 * size * (sample.count(b"\n") + 1) / max(1, len(sample))) + 64
+
+
+class Stack:
+    """Rows put below each other in one array, which grows where it stands."""
+
+    def __init__(self, width: int, dtype: Any) -> None:
+        self.dtype = np.dtype(dtype)
+        self._array, self.count = np.empty((0, width), dtype), 0
+
+    def reserve(self, rows: int) -> None:
+        """Room for so many rows; memory that is never written costs nothing."""
+        self._array = np.empty((rows, self._array.shape[1]), self._array.dtype)
+
+    def add(self, rows: Array) -> None:
+        end = self.count + len(rows)
+        if end > len(self._array):
+            self._array.resize((end + end // 8, self._array.shape[1]), refcheck=False)
+        self._array[self.count : end] = rows
+        self.count = end
+
+    def done(self) -> Array:
+        """The rows, in no more memory than they need."""
+        self._array.resize((self.count, self._array.shape[1]), refcheck=False)
+        return self._array
+
+
+def _pivot(layout: Layout, inputs: Sequence[int]) -> Array:
+    """What is subtracted from each column before it is kept as float32."""
+    sample = [
+        [meaning.number_of(cells[i].strip(), layout.decimal) or 0.0 for i in inputs] for _, cells in layout.sample
+    ]
+    with np.errstate(all="ignore"):
+        low, high = np.min(sample, axis=0), np.max(sample, axis=0)
+        middle = (low + high) / 2
+        found: Array = np.where(np.abs(middle) > FAR * (high - low), middle, 0.0)
+    return found
+
+
+@dataclass
+class Cells:
+    """Columns of any kind: float64 (N,) of numbers (booleans, dates) with NaN where a value is missing, or Python
+    strings (N,) with "" there. `raw` are columns as they stand, `kept` the rows of the file that are left (None: all),
+    `dropped` how many want a value, by column, and `lost` how many are left out."""
+
+    columns: dict[int, Array]
+    raw: dict[int, Array] = field(default_factory=dict)
+    kept: Array | None = None
+    dropped: dict[int, int] = field(default_factory=dict)
+    lost: int = 0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What columns hold, what is done where they have no value, which cannot be filled in, and what to say then."""
+
+    kinds: Mapping[int, Kind]
+    missing: Mapping[int, Missing]
+    targets: frozenset[int]
+    advice: str
+
+
+def read_columns(
+    layout: Layout,
+    kinds: Mapping[int, Kind],
+    missing: Mapping[int, Missing] | None = None,
+    raw: Sequence[int] = (),
+    targets: Sequence[int] = (),
+    advice: str = RULES,
+) -> Cells:
+    """The columns asked for; what is missing by the rule of each: an error where it has none, and `advice` says what
+    to do. `targets` cannot be filled in. Raises Failure with line and column."""
+    missing = missing or {}
+    places = Wanted(kinds, missing, frozenset(targets), advice)
+    pieces: dict[int, list[Array]] = {index: [] for index, kind in kinds.items() if kind != "text"}
+    texts: dict[int, list[str]] = {index: [] for index, kind in kinds.items() if kind == "text"}
+    aside: dict[int, list[str]] = {index: [] for index in raw}
+    lines = layout.lines()
+    while chunk := list(itertools.islice(lines, CHUNK)):
+        for line, cells in chunk:
+            if len(cells) != len(layout.names):
+                # what is wrong in an earlier row is named first
+                _convert(layout, [row for row in chunk if row[0] < line], places, pieces, texts, aside)
+                raise ragged(layout.path, line, cells, len(layout.names), layout.encoding, layout.names)
+        _convert(layout, chunk, places, pieces, texts, aside)
+    columns = {index: np.concatenate(parts) for index, parts in pieces.items()}
+    columns |= {index: labels(column) for index, column in texts.items()}
+    found = Cells(columns, {index: labels(column) for index, column in aside.items()})
+    return _without_gaps(layout, found, [index for index in kinds if missing.get(index) == "drop"])
+
+
+def _without_gaps(layout: Layout, found: Cells, required: Sequence[int]) -> Cells:
+    """Without the rows that lack a value of one of the required columns."""
+    gaps = {i: found.columns[i] == "" if found.columns[i].dtype == object else np.isnan(found.columns[i])
+            for i in required}  # fmt: skip
+    found.dropped = {i: int(lacking.sum()) for i, lacking in gaps.items() if lacking.any()}
+    if not found.dropped:
+        return found
+    kept = np.flatnonzero(~np.any([gaps[i] for i in found.dropped], axis=0))
+    if not len(kept):
+        names = ", ".join(f"`{layout.names[i]}`" for i in list(found.dropped)[:8])
+        text = f"no row has a value in every column: they are missing in {names}"
+        help = "fill them in by `missing: median`, or leave the columns out by `drop`"
+        raise bad(text, layout.path, code="no-rows", help=help)
+    for columns in (found.columns, found.raw):
+        columns.update({i: column[kept] for i, column in columns.items()})
+    found.lost = len(next(iter(gaps.values()))) - len(kept)
+    found.kept = kept
+    return found
+
+
+def _convert(
+    layout: Layout,
+    chunk: Sequence[tuple[int, list[str]]],
+    wanted: Wanted,
+    pieces: dict[int, list[Array]],
+    texts: dict[int, list[str]],
+    aside: dict[int, list[str]],
+) -> None:
+    columns = list(zip(*(cells for _, cells in chunk), strict=True))
+    faults: list[tuple[int, int, Kind]] = []
+    for index, kind in wanted.kinds.items() if columns else ():
+        column, gaps = columns[index], wanted.missing.get(index, "error") != "error"
+        if kind != "text":
+            numbers = meaning.values(column, kind, layout.decimal, gaps)
+            if numbers is None:
+                bad_ones = (i for i, cell in enumerate(column) if not _sound(cell, kind, layout.decimal, gaps))
+                faults.append((next(bad_ones), index, kind))
+            else:
+                pieces[index].append(numbers)
+        else:
+            stripped = [sys.intern(cell.strip()) for cell in column]
+            faults += [(i, index, kind) for i, c in enumerate(stripped) if "\0" in c or not (c or gaps)][:1]
+            texts[index] += ["" if meaning.is_missing(c, kind) else c for c in stripped] if gaps else stripped
+    for index in aside if columns else ():
+        stripped = [sys.intern(cell.strip()) for cell in columns[index]]
+        faults += [(i, index, "text") for i, cell in enumerate(stripped) if not cell or "\0" in cell][:1]
+        aside[index] += stripped
+    if faults:
+        row, index, kind = min(faults)
+        judged = index in wanted.targets or index in aside
+        raise wrong_cell(layout, *chunk[row], index, kind, LEFT_OUT if judged else wanted.advice)
+
+
+def _sound(cell: str, kind: Kind, decimal: str, gaps: bool) -> bool:
+    """Whether a cell has a finite value, or none where that is allowed."""
+    found = meaning.values([cell], kind, decimal, gaps)
+    return found is not None

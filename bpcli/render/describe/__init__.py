@@ -1,0 +1,1 @@
+"""Layers, parts and examples as tables."""

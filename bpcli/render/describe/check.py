@@ -1,0 +1,112 @@
+"""A checked experiment on the terminal: layers, splits, columns, first rows."""
+
+from __future__ import annotations
+
+from rich.cells import cell_len
+from rich.console import RenderableType
+from rich.text import Text
+
+from bpcli.numeric.shapes import in_bytes, written
+from bpcli.records.training import CheckReport
+from bpcli.render.console import clipped, table
+from bpcli.render.numbers import date
+
+MOST_COLUMNS = 12  # of the data, shown one by one
+MOST_CLASSES = 20
+LONGEST = 24  # a cell of the first rows
+WIDE = 80  # columns of the terminal
+
+
+def checking(report: CheckReport) -> list[RenderableType]:
+    """What `check` prints."""
+    return [
+        Text(f"{report.file}: {report.name}"),
+        Text(),
+        _layers(report),
+        Text(),
+        *_costs(report),
+        Text(),
+        _splits(report),
+        *_augmentation(report),
+        Text(),
+        *_columns(report),
+        Text(),
+        Text("the first rows, as they stand in the file"),
+        *_first(report),
+    ]
+
+
+def _costs(report: CheckReport) -> list[RenderableType]:
+    """What it takes to train, in words."""
+    row, batch, all_ = map(in_bytes, (report.bytes_per_sample, report.bytes_per_batch, report.bytes_training))
+    found = f"{report.parameters:,} parameters, {report.multiply_adds:,} multiply-adds a row forward"
+    return [
+        Text(f"{found}; loss {report.loss}"),
+        Text(f"the arrays of a step take {row} for a row, {batch} for a batch of {report.batch_size};"),
+        Text(f"training needs about {all_} besides the data"),
+    ]
+
+
+def _layers(report: CheckReport) -> RenderableType:
+    found = table("layer", ">in", ">out", ">params", ">mult-adds", ">bytes/row", ">batch", "weights from")
+    for row in report.layers:
+        found.add_row(
+            row.path, written(row.input), written(row.output), f"{row.params:,}" if row.params else "",
+            f"{row.multiply_adds:,}" if row.multiply_adds else "", f"{row.bytes_per_sample:,}",
+            f"{row.bytes_per_batch:,}", row.note,
+        )  # fmt: skip
+    return found
+
+
+def _splits(report: CheckReport) -> RenderableType:
+    classes = list(report.splits[0].classes) if len(report.splits[0].classes) <= MOST_CLASSES else []
+    found = table("rows of", *(f">{split.name}" for split in report.splits))
+    for name in classes:
+        found.add_row(clipped(name), *(f"{split.classes[name]:,}" for split in report.splits))
+    if classes:
+        found.add_section()
+    found.add_row("all", *(f"{split.rows:,}" for split in report.splits))
+    return found
+
+
+def _augmentation(report: CheckReport) -> list[RenderableType]:
+    if not report.augmentation:
+        return []
+    found = table("augmentation", "settings")
+    for kind, settings in report.augmentation:
+        found.add_row(kind, settings)
+    return [Text(), Text("training images, and no others, are changed by chance in every step"), found]
+
+
+def _columns(report: CheckReport) -> list[RenderableType]:
+    gaps = any(column.missing for column in report.columns)
+    found = table("input", "kind", ">from", ">to", *([">missing"] if gaps else []), "what is done")
+    for column in report.columns[:MOST_COLUMNS]:
+        ends = (column.low, column.high)
+        low, high = ("" if v is None else date(v) if column.kind == "date" else f"{v:.6g}" for v in ends)
+        missing = [_share(column.missing)] if gaps else []
+        found.add_row(clipped(column.name), column.kind, low, high, *missing, column.treatment)
+    left = len(report.columns) - MOST_COLUMNS
+    return [found, *([Text(f"and {left} more columns (all: --json)", "dim")] if left > 0 else [])]
+
+
+def _share(missing: float) -> str:
+    return "" if not missing else "< 0.1 %" if missing < 0.001 else f"{missing:.1%}".replace("%", " %")
+
+
+def _first(report: CheckReport) -> list[RenderableType]:
+    header, rows = report.first_header, report.first_rows
+    cut = len(header) > MOST_COLUMNS
+    if cut:  # the first inputs and the target
+        header = (*header[: MOST_COLUMNS - 4], "...", header[-1])
+        rows = tuple((*r[: MOST_COLUMNS - 4], "...", r[-1]) for r in rows)
+    cells = [tuple(clipped(c, LONGEST) for c in column) for column in zip(header, *rows, strict=True)]
+    if sum(max(map(cell_len, column)) + 2 for column in cells) <= WIDE:
+        found = table(*(column[0] for column in cells))
+        for row in zip(*(column[1:] for column in cells), strict=True):
+            found.add_row(*row)
+    else:  # a line for each column
+        found = table("column", *(f"row {i}" for i in range(len(rows))))
+        for column in cells:
+            found.add_row(*column)
+    return [found]

@@ -1,0 +1,41 @@
+"""The examples that come with the package, listed and copied; and a file that was begun."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from bpcli.render.console import table
+from bpcli.studies.describe.examples import Example
+
+
+def listing(known: Sequence[Example]) -> list[RenderableType]:
+    """All examples, a line each."""
+    found = table("example", "what it shows")
+    for example in known:
+        needs = " (its images do not come with bpcli)" if example.absent else ""
+        found.add_row(example.name, example.about + needs)
+    return [found, Text(), Text("copy one with its data: bpcli examples NAME")]
+
+
+def copies(known: Sequence[Example], configs: Sequence[Path], files: int) -> Text:
+    """What was copied, what is still missing, what to type next."""
+    text = Text(f"{files} files are in place\n")
+    for example in known:
+        if example.absent:
+            text.append(f"{example.name} needs {', '.join(example.absent)}, which do not come with bpcli\n")
+    first = shlex.quote(str(configs[0]))
+    verb = "check" if known and known[0].absent else "train"
+    return text.append(f"next:   bpcli {verb} {first}", "bold")
+
+
+def begun(file: Path) -> Text:
+    """What to type after `init`."""
+    name = shlex.quote(str(file))
+    return Text.assemble(
+        f"{file} is written: look at it, it explains itself\n", (f"next:   bpcli check {name}", "bold")
+    )

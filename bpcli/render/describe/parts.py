@@ -1,0 +1,113 @@
+"""Parts on the terminal and as the README's table."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from itertools import groupby
+
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from bpcli.records.training import FieldRow, PartRow
+from bpcli.render.console import console, table
+from bpcli.render.run.curve import curves
+
+MEANING = 24  # columns at least for what a setting means
+NOTE = re.compile(r"[A-Z][a-z]+  +|Numerics +")  # how a note begins
+
+
+def listing(rows: Sequence[PartRow]) -> list[RenderableType]:
+    """All parts, a line each, by family."""
+    items: list[RenderableType] = []
+    for family, members in groupby(rows, key=lambda r: r.family):
+        found = table(family, "")
+        for row in members:
+            found.add_row(Text(row.type, "bold"), row.summary)
+        items += [found, Text()]
+    return [*items, Text("bpcli parts NAME shows settings and equations")]
+
+
+def page(row: PartRow) -> list[RenderableType]:
+    """One part."""
+    items: list[RenderableType] = [Text.assemble((row.type, "bold"), f"  ({row.family})"), Text(row.summary), Text()]
+    for paragraph in filter(None, row.doc.split("\n\n")):
+        items += [Padding(_paragraph(paragraph), (0, 0, 0, 2)), Text()]
+    if row.fields:
+        items += [*_fields(row.fields), Text()]
+    if row.equations:
+        items += [*_equations(row.equations), Text()]
+    if row.example:
+        items += [Text("example", "dim"), Padding(Text(row.example), (0, 0, 0, 2)), Text()]
+    if row.curves:
+        items += [curves(row.curves, _columns()), Text()]
+    return items
+
+
+def _columns() -> int:
+    """How wide the terminal is."""
+    return console(sys.stdout).width
+
+
+def _paragraph(text: str) -> RenderableType:
+    """Prose, or notes that each begin with a word in a column of its own (Shapes, Source, Numerics)."""
+    lines = text.split("\n")
+    first = NOTE.match(lines[0])
+    indent = first.end() if first is not None else 0
+    notes: list[list[str]] = []
+    for line in lines:
+        label, said = line[:indent].strip(), line[indent:]
+        if not indent or said[:1].isspace() or (label and not line[:indent].endswith(" ")):
+            return Text(" ".join(line.strip() for line in lines))
+        if label:
+            notes.append([label, said])
+        else:
+            notes[-1][1] += f" {said}"
+    found = Table.grid(padding=(0, 2, 0, 0))
+    found.add_column(no_wrap=True)
+    found.add_column(overflow="fold")
+    for label, said in notes:
+        found.add_row(Text(label, "dim"), Text(said))
+    return found
+
+
+def _fields(fields: Sequence[FieldRow]) -> list[RenderableType]:
+    """A table, or where it would break words apart each setting with its meaning below it."""
+    facts = [(f.name, f.type, f.default or "required", f.range) for f in fields]
+    headers = ("setting", "type", "default", "range")
+    widths = [max(map(len, column)) for column in zip(headers, *facts, strict=True)]
+    if sum(widths) + 2 * len(widths) + MEANING <= _columns():
+        found = table(*headers, "meaning")
+        for fact, field in zip(facts, fields, strict=True):
+            found.add_row(*fact, field.description)
+        return [found]
+    items: list[RenderableType] = [Text("settings", "bold")]
+    for (name, type_, default, range_), field in zip(facts, fields, strict=True):
+        said = default if default == "required" else f"default {default}"
+        items.append(Padding(Text(f"{name}: {', '.join(filter(None, (type_, range_, said)))}"), (0, 0, 0, 2)))
+        items.append(Padding(Text(field.description, "dim"), (0, 0, 0, 6)))
+    return items
+
+
+def _equations(equations: Sequence[tuple[str, str]]) -> list[RenderableType]:
+    """Each with its reason beside it, or below it where there is no room."""
+    if sum(max(map(len, column)) for column in zip(*equations, strict=True)) < _columns() - 2:
+        found = table("equations", "")
+        for equation, why in equations:
+            found.add_row(equation, Text(why, "dim"))
+        return [found]
+    items: list[RenderableType] = [Text("equations", "bold")]
+    for equation, why in equations:
+        items += [Padding(Text(equation), (0, 0, 0, 2)), Padding(Text(why, "dim"), (0, 0, 0, 6))]
+    return items
+
+
+def markdown(rows: Sequence[PartRow]) -> str:
+    """The README's table: a line for each family."""
+    lines = ["| family | parts |", "| --- | --- |"]
+    for family, members in groupby(rows, key=lambda r: r.family):
+        lines.append(f"| {family} | {', '.join(f'`{r.type}`' for r in members)} |")
+    return "\n".join(lines)

@@ -1,0 +1,176 @@
+"""A diagnosis on the terminal: the layers in figures, then what was found, most serious first, with what to type."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import textwrap
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from bpcli.records.gradcheck import Cure, DiagnoseReport, HealthRow, Symptom
+from bpcli.records.training import Curve
+from bpcli.render.console import printable, table
+from bpcli.render.numbers import duration
+from bpcli.render.run.curve import curves
+
+LOUD = {"warning": "bold red", "notice": "bold yellow", "ok": "green"}
+PROSE = 100  # columns that text takes at most
+SAME = 0.95  # of the loss before: what is above it is no gain
+HIGHEST = 2.0  # times the first loss: what a plot shows of one that explodes
+INDENT = 2
+
+
+def brief(value: float | None) -> str:
+    """Three significant digits in at most seven characters: 0.123, 22.5, 1.4e-7, 2.9e4."""
+    if value is None:
+        return ""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    if 0.01 <= abs(value) < 999.5:
+        return f"{value:.3g}"
+    mantissa, _, exponent = f"{value:.1e}".partition("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def share(value: float | None) -> str:
+    return "" if value is None else f"{value:.0%}"
+
+
+def diagnosis(report: DiagnoseReport, columns: int) -> list[RenderableType]:
+    """What `diagnose` prints, for so many columns."""
+    width = min(columns, PROSE)
+    ill = [s for s in report.symptoms if s.level != "ok"]
+    well = [s for s in report.symptoms if s.level == "ok"]
+    found: list[RenderableType] = [
+        Text(f"{printable(report.name)}: weights {printable(report.weights)}, measured on {report.rows}"),
+        Text(f"loss {report.loss:.6g}; the best prediction that is the same for every row has {report.constant:.6g}"),
+        Text(),
+        *_layers(report.layers, width),
+        *_plots(report, columns),
+        Text(),
+    ]
+    for symptom in ill:
+        found += [*_finding(symptom, width), Text()]
+    if well:
+        found += [_well(well, width), Text()]
+    found += [_prose(line, width, "dim") for line in _closing(report)]
+    return [*found, Text(_verdict(ill) + f", in {duration(report.seconds)}", "bold")]
+
+
+def _layers(rows: tuple[HealthRow, ...], width: int) -> Iterator[RenderableType]:
+    """The table, without layers that learn nothing and close nothing."""
+    told = [row for row in rows if row.gradient is not None or row.dead is not None]
+    found = table(
+        "layer", ">|grad|", ">|W|", ">step", ">error", ">mean", ">dev", ">dead", ">at ends"
+    )  # fmt: skip
+    for row in told:
+        found.add_row(
+            printable(row.layer), brief(row.gradient), brief(row.weights), brief(row.update), brief(row.error),
+            brief(row.output_mean), brief(row.output_deviation), share(row.dead), share(row.saturated),
+        )  # fmt: skip
+    yield found
+    steps = "step: the first, over |W|; " if any(row.update is not None for row in told) else ""
+    legend = f"{steps}error: root mean square of dL/dy; mean, dev: of outputs; dead: units that no row opens; "
+    yield _prose(f"{legend}at ends: outputs where the slope is nearly 0", width, "dim")
+    left = len(rows) - len(told)
+    if left:
+        yield Text(f"and {left} layer{'s' * (left != 1)} without weights or a flat end (all: --json)", "dim")
+
+
+def _plots(report: DiagnoseReport, columns: int) -> list[RenderableType]:
+    """The range test, and the batch that is learned by heart."""
+    drawn: list[Curve] = []
+    if len(report.rates) > 1:
+        x = tuple(round(math.log10(rate), 1) for rate, _ in report.rates)
+        y = [loss for _, loss in report.rates]
+        drawn.append(Curve("loss, as the rate grows", "log10 of the learning rate", x, _capped(y)))
+    if len(report.overfit) > 1:
+        steps = tuple(float(k) for k in range(len(report.overfit)))
+        drawn.append(Curve("loss of one batch, by heart", "steps", steps, _capped(list(report.overfit))))
+    return [Text(), curves(drawn, columns)] if drawn else []
+
+
+def _capped(losses: list[float]) -> tuple[float, ...]:
+    """Losses as a plot shows them: no higher than twice the first."""
+    top = HIGHEST * losses[0] if losses[0] > 0 else math.inf
+    return tuple(min(loss, top) if math.isfinite(loss) else top for loss in losses)
+
+
+def _finding(symptom: Symptom, width: int) -> Iterator[RenderableType]:
+    head = Text()
+    head.append(symptom.level, LOUD[symptom.level])
+    head.append(f"  {symptom.check}", "bold")
+    head.append(f", {printable(symptom.place)}" if symptom.place else "")
+    yield head
+    yield _prose(symptom.figure, width, indent=INDENT)
+    if symptom.why:
+        yield _prose(symptom.why, width, "dim", INDENT)
+    for cure in symptom.cures:
+        yield from _cure(cure, width)
+
+
+def _cure(cure: Cure, width: int) -> Iterator[RenderableType]:
+    """What to type, a `--set` a line, and below it what that is, and what it did."""
+    last = len(cure.sets) - 1
+    for i, setting in enumerate(cure.sets):
+        line = f"--set {shlex.quote(printable(setting))}" + " \\" * (i < last)
+        yield _prose(line, width, "cyan", INDENT + 2, INDENT + 8)  # quoted text may be broken where it has a space
+    yield _prose(cure.text, width, indent=INDENT + 4)
+    if cure.note:
+        yield _prose(cure.note, width, "yellow", INDENT + 4)
+    elif cure.helps is not None:
+        yield _prose(_effect(cure), width, "green" if cure.helps else "yellow", INDENT + 4)
+
+
+def _effect(cure: Cure) -> str:
+    parts = []
+    if cure.before is not None and cure.after is not None and cure.figure:
+        parts.append(f"{cure.figure}: {brief(cure.before)} -> {brief(cure.after)}")
+    parts.append(f"{cure.judged}: {_loss(cure.loss_before)} -> {_loss(cure.loss_after)}")
+    before, after = cure.loss_before or 0.0, cure.loss_after or 0.0
+    said = "it helps" if cure.helps else "it does not help"
+    if cure.helps and after > SAME * before:
+        said = "it cures this, and does not lower the loss by itself"
+    return f"tried: {'; '.join(parts)}; {said}"
+
+
+def _loss(value: float | None) -> str:
+    return "diverges" if value is None or not math.isfinite(value) else f"{value:.4g}"
+
+
+def _well(symptoms: list[Symptom], width: int) -> RenderableType:
+    found = Table.grid(padding=(0, 2, 0, 0))
+    longest = max(len(s.check) for s in symptoms)
+    for symptom in symptoms:
+        figure = _prose(symptom.figure, width - longest - len("ok") - 4)
+        found.add_row(Text("ok", LOUD["ok"]), symptom.check, figure)
+    return found
+
+
+def _prose(text: str, width: int, style: str = "", indent: int = 0, hanging: int | None = None) -> Text:
+    """A paragraph of at most `width` columns; words are never broken, so that what is to be typed can be copied."""
+    behind = indent if hanging is None else hanging
+    lines = textwrap.wrap(
+        printable(text), max(width, 40), initial_indent=" " * indent, subsequent_indent=" " * behind,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    return Text("\n".join(lines), style, no_wrap=True, overflow="ignore")
+
+
+def _closing(report: DiagnoseReport) -> Iterator[str]:
+    if report.tried:
+        yield f"tried: {report.tried}"
+    for note in report.notes:
+        yield f"not looked at: {note}" if note.startswith("how it") else note
+
+
+def _verdict(ill: list[Symptom]) -> str:
+    warnings, notices = (sum(s.level == level for s in ill) for level in ("warning", "notice"))
+    if not ill:
+        return "nothing found"
+    counts = [f"{n} {word}{'s' * (n != 1)}" for n, word in ((warnings, "warning"), (notices, "notice")) if n]
+    return " and ".join(counts)

@@ -1,0 +1,1 @@
+"""Metrics, predictions, cross-validation and contact sheets, drawn."""

@@ -1,0 +1,74 @@
+"""A cross-validation on the terminal: a line for each fold as it ends, then mean and spread of each figure."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from bpcli.records.training import EpochRow, FoldRow, FoldsReport
+from bpcli.render.console import clipped, console, lively, table
+from bpcli.render.numbers import duration, short
+from bpcli.studies.run.trainer import Training, Watcher
+
+SHOWN = ("loss", "accuracy", "f1", "r2", "rmse")
+"""Figures that stand in the line of a fold, as far as it has them; all are in the table."""
+MOST = 10  # folds that have columns of their own
+
+
+class _Status(Watcher):
+    """Says under the lines which fold is at which epoch."""
+
+    def __init__(self, status: Any, number: int, of: int) -> None:
+        self._status, self._of = status, f"fold {number} of {of}"
+
+    def started(self, run: Training) -> None:
+        self._epochs = run.experiment.training.epochs
+
+    def epoch(self, row: EpochRow) -> None:
+        self._status.update(f"{self._of}, epoch {row.epoch}/{self._epochs}")
+
+
+@contextmanager
+def watcher(quiet: bool) -> Iterator[Callable[[int, int], Watcher] | None]:
+    """What follows the trainings on a terminal; nothing where it is quiet or no terminal."""
+    if quiet or not lively(sys.stderr):
+        yield None
+        return
+    with console(sys.stderr).status("training", spinner="line") as status:
+        yield lambda number, of: _Status(status, number, of)
+
+
+def fold_line(row: FoldRow, count: int) -> str:
+    """How a fold went."""
+    number = str(row.number).rjust(len(str(count)))
+    figures = "  ".join(f"{name} {short(row.metrics[name])}" for name in SHOWN if name in row.metrics)
+    rows = f"{row.rows['train']:,} rows train, {row.rows['test']:,} test"
+    return f"fold {number}/{count}  {figures}  ({rows}; epoch {row.epochs} kept, {duration(row.seconds)})"
+
+
+def table_of(report: FoldsReport) -> list[RenderableType]:
+    """Mean and spread of each figure, and the figures themselves where there are not too many folds."""
+    shown = report.folds if len(report.folds) <= MOST else ()
+    found = table("metric", ">mean", ">std", ">least", ">most", *(f">{row.number}" for row in shown))
+    for name, s in report.metrics.items():
+        values = (short(row.metrics[name]) for row in shown)
+        found.add_row(clipped(name), Text(short(s.mean), "bold"), short(s.std), short(s.low), short(s.high), *values)
+    trained = f"{len(report.folds)} of {report.count}" if len(report.folds) < report.count else str(report.count)
+    title = f"{report.name}: {trained} folds, each judged on rows it did not see; std is over the folds"
+    return [Text(title), Text(), found]
+
+
+def closing(report: FoldsReport) -> Text:
+    """Where everything is, what to type next."""
+    folder = shlex.quote(report.run)
+    if report.signal:
+        return Text(f"{report.stopped}\n").append(f"go on:  bpcli train --resume {folder}", "bold")
+    if report.stopped:
+        return Text(report.stopped)
+    return Text(f"the runs are {folder}/fold-1 to fold-{report.count}, their figures in {folder}/folds.json")

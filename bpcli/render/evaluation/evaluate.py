@@ -1,0 +1,76 @@
+"""An evaluation on the terminal: metrics, the classification report, the confusion matrix."""
+
+from __future__ import annotations
+
+from rich.cells import cell_len
+from rich.console import RenderableType
+from rich.text import Text
+
+from bpcli.records.training import ClassRow, EvalReport
+from bpcli.render.console import clipped, printable, table
+from bpcli.render.numbers import short
+
+WIDEST = 20  # classes of a confusion matrix that is printed whole
+NOTES = 6  # shown
+WIDE = 78  # columns of the terminal; where names need more, numbers stand over the matrix
+
+
+def evaluation(report: EvalReport) -> list[RenderableType]:
+    """What `eval` prints."""
+    items: list[RenderableType] = [Text(f"{report.split}: {report.rows:,} rows, loss {short(report.loss)}"), Text()]
+    metrics = table("metric", ">value")
+    for name, value in report.metrics.items():
+        metrics.add_row(name, short(value))
+    items.append(metrics)
+    if report.per_class:
+        items += [Text(), _classes(report)]
+    if report.confusion:
+        items += [Text(), *_confusion(report)]
+    items += [Text(f"note: {printable(note)}", "yellow") for note in report.notes[:NOTES]]
+    if len(report.notes) > NOTES:
+        items.append(Text(f"and {len(report.notes) - NOTES} more notes (all: --json)", "yellow"))
+    return items
+
+
+def _classes(report: EvalReport) -> RenderableType:
+    found = table("class", ">precision", ">recall", ">f1-score", ">support")
+    for row in report.per_class:
+        found.add_row(clipped(row.name), *_scores(row))
+    found.add_section()
+    for row in report.averages:
+        if row.name == "accuracy":
+            found.add_row(row.name, "", "", f"{row.f1:.4f}", str(row.support))
+        else:
+            found.add_row(row.name, *_scores(row))
+    return found
+
+
+def _scores(row: ClassRow) -> tuple[str, str, str, str]:
+    return f"{row.precision:.4f}", f"{row.recall:.4f}", f"{row.f1:.4f}", str(row.support)
+
+
+def _confusion(report: EvalReport) -> list[RenderableType]:
+    if len(report.classes) > WIDEST:
+        return [Text("the most frequent mistakes (the whole matrix: --json)"), _mistakes(report)]
+    names = [clipped(c) for c in report.classes]
+    heads = names
+    if sum(max(cell_len(n), 4) + 2 for n in names) + max(map(cell_len, names)) > WIDE:
+        heads = [str(i) for i in range(len(names))]
+        names = [f"{head} {name}" for head, name in zip(heads, names, strict=True)]
+    found = table("true \\ guessed", *(f">{head}" for head in heads))
+    for i, (name, row) in enumerate(zip(names, report.confusion, strict=True)):
+        found.add_row(name, *(Text(f"{n:.10g}", "bold" if i == j else ("" if n else "dim")) for j, n in enumerate(row)))
+    return [Text("confusion matrix: a row for each true class, a column for each guess"), found]
+
+
+def _mistakes(report: EvalReport) -> RenderableType:
+    pairs = [
+        (n, report.classes[i], report.classes[j])
+        for i, row in enumerate(report.confusion)
+        for j, n in enumerate(row)
+        if i != j and n
+    ]
+    found = table("true", "guessed", ">rows")
+    for n, true, guessed in sorted(pairs, key=lambda p: -p[0])[:WIDEST]:
+        found.add_row(clipped(true), clipped(guessed), f"{n:.10g}")
+    return found

@@ -1,0 +1,156 @@
+"""A gradient check on the terminal: a row a tensor, the algebra, and what is wrong in words."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from bpcli.records.gradcheck import GradcheckReport, PartVerdict, TensorRow
+from bpcli.render.console import clipped, columns, table, unicode
+
+SCOPES = {
+    "layer": "- each layer alone",
+    "loss": "- the loss",
+    "penalty": "- the penalties alone",
+    "network": "- the whole objective",
+    "step": "- a step",
+    "external": "",
+}
+WIDE = 110  # columns from which the witnesses have one each
+WITNESSES = ("equations", "complex step", "differences")
+EXACT = WITNESSES[:2]
+"""Witnesses without a step size; a narrow table gives the worse of their gaps."""
+WORDS = (
+    "exact, to equations and complex steps; diffs, to central differences",
+    "of the kernel to the equations, to complex steps through them, and to central differences",
+)
+STYLES = {"WRONG": "bold red", "ok": "green", "kink": "yellow", "noise": "yellow", "dead": "yellow"}
+PARTS = {"layer": 0, "activation": 1, "loss": 2, "penalty": 3}
+
+
+def checked(report: GradcheckReport) -> list[RenderableType]:
+    """What `gradcheck` prints."""
+    external = any(row.scope == "external" for row in report.tensors)
+    head = [Text(f"{report.name}: {report.parameters:,} parameters, weights {report.weights}")]
+    if external:
+        head.append(Text(f"{report.batch} rows: {report.rows}; float64"))
+    else:
+        head.append(Text(f"{report.batch} rows, of {report.rows}; float64; seed {report.seed}"))
+        head.append(Text(f"points: {', '.join(report.points)}"))
+        head.append(Text(f"gaps: {WORDS[columns() >= WIDE]}"))
+    found: list[RenderableType] = [*head, Text(), _tensors(report.tensors, external), Text()]
+    if report.laws:
+        found += [_laws(report), Text()]
+    if report.findings:
+        found += [*_findings(report), Text()]
+    found += [Text(f"note: {note}") for note in report.notes]
+    if report.notes:
+        found.append(Text())
+    found.append(_verdict(report))
+    return found
+
+
+def _tensors(rows: Sequence[TensorRow], external: bool) -> RenderableType:
+    wide = columns() >= WIDE
+    digits = 6 if wide or external else 4
+    ours, theirs = ("theirs", "ours") if external else ("kernel", "witness")
+    seen = (">seen",) if wide or external else ()
+    gaps = () if external else tuple(f">{w}" for w in WITNESSES) if wide else (">exact", ">diffs")
+    found = table("tensor", *seen, *(gaps or (">gap",)), "at", f">{ours}", f">{theirs}", "verdict")
+    for scope in dict.fromkeys(row.scope for row in rows):
+        if not external:
+            found.add_row(Text(SCOPES[scope], style="dim"))
+        for row in (r for r in rows if r.scope == scope):
+            verdict = Text(row.verdict, style=STYLES.get(row.verdict, ""))
+            figures = _figures(row, wide) if gaps else [_gap(row.worst)]
+            at = "" if row.note.startswith("along") else f"[{','.join(map(str, row.index))}]" if row.index else ""
+            found.add_row(
+                clipped(row.tensor, 24), *([_seen(row)] if seen else []), *figures, at, f"{row.kernel:.{digits}g}",
+                f"{row.numeric:.{digits}g}", verdict,
+            )  # fmt: skip
+    return found
+
+
+def _figures(row: TensorRow, wide: bool) -> list[str]:
+    """The worst gap to each witness, or to the exact ones and to differences."""
+    if wide:
+        return [_gap(row.gaps[n]) if n in row.gaps else "" for n in WITNESSES]
+    exact = [row.gaps[n] for n in EXACT if n in row.gaps]
+    return [_gap(max(exact)) if exact else "", _gap(row.gaps["differences"]) if "differences" in row.gaps else ""]
+
+
+def _seen(row: TensorRow) -> str:
+    """How many entries were looked at one by one: all of them, or which share."""
+    if row.entries >= row.of:
+        return f"{row.of:,}"
+    share = row.entries / row.of
+    return f"{share:.0%}" if share >= 0.01 else f"{share:.1g}"
+
+
+def _gap(gap: float) -> str:
+    return "0" if gap == 0 else f"{gap:.0e}"
+
+
+def _laws(report: GradcheckReport) -> Text:
+    """The algebra in one line."""
+    yes, no = ("✓", "✗") if unicode(sys.stdout) else ("ok", "FAILS")
+    words = {"batch": "batch = mean of rows", "permutation": "order of rows"}
+    found = Text("algebra  ")
+    for law in report.laws:
+        mark = "-" if law.holds is None else yes if law.holds else no
+        figure = f" {law.worst:.0e}" if law.name == "float32" and law.holds else ""
+        found.append(f"{words.get(law.name, law.name)}{figure} ")
+        found.append(mark, style="bold red" if law.holds is False else "")
+        found.append("   ")
+    found.rstrip()
+    return found
+
+
+def _findings(report: GradcheckReport) -> Iterator[Text]:
+    rows = {row.tensor: row for row in report.tensors if row.verdict == "WRONG"}
+    for finding in report.findings:
+        text = Text()
+        text.append(finding.tensor, style="bold red")
+        row = rows.get(finding.tensor)
+        if row is not None and row.scope != "external":
+            at = f" at [{','.join(map(str, row.index))}]" if row.index else ""
+            point = "with weights as they are" if row.point == "data" else f"at the {row.point} point"
+            text.append(f"  {point}, the kernel gives {row.kernel:.6g}{at}, the {_witness(row)} {row.numeric:.6g}\n  ")
+        else:
+            text.append("  ")
+        text.append(finding.text)
+        yield text
+
+
+def _witness(row: TensorRow) -> str:
+    return {"differences": "central differences"}.get(row.witness, row.witness)
+
+
+def _verdict(report: GradcheckReport) -> Text:
+    count = len({(r.scope, r.tensor) for r in report.tensors})
+    took = f"{report.evaluations:,} evaluations, {report.seconds:.2f} s" if report.evaluations else ""
+    if report.passed:
+        soft = [r for r in report.tensors if r.verdict not in ("ok", "follows")]
+        text = f"all {count} gradients are right" if not soft else f"no gradient is wrong, of {count}"
+        return Text("; ".join(filter(None, (text, took))), style="green")
+    text = f"WRONG: {', '.join(report.wrong)}" if report.wrong else "NOT PROVEN: some gradients could not be judged"
+    return Text("; ".join(filter(None, (text, took))), style="bold red")
+
+
+def laws_of_parts(rows: Sequence[PartVerdict]) -> list[RenderableType]:
+    """What `gradcheck --parts` prints."""
+    found = table("part", "family", ">cases", ">compared", ">worst", "tensor", "against", "verdict")
+    for row in sorted(rows, key=lambda r: (PARTS.get(r.family, 4), r.family, r.type)):
+        verdict = Text(row.verdict, style=STYLES.get(row.verdict, ""))
+        found.add_row(
+            clipped(row.type, 22), row.family, str(row.samples), str(row.comparisons), f"{row.worst:.1g}",
+            clipped(row.tensor, 12), row.witness, verdict,
+        )  # fmt: skip
+    wrong = [row.type for row in rows if row.verdict == "WRONG"]
+    count = sum(row.comparisons for row in rows)
+    text = f"WRONG: {', '.join(wrong)}" if wrong else f"all {len(rows)} parts are right, in {count:,} comparisons"
+    remark = "worst: the largest gap between two witnesses, as a share of what rounding allows there"
+    return [found, Text(), Text(remark), Text(text, style="bold red" if wrong else "green")]

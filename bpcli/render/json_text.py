@@ -1,0 +1,51 @@
+"""Records as JSON: what a program reads. Numbers that JSON cannot say (nan, infinities) are null."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from bpcli.records.training import EvalReport
+
+
+def plain(value: Any) -> Any:
+    """Records as mappings, all the way down."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value
+
+
+def dumps(record: Any) -> str:
+    """A record as indented JSON."""
+    return json.dumps(plain(record), indent=2, ensure_ascii=False)
+
+
+def evaluation(report: EvalReport) -> str:
+    """An evaluation: split, rows, loss, metrics by name, per_class by class name, averages, confusion."""
+    rows = {r.name: {"precision": r.precision, "recall": r.recall, "f1": r.f1, "support": r.support}
+            for r in report.per_class}  # fmt: skip
+    averages = {r.name: {"precision": r.precision, "recall": r.recall, "f1": r.f1, "support": r.support}
+                for r in report.averages}  # fmt: skip
+    return dumps(
+        {
+            "model": report.model,
+            "split": report.split,
+            "rows": report.rows,
+            "loss": report.loss,
+            "metrics": report.metrics,
+            "classes": report.classes,
+            "per_class": rows,
+            "averages": averages,
+            "confusion": report.confusion,
+            "notes": report.notes,
+        }
+    )

@@ -1,0 +1,1 @@
+"""A training as it goes, and its layers."""

@@ -1,0 +1,92 @@
+"""Small plots made of characters: braille dots, or asterisks where the encoding has none."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from bpcli.records.training import Curve
+from bpcli.render.console import unicode
+
+WIDTH, HEIGHT = 28, 8  # characters inside the axes: two plots fit side by side into 80 columns
+LABELS = 8  # characters of a number beside an axis
+DIP = 0.19  # of the height above 0: what puts 0 into the last row but one
+GAP = 3  # characters between two plots
+DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+"""The bits of a braille character's dots, four rows of two."""
+
+
+def curves(found: Sequence[Curve], columns: int) -> Table:
+    """Plots side by side, one below the other where `columns` are too few for that, and narrower where for one."""
+    whole = LABELS + 2 + WIDTH
+    fine, width = unicode(sys.stdout), max(WIDTH - max(whole - columns, 0), 10)
+    plots = [Text("\n".join(plot(curve, fine, width)), no_wrap=True, overflow="crop") for curve in found]
+    if len(plots) * (whole + GAP) - GAP <= columns:
+        beside = Table.grid(padding=(0, GAP, 0, 0))
+        beside.add_row(*plots)
+        return beside
+    below = Table.grid()
+    for i, drawn in enumerate(plots):
+        if i:
+            below.add_row()
+        below.add_row(drawn)
+    return below
+
+
+def plot(curve: Curve, fine: bool, width: int = WIDTH) -> list[str]:
+    """The lines of one plot: its name, the curve between 0 and its values furthest from it, and the axis below."""
+    low, high = min(0.0, *curve.y), max(0.0, *curve.y)
+    told = {HEIGHT - 1: low}
+    if 0 < -low < DIP * high:  # a dip so shallow that the row of 0 would be the last: it gets a row of its own
+        low, told = -DIP * high, {}
+    spread = high - low or 1.0
+    canvas = _dots(curve, low, spread, width) if fine else _asterisks(curve, low, spread, width)
+    part = 4 if fine else 1
+    zero = round(high / spread * (part * HEIGHT - 1)) // part  # the row of 0
+    told |= {zero: 0.0, 0: high}
+    side, corner, dash, faint = "│└─┈" if fine else "|+-."
+    lines = [" " * (LABELS + 1) + curve.name]
+    for i, row in enumerate(canvas):
+        label = f"{told[i]:.3g}" if i in told else ""
+        lines.append(f"{label:>{LABELS}} {side}{row.replace(' ', faint) if label == '0' else row}")
+    first, middle, last = (f"{curve.x[i]:g}" for i in (0, len(curve.x) // 2, -1))
+    ticks = f"{first}{middle:^{width - len(first) - len(last)}}{last}"
+    return [*lines, " " * (LABELS + 1) + corner + dash * width, " " * (LABELS + 2) + ticks,
+            " " * (LABELS + 2) + f"{curve.axis:^{width}}"]  # fmt: skip
+
+
+def _dots(curve: Curve, low: float, spread: float, width: int) -> list[str]:
+    cells = [[0x2800] * width for _ in range(HEIGHT)]
+    for column, row in _trace(curve, low, spread, 2 * width, 4 * HEIGHT):
+        cells[row // 4][column // 2] |= DOTS[row % 4][column % 2]
+    return ["".join(chr(cell) for cell in row).replace("\u2800", " ") for row in cells]
+
+
+def _asterisks(curve: Curve, low: float, spread: float, width: int) -> list[str]:
+    cells = [[" "] * width for _ in range(HEIGHT)]
+    for column, row in _trace(curve, low, spread, width, HEIGHT):
+        cells[row][column] = "*"
+    return ["".join(row) for row in cells]
+
+
+def _trace(curve: Curve, low: float, spread: float, columns: int, rows: int) -> list[tuple[int, int]]:
+    """The places that the curve passes in a field of so many columns and rows, without gaps where it is steep."""
+    found: list[tuple[int, int]] = []
+    before: int | None = None
+    for column in range(columns):
+        height = (_between(curve.y, column / (columns - 1)) - low) / spread
+        row = round((1 - height) * (rows - 1))
+        steep = range(min(row, before) + 1, max(row, before)) if before is not None else range(0)
+        found += [(column, r) for r in (row, *steep)]
+        before = row
+    return found
+
+
+def _between(values: Sequence[float], share: float) -> float:
+    """The value at a share of the way, on a straight line between its neighbours."""
+    at = share * (len(values) - 1)
+    i = min(int(at), len(values) - 2)
+    return values[i] + (at - i) * (values[i + 1] - values[i])

@@ -1,0 +1,185 @@
+"""A training as it goes: on a terminal a table that grows, with a bar for the steps inside the epoch; elsewhere one
+plain line for each epoch."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from itertools import groupby
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from bpcli.records.training import EpochRow, TrainReport
+from bpcli.render.columns import Column
+from bpcli.render.console import console, lively, write
+from bpcli.render.numbers import duration, seconds, short
+from bpcli.render.run.layer_stats import layer_table, watch_cell, watched
+from bpcli.studies.run.layer_stats_watch import PREFIX
+from bpcli.studies.run.trainer import Training, Watcher
+
+REFRESH = 0.1  # seconds between two drawings
+SACRIFICED = ("clip_factor", "penalty", "gradient_norm", "clipped", "seconds")
+"""What a narrow terminal goes without, first what says least about success; then metrics, the last first."""
+
+
+def columns(training: Training) -> list[Column]:
+    """What the table shows of this training."""
+    found = [Column("train.loss", "train", "loss")]
+    if training.objective.penalties:
+        found.append(Column("penalty", "train", "penalty"))
+    if training.tally is not None:
+        found += [Column(f"train.{m}", "train", m) for m in training.metrics]
+    if training.validation is not None:
+        found += [Column(f"validation.{m}", "validation", m) for m in ("loss", *training.metrics)]
+    if training.layers is not None:
+        found += watched(training.layers.keys)
+    found.append(Column("gradient_norm", "", "|grad|"))
+    if training.experiment.clipping is not None:
+        found += [Column("clipped", "", "clipped"), Column("clip_factor", "", "factor")]
+    return [*found, Column("seconds", "", "seconds")]
+
+
+def cell(row: EpochRow, key: str) -> str:
+    """What stands in a column."""
+    if key.startswith(PREFIX):
+        return watch_cell(row.watch, key)
+    if "." in key:
+        return short(row.metrics[key])
+    value: float = getattr(row, key)
+    if key == "clipped":
+        return f"{100 * value:.0f}%"
+    return seconds(value) if key == "seconds" else short(value)
+
+
+def watcher() -> Watcher:
+    """The one that suits stderr."""
+    return LiveTable() if lively(sys.stderr) else Lines()
+
+
+class Lines(Watcher):
+    """One plain line for each epoch, names beside the numbers."""
+
+    def started(self, run: Training) -> None:
+        self._columns = columns(run)
+        self._epochs = run.experiment.training.epochs
+        write(sys.stderr, opening(run))
+
+    def epoch(self, row: EpochRow) -> None:
+        number = str(row.epoch).rjust(len(str(self._epochs)))
+        cells = "  ".join(f"{c.name} {cell(row, c.key).rjust(6)}" for c in self._columns)
+        write(sys.stderr, f"epoch {number}/{self._epochs}  {cells}{'  best' * row.best}")
+
+
+class LiveTable(Watcher):
+    """A growing table; below it a bar for the epoch that runs. Drawn ten times a second, however fast epochs go."""
+
+    _progress: Progress | None = None
+
+    def started(self, run: Training) -> None:
+        self._console = console(sys.stderr)
+        self._epochs = run.experiment.training.epochs
+        self._first = max(5, len(str(self._epochs)))
+        wanted = columns(run)
+        self._columns = self._fitting(wanted)
+        self._waiting: list[Text] = []
+        self._drawn = 0.0
+        self._console.print(opening(run))
+        for line in self._header(len(wanted) - len(self._columns)):
+            self._console.print(line, no_wrap=True, overflow="crop")
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"),
+            TimeRemainingColumn(), console=self._console, transient=True, auto_refresh=False, redirect_stdout=False,
+            redirect_stderr=False,
+        )  # fmt: skip
+        self._task = self._progress.add_task(self._running(run.progress.epoch), total=run.steps_per_epoch, loss="")
+        self._progress.start()
+
+    def stepped(self, done: int, of: int, loss: float) -> None:
+        if self._progress is not None and time.monotonic() - self._drawn > REFRESH:
+            self._progress.update(self._task, completed=done, loss=f"loss {short(loss)}")
+            self._draw()
+
+    def epoch(self, row: EpochRow) -> None:
+        number = str(row.epoch).rjust(self._first)
+        cells = [cell(row, c.key).rjust(c.width) for c in self._columns]
+        mark = "*" if row.best else ""
+        self._waiting.append(Text(" ".join((number, *cells)) + mark, "bold green" if row.best else ""))
+        if self._progress is not None:
+            self._progress.reset(self._task, description=self._running(row.epoch), loss="")
+        if time.monotonic() - self._drawn > REFRESH:
+            self._draw()
+
+    def stop(self) -> None:
+        """Takes the bar away, if there is one."""
+        if self._progress is not None:
+            self._draw()
+            self._progress.stop()
+
+    def _draw(self) -> None:
+        self._drawn = time.monotonic()
+        if self._waiting:
+            self._console.print(Text("\n").join(self._waiting), no_wrap=True, overflow="crop")
+            self._waiting.clear()
+        if self._progress is not None:
+            self._progress.refresh()
+
+    def _running(self, done: int) -> str:
+        return f"epoch {min(done + 1, self._epochs)}/{self._epochs}"
+
+    def _header(self, missing: int) -> list[Text]:
+        """The splits, the names under them, and a remark on columns there is no room for."""
+        dash = "-" if self._console.options.ascii_only else "─"
+        over = [" " * self._first]
+        for split, group in groupby(self._columns, lambda c: c.split):
+            width = sum(c.width + 1 for c in group) - 1
+            name = split if len(split) <= width else f"..{split[2 - width :]}"
+            over.append((f" {name} " if len(name) <= width - 2 else name).center(width, dash) if name else " " * width)
+        names = [c.header.rjust(c.width) for c in self._columns]
+        lines = [Text(" ".join(over).rstrip(), "dim"), Text(" ".join(("epoch".rjust(self._first), *names)), "bold")]
+        if missing:
+            lines.insert(0, Text(f"+{missing} columns in metrics.jsonl", "dim"))
+        return lines
+
+    def _fitting(self, wanted: list[Column]) -> list[Column]:
+        """The columns that fit the width."""
+        found = list(wanted)
+        metrics = [c.key for c in reversed(wanted) if "." in c.key and c.header not in ("loss", "penalty")]
+        for key in (*SACRIFICED, *metrics, "train.loss"):
+            if self._first + sum(c.width + 1 for c in found) < self._console.width:
+                break
+            found = [c for c in found if c.key != key]
+        return found or wanted[:1]
+
+
+def opening(run: Training) -> str:
+    """What is trained on what."""
+    rows = ", ".join(f"{s.name} {len(s.x):,}" for s in run.setup.prepared.splits.values())
+    steps = f"{run.steps_per_epoch:,} step{'s' * (run.steps_per_epoch > 1)} of {run.size:,} rows an epoch"
+    text = f"{run.experiment.name}: {run.setup.blueprint.size:,} parameters; rows: {rows}; {steps}"
+    early = run.experiment.training.early_stopping
+    if early is not None:
+        text += f"; best by {early.metric}"
+    p = run.progress
+    if p.step and p.epoch < run.experiment.training.epochs:
+        text += f"\ngoes on in epoch {p.epoch + 1}, batch {p.batch + 1}"
+    return text
+
+
+def closing(report: TrainReport) -> Text:
+    """How it ended, which weights were kept, what to type next."""
+    run = shlex.quote(report.run)
+    done = f"{report.epochs[-1].epoch} epochs in {duration(report.seconds)}" if report.epochs else "no epoch completed"
+    said = {"epochs": f"{report.reason}, in {duration(report.seconds)}", "diverged": done}
+    text = Text(said.get(report.stopped, f"{report.reason}; {done}") + "\n")
+    if report.epochs and report.epochs[-1].watch:
+        text.append("\n".join(("", *layer_table(report.epochs[0], report.epochs[-1]), "", "")))
+    if report.stopped == "signal":
+        text.append(f"go on:  bpcli train --resume {run}", "bold")
+        return text
+    text.append(
+        f"kept: {'the weights of epoch ' + str(report.best_epoch) if report.best_epoch else 'the first weights'}\n"
+    )
+    text.append(f"next:   bpcli eval {run}", "bold")
+    return text

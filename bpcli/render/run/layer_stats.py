@@ -1,0 +1,70 @@
+"""What `training: {watch: true}` found: of the first and the last layer for each epoch, of all layers at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from bpcli.records.training import EpochRow
+from bpcli.render.columns import Column
+from bpcli.render.console import clipped
+from bpcli.render.numbers import short
+from bpcli.studies.run.layer_stats_watch import PREFIX
+
+SHARES = {"dead": "dead", "saturated": "satur."}  # with their headers
+WIDTHS = {"|grad|": 7, "update": 7, "dead": 4, "satur.": 6}
+LONGEST = 20  # of a layer's name: two epochs fit 80 columns
+SIDE = ".activation"  # of a layer: told on the layer's own line
+
+
+def watched(keys: Sequence[str]) -> list[Column]:
+    """The columns of a table of epochs: gradient and update of the first and of the last layer that learns, and the
+    largest share of dead units and of saturated outputs of any layer."""
+    learning = [key.removesuffix(".gradient") for key in keys if key.endswith(".gradient")]
+    found = []
+    for layer in dict.fromkeys((*learning[:1], *learning[-1:])):
+        name = layer.removeprefix(PREFIX)
+        found += [Column(f"{layer}.gradient", name, "|grad|"), Column(f"{layer}.update", name, "update")]
+    return found + [Column(PREFIX + s, "", h) for s, h in SHARES.items() if any(key.endswith(f".{s}") for key in keys)]
+
+
+def watch_cell(watch: Mapping[str, float], key: str) -> str:
+    """What stands in such a column."""
+    share = key.removeprefix(PREFIX)
+    if share in SHARES:
+        return percent(max(value for k, value in watch.items() if k.endswith(f".{share}")))
+    return short(watch[key])
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.0f}%"
+
+
+def layer_table(first: EpochRow, last: EpochRow) -> Iterator[str]:
+    """A line for each layer, as it fared in two epochs (in one, where they are the same)."""
+    rows = list({row.epoch: row for row in (first, last)}.values())
+    figures = [f for f in ("gradient", "update", *SHARES) if any(key.endswith(f".{f}") for key in last.watch)]
+    headers = [{"gradient": "|grad|", **SHARES}.get(f, f) for f in figures]
+    widths = [WIDTHS[h] for h in headers]
+    layers = dict.fromkeys(_line(key)[0] for key in last.watch)
+    name = max(5, *(len(clipped(layer, LONGEST)) for layer in layers))
+    group = sum(w + 1 for w in widths) - 1
+    yield "  ".join((" " * name, *(f"epoch {row.epoch}".center(group) for row in rows))).rstrip()
+    yield "  ".join(
+        ("layer".ljust(name), *[" ".join(h.rjust(w) for h, w in zip(headers, widths, strict=True))] * len(rows))
+    )
+    for layer in layers:
+        cells = [" ".join(_cell(row, layer, f).rjust(w) for f, w in zip(figures, widths, strict=True)) for row in rows]
+        yield "  ".join((clipped(layer, LONGEST).ljust(name), *cells)).rstrip()
+
+
+def _line(key: str) -> tuple[str, str]:
+    """The layer on whose line a figure stands, and which figure it is."""
+    path, _, figure = key.removeprefix(PREFIX).rpartition(".")
+    return path.removesuffix(SIDE), figure
+
+
+def _cell(row: EpochRow, layer: str, figure: str) -> str:
+    found = [value for key, value in row.watch.items() if _line(key) == (layer, figure)]
+    if not found:
+        return ""
+    return percent(found[0]) if figure in SHARES else short(found[0])

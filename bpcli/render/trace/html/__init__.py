@@ -1,0 +1,1 @@
+"""A derivation as one page that stands alone."""

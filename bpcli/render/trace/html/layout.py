@@ -1,0 +1,111 @@
+"""Where the units of a network stand in its picture, in CSS pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bpcli.render.trace.html.network import INPUTS, Column, Network
+
+WIDE = 116.0  # of a unit
+ROOM, GAP, LAST = 116.0, 90.0, 60.0  # between columns: with numbers on the wires, without, and before the loss
+LOSS = 122.0  # the width of its box
+TOP = 76.0  # above the units: what a column is called
+TAG, CHIP, SPACE, ELLIPSIS = 14.0, 19.0, 22.0, 44.0
+LABELLED = 4  # units that a column may have at most for the numbers of its weights to have room
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where a unit stands: its left edge and the middle of its height."""
+
+    x: float
+    y: float
+
+
+class Layout:
+    """Columns from left to right, their units around one middle line, the loss at the right, ways around below."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        columns = network.columns
+        self.chips = {
+            c.path: [(p, v) for p, v in network.parameters(c) if c.vector and v.shape == c.units] for c in columns
+        }
+        self.left: dict[str, float] = {}
+        self.right = 20.0  # where the loss stands
+        for c in columns:
+            self.right += 0 if c.path == INPUTS else ROOM if self.roomy(c) else GAP
+            self.left[c.path] = self.right
+            self.right += WIDE
+        self.right += LAST
+        self.pitch = SPACE + max(TAG + self.tall(c) + CHIP * len(self.chips[c.path]) for c in columns)
+        self.body = max(self._height(c) for c in columns)
+        self.spots = {c.path: dict(self._stacked(c)) for c in columns}
+        ways = [(c, s) for c in columns for s in c.sources if not self._adjacent(c, s)]
+        self.ways = sorted(
+            ways, key=lambda way: self.left[way[1]] - self.left[way[0].path]
+        )  # the longest is the lowest
+        self.bottom = TOP + self.body + 24 + 26 * len(self.ways)
+        self.width = self.right + LOSS + 12
+        self.height = self.bottom + 8
+
+    @property
+    def middle(self) -> float:
+        """The height of the line around which units stand."""
+        return TOP + self.body / 2
+
+    def tall(self, column: Column) -> float:
+        """The height of the body of a unit."""
+        return 44 if column.z is not None else 30
+
+    def _height(self, column: Column) -> float:
+        """From the top of its first unit to what hangs below its last."""
+        if not column.vector:
+            return 70
+        dots = sum(1 for _, skipped in gaps(column) if skipped)
+        return len(column.shown) * self.pitch + dots * ELLIPSIS - SPACE
+
+    def _stacked(self, column: Column) -> Iterator[tuple[int, Spot]]:
+        """The places of the units: the middles of all columns are on one line."""
+        left = self.left[column.path]
+        if not column.vector:
+            yield 0, Spot(left, self.middle)
+        y = self.middle - (self._height(column) + SPACE - self.pitch) / 2
+        for unit, skipped in gaps(column):
+            y += ELLIPSIS if skipped else 0
+            yield unit, Spot(left, y)
+            y += self.pitch
+
+    def _adjacent(self, column: Column, source: str) -> bool:
+        """Whether a column can be reached from its source without crossing another."""
+        order = [c.path for c in self.network.columns]
+        return order.index(source) + 1 == order.index(column.path)
+
+    def matrix(self, column: Column, source: Column) -> str:
+        """The parameter whose entries are the wires between two columns;  where they have none."""
+        shape = (*source.units, *column.units)
+        return next((p for p, v in self.network.parameters(column) if v.shape == shape and p.endswith(".W")), "")
+
+    def roomy(self, column: Column) -> bool:
+        """Whether there is room for numbers on the wires to a column."""
+        source = next((c for c in self.network.columns if c.path in column.sources[:1]), column)
+        whole = all(c.vector and len(c.shown) == c.units[0] for c in (source, column))
+        return whole and column.units[0] <= LABELLED and bool(self.matrix(column, source))
+
+    def under(self, column: Column) -> float:
+        """From the middle of a unit to below all that hangs from it."""
+        return self.tall(column) / 2 + CHIP * len(self.chips[column.path]) + 4 if column.vector else 36
+
+
+def gaps(column: Column) -> Iterator[tuple[int, int]]:
+    """The units that are drawn, each with how many before it are not."""
+    before = -1
+    for unit in column.shown:
+        yield unit, unit - before - 1
+        before = unit
+
+
+def wire(start: Spot, end: Spot) -> tuple[float, float, float, float]:
+    """The two ends of a line between units: x and y of each."""
+    return start.x + WIDE, start.y, end.x, end.y

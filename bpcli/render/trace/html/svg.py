@@ -1,0 +1,278 @@
+"""The network as a picture: units, weights between them, the loss. Each can be chosen to see how it is worked out.
+
+It shows three things at a time, by the view that is chosen on the page: class f is the forward pass (values and
+weights), b the way back (errors and gradients), u the update (new weights).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+import numpy as np
+
+from bpcli.notation.symbols import glyph
+from bpcli.notation.text import Text
+from bpcli.records.trace import Array, Derivation
+from bpcli.render.trace.html.layout import CHIP, ELLIPSIS, LOSS, TAG, TOP, WIDE, Layout, Spot, gaps, wire
+from bpcli.render.trace.html.network import INPUTS, Column, Network
+from bpcli.render.trace.html.page import number, said, tag
+
+DIGITS = 4
+TARGETS = 14  # letters of a target that have room
+HALF = 36.0  # of a number on a wire
+THIN, THICK = 1.0, 5.0
+SMALLEST = 0.85  # times its size is what a picture may shrink to; then it scrolls
+LETTERS = 27  # of a name above a column
+
+
+class Picture:
+    """Draws one training step of a network."""
+
+    def __init__(self, d: Derivation, network: Network) -> None:
+        self.d, self.network, self.places = d, network, Layout(network)
+        self.brief = partial(number, digits=min(DIGITS, d.digits))
+        self.full = partial(number, digits=d.digits)
+        self.labels: list[str] = []  # numbers on wires, drawn above all of them
+
+    def draw(self, title: str) -> str:
+        """The svg element."""
+        columns = self.network.columns
+        inside = [
+            *(self._frame(c) for c in columns if c.path and any(inner.parent == c.path for inner in columns)),
+            *(part for c in columns for part in self._feeding(c)),
+            *self._to_loss(),
+            *self.labels,
+            *(part for c in columns for part in self._column(c)),
+            self._loss(),
+        ]
+        width, height = self.places.width, self.places.height
+        return tag(
+            "svg", "\n".join(inside), viewBox=f"0 0 {width:g} {height:g}", width=width, height=height,
+            style=f"min-width: {SMALLEST * width:.0f}px", role="group", aria_label=title,
+        )  # fmt: skip
+
+    # ----------------------------------------------------------------------------------------------------------- edges
+    def _feeding(self, column: Column) -> Iterator[str]:
+        by_path = {c.path: c for c in self.network.columns}
+        for source in column.sources:
+            if (column, source) in self.places.ways:
+                yield self._way_around(column, by_path[source])
+            elif not (column.vector and by_path[source].vector):
+                yield self._band(by_path[source], column)
+            else:
+                yield from self._wires(by_path[source], column)
+
+    def _wires(self, source: Column, column: Column) -> Iterator[str]:
+        found = self.places.matrix(column, source)
+        starts, ends = self.places.spots[source.path], self.places.spots[column.path]
+        pairs = [(i, o) for i in starts for o in ends if found or column.mixes or i == o]
+        if not found:
+            for i, o in pairs:
+                x1, y1, x2, y2 = wire(starts[i], ends[o])
+                yield f'<path class="plain" d="M{x1:g} {y1:g}L{x2:g} {y2:g}"/>'
+            return
+        line = self.network.line
+        arrays = self.network.weights[found], line.gradients[found], line.updated[found]
+        most = [float(np.abs(a).max()) or 1.0 for a in arrays]
+        roomy = self.places.roomy(column)
+        for i, o in pairs:
+            drawn, label = self._wire(found, (i, o), wire(starts[i], ends[o]), most, len(ends))
+            if roomy:
+                self.labels.append(f'<g class="label">{label}</g>')
+            else:
+                drawn += f'<g class="label quiet">{label}</g>'
+            yield self._choice("edge", drawn, found, (i, o))
+
+    def _wire(
+        self, path: str, at: tuple[int, int], ends: tuple[float, ...], most: list[float], fan: int
+    ) -> tuple[str, str]:
+        """One weight: a line as thick as it is large, dashed where it is negative; and its number, near the source
+        (where no two of one pair of columns stand in one place)."""
+        x1, y1, x2, y2 = ends
+        values = self._weight(path, at)
+        style = "".join(
+            f"--{view}:{THIN + (THICK - THIN) * abs(value) / top:.3g}px;"
+            for (view, value), top in zip(values.items(), most, strict=True)
+        )
+        signs = " ".join(f"{view}{'n' if value < 0 else 'p'}" for view, value in values.items() if value)
+        t = 1 / (fan + 1)
+        x, y = x1 + max(t * (x2 - x1), HALF), y1 + t * (y2 - y1)
+        shape = f"M{x1:g} {y1:g}L{x2:g} {y2:g}"
+        label = "".join(self._view(view, self.brief(v), x=x, y=y + 4) for view, v in values.items())
+        return f'<path class="reach" d="{shape}"/><path class="wire {signs}" style="{style}" d="{shape}"/>', label
+
+    def _band(self, source: Column, column: Column) -> str:
+        """Of layers that are no rows of units: one takes in all of the other."""
+        a, b = self.places.spots[source.path], self.places.spots[column.path]
+        left, right = self.places.left[source.path] + WIDE, self.places.left[column.path]
+        up = [min(s.y for s in group.values()) - 12 for group in (a, b)]
+        down = [max(s.y for s in group.values()) + 12 for group in (a, b)]
+        return f'<path class="band" d="M{left:g} {up[0]:g}L{right:g} {up[1]:g}V{down[1]:g}L{left:g} {down[0]:g}Z"/>'
+
+    def _way_around(self, column: Column, source: Column) -> str:
+        """What a residual layer adds to its branch, below all that is between."""
+        level = self.places.bottom - 14 - 26 * self.places.ways.index((column, source.path))
+        start, end = self.places.left[source.path] + WIDE / 2, self.places.left[column.path] + WIDE / 2
+        low = [max(s.y for s in self.places.spots[c.path].values()) + self.places.under(c) for c in (source, column)]
+        text = tag(
+            "text", f"{said(column.path)} adds its x unchanged", class_="note middle", x=(start + end) / 2, y=level - 6
+        )
+        shape = (
+            f"M{start:g} {low[0]:g}V{level - 10:g}Q{start:g} {level:g} {start + 10:g} {level:g}"
+            f"H{end - 10:g}Q{end:g} {level:g} {end:g} {level - 10:g}V{low[1]:g}"
+        )
+        arrow = f'<path class="head" d="M{end - 5:g} {low[1] + 8:g}L{end:g} {low[1]:g}L{end + 5:g} {low[1] + 8:g}"/>'
+        return f'<path class="around" d="{shape}"/>{arrow}{text}'
+
+    def _to_loss(self) -> Iterator[str]:
+        last = self.network.columns[-1]
+        for spot in self.places.spots[last.path].values():
+            end = Spot(self.places.right, self.places.middle)
+            x1, y1, x2, y2 = wire(spot, end)
+            yield f'<path class="plain" d="M{x1:g} {y1:g}L{x2:g} {y2:g}"/>'
+
+    # ----------------------------------------------------------------------------------------------------------- units
+    def _column(self, column: Column) -> Iterator[str]:
+        yield from self._heading(column)
+        if not column.vector:
+            yield self._box(column)
+            return
+        for unit, skipped in gaps(column):
+            spot = self.places.spots[column.path][unit]
+            if skipped:
+                y = spot.y - self.places.tall(column) / 2 - TAG - ELLIPSIS / 2 + 2
+                text = f'⋮ <tspan dx="4">{skipped:,} more</tspan>'
+                yield tag("text", text, class_="note middle", x=spot.x + WIDE / 2, y=y)
+            yield self._unit(column, unit, spot)
+            for row, (path, values) in enumerate(self.places.chips[column.path]):
+                yield self._chip(path, unit, values, spot.x, spot.y + self.places.tall(column) / 2 + CHIP * row)
+
+    def _heading(self, column: Column) -> Iterator[str]:
+        middle = self.places.left[column.path] + WIDE / 2
+        if column.path == INPUTS:
+            names = ["x", "the inputs", ""]
+        else:
+            kinds = ", then ".join(line.kind for line in column.layers)
+            names = [column.path, kinds, "; ".join(line.note for line in column.layers if line.note)]
+        for row, text in enumerate(names):
+            if text:
+                whole = f"<title>{said(text)}</title>" if len(text) > LETTERS else ""
+                class_ = "name middle" if row == 0 else "note middle"
+                yield tag("text", said(_cut(text)) + whole, class_=class_, x=middle, y=16 + 16 * row)
+
+    def _unit(self, column: Column, unit: int, spot: Spot) -> str:
+        numbers = self._numbers(column, unit)
+        tall = self.places.tall(column)
+        parts = [
+            tag("rect", "", class_="body", x=spot.x, y=spot.y - tall / 2, width=WIDE, height=tall, rx=9),
+            tag("text", f"unit {unit}", class_="note", x=spot.x + 2, y=spot.y - tall / 2 - 4),
+        ]
+        for view in ("f", "b"):
+            rows = [(name, value) for name, value in numbers.items() if name.startswith("d") == (view == "b")]
+            for row, (name, value) in enumerate(rows):
+                y = spot.y + 4.5 + 18 * (row - (len(rows) - 1) / 2)
+                shown = f'<tspan class="key">{said(_derivative(name))}</tspan> {self.brief(value)}'
+                parts.append(self._view("fu" if view == "f" else view, shown, x=spot.x + WIDE / 2, y=y))
+        facts = "; ".join(f"{_derivative(name)} = {self.full(value)}" for name, value in numbers.items())
+        title = f"{column.path or 'x'}, unit {unit}" if column.path else f"input x[{unit}]"
+        return self._button(
+            "unit", "".join(parts), title, facts, self.network.of_unit(column, unit), self._ask(column, unit)
+        )
+
+    def _numbers(self, column: Column, unit: int) -> Mapping[str, float]:
+        """Of the first row: what a unit is, and its error."""
+        out = "a" if column.z is not None else "x" if column.path == INPUTS else "y"
+        found = {"z": column.z, out: column.y, f"d{out}": column.dy, "dz": column.dz}
+        return {name: float(a[0, unit]) for name, a in found.items() if a is not None}
+
+    def _box(self, column: Column) -> str:
+        """A layer that is no row of units."""
+        spot = self.places.spots[column.path][0]
+        size = "×".join(map(str, column.units)) or "1"
+        inside = tag("rect", "", class_="body", x=spot.x, y=spot.y - 35, width=WIDE, height=70, rx=4)
+        inside += tag("text", size, class_="value middle", x=spot.x + WIDE / 2, y=spot.y + 4)
+        ask = f"--layer {column.path} --detail neuron" if column.path else ""
+        facts = f"{size} numbers"
+        return self._button("unit", inside, column.path or "x, the inputs", facts, self.network.of_column(column), ask)
+
+    def _chip(self, path: str, unit: int, values: Array, x: float, y: float) -> str:
+        """A bias, or another weight that belongs to one unit."""
+        name = Text().letters(glyph(path.rpartition(".")[2]))
+        inside = tag("rect", "", class_="chip", x=x + 6, y=y, width=WIDE - 12, height=CHIP - 1, rx=4)
+        for view, value in self._weight(path, (unit,)).items():
+            symbol = {"f": name, "b": f"∂L/∂{name}", "u": f"{name}⁺"}[view]
+            shown = f'<tspan class="key">{said(symbol)}</tspan> {self.brief(value)}'
+            inside += self._view(view, shown, x=x + WIDE / 2, y=y + 13, small=True)
+        return self._choice("bias", inside, path, (unit,))
+
+    def _weight(self, path: str, at: tuple[int, ...]) -> Mapping[str, float]:
+        line = self.network.line
+        found = {"f": self.network.weights[path], "b": line.gradients[path], "u": line.updated[path]}
+        return {view: float(a[at]) for view, a in found.items()}
+
+    def _loss(self) -> str:
+        line, d = self.network.line, self.d
+        y = self.places.middle
+        rows = [("L", self.brief(line.data_loss))]
+        if line.penalty:
+            rows = [("data", rows[0][1]), ("penalty", self.brief(line.penalty)), ("L", self.brief(line.loss))]
+        target = next(g for g in d.given if g.path == "t")
+        first = ", ".join(self.brief(v.item()) for v in np.ravel(target.value[0]))
+        if len(first) <= TARGETS:
+            rows.append(("t", first))
+        tall = 16 + 18 * len(rows)
+        inside = tag("rect", "", class_="body", x=self.places.right, y=y - tall / 2, width=LOSS, height=tall, rx=4)
+        inside += tag("text", "loss", class_="name middle", x=self.places.right + LOSS / 2, y=y - tall / 2 - 6)
+        for row, (name, shown) in enumerate(rows):
+            at = y - tall / 2 + 21 + 18 * row
+            text = f'<tspan class="key">{name}</tspan> {shown}'
+            inside += tag("text", text, class_="value middle", x=self.places.right + LOSS / 2, y=at)
+        facts = f"L = {self.full(line.loss)}; after the step {self.full(line.after)}; {target.note}"
+        return self._button("unit loss", inside, "the loss", facts, self.network.of_loss(), "--detail neuron")
+
+    # ------------------------------------------------------------------------------------------------------- elements
+    def _view(self, views: str, inside: str, *, x: float, y: float, small: bool = False) -> str:
+        return tag("text", inside, class_=f"value middle{' small' if small else ''} {' '.join(views)}", x=x, y=y)
+
+    def _choice(self, kind: str, inside: str, path: str, at: tuple[int, ...]) -> str:
+        """A weight that can be chosen."""
+        name = f"{path}[{','.join(map(str, at))}]"
+        symbol = Text().letters(glyph(path.rpartition(".")[2]))
+        words = {"f": f"OLD {symbol}", "b": f"∂L/∂{symbol}", "u": f"new {symbol}"}
+        facts = "; ".join(f"{words[view]} = {self.full(v)}" for view, v in self._weight(path, at).items())
+        return self._button(kind, inside, name, facts, self.network.of_weight(path, at), f"--param {name}")
+
+    def _button(self, kind: str, inside: str, title: str, facts: str, lines: Iterator[str], ask: str) -> str:
+        """What can be chosen: its worked lines by name, and the options that show what is not worked out here."""
+        return tag(
+            "g", inside, class_=kind, role="button", tabindex="0", aria_label=f"{title}: {facts}", aria_pressed="false",
+            data_title=title, data_facts=facts, data_lines=" ".join(lines), data_ask=ask,
+        )  # fmt: skip
+
+    def _ask(self, column: Column, unit: int) -> str:
+        """The options that show a unit's lines."""
+        for path, values in self.network.parameters(column):
+            if values.ndim and values.shape[-1] == column.units[0]:
+                return f"--param {path}[{','.join([*['0'] * (values.ndim - 1), str(unit)])}]"
+        return f"--layer {column.path} --detail neuron --elide none" if column.path else ""
+
+    def _frame(self, column: Column) -> str:
+        """Around the branch of a container."""
+        inner = [
+            c.path for c in self.network.columns if c.parent == column.path or c.parent.startswith(f"{column.path}.")
+        ]
+        left, right = self.places.left[inner[0]] - 34, self.places.left[inner[-1]] + WIDE + 34
+        depth = column.path.count(".")
+        return tag(
+            "rect", "", class_="frame", x=left + 6 * depth, y=1 + 4 * depth, width=right - left - 12 * depth,
+            height=TOP + self.places.body + 12 - 6 * depth, rx=10,
+        )  # fmt: skip
+
+
+def _derivative(name: str) -> str:
+    return f"∂L/∂{name[1:]}" if name.startswith("d") else name
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LETTERS else text[: LETTERS - 1] + "…"

@@ -1,0 +1,138 @@
+"""Arrays, layers and paths on a page, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import numpy as np
+
+from bpcli.records.trace import Array, Derivation, LayerLine, PathsTo, StepLine
+from bpcli.render.trace.arrays import EDGE, MOST, plane, summary
+from bpcli.render.trace.html.page import code, number, said, tag
+
+SHOWN = 4  # paths that are unfolded
+
+
+def array_table(value: Array, path: str, digits: int, note: str = "", letters: Sequence[str] = ()) -> str:
+    """An array with its indices; of a large one the edges, of one of more than two axes its first picture."""
+    address, array = plane(value, path, letters)
+    shape = summary(value).replace(" x ", " × ").replace("-", "−")
+    block = f"; here is {address}" if address else ""
+    caption = f"{code(path)} {tag('span', said(shape + block + (f'; {note}' if note else '')), class_='note')}"
+    if array.ndim == 0:
+        told = tag("span", number(array.item(), digits), class_="number")
+        return tag("p", f"{code(path)} = {told}" + (f" {tag('span', said(note), class_='note')}" if note else ""))
+    rows = np.atleast_2d(array)
+    columns = _picked(rows.shape[1])
+    head = "".join(tag("th", _index(j), scope="col") for j in columns)
+    lines = [tag("tr", tag("td", "") + head)] if rows.shape[1] > 1 or array.ndim > 1 else []
+    for i in _picked(rows.shape[0]):
+        cells = "".join(
+            tag("td", "⋯" if i is None or j is None else number(rows[i, j].item(), digits)) for j in columns
+        )
+        first = tag("th", _index(i), scope="row") if array.ndim > 1 else tag("td", "")
+        lines.append(tag("tr", first + cells))
+    table = tag("table", "".join(lines), class_="array", aria_label=path)
+    return tag("div", tag("p", caption) + tag("div", table, class_="wide"), class_="given")
+
+
+def _picked(count: int) -> list[int | None]:
+    """The places that are shown; None for those left out."""
+    return list(range(count)) if count <= MOST else [*range(EDGE), None, *range(count - EDGE, count)]
+
+
+def _index(place: int | None) -> str:
+    return "⋯" if place is None else str(place)
+
+
+def layer_table(d: Derivation, line: StepLine) -> str:
+    """A row a layer."""
+    heads = ("layer", "units", "y: what goes out", "∂L/∂y: its error", "length of ∂L/∂weights", "")
+    body = "".join(tag("tr", "".join(_cells(d, layer))) for layer in line.layers)
+    head = tag("tr", "".join(tag("th", h, scope="col") for h in heads))
+    rows = len(line.outputs)
+    note = tag("p", f"y and ∂L/∂y are those of the first of {rows} rows.", class_="note") if rows > 1 else ""
+    return note + tag("div", tag("table", head + body, class_="layers"), class_="wide")
+
+
+def _cells(d: Derivation, layer: LayerLine) -> Iterator[str]:
+    kind = "" if layer.kind in layer.layer else f" {said(layer.kind)}"
+    yield tag("th", code(layer.layer) + kind, scope="row")
+    yield tag("td", "×".join(map(str, layer.units)) or "1")
+    yield tag("td", _few(layer.y[0], d.digits), class_="number")
+    yield tag("td", _few(layer.dy[0], d.digits), class_="number")
+    lengths = (f"{said(name[1:])} {number(value, 4)}" for name, value in layer.gradients.items())
+    yield tag("td", "<br>".join(lengths), class_="number")
+    yield tag("td", said(layer.note))
+
+
+def _few(values: Array, digits: int) -> str:
+    """A short array, or the ends of what a long one holds."""
+    flat = np.asarray(values, np.float64).ravel()
+    if len(flat) <= 3:
+        return "<br>".join(number(v, digits) for v in flat)
+    return f"{number(flat.min(), 4)} to {number(flat.max(), 4)}"
+
+
+def step_table(d: Derivation, line: StepLine) -> str:
+    """A step in numbers."""
+    rows = [("the loss before the step", line.loss)]
+    if line.penalty:
+        rows += [("of which the data's", line.data_loss), ("and the penalty's", line.penalty)]
+    rows.append(("the length of the gradient", line.norm))
+    if line.clipped != 1:
+        rows.append(("what clipping leaves of it, as a factor", line.clipped))
+    rows += [
+        ("the learning rate", line.rate), ("how far the weights move", line.moved),
+        ("the loss of the same rows after the step", line.after), ("the change of the loss", line.change),
+        ("as foretold by the gradient, to first order", line.predicted),
+    ]  # fmt: skip
+    body = "".join(tag("tr", tag("th", n, scope="row") + tag("td", number(v, d.digits))) for n, v in rows)
+    return tag("table", body, class_="step")
+
+
+def paths(d: Derivation, told: Sequence[PathsTo]) -> Iterator[str]:
+    """The chain rule of each weight, path by path."""
+    for p in told:
+        ways = "one path" if p.count == 1 else f"{p.count:,} paths"
+        grouped = ", each as far as an error that is taken as a whole" if p.grouped else ""
+        dead = f"; {p.idle}" if p.idle else ""
+        title = tag("h3", f"{code(p.name)} = {number(p.value, d.digits)}: {ways} to the loss{grouped}{dead}")
+        one = "".join(_path(d, p, k) for k in range(len(p.paths)))
+        yield tag("div", title + one + _sum(d, p), class_="paths", data_weight=p.name)
+
+
+def _path(d: Derivation, p: PathsTo, k: int) -> str:
+    n = partial(number, digits=d.digits)
+    hops = p.paths[k]
+    names = " → ".join(code(name) for name in (*(h.lower for h in reversed(hops)), "L"))
+    head = tag(
+        "tr", "".join(tag("th", h, scope="col") for h in ("factor", "its formula", "its value", "product so far"))
+    )
+    body = "".join(
+        tag(
+            "tr",
+            tag("th", f"∂ {code(h.upper)} / ∂ {code(h.lower)}", scope="row")
+            + tag("td", said("; ".join(filter(None, (h.formula, h.note)))))
+            + tag("td", n(h.value), class_="number")
+            + tag("td", n(h.product), class_="number"),
+        )
+        for h in hops
+    )
+    lead = tag("b", f"Path {k + 1} of {p.count:,}: ") if p.count > 1 else ""
+    table = tag("div", tag("table", head + body, class_="factors"), class_="wide")
+    opened = {"open": "open"} if k < SHOWN else {}
+    return tag("details", tag("summary", lead + names) + table, class_="path", **opened)
+
+
+def _sum(d: Derivation, p: PathsTo) -> str:
+    n = partial(number, digits=d.digits)
+    words = "the paths summed" if p.count > 1 else "the path"
+    rows = [
+        (f"{words}, ∂L/∂ {code(p.name)}", p.total), ("the engine", p.gradient),
+        (f"nudge test: {code(p.name)} moved up and down by {p.nudge:g}, the loss moves each way by", p.measured),
+        ("as foretold by the derivative", p.predicted),
+    ]  # fmt: skip
+    body = "".join(tag("tr", tag("th", name, scope="row") + tag("td", n(value))) for name, value in rows)
+    return tag("table", body, class_="step")

@@ -1,0 +1,254 @@
+"""Parts of a user's own: Python files that a command was given by name (`--with FILE.py`).
+
+This is the only way in which code that is not of this package is ever loaded. Declaring a part registers it, so after
+`load` a config may name what the file declares. A run remembers its files by their sha256.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
+
+from pydantic import PydanticUserError
+
+import bpcli.parts  # noqa: F401  (declares the package's own parts before any other)
+from bpcli.config.document import Source, Spot
+from bpcli.family.part import DeclarationError, Part, families
+from bpcli.records.training import Exit, Failure, Problem
+from bpcli.studies.custom.declaration import faults, watch_plan
+from bpcli.studies.custom.source_location import SOURCES, blamed, class_spot, first_line, line_spot, problem_at, raised
+
+__all__ = ["Plugin", "blamed", "classes", "differences", "load", "loaded", "named", "noted", "restore", "snapshot"]
+
+EXAMPLE = 'a part is a class such as `class Mine(Activation): type: Literal["mine"] = "mine"`'
+KEY = "with"
+"""What run.json calls the files of a run."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plugin:
+    """A file that was loaded, by the name it was given, and the parts that it declares."""
+
+    file: Path
+    place: Path  # absolute
+    sha256: str
+    parts: tuple[type[Part], ...]
+
+
+_loaded: dict[Path, Plugin] = {}
+
+Snapshot = tuple[dict[type[Part], dict[str, type[Part]]], dict[Path, Plugin]]
+
+
+def load(files: Sequence[Path]) -> tuple[type[Part], ...]:
+    """Runs these files, so that the parts they declare are registered; the parts, in order.
+
+    A file that was loaded before is not run again, unless it has changed. Raises Failure, with all registries as they
+    were, where a file is missing (66) or is not Python, raises, declares no part, or declares one wrongly (65).
+    """
+    before = snapshot()
+    try:
+        return tuple(part for file in files for part in _load(file).parts)
+    except BaseException:
+        restore(before)
+        raise
+
+
+def loaded() -> tuple[Plugin, ...]:
+    """The files that were loaded, in order."""
+    return tuple(_loaded.values())
+
+
+def classes() -> frozenset[type[Part]]:
+    """The parts that they declare."""
+    return frozenset(part for plugin in _loaded.values() for part in plugin.parts)
+
+
+def snapshot() -> Snapshot:
+    """What is registered and loaded now."""
+    return {family: dict(family.registry) for family in families() if family.registry}, dict(_loaded)
+
+
+def restore(before: Snapshot) -> None:
+    """Takes everything out again that was registered or loaded since."""
+    registries, plugins = before
+    for family in families():
+        family.registry.clear()
+        family.registry.update(registries.get(family, {}))
+    _loaded.clear()
+    _loaded.update(plugins)
+
+
+# -------------------------------------------------------------------------------------------------------------- loading
+def _load(file: Path) -> Plugin:
+    data = _read(file)
+    place, sha256 = file.resolve(), hashlib.sha256(data).hexdigest()
+    known = _loaded.get(place)
+    if known is not None and known.sha256 == sha256:
+        return known
+    if known is not None:
+        _forget(known)
+    before = set(_leaves())
+    module = _run(file, data, f"with_{re.sub(r'[^A-Za-z0-9]', '_', file.stem)}_{sha256[:8]}")
+    parts = tuple(leaf for leaf in _leaves() if leaf not in before)
+    if not parts:
+        raise Failure(_nothing(file, module))
+    problems = [problem for part in parts for problem in faults(part)]
+    if problems:
+        raise Failure(*problems)
+    for part in parts:
+        watch_plan(part)
+    _loaded[place] = Plugin(file, place, sha256, parts)
+    return _loaded[place]
+
+
+def _read(file: Path) -> bytes:
+    try:
+        data = file.read_bytes()
+    except FileNotFoundError:
+        problem = Problem(
+            f"no such file: {file}", "missing-file", help="--with takes a Python file with parts of your own"
+        )
+        raise Failure(problem, exit=Exit.NO_INPUT) from None
+    except OSError as error:
+        problem = Problem(f"cannot read {file}: {error.strerror or error}", "unreadable-file")
+        raise Failure(problem, exit=Exit.NO_INPUT) from None
+    if file.suffix != ".py":
+        text = f"{file} is not a Python file: its name does not end in .py"
+        raise Failure(Problem(text, "not-python", help=f"--with runs Python code; {EXAMPLE}"))
+    return data
+
+
+def _run(file: Path, data: bytes, name: str) -> ModuleType:
+    """The module of a file. Nothing is written beside it, and what it prints goes to stderr."""
+    known_as = str(file)
+    SOURCES[known_as] = Source(known_as, data.decode("utf-8", "replace"))
+    module = ModuleType(name)
+    module.__file__ = known_as
+    sys.modules[name] = module  # annotations are looked up there
+    try:
+        code = _compiled(known_as, data)
+        with redirect_stdout(sys.stderr):
+            exec(code, vars(module))
+    except Failure:
+        raise
+    except (Exception, SystemExit) as error:
+        raise Failure(_unfinished(error, known_as)) from None
+    return module
+
+
+def _compiled(file: str, data: bytes) -> CodeType:
+    try:
+        return compile(data, file, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        spot = line_spot(file, error.lineno or 0)
+        if error.offset and error.offset > 0:
+            ends = error.end_offset if error.end_lineno == error.lineno and error.end_offset else error.offset + 1
+            spot = Spot(spot.source, spot.line, error.offset, max(1, ends - error.offset))
+        raise Failure(problem_at(spot, f"this is not Python: {error.msg}", code="not-python")) from None
+    except ValueError as error:  # null bytes
+        raise Failure(Problem(f"{file} is not Python: {error}", "not-python", file=file)) from None
+
+
+def _unfinished(error: BaseException, file: str) -> Problem:
+    """Why a file could not be run to its end."""
+    found = raised(error)
+    spot = found.spot if found is not None else line_spot(file, 0)
+    if isinstance(error, DeclarationError):
+        return problem_at(spot, str(error), code="declaration", help=error.help)
+    if isinstance(error, PydanticUserError):  # among them what cannot be a setting
+        text = f"the settings of this class cannot be read: {first_line(error).partition('. ')[0]}"
+        help = "a setting is `name: float = Field(1.0, description=...)`, a constant `NAME: ClassVar[float] = 1.0`"
+        if unread := re.search(r"`type = '(\w+)'`", text):
+            help = f'write `type: Literal["{unread[1]}"] = "{unread[1]}"`'
+        return problem_at(spot, text, code="declaration", help=help)
+    if isinstance(error, ImportError):
+        help = "a file that is loaded can import what is installed; another file of your own is given by a --with too"
+        return problem_at(spot, f"this cannot be imported: {first_line(error)}", code="import", help=help)
+    text = f"loading stops here: {type(error).__name__}: {first_line(error)}"
+    return problem_at(spot, text, code="import", help="a file that is loaded only declares parts, and runs to its end")
+
+
+def _nothing(file: Path, module: ModuleType) -> Problem:
+    """What to say of a file without a part."""
+    own = [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__]
+    unnamed = [c for c in own if issubclass(c, Part)]
+    if unnamed:
+        name = unnamed[-1].__name__
+        help = f'add `type: Literal["{name.lower()}"] = "{name.lower()}"`: what a config calls it'
+        return problem_at(class_spot(unnamed[-1]), f"{name} has no `type`, so it is no part", code="no-part", help=help)
+    return Problem(f"{file} declares no part", "no-part", help=EXAMPLE)
+
+
+def _leaves() -> Iterator[type[Part]]:
+    """Every registered part, once."""
+    yield from dict.fromkeys(leaf for family in families() for leaf in family.registry.values())
+
+
+def _forget(plugin: Plugin) -> None:
+    for family in families():
+        for kind in [kind for kind, leaf in family.registry.items() if leaf in plugin.parts]:
+            del family.registry[kind]
+    del _loaded[plugin.place]
+
+
+# ------------------------------------------------------------------------------------------------- what a run remembers
+def noted() -> dict[str, Any]:
+    """What run.json says of the files that were loaded; nothing where none was."""
+    files = [{"file": str(p.place), "sha256": p.sha256} for p in _loaded.values()]
+    return {KEY: files} if files else {}
+
+
+def noted_by_name() -> dict[str, Any]:
+    """The same for a model file, which may travel: names without their folders."""
+    return {key: [f | {"file": Path(f["file"]).name} for f in files] for key, files in noted().items()}
+
+
+def _files(record: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    """The files that a record names, with their sha256."""
+    files = record.get(KEY)
+    for entry in files if isinstance(files, list) else ():
+        if isinstance(entry, dict) and isinstance(entry.get("file"), str):
+            yield Path(entry["file"]), str(entry.get("sha256", ""))
+
+
+def differences(record: Mapping[str, Any]) -> tuple[Problem, ...]:
+    """Warnings where what is loaded is not what a run was trained with."""
+    wanted = {sha256: file for file, sha256 in _files(record)}
+    others = [p for p in _loaded.values() if p.sha256 not in wanted]
+    found = []
+    for sha256, file in wanted.items():
+        if any(p.sha256 == sha256 for p in _loaded.values()) or not others:
+            continue
+        same = next((p for p in others if p.file.name == file.name), None)
+        text = f"the run was trained with {file}, not with {others[0].file}"
+        text = f"{same.file} has changed since the run began" if same else text
+        found.append(Problem(text, "changed", help="its numbers may not be those of the training", level="warning"))
+    return tuple(found)
+
+
+def named(failure: Failure, record: Mapping[str, Any]) -> Failure:
+    """A failure over an unknown type, with the files that its run was trained with."""
+    files = [file for file, sha256 in _files(record) if not any(p.sha256 == sha256 for p in _loaded.values())]
+    if not files:
+        return failure
+    options = " ".join(f"--with {_shown(file)}" for file in files)
+    help = f"the run was trained with {'a part' if len(files) == 1 else 'parts'} of its own: add {options}"
+    return Failure(*_helped(failure.problems, help), exit=failure.exit)
+
+
+def _helped(problems: Iterable[Problem], help: str) -> Iterator[Problem]:
+    for problem in problems:
+        yield replace(problem, help=help) if problem.code == "unknown-type" else problem
+
+
+def _shown(file: Path) -> Path:
+    """A path as it is typed here."""
+    return file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file

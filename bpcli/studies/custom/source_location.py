@@ -1,0 +1,183 @@
+"""Where in a user's own files something stands: a class, a method, the line that raised an error."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import CodeType, FrameType
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from bpcli.config.document import Source, Spot, point
+from bpcli.engine.network import Chain, Link
+from bpcli.family.part import Part
+from bpcli.family.plan import Frame
+from bpcli.records.training import Failure, Problem
+
+SOURCES: dict[str, Source] = {}
+"""The files that were loaded, by the name that their code goes by."""
+
+
+def line_spot(file: str, line: int) -> Spot:
+    """A whole line, without what it is indented by."""
+    source = SOURCES.get(file, Source(file, ""))
+    text = source.lines[line - 1] if 0 < line <= len(source.lines) else ""
+    return Spot(source, line, len(text) - len(text.lstrip()) + 1, len(text.strip()))
+
+
+def class_spot(part: type) -> Spot:
+    """The line on which a class begins."""
+    file = str(getattr(sys.modules.get(part.__module__), "__file__", ""))
+    source = SOURCES.get(file, Source(file, ""))
+    named = (n for n in ast.walk(ast.parse(source.text)) if isinstance(n, ast.ClassDef) and n.name == part.__name__)
+    return line_spot(file, next((n.lineno for n in named), 0))
+
+
+def method_spot(part: type, name: str, *patterns: str) -> Spot:
+    """The first line of a method on which one of the patterns is found, in their order, else its `def`; of a method
+    that the class does not have, the class."""
+    code = code_of(getattr(part, name, None))
+    if code is None or code.co_filename not in SOURCES:
+        return class_spot(part)
+    lines = SOURCES[code.co_filename].lines
+    first = code.co_firstlineno
+    last = max((n for _, _, n in code.co_lines() if n), default=first)
+    while not re.match(r"\s*def\b", lines[first - 1]) and first < last:  # a decorator stands before it
+        first += 1
+    for pattern in patterns:
+        for number in range(first + 1, last + 1):
+            if re.search(pattern, lines[number - 1].partition("#")[0]):
+                return line_spot(code.co_filename, number)
+    return line_spot(code.co_filename, first)
+
+
+def code_of(method: Any) -> CodeType | None:
+    """The code of a function, or None of anything else."""
+    found: CodeType | None = getattr(inspect.unwrap(method), "__code__", None) if callable(method) else None
+    return found
+
+
+def problem_at(
+    spot: Spot, text: str, *, code: str, help: str = "", path: Sequence[str] = (), level: str = "error"
+) -> Problem:
+    """A problem at a place of a user's file; without an excerpt where the place is not known."""
+    if not spot.line:
+        return Problem(text, code, tuple(path), spot.source.file, help=help, level=level)
+    return point(spot, text, path=tuple(path), code=code, help=help, level=level)
+
+
+# ------------------------------------------------------------------------------------------ errors that own code raised
+@dataclass(frozen=True)
+class Raised:
+    """An error that came out of a user's own code: where, in which method of which part, and in which layer's turn."""
+
+    spot: Spot
+    method: str  # ScaledTanh.forward
+    part: type[Part] | None
+    layer: str
+    frame: Frame | None
+
+
+def raised(error: BaseException) -> Raised | None:
+    """Where in a user's own files an error was raised; None where none of them had a part in it."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    own = [i for i, (frame, _) in enumerate(frames) if frame.f_code.co_filename in SOURCES]
+    if not own:
+        return None
+    innermost = entry = own[-1]
+    while entry - 1 in own:
+        entry -= 1
+    at = frames[entry][0]
+    here = at.f_locals.get("self", at.f_locals.get("cls"))
+    part = here if isinstance(here, type) else type(here)
+    handed = next((v for v in at.f_locals.values() if isinstance(v, Frame)), None)
+    above = (frame for frame, _ in reversed(frames[:entry]))
+    return Raised(
+        spot=_column_spot(error, innermost),
+        method=at.f_code.co_qualname.rpartition("<locals>.")[2],
+        part=part if issubclass(part, Part) else None,
+        layer=next((path for frame in above if (path := _turn(frame, handed))), ""),
+        frame=handed,
+    )
+
+
+def _column_spot(error: BaseException, index: int) -> Spot:
+    """The expression that raised."""
+    where = traceback.extract_tb(error.__traceback__)[index]
+    spot = line_spot(where.filename, where.lineno or 0)
+    if where.colno is None or where.end_colno is None or not spot.line:
+        return spot
+    line = spot.source.lines[spot.line - 1].encode()
+    first = len(line[: where.colno].decode(errors="replace"))
+    last = len(line[: where.end_colno].decode(errors="replace")) if where.end_lineno == where.lineno else len(line)
+    return Spot(spot.source, spot.line, first + 1, max(1, last - first))
+
+
+def _turn(frame: FrameType, handed: Frame | None) -> str:
+    """The path of the layer that a function of the engine was at work on, or handed a frame to; or nothing."""
+    here = frame.f_locals
+    chain, link, path = here.get("self"), here.get("link"), here.get("path")
+    if isinstance(chain, Chain):
+        return next((k.path for k in chain.links if k.frame is handed), "")
+    if isinstance(link, Link):
+        return link.path
+    return path if isinstance(path, str) and frame.f_code.co_name == "_node" else ""
+
+
+def blamed(error: BaseException, *, layer: str = "") -> Failure | None:
+    """The failure of a command in which a user's own code raised an error; None where it was not that code."""
+    found = raised(error)
+    if found is None:
+        return None
+    text = f"{found.method} raises {type(error).__name__}: {first_line(error)}"
+    layer = layer or found.layer
+    help = "; ".join(filter(None, (_shapes(found.frame), _rule(found))))
+    return Failure(problem_at(found.spot, text, code="raises", help=help, path=(layer,) if layer else ()))
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line."""
+    if isinstance(error, KeyError):
+        return str(error)
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return next((line.strip().rstrip(".") for line in str(error).splitlines() if line.strip()), "(no message)")
+
+
+def _shapes(frame: Frame | None) -> str:
+    """The arrays of a frame, as the one who wrote the kernel needs them."""
+    if frame is None:
+        return ""
+    shapes = [f"f.{name} {np.shape(a)}" for name, a in vars(frame).items() if isinstance(a, np.ndarray)]
+    return "here are " + ", ".join(shapes[:12]) if shapes else ""
+
+
+def _rule(found: Raised) -> str:
+    """What its family says of the method."""
+    name = found.method.rpartition(".")[2]
+    return "" if found.part is None else rule(found.part, name)
+
+
+def rule(part: type[Part], name: str) -> str:
+    """What the family of a part says of a method: its rule; nothing where no family knows it."""
+    for family in families_of(part):
+        if name in vars(family):
+            said = (inspect.getdoc(vars(family)[name]) or "").split("\n\n")[0]
+            said = " ".join(said.split()).rstrip(".")
+            return f"the rule of {name}: {said[:1].lower()}{said[1:]}" if said else ""
+    return ""
+
+
+def families_of(part: type[Part]) -> Iterator[type[Part]]:
+    """The families of this package that a part belongs to, the nearest first."""
+    for cls in part.__mro__:
+        if issubclass(cls, Part) and cls is not Part and cls.__module__.startswith("bpcli.family"):
+            yield cls

@@ -1,0 +1,1 @@
+"""From the `data` section of an experiment to arrays: reading, splitting, preprocessing."""

@@ -1,0 +1,154 @@
+"""Input columns as they were learned from the training rows: what each becomes, and how its cells become numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from bpcli.family.plan import Array
+from bpcli.family.tables import DatePart, Kind, Missing
+
+FILLED: tuple[Missing, ...] = ("mean", "median", "mode")
+"""Rules that put something in the place of a missing value."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One input column. A number (or a boolean, 0 or 1) becomes one input, a date one for each of its `parts`, text one
+    for each of its `categories` (sorted); an `indicator` is one more, 1 where there was no value.
+
+    `fill` stands for a missing value: a number (of a date its days since 1970), or one of the categories.
+    """
+
+    name: str
+    kind: Kind = "number"
+    categories: tuple[str, ...] = ()
+    parts: tuple[DatePart, ...] = ()
+    missing: Missing = "error"
+    fill: float | str | None = None
+    indicator: bool = False
+    unseen: Literal["error", "ignore"] = "error"
+
+    @property
+    def numbers(self) -> int:
+        """How many inputs it has that are scaled."""
+        return 0 if self.categories else len(self.parts) or 1
+
+    @property
+    def width(self) -> int:
+        """How many inputs it becomes."""
+        return self.numbers + len(self.categories) + self.indicator
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What its inputs are called."""
+        own = tuple(f"{self.name}={c}" for c in self.categories) or (self.name,)
+        if self.parts not in ((), ("days",)):
+            own = tuple(f"{self.name}.{part}" for part in self.parts)
+        return (*own, f"{self.name} missing") if self.indicator else own
+
+    @property
+    def fits(self) -> bool:
+        """Whether its settings fit together, as far as a damaged model file could say otherwise."""
+        filled = self.fill is not None
+        known = isinstance(self.fill, str) if self.kind == "text" else isinstance(self.fill, float | int)
+        return (
+            bool(self.categories) == (self.kind == "text")
+            and bool(self.parts) == (self.kind == "date")
+            and filled == (self.missing in FILLED)
+            and (not filled or (known and (self.kind != "text" or self.fill in self.categories)))
+            and (not filled or self.kind == "text" or bool(np.isfinite(float(self.fill or 0))))
+            and (filled or not self.indicator)
+        )
+
+    def to_meta(self) -> dict[str, Any]:
+        """As plain data, without what is as it usually is."""
+        found = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where in an encoded row the numbers of all columns stand, where the categories of each text column start, and
+    where the indicators stand."""
+
+    values: Array
+    texts: dict[str, int]
+    indicators: dict[str, int]
+
+    @classmethod
+    def of(cls, columns: Sequence[Column]) -> Places:
+        values: list[int] = []
+        texts: dict[str, int] = {}
+        indicators: dict[str, int] = {}
+        start = 0
+        for c in columns:
+            values += range(start, start + c.numbers)
+            if c.categories:
+                texts[c.name] = start
+            start += c.width
+            if c.indicator:
+                indicators[c.name] = start - 1
+        return cls(np.array(values, np.intp), texts, indicators)
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """y = (x - shift) / scale, float64, of the numbers of one row."""
+
+    shift: Array
+    scale: Array
+
+    def apply(self, x: Array, pivot: Array | None = None) -> Array:
+        """Scaled values, float64, of x, or of x + pivot."""
+        shift = self.shift if pivot is None else self.shift - pivot
+        scaled: Array = x.astype(np.float64)
+        scaled -= shift
+        scaled /= self.scale
+        return scaled
+
+    def undo(self, y: Array) -> Array:
+        """Values in their own units, float64."""
+        values: Array = y.astype(np.float64) * self.scale + self.shift
+        return values
+
+
+def expanded(columns: Sequence[Column], x: Array) -> Array:
+    """The numbers (n, values) that columns (n, columns) of numbers, booleans and dates become: what is missing filled
+    in, and dates in parts. NaN where nothing stands for a missing value."""
+    if all(c.fill is None and not c.parts for c in columns):
+        return x
+    found: list[Array] = []
+    for j, c in enumerate(columns):
+        values = x[:, j].astype(np.float64)
+        if c.fill is not None:
+            values[np.isnan(values)] = c.fill
+        found += [date_part(values, part) for part in c.parts] if c.parts else [values]
+    return np.column_stack(found) if found else x
+
+
+def date_part(days: Array, part: DatePart) -> Array:
+    """A part of dates that are given as days since 1970-01-01 (float64, NaN where there is none): the year, the month
+    1 to 12, the day 1 to 31, the weekday 0 (Monday) to 6, the hour 0 to 24 with its fraction."""
+    assert part in get_args(DatePart)
+    if part == "days":
+        return days
+    known = np.where(np.isnan(days), 0.0, days)
+    whole = np.floor(known)
+    if part == "hour":
+        found = np.round((known - whole) * 24, 6)
+    elif part == "weekday":
+        found = (whole + 3) % 7
+    else:
+        date = whole.astype(np.int64).astype("datetime64[D]")
+        month = date.astype("datetime64[M]")
+        if part == "year":
+            found = date.astype("datetime64[Y]").astype(np.int64) + 1970.0
+        elif part == "month":
+            found = month.astype(np.int64) % 12 + 1.0
+        else:
+            found = (date - month).astype(np.int64) + 1.0
+    return np.where(np.isnan(days), np.nan, found)

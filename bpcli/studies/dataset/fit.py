@@ -1,0 +1,189 @@
+"""Learning the rules of the data from the training rows: categories, class names, what stands for a missing value,
+shifts and scales."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+import numpy as np
+
+from bpcli.family import Scaler, Table
+from bpcli.family.plan import Array
+from bpcli.family.tables import Missing, Treatment
+from bpcli.numeric.mapped import Mapped
+from bpcli.parts.data.targets import distinct
+from bpcli.records.training import Failure, Problem
+from bpcli.studies.dataset.columns import FILLED, Column, Scaling, expanded
+from bpcli.studies.dataset.preprocessor import Labels, Rules, not_labels, one_hot_ids
+
+CATEGORIES = 1000  # of a text column; beyond it holds names or identifiers
+DATED = re.compile(r"\d{1,4}([./-])\d{1,2}\1\d{1,4}")
+USUAL = Treatment()
+
+
+def labels_of(table: Table, wants: Literal["classes", "values"]) -> Labels:
+    """How the targets name classes, for a loss that compares classes or values. Raises Failure where they cannot."""
+    target = table.target
+    if target is None:
+        raise Failure(Problem(f"{table.origin} has no target", code="no-target", help="name its target column"))
+    if target.dtype == object:
+        return "text"
+    if wants == "values":
+        return "none"
+    if target.ndim == 1:
+        return "ids"
+    if target.shape[1] == 1:
+        raise not_labels(table, np.arange(len(target)))
+    one_hot_ids(table, np.arange(len(target)), target.shape[1])
+    return "one-hot"
+
+
+def fit(table: Table, rows: Array, labels: Labels, scale: Scaler, scale_target: Scaler) -> Rules:
+    """The rules that these rows teach; no other row of the table is read. Raises Failure: a text column with over
+    1,000 categories, a column without a value, a single class, numbers too large to scale."""
+    columns = tuple(_column(table, name, rows) for name in table.order)
+    scaling = _scaling(table, rows, columns, scale)
+    shape = (sum(c.width for c in columns),) if columns else table.numbers.shape[1:]
+    target = table.target
+    assert target is not None
+    known: dict[str, Any] = {"target_names": table.target_names, "labels": labels}
+    if labels == "none":
+        values = target[rows].astype(np.float64).reshape(len(rows), -1)
+        target_scaling = _identity_left_out(_fitted(scale_target, values, table.target_names, "scale_target"))
+        return Rules(shape, columns, scaling, outputs=values.shape[1], target_scaling=target_scaling, **known)
+    if scale_target.kind != "none":
+        help = "leave `scale_target` out"
+        raise Failure(Problem("scale_target scales numbers, and the targets are classes",
+                              code="scale-target", path=("data", "scale_target"), help=help))  # fmt: skip
+    if labels == "one-hot":
+        classes = table.target_names or tuple(map(str, range(target.shape[1])))
+    else:
+        found = set(target[rows].tolist()) if target.dtype == object else distinct(target[rows])[0].tolist()
+        classes = tuple(map(str, sorted(found)))
+        if len(classes) == 1:
+            text = f"the training rows hold a single class, `{classes[0]}`"
+            help = "add rows of another class, or write one-hot targets"
+            raise Failure(Problem(text, code="one-class", file=table.origin, help=help))
+    return Rules(shape, columns, scaling, classes=classes, **known)
+
+
+def _column(table: Table, name: str, rows: Array) -> Column:
+    """What the training rows teach of one column."""
+    treatment = table.treatments.get(name, USUAL)
+    kind, missing = table.kind(name), treatment.missing or "error"
+    if kind == "text":
+        if treatment.scale is not None:
+            raise _refused(name, "holds text: it becomes one-hot inputs of 0 and 1, which are not scaled", "scale")
+        texts = table.texts[name][rows].tolist()
+        found = _counted(table, name, [t for t in texts if t])
+        missing = "mode" if missing in FILLED else missing
+        fill = max(sorted(found), key=found.__getitem__) if missing == "mode" else None
+        unseen = treatment.unseen or "error"
+        indicator = bool(treatment.indicator) and "" in texts
+        return Column(name, kind, tuple(sorted(found)), (), missing, fill, indicator, unseen)
+    parts = treatment.parts if kind == "date" else ()
+    if missing not in FILLED:
+        return Column(name, kind, (), parts, missing)
+    missing = "mode" if kind == "boolean" else missing
+    values = table.numbers[rows, table.at[name]].astype(np.float64)
+    known = values[~np.isnan(values)]
+    indicator = bool(treatment.indicator) and len(known) < len(values)
+    return Column(name, kind, (), parts, missing, _fill(table, name, known, missing), indicator)
+
+
+def _counted(table: Table, name: str, texts: list[str]) -> dict[str, int]:
+    """How often each category occurs."""
+    found: dict[str, int] = {}
+    for text in texts:
+        found[text] = found.get(text, 0) + 1
+    if not found:
+        raise _empty(table, name)
+    if len(found) > CATEGORIES:
+        text = f"column `{name}` holds {len(found)} different texts: each would become an input of its own"
+        help = f"leave it out with `drop: [{name}]`"
+        if sum(map(bool, map(DATED.fullmatch, found))) > len(found) / 2:
+            help = f"dates are understood where they are written as 2024-01-31; or {help}"
+        raise Failure(Problem(text, code="categories", file=table.origin, help=help))
+    return found
+
+
+def _fill(table: Table, name: str, values: Array, missing: Missing) -> float:
+    """What stands for a missing number: of several equally frequent ones the least."""
+    if not len(values):
+        raise _empty(table, name)
+    with np.errstate(over="ignore"):
+        if missing == "mode":
+            known, counts = np.unique(values, return_counts=True)
+            found = float(known[counts.argmax()])
+        else:
+            found = float(np.mean(values) if missing == "mean" else np.median(values))
+    if not np.isfinite(found):
+        text = f"column `{name}` holds numbers too large to compute their {missing}"
+        raise Failure(Problem(text, code="too-large", help="write it in a larger unit, or `missing: mode`"))
+    return found
+
+
+def _empty(table: Table, name: str) -> Failure:
+    text = f"column `{name}` has no value in any training row"
+    return Failure(Problem(text, code="no-values", file=table.origin, help=f"leave it out with `drop: [{name}]`"))
+
+
+def _refused(name: str, why: str, key: str) -> Failure:
+    path = ("data", "train", "columns", name, key)
+    return Failure(Problem(f"column `{name}` {why}", code="treatment", path=path, help=f"leave `{key}` out"))
+
+
+def _scaling(table: Table, rows: Array, columns: tuple[Column, ...], scale: Scaler) -> Scaling | None:
+    """Shifts and scales of the inputs that are numbers: by `scale`, but for columns that say otherwise and booleans."""
+    numeric = [c for c in columns if not c.categories]
+    chosen = [_scaler(table, c) for c in numeric]
+    whole = len(rows) == table.rows and isinstance(table.numbers, np.ndarray)
+    numbers: Any = table.numbers if whole else None
+    if numbers is None and table.pivot is not None and not any(chosen):
+        numbers = Mapped(table.numbers, rows)  # a large table is not copied
+    elif numbers is None:
+        numbers = table.numbers[rows]
+    if not numeric:
+        return _identity_left_out(_fitted(scale, numbers, (), "scale"))
+    names = tuple(c.name for c in numeric for _ in range(c.numbers))
+    numbers = expanded(numeric, numbers)
+    pivot = np.zeros(len(names)) if table.pivot is None else table.pivot
+    if chosen == [None] * len(chosen):
+        shift, spread = _fitted(scale, numbers, names, "scale", pivot)
+        return _identity_left_out((shift, spread))
+    own = [scaler for c, scaler in zip(numeric, chosen, strict=True) for _ in range(c.numbers)]
+    shift, spread = np.zeros(len(names)), np.ones(len(names))
+    usual = [j for j, scaler in enumerate(own) if scaler is None]
+    groups = [([j], scaler) for j, scaler in enumerate(own) if scaler is not None]
+    for places, scaler in [(usual, scale), *groups] if usual else groups:
+        named = tuple(names[j] for j in places)
+        shift[places], spread[places] = _fitted(scaler, numbers[:, places], named, "scale", pivot[places])
+    return _identity_left_out((shift, spread))
+
+
+def _scaler(table: Table, column: Column) -> Scaler | None:
+    """How a column is scaled that is not scaled as all are."""
+    found = table.treatments.get(column.name, USUAL).scale
+    return Scaler.parse("none") if found is None and column.kind == "boolean" else found
+
+
+def _fitted(
+    scaler: Scaler, x: Array, names: tuple[str, ...], key: str, pivot: Array | None = None
+) -> tuple[Array, Array]:
+    """Shift and scale of x, or of x + pivot."""
+    shift, scale = scaler.fit(x)
+    if pivot is not None and scaler.kind != "none":
+        shift = shift + pivot
+    wrong = ~(np.isfinite(shift) & np.isfinite(scale))
+    if wrong.any():
+        place = tuple(int(k) for k in np.argwhere(wrong)[0])
+        name = f"column `{names[place[0]]}`" if names else f"input {place}"
+        text = f"{name} holds numbers too large to compute its {scaler.kind} scaling"
+        raise Failure(Problem(text, code="too-large", path=("data", key), help="write it in a larger unit"))
+    return shift, scale
+
+
+def _identity_left_out(found: tuple[Array, Array]) -> Scaling | None:
+    shift, scale = found
+    return None if not shift.any() and bool((scale == 1).all()) else Scaling(shift, scale)

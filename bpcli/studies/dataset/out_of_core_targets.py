@@ -1,0 +1,136 @@
+"""Targets that stay in their file: what they are, and what stands for some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import numpy as np
+
+from bpcli.family.plan import Array
+from bpcli.numeric.mapped import Rows, Stretches
+from bpcli.parts.data.targets import EXACT, labels
+from bpcli.records.training import Failure, Problem
+from bpcli.studies.dataset.columns import Scaling
+from bpcli.studies.dataset.preprocessor import Labels
+from bpcli.studies.dataset.row_errors import listed
+
+CLASSES = 10_000
+"""A target of more different values is no class."""
+
+BLOCK = 1 << 18  # targets read at a time
+
+
+class Target:
+    """Targets in their file: what they are, and what stands for some of them."""
+
+    def __init__(self, t: Array | Rows, found: Labels, origin: str) -> None:
+        self.t, self.labels, self.origin = t, found, origin
+        self.several = t.ndim == 2 and (t.shape[1] > 1 or found == "none")
+        self.width = t.shape[1] if t.ndim == 2 else 1
+        self.shape = (self.width,) if self.several or found == "none" else ()
+        self.dtype = np.dtype(np.int64 if found == "ids" else np.float64)
+        self.encoded = (self.width,) if found == "none" else ()
+
+    def encoded_type(self, dtype: Any) -> Any:
+        return dtype if self.labels == "none" else np.int64
+
+    def read(self, rows: Array) -> Array:
+        """As they stand: (n,), or (n, K) where a row has several or they are values."""
+        found: Array = self.t[rows]
+        return found.reshape(len(rows), *self.shape)
+
+    def plain(self, rows: Array) -> Array:
+        """In one of the three forms of Table."""
+        found = self.read(rows)
+        return labels(found.tolist()) if self.labels == "text" else found.astype(self.dtype)
+
+    def blocks(self, rows: Stretches) -> Iterator[Array]:
+        step = max(1, BLOCK // self.width)
+        for start in range(0, len(rows), step):
+            yield self.read(rows[start : start + step])
+
+    def encoder(self, classes: tuple[str, ...], scaling: Scaling | None, dtype: Any) -> Callable[[Array], Array]:
+        """What makes class ids (n,), or scaled values (n, K), of the rows at some places."""
+        if self.labels == "none":
+            return lambda at: (self.read(at) if scaling is None else scaling.apply(self.read(at))).astype(dtype)
+        if self.labels == "one-hot":
+            return lambda at: np.argmax(self.read(at), axis=1)
+        known = np.array(classes) if self.labels == "text" else np.array([int(c) for c in classes])
+        order = np.argsort(known, kind="stable")
+        known = known[order]
+
+        def ids(at: Array) -> Array:
+            values = self.read(at)
+            places = np.searchsorted(known, values).clip(max=len(known) - 1)
+            wrong = known[places] != values
+            if wrong.any():
+                i = int(np.argmax(wrong))
+                name = _word(values[i])
+                text = f"{self.origin}, row {int(at[i])} (counted from 0): "
+                text += f"class `{name}` does not occur in the training rows"
+                raise Failure(Problem(text, code="unknown-class", help=f"the classes are {listed(classes)}"))
+            found: Array = order[places]
+            return found
+
+        return ids
+
+
+def _word(value: Any) -> str:
+    return str(value) if isinstance(value, str) else f"{float(value):.15g}"
+
+
+def target_of(t: Any, wants: Literal["classes", "values"], origin: str) -> Target:
+    """What the targets are, for a loss that compares classes or values."""
+    if t.dtype.kind == "U":
+        return Target(t, "text", origin)
+    if wants == "values":
+        return Target(t, "none", origin)
+    if t.ndim == 1 or t.shape[1] == 1:
+        return Target(t, "ids", origin)
+    return Target(t, "one-hot", origin)
+
+
+def counted(target: Target, rows: Stretches) -> dict[Any, int]:
+    """How many rows have each label (text or whole number). Raises Failure where they are no classes."""
+    found: dict[Any, int] = {}
+    start = 0
+    for block in target.blocks(rows):
+        if target.labels == "one-hot":
+            right = ((block == 0) | (block == 1)).all(axis=1) & (block.sum(axis=1) == 1)
+            if not right.all():
+                i = int(np.argmin(right))
+                values = ", ".join(f"{v:g}" for v in block[i][:10])
+                text = f"the targets [{values}] are not one 1 among {block.shape[1] - 1} zeros"
+                raise _no_class(target, rows[start + i], text, "not-one-hot")
+            block = np.argmax(block, axis=1)
+        elif block.dtype.kind == "f":
+            wrong = (np.floor(block) != block) | (np.abs(block) >= EXACT)
+            if wrong.any():
+                i = int(np.argmax(wrong))
+                text = f"the target holds {block[i]:.15g}; this loss compares classes"
+                raise _no_class(target, rows[start + i], text, "not-classes")
+        each, counts = np.unique(block, return_counts=True)
+        for value, count in zip(each.tolist(), counts.tolist(), strict=True):
+            key = value if isinstance(value, str) else int(value)
+            found[key] = found.get(key, 0) + count
+        if len(found) > CLASSES:
+            text = f"the target has more than {CLASSES:,} different values; this loss compares classes"
+            raise _no_class(target, rows[start], text, "not-classes")
+        start += len(block)
+    return found
+
+
+def _no_class(target: Target, row: Any, text: str, code: str) -> Failure:
+    help = "class labels are text or whole numbers; for numeric targets use a loss such as mean_squared_error"
+    return Failure(Problem(f"{target.origin}, row {int(row)} (counted from 0): {text}", code=code, help=help))
+
+
+def rows_of_classes(classes: tuple[str, ...], t: Array | Rows) -> dict[str, int]:
+    """Rows of each class in encoded targets."""
+    if not classes:
+        return {}
+    counts = np.zeros(len(classes), np.int64)
+    for start in range(0, len(t), BLOCK):
+        counts += np.bincount(t[start : start + BLOCK], minlength=len(counts))
+    return {name: int(n) for name, n in zip(classes, counts, strict=True)}

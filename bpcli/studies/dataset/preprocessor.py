@@ -1,0 +1,387 @@
+"""What was learned from the training rows and nothing else: how any row becomes the network's input, and how a target
+becomes a class id or a scaled value and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from bpcli.config.compatibility import odd_token
+from bpcli.family import Table
+from bpcli.family.plan import Array, Shape
+from bpcli.family.tables import Kind, Missing
+from bpcli.numeric.finite import all_finite
+from bpcli.parts.data.targets import distinct
+from bpcli.records.training import Failure, Problem
+from bpcli.studies.dataset.columns import Column, Places, Scaling, expanded
+from bpcli.studies.dataset.row_errors import guess, listed, numbers, row_of, times, told
+
+__all__ = ["Column", "Labels", "Rules", "Scaling", "not_labels", "one_hot_ids"]
+
+Labels = Literal["text", "ids", "one-hot", "none"]
+"""How targets name classes: as text, as whole numbers, as rows with a single 1; `none` for numeric values."""
+
+BLOCK = 1 << 18  # numbers encoded at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Rules:
+    """Learned from the training rows; saved with the model.
+
+    `shape` is that of one encoded row. `columns` are the named inputs in the order of the training file, () where they
+    have no names. `scaling` of inputs and targets is None where numbers stay as they are. `classes` are the class names
+    by id, () for numeric targets, whose count is `outputs`. `tokens` is the network's: inputs have to be whole numbers
+    below it, for an embedding to look up; 0 where any numbers will do.
+    """
+
+    shape: Shape
+    columns: tuple[Column, ...] = ()
+    scaling: Scaling | None = None
+    target_names: tuple[str, ...] = ()
+    labels: Labels = "none"
+    classes: tuple[str, ...] = ()
+    outputs: int = 0
+    target_scaling: Scaling | None = None
+    tokens: int = 0
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """What each named input column holds."""
+        return {c.name: c.kind for c in self.columns}
+
+    @property
+    def missing(self) -> dict[str, Missing]:
+        """What is done about a missing value of each named input column."""
+        return {c.name: c.missing for c in self.columns}
+
+    @property
+    def even_scale(self) -> tuple[float, float] | None:
+        """What a 0 of the file becomes, and what a step of 1 adds to it, where that is the same for all inputs."""
+        if self.scaling is None:
+            return 0.0, 1.0
+        shift, scale = self.scaling.shift, self.scaling.scale
+        if not shift.size or (shift != shift.flat[0]).any() or (scale != scale.flat[0]).any():
+            return None
+        return -float(shift.flat[0] / scale.flat[0]), 1 / float(scale.flat[0])
+
+    # Inputs
+
+    def encode_inputs(self, table: Table, dtype: Any, rows: Array | None = None, *, reuse: bool = False) -> Array:
+        """The network's input (N, *shape), C-contiguous, of all rows or of those asked for (ascending).
+
+        Columns are matched by name where the table has names; others are ignored. With `reuse` the table's numbers may
+        be overwritten, so that a large table needs no memory twice. Raises Failure: a column that is not there or holds
+        another kind, a value that is missing, a category never trained on, a number too large for `dtype`.
+        """
+        pick, count = self._positions(table), table.rows if rows is None else len(rows)
+        mine = reuse and isinstance(table.numbers, np.ndarray) and table.numbers.dtype == dtype
+        if mine and table.numbers.shape[1:] == self.shape and table.numbers.flags.c_contiguous:
+            out = table.numbers[:count]  # a row is written when it has been read: none comes before its place
+        else:
+            out = np.empty((count, *self.shape), dtype)
+        step = max(1, BLOCK // max(1, math.prod(self.shape)))
+        places = Places.of(self.columns)
+        for start in range(0, len(out), step):
+            stop = min(start + step, len(out))
+            chosen = np.arange(start, stop) if rows is None else rows[start:stop]
+            self._encode(table, chosen, pick, places, out[start:stop])
+        return out
+
+    def _encode(self, table: Table, chosen: Array, pick: Array | None, places: Places, part: Array) -> None:
+        """Writes the inputs that the chosen rows become."""
+        x = table.numbers[chosen]
+        if pick is None:
+            x = x.reshape(part.shape)
+        elif len(pick) != x.shape[1] or (np.diff(pick) != 1).any():
+            x = x[:, pick]
+        pivot = None if table.pivot is None else table.pivot if pick is None else table.pivot[pick]
+        gaps = {c.name: np.isnan(x[:, j]) for j, c in enumerate(self._numeric()) if c.indicator}
+        if pick is not None:
+            x = expanded(self._numeric(), x)
+            if pivot is None and np.isnan(x).any():  # where there is a pivot, all numbers are known to be finite
+                raise self._missing(table, chosen, pick)
+        with np.errstate(over="ignore"):
+            x = self.scaling.apply(x, pivot) if self.scaling is not None else x if pivot is None else x + pivot
+            if places.texts or places.indicators:
+                part[:] = 0
+                part[:, places.values] = x
+            else:
+                part[...] = x
+        for name, place in places.texts.items():
+            codes, gaps[name] = self._codes(table, name, chosen)
+            known = np.flatnonzero(codes >= 0)
+            part[known, place + codes[known]] = 1
+        for name, place in places.indicators.items():
+            part[:, place] = gaps[name]
+        if not all_finite(part):
+            raise self._too_large(part, chosen, table)
+        if self.tokens:
+            self._look_up(part, chosen, table)
+
+    def _numeric(self) -> list[Column]:
+        return [c for c in self.columns if not c.categories]
+
+    def _missing(self, table: Table, rows: Array, pick: Array) -> Failure:
+        """The failure of a value that is missing, and nothing stands for it."""
+        x = table.numbers[rows][:, pick]
+        fixed = np.array([c.fill is not None for c in self._numeric()])
+        i, j = (int(k) for k in np.argwhere(np.isnan(x) & ~fixed)[0])
+        return _no_value(table, rows[i], self._numeric()[j].name)
+
+    def _positions(self, table: Table) -> Array | None:
+        """Where each number column stands in the table's numbers; None where all are taken as they stand."""
+        if self.columns and (table.names or table.texts):
+            for c in self.columns:
+                if c.name not in (table.texts if c.categories else table.at):
+                    raise _no_column(table, c.name, c.kind)
+            return np.array([table.at[c.name] for c in self._numeric()], np.intp)
+        shape = table.numbers.shape[1:]
+        texts = [c.name for c in self.columns if c.kind != "number" or c.indicator] + list(table.texts)
+        turned = len(shape) > 1 and len(self.shape) > 1 and _sides(shape) != _sides(self.shape)
+        if texts or turned or math.prod(shape) != math.prod(self.shape):
+            text = f"{table.origin} has rows of {times(shape)}, the model takes {times(self.shape)}"
+            if texts:
+                kind = next((c.kind for c in self.columns if c.name == texts[0]), "text")
+                text += f", with {kind if kind == 'text' else f'a {kind}'} in column `{texts[0]}`"
+            raise Failure(Problem(text, code="row-shape", help=_wanted(self, table)))
+        return None
+
+    def _codes(self, table: Table, name: str, rows: Array) -> tuple[Array, Array]:
+        """The category of each row, -1 for one that is ignored, and where there was no value."""
+        column = next(c for c in self.columns if c.name == name)
+        known = {category: i for i, category in enumerate(column.categories)}
+        values = table.texts[name][rows].tolist()
+        gaps = np.fromiter((v == "" for v in values), bool, len(values))
+        if column.fill is not None:
+            known[""] = known[str(column.fill)]
+        elif gaps.any():
+            raise _no_value(table, rows[int(np.argmax(gaps))], name)
+        codes = np.fromiter((known.get(v, -1) for v in values), np.int64, len(values))
+        if column.unseen == "error" and (codes < 0).any():
+            i = int(np.argmax(codes < 0))
+            text = f"column `{name}`: `{values[i]}` does not occur in the training rows"
+            help = f"{guess(values[i], column.categories)}it knows {listed(column.categories)}; to count it as none of "
+            help += "them, train with `unseen: ignore`"
+            raise told(table, rows[i], name, text, "unknown-category", help)
+        return codes, gaps
+
+    def unseen(self, table: Table, rows: Array | None = None) -> tuple[Problem, ...]:
+        """A warning for each column with categories that train does not have and that are ignored: how many."""
+        found = []
+        for column in self.columns:
+            if column.unseen == "ignore" and column.categories and column.name in table.texts:
+                texts = table.texts[column.name] if rows is None else table.texts[column.name][rows]
+                odd = [v for v in texts.tolist() if v and v not in column.categories]
+                if odd:
+                    names = listed(tuple(f"`{v}`" for v in dict.fromkeys(odd)))
+                    text = f"{table.origin}: column `{column.name}`: {len(odd)} of {len(texts)} rows hold {names}, "
+                    text += "which train does not: they count as none of its categories"
+                    found.append(Problem(text, code="unseen-category", level="warning"))
+        return tuple(found)
+
+    def _too_large(self, part: Array, rows: Array, table: Table) -> Failure:
+        i, *place = (int(k) for k in np.argwhere(~np.isfinite(part))[0])
+        help = "scale it (`scale: standardize`) or set `dtype: float64`"
+        said = f"is too large for {part.dtype.name}"
+        if not self.columns:
+            name = f"input {place[0] if len(place) == 1 else tuple(place)}"
+            return told(table, rows[i], "", f"{name} {said}", "too-large", help)
+        ends = np.cumsum([c.width for c in self.columns])
+        name = self.columns[int(np.searchsorted(ends, place[0], "right"))].name
+        return told(table, rows[i], name, f"column `{name}` {said}", "too-large", help)
+
+    def _look_up(self, part: Array, rows: Array, table: Table) -> None:
+        found = odd_token(part, self.tokens, self.scaling is not None)
+        if found is not None:
+            (i, *_), text, help = found
+            raise Failure(Problem(f"{row_of(table, rows[i])}: the model {text}", code="tokens", help=help))
+
+    # Targets
+
+    def encode_target(self, table: Table, dtype: Any = np.float64, rows: Array | None = None) -> Array:
+        """Class ids (N,) int64, or values (N, K) scaled as the training targets were.
+
+        Raises Failure: no target, a class never trained on, text or another number of values where numbers are wanted.
+        """
+        if table.target is None:
+            raise Failure(Problem(f"{table.origin} has no target", code="no-target", help="name its target column"))
+        chosen = np.arange(table.rows) if rows is None else rows
+        target = table.target[chosen]
+        if self.labels == "one-hot" and target.ndim == 2:
+            return one_hot_ids(table, chosen, len(self.classes))
+        if self.labels != "none":
+            return self._ids(table, target, chosen)
+        if target.dtype == object:
+            text = f"{row_of(table, chosen[0])}: the target is `{target[0]}`; the model predicts numbers"
+            raise Failure(Problem(text, code="text-target", help="a text target needs a loss that compares classes"))
+        values = (target if target.ndim == 2 else target[:, None]).astype(np.float64)
+        if values.shape[1] != self.outputs:
+            text = f"{table.origin} has {values.shape[1]} targets a row, the model predicts {self.outputs}"
+            raise Failure(Problem(text, code="target-shape"))
+        with np.errstate(over="ignore"):
+            values = values if self.target_scaling is None else self.target_scaling.apply(values)
+            out = values.astype(dtype)
+        if not np.isfinite(out).all():
+            i, k = (int(n) for n in np.argwhere(~np.isfinite(out))[0])
+            text = f"the target is too large for {out.dtype.name}"
+            help = "write `scale_target: standardize` or `dtype: float64`"
+            raise told(table, chosen[i], table.target_names[k] if table.target_names else "", text, "too-large", help)
+        return out
+
+    def _ids(self, table: Table, target: Array, rows: Array) -> Array:
+        if target.ndim == 2:
+            raise not_labels(table, rows)
+        known = {name: i for i, name in enumerate(self.classes)}
+        if target.dtype == object:
+            ids = np.fromiter((known.get(v, -1) for v in target.tolist()), np.int64, len(target))
+        else:  # many rows, few classes
+            values, places = distinct(target)
+            ids = np.array([known.get(str(v), -1) for v in values.tolist()], np.int64)[places]
+        if (ids < 0).any():
+            i = int(np.argmax(ids < 0))
+            name = str(target[i])
+            text = f"class `{name}` does not occur in the training rows"
+            help = f"{guess(name, self.classes)}the classes are {listed(self.classes)}"
+            raise told(table, rows[i], "".join(table.target_names[:1]), text, "unknown-class", help)
+        return ids
+
+    def decode_values(self, y: Array) -> Array:
+        """Values (N, K) in the target's own units, float64."""
+        return y.astype(np.float64) if self.target_scaling is None else self.target_scaling.undo(y)
+
+    # The model file
+
+    def to_meta(self) -> dict[str, Any]:
+        """All but the arrays, as plain data."""
+        return {
+            "shape": list(self.shape),
+            "columns": [c.to_meta() for c in self.columns],
+            "target_names": list(self.target_names),
+            "labels": self.labels,
+            "classes": list(self.classes),
+            "outputs": self.outputs,
+        }
+
+    def tensors(self) -> dict[str, Array]:
+        """The arrays, float64, by the names they have in the model file."""
+        found: dict[str, Array] = {}
+        for key, scaling in (("inputs", self.scaling), ("targets", self.target_scaling)):
+            if scaling is not None:
+                found |= {f"data.{key}.shift": scaling.shift, f"data.{key}.scale": scaling.scale}
+        return found
+
+    @classmethod
+    def from_meta(cls, meta: Mapping[str, Any], tensors: Mapping[str, Array]) -> Rules:
+        """The rules that `to_meta` and `tensors` described. Raises Failure where they do not fit together."""
+        if not isinstance(meta, Mapping):
+            raise _damaged("it is no table")
+        try:
+            plain = PLAIN.validate_python(dict(meta))
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise _damaged(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        scaled = (sum(c.numbers for c in plain.columns),) if plain.columns else plain.shape
+        if plain.columns and plain.shape != (sum(c.width for c in plain.columns),):
+            raise _damaged("the columns do not add up to the shape of a row")
+        if odd := next((c.name for c in plain.columns if not c.fits), None):
+            raise _damaged(f"the settings of column `{odd}` do not fit together")
+        if bool(plain.classes) != (plain.labels != "none") or bool(plain.classes) == (plain.outputs > 0):
+            raise _damaged("classes, labels and outputs do not fit together")
+        scaling = _scaling(tensors, "inputs", scaled)
+        target_scaling = _scaling(tensors, "targets", (plain.outputs,))
+        return cls(**plain.__dict__, scaling=scaling, target_scaling=target_scaling)
+
+
+def _scaling(tensors: Mapping[str, Array], key: str, shape: Shape) -> Scaling | None:
+    shift, scale = tensors.get(f"data.{key}.shift"), tensors.get(f"data.{key}.scale")
+    if shift is None and scale is None:
+        return None
+    for array in (shift, scale):
+        if array is None or array.shape != shape or array.dtype != np.float64 or not np.isfinite(array).all():
+            raise _damaged(f"the scaling of its {key} does not fit")
+    assert shift is not None
+    assert scale is not None
+    if not scale.all():
+        raise _damaged(f"the scaling of its {key} divides by zero")
+    return Scaling(shift, scale)
+
+
+@dataclass(frozen=True)
+class _Plain:
+    """What `to_meta` holds."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    shape: tuple[int, ...]
+    columns: tuple[Column, ...]
+    target_names: tuple[str, ...]
+    labels: Labels
+    classes: tuple[str, ...]
+    outputs: int
+
+
+PLAIN = TypeAdapter(_Plain)
+
+
+def _damaged(what: str) -> Failure:
+    return Failure(Problem(f"the model file's description of its data is damaged: {what}", code="damaged-model"))
+
+
+def one_hot_ids(table: Table, rows: Array, classes: int) -> Array:
+    """The class ids (N,) of targets (N, K) with a single 1 a row. Raises Failure at the first other row."""
+    assert table.target is not None
+    target = table.target[rows]
+    good = ((target == 0) | (target == 1)).all(axis=1) & (target.sum(axis=1) == 1)
+    if not good.all() or target.shape[1] != classes:
+        i = int(np.argmin(good))
+        text = f"{row_of(table, rows[i])}: the targets {numbers(target[i])} are not one 1 among {classes - 1} zeros"
+        raise Failure(Problem(text, code="not-one-hot", help="this loss compares classes: name one target column"))
+    ids: Array = np.argmax(target, axis=1).astype(np.int64)
+    return ids
+
+
+def not_labels(table: Table, rows: Array) -> Failure:
+    """The Failure for a loss that compares classes and a target of numbers."""
+    assert table.target is not None
+    target = table.target[rows]
+    odd = np.argwhere(np.floor(target) != target)
+    i, k = odd[0] if len(odd) else np.unravel_index(int(np.abs(target).argmax()), target.shape)
+    name = f"target column `{table.target_names[k]}`" if table.target_names else "the target"
+    text = f"{row_of(table, rows[i])}: {name} holds {target[i, k]:.15g}; this loss compares classes"
+    help = "class labels are text or whole numbers; for numeric targets use a loss such as mean_squared_error"
+    if not len(odd):
+        help = "whole numbers this large are not exact: read the column as text"
+    return Failure(Problem(text, code="not-classes", help=help))
+
+
+def _no_value(table: Table, row: Any, name: str) -> Failure:
+    help = "fill the cell in or remove the row: nothing stands for a missing value here; train with `missing: median`"
+    return told(table, row, name, f"column `{name}` has no value here", "missing-value", help)
+
+
+def _sides(shape: Shape) -> Shape:
+    """The sides of an array, without those of length 1."""
+    return tuple(d for d in shape if d > 1)
+
+
+def _wanted(rules: Rules, table: Table) -> str:
+    if table.row_names and len(rules.shape) == 3:
+        h, w, c = rules.shape
+        mode = "gray" if c == 1 else "rgb"
+        return f"bring images to that form: {{type: images, path: ..., mode: {mode}, size: [{h}, {w}]}}"
+    return f"the model was trained on {listed(tuple(c.name for c in rules.columns))}" if rules.columns else ""
+
+
+def _no_column(table: Table, name: str, kind: str) -> Failure:
+    if name in table.names or name in table.texts:
+        has, had = ("numbers", "text") if name in table.names else ("text", f"{kind}s")
+        text = f"{table.origin}: column `{name}` holds {has}, in training it held {had}"
+        return Failure(Problem(text, code="column-kind"))
+    text = f"{table.origin} has no column `{name}`, which the model was trained on"
+    help = f"{guess(name, (*table.order, *table.others))}it has {listed((*table.order, *table.others))}"
+    return Failure(Problem(text, code="missing-column", file=table.origin, help=help))

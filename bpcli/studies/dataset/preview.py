@@ -1,0 +1,161 @@
+"""What `check` shows of the data: its columns and what is done to them, its first rows, and rows that stand twice."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from bpcli.family import Scaler, Table
+from bpcli.family.plan import Array
+from bpcli.family.tables import Treatment
+from bpcli.numeric.streams import Stream
+from bpcli.records.training import ColumnRow, Problem
+from bpcli.studies.dataset.columns import Column
+from bpcli.studies.dataset.preprocessor import Rules
+
+FIRST = 5  # rows shown
+BLOCK = 1 << 18  # numbers looked at at a time
+
+
+def columns_of(table: Table, rows: Array, rules: Rules, scale: Scaler) -> tuple[ColumnRow, ...]:
+    """What each input column holds in the training rows, and what is done to it."""
+    treatment = "as it is" if rules.scaling is None else scale.kind
+    low, high, gaps = _limits(table, rows)
+    if table.numbers.ndim > 2:
+        shape = " x ".join(map(str, table.numbers.shape[1:]))
+        kind = table.numbers.dtype.name
+        return (ColumnRow(shape, kind, float(low.min()), float(high.max()), 0, treatment),)
+    if not table.order:
+        numbers = range(table.numbers.shape[1])
+        return tuple(ColumnRow(str(j), "number", float(low[j]), float(high[j]), 0, treatment) for j in numbers)
+    found = []
+    for c in rules.columns:
+        own = table.treatments.get(c.name, Treatment()).scale
+        if c.kind == "text":
+            missing = float(np.mean(table.texts[c.name][rows] == ""))
+            found.append(ColumnRow(c.name, c.kind, None, None, len(c.categories), _done(c, ""), missing))
+            continue
+        scaled = own.kind if own is not None else "none" if c.kind == "boolean" else scale.kind
+        scaled = "as it is" if scaled == "none" or rules.scaling is None else scaled
+        j = table.at[c.name]
+        found.append(
+            ColumnRow(c.name, c.kind, float(low[j]), float(high[j]), 0, _done(c, scaled), float(gaps[j]) / len(rows))
+        )
+    return tuple(found)
+
+
+def _done(c: Column, scaled: str) -> str:
+    """What is done to a column, in words."""
+    fill = (
+        c.fill if isinstance(c.fill, str) else "" if c.fill is None else _date(c.fill) if c.parts else f"{c.fill:.6g}"
+    )
+    filled = f"missing as {fill}" if c.fill is not None else "rows without it left out" if c.missing == "drop" else ""
+    made = f"one-hot, {_inputs(len(c.categories))}" if c.categories else scaled
+    if c.parts:
+        made = f"{' and '.join(c.parts)}, {scaled}" if c.parts != ("days",) else f"days since 1970, {scaled}"
+    ignored = "unseen ignored" if c.unseen == "ignore" else ""
+    return ", ".join(word for word in (made, filled, "an input says where" if c.indicator else "", ignored) if word)
+
+
+def _inputs(count: int) -> str:
+    return f"{count} input{'s' * (count != 1)}"
+
+
+def _limits(table: Table, rows: Array) -> tuple[Array, Array, Array]:
+    """The least and the largest number of each place in a row, and how many are missing, over these rows; 0 where there
+    is no number at all."""
+    shape = table.numbers.shape[1:]
+    low, high, gaps = np.full(shape, math.inf), np.full(shape, -math.inf), np.zeros(shape)
+    step = max(1, BLOCK // max(1, math.prod(shape)))
+    for start in range(0, len(rows), step):
+        x = table.numbers[rows[start : start + step]]
+        least, most = x.min(axis=0), x.max(axis=0)
+        if np.isnan(least).any():
+            missing = np.isnan(x)
+            gaps += missing.sum(axis=0)
+            least = np.min(x, axis=0, where=~missing, initial=np.inf)
+            most = np.max(x, axis=0, where=~missing, initial=-np.inf)
+        np.minimum(low, least, out=low)
+        np.maximum(high, most, out=high)
+    pivot = 0.0 if table.pivot is None else table.pivot
+    return np.where(np.isfinite(low), low + pivot, 0.0), np.where(np.isfinite(high), high + pivot, 0.0), gaps
+
+
+def first_rows(table: Table) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """The names of all columns, and the first rows, as text."""
+    assert table.target is not None
+    target = table.target if table.target.ndim == 2 else table.target[:, None]
+    width = target.shape[1]
+    heads = table.target_names or (("target",) if width == 1 else tuple(f"target {k}" for k in range(width)))
+    rows = []
+    for i in range(min(FIRST, table.rows)):
+        if table.numbers.ndim > 2:
+            shape = " x ".join(map(str, table.numbers.shape[1:]))
+            cells = [f"{shape} {table.numbers.dtype.name}, {table.numbers[i].min():g} to {table.numbers[i].max():g}"]
+        elif table.order:
+            cells = [_cell(table, i, name) for name in table.order]
+        else:
+            cells = [f"{v:g}" for v in table.numbers[i]]
+        cells = [table.row_names[i], *cells] if table.row_names else cells
+        rows.append((*cells, *(f"{v:g}" if isinstance(v, float) else str(v) for v in target[i])))
+    inputs = table.order or (("x",) if table.numbers.ndim > 2 else tuple(map(str, range(table.numbers.shape[1]))))
+    names = ("file",) if table.row_names else ()
+    return (*names, *inputs, *heads), tuple(rows)
+
+
+def _cell(table: Table, row: int, name: str) -> str:
+    if name in table.texts:
+        return str(table.texts[name][row])
+    j = table.at[name]
+    value = float(table.numbers[row, j]) + (0.0 if table.pivot is None else float(table.pivot[j]))
+    if math.isnan(value):
+        return ""
+    if table.kind(name) == "boolean":
+        return "yes" if value else "no"
+    return _date(value) if table.kind(name) == "date" else f"{value:g}"
+
+
+def _date(days: float) -> str:
+    """Days since 1970 as they are written."""
+    written = str(np.datetime64(round(days * 1440), "m"))
+    return written.removesuffix("T00:00").replace("T", " ")
+
+
+def twice(splits: Mapping[str, tuple[Array, Array]]) -> tuple[Problem, ...]:
+    """A warning for each split with rows that stand in train too, inputs and target alike: by them nothing is judged.
+    `splits` holds the encoded inputs (N, ...) and targets of each."""
+    if len(splits) < 2 or any(not isinstance(a, np.ndarray) for pair in splits.values() for a in pair):
+        return ()  # rows on the disk are not compared
+    train = np.sort(_marks(*splits["train"]))
+    found = []
+    for name, (x, t) in splits.items():
+        if name == "train":
+            continue
+        marks = _marks(x, t)
+        places = np.searchsorted(train, marks).clip(max=len(train) - 1)
+        count = int((train[places] == marks).sum())
+        if count:
+            text = f"{count:,} of {len(x):,} {name} rows stand in train too, inputs and target alike"
+            help = "they are remembered, not judged: leave one of each in the file, or keep them together by "
+            help += "`split: {group: ...}`"
+            found.append(Problem(text, code="twice", path=("data",), help=help, level="warning"))
+    return tuple(found)
+
+
+def _marks(x: Array, t: Array) -> Array:
+    """A 64-bit mark of each row: equal for equal rows, and for others all but never."""
+    marks = np.zeros(len(x), np.uint64)
+    with np.errstate(over="ignore"):
+        for place, array in enumerate((x, t)):
+            flat = array.reshape(len(array), -1)
+            step = max(1, BLOCK // max(1, flat.shape[1]))
+            weights = Stream(place, "marks").at().integers(0, 1 << 63, flat.shape[1], dtype=np.uint64) * np.uint64(2)
+            weights += np.uint64(1)
+            for start in range(0, len(flat), step):
+                part = np.ascontiguousarray(flat[start : start + step] + 0).astype(np.float64)  # + 0: -0 is 0
+                bits = part.view(np.uint64)
+                bits ^= bits >> np.uint64(31)
+                marks[start : start + step] += (bits * weights).sum(axis=1, dtype=np.uint64)
+    return marks

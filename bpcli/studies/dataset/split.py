@@ -1,0 +1,165 @@
+"""Dividing the rows of one source into train, validation and test."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+
+from bpcli.family import Table
+from bpcli.family.plan import Array
+from bpcli.numeric.streams import Stream
+from bpcli.records.training import Failure, Problem
+from bpcli.studies.dataset.row_errors import told
+
+NAMES = {"train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
+         "dev": "validation", "test": "test", "testing": "test"}  # fmt: skip
+"""What a column may call the splits, in small letters."""
+
+
+def divide(codes: Array, fractions: dict[str, float], seed: int) -> dict[str, Array]:
+    """Row indices of each split, ascending: those of `fractions` (at most two, validation and test) and train.
+
+    codes: n, the class of each row (all 0 where classes do not matter). Each split gets its share of every class, by
+    the largest remainder, and every class keeps at least one row in train. The order comes from the stream
+    (seed, "split"), so the split depends on the seed and the classes alone. Raises Failure where rows are too few.
+
+    Source    stratified sampling, Cochran 1977, chapter 5; Hamilton's method of largest remainders
+    """
+    count = len(codes)
+    wanted = _wanted(count, fractions)
+    _, sizes = np.unique(codes, return_counts=True)
+    held = np.minimum(apportion(sum(wanted.values()), sizes), sizes - 1)
+    taken = _between(held, wanted)
+    order = Stream(seed, "split").permutation(count)
+    found: dict[str, list[Array]] = {name: [] for name in ("train", *fractions)}
+    by_class = order[np.argsort(codes[order], kind="stable")]
+    for k, rows in enumerate(np.split(by_class, np.cumsum(sizes)[:-1])):
+        start = 0
+        for name in fractions:
+            stop = start + int(taken[name][k])
+            found[name].append(rows[start:stop])
+            start = stop
+        found["train"].append(rows[start:])
+    splits = {name: np.sort(np.concatenate(parts)) for name, parts in found.items()}
+    for name, rows in splits.items():
+        if not len(rows):
+            text = f"no rows are left for {name}: every class keeps a row in train, and classes are that small"
+            raise _too_few(text, name)
+    return splits
+
+
+def by_column(table: Table, column: str) -> dict[str, Array]:
+    """Row indices of each split that a column names: train, validation and test. Raises Failure at a row that names
+    none, and where none is train."""
+    found: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
+    for row, text in enumerate(table.aside[column].tolist()):
+        name = NAMES.get(text.lower())
+        if name is None:
+            help = "write train, validation or test; rows of a group are kept together by `split: {group: ...}`"
+            raise told(table, row, column, f"column `{column}`: `{text}` names no split", "split-name", help)
+        found[name].append(row)
+    if not found["train"]:
+        text = f"column `{column}` names no row `train`"
+        raise Failure(Problem(text, code="too-few-rows", path=("data", "split"), help="there is nothing to learn from"))
+    return {name: np.array(rows, np.int64) for name, rows in found.items() if rows}
+
+
+def by_group(values: Sequence[str], fractions: dict[str, float], seed: int) -> dict[str, Array]:
+    """Row indices of each split, all rows of a group in one of them.
+
+    Groups come in an order by chance, from the stream (seed, "split"); each split takes them as long as that brings its
+    number of rows nearer to its share. Raises Failure where there are fewer groups than splits.
+    """
+    known = {group: i for i, group in enumerate(dict.fromkeys(values))}
+    codes = np.array([known[group] for group in values])
+    if len(known) <= len(fractions):
+        text = f"{len(known)} group{'s' * (len(known) != 1)} cannot be divided into {len(fractions) + 1} splits"
+        raise _too_few(text, next(iter(fractions)))
+    sizes, waiting = np.bincount(codes), Stream(seed, "split").permutation(len(known)).tolist()
+    names = np.full(len(known), "train", object)
+    for left, (name, rows) in enumerate(_wanted(len(codes), fractions).items()):
+        taken, keep = 0, len(fractions) - left  # a group for each split that is still to come, train too
+        while len(waiting) > keep and (not taken or 2 * (rows - taken) > sizes[waiting[0]]):
+            names[waiting[0]] = name
+            taken += int(sizes[waiting.pop(0)])
+    return {name: np.flatnonzero(names[codes] == name) for name in ("train", *fractions)}
+
+
+def by_time(table: Table, column: str, fractions: dict[str, float]) -> dict[str, Array]:
+    """Row indices of each split, ascending: the latest rows are test, those before them validation. Rows of the same
+    time are not parted: they go to the later split. Raises Failure for a cell that is neither a date nor a number."""
+    times = _times(table, column)
+    order = np.argsort(times, kind="stable")
+    wanted = _wanted(len(order), fractions)
+    found: dict[str, Array] = {}
+    stop = len(order)
+    for name in ("test", "validation"):
+        if name in wanted:
+            start = max(0, stop - wanted[name])
+            start = int(np.searchsorted(times[order], times[order[start]], side="left"))
+            found[name], stop = np.sort(order[start:stop]), start
+    found["train"] = np.sort(order[:stop])
+    for name in ("train", *fractions):
+        if not len(found[name]):
+            text = f"no rows are left for {name}: too many have the same `{column}`"
+            raise _too_few(text, name if name != "train" else next(iter(fractions)))
+    return {name: found[name] for name in ("train", *fractions)}
+
+
+def _times(table: Table, column: str) -> Array:
+    """Times as numbers: those that stand there, or the seconds of ISO dates."""
+    times = np.empty(table.rows)
+    dated: bool | None = None
+    for row, text in enumerate(table.aside[column].tolist()):
+        try:
+            times[row], date = float(text), False
+        except ValueError:
+            try:
+                moment = datetime.fromisoformat(text)
+            except ValueError:
+                said = f"column `{column}`: `{text}` is neither a date nor a number"
+                raise told(table, row, column, said, "not-a-date", "dates are written as 2024-01-31") from None
+            times[row] = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+            date = True
+        if not np.isfinite(times[row]) or dated not in (None, date):
+            said = f"column `{column}`: `{text}` is not {'a date' if dated else 'a number'} as those before it"
+            raise told(table, row, column, said, "not-a-date", "dates are written as 2024-01-31")
+        dated = date
+    return times
+
+
+def _wanted(count: int, fractions: dict[str, float]) -> dict[str, int]:
+    """How many of `count` rows each split shall have."""
+    wanted = {name: max(1, math.floor(count * share + 0.5)) for name, share in fractions.items()}
+    if sum(wanted.values()) >= count:
+        listed = " and ".join(f"{rows} for {name}" for name, rows in wanted.items())
+        text = f"{count} row{'s' * (count != 1)} cannot be divided: {listed} leaves none to learn from"
+        raise _too_few(text, next(iter(fractions)))
+    return wanted
+
+
+def apportion(total: int, sizes: Array) -> Array:
+    """`total` things divided in proportion to `sizes`, whole, by the largest remainder; ties go to the first."""
+    ideal = total * sizes / max(1, int(sizes.sum()))
+    shares = np.floor(ideal).astype(np.int64)
+    left = total - int(shares.sum())
+    shares[np.argsort(-(ideal - shares), kind="stable")[:left]] += 1
+    return shares
+
+
+def _between(held: Array, wanted: dict[str, int]) -> dict[str, Array]:
+    """The rows held back of each class, divided between the splits that want them."""
+    if len(wanted) < 2:
+        return dict.fromkeys(wanted, held)
+    first, second = wanted
+    share = wanted[first] / (wanted[first] + wanted[second])
+    mine = apportion(math.floor(int(held.sum()) * share + 0.5), held)
+    return {first: mine, second: held - mine}
+
+
+def _too_few(text: str, split: str) -> Failure:
+    help = "give more rows, a source of its own for validation and test, or leave one of them out"
+    return Failure(Problem(text, code="too-few-rows", path=("data", split), help=help))

@@ -1,0 +1,69 @@
+"""What an experiment is, before it is trained: the layers with their shapes and costs, and the data they will see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from bpcli.engine.network_plan import Blueprint, Entry, Node, slot_bytes
+from bpcli.family.part import Part, dump
+from bpcli.family.plan import N, Slot
+from bpcli.records.training import CheckReport, LayerRow
+from bpcli.studies.dataset.preview import twice
+from bpcli.studies.run.setup import Setup, step_bytes, training_bytes
+
+
+def report(setup: Setup) -> CheckReport:
+    """The report of an experiment that fits together."""
+    experiment, prepared = setup.experiment, setup.prepared
+    rows = {name: (split.x, split.t) for name, split in prepared.splits.items()}
+    layers = layer_rows(setup.blueprint, np.dtype(experiment.dtype).itemsize, setup.batch_size)
+    return CheckReport(
+        file=setup.document.file,
+        name=experiment.name,
+        layers=layers,
+        loss=experiment.loss.kind,
+        parameters=setup.blueprint.size,
+        multiply_adds=sum(row.multiply_adds for row in layers),
+        bytes_per_sample=step_bytes(experiment, setup.blueprint, 1),
+        bytes_per_batch=step_bytes(experiment, setup.blueprint, setup.batch_size),
+        bytes_training=training_bytes(experiment, setup.blueprint, setup.batch_size),
+        batch_size=setup.batch_size,
+        splits=prepared.split_rows(),
+        columns=prepared.columns,
+        first_rows=prepared.first_rows,
+        first_header=prepared.first_header,
+        warnings=(*setup.warnings, *twice(rows), *setup.examined()),
+        augmentation=tuple(_said(part) for part in experiment.data.augment),
+    )
+
+
+def _said(part: Part) -> tuple[str, str]:
+    """A part and all its settings."""
+    settings = dump(part)
+    return settings.pop("type"), ", ".join(f"{key}: {value}" for key, value in settings.items())
+
+
+def layer_rows(blueprint: Blueprint, width: int, batch: int) -> tuple[LayerRow, ...]:
+    """The layer table; `width` is the bytes of a number, `batch` the rows of a step."""
+    entries: dict[str, list[Entry]] = {}
+    for e in blueprint.layout:
+        entries.setdefault(e.node.path, []).append(e)
+    return tuple(_row(node, width, batch, entries.get(node.path, [])) for node in blueprint.walk())
+
+
+def _row(node: Node, width: int, batch: int, entries: Sequence[Entry]) -> LayerRow:
+    slots = (Slot((N, *node.plan.y)), *node.plan.keep.values(), *node.plan.draws.values())
+    inits = [e.init.kind for e in entries if e.param.decays]
+    return LayerRow(
+        path=node.path,
+        kind=node.layer.kind,
+        input=node.x,
+        output=node.plan.y,
+        params=sum(e.size for e in entries),
+        multiply_adds=node.plan.multiply_adds,
+        bytes_per_sample=sum(slot_bytes(s, 1, width) for s in slots),
+        bytes_per_batch=sum(slot_bytes(s, batch, width) for s in slots),
+        note=", ".join(inits),
+    )

@@ -1,0 +1,132 @@
+"""The configs and data sets that come with the package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpcli
+from bpcli.config.yamlfile import read
+from bpcli.family.part import near
+from bpcli.records.training import Exit, Failure, Problem
+from bpcli.studies.run.atomic import atomic_bytes
+
+CLAIMS = "_claims"  # what stands at the end of the name of a derivation to check
+SCHEMA = "bpcli.schema.json"
+
+
+@dataclass(frozen=True)
+class Example:
+    """One config: its name, what its first comment says, and the files that it needs, relative to the shelf; `absent`
+    are data files that do not come with the package."""
+
+    name: str
+    about: str
+    files: tuple[str, ...]
+    absent: tuple[str, ...] = ()
+
+
+def shelf() -> Path:
+    """The folder with `configs` and `datasets`: in the installed package, or in the checkout that it runs from. Raises
+    Failure where there is neither."""
+    package = Path(bpcli.__file__).parent
+    for folder in (package / "examples", package.parent):
+        if (folder / "configs").is_dir() and (folder / "datasets").is_dir():
+            return folder
+    text = f"the examples are missing beside {package}"
+    raise Failure(Problem(text, code="no-examples", help="install the package again"), exit=Exit.NO_INPUT)
+
+
+def examples() -> tuple[Example, ...]:
+    """All examples: those of the first level first, then by folder and name."""
+    folder = shelf()
+    files = [f for f in (folder / "configs").rglob("*.yaml") if not f.stem.endswith(CLAIMS)]
+    files.sort(key=lambda f: (len(f.relative_to(folder).parts), f.as_posix()))
+    return tuple(_example(folder, file) for file in files)
+
+
+def copied(name: str, to: Path) -> tuple[Path, ...]:
+    """Puts an example into `to`, under the names it has here, so that its paths hold: the config in `configs`, its data
+    in `datasets`. The config comes first in what is returned.
+
+    A file that is there already is left alone where it is the same. Raises Failure: no such example (with the nearest),
+    another file in a place where one has to be.
+    """
+    known = {e.name: e for e in examples()}
+    if name not in known:
+        guess = near(name, known)
+        help = f"did you mean `{guess}`? " if guess else ""
+        raise Failure(
+            Problem(f"there is no example `{name}`", code="no-example", help=f"{help}`bpcli examples` lists all")
+        )
+    return put(known[name].files, to)
+
+
+def dataset(name: str, to: Path) -> tuple[Path, ...]:
+    """Puts a data set into `to`/datasets. Raises Failure as `copied`."""
+    folder = shelf()
+    return put(tuple(_beside(folder, folder / "datasets" / name)), to)
+
+
+def put(files: tuple[str, ...], to: Path) -> tuple[Path, ...]:
+    """Copies files of the shelf to their places in `to`; all of them or, where one is in the way, none."""
+    folder = shelf()
+    content = {to / file: (folder / file).read_bytes() for file in files}
+    for place, data in content.items():
+        if place.exists() and not (place.is_file() and place.read_bytes() == data):
+            text = f"{place} is there already, and it is not the example's"
+            help = "choose another folder with --to, or move the file away"
+            raise Failure(Problem(text, code="taken", help=help), exit=Exit.CANNOT_CREATE)
+    for place, data in content.items():
+        if not place.exists():
+            _made(place.parent)
+            atomic_bytes(place, data)
+    return tuple(content)
+
+
+def _made(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        text = f"cannot create the folder {folder}: {error.strerror or error}"
+        help = "choose another place with --to"
+        raise Failure(Problem(text, code="cannot-create", help=help), exit=Exit.CANNOT_CREATE) from None
+
+
+def _example(folder: Path, file: Path) -> Example:
+    name = file.relative_to(folder / "configs").with_suffix("").as_posix()
+    claims = file.with_name(f"{file.stem}{CLAIMS}.yaml")
+    files = [file, folder / "configs" / SCHEMA, *([claims] if claims.exists() else [])]
+    found, absent = [f.relative_to(folder).as_posix() for f in files], []
+    for source in _sources(read(file).data.get("data", {})):
+        place = file.parent / source
+        if folder.resolve() in place.resolve().parents:
+            found += _beside(folder, place.resolve().parent)
+        else:
+            absent.append(source)
+    return Example(name, _about(file), tuple(dict.fromkeys(found)), tuple(absent))
+
+
+def _beside(folder: Path, place: Path) -> Iterator[str]:
+    """Every file in the folder of a data set: its licence stands in the README beside it."""
+    yield from (f.relative_to(folder.resolve()).as_posix() for f in sorted(place.resolve().iterdir()) if f.is_file())
+
+
+def _sources(data: object) -> Iterator[str]:
+    """The files that the sources of a `data` section name."""
+    for source in data.values() if isinstance(data, Mapping) else ():
+        if isinstance(source, Mapping):
+            yield from (source[k] for k in ("path", "inputs", "targets") if isinstance(source.get(k), str))
+
+
+def _about(file: Path) -> str:
+    """The first sentence of the comment at the top."""
+    lines = []
+    for line in file.read_text(encoding="utf-8").splitlines()[1:]:
+        if not line.startswith("# "):
+            break
+        lines.append(line[2:].strip())
+    text = " ".join(lines)
+    ends = [i for end in (". ", "; ") if (i := text.find(end)) > 0]
+    return text[: min(ends)] if ends else text.rstrip(".")

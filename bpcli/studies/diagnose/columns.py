@@ -1,0 +1,198 @@
+"""Whether the columns are fit to be learned from: their scale, that of the targets, columns that say nothing or what
+another says."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+
+from bpcli.config.dump import flow
+from bpcli.family import Activation
+from bpcli.family.plan import Array, Frame, empty
+from bpcli.numeric.streams import Stream
+from bpcli.parts.data.csv.source import Csv
+from bpcli.records.gradcheck import Cure, Symptom
+from bpcli.studies.diagnose import remedies as cures
+from bpcli.studies.diagnose.case import Case
+
+LARGE = (10.0, 20.0)
+"""Root mean square of a column: a notice, a warning. Weights are drawn for columns of about 1."""
+
+UNEVEN = (30.0, 100.0)
+"""Largest deviation of a column over the median of all: one learning rate has to suit both."""
+
+TARGET = (5.0, 20.0)
+"""Root mean square of the targets, which outputs of about 1 have to reach."""
+
+EXAMINED = 5_000  # rows, at most, spread evenly
+EQUAL = 1 - 1e-9  # a correlation
+NAMED = 3  # columns that a finding names
+
+
+def _names(case: Case) -> list[tuple[str, bool]]:
+    """What each encoded input is called, and whether it is a number."""
+    if not case.rules.columns:
+        return [(f"input {j}", True) for j in range(math.prod(case.blueprint.x))]
+    found: list[tuple[str, bool]] = []
+    for column in case.rules.columns:
+        found += [(name, j < column.numbers) for j, name in enumerate(column.inputs)]
+    return found
+
+
+def _examined(case: Case) -> Array:
+    """Training rows spread evenly, flat and in float64: n j."""
+    step = -(-case.rows // EXAMINED)
+    return case.train.x[::step].reshape(-1, math.prod(case.blueprint.x)).astype(np.float64)
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:NAMED])
+    return shown + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+
+
+def inputs(case: Case) -> list[Symptom]:
+    """Numeric inputs that are large, or of very different sizes, and not scaled."""
+    x, names = _examined(case), _names(case)
+    numeric = [j for j, (_, number) in enumerate(names) if number]
+    deviation = x.std(axis=0)
+    used = [j for j in numeric if deviation[j] > 0]
+    if not used:
+        return []
+    size = np.sqrt(np.mean(np.square(x), axis=0))
+    largest = max(used, key=lambda j: size[j])
+    widest = max(used, key=lambda j: deviation[j])
+    usual = float(np.median(deviation[used]))
+    uneven = float(deviation[widest]) / usual if case.rules.scaling is None else 1.0
+    worst, order = float(size[largest]), {"ok": 0, "notice": 1, "warning": 2}
+    levels = _level(worst, LARGE), _level(uneven, UNEVEN) if size[widest] > 1 else "ok"
+    level = max(levels, key=lambda each: order[each])
+    if next((n for n in case.blueprint.nodes if n.learns or "norm" in n.layer.kind), None) in _norms(case):
+        level = "ok"
+    figure, value, measured = f"inputs are about {worst:.3g} in size", worst, "size of the largest input"
+    if order[levels[1]] > order[levels[0]]:
+        figure = f"the deviation of {names[widest][0]} is {uneven:.3g} times the usual one"
+        value, measured = uneven, "largest over usual deviation"
+    elif level != "ok":
+        figure = f"{names[largest][0]} is about {worst:.3g} in size, and nothing scales it"
+    why = "weights start as suits inputs of about 1; larger ones saturate units, drown the others and make the loss "
+    why += "steep in their direction, so that every learning rate is wrong for some weight"
+    place = names[widest if order[levels[1]] > order[levels[0]] else largest][0] if level != "ok" else ""
+    found = (cures.scaled(case),) if level != "ok" and case.rules.scaling is None else ()
+    return [Symptom("inputs", place, figure, level, why if level != "ok" else "", found, value, measured)]
+
+
+def _norms(case: Case) -> list[object]:
+    """Layers that normalize, by having parameters none of which is a weight."""
+    return [n for n in case.blueprint.nodes if n.plan.params and not any(p.decays for p in n.plan.params.values())]
+
+
+def _level(value: float, limits: tuple[float, float]) -> str:
+    return "warning" if value > limits[1] else "notice" if value > limits[0] else "ok"
+
+
+def targets(case: Case) -> list[Symptom]:
+    """Targets that outputs cannot reach, or only far from where they start."""
+    t, loss = case.train.t, case.experiment.loss
+    if loss.classifies or loss.link == "exp" or t.ndim == 1:
+        return []
+    low, high = float(t.min()), float(t.max())
+    last = case.blueprint.nodes[-1]
+    if isinstance(last.layer, Activation):
+        least, most = _reach(last.layer)
+        if low < least - 1e-9 or high > most + 1e-9:
+            figure = f"targets run from {low:.4g} to {high:.4g}, and {last.path} from {least:.3g} to {most:.3g}"
+            why = (
+                "no weights can make the network say such a value: it is pushed to the end of its range and stays there"
+            )
+            found = list[Cure]()
+            if last.path.endswith(".activation"):
+                text = "let the outputs take any value"
+                found.append(Cure((f"{cures.key(last.loc, 'activation')}=null",), text))
+            if least <= 0 and most >= 1 and case.rules.target_scaling is None:
+                found.append(Cure(("data.scale_target=minmax",), "bring the targets into the range, from 0 to 1"))
+            return [Symptom("targets", last.path, figure, "warning", why, tuple(found), high, "largest target")]
+        return []
+    size = math.sqrt(float(np.mean(np.square(t.astype(np.float64)))))
+    level = _level(size, TARGET)
+    figure = f"targets are about {size:.4g} in size"
+    if level == "ok":
+        return [Symptom("targets", "", figure, level, value=size, measured="size of the targets")]
+    why = "outputs start at about 1 and have to grow there step by step; until then the loss and its gradient are huge"
+    found = [cures.target_scaled()] if case.rules.target_scaling is None else []
+    place = ", ".join(case.rules.target_names[:NAMED])
+    return [Symptom("targets", place, figure, level, why, tuple(found), size, "size of the targets")]
+
+
+def _reach(layer: Activation) -> tuple[float, float]:
+    """Between which values the outputs of an activation lie, looked for far out."""
+    x = np.concatenate([-np.logspace(-3, 6, 200), np.logspace(-3, 6, 200)])[None]
+    plan = layer.plan(x.shape[1:])
+    arrays = {n: empty(s, 1, x.dtype) for n, s in {**plan.keep, **plan.scratch, **plan.draws}.items()}
+    f = Frame(x=x, y=np.empty_like(x), dx=np.empty_like(x), dy=np.empty_like(x), **arrays)
+    with np.errstate(all="ignore"):
+        layer.forward(f, False)
+    low, high = float(f.y.min()), float(f.y.max())
+    return (0.0 if abs(low) < 1e-9 else low), (0.0 if abs(high) < 1e-9 else high)
+
+
+def columns(case: Case) -> list[Symptom]:
+    """Columns that are the same in every training row, and columns that say what another one says."""
+    x, names = _examined(case), _names(case)
+    constant = [j for j in range(x.shape[1]) if (x[:, j] == x[0, j]).all()]
+    if case.rows > EXAMINED:  # what is the same in some rows may differ in others
+        whole = case.train.x.reshape(case.rows, -1)
+        constant = [j for j in constant if (whole[:, j] == whole[0, j]).all()]
+    found: list[Symptom] = []
+    of = f"{x.shape[1]:,} inputs"
+    if constant:
+        listed = _listed([names[j][0] for j in constant])
+        figure = f"{len(constant)} of {of} are the same in every training row: {listed}"
+        why = "what never changes tells rows apart no better than a bias does; it costs time, and a row that differs "
+        why += "there one day meets weights that were never learned"
+        found.append(_columns_said(case, "constant", figure, why, [names[j][0] for j in constant]))
+    pairs = list(_duplicates(x, names))
+    if pairs:
+        listed = _listed([f"{names[j][0]} with {names[i][0]}" for i, j in pairs])
+        figure = f"{len(pairs)} of {of} rise and fall exactly with another: {listed}"
+        why = "a copy adds no knowledge: the weight is shared between both in any way, and steps along it count double"
+        found.append(_columns_said(case, "duplicate", figure, why, [names[j][0] for _, j in pairs]))
+    return found or [Symptom("columns", "", f"no constant or duplicate among {of}", "ok")]
+
+
+def _columns_said(case: Case, place: str, figure: str, why: str, names: list[str]) -> Symptom:
+    """The finding; columns of a CSV file can be dropped."""
+    source, known = case.experiment.data.train, {c.name for c in case.rules.columns}
+    drop = [n for n in names if n in known]
+    found: tuple[Cure, ...] = ()
+    if isinstance(source, Csv) and drop and case.again is not None:
+        settings = f"data.train.drop={flow([*source.drop, *drop])}"
+        found = (Cure((settings,), "leave them out"),)
+    return Symptom("columns", place, figure, "notice", why, found, float(len(names)), "such columns")
+
+
+def _duplicates(x: Array, names: list[tuple[str, bool]]) -> Iterator[tuple[int, int]]:
+    """Pairs i < j of columns whose correlation is 1 or -1, but for the two categories of one column.
+
+    Columns of length 1 about their mean are projected onto a random direction: equal ones fall on one point, so only
+    neighbours there are compared.
+    """
+    z = x - x.mean(axis=0)
+    length = np.sqrt(np.sum(np.square(z), axis=0))
+    used = np.flatnonzero(length > 1e-9 * np.sqrt(len(x)) * np.maximum(1.0, np.abs(x).max(axis=0)))
+    if len(used) < 2 or len(x) < 3:
+        return
+    z = z[:, used] / length[used]
+    place = np.abs(Stream(0, "duplicates").at().normal(size=len(x)) @ z)
+    order = np.argsort(place, kind="stable")
+    taken: set[int] = set()
+    for here, after in pairwise(order):
+        if place[after] - place[here] > 1e-6 or abs(float(z[:, here] @ z[:, after])) < EQUAL:
+            continue
+        i, j = sorted((int(used[here]), int(used[after])))
+        same = not names[i][1] and names[i][0].partition("=")[0] == names[j][0].partition("=")[0]
+        if not same and j not in taken:
+            taken.add(j)
+            yield i, j

@@ -1,0 +1,82 @@
+"""Whether the network learns at its learning rate: where that stands in the range test, and one batch by heart."""
+
+from __future__ import annotations
+
+import math
+
+from bpcli.records.gradcheck import Cure, Symptom
+from bpcli.studies.diagnose import remedies as cures
+from bpcli.studies.diagnose.case import Case
+from bpcli.studies.diagnose.short_runs import OVERFIT_ROWS, peak_rate
+
+TOO_LOW = 0.1  # of where the loss begins to fall
+LEARNED = (0.1, 0.5)
+"""Of the way from what the batch starts with to its least loss, what may be left: a notice, a warning."""
+
+
+def rates(case: Case) -> list[Symptom]:
+    """Where the learning rate of the training stands in the range test."""
+    peak, found = peak_rate(case), case.range
+    if peak is None or case.trained:
+        return []
+    measured = "learning rate, over the best of the range test"
+    if found is None or math.isnan(found.best):
+        first = found.rates[0][0] if found is not None else peak
+        figure = f"no rate from {first:.2g} on lowers the loss"
+        why = "where no step of any size helps, the fault is not the rate: look at the other findings"
+        level = "notice" if found is not None and found.most is None else "warning"
+        return [Symptom("rates", "", figure, level, why)]
+    value = peak / found.best
+    good = f"the loss falls from a rate of {found.low:.2g} on and is least at {found.best:.2g}"
+    if found.most is not None:
+        good += f"; at {found.most:.2g} it explodes"
+    figure = f"{good}; the training has {peak:.2g}"
+    if found.most is not None and peak >= found.most:
+        why = "each step goes so far beyond the valley that it comes out higher than it went in"
+        text = "between where the loss begins to fall and a tenth of where it is least"
+        several = [c for c in [cures.rate(case, found.good, text)] if c] + cures.clipping(case)
+        level = "warning" if found.worse else "notice"
+        return [Symptom("rates", "", figure, level, why, tuple(several), value, measured)]
+    if peak < TOO_LOW * found.low:
+        why = "at this rate a step changes next to nothing: training takes many times as long as it could"
+        text = "between where the loss begins to fall and a tenth of where it is least"
+        cure = cures.rate(case, found.good, text)
+        several = [cure] if cure else []
+        quick = remaining(case) < LEARNED[0]  # at this rate it learns one batch in good time
+        return [Symptom("rates", "", figure, "notice" if quick else "warning", why, tuple(several), value, measured)]
+    return [Symptom("rates", "", figure, "ok", value=value, measured=measured)]
+
+
+def remaining(case: Case) -> float:
+    """What is left, after learning one batch by heart, of the way from the loss at first to the least there is."""
+    losses, least = case.overfit, case.least
+    start = max(losses[0], case.constant)
+    return (losses[-1] - least) / (start - least) if start > least else 0.0
+
+
+def by_heart(case: Case) -> list[Symptom]:
+    """Whether the network can learn one small batch by heart: if it cannot, it will not learn all rows."""
+    if case.trained:
+        return []
+    losses, least, left = case.overfit, case.least, remaining(case)
+    rows = next(case.batches(OVERFIT_ROWS))
+    end = losses[-1]
+    level = "warning" if not left < LEARNED[1] else "notice" if not left < LEARNED[0] else "ok"
+    what = f"{len(rows)} rows" if len(rows) > 1 else "one row"
+    figure = f"in {len(losses)} steps the loss of {what} goes from {losses[0]:.4g} to {end:.3g}"
+    figure += f", and {least:.3g} is the least there is" if least > 1e-3 else ""
+    if level == "ok":
+        return [Symptom("by heart", "", figure, level, value=left, measured="what is left of the loss of one batch")]
+    why = "any network that works can learn a few rows by heart: this one is too small, too slow, or its gradient does "
+    why += "not arrive"
+    return [Symptom("by heart", "", figure, level, why, tuple(_faster(case)), left, "what is left of one batch's loss")]
+
+
+def _faster(case: Case) -> list[Cure]:
+    """What may make it learn: the rate of the range test, adam, more units."""
+    found, several = case.range, list[Cure]()
+    peak = peak_rate(case)
+    if found is not None and peak and not math.isnan(found.best):
+        cure = cures.rate(case, found.good, "a rate that the range test found good")
+        several += [cure] if cure and not 1 / 3 < found.good / peak < 3 else []
+    return several + cures.adam(case) + cures.wider(case)

@@ -1,0 +1,165 @@
+"""The settings that help, as `--set` says them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from bpcli.config.dump import flow
+from bpcli.engine.network_plan import Node
+from bpcli.family import Activation
+from bpcli.parts.layers.dense import Dense
+from bpcli.records.gradcheck import Cure
+from bpcli.studies.diagnose.case import Case
+from bpcli.studies.run.layer_stats import character
+
+PEAKS = ("peak", "start", "value")
+"""What schedules call their greatest rate."""
+
+FEW = 8  # rows of a batch whose statistics are not to be trusted
+
+
+def rounded(value: float) -> float:
+    """A number that somebody would type: 1, 2 or 5 times a power of ten, the nearest by ratio."""
+    if not 0 < value < math.inf:
+        return value
+    scale = 10.0 ** math.floor(math.log10(value))
+    nearest = min((1.0, 2.0, 5.0, 10.0), key=lambda m: abs(math.log(value / scale / m)))
+    return float(f"{nearest * scale:.1g}")
+
+
+def key(loc: Sequence[str | int], *more: str) -> str:
+    """Where a setting stands, with dots."""
+    return ".".join(map(str, (*loc, *more)))
+
+
+def rate(case: Case, value: float, text: str) -> Cure | None:
+    """Another learning rate, put where the schedule says its greatest."""
+    if case.stepper is None:
+        return None
+    path, schedule = "optimizer.learning_rate", case.stepper.learning_rate
+    while hasattr(schedule, "then"):
+        path, schedule = f"{path}.then", schedule.then
+    name = next((n for n in PEAKS if hasattr(schedule, n)), "value")
+    path = path if schedule.kind == "constant" else f"{path}.{name}"
+    return Cure((f"{path}={flow(rounded(value))}",), text)
+
+
+def clipping(case: Case) -> list[Cure]:
+    """A bound on the gradient, where there is none."""
+    if case.experiment.clipping is not None or case.stepper is None:
+        return []
+    return [Cure(("clipping={type: global_norm, max_norm: 1.0}",), "clip the gradient: no step can be huge")]
+
+
+def adam(case: Case) -> list[Cure]:
+    """An optimizer that gives every weight a rate of its own, where a plain one stands."""
+    if case.experiment.optimizer.kind not in ("sgd", "momentum", "nesterov"):
+        return []
+    return [Cure(("optimizer={type: adam, learning_rate: 0.001}",), "adam gives every weight a step of its own size")]
+
+
+def scaled(case: Case) -> Cure:
+    """Inputs shifted and scaled."""
+    images = len(case.blueprint.x) > 1 or math.prod(case.blueprint.x) >= 64
+    kind = "{type: standardize, per: all}" if images and not case.rules.columns else "standardize"
+    return Cure((f"data.scale={kind}",), "every input to mean 0 and deviation 1, learned from the training rows")
+
+
+def target_scaled() -> Cure:
+    return Cure(("data.scale_target=standardize",), "train on targets of deviation 1; metrics stay in their own units")
+
+
+def starts(case: Case, nodes: Sequence[Node]) -> list[Cure]:
+    """The default initializers of layers whose file says another."""
+    sets = []
+    for node in nodes:
+        for name in ("init", "weights"):
+            if getattr(node.layer, name, None) is not None:
+                sets.append(f"{key(node.loc, name)}=null")
+    text = "leave `init` out: weights then start as suits the activation behind them"
+    return [Cure(tuple(sets), text)] if sets else []
+
+
+def quiet(case: Case) -> list[Cure]:
+    """A last layer that starts small."""
+    last = [n for n in case.blueprint.nodes if n.learns][-1]
+    if not isinstance(last.layer, Dense) or last.layer.weights is not None:
+        return []
+    text = "let the last layer start small: the network then begins by knowing nothing"
+    return [Cure((f"{key(last.loc, 'init')}={{type: normal, std: 0.01}}",), text)]
+
+
+def hidden(case: Case) -> Iterator[Node]:
+    """The activations before the last layer that learns."""
+    last = max((i for i, node in enumerate(case.blueprint.nodes) if node.learns), default=0)
+    for node in case.blueprint.nodes[:last]:
+        yield from (n for n in node.walk() if isinstance(n.layer, Activation))
+
+
+def opened(case: Case, kind: str, text: str) -> list[Cure]:
+    """Another activation in place of all hidden ones that have as flat an end as relu, or two of them."""
+    flat = {"relu": ("both",), "leaky_relu": ("one",)}[kind]
+    sets = []
+    for node in hidden(case):
+        assert isinstance(node.layer, Activation)
+        if character(node.layer)[1] in flat:
+            sets.append(f"{key(node.loc)}{'.activation' if node.path.endswith('.activation') else ''}={kind}")
+    return [Cure(tuple(sets), text)] if sets else []
+
+
+def normalized(case: Case) -> list[Cure]:
+    """A norm between every hidden layer and its activation, where the network has none yet: over the rows of a batch,
+    which makes each unit differ from row to row; over the units where a batch is too small for that."""
+    nodes = list(case.blueprint.walk())
+    if any("norm" in node.layer.kind or node.inside for node in nodes):
+        return []
+    size = case.data.get("training", {}).get("batch_size", 32)
+    norm = "batch_norm" if size == "full" or size >= FEW else "layer_norm"
+    layers: list[Any] = []
+    written = list(case.data["architecture"])
+    found = False
+    for item in written:
+        if isinstance(item, Mapping) and item.get("activation") is not None and item is not written[-1]:
+            layers += [{k: v for k, v in item.items() if k != "activation"}, norm, item["activation"]]
+            found = True
+        else:
+            layers.append(item)
+    text = "normalize what enters each activation, so that signals keep their size at any depth"
+    return [Cure((f"architecture={flow(layers)}",), text)] if found else []
+
+
+def bypassed(case: Case) -> list[Cure]:
+    """A residual connection around every hidden layer that keeps the shape."""
+    if any(node.inside for node in case.blueprint.nodes):
+        return []
+    keeps = {n.loc[1] for n in case.blueprint.nodes if n.plan.params and n.x == n.plan.y}
+    layers: list[Any] = []
+    for i, item in enumerate(case.data["architecture"]):
+        hidden_one = isinstance(item, Mapping) and item.get("activation") is not None and i in keeps
+        layers.append({"type": "residual", "layers": [item]} if hidden_one else item)
+    text = "let the gradient past each layer: of y = x + F(x) the slope is 1 and more"
+    return [Cure((f"architecture={flow(layers)}",), text)] if layers != list(case.data["architecture"]) else []
+
+
+def dropped(case: Case) -> list[Cure]:
+    """Dropout behind every hidden layer, where the network has none."""
+    if any(node.plan.draws for node in case.blueprint.walk()) or case.stepper is None:
+        return []
+    layers: list[Any] = []
+    written = list(case.data["architecture"])
+    for item in written:
+        layers.append(item)
+        if isinstance(item, Mapping) and item.get("activation") is not None and item is not written[-1]:
+            layers.append({"type": "dropout", "rate": 0.3})
+    text = "dropout: no unit can rely on another one being there"
+    return [Cure((f"architecture={flow(layers)}",), text)] if len(layers) > len(written) else []
+
+
+def wider(case: Case) -> list[Cure]:
+    """Twice the units in every hidden layer."""
+    last = max((i for i, node in enumerate(case.blueprint.nodes) if node.learns), default=0)
+    inner = [n for n in case.blueprint.nodes[:last] if isinstance(n.layer, Dense) and n.layer.weights is None]
+    sets = tuple(f"{key(n.loc, 'units')}={2 * n.plan.y[0]}" for n in inner)
+    return [Cure(sets, "twice the units in every hidden layer")] if sets else []

@@ -1,0 +1,239 @@
+"""Short trainings on copies of a network: nothing of them is kept but what they found out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bpcli.engine.full_batch import Search, lowering
+from bpcli.engine.network_plan import Blueprint, draw_up
+from bpcli.engine.objective import Objective
+from bpcli.engine.step import Descent, NonFiniteError
+from bpcli.family import Activation, Layer, Optimizer
+from bpcli.family.plan import Array
+from bpcli.parts.layers.dense import Dense
+from bpcli.studies.diagnose.scene import MOST, Scene
+
+CONSTANT_ROWS = 20_000  # at most, that the best constant is found on
+CONSTANT_STEPS = 200  # iterations of L-BFGS, at most: it takes ten or so
+OVERFIT_ROWS = 16
+OVERFIT_STEPS = (300, 3000)
+"""At least, and at most where a step is cheap: small networks on hard rows (parity) take two thousand."""
+
+OVERFIT_WORK = 2e10  # multiply-adds of the passes
+BY_HEART = 0.01  # of the loss at first: what is left when a batch is known
+
+
+class Paced(Descent):
+    """Descent at rates of its own: `first` times `growth` for every step made, whatever the schedule says."""
+
+    first, growth = 0.0, 1.0
+
+    def rate_at(self, k: int) -> float:
+        return self.first * self.growth**k
+
+
+def peak_rate(scene: Scene) -> float | None:
+    """The greatest learning rate of the training, None where its optimizer has none; of a schedule that goes by what
+    it is told, the rate that it starts with."""
+    if scene.stepper is None:
+        return None
+    schedule, total = scene.stepper.learning_rate, scene.total
+    if getattr(schedule, "per", "step") == "epoch":
+        total = scene.experiment.training.epochs
+    state = {name: np.array(value) for name, value in schedule.state().items()}
+    moments = {0, *np.linspace(0, total - 1, 400).astype(int).tolist()}
+    return max(schedule.at(k, total, state) for k in moments)
+
+
+def copy_of(
+    scene: Scene, rows: int, dtype: Any = np.float64, *, blueprint: Blueprint | None = None, first: float = 0.0,
+    growth: float = 1.0,
+) -> Descent | Search:  # fmt: skip
+    """A copy of the network as the scene has it, and what lowers its loss, at rates from `first` on."""
+    e = scene.experiment
+    objective = Objective(blueprint or scene.blueprint, e.loss, rows, dtype, e.seed)
+    if blueprint is None:
+        objective.theta[...] = scene.theta
+        for name, state in scene.states.items():
+            objective.network.states[name][...] = state
+    if scene.stepper is None:
+        return lowering(objective, e.optimizer, None, scene.total)
+    epoch = scene.steps_per_epoch
+    descent = Paced(objective, scene.stepper, e.clipping, scene.total, epoch=epoch, constraint=e.constraint)
+    descent.first, descent.growth = first, growth
+    return descent
+
+
+def first_step(scene: Scene) -> Array | None:
+    """What the first step of the training adds to the flat weights, at its greatest learning rate; None where it cannot
+    be made."""
+    rows = next(scene.batches(MOST))
+    descent = copy_of(scene, len(rows), first=peak_rate(scene) or 0.0)
+    try:
+        step_on(descent, scene.train.x, scene.train.t, rows, 0)
+    except NonFiniteError:
+        return None
+    moved: Array = descent.theta - scene.theta
+    return moved
+
+
+def step_on(descent: Descent | Search, x: Array, t: Array, rows: Array, k: int) -> float:
+    """One step on these rows; the loss before it (after it, of a Search)."""
+    batch = descent.objective.batch(len(rows))
+    dtype = descent.theta.dtype
+    if x.dtype != dtype:  # a few rows of them
+        x, t, rows = x[rows].astype(dtype), t[rows], np.arange(len(rows))
+    if t.ndim == 2 and t.dtype != dtype:
+        t = t.astype(dtype)
+    batch.load(x, t, rows)
+    with np.errstate(all="ignore"):  # what overflows is found by the step, and named
+        descent.step(batch, k)
+    return descent.loss
+
+
+@dataclass(frozen=True, eq=False)
+class Practised:
+    """A network after some steps of its training; `diverged` says that it made no more."""
+
+    objective: Objective
+    steps: int
+    diverged: bool
+
+
+def practise(scene: Scene, steps: int, each: Callable[[Objective], None] | None = None) -> Practised:
+    """The first `steps` steps of the training as `train` would make them, images not being changed by chance. `each` is
+    told the end of every epoch."""
+    e = scene.experiment
+    objective = Objective(scene.blueprint, e.loss, scene.size, np.dtype(e.dtype), e.seed)
+    descent = lowering(
+        objective, e.optimizer, e.clipping, scene.total, epoch=scene.steps_per_epoch, constraint=e.constraint
+    )
+    for k, rows in zip(range(steps), scene.batches(), strict=False):
+        try:
+            step_on(descent, scene.train.x, scene.train.t, rows, k)
+        except NonFiniteError:
+            return Practised(objective, k, True)
+        if each is not None and (k + 1) % scene.steps_per_epoch == 0:
+            each(objective)
+        if descent.ended:
+            return Practised(objective, k, False)
+    return Practised(objective, steps, False)
+
+
+# ----------------------------------------------------------------------------------------------------- least losses
+def best_constant(scene: Scene) -> float:
+    """The least loss that the training rows have where every row gets the same output: what a network has to beat. For
+    squared errors it is the variance of the targets, for the cross entropy the entropy of the shares of the classes.
+
+    It is the loss of a network whose inputs are all 0, lowered until nothing moves.
+    """
+    step = -(-scene.rows // CONSTANT_ROWS)
+    t = scene.train.t[::step]
+    return _least(scene, np.zeros((len(t), 1)), t, _start(t) if scene.train.t.ndim == 2 else None)
+
+
+def least_loss(scene: Scene) -> float:
+    """The least loss that any network could have on the batch that is learned by heart: each row has an output of its
+    own, but those that are equal. It is 0 for most losses, and more where labels are smoothed or equal rows have
+    different targets."""
+    rows = next(scene.batches(OVERFIT_ROWS))
+    x, t = scene.train.x[rows], scene.train.t[rows]
+    kinds, which = np.unique(x.reshape(len(x), -1), axis=0, return_inverse=True)
+    return _least(scene, np.eye(len(kinds))[which.reshape(-1)], t, None)
+
+
+def _start(t: Array) -> Array:
+    """Medians: where an absolute error is least, and its slope leads nowhere."""
+    middle: Array = np.median(t, axis=0)
+    return middle
+
+
+def _least(scene: Scene, x: Array, t: Array, start: Array | None) -> float:
+    """The least loss of a single dense layer on these inputs, with the activations that end the network."""
+    (k,) = scene.blueprint.y
+    ending = tuple(_ending(scene.blueprint))
+    layer = Dense(units=k, init={"type": "zeros"})  # type: ignore[arg-type]  # validated into an initializer
+    objective = Objective(draw_up((layer, *ending), x.shape[1:]), scene.experiment.loss, len(x), np.float64, 0)
+    if start is not None and not ending:
+        objective.network.parameters()["dense_1.b"][...] = start
+    search = lowering(objective, Optimizer.parse({"type": "lbfgs"}), None, CONSTANT_STEPS)
+    found = math.inf
+    for step in range(CONSTANT_STEPS):
+        try:
+            found = min(found, step_on(search, x, t, np.arange(len(x)), step))
+        except NonFiniteError:
+            break
+        if search.ended:
+            break
+    return found
+
+
+def _ending(blueprint: Blueprint) -> Sequence[Layer]:
+    """The activations behind the last layer that learns."""
+    found: list[Layer] = []
+    for node in reversed(blueprint.nodes):
+        if not isinstance(node.layer, Activation):
+            break
+        found.insert(0, node.layer)
+    return found
+
+
+def at_zero(scene: Scene) -> float:
+    """The loss of a network that puts out 0 before its last activations: of a softmax over K classes, ln K."""
+    layer = Dense(units=scene.blueprint.y[0], init={"type": "zeros"})  # type: ignore[arg-type]
+    plan = draw_up((layer, *_ending(scene.blueprint)), (1,))
+    rows = scene.probed
+    objective = Objective(plan, scene.experiment.loss, len(rows), np.float64, 0)
+    batch = objective.batch(len(rows))
+    t = scene.train.t[rows]
+    batch.load(np.zeros((len(rows), 1)), t if t.ndim == 1 else t.astype(np.float64), np.arange(len(rows)))
+    return batch.forward(False)
+
+
+# ------------------------------------------------------------------------------------------------------- by heart
+def work(scene: Scene, rows: int) -> float:
+    """Multiply-adds of a step, both passes: a forward pass and twice as many back."""
+    return 3.0 * rows * max(1, sum(node.plan.multiply_adds for node in scene.blueprint.walk()))
+
+
+def overfit(scene: Scene, least: float) -> tuple[float, ...]:
+    """The loss of one small batch, step after step, as the network learns it by heart: with its own optimizer at its
+    greatest rate, without penalties, and without the layers that draw by chance. Ends when it is known (`least` is the
+    least loss there is), and with inf where it diverged."""
+    e = scene.experiment
+    nodes = scene.blueprint.walk()
+    chance = [n.layer for n in nodes if n.plan.draws and not n.plan.params and n.plan.y == n.x]
+    blueprint = draw_up(_certain(e.architecture, chance), scene.blueprint.x)
+    rows = next(scene.batches(min(OVERFIT_ROWS, MOST)))
+    descent = copy_of(scene, len(rows), blueprint=blueprint, first=peak_rate(scene) or 0.0)
+    descent.objective.penalties = []  # those of single layers
+    losses = []
+    fewest, most = OVERFIT_STEPS
+    for k in range(min(most, max(fewest, int(OVERFIT_WORK / work(scene, len(rows)))))):
+        try:
+            losses.append(step_on(descent, scene.train.x, scene.train.t, rows, k))
+        except NonFiniteError:
+            return (*losses, math.inf)
+        if descent.ended or losses[-1] - least < BY_HEART * (losses[0] - least):
+            break
+    return tuple(losses)
+
+
+def _certain(layers: Sequence[Layer], chance: Sequence[Layer]) -> list[Layer]:
+    """Layers without those of `chance`, in containers too."""
+    found: list[Layer] = []
+    for layer in layers:
+        if layer in chance:
+            continue
+        changes: dict[str, Any] = {}
+        for name in type(layer).model_fields:
+            inner = getattr(layer, name)
+            if isinstance(inner, tuple) and inner and all(isinstance(i, Layer) for i in inner):
+                changes[name] = tuple(_certain(inner, chance)) or inner
+        found.append(layer.model_copy(update=changes) if changes else layer)
+    return found

@@ -1,0 +1,116 @@
+"""Contact sheets: the images a network errs on worst, and what training makes of its images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from bpcli.engine.augment import image_shape
+from bpcli.engine.network_plan import Blueprint
+from bpcli.family.plan import Array, Shape
+from bpcli.records.training import Exit, Failure, Problem
+from bpcli.studies.dataset.preprocessor import Rules
+from bpcli.studies.evaluation.evaluate import Opened
+from bpcli.studies.evaluation.predict import outputs
+from bpcli.studies.run.setup import Setup
+
+WORST = 40
+"""Mistakes on a sheet, at most."""
+COLUMNS = 8
+EXAMPLES = 10
+"""Training images on a sheet, at most; of each class the first, where there are classes."""
+
+Tone = Literal["plain", "right", "wrong", "dim"]
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """One image (h, w, c bytes; c is 1 or 3) and the lines under it."""
+
+    pixels: Array
+    lines: tuple[tuple[str, Tone], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """A heading, a line that says how to read the sheet, and images in rows of `columns`."""
+
+    title: str
+    note: str
+    columns: int
+    tiles: Sequence[Tile]
+
+
+def mistakes(rows: Opened, most: int = WORST) -> Sheet:
+    """The images whose true class the model gave the least, worst first. Raises Failure: no images, no classes."""
+    model = rows.model
+    judge, rules = model.judge, model.rules
+    if not rules.classes:
+        text = "a sheet shows images taken for another class, and this model has no classes to choose from"
+        raise Failure(Problem(text, code="no-classes", help="leave `--sheet` out"), exit=Exit.USAGE)
+    shape = _shape(model.blueprint)
+    output = outputs(model, rows.x)
+    guesses, truth = judge.guess(output), rows.t
+    if output.shape[1] == 1:
+        output = np.concatenate([1 - output if judge.loss.gives_probabilities else -output, output], axis=1)
+    wrong = np.flatnonzero(guesses != truth)
+    regret = output[wrong, truth[wrong]] - (0 if judge.loss.gives_probabilities else output[wrong].max(1))
+    worst = wrong[np.argsort(regret, kind="stable")][:most]
+    tiles = []
+    images = _bytes(model.rules, rows.x[worst], shape)
+    for row, pixels in zip(worst, images, strict=True):
+        guess, true = int(guesses[row]), int(truth[row])
+        said = (f": {100 * output[row, k]:.0f} %" if judge.loss.gives_probabilities else "" for k in (guess, true))
+        first, second = (name + p for name, p in zip((rules.classes[guess], rules.classes[true]), said, strict=True))
+        tiles.append(Tile(pixels, ((first, "wrong"), (f"is {second}", "right"), (rows.name_of(int(row)), "dim"))))
+    split = "images" if rows.split == "data" else f"{rows.split} images"
+    title = f"{len(wrong):,} of {len(truth):,} {split} taken for another class ({100 * len(wrong) / len(truth):.2g} %)"
+    note = "worst first: what an image was taken for, and what it is"
+    note += ", each with its probability" if judge.loss.gives_probabilities else ""
+    return Sheet(title, note if len(worst) else "there is none to show", COLUMNS, tiles)
+
+
+def training(setup: Setup) -> Sheet:
+    """Training images as they are, each followed by what augmentation makes of it in the first steps. Raises Failure
+    where rows are no images."""
+    rules, split = setup.prepared.rules, setup.prepared.splits["train"]
+    shape = _shape(setup.blueprint)
+    chosen = np.arange(min(EXAMPLES, len(split.x)))
+    if rules.classes:
+        _, first = np.unique(split.t, return_index=True)
+        chosen = first[:EXAMPLES]
+    augmenter = setup.augmenter(len(chosen))
+    columns = [split.x[chosen]]
+    for step in range(COLUMNS - 1 if augmenter is not None else 0):
+        columns.append(split.x[chosen])
+        if augmenter is not None:
+            augmenter.apply(columns[-1], step)
+    images = _bytes(rules, np.stack(columns, axis=1).reshape(-1, *split.x.shape[1:]), shape)
+    names = [rules.classes[int(split.t[r])] if rules.classes else f"row {split.rows[r]}" for r in chosen]
+    lines = [(names[i // len(columns)] if i % len(columns) == 0 else "") for i in range(len(images))]
+    tiles = [Tile(pixels, ((line, "plain"),)) for pixels, line in zip(images, lines, strict=True)]
+    if augmenter is None:
+        return Sheet(f"{setup.experiment.name}: training images", "nothing changes them", COLUMNS, tiles)
+    title = f"{setup.experiment.name}: {', '.join(part.kind for part in setup.experiment.data.augment)}"
+    return Sheet(title, "each image as it is, then as training changes it, anew in every step", COLUMNS, tiles)
+
+
+def _shape(blueprint: Blueprint) -> Shape:
+    """The shape of the images that a network takes. Raises Failure where it takes none that can be drawn."""
+    shape = image_shape(blueprint)
+    if shape is not None and shape[2] in (1, 3):
+        return shape
+    text = f"a sheet shows images, and a row of this model has the shape {blueprint.x}"
+    help = "an image has a height, a width and 1 or 3 channels; leave `--sheet` out"
+    raise Failure(Problem(text, code="not-images", help=help), exit=Exit.USAGE)
+
+
+def _bytes(rules: Rules, x: Array, shape: Shape) -> Array:
+    """Encoded rows as bytes (n, h, w, c), in the file's own numbers: from black, the lowest among them, to white."""
+    values = (x if rules.scaling is None else rules.scaling.undo(x)).astype(np.float64)
+    low, high = (values.min(), values.max()) if values.size else (0.0, 0.0)
+    scaled = (values - low) * (255 / (high - low) if high > low else 0)
+    return np.rint(scaled).astype(np.uint8).reshape(len(x), *shape)

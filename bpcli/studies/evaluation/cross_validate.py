@@ -1,0 +1,168 @@
+"""Cross-validation: the rows in k parts, each of them test once, for networks that learned from the others."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from bpcli.config.yamlfile import read
+from bpcli.records.training import EvalReport, Failure, FoldRow, FoldsReport, Problem, Spread, TrainReport
+from bpcli.studies.evaluation.evaluate import Opened, score
+from bpcli.studies.run import resume as session
+from bpcli.studies.run import runfolder
+from bpcli.studies.run.atomic import atomic_bytes, atomic_text
+from bpcli.studies.run.lock import Lock
+from bpcli.studies.run.model import load
+from bpcli.studies.run.runfolder import RunFolder
+from bpcli.studies.run.setup import Setup, load_document, set_up
+from bpcli.studies.run.trainer import Training, Watcher
+
+RECORD = "folds.json"
+
+WatcherOf = Callable[[int, int], Watcher]
+"""What follows the training of a fold: its number (from 1), and how many there are."""
+
+
+class Folds:
+    """A cross-validation in a folder: `folds.json`, the config, and a run folder for each fold. `run` carries it to its
+    end, or to where a signal or a divergence stops it; what is finished is not trained again."""
+
+    def __init__(self, folder: Path, config: Path, root: Path, sets: tuple[str, ...], count: int) -> None:
+        self.folder, self.config, self.root, self.sets, self.count = folder, config, root, sets, count
+        self.warnings: tuple[Problem, ...] = ()
+        self.remark = ""
+
+    def run(self, watcher: WatcherOf, done: Callable[[FoldRow], None] = lambda row: None) -> FoldsReport:
+        """Trains and judges one fold after another; `done` is told of each. Raises Failure where one cannot be trained,
+        and where another process works on them."""
+        lock, rows = Lock(self.folder), list[FoldRow]()
+        try:
+            for number in range(1, self.count + 1):
+                training, setup = self._training(number, watcher(number, self.count))
+                self._warn(training.warnings)
+                report = training.run()
+                if report.stopped in ("signal", "diverged"):
+                    return self._reported(report, rows, number)
+                rows.append(_judged(number, report, setup))
+                done(rows[-1])
+            return self._reported(None, rows, 0)
+        finally:
+            lock.release()
+
+    def _training(self, number: int, watcher: Watcher) -> tuple[Training, Setup]:
+        place = self.folder / f"fold-{number}"
+        if (place / "run.json").exists():
+            training = session.resume(place, (), watcher)
+        else:
+            setup = set_up(self.config, (*self.sets, chosen(number, self.count)), self.root)
+            training = session.start(setup, place, watcher)
+        return training, training.setup
+
+    def _warn(self, warnings: Sequence[Problem]) -> None:
+        known = {w.text for w in self.warnings}
+        self.warnings = (*self.warnings, *(w for w in warnings if w.text not in known))
+
+    def _reported(self, last: TrainReport | None, rows: Sequence[FoldRow], stopped: int) -> FoldsReport:
+        """The report, which is also written down."""
+        report = FoldsReport(
+            run=str(self.folder),
+            name=rows[0].name if rows else last.name if last else "",
+            count=self.count,
+            folds=tuple(rows),
+            metrics=spread(rows) if rows else {},
+            stopped="" if last is None else f"fold {stopped}: {last.reason}",
+            problem=None if last is None else last.problem,
+            signal=0 if last is None else last.signal,
+            warnings=self.warnings,
+        )
+        folds = [
+            {"fold": r.number, "run": r.run, "epochs": r.epochs, "rows": r.rows, "metrics": r.metrics} for r in rows
+        ]
+        figures = {name: vars(s) for name, s in report.metrics.items()}
+        status = "finished" if last is None else last.stopped
+        record = self._record() | {"status": status, "results": folds, "metrics": figures}
+        atomic_text(self.folder / RECORD, json.dumps(record, indent=2, ensure_ascii=False, default=str) + "\n")
+        return report
+
+    def _record(self) -> dict[str, Any]:
+        return {
+            "folds": self.count,
+            "status": "running",
+            "root": str(self.root.resolve()),
+            "sets": list(self.sets),
+            "config": hashlib.sha256(self.config.read_bytes()).hexdigest(),
+        }
+
+
+def start(config: Path, sets: tuple[str, ...], count: int, out: Path | None = None) -> Folds:
+    """A cross-validation in a new folder, `out` or one named by the time. Raises Failure where the experiment does not
+    fit together or says itself which rows are test, and where the folder cannot be made."""
+    document, experiment = load_document(config, sets)
+    if experiment.data.fold is not None:
+        text = "data.fold asks for one fold, and --folds for all of them"
+        raise Failure(document.problem(("data", "fold"), text, code="fold", help="leave one of them out"))
+    remark = ""
+    if experiment.data.test is not None:
+        sets = (*sets, "data.test=null")
+        remark = "each fold is test in its turn: data.test is left out"
+    setup = set_up(config, (*sets, chosen(1, count)))  # what does not fit is said before a folder is made
+    folder = runfolder.claimed(f"{experiment.name}-folds", out)
+    copy = folder / "config.yaml"
+    atomic_bytes(copy, setup.document.text.encode())
+    name = () if "name" in read(copy).data else (f"name={json.dumps(experiment.name)}",)
+    found = Folds(folder, copy, config.parent, (*sets, *name), count)
+    found.remark = remark
+    atomic_text(folder / RECORD, json.dumps(found._record(), indent=2, ensure_ascii=False) + "\n")
+    return found
+
+
+def resume(folder: Path) -> Folds:
+    """A cross-validation that goes on. Raises Failure where its record is damaged, or its config has changed."""
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        found = Folds(
+            folder, folder / "config.yaml", Path(record["root"]), tuple(map(str, record["sets"])), int(record["folds"])
+        )
+        known = str(record["config"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        text = f"{folder / RECORD} is damaged: it does not say how the folds began"
+        raise Failure(Problem(text, code="bad-run", help="start anew: bpcli train CONFIG --folds K")) from None
+    if runfolder.sha256_of(found.config) != known:
+        text = f"{found.config} has changed since the folds began"
+        raise Failure(Problem(text, code="changed", help="restore the file, or start anew"))
+    return found
+
+
+def is_folds(folder: Path) -> bool:
+    """Whether a folder holds a cross-validation."""
+    return (folder / RECORD).is_file()
+
+
+def chosen(number: int, count: int) -> str:
+    """The setting that makes one fold of an experiment."""
+    return f"data.fold={{of: {count}, number: {number}}}"
+
+
+def spread(rows: Sequence[FoldRow]) -> dict[str, Spread]:
+    """Mean and spread of each figure over the folds."""
+    return {name: _spread([r.metrics.get(name, math.nan) for r in rows]) for name in rows[0].metrics}
+
+
+def _spread(values: Sequence[float]) -> Spread:
+    if not all(map(math.isfinite, values)):
+        return Spread(math.nan, math.nan, math.nan, math.nan)
+    deviation = statistics.stdev(values) if len(values) > 1 else math.nan
+    return Spread(statistics.fmean(values), deviation, min(values), max(values))
+
+
+def _judged(number: int, report: TrainReport, setup: Setup) -> FoldRow:
+    test = setup.prepared.splits["test"]
+    model = load(RunFolder(Path(report.run)).path)
+    found: EvalReport = score(Opened(model, "test", test.x, test.t, test.rows, test.names, (), test.w))
+    figures = {"loss": found.loss, **found.metrics}
+    return FoldRow(number, report.run, report.name, dict(report.rows), report.best_epoch, report.seconds, figures)

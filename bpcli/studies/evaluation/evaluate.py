@@ -1,0 +1,120 @@
+"""How good a trained model is on rows: the report that a scikit-learn user recognises."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from bpcli.config.experiment import label
+from bpcli.family import Metric, Scored
+from bpcli.family.plan import Array
+from bpcli.parts.metrics import add_confusion, add_counts, counts_of
+from bpcli.parts.report import classification_report, notes
+from bpcli.records.training import EvalReport, Exit, Failure, Problem
+from bpcli.studies.dataset.data_option import source_of
+from bpcli.studies.dataset.out_of_core import prepare_for
+from bpcli.studies.run import model as models
+from bpcli.studies.run.model import Model
+from bpcli.studies.run.resume import reopen
+from bpcli.studies.run.scoring import Judge, survey
+
+USUAL = {
+    "classification": ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss"),
+    "regression": ("mse", "rmse", "mae", "r2"),
+}
+"""Figures that every report has as far as they can be measured, beside those the experiment chose."""
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A model and encoded rows to judge it by; `rows` are their indices in their source, `names` what its rows are
+    called, where they have names, and `w` how much each counts, where they do not all count the same."""
+
+    model: Model
+    split: str
+    x: Array
+    t: Array
+    rows: Array
+    names: tuple[str, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    w: Array | None = None
+
+    def name_of(self, i: int) -> str:
+        """What row i is called."""
+        row = int(self.rows[i])
+        return self.names[row] if self.names else f"row {row}"
+
+
+def evaluate(path: Path, split: str | None = None, data: str | None = None, root: Path | None = None) -> EvalReport:
+    """Scores a run or a model file on rows (see `open_rows`)."""
+    return score(open_rows(path, split, data, root))
+
+
+def score(found: Opened) -> EvalReport:
+    """The report of a model on the rows it was opened with."""
+    warnings = (*found.model.warnings, *found.warnings)
+    return replace(report(found.model, found.split, found.x, found.t, found.w), warnings=warnings)
+
+
+def open_rows(path: Path, split: str | None = None, data: str | None = None, root: Path | None = None) -> Opened:
+    """A run or a model file with a split of its run (test where there is one, else validation, else train), or with
+    another source, whose relative paths start at `root`.
+
+    Raises Failure: no such split, a model file without data, data that does not fit the model.
+    """
+    model = models.load(path)
+    if data is not None:
+        source = source_of(data, model.experiment.data.train, True, model.rules.shape, root)
+        x, t, table = prepare_for(model.rules, source, root or Path(), np.dtype(model.experiment.dtype), True)
+        assert t is not None
+        return Opened(model, "data", x, t, np.arange(len(x)), table.row_names, table.warnings, table.weight)
+    _, folder = models.locate(path)
+    if folder is None:
+        text = f"{path} holds a model and no data"
+        help = f"bpcli eval {path} --data FILE, or give the run folder"
+        raise Failure(Problem(text, code="no-data", help=help), exit=Exit.USAGE)
+    splits = reopen(folder, folder.record()).prepared.splits
+    name = split or next(n for n in ("test", "validation", "train") if n in splits)
+    if name not in splits:
+        text = f"the run has no {name} split"
+        raise Failure(Problem(text, code="no-split", help=f"it has: {', '.join(splits)}"), exit=Exit.USAGE)
+    chosen = splits[name]
+    return Opened(model, name, chosen.x, chosen.t, chosen.rows, chosen.names, w=chosen.w)
+
+
+def report(model: Model, split: str, x: Array, t: Array, w: Array | None = None) -> EvalReport:
+    """The report of a model on encoded rows, of which each counts as much as `w` (N,) says: in the loss, in metrics,
+    in the support of classes and in the confusion matrix, as with scikit-learn's `sample_weight`."""
+    judge = model.judge
+    metrics = _metrics(judge, model.experiment.metrics)
+    k = len(judge.classes)
+    confusion = np.zeros((k, k))
+    counts = np.zeros((3, k))
+
+    def count(batch: Scored) -> None:
+        if batch.several:
+            add_counts(counts, batch)
+        else:
+            add_confusion(confusion, batch)
+
+    found = survey(model.objective, judge, tuple(metrics.values()), x, t, count if judge.classified else None, w)
+    loss = found.pop("loss")
+    if not judge.classified:
+        return EvalReport(str(model.path), split, len(x), loss, found)
+    if not judge.several:
+        counts = counts_of(confusion)
+    per_class, averages = classification_report(counts, judge.classes, several=judge.several)
+    number = int if w is None else float
+    matrix = () if judge.several else tuple(tuple(number(v) for v in row) for row in confusion)
+    said = notes(counts, judge.classes, several=judge.several, rows=len(x), metrics=metrics)
+    return EvalReport(str(model.path), split, len(x), loss, found, per_class, averages, matrix, judge.classes, said)
+
+
+def _metrics(judge: Judge, chosen: Sequence[Metric]) -> dict[str, Metric]:
+    """The usual metrics and the chosen ones, by their labels."""
+    usual = (Metric.parse(name) for name in USUAL["classification" if judge.classified else "regression"])
+    about = len(judge.classes), judge.several, judge.loss.gives_probabilities
+    return {label(m): m for m in (*(m for m in usual if not m.check(*about)), *chosen)}

@@ -1,0 +1,75 @@
+"""What a trained model says of rows it was not shown the answer of."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bpcli.family.plan import Array
+from bpcli.records.training import Predictions
+from bpcli.studies.dataset.data_option import source_of
+from bpcli.studies.dataset.out_of_core import prepare_for
+from bpcli.studies.run import model as models
+from bpcli.studies.run.model import Model
+
+
+def predict(path: Path, data: str, root: Path) -> Predictions:
+    """Predictions for every row of the data (see `given.source_of`), in its order; a target column is not needed and
+    not looked at.
+
+    A classification gives the class and the probability of each class; several labels a row give 0 or 1 and the
+    probability of each (a loss of margins gives no probabilities); a regression gives values in the target's own units.
+    Rows that have names (the files of images) have them in the first column.
+    Raises Failure as loading data does.
+    """
+    model = models.load(path)
+    source = source_of(data, model.experiment.data.train, False, model.rules.shape, root)
+    x, _, rows = prepare_for(model.rules, source, root, np.dtype(model.experiment.dtype), False)
+    found = table(model, outputs(model, x))
+    if rows.row_names:
+        named = [(name, *row) for name, row in zip(rows.row_names, found.rows, strict=True)]
+        found = Predictions(("file", *found.columns), named)
+    return replace(found, warnings=(*model.warnings, *rows.warnings))
+
+
+@np.errstate(all="ignore")
+def outputs(model: Model, x: Array) -> Array:
+    """Probabilities, or values in the target's own units, (N, K) float64; inf or NaN where the network overflows."""
+    objective, judge = model.objective, model.judge
+    out = np.empty((len(x), judge.outputs))
+    step = objective.network.rows
+    for start in range(0, len(x), step):
+        rows = x[start : start + step]
+        chain = objective.network.chain(len(rows))
+        chain.x[...] = rows
+        chain.forward(False)
+        out[start : start + step] = judge.predict(chain.y)
+    return out
+
+
+def table(model: Model, output: Array) -> Predictions:
+    """Predictions as named columns."""
+    judge, rules = model.judge, model.rules
+    if not judge.classified:
+        names = rules.target_names if len(rules.target_names) == judge.outputs else ()
+        names = names or tuple(f"y{k}" if judge.outputs > 1 else "y" for k in range(judge.outputs))
+        return Predictions(names, [tuple(float(v) for v in row) for row in output])
+    guesses = judge.guess(output)
+    classes = judge.classes
+    shown = output if judge.loss.gives_probabilities else output[:, :0]
+    if judge.several:
+        columns = (*classes, *(f"p({c})" for c in classes[: shown.shape[1]]))
+        rows: list[tuple[Any, ...]] = [
+            (*(int(v) for v in g), *(float(v) for v in p)) for g, p in zip(guesses, shown, strict=True)
+        ]
+        return Predictions(columns, rows)
+    name = rules.target_names[0] if len(rules.target_names) == 1 else "class"
+    if shown.shape[1] == 1:
+        shown = np.concatenate([1 - shown, shown], axis=1)
+    columns = (name, *(f"p({c})" for c in classes[: shown.shape[1]]))
+    return Predictions(
+        columns, [(classes[int(g)], *(float(v) for v in p)) for g, p in zip(guesses, shown, strict=True)]
+    )

@@ -1,0 +1,376 @@
+"""`gradcheck`: every gradient of a network against its witnesses."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+
+from bpcli.engine.network import Link
+from bpcli.engine.network_plan import Node
+from bpcli.engine.objective import Objective
+from bpcli.family import Layer
+from bpcli.family.plan import Array
+from bpcli.numeric.streams import Stream
+from bpcli.records.gradcheck import Finding, GradcheckReport, LawRow, TensorRow
+from bpcli.records.training import Problem
+from bpcli.studies.gradcheck.judge import EXACT, RANK, STEPPED, Effort, Evidence, judge
+from bpcli.studies.gradcheck.laws import laws
+from bpcli.studies.gradcheck.layer_point import (
+    DATA,
+    EVALUATION,
+    POINTS,
+    RANDOM,
+    SATURATED,
+    TIES,
+    Mislead,
+    Point,
+    differs_at_evaluation,
+)
+from bpcli.studies.gradcheck.loss_point import LossPoint, PenaltyPoint, penalties
+from bpcli.studies.gradcheck.network_point import WholePoint, settings
+from bpcli.studies.gradcheck.textbook import has_equations
+from bpcli.studies.mistakes.hypotheses import Suspect
+from bpcli.studies.mistakes.in_gradients import BEFORE, Clues, blame
+from bpcli.studies.mistakes.slopes import slopes
+from bpcli.studies.trace.open import Subject
+from bpcli.studies.witness.cases import equation_env, layer_program
+
+BATCHES = (3, 5, 7)
+"""Rows to try: the first number that is no width of the network, so that no transposed array fits by chance."""
+EXHAUSTIVE = 25_000  # parameters that are all looked at in the whole network
+ALONE = 10_000  # entries of a tensor that differences look at one by one where equations look at all
+HEAVY = 2e-3  # seconds of a forward pass from which on a point costs too much to be looked at for little
+THOROUGH, BRIEF, WHOLE = 1.2, 0.15, 3.0  # seconds that differences of a tensor, and of the whole, are meant to take
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """What is checked: an objective whose network keeps all its arrays, and rows, encoded; `weights` and `rows` say in
+    words where both come from."""
+
+    name: str
+    objective: Objective
+    x: Array
+    t: Array
+    weights: str
+    rows: str
+    warnings: tuple[Problem, ...] = ()
+
+
+def checked(subject: Subject) -> Checked:
+    """A network with its rows, as a config or a run gives it."""
+    s = subject
+    return Checked(s.name, s.objective, s.x, s.t, s.weights, s.rows, s.warnings)
+
+
+@dataclass(eq=False)
+class Checking:
+    """A gradient check under way."""
+
+    subject: Checked
+    seed: int = 0
+    told: Callable[[str], None] = lambda text: None
+    heard: dict[tuple[str, str], list[TensorRow]] = field(default_factory=dict)
+    misled: dict[str, tuple[Mislead, str]] = field(default_factory=dict)
+    findings: dict[str, Finding] = field(default_factory=dict)
+    infinite: list[str] = field(default_factory=list)  # points at which the loss is
+    evaluations: int = 0
+
+    def __post_init__(self) -> None:
+        objective = self.subject.objective
+        self.objective, self.network = objective, objective.network
+        widths = {d for node in objective.network.blueprint.walk() for d in (*node.x, *node.plan.y)}
+        fitting = [n for n in BATCHES if n not in widths] or [BATCHES[0]]
+        self.n = min(fitting[0], len(self.subject.x))
+        self.batch = objective.batch(self.n)
+        self.rng = Stream(self.seed, "gradcheck", "entries").at()
+        self.theta = objective.theta.copy()
+        self.states = {path: state.copy() for path, state in self.network.states.items()}
+
+    def report(self) -> GradcheckReport:
+        """Everything, in order: layers alone, the ends, the whole, the laws."""
+        began = time.perf_counter()
+        with np.errstate(all="ignore"):
+            self._load()
+            self.network.draw(self.batch.chain, 0)
+            self.batch.forward(True)
+            inputs = {link.path: link.frame.x.copy() for link in self.batch.chain.walk()}
+            for link in self.batch.chain.walk():
+                self.told(link.path)
+                self._alone(link, inputs[link.path])
+            self.told("loss")
+            self._ends()
+            self.told("whole network")
+            self._whole()
+            self.told("laws")
+            self._reset()
+            self._load()
+            found = laws(self.objective, self.batch, self.subject.x, self.subject.t, self.seed)
+        self._reset()
+        rows = self._rows()
+        blueprint = self.network.blueprint
+        return GradcheckReport(
+            self.subject.name, self.subject.weights, self.subject.rows, self.n, blueprint.size,
+            (*POINTS, EVALUATION), self.seed, rows, found, tuple(self._findings(rows, found)),
+            tuple(self._notes(rows)), self.evaluations, time.perf_counter() - began, self.subject.warnings,
+        )  # fmt: skip
+
+    def _load(self) -> None:
+        self.batch.load(self.subject.x, self.subject.t, np.arange(self.n))
+
+    def _reset(self) -> None:
+        self.objective.theta[...] = self.theta
+        for path, state in self.states.items():
+            self.network.states[path][...] = state
+
+    def _hear(self, evidence: Evidence, clues: Callable[[], Clues], layer: Layer | None = None) -> None:
+        probe = evidence.probe
+        self.evaluations += evidence.evaluations
+        self.heard.setdefault((probe.scope, probe.tensor), []).append(_row(evidence))
+        if evidence.verdict == "WRONG" and probe.tensor not in self.findings and evidence.numbers is not None:
+            around = clues()
+            if evidence.near > STEPPED:
+                around = replace(around, near=evidence.near, suspect=None, misled=self._leads_astray(probe.tensor))
+            found = blame(probe.tensor, probe.kernel, evidence.numbers, around)
+            if layer is not None and found.code in ("unknown", "some") and probe.tensor.endswith(".dx"):
+                told = slopes(layer, probe.kernel, evidence.numbers, around.arrays)
+                found = replace(found, text="; ".join(filter(None, (told, found.text))))
+            self.findings[probe.tensor] = found
+
+    def _leads_astray(self, tensor: str) -> str:
+        """What of the forward pass of the same layer is not that of its equations."""
+        layer = tensor.rpartition(".")[0]
+        return next((t for t in self.misled if t.rpartition(".")[0] == layer), "")
+
+    # ------------------------------------------------------------------------------------------------------ the parts
+    def _alone(self, link: Link, x: np.ndarray) -> None:
+        points = (*POINTS, EVALUATION) if differs_at_evaluation(link) else POINTS
+        for name in points:
+            self._reset()
+            point = Point(self.network, self.batch.chain, link, name, x if name == DATA else None, self.seed)
+            misled = point.forward_gap()
+            if misled is not None:
+                self.misled.setdefault(f"{link.path}.{misled.name}", (misled, name))
+            cost = _seconds(link.node, self.n)
+            effort = _effort(cost, THOROUGH if name == RANDOM else BRIEF)
+            if point.stated:  # the equations look at every entry, and the whole objective does again
+                effort = replace(effort, differences=min(effort.differences, ALONE))
+            for probe in point.probes():
+                heard = judge(probe, effort, self.rng)
+                self._hear(heard, lambda p=point, t=probe.tensor: self._clues(p, t), link.layer)  # type: ignore[misc]
+                point.forward()
+
+    def _clues(self, point: Point, tensor: str) -> Clues:
+        """What is known around a layer's gradient; the kernels run again first, as the witnesses moved things."""
+        link, name = point.link, tensor.rpartition(".")[2]
+        f, plan = link.frame, link.node.plan
+        point.forward()
+        np.copyto(f.dy, point.upstream)
+        link.layer.backward(f, point.train)
+        env = equation_env(link)
+        scalars = {k: float(v) for k, v in plan.consts.items() if np.ndim(v) == 0}
+        arrays = {k: v for k, v in (env | point.kernel).items() if np.ndim(v) and k != name}
+        counts = {"N": len(f.x), "K": f.y.shape[-1]}
+        tied = point.name == TIES  # the first point at which it is wrong
+        if tensor != f"{link.path}.{name}":  # of a layer inside
+            return Clues(counts, scalars, arrays, tied=tied)
+        suspect = None
+        if name in point.textbook:
+            short, long = (layer_program(link, point.train, detail) for detail in ("", "path"))
+            longer = Suspect(long, long.complete(env), name, tuple(plan.params), "y") if long is not short else None
+            suspect = Suspect(short, short.complete(env), name, tuple(plan.params), "y", longer=longer)
+        return Clues(counts, scalars, arrays, suspect, partial(point.answer, name), "dy", point.upstream, tied=tied)
+
+    def _ends(self) -> None:
+        rng = Stream(self.seed, "gradcheck", "outputs").at()
+        for name in (DATA, RANDOM, SATURATED, *LossPoint.points(self.objective)):
+            self._reset()
+            if name not in (DATA,):
+                settings(self.objective, rng, 8.0 if name == SATURATED else 1.0)
+            self._load()
+            self.batch.forward(True)
+            point = LossPoint(self.objective, self.batch, name, self.seed)
+            self._misled("loss", point, name)
+            if point.beyond:
+                self.infinite.append(name)
+                self.batch.frame.w = None
+                continue
+            effort = _effort(1e-5 + 1e-8 * point.frame.x.size, BRIEF)
+            self._hear(judge(point.probe(), effort, self.rng), lambda p=point: self._loss_clues(p))  # type: ignore[misc]
+            self.batch.frame.w = None
+        for penalty in penalties(self.objective, self.seed):
+            self._misled(penalty.tensor, penalty, penalty.name)
+            self._hear(judge(penalty.probe(), Effort(), self.rng), lambda p=penalty: self._penalty_clues(p))  # type: ignore[misc]
+
+    def _misled(self, where: str, point: LossPoint | PenaltyPoint, name: str) -> None:
+        misled = point.forward_gap()
+        if misled is not None:
+            self.misled.setdefault(f"{where}.{misled.name}", (misled, name))
+
+    def _loss_clues(self, point: LossPoint) -> Clues:
+        f = point.frame
+        counts = {"N": len(f.x), "K": f.x.shape[-1]}
+        scalars = {k: float(v) for k, v in point.env.items() if np.ndim(v) == 0 and k != "K"}
+        arrays = {k: v for k, v in point.env.items() if np.ndim(v)}
+        suspect = None
+        if point.env:
+            longer = None
+            if point.longer is not point.program:
+                longer = Suspect(point.longer, point.longer.complete(point.env), "dx", (), "L")
+            suspect = Suspect(point.program, point.program.complete(point.env), "dx", (), "L", longer=longer)
+        return Clues(counts, scalars, arrays, suspect, point.answer, "x", f.x.copy())
+
+    def _penalty_clues(self, point: PenaltyPoint) -> Clues:
+        scalars = {k: float(v) for k, v in point.part.consts().items() if np.ndim(v) == 0}
+        arrays = {"w": point.w, BEFORE: point.before}
+        if not point.textbook:
+            return Clues({"N": self.n}, scalars, arrays)
+        known = point.program.complete(point.env)
+        return Clues({"N": self.n}, scalars, arrays, Suspect(point.program, known, "dw", (), "penalty"))
+
+    def _whole(self) -> None:
+        size = self.network.blueprint.size
+        forward = sum(_seconds(node, self.n) for node in self.network.blueprint.walk()) + 2e-5
+        forward += sum(2.5e-10 * len(w) for _, w, _ in self.objective.penalties)
+        tensors = max(1, len(self.network.blueprint.layout) + 1)
+        for name in (DATA, RANDOM) if forward < HEAVY else (DATA,):
+            self._reset()
+            if name == RANDOM:
+                settings(self.objective, Stream(self.seed, "gradcheck", "weights").at(), 1.0)
+            self._load()
+            point = WholePoint(self.objective, self.batch, name)
+            if not point.finite:
+                self.infinite.append(name)
+                continue
+            exhaustive = name == DATA and size <= EXHAUSTIVE and 2 * size * forward <= WHOLE
+            effort = _effort(forward, (WHOLE if name == DATA else 0.3) / tensors)
+            effort = replace(effort, stepped=min(effort.stepped, 20))
+            if name == DATA:
+                effort = replace(effort, differences=EXHAUSTIVE if exhaustive else effort.differences, directions=3)
+            for probe in point.probes():
+                self._hear(judge(probe, effort, self.rng), lambda o=point, p=probe: self._whole_clues(o, p.tensor))  # type: ignore[misc]
+
+    def _whole_clues(self, point: WholePoint, tensor: str) -> Clues:
+        layer, _, name = tensor.rpartition(".d")
+        path = f"{layer}.{name}" if layer else "x"
+        w = self.network.parameters().get(path)
+        arrays = {f"the weights {path}": w.copy()} if w is not None else {}
+        return Clues(
+            {"N": self.n, "K": self.batch.chain.y.shape[-1]}, {}, arrays, None, lambda _: point.again(path), "",
+            np.zeros(0), moved=point.moved, whole=True,
+        )  # fmt: skip
+
+    # ----------------------------------------------------------------------------------------------------- the report
+    def _rows(self) -> tuple[TensorRow, ...]:
+        rows = [_merged(heard) for heard in self.heard.values()]
+        alone = {r.tensor for r in rows if r.verdict == "WRONG" and r.scope != "network"} | self.misled.keys()
+        rows += [
+            TensorRow(
+                "loss" if tensor.startswith("loss.") else "layer", tensor, misled.entries, misled.entries,
+                _apart(misled.kernel, misled.equations), misled.index, misled.kernel, misled.equations, "equations",
+                name, "WRONG", note="the forward pass",
+            )
+            for tensor, (misled, name) in self.misled.items()
+        ]  # fmt: skip
+        if alone:
+            first = min(alone, key=lambda t: (not t.startswith("loss"), t))
+            culprits = ", ".join(sorted(alone)) if len(alone) <= 2 else f"{first} and others"
+            rows = [
+                replace(r, verdict="follows", note=f"from {culprits}")
+                if r.scope == "network" and r.verdict == "WRONG"
+                else r
+                for r in rows
+            ]
+        for scope, tensor in (("loss", "loss.dx"), ("network", "every gradient")):
+            if not any(r.scope == scope for r in rows):  # infinite at every point: nothing was shown
+                rows.append(TensorRow(scope, tensor, 0, 1, 0.0, (), math.nan, math.nan, "", "", "not covered"))
+        order = {"layer": 0, "loss": 1, "penalty": 2, "network": 3}
+        place = {link.path: i for i, link in enumerate(self.batch.chain.walk())}
+        return tuple(sorted(rows, key=lambda r: (order[r.scope], place.get(r.tensor.rpartition(".")[0], -1))))
+
+    def _findings(self, rows: tuple[TensorRow, ...], found: tuple[LawRow, ...]) -> Iterator[Finding]:
+        wrong = {r.tensor for r in rows if r.verdict == "WRONG"}
+        for tensor, (misled, _) in self.misled.items():
+            at = f" at [{','.join(map(str, misled.index))}]" if misled.index else ""
+            text = (
+                f"the forward pass computes {misled.kernel:.6g} where its equations give {misled.equations:.6g}{at}: "
+                "the two are not the same function, so no backward pass can match both"
+            )
+            yield Finding(tensor, "forward", text)
+        for finding in self.findings.values():
+            if finding.tensor in wrong:
+                yield finding
+        for law in found:
+            if law.holds is False:
+                yield Finding(law.name, "law", law.note)
+
+    def _notes(self, rows: tuple[TensorRow, ...]) -> Iterator[str]:
+        without = [k.path for k in self.batch.chain.walk() if not has_equations(k, True) and not k.inside]
+        if without:
+            yield (
+                f"no equations are stated for {', '.join(without)}: its kernels are held against differences alone; "
+                "what is wrong in forward and backward alike cannot be shown"
+            )
+        sampled = [r for r in rows if r.entries < r.of and r.verdict != "not covered"]
+        if sampled:
+            texts = [f"{r.tensor} ({r.scope}) {r.entries:,} of {r.of:,}" for r in sampled[:4]]
+            more = f" and {len(sampled) - 4} more tensors" if len(sampled) > 4 else ""
+            yield f"entries looked at by differences: {'; '.join(texts)}{more}; besides, random directions through each"
+        if DATA in self.infinite:
+            yield "the loss, or its slope, is infinite on these rows with these weights: nothing can be shown there"
+        dead = [r.tensor for r in rows if r.verdict == "dead"]
+        if dead:
+            yield f"no gradient at all, at any point: {', '.join(dead)}: nothing that stands there can be learned"
+
+
+def _row(e: Evidence) -> TensorRow:
+    """What one point shows, without the arrays."""
+    return TensorRow(
+        e.probe.scope, e.probe.tensor, e.entries, e.probe.kernel.size, e.worst, e.index, e.kernel, e.numeric, e.witness,
+        e.probe.point, e.verdict, e.gaps, e.note,
+    )  # fmt: skip
+
+
+def _merged(heard: list[TensorRow]) -> TensorRow:
+    """One row of all points: the most serious verdict; dead only where every point says so."""
+    alive = [row for row in heard if row.verdict != "dead"] or heard
+    worst = max(alive, key=lambda row: (RANK.index(row.verdict), row.witness in EXACT, row.worst))
+    gaps: dict[str, float] = {}
+    for row in heard:
+        for witness, gap in row.gaps.items():
+            gaps[witness] = max(gaps.get(witness, 0.0), gap)
+    return replace(worst, entries=max(row.entries for row in heard), gaps=gaps)
+
+
+def _apart(a: float, b: float) -> float:
+    return abs(a - b) / max(abs(a), abs(b), 1e-300)
+
+
+def _seconds(node: Node, rows: int) -> float:
+    """About how long a forward pass of a layer takes: by its multiply-adds, and by the memory of its weights where no
+    cache holds them."""
+    weights = sum(math.prod(p.shape) for p in node.plan.params.values())
+    values = rows * (math.prod(node.x) + math.prod(node.plan.y))
+    return 5e-11 * node.plan.multiply_adds * rows + 1e-9 * max(0, weights - 100_000) + 1e-9 * values + 5e-6
+
+
+def _effort(cost: float, budget: float) -> Effort:
+    """How many entries fit in a budget of seconds, where one evaluation of the kernels costs `cost`; a third
+    where that is much."""
+    directions = 3 if budget == THOROUGH else int(cost < HEAVY)  # the equations look at every entry anyhow
+    budget = budget if cost < HEAVY else budget / 3
+    differences = max(8, int(budget / (2 * cost)))
+    stepped = int(budget / (10 * cost + 6e-5))
+    return Effort(min(2000, stepped), min(25_000, differences), 500, directions)
+
+
+def check_gradients(
+    subject: Subject | Checked, seed: int = 0, told: Callable[[str], None] = lambda text: None
+) -> GradcheckReport:
+    """The verdict on every gradient of a network; `told` hears what is looked at."""
+    return Checking(subject if isinstance(subject, Checked) else checked(subject), seed, told).report()

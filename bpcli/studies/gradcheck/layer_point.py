@@ -1,0 +1,214 @@
+"""Each layer alone, in the memory of its own network: at random, saturated and tied points, under random upstreams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+
+from bpcli.engine.network import Chain, Link, Network
+from bpcli.family.plan import Array
+from bpcli.numeric.streams import Stream
+from bpcli.studies.gradcheck.judge import Probe
+from bpcli.studies.gradcheck.rounding import COARSE, ROUNDED, layer_sway
+from bpcli.studies.gradcheck.textbook import Textbook, has_equations
+from bpcli.studies.witness.cases import engine_arrays, equation_views, layer_program
+from bpcli.studies.witness.witness import EPS, TIGHT, size
+
+DATA, RANDOM, SATURATED, TIES, EVALUATION = "data", "random", "saturated", "ties", "evaluation"
+POINTS = (DATA, RANDOM, SATURATED, TIES)
+FAR = 8.0  # how much larger inputs are where units saturate
+
+
+class Point:
+    """A layer with inputs, weights, chance and an upstream gradient, after one pass of its kernels.
+
+    The layer's arrays in the network are those of this point until another is made.
+    """
+
+    def __init__(self, network: Network, chain: Chain, link: Link, name: str, x: Array | None, seed: int) -> None:
+        self.network, self.link, self.name = network, link, name
+        self.train = name != EVALUATION
+        self.rng = rng = Stream(seed, "gradcheck", f"{link.path} {name}").at()
+        self._place(rng, x)
+        network.draw(chain, 0)
+        f = link.frame
+        self.upstream = rng.normal(size=f.y.shape)
+        self.forward()
+        self._backward(self.upstream)
+        self.kernel = engine_arrays(link)
+        self.inner = {path: g.copy() for path, g in self._inside(network.gradients()).items()}
+        self.sway = layer_sway(link, self.train, rng)
+
+    def _place(self, rng: np.random.Generator, x: Array | None) -> None:
+        f, plan = self.link.frame, self.link.node.plan
+        tensors = [getattr(f, name) for name in plan.params] + [*self._inside(self.network.parameters()).values()]
+        tokens = tokens_of(self.link)
+        if x is not None:
+            np.copyto(f.x, x)
+        elif tokens:
+            f.x[...] = rng.integers(0, tokens, f.x.shape)
+        else:
+            f.x[...] = rng.normal(size=f.x.shape)
+        if self.name in (RANDOM, SATURATED, EVALUATION):  # biases off 0, gains off 1
+            for w in tensors:
+                w += 0.5 * rng.normal(size=w.shape)
+            for name in plan.state:
+                state = getattr(f, name)
+                state[...] = rng.uniform(0.5, 1.5, state.shape)
+        if self.name == SATURATED and not tokens:
+            f.x *= FAR
+        if self.name == TIES:
+            for a in tensors if tokens else (f.x, *tensors):
+                np.rint(2 * rng.normal(size=a.shape), out=a)
+
+    def _inside(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """Those of the layers inside a container, by path."""
+        mine = {f"{k.path}." for chain in self.link.inside.values() for k in chain.walk()}
+        return {path: a for path, a in arrays.items() if path[: path.rindex(".") + 1] in mine}
+
+    def forward(self) -> None:
+        self.link.layer.forward(self.link.frame, self.train)
+
+    def _backward(self, dy: Array) -> None:
+        """The kernel's backward pass. What it must not change is put back: the law of re-entrance tells of that, and
+        the gradients are judged for what they are."""
+        f, plan = self.link.frame, self.link.node.plan
+        np.copyto(f.dy, dy)
+        reads = [getattr(f, name) for name in ("x", "dy", *plan.params, *plan.draws, *plan.state)]
+        reads += self._inside(self.network.parameters()).values()
+        before = [a.copy() for a in reads]
+        self.link.layer.backward(f, self.train)
+        for a, value in zip(reads, before, strict=True):
+            np.copyto(a, value)
+
+    def answer(self, name: str, dy: Array) -> Array:
+        """The gradient `name` that the kernels give for another error."""
+        self.forward()
+        self._backward(dy)
+        found = np.array(getattr(self.link.frame, name))
+        np.copyto(self.link.frame.dy, self.upstream)
+        return found
+
+    def shaken(self, path: str, share: float) -> Array:
+        """The gradient by x, or by a parameter, after inputs and parameters were moved by chance."""
+        f, plan = self.link.frame, self.link.node.plan
+        tensors = [getattr(f, name) for name in plan.params] + [*self._inside(self.network.parameters()).values()]
+        if not tokens_of(self.link):
+            tensors.append(f.x)
+        before = [a.copy() for a in tensors]
+        for a in tensors:
+            a += share * np.maximum(1, np.abs(a)) * self.rng.normal(size=a.shape)
+        self.forward()
+        self._backward(self.upstream)
+        found = np.array(f.dx if path == "x" else self.network.gradients()[path])
+        for a, value in zip(tensors, before, strict=True):
+            np.copyto(a, value)
+        return found
+
+    def _inner_sway(self, path: str) -> float:
+        """How far a gradient inside moves where inputs, weights and error are off; and what the layers inside add."""
+        layer, _, name = path.rpartition(".")
+        inner = next(k for chain in self.link.inside.values() for k in chain.walk() if k.path == layer)
+        moved = size(self.shaken(path, COARSE) - self.inner[path])
+        own = layer_sway(inner, self.train, self.rng).get(f"d{name}", 0.0)
+        return moved + own + len(self.upstream) * max(1.0, size(inner.frame.x)) * self.sway.get("inside", 0.0)
+
+    def value(self) -> tuple[float, float]:
+        """The outputs weighed by the upstream gradient, through the kernels."""
+        self.forward()
+        return float(np.vdot(self.link.frame.y, self.upstream)), self._mass
+
+    @cached_property
+    def _mass(self) -> float:
+        size_ = float(np.abs(self.upstream).sum())
+        return float(np.abs(self.kernel["y"] * self.upstream).sum()) + size_ * self.sway.get("y", 0.0) / COARSE
+
+    @cached_property
+    def stated(self) -> bool:
+        """Whether the layer and all inside it have equations."""
+        return has_equations(self.link, self.train)
+
+    @cached_property
+    def textbook(self) -> Mapping[str, Array]:
+        """Every left side by the layer's own equations; nothing where it has none."""
+        if not self.link.layer.equations(self.train, self.link.node.x):
+            return {}
+        return layer_program(self.link, self.train).run(equation_views(self.link))
+
+    def forward_gap(self) -> Mislead | None:
+        """What the kernel's forward pass computes otherwise than the equations, first of all its output."""
+        reach = max(size(self.kernel["y"]), size(self.link.frame.x), 1.0)
+        backward = {"dx", *(f"d{p}" for p in self.link.node.plan.params)}
+        names = [n for n in self.textbook if n in self.kernel and n not in backward and not n.endswith("_dy")]
+        for name in sorted(names, key=lambda n: n != "y"):
+            ours, theirs = self.kernel[name], self.textbook[name]
+            gap = np.abs(ours - theirs)
+            gap = np.where(ours == theirs, 0.0, np.where(np.isnan(gap), np.inf, gap))
+            allowed = TIGHT * size(theirs) + 64 * EPS * reach + ROUNDED * self.sway[name]
+            if ours.shape == theirs.shape and (gap > allowed).any():
+                index = tuple(int(i) for i in np.unravel_index(int(gap.argmax()), gap.shape))
+                return Mislead(name, index, float(ours[index]), float(theirs[index]), ours.size)
+        return None
+
+    def probes(self) -> Iterator[Probe]:
+        """The gradient by the inputs, by each parameter, and by all that is learned inside."""
+        book = Textbook([self.link], self.train) if self.stated else None
+        f, path = self.link.frame, self.link.path
+        own = {"x": f.x} | {name: getattr(f, name) for name in self.link.node.plan.params}
+        gradients = {name: self.kernel[f"d{name}"] for name in own}
+        reach = max([size(self.upstream), *map(size, gradients.values()), *map(size, self.inner.values())])
+        probe = partial(
+            Probe, "layer", point=self.name, value=self.value, reach=reach,
+            differences=self.name != TIES or not self.stated,
+        )  # fmt: skip
+
+        x = f.x.copy()
+
+        def stepped(name: str, z: Array) -> object:
+            assert book is not None
+            y = book.outputs(z if name == "x" else x, {} if name == "x" else {name: z})
+            return np.sum(y * self.upstream)
+
+        for name, at in own.items():
+            label = "x" if name == "x" else f"{path}.{name}"
+            yield probe(
+                f"{path}.d{name}", at=at, kernel=gradients[name], textbook=self.textbook.get(f"d{name}"),
+                stepped=partial(stepped, label) if book else None, shaken=partial(self.shaken, label),
+                rounding=ROUNDED * self.sway.get(f"d{name}", 0.0), flat=name == "x" and bool(tokens_of(self.link)),
+            )  # fmt: skip
+        parameters = self.network.parameters()
+        for inner, gradient in self.inner.items():
+            layer, _, name = inner.rpartition(".")
+            yield probe(
+                f"{layer}.d{name}", at=parameters[inner], kernel=gradient,
+                stepped=partial(stepped, inner) if book else None, shaken=partial(self.shaken, inner),
+                rounding=ROUNDED * self._inner_sway(inner),
+            )  # fmt: skip
+
+
+def tokens_of(link: Link) -> int:
+    """How many different whole numbers a layer takes, or a layer inside it; 0 where it takes any numbers."""
+    inside = (k.node.plan.tokens for chain in link.inside.values() for k in chain.walk())
+    return min((t for t in (link.node.plan.tokens, *inside) if t), default=0)
+
+
+@dataclass(frozen=True)
+class Mislead:
+    """A forward pass whose kernel and equations part."""
+
+    name: str
+    index: tuple[int, ...]
+    kernel: float
+    equations: float
+    entries: int
+
+
+def differs_at_evaluation(link: Link) -> bool:
+    """Whether a layer computes otherwise at evaluation than in training."""
+    plan, x = link.node.plan, link.node.x
+    if plan.draws or plan.state:
+        return True
+    return link.layer.equations(True, x) != link.layer.equations(False, x)

@@ -1,0 +1,167 @@
+"""The two ends of a gradient, each alone: the loss on the network's outputs, and each penalty on weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from bpcli.engine.objective import Batch, Objective
+from bpcli.family import Regularizer
+from bpcli.family.plan import Array
+from bpcli.notation import compile_equations
+from bpcli.numeric.streams import Stream
+from bpcli.studies.gradcheck.judge import Probe
+from bpcli.studies.gradcheck.layer_point import TIES, Mislead
+from bpcli.studies.gradcheck.rounding import COARSE, ROUNDED, Sway, sway
+from bpcli.studies.gradcheck.textbook import loss_program
+from bpcli.studies.witness.witness import EPS, TIGHT, size
+
+WEIGHTED = "weighted"
+BEYOND = 1e150  # of a loss: its gradients may overflow
+MOST = 200  # weights of a slice that a penalty is tried on
+
+
+class LossPoint:
+    """The loss on outputs and targets as they stand in the batch; `tied` puts targets where the outputs are, or outputs
+    on whole numbers, `weighted` gives the rows weights."""
+
+    def __init__(self, objective: Objective, batch: Batch, name: str, seed: int) -> None:
+        self.objective, self.batch, self.name = objective, batch, name
+        self.loss, self.frame = objective.loss, batch.frame
+        self.rng = rng = Stream(seed, "gradcheck", f"loss {name}").at()
+        f = self.frame
+        if name == TIES:
+            if self.loss.targets == "values":
+                np.copyto(f.t, f.x, where=rng.random(f.t.shape) < 0.5)
+            else:
+                np.rint(f.x, out=f.x)
+        if name == WEIGHTED:
+            batch.w[...] = rng.uniform(0.5, 1.5, batch.w.shape)
+            batch.w /= batch.w.sum()
+            f.w = batch.w
+        value = self.loss.forward(f)
+        self.loss.backward(f)
+        self.kernel = {"L": np.asarray(value), "dx": f.dx.copy()}
+        self.twice = self._again()
+        self.textbook: dict[str, Array] = {}
+        self.env: dict[str, Any] = {}
+        self.sway: Sway = {}
+        if self.loss.equations(f.w is not None):
+            self.env, self.program = loss_program(objective, batch)
+            self.longer = loss_program(objective, batch, "path")[1]
+            self.sway = sway(self.program, self.env, rng)
+            self.textbook = self.program.run(self.env)
+
+    @property
+    def beyond(self) -> bool:
+        """Whether the loss is infinite, or so large that a sum in another order is."""
+        values = [float(v) for v in (self.kernel["L"], self.textbook.get("L", self.kernel["L"]))]
+        return all(abs(v) > BEYOND for v in values)
+
+    @staticmethod
+    def points(objective: Objective) -> tuple[str, ...]:
+        """Where a loss is asked besides the network's own outputs: ties where outputs need not be probabilities."""
+        apart = objective.loss.link in ("identity", "exp", "margin")
+        return (WEIGHTED, TIES) if apart else (WEIGHTED,)
+
+    def _again(self) -> bool:
+        """Whether backward, called twice, gives the same."""
+        self.loss.backward(self.frame)
+        return bool(np.array_equal(self.frame.dx, self.kernel["dx"], equal_nan=True))
+
+    def answer(self, x: Array) -> Array:
+        """The gradient that the kernels give for other outputs."""
+        before = self.frame.x.copy()
+        np.copyto(self.frame.x, x)
+        self.loss.forward(self.frame)
+        self.loss.backward(self.frame)
+        np.copyto(self.frame.x, before)
+        return np.array(self.frame.dx)
+
+    def _shaken(self, share: float) -> Array:
+        x = self.frame.x
+        return self.answer(x + share * np.maximum(1, np.abs(x)) * self.rng.normal(size=x.shape))
+
+    def value(self) -> tuple[float, float]:
+        value = float(self.loss.forward(self.frame))
+        return value, abs(value) + size(self.frame.x) + self.sway.get("L", 0.0) / COARSE
+
+    def forward_gap(self) -> Mislead | None:
+        """Where the kernel's loss is not that of the equations."""
+        if "L" not in self.textbook:
+            return None
+        ours, theirs = float(self.kernel["L"]), float(self.textbook["L"])
+        allowed = TIGHT * abs(theirs) + 64 * EPS * max(size(self.frame.x), 1.0) + ROUNDED * self.sway["L"]
+        return (
+            None
+            if self.beyond or ours == theirs or abs(ours - theirs) <= allowed
+            else Mislead("L", (), ours, theirs, 1)
+        )
+
+    def probe(self) -> Probe:
+        f, dx = self.frame, self.kernel["dx"]
+        share = 1 / len(f.x) if f.w is None else size(f.w)
+        return Probe(
+            "loss", "loss.dx", self.name, f.x, dx, self.value, self.textbook.get("dx"),
+            self._stepped if self.textbook else None, max(size(dx), share), self._shaken,
+            ROUNDED * self.sway.get("dx", 0.0), differences=self.name != TIES or not self.textbook,
+        )  # fmt: skip
+
+    def _stepped(self, z: Array) -> object:
+        return self.program.run({**self.env, "x": z}, {"L"})["L"]
+
+
+class PenaltyPoint:
+    """A penalty on some weights, one of them exactly 0."""
+
+    name = "random"
+
+    def __init__(self, part: Regularizer, size_: int, tensor: str, seed: int) -> None:
+        rng = Stream(seed, "gradcheck", f"penalty {tensor}").at()
+        self.part, self.tensor = part, tensor
+        self.w = rng.normal(size=min(max(size_, 2), MOST))
+        self.w[0] = 0.0
+        self.scratch = np.empty_like(self.w)
+        before = rng.normal(size=self.w.shape)
+        g = before.copy()
+        part.add_grad(self.w, g, self.scratch)
+        self.before, self.kernel = before, {"penalty": np.asarray(self.value()[0]), "dw": g - before}
+        self.textbook: dict[str, Array] = {}
+        self.env: dict[str, Any] = {"w": self.w.copy(), **part.consts()}
+        if part.equations():
+            shapes = {"w": self.w.shape, "dw": self.w.shape}
+            self.program = compile_equations(part.equations(), shapes, part.consts())
+            self.textbook = self.program.run(self.env)
+
+    def value(self) -> tuple[float, float]:
+        value = float(self.part.value(self.w, self.scratch))
+        return value, abs(value)
+
+    def forward_gap(self) -> Mislead | None:
+        """Where the kernel's penalty is not that of the equations."""
+        if "penalty" not in self.textbook:
+            return None
+        ours, theirs = float(self.kernel["penalty"]), float(self.textbook["penalty"])
+        return None if abs(ours - theirs) <= TIGHT * abs(theirs) else Mislead("penalty", (), ours, theirs, 1)
+
+    def probe(self) -> Probe:
+        dw = self.kernel["dw"]
+        reach = max(size(self.before), size(dw))
+        return Probe(
+            "penalty", self.tensor, self.name, self.w, dw, self.value, self.textbook.get("dw"),
+            self._stepped if self.textbook else None, reach,
+        )  # fmt: skip
+
+    def _stepped(self, z: Array) -> object:
+        return self.program.run({**self.env, "w": z}, {"penalty"})["penalty"]
+
+
+def penalties(objective: Objective, seed: int) -> Iterator[PenaltyPoint]:
+    """Each penalty of the network; where there are several, with the first tensor that it lies on."""
+    blueprint = objective.network.blueprint
+    for part, where in blueprint.penalties:
+        under = [e.path for e in blueprint.layout if where.start <= e.start < where.stop]
+        several = f" on {under[0]}" if len(blueprint.penalties) > 1 else ""
+        yield PenaltyPoint(part, where.stop - where.start, f"{part.kind}.dw{several}", seed)

@@ -1,0 +1,335 @@
+"""What a file holds and what would suit it: from a table to the decisions of a first experiment."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from bpcli.family import Source, Table
+from bpcli.family.plan import Array, Shape
+from bpcli.family.tables import Treatment
+from bpcli.parts.data.columns import Columns
+from bpcli.parts.data.images import Images
+from bpcli.records.training import Failure, Problem
+from bpcli.studies.dataset.data_option import source_of
+
+Task = Literal["classify", "regress"]
+
+FEW = 20  # whole numbers of so many different values may be class ids
+EACH = 10  # rows of each class, on average, that make whole numbers class ids
+CATEGORIES = 50  # of a text column, where rows are few
+SHARE = 20  # rows of each category, on average, where there are more
+DISTINCT = 20  # rows that all differ in a column before it counts as a name or an id
+TELLING = 0.05  # share of missing values from which on their being missing is an input too
+IMBALANCE = 10.0  # the largest class over the smallest, from which on accuracy says little
+IDS = frozenset({"", "id", "index", "row", "rowid", "row_id", "uid", "uuid", "unnamed: 0", "nr", "no"})
+"""Names of columns that number the rows."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """One column of the file: what it holds, and what the experiment does with it."""
+
+    name: str
+    kind: str
+    holds: str  # its range, or how many categories
+    treatment: str
+    dropped: bool = False
+    width: int = 1  # inputs that it becomes
+    missing: float = 0.0  # share of the rows
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a first experiment is made of."""
+
+    source: dict[str, Any]  # as in the file
+    origin: str
+    rows: int
+    columns: tuple[Found, ...]
+    targets: tuple[str, ...]
+    task: Task
+    shape: Shape  # of one encoded row
+    outputs: int
+    classes: Mapping[str, int] = field(default_factory=dict)
+    several: bool = False  # labels a row
+    remarks: tuple[str, ...] = ()
+    pixels: bool = False
+
+    @property
+    def imbalance(self) -> float:
+        """The largest class over the smallest."""
+        return max(self.classes.values()) / min(self.classes.values()) if self.classes else 1.0
+
+    @property
+    def dates(self) -> tuple[str, ...]:
+        return tuple(c.name for c in self.columns if c.kind == "date" and not c.dropped)
+
+
+def look(data: str, targets: Sequence[str], task: Task | None, root: Path, base: Path) -> Findings:
+    """What the data holds, and what suits it. `data` is a path relative to `root` (or a source spelled out), `targets`
+    the columns to predict; in the findings the path is relative to `base`.
+
+    Raises Failure for whatever is wrong with the data, and where nothing can be predicted.
+    """
+    source = source_of(data, Images(path="-"), not _spelled(data), root=root)
+    if isinstance(source, Images):
+        return _images(source, root, base)
+    if isinstance(source, Columns):
+        return _columns(source, tuple(targets), task, root, base)
+    table = source.load(root)
+    values, classes, several = _task(table, task)
+    return Findings(
+        source=_relative(source, root, base), origin=table.origin, rows=table.rows, columns=(), targets=(),
+        task=values, shape=table.numbers.shape[1:], outputs=_outputs(table, classes), classes=classes, several=several,
+    )  # fmt: skip
+
+
+def _spelled(data: str) -> bool:
+    return data.lstrip().startswith("{")
+
+
+def _relative(source: Source, root: Path, base: Path, **settings: Any) -> dict[str, Any]:
+    """The source as it stands in a file in `base`, with these settings put in."""
+    plain = source.model_dump(mode="json", exclude_defaults=True)
+    for key in ("path", "inputs", "targets"):
+        if isinstance(plain.get(key), str) and (root / plain[key]).exists():
+            plain[key] = _path(root / plain[key], base)
+    return {"type": source.kind, **plain, **{k: v for k, v in settings.items() if v}}
+
+
+def _path(file: Path, base: Path) -> str:
+    """The way from a folder to a file; absolute where there is none (another drive)."""
+    try:
+        way = Path(os.path.relpath(file, base)).as_posix()
+        if way.startswith("../"):  # up from where a link leads to, not from where it stands
+            way = Path(os.path.relpath(file.resolve(), base.resolve())).as_posix()
+        return way
+    except ValueError:
+        return file.resolve().as_posix()
+
+
+# Tables
+
+
+def _columns(source: Any, targets: tuple[str, ...], task: Task | None, root: Path, base: Path) -> Findings:
+    source = source.model_copy(update={"target": targets or source.target})
+    table, source = _load(source, root)
+    values, classes, several = _task(table, task)
+    found = [_column(table, name) for name in table.order]
+    kept = [c for c in found if not c.dropped]
+    if not kept:
+        text = f"{table.origin}: no column is left to learn from: {', '.join(c.name for c in found[:8])}"
+        raise Failure(
+            Problem(text, code="no-inputs", help="a network needs a column that says something about the target")
+        )
+    gaps = any(c.missing for c in kept)
+    text_columns = any(c.kind == "text" for c in kept)
+    lost = source.columns if any(w.code == "rows-left-out" for w in table.warnings) else {}
+    treatments: dict[str, Any] = {c.name: {"parts": ["days", "month", "weekday"]} for c in kept if c.kind == "date"}
+    treatments |= {name: {"missing": "drop"} for name in lost}
+    settings = {
+        "drop": [*source.drop, *(c.name for c in found if c.dropped)],
+        "columns": treatments,
+        "missing": "median" if gaps else None,
+        "indicator": any(c.missing >= TELLING for c in kept),
+        "unseen": "ignore" if text_columns else None,
+    }
+    plain = source.model_copy(update={"missing": "error", "columns": {}})
+    return Findings(
+        source=_relative(plain, root, base, **settings),
+        origin=table.origin,
+        rows=table.rows,
+        columns=tuple(found),
+        targets=table.target_names,
+        task=values,
+        shape=(sum(c.width for c in kept),),
+        outputs=_outputs(table, classes),
+        classes=classes,
+        several=several,
+        remarks=(*(w.text for w in table.warnings), *_few(table.rows, classes)),
+    )
+
+
+def _few(rows: int, classes: Mapping[str, int]) -> tuple[str, ...]:
+    """What is said where classes have few rows."""
+    if rows >= EACH * len(classes):
+        return ()
+    text = f"{rows:,} rows for {len(classes):,} classes, the smallest with {min(classes.values())}: hardly enough to "
+    return (text + f"learn from. Join classes, or find {EACH} rows and more of each.",)
+
+
+def _load(source: Any, root: Path) -> tuple[Table, Any]:
+    """All rows, with gaps where the file has them, and the source that reads them so. A first line that is data, and
+    columns without a name (the row numbers that a data frame writes), are taken as they are."""
+    for _ in range(4):
+        tolerant = source.model_copy(
+            update={"missing": "median", "columns": {**_gone(source.target), **source.columns}}
+        )
+        try:
+            return tolerant.load(root), tolerant
+        except Failure as failure:
+            code = failure.problems[0].code
+            if code == "no-name" and "" not in source.drop:
+                source = source.model_copy(update={"drop": (*source.drop, "")})
+            elif code == "no-header" and source.header is None:
+                source = source.model_copy(update={"header": False})
+            elif code == "no-target":
+                raise _no_target(failure) from None
+            else:
+                raise
+    raise AssertionError("every try changes the source")
+
+
+def _gone(targets: Sequence[str]) -> dict[str, Any]:
+    return {name: Treatment(missing="drop") for name in targets}
+
+
+def _no_target(failure: Failure) -> Failure:
+    problem = failure.problems[0]
+    _, _, names = problem.help.partition("; ")
+    help = f"name the column to predict: --target NAME; {names}"
+    return Failure(Problem("what is to be predicted is not said", code="no-target", file=problem.file, help=help))
+
+
+def _column(table: Table, name: str) -> Found:
+    """What a column holds and what becomes of it."""
+    if name in table.texts:
+        return _text(name, table.texts[name])
+    values = table.numbers[:, table.at[name]].astype(np.float64)
+    gaps = float(np.isnan(values).mean())
+    values = values[~np.isnan(values)]
+    kind = table.kind(name)
+    if not len(values):
+        return Found(name, kind, "no value at all", "left out", dropped=True, missing=1.0)
+    low, high = float(values.min()), float(values.max())
+    if kind == "date":
+        holds = f"{_day(low)} to {_day(high)}"
+    else:
+        holds = "yes or no" if kind == "boolean" else f"{low:.6g} to {high:.6g}"
+    if low == high:
+        return Found(name, kind, holds, "left out: the same in every row", dropped=True, missing=gaps)
+    if kind == "number" and _numbers_rows(name, values):
+        return Found(name, kind, holds, "left out: it numbers the rows", dropped=True, missing=gaps)
+    treatment = {"boolean": "1 or 0", "date": "days, month and weekday"}.get(kind, "standardized")
+    return Found(name, kind, holds, treatment, width=3 if kind == "date" else 1, missing=gaps)
+
+
+def _day(days: float) -> str:
+    return str(np.datetime64(math.floor(days), "D"))
+
+
+def _numbers_rows(name: str, values: Array) -> bool:
+    """Whether a column says which row this is: whole numbers that all differ, counted through or called an id."""
+    if len(values) < DISTINCT or (values != np.floor(values)).any() or len(np.unique(values)) < len(values):
+        return False
+    counted = bool((np.diff(values) == 1).all())
+    word = name.strip().lower()
+    return counted or word in IDS or word.endswith(("_id", " id")) or name.endswith(("Id", "ID"))
+
+
+def _text(name: str, cells: Array) -> Found:
+    present = [c for c in cells.tolist() if c]
+    gaps = 1 - len(present) / max(1, len(cells))
+    count = len(set(present))
+    holds = f"{count:,} categor{'y' if count == 1 else 'ies'}"
+    if count <= 1:
+        why = "left out: the same in every row" if count and not gaps else "left out: a single category"
+        return Found(name, "text", holds, why if count else "left out: no value at all", dropped=True, missing=gaps)
+    if len(present) >= DISTINCT and 2 * count > len(present):
+        return Found(name, "text", f"{count:,} different texts", "left out: names or ids", dropped=True, missing=gaps)
+    if count > max(CATEGORIES, min(1000, len(present) // SHARE)):
+        return Found(name, "text", holds, "left out: too many to tell apart", dropped=True, missing=gaps)
+    return Found(name, "text", holds, f"one-hot, {count} inputs", width=count, missing=gaps)
+
+
+# Targets
+
+
+def _task(table: Table, task: Task | None) -> tuple[Task, dict[str, int], bool]:
+    """What is to be predicted: values or classes (how many rows each has), and whether a row may have several labels.
+    Raises Failure where the targets are not what `task` says."""
+    target = table.target
+    assert target is not None
+    if target.dtype == object or (target.ndim == 1 and (task or _looks_like_ids(target)) in (True, "classify")):
+        if task == "regress":
+            text = f"the target `{_name(table)}` holds text: it cannot be a regression"
+            raise Failure(Problem(text, code="text-target", help="leave --task out, or name a column of numbers"))
+        found: dict[str, int] = {}
+        for label in target.tolist():
+            found[str(label)] = found.get(str(label), 0) + 1
+        _classes_fit(table, found)
+        return "classify", found, False
+    if target.ndim == 2 and target.shape[1] > 1 and task != "regress" and ((target == 0) | (target == 1)).all():
+        return "classify", {}, bool((target.sum(axis=1) != 1).any())
+    if task == "classify":
+        text = f"the target `{_name(table)}` holds fractions: they are no classes"
+        raise Failure(Problem(text, code="not-classes", help="--task regress, or leave it out"))
+    return "regress", {}, False
+
+
+def _looks_like_ids(target: Array) -> bool:
+    values = np.unique(target)
+    few = len(values) <= FEW and len(target) >= EACH * len(values)
+    return len(values) <= 2 or (few and int(values[-1]) - int(values[0]) < 2 * FEW)
+
+
+def _classes_fit(table: Table, found: Mapping[str, int]) -> None:
+    if len(found) == 1:
+        text = f"the target `{_name(table)}` is `{next(iter(found))}` in every row: there is nothing to tell apart"
+        raise Failure(Problem(text, code="one-class", help="name another column with --target"))
+    if 2 * len(found) > table.rows:
+        text = f"the target `{_name(table)}` has {len(found):,} different values in {table.rows:,} rows: a class of a "
+        text += "single row cannot be learned and judged"
+        others = ", ".join(table.order[:8]) + ", ..." * (len(table.order) > 8)
+        help = f"name a column whose values come back, --target NAME (there are {others}), or give rows that belong "
+        help += f"together one name in `{_name(table)}`, at best {EACH} rows and more to each"
+        assert table.target is not None
+        help += "" if table.target.dtype == object else "; --task regress predicts numbers as values"
+        raise Failure(Problem(text, code="no-classes", help=help))
+
+
+def _name(table: Table) -> str:
+    return table.target_names[0] if table.target_names else "y"
+
+
+def _outputs(table: Table, classes: Mapping[str, int]) -> int:
+    assert table.target is not None
+    return len(classes) or (table.target.shape[1] if table.target.ndim == 2 else 1)
+
+
+# Images
+
+
+def _images(source: Images, root: Path, base: Path) -> Findings:
+    """A folder of images: gray where all are, brought to one size where they differ."""
+    source = source.model_copy(update={"mode": "rgb"})
+    try:
+        table = source.load(root)
+    except Failure as failure:
+        if failure.problems[0].code != "image-size":
+            raise
+        source = source.model_copy(update={"size": (64, 64)})
+        table = source.load(root)
+    x = table.numbers
+    remarks = ("the images differ in size: all are brought to 64 x 64",) if source.size else ()
+    if all((part[..., 0] == part[..., 1]).all() and (part[..., 0] == part[..., 2]).all() for part in _some(x)):
+        source = source.model_copy(update={"mode": "gray"})
+        x = x[..., :1]
+    values, classes, _ = _task(table, "classify")
+    plain: dict[str, Any] = {"type": "images", "path": _path(root / source.path, base), "mode": source.mode}
+    plain |= {"size": list(source.size)} if source.size else {}
+    return Findings(
+        source=plain, origin=table.origin, rows=table.rows, columns=(), targets=(), task=values, shape=x.shape[1:],
+        outputs=len(classes), classes=classes, remarks=remarks, pixels=True,
+    )  # fmt: skip
+
+
+def _some(x: Array) -> list[Array]:
+    return [x[i : i + 256] for i in range(0, len(x), 256)]

@@ -1,0 +1,275 @@
+"""A first experiment as a file that explains itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from bpcli.config.dump import flow
+from bpcli.studies.init.inspect import IMBALANCE, Findings, Found
+
+HEAD = "# yaml-language-server: $schema=./bpcli.schema.json"  # `bpcli schema --out bpcli.schema.json` writes it
+FEW = 500  # rows, of which none are held back to say when to stop
+MANY = 100_000  # rows, from which on few epochs are enough
+LISTED = 40  # columns that are described
+WIDE = 100  # characters of a line of settings
+
+SIZES: Sequence[tuple[int, tuple[int, ...], int, int]] = (
+    (500, (32,), 16, 100),
+    (5_000, (64, 32), 32, 60),
+    (100_000, (128, 64), 128, 30),
+    (1 << 62, (128, 64), 512, 8),
+)
+"""Up to so many rows: hidden units, rows of a batch, epochs. More rows teach more, and need fewer passes."""
+
+
+def text(found: Findings, name: str, command: str) -> str:
+    """The YAML of an experiment on what was found, in the file `name`.yaml, made by `command`."""
+    rows = SIZES[next(i for i, size in enumerate(SIZES) if found.rows <= size[0])]
+    return "\n".join([HEAD, *_heading(found, command), f"name: {flow(name)}", *_data(found), *_network(found, rows[1]),
+                      *_loss(found), *_learning(found, rows), ""])  # fmt: skip
+
+
+def _heading(found: Findings, command: str) -> list[str]:
+    lines = [
+        f"# Made by `{_line(command)}`",
+        f"# from {found.rows:,} rows. It is a first guess: change what you know better.",
+    ]
+    lines += [f"# {_line(remark)}" for remark in found.remarks]
+    shown = found.columns[:LISTED]
+    if shown:
+        cells = [(_line(c.name), c.kind, c.holds, _done(c)) for c in shown]
+        cut = [[cell if len(cell) <= 32 else cell[:29] + "..." for cell in row[:3]] for row in cells]
+        widths = [max(len(row[k]) for row in cut) for k in range(3)]
+        lines.append("#")
+        for row, full in zip(cut, cells, strict=True):
+            padded = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            lines.append(f"#   {padded}  {full[3]}")
+    if len(found.columns) > LISTED:
+        lines.append(f"#   and {len(found.columns) - LISTED} more: `bpcli check` shows what is done with each")
+    return lines
+
+
+def _early(found: Findings) -> bool:
+    """Whether validation rows say when to stop."""
+    return found.rows >= FEW
+
+
+def _line(text: str) -> str:
+    """A text that stays on its line of a comment."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _done(column: Found) -> str:
+    missing = f"; {100 * column.missing:.2g} % missing" if column.missing and not column.dropped else ""
+    return column.treatment + missing
+
+
+def _data(found: Findings) -> list[str]:
+    lines = ["data:"]
+    lines += _source(found)
+    test = 0.1 if found.rows >= 100_000 else 0.15 if found.rows >= FEW else 0.2
+    if _early(found):
+        share = "0.05" if found.rows >= 100_000 else "0.15"
+        lines.append(f"  validation: {share.ljust(15)} # of the rows: they say when to stop")
+    if found.rows >= 50:
+        lines.append(f"  test: {str(test).ljust(21)} # for the final judgement, `bpcli eval`")
+        if not _early(found):
+            lines.append("  # validation: 0.15          # few rows: all but the test rows are learned from")
+    else:
+        lines.append("  # too few rows for a test split; `bpcli train FILE --folds 5` tests on all of them in turn")
+    for name in found.dates[:1]:
+        lines.append(f"  # split: {flow({'time': name})}    # to be judged on the latest rows, as a forecast is")
+    if found.pixels:
+        lines.append("  scale: {type: standardize, per: all}    # pixels share one scale")
+        lines.append("  augment: [{type: shift, pixels: 1}]     # and flip, where a mirrored image means the same")
+    else:
+        lines.append(
+            "  scale: standardize          # numbers to mean 0 and deviation 1, learned from the training rows"
+        )
+    if found.task == "regress":
+        lines.append("  scale_target: standardize   # metrics stay in the target's own units")
+    return lines
+
+
+def _source(found: Findings) -> list[str]:
+    """The training source, on one line where it fits."""
+    source = dict(found.source)
+    if found.targets:
+        target = list(found.targets) if len(found.targets) > 1 else found.targets[0]
+        source = {"type": source.pop("type"), "path": source.pop("path"), "target": target, **source}
+        source["target"] = target
+    line = f"  train: {flow(source)}"
+    if len(line) <= WIDE and not source.keys() & {"drop", "missing", "unseen", "columns"}:
+        return [line]
+    why = {"drop": "what says nothing about rows to come", "missing": "of the training rows; or drop, mean, mode",
+           "indicator": "an input says where a value is missing",
+           "unseen": "a category that train does not have counts as none of its own"}  # fmt: skip
+    lines = ["  train:"]
+    for key, value in source.items():
+        lines += _setting(key, value, why.get(key, ""))
+    return lines
+
+
+def _setting(key: str, value: Any, why: str) -> list[str]:
+    line = f"    {key}: {flow(value)}"
+    if isinstance(value, Mapping):
+        return [f"    {key}:", *(f"      {flow({k: v})[1:-1]}" for k, v in value.items())]
+    if len(line) > WIDE and isinstance(value, list):
+        found = [f"    {key}:" + (f"  # {why}" if why else "")]
+        return [*found, *(f"      - {flow(item)}" for item in value)]
+    return [line + (f"    # {why}" if why else "")]
+
+
+def _network(found: Findings, hidden: tuple[int, ...]) -> list[str]:
+    lines = ["architecture:"]
+    if len(found.shape) == 3:
+        return [*lines, *_convolutions(found)]
+    if len(found.shape) > 1:
+        lines.append("  - flatten")
+    lines += [f"  - {{type: dense, units: {units}, activation: relu}}" for units in hidden]
+    what = {True: "an output for each label", False: "an output for each target"}[found.several]
+    what = "an output for each class" if found.task == "classify" and not found.several else what
+    return [*lines, f"  - {{type: dense, units: {found.outputs}}}    # {what}"]
+
+
+def _convolutions(found: Findings) -> list[str]:
+    """Pairs of convolution and pooling down to a few pixels."""
+    side, filters, lines = min(found.shape[:2]), 16, []
+    while side >= 8 and filters <= 64:
+        lines += [f"  - {{type: conv2d, filters: {filters}, kernel: 3, padding: same, bias: false}}", "  - batch_norm",
+                  "  - relu", "  - {type: max_pool2d, size: 2}"]  # fmt: skip
+        side, filters = side // 2, filters * 2
+    lines += ["  - global_avg_pool" if side > 4 else "  - flatten", "  - {type: dropout, rate: 0.2}"]
+    return [*lines, f"  - {{type: dense, units: {found.outputs}}}    # an output for each class"]
+
+
+def _loss(found: Findings) -> list[str]:
+    if found.task == "regress":
+        return ["loss: mean_squared_error      # huber where single rows are far off"]
+    if found.several:
+        return ["loss: binary_cross_entropy    # a row may have several labels"]
+    if found.imbalance < IMBALANCE:
+        return ["loss: softmax_cross_entropy"]
+    most, least = (pick(found.classes, key=found.classes.__getitem__) for pick in (max, min))
+    counts = f"{found.classes[most]:,} rows of {_line(most)[:24]}, {found.classes[least]:,} of {_line(least)[:24]}"
+    return [
+        f"# {counts}: judge by f1 and by the recall of each class (`bpcli eval`), not by accuracy.",
+        "# Where a small class that is missed costs more than a false alarm, let its rows weigh more:",
+        "# loss: {type: softmax_cross_entropy, class_weights: balanced}",
+        "loss: softmax_cross_entropy",
+    ]
+
+
+def _learning(found: Findings, rows: tuple[int, tuple[int, ...], int, int]) -> list[str]:
+    _, _, batch, epochs = rows
+    strength = min(0.05, max(1e-5, float(f"{20 / found.rows:.1g}")))
+    lines = []
+    if not found.pixels:
+        lines.append(f"regularization: {{type: l2, strength: {flow(strength)}}}    # the fewer rows, the stronger")
+    start = 0.003 if found.rows < 100_000 else 0.001
+    lines.append(f"optimizer: {{type: adam, learning_rate: {{type: cosine, start: {start}}}}}")
+    passes = "    # so many rows teach enough in a few passes" if found.rows > MANY else ""
+    lines += ["training:", f"  epochs: {epochs}{passes}", f"  batch_size: {batch}"]
+    lines.append(f"  metrics: {flow(_metrics(found))}")
+    if _early(found):
+        patience = max(5, epochs // 4)
+        lines.append(
+            f"  early_stopping: {{metric: validation.loss, patience: {patience}}}    # and the best epoch is kept"
+        )
+    return lines
+
+
+def _metrics(found: Findings) -> list[str]:
+    if found.task == "regress":
+        return ["r2", "mae"]
+    return ["accuracy"] if found.imbalance < 3 and not found.several else ["accuracy", "f1"]
+
+
+CLASSIFY = """\
+{head}
+# A first experiment on made-up data: on which of two half moons does a point lie? For data of your own, begin with
+#   bpcli init FILE.csv --target COLUMN
+name: {name}
+data:
+  train: {{type: synthetic, shape: moons, rows: 600, noise: 0.2}}
+  # train: {{type: csv, path: FILE.csv, target: COLUMN}}    # the path is relative to this file
+  validation: 0.2             # of the rows: they say when to stop
+  test: 0.2                   # for the final judgement, `bpcli eval`
+  scale: standardize          # numbers to mean 0 and deviation 1, learned from the training rows
+architecture:
+  - {{type: dense, units: 16, activation: relu}}
+  - {{type: dense, units: 16, activation: relu}}
+  - {{type: dense, units: 2}}    # an output for each class
+loss: softmax_cross_entropy
+optimizer: {{type: adam, learning_rate: 0.01}}
+training:
+  epochs: 60
+  batch_size: 32
+  metrics: [accuracy]
+  early_stopping: {{metric: validation.loss, patience: 15}}    # and the best epoch is kept
+"""
+
+REGRESS = """\
+{head}
+# A first experiment on made-up data: a period of the sine, with noise. For data of your own, begin with
+#   bpcli init FILE.csv --target COLUMN
+name: {name}
+data:
+  train: {{type: synthetic, shape: sine, rows: 600, noise: 0.1}}
+  # train: {{type: csv, path: FILE.csv, target: COLUMN}}    # the path is relative to this file
+  validation: 0.2             # of the rows: they say when to stop
+  test: 0.2                   # for the final judgement, `bpcli eval`
+  scale: standardize          # numbers to mean 0 and deviation 1, learned from the training rows
+  scale_target: standardize   # metrics stay in the target's own units
+architecture:
+  - {{type: dense, units: 16, activation: tanh}}
+  - {{type: dense, units: 16, activation: tanh}}
+  - {{type: dense, units: 1}}    # an output for each target
+loss: mean_squared_error
+optimizer: {{type: adam, learning_rate: 0.01}}
+training:
+  epochs: 100
+  batch_size: 32
+  metrics: [r2, mae]
+  early_stopping: {{metric: validation.loss, patience: 20}}    # and the best epoch is kept
+"""
+
+IMAGES = """\
+{head}
+# A first experiment on images: the 8 x 8 digits that come with bpcli (`bpcli examples digits` puts them here). For
+# images of your own, in a folder with a folder of each class inside it, begin with
+#   bpcli init FOLDER
+name: {name}
+data:
+  train: {{type: csv, path: datasets/digits/digits.csv, target: digit}}
+  # train: {{type: images, path: FOLDER, mode: rgb, size: [64, 64]}}    # then without the reshape below
+  validation: 0.1             # of the rows: they say how it goes
+  test: 0.2                   # for the final judgement, `bpcli eval`
+  scale: {{type: standardize, per: all}}    # pixels share one scale
+  augment: [{{type: rotate, degrees: 15}}]  # and flip, where a mirrored image means the same
+architecture:
+  - {{type: reshape, shape: [8, 8, 1]}}     # height, width, channels
+  - {{type: conv2d, filters: 16, kernel: 3, padding: same, bias: false}}    # batch_norm shifts: a bias would be lost
+  - batch_norm
+  - relu
+  - {{type: max_pool2d, size: 2}}
+  - {{type: conv2d, filters: 32, kernel: 3, padding: same, bias: false}}
+  - batch_norm
+  - relu
+  - flatten
+  - {{type: dropout, rate: 0.2}}
+  - {{type: dense, units: 10}}    # an output for each class
+loss: softmax_cross_entropy
+optimizer: {{type: adam, learning_rate: {{type: one_cycle, peak: 0.01}}}}
+training:
+  epochs: 15
+  batch_size: 64
+  metrics: [accuracy]
+"""
+
+
+def from_nothing(task: Literal["classify", "regress", "images"], name: str) -> str:
+    """A starter without data of one's own, in the file `name`.yaml."""
+    template = {"classify": CLASSIFY, "regress": REGRESS, "images": IMAGES}[task]
+    return template.format(head=HEAD, name=flow(name))

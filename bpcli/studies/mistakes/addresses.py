@@ -1,0 +1,144 @@
+"""What claims name: the entries of a derivation by their addresses, and by the other names that textbooks use."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bpcli.family.part import near
+from bpcli.records.trace import Quantity
+from bpcli.records.training import Failure, Problem
+from bpcli.studies.mistakes.claims import Claim
+from bpcli.studies.trace.graph import AFTER, GIVEN, Flow, Key
+
+MOST = 16  # names that are listed where one is not known
+
+
+@dataclass(frozen=True)
+class Target:
+    """The entry that a claim is about: `place` in the flattened array of a node, or of something given."""
+
+    claim: Claim
+    key: Key
+    place: int
+    address: str
+
+
+@dataclass(frozen=True)
+class _Array:
+    key: Key
+    start: int  # in the node's array
+    shape: tuple[int, ...]
+    rows: bool  # its first index counts the rows
+
+
+class Addresses:
+    """Every name that a claim may use."""
+
+    def __init__(self, flow: Flow, quantities: Sequence[Quantity]) -> None:
+        self.flow = flow
+        self.arrays: dict[str, _Array] = {}
+        for key, value in flow.truth.items():
+            if key[0] == GIVEN:
+                self.arrays[key[2]] = _Array(key, 0, value.shape, key[2] in ("x", "t"))
+        for q in quantities:  # of two by one name the later: a gradient with its penalty, a weight under a constraint
+            first = q.equation.free[0] if q.equation.free else None
+            rows = getattr(first, "letter", "") == "n"
+            self.arrays[q.path] = _Array(*self._place(q), q.value.shape, rows)
+        self.arrays["loss_after"] = _Array(AFTER, 0, (), False)
+        self.arrays.setdefault("loss", self.arrays["data_loss"])
+        self.aliases = dict(self._aliases())
+
+    def targets(self, claims: Sequence[Claim]) -> list[Target]:
+        """What the claims name, in the order of the derivation. Raises Failure for names that name nothing, indices out
+        of range, and entries that are named twice; for all of them at once."""
+        found: dict[str, Target] = {}
+        problems: list[Problem] = []
+        for claim in claims:
+            target = self._target(claim, first=not problems)
+            if isinstance(target, Problem):
+                problems.append(target)
+            elif (other := found.get(target.address)) is not None:
+                text = f"{claim.name} and {other.claim.name} are the same number"
+                text += f"; the first is on line {other.claim.spot.line}"
+                problems.append(claim.fault(text, "duplicate-claim", "remove one"))
+            else:
+                found[target.address] = target
+        if problems:
+            raise Failure(*problems)
+        return sorted(found.values(), key=lambda t: (self.flow.order.get(t.key, -1), t.place))
+
+    def _place(self, q: Quantity) -> tuple[Key, int]:
+        """The node that a quantity is of, and where in its array it begins."""
+        own = (q.part, q.tensor or q.layer, q.name)
+        if own in self.flow.nodes:
+            return own, 0
+        key = (q.part, q.layer, q.name)
+        places = self.flow.nodes[key].block.places
+        sizes = [int(np.prod(shape)) for _, shape in places]
+        return key, sum(sizes[: [path for path, _ in places].index(q.tensor)])
+
+    def _aliases(self) -> Iterator[tuple[str, str]]:
+        """Other names, by the names they stand for: z, a and delta of a layer with weights, and what a layer reads."""
+        names = {array.key: name for name, array in self.arrays.items()}
+        for node in self.flow.subject.blueprint.walk():
+            path = node.path
+            for read in ("x", "dy"):
+                key = self.flow.wire(path, read)
+                if key in names:
+                    yield f"{path}.{read}", names[key]
+            if node.plan.params:
+                ending = f"{path}.activation.y"
+                yield f"{path}.z", f"{path}.y"
+                yield f"{path}.a", ending if ending in self.arrays else f"{path}.y"
+                error = self.flow.wire(path, "dy")
+                if error in names:
+                    yield f"{path}.delta", names[error]
+
+    def _target(self, claim: Claim, first: bool) -> Target | Problem:
+        match = re.fullmatch(r"\s*([\w.]+)\s*(?:\[([\d\s,]*)\])?\s*", claim.name)
+        path = match[1] if match else claim.name
+        path = self.aliases.get(path, path)
+        if match is None or path not in self.arrays:
+            return self._unknown(claim, match[1] if match else claim.name, first)
+        array = self.arrays[path]
+        at = tuple(int(i) for i in (match[2] or "").replace(" ", "").split(",") if i)
+        full = _completed(at, array)
+        if full is None:
+            begin, end = ("".join(f"[{','.join(map(str, i))}]") if i else "" for i in _ends(array.shape))
+            text = f"there is no entry {claim.name.strip()}"
+            one = f"{path} is one number, {path}{begin}" if begin == end else ""
+            help = one or f"{path} has entries {path}{begin} to {path}{end}, counted from 0"
+            return claim.fault(text, "no-entry", help)
+        place = array.start + (int(np.ravel_multi_index(full, array.shape)) if full else 0)
+        return Target(claim, array.key, place, path + (f"[{','.join(map(str, full))}]" if full else ""))
+
+    def _unknown(self, claim: Claim, word: str, first: bool) -> Problem:
+        """A problem with a name; the first one lists the names there are."""
+        known = [*self.arrays, *self.aliases]
+        guess = next((n for n in known if n.lower() == word.lower()), None) or near(word, known)
+        few = [f"{p}{list(a.shape)}".replace(" ", "") if a.shape else p for p, a in self.arrays.items()]
+        listed = ", ".join(few[:MOST]) + (", ..." if len(few) > MOST else "")
+        help = [f"did you mean `{guess}`?"] if guess else []
+        help += [f"there are, with their shapes: {listed}"] if first else []
+        return claim.fault(f"{claim.name.strip()} names nothing in this derivation", "unknown-claim", " ".join(help))
+
+
+def _completed(at: tuple[int, ...], array: _Array) -> tuple[int, ...] | None:
+    """The whole index: what has only one value may be left out; None where there is no such entry."""
+    shape = array.shape
+    if not at and math.prod(shape) == 1:
+        at = (0,) * len(shape)
+    if array.rows and len(at) == len(shape) - 1 and shape[0] == 1:
+        at = (0, *at)
+    if len(at) != len(shape) or any(i >= n for i, n in zip(at, shape, strict=True)):
+        return None
+    return at
+
+
+def _ends(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    return (0,) * len(shape), tuple(n - 1 for n in shape)

@@ -1,0 +1,158 @@
+"""The claims of a derivation made by hand: a file of names and numbers."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+
+from bpcli.config import yamlfile
+from bpcli.config.document import Node, Source, Spot, point
+from bpcli.config.scalars import FLOAT, tick
+from bpcli.records.training import Exit, Failure, Problem
+
+FORM = "claims are lines of `name: number`, say `dense_1.dW[0,0]: -0.2165`"
+TABLE = 'claims are lines of name,number, say "dense_1.dW[0,0]",-0.2165'
+HELP = {"empty-file": FORM, "not-settings": FORM, "too-large": "", "not-text": "save it as plain text (UTF-8)"}
+"""What helps where a file of claims fails, in place of what helps with an experiment."""
+
+RELATIVE = 1e-9  # of a number: what calculators of ten or more digits leave
+EXACT = 16  # digits of a small whole number, which is taken at its word
+SMALL = 3  # digits of a number that is small
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A number that somebody claims. It is meant to half a `unit` of its last digit, or was cut off there. A whole
+    number of at most three digits is meant exactly (unit 0), and one with a tolerance of its own to that."""
+
+    name: str
+    written: str
+    value: float
+    unit: float
+    tolerance: float | None
+    digits: int  # significant
+    spot: Spot
+
+    @property
+    def reach(self) -> float:
+        """How far the number that was meant may lie from the one that was written."""
+        return self.unit / 2 if self.tolerance is None else self.tolerance
+
+    def fits(self, number: float, floor: float = 0.0) -> bool:
+        """Whether this is `number`, as far as it is written; `floor` is the rounding that is in any case allowed."""
+        slack = floor + RELATIVE * abs(number)
+        gap = abs(self.value - number)
+        if gap <= self.reach * (1 + RELATIVE) + slack:
+            return True
+        cut = self.tolerance is None and abs(self.value) <= abs(number) + slack and self.value * number >= 0
+        return cut and gap < self.unit * (1 - RELATIVE)
+
+    def fault(self, text: str, code: str, help: str) -> Problem:
+        """A problem with this claim, that points at its line."""
+        return point(self.spot, text, path=(self.name,), code=code, help=help)
+
+
+def read(path: Path) -> list[Claim]:
+    """The claims in a YAML file, or in a CSV of name,value (by its ending). Raises Failure: exit 66 where there is no
+    such file, 65 where it cannot be understood; all that is wrong at once."""
+    if path.suffix.lower() == ".csv":
+        return _of_table(path)
+    try:
+        document = yamlfile.read(path)
+    except Failure as failure:
+        problems = [replace(p, help=HELP.get(p.code, p.help)) for p in failure.problems]
+        raise Failure(*problems, exit=failure.exit) from None
+    root = document.root
+    return _checked([(name, root.keys[name], child) for name, child in root.value.items()], FORM)
+
+
+def _of_table(path: Path) -> list[Claim]:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Failure(Problem("this is not a text file in UTF-8", "not-text", file=str(path), help=TABLE)) from None
+    except (OSError, ValueError) as error:
+        missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+        reason = "there is no such file" if missing else "the file cannot be read"
+        problem = Problem(reason, "missing-file", file=str(path), help=TABLE)
+        raise Failure(problem, exit=Exit.NO_INPUT) from None
+    source = Source(str(path), text)
+    found: list[tuple[str, Spot, Node]] = []
+    problems = []
+    for number, line in enumerate(source.lines, start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        spot = Spot(source, number, 1, len(line))
+        try:
+            cells = [c.strip() for c in next(csv.reader([line], strict=True, skipinitialspace=True))]
+        except csv.Error:
+            problems.append(point(spot, "this line is not CSV", code="not-csv", help="check its quotes"))
+            continue
+        if len(cells) < 2:
+            problems.append(point(spot, "this line has no number", code="not-csv", help=TABLE))
+            continue
+        name, value = ",".join(cells[:-1]), cells[-1]  # a name's own comma, where it is not in quotes
+        if not found and not problems and name.lower() in ("name", "claim", "quantity"):
+            continue
+        found.append((name, spot, Node(value, spot)))
+    if problems:
+        raise Failure(*problems)
+    if not found:
+        raise Failure(Problem("the file says nothing", "empty-file", file=str(path), help=TABLE))
+    return _checked(found, TABLE)
+
+
+def _checked(written: Iterable[tuple[str, Spot, Node]], form: str) -> list[Claim]:
+    """The claims, if each of them is a number."""
+    found: list[Claim] = []
+    problems: list[Problem] = []
+    for name, spot, node in written:
+        value, tolerance = node, None
+        if isinstance(node.value, dict):
+            tolerance, inner = node.child("tolerance"), node.child("value")
+            if inner is None or node.value.keys() - {"value", "tolerance"}:
+                text = f"{name}: expected a number, or `{{value: 0.5, tolerance: 0.01}}`"
+                problems.append(point(spot, text, path=(name,), code="not-a-number", help=form))
+                continue
+            value = inner
+        number = _text(value)
+        limit = None if tolerance is None else _number(_text(tolerance))
+        if _number(number) is None or (tolerance is not None and (limit is None or limit < 0)):
+            bad = value if _number(number) is None or tolerance is None else tolerance
+            text = f"{name}: {tick(_text(bad))} is not a number" + (" from 0" if bad is tolerance else "")
+            problems.append(point(bad.spot, text, path=(name,), code="not-a-number", help=form))
+            continue
+        found.append(_claim(name, number, limit, spot))
+    if problems:
+        raise Failure(*problems)
+    return found
+
+
+def _text(node: Node) -> str:
+    """A value as it stands in the file, with all its digits; a minus sign as a hyphen."""
+    spot = node.spot
+    text = node.value if isinstance(node.value, str) else None
+    if text is None:
+        text = spot.source.lines[spot.line - 1][spot.column - 1 : spot.column - 1 + spot.width]
+        if type(node.value) in (int, float) and math.isfinite(node.value) and not FLOAT.fullmatch(text):
+            text = repr(node.value)  # of an alias, or in hexadecimal
+    return text.strip().replace("\u2212", "-")
+
+
+def _number(text: str) -> float | None:
+    value = float(text) if FLOAT.fullmatch(text) and len(text) < 1000 else math.nan
+    return value if math.isfinite(value) else None
+
+
+def _claim(name: str, text: str, tolerance: float | None, spot: Spot) -> Claim:
+    parts = Decimal(text).as_tuple()
+    exponent = parts.exponent
+    assert isinstance(exponent, int), "nan and infinities are no numbers here"
+    significant = len("".join(map(str, parts.digits)).lstrip("0"))
+    exact = significant <= SMALL and not any(c in text for c in ".eE")
+    unit = 0.0 if exact else float(Decimal(1).scaleb(max(exponent, -400)))
+    return Claim(name, text, float(text), unit, tolerance, EXACT if exact else significant, spot)

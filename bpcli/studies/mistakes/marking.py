@@ -1,0 +1,310 @@
+"""`trace --check`: a derivation made by hand, marked number by number.
+
+The marker goes through the derivation as its author did. Where a claim is wrong, what follows is worked out anew from
+the wrong number, so that a mistake counts once; and every mistake that people make is tried, until one gives the very
+number that is claimed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bpcli.engine.step import NonFiniteError
+from bpcli.family.plan import Array
+from bpcli.notation.worked import entry
+from bpcli.records.trace import Cause, Mark, Marks, Quantity, Stage
+from bpcli.records.training import Exit, Failure, Problem
+from bpcli.studies.mistakes.addresses import Addresses, Target
+from bpcli.studies.mistakes.claims import Claim, read
+from bpcli.studies.mistakes.in_derivations import Guess, Mistakes
+from bpcli.studies.trace.derive_step import without_equations
+from bpcli.studies.trace.follow import network_of
+from bpcli.studies.trace.graph import AFTER, GIVEN, Flow, Key, Values
+from bpcli.studies.trace.open import Rows, Subject, open_subject
+from bpcli.studies.trace.quantities import Choice, quantities
+from bpcli.studies.trace.step_blocks import take_step
+from bpcli.studies.witness.witness import EPS
+
+CHANCE = 0.05  # of a mistake to fit by accident: beyond, it is not named
+NAMED = 3  # causes of one claim
+FAR = 12  # nodes back: how far an error is looked for that no claim shows
+FEW = 4  # digits: with fewer, many mistakes give a number like it
+LARGE = 20_000  # entries of an array in which mistakes are not looked for
+
+
+def check(path: Path, rows: Rows, claims: Path, sets: Sequence[str] = (), *, ascii: bool = False) -> Marks:
+    """Marks the claims in a file against the next training step of a config, a run folder or a model file.
+
+    Raises Failure where either cannot be read, or a claim names nothing (65).
+    """
+    written = read(claims)
+    return mark(open_subject(path, rows, sets), written, str(claims), ascii=ascii)
+
+
+def mark(subject: Subject, claims: Sequence[Claim], file: str = "", *, ascii: bool = False) -> Marks:
+    """Marks claims about the next training step of a subject."""
+    network = network_of(subject.blueprint)
+    facts = (("network", network), ("weights", subject.weights), ("rows", subject.rows))
+    try:
+        taken = take_step(subject)
+    except NonFiniteError as error:
+        where = f"{error.layer}.{error.tensor}" if error.layer else error.tensor
+        problem = Problem(f"there is nothing to mark: {where} ({error.what}) is not finite", "diverged")
+        raise Failure(problem, exit=Exit.BAD_RESULT) from None
+    told = list(quantities(taken, 1, Choice(entries=0)))
+    flow = Flow(subject, taken)
+    marker = _Marker(flow, Addresses(flow, told).targets(claims), told, ascii)
+    wrong = tuple(q.path for q in told if not q.agrees)
+    warnings = (*subject.warnings, *without_equations(subject, taken))
+    return Marks(subject.name, file, facts, tuple(marker.marks()), wrong, warnings)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A mistake in `where`, and what it gives in the quantity that is looked at."""
+
+    guess: Guess
+    where: Key
+    distance: int
+    value: Array
+    agree: int  # claims of that quantity that it explains
+    wrong: int  # wrong ones among them
+
+
+class _World:
+    """The arrays of the step as somebody has them: some numbers are theirs (`pins`), the others follow."""
+
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+        self.values: Values = dict(flow.truth)
+        self.changed: set[Key] = set()
+        self.pins: dict[Key, dict[int, float]] = {}
+
+    def copy(self) -> _World:
+        """The same numbers, free to go another way."""
+        other = _World(self.flow)
+        other.values, other.changed = dict(self.values), set(self.changed)
+        other.pins = {key: dict(pins) for key, pins in self.pins.items()}
+        return other
+
+    def follows(self, key: Key) -> Array:
+        """What a node comes to, from the numbers before it."""
+        if key[0] != GIVEN and self.flow.reads(key) & self.changed:
+            return self.flow.value(key, self.values)
+        return self.values[key]
+
+    def settle(self, key: Key, value: Array) -> None:
+        """Gives a node its array, but for the numbers that are pinned."""
+        pins = self.pins.get(key)
+        if pins:
+            value = np.array(value, dtype=np.float64)
+            value.reshape(-1)[list(pins)] = list(pins.values())
+        if not np.array_equal(value, self.values[key], equal_nan=True):
+            self.values[key] = value
+            self.changed.add(key)
+
+    def run(self, keys: Sequence[Key]) -> None:
+        """Works nodes out anew, in their order, as far as anything has changed before them."""
+        for key in keys:
+            self.settle(key, self.follows(key))
+
+
+class _Marker:
+    """Goes through a derivation with somebody's claims in hand."""
+
+    def __init__(self, flow: Flow, targets: Sequence[Target], told: Sequence[Quantity], ascii: bool) -> None:
+        self.flow, self.ascii = flow, ascii
+        self.keys = [k for k in flow.truth if k[0] == GIVEN] + [*flow.nodes, AFTER]
+        self.place = {key: i for i, key in enumerate(self.keys)}
+        self.claimed: dict[Key, list[Target]] = {}
+        for target in targets:
+            self.claimed.setdefault(target.key, []).append(target)
+        self.told = told
+        self.mistakes = Mistakes(flow)
+        self.world = _World(flow)  # with the numbers that were meant, as far as that is known
+        self.written = _World(flow)  # with the numbers as they are written
+        self.reached = 0  # how far `written` is worked out
+        self.erred = False
+
+    def marks(self) -> Iterator[Mark]:
+        """Every claim marked, in the order of the derivation."""
+        for key in self.keys:
+            base = self.world.follows(key)
+            targets = self.claimed.get(key)
+            if targets is None:
+                self.world.settle(key, base)
+                continue
+            self.world.values[key] = base
+            yield from self._mark(key, base, targets)
+
+    def _mark(self, key: Key, base: Array, targets: Sequence[Target]) -> Iterator[Mark]:
+        truth, floor = self.flow.truth[key].reshape(-1), self._floor(key)
+        follows = base.reshape(-1)
+        verdicts: dict[int, str] = {}
+        pins: dict[int, float] = {}
+        for t in targets:
+            if t.claim.fits(truth[t.place], floor):
+                verdicts[t.place] = "right"
+                pins[t.place] = follows[t.place] if t.claim.fits(follows[t.place], floor) else truth[t.place]
+            elif t.claim.fits(follows[t.place], floor):
+                verdicts[t.place], pins[t.place] = "follows", follows[t.place]
+            elif self.erred and t.claim.fits(self._as_written(key).reshape(-1)[t.place], floor):
+                verdicts[t.place], pins[t.place] = "follows", t.claim.value
+            else:
+                verdicts[t.place] = "wrong"
+        wrong = [t for t in targets if verdicts[t.place] == "wrong"]
+        found = self._search(key, base, targets, wrong, floor) if wrong else []
+        causes: dict[int, list[_Found]] = {}
+        for t in wrong:
+            fitting = [f for f in found if t.claim.fits(f.value.reshape(-1)[t.place], floor)]
+            causes[t.place] = _distinct(fitting)
+            pins[t.place] = float(fitting[0].value.reshape(-1)[t.place]) if fitting else t.claim.value
+        self.erred |= bool(wrong)
+        self._adopt(key, base, found, targets)
+        self.world.pins[key] = pins
+        settled = self.world.values[key]
+        self.world.values[key] = self.flow.truth[key]
+        self.world.settle(key, settled)
+        for t in targets:
+            i = t.place
+            yield self._say(t, verdicts[i], float(truth[i]), float(follows[i]), causes.get(i, []))
+
+    def _adopt(self, key: Key, base: Array, found: Sequence[_Found], targets: Sequence[Target]) -> None:
+        """Where one mistake explains all claims of a quantity, the numbers nobody claims have it too."""
+        best = next(iter(found), None)
+        if best is None or best.agree < len(targets):
+            return
+        if best.where == key:
+            self.world.values[key] = best.value
+            return
+        self.world.settle(best.where, best.guess.value)
+        self.world.run(self.keys[self.place[best.where] + 1 : self.place[key]])
+        self.world.values[key] = best.value
+
+    def _as_written(self, key: Key) -> Array:
+        """What a node comes to from the claims as they are written, rounded as they are."""
+        for before in self.keys[self.reached : self.place[key]]:
+            self.written.pins[before] = {t.place: t.claim.value for t in self.claimed.get(before, ())}
+            self.written.run([before])
+        self.reached = max(self.reached, self.place[key])
+        return self.written.follows(key)
+
+    def _floor(self, key: Key) -> float:
+        """Rounding that any order of additions may leave."""
+        return 64 * EPS * (self.flow.nodes[key].block.reach if key in self.flow.nodes else 1.0)
+
+    # --------------------------------------------------------------------------------------------------------- causes
+    def _search(
+        self, key: Key, base: Array, targets: Sequence[Target], wrong: Sequence[Target], floor: float
+    ) -> list[_Found]:
+        """Mistakes that explain at least one of the wrong claims, the likeliest first."""
+        if key[0] == GIVEN or base.size > LARGE:
+            return []
+        found: list[tuple[int, _Found]] = []
+        for tried, (where, distance, guess, value) in enumerate(self._guesses(key, base), start=1):
+            flat = value.reshape(-1)
+            explained = [t for t in wrong if t.claim.fits(flat[t.place], floor)]
+            if explained:
+                agree = sum(t.claim.fits(flat[t.place], floor) for t in targets)
+                found.append((tried, _Found(guess, where, distance, value, agree, len(explained))))
+        likely = [f for n, f in found if self._chance(n, f, wrong, floor) < CHANCE]
+        return sorted(likely, key=lambda f: (-f.agree, f.guess.rank, f.distance))
+
+    def _guesses(self, key: Key, base: Array) -> Iterator[tuple[Key, int, Guess, Array]]:
+        """Every mistake in a quantity and in what it is computed from, as far as no claim shows that; with the array
+        that it leads to."""
+        ahead: list[Values] = []
+
+        def later() -> Values:
+            if not ahead:
+                world = self.world.copy()
+                world.run(self.keys[self.place[key] :])
+                ahead.append(world.values)
+            return ahead[0]
+
+        own = [(g, g.value) for g in self.mistakes.of(key, self.world.values, later)]
+        written = self._as_written(key)
+        rounded = Guess("rounding", "it is computed from the numbers before it as they are written, rounded", written)
+        own.append((rounded, written))
+        for guess, value in sorted(own, key=lambda pair: pair[0].rank):
+            yield key, 0, guess, value
+        for where, distance in self._unseen(key):
+            for guess in sorted(self.mistakes.of(where, self.world.values, later), key=lambda g: g.rank):
+                if guess.code == "rounding" or np.array_equal(guess.value, self.world.values[where]):
+                    continue
+                world = self.world.copy()
+                world.settle(where, guess.value)
+                world.run(self.keys[self.place[where] + 1 : self.place[key]])
+                value = world.follows(key)
+                if value is not base:
+                    yield where, distance, guess, value
+
+    def _unseen(self, key: Key) -> list[tuple[Key, int]]:
+        """What a node is computed from and nobody claims in full, the nearest first."""
+        found: dict[Key, int] = {}
+        waiting = [(key, 0)]
+        while waiting:
+            at, distance = waiting.pop(0)
+            for before in sorted(self.flow.reads(at), key=lambda k: -self.place[k]):
+                size = self.world.values[before].size
+                hidden = len(self.claimed.get(before, ())) < size <= LARGE
+                if before[0] not in (GIVEN, "schedule") and before not in found and hidden and distance < FAR:
+                    found[before] = distance + 1
+                    waiting.append((before, distance + 1))
+        return sorted(found.items(), key=lambda item: item[1])
+
+    def _chance(self, tried: int, found: _Found, wrong: Sequence[Target], floor: float) -> float:
+        """How probably one of so many mistakes fits by accident, what it explains being written to so many digits."""
+        chance = float(tried)
+        flat = found.value.reshape(-1)
+        for t in wrong:
+            if t.claim.fits(flat[t.place], floor):
+                size = max(abs(t.claim.value), abs(float(self.flow.truth[t.key].reshape(-1)[t.place])), 1e-300)
+                chance *= min(1.0, 0.75 * t.claim.reach / size)  # 1.5 units of the last digit, in a range of 4 sizes
+        return chance
+
+    # ---------------------------------------------------------------------------------------------------------- words
+    def _say(self, t: Target, verdict: str, truth: float, follows: float, found: Sequence[_Found]) -> Mark:
+        causes = tuple(Cause(f.guess.code, f.guess.text, self._called(f.where, t)) for f in found)
+        stage = self.flow.nodes[t.key].stage if t.key in self.flow.nodes else Stage.INITIALIZE
+        note = ""
+        if verdict == "wrong" and t.key[0] == GIVEN:
+            note = "it is given, not worked out: copy it from the network"
+        elif verdict == "wrong" and not causes:
+            note = f"it is {t.claim.value / truth:.4g} times the right number" if truth else "the right number is 0"
+            note += "; more digits would tell more" if t.claim.digits < FEW else ""
+        stage = Stage.REPEAT if t.key == AFTER else stage
+        return Mark(
+            name=t.claim.name, address=t.address, stage=stage, line=t.claim.spot.line, written=t.claim.written,
+            value=t.claim.value, right=truth, verdict=verdict, expected=follows, causes=causes,
+            worked=self._worked(t) if verdict == "wrong" else "", note=note,
+        )  # fmt: skip
+
+    def _worked(self, t: Target) -> str:
+        """The line of the derivation that a claim is about."""
+        node = self.flow.nodes.get(t.key)
+        if node is None:
+            return ""
+        at = tuple(int(i) for i in np.unravel_index(t.place, node.grid.shape)) if node.grid.shape else ()
+        line = entry(node.grid, node.base, at, ascii=self.ascii)
+        return f"{t.address} {line.line[len(line.left) :].lstrip()}"
+
+    def _called(self, key: Key, t: Target) -> str:
+        """How claims call a node; of all weights at once, those that the claim is about."""
+        if key == t.key:
+            return t.address
+        own = [q for q in self.told if key in ((q.part, q.tensor or q.layer, q.name), (q.part, q.layer, q.name))]
+        near = [q for q in own if q.tensor and t.address.startswith(q.tensor)]
+        return (near or own)[0].path
+
+
+def _distinct(found: Sequence[_Found]) -> list[_Found]:
+    """The likeliest of each kind."""
+    kinds: dict[str, _Found] = {}
+    for f in found:
+        kinds.setdefault(f.guess.code, f)
+    return list(kinds.values())[:NAMED]

@@ -1,0 +1,60 @@
+"""Fingerprints of data files, taken while the same files are read: on a machine of two cores nobody waits for them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bpcli.studies.run.runfolder import fingerprint, sha256_of
+
+NAME = "fingerprints"
+"""What the threads are called."""
+LARGE = 32 << 20
+"""Bytes of a file from which on another process takes its fingerprint: whoever parses the file meanwhile holds the
+interpreter's lock, and two threads that ask for it in turn cost more than the fingerprint."""
+
+PROGRAM = "import hashlib, sys; print(hashlib.file_digest(open(sys.argv[1], 'rb'), 'sha256').hexdigest())"
+
+
+class Prints:
+    """The fingerprints of `files`, from a thread that begins at once."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self.files = tuple(files)
+        self._found: list[dict[str, Any]] = []
+        self._failure: Exception | None = None
+        self._thread = threading.Thread(target=self._take, name=NAME, daemon=True)
+        if all(f.is_file() or f.is_dir() for f in self.files):  # what is read from a pipe nobody else can read
+            self._thread.start()
+
+    def _take(self) -> None:
+        try:
+            self._found = fingerprint(self.files, _digest)
+        except Exception as error:  # raised where it is asked for: a missing file is first told by who reads it
+            self._failure = error
+
+    def of(self, files: Sequence[Path]) -> list[dict[str, Any]]:
+        """The fingerprints of these files, which should be those that were taken. Raises what taking them
+        raised."""
+        if tuple(files) != self.files or self._thread.ident is None:
+            return fingerprint(files)
+        self._thread.join()
+        if self._failure is not None:
+            raise self._failure
+        return self._found
+
+
+def _digest(file: Path) -> str:
+    if file.is_file() and file.stat().st_size > LARGE:
+        try:
+            command = [sys.executable, "-I", "-S", "-c", PROGRAM, str(file)]
+            found = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout.strip()
+        except OSError:
+            found = ""
+        if len(found) == 64:
+            return found
+    return sha256_of(file)

@@ -1,0 +1,146 @@
+"""How each layer of a network fares on one batch: sizes of gradients, weights and outputs, units that are closed.
+
+Whether a unit is dead or saturated is read off the slope of its activation on the rows, by running its own backward on
+ones: no activation is known by name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+
+from bpcli.engine.network import Link
+from bpcli.engine.network_plan import Blueprint, Entry
+from bpcli.engine.objective import Batch, Objective
+from bpcli.family import Activation, Loss
+from bpcli.family.plan import Array, Frame, empty
+from bpcli.numeric.lengths import length
+from bpcli.records.gradcheck import HealthRow
+
+CLOSED = 1e-3
+"""Of the steepest slope: a unit whose slope is under this share on every row is dead (of relu it is 0)."""
+
+FLAT = 0.05
+"""Of the steepest slope: an output whose slope is under this share is saturated: |tanh| > 0.975, a sigmoid within 0.013
+of its ends."""
+
+FAR = 60.0  # how far out the ends of an activation are looked for: there softsign's slope is 1/3721
+
+Ends = Literal["none", "one", "both"]
+"""At how many of its ends an activation is flat: identity none, relu one, tanh both."""
+
+
+class Probe:
+    """A network of its own in float64, with every array kept, that is shown one batch with the weights of another.
+
+    `x` (N, *shape) and `t` ((N,) class ids, or (N, K)) are encoded rows. It changes nothing of the network that the
+    weights come from.
+    """
+
+    def __init__(self, blueprint: Blueprint, loss: Loss, x: Array, t: Array, seed: int = 0) -> None:
+        self.objective = Objective(blueprint, loss, len(x), np.float64, seed, retain=True, need_dx=True)
+        self.batch = self.objective.batch(len(x))
+        t = t if t.ndim == 1 else t.astype(np.float64)
+        self.batch.load(x.astype(np.float64), t, np.arange(len(x)))
+        self.loss = math.nan
+
+    def look(
+        self, theta: Array, states: Mapping[str, Array], update: Array | None = None, step: int = 0
+    ) -> tuple[HealthRow, ...]:
+        """The rows of `health` at the flat weights `theta` and running statistics `states`; `loss` is then that of the
+        batch, without penalty. `update` is what a step added to the flat weights; chance is drawn as for `step`."""
+        network = self.objective.network
+        self.objective.theta[...] = theta
+        for name, state in states.items():
+            network.states[name][...] = state
+        with np.errstate(all="ignore"):  # weights that diverge are looked at too
+            network.draw(self.batch.chain, step)
+            self.loss = self.batch.forward(True)
+            self.batch.backward(True)
+            return health(self.objective, self.batch, update)
+
+
+def health(objective: Objective, batch: Batch, update: Array | None = None) -> tuple[HealthRow, ...]:
+    """One row for each layer, containers before what is inside them, after a forward and a backward pass in training.
+
+    The objective has to keep its arrays (`retain`, `need_dx`). `gradient` is that of the data term alone, so that a
+    penalty hides no layer that the loss does not reach; `weights` and `update` are of what decays (matrices and
+    kernels), or where nothing does (gains) of all that the layer learns.
+    """
+    entries: dict[str, list[Entry]] = {}
+    for e in objective.network.blueprint.layout:
+        entries.setdefault(e.node.path, []).append(e)
+    return tuple(_row(link, entries.get(link.path, []), objective, update) for link in batch.chain.walk())
+
+
+def _row(link: Link, entries: list[Entry], objective: Objective, update: Array | None) -> HealthRow:
+    f = link.frame
+    main = [e for e in entries if e.param.decays] or entries
+    weights = _norm(objective.theta, main)
+    moved = None if update is None else _norm(update, main)
+    dead, saturated = closed(link)
+    return HealthRow(
+        layer=link.path,
+        kind=link.layer.kind,
+        gradient=_norm(objective.grad, entries),
+        weights=weights,
+        update=moved / weights if moved is not None and weights else None,
+        error=length(f.dy) / math.sqrt(f.dy.size),
+        output_mean=float(f.y.mean()),
+        output_deviation=float(f.y.std()),
+        dead=dead,
+        saturated=saturated,
+    )
+
+
+def _norm(flat: Array, entries: list[Entry]) -> float | None:
+    """The norm of these tensors of a flat vector together; None where there are none."""
+    return math.hypot(*(length(flat[e.where]) for e in entries)) if entries else None
+
+
+def closed(link: Link) -> tuple[float | None, float | None]:
+    """The share of an activation's units that no row opens, and the share of its outputs that are saturated; None where
+    it has no flat end (two of them, to be saturated), or is no activation of single numbers.
+
+    A unit is an entry of the last axis: of images a channel, which is dead where it is closed at every pixel.
+    """
+    layer = link.layer
+    if not isinstance(layer, Activation):
+        return None, None
+    steepest, ends = character(layer)
+    if ends == "none":
+        return None, None
+    slope = np.abs(slopes(layer, link.frame)) / steepest
+    dead = float((slope.reshape(-1, slope.shape[-1]).max(0) <= CLOSED).mean())
+    return dead, float((slope <= FLAT).mean()) if ends == "both" else None
+
+
+def slopes(layer: Activation, f: Frame) -> Array:
+    """dy/dx of every output of an activation of single numbers, after its forward pass: its backward, told ones."""
+    told = Frame(**{**vars(f), "dy": np.ones_like(f.y), "dx": np.empty_like(f.y)})
+    layer.backward(told, True)
+    found: Array = told.dx
+    return found
+
+
+@lru_cache(maxsize=256)
+def character(layer: Activation) -> tuple[float, Ends]:
+    """The steepest slope of an activation, and at how many of its ends it is flat. An activation of whole rows
+    (softmax) has no slopes of its own, and is said to have no flat end."""
+    x = np.concatenate([np.linspace(-FAR, -8, 53), np.linspace(-8, 8, 257), np.linspace(8, FAR, 53)])[None]
+    plan = layer.plan(x.shape[1:])
+    arrays: dict[str, Any] = {n: empty(s, 1, x.dtype) for n, s in {**plan.keep, **plan.scratch, **plan.draws}.items()}
+    f = Frame(x=x, y=np.empty_like(x), dx=np.empty_like(x), dy=np.arange(1.0, x.size + 1)[None], **arrays)
+    with np.errstate(all="ignore"):
+        layer.forward(f, True)
+        slope = slopes(layer, f)
+        layer.backward(f, True)
+    steepest = float(np.abs(slope).max())
+    alone = steepest > 0 and np.allclose(f.dx, slope * f.dy, rtol=1e-9, atol=1e-12)
+    flat = sum(abs(float(end)) <= CLOSED * steepest for end in (slope[0, 0], slope[0, -1]))
+    ends: tuple[Ends, ...] = ("none", "one", "both")
+    return steepest, ends[flat] if alone else "none"

@@ -1,0 +1,72 @@
+"""One training in a run folder at a time."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from bpcli.records.training import Exit, Failure, Problem
+from bpcli.studies.run.atomic import unwritable
+
+NAME = "train.lock"
+
+
+class Lock:
+    """Held from its creation to `release`, or to the end of the process, whatever ends it.
+
+    The file holds the process's number, for people. Where the system has no flock nothing is locked. Raises Failure
+    where another process holds it, or the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / NAME
+        try:
+            self._number: int | None = self._taken()
+        except OSError as error:
+            raise unwritable(self.path, error) from None
+
+    def _taken(self) -> int:
+        while True:
+            number = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+            if not _locked(number):
+                holder = os.read(number, 32).decode("ascii", "replace").strip()
+                os.close(number)
+                raise _busy(self.path.parent, holder)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(number), self.path.stat()):
+                    break
+            os.close(number)  # its last holder removed it between our opening and our locking
+        os.ftruncate(number, 0)
+        os.write(number, f"{os.getpid()}\n".encode())
+        return number
+
+    def release(self) -> None:
+        """Lets the next one in. May be called twice."""
+        if self._number is not None:
+            with suppress(OSError):
+                self.path.unlink(missing_ok=True)
+            os.close(self._number)
+            self._number = None
+
+
+def _locked(number: int) -> bool:
+    """Whether the open file is ours now; also where locks do not exist (Windows, some network file systems)."""
+    if sys.platform == "win32":
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _busy(folder: Path, holder: str) -> Failure:
+    who = f"process {holder}" if holder.isdecimal() else "another process"
+    help = f"wait for it, or stop it with `kill {holder}`" if holder.isdecimal() else "wait for it"
+    return Failure(Problem(f"{who} is training in {folder}", code="busy", help=help), exit=Exit.CANNOT_CREATE)

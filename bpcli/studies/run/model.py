@@ -1,0 +1,134 @@
+"""A trained model as it is saved: weights, the experiment, and the rules its data was encoded by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from bpcli.config.experiment import Experiment
+from bpcli.engine.network_plan import Blueprint, draw_up
+from bpcli.engine.objective import Objective
+from bpcli.family import UnsettledError
+from bpcli.family.plan import Array, ShapeError
+from bpcli.records.training import Exit, Failure, Problem
+from bpcli.studies.custom import load as plugins
+from bpcli.studies.custom.source_location import blamed
+from bpcli.studies.dataset.preprocessor import Rules
+from bpcli.studies.run import modelfile
+from bpcli.studies.run.runfolder import RunFolder
+from bpcli.studies.run.scoring import Judge
+
+KIND = "model"
+BATCH = 256  # rows evaluated at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A network in memory with trained weights, ready to evaluate."""
+
+    path: Path
+    experiment: Experiment
+    rules: Rules
+    blueprint: Blueprint
+    objective: Objective
+    record: Mapping[str, Any]  # how it was made: epoch, metrics, version
+    warnings: tuple[Problem, ...] = ()
+
+    @property
+    def judge(self) -> Judge:
+        return Judge(self.experiment.loss, self.rules, self.blueprint.y[0])
+
+
+def dump(experiment: Experiment) -> dict[str, Any]:
+    """The experiment as plain data, every default filled in."""
+    return experiment.model_dump(mode="json", exclude_none=True)
+
+
+def save(path: Path, experiment: Experiment, rules: Rules, objective: Objective, record: Mapping[str, Any]) -> None:
+    """Writes the self-contained model file. Raises Failure where it cannot be written."""
+    network = objective.network
+    tensors = {**network.parameters(), **{f"state.{p}": s for p, s in network.states.items()}, **rules.tensors()}
+    meta = {"kind": KIND, "experiment": dump(experiment), "rules": rules.to_meta(), "record": dict(record)}
+    modelfile.write(path, tensors, meta)
+
+
+def locate(path: Path) -> tuple[Path, RunFolder | None]:
+    """The model file that is meant by a run folder or a file, and the folder. Raises Failure where there is none."""
+    if path.is_dir():
+        folder = RunFolder(path)
+        folder.record()
+        return folder.model, folder
+    return path, None
+
+
+def load(path: Path) -> Model:
+    """The model of a run folder or a model file. Nothing it says is looked up or run: only parts of this package.
+
+    Raises Failure: 66 where it is missing, 65 where it is truncated, damaged, foreign or does not fit together.
+    """
+    file, folder = locate(path)
+    if folder is not None and not file.exists():
+        help = f"finish its training: bpcli train --resume {path}"
+        raise Failure(Problem(f"{path} has no model yet", code="no-model", help=help), exit=Exit.NO_INPUT)
+    tensors, meta = modelfile.read(file)
+    if meta.get("kind") != KIND:
+        help = "give a run folder or its model.safetensors"
+        raise Failure(Problem(f"{file} is a checkpoint, not a model", code="not-a-model", help=help))
+    record = meta.get("record", {})
+    if not isinstance(record, dict):
+        raise _damaged(file, "its record is no table")
+    trained_with = folder.record() if folder is not None else record
+    try:
+        experiment = Experiment.model_validate(meta["experiment"])
+        rules = Rules.from_meta(meta["rules"], tensors)
+        blueprint = draw_up(experiment.architecture, rules.shape, experiment.regularization)
+        rules = replace(rules, tokens=blueprint.tokens)
+        loss = experiment.loss.settle(rules.classes, ())
+        loss.plan(blueprint.y)
+    except (KeyError, TypeError, ShapeError, UnsettledError) as error:
+        raise blamed(error) or _damaged(file, str(error)) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        if first["type"] == "unknown_type":
+            raise plugins.named(_unknown(file, first["ctx"]), trained_with) from None
+        raise _damaged(file, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    _fits(file, blueprint, tensors)
+    objective = Objective(blueprint, loss, BATCH, np.dtype(experiment.dtype), experiment.seed)
+    for name, array in {**objective.network.parameters(), **_states(objective)}.items():
+        array[...] = tensors[name]
+    return Model(file, experiment, rules, blueprint, objective, record, plugins.differences(trained_with))
+
+
+def _states(objective: Objective) -> dict[str, Array]:
+    return {f"state.{p}": s for p, s in objective.network.states.items()}
+
+
+def _fits(file: Path, blueprint: Blueprint, tensors: Mapping[str, Array]) -> None:
+    """Compares names and shapes of the weights with what the network needs, before memory is asked for."""
+    needed = {e.path: e.shape for e in blueprint.layout}
+    for node in blueprint.walk():
+        needed |= {f"state.{node.path}.{name}": slot.shape for name, slot in node.plan.state.items()}
+    held = {name: a.shape for name, a in tensors.items() if not name.startswith("data.")}
+    for name, shape in needed.items():
+        if name not in held:
+            raise _damaged(file, f"the network needs {name}, and the file has none")
+        if held[name] != shape:
+            raise _damaged(file, f"{name} is {held[name]} and the network needs {shape}")
+    if extra := sorted(held.keys() - needed.keys()):
+        raise _damaged(file, f"it holds {extra[0]}, and the network has no such tensor")
+
+
+def _unknown(file: Path, context: Mapping[str, Any]) -> Failure:
+    text = f"{file} holds a {context['family']} `{context['kind']}`, which is no part of this package"
+    return Failure(Problem(text, code="unknown-type", help="a part of your own is loaded by --with FILE.py"))
+
+
+def _damaged(file: Path, what: str) -> Failure:
+    text = f"{file} does not fit together: {what}"
+    help = "the file was changed after it was written: train again, or take it from a backup"
+    return Failure(Problem(text, code="damaged-model", help=help), exit=Exit.BAD_INPUT)

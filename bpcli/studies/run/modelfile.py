@@ -1,0 +1,235 @@
+"""Model files and checkpoints: one self-contained, checksummed safetensors file each.
+
+The file is plain safetensors, which other tools open; it holds no code, and nothing in it is ever imported or used as a
+path. What bpcli adds stands in its metadata under the key `bpcli`, as JSON:
+
+    {"format_version": 1, "meta": {...}, "sha256": "..."}
+
+where sha256 covers this text with an empty sha256 and then, of each tensor in the order of their names, a line of name,
+type and shape, and its bytes. (One key, because safetensors writes several in an order that changes.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from safetensors import SafetensorError, deserialize
+from safetensors.numpy import save
+
+from bpcli.family.plan import Array
+from bpcli.records.training import Exit, Failure, Problem
+from bpcli.studies.run.atomic import atomic_bytes, atomic_text, kind_of
+
+__all__ = ["FORMAT_VERSION", "atomic_bytes", "atomic_text", "read", "write"]
+
+FORMAT_VERSION = 1
+KEY = "bpcli"
+MAX_HEADER = 16 * 2**20  # bytes; a bound on what a file can make us parse
+MAX_KEYS = 1000  # of metadata; a model has one
+MAX_AXES = 8
+NAME = re.compile(r"[\w.\-]{1,256}")
+DTYPES: dict[str, np.dtype[Any]] = {
+    "F32": np.dtype("<f4"),
+    "F64": np.dtype("<f8"),
+    "I64": np.dtype("<i8"),
+    "U8": np.dtype("u1"),
+    "BOOL": np.dtype("?"),
+}
+FOREIGN = {
+    b"PK\x03\x04": "a zip archive (.npz, .keras and PyTorch's files are zip archives)",
+    b"\x80": "a pickle, which may run code when it is opened; bpcli never opens one",
+    b"\x93NUMPY": "a NumPy array (.npy)",
+    b"\x89HDF": "an HDF5 file (.h5)",
+    b"\x1f\x8b": "a gzip archive",
+}
+TRAIN = "`bpcli train CONFIG` writes model.safetensors into its run folder"
+AGAIN = "copy the file again, or use another checkpoint of the run"
+
+
+def write(path: Path, tensors: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
+    """Writes a model file: arrays of float32, float64, int64, uint8 or bool in any memory layout, and plain JSON data.
+
+    Shapes are kept, () too; numbers in `meta` come back bit for bit, nan and infinities included, tuples as lists.
+    Equal content gives equal bytes. Raises TypeError or ValueError where an array, a name or `meta` cannot be kept, and
+    Failure as `atomic_bytes` does, or where `meta` passes 16 MiB.
+    """
+    arrays = {name: kept(name, value) for name, value in tensors.items()}
+    record = {"format_version": FORMAT_VERSION, "meta": meta, "sha256": ""}
+    record["sha256"] = digest(json.dumps(record), arrays)
+    data = save(arrays, metadata={KEY: json.dumps(record)})
+    if int.from_bytes(data[:8], "little") > MAX_HEADER:
+        text = f"cannot write {path}: the description of the model passes {MAX_HEADER >> 20} MiB"
+        raise bad(path, text, help="classes and text columns with fewer different values make it smaller")
+    atomic_bytes(path, data)
+
+
+def kept(name: str, value: Array) -> Array:
+    """The array as the file holds it: little-endian and C-contiguous (safetensors corrupts what is not)."""
+    a = np.asarray(value, order="C")  # ascontiguousarray would give () the shape (1,)
+    a = a.astype(a.dtype.newbyteorder("<"), copy=False)
+    if not NAME.fullmatch(name):
+        raise ValueError(f"tensor name {name!r}: only letters, digits, `_`, `.` and `-`, at most 256")
+    if a.dtype not in DTYPES.values() or a.ndim > MAX_AXES:
+        raise TypeError(f"tensor {name}: {a.dtype} of shape {a.shape} cannot be kept")
+    return a
+
+
+def digest(text: str, arrays: Mapping[str, Array]) -> str:
+    """sha256, in hexadecimal, over the metadata text (with an empty sha256) and the tensors."""
+    found = hashlib.sha256(text.encode("utf-8", "surrogatepass"))
+    for name in sorted(arrays):
+        a = arrays[name]
+        found.update(f"\n{name} {a.dtype.str} {a.shape}\n".encode())
+        found.update(a.reshape(-1).view(np.uint8).data)
+    return found.hexdigest()
+
+
+def read(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
+    """The tensors (owned, writable, C-contiguous) and the meta data of a model file.
+
+    Raises Failure: 66 where the file is missing or unreadable; 65 where it is truncated, damaged (the checksum does not
+    hold), of another kind, or written by a newer bpcli. Allocates in proportion to the size of the file.
+    """
+    try:
+        header, data = contents(path)
+    except FileNotFoundError:
+        problem = Problem(f"no such file: {path}", code="missing-file", file=str(path), help=TRAIN)
+        raise Failure(problem, exit=Exit.NO_INPUT) from None
+    except OSError as e:
+        problem = Problem(f"cannot read {path}: {e.strerror or e}", code="unreadable-file", file=str(path))
+        raise Failure(problem, exit=Exit.NO_INPUT) from e
+    text, meta, sha256 = own_record(path, header)
+    check_tensors(path, header)
+    try:
+        arrays = {name: array_of(tensor) for name, tensor in deserialize(data)}  # type: ignore[no-untyped-call]
+    except (SafetensorError, TypeError, ValueError, OverflowError) as e:
+        raise damaged(path, str(e)) from e
+    if digest(text, arrays) != sha256:
+        raise damaged(path, "its checksum does not hold: some of its bytes were changed")
+    return arrays, meta
+
+
+def contents(path: Path) -> tuple[dict[str, Any], bytes]:
+    """The parsed header and all bytes, after the lengths that the file states were compared with its size."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise bad(path, f"{path} is {kind_of(mode)}, not a model file", help=TRAIN)
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        header, end = header_of(path, file, size)
+        if end > size:
+            raise truncated(path, f"it has {size} bytes of {end}")
+        if end < size:
+            raise damaged(path, f"{size - end} bytes follow its end")
+        file.seek(0)
+        try:
+            return header, file.read()
+        except MemoryError:
+            raise bad(path, f"{path} has {size} bytes, more than the memory") from None
+
+
+def header_of(path: Path, file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
+    """The parsed header, and the size that the whole file should have."""
+    start = file.read(9)
+    length = int.from_bytes(start[:8], "little")
+    if len(start) < 9:
+        raise truncated(path, f"it has {size} bytes" if size else "it is empty")
+    if start[8:] != b"{":
+        text = "a text file" if re.fullmatch(rb"[\t\r\n -~]+", start) else "something else"
+        what = next((what for magic, what in FOREIGN.items() if start.startswith(magic)), text)
+        raise bad(path, f"{path} is not a model file; it looks like {what}", code="foreign-model", help=TRAIN)
+    if length > MAX_HEADER:
+        raise damaged(path, f"its header claims {length} bytes")
+    if length > size - 8:
+        raise truncated(path, f"it has {size} bytes, its header alone needs {length + 8}")
+    header = parsed(path, start[8:] + file.read(length - 1))
+    ends = [t["data_offsets"][1] for name, t in header.items() if name != "__metadata__" and has_offsets(t)]
+    return header, 8 + length + max(ends, default=0)
+
+
+def has_offsets(tensor: Any) -> bool:
+    """Whether a header entry says where its bytes are."""
+    offsets = tensor.get("data_offsets") if isinstance(tensor, dict) else None
+    return isinstance(offsets, list) and len(offsets) == 2 and all(type(n) is int for n in offsets)
+
+
+def parsed(path: Path, text: bytes | str) -> dict[str, Any]:
+    """A JSON object. A key that stands twice and endless nesting are damage."""
+    try:
+        found = json.loads(text, object_pairs_hook=without_duplicates)
+    except (ValueError, RecursionError) as e:
+        raise damaged(path, f"its header cannot be read ({type(e).__name__})") from e
+    if not isinstance(found, dict):
+        raise damaged(path, "its header is not a table")
+    return found
+
+
+def without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The pairs as a dict. Raises ValueError where a key stands twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
+def own_record(path: Path, header: Mapping[str, Any]) -> tuple[str, dict[str, Any], str]:
+    """The metadata text with an empty sha256, the meta data in it, and the sha256."""
+    metadata = header.get("__metadata__")
+    if isinstance(metadata, dict) and len(metadata) > MAX_KEYS:
+        raise damaged(path, f"its metadata has {len(metadata):,} entries")
+    text = metadata.get(KEY) if isinstance(metadata, dict) else None
+    if not isinstance(text, str):
+        what = f"{path} is a safetensors file of another program: it holds weights, but no network to put them in"
+        raise bad(path, what, code="foreign-model", help=TRAIN)
+    record = parsed(path, text)
+    version, meta, sha256 = (record.get(key) for key in ("format_version", "meta", "sha256"))
+    if type(version) is int and version > FORMAT_VERSION:
+        what = f"{path} was written by a newer bpcli (format {version}; this one reads {FORMAT_VERSION})"
+        raise bad(path, what, code="newer-model", help="upgrade bpcli, or train again with this version")
+    if version != FORMAT_VERSION or not isinstance(meta, dict) or not isinstance(sha256, str) or not sha256:
+        raise damaged(path, "its metadata is incomplete")
+    before, _, after = text.rpartition(sha256)
+    return before + after, meta, sha256
+
+
+def check_tensors(path: Path, header: Mapping[str, Any]) -> None:
+    """Holds the names, types and numbers of axes to what bpcli writes; the rest is checked by safetensors."""
+    for name, tensor in header.items():
+        if name == "__metadata__":
+            continue
+        shape, dtype = (tensor.get("shape"), tensor.get("dtype")) if isinstance(tensor, dict) else (None, None)
+        fits = isinstance(shape, list) and len(shape) <= MAX_AXES and isinstance(dtype, str) and dtype in DTYPES
+        if not (fits and has_offsets(tensor) and NAME.fullmatch(name)):
+            raise damaged(path, f"its tensor {name[:40]!r} is not one that bpcli writes")
+
+
+def array_of(tensor: Mapping[str, Any]) -> Array:
+    """An owned array from what safetensors gives. Raises ValueError for a bool that is neither 0 nor 1."""
+    dtype = DTYPES[tensor["dtype"]]
+    if dtype == np.bool_ and tensor["data"].strip(b"\x00\x01"):
+        raise ValueError("a bool that is neither 0 nor 1")
+    flat: Array = np.frombuffer(tensor["data"], dtype)
+    return flat.reshape(tensor["shape"]).copy()
+
+
+def bad(path: Path, text: str, *, code: str = "bad-model", help: str = "") -> Failure:
+    """The failure of a file that is there and cannot be used."""
+    return Failure(Problem(text, code=code, file=str(path), help=help), exit=Exit.BAD_INPUT)
+
+
+def truncated(path: Path, why: str) -> Failure:
+    """The failure of a file that ends too early."""
+    return bad(path, f"{path} is truncated: {why}", code="truncated-model", help=AGAIN)
+
+
+def damaged(path: Path, why: str) -> Failure:
+    """The failure of a file that is not as it was written."""
+    return bad(path, f"{path} is damaged: {why}", code="damaged-model", help=AGAIN)

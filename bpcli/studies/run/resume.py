@@ -1,0 +1,134 @@
+"""Beginning a training, and going on with one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bpcli.config.dump import dump as dump_yaml
+from bpcli.records.training import Exit, Failure, Problem
+from bpcli.studies.custom import load as plugins
+from bpcli.studies.run import model, runfolder
+from bpcli.studies.run.lock import Lock
+from bpcli.studies.run.runfolder import RunFolder
+from bpcli.studies.run.setup import Setup, set_up
+from bpcli.studies.run.trainer import Training, Watcher
+
+FINISHED = ("epochs", "goal", "patience", "converged")
+EXTEND = "training.epochs"
+
+
+def start(setup: Setup, out: Path | None = None, watcher: Watcher | None = None) -> Training:
+    """A new training in a new run folder, `out` or one named by the time. Raises Failure where it cannot be made."""
+    experiment, config, warnings = setup.experiment, setup.document.text.encode(), setup.examined()
+    record = runfolder.started() | {
+        "name": experiment.name,
+        "seed": experiment.seed,
+        "root": str(setup.root.resolve()),
+        "sets": list(setup.sets),
+        "steps": experiment.training.epochs * setup.steps_per_epoch,
+        "rows": {s.name: len(s.x) for s in setup.prepared.splits.values()},
+        "config": hashlib.sha256(config).hexdigest(),
+        "data": (setup.prints.of if setup.prints else runfolder.fingerprint)(setup.prepared.files),
+        **plugins.noted(),
+    }
+    files = {
+        "config.yaml": config,
+        "config.resolved.yaml": (_resolved(setup) + dump_yaml(model.dump(experiment))).encode(),
+        "run.json": json.dumps(record, indent=2, ensure_ascii=False).encode(),
+    }
+    with runfolder.created(experiment.name, out, files) as (folder, lock):
+        training = Training(setup, folder, watcher, lock=lock)
+        training.warnings = (*training.warnings, *warnings)
+        return training
+
+
+def _resolved(setup: Setup) -> str:
+    """The first lines of config.resolved.yaml."""
+    return (
+        f"# Every setting of this run, defaults and --set included.\n# Paths are relative to {setup.root.resolve()}\n"
+    )
+
+
+def resume(path: Path, sets: tuple[str, ...] = (), watcher: Watcher | None = None) -> Training:
+    """A training that goes on from the newest checkpoint of a run folder, or from its first step where none is left.
+
+    Of the experiment only `training.epochs` may change; schedules keep the length they began with. Raises Failure where
+    the data or the config is no longer what it was, where the run diverged, and where another process works on it.
+    """
+    for text in sets:
+        if text.partition("=")[0].strip() != EXTEND:
+            help = f"of a run that goes on only {EXTEND} may change; for anything else start a new run"
+            raise Failure(Problem(f"--set {text} would change the experiment", code="resume", help=help))
+    folder = RunFolder(path)
+    record = folder.record()
+    if record.get("status") == "diverged":
+        help = "start a new run, with a lower optimizer.learning_rate or with clipping"
+        text = f"this run cannot go on: {record.get('reason', 'it diverged')}"
+        raise Failure(Problem(text, code="diverged", help=help), exit=Exit.BAD_RESULT)
+    lock = Lock(path)
+    try:
+        return _resumed(folder, record, sets, watcher, lock)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _resumed(
+    folder: RunFolder, record: dict[str, Any], sets: tuple[str, ...], watcher: Watcher | None, lock: Lock
+) -> Training:
+    tensors, meta, warnings = folder.newest_checkpoint()
+    setup = reopen(folder, record, sets)
+    warnings = (*warnings, *setup.examined())
+    training = Training(setup, folder, watcher, int(record.get("steps", 0)) or None, lock)
+    if tensors:
+        training.load_checkpoint(tensors, meta)
+    else:
+        text = f"{folder.path} has no checkpoint to go on from: training begins anew"
+        warnings = (*warnings, Problem(text, "no-checkpoint", level="warning"))
+    training.history = folder.epochs()[: training.progress.epoch]
+    training.finished = record.get("status") in FINISHED and folder.model.exists() and training.over() is not None
+    training.kept = int(record.get("kept", training.progress.epoch))
+    if not training.finished:
+        folder.tidy()
+        folder.write_epochs(training.history)
+        folder.write_record(record | {"status": "running", "sets": [*record.get("sets", ()), *sets]})
+        warnings = (*warnings, *_beyond(training), *_elsewhere(record), *plugins.differences(record))
+    training.warnings = (*training.warnings, *warnings)
+    return training
+
+
+def reopen(folder: RunFolder, record: Mapping[str, Any], sets: tuple[str, ...] = (), *, inputs: bool = True) -> Setup:
+    """The experiment and the data of a run, as they were when it began. Raises Failure where they are not."""
+    runfolder.unchanged(record, folder)
+    root = Path(record.get("root", "."))
+    try:
+        return set_up(folder.config, (*record.get("sets", ()), *sets), root, inputs=inputs)
+    except Failure as failure:
+        raise plugins.named(failure, record) from None
+
+
+def _beyond(training: Training) -> tuple[Problem, ...]:
+    """A warning where the schedule ended before the epochs that are asked for."""
+    if training.schedule is None:
+        return ()
+    total = training.descent.total
+    rate = training.descent.rate_at(total)
+    if rate > 0 or training.experiment.training.epochs * training.steps_per_epoch <= total:
+        return ()
+    text = f"the learning rate is 0 after step {total:,}, where its schedule was to end: nothing is learned beyond"
+    help = f"for a longer schedule start a new run with more {EXTEND}"
+    return (Problem(text, "schedule", help=help, level="warning"),)
+
+
+def _elsewhere(record: Mapping[str, Any]) -> tuple[Problem, ...]:
+    """A warning where the run goes on in another environment than it began in."""
+    before, now = record.get("environment"), runfolder.environment()
+    if not isinstance(before, dict) or before == now:
+        return ()
+    changed = ", ".join(key for key in now if before.get(key) != now[key])
+    text = f"the run began elsewhere ({changed} differs): its weights may differ in their last bits"
+    return (Problem(text, "environment", level="warning"),)

@@ -1,0 +1,346 @@
+"""The folder of a run: what it was made from, how it went, and where to go on from.
+
+config.yaml            the user's bytes        metrics.jsonl     one object for each epoch
+config.resolved.yaml   defaults and --set in   checkpoints/      step-<k>.safetensors, the newest two
+run.json               versions, data, status  model.safetensors the model, self-contained
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import platform
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import bpcli
+from bpcli.family.plan import Array
+from bpcli.parts.data.images import contents
+from bpcli.records.training import EpochRow, Exit, Failure, Problem
+from bpcli.studies.run import modelfile
+from bpcli.studies.run.atomic import atomic_bytes, atomic_text, unwritable
+from bpcli.studies.run.layer_stats_watch import PREFIX
+from bpcli.studies.run.lock import NAME as LOCK
+from bpcli.studies.run.lock import Lock
+
+KEEP = 2  # checkpoints
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run folder by its path."""
+
+    path: Path
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model.safetensors"
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    def record(self) -> dict[str, Any]:
+        """What run.json says. Raises Failure where this is not a run folder."""
+        file = self.path / "run.json"
+        try:
+            found = json.loads(file.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            text = f"{self.path} is not a run folder: it has no run.json"
+            if not self.path.is_dir():
+                text = f"there is no folder {self.path}"
+            if self.path.is_file():
+                text = f"{self.path} is a file, not a run folder"
+            help = "give the folder that `bpcli train` named at its end"
+            raise Failure(Problem(text, code="not-a-run", help=help), exit=Exit.NO_INPUT) from None
+        except OSError as error:
+            problem = Problem(f"{file} cannot be read: {error.strerror or error}", code="bad-run")
+            raise Failure(problem, exit=Exit.NO_INPUT) from None
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict) or not _sensible(found):
+            help = f"`bpcli eval {self.model} --data FILE` needs the model alone; else start a new run"
+            raise Failure(Problem(f"{file} is damaged: it does not say how the run began", code="bad-run", help=help))
+        return found
+
+    def write_record(self, record: Mapping[str, Any]) -> None:
+        atomic_text(self.path / "run.json", json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+
+    def epochs(self) -> list[EpochRow]:
+        """The lines of metrics.jsonl; a last line that was cut off is left out."""
+        try:
+            lines = self.metrics.read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+        found = []
+        for line in lines:
+            try:
+                found.append(_row(json.loads(line)))
+            except (ValueError, TypeError):
+                break
+        return found
+
+    def write_epochs(self, rows: Sequence[EpochRow]) -> None:
+        """All of metrics.jsonl anew (after a resume)."""
+        atomic_text(self.metrics, "".join(_line(r) for r in rows))
+
+    def append_epoch(self, row: EpochRow) -> None:
+        """One more line of metrics.jsonl. Raises Failure where it cannot be written."""
+        try:
+            with open(self.metrics, "a", encoding="utf-8") as file:
+                file.write(_line(row))
+        except OSError as error:
+            raise unwritable(self.metrics, error) from None
+
+    def save_checkpoint(self, step: int, tensors: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
+        """Writes the checkpoint of a step, after the lines of metrics.jsonl that belong to it, and removes all but the
+        newest (those of later steps too: they are of a past that was given up)."""
+        _sync(self.metrics)
+        modelfile.write(self.checkpoints / f"step-{step:08d}.safetensors", tensors, meta)
+        saved = self._saved()
+        kept = [file for file in saved if _step(file) <= step][:KEEP]
+        for file in saved:
+            if file not in kept:
+                _remove(file)
+
+    def newest_checkpoint(self) -> tuple[dict[str, Array], dict[str, Any], tuple[Problem, ...]]:
+        """The newest checkpoint that is whole, or nothing, and warnings about those passed over."""
+        passed: list[Problem] = []
+        for file in self._saved():
+            try:
+                tensors, meta = modelfile.read(file)
+            except Failure as failure:
+                passed += [Problem(f"passed over: {p.text}", p.code, level="warning") for p in failure.problems]
+            else:
+                if meta.get("kind") == "checkpoint":
+                    return tensors, meta, tuple(passed)
+                passed.append(Problem(f"passed over: {file} is not a checkpoint", "not-a-checkpoint", level="warning"))
+        return {}, {}, tuple(passed)
+
+    def tidy(self) -> None:
+        """Takes away what a crash left half written, and makes the folder of checkpoints where it is missing."""
+        self.checkpoints.mkdir(exist_ok=True)
+        for folder in (self.path, self.checkpoints):
+            for file in folder.glob(".bpcli-*.tmp"):
+                _remove(file)
+
+    def _saved(self) -> list[Path]:
+        if not self.checkpoints.is_dir():
+            return []
+        names = [p for p in self.checkpoints.iterdir() if re.fullmatch(r"step-\d{8,}\.safetensors", p.name)]
+        return sorted(names, key=_step, reverse=True)
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix("step-").removesuffix(".safetensors"))
+
+
+def _remove(file: Path) -> None:
+    with suppress(OSError):  # what cannot be removed does no harm
+        file.unlink()
+
+
+def _sync(file: Path) -> None:
+    """Sees that what was appended to a file is on the disk. Raises Failure where it cannot be."""
+    if not file.exists():
+        return
+    try:
+        with open(file, "rb+") as stream:
+            os.fsync(stream.fileno())
+    except OSError as error:
+        raise unwritable(file, error) from None
+
+
+def _sensible(record: Mapping[str, Any]) -> bool:
+    """Whether what is read of run.json has the types it was written with."""
+    sets = record.get("sets")
+    return (
+        isinstance(record.get("root"), str)
+        and isinstance(record.get("data"), list)
+        and isinstance(sets, list)
+        and all(isinstance(s, str) for s in sets)
+        and all(isinstance(record.get(key, 0), int) for key in ("steps", "kept"))
+    )
+
+
+def _line(row: EpochRow) -> str:
+    """A line of metrics.jsonl; JSON has no word for nan and infinities, they are null."""
+    data = dict(vars(row))
+    flat = {"epoch": data.pop("epoch"), **data.pop("metrics"), **data.pop("watch"), **data}
+    finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in flat.items()}
+    return json.dumps(finite) + "\n"
+
+
+def _row(line: Mapping[str, Any]) -> EpochRow:
+    """The epoch that a line of metrics.jsonl tells of."""
+    own = {k: v for k, v in line.items() if "." not in k}
+    keyed = {k: math.nan if v is None else v for k, v in line.items() if "." in k}
+    watch = {k: v for k, v in keyed.items() if k.startswith(PREFIX)}
+    return EpochRow(**own, metrics={k: v for k, v in keyed.items() if k not in watch}, watch=watch)
+
+
+@contextmanager
+def created(name: str, out: Path | None, files: dict[str, bytes]) -> Iterator[tuple[RunFolder, Lock]]:
+    """A new run folder, `out` or runs/<name>-<time>, with these files in it and its lock held. Taken back where the
+    block fails. Raises Failure where it cannot be made or is taken."""
+    fresh = out is None or not out.exists()
+    folder = claimed(name, out)
+    with ExitStack() as undo:
+        if fresh:
+            undo.callback(_without_folder, folder)
+        lock = Lock(folder)
+        undo.callback(lock.release)
+        _vacant(folder)  # again: nobody else can fill it now
+        undo.callback(_without, folder, files)
+        run = RunFolder(folder)
+        run.checkpoints.mkdir()
+        for file, data in files.items():
+            atomic_bytes(folder / file, data)
+        yield run, lock
+        undo.pop_all()
+
+
+def claimed(name: str, out: Path | None) -> Path:
+    """A new folder, `out` or runs/<name>-<time>, with nothing in it. Raises Failure where it cannot be made or is
+    taken."""
+    if out is None:
+        return _claimed(Path("runs") / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+    _make(_vacant(out))
+    return out
+
+
+def _without(folder: Path, files: dict[str, bytes]) -> None:
+    """Takes a new run back; run.json first: without it this is no run any more."""
+    for file in reversed(files):
+        _remove(folder / file)
+    _without_folder(folder / "checkpoints")
+
+
+def _without_folder(folder: Path) -> None:
+    with suppress(OSError):  # it is not empty
+        folder.rmdir()
+
+
+def _vacant(folder: Path) -> Path:
+    """The folder, where a run can begin in it."""
+    if not folder.exists() or (folder.is_dir() and {p.name for p in folder.iterdir()} <= {LOCK}):
+        return folder
+    if not folder.is_dir():
+        what, help = "is not a folder", "choose another --out"
+    else:
+        what, help = "is not empty, and a run never overwrites anything", "choose another --out"
+        if (folder / "run.json").exists() or (folder / "folds.json").exists():
+            help = f"{help}, or go on with `bpcli train --resume {folder}`"
+    raise Failure(Problem(f"{folder} {what}", code="taken", help=help), exit=Exit.CANNOT_CREATE)
+
+
+def _claimed(path: Path) -> Path:
+    """`path`, or path-2, path-3... where others began in the same second; made, so that nobody else has it."""
+    found, count = path, 1
+    while True:
+        try:
+            _make(found, exist_ok=False)
+        except FileExistsError:
+            count += 1
+            found = path.with_name(f"{path.name}-{count}")
+        else:
+            return found
+
+
+def _make(folder: Path, *, exist_ok: bool = True) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=exist_ok)
+    except OSError as error:
+        if isinstance(error, FileExistsError) and not exist_ok:
+            raise
+        text = f"cannot create the folder {folder}: {error.strerror or error}"
+        help = "choose another place with --out"
+        raise Failure(Problem(text, code="cannot-create", help=help), exit=Exit.CANNOT_CREATE) from None
+
+
+def environment() -> dict[str, Any]:
+    """What else the bits of a result depend on: versions, BLAS, threads, processor."""
+    config: Any = np.show_config(mode="dicts")
+    blas = config.get("Build Dependencies", {}).get("blas", {})
+    threads = {
+        n: os.environ[n] for n in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS") if n in os.environ
+    }
+    return {
+        "bpcli": bpcli.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "blas": {"name": blas.get("name", "?"), "version": blas.get("version", "?")},
+        "processors": os.cpu_count(),
+        "threads": threads,
+        "machine": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def started(argv: Sequence[str] | None = None) -> dict[str, Any]:
+    """The first lines of run.json."""
+    return {
+        "status": "running",
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": list(sys.argv if argv is None else argv),
+        "environment": environment(),
+    }
+
+
+def fingerprint(files: Sequence[Path], digest: Callable[[Path], str] | None = None) -> list[dict[str, Any]]:
+    """The data files with their sizes and sha256 (by `digest`, else here), so that a later reader can tell whether they
+    changed. Raises Failure where one cannot be read."""
+    return [{"file": str(f.resolve()), "bytes": _bytes(f), "sha256": (digest or sha256_of)(f)} for f in files]
+
+
+def _bytes(file: Path) -> int:
+    return sum(f.stat().st_size for f in (contents(file) if file.is_dir() else [file]))
+
+
+def unchanged(record: Mapping[str, Any], folder: RunFolder) -> None:
+    """Compares the config and the data of a run with what they were when it began. Raises Failure: 66 where a file is
+    gone, 65 where one is not what it was."""
+    known = [(str(folder.config), str(record.get("config", "")))]
+    known += [(str(d.get("file")), str(d.get("sha256"))) for d in record.get("data", []) if isinstance(d, dict)]
+    for file, sha256 in known:
+        if sha256 and sha256_of(Path(file)) != sha256:
+            text = f"{file} has changed since the run began"
+            help = "restore the file, or start a new run"
+            raise Failure(Problem(text, code="changed", help=help))
+
+
+def sha256_of(file: Path) -> str:
+    """The sha256 of a file, or of the names and bytes of all images in a folder, in hexadecimal. Raises Failure where
+    it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        if file.is_dir():
+            for inner in contents(file):
+                digest.update(f"{inner.relative_to(file).as_posix()}\0{sha256_of(inner)}\n".encode())
+            return digest.hexdigest()
+        with open(file, "rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        gone = isinstance(error, FileNotFoundError)
+        text = f"{file}, which the run began with, {'is gone' if gone else f'cannot be read: {error.strerror}'}"
+        help = "put it back where it was"
+        raise Failure(Problem(text, code="missing-file", help=help), exit=Exit.NO_INPUT) from None
+    return digest.hexdigest()

@@ -1,0 +1,152 @@
+"""From what a network puts out to what is reported: predictions by the loss's link, and metrics over a split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bpcli.config.experiment import label
+from bpcli.engine.objective import Objective
+from bpcli.family import Loss, Metric, Scored
+from bpcli.family.plan import Array
+from bpcli.numeric import stable
+from bpcli.studies.dataset.preprocessor import Rules
+
+
+class Judge:
+    """Turns outputs and targets into scored predictions, for one loss and one set of rules."""
+
+    def __init__(self, loss: Loss, rules: Rules, outputs: int) -> None:
+        self.loss, self.rules, self.outputs = loss, rules, outputs
+        self.several = loss.link in ("sigmoid", "margin") and not rules.classes and outputs > 1
+        self.classified = bool(rules.classes) or loss.classifies
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes (of the labels, where a row may have several); () for a regression."""
+        if self.rules.classes:
+            return self.rules.classes
+        if not self.classified:
+            return ()
+        if self.outputs == 1:
+            return ("0", "1")
+        return self.rules.target_names or tuple(str(k) for k in range(self.outputs))
+
+    def predict(self, y: Array) -> Array:
+        """Probabilities, margins, or values in the target's own units, from the network's output (N, K); float64."""
+        y = y.astype(np.float64)
+        if self.loss.link == "softmax":
+            return stable.softmax(y, y, np.empty((len(y), 1)))
+        if self.loss.link == "sigmoid":
+            return stable.sigmoid(y, y)
+        if self.loss.link == "exp":
+            np.exp(y, out=y)
+        return y if self.classified else self.rules.decode_values(y)
+
+    def guess(self, output: Array) -> Array:
+        """Class ids (N,), or labels (N, K) of 0 and 1 where a row may have several, from predictions.
+
+        A probability, or a value that stands for one, names class 1 from 1/2 on; a margin does above 0.
+        """
+        return self._ids(output > 0 if self.loss.link == "margin" else output >= 0.5, output)
+
+    def _ids(self, positive: Array, output: Array) -> Array:
+        if self.several:
+            return positive.astype(np.int64)
+        return positive[:, 0].astype(np.int64) if output.shape[1] == 1 else output.argmax(1)
+
+    def score(self, y: Array, t: Array, weight: Array | None = None) -> Scored:
+        """A batch as metrics see it, from outputs (N, K) and targets as the loss sees them (N, K)."""
+        output = self.predict(y)
+        target = t.astype(np.float64)
+        weight = np.ones(len(y)) if weight is None else weight.astype(np.float64)
+        if not self.classified:
+            return Scored(output, self.rules.decode_values(target), None, None, weight, 0)
+        return Scored(
+            output,
+            target,
+            self._ids(target >= 0.5, target),
+            self.guess(output),
+            weight,
+            len(self.classes),
+            several=self.several,
+        )
+
+
+class Tally:
+    """Metrics that are fed one batch after another.
+
+    Totals may grow with the rows (those of ROC AUC do): such an array starts with no row, and a metric puts a longer
+    one in its place.
+    """
+
+    def __init__(self, judge: Judge, metrics: Sequence[Metric]) -> None:
+        self.judge = judge
+        self._metrics = [(label(m), m, m.totals(len(judge.classes), judge.outputs)) for m in metrics]
+
+    def add(self, y: Array, t: Array, weight: Array | None = None) -> None:
+        """Outputs (N, K), targets as the loss sees them (N, K) and weights (N,) of a batch."""
+        if self._metrics:
+            scored = self.judge.score(y, t, weight)
+            for _, metric, totals in self._metrics:
+                metric.add(totals, scored)
+
+    def arrays(self) -> dict[str, Array]:
+        """The totals themselves, by metric and name: what a checkpoint keeps."""
+        return {f"{name}.{key}": a for name, _, totals in self._metrics for key, a in totals.items()}
+
+    def restore(self, saved: Mapping[str, Array]) -> None:
+        """Puts a copy of what `arrays` gave in place of the totals; other names are passed over. Raises KeyError where
+        one is missing, ValueError where one is of another shape or type."""
+        for name, metric, totals in self._metrics:
+            for key, fresh in metric.totals(len(self.judge.classes), self.judge.outputs).items():
+                array = saved[f"{name}.{key}"]
+                grows = int(fresh.shape[0] == 0)
+                if array.ndim != fresh.ndim or array.shape[grows:] != fresh.shape[grows:] or array.dtype != fresh.dtype:
+                    raise ValueError(f"{name}.{key} is {array.dtype} of shape {array.shape}")
+                totals[key] = array.copy()
+
+    def results(self) -> dict[str, float]:
+        """Every figure, by the metric's label."""
+        return {name: float(metric.result(totals)) for name, metric, totals in self._metrics}
+
+
+@np.errstate(all="ignore")
+def survey(
+    objective: Objective,
+    judge: Judge,
+    metrics: Sequence[Metric],
+    x: Array,
+    t: Array,
+    watch: Any = None,
+    weight: Array | None = None,
+) -> dict[str, float]:
+    """The loss (the data term alone, dropout off) and the metrics over all rows of x (R, ...) and t; `weight` (R,) is
+    how much each counts.
+
+    `watch`, where given, is called with every batch's scored predictions. What overflows is in the figures, as inf or
+    NaN, and nowhere else.
+    """
+    tally = Tally(judge, metrics)
+    total, whole, n = 0.0, 0.0, len(x)
+    step = objective.network.rows
+    for start in range(0, n, step):
+        here = np.arange(start, min(start + step, n))
+        batch = objective.batch(len(here))
+        batch.load(x, t, here, weight)
+        loss = batch.forward(False)
+        total += loss * batch.weight()
+        whole += batch.weight()
+        counts = None if weight is None else weight[here]
+        tally.add(batch.chain.y, batch.t, counts)
+        if watch is not None:
+            watch(judge.score(batch.chain.y, batch.t, counts))
+    return {"loss": total / whole, **tally.results()}
+
+
+def better(metrics: Mapping[str, Metric], name: str) -> str:
+    """Which way the figure `split.name` improves: `higher` or `lower`."""
+    _, _, figure = name.partition(".")
+    return "lower" if figure == "loss" else metrics[figure].better

@@ -1,0 +1,212 @@
+"""From a file to an experiment that is known to fit together: what every command that needs data begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bpcli.config.compatibility import Complaint, Facts, fit, inputs_fit, settle, targets_fit
+from bpcli.config.document import Document
+from bpcli.config.experiment import Experiment
+from bpcli.config.overrides import apply_sets
+from bpcli.config.validate import validate
+from bpcli.config.yamlfile import read
+from bpcli.engine.augment import Augmenter, augmenting_bytes, image_shape
+from bpcli.engine.memory import available_bytes
+from bpcli.engine.network_plan import Blueprint, slot_bytes, working_bytes
+from bpcli.engine.objective import loss_slots
+from bpcli.family import Searcher
+from bpcli.numeric.shapes import in_bytes
+from bpcli.records.training import Failure, Problem
+from bpcli.studies.custom.load import loaded
+from bpcli.studies.dataset.out_of_core import prepare
+from bpcli.studies.dataset.prepare import Prepared, files_of
+from bpcli.studies.run.fingerprints import Prints
+
+
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """An experiment with its data prepared and its network planned; `root` is what its paths are relative to. `prints`
+    are the fingerprints of its files, where they were taken meanwhile."""
+
+    document: Document
+    experiment: Experiment
+    prepared: Prepared
+    blueprint: Blueprint
+    root: Path
+    sets: tuple[str, ...]
+    warnings: tuple[Problem, ...]
+    prints: Prints | None = None
+
+    @property
+    def batch_size(self) -> int:
+        return batch_size(self.experiment, len(self.prepared.splits["train"].x))
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-len(self.prepared.splits["train"].x) // self.batch_size)
+
+    def augmenter(self, rows: int | None = None) -> Augmenter | None:
+        """What changes the images of training batches (of up to `rows` rows), where the file says that they are
+        changed."""
+        experiment, parts = self.experiment, self.experiment.data.augment
+        shape, even = image_shape(self.blueprint), self.prepared.rules.even_scale
+        if not parts or shape is None or even is None:
+            return None
+        rows = self.batch_size if rows is None else rows
+        return Augmenter(parts, shape, rows, np.dtype(experiment.dtype), experiment.seed, *even)
+
+    def examined(self) -> tuple[Problem, ...]:
+        """Warnings about parts of the user's own, before they are trained on its first rows (see `contract.held`).
+
+        Raises Failure where one breaks a rule.
+        """
+        if not loaded():
+            return ()
+        from bpcli.studies.custom.contract import held  # nobody else waits for it
+
+        train, experiment = self.prepared.splits["train"], self.experiment
+        return held(experiment, self.blueprint, experiment.loss, train.x, train.t, np.dtype(experiment.dtype))
+
+
+def load_document(file: Path, sets: Sequence[str] = ()) -> tuple[Document, Experiment]:
+    """The validated experiment of a file. Raises Failure with everything that is wrong in it."""
+    document = apply_sets(read(file), sets, Experiment)
+    if "name" not in document.data:
+        document = apply_sets(document, [f'name="{_called(file)}"'])  # quoted: 2024.yaml is not a number
+    return document, validate(Experiment, document)
+
+
+def _called(file: Path) -> str:
+    """What an experiment without a name is called: as its file, where that can name a folder anywhere."""
+    stem = "".join(c if (c.isascii() and c.isalnum()) or c in "._-" else "-" for c in file.stem)
+    return stem.lstrip("._-")[:64] or "experiment"
+
+
+def set_up(
+    file: Path, sets: Sequence[str] = (), root: Path | None = None, *, inputs: bool = True, begins: bool = False
+) -> Setup:
+    """Reads, validates, loads the data (without `inputs`, its rows are not encoded) and plans the network; for a run
+    that `begins`, the files are fingerprinted meanwhile.
+
+    Raises Failure where anything does not fit.
+    """
+    document, experiment = load_document(file, sets)
+    root = file.parent if root is None else root
+    prints = Prints(files_of(experiment.data, root)) if begins else None
+    prepared = _prepare(document, experiment, root, inputs)
+    train = prepared.splits["train"]
+    facts = Facts(
+        train.x.shape[1:],
+        prepared.rules.classes,
+        train.t.shape[1] if train.t.ndim == 2 else 1,
+        tuple(prepared.splits),
+        len(train.x),
+        tuple(prepared.split_rows()[0].classes.values()),
+        prepared.rules.even_scale is not None,
+        train.w is not None,
+        {c.name: c.width for c in prepared.rules.columns if c.kind in ("text", "date") or c.indicator},
+    )
+    experiment, complaints = settle(experiment, facts)
+    if complaints:
+        raise Failure(*(_problem(document, c) for c in complaints))
+    blueprint, complaints = fit(experiment, facts)
+    targets = (targets_fit(experiment, split.t) for split in prepared.splits.values())
+    complaints = next((found for found in targets if found), []) + complaints
+    if blueprint is not None and blueprint.tokens:
+        prepared = replace(prepared, rules=replace(prepared.rules, tokens=blueprint.tokens))
+        scaled, splits = prepared.rules.scaling is not None, prepared.splits.items()
+        looked = (inputs_fit(blueprint, name, split.x, split.rows, scaled) for name, split in splits)
+        complaints = next((found for found in looked if found), []) + complaints
+    problems = [_problem(document, c) for c in complaints]
+    if blueprint is None or any(p.level == "error" for p in problems):
+        raise Failure(*problems)
+    _fits_memory(document, experiment, blueprint, len(train.x))
+    return Setup(document, experiment, prepared, blueprint, root, tuple(sets), (*prepared.warnings, *problems), prints)
+
+
+def batch_size(experiment: Experiment, rows: int) -> int:
+    """How many rows a step learns from."""
+    size = experiment.training.batch_size
+    return rows if size == "full" else min(size, rows)
+
+
+def training_bytes(experiment: Experiment, blueprint: Blueprint, batch: int) -> int:
+    """Bytes that training needs besides the data: weights, gradient, what the optimizer remembers, the best weights and
+    a checkpoint on its way to the disk, and the arrays of a step; watched, what of it the probe has in float64."""
+    width = np.dtype(experiment.dtype).itemsize
+    step = step_bytes(experiment, blueprint, batch) + optimizer_bytes(experiment, blueprint)
+    image = image_shape(blueprint)
+    step += augmenting_bytes(experiment.data.augment, image, batch, width) if image else 0
+    if experiment.training.watch:
+        step += blueprint.size * (width + 3 * 8) + 2 * working_bytes(blueprint, batch, 8)
+    return blueprint.size * width * 4 + step
+
+
+def step_bytes(experiment: Experiment, blueprint: Blueprint, batch: int) -> int:
+    """Bytes of the arrays of a step on so many rows, besides the weights and their gradient."""
+    width = np.dtype(experiment.dtype).itemsize
+    loss = sum(slot_bytes(slot, batch, width) for slot in loss_slots(experiment.loss, blueprint.y).values())
+    return working_bytes(blueprint, batch, width) + loss
+
+
+def optimizer_bytes(experiment: Experiment, blueprint: Blueprint) -> int:
+    """Bytes of what the optimizer remembers and of what it works in."""
+    optimizer, size = experiment.optimizer, blueprint.size
+    width = 8 if isinstance(optimizer, Searcher) else np.dtype(experiment.dtype).itemsize
+    return sum(slot_bytes(slot, 0, width) for slot in (*optimizer.state(size).values(), *optimizer.work(size).values()))
+
+
+def _prepare(document: Document, experiment: Experiment, root: Path, inputs: bool) -> Prepared:
+    """The data; a failure that says where in the experiment it comes from points there."""
+    try:
+        return prepare(
+            experiment.data,
+            targets=experiment.loss.targets,
+            seed=experiment.seed,
+            dtype=np.dtype(experiment.dtype),
+            root=root,
+            inputs=inputs,
+        )
+    except Failure as failure:
+        raise Failure(*(_placed(document, p) for p in failure.problems), exit=failure.exit) from None
+
+
+def _placed(document: Document, problem: Problem) -> Problem:
+    path = ("loss",) if problem.code in ("not-classes", "not-one-hot") else problem.path
+    if problem.line or not path:
+        return problem
+    placed = document.problem(path, problem.text, code=problem.code, help=problem.help, level=problem.level)
+    return placed
+
+
+def _problem(document: Document, c: Complaint) -> Problem:
+    return document.problem(c.loc, c.text, code=c.code, help=c.help, level=c.level)
+
+
+def _fits_memory(document: Document, experiment: Experiment, blueprint: Blueprint, rows: int) -> None:
+    needed = training_bytes(experiment, blueprint, batch_size(experiment, rows))
+    free = available_bytes()
+    if free is None or needed <= free:
+        return
+    largest: Any = max(blueprint.layout, key=lambda e: e.size, default=None)
+    text = (
+        f"training this network needs {in_bytes(needed)} of memory and {in_bytes(free)} are free; "
+        f"it has {blueprint.size:,} parameters"
+    )
+    taken = optimizer_bytes(experiment, blueprint)
+    if 2 * taken > needed:
+        kind = experiment.optimizer.kind
+        text += f", for which {kind} takes {in_bytes(taken)}"
+        help = "fewer units, or an optimizer that takes less: lbfgs, adam"
+        raise Failure(document.problem(("optimizer",), text, code="memory", help=help))
+    loc = largest.node.loc if largest is not None else ("architecture",)
+    if largest is not None and hasattr(largest.node.layer, "units"):
+        loc = (*loc, "units")
+    if largest is not None:
+        text += f", {largest.size:,} of them in {largest.path}"
+    raise Failure(document.problem(loc, text, code="memory", help="fewer units, or a smaller batch_size"))

@@ -1,0 +1,222 @@
+"""The verb: a subject's next training steps, told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from bpcli.engine.step import NonFiniteError
+from bpcli.family import Stepper
+from bpcli.family.plan import Array
+from bpcli.numeric.lengths import length
+from bpcli.records.trace import Derivation, Given, LayerLine, PathsTo, Quantity, StepLine
+from bpcli.records.training import Exit, Failure, Problem
+from bpcli.studies.trace.follow import follow, layers_named, network_of, weight
+from bpcli.studies.trace.open import Subject
+from bpcli.studies.trace.paths import Walker
+from bpcli.studies.trace.quantities import Choice, Wanted, passing, quantities
+from bpcli.studies.trace.step_blocks import Taken, take_step
+
+Facts = tuple[tuple[str, str], ...]
+Detail = Literal["overview", "layer", "neuron", "path"]
+
+
+@dataclass(frozen=True)
+class View:
+    """How much is told. `entries`: how many of each quantity are worked out (None: all of a small one, a few of a large
+    one), with `terms` of each sum."""
+
+    detail: Detail = "overview"
+    layers: tuple[str, ...] = ()
+    params: tuple[str, ...] = ()
+    steps: int = 1
+    digits: int = 6
+    entries: int | None = None
+    terms: int = 6
+    ascii: bool = False
+
+
+@np.errstate(all="ignore")  # what overflows is found by the step, and named
+def derive(subject: Subject, view: View, notes: Facts = ()) -> Derivation:
+    """The next `view.steps` training steps of a subject; `notes` begin its header.
+
+    Raises Failure where something named is not there, or a step is not finite.
+    """
+    chosen = [weight(subject.blueprint, p) for p in view.params]
+    layers = layers_named(subject.blueprint, view.layers)
+    detail = view.detail
+    if detail == "path" and not chosen:
+        chosen = [_first_weight(subject)]
+    facts = (*notes, *_facts(subject))
+    lines: list[StepLine] = []
+    told: list[Quantity] = []
+    given: list[Given] = []
+    paths: list[PathsTo] = []
+    for step in range(1, view.steps + 1):
+        before = list(_given(subject, step))
+        try:
+            taken = take_step(subject)
+        except NonFiniteError as error:
+            where = f"{error.layer}.{error.tensor}" if error.layer else error.tensor
+            text = f"step {step} cannot be told: {where} ({error.what}) is not finite"
+            help = "lower optimizer.learning_rate, or trace fewer steps"
+            raise Failure(Problem(text, code="diverged", help=help), exit=Exit.BAD_RESULT) from None
+        wanted = _wanted(taken, chosen)
+        few = 0 if detail in ("overview", "layer") else view.entries
+        choice = Choice(few, view.terms, view.digits, view.ascii, layers, wanted)
+        found = list(quantities(taken, step, choice))
+        told += found
+        given += [*before, *_drawn(subject, step), *_untold(taken, step)]
+        lines.append(_line(subject, taken, found, step))
+        if subject.descent.ended:
+            text = f"step {step} was not taken, the weights stay as they are: {subject.descent.ended}"
+            subject.warnings = (*subject.warnings, Problem(text, code="converged", level="warning"))
+        if detail == "path":
+            with _as_before(subject, taken):
+                walker = Walker(subject, view.ascii)
+                paths += [walker.paths(tensor, at) for tensor, at in chosen]
+    subject.warnings = (*subject.warnings, *without_equations(subject, taken))
+    compared = sum(q.value.size for q in told if q.engine is not None)
+    worst = max((q.gap for q in told), default=0.0)
+    return Derivation(
+        name=subject.name, detail=detail, facts=facts, steps=tuple(lines), given=tuple(given), quantities=tuple(told),
+        paths=tuple(paths), compared=compared, worst=worst, digits=view.digits, warnings=subject.warnings,
+    )  # fmt: skip
+
+
+def _wanted(taken: Taken, chosen: Sequence[tuple[str, tuple[int, ...]]]) -> Wanted | None:
+    """The entries that belong to any of these weights; None where none was named."""
+    if not chosen:
+        return None
+    found: dict[tuple[str, str], frozenset[tuple[int, ...]]] = {}
+    for tensor, at in chosen:
+        for key, entries in follow(taken, tensor, at).items():
+            found[key] = found.get(key, frozenset()) | entries
+    return found
+
+
+def _first_weight(subject: Subject) -> tuple[str, tuple[int, ...]]:
+    """The first weight of the first layer that has any: what `path` tells unless somebody says which."""
+    layout = {e.path: e.shape for e in subject.blueprint.layout}
+    if not layout:
+        text = "this network has no weight whose paths could be told"
+        raise Failure(Problem(text, code="no-weights", help="--detail neuron"), exit=Exit.USAGE)
+    first = next(f"{node.path}.{p}" for node in subject.blueprint.walk() for p in node.plan.params)
+    return first, (0,) * len(layout[first])
+
+
+def _facts(subject: Subject) -> Facts:
+    """The header."""
+    loss, optimizer, experiment = subject.objective.loss, subject.experiment.optimizer, subject.experiment
+    why = next((eq.why for eq in loss.equations(False) if eq.left == "L"), "")
+    rows = len(subject.x)
+    facts = [
+        ("network", f"{network_of(subject.blueprint)}; {subject.blueprint.size:,} parameters, float64"),
+        ("weights", subject.weights),
+        ("rows", f"{subject.rows}; N = {rows}"),
+        ("loss", f"{loss.kind}: {why}" if why else loss.kind),
+    ]
+    if experiment.regularization is not None:
+        facts.append(("penalty", f"{experiment.regularization.kind}, on weights and not on biases"))
+    if experiment.clipping is not None:
+        facts.append(("clipping", experiment.clipping.kind))
+    facts.append(("step", f"{optimizer.kind}, step {subject.done + 1} of this training; gradients at the OLD weights"))
+    return tuple(facts)
+
+
+def _given(subject: Subject, step: int) -> Iterator[Given]:
+    if step == 1:
+        yield Given(step, "x", subject.x, "the inputs, as the network sees them")
+        target = subject.t
+        words = "the targets, as the loss sees them"
+        if target.ndim == 1 and subject.rules.classes:
+            words = "the targets: " + ", ".join(subject.rules.classes[int(i)] for i in target[:8])
+        yield Given(step, "t", target, words)
+    for path, value in subject.objective.network.parameters().items():
+        yield Given(step, path, value.copy(), "OLD" if step == 1 else f"after step {step - 1}")
+
+
+def _drawn(subject: Subject, step: int) -> Iterator[Given]:
+    """What chance gave in this step."""
+    for link in subject.objective.network.chain(len(subject.x)).walk():
+        for name in link.node.plan.draws:
+            yield Given(step, f"{link.path}.{name}", np.array(getattr(link.frame, name)), "drawn by chance")
+
+
+def _untold(taken: Taken, step: int) -> Iterator[Given]:
+    """What layers computed that no equation gives: told as it is."""
+    for block in taken.layers:
+        for name in block.untold:
+            yield Given(step, f"{block.layer}.{name}", block.engine[name], f"as {block.kind} computes it: no equation")
+
+
+def without_equations(subject: Subject, taken: Taken) -> Iterator[Problem]:
+    """Warnings about parts at work that do not say what they compute; those of this package all do."""
+    experiment, loss = subject.experiment, subject.objective.loss
+    for block in taken.layers:
+        if block.untold:
+            yield _silent(block.layer, block.kind, "" if not block.program.names else f" of {', '.join(block.untold)}")
+    others: list[tuple[str, str, Sequence[Any]]] = [("loss", loss.kind, loss.equations(False))]
+    others += [("penalty", p.kind, p.equations()) for p, _ in subject.blueprint.penalties]
+    if experiment.clipping is not None:
+        others.append(("clipping", experiment.clipping.kind, experiment.clipping.equations()))
+    if isinstance(experiment.optimizer, Stepper):
+        rate = experiment.optimizer.learning_rate
+        others.append(("learning_rate", rate.kind, rate.equations()))
+    others.append(("optimizer", experiment.optimizer.kind, experiment.optimizer.equations()))
+    yield from (_silent(place, kind, "") for place, kind, equations in others if not equations)
+
+
+def _silent(place: str, kind: str, which: str) -> Problem:
+    text = f"{kind} has no equation{which or 's'}: its numbers cannot be derived"
+    help = "they stand among what is given, where the network works on with them; add `equations` to see where from"
+    return Problem(text, "no-equations", (place,), help=help, level="warning")
+
+
+def _line(subject: Subject, taken: Taken, found: Sequence[Quantity], step: int) -> StepLine:
+    change = next(q for q in found if q.part == "change")
+    parts = {e.path: e for e in subject.blueprint.layout}
+
+    def cut(flat: Array) -> dict[str, Array]:
+        return {path: flat[e.where].reshape(e.shape).copy() for path, e in parts.items()}
+
+    return StepLine(
+        step=step, loss=taken.loss + taken.penalty, data_loss=taken.loss, penalty=taken.penalty, after=taken.after,
+        predicted=float(change.value), norm=length(taken.gradient), clipped=taken.factor, rate=taken.rate,
+        moved=length(taken.updated - taken.theta), outputs=taken.outputs, gradients=cut(taken.gradient),
+        after_clipping=cut(taken.clipped), updated=cut(taken.updated), layers=tuple(_layers(taken)),
+    )  # fmt: skip
+
+
+def _layers(taken: Taken) -> Iterator[LayerLine]:
+    for block in taken.layers:
+        engine = block.engine
+        closed, saturated = passing(block, engine["dx"])
+        count = engine["y"].size
+        notes = [f"{n} of {count} {word}" for n, word in ((closed, "closed"), (saturated, "saturated")) if n]
+        gradients = {name: length(a.ravel()) for name, a in engine.items()
+                     if name.startswith("d") and name[1:] in block.env and name not in ("dx", "dy")}  # fmt: skip
+        yield LayerLine(
+            layer=block.layer, kind=block.kind, units=engine["y"].shape[1:], y=engine["y"],
+            dy=np.asarray(block.env["dy"]), dx=engine["dx"],
+            parameters=sum(block.env[n[1:]].size for n in gradients), gradients=gradients, note=", ".join(notes),
+        )  # fmt: skip
+
+
+@contextmanager
+def _as_before(subject: Subject, taken: Taken) -> Iterator[None]:
+    """The weights, and what the passes leave in memory, as they were before the step."""
+    objective = subject.objective
+    batch = objective.batch(len(subject.x))
+    after = objective.theta.copy()
+    objective.theta[...] = taken.theta
+    batch.forward(True)
+    batch.backward(True)
+    try:
+        yield
+    finally:
+        objective.theta[...] = after

@@ -1,0 +1,245 @@
+"""How the numbers of a training step flow from one equation to the next, so that the step can be worked out anew from
+other numbers than its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bpcli.engine.network import Chain
+from bpcli.family.plan import Array
+from bpcli.notation.evaluate import Grid
+from bpcli.notation.syntax import reads
+from bpcli.records.trace import Stage
+from bpcli.studies.trace.open import Subject
+from bpcli.studies.trace.step_blocks import Block, Taken
+
+Key = tuple[str, str, str]
+"""What computes a number: the part, the layer or tensor it works on, and the left side."""
+
+Values = dict[Key, Array]
+GIVEN, AFTER = "given", ("after", "", "loss_after")
+
+
+@dataclass(frozen=True)
+class Source:
+    """An array that is put together from the arrays at `keys`."""
+
+    keys: tuple[Key, ...]
+    make: Callable[[Mapping[Key, Array]], Any]
+
+
+def _same(key: Key) -> Source:
+    return Source((key,), lambda values: values[key])
+
+
+def _cut(key: Key, start: int, shape: tuple[int, ...]) -> Source:
+    stop = start + int(np.prod(shape))
+    return Source((key,), lambda values: values[key][start:stop].reshape(shape))
+
+
+def _flat(parts: Sequence[Source]) -> Source:
+    def make(values: Mapping[Key, Array]) -> Array:
+        return np.concatenate([np.ravel(p.make(values)) for p in parts])
+
+    return Source(tuple(k for p in parts for k in p.keys), make)
+
+
+def _total(keys: Sequence[Key]) -> Source:
+    return Source(tuple(keys), lambda values: sum(values[k] for k in keys))
+
+
+@dataclass(eq=False)
+class Node:
+    """One left side. `base` is what its part reads and computes; of it, `inputs` come from elsewhere."""
+
+    key: Key
+    stage: Stage
+    block: Block
+    grid: Grid
+    base: Mapping[str, Any]
+    inputs: dict[str, Source]
+    reads: frozenset[Key] = field(default=frozenset())
+
+
+class Flow:
+    """The nodes of a step in their order, and the arrays it is made of (`truth`), the given ones included."""
+
+    def __init__(self, subject: Subject, taken: Taken) -> None:
+        self.subject, self.taken = subject, taken
+        self.chain = subject.objective.network.chain(len(subject.x))
+        self.layout = subject.blueprint.layout
+        self.truth: Values = {}
+        self.nodes: dict[Key, Node] = {}
+        self._by_layer: dict[str, tuple[str, ...]] = {}  # what chance and the past give a layer
+        self._wires: dict[tuple[str, str], Source] = {}  # what a layer reads, by (layer, name)
+        self._connect(self.chain, (GIVEN, "", "x"), ("loss", "", "dx"))
+        self._start()
+        bases: dict[tuple[str, str], Mapping[str, Any]] = {}
+        for block, grid, stage in taken.blocks:
+            owner = (block.part, block.tensor or block.layer)
+            if owner not in bases:
+                bases[owner] = block.program.complete(block.env)
+            key = (*owner, grid.name)
+            self.nodes[key] = Node(key, stage, block, grid, bases[owner], {})
+            self.truth[key] = np.asarray(bases[owner][grid.name])
+        for node in self.nodes.values():
+            node.inputs = {n: s for n, s in self._inputs(node.block) if all(k in self.truth for k in s.keys)}
+            node.reads = self._reads(node)
+        self.order = {key: i for i, key in enumerate(self.nodes)}
+        self._after = _flat([self.stepped(e.path) for e in self.layout])
+        self.truth[AFTER] = np.asarray(taken.after)
+        self.order[AFTER] = len(self.order)
+
+    # ------------------------------------------------------------------------------------------------------ evaluation
+    def env(self, node: Node, values: Mapping[Key, Array]) -> dict[str, Any]:
+        """All that the part of a node reads and computes, out of `values`."""
+        lefts = {name: values[k] for name in node.block.program.names if (k := (*node.key[:2], name)) in values}
+        return {**node.base, **{name: source.make(values) for name, source in node.inputs.items()}, **lefts}
+
+    def value(self, key: Key, values: Mapping[Key, Array]) -> Array:
+        """The array of a node, worked out from `values`."""
+        if key == AFTER:
+            with np.errstate(all="ignore"):
+                return self._loss_after(self._after.make(values))
+        node = self.nodes[key]
+        with np.errstate(all="ignore"):
+            return node.grid.value(self.env(node, values))
+
+    def reads(self, key: Key) -> frozenset[Key]:
+        """The nodes and givens that a node is worked out from."""
+        return frozenset(self._after.keys) if key == AFTER else self.nodes[key].reads
+
+    def _loss_after(self, theta: Array) -> Array:
+        """The loss of the same rows with other weights; the engine is left as it was."""
+        objective = self.subject.objective
+        kept = objective.theta.copy()
+        objective.theta[...] = theta
+        loss = objective.batch(len(self.subject.x)).forward(True) + objective.penalty()
+        objective.theta[...] = kept
+        return np.asarray(loss)
+
+    def _reads(self, node: Node) -> frozenset[Key]:
+        named = reads(node.grid.equation)
+        found = {k for name, source in node.inputs.items() if name in named for k in source.keys}
+        return frozenset(found | {k for name in named if (k := (*node.key[:2], name)) in self.nodes})
+
+    # ------------------------------------------------------------------------------------------------------ connections
+    def _start(self) -> None:
+        """What the step starts from: rows, targets, weights, and what chance and the past gave."""
+        for e in self.layout:
+            self.truth[GIVEN, "", e.path] = self.taken.theta[e.where].reshape(e.shape)
+        for block, _, _ in self.taken.blocks:
+            if block.part == "loss":
+                self.truth[GIVEN, "", "t"] = np.asarray(block.env["t"], np.float64)
+            if block.part == "layer":
+                if block.layer == self.chain.links[0].path:
+                    self.truth[GIVEN, "", "x"] = np.asarray(block.env["x"], np.float64)
+                for name in self._by_layer[block.layer]:
+                    self.truth[GIVEN, "", f"{block.layer}.{name}"] = np.asarray(block.env[name], np.float64)
+
+    def _connect(self, chain: Chain, x: Key, dy: Key) -> None:
+        """Each layer reads what the one before it wrote, and its error from the one after it."""
+        last = len(chain.links) - 1
+        for i, link in enumerate(chain.links):
+            before = x if i == 0 else ("layer", chain.links[i - 1].path, "y")
+            error = dy if i == last else ("layer", chain.links[i + 1].path, "dx")
+            self._wires[link.path, "x"], self._wires[link.path, "dy"] = _same(before), _same(error)
+            plan = link.node.plan
+            self._by_layer[link.path] = (*plan.draws, *plan.state)
+            for param in (*plan.params, *plan.draws, *plan.state):
+                self._wires[link.path, param] = _same((GIVEN, "", f"{link.path}.{param}"))
+            for name, inner in link.inside.items():
+                self._connect(inner, before, ("layer", link.path, f"{name}_dy"))
+                self._wires[link.path, f"{name}_y"] = _same(("layer", inner.links[-1].path, "y"))
+                self._wires[link.path, f"{name}_dx"] = _same(("layer", inner.links[0].path, "dx"))
+
+    def wire(self, layer: str, name: str) -> Key | None:
+        """The array that a layer reads as `name`."""
+        source = self._wires.get((layer, name))
+        return source.keys[0] if source else None
+
+    def _inputs(self, block: Block) -> Iterable[tuple[str, Source]]:
+        tensors = [path for path, _ in block.places] or [e.path for e in self.layout]
+        match block.part:
+            case "layer":
+                for name in block.env:
+                    if (source := self._wires.get((block.layer, name))) is not None:
+                        yield name, source
+            case "loss":
+                yield "x", _same(("layer", self.chain.links[-1].path, "y"))
+                yield "t", _same((GIVEN, "", "t"))
+            case "penalty":
+                yield "w", _flat([self.old(p) for p in tensors])
+            case "gradient":
+                yield "L", _same(("loss", "", "L"))
+                yield "penalty", _total([k for k in self.nodes if k[0] == k[2] == "penalty"])
+                yield "data", _flat([self.data(p) for p in tensors])
+                yield "own", _flat([self._own(p) for p in tensors])
+            case "clipping" if block.tensor:
+                yield "g", self.gradient(block.tensor)
+                yield "w", self.old(block.tensor)
+            case "clipping":
+                yield "g", _flat([self.gradient(p) for p in tensors])
+            case "optimizer":
+                yield "w", _flat([self.old(p) for p in tensors])
+                yield "g", _flat([self._clipped(p) for p in tensors])
+                yield "lr", _same(("schedule", "", "lr"))
+            case "constraint":
+                yield "w", self._updated(block.tensor)
+            case "change":
+                yield "g", _flat([self.gradient(p) for p in tensors])
+                yield "w", _flat([self.old(p) for p in tensors])
+                yield "w_new", _flat([self.stepped(p) for p in tensors])
+
+    # A weight tensor at the stations of a step
+    def old(self, path: str) -> Source:
+        """A tensor of weights before the step."""
+        return _same((GIVEN, "", path))
+
+    def data(self, path: str) -> Source:
+        """Its gradient, of the data term."""
+        layer, _, param = path.rpartition(".")
+        return _same(("layer", layer, f"d{param}"))
+
+    def gradient(self, path: str) -> Source:
+        """Its gradient, with penalties."""
+        return self._whole(("gradient", "", "g"), path) or self.data(path)
+
+    def stepped(self, path: str) -> Source:
+        """The weights after the step."""
+        key = ("constraint", path, "w_new")
+        return _same(key) if key in self.nodes else self._updated(path)
+
+    def _clipped(self, path: str) -> Source:
+        own = ("clipping", path, "g_new")
+        if own in self.nodes:
+            return _same(own)
+        return self._whole(("clipping", "", "g_new"), path) or self.gradient(path)
+
+    def _updated(self, path: str) -> Source:
+        return self._whole(("optimizer", "", "w_new"), path) or self.old(path)
+
+    def _own(self, path: str) -> Source:
+        """What penalties add to its gradient."""
+        for key, node in self.nodes.items():
+            if key[0] == "penalty" and key[2] == "dw" and path in dict(node.block.places):
+                found = self._whole(key, path)
+                assert found is not None
+                return found
+        size = self.truth[GIVEN, "", path].size
+        return Source((), lambda values: np.zeros(size))
+
+    def _whole(self, key: Key, path: str) -> Source | None:
+        """A tensor's stretch of a flat vector."""
+        if key not in self.nodes:
+            return None
+        start = 0
+        for tensor, shape in self.nodes[key].block.places:
+            if tensor == path:
+                return _cut(key, start, shape)
+            start += int(np.prod(shape))
+        return None

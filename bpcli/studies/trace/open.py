@@ -1,0 +1,304 @@
+"""What is traced: a network in float64, the rows it is shown, and where its training stands."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from bpcli.config.experiment import Experiment
+from bpcli.engine.full_batch import Search, lowering
+from bpcli.engine.network_plan import Blueprint
+from bpcli.engine.objective import Objective
+from bpcli.engine.step import Descent
+from bpcli.family import Source, Table
+from bpcli.family.plan import Array
+from bpcli.numeric.streams import Stream
+from bpcli.parts.data.cells import is_missing, value_of
+from bpcli.records.training import Exit, Failure, Problem
+from bpcli.studies.custom import load as plugins
+from bpcli.studies.custom.contract import held
+from bpcli.studies.dataset.columns import Column
+from bpcli.studies.dataset.preprocessor import Rules
+from bpcli.studies.run import model as models
+from bpcli.studies.run.resume import reopen
+from bpcli.studies.run.runfolder import RunFolder
+from bpcli.studies.run.setup import Setup, set_up
+
+DOUBLE = "dtype=float64"
+"""Traces are computed in float64, whatever the run is."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Which rows to trace: numbers of rows of the training source in file order, its first batch, or values."""
+
+    samples: tuple[int, ...] = ()
+    batch: bool = False
+    x: tuple[str, ...] = ()
+    t: tuple[str, ...] = ()
+
+
+@dataclass(eq=False)
+class Subject:
+    """A network with its rows, ready for its next training step.
+
+    `x` (N, *shape) and `t` ((N,) class ids, or (N, K)) are encoded; `done` steps were made before. `weights` and `rows`
+    say in words where both come from.
+    """
+
+    name: str
+    experiment: Experiment
+    objective: Objective
+    descent: Descent | Search
+    rules: Rules
+    x: Array
+    t: Array
+    done: int
+    weights: str
+    rows: str
+    warnings: tuple[Problem, ...] = field(default=())
+
+    @property
+    def blueprint(self) -> Blueprint:
+        return self.objective.network.blueprint
+
+
+def open_subject(path: Path, rows: Rows, sets: Sequence[str] = ()) -> Subject:
+    """The subject that a config, a run folder or a model file stands for. Raises Failure where there is none."""
+    if sets and (path.is_dir() or path.suffix == ".safetensors"):
+        text = f"--set changes a config, and {path} is trained already"
+        help = "trace the config that it was trained from: bpcli trace CONFIG --set ..."
+        raise Failure(Problem(text, code="sets", help=help), exit=Exit.USAGE)
+    if path.is_dir():
+        return _of_run(path, rows)
+    if path.suffix == ".safetensors":
+        return _of_model(path, rows)
+    setup = set_up(path, (*sets, DOUBLE), inputs=False)
+    chosen = _of_setup(setup, rows, epoch=0)
+    return _subject(
+        setup.experiment, setup.blueprint, setup.prepared.rules, chosen,
+        total=setup.experiment.training.epochs * setup.steps_per_epoch, epoch=setup.steps_per_epoch,
+        weights="as they start", warnings=(*setup.warnings, *_unweighted(setup)),
+    )  # fmt: skip
+
+
+def subject_of(experiment: Experiment, blueprint: Blueprint, rules: Rules, rows: Rows, words: str) -> Subject:
+    """The subject of an experiment whose data are its rows: of `rows` those given by value, else all of them."""
+    if rows.x:
+        chosen = _by_value(rules, rows)
+    else:
+        table = experiment.data.train.load(Path())
+        chosen = rules.encode_inputs(table, np.float64), rules.encode_target(table, np.float64), "all of the example"
+    epochs = experiment.training.epochs
+    return _subject(experiment, blueprint, rules, chosen, total=epochs, epoch=1, weights=words, warnings=())
+
+
+def _of_run(path: Path, rows: Rows) -> Subject:
+    folder = RunFolder(path)
+    record = folder.record()
+    tensors, meta, warnings = folder.newest_checkpoint()
+    if not tensors:
+        return _of_model(path, rows)
+    progress = meta["progress"]
+    if rows.x:
+        model = models.load(path)
+        experiment, blueprint, rules = model.experiment, model.blueprint, model.rules
+        chosen = _by_value(rules, rows)
+        steps = max(1, int(record.get("steps", 1)) // max(1, experiment.training.epochs))
+    else:
+        setup = reopen(folder, record, (DOUBLE,), inputs=False)
+        warnings = (*warnings, *_unweighted(setup))
+        experiment, blueprint, rules = setup.experiment, setup.blueprint, setup.prepared.rules
+        chosen = _of_setup(setup, rows, int(progress["epoch"]))
+        steps = setup.steps_per_epoch
+    words = f"of {path}, after {int(progress['step']):,} steps, with its optimizer's memory"
+    subject = _subject(
+        experiment, blueprint, rules, chosen, total=int(record.get("steps", 0)) or steps, epoch=steps, weights=words,
+        warnings=(*warnings, *plugins.differences(record)),
+    )  # fmt: skip
+    subject.objective.theta[...] = tensors["theta"]
+    for prefix, arrays in (
+        ("state", subject.objective.network.states),
+        ("slot", subject.descent.slots),
+        ("clip", subject.descent.clip_state),
+        ("schedule", subject.descent.schedule_state),
+    ):
+        for name, array in arrays.items():
+            array[...] = tensors[f"{prefix}.{name}"]
+    subject.done = int(progress["step"])
+    return subject
+
+
+def _unweighted(setup: Setup) -> tuple[Problem, ...]:
+    """A warning where the rows of the training count differently, and here they do not."""
+    if setup.prepared.splits["train"].w is None:
+        return ()
+    text = "in training each row counts by its weight; here every row counts the same"
+    return (Problem(text, code="weights-left-out", level="warning"),)
+
+
+def _of_model(path: Path, rows: Rows) -> Subject:
+    if not rows.x and path.is_dir():
+        folder = RunFolder(path)
+        chosen = _of_setup(reopen(folder, folder.record(), (DOUBLE,), inputs=False), rows, 0)
+    elif not rows.x:
+        text = f"{path} holds a model and no data"
+        help = "give a row by value, --x 1,0.5 --t 1, or trace the run folder"
+        raise Failure(Problem(text, code="no-data", help=help), exit=Exit.USAGE)
+    else:
+        chosen = None
+    model = models.load(path)
+    words = f"of {model.path}, and an optimizer that starts afresh"
+    subject = _subject(
+        model.experiment, model.blueprint, model.rules, chosen or _by_value(model.rules, rows),
+        total=model.experiment.training.epochs, epoch=1, weights=words, warnings=model.warnings,
+    )  # fmt: skip
+    for name, array in model.objective.network.parameters().items():
+        subject.objective.network.parameters()[name][...] = array
+    for name, array in model.objective.network.states.items():
+        subject.objective.network.states[name][...] = array
+    return subject
+
+
+def _subject(
+    experiment: Experiment,
+    blueprint: Blueprint,
+    rules: Rules,
+    chosen: tuple[Array, Array, str],
+    *,
+    total: int,
+    epoch: int,
+    weights: str,
+    warnings: tuple[Problem, ...],
+) -> Subject:
+    x, t, words = chosen
+    for node in blueprint.walk():
+        if node.plan.state and len(node.x) == 1 and len(x) == 1:
+            text = f"{node.path} takes statistics over the rows, and one row has none"
+            help = "trace several rows: --sample 0 --sample 1, or --batch"
+            raise Failure(Problem(text, code="one-row", help=help), exit=Exit.USAGE)
+    loss = experiment.loss.settle(rules.classes, ())
+    warnings = (*warnings, *held(experiment, blueprint, loss, x, t, np.float64))
+    objective = Objective(blueprint, loss, len(x), np.float64, experiment.seed, retain=True, need_dx=True)
+    descent = lowering(
+        objective, experiment.optimizer, experiment.clipping, total, epoch=epoch, constraint=experiment.constraint
+    )
+    return Subject(experiment.name, experiment, objective, descent, rules, x, t, 0, weights, words, warnings)
+
+
+def _of_setup(setup: Setup, rows: Rows, epoch: int) -> tuple[Array, Array, str]:
+    """The rows of an experiment's own data, and in words which they are."""
+    if rows.x:
+        return _by_value(setup.prepared.rules, rows)
+    prepared = setup.prepared
+    assert prepared.table is not None, "prepared without inputs, it keeps its table"
+    if rows.batch:
+        train = prepared.splits["train"]
+        order = Stream(setup.experiment.seed, "order").permutation(len(train.rows), epoch + 1)[: setup.batch_size]
+        wanted = train.rows[order]
+        listed = ", ".join(map(str, wanted[:8])) + (", ..." if len(wanted) > 8 else "")
+        words = f"the first batch of epoch {epoch + 1}: {_count(len(wanted), 'row')} ({listed})"
+    else:
+        wanted = np.array(rows.samples or (0,))
+        words = _samples(setup, prepared.table.rows, wanted)
+    x = prepared.rules.encode_inputs(prepared.table, np.float64, wanted)
+    return x, prepared.rules.encode_target(prepared.table, np.float64, wanted), words
+
+
+def _samples(setup: Setup, count: int, wanted: Array) -> str:
+    """Which rows of the training source are asked for, with the split each is in. Raises Failure for one that is not
+    there."""
+    for row in wanted:
+        if not 0 <= row < count:
+            text = f"there is no row {row}: the training source has {_count(count, 'row')}"
+            help = f"rows are counted from 0 in file order: --sample 0 to {count - 1}"
+            raise Failure(Problem(text, code="no-sample", help=help), exit=Exit.USAGE)
+    data, splits = setup.experiment.data, setup.prepared.splits
+    own = [s for n, s in splits.items() if n == "train" or not isinstance(getattr(data, n), Source)]
+    named = [str(row) for row in wanted]
+    if len(own) > 1:
+        named = [f"{row} ({next(s.name for s in own if row in s.rows)})" for row in wanted]
+    return f"row{'s' * (len(named) > 1)} {', '.join(named)}"
+
+
+def _by_value(rules: Rules, rows: Rows) -> tuple[Array, Array, str]:
+    """Rows given on the command line, in the units of the file, encoded by the rules."""
+    if len(rows.x) != len(rows.t):
+        text = f"{_count(len(rows.x), 'row')} of inputs and {_count(len(rows.t), 'target')} are given"
+        raise Failure(Problem(text, code="values", help="every --x needs its --t"), exit=Exit.USAGE)
+    inputs, targets = [_cells(r) for r in rows.x], [_cells(r) for r in rows.t]
+    names = tuple(c.name for c in rules.columns)
+    width = len(names) or int(np.prod(rules.shape))
+    for text, cells in zip(rows.x, inputs, strict=True):
+        if len(cells) != width:
+            listed = f": {', '.join(names)}" if names else ""
+            problem = f"--x {text} has {_count(len(cells), 'value')}, and a row has {width}{listed}"
+            raise Failure(Problem(problem, code="values", help="values are apart by commas"), exit=Exit.USAGE)
+    numeric = [i for i, c in enumerate(rules.columns) if not c.categories] if names else list(range(width))
+    columns = rules.columns or (Column(""),) * width
+    numbers = np.array([[_value(cells[i], columns[i]) for i in numeric] for cells in inputs])
+    if not names:
+        numbers = numbers.reshape(len(inputs), *rules.shape)
+    texts = {
+        c.name: np.array([cells[i] for cells in inputs], object) for i, c in enumerate(rules.columns) if c.categories
+    }
+    table = Table(
+        numbers=numbers,
+        texts=texts,
+        names=tuple(names[i] for i in numeric) if names else (),
+        order=names,
+        target=_targets(rules, targets),
+        target_names=rules.target_names,
+        origin="--x",
+    )
+    x, t = rules.encode_inputs(table, np.float64), rules.encode_target(table, np.float64)
+    return x, t, f"{_count(len(x), 'row')} given by value"
+
+
+def _value(cell: str, column: Column) -> float:
+    """The number of a cell of an input column; NaN where it has none and something stands for that."""
+    if column.fill is not None and is_missing(cell, column.kind):
+        return np.nan
+    if column.kind == "number":
+        return _number(cell, "--x")
+    found = value_of(cell, column.kind)
+    if found is None:
+        what = "a date" if column.kind == "date" else "yes or no"
+        text = f"--x: `{cell}` is not {what}, which column `{column.name}` holds"
+        raise Failure(Problem(text, code="values", help="dates are written as 2024-01-31"), exit=Exit.USAGE)
+    return found
+
+
+def _targets(rules: Rules, targets: Sequence[Sequence[str]]) -> Array:
+    if rules.labels == "text":
+        return np.array([cells[0] for cells in targets], object)
+    if rules.labels == "ids":
+        return np.array([int(_number(cells[0], "--t")) for cells in targets])
+    width = len(rules.classes) if rules.labels == "one-hot" else rules.outputs
+    for cells in targets:
+        if len(cells) != width:
+            text = f"--t has {_count(len(cells), 'value')}, and a target has {width}"
+            raise Failure(Problem(text, code="values", help="values are apart by commas"), exit=Exit.USAGE)
+    return np.array([[_number(c, "--t") for c in cells] for cells in targets])
+
+
+def _cells(text: str) -> list[str]:
+    return [c.strip() for c in next(csv.reader([text], skipinitialspace=True), [])]
+
+
+def _number(text: str, option: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        problem = f"{option}: `{text}` is not a number"
+        raise Failure(
+            Problem(problem, code="values", help="numbers are apart by commas: 1,0.5"), exit=Exit.USAGE
+        ) from None
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}" + "s" * (n != 1)

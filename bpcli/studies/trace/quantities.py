@@ -1,0 +1,213 @@
+"""From a step taken apart to quantities: each left side evaluated from its own equation, held against the engine, and
+entries of it worked out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from bpcli.family import Activation
+from bpcli.family.plan import Array
+from bpcli.notation.evaluate import Grid
+from bpcli.notation.places import reads_at
+from bpcli.notation.symbols import gradient_of
+from bpcli.notation.syntax import reads
+from bpcli.notation.worked import entry
+from bpcli.records.trace import Entry, Quantity, Stage
+from bpcli.studies.trace.step_blocks import Block, Taken
+from bpcli.studies.witness.witness import EPS, TIGHT, size
+
+SATURATED = 0.01  # of the error passes
+FEW = 12  # entries: all of them are worked out unless somebody says how many
+Wanted = Mapping[tuple[str, str], frozenset[tuple[int, ...]]]
+"""Entries by (layer or tensor, left side); `*` stands for every left side."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is worked out: `entries` of each quantity (None: all of a small one, a few of a large one; 0: none), with
+    `terms` of each sum; only of these `layers`, and of `wanted` entries where that is given."""
+
+    entries: int | None = None
+    terms: int = 6
+    digits: int = 6
+    ascii: bool = False
+    layers: tuple[str, ...] = ()
+    wanted: Wanted | None = None
+
+
+def quantities(taken: Taken, step: int, choice: Choice) -> Iterator[Quantity]:
+    """All quantities of a step, in its order."""
+    known: dict[int, dict[str, Any]] = {}
+    for block, grid, stage in taken.blocks:
+        if id(block) not in known:
+            known[id(block)] = block.program.complete(block.env)
+        for quantity in _tell(block, grid, stage, known[id(block)], step, choice):
+            yield replace(quantity, sources=_sources(taken, block, grid))
+
+
+def _tell(
+    block: Block, grid: Grid, stage: Stage, env: Mapping[str, Any], step: int, choice: Choice
+) -> Iterator[Quantity]:
+    value = np.asarray(env[grid.name])
+    engine = block.engine.get(grid.name)
+    gap, allowed = _gap(block, value, engine)
+    whole = Quantity(
+        id="", step=step, stage=stage, part=block.part, layer=block.layer, kind=block.kind, name=grid.name,
+        path=_path(block, grid.name), equation=grid.equation, known=block.known, why=grid.equation.source.why,
+        value=value, engine=engine, gap=gap, allowed=allowed, tensor=block.tensor,
+    )  # fmt: skip
+    flat = bool(block.places) and grid.free == ("j",)
+    start = 0
+    for tensor, shape in block.places if flat else ((block.tensor, value.shape),):
+        part = whole
+        if flat:
+            where = slice(start, start + int(np.prod(shape)))
+            own = None if engine is None else engine[where].reshape(shape)
+            gap, allowed = _gap(block, value[where], None if own is None else own.ravel())
+            part = replace(
+                whole, tensor=tensor, path=_path(block, grid.name, tensor), value=value[where].reshape(shape),
+                engine=own, gap=gap, allowed=allowed,
+            )  # fmt: skip
+        part = replace(part, id=".".join(filter(None, (str(step), block.part, part.layer, tensor, grid.name))))
+        yield replace(part, entries=tuple(_entries(block, grid, env, part, start if flat else -1, choice)))
+        start += part.value.size
+
+
+def _sources(taken: Taken, block: Block, grid: Grid) -> Mapping[str, str]:
+    """What the x and the dy of an equation are elsewhere: dense_1.activation.y."""
+    found = {}
+    for name in sorted(reads(grid.equation) & {"x", "dy"}):
+        if block.part == "layer":
+            layer, what = taken.makers.get((block.layer, name), ("", ""))
+            found[name] = f"{layer}.{what}" if layer else "the inputs"
+        elif block.part == "loss":
+            found[name] = taken.outputs_of
+    return found
+
+
+def _gap(block: Block, value: Array, engine: Array | None) -> tuple[float, float]:
+    """How far equation and kernel are apart, and how far sums in another order may be."""
+    if engine is None:
+        return 0.0, 0.0
+    with np.errstate(invalid="ignore"):
+        gap = np.where(value == engine, 0.0, np.abs(value - engine))
+    worst = float(gap.max()) if gap.size else 0.0
+    return worst if worst == worst else float("inf"), TIGHT * max(size(engine), 1e-300) + 64 * EPS * block.reach
+
+
+def _path(block: Block, name: str, tensor: str = "") -> str:
+    """How claims call a quantity."""
+    tensor = tensor or block.tensor
+    layer, _, param = tensor.rpartition(".")
+    match block.part, name:
+        case "loss", "L":
+            return "data_loss"
+        case "gradient", "E":
+            return "loss"
+        case "schedule", "lr":
+            return "learning_rate"
+        case "change", _:
+            return "change"
+        case "gradient", "g":
+            return f"{layer}.d{param}"
+        case "clipping", "g_new" if tensor:
+            return f"{layer}.d{param}_clipped"
+        case "penalty", "dw" if tensor:
+            return f"{tensor}.penalty_slope"
+        case "penalty", "penalty":
+            return block.layer
+        case "optimizer" | "constraint", "w_new" if tensor:
+            return f"{tensor}_new"
+    if tensor:
+        return f"{tensor}.{name}"
+    return f"{block.layer or block.part}.{name}"
+
+
+# --------------------------------------------------------------------------------------------------- entries worked out
+def _entries(
+    block: Block, grid: Grid, env: Mapping[str, Any], part: Quantity, start: int, choice: Choice
+) -> Iterator[Entry]:
+    shape = part.value.shape
+    for at in _chosen(part, shape, choice):
+        if start >= 0:
+            own = start + (int(np.ravel_multi_index(at, shape)) if shape else 0)
+            place: tuple[int, ...] = (own,)
+            index: tuple[str, ...] = (f"{part.tensor}{_brackets(at)}",)
+        else:
+            place, index = at, tuple(map(str, at))
+        worked = entry(grid, env, place, choice.digits, choice.terms, choice.ascii)
+        yield Entry(f"{part.path}{_brackets(at)}", at, index, worked, tuple(_notes(block, grid, env, place)))
+
+
+def _brackets(at: Sequence[int]) -> str:
+    return f"[{','.join(map(str, at))}]" if at else ""
+
+
+def _chosen(part: Quantity, shape: tuple[int, ...], choice: Choice) -> Iterator[tuple[int, ...]]:
+    """The entries to be worked out."""
+    if choice.entries == 0:
+        return
+    owner = part.tensor.rpartition(".")[0] or part.layer
+    if choice.layers and owner and not any(_within(owner, layer) for layer in choice.layers):
+        return
+    count = int(np.prod(shape))
+    if choice.wanted is not None and shape:
+        owned = choice.wanted.get((part.tensor or part.layer or part.part, part.name), frozenset())
+        whole = choice.wanted.get((part.tensor, "*"), frozenset()) if part.tensor else frozenset()
+        named = sorted(owned | {at for at in whole if len(at) == len(shape)})
+        most = choice.entries if choice.entries is not None else FEW
+        yield from named[:most]
+        return
+    most = choice.entries if choice.entries is not None else count if count <= FEW else FEW // 2
+    for i in _first(part.value, min(most, count)):
+        yield tuple(int(k) for k in np.unravel_index(i, shape))
+
+
+def _first(value: Array, most: int) -> Sequence[int]:
+    """The first entries; where they are all 0, half of them give way to the first that are not."""
+    live = np.flatnonzero(value)
+    if not len(live) or live[0] < most:
+        return range(most)
+    other = live[: most // 2]
+    return [*range(most - len(other)), *map(int, other)]
+
+
+def _within(owner: str, layer: str) -> bool:
+    """Whether a layer is the one that is named, its activation, or inside it."""
+    return owner == layer or owner.startswith(f"{layer}.")
+
+
+def _notes(block: Block, grid: Grid, env: Mapping[str, Any], place: tuple[int, ...]) -> Iterator[str]:
+    """What a learner would ask about this number."""
+    if block.part != "layer" or grid.name not in block.backward:
+        return
+    read = reads_at(grid, env, dict(zip(grid.free, place, strict=True)))
+    errors = sum(len(v) for name, v in read.items() if gradient_of(name, block.known) or name.endswith("_dx"))
+    if grid.name == "dx" and errors > 1:
+        yield f"{errors} paths, summed"
+    upstream = block.env["dy"]
+    if grid.name == "dx" and errors and "win" in env and not env["dx"][place]:
+        yield "did not win: no error passes"
+    if grid.name == "dx" and errors == 1 and block.layer.endswith(".activation") | _elementwise(block):
+        here, above = float(env["dx"][place]), float(upstream[place])
+        if above and not here:
+            yield "closed: no error passes"
+        elif above and abs(here) < SATURATED * abs(above):
+            yield f"saturated: {abs(here / above):.1e} of the error passes"
+
+
+def _elementwise(block: Block) -> bool:
+    return block.kind in Activation.registry and block.env["x"].shape == block.env["dy"].shape
+
+
+def passing(block: Block, dx: Array) -> tuple[int, int]:
+    """How many units of an activation pass no error, and how many hardly any."""
+    dy = np.asarray(block.env["dy"])
+    if block.kind not in Activation.registry or dx.shape != dy.shape:
+        return 0, 0
+    told = dy != 0
+    return int((told & (dx == 0)).sum()), int((told & (dx != 0) & (np.abs(dx) < SATURATED * np.abs(dy))).sum())

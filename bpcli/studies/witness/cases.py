@@ -1,0 +1,323 @@
+"""The laws of parts: for every sample of every part, kernel = equations = complex step = central differences.
+
+Each family says once what must hold; a new part is proven the moment it is declared. A case computes its numerical
+derivatives once (they look at the forward pass only), so that any number of wrong backwards can be held against them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from bpcli.engine.network import Link, Network
+from bpcli.engine.network_plan import draw_up
+from bpcli.family import Clipper, Constraint, Layer, Loss, Regularizer, Schedule, Searcher, Stepper
+from bpcli.family.plan import Array, Frame, Sample, empty
+from bpcli.notation import Program, compile_equations
+from bpcli.records.training import Gap
+from bpcli.studies.witness.step_cases import ConstraintCase, ScheduleCase, SearchCase, StepCase
+from bpcli.studies.witness.witness import EPS, TIGHT, central_differences, compare, complex_step, size
+
+STEPPED = 1e-10  # of an entry: a complex step through a few hundred operations
+DIFFERENCED = 1e-6  # of an entry: truncation of a central difference, h^2 times a third derivative
+
+
+def equation_env(link: Link) -> dict[str, Any]:
+    """What a layer's equations may read: inputs, parameters, chance, state, constants and the chains inside. Copies.
+
+    Not what the kernel kept for itself: the equations have to come to it on their own.
+    """
+    return {name: np.array(a) if np.ndim(a) else a for name, a in equation_views(link).items()}
+
+
+def equation_views(link: Link) -> dict[str, Any]:
+    """The same without copies: as long as no kernel runs."""
+    f, plan = link.frame, link.node.plan
+    env: dict[str, Any] = {n: getattr(f, n) for n in ("x", "dy", *plan.params, *plan.draws, *plan.state)}
+    for name, chain in link.inside.items():
+        env |= {f"{name}_y": chain.y, f"{name}_dx": chain.dx}
+    return env | dict(plan.consts)
+
+
+def engine_arrays(link: Link) -> dict[str, Array]:
+    """What the kernels computed, by the names the equations use."""
+    f, plan = link.frame, link.node.plan
+    found = {name: np.array(getattr(f, name)) for name in ("y", "dx", *plan.keep, *(f"d{p}" for p in plan.params))}
+    for name, chain in link.inside.items():
+        found[f"{name}_dy"] = np.array(chain.dy)
+    return found
+
+
+def layer_program(link: Link, train: bool, detail: str = "") -> Program:
+    """A layer's equations, compiled for its frame."""
+    f, plan = link.frame, link.node.plan
+    names = ("x", "y", "dx", "dy", *plan.params, *(f"d{p}" for p in plan.params), *plan.keep, *plan.draws, *plan.state)
+    arrays: dict[str, Any] = {name: getattr(f, name) for name in names}
+    for name, chain in link.inside.items():
+        arrays |= {f"{name}_y": chain.y, f"{name}_dx": chain.dx, f"{name}_dy": chain.dy}
+    consts = {name: value for name, value in plan.consts.items() if np.ndim(value)}
+    shapes = {k: np.shape(v) for k, v in (arrays | consts).items() if np.ndim(v)}
+    numbers = {k: v for k, v in plan.consts.items() if np.ndim(v) == 0}
+    return compile_equations(link.layer.equations(train, link.node.x), shapes, numbers, detail=detail)
+
+
+class LayerCase:
+    """One layer alone in a network, at one point, under a random upstream gradient."""
+
+    def __init__(self, sample: Sample, train: bool, dtype: Any = np.float64, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        self.sample, self.train, self.layer = sample, train, sample.part
+        blueprint = draw_up([sample.part], sample.x)
+        self.network = Network(blueprint, sample.batch, dtype, seed, retain=True, need_dx=True)
+        self.chain = self.network.chain(sample.batch)
+        self.theta = self.network.theta
+        self.theta += rng.normal(size=self.theta.shape).astype(self.theta.dtype) * 0.5  # biases off 0, gains off 1
+        self.chain.x[...] = sample.inputs.get("x", rng.normal(size=self.chain.x.shape) * sample.scale)
+        for name, value in sample.inputs.items():
+            if name != "x":
+                self.network.parameters()[f"{self.chain.links[0].path}.{name}"][...] = value
+        for state in self.network.states.values():
+            state[...] = rng.uniform(0.5, 1.5, state.shape)
+        self.upstream = rng.normal(size=self.chain.y.shape)
+        self.network.draw(self.chain, 3)
+
+    @property
+    def link(self) -> Link:
+        return self.chain.links[0]
+
+    def forward(self) -> None:
+        self.chain.forward(self.train)
+
+    def kernel(self) -> dict[str, Array]:
+        """One forward and backward pass, in training with its commit; what it computed."""
+        self.forward()
+        self.chain.dy[...] = self.upstream
+        self.chain.backward(self.train)
+        found = engine_arrays(self.link)
+        return found | self._committed() if self.train else found
+
+    def _committed(self) -> dict[str, Array]:
+        """The state after the step, as `<state>_new`; the state itself is put back."""
+        f, names = self.link.frame, tuple(self.link.node.plan.state)
+        before = {name: np.array(getattr(f, name)) for name in names}
+        if names:
+            self.layer.commit(f)
+        after = {f"{name}_new": np.array(getattr(f, name)) for name in names}
+        for name, value in before.items():
+            getattr(f, name)[...] = value
+        return after
+
+    @property
+    def tensors(self) -> dict[str, Array]:
+        """What is differentiated by: the input and every parameter, as the arrays themselves."""
+        return {"x": self.chain.x, **{p: getattr(self.link.frame, p) for p in self.link.node.plan.params}}
+
+    @cached_property
+    def equations(self) -> dict[str, Array]:
+        """Every left side, from the equations alone."""
+        self.kernel()
+        return layer_program(self.link, self.train).run(equation_env(self.link))
+
+    @cached_property
+    def stepped(self) -> dict[str, Array]:
+        """Every gradient by complex steps through the forward equations; of a container's branch, only what it adds."""
+        self.kernel()
+        program, env = layer_program(self.link, self.train), equation_env(self.link)
+        return {f"d{name}": complex_step(program, env, name, "y", self.upstream) for name in self.tensors}
+
+    @cached_property
+    def differences(self) -> dict[str, Any]:
+        """Every gradient by central differences through the kernels."""
+
+        def objective() -> tuple[float, float]:
+            self.forward()
+            terms = self.chain.y * self.upstream
+            return math.fsum(terms.ravel()), float(np.abs(terms).sum())
+
+        tensors = dict(self.tensors)
+        if self.link.inside:  # everything learned inside counts too
+            tensors |= {path: p for path, p in self.network.parameters().items() if "." in path.partition(".")[2]}
+        return {f"d{name}": central_differences(objective, a) for name, a in tensors.items()}
+
+    def inner(self) -> dict[str, Array]:
+        """Gradients of what is learned inside a container, by path, after `kernel`."""
+        return {f"d{p}": g.copy() for p, g in self.network.gradients().items() if "." in p.partition(".")[2]}
+
+    def gaps(self, kernel: Mapping[str, Array]) -> list[Gap]:
+        """The kernel's arrays against the three other witnesses."""
+        gradients = {name: a for name, a in kernel.items() if name == "dx" or name[1:] in self.link.node.plan.params}
+        largest = max(size(self.upstream), *(size(g) for g in gradients.values()))  # what may cancel in a sum
+        reach = max(size(self.chain.x), 1.0)
+        found = []
+        for name, value in self.equations.items():
+            if name in kernel:
+                floor = largest if name in gradients else reach
+                near = TIGHT * size(value) + 64 * EPS * floor
+                found.append(compare(name, ("kernel", kernel[name]), ("equations", value), near))
+        for name, value in gradients.items():
+            if not self.link.inside:
+                step = self.stepped[name]
+                allowed = STEPPED * np.maximum(np.abs(value), np.abs(step)) + TIGHT * size(step) + 64 * EPS * largest
+                found.append(compare(name, ("kernel", value), ("complex step", step), allowed))
+            found.append(self.difference_gap(name, value, largest))
+        return found
+
+    def difference_gap(self, name: str, value: Array, largest: float) -> Gap:
+        """A gradient against the differences; an input within a step of a kink is excused."""
+        d = self.differences[name]
+        allowed = DIFFERENCED * np.maximum(np.abs(value), np.abs(d.value)) + d.noise + 1e-9 * largest
+        excused = near_kinks(self.chain.x, self.sample.kinks) if name == "dx" and self.sample.kinks else None
+        return compare(name, ("kernel", value), ("differences", d.value), allowed, excused)
+
+
+def near_kinks(x: Array, kinks: Sequence[float]) -> Array:
+    """Which inputs stand so near to a kink that a difference may step over it."""
+    found: Array = np.any([np.abs(x - k) <= 1e-5 * np.maximum(1, np.abs(x)) for k in kinks], axis=0)
+    return found
+
+
+class LossCase:
+    """A loss at one batch of outputs and targets."""
+
+    def __init__(self, sample: Sample, dtype: Any = np.float64, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        self.sample, self.loss = sample, sample.part
+        plan = self.loss.plan(sample.x)
+        n, shape = sample.batch, (sample.batch, *sample.x)
+        f = self.frame = Frame(x=np.zeros(shape, dtype), y=np.zeros(0), dx=np.zeros(shape, dtype), dy=np.zeros(0))
+        f.t = np.zeros((n, *plan.y), dtype)
+        f.w = None
+        for name, slot in {**plan.keep, **plan.scratch}.items():
+            setattr(f, name, empty(slot, n, dtype))
+        f.x[...] = sample.inputs.get("x", rng.normal(size=shape) * sample.scale)
+        f.t[...] = sample.inputs.get("t", rng.normal(size=f.t.shape))
+        if "w" in sample.inputs:
+            f.w = np.asarray(sample.inputs["w"], dtype=dtype)
+        self.consts = dict(plan.consts)
+
+    @property
+    def env(self) -> dict[str, Any]:
+        f = self.frame
+        env: dict[str, Any] = {"x": f.x, "t": f.t, "K": f.t.shape[-1], **self.consts}
+        return env | ({"w": f.w} if f.w is not None else {})
+
+    def program(self, detail: str = "") -> Program:
+        shapes = {k: np.shape(v) for k, v in self.env.items() if np.ndim(v)} | {"dx": self.frame.dx.shape}
+        numbers = {k: v for k, v in self.env.items() if np.ndim(v) == 0}
+        return compile_equations(self.loss.equations(self.frame.w is not None), shapes, numbers, detail=detail)
+
+    def kernel(self) -> dict[str, Array]:
+        value = self.loss.forward(self.frame)
+        self.loss.backward(self.frame)
+        return {"L": np.asarray(value), "dx": self.frame.dx.copy()}
+
+    @cached_property
+    def equations(self) -> dict[str, Array]:
+        return self.program().run(self.env)
+
+    @cached_property
+    def stepped(self) -> Array:
+        return complex_step(self.program(), self.env, "x", "L", np.asarray(1.0))
+
+    @cached_property
+    def differences(self) -> Any:
+        def objective() -> tuple[float, float]:
+            value = self.loss.forward(self.frame)
+            return value, abs(value) + size(self.frame.x)
+
+        return central_differences(objective, self.frame.x)
+
+    def gaps(self, kernel: Mapping[str, Array]) -> list[Gap]:
+        f, dx = self.frame, kernel["dx"]
+        share = 1 / len(f.x) if f.w is None else size(f.w)
+        floor = 64 * EPS * max(size(dx), share)
+        value = self.equations["L"]
+        loss_allowed = TIGHT * size(value) + 64 * EPS * max(size(f.x), 1.0)
+        near = TIGHT * size(dx) + floor
+        d = self.differences
+        far = DIFFERENCED * np.maximum(np.abs(dx), np.abs(d.value)) + d.noise + 1e-9 * size(dx)
+        tie = near_kinks(f.x, self.sample.kinks) if self.sample.kinks else None  # a step takes one side of |e|
+        return [
+            compare("L", ("kernel", kernel["L"]), ("equations", value), loss_allowed),
+            compare("dx", ("kernel", dx), ("equations", self.equations["dx"]), near),
+            compare("dx", ("kernel", dx), ("complex step", self.stepped), STEPPED * np.abs(dx) + near, tie),
+            compare("dx", ("kernel", dx), ("differences", d.value), far, tie),
+        ]
+
+
+class PenaltyCase:
+    """A penalty at random weights, one of them exactly 0."""
+
+    def __init__(self, sample: Sample, dtype: Any = np.float64, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        self.sample, self.part = sample, sample.part
+        self.w = np.asarray(sample.inputs.get("w", rng.normal(size=sample.x)), dtype=dtype)
+        self.before = rng.normal(size=sample.x).astype(dtype)
+
+    @property
+    def env(self) -> dict[str, Any]:
+        return {"w": self.w, **self.part.consts()}
+
+    def program(self) -> Program:
+        return compile_equations(self.part.equations(), {"w": self.w.shape, "dw": self.w.shape}, self.part.consts())
+
+    def kernel(self) -> dict[str, Array]:
+        g = self.before.copy()
+        self.part.add_grad(self.w, g, np.empty_like(g))
+        return {"penalty": np.asarray(self.value()), "dw": g - self.before}
+
+    def value(self) -> float:
+        return float(self.part.value(self.w, np.empty_like(self.w)))
+
+    @cached_property
+    def equations(self) -> dict[str, Array]:
+        return self.program().run(self.env)
+
+    @cached_property
+    def stepped(self) -> Array:
+        return complex_step(self.program(), self.env, "w", "penalty", np.asarray(1.0))
+
+    @cached_property
+    def differences(self) -> Any:
+        return central_differences(lambda: (self.value(),) * 2, self.w)
+
+    def gaps(self, kernel: Mapping[str, Array]) -> list[Gap]:
+        dw, value = kernel["dw"], self.equations["penalty"]
+        floor = TIGHT * size(dw) + 64 * EPS * max(size(self.before), size(dw))
+        d = self.differences
+        allowed = DIFFERENCED * np.abs(dw) + d.noise + 1e-9 * size(dw) + floor
+        tie = near_kinks(self.w, self.sample.kinks) if self.sample.kinks else None
+        return [
+            compare("penalty", ("kernel", kernel["penalty"]), ("equations", value), TIGHT * size(value)),
+            compare("dw", ("kernel", dw), ("equations", self.equations["dw"]), floor),
+            compare("dw", ("kernel", dw), ("complex step", self.stepped), STEPPED * np.abs(dw) + floor, tie),
+            compare("dw", ("kernel", dw), ("differences", d.value), allowed, tie),
+        ]
+
+
+Case = LayerCase | LossCase | PenaltyCase | StepCase | SearchCase | ConstraintCase | ScheduleCase
+
+
+def cases(sample: Sample, dtype: Any = np.float64, seed: int = 0) -> list[Case]:
+    """The cases of a good sample: a layer in training and at evaluation, everything else once. None for families that
+    have no equations."""
+    part = sample.part
+    if isinstance(part, Layer):
+        return [LayerCase(sample, train, dtype, seed) for train in (True, False)]
+    if isinstance(part, Loss):
+        return [LossCase(sample, dtype, seed)]
+    if isinstance(part, Regularizer):
+        return [PenaltyCase(sample, dtype, seed)]
+    if isinstance(part, Stepper | Clipper):
+        return [StepCase(sample, dtype, seed)]
+    if isinstance(part, Searcher):
+        return [SearchCase(sample, dtype, seed)]
+    if isinstance(part, Constraint):
+        return [ConstraintCase(sample, dtype, seed)]
+    if isinstance(part, Schedule):
+        return [ScheduleCase(sample)]
+    return []

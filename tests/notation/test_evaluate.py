@@ -1,0 +1,434 @@
+"""What an equation means, and what is said where it means nothing."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bpcli.notation import Eq, NotationError, compile_equations, evaluate
+from bpcli.notation.functions import POINT, REDUCE
+from bpcli.notation.syntax import parse, parse_expression
+
+RNG = np.random.default_rng(5)
+
+
+def run(*eqs: Eq | tuple[str, str], detail: str = "", **env: Any) -> Any:
+    """The left sides of equations over `env`."""
+    parsed = [e if isinstance(e, Eq) else Eq(*e) for e in eqs]
+    env = {k: np.asarray(v) if np.ndim(v) else v for k, v in env.items()}
+    known = {k: v.shape for k, v in env.items() if np.ndim(v)}
+    scalars = {k: v for k, v in env.items() if not np.ndim(v) and not np.iscomplexobj(v)}
+    return compile_equations(parsed, known, scalars, detail=detail).run(env)
+
+
+def value(right: str, left: str = "y", **env: Any) -> Any:
+    return run((left, right), **env)[left.partition("[")[0]]
+
+
+def fails(text: str, *eqs: tuple[str, str], **env: Any) -> None:
+    with pytest.raises(NotationError) as caught:
+        run(*eqs, **env)
+    assert text in str(caught.value)
+
+
+class TestValues:
+    def test_arithmetic_is_pythons(self) -> None:
+        assert value("-2**2 + 7 // 2 - 7 % 4 + 2**-1 * 3 / 4 - (1 - 2)") == -(2**2) + 7 // 2 - 7 % 4 + 2**-1 * 3 / 4 + 1
+
+    def test_whole_numbers_have_whole_powers_below_zero(self) -> None:
+        np.testing.assert_array_equal(value("(n + 1)**-1", "y[n<3]"), [1, 1 / 2, 1 / 3])
+
+    def test_comparisons_are_brackets_of_value_0_or_1(self) -> None:
+        right = "(x[i] > 0) + 10*(x[i] < 0) + 100*(x[i] >= 0) + 1e3*(x[i] <= 0) + 1e4*(x[i] == 0) + 1e5*(x[i] != 0)"
+        found = value(right, "y[i]", x=[-1.0, 0, 1])
+        np.testing.assert_array_equal(found, [101010, 11100, 100101])
+
+    def test_an_index_is_a_number_too(self) -> None:
+        np.testing.assert_array_equal(value("10*i + (i == j)", "y[i<2,j<3]"), [[1, 0, 0], [10, 11, 10]])
+
+    @pytest.mark.parametrize("fn", sorted(set(POINT) - {"min", "max", "xlogy", "log1pexp"}))
+    def test_functions_are_numpys(self, fn: str) -> None:
+        x = np.array([0.1, 0.7, 2.5])
+        direct = [math.erf(v) for v in x] if fn == "erf" else getattr(np, fn)(x)
+        np.testing.assert_allclose(value(f"{fn}(x[i])", "y[i]", x=x), direct, rtol=1e-15)
+
+    def test_functions_of_two_and_stable_ones(self) -> None:
+        a, b = np.array([0.0, 2.0, 3.0]), np.array([0.0, 0.5, 3.0])
+        np.testing.assert_array_equal(value("min(a[i], b[i])", "y[i]", a=a, b=b), [0, 0.5, 3])
+        np.testing.assert_array_equal(value("max(a[i], b[i])", "y[i]", a=a, b=b), [0, 2, 3])
+        np.testing.assert_allclose(value("xlogy(a[i], b[i])", "y[i]", a=a, b=b), [0, 2 * np.log(0.5), 3 * np.log(3)])
+        x = np.array([-800.0, -1, 0, 1, 800])
+        np.testing.assert_allclose(value("log1pexp(x[i])", "y[i]", x=x), np.logaddexp(0, x), rtol=1e-15)
+
+    @pytest.mark.parametrize("fn", sorted(set(REDUCE) - {"percentile", "logsumexp"}))
+    def test_reductions_are_numpys_over_axes_in_any_order(self, fn: str) -> None:
+        x = RNG.normal(size=(2, 3, 4))
+        found = value(f"{fn}(k, i, x[i,j,k])", "y[j]", x=x)
+        np.testing.assert_allclose(found, getattr(np, fn)(x.transpose(1, 2, 0).reshape(3, -1), axis=1), rtol=1e-14)
+
+    def test_logsumexp_and_percentile(self) -> None:
+        x = np.array([[800.0, 800, -np.inf], [-800, -900, -800]])
+        np.testing.assert_allclose(value("logsumexp(k, x[n,k])", "y[n]", x=x), [800 + np.log(2), -800 + np.log(2)])
+        h = np.array([3.0, 1, 2, 10, 0.5])
+        assert value("percentile(s, pct, h[s])", h=h, pct=10.0) == np.percentile(h, 10)
+
+    def test_a_reduction_over_an_index_its_body_does_not_mention_repeats_it(self) -> None:
+        assert value("sum(i<3, sum(j<2, 5))") == 30
+        assert value("mean(i<3, 5) + prod(i<3, 2)") == 13
+
+    def test_exp_saturates_and_its_inverse_is_0(self) -> None:
+        x = np.array([-np.inf, -800, 0, 800, np.inf])
+        np.testing.assert_allclose(value("1 / (1 + exp(-x[i]))", "y[i]", x=x), [0, 0, 0.5, 1, 1], atol=1e-300)
+
+    def test_the_first_maximum_wins(self) -> None:
+        x = np.array([[1.0, 5, 5], [5, 5, 5]])
+        np.testing.assert_array_equal(value("argmax(k, x[n,k])", "y[n]", x=x), [1, 0])
+        # counted along the indices as they are written
+        np.testing.assert_array_equal(value("argmax(k, n, x[n,k])", x=x), 1)
+
+    def test_max_of_two_values_is_told_from_max_over_an_index(self) -> None:
+        x = np.array([-2.0, 3.0])
+        np.testing.assert_array_equal(value("max(c, x[n])", "y[n]", x=x, c=0.0), [0, 3])
+        np.testing.assert_array_equal(value("max(n, x[n])", x=x), 3)
+        np.testing.assert_array_equal(value("max(i<4, 7)"), 7)
+
+    def test_constants_and_scalars(self) -> None:
+        assert value("2*pi*r", r=0.5) == math.pi
+        assert value("min(inf, r)", r=0.5) == 0.5
+
+    def test_integers_are_looked_up_and_booleans_count(self) -> None:
+        x, t, mask = RNG.normal(size=(3, 4)), np.array([1, 3, 0]), np.array([True, False, True])
+        np.testing.assert_array_equal(value("x[n,t[n]]", "y[n]", x=x, t=t), x[np.arange(3), t])
+        np.testing.assert_array_equal(value("mask[n] * x[n,0]", "y[n]", x=x, mask=mask), mask * x[:, 0])
+
+    def test_float32_is_promoted_first(self) -> None:
+        x = np.array([0.1, 0.2], np.float32)
+        assert value("sum(i, x[i])", x=x) == np.float64(x[0]) + np.float64(x[1])
+
+
+class TestRanges:
+    """In the order of precedence: what is told, the left side's engine array, where the letter stands alone, before."""
+
+    def test_told_goes_before_all(self) -> None:
+        assert value("sum(j<2, x[j])", x=[1.0, 10, 100]) == 11
+
+    def test_told_may_be_an_expression_of_whole_scalars(self) -> None:
+        x = RNG.normal(size=(2, 3, 4))
+        found = value("x[i // (W*C), i // C % W, i % C]", "y[i<H*W*C]", x=x, H=2, W=3, C=4)
+        np.testing.assert_array_equal(found, x.ravel())
+        assert value("sum(i<2*K - 1 + 6//K, 1)", K=3) == 7
+
+    def test_the_left_sides_engine_array_goes_before_reads(self) -> None:
+        found = run(("y[p]", "pad(x[p])"), x=[1.0, 2, 3], y=np.zeros(2))["y"]
+        np.testing.assert_array_equal(found, [1, 2])
+
+    def test_an_array_where_the_letter_stands_alone(self) -> None:
+        np.testing.assert_array_equal(value("x[2*p] + w[p]", "y[p]", x=[1.0, 2, 3, 4], w=[10.0, 20]), [11, 23])
+
+    def test_what_stands_in_pad_gives_no_range(self) -> None:
+        fails("index p has no range; write p<...", ("y[p]", "pad(x[p])"), x=[1.0, 2])
+
+    def test_an_earlier_equation(self) -> None:
+        out = run(("y[n,g<2]", "x[n]"), ("z[g]", "g"), x=[1.0, 2, 3])
+        assert out["y"].shape == (3, 2)
+        np.testing.assert_array_equal(out["z"], [0, 1])
+
+    def test_count_is_the_product_of_ranges(self) -> None:
+        assert value("count(n,h,e<5) + 0*sum(n,h, x[n,h])", x=np.zeros((2, 3))) == 30
+        np.testing.assert_array_equal(value("x[n] / count(n)", "y[n]", x=[1.0, 3]), [0.5, 1.5])
+
+    def test_no_range_is_an_error(self) -> None:
+        fails("index k has no range; write k<...", ("y[n]", "sum(k, x[n])"), x=[1.0])
+
+    def test_ranges_that_do_not_fit_are_errors(self) -> None:
+        fails("index i is 3 and 2", ("y", "sum(i, a[i]*b[i])"), a=[1.0, 2, 3], b=[1.0, 2])
+        fails("index i is 2 on the left and 3 on the right", ("y[i]", "a[i]"), a=[1.0, 2, 3], y=np.zeros(2))
+        fails("index i is told to be 3 and 2", ("y", "sum(i<3, 1) + sum(i<2, 1)"))
+        fails("index i is told to be 3 and is 2 on the left", ("y[i<3]", "i"), y=np.zeros(2))
+        fails("the range K is not an integer known here", ("y", "sum(i<K + 1, 1)"), K=2.5)
+        fails("the range b[o] is not an integer known here", ("y[o]", "max(c < b[o], 1)"), b=[1.0])
+        fails("the engine's y has 2 axes", ("y[i]", "x[i]"), x=[1.0], y=np.zeros((1, 1)))
+
+
+class TestNames:
+    def test_new_names_are_names_of_their_own(self) -> None:
+        out = run(
+            ("m_new[j]", "b*m[j] + (1 - b)*g[j]"), ("w_new[j]", "w[j] - m_new[j]"), m=[1.0], g=[3.0], w=[5.0], b=0.5
+        )
+        assert out["m_new"] == [2.0]
+        assert out["w_new"] == [3.0]
+
+    def test_misuse_of_names(self) -> None:
+        x = np.zeros((2, 3))
+        fails("x has 2 axes and is written with 1", ("y[n]", "x[n]"), x=x)
+        fails("x has 2 axes and is written without indices", ("y[n,k]", "2*x"), x=x, y=x)
+        fails("z is not known", ("y[n]", "z[n]"), y=np.zeros(2))
+        fails("z is not known", ("y[n<2]", "z"))
+        fails("x is an index and an array", ("y[x<2]", "x[x]"), x=[1.0, 2])
+        fails("index n is on the left and reduced on the right", ("y[n]", "sum(n, x[n])"), x=[1.0])
+
+
+class TestEllipsis:
+    mean = ("mu[c]", "mean(n,..., x[n,...,c])")
+
+    @pytest.mark.parametrize("shape", [(4, 3), (4, 2, 3), (4, 5, 2, 3), (2, 2, 2, 2, 3)])
+    def test_it_is_the_axes_between(self, shape: tuple[int, ...]) -> None:
+        x = RNG.normal(size=shape)
+        out = run(self.mean, ("y[n,...,c]", "x[n,...,c] - mu[c]"), ("m", "count(n,...)"), x=x)
+        np.testing.assert_allclose(out["mu"], x.mean(axis=tuple(range(len(shape) - 1))))
+        np.testing.assert_allclose(out["y"], x - out["mu"])
+        assert out["m"] == x.size // 3
+
+    def test_it_has_one_meaning_in_all_equations_of_a_part(self) -> None:
+        out = run(("a[...]", "2*x[...]"), ("s", "sum(..., a[...])"), x=np.ones((2, 3)))
+        assert out["s"] == 12
+
+    def test_it_keeps_away_from_letters_in_use(self) -> None:
+        x = RNG.normal(size=(2, 3, 4))
+        found = run(("y[n,...]", "x[n,...] * h + w"), x=x, h=2.0, w=1.0)["y"]
+        np.testing.assert_array_equal(found, 2 * x + 1)
+
+    def test_reductions_over_no_axes_at_all(self) -> None:
+        out = run(("s[n]", "sum(..., x[n,...])"), ("a[n]", "argmax(..., x[n,...])"), ("m[n]", "max(..., x[n,...])"),
+                  ("c", "count(...)"), x=[3.0, 4])  # fmt: skip
+        np.testing.assert_array_equal(out["s"], [3, 4])
+        np.testing.assert_array_equal(out["a"], [0, 0])
+        np.testing.assert_array_equal(out["m"], [3, 4])
+        assert out["c"] == 1
+
+    def test_misuse(self) -> None:
+        fails("`...` may stand once", ("y[n]", "x[..., ...]"), x=[1.0])
+        fails("x has 1 axes, fewer than written", ("y[n,c]", "x[n,...,c]"), x=[1.0])
+
+
+class TestReads:
+    def test_outside_is_an_error_that_says_what_to_write(self) -> None:
+        fails("reads x outside its shape (3,); write pad(x[...])", ("y[p<3]", "x[p + 1]"), x=[1.0, 2, 3])
+        fails("reads x outside its shape (3,)", ("y[p<3]", "x[p - 1]"), x=[1.0, 2, 3])  # not the last entry
+
+    def test_pad_gives_0_or_what_it_says(self) -> None:
+        np.testing.assert_array_equal(value("pad(x[p - 1])", "y[p<5]", x=[1.0, 2, 3]), [0, 1, 2, 3, 0])
+        np.testing.assert_array_equal(value("pad(x[p - 1], -inf)", "y[p<3]", x=[-1.0, -2, -3]), [-np.inf, -1, -2])
+        np.testing.assert_array_equal(
+            value("pad(x[p, q - 1], p)", "y[p<2,q<2]", x=[[5.0, 6], [7, 8]]), [[0, 5], [1, 7]]
+        )
+
+
+class TestWhere:
+    def test_the_branch_not_taken_raises_nothing(self) -> None:
+        x = np.array([-1.0, 0, 4])
+        np.testing.assert_array_equal(
+            value("where(x[i] > 0, 1/x[i] + log(x[i]) - log(4), 0)", "y[i]", x=x), [0, 0, 0.25]
+        )
+        np.testing.assert_array_equal(value("where(i < 2, x[i + 1], 7)", "y[i<3]", x=x), [0, 4, 7])
+        np.testing.assert_array_equal(value("where(i > 0, where(i > 1, x[i - 2], 5), 6)", "y[i<3]", x=x), [6, 5, -1])
+        np.testing.assert_array_equal(value("where(i > 0, where(i > 1, 5, x[i - 1]), 6)", "y[i<3]", x=x), [6, -1, 5])
+
+    def test_the_branch_taken_does(self) -> None:
+        fails("reads x outside its shape (2,)", ("y[i<2]", "where(i > 0, x[i + 1], 0)"), x=[1.0, 2])
+        fails("reads x outside", ("y[i<4]", "where(i > 0, where(i > 2, x[i - 1], 0), x[i])"), x=[1.0, 2])
+
+    def test_inside_a_reduction(self) -> None:
+        x = np.array([1.0, 2, 4])
+        found = value("sum(u<2, where((h - u) % 2 == 0, x[(h - u) // 2], 0))", "y[h<5]", x=x)
+        np.testing.assert_array_equal(found, [1, 1, 2, 2, 4])
+
+
+class TestComplex:
+    """A complex step differentiates the branch that the real parts take, to rounding, however small the step."""
+
+    H = 1e-30
+
+    def slope(self, right: str, x: float, **env: Any) -> float:
+        found = value(right, x=complex(x, self.H), **env)
+        assert float(np.real(found)) == pytest.approx(float(value(right, x=x, **env)), rel=1e-15, abs=1e-300)
+        return float(np.imag(found)) / self.H
+
+    @pytest.mark.parametrize(
+        ("right", "x", "expected"),
+        [
+            ("abs(x)", -2.0, -1), ("abs(x)", 0.0, 1), ("max(0, x)", 0.0, 0), ("max(x, 0)", 0.0, 1),
+            ("min(x, 1)", 1.0, 1), ("min(1, x)", 1.0, 0), ("where(x > 0, x, 0)", 0.0, 0), ("sign(x)*x", 3.0, 1),
+            ("floor(x)*x", 2.5, 2), ("(x > 1)*x", 2.0, 1), ("x**2", -3.0, -6), ("x**-1", 2.0, -0.25),
+            ("sqrt(x)", 4.0, 0.25), ("log(x)", 4.0, 0.25), ("exp(-x)", 800.0, 0), ("1/(1 + exp(-x))", 0.0, 0.25),
+            ("1/(1 + exp(-x))", -800.0, 0), ("tanh(x)", 0.5, 1 - math.tanh(0.5) ** 2), ("tanh(x)", 800.0, 0),
+            ("erf(x)", 0.5, 2 / math.sqrt(math.pi) * math.exp(-0.25)), ("log1pexp(x)", 0.0, 0.5),
+            ("log1pexp(x)", -800.0, 0), ("log1pexp(x)", 800.0, 1), ("xlogy(x, x)", 2.0, math.log(2) + 1),
+            ("xlogy(0, x)", 0.0, 0), ("log1p(x)", 1e-9, 1 / (1 + 1e-9)), ("expm1(x)", 1e-9, math.exp(1e-9)),
+            ("sin(x)*cos(x)", 0.3, math.cos(0.6)), ("exp(x)*0", 900.0, 0),
+        ],
+    )  # fmt: skip
+    def test_slopes(self, right: str, x: float, expected: float) -> None:
+        assert self.slope(right, x) == pytest.approx(expected, rel=1e-14, abs=1e-300)
+
+    def test_at_a_tie_the_first_maximum_takes_the_slope(self) -> None:
+        x = np.array([1.0, 5, 5, 2], complex)
+        for i, expected in enumerate([0, 1, 0, 0]):
+            step = x.copy()
+            step[i] += 1j * self.H
+            out = run(("m", "max(k, x[k])"), ("a", "argmax(k, x[k])"), ("l", "logsumexp(k, x[k])"), x=step)
+            assert out["m"].imag == expected * self.H
+            assert out["a"] == 1
+            assert out["l"].imag / self.H == pytest.approx(float(np.exp(x[i] - out["l"]).real))
+
+    def test_products_and_sums_carry_the_step_through_einsum(self) -> None:
+        x, w = RNG.normal(size=(2, 3)), RNG.normal(size=(3, 4))
+        step = x.astype(complex)
+        step[1, 2] += 1j * self.H
+        found = run(("y[n,o]", "sum(i, x[n,i]*W[i,o])"), x=step, W=w)["y"].imag / self.H
+        np.testing.assert_allclose(found, np.stack([np.zeros(4), w[2]]), rtol=1e-15)
+
+
+class TestPrograms:
+    def test_equations_run_in_the_order_of_what_they_read(self) -> None:
+        out = run(("c", "b + 1"), ("b", "a + 1"), ("a", "x"), x=1.0)
+        assert (out["a"], out["b"], out["c"]) == (1, 2, 3)
+        assert list(out) == ["a", "b", "c"]
+
+    def test_a_circle_is_an_error(self) -> None:
+        fails("these equations read each other in a circle: a, b", ("a", "b"), ("b", "a"))
+
+    def test_a_left_side_stands_once(self) -> None:
+        fails("a is defined twice", ("a", "1"), ("a", "2"))
+
+    def test_want_leaves_out_what_is_not_read(self) -> None:
+        program = compile_equations([Eq("a", "x"), Eq("b", "1/zero"), Eq("c", "a + 1")], {})
+        assert program.run({"x": 1.0, "zero": 0.0}, want=["c"]) == {"a": 1.0, "c": 2.0}
+        assert program.needed(["c"]) == {"a", "c"}
+
+    def test_a_missing_name_is_an_error(self) -> None:
+        with pytest.raises(NotationError, match="x is not known"):
+            compile_equations([Eq("a", "x")], {}).run({})
+
+    @pytest.mark.parametrize("order", [0, 1])
+    def test_long_forms_stand_in_only_where_asked_for(self, order: int) -> None:
+        eqs = [Eq("a", "1"), Eq("a", "J + 1", detail="path"), Eq("J", "1", detail="path"), Eq("b", "a")]
+        eqs = eqs if order == 0 else eqs[::-1]
+        assert run(*eqs) == {"a": 1.0, "b": 1.0}
+        assert run(*eqs, detail="path") == {"J": 1.0, "a": 2.0, "b": 2.0}
+
+    def test_results_are_float64_and_their_own(self) -> None:
+        x = np.array([1.0, 2])
+        y = value("x[i]", "y[i]", x=x)
+        assert y.dtype == np.float64
+        assert not np.shares_memory(x, y)
+        assert value("argmax(i, x[i])", x=x).dtype == np.float64
+
+
+class TestMisspellings:
+    @pytest.mark.parametrize(
+        ("right", "text"),
+        [
+            ("x[i", "cannot be read"),
+            ("foo(x)", "no function or reduction is called foo"),
+            ("sum(x[i])", "sum needs an index: sum(i, ...)"),
+            ("log(x, 2)", "log takes 1 arguments"),
+            ("where(x, 1)", "where takes 3 arguments"),
+            ("pad(x)", "pad takes one read, pad(x[...])"),
+            ("x and y", "is not in the notation"),
+            ("1 < x < 2", "is not in the notation"),
+            ("sum(i, x[i], key=1)", "is not in the notation"),
+            ("'a'", "is not in the notation"),
+            ("True", "is not in the notation"),
+            ("x.real", "is not in the notation"),
+            ("(lambda: 1)()", "is not in the notation"),
+            ("count(ij)", "is not an index: one letter, or letter < size"),
+            ("sum(0<i<3, 1)", "sum needs an index"),
+        ],
+    )
+    def test_the_right_side(self, right: str, text: str) -> None:
+        with pytest.raises(NotationError) as caught:
+            parse_expression(right)
+        assert text in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("left", "text"),
+        [
+            ("y[n+1]", "'n + 1' is not an index: one letter, or letter < size"),
+            ("y[row]", "'row' is not an index"),
+            ("y[n,n]", "an index occurs twice"),
+            ("2*y", "a left side is a name or name[index,...]"),
+            ("y[0]", "'0' is not an index"),
+        ],
+    )
+    def test_the_left_side(self, left: str, text: str) -> None:
+        with pytest.raises(NotationError) as caught:
+            parse(Eq(left, "1"))
+        assert text in str(caught.value)
+
+
+class TestWaysOfEvaluating:
+    EQUATIONS = (
+        ("y[n,o]", "sum(i, x[n,i] * W[i,o]) + b[o]"),
+        ("r[n,o]", "where(y[n,o] > 0, y[n,o], 0)"),
+        ("p[n,o]", "exp(y[n,o] - logsumexp(k, y[n,k]))"),
+        ("m[n]", "max(k, r[n,k])"),
+        ("J[n,o,k]", "p[n,o] * ((o == k) - p[n,k])"),
+        ("s[k]", "sum(n,o, J[n,o,k] * x[n,0])"),
+        ("v[n]", "mean(k, (y[n,k] - m[n])**2)"),
+        ("q[n,o]", "pad(y[n - 1, o + 1])"),
+    )
+
+    @pytest.mark.parametrize("slab", [1, 7, 40])
+    def test_slabs_change_nothing(self, slab: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        env = {"x": RNG.normal(size=(5, 4)), "W": RNG.normal(size=(4, 3)), "b": RNG.normal(size=3)}
+        whole = run(*self.EQUATIONS, **env)
+        monkeypatch.setattr(evaluate, "SLAB", slab)
+        for name, found in run(*self.EQUATIONS, **env).items():
+            np.testing.assert_allclose(found, whole[name], rtol=1e-14, atol=1e-15, err_msg=name)
+
+    def test_a_grid_stays_within_its_slab(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        seen = []
+
+        class Spy(evaluate._Walk):
+            def result(self) -> Any:
+                seen.append(math.prod(n for _, n in self.spans.values()))
+                return super().result()
+
+        monkeypatch.setattr(evaluate, "_Walk", Spy)
+        monkeypatch.setattr(evaluate, "SLAB", 100)
+        value("mean(k, abs(x[n,k] - z[m,k]))", "y[n,m]", x=RNG.normal(size=(9, 10)), z=RNG.normal(size=(8, 10)))
+        assert len(seen) > 1
+        assert max(seen) <= 100
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.data())
+    def test_einsum_and_the_grid_agree_on_any_sum_of_a_product(self, data: st.DataObject) -> None:
+        size = {"n": 3, "i": 2, "o": 4, "k": 3}
+        reads = data.draw(st.lists(st.permutations("niok").map(lambda p: "".join(p)), min_size=2, max_size=3))
+        cut = [r[: data.draw(st.integers(1, 4))] for r in reads]
+        factors = [f"a{j}[{','.join(r)}]" + data.draw(st.sampled_from(["", "**2"])) for j, r in enumerate(cut)]
+        scale = data.draw(st.sampled_from(["", "-", "c * ", "-2 * "]))
+        letters = sorted(set("".join(cut)))
+        over = data.draw(st.lists(st.sampled_from(letters), min_size=1, unique=True))
+        free = [k for k in letters if k not in over]
+        eq = Eq(f"y[{','.join(free)}]" if free else "y", f"sum({','.join(over)}, {scale}{' * '.join(factors)})")
+        rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+        env = {f"a{j}": rng.normal(size=[size[k] for k in r]) for j, r in enumerate(cut)} | {"c": 0.7}
+        fast = run(eq, **env)["y"]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(evaluate._Walk, "_factors", lambda self, node: None)
+            slow = run(eq, **env)["y"]
+        np.testing.assert_allclose(fast, slow, rtol=1e-12, atol=1e-13)
+
+    def test_one_entry_is_the_arrays(self) -> None:
+        env = {"x": RNG.normal(size=(5, 4)), "W": RNG.normal(size=(4, 3)), "b": RNG.normal(size=3)}
+        program = compile_equations([Eq(*e) for e in self.EQUATIONS], {k: v.shape for k, v in env.items()})
+        out = program.run(env)
+        for grid in program.grids:
+            for at in itertools.product(*map(range, grid.shape)):
+                found = grid.at({**env, **out}, grid.equation.right, dict(zip(grid.free, at, strict=True)))
+                assert found == pytest.approx(out[grid.name][at], rel=1e-14, abs=1e-15)
+
+    def test_over_gives_the_terms_of_a_reduction(self) -> None:
+        x = RNG.normal(size=(2, 3, 4))
+        (grid,) = compile_equations([Eq("y[j]", "sum(k,i, x[i,j,k] * 2)")], {"x": x.shape}).grids
+        body = grid.equation.right.body  # type: ignore[union-attr]
+        np.testing.assert_array_equal(grid.over({"x": x}, body, {"j": 1}, ["k", "i"]), 2 * x[:, 1, :].T)
+        np.testing.assert_array_equal(grid.over({"x": x}, parse_expression("7"), {"j": 1}, ["k"]), [7] * 4)

@@ -1,7 +1,0 @@
-"""Where things stand in a checkout."""
-
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parents[1]
-CONFIGS = ROOT / "configs"
-DATASETS = ROOT / "datasets"

@@ -1,0 +1,115 @@
+"""What stands on a contact sheet: which mistakes, in which order, in which colours."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from picture_folder import shapes
+
+from bpcli.render.evaluation.contact_sheet import _clipped, _ending, png
+from bpcli.studies.evaluation.contact_sheet import Sheet, Tile, mistakes, training
+from bpcli.studies.evaluation.evaluate import open_rows, score
+from bpcli.studies.evaluation.predict import outputs
+from bpcli.studies.run.resume import start
+from bpcli.studies.run.setup import set_up
+
+CONFIG = """\
+data:
+  train: {{type: images, path: shapes, mode: gray}}
+  validation: 0.4
+  scale: {scale}
+  augment: [{{type: shift, pixels: 1, fill: 255}}]
+architecture: [flatten, {{type: dense, units: {units}}}]
+loss: {loss}
+training: {{epochs: 1, batch_size: 8}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shapes("shapes")
+
+
+def trained(loss: str = "softmax_cross_entropy", units: int = 2, scale: str = "{type: standardize, per: all}") -> Path:
+    Path("a.yaml").write_text(CONFIG.format(loss=loss, units=units, scale=scale))
+    start(set_up(Path("a.yaml")), Path("run")).run()
+    return Path("run")
+
+
+@pytest.mark.parametrize(
+    ("loss", "units"),
+    [("softmax_cross_entropy", 2), ("binary_cross_entropy", 1), ("multiclass_hinge", 2), ("hinge", 1)],
+)
+def test_the_worst_come_first(loss: str, units: int) -> None:
+    rows = open_rows(trained(loss, units), "train")
+    sheet = mistakes(rows)
+    y = outputs(rows.model, rows.x)
+    y = np.hstack([1 - y if loss == "binary_cross_entropy" else -y, y]) if units == 1 else y
+    regret = y[np.arange(len(y)), rows.t] - (0 if "entropy" in loss else y.max(1))
+    wrong = [i for i in np.argsort(regret, kind="stable") if y[i].argmax() != rows.t[i]]
+    names = rows.model.rules.classes
+    assert len(wrong) > 1
+    assert [t.lines[2][0] for t in sheet.tiles] == [rows.name_of(i) for i in wrong]
+    for tile, i in zip(sheet.tiles, wrong, strict=True):
+        guess = names[1 - rows.t[i]] + (f": {100 * y[i, 1 - rows.t[i]]:.0f} %" if "entropy" in loss else "")
+        assert tile.lines[0] == (guess, "wrong")
+        assert tile.lines[1][0].startswith(f"is {names[rows.t[i]]}")
+    assert f"{len(wrong)} of {len(y)} train images" in sheet.title
+
+
+@pytest.mark.parametrize("scale", ["none", "{type: standardize, per: all}", "{type: minmax, per: all}"])
+def test_pixels_are_those_of_the_file(scale: str) -> None:
+    rows = open_rows(trained(scale=scale), data="shapes", root=Path("."))
+    table = rows.model.experiment.data.train.load(Path("."))
+    sheet = mistakes(rows, most=1000)
+    files = [table.numbers[table.row_names.index(t.lines[2][0])] for t in sheet.tiles]
+    low, high = np.min(files), np.max(files)
+    for tile, pixels in zip(sheet.tiles, files, strict=True):
+        assert np.abs(tile.pixels - (pixels - low) * (255 / (high - low))).max() <= 0.51
+
+
+def test_no_mistake_is_shown_as_such() -> None:
+    rows = open_rows(trained(), "train")
+    rows.t[...] = outputs(rows.model, rows.x).argmax(1)
+    sheet = mistakes(rows)
+    assert len(sheet.tiles) == 0
+    assert score(rows).metrics["accuracy"] == 1
+    assert sheet.note == "there is none to show"
+    assert png(sheet).startswith(b"\x89PNG")
+
+
+def test_training_images_and_what_becomes_of_them() -> None:
+    Path("a.yaml").write_text(CONFIG.format(loss="softmax_cross_entropy", units=2, scale="none"))
+    sheet = training(set_up(Path("a.yaml")))
+    assert [t.lines[0][0] for t in sheet.tiles if t.lines[0][0]] == ["lying", "standing"]
+    assert len(sheet.tiles) == 16
+    first, *others = (t.pixels for t in sheet.tiles[:8])
+    assert any(not np.array_equal(first, other) for other in others)
+    sides = [side for p in others for side in (p[0], p[-1], p[:, 0], p[:, -1])]
+    assert max(int(side.min()) for side in sides) == 255, "white comes in at a border, as `fill` says"
+
+
+def test_names_too_long_for_a_tile() -> None:
+    class Font:
+        def getlength(self, text: str) -> int:
+            return 10 * len(text)
+
+    assert _clipped("Coat: 98 %", 100, Font()) == "Coat: 98 %"
+    assert _clipped("Windbreaker: 98 %", 130, Font()) == "Wind...: 98 %"
+    assert _clipped("Windbreaker", 80, Font()) == "Windb..."
+    assert _ending("a/very/long/name_0017.png", 120, Font()) == "..._0017.png"
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (300, 40, 3), (113, 112, 1), (8, 20, 3)])
+def test_images_of_any_size_can_be_drawn(shape: tuple[int, int, int]) -> None:
+    tiles = [Tile(np.full(shape, 40 * k, np.uint8), (("Ω", "plain"), ("x" * 99, "dim"))) for k in range(5)]
+    assert png(Sheet("title " * 30, "note", 3, tiles)).startswith(b"\x89PNG")
+
+
+def test_experiments_without_augmentation_have_none() -> None:
+    text = CONFIG.format(loss="softmax_cross_entropy", units=2, scale="none")
+    Path("a.yaml").write_text(text.replace("  augment", "#"))
+    setup = set_up(Path("a.yaml"))
+    assert setup.augmenter() is None
+    assert {t.lines[0][0] for t in training(setup).tiles} == {"lying", "standing"}

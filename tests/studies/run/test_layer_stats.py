@@ -1,0 +1,149 @@
+"""Health of layers: every figure against NumPy alone, and which activations can be closed or saturated."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bpcli.parts  # noqa: F401  (declares them)
+from bpcli.engine.network_plan import draw_up
+from bpcli.family import Activation, Layer, Loss
+from bpcli.studies.run.layer_stats import Probe, character
+
+RNG = np.random.default_rng(4)
+X, T = RNG.normal(size=(7, 3)), RNG.normal(size=(7, 2))
+W1, B1 = RNG.normal(size=(3, 5)), RNG.normal(size=5)
+W2, B2 = RNG.normal(size=(5, 2)), RNG.normal(size=2)
+
+
+def probe(*layers: Any, loss: str = "mean_squared_error", x: Any = X, t: Any = T) -> Probe:
+    blueprint = draw_up([Layer.parse(layer) for layer in layers], x.shape[1:])
+    return Probe(blueprint, Loss.parse(loss), x, t)
+
+
+def dense(units: int, activation: str | None = None, **more: Any) -> dict[str, Any]:
+    return {"type": "dense", "units": units, **({"activation": activation} if activation else {}), **more}
+
+
+def given() -> tuple[Probe, np.ndarray]:
+    found = probe(dense(5, "relu"), dense(2))
+    parameters = {"dense_1.W": W1, "dense_1.b": B1, "dense_2.W": W2, "dense_2.b": B2}
+    theta = np.empty(found.objective.network.blueprint.size)
+    for e in found.objective.network.blueprint.layout:
+        theta[e.where] = parameters[e.path].reshape(-1)
+    return found, theta
+
+
+def test_every_figure_is_that_of_numpy() -> None:
+    found, theta = given()
+    update = np.linspace(-0.1, 0.1, len(theta))
+    rows = {row.layer: row for row in found.look(theta, {}, update)}
+    z = X @ W1 + B1
+    a = np.maximum(z, 0)
+    y = a @ W2 + B2
+    dy = 2 * (y - T) / T.size
+    da = dy @ W2.T
+    dz = da * (z > 0)
+    assert found.loss == pytest.approx(np.mean((y - T) ** 2), rel=1e-14)
+    first, relu, last = rows["dense_1"], rows["dense_1.activation"], rows["dense_2"]
+    assert first.gradient == pytest.approx(np.sqrt(np.sum((X.T @ dz) ** 2) + np.sum(dz.sum(0) ** 2)), rel=1e-12)
+    assert last.gradient == pytest.approx(np.sqrt(np.sum((a.T @ dy) ** 2) + np.sum(dy.sum(0) ** 2)), rel=1e-12)
+    assert first.weights == pytest.approx(np.linalg.norm(W1), rel=1e-12)
+    e = found.objective.network.blueprint.entry("dense_2.W")
+    assert last.update == pytest.approx(np.linalg.norm(update[e.where]) / np.linalg.norm(W2), rel=1e-12)
+    assert (first.error, relu.error) == pytest.approx((np.sqrt(np.mean(dz**2)), np.sqrt(np.mean(da**2))), rel=1e-12)
+    assert (relu.output_mean, relu.output_deviation) == pytest.approx((a.mean(), a.std()), rel=1e-12)
+    assert relu.dead == np.mean((z <= 0).all(axis=0))
+    assert relu.saturated is None
+    assert first.dead is None
+    assert relu.gradient is None
+
+
+def test_a_penalty_is_no_part_of_the_gradient() -> None:
+    found, theta = given()
+    plain = found.look(theta, {})[0].gradient
+    layers = [Layer.parse(dense(5, "relu", regularization={"type": "l2", "strength": 9.0})), Layer.parse(dense(2))]
+    other = Probe(draw_up(layers, (3,)), Loss.parse("mean_squared_error"), X, T)
+    parameters = {"dense_1.W": W1, "dense_1.b": B1, "dense_2.W": W2, "dense_2.b": B2}
+    weights = np.concatenate([parameters[e.path].reshape(-1) for e in other.objective.network.blueprint.layout])
+    assert other.look(weights, {})[0].gradient == pytest.approx(plain, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("kind", "ends"),
+    [("identity", "none"), ("leaky_relu", "none"), ("softmax", "none"), ("relu", "one"), ("elu", "one"),
+     ("softplus", "one"), ("gelu", "one"), ("silu", "one"), ("sigmoid", "both"), ("tanh", "both"),
+     ("hard_tanh", "both"), ("softsign", "both")],
+)  # fmt: skip
+def test_flat_ends_are_found_by_the_slope(kind: str, ends: str) -> None:
+    assert character(Activation.parse(kind))[1] == ends
+
+
+@pytest.mark.parametrize(("kind", "steepest"), [("sigmoid", 0.25), ("tanh", 1.0), ("relu", 1.0)])
+def test_the_steepest_slope(kind: str, steepest: float) -> None:
+    assert character(Activation.parse(kind))[0] == pytest.approx(steepest, rel=1e-12)
+
+
+def test_every_registered_activation_has_a_character() -> None:
+    kinds = [
+        k for k, leaf in Activation.registry.items() if not any(f.is_required() for f in leaf.model_fields.values())
+    ]
+    assert len(kinds) > 10
+    for kind in kinds:
+        assert character(Activation.parse(kind))[1] in ("none", "one", "both")
+
+
+@pytest.mark.parametrize(("kind", "slope"), [("tanh", lambda z: 1 - np.tanh(z) ** 2),
+                                             ("sigmoid", lambda z: 4 / (2 + np.exp(z) + np.exp(-z)))])  # fmt: skip
+def test_saturated_is_where_the_slope_is_under_a_twentieth(kind: str, slope: Any) -> None:
+    found = probe(dense(4, kind), dense(2), x=3 * X)
+    rows = {row.layer: row for row in found.look(found.objective.theta.copy(), {})}
+    z = found.batch.chain.links[0].frame.y
+    expected = np.mean(slope(z) <= 0.05)
+    assert 0 < expected < 1
+    assert rows["dense_1.activation"].saturated == expected
+
+
+def test_units_are_dead_where_no_row_opens_them() -> None:
+    found, theta = given()
+    e = found.objective.network.blueprint.entry("dense_1.b")
+    theta[e.where] = [-100, 0, -100, 0, 0]
+    assert {row.layer: row.dead for row in found.look(theta, {})}["dense_1.activation"] >= 0.4  # type: ignore[operator]
+    theta[e.where] = 100
+    assert {row.layer: row.dead for row in found.look(theta, {})}["dense_1.activation"] == 0
+
+
+def test_weights_that_overflowed_are_measured_too() -> None:
+    found, theta = given()
+    rows = found.look(theta * 1e200, {})
+    assert not np.isfinite(found.loss)
+    assert len(rows) == 3
+
+
+def test_looking_changes_nothing_of_what_it_is_given() -> None:
+    found, theta = given()
+    before = theta.copy()
+    first = found.look(theta, {})
+    assert (theta == before).all()
+    assert found.look(theta, {}) == first
+
+
+@pytest.mark.peers
+def test_gradient_norms_are_those_of_torch() -> None:
+    import torch
+
+    found, theta = given()
+    rows = {row.layer: row for row in found.look(theta, {})}
+    net = torch.nn.Sequential(torch.nn.Linear(3, 5), torch.nn.ReLU(), torch.nn.Linear(5, 2)).double()
+    with torch.no_grad():
+        for layer, (w, b) in zip((net[0], net[2]), ((W1, B1), (W2, B2)), strict=True):
+            layer.weight.copy_(torch.tensor(w.T))
+            layer.bias.copy_(torch.tensor(b))
+    loss = torch.nn.functional.mse_loss(net(torch.tensor(X)), torch.tensor(T))
+    loss.backward()
+    assert found.loss == pytest.approx(loss.item(), rel=1e-13)
+    for name, layer in (("dense_1", net[0]), ("dense_2", net[2])):
+        norm = torch.sqrt(sum((p.grad**2).sum() for p in layer.parameters())).item()
+        assert rows[name].gradient == pytest.approx(norm, rel=1e-12)

@@ -1,0 +1,76 @@
+"""Model files whose checksum holds and whose description is changed: the network fits or one message says why not."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bpcli.records.training import Failure
+from bpcli.studies.run import modelfile
+from bpcli.studies.run.model import load
+from bpcli.studies.run.resume import start
+from bpcli.studies.run.setup import set_up
+
+CONFIG = """\
+data:
+  train: {type: csv, path: a.csv, target: kind, missing: median, indicator: true}
+  scale: standardize
+architecture: [{type: dense, units: 3, activation: tanh}, {type: batch_norm}, {type: dense, units: 2}]
+loss: softmax_cross_entropy
+training: {epochs: 1}
+"""
+ROWS = "width,colour,born,kind\n1,red,2024-01-01,oak\n2,blue,2024-02-01,elm\n,red,2024-03-01,oak\n4,,2024-04-01,elm\n"
+VALUES: list[Any] = [
+    None, True, -1, 0, 1, 2**70, 1e308, "", "x", "train", [], {}, [1], {"a": 1}, [[]], "9" * 400, ["x"] * 3, 3, 4,
+]  # fmt: skip
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where everything in nested tables and lists stands."""
+    if path:
+        yield path
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from places(inner, (*path, key))
+
+
+def changed(meta: dict[str, Any], path: tuple[Any, ...], chance: random.Random) -> None:
+    """Puts another value there, or nothing."""
+    inner: Any = meta
+    for key in path[:-1]:
+        inner = inner[key]
+    if chance.random() < 0.3:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = chance.choice(VALUES)
+
+
+@pytest.mark.parametrize("times", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_changed_descriptions(times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text(ROWS)
+    Path("a.yaml").write_text(CONFIG)
+    start(set_up(Path("a.yaml")), Path("run")).run()
+    arrays, meta = modelfile.read(Path("run/model.safetensors"))
+    known, chance, refused = json.dumps(meta), random.Random(3), 0
+    for _ in range(times):
+        other = json.loads(known)
+        for _ in range(chance.randint(1, 2)):
+            changed(other, chance.choice(list(places(other)) or [("kind",)]), chance)
+        modelfile.write(Path("m.safetensors"), arrays, other)
+        try:
+            load(Path("m.safetensors"))
+        except Failure:  # and nothing else
+            refused += 1
+    assert times / 5 < refused < times
+
+
+@pytest.mark.parametrize("record", [None, 5, "x", []])
+def test_a_record_that_is_no_table(record: Any, tmp_path: Path) -> None:
+    modelfile.write(tmp_path / "m", {}, {"kind": "model", "record": record})
+    with pytest.raises(Failure, match="its record is no table"):
+        load(tmp_path / "m")

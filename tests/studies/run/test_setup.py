@@ -1,0 +1,70 @@
+"""From a file to an experiment: how one without a name is called, and how much memory training will take."""
+
+import gc
+import re
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bpcli.engine.network_plan import draw_up
+from bpcli.engine.objective import Objective
+from bpcli.engine.step import Descent
+from bpcli.family import Layer
+from bpcli.studies.run.setup import Setup, set_up, training_bytes
+
+DATA = "data: {train: {type: inline, inputs: [[-1], [0], [1]], targets: [[0], [1], [1]]}}\n"
+
+
+def written(folder: Path, name: str, more: str = "") -> Setup:
+    file = folder / f"{name}.yaml"
+    file.write_text(
+        f"{DATA}architecture: [{{type: dense, units: 1}}]\nloss: mean_squared_error\n{more}", encoding="utf-8"
+    )
+    return set_up(file)
+
+
+@pytest.mark.parametrize(
+    ("stem", "name"),
+    [
+        ("iris", "iris"), ("2024", "2024"), ("1e5", "1e5"), ("0x1f", "0x1f"), ("true", "true"), ("null", "null"),
+        ("été", "t-"), ("данные", "experiment"), ("_hidden", "hidden"), ("a b", "a-b"), ('quo"te', "quo-te"),
+        ("x: y", "x--y"), ("a#b", "a-b"), ("long" * 30, ("long" * 16)),
+    ],
+)  # fmt: skip
+def test_an_experiment_without_a_name_is_called_as_its_file(stem: str, name: str, tmp_path: Path) -> None:
+    """Whatever the file is called: nobody is told that a name he did not write is wrong."""
+    found = written(tmp_path, stem).experiment.name
+    assert found == name
+    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", found)
+
+
+def test_a_name_that_is_given_stays(tmp_path: Path) -> None:
+    assert written(tmp_path, "iris", "name: mine\n").experiment.name == "mine"
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
+@pytest.mark.parametrize(("batch", "units"), [(20_000, 10), (10, 30_000)])
+def test_training_takes_the_memory_that_was_announced(batch: int, units: int, optimizer: str, tmp_path: Path) -> None:
+    """Measured: the network, its loss and its optimizer, and two copies of the weights (the best and a checkpoint)."""
+    experiment = written(tmp_path, "x", f"optimizer: {optimizer}\n").experiment
+    spelled = [{"type": "dense", "units": units}, "gelu", {"type": "residual", "layers": ["softplus"]}]
+    blueprint = draw_up([*(Layer.parse(layer) for layer in spelled), *experiment.architecture], (7,))
+
+    def built(rows: int) -> list[object]:
+        o = Objective(blueprint, experiment.loss, rows, np.float32, 0)
+        return [o, Descent(o, experiment.optimizer, None, 10), o.theta.copy(), o.theta.copy()]
+
+    built(1)  # what Python makes once, it has made
+    gc.collect()
+    tracemalloc.start()
+    try:
+        held = built(batch)
+        taken, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    announced = training_bytes(experiment, blueprint, batch)
+    assert len(held) == 4
+    assert 0.99 * taken < announced < 1.3 * taken
+    assert peak < 1.3 * announced

@@ -1,0 +1,214 @@
+"""Worksheets: every blank has its answer, every variant its own numbers, and a key grades itself."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import trace_nets as nets
+
+from bpcli.records.trace import Worksheet
+from bpcli.records.training import Exit, Failure
+from bpcli.render.trace.latex import latex
+from bpcli.render.trace.markdown import markdown
+from bpcli.studies.mistakes import claims
+from bpcli.studies.mistakes.marking import mark
+from bpcli.studies.trace.derive_step import View, derive
+from bpcli.studies.trace.open import Rows
+from bpcli.studies.trace.worksheet import grading, vary, worksheet
+
+COMMAND = "bpcli trace net.yaml --seed 1 --check answers.yaml"
+RELU = nets.experiment(
+    [nets.dense(3, "relu"), nets.dense(2)], "mean_squared_error", [[1, 2], [3, 4]], [[1, 0], [0, 1]],
+    regularization={"type": "l2", "strength": 0.1}, optimizer="adam",
+)  # fmt: skip
+
+
+def sheet(experiment: Any, seed: int, **view: Any) -> Worksheet:
+    return worksheet(nets.subject(experiment), seed, View(**view), COMMAND)
+
+
+def graded(experiment: Any, made: Worksheet, folder: Path) -> list[tuple[str, str, str]]:
+    """What the key of a worksheet gets wrong, by the subject that the command rebuilds."""
+    file = folder / "key.yaml"
+    file.write_text(made.key, encoding="utf-8")
+    subject = nets.subject(experiment)
+    vary(subject, made.seed)
+    marks = mark(subject, claims.read(file)).marks
+    assert len(marks) == len(made.blanks)
+    return [(m.name, m.written, m.verdict) for m in marks if m.verdict != "right"]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_key_grades_itself(seed: int, tmp_path: Path) -> None:
+    experiment = nets.random_experiment(seed)
+    assert graded(experiment, sheet(experiment, seed % 4), tmp_path) == []
+
+
+@pytest.mark.slow
+def test_a_key_of_each_part_grades_itself(tmp_path: Path) -> None:
+    for name, experiment in nets.with_each_part():
+        for seed in (0, 3):
+            assert graded(experiment, sheet(experiment, seed), tmp_path) == [], name
+
+
+def test_another_variant_does_not_pass(tmp_path: Path) -> None:
+    made = sheet(RELU, 1)
+    other = Worksheet(made.derivation, 2, made.blanks, made.shown, made.key, made.command)
+    assert len(graded(RELU, other, tmp_path)) > len(made.blanks) / 2
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_every_blank_has_an_answer_and_every_answer_a_blank(seed: int) -> None:
+    made = sheet(RELU, seed)
+    lines = [line for line in made.key.split("\n") if line and not line.startswith("#")]
+    assert lines == [f"{b.name}: {b.answer}" for b in made.blanks]
+    assert made.key.isascii()
+    assert "-" in "".join(lines)
+    assert len({b.name for b in made.blanks}) == len(made.blanks)
+    assert [b.number for b in made.blanks] == list(range(1, len(made.blanks) + 1))
+    page, tex = markdown(made), latex(made)
+    assert re.findall(r"^\| \((\d+)\) \| `(.*?)` \|  \| `____` \|$", page, re.M) == [
+        (str(b.number), b.name) for b in made.blanks
+    ]
+    drawn = re.findall(r"\\blank\{2.5cm\}\\;\((\d+)\)\}\{\}\{(.*)\}", tex)
+    assert [(n, name.replace("\\", "")) for n, name in drawn] == [(str(b.number), b.name) for b in made.blanks]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_no_answer_stands_on_the_sheet(seed: int) -> None:
+    made = sheet(RELU, seed)
+    given = " ".join(str(v) for g in made.derivation.given for v in np.ravel(g.value))
+    for page in (markdown(made), latex(made)):
+        for b in made.blanks:
+            if len(b.answer.lstrip("-0.")) >= 4 and b.answer not in given:
+                assert b.answer not in page, b
+
+
+def test_with_a_penalty_the_gradient_that_is_asked_for_has_it() -> None:
+    made = sheet(RELU, 1)
+    blanks = {b.quantity for b in made.blanks if b.name == "dense_1.dW[0,0]"}
+    assert blanks == {"1.gradient.dense_1.W.g"}
+    assert markdown(made).count("for you alone: nobody checks it") == 6 + 3 + 6 + 2
+
+
+def test_everything_to_compute_with_is_given() -> None:
+    given = {g.path: g.value for g in sheet(RELU, 1).derivation.given}
+    assert {"x", "t", "dense_1.W", "dense_2.b"} <= set(given)
+    assert given["penalty.strength"] == 0.1
+    assert given["optimizer.beta1"] == 0.9
+    assert given["optimizer.t"] == 1
+    assert given["optimizer.m"] == 0
+
+
+def test_the_memory_of_an_optimizer_is_given_tensor_by_tensor() -> None:
+    subject = nets.subject(RELU)
+    derive(subject, View())
+    memory = subject.descent.slots["m"].copy()
+    given = {g.path: g.value for g in worksheet(subject, 0, View(), COMMAND).derivation.given}
+    assert given["optimizer.t"] == 2
+    entry = subject.blueprint.entry("dense_1.W")
+    assert np.array_equal(given["dense_1.W.m"], memory[entry.where].reshape(entry.shape))
+
+
+def test_what_no_equation_gives_is_shown() -> None:
+    experiment = nets.experiment(
+        [nets.dense(1)], "mean_squared_error", [[1.0], [2.0]], [[1.0], [0.5]], optimizer="lbfgs"
+    )
+    made = sheet(experiment, 0)
+    step = next(q for q in made.derivation.quantities if q.part == "optimizer" and q.name == "w_new")
+    assert step.id in made.shown
+    assert all(b.quantity not in made.shown for b in made.blanks)
+
+
+# ------------------------------------------------------------------------------------------------------------ variants
+def test_seed_0_is_the_network_as_it_is() -> None:
+    one, other = nets.subject(RELU), nets.subject(RELU)
+    vary(one, 0)
+    assert np.array_equal(one.objective.theta, other.objective.theta)
+    assert np.array_equal(one.x, other.x)
+    assert (one.weights, one.rows) == (other.weights, other.rows)
+    assert "the network as it is" in markdown(sheet(RELU, 0))
+    assert "--seed 0" in sheet(RELU, 0).key
+
+
+def test_a_seed_is_a_variant() -> None:
+    first, again, other = nets.subject(RELU), nets.subject(RELU), nets.subject(RELU)
+    for subject, seed in ((first, 5), (again, 5), (other, 6)):
+        vary(subject, seed)
+    assert np.array_equal(first.objective.theta, again.objective.theta)
+    assert np.array_equal(first.x, again.x)
+    assert not np.array_equal(first.objective.theta, other.objective.theta)
+    assert not np.array_equal(first.x, other.x)
+    assert "variant 5" in first.weights
+    assert "variant 5" in first.rows
+
+
+@pytest.mark.parametrize("seed", range(1, 9))
+def test_numbers_are_friendly_and_in_range(seed: int) -> None:
+    subject = nets.subject(RELU)
+    vary(subject, seed)
+    numbers = [*subject.objective.theta, *subject.x.ravel()]
+    assert all(len(repr(float(v)).lstrip("-")) <= 3 and v for v in numbers), numbers
+    assert subject.x.min() >= 1
+    assert subject.x.max() <= 4
+    gradient = derive(subject, View(detail="overview")).steps[0].gradients
+    assert all(np.any(g) for g in gradient.values())  # no dead variant
+
+
+def test_no_variant_is_dead_or_on_an_edge() -> None:
+    """One relu, closed in half of all draws, and at 0 in some."""
+    experiment = nets.experiment([nets.dense(1, "relu"), nets.dense(1)], "mean_squared_error", [[1.0]], [[1.0]])
+    for seed in range(1, 41):
+        subject = nets.subject(experiment)
+        vary(subject, seed)
+        x, w, b = (subject.x, *(subject.objective.network.parameters()[f"dense_1.{p}"] for p in "Wb"))
+        assert (x @ w + b).item() > 1e-9, seed
+
+
+@pytest.mark.parametrize("x", [1.0, 0.0, -3.0])
+def test_a_single_input_varies_too(x: float) -> None:
+    experiment = nets.experiment([nets.dense(1)], "mean_squared_error", [[x]], [[1.0]])
+    found = set()
+    for seed in range(1, 6):
+        subject = nets.subject(experiment)
+        vary(subject, seed)
+        found.add(float(subject.x[0, 0]))
+    assert len(found) > 2
+    assert max(map(abs, found)) <= max(abs(x), 1)
+
+
+def test_a_gain_stays_a_gain_and_small_weights_stay_small() -> None:
+    experiment = nets.experiment(
+        [nets.dense(3, "tanh"), "layer_norm", nets.dense(1)], "mean_squared_error", [[0.1, 0.2]], [[1.0]]
+    )
+    subject = nets.subject(experiment)
+    subject.objective.network.parameters()["dense_2.W"][...] = 0.003
+    vary(subject, 1)
+    parameters = subject.objective.network.parameters()
+    assert np.all((parameters["layer_norm_1.gamma"] >= 0.5) & (parameters["layer_norm_1.gamma"] <= 1.5))
+    assert np.all(np.abs(parameters["dense_2.W"]) <= 0.003)
+
+
+# ------------------------------------------------------------------------------------------------------------- grading
+def test_the_command_stands_at_the_top() -> None:
+    rows = Rows(samples=(2, 0))
+    command = grading(["my nets/a.yaml"], rows, 3, ["optimizer.learning_rate=0.5"])
+    assert shlex.split(command) == [
+        "bpcli", "trace", "my nets/a.yaml", "--sample", "2", "--sample", "0", "--set", "optimizer.learning_rate=0.5",
+        "--seed", "3", "--check", "answers.yaml",
+    ]  # fmt: skip
+    by_value = grading(["--example", "nielsen"], Rows(x=("-1,0",), t=("1",)), 1)
+    assert "--x=-1,0 --t 1" in by_value
+    assert "--batch" in grading(["a.yaml"], Rows(batch=True), 1)
+    for page in (markdown(sheet(RELU, 1)), latex(sheet(RELU, 1))):
+        assert COMMAND in page.replace("{}", "").split("Initialize")[0]
+
+
+def test_nothing_worked_out_is_no_worksheet() -> None:
+    with pytest.raises(Failure) as failure:
+        sheet(RELU, 1, entries=0)
+    assert failure.value.exit == Exit.USAGE
+    assert failure.value.problems[0].code == "no-blanks"
