@@ -3,9 +3,9 @@ call a term; then those that look at the objective where they like, on all rows.
 
 from bpcli.parts.optimizers.adam import Adam, Adamax, AdamW, Nadam, Radam
 from bpcli.parts.optimizers.adaptive import Adadelta, Adagrad, Rmsprop
-from bpcli.parts.optimizers.descent import FLUSH_EVERY, Momentum, Nesterov, Sgd
 from bpcli.parts.optimizers.lbfgs import Lbfgs
 from bpcli.parts.optimizers.levenberg_marquardt import LevenbergMarquardt
+from bpcli.parts.optimizers.sgd import FLUSH_EVERY, Momentum, Nesterov, Sgd
 from bpcli.parts.optimizers.signs import Lion, Rprop
 
 __all__ = [

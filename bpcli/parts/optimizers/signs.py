@@ -13,7 +13,7 @@ from bpcli.family import Schedule, Stepper
 from bpcli.family.part import OneOf
 from bpcli.family.plan import Frame, Sample
 from bpcli.notation import Eq
-from bpcli.parts.optimizers.descent import FLUSH_EVERY, rate, refused, sweep
+from bpcli.parts.optimizers.sgd import FLUSH_EVERY, rate, refused, sweep
 from bpcli.parts.schedules import Constant
 
 
