@@ -10,8 +10,8 @@ import numpy as np
 
 from bpcli.config.experiment import Experiment, label
 from bpcli.engine.augment import image_shape
-from bpcli.engine.network_plan import Blueprint, LayerError, Node, draw_up, followed
-from bpcli.family import Activation, Constraint, Searcher, Stepper, UnsettledError
+from bpcli.engine.network_plan import LayerError, NetworkPlan, PlannedLayer, followed, plan_network
+from bpcli.family import Activation, Constraint, FullBatchOptimizer, GradientOptimizer, UnsettledError
 from bpcli.family.plan import Array, Shape, ShapeError
 
 
@@ -58,25 +58,25 @@ def settle(experiment: Experiment, facts: Facts) -> tuple[Experiment, list[Compl
     return experiment.model_copy(update={"loss": loss}), []
 
 
-def fit(experiment: Experiment, facts: Facts) -> tuple[Blueprint | None, list[Complaint]]:
+def fit(experiment: Experiment, facts: Facts) -> tuple[NetworkPlan | None, list[Complaint]]:
     """The planned network, and everything that does not fit; None where it could not be planned."""
     complaints = _training(experiment, facts)
     try:
-        blueprint = draw_up(experiment.architecture, facts.row, experiment.regularization)
+        network_plan = plan_network(experiment.architecture, facts.row, experiment.regularization)
     except LayerError as error:
         return None, [Complaint(error.loc, str(error), "shape", error.help), *complaints]
     try:
-        experiment.loss.plan(blueprint.y)
+        experiment.loss.plan(network_plan.y)
     except ShapeError as error:
         return None, [Complaint(("loss",), str(error), "shape", error.help), *complaints]
-    if not blueprint.size:
+    if not network_plan.size:
         text = "no layer of this network has anything to learn"
         complaints.append(Complaint(("architecture",), text, "no-parameters", "add a `dense` layer"))
-    complaints += _initializers(blueprint)
-    complaints += _searching(experiment, blueprint)
-    complaints += _augmenting(experiment, facts, blueprint)
-    complaints += _tokens(facts, blueprint)
-    return blueprint, [*_outputs(experiment, facts, blueprint.y), *_ending(experiment, blueprint), *complaints]
+    complaints += _initializers(network_plan)
+    complaints += _searching(experiment, network_plan)
+    complaints += _augmenting(experiment, facts, network_plan)
+    complaints += _tokens(facts, network_plan)
+    return network_plan, [*_outputs(experiment, facts, network_plan.y), *_ending(experiment, network_plan), *complaints]
 
 
 def targets_fit(experiment: Experiment, targets: Array) -> list[Complaint]:
@@ -85,11 +85,11 @@ def targets_fit(experiment: Experiment, targets: Array) -> list[Complaint]:
     return [Complaint(("loss",), text, "targets")] if text else []
 
 
-def inputs_fit(blueprint: Blueprint, split: str, x: Array, rows: Array, scaled: bool) -> list[Complaint]:
+def inputs_fit(network_plan: NetworkPlan, split: str, x: Array, rows: Array, scaled: bool) -> list[Complaint]:
     """What an embedding has against these inputs (N, ...) of a split; `rows` is where each stands in its source."""
-    taking = next((node for node in blueprint.walk() if node.plan.tokens == blueprint.tokens), None)
-    for start in range(0, len(x) if blueprint.tokens else 0, TOGETHER):
-        found = odd_token(x[start : start + TOGETHER], blueprint.tokens, scaled)
+    taking = next((node for node in network_plan.walk() if node.plan.tokens == network_plan.tokens), None)
+    for start in range(0, len(x) if network_plan.tokens else 0, TOGETHER):
+        found = odd_token(x[start : start + TOGETHER], network_plan.tokens, scaled)
         if found is not None and taking is not None:
             (i, *_), text, help = found
             where = f"{split}, row {int(rows[start + i])} (counted from 0)"
@@ -97,9 +97,9 @@ def inputs_fit(blueprint: Blueprint, split: str, x: Array, rows: Array, scaled: 
     return []
 
 
-def _tokens(facts: Facts, blueprint: Blueprint) -> Iterator[Complaint]:
+def _tokens(facts: Facts, network_plan: NetworkPlan) -> Iterator[Complaint]:
     """Whole numbers that stand for things, and who else takes them: columns that are made of 0 and 1, other layers."""
-    readers = list(_readers(blueprint.nodes))
+    readers = list(_readers(network_plan.nodes))
     looking = next((node for node in readers if node.plan.tokens), None)
     if looking is None:
         return
@@ -114,7 +114,7 @@ def _tokens(facts: Facts, blueprint: Blueprint) -> Iterator[Complaint]:
             yield Complaint(node.loc, text, "tokens", f"put an `embedding` before {node.path}", "warning")
 
 
-def _readers(nodes: Sequence[Node]) -> Iterator[Node]:
+def _readers(nodes: Sequence[PlannedLayer]) -> Iterator[PlannedLayer]:
     """The layers that take the numbers of the data as they are: the first of each chain that do more than move them."""
     for node in nodes:
         if not node.layer.moves:
@@ -170,10 +170,10 @@ def _outputs(experiment: Experiment, facts: Facts, y: Shape) -> list[Complaint]:
     return [Complaint(last, text, "outputs", f"the last layer needs `units: {classes}`, one for each of {shown}")]
 
 
-def _ending(experiment: Experiment, blueprint: Blueprint) -> list[Complaint]:
+def _ending(experiment: Experiment, network_plan: NetworkPlan) -> list[Complaint]:
     """Whether the loss suits what the network ends in: probabilities, or what they are made of."""
-    loss, (k,) = experiment.loss, blueprint.y
-    ahead = (node for node in reversed(blueprint.nodes) if node.layer.kind not in ("identity", "flatten"))
+    loss, (k,) = experiment.loss, network_plan.y
+    ahead = (node for node in reversed(network_plan.nodes) if node.layer.kind not in ("identity", "flatten"))
     last = next(ahead, None)
     kind = last.layer.kind if last else ""
     if loss.link == "probabilities" and kind != "softmax":
@@ -238,7 +238,7 @@ def _training(experiment: Experiment, facts: Facts) -> list[Complaint]:
 
 def _schedule(experiment: Experiment, facts: Facts, names: Sequence[str]) -> list[Complaint]:
     """Whether the schedule of the learning rate comes to its end in this training, and what it watches is measured."""
-    if not isinstance(experiment.optimizer, Stepper):
+    if not isinstance(experiment.optimizer, GradientOptimizer):
         return []
     schedule, here = experiment.optimizer.learning_rate, ("optimizer", "learning_rate")
     epochs, size = experiment.training.epochs, experiment.training.batch_size
@@ -257,7 +257,7 @@ def _schedule(experiment: Experiment, facts: Facts, names: Sequence[str]) -> lis
 def _whole(experiment: Experiment, facts: Facts) -> list[Complaint]:
     """Whether every step sees all rows, where the optimizer has to, and all count the same, where they have to."""
     training, optimizer = experiment.training, experiment.optimizer
-    if facts.weighted and isinstance(optimizer, Searcher) and optimizer.row_by_row:
+    if facts.weighted and isinstance(optimizer, FullBatchOptimizer) and optimizer.row_by_row:
         text = f"{optimizer.kind} takes every row alike, and the data has weights"
         return [Complaint(("optimizer",), text, "weighted", "leave `weight` out, or write `optimizer: lbfgs`")]
     size = training.batch_size
@@ -269,22 +269,22 @@ def _whole(experiment: Experiment, facts: Facts) -> list[Complaint]:
     return [Complaint(loc, text, "full-batch", "write `batch_size: full` under `training`")]
 
 
-def _searching(experiment: Experiment, blueprint: Blueprint) -> list[Complaint]:
+def _searching(experiment: Experiment, network_plan: NetworkPlan) -> list[Complaint]:
     """Whether an optimizer that looks at the objective where it likes can rely on what it sees."""
     optimizer = experiment.optimizer
-    if not isinstance(optimizer, Searcher):
+    if not isinstance(optimizer, FullBatchOptimizer):
         return []
     kind, found = optimizer.kind, []
     if experiment.clipping is not None:
         text = f"{kind} goes by the gradient as it is, and clipping changes it"
         found.append(Complaint(("clipping",), text, "searching", "leave `clipping` out: it finds the length of a step"))
     bound: list[tuple[tuple[str | int, ...], Constraint | None]] = [(("constraint",), experiment.constraint)]
-    bound += [((*n.loc, "constraint"), getattr(n.layer, "constraint", None)) for n in blueprint.walk()]
+    bound += [((*n.loc, "constraint"), getattr(n.layer, "constraint", None)) for n in network_plan.walk()]
     for loc, constraint in bound:
         if constraint is not None:
             text = f"{kind} goes by the loss where its step ends, and a constraint moves the weights from there"
             found.append(Complaint(loc, text, "searching", "leave `constraint` out, or write `optimizer: adam`"))
-    for node in blueprint.walk():
+    for node in network_plan.walk():
         if node.plan.draws:
             text = f"{kind} compares the loss at several points, and {node.path} changes it by chance"
             found.append(Complaint(node.loc, text, "searching", f"leave {node.layer.kind} out; against overfitting "
@@ -296,7 +296,7 @@ def _searching(experiment: Experiment, blueprint: Blueprint) -> list[Complaint]:
         text = f"{kind} lowers sums of squared errors, and {experiment.loss.kind} is none"
         help = f"write `loss: {optimizer.losses[0]}`, or `optimizer: lbfgs`, which takes any loss"
         found.append(Complaint(("loss",), text, "searching", help))
-    for penalty in {p.kind: p for p, _ in blueprint.penalties}.values():
+    for penalty in {p.kind: p for p, _ in network_plan.penalties}.values():
         if optimizer.penalties and penalty.kind not in optimizer.penalties:
             text = f"{kind} takes a penalty of squares, and {penalty.kind} is none"
             loc = ("regularization",) if experiment.regularization == penalty else ("architecture",)
@@ -304,12 +304,12 @@ def _searching(experiment: Experiment, blueprint: Blueprint) -> list[Complaint]:
     return found
 
 
-def _augmenting(experiment: Experiment, facts: Facts, blueprint: Blueprint) -> list[Complaint]:
+def _augmenting(experiment: Experiment, facts: Facts, network_plan: NetworkPlan) -> list[Complaint]:
     """Whether rows are images that can be changed as the file says, and pixels are comparable."""
     parts, here = experiment.data.augment, ("data", "augment")
     if not parts:
         return []
-    shape = image_shape(blueprint)
+    shape = image_shape(network_plan)
     if shape is None:
         text = f"augmentation changes images, and a row has the shape {facts.row}"
         side = math.isqrt(facts.row[0]) if len(facts.row) == 1 else 0
@@ -327,7 +327,7 @@ def _augmenting(experiment: Experiment, facts: Facts, blueprint: Blueprint) -> l
         text = "augmentation moves pixels about, and here each has a scale of its own"
         help = f"one scale for all: {{type: {experiment.data.scale.kind}, per: all}}"
         found.append(Complaint(("data", "scale"), text, "scale", help))
-    if isinstance(experiment.optimizer, Searcher):
+    if isinstance(experiment.optimizer, FullBatchOptimizer):
         text = f"{experiment.optimizer.kind} compares the loss of one step with that of the next, and augmentation "
         help = "leave `augment` out, or write `optimizer: adam`"
         found.append(Complaint(here, text + "changes the rows by chance", "searching", help))
@@ -338,11 +338,11 @@ GAIN = {"glorot": 1, "lecun": 1, "he": 2}
 """What families of initializers, by the first word of their names, multiply the mean square of a layer's inputs by."""
 
 
-def _initializers(blueprint: Blueprint) -> list[Complaint]:
+def _initializers(network_plan: NetworkPlan) -> list[Complaint]:
     """Whether weights start as suits the activation behind them: of hidden layers, where a wrong scale adds up."""
     found: list[Complaint] = []
-    last = next((node for node in reversed(list(blueprint.walk())) if node.plan.params), None)
-    for node, activation in followed(blueprint.nodes):
+    last = next((node for node in reversed(list(network_plan.walk())) if node.plan.params), None)
+    for node, activation in followed(network_plan.nodes):
         if not isinstance(activation, Activation) or node is last:
             continue
         suited = activation.default_init

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bpcli.engine.network_plan import Blueprint, slot_bytes
+from bpcli.engine.network_plan import NetworkPlan, slot_bytes
 from bpcli.family import Augmentation
 from bpcli.family.plan import Array, Frame, Shape, empty
 from bpcli.numeric.streams import Stream
 
 
-def image_shape(blueprint: Blueprint) -> Shape | None:
+def image_shape(network_plan: NetworkPlan) -> Shape | None:
     """Height, width and channels of a row: as the data has it, or as layers at the front that only lay its numbers out
     anew (`reshape`) make of it; None where it is no image."""
-    shape = blueprint.x
-    for node in blueprint.nodes:
+    shape = network_plan.x
+    for node in network_plan.nodes:
         if len(shape) == 3 or node.layer.kind != "reshape":
             break
         shape = node.plan.y

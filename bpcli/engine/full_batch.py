@@ -11,22 +11,22 @@ import numpy as np
 
 from bpcli.engine.memory import aligned
 from bpcli.engine.objective import Batch, Objective
-from bpcli.engine.step import Descent, culprit
-from bpcli.family import Clipper, Constraint, Loss, Optimizer, Searcher, Stepper
+from bpcli.engine.step import FirstOrderStep, culprit
+from bpcli.family import Clipper, Constraint, FullBatchOptimizer, GradientOptimizer, Loss, Optimizer
 from bpcli.family.plan import Array, Frame, Slot, empty
 from bpcli.numeric.lengths import length
 
 
-class Search:
-    """Lowers an objective iteration by iteration, on all training rows. It has the face of Descent, but what it says
-    after a step (`loss`, `penalty`, `norm`) is that of the weights after it; `rate` is the length of the step.
+class FullBatchStep:
+    """Lowers an objective iteration by iteration, on all training rows. Its interface is that of FirstOrderStep, but
+    what it says after a step (`loss`, `penalty`, `norm`) is that of the weights after it; `rate` is the length of it.
 
-    It is itself the Surface that the optimizer sees.
+    It is itself the ObjectiveView that the optimizer sees.
     """
 
     factor = 1.0  # nothing is clipped
 
-    def __init__(self, objective: Objective, optimizer: Searcher, total: int) -> None:
+    def __init__(self, objective: Objective, optimizer: FullBatchOptimizer, total: int) -> None:
         self.objective, self.optimizer, self.total = objective, optimizer, total
         self.theta, self.grad = objective.theta, objective.grad
         size = len(self.theta)
@@ -41,7 +41,7 @@ class Search:
         self.ended = ""
         self._batch: Batch | None = None
         self._known = False  # whether the objective and its gradient are those of theta as it is
-        self._first = np.zeros(objective.network.blueprint.x, self.theta.dtype)
+        self._first = np.zeros(objective.network.network_plan.x, self.theta.dtype)
 
     def step(self, batch: Batch, k: int) -> None:
         """The iteration after `k` completed ones, on the rows loaded in `batch`: the same at every step.
@@ -106,7 +106,7 @@ class Search:
         """The `scale` of a loss that is a mean of squares, and what the penalties add to the curvature."""
         scale = slope_of_one(self.objective.loss, self._bound.t.shape[-1]) / self._bound.n
         bend.fill(0)
-        for penalty, where in self.objective.network.blueprint.penalties:
+        for penalty, where in self.objective.network.network_plan.penalties:
             w = np.ones(where.stop - where.start)
             penalty.add_grad(w, bend[where], np.zeros_like(w))
         np.divide(bend, scale, out=bend)
@@ -118,7 +118,7 @@ class Search:
         return self._batch
 
 
-def lowering(
+def make_stepper(
     objective: Objective,
     optimizer: Optimizer,
     clipper: Clipper | None,
@@ -126,12 +126,12 @@ def lowering(
     *,
     epoch: int = 1,
     constraint: Constraint | None = None,
-) -> Descent | Search:
-    """What lowers the objective with this optimizer; the arguments are those of Descent."""
-    if isinstance(optimizer, Searcher):
-        return Search(objective, optimizer, total)
-    assert isinstance(optimizer, Stepper), f"{optimizer.kind} neither steps nor searches"
-    return Descent(objective, optimizer, clipper, total, epoch=epoch, constraint=constraint)
+) -> FirstOrderStep | FullBatchStep:
+    """What lowers the objective with this optimizer; the arguments are those of FirstOrderStep."""
+    if isinstance(optimizer, FullBatchOptimizer):
+        return FullBatchStep(objective, optimizer, total)
+    assert isinstance(optimizer, GradientOptimizer), f"{optimizer.kind} neither steps nor searches"
+    return FirstOrderStep(objective, optimizer, clipper, total, epoch=epoch, constraint=constraint)
 
 
 def slope_of_one(loss: Loss, outputs: int) -> float:

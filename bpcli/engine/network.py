@@ -13,17 +13,17 @@ import numpy as np
 
 from bpcli.engine.groups import IN_TURN, crowds, grouped
 from bpcli.engine.memory import Memory, aligned
-from bpcli.engine.network_plan import Blueprint, Entry, Node, first_learning, told
+from bpcli.engine.network_plan import NetworkPlan, ParamLayout, PlannedLayer, first_learning, needs_gradient
 from bpcli.family import Layer
 from bpcli.family.plan import Array, Frame, N, Slot
 from bpcli.numeric.streams import Stream
 
 
 @dataclass(frozen=True)
-class Link:
+class BoundLayer:
     """One layer of a chain with the frame it works on, and the chains inside it."""
 
-    node: Node
+    node: PlannedLayer
     frame: Frame
     inside: Mapping[str, Chain]
 
@@ -42,7 +42,7 @@ class Chain:
     `silent` leading layers learn nothing and have nobody to tell their dx: they take no part in backward.
     """
 
-    def __init__(self, links: Sequence[Link], x: Array, dx: Array | None, dy: Array, silent: int) -> None:
+    def __init__(self, links: Sequence[BoundLayer], x: Array, dx: Array | None, dy: Array, silent: int) -> None:
         self.links = tuple(links)
         self.x, self.dx, self.dy = x, dx, dy
         self.y = links[-1].frame.y
@@ -58,7 +58,7 @@ class Chain:
         for kernel, f in self._backward:
             kernel(f, train)
 
-    def walk(self) -> Iterator[Link]:
+    def walk(self) -> Iterator[BoundLayer]:
         """All links, containers before what is inside them."""
         for link in self.links:
             yield link
@@ -74,57 +74,64 @@ class Network:
     """
 
     def __init__(
-        self, blueprint: Blueprint, rows: int, dtype: Any, seed: int, *, retain: bool = False, need_dx: bool = False
+        self,
+        network_plan: NetworkPlan,
+        rows: int,
+        dtype: Any,
+        seed: int,
+        *,
+        retain: bool = False,
+        need_dx: bool = False,
     ) -> None:
-        self.blueprint, self.rows, self.dtype, self.seed = blueprint, rows, np.dtype(dtype), seed
+        self.network_plan, self.rows, self.dtype, self.seed = network_plan, rows, np.dtype(dtype), seed
         self.retain, self.need_dx = retain, need_dx
-        self.theta = aligned(blueprint.size, self.dtype)
-        self.grad = aligned(blueprint.size, self.dtype)
+        self.theta = aligned(network_plan.size, self.dtype)
+        self.grad = aligned(network_plan.size, self.dtype)
         self.memory = Memory(rows, self.dtype)
         self.states: dict[str, Array] = {}
-        for node in blueprint.walk():
+        for node in network_plan.walk():
             for name, slot in node.plan.state.items():
                 self.memory.reserve(f"{node.path}.{name}", slot.shape, slot.dtype)
                 self.states[f"{node.path}.{name}"] = self.memory.slot(f"{node.path}.{name}", slot, rows)
                 self.states[f"{node.path}.{name}"][...] = slot.start
-        self._streams = {n.seat: Stream(seed, "draw", n.seat) for n in blueprint.walk() if n.plan.draws}
-        self._crowded = any(crowds(n.layer.forward, n.plan, rows) for n in blueprint.walk())
+        self._streams = {n.seed_path: Stream(seed, "draw", n.seed_path) for n in network_plan.walk() if n.plan.draws}
+        self._crowded = any(crowds(n.layer.forward, n.plan, rows) for n in network_plan.walk())
         self._chains: dict[int, Chain] = {}
-        self._entries: dict[str, list[Entry]] = {}
-        for e in blueprint.layout:
+        self._entries: dict[str, list[ParamLayout]] = {}
+        for e in network_plan.layout:
             self._entries.setdefault(e.node.path, []).append(e)
-        self._reserve(blueprint.nodes, "net", need_dx)
-        self.memory.reserve("x", (N, *blueprint.x))
+        self._reserve(network_plan.nodes, "net", need_dx)
+        self.memory.reserve("x", (N, *network_plan.x))
         self.initialize()
 
     def initialize(self) -> None:
         """Draws every parameter anew from its own stream (float64, then cast)."""
-        for e in self.blueprint.layout:
+        for e in self.network_plan.layout:
             start = np.zeros(e.shape)
-            e.init.fill(start, e.param.fan_in, e.param.fan_out, Stream(self.seed, "init", e.seat).at())
+            e.init.fill(start, e.param.fan_in, e.param.fan_out, Stream(self.seed, "init", e.seed_path).at())
             self.theta[e.where].reshape(e.shape)[...] = start
 
     def parameters(self) -> dict[str, Array]:
         """Views of every parameter by path."""
-        return {e.path: self.theta[e.where].reshape(e.shape) for e in self.blueprint.layout}
+        return {e.path: self.theta[e.where].reshape(e.shape) for e in self.network_plan.layout}
 
     def gradients(self) -> dict[str, Array]:
         """Views of every parameter's gradient by the parameter's path."""
-        return {e.path: self.grad[e.where].reshape(e.shape) for e in self.blueprint.layout}
+        return {e.path: self.grad[e.where].reshape(e.shape) for e in self.network_plan.layout}
 
     def chain(self, n: int) -> Chain:
         """The chain bound to a batch of `n` rows, at most `rows`; bound once."""
         chain = self._chains.get(n)
         if chain is None:
-            x = self.memory.view("x", (N, *self.blueprint.x), n)
-            chain = self._chains[n] = self._bind(self.blueprint.nodes, x, "net", n, top=True)
+            x = self.memory.view("x", (N, *self.network_plan.x), n)
+            chain = self._chains[n] = self._bind(self.network_plan.nodes, x, "net", n, top=True)
         return chain
 
     def draw(self, chain: Chain, step: int) -> None:
         """Fills every layer's chance for the training step after `step` completed ones."""
         for link in chain.walk():
             if link.node.plan.draws:
-                link.layer.draw(link.frame, self._streams[link.node.seat].at(step))
+                link.layer.draw(link.frame, self._streams[link.node.seed_path].at(step))
 
     def commit(self, chain: Chain) -> None:
         """Carries the step into every layer's state."""
@@ -141,14 +148,14 @@ class Network:
         """Where the gradient between layer i - 1 and layer i of a chain stands: a few blocks in turn serve a chain."""
         return f"{key}/gradient/{i if self.retain else i % IN_TURN}"
 
-    def _slot_block(self, node: Node, group: str, name: str) -> str:
+    def _slot_block(self, node: PlannedLayer, group: str, name: str) -> str:
         return f"{node.path}/{name}" if self.retain or group != "scratch" else f"scratch {name}"
 
-    def _inner_key(self, node: Node, key: str, name: str) -> str:
+    def _inner_key(self, node: PlannedLayer, key: str, name: str) -> str:
         return f"{node.path}/{name}" if self.retain else f"{key}/{name}"
 
-    def _reserve(self, nodes: Sequence[Node], key: str, everything: bool) -> None:
-        asked = told(nodes, everything)
+    def _reserve(self, nodes: Sequence[PlannedLayer], key: str, everything: bool) -> None:
+        asked = needs_gradient(nodes, everything)
         for i, node in enumerate(nodes):
             plan = node.plan
             self.memory.reserve(f"{node.path}/y", (N, *plan.y))
@@ -163,9 +170,9 @@ class Network:
             for name, inner in node.inside.items():
                 self._reserve(inner, self._inner_key(node, key, name), True)
 
-    def _bind(self, nodes: Sequence[Node], x: Array, key: str, n: int, *, top: bool) -> Chain:
-        asked = told(nodes, self.need_dx or not top)
-        links: list[Link] = []
+    def _bind(self, nodes: Sequence[PlannedLayer], x: Array, key: str, n: int, *, top: bool) -> Chain:
+        asked = needs_gradient(nodes, self.need_dx or not top)
+        links: list[BoundLayer] = []
         for i, node in enumerate(nodes):
             dx = self.memory.view(self._gradient_block(key, i), (N, *node.x), n) if asked[i] else None
             dy = self.memory.view(self._gradient_block(key, i + 1), (N, *node.plan.y), n) if asked[i + 1] else None
@@ -175,7 +182,7 @@ class Network:
         silent = first_learning(nodes) if top and not self.need_dx else 0
         return Chain(links, links[0].frame.x, links[0].frame.dx, links[-1].frame.dy, silent)
 
-    def _link(self, node: Node, x: Array, dx: Array | None, dy: Array | None, key: str, n: int) -> Link:
+    def _link(self, node: PlannedLayer, x: Array, dx: Array | None, dy: Array | None, key: str, n: int) -> BoundLayer:
         plan = node.plan
         f = Frame(x=x, dx=dx, dy=dy, y=self.memory.view(f"{node.path}/y", (N, *plan.y), n))
         if self._crowded:
@@ -193,4 +200,4 @@ class Network:
         for name, inner in node.inside.items():
             inside[name] = self._bind(inner, x, self._inner_key(node, key, name), n, top=False)
             setattr(f, name, inside[name])
-        return Link(node, f, inside)
+        return BoundLayer(node, f, inside)

@@ -22,28 +22,28 @@ class LayerError(ShapeError):
 
 
 @dataclass(frozen=True)
-class Node:
+class PlannedLayer:
     """One layer in its place.
 
-    `path` is what reports call it (its name, or `<type>_<count>`, after its container's path); `seat` is the path
+    `path` is what reports call it (its name, or `<type>_<count>`, after its container's path); `seed_path` is the path
     without names, which seeds its chance, so that naming a layer does not reseed it. `loc` is where it stands in the
     file.
     """
 
     path: str
-    seat: str
+    seed_path: str
     layer: Layer
     plan: Plan
     x: Shape
     loc: tuple[str | int, ...]
-    inside: Mapping[str, tuple[Node, ...]] = field(default_factory=dict)
+    inside: Mapping[str, tuple[PlannedLayer, ...]] = field(default_factory=dict)
 
     @property
     def learns(self) -> bool:
         """Whether it or a layer inside it has a parameter."""
         return any(node.plan.params for node in self.walk())
 
-    def walk(self) -> Iterator[Node]:
+    def walk(self) -> Iterator[PlannedLayer]:
         """This node and all inside it, in the order they run."""
         yield self
         for nodes in self.inside.values():
@@ -52,17 +52,17 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Entry:
+class ParamLayout:
     """One parameter tensor and its place in the flat vector. `penalty` is what is laid on it, or None."""
 
     path: str
-    seat: str
+    seed_path: str
     shape: Shape
     start: int
     param: Param
     init: Initializer
     penalty: Regularizer | None
-    node: Node
+    node: PlannedLayer
     name: str
 
     @property
@@ -75,17 +75,17 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Blueprint:
+class NetworkPlan:
     """A planned network: its nodes in order, its row shapes, and the layout of its flat vector of parameters.
 
     Weights under one penalty stand together, so that the penalty is laid on one slice; then those under none, and what
     does not decay (biases, gains) comes last.
     """
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[PlannedLayer, ...]
     x: Shape
     y: Shape
-    layout: tuple[Entry, ...]
+    layout: tuple[ParamLayout, ...]
     penalties: tuple[tuple[Regularizer, slice], ...]
 
     @property
@@ -103,12 +103,12 @@ class Blueprint:
         """How many parameters decay: they stand first."""
         return sum(e.size for e in self.layout if e.param.decays)
 
-    def walk(self) -> Iterator[Node]:
+    def walk(self) -> Iterator[PlannedLayer]:
         """All nodes, containers before what is inside them."""
         for node in self.nodes:
             yield from node.walk()
 
-    def entry(self, path: str) -> Entry:
+    def entry(self, path: str) -> ParamLayout:
         """The parameter called `path`, say `dense_1.W`. Raises KeyError."""
         for e in self.layout:
             if e.path == path:
@@ -116,25 +116,25 @@ class Blueprint:
         raise KeyError(path)
 
 
-def draw_up(
+def plan_network(
     layers: Sequence[Layer],
     x: Shape,
     penalty: Regularizer | None = None,
     loc: tuple[str | int, ...] = ("architecture",),
-) -> Blueprint:
+) -> NetworkPlan:
     """Plans every layer for rows of shape `x`. Raises LayerError where a shape cannot enter."""
     nodes, y = _chain(layers, x, "", "", loc, "")
-    blueprint_nodes = tuple(nodes)
-    layout, penalties = _lay_out(blueprint_nodes, penalty)
-    return Blueprint(blueprint_nodes, x, y, layout, penalties)
+    planned = tuple(nodes)
+    layout, penalties = _lay_out(planned, penalty)
+    return NetworkPlan(planned, x, y, layout, penalties)
 
 
 def _chain(
-    layers: Sequence[Layer], x: Shape, path: str, seat: str, loc: tuple[str | int, ...], changed: str
-) -> tuple[list[Node], Shape]:
+    layers: Sequence[Layer], x: Shape, path: str, seed_path: str, loc: tuple[str | int, ...], changed: str
+) -> tuple[list[PlannedLayer], Shape]:
     """The nodes of a chain and the shape of its rows; `changed` is the layer that made other numbers of the data's, ""
     where none stands before."""
-    nodes: list[Node] = []
+    nodes: list[PlannedLayer] = []
     counts: dict[str, int] = {}
     taken: set[str] = set()
     for i, layer in enumerate(layers):
@@ -145,14 +145,14 @@ def _chain(
             raise LayerError(f"two layers are called {name}", "give one of them another `name`", (*loc, i))
         taken.add(name)
         for ending, part in layer.expand():
-            node = _node(part, x, path + name + ending, seat + own + ending, (*loc, i), changed)
+            node = _node(part, x, path + name + ending, seed_path + own + ending, (*loc, i), changed)
             nodes.append(node)
             x = node.plan.y
             changed = changed or ("" if part.moves else node.path)
     return nodes, x
 
 
-def _node(layer: Layer, x: Shape, path: str, seat: str, loc: tuple[str | int, ...], changed: str) -> Node:
+def _node(layer: Layer, x: Shape, path: str, seed_path: str, loc: tuple[str | int, ...], changed: str) -> PlannedLayer:
     try:
         plan = layer.plan(x)
     except LayerError:
@@ -162,7 +162,7 @@ def _node(layer: Layer, x: Shape, path: str, seat: str, loc: tuple[str | int, ..
     if plan.tokens and changed:
         text = f"{path} takes the whole numbers of the data, and {changed} before it makes others of them"
         raise LayerError(text, f"put {path} first", loc)
-    inside: dict[str, tuple[Node, ...]] = {}
+    inside: dict[str, tuple[PlannedLayer, ...]] = {}
     for name, layers in plan.inside.items():
         own = f"{name}." if inside else ""  # the first chain goes without its name
         chain = [inner for inner in layers if isinstance(inner, Layer)]
@@ -171,9 +171,9 @@ def _node(layer: Layer, x: Shape, path: str, seat: str, loc: tuple[str | int, ..
         key = _key(layer, layers, name)
         if own and any(node.path == f"{path}.{name}" for nodes in inside.values() for node in nodes):
             raise LayerError(f"a layer of {path} is called {name}, as its {key} is", "give it another `name`", loc)
-        nodes, _ = _chain(chain, x, f"{path}.{own}", f"{seat}.{own}", (*loc, key), changed)
+        nodes, _ = _chain(chain, x, f"{path}.{own}", f"{seed_path}.{own}", (*loc, key), changed)
         inside[name] = tuple(nodes)
-    return Node(path, seat, layer, plan, x, loc, inside)
+    return PlannedLayer(path, seed_path, layer, plan, x, loc, inside)
 
 
 def _key(layer: Layer, layers: object, name: str) -> str:
@@ -182,9 +182,9 @@ def _key(layer: Layer, layers: object, name: str) -> str:
 
 
 def _lay_out(
-    nodes: tuple[Node, ...], penalty: Regularizer | None
-) -> tuple[tuple[Entry, ...], tuple[tuple[Regularizer, slice], ...]]:
-    groups: dict[Regularizer | None, list[tuple[Node, str, Param, Initializer]]] = {}
+    nodes: tuple[PlannedLayer, ...], penalty: Regularizer | None
+) -> tuple[tuple[ParamLayout, ...], tuple[tuple[Regularizer, slice], ...]]:
+    groups: dict[Regularizer | None, list[tuple[PlannedLayer, str, Param, Initializer]]] = {}
     for node, following in followed(nodes):
         own = getattr(node.layer, "regularization", None) or penalty
         for name, param in node.plan.params.items():
@@ -192,21 +192,21 @@ def _lay_out(
             if not isinstance(init, Initializer):
                 raise TypeError(f"{node.path}.{name}: {init!r} is not an initializer")
             groups.setdefault(own if param.decays else None, []).append((node, name, param, init))
-    layout: list[Entry] = []
+    layout: list[ParamLayout] = []
     penalties: list[tuple[Regularizer, slice]] = []
     at = 0
     for under in sorted(groups, key=lambda g: g is None):
         begin = at
         for node, name, param, init in sorted(groups[under], key=lambda member: not member[2].decays):
-            path, seat = f"{node.path}.{name}", f"{node.seat}.{name}"
-            layout.append(Entry(path, seat, param.shape, at, param, init, under, node, name))
+            path, seed_path = f"{node.path}.{name}", f"{node.seed_path}.{name}"
+            layout.append(ParamLayout(path, seed_path, param.shape, at, param, init, under, node, name))
             at += math.prod(param.shape)
         if under is not None:
             penalties.append((under, slice(begin, at)))
     return tuple(layout), tuple(penalties)
 
 
-def followed(nodes: Sequence[Node]) -> Iterator[tuple[Node, Layer | None]]:
+def followed(nodes: Sequence[PlannedLayer]) -> Iterator[tuple[PlannedLayer, Layer | None]]:
     """Every node, containers before what is inside them, with the activation or the learning layer that comes next in
     its chain: what stands between (dropout, flatten) changes nothing of the scale."""
     for i, node in enumerate(nodes):
@@ -222,12 +222,12 @@ def default_initializer(following: Layer | None) -> Initializer:
     return Initializer.parse(following.default_init if isinstance(following, Activation) else "glorot_uniform")
 
 
-def first_learning(nodes: Sequence[Node]) -> int:
+def first_learning(nodes: Sequence[PlannedLayer]) -> int:
     """Where the first layer of a chain with a parameter stands; the length of the chain where none has one."""
     return next((i for i, node in enumerate(nodes) if node.learns), len(nodes))
 
 
-def told(nodes: Sequence[Node], everything: bool) -> list[bool]:
+def needs_gradient(nodes: Sequence[PlannedLayer], everything: bool) -> list[bool]:
     """Which gradients of a chain are computed: before each of its layers, and behind the last.
 
     Unless `everything` is asked for, the layers before the first parameter have nothing to learn and nobody to tell,
@@ -244,14 +244,14 @@ def slot_bytes(slot: Slot, batch: int, width: int) -> int:
     return math.prod(batch if d == N else d for d in slot.shape) * item
 
 
-def working_bytes(blueprint: Blueprint, batch: int, width: int) -> int:
+def working_bytes(network_plan: NetworkPlan, batch: int, width: int) -> int:
     """Bytes of the arrays of one training step besides parameters: inputs, outputs, kept slots and states, each in its
     own block, and the blocks that layers use in turn (gradients, IN_TURN for a chain, and scratch)."""
-    own = [Slot((N, *blueprint.x))]
+    own = [Slot((N, *network_plan.x))]
     in_turn: dict[str, int] = {}
 
-    def visit(nodes: Sequence[Node], key: str, inner: bool) -> None:
-        asked = told(nodes, inner)
+    def visit(nodes: Sequence[PlannedLayer], key: str, inner: bool) -> None:
+        asked = needs_gradient(nodes, inner)
         for i, node in enumerate(nodes):
             plan = node.plan
             own.extend((Slot((N, *plan.y)), *plan.keep.values(), *plan.draws.values(), *plan.state.values()))
@@ -262,5 +262,5 @@ def working_bytes(blueprint: Blueprint, batch: int, width: int) -> int:
             for name, chain in node.inside.items():
                 visit(chain, f"{key}/{name}", True)
 
-    visit(blueprint.nodes, "net", False)
+    visit(network_plan.nodes, "net", False)
     return sum(slot_bytes(s, batch, width) for s in own) + sum(in_turn.values())

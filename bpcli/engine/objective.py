@@ -8,7 +8,7 @@ import numpy as np
 
 from bpcli.engine.memory import aligned
 from bpcli.engine.network import Chain, Network
-from bpcli.engine.network_plan import Blueprint
+from bpcli.engine.network_plan import NetworkPlan
 from bpcli.family import Loss
 from bpcli.family.plan import Array, Frame, N, Slot
 from bpcli.notation import Eq
@@ -85,7 +85,7 @@ class Objective:
 
     def __init__(
         self,
-        blueprint: Blueprint,
+        network_plan: NetworkPlan,
         loss: Loss,
         rows: int,
         dtype: Any,
@@ -94,9 +94,9 @@ class Objective:
         retain: bool = False,
         need_dx: bool = False,
     ) -> None:
-        self.network = Network(blueprint, rows, dtype, seed, retain=retain, need_dx=need_dx)
+        self.network = Network(network_plan, rows, dtype, seed, retain=retain, need_dx=need_dx)
         self.loss = loss
-        self.plan = loss.plan(blueprint.y)
+        self.plan = loss.plan(network_plan.y)
         self.theta, self.grad = self.network.theta, self.network.grad
         memory = self.network.memory
         memory.reserve("loss/t", (N, *self.plan.y))
@@ -104,7 +104,7 @@ class Objective:
         memory.reserve("loss/w", (N,))
         for name, slot in {**self.plan.keep, **self.plan.scratch}.items():
             memory.reserve(f"loss/{name}", slot.shape, slot.dtype)
-        self.penalties = [(p, self.theta[where], self.grad[where]) for p, where in blueprint.penalties]
+        self.penalties = [(p, self.theta[where], self.grad[where]) for p, where in network_plan.penalties]
         longest = max((len(w) for _, w, _ in self.penalties), default=0)
         self._scratch = aligned(longest, self.network.dtype)
         self._batches: dict[int, Batch] = {}

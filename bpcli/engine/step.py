@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from bpcli.engine.memory import aligned
-from bpcli.engine.network import Chain, Link
+from bpcli.engine.network import BoundLayer, Chain
 from bpcli.engine.objective import Batch, Objective
-from bpcli.family import Clipper, Constraint, Stepper
+from bpcli.family import Clipper, Constraint, GradientOptimizer
 from bpcli.family.plan import Array, Frame
 from bpcli.numeric.lengths import length
 
@@ -36,7 +36,7 @@ def _unseen(phase: str) -> None:
     """Nobody watches."""
 
 
-class Descent:
+class FirstOrderStep:
     """Lowers an objective step by step. After a step, `loss`, `penalty`, `norm` (of the gradient, before clipping),
     `factor` (what clipping left of it) and `rate` say what happened."""
 
@@ -45,7 +45,7 @@ class Descent:
     def __init__(
         self,
         objective: Objective,
-        optimizer: Stepper,
+        optimizer: GradientOptimizer,
         clipper: Clipper | None,
         total: int,
         *,
@@ -123,7 +123,7 @@ class Descent:
     def _under(self, constraint: Constraint | None) -> Iterator[tuple[Constraint, str, Array]]:
         """Every tensor of weights that is put back after a step, with what does it and its path."""
         parameters = self.objective.network.parameters()
-        for e in self.objective.network.blueprint.layout:
+        for e in self.objective.network.network_plan.layout:
             own = getattr(e.node.layer, "constraint", None) or constraint
             if own is not None and e.param.decays:
                 yield own, e.path, parameters[e.path]
@@ -134,7 +134,7 @@ class Descent:
         vectors = {"w": self.theta, "g": self.grad, **self.slots}
         scratch = {name: aligned(min(length, len(self.theta)), self.theta.dtype) for name in self.optimizer.scratch}
         empty = self.theta[:0]
-        decaying = self.objective.network.blueprint.decaying
+        decaying = self.objective.network.network_plan.decaying
         for start in range(0, len(self.theta), length):
             views = {name: vector[start : start + length] for name, vector in vectors.items()}
             views |= {name: vector[: len(views["w"])] for name, vector in scratch.items()}
@@ -166,7 +166,7 @@ def culprit(objective: Objective, batch: Batch, loss: float, penalty: float) -> 
     return NonFiniteError("", "gradient", "gradient")
 
 
-def _as_they_end(chain: Chain) -> Iterator[Link]:
+def _as_they_end(chain: Chain) -> Iterator[BoundLayer]:
     """All links in the order in which their outputs are complete: a container after what is inside it."""
     for link in chain.links:
         for inner in link.inside.values():

@@ -13,7 +13,10 @@ from bpcli.family.part import OneOf, Part
 from bpcli.family.plan import Array, Frame, Shape, Slot
 from bpcli.notation import Eq
 
-__all__ = ["NOTHING", "Clipper", "Constraint", "Initializer", "Optimizer", "Schedule", "Searcher", "Stepper", "Surface"]
+__all__ = [
+    "NOTHING", "Clipper", "Constraint", "FullBatchOptimizer", "GradientOptimizer", "Initializer", "ObjectiveView",
+    "Optimizer", "Schedule",
+]  # fmt: skip
 
 
 class Constraint(Part):
@@ -107,7 +110,8 @@ class Schedule(Part):
 
 
 class Optimizer(Part):
-    """Moves the flat weights f.w: a Stepper by the gradient that it is given, a Searcher by looking where it likes."""
+    """Moves the flat weights f.w: a GradientOptimizer by the gradient it is given, a FullBatchOptimizer by evaluations
+    of its own."""
 
     family: ClassVar[str] = "optimizer"
     full_batch: ClassVar[bool] = False  # whether a step has to see all training rows
@@ -129,7 +133,7 @@ class Optimizer(Part):
         return {}
 
 
-class Stepper(Optimizer):
+class GradientOptimizer(Optimizer):
     """Moves the flat weights f.w against the flat gradient f.g, elementwise.
 
     The first f.D entries are weights under decay, the others biases and gains. An update is made in stretches of the
@@ -159,8 +163,8 @@ class Stepper(Optimizer):
         """Step `t` (from 1) with learning rate `lr`, in place on f.w and the slots; f.g may be overwritten."""
 
 
-class Surface(Protocol):
-    """What a Searcher sees of the objective: all training rows, at the weights that stand in f.w."""
+class ObjectiveView(Protocol):
+    """What a FullBatchOptimizer sees of the objective: all training rows, at the weights that stand in f.w."""
 
     def value(self) -> float:
         """The loss plus the penalties, f.g then being its gradient; inf where one of them is not finite."""
@@ -173,7 +177,7 @@ class Surface(Protocol):
         """`scale`, where the objective is scale / 2 (sum of squared errors + sum bend w^2); writes `bend` (size,)."""
 
 
-class Searcher(Optimizer):
+class FullBatchOptimizer(Optimizer):
     """Moves the flat weights f.w after looking at the objective at points of its own choice: a step is an iteration.
 
     It has no learning rate. Whatever the type of the run, what it remembers and works in is float64: it lives on small
@@ -188,7 +192,7 @@ class Searcher(Optimizer):
     told: ClassVar[tuple[str, ...]] = ()  # names in f of what it found and its equations take as given
 
     @abstractmethod
-    def search(self, f: Frame, surface: Surface, t: int) -> str:
+    def search(self, f: Frame, surface: ObjectiveView, t: int) -> str:
         """Iteration `t` (from 1). On entry f.value is the objective at f.w and f.g its gradient.
 
         Returns nothing where it moved f.w, having looked there last; or why no step is worth taking, with f.w as it

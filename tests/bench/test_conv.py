@@ -26,7 +26,7 @@ from machine import machine, on_threads
 from rounds import ratio, seconds_each
 
 from bpcli.engine.network import Network
-from bpcli.engine.network_plan import draw_up
+from bpcli.engine.network_plan import plan_network
 from bpcli.numeric import threads
 from bpcli.parts.layers.conv.conv2d import Conv2d
 
@@ -112,7 +112,7 @@ SHAPES: dict[str, tuple[int, tuple[int, int, int], dict[str, Any]]] = {
 def test_a_convolution_forward_and_backward(rows: int, x: tuple[int, int, int], settings: dict[str, Any]) -> None:
     """Outputs and all gradients of one layer. Nothing is asked but that the two agree: the aim is the whole CNN's."""
     torch = pytest.importorskip("torch")
-    net = Network(draw_up([Conv2d(**settings)], x), rows, np.float32, 0, need_dx=True)
+    net = Network(plan_network([Conv2d(**settings)], x), rows, np.float32, 0, need_dx=True)
     chain, rng = net.chain(rows), np.random.default_rng(0)
     chain.x[...], chain.dy[...] = rng.normal(size=chain.x.shape), rng.normal(size=chain.dy.shape)
     W, b = (torch.tensor(net.parameters()[f"conv2d_1.{name}"]) for name in "Wb")
@@ -144,7 +144,7 @@ def test_a_convolution_forward_and_backward(rows: int, x: tuple[int, int, int], 
     blas, ways = modes()
     print(f"\n{rows} images {x}, {settings}, float32; {blas}; PyTorch {torch.__version__}")
     table(compared(steps, ways))
-    need = sum(np.prod(slot.shape) for slot in net.blueprint.nodes[0].plan.scratch.values()) * 4
+    need = sum(np.prod(slot.shape) for slot in net.network_plan.nodes[0].plan.scratch.values()) * 4
     print(f"  scratch {need / 1e6:.1f} MB; the windows of the whole batch would take "
           f"{rows * np.prod(chain.y.shape[1:3]) * W[..., 0].numel() * more[3] * 4 / 1e6:.1f} MB")  # fmt: skip
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from rounds import seconds_each
 
-from bpcli.engine.network_plan import draw_up
+from bpcli.engine.network_plan import plan_network
 from bpcli.engine.objective import Objective
-from bpcli.engine.step import Descent
+from bpcli.engine.step import FirstOrderStep
 from bpcli.family import Loss, Optimizer
 from bpcli.parts.layers.dense import Dense
 
@@ -204,8 +204,8 @@ MINIMA: dict[str, tuple[Callable[..., None], int]] = {
 def test_a_step_costs_little_more_than_its_calls(kind: str, units: tuple[int, int, int]) -> None:
     hidden, inputs, outputs = units
     layers = [Dense(units=hidden), Dense(units=outputs)]
-    objective = Objective(draw_up(layers, (inputs,)), Loss.parse("mean_squared_error"), 1, np.float32, 0)
-    descent = Descent(objective, Optimizer.parse(kind), None, 10**9)  # type: ignore[arg-type]  # all kinds here step
+    objective = Objective(plan_network(layers, (inputs,)), Loss.parse("mean_squared_error"), 1, np.float32, 0)
+    stepper = FirstOrderStep(objective, Optimizer.parse(kind), None, 10**9)  # type: ignore[arg-type]  # all kinds here step
     rng = np.random.default_rng(0)
     n = objective.theta.size
     gradient = rng.normal(size=n).astype(np.float32)
@@ -218,7 +218,7 @@ def test_a_step_costs_little_more_than_its_calls(kind: str, units: tuple[int, in
         for _ in range(times):
             done["ours"] += 1
             np.copyto(objective.grad, gradient)
-            descent.move(done["ours"] - 1)
+            stepper.move(done["ours"] - 1)
 
     def theirs(times: int) -> None:
         for _ in range(times):

@@ -18,7 +18,7 @@ from rounds import ratio, seconds_each
 
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.engine.network import Network
-from bpcli.engine.network_plan import draw_up
+from bpcli.engine.network_plan import plan_network
 from bpcli.family import Layer
 
 pytestmark = [pytest.mark.bench, pytest.mark.filterwarnings("ignore")]
@@ -29,7 +29,7 @@ TOKENS, UNITS, STEPS = 5000, 64, 50
 
 
 def ours(part: Any, x: Any, dy: Any) -> tuple[Callable[[int], None], Network]:
-    network = Network(draw_up([Layer.parse(part)], x.shape[1:]), len(x), np.float32, 0, need_dx=True)
+    network = Network(plan_network([Layer.parse(part)], x.shape[1:]), len(x), np.float32, 0, need_dx=True)
     chain = network.chain(len(x))
     chain.x[...] = x
 
@@ -80,7 +80,7 @@ def test_pooling(kind: str, bar: float) -> None:
         "global_avg_pool": lambda t: torch.mean(t, (2, 3)),
     }[kind]
     there = torch.from_numpy(x).movedim(-1, 1).requires_grad_()  # channels last, as a view
-    shape = (len(x), *draw_up([Layer.parse(kind)], SHAPE).y)
+    shape = (len(x), *plan_network([Layer.parse(kind)], SHAPE).y)
     dy = rng.standard_normal(shape, dtype=np.float32)
     work, network = ours(kind, x, dy)
     upstream = torch.from_numpy(dy).movedim(-1, 1)

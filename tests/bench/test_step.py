@@ -22,9 +22,9 @@ from rounds import ratio, seconds_each
 from torch_steps import BY_HAND, MODES, functional
 
 import bpcli.parts  # noqa: F401  (declares them)
-from bpcli.engine.network_plan import draw_up
+from bpcli.engine.network_plan import plan_network
 from bpcli.engine.objective import Objective
-from bpcli.engine.step import Descent
+from bpcli.engine.step import FirstOrderStep
 from bpcli.family import Layer, Loss, Optimizer
 
 pytestmark = [pytest.mark.bench, pytest.mark.filterwarnings("ignore")]
@@ -49,18 +49,18 @@ def ours(job: Job) -> tuple[Callable[[Any], float], list[Any]]:
     """Our step, and the weights it starts from."""
     inputs, hidden, classes = job.sizes
     layers = [{"type": "dense", "units": hidden, "activation": "relu"}, {"type": "dense", "units": classes}]
-    blueprint = draw_up([Layer.parse(layer) for layer in layers], (inputs,))
-    objective = Objective(blueprint, Loss.parse("softmax_cross_entropy"), job.batch, np.float32, 7)
-    descent = Descent(objective, Optimizer.parse("adam"), None, 1_000_000)
+    network_plan = plan_network([Layer.parse(layer) for layer in layers], (inputs,))
+    objective = Objective(network_plan, Loss.parse("softmax_cross_entropy"), job.batch, np.float32, 7)
+    stepper = FirstOrderStep(objective, Optimizer.parse("adam"), None, 1_000_000)
     done = 0
 
     def step(rows: Any) -> float:
         nonlocal done
         batch = objective.batch(len(rows))
         batch.load(job.x, job.y, rows)
-        descent.step(batch, done)
+        stepper.step(batch, done)
         done += 1
-        return descent.loss
+        return stepper.loss
 
     parameters = objective.network.parameters()
     return step, [parameters[f"dense_{i}.{name}"].copy() for i in (1, 2) for name in "Wb"]

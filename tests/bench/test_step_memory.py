@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import bpcli.parts  # noqa: F401  (declares them)
-from bpcli.engine.network_plan import draw_up, working_bytes
+from bpcli.engine.network_plan import plan_network, working_bytes
 from bpcli.engine.objective import Objective
-from bpcli.engine.step import Descent
+from bpcli.engine.step import FirstOrderStep
 from bpcli.family import Layer, Loss, Optimizer
 
 pytestmark = pytest.mark.bench
@@ -33,30 +33,30 @@ def test_memory_of_a_step() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.random((ROWS, 784), dtype=np.float32), rng.integers(0, 10, ROWS)
     layers = [{"type": "dense", "units": 128, "activation": "relu"}, {"type": "dense", "units": 10}]
-    blueprint = draw_up([Layer.parse(layer) for layer in layers], (784,))
+    network_plan = plan_network([Layer.parse(layer) for layer in layers], (784,))
     loss, adam = Loss.parse("softmax_cross_entropy"), Optimizer.parse("adam")
     np.dot(x[:BATCH], x[:BATCH].T)  # BLAS takes its own memory once
     gc.collect()
     before = resident()
     tracemalloc.start()
     try:
-        objective = Objective(blueprint, loss, BATCH, np.float32, 7)
-        descent = Descent(objective, adam, None, 1000)
+        objective = Objective(network_plan, loss, BATCH, np.float32, 7)
+        stepper = FirstOrderStep(objective, adam, None, 1000)
         batch = objective.batch(BATCH)
         gc.collect()
         built, _ = tracemalloc.get_traced_memory()
         tracemalloc.reset_peak()
         for k in range(20):
             batch.load(x, y, np.arange(k, k + BATCH))
-            descent.step(batch, k)
+            stepper.step(batch, k)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     after = resident()
-    slots = sum(slot.nbytes for slot in descent.slots.values())
+    slots = sum(slot.nbytes for slot in stepper.slots.values())
     arena = objective.network.memory.nbytes
     accounts = {
-        f"theta, {blueprint.size:,} parameters": objective.theta.nbytes,
+        f"theta, {network_plan.size:,} parameters": objective.theta.nbytes,
         "gradient": objective.grad.nbytes,
         "what Adam remembers": slots,
         "arena: activations, gradients, scratch, loss": arena,
@@ -67,7 +67,7 @@ def test_memory_of_a_step() -> None:
         print(f"  {name:<46}{nbytes / 1e6:8.3f} MB")
     print(f"  {'allocated after building (tracemalloc)':<46}{built / 1e6:8.3f} MB")
     print(f"  {'more while 20 steps are taken (tracemalloc)':<46}{(peak - built) / 1e6:8.3f} MB")
-    print(f"  {'arena as planned before it is built':<46}{working_bytes(blueprint, BATCH, 4) / 1e6:8.3f} MB")
+    print(f"  {'arena as planned before it is built':<46}{working_bytes(network_plan, BATCH, 4) / 1e6:8.3f} MB")
     if before is not None and after is not None:
         print(f"  {'growth of the process':<46}{(after - before) / 1e6:8.3f} MB")
     scratch = len(adam.scratch) * objective.theta.nbytes

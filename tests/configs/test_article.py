@@ -7,7 +7,7 @@ import pytest
 from paths import CONFIGS
 
 from bpcli.engine.objective import Batch, Objective
-from bpcli.engine.step import Descent
+from bpcli.engine.step import FirstOrderStep
 from bpcli.studies.run.resume import start
 from bpcli.studies.run.setup import Setup, set_up
 
@@ -35,7 +35,7 @@ def setup() -> Setup:
 @pytest.fixture
 def objective(setup: Setup) -> Objective:
     e = setup.experiment
-    return Objective(setup.blueprint, e.loss, 1, np.dtype(e.dtype), e.seed, retain=True)
+    return Objective(setup.network_plan, e.loss, 1, np.dtype(e.dtype), e.seed, retain=True)
 
 
 def row_at_1(setup: Setup, objective: Objective) -> Batch:
@@ -53,13 +53,13 @@ def close(found: float, expected: float) -> bool:
 
 def test_one_step_on_one_row(setup: Setup, objective: Objective) -> None:
     batch = row_at_1(setup, objective)
-    descent = Descent(objective, setup.experiment.optimizer, setup.experiment.clipping, 1)
-    descent.step(batch, 0)
+    stepper = FirstOrderStep(objective, setup.experiment.optimizer, setup.experiment.clipping, 1)
+    stepper.step(batch, 0)
     outputs = {f"{link.path}.y": link.frame.y.item() for link in batch.chain.walk()}
     assert outputs.keys() == OUTPUTS.keys()
     assert all(close(outputs[k], OUTPUTS[k]) for k in OUTPUTS), outputs
-    assert close(descent.loss, LOSS)
-    assert descent.penalty == 0
+    assert close(stepper.loss, LOSS)
+    assert stepper.penalty == 0
     assert close(batch.chain.dy.item(), SLOPE_OF_LOSS)
     gradients = {k: a.item() for k, a in objective.network.gradients().items()}
     assert gradients.keys() == GRADIENTS.keys()

@@ -98,7 +98,7 @@ def test_the_mean_over_the_seeds_clears_the_bar(name: str, figure: str, bar: flo
 def test_clothes(name: str, bar: float, most: int, tmp_path: Path) -> None:
     """On the 10,000 test images of Fashion-MNIST; a training takes half an hour and more."""
     setup = set_up(CONFIGS / f"fashion_mnist_{name}.yaml")
-    assert setup.blueprint.size < most
+    assert setup.network_plan.size < most
     report = start(setup, tmp_path / "run").run()
     found = evaluate(tmp_path / "run", "test")
     sys.stdout.write(f"\n{name}: test accuracy {found.metrics['accuracy']:.4f} (bar {bar}), {report.seconds:.0f} s\n")

@@ -16,10 +16,10 @@ from nets import PLAIN, dense, dropout, residual
 from probe import Probe
 from registry import good
 
-from bpcli.engine.full_batch import lowering
-from bpcli.engine.network_plan import draw_up
+from bpcli.engine.full_batch import make_stepper
+from bpcli.engine.network_plan import plan_network
 from bpcli.engine.objective import Objective
-from bpcli.family import Clipper, Layer, Loss, Optimizer, Regularizer, Stepper
+from bpcli.family import Clipper, GradientOptimizer, Layer, Loss, Optimizer, Regularizer
 from bpcli.family.plan import Frame, Sample
 from bpcli.numeric import threads
 from bpcli.parts.layers.dense import Dense
@@ -34,7 +34,7 @@ AT = 6000  # bytes that ufunc.at takes for itself, whatever it is given
 GOOD = dict(good())
 LAYERS = {k: s for k, s in GOOD.items() if isinstance(s.part, Layer) and "weights by value" not in s.note}
 LOSSES = {k: s for k, s in GOOD.items() if isinstance(s.part, Loss)}
-OPTIMIZERS = {k: s for k, s in GOOD.items() if isinstance(s.part, Stepper)}
+OPTIMIZERS = {k: s for k, s in GOOD.items() if isinstance(s.part, GradientOptimizer)}
 CLIPPERS = {k: s for k, s in GOOD.items() if isinstance(s.part, Clipper)}
 L2 = Regularizer.parse({"type": "l2", "strength": 0.1})
 
@@ -74,11 +74,11 @@ def stepping(
 ) -> Callable[[], None]:  # fmt: skip
     """One training step on `n` rows, loading them included."""
     loss = Loss.parse(loss)
-    o = Objective(draw_up(layers, x, L2), loss, n, dtype, 0, need_dx=True)
-    d = lowering(o, Optimizer.parse(optimizer), None if clipper is None else Clipper.parse(clipper), 100)
+    o = Objective(plan_network(layers, x, L2), loss, n, dtype, 0, need_dx=True)
+    d = make_stepper(o, Optimizer.parse(optimizer), None if clipper is None else Clipper.parse(clipper), 100)
     rng = np.random.default_rng(0)
-    (k,) = o.network.blueprint.y
-    tokens = o.network.blueprint.tokens
+    (k,) = o.network.network_plan.y
+    tokens = o.network.network_plan.tokens
     data = (rng.integers(0, tokens, (LARGE, *x)) if tokens else rng.normal(size=(LARGE, *x))).astype(dtype)
     t = rng.uniform(size=(LARGE, k)).astype(dtype) if values else rng.integers(0, max(k, 2), LARGE)
     w = rng.uniform(1, 2, LARGE).astype(dtype) if weighted else None
@@ -158,10 +158,10 @@ def test_steps_allocate_nothing_but_numbers(sample: Sample, dtype: type) -> None
     f.w = np.zeros(100_000, dtype)
     f.g = np.ones(100_000, dtype)
     part = sample.part
-    slots = (*part.slots, *part.scratch) if isinstance(part, Stepper) else ()
+    slots = (*part.slots, *part.scratch) if isinstance(part, GradientOptimizer) else ()
     for slot in slots:
         setattr(f, slot, np.zeros_like(f.w))
-    if isinstance(part, Stepper):
+    if isinstance(part, GradientOptimizer):
         assert peak(lambda: [part.update(f, 0.01, t) for t in (127, 128)] and None) < BUDGET
     else:
         for name, slot in part.state().items():

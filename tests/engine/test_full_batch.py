@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from nets import dense
 
-from bpcli.engine.full_batch import Search, slope_of_one
-from bpcli.engine.network_plan import draw_up
+from bpcli.engine.full_batch import FullBatchStep, slope_of_one
+from bpcli.engine.network_plan import plan_network
 from bpcli.engine.objective import Objective
 from bpcli.engine.step import NonFiniteError
-from bpcli.family import Layer, Loss, Optimizer, Regularizer, Searcher
+from bpcli.family import FullBatchOptimizer, Layer, Loss, Optimizer, Regularizer
 from bpcli.family.plan import Array
 from bpcli.studies.witness.witness import central_differences
 
@@ -24,13 +24,13 @@ each = pytest.mark.parametrize("kind", KINDS)
 
 def searching(
     kind: Any, *layers: Any, dtype: Any = "f8", penalty: Any = L2, loss: Any = "mean_squared_error"
-) -> Search:
+) -> FullBatchStep:
     spelled = [Layer.parse(layer) for layer in layers or (dense(4), "tanh", dense(2))]
-    objective = Objective(draw_up(spelled, (3,), penalty), Loss.parse(loss), 9, dtype, 0)
+    objective = Objective(plan_network(spelled, (3,), penalty), Loss.parse(loss), 9, dtype, 0)
     part = Optimizer.parse(kind)
-    assert isinstance(part, Searcher)
+    assert isinstance(part, FullBatchOptimizer)
     objective.batch(9).load(X.astype(dtype), T.astype(dtype), np.arange(9))
-    return Search(objective, part, 10)
+    return FullBatchStep(objective, part, 10)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5, 18, 100])
@@ -92,14 +92,14 @@ def test_it_looks_anew_only_where_it_has_to(kind: str, monkeypatch: pytest.Monke
     search = searching(kind)
     batch = search.objective.batch(9)
     looks = 0
-    honest = Search.value
+    honest = FullBatchStep.value
 
-    def value(self: Search) -> float:
+    def value(self: FullBatchStep) -> float:
         nonlocal looks
         looks += 1
         return honest(self)
 
-    monkeypatch.setattr(Search, "value", value)
+    monkeypatch.setattr(FullBatchStep, "value", value)
     for k in range(3):
         search.step(batch, k)
     picked = searching(kind)

@@ -8,7 +8,7 @@ import pytest
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.engine import groups
 from bpcli.engine.network import Chain, Network
-from bpcli.engine.network_plan import draw_up
+from bpcli.engine.network_plan import plan_network
 from bpcli.family import Layer
 from bpcli.family.plan import Array, Frame
 from bpcli.numeric import steps, threads
@@ -30,7 +30,9 @@ LAYERS: list[Any] = [
 
 
 def chain_of(rows: int) -> tuple[Network, Chain]:
-    net = Network(draw_up([Layer.parse(layer) for layer in LAYERS], (20, 17, 2)), rows, np.float32, 0, need_dx=True)
+    net = Network(
+        plan_network([Layer.parse(layer) for layer in LAYERS], (20, 17, 2)), rows, np.float32, 0, need_dx=True
+    )
     return net, net.chain(rows)
 
 

@@ -8,8 +8,8 @@ import pytest
 from nets import PLAIN, dense, dropout, fill, network, parsed, plan, residual, run
 from probe import Probe
 
-from bpcli.engine.network import Link, Network
-from bpcli.engine.network_plan import draw_up
+from bpcli.engine.network import BoundLayer, Network
+from bpcli.engine.network_plan import plan_network
 from bpcli.family import Regularizer
 from bpcli.family.plan import Array
 from bpcli.parts.activations import Relu, Tanh
@@ -50,7 +50,7 @@ def test_the_input_of_a_layer_is_the_output_before_it(layers: list[Any], x: tupl
         assert chain.y is chain.links[-1].frame.y
 
 
-def _is_wired(links: tuple[Link, ...], x: Array, dy: Array) -> None:
+def _is_wired(links: tuple[BoundLayer, ...], x: Array, dy: Array) -> None:
     for link in links:
         assert link.frame.x is x
         x = link.frame.y
@@ -96,7 +96,7 @@ def test_parameters_and_gradients_are_views_of_the_flat_vectors() -> None:
     net.theta[...] = np.arange(len(net.theta))
     net.grad[...] = -np.arange(len(net.grad))
     for path, w in net.parameters().items():
-        e = net.blueprint.entry(path)
+        e = net.network_plan.entry(path)
         assert np.array_equal(w.ravel(), np.arange(e.start, e.start + e.size))
         assert np.array_equal(net.gradients()[path], -w)
     for link in net.chain(5).walk():
@@ -239,20 +239,20 @@ CHANCE: list[Any] = [dense(6, activation="tanh"), dropout(0.4), residual(dense(6
 
 
 def masks(net: Network, n: int, step: int) -> dict[str, Array]:
-    """What is drawn for a step, by seat."""
+    """What is drawn for a step, by seed path."""
     chain = net.chain(n)
     net.draw(chain, step)
-    return {k.node.seat: k.frame.u.copy() for k in chain.walk() if k.node.plan.draws}
+    return {k.node.seed_path: k.frame.u.copy() for k in chain.walk() if k.node.plan.draws}
 
 
 def starts(net: Network) -> dict[str, Array]:
-    """The initial weights, by seat."""
-    return {e.seat: net.theta[e.where].copy() for e in net.blueprint.layout}
+    """The initial weights, by seed path."""
+    return {e.seed_path: net.theta[e.where].copy() for e in net.network_plan.layout}
 
 
 def test_every_tensor_and_every_mask_has_its_own_chance() -> None:
     net = network(*CHANCE, dense(6), dense(6), x=(6,))
-    weights = [w for seat, w in starts(net).items() if seat.endswith("W") and w.size == 36]
+    weights = [w for seed_path, w in starts(net).items() if seed_path.endswith("W") and w.size == 36]
     assert len(weights) == 3  # 6 x 6
     assert not np.isin(weights[0], np.concatenate(weights[1:])).any()
     drawn = masks(net, 5, 3)
@@ -262,12 +262,12 @@ def test_every_tensor_and_every_mask_has_its_own_chance() -> None:
 
 def test_the_seed_changes_all_of_it() -> None:
     first, same, other = (network(*CHANCE, seed=s) for s in (7, 7, 8))
-    for seat, w in starts(first).items():
-        assert np.array_equal(w, starts(same)[seat])
-        assert seat.endswith("b") or not np.isin(w, starts(other)[seat]).any()
-    for seat, u in masks(first, 5, 0).items():
-        assert np.array_equal(u, masks(same, 5, 0)[seat])
-        assert not np.isin(u, masks(other, 5, 0)[seat]).any()
+    for seed_path, w in starts(first).items():
+        assert np.array_equal(w, starts(same)[seed_path])
+        assert seed_path.endswith("b") or not np.isin(w, starts(other)[seed_path]).any()
+    for seed_path, u in masks(first, 5, 0).items():
+        assert np.array_equal(u, masks(same, 5, 0)[seed_path])
+        assert not np.isin(u, masks(other, 5, 0)[seed_path]).any()
 
 
 def test_names_reseed_nothing() -> None:
@@ -293,27 +293,27 @@ def test_layers_that_are_added_reseed_no_other(longer: list[Any]) -> None:
 def _same_chance(first: Network, second: Network, only: dict[str, Array] | None) -> None:
     before, after = starts(first), starts(second)
     assert only is not None or set(before) == set(after)
-    for seat, w in before.items():
-        assert np.array_equal(w, after[seat]), seat
+    for seed_path, w in before.items():
+        assert np.array_equal(w, after[seed_path]), seed_path
     drawn = masks(second, 5, 11)
-    for seat, u in masks(first, 5, 11).items():
-        assert np.array_equal(u, drawn[seat]), seat
+    for seed_path, u in masks(first, 5, 11).items():
+        assert np.array_equal(u, drawn[seed_path]), seed_path
 
 
 def test_a_penalty_and_a_batch_size_reseed_nothing() -> None:
     penalised = Network(plan(*CHANCE, penalty=Regularizer.parse({"type": "l2", "strength": 0.1})), 9, np.float64, 1)
-    for seat, w in starts(network(*CHANCE)).items():
-        assert np.array_equal(starts(penalised)[seat], w)
+    for seed_path, w in starts(network(*CHANCE)).items():
+        assert np.array_equal(starts(penalised)[seed_path], w)
 
 
 def test_float32_and_float64_see_the_same_chance() -> None:
     wide, narrow = network(*CHANCE), network(*CHANCE, dtype=np.float32)
-    for seat, w in starts(wide).items():
-        assert starts(narrow)[seat].dtype == np.float32
-        assert np.array_equal(starts(narrow)[seat], w.astype(np.float32))
+    for seed_path, w in starts(wide).items():
+        assert starts(narrow)[seed_path].dtype == np.float32
+        assert np.array_equal(starts(narrow)[seed_path], w.astype(np.float32))
     for step in (0, 1, 500):
-        for seat, u in masks(wide, 5, step).items():
-            assert np.array_equal(u, masks(narrow, 5, step)[seat])
+        for seed_path, u in masks(wide, 5, step).items():
+            assert np.array_equal(u, masks(narrow, 5, step)[seed_path])
         dropped = [[k.frame.m == 0 for k in net.chain(5).walk() if k.node.plan.draws] for net in (wide, narrow)]
         for a, b in zip(*dropped, strict=True):
             assert np.array_equal(a, b)
@@ -326,18 +326,18 @@ def test_a_row_is_drawn_the_same_whatever_the_batch_size() -> None:
     for step in (0, 3):
         whole = masks(net, 50, step)
         for n in (1, 2, 7, 33):
-            for seat, u in masks(net, n, step).items():
-                assert np.array_equal(u, whole[seat][:n])
+            for seed_path, u in masks(net, n, step).items():
+                assert np.array_equal(u, whole[seed_path][:n])
 
 
 def test_a_step_is_drawn_the_same_whatever_was_drawn_before() -> None:
     net, other = network(*CHANCE), network(*CHANCE)
     for step in range(6):
         last = masks(net, 5, step)
-    for seat, u in masks(other, 5, 5).items():
-        assert np.array_equal(u, last[seat])
-    for seat, u in masks(other, 5, 4).items():
-        assert not np.isin(u, last[seat]).any(), "steps differ"
+    for seed_path, u in masks(other, 5, 5).items():
+        assert np.array_equal(u, last[seed_path])
+    for seed_path, u in masks(other, 5, 4).items():
+        assert not np.isin(u, last[seed_path]).any(), "steps differ"
 
 
 def test_initializing_again_starts_at_the_same_weights() -> None:
@@ -367,7 +367,7 @@ def test_initializers_work_in_float64_whatever_the_run(dtype: type, monkeypatch:
 
 # -------------------------------------------------------------------------------------------------------------- states
 def test_states_are_one_for_all_batch_sizes_and_change_only_in_commit() -> None:
-    net = Network(draw_up([*parsed([dense(4)]), Probe(), *parsed([dense(2)])], (3,)), 5, np.float64, 1)
+    net = Network(plan_network([*parsed([dense(4)]), Probe(), *parsed([dense(2)])], (3,)), 5, np.float64, 1)
     assert set(net.states) == {"probe_1.mean", "probe_1.count"}
     assert net.states["probe_1.count"].dtype == np.int64
     chain, _ = run(net, 5)

@@ -1,4 +1,4 @@
-"""The plan of a network: names and seats, the layout of the flat vector, where errors point, and its memory."""
+"""The plan of a network: names and seed paths, the layout of the flat vector, where errors point, and its memory."""
 
 import itertools
 
@@ -8,7 +8,14 @@ from nets import dense, parsed, plan, residual
 from probe import Probe
 
 from bpcli.engine.network import Network
-from bpcli.engine.network_plan import Blueprint, LayerError, default_initializer, draw_up, slot_bytes, working_bytes
+from bpcli.engine.network_plan import (
+    LayerError,
+    NetworkPlan,
+    default_initializer,
+    plan_network,
+    slot_bytes,
+    working_bytes,
+)
 from bpcli.engine.objective import Objective, loss_slots
 from bpcli.family import Activation, Loss, Regularizer
 from bpcli.family.plan import N, Slot
@@ -33,19 +40,19 @@ def test_paths_count_each_kind_anew_inside_a_container() -> None:
 
 
 def test_seats_are_paths_without_names() -> None:
-    seats = [node.seat for node in plan(*NESTED).walk()]
-    assert seats == [
+    seed_paths = [node.seed_path for node in plan(*NESTED).walk()]
+    assert seed_paths == [
         "dense_1", "dense_1.activation", "dense_2", "residual_1", "residual_1.dense_1", "residual_1.relu_1",
         "residual_1.residual_1", "residual_1.residual_1.dense_1", "residual_1.dense_2", "relu_1", "dense_3",
         "dense_3.activation",
     ]  # fmt: skip
-    assert len(set(seats)) == len(seats)
+    assert len(set(seed_paths)) == len(seed_paths)
 
 
 def test_locs_are_keys_of_the_file() -> None:
     """Every loc can be followed through the parts as they stand in the file."""
     layers = parsed(NESTED)
-    for node in draw_up(layers, (3,)).walk():
+    for node in plan_network(layers, (3,)).walk():
         assert node.loc[0] == "architecture"
         at: object = layers
         for step in node.loc[1:]:
@@ -54,9 +61,9 @@ def test_locs_are_keys_of_the_file() -> None:
 
 
 def test_shapes_run_through() -> None:
-    blueprint = plan("relu", "flatten", dense(5), "gelu", residual(dense(7), dense(5)), dense(2), x=(2, 3))
-    assert (blueprint.x, blueprint.y) == ((2, 3), (2,))
-    chain = list(blueprint.nodes)
+    network_plan = plan("relu", "flatten", dense(5), "gelu", residual(dense(7), dense(5)), dense(2), x=(2, 3))
+    assert (network_plan.x, network_plan.y) == ((2, 3), (2,))
+    chain = list(network_plan.nodes)
     assert all(before.plan.y == after.x for before, after in itertools.pairwise(chain))
     inner = chain[4].inside["branch"]
     assert [n.x for n in inner] == [(5,), (7,)]
@@ -64,34 +71,34 @@ def test_shapes_run_through() -> None:
 
 
 # ------------------------------------------------------------------------------------------------------ the flat vector
-def _tiles(blueprint: Blueprint) -> None:
+def _tiles(network_plan: NetworkPlan) -> None:
     """Entries stand one after another, without a gap, in the order of the layout."""
     at = 0
-    for e in blueprint.layout:
+    for e in network_plan.layout:
         assert (e.start, e.where) == (at, slice(at, at + e.size))
         at += e.size
-    assert at == blueprint.size == sum(int(np.prod(e.shape)) for e in blueprint.layout)
+    assert at == network_plan.size == sum(int(np.prod(e.shape)) for e in network_plan.layout)
 
 
 def test_layout_without_penalty_is_weights_then_biases_in_the_order_of_the_network() -> None:
-    blueprint = plan(dense(4), residual(dense(4), "tanh", residual(dense(4))), dense(2, bias=False))
-    _tiles(blueprint)
-    assert [e.path for e in blueprint.layout] == [
+    network_plan = plan(dense(4), residual(dense(4), "tanh", residual(dense(4))), dense(2, bias=False))
+    _tiles(network_plan)
+    assert [e.path for e in network_plan.layout] == [
         "dense_1.W", "residual_1.dense_1.W", "residual_1.residual_1.dense_1.W", "dense_2.W",
         "dense_1.b", "residual_1.dense_1.b", "residual_1.residual_1.dense_1.b",
     ]  # fmt: skip
-    assert blueprint.penalties == ()
+    assert network_plan.penalties == ()
 
 
 @pytest.mark.parametrize("penalty", [None, L2[0.1]])
 def test_what_decays_stands_first_whatever_is_under_a_penalty(penalty: Regularizer | None) -> None:
-    blueprint = plan(dense(4), dense(4, regularization=L2[0.2]), residual(dense(4)), dense(2), penalty=penalty)
-    assert blueprint.decaying == 3 * 4 + 4 * 4 + 4 * 4 + 4 * 2
-    assert all(e.param.decays == (e.start < blueprint.decaying) for e in blueprint.layout)
+    network_plan = plan(dense(4), dense(4, regularization=L2[0.2]), residual(dense(4)), dense(2), penalty=penalty)
+    assert network_plan.decaying == 3 * 4 + 4 * 4 + 4 * 4 + 4 * 2
+    assert all(e.param.decays == (e.start < network_plan.decaying) for e in network_plan.layout)
 
 
 def test_layout_puts_each_penalty_on_one_slice_and_biases_last() -> None:
-    blueprint = plan(
+    network_plan = plan(
         dense(4),
         dense(4, regularization=L2[0.2]),
         residual(dense(4), dense(4, regularization=L2[0.2])),
@@ -99,39 +106,39 @@ def test_layout_puts_each_penalty_on_one_slice_and_biases_last() -> None:
         dense(2, regularization={"type": "l2", "strength": 0.1}),
         penalty=L2[0.1],
     )
-    _tiles(blueprint)
-    under = {e.path: e.penalty for e in blueprint.layout}
+    _tiles(network_plan)
+    under = {e.path: e.penalty for e in network_plan.layout}
     assert {p: under[p] for p in under if p.endswith("W")} == {
         "dense_1.W": L2[0.1], "dense_2.W": L2[0.2], "residual_1.dense_1.W": L2[0.1], "residual_1.dense_2.W": L2[0.2],
         "dense_3.W": L2[0.0], "dense_4.W": L2[0.1],
     }  # fmt: skip
     assert all(under[p] is None for p in under if p.endswith("b"))
-    assert len(blueprint.penalties) == 3, "equal penalties share one slice"
+    assert len(network_plan.penalties) == 3, "equal penalties share one slice"
     covered: list[int] = []
-    for penalty, where in blueprint.penalties:
-        inside = [e for e in blueprint.layout if where.start <= e.start < where.stop]
+    for penalty, where in network_plan.penalties:
+        inside = [e for e in network_plan.layout if where.start <= e.start < where.stop]
         assert all(e.penalty == penalty and e.where.stop <= where.stop for e in inside)
         assert sum(e.size for e in inside) == where.stop - where.start
         covered += range(where.start, where.stop)
-    weights = sum(e.size for e in blueprint.layout if e.penalty is not None)
+    weights = sum(e.size for e in network_plan.layout if e.penalty is not None)
     assert sorted(covered) == list(range(weights)), "what is under a penalty comes first, all of it, once"
-    assert all(e.penalty is None for e in blueprint.layout if e.start >= weights)
+    assert all(e.penalty is None for e in network_plan.layout if e.start >= weights)
 
 
 def test_a_layer_can_be_penalised_alone() -> None:
-    blueprint = plan(dense(4), dense(2, regularization=L2[0.2]))
-    assert [e.path for e in blueprint.layout] == ["dense_2.W", "dense_1.W", "dense_1.b", "dense_2.b"]
-    assert blueprint.penalties == ((L2[0.2], slice(0, 8)),)
+    network_plan = plan(dense(4), dense(2, regularization=L2[0.2]))
+    assert [e.path for e in network_plan.layout] == ["dense_2.W", "dense_1.W", "dense_1.b", "dense_2.b"]
+    assert network_plan.penalties == ((L2[0.2], slice(0, 8)),)
 
 
 def test_entry_is_found_by_path() -> None:
-    blueprint = plan(*NESTED)
-    e = blueprint.entry("residual_1.inner.dense_1.W")
-    assert (e.name, e.node.path, e.shape, e.seat) == (
+    network_plan = plan(*NESTED)
+    e = network_plan.entry("residual_1.inner.dense_1.W")
+    assert (e.name, e.node.path, e.shape, e.seed_path) == (
         "W", "residual_1.inner.dense_1", (4, 4), "residual_1.residual_1.dense_1.W",
     )  # fmt: skip
     with pytest.raises(KeyError, match="dense_9"):
-        blueprint.entry("dense_9.W")
+        network_plan.entry("dense_9.W")
 
 
 # ------------------------------------------------------------------------------------------------- how weights start
@@ -146,10 +153,10 @@ def test_default_initializer_follows_the_activation(kind: str) -> None:
 
 def test_default_initializer_of_the_rest() -> None:
     assert default_initializer(None).kind == "glorot_uniform"
-    blueprint = plan(dense(3), dense(3, init="he_uniform"), "relu", residual(dense(3)), "relu", dense(3))
-    kinds = [e.init.kind for e in blueprint.layout if e.name == "W"]
+    network_plan = plan(dense(3), dense(3, init="he_uniform"), "relu", residual(dense(3)), "relu", dense(3))
+    kinds = [e.init.kind for e in network_plan.layout if e.name == "W"]
     assert kinds == ["glorot_uniform", "he_uniform", "glorot_uniform", "glorot_uniform"]
-    for e in blueprint.layout:
+    for e in network_plan.layout:
         if e.name == "b":
             out = np.full(e.shape, np.nan)
             e.init.fill(out, 1, 1, np.random.default_rng(0))
@@ -207,23 +214,23 @@ WIDE = [
 def test_working_bytes_are_those_the_network_takes(
     layers: list[object], x: tuple[int, ...], dtype: type, width: int
 ) -> None:
-    blueprint = plan(*layers, x=x)
+    network_plan = plan(*layers, x=x)
     for batch in (1, 64):
-        assert working_bytes(blueprint, batch, width) == Network(blueprint, batch, dtype, 0).memory.nbytes
+        assert working_bytes(network_plan, batch, width) == Network(network_plan, batch, dtype, 0).memory.nbytes
 
 
 def test_working_bytes_count_every_kind_of_slot() -> None:
     layers = [*parsed([dense(7)]), Probe(), *parsed(["gelu"]), Probe()]
-    blueprint = draw_up(layers, (3,))
-    assert working_bytes(blueprint, 5, 8) == Network(blueprint, 5, np.float64, 0).memory.nbytes
+    network_plan = plan_network(layers, (3,))
+    assert working_bytes(network_plan, 5, 8) == Network(network_plan, 5, np.float64, 0).memory.nbytes
 
 
 @pytest.mark.parametrize("kind", Loss.registry)
 def test_loss_slots_are_all_that_a_loss_takes(kind: str) -> None:
-    blueprint, loss = plan(dense(4)), Loss.parse(kind)
-    taken = Objective(blueprint, loss, 9, np.float32, 0).network.memory.nbytes
-    slots = loss_slots(loss, blueprint.y)
-    assert working_bytes(blueprint, 9, 4) + sum(slot_bytes(s, 9, 4) for s in slots.values()) == taken
+    network_plan, loss = plan(dense(4)), Loss.parse(kind)
+    taken = Objective(network_plan, loss, 9, np.float32, 0).network.memory.nbytes
+    slots = loss_slots(loss, network_plan.y)
+    assert working_bytes(network_plan, 9, 4) + sum(slot_bytes(s, 9, 4) for s in slots.values()) == taken
 
 
 @pytest.mark.parametrize(

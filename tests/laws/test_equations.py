@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from registry import good
 
-from bpcli.family import Clipper, Constraint, Layer, Loss, Optimizer, Regularizer, Schedule, Searcher
+from bpcli.family import Clipper, Constraint, FullBatchOptimizer, Layer, Loss, Optimizer, Regularizer, Schedule
 from bpcli.family.plan import Sample
 from bpcli.notation.syntax import parse
 
@@ -42,7 +42,7 @@ def wanted(sample: Sample, train: bool) -> set[str]:
     if isinstance(part, Schedule):
         return {"lr", *(f"{name}_new" for name in part.state())}
     if isinstance(part, Optimizer):
-        own = part.state(3) if not isinstance(part, Searcher) else {}
+        own = part.state(3) if not isinstance(part, FullBatchOptimizer) else {}
         return {"w_new", *(f"{name}_new" for name in own)}
     return {"w_new"}
 

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from registry import bad, good, leaves
 
 from bpcli.engine.network import Network
-from bpcli.engine.network_plan import draw_up
+from bpcli.engine.network_plan import plan_network
 from bpcli.family import (
     Augmentation,
     Clipper,
@@ -137,7 +137,7 @@ def test_between_other_layers(sample: Sample, batch: int) -> None:
     before = Dense(units=sample.x[0]) if len(sample.x) == 1 else Tanh()
     shape = sample.part.plan(sample.x).y
     after = (Dense(units=3), Tanh()) if len(shape) == 1 else (Tanh(),)
-    network = Network(draw_up([before, sample.part, *after], sample.x), 4, np.float64, 1)
+    network = Network(plan_network([before, sample.part, *after], sample.x), 4, np.float64, 1)
     rng = np.random.default_rng(5)
     network.theta[...] = rng.normal(size=network.theta.shape)
     chain = network.chain(batch)

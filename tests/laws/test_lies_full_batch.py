@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bpcli.family import Surface
+from bpcli.family import ObjectiveView
 from bpcli.family.plan import Frame
 from bpcli.parts.optimizers import Lbfgs, LevenbergMarquardt
 from bpcli.parts.optimizers.lbfgs import Point
@@ -57,14 +57,14 @@ def lbfgs_down_the_gradient(s: Lbfgs, f: Frame) -> None:
     np.negative(f.slope, out=f.d)
 
 
-def lbfgs_any_lower_point_will_do(s: Lbfgs, f: Frame, surface: Surface) -> bool:
+def lbfgs_any_lower_point_will_do(s: Lbfgs, f: Frame, surface: ObjectiveView) -> bool:
     at = 1e-3
     while s._look(f, surface, at).value >= f.value:
         at /= 2
     return s._found(f, Point(at, 0.0, 0.0))
 
 
-def lbfgs_as_far_as_it_likes(s: Lbfgs, f: Frame, surface: Surface) -> bool:
+def lbfgs_as_far_as_it_likes(s: Lbfgs, f: Frame, surface: ObjectiveView) -> bool:
     return s._found(f, s._look(f, surface, 40.0))
 
 
@@ -121,13 +121,13 @@ def levenberg_half_a_step(s: LevenbergMarquardt, f: Frame, mu: float) -> bool:
     return found
 
 
-def levenberg_never_trusts_more(s: LevenbergMarquardt, f: Frame, surface: Surface, t: int) -> str:
+def levenberg_never_trusts_more(s: LevenbergMarquardt, f: Frame, surface: ObjectiveView, t: int) -> str:
     found = search(s, f, surface, t)
     f.mu /= s.down
     return found
 
 
-def levenberg_one_row_of_the_jacobian_lost(s: LevenbergMarquardt, f: Frame, surface: Surface, t: int) -> str:
+def levenberg_one_row_of_the_jacobian_lost(s: LevenbergMarquardt, f: Frame, surface: ObjectiveView, t: int) -> str:
     class Short:
         value, quadratic = surface.value, surface.quadratic
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bpcli.engine.network_plan import draw_up
+from bpcli.engine.network_plan import plan_network
 from bpcli.engine.objective import Objective
 from bpcli.family import Layer, Loss, Regularizer
 from bpcli.family.plan import Array, Frame, Sample
@@ -235,7 +235,7 @@ def penalised(kind: str) -> Objective:
         *([Layer.parse("softmax")] if kind == "cross_entropy" else []),
     ]
     penalty = Regularizer.parse({"type": "l2", "strength": 0.3})
-    o = Objective(draw_up(layers, (4,), penalty), Loss.parse(kind), 5, np.float64, 1)
+    o = Objective(plan_network(layers, (4,), penalty), Loss.parse(kind), 5, np.float64, 1)
     rng = np.random.default_rng(2)
     o.theta[...] = rng.normal(size=o.theta.shape)
     t = rng.dirichlet(np.ones(3), 5)

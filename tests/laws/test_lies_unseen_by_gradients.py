@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from bpcli.engine.network import Network
-from bpcli.engine.network_plan import draw_up
+from bpcli.engine.network_plan import plan_network
 from bpcli.family import Layer, Loss
 from bpcli.family.plan import Array, Sample
 from bpcli.studies.run.resume import start
@@ -24,7 +24,7 @@ from bpcli.studies.witness.cases import LossCase
 
 def outputs(layer: Any, x: Any) -> Array:
     x = np.asarray(x, np.float64)
-    network = Network(draw_up([Layer.parse(layer)], x.shape[1:]), len(x), np.float64, 0)
+    network = Network(plan_network([Layer.parse(layer)], x.shape[1:]), len(x), np.float64, 0)
     chain = network.chain(len(x))
     np.copyto(chain.x, x)
     chain.forward(False)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from registry import good
 
-from bpcli.family import Clipper, Constraint, Initializer, Schedule, Stepper
+from bpcli.family import Clipper, Constraint, GradientOptimizer, Initializer, Schedule
 from bpcli.family.plan import Array, Frame, Sample
 
 GOOD = dict(good())
@@ -19,7 +19,7 @@ def of(family: type) -> dict[str, Sample]:
     return {k: s for k, s in GOOD.items() if isinstance(s.part, family)}
 
 
-OPTIMIZERS, CLIPPERS, SCHEDULES, INITIALIZERS = of(Stepper), of(Clipper), of(Schedule), of(Initializer)
+OPTIMIZERS, CLIPPERS, SCHEDULES, INITIALIZERS = of(GradientOptimizer), of(Clipper), of(Schedule), of(Initializer)
 
 
 def parabola(w: Array) -> tuple[float, Array]:

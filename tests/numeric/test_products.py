@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bpcli.engine.network import Network
-from bpcli.engine.network_plan import draw_up
+from bpcli.engine.network_plan import plan_network
 from bpcli.family import Layer
 from bpcli.family.plan import Array
 from bpcli.numeric.products import LARGEST, LEAST, cuts, equal_parts, in_parts, in_tiles
@@ -49,7 +49,7 @@ def test_parts_and_tiles_are_views_of_the_whole() -> None:
 
 def gradients(crowded: bool, units: int, inputs: int = 480, rows: int = 40) -> list[Array]:
     net = Network(
-        draw_up([Layer.parse({"type": "dense", "units": units})], (inputs,)), rows, np.float64, 3, need_dx=True
+        plan_network([Layer.parse({"type": "dense", "units": units})], (inputs,)), rows, np.float64, 3, need_dx=True
     )
     chain, rng = net.chain(rows), np.random.default_rng(0)
     if crowded:
@@ -78,7 +78,7 @@ def test_no_product_of_a_cnn_wakes_the_threads_of_blas(monkeypatch: pytest.Monke
     layers = [{**conv, "filters": 16}, "max_pool2d", {**conv, "filters": 96}, {**conv, "filters": 128}, "max_pool2d",
               {**conv, "filters": 128}, {**conv, "filters": 64, "kernel": 1}, "flatten",
               {"type": "dense", "units": 96}, {"type": "dense", "units": 10}]  # fmt: skip
-    net = Network(draw_up([Layer.parse(layer) for layer in layers], (28, 28, 1)), 64, np.float32, 3)
+    net = Network(plan_network([Layer.parse(layer) for layer in layers], (28, 28, 1)), 64, np.float32, 3)
     chain = net.chain(64)
     chain.x[...], chain.dy[...] = 0, 0
     chain.forward(True)

@@ -7,7 +7,7 @@ import pytest
 
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.engine.network import Network
-from bpcli.engine.network_plan import draw_up
+from bpcli.engine.network_plan import plan_network
 from bpcli.family import Layer
 from bpcli.family.plan import Frame
 from bpcli.numeric import steps, threads
@@ -36,7 +36,7 @@ LAYERS: list[Any] = [
 @pytest.mark.parametrize("layer", LAYERS)
 def test_dx_is_there_again_after_nobody_asked_for_it(layer: Any) -> None:
     """What was noted for a backward without dx does not serve one with it."""
-    net = Network(draw_up([Layer.parse(layer)], (7, 6, 4)), 5, np.float64, 0, need_dx=True)
+    net = Network(plan_network([Layer.parse(layer)], (7, 6, 4)), 5, np.float64, 0, need_dx=True)
     chain = net.chain(5)
     (link,), rng = chain.links, np.random.default_rng(0)
     chain.x[...] = rng.normal(size=chain.x.shape)

@@ -8,7 +8,7 @@ import pytest
 
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.engine.network import Network
-from bpcli.engine.network_plan import draw_up
+from bpcli.engine.network_plan import plan_network
 from bpcli.family import Layer
 from bpcli.family.plan import Array
 
@@ -16,7 +16,7 @@ ROWS = 400
 
 
 def network(*layers: Any, dtype: Any = np.float64, seed: int = 0) -> Network:
-    return Network(draw_up([Layer.parse(layer) for layer in layers], (5,)), ROWS, dtype, seed)
+    return Network(plan_network([Layer.parse(layer) for layer in layers], (5,)), ROWS, dtype, seed)
 
 
 def of_ones(net: Network, step: int = 0, train: bool = True) -> Array:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from registry import good
 
 from bpcli.engine.network import Network
-from bpcli.engine.network_plan import draw_up
+from bpcli.engine.network_plan import plan_network
 from bpcli.family import Layer
 from bpcli.family.plan import Array, N, Sample
 from bpcli.numeric import products, threads
@@ -111,7 +111,7 @@ def test_blocks_of_any_size_give_the_same(
 
 
 def network(layers: list[Any], x: tuple[int, ...], rows: int, dtype: Any = np.float32) -> Network:
-    return Network(draw_up([Layer.parse(layer) for layer in layers], x), rows, dtype, 3, need_dx=True)
+    return Network(plan_network([Layer.parse(layer) for layer in layers], x), rows, dtype, 3, need_dx=True)
 
 
 def passed(layers: list[Any], x: tuple[int, ...], rows: int) -> list[Array]:
@@ -179,10 +179,10 @@ def test_fans_are_those_of_a_group() -> None:
 def test_weights_start_as_suits_what_follows() -> None:
     first = {"type": "conv2d", "filters": 2, "kernel": 3, "activation": "relu"}
     second = {"type": "conv2d", "filters": 2, "kernel": 1}
-    blueprint = draw_up([Layer.parse(first), Layer.parse(second)], (5, 5, 1))
-    assert [node.path for node in blueprint.nodes] == ["conv2d_1", "conv2d_1.activation", "conv2d_2"]
-    assert isinstance(blueprint.entry("conv2d_1.W").init, HeNormal)
-    assert isinstance(blueprint.entry("conv2d_2.W").init, GlorotUniform)
+    network_plan = plan_network([Layer.parse(first), Layer.parse(second)], (5, 5, 1))
+    assert [node.path for node in network_plan.nodes] == ["conv2d_1", "conv2d_1.activation", "conv2d_2"]
+    assert isinstance(network_plan.entry("conv2d_1.W").init, HeNormal)
+    assert isinstance(network_plan.entry("conv2d_2.W").init, GlorotUniform)
 
 
 @pytest.mark.parametrize(

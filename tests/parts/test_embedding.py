@@ -9,7 +9,7 @@ from cli_lab import Lab, lab
 
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.engine.network import Network
-from bpcli.engine.network_plan import LayerError, draw_up
+from bpcli.engine.network_plan import LayerError, plan_network
 from bpcli.family import Layer
 from bpcli.parts.layers import embedding
 from bpcli.records.training import Failure
@@ -28,7 +28,7 @@ def test_numbers_that_come_again_add_up_in_blocks_too(monkeypatch: pytest.Monkey
         expected[i] += g
     for block in (embedding.BLOCK, 6):
         monkeypatch.setattr(embedding, "BLOCK", block)
-        network = Network(draw_up([Layer.parse(EMBEDDING)], (5,)), 9, np.float64, 0, need_dx=True)
+        network = Network(plan_network([Layer.parse(EMBEDDING)], (5,)), 9, np.float64, 0, need_dx=True)
         network.grad[...] = np.nan
         chain = network.chain(9)
         chain.x[...] = ids
@@ -42,7 +42,7 @@ def test_numbers_that_come_again_add_up_in_blocks_too(monkeypatch: pytest.Monkey
 
 
 def test_rows_start_as_normal_numbers() -> None:
-    network = Network(draw_up([Layer.parse({**EMBEDDING, "tokens": 2000, "units": 16})], (3,)), 1, np.float64, 0)
+    network = Network(plan_network([Layer.parse({**EMBEDDING, "tokens": 2000, "units": 16})], (3,)), 1, np.float64, 0)
     assert abs(network.theta.std() - 1) < 0.02
 
 
@@ -54,20 +54,20 @@ def test_rows_start_as_normal_numbers() -> None:
 def test_only_what_moves_entries_may_stand_before_it(before: list[Any], good: bool) -> None:
     layers = [Layer.parse(layer) for layer in [*before, EMBEDDING]]
     if good:
-        assert draw_up(layers, (4,)).tokens == 6
+        assert plan_network(layers, (4,)).tokens == 6
         return
     with pytest.raises(
         LayerError, match=r"embedding_1 takes the whole numbers of the data, and .* before it"
     ) as caught:
-        draw_up(layers, (4,))
+        plan_network(layers, (4,))
     assert caught.value.loc == ("architecture", len(before))
 
 
 def test_in_a_branch_it_is_known_what_stands_before_the_branch() -> None:
     branch = {"type": "residual", "layers": [EMBEDDING, "flatten"], "projection": [{"type": "dense", "units": 6}]}
-    assert draw_up([Layer.parse(branch)], (3,)).tokens == 6
+    assert plan_network([Layer.parse(branch)], (3,)).tokens == 6
     with pytest.raises(LayerError, match=r"residual_1.embedding_1 takes .* and dropout_1 before it"):
-        draw_up([Layer.parse("dropout"), Layer.parse(branch)], (3,))
+        plan_network([Layer.parse("dropout"), Layer.parse(branch)], (3,))
 
 
 # -------------------------------------------------------------------------------------------------------- in commands
@@ -163,4 +163,4 @@ def test_whole_numbers_are_numbers_to_every_other_layer(tmp_path: Path) -> None:
     """Token ids given to a float layer are inputs like any other."""
     file = written(tmp_path, GOOD)
     file.write_text(file.read_text(encoding="utf-8").replace("  - {type: embedding, tokens: 6, units: 3}\n", ""))
-    assert set_up(file).blueprint.tokens == 0
+    assert set_up(file).network_plan.tokens == 0

@@ -10,7 +10,7 @@ import pytest
 
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.engine.network import Network
-from bpcli.engine.network_plan import draw_up
+from bpcli.engine.network_plan import plan_network
 from bpcli.family import Initializer, Layer
 from bpcli.family.plan import Array
 
@@ -112,7 +112,7 @@ def test_pytorch_draws_from_the_same(kind: str, given: dict[str, Any], name: str
 def test_a_network_starts_with_it(kind: str) -> None:
     """Drawn in float64 and cast, so that both types see the same weights."""
     layers = [Layer.parse({"type": "dense", "units": 5, "init": kind}), Layer.parse({"type": "dense", "units": 2})]
-    wide, narrow = (Network(draw_up(layers, (4,)), 3, dtype, 7) for dtype in (np.float64, np.float32))
+    wide, narrow = (Network(plan_network(layers, (4,)), 3, dtype, 7) for dtype in (np.float64, np.float32))
     w = wide.parameters()["dense_1.W"]
     assert w.shape == (4, 5)
     assert np.ptp(w) > 0

@@ -7,9 +7,9 @@ import pytest
 from race import TRAINERS, Race
 
 from bpcli.engine.network import Network
-from bpcli.engine.network_plan import draw_up
+from bpcli.engine.network_plan import plan_network
 from bpcli.engine.objective import Objective
-from bpcli.engine.step import Descent
+from bpcli.engine.step import FirstOrderStep
 from bpcli.family import Layer, Loss, Optimizer, Regularizer
 from bpcli.family.plan import Array, Sample
 from bpcli.parts.layers.norms import BatchNorm, LayerNorm
@@ -17,7 +17,7 @@ from bpcli.studies.witness.cases import LayerCase
 
 
 def network(*layers: Any, x: tuple[int, ...] = (3,), rows: int = 7, dtype: Any = np.float64, **more: Any) -> Network:
-    return Network(draw_up([Layer.parse(layer) for layer in layers], x), rows, dtype, 0, **more)
+    return Network(plan_network([Layer.parse(layer) for layer in layers], x), rows, dtype, 0, **more)
 
 
 def train(net: Network, x: Array) -> Array:
@@ -51,12 +51,12 @@ def test_a_batch_has_mean_0_and_variance_1(shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("kind", ["batch_norm", "layer_norm"])
 def test_gains_and_shifts_start_as_nothing_and_do_not_decay(kind: str) -> None:
     penalty = Regularizer.parse({"type": "l2", "strength": 0.1})
-    blueprint = draw_up([Layer.parse({"type": "dense", "units": 3}), Layer.parse(kind)], (2,), penalty)
-    entries = {e.path: e for e in blueprint.layout}
+    network_plan = plan_network([Layer.parse({"type": "dense", "units": 3}), Layer.parse(kind)], (2,), penalty)
+    entries = {e.path: e for e in network_plan.layout}
     assert not entries[f"{kind}_1.gamma"].param.decays
     assert not entries[f"{kind}_1.beta"].param.decays
     assert entries[f"{kind}_1.gamma"].penalty is None
-    parameters = Network(blueprint, 1, np.float64, 0).parameters()
+    parameters = Network(network_plan, 1, np.float64, 0).parameters()
     assert parameters[f"{kind}_1.gamma"].tolist() == [1, 1, 1]
     assert parameters[f"{kind}_1.beta"].tolist() == [0, 0, 0]
 
@@ -174,13 +174,13 @@ def test_chance_is_the_same_in_either_precision_and_new_at_every_step() -> None:
 def test_a_branch_in_a_residual_keeps_its_statistics() -> None:
     """States are the engine's, by path, inside containers too."""
     layers: list[Any] = [{"type": "residual", "layers": ["batch_norm", "tanh"]}, {"type": "dense", "units": 1}]
-    objective = Objective(draw_up([Layer.parse(layer) for layer in layers], (3,)), Loss.parse("mean_squared_error"),
-                          8, np.float64, 0)  # fmt: skip
-    descent = Descent(objective, Optimizer.parse("sgd"), None, 10)
+    network_plan = plan_network([Layer.parse(layer) for layer in layers], (3,))
+    objective = Objective(network_plan, Loss.parse("mean_squared_error"), 8, np.float64, 0)
+    stepper = FirstOrderStep(objective, Optimizer.parse("sgd"), None, 10)
     x = np.random.default_rng(6).normal(2, 3, (8, 3))
     batch = objective.batch(8)
     batch.load(x, x[:, :1], np.arange(8))
-    descent.step(batch, 0)
+    stepper.step(batch, 0)
     state = objective.network.states
     assert list(state) == ["residual_1.batch_norm_1.rmean", "residual_1.batch_norm_1.rvar"]
     assert np.allclose(state["residual_1.batch_norm_1.rmean"], 0.1 * x.mean(0), rtol=1e-14)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from registry import good
 
-from bpcli.family import Stepper
+from bpcli.family import GradientOptimizer
 from bpcli.family.plan import Frame
 from bpcli.notation import compile_equations
 from bpcli.parts.optimizers import (
@@ -27,14 +27,14 @@ from bpcli.parts.optimizers import (
 )  # fmt: skip
 from bpcli.parts.optimizers.adam import momenta
 
-OPTIMIZERS = {name: sample.part for name, sample in good() if isinstance(sample.part, Stepper)}
+OPTIMIZERS = {name: sample.part for name, sample in good() if isinstance(sample.part, GradientOptimizer)}
 
 FADING = [Momentum(mu=0.1), Nesterov(mu=0.1), Adam(beta1=0.1, beta2=0.1, amsgrad=True), AdamW(beta1=0.1, beta2=0.1),
           Nadam(beta1=0.1, beta2=0.1), Radam(beta1=0.1, beta2=0.1), Adamax(beta1=0.1), Lion(beta2=0.1),
           Rmsprop(alpha=0.1, centered=True, momentum=0.1), Adadelta(rho=0.1)]  # fmt: skip
 
 
-def frame(part: Stepper, w: Any) -> Frame:
+def frame(part: GradientOptimizer, w: Any) -> Frame:
     """A frame for an optimizer that has not taken a step yet; the first third of the weights decays."""
     f = Frame(x=w[:0], y=w[:0], dx=None, dy=w[:0], w=w, D=len(w) // 3)
     for name in (*part.slots, *part.scratch):
@@ -43,7 +43,7 @@ def frame(part: Stepper, w: Any) -> Frame:
 
 
 @pytest.mark.parametrize("part", OPTIMIZERS.values(), ids=OPTIMIZERS)
-def test_every_step_is_its_equations(part: Stepper) -> None:
+def test_every_step_is_its_equations(part: GradientOptimizer) -> None:
     """300 steps, each from where the kernel stands, on gradients of all sizes that fall asleep after a while."""
     rng = np.random.default_rng(5)
     f = frame(part, rng.normal(size=12))
@@ -68,7 +68,7 @@ def test_every_step_is_its_equations(part: Stepper) -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("part", FADING, ids=lambda part: part.kind)
-def test_averages_that_fade_are_swept_to_0(part: Stepper, dtype: type) -> None:
+def test_averages_that_fade_are_swept_to_0(part: GradientOptimizer, dtype: type) -> None:
     """Subnormal numbers, which are slow, live at most FLUSH_EVERY steps; what is normal is not touched."""
     tiny = float(np.finfo(dtype).tiny)
     f = frame(part, np.ones(4, dtype))

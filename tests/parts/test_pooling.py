@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.engine.network import Network
-from bpcli.engine.network_plan import LayerError, draw_up
+from bpcli.engine.network_plan import LayerError, plan_network
 from bpcli.family import Layer
 from bpcli.family.plan import Array
 from bpcli.numeric import steps, threads
@@ -20,7 +20,7 @@ from bpcli.parts.layers import global_pooling
 def passed(layer: Any, x: Any, dy: Any = None, dtype: Any = np.float64) -> tuple[Array, Array, Any]:
     """y, dx and the frame of a layer alone; without dy each output has the slope 1."""
     x = np.asarray(x, dtype)
-    network = Network(draw_up([Layer.parse(layer)], x.shape[1:]), len(x), dtype, 0, need_dx=True)
+    network = Network(plan_network([Layer.parse(layer)], x.shape[1:]), len(x), dtype, 0, need_dx=True)
     chain = network.chain(len(x))
     chain.x[...] = x
     chain.forward(True)
@@ -144,7 +144,7 @@ def test_the_same_bits_on_one_thread_and_on_many(kind: str, rows: int, monkeypat
 def test_a_pool_down_to_zero_is_refused_where_it_stands() -> None:
     layers = [Layer.parse("max_pool2d")] * 3
     with pytest.raises(LayerError, match="max_pool2d_3: a window 2 high does not fit into an image 1 high") as caught:
-        draw_up(layers, (5, 6, 1))
+        plan_network(layers, (5, 6, 1))
     assert caught.value.loc == ("architecture", 2)
     assert "padding: same" in caught.value.help
 
@@ -175,7 +175,7 @@ def test_what_only_moves_entries_is_undone_by_its_backward() -> None:
 
 def test_borders_are_zero_after_a_batch_of_another_size() -> None:
     """Batches of any size are views of one block: what one left there is not the border of the next."""
-    network = Network(draw_up([Layer.parse({"type": "zero_pad", "padding": 1})], (2, 2, 1)), 5, np.float64, 0)
+    network = Network(plan_network([Layer.parse({"type": "zero_pad", "padding": 1})], (2, 2, 1)), 5, np.float64, 0)
     for rows in (5, 2, 3):
         chain = network.chain(rows)
         chain.x[...] = 7

@@ -8,7 +8,7 @@ import pytest
 
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.engine.network import Network
-from bpcli.engine.network_plan import LayerError, draw_up
+from bpcli.engine.network_plan import LayerError, plan_network
 from bpcli.family import Activation, Layer
 from bpcli.family.plan import Array
 
@@ -29,7 +29,7 @@ INNER = {"type": "residual", "layers": ["tanh", WRONG, {"type": "dense", "units"
 def test_errors_inside_a_branch_say_where(branch: list[object], text: str, loc: tuple[object, ...]) -> None:
     layers = [Layer.parse({"type": "dense", "units": 4}), Layer.parse({"type": "residual", "layers": branch})]
     with pytest.raises(LayerError) as caught:
-        draw_up(layers, (2,))
+        plan_network(layers, (2,))
     assert str(caught.value).startswith(text)
     assert caught.value.loc == ("architecture", 1, *loc)
 
@@ -44,7 +44,7 @@ def test_each_layer_in_nested_branches_keeps_its_own_statistics() -> None:
     """Two in a branch, one in a branch of that branch, and one behind: each follows what it saw, for three batches."""
     inner = {"type": "residual", "layers": ["batch_norm", "tanh"]}
     outer = {"type": "residual", "layers": ["batch_norm", "tanh", {"type": "batch_norm", "momentum": 0.5}, inner]}
-    net = Network(draw_up([Layer.parse(part) for part in (outer, "batch_norm")], (3,)), 8, np.float64, 0)
+    net = Network(plan_network([Layer.parse(part) for part in (outer, "batch_norm")], (3,)), 8, np.float64, 0)
     chain = net.chain(8)
     names = ("residual_1.batch_norm_1", "residual_1.batch_norm_2", "residual_1.residual_1.batch_norm_1", "batch_norm_1")
     assert set(net.states) == {f"{name}.{state}" for name in names for state in ("rmean", "rvar")}
@@ -92,7 +92,7 @@ def test_memory_in_branches_may_be_shared_without_changing_a_bit() -> None:
     ]  # fmt: skip
     found = []
     for retain in (True, False):
-        net = Network(draw_up([Layer.parse(part) for part in layers], (3,)), 6, np.float64, 0, retain=retain)
+        net = Network(plan_network([Layer.parse(part) for part in layers], (3,)), 6, np.float64, 0, retain=retain)
         chain = net.chain(6)
         chain.x[...] = np.random.default_rng(1).normal(size=(6, 3)) * 3
         for step in (0, 1):
@@ -114,12 +114,12 @@ NARROW = {"type": "residual", "layers": [{"type": "dense", "units": 2}, "tanh"],
 
 def test_the_two_ways_have_names_of_their_own() -> None:
     """Layers of the branch are called as without a projection; those on the way around say where they are."""
-    blueprint = draw_up([Layer.parse(NARROW)], (3,))
-    assert [e.path for e in blueprint.layout] == [
+    network_plan = plan_network([Layer.parse(NARROW)], (3,))
+    assert [e.path for e in network_plan.layout] == [
         "residual_1.dense_1.W", "residual_1.projection.dense_1.W", "residual_1.dense_1.b",
         "residual_1.projection.dense_1.b",
     ]  # fmt: skip
-    net = Network(blueprint, 4, np.float64, 0)
+    net = Network(network_plan, 4, np.float64, 0)
     first, second = (net.parameters()[f"residual_1.{way}dense_1.W"] for way in ("", "projection."))
     assert np.abs(first - second).min() > 0, "each has its own chance"
 
@@ -128,7 +128,7 @@ def test_a_branch_starts_as_it_does_without_a_projection() -> None:
     plain = {"type": "residual", "layers": [{"type": "dense", "units": 3}, "tanh"]}
     around = {**plain, "projection": [{"type": "dense", "units": 3}]}
     one, other = (
-        Network(draw_up([Layer.parse(part)], (3,)), 1, np.float64, 0).parameters() for part in (plain, around)
+        Network(plan_network([Layer.parse(part)], (3,)), 1, np.float64, 0).parameters() for part in (plain, around)
     )
     assert np.array_equal(one["residual_1.dense_1.W"], other["residual_1.dense_1.W"])
 
@@ -148,7 +148,7 @@ def test_errors_of_a_projection_say_where(
     branch: list[object], projection: list[object], text: str, loc: tuple[object, ...]
 ) -> None:
     with pytest.raises(LayerError) as caught:
-        draw_up([Layer.parse({"type": "residual", "layers": branch, "projection": projection})], (4,))
+        plan_network([Layer.parse({"type": "residual", "layers": branch, "projection": projection})], (4,))
     assert text in str(caught.value)
     assert caught.value.loc == ("architecture", 0, *loc)
 
@@ -160,7 +160,7 @@ def test_memory_of_two_ways_may_be_shared_without_changing_a_bit() -> None:
     layers = [{"type": "residual", "layers": [inner, *way], "projection": [*way, inner]}, {"type": "dense", "units": 2}]
     found = []
     for retain in (True, False):
-        net = Network(draw_up([Layer.parse(part) for part in layers], (3,)), 6, np.float64, 0, retain=retain)
+        net = Network(plan_network([Layer.parse(part) for part in layers], (3,)), 6, np.float64, 0, retain=retain)
         chain = net.chain(6)
         chain.x[...] = np.random.default_rng(1).normal(size=(6, 3))
         for step in (0, 1):

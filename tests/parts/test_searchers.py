@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bpcli.engine.full_batch import Search
-from bpcli.engine.network_plan import draw_up
+from bpcli.engine.full_batch import FullBatchStep
+from bpcli.engine.network_plan import plan_network
 from bpcli.engine.objective import Objective
-from bpcli.family import Layer, Loss, Regularizer, Searcher
+from bpcli.family import FullBatchOptimizer, Layer, Loss, Regularizer
 from bpcli.family.plan import Array, Frame
 from bpcli.parts.optimizers import Lbfgs, LevenbergMarquardt
 
@@ -23,7 +23,7 @@ Valley = Callable[[Array], tuple[Array, Array]]
 class Squares:
     """The surface |e(w)|^2 / 2, with a count of how often it was looked at."""
 
-    def __init__(self, part: Searcher, valley: Valley, start: Any) -> None:
+    def __init__(self, part: FullBatchOptimizer, valley: Valley, start: Any) -> None:
         w = np.array(start, float)
         arrays = {name: np.zeros(slot.shape) for name, slot in (part.state(len(w)) | part.work(len(w))).items()}
         self.f = Frame(x=w, y=w, dx=None, dy=w, w=w, g=np.zeros_like(w), rate=0.0, **arrays)
@@ -87,7 +87,7 @@ ids = pytest.mark.parametrize("part", PARTS, ids=["lbfgs", "one pair", "sharp", 
 
 @ids
 @pytest.mark.parametrize(("valley", "start", "steps"), [(parabola, (1, -1, 2), 30), (rosenbrock, (-1.2, 1), 60)])
-def test_they_come_to_the_bottom(part: Searcher, valley: Valley, start: Any, steps: int) -> None:
+def test_they_come_to_the_bottom(part: FullBatchOptimizer, valley: Valley, start: Any, steps: int) -> None:
     surface = Squares(part, valley, start)
     ended = surface.run(steps)
     assert ended.startswith("no entry of the gradient is larger than 1e-07"), ended
@@ -95,7 +95,7 @@ def test_they_come_to_the_bottom(part: Searcher, valley: Valley, start: Any, ste
 
 
 @ids
-def test_a_place_where_nothing_is_finite_is_tried_and_left(part: Searcher) -> None:
+def test_a_place_where_nothing_is_finite_is_tried_and_left(part: FullBatchOptimizer) -> None:
     """The first step of one looks beyond the cliff, for the slope there is steep."""
     surface = Squares(part, cliff, [-4.0])
     assert surface.run(20).startswith("no entry")
@@ -111,7 +111,7 @@ def test_a_line_search_leaves_what_is_not_finite() -> None:
 
 
 @ids
-def test_at_the_bottom_nothing_moves(part: Searcher) -> None:
+def test_at_the_bottom_nothing_moves(part: FullBatchOptimizer) -> None:
     surface = Squares(part, parabola, (0, 0, 0))
     assert surface.step() == "no entry of the gradient is larger than 1e-07"
     assert not surface.f.w.any()
@@ -170,10 +170,12 @@ def test_levenberg_solves_a_line_in_one_step() -> None:
     x, t = rng.normal(size=(20, 4)), rng.normal(size=(20, 2))
     for strength in (0.0, 0.7):
         penalty = Regularizer.parse({"type": "l2", "strength": strength})
-        objective = Objective(draw_up([Layer.parse({"type": "dense", "units": 2})], (4,), penalty), MSE, 20, "f8", 0)
+        objective = Objective(
+            plan_network([Layer.parse({"type": "dense", "units": 2})], (4,), penalty), MSE, 20, "f8", 0
+        )
         batch = objective.batch(20)
         batch.load(x, t, np.arange(20))
-        Search(objective, LevenbergMarquardt(damping=1e-14), 1).step(batch, 0)
+        FullBatchStep(objective, LevenbergMarquardt(damping=1e-14), 1).step(batch, 0)
         ones = np.hstack([x, np.ones((20, 1))])
         ridge = np.diag([1.0] * 4 + [0.0]) * strength * 40 / 2  # the mean is over 40 errors
         expected = np.linalg.solve(ones.T @ ones + ridge, ones.T @ t)
@@ -201,15 +203,15 @@ def test_every_step_keeps_the_strong_wolfe_conditions(
     its slope jumps there may be no flat point."""
     rng = np.random.default_rng(seed)
     layers = [{"type": "dense", "units": width, "activation": activation}, {"type": "dense", "units": 3}]
-    blueprint = draw_up(
+    network_plan = plan_network(
         [Layer.parse(layer) for layer in layers], (4,), Regularizer.parse({"type": "l2", "strength": 0.01})
     )
-    objective = Objective(blueprint, Loss.parse(loss), 30, "f8", int(seed % 1000))
+    objective = Objective(network_plan, Loss.parse(loss), 30, "f8", int(seed % 1000))
     batch = objective.batch(30)
     batch.x[...] = rng.normal(size=batch.x.shape)
     batch.t[...] = np.eye(3)[rng.integers(0, 3, 30)]
     part = Lbfgs(pairs=pairs, c2=c2)
-    search = Search(objective, part, 25)
+    search = FullBatchStep(objective, part, 25)
     for k in range(25):
         search.step(batch, k)
         if search.ended or k == 24:
@@ -239,11 +241,11 @@ def test_it_ends_where_the_numbers_end(dtype: type) -> None:
     ]
     for part in (Lbfgs(tolerance=0.0), LevenbergMarquardt(tolerance=0.0)):
         objective = Objective(
-            draw_up(layers, (2,), Regularizer.parse({"type": "l2", "strength": 0.01})), MSE, 15, dtype, 0
+            plan_network(layers, (2,), Regularizer.parse({"type": "l2", "strength": 0.01})), MSE, 15, dtype, 0
         )
         batch = objective.batch(15)
         batch.x[...], batch.t[...] = rng.normal(size=(15, 2)), rng.normal(size=(15, 1))
-        search = Search(objective, part, 1)
+        search = FullBatchStep(objective, part, 1)
         for k in range(2000):
             search.step(batch, k)
             if search.ended:

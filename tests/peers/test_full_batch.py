@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from paths import CONFIGS
 
-from bpcli.engine.full_batch import Search
-from bpcli.engine.network_plan import draw_up
+from bpcli.engine.full_batch import FullBatchStep
+from bpcli.engine.network_plan import plan_network
 from bpcli.engine.objective import Objective
 from bpcli.family import Layer, Loss, Regularizer
 from bpcli.family.plan import Array
@@ -28,10 +28,10 @@ def dense(units: int, **more: Any) -> Layer:
 
 def searching(
     part: Any, layers: list[Layer], x: Array, t: Array, loss: Any, penalty: Any = None, seed: int = 0
-) -> Search:
-    objective = Objective(draw_up(layers, x.shape[1:], penalty), Loss.parse(loss), len(x), np.float64, seed)
+) -> FullBatchStep:
+    objective = Objective(plan_network(layers, x.shape[1:], penalty), Loss.parse(loss), len(x), np.float64, seed)
     objective.batch(len(x)).load(x, t, np.arange(len(x)))
-    return Search(objective, part, 1)
+    return FullBatchStep(objective, part, 1)
 
 
 @pytest.mark.parametrize("pairs", [1, 3, 10])

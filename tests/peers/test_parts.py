@@ -358,7 +358,7 @@ PEERS: dict[type[Part], set[str]] = {
     Loss: {*LOSSES},
     Regularizer: {*PENALTIES},
     Clipper: {*CLIPPERS, "norm"},  # norm: tests/parts/test_clippers.py
-    Optimizer: {*OPTIMIZERS, "rprop", "lion", "lbfgs", "levenberg_marquardt"},  # the last: test_parity_searchers.py
+    Optimizer: {*OPTIMIZERS, "rprop", "lion", "lbfgs", "levenberg_marquardt"},  # the last: test_full_batch.py
     Schedule: {"constant", *(ours["type"] for ours, _ in SCHEDULES), "plateau"},
 }
 

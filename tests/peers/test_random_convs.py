@@ -12,7 +12,7 @@ import pytest
 from torch_twin import Twin
 
 from bpcli.engine.network import Network
-from bpcli.engine.network_plan import Blueprint, draw_up
+from bpcli.engine.network_plan import NetworkPlan, plan_network
 from bpcli.family import Layer
 from bpcli.family.plan import Array, Shape, ShapeError
 from bpcli.numeric import products, steps, threads
@@ -37,7 +37,7 @@ class Draw:
         channels, most = self.of(1, 2, 3, 4, 6, 8, 13), self.of(9, 16, 23)
         self.x: Shape = (self.upto(60), channels) if series else (self.upto(most), self.upto(most), channels)
         self.layers: list[Any] = []
-        self.plan: Blueprint | None = None
+        self.plan: NetworkPlan | None = None
         kinds = [self.series] if series else [self.conv, self.conv, self.conv, self.back, self.pool, self.branch]
         for _ in range(40):
             self.try_one(self.of(*kinds))
@@ -49,7 +49,7 @@ class Draw:
         channels = self.x[-1] if self.plan is None else self.plan.y[-1]
         layers = [*self.layers, kind(channels)]
         try:
-            plan = draw_up([Layer.parse(layer) for layer in layers], self.x)
+            plan = plan_network([Layer.parse(layer) for layer in layers], self.x)
         except (Failure, ShapeError):
             return
         if np.prod(plan.y) < 5000:
@@ -157,10 +157,13 @@ def close(ours: Array, theirs: Any, tolerance: float = TIGHT) -> None:
 
 def race(drawn: Draw) -> None:
     """Outputs and all gradients of five batches; and the outputs of the same network in float32 in between."""
-    rng, blueprint = drawn.rng, draw_up([Layer.parse(layer) for layer in drawn.layers], drawn.x)  # for blocks as cut
+    rng, network_plan = (
+        drawn.rng,
+        plan_network([Layer.parse(layer) for layer in drawn.layers], drawn.x),
+    )  # for blocks as cut
     rows, need_dx = drawn.upto(9), drawn.maybe(0.6)
-    net = filled(Network(blueprint, rows, np.float64, 0, need_dx=need_dx, retain=drawn.maybe(0.3)))
-    short = filled(Network(blueprint, rows, np.float32, 0))
+    net = filled(Network(network_plan, rows, np.float64, 0, need_dx=need_dx, retain=drawn.maybe(0.3)))
+    short = filled(Network(network_plan, rows, np.float32, 0))
     twin, other = Twin(net), drawn.upto(rows)
     for n in (rows, rows, other, rows, other):
         net.theta[...] = rng.normal(size=net.theta.shape) * 0.7

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 import bpcli.parts  # noqa: F401  (declares them)
-from bpcli.engine.network_plan import draw_up
+from bpcli.engine.network_plan import plan_network
 from bpcli.engine.objective import Objective
-from bpcli.engine.step import Descent
+from bpcli.engine.step import FirstOrderStep
 from bpcli.family import Layer, Loss, Optimizer
 
 BATCH, ROWS = 64, 4096
@@ -38,18 +38,18 @@ def layers(padding: str) -> list[Any]:
 
 def ours(padding: str, x: Any, y: Any) -> tuple[Callable[[Any], float], dict[str, Any]]:
     """A step on row numbers that returns the loss, and the weights it starts from."""
-    blueprint = draw_up([Layer.parse(layer) for layer in layers(padding)], (28, 28, 1))
-    objective = Objective(blueprint, Loss.parse("softmax_cross_entropy"), BATCH, np.float32, 7)
-    descent = Descent(objective, Optimizer.parse("adam"), None, 1_000_000)
+    network_plan = plan_network([Layer.parse(layer) for layer in layers(padding)], (28, 28, 1))
+    objective = Objective(network_plan, Loss.parse("softmax_cross_entropy"), BATCH, np.float32, 7)
+    stepper = FirstOrderStep(objective, Optimizer.parse("adam"), None, 1_000_000)
     done = 0
 
     def step(rows: Any) -> float:
         nonlocal done
         batch = objective.batch(len(rows))
         batch.load(x, y, rows)
-        descent.step(batch, done)
+        stepper.step(batch, done)
         done += 1
-        return descent.loss
+        return stepper.loss
 
     return step, {path: w.copy() for path, w in objective.network.parameters().items()}
 

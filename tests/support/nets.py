@@ -6,7 +6,7 @@ import numpy as np
 
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.engine.network import Chain, Network
-from bpcli.engine.network_plan import Blueprint, draw_up
+from bpcli.engine.network_plan import NetworkPlan, plan_network
 from bpcli.engine.objective import Objective
 from bpcli.family import Layer, Loss, Regularizer
 from bpcli.family.plan import Array
@@ -30,8 +30,8 @@ def parsed(layers: Any) -> list[Layer]:
     return [Layer.parse(layer) for layer in layers]
 
 
-def plan(*layers: object, x: tuple[int, ...] = (3,), penalty: Regularizer | None = None) -> Blueprint:
-    return draw_up(parsed(layers), x, penalty)
+def plan(*layers: object, x: tuple[int, ...] = (3,), penalty: Regularizer | None = None) -> NetworkPlan:
+    return plan_network(parsed(layers), x, penalty)
 
 
 def network(*layers: object, x: tuple[int, ...] = (3,), rows: int = 5, seed: int = 1, **more: Any) -> Network:

@@ -85,10 +85,10 @@ from typing import Literal
 
 import numpy as np
 
-from bpcli.family import Stepper
+from bpcli.family import GradientOptimizer
 
 
-class Downhill(Stepper):
+class Downhill(GradientOptimizer):
     \"\"\"Plain descent.\"\"\"
 
     type: Literal["downhill"] = "downhill"

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from torch_twin import PENALTIES, Twin, loss_of, torch_module
 
-from bpcli.engine.network_plan import draw_up
+from bpcli.engine.network_plan import plan_network
 from bpcli.engine.objective import Objective
-from bpcli.engine.step import Descent
+from bpcli.engine.step import FirstOrderStep
 from bpcli.family import Layer, Loss, Optimizer, Regularizer
 
 TRAINERS: dict[str, Callable[[Any, Any], Any]] = {
@@ -50,19 +50,19 @@ class Race:
         self.torch = torch_module()
         self.part = Loss.parse(loss)
         under = None if penalty is None else Regularizer.parse(penalty)
-        blueprint = draw_up([Layer.parse(layer) for layer in layers], shape, under)
-        self.objective = Objective(blueprint, self.part, 16, np.float64, 3)
+        network_plan = plan_network([Layer.parse(layer) for layer in layers], shape, under)
+        self.objective = Objective(network_plan, self.part, 16, np.float64, 3)
         trainer = Optimizer.parse({"type": optimizer, "learning_rate": 0.05})
-        self.descent = Descent(self.objective, trainer, None, 100)
+        self.stepper = FirstOrderStep(self.objective, trainer, None, 100)
         self.twin = Twin(self.objective.network)
         self.optimizer = TRAINERS[optimizer](self.torch, list(self.twin.parameters.values()))
         rng = np.random.default_rng(8)
         self.x = rng.normal(size=(40, *shape))
-        (k,) = blueprint.y
+        (k,) = network_plan.y
         flat = self.x.reshape(40, -1)
         ids = (flat[:, :k].argmax(1) if k > 1 else (flat[:, 0] > 0)).astype(np.int64)
-        if blueprint.tokens:
-            self.x = rng.integers(0, blueprint.tokens, self.x.shape).astype(np.float64)
+        if network_plan.tokens:
+            self.x = rng.integers(0, network_plan.tokens, self.x.shape).astype(np.float64)
         self.t = ids if self.part.targets == "classes" or k == 1 else rng.uniform(size=(40, k))
         self.total_gap = math.nan  # between the losses, penalty included, of the last step
         self._rng = rng
@@ -72,17 +72,17 @@ class Race:
         rows = self._rng.permutation(40)[: 16 if k % 10 else short]
         batch = self.objective.batch(len(rows))
         batch.load(self.x, self.t, rows)
-        self.descent.step(batch, k)
+        self.stepper.step(batch, k)
         self.optimizer.zero_grad()
         _, y = self.twin.forward(batch.chain, True)
         loss = loss_of(self.part, y, batch.t)
-        entries = self.objective.network.blueprint.layout
+        entries = self.objective.network.network_plan.layout
         penalty = sum(
             PENALTIES[e.penalty.kind](e.penalty, self.twin.parameters[e.path]) for e in entries if e.penalty is not None
         )
         total = loss + penalty
         total.backward()
-        self.total_gap = abs(self.descent.loss + self.descent.penalty - total.item())
+        self.total_gap = abs(self.stepper.loss + self.stepper.penalty - total.item())
         self.optimizer.step()
 
     def gap(self) -> float:

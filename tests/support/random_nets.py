@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from trace_nets import dense, experiment, subject, targets_of
 
-from bpcli.engine.network_plan import draw_up
+from bpcli.engine.network_plan import plan_network
 from bpcli.family import Activation, Layer, Loss, Regularizer
 from bpcli.family.part import Part, dump
 from bpcli.family.plan import Array, Shape, ShapeError
@@ -34,7 +34,7 @@ def some_part(family: type[Part], rng: Rng) -> Any:
 def fits(part: Any, x: Shape, largest: int) -> Shape:
     """What it makes of rows of shape x; () where they cannot enter, or where too much comes out."""
     try:
-        found = draw_up([part], x)
+        found = plan_network([part], x)
     except (ShapeError, ValueError):
         return ()
     if found.tokens or any(math.prod(node.plan.y) > largest for node in found.walk()):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import bpcli.parts  # noqa: F401  (declares them)
-from bpcli.engine.network import Chain, Link, Network
+from bpcli.engine.network import BoundLayer, Chain, Network
 from bpcli.family import Loss
 from bpcli.family.plan import Array
 
@@ -48,37 +48,37 @@ ACTIVATIONS: dict[str, Callable[[Any, Any, Any], Any]] = {
 }
 
 
-def _dense(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
+def _dense(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
     y = x @ twin.parameters[f"{link.path}.W"]
     return y + twin.parameters[f"{link.path}.b"] if "b" in link.node.plan.params else y
 
 
-def _dropout(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
+def _dropout(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
     """torch draws its own mask; so ours is taken, and what is compared is what is done with it."""
     kept = torch.tensor(np.array(f.u)) >= np.float32(link.layer.rate)  # type: ignore[attr-defined]
     return x * kept / (1 - link.layer.rate) if train else x  # type: ignore[attr-defined]
 
 
-def _residual(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
+def _residual(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
     around = twin.through(link.inside["projection"], x, train) if "projection" in link.inside else x
     return around + twin.through(link.inside["branch"], x, train)
 
 
-def _gaussian_noise(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
+def _gaussian_noise(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
     """With our noise, as drawn."""
     return x + torch.tensor(np.array(f.u, dtype=np.float64)) * link.layer.stddev if train else x  # type: ignore[attr-defined]
 
 
-def _gains(twin: "Twin", link: Link) -> tuple[Any, Any]:
+def _gains(twin: "Twin", link: BoundLayer) -> tuple[Any, Any]:
     return twin.parameters.get(f"{link.path}.gamma"), twin.parameters.get(f"{link.path}.beta")
 
 
-def _layer_norm(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
+def _layer_norm(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
     part: Any = link.layer
     return torch.nn.functional.layer_norm(x, x.shape[-1:], *_gains(twin, link), part.eps)
 
 
-def _batch_norm(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
+def _batch_norm(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
     """torch's own, without the check that refuses a single value; channels stand second there."""
     part: Any = link.layer
     state = (twin.states[f"{link.path}.rmean"], twin.states[f"{link.path}.rvar"])
@@ -107,49 +107,49 @@ def _margins(padding: Any) -> tuple[int | None, int | None]:
     return {"same": (None, None), "valid": (0, 0)}.get(padding) if isinstance(padding, str) else _pair(padding)  # type: ignore[return-value]
 
 
-def _max_pool2d(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
+def _max_pool2d(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
     return torch.nn.functional.max_pool2d(*_window(torch, link.layer, x, -math.inf)).movedim(1, -1)
 
 
-def _avg_pool2d(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
+def _avg_pool2d(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
     return torch.nn.functional.avg_pool2d(*_window(torch, link.layer, x, 0.0)).movedim(1, -1)
 
 
-def _global_max_pool(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
+def _global_max_pool(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
     return x.flatten(1, -2).max(1).values  # of one axis: the first of equals has the slope
 
 
-def _group_norm(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
+def _group_norm(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
     part: Any = link.layer
     return torch.nn.functional.group_norm(x.movedim(-1, 1), part.groups, *_gains(twin, link), part.eps).movedim(1, -1)
 
 
-def _zero_pad(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
+def _zero_pad(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
     part: Any = link.layer
     given = part.padding if isinstance(part.padding, tuple) else (part.padding,) * (x.ndim - 2)
     margins = [m for pair in reversed([_pair(m) for m in given]) for m in pair]
     return torch.nn.functional.pad(x, [0, 0, *margins])
 
 
-def _upsample(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
+def _upsample(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
     factor = tuple(map(float, _pair(link.layer.factor)))  # type: ignore[attr-defined]
     return torch.nn.functional.interpolate(x.movedim(-1, 1), scale_factor=factor, mode="nearest").movedim(1, -1)
 
 
-def _embedding(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
+def _embedding(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
     """What has no slope is given one of 0."""
     found = torch.nn.functional.embedding(x.detach().long(), twin.parameters[f"{link.path}.W"])
     return found + 0 * x.unsqueeze(-1)
 
 
-def _spatial_dropout(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
+def _spatial_dropout(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
     """With our mask: torch's dropout2d draws its own."""
     kept = torch.tensor(np.array(f.u)) >= np.float32(link.layer.rate)  # type: ignore[attr-defined]
     kept = kept.reshape(len(x), *(1,) * (x.ndim - 2), -1)
     return x * kept / (1 - link.layer.rate) if train else x  # type: ignore[attr-defined]
 
 
-def _filters(twin: "Twin", link: Link) -> tuple[Any, Any]:
+def _filters(twin: "Twin", link: BoundLayer) -> tuple[Any, Any]:
     return twin.parameters[f"{link.path}.W"], twin.parameters.get(f"{link.path}.b")
 
 
@@ -161,7 +161,7 @@ def _around(pixels: int, kernel: int, stride: int, dilation: int, padding: int |
     return [total // 2, total - total // 2]
 
 
-def _conv2d(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
+def _conv2d(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
     part: Any = link.layer
     W, b = _filters(twin, link)
     kernel, stride, dilation = _pair(part.kernel), _pair(part.stride), _pair(part.dilation)
@@ -172,7 +172,7 @@ def _conv2d(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -
     return y.movedim(1, -1)
 
 
-def _conv1d(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
+def _conv1d(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
     part: Any = link.layer
     W, b = _filters(twin, link)
     zeros = {"same": None, "valid": 0}.get(part.padding, part.padding)
@@ -184,7 +184,7 @@ def _conv1d(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -
     return y.movedim(1, -1)
 
 
-def _conv_transpose2d(torch: Any, f: Any, x: Any, twin: "Twin", link: Link, train: bool) -> Any:
+def _conv_transpose2d(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
     """All of the output, of which `same` takes off what is more than in * stride."""
     part: Any = link.layer
     W, b = _filters(twin, link)

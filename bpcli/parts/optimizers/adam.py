@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from bpcli.family import Schedule, Stepper
+from bpcli.family import GradientOptimizer, Schedule
 from bpcli.family.part import OneOf
 from bpcli.family.plan import Frame, Sample
 from bpcli.notation import Eq
@@ -62,7 +62,7 @@ def _refused(kind: str) -> Iterator[Sample]:
     yield from refused(kind)
 
 
-class Adam(Stepper):
+class Adam(GradientOptimizer):
     """A step for each weight by the mean of its gradients over the root of the mean of their squares.
 
     Shapes   w, g, m, v, vmax: j
@@ -112,7 +112,7 @@ class Adam(Stepper):
         yield from _refused("adam")
 
 
-class AdamW(Stepper):
+class AdamW(GradientOptimizer):
     """Adam with decay beside the gradient: every weight first loses the share `learning_rate * decay` of itself.
 
     Biases and gains do not decay: it takes what a penalty would.
@@ -180,7 +180,7 @@ def momenta(beta1: float, psi: float, t: int) -> tuple[float, float, float]:
     return mu, ahead, product
 
 
-class Nadam(Stepper):
+class Nadam(GradientOptimizer):
     """Adam that looks ahead as nesterov does, with a momentum that warms up to beta1.
 
     Shapes   w, g, m, v: j
@@ -234,7 +234,7 @@ class Nadam(Stepper):
         yield from _refused("nadam")
 
 
-class Adamax(Stepper):
+class Adamax(GradientOptimizer):
     """Adam measured by the largest gradient of late in place of the mean square.
 
     Shapes   w, g, m, r: j
@@ -283,7 +283,7 @@ class Adamax(Stepper):
         yield from _refused("adamax")
 
 
-class Radam(Stepper):
+class Radam(GradientOptimizer):
     """Adam whose first steps are plain momentum, until the mean square is known well enough to divide by.
 
     Shapes   w, g, m, v: j

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from bpcli.family import Schedule, Stepper
+from bpcli.family import GradientOptimizer, Schedule
 from bpcli.family.part import OneOf
 from bpcli.family.plan import Frame, Sample
 from bpcli.notation import Eq
@@ -16,7 +16,7 @@ from bpcli.parts.optimizers.sgd import FLUSH_EVERY, rate, refused, sweep
 from bpcli.parts.schedules import Constant
 
 
-class Adagrad(Stepper):
+class Adagrad(GradientOptimizer):
     """A step for each weight by its gradient over the root of the sum of all its squared gradients.
 
     Shapes   w, g, s: j
@@ -56,7 +56,7 @@ class Adagrad(Stepper):
         yield from refused("adagrad")
 
 
-class Rmsprop(Stepper):
+class Rmsprop(GradientOptimizer):
     """A step for each weight by its gradient over the root of a running mean of its squared gradients.
 
     Shapes   w, g, v, a, b: j
@@ -132,7 +132,7 @@ class Rmsprop(Stepper):
         yield from refused("rmsprop")
 
 
-class Adadelta(Stepper):
+class Adadelta(GradientOptimizer):
     """A step for each weight in the weight's own unit: the size of its past steps over the size of its gradients.
 
     Shapes   w, g, v, r: j

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from bpcli.family import Searcher, Surface
+from bpcli.family import FullBatchOptimizer, ObjectiveView
 from bpcli.family.plan import Frame, Sample, Slot
 from bpcli.notation import Eq
 
@@ -25,7 +25,7 @@ class Point(NamedTuple):
     slope: float
 
 
-class Lbfgs(Searcher):
+class Lbfgs(FullBatchOptimizer):
     """Newton's step without second derivatives: the curvature is read off the last `pairs` steps, the length is sought.
 
     All rows make one iteration, which looks at the objective once or twice. It ends where no entry of the gradient is
@@ -59,7 +59,7 @@ class Lbfgs(Searcher):
     def work(self, size: int) -> Mapping[str, Slot]:
         return {**dict.fromkeys(("d", "start", "slope", "u"), Slot((size,))), "share": Slot((self.pairs,))}
 
-    def search(self, f: Frame, surface: Surface, t: int) -> str:
+    def search(self, f: Frame, surface: ObjectiveView, t: int) -> str:
         np.copyto(f.start, f.w)
         np.copyto(f.slope, f.g)
         np.abs(f.slope, out=f.u)
@@ -90,7 +90,7 @@ class Lbfgs(Searcher):
             np.multiply(f.S[i], f.share[i] - again, out=f.u)
             np.add(f.d, f.u, out=f.d)
 
-    def _go(self, f: Frame, surface: Surface) -> bool:
+    def _go(self, f: Frame, surface: ObjectiveView) -> bool:
         """Moves along d to a point that satisfies both conditions or, after many looks, to the lowest that satisfies
         the first; whether there was any."""
         start = low = Point(0.0, f.value, float(np.dot(f.slope, f.d)))
@@ -116,7 +116,7 @@ class Lbfgs(Searcher):
             return self._found(f, self._look(f, surface, low.at))
         return False
 
-    def _look(self, f: Frame, surface: Surface, at: float) -> Point:
+    def _look(self, f: Frame, surface: ObjectiveView, at: float) -> Point:
         np.multiply(f.d, at, out=f.u)
         np.add(f.start, f.u, out=f.w)
         value = surface.value()

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from bpcli.family import Searcher, Surface
+from bpcli.family import FullBatchOptimizer, ObjectiveView
 from bpcli.family.plan import Frame, Sample, Slot
 from bpcli.notation import Eq
 
@@ -19,7 +19,7 @@ LEAST = 1e-20
 """The smallest mu: from there it can still rise."""
 
 
-class LevenbergMarquardt(Searcher):
+class LevenbergMarquardt(FullBatchOptimizer):
     """Takes the network as linear in its weights and solves for the least squares, not trusting that far from here.
 
     For squared errors and small networks: it solves for all weights at once, and holds matrices of weights x weights.
@@ -51,7 +51,7 @@ class LevenbergMarquardt(Searcher):
         vectors = dict.fromkeys(("start", "b", "d", "bend"), Slot((size,)))
         return {"A": Slot((size, size)), "B": Slot((size, size)), "block": Slot((BLOCK, size)), **vectors}
 
-    def search(self, f: Frame, surface: Surface, t: int) -> str:
+    def search(self, f: Frame, surface: ObjectiveView, t: int) -> str:
         np.copyto(f.start, f.w)
         np.divide(f.g, surface.quadratic(f.bend), out=f.b)
         np.abs(f.g, out=f.d)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from bpcli.family import Schedule, Stepper
+from bpcli.family import GradientOptimizer, Schedule
 from bpcli.family.part import OneOf
 from bpcli.family.plan import Frame, Sample
 from bpcli.notation import Eq
@@ -37,7 +37,7 @@ def sweep(f: Frame, *averages: str) -> None:
         stable.flush(getattr(f, name), f.u)
 
 
-class Sgd(Stepper):
+class Sgd(GradientOptimizer):
     """Plain gradient descent: against the gradient, `learning_rate` times its length.
 
     Shapes   w, g: j
@@ -61,7 +61,7 @@ class Sgd(Stepper):
         yield from refused("sgd")
 
 
-class Momentum(Stepper):
+class Momentum(GradientOptimizer):
     """Gradient descent with a velocity that adds up past gradients and forgets them by the factor mu.
 
     Shapes   w, g, v: j
@@ -99,7 +99,7 @@ class Momentum(Stepper):
         yield from refused("momentum")
 
 
-class Nesterov(Stepper):
+class Nesterov(GradientOptimizer):
     """Momentum that looks ahead: the step is the gradient and what the velocity will make of it.
 
     Shapes   w, g, v: j

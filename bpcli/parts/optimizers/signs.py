@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from bpcli.family import Schedule, Stepper
+from bpcli.family import GradientOptimizer, Schedule
 from bpcli.family.part import OneOf
 from bpcli.family.plan import Frame, Sample
 from bpcli.notation import Eq
@@ -17,7 +17,7 @@ from bpcli.parts.optimizers.sgd import FLUSH_EVERY, rate, refused, sweep
 from bpcli.parts.schedules import Constant
 
 
-class Lion(Stepper):
+class Lion(GradientOptimizer):
     """Every weight moves by the learning rate, against the sign of a mix of momentum and gradient.
 
     Shapes   w, g, m: j
@@ -63,7 +63,7 @@ class Lion(Stepper):
         yield from refused("lion")
 
 
-class Rprop(Stepper):
+class Rprop(GradientOptimizer):
     """A step length for each weight that grows while the gradient keeps its sign and shrinks when the sign changes.
 
     The learning rate is the length of the first step and nothing more. All rows make one step: the sign of a part of

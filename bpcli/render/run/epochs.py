@@ -157,7 +157,7 @@ def opening(run: Training) -> str:
     """What is trained on what."""
     rows = ", ".join(f"{s.name} {len(s.x):,}" for s in run.setup.prepared.splits.values())
     steps = f"{run.steps_per_epoch:,} step{'s' * (run.steps_per_epoch > 1)} of {run.size:,} rows an epoch"
-    text = f"{run.experiment.name}: {run.setup.blueprint.size:,} parameters; rows: {rows}; {steps}"
+    text = f"{run.experiment.name}: {run.setup.network_plan.size:,} parameters; rows: {rows}; {steps}"
     early = run.experiment.training.early_stopping
     if early is not None:
         text += f"; best by {early.metric}"

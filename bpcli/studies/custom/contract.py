@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from bpcli.config.experiment import Experiment
-from bpcli.engine.network import Chain, Link
-from bpcli.engine.network_plan import Blueprint
+from bpcli.engine.network import BoundLayer, Chain
+from bpcli.engine.network_plan import NetworkPlan
 from bpcli.engine.objective import Objective
-from bpcli.family import Layer, Loss, Stepper
+from bpcli.family import GradientOptimizer, Layer, Loss
 from bpcli.family.part import Part
 from bpcli.family.plan import Array, Frame, Sample, Shape
 from bpcli.notation.syntax import NotationError, parse
@@ -39,7 +39,7 @@ def examine(
     dtype: Any = np.float64,
     inputs: Mapping[str, Array] | None = None,
 ) -> tuple[Problem, ...]:
-    """What is wrong with a layer, a loss or an optimizer (a Stepper) on rows of shape x: the first rule that it
+    """What is wrong with a layer, a loss or an optimizer (a GradientOptimizer) on rows of shape x: the first rule that it
     breaks, else warnings. `inputs` may hold its x, and a loss's t. Nothing of any other family."""
     given = dict(inputs or {})
     try:
@@ -48,23 +48,23 @@ def examine(
                 return _layer(part, x, batch, dtype, given)
             if isinstance(part, Loss):
                 return _loss(part, x, batch, dtype, given)
-            return _stepper(part, dtype) if isinstance(part, Stepper) else ()
+            return _stepper(part, dtype) if isinstance(part, GradientOptimizer) else ()
     except BrokenError as broken:
         return (broken.problem,)
 
 
 def held(
-    experiment: Experiment, blueprint: Blueprint, loss: Loss, x: Array, t: Array, dtype: Any
+    experiment: Experiment, network_plan: NetworkPlan, loss: Loss, x: Array, t: Array, dtype: Any
 ) -> tuple[Problem, ...]:
     """Examines every loaded part that an experiment uses, on its own first rows x, t: warnings.
 
     Does nothing where no file was loaded. Raises Failure with the first layer's errors.
     """
     own = classes()
-    used = {type(node.layer) for node in blueprint.walk()} | {type(loss), type(experiment.optimizer)}
+    used = {type(node.layer) for node in network_plan.walk()} | {type(loss), type(experiment.optimizer)}
     if not own & used:
         return ()
-    objective = Objective(blueprint, loss, ROWS, dtype, experiment.seed, retain=True, need_dx=True)
+    objective = Objective(network_plan, loss, ROWS, dtype, experiment.seed, retain=True, need_dx=True)
     batch = objective.batch(ROWS)
     batch.load(x, t, np.arange(ROWS) % len(x))
     found: list[Problem] = []
@@ -89,12 +89,12 @@ def held(
 
     objective.network.draw(batch.chain, 0)
     walk(batch.chain)
-    look(loss, blueprint.y, "loss", {"x": batch.frame.x.copy(), "t": batch.t.copy()})
+    look(loss, network_plan.y, "loss", {"x": batch.frame.x.copy(), "t": batch.t.copy()})
     look(experiment.optimizer, (), "optimizer", {})
     return tuple(found)
 
 
-def _taken(link: Link) -> None:
+def _taken(link: BoundLayer) -> None:
     """A layer's forward pass in its network, with everything inside it. Raises Failure where own code raises."""
     try:
         link.layer.forward(link.frame, True)
@@ -300,7 +300,7 @@ def _loss_steps(loss: Loss, x: Shape, dtype: Any, given: Mapping[str, Array], n:
 
 
 # ----------------------------------------------------------------------------------------------------------- optimizers
-def _stepper(optimizer: Stepper, dtype: Any, size: int = 6, steps: int = 3) -> tuple[Problem, ...]:
+def _stepper(optimizer: GradientOptimizer, dtype: Any, size: int = 6, steps: int = 3) -> tuple[Problem, ...]:
     made: list[Array] = []
     bench = Bench(optimizer, Frame())
     for poison in POISON:

@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from bpcli.config.document import Source, Spot, point
-from bpcli.engine.network import Chain, Link
+from bpcli.engine.network import BoundLayer, Chain
 from bpcli.family.part import Part
 from bpcli.family.plan import Frame
 from bpcli.records.training import Failure, Problem
@@ -126,7 +126,7 @@ def _turn(frame: FrameType, handed: Frame | None) -> str:
     chain, link, path = here.get("self"), here.get("link"), here.get("path")
     if isinstance(chain, Chain):
         return next((k.path for k in chain.links if k.frame is handed), "")
-    if isinstance(link, Link):
+    if isinstance(link, BoundLayer):
         return link.path
     return path if isinstance(path, str) and frame.f_code.co_name == "_node" else ""
 

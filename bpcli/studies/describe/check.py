@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bpcli.engine.network_plan import Blueprint, Entry, Node, slot_bytes
+from bpcli.engine.network_plan import NetworkPlan, ParamLayout, PlannedLayer, slot_bytes
 from bpcli.family.part import Part, dump
 from bpcli.family.plan import N, Slot
 from bpcli.records.training import CheckReport, LayerRow
@@ -18,17 +18,17 @@ def report(setup: Setup) -> CheckReport:
     """The report of an experiment that fits together."""
     experiment, prepared = setup.experiment, setup.prepared
     rows = {name: (split.x, split.t) for name, split in prepared.splits.items()}
-    layers = layer_rows(setup.blueprint, np.dtype(experiment.dtype).itemsize, setup.batch_size)
+    layers = layer_rows(setup.network_plan, np.dtype(experiment.dtype).itemsize, setup.batch_size)
     return CheckReport(
         file=setup.document.file,
         name=experiment.name,
         layers=layers,
         loss=experiment.loss.kind,
-        parameters=setup.blueprint.size,
+        parameters=setup.network_plan.size,
         multiply_adds=sum(row.multiply_adds for row in layers),
-        bytes_per_sample=step_bytes(experiment, setup.blueprint, 1),
-        bytes_per_batch=step_bytes(experiment, setup.blueprint, setup.batch_size),
-        bytes_training=training_bytes(experiment, setup.blueprint, setup.batch_size),
+        bytes_per_sample=step_bytes(experiment, setup.network_plan, 1),
+        bytes_per_batch=step_bytes(experiment, setup.network_plan, setup.batch_size),
+        bytes_training=training_bytes(experiment, setup.network_plan, setup.batch_size),
         batch_size=setup.batch_size,
         splits=prepared.split_rows(),
         columns=prepared.columns,
@@ -45,15 +45,15 @@ def _said(part: Part) -> tuple[str, str]:
     return settings.pop("type"), ", ".join(f"{key}: {value}" for key, value in settings.items())
 
 
-def layer_rows(blueprint: Blueprint, width: int, batch: int) -> tuple[LayerRow, ...]:
+def layer_rows(network_plan: NetworkPlan, width: int, batch: int) -> tuple[LayerRow, ...]:
     """The layer table; `width` is the bytes of a number, `batch` the rows of a step."""
-    entries: dict[str, list[Entry]] = {}
-    for e in blueprint.layout:
+    entries: dict[str, list[ParamLayout]] = {}
+    for e in network_plan.layout:
         entries.setdefault(e.node.path, []).append(e)
-    return tuple(_row(node, width, batch, entries.get(node.path, [])) for node in blueprint.walk())
+    return tuple(_row(node, width, batch, entries.get(node.path, [])) for node in network_plan.walk())
 
 
-def _row(node: Node, width: int, batch: int, entries: Sequence[Entry]) -> LayerRow:
+def _row(node: PlannedLayer, width: int, batch: int, entries: Sequence[ParamLayout]) -> LayerRow:
     slots = (Slot((N, *node.plan.y)), *node.plan.keep.values(), *node.plan.draws.values())
     inits = [e.init.kind for e in entries if e.param.decays]
     return LayerRow(

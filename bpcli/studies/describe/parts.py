@@ -17,7 +17,7 @@ from pydantic_core import PydanticUndefined
 import bpcli.parts  # noqa: F401  (declares every part)
 from bpcli.config.dump import dump as dump_yaml
 from bpcli.engine.network import Network
-from bpcli.engine.network_plan import draw_up
+from bpcli.engine.network_plan import plan_network
 from bpcli.family import Activation, Layer, Loss, Schedule
 from bpcli.family.part import Part, families, near, settings_of
 from bpcli.family.plan import Array
@@ -113,7 +113,7 @@ def _points() -> Array:
 
 def _passes(part: Activation, size: int) -> tuple[Array, Array]:
     """The first of `size` outputs and its slope by the first input, the other inputs being 0."""
-    chain = Network(draw_up([part], (size,)), POINTS, np.float64, 0, need_dx=True).chain(POINTS)
+    chain = Network(plan_network([part], (size,)), POINTS, np.float64, 0, need_dx=True).chain(POINTS)
     chain.x[:, 0] = _points()
     chain.forward(True)
     chain.dy[:, 0] = 1

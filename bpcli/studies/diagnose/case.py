@@ -92,11 +92,11 @@ def open_case(path: Path, sets: Sequence[str] = (), data: str | None = None, roo
 
 def _at_start(setup: Setup, again: Callable[[Sequence[str]], Case] | None = None) -> Case:
     experiment = setup.experiment
-    network = Network(setup.blueprint, 1, np.float64, experiment.seed)
+    network = Network(setup.network_plan, 1, np.float64, experiment.seed)
     return Case(
         name=experiment.name,
         experiment=experiment,
-        blueprint=setup.blueprint,
+        network_plan=setup.network_plan,
         rules=setup.prepared.rules,
         splits=setup.prepared.splits,
         data=setup.document.data,
@@ -135,7 +135,7 @@ def _of_model(path: Path, data: str | None, root: Path) -> Case:
     return Case(
         name=experiment.name,
         experiment=experiment.model_copy(update={"loss": model.objective.loss}),
-        blueprint=model.blueprint,
+        network_plan=model.network_plan,
         rules=model.rules,
         splits={"train": Split("data", x, t, np.arange(len(x)))},
         data=models.dump(experiment),

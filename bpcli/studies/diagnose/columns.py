@@ -35,7 +35,7 @@ NAMED = 3  # columns that a finding names
 def _names(case: Case) -> list[tuple[str, bool]]:
     """What each encoded input is called, and whether it is a number."""
     if not case.rules.columns:
-        return [(f"input {j}", True) for j in range(math.prod(case.blueprint.x))]
+        return [(f"input {j}", True) for j in range(math.prod(case.network_plan.x))]
     found: list[tuple[str, bool]] = []
     for column in case.rules.columns:
         found += [(name, j < column.numbers) for j, name in enumerate(column.inputs)]
@@ -45,7 +45,7 @@ def _names(case: Case) -> list[tuple[str, bool]]:
 def _examined(case: Case) -> Array:
     """Training rows spread evenly, flat and in float64: n j."""
     step = -(-case.rows // EXAMINED)
-    return case.train.x[::step].reshape(-1, math.prod(case.blueprint.x)).astype(np.float64)
+    return case.train.x[::step].reshape(-1, math.prod(case.network_plan.x)).astype(np.float64)
 
 
 def _listed(names: list[str]) -> str:
@@ -69,7 +69,7 @@ def inputs(case: Case) -> list[Symptom]:
     worst, order = float(size[largest]), {"ok": 0, "notice": 1, "warning": 2}
     levels = _level(worst, LARGE), _level(uneven, UNEVEN) if size[widest] > 1 else "ok"
     level = max(levels, key=lambda each: order[each])
-    if next((n for n in case.blueprint.nodes if n.learns or "norm" in n.layer.kind), None) in _norms(case):
+    if next((n for n in case.network_plan.nodes if n.learns or "norm" in n.layer.kind), None) in _norms(case):
         level = "ok"
     figure, value, measured = f"inputs are about {worst:.3g} in size", worst, "size of the largest input"
     if order[levels[1]] > order[levels[0]]:
@@ -86,7 +86,7 @@ def inputs(case: Case) -> list[Symptom]:
 
 def _norms(case: Case) -> list[object]:
     """Layers that normalize, by having parameters none of which is a weight."""
-    return [n for n in case.blueprint.nodes if n.plan.params and not any(p.decays for p in n.plan.params.values())]
+    return [n for n in case.network_plan.nodes if n.plan.params and not any(p.decays for p in n.plan.params.values())]
 
 
 def _level(value: float, limits: tuple[float, float]) -> str:
@@ -99,7 +99,7 @@ def targets(case: Case) -> list[Symptom]:
     if loss.classifies or loss.link == "exp" or t.ndim == 1:
         return []
     low, high = float(t.min()), float(t.max())
-    last = case.blueprint.nodes[-1]
+    last = case.network_plan.nodes[-1]
     if isinstance(last.layer, Activation):
         least, most = _reach(last.layer)
         if low < least - 1e-9 or high > most + 1e-9:

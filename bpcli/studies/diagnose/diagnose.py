@@ -58,7 +58,7 @@ def examine(case: Case, *, trying: bool = False) -> DiagnoseReport:
     tried = ""
     if trying:
         found, tried = try_all(case, found, CHECKS)
-    learns = not case.trained and case.stepper is not None
+    learns = not case.trained and case.gradient_optimizer is not None
     return DiagnoseReport(
         name=case.name,
         weights=case.weights,

@@ -45,9 +45,9 @@ def begin(case: Case) -> list[Symptom]:
     loss, constant = case.loss, case.constant
     if case.trained:
         return []
-    classifies, k = case.experiment.loss.classifies, case.blueprint.y[0]
+    classifies, k = case.experiment.loss.classifies, case.network_plan.y[0]
     zero = at_zero(case)
-    bounded = isinstance(case.blueprint.nodes[-1].layer, Activation)
+    bounded = isinstance(case.network_plan.nodes[-1].layer, Activation)
     guess = max(constant, zero) if classifies or bounded else constant
     ratio = loss / guess if guess > 0 else 1.0
     level = level_of(ratio, *(WRONG_START if classifies else WRONG_VALUES))
@@ -79,7 +79,7 @@ def _large_inputs(case: Case) -> bool:
 
 def learning(case: Case) -> list[HealthRow]:
     """The layers with weights, in order, those of residual branches too: what a gradient has to reach."""
-    weighty = {e.node.path for e in case.blueprint.layout if e.param.decays}
+    weighty = {e.node.path for e in case.network_plan.layout if e.param.decays}
     return [row for row in case.health if row.layer in weighty]
 
 
@@ -131,7 +131,7 @@ def gradients(case: Case) -> list[Symptom]:
 def _told(case: Case, row: HealthRow) -> float:
     """The norm of dL/dy of a row of the batch, whatever the width of the layer. It is what is passed on: behind relu
     the gradient of every matrix may be the same, large signals going in where small errors come back."""
-    width = next(math.prod(node.plan.y) for node in case.blueprint.walk() if node.path == row.layer)
+    width = next(math.prod(node.plan.y) for node in case.network_plan.walk() if node.path == row.layer)
     return row.error * math.sqrt(width)
 
 

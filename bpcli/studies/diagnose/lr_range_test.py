@@ -65,30 +65,30 @@ def _ramp(scene: Scene, first: float, peak: float, constant: float) -> Range | N
     last, growth = max(peak * 10**DECADES, FAR), 10 ** (1 / PER_DECADE)
     dtype = np.dtype(scene.experiment.dtype)
     size = max(min(scene.size, MOST), len(scene.probed))
-    descent = copy_of(scene, size, dtype, first=first, growth=growth)
-    assert isinstance(descent, Paced)
-    start = least = _judged(scene, descent)
+    stepper = copy_of(scene, size, dtype, first=first, growth=growth)
+    assert isinstance(stepper, Paced)
+    start = least = _judged(scene, stepper)
     found: list[tuple[float, float]] = []
     most: float | None = None
     for k, rows in zip(range(math.ceil(math.log10(last / first) * PER_DECADE)), scene.batches(MOST), strict=False):
         try:
-            step_on(descent, scene.train.x, scene.train.t, rows, k)
-            loss = _judged(scene, descent)
+            step_on(stepper, scene.train.x, scene.train.t, rows, k)
+            loss = _judged(scene, stepper)
         except NonFiniteError:
             loss = math.inf
         if math.isfinite(loss):
-            found.append((descent.rate_at(k), loss))
+            found.append((stepper.rate_at(k), loss))
         if not loss < EXPLODED * max(least, constant):
-            most = descent.rate_at(k)
+            most = stepper.rate_at(k)
             break
         least = min(least, loss)
     return _read(start, tuple(found), most)
 
 
-def _judged(scene: Scene, descent: Paced) -> float:
+def _judged(scene: Scene, stepper: Paced) -> float:
     """The loss of the probed rows as the weights are now. Chance is off, or where a layer takes statistics over the
     rows, which it has hardly begun to, always the same."""
-    network, batch = descent.objective.network, descent.objective.batch(len(scene.probed))
+    network, batch = stepper.objective.network, stepper.objective.batch(len(scene.probed))
     batch.load(scene.train.x, scene.train.t, scene.probed)
     taught = bool(network.states)
     with np.errstate(all="ignore"):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bpcli.config.dump import flow
-from bpcli.engine.network_plan import Node
+from bpcli.engine.network_plan import PlannedLayer
 from bpcli.family import Activation
 from bpcli.parts.layers.dense import Dense
 from bpcli.records.gradcheck import Cure
@@ -36,9 +36,9 @@ def key(loc: Sequence[str | int], *more: str) -> str:
 
 def rate(case: Case, value: float, text: str) -> Cure | None:
     """Another learning rate, put where the schedule says its greatest."""
-    if case.stepper is None:
+    if case.gradient_optimizer is None:
         return None
-    path, schedule = "optimizer.learning_rate", case.stepper.learning_rate
+    path, schedule = "optimizer.learning_rate", case.gradient_optimizer.learning_rate
     while hasattr(schedule, "then"):
         path, schedule = f"{path}.then", schedule.then
     name = next((n for n in PEAKS if hasattr(schedule, n)), "value")
@@ -48,7 +48,7 @@ def rate(case: Case, value: float, text: str) -> Cure | None:
 
 def clipping(case: Case) -> list[Cure]:
     """A bound on the gradient, where there is none."""
-    if case.experiment.clipping is not None or case.stepper is None:
+    if case.experiment.clipping is not None or case.gradient_optimizer is None:
         return []
     return [Cure(("clipping={type: global_norm, max_norm: 1.0}",), "clip the gradient: no step can be huge")]
 
@@ -62,7 +62,7 @@ def adam(case: Case) -> list[Cure]:
 
 def scaled(case: Case) -> Cure:
     """Inputs shifted and scaled."""
-    images = len(case.blueprint.x) > 1 or math.prod(case.blueprint.x) >= 64
+    images = len(case.network_plan.x) > 1 or math.prod(case.network_plan.x) >= 64
     kind = "{type: standardize, per: all}" if images and not case.rules.columns else "standardize"
     return Cure((f"data.scale={kind}",), "every input to mean 0 and deviation 1, learned from the training rows")
 
@@ -71,7 +71,7 @@ def target_scaled() -> Cure:
     return Cure(("data.scale_target=standardize",), "train on targets of deviation 1; metrics stay in their own units")
 
 
-def starts(case: Case, nodes: Sequence[Node]) -> list[Cure]:
+def starts(case: Case, nodes: Sequence[PlannedLayer]) -> list[Cure]:
     """The default initializers of layers whose file says another."""
     sets = []
     for node in nodes:
@@ -84,17 +84,17 @@ def starts(case: Case, nodes: Sequence[Node]) -> list[Cure]:
 
 def quiet(case: Case) -> list[Cure]:
     """A last layer that starts small."""
-    last = [n for n in case.blueprint.nodes if n.learns][-1]
+    last = [n for n in case.network_plan.nodes if n.learns][-1]
     if not isinstance(last.layer, Dense) or last.layer.weights is not None:
         return []
     text = "let the last layer start small: the network then begins by knowing nothing"
     return [Cure((f"{key(last.loc, 'init')}={{type: normal, std: 0.01}}",), text)]
 
 
-def hidden(case: Case) -> Iterator[Node]:
+def hidden(case: Case) -> Iterator[PlannedLayer]:
     """The activations before the last layer that learns."""
-    last = max((i for i, node in enumerate(case.blueprint.nodes) if node.learns), default=0)
-    for node in case.blueprint.nodes[:last]:
+    last = max((i for i, node in enumerate(case.network_plan.nodes) if node.learns), default=0)
+    for node in case.network_plan.nodes[:last]:
         yield from (n for n in node.walk() if isinstance(n.layer, Activation))
 
 
@@ -112,7 +112,7 @@ def opened(case: Case, kind: str, text: str) -> list[Cure]:
 def normalized(case: Case) -> list[Cure]:
     """A norm between every hidden layer and its activation, where the network has none yet: over the rows of a batch,
     which makes each unit differ from row to row; over the units where a batch is too small for that."""
-    nodes = list(case.blueprint.walk())
+    nodes = list(case.network_plan.walk())
     if any("norm" in node.layer.kind or node.inside for node in nodes):
         return []
     size = case.data.get("training", {}).get("batch_size", 32)
@@ -132,9 +132,9 @@ def normalized(case: Case) -> list[Cure]:
 
 def bypassed(case: Case) -> list[Cure]:
     """A residual connection around every hidden layer that keeps the shape."""
-    if any(node.inside for node in case.blueprint.nodes):
+    if any(node.inside for node in case.network_plan.nodes):
         return []
-    keeps = {n.loc[1] for n in case.blueprint.nodes if n.plan.params and n.x == n.plan.y}
+    keeps = {n.loc[1] for n in case.network_plan.nodes if n.plan.params and n.x == n.plan.y}
     layers: list[Any] = []
     for i, item in enumerate(case.data["architecture"]):
         hidden_one = isinstance(item, Mapping) and item.get("activation") is not None and i in keeps
@@ -145,7 +145,7 @@ def bypassed(case: Case) -> list[Cure]:
 
 def dropped(case: Case) -> list[Cure]:
     """Dropout behind every hidden layer, where the network has none."""
-    if any(node.plan.draws for node in case.blueprint.walk()) or case.stepper is None:
+    if any(node.plan.draws for node in case.network_plan.walk()) or case.gradient_optimizer is None:
         return []
     layers: list[Any] = []
     written = list(case.data["architecture"])
@@ -159,7 +159,7 @@ def dropped(case: Case) -> list[Cure]:
 
 def wider(case: Case) -> list[Cure]:
     """Twice the units in every hidden layer."""
-    last = max((i for i, node in enumerate(case.blueprint.nodes) if node.learns), default=0)
-    inner = [n for n in case.blueprint.nodes[:last] if isinstance(n.layer, Dense) and n.layer.weights is None]
+    last = max((i for i, node in enumerate(case.network_plan.nodes) if node.learns), default=0)
+    inner = [n for n in case.network_plan.nodes[:last] if isinstance(n.layer, Dense) and n.layer.weights is None]
     sets = tuple(f"{key(n.loc, 'units')}={2 * n.plan.y[0]}" for n in inner)
     return [Cure(sets, "twice the units in every hidden layer")] if sets else []

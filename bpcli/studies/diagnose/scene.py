@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from bpcli.config.experiment import Experiment
-from bpcli.engine.network_plan import Blueprint
-from bpcli.family import Searcher, Stepper
+from bpcli.engine.network_plan import NetworkPlan
+from bpcli.family import FullBatchOptimizer, GradientOptimizer
 from bpcli.family.plan import Array
 from bpcli.numeric.streams import Stream
 from bpcli.studies.dataset.prepare import Split
@@ -31,7 +31,7 @@ class Scene:
     they have been trained."""
 
     experiment: Experiment
-    blueprint: Blueprint
+    network_plan: NetworkPlan
     rules: Rules
     splits: Mapping[str, Split]
     theta: Array
@@ -61,16 +61,16 @@ class Scene:
         return self.experiment.training.epochs * self.steps_per_epoch
 
     @property
-    def stepper(self) -> Stepper | None:
+    def gradient_optimizer(self) -> GradientOptimizer | None:
         """The optimizer, where it is one that has a learning rate."""
-        return self.experiment.optimizer if isinstance(self.experiment.optimizer, Stepper) else None
+        return self.experiment.optimizer if isinstance(self.experiment.optimizer, GradientOptimizer) else None
 
     def batches(self, most: int | None = None) -> Iterator[Array]:
         """Rows of one step after another, in the order of the training; of each at most `most`."""
         order, epoch = Stream(self.experiment.seed, "order"), 0
         while True:
             epoch += 1
-            whole = isinstance(self.experiment.optimizer, Searcher)
+            whole = isinstance(self.experiment.optimizer, FullBatchOptimizer)
             rows = np.arange(self.rows) if whole else order.permutation(self.rows, epoch)
             for start in range(0, self.rows, self.size):
                 yield rows[start : start + self.size][:most]
@@ -83,4 +83,4 @@ class Scene:
     @cached_property
     def probe(self) -> Probe:
         x, t = self.train.x[self.probed], self.train.t[self.probed]
-        return Probe(self.blueprint, self.experiment.loss, x, t, self.experiment.seed)
+        return Probe(self.network_plan, self.experiment.loss, x, t, self.experiment.seed)

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.engine.full_batch import Search, lowering
-from bpcli.engine.network_plan import Blueprint, draw_up
+from bpcli.engine.full_batch import FullBatchStep, make_stepper
+from bpcli.engine.network_plan import NetworkPlan, plan_network
 from bpcli.engine.objective import Objective
-from bpcli.engine.step import Descent, NonFiniteError
+from bpcli.engine.step import FirstOrderStep, NonFiniteError
 from bpcli.family import Activation, Layer, Optimizer
 from bpcli.family.plan import Array
 from bpcli.parts.layers.dense import Dense
@@ -28,7 +28,7 @@ OVERFIT_WORK = 2e10  # multiply-adds of the passes
 BY_HEART = 0.01  # of the loss at first: what is left when a batch is known
 
 
-class Paced(Descent):
+class Paced(FirstOrderStep):
     """Descent at rates of its own: `first` times `growth` for every step made, whatever the schedule says."""
 
     first, growth = 0.0, 1.0
@@ -40,9 +40,9 @@ class Paced(Descent):
 def peak_rate(scene: Scene) -> float | None:
     """The greatest learning rate of the training, None where its optimizer has none; of a schedule that goes by what
     it is told, the rate that it starts with."""
-    if scene.stepper is None:
+    if scene.gradient_optimizer is None:
         return None
-    schedule, total = scene.stepper.learning_rate, scene.total
+    schedule, total = scene.gradient_optimizer.learning_rate, scene.total
     if getattr(schedule, "per", "step") == "epoch":
         total = scene.experiment.training.epochs
     state = {name: np.array(value) for name, value in schedule.state().items()}
@@ -51,49 +51,49 @@ def peak_rate(scene: Scene) -> float | None:
 
 
 def copy_of(
-    scene: Scene, rows: int, dtype: Any = np.float64, *, blueprint: Blueprint | None = None, first: float = 0.0,
+    scene: Scene, rows: int, dtype: Any = np.float64, *, network_plan: NetworkPlan | None = None, first: float = 0.0,
     growth: float = 1.0,
-) -> Descent | Search:  # fmt: skip
+) -> FirstOrderStep | FullBatchStep:  # fmt: skip
     """A copy of the network as the scene has it, and what lowers its loss, at rates from `first` on."""
     e = scene.experiment
-    objective = Objective(blueprint or scene.blueprint, e.loss, rows, dtype, e.seed)
-    if blueprint is None:
+    objective = Objective(network_plan or scene.network_plan, e.loss, rows, dtype, e.seed)
+    if network_plan is None:
         objective.theta[...] = scene.theta
         for name, state in scene.states.items():
             objective.network.states[name][...] = state
-    if scene.stepper is None:
-        return lowering(objective, e.optimizer, None, scene.total)
+    if scene.gradient_optimizer is None:
+        return make_stepper(objective, e.optimizer, None, scene.total)
     epoch = scene.steps_per_epoch
-    descent = Paced(objective, scene.stepper, e.clipping, scene.total, epoch=epoch, constraint=e.constraint)
-    descent.first, descent.growth = first, growth
-    return descent
+    stepper = Paced(objective, scene.gradient_optimizer, e.clipping, scene.total, epoch=epoch, constraint=e.constraint)
+    stepper.first, stepper.growth = first, growth
+    return stepper
 
 
 def first_step(scene: Scene) -> Array | None:
     """What the first step of the training adds to the flat weights, at its greatest learning rate; None where it cannot
     be made."""
     rows = next(scene.batches(MOST))
-    descent = copy_of(scene, len(rows), first=peak_rate(scene) or 0.0)
+    stepper = copy_of(scene, len(rows), first=peak_rate(scene) or 0.0)
     try:
-        step_on(descent, scene.train.x, scene.train.t, rows, 0)
+        step_on(stepper, scene.train.x, scene.train.t, rows, 0)
     except NonFiniteError:
         return None
-    moved: Array = descent.theta - scene.theta
+    moved: Array = stepper.theta - scene.theta
     return moved
 
 
-def step_on(descent: Descent | Search, x: Array, t: Array, rows: Array, k: int) -> float:
+def step_on(stepper: FirstOrderStep | FullBatchStep, x: Array, t: Array, rows: Array, k: int) -> float:
     """One step on these rows; the loss before it (after it, of a Search)."""
-    batch = descent.objective.batch(len(rows))
-    dtype = descent.theta.dtype
+    batch = stepper.objective.batch(len(rows))
+    dtype = stepper.theta.dtype
     if x.dtype != dtype:  # a few rows of them
         x, t, rows = x[rows].astype(dtype), t[rows], np.arange(len(rows))
     if t.ndim == 2 and t.dtype != dtype:
         t = t.astype(dtype)
     batch.load(x, t, rows)
     with np.errstate(all="ignore"):  # what overflows is found by the step, and named
-        descent.step(batch, k)
-    return descent.loss
+        stepper.step(batch, k)
+    return stepper.loss
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,18 +109,18 @@ def practise(scene: Scene, steps: int, each: Callable[[Objective], None] | None 
     """The first `steps` steps of the training as `train` would make them, images not being changed by chance. `each` is
     told the end of every epoch."""
     e = scene.experiment
-    objective = Objective(scene.blueprint, e.loss, scene.size, np.dtype(e.dtype), e.seed)
-    descent = lowering(
+    objective = Objective(scene.network_plan, e.loss, scene.size, np.dtype(e.dtype), e.seed)
+    stepper = make_stepper(
         objective, e.optimizer, e.clipping, scene.total, epoch=scene.steps_per_epoch, constraint=e.constraint
     )
     for k, rows in zip(range(steps), scene.batches(), strict=False):
         try:
-            step_on(descent, scene.train.x, scene.train.t, rows, k)
+            step_on(stepper, scene.train.x, scene.train.t, rows, k)
         except NonFiniteError:
             return Practised(objective, k, True)
         if each is not None and (k + 1) % scene.steps_per_epoch == 0:
             each(objective)
-        if descent.ended:
+        if stepper.ended:
             return Practised(objective, k, False)
     return Practised(objective, steps, False)
 
@@ -155,13 +155,13 @@ def _start(t: Array) -> Array:
 
 def _least(scene: Scene, x: Array, t: Array, start: Array | None) -> float:
     """The least loss of a single dense layer on these inputs, with the activations that end the network."""
-    (k,) = scene.blueprint.y
-    ending = tuple(_ending(scene.blueprint))
+    (k,) = scene.network_plan.y
+    ending = tuple(_ending(scene.network_plan))
     layer = Dense(units=k, init={"type": "zeros"})  # type: ignore[arg-type]  # validated into an initializer
-    objective = Objective(draw_up((layer, *ending), x.shape[1:]), scene.experiment.loss, len(x), np.float64, 0)
+    objective = Objective(plan_network((layer, *ending), x.shape[1:]), scene.experiment.loss, len(x), np.float64, 0)
     if start is not None and not ending:
         objective.network.parameters()["dense_1.b"][...] = start
-    search = lowering(objective, Optimizer.parse({"type": "lbfgs"}), None, CONSTANT_STEPS)
+    search = make_stepper(objective, Optimizer.parse({"type": "lbfgs"}), None, CONSTANT_STEPS)
     found = math.inf
     for step in range(CONSTANT_STEPS):
         try:
@@ -173,10 +173,10 @@ def _least(scene: Scene, x: Array, t: Array, start: Array | None) -> float:
     return found
 
 
-def _ending(blueprint: Blueprint) -> Sequence[Layer]:
+def _ending(network_plan: NetworkPlan) -> Sequence[Layer]:
     """The activations behind the last layer that learns."""
     found: list[Layer] = []
-    for node in reversed(blueprint.nodes):
+    for node in reversed(network_plan.nodes):
         if not isinstance(node.layer, Activation):
             break
         found.insert(0, node.layer)
@@ -185,8 +185,8 @@ def _ending(blueprint: Blueprint) -> Sequence[Layer]:
 
 def at_zero(scene: Scene) -> float:
     """The loss of a network that puts out 0 before its last activations: of a softmax over K classes, ln K."""
-    layer = Dense(units=scene.blueprint.y[0], init={"type": "zeros"})  # type: ignore[arg-type]
-    plan = draw_up((layer, *_ending(scene.blueprint)), (1,))
+    layer = Dense(units=scene.network_plan.y[0], init={"type": "zeros"})  # type: ignore[arg-type]
+    plan = plan_network((layer, *_ending(scene.network_plan)), (1,))
     rows = scene.probed
     objective = Objective(plan, scene.experiment.loss, len(rows), np.float64, 0)
     batch = objective.batch(len(rows))
@@ -198,7 +198,7 @@ def at_zero(scene: Scene) -> float:
 # ------------------------------------------------------------------------------------------------------- by heart
 def work(scene: Scene, rows: int) -> float:
     """Multiply-adds of a step, both passes: a forward pass and twice as many back."""
-    return 3.0 * rows * max(1, sum(node.plan.multiply_adds for node in scene.blueprint.walk()))
+    return 3.0 * rows * max(1, sum(node.plan.multiply_adds for node in scene.network_plan.walk()))
 
 
 def overfit(scene: Scene, least: float) -> tuple[float, ...]:
@@ -206,20 +206,20 @@ def overfit(scene: Scene, least: float) -> tuple[float, ...]:
     greatest rate, without penalties, and without the layers that draw by chance. Ends when it is known (`least` is the
     least loss there is), and with inf where it diverged."""
     e = scene.experiment
-    nodes = scene.blueprint.walk()
+    nodes = scene.network_plan.walk()
     chance = [n.layer for n in nodes if n.plan.draws and not n.plan.params and n.plan.y == n.x]
-    blueprint = draw_up(_certain(e.architecture, chance), scene.blueprint.x)
+    network_plan = plan_network(_certain(e.architecture, chance), scene.network_plan.x)
     rows = next(scene.batches(min(OVERFIT_ROWS, MOST)))
-    descent = copy_of(scene, len(rows), blueprint=blueprint, first=peak_rate(scene) or 0.0)
-    descent.objective.penalties = []  # those of single layers
+    stepper = copy_of(scene, len(rows), network_plan=network_plan, first=peak_rate(scene) or 0.0)
+    stepper.objective.penalties = []  # those of single layers
     losses = []
     fewest, most = OVERFIT_STEPS
     for k in range(min(most, max(fewest, int(OVERFIT_WORK / work(scene, len(rows)))))):
         try:
-            losses.append(step_on(descent, scene.train.x, scene.train.t, rows, k))
+            losses.append(step_on(stepper, scene.train.x, scene.train.t, rows, k))
         except NonFiniteError:
             return (*losses, math.inf)
-        if descent.ended or losses[-1] - least < BY_HEART * (losses[0] - least):
+        if stepper.ended or losses[-1] - least < BY_HEART * (losses[0] - least):
             break
     return tuple(losses)
 

@@ -98,7 +98,7 @@ def amounts(case: Case) -> list[Symptom]:
         why = "a network that learns its rows by heart has a small loss and is of no use; only other rows tell"
         cure = Cure(("data.validation=0.15",), "keep some rows to judge each epoch")
         found.append(Symptom("amounts", "validation", figure, "notice", why, (cure,)))
-    searches = case.stepper is None
+    searches = case.gradient_optimizer is None
     if case.total < SOME_STEPS and not searches and not case.trained:
         steps, size = case.steps_per_epoch, case.size
         figure = f"{case.experiment.training.epochs} epochs of {steps} steps are {case.total} steps in all"
@@ -109,8 +109,8 @@ def amounts(case: Case) -> list[Symptom]:
             several.append(Cure(("training.batch_size=32",), f"{-(-case.rows // 32):,} steps an epoch"))
         found.append(Symptom("amounts", "steps", figure, "notice", why, tuple(several)))
     last = case.rows % case.size
-    if last == 1 and any(node.plan.state for node in case.blueprint.walk()) and case.rows > 1:
-        layer = next(node.path for node in case.blueprint.walk() if node.plan.state)
+    if last == 1 and any(node.plan.state for node in case.network_plan.walk()) and case.rows > 1:
+        layer = next(node.path for node in case.network_plan.walk() if node.plan.state)
         figure = f"the last batch of every epoch has a single row, and {layer} takes statistics over the rows"
         why = "the deviation of one row is 0: what the layer puts out there is its bias alone"
         cure = Cure((f"training.batch_size={case.size + 1}",), "another size of the batches")

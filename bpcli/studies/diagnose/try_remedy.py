@@ -110,7 +110,7 @@ def try_all(case: Case, symptoms: Sequence[Symptom], checks: Mapping[str, Check]
 def budget(case: Case) -> int:
     """Steps of a trial: 300 (of a run 3,000, where it learned its rows by heart), fewer where the training has fewer or
     a step is dear."""
-    per = work(case, case.size) * (1 if case.stepper is not None else 3)  # who searches looks around
+    per = work(case, case.size) * (1 if case.gradient_optimizer is not None else 3)  # who searches looks around
     return min(LONG if case.trained else STEPS, case.total, max(FEWEST, int(WORK / per)))
 
 
@@ -118,7 +118,7 @@ def outcome(case: Case, steps: int) -> Outcome:
     """What a training of so many steps reaches, on the rows of validation where there are any. Where the best weights
     are restored (early stopping) it is the loss of the best epoch."""
     split = case.splits.get("validation", case.train)
-    judge = Judge(case.experiment.loss, case.rules, case.blueprint.y[0])
+    judge = Judge(case.experiment.loss, case.rules, case.network_plan.y[0])
     metrics = (Metric.parse("recall"),) if judge.classified else ()
     early, losses = case.experiment.training.early_stopping, list[float]()
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from bpcli.config.compatibility import GAIN
-from bpcli.engine.network_plan import Entry, Node, followed
+from bpcli.engine.network_plan import ParamLayout, PlannedLayer, followed
 from bpcli.family import Activation
 from bpcli.records.gradcheck import Cure, Symptom
 from bpcli.studies.diagnose import remedies as cures
@@ -21,11 +21,11 @@ OFFSET = 3.0
 """Times what rows make of a unit's input: a bias as large as that decides alone."""
 
 
-def scales(case: Case) -> Iterator[tuple[Entry, float]]:
+def scales(case: Case) -> Iterator[tuple[ParamLayout, float]]:
     """Every weight tensor of a hidden layer with its root mean square, in times of the deviation that keeps signals at
     their size through the activation behind it (He et al. 2015, Glorot & Bengio 2010, LeCun et al. 1998)."""
-    behind = {node.path: following for node, following in followed(case.blueprint.nodes)}
-    weights = [e for e in case.blueprint.layout if e.param.decays]
+    behind = {node.path: following for node, following in followed(case.network_plan.nodes)}
+    weights = [e for e in case.network_plan.layout if e.param.decays]
     last = max(weights, key=lambda e: _order(case, e), default=None)
     for e in weights:
         following = behind.get(e.node.path)
@@ -37,11 +37,11 @@ def scales(case: Case) -> Iterator[tuple[Entry, float]]:
             yield e, rms / math.sqrt(GAIN.get(family, 1) / fan)
 
 
-def _order(case: Case, entry: Entry) -> int:
-    return [node.path for node in case.blueprint.walk()].index(entry.node.path)
+def _order(case: Case, entry: ParamLayout) -> int:
+    return [node.path for node in case.network_plan.walk()].index(entry.node.path)
 
 
-def off(case: Case) -> list[Node]:
+def off(case: Case) -> list[PlannedLayer]:
     """The layers whose weights are of another size."""
     return [e.node for e, ratio in scales(case) if not 1 / OFF_SCALE < ratio < OFF_SCALE]
 
@@ -78,9 +78,9 @@ def _scale(case: Case) -> Iterator[Symptom]:
 
 def _alike(case: Case) -> Iterator[Symptom]:
     """Hidden layers whose units all start with the same weights."""
-    last = max((_order(case, e) for e in case.blueprint.layout if e.param.decays), default=0)
-    found: list[Entry] = []
-    for e in case.blueprint.layout:
+    last = max((_order(case, e) for e in case.network_plan.layout if e.param.decays), default=0)
+    found: list[ParamLayout] = []
+    for e in case.network_plan.layout:
         w = case.theta[e.where].reshape(-1, e.shape[-1])
         if e.param.decays and e.shape[-1] > 1 and _order(case, e) < last and (w == w[:, :1]).all():
             found.append(e)
@@ -100,9 +100,11 @@ def _biases(case: Case) -> Iterator[Symptom]:
     assert case.health, "the probe has looked"
     outputs = {link.path: link.frame.y for link in case.probe.batch.chain.walk()}
     inner = [
-        n.path for n in case.blueprint.walk() if any(e.node is n and e.param.decays for e in case.blueprint.layout)
+        n.path
+        for n in case.network_plan.walk()
+        if any(e.node is n and e.param.decays for e in case.network_plan.layout)
     ]
-    for e in case.blueprint.layout:
+    for e in case.network_plan.layout:
         if e.param.decays or e.node.path not in inner[:-1]:
             continue
         size = math.sqrt(float(np.mean(np.square(case.theta[e.where]))))

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from bpcli.engine.augment import image_shape
-from bpcli.engine.network_plan import Blueprint
+from bpcli.engine.network_plan import NetworkPlan
 from bpcli.family.plan import Array, Shape
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.dataset.preprocessor import Rules
@@ -51,7 +51,7 @@ def mistakes(rows: Opened, most: int = WORST) -> Sheet:
     if not rules.classes:
         text = "a sheet shows images taken for another class, and this model has no classes to choose from"
         raise Failure(Problem(text, code="no-classes", help="leave `--sheet` out"), exit=Exit.USAGE)
-    shape = _shape(model.blueprint)
+    shape = _shape(model.network_plan)
     output = outputs(model, rows.x)
     guesses, truth = judge.guess(output), rows.t
     if output.shape[1] == 1:
@@ -77,7 +77,7 @@ def training(setup: Setup) -> Sheet:
     """Training images as they are, each followed by what augmentation makes of it in the first steps. Raises Failure
     where rows are no images."""
     rules, split = setup.prepared.rules, setup.prepared.splits["train"]
-    shape = _shape(setup.blueprint)
+    shape = _shape(setup.network_plan)
     chosen = np.arange(min(EXAMPLES, len(split.x)))
     if rules.classes:
         _, first = np.unique(split.t, return_index=True)
@@ -98,12 +98,12 @@ def training(setup: Setup) -> Sheet:
     return Sheet(title, "each image as it is, then as training changes it, anew in every step", COLUMNS, tiles)
 
 
-def _shape(blueprint: Blueprint) -> Shape:
+def _shape(network_plan: NetworkPlan) -> Shape:
     """The shape of the images that a network takes. Raises Failure where it takes none that can be drawn."""
-    shape = image_shape(blueprint)
+    shape = image_shape(network_plan)
     if shape is not None and shape[2] in (1, 3):
         return shape
-    text = f"a sheet shows images, and a row of this model has the shape {blueprint.x}"
+    text = f"a sheet shows images, and a row of this model has the shape {network_plan.x}"
     help = "an image has a height, a width and 1 or 3 channels; leave `--sheet` out"
     raise Failure(Problem(text, code="not-images", help=help), exit=Exit.USAGE)
 

@@ -10,8 +10,8 @@ from functools import partial
 
 import numpy as np
 
-from bpcli.engine.network import Link
-from bpcli.engine.network_plan import Node
+from bpcli.engine.network import BoundLayer
+from bpcli.engine.network_plan import PlannedLayer
 from bpcli.engine.objective import Objective
 from bpcli.family import Layer
 from bpcli.family.plan import Array
@@ -84,7 +84,7 @@ class Checking:
     def __post_init__(self) -> None:
         objective = self.subject.objective
         self.objective, self.network = objective, objective.network
-        widths = {d for node in objective.network.blueprint.walk() for d in (*node.x, *node.plan.y)}
+        widths = {d for node in objective.network.network_plan.walk() for d in (*node.x, *node.plan.y)}
         fitting = [n for n in BATCHES if n not in widths] or [BATCHES[0]]
         self.n = min(fitting[0], len(self.subject.x))
         self.batch = objective.batch(self.n)
@@ -113,9 +113,9 @@ class Checking:
             found = laws(self.objective, self.batch, self.subject.x, self.subject.t, self.seed)
         self._reset()
         rows = self._rows()
-        blueprint = self.network.blueprint
+        network_plan = self.network.network_plan
         return GradcheckReport(
-            self.subject.name, self.subject.weights, self.subject.rows, self.n, blueprint.size,
+            self.subject.name, self.subject.weights, self.subject.rows, self.n, network_plan.size,
             (*POINTS, EVALUATION), self.seed, rows, found, tuple(self._findings(rows, found)),
             tuple(self._notes(rows)), self.evaluations, time.perf_counter() - began, self.subject.warnings,
         )  # fmt: skip
@@ -148,7 +148,7 @@ class Checking:
         return next((t for t in self.misled if t.rpartition(".")[0] == layer), "")
 
     # ------------------------------------------------------------------------------------------------------ the parts
-    def _alone(self, link: Link, x: np.ndarray) -> None:
+    def _alone(self, link: BoundLayer, x: np.ndarray) -> None:
         points = (*POINTS, EVALUATION) if differs_at_evaluation(link) else POINTS
         for name in points:
             self._reset()
@@ -234,10 +234,10 @@ class Checking:
         return Clues({"N": self.n}, scalars, arrays, Suspect(point.program, known, "dw", (), "penalty"))
 
     def _whole(self) -> None:
-        size = self.network.blueprint.size
-        forward = sum(_seconds(node, self.n) for node in self.network.blueprint.walk()) + 2e-5
+        size = self.network.network_plan.size
+        forward = sum(_seconds(node, self.n) for node in self.network.network_plan.walk()) + 2e-5
         forward += sum(2.5e-10 * len(w) for _, w, _ in self.objective.penalties)
-        tensors = max(1, len(self.network.blueprint.layout) + 1)
+        tensors = max(1, len(self.network.network_plan.layout) + 1)
         for name in (DATA, RANDOM) if forward < HEAVY else (DATA,):
             self._reset()
             if name == RANDOM:
@@ -351,7 +351,7 @@ def _apart(a: float, b: float) -> float:
     return abs(a - b) / max(abs(a), abs(b), 1e-300)
 
 
-def _seconds(node: Node, rows: int) -> float:
+def _seconds(node: PlannedLayer, rows: int) -> float:
     """About how long a forward pass of a layer takes: by its multiply-adds, and by the memory of its weights where no
     cache holds them."""
     weights = sum(math.prod(p.shape) for p in node.plan.params.values())

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.engine.network import Link
+from bpcli.engine.network import BoundLayer
 from bpcli.engine.objective import Batch, Objective
 from bpcli.family.part import near
 from bpcli.family.plan import Array
@@ -56,7 +56,7 @@ def check_external(subject: Checked, file: Path) -> GradcheckReport:
     weights = "of the file" if any(p in arrays for p in parameters) else subject.weights
     given = "of the file" if "x" in arrays else subject.rows
     return GradcheckReport(
-        subject.name, weights, given, batch.n, objective.network.blueprint.size, (), 0, tuple(rows), (),
+        subject.name, weights, given, batch.n, objective.network.network_plan.size, (), 0, tuple(rows), (),
         tuple(findings), tuple(notes), 0, time.perf_counter() - began, subject.warnings,
     )  # fmt: skip
 
@@ -151,7 +151,7 @@ def _loaded(subject: Checked, file: Path, arrays: Mapping[str, Array]) -> tuple[
         network = objective.network
         theta = network.theta.copy()
         objective = Objective(
-            network.blueprint, objective.loss, len(x), np.float64, network.seed, retain=True, need_dx=True
+            network.network_plan, objective.loss, len(x), np.float64, network.seed, retain=True, need_dx=True
         )
         objective.theta[...] = theta
         for path, state in network.states.items():
@@ -225,7 +225,7 @@ def _explained(
     return found, list(_following(rows, rest, last))
 
 
-def _of_loss(theirs: Mapping[str, Array], ours: Pass, link: Link) -> str:
+def _of_loss(theirs: Mapping[str, Array], ours: Pass, link: BoundLayer) -> str:
     """The slip in the loss's own gradient that gives all of the last layer's wrong gradients, in words."""
     loss, layer = ours.objective.loss, link.layer
     if not loss.equations(ours.batch.frame.w is not None) or not layer.equations(ours.train, link.node.x):
@@ -282,7 +282,7 @@ def _near(theirs: Array) -> float:
     return SINGLE if theirs.dtype in (np.float32, np.float16) else DOUBLE
 
 
-def _clues(link: Link | None, ours: Pass, tensor: str) -> Clues:
+def _clues(link: BoundLayer | None, ours: Pass, tensor: str) -> Clues:
     counts = {"N": ours.batch.n, "K": ours.batch.chain.y.shape[-1]}
     if link is None:
         return Clues(counts)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from bpcli.engine.network import Link
+from bpcli.engine.network import BoundLayer
 from bpcli.engine.objective import Batch, Objective
 from bpcli.family.plan import Array
 from bpcli.numeric.streams import Stream
@@ -43,13 +43,13 @@ def _gradient(objective: Objective, batch: Batch, train: bool) -> Array:
     return objective.grad.copy()
 
 
-def _told(link: Link) -> dict[str, Array]:
+def _told(link: BoundLayer) -> dict[str, Array]:
     """What a layer's backward writes."""
     names = ("dx", *(f"d{p}" for p in link.node.plan.params))
     return {name: np.array(getattr(link.frame, name)) for name in names if getattr(link.frame, name) is not None}
 
 
-def _walk(batch: Batch, seed: int) -> Iterator[tuple[Link, np.random.Generator]]:
+def _walk(batch: Batch, seed: int) -> Iterator[tuple[BoundLayer, np.random.Generator]]:
     """Every layer with something to weigh its outputs by, after a forward pass."""
     for link in batch.chain.walk():
         yield link, Stream(seed, "gradcheck", f"law {link.path}").at()
@@ -188,7 +188,7 @@ def _permutation(objective: Objective, batch: Batch, x: Array, t: Array) -> LawR
 
 def _float32(objective: Objective, batch: Batch, x: Array, t: Array, seed: int) -> LawRow:
     """Training's float32 gives the same gradient, up to what rounding between the layers does to it."""
-    narrow = Objective(objective.network.blueprint, objective.loss, batch.n, np.float32, objective.network.seed)
+    narrow = Objective(objective.network.network_plan, objective.loss, batch.n, np.float32, objective.network.seed)
     narrow.theta[...] = objective.theta
     for path, state in objective.network.states.items():
         narrow.network.states[path][...] = state
@@ -203,7 +203,7 @@ def _float32(objective: Objective, batch: Batch, x: Array, t: Array, seed: int) 
     rounding = Rounding(objective, batch, Stream(seed, "gradcheck", "rounding").at(), weights=True)
     worst, excess, where = 0.0, 0.0, ""
     largest = size(wide)
-    for e in objective.network.blueprint.layout:
+    for e in objective.network.network_plan.layout:
         a, b = wide[e.where], thin[e.where]
         if not np.isfinite(b).all():
             return LawRow("float32", False, float("inf"), f"{e.path}: in float32 its gradient is not finite")

@@ -8,7 +8,7 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from bpcli.engine.network import Chain, Link, Network
+from bpcli.engine.network import BoundLayer, Chain, Network
 from bpcli.family.plan import Array
 from bpcli.numeric.streams import Stream
 from bpcli.studies.gradcheck.judge import Probe
@@ -28,7 +28,7 @@ class Point:
     The layer's arrays in the network are those of this point until another is made.
     """
 
-    def __init__(self, network: Network, chain: Chain, link: Link, name: str, x: Array | None, seed: int) -> None:
+    def __init__(self, network: Network, chain: Chain, link: BoundLayer, name: str, x: Array | None, seed: int) -> None:
         self.network, self.link, self.name = network, link, name
         self.train = name != EVALUATION
         self.rng = rng = Stream(seed, "gradcheck", f"{link.path} {name}").at()
@@ -189,7 +189,7 @@ class Point:
             )  # fmt: skip
 
 
-def tokens_of(link: Link) -> int:
+def tokens_of(link: BoundLayer) -> int:
     """How many different whole numbers a layer takes, or a layer inside it; 0 where it takes any numbers."""
     inside = (k.node.plan.tokens for chain in link.inside.values() for k in chain.walk())
     return min((t for t in (link.node.plan.tokens, *inside) if t), default=0)
@@ -206,7 +206,7 @@ class Mislead:
     entries: int
 
 
-def differs_at_evaluation(link: Link) -> bool:
+def differs_at_evaluation(link: BoundLayer) -> bool:
     """Whether a layer computes otherwise at evaluation than in training."""
     plan, x = link.node.plan, link.node.x
     if plan.draws or plan.state:

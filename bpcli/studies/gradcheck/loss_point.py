@@ -160,8 +160,8 @@ class PenaltyPoint:
 
 def penalties(objective: Objective, seed: int) -> Iterator[PenaltyPoint]:
     """Each penalty of the network; where there are several, with the first tensor that it lies on."""
-    blueprint = objective.network.blueprint
-    for part, where in blueprint.penalties:
-        under = [e.path for e in blueprint.layout if where.start <= e.start < where.stop]
-        several = f" on {under[0]}" if len(blueprint.penalties) > 1 else ""
+    network_plan = objective.network.network_plan
+    for part, where in network_plan.penalties:
+        under = [e.path for e in network_plan.layout if where.start <= e.start < where.stop]
+        several = f" on {under[0]}" if len(network_plan.penalties) > 1 else ""
         yield PenaltyPoint(part, where.stop - where.start, f"{part.kind}.dw{several}", seed)

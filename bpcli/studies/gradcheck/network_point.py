@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from bpcli.engine.network import Link
+from bpcli.engine.network import BoundLayer
 from bpcli.engine.objective import Batch, Objective
 from bpcli.family.plan import Array
 from bpcli.numeric.streams import Stream
@@ -44,7 +44,7 @@ class WholePoint:
         self.objective.add_penalty_gradient()
         moved = self.objective.theta != theta
         np.copyto(self.objective.theta, theta)
-        return tuple(e.path for e in self.objective.network.blueprint.layout if moved[e.where].any())
+        return tuple(e.path for e in self.objective.network.network_plan.layout if moved[e.where].any())
 
     def again(self, path: str) -> Array:
         """The gradient of a parameter, or of the inputs, by another pass."""
@@ -69,7 +69,7 @@ class WholePoint:
         """The objective, everything computed anew."""
         return self.batch.forward(True) + self.objective.penalty()
 
-    def _from(self, links: tuple[Link, ...]) -> tuple[float, float]:
+    def _from(self, links: tuple[BoundLayer, ...]) -> tuple[float, float]:
         """The objective where only these layers, the last ones, may have changed."""
         for link in links:
             link.layer.forward(link.frame, True)
@@ -105,7 +105,7 @@ class WholePoint:
         return self.book.value({path: z})
 
 
-def _all(link: Link) -> Iterator[Link]:
+def _all(link: BoundLayer) -> Iterator[BoundLayer]:
     yield link
     for chain in link.inside.values():
         yield from chain.walk()
@@ -120,6 +120,6 @@ def settings(objective: Objective, rng: np.random.Generator, far: float) -> None
 def fans(objective: Objective) -> Array:
     """How many inputs each weight shares its unit with: by it noise keeps the scale of what is computed."""
     found = np.ones(len(objective.theta))
-    for e in objective.network.blueprint.layout:
+    for e in objective.network.network_plan.layout:
         found[e.where] = max(1, e.param.fan_in)
     return found

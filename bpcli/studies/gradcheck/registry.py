@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import ValidationError
 
 import bpcli.parts  # noqa: F401  (declares them)
-from bpcli.engine.network_plan import draw_up
+from bpcli.engine.network_plan import plan_network
 from bpcli.engine.objective import Objective
 from bpcli.family import Activation, Layer, Loss, Regularizer
 from bpcli.family.part import Part, families
@@ -153,17 +153,17 @@ def _checked(part: Part, seed: int) -> tuple[Checked, tuple[int, ...]]:
         loss = part
     elif isinstance(part, Regularizer):
         penalty = part
-    blueprint = draw_up(layers, sample.x, penalty)
-    if len(blueprint.y) != 1:
+    network_plan = plan_network(layers, sample.x, penalty)
+    if len(network_plan.y) != 1:
         layers.append(Layer.parse("flatten"))
-        blueprint = draw_up(layers, sample.x, penalty)
-    objective = Objective(blueprint, loss, ROWS + 4, np.float64, seed, retain=True, need_dx=True)
+        network_plan = plan_network(layers, sample.x, penalty)
+    objective = Objective(network_plan, loss, ROWS + 4, np.float64, seed, retain=True, need_dx=True)
     x = rng.normal(size=(ROWS + 4, *sample.x)) * sample.scale
-    tokens = min((node.plan.tokens for node in blueprint.walk() if node.plan.tokens), default=0)
+    tokens = min((node.plan.tokens for node in network_plan.walk() if node.plan.tokens), default=0)
     if tokens:
         x = rng.integers(0, tokens, x.shape).astype(np.float64)
     checked = Checked(part.kind, objective, x, _targets(objective, loss, rng), "random", "random numbers")
-    return checked, (blueprint.y if isinstance(part, Loss) else sample.x)
+    return checked, (network_plan.y if isinstance(part, Loss) else sample.x)
 
 
 def _targets(objective: Objective, loss: Loss, rng: np.random.Generator) -> Array:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.engine.network import Link
+from bpcli.engine.network import BoundLayer
 from bpcli.engine.objective import Batch, Objective
 from bpcli.family.plan import Array
 from bpcli.notation import Program
@@ -52,7 +52,7 @@ def sway(program: Program, env: Mapping[str, Any], rng: Rng) -> Sway:
     return found
 
 
-def layer_sway(link: Link, train: bool, rng: Rng) -> Sway:
+def layer_sway(link: BoundLayer, train: bool, rng: Rng) -> Sway:
     """That of a layer's equations where it stands; nothing of a layer without equations. What the layers inside add to
     its y and dx is in these, and `inside` is the sum of it."""
     found = {}
@@ -81,7 +81,7 @@ class Rounding:
         np.copyto(objective.theta, theta)
         base = grad.copy()
         base_dx = None if dx is None else dx.copy()
-        layout = objective.network.blueprint.layout
+        layout = objective.network.network_plan.layout
         self.gradient = {e.path: 0.0 for e in layout} | {"x": 0.0}
         self.loss = self.of_loss.get("L", 0.0)
         for _ in range(RUNS):

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.engine.network import Chain, Link
+from bpcli.engine.network import BoundLayer, Chain
 from bpcli.engine.objective import Batch, Objective
 from bpcli.family.plan import Array
 from bpcli.notation import Program, compile_equations
 from bpcli.studies.witness.cases import equation_views, layer_program
 
 
-def has_equations(link: Link, train: bool) -> bool:
+def has_equations(link: BoundLayer, train: bool) -> bool:
     """Whether a layer and all inside it are stated in equations."""
     own = bool(link.layer.equations(train, link.node.x))
     return own and all(has_equations(k, train) for chain in link.inside.values() for k in chain.links)
@@ -23,21 +23,21 @@ def has_equations(link: Link, train: bool) -> bool:
 class Textbook:
     """The forward equations of layers in a row; what they read besides `x` and `given` stands in the network."""
 
-    def __init__(self, links: Sequence[Link], train: bool) -> None:
+    def __init__(self, links: Sequence[BoundLayer], train: bool) -> None:
         self.links = tuple(links)
         self._programs: dict[str, Program] = {}
         self._envs: dict[str, Mapping[str, Any]] = {}
         for link in links:
             self._take(link, train)
 
-    def _take(self, link: Link, train: bool) -> None:
+    def _take(self, link: BoundLayer, train: bool) -> None:
         self._programs[link.path] = layer_program(link, train)
         self._envs[link.path] = equation_views(link)
         for chain in link.inside.values():
             for inner in chain.links:
                 self._take(inner, train)
 
-    def outputs(self, x: Array, given: Mapping[str, Array], links: Sequence[Link] | None = None) -> Array:
+    def outputs(self, x: Array, given: Mapping[str, Array], links: Sequence[BoundLayer] | None = None) -> Array:
         """What comes out for inputs `x`; `given` holds parameters, by path, that take the place of the network's."""
         for link in self.links if links is None else links:
             env = {**self._envs[link.path], "x": x}
@@ -62,7 +62,7 @@ class WholeTextbook:
         self._penalties = [
             (p, compile_equations(p.equations(), {"w": w.shape, "dw": w.shape}, p.consts()), where)
             for (p, w, _), (_, where) in zip(
-                objective.penalties, objective.network.blueprint.penalties, strict=True
+                objective.penalties, objective.network.network_plan.penalties, strict=True
             )
         ]  # fmt: skip
 
@@ -70,7 +70,7 @@ class WholeTextbook:
         """The loss with its penalties; `given` may hold `x` and parameters by path."""
         y = self.layers.outputs(given.get("x", self.x), given)
         total = self.loss.run({**self.env, "x": y}, {"L"})["L"]
-        layout = self.objective.network.blueprint.layout
+        layout = self.objective.network.network_plan.layout
         for part, program, where in self._penalties:
             under = [e for e in layout if where.start <= e.start < where.stop]
             if any(e.path in given for e in under):  # what stays as it is has no derivative

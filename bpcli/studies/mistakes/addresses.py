@@ -85,7 +85,7 @@ class Addresses:
     def _aliases(self) -> Iterator[tuple[str, str]]:
         """Other names, by the names they stand for: z, a and delta of a layer with weights, and what a layer reads."""
         names = {array.key: name for name, array in self.arrays.items()}
-        for node in self.flow.subject.blueprint.walk():
+        for node in self.flow.subject.network_plan.walk():
             path = node.path
             for read in ("x", "dy"):
                 key = self.flow.wire(path, read)

@@ -47,7 +47,7 @@ def check(path: Path, rows: Rows, claims: Path, sets: Sequence[str] = (), *, asc
 
 def mark(subject: Subject, claims: Sequence[Claim], file: str = "", *, ascii: bool = False) -> Marks:
     """Marks claims about the next training step of a subject."""
-    network = network_of(subject.blueprint)
+    network = network_of(subject.network_plan)
     facts = (("network", network), ("weights", subject.weights), ("rows", subject.rows))
     try:
         taken = take_step(subject)

@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bpcli.engine.network import Link
-from bpcli.engine.network_plan import Blueprint, Entry
+from bpcli.engine.network import BoundLayer
+from bpcli.engine.network_plan import NetworkPlan, ParamLayout
 from bpcli.engine.objective import Batch, Objective
 from bpcli.family import Activation, Loss
 from bpcli.family.plan import Array, Frame, empty
@@ -41,8 +41,8 @@ class Probe:
     weights come from.
     """
 
-    def __init__(self, blueprint: Blueprint, loss: Loss, x: Array, t: Array, seed: int = 0) -> None:
-        self.objective = Objective(blueprint, loss, len(x), np.float64, seed, retain=True, need_dx=True)
+    def __init__(self, network_plan: NetworkPlan, loss: Loss, x: Array, t: Array, seed: int = 0) -> None:
+        self.objective = Objective(network_plan, loss, len(x), np.float64, seed, retain=True, need_dx=True)
         self.batch = self.objective.batch(len(x))
         t = t if t.ndim == 1 else t.astype(np.float64)
         self.batch.load(x.astype(np.float64), t, np.arange(len(x)))
@@ -71,13 +71,13 @@ def health(objective: Objective, batch: Batch, update: Array | None = None) -> t
     penalty hides no layer that the loss does not reach; `weights` and `update` are of what decays (matrices and
     kernels), or where nothing does (gains) of all that the layer learns.
     """
-    entries: dict[str, list[Entry]] = {}
-    for e in objective.network.blueprint.layout:
+    entries: dict[str, list[ParamLayout]] = {}
+    for e in objective.network.network_plan.layout:
         entries.setdefault(e.node.path, []).append(e)
     return tuple(_row(link, entries.get(link.path, []), objective, update) for link in batch.chain.walk())
 
 
-def _row(link: Link, entries: list[Entry], objective: Objective, update: Array | None) -> HealthRow:
+def _row(link: BoundLayer, entries: list[ParamLayout], objective: Objective, update: Array | None) -> HealthRow:
     f = link.frame
     main = [e for e in entries if e.param.decays] or entries
     weights = _norm(objective.theta, main)
@@ -97,12 +97,12 @@ def _row(link: Link, entries: list[Entry], objective: Objective, update: Array |
     )
 
 
-def _norm(flat: Array, entries: list[Entry]) -> float | None:
+def _norm(flat: Array, entries: list[ParamLayout]) -> float | None:
     """The norm of these tensors of a flat vector together; None where there are none."""
     return math.hypot(*(length(flat[e.where]) for e in entries)) if entries else None
 
 
-def closed(link: Link) -> tuple[float | None, float | None]:
+def closed(link: BoundLayer) -> tuple[float | None, float | None]:
     """The share of an activation's units that no row opens, and the share of its outputs that are saturated; None where
     it has no flat end (two of them, to be saturated), or is no activation of single numbers.
 

@@ -46,7 +46,7 @@ class LayerWatch:
         the shares of dead units and of saturated outputs."""
         if self._probe is None:
             o = self.objective
-            self._probe = Probe(o.network.blueprint, o.loss, batch.x, batch.t, o.network.seed)
+            self._probe = Probe(o.network.network_plan, o.loss, batch.x, batch.t, o.network.seed)
         self._probe.batch.x[...], self._probe.batch.t[...] = batch.x, batch.t
         update = np.subtract(self.objective.theta, self._before, dtype=np.float64)
         found: dict[str, float | None] = {}
@@ -58,7 +58,7 @@ class LayerWatch:
 def _keys(objective: Objective) -> list[str]:
     """What can be measured: of layers that learn their gradient and update, of activations with flat ends the rest."""
     keys = []
-    for node in objective.network.blueprint.walk():
+    for node in objective.network.network_plan.walk():
         figures = ["gradient", "update"] if node.plan.params else []
         if isinstance(node.layer, Activation):
             figures += {"none": [], "one": ["dead"], "both": ["dead", "saturated"]}[character(node.layer)[1]]

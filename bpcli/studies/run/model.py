@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from bpcli.config.experiment import Experiment
-from bpcli.engine.network_plan import Blueprint, draw_up
+from bpcli.engine.network_plan import NetworkPlan, plan_network
 from bpcli.engine.objective import Objective
 from bpcli.family import UnsettledError
 from bpcli.family.plan import Array, ShapeError
@@ -34,14 +34,14 @@ class Model:
     path: Path
     experiment: Experiment
     rules: Rules
-    blueprint: Blueprint
+    network_plan: NetworkPlan
     objective: Objective
     record: Mapping[str, Any]  # how it was made: epoch, metrics, version
     warnings: tuple[Problem, ...] = ()
 
     @property
     def judge(self) -> Judge:
-        return Judge(self.experiment.loss, self.rules, self.blueprint.y[0])
+        return Judge(self.experiment.loss, self.rules, self.network_plan.y[0])
 
 
 def dump(experiment: Experiment) -> dict[str, Any]:
@@ -86,10 +86,10 @@ def load(path: Path) -> Model:
     try:
         experiment = Experiment.model_validate(meta["experiment"])
         rules = Rules.from_meta(meta["rules"], tensors)
-        blueprint = draw_up(experiment.architecture, rules.shape, experiment.regularization)
-        rules = replace(rules, tokens=blueprint.tokens)
+        network_plan = plan_network(experiment.architecture, rules.shape, experiment.regularization)
+        rules = replace(rules, tokens=network_plan.tokens)
         loss = experiment.loss.settle(rules.classes, ())
-        loss.plan(blueprint.y)
+        loss.plan(network_plan.y)
     except (KeyError, TypeError, ShapeError, UnsettledError) as error:
         raise blamed(error) or _damaged(file, str(error)) from None
     except ValidationError as error:
@@ -97,21 +97,21 @@ def load(path: Path) -> Model:
         if first["type"] == "unknown_type":
             raise plugins.named(_unknown(file, first["ctx"]), trained_with) from None
         raise _damaged(file, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    _fits(file, blueprint, tensors)
-    objective = Objective(blueprint, loss, BATCH, np.dtype(experiment.dtype), experiment.seed)
+    _fits(file, network_plan, tensors)
+    objective = Objective(network_plan, loss, BATCH, np.dtype(experiment.dtype), experiment.seed)
     for name, array in {**objective.network.parameters(), **_states(objective)}.items():
         array[...] = tensors[name]
-    return Model(file, experiment, rules, blueprint, objective, record, plugins.differences(trained_with))
+    return Model(file, experiment, rules, network_plan, objective, record, plugins.differences(trained_with))
 
 
 def _states(objective: Objective) -> dict[str, Array]:
     return {f"state.{p}": s for p, s in objective.network.states.items()}
 
 
-def _fits(file: Path, blueprint: Blueprint, tensors: Mapping[str, Array]) -> None:
+def _fits(file: Path, network_plan: NetworkPlan, tensors: Mapping[str, Array]) -> None:
     """Compares names and shapes of the weights with what the network needs, before memory is asked for."""
-    needed = {e.path: e.shape for e in blueprint.layout}
-    for node in blueprint.walk():
+    needed = {e.path: e.shape for e in network_plan.layout}
+    for node in network_plan.walk():
         needed |= {f"state.{node.path}.{name}": slot.shape for name, slot in node.plan.state.items()}
     held = {name: a.shape for name, a in tensors.items() if not name.startswith("data.")}
     for name, shape in needed.items():

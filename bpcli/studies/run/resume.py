@@ -115,8 +115,8 @@ def _beyond(training: Training) -> tuple[Problem, ...]:
     """A warning where the schedule ended before the epochs that are asked for."""
     if training.schedule is None:
         return ()
-    total = training.descent.total
-    rate = training.descent.rate_at(total)
+    total = training.stepper.total
+    rate = training.stepper.rate_at(total)
     if rate > 0 or training.experiment.training.epochs * training.steps_per_epoch <= total:
         return ()
     text = f"the learning rate is 0 after step {total:,}, where its schedule was to end: nothing is learned beyond"

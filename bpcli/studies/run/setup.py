@@ -17,9 +17,9 @@ from bpcli.config.validate import validate
 from bpcli.config.yamlfile import read
 from bpcli.engine.augment import Augmenter, augmenting_bytes, image_shape
 from bpcli.engine.memory import available_bytes
-from bpcli.engine.network_plan import Blueprint, slot_bytes, working_bytes
+from bpcli.engine.network_plan import NetworkPlan, slot_bytes, working_bytes
 from bpcli.engine.objective import loss_slots
-from bpcli.family import Searcher
+from bpcli.family import FullBatchOptimizer
 from bpcli.numeric.shapes import in_bytes
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.custom.load import loaded
@@ -36,7 +36,7 @@ class Setup:
     document: Document
     experiment: Experiment
     prepared: Prepared
-    blueprint: Blueprint
+    network_plan: NetworkPlan
     root: Path
     sets: tuple[str, ...]
     warnings: tuple[Problem, ...]
@@ -54,7 +54,7 @@ class Setup:
         """What changes the images of training batches (of up to `rows` rows), where the file says that they are
         changed."""
         experiment, parts = self.experiment, self.experiment.data.augment
-        shape, even = image_shape(self.blueprint), self.prepared.rules.even_scale
+        shape, even = image_shape(self.network_plan), self.prepared.rules.even_scale
         if not parts or shape is None or even is None:
             return None
         rows = self.batch_size if rows is None else rows
@@ -70,7 +70,7 @@ class Setup:
         from bpcli.studies.custom.contract import held  # nobody else waits for it
 
         train, experiment = self.prepared.splits["train"], self.experiment
-        return held(experiment, self.blueprint, experiment.loss, train.x, train.t, np.dtype(experiment.dtype))
+        return held(experiment, self.network_plan, experiment.loss, train.x, train.t, np.dtype(experiment.dtype))
 
 
 def load_document(file: Path, sets: Sequence[str] = ()) -> tuple[Document, Experiment]:
@@ -114,19 +114,21 @@ def set_up(
     experiment, complaints = settle(experiment, facts)
     if complaints:
         raise Failure(*(_problem(document, c) for c in complaints))
-    blueprint, complaints = fit(experiment, facts)
+    network_plan, complaints = fit(experiment, facts)
     targets = (targets_fit(experiment, split.t) for split in prepared.splits.values())
     complaints = next((found for found in targets if found), []) + complaints
-    if blueprint is not None and blueprint.tokens:
-        prepared = replace(prepared, rules=replace(prepared.rules, tokens=blueprint.tokens))
+    if network_plan is not None and network_plan.tokens:
+        prepared = replace(prepared, rules=replace(prepared.rules, tokens=network_plan.tokens))
         scaled, splits = prepared.rules.scaling is not None, prepared.splits.items()
-        looked = (inputs_fit(blueprint, name, split.x, split.rows, scaled) for name, split in splits)
+        looked = (inputs_fit(network_plan, name, split.x, split.rows, scaled) for name, split in splits)
         complaints = next((found for found in looked if found), []) + complaints
     problems = [_problem(document, c) for c in complaints]
-    if blueprint is None or any(p.level == "error" for p in problems):
+    if network_plan is None or any(p.level == "error" for p in problems):
         raise Failure(*problems)
-    _fits_memory(document, experiment, blueprint, len(train.x))
-    return Setup(document, experiment, prepared, blueprint, root, tuple(sets), (*prepared.warnings, *problems), prints)
+    _fits_memory(document, experiment, network_plan, len(train.x))
+    return Setup(
+        document, experiment, prepared, network_plan, root, tuple(sets), (*prepared.warnings, *problems), prints
+    )
 
 
 def batch_size(experiment: Experiment, rows: int) -> int:
@@ -135,29 +137,29 @@ def batch_size(experiment: Experiment, rows: int) -> int:
     return rows if size == "full" else min(size, rows)
 
 
-def training_bytes(experiment: Experiment, blueprint: Blueprint, batch: int) -> int:
+def training_bytes(experiment: Experiment, network_plan: NetworkPlan, batch: int) -> int:
     """Bytes that training needs besides the data: weights, gradient, what the optimizer remembers, the best weights and
     a checkpoint on its way to the disk, and the arrays of a step; watched, what of it the probe has in float64."""
     width = np.dtype(experiment.dtype).itemsize
-    step = step_bytes(experiment, blueprint, batch) + optimizer_bytes(experiment, blueprint)
-    image = image_shape(blueprint)
+    step = step_bytes(experiment, network_plan, batch) + optimizer_bytes(experiment, network_plan)
+    image = image_shape(network_plan)
     step += augmenting_bytes(experiment.data.augment, image, batch, width) if image else 0
     if experiment.training.watch:
-        step += blueprint.size * (width + 3 * 8) + 2 * working_bytes(blueprint, batch, 8)
-    return blueprint.size * width * 4 + step
+        step += network_plan.size * (width + 3 * 8) + 2 * working_bytes(network_plan, batch, 8)
+    return network_plan.size * width * 4 + step
 
 
-def step_bytes(experiment: Experiment, blueprint: Blueprint, batch: int) -> int:
+def step_bytes(experiment: Experiment, network_plan: NetworkPlan, batch: int) -> int:
     """Bytes of the arrays of a step on so many rows, besides the weights and their gradient."""
     width = np.dtype(experiment.dtype).itemsize
-    loss = sum(slot_bytes(slot, batch, width) for slot in loss_slots(experiment.loss, blueprint.y).values())
-    return working_bytes(blueprint, batch, width) + loss
+    loss = sum(slot_bytes(slot, batch, width) for slot in loss_slots(experiment.loss, network_plan.y).values())
+    return working_bytes(network_plan, batch, width) + loss
 
 
-def optimizer_bytes(experiment: Experiment, blueprint: Blueprint) -> int:
+def optimizer_bytes(experiment: Experiment, network_plan: NetworkPlan) -> int:
     """Bytes of what the optimizer remembers and of what it works in."""
-    optimizer, size = experiment.optimizer, blueprint.size
-    width = 8 if isinstance(optimizer, Searcher) else np.dtype(experiment.dtype).itemsize
+    optimizer, size = experiment.optimizer, network_plan.size
+    width = 8 if isinstance(optimizer, FullBatchOptimizer) else np.dtype(experiment.dtype).itemsize
     return sum(slot_bytes(slot, 0, width) for slot in (*optimizer.state(size).values(), *optimizer.work(size).values()))
 
 
@@ -188,17 +190,17 @@ def _problem(document: Document, c: Complaint) -> Problem:
     return document.problem(c.loc, c.text, code=c.code, help=c.help, level=c.level)
 
 
-def _fits_memory(document: Document, experiment: Experiment, blueprint: Blueprint, rows: int) -> None:
-    needed = training_bytes(experiment, blueprint, batch_size(experiment, rows))
+def _fits_memory(document: Document, experiment: Experiment, network_plan: NetworkPlan, rows: int) -> None:
+    needed = training_bytes(experiment, network_plan, batch_size(experiment, rows))
     free = available_bytes()
     if free is None or needed <= free:
         return
-    largest: Any = max(blueprint.layout, key=lambda e: e.size, default=None)
+    largest: Any = max(network_plan.layout, key=lambda e: e.size, default=None)
     text = (
         f"training this network needs {in_bytes(needed)} of memory and {in_bytes(free)} are free; "
-        f"it has {blueprint.size:,} parameters"
+        f"it has {network_plan.size:,} parameters"
     )
-    taken = optimizer_bytes(experiment, blueprint)
+    taken = optimizer_bytes(experiment, network_plan)
     if 2 * taken > needed:
         kind = experiment.optimizer.kind
         text += f", for which {kind} takes {in_bytes(taken)}"

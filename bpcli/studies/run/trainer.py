@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from bpcli.config.experiment import label
-from bpcli.engine.full_batch import lowering
+from bpcli.engine.full_batch import make_stepper
 from bpcli.engine.objective import Objective
 from bpcli.engine.step import NonFiniteError, culprit
-from bpcli.family import Stepper
+from bpcli.family import GradientOptimizer
 from bpcli.family.plan import Array
 from bpcli.numeric.order import order as rows_in_order
 from bpcli.numeric.streams import Stream
@@ -100,8 +100,8 @@ class Training:
         self.size, self.steps_per_epoch = setup.batch_size, setup.steps_per_epoch
         total = experiment.training.epochs * self.steps_per_epoch if total is None else total
         dtype = np.dtype(experiment.dtype)
-        self.objective = Objective(setup.blueprint, experiment.loss, self.size, dtype, experiment.seed)
-        self.descent = lowering(
+        self.objective = Objective(setup.network_plan, experiment.loss, self.size, dtype, experiment.seed)
+        self.stepper = make_stepper(
             self.objective,
             experiment.optimizer,
             experiment.clipping,
@@ -109,9 +109,11 @@ class Training:
             epoch=self.steps_per_epoch,
             constraint=experiment.constraint,
         )
-        self.schedule = experiment.optimizer.learning_rate if isinstance(experiment.optimizer, Stepper) else None
+        self.schedule = (
+            experiment.optimizer.learning_rate if isinstance(experiment.optimizer, GradientOptimizer) else None
+        )
         self.augmenter = setup.augmenter()
-        self.judge = Judge(experiment.loss, setup.prepared.rules, setup.blueprint.y[0])
+        self.judge = Judge(experiment.loss, setup.prepared.rules, setup.network_plan.y[0])
         self.metrics = {label(m): m for m in experiment.metrics}
         watched = experiment.training.watch
         self.layers = LayerWatch(self.objective, len(self.train.x), self.size) if watched else None
@@ -173,7 +175,7 @@ class Training:
         return True
 
     def _step(self, rows: Array) -> None:
-        p, d = self.progress, self.descent
+        p, d = self.progress, self.stepper
         batch = self.objective.batch(len(rows))
         batch.load(self.train.x, self.train.t, rows, self.train.w)
         if self.augmenter is not None:
@@ -267,7 +269,7 @@ class Training:
         """Tells the schedule of the learning rate the figure that it watches, if it does."""
         if self.schedule is not None and (metric := self.schedule.watched()):
             lower = better(self.metrics, metric) == "lower"
-            self.schedule.observe(self.descent.schedule_state, figures[metric], lower)
+            self.schedule.observe(self.stepper.schedule_state, figures[metric], lower)
 
     def over(self) -> tuple[str, str] | None:
         """Why training is over, if it is: the kind of end, and a sentence."""
@@ -295,7 +297,7 @@ class Training:
         if self.schedule is None:
             help = "no step was taken: start from smaller weights (`init`), or scale the data (`scale: standardize`)"
             return Problem(text, code="diverged", help=help)
-        rate = self.descent.rate or self.descent.rate_at(0)
+        rate = self.stepper.rate or self.stepper.rate_at(0)
         help = f"lower optimizer.learning_rate (it was {rate:g})"
         if self.experiment.clipping is None:
             help += ", or add clipping: {type: global_norm, max_norm: 1.0}"
@@ -326,7 +328,7 @@ class Training:
             stopped=stopped,
             reason=reason,
             best_epoch=kept,
-            parameters=self.setup.blueprint.size,
+            parameters=self.setup.network_plan.size,
             rows={s.name: len(s.x) for s in self.setup.prepared.splits.values()},
             seconds=self.progress.seconds + self.progress.sums.seconds,
             model=str(self.folder.model),
@@ -339,8 +341,8 @@ class Training:
         """Everything that training goes on from, so that a run resumed is the run uninterrupted."""
         p = self.progress
         tensors = {"theta": self.objective.theta, **_prefixed("state", self.objective.network.states)}
-        tensors |= _prefixed("slot", self.descent.slots) | _prefixed("clip", self.descent.clip_state)
-        tensors |= _prefixed("schedule", self.descent.schedule_state) | _prefixed("best", self._best)
+        tensors |= _prefixed("slot", self.stepper.slots) | _prefixed("clip", self.stepper.clip_state)
+        tensors |= _prefixed("schedule", self.stepper.schedule_state) | _prefixed("best", self._best)
         if p.batch:
             tensors |= _prefixed("good", self._good)
         if self.tally is not None:
@@ -356,9 +358,9 @@ class Training:
             self.objective.theta[...] = tensors["theta"]
             for prefix, arrays in (
                 ("state", self.objective.network.states),
-                ("slot", self.descent.slots),
-                ("clip", self.descent.clip_state),
-                ("schedule", self.descent.schedule_state),
+                ("slot", self.stepper.slots),
+                ("clip", self.stepper.clip_state),
+                ("schedule", self.stepper.schedule_state),
             ):
                 for name, array in arrays.items():
                     array[...] = tensors[f"{prefix}.{name}"]

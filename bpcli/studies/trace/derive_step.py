@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from bpcli.engine.step import NonFiniteError
-from bpcli.family import Stepper
+from bpcli.family import GradientOptimizer
 from bpcli.family.plan import Array
 from bpcli.numeric.lengths import length
 from bpcli.records.trace import Derivation, Given, LayerLine, PathsTo, Quantity, StepLine
@@ -46,8 +46,8 @@ def derive(subject: Subject, view: View, notes: Facts = ()) -> Derivation:
 
     Raises Failure where something named is not there, or a step is not finite.
     """
-    chosen = [weight(subject.blueprint, p) for p in view.params]
-    layers = layers_named(subject.blueprint, view.layers)
+    chosen = [weight(subject.network_plan, p) for p in view.params]
+    layers = layers_named(subject.network_plan, view.layers)
     detail = view.detail
     if detail == "path" and not chosen:
         chosen = [_first_weight(subject)]
@@ -72,8 +72,8 @@ def derive(subject: Subject, view: View, notes: Facts = ()) -> Derivation:
         told += found
         given += [*before, *_drawn(subject, step), *_untold(taken, step)]
         lines.append(_line(subject, taken, found, step))
-        if subject.descent.ended:
-            text = f"step {step} was not taken, the weights stay as they are: {subject.descent.ended}"
+        if subject.stepper.ended:
+            text = f"step {step} was not taken, the weights stay as they are: {subject.stepper.ended}"
             subject.warnings = (*subject.warnings, Problem(text, code="converged", level="warning"))
         if detail == "path":
             with _as_before(subject, taken):
@@ -101,11 +101,11 @@ def _wanted(taken: Taken, chosen: Sequence[tuple[str, tuple[int, ...]]]) -> Want
 
 def _first_weight(subject: Subject) -> tuple[str, tuple[int, ...]]:
     """The first weight of the first layer that has any: what `path` tells unless somebody says which."""
-    layout = {e.path: e.shape for e in subject.blueprint.layout}
+    layout = {e.path: e.shape for e in subject.network_plan.layout}
     if not layout:
         text = "this network has no weight whose paths could be told"
         raise Failure(Problem(text, code="no-weights", help="--detail neuron"), exit=Exit.USAGE)
-    first = next(f"{node.path}.{p}" for node in subject.blueprint.walk() for p in node.plan.params)
+    first = next(f"{node.path}.{p}" for node in subject.network_plan.walk() for p in node.plan.params)
     return first, (0,) * len(layout[first])
 
 
@@ -115,7 +115,7 @@ def _facts(subject: Subject) -> Facts:
     why = next((eq.why for eq in loss.equations(False) if eq.left == "L"), "")
     rows = len(subject.x)
     facts = [
-        ("network", f"{network_of(subject.blueprint)}; {subject.blueprint.size:,} parameters, float64"),
+        ("network", f"{network_of(subject.network_plan)}; {subject.network_plan.size:,} parameters, float64"),
         ("weights", subject.weights),
         ("rows", f"{subject.rows}; N = {rows}"),
         ("loss", f"{loss.kind}: {why}" if why else loss.kind),
@@ -161,10 +161,10 @@ def without_equations(subject: Subject, taken: Taken) -> Iterator[Problem]:
         if block.untold:
             yield _silent(block.layer, block.kind, "" if not block.program.names else f" of {', '.join(block.untold)}")
     others: list[tuple[str, str, Sequence[Any]]] = [("loss", loss.kind, loss.equations(False))]
-    others += [("penalty", p.kind, p.equations()) for p, _ in subject.blueprint.penalties]
+    others += [("penalty", p.kind, p.equations()) for p, _ in subject.network_plan.penalties]
     if experiment.clipping is not None:
         others.append(("clipping", experiment.clipping.kind, experiment.clipping.equations()))
-    if isinstance(experiment.optimizer, Stepper):
+    if isinstance(experiment.optimizer, GradientOptimizer):
         rate = experiment.optimizer.learning_rate
         others.append(("learning_rate", rate.kind, rate.equations()))
     others.append(("optimizer", experiment.optimizer.kind, experiment.optimizer.equations()))
@@ -179,7 +179,7 @@ def _silent(place: str, kind: str, which: str) -> Problem:
 
 def _line(subject: Subject, taken: Taken, found: Sequence[Quantity], step: int) -> StepLine:
     change = next(q for q in found if q.part == "change")
-    parts = {e.path: e for e in subject.blueprint.layout}
+    parts = {e.path: e for e in subject.network_plan.layout}
 
     def cut(flat: Array) -> dict[str, Array]:
         return {path: flat[e.where].reshape(e.shape).copy() for path, e in parts.items()}

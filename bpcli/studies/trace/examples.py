@@ -12,8 +12,8 @@ import numpy as np
 
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.config.experiment import Experiment
-from bpcli.engine.network_plan import draw_up
-from bpcli.family import Optimizer, Stepper
+from bpcli.engine.network_plan import plan_network
+from bpcli.family import GradientOptimizer, Optimizer
 from bpcli.family.part import near
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.dataset.prepare import prepare
@@ -51,10 +51,10 @@ def open_example(example: Example, rows: Rows = NO_ROWS) -> Subject:
     """The subject of an example, on its own rows or on others by value."""
     experiment = Experiment.model_validate({"name": example.name, "dtype": "float64", **example.experiment})
     prepared = prepare(experiment.data, targets=experiment.loss.targets, seed=0, dtype=np.dtype("float64"), root=Path())
-    blueprint = draw_up(experiment.architecture, prepared.rules.shape, experiment.regularization)
-    subject = subject_of(experiment, blueprint, prepared.rules, rows if rows.x else example.rows, "as given")
+    network_plan = plan_network(experiment.architecture, prepared.rules.shape, experiment.regularization)
+    subject = subject_of(experiment, network_plan, prepared.rules, rows if rows.x else example.rows, "as given")
     for name, value in example.slots.items():
-        subject.descent.slots[name][...] = value
+        subject.stepper.slots[name][...] = value
     subject.done = example.done
     return subject
 
@@ -251,7 +251,9 @@ def _steps() -> list[Example]:
     source = "definition; bpcli parts NAME names the paper"
     found = []
     for kind, leaf in Optimizer.registry.items():
-        rate = {"learning_rate": 0.1} if issubclass(leaf, Stepper) else {"pairs": 1} if kind == "lbfgs" else {}
+        rate = (
+            {"learning_rate": 0.1} if issubclass(leaf, GradientOptimizer) else {"pairs": 1} if kind == "lbfgs" else {}
+        )
         optimizer = {"type": kind, **rate}
         experiment = _experiment(
             [[1.0]], [[0.0]], [_unit([[5.0]], False)], {"type": "squared_error", "factor": 1}, optimizer
@@ -265,6 +267,6 @@ def _steps() -> list[Example]:
         else:
             source_ = source
         title = f"one step of {kind} on L = w^2 from w = 5"
-        title += ", with a learning rate of 0.1" if issubclass(leaf, Stepper) else ""
+        title += ", with a learning rate of 0.1" if issubclass(leaf, GradientOptimizer) else ""
         found.append(Example(f"step_{kind}", title, source_, experiment, Rows(), verified=verified))
     return found

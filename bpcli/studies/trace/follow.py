@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from bpcli.engine.network_plan import Blueprint
+from bpcli.engine.network_plan import NetworkPlan
 from bpcli.family.part import near
 from bpcli.notation.places import reads_at
 from bpcli.records.training import Exit, Failure, Problem
@@ -16,9 +16,9 @@ Index = tuple[int, ...]
 Found = dict[tuple[str, str], set[Index]]
 
 
-def weight(blueprint: Blueprint, text: str) -> tuple[str, Index]:
+def weight(network_plan: NetworkPlan, text: str) -> tuple[str, Index]:
     """`dense_1.W[0,1]` as a path and an index. Raises Failure with the paths there are."""
-    shapes = {e.path: e.shape for e in blueprint.layout}
+    shapes = {e.path: e.shape for e in network_plan.layout}
     match = re.fullmatch(r"\s*([\w.]+)\s*(?:\[([\d\s,]*)\])?\s*", text)
     path = match[1] if match else text
     listed = ", ".join(f"{p}[{','.join(map(str, s))}]" for p, s in list(shapes.items())[:12])
@@ -40,9 +40,9 @@ def weight(blueprint: Blueprint, text: str) -> tuple[str, Index]:
     return path, at
 
 
-def layers_named(blueprint: Blueprint, names: Sequence[str]) -> tuple[str, ...]:
+def layers_named(network_plan: NetworkPlan, names: Sequence[str]) -> tuple[str, ...]:
     """The layers that are asked for. Raises Failure with the layers there are."""
-    known = [node.path for node in blueprint.walk()]
+    known = [node.path for node in network_plan.walk()]
     for name in names:
         if name not in known:
             guess = near(name, known)
@@ -84,10 +84,10 @@ def follow(taken: Taken, tensor: str, at: Index) -> Wanted:
     return {key: frozenset(places) for key, places in wanted.items()}
 
 
-def network_of(blueprint: Blueprint) -> str:
+def network_of(network_plan: NetworkPlan) -> str:
     """The network in a line: 2 -> dense_1 (3) -> dense_1.activation tanh -> ..."""
-    parts = [_units(blueprint.x)]
-    for node in blueprint.nodes:
+    parts = [_units(network_plan.x)]
+    for node in network_plan.nodes:
         ending = f" ({_units(node.plan.y)})" if node.plan.params or node.plan.y != node.x else ""
         kind = "" if node.path.startswith(node.layer.kind) else f" {node.layer.kind}"
         parts.append(f"{node.path}{kind}{ending}")

@@ -71,7 +71,7 @@ class Flow:
     def __init__(self, subject: Subject, taken: Taken) -> None:
         self.subject, self.taken = subject, taken
         self.chain = subject.objective.network.chain(len(subject.x))
-        self.layout = subject.blueprint.layout
+        self.layout = subject.network_plan.layout
         self.truth: Values = {}
         self.nodes: dict[Key, Node] = {}
         self._by_layer: dict[str, tuple[str, ...]] = {}  # what chance and the past give a layer

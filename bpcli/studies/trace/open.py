@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from bpcli.config.experiment import Experiment
-from bpcli.engine.full_batch import Search, lowering
-from bpcli.engine.network_plan import Blueprint
+from bpcli.engine.full_batch import FullBatchStep, make_stepper
+from bpcli.engine.network_plan import NetworkPlan
 from bpcli.engine.objective import Objective
-from bpcli.engine.step import Descent
+from bpcli.engine.step import FirstOrderStep
 from bpcli.family import Source, Table
 from bpcli.family.plan import Array
 from bpcli.numeric.streams import Stream
@@ -53,7 +53,7 @@ class Subject:
     name: str
     experiment: Experiment
     objective: Objective
-    descent: Descent | Search
+    stepper: FirstOrderStep | FullBatchStep
     rules: Rules
     x: Array
     t: Array
@@ -63,8 +63,8 @@ class Subject:
     warnings: tuple[Problem, ...] = field(default=())
 
     @property
-    def blueprint(self) -> Blueprint:
-        return self.objective.network.blueprint
+    def network_plan(self) -> NetworkPlan:
+        return self.objective.network.network_plan
 
 
 def open_subject(path: Path, rows: Rows, sets: Sequence[str] = ()) -> Subject:
@@ -80,13 +80,13 @@ def open_subject(path: Path, rows: Rows, sets: Sequence[str] = ()) -> Subject:
     setup = set_up(path, (*sets, DOUBLE), inputs=False)
     chosen = _of_setup(setup, rows, epoch=0)
     return _subject(
-        setup.experiment, setup.blueprint, setup.prepared.rules, chosen,
+        setup.experiment, setup.network_plan, setup.prepared.rules, chosen,
         total=setup.experiment.training.epochs * setup.steps_per_epoch, epoch=setup.steps_per_epoch,
         weights="as they start", warnings=(*setup.warnings, *_unweighted(setup)),
     )  # fmt: skip
 
 
-def subject_of(experiment: Experiment, blueprint: Blueprint, rules: Rules, rows: Rows, words: str) -> Subject:
+def subject_of(experiment: Experiment, network_plan: NetworkPlan, rules: Rules, rows: Rows, words: str) -> Subject:
     """The subject of an experiment whose data are its rows: of `rows` those given by value, else all of them."""
     if rows.x:
         chosen = _by_value(rules, rows)
@@ -94,7 +94,7 @@ def subject_of(experiment: Experiment, blueprint: Blueprint, rules: Rules, rows:
         table = experiment.data.train.load(Path())
         chosen = rules.encode_inputs(table, np.float64), rules.encode_target(table, np.float64), "all of the example"
     epochs = experiment.training.epochs
-    return _subject(experiment, blueprint, rules, chosen, total=epochs, epoch=1, weights=words, warnings=())
+    return _subject(experiment, network_plan, rules, chosen, total=epochs, epoch=1, weights=words, warnings=())
 
 
 def _of_run(path: Path, rows: Rows) -> Subject:
@@ -106,26 +106,26 @@ def _of_run(path: Path, rows: Rows) -> Subject:
     progress = meta["progress"]
     if rows.x:
         model = models.load(path)
-        experiment, blueprint, rules = model.experiment, model.blueprint, model.rules
+        experiment, network_plan, rules = model.experiment, model.network_plan, model.rules
         chosen = _by_value(rules, rows)
         steps = max(1, int(record.get("steps", 1)) // max(1, experiment.training.epochs))
     else:
         setup = reopen(folder, record, (DOUBLE,), inputs=False)
         warnings = (*warnings, *_unweighted(setup))
-        experiment, blueprint, rules = setup.experiment, setup.blueprint, setup.prepared.rules
+        experiment, network_plan, rules = setup.experiment, setup.network_plan, setup.prepared.rules
         chosen = _of_setup(setup, rows, int(progress["epoch"]))
         steps = setup.steps_per_epoch
     words = f"of {path}, after {int(progress['step']):,} steps, with its optimizer's memory"
     subject = _subject(
-        experiment, blueprint, rules, chosen, total=int(record.get("steps", 0)) or steps, epoch=steps, weights=words,
+        experiment, network_plan, rules, chosen, total=int(record.get("steps", 0)) or steps, epoch=steps, weights=words,
         warnings=(*warnings, *plugins.differences(record)),
     )  # fmt: skip
     subject.objective.theta[...] = tensors["theta"]
     for prefix, arrays in (
         ("state", subject.objective.network.states),
-        ("slot", subject.descent.slots),
-        ("clip", subject.descent.clip_state),
-        ("schedule", subject.descent.schedule_state),
+        ("slot", subject.stepper.slots),
+        ("clip", subject.stepper.clip_state),
+        ("schedule", subject.stepper.schedule_state),
     ):
         for name, array in arrays.items():
             array[...] = tensors[f"{prefix}.{name}"]
@@ -154,7 +154,7 @@ def _of_model(path: Path, rows: Rows) -> Subject:
     model = models.load(path)
     words = f"of {model.path}, and an optimizer that starts afresh"
     subject = _subject(
-        model.experiment, model.blueprint, model.rules, chosen or _by_value(model.rules, rows),
+        model.experiment, model.network_plan, model.rules, chosen or _by_value(model.rules, rows),
         total=model.experiment.training.epochs, epoch=1, weights=words, warnings=model.warnings,
     )  # fmt: skip
     for name, array in model.objective.network.parameters().items():
@@ -166,7 +166,7 @@ def _of_model(path: Path, rows: Rows) -> Subject:
 
 def _subject(
     experiment: Experiment,
-    blueprint: Blueprint,
+    network_plan: NetworkPlan,
     rules: Rules,
     chosen: tuple[Array, Array, str],
     *,
@@ -176,18 +176,18 @@ def _subject(
     warnings: tuple[Problem, ...],
 ) -> Subject:
     x, t, words = chosen
-    for node in blueprint.walk():
+    for node in network_plan.walk():
         if node.plan.state and len(node.x) == 1 and len(x) == 1:
             text = f"{node.path} takes statistics over the rows, and one row has none"
             help = "trace several rows: --sample 0 --sample 1, or --batch"
             raise Failure(Problem(text, code="one-row", help=help), exit=Exit.USAGE)
     loss = experiment.loss.settle(rules.classes, ())
-    warnings = (*warnings, *held(experiment, blueprint, loss, x, t, np.float64))
-    objective = Objective(blueprint, loss, len(x), np.float64, experiment.seed, retain=True, need_dx=True)
-    descent = lowering(
+    warnings = (*warnings, *held(experiment, network_plan, loss, x, t, np.float64))
+    objective = Objective(network_plan, loss, len(x), np.float64, experiment.seed, retain=True, need_dx=True)
+    stepper = make_stepper(
         objective, experiment.optimizer, experiment.clipping, total, epoch=epoch, constraint=experiment.constraint
     )
-    return Subject(experiment.name, experiment, objective, descent, rules, x, t, 0, weights, words, warnings)
+    return Subject(experiment.name, experiment, objective, stepper, rules, x, t, 0, weights, words, warnings)
 
 
 def _of_setup(setup: Setup, rows: Rows, epoch: int) -> tuple[Array, Array, str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.engine.network import Chain, Link
+from bpcli.engine.network import BoundLayer, Chain
 from bpcli.family.plan import Array
 from bpcli.notation import Program
 from bpcli.notation.evaluate import Grid
@@ -33,7 +33,7 @@ STEP = 1e-30  # of the complex step that finds what an entry reaches
 class _Node:
     """One entry of a layer's output."""
 
-    link: Link
+    link: BoundLayer
     at: Index
 
     @property
@@ -63,7 +63,7 @@ def named(path: str, at: Index) -> str:
 class _Layer:
     """A layer's equations at the point that was traced; what the kernels left in memory is read and not changed."""
 
-    def __init__(self, link: Link, drawn: type[Text]) -> None:
+    def __init__(self, link: BoundLayer, drawn: type[Text]) -> None:
         self.link, self.drawn = link, drawn
         self.env: dict[str, Any] = equation_env(link)
         self.env |= {f"{name}_dx": np.zeros_like(self.env[f"{name}_dx"]) for name in link.inside}
@@ -113,7 +113,7 @@ class Walker:
         self.subject, self.drawn = subject, Ascii if ascii else Text
         self.chain = subject.objective.network.chain(len(subject.x))
         self._layers: dict[str, _Layer] = {}
-        self._above: dict[str, Link] = {}  # of the last layer of a branch: the container
+        self._above: dict[str, BoundLayer] = {}  # of the last layer of a branch: the container
         for link in self.chain.walk():
             for inner in link.inside.values():
                 self._above[inner.links[-1].path] = link
@@ -140,7 +140,7 @@ class Walker:
             nudge=NUDGE, predicted=gradient * NUDGE, measured=self._measured(getattr(link.frame, param), at),
         )  # fmt: skip
 
-    def _layer(self, link: Link) -> _Layer:
+    def _layer(self, link: BoundLayer) -> _Layer:
         """Raises Failure of a layer without equations."""
         if link.path not in self._layers:
             own = layer_program(link, True).names
@@ -151,7 +151,7 @@ class Walker:
             self._layers[link.path] = _Layer(link, self.drawn)
         return self._layers[link.path]
 
-    def _first(self, layer: _Layer, link: Link, param: str, at: Index, to: Index, name: str) -> _Way:
+    def _first(self, layer: _Layer, link: BoundLayer, param: str, at: Index, to: Index, name: str) -> _Way:
         value, formula = layer.factor(f"d{param}", at, to)
         node = _Node(link, to)
         return _Way(((node.name, name, formula, value),), node)
@@ -210,9 +210,9 @@ class Walker:
         return float(found[0] - found[1]) / 2
 
 
-def _users(chain: Chain) -> dict[str, list[Link]]:
+def _users(chain: Chain) -> dict[str, list[BoundLayer]]:
     """Which layers take a layer's output as their input; the first layers of a branch take what the container takes."""
-    found: dict[str, list[Link]] = {}
+    found: dict[str, list[BoundLayer]] = {}
     for before, after in zip(chain.links, chain.links[1:], strict=False):
         found[before.path] = [after, *_inner_first(after)]
     for link in chain.links:
@@ -221,7 +221,7 @@ def _users(chain: Chain) -> dict[str, list[Link]]:
     return found
 
 
-def _inner_first(link: Link) -> Iterator[Link]:
+def _inner_first(link: BoundLayer) -> Iterator[BoundLayer]:
     for inner in link.inside.values():
         yield inner.links[0]
         yield from _inner_first(inner.links[0])

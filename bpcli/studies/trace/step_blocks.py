@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.engine.full_batch import Search
-from bpcli.engine.network import Chain, Link
-from bpcli.engine.network_plan import Entry
+from bpcli.engine.full_batch import FullBatchStep
+from bpcli.engine.network import BoundLayer, Chain
+from bpcli.engine.network_plan import ParamLayout
 from bpcli.engine.objective import CHANGE, TOTAL, Batch
-from bpcli.engine.step import Descent
+from bpcli.engine.step import FirstOrderStep
 from bpcli.family.plan import Array
 from bpcli.notation import Eq, Program, compile_equations
 from bpcli.notation.evaluate import Grid
@@ -107,33 +107,33 @@ class Taken:
 @np.errstate(all="ignore")  # what overflows is found by the step, and named
 def take_step(subject: Subject) -> Taken:
     """Makes the next training step of the subject, and tells all of it. Raises NonFiniteError, as training does."""
-    objective, descent = subject.objective, subject.descent
+    objective, stepper = subject.objective, subject.stepper
     batch = objective.batch(len(subject.x))
     batch.load(subject.x, subject.t, np.arange(len(subject.x)))
     watch = _Watch(subject, batch)
-    if isinstance(descent, Descent):
-        descent.step(batch, subject.done, watch.seen)
-        loss, penalty = descent.loss, descent.penalty
-        blocks = [*watch.pass_, *_descent(subject, descent, watch)]
+    if isinstance(stepper, FirstOrderStep):
+        stepper.step(batch, subject.done, watch.seen)
+        loss, penalty = stepper.loss, stepper.penalty
+        blocks = [*watch.pass_, *_descent(subject, stepper, watch)]
     else:
-        loss, penalty = _look(descent, batch, watch)
-        descent.step(batch, subject.done)
+        loss, penalty = _look(stepper, batch, watch)
+        stepper.step(batch, subject.done)
         watch.seen("optimizer")
         watch.seen("step")
-        blocks = [*watch.pass_, *_penalties(subject, loss, penalty, watch), *_search(subject, descent, batch, watch)]
+        blocks = [*watch.pass_, *_penalties(subject, loss, penalty, watch), *_search(subject, stepper, batch, watch)]
         blocks += _change(subject, watch)
     outputs = watch.outputs
     after = batch.forward(True) + objective.penalty()
     subject.done += 1
     return Taken(
         blocks=blocks, makers=_makers(batch.chain), theta=watch.theta, data=watch.flat["backward"],
-        gradient=watch.flat["gradient"], clipped=watch.flat["clipping"], updated=descent.theta.copy(), loss=loss,
-        penalty=penalty, factor=descent.factor, rate=descent.rate, after=after, outputs=outputs,
+        gradient=watch.flat["gradient"], clipped=watch.flat["clipping"], updated=stepper.theta.copy(), loss=loss,
+        penalty=penalty, factor=stepper.factor, rate=stepper.rate, after=after, outputs=outputs,
         outputs_of=f"{batch.chain.links[-1].path}.y", layers=watch.layers,
     )  # fmt: skip
 
 
-def _look(search: Search, batch: Batch, watch: _Watch) -> tuple[float, float]:
+def _look(search: FullBatchStep, batch: Batch, watch: _Watch) -> tuple[float, float]:
     """The pass that a search begins with; loss and penalty."""
     loss = batch.forward(True)
     watch.loss = lambda: loss
@@ -151,16 +151,16 @@ class _Watch:
 
     def __init__(self, subject: Subject, batch: Batch) -> None:
         self.subject, self.batch = subject, batch
-        descent, objective = subject.descent, subject.objective
+        stepper, objective = subject.stepper, subject.objective
         self.theta = objective.theta.copy()
-        self.slots = {name: a.copy() for name, a in descent.slots.items()}
-        self.clip = {name: a.copy() for name, a in descent.clip_state.items()}
+        self.slots = {name: a.copy() for name, a in stepper.slots.items()}
+        self.clip = {name: a.copy() for name, a in stepper.clip_state.items()}
         self.flat: dict[str, Array] = {}
         self.weights: dict[str, Array] = {}
         self.pass_: list[Part] = []
         self.layers: tuple[Block, ...] = ()
         self.begun = 0.0  # the objective that a search begins with
-        self.loss: Callable[[], float] = lambda: descent.loss
+        self.loss: Callable[[], float] = lambda: stepper.loss
         self.outputs = np.zeros(0)
 
     def seen(self, phase: str) -> None:
@@ -177,7 +177,7 @@ class _Watch:
             ]  # fmt: skip
 
 
-def _layer_block(link: Link) -> Block:
+def _layer_block(link: BoundLayer) -> Block:
     engine = engine_arrays(link)
     states = {name: np.array(getattr(link.frame, name)) for name in link.node.plan.state}
     return Block("layer", link.path, link.layer.kind, layer_program(link, True), equation_env(link) | states, engine)
@@ -232,25 +232,25 @@ def _program(equations: Sequence[Eq], env: Mapping[str, Any], results: Mapping[s
     return compile_equations(equations, shapes, {name: v for name, v in env.items() if np.ndim(v) == 0})
 
 
-def _places(entries: Sequence[Entry]) -> Places:
+def _places(entries: Sequence[ParamLayout]) -> Places:
     return tuple((e.path, e.shape) for e in entries)
 
 
-def _descent(subject: Subject, descent: Descent, watch: _Watch) -> Iterator[Part]:
+def _descent(subject: Subject, stepper: FirstOrderStep, watch: _Watch) -> Iterator[Part]:
     """All that happens to the gradient, and to the weights by it."""
-    yield from _penalties(subject, descent.loss, descent.penalty, watch)
-    yield from _clipping(subject, descent, watch)
-    yield from _schedule(subject, descent)
-    yield from _update(subject, descent, watch)
-    yield from _constraints(subject, descent, watch)
+    yield from _penalties(subject, stepper.loss, stepper.penalty, watch)
+    yield from _clipping(subject, stepper, watch)
+    yield from _schedule(subject, stepper)
+    yield from _update(subject, stepper, watch)
+    yield from _constraints(subject, stepper, watch)
     yield from _states(watch)
     yield from _change(subject, watch)
 
 
 def _penalties(subject: Subject, loss: float, total: float, watch: _Watch) -> Iterator[Part]:
-    blueprint = subject.blueprint
+    network_plan = subject.network_plan
     own = np.zeros_like(watch.theta)
-    for i, (penalty, where) in enumerate(blueprint.penalties):
+    for i, (penalty, where) in enumerate(network_plan.penalties):
         w = watch.theta[where]
         before = np.zeros_like(w)
         penalty.add_grad(w, before, np.empty_like(w))
@@ -258,25 +258,25 @@ def _penalties(subject: Subject, loss: float, total: float, watch: _Watch) -> It
         env = {"w": w, **penalty.consts()}
         engine = {"penalty": np.asarray(penalty.value(w, np.empty_like(w))), "dw": before}
         program = _program(penalty.equations(), env, {"dw": w.shape})
-        places = _places([e for e in blueprint.layout if where.start <= e.start < where.stop])
-        name = f"penalty_{i + 1}" if len(blueprint.penalties) > 1 else "penalty"
+        places = _places([e for e in network_plan.layout if where.start <= e.start < where.stop])
+        name = f"penalty_{i + 1}" if len(network_plan.penalties) > 1 else "penalty"
         block = Block("penalty", name, penalty.kind, program, env, engine, places)
         yield from ((block, grid, Stage.WEIGHTS) for grid in program.grids)
-    if blueprint.penalties:
+    if network_plan.penalties:
         env = {"L": loss, "penalty": total, "data": watch.flat["backward"], "own": own}
         engine = {"E": np.asarray(loss + total), "g": watch.flat["gradient"]}
         block = Block(
-            "gradient", "", "sum", _program(TOTAL, env, {"g": own.shape}), env, engine, _places(blueprint.layout)
+            "gradient", "", "sum", _program(TOTAL, env, {"g": own.shape}), env, engine, _places(network_plan.layout)
         )
         yield from ((block, grid, Stage.WEIGHTS) for grid in block.program.grids)
 
 
-def _clipping(subject: Subject, descent: Descent, watch: _Watch) -> Iterator[Part]:
-    clipper = descent.clipper
+def _clipping(subject: Subject, stepper: FirstOrderStep, watch: _Watch) -> Iterator[Part]:
+    clipper = stepper.clipper
     if clipper is None:
         return
     before, after = watch.flat["gradient"], watch.flat["clipping"]
-    layout = subject.blueprint.layout
+    layout = subject.network_plan.layout
     if clipper.per_tensor:
         for e in layout:
             g, w = before[e.where].reshape(e.shape), watch.theta[e.where].reshape(e.shape)
@@ -287,36 +287,36 @@ def _clipping(subject: Subject, descent: Descent, watch: _Watch) -> Iterator[Par
             yield from ((block, grid, Stage.UPDATE) for grid in program.grids)
         return
     env = {"g": before, **watch.clip, **clipper.consts()}
-    engine = {"g_new": after, **{f"{n}_new": a.copy() for n, a in descent.clip_state.items()}}
+    engine = {"g_new": after, **{f"{n}_new": a.copy() for n, a in stepper.clip_state.items()}}
     program = _program(clipper.equations(), env, {n: np.shape(a) for n, a in engine.items() if np.ndim(a)})
     block = Block("clipping", "", clipper.kind, program, env, engine, _places(layout))
     yield from ((block, grid, Stage.UPDATE) for grid in program.grids)
 
 
-def _schedule(subject: Subject, descent: Descent) -> Iterator[Part]:
-    schedule = descent.optimizer.learning_rate
-    k, total = descent.clock(subject.done)
-    env = {"k": k, "T": total, **{n: float(a) for n, a in descent.schedule_state.items()}, **schedule.consts()}
+def _schedule(subject: Subject, stepper: FirstOrderStep) -> Iterator[Part]:
+    schedule = stepper.optimizer.learning_rate
+    k, total = stepper.clock(subject.done)
+    env = {"k": k, "T": total, **{n: float(a) for n, a in stepper.schedule_state.items()}, **schedule.consts()}
     wanted = [eq for eq in schedule.equations() if not eq.left.endswith("_new")]
     if schedule.watched():
         env |= {"value": np.nan, "sense": 1}
     program = compile_equations(wanted, {}, env)
-    block = Block("schedule", "", schedule.kind, program, env, {"lr": np.asarray(descent.rate)})
+    block = Block("schedule", "", schedule.kind, program, env, {"lr": np.asarray(stepper.rate)})
     needed = program.needed(["lr"])
     yield from ((block, grid, Stage.UPDATE) for grid in program.grids if grid.name in needed)
 
 
-def _update(subject: Subject, descent: Descent, watch: _Watch) -> Iterator[Part]:
-    optimizer, layout = descent.optimizer, subject.blueprint.layout
+def _update(subject: Subject, stepper: FirstOrderStep, watch: _Watch) -> Iterator[Part]:
+    optimizer, layout = stepper.optimizer, subject.network_plan.layout
     env: dict[str, Any] = {"w": watch.theta, "g": watch.flat["clipping"], **watch.slots, **optimizer.consts()}
-    env |= {"lr": descent.rate, "t": subject.done + 1, "D": subject.blueprint.decaying}
-    engine = {"w_new": watch.weights["optimizer"], **{f"{n}_new": a.copy() for n, a in descent.slots.items()}}
+    env |= {"lr": stepper.rate, "t": subject.done + 1, "D": subject.network_plan.decaying}
+    engine = {"w_new": watch.weights["optimizer"], **{f"{n}_new": a.copy() for n, a in stepper.slots.items()}}
     program = _program(optimizer.equations(), env, {n: np.shape(a) for n, a in engine.items()})
     block = Block("optimizer", "", optimizer.kind, program, env, engine, _places(layout))
     yield from ((block, grid, Stage.UPDATE) for grid in program.grids)
 
 
-def _search(subject: Subject, search: Search, batch: Batch, watch: _Watch) -> Iterator[Part]:
+def _search(subject: Subject, search: FullBatchStep, batch: Batch, watch: _Watch) -> Iterator[Part]:
     """An iteration of an optimizer that searches. Of a network too large for its textbook, nothing is told."""
     optimizer, objective = search.optimizer, subject.objective
     size = len(watch.theta)
@@ -339,13 +339,13 @@ def _search(subject: Subject, search: Search, batch: Batch, watch: _Watch) -> It
     parsed = map(parse, optimizer.equations())
     engine |= {e.name: np.asarray(1.0) for e in parsed if isinstance(e.right, Compare) and not e.free}
     program = _program(optimizer.equations(), env, {n: np.shape(a) for n, a in engine.items() if np.ndim(a)})
-    block = Block("optimizer", "", optimizer.kind, program, env, engine, _places(subject.blueprint.layout))
+    block = Block("optimizer", "", optimizer.kind, program, env, engine, _places(subject.network_plan.layout))
     yield from ((block, grid, Stage.UPDATE) for grid in program.grids)
 
 
-def _constraints(subject: Subject, descent: Descent, watch: _Watch) -> Iterator[Part]:
-    for own, path, _ in descent.constrained:
-        e = subject.blueprint.entry(path)
+def _constraints(subject: Subject, stepper: FirstOrderStep, watch: _Watch) -> Iterator[Part]:
+    for own, path, _ in stepper.constrained:
+        e = subject.network_plan.entry(path)
         w, after = (watch.weights[phase][e.where].reshape(e.shape) for phase in ("optimizer", "step"))
         env = {"w": w, **own.consts()}
         program = _program(own.equations(), env, {"w_new": e.shape})
@@ -371,7 +371,7 @@ def _committed(chain: Chain, path: str) -> dict[str, Array]:
 def _change(subject: Subject, watch: _Watch) -> Iterator[Part]:
     """What the step should do to the loss, to first order."""
     env = {"g": watch.flat["gradient"], "w": watch.theta, "w_new": watch.weights["step"]}
-    block = Block("change", "", "first order", _program(CHANGE, env, {}), env, {}, _places(subject.blueprint.layout))
+    block = Block("change", "", "first order", _program(CHANGE, env, {}), env, {}, _places(subject.network_plan.layout))
     yield from ((block, grid, Stage.REPEAT) for grid in block.program.grids)
 
 

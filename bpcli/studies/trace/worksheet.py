@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.engine.step import Descent
+from bpcli.engine.step import FirstOrderStep
 from bpcli.family import Activation
 from bpcli.family.plan import Param
 from bpcli.notation.evaluate import CONSTANTS
@@ -88,11 +88,11 @@ def vary(subject: Subject, seed: int) -> None:
     theta, x = subject.objective.theta.copy(), subject.x.copy()
     stream = Stream(seed, "worksheet")
     for attempt in range(TRIES):
-        for place, e in enumerate(subject.blueprint.layout):
+        for place, e in enumerate(subject.network_plan.layout):
             low, high = _ends_of_weights(theta[e.where], e.param)
             subject.objective.theta[e.where] = _friendly(stream.at(attempt, place).random(e.size), low, high)
         ids = subject.objective.network.chain(len(x)).x.dtype.kind in "iu"
-        drawn = stream.at(attempt, len(subject.blueprint.layout)).random(x.size).reshape(x.shape)
+        drawn = stream.at(attempt, len(subject.network_plan.layout)).random(x.size).reshape(x.shape)
         low, high = float(x.min()), float(x.max())
         if ids:
             subject.x[...] = low + np.floor(drawn * (high - low + 1))
@@ -132,7 +132,7 @@ def _lively(subject: Subject) -> bool:
     with np.errstate(all="ignore"):
         loss = batch.forward(True)
         batch.backward(True)
-    moved = all(objective.grad[e.where].any() for e in subject.blueprint.layout)
+    moved = all(objective.grad[e.where].any() for e in subject.network_plan.layout)
     edges = (k.frame.x for k in batch.chain.walk() if isinstance(k.layer, Activation))
     return moved and math.isfinite(loss) and not any((np.abs(x) < EDGE).any() for x in edges)
 
@@ -143,9 +143,9 @@ Memory = Mapping[tuple[str, str], Array]
 
 def _memory(subject: Subject) -> Memory:
     """What optimizer, clipper and layers remember before the step, by part or layer and name."""
-    descent = subject.descent
-    kept = {("optimizer", name): a.copy() for name, a in descent.slots.items()}
-    kept |= {("clipping", name): a.copy() for name, a in descent.clip_state.items()}
+    stepper = subject.stepper
+    kept = {("optimizer", name): a.copy() for name, a in stepper.slots.items()}
+    kept |= {("clipping", name): a.copy() for name, a in stepper.clip_state.items()}
     for link in subject.objective.network.chain(len(subject.x)).walk():
         kept |= {(link.path, name): np.array(getattr(link.frame, name)) for name in link.node.plan.state}
     return kept
@@ -184,7 +184,7 @@ def _remembered(subject: Subject, path: str, array: Array) -> Iterator[Given]:
     if not np.any(array):
         yield Given(1, path, np.asarray(0.0), "remembered: 0 everywhere before the step")
     elif path.startswith("optimizer."):
-        for e in subject.blueprint.layout:
+        for e in subject.network_plan.layout:
             name = path.removeprefix("optimizer.")
             yield Given(1, f"{e.path}.{name}", array[e.where].reshape(e.shape), "remembered from the steps before")
     else:
@@ -193,7 +193,7 @@ def _remembered(subject: Subject, path: str, array: Array) -> Iterator[Given]:
 
 def _constants(subject: Subject, q: Quantity) -> Mapping[str, Any]:
     """The numbers by name that the equations of a quantity's part may read."""
-    descent, objective = subject.descent, subject.objective
+    stepper, objective = subject.stepper, subject.objective
     match q.part:
         case "layer":
             link = next(k for k in objective.network.chain(len(subject.x)).walk() if k.path == q.layer)
@@ -202,12 +202,12 @@ def _constants(subject: Subject, q: Quantity) -> Mapping[str, Any]:
             return {"K": objective.batch(len(subject.x)).t.shape[-1], **objective.plan.consts}
         case "penalty":
             number = int(q.layer.rpartition("_")[2]) - 1 if "_" in q.layer else 0
-            return subject.blueprint.penalties[number][0].consts()
-        case "clipping" if isinstance(descent, Descent) and descent.clipper is not None:
-            return descent.clipper.consts()
+            return subject.network_plan.penalties[number][0].consts()
+        case "clipping" if isinstance(stepper, FirstOrderStep) and stepper.clipper is not None:
+            return stepper.clipper.consts()
         case "optimizer":
-            decaying = {"D": subject.blueprint.decaying, "t": subject.done}
+            decaying = {"D": subject.network_plan.decaying, "t": subject.done}
             return {**subject.experiment.optimizer.consts(), **decaying}
-        case "constraint" if isinstance(descent, Descent):
-            return next(own.consts() for own, path, _ in descent.constrained if path == q.tensor)
+        case "constraint" if isinstance(stepper, FirstOrderStep):
+            return next(own.consts() for own, path, _ in stepper.constrained if path == q.tensor)
     return {}

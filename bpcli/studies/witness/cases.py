@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.engine.network import Link, Network
-from bpcli.engine.network_plan import draw_up
-from bpcli.family import Clipper, Constraint, Layer, Loss, Regularizer, Schedule, Searcher, Stepper
+from bpcli.engine.network import BoundLayer, Network
+from bpcli.engine.network_plan import plan_network
+from bpcli.family import Clipper, Constraint, FullBatchOptimizer, GradientOptimizer, Layer, Loss, Regularizer, Schedule
 from bpcli.family.plan import Array, Frame, Sample, empty
 from bpcli.notation import Program, compile_equations
 from bpcli.records.training import Gap
@@ -26,7 +26,7 @@ STEPPED = 1e-10  # of an entry: a complex step through a few hundred operations
 DIFFERENCED = 1e-6  # of an entry: truncation of a central difference, h^2 times a third derivative
 
 
-def equation_env(link: Link) -> dict[str, Any]:
+def equation_env(link: BoundLayer) -> dict[str, Any]:
     """What a layer's equations may read: inputs, parameters, chance, state, constants and the chains inside. Copies.
 
     Not what the kernel kept for itself: the equations have to come to it on their own.
@@ -34,7 +34,7 @@ def equation_env(link: Link) -> dict[str, Any]:
     return {name: np.array(a) if np.ndim(a) else a for name, a in equation_views(link).items()}
 
 
-def equation_views(link: Link) -> dict[str, Any]:
+def equation_views(link: BoundLayer) -> dict[str, Any]:
     """The same without copies: as long as no kernel runs."""
     f, plan = link.frame, link.node.plan
     env: dict[str, Any] = {n: getattr(f, n) for n in ("x", "dy", *plan.params, *plan.draws, *plan.state)}
@@ -43,7 +43,7 @@ def equation_views(link: Link) -> dict[str, Any]:
     return env | dict(plan.consts)
 
 
-def engine_arrays(link: Link) -> dict[str, Array]:
+def engine_arrays(link: BoundLayer) -> dict[str, Array]:
     """What the kernels computed, by the names the equations use."""
     f, plan = link.frame, link.node.plan
     found = {name: np.array(getattr(f, name)) for name in ("y", "dx", *plan.keep, *(f"d{p}" for p in plan.params))}
@@ -52,7 +52,7 @@ def engine_arrays(link: Link) -> dict[str, Array]:
     return found
 
 
-def layer_program(link: Link, train: bool, detail: str = "") -> Program:
+def layer_program(link: BoundLayer, train: bool, detail: str = "") -> Program:
     """A layer's equations, compiled for its frame."""
     f, plan = link.frame, link.node.plan
     names = ("x", "y", "dx", "dy", *plan.params, *(f"d{p}" for p in plan.params), *plan.keep, *plan.draws, *plan.state)
@@ -71,8 +71,8 @@ class LayerCase:
     def __init__(self, sample: Sample, train: bool, dtype: Any = np.float64, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
         self.sample, self.train, self.layer = sample, train, sample.part
-        blueprint = draw_up([sample.part], sample.x)
-        self.network = Network(blueprint, sample.batch, dtype, seed, retain=True, need_dx=True)
+        network_plan = plan_network([sample.part], sample.x)
+        self.network = Network(network_plan, sample.batch, dtype, seed, retain=True, need_dx=True)
         self.chain = self.network.chain(sample.batch)
         self.theta = self.network.theta
         self.theta += rng.normal(size=self.theta.shape).astype(self.theta.dtype) * 0.5  # biases off 0, gains off 1
@@ -86,7 +86,7 @@ class LayerCase:
         self.network.draw(self.chain, 3)
 
     @property
-    def link(self) -> Link:
+    def link(self) -> BoundLayer:
         return self.chain.links[0]
 
     def forward(self) -> None:
@@ -312,9 +312,9 @@ def cases(sample: Sample, dtype: Any = np.float64, seed: int = 0) -> list[Case]:
         return [LossCase(sample, dtype, seed)]
     if isinstance(part, Regularizer):
         return [PenaltyCase(sample, dtype, seed)]
-    if isinstance(part, Stepper | Clipper):
+    if isinstance(part, GradientOptimizer | Clipper):
         return [StepCase(sample, dtype, seed)]
-    if isinstance(part, Searcher):
+    if isinstance(part, FullBatchOptimizer):
         return [SearchCase(sample, dtype, seed)]
     if isinstance(part, Constraint):
         return [ConstraintCase(sample, dtype, seed)]

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 import bpcli.parts  # noqa: F401  (declares them)
-from bpcli.engine.full_batch import Search
-from bpcli.engine.network_plan import draw_up
+from bpcli.engine.full_batch import FullBatchStep
+from bpcli.engine.network_plan import plan_network
 from bpcli.engine.objective import Batch, Objective
-from bpcli.family import Clipper, Layer, Loss, Regularizer, Stepper
+from bpcli.family import Clipper, GradientOptimizer, Layer, Loss, Regularizer
 from bpcli.family.plan import Array, Frame, Sample
 from bpcli.notation import compile_equations
 from bpcli.notation.syntax import Compare, parse
@@ -36,7 +36,7 @@ class StepCase:
         shape = sample.x
         f = self.frame = Frame(x=np.zeros(0), y=np.zeros(0), dx=None, dy=np.zeros(0))
         self.names: Sequence[str]
-        if isinstance(self.part, Stepper):
+        if isinstance(self.part, GradientOptimizer):
             f.w = rng.normal(size=shape).astype(dtype)
             self.names = ("w", *self.part.slots)
             for slot in self.part.slots:
@@ -59,12 +59,12 @@ class StepCase:
         f.pieces = [(g.reshape(s), w.astype(dtype)) for g, s, w in cut]
         self.env: dict[str, Any] = {name: np.array(getattr(f, name)) for name in self.names}
         self.env |= {"g": f.g.copy(), **self.part.consts()}
-        if isinstance(self.part, Stepper):
+        if isinstance(self.part, GradientOptimizer):
             f.D = len(f.w) // 2
             self.env |= {"lr": 0.01, "t": self.t, "D": f.D}
 
     def kernel(self) -> dict[str, Array]:
-        if isinstance(self.part, Stepper):
+        if isinstance(self.part, GradientOptimizer):
             self.part.update(self.frame, 0.01, self.t)
         else:
             self.part.clip(self.frame)
@@ -105,8 +105,8 @@ class SearchCase:
         rng = np.random.default_rng(seed)
         self.sample, self.part = sample, sample.part
         layers = [Layer.parse({"type": "dense", "units": units}) for units in (2, 2)]
-        blueprint = draw_up([layers[0], Layer.parse("tanh"), layers[1]], sample.x, PENALTY)
-        self.objective = Objective(blueprint, Loss.parse("mean_squared_error"), sample.batch, dtype, seed)
+        network_plan = plan_network([layers[0], Layer.parse("tanh"), layers[1]], sample.x, PENALTY)
+        self.objective = Objective(network_plan, Loss.parse("mean_squared_error"), sample.batch, dtype, seed)
         self.batch = self.objective.batch(sample.batch)
         self.batch.x[...] = rng.normal(size=self.batch.x.shape)
         self.batch.t[...] = rng.normal(size=self.batch.t.shape)
@@ -118,14 +118,14 @@ class SearchCase:
 
     def _before(self) -> dict[str, Array]:
         """The weights and what is remembered, after the iterations before the one that is proven."""
-        search = Search(self.objective, self.part, 10)
+        search = FullBatchStep(self.objective, self.part, 10)
         for k in range(self.done):
             search.step(self.batch, k)
         return {"w": self.objective.theta.copy(), **{n: a.copy() for n, a in search.slots.items()}}
 
     def kernel(self) -> dict[str, Array]:
         """What it made of the weights and remembers, and 1 for each condition that its step has to keep."""
-        search = Search(self.objective, self.part, 10)
+        search = FullBatchStep(self.objective, self.part, 10)
         self.objective.theta[...] = self.before["w"]
         for name, slot in search.slots.items():
             slot[...] = self.before[name]
@@ -164,7 +164,7 @@ class SearchCase:
     def _bend(self) -> Array:
         """The penalty's strength on what it is laid on, in units of a squared error: the mean is over 1 / size."""
         found = np.zeros(len(self.before["w"]))
-        for _, where in self.objective.network.blueprint.penalties:
+        for _, where in self.objective.network.network_plan.penalties:
             found[where] = PENALTY.consts()["strength"] * self.batch.t.size / 2
         return found
 

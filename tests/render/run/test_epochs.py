@@ -32,7 +32,9 @@ def run(
                 epochs=60, early_stopping=SimpleNamespace(metric="validation.loss") if early else None
             ),
         ),
-        setup=SimpleNamespace(blueprint=SimpleNamespace(size=131), prepared=SimpleNamespace(splits={"train": split})),
+        setup=SimpleNamespace(
+            network_plan=SimpleNamespace(size=131), prepared=SimpleNamespace(splits={"train": split})
+        ),
         progress=SimpleNamespace(epoch=0, batch=0, step=0),
         steps_per_epoch=7,
         size=16,

@@ -13,14 +13,14 @@ from own_parts import EQUATIONS, GAIN, SQUARE, STEP, changed
 from own_parts import own as own
 from registry import good
 
-from bpcli.family import Layer, Loss, Stepper
+from bpcli.family import GradientOptimizer, Layer, Loss
 from bpcli.family.part import Part
 from bpcli.family.plan import Sample
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.custom import load as plugins
 from bpcli.studies.custom.contract import examine
 
-GOOD = {name: s for name, s in good() if isinstance(s.part, Layer | Loss | Stepper) and "huge" not in s.note}
+GOOD = {name: s for name, s in good() if isinstance(s.part, Layer | Loss | GradientOptimizer) and "huge" not in s.note}
 FORWARD = "the rule of forward: reads x, params, draws and state; writes y and keep"
 BACKWARD = "the rule of backward: reads dy and keep; writes dx and every d<param>"
 SHAPES = "here are f.x (3, 4), f.dx (3, 4), f.dy (3, 4), f.y (3, 4), f.g (4,), f.dg (4,), f.h (3, 4), f.s (3, 4); "

@@ -199,7 +199,7 @@ def test_weights_off_their_scale(std: float, words: str, tmp_path: Path) -> None
     assert ill.level == "warning"
     assert words in ill.why
     case = open_case(tmp_path / "net.yaml")
-    e = case.blueprint.entry(ill.place)
+    e = case.network_plan.entry(ill.place)
     right = math.sqrt(2 / (e.param.fan_in + e.param.fan_out))
     assert ill.value == pytest.approx(np.sqrt(np.mean(case.theta[e.where] ** 2)) / right, rel=1e-12)
     assert worst("weights", config(tmp_path, layers=deep("tanh", 3))).level == "ok"

@@ -80,7 +80,7 @@ def test_columns_that_say_nothing_are_left_out() -> None:
     }
     assert f.shape == (1 + 3 + 3 + 1 + 1,)
     written, setup = made("y")
-    assert setup.blueprint.x == f.shape
+    assert setup.network_plan.x == f.shape
     assert setup.experiment.data.train.drop == ("id", "name", "town", "same", "lone", "user_id")  # type: ignore[attr-defined]
     for column in f.columns:
         assert f"#   {column.name} " in written.text
@@ -133,7 +133,7 @@ def test_several_targets() -> None:
     table("x,p,q", X, X * 2, X + 1)
     assert (found("p", "q").task, found("p", "q").outputs) == ("regress", 2)
     _, setup = made("p", "q")
-    assert setup.blueprint.y == (2,)
+    assert setup.network_plan.y == (2,)
     table("x,p,q", X, [0, 1] * 30, [1, 1] * 30)
     f = found("p", "q")
     assert (f.task, f.several) == ("classify", True)
@@ -191,7 +191,7 @@ def test_the_size_follows_the_rows() -> None:
         table("x,y", x, (x > 0).astype(int))
         written, setup = made("y")
         assert ("# so many rows teach enough in a few passes" in written.text) == (rows > 100_000)
-        seen.append((setup.blueprint.size, setup.experiment.training.batch_size, setup.experiment.training.epochs))
+        seen.append((setup.network_plan.size, setup.experiment.training.batch_size, setup.experiment.training.epochs))
         assert ("test" in setup.prepared.splits) == (rows >= 50)
         assert ("validation" in setup.prepared.splits) == (rows >= 500)
         assert (setup.experiment.training.early_stopping is not None) == (rows >= 500)
@@ -219,11 +219,11 @@ def test_files_as_they_come() -> None:
     wide = "".join(",".join(f"{v:.3f}" for v in CHANCE.normal(size=200)) + f",{i % 2}\n" for i in range(80))
     saved(",".join(f"f{i}" for i in range(200)) + ",y\n" + wide, "wide.csv")
     written, setup = made("y", data="wide.csv")
-    assert setup.blueprint.x == (200,)
+    assert setup.network_plan.x == (200,)
     assert "and 160 more" in written.text
     odd = table('"a: b",yes,"1","# x","new\nline",y', X, X * 2, X + 1, X * 3, X + 5, HALF, name="odd.csv")
     _, setup = made("y", data=odd)
-    assert setup.blueprint.x == (5,)
+    assert setup.network_plan.x == (5,)
 
 
 def test_what_cannot_be_begun() -> None:
@@ -269,7 +269,7 @@ def test_a_source_spelled_out_and_arrays() -> None:
     assert told(data=data).startswith("a.csv: no column is left to learn from: x")
     np.savez("b.npz", x=CHANCE.normal(size=(N, 3)), y=[0, 1] * 30)
     written = begin("b.npz", [], None, None)
-    assert set_up(Path("b.yaml")).blueprint.x == (3,)
+    assert set_up(Path("b.yaml")).network_plan.x == (3,)
     assert "train: {type: npz, path: b.npz}" in written.text
     np.save("x.npy", CHANCE.normal(size=(N, 4)))
     begin("{type: npy, path: x.npy, target: -1}", [], None, Path("c.yaml"))
@@ -294,7 +294,7 @@ def test_a_folder_of_images() -> None:
         image.open(file).convert("L").save(file)
     written, setup = made(data="pets")
     assert "mode: gray" in written.text
-    assert setup.blueprint.x == (16, 20, 1)
+    assert setup.network_plan.x == (16, 20, 1)
 
 
 @pytest.mark.parametrize("task", ["classify", "regress", "images"])

@@ -187,7 +187,7 @@ def test_matrices_that_do_not_fit_are_refused(tmp_path: Path, monkeypatch: pytes
     """Two of weights x weights: 13 weights need a few kilobytes, 40,001 need 26 GB."""
     file = written(tmp_path, "levenberg_marquardt")
     small = set_up(file)
-    assert training_bytes(small.experiment, small.blueprint, 24) > 8 * (2 * 13**2 + 256 * 13)
+    assert training_bytes(small.experiment, small.network_plan, 24) > 8 * (2 * 13**2 + 256 * 13)
     monkeypatch.setattr(setup, "available_bytes", lambda: 2 * 2**30)
     with pytest.raises(Failure) as caught:
         set_up(file, ["architecture.0.units=10000"])

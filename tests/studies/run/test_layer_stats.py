@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import bpcli.parts  # noqa: F401  (declares them)
-from bpcli.engine.network_plan import draw_up
+from bpcli.engine.network_plan import plan_network
 from bpcli.family import Activation, Layer, Loss
 from bpcli.studies.run.layer_stats import Probe, character
 
@@ -19,8 +19,8 @@ W2, B2 = RNG.normal(size=(5, 2)), RNG.normal(size=2)
 
 
 def probe(*layers: Any, loss: str = "mean_squared_error", x: Any = X, t: Any = T) -> Probe:
-    blueprint = draw_up([Layer.parse(layer) for layer in layers], x.shape[1:])
-    return Probe(blueprint, Loss.parse(loss), x, t)
+    network_plan = plan_network([Layer.parse(layer) for layer in layers], x.shape[1:])
+    return Probe(network_plan, Loss.parse(loss), x, t)
 
 
 def dense(units: int, activation: str | None = None, **more: Any) -> dict[str, Any]:
@@ -30,8 +30,8 @@ def dense(units: int, activation: str | None = None, **more: Any) -> dict[str, A
 def given() -> tuple[Probe, np.ndarray]:
     found = probe(dense(5, "relu"), dense(2))
     parameters = {"dense_1.W": W1, "dense_1.b": B1, "dense_2.W": W2, "dense_2.b": B2}
-    theta = np.empty(found.objective.network.blueprint.size)
-    for e in found.objective.network.blueprint.layout:
+    theta = np.empty(found.objective.network.network_plan.size)
+    for e in found.objective.network.network_plan.layout:
         theta[e.where] = parameters[e.path].reshape(-1)
     return found, theta
 
@@ -51,7 +51,7 @@ def test_every_figure_is_that_of_numpy() -> None:
     assert first.gradient == pytest.approx(np.sqrt(np.sum((X.T @ dz) ** 2) + np.sum(dz.sum(0) ** 2)), rel=1e-12)
     assert last.gradient == pytest.approx(np.sqrt(np.sum((a.T @ dy) ** 2) + np.sum(dy.sum(0) ** 2)), rel=1e-12)
     assert first.weights == pytest.approx(np.linalg.norm(W1), rel=1e-12)
-    e = found.objective.network.blueprint.entry("dense_2.W")
+    e = found.objective.network.network_plan.entry("dense_2.W")
     assert last.update == pytest.approx(np.linalg.norm(update[e.where]) / np.linalg.norm(W2), rel=1e-12)
     assert (first.error, relu.error) == pytest.approx((np.sqrt(np.mean(dz**2)), np.sqrt(np.mean(da**2))), rel=1e-12)
     assert (relu.output_mean, relu.output_deviation) == pytest.approx((a.mean(), a.std()), rel=1e-12)
@@ -65,9 +65,9 @@ def test_a_penalty_is_no_part_of_the_gradient() -> None:
     found, theta = given()
     plain = found.look(theta, {})[0].gradient
     layers = [Layer.parse(dense(5, "relu", regularization={"type": "l2", "strength": 9.0})), Layer.parse(dense(2))]
-    other = Probe(draw_up(layers, (3,)), Loss.parse("mean_squared_error"), X, T)
+    other = Probe(plan_network(layers, (3,)), Loss.parse("mean_squared_error"), X, T)
     parameters = {"dense_1.W": W1, "dense_1.b": B1, "dense_2.W": W2, "dense_2.b": B2}
-    weights = np.concatenate([parameters[e.path].reshape(-1) for e in other.objective.network.blueprint.layout])
+    weights = np.concatenate([parameters[e.path].reshape(-1) for e in other.objective.network.network_plan.layout])
     assert other.look(weights, {})[0].gradient == pytest.approx(plain, rel=1e-14)
 
 
@@ -108,7 +108,7 @@ def test_saturated_is_where_the_slope_is_under_a_twentieth(kind: str, slope: Any
 
 def test_units_are_dead_where_no_row_opens_them() -> None:
     found, theta = given()
-    e = found.objective.network.blueprint.entry("dense_1.b")
+    e = found.objective.network.network_plan.entry("dense_1.b")
     theta[e.where] = [-100, 0, -100, 0, 0]
     assert {row.layer: row.dead for row in found.look(theta, {})}["dense_1.activation"] >= 0.4  # type: ignore[operator]
     theta[e.where] = 100

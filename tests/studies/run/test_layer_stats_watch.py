@@ -120,7 +120,7 @@ def test_layer_by_layer(clipping: str, tmp_path: Path) -> None:
     row = trained(file)[0]
     setup = set_up(file)
     split = setup.prepared.splits["train"]
-    objective = Objective(setup.blueprint, setup.experiment.loss, len(split.x), np.float64, setup.experiment.seed)
+    objective = Objective(setup.network_plan, setup.experiment.loss, len(split.x), np.float64, setup.experiment.seed)
     batch = objective.batch(len(split.x))
     batch.load(split.x, split.t, np.arange(len(split.x)))
     batch.forward(True)

@@ -146,7 +146,7 @@ def test_the_share_and_the_factor_are_of_the_steps(tmp_path: Path, monkeypatch: 
 
     def step(self: train.Training, rows: Any) -> None:
         honest(self, rows)
-        factors.append(self.descent.factor)
+        factors.append(self.stepper.factor)
 
     monkeypatch.setattr(train.Training, "_step", step)
     file = written(tmp_path, CLIPPING["percentile"], "0.05")

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bpcli.engine.network_plan import draw_up
+from bpcli.engine.network_plan import plan_network
 from bpcli.engine.objective import Objective
-from bpcli.engine.step import Descent
+from bpcli.engine.step import FirstOrderStep
 from bpcli.family import Layer
 from bpcli.studies.run.setup import Setup, set_up, training_bytes
 
@@ -50,11 +50,11 @@ def test_training_takes_the_memory_that_was_announced(batch: int, units: int, op
     """Measured: the network, its loss and its optimizer, and two copies of the weights (the best and a checkpoint)."""
     experiment = written(tmp_path, "x", f"optimizer: {optimizer}\n").experiment
     spelled = [{"type": "dense", "units": units}, "gelu", {"type": "residual", "layers": ["softplus"]}]
-    blueprint = draw_up([*(Layer.parse(layer) for layer in spelled), *experiment.architecture], (7,))
+    network_plan = plan_network([*(Layer.parse(layer) for layer in spelled), *experiment.architecture], (7,))
 
     def built(rows: int) -> list[object]:
-        o = Objective(blueprint, experiment.loss, rows, np.float32, 0)
-        return [o, Descent(o, experiment.optimizer, None, 10), o.theta.copy(), o.theta.copy()]
+        o = Objective(network_plan, experiment.loss, rows, np.float32, 0)
+        return [o, FirstOrderStep(o, experiment.optimizer, None, 10), o.theta.copy(), o.theta.copy()]
 
     built(1)  # what Python makes once, it has made
     gc.collect()
@@ -64,7 +64,7 @@ def test_training_takes_the_memory_that_was_announced(batch: int, units: int, op
         taken, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    announced = training_bytes(experiment, blueprint, batch)
+    announced = training_bytes(experiment, network_plan, batch)
     assert len(held) == 4
     assert 0.99 * taken < announced < 1.3 * taken
     assert peak < 1.3 * announced

@@ -106,10 +106,10 @@ def test_everything_to_compute_with_is_given() -> None:
 def test_the_memory_of_an_optimizer_is_given_tensor_by_tensor() -> None:
     subject = nets.subject(RELU)
     derive(subject, View())
-    memory = subject.descent.slots["m"].copy()
+    memory = subject.stepper.slots["m"].copy()
     given = {g.path: g.value for g in worksheet(subject, 0, View(), COMMAND).derivation.given}
     assert given["optimizer.t"] == 2
-    entry = subject.blueprint.entry("dense_1.W")
+    entry = subject.network_plan.entry("dense_1.W")
     assert np.array_equal(given["dense_1.W.m"], memory[entry.where].reshape(entry.shape))
 
 
