@@ -39,7 +39,7 @@ def examine(
     dtype: Any = np.float64,
     inputs: Mapping[str, Array] | None = None,
 ) -> tuple[Problem, ...]:
-    """What is wrong with a layer, a loss or an optimizer (a GradientOptimizer) on rows of shape x: the first rule that it
+    """What is wrong with a layer, a loss or a gradient optimizer on rows of shape x: the first rule that it
     breaks, else warnings. `inputs` may hold its x, and a loss's t. Nothing of any other family."""
     given = dict(inputs or {})
     try:
