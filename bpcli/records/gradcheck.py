@@ -1,4 +1,4 @@
-"""Floor 0: what a check of gradients found, and what a diagnosis found. Frozen records; nothing prints."""
+"""Floor 0: what a check of gradients found. Frozen records; nothing prints."""
 
 from __future__ import annotations
 
@@ -102,75 +102,3 @@ class PartVerdict:
     verdict: str
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Cure:
-    """A change of the experiment that should help: the `--set`s that make it, and with `--try` what they did.
-
-    `before` and `after` are the symptom's own figure; `loss_before` and `loss_after` the loss after as many steps of
-    training without and with it, `nan` where it diverged. `judged` says in words what both are of. `helps` is None
-    where it was not tried, and `note` says why where it could not be.
-    """
-
-    sets: tuple[str, ...]
-    text: str
-    figure: str = ""  # what is measured, in words
-    before: float | None = None
-    after: float | None = None
-    judged: str = ""
-    loss_before: float | None = None
-    loss_after: float | None = None
-    helps: bool | None = None
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Symptom:
-    """One finding of a diagnosis. `level` is one of ok, notice, warning; `value` is what was measured, where that is
-    one number, and `measured` says in words what it is."""
-
-    check: str  # start, gradients, dead ...: the name of the check
-    place: str  # the layer, the column, the split; empty for the whole
-    figure: str
-    level: str
-    why: str = ""
-    cures: tuple[Cure, ...] = ()
-    value: float | None = None
-    measured: str = ""
-
-
-@dataclass(frozen=True)
-class HealthRow:
-    """How a layer fares on one batch: norms of its gradient and weights, what its units do, how far a step moves it."""
-
-    layer: str
-    kind: str
-    gradient: float | None  # norm of the gradient of its parameters; None where it has none
-    weights: float | None
-    update: float | None  # norm of the step over norm of the weights
-    error: float  # root mean square of dL/dy
-    output_mean: float
-    output_deviation: float
-    dead: float | None  # share of units that no row opens
-    saturated: float | None  # share of outputs near the ends of the range
-
-
-@dataclass(frozen=True)
-class DiagnoseReport:
-    """What is likely to train badly, and why; `symptoms` begin with the most serious."""
-
-    name: str
-    weights: str
-    rows: str
-    loss: float
-    constant: float  # the loss of the best prediction that is the same for every row
-    layers: tuple[HealthRow, ...]
-    symptoms: tuple[Symptom, ...]
-    rate: float | None  # the greatest learning rate of the training
-    rates: tuple[tuple[float, float], ...]  # the range test: learning rate, loss after the step with it
-    overfit: tuple[float, ...]  # loss on one batch, step after step
-    seconds: float
-    tried: str = ""  # how cures were tried, in words
-    notes: tuple[str, ...] = ()
-    warnings: tuple[Problem, ...] = ()

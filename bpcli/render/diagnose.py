@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bpcli.records.gradcheck import Cure, DiagnoseReport, HealthRow, Symptom
+from bpcli.records.diagnose import Cure, DiagnoseReport, HealthRow, Symptom
 from bpcli.records.training import Curve
 from bpcli.render.console import printable, table
 from bpcli.render.numbers import duration

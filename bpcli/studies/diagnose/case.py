@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bpcli.engine.network import Network
-from bpcli.records.gradcheck import HealthRow
+from bpcli.records.diagnose import HealthRow
 from bpcli.records.training import EpochRow, Exit, Failure, Problem
 from bpcli.studies.dataset.data_option import source_of
 from bpcli.studies.dataset.prepare import Split, prepare_for

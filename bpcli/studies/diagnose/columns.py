@@ -14,7 +14,7 @@ from bpcli.family import Activation
 from bpcli.family.plan import Array, Frame, empty
 from bpcli.numeric.streams import Stream
 from bpcli.parts.data.csv.source import Csv
-from bpcli.records.gradcheck import Cure, Symptom
+from bpcli.records.diagnose import Cure, Symptom
 from bpcli.studies.diagnose import remedies as cures
 from bpcli.studies.diagnose.case import Case
 

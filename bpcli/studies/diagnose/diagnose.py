@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bpcli.records.gradcheck import DiagnoseReport
+from bpcli.records.diagnose import DiagnoseReport
 from bpcli.studies.diagnose.case import Case, open_case
 from bpcli.studies.diagnose.columns import columns, inputs, targets
 from bpcli.studies.diagnose.gradients import begin, dead, gradients, saturated, steps

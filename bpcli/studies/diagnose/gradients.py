@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from bpcli.family import Activation
-from bpcli.records.gradcheck import Cure, HealthRow, Symptom
+from bpcli.records.diagnose import Cure, HealthRow, Symptom
 from bpcli.studies.diagnose import remedies as cures
 from bpcli.studies.diagnose.case import Case
 from bpcli.studies.diagnose.short_runs import at_zero, peak_rate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from bpcli.records.gradcheck import Cure, Symptom
+from bpcli.records.diagnose import Cure, Symptom
 from bpcli.studies.diagnose import remedies as cures
 from bpcli.studies.diagnose.case import Case
 from bpcli.studies.diagnose.short_runs import OVERFIT_ROWS, peak_rate

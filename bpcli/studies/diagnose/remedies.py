@@ -10,7 +10,7 @@ from bpcli.config.dump import flow
 from bpcli.engine.network_plan import PlannedLayer
 from bpcli.family import Activation
 from bpcli.parts.layers.dense import Dense
-from bpcli.records.gradcheck import Cure
+from bpcli.records.diagnose import Cure
 from bpcli.studies.diagnose.case import Case
 from bpcli.studies.run.layer_stats import character
 

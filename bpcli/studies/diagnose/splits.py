@@ -8,7 +8,7 @@ from hashlib import blake2b
 import numpy as np
 
 from bpcli.family.plan import Array
-from bpcli.records.gradcheck import Cure, Symptom
+from bpcli.records.diagnose import Cure, Symptom
 from bpcli.studies.diagnose.case import Case
 from bpcli.studies.diagnose.gradients import level_of
 

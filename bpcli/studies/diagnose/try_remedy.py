@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from bpcli.engine.objective import Objective
 from bpcli.family import Metric
-from bpcli.records.gradcheck import Cure, Symptom
+from bpcli.records.diagnose import Cure, Symptom
 from bpcli.records.training import Failure
 from bpcli.studies.diagnose.case import Case
 from bpcli.studies.diagnose.short_runs import practise, work

@@ -10,7 +10,7 @@ import numpy as np
 from bpcli.config.compatibility import GAIN
 from bpcli.engine.network_plan import ParamLayout, PlannedLayer, followed
 from bpcli.family import Activation
-from bpcli.records.gradcheck import Cure, Symptom
+from bpcli.records.diagnose import Cure, Symptom
 from bpcli.studies.diagnose import remedies as cures
 from bpcli.studies.diagnose.case import Case
 

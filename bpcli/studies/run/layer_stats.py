@@ -19,7 +19,7 @@ from bpcli.engine.objective import Batch, Objective
 from bpcli.family import Activation, Loss
 from bpcli.family.plan import Array, Frame, empty
 from bpcli.numeric.lengths import length
-from bpcli.records.gradcheck import HealthRow
+from bpcli.records.diagnose import HealthRow
 
 CLOSED = 1e-3
 """Of the steepest slope: a unit whose slope is under this share on every row is dead (of relu it is 0)."""

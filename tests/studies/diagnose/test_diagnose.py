@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from paths import CONFIGS
 
-from bpcli.records.gradcheck import DiagnoseReport, Symptom
+from bpcli.records.diagnose import DiagnoseReport, Symptom
 from bpcli.records.training import Exit, Failure
 from bpcli.studies.diagnose.case import Case, open_case
 from bpcli.studies.diagnose.diagnose import CHECKS, diagnose
