@@ -104,9 +104,9 @@ def _of_own_code(error: Exception) -> Failure | None:
     """The failure where an error came out of a file that was loaded by --with."""
     if "bpcli.studies.custom.load" not in sys.modules:
         return None
-    from bpcli.studies.custom.source_location import blamed
+    from bpcli.studies.custom.source_location import own_code_failure
 
-    failure = blamed(error)
+    failure = own_code_failure(error)
     if failure is not None and "--debug" in sys.argv:
         traceback.print_exc()
     return failure

@@ -24,7 +24,7 @@ def examples(
     Configs go to DIR/configs and their data to DIR/datasets. Files that are there already are never overwritten.
     """
     from bpcli.render.console import say, show, show_json
-    from bpcli.render.describe.examples import copies, listing
+    from bpcli.render.describe.examples import copied, listing
     from bpcli.render.json_text import dumps
     from bpcli.studies.describe import examples as study
 
@@ -39,9 +39,9 @@ def examples(
             show(*listing(known))
         return
     folder = to or Path()
-    files = [file for name in wanted for file in study.copied(name, folder)]
+    files = [file for name in wanted for file in study.copy_example(name, folder)]
     configs = [folder / "configs" / f"{name}.yaml" for name in wanted]
     if json:
         show_json(dumps([str(file) for file in dict.fromkeys(files)]))
     else:
-        say(copies([e for e in known if e.name in wanted], configs, len(set(files))))
+        say(copied([e for e in known if e.name in wanted], configs, len(set(files))))

@@ -48,16 +48,16 @@ def init(
         raise typer.BadParameter("a folder of images says so itself: leave it out", param_hint="--task")
 
     from bpcli.render.console import say, show_plain, waiting
-    from bpcli.render.describe.examples import begun
-    from bpcli.studies.init.init import begin, from_nothing
+    from bpcli.render.describe.examples import next_step
+    from bpcli.studies.init.init import from_data, from_nothing
 
     with waiting("looking at the data"):
         if data is None:
             found = from_nothing(task.value if task else "classify", out, force=force)
         else:
             kind = None if task is None else task.value
-            found = begin(data, tuple(target or ()), kind, out, force=force)  # type: ignore[arg-type]  # not images
+            found = from_data(data, tuple(target or ()), kind, out, force=force)  # type: ignore[arg-type]  # not images
     if found.file is None:
         show_plain(found.text)
     else:
-        say(begun(found.file))
+        say(next_step(found.file))

@@ -8,7 +8,7 @@ from bpcli.records.training import Problem
 
 
 @dataclass(frozen=True)
-class Cure:
+class Remedy:
     """A change of the experiment that should help: the `--set`s that make it, and with `--try` what they did.
 
     `before` and `after` are the symptom's own figure; `loss_before` and `loss_after` the loss after as many steps of
@@ -38,7 +38,7 @@ class Symptom:
     figure: str
     level: str
     why: str = ""
-    cures: tuple[Cure, ...] = ()
+    cures: tuple[Remedy, ...] = ()
     value: float | None = None
     measured: str = ""
 

@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bpcli.records.diagnose import Cure, DiagnoseReport, HealthRow, Symptom
+from bpcli.records.diagnose import DiagnoseReport, HealthRow, Remedy, Symptom
 from bpcli.records.training import Curve
 from bpcli.render.console import printable, table
 from bpcli.render.numbers import duration
@@ -113,7 +113,7 @@ def _finding(symptom: Symptom, width: int) -> Iterator[RenderableType]:
         yield from _cure(cure, width)
 
 
-def _cure(cure: Cure, width: int) -> Iterator[RenderableType]:
+def _cure(cure: Remedy, width: int) -> Iterator[RenderableType]:
     """What to type, a `--set` a line, and below it what that is, and what it did."""
     last = len(cure.sets) - 1
     for i, setting in enumerate(cure.sets):
@@ -126,7 +126,7 @@ def _cure(cure: Cure, width: int) -> Iterator[RenderableType]:
         yield _prose(_effect(cure), width, "green" if cure.helps else "yellow", INDENT + 4)
 
 
-def _effect(cure: Cure) -> str:
+def _effect(cure: Remedy) -> str:
     parts = []
     if cure.before is not None and cure.after is not None and cure.figure:
         parts.append(f"{cure.figure}: {brief(cure.before)} -> {brief(cure.after)}")

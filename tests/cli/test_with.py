@@ -13,7 +13,7 @@ from cli_lab import lab as lab
 from own_parts import EQUATIONS, GAIN, SQUARE, changed
 from own_parts import own as own
 
-from bpcli.studies.custom import load as plugins
+from bpcli.studies.custom import load as custom
 
 pytestmark = pytest.mark.usefixtures("own")
 PARTS = CONFIG.replace("activation: tanh}", "activation: tanh}\n  - {type: gain}")
@@ -32,18 +32,18 @@ def mine(lab: Lab) -> Lab:
 @pytest.fixture
 def run(mine: Lab) -> Path:
     """A finished run of it, after which the file is forgotten."""
-    before = plugins.snapshot()
+    before = custom.snapshot()
     mine.good("train", "gain.yaml", "--with", "gain.py", "--out", "run", "-q")
-    plugins.restore(before)
+    custom.restore(before)
     return mine.path / "run"
 
 
 class TestAGoodFile:
     def test_trains(self, mine: Lab, run: Path) -> None:
         record = json.loads((run / "run.json").read_text())
-        (noted,) = record["with"]
-        assert noted["file"] == str(mine.path / "gain.py")
-        assert re.fullmatch(r"[0-9a-f]{64}", noted["sha256"])
+        (entry,) = record["with"]
+        assert entry["file"] == str(mine.path / "gain.py")
+        assert re.fullmatch(r"[0-9a-f]{64}", entry["sha256"])
         assert record["status"] == "epochs"
         assert not list(mine.path.glob("__pycache__"))
 
@@ -399,19 +399,19 @@ def test_a_file_that_cannot_be_used(lab: Lab, content: str | bytes | None, code:
     """One message; every registry and every file as before."""
     if content is not None:
         lab.write("gain.py", content)
-    before, files = plugins.snapshot(), lab.files()
+    before, files = custom.snapshot(), lab.files()
     found = lab.run("train", "trees.yaml", "--with", "gain.py", "--out", "run")
     assert (found.code, found.out, found.err) == (code, "", text)
-    assert plugins.snapshot() == before
+    assert custom.snapshot() == before
     assert lab.files() == files
 
 
 def test_a_bad_file_takes_the_good_ones_with_it(lab: Lab) -> None:
     lab.write("gain.py", GAIN)
     lab.write("bad.py", "1 / 0\n")
-    before = plugins.snapshot()
+    before = custom.snapshot()
     assert lab.run("parts", "gain", "--with", "gain.py", "--with", "bad.py").code == 65
-    assert plugins.snapshot() == before
+    assert custom.snapshot() == before
     lab.good("parts", "gain", "--with", "gain.py")
 
 

@@ -10,7 +10,7 @@ from bpcli.family import Activation, Schedule
 from bpcli.records.training import Curve
 from bpcli.render.run import curve as module
 from bpcli.render.run.curve import HEIGHT, LABELS, WIDTH, curves, plot
-from bpcli.studies.describe.parts import catalog, named
+from bpcli.studies.describe.parts import list_parts, named
 
 X = tuple(float(i) for i in range(-4, 5))
 OURS = {(leaf.family, kind) for family in (Activation, Schedule) for kind, leaf in family.registry.items()
@@ -108,7 +108,7 @@ def test_who_has_a_curve() -> None:
     assert (course.x[0], course.x[-1], course.y[0], course.y[-1]) == (0, 100, 0.1, 0)
     for without in ("dense", "adam", "accuracy"):
         assert named(without)[0].curves == ()
-    assert not any(row.curves for row in catalog())  # a list is not the place
+    assert not any(row.curves for row in list_parts())  # a list is not the place
     for family, kind in OURS:
         found = next(r.curves for r in named(kind) if r.family == family)
         assert len(found) == (2 if family == "activation" else 1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bpcli.studies.custom import load as plugins
+from bpcli.studies.custom import load as custom
 from bpcli.studies.custom.source_location import SOURCES
 
 GAIN = """\
@@ -115,8 +115,8 @@ def changed(text: str, *changes: tuple[str, str]) -> str:
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A working directory; what is loaded in it is forgotten."""
     monkeypatch.chdir(tmp_path)
-    before, sources = plugins.snapshot(), dict(SOURCES)
+    before, sources = custom.snapshot(), dict(SOURCES)
     yield tmp_path
-    plugins.restore(before)
+    custom.restore(before)
     SOURCES.clear()
     SOURCES.update(sources)

@@ -22,7 +22,7 @@ def listing(known: Sequence[Example]) -> list[RenderableType]:
     return [found, Text(), Text("copy one with its data: bpcli examples NAME")]
 
 
-def copies(known: Sequence[Example], configs: Sequence[Path], files: int) -> Text:
+def copied(known: Sequence[Example], configs: Sequence[Path], files: int) -> Text:
     """What was copied, what is still missing, what to type next."""
     text = Text(f"{files} files are in place\n")
     for example in known:
@@ -33,7 +33,7 @@ def copies(known: Sequence[Example], configs: Sequence[Path], files: int) -> Tex
     return text.append(f"next:   bpcli {verb} {first}", "bold")
 
 
-def begun(file: Path) -> Text:
+def next_step(file: Path) -> Text:
     """What to type after `init`."""
     name = shlex.quote(str(file))
     return Text.assemble(

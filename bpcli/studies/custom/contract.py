@@ -24,9 +24,9 @@ from bpcli.family.plan import Array, Frame, Sample, Shape
 from bpcli.notation.syntax import NotationError, parse
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.custom.allocation import Steps, growth
-from bpcli.studies.custom.load import classes
-from bpcli.studies.custom.sandbox import POISON, Bench, BrokenError, frame_of
-from bpcli.studies.custom.source_location import blamed, method_spot, problem_at
+from bpcli.studies.custom.load import loaded_classes
+from bpcli.studies.custom.sandbox import POISON, BrokenRuleError, Sandbox, frame_of
+from bpcli.studies.custom.source_location import method_spot, own_code_failure, problem_at
 from bpcli.studies.witness.cases import LayerCase, LossCase, layer_program
 
 ROWS = 3
@@ -49,18 +49,18 @@ def examine(
             if isinstance(part, Loss):
                 return _loss(part, x, batch, dtype, given)
             return _stepper(part, dtype) if isinstance(part, GradientOptimizer) else ()
-    except BrokenError as broken:
+    except BrokenRuleError as broken:
         return (broken.problem,)
 
 
-def held(
+def check_used_parts(
     experiment: Experiment, network_plan: NetworkPlan, loss: Loss, x: Array, t: Array, dtype: Any
 ) -> tuple[Problem, ...]:
     """Examines every loaded part that an experiment uses, on its own first rows x, t: warnings.
 
     Does nothing where no file was loaded. Raises Failure with the first layer's errors.
     """
-    own = classes()
+    own = loaded_classes()
     used = {type(node.layer) for node in network_plan.walk()} | {type(loss), type(experiment.optimizer)}
     if not own & used:
         return ()
@@ -99,7 +99,7 @@ def _taken(link: BoundLayer) -> None:
     try:
         link.layer.forward(link.frame, True)
     except Exception as error:
-        raise blamed(error, layer=link.path) or error from None
+        raise own_code_failure(error, layer=link.path) or error from None
 
 
 # --------------------------------------------------------------------------------------------------------------- layers
@@ -107,7 +107,7 @@ def _layer(layer: Layer, x: Shape, batch: int, dtype: Any, given: Mapping[str, A
     warnings: list[Problem] = []
     for train in (True, False):
         case = _case(layer, x, batch, dtype, given, train)
-        bench = Bench(layer, case.link.frame)
+        bench = Sandbox(layer, case.link.frame)
         _draws(bench, case)
         _passes(bench, case, train)
         for problem in (*bench.extras(), *_equations(bench, case, train)):
@@ -116,7 +116,7 @@ def _layer(layer: Layer, x: Shape, batch: int, dtype: Any, given: Mapping[str, A
     if batch > 1:
         shorter = {name: a[: batch - 1] for name, a in given.items()}
         short = _case(layer, x, batch - 1, dtype, shorter, True)
-        _pass(Bench(layer, short.link.frame), short, True, POISON[0])
+        _pass(Sandbox(layer, short.link.frame), short, True, POISON[0])
     if not any(p.code == "allocates" for p in warnings):
         warnings += _hungry(layer, partial(_layer_steps, layer, x, dtype, given), x, dtype)
     return tuple(warnings)
@@ -127,13 +127,13 @@ def _case(layer: Layer, x: Shape, batch: int, dtype: Any, given: Mapping[str, Ar
     try:
         return LayerCase(Sample(layer, x, batch, inputs=given), train, dtype)
     except Exception as error:
-        failure = error if isinstance(error, Failure) else blamed(error)
+        failure = error if isinstance(error, Failure) else own_code_failure(error)
         if failure is None:
             raise
-        raise BrokenError(failure.problems[0]) from None
+        raise BrokenRuleError(failure.problems[0]) from None
 
 
-def _draws(bench: Bench, case: LayerCase) -> None:
+def _draws(bench: Sandbox, case: LayerCase) -> None:
     names = tuple(case.link.node.plan.draws)
     results = []
     for poison in POISON if names else ():
@@ -145,7 +145,7 @@ def _draws(bench: Bench, case: LayerCase) -> None:
         bench.written("draw", name, (results[0][name], results[1][name]))
 
 
-def _passes(bench: Bench, case: LayerCase, train: bool) -> None:
+def _passes(bench: Sandbox, case: LayerCase, train: bool) -> None:
     """Everything that two passes through the layer can show."""
     plan, f = case.link.node.plan, case.link.frame
     made = [_pass(bench, case, train, poison) for poison in POISON]
@@ -177,7 +177,7 @@ def _same(made: Sequence[Mapping[str, Any]]) -> bool:
     return all(np.allclose(one[name], two[name], rtol=1e-4, atol=1e-6, equal_nan=True) for name in arrays)
 
 
-def _outlived(bench: Bench, case: LayerCase, train: bool) -> None:
+def _outlived(bench: Sandbox, case: LayerCase, train: bool) -> None:
     """Raises BrokenError where backward needs what forward left in scratch."""
     for name in case.link.node.plan.scratch:
         if _same([_pass(bench, case, train, poison, alive=name) for poison in POISON]):
@@ -186,7 +186,7 @@ def _outlived(bench: Bench, case: LayerCase, train: bool) -> None:
             raise bench.broken("backward", text, help, rf"\b{frame_of(case.layer, 'backward')}\.{name}\b")
 
 
-def _pass(bench: Bench, case: LayerCase, train: bool, poison: float, alive: str = "") -> dict[str, Any]:
+def _pass(bench: Sandbox, case: LayerCase, train: bool, poison: float, alive: str = "") -> dict[str, Any]:
     """Forward and backward in memory that holds `poison`; copies of what they wrote. The scratch `alive` is left as it
     is between the two."""
     f, plan = case.link.frame, case.link.node.plan
@@ -201,20 +201,20 @@ def _pass(bench: Bench, case: LayerCase, train: bool, poison: float, alive: str 
     return found | {name: np.array(getattr(f, name)) for name in gradients}
 
 
-def _without_dx(bench: Bench, case: LayerCase, train: bool) -> None:
+def _without_dx(bench: Sandbox, case: LayerCase, train: bool) -> None:
     """The first layer of a network is not asked for dx, where its plan says so."""
     f = case.link.frame
     dx, f.dx = f.dx, None
     try:
         bench.call("backward", lambda: case.layer.backward(f, train), ())
-    except BrokenError as broken:
+    except BrokenRuleError as broken:
         help = "plan says skips_dx=True: then f.dx is None in the first layer. Begin with `if f.dx is not None:`"
-        raise BrokenError(replace(broken.problem, help=help)) from None
+        raise BrokenRuleError(replace(broken.problem, help=help)) from None
     finally:
         f.dx = dx
 
 
-def _equations(bench: Bench, case: LayerCase, train: bool) -> list[Problem]:
+def _equations(bench: Sandbox, case: LayerCase, train: bool) -> list[Problem]:
     """Warnings of what has no equation. Raises BrokenError where they cannot be read."""
     plan = case.link.node.plan
     equations = bench.call("equations", lambda: case.layer.equations(train, case.link.node.x), ())
@@ -258,7 +258,7 @@ def _hungry(part: Part, make: Callable[[int], Steps], x: Shape, dtype: Any) -> l
 
 # --------------------------------------------------------------------------------------------------------------- losses
 def _loss(loss: Loss, x: Shape, batch: int, dtype: Any, given: Mapping[str, Array]) -> tuple[Problem, ...]:
-    bench, plan = Bench(loss, _loss_frame(loss, x, batch, dtype, given)), loss.plan(x)
+    bench, plan = Sandbox(loss, _loss_frame(loss, x, batch, dtype, given)), loss.plan(x)
     f, made = bench.frame, []
     for poison in POISON:
         bench.spoil(("dx", *plan.keep, *plan.scratch), poison)
@@ -302,7 +302,7 @@ def _loss_steps(loss: Loss, x: Shape, dtype: Any, given: Mapping[str, Array], n:
 # ----------------------------------------------------------------------------------------------------------- optimizers
 def _stepper(optimizer: GradientOptimizer, dtype: Any, size: int = 6, steps: int = 3) -> tuple[Problem, ...]:
     made: list[Array] = []
-    bench = Bench(optimizer, Frame())
+    bench = Sandbox(optimizer, Frame())
     for poison in POISON:
         rng = np.random.default_rng(0)
         f = bench.frame = Frame(x=np.zeros(0), y=np.zeros(0), dx=None, dy=np.zeros(0), D=size // 2)

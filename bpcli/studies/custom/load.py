@@ -22,10 +22,15 @@ import bpcli.parts  # noqa: F401  (declares the package's own parts before any o
 from bpcli.config.document import Source, Spot
 from bpcli.family.part import DeclarationError, Part, families
 from bpcli.records.training import Exit, Failure, Problem
-from bpcli.studies.custom.declaration import faults, watch_plan
-from bpcli.studies.custom.source_location import SOURCES, blamed, class_spot, first_line, line_spot, problem_at, raised
-
-__all__ = ["Plugin", "blamed", "classes", "differences", "load", "loaded", "named", "noted", "restore", "snapshot"]
+from bpcli.studies.custom.class_check import check_plans, class_problems
+from bpcli.studies.custom.source_location import (
+    SOURCES,
+    class_spot,
+    find_raised,
+    first_line,
+    line_spot,
+    problem_at,
+)
 
 EXAMPLE = 'a part is a class such as `class Mine(Activation): type: Literal["mine"] = "mine"`'
 KEY = "with"
@@ -33,7 +38,7 @@ KEY = "with"
 
 
 @dataclass(frozen=True, eq=False)
-class Plugin:
+class LoadedFile:
     """A file that was loaded, by the name it was given, and the parts that it declares."""
 
     file: Path
@@ -42,9 +47,9 @@ class Plugin:
     parts: tuple[type[Part], ...]
 
 
-_loaded: dict[Path, Plugin] = {}
+_loaded: dict[Path, LoadedFile] = {}
 
-Snapshot = tuple[dict[type[Part], dict[str, type[Part]]], dict[Path, Plugin]]
+Snapshot = tuple[dict[type[Part], dict[str, type[Part]]], dict[Path, LoadedFile]]
 
 
 def load(files: Sequence[Path]) -> tuple[type[Part], ...]:
@@ -61,14 +66,14 @@ def load(files: Sequence[Path]) -> tuple[type[Part], ...]:
         raise
 
 
-def loaded() -> tuple[Plugin, ...]:
+def loaded_files() -> tuple[LoadedFile, ...]:
     """The files that were loaded, in order."""
     return tuple(_loaded.values())
 
 
-def classes() -> frozenset[type[Part]]:
+def loaded_classes() -> frozenset[type[Part]]:
     """The parts that they declare."""
-    return frozenset(part for plugin in _loaded.values() for part in plugin.parts)
+    return frozenset(part for loaded in _loaded.values() for part in loaded.parts)
 
 
 def snapshot() -> Snapshot:
@@ -78,16 +83,16 @@ def snapshot() -> Snapshot:
 
 def restore(before: Snapshot) -> None:
     """Takes everything out again that was registered or loaded since."""
-    registries, plugins = before
+    registries, files = before
     for family in families():
         family.registry.clear()
         family.registry.update(registries.get(family, {}))
     _loaded.clear()
-    _loaded.update(plugins)
+    _loaded.update(files)
 
 
 # -------------------------------------------------------------------------------------------------------------- loading
-def _load(file: Path) -> Plugin:
+def _load(file: Path) -> LoadedFile:
     data = _read(file)
     place, sha256 = file.resolve(), hashlib.sha256(data).hexdigest()
     known = _loaded.get(place)
@@ -100,12 +105,12 @@ def _load(file: Path) -> Plugin:
     parts = tuple(leaf for leaf in _leaves() if leaf not in before)
     if not parts:
         raise Failure(_nothing(file, module))
-    problems = [problem for part in parts for problem in faults(part)]
+    problems = [problem for part in parts for problem in class_problems(part)]
     if problems:
         raise Failure(*problems)
     for part in parts:
-        watch_plan(part)
-    _loaded[place] = Plugin(file, place, sha256, parts)
+        check_plans(part)
+    _loaded[place] = LoadedFile(file, place, sha256, parts)
     return _loaded[place]
 
 
@@ -159,7 +164,7 @@ def _compiled(file: str, data: bytes) -> CodeType:
 
 def _unfinished(error: BaseException, file: str) -> Problem:
     """Why a file could not be run to its end."""
-    found = raised(error)
+    found = find_raised(error)
     spot = found.spot if found is not None else line_spot(file, 0)
     if isinstance(error, DeclarationError):
         return problem_at(spot, str(error), code="declaration", help=error.help)
@@ -192,23 +197,23 @@ def _leaves() -> Iterator[type[Part]]:
     yield from dict.fromkeys(leaf for family in families() for leaf in family.registry.values())
 
 
-def _forget(plugin: Plugin) -> None:
+def _forget(loaded: LoadedFile) -> None:
     for family in families():
-        for kind in [kind for kind, leaf in family.registry.items() if leaf in plugin.parts]:
+        for kind in [kind for kind, leaf in family.registry.items() if leaf in loaded.parts]:
             del family.registry[kind]
-    del _loaded[plugin.place]
+    del _loaded[loaded.place]
 
 
 # ------------------------------------------------------------------------------------------------- what a run remembers
-def noted() -> dict[str, Any]:
+def files_record() -> dict[str, Any]:
     """What run.json says of the files that were loaded; nothing where none was."""
     files = [{"file": str(p.place), "sha256": p.sha256} for p in _loaded.values()]
     return {KEY: files} if files else {}
 
 
-def noted_by_name() -> dict[str, Any]:
+def files_record_by_name() -> dict[str, Any]:
     """The same for a model file, which may travel: names without their folders."""
-    return {key: [f | {"file": Path(f["file"]).name} for f in files] for key, files in noted().items()}
+    return {key: [f | {"file": Path(f["file"]).name} for f in files] for key, files in files_record().items()}
 
 
 def _files(record: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
@@ -219,7 +224,7 @@ def _files(record: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
             yield Path(entry["file"]), str(entry.get("sha256", ""))
 
 
-def differences(record: Mapping[str, Any]) -> tuple[Problem, ...]:
+def changed_files(record: Mapping[str, Any]) -> tuple[Problem, ...]:
     """Warnings where what is loaded is not what a run was trained with."""
     wanted = {sha256: file for file, sha256 in _files(record)}
     others = [p for p in _loaded.values() if p.sha256 not in wanted]
@@ -234,7 +239,7 @@ def differences(record: Mapping[str, Any]) -> tuple[Problem, ...]:
     return tuple(found)
 
 
-def named(failure: Failure, record: Mapping[str, Any]) -> Failure:
+def name_needed_files(failure: Failure, record: Mapping[str, Any]) -> Failure:
     """A failure over an unknown type, with the files that its run was trained with."""
     files = [file for file, sha256 in _files(record) if not any(p.sha256 == sha256 for p in _loaded.values())]
     if not files:

@@ -11,7 +11,7 @@ import numpy as np
 from bpcli.family.part import Part
 from bpcli.family.plan import Array, Frame
 from bpcli.records.training import Problem
-from bpcli.studies.custom.source_location import blamed, code_of, method_spot, problem_at, rule
+from bpcli.studies.custom.source_location import code_of, method_spot, own_code_failure, problem_at, rule
 
 POISON = 37.5, -91.25  # what stands in memory before a call; no result is both
 PROMISED = {
@@ -23,7 +23,7 @@ PROMISED = {
 """What an array that is only to be read is to others."""
 
 
-class BrokenError(Exception):
+class BrokenRuleError(Exception):
     """A rule is broken."""
 
     def __init__(self, problem: Problem) -> None:
@@ -31,7 +31,7 @@ class BrokenError(Exception):
         self.problem = problem
 
 
-class Bench:
+class Sandbox:
     """A part on its frame: its methods are called as the engine calls them, and what they may not touch is watched."""
 
     def __init__(self, part: Part, frame: Frame) -> None:
@@ -46,11 +46,11 @@ class Bench:
         try:
             value = run()
         except Exception as error:
-            failure = blamed(error)
+            failure = own_code_failure(error)
             if failure is None:
                 text = f"{self.name(method)} raises {type(error).__name__}: {error}"
                 raise self.broken(method, text, rule(type(self.part), method)) from None
-            raise BrokenError(failure.problems[0]) from None
+            raise BrokenRuleError(failure.problems[0]) from None
         for name, array in bound.items():
             if vars(f).get(name) is not array:
                 raise self._rebound(method, name, array)
@@ -61,14 +61,14 @@ class Bench:
                 raise self._changed(method, name)
         return value
 
-    def _changed(self, method: str, name: str) -> BrokenError:
+    def _changed(self, method: str, name: str) -> BrokenRuleError:
         f = frame_of(self.part, method)
         text = f"{self.name(method)} changes f.{name}, which {PROMISED.get(name, 'it may only read')}"
         help = f"compute in an array of its own: scratch={{...}} in plan; {rule(type(self.part), method)}"
         place = rf"\b{f}\.{name}(\[[^\]]*\])?\s*"
         return self.broken(method, text, help, place + r"([-+*/@%&|^]|//|\*\*)?=[^=]", rf"out={f}\.{name}\b")
 
-    def _rebound(self, method: str, name: str, array: Any) -> BrokenError:
+    def _rebound(self, method: str, name: str, array: Any) -> BrokenRuleError:
         new: Any = vars(self.frame).get(name)
         text = f"{self.name(method)} binds f.{name} to an object of its own, and the engine's array stays as it was"
         if np.shape(new) != np.shape(array):
@@ -76,10 +76,10 @@ class Bench:
         help = f"write into the array that is there: np.multiply(..., out=f.{name}), or f.{name}[...] = ..."
         return self.broken(method, text, help, rf"\b{frame_of(self.part, method)}\.{name}\s*=[^=]")
 
-    def broken(self, method: str, text: str, help: str, *patterns: str) -> BrokenError:
+    def broken(self, method: str, text: str, help: str, *patterns: str) -> BrokenRuleError:
         """The error that a rule is broken in a method, at the line that one of the patterns finds."""
         spot = method_spot(type(self.part), method, *patterns)
-        return BrokenError(problem_at(spot, text, code="contract", help=help))
+        return BrokenRuleError(problem_at(spot, text, code="contract", help=help))
 
     def warning(self, method: str, text: str, help: str, *patterns: str) -> Problem:
         """A warning that a method asks for memory by itself."""

@@ -85,7 +85,7 @@ class Raised:
     frame: Frame | None
 
 
-def raised(error: BaseException) -> Raised | None:
+def find_raised(error: BaseException) -> Raised | None:
     """Where in a user's own files an error was raised; None where none of them had a part in it."""
     frames = list(traceback.walk_tb(error.__traceback__))
     own = [i for i, (frame, _) in enumerate(frames) if frame.f_code.co_filename in SOURCES]
@@ -131,9 +131,9 @@ def _turn(frame: FrameType, handed: Frame | None) -> str:
     return path if isinstance(path, str) and frame.f_code.co_name == "_node" else ""
 
 
-def blamed(error: BaseException, *, layer: str = "") -> Failure | None:
+def own_code_failure(error: BaseException, *, layer: str = "") -> Failure | None:
     """The failure of a command in which a user's own code raised an error; None where it was not that code."""
-    found = raised(error)
+    found = find_raised(error)
     if found is None:
         return None
     text = f"{found.method} raises {type(error).__name__}: {first_line(error)}"

@@ -27,7 +27,7 @@ class Example:
     absent: tuple[str, ...] = ()
 
 
-def shelf() -> Path:
+def examples_folder() -> Path:
     """The folder with `configs` and `datasets`: in the installed package, or in the checkout that it runs from. Raises
     Failure where there is neither."""
     package = Path(bpcli.__file__).parent
@@ -40,13 +40,13 @@ def shelf() -> Path:
 
 def examples() -> tuple[Example, ...]:
     """All examples: those of the first level first, then by folder and name."""
-    folder = shelf()
+    folder = examples_folder()
     files = [f for f in (folder / "configs").rglob("*.yaml") if not f.stem.endswith(CLAIMS)]
     files.sort(key=lambda f: (len(f.relative_to(folder).parts), f.as_posix()))
     return tuple(_example(folder, file) for file in files)
 
 
-def copied(name: str, to: Path) -> tuple[Path, ...]:
+def copy_example(name: str, to: Path) -> tuple[Path, ...]:
     """Puts an example into `to`, under the names it has here, so that its paths hold: the config in `configs`, its data
     in `datasets`. The config comes first in what is returned.
 
@@ -60,18 +60,18 @@ def copied(name: str, to: Path) -> tuple[Path, ...]:
         raise Failure(
             Problem(f"there is no example `{name}`", code="no-example", help=f"{help}`bpcli examples` lists all")
         )
-    return put(known[name].files, to)
+    return copy_files(known[name].files, to)
 
 
-def dataset(name: str, to: Path) -> tuple[Path, ...]:
-    """Puts a data set into `to`/datasets. Raises Failure as `copied`."""
-    folder = shelf()
-    return put(tuple(_beside(folder, folder / "datasets" / name)), to)
+def copy_dataset(name: str, to: Path) -> tuple[Path, ...]:
+    """Puts a data set into `to`/datasets. Raises Failure as `copy_example`."""
+    folder = examples_folder()
+    return copy_files(tuple(_beside(folder, folder / "datasets" / name)), to)
 
 
-def put(files: tuple[str, ...], to: Path) -> tuple[Path, ...]:
+def copy_files(files: tuple[str, ...], to: Path) -> tuple[Path, ...]:
     """Copies files of the shelf to their places in `to`; all of them or, where one is in the way, none."""
-    folder = shelf()
+    folder = examples_folder()
     content = {to / file: (folder / file).read_bytes() for file in files}
     for place, data in content.items():
         if place.exists() and not (place.is_file() and place.read_bytes() == data):

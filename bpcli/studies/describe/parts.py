@@ -25,7 +25,7 @@ from bpcli.notation import Eq
 from bpcli.records.training import Curve, Exit, Failure, FieldRow, PartRow, Problem
 
 
-def catalog() -> tuple[PartRow, ...]:
+def list_parts() -> tuple[PartRow, ...]:
     """All parts, by family; a part of several families under the narrowest (relu: activation, not layer)."""
     return tuple(describe(leaf, family) for leaf, family in _leaves().items())
 

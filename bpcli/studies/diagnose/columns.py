@@ -14,7 +14,7 @@ from bpcli.family import Activation
 from bpcli.family.plan import Array, Frame, empty
 from bpcli.numeric.streams import Stream
 from bpcli.parts.data.csv.source import Csv
-from bpcli.records.diagnose import Cure, Symptom
+from bpcli.records.diagnose import Remedy, Symptom
 from bpcli.studies.diagnose import remedies as cures
 from bpcli.studies.diagnose.case import Case
 
@@ -107,12 +107,12 @@ def targets(case: Case) -> list[Symptom]:
             why = (
                 "no weights can make the network say such a value: it is pushed to the end of its range and stays there"
             )
-            found = list[Cure]()
+            found = list[Remedy]()
             if last.path.endswith(".activation"):
                 text = "let the outputs take any value"
-                found.append(Cure((f"{cures.key(last.loc, 'activation')}=null",), text))
+                found.append(Remedy((f"{cures.key(last.loc, 'activation')}=null",), text))
             if least <= 0 and most >= 1 and case.rules.target_scaling is None:
-                found.append(Cure(("data.scale_target=minmax",), "bring the targets into the range, from 0 to 1"))
+                found.append(Remedy(("data.scale_target=minmax",), "bring the targets into the range, from 0 to 1"))
             return [Symptom("targets", last.path, figure, "warning", why, tuple(found), high, "largest target")]
         return []
     size = math.sqrt(float(np.mean(np.square(t.astype(np.float64)))))
@@ -166,10 +166,10 @@ def _columns_said(case: Case, place: str, figure: str, why: str, names: list[str
     """The finding; columns of a CSV file can be dropped."""
     source, known = case.experiment.data.train, {c.name for c in case.rules.columns}
     drop = [n for n in names if n in known]
-    found: tuple[Cure, ...] = ()
+    found: tuple[Remedy, ...] = ()
     if isinstance(source, Csv) and drop and case.again is not None:
         settings = f"data.train.drop={flow([*source.drop, *drop])}"
-        found = (Cure((settings,), "leave them out"),)
+        found = (Remedy((settings,), "leave them out"),)
     return Symptom("columns", place, figure, "notice", why, found, float(len(names)), "such columns")
 
 

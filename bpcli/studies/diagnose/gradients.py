@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from bpcli.family import Activation
-from bpcli.records.diagnose import Cure, HealthRow, Symptom
+from bpcli.records.diagnose import HealthRow, Remedy, Symptom
 from bpcli.studies.diagnose import remedies as cures
 from bpcli.studies.diagnose.case import Case
 from bpcli.studies.diagnose.short_runs import at_zero, peak_rate
@@ -62,7 +62,7 @@ def begin(case: Case) -> list[Symptom]:
         "at the start a network should know nothing, not be sure of something wrong: the first steps only unlearn that"
     )
     measured = "loss at the start, in times of knowing nothing"
-    found: list[Cure] = []
+    found: list[Remedy] = []
     if level != "ok":
         if case.rules.scaling is None and _large_inputs(case):
             found.append(cures.scaled(case))
@@ -99,7 +99,7 @@ def gradients(case: Case) -> list[Symptom]:
     place = f"{rows[0].layer} to {rows[-1].layer}"
     figure = f"from {rows[-1].layer} back to {rows[0].layer} the gradient goes from {last:.3g} to {first:.3g}"
     figure += f", a factor of {rate:.3g} a layer"
-    level, why, found = "ok", "", list[Cure]()
+    level, why, found = "ok", "", list[Remedy]()
     if rate < RATE and reach < REACH[0]:
         level = level_of(1 / reach, 1 / REACH[0], 1 / REACH[1])
         why = (
@@ -215,7 +215,7 @@ def _beside(layers: list[str], share: float) -> str:
 
 
 def _said(
-    check: str, place: str, figure: str, level: str, why: str, found: list[Cure], value: float, measured: str
+    check: str, place: str, figure: str, level: str, why: str, found: list[Remedy], value: float, measured: str
 ) -> Symptom:
     kept = tuple(found) if level != "ok" else ()
     return Symptom(check, place, figure, level, why if level != "ok" else "", kept, value, measured)
@@ -239,7 +239,7 @@ def steps(case: Case) -> list[Symptom]:
     if low < STILL:
         figure = f"the first step moves its weights by {low:.2g} of their size, and about 0.001 is usual"
         why = "at this pace a thousand steps change nothing that can be seen: the rate is too low, or no gradient comes"
-        found = list[Cure]()
+        found = list[Remedy]()
         if rate and STILL / 1000 < high < STILL * 10:
             found = [c for c in [cures.rate(case, rate * 1e-3 / high, "a step of a thousandth of the weights")] if c]
         found += cures.adam(case)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from bpcli.records.diagnose import Cure, Symptom
+from bpcli.records.diagnose import Remedy, Symptom
 from bpcli.studies.diagnose import remedies as cures
 from bpcli.studies.diagnose.case import Case
 from bpcli.studies.diagnose.short_runs import peak_rate
@@ -38,7 +38,7 @@ def past(case: Case) -> list[Symptom]:
     return [Symptom("epochs", "train", figure, "ok", value=train[-1], measured="loss of training")]
 
 
-def _slower(case: Case, share: float) -> list[Cure]:
+def _slower(case: Case, share: float) -> list[Remedy]:
     """A learning rate that is this share of the run's, or where a range test from the start finds a lower one good,
     that."""
     peak = peak_rate(case)
@@ -98,12 +98,12 @@ def _by_heart(case: Case, train: Sequence[float], held: Sequence[float]) -> list
     rescued = early is not None and early.restore_best and kept == best
     level = "warning" if rise > WORSE[1] else "notice" if rise > WORSE[0] else "ok"
     why = "the network learns its rows by heart instead of what they have in common"
-    several: list[Cure] = []
+    several: list[Remedy] = []
     if early is None:
         stop = "training.early_stopping={metric: validation.loss, patience: 10, restore_best: true}"
-        several.append(Cure((stop,), "stop where validation is best, and keep those weights"))
+        several.append(Remedy((stop,), "stop where validation is best, and keep those weights"))
     if case.experiment.regularization is None:
-        several.append(Cure(("regularization={type: l2, strength: 0.01}",), "a penalty on large weights"))
+        several.append(Remedy(("regularization={type: l2, strength: 0.01}",), "a penalty on large weights"))
     several += cures.dropped(case)
     measured = "loss of validation at the end"
     if level != "ok" and train[-1] < train[best - 1]:
@@ -137,6 +137,6 @@ def _soon(case: Case, train: Sequence[float], held: Sequence[float]) -> list[Sym
     figure = f"the loss still fell when training ended: from {before:.4g} to {last:.4g} in the last {tenth} epochs"
     if tenth == 1:
         figure = f"the loss still fell when training ended: from {before:.4g} to {last:.4g} in the last epoch"
-    cure = Cure((f"training.epochs={2 * epochs}",), "twice the epochs")
+    cure = Remedy((f"training.epochs={2 * epochs}",), "twice the epochs")
     why = "it stopped before it had learned what it can"
     return [Symptom("epochs", "train", figure, "notice", why, (cure,), last, "loss at the end")]

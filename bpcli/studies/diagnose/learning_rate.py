@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from bpcli.records.diagnose import Cure, Symptom
+from bpcli.records.diagnose import Remedy, Symptom
 from bpcli.studies.diagnose import remedies as cures
 from bpcli.studies.diagnose.case import Case
 from bpcli.studies.diagnose.short_runs import OVERFIT_ROWS, peak_rate
@@ -72,9 +72,9 @@ def by_heart(case: Case) -> list[Symptom]:
     return [Symptom("by heart", "", figure, level, why, tuple(_faster(case)), left, "what is left of one batch's loss")]
 
 
-def _faster(case: Case) -> list[Cure]:
+def _faster(case: Case) -> list[Remedy]:
     """What may make it learn: the rate of the range test, adam, more units."""
-    found, several = case.range, list[Cure]()
+    found, several = case.range, list[Remedy]()
     peak = peak_rate(case)
     if found is not None and peak and not math.isnan(found.best):
         cure = cures.rate(case, found.good, "a rate that the range test found good")

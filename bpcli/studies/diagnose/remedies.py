@@ -10,7 +10,7 @@ from bpcli.config.dump import flow
 from bpcli.engine.network_plan import PlannedLayer
 from bpcli.family import Activation
 from bpcli.parts.layers.dense import Dense
-from bpcli.records.diagnose import Cure
+from bpcli.records.diagnose import Remedy
 from bpcli.studies.diagnose.case import Case
 from bpcli.studies.run.layer_stats import character
 
@@ -34,7 +34,7 @@ def key(loc: Sequence[str | int], *more: str) -> str:
     return ".".join(map(str, (*loc, *more)))
 
 
-def rate(case: Case, value: float, text: str) -> Cure | None:
+def rate(case: Case, value: float, text: str) -> Remedy | None:
     """Another learning rate, put where the schedule says its greatest."""
     if case.gradient_optimizer is None:
         return None
@@ -43,35 +43,37 @@ def rate(case: Case, value: float, text: str) -> Cure | None:
         path, schedule = f"{path}.then", schedule.then
     name = next((n for n in PEAKS if hasattr(schedule, n)), "value")
     path = path if schedule.kind == "constant" else f"{path}.{name}"
-    return Cure((f"{path}={flow(rounded(value))}",), text)
+    return Remedy((f"{path}={flow(rounded(value))}",), text)
 
 
-def clipping(case: Case) -> list[Cure]:
+def clipping(case: Case) -> list[Remedy]:
     """A bound on the gradient, where there is none."""
     if case.experiment.clipping is not None or case.gradient_optimizer is None:
         return []
-    return [Cure(("clipping={type: global_norm, max_norm: 1.0}",), "clip the gradient: no step can be huge")]
+    return [Remedy(("clipping={type: global_norm, max_norm: 1.0}",), "clip the gradient: no step can be huge")]
 
 
-def adam(case: Case) -> list[Cure]:
+def adam(case: Case) -> list[Remedy]:
     """An optimizer that gives every weight a rate of its own, where a plain one stands."""
     if case.experiment.optimizer.kind not in ("sgd", "momentum", "nesterov"):
         return []
-    return [Cure(("optimizer={type: adam, learning_rate: 0.001}",), "adam gives every weight a step of its own size")]
+    return [Remedy(("optimizer={type: adam, learning_rate: 0.001}",), "adam gives every weight a step of its own size")]
 
 
-def scaled(case: Case) -> Cure:
+def scaled(case: Case) -> Remedy:
     """Inputs shifted and scaled."""
     images = len(case.network_plan.x) > 1 or math.prod(case.network_plan.x) >= 64
     kind = "{type: standardize, per: all}" if images and not case.rules.columns else "standardize"
-    return Cure((f"data.scale={kind}",), "every input to mean 0 and deviation 1, learned from the training rows")
+    return Remedy((f"data.scale={kind}",), "every input to mean 0 and deviation 1, learned from the training rows")
 
 
-def target_scaled() -> Cure:
-    return Cure(("data.scale_target=standardize",), "train on targets of deviation 1; metrics stay in their own units")
+def target_scaled() -> Remedy:
+    return Remedy(
+        ("data.scale_target=standardize",), "train on targets of deviation 1; metrics stay in their own units"
+    )
 
 
-def starts(case: Case, nodes: Sequence[PlannedLayer]) -> list[Cure]:
+def starts(case: Case, nodes: Sequence[PlannedLayer]) -> list[Remedy]:
     """The default initializers of layers whose file says another."""
     sets = []
     for node in nodes:
@@ -79,16 +81,16 @@ def starts(case: Case, nodes: Sequence[PlannedLayer]) -> list[Cure]:
             if getattr(node.layer, name, None) is not None:
                 sets.append(f"{key(node.loc, name)}=null")
     text = "leave `init` out: weights then start as suits the activation behind them"
-    return [Cure(tuple(sets), text)] if sets else []
+    return [Remedy(tuple(sets), text)] if sets else []
 
 
-def quiet(case: Case) -> list[Cure]:
+def quiet(case: Case) -> list[Remedy]:
     """A last layer that starts small."""
     last = [n for n in case.network_plan.nodes if n.learns][-1]
     if not isinstance(last.layer, Dense) or last.layer.weights is not None:
         return []
     text = "let the last layer start small: the network then begins by knowing nothing"
-    return [Cure((f"{key(last.loc, 'init')}={{type: normal, std: 0.01}}",), text)]
+    return [Remedy((f"{key(last.loc, 'init')}={{type: normal, std: 0.01}}",), text)]
 
 
 def hidden(case: Case) -> Iterator[PlannedLayer]:
@@ -98,7 +100,7 @@ def hidden(case: Case) -> Iterator[PlannedLayer]:
         yield from (n for n in node.walk() if isinstance(n.layer, Activation))
 
 
-def opened(case: Case, kind: str, text: str) -> list[Cure]:
+def opened(case: Case, kind: str, text: str) -> list[Remedy]:
     """Another activation in place of all hidden ones that have as flat an end as relu, or two of them."""
     flat = {"relu": ("both",), "leaky_relu": ("one",)}[kind]
     sets = []
@@ -106,10 +108,10 @@ def opened(case: Case, kind: str, text: str) -> list[Cure]:
         assert isinstance(node.layer, Activation)
         if character(node.layer)[1] in flat:
             sets.append(f"{key(node.loc)}{'.activation' if node.path.endswith('.activation') else ''}={kind}")
-    return [Cure(tuple(sets), text)] if sets else []
+    return [Remedy(tuple(sets), text)] if sets else []
 
 
-def normalized(case: Case) -> list[Cure]:
+def normalized(case: Case) -> list[Remedy]:
     """A norm between every hidden layer and its activation, where the network has none yet: over the rows of a batch,
     which makes each unit differ from row to row; over the units where a batch is too small for that."""
     nodes = list(case.network_plan.walk())
@@ -127,10 +129,10 @@ def normalized(case: Case) -> list[Cure]:
         else:
             layers.append(item)
     text = "normalize what enters each activation, so that signals keep their size at any depth"
-    return [Cure((f"architecture={flow(layers)}",), text)] if found else []
+    return [Remedy((f"architecture={flow(layers)}",), text)] if found else []
 
 
-def bypassed(case: Case) -> list[Cure]:
+def bypassed(case: Case) -> list[Remedy]:
     """A residual connection around every hidden layer that keeps the shape."""
     if any(node.inside for node in case.network_plan.nodes):
         return []
@@ -140,10 +142,10 @@ def bypassed(case: Case) -> list[Cure]:
         hidden_one = isinstance(item, Mapping) and item.get("activation") is not None and i in keeps
         layers.append({"type": "residual", "layers": [item]} if hidden_one else item)
     text = "let the gradient past each layer: of y = x + F(x) the slope is 1 and more"
-    return [Cure((f"architecture={flow(layers)}",), text)] if layers != list(case.data["architecture"]) else []
+    return [Remedy((f"architecture={flow(layers)}",), text)] if layers != list(case.data["architecture"]) else []
 
 
-def dropped(case: Case) -> list[Cure]:
+def dropped(case: Case) -> list[Remedy]:
     """Dropout behind every hidden layer, where the network has none."""
     if any(node.plan.draws for node in case.network_plan.walk()) or case.gradient_optimizer is None:
         return []
@@ -154,12 +156,12 @@ def dropped(case: Case) -> list[Cure]:
         if isinstance(item, Mapping) and item.get("activation") is not None and item is not written[-1]:
             layers.append({"type": "dropout", "rate": 0.3})
     text = "dropout: no unit can rely on another one being there"
-    return [Cure((f"architecture={flow(layers)}",), text)] if len(layers) > len(written) else []
+    return [Remedy((f"architecture={flow(layers)}",), text)] if len(layers) > len(written) else []
 
 
-def wider(case: Case) -> list[Cure]:
+def wider(case: Case) -> list[Remedy]:
     """Twice the units in every hidden layer."""
     last = max((i for i, node in enumerate(case.network_plan.nodes) if node.learns), default=0)
     inner = [n for n in case.network_plan.nodes[:last] if isinstance(n.layer, Dense) and n.layer.weights is None]
     sets = tuple(f"{key(n.loc, 'units')}={2 * n.plan.y[0]}" for n in inner)
-    return [Cure(sets, "twice the units in every hidden layer")] if sets else []
+    return [Remedy(sets, "twice the units in every hidden layer")] if sets else []

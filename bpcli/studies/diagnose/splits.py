@@ -8,7 +8,7 @@ from hashlib import blake2b
 import numpy as np
 
 from bpcli.family.plan import Array
-from bpcli.records.diagnose import Cure, Symptom
+from bpcli.records.diagnose import Remedy, Symptom
 from bpcli.studies.diagnose.case import Case
 from bpcli.studies.diagnose.gradients import level_of
 
@@ -45,7 +45,7 @@ def classes(case: Case) -> list[Symptom]:
     found = []
     if hasattr(loss, "class_weights"):
         text = "weigh the rows of each class as if all had equally many"
-        found.append(Cure(("loss.class_weights=balanced",), text))
+        found.append(Remedy(("loss.class_weights=balanced",), text))
     return [Symptom("classes", names[least], figure, level, why, tuple(found), ratio, "recall, over all classes")]
 
 
@@ -96,7 +96,7 @@ def amounts(case: Case) -> list[Symptom]:
     if "validation" not in case.splits and case.rows >= JUDGED and not case.trained:
         figure = f"none of the {case.rows:,} rows is kept from training to judge it"
         why = "a network that learns its rows by heart has a small loss and is of no use; only other rows tell"
-        cure = Cure(("data.validation=0.15",), "keep some rows to judge each epoch")
+        cure = Remedy(("data.validation=0.15",), "keep some rows to judge each epoch")
         found.append(Symptom("amounts", "validation", figure, "notice", why, (cure,)))
     searches = case.gradient_optimizer is None
     if case.total < SOME_STEPS and not searches and not case.trained:
@@ -104,15 +104,15 @@ def amounts(case: Case) -> list[Symptom]:
         figure = f"{case.experiment.training.epochs} epochs of {steps} steps are {case.total} steps in all"
         why = "each step moves the weights a little: few steps end before anything is learned"
         epochs = -(-10 * SOME_STEPS // steps)
-        several = [Cure((f"training.epochs={epochs}",), f"{epochs * steps:,} steps")]
+        several = [Remedy((f"training.epochs={epochs}",), f"{epochs * steps:,} steps")]
         if size > 64:
-            several.append(Cure(("training.batch_size=32",), f"{-(-case.rows // 32):,} steps an epoch"))
+            several.append(Remedy(("training.batch_size=32",), f"{-(-case.rows // 32):,} steps an epoch"))
         found.append(Symptom("amounts", "steps", figure, "notice", why, tuple(several)))
     last = case.rows % case.size
     if last == 1 and any(node.plan.state for node in case.network_plan.walk()) and case.rows > 1:
         layer = next(node.path for node in case.network_plan.walk() if node.plan.state)
         figure = f"the last batch of every epoch has a single row, and {layer} takes statistics over the rows"
         why = "the deviation of one row is 0: what the layer puts out there is its bias alone"
-        cure = Cure((f"training.batch_size={case.size + 1}",), "another size of the batches")
+        cure = Remedy((f"training.batch_size={case.size + 1}",), "another size of the batches")
         found.append(Symptom("amounts", "batches", figure, "notice", why, (cure,)))
     return found

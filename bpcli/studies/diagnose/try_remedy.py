@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from bpcli.engine.objective import Objective
 from bpcli.family import Metric
-from bpcli.records.diagnose import Cure, Symptom
+from bpcli.records.diagnose import Remedy, Symptom
 from bpcli.records.training import Failure
 from bpcli.studies.diagnose.case import Case
 from bpcli.studies.diagnose.short_runs import practise, work
@@ -44,7 +44,7 @@ class Trial:
         self.before = outcome(self.fresh, self.steps)
         self._known: dict[tuple[str, ...], tuple[Case, Outcome] | str] = {}
 
-    def tried(self, symptom: Symptom, cure: Cure) -> Cure:
+    def tried(self, symptom: Symptom, cure: Remedy) -> Remedy:
         """The cure with what it did."""
         if cure.sets not in self._known:
             self._known[cure.sets] = self._with(cure)
@@ -68,7 +68,7 @@ class Trial:
             loss_before=losses[0], loss_after=losses[1], helps=lower or (milder and kept),
         )  # fmt: skip
 
-    def _with(self, cure: Cure) -> tuple[Case, Outcome] | str:
+    def _with(self, cure: Remedy) -> tuple[Case, Outcome] | str:
         try:
             cured = self.again(cure.sets)
         except Failure as failure:

@@ -10,7 +10,7 @@ import numpy as np
 from bpcli.config.compatibility import GAIN
 from bpcli.engine.network_plan import ParamLayout, PlannedLayer, followed
 from bpcli.family import Activation
-from bpcli.records.diagnose import Cure, Symptom
+from bpcli.records.diagnose import Remedy, Symptom
 from bpcli.studies.diagnose import remedies as cures
 from bpcli.studies.diagnose.case import Case
 
@@ -114,6 +114,6 @@ def _biases(case: Case) -> Iterator[Symptom]:
             figure = f"{e.path} starts at {size:.3g}, and rows move these units by {moved:.2g}"
             why = "the bias decides alone whether a unit is open: all rows look the same to it"
             bias = getattr(e.node.layer, "bias", None)
-            found = (Cure((f"{cures.key(e.node.loc, 'bias')}=true",), "let biases start at 0"),)
+            found = (Remedy((f"{cures.key(e.node.loc, 'bias')}=true",), "let biases start at 0"),)
             sure = isinstance(bias, tuple)
             yield Symptom("weights", e.path, figure, "warning", why, found if sure else (), size, "size of the biases")

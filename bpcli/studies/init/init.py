@@ -14,27 +14,29 @@ from bpcli.config.yamlfile import parse
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.describe import examples
 from bpcli.studies.init import text as starter_text
-from bpcli.studies.init.inspect import Task, look
+from bpcli.studies.init.inspect import Task, inspect_data
 from bpcli.studies.run.atomic import atomic_text
 
 STDOUT = Path("-")
 
 
 @dataclass(frozen=True)
-class Begun:
+class FirstConfig:
     """A first config, and the file it is in (None: it is to be printed)."""
 
     text: str
     file: Path | None
 
 
-def begin(data: str, targets: Sequence[str], task: Task | None, out: Path | None, *, force: bool = False) -> Begun:
+def from_data(
+    data: str, targets: Sequence[str], task: Task | None, out: Path | None, *, force: bool = False
+) -> FirstConfig:
     """A config for the data, in `out` or <data>.yaml. Raises Failure as reading the data does, and where the file is
     there already."""
     stem = _called(data)
     file = out or Path(f"{stem}.yaml")
     _free(file, force)
-    found = look(data, targets, task, Path(), Path() if file == STDOUT else file.parent)
+    found = inspect_data(data, targets, task, Path(), Path() if file == STDOUT else file.parent)
     words = ["bpcli init", shlex.quote(data)]
     words += [f"--target={t}" if t.startswith("-") else f"--target {shlex.quote(t)}" for t in targets]
     words += [f"--task {task}"] if task else []
@@ -44,22 +46,22 @@ def begin(data: str, targets: Sequence[str], task: Task | None, out: Path | None
 
 def from_nothing(
     task: Literal["classify", "regress", "images"] | str, out: Path | None, *, force: bool = False
-) -> Begun:
+) -> FirstConfig:
     """A config that trains as it is, in `out` or <task>.yaml. Raises Failure where the file is there already."""
     file = out or Path(f"{task}.yaml")
     _free(file, force)
     text = starter_text.from_nothing(task, task if file == STDOUT else _called(file.name))  # type: ignore[arg-type]
     if task == "images" and file != STDOUT:
-        examples.dataset("digits", file.parent)
+        examples.copy_dataset("digits", file.parent)
     return _written(text, file)
 
 
-def _written(text: str, file: Path) -> Begun:
+def _written(text: str, file: Path) -> FirstConfig:
     validate(Experiment, parse(text, str(file)))  # what is written here is always read
     if file == STDOUT:
-        return Begun(text, None)
+        return FirstConfig(text, None)
     atomic_text(file, text)
-    return Begun(text, file)
+    return FirstConfig(text, file)
 
 
 def _free(file: Path, force: bool) -> None:

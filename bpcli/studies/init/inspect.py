@@ -33,7 +33,7 @@ IDS = frozenset({"", "id", "index", "row", "rowid", "row_id", "uid", "uuid", "un
 
 
 @dataclass(frozen=True)
-class Found:
+class FileColumn:
     """One column of the file: what it holds, and what the experiment does with it."""
 
     name: str
@@ -46,13 +46,13 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Findings:
+class Inspection:
     """What a first experiment is made of."""
 
     source: dict[str, Any]  # as in the file
     origin: str
     rows: int
-    columns: tuple[Found, ...]
+    columns: tuple[FileColumn, ...]
     targets: tuple[str, ...]
     task: Task
     shape: Shape  # of one encoded row
@@ -72,7 +72,7 @@ class Findings:
         return tuple(c.name for c in self.columns if c.kind == "date" and not c.dropped)
 
 
-def look(data: str, targets: Sequence[str], task: Task | None, root: Path, base: Path) -> Findings:
+def inspect_data(data: str, targets: Sequence[str], task: Task | None, root: Path, base: Path) -> Inspection:
     """What the data holds, and what suits it. `data` is a path relative to `root` (or a source spelled out), `targets`
     the columns to predict; in the findings the path is relative to `base`.
 
@@ -85,7 +85,7 @@ def look(data: str, targets: Sequence[str], task: Task | None, root: Path, base:
         return _columns(source, tuple(targets), task, root, base)
     table = source.load(root)
     values, classes, several = _task(table, task)
-    return Findings(
+    return Inspection(
         source=_relative(source, root, base), origin=table.origin, rows=table.rows, columns=(), targets=(),
         task=values, shape=table.numbers.shape[1:], outputs=_outputs(table, classes), classes=classes, several=several,
     )  # fmt: skip
@@ -118,7 +118,7 @@ def _path(file: Path, base: Path) -> str:
 # Tables
 
 
-def _columns(source: Any, targets: tuple[str, ...], task: Task | None, root: Path, base: Path) -> Findings:
+def _columns(source: Any, targets: tuple[str, ...], task: Task | None, root: Path, base: Path) -> Inspection:
     source = source.model_copy(update={"target": targets or source.target})
     table, source = _load(source, root)
     values, classes, several = _task(table, task)
@@ -142,7 +142,7 @@ def _columns(source: Any, targets: tuple[str, ...], task: Task | None, root: Pat
         "unseen": "ignore" if text_columns else None,
     }
     plain = source.model_copy(update={"missing": "error", "columns": {}})
-    return Findings(
+    return Inspection(
         source=_relative(plain, root, base, **settings),
         origin=table.origin,
         rows=table.rows,
@@ -198,7 +198,7 @@ def _no_target(failure: Failure) -> Failure:
     return Failure(Problem("what is to be predicted is not said", code="no-target", file=problem.file, help=help))
 
 
-def _column(table: Table, name: str) -> Found:
+def _column(table: Table, name: str) -> FileColumn:
     """What a column holds and what becomes of it."""
     if name in table.texts:
         return _text(name, table.texts[name])
@@ -207,18 +207,18 @@ def _column(table: Table, name: str) -> Found:
     values = values[~np.isnan(values)]
     kind = table.kind(name)
     if not len(values):
-        return Found(name, kind, "no value at all", "left out", dropped=True, missing=1.0)
+        return FileColumn(name, kind, "no value at all", "left out", dropped=True, missing=1.0)
     low, high = float(values.min()), float(values.max())
     if kind == "date":
         holds = f"{_day(low)} to {_day(high)}"
     else:
         holds = "yes or no" if kind == "boolean" else f"{low:.6g} to {high:.6g}"
     if low == high:
-        return Found(name, kind, holds, "left out: the same in every row", dropped=True, missing=gaps)
+        return FileColumn(name, kind, holds, "left out: the same in every row", dropped=True, missing=gaps)
     if kind == "number" and _numbers_rows(name, values):
-        return Found(name, kind, holds, "left out: it numbers the rows", dropped=True, missing=gaps)
+        return FileColumn(name, kind, holds, "left out: it numbers the rows", dropped=True, missing=gaps)
     treatment = {"boolean": "1 or 0", "date": "days, month and weekday"}.get(kind, "standardized")
-    return Found(name, kind, holds, treatment, width=3 if kind == "date" else 1, missing=gaps)
+    return FileColumn(name, kind, holds, treatment, width=3 if kind == "date" else 1, missing=gaps)
 
 
 def _day(days: float) -> str:
@@ -234,19 +234,23 @@ def _numbers_rows(name: str, values: Array) -> bool:
     return counted or word in IDS or word.endswith(("_id", " id")) or name.endswith(("Id", "ID"))
 
 
-def _text(name: str, cells: Array) -> Found:
+def _text(name: str, cells: Array) -> FileColumn:
     present = [c for c in cells.tolist() if c]
     gaps = 1 - len(present) / max(1, len(cells))
     count = len(set(present))
     holds = f"{count:,} categor{'y' if count == 1 else 'ies'}"
     if count <= 1:
         why = "left out: the same in every row" if count and not gaps else "left out: a single category"
-        return Found(name, "text", holds, why if count else "left out: no value at all", dropped=True, missing=gaps)
+        return FileColumn(
+            name, "text", holds, why if count else "left out: no value at all", dropped=True, missing=gaps
+        )
     if len(present) >= DISTINCT and 2 * count > len(present):
-        return Found(name, "text", f"{count:,} different texts", "left out: names or ids", dropped=True, missing=gaps)
+        return FileColumn(
+            name, "text", f"{count:,} different texts", "left out: names or ids", dropped=True, missing=gaps
+        )
     if count > max(CATEGORIES, min(1000, len(present) // SHARE)):
-        return Found(name, "text", holds, "left out: too many to tell apart", dropped=True, missing=gaps)
-    return Found(name, "text", holds, f"one-hot, {count} inputs", width=count, missing=gaps)
+        return FileColumn(name, "text", holds, "left out: too many to tell apart", dropped=True, missing=gaps)
+    return FileColumn(name, "text", holds, f"one-hot, {count} inputs", width=count, missing=gaps)
 
 
 # Targets
@@ -307,7 +311,7 @@ def _outputs(table: Table, classes: Mapping[str, int]) -> int:
 # Images
 
 
-def _images(source: Images, root: Path, base: Path) -> Findings:
+def _images(source: Images, root: Path, base: Path) -> Inspection:
     """A folder of images: gray where all are, brought to one size where they differ."""
     source = source.model_copy(update={"mode": "rgb"})
     try:
@@ -325,7 +329,7 @@ def _images(source: Images, root: Path, base: Path) -> Findings:
     values, classes, _ = _task(table, "classify")
     plain: dict[str, Any] = {"type": "images", "path": _path(root / source.path, base), "mode": source.mode}
     plain |= {"size": list(source.size)} if source.size else {}
-    return Findings(
+    return Inspection(
         source=plain, origin=table.origin, rows=table.rows, columns=(), targets=(), task=values, shape=x.shape[1:],
         outputs=len(classes), classes=classes, remarks=remarks, pixels=True,
     )  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from bpcli.config.dump import flow
-from bpcli.studies.init.inspect import IMBALANCE, Findings, Found
+from bpcli.studies.init.inspect import IMBALANCE, FileColumn, Inspection
 
 HEAD = "# yaml-language-server: $schema=./bpcli.schema.json"  # `bpcli schema --out bpcli.schema.json` writes it
 FEW = 500  # rows, of which none are held back to say when to stop
@@ -23,14 +23,14 @@ SIZES: Sequence[tuple[int, tuple[int, ...], int, int]] = (
 """Up to so many rows: hidden units, rows of a batch, epochs. More rows teach more, and need fewer passes."""
 
 
-def text(found: Findings, name: str, command: str) -> str:
+def text(found: Inspection, name: str, command: str) -> str:
     """The YAML of an experiment on what was found, in the file `name`.yaml, made by `command`."""
     rows = SIZES[next(i for i, size in enumerate(SIZES) if found.rows <= size[0])]
     return "\n".join([HEAD, *_heading(found, command), f"name: {flow(name)}", *_data(found), *_network(found, rows[1]),
                       *_loss(found), *_learning(found, rows), ""])  # fmt: skip
 
 
-def _heading(found: Findings, command: str) -> list[str]:
+def _heading(found: Inspection, command: str) -> list[str]:
     lines = [
         f"# Made by `{_line(command)}`",
         f"# from {found.rows:,} rows. It is a first guess: change what you know better.",
@@ -50,7 +50,7 @@ def _heading(found: Findings, command: str) -> list[str]:
     return lines
 
 
-def _early(found: Findings) -> bool:
+def _early(found: Inspection) -> bool:
     """Whether validation rows say when to stop."""
     return found.rows >= FEW
 
@@ -60,12 +60,12 @@ def _line(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-def _done(column: Found) -> str:
+def _done(column: FileColumn) -> str:
     missing = f"; {100 * column.missing:.2g} % missing" if column.missing and not column.dropped else ""
     return column.treatment + missing
 
 
-def _data(found: Findings) -> list[str]:
+def _data(found: Inspection) -> list[str]:
     lines = ["data:"]
     lines += _source(found)
     test = 0.1 if found.rows >= 100_000 else 0.15 if found.rows >= FEW else 0.2
@@ -92,7 +92,7 @@ def _data(found: Findings) -> list[str]:
     return lines
 
 
-def _source(found: Findings) -> list[str]:
+def _source(found: Inspection) -> list[str]:
     """The training source, on one line where it fits."""
     source = dict(found.source)
     if found.targets:
@@ -121,7 +121,7 @@ def _setting(key: str, value: Any, why: str) -> list[str]:
     return [line + (f"    # {why}" if why else "")]
 
 
-def _network(found: Findings, hidden: tuple[int, ...]) -> list[str]:
+def _network(found: Inspection, hidden: tuple[int, ...]) -> list[str]:
     lines = ["architecture:"]
     if len(found.shape) == 3:
         return [*lines, *_convolutions(found)]
@@ -133,7 +133,7 @@ def _network(found: Findings, hidden: tuple[int, ...]) -> list[str]:
     return [*lines, f"  - {{type: dense, units: {found.outputs}}}    # {what}"]
 
 
-def _convolutions(found: Findings) -> list[str]:
+def _convolutions(found: Inspection) -> list[str]:
     """Pairs of convolution and pooling down to a few pixels."""
     side, filters, lines = min(found.shape[:2]), 16, []
     while side >= 8 and filters <= 64:
@@ -144,7 +144,7 @@ def _convolutions(found: Findings) -> list[str]:
     return [*lines, f"  - {{type: dense, units: {found.outputs}}}    # an output for each class"]
 
 
-def _loss(found: Findings) -> list[str]:
+def _loss(found: Inspection) -> list[str]:
     if found.task == "regress":
         return ["loss: mean_squared_error      # huber where single rows are far off"]
     if found.several:
@@ -161,7 +161,7 @@ def _loss(found: Findings) -> list[str]:
     ]
 
 
-def _learning(found: Findings, rows: tuple[int, tuple[int, ...], int, int]) -> list[str]:
+def _learning(found: Inspection, rows: tuple[int, tuple[int, ...], int, int]) -> list[str]:
     _, _, batch, epochs = rows
     strength = min(0.05, max(1e-5, float(f"{20 / found.rows:.1g}")))
     lines = []
@@ -180,7 +180,7 @@ def _learning(found: Findings, rows: tuple[int, tuple[int, ...], int, int]) -> l
     return lines
 
 
-def _metrics(found: Findings) -> list[str]:
+def _metrics(found: Inspection) -> list[str]:
     if found.task == "regress":
         return ["r2", "mae"]
     return ["accuracy"] if found.imbalance < 3 and not found.several else ["accuracy", "f1"]

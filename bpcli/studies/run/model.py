@@ -16,8 +16,8 @@ from bpcli.engine.objective import Objective
 from bpcli.family import UnsettledError
 from bpcli.family.plan import Array, ShapeError
 from bpcli.records.training import Exit, Failure, Problem
-from bpcli.studies.custom import load as plugins
-from bpcli.studies.custom.source_location import blamed
+from bpcli.studies.custom.load import changed_files, name_needed_files
+from bpcli.studies.custom.source_location import own_code_failure
 from bpcli.studies.dataset.preprocessor import Rules
 from bpcli.studies.run import modelfile
 from bpcli.studies.run.runfolder import RunFolder
@@ -91,17 +91,17 @@ def load(path: Path) -> Model:
         loss = experiment.loss.settle(rules.classes, ())
         loss.plan(network_plan.y)
     except (KeyError, TypeError, ShapeError, UnsettledError) as error:
-        raise blamed(error) or _damaged(file, str(error)) from None
+        raise own_code_failure(error) or _damaged(file, str(error)) from None
     except ValidationError as error:
         first = error.errors()[0]
         if first["type"] == "unknown_type":
-            raise plugins.named(_unknown(file, first["ctx"]), trained_with) from None
+            raise name_needed_files(_unknown(file, first["ctx"]), trained_with) from None
         raise _damaged(file, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     _fits(file, network_plan, tensors)
     objective = Objective(network_plan, loss, BATCH, np.dtype(experiment.dtype), experiment.seed)
     for name, array in {**objective.network.parameters(), **_states(objective)}.items():
         array[...] = tensors[name]
-    return Model(file, experiment, rules, network_plan, objective, record, plugins.differences(trained_with))
+    return Model(file, experiment, rules, network_plan, objective, record, changed_files(trained_with))
 
 
 def _states(objective: Objective) -> dict[str, Array]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from bpcli.config.dump import dump as dump_yaml
 from bpcli.records.training import Exit, Failure, Problem
-from bpcli.studies.custom import load as plugins
+from bpcli.studies.custom.load import changed_files, files_record, name_needed_files
 from bpcli.studies.run import model, runfolder
 from bpcli.studies.run.lock import Lock
 from bpcli.studies.run.runfolder import RunFolder
@@ -33,7 +33,7 @@ def start(setup: Setup, out: Path | None = None, watcher: Watcher | None = None)
         "rows": {s.name: len(s.x) for s in setup.prepared.splits.values()},
         "config": hashlib.sha256(config).hexdigest(),
         "data": (setup.prints.of if setup.prints else runfolder.fingerprint)(setup.prepared.files),
-        **plugins.noted(),
+        **files_record(),
     }
     files = {
         "config.yaml": config,
@@ -96,7 +96,7 @@ def _resumed(
         folder.tidy()
         folder.write_epochs(training.history)
         folder.write_record(record | {"status": "running", "sets": [*record.get("sets", ()), *sets]})
-        warnings = (*warnings, *_beyond(training), *_elsewhere(record), *plugins.differences(record))
+        warnings = (*warnings, *_beyond(training), *_elsewhere(record), *changed_files(record))
     training.warnings = (*training.warnings, *warnings)
     return training
 
@@ -108,7 +108,7 @@ def reopen(folder: RunFolder, record: Mapping[str, Any], sets: tuple[str, ...] =
     try:
         return set_up(folder.config, (*record.get("sets", ()), *sets), root, inputs=inputs)
     except Failure as failure:
-        raise plugins.named(failure, record) from None
+        raise name_needed_files(failure, record) from None
 
 
 def _beyond(training: Training) -> tuple[Problem, ...]:

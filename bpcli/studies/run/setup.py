@@ -22,7 +22,7 @@ from bpcli.engine.objective import loss_slots
 from bpcli.family import FullBatchOptimizer
 from bpcli.numeric.shapes import in_bytes
 from bpcli.records.training import Failure, Problem
-from bpcli.studies.custom.load import loaded
+from bpcli.studies.custom.load import loaded_files
 from bpcli.studies.dataset.out_of_core import prepare
 from bpcli.studies.dataset.prepare import Prepared, files_of
 from bpcli.studies.run.fingerprints import Prints
@@ -65,12 +65,14 @@ class Setup:
 
         Raises Failure where one breaks a rule.
         """
-        if not loaded():
+        if not loaded_files():
             return ()
-        from bpcli.studies.custom.contract import held  # nobody else waits for it
+        from bpcli.studies.custom.contract import check_used_parts  # nobody else waits for it
 
         train, experiment = self.prepared.splits["train"], self.experiment
-        return held(experiment, self.network_plan, experiment.loss, train.x, train.t, np.dtype(experiment.dtype))
+        return check_used_parts(
+            experiment, self.network_plan, experiment.loss, train.x, train.t, np.dtype(experiment.dtype)
+        )
 
 
 def load_document(file: Path, sets: Sequence[str] = ()) -> tuple[Document, Experiment]:

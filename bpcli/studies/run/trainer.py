@@ -20,7 +20,7 @@ from bpcli.family.plan import Array
 from bpcli.numeric.order import order as rows_in_order
 from bpcli.numeric.streams import Stream
 from bpcli.records.training import EpochRow, Failure, Problem, TrainReport
-from bpcli.studies.custom.load import noted_by_name
+from bpcli.studies.custom.load import files_record_by_name
 from bpcli.studies.run import model
 from bpcli.studies.run.layer_stats_watch import LayerWatch
 from bpcli.studies.run.lock import Lock
@@ -314,7 +314,7 @@ class Training:
             kept = p.best_epoch
         last = next((r for r in self.history if r.epoch == kept), None)
         figures = dict(last.metrics) if last else {}
-        meta = {"epoch": kept, "stopped": stopped, "metrics": figures, **noted_by_name()}
+        meta = {"epoch": kept, "stopped": stopped, "metrics": figures, **files_record_by_name()}
         model.save(self.folder.model, self.experiment, self.setup.prepared.rules, self.objective, meta)
         record = {"status": stopped, "reason": reason, "epochs": p.epoch, "kept": kept}
         self.folder.write_record(self.folder.record() | record)

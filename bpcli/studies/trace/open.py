@@ -19,8 +19,8 @@ from bpcli.family.plan import Array
 from bpcli.numeric.streams import Stream
 from bpcli.parts.data.cells import is_missing, value_of
 from bpcli.records.training import Exit, Failure, Problem
-from bpcli.studies.custom import load as plugins
-from bpcli.studies.custom.contract import held
+from bpcli.studies.custom.contract import check_used_parts
+from bpcli.studies.custom.load import changed_files
 from bpcli.studies.dataset.columns import Column
 from bpcli.studies.dataset.preprocessor import Rules
 from bpcli.studies.run import model as models
@@ -118,7 +118,7 @@ def _of_run(path: Path, rows: Rows) -> Subject:
     words = f"of {path}, after {int(progress['step']):,} steps, with its optimizer's memory"
     subject = _subject(
         experiment, network_plan, rules, chosen, total=int(record.get("steps", 0)) or steps, epoch=steps, weights=words,
-        warnings=(*warnings, *plugins.differences(record)),
+        warnings=(*warnings, *changed_files(record)),
     )  # fmt: skip
     subject.objective.theta[...] = tensors["theta"]
     for prefix, arrays in (
@@ -182,7 +182,7 @@ def _subject(
             help = "trace several rows: --sample 0 --sample 1, or --batch"
             raise Failure(Problem(text, code="one-row", help=help), exit=Exit.USAGE)
     loss = experiment.loss.settle(rules.classes, ())
-    warnings = (*warnings, *held(experiment, network_plan, loss, x, t, np.float64))
+    warnings = (*warnings, *check_used_parts(experiment, network_plan, loss, x, t, np.float64))
     objective = Objective(network_plan, loss, len(x), np.float64, experiment.seed, retain=True, need_dx=True)
     stepper = make_stepper(
         objective, experiment.optimizer, experiment.clipping, total, epoch=epoch, constraint=experiment.constraint

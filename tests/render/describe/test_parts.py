@@ -88,7 +88,7 @@ def test_facts_of_a_field() -> None:
 
 
 def test_types_are_told_in_words() -> None:
-    types = {(row.type, field.name): field.type for row in studies.catalog() for field in row.fields}
+    types = {(row.type, field.name): field.type for row in studies.list_parts() for field in row.fields}
     assert types["conv2d", "weights"] == types["inline", "inputs"] == "nested lists of numbers"
     assert types["inline", "targets"] == "nested lists of numbers or names"
     assert types["conv2d", "bias"] == "true or false or list of numbers"

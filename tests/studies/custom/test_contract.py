@@ -17,7 +17,7 @@ from bpcli.family import GradientOptimizer, Layer, Loss
 from bpcli.family.part import Part
 from bpcli.family.plan import Sample
 from bpcli.records.training import Failure, Problem
-from bpcli.studies.custom import load as plugins
+from bpcli.studies.custom import load as custom
 from bpcli.studies.custom.contract import examine
 
 GOOD = {name: s for name, s in good() if isinstance(s.part, Layer | Loss | GradientOptimizer) and "huge" not in s.note}
@@ -35,7 +35,7 @@ MEMORY = 'keep={"h": Slot((N, *x))}, scratch={"s": Slot((N, *x))}'
 
 def load(text: str, file: str = "mine.py") -> type[Part]:
     Path(file).write_text(text)
-    (part,) = plugins.load([Path(file)])
+    (part,) = custom.load([Path(file)])
     return part
 
 

@@ -27,29 +27,29 @@ def test_every_config_is_listed_and_said() -> None:
 
 @pytest.mark.parametrize("name", [n for n, e in KNOWN.items() if not e.absent])
 def test_a_copy_fits_its_data(name: str, tmp_path: Path) -> None:
-    config, *_ = examples.copied(name, tmp_path)
+    config, *_ = examples.copy_example(name, tmp_path)
     assert config == tmp_path / "configs" / f"{name}.yaml"
     setup = set_up(config)
     assert all(file.resolve().is_relative_to(tmp_path.resolve()) for file in setup.prepared.files)
-    assert examples.copied(name, tmp_path)[0] == config  # what is the same is left alone
+    assert examples.copy_example(name, tmp_path)[0] == config  # what is the same is left alone
 
 
 def test_what_goes_with_it(tmp_path: Path) -> None:
-    examples.copied("article", tmp_path)
-    copied = {f.relative_to(tmp_path).as_posix() for f in tmp_path.rglob("*") if f.is_file()}
-    assert copied == {
+    examples.copy_example("article", tmp_path)
+    copy_example = {f.relative_to(tmp_path).as_posix() for f in tmp_path.rglob("*") if f.is_file()}
+    assert copy_example == {
         "configs/article.yaml", "configs/article_claims.yaml", "configs/bpcli.schema.json",
         "datasets/article/README.md", "datasets/article/article.csv",
     }  # fmt: skip
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
-    examples.copied("iris", tmp_path)
+    examples.copy_example("iris", tmp_path)
     file = tmp_path / "datasets" / "iris" / "iris.csv"
     file.write_text("mine")
     (tmp_path / "configs" / "iris.yaml").unlink()
     with pytest.raises(Failure, match="is there already, and it is not the example's") as caught:
-        examples.copied("iris", tmp_path)
+        examples.copy_example("iris", tmp_path)
     assert int(caught.value.exit) == 73
     assert file.read_text() == "mine"
     assert not (tmp_path / "configs" / "iris.yaml").exists()
@@ -57,7 +57,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 
 def test_an_unknown_name(tmp_path: Path) -> None:
     with pytest.raises(Failure, match="there is no example `irsi`") as caught:
-        examples.copied("irsi", tmp_path)
+        examples.copy_example("irsi", tmp_path)
     assert caught.value.problems[0].help == "did you mean `iris`? `bpcli examples` lists all"
 
 

@@ -17,7 +17,7 @@ from published import PUBLISHED, Published
 from trace_nets import dense, experiment, subject
 
 from bpcli.records.gradcheck import GradcheckReport
-from bpcli.studies.custom import load as plugins
+from bpcli.studies.custom import load as custom
 from bpcli.studies.gradcheck.check import check_gradients
 
 REGISTERED = (mutants_layers, mutants_images, mutants_losses)
@@ -85,13 +85,13 @@ def test_a_small_loss_hides_nothing(wrong: Mutant, monkeypatch: pytest.MonkeyPat
 def test_a_published_wrong_gradient_is_caught_and_named(shipped: Published, own: Path) -> None:
     file = own / "shipped.py"
     file.write_text(shipped.source)
-    plugins.load([file])
+    custom.load([file])
     report = check(shipped.experiment())
     broken = {law.name for law in report.laws if law.holds is False}
     assert set(report.wrong) - broken == {shipped.tensor}
     assert re.search(shipped.cause, findings(report)[shipped.tensor]), findings(report)
     file.write_text(shipped.righted)
-    plugins.load([file])
+    custom.load([file])
     assert check(shipped.experiment()).passed
 
 
@@ -117,7 +117,7 @@ def test_at_a_kink_any_slope_between_is_right(slope: str, own: Path) -> None:
     """|x| at exactly 0, by a part without equations, alone and in the whole network."""
     file = own / "size.py"
     file.write_text(SIZE.format(slope=slope))
-    plugins.load([file])
+    custom.load([file])
     x = [[0.0, 0.0], [1.0, 0.0], [0.0, -1.0], [2.0, 1.0]]
     layers = ["size", {**dense(2), "weights": [[1.0, 0.0], [0.0, -1.0]]}, "size", dense(3)]
     report = check(experiment(layers, "mean_squared_error", x, np.ones((4, 3))))
@@ -130,7 +130,7 @@ def test_at_a_kink_any_slope_between_is_right(slope: str, own: Path) -> None:
 def test_at_a_kink_no_slope_beside_is_right(own: Path) -> None:
     file = own / "size.py"
     file.write_text(SIZE.format(slope="np.sign(f.x) + 3.0 * (f.x == 0)"))
-    plugins.load([file])
+    custom.load([file])
     x = [[0.0, 0.0], [1.0, 0.0], [0.0, -1.0], [2.0, 1.0]]
     report = check(experiment(["size", dense(3)], "mean_squared_error", x, np.ones((4, 3))))
     assert "size_1.dx" in report.wrong

@@ -18,7 +18,7 @@ TOLD = {"t": "the targets", "w": "the weights of the rows"}
 """Names in a frame that are taken before a part asks for any."""
 
 
-def faults(leaf: type[Part]) -> Iterator[Problem]:
+def class_problems(leaf: type[Part]) -> Iterator[Problem]:
     """What is wrong with the class of a part."""
     if not leaf.__pydantic_complete__:
         try:
@@ -65,7 +65,7 @@ def _signature(leaf: type[Part], name: str) -> str:
 
 
 # ---------------------------------------------------------------------------------------------------------------- plans
-def watch_plan(leaf: type[Part]) -> None:
+def check_plans(leaf: type[Part]) -> None:
     """Sees to it that what `plan` returns is a plan, whenever it is asked: raises Failure where it is none."""
     own = getattr(leaf, "plan", None)
     if not issubclass(leaf, Layer | Loss) or own is None or own in (Layer.plan, Loss.plan):
