@@ -97,6 +97,21 @@ def test_no_circle() -> None:
     assert " -> ".join(circle(arrows)) == ""
 
 
+MOST_PLACES = {"bpcli/cli": 32, "bpcli/studies": 12}
+"""Files and folders of a room, where they may be more or fewer than sixteen: a command is a file of cli."""
+
+
+def test_no_room_has_too_many_places_to_look() -> None:
+    rooms = {file.parent for file in FILES.values()}
+    places = {
+        room.relative_to(ROOT).as_posix(): len(
+            [p for p in room.iterdir() if p.name not in ("__init__.py", "__pycache__") and not p.name.startswith(".")]
+        )
+        for room in rooms
+    }
+    assert {room: n for room, n in places.items() if n > MOST_PLACES.get(room, 16)} == {}
+
+
 def test_a_circle_would_be_seen() -> None:
     assert circle({"a": {"b", "c"}, "b": {"c"}, "c": {"d"}, "d": set()}) == []
     assert circle({"a": {"b"}, "b": {"c"}, "c": {"d"}, "d": {"b"}}) == ["b", "c", "d", "b"]
