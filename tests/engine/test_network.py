@@ -15,7 +15,7 @@ from bpcli.family.plan import Array
 from bpcli.parts.activations import Relu, Tanh
 from bpcli.parts.initializers import HeNormal
 from bpcli.parts.layers.dense import Dense
-from bpcli.studies.witness.witness import central_differences, size
+from bpcli.studies.witness.witness import central_differences, max_abs
 
 DEEP = [
     dense(4, activation="tanh"),
@@ -169,8 +169,8 @@ def test_gradients_agree_with_central_differences(layers: list[Any], x: tuple[in
 
 
 def _agree(gradient: Array, d: Any) -> None:
-    allowed = 1e-6 * np.maximum(np.abs(gradient), np.abs(d.value)) + d.noise + 1e-9 * max(size(gradient), 1e-3)
-    assert (np.abs(d.left - d.right) <= 1e-3 * size(gradient)).all(), "the point was chosen away from kinks"
+    allowed = 1e-6 * np.maximum(np.abs(gradient), np.abs(d.value)) + d.noise + 1e-9 * max(max_abs(gradient), 1e-3)
+    assert (np.abs(d.left - d.right) <= 1e-3 * max_abs(gradient)).all(), "the point was chosen away from kinks"
     assert (np.abs(gradient - d.value) <= allowed).all()
 
 
@@ -353,7 +353,7 @@ def test_initializers_see_the_fans_of_their_layer() -> None:
     assert (w.param.fan_in, w.param.fan_out) == (11, 7)
     net = network(dense(700, init="he_uniform"), x=(300,), rows=1)
     bound = (6 / 300) ** 0.5
-    assert 0.99 * bound < size(net.parameters()["dense_1.W"]) <= bound
+    assert 0.99 * bound < max_abs(net.parameters()["dense_1.W"]) <= bound
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -9,7 +9,7 @@ from nets import dense, dropout, fill, objective, residual
 from bpcli.engine.objective import Objective
 from bpcli.family import Loss
 from bpcli.family.plan import Array
-from bpcli.studies.witness.witness import central_differences, size
+from bpcli.studies.witness.witness import central_differences, max_abs
 
 ROWS = np.random.default_rng(3).normal(size=(9, 3))
 IDS = np.array([2, 0, 1, 1, 2, 0, 0, 2, 1])
@@ -103,7 +103,7 @@ def test_weights_of_whole_numbers_are_rows_repeated(loss: str) -> None:
     repeated.batch(6).load(ROWS, targets(loss), np.repeat(rows, times))
     assert np.allclose(value(weighted, 4)[0], value(repeated, 6)[0], rtol=1e-13)
     expected = gradient(repeated, 6)
-    assert np.allclose(gradient(weighted, 4), expected, rtol=1e-11, atol=1e-13 * size(expected))
+    assert np.allclose(gradient(weighted, 4), expected, rtol=1e-11, atol=1e-13 * max_abs(expected))
 
 
 def test_weights_are_normalised_within_the_batch() -> None:
@@ -203,7 +203,7 @@ def test_the_gradient_is_that_of_loss_plus_penalty(loss: str, weighted: bool, n:
     o.grad.fill(np.nan)
     found = gradient(o, n)
     d = central_differences(lambda: value(o, n), o.theta)
-    assert (np.abs(found - d.value) <= 1e-6 * np.abs(found) + d.noise + 1e-9 * size(found)).all()
+    assert (np.abs(found - d.value) <= 1e-6 * np.abs(found) + d.noise + 1e-9 * max_abs(found)).all()
 
 
 def test_evaluation_has_no_chance() -> None:

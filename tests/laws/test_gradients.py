@@ -24,7 +24,7 @@ from bpcli.family.plan import Sample
 from bpcli.parts.activations import Tanh
 from bpcli.parts.layers.dense import Dense
 from bpcli.studies.witness.cases import LayerCase, LossCase, cases, equation_env, layer_program
-from bpcli.studies.witness.witness import central_differences, size
+from bpcli.studies.witness.witness import central_differences, max_abs
 
 GOOD = dict(good())
 LAYERS = {k: s for k, s in GOOD.items() if isinstance(s.part, Layer)}
@@ -92,9 +92,9 @@ def test_long_forms_of_losses_agree(sample: Sample) -> None:
 def test_float32_agrees_with_float64(sample: Sample) -> None:
     for wide, narrow in zip(cases(sample), cases(sample, np.float32), strict=True):
         expected, got = wide.kernel(), narrow.kernel()
-        largest = max(size(v) for k, v in expected.items() if k != "y")
+        largest = max(max_abs(v) for k, v in expected.items() if k != "y")
         for name, value in expected.items():
-            scale = size(value) if name == "y" or name not in ("dx",) else largest
+            scale = max_abs(value) if name == "y" or name not in ("dx",) else largest
             assert np.allclose(got[name], value, rtol=1e-4, atol=1e-5 * max(scale, largest, 1e-3)), name
 
 
@@ -155,7 +155,7 @@ def test_between_other_layers(sample: Sample, batch: int) -> None:
     chain.backward(True)
     grad = network.grad
     kink = np.abs(d.left - d.right) > 1e-3 * (np.abs(d.left) + np.abs(d.right) + 1e-3)
-    wrong = np.abs(grad - d.value) > 1e-6 * np.abs(grad) + d.noise + 1e-8 * (size(grad) + 1e-3)
+    wrong = np.abs(grad - d.value) > 1e-6 * np.abs(grad) + d.noise + 1e-8 * (max_abs(grad) + 1e-3)
     assert not (wrong & ~kink).any()
     assert kink.mean() < 0.2 if kink.size else True
 

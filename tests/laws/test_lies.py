@@ -23,7 +23,7 @@ from bpcli.parts.optimizers import Adam, Momentum, Sgd
 from bpcli.parts.regularizers import L2
 from bpcli.parts.schedules import Cosine
 from bpcli.studies.witness.cases import LayerCase, LossCase, PenaltyCase, StepCase, cases
-from bpcli.studies.witness.witness import size
+from bpcli.studies.witness.witness import max_abs
 
 Array = np.ndarray
 GOOD = dict(good())
@@ -66,11 +66,11 @@ def test_generic_lies_are_caught(sample: Sample) -> None:
         for name in [n for n in honest if n.startswith("d") and "." not in n]:
             for lie, change in GENERIC.items():
                 told = change(honest[name])
-                if size(told - honest[name]) <= 1e-7 * max(size(honest[name]), 1e-6):
+                if max_abs(told - honest[name]) <= 1e-7 * max(max_abs(honest[name]), 1e-6):
                     continue  # says the same here: a row of one, a gradient that is all rounding
                 gaps = case.gaps({**honest, name: told})
                 blind = {g.right for g in gaps if g.tensor == name and g.verdict != "WRONG"}
-                if sample.kinks or sample.note.startswith("huge") or size(honest[name]) < 1e-3:
+                if sample.kinks or sample.note.startswith("huge") or max_abs(honest[name]) < 1e-3:
                     blind -= {"differences", "complex step"}  # at ties and where all is rounding, the equations judge
                 assert not blind, f"{lie} in {name} is not seen by {blind}"
 
@@ -80,7 +80,7 @@ def test_wrong_steps_are_caught(sample: Sample) -> None:
     (case,) = cases(sample)
     honest = case.kernel()
     for name, value in honest.items():
-        if size(value):
+        if max_abs(value):
             assert any(g.verdict == "WRONG" for g in case.gaps({**honest, name: value * 1.001}))
 
 
@@ -212,7 +212,7 @@ def test_mistakes_in_layers_are_caught(part: type[Layer], lie: Any, monkeypatch:
         honest.kernel()
         seen |= {g.right for g in honest.gaps(told) if g.verdict == "WRONG"}
         for name, value in inner.items():
-            if honest.difference_gap(name, value, size(value)).verdict == "WRONG":
+            if honest.difference_gap(name, value, max_abs(value)).verdict == "WRONG":
                 seen.add("differences")
     assert "equations" in seen
     if lie is not relu_open_at_zero:  # nothing but the definition says what the slope at a kink is

@@ -13,7 +13,7 @@ from bpcli.family import ObjectiveView
 from bpcli.family.plan import Frame
 from bpcli.parts.optimizers import Lbfgs, LevenbergMarquardt
 from bpcli.parts.optimizers.lbfgs import Point
-from bpcli.studies.witness.step_cases import SearchCase
+from bpcli.studies.witness.step_cases import FullBatchCase
 
 direct, look, remember, go = Lbfgs._direct, Lbfgs._look, Lbfgs._remember, Lbfgs._go
 solve, search = LevenbergMarquardt._solve, LevenbergMarquardt.search
@@ -158,7 +158,7 @@ LIES: list[tuple[type, str, Callable[..., Any]]] = [
 
 @pytest.mark.parametrize(("part", "method", "lie"), LIES, ids=[lie.__name__ for *_, lie in LIES])
 def test_mistakes_are_caught(part: Any, method: str, lie: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [SearchCase(s) for s in part.samples() if not s.error]
+    found = [FullBatchCase(s) for s in part.samples() if not s.error]
     assert all(g.verdict == "ok" for case in found for g in case.gaps(case.kernel()))
     monkeypatch.setattr(part, method, lie)
     assert any(g.verdict == "WRONG" for case in found for g in case.gaps(case.kernel()))
@@ -166,5 +166,5 @@ def test_mistakes_are_caught(part: Any, method: str, lie: Any, monkeypatch: pyte
 
 def test_the_two_loops_above_are_honest_where_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Lbfgs, "_direct", loops)
-    found = [SearchCase(s) for s in Lbfgs.samples() if not s.error]
+    found = [FullBatchCase(s) for s in Lbfgs.samples() if not s.error]
     assert all(g.verdict == "ok" for case in found for g in case.gaps(case.kernel()))

@@ -30,7 +30,7 @@ from bpcli.parts.losses import (
     SquaredHinge,
 )
 from bpcli.studies.witness.cases import LossCase
-from bpcli.studies.witness.witness import central_differences, size
+from bpcli.studies.witness.witness import central_differences, max_abs
 
 Lie = Callable[[Any, Frame], Array]
 WITNESSES = {"equations", "complex step", "differences"}
@@ -268,5 +268,5 @@ def test_a_wrong_penalty_is_seen_behind_every_loss(kind: str, lie: Callable[[Obj
         batch.forward(True)
         batch.backward(True)
         add(o)
-        allowed = 1e-6 * np.abs(o.grad) + d.noise + 1e-9 * size(o.grad)
+        allowed = 1e-6 * np.abs(o.grad) + d.noise + 1e-9 * max_abs(o.grad)
         assert bool((np.abs(o.grad - d.value) <= allowed).all()) == right

@@ -22,7 +22,7 @@ from bpcli.studies.gradcheck.textbook import loss_program
 from bpcli.studies.mistakes.hypotheses import Suspect
 from bpcli.studies.mistakes.in_gradients import Clues, blame
 from bpcli.studies.witness.cases import equation_env, layer_program
-from bpcli.studies.witness.witness import differences, size
+from bpcli.studies.witness.witness import differences, max_abs
 
 DOUBLE, SINGLE = 1e-9, 1e-4
 """How far a tensor may be off, of its largest entry: numbers of float64, and of float32."""
@@ -82,7 +82,7 @@ class Pass:
 
         def value() -> tuple[float, float]:
             loss = self.batch.forward(self.train) + self.objective.penalty()
-            return loss, abs(loss) + size(self.batch.frame.x)
+            return loss, abs(loss) + max_abs(self.batch.frame.x)
 
         return float(differences(value, self.objective.network.parameters()[path], [index]).value[0])
 
@@ -171,7 +171,7 @@ def _axes(a: Array) -> str:
 def _row(name: str, theirs: Array, ours: Pass, path: str) -> TensorRow:
     a, n = theirs.astype(np.float64), ours.gradients[path]
     near_ = _near(theirs)
-    largest = max(size(n), 1e-3 * max(size(g) for g in ours.gradients.values()))
+    largest = max(max_abs(n), 1e-3 * max(max_abs(g) for g in ours.gradients.values()))
     gap = np.where(np.isfinite(a), np.abs(a - n), np.inf)
     index = tuple(int(i) for i in np.unravel_index(int(gap.argmax()), gap.shape))
     wrong = bool(gap.max(initial=0.0) > near_ * largest)
@@ -240,8 +240,8 @@ def _of_loss(theirs: Mapping[str, Array], ours: Pass, link: BoundLayer) -> str:
             continue
         told = book.run({**given, "dy": guess.value}, wanted)
         for added in (1, 0):
-            gaps = {name: size(a - told[name] - added * penalty[name]) for name, a in wanted.items()}
-            if all(gap <= _near(theirs[f"{link.path}.{n}"]) * size(wanted[n]) for n, gap in gaps.items()):
+            gaps = {name: max_abs(a - told[name] - added * penalty[name]) for name, a in wanted.items()}
+            if all(gap <= _near(theirs[f"{link.path}.{n}"]) * max_abs(wanted[n]) for n, gap in gaps.items()):
                 lost = not added and any(p.any() for p in penalty.values())
                 return guess.text + ("; and the penalty's own slope is left out" if lost else "")
     return ""
@@ -254,7 +254,7 @@ def _of_one(row: TensorRow, theirs: Array, ours: Pass, path: str) -> Finding:
     found = blame(row.tensor, a, ours.gradients[path], clues)
     if not np.array_equal(ours.own[path], ours.gradients[path]):
         bare = blame(row.tensor, a, ours.own[path], clues)
-        if size(a - ours.own[path]) <= near_ * size(a):
+        if max_abs(a - ours.own[path]) <= near_ * max_abs(a):
             found = replace(found, code="penalty", text="the penalty's own slope is left out")
         elif found.code in VAGUE and bare.code not in VAGUE:
             found = replace(bare, text=f"{bare.text}; and the penalty's own slope is left out")
@@ -274,7 +274,7 @@ def _common(pairs: Sequence[tuple[Array, Array]]) -> float | None:
     if len(pairs) < 2 or not n.any() or not np.isfinite(a).all():
         return None
     ratio = float(np.vdot(a, n) / np.vdot(n, n))
-    return ratio if size(a - ratio * n) <= RATIO * max(size(a), size(n)) else None
+    return ratio if max_abs(a - ratio * n) <= RATIO * max(max_abs(a), max_abs(n)) else None
 
 
 def _near(theirs: Array) -> float:

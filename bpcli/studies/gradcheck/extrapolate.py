@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from bpcli.family.plan import Array
-from bpcli.studies.witness.witness import DIFFERENCE_STEP, differences, size
+from bpcli.studies.witness.witness import DIFFERENCE_STEP, differences, max_abs
 
 Value = Callable[[], tuple[float, float]]
 Index = tuple[int, ...]
@@ -48,5 +48,5 @@ def scatter(value: Value, x: Array, index: Index) -> float:
     if not np.isfinite(found).all():
         return 0.0
     line = np.polynomial.Polynomial.fit(steps, found, 1)
-    off = size(found - line(steps))
+    off = max_abs(found - line(steps))
     return float(4 * off / (DIFFERENCE_STEP * max(1.0, abs(old))))

@@ -15,10 +15,10 @@ from bpcli.studies.witness.witness import (
     COMPLEX_STEP,
     DIFFERENCE_STEP,
     EPS,
-    TIGHT,
+    SUM_RTOL,
     Differences,
     differences,
-    size,
+    max_abs,
     stepped,
 )
 
@@ -125,7 +125,7 @@ def judge(probe: Probe, effort: Effort, rng: np.random.Generator) -> Evidence:
         found.note = "the gradient is too large for a number" if beyond else "the kernel's gradient is not finite"
         found.numbers = probe.textbook
         return found
-    floor = TIGHT * size(a) + 64 * EPS * max(probe.reach, size(a)) + probe.rounding
+    floor = SUM_RTOL * max_abs(a) + 64 * EPS * max(probe.reach, max_abs(a)) + probe.rounding
     judged = np.zeros(a.shape, bool)
     if probe.textbook is not None:
         _textbook(found, probe.textbook, floor)
@@ -222,7 +222,7 @@ def _differences_along(found: Evidence, directions: int, rng: np.random.Generato
     probe = found.probe
     assert probe.value is not None
     kept = probe.at.copy()
-    h = DIFFERENCE_STEP * max(1.0, size(kept)) / math.sqrt(kept.size)
+    h = DIFFERENCE_STEP * max(1.0, max_abs(kept)) / math.sqrt(kept.size)
     for _ in range(directions):
         u = _direction(kept.shape, rng)
         np.add(kept, h * u, out=probe.at)
@@ -240,7 +240,7 @@ def _along(found: Evidence, witness: str, u: Array, n: float, share: float, floo
     """A derivative along a direction; what it shows no entry can be blamed for."""
     probe = found.probe
     a = float(np.vdot(probe.kernel, u))
-    if abs(a - n) > share * max(abs(a), abs(n), size(probe.kernel)) + floor and found.verdict != "WRONG":
+    if abs(a - n) > share * max(abs(a), abs(n), max_abs(probe.kernel)) + floor and found.verdict != "WRONG":
         relative = abs(a - n) / max(abs(a), abs(n))
         kink = (witness == "differences" and probe.textbook is not None) or _jumps(probe, u, abs(a - n))
         found.take(witness, "kink" if kink else "WRONG", (0,) * u.ndim, n, relative)
@@ -261,7 +261,7 @@ def _differences(found: Evidence, places: Sequence[Index]) -> None:
     found.evaluations += 2 * len(places) + 1
     a = probe.kernel[tuple(np.transpose(places))] if places[0] else np.array([float(probe.kernel)])
     n = d.value
-    allowed = DIFFERENCED * np.maximum(np.abs(a), np.abs(n)) + d.noise + 1e-9 * max(probe.reach, size(probe.kernel))
+    allowed = DIFFERENCED * np.maximum(np.abs(a), np.abs(n)) + d.noise + 1e-9 * max(probe.reach, max_abs(probe.kernel))
     allowed += probe.rounding
     gap = np.abs(a - n)
     relative = _relative(a, n, probe.reach)

@@ -13,7 +13,7 @@ from bpcli.numeric.streams import Stream
 from bpcli.records.gradcheck import LawRow
 from bpcli.studies.gradcheck.rounding import Rounding
 from bpcli.studies.witness.cases import engine_arrays
-from bpcli.studies.witness.witness import EPS, size
+from bpcli.studies.witness.witness import EPS, max_abs
 
 SWAY = 30  # times as far as one rounding of every number takes a gradient may float32 be off
 NARROW = 1e-4  # of a tensor's largest entry, between float32 and float64
@@ -79,7 +79,7 @@ def _passes(objective: Objective, batch: Batch, seed: int) -> LawRow:
         for again in found[1:]:
             for name, value in found[0].items():
                 if not np.array_equal(value, again[name], equal_nan=True):
-                    worst = size(value - again[name])
+                    worst = max_abs(value - again[name])
                     text = f"{link.path}: {name} is another when computed a second time"
                     return LawRow("re-entrant", False, worst, text)
         batch.forward(True)
@@ -89,7 +89,7 @@ def _passes(objective: Objective, batch: Batch, seed: int) -> LawRow:
     first, outputs, targets = batch.frame.dx.copy(), batch.frame.x.copy(), batch.frame.t.copy()
     loss.backward(batch.frame)
     if not np.array_equal(first, batch.frame.dx, equal_nan=True):
-        worst = size(first - batch.frame.dx)
+        worst = max_abs(first - batch.frame.dx)
         return LawRow("re-entrant", False, worst, "loss: dx is another when computed a second time")
     if not (np.array_equal(outputs, batch.frame.x) and np.array_equal(targets, batch.frame.t)):
         return LawRow("re-entrant", False, float("inf"), "loss changes its outputs or targets")
@@ -111,9 +111,9 @@ def _whole_pass(objective: Objective, batch: Batch) -> LawRow:
             text = f"the pass backward moves {', '.join(moved)}: all that comes after sees updated weights"
             return LawRow("re-entrant", False, float("inf"), text)
     one, two, three = gradients
-    gap = size(two - one)
+    gap = max_abs(two - one)
     text = "" if not gap else "the gradient of the whole network is another when computed a second time"
-    if gap and size((three - two) - (two - one)) <= 1e-9 * gap:
+    if gap and max_abs((three - two) - (two - one)) <= 1e-9 * gap:
         text += ": it grows by the same every time, and is never set back to 0"
     return LawRow("re-entrant", not gap, gap, text)
 
@@ -133,9 +133,9 @@ def _linear(objective: Objective, batch: Batch, seed: int) -> LawRow:
             link.layer.backward(f, True)
             parts.append(_told(link))
         for name, whole in parts[2].items():
-            allowed = 1e-11 * max(size(parts[0][name]), size(parts[1][name]), size(one)) + 64 * EPS
-            gap = max(size(whole - parts[0][name] - 2 * parts[1][name]), size(parts[3][name]))
-            worst = max(worst, gap / max(size(whole), size(one), 1e-300))
+            allowed = 1e-11 * max(max_abs(parts[0][name]), max_abs(parts[1][name]), max_abs(one)) + 64 * EPS
+            gap = max(max_abs(whole - parts[0][name] - 2 * parts[1][name]), max_abs(parts[3][name]))
+            worst = max(worst, gap / max(max_abs(whole), max_abs(one), 1e-300))
             if not gap <= allowed:
                 text = f"{link.path}: {name} is not linear in the error that arrives (dy)"
                 return LawRow("linear", False, worst, text)
@@ -159,12 +159,12 @@ def _batch(objective: Objective, batch: Batch, x: Array, t: Array) -> LawRow:
         total += weights[-1] * one
     total /= sum(weights)
     _load(batch, x, t, np.arange(n))
-    gap, largest = size(whole - total), max(size(whole), size(total))
+    gap, largest = max_abs(whole - total), max(max_abs(whole), max_abs(total))
     worst = gap / largest if largest else 0.0
     text = "" if gap <= 1e-10 * largest + 64 * EPS else "the gradient of the batch is not the mean of its rows'"
     if text and largest and gap > 1e-10 * largest:
         ratio = float(np.vdot(whole, total) / np.vdot(total, total)) if total.any() else 0.0
-        if size(whole - ratio * total) <= 1e-9 * largest:
+        if max_abs(whole - ratio * total) <= 1e-9 * largest:
             text += f": it is {ratio:.6g} times that (N = {n})"
     return LawRow("batch", not text, worst, text)
 
@@ -180,7 +180,7 @@ def _permutation(objective: Objective, batch: Batch, x: Array, t: Array) -> LawR
     _load(batch, x, t, np.roll(np.arange(n), 1))
     turned = _gradient(objective, batch, train)
     _load(batch, x, t, np.arange(n))
-    gap, largest = size(straight - turned), size(straight)
+    gap, largest = max_abs(straight - turned), max_abs(straight)
     worst = gap / largest if largest else 0.0
     text = "" if gap <= 1e-9 * largest + 64 * EPS else "the gradient changes when the rows change places"
     return LawRow("permutation", not text, worst, text)
@@ -202,12 +202,12 @@ def _float32(objective: Objective, batch: Batch, x: Array, t: Array, seed: int) 
     wide, thin = _gradient(objective, batch, True), _gradient(narrow, few, True)
     rounding = Rounding(objective, batch, Stream(seed, "gradcheck", "rounding").at(), weights=True)
     worst, excess, where = 0.0, 0.0, ""
-    largest = size(wide)
+    largest = max_abs(wide)
     for e in objective.network.network_plan.layout:
         a, b = wide[e.where], thin[e.where]
         if not np.isfinite(b).all():
             return LawRow("float32", False, float("inf"), f"{e.path}: in float32 its gradient is not finite")
-        gap, scale = size(a - b), max(size(a), 1e-3 * largest, 1e-300)
+        gap, scale = max_abs(a - b), max(max_abs(a), 1e-3 * largest, 1e-300)
         worst = max(worst, gap / scale)
         if (gap - SWAY * rounding.gradient[e.path]) / scale > excess:  # of what rounding does not explain
             excess, where = (gap - SWAY * rounding.gradient[e.path]) / scale, e.path

@@ -15,7 +15,7 @@ from bpcli.studies.gradcheck.judge import Probe
 from bpcli.studies.gradcheck.rounding import COARSE, ROUNDED, layer_sway
 from bpcli.studies.gradcheck.textbook import Textbook, has_equations
 from bpcli.studies.witness.cases import engine_arrays, equation_views, layer_program
-from bpcli.studies.witness.witness import EPS, TIGHT, size
+from bpcli.studies.witness.witness import EPS, SUM_RTOL, max_abs
 
 DATA, RANDOM, SATURATED, TIES, EVALUATION = "data", "random", "saturated", "ties", "evaluation"
 POINTS = (DATA, RANDOM, SATURATED, TIES)
@@ -112,9 +112,9 @@ class Point:
         """How far a gradient inside moves where inputs, weights and error are off; and what the layers inside add."""
         layer, _, name = path.rpartition(".")
         inner = next(k for chain in self.link.inside.values() for k in chain.walk() if k.path == layer)
-        moved = size(self.shaken(path, COARSE) - self.inner[path])
+        moved = max_abs(self.shaken(path, COARSE) - self.inner[path])
         own = layer_sway(inner, self.train, self.rng).get(f"d{name}", 0.0)
-        return moved + own + len(self.upstream) * max(1.0, size(inner.frame.x)) * self.sway.get("inside", 0.0)
+        return moved + own + len(self.upstream) * max(1.0, max_abs(inner.frame.x)) * self.sway.get("inside", 0.0)
 
     def value(self) -> tuple[float, float]:
         """The outputs weighed by the upstream gradient, through the kernels."""
@@ -140,14 +140,14 @@ class Point:
 
     def forward_gap(self) -> Mislead | None:
         """What the kernel's forward pass computes otherwise than the equations, first of all its output."""
-        reach = max(size(self.kernel["y"]), size(self.link.frame.x), 1.0)
+        reach = max(max_abs(self.kernel["y"]), max_abs(self.link.frame.x), 1.0)
         backward = {"dx", *(f"d{p}" for p in self.link.node.plan.params)}
         names = [n for n in self.textbook if n in self.kernel and n not in backward and not n.endswith("_dy")]
         for name in sorted(names, key=lambda n: n != "y"):
             ours, theirs = self.kernel[name], self.textbook[name]
             gap = np.abs(ours - theirs)
             gap = np.where(ours == theirs, 0.0, np.where(np.isnan(gap), np.inf, gap))
-            allowed = TIGHT * size(theirs) + 64 * EPS * reach + ROUNDED * self.sway[name]
+            allowed = SUM_RTOL * max_abs(theirs) + 64 * EPS * reach + ROUNDED * self.sway[name]
             if ours.shape == theirs.shape and (gap > allowed).any():
                 index = tuple(int(i) for i in np.unravel_index(int(gap.argmax()), gap.shape))
                 return Mislead(name, index, float(ours[index]), float(theirs[index]), ours.size)
@@ -159,7 +159,7 @@ class Point:
         f, path = self.link.frame, self.link.path
         own = {"x": f.x} | {name: getattr(f, name) for name in self.link.node.plan.params}
         gradients = {name: self.kernel[f"d{name}"] for name in own}
-        reach = max([size(self.upstream), *map(size, gradients.values()), *map(size, self.inner.values())])
+        reach = max([max_abs(self.upstream), *map(max_abs, gradients.values()), *map(max_abs, self.inner.values())])
         probe = partial(
             Probe, "layer", point=self.name, value=self.value, reach=reach,
             differences=self.name != TIES or not self.stated,

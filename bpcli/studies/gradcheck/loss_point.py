@@ -16,7 +16,7 @@ from bpcli.studies.gradcheck.judge import Probe
 from bpcli.studies.gradcheck.layer_point import TIES, Mislead
 from bpcli.studies.gradcheck.rounding import COARSE, ROUNDED, Sway, sway
 from bpcli.studies.gradcheck.textbook import loss_program
-from bpcli.studies.witness.witness import EPS, TIGHT, size
+from bpcli.studies.witness.witness import EPS, SUM_RTOL, max_abs
 
 WEIGHTED = "weighted"
 BEYOND = 1e150  # of a loss: its gradients may overflow
@@ -86,14 +86,14 @@ class LossPoint:
 
     def value(self) -> tuple[float, float]:
         value = float(self.loss.forward(self.frame))
-        return value, abs(value) + size(self.frame.x) + self.sway.get("L", 0.0) / COARSE
+        return value, abs(value) + max_abs(self.frame.x) + self.sway.get("L", 0.0) / COARSE
 
     def forward_gap(self) -> Mislead | None:
         """Where the kernel's loss is not that of the equations."""
         if "L" not in self.textbook:
             return None
         ours, theirs = float(self.kernel["L"]), float(self.textbook["L"])
-        allowed = TIGHT * abs(theirs) + 64 * EPS * max(size(self.frame.x), 1.0) + ROUNDED * self.sway["L"]
+        allowed = SUM_RTOL * abs(theirs) + 64 * EPS * max(max_abs(self.frame.x), 1.0) + ROUNDED * self.sway["L"]
         return (
             None
             if self.beyond or ours == theirs or abs(ours - theirs) <= allowed
@@ -102,10 +102,10 @@ class LossPoint:
 
     def probe(self) -> Probe:
         f, dx = self.frame, self.kernel["dx"]
-        share = 1 / len(f.x) if f.w is None else size(f.w)
+        share = 1 / len(f.x) if f.w is None else max_abs(f.w)
         return Probe(
             "loss", "loss.dx", self.name, f.x, dx, self.value, self.textbook.get("dx"),
-            self._stepped if self.textbook else None, max(size(dx), share), self._shaken,
+            self._stepped if self.textbook else None, max(max_abs(dx), share), self._shaken,
             ROUNDED * self.sway.get("dx", 0.0), differences=self.name != TIES or not self.textbook,
         )  # fmt: skip
 
@@ -144,11 +144,11 @@ class PenaltyPoint:
         if "penalty" not in self.textbook:
             return None
         ours, theirs = float(self.kernel["penalty"]), float(self.textbook["penalty"])
-        return None if abs(ours - theirs) <= TIGHT * abs(theirs) else Mislead("penalty", (), ours, theirs, 1)
+        return None if abs(ours - theirs) <= SUM_RTOL * abs(theirs) else Mislead("penalty", (), ours, theirs, 1)
 
     def probe(self) -> Probe:
         dw = self.kernel["dw"]
-        reach = max(size(self.before), size(dw))
+        reach = max(max_abs(self.before), max_abs(dw))
         return Probe(
             "penalty", self.tensor, self.name, self.w, dw, self.value, self.textbook.get("dw"),
             self._stepped if self.textbook else None, reach,

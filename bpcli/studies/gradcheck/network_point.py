@@ -15,7 +15,7 @@ from bpcli.studies.gradcheck.judge import Probe
 from bpcli.studies.gradcheck.layer_point import tokens_of
 from bpcli.studies.gradcheck.rounding import COARSE, ROUNDED, Rounding
 from bpcli.studies.gradcheck.textbook import WholeTextbook, has_equations
-from bpcli.studies.witness.witness import size
+from bpcli.studies.witness.witness import max_abs
 
 
 class WholePoint:
@@ -31,7 +31,7 @@ class WholePoint:
         self.finite = bool(np.isfinite(self.loss) and np.isfinite(batch.frame.dx).all())
         self.kernel = {path: g.copy() for path, g in objective.network.gradients().items()}
         self.dx = batch.chain.dx.copy() if batch.chain.dx is not None else None
-        self.reach = max([size(g) for g in self.kernel.values()], default=0.0)
+        self.reach = max([max_abs(g) for g in self.kernel.values()], default=0.0)
         stated = all(has_equations(k, True) for k in self.links) and bool(objective.loss.equations(False))
         stated = stated and all(p.equations() for p, _, _ in objective.penalties)
         self.book = WholeTextbook(objective, batch, True) if stated else None
@@ -75,7 +75,7 @@ class WholePoint:
             link.layer.forward(link.frame, True)
         loss = float(self.objective.loss.forward(self.batch.frame))
         penalty = self.objective.penalty()
-        mass = abs(loss) + abs(penalty) + size(self.batch.frame.x) + self.rounding.loss / COARSE
+        mass = abs(loss) + abs(penalty) + max_abs(self.batch.frame.x) + self.rounding.loss / COARSE
         return loss + penalty, mass
 
     def probes(self) -> Iterator[Probe]:

@@ -18,7 +18,7 @@ from bpcli.family.plan import Array
 from bpcli.notation import Program
 from bpcli.studies.gradcheck.textbook import has_equations, loss_program
 from bpcli.studies.witness.cases import equation_env, layer_program
-from bpcli.studies.witness.witness import EPS, size
+from bpcli.studies.witness.witness import EPS, max_abs
 
 COARSE = 2.0**-23  # of a number: how far off it is
 RUNS = 3
@@ -34,7 +34,7 @@ def off(a: Any, rng: Rng) -> Any:
     """Numbers off by COARSE; whole ones, which count or stand for something, and very many are left."""
     if not np.ndim(a) or a.dtype.kind != "f" or a.size > LARGE:
         return a
-    if size(a) < COUNTS and bool((a == np.rint(a)).all()):
+    if max_abs(a) < COUNTS and bool((a == np.rint(a)).all()):
         return a
     return a * (1 + COARSE * rng.uniform(-1, 1, a.shape))
 
@@ -47,7 +47,7 @@ def sway(program: Program, env: Mapping[str, Any], rng: Rng) -> Sway:
         known = {name: off(value, rng) for name, value in base.items() if name not in found}
         for grid in program.grids:
             value = grid.value(known)
-            found[grid.name] = max(found[grid.name], size(value - base[grid.name]))
+            found[grid.name] = max(found[grid.name], max_abs(value - base[grid.name]))
             known[grid.name] = off(value, rng)
     return found
 
@@ -87,9 +87,9 @@ class Rounding:
         for _ in range(RUNS):
             self.loss = max(self.loss, abs(self._run(weights) - loss))
             for e in layout:
-                self.gradient[e.path] = max(self.gradient[e.path], size(grad[e.where] - base[e.where]))
+                self.gradient[e.path] = max(self.gradient[e.path], max_abs(grad[e.where] - base[e.where]))
             if dx is not None:
-                self.gradient["x"] = max(self.gradient["x"], size(dx - base_dx))
+                self.gradient["x"] = max(self.gradient["x"], max_abs(dx - base_dx))
         for link in batch.chain.links:
             for inner in (k for chain in link.inside.values() for k in chain.walk()):
                 own = layer_sway(inner, True, rng)

@@ -18,7 +18,7 @@ from bpcli.notation.syntax import reads
 from bpcli.notation.worked import entry
 from bpcli.records.trace import Entry, Quantity, Stage
 from bpcli.studies.trace.step_blocks import Block, Taken
-from bpcli.studies.witness.witness import EPS, TIGHT, size
+from bpcli.studies.witness.witness import EPS, SUM_RTOL, max_abs
 
 SATURATED = 0.01  # of the error passes
 FEW = 12  # entries: all of them are worked out unless somebody says how many
@@ -96,7 +96,7 @@ def _gap(block: Block, value: Array, engine: Array | None) -> tuple[float, float
     with np.errstate(invalid="ignore"):
         gap = np.where(value == engine, 0.0, np.abs(value - engine))
     worst = float(gap.max()) if gap.size else 0.0
-    return worst if worst == worst else float("inf"), TIGHT * max(size(engine), 1e-300) + 64 * EPS * block.reach
+    return worst if worst == worst else float("inf"), SUM_RTOL * max(max_abs(engine), 1e-300) + 64 * EPS * block.reach
 
 
 def _path(block: Block, name: str, tensor: str = "") -> str:

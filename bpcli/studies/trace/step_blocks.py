@@ -24,7 +24,7 @@ from bpcli.records.trace import Stage
 from bpcli.studies.trace.open import Subject
 from bpcli.studies.witness.cases import engine_arrays, equation_env, layer_program
 from bpcli.studies.witness.step_cases import jacobian
-from bpcli.studies.witness.witness import size
+from bpcli.studies.witness.witness import max_abs
 
 TOLD = 200
 """Weights of the largest network whose search is told: its textbook holds matrices of that many rows and columns."""
@@ -65,7 +65,7 @@ class Block:
     @cached_property
     def reach(self) -> float:
         """The largest number at work: rounding in its sums is of this size."""
-        return max((size(a) for a in (*self.env.values(), *self.engine.values()) if np.ndim(a)), default=1.0)
+        return max((max_abs(a) for a in (*self.env.values(), *self.engine.values()) if np.ndim(a)), default=1.0)
 
     @cached_property
     def backward(self) -> frozenset[str]:

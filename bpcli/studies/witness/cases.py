@@ -19,8 +19,8 @@ from bpcli.family import Clipper, Constraint, FullBatchOptimizer, GradientOptimi
 from bpcli.family.plan import Array, Frame, Sample, empty
 from bpcli.notation import Program, compile_equations
 from bpcli.records.training import Gap
-from bpcli.studies.witness.step_cases import ConstraintCase, ScheduleCase, SearchCase, StepCase
-from bpcli.studies.witness.witness import EPS, TIGHT, central_differences, compare, complex_step, size
+from bpcli.studies.witness.step_cases import ConstraintCase, FullBatchCase, ScheduleCase, StepCase
+from bpcli.studies.witness.witness import EPS, SUM_RTOL, central_differences, compare, complex_step, max_abs
 
 STEPPED = 1e-10  # of an entry: a complex step through a few hundred operations
 DIFFERENCED = 1e-6  # of an entry: truncation of a central difference, h^2 times a third derivative
@@ -150,18 +150,20 @@ class LayerCase:
     def gaps(self, kernel: Mapping[str, Array]) -> list[Gap]:
         """The kernel's arrays against the three other witnesses."""
         gradients = {name: a for name, a in kernel.items() if name == "dx" or name[1:] in self.link.node.plan.params}
-        largest = max(size(self.upstream), *(size(g) for g in gradients.values()))  # what may cancel in a sum
-        reach = max(size(self.chain.x), 1.0)
+        largest = max(max_abs(self.upstream), *(max_abs(g) for g in gradients.values()))  # what may cancel in a sum
+        reach = max(max_abs(self.chain.x), 1.0)
         found = []
         for name, value in self.equations.items():
             if name in kernel:
                 floor = largest if name in gradients else reach
-                near = TIGHT * size(value) + 64 * EPS * floor
+                near = SUM_RTOL * max_abs(value) + 64 * EPS * floor
                 found.append(compare(name, ("kernel", kernel[name]), ("equations", value), near))
         for name, value in gradients.items():
             if not self.link.inside:
                 step = self.stepped[name]
-                allowed = STEPPED * np.maximum(np.abs(value), np.abs(step)) + TIGHT * size(step) + 64 * EPS * largest
+                allowed = (
+                    STEPPED * np.maximum(np.abs(value), np.abs(step)) + SUM_RTOL * max_abs(step) + 64 * EPS * largest
+                )
                 found.append(compare(name, ("kernel", value), ("complex step", step), allowed))
             found.append(self.difference_gap(name, value, largest))
         return found
@@ -227,19 +229,19 @@ class LossCase:
     def differences(self) -> Any:
         def objective() -> tuple[float, float]:
             value = self.loss.forward(self.frame)
-            return value, abs(value) + size(self.frame.x)
+            return value, abs(value) + max_abs(self.frame.x)
 
         return central_differences(objective, self.frame.x)
 
     def gaps(self, kernel: Mapping[str, Array]) -> list[Gap]:
         f, dx = self.frame, kernel["dx"]
-        share = 1 / len(f.x) if f.w is None else size(f.w)
-        floor = 64 * EPS * max(size(dx), share)
+        share = 1 / len(f.x) if f.w is None else max_abs(f.w)
+        floor = 64 * EPS * max(max_abs(dx), share)
         value = self.equations["L"]
-        loss_allowed = TIGHT * size(value) + 64 * EPS * max(size(f.x), 1.0)
-        near = TIGHT * size(dx) + floor
+        loss_allowed = SUM_RTOL * max_abs(value) + 64 * EPS * max(max_abs(f.x), 1.0)
+        near = SUM_RTOL * max_abs(dx) + floor
         d = self.differences
-        far = DIFFERENCED * np.maximum(np.abs(dx), np.abs(d.value)) + d.noise + 1e-9 * size(dx)
+        far = DIFFERENCED * np.maximum(np.abs(dx), np.abs(d.value)) + d.noise + 1e-9 * max_abs(dx)
         tie = near_kinks(f.x, self.sample.kinks) if self.sample.kinks else None  # a step takes one side of |e|
         return [
             compare("L", ("kernel", kernel["L"]), ("equations", value), loss_allowed),
@@ -287,19 +289,19 @@ class PenaltyCase:
 
     def gaps(self, kernel: Mapping[str, Array]) -> list[Gap]:
         dw, value = kernel["dw"], self.equations["penalty"]
-        floor = TIGHT * size(dw) + 64 * EPS * max(size(self.before), size(dw))
+        floor = SUM_RTOL * max_abs(dw) + 64 * EPS * max(max_abs(self.before), max_abs(dw))
         d = self.differences
-        allowed = DIFFERENCED * np.abs(dw) + d.noise + 1e-9 * size(dw) + floor
+        allowed = DIFFERENCED * np.abs(dw) + d.noise + 1e-9 * max_abs(dw) + floor
         tie = near_kinks(self.w, self.sample.kinks) if self.sample.kinks else None
         return [
-            compare("penalty", ("kernel", kernel["penalty"]), ("equations", value), TIGHT * size(value)),
+            compare("penalty", ("kernel", kernel["penalty"]), ("equations", value), SUM_RTOL * max_abs(value)),
             compare("dw", ("kernel", dw), ("equations", self.equations["dw"]), floor),
             compare("dw", ("kernel", dw), ("complex step", self.stepped), STEPPED * np.abs(dw) + floor, tie),
             compare("dw", ("kernel", dw), ("differences", d.value), allowed, tie),
         ]
 
 
-Case = LayerCase | LossCase | PenaltyCase | StepCase | SearchCase | ConstraintCase | ScheduleCase
+Case = LayerCase | LossCase | PenaltyCase | StepCase | FullBatchCase | ConstraintCase | ScheduleCase
 
 
 def cases(sample: Sample, dtype: Any = np.float64, seed: int = 0) -> list[Case]:
@@ -315,7 +317,7 @@ def cases(sample: Sample, dtype: Any = np.float64, seed: int = 0) -> list[Case]:
     if isinstance(part, GradientOptimizer | Clipper):
         return [StepCase(sample, dtype, seed)]
     if isinstance(part, FullBatchOptimizer):
-        return [SearchCase(sample, dtype, seed)]
+        return [FullBatchCase(sample, dtype, seed)]
     if isinstance(part, Constraint):
         return [ConstraintCase(sample, dtype, seed)]
     if isinstance(part, Schedule):

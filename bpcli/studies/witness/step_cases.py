@@ -18,7 +18,7 @@ from bpcli.family.plan import Array, Frame, Sample
 from bpcli.notation import compile_equations
 from bpcli.notation.syntax import Compare, parse
 from bpcli.records.training import Gap
-from bpcli.studies.witness.witness import TIGHT, compare, size
+from bpcli.studies.witness.witness import SUM_RTOL, compare, max_abs
 
 TENSORS = ((4, 3), (3,), (3, 3, 2, 5))
 """What a clipper that works per tensor is proven on."""
@@ -93,12 +93,17 @@ class StepCase:
 
     def gaps(self, kernel: Mapping[str, Array]) -> list[Gap]:
         return [
-            compare(name, ("kernel", value), ("equations", self.equations[name]), TIGHT * max(size(value), 1e-3))
+            compare(
+                name,
+                ("kernel", value),
+                ("equations", self.equations[name]),
+                SUM_RTOL * max(max_abs(value), 1e-3),
+            )
             for name, value in kernel.items()
         ]
 
 
-class SearchCase:
+class FullBatchCase:
     """One iteration of an optimizer that searches, on a small random network, after as many as the sample says."""
 
     def __init__(self, sample: Sample, dtype: Any = np.float64, seed: int = 0) -> None:
@@ -113,7 +118,7 @@ class SearchCase:
         self.objective.theta += rng.normal(size=len(self.objective.theta)).astype(dtype)
         self.done = sample.inputs["before"]
         self.before: dict[str, Array] = (
-            self._before() if dtype == np.float64 else SearchCase(sample, np.float64, seed).before
+            self._before() if dtype == np.float64 else FullBatchCase(sample, np.float64, seed).before
         )
 
     def _before(self) -> dict[str, Array]:
@@ -173,7 +178,7 @@ class SearchCase:
         met = {name: np.min(value) for name, value in found.items()}  # a condition is kept where every entry is 1
         return [
             compare(name, ("kernel", a), ("equations", found[name] if name.endswith("_new") else met[name]),
-                    TIGHT * max(size(a), 1e-3))
+                    SUM_RTOL * max(max_abs(a), 1e-3))
             for name, a in kernel.items()
         ]  # fmt: skip
 
@@ -211,7 +216,7 @@ class ConstraintCase:
 
     def gaps(self, kernel: Mapping[str, Array]) -> list[Gap]:
         w = kernel["w_new"]
-        return [compare("w_new", ("kernel", w), ("equations", self.equations["w_new"]), TIGHT * size(self.w))]
+        return [compare("w_new", ("kernel", w), ("equations", self.equations["w_new"]), SUM_RTOL * max_abs(self.w))]
 
 
 class ScheduleCase:
@@ -251,7 +256,7 @@ class ScheduleCase:
 
     def gaps(self, kernel: Mapping[str, Array]) -> list[Gap]:
         return [
-            compare(name, ("kernel", value), ("equations", self.equations[name]), TIGHT * size(value))
+            compare(name, ("kernel", value), ("equations", self.equations[name]), SUM_RTOL * max_abs(value))
             for name, value in kernel.items()
         ]
 

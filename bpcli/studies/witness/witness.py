@@ -18,7 +18,7 @@ from bpcli.notation import Program
 from bpcli.records.training import Gap
 
 EPS = float(np.finfo(np.float64).eps)
-TIGHT = 1e-12  # of a tensor's largest entry: sums in another order
+SUM_RTOL = 1e-12  # of a tensor's largest entry: sums in another order
 COMPLEX_STEP = 1e-30
 LEAST = 1e-200  # of an entry, for a step that is smaller in proportion
 DIFFERENCE_STEP = EPS ** (1 / 3)  # balances the truncation h^2 against the rounding EPS / h
@@ -112,7 +112,7 @@ def compare(
     return Gap(tensor, left[0], right[0], worst, at, index, values, verdict)
 
 
-def size(a: Any) -> float:
+def max_abs(a: Any) -> float:
     """The largest finite absolute value, 0 of nothing."""
     a = np.asarray(a, dtype=np.float64)
     if not a.size:
