@@ -11,12 +11,12 @@ import numpy as np
 from bpcli.config.experiment import Experiment, label
 from bpcli.engine.augment import image_shape
 from bpcli.engine.network_plan import LayerError, NetworkPlan, PlannedLayer, followed, plan_network
-from bpcli.family import Activation, Constraint, FullBatchOptimizer, GradientOptimizer, UnsettledError
+from bpcli.family import Activation, ClassMismatchError, Constraint, FullBatchOptimizer, GradientOptimizer
 from bpcli.family.plan import Array, Shape, ShapeError
 
 
 @dataclass(frozen=True)
-class Facts:
+class DataFacts:
     """What the data is like, as far as the network has to fit it.
 
     `row` is the shape of one input row; `classes` the class names, () for values; `outputs` how many values a target
@@ -37,7 +37,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Complaint:
+class Issue:
     """Something that does not fit, and where in the experiment it is said."""
 
     loc: tuple[str | int, ...]
@@ -47,31 +47,31 @@ class Complaint:
     level: str = "error"
 
 
-def settle(experiment: Experiment, facts: Facts) -> tuple[Experiment, list[Complaint]]:
+def settle_loss(experiment: Experiment, facts: DataFacts) -> tuple[Experiment, list[Issue]]:
     """The experiment with its loss settled for the classes of the data, or as it was and why it cannot be."""
     if not facts.classes:
         return experiment, []
     try:
-        loss = experiment.loss.settle(facts.classes, facts.counts)
-    except UnsettledError as error:
-        return experiment, [Complaint(("loss", error.setting), str(error), "class-weights", error.help)]
+        loss = experiment.loss.with_classes(facts.classes, facts.counts)
+    except ClassMismatchError as error:
+        return experiment, [Issue(("loss", error.setting), str(error), "class-weights", error.help)]
     return experiment.model_copy(update={"loss": loss}), []
 
 
-def fit(experiment: Experiment, facts: Facts) -> tuple[NetworkPlan | None, list[Complaint]]:
+def plan_and_check(experiment: Experiment, facts: DataFacts) -> tuple[NetworkPlan | None, list[Issue]]:
     """The planned network, and everything that does not fit; None where it could not be planned."""
     complaints = _training(experiment, facts)
     try:
         network_plan = plan_network(experiment.architecture, facts.row, experiment.regularization)
     except LayerError as error:
-        return None, [Complaint(error.loc, str(error), "shape", error.help), *complaints]
+        return None, [Issue(error.loc, str(error), "shape", error.help), *complaints]
     try:
         experiment.loss.plan(network_plan.y)
     except ShapeError as error:
-        return None, [Complaint(("loss",), str(error), "shape", error.help), *complaints]
+        return None, [Issue(("loss",), str(error), "shape", error.help), *complaints]
     if not network_plan.size:
         text = "no layer of this network has anything to learn"
-        complaints.append(Complaint(("architecture",), text, "no-parameters", "add a `dense` layer"))
+        complaints.append(Issue(("architecture",), text, "no-parameters", "add a `dense` layer"))
     complaints += _initializers(network_plan)
     complaints += _searching(experiment, network_plan)
     complaints += _augmenting(experiment, facts, network_plan)
@@ -79,25 +79,25 @@ def fit(experiment: Experiment, facts: Facts) -> tuple[NetworkPlan | None, list[
     return network_plan, [*_outputs(experiment, facts, network_plan.y), *_ending(experiment, network_plan), *complaints]
 
 
-def targets_fit(experiment: Experiment, targets: Array) -> list[Complaint]:
+def check_targets(experiment: Experiment, targets: Array) -> list[Issue]:
     """What the loss has against these targets ((N, K) values or (N,) class ids)."""
     text = experiment.loss.check(targets) if targets.ndim == 2 else ""
-    return [Complaint(("loss",), text, "targets")] if text else []
+    return [Issue(("loss",), text, "targets")] if text else []
 
 
-def inputs_fit(network_plan: NetworkPlan, split: str, x: Array, rows: Array, scaled: bool) -> list[Complaint]:
+def check_inputs(network_plan: NetworkPlan, split: str, x: Array, rows: Array, scaled: bool) -> list[Issue]:
     """What an embedding has against these inputs (N, ...) of a split; `rows` is where each stands in its source."""
     taking = next((node for node in network_plan.walk() if node.plan.tokens == network_plan.tokens), None)
     for start in range(0, len(x) if network_plan.tokens else 0, TOGETHER):
-        found = odd_token(x[start : start + TOGETHER], network_plan.tokens, scaled)
+        found = find_bad_token(x[start : start + TOGETHER], network_plan.tokens, scaled)
         if found is not None and taking is not None:
             (i, *_), text, help = found
             where = f"{split}, row {int(rows[start + i])} (counted from 0)"
-            return [Complaint(taking.loc, f"{where}: {taking.path} {text}", "tokens", help)]
+            return [Issue(taking.loc, f"{where}: {taking.path} {text}", "tokens", help)]
     return []
 
 
-def _tokens(facts: Facts, network_plan: NetworkPlan) -> Iterator[Complaint]:
+def _tokens(facts: DataFacts, network_plan: NetworkPlan) -> Iterator[Issue]:
     """Whole numbers that stand for things, and who else takes them: columns that are made of 0 and 1, other layers."""
     readers = list(_readers(network_plan.nodes))
     looking = next((node for node in readers if node.plan.tokens), None)
@@ -107,11 +107,11 @@ def _tokens(facts: Facts, network_plan: NetworkPlan) -> Iterator[Complaint]:
         becomes = f"becomes {_some(width, 'input')} of the network" if width > 1 else "is no number"
         text = f"{looking.path} looks up whole numbers of the data, and the column `{name}` {becomes}"
         help = f"number what stands in `{name}` (0, 1, 2, ...) in the file, or begin with `dense`"
-        yield Complaint(looking.loc, text, "tokens", help)
+        yield Issue(looking.loc, text, "tokens", help)
     for node in readers:
         if not node.plan.tokens:
             text = f"{node.path} takes for amounts the whole numbers that {looking.path} takes for things"
-            yield Complaint(node.loc, text, "tokens", f"put an `embedding` before {node.path}", "warning")
+            yield Issue(node.loc, text, "tokens", f"put an `embedding` before {node.path}", "warning")
 
 
 def _readers(nodes: Sequence[PlannedLayer]) -> Iterator[PlannedLayer]:
@@ -129,7 +129,7 @@ TOGETHER = 4096
 """Rows that are looked at together, so that looking needs little memory."""
 
 
-def odd_token(x: Array, tokens: int, scaled: bool) -> tuple[tuple[int, ...], str, str] | None:
+def find_bad_token(x: Array, tokens: int, scaled: bool) -> tuple[tuple[int, ...], str, str] | None:
     """The first entry of x that is not a whole number from 0 to `tokens` - 1: where it stands, what is wrong with it,
     and what to do. None where all are. `scaled`: whether the numbers are still those of the file."""
     odd = (x != np.floor(x)) | (x < 0) | (x >= tokens)
@@ -147,30 +147,30 @@ def odd_token(x: Array, tokens: int, scaled: bool) -> tuple[tuple[int, ...], str
     return index, text, help
 
 
-def _outputs(experiment: Experiment, facts: Facts, y: Shape) -> list[Complaint]:
+def _outputs(experiment: Experiment, facts: DataFacts, y: Shape) -> list[Issue]:
     """Whether the last layer has an output for each class, or for each target."""
     (k,) = y
     last = _last_units(experiment)
     loss = experiment.loss
     if not facts.classes:
         if loss.targets == "classes":
-            return [Complaint(("loss",), f"{loss.kind} wants class labels, and the targets are numbers", "targets")]
+            return [Issue(("loss",), f"{loss.kind} wants class labels, and the targets are numbers", "targets")]
         if k == facts.outputs:
             return []
         text = f"the network has {_some(k, 'output')} and the data has {_some(facts.outputs, 'target')}"
-        return [Complaint(last, text, "outputs", f"the last layer needs `units: {facts.outputs}`")]
+        return [Issue(last, text, "outputs", f"the last layer needs `units: {facts.outputs}`")]
     if loss.link == "exp":
         text = f"{loss.kind} wants counts, and the targets are class labels"
-        return [Complaint(("loss",), text, "targets", "for classes there is `softmax_cross_entropy`")]
+        return [Issue(("loss",), text, "targets", "for classes there is `softmax_cross_entropy`")]
     classes = len(facts.classes)
     if k == classes or (k == 1 and classes == 2 and loss.targets == "values"):
         return []
     text = f"the network has {_some(k, 'output')} and the data has {classes} classes"
     shown = ", ".join(facts.classes[:8]) + (", ..." if classes > 8 else "")
-    return [Complaint(last, text, "outputs", f"the last layer needs `units: {classes}`, one for each of {shown}")]
+    return [Issue(last, text, "outputs", f"the last layer needs `units: {classes}`, one for each of {shown}")]
 
 
-def _ending(experiment: Experiment, network_plan: NetworkPlan) -> list[Complaint]:
+def _ending(experiment: Experiment, network_plan: NetworkPlan) -> list[Issue]:
     """Whether the loss suits what the network ends in: probabilities, or what they are made of."""
     loss, (k,) = experiment.loss, network_plan.y
     ahead = (node for node in reversed(network_plan.nodes) if node.layer.kind not in ("identity", "flatten"))
@@ -179,7 +179,7 @@ def _ending(experiment: Experiment, network_plan: NetworkPlan) -> list[Complaint
     if loss.link == "probabilities" and kind != "softmax":
         text = f"{loss.kind} compares probabilities, and the network does not end in a softmax"
         help = "write `softmax_cross_entropy`, which holds the softmax, or end the architecture with `softmax`"
-        return [Complaint(("loss",), text, "pairing", help)]
+        return [Issue(("loss",), text, "pairing", help)]
     if last is None or kind != loss.link:
         return []
     written = experiment.architecture[int(last.loc[1])]
@@ -192,7 +192,7 @@ def _ending(experiment: Experiment, network_plan: NetworkPlan) -> list[Complaint
     if loss.kind == "softmax_cross_entropy":
         help += ", or write `loss: cross_entropy`"
     text = f"{loss.kind} holds a {kind} of its own: behind this one {found}"
-    return [Complaint(loc, text, "pairing", help, "warning")]
+    return [Issue(loc, text, "pairing", help, "warning")]
 
 
 def _some(count: int, noun: str) -> str:
@@ -207,9 +207,9 @@ def _last_units(experiment: Experiment) -> tuple[str | int, ...]:
     return ("architecture",)
 
 
-def _training(experiment: Experiment, facts: Facts) -> list[Complaint]:
+def _training(experiment: Experiment, facts: DataFacts) -> list[Issue]:
     """Whether the metrics suit the task, and what stops training is measured."""
-    found: list[Complaint] = []
+    found: list[Issue] = []
     loss = experiment.loss
     several = loss.link in ("sigmoid", "margin") and not facts.classes and facts.outputs > 1
     classes = len(facts.classes) or (max(2, facts.outputs) if loss.classifies else 0)
@@ -219,10 +219,10 @@ def _training(experiment: Experiment, facts: Facts) -> list[Complaint]:
         else:
             text = metric.check(classes, several, loss.gives_probabilities)
         if text:
-            found.append(Complaint(("training", "metrics", i), text, "metric"))
+            found.append(Issue(("training", "metrics", i), text, "metric"))
     names = ["loss", *(label(m) for m in experiment.metrics)]
     if len(set(names)) != len(names):
-        found.append(Complaint(("training", "metrics"), "a metric is listed twice", "metric"))
+        found.append(Issue(("training", "metrics"), "a metric is listed twice", "metric"))
     early, goal = experiment.training.early_stopping, experiment.training.stop_when
     for loc, watched in ((("training", "early_stopping"), early), (("training", "stop_when"), goal)):
         if watched is not None:
@@ -232,11 +232,11 @@ def _training(experiment: Experiment, facts: Facts) -> list[Complaint]:
     size = experiment.training.batch_size
     if size != "full" and size > facts.rows:
         text = f"a batch of {size} is larger than the {facts.rows} training rows: every epoch is one step"
-        found.append(Complaint(("training", "batch_size"), text, "batch-size", "write `full`", "warning"))
+        found.append(Issue(("training", "batch_size"), text, "batch-size", "write `full`", "warning"))
     return found
 
 
-def _schedule(experiment: Experiment, facts: Facts, names: Sequence[str]) -> list[Complaint]:
+def _schedule(experiment: Experiment, facts: DataFacts, names: Sequence[str]) -> list[Issue]:
     """Whether the schedule of the learning rate comes to its end in this training, and what it watches is measured."""
     if not isinstance(experiment.optimizer, GradientOptimizer):
         return []
@@ -247,29 +247,29 @@ def _schedule(experiment: Experiment, facts: Facts, names: Sequence[str]) -> lis
     total = epochs if by_epoch else epochs * steps
     help = f"the training has {_some(epochs, 'epoch')} of {_some(steps, 'step')}"
     help += "" if by_epoch else "; `per: epoch` counts epochs"
-    found = [Complaint((*here, *path), text, "schedule", help, "warning") for path, text in schedule.check(total)]
+    found = [Issue((*here, *path), text, "schedule", help, "warning") for path, text in schedule.check(total)]
     if metric := schedule.watched():
         inner = ("then",) if hasattr(schedule, "then") else ()
         found += _watched(metric, (*here, *inner), names, facts.splits)
     return found
 
 
-def _whole(experiment: Experiment, facts: Facts) -> list[Complaint]:
+def _whole(experiment: Experiment, facts: DataFacts) -> list[Issue]:
     """Whether every step sees all rows, where the optimizer has to, and all count the same, where they have to."""
     training, optimizer = experiment.training, experiment.optimizer
     if facts.weighted and isinstance(optimizer, FullBatchOptimizer) and optimizer.row_by_row:
         text = f"{optimizer.kind} takes every row alike, and the data has weights"
-        return [Complaint(("optimizer",), text, "weighted", "leave `weight` out, or write `optimizer: lbfgs`")]
+        return [Issue(("optimizer",), text, "weighted", "leave `weight` out, or write `optimizer: lbfgs`")]
     size = training.batch_size
     if not optimizer.full_batch or size == "full" or size >= facts.rows:
         return []
     written = "batch_size" in training.model_fields_set
     loc = ("training", "batch_size") if written else ("optimizer",)
     text = f"{optimizer.kind} needs all {facts.rows:,} training rows in every step, and a batch has {size}"
-    return [Complaint(loc, text, "full-batch", "write `batch_size: full` under `training`")]
+    return [Issue(loc, text, "full-batch", "write `batch_size: full` under `training`")]
 
 
-def _searching(experiment: Experiment, network_plan: NetworkPlan) -> list[Complaint]:
+def _searching(experiment: Experiment, network_plan: NetworkPlan) -> list[Issue]:
     """Whether an optimizer that looks at the objective where it likes can rely on what it sees."""
     optimizer = experiment.optimizer
     if not isinstance(optimizer, FullBatchOptimizer):
@@ -277,34 +277,34 @@ def _searching(experiment: Experiment, network_plan: NetworkPlan) -> list[Compla
     kind, found = optimizer.kind, []
     if experiment.clipping is not None:
         text = f"{kind} goes by the gradient as it is, and clipping changes it"
-        found.append(Complaint(("clipping",), text, "searching", "leave `clipping` out: it finds the length of a step"))
+        found.append(Issue(("clipping",), text, "searching", "leave `clipping` out: it finds the length of a step"))
     bound: list[tuple[tuple[str | int, ...], Constraint | None]] = [(("constraint",), experiment.constraint)]
     bound += [((*n.loc, "constraint"), getattr(n.layer, "constraint", None)) for n in network_plan.walk()]
     for loc, constraint in bound:
         if constraint is not None:
             text = f"{kind} goes by the loss where its step ends, and a constraint moves the weights from there"
-            found.append(Complaint(loc, text, "searching", "leave `constraint` out, or write `optimizer: adam`"))
+            found.append(Issue(loc, text, "searching", "leave `constraint` out, or write `optimizer: adam`"))
     for node in network_plan.walk():
         if node.plan.draws:
             text = f"{kind} compares the loss at several points, and {node.path} changes it by chance"
-            found.append(Complaint(node.loc, text, "searching", f"leave {node.layer.kind} out; against overfitting "
+            found.append(Issue(node.loc, text, "searching", f"leave {node.layer.kind} out; against overfitting "
                                    "there is `regularization: {type: l2, strength: 1e-3}`"))  # fmt: skip
         if optimizer.row_by_row and node.plan.state:
             text = f"{kind} tells each row's output apart, and in {node.path} every row depends on all others"
-            found.append(Complaint(node.loc, text, "searching", f"leave {node.layer.kind} out, or write `layer_norm`"))
+            found.append(Issue(node.loc, text, "searching", f"leave {node.layer.kind} out, or write `layer_norm`"))
     if optimizer.losses and experiment.loss.kind not in optimizer.losses:
         text = f"{kind} lowers sums of squared errors, and {experiment.loss.kind} is none"
         help = f"write `loss: {optimizer.losses[0]}`, or `optimizer: lbfgs`, which takes any loss"
-        found.append(Complaint(("loss",), text, "searching", help))
+        found.append(Issue(("loss",), text, "searching", help))
     for penalty in {p.kind: p for p, _ in network_plan.penalties}.values():
         if optimizer.penalties and penalty.kind not in optimizer.penalties:
             text = f"{kind} takes a penalty of squares, and {penalty.kind} is none"
             loc = ("regularization",) if experiment.regularization == penalty else ("architecture",)
-            found.append(Complaint(loc, text, "searching", f"write `type: {optimizer.penalties[0]}`"))
+            found.append(Issue(loc, text, "searching", f"write `type: {optimizer.penalties[0]}`"))
     return found
 
 
-def _augmenting(experiment: Experiment, facts: Facts, network_plan: NetworkPlan) -> list[Complaint]:
+def _augmenting(experiment: Experiment, facts: DataFacts, network_plan: NetworkPlan) -> list[Issue]:
     """Whether rows are images that can be changed as the file says, and pixels are comparable."""
     parts, here = experiment.data.augment, ("data", "augment")
     if not parts:
@@ -316,21 +316,21 @@ def _augmenting(experiment: Experiment, facts: Facts, network_plan: NetworkPlan)
         size = f"{side}, {side}" if side * side == math.prod(facts.row) else ", ".join(map(str, facts.row))
         help = "begin the architecture with the layer that makes an image of it (height, width, channels), such as "
         help += f"{{type: reshape, shape: [{size if ',' in size else 'height, width'}, 1]}}"
-        return [Complaint(here, text, "not-images", help)]
-    found: list[Complaint] = []
+        return [Issue(here, text, "not-images", help)]
+    found: list[Issue] = []
     for i, part in enumerate(parts):
         try:
             part.work(shape)
         except ShapeError as error:
-            found.append(Complaint((*here, i), f"{part.kind}: {error}", "shape", error.help))
+            found.append(Issue((*here, i), f"{part.kind}: {error}", "shape", error.help))
     if not facts.evenly:
         text = "augmentation moves pixels about, and here each has a scale of its own"
         help = f"one scale for all: {{type: {experiment.data.scale.kind}, per: all}}"
-        found.append(Complaint(("data", "scale"), text, "scale", help))
+        found.append(Issue(("data", "scale"), text, "scale", help))
     if isinstance(experiment.optimizer, FullBatchOptimizer):
         text = f"{experiment.optimizer.kind} compares the loss of one step with that of the next, and augmentation "
         help = "leave `augment` out, or write `optimizer: adam`"
-        found.append(Complaint(here, text + "changes the rows by chance", "searching", help))
+        found.append(Issue(here, text + "changes the rows by chance", "searching", help))
     return found
 
 
@@ -338,9 +338,9 @@ GAIN = {"glorot": 1, "lecun": 1, "he": 2}
 """What families of initializers, by the first word of their names, multiply the mean square of a layer's inputs by."""
 
 
-def _initializers(network_plan: NetworkPlan) -> list[Complaint]:
+def _initializers(network_plan: NetworkPlan) -> list[Issue]:
     """Whether weights start as suits the activation behind them: of hidden layers, where a wrong scale adds up."""
-    found: list[Complaint] = []
+    found: list[Issue] = []
     last = next((node for node in reversed(list(network_plan.walk())) if node.plan.params), None)
     for node, activation in followed(network_plan.nodes):
         if not isinstance(activation, Activation) or node is last:
@@ -353,7 +353,7 @@ def _initializers(network_plan: NetworkPlan) -> list[Complaint]:
                 what = "shrink" if gain < wanted else "grow"
                 text = f"{start} before {activation.kind}: signals {what} from layer to layer"
                 help = f"write `init: {suited}`, or leave `init` out"
-                found.append(Complaint((*node.loc, "init"), text, "initializer", help, "warning"))
+                found.append(Issue((*node.loc, "init"), text, "initializer", help, "warning"))
     return found
 
 
@@ -361,7 +361,7 @@ def _other(task: str) -> str:
     return {"regression": "classification", "classification": "regression"}[task]
 
 
-def _watched(metric: str, loc: Sequence[str], names: Sequence[str], splits: Sequence[str]) -> list[Complaint]:
+def _watched(metric: str, loc: Sequence[str], names: Sequence[str], splits: Sequence[str]) -> list[Issue]:
     split, _, name = metric.partition(".")
     where = (*loc, "metric")
     known = [f"{s}.{n}" for s in ("train", "validation") if s in splits for n in names]
@@ -369,8 +369,6 @@ def _watched(metric: str, loc: Sequence[str], names: Sequence[str], splits: Sequ
         return []
     if split == "validation" and "validation" not in splits:
         help = f"add `validation: 0.15` to the data, or watch train.{name or 'loss'}"
-        return [Complaint(where, f"{metric} is watched, and the data has no validation split", "metric", help)]
+        return [Issue(where, f"{metric} is watched, and the data has no validation split", "metric", help)]
     text = f"{metric} is not measured in this training"
-    return [
-        Complaint(where, text, "metric", f"known: {', '.join(known)}; other figures have to be in training.metrics")
-    ]
+    return [Issue(where, text, "metric", f"known: {', '.join(known)}; other figures have to be in training.metrics")]

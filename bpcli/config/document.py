@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from bpcli.records.training import Problem
 
-__all__ = ["LINE_BREAK", "Document", "Location", "Node", "Source", "Spot", "point"]
+__all__ = ["LINE_BREAK", "Document", "Location", "Position", "SourceText", "YamlNode", "make_problem"]
 
 Location = Sequence[str | int]
 """Where in the experiment: keys of mappings and places in lists, counted from 0."""
@@ -19,7 +19,7 @@ LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceText:
     """A text that values come from: a file, or one `--set` (which has an `order`, counted from 1)."""
 
     file: str
@@ -32,10 +32,10 @@ class Source:
 
 
 @dataclass(slots=True)
-class Spot:
+class Position:
     """Where something stands: line and column from 1; `width` in characters, none of them beyond the line."""
 
-    source: Source
+    source: SourceText
     line: int
     column: int
     width: int
@@ -43,21 +43,21 @@ class Spot:
 
 
 @dataclass(slots=True)
-class Node:
+class YamlNode:
     """A value and where it stands. `value` holds nodes where it is a mapping or a list, and is a scalar otherwise.
 
     `keys` says where the keys of a mapping stand, `size` counts its keys and values, `height` its levels.
     """
 
     value: Any
-    spot: Spot
-    keys: dict[str, Spot] = field(default_factory=dict)
+    position: Position
+    keys: dict[str, Position] = field(default_factory=dict)
     size: int = 1
     height: int = 0
 
-    def child(self, step: str | int) -> Node | None:
+    def child(self, step: str | int) -> YamlNode | None:
         """What stands under a key, or at a place of a list; None where there is nothing."""
-        found: Node | None = None
+        found: YamlNode | None = None
         if isinstance(self.value, dict) and isinstance(step, str):
             found = self.value.get(step)
         elif isinstance(self.value, list) and isinstance(step, int) and 0 <= step < len(self.value):
@@ -77,8 +77,8 @@ class Node:
 class Document:
     """What a file says, with the overrides that were applied to it."""
 
-    root: Node
-    source: Source
+    root: YamlNode
+    source: SourceText
 
     @property
     def file(self) -> str:
@@ -106,12 +106,12 @@ class Document:
     ) -> Problem:
         """A problem that points at `loc`, or at what is nearest to it where a key on the way was left out."""
         path = tuple(loc)
-        spot = self.spot(loc, on)
-        if spot is None:
+        position = self.position(loc, on)
+        if position is None:
             return Problem(text, code, path, self.file, help=help, level=level)
-        return point(spot, text, path=path, code=code, help=help, level=level)
+        return make_problem(position, text, path=path, code=code, help=help, level=level)
 
-    def spot(self, loc: Location, on: Literal["value", "key"] = "value") -> Spot | None:
+    def position(self, loc: Location, on: Literal["value", "key"] = "value") -> Position | None:
         """Where `loc` stands: the value if it fits on a line, else its key; None for the whole file."""
         node, key = self.root, None
         for step in loc:
@@ -125,20 +125,29 @@ class Document:
             node = inner
         if node is self.root:
             return None
-        if key is not None and (on == "key" or not node.spot.whole or node.spot.width == 0):
+        if key is not None and (on == "key" or not node.position.whole or node.position.width == 0):
             return key
-        return node.spot
+        return node.position
 
 
-def point(
-    spot: Spot, text: str, *, path: Location = (), code: str = "", help: str = "", level: str = "error"
+def make_problem(
+    position: Position, text: str, *, path: Location = (), code: str = "", help: str = "", level: str = "error"
 ) -> Problem:
-    """A problem that points at `spot`, with the line before it for orientation."""
-    lines = spot.source.lines
-    shown = [number for number in (spot.line - 1, spot.line) if 1 <= number <= len(lines)]
+    """A problem that points at `position`, with the line before it for orientation."""
+    lines = position.source.lines
+    shown = [number for number in (position.line - 1, position.line) if 1 <= number <= len(lines)]
     if len(shown) == 2 and not lines[shown[0] - 1].strip():
         shown = shown[1:]
     excerpt = tuple((number, lines[number - 1]) for number in shown)
     return Problem(
-        text, code, tuple(path), spot.source.file, spot.line, spot.column, max(1, spot.width), excerpt, help, level
+        text,
+        code,
+        tuple(path),
+        position.source.file,
+        position.line,
+        position.column,
+        max(1, position.width),
+        excerpt,
+        help,
+        level,
     )

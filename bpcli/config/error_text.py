@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bpcli.config.scalars import ScalarError, called, resolve, shown
+from bpcli.config.scalars import ScalarError, describe, resolve, short_repr
 from bpcli.family.part import near
 
-__all__ = ["Fault", "Words", "a", "closest", "expected", "listed", "words"]
+__all__ = ["ErrorText", "FieldError", "closest", "error_text", "expected_kinds", "join_words", "with_article"]
 
 
 @dataclass(frozen=True)
-class Fault:
+class FieldError:
     """One error of Pydantic's, told by the place in the file.
 
     `kind` is Pydantic's name of the error. `tags` are what it puts between the steps of `path` for the branches of a
@@ -32,7 +32,7 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Words:
+class ErrorText:
     text: str
     code: str
     help: str = ""
@@ -66,20 +66,20 @@ RANGES = {
 YES_NO = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
 
 
-def expected(fault: Fault) -> list[str]:
+def expected_kinds(fault: FieldError) -> list[str]:
     """What kinds of value were expected, where that is the whole of the error; else nothing."""
     if fault.kind in ("literal_error", "enum"):
         return _choices(fault) or [str(fault.context.get("expected", "another value"))]
     if fault.kind == "no_type" and not isinstance(fault.value, Mapping):
-        return [a(str(fault.context["family"]))]
+        return [with_article(str(fault.context["family"]))]
     if fault.kind == "misfit":
         return list(fault.context["expected"])
     return [EXPECTED[fault.kind]] if fault.kind in EXPECTED else []
 
 
-def words(fault: Fault) -> Words:
+def error_text(fault: FieldError) -> ErrorText:
     """The message for an error that needs nothing but itself (unknown and missing keys and types need the model)."""
-    wanted = expected(fault)
+    wanted = expected_kinds(fault)
     context = fault.context
     if wanted:
         return _wrong_kind(fault, wanted)
@@ -87,42 +87,42 @@ def words(fault: Fault) -> Words:
         name, text = RANGES[fault.kind]
         bound = context[name]
         bound = int(bound) if isinstance(bound, float) and bound.is_integer() and abs(bound) < 1e15 else bound
-        return Words(f"must be {text} {shown(bound)}, got {shown(fault.value)}", "out-of-range")
+        return ErrorText(f"must be {text} {short_repr(bound)}, got {short_repr(fault.value)}", "out-of-range")
     if fault.kind == "finite_number":
-        return Words(f"must be a finite number, got {shown(fault.value)}", "out-of-range")
+        return ErrorText(f"must be a finite number, got {short_repr(fault.value)}", "out-of-range")
     if fault.kind in ("too_short", "too_long"):
         least = fault.kind == "too_short"
         limit, size = context["min_length" if least else "max_length"], context.get("actual_length")
         items = "item" if limit == 1 else "items"
         bound = "at least" if least else "at most"
-        return Words(f"must hold {bound} {limit} {items}, holds {size or 'none'}", "out-of-range")
+        return ErrorText(f"must hold {bound} {limit} {items}, holds {size or 'none'}", "out-of-range")
     if fault.kind in ("string_too_short", "string_too_long"):
         least = fault.kind == "string_too_short"
         limit, bound = context["min_length" if least else "max_length"], "at least" if least else "at most"
         characters = "character" if limit == 1 else "characters"
-        return Words(f"must have {bound} {limit} {characters}, got {called(fault.value)}", "out-of-range")
+        return ErrorText(f"must have {bound} {limit} {characters}, got {describe(fault.value)}", "out-of-range")
     if fault.kind == "string_pattern_mismatch":
-        return Words(f"must match the pattern {context['pattern']}, got {called(fault.value)}", "out-of-range")
+        return ErrorText(f"must match the pattern {context['pattern']}, got {describe(fault.value)}", "out-of-range")
     if fault.kind in ("value_error", "assertion_error"):
-        return Words(str(context.get("error", fault.message)), "bad-value")
+        return ErrorText(str(context.get("error", fault.message)), "bad-value")
     code = fault.kind.replace("_", "-")
-    return Words(fault.message, code, str(context.get("help", "")))
+    return ErrorText(fault.message, code, str(context.get("help", "")))
 
 
-def _wrong_kind(fault: Fault, wanted: list[str]) -> Words:
+def _wrong_kind(fault: FieldError, wanted: list[str]) -> ErrorText:
     value = fault.value
-    text = f"expected {listed(wanted, 'or')}, got {called(value)}"
+    text = f"expected {join_words(wanted, 'or')}, got {describe(value)}"
     choices = _choices(fault)
     if isinstance(value, str) and choices:
         close = closest(value, choices)
         if close is not None:
-            return Words(text, "unknown-value", f"did you mean `{close}`?")
+            return ErrorText(text, "unknown-value", f"did you mean `{close}`?")
         if len(choices) == len(wanted):
-            return Words(text, "unknown-value")
-    return Words(text, "wrong-type", _correction(value, wanted))
+            return ErrorText(text, "unknown-value")
+    return ErrorText(text, "wrong-type", _correction(value, wanted))
 
 
-def _choices(fault: Fault) -> list[str]:
+def _choices(fault: FieldError) -> list[str]:
     """The words that a Literal allows."""
     if fault.kind == "misfit":
         return list(fault.context["choices"])
@@ -142,9 +142,9 @@ def _correction(value: Any, wanted: list[str]) -> str:
     if isinstance(value, float) and "a whole number" in wanted and value.is_integer():
         return f"write {int(value)}" if abs(value) < 1e15 else ""
     if isinstance(value, bool | int | float) and "text" in wanted:
-        return f'put it in quotes: "{shown(value)}"'
+        return f'put it in quotes: "{short_repr(value)}"'
     if isinstance(value, str | bool | int | float) and wanted == ["a list"]:
-        return f"write [{value if isinstance(value, str) and len(value) < 40 else shown(value)}]"
+        return f"write [{value if isinstance(value, str) and len(value) < 40 else short_repr(value)}]"
     if isinstance(value, dict) and wanted == ["a list"]:
         return "begin each item of the list with `- `"
     return ""
@@ -163,7 +163,7 @@ def _number(text: str) -> str:
         return ""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return ""
-    return shown(value / 100) if percent else plain
+    return short_repr(value / 100) if percent else plain
 
 
 def closest(word: str, known: Iterable[str], *, surely: bool = False) -> str | None:
@@ -186,12 +186,12 @@ def closest(word: str, known: Iterable[str], *, surely: bool = False) -> str | N
     return found if alike > 0.8 or not surely else None
 
 
-def listed(names: Iterable[str], last: str = "and") -> str:
+def join_words(names: Iterable[str], last: str = "and") -> str:
     """Words in a row: a, b or c."""
     *rest, final = list(names)
     return f"{', '.join(rest)} {last} {final}" if rest else final
 
 
-def a(noun: str) -> str:
+def with_article(noun: str) -> str:
     """The noun with its article."""
     return f"{'an' if noun[:1] in 'aeio' else 'a'} {noun}"

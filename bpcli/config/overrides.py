@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from bpcli.config.compose import MAX_DEPTH, compose
-from bpcli.config.document import Document, Node, Source, Spot, point
+from bpcli.config.document import Document, Position, SourceText, YamlNode, make_problem
 from bpcli.config.fields import default_at, families_at
-from bpcli.config.scalars import called, tick
+from bpcli.config.scalars import backticks, describe
 from bpcli.family.part import Part
 from bpcli.records.training import Exit, Failure
 
@@ -33,31 +33,33 @@ def apply_sets(document: Document, sets: Sequence[str], model: type[BaseModel] |
 @dataclass(frozen=True)
 class _Step:
     name: str
-    spot: Spot
+    position: Position
 
 
 class _Override:
     def __init__(self, document: Document, text: str, order: int, model: type[BaseModel] | None) -> None:
         self.document = document
         self.model = model
-        self.source = Source(f"--set {text}", text, order)
+        self.source = SourceText(f"--set {text}", text, order)
         path, equals, value = text.partition("=")
         self.steps: list[_Step] = []
         column = 1
         for name in path.split("."):
-            self.steps.append(_Step(name, Spot(self.source, 1, column, len(name))))
+            self.steps.append(_Step(name, Position(self.source, 1, column, len(name))))
             column += len(name) + 1
-        whole = Spot(self.source, 1, 1, len(text))
+        whole = Position(self.source, 1, 1, len(text))
         if not equals or not all(step.name for step in self.steps) or len(self.steps) > MAX_DEPTH:
             help = "write `--set key=value`, with dots between keys: `--set optimizer.learning_rate=0.01`"
-            raise Failure(point(whole, "this is not `key=value`", code="bad-override", help=help), exit=Exit.USAGE)
+            raise Failure(
+                make_problem(whole, "this is not `key=value`", code="bad-override", help=help), exit=Exit.USAGE
+            )
         found = compose(self.source, " " * (len(path) + 1) + value)
-        self.value = found or Node(None, Spot(self.source, 1, len(path) + 1, 1))
+        self.value = found or YamlNode(None, Position(self.source, 1, len(path) + 1, 1))
 
     def applied(self) -> Document:
         return replace(self.document, root=self.put(self.document.root, 0))
 
-    def put(self, node: Node, depth: int) -> Node:
+    def put(self, node: YamlNode, depth: int) -> YamlNode:
         """`node` with the value put in below it; nothing is changed in place."""
         if depth == len(self.steps):
             return self.value
@@ -71,24 +73,29 @@ class _Override:
         inner = entries.get(step.name)
         if inner is None and depth + 1 < len(self.steps):
             inner = self.default(depth)
-        put = self.put(inner or Node({}, step.spot), depth + 1)
-        return replace(node, value={**entries, step.name: put}, keys={**node.keys, step.name: step.spot})
+        put = self.put(inner or YamlNode({}, step.position), depth + 1)
+        return replace(node, value={**entries, step.name: put}, keys={**node.keys, step.name: step.position})
 
-    def index(self, items: list[Node], depth: int) -> int:
+    def index(self, items: list[YamlNode], depth: int) -> int:
         """The place in a list that the path names."""
         step = self.steps[depth]
         place = _place(step.name)
         if isinstance(place, int) and place < len(items):
             return place
-        where = tick(".".join(s.name for s in self.steps[:depth]))
+        where = backticks(".".join(s.name for s in self.steps[:depth]))
         size = {0: "is an empty list", 1: "is a list of 1 item, number 0"}.get(
             len(items), f"is a list of {len(items)} items, numbers 0 to {len(items) - 1}"
         )
         raise Failure(
-            point(step.spot, f"{where} {size}; got {tick(step.name)}", path=self.path(depth), code="no-such-item")
+            make_problem(
+                step.position,
+                f"{where} {size}; got {backticks(step.name)}",
+                path=self.path(depth),
+                code="no-such-item",
+            )
         )
 
-    def entries(self, node: Node, depth: int) -> dict[str, Node]:
+    def entries(self, node: YamlNode, depth: int) -> dict[str, YamlNode]:
         """What a mapping, or a short form that stands for one, holds."""
         if isinstance(node.value, dict):
             return node.value
@@ -102,19 +109,19 @@ class _Override:
         for family in known:
             long = family.shorthand(node.value)
             if isinstance(long, dict):
-                return {key: _node(value, node.spot) for key, value in long.items()}
+                return {key: _node(value, node.position) for key, value in long.items()}
         step = self.steps[depth]
-        where = tick(".".join(map(str, path)))
+        where = backticks(".".join(map(str, path)))
         raise Failure(
-            point(
-                step.spot,
-                f"{where} is {called(node.value)}: it has no settings",
+            make_problem(
+                step.position,
+                f"{where} is {describe(node.value)}: it has no settings",
                 path=self.path(depth),
                 code="no-such-key",
             )
         )
 
-    def default(self, depth: int) -> Node | None:
+    def default(self, depth: int) -> YamlNode | None:
         """The part that stands where the file says nothing, unless its type is about to be set."""
         if self.model is None or self.steps[depth + 1].name == "type":
             return None
@@ -122,12 +129,12 @@ class _Override:
         if not isinstance(part, Part):
             return None
         settings = {"type": part.kind, **part.model_dump(mode="json", exclude_unset=True)}
-        return _node(settings, self.steps[depth].spot)
+        return _node(settings, self.steps[depth].position)
 
     def path(self, depth: int) -> tuple[str | int, ...]:
         """The path so far, places in lists as numbers."""
         path: list[str | int] = []
-        node: Node | None = self.document.root
+        node: YamlNode | None = self.document.root
         for step in self.steps[: depth + 1]:
             path.append(_place(step.name) if node is not None and isinstance(node.value, list) else step.name)
             node = node.child(path[-1]) if node is not None else None
@@ -139,10 +146,12 @@ def _place(name: str) -> int | str:
     return int(name) if name.isascii() and name.isdecimal() and len(name) < 10 else name
 
 
-def _node(value: Any, spot: Spot) -> Node:
-    """Plain data as nodes that all point at one spot."""
+def _node(value: Any, position: Position) -> YamlNode:
+    """Plain data as nodes that all point at one position."""
     if isinstance(value, dict):
-        return Node({key: _node(inner, spot) for key, inner in value.items()}, spot, dict.fromkeys(value, spot))
+        return YamlNode(
+            {key: _node(inner, position) for key, inner in value.items()}, position, dict.fromkeys(value, position)
+        )
     if isinstance(value, list):
-        return Node([_node(inner, spot) for inner in value], spot)
-    return Node(value, spot)
+        return YamlNode([_node(inner, position) for inner in value], position)
+    return YamlNode(value, position)

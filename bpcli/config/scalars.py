@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-__all__ = ["ScalarError", "called", "is_plain_text", "resolve", "shown", "tick"]
+__all__ = ["ScalarError", "backticks", "describe", "is_plain_text", "resolve", "short_repr"]
 
 NULLS = {"", "~", "null", "Null", "NULL"}
 BOOLS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -71,7 +71,7 @@ def _float(text: str) -> float:
     if value in (float("inf"), float("-inf")):
         sign = "-" if value < 0 else ""
         raise ScalarError(
-            f"{tick(text)} is too large: it would be read as infinity",
+            f"{backticks(text)} is too large: it would be read as infinity",
             f"the largest number is about {sign}1.8e308; write {sign}.inf where infinity is meant",
         )
     return value
@@ -86,7 +86,7 @@ SAFE_TEXT = re.compile(r"(\.{1,2}/|/|[A-Za-z_])([A-Za-z0-9_./+-]| (?=[A-Za-z0-9_
 WORDS_OF_1_1 = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 
 
-def shown(value: Any, longest: int = 40) -> str:
+def short_repr(value: Any, longest: int = 40) -> str:
     """A value inside a message: short, on one line, and text in quotes."""
     if value is None:
         return "null"
@@ -102,26 +102,26 @@ def shown(value: Any, longest: int = 40) -> str:
         return "a mapping"
     if isinstance(value, list):
         return "a list"
-    return shown(str(value), longest)
+    return short_repr(str(value), longest)
 
 
-def tick(word: Any) -> str:
+def backticks(word: Any) -> str:
     """A name inside a message, between back-ticks."""
-    return f"`{shown(str(word))[1:-1]}`"
+    return f"`{short_repr(str(word))[1:-1]}`"
 
 
-def called(value: Any) -> str:
+def describe(value: Any) -> str:
     """A value inside a message, with its kind: the text 'ten', the number 3.5, a list, nothing."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
-        return shown(value)
+        return short_repr(value)
     if isinstance(value, str):
-        return f"the text {shown(value)}"
+        return f"the text {short_repr(value)}"
     if isinstance(value, int | float):
-        return f"the number {shown(value)}"
+        return f"the number {short_repr(value)}"
     if isinstance(value, dict):
         return "an empty mapping" if not value else "a mapping"
     if isinstance(value, list):
         return "an empty list" if not value else "a list"
-    return shown(value)
+    return short_repr(value)

@@ -8,7 +8,7 @@ from typing import Any
 
 from yaml.error import MarkedYAMLError
 
-from bpcli.config.scalars import tick
+from bpcli.config.scalars import backticks
 
 __all__ = ["explain"]
 
@@ -29,7 +29,9 @@ def explain(error: MarkedYAMLError, lines: Sequence[str]) -> tuple[Any, int, str
         return here, 1, f"unquoted text cannot start with {stray[1]}", QUOTE
     if "could not find expected ':'" in said:
         colon = re.match(r"([\w-]+):(\S)", rest)
-        help = f"put a space after the colon: {tick(f'{colon[1]}: {colon[2]}...')}" if colon else "write `key: value`"
+        help = (
+            f"put a space after the colon: {backticks(f'{colon[1]}: {colon[2]}...')}" if colon else "write `key: value`"
+        )
         return opened, len(rest), "this is not `key: value`", help
     if said == "mapping values are not allowed here":
         if ": " in lines[here.line][: here.column]:

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from bpcli.config.document import Document
-from bpcli.config.error_text import Fault, a, closest, expected, listed, words
+from bpcli.config.error_text import FieldError, closest, error_text, expected_kinds, join_words, with_article
 from bpcli.config.fields import families_at, families_within, keys_of, models_at, places
-from bpcli.config.scalars import tick
+from bpcli.config.scalars import backticks
 from bpcli.records.training import Failure, Problem
 
 __all__ = ["MAX_PROBLEMS", "problems_of", "validate"]
@@ -36,7 +36,7 @@ def problems_of(error: ValidationError, document: Document, model: Model) -> lis
     """What Pydantic found when it made a `model` of the document, in the order of the file: 20 problems at most, then
     one that counts the others."""
     told = [found for found in error.errors(include_url=False) if not _by_others(found)]
-    faults = settle([_fault(found, document.data) for found in told])
+    faults = resolve_unions([_fault(found, document.data) for found in told])
     return _Diagnosis(model, document).problems(faults)
 
 
@@ -46,7 +46,7 @@ def _by_others(found: Any) -> bool:
     return found["type"] == "too_short" and isinstance(value, list | tuple) and len(value) >= found["ctx"]["min_length"]
 
 
-def _fault(found: Any, data: Any) -> Fault:
+def _fault(found: Any, data: Any) -> FieldError:
     """Pydantic's error with its path cleared of everything that the file does not hold."""
     steps: Sequence[str | int] = found["loc"]
     missing = [steps[-1]] if found["type"] == "missing" else []
@@ -60,7 +60,7 @@ def _fault(found: Any, data: Any) -> Fault:
             here = here[step]
         elif step != "[key]":
             tags.append((len(path), str(step)))
-    return Fault(
+    return FieldError(
         (*path, *missing),
         found["type"],
         found["input"],
@@ -71,10 +71,10 @@ def _fault(found: Any, data: Any) -> Fault:
     )
 
 
-def settle(faults: Iterable[Fault]) -> list[Fault]:
+def resolve_unions(faults: Iterable[FieldError]) -> list[FieldError]:
     """One branch of each union: the one the value was meant for. Where it fits none, one error that names them all."""
-    settled: list[Fault] = []
-    unions: dict[tuple[str | int, ...], dict[str, list[Fault]]] = {}
+    settled: list[FieldError] = []
+    unions: dict[tuple[str | int, ...], dict[str, list[FieldError]]] = {}
     for fault in faults:
         if not fault.tags:
             settled.append(fault)
@@ -83,20 +83,20 @@ def settle(faults: Iterable[Fault]) -> list[Fault]:
         branches = unions.setdefault(fault.path[:steps], {})
         branches.setdefault(tag, []).append(replace(fault, tags=tuple(rest)))
     for place, branches in unions.items():
-        settled.extend(_meant(place, [settle(branch) for branch in branches.values()]))
+        settled.extend(_meant(place, [resolve_unions(branch) for branch in branches.values()]))
     return settled
 
 
-def _meant(place: tuple[str | int, ...], branches: list[list[Fault]]) -> list[Fault]:
-    fitting = [b for b in branches if not all(expected(fault) and fault.path == place for fault in b)]
+def _meant(place: tuple[str | int, ...], branches: list[list[FieldError]]) -> list[FieldError]:
+    fitting = [b for b in branches if not all(expected_kinds(fault) and fault.path == place for fault in b)]
     if fitting:
         return min(fitting, key=lambda branch: (len(branch), -max(len(fault.path) for fault in branch)))
     misfits = [fault for branch in branches for fault in branch]
     if len(misfits) == 1:
         return misfits
-    choices = [w for fault in misfits if fault.kind == "literal_error" for w in expected(fault)]
-    context = {"expected": dict.fromkeys(w for fault in misfits for w in expected(fault)), "choices": choices}
-    return [Fault(place, "misfit", misfits[0].value, "", context)]
+    choices = [w for fault in misfits if fault.kind == "literal_error" for w in expected_kinds(fault)]
+    context = {"expected": dict.fromkeys(w for fault in misfits for w in expected_kinds(fault)), "choices": choices}
+    return [FieldError(place, "misfit", misfits[0].value, "", context)]
 
 
 class _Diagnosis:
@@ -107,10 +107,10 @@ class _Diagnosis:
         self.document = document
         self.data = document.data
 
-    def problems(self, faults: list[Fault]) -> list[Problem]:
+    def problems(self, faults: list[FieldError]) -> list[Problem]:
         faults = sorted(faults, key=self.order)
         suggested: set[tuple[str | int, ...]] = set()
-        found: list[tuple[Fault, Problem]] = []
+        found: list[tuple[FieldError, Problem]] = []
         for fault in faults[: 5 * MAX_PROBLEMS]:
             problem, meant = self.problem(fault)
             if meant is not None:
@@ -122,12 +122,12 @@ class _Diagnosis:
             told[MAX_PROBLEMS:] = [Problem(f"and {left} more", "and-more", file=self.document.file)]
         return told
 
-    def order(self, fault: Fault) -> tuple[float, ...]:
+    def order(self, fault: FieldError) -> tuple[float, ...]:
         """The order of the file; what stands in none of its lines comes last."""
-        spot = self.document.spot(fault.path, "key" if fault.kind == "extra_forbidden" else "value")
-        return (spot.source.order, spot.line, spot.column) if spot else (float("inf"),)
+        position = self.document.position(fault.path, "key" if fault.kind == "extra_forbidden" else "value")
+        return (position.source.order, position.line, position.column) if position else (float("inf"),)
 
-    def problem(self, fault: Fault) -> tuple[Problem, str | None]:
+    def problem(self, fault: FieldError) -> tuple[Problem, str | None]:
         """What to tell, and the key that was meant in place of an unknown one."""
         meant = None
         if fault.kind == "extra_forbidden":
@@ -141,7 +141,7 @@ class _Diagnosis:
         elif fault.kind == "no_type" and isinstance(fault.value, Mapping):
             problem = self.no_type(fault)
         else:
-            said = words(fault)
+            said = error_text(fault)
             on: Any = "key" if fault.on_key else "value"
             help = said.help
             if fault.kind == "no_type" and not help:
@@ -149,7 +149,7 @@ class _Diagnosis:
             problem = self.document.problem(fault.path, said.text, code=said.code, help=help, on=on)
         return problem, meant
 
-    def unknown_key(self, fault: Fault) -> tuple[str, str | None]:
+    def unknown_key(self, fault: FieldError) -> tuple[str, str | None]:
         """Where an unknown key was meant to stand, or how it was meant to be spelled."""
         *parent, word = fault.path
         word = str(word)
@@ -158,7 +158,7 @@ class _Diagnosis:
         free = [key for key in dict.fromkeys(allowed) if not isinstance(here, Mapping) or key not in here]
         key, colon, value = word.partition(":")
         if colon and value and key in free:
-            return f"put a space after the colon: {tick(f'{key}: {value}')}", key
+            return f"put a space after the colon: {backticks(f'{key}: {value}')}", key
         close = closest(word, free)
         if close is not None:
             return f"did you mean `{close}`?", close
@@ -169,21 +169,21 @@ class _Diagnosis:
         for family in families_at(self.model, self.data, parent):
             kinds = [f"`{kind}`" for kind, leaf in family.registry.items() if word in keys_of(leaf)]
             if kinds:
-                return f"{tick(word)} is a setting of the {family.family} {listed(kinds[:6], 'or')}"
+                return f"{backticks(word)} is a setting of the {family.family} {join_words(kinds[:6], 'or')}"
         found = dict.fromkeys(places(self.model, self.data))
         known = [(path, key) for path, key in found if (*path, key) != tuple(parent)[: len(path) + 1]]
         for path, key in known:
             if key == word:
-                where = f"under {tick('.'.join(path))}" if path else "at the top"
-                return f"{tick(word)} belongs {where}"
+                where = f"under {backticks('.'.join(path))}" if path else "at the top"
+                return f"{backticks(word)} belongs {where}"
         for family in families_within(self.model):
             kinds = [f"`{kind}`" for kind, leaf in family.registry.items() if word in keys_of(leaf)]
             if kinds:
-                return f"{tick(word)} is a setting of the {family.family} {listed(kinds[:6], 'or')}"
+                return f"{backticks(word)} is a setting of the {family.family} {join_words(kinds[:6], 'or')}"
         close = closest(word, dict.fromkeys(key for path, key in known if path), surely=True)
         return next((f"did you mean `{'.'.join((*path, key))}`?" for path, key in known if path and key == close), "")
 
-    def missing_key(self, fault: Fault) -> str:
+    def missing_key(self, fault: FieldError) -> str:
         *parent, key = fault.path
         for owner in models_at(self.model, self.data, parent):
             field = keys_of(owner).get(str(key))
@@ -191,7 +191,7 @@ class _Diagnosis:
                 return f"add `{key}`: {field.description}"
         return f"add `{key}: ...`"
 
-    def unknown_type(self, fault: Fault) -> Problem:
+    def unknown_type(self, fault: FieldError) -> Problem:
         kind, family = str(fault.context["kind"]), str(fault.context["family"])
         written = self.at(fault.path)
         path = (*fault.path, "type") if isinstance(written, Mapping) else fault.path
@@ -201,11 +201,11 @@ class _Diagnosis:
             help = f"did you mean `{close}`? ({OWN})"
         else:
             homes = [f.family for f in families_within(self.model) if kind in f.registry]
-            help = f"{tick(kind)} is {a(homes[-1])}; " if homes else ""
+            help = f"{backticks(kind)} is {with_article(homes[-1])}; " if homes else ""
             help += f"known: {', '.join(known)}" + ("" if homes else f"; {OWN}")
-        return self.document.problem(path, f"unknown {family} {tick(kind)}", code="unknown-type", help=help)
+        return self.document.problem(path, f"unknown {family} {backticks(kind)}", code="unknown-type", help=help)
 
-    def no_type(self, fault: Fault) -> Problem:
+    def no_type(self, fault: FieldError) -> Problem:
         """A mapping that should be a part and does not say which."""
         known, family = str(fault.context["known"]).split(", "), str(fault.context["family"])
         keys = [str(key) for key in fault.value]

@@ -8,9 +8,9 @@ import stat
 from pathlib import Path
 
 from bpcli.config.compose import ELSEWHERE, compose
-from bpcli.config.document import LINE_BREAK, Document, Source, Spot, point
+from bpcli.config.document import LINE_BREAK, Document, Position, SourceText, make_problem
 from bpcli.config.dump import dump
-from bpcli.config.scalars import called
+from bpcli.config.scalars import describe
 from bpcli.family.part import near
 from bpcli.records.training import Exit, Failure, Problem
 
@@ -32,13 +32,18 @@ def read(path: Path) -> Document:
 
 def parse(text: str, file: str) -> Document:
     """The document in a text that came from `file`. Raises Failure."""
-    source = Source(file, text.removeprefix("\ufeff"))
+    source = SourceText(file, text.removeprefix("\ufeff"))
     root = compose(source)
     if root is None or root.value is None:
         raise Failure(Problem("the file says nothing", "empty-file", (), file, help=MAPPING))
     if not isinstance(root.value, dict):
         raise Failure(
-            point(root.spot, f"expected settings, got {called(root.plain())}", code="not-settings", help=MAPPING)
+            make_problem(
+                root.position,
+                f"expected settings, got {describe(root.plain())}",
+                code="not-settings",
+                help=MAPPING,
+            )
         )
     return Document(root, source)
 
@@ -93,7 +98,7 @@ def _not_utf8(content: bytes, error: UnicodeDecodeError, file: str) -> Problem:
     if b"\0" in content:
         return Problem("this is not a text file", "not-text", file=file, help="an experiment is a YAML file in UTF-8")
     before = LINE_BREAK.split(content[: error.start].decode("utf-8-sig"))
-    source = Source(file, content.decode("utf-8", errors="replace").removeprefix("\ufeff"))
-    spot = Spot(source, len(before), len(before[-1]) + 1, 1)
+    source = SourceText(file, content.decode("utf-8", errors="replace").removeprefix("\ufeff"))
+    position = Position(source, len(before), len(before[-1]) + 1, 1)
     byte = content[error.start]
-    return point(spot, f"the byte 0x{byte:02X} is not UTF-8", code="not-text", help="save the file as UTF-8")
+    return make_problem(position, f"the byte 0x{byte:02X} is not UTF-8", code="not-text", help="save the file as UTF-8")

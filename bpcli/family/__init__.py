@@ -6,7 +6,7 @@ the order in which these modules declare them.
 """
 
 from bpcli.family.network import RESERVED, Activation, Layer
-from bpcli.family.objective import Link, Loss, Regularizer, UnsettledError
+from bpcli.family.objective import ClassMismatchError, Link, Loss, Regularizer
 from bpcli.family.step import (
     NOTHING,
     Clipper,
@@ -25,6 +25,7 @@ __all__ = [
     "RESERVED",
     "Activation",
     "Augmentation",
+    "ClassMismatchError",
     "Clipper",
     "Constraint",
     "FullBatchOptimizer",
@@ -42,5 +43,4 @@ __all__ = [
     "Scored",
     "Source",
     "Table",
-    "UnsettledError",
 ]  # fmt: skip

@@ -10,7 +10,7 @@ from bpcli.family.part import Part
 from bpcli.family.plan import Array, Frame, Plan, Shape
 from bpcli.notation import Eq
 
-__all__ = ["Link", "Loss", "Regularizer", "UnsettledError"]
+__all__ = ["ClassMismatchError", "Link", "Loss", "Regularizer"]
 
 
 Link = Literal["identity", "exp", "sigmoid", "softmax", "probabilities", "margin"]
@@ -18,7 +18,7 @@ Link = Literal["identity", "exp", "sigmoid", "softmax", "probabilities", "margin
 margin naming its class by its sign (one of several classes: by being the largest)."""
 
 
-class UnsettledError(ValueError):
+class ClassMismatchError(ValueError):
     """A setting of a loss that does not fit the classes of the data; `help` says what would."""
 
     def __init__(self, setting: str, text: str, help: str = "") -> None:
@@ -49,10 +49,10 @@ class Loss(Part):
         """Memory for outputs of shape `x`; `y` of the plan is the shape of one row's targets."""
         return Plan(y=x)
 
-    def settle(self, classes: tuple[str, ...], counts: tuple[int, ...]) -> Loss:
+    def with_classes(self, classes: tuple[str, ...], counts: tuple[int, ...]) -> Loss:
         """The loss once the class names, by id, and their numbers of training rows are known.
 
-        Settled by its own names it stays as it is, without counts (() then). Raises UnsettledError, a ValueError.
+        Settled by its own names it stays as it is, without counts (() then). Raises ClassMismatchError, a ValueError.
         """
         return self
 

@@ -10,7 +10,7 @@ NARROW = 7  # of a column, at least; a number takes no more
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """`key` is what it shows of an EpochRow; `split` (train, validation, a layer or nothing) stands over its header."""
 
     key: str

@@ -12,7 +12,7 @@ import pytest
 from bpcli.family import ObjectiveView
 from bpcli.family.plan import Frame
 from bpcli.parts.optimizers import Lbfgs, LevenbergMarquardt
-from bpcli.parts.optimizers.lbfgs import Point
+from bpcli.parts.optimizers.lbfgs import LinePoint
 from bpcli.studies.witness.step_cases import FullBatchCase
 
 direct, look, remember, go = Lbfgs._direct, Lbfgs._look, Lbfgs._remember, Lbfgs._go
@@ -61,7 +61,7 @@ def lbfgs_any_lower_point_will_do(s: Lbfgs, f: Frame, surface: ObjectiveView) ->
     at = 1e-3
     while s._look(f, surface, at).value >= f.value:
         at /= 2
-    return s._found(f, Point(at, 0.0, 0.0))
+    return s._found(f, LinePoint(at, 0.0, 0.0))
 
 
 def lbfgs_as_far_as_it_likes(s: Lbfgs, f: Frame, surface: ObjectiveView) -> bool:

@@ -190,7 +190,7 @@ def test_both_paths_agree() -> None:
     values = rng.normal(size=(500, 3)) * 10.0 ** rng.integers(-300, 300, (500, 3))
     text = "\n".join(",".join(map(repr, row)) for row in values.tolist())
     Path("a.csv").write_text(f"a,b,y\n{text}\n")
-    layout = csvfile.scan(Path("a.csv"))
+    layout = csvfile.scan_layout(Path("a.csv"))
     fast = csvread.read_numbers(layout, [0, 2], [1], False)
     slow = csvread.read_columns(layout, {0: "number", 1: "number", 2: "number"}).columns
     assert fast is not None
@@ -209,16 +209,16 @@ LARGE_FILES = {
 
 
 @pytest.fixture
-def apart(monkeypatch: pytest.MonkeyPatch) -> list[parsing.Stretch]:
+def apart(monkeypatch: pytest.MonkeyPatch) -> list[parsing.ParseTask]:
     """Every file is large, and there are two cores. What another process was given."""
-    given: list[parsing.Stretch] = []
-    start = parsing.Apart.__init__
+    given: list[parsing.ParseTask] = []
+    start = parsing.ParserProcess.__init__
 
-    def told(self: parsing.Apart, stretch: parsing.Stretch) -> None:
+    def told(self: parsing.ParserProcess, stretch: parsing.ParseTask) -> None:
         given.append(stretch)
         start(self, stretch)
 
-    monkeypatch.setattr(parsing.Apart, "__init__", told)
+    monkeypatch.setattr(parsing.ParserProcess, "__init__", told)
     monkeypatch.setattr(csvread, "LARGE", 0)
     monkeypatch.setattr(csvread, "workers", lambda: 2)
     return given
@@ -227,7 +227,7 @@ def apart(monkeypatch: pytest.MonkeyPatch) -> list[parsing.Stretch]:
 @pytest.mark.parametrize("compact", [False, True])
 @pytest.mark.parametrize(("form", "delimiter"), LARGE_FILES.values(), ids=LARGE_FILES)
 def test_two_processes_read_what_one_reads(
-    form: str, delimiter: str, compact: bool, apart: list[parsing.Stretch], monkeypatch: pytest.MonkeyPatch
+    form: str, delimiter: str, compact: bool, apart: list[parsing.ParseTask], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also columns far from 0, which are kept about their middle."""
     rng = np.random.default_rng(0)
@@ -237,7 +237,7 @@ def test_two_processes_read_what_one_reads(
     rows = [delimiter.join(map(repr, row)) for row in values.tolist()]
     text = form.format("".join(row.replace(".", "," if delimiter == ";" else ".") + end for row in rows))
     Path("a.csv").write_bytes(text.encode())
-    layout = csvfile.scan(Path("a.csv"), csvfile.Written(comment="#" if form.startswith("#") else None))
+    layout = csvfile.scan_layout(Path("a.csv"), csvfile.CsvFormat(comment="#" if form.startswith("#") else None))
     monkeypatch.setattr(csvread, "TOGETHER", 3 * 70)
     two = csvread.read_numbers(layout, [0, 1], [2], compact)
     assert len(apart) == 1
@@ -254,7 +254,7 @@ def test_two_processes_read_what_one_reads(
 
 
 @pytest.mark.parametrize("row", [20, 990])
-def test_what_is_no_number_is_found_in_either_half(row: int, apart: list[parsing.Stretch]) -> None:
+def test_what_is_no_number_is_found_in_either_half(row: int, apart: list[parsing.ParseTask]) -> None:
     lines = [f"{i},{i}" for i in range(1000)]
     lines[row] = "1,oops"
     found, code = problem("a,y\n" + "\n".join(lines) + "\n")
@@ -265,7 +265,7 @@ def test_what_is_no_number_is_found_in_either_half(row: int, apart: list[parsing
 
 @pytest.mark.parametrize("program", ["/no/such/program", "false"])
 def test_where_no_other_process_helps_this_one_reads_it_all(
-    program: str, apart: list[parsing.Stretch], monkeypatch: pytest.MonkeyPatch
+    program: str, apart: list[parsing.ParseTask], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parsing.sys, "executable", shutil.which(program) or program)
     table = load("a,y\n" + "".join(f"{i},{i}\n" for i in range(1000)))
@@ -417,7 +417,7 @@ def test_utf_32_is_read_and_the_order_of_utf_16_is_told() -> None:
 
 def test_a_parser_whose_parent_was_ended_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("a.csv").write_text("1,2\n" * 1000)
-    told = parsing.Stretch("a.csv", "utf-8", ",", ".", None, 2, (0,), (1,), (), "<f8", 100)
+    told = parsing.ParseTask("a.csv", "utf-8", ",", ".", None, 2, (0,), (1,), (), "<f8", 100)
     for parents, written in ((itertools.repeat(7), 1000 * 16), (iter([7, 7, 7, 1]), 200 * 8)):
         monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(asdict(told))))
         out = io.TextIOWrapper(io.BytesIO())

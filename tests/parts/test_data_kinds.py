@@ -320,7 +320,7 @@ def test_settings_that_do_not_fit(settings: Mapping[str, Any], message: str) -> 
 
 def test_both_parsers_read_the_same_commas() -> None:
     Path("a.csv").write_text("a;y\n1,25;3\n-7,5e-3;4\n")
-    layout = csvfile.scan(Path("a.csv"))
+    layout = csvfile.scan_layout(Path("a.csv"))
     assert layout.decimal == ","
     fast = csvread.read_numbers(layout, [0], [1], False)
     slow: Array = csvread.read_columns(layout, {0: "number"}).columns[0]

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from bpcli.config.schema import json_schema
-from bpcli.family import Loss, UnsettledError
+from bpcli.family import ClassMismatchError, Loss
 from bpcli.family.part import OneOf, Settings
 from bpcli.family.plan import Array, Frame, Sample, ShapeError
 from bpcli.parts.losses import (
@@ -236,9 +236,9 @@ def test_the_mean_weight_of_a_batch() -> None:
 
 def test_weights_are_settled_by_name() -> None:
     part = Loss.parse({"type": "softmax_cross_entropy", "class_weights": {"oak": 3, "ash": 0.5}})
-    settled: Any = part.settle(("ash", "elm", "oak"), (4, 5, 6))
+    settled: Any = part.with_classes(("ash", "elm", "oak"), (4, 5, 6))
     assert settled.class_weights == (("ash", 0.5), ("elm", 1.0), ("oak", 3.0))
-    assert settled.settle(("ash", "elm", "oak"), ()) == settled, "after loading, without counts"
+    assert settled.with_classes(("ash", "elm", "oak"), ()) == settled, "after loading, without counts"
     assert settled.model_dump(mode="json")["class_weights"] == {"ash": 0.5, "elm": 1.0, "oak": 3.0}
     assert Loss.parse(settled.model_dump(mode="json")) == settled
     with pytest.raises(ShapeError, match="weights for 2 classes and 3 outputs"):
@@ -251,23 +251,23 @@ def test_weights_are_settled_by_name() -> None:
 
 def test_whole_numbers_name_classes() -> None:
     part = Loss.parse({"type": "focal", "alpha": {0: 2.0, "1": 4}})
-    settled: Any = part.settle(("0", "1"), ())
+    settled: Any = part.with_classes(("0", "1"), ())
     assert settled.alpha == (("0", 2.0), ("1", 4.0))
 
 
 def test_balanced_classes_weigh_the_same_together() -> None:
-    settled: Any = SoftmaxCrossEntropy(class_weights="balanced").settle(("a", "b", "c"), (2, 8, 10))
+    settled: Any = SoftmaxCrossEntropy(class_weights="balanced").with_classes(("a", "b", "c"), (2, 8, 10))
     weights = [w for _, w in settled.class_weights]
     assert np.allclose(np.multiply(weights, (2, 8, 10)), 20 / 3)
-    with pytest.raises(UnsettledError, match="no training row is of class `b`"):
-        SoftmaxCrossEntropy(class_weights="balanced").settle(("a", "b"), (2, 0))
+    with pytest.raises(ClassMismatchError, match="no training row is of class `b`"):
+        SoftmaxCrossEntropy(class_weights="balanced").with_classes(("a", "b"), (2, 0))
 
 
 def test_an_unknown_class_is_refused() -> None:
     for part, setting in ((weighed(oka=2.0), "class_weights"), (Focal(alpha=(("oka", 2.0),)), "alpha")):
         with pytest.raises(ValueError, match="there is no class `oka` to weigh") as caught:
-            part.settle(("elm", "oak"), (1, 1))
-        assert isinstance(caught.value, UnsettledError)
+            part.with_classes(("elm", "oak"), (1, 1))
+        assert isinstance(caught.value, ClassMismatchError)
         assert caught.value.setting == setting
         assert caught.value.help == "did you mean `oak`? the classes are elm, oak"
 
@@ -275,7 +275,7 @@ def test_an_unknown_class_is_refused() -> None:
 def test_losses_without_class_weights_settle_as_they_are() -> None:
     for kind in Loss.registry:
         part = Loss.parse(kind)
-        assert part.settle(("a", "b"), (1, 2)) is part
+        assert part.with_classes(("a", "b"), (1, 2)) is part
 
 
 @pytest.mark.parametrize("weights", [{}, [1.0], "balance", 2.0, {"a": -1}, {"a": True}, {"a": "2"}, {"a": math.inf},
@@ -371,7 +371,7 @@ def test_values_of_scikit_learn(weight: Array | None) -> None:
 def test_balanced_as_scikit_learn() -> None:
     compute = pytest.importorskip("sklearn.utils.class_weight").compute_class_weight
     ids = np.repeat([0, 1, 2], [3, 17, 5])
-    settled: Any = SoftmaxCrossEntropy(class_weights="balanced").settle(("a", "b", "c"), (3, 17, 5))
+    settled: Any = SoftmaxCrossEntropy(class_weights="balanced").with_classes(("a", "b", "c"), (3, 17, 5))
     assert [w for _, w in settled.class_weights] == pytest.approx(compute("balanced", classes=np.arange(3), y=ids))
 
 

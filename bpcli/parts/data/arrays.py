@@ -12,7 +12,7 @@ import numpy as np
 
 from bpcli.family.plan import Array, Shape
 from bpcli.numeric.mapped import Index, Mapped, Rows
-from bpcli.parts.data.files import bad, locate, open_binary
+from bpcli.parts.data.files import data_error, locate, open_binary
 from bpcli.parts.data.targets import labels, numeric_target
 
 MAPPED = 64 << 20
@@ -29,7 +29,7 @@ def header(file: IO[bytes], name: str, path: Path) -> tuple[Shape, bool, np.dtyp
     shape, fortran, dtype = read(file)
     if dtype.hasobject:
         text = f"{name} holds Python objects, which are not loaded: they could run code"
-        raise bad(text, path, code="objects", help=MORE_THAN_NUMBERS)
+        raise data_error(text, path, code="objects", help=MORE_THAN_NUMBERS)
     return shape, fortran, dtype
 
 
@@ -46,7 +46,7 @@ def read_npy(root: Path, name: str) -> tuple[Path, Array | Mapped]:
             shape, fortran, dtype = header(file, "the file", path)
         except (ValueError, EOFError, SyntaxError, MemoryError, RecursionError) as error:
             text = f"this is not an .npy file, or it is damaged: {error}"
-            raise bad(text, path, code="not-npy", help="write one with numpy.save(path, array)") from None
+            raise data_error(text, path, code="not-npy", help="write one with numpy.save(path, array)") from None
         count = math.prod(shape)
         expected = count * dtype.itemsize
         if path.suffix != ".gz":
@@ -67,19 +67,19 @@ def read_npy(root: Path, name: str) -> tuple[Path, Array | Mapped]:
 def _other_size(path: Path, shape: Shape, dtype: np.dtype[Any], expected: int, found: int) -> Exception:
     of = " x ".join(map(str, shape)) or "1"
     text = f"the header promises {of} values of {dtype.name} ({expected} bytes), the file has {found}"
-    return bad(text, path, code="truncated", help="fetch it again, or save it anew")
+    return data_error(text, path, code="truncated", help="fetch it again, or save it anew")
 
 
 def inputs_of(x: Array | Mapped, path: Path, name: str, *, finite: bool = True) -> Array:
     """The inputs (N, ...), as they are. Raises Failure where they cannot be inputs; without `finite` their numbers are
     not looked at."""
     if x.dtype.kind not in "iufb":
-        raise bad(f"{name} holds {x.dtype.name}, not real numbers", path, code="not-numbers")
+        raise data_error(f"{name} holds {x.dtype.name}, not real numbers", path, code="not-numbers")
     if x.ndim < 2:
         help = "reshape one column to (N, 1)"
-        raise bad(f"{name} has shape {x.shape}: (N, ...) is expected", path, code="npz-shape", help=help)
+        raise data_error(f"{name} has shape {x.shape}: (N, ...) is expected", path, code="npz-shape", help=help)
     if not x.size:
-        raise bad(f"{name} is empty: its shape is {x.shape}", path, code="no-rows")
+        raise data_error(f"{name} is empty: its shape is {x.shape}", path, code="no-rows")
     if finite:
         all_finite(x, path, name)
     return as_array(x)
@@ -101,7 +101,7 @@ def likely_targets(t: Array | Mapped, path: Path, name: str) -> None:
     if t.dtype.kind not in "iufb" or t.ndim not in (1, 2):
         text = f"{name} is {t.dtype.name} of shape {t.shape}"
         help = "targets are (N,) text or whole numbers for classes, or (N, K) numbers"
-        raise bad(text, path, code="npz-shape", help=help)
+        raise data_error(text, path, code="npz-shape", help=help)
 
 
 def all_finite(x: Array | Rows, path: Path, name: str, rows: Index | None = None) -> None:
@@ -120,7 +120,7 @@ def all_finite(x: Array | Rows, path: Path, name: str, rows: Index | None = None
             at = ", ".join(map(str, (where, *rest)))
             label = f"`{name.strip('`')}[{at}]`" if name.startswith("`") else f"entry [{at}]"
             help = "before it is saved, give it a value (numpy.nan_to_num) or leave its row out"
-            raise bad(f"{label} is {part[(i, *rest)]}, not a finite number", path, code="not-finite", help=help)
+            raise data_error(f"{label} is {part[(i, *rest)]}, not a finite number", path, code="not-finite", help=help)
 
 
 def columns_of(x: Array | Mapped, places: Sequence[int]) -> Array:
@@ -141,4 +141,4 @@ def as_array(x: Any) -> Array:
 def same_length(x: Array | Rows, t: Array | Rows, path: Path, names: tuple[str, str]) -> None:
     """Raises Failure where there are not as many targets as rows."""
     if len(t) != len(x):
-        raise bad(f"{names[0]} has {len(x)} rows and {names[1]} {len(t)}", path, code="npz-count")
+        raise data_error(f"{names[0]} has {len(x)} rows and {names[1]} {len(t)}", path, code="npz-count")

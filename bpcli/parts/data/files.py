@@ -25,24 +25,28 @@ def expansion_limit(size: int) -> int:
     return max(16 << 20, 100 * size)
 
 
-def shown(path: Path) -> str:
+def display_path(path: Path) -> str:
     """The path as a user would write it: from the working directory where it lies inside, else absolute."""
     full = Path(os.path.normpath(path.absolute()))
     return str(full.relative_to(Path.cwd())) if full.is_relative_to(Path.cwd()) else str(full)
 
 
-def bad(text: str, path: Path, *, code: str, help: str = "", line: int = 0, exit: Exit = Exit.BAD_INPUT) -> Failure:
+def data_error(
+    text: str, path: Path, *, code: str, help: str = "", line: int = 0, exit: Exit = Exit.BAD_INPUT
+) -> Failure:
     """A Failure about a data file, to be raised."""
-    return Failure(Problem(text, code=code, file=shown(path), line=line, help=help), exit=exit)
+    return Failure(Problem(text, code=code, file=display_path(path), line=line, help=help), exit=exit)
 
 
 def locate(root: Path, name: str) -> Path:
     """The regular file `name`, relative to `root`. Raises Failure: missing (66), a directory, a pipe or device."""
     path, mode = _found(root, name, "file")
     if stat.S_ISDIR(mode):
-        raise bad(f"{shown(path)} is a directory, not a file", path, code="not-a-file", help="name a file inside it")
+        raise data_error(
+            f"{display_path(path)} is a directory, not a file", path, code="not-a-file", help="name a file inside it"
+        )
     if not stat.S_ISREG(mode):
-        raise bad(f"{shown(path)} is a pipe or a device, not a regular file", path, code="not-a-file")
+        raise data_error(f"{display_path(path)} is a pipe or a device, not a regular file", path, code="not-a-file")
     return path
 
 
@@ -50,7 +54,9 @@ def locate_folder(root: Path, name: str) -> Path:
     """The folder `name`, relative to `root`. Raises Failure where it is missing (66) or none."""
     path, mode = _found(root, name, "folder")
     if not stat.S_ISDIR(mode):
-        raise bad(f"{shown(path)} is not a folder", path, code="not-a-folder", help="name the folder it lies in")
+        raise data_error(
+            f"{display_path(path)} is not a folder", path, code="not-a-folder", help="name the folder it lies in"
+        )
     return path
 
 
@@ -60,7 +66,9 @@ def _found(root: Path, name: str, what: str) -> tuple[Path, int]:
         return path, path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         help = _look(root, path, name)
-        raise bad(f"no such {what}: {shown(path)}", path, code="missing-file", help=help, exit=Exit.NO_INPUT) from None
+        raise data_error(
+            f"no such {what}: {display_path(path)}", path, code="missing-file", help=help, exit=Exit.NO_INPUT
+        ) from None
     except (OSError, ValueError) as error:  # a name with a NUL or too long, or no right to look there
         text = f"cannot be opened: {getattr(error, 'strerror', None) or error}"
         raise Failure(Problem(text, code="missing-file", file=visible(name)), exit=Exit.NO_INPUT) from None
@@ -76,7 +84,7 @@ def _look(root: Path, path: Path, name: str) -> str:
     if name.startswith("~"):
         return "`~` stands for nothing here: write the whole path"
     if not path.parent.is_dir():
-        return f"there is no directory {shown(path.parent)}; a path is relative to the file that names it"
+        return f"there is no directory {display_path(path.parent)}; a path is relative to the file that names it"
     found = near(path.name, sorted(p.name for p in path.parent.iterdir()))
     return f"did you mean `{found}`?" if found else "a path is relative to the file that names it"
 
@@ -102,17 +110,17 @@ class Gunzip(io.RawIOBase):
                 packed = file.read(2) == b"\x1f\x8b"
             if not packed:
                 help = "a file that is not compressed must not be called .gz"
-                raise bad("this is not a gzip file", self._path, code="not-gzip", help=help) from None
+                raise data_error("this is not a gzip file", self._path, code="not-gzip", help=help) from None
             text = "the gzip file is truncated or damaged"
             if "Not a gzipped file" in str(error):
                 text = "something else follows the end of the gzip file"
-            raise bad(text, self._path, code="damaged-gzip", help="fetch it again; `gzip -t` tests it") from None
+            raise data_error(text, self._path, code="damaged-gzip", help="fetch it again; `gzip -t` tests it") from None
         self._seen += count
         if self._seen > self._limit:
             self._file.close()
             text = f"the file expands to more than {self._limit >> 20} MiB, over 100 times its size"
             help = "if that is meant, unpack it with gunzip and name the result"
-            raise bad(text, self._path, code="bomb", help=help)
+            raise data_error(text, self._path, code="bomb", help=help)
         return count
 
     def close(self) -> None:
@@ -144,7 +152,7 @@ def open_binary(path: Path) -> IO[bytes]:
         _refuse_bomb(path)
         return io.BufferedReader(Gunzip(path), 1 << 20)
     except OSError as error:
-        raise bad(f"cannot be read: {error.strerror}", path, code="unreadable", exit=Exit.NO_INPUT) from None
+        raise data_error(f"cannot be read: {error.strerror}", path, code="unreadable", exit=Exit.NO_INPUT) from None
 
 
 def encoding_of(path: Path) -> str:

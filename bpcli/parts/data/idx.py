@@ -13,7 +13,7 @@ from pydantic import Field
 
 from bpcli.family import Source, Table
 from bpcli.family.plan import Array, Sample
-from bpcli.parts.data.files import bad, expansion_limit, locate, open_binary, shown
+from bpcli.parts.data.files import data_error, display_path, expansion_limit, locate, open_binary
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -41,23 +41,23 @@ class Idx(Source):
         x = read(path)
         if x.ndim < 2:
             text = f"this IDX file has {x.ndim} axis of {len(x)}: labels, where images are expected"
-            raise bad(text, path, code="idx-shape", help="`inputs` names the images, `targets` the labels")
+            raise data_error(text, path, code="idx-shape", help="`inputs` names the images, `targets` the labels")
         if x.dtype.kind == "f" and not np.isfinite(x).all():
-            raise bad("the data holds a number that is not finite", path, code="not-finite")
+            raise data_error("the data holds a number that is not finite", path, code="not-finite")
         t = self._labels(root, path, len(x)) if need_target else None
         x = x[..., None] if x.ndim == 3 else x
-        return Table(x, {}, (), (), t, (), shown(path))
+        return Table(x, {}, (), (), t, (), display_path(path))
 
     def _labels(self, root: Path, images: Path, count: int) -> Array:
         if not self.targets:
-            raise bad("no file of labels is named", images, code="no-target", help="add `targets: <file>`")
+            raise data_error("no file of labels is named", images, code="no-target", help="add `targets: <file>`")
         path = locate(root, self.targets)
         t = read(path)
         if t.ndim != 1 or t.dtype.kind == "f":
             text = f"labels are one axis of whole numbers; this file has {t.ndim} axes of {t.dtype.name}"
-            raise bad(text, path, code="idx-shape", help="`inputs` names the images, `targets` the labels")
+            raise data_error(text, path, code="idx-shape", help="`inputs` names the images, `targets` the labels")
         if len(t) != count:
-            raise bad(f"{len(t)} labels for {count} images of {shown(images)}", path, code="idx-count")
+            raise data_error(f"{len(t)} labels for {count} images of {display_path(images)}", path, code="idx-count")
         return t.astype(np.int64)
 
     @classmethod
@@ -74,24 +74,24 @@ def read(path: Path) -> Array:
         if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES or not magic[3]:
             text = f"this is not an IDX file: it starts with {magic.hex(' ') or 'nothing'}"
             help = "it starts with 00 00, a type (08 for bytes) and the number of axes"
-            raise bad(text, path, code="not-idx", help=help)
+            raise data_error(text, path, code="not-idx", help=help)
         sizes = file.read(4 * magic[3])
         if len(sizes) < 4 * magic[3]:
-            raise bad("the file ends inside its header", path, code="truncated", help="fetch it again")
+            raise data_error("the file ends inside its header", path, code="truncated", help="fetch it again")
         shape = struct.unpack(f">{magic[3]}I", sizes)
         dtype = np.dtype(TYPES[magic[2]])
         expected = math.prod(shape) * dtype.itemsize
         if not expected:
-            raise bad(f"the file holds no data: its axes are {_times(shape)}", path, code="no-rows")
+            raise data_error(f"the file holds no data: its axes are {_times(shape)}", path, code="no-rows")
         size = path.stat().st_size
         if expected > (expansion_limit(size) if path.suffix == ".gz" else size):
             text = f"the header promises {_times(shape)} values, more than a file of {size} bytes holds"
-            raise bad(text, path, code="truncated", help="fetch it again")
+            raise data_error(text, path, code="truncated", help="fetch it again")
         data = file.read(expected + 1)
     if len(data) != expected:
         more = "more" if len(data) > expected else f"only {len(data)}"
         text = f"the header promises {_times(shape)} values ({expected} bytes), the file has {more}"
-        raise bad(text, path, code="truncated", help="fetch it again")
+        raise data_error(text, path, code="truncated", help="fetch it again")
     return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from bpcli.family import Source, Table
 from bpcli.family.plan import Array, Sample
-from bpcli.parts.data.files import bad, locate, locate_folder, shown
+from bpcli.parts.data.files import data_error, display_path, locate, locate_folder
 from bpcli.parts.data.imagefile import ENDINGS, read
 from bpcli.parts.data.targets import labels
 from bpcli.records.training import Failure, Problem
@@ -66,7 +66,7 @@ class Images(Source):
         x, kept, skipped = self._pixels([file for _, file in found], path)
         classes = [found[i][0] for i in kept]
         if lost := sorted({name for name, _ in found} - set(classes)):
-            raise bad(f"no image of class `{lost[0]}` can be read", path / lost[0], code="no-images")
+            raise data_error(f"no image of class `{lost[0]}` can be read", path / lost[0], code="no-images")
         return Table(
             numbers=x,
             texts={},
@@ -74,7 +74,7 @@ class Images(Source):
             order=(),
             target=labels(classes) if need_target else None,
             target_names=(),
-            origin=shown(path),
+            origin=display_path(path),
             row_names=tuple(_called(found[i][1], path) for i in kept),
             warnings=_warned(skipped, len(found), path),
         )
@@ -89,7 +89,7 @@ class Images(Source):
             if isinstance(pixels, str):
                 if not self.skip_bad:
                     help = "replace or remove it, or leave such images out with `skip_bad: true`"
-                    raise bad(f"this image cannot be read: {pixels}", file, code="bad-image", help=help)
+                    raise data_error(f"this image cannot be read: {pixels}", file, code="bad-image", help=help)
                 skipped.append((_called(file, folder), pixels))
                 continue
             if out is None:
@@ -99,7 +99,7 @@ class Images(Source):
             out[len(kept)] = pixels
             kept.append(i)
         if out is None:
-            raise bad(f"none of the {len(files)} images can be read", folder, code="no-images")
+            raise data_error(f"none of the {len(files)} images can be read", folder, code="no-images")
         return out[: len(kept)], kept, skipped
 
     @classmethod
@@ -132,7 +132,9 @@ def _images(folder: Path, need_target: bool) -> list[tuple[str, Path]]:
     if not found and not empty:
         text = "the folder has no folder inside it: one for each class is expected"
         text += f", not {len(alone)} images without one" if alone else ""
-        raise bad(text, folder, code="no-images", help="put the images of each class into a folder named after it")
+        raise data_error(
+            text, folder, code="no-images", help="put the images of each class into a folder named after it"
+        )
     if empty:
         raise _without_image(empty[0], folder)
     return found
@@ -144,7 +146,7 @@ def _without_image(place: Path, folder: Path) -> Failure:
         help = f"images are looked for in <class>/<file> under `path`: should it end in `/{place.name}`?"
     else:
         help = f"remove the folder, or put images into it; they end in {', '.join(sorted(ENDINGS))}"
-    return bad(f"class `{place.name}` has no image", folder, code="no-images", help=help)
+    return data_error(f"class `{place.name}` has no image", folder, code="no-images", help=help)
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -160,7 +162,7 @@ def _entries(folder: Path) -> Iterator[Path]:
     try:
         yield from (p for p in folder.iterdir() if not p.name.startswith((".", "__MACOSX")))
     except OSError as error:
-        raise bad(f"the folder cannot be read: {error.strerror}", folder, code="unreadable") from None
+        raise data_error(f"the folder cannot be read: {error.strerror}", folder, code="unreadable") from None
 
 
 def _name(path: Path) -> str:
@@ -169,7 +171,7 @@ def _name(path: Path) -> str:
         path.name.encode()
     except UnicodeEncodeError:
         shape = path.name.encode("utf-8", "backslashreplace").decode()
-        raise bad(f"the name {shape} is not UTF-8", path.parent, code="bad-name", help="rename it") from None
+        raise data_error(f"the name {shape} is not UTF-8", path.parent, code="bad-name", help="rename it") from None
     return unicodedata.normalize("NFC", path.name)
 
 
@@ -182,14 +184,14 @@ def _memory(shape: tuple[int, ...], folder: Path) -> Array:
         return np.empty(shape, np.uint8)
     except MemoryError:
         text = f"{shape[0]} images of {shape[1]} x {shape[2]} pixels do not fit into memory"
-        raise bad(text, folder, code="memory", help="bring them to a smaller size: `size: [64, 64]`") from None
+        raise data_error(text, folder, code="memory", help="bring them to a smaller size: `size: [64, 64]`") from None
 
 
 def _differs(file: Path, pixels: Array, first: Path, out: Array) -> Failure:
     (h, w, _), (height, width) = pixels.shape, out.shape[1:3]
-    text = f"this image has {h} x {w} pixels (height x width), and {shown(first)} has {height} x {width}"
+    text = f"this image has {h} x {w} pixels (height x width), and {display_path(first)} has {height} x {width}"
     help = f"bring all images to one size: `size: [{height}, {width}]`"
-    return bad(text, file, code="image-size", help=help)
+    return data_error(text, file, code="image-size", help=help)
 
 
 def _warned(skipped: Sequence[tuple[str, str]], count: int, folder: Path) -> tuple[Problem, ...]:
@@ -198,4 +200,4 @@ def _warned(skipped: Sequence[tuple[str, str]], count: int, folder: Path) -> tup
     named = ", ".join(f"{file} ({why})" for file, why in skipped[:NAMED])
     more = f" and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""
     text = f"{len(skipped)} of {count} images cannot be read and are left out: {named}{more}"
-    return (Problem(text, code="bad-image", file=shown(folder), level="warning"),)
+    return (Problem(text, code="bad-image", file=display_path(folder), level="warning"),)

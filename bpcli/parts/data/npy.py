@@ -21,7 +21,7 @@ from bpcli.parts.data.arrays import (
     same_length,
     targets_of,
 )
-from bpcli.parts.data.files import bad, shown
+from bpcli.parts.data.files import data_error, display_path
 
 
 def _places(value: Any) -> tuple[int, ...]:
@@ -70,7 +70,7 @@ class Npy(Source):
     def load(self, root: Path, *, need_target: bool = True) -> Table:
         path, whole, t, where = self._open(root, need_target)
         x = inputs_of(whole, path, "the array")
-        return Table(x, {}, (), (), None if t is None else targets_of(t, where, "the array"), (), shown(path))
+        return Table(x, {}, (), (), None if t is None else targets_of(t, where, "the array"), (), display_path(path))
 
     def left_in_file(self, root: Path) -> tuple[Array | Mapped, Array | Mapped, tuple[Path, str]]:
         """Inputs and targets as they stand in their files, and what messages call the inputs: their file and
@@ -88,27 +88,31 @@ class Npy(Source):
             places = self._columns(x.shape, path)
             rest = [i for i in range(x.shape[1]) if i not in places]
             if not rest:
-                raise bad("no column is left to learn from", path, code="no-inputs")
+                raise data_error("no column is left to learn from", path, code="no-inputs")
             return path, columns_of(x, rest), columns_of(x, places) if need_target else None, path
         if not need_target:
             return path, x, None, path
         if self.targets is None:
             help = "add `targets: <file>`, or `target: -1` where the last column holds them"
-            raise bad("no targets are named", path, code="no-target", help=help)
+            raise data_error("no targets are named", path, code="no-target", help=help)
         where, t = read_npy(root, self.targets)
         if x.ndim and t.ndim:
-            same_length(x, t, where, (shown(path), "this file"))
+            same_length(x, t, where, (display_path(path), "this file"))
         return path, x, t, where
 
     def _columns(self, shape: Shape, path: Path) -> list[int]:
         if len(shape) != 2:
             text = f"the array has shape {shape}: targets are columns of (N, C)"
-            raise bad(text, path, code="npz-shape", help="give the targets in a file of their own: `targets: <file>`")
+            raise data_error(
+                text, path, code="npz-shape", help="give the targets in a file of their own: `targets: <file>`"
+            )
         count = shape[1]
         for place in self.target:
             if not -count <= place < count:
                 text = f"target: the array has no column {place}"
-                raise bad(text, path, code="missing-column", help=f"it has {count}: 0 to {count - 1}, -1 is the last")
+                raise data_error(
+                    text, path, code="missing-column", help=f"it has {count}: 0 to {count - 1}, -1 is the last"
+                )
         return [place % count for place in self.target]
 
     def without_target(self, root: Path, width: int) -> Npy:

@@ -27,7 +27,7 @@ from bpcli.parts.data.arrays import (
     same_length,
     targets_of,
 )
-from bpcli.parts.data.files import bad, expansion_limit, locate, shown
+from bpcli.parts.data.files import data_error, display_path, expansion_limit, locate
 from bpcli.records.training import Failure
 
 
@@ -56,7 +56,7 @@ class Npz(Source):
         path, x, t = self._open(root, need_target)
         found = inputs_of(x, path, f"`{self.inputs}`")
         return Table(
-            found, {}, (), (), None if t is None else targets_of(t, path, f"`{self.targets}`"), (), shown(path)
+            found, {}, (), (), None if t is None else targets_of(t, path, f"`{self.targets}`"), (), display_path(path)
         )
 
     def left_in_file(self, root: Path) -> tuple[Array | Mapped, Array | Mapped, tuple[Path, str]]:
@@ -78,7 +78,9 @@ class Npz(Source):
             raise
         except Exception as error:  # whatever a foreign or hostile file makes the parsers of zip and npy raise
             text = f"this is not an .npz archive, or it is damaged: {error}"
-            raise bad(text, path, code="not-npz", help="write one with numpy.savez(path, x=..., y=...)") from None
+            raise data_error(
+                text, path, code="not-npz", help="write one with numpy.savez(path, x=..., y=...)"
+            ) from None
         if t is not None and x.ndim > 1 and t.ndim:
             same_length(x, t, path, (f"`{self.inputs}`", f"`{self.targets}`"))
         return path, x, t
@@ -96,12 +98,12 @@ def _read(archive: zipfile.ZipFile, path: Path, key: str) -> Array | Mapped:
     if key not in entries:
         guess = near(key, entries)
         help = (f"did you mean `{guess}`? " if guess else "") + f"it holds {', '.join(entries) or 'nothing'}"
-        raise bad(f"the archive has no array `{key}`", path, code="missing-key", help=help)
+        raise data_error(f"the archive has no array `{key}`", path, code="missing-key", help=help)
     entry = entries[key]
     limit = expansion_limit(path.stat().st_size)
     if entry.file_size > limit:
         text = f"`{key}` expands to more than {limit >> 20} MiB, over 100 times the file"
-        raise bad(text, path, code="bomb", help="if that is meant, save it with numpy.savez, uncompressed")
+        raise data_error(text, path, code="bomb", help="if that is meant, save it with numpy.savez, uncompressed")
     with archive.open(entry) as file:
         shape, fortran, dtype = header(file, f"`{key}`", path)
         expected = math.prod(shape) * dtype.itemsize

@@ -16,7 +16,7 @@ from bpcli.family.part import near
 from bpcli.family.plan import Array, Sample
 from bpcli.family.tables import Kind, Missing
 from bpcli.parts.data.columns import Columns
-from bpcli.parts.data.files import bad, locate, shown
+from bpcli.parts.data.files import data_error, display_path, locate
 from bpcli.parts.data.targets import labels, numeric_target
 from bpcli.parts.extras import missing as not_installed
 from bpcli.records.training import Problem
@@ -65,7 +65,7 @@ class Parquet(Columns, Source):
         targets = self._known(names, self.target, "target", path) if need_target else ()
         if need_target and not targets:
             help = f"add `target: <column>`; the columns are {_listed(names)}"
-            raise bad("no target column is named", path, code="no-target", help=help)
+            raise data_error("no target column is named", path, code="no-target", help=help)
         told = (*self.drop, *self.text, *self.columns) if not later else ()
         self._known(names, told, "columns", path)
         self._known(names, aside, "split", path)
@@ -74,7 +74,7 @@ class Parquet(Columns, Source):
         order = [n for n in names if n not in ignored and (not kinds or n in kinds)]
         if not order and not kinds:
             help = "the file needs a column beside the target"
-            raise bad("no input column is left", path, code="no-inputs", help=help)
+            raise data_error("no input column is left", path, code="no-inputs", help=help)
         last = [*targets, *([weight] if weight and need_target else [])]
         _distinct(names, [*order, *last, *aside], path)
         table = _read(file, [*order, *last, *aside], path)
@@ -87,7 +87,7 @@ class Parquet(Columns, Source):
         kept, warnings = _without_gaps(columns, rules, path)
         columns = {n: c if kept is None else c[kept] for n, c in columns.items()}
         if len(set(map(len, columns.values())) - {0}) == 0:
-            raise bad("the file has no rows", path, code="no-rows")
+            raise data_error("the file has no rows", path, code="no-rows")
         others = {n: _column(table, n, "text", path) for n in aside}
         numbers = [n for n in order if used[n] != "text"]
         size = len(next(iter((*columns.values(), *others.values())), ()))
@@ -98,7 +98,7 @@ class Parquet(Columns, Source):
             order=tuple(order),
             target=_target(columns, targets, used, path) if targets else None,
             target_names=tuple(targets),
-            origin=shown(path),
+            origin=display_path(path),
             warnings=warnings,
             kinds={n: used[n] for n in order},
             treatments={n: self.treatment(n) for n in order},
@@ -125,7 +125,7 @@ class Parquet(Columns, Source):
         if types.is_string(kind) or types.is_large_string(kind):
             return "text"
         text = f"column `{name}` holds {kind}, which is neither numbers, text, booleans nor dates"
-        raise bad(text, path, code="column-kind", help=f"to leave the column out, write `drop: [{name}]`")
+        raise data_error(text, path, code="column-kind", help=f"to leave the column out, write `drop: [{name}]`")
 
     def _known(self, names: Sequence[str], wanted: Sequence[str], key: str, path: Path) -> tuple[str, ...]:
         for name in wanted:
@@ -133,7 +133,7 @@ class Parquet(Columns, Source):
                 guess = near(name, names)
                 help = f"did you mean `{guess}`? The columns are " if guess else "the columns are "
                 text = f"{key}: the file has no column `{name}`"
-                raise bad(text, path, code="missing-column", help=help + _listed(names))
+                raise data_error(text, path, code="missing-column", help=help + _listed(names))
         return tuple(wanted)
 
     def _weighed(self, table: Table, weight: Array | None, path: Path) -> Table:
@@ -145,7 +145,7 @@ class Parquet(Columns, Source):
         if not (weight > 0).all():
             row = int(np.argmin(weight > 0))
             text = f"row {row} (counted from 0): the weight is {weight[row]:g}, and it has to be above 0"
-            raise bad(text, path, code="weight", help="remove rows that shall not count")
+            raise data_error(text, path, code="weight", help="remove rows that shall not count")
         return replace(table, weight=weight)
 
     @classmethod
@@ -166,7 +166,7 @@ def _opened(path: Path) -> Any:
         return pq.ParquetFile(path)
     except Exception as error:  # whatever a foreign file makes the parser raise
         text = f"this is not a Parquet file, or it is damaged: {_first_line(error)}"
-        raise bad(text, path, code="not-parquet", help="fetch it again, or write it anew") from None
+        raise data_error(text, path, code="not-parquet", help="fetch it again, or write it anew") from None
 
 
 def _read(file: Any, names: Sequence[str], path: Path) -> Any:
@@ -174,7 +174,7 @@ def _read(file: Any, names: Sequence[str], path: Path) -> Any:
         return file.read(columns=list(dict.fromkeys(names)), use_threads=False)
     except Exception as error:  # damaged pages raise what they like
         text = f"the Parquet file is damaged: {_first_line(error)}"
-        raise bad(text, path, code="not-parquet", help="fetch it again, or write it anew") from None
+        raise data_error(text, path, code="not-parquet", help="fetch it again, or write it anew") from None
 
 
 def _first_line(error: Exception) -> str:
@@ -201,11 +201,11 @@ def _column(table: Any, name: str, kind: Kind, path: Path) -> Array:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         text = f"column `{name}` holds {column.type}, not what a {kind} is: {_first_line(error)}"
         help = f"leave its kind out, or leave the column out: `drop: [{name}]`"
-        raise bad(text, path, code="column-kind", help=help) from None
+        raise data_error(text, path, code="column-kind", help=help) from None
     if np.isinf(found).any():
         row = int(np.argmax(np.isinf(found)))
         text = f"row {row} (counted from 0), column `{name}`: {found[row]} is not a finite number"
-        raise bad(text, path, code="not-finite", help=f"to leave the column out, write `drop: [{name}]`")
+        raise data_error(text, path, code="not-finite", help=f"to leave the column out, write `drop: [{name}]`")
     return found
 
 
@@ -224,18 +224,18 @@ def _without_gaps(
             text = f"row {int(np.argmax(lacking))} (counted from 0), column `{name}` has no value"
             help = "`missing: drop` leaves such rows out, `missing: median` (mean, mode) fills them in; "
             help += f"to leave the column out, write `drop: [{name}]`"
-            raise bad(text, path, code="missing-value", help=help)
+            raise data_error(text, path, code="missing-value", help=help)
     dropping = {n: int(g.sum()) for n, g in gaps.items() if rules[n] == "drop" and g.any()}
     if not dropping:
         return None, ()
     kept = np.flatnonzero(~np.any([gaps[n] for n in dropping], axis=0))
     if not len(kept):
         help = "fill them in by `missing: median`, or leave the columns out by `drop`"
-        raise bad("no row has a value in every column", path, code="no-rows", help=help)
+        raise data_error("no row has a value in every column", path, code="no-rows", help=help)
     lost = len(next(iter(gaps.values()))) - len(kept)
     listed = ", ".join(f"`{n}` ({count:,})" for n, count in list(dropping.items())[:8])
     rows = "1 row is left out: it has" if lost == 1 else f"{lost:,} rows are left out: they have"
-    text = f"{shown(path)}: {rows} no value in {listed}"
+    text = f"{display_path(path)}: {rows} no value in {listed}"
     return kept, (Problem(text, code="rows-left-out", level="warning"),)
 
 
@@ -245,7 +245,7 @@ def _target(columns: Mapping[str, Array], targets: Sequence[str], used: Mapping[
     for name in targets:
         if used[name] == "text":
             text = f"target column `{name}` holds text; several targets have to be numbers"
-            raise bad(text, path, code="text-target", help="name one target column, or encode it as numbers")
+            raise data_error(text, path, code="text-target", help="name one target column, or encode it as numbers")
     return numeric_target(np.column_stack([columns[n] for n in targets]))
 
 
@@ -253,7 +253,9 @@ def _distinct(names: Sequence[str], used: Sequence[str], path: Path) -> None:
     for name in used:
         if names.count(name) > 1:
             text = f"the file has {names.count(name)} columns `{name}`"
-            raise bad(text, path, code="duplicate-column", help=f"rename one, or drop both with `drop: [{name}]`")
+            raise data_error(
+                text, path, code="duplicate-column", help=f"rename one, or drop both with `drop: [{name}]`"
+            )
 
 
 def _listed(names: Sequence[str]) -> str:

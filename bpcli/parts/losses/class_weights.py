@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from bpcli.family import UnsettledError
+from bpcli.family import ClassMismatchError
 from bpcli.family.part import near
 from bpcli.family.plan import ShapeError
 
@@ -85,12 +85,12 @@ def settled(
     """A weight for every class, in the order of ids: those given, and 1 for the others.
 
     `balanced` is N / (K n_k) for n_k of the N training rows, as in King & Zeng 2001 and scikit-learn. Raises
-    UnsettledError where a name is no class, and where a class to be balanced has no rows.
+    ClassMismatchError where a name is no class, and where a class to be balanced has no rows.
     """
     if isinstance(weights, str):
         if 0 in counts:
             text = f"the classes cannot be balanced: no training row is of class `{classes[counts.index(0)]}`"
-            raise UnsettledError(setting, text, "give weights by name, or rows of that class")
+            raise ClassMismatchError(setting, text, "give weights by name, or rows of that class")
         return tuple((name, sum(counts) / (len(classes) * n)) for name, n in zip(classes, counts, strict=True))
     given = dict(weights)
     for name in given:
@@ -98,7 +98,7 @@ def settled(
             guess = near(name, classes)
             known = ", ".join(classes[:20]) + (f" and {len(classes) - 20} more" if len(classes) > 20 else "")
             help = f"did you mean `{guess}`? " if guess else ""
-            raise UnsettledError(setting, f"there is no class `{name}` to weigh", f"{help}the classes are {known}")
+            raise ClassMismatchError(setting, f"there is no class `{name}` to weigh", f"{help}the classes are {known}")
     return tuple((name, given.get(name, 1.0)) for name in classes)
 
 
@@ -107,5 +107,5 @@ def by_id(weights: Named | Literal["balanced"], classes: int) -> tuple[float, ..
     found = () if isinstance(weights, str) else tuple(weight for _, weight in weights)
     if len(found) == classes:
         return found
-    help = f"the last layer needs `units: {len(found)}`" if found else "settle the loss first: Loss.settle"
+    help = f"the last layer needs `units: {len(found)}`" if found else "settle the loss first: Loss.with_classes"
     raise ShapeError(f"there are weights for {len(found)} classes and {classes} outputs", help)

@@ -80,7 +80,7 @@ class SoftmaxCrossEntropy(Loss):
         description="how much a row of each class counts, by name (1 for the others), or balanced: as if equally many",
     )
 
-    def settle(self, classes: tuple[str, ...], counts: tuple[int, ...]) -> Self:
+    def with_classes(self, classes: tuple[str, ...], counts: tuple[int, ...]) -> Self:
         if self.class_weights is None:
             return self
         return self.model_copy(update={"class_weights": settled("class_weights", self.class_weights, classes, counts)})
@@ -276,7 +276,7 @@ class Focal(Loss):
         1.0, description="a factor for all rows, or for each class by name (1 for the others), or balanced"
     )
 
-    def settle(self, classes: tuple[str, ...], counts: tuple[int, ...]) -> Self:
+    def with_classes(self, classes: tuple[str, ...], counts: tuple[int, ...]) -> Self:
         if isinstance(self.alpha, float):
             return self
         return self.model_copy(update={"alpha": settled("alpha", self.alpha, classes, counts)})

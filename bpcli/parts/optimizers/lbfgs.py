@@ -17,7 +17,7 @@ from bpcli.notation import Eq
 EPS = float(np.finfo(np.float64).eps)
 
 
-class Point(NamedTuple):
+class LinePoint(NamedTuple):
     """A point of a line: how far along, the objective there, and its slope along the line."""
 
     at: float
@@ -93,10 +93,10 @@ class Lbfgs(FullBatchOptimizer):
     def _go(self, f: Frame, surface: ObjectiveView) -> bool:
         """Moves along d to a point that satisfies both conditions or, after many looks, to the lowest that satisfies
         the first; whether there was any."""
-        start = low = Point(0.0, f.value, float(np.dot(f.slope, f.d)))
+        start = low = LinePoint(0.0, f.value, float(np.dot(f.slope, f.d)))
         if not start.slope < 0:
             return False
-        high: Point | None = None  # no such point lies beyond it
+        high: LinePoint | None = None  # no such point lies beyond it
         at = 1.0 if f.kept else min(1.0, 1 / math.sqrt(-start.slope))
         for _ in range(self.max_evaluations):
             here = self._look(f, surface, at)
@@ -116,16 +116,16 @@ class Lbfgs(FullBatchOptimizer):
             return self._found(f, self._look(f, surface, low.at))
         return False
 
-    def _look(self, f: Frame, surface: ObjectiveView, at: float) -> Point:
+    def _look(self, f: Frame, surface: ObjectiveView, at: float) -> LinePoint:
         np.multiply(f.d, at, out=f.u)
         np.add(f.start, f.u, out=f.w)
         value = surface.value()
         if value == math.inf:
-            return Point(at, value, math.nan)
+            return LinePoint(at, value, math.nan)
         np.copyto(f.u, f.g)
-        return Point(at, value, float(np.dot(f.u, f.d)))
+        return LinePoint(at, value, float(np.dot(f.u, f.d)))
 
-    def _found(self, f: Frame, here: Point) -> bool:
+    def _found(self, f: Frame, here: LinePoint) -> bool:
         f.rate = f.alpha = here.at
         return True
 
@@ -183,7 +183,7 @@ class Lbfgs(FullBatchOptimizer):
         yield Sample({"type": "lbfgs", "learning_rate": 0.1}, error="Extra inputs")
 
 
-def _next(low: Point, high: Point | None, start: Point) -> float:
+def _next(low: LinePoint, high: LinePoint | None, start: LinePoint) -> float:
     """Where on the line to look next: beyond `low` where nothing bounds it, else between the two."""
     if high is None:
         guess = _cubic(start, low)
@@ -194,7 +194,7 @@ def _next(low: Point, high: Point | None, start: Point) -> float:
     return min(max(guess, near), far) if math.isfinite(guess) else low.at + width / 2
 
 
-def _cubic(a: Point, b: Point) -> float:
+def _cubic(a: LinePoint, b: LinePoint) -> float:
     """The minimum of the cubic through two points with their slopes (Nocedal & Wright, eq. 3.59); nan where it has
     none."""
     one = a.slope + b.slope - 3 * (a.value - b.value) / (a.at - b.at)

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from bpcli.records.training import EpochRow, TrainReport
-from bpcli.render.columns import Column
+from bpcli.render.columns import TableColumn
 from bpcli.render.console import console, lively, write
 from bpcli.render.numbers import duration, seconds, short
 from bpcli.render.run.layer_stats import layer_table, watch_cell, watched
@@ -24,21 +24,21 @@ SACRIFICED = ("clip_factor", "penalty", "gradient_norm", "clipped", "seconds")
 """What a narrow terminal goes without, first what says least about success; then metrics, the last first."""
 
 
-def columns(training: Training) -> list[Column]:
+def columns(training: Training) -> list[TableColumn]:
     """What the table shows of this training."""
-    found = [Column("train.loss", "train", "loss")]
+    found = [TableColumn("train.loss", "train", "loss")]
     if training.objective.penalties:
-        found.append(Column("penalty", "train", "penalty"))
+        found.append(TableColumn("penalty", "train", "penalty"))
     if training.tally is not None:
-        found += [Column(f"train.{m}", "train", m) for m in training.metrics]
+        found += [TableColumn(f"train.{m}", "train", m) for m in training.metrics]
     if training.validation is not None:
-        found += [Column(f"validation.{m}", "validation", m) for m in ("loss", *training.metrics)]
+        found += [TableColumn(f"validation.{m}", "validation", m) for m in ("loss", *training.metrics)]
     if training.layers is not None:
         found += watched(training.layers.keys)
-    found.append(Column("gradient_norm", "", "|grad|"))
+    found.append(TableColumn("gradient_norm", "", "|grad|"))
     if training.experiment.clipping is not None:
-        found += [Column("clipped", "", "clipped"), Column("clip_factor", "", "factor")]
-    return [*found, Column("seconds", "", "seconds")]
+        found += [TableColumn("clipped", "", "clipped"), TableColumn("clip_factor", "", "factor")]
+    return [*found, TableColumn("seconds", "", "seconds")]
 
 
 def cell(row: EpochRow, key: str) -> str:
@@ -142,7 +142,7 @@ class LiveTable(Watcher):
             lines.insert(0, Text(f"+{missing} columns in metrics.jsonl", "dim"))
         return lines
 
-    def _fitting(self, wanted: list[Column]) -> list[Column]:
+    def _fitting(self, wanted: list[TableColumn]) -> list[TableColumn]:
         """The columns that fit the width."""
         found = list(wanted)
         metrics = [c.key for c in reversed(wanted) if "." in c.key and c.header not in ("loss", "penalty")]

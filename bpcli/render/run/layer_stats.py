@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from bpcli.records.training import EpochRow
-from bpcli.render.columns import Column
+from bpcli.render.columns import TableColumn
 from bpcli.render.console import clipped
 from bpcli.render.numbers import short
 from bpcli.studies.run.layer_stats_watch import PREFIX
@@ -16,15 +16,17 @@ LONGEST = 20  # of a layer's name: two epochs fit 80 columns
 SIDE = ".activation"  # of a layer: told on the layer's own line
 
 
-def watched(keys: Sequence[str]) -> list[Column]:
+def watched(keys: Sequence[str]) -> list[TableColumn]:
     """The columns of a table of epochs: gradient and update of the first and of the last layer that learns, and the
     largest share of dead units and of saturated outputs of any layer."""
     learning = [key.removesuffix(".gradient") for key in keys if key.endswith(".gradient")]
     found = []
     for layer in dict.fromkeys((*learning[:1], *learning[-1:])):
         name = layer.removeprefix(PREFIX)
-        found += [Column(f"{layer}.gradient", name, "|grad|"), Column(f"{layer}.update", name, "update")]
-    return found + [Column(PREFIX + s, "", h) for s, h in SHARES.items() if any(key.endswith(f".{s}") for key in keys)]
+        found += [TableColumn(f"{layer}.gradient", name, "|grad|"), TableColumn(f"{layer}.update", name, "update")]
+    return found + [
+        TableColumn(PREFIX + s, "", h) for s, h in SHARES.items() if any(key.endswith(f".{s}") for key in keys)
+    ]
 
 
 def watch_cell(watch: Mapping[str, float], key: str) -> str:

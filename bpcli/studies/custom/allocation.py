@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.config.document import Spot
+from bpcli.config.document import Position
 from bpcli.family.plan import Shape
 from bpcli.numeric.threads import alone
 from bpcli.studies.custom.source_location import SOURCES, line_spot
@@ -26,7 +26,7 @@ NOISE = 1000  # bytes: views, numbers, small buffers
 Steps = Mapping[str, Callable[[], Any]]
 
 
-def growth(make: Callable[[int], Steps], x: Shape, dtype: Any) -> Iterator[tuple[str, Spot | None, float]]:
+def growth(make: Callable[[int], Steps], x: Shape, dtype: Any) -> Iterator[tuple[str, Position | None, float]]:
     """The steps that ask for memory which grows with the batch: each with its line, if that is in a user's file, and
     the bytes a row. `make` gives the steps for so many rows of shape x, to be run in their order."""
     width = max(1, math.prod(x)) * np.dtype(dtype).itemsize
@@ -82,7 +82,7 @@ def _traced() -> Iterator[None]:
         gc.enable()
 
 
-def heaviest(run: Callable[[], Any]) -> Spot | None:
+def heaviest(run: Callable[[], Any]) -> Position | None:
     """The line of a user's own code that asks for most."""
     asked: dict[tuple[str, int], int] = {}
     at: tuple[str, int] | None = None

@@ -231,8 +231,8 @@ def _equations(bench: Sandbox, case: LayerCase, train: bool) -> list[Problem]:
         return []
     text = f"{type(case.layer).__name__} has no equation of {', '.join(missing)}"
     help = "it is trained and checked all the same, and its derivation cannot be told"
-    spot = method_spot(type(case.layer), "equations")
-    return [problem_at(spot, text, code="equations", help=help, level="warning")]
+    position = method_spot(type(case.layer), "equations")
+    return [problem_at(position, text, code="equations", help=help, level="warning")]
 
 
 def _layer_steps(layer: Layer, x: Shape, dtype: Any, given: Mapping[str, Array], n: int) -> Steps:
@@ -248,10 +248,10 @@ def _hungry(part: Part, make: Callable[[int], Steps], x: Shape, dtype: Any) -> l
     """Warnings of methods that ask for memory in every step."""
     found = []
     help = 'write into the arrays that are there, np.tanh(f.x, out=f.y); ask for others: scratch={"s": Slot((N, *x))}'
-    for method, spot, rate in growth(make, x, dtype):
+    for method, position, rate in growth(make, x, dtype):
         size = f"{rate:,.0f} byte{'s' * (round(rate) != 1)}"
         text = f"{type(part).__name__}.{method} asks for {size} a row in every step: right, but slow"
-        where = spot or method_spot(type(part), method)
+        where = position or method_spot(type(part), method)
         found.append(problem_at(where, text, code="allocates", help=help, level="warning"))
     return found
 

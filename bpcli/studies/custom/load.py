@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import PydanticUserError
 
 import bpcli.parts  # noqa: F401  (declares the package's own parts before any other)
-from bpcli.config.document import Source, Spot
+from bpcli.config.document import Position, SourceText
 from bpcli.family.part import DeclarationError, Part, families
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.custom.class_check import check_plans, class_problems
@@ -134,7 +134,7 @@ def _read(file: Path) -> bytes:
 def _run(file: Path, data: bytes, name: str) -> ModuleType:
     """The module of a file. Nothing is written beside it, and what it prints goes to stderr."""
     known_as = str(file)
-    SOURCES[known_as] = Source(known_as, data.decode("utf-8", "replace"))
+    SOURCES[known_as] = SourceText(known_as, data.decode("utf-8", "replace"))
     module = ModuleType(name)
     module.__file__ = known_as
     sys.modules[name] = module  # annotations are looked up there
@@ -153,11 +153,11 @@ def _compiled(file: str, data: bytes) -> CodeType:
     try:
         return compile(data, file, "exec", dont_inherit=True)
     except SyntaxError as error:
-        spot = line_spot(file, error.lineno or 0)
+        position = line_spot(file, error.lineno or 0)
         if error.offset and error.offset > 0:
             ends = error.end_offset if error.end_lineno == error.lineno and error.end_offset else error.offset + 1
-            spot = Spot(spot.source, spot.line, error.offset, max(1, ends - error.offset))
-        raise Failure(problem_at(spot, f"this is not Python: {error.msg}", code="not-python")) from None
+            position = Position(position.source, position.line, error.offset, max(1, ends - error.offset))
+        raise Failure(problem_at(position, f"this is not Python: {error.msg}", code="not-python")) from None
     except ValueError as error:  # null bytes
         raise Failure(Problem(f"{file} is not Python: {error}", "not-python", file=file)) from None
 
@@ -165,20 +165,22 @@ def _compiled(file: str, data: bytes) -> CodeType:
 def _unfinished(error: BaseException, file: str) -> Problem:
     """Why a file could not be run to its end."""
     found = find_raised(error)
-    spot = found.spot if found is not None else line_spot(file, 0)
+    position = found.position if found is not None else line_spot(file, 0)
     if isinstance(error, DeclarationError):
-        return problem_at(spot, str(error), code="declaration", help=error.help)
+        return problem_at(position, str(error), code="declaration", help=error.help)
     if isinstance(error, PydanticUserError):  # among them what cannot be a setting
         text = f"the settings of this class cannot be read: {first_line(error).partition('. ')[0]}"
         help = "a setting is `name: float = Field(1.0, description=...)`, a constant `NAME: ClassVar[float] = 1.0`"
         if unread := re.search(r"`type = '(\w+)'`", text):
             help = f'write `type: Literal["{unread[1]}"] = "{unread[1]}"`'
-        return problem_at(spot, text, code="declaration", help=help)
+        return problem_at(position, text, code="declaration", help=help)
     if isinstance(error, ImportError):
         help = "a file that is loaded can import what is installed; another file of your own is given by a --with too"
-        return problem_at(spot, f"this cannot be imported: {first_line(error)}", code="import", help=help)
+        return problem_at(position, f"this cannot be imported: {first_line(error)}", code="import", help=help)
     text = f"loading stops here: {type(error).__name__}: {first_line(error)}"
-    return problem_at(spot, text, code="import", help="a file that is loaded only declares parts, and runs to its end")
+    return problem_at(
+        position, text, code="import", help="a file that is loaded only declares parts, and runs to its end"
+    )
 
 
 def _nothing(file: Path, module: ModuleType) -> Problem:

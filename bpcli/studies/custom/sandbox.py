@@ -78,13 +78,13 @@ class Sandbox:
 
     def broken(self, method: str, text: str, help: str, *patterns: str) -> BrokenRuleError:
         """The error that a rule is broken in a method, at the line that one of the patterns finds."""
-        spot = method_spot(type(self.part), method, *patterns)
-        return BrokenRuleError(problem_at(spot, text, code="contract", help=help))
+        position = method_spot(type(self.part), method, *patterns)
+        return BrokenRuleError(problem_at(position, text, code="contract", help=help))
 
     def warning(self, method: str, text: str, help: str, *patterns: str) -> Problem:
         """A warning that a method asks for memory by itself."""
-        spot = method_spot(type(self.part), method, *patterns)
-        return problem_at(spot, text, code="allocates", help=help, level="warning")
+        position = method_spot(type(self.part), method, *patterns)
+        return problem_at(position, text, code="allocates", help=help, level="warning")
 
     def name(self, method: str) -> str:
         return f"{type(self.part).__name__}.{method}"

@@ -15,32 +15,32 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from bpcli.config.document import Source, Spot, point
+from bpcli.config.document import Position, SourceText, make_problem
 from bpcli.engine.network import BoundLayer, Chain
 from bpcli.family.part import Part
 from bpcli.family.plan import Frame
 from bpcli.records.training import Failure, Problem
 
-SOURCES: dict[str, Source] = {}
+SOURCES: dict[str, SourceText] = {}
 """The files that were loaded, by the name that their code goes by."""
 
 
-def line_spot(file: str, line: int) -> Spot:
+def line_spot(file: str, line: int) -> Position:
     """A whole line, without what it is indented by."""
-    source = SOURCES.get(file, Source(file, ""))
+    source = SOURCES.get(file, SourceText(file, ""))
     text = source.lines[line - 1] if 0 < line <= len(source.lines) else ""
-    return Spot(source, line, len(text) - len(text.lstrip()) + 1, len(text.strip()))
+    return Position(source, line, len(text) - len(text.lstrip()) + 1, len(text.strip()))
 
 
-def class_spot(part: type) -> Spot:
+def class_spot(part: type) -> Position:
     """The line on which a class begins."""
     file = str(getattr(sys.modules.get(part.__module__), "__file__", ""))
-    source = SOURCES.get(file, Source(file, ""))
+    source = SOURCES.get(file, SourceText(file, ""))
     named = (n for n in ast.walk(ast.parse(source.text)) if isinstance(n, ast.ClassDef) and n.name == part.__name__)
     return line_spot(file, next((n.lineno for n in named), 0))
 
 
-def method_spot(part: type, name: str, *patterns: str) -> Spot:
+def method_spot(part: type, name: str, *patterns: str) -> Position:
     """The first line of a method on which one of the patterns is found, in their order, else its `def`; of a method
     that the class does not have, the class."""
     code = code_of(getattr(part, name, None))
@@ -65,12 +65,12 @@ def code_of(method: Any) -> CodeType | None:
 
 
 def problem_at(
-    spot: Spot, text: str, *, code: str, help: str = "", path: Sequence[str] = (), level: str = "error"
+    position: Position, text: str, *, code: str, help: str = "", path: Sequence[str] = (), level: str = "error"
 ) -> Problem:
     """A problem at a place of a user's file; without an excerpt where the place is not known."""
-    if not spot.line:
-        return Problem(text, code, tuple(path), spot.source.file, help=help, level=level)
-    return point(spot, text, path=tuple(path), code=code, help=help, level=level)
+    if not position.line:
+        return Problem(text, code, tuple(path), position.source.file, help=help, level=level)
+    return make_problem(position, text, path=tuple(path), code=code, help=help, level=level)
 
 
 # ------------------------------------------------------------------------------------------ errors that own code raised
@@ -78,7 +78,7 @@ def problem_at(
 class Raised:
     """An error that came out of a user's own code: where, in which method of which part, and in which layer's turn."""
 
-    spot: Spot
+    position: Position
     method: str  # ScaledTanh.forward
     part: type[Part] | None
     layer: str
@@ -100,7 +100,7 @@ def find_raised(error: BaseException) -> Raised | None:
     handed = next((v for v in at.f_locals.values() if isinstance(v, Frame)), None)
     above = (frame for frame, _ in reversed(frames[:entry]))
     return Raised(
-        spot=_column_spot(error, innermost),
+        position=_column_spot(error, innermost),
         method=at.f_code.co_qualname.rpartition("<locals>.")[2],
         part=part if issubclass(part, Part) else None,
         layer=next((path for frame in above if (path := _turn(frame, handed))), ""),
@@ -108,16 +108,16 @@ def find_raised(error: BaseException) -> Raised | None:
     )
 
 
-def _column_spot(error: BaseException, index: int) -> Spot:
+def _column_spot(error: BaseException, index: int) -> Position:
     """The expression that raised."""
     where = traceback.extract_tb(error.__traceback__)[index]
-    spot = line_spot(where.filename, where.lineno or 0)
-    if where.colno is None or where.end_colno is None or not spot.line:
-        return spot
-    line = spot.source.lines[spot.line - 1].encode()
+    position = line_spot(where.filename, where.lineno or 0)
+    if where.colno is None or where.end_colno is None or not position.line:
+        return position
+    line = position.source.lines[position.line - 1].encode()
     first = len(line[: where.colno].decode(errors="replace"))
     last = len(line[: where.end_colno].decode(errors="replace")) if where.end_lineno == where.lineno else len(line)
-    return Spot(spot.source, spot.line, first + 1, max(1, last - first))
+    return Position(position.source, position.line, first + 1, max(1, last - first))
 
 
 def _turn(frame: FrameType, handed: Frame | None) -> str:
@@ -139,7 +139,7 @@ def own_code_failure(error: BaseException, *, layer: str = "") -> Failure | None
     text = f"{found.method} raises {type(error).__name__}: {first_line(error)}"
     layer = layer or found.layer
     help = "; ".join(filter(None, (_shapes(found.frame), _rule(found))))
-    return Failure(problem_at(found.spot, text, code="raises", help=help, path=(layer,) if layer else ()))
+    return Failure(problem_at(found.position, text, code="raises", help=help, path=(layer,) if layer else ()))
 
 
 def first_line(error: BaseException) -> str:

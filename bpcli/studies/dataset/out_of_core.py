@@ -16,7 +16,7 @@ from bpcli.family.plan import Array
 from bpcli.numeric.mapped import HELD, Computed, Mapped, Rows, Stretches
 from bpcli.numeric.order import stretch
 from bpcli.parts.data.arrays import MAPPED, all_finite
-from bpcli.parts.data.files import shown
+from bpcli.parts.data.files import display_path
 from bpcli.parts.scalers import Robust
 from bpcli.records.training import ColumnRow, Failure, Problem, SplitRow
 from bpcli.studies.dataset import prepare as held
@@ -61,7 +61,7 @@ def prepare(
     if found is None:
         return held.prepare(data, targets=targets, seed=seed, dtype=dtype, root=root, inputs=inputs, later=prepare_for)
     x, t, called = found
-    origin = shown(called[0])
+    origin = display_path(called[0])
     target = target_of(t, targets, origin)
     rows = _divided(data, target, len(x), seed)
     for places in rows.values():
@@ -108,7 +108,7 @@ def prepare_for(
         return held.prepare_for(rules, source, root, dtype, need_target)
     x, t, called = found
     all_finite(x, *called)
-    origin = shown(called[0])
+    origin = display_path(called[0])
     target = target_of(t, "values" if rules.labels == "none" else "classes", origin)
     table = _table(x, target, origin)
     rules.encode_inputs(table, dtype, np.arange(min(1, len(x))))  # raises where rows have another shape

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from bpcli.config.compatibility import odd_token
+from bpcli.config.compatibility import find_bad_token
 from bpcli.family import Table
 from bpcli.family.plan import Array, Shape
 from bpcli.family.tables import Kind, Missing
@@ -196,7 +196,7 @@ class Rules:
         return told(table, rows[i], name, f"column `{name}` {said}", "too-large", help)
 
     def _look_up(self, part: Array, rows: Array, table: Table) -> None:
-        found = odd_token(part, self.tokens, self.scaling is not None)
+        found = find_bad_token(part, self.tokens, self.scaling is not None)
         if found is not None:
             (i, *_), text, help = found
             raise Failure(Problem(f"{row_of(table, rows[i])}: the model {text}", code="tokens", help=help))

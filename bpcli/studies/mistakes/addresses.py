@@ -64,7 +64,7 @@ class Addresses:
                 problems.append(target)
             elif (other := found.get(target.address)) is not None:
                 text = f"{claim.name} and {other.claim.name} are the same number"
-                text += f"; the first is on line {other.claim.spot.line}"
+                text += f"; the first is on line {other.claim.position.line}"
                 problems.append(claim.fault(text, "duplicate-claim", "remove one"))
             else:
                 found[target.address] = target

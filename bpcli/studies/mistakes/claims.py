@@ -10,8 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from bpcli.config import yamlfile
-from bpcli.config.document import Node, Source, Spot, point
-from bpcli.config.scalars import FLOAT, tick
+from bpcli.config.document import Position, SourceText, YamlNode, make_problem
+from bpcli.config.scalars import FLOAT, backticks
 from bpcli.records.training import Exit, Failure, Problem
 
 FORM = "claims are lines of `name: number`, say `dense_1.dW[0,0]: -0.2165`"
@@ -35,7 +35,7 @@ class Claim:
     unit: float
     tolerance: float | None
     digits: int  # significant
-    spot: Spot
+    position: Position
 
     @property
     def reach(self) -> float:
@@ -53,7 +53,7 @@ class Claim:
 
     def fault(self, text: str, code: str, help: str) -> Problem:
         """A problem with this claim, that points at its line."""
-        return point(self.spot, text, path=(self.name,), code=code, help=help)
+        return make_problem(self.position, text, path=(self.name,), code=code, help=help)
 
 
 def read(path: Path) -> list[Claim]:
@@ -80,25 +80,25 @@ def _of_table(path: Path) -> list[Claim]:
         reason = "there is no such file" if missing else "the file cannot be read"
         problem = Problem(reason, "missing-file", file=str(path), help=TABLE)
         raise Failure(problem, exit=Exit.NO_INPUT) from None
-    source = Source(str(path), text)
-    found: list[tuple[str, Spot, Node]] = []
+    source = SourceText(str(path), text)
+    found: list[tuple[str, Position, YamlNode]] = []
     problems = []
     for number, line in enumerate(source.lines, start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        spot = Spot(source, number, 1, len(line))
+        position = Position(source, number, 1, len(line))
         try:
             cells = [c.strip() for c in next(csv.reader([line], strict=True, skipinitialspace=True))]
         except csv.Error:
-            problems.append(point(spot, "this line is not CSV", code="not-csv", help="check its quotes"))
+            problems.append(make_problem(position, "this line is not CSV", code="not-csv", help="check its quotes"))
             continue
         if len(cells) < 2:
-            problems.append(point(spot, "this line has no number", code="not-csv", help=TABLE))
+            problems.append(make_problem(position, "this line has no number", code="not-csv", help=TABLE))
             continue
         name, value = ",".join(cells[:-1]), cells[-1]  # a name's own comma, where it is not in quotes
         if not found and not problems and name.lower() in ("name", "claim", "quantity"):
             continue
-        found.append((name, spot, Node(value, spot)))
+        found.append((name, position, YamlNode(value, position)))
     if problems:
         raise Failure(*problems)
     if not found:
@@ -106,38 +106,38 @@ def _of_table(path: Path) -> list[Claim]:
     return _checked(found, TABLE)
 
 
-def _checked(written: Iterable[tuple[str, Spot, Node]], form: str) -> list[Claim]:
+def _checked(written: Iterable[tuple[str, Position, YamlNode]], form: str) -> list[Claim]:
     """The claims, if each of them is a number."""
     found: list[Claim] = []
     problems: list[Problem] = []
-    for name, spot, node in written:
+    for name, position, node in written:
         value, tolerance = node, None
         if isinstance(node.value, dict):
             tolerance, inner = node.child("tolerance"), node.child("value")
             if inner is None or node.value.keys() - {"value", "tolerance"}:
                 text = f"{name}: expected a number, or `{{value: 0.5, tolerance: 0.01}}`"
-                problems.append(point(spot, text, path=(name,), code="not-a-number", help=form))
+                problems.append(make_problem(position, text, path=(name,), code="not-a-number", help=form))
                 continue
             value = inner
         number = _text(value)
         limit = None if tolerance is None else _number(_text(tolerance))
         if _number(number) is None or (tolerance is not None and (limit is None or limit < 0)):
             bad = value if _number(number) is None or tolerance is None else tolerance
-            text = f"{name}: {tick(_text(bad))} is not a number" + (" from 0" if bad is tolerance else "")
-            problems.append(point(bad.spot, text, path=(name,), code="not-a-number", help=form))
+            text = f"{name}: {backticks(_text(bad))} is not a number" + (" from 0" if bad is tolerance else "")
+            problems.append(make_problem(bad.position, text, path=(name,), code="not-a-number", help=form))
             continue
-        found.append(_claim(name, number, limit, spot))
+        found.append(_claim(name, number, limit, position))
     if problems:
         raise Failure(*problems)
     return found
 
 
-def _text(node: Node) -> str:
+def _text(node: YamlNode) -> str:
     """A value as it stands in the file, with all its digits; a minus sign as a hyphen."""
-    spot = node.spot
+    position = node.position
     text = node.value if isinstance(node.value, str) else None
     if text is None:
-        text = spot.source.lines[spot.line - 1][spot.column - 1 : spot.column - 1 + spot.width]
+        text = position.source.lines[position.line - 1][position.column - 1 : position.column - 1 + position.width]
         if type(node.value) in (int, float) and math.isfinite(node.value) and not FLOAT.fullmatch(text):
             text = repr(node.value)  # of an alias, or in hexadecimal
     return text.strip().replace("\u2212", "-")
@@ -148,11 +148,11 @@ def _number(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _claim(name: str, text: str, tolerance: float | None, spot: Spot) -> Claim:
+def _claim(name: str, text: str, tolerance: float | None, position: Position) -> Claim:
     parts = Decimal(text).as_tuple()
     exponent = parts.exponent
     assert isinstance(exponent, int), "nan and infinities are no numbers here"
     significant = len("".join(map(str, parts.digits)).lstrip("0"))
     exact = significant <= SMALL and not any(c in text for c in ".eE")
     unit = 0.0 if exact else float(Decimal(1).scaleb(max(exponent, -400)))
-    return Claim(name, text, float(text), unit, tolerance, EXACT if exact else significant, spot)
+    return Claim(name, text, float(text), unit, tolerance, EXACT if exact else significant, position)

@@ -279,7 +279,7 @@ class _Marker:
             note += "; more digits would tell more" if t.claim.digits < FEW else ""
         stage = Stage.REPEAT if t.key == AFTER else stage
         return Mark(
-            name=t.claim.name, address=t.address, stage=stage, line=t.claim.spot.line, written=t.claim.written,
+            name=t.claim.name, address=t.address, stage=stage, line=t.claim.position.line, written=t.claim.written,
             value=t.claim.value, right=truth, verdict=verdict, expected=follows, causes=causes,
             worked=self._worked(t) if verdict == "wrong" else "", note=note,
         )  # fmt: skip

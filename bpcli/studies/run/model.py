@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from bpcli.config.experiment import Experiment
 from bpcli.engine.network_plan import NetworkPlan, plan_network
 from bpcli.engine.objective import Objective
-from bpcli.family import UnsettledError
+from bpcli.family import ClassMismatchError
 from bpcli.family.plan import Array, ShapeError
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.custom.load import changed_files, name_needed_files
@@ -88,9 +88,9 @@ def load(path: Path) -> Model:
         rules = Rules.from_meta(meta["rules"], tensors)
         network_plan = plan_network(experiment.architecture, rules.shape, experiment.regularization)
         rules = replace(rules, tokens=network_plan.tokens)
-        loss = experiment.loss.settle(rules.classes, ())
+        loss = experiment.loss.with_classes(rules.classes, ())
         loss.plan(network_plan.y)
-    except (KeyError, TypeError, ShapeError, UnsettledError) as error:
+    except (KeyError, TypeError, ShapeError, ClassMismatchError) as error:
         raise own_code_failure(error) or _damaged(file, str(error)) from None
     except ValidationError as error:
         first = error.errors()[0]

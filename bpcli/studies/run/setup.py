@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.config.compatibility import Complaint, Facts, fit, inputs_fit, settle, targets_fit
+from bpcli.config.compatibility import DataFacts, Issue, check_inputs, check_targets, plan_and_check, settle_loss
 from bpcli.config.document import Document
 from bpcli.config.experiment import Experiment
 from bpcli.config.overrides import apply_sets
@@ -102,7 +102,7 @@ def set_up(
     prints = Prints(files_of(experiment.data, root)) if begins else None
     prepared = _prepare(document, experiment, root, inputs)
     train = prepared.splits["train"]
-    facts = Facts(
+    facts = DataFacts(
         train.x.shape[1:],
         prepared.rules.classes,
         train.t.shape[1] if train.t.ndim == 2 else 1,
@@ -113,16 +113,16 @@ def set_up(
         train.w is not None,
         {c.name: c.width for c in prepared.rules.columns if c.kind in ("text", "date") or c.indicator},
     )
-    experiment, complaints = settle(experiment, facts)
+    experiment, complaints = settle_loss(experiment, facts)
     if complaints:
         raise Failure(*(_problem(document, c) for c in complaints))
-    network_plan, complaints = fit(experiment, facts)
-    targets = (targets_fit(experiment, split.t) for split in prepared.splits.values())
+    network_plan, complaints = plan_and_check(experiment, facts)
+    targets = (check_targets(experiment, split.t) for split in prepared.splits.values())
     complaints = next((found for found in targets if found), []) + complaints
     if network_plan is not None and network_plan.tokens:
         prepared = replace(prepared, rules=replace(prepared.rules, tokens=network_plan.tokens))
         scaled, splits = prepared.rules.scaling is not None, prepared.splits.items()
-        looked = (inputs_fit(network_plan, name, split.x, split.rows, scaled) for name, split in splits)
+        looked = (check_inputs(network_plan, name, split.x, split.rows, scaled) for name, split in splits)
         complaints = next((found for found in looked if found), []) + complaints
     problems = [_problem(document, c) for c in complaints]
     if network_plan is None or any(p.level == "error" for p in problems):
@@ -188,7 +188,7 @@ def _placed(document: Document, problem: Problem) -> Problem:
     return placed
 
 
-def _problem(document: Document, c: Complaint) -> Problem:
+def _problem(document: Document, c: Issue) -> Problem:
     return document.problem(c.loc, c.text, code=c.code, help=c.help, level=c.level)
 
 

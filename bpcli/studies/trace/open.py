@@ -181,7 +181,7 @@ def _subject(
             text = f"{node.path} takes statistics over the rows, and one row has none"
             help = "trace several rows: --sample 0 --sample 1, or --batch"
             raise Failure(Problem(text, code="one-row", help=help), exit=Exit.USAGE)
-    loss = experiment.loss.settle(rules.classes, ())
+    loss = experiment.loss.with_classes(rules.classes, ())
     warnings = (*warnings, *check_used_parts(experiment, network_plan, loss, x, t, np.float64))
     objective = Objective(network_plan, loss, len(x), np.float64, experiment.seed, retain=True, need_dx=True)
     stepper = make_stepper(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bpcli.family.tables import Kind
 from bpcli.parts.data.cells import has_decimal_commas, is_meant_as_number, is_missing, is_number, kind_of
-from bpcli.parts.data.files import bad, encoding_of, excerpt, open_binary, open_text, shown, visible
+from bpcli.parts.data.files import data_error, display_path, encoding_of, excerpt, open_binary, open_text, visible
 from bpcli.records.training import Failure, Problem
 
 RULES = "`missing: drop` leaves such rows out, `missing: median` (mean, mode) fills them in"
@@ -22,7 +22,7 @@ SAMPLE = 200  # rows that decide which columns are text
 
 
 @dataclass(frozen=True)
-class Written:
+class CsvFormat:
     """What is known of how a file is written; None is found in the file."""
 
     delimiter: str | None = None
@@ -33,7 +33,7 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Layout:
+class CsvLayout:
     """How a file is written: its delimiter, its columns, the lines before the data, and the first rows."""
 
     path: Path
@@ -57,40 +57,42 @@ class Layout:
         return found
 
 
-def scan(path: Path, written: Written | None = None) -> Layout:
+def scan_layout(path: Path, written: CsvFormat | None = None) -> CsvLayout:
     """The layout of a file. A header is expected, and one that looks like data refused, unless `header` says otherwise:
     False names the columns 0, 1, 2. Raises Failure for an empty file, one without rows, and every fault of the first
     200 rows."""
-    written = written or Written()
+    written = written or CsvFormat()
     encoding = written.encoding or encoding_of(path)
     encoding = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding  # with or without a mark
     delimiter = written.delimiter or _sniff(path, encoding, written.comment)
     lines = rows(path, delimiter, encoding, written.comment)
     first = next(lines, None)
     if first is None:
-        raise bad("the file is empty", path, code="empty-file", help="it needs a header line and rows of data")
+        raise data_error("the file is empty", path, code="empty-file", help="it needs a header line and rows of data")
     line, cells = first
     if any("\0" in cell for cell in cells):
         order = "be" if cells[0].startswith("\0") else "le"  # of the two bytes of a letter
         help = f"the file is binary or damaged; if it is written in UTF-16, add `encoding: utf-16-{order}`"
-        raise bad("the first line holds a NUL character", path, code="nul", line=line, help=help)
+        raise data_error("the first line holds a NUL character", path, code="nul", line=line, help=help)
     names = tuple(cell.strip() for cell in cells)
     if written.header is None and _looks_like_data(names):
         text = f"the first line looks like data, not like a header: {', '.join(names[:4])}{', ...' * (len(names) > 4)}"
         help = "if the file has no header, add `header: false`; if these are column names, add `header: true`"
-        raise bad(visible(text), path, code="no-header", line=line, help=help)
+        raise data_error(visible(text), path, code="no-header", line=line, help=help)
     if written.header is False:
         names = tuple(map(str, range(len(cells))))
     sample = _some(lines, path, len(names), encoding, names)
     if written.header is False:
         sample = (first, *sample)
     if not sample:
-        raise bad("the file has a header but no rows", path, code="no-rows", help="add rows of data below the header")
+        raise data_error(
+            "the file has a header but no rows", path, code="no-rows", help="add rows of data below the header"
+        )
     decimal = written.decimal or "."
     if written.decimal is None and delimiter != ",":
         decimal = "," if has_decimal_commas(cell.strip() for _, row in sample for cell in row) else "."
     skip = 0 if written.header is False else sample[0][0] - 1
-    return Layout(path, delimiter, names, skip, sample, encoding, decimal, written.comment)
+    return CsvLayout(path, delimiter, names, skip, sample, encoding, decimal, written.comment)
 
 
 def _looks_like_data(names: Sequence[str]) -> bool:
@@ -149,13 +151,13 @@ class _Explained:
             if "limit" in str(error):
                 text = f"a cell that starts here is longer than {csv.field_size_limit()} characters"
                 help = "perhaps a quote is not closed, or the delimiter is another one"
-            raise bad(text, self.path, code="bad-quotes", line=self.start, help=help) from None
+            raise data_error(text, self.path, code="bad-quotes", line=self.start, help=help) from None
 
 
 def _undecodable(path: Path, encoding: str) -> Failure:
     if encoding != "utf-8-sig":
         text = f"the text is not {encoding.upper()}"
-        return bad(text, path, code="not-text", help="leave `encoding` out, or name the one it was saved in")
+        return data_error(text, path, code="not-text", help="leave `encoding` out, or name the one it was saved in")
     with open_binary(path) as file:
         line, start = 1, b""
         for number, data in enumerate(file, start=1):
@@ -172,7 +174,7 @@ def _undecodable(path: Path, encoding: str) -> Failure:
         help = "it is a Parquet file: write `type: parquet`"
     elif start[:2] == b"PK":
         help = "it is a zip archive or a spreadsheet: export the sheet as CSV"
-    return bad("the text is not UTF-8", path, code="not-utf8", line=line, help=help)
+    return data_error("the text is not UTF-8", path, code="not-utf8", line=line, help=help)
 
 
 class _Lines:
@@ -217,10 +219,10 @@ def ragged(path: Path, line: int, cells: list[str], width: int, encoding: str, n
     if names and names[0].startswith(("#", "%")):
         help = f'if lines that start with {names[0][0]} are comments, add `comment: "{names[0][0]}"`'
     lines = excerpt(path, line, encoding)
-    return Failure(Problem(text, code="ragged-row", file=shown(path), line=line, excerpt=lines, help=help))
+    return Failure(Problem(text, code="ragged-row", file=display_path(path), line=line, excerpt=lines, help=help))
 
 
-def wrong_cell(layout: Layout, line: int, cells: list[str], index: int, kind: Kind, advice: str = RULES) -> Failure:
+def wrong_cell(layout: CsvLayout, line: int, cells: list[str], index: int, kind: Kind, advice: str = RULES) -> Failure:
     """The failure of a cell that is not what its column holds; `advice` is what to do about a missing value."""
     cell, name = cells[index].strip(), visible(layout.names[index])
     value = visible(cell if len(cell) <= 40 else f"{cell[:40]}...")
@@ -267,10 +269,10 @@ def _cut(text: str, delimiter: str) -> list[str]:
     return [*found, text[start:]]
 
 
-def pointed(layout: Layout, problem: Problem, line: int, cells: list[str], index: int) -> Problem:
+def pointed(layout: CsvLayout, problem: Problem, line: int, cells: list[str], index: int) -> Problem:
     """The problem at its line, the caret under its cell where the row is one line."""
     lines = excerpt(layout.path, line, layout.encoding)
-    problem = replace(problem, file=shown(layout.path), line=line, excerpt=lines)
+    problem = replace(problem, file=display_path(layout.path), line=line, excerpt=lines)
     if lines:
         parts = _cut(lines[0][1], layout.delimiter)
         if layout.delimiter == "\t" and '"' not in lines[0][1]:

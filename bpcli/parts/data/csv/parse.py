@@ -24,7 +24,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Apart", "Stretch", "parsed"]
+__all__ = ["ParseTask", "ParserProcess", "parse_numbers"]
 
 Array = NDArray[Any]
 WRONG = 65
@@ -32,7 +32,7 @@ WRONG = 65
 
 
 @dataclass(frozen=True)
-class Stretch:
+class ParseTask:
     """A stretch of a file of numbers: its bytes from `start` to `stop` (0: the end), after `skip` lines, and how they
     are written. Of its `columns` go `inputs` to one array, less `pivot`, of type `dtype`, and `others` to another; so
     many `rows` at a time."""
@@ -52,7 +52,7 @@ class Stretch:
     start: int = 0
     stop: int = 0
 
-    def halves(self) -> tuple[Stretch, Stretch]:
+    def halves(self) -> tuple[ParseTask, ParseTask]:
         """Two stretches, the second from the beginning of a line on. It is shorter: another process takes its time to
         start."""
         with open(self.file, "rb") as file:
@@ -66,7 +66,7 @@ class Stretch:
 class _Bytes(io.RawIOBase):
     """The bytes of a stretch."""
 
-    def __init__(self, stretch: Stretch) -> None:
+    def __init__(self, stretch: ParseTask) -> None:
         self._file = open(stretch.file, "rb", buffering=0)  # noqa: SIM115  (closed with this)
         self._file.seek(stretch.start)
         self._left = stretch.stop - stretch.start if stretch.stop else sys.maxsize
@@ -84,7 +84,7 @@ class _Bytes(io.RawIOBase):
         super().close()
 
 
-def parsed(stretch: Stretch, text: IO[str] | None = None) -> Iterator[tuple[Array, Array]]:
+def parse_numbers(stretch: ParseTask, text: IO[str] | None = None) -> Iterator[tuple[Array, Array]]:
     """Its numbers, some rows at a time: inputs, and others as float64. `text` is the file where it is open already.
     Raises ValueError where there is anything but finite numbers, the same count in every row."""
     inputs = stretch.inputs
@@ -113,11 +113,11 @@ def parsed(stretch: Stretch, text: IO[str] | None = None) -> Iterator[tuple[Arra
             yield (found if pivot is None else found - pivot), part[:, list(stretch.others)]
 
 
-def _text(stretch: Stretch) -> IO[str]:
+def _text(stretch: ParseTask) -> IO[str]:
     return io.TextIOWrapper(io.BufferedReader(_Bytes(stretch), 1 << 16), stretch.encoding, newline="")
 
 
-def _lines(stretch: Stretch, file: Iterator[str]) -> Iterator[str]:
+def _lines(stretch: ParseTask, file: Iterator[str]) -> Iterator[str]:
     """The lines of data. Raises ValueError where a point stands in a file with decimal commas."""
     found: Iterator[str] = itertools.islice(file, stretch.skip, None) if stretch.skip else file
     comment = stretch.comment
@@ -132,10 +132,10 @@ def _with_points(line: str) -> str:
     return line.replace(",", ".")
 
 
-class Apart:
+class ParserProcess:
     """A stretch that another process parses meanwhile. Raises OSError where none can be started."""
 
-    def __init__(self, stretch: Stretch) -> None:
+    def __init__(self, stretch: ParseTask) -> None:
         self._stretch, self._numbers = stretch, tempfile.TemporaryFile()  # noqa: SIM115  (closed by `stop`)
         try:
             self._process = subprocess.Popen(
@@ -157,14 +157,14 @@ class Apart:
         self._process.wait()
         self._numbers.close()
 
-    def parsed(self) -> Iterator[tuple[Array, Array]]:
-        """As the function `parsed`, when it is done. Raises ValueError as that does, and parses here what the other
-        process failed to for any other reason."""
+    def parse_numbers(self) -> Iterator[tuple[Array, Array]]:
+        """As the function `parse_numbers`, when the process is done. Raises ValueError as that does, and parses here
+        what the other process failed to for any other reason."""
         code = self._process.wait()
         if code == WRONG:
             raise ValueError("not finite numbers")
         if code:
-            yield from parsed(self._stretch)
+            yield from parse_numbers(self._stretch)
             return
         width, others, rows = len(self._stretch.inputs), len(self._stretch.others), self._stretch.rows
         dtype = np.dtype(self._stretch.dtype)
@@ -180,10 +180,10 @@ class Apart:
 
 def main() -> None:
     told: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in json.load(sys.stdin).items()}
-    stretch, parent = Stretch(**told), os.getppid()
+    stretch, parent = ParseTask(**told), os.getppid()
     rest = []
     try:
-        for inputs, others in parsed(stretch):
+        for inputs, others in parse_numbers(stretch):
             if os.getppid() != parent:  # who wanted the numbers was ended
                 return
             sys.stdout.buffer.write(np.ascontiguousarray(inputs, stretch.dtype).data)

@@ -20,9 +20,9 @@ from bpcli.family.plan import Array
 from bpcli.family.tables import Kind, Missing
 from bpcli.numeric.threads import workers
 from bpcli.parts.data import cells as meaning
-from bpcli.parts.data.csv.file import RULES, Layout, ragged, wrong_cell
-from bpcli.parts.data.csv.parse import Apart, Stretch, parsed
-from bpcli.parts.data.files import bad, open_text
+from bpcli.parts.data.csv.file import RULES, CsvLayout, ragged, wrong_cell
+from bpcli.parts.data.csv.parse import ParserProcess, ParseTask, parse_numbers
+from bpcli.parts.data.files import data_error, open_text
 from bpcli.parts.data.targets import labels
 
 CHUNK = 1 << 14  # rows converted at a time
@@ -37,7 +37,7 @@ about the middle of its first rows: nothing is lost that scaling would keep."""
 
 
 @dataclass
-class Numbers:
+class NumberColumns:
     """Columns that are all numbers: those of `inputs` side by side (plus `pivot`, where there is one), and others."""
 
     values: Array
@@ -45,25 +45,27 @@ class Numbers:
     pivot: Array | None = None
 
 
-def read_numbers(layout: Layout, inputs: Sequence[int], others: Sequence[int], compact: bool) -> Numbers | None:
+def read_numbers(
+    layout: CsvLayout, inputs: Sequence[int], others: Sequence[int], compact: bool
+) -> NumberColumns | None:
     """The inputs (N, columns) and each of the others (N,), by NumPy's C parser; float64, but `compact` keeps the inputs
     of a large file as float32. Of a large file that is not compressed another process parses the second half. None
     where anything in the file is not a finite number."""
     packed, size = layout.path.suffix == ".gz", layout.path.stat().st_size
     large = size * (4 if packed else 1) > LARGE
     pivot = _pivot(layout, inputs) if compact and large else None
-    stack = Stack(len(inputs), np.float32 if compact and large else np.float64)
+    stack = RowBuffer(len(inputs), np.float32 if compact and large else np.float64)
     stretch = _stretch(layout, inputs, others, pivot, stack.dtype)
     first, second = stretch, None
     if large and not packed and layout.path.is_file() and _by_lines(layout.encoding) and workers() > 1:
         first, other = stretch.halves()
         with suppress(OSError):
-            second = Apart(other)
+            second = ParserProcess(other)
         first = stretch if second is None else first
     rest: list[Array] = []
     text = open_text(layout.path, encoding=stretch.encoding) if second is None else None
     try:
-        for x, other_values in itertools.chain(parsed(first, text), second.parsed() if second else ()):
+        for x, other_values in itertools.chain(parse_numbers(first, text), second.parse_numbers() if second else ()):
             if not stack.count and large and not packed:
                 stack.reserve(_rows_in(layout, size))
             stack.add(x)
@@ -76,12 +78,14 @@ def read_numbers(layout: Layout, inputs: Sequence[int], others: Sequence[int], c
     if not stack.count:
         return None
     kept = np.concatenate(rest)
-    return Numbers(stack.done(), {index: kept[:, k] for k, index in enumerate(others)}, pivot)
+    return NumberColumns(stack.done(), {index: kept[:, k] for k, index in enumerate(others)}, pivot)
 
 
-def _stretch(layout: Layout, inputs: Sequence[int], others: Sequence[int], pivot: Array | None, dtype: Any) -> Stretch:
+def _stretch(
+    layout: CsvLayout, inputs: Sequence[int], others: Sequence[int], pivot: Array | None, dtype: Any
+) -> ParseTask:
     """All of a file."""
-    return Stretch(
+    return ParseTask(
         file=str(layout.path),
         # a byte order mark stands in the header, which is not read here: plain UTF-8 is decoded faster
         encoding="utf-8" if layout.encoding == "utf-8-sig" and layout.skip else layout.encoding,
@@ -103,14 +107,14 @@ def _by_lines(encoding: str) -> bool:
     return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii", "iso8859-1", "cp1252")
 
 
-def _rows_in(layout: Layout, size: int) -> int:
+def _rows_in(layout: CsvLayout, size: int) -> int:
     """About how many rows a file has, rather too many than too few, by its first ones."""
     with open(layout.path, "rb") as file:
         sample = file.read(1 << 16)
     return int(1.01 * size * (sample.count(b"\n") + 1) / max(1, len(sample))) + 64
 
 
-class Stack:
+class RowBuffer:
     """Rows put below each other in one array, which grows where it stands."""
 
     def __init__(self, width: int, dtype: Any) -> None:
@@ -134,7 +138,7 @@ class Stack:
         return self._array
 
 
-def _pivot(layout: Layout, inputs: Sequence[int]) -> Array:
+def _pivot(layout: CsvLayout, inputs: Sequence[int]) -> Array:
     """What is subtracted from each column before it is kept as float32."""
     sample = [
         [meaning.number_of(cells[i].strip(), layout.decimal) or 0.0 for i in inputs] for _, cells in layout.sample
@@ -147,7 +151,7 @@ def _pivot(layout: Layout, inputs: Sequence[int]) -> Array:
 
 
 @dataclass
-class Cells:
+class ParsedColumns:
     """Columns of any kind: float64 (N,) of numbers (booleans, dates) with NaN where a value is missing, or Python
     strings (N,) with "" there. `raw` are columns as they stand, `kept` the rows of the file that are left (None: all),
     `dropped` how many want a value, by column, and `lost` how many are left out."""
@@ -160,7 +164,7 @@ class Cells:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ColumnRules:
     """What columns hold, what is done where they have no value, which cannot be filled in, and what to say then."""
 
     kinds: Mapping[int, Kind]
@@ -170,17 +174,17 @@ class Wanted:
 
 
 def read_columns(
-    layout: Layout,
+    layout: CsvLayout,
     kinds: Mapping[int, Kind],
     missing: Mapping[int, Missing] | None = None,
     raw: Sequence[int] = (),
     targets: Sequence[int] = (),
     advice: str = RULES,
-) -> Cells:
+) -> ParsedColumns:
     """The columns asked for; what is missing by the rule of each: an error where it has none, and `advice` says what
     to do. `targets` cannot be filled in. Raises Failure with line and column."""
     missing = missing or {}
-    places = Wanted(kinds, missing, frozenset(targets), advice)
+    places = ColumnRules(kinds, missing, frozenset(targets), advice)
     pieces: dict[int, list[Array]] = {index: [] for index, kind in kinds.items() if kind != "text"}
     texts: dict[int, list[str]] = {index: [] for index, kind in kinds.items() if kind == "text"}
     aside: dict[int, list[str]] = {index: [] for index in raw}
@@ -194,11 +198,11 @@ def read_columns(
         _convert(layout, chunk, places, pieces, texts, aside)
     columns = {index: np.concatenate(parts) for index, parts in pieces.items()}
     columns |= {index: labels(column) for index, column in texts.items()}
-    found = Cells(columns, {index: labels(column) for index, column in aside.items()})
+    found = ParsedColumns(columns, {index: labels(column) for index, column in aside.items()})
     return _without_gaps(layout, found, [index for index in kinds if missing.get(index) == "drop"])
 
 
-def _without_gaps(layout: Layout, found: Cells, required: Sequence[int]) -> Cells:
+def _without_gaps(layout: CsvLayout, found: ParsedColumns, required: Sequence[int]) -> ParsedColumns:
     """Without the rows that lack a value of one of the required columns."""
     gaps = {i: found.columns[i] == "" if found.columns[i].dtype == object else np.isnan(found.columns[i])
             for i in required}  # fmt: skip
@@ -210,7 +214,7 @@ def _without_gaps(layout: Layout, found: Cells, required: Sequence[int]) -> Cell
         names = ", ".join(f"`{layout.names[i]}`" for i in list(found.dropped)[:8])
         text = f"no row has a value in every column: they are missing in {names}"
         help = "fill them in by `missing: median`, or leave the columns out by `drop`"
-        raise bad(text, layout.path, code="no-rows", help=help)
+        raise data_error(text, layout.path, code="no-rows", help=help)
     for columns in (found.columns, found.raw):
         columns.update({i: column[kept] for i, column in columns.items()})
     found.lost = len(next(iter(gaps.values()))) - len(kept)
@@ -219,9 +223,9 @@ def _without_gaps(layout: Layout, found: Cells, required: Sequence[int]) -> Cell
 
 
 def _convert(
-    layout: Layout,
+    layout: CsvLayout,
     chunk: Sequence[tuple[int, list[str]]],
-    wanted: Wanted,
+    wanted: ColumnRules,
     pieces: dict[int, list[Array]],
     texts: dict[int, list[str]],
     aside: dict[int, list[str]],

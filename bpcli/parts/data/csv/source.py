@@ -19,9 +19,9 @@ from bpcli.family.part import near
 from bpcli.family.plan import Array, Sample
 from bpcli.family.tables import Kind, Missing
 from bpcli.parts.data.columns import Columns
-from bpcli.parts.data.csv.file import RULES, Layout, Written, pointed, scan
-from bpcli.parts.data.csv.read import Cells, Numbers, read_columns, read_numbers
-from bpcli.parts.data.files import bad, locate, shown
+from bpcli.parts.data.csv.file import RULES, CsvFormat, CsvLayout, pointed, scan_layout
+from bpcli.parts.data.csv.read import NumberColumns, ParsedColumns, read_columns, read_numbers
+from bpcli.parts.data.files import data_error, display_path, locate
 from bpcli.parts.data.targets import numeric_target
 from bpcli.records.training import Failure, Problem
 
@@ -100,11 +100,13 @@ class Csv(Columns, Source):
         lacks is left for the model to miss. Columns `aside` are read as text too, and `hidden` ones are no inputs;
         `compact` keeps large numbers of rows as float32."""
         path = locate(root, self.path)
-        layout = scan(path, Written(self.delimiter, self.header, self.encoding, self.decimal, self.comment))
+        layout = scan_layout(path, CsvFormat(self.delimiter, self.header, self.encoding, self.decimal, self.comment))
         targets = self._find(layout, self.target, "target") if need_target else ()
         if need_target and not targets:
             text = "no target column is named"
-            raise bad(text, path, code="no-target", help=f"add `target: <column>`; the columns are {_listed(layout)}")
+            raise data_error(
+                text, path, code="no-target", help=f"add `target: <column>`; the columns are {_listed(layout)}"
+            )
         later = bool(kinds) or not need_target  # a file that another one has set the columns of
         declared = self._find(layout, self.text, "text", optional=later)
         self._find(layout, tuple(self.columns), "columns", optional=later)
@@ -122,7 +124,7 @@ class Csv(Columns, Source):
         _distinct(layout, [*order, *last, *(i for i in read_aside if i in ignored)])
         if not order and not kinds:
             help = "the file needs a column beside the target"
-            raise bad("no input column is left", path, code="no-inputs", help=help)
+            raise data_error("no input column is left", path, code="no-inputs", help=help)
         used: dict[int, Kind] = {i: kinds.get(layout.names[i]) or self._kind(layout, i, declared) for i in order}
         for i in targets:  # a label may be a date or `yes`; a number never is
             kind = kinds.get(layout.names[i]) or self._kind(layout, i, declared)
@@ -144,7 +146,7 @@ class Csv(Columns, Source):
             order=tuple(layout.names[i] for i in order),
             target=_target(layout, cells.columns, targets, used) if targets else None,
             target_names=tuple(layout.names[i] for i in targets),
-            origin=shown(path),
+            origin=display_path(path),
             warnings=_dropped(layout, cells),
             kinds={layout.names[i]: used[i] for i in order},
             treatments={layout.names[i]: self.treatment(layout.names[i]) for i in order},
@@ -155,14 +157,14 @@ class Csv(Columns, Source):
         )
         return self._weighed(layout, table, cells.columns[weights[0]] if weights and need_target else None)
 
-    def _kind(self, layout: Layout, index: int, declared: Sequence[int]) -> Kind:
+    def _kind(self, layout: CsvLayout, index: int, declared: Sequence[int]) -> Kind:
         """What a column is said to hold, or what it holds."""
         said = self.columns.get(layout.names[index])
         if said is not None and said.kind is not None:
             return said.kind
         return "text" if index in declared else layout.kind(index)
 
-    def _weighed(self, layout: Layout, table: Table, weight: Array | None) -> Table:
+    def _weighed(self, layout: CsvLayout, table: Table, weight: Array | None) -> Table:
         """The table with what each row counts. Raises Failure at a weight that is not above 0."""
         if weight is None:
             if not self.weight or table.target is None:
@@ -178,7 +180,7 @@ class Csv(Columns, Source):
             raise Failure(table.place(Problem(text, code="weight", help=help), row, name))
         return replace(table, weight=weight)
 
-    def _find(self, layout: Layout, wanted: Sequence[str], key: str, *, optional: bool = False) -> tuple[int, ...]:
+    def _find(self, layout: CsvLayout, wanted: Sequence[str], key: str, *, optional: bool = False) -> tuple[int, ...]:
         """Where the columns stand; several places where the header gives a name twice."""
         found: list[int] = []
         for name in wanted:
@@ -191,7 +193,9 @@ class Csv(Columns, Source):
                 help += _listed(layout)
                 if len(layout.names) == 1 and (apart := re.search(r"[,;|\t: ]", layout.names[0])):
                     help += f'; if cells are apart by another character, say which: `delimiter: "{apart.group()}"`'
-                raise bad(f"{key}: the file has no column `{name}`", layout.path, code="missing-column", help=help)
+                raise data_error(
+                    f"{key}: the file has no column `{name}`", layout.path, code="missing-column", help=help
+                )
             found += places
         return tuple(found)
 
@@ -220,27 +224,27 @@ class Csv(Columns, Source):
         yield Sample({"type": "csv", "path": "a.csv", "target": "y", "drop": ["y"]}, error="both in target and in drop")
 
 
-def _listed(layout: Layout) -> str:
+def _listed(layout: CsvLayout) -> str:
     names = layout.names
     return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
 
 
-def _distinct(layout: Layout, used: Sequence[int]) -> None:
+def _distinct(layout: CsvLayout, used: Sequence[int]) -> None:
     seen: dict[str, int] = {}
     for i in sorted(used):
         name = layout.names[i]
         if not name:
             text = f"column {i} (counted from 0) has no name in the header"
-            raise bad(text, layout.path, code="no-name", line=1, help='name it, or drop it with `drop: [""]`')
+            raise data_error(text, layout.path, code="no-name", line=1, help='name it, or drop it with `drop: [""]`')
         if name in seen:
             text = f"the header names `{name}` twice: columns {seen[name]} and {i} (counted from 0)"
             help = f"rename one of them, or drop both with `drop: [{name}]`"
-            raise bad(text, layout.path, code="duplicate-column", line=1, help=help)
+            raise data_error(text, layout.path, code="duplicate-column", line=1, help=help)
         seen[name] = i
 
 
 def _read(
-    layout: Layout,
+    layout: CsvLayout,
     used: Mapping[int, Kind],
     missing: Mapping[int, Missing],
     order: Sequence[int],
@@ -248,29 +252,29 @@ def _read(
     aside: Sequence[int],
     compact: bool,
     advice: str,
-) -> tuple[Numbers, Cells]:
+) -> tuple[NumberColumns, ParsedColumns]:
     """The numbers among the inputs side by side, and all other columns."""
     everywhere = {layout.kind(i) for i in range(len(layout.names))} | set(used.values())
     fast = read_numbers(layout, order, last, compact) if everywhere == {"number"} and not aside else None
     if fast is not None:
-        return fast, Cells(fast.rest)
+        return fast, ParsedColumns(fast.rest)
     cells = read_columns(layout, used, missing, aside, last, advice)
     size = len(next(iter((*cells.columns.values(), *cells.raw.values())))) if used or aside else 0
     values = [cells.columns.pop(i) for i in order if used[i] != "text"]
-    return Numbers(np.column_stack(values) if values else np.empty((size, 0)), {}), cells
+    return NumberColumns(np.column_stack(values) if values else np.empty((size, 0)), {}), cells
 
 
-def _dropped(layout: Layout, cells: Cells) -> tuple[Problem, ...]:
+def _dropped(layout: CsvLayout, cells: ParsedColumns) -> tuple[Problem, ...]:
     """A warning that says how many rows were left out for want of a value."""
     if not cells.lost:
         return ()
     listed = ", ".join(f"`{layout.names[i]}` ({n:,})" for i, n in list(cells.dropped.items())[:8])
     rows = "1 row is left out: it has" if cells.lost == 1 else f"{cells.lost:,} rows are left out: they have"
-    text = f"{shown(layout.path)}: {rows} no value in {listed}"
+    text = f"{display_path(layout.path)}: {rows} no value in {listed}"
     return (Problem(text, code="rows-left-out", level="warning"),)
 
 
-def _placing(layout: Layout, kept: Array | None) -> Callable[[Problem, int, str], Problem]:
+def _placing(layout: CsvLayout, kept: Array | None) -> Callable[[Problem, int, str], Problem]:
     """What puts the place of a row's cell into a problem."""
 
     def place(problem: Problem, row: int, name: str) -> Problem:
@@ -281,11 +285,13 @@ def _placing(layout: Layout, kept: Array | None) -> Callable[[Problem, int, str]
     return place
 
 
-def _target(layout: Layout, columns: Mapping[int, Array], targets: Sequence[int], used: Mapping[int, Kind]) -> Array:
+def _target(layout: CsvLayout, columns: Mapping[int, Array], targets: Sequence[int], used: Mapping[int, Kind]) -> Array:
     if len(targets) == 1 and used[targets[0]] == "text":
         return columns[targets[0]]
     for i in targets:
         if used[i] == "text":
             text = f"target column `{layout.names[i]}` holds text; several targets have to be numbers"
-            raise bad(text, layout.path, code="text-target", help="name one target column, or encode it as numbers")
+            raise data_error(
+                text, layout.path, code="text-target", help="name one target column, or encode it as numbers"
+            )
     return numeric_target(np.column_stack([columns[i] for i in targets]))
