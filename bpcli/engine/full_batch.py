@@ -14,7 +14,7 @@ from bpcli.engine.objective import Batch, Objective
 from bpcli.engine.step import FirstOrderStep, culprit
 from bpcli.family import Clipper, Constraint, FullBatchOptimizer, GradientOptimizer, Loss, Optimizer
 from bpcli.family.plan import Array, Frame, Slot, empty
-from bpcli.numeric.lengths import length
+from bpcli.numeric.vectors import length
 
 
 class FullBatchStep:

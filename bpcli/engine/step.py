@@ -14,7 +14,7 @@ from bpcli.engine.network import BoundLayer, Chain
 from bpcli.engine.objective import Batch, Objective
 from bpcli.family import Clipper, Constraint, GradientOptimizer
 from bpcli.family.plan import Array, Frame
-from bpcli.numeric.lengths import length
+from bpcli.numeric.vectors import length
 
 STRETCH = 1 << 18
 """Bytes of each flat vector that an update works on at a time, so that Adam's five stay in a level 2 cache between its

@@ -5,9 +5,9 @@ with the batch. Every differentiable or updating family states its members' equa
 the order in which these modules declare them.
 """
 
-from bpcli.family.network import RESERVED, Activation, Layer
-from bpcli.family.objective import ClassMismatchError, Link, Loss, Regularizer
-from bpcli.family.step import (
+from bpcli.family.layer import RESERVED, Activation, Layer
+from bpcli.family.loss import ClassMismatchError, Link, Loss, Regularizer
+from bpcli.family.optimizer import (
     NOTHING,
     Clipper,
     Constraint,
@@ -18,7 +18,7 @@ from bpcli.family.step import (
     Optimizer,
     Schedule,
 )
-from bpcli.family.tables import Augmentation, Metric, Scaler, Scored, Source, Table
+from bpcli.family.source import Augmentation, Metric, Scaler, Scored, Source, Table
 
 __all__ = [
     "NOTHING",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bpcli.numeric.mapped import Computed
+from bpcli.numeric.lazy_rows import Computed
 from bpcli.numeric.streams import Stream
 
 MANY = 1 << 22

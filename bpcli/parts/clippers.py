@@ -15,7 +15,7 @@ from pydantic import Field
 from bpcli.family import Clipper
 from bpcli.family.plan import Array, Frame, Sample, Shape, Slot
 from bpcli.notation import Eq
-from bpcli.numeric.lengths import columns, length, unit_lengths
+from bpcli.numeric.vectors import columns, length, unit_lengths
 
 NEARLY = math.nextafter(1.0, 0.0)
 """The factor of a step of which too little was cut for its norm to show it."""

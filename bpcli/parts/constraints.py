@@ -12,7 +12,7 @@ from pydantic import Field
 from bpcli.family import Constraint
 from bpcli.family.plan import Array, Sample
 from bpcli.notation import Eq
-from bpcli.numeric.lengths import columns, unit_lengths
+from bpcli.numeric.vectors import columns, unit_lengths
 
 
 class MaxNorm(Constraint):

@@ -13,7 +13,7 @@ import pytest
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.family import Clipper
 from bpcli.family.plan import Array, Frame
-from bpcli.numeric.lengths import columns, length, unit_lengths
+from bpcli.numeric.vectors import columns, length, unit_lengths
 from bpcli.studies.witness.step_cases import TENSORS
 
 RNG = np.random.default_rng(8)

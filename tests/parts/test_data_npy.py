@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bpcli.family import Source, Table
-from bpcli.numeric.mapped import Mapped
+from bpcli.numeric.lazy_rows import Mapped
 from bpcli.parts.data import Npy, Npz, arrays, npz
 from bpcli.records.training import Failure
 from bpcli.studies.dataset.data_option import source_of

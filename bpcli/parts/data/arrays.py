@@ -11,7 +11,7 @@ from typing import IO, Any, cast
 import numpy as np
 
 from bpcli.family.plan import Array, Shape
-from bpcli.numeric.mapped import Index, Mapped, Rows
+from bpcli.numeric.lazy_rows import Index, Mapped, Rows
 from bpcli.parts.data.files import data_error, locate, open_binary
 from bpcli.parts.data.targets import labels, numeric_target
 

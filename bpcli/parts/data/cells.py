@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from bpcli.family.plan import Array
-from bpcli.family.tables import Kind
+from bpcli.family.source import Kind
 
 MISSING = frozenset({"", "?", "na", "n/a", "#n/a", "null", "none"})
 """What stands where there is no value; `nan` among numbers and `nat` among dates do too. `none` may be a category."""

@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from bpcli.family.part import Settings
-from bpcli.family.tables import Kind, Missing, Treatment
+from bpcli.family.source import Kind, Missing, Treatment
 
 FILLED: tuple[Missing, ...] = ("mean", "median", "mode")
 SHORT: tuple[Kind, ...] = ("number", "text", "boolean", "date")

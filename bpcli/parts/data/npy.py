@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from bpcli.family import Source, Table
 from bpcli.family.plan import Array, Sample, Shape
-from bpcli.numeric.mapped import Mapped
+from bpcli.numeric.lazy_rows import Mapped
 from bpcli.parts.data.arrays import (
     all_finite,
     columns_of,

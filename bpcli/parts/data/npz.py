@@ -16,7 +16,7 @@ from pydantic import Field
 from bpcli.family import Source, Table
 from bpcli.family.part import near
 from bpcli.family.plan import Array, Sample, Shape
-from bpcli.numeric.mapped import Mapped
+from bpcli.numeric.lazy_rows import Mapped
 from bpcli.parts.data.arrays import (
     MAPPED,
     all_finite,

@@ -14,7 +14,7 @@ from pydantic import Field
 from bpcli.family import Source, Table
 from bpcli.family.part import near
 from bpcli.family.plan import Array, Sample
-from bpcli.family.tables import Kind, Missing
+from bpcli.family.source import Kind, Missing
 from bpcli.parts.data.columns import Columns
 from bpcli.parts.data.files import data_error, display_path, locate
 from bpcli.parts.data.targets import labels, numeric_target

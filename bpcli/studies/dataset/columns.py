@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from bpcli.family.plan import Array
-from bpcli.family.tables import DatePart, Kind, Missing
+from bpcli.family.source import DatePart, Kind, Missing
 
 FILLED: tuple[Missing, ...] = ("mean", "median", "mode")
 """Rules that put something in the place of a missing value."""

@@ -10,8 +10,8 @@ import numpy as np
 
 from bpcli.family import Scaler, Table
 from bpcli.family.plan import Array
-from bpcli.family.tables import Missing, Treatment
-from bpcli.numeric.mapped import Mapped
+from bpcli.family.source import Missing, Treatment
+from bpcli.numeric.lazy_rows import Mapped
 from bpcli.parts.data.targets import distinct
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.columns import FILLED, Column, Scaling, expanded

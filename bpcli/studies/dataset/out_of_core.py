@@ -13,7 +13,7 @@ import numpy as np
 from bpcli.config.data import Data
 from bpcli.family import Scaler, Source, Table
 from bpcli.family.plan import Array
-from bpcli.numeric.mapped import HELD, Computed, Mapped, Rows, Stretches
+from bpcli.numeric.lazy_rows import HELD, Computed, Mapped, Rows, Stretches
 from bpcli.numeric.order import stretch
 from bpcli.parts.data.arrays import MAPPED, all_finite
 from bpcli.parts.data.files import display_path

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from bpcli.family.plan import Array
-from bpcli.numeric.mapped import Rows, Stretches
+from bpcli.numeric.lazy_rows import Rows, Stretches
 from bpcli.parts.data.targets import EXACT, labels
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.columns import Scaling

@@ -12,8 +12,8 @@ import numpy as np
 from bpcli.config.data import Data, Division
 from bpcli.family import Source, Table
 from bpcli.family.plan import Array
-from bpcli.family.tables import Kind, Missing
-from bpcli.numeric.mapped import Computed
+from bpcli.family.source import Kind, Missing
+from bpcli.numeric.lazy_rows import Computed
 from bpcli.parts.data.targets import distinct
 from bpcli.records.training import ColumnRow, Failure, Problem, SplitRow
 from bpcli.studies.dataset.fit import fit, labels_of

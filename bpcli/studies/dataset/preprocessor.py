@@ -14,7 +14,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from bpcli.config.compatibility import find_bad_token
 from bpcli.family import Table
 from bpcli.family.plan import Array, Shape
-from bpcli.family.tables import Kind, Missing
+from bpcli.family.source import Kind, Missing
 from bpcli.numeric.finite import all_finite
 from bpcli.parts.data.targets import distinct
 from bpcli.records.training import Failure, Problem

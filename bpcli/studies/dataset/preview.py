@@ -9,7 +9,7 @@ import numpy as np
 
 from bpcli.family import Scaler, Table
 from bpcli.family.plan import Array
-from bpcli.family.tables import Treatment
+from bpcli.family.source import Treatment
 from bpcli.numeric.streams import Stream
 from bpcli.records.training import ColumnRow, Problem
 from bpcli.studies.dataset.columns import Column

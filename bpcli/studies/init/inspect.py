@@ -13,7 +13,7 @@ import numpy as np
 
 from bpcli.family import Source, Table
 from bpcli.family.plan import Array, Shape
-from bpcli.family.tables import Treatment
+from bpcli.family.source import Treatment
 from bpcli.parts.data.columns import Columns
 from bpcli.parts.data.images import Images
 from bpcli.records.training import Failure, Problem

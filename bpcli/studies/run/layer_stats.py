@@ -18,7 +18,7 @@ from bpcli.engine.network_plan import NetworkPlan, ParamLayout
 from bpcli.engine.objective import Batch, Objective
 from bpcli.family import Activation, Loss
 from bpcli.family.plan import Array, Frame, empty
-from bpcli.numeric.lengths import length
+from bpcli.numeric.vectors import length
 from bpcli.records.diagnose import HealthRow
 
 CLOSED = 1e-3

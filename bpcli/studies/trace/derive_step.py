@@ -12,7 +12,7 @@ import numpy as np
 from bpcli.engine.step import NonFiniteError
 from bpcli.family import GradientOptimizer
 from bpcli.family.plan import Array
-from bpcli.numeric.lengths import length
+from bpcli.numeric.vectors import length
 from bpcli.records.trace import Derivation, Given, LayerLine, PathsTo, Quantity, StepLine
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.trace.follow import follow, layers_named, network_of, weight

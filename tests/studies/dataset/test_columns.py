@@ -11,7 +11,7 @@ import pytest
 from data_cases import csv, ready, same, told
 
 from bpcli.family.plan import Array
-from bpcli.family.tables import DatePart
+from bpcli.family.source import DatePart
 from bpcli.parts.data import Csv
 from bpcli.records.training import ColumnRow, Failure
 from bpcli.studies.dataset.columns import Column, Places, date_part

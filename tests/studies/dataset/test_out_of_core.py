@@ -10,8 +10,8 @@ import pytest
 
 from bpcli.config.data import Data
 from bpcli.family.plan import Array
-from bpcli.numeric import mapped, order
-from bpcli.numeric.mapped import Computed, Mapped, Stretches
+from bpcli.numeric import lazy_rows, order
+from bpcli.numeric.lazy_rows import Computed, Mapped, Stretches
 from bpcli.numeric.streams import Stream
 from bpcli.parts.data import arrays, npz
 from bpcli.records.training import Failure, Problem
@@ -35,7 +35,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (arrays, npz, vast):
         monkeypatch.setattr(module, "MAPPED", 100)
     monkeypatch.setattr(vast, "HELD", 100)
-    monkeypatch.setattr(mapped, "BLOCK", 512)
+    monkeypatch.setattr(lazy_rows, "BLOCK", 512)
 
 
 def saved(rows: int = 300, width: int = 4, seed: int = 3) -> tuple[Array, Array]:

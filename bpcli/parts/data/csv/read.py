@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from bpcli.family.plan import Array
-from bpcli.family.tables import Kind, Missing
+from bpcli.family.source import Kind, Missing
 from bpcli.numeric.threads import workers
 from bpcli.parts.data import cells as meaning
 from bpcli.parts.data.csv.file import RULES, CsvLayout, ragged, wrong_cell

@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError
 from bpcli.family import Source, Table
 from bpcli.family.part import near
 from bpcli.family.plan import Array, Sample
-from bpcli.family.tables import Kind, Missing
+from bpcli.family.source import Kind, Missing
 from bpcli.parts.data.columns import Columns
 from bpcli.parts.data.csv.file import RULES, CsvFormat, CsvLayout, pointed, scan_layout
 from bpcli.parts.data.csv.read import NumberColumns, ParsedColumns, read_columns, read_numbers
