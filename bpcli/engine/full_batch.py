@@ -14,7 +14,7 @@ from bpcli.engine.objective import Batch, Objective
 from bpcli.engine.step import FirstOrderStep, culprit
 from bpcli.family import Clipper, Constraint, FullBatchOptimizer, GradientOptimizer, Loss, Optimizer
 from bpcli.family.plan import Array, Frame, Slot, empty
-from bpcli.numeric.vectors import length
+from bpcli.numeric.vectors import l2_norm
 
 
 class FullBatchStep:
@@ -77,7 +77,7 @@ class FullBatchStep:
         self.loss, self.penalty = batch.forward(True), objective.penalty()
         batch.backward(True)
         objective.add_penalty_gradient()
-        self.norm = length(self.grad)
+        self.norm = l2_norm(self.grad)
         found = self.loss + self.penalty
         return found if math.isfinite(found) and math.isfinite(self.norm) else math.inf
 

@@ -43,7 +43,7 @@ class Chain:
     """
 
     def __init__(self, links: Sequence[BoundLayer], x: Array, dx: Array | None, dy: Array, silent: int) -> None:
-        self.links = tuple(links)
+        self.layers = tuple(links)
         self.x, self.dx, self.dy = x, dx, dy
         self.y = links[-1].frame.y
         self._forward = grouped(((k.layer.forward, k.node.plan, k.frame) for k in links), len(x))
@@ -60,7 +60,7 @@ class Chain:
 
     def walk(self) -> Iterator[BoundLayer]:
         """All links, containers before what is inside them."""
-        for link in self.links:
+        for link in self.layers:
             yield link
             for chain in link.inside.values():
                 yield from chain.walk()

@@ -14,9 +14,9 @@ from bpcli.engine.network import BoundLayer, Chain
 from bpcli.engine.objective import Batch, Objective
 from bpcli.family import Clipper, Constraint, GradientOptimizer
 from bpcli.family.plan import Array, Frame
-from bpcli.numeric.vectors import length
+from bpcli.numeric.vectors import l2_norm
 
-STRETCH = 1 << 18
+CHUNK_BYTES = 1 << 18
 """Bytes of each flat vector that an update works on at a time, so that Adam's five stay in a level 2 cache between its
 twelve operations: from 400,000 parameters on it takes 0.6 of the time it takes on whole vectors."""
 
@@ -58,7 +58,7 @@ class FirstOrderStep:
         self.total, self.epoch = total, epoch
         self.theta, self.grad = objective.theta, objective.grad
         self.slots = {name: aligned(len(self.theta), self.theta.dtype) for name in optimizer.slots}
-        self._stretches = tuple(self._cut())
+        self._chunks = tuple(self._cut())
         empty = self.theta[:0]
         self.clip_state: dict[str, Array] = {}
         if clipper is not None:
@@ -88,7 +88,7 @@ class FirstOrderStep:
         batch.backward(True)
         seen("backward")
         objective.add_penalty_gradient()
-        self.norm = length(self.grad)
+        self.norm = l2_norm(self.grad)
         if not math.isfinite(self.norm) or not math.isfinite(self.loss + self.penalty):
             raise culprit(objective, batch, self.loss, self.penalty)
         seen("gradient")
@@ -107,8 +107,8 @@ class FirstOrderStep:
     def move(self, k: int) -> None:
         """Moves the weights by the gradient as it is: the update of the step after `k` completed ones."""
         rate = self.rate = self.rate_at(k)
-        for stretch in self._stretches:
-            self._update(stretch, rate, k + 1)
+        for chunk in self._chunks:
+            self._update(chunk, rate, k + 1)
 
     def rate_at(self, k: int) -> float:
         """The learning rate of the step after `k` completed ones."""
@@ -129,8 +129,8 @@ class FirstOrderStep:
                 yield own, e.path, parameters[e.path]
 
     def _cut(self) -> Iterator[Frame]:
-        """The flat vectors in stretches of STRETCH bytes; an update works entry by entry, so cuts do not change it."""
-        length = STRETCH // self.theta.itemsize
+        """The flat vectors in chunks of CHUNK_BYTES; an update works entry by entry, so cuts do not change it."""
+        length = CHUNK_BYTES // self.theta.itemsize
         vectors = {"w": self.theta, "g": self.grad, **self.slots}
         scratch = {name: aligned(min(length, len(self.theta)), self.theta.dtype) for name in self.optimizer.scratch}
         empty = self.theta[:0]
@@ -168,7 +168,7 @@ def culprit(objective: Objective, batch: Batch, loss: float, penalty: float) -> 
 
 def _as_they_end(chain: Chain) -> Iterator[BoundLayer]:
     """All links in the order in which their outputs are complete: a container after what is inside it."""
-    for link in chain.links:
+    for link in chain.layers:
         for inner in link.inside.values():
             yield from _as_they_end(inner)
         yield link

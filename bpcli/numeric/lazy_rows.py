@@ -14,10 +14,10 @@ from bpcli.numeric.shapes import Shape
 
 Array = NDArray[Any]
 
-HELD = 256 << 20
+MAX_BYTES_IN_MEMORY = 256 << 20
 """Bytes of one array that are kept in memory without being asked; a larger one stays where it is."""
 
-BLOCK = 1 << 20  # bytes looked at at a time
+BYTES_PER_READ = 1 << 20  # bytes looked at at a time
 
 
 class Index(Protocol):
@@ -28,7 +28,7 @@ class Index(Protocol):
     def __getitem__(self, key: Any, /) -> Any: ...
 
 
-class Rows:
+class LazyRows:
     """What an array of rows can be asked where it is not one: its shape, some rows, or (`__array__`) all of them.
 
     `shape` is (N, ...).
@@ -94,12 +94,12 @@ class Rows:
 
     def blocks(self) -> Iterator[tuple[int, Array]]:
         """Every row, some at a time: where they begin, and they."""
-        step = max(1, BLOCK // max(1, math.prod(self.shape[1:]) * self.dtype.itemsize))
+        step = max(1, BYTES_PER_READ // max(1, math.prod(self.shape[1:]) * self.dtype.itemsize))
         for start in range(0, len(self), step):
             yield start, self.read(np.arange(start, min(start + step, len(self))))
 
 
-class Mapped(Rows):
+class MappedRows(LazyRows):
     """An array in a file. `base` (N, ...) is memory-mapped; of it `rows` (None: all) and, along its second axis,
     `columns` (None: all). `seen` is shared by those of one base.
 
@@ -155,7 +155,7 @@ class Mapped(Rows):
         return high if axis == 0 else high.max()
 
 
-class Computed(Rows):
+class ComputedRows(LazyRows):
     """Rows (count, *shape) that are computed from their places by `compute`, which gives them for an array of places in
     `rows` (None: of all rows there are)."""
 
@@ -169,7 +169,7 @@ class Computed(Rows):
         return self.compute(rows if self.rows is None else self.rows[rows])
 
 
-class Stretches:
+class RowBlocks:
     """Places of rows, in stretches of `length` of `count` rows that follow each other in the file: those whose numbers
     are `places`, ascending. The last stretch there is may be shorter."""
 

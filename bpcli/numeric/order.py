@@ -7,22 +7,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bpcli.numeric.lazy_rows import Computed
+from bpcli.numeric.lazy_rows import ComputedRows
 from bpcli.numeric.streams import Stream
 
-MANY = 1 << 22
+MAX_ROWS_NUMBERED = 1 << 22
 """Rows of a file that stays on the disk; of more than these no array with a number for each row is made."""
 
-STRETCHES = 1 << 17  # into which so many rows are cut
-WINDOW = 1 << 20  # rows that are mixed with each other
+MAX_BLOCKS = 1 << 17  # into which so many rows are cut
+ROWS_PER_WINDOW = 1 << 20  # rows that are mixed with each other
 
 
-def stretch(count: int) -> int:
+def rows_per_block(count: int) -> int:
     """How many rows that follow each other in the file stay together where `count` of them are divided or mixed."""
-    return -(-count // STRETCHES)
+    return -(-count // MAX_BLOCKS)
 
 
-class Mixed:
+class ShuffledOrder:
     """An order of `count` rows, a slice of it computed when it is asked for.
 
     Stretches of the file come in an order by chance, and the rows of as many as make a window (2^20 rows) are mixed:
@@ -31,11 +31,11 @@ class Mixed:
 
     def __init__(self, stream: Stream, count: int, epoch: int) -> None:
         self._stream, self._count, self._epoch = stream, count, epoch
-        self._length = stretch(count)
+        self._length = rows_per_block(count)
         self._places = stream.permutation(-(-count // self._length), epoch)
         sizes = np.full(len(self._places), self._length)
         sizes[self._places == len(self._places) - 1] = count - (len(self._places) - 1) * self._length
-        together = max(1, WINDOW // self._length)
+        together = max(1, ROWS_PER_WINDOW // self._length)
         self._cut = np.arange(0, len(self._places), together)  # the first stretch of each window
         self._starts = np.append(np.concatenate([[0], np.cumsum(sizes)])[self._cut], count)
         self._together, self._window, self._rows = together, -1, np.empty(0, np.intp)
@@ -64,7 +64,7 @@ class Mixed:
         return self._rows
 
 
-class Straight:
+class SequentialOrder:
     """Rows one after the other."""
 
     def __init__(self, count: int) -> None:
@@ -74,10 +74,10 @@ class Straight:
         return np.arange(*key.indices(self._count))
 
 
-def order(stream: Stream | None, x: Any, epoch: int) -> Any:
+def row_order(stream: Stream | None, x: Any, epoch: int) -> Any:
     """The order of the rows of x in an epoch, by chance or (no stream) as they stand: an array, or what gives slices of
     one."""
     n = len(x)
-    if n > MANY and isinstance(x, Computed):
-        return Straight(n) if stream is None else Mixed(stream, n, epoch)
+    if n > MAX_ROWS_NUMBERED and isinstance(x, ComputedRows):
+        return SequentialOrder(n) if stream is None else ShuffledOrder(stream, n, epoch)
     return np.arange(n) if stream is None else stream.permutation(n, epoch)

@@ -15,7 +15,7 @@ from pydantic import Field
 from bpcli.family import Clipper
 from bpcli.family.plan import Array, Frame, Sample, Shape, Slot
 from bpcli.notation import Eq
-from bpcli.numeric.vectors import columns, length, unit_lengths
+from bpcli.numeric.vectors import as_columns, column_norms, l2_norm
 
 NEARLY = math.nextafter(1.0, 0.0)
 """The factor of a step of which too little was cut for its norm to show it."""
@@ -36,7 +36,7 @@ class Value(Clipper):
         if max(f.g.max(initial=0.0), -f.g.min(initial=0.0)) <= self.limit:
             return 1.0
         np.clip(f.g, -self.limit, self.limit, out=f.g)
-        return float(min(length(f.g) / f.norm, NEARLY))
+        return float(min(l2_norm(f.g) / f.norm, NEARLY))
 
     def equations(self, tensor: Shape = (2, 2)) -> list[Eq]:
         return [Eq("g_new[j]", "min(max(g[j], -limit), limit)", "each entry on its own")]
@@ -98,7 +98,7 @@ class Norm(Clipper):
     def clip(self, f: Frame) -> float:
         after, cut = 0.0, False
         for g, _ in f.pieces:
-            norm = length(g)
+            norm = l2_norm(g)
             if norm > self.max_norm:
                 np.multiply(g, self.max_norm / norm, out=g)
                 norm, cut = self.max_norm, True
@@ -142,13 +142,13 @@ class Adaptive(Clipper):
     def clip(self, f: Frame) -> float:
         after, cut = 0.0, False
         for tensor, weights in f.pieces:
-            g, w = columns(tensor), columns(weights)
-            lengths = unit_lengths(g)
-            limits = self.clipping * np.maximum(unit_lengths(w), self.least)
+            g, w = as_columns(tensor), as_columns(weights)
+            lengths = column_norms(g)
+            limits = self.clipping * np.maximum(column_norms(w), self.least)
             if (lengths > limits).any():
                 np.multiply(g, limits / np.maximum(lengths, limits), out=g)
                 lengths, cut = np.minimum(lengths, limits), True
-            after = math.hypot(after, length(lengths))
+            after = math.hypot(after, l2_norm(lengths))
         return min(after / f.norm, NEARLY) if cut else 1.0
 
     def equations(self, tensor: Shape = (2, 2)) -> list[Eq]:

@@ -12,7 +12,7 @@ from pydantic import Field
 from bpcli.family import Constraint
 from bpcli.family.plan import Array, Sample
 from bpcli.notation import Eq
-from bpcli.numeric.vectors import columns, unit_lengths
+from bpcli.numeric.vectors import as_columns, column_norms
 
 
 class MaxNorm(Constraint):
@@ -26,8 +26,8 @@ class MaxNorm(Constraint):
     limit: float = Field(gt=0, description="the greatest length of the weights into one unit")
 
     def apply(self, w: Array) -> None:
-        w = columns(w)
-        lengths = unit_lengths(w)
+        w = as_columns(w)
+        lengths = column_norms(w)
         if (lengths > self.limit).any():
             np.multiply(w, self.limit / np.maximum(lengths, self.limit), out=w)
 

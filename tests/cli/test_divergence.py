@@ -122,7 +122,7 @@ def poison(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
         count += train
         old(chain, train)
         if train and count > steps:
-            chain.links[1].frame.y[0, 0] = np.nan
-            chain.links[-1].frame.y[0, 0] = np.nan
+            chain.layers[1].frame.y[0, 0] = np.nan
+            chain.layers[-1].frame.y[0, 0] = np.nan
 
     monkeypatch.setattr(Chain, "forward", forward)

@@ -46,8 +46,8 @@ def test_the_input_of_a_layer_is_the_output_before_it(layers: list[Any], x: tupl
     net = network(*layers, x=x)
     for n in (5, 2):
         chain = net.chain(n)
-        _is_wired(chain.links, chain.x, chain.dy)
-        assert chain.y is chain.links[-1].frame.y
+        _is_wired(chain.layers, chain.x, chain.dy)
+        assert chain.y is chain.layers[-1].frame.y
 
 
 def _is_wired(links: tuple[BoundLayer, ...], x: Array, dy: Array) -> None:
@@ -56,7 +56,7 @@ def _is_wired(links: tuple[BoundLayer, ...], x: Array, dy: Array) -> None:
         x = link.frame.y
         for chain in link.inside.values():
             assert chain.x is link.frame.x
-            _is_wired(chain.links, chain.x, chain.dy)
+            _is_wired(chain.layers, chain.x, chain.dy)
     assert links[-1].frame.dy is dy
     for before, after in itertools.pairwise(links):
         if after.frame.dx is not None:
@@ -192,7 +192,7 @@ def test_layers_before_the_first_that_learns_take_no_part_in_backward(monkeypatc
     net = network("relu", residual("tanh"), dropout(), dense(4), "relu", dense(2))
     chain, _ = run(net, 3)
     assert told == [("dense", True), ("relu", True), ("dense", False)]
-    assert [link.frame.dx is None for link in chain.links] == [True, True, True, True, False, False]
+    assert [link.frame.dx is None for link in chain.layers] == [True, True, True, True, False, False]
     assert chain.dx is None
 
 
@@ -210,18 +210,18 @@ def test_need_dx_tells_everybody() -> None:
     net = network("relu", residual("tanh"), dropout(), dense(4), need_dx=True)
     chain, _ = run(net, 3)
     assert all(link.frame.dx is not None for link in chain.walk())
-    assert chain.dx is chain.links[0].frame.dx
+    assert chain.dx is chain.layers[0].frame.dx
 
 
 def test_a_first_layer_that_cannot_skip_dx_gets_one() -> None:
     chain, _ = run(network(residual(dense(3)), dense(2)), 3)
-    assert chain.links[0].frame.dx is not None
-    assert chain.links[0].inside["branch"].links[0].frame.dx is not None
+    assert chain.layers[0].frame.dx is not None
+    assert chain.layers[0].inside["branch"].layers[0].frame.dx is not None
 
 
 def test_a_dense_layer_in_the_middle_never_skips() -> None:
     chain, _ = run(network(dense(4), dense(4), dense(2)), 3)
-    assert [link.frame.dx is None for link in chain.links] == [True, False, False]
+    assert [link.frame.dx is None for link in chain.layers] == [True, False, False]
 
 
 def test_a_network_that_learns_nothing_runs() -> None:
@@ -373,8 +373,8 @@ def test_states_are_one_for_all_batch_sizes_and_change_only_in_commit() -> None:
     chain, _ = run(net, 5)
     assert net.states["probe_1.count"] == 0
     net.commit(chain)
-    assert np.allclose(net.states["probe_1.mean"], chain.links[1].frame.x.mean(0))
+    assert np.allclose(net.states["probe_1.mean"], chain.layers[1].frame.x.mean(0))
     short, _ = run(net, 2)
     net.commit(short)
     assert net.states["probe_1.count"] == 2
-    assert np.shares_memory(short.links[1].frame.mean, chain.links[1].frame.mean)
+    assert np.shares_memory(short.layers[1].frame.mean, chain.layers[1].frame.mean)

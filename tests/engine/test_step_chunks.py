@@ -15,9 +15,9 @@ from bpcli.parts.layers.dense import Dense
 OPTIMIZERS = {name: sample.part for name, sample in good() if isinstance(sample.part, GradientOptimizer)}
 
 
-def trained(optimizer: GradientOptimizer, monkeypatch: pytest.MonkeyPatch, stretch: int) -> dict[str, Array]:
+def trained(optimizer: GradientOptimizer, monkeypatch: pytest.MonkeyPatch, chunk: int) -> dict[str, Array]:
     """The weights and what the optimizer remembers after 5 steps, the last of which sweeps for subnormal numbers."""
-    monkeypatch.setattr(step_module, "STRETCH", stretch)
+    monkeypatch.setattr(step_module, "CHUNK_BYTES", chunk)
     objective = Objective(
         plan_network([Dense(units=7), Dense(units=3)], (5,)), Loss.parse("mean_squared_error"), 4, "f4", 1
     )
@@ -32,9 +32,9 @@ def trained(optimizer: GradientOptimizer, monkeypatch: pytest.MonkeyPatch, stret
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
-@pytest.mark.parametrize("stretch", [4, 64, 260])  # of 66 numbers: one at a time; a short end; an end of one number
-def test_cuts_change_no_bit(optimizer: GradientOptimizer, monkeypatch: pytest.MonkeyPatch, stretch: int) -> None:
+@pytest.mark.parametrize("chunk", [4, 64, 260])  # of 66 numbers: one at a time; a short end; an end of one number
+def test_cuts_change_no_bit(optimizer: GradientOptimizer, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
     whole = trained(optimizer, monkeypatch, 1 << 18)
-    cut = trained(optimizer, monkeypatch, stretch)
+    cut = trained(optimizer, monkeypatch, chunk)
     assert whole.keys() == cut.keys()
     assert all(np.array_equal(whole[name], cut[name]) for name in whole)

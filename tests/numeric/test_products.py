@@ -53,7 +53,7 @@ def gradients(crowded: bool, units: int, inputs: int = 480, rows: int = 40) -> l
     )
     chain, rng = net.chain(rows), np.random.default_rng(0)
     if crowded:
-        chain.links[0].frame.crowded = True
+        chain.layers[0].frame.crowded = True
     chain.x[...], chain.dy[...] = rng.normal(size=chain.x.shape), rng.normal(size=chain.dy.shape)
     chain.forward(True)
     chain.backward(True)

@@ -38,7 +38,7 @@ def test_dx_is_there_again_after_nobody_asked_for_it(layer: Any) -> None:
     """What was noted for a backward without dx does not serve one with it."""
     net = Network(plan_network([Layer.parse(layer)], (7, 6, 4)), 5, np.float64, 0, need_dx=True)
     chain = net.chain(5)
-    (link,), rng = chain.links, np.random.default_rng(0)
+    (link,), rng = chain.layers, np.random.default_rng(0)
     chain.x[...] = rng.normal(size=chain.x.shape)
     upstream = rng.normal(size=chain.dy.shape)
 

@@ -13,7 +13,7 @@ import pytest
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.family import Clipper
 from bpcli.family.plan import Array, Frame
-from bpcli.numeric.vectors import columns, length, unit_lengths
+from bpcli.numeric.vectors import as_columns, column_norms, l2_norm
 from bpcli.studies.witness.step_cases import TENSORS
 
 RNG = np.random.default_rng(8)
@@ -22,7 +22,7 @@ RNG = np.random.default_rng(8)
 def framed(part: Clipper, tensors: Sequence[Array], weights: Sequence[Array] | None = None) -> Frame:
     """A frame as the engine makes it: views of one flat gradient, and state of zeros."""
     flat = np.concatenate([g.ravel() for g in tensors])
-    f = Frame(x=flat[:0], y=flat[:0], dx=None, dy=flat[:0], g=flat, norm=length(flat))
+    f = Frame(x=flat[:0], y=flat[:0], dx=None, dy=flat[:0], g=flat, norm=l2_norm(flat))
     ends = np.cumsum([g.size for g in tensors])[:-1]
     views = [v.reshape(g.shape) for v, g in zip(np.split(flat, ends), tensors, strict=True)]
     f.pieces = list(zip(views, weights or [np.zeros_like(g) for g in tensors], strict=True))
@@ -35,7 +35,7 @@ def again(f: Frame, tensors: Sequence[Array]) -> None:
     """The next step's gradient in a frame whose clipper goes on."""
     for (view, _), g in zip(f.pieces, tensors, strict=True):
         view[...] = g
-    f.norm = length(f.g)
+    f.norm = l2_norm(f.g)
 
 
 def parsed(kind: str, **settings: Any) -> Clipper:
@@ -250,7 +250,7 @@ def test_lengths_whose_squares_overflow(part: Clipper, dtype: type) -> None:
     factor = part.clip(f)
     assert np.isfinite(f.g).all()
     assert (np.sign(f.g) == np.sign(np.concatenate([g.ravel() for g in tensors]))).all()
-    assert length(f.g) == pytest.approx(factor * f.norm, rel=1e-5)
+    assert l2_norm(f.g) == pytest.approx(factor * f.norm, rel=1e-5)
     if part.kind == "adaptive":  # four weights of 1 into a unit, three of a vector
         assert f.g[0] == pytest.approx(0.01, rel=1e-5)
         assert f.g[-1] == pytest.approx(-0.01, rel=1e-5)
@@ -259,10 +259,10 @@ def test_lengths_whose_squares_overflow(part: Clipper, dtype: type) -> None:
 # ------------------------------------------------------------------------------------------------------------ lengths
 def test_lengths() -> None:
     a = RNG.normal(size=(5, 4, 3))
-    assert length(a) == pytest.approx(np.linalg.norm(a.ravel()), rel=1e-15)
-    assert np.allclose(unit_lengths(columns(a)), np.linalg.norm(a.reshape(20, 3), axis=0), rtol=1e-14)
-    assert np.allclose(unit_lengths(columns(a[0, 0])), np.linalg.norm(a[0, 0]), rtol=1e-14)
-    assert unit_lengths(columns(a * 1e200)) == pytest.approx(np.linalg.norm(a.reshape(20, 3), axis=0) * 1e200)
-    assert length(np.array([1.0, math.inf])) == math.inf
-    assert math.isnan(length(np.array([1.0, math.nan])))
-    assert np.shares_memory(columns(a), a)
+    assert l2_norm(a) == pytest.approx(np.linalg.norm(a.ravel()), rel=1e-15)
+    assert np.allclose(column_norms(as_columns(a)), np.linalg.norm(a.reshape(20, 3), axis=0), rtol=1e-14)
+    assert np.allclose(column_norms(as_columns(a[0, 0])), np.linalg.norm(a[0, 0]), rtol=1e-14)
+    assert column_norms(as_columns(a * 1e200)) == pytest.approx(np.linalg.norm(a.reshape(20, 3), axis=0) * 1e200)
+    assert l2_norm(np.array([1.0, math.inf])) == math.inf
+    assert math.isnan(l2_norm(np.array([1.0, math.nan])))
+    assert np.shares_memory(as_columns(a), a)

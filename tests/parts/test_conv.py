@@ -17,7 +17,7 @@ from bpcli.family.plan import Array, N, Sample
 from bpcli.numeric import products, threads
 from bpcli.parts.initializers import GlorotUniform, HeNormal
 from bpcli.parts.layers.conv import correlation, kernels, passes, strips
-from bpcli.parts.layers.conv.axes import Axis, phases, same
+from bpcli.parts.layers.conv.axes import FilterAxis, phases, same
 from bpcli.parts.layers.conv.conv1d import Conv1d
 from bpcli.parts.layers.conv.conv2d import Conv2d
 from bpcli.parts.layers.conv.transpose import ConvTranspose2d
@@ -27,7 +27,7 @@ CONVOLUTIONS = (Conv1d, Conv2d, ConvTranspose2d)
 SAMPLES = {name: sample for name, sample in good() if isinstance(sample.part, CONVOLUTIONS)}
 
 axes = st.builds(
-    Axis,
+    FilterAxis,
     st.integers(1, 12),
     st.integers(1, 5),
     st.integers(1, 4),
@@ -38,7 +38,7 @@ axes = st.builds(
 
 
 @given(axes)
-def test_outputs_are_the_places_where_the_filter_fits(axis: Axis) -> None:
+def test_outputs_are_the_places_where_the_filter_fits(axis: FilterAxis) -> None:
     padded = axis.size + axis.before + axis.after
     starts = [p for p in range(0, padded, axis.stride) if p + axis.span <= padded]
     assert axis.out == len(starts)
@@ -54,7 +54,7 @@ def test_same_gives_in_over_stride_rounded_up(size: int, kernel: int, stride: in
 
 
 @given(axes)
-def test_the_way_back_hears_of_every_meeting_once(axis: Axis) -> None:
+def test_the_way_back_hears_of_every_meeting_once(axis: FilterAxis) -> None:
     """Pixel h, output p, weight u: those of the phases are those of the way there."""
     there = {
         (axis.stride * p + axis.dilation * u - axis.before, p, u)

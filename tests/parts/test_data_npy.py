@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bpcli.family import Source, Table
-from bpcli.numeric.lazy_rows import Mapped
+from bpcli.numeric.lazy_rows import MappedRows
 from bpcli.parts.data import Npy, Npz, arrays, npz
 from bpcli.records.training import Failure
 from bpcli.studies.dataset.data_option import source_of
@@ -43,7 +43,7 @@ def test_any_real_type_and_order(dtype: str, order: Any, left: bool, monkeypatch
     x = np.asarray(np.arange(24).reshape(4, 3, 2) % 2, dtype, order=order)
     np.save("x.npy", x)
     numbers = load(targets="y.npy").numbers
-    assert isinstance(numbers, Mapped) == left
+    assert isinstance(numbers, MappedRows) == left
     assert np.array_equal(np.asarray(numbers), x)
     assert numbers.shape == x.shape
     assert numbers[2].tolist() == x[2].tolist()
@@ -119,7 +119,7 @@ def test_an_archive_that_is_not_compressed_is_left_where_it_is(monkeypatch: pyte
     monkeypatch.setattr(npz, "MAPPED", 1)
     np.savez("a.npz", x=X, y=np.array([0, 1, 1, 0]))
     numbers = Npz(path="a.npz").load(Path(".")).numbers
-    assert isinstance(numbers, Mapped)
+    assert isinstance(numbers, MappedRows)
     assert np.array_equal(np.asarray(numbers), X)
     np.savez_compressed("a.npz", x=X, y=np.array([0, 1, 1, 0]))
     assert isinstance(Npz(path="a.npz").load(Path(".")).numbers, np.ndarray)

@@ -27,7 +27,7 @@ def passed(layer: Any, x: Any, dy: Any = None, dtype: Any = np.float64) -> tuple
     chain.dy[...] = 1 if dy is None else dy
     chain.backward(True)
     assert chain.dx is not None
-    return chain.y.copy(), chain.dx.copy(), chain.links[0].frame
+    return chain.y.copy(), chain.dx.copy(), chain.layers[0].frame
 
 
 def by_loops(x: Array, dy: Array, size: Any, stride: Any, padding: Any) -> tuple[Array, Array]:

@@ -179,7 +179,7 @@ BACKWARD = Batch.backward
 @mutant("tanh", Batch, f"{WEIGHTS}, {BIASES}", "1/N", "batch")
 def batch_averaged_twice(self: Batch, train: bool) -> None:
     BACKWARD(self, train)
-    for link in self.chain.links:
+    for link in self.chain.layers:
         for name in link.node.plan.params:
             getattr(link.frame, f"d{name}")[...] /= self.n
 
@@ -187,7 +187,7 @@ def batch_averaged_twice(self: Batch, train: bool) -> None:
 @mutant("tanh", Batch, "dense_1.dW, dense_1.db, inputs dx", "pass backward moves", "re-entrant")
 def weights_updated_on_the_way(self: Batch, train: bool) -> None:
     self._loss.backward(self.frame)
-    for link in reversed(self.chain.links):
+    for link in reversed(self.chain.layers):
         link.layer.backward(link.frame, train)
         if "W" in link.node.plan.params:
             link.frame.W[...] -= RATE * link.frame.dW
@@ -196,8 +196,8 @@ def weights_updated_on_the_way(self: Batch, train: bool) -> None:
 
 @mutant("tanh", Batch, WEIGHTS, "added to what stood there", "re-entrant")
 def gradients_never_zeroed(self: Batch, train: bool) -> None:
-    before = [link.frame.dW.copy() for link in self.chain.links if "W" in link.node.plan.params]
+    before = [link.frame.dW.copy() for link in self.chain.layers if "W" in link.node.plan.params]
     BACKWARD(self, train)
-    for link in self.chain.links:
+    for link in self.chain.layers:
         if "W" in link.node.plan.params:
             link.frame.dW[...] += before.pop(0)

@@ -324,7 +324,7 @@ class Twin:
 
     def through(self, chain: Chain, x: Any, train: bool) -> Any:
         """The outputs of a chain for inputs x, a tensor."""
-        for link in chain.links:
+        for link in chain.layers:
             kind = link.layer.kind
             if kind in ACTIVATIONS:
                 x = ACTIVATIONS[kind](self.torch, link.layer, x)

@@ -11,7 +11,7 @@ from typing import IO, Any, cast
 import numpy as np
 
 from bpcli.family.plan import Array, Shape
-from bpcli.numeric.lazy_rows import Index, Mapped, Rows
+from bpcli.numeric.lazy_rows import Index, LazyRows, MappedRows
 from bpcli.parts.data.files import data_error, locate, open_binary
 from bpcli.parts.data.targets import labels, numeric_target
 
@@ -38,7 +38,7 @@ def mapped(path: Path, offset: int, shape: Shape, fortran: bool, dtype: np.dtype
     return np.memmap(path, dtype, "r", offset, shape, "F" if fortran else "C")
 
 
-def read_npy(root: Path, name: str) -> tuple[Path, Array | Mapped]:
+def read_npy(root: Path, name: str) -> tuple[Path, Array | MappedRows]:
     """The array of an .npy file, by its path relative to `root`; a large one stays there. Raises Failure."""
     path = locate(root, name)
     with open_binary(path) as file:
@@ -55,7 +55,7 @@ def read_npy(root: Path, name: str) -> tuple[Path, Array | Mapped]:
             if found != expected:
                 raise _other_size(path, shape, dtype, expected, found)
             if expected > MAPPED and shape:
-                return path, Mapped(mapped(path, offset, shape, fortran, dtype))
+                return path, MappedRows(mapped(path, offset, shape, fortran, dtype))
             data = file.read(expected)
         else:
             data = file.read(expected + 1) if expected < 1 << 62 else b""
@@ -70,7 +70,7 @@ def _other_size(path: Path, shape: Shape, dtype: np.dtype[Any], expected: int, f
     return data_error(text, path, code="truncated", help="fetch it again, or save it anew")
 
 
-def inputs_of(x: Array | Mapped, path: Path, name: str, *, finite: bool = True) -> Array:
+def inputs_of(x: Array | MappedRows, path: Path, name: str, *, finite: bool = True) -> Array:
     """The inputs (N, ...), as they are. Raises Failure where they cannot be inputs; without `finite` their numbers are
     not looked at."""
     if x.dtype.kind not in "iufb":
@@ -85,7 +85,7 @@ def inputs_of(x: Array | Mapped, path: Path, name: str, *, finite: bool = True) 
     return as_array(x)
 
 
-def targets_of(t: Array | Mapped, path: Path, name: str) -> Array:
+def targets_of(t: Array | MappedRows, path: Path, name: str) -> Array:
     """The targets in one of their three forms (see Table). Raises Failure where they cannot be targets."""
     likely_targets(t, path, name)
     if t.dtype.kind == "U":
@@ -94,7 +94,7 @@ def targets_of(t: Array | Mapped, path: Path, name: str) -> Array:
     return numeric_target(np.asarray(t))
 
 
-def likely_targets(t: Array | Mapped, path: Path, name: str) -> None:
+def likely_targets(t: Array | MappedRows, path: Path, name: str) -> None:
     """Raises Failure where the type or the shape is not that of targets."""
     if t.dtype.kind == "U" and t.ndim == 1:
         return
@@ -104,11 +104,11 @@ def likely_targets(t: Array | Mapped, path: Path, name: str) -> None:
         raise data_error(text, path, code="npz-shape", help=help)
 
 
-def all_finite(x: Array | Rows, path: Path, name: str, rows: Index | None = None) -> None:
+def all_finite(x: Array | LazyRows, path: Path, name: str, rows: Index | None = None) -> None:
     """Raises Failure at the first number that is not finite; `rows` is where those of x stand in their file."""
     if x.dtype.kind != "f":
         return
-    if isinstance(x, Mapped) and all(np.isfinite(limit).all() for limit in x.limits()):
+    if isinstance(x, MappedRows) and all(np.isfinite(limit).all() for limit in x.limits()):
         return
     step = max(1, (1 << 20) // max(1, math.prod(x.shape[1:])))
     for row in range(0, len(x), step):
@@ -123,13 +123,13 @@ def all_finite(x: Array | Rows, path: Path, name: str, rows: Index | None = None
             raise data_error(f"{label} is {part[(i, *rest)]}, not a finite number", path, code="not-finite", help=help)
 
 
-def columns_of(x: Array | Mapped, places: Sequence[int]) -> Array:
+def columns_of(x: Array | MappedRows, places: Sequence[int]) -> Array:
     """Some columns of (N, C), where the array is large left in the file."""
-    if isinstance(x, Mapped):
+    if isinstance(x, MappedRows):
         run = places[-1] - places[0] == len(places) - 1 and list(places) == sorted(places)
         if run:
-            return as_array(Mapped(x.base[:, places[0] : places[-1] + 1]))
-        return as_array(Mapped(x.base, None, np.array(places, np.intp)))
+            return as_array(MappedRows(x.base[:, places[0] : places[-1] + 1]))
+        return as_array(MappedRows(x.base, None, np.array(places, np.intp)))
     return np.ascontiguousarray(x[:, list(places)])
 
 
@@ -138,7 +138,7 @@ def as_array(x: Any) -> Array:
     return cast(Array, x)
 
 
-def same_length(x: Array | Rows, t: Array | Rows, path: Path, names: tuple[str, str]) -> None:
+def same_length(x: Array | LazyRows, t: Array | LazyRows, path: Path, names: tuple[str, str]) -> None:
     """Raises Failure where there are not as many targets as rows."""
     if len(t) != len(x):
         raise data_error(f"{names[0]} has {len(x)} rows and {names[1]} {len(t)}", path, code="npz-count")

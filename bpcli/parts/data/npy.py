@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from bpcli.family import Source, Table
 from bpcli.family.plan import Array, Sample, Shape
-from bpcli.numeric.lazy_rows import Mapped
+from bpcli.numeric.lazy_rows import MappedRows
 from bpcli.parts.data.arrays import (
     all_finite,
     columns_of,
@@ -72,7 +72,7 @@ class Npy(Source):
         x = inputs_of(whole, path, "the array")
         return Table(x, {}, (), (), None if t is None else targets_of(t, where, "the array"), (), display_path(path))
 
-    def left_in_file(self, root: Path) -> tuple[Array | Mapped, Array | Mapped, tuple[Path, str]]:
+    def left_in_file(self, root: Path) -> tuple[Array | MappedRows, Array | MappedRows, tuple[Path, str]]:
         """Inputs and targets as they stand in their files, and what messages call the inputs: their file and
         their name. The numbers of the inputs are not looked at yet."""
         path, x, t, where = self._open(root, True)

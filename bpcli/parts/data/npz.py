@@ -16,7 +16,7 @@ from pydantic import Field
 from bpcli.family import Source, Table
 from bpcli.family.part import near
 from bpcli.family.plan import Array, Sample, Shape
-from bpcli.numeric.lazy_rows import Mapped
+from bpcli.numeric.lazy_rows import MappedRows
 from bpcli.parts.data.arrays import (
     MAPPED,
     all_finite,
@@ -59,7 +59,7 @@ class Npz(Source):
             found, {}, (), (), None if t is None else targets_of(t, path, f"`{self.targets}`"), (), display_path(path)
         )
 
-    def left_in_file(self, root: Path) -> tuple[Array | Mapped, Array | Mapped, tuple[Path, str]]:
+    def left_in_file(self, root: Path) -> tuple[Array | MappedRows, Array | MappedRows, tuple[Path, str]]:
         """Inputs and targets as they stand in the archive, and what messages call the inputs: their file and
         their name. The numbers of the inputs are not looked at yet."""
         path, x, t = self._open(root, True)
@@ -68,7 +68,7 @@ class Npz(Source):
         all_finite(t, path, f"`{self.targets}`")
         return inputs_of(x, path, f"`{self.inputs}`", finite=False), t, (path, f"`{self.inputs}`")
 
-    def _open(self, root: Path, need_target: bool) -> tuple[Path, Array | Mapped, Array | Mapped | None]:
+    def _open(self, root: Path, need_target: bool) -> tuple[Path, Array | MappedRows, Array | MappedRows | None]:
         path = locate(root, self.path)
         try:
             with zipfile.ZipFile(path) as archive:
@@ -93,7 +93,7 @@ class Npz(Source):
         yield Sample({"type": "npz", "path": "a.npz", "inputs": ""}, error="at least 1 character")
 
 
-def _read(archive: zipfile.ZipFile, path: Path, key: str) -> Array | Mapped:
+def _read(archive: zipfile.ZipFile, path: Path, key: str) -> Array | MappedRows:
     entries = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
     if key not in entries:
         guess = near(key, entries)
@@ -112,7 +112,7 @@ def _read(archive: zipfile.ZipFile, path: Path, key: str) -> Array | Mapped:
         if expected > MAPPED and entry.compress_type == zipfile.ZIP_STORED and shape:
             if entry.file_size - file.tell() != expected:
                 raise ValueError(f"`{key}` has {entry.file_size - file.tell()} bytes where {expected} are expected")
-            return Mapped(_stored(path, entry, file.tell(), shape, fortran, dtype))
+            return MappedRows(_stored(path, entry, file.tell(), shape, fortran, dtype))
         data = file.read()
     if len(data) != expected:
         raise ValueError(f"`{key}` has {len(data)} bytes where {expected} are expected")

@@ -27,7 +27,7 @@ Margin = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True)
-class Axis:
+class WindowAxis:
     """A window of `size` pixels that moves by `stride` along `pixels` to `out` places, at first `before` of it outside.
 
     Output p looks at the pixels stride * p + u - before, for u from 0 to size - 1.
@@ -60,7 +60,7 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class Cell:
+class WindowCell:
     """One place of the window: its number, row by row; the outputs that have a pixel there; and those pixels."""
 
     number: int
@@ -69,21 +69,21 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Grid:
+class WindowGrid:
     """A window over the height and the width of an image."""
 
-    rows: Axis
-    columns: Axis
+    rows: WindowAxis
+    columns: WindowAxis
 
     @cached_property
-    def cells(self) -> tuple[Cell, ...]:
+    def cells(self) -> tuple[WindowCell, ...]:
         """Every place of the window, row by row."""
         found = []
         for u in range(self.rows.size):
             p, h = self.rows.meeting(u)
             for v in range(self.columns.size):
                 q, w = self.columns.meeting(v)
-                found.append(Cell(u * self.columns.size + v, (p, q), (h, w)))
+                found.append(WindowCell(u * self.columns.size + v, (p, q), (h, w)))
         return tuple(found)
 
     @cached_property
@@ -158,13 +158,13 @@ class Window(Settings):
         description="pixels put around the image: none (valid), what gives in / stride outputs (same), or how many",
     )
 
-    def grid(self, x: Shape) -> Grid:
+    def grid(self, x: Shape) -> WindowGrid:
         """Where the windows stand on images of shape x. Raises ShapeError where none fits, or one would see nothing."""
         return _grid(self.size, self.size if self.stride is None else self.stride, self.padding, x)
 
 
 @lru_cache(maxsize=256)
-def _grid(size: Any, stride: Any, padding: Any, x: Shape) -> Grid:
+def _grid(size: Any, stride: Any, padding: Any, x: Shape) -> WindowGrid:
     if len(x) != 3:
         raise ShapeError(
             f"windows move over images (height, width, channels), not over rows of shape {x}",
@@ -175,7 +175,7 @@ def _grid(size: Any, stride: Any, padding: Any, x: Shape) -> Grid:
         pixels, k, s = x[i], sizes[i], strides[i]
         if padding == "same":
             out = -(-pixels // s)
-            axes.append(Axis(pixels, k, s, max((out - 1) * s + k - pixels, 0) // 2, out))
+            axes.append(WindowAxis(pixels, k, s, max((out - 1) * s + k - pixels, 0) // 2, out))
             continue
         a = 0 if padding == "valid" else _pair(padding)[i]
         if a >= k:
@@ -185,8 +185,8 @@ def _grid(size: Any, stride: Any, padding: Any, x: Shape) -> Grid:
             padded = f", padded to {pixels + 2 * a}" if a else ""
             text = f"a window {k} {name} does not fit into an image {pixels} {name}{padded}"
             raise ShapeError(text, "a smaller `size`, fewer such layers before it, or `padding: same`")
-        axes.append(Axis(pixels, k, s, a, (pixels + 2 * a - k) // s + 1))
-    return Grid(*axes)
+        axes.append(WindowAxis(pixels, k, s, a, (pixels + 2 * a - k) // s + 1))
+    return WindowGrid(*axes)
 
 
 def _pair(value: Any) -> tuple[int, int]:

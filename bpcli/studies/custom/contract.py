@@ -80,7 +80,7 @@ def check_used_parts(
         found.extend(problems)
 
     def walk(chain: Chain) -> None:
-        for link in chain.links:
+        for link in chain.layers:
             look(link.layer, link.node.x, link.path, {"x": link.frame.x.copy()})
             with np.errstate(all="ignore"):
                 _taken(link)

@@ -125,7 +125,7 @@ def _turn(frame: FrameType, handed: Frame | None) -> str:
     here = frame.f_locals
     chain, link, path = here.get("self"), here.get("link"), here.get("path")
     if isinstance(chain, Chain):
-        return next((k.path for k in chain.links if k.frame is handed), "")
+        return next((k.path for k in chain.layers if k.frame is handed), "")
     if isinstance(link, BoundLayer):
         return link.path
     return path if isinstance(path, str) and frame.f_code.co_name == "_node" else ""

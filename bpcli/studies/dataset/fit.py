@@ -11,7 +11,7 @@ import numpy as np
 from bpcli.family import Scaler, Table
 from bpcli.family.plan import Array
 from bpcli.family.source import Missing, Treatment
-from bpcli.numeric.lazy_rows import Mapped
+from bpcli.numeric.lazy_rows import MappedRows
 from bpcli.parts.data.targets import distinct
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.columns import FILLED, Column, Scaling, expanded
@@ -141,7 +141,7 @@ def _scaling(table: Table, rows: Array, columns: tuple[Column, ...], scale: Scal
     whole = len(rows) == table.rows and isinstance(table.numbers, np.ndarray)
     numbers: Any = table.numbers if whole else None
     if numbers is None and table.pivot is not None and not any(chosen):
-        numbers = Mapped(table.numbers, rows)  # a large table is not copied
+        numbers = MappedRows(table.numbers, rows)  # a large table is not copied
     elif numbers is None:
         numbers = table.numbers[rows]
     if not numeric:

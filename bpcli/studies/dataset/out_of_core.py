@@ -13,8 +13,8 @@ import numpy as np
 from bpcli.config.data import Data
 from bpcli.family import Scaler, Source, Table
 from bpcli.family.plan import Array
-from bpcli.numeric.lazy_rows import HELD, Computed, Mapped, Rows, Stretches
-from bpcli.numeric.order import stretch
+from bpcli.numeric.lazy_rows import MAX_BYTES_IN_MEMORY, ComputedRows, LazyRows, MappedRows, RowBlocks
+from bpcli.numeric.order import rows_per_block
 from bpcli.parts.data.arrays import MAPPED, all_finite
 from bpcli.parts.data.files import display_path
 from bpcli.parts.scalers import Robust
@@ -115,12 +115,12 @@ def prepare_for(
     return (*_encoded(rules, table, target, dtype, _all(len(x))), table)
 
 
-def _found(source: Source, root: Path, dtype: Any) -> tuple[Mapped, Any, tuple[Path, str]] | None:
+def _found(source: Source, root: Path, dtype: Any) -> tuple[MappedRows, Any, tuple[Path, str]] | None:
     """Inputs, targets and name of a source whose encoded inputs are larger than is kept in memory."""
     if not isinstance(source, _InFile) or not _size(source.files(root)) > MAPPED:
         return None
     x, t, called = source.left_in_file(root)
-    if not isinstance(x, Mapped) or x.size * np.dtype(dtype).itemsize <= HELD:
+    if not isinstance(x, MappedRows) or x.size * np.dtype(dtype).itemsize <= MAX_BYTES_IN_MEMORY:
         return None
     return x, t, called
 
@@ -132,27 +132,27 @@ def _size(files: tuple[Path, ...]) -> int:
         return 0
 
 
-def _all(count: int) -> Stretches:
-    length = stretch(count)
-    return Stretches(np.arange(-(-count // length)), length, count)
+def _all(count: int) -> RowBlocks:
+    length = rows_per_block(count)
+    return RowBlocks(np.arange(-(-count // length)), length, count)
 
 
-def _some(x: Mapped, rows: Stretches) -> Mapped:
+def _some(x: MappedRows, rows: RowBlocks) -> MappedRows:
     """Some rows, or (where these are all) the same."""
-    return x if len(rows) == len(x) else Mapped(x.base, rows, x.columns, x.seen)
+    return x if len(rows) == len(x) else MappedRows(x.base, rows, x.columns, x.seen)
 
 
-def _table(x: Mapped, target: Target, origin: str) -> Table:
-    plain = Computed(target.plain, len(x), target.shape, object if target.labels == "text" else target.dtype)
+def _table(x: MappedRows, target: Target, origin: str) -> Table:
+    plain = ComputedRows(target.plain, len(x), target.shape, object if target.labels == "text" else target.dtype)
     return Table(cast(Array, x), {}, (), (), cast(Array, plain), (), origin)
 
 
-def _encoded(rules: Rules, table: Table, target: Target, dtype: Any, rows: Stretches) -> tuple[Array, Array]:
+def _encoded(rules: Rules, table: Table, target: Target, dtype: Any, rows: RowBlocks) -> tuple[Array, Array]:
     """Inputs and targets of a split, computed when they are asked for."""
     count = len(rows)
-    x = Computed(lambda at: rules.encode_inputs(table, dtype, at), count, rules.shape, dtype, rows)
+    x = ComputedRows(lambda at: rules.encode_inputs(table, dtype, at), count, rules.shape, dtype, rows)
     encoder = target.encoder(rules.classes, rules.target_scaling, dtype)
-    t = Computed(encoder, count, target.encoded, target.encoded_type(dtype), rows)
+    t = ComputedRows(encoder, count, target.encoded, target.encoded_type(dtype), rows)
     small = t.nbytes <= MAPPED
     return cast(Array, x), np.asarray(t) if small else cast(Array, t)
 
@@ -160,10 +160,10 @@ def _encoded(rules: Rules, table: Table, target: Target, dtype: Any, rows: Stret
 # Splits and rules
 
 
-def _divided(data: Data, target: Target, count: int, seed: int) -> dict[str, Stretches]:
+def _divided(data: Data, target: Target, count: int, seed: int) -> dict[str, RowBlocks]:
     """The rows of each split that is a part of the training source."""
     fractions = {n: f for n in ("test", "validation") if isinstance(f := getattr(data, n), float)}
-    length = stretch(count)
+    length = rows_per_block(count)
     if target.labels == "none" and data.stratify:
         text = "stratify keeps the share of each class, and the targets are numbers"
         raise Failure(Problem(text, code="stratify", path=("data", "stratify"), help="leave `stratify` out"))
@@ -184,15 +184,17 @@ def _divided(data: Data, target: Target, count: int, seed: int) -> dict[str, Str
         rest, test = parted(codes, data.fold.of, data.fold.number, seed)
         inner = divide(codes[rest], fractions, seed) if fractions else {"train": np.arange(len(rest))}
         places = {**{name: rest[found] for name, found in inner.items()}, "test": test}
-    return {name: Stretches(found, length, count) for name, found in places.items()}
+    return {name: RowBlocks(found, length, count) for name, found in places.items()}
 
 
-def _rules(data: Data, x: Mapped, target: Target, rows: Stretches, origin: str) -> Rules:
+def _rules(data: Data, x: MappedRows, target: Target, rows: RowBlocks, origin: str) -> Rules:
     """What the training rows teach."""
     train = _some(x, rows)
     scaling = _fitted(data.scale, train, "scale")
     if target.labels == "none":
-        values = Computed(lambda at: target.read(at).astype(np.float64), len(rows), (target.width,), np.float64, rows)
+        values = ComputedRows(
+            lambda at: target.read(at).astype(np.float64), len(rows), (target.width,), np.float64, rows
+        )
         fits = _fitted(data.scale_target, _Limited(values), "scale_target")
         return Rules(x.shape[1:], (), scaling, outputs=target.width, target_scaling=fits, labels="none")
     if data.scale_target.kind != "none":
@@ -212,10 +214,10 @@ def _rules(data: Data, x: Mapped, target: Target, rows: Stretches, origin: str) 
     return Rules(x.shape[1:], (), scaling, classes=classes, labels=target.labels)
 
 
-class _Limited(Computed):
+class _Limited(ComputedRows):
     """Computed rows whose limits can be asked for, as scalers do."""
 
-    def __init__(self, of: Computed) -> None:
+    def __init__(self, of: ComputedRows) -> None:
         super().__init__(of.compute, len(of), of.shape[1:], of.dtype, of.rows)
 
     def _limit(self, which: Any) -> Array:
@@ -229,7 +231,7 @@ class _Limited(Computed):
         return self._limit(np.maximum) if axis == 0 else self._limit(np.maximum).max()
 
 
-def _fitted(scaler: Scaler, x: Rows, key: str) -> Scaling | None:
+def _fitted(scaler: Scaler, x: LazyRows, key: str) -> Scaling | None:
     fitted = x[_sample(x)] if isinstance(scaler, Robust) else x
     shift, scale = scaler.fit(cast(Array, fitted))
     wrong = ~(np.isfinite(shift) & np.isfinite(scale))
@@ -240,7 +242,7 @@ def _fitted(scaler: Scaler, x: Rows, key: str) -> Scaling | None:
     return None if not shift.any() and bool((scale == 1).all()) else Scaling(shift, scale)
 
 
-def _sample(x: Rows) -> Array:
+def _sample(x: LazyRows) -> Array:
     """Rows evenly apart, as many as can be sorted in memory."""
     count = max(1, SORTED // max(1, x.size // len(x)))
     return np.arange(len(x)) if count >= len(x) else np.linspace(0, len(x) - 1, count).astype(np.intp)
@@ -249,7 +251,7 @@ def _sample(x: Rows) -> Array:
 # What `check` shows
 
 
-def _columns(x: Mapped, rules: Rules, scale: Scaler) -> tuple[ColumnRow, ...]:
+def _columns(x: MappedRows, rules: Rules, scale: Scaler) -> tuple[ColumnRow, ...]:
     treatment = "as it is" if rules.scaling is None else scale.kind
     if x.ndim > 2:
         shape = " x ".join(map(str, x.shape[1:]))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from bpcli.family.plan import Array
-from bpcli.numeric.lazy_rows import Rows, Stretches
+from bpcli.numeric.lazy_rows import LazyRows, RowBlocks
 from bpcli.parts.data.targets import EXACT, labels
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.columns import Scaling
@@ -24,7 +24,7 @@ BLOCK = 1 << 18  # targets read at a time
 class Target:
     """Targets in their file: what they are, and what stands for some of them."""
 
-    def __init__(self, t: Array | Rows, found: Labels, origin: str) -> None:
+    def __init__(self, t: Array | LazyRows, found: Labels, origin: str) -> None:
         self.t, self.labels, self.origin = t, found, origin
         self.several = t.ndim == 2 and (t.shape[1] > 1 or found == "none")
         self.width = t.shape[1] if t.ndim == 2 else 1
@@ -45,7 +45,7 @@ class Target:
         found = self.read(rows)
         return labels(found.tolist()) if self.labels == "text" else found.astype(self.dtype)
 
-    def blocks(self, rows: Stretches) -> Iterator[Array]:
+    def blocks(self, rows: RowBlocks) -> Iterator[Array]:
         step = max(1, BLOCK // self.width)
         for start in range(0, len(rows), step):
             yield self.read(rows[start : start + step])
@@ -91,7 +91,7 @@ def target_of(t: Any, wants: Literal["classes", "values"], origin: str) -> Targe
     return Target(t, "one-hot", origin)
 
 
-def counted(target: Target, rows: Stretches) -> dict[Any, int]:
+def counted(target: Target, rows: RowBlocks) -> dict[Any, int]:
     """How many rows have each label (text or whole number). Raises Failure where they are no classes."""
     found: dict[Any, int] = {}
     start = 0
@@ -126,7 +126,7 @@ def _no_class(target: Target, row: Any, text: str, code: str) -> Failure:
     return Failure(Problem(f"{target.origin}, row {int(row)} (counted from 0): {text}", code=code, help=help))
 
 
-def rows_of_classes(classes: tuple[str, ...], t: Array | Rows) -> dict[str, int]:
+def rows_of_classes(classes: tuple[str, ...], t: Array | LazyRows) -> dict[str, int]:
     """Rows of each class in encoded targets."""
     if not classes:
         return {}

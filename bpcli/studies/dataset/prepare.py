@@ -13,7 +13,7 @@ from bpcli.config.data import Data, Division
 from bpcli.family import Source, Table
 from bpcli.family.plan import Array
 from bpcli.family.source import Kind, Missing
-from bpcli.numeric.lazy_rows import Computed
+from bpcli.numeric.lazy_rows import ComputedRows
 from bpcli.parts.data.targets import distinct
 from bpcli.records.training import ColumnRow, Failure, Problem, SplitRow
 from bpcli.studies.dataset.fit import fit, labels_of
@@ -119,7 +119,7 @@ def prepare(
             x, t, other = (later or prepare_for)(rules, source, root, dtype, True)
             assert t is not None
             warnings = (*warnings, *other.warnings)
-            chosen = cast(Array, x.rows) if isinstance(x, Computed) else np.arange(len(x))
+            chosen = cast(Array, x.rows) if isinstance(x, ComputedRows) else np.arange(len(x))
             splits[name] = Split(name, x, t, chosen, other.row_names, _weight(other, dtype))
         elif name in rows:
             chosen = rows[name]

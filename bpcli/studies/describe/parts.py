@@ -118,7 +118,7 @@ def _passes(part: Activation, size: int) -> tuple[Array, Array]:
     chain.forward(True)
     chain.dy[:, 0] = 1
     chain.backward(True)
-    dx: Array = chain.links[0].frame.dx
+    dx: Array = chain.layers[0].frame.dx
     return chain.y[:, 0].copy(), dx[:, 0].copy()
 
 

@@ -215,7 +215,7 @@ def _explained(
     order = {path: i for i, path in enumerate(ours.links)}
     last = max((r.tensor.rpartition(".")[0] for r in wrong), key=lambda path: order[path])
     here = {r.tensor: arrays[r.tensor] for r in wrong if r.tensor.rpartition(".")[0] == last}
-    text = _of_loss(here, ours, ours.links[last]) if ours.batch.chain.links[-1].path == last else ""
+    text = _of_loss(here, ours, ours.links[last]) if ours.batch.chain.layers[-1].path == last else ""
     if text:
         found.append(Finding(", ".join(here), "loss", f"the error of the loss, dL/dy, is another: {text}"))
     else:

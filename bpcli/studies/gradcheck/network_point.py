@@ -23,7 +23,7 @@ class WholePoint:
 
     def __init__(self, objective: Objective, batch: Batch, name: str) -> None:
         self.objective, self.batch, self.name = objective, batch, name
-        self.links = batch.chain.links
+        self.links = batch.chain.layers
         self.rng = Stream(0, "gradcheck", f"shake {name}").at()
         objective.network.draw(batch.chain, 0)
         self.loss = self.full()

@@ -72,7 +72,7 @@ class Rounding:
 
     def __init__(self, objective: Objective, batch: Batch, rng: Rng, weights: bool = False) -> None:
         self.objective, self.batch, self.rng = objective, batch, rng
-        self.sways = {link.path: layer_sway(link, True, rng) for link in batch.chain.links}
+        self.sways = {link.path: layer_sway(link, True, rng) for link in batch.chain.layers}
         env, program = loss_program(objective, batch) if objective.loss.equations(False) else ({}, None)
         self.of_loss = sway(program, env, rng) if program is not None else {}
         theta, grad, dx = objective.theta.copy(), objective.grad, batch.chain.dx
@@ -90,7 +90,7 @@ class Rounding:
                 self.gradient[e.path] = max(self.gradient[e.path], max_abs(grad[e.where] - base[e.where]))
             if dx is not None:
                 self.gradient["x"] = max(self.gradient["x"], max_abs(dx - base_dx))
-        for link in batch.chain.links:
+        for link in batch.chain.layers:
             for inner in (k for chain in link.inside.values() for k in chain.walk()):
                 own = layer_sway(inner, True, rng)
                 for name in inner.node.plan.params:
@@ -104,13 +104,13 @@ class Rounding:
         if weights:
             objective.theta *= 1 + COARSE * self.rng.uniform(-1, 1, theta.shape)
         np.copyto(batch.x, off(batch.x, self.rng))
-        for link in batch.chain.links:
+        for link in batch.chain.layers:
             link.layer.forward(link.frame, True)
             self._disturb(link.frame.y, self.sways[link.path].get("y", 0.0))
         loss = float(objective.loss.forward(batch.frame))
         objective.loss.backward(batch.frame)
         self._disturb(batch.frame.dx, self.of_loss.get("dx", 0.0))
-        for link in reversed(batch.chain.links):
+        for link in reversed(batch.chain.layers):
             link.layer.backward(link.frame, True)
             if link.frame.dx is not None:
                 self._disturb(link.frame.dx, self.sways[link.path].get("dx", 0.0))

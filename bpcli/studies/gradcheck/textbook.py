@@ -17,7 +17,7 @@ from bpcli.studies.witness.cases import equation_views, layer_program
 def has_equations(link: BoundLayer, train: bool) -> bool:
     """Whether a layer and all inside it are stated in equations."""
     own = bool(link.layer.equations(train, link.node.x))
-    return own and all(has_equations(k, train) for chain in link.inside.values() for k in chain.links)
+    return own and all(has_equations(k, train) for chain in link.inside.values() for k in chain.layers)
 
 
 class Textbook:
@@ -34,7 +34,7 @@ class Textbook:
         self._programs[link.path] = layer_program(link, train)
         self._envs[link.path] = equation_views(link)
         for chain in link.inside.values():
-            for inner in chain.links:
+            for inner in chain.layers:
                 self._take(inner, train)
 
     def outputs(self, x: Array, given: Mapping[str, Array], links: Sequence[BoundLayer] | None = None) -> Array:
@@ -44,7 +44,7 @@ class Textbook:
             for name in link.node.plan.params:
                 env[name] = given.get(f"{link.path}.{name}", env[name])
             for name, chain in link.inside.items():
-                env[f"{name}_y"] = self.outputs(x, given, chain.links)
+                env[f"{name}_y"] = self.outputs(x, given, chain.layers)
             x = self._programs[link.path].run(env, {"y"})["y"]
         return x
 
@@ -54,7 +54,7 @@ class WholeTextbook:
 
     def __init__(self, objective: Objective, batch: Batch, train: bool) -> None:
         chain: Chain = batch.chain
-        self.layers = Textbook(chain.links, train)
+        self.layers = Textbook(chain.layers, train)
         self.objective = objective
         self.x = chain.x.copy()
         self.env, self.loss = loss_program(objective, batch)

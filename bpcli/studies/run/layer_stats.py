@@ -18,7 +18,7 @@ from bpcli.engine.network_plan import NetworkPlan, ParamLayout
 from bpcli.engine.objective import Batch, Objective
 from bpcli.family import Activation, Loss
 from bpcli.family.plan import Array, Frame, empty
-from bpcli.numeric.vectors import length
+from bpcli.numeric.vectors import l2_norm
 from bpcli.records.diagnose import HealthRow
 
 CLOSED = 1e-3
@@ -89,7 +89,7 @@ def _row(link: BoundLayer, entries: list[ParamLayout], objective: Objective, upd
         gradient=_norm(objective.grad, entries),
         weights=weights,
         update=moved / weights if moved is not None and weights else None,
-        error=length(f.dy) / math.sqrt(f.dy.size),
+        error=l2_norm(f.dy) / math.sqrt(f.dy.size),
         output_mean=float(f.y.mean()),
         output_deviation=float(f.y.std()),
         dead=dead,
@@ -99,7 +99,7 @@ def _row(link: BoundLayer, entries: list[ParamLayout], objective: Objective, upd
 
 def _norm(flat: Array, entries: list[ParamLayout]) -> float | None:
     """The norm of these tensors of a flat vector together; None where there are none."""
-    return math.hypot(*(length(flat[e.where]) for e in entries)) if entries else None
+    return math.hypot(*(l2_norm(flat[e.where]) for e in entries)) if entries else None
 
 
 def closed(link: BoundLayer) -> tuple[float | None, float | None]:

@@ -17,7 +17,7 @@ from bpcli.engine.objective import Objective
 from bpcli.engine.step import NonFiniteError, culprit
 from bpcli.family import GradientOptimizer
 from bpcli.family.plan import Array
-from bpcli.numeric.order import order as rows_in_order
+from bpcli.numeric.order import row_order
 from bpcli.numeric.streams import Stream
 from bpcli.records.training import EpochRow, Failure, Problem, TrainReport
 from bpcli.studies.custom.load import files_record_by_name
@@ -158,7 +158,7 @@ class Training:
     def _epoch(self) -> bool:
         """The rest of an epoch; False where a signal asked to stop."""
         p = self.progress
-        order = rows_in_order(None if self.schedule is None else self._order, self.train.x, p.epoch + 1)
+        order = row_order(None if self.schedule is None else self._order, self.train.x, p.epoch + 1)
         began = time.perf_counter()
         with np.errstate(all="ignore"):  # what overflows is found by the step, and named
             while p.batch < self.steps_per_epoch:

@@ -12,7 +12,7 @@ import numpy as np
 from bpcli.engine.step import NonFiniteError
 from bpcli.family import GradientOptimizer
 from bpcli.family.plan import Array
-from bpcli.numeric.vectors import length
+from bpcli.numeric.vectors import l2_norm
 from bpcli.records.trace import Derivation, Given, LayerLine, PathsTo, Quantity, StepLine
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.trace.follow import follow, layers_named, network_of, weight
@@ -186,8 +186,8 @@ def _line(subject: Subject, taken: Taken, found: Sequence[Quantity], step: int) 
 
     return StepLine(
         step=step, loss=taken.loss + taken.penalty, data_loss=taken.loss, penalty=taken.penalty, after=taken.after,
-        predicted=float(change.value), norm=length(taken.gradient), clipped=taken.factor, rate=taken.rate,
-        moved=length(taken.updated - taken.theta), outputs=taken.outputs, gradients=cut(taken.gradient),
+        predicted=float(change.value), norm=l2_norm(taken.gradient), clipped=taken.factor, rate=taken.rate,
+        moved=l2_norm(taken.updated - taken.theta), outputs=taken.outputs, gradients=cut(taken.gradient),
         after_clipping=cut(taken.clipped), updated=cut(taken.updated), layers=tuple(_layers(taken)),
     )  # fmt: skip
 
@@ -198,7 +198,7 @@ def _layers(taken: Taken) -> Iterator[LayerLine]:
         closed, saturated = passing(block, engine["dx"])
         count = engine["y"].size
         notes = [f"{n} of {count} {word}" for n, word in ((closed, "closed"), (saturated, "saturated")) if n]
-        gradients = {name: length(a.ravel()) for name, a in engine.items()
+        gradients = {name: l2_norm(a.ravel()) for name, a in engine.items()
                      if name.startswith("d") and name[1:] in block.env and name not in ("dx", "dy")}  # fmt: skip
         yield LayerLine(
             layer=block.layer, kind=block.kind, units=engine["y"].shape[1:], y=engine["y"],

@@ -136,17 +136,17 @@ class Flow:
             if block.part == "loss":
                 self.truth[GIVEN, "", "t"] = np.asarray(block.env["t"], np.float64)
             if block.part == "layer":
-                if block.layer == self.chain.links[0].path:
+                if block.layer == self.chain.layers[0].path:
                     self.truth[GIVEN, "", "x"] = np.asarray(block.env["x"], np.float64)
                 for name in self._by_layer[block.layer]:
                     self.truth[GIVEN, "", f"{block.layer}.{name}"] = np.asarray(block.env[name], np.float64)
 
     def _connect(self, chain: Chain, x: Key, dy: Key) -> None:
         """Each layer reads what the one before it wrote, and its error from the one after it."""
-        last = len(chain.links) - 1
-        for i, link in enumerate(chain.links):
-            before = x if i == 0 else ("layer", chain.links[i - 1].path, "y")
-            error = dy if i == last else ("layer", chain.links[i + 1].path, "dx")
+        last = len(chain.layers) - 1
+        for i, link in enumerate(chain.layers):
+            before = x if i == 0 else ("layer", chain.layers[i - 1].path, "y")
+            error = dy if i == last else ("layer", chain.layers[i + 1].path, "dx")
             self._wires[link.path, "x"], self._wires[link.path, "dy"] = _same(before), _same(error)
             plan = link.node.plan
             self._by_layer[link.path] = (*plan.draws, *plan.state)
@@ -154,8 +154,8 @@ class Flow:
                 self._wires[link.path, param] = _same((GIVEN, "", f"{link.path}.{param}"))
             for name, inner in link.inside.items():
                 self._connect(inner, before, ("layer", link.path, f"{name}_dy"))
-                self._wires[link.path, f"{name}_y"] = _same(("layer", inner.links[-1].path, "y"))
-                self._wires[link.path, f"{name}_dx"] = _same(("layer", inner.links[0].path, "dx"))
+                self._wires[link.path, f"{name}_y"] = _same(("layer", inner.layers[-1].path, "y"))
+                self._wires[link.path, f"{name}_dx"] = _same(("layer", inner.layers[0].path, "dx"))
 
     def wire(self, layer: str, name: str) -> Key | None:
         """The array that a layer reads as `name`."""
@@ -170,7 +170,7 @@ class Flow:
                     if (source := self._wires.get((block.layer, name))) is not None:
                         yield name, source
             case "loss":
-                yield "x", _same(("layer", self.chain.links[-1].path, "y"))
+                yield "x", _same(("layer", self.chain.layers[-1].path, "y"))
                 yield "t", _same((GIVEN, "", "t"))
             case "penalty":
                 yield "w", _flat([self.old(p) for p in tensors])

@@ -116,7 +116,7 @@ class Walker:
         self._above: dict[str, BoundLayer] = {}  # of the last layer of a branch: the container
         for link in self.chain.walk():
             for inner in link.inside.values():
-                self._above[inner.links[-1].path] = link
+                self._above[inner.layers[-1].path] = link
         self._users = _users(self.chain)
 
     def paths(self, tensor: str, at: Index) -> PathsTo:
@@ -169,7 +169,7 @@ class Walker:
         above = self._above.get(node.link.path)
         if above is not None:
             layer = self._layer(above)
-            name = next(n for n, chain in above.inside.items() if chain.links[-1].path == node.link.path)
+            name = next(n for n, chain in above.inside.items() if chain.layers[-1].path == node.link.path)
             for to in layer.reached(f"{name}_y", node.at):
                 value, formula = layer.factor(f"{name}_dy", node.at, to)
                 further = _Node(above, to)
@@ -213,9 +213,9 @@ class Walker:
 def _users(chain: Chain) -> dict[str, list[BoundLayer]]:
     """Which layers take a layer's output as their input; the first layers of a branch take what the container takes."""
     found: dict[str, list[BoundLayer]] = {}
-    for before, after in zip(chain.links, chain.links[1:], strict=False):
+    for before, after in zip(chain.layers, chain.layers[1:], strict=False):
         found[before.path] = [after, *_inner_first(after)]
-    for link in chain.links:
+    for link in chain.layers:
         for inner in link.inside.values():
             found |= _users(inner)
     return found
@@ -223,5 +223,5 @@ def _users(chain: Chain) -> dict[str, list[BoundLayer]]:
 
 def _inner_first(link: BoundLayer) -> Iterator[BoundLayer]:
     for inner in link.inside.values():
-        yield inner.links[0]
-        yield from _inner_first(inner.links[0])
+        yield inner.layers[0]
+        yield from _inner_first(inner.layers[0])

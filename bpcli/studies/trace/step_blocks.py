@@ -129,7 +129,7 @@ def take_step(subject: Subject) -> Taken:
         blocks=blocks, makers=_makers(batch.chain), theta=watch.theta, data=watch.flat["backward"],
         gradient=watch.flat["gradient"], clipped=watch.flat["clipping"], updated=stepper.theta.copy(), loss=loss,
         penalty=penalty, factor=stepper.factor, rate=stepper.rate, after=after, outputs=outputs,
-        outputs_of=f"{batch.chain.links[-1].path}.y", layers=watch.layers,
+        outputs_of=f"{batch.chain.layers[-1].path}.y", layers=watch.layers,
     )  # fmt: skip
 
 
@@ -184,7 +184,7 @@ def _layer_block(link: BoundLayer) -> Block:
 
 
 def _layer_blocks(chain: Chain) -> Iterator[Block]:
-    for link in chain.links:
+    for link in chain.layers:
         for inner in link.inside.values():
             yield from _layer_blocks(inner)
         yield _layer_block(link)
@@ -205,7 +205,7 @@ def _backward(chain: Chain) -> Iterator[Part]:
 
 
 def _errors(chain: Chain) -> Iterator[Part]:
-    for link in reversed(chain.links):
+    for link in reversed(chain.layers):
         block = _layer_block(link)
         inside = {f"{name}_dx" for name in link.inside}
         lines = [g for g in block.program.grids if g.name in block.backward and not g.name.endswith("_new")]

@@ -79,7 +79,7 @@ class LayerCase:
         self.chain.x[...] = sample.inputs.get("x", rng.normal(size=self.chain.x.shape) * sample.scale)
         for name, value in sample.inputs.items():
             if name != "x":
-                self.network.parameters()[f"{self.chain.links[0].path}.{name}"][...] = value
+                self.network.parameters()[f"{self.chain.layers[0].path}.{name}"][...] = value
         for state in self.network.states.values():
             state[...] = rng.uniform(0.5, 1.5, state.shape)
         self.upstream = rng.normal(size=self.chain.y.shape)
@@ -87,7 +87,7 @@ class LayerCase:
 
     @property
     def link(self) -> BoundLayer:
-        return self.chain.links[0]
+        return self.chain.layers[0]
 
     def forward(self) -> None:
         self.chain.forward(self.train)

@@ -11,7 +11,7 @@ import pytest
 from bpcli.config.data import Data
 from bpcli.family.plan import Array
 from bpcli.numeric import lazy_rows, order
-from bpcli.numeric.lazy_rows import Computed, Mapped, Stretches
+from bpcli.numeric.lazy_rows import ComputedRows, MappedRows, RowBlocks
 from bpcli.numeric.streams import Stream
 from bpcli.parts.data import arrays, npz
 from bpcli.records.training import Failure, Problem
@@ -34,8 +34,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if hundreds of bytes were more than memory holds."""
     for module in (arrays, npz, vast):
         monkeypatch.setattr(module, "MAPPED", 100)
-    monkeypatch.setattr(vast, "HELD", 100)
-    monkeypatch.setattr(lazy_rows, "BLOCK", 512)
+    monkeypatch.setattr(vast, "MAX_BYTES_IN_MEMORY", 100)
+    monkeypatch.setattr(lazy_rows, "BYTES_PER_READ", 512)
 
 
 def saved(rows: int = 300, width: int = 4, seed: int = 3) -> tuple[Array, Array]:
@@ -88,7 +88,7 @@ def test_the_same_as_in_memory(small: None, train: Any, targets: Any, rest: Any,
     assert list(ours.splits) == list(known.splits)
     for name, split in known.splits.items():
         mine = ours.splits[name]
-        assert isinstance(mine.x, Computed)
+        assert isinstance(mine.x, ComputedRows)
         assert np.array_equal(mine.rows[np.arange(len(split.rows))], split.rows)
         assert np.array_equal(np.asarray(mine.x), split.x)
         assert mine.x.dtype == split.x.dtype
@@ -177,7 +177,7 @@ def test_a_large_file_beside_a_small_one_stays_there(small: None) -> None:
     small_one = {"type": "csv", "path": "a.csv", "target": "y"}
     ours, known = (ready(small_one, big=big, validation=NPY) for big in (True, False))
     mine, split = ours.splits["validation"], known.splits["validation"]
-    assert isinstance(mine.x, Computed)
+    assert isinstance(mine.x, ComputedRows)
     assert not isinstance(mine.rows, np.ndarray)
     assert np.array_equal(np.asarray(mine.x), split.x)
     assert np.array_equal(np.asarray(mine.t), split.t)
@@ -207,34 +207,36 @@ def test_quartiles_of_some_rows(small: None, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_stretches_are_rows_that_follow_each_other() -> None:
-    found = Stretches(np.array([1, 4]), 3, 14)  # the last of five holds two rows
+    found = RowBlocks(np.array([1, 4]), 3, 14)  # the last of five holds two rows
     assert len(found) == 5
     assert found[:].tolist() == [3, 4, 5, 12, 13]
     assert found[np.array([4, 0])].tolist() == [13, 3]
-    assert Stretches(np.array([0, 1]), 3, 14)[:].tolist() == [0, 1, 2, 3, 4, 5]
+    assert RowBlocks(np.array([0, 1]), 3, 14)[:].tolist() == [0, 1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("count", [1, 7, 100, 101, 1003])
 def test_a_mixed_order_has_each_row_once(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(order, "STRETCHES", 40)
-    monkeypatch.setattr(order, "WINDOW", 64)
-    mixed = order.Mixed(Stream(1, "order"), count, 1)
+    monkeypatch.setattr(order, "MAX_BLOCKS", 40)
+    monkeypatch.setattr(order, "ROWS_PER_WINDOW", 64)
+    mixed = order.ShuffledOrder(Stream(1, "order"), count, 1)
     whole = mixed[0:count]
     assert sorted(whole.tolist()) == list(range(count))
     batches = [mixed[i : i + 7] for i in range(0, count, 7)]
     assert np.concatenate(batches).tolist() == whole.tolist()
-    assert order.Mixed(Stream(1, "order"), count, 1)[count // 2 : count].tolist() == whole[count // 2 :].tolist()
+    assert (
+        order.ShuffledOrder(Stream(1, "order"), count, 1)[count // 2 : count].tolist() == whole[count // 2 :].tolist()
+    )
     if count > 50:
-        assert order.Mixed(Stream(1, "order"), count, 2)[0:count].tolist() != whole.tolist()
+        assert order.ShuffledOrder(Stream(1, "order"), count, 2)[0:count].tolist() != whole.tolist()
         assert np.abs(np.diff(whole)).max() > count // 3
 
 
 def test_many_rows_train_in_stretches(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """No array with a number for each row; each row once an epoch; the splits have their shares."""
     saved(3001)
-    monkeypatch.setattr(order, "STRETCHES", 256)
-    monkeypatch.setattr(order, "WINDOW", 200)
-    monkeypatch.setattr(order, "MANY", 1000)
+    monkeypatch.setattr(order, "MAX_BLOCKS", 256)
+    monkeypatch.setattr(order, "ROWS_PER_WINDOW", 200)
+    monkeypatch.setattr(order, "MAX_ROWS_NUMBERED", 1000)
     Path("a.yaml").write_text(CONFIG)
     setup = set_up(Path("a.yaml"))
     seen: list[int] = []
@@ -245,10 +247,10 @@ def test_many_rows_train_in_stretches(small: None, monkeypatch: pytest.MonkeyPat
         seen += np.asarray(rows[:]).tolist()
     assert sorted(seen) == list(range(3001))
     train = setup.prepared.splits["train"].x
-    found = order.order(Stream(1, "order"), train, 1)
-    assert isinstance(found, order.Mixed)
-    assert isinstance(order.order(None, train, 1), order.Straight)
-    assert order.order(None, train, 1)[3:6].tolist() == [3, 4, 5]
+    found = order.row_order(Stream(1, "order"), train, 1)
+    assert isinstance(found, order.ShuffledOrder)
+    assert isinstance(order.row_order(None, train, 1), order.SequentialOrder)
+    assert order.row_order(None, train, 1)[3:6].tolist() == [3, 4, 5]
     first = trained("one")
     second = trained("two")
     assert all(np.array_equal(a, second[k]) for k, a in first.items())
@@ -258,14 +260,14 @@ def test_many_rows_train_in_stretches(small: None, monkeypatch: pytest.MonkeyPat
 
 def test_an_order_by_chance_is_the_known_one_where_rows_are_few() -> None:
     x = np.zeros((10, 1))
-    assert order.order(Stream(1, "order"), x, 3).tolist() == Stream(1, "order").permutation(10, 3).tolist()
-    assert order.order(None, x, 3).tolist() == list(range(10))
+    assert order.row_order(Stream(1, "order"), x, 3).tolist() == Stream(1, "order").permutation(10, 3).tolist()
+    assert order.row_order(None, x, 3).tolist() == list(range(10))
 
 
 def test_what_is_asked_of_an_array() -> None:
     base = np.arange(60.0).reshape(15, 4)
     rows, columns = np.array([9, 1, 2, 3, 14]), np.array([2, 0])
-    x = Mapped(base, rows, columns)
+    x = MappedRows(base, rows, columns)
     known = base[rows][:, columns]
     assert (x.shape, x.ndim, x.size, len(x), x.dtype) == ((5, 2), 2, 10, 5, known.dtype)
     picked = np.array([True, False, True, False, False])
@@ -292,9 +294,9 @@ def test_what_is_asked_of_an_array() -> None:
 
 def test_limits_are_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     base = np.arange(60.0).reshape(15, 4)
-    x, calls = Mapped(base), []
-    known = Mapped.blocks
-    monkeypatch.setattr(Mapped, "blocks", lambda self: calls.append(1) or known(self))
+    x, calls = MappedRows(base), []
+    known = MappedRows.blocks
+    monkeypatch.setattr(MappedRows, "blocks", lambda self: calls.append(1) or known(self))
     for _ in range(3):
         x.min(axis=0), x.max(), x.limits()
     assert len(calls) == 1

@@ -100,7 +100,7 @@ def test_every_registered_activation_has_a_character() -> None:
 def test_saturated_is_where_the_slope_is_under_a_twentieth(kind: str, slope: Any) -> None:
     found = probe(dense(4, kind), dense(2), x=3 * X)
     rows = {row.layer: row for row in found.look(found.objective.theta.copy(), {})}
-    z = found.batch.chain.links[0].frame.y
+    z = found.batch.chain.layers[0].frame.y
     expected = np.mean(slope(z) <= 0.05)
     assert 0 < expected < 1
     assert rows["dense_1.activation"].saturated == expected

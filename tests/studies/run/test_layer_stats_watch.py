@@ -132,7 +132,7 @@ def test_layer_by_layer(clipping: str, tmp_path: Path) -> None:
         assert row.watch[f"watch.{layer}.gradient"] == pytest.approx(norm, rel=1e-9)
         moved = 0.1 * row.clip_factor * np.linalg.norm(dW) / np.linalg.norm(w[f"{layer}.W"])
         assert row.watch[f"watch.{layer}.update"] == pytest.approx(moved, rel=1e-9)
-    y = batch.chain.links[1].frame.y
+    y = batch.chain.layers[1].frame.y
     assert row.watch["watch.dense_1.activation.dead"] == (y == 0).all(0).mean()
 
 

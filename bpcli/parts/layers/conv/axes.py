@@ -8,10 +8,10 @@ from typing import Literal, NamedTuple
 
 from bpcli.family.plan import ShapeError
 
-__all__ = ["Axis", "Phase", "fitted", "phases", "same"]
+__all__ = ["FilterAxis", "Phase", "fitted", "phases", "same"]
 
 
-class Axis(NamedTuple):
+class FilterAxis(NamedTuple):
     """A filter of `kernel` weights, `dilation` pixels apart, that moves by `stride` along `size` pixels with `before`
     and `after` zeros around them (fewer than none: so many pixels are left out).
 
@@ -41,22 +41,22 @@ class Axis(NamedTuple):
         return self.before <= 0 and (self.out - 1) * self.stride + self.span - self.before <= self.size
 
 
-def same(size: int, kernel: int, stride: int, dilation: int) -> Axis:
+def same(size: int, kernel: int, stride: int, dilation: int) -> FilterAxis:
     """The axis with size / stride outputs, rounded up; of an odd number of zeros one more stands after the pixels."""
-    bare = Axis(size, kernel, stride, dilation)
+    bare = FilterAxis(size, kernel, stride, dilation)
     zeros = max((-(-size // stride) - 1) * stride + bare.span - size, 0)
     return bare._replace(before=zeros // 2, after=zeros - zeros // 2)
 
 
 def fitted(
     name: str, size: int, kernel: int, stride: int, dilation: int, padding: int | Literal["valid", "same"]
-) -> Axis:
+) -> FilterAxis:
     """The axis with zeros as `padding` says; messages call its direction `name`. Raises ShapeError where the filter
     does not fit into the padded input."""
     if padding == "same":
         return same(size, kernel, stride, dilation)
     zeros = 0 if padding == "valid" else padding
-    found = Axis(size, kernel, stride, dilation, zeros, zeros)
+    found = FilterAxis(size, kernel, stride, dilation, zeros, zeros)
     if found.out < 1:
         padded = f", padded to {size + 2 * zeros}" if zeros else ""
         raise ShapeError(
@@ -75,7 +75,7 @@ class Phase(NamedTuple):
     stride: int
     weight: int
     step: int
-    back: Axis | None
+    back: FilterAxis | None
 
     @property
     def pixels(self) -> slice:
@@ -87,7 +87,7 @@ class Phase(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def phases(axis: Axis) -> tuple[Phase, ...]:
+def phases(axis: FilterAxis) -> tuple[Phase, ...]:
     """The way back from outputs to pixels: pixel h hears from output p through weight u where
     stride * p + dilation * u = h + before, which asks for the same u of all pixels a stride apart."""
     s, r = axis.stride, axis.dilation
@@ -102,7 +102,7 @@ def phases(axis: Axis) -> tuple[Phase, ...]:
             continue
         step = s // common
         kernel = len(range(weight, axis.kernel, step))
-        bare = Axis(axis.out, kernel, 1, r // common)
+        bare = FilterAxis(axis.out, kernel, 1, r // common)
         before = bare.span - 1 - (start - r * weight) // s
         back = bare._replace(before=before, after=count + bare.span - 1 - axis.out - before)
         found.append(Phase(first, s, weight, step, back))

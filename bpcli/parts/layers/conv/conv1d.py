@@ -12,12 +12,12 @@ from bpcli.family import Layer
 from bpcli.family.plan import Frame, Plan, Sample, Shape, ShapeError
 from bpcli.notation import Eq
 from bpcli.numeric.steps import by_lanes
-from bpcli.parts.layers.conv.axes import Axis, fitted
+from bpcli.parts.layers.conv.axes import FilterAxis, fitted
 from bpcli.parts.layers.conv.filters import AROUND, Filters, Zeros, split
 from bpcli.parts.layers.conv.passes import Passes, passes
 from bpcli.parts.layers.conv.writing import consts, looked_at, looking, told
 
-ONE = Axis(1, 1)
+ONE = FilterAxis(1, 1)
 
 
 class Conv1d(Filters, Layer):
@@ -46,7 +46,7 @@ class Conv1d(Filters, Layer):
     def expand(self) -> tuple[tuple[str, Layer], ...]:
         return self.followed(self)
 
-    def axis(self, x: Shape) -> Axis:
+    def axis(self, x: Shape) -> FilterAxis:
         """How the filters move over series of shape x. Raises ShapeError where they do not fit."""
         if len(x) != 2:
             raise ShapeError(

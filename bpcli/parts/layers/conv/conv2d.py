@@ -13,7 +13,7 @@ from bpcli.family.plan import Frame, Plan, Sample, Shape, ShapeError
 from bpcli.notation import Eq
 from bpcli.numeric.steps import by_lanes
 from bpcli.parts.activations import Relu
-from bpcli.parts.layers.conv.axes import Axis, fitted
+from bpcli.parts.layers.conv.axes import FilterAxis, fitted
 from bpcli.parts.layers.conv.filters import AROUND, Filters, Padding, pair, split
 from bpcli.parts.layers.conv.passes import Passes, passes
 from bpcli.parts.layers.conv.writing import consts, looked_at, looking, told
@@ -52,7 +52,7 @@ class Conv2d(Filters, Layer):
     def expand(self) -> tuple[tuple[str, Layer], ...]:
         return self.followed(self)
 
-    def axes(self, x: Shape) -> tuple[Axis, Axis]:
+    def axes(self, x: Shape) -> tuple[FilterAxis, FilterAxis]:
         """How the filters move over images of shape x. Raises ShapeError where they do not fit."""
         if len(x) != 3:
             raise ShapeError(

@@ -17,7 +17,7 @@ from bpcli.family.plan import Array, Frame, Shape
 from bpcli.numeric.products import LARGEST, Cuts, cuts, in_parts, in_tiles
 from bpcli.numeric.steps import Steps
 from bpcli.numeric.threads import LANES, Lane, share
-from bpcli.parts.layers.conv.axes import Axis
+from bpcli.parts.layers.conv.axes import FilterAxis
 
 __all__ = ["Correlation", "Look", "Piece"]
 
@@ -65,7 +65,7 @@ class Correlation:
     thread. What it does is told once for the views of a frame, as steps.
     """
 
-    def __init__(self, h: Axis, w: Axis, groups: int, channels: int, filters: int, bias: bool) -> None:
+    def __init__(self, h: FilterAxis, w: FilterAxis, groups: int, channels: int, filters: int, bias: bool) -> None:
         self.h, self.w, self.groups, self.channels, self.filters, self.bias = h, w, groups, channels, filters, bias
         self.depth = groups * channels
         self.taps = h.kernel * w.kernel * channels

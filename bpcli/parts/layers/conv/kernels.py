@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from bpcli.parts.layers.conv.axes import Axis
+from bpcli.parts.layers.conv.axes import FilterAxis
 from bpcli.parts.layers.conv.correlation import Correlation
 from bpcli.parts.layers.conv.depthwise import Depthwise
 from bpcli.parts.layers.conv.strips import Strips
@@ -13,7 +13,7 @@ __all__ = ["correlation"]
 
 
 @lru_cache(maxsize=512)
-def correlation(h: Axis, w: Axis, groups: int, channels: int, filters: int, bias: bool) -> Correlation:
+def correlation(h: FilterAxis, w: FilterAxis, groups: int, channels: int, filters: int, bias: bool) -> Correlation:
     """The correlation of these sizes, made once."""
     if groups > 1 and channels == filters == 1:
         return Depthwise(h, w, groups, channels, filters, bias)

@@ -12,7 +12,7 @@ import numpy as np
 from bpcli.family.plan import Array, Frame, Slot
 from bpcli.numeric.steps import Steps, done_in_lanes
 from bpcli.numeric.threads import LANES, Lane, share
-from bpcli.parts.layers.conv.axes import Axis, Phase, phases
+from bpcli.parts.layers.conv.axes import FilterAxis, Phase, phases
 from bpcli.parts.layers.conv.correlation import Correlation
 from bpcli.parts.layers.conv.kernels import correlation
 
@@ -29,7 +29,7 @@ class _Way(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def passes(h: Axis, w: Axis, groups: int, channels: int, filters: int, biased: str) -> Passes:
+def passes(h: FilterAxis, w: FilterAxis, groups: int, channels: int, filters: int, biased: str) -> Passes:
     """The passes of these sizes, made once."""
     return Passes(h, w, groups, channels, filters, biased)
 
@@ -42,14 +42,14 @@ class Passes:
     takes as many multiply-adds. The bias is added `there` (convolution), `back` (transposed convolution) or nowhere.
     """
 
-    def __init__(self, h: Axis, w: Axis, groups: int, channels: int, filters: int, biased: str) -> None:
+    def __init__(self, h: FilterAxis, w: FilterAxis, groups: int, channels: int, filters: int, biased: str) -> None:
         self.groups, self.channels, self.filters = groups, channels, filters
         self.taps = (h.kernel, w.kernel)
         self.there = correlation(h, w, groups, channels, filters, biased == "there")
         self.back = tuple(self._ways(h, w, biased == "back"))
         self.cost_back = sum(way.filters.cost for way in self.back if way.filters is not None)
 
-    def _ways(self, h: Axis, w: Axis, bias: bool) -> Iterator[_Way]:
+    def _ways(self, h: FilterAxis, w: FilterAxis, bias: bool) -> Iterator[_Way]:
         at = 0
         for a, b in product(phases(h), phases(w)):
             if a.back is None or b.back is None:

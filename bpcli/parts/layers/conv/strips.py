@@ -16,7 +16,7 @@ from bpcli.numeric.products import Cuts, cuts, in_parts, in_tiles
 from bpcli.numeric.steps import Steps
 from bpcli.numeric.threads import Lane
 from bpcli.parts.layers.conv import correlation
-from bpcli.parts.layers.conv.axes import Axis
+from bpcli.parts.layers.conv.axes import FilterAxis
 from bpcli.parts.layers.conv.correlation import Correlation, Look, Piece
 
 __all__ = ["Strips"]
@@ -28,14 +28,14 @@ PLACES = 128
 class Strips(Correlation):
     """A correlation whose windows move down by one pixel. The bias is added by itself."""
 
-    def __init__(self, h: Axis, w: Axis, groups: int, channels: int, filters: int, bias: bool) -> None:
+    def __init__(self, h: FilterAxis, w: FilterAxis, groups: int, channels: int, filters: int, bias: bool) -> None:
         self.line = Correlation(h._replace(kernel=1, dilation=1), w, groups, channels, 1, False)
         self.plain = groups == 1 and all(a.kernel == a.stride == 1 and not a.before and a.out == a.size for a in (h, w))
         super().__init__(h, w, groups, channels, filters, bias)
         self.ones, self.least = False, 2 if h.kernel == 1 else 1  # strips are a part of the windows
 
     @staticmethod
-    def pay(h: Axis, w: Axis, channels: int) -> bool:
+    def pay(h: FilterAxis, w: FilterAxis, channels: int) -> bool:
         """Whether this is the faster way for images and filters of these sizes."""
         if h.stride > 1:
             return False

@@ -13,7 +13,7 @@ from bpcli.family import Layer
 from bpcli.family.plan import Frame, Plan, Sample, Shape, ShapeError, Slot
 from bpcli.notation import Eq
 from bpcli.numeric.steps import by_lanes
-from bpcli.parts.layers.conv.axes import Axis, same
+from bpcli.parts.layers.conv.axes import FilterAxis, same
 from bpcli.parts.layers.conv.filters import Filters, Padding, pair
 from bpcli.parts.layers.conv.passes import Passes, passes
 from bpcli.parts.layers.conv.writing import consts, looked_at, looking, told
@@ -56,7 +56,7 @@ class ConvTranspose2d(Filters, Layer):
     def expand(self) -> tuple[tuple[str, Layer], ...]:
         return self.followed(self)
 
-    def axes(self, x: Shape) -> tuple[Axis, Axis]:
+    def axes(self, x: Shape) -> tuple[FilterAxis, FilterAxis]:
         """How the filters of the convolution that this one transposes move over the outputs. Raises ShapeError where
         nothing would be left of them."""
         if len(x) != 3:
@@ -71,12 +71,12 @@ class ConvTranspose2d(Filters, Layer):
                 found.append(same(x[i] * stride[i], kernel[i], stride[i], dilation[i]))
                 continue
             off = 0 if self.padding == "valid" else pair(self.padding)[i]
-            span = Axis(0, kernel[i], 1, dilation[i]).span
+            span = FilterAxis(0, kernel[i], 1, dilation[i]).span
             size = (x[i] - 1) * stride[i] + span + self.output_padding - 2 * off
             if size < 1:
                 text = f"a padding of {off} takes off all of an output {size + 2 * off} {name}"
                 raise ShapeError(text, "a smaller `padding`")
-            found.append(Axis(size, kernel[i], stride[i], dilation[i], off, off))
+            found.append(FilterAxis(size, kernel[i], stride[i], dilation[i], off, off))
         h, w = found
         return h, w
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bpcli.parts.layers.conv.axes import Axis
+from bpcli.parts.layers.conv.axes import FilterAxis
 
 __all__ = ["Along", "consts", "looked_at", "looking", "told", "written_axes"]
 
@@ -38,7 +38,7 @@ class Along(NamedTuple):
 IMAGE, SERIES = (("p", "u", "h"), ("q", "v", "w")), (("p", "u", "t"),)
 
 
-def written_axes(axes: Sequence[Axis], turned: bool = False) -> tuple[Along, ...]:
+def written_axes(axes: Sequence[FilterAxis], turned: bool = False) -> tuple[Along, ...]:
     """The axes of an image (two), or of a series (one), with the names of `consts`; `turned`: of a transposed
     convolution, whose outputs are what the filters move over."""
     found = []
@@ -50,13 +50,13 @@ def written_axes(axes: Sequence[Axis], turned: bool = False) -> tuple[Along, ...
     return tuple(found)
 
 
-def _alike(axes: Sequence[Axis]) -> tuple[bool, ...]:
+def _alike(axes: Sequence[FilterAxis]) -> tuple[bool, ...]:
     """Whether stride, dilation and zeros before are the same for all axes."""
     settings = [(axis.stride, axis.dilation, axis.before) for axis in axes]
     return tuple(len(set(values)) == 1 for values in zip(*settings, strict=True))
 
 
-def consts(axes: Sequence[Axis]) -> dict[str, float]:
+def consts(axes: Sequence[FilterAxis]) -> dict[str, float]:
     """The numbers that the equations mention: s stride, r dilation, a zeros before; with h or w where they differ."""
     found: dict[str, float] = {}
     for along, axis in zip(written_axes(axes), axes, strict=True):
@@ -65,7 +65,7 @@ def consts(axes: Sequence[Axis]) -> dict[str, float]:
     return found
 
 
-def told(axes: Sequence[Axis]) -> str:
+def told(axes: Sequence[FilterAxis]) -> str:
     """The same for a reader, as the end of a remark: `; stride s = 2, zeros a = 1`."""
     words = {"s": "stride", "r": "dilation", "a": "zeros"}
     return "".join(
@@ -74,13 +74,13 @@ def told(axes: Sequence[Axis]) -> str:
     )
 
 
-def looking(array: str, axes: Sequence[Axis], last: str, turned: bool = False) -> str:
+def looking(array: str, axes: Sequence[FilterAxis], last: str, turned: bool = False) -> str:
     """The entry of `array` that output p, q sees at weight u, v; 0 outside of it."""
     read = f"{array}[n, {', '.join(along.pixel for along in written_axes(axes, turned))}, {last}]"
     return read if all(axis.inside for axis in axes) else f"pad({read})"
 
 
-def looked_at(array: str, axes: Sequence[Axis], last: str, times: str, turned: bool = False) -> str:
+def looked_at(array: str, axes: Sequence[FilterAxis], last: str, times: str, turned: bool = False) -> str:
     """The entry of `array` at the output that sees pixel h, w at weight u, v, times a factor; 0 where there is none."""
     along = written_axes(axes, turned)
     places = ", ".join(f"({a.reach}) // {a.stride}" if a.stride else a.reach for a in along)
