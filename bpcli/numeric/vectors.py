@@ -1,4 +1,4 @@
-"""Floor 0: Euclidean lengths, also of vectors whose square cannot be written."""
+"""Floor 0: Euclidean norms, also of vectors whose square overflows, and whether all entries are finite."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["as_columns", "column_norms", "l2_norm"]
+__all__ = ["all_finite", "as_columns", "column_norms", "l2_norm"]
 
 Array = NDArray[Any]
+
+
+def all_finite(x: Array) -> bool:
+    """Whether no entry is inf or NaN; what is not finite shows in the sum, so most arrays are read once and no mask is
+    made."""
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(x.sum())) or bool(np.isfinite(x).all())
 
 
 def l2_norm(a: Array) -> float:

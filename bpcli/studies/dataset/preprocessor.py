@@ -15,7 +15,7 @@ from bpcli.config.compatibility import find_bad_token
 from bpcli.family import Table
 from bpcli.family.plan import Array, Shape
 from bpcli.family.source import Kind, Missing
-from bpcli.numeric.finite import all_finite
+from bpcli.numeric.vectors import all_finite
 from bpcli.parts.data.targets import distinct
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.columns import Column, Places, Scaling, expanded
