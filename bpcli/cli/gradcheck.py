@@ -45,8 +45,8 @@ def gradcheck(
     from bpcli.studies.custom.load import load
     from bpcli.studies.gradcheck.check import check_gradients
     from bpcli.studies.gradcheck.check import checked as taken
+    from bpcli.studies.gradcheck.check_parts import check_own, check_registry
     from bpcli.studies.gradcheck.external import check_external
-    from bpcli.studies.gradcheck.registry import check_own, check_registry
     from bpcli.studies.trace.open import Rows, open_subject
 
     mine = load(with_ or ())

@@ -18,7 +18,9 @@ from bpcli.family.plan import Array
 from bpcli.numeric.streams import Stream
 from bpcli.records.gradcheck import Finding, GradcheckReport, LawRow, TensorRow
 from bpcli.records.training import Problem
-from bpcli.studies.gradcheck.judge import EXACT, RANK, STEPPED, Effort, Evidence, judge
+from bpcli.studies.gradcheck.activation_slopes import slopes
+from bpcli.studies.gradcheck.find_mistake import BEFORE, Clues, blame
+from bpcli.studies.gradcheck.forward_equations import has_equations
 from bpcli.studies.gradcheck.laws import laws
 from bpcli.studies.gradcheck.layer_point import (
     DATA,
@@ -33,10 +35,8 @@ from bpcli.studies.gradcheck.layer_point import (
 )
 from bpcli.studies.gradcheck.loss_point import LossPoint, PenaltyPoint, penalties
 from bpcli.studies.gradcheck.network_point import WholePoint, settings
-from bpcli.studies.gradcheck.textbook import has_equations
+from bpcli.studies.gradcheck.verdict import EXACT, RANK, STEPPED, Effort, Evidence, judge
 from bpcli.studies.mistakes.hypotheses import Suspect
-from bpcli.studies.mistakes.in_gradients import BEFORE, Clues, blame
-from bpcli.studies.mistakes.slopes import slopes
 from bpcli.studies.trace.open import Subject
 from bpcli.studies.witness.cases import equation_env, layer_program
 

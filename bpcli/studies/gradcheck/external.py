@@ -18,9 +18,9 @@ from bpcli.family.plan import Array
 from bpcli.records.gradcheck import Finding, GradcheckReport, TensorRow
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.gradcheck.check import Checked
-from bpcli.studies.gradcheck.textbook import loss_program
+from bpcli.studies.gradcheck.find_mistake import Clues, blame
+from bpcli.studies.gradcheck.forward_equations import loss_program
 from bpcli.studies.mistakes.hypotheses import Suspect
-from bpcli.studies.mistakes.in_gradients import Clues, blame
 from bpcli.studies.witness.cases import equation_env, layer_program
 from bpcli.studies.witness.witness import differences, max_abs
 

@@ -11,9 +11,9 @@ import numpy as np
 from bpcli.engine.network import BoundLayer, Chain, Network
 from bpcli.family.plan import Array
 from bpcli.numeric.streams import Stream
-from bpcli.studies.gradcheck.judge import Probe
+from bpcli.studies.gradcheck.forward_equations import Textbook, has_equations
 from bpcli.studies.gradcheck.rounding import COARSE, ROUNDED, layer_sway
-from bpcli.studies.gradcheck.textbook import Textbook, has_equations
+from bpcli.studies.gradcheck.verdict import Probe
 from bpcli.studies.witness.cases import engine_arrays, equation_views, layer_program
 from bpcli.studies.witness.witness import EPS, SUM_RTOL, max_abs
 

@@ -12,10 +12,10 @@ from bpcli.family import Regularizer
 from bpcli.family.plan import Array
 from bpcli.notation import compile_equations
 from bpcli.numeric.streams import Stream
-from bpcli.studies.gradcheck.judge import Probe
+from bpcli.studies.gradcheck.forward_equations import loss_program
 from bpcli.studies.gradcheck.layer_point import TIES, Mislead
 from bpcli.studies.gradcheck.rounding import COARSE, ROUNDED, Sway, sway
-from bpcli.studies.gradcheck.textbook import loss_program
+from bpcli.studies.gradcheck.verdict import Probe
 from bpcli.studies.witness.witness import EPS, SUM_RTOL, max_abs
 
 WEIGHTED = "weighted"

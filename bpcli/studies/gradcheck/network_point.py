@@ -11,10 +11,10 @@ from bpcli.engine.network import BoundLayer
 from bpcli.engine.objective import Batch, Objective
 from bpcli.family.plan import Array
 from bpcli.numeric.streams import Stream
-from bpcli.studies.gradcheck.judge import Probe
+from bpcli.studies.gradcheck.forward_equations import WholeTextbook, has_equations
 from bpcli.studies.gradcheck.layer_point import tokens_of
 from bpcli.studies.gradcheck.rounding import COARSE, ROUNDED, Rounding
-from bpcli.studies.gradcheck.textbook import WholeTextbook, has_equations
+from bpcli.studies.gradcheck.verdict import Probe
 from bpcli.studies.witness.witness import max_abs
 
 

@@ -16,7 +16,7 @@ from bpcli.engine.network import BoundLayer
 from bpcli.engine.objective import Batch, Objective
 from bpcli.family.plan import Array
 from bpcli.notation import Program
-from bpcli.studies.gradcheck.textbook import has_equations, loss_program
+from bpcli.studies.gradcheck.forward_equations import has_equations, loss_program
 from bpcli.studies.witness.cases import equation_env, layer_program
 from bpcli.studies.witness.witness import EPS, max_abs
 

@@ -15,7 +15,7 @@ from bpcli.notation.evaluate import Grid
 from bpcli.notation.syntax import Binary, Bind, Equation, Expr, Number, Reduce, reads, walk
 from bpcli.notation.text import Ascii
 from bpcli.studies.mistakes.rewrites import renamed, rewrites
-from bpcli.studies.mistakes.slips import Slip, slips
+from bpcli.studies.mistakes.single_mistakes import Slip, slips
 
 SAME = 1e-9  # of the largest entry: two arrays that are the same number for number
 SMALL = 20_000  # entries: in larger arrays sums are not tried term by term

@@ -19,8 +19,8 @@ from bpcli.notation.worked import entry
 from bpcli.records.trace import Cause, Mark, Marks, Quantity, Stage
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.mistakes.addresses import Addresses, Target
+from bpcli.studies.mistakes.claim_hypotheses import Guess, Mistakes
 from bpcli.studies.mistakes.claims import Claim, read
-from bpcli.studies.mistakes.in_derivations import Guess, Mistakes
 from bpcli.studies.trace.derive_step import without_equations
 from bpcli.studies.trace.follow import network_of
 from bpcli.studies.trace.graph import AFTER, GIVEN, Flow, Key, Values

@@ -20,7 +20,7 @@ from bpcli.notation.symbols import gradient_of
 from bpcli.notation.syntax import Binary, Bind, Call, Equation, Expr, Name, Read, Reduce, reads, walk
 from bpcli.notation.text import Ascii
 from bpcli.records.trace import Stage
-from bpcli.studies.mistakes.slips import Slip, slips
+from bpcli.studies.mistakes.single_mistakes import Slip, slips
 from bpcli.studies.trace.graph import AFTER, GIVEN, Flow, Key, Node, Values
 
 CLASSIC = (
