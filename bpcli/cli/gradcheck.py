@@ -47,7 +47,7 @@ def gradcheck(
     from bpcli.studies.gradcheck.check import checked as taken
     from bpcli.studies.gradcheck.check_parts import check_own, check_registry
     from bpcli.studies.gradcheck.external import check_external
-    from bpcli.studies.trace.open import Rows, open_subject
+    from bpcli.studies.trace.open import TracedRows, open_target
 
     mine = load(with_ or ())
     if subject is None and not mine:
@@ -60,7 +60,7 @@ def gradcheck(
         return int(Exit.BAD_RESULT if any(row.verdict == "WRONG" for row in table) else Exit.OK)
     if subject is not None:
         with waiting("checking"):
-            opened = open_subject(subject, Rows(batch=True), set_ or ())
+            opened = open_target(subject, TracedRows(batch=True), set_ or ())
             reports = [check_external(taken(opened), external) if external else check_gradients(opened, seed)]
     else:
         with waiting("checking"):

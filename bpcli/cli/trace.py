@@ -103,7 +103,7 @@ def trace(
     from bpcli.studies.trace import examples
     from bpcli.studies.trace.derive_step import View, derive
     from bpcli.studies.trace.golden import golden as compare
-    from bpcli.studies.trace.open import Rows, open_subject
+    from bpcli.studies.trace.open import TracedRows, open_target
     from bpcli.studies.trace.worksheet import grading, vary
     from bpcli.studies.trace.worksheet import worksheet as make
 
@@ -111,11 +111,11 @@ def trace(
     entries, terms = elision(elide)
     told = detail or (Detail.path if param else Detail.neuron if layer or example else Detail.overview)
     view = View(told.value, tuple(layer or ()), tuple(param or ()), steps, digits, entries, terms, plain)
-    rows = Rows(tuple(sample or ()), batch, tuple(x or ()), tuple(t or ()))
+    rows = TracedRows(tuple(sample or ()), batch, tuple(x or ()), tuple(t or ()))
     load(with_ or ())
     with waiting("working it out"):
         if subject is not None:
-            opened, notes = open_subject(subject, rows, set_ or ()), NO_NOTES
+            opened, notes = open_target(subject, rows, set_ or ()), NO_NOTES
         else:
             built_in = examples.named(str(example))
             opened, notes = examples.open_example(built_in, rows), built_in.notes

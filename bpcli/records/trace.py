@@ -54,7 +54,7 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Entry:
+class WorkedEntry:
     """One number of a quantity, with its equation worked out."""
 
     name: str  # as claims call it: dense_1.dW[0,1]
@@ -87,7 +87,7 @@ class Quantity:
     engine: Array | None  # None where the engine has no array of it (a textbook's intermediate step)
     gap: float
     allowed: float
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[WorkedEntry, ...] = ()
     tensor: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)  # what its x and dy are elsewhere: dense_1.activation.y
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from bpcli.studies.gradcheck.check import check_gradients
-from bpcli.studies.trace.open import Rows, open_subject
+from bpcli.studies.trace.open import TracedRows, open_target
 
 pytestmark = pytest.mark.bench
 
@@ -46,7 +46,7 @@ def written(folder: Path, *units: int) -> Path:
 
 
 def test_25000_parameters_one_by_one(tmp_path: Path) -> None:
-    subject = open_subject(written(tmp_path, 31), Rows(batch=True))
+    subject = open_target(written(tmp_path, 31), TracedRows(batch=True))
     report = check_gradients(subject)
     began = time.perf_counter()
     report = check_gradients(subject)

@@ -10,7 +10,7 @@ from cli_lab import Lab
 from cli_lab import lab as lab
 from own_parts import own as own
 
-from bpcli.studies.trace.open import Rows, open_subject
+from bpcli.studies.trace.open import TracedRows, open_target
 
 pytestmark = pytest.mark.usefixtures("own")
 
@@ -160,7 +160,7 @@ def test_without_equations_differences_judge_and_the_rest_is_said(lab: Lab, tmp_
 
 def external(net: str, tmp_path: Path, **changes: np.ndarray) -> Path:
     """A file as somebody else would write it: rows, weights, and gradients by hand in NumPy."""
-    subject = open_subject(Path(net), Rows(batch=True))
+    subject = open_target(Path(net), TracedRows(batch=True))
     weights = {path: w.copy() for path, w in subject.objective.network.parameters().items()}
     x, t = subject.x, subject.t
     a = np.tanh(x @ weights["dense_1.W"] + weights["dense_1.b"])

@@ -10,7 +10,7 @@ from paths import ROOT
 
 from bpcli.records.trace import Derivation
 from bpcli.studies.trace.derive_step import View, derive
-from bpcli.studies.trace.open import Rows, open_subject
+from bpcli.studies.trace.open import TracedRows, open_target
 
 SNAPSHOTS = ROOT / "tests" / "render" / "trace" / "snapshots"
 
@@ -38,7 +38,7 @@ SOFTMAX = nets.experiment(
 @cache
 def told(name: str, detail: Any) -> Derivation:
     if name == "article":
-        d = derive(open_subject(ROOT / "configs" / "article.yaml", Rows(samples=(2,))), View(detail))
+        d = derive(open_target(ROOT / "configs" / "article.yaml", TracedRows(samples=(2,))), View(detail))
     else:
         d = replace(nets.told({"xor": XOR, "softmax": SOFTMAX}[name], detail), name=name)
     return replace(d, worst=0.0)  # the last bits are the machine's

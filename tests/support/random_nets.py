@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from trace_nets import dense, experiment, subject, targets_of
+from trace_nets import dense, experiment, targets_of, trace_target
 
 from bpcli.engine.network_plan import plan_network
 from bpcli.family import Activation, Layer, Loss, Regularizer
 from bpcli.family.part import Part, dump
 from bpcli.family.plan import Array, Shape, ShapeError
-from bpcli.studies.trace.open import Subject
+from bpcli.studies.trace.open import TraceTarget
 
 LARGEST, SMALL = 48, 12  # numbers of a row, so that a check takes a second, or a tenth of one
 Rng = np.random.Generator
@@ -61,7 +61,7 @@ def random_layers(rng: Rng, x: Shape, depth: int, largest: int) -> tuple[list[An
 SHAPES: tuple[Shape, ...] = ((1,), (3,), (7,), (4,), (5, 2), (4, 3), (4, 4, 1), (5, 3, 1), (3, 4, 2), (2, 3, 6))
 
 
-def random_net(seed: int, small: bool = False) -> tuple[Subject, str]:
+def random_net(seed: int, small: bool = False) -> tuple[TraceTarget, str]:
     """A network with rows, and in a word what is odd about it."""
     largest = SMALL if small else LARGEST
     rng = np.random.default_rng(seed)
@@ -91,7 +91,7 @@ def random_net(seed: int, small: bool = False) -> tuple[Subject, str]:
     t = np.asarray(targets_of(loss.kind, rng, n, k))
     if not isinstance(layers[0], dict) or layers[0]["type"] != "embedding":
         x, t = bend(x, t, loss, rng)
-    found = subject(experiment(layers, dump(loss), x, t, **more))
+    found = trace_target(experiment(layers, dump(loss), x, t, **more))
     if mood in ("ties", "saturated"):
         theta = found.objective.theta
         theta += rng.normal(size=theta.shape)

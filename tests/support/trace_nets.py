@@ -11,17 +11,17 @@ import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.family import Activation, Clipper, Constraint, Layer, Loss, Optimizer, Regularizer, Schedule
 from bpcli.records.trace import Derivation
 from bpcli.studies.trace.derive_step import View, derive
-from bpcli.studies.trace.examples import Example, open_example
-from bpcli.studies.trace.open import Rows, Subject
+from bpcli.studies.trace.examples import TraceExample, open_example
+from bpcli.studies.trace.open import TracedRows, TraceTarget
 
 
-def subject(experiment: Mapping[str, Any]) -> Subject:
-    """A subject that is shown all rows of its inline data."""
-    return open_example(Example("net", "", "", experiment, Rows()))
+def trace_target(experiment: Mapping[str, Any]) -> TraceTarget:
+    """A trace target that is shown all rows of its inline data."""
+    return open_example(TraceExample("net", "", "", experiment, TracedRows()))
 
 
 def told(experiment: Mapping[str, Any], detail: Any = "neuron", **more: Any) -> Derivation:
-    return derive(subject(experiment), View(detail=detail, **more))
+    return derive(trace_target(experiment), View(detail=detail, **more))
 
 
 def experiment(layers: list[Any], loss: Any, inputs: Any, targets: Any, **more: Any) -> dict[str, Any]:

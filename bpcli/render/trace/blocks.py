@@ -36,14 +36,14 @@ class Paragraph:
 
 
 @dataclass(frozen=True)
-class Facts:
+class FactsBlock:
     """Terms, each with what is to be said about it."""
 
     rows: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
-class Table:
+class TableBlock:
     """Rows of cells; `right` are the columns of numbers."""
 
     head: tuple[Words, ...]
@@ -69,7 +69,7 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Line:
+class WorkedLine:
     """One worked entry: left = numbers = result. With `blank` there is room in place of both: a numbered one, or 0 for
     one that nobody checks."""
 
@@ -83,10 +83,10 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Lines:
+class WorkedLines:
     """Worked entries of one quantity, and how many more it has."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[WorkedLine, ...]
 
 
 @dataclass(frozen=True)
@@ -96,4 +96,4 @@ class Command:
     text: str
 
 
-Block = Heading | Paragraph | Facts | Table | Formula | Figures | Lines | Command
+Block = Heading | Paragraph | FactsBlock | TableBlock | Formula | Figures | WorkedLines | Command

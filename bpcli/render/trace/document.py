@@ -25,15 +25,15 @@ from bpcli.render.trace.blocks import (
     Block,
     Code,
     Command,
-    Facts,
+    FactsBlock,
     Figures,
     Formula,
     Heading,
-    Line,
-    Lines,
     Paragraph,
-    Table,
+    TableBlock,
     Words,
+    WorkedLine,
+    WorkedLines,
 )  # fmt: skip
 
 FEW = 4  # numbers of a row in a table
@@ -56,7 +56,7 @@ def document(told: Derivation | Worksheet) -> Iterator[Block]:
     assert isinstance(d, Derivation)
     if sheet:
         yield from _instructions(sheet)
-    yield Facts(tuple((name, _arrows(text)) for name, text in d.facts))
+    yield FactsBlock(tuple((name, _arrows(text)) for name, text in d.facts))
     if not sheet:
         yield from _agreement(d)
     if d.detail in ("layer", "neuron") or sheet:
@@ -170,7 +170,7 @@ def _quantity(
         formulas, more = maths.matrices(maths.left_side(q), q.value, d.digits, q.equation.free)
         yield Figures(q.path, "", tuple(formulas), more)
         return
-    yield Lines(tuple(_lines(q, sheet, blanks)))
+    yield WorkedLines(tuple(_lines(q, sheet, blanks)))
     if q.hidden:
         yield Paragraph((f"and {q.hidden:,} more {'entry' if q.hidden == 1 else 'entries'} of ", Code(q.path)))
 
@@ -189,15 +189,15 @@ def _remarks(q: Quantity) -> Iterator[str | Code]:
         yield f"{between}j counts all weights, tensor after tensor"
 
 
-def _lines(q: Quantity, sheet: Worksheet | None, blanks: Mapping[tuple[str, str], int]) -> Iterator[Line]:
+def _lines(q: Quantity, sheet: Worksheet | None, blanks: Mapping[tuple[str, str], int]) -> Iterator[WorkedLine]:
     for e in q.entries:
         left, numbers, sign, result = maths.worked(q, e)
         if sheet and q.id not in sheet.shown:
             number = blanks.get((q.id, e.name), 0)
             notes = () if number else ("for you alone: nobody checks it",)
-            yield Line(e.name, left, "", sign, "", notes, number)
+            yield WorkedLine(e.name, left, "", sign, "", notes, number)
         else:
-            yield Line(e.name, left, numbers, sign, result, tuple(dict.fromkeys((*e.worked.notes, *e.notes))))
+            yield WorkedLine(e.name, left, numbers, sign, result, tuple(dict.fromkeys((*e.worked.notes, *e.notes))))
 
 
 def _left_out(hidden: Sequence[Quantity]) -> Paragraph:
@@ -217,7 +217,7 @@ def _overview(d: Derivation, step: StepLine) -> Iterator[Block]:
         yield Paragraph((f"y and dL/dy are those of the first of {rows} rows.",))
     names = ("layer", "units", "y: what goes out", "dL/dy: its error", "gradient", "")
     body = tuple(_layer(line, d.digits) for line in step.layers)
-    yield Table(tuple((name,) for name in names), body)
+    yield TableBlock(tuple((name,) for name in names), body)
     yield Heading(1, ("The step",))
     yield _losses(step, d.digits)
 
@@ -242,7 +242,7 @@ def _number(value: float, digits: int) -> str:
     return figure(float(value), digits).replace("-", "−").replace("inf", "∞")
 
 
-def _losses(step: StepLine, digits: int) -> Table:
+def _losses(step: StepLine, digits: int) -> TableBlock:
     rows = [("the loss before the step", step.loss)]
     if step.penalty:
         rows += [("of which the data's", step.data_loss), ("and the penalty's", step.penalty)]
@@ -254,7 +254,9 @@ def _losses(step: StepLine, digits: int) -> Table:
         ("the loss of the same rows after it", step.after), ("the change of the loss", step.change),
         ("as foretold by the gradient, to first order", step.predicted),
     ]  # fmt: skip
-    return Table((("",), ("",)), tuple(((name,), (_number(value, digits),)) for name, value in rows), frozenset({1}))
+    return TableBlock(
+        (("",), ("",)), tuple(((name,), (_number(value, digits),)) for name, value in rows), frozenset({1})
+    )
 
 
 # --------------------------------------------------------------------------------------------------------------- paths
@@ -271,7 +273,7 @@ def _paths(p: PathsTo, digits: int) -> Iterator[Block]:
         for name in (*(h.lower for h in reversed(hops)), "L"):
             names += [Code(name), " → "]
         yield Paragraph(tuple(names[:-1]), lead=(f"Path {number + 1} of {p.count:,}",) if p.count > 1 else ())
-        yield Table(
+        yield TableBlock(
             head,
             tuple(
                 (
@@ -292,7 +294,7 @@ def _paths(p: PathsTo, digits: int) -> Iterator[Block]:
     elif p.count > 1:
         yield Paragraph((), lead=("Paths summed",))
         yield Formula(maths.total(p, digits))
-    yield Table(
+    yield TableBlock(
         ((), ()),
         (
             (("by all paths, dL/d", Code(p.name)), (_number(p.total, digits),)),

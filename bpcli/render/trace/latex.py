@@ -10,15 +10,15 @@ from bpcli.render.trace.blocks import (
     Block,
     Code,
     Command,
-    Facts,
+    FactsBlock,
     Figures,
     Formula,
     Heading,
-    Line,
-    Lines,
     Paragraph,
-    Table,
+    TableBlock,
     Words,
+    WorkedLine,
+    WorkedLines,
 )  # fmt: skip
 from bpcli.render.trace.document import document, title
 from bpcli.render.trace.maths import visible
@@ -90,11 +90,11 @@ def _block(block: Block) -> str:
             head = rf"\medskip\textbf{{{_words(lead)}}}" if lead else ""
             text = r"\quad ".join(filter(None, (head, _words(words))))
             return rf"{text}\par\nopagebreak" if lead else text
-        case Facts(rows=rows):
+        case FactsBlock(rows=rows):
             items = "\n".join(rf"{_plain(name)} & {_plain(text)} \\" for name, text in rows)
             columns = r"@{}>{\bfseries}l>{\raggedright\arraybackslash}p{0.8\linewidth}@{}"
             return f"\\begin{{tabular}}{{{columns}}}\n{items}\n\\end{{tabular}}\\par\\medskip"
-        case Table(head=head, rows=rows, right=right):
+        case TableBlock(head=head, rows=rows, right=right):
             pages = [rows[i : i + PAGE] for i in range(0, len(rows), PAGE)]
             return "\n\n".join(_table(head, page, right) for page in pages)
         case Formula(math=math):
@@ -105,20 +105,20 @@ def _block(block: Block) -> str:
                 f"and {more:,} more slices" if more and i == len(formulas) else "" for i in range(1, len(formulas) + 1)
             ]
             return "\n".join(rf"\entry{{{m}}}{{{n}}}{{{about}}}" for m, n in zip(formulas, last, strict=True))
-        case Lines(lines=lines):
+        case WorkedLines(lines=lines):
             return "\n".join(_lines(lines))
         case Command(text=text):
             return rf"\begin{{quote}}{_code(text)}\end{{quote}}"
 
 
-def _lines(lines: tuple[Line, ...]) -> Iterator[str]:
+def _lines(lines: tuple[WorkedLine, ...]) -> Iterator[str]:
     for line in lines:
         math = _worked(line)
         macro = r"\longentry" if "aligned" in math else r"\entry"
         yield f"{macro}{{{math}}}{{{_plain('; '.join(line.notes))}}}{{{_plain(line.name)}}}"
 
 
-def _worked(line: Line) -> str:
+def _worked(line: WorkedLine) -> str:
     """A worked entry on one line, or on two if it is long, or with room to write."""
     if line.blank is not None:
         number = rf"\;({line.blank})" if line.blank else ""

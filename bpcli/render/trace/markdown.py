@@ -13,15 +13,15 @@ from bpcli.render.trace.blocks import (
     Block,
     Code,
     Command,
-    Facts,
+    FactsBlock,
     Figures,
     Formula,
     Heading,
-    Line,
-    Lines,
     Paragraph,
-    Table,
+    TableBlock,
     Words,
+    WorkedLine,
+    WorkedLines,
 )  # fmt: skip
 from bpcli.render.trace.document import document, title
 
@@ -46,9 +46,9 @@ def _block(block: Block) -> str:
             return "#" * max(2, level + 1) + " " + (f"{number}. " if number else "") + _words(words)
         case Paragraph(words=words, lead=lead):
             return " ".join(filter(None, (f"**{_words(lead)}**" if lead else "", _words(words))))
-        case Facts(rows=rows):
+        case FactsBlock(rows=rows):
             return _table((("",), ("",)), tuple(((name,), (text,)) for name, text in rows), frozenset())
-        case Table(head=head, rows=rows, right=right):
+        case TableBlock(head=head, rows=rows, right=right):
             return _table(head, rows, right)
         case Formula(math=math):
             return _display(math)
@@ -56,13 +56,13 @@ def _block(block: Block) -> str:
             about = f"`{name}`: {_plain(note)}" if note else f"`{name}`"
             rest = f"slices not shown: {more:,}" if more else ""
             return "\n\n".join(filter(None, (about, *map(_display, formulas), rest)))
-        case Lines(lines=lines):
+        case WorkedLines(lines=lines):
             return _lines(lines)
         case Command(text=text):
             return f"```\n{text}\n```"
 
 
-def _lines(lines: tuple[Line, ...]) -> str:
+def _lines(lines: tuple[WorkedLine, ...]) -> str:
     if lines[0].blank is not None:
         return _blanks(lines)
     names = [f"`{line.name}`" for line in lines if line.name.endswith("]")]
@@ -73,7 +73,7 @@ def _lines(lines: tuple[Line, ...]) -> str:
     return "\n\n".join(filter(None, (named, _display(_worked(lines)), "\n".join(notes))))
 
 
-def _worked(lines: tuple[Line, ...]) -> str:
+def _worked(lines: tuple[WorkedLine, ...]) -> str:
     """The lines under each other, aligned."""
     if len(lines) == 1 and "aligned" not in lines[0].numbers:
         line = lines[0]
@@ -93,7 +93,7 @@ def _display(math: str) -> str:
     return f"$$\n{_math(math)}\n$$"
 
 
-def _blanks(lines: tuple[Line, ...]) -> str:
+def _blanks(lines: tuple[WorkedLine, ...]) -> str:
     head: tuple[Words, ...] = (("",), ("name",), ("the numbers put in",), ("result",))
     rows = tuple(
         ((f"({line.blank})" if line.blank else "",), (Code(line.name),), ("; ".join(line.notes),), (Code("____"),))

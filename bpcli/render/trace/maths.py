@@ -11,7 +11,7 @@ from bpcli.notation.latex import Latex
 from bpcli.notation.reader import Drawn
 from bpcli.notation.symbols import Level, figure, glyph
 from bpcli.notation.syntax import Binary, Bind, Expr
-from bpcli.records.trace import Array, Entry, PathsTo, Quantity
+from bpcli.records.trace import Array, PathsTo, Quantity, WorkedEntry
 from bpcli.render.trace.arrays import EXACT, PICTURES, enough
 
 __all__ = ["Display", "equation", "left_side", "matrices", "numeral", "product", "result", "total", "visible", "worked"]
@@ -112,7 +112,7 @@ def symbol(name: str) -> str:
     return Latex().symbol(glyph(name), ()).text
 
 
-def worked(q: Quantity, e: Entry) -> tuple[str, str, str, str]:
+def worked(q: Quantity, e: WorkedEntry) -> tuple[str, str, str, str]:
     """A worked entry: its left side, the numbers put in, = or what else stands there, the result. The numbers are
     nothing where they are the result itself."""
     numbers, found = Display(q.known, e.worked.digits).draw(e.worked.tree).text, result(e.worked.result)

@@ -15,7 +15,18 @@ from rich.text import Text as Styled
 
 from bpcli.notation.syntax import Bind
 from bpcli.notation.text import Ascii, Text
-from bpcli.records.trace import STAGES, Array, Derivation, Entry, Given, LayerLine, PathsTo, Quantity, Stage, StepLine
+from bpcli.records.trace import (
+    STAGES,
+    Array,
+    Derivation,
+    Given,
+    LayerLine,
+    PathsTo,
+    Quantity,
+    Stage,
+    StepLine,
+    WorkedEntry,
+)
 from bpcli.render.console import DASHES, printable, table
 from bpcli.render.trace.arrays import EXACT, enough, matrix, plane, summary
 
@@ -195,7 +206,7 @@ class Terminal:
         if value.size > 64:
             yield Styled(f"        {summary(value)}", "dim")
 
-    def _entry(self, q: Quantity, entry: Entry) -> Iterator[RenderableType]:
+    def _entry(self, q: Quantity, entry: WorkedEntry) -> Iterator[RenderableType]:
         """One number: the equation with its numbers put in, the result, and what there is to say."""
         worked = entry.worked
         left = entry.name if q.tensor else f"[{','.join(entry.index)}]" if entry.index else q.name

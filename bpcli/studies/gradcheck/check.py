@@ -37,7 +37,7 @@ from bpcli.studies.gradcheck.loss_point import LossPoint, PenaltyPoint, penaltie
 from bpcli.studies.gradcheck.network_point import WholePoint, settings
 from bpcli.studies.gradcheck.verdict import EXACT, RANK, STEPPED, Effort, Evidence, judge
 from bpcli.studies.mistakes.hypotheses import Suspect
-from bpcli.studies.trace.open import Subject
+from bpcli.studies.trace.open import TraceTarget
 from bpcli.studies.witness.cases import equation_env, layer_program
 
 BATCHES = (3, 5, 7)
@@ -62,7 +62,7 @@ class Checked:
     warnings: tuple[Problem, ...] = ()
 
 
-def checked(subject: Subject) -> Checked:
+def checked(subject: TraceTarget) -> Checked:
     """A network with its rows, as a config or a run gives it."""
     s = subject
     return Checked(s.name, s.objective, s.x, s.t, s.weights, s.rows, s.warnings)
@@ -370,7 +370,7 @@ def _effort(cost: float, budget: float) -> Effort:
 
 
 def check_gradients(
-    subject: Subject | Checked, seed: int = 0, told: Callable[[str], None] = lambda text: None
+    subject: TraceTarget | Checked, seed: int = 0, told: Callable[[str], None] = lambda text: None
 ) -> GradcheckReport:
     """The verdict on every gradient of a network; `told` hears what is looked at."""
     return Checking(subject if isinstance(subject, Checked) else checked(subject), seed, told).report()

@@ -19,7 +19,7 @@ MOST = 16  # names that are listed where one is not known
 
 
 @dataclass(frozen=True)
-class Target:
+class ClaimedEntry:
     """The entry that a claim is about: `place` in the flattened array of a node, or of something given."""
 
     claim: Claim
@@ -53,10 +53,10 @@ class Addresses:
         self.arrays.setdefault("loss", self.arrays["data_loss"])
         self.aliases = dict(self._aliases())
 
-    def targets(self, claims: Sequence[Claim]) -> list[Target]:
+    def targets(self, claims: Sequence[Claim]) -> list[ClaimedEntry]:
         """What the claims name, in the order of the derivation. Raises Failure for names that name nothing, indices out
         of range, and entries that are named twice; for all of them at once."""
-        found: dict[str, Target] = {}
+        found: dict[str, ClaimedEntry] = {}
         problems: list[Problem] = []
         for claim in claims:
             target = self._target(claim, first=not problems)
@@ -85,7 +85,7 @@ class Addresses:
     def _aliases(self) -> Iterator[tuple[str, str]]:
         """Other names, by the names they stand for: z, a and delta of a layer with weights, and what a layer reads."""
         names = {array.key: name for name, array in self.arrays.items()}
-        for node in self.flow.subject.network_plan.walk():
+        for node in self.flow.target.network_plan.walk():
             path = node.path
             for read in ("x", "dy"):
                 key = self.flow.wire(path, read)
@@ -99,7 +99,7 @@ class Addresses:
                 if error in names:
                     yield f"{path}.delta", names[error]
 
-    def _target(self, claim: Claim, first: bool) -> Target | Problem:
+    def _target(self, claim: Claim, first: bool) -> ClaimedEntry | Problem:
         match = re.fullmatch(r"\s*([\w.]+)\s*(?:\[([\d\s,]*)\])?\s*", claim.name)
         path = match[1] if match else claim.name
         path = self.aliases.get(path, path)
@@ -115,7 +115,7 @@ class Addresses:
             help = one or f"{path} has entries {path}{begin} to {path}{end}, counted from 0"
             return claim.fault(text, "no-entry", help)
         place = array.start + (int(np.ravel_multi_index(full, array.shape)) if full else 0)
-        return Target(claim, array.key, place, path + (f"[{','.join(map(str, full))}]" if full else ""))
+        return ClaimedEntry(claim, array.key, place, path + (f"[{','.join(map(str, full))}]" if full else ""))
 
     def _unknown(self, claim: Claim, word: str, first: bool) -> Problem:
         """A problem with a name; the first one lists the names there are."""

@@ -21,7 +21,7 @@ from bpcli.notation.syntax import Binary, Bind, Call, Equation, Expr, Name, Read
 from bpcli.notation.text import Ascii
 from bpcli.records.trace import Stage
 from bpcli.studies.mistakes.single_mistakes import Slip, slips
-from bpcli.studies.trace.graph import AFTER, GIVEN, Flow, Key, Node, Values
+from bpcli.studies.trace.graph import AFTER, GIVEN, Flow, GraphNode, Key, Values
 
 CLASSIC = (
     "added", "sign", "factor-2", "factor-1/2", "no-slope", "slope-at-a", "slope-at-z", "new-weight", "transposed",
@@ -100,7 +100,7 @@ class Mistakes:
                 yield Guess(f"{code}-twice", text, own / count)
 
     # ------------------------------------------------------------------------------------------------- of activations
-    def _slopes(self, node: Node, env: Mapping[str, Any]) -> Iterator[Guess]:
+    def _slopes(self, node: GraphNode, env: Mapping[str, Any]) -> Iterator[Guess]:
         """Slopes that are forgotten, or taken at the wrong place."""
         kind, program, name = node.block.kind, node.block.program, node.key[2]
         if kind not in Activation.registry or env["x"].shape != env["y"].shape:
@@ -119,7 +119,7 @@ class Mistakes:
 
     # --------------------------------------------------------------------------------------------- of the arrays read
     def _other_arrays(
-        self, node: Node, env: Mapping[str, Any], values: Values, later: Callable[[], Values]
+        self, node: GraphNode, env: Mapping[str, Any], values: Values, later: Callable[[], Values]
     ) -> Iterator[Guess]:
         """Another array is read than was meant: the updated weights, or what stands on the wrong side of an
         activation."""
@@ -144,7 +144,7 @@ class Mistakes:
                     code, text = "no-slope", f"the slope of {kind} is forgotten: the error is taken as it arrives there"
                 yield Guess(code, text, node.grid.value({**env, name: told}))
 
-    def _renewed(self, node: Node, env: Mapping[str, Any]) -> Iterator[Guess]:
+    def _renewed(self, node: GraphNode, env: Mapping[str, Any]) -> Iterator[Guess]:
         """What is updated in place of what is not yet, or the other way round."""
         for name in sorted(reads(node.grid.equation)):
             other = name.removesuffix("_new") if name.endswith("_new") else f"{name}_new"
@@ -155,7 +155,7 @@ class Mistakes:
                 text = f"the {new} {name.removesuffix('_new')} is used"
                 yield Guess(f"{new}-state", text, node.grid.value({**env, name: env[other]}))
 
-    def _rounded(self, node: Node, env: Mapping[str, Any]) -> Iterator[Guess]:
+    def _rounded(self, node: GraphNode, env: Mapping[str, Any]) -> Iterator[Guess]:
         """Numbers from before are rounded first."""
         made = {name for name, s in node.inputs.items() if any(k[0] != GIVEN for k in s.keys)}
         made |= {name for name in node.block.program.names if (*node.key[:2], name) in self.flow.nodes}
@@ -168,12 +168,12 @@ class Mistakes:
                 yield Guess("rounding", text, node.grid.value({**env, **{n: cut(env[n], k) for n in names}}))
 
     # ------------------------------------------------------------------------------------------------ of the equation
-    def _long(self, node: Node, env: Mapping[str, Any]) -> Iterator[Guess]:
+    def _long(self, node: GraphNode, env: Mapping[str, Any]) -> Iterator[Guess]:
         """Where an equation has a long form, with a slope for each step of the chain: slips in that, and a chain that
         stops before its end."""
         block, name = node.block, node.key[2]
         if block.part == "loss":
-            equations = self.flow.subject.objective.loss.equations(False)
+            equations = self.flow.target.objective.loss.equations(False)
         elif block.part == "layer":
             link = self.links[block.layer]
             equations = link.layer.equations(True, link.node.x)
@@ -193,7 +193,7 @@ class Mistakes:
             if grid.name == "dx":
                 yield from self._slipped(node, grid, full)
 
-    def _slipped(self, node: Node, grid: Grid, env: Mapping[str, Any]) -> Iterator[Guess]:
+    def _slipped(self, node: GraphNode, grid: Grid, env: Mapping[str, Any]) -> Iterator[Guess]:
         """One slip in the equation itself."""
         shapes = {name: np.shape(v) for name, v in env.items() if np.ndim(v)}
         size = grid.size if node.base[node.key[2]].size <= SMALL else dict.fromkeys(grid.size, SMALL)
@@ -207,7 +207,7 @@ class Mistakes:
             except NotationError:  # a read outside its array: nobody could have computed that
                 continue
 
-    def _words(self, node: Node, grid: Grid, slip: Slip) -> tuple[str, str]:
+    def _words(self, node: GraphNode, grid: Grid, slip: Slip) -> tuple[str, str]:
         """The code of a slip, and what to say of it."""
         piece, layer = slip.piece, node.block.layer
         shown = self._shown(node, piece)
@@ -262,7 +262,7 @@ class Mistakes:
         turned = f"{shown} in place of {self._shown(node, swapped_index(piece))}"
         return "transposed", f"{array} is read transposed: {turned}" if slip.kind == "transposed" else shown
 
-    def _shown(self, node: Node, piece: Expr) -> str:
+    def _shown(self, node: GraphNode, piece: Expr) -> str:
         return Ascii(node.block.known).draw(piece).text
 
 

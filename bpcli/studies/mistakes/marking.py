@@ -18,13 +18,13 @@ from bpcli.family.plan import Array
 from bpcli.notation.worked import entry
 from bpcli.records.trace import Cause, Mark, Marks, Quantity, Stage
 from bpcli.records.training import Exit, Failure, Problem
-from bpcli.studies.mistakes.addresses import Addresses, Target
+from bpcli.studies.mistakes.addresses import Addresses, ClaimedEntry
 from bpcli.studies.mistakes.claim_hypotheses import Guess, Mistakes
 from bpcli.studies.mistakes.claims import Claim, read
 from bpcli.studies.trace.derive_step import without_equations
 from bpcli.studies.trace.follow import network_of
 from bpcli.studies.trace.graph import AFTER, GIVEN, Flow, Key, Values
-from bpcli.studies.trace.open import Rows, Subject, open_subject
+from bpcli.studies.trace.open import TracedRows, TraceTarget, open_target
 from bpcli.studies.trace.quantities import Choice, quantities
 from bpcli.studies.trace.step_blocks import take_step
 from bpcli.studies.witness.witness import EPS
@@ -36,31 +36,31 @@ FEW = 4  # digits: with fewer, many mistakes give a number like it
 LARGE = 20_000  # entries of an array in which mistakes are not looked for
 
 
-def check(path: Path, rows: Rows, claims: Path, sets: Sequence[str] = (), *, ascii: bool = False) -> Marks:
+def check(path: Path, rows: TracedRows, claims: Path, sets: Sequence[str] = (), *, ascii: bool = False) -> Marks:
     """Marks the claims in a file against the next training step of a config, a run folder or a model file.
 
     Raises Failure where either cannot be read, or a claim names nothing (65).
     """
     written = read(claims)
-    return mark(open_subject(path, rows, sets), written, str(claims), ascii=ascii)
+    return mark(open_target(path, rows, sets), written, str(claims), ascii=ascii)
 
 
-def mark(subject: Subject, claims: Sequence[Claim], file: str = "", *, ascii: bool = False) -> Marks:
-    """Marks claims about the next training step of a subject."""
-    network = network_of(subject.network_plan)
-    facts = (("network", network), ("weights", subject.weights), ("rows", subject.rows))
+def mark(target: TraceTarget, claims: Sequence[Claim], file: str = "", *, ascii: bool = False) -> Marks:
+    """Marks claims about the next training step of a target."""
+    network = network_of(target.network_plan)
+    facts = (("network", network), ("weights", target.weights), ("rows", target.rows))
     try:
-        taken = take_step(subject)
+        taken = take_step(target)
     except NonFiniteError as error:
         where = f"{error.layer}.{error.tensor}" if error.layer else error.tensor
         problem = Problem(f"there is nothing to mark: {where} ({error.what}) is not finite", "diverged")
         raise Failure(problem, exit=Exit.BAD_RESULT) from None
     told = list(quantities(taken, 1, Choice(entries=0)))
-    flow = Flow(subject, taken)
+    flow = Flow(target, taken)
     marker = _Marker(flow, Addresses(flow, told).targets(claims), told, ascii)
     wrong = tuple(q.path for q in told if not q.agrees)
-    warnings = (*subject.warnings, *without_equations(subject, taken))
-    return Marks(subject.name, file, facts, tuple(marker.marks()), wrong, warnings)
+    warnings = (*target.warnings, *without_equations(target, taken))
+    return Marks(target.name, file, facts, tuple(marker.marks()), wrong, warnings)
 
 
 @dataclass(frozen=True)
@@ -116,11 +116,11 @@ class _World:
 class _Marker:
     """Goes through a derivation with somebody's claims in hand."""
 
-    def __init__(self, flow: Flow, targets: Sequence[Target], told: Sequence[Quantity], ascii: bool) -> None:
+    def __init__(self, flow: Flow, targets: Sequence[ClaimedEntry], told: Sequence[Quantity], ascii: bool) -> None:
         self.flow, self.ascii = flow, ascii
         self.keys = [k for k in flow.truth if k[0] == GIVEN] + [*flow.nodes, AFTER]
         self.place = {key: i for i, key in enumerate(self.keys)}
-        self.claimed: dict[Key, list[Target]] = {}
+        self.claimed: dict[Key, list[ClaimedEntry]] = {}
         for target in targets:
             self.claimed.setdefault(target.key, []).append(target)
         self.told = told
@@ -141,7 +141,7 @@ class _Marker:
             self.world.values[key] = base
             yield from self._mark(key, base, targets)
 
-    def _mark(self, key: Key, base: Array, targets: Sequence[Target]) -> Iterator[Mark]:
+    def _mark(self, key: Key, base: Array, targets: Sequence[ClaimedEntry]) -> Iterator[Mark]:
         truth, floor = self.flow.truth[key].reshape(-1), self._floor(key)
         follows = base.reshape(-1)
         verdicts: dict[int, str] = {}
@@ -173,7 +173,7 @@ class _Marker:
             i = t.place
             yield self._say(t, verdicts[i], float(truth[i]), float(follows[i]), causes.get(i, []))
 
-    def _adopt(self, key: Key, base: Array, found: Sequence[_Found], targets: Sequence[Target]) -> None:
+    def _adopt(self, key: Key, base: Array, found: Sequence[_Found], targets: Sequence[ClaimedEntry]) -> None:
         """Where one mistake explains all claims of a quantity, the numbers nobody claims have it too."""
         best = next(iter(found), None)
         if best is None or best.agree < len(targets):
@@ -199,7 +199,7 @@ class _Marker:
 
     # --------------------------------------------------------------------------------------------------------- causes
     def _search(
-        self, key: Key, base: Array, targets: Sequence[Target], wrong: Sequence[Target], floor: float
+        self, key: Key, base: Array, targets: Sequence[ClaimedEntry], wrong: Sequence[ClaimedEntry], floor: float
     ) -> list[_Found]:
         """Mistakes that explain at least one of the wrong claims, the likeliest first."""
         if key[0] == GIVEN or base.size > LARGE:
@@ -257,7 +257,7 @@ class _Marker:
                     waiting.append((before, distance + 1))
         return sorted(found.items(), key=lambda item: item[1])
 
-    def _chance(self, tried: int, found: _Found, wrong: Sequence[Target], floor: float) -> float:
+    def _chance(self, tried: int, found: _Found, wrong: Sequence[ClaimedEntry], floor: float) -> float:
         """How probably one of so many mistakes fits by accident, what it explains being written to so many digits."""
         chance = float(tried)
         flat = found.value.reshape(-1)
@@ -268,7 +268,7 @@ class _Marker:
         return chance
 
     # ---------------------------------------------------------------------------------------------------------- words
-    def _say(self, t: Target, verdict: str, truth: float, follows: float, found: Sequence[_Found]) -> Mark:
+    def _say(self, t: ClaimedEntry, verdict: str, truth: float, follows: float, found: Sequence[_Found]) -> Mark:
         causes = tuple(Cause(f.guess.code, f.guess.text, self._called(f.where, t)) for f in found)
         stage = self.flow.nodes[t.key].stage if t.key in self.flow.nodes else Stage.INITIALIZE
         note = ""
@@ -284,7 +284,7 @@ class _Marker:
             worked=self._worked(t) if verdict == "wrong" else "", note=note,
         )  # fmt: skip
 
-    def _worked(self, t: Target) -> str:
+    def _worked(self, t: ClaimedEntry) -> str:
         """The line of the derivation that a claim is about."""
         node = self.flow.nodes.get(t.key)
         if node is None:
@@ -293,7 +293,7 @@ class _Marker:
         line = entry(node.grid, node.base, at, ascii=self.ascii)
         return f"{t.address} {line.line[len(line.left) :].lstrip()}"
 
-    def _called(self, key: Key, t: Target) -> str:
+    def _called(self, key: Key, t: ClaimedEntry) -> str:
         """How claims call a node; of all weights at once, those that the claim is about."""
         if key == t.key:
             return t.address

@@ -1,4 +1,4 @@
-"""The verb: a subject's next training steps, told."""
+"""The verb: a target's next training steps, told."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from bpcli.numeric.vectors import l2_norm
 from bpcli.records.trace import Derivation, Given, LayerLine, PathsTo, Quantity, StepLine
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.trace.follow import follow, layers_named, network_of, weight
-from bpcli.studies.trace.open import Subject
+from bpcli.studies.trace.open import TraceTarget
 from bpcli.studies.trace.paths import Walker
 from bpcli.studies.trace.quantities import Choice, Wanted, passing, quantities
-from bpcli.studies.trace.step_blocks import Taken, take_step
+from bpcli.studies.trace.step_blocks import TakenStep, take_step
 
 Facts = tuple[tuple[str, str], ...]
 Detail = Literal["overview", "layer", "neuron", "path"]
@@ -41,25 +41,25 @@ class View:
 
 
 @np.errstate(all="ignore")  # what overflows is found by the step, and named
-def derive(subject: Subject, view: View, notes: Facts = ()) -> Derivation:
-    """The next `view.steps` training steps of a subject; `notes` begin its header.
+def derive(target: TraceTarget, view: View, notes: Facts = ()) -> Derivation:
+    """The next `view.steps` training steps of a target; `notes` begin its header.
 
     Raises Failure where something named is not there, or a step is not finite.
     """
-    chosen = [weight(subject.network_plan, p) for p in view.params]
-    layers = layers_named(subject.network_plan, view.layers)
+    chosen = [weight(target.network_plan, p) for p in view.params]
+    layers = layers_named(target.network_plan, view.layers)
     detail = view.detail
     if detail == "path" and not chosen:
-        chosen = [_first_weight(subject)]
-    facts = (*notes, *_facts(subject))
+        chosen = [_first_weight(target)]
+    facts = (*notes, *_facts(target))
     lines: list[StepLine] = []
     told: list[Quantity] = []
     given: list[Given] = []
     paths: list[PathsTo] = []
     for step in range(1, view.steps + 1):
-        before = list(_given(subject, step))
+        before = list(_given(target, step))
         try:
-            taken = take_step(subject)
+            taken = take_step(target)
         except NonFiniteError as error:
             where = f"{error.layer}.{error.tensor}" if error.layer else error.tensor
             text = f"step {step} cannot be told: {where} ({error.what}) is not finite"
@@ -70,25 +70,25 @@ def derive(subject: Subject, view: View, notes: Facts = ()) -> Derivation:
         choice = Choice(few, view.terms, view.digits, view.ascii, layers, wanted)
         found = list(quantities(taken, step, choice))
         told += found
-        given += [*before, *_drawn(subject, step), *_untold(taken, step)]
-        lines.append(_line(subject, taken, found, step))
-        if subject.stepper.ended:
-            text = f"step {step} was not taken, the weights stay as they are: {subject.stepper.ended}"
-            subject.warnings = (*subject.warnings, Problem(text, code="converged", level="warning"))
+        given += [*before, *_drawn(target, step), *_untold(taken, step)]
+        lines.append(_line(target, taken, found, step))
+        if target.stepper.ended:
+            text = f"step {step} was not taken, the weights stay as they are: {target.stepper.ended}"
+            target.warnings = (*target.warnings, Problem(text, code="converged", level="warning"))
         if detail == "path":
-            with _as_before(subject, taken):
-                walker = Walker(subject, view.ascii)
+            with _as_before(target, taken):
+                walker = Walker(target, view.ascii)
                 paths += [walker.paths(tensor, at) for tensor, at in chosen]
-    subject.warnings = (*subject.warnings, *without_equations(subject, taken))
+    target.warnings = (*target.warnings, *without_equations(target, taken))
     compared = sum(q.value.size for q in told if q.engine is not None)
     worst = max((q.gap for q in told), default=0.0)
     return Derivation(
-        name=subject.name, detail=detail, facts=facts, steps=tuple(lines), given=tuple(given), quantities=tuple(told),
-        paths=tuple(paths), compared=compared, worst=worst, digits=view.digits, warnings=subject.warnings,
+        name=target.name, detail=detail, facts=facts, steps=tuple(lines), given=tuple(given), quantities=tuple(told),
+        paths=tuple(paths), compared=compared, worst=worst, digits=view.digits, warnings=target.warnings,
     )  # fmt: skip
 
 
-def _wanted(taken: Taken, chosen: Sequence[tuple[str, tuple[int, ...]]]) -> Wanted | None:
+def _wanted(taken: TakenStep, chosen: Sequence[tuple[str, tuple[int, ...]]]) -> Wanted | None:
     """The entries that belong to any of these weights; None where none was named."""
     if not chosen:
         return None
@@ -99,69 +99,69 @@ def _wanted(taken: Taken, chosen: Sequence[tuple[str, tuple[int, ...]]]) -> Want
     return found
 
 
-def _first_weight(subject: Subject) -> tuple[str, tuple[int, ...]]:
+def _first_weight(target: TraceTarget) -> tuple[str, tuple[int, ...]]:
     """The first weight of the first layer that has any: what `path` tells unless somebody says which."""
-    layout = {e.path: e.shape for e in subject.network_plan.layout}
+    layout = {e.path: e.shape for e in target.network_plan.layout}
     if not layout:
         text = "this network has no weight whose paths could be told"
         raise Failure(Problem(text, code="no-weights", help="--detail neuron"), exit=Exit.USAGE)
-    first = next(f"{node.path}.{p}" for node in subject.network_plan.walk() for p in node.plan.params)
+    first = next(f"{node.path}.{p}" for node in target.network_plan.walk() for p in node.plan.params)
     return first, (0,) * len(layout[first])
 
 
-def _facts(subject: Subject) -> Facts:
+def _facts(target: TraceTarget) -> Facts:
     """The header."""
-    loss, optimizer, experiment = subject.objective.loss, subject.experiment.optimizer, subject.experiment
+    loss, optimizer, experiment = target.objective.loss, target.experiment.optimizer, target.experiment
     why = next((eq.why for eq in loss.equations(False) if eq.left == "L"), "")
-    rows = len(subject.x)
+    rows = len(target.x)
     facts = [
-        ("network", f"{network_of(subject.network_plan)}; {subject.network_plan.size:,} parameters, float64"),
-        ("weights", subject.weights),
-        ("rows", f"{subject.rows}; N = {rows}"),
+        ("network", f"{network_of(target.network_plan)}; {target.network_plan.size:,} parameters, float64"),
+        ("weights", target.weights),
+        ("rows", f"{target.rows}; N = {rows}"),
         ("loss", f"{loss.kind}: {why}" if why else loss.kind),
     ]
     if experiment.regularization is not None:
         facts.append(("penalty", f"{experiment.regularization.kind}, on weights and not on biases"))
     if experiment.clipping is not None:
         facts.append(("clipping", experiment.clipping.kind))
-    facts.append(("step", f"{optimizer.kind}, step {subject.done + 1} of this training; gradients at the OLD weights"))
+    facts.append(("step", f"{optimizer.kind}, step {target.done + 1} of this training; gradients at the OLD weights"))
     return tuple(facts)
 
 
-def _given(subject: Subject, step: int) -> Iterator[Given]:
+def _given(target: TraceTarget, step: int) -> Iterator[Given]:
     if step == 1:
-        yield Given(step, "x", subject.x, "the inputs, as the network sees them")
-        target = subject.t
+        yield Given(step, "x", target.x, "the inputs, as the network sees them")
+        t = target.t
         words = "the targets, as the loss sees them"
-        if target.ndim == 1 and subject.rules.classes:
-            words = "the targets: " + ", ".join(subject.rules.classes[int(i)] for i in target[:8])
-        yield Given(step, "t", target, words)
-    for path, value in subject.objective.network.parameters().items():
+        if t.ndim == 1 and target.rules.classes:
+            words = "the targets: " + ", ".join(target.rules.classes[int(i)] for i in t[:8])
+        yield Given(step, "t", t, words)
+    for path, value in target.objective.network.parameters().items():
         yield Given(step, path, value.copy(), "OLD" if step == 1 else f"after step {step - 1}")
 
 
-def _drawn(subject: Subject, step: int) -> Iterator[Given]:
+def _drawn(target: TraceTarget, step: int) -> Iterator[Given]:
     """What chance gave in this step."""
-    for link in subject.objective.network.chain(len(subject.x)).walk():
+    for link in target.objective.network.chain(len(target.x)).walk():
         for name in link.node.plan.draws:
             yield Given(step, f"{link.path}.{name}", np.array(getattr(link.frame, name)), "drawn by chance")
 
 
-def _untold(taken: Taken, step: int) -> Iterator[Given]:
+def _untold(taken: TakenStep, step: int) -> Iterator[Given]:
     """What layers computed that no equation gives: told as it is."""
     for block in taken.layers:
         for name in block.untold:
             yield Given(step, f"{block.layer}.{name}", block.engine[name], f"as {block.kind} computes it: no equation")
 
 
-def without_equations(subject: Subject, taken: Taken) -> Iterator[Problem]:
+def without_equations(target: TraceTarget, taken: TakenStep) -> Iterator[Problem]:
     """Warnings about parts at work that do not say what they compute; those of this package all do."""
-    experiment, loss = subject.experiment, subject.objective.loss
+    experiment, loss = target.experiment, target.objective.loss
     for block in taken.layers:
         if block.untold:
             yield _silent(block.layer, block.kind, "" if not block.program.names else f" of {', '.join(block.untold)}")
     others: list[tuple[str, str, Sequence[Any]]] = [("loss", loss.kind, loss.equations(False))]
-    others += [("penalty", p.kind, p.equations()) for p, _ in subject.network_plan.penalties]
+    others += [("penalty", p.kind, p.equations()) for p, _ in target.network_plan.penalties]
     if experiment.clipping is not None:
         others.append(("clipping", experiment.clipping.kind, experiment.clipping.equations()))
     if isinstance(experiment.optimizer, GradientOptimizer):
@@ -177,9 +177,9 @@ def _silent(place: str, kind: str, which: str) -> Problem:
     return Problem(text, "no-equations", (place,), help=help, level="warning")
 
 
-def _line(subject: Subject, taken: Taken, found: Sequence[Quantity], step: int) -> StepLine:
+def _line(target: TraceTarget, taken: TakenStep, found: Sequence[Quantity], step: int) -> StepLine:
     change = next(q for q in found if q.part == "change")
-    parts = {e.path: e for e in subject.network_plan.layout}
+    parts = {e.path: e for e in target.network_plan.layout}
 
     def cut(flat: Array) -> dict[str, Array]:
         return {path: flat[e.where].reshape(e.shape).copy() for path, e in parts.items()}
@@ -192,7 +192,7 @@ def _line(subject: Subject, taken: Taken, found: Sequence[Quantity], step: int) 
     )  # fmt: skip
 
 
-def _layers(taken: Taken) -> Iterator[LayerLine]:
+def _layers(taken: TakenStep) -> Iterator[LayerLine]:
     for block in taken.layers:
         engine = block.engine
         closed, saturated = passing(block, engine["dx"])
@@ -208,10 +208,10 @@ def _layers(taken: Taken) -> Iterator[LayerLine]:
 
 
 @contextmanager
-def _as_before(subject: Subject, taken: Taken) -> Iterator[None]:
+def _as_before(target: TraceTarget, taken: TakenStep) -> Iterator[None]:
     """The weights, and what the passes leave in memory, as they were before the step."""
-    objective = subject.objective
-    batch = objective.batch(len(subject.x))
+    objective = target.objective
+    batch = objective.batch(len(target.x))
     after = objective.theta.copy()
     objective.theta[...] = taken.theta
     batch.forward(True)

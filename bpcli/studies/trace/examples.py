@@ -17,13 +17,13 @@ from bpcli.family import GradientOptimizer, Optimizer
 from bpcli.family.part import near
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.dataset.prepare import prepare
-from bpcli.studies.trace.open import Rows, Subject, subject_of
+from bpcli.studies.trace.open import TracedRows, TraceTarget, target_of_experiment
 
-NO_ROWS = Rows()
+NO_ROWS = TracedRows()
 
 
 @dataclass(frozen=True)
-class Example:
+class TraceExample:
     """A network small enough to follow by hand. `experiment` is as in a file; `rows` is what it is shown.
 
     `slots` and `done` are what the optimizer remembers, and after how many steps. `verified` are numbers of the
@@ -34,7 +34,7 @@ class Example:
     title: str
     source: str
     experiment: Mapping[str, Any]
-    rows: Rows
+    rows: TracedRows
     slots: Mapping[str, Any] = field(default_factory=dict)
     done: int = 0
     verified: Mapping[str, float] = field(default_factory=dict)
@@ -47,19 +47,21 @@ class Example:
         return (*about, *(("beware" if i == 0 else "", r) for i, r in enumerate(self.remarks)))
 
 
-def open_example(example: Example, rows: Rows = NO_ROWS) -> Subject:
-    """The subject of an example, on its own rows or on others by value."""
+def open_example(example: TraceExample, rows: TracedRows = NO_ROWS) -> TraceTarget:
+    """What an example traces, on its own rows or on others by value."""
     experiment = Experiment.model_validate({"name": example.name, "dtype": "float64", **example.experiment})
     prepared = prepare(experiment.data, targets=experiment.loss.targets, seed=0, dtype=np.dtype("float64"), root=Path())
     network_plan = plan_network(experiment.architecture, prepared.rules.shape, experiment.regularization)
-    subject = subject_of(experiment, network_plan, prepared.rules, rows if rows.x else example.rows, "as given")
+    target = target_of_experiment(
+        experiment, network_plan, prepared.rules, rows if rows.x else example.rows, "as given"
+    )
     for name, value in example.slots.items():
-        subject.stepper.slots[name][...] = value
-    subject.done = example.done
-    return subject
+        target.stepper.slots[name][...] = value
+    target.done = example.done
+    return target
 
 
-def named(name: str) -> Example:
+def named(name: str) -> TraceExample:
     """The example of that name. Raises Failure with the names there are."""
     known = examples()
     if name not in known:
@@ -70,7 +72,7 @@ def named(name: str) -> Example:
 
 
 @cache
-def examples() -> Mapping[str, Example]:
+def examples() -> Mapping[str, TraceExample]:
     """All of them, by name."""
     found = [_article(), *_nielsen(), _circle_neuron(), _convolution(), *_published_steps(), *_steps()]
     return {e.name: e for e in found}
@@ -90,16 +92,16 @@ def _unit(weights: Any, bias: Any, **more: Any) -> dict[str, Any]:
     return {"type": "dense", "units": 1, "weights": weights, "bias": bias, **more}
 
 
-def _article() -> Example:
+def _article() -> TraceExample:
     layers = [_unit([[1.0]], [0.0], activation="sigmoid"), _unit([[-1.0]], [0.0], activation="sigmoid")]
     loss = {"type": "squared_error", "factor": 1}
     sgd = {"type": "sgd", "learning_rate": 1.0}
-    return Example(
+    return TraceExample(
         "article",
         "one hidden unit: x = 1, w1 = 1, w2 = -1, both biases 0, target 1, E = (y - o2)^2 without a half",
         "the article on back-propagation that this project began with; every number anew, in 60 digits",
         _experiment([[-1.0], [0.0], [1.0]], [[0.0], [1.0], [1.0]], layers, loss, sgd),
-        Rows(x=("1",), t=("1",)),
+        TracedRows(x=("1",), t=("1",)),
         verified={
             "dense_1.activation.y[0,0]": 0.73105857863000487925,
             "dense_2.y[0,0]": -0.73105857863000487925,
@@ -127,7 +129,7 @@ def _article() -> Example:
     )
 
 
-def _nielsen() -> list[Example]:
+def _nielsen() -> list[TraceExample]:
     title = "one sigmoid neuron that is to learn x = 1 -> 0, from w = {}, b = {}; {}"
     source = "Nielsen, Neural Networks and Deep Learning, chapter 3 (its published numbers recalled, ours computed)"
     quadratic = {"type": "squared_error", "factor": 0.5}
@@ -142,27 +144,27 @@ def _nielsen() -> list[Example]:
                     "dense_1.dW[0,0]": delta, "dense_1.W_new[0,0]": w[0] - 0.15 * delta}  # fmt: skip
         words = title.format(*w, "the quadratic cost, whose slope dies with the sigmoid's")
         experiment = _experiment([[1.0]], [[0.0]], layers, quadratic, sgd)
-        found.append(Example(name, words, source, experiment, Rows(), verified=verified))
+        found.append(TraceExample(name, words, source, experiment, TracedRows(), verified=verified))
     layers = [_unit([[2.0]], [2.0])]
     sgd = {"type": "sgd", "learning_rate": 0.005}
     words = title.format(2.0, 2.0, "cross-entropy, which starts fast where the quadratic cost is stuck")
     a = 0.9820137900379085
     experiment = _experiment([[1.0]], [[0.0]], layers, "binary_cross_entropy", sgd)
     verified = {"loss.p[0,0]": a, "dense_1.db[0]": a, "dense_1.dW[0,0]": a}
-    return [*found, Example("nielsen_cross_entropy", words, source, experiment, Rows(), verified=verified)]
+    return [*found, TraceExample("nielsen_cross_entropy", words, source, experiment, TracedRows(), verified=verified)]
 
 
-def _circle_neuron() -> Example:
+def _circle_neuron() -> TraceExample:
     """L = 1/2 (y - t)^2 with t = y - 1 has the slope 1 that the course sends back."""
     a = 0.7310585786300049
     layers = [_unit([[2.0], [-3.0]], [-3.0], activation="sigmoid")]
     loss = {"type": "squared_error", "factor": 0.5}
-    return Example(
+    return TraceExample(
         "neuron_2d",
         "a sigmoid neuron of two inputs: w = (2, -3), b = -3, x = (-1, -2); an error of 1 is sent back",
         "Stanford CS231n, notes on back-propagation (optimization-2), its figures rounded to two decimals",
         _experiment([[-1.0, -2.0]], [[a - 1.0]], layers, loss, {"type": "sgd", "learning_rate": 1.0}),
-        Rows(),
+        TracedRows(),
         verified={
             "dense_1.y[0,0]": 1.0,
             "dense_1.activation.y[0,0]": a,
@@ -176,7 +178,7 @@ def _circle_neuron() -> Example:
     )
 
 
-def _convolution() -> Example:
+def _convolution() -> TraceExample:
     """Targets that leave the errors 0, 1, 2, 3, under a loss whose slope is the error."""
     image = [[[0.0], [1.0], [2.0]], [[3.0], [4.0], [5.0]], [[6.0], [7.0], [8.0]]]
     kernel = [[[[0.0]], [[1.0]]], [[[2.0]], [[3.0]]]]
@@ -185,12 +187,12 @@ def _convolution() -> Example:
     y, dy, dx = (19.0, 25.0, 37.0, 43.0), (0.0, 1.0, 2.0, 3.0), (0.0, 0.0, 1.0, 0.0, 4.0, 6.0, 4.0, 12.0, 9.0)
     targets = [[a - b for a, b in zip(y, dy, strict=True)]]
     square = [(i, j) for i in range(2) for j in range(2)]
-    return Example(
+    return TraceExample(
         "convolution",
         "a 3 x 3 image under a 2 x 2 filter, in whole numbers; the errors 0, 1, 2, 3 are sent back",
         "Zhang et al., Dive into Deep Learning, 7.2 for the outputs, 14.10 for dx, which is the transposed convolution",
         _experiment([image], targets, layers, loss, {"type": "sgd", "learning_rate": 0.001}),
-        Rows(),
+        TracedRows(),
         verified={
             **{f"conv2d_1.y[0,{i},{j},0]": value for (i, j), value in zip(square, y, strict=True)},
             **{f"conv2d_1.dW[{i},{j},0,0]": value for (i, j), value in zip(square, y, strict=True)},
@@ -201,7 +203,7 @@ def _convolution() -> Example:
     )
 
 
-def _published_steps() -> list[Example]:
+def _published_steps() -> list[TraceExample]:
     """The three optimizers of the course's assignment 2: 20 weights with the gradient given, which here is the row of
     inputs of a unit whose error is 1."""
     n = 20
@@ -212,10 +214,10 @@ def _published_steps() -> list[Example]:
 
     def step(
         name: str, optimizer: dict[str, Any], slots: dict[str, Any], done: int, verified: dict[str, float]
-    ) -> Example:
+    ) -> TraceExample:
         experiment = _experiment([g.tolist()], [[float(g @ w) - 1.0]], layers, loss, optimizer)
         title = f"one step of {optimizer['type']} on 20 weights, its memory given"
-        return Example(name, title, source, experiment, Rows(), slots, done, verified)
+        return TraceExample(name, title, source, experiment, TracedRows(), slots, done, verified)
 
     velocity = np.linspace(0.6, 0.9, n)
     return [
@@ -246,7 +248,7 @@ def _published_steps() -> list[Example]:
     ]  # fmt: skip
 
 
-def _steps() -> list[Example]:
+def _steps() -> list[TraceExample]:
     """One step of every optimizer on L = w^2 from w = 5: a unit with one weight, input 1, target 0."""
     source = "definition; bpcli parts NAME names the paper"
     found = []
@@ -268,5 +270,5 @@ def _steps() -> list[Example]:
             source_ = source
         title = f"one step of {kind} on L = w^2 from w = 5"
         title += ", with a learning rate of 0.1" if issubclass(leaf, GradientOptimizer) else ""
-        found.append(Example(f"step_{kind}", title, source_, experiment, Rows(), verified=verified))
+        found.append(TraceExample(f"step_{kind}", title, source_, experiment, TracedRows(), verified=verified))
     return found

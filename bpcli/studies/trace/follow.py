@@ -10,7 +10,7 @@ from bpcli.family.part import near
 from bpcli.notation.places import reads_at
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.trace.quantities import FEW, Wanted
-from bpcli.studies.trace.step_blocks import Taken
+from bpcli.studies.trace.step_blocks import TakenStep
 
 Index = tuple[int, ...]
 Found = dict[tuple[str, str], set[Index]]
@@ -51,7 +51,7 @@ def layers_named(network_plan: NetworkPlan, names: Sequence[str]) -> tuple[str, 
     return tuple(names)
 
 
-def follow(taken: Taken, tensor: str, at: Index) -> Wanted:
+def follow(taken: TakenStep, tensor: str, at: Index) -> Wanted:
     """The entries that the gradient of one weight is computed from, back to the loss as long as they are few, and those
     of the forward pass beside them; by (layer, left side)."""
     layer, _, param = tensor.rpartition(".")

@@ -14,8 +14,8 @@ from bpcli.family.plan import Array
 from bpcli.notation.evaluate import Grid
 from bpcli.notation.syntax import reads
 from bpcli.records.trace import Stage
-from bpcli.studies.trace.open import Subject
-from bpcli.studies.trace.step_blocks import Block, Taken
+from bpcli.studies.trace.open import TraceTarget
+from bpcli.studies.trace.step_blocks import StepBlock, TakenStep
 
 Key = tuple[str, str, str]
 """What computes a number: the part, the layer or tensor it works on, and the left side."""
@@ -25,57 +25,57 @@ GIVEN, AFTER = "given", ("after", "", "loss_after")
 
 
 @dataclass(frozen=True)
-class Source:
+class NodeInput:
     """An array that is put together from the arrays at `keys`."""
 
     keys: tuple[Key, ...]
     make: Callable[[Mapping[Key, Array]], Any]
 
 
-def _same(key: Key) -> Source:
-    return Source((key,), lambda values: values[key])
+def _same(key: Key) -> NodeInput:
+    return NodeInput((key,), lambda values: values[key])
 
 
-def _cut(key: Key, start: int, shape: tuple[int, ...]) -> Source:
+def _cut(key: Key, start: int, shape: tuple[int, ...]) -> NodeInput:
     stop = start + int(np.prod(shape))
-    return Source((key,), lambda values: values[key][start:stop].reshape(shape))
+    return NodeInput((key,), lambda values: values[key][start:stop].reshape(shape))
 
 
-def _flat(parts: Sequence[Source]) -> Source:
+def _flat(parts: Sequence[NodeInput]) -> NodeInput:
     def make(values: Mapping[Key, Array]) -> Array:
         return np.concatenate([np.ravel(p.make(values)) for p in parts])
 
-    return Source(tuple(k for p in parts for k in p.keys), make)
+    return NodeInput(tuple(k for p in parts for k in p.keys), make)
 
 
-def _total(keys: Sequence[Key]) -> Source:
-    return Source(tuple(keys), lambda values: sum(values[k] for k in keys))
+def _total(keys: Sequence[Key]) -> NodeInput:
+    return NodeInput(tuple(keys), lambda values: sum(values[k] for k in keys))
 
 
 @dataclass(eq=False)
-class Node:
+class GraphNode:
     """One left side. `base` is what its part reads and computes; of it, `inputs` come from elsewhere."""
 
     key: Key
     stage: Stage
-    block: Block
+    block: StepBlock
     grid: Grid
     base: Mapping[str, Any]
-    inputs: dict[str, Source]
+    inputs: dict[str, NodeInput]
     reads: frozenset[Key] = field(default=frozenset())
 
 
 class Flow:
     """The nodes of a step in their order, and the arrays it is made of (`truth`), the given ones included."""
 
-    def __init__(self, subject: Subject, taken: Taken) -> None:
-        self.subject, self.taken = subject, taken
-        self.chain = subject.objective.network.chain(len(subject.x))
-        self.layout = subject.network_plan.layout
+    def __init__(self, target: TraceTarget, taken: TakenStep) -> None:
+        self.target, self.taken = target, taken
+        self.chain = target.objective.network.chain(len(target.x))
+        self.layout = target.network_plan.layout
         self.truth: Values = {}
-        self.nodes: dict[Key, Node] = {}
+        self.nodes: dict[Key, GraphNode] = {}
         self._by_layer: dict[str, tuple[str, ...]] = {}  # what chance and the past give a layer
-        self._wires: dict[tuple[str, str], Source] = {}  # what a layer reads, by (layer, name)
+        self._wires: dict[tuple[str, str], NodeInput] = {}  # what a layer reads, by (layer, name)
         self._connect(self.chain, (GIVEN, "", "x"), ("loss", "", "dx"))
         self._start()
         bases: dict[tuple[str, str], Mapping[str, Any]] = {}
@@ -84,7 +84,7 @@ class Flow:
             if owner not in bases:
                 bases[owner] = block.program.complete(block.env)
             key = (*owner, grid.name)
-            self.nodes[key] = Node(key, stage, block, grid, bases[owner], {})
+            self.nodes[key] = GraphNode(key, stage, block, grid, bases[owner], {})
             self.truth[key] = np.asarray(bases[owner][grid.name])
         for node in self.nodes.values():
             node.inputs = {n: s for n, s in self._inputs(node.block) if all(k in self.truth for k in s.keys)}
@@ -95,7 +95,7 @@ class Flow:
         self.order[AFTER] = len(self.order)
 
     # ------------------------------------------------------------------------------------------------------ evaluation
-    def env(self, node: Node, values: Mapping[Key, Array]) -> dict[str, Any]:
+    def env(self, node: GraphNode, values: Mapping[Key, Array]) -> dict[str, Any]:
         """All that the part of a node reads and computes, out of `values`."""
         lefts = {name: values[k] for name in node.block.program.names if (k := (*node.key[:2], name)) in values}
         return {**node.base, **{name: source.make(values) for name, source in node.inputs.items()}, **lefts}
@@ -115,14 +115,14 @@ class Flow:
 
     def _loss_after(self, theta: Array) -> Array:
         """The loss of the same rows with other weights; the engine is left as it was."""
-        objective = self.subject.objective
+        objective = self.target.objective
         kept = objective.theta.copy()
         objective.theta[...] = theta
-        loss = objective.batch(len(self.subject.x)).forward(True) + objective.penalty()
+        loss = objective.batch(len(self.target.x)).forward(True) + objective.penalty()
         objective.theta[...] = kept
         return np.asarray(loss)
 
-    def _reads(self, node: Node) -> frozenset[Key]:
+    def _reads(self, node: GraphNode) -> frozenset[Key]:
         named = reads(node.grid.equation)
         found = {k for name, source in node.inputs.items() if name in named for k in source.keys}
         return frozenset(found | {k for name in named if (k := (*node.key[:2], name)) in self.nodes})
@@ -162,7 +162,7 @@ class Flow:
         source = self._wires.get((layer, name))
         return source.keys[0] if source else None
 
-    def _inputs(self, block: Block) -> Iterable[tuple[str, Source]]:
+    def _inputs(self, block: StepBlock) -> Iterable[tuple[str, NodeInput]]:
         tensors = [path for path, _ in block.places] or [e.path for e in self.layout]
         match block.part:
             case "layer":
@@ -196,34 +196,34 @@ class Flow:
                 yield "w_new", _flat([self.stepped(p) for p in tensors])
 
     # A weight tensor at the stations of a step
-    def old(self, path: str) -> Source:
+    def old(self, path: str) -> NodeInput:
         """A tensor of weights before the step."""
         return _same((GIVEN, "", path))
 
-    def data(self, path: str) -> Source:
+    def data(self, path: str) -> NodeInput:
         """Its gradient, of the data term."""
         layer, _, param = path.rpartition(".")
         return _same(("layer", layer, f"d{param}"))
 
-    def gradient(self, path: str) -> Source:
+    def gradient(self, path: str) -> NodeInput:
         """Its gradient, with penalties."""
         return self._whole(("gradient", "", "g"), path) or self.data(path)
 
-    def stepped(self, path: str) -> Source:
+    def stepped(self, path: str) -> NodeInput:
         """The weights after the step."""
         key = ("constraint", path, "w_new")
         return _same(key) if key in self.nodes else self._updated(path)
 
-    def _clipped(self, path: str) -> Source:
+    def _clipped(self, path: str) -> NodeInput:
         own = ("clipping", path, "g_new")
         if own in self.nodes:
             return _same(own)
         return self._whole(("clipping", "", "g_new"), path) or self.gradient(path)
 
-    def _updated(self, path: str) -> Source:
+    def _updated(self, path: str) -> NodeInput:
         return self._whole(("optimizer", "", "w_new"), path) or self.old(path)
 
-    def _own(self, path: str) -> Source:
+    def _own(self, path: str) -> NodeInput:
         """What penalties add to its gradient."""
         for key, node in self.nodes.items():
             if key[0] == "penalty" and key[2] == "dw" and path in dict(node.block.places):
@@ -231,9 +231,9 @@ class Flow:
                 assert found is not None
                 return found
         size = self.truth[GIVEN, "", path].size
-        return Source((), lambda values: np.zeros(size))
+        return NodeInput((), lambda values: np.zeros(size))
 
-    def _whole(self, key: Key, path: str) -> Source | None:
+    def _whole(self, key: Key, path: str) -> NodeInput | None:
         """A tensor's stretch of a flat vector."""
         if key not in self.nodes:
             return None

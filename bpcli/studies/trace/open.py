@@ -33,7 +33,7 @@ DOUBLE = "dtype=float64"
 
 
 @dataclass(frozen=True)
-class Rows:
+class TracedRows:
     """Which rows to trace: numbers of rows of the training source in file order, its first batch, or values."""
 
     samples: tuple[int, ...] = ()
@@ -43,7 +43,7 @@ class Rows:
 
 
 @dataclass(eq=False)
-class Subject:
+class TraceTarget:
     """A network with its rows, ready for its next training step.
 
     `x` (N, *shape) and `t` ((N,) class ids, or (N, K)) are encoded; `done` steps were made before. `weights` and `rows`
@@ -67,8 +67,8 @@ class Subject:
         return self.objective.network.network_plan
 
 
-def open_subject(path: Path, rows: Rows, sets: Sequence[str] = ()) -> Subject:
-    """The subject that a config, a run folder or a model file stands for. Raises Failure where there is none."""
+def open_target(path: Path, rows: TracedRows, sets: Sequence[str] = ()) -> TraceTarget:
+    """The trace target that a config, a run folder or a model file stands for. Raises Failure where there is none."""
     if sets and (path.is_dir() or path.suffix == ".safetensors"):
         text = f"--set changes a config, and {path} is trained already"
         help = "trace the config that it was trained from: bpcli trace CONFIG --set ..."
@@ -79,25 +79,27 @@ def open_subject(path: Path, rows: Rows, sets: Sequence[str] = ()) -> Subject:
         return _of_model(path, rows)
     setup = set_up(path, (*sets, DOUBLE), inputs=False)
     chosen = _of_setup(setup, rows, epoch=0)
-    return _subject(
+    return _target(
         setup.experiment, setup.network_plan, setup.prepared.rules, chosen,
         total=setup.experiment.training.epochs * setup.steps_per_epoch, epoch=setup.steps_per_epoch,
         weights="as they start", warnings=(*setup.warnings, *_unweighted(setup)),
     )  # fmt: skip
 
 
-def subject_of(experiment: Experiment, network_plan: NetworkPlan, rules: Rules, rows: Rows, words: str) -> Subject:
-    """The subject of an experiment whose data are its rows: of `rows` those given by value, else all of them."""
+def target_of_experiment(
+    experiment: Experiment, network_plan: NetworkPlan, rules: Rules, rows: TracedRows, words: str
+) -> TraceTarget:
+    """The trace target of an experiment whose data are its rows: of `rows` those given by value, else all of them."""
     if rows.x:
         chosen = _by_value(rules, rows)
     else:
         table = experiment.data.train.load(Path())
         chosen = rules.encode_inputs(table, np.float64), rules.encode_target(table, np.float64), "all of the example"
     epochs = experiment.training.epochs
-    return _subject(experiment, network_plan, rules, chosen, total=epochs, epoch=1, weights=words, warnings=())
+    return _target(experiment, network_plan, rules, chosen, total=epochs, epoch=1, weights=words, warnings=())
 
 
-def _of_run(path: Path, rows: Rows) -> Subject:
+def _of_run(path: Path, rows: TracedRows) -> TraceTarget:
     folder = RunFolder(path)
     record = folder.record()
     tensors, meta, warnings = folder.newest_checkpoint()
@@ -116,21 +118,21 @@ def _of_run(path: Path, rows: Rows) -> Subject:
         chosen = _of_setup(setup, rows, int(progress["epoch"]))
         steps = setup.steps_per_epoch
     words = f"of {path}, after {int(progress['step']):,} steps, with its optimizer's memory"
-    subject = _subject(
+    target = _target(
         experiment, network_plan, rules, chosen, total=int(record.get("steps", 0)) or steps, epoch=steps, weights=words,
         warnings=(*warnings, *changed_files(record)),
     )  # fmt: skip
-    subject.objective.theta[...] = tensors["theta"]
+    target.objective.theta[...] = tensors["theta"]
     for prefix, arrays in (
-        ("state", subject.objective.network.states),
-        ("slot", subject.stepper.slots),
-        ("clip", subject.stepper.clip_state),
-        ("schedule", subject.stepper.schedule_state),
+        ("state", target.objective.network.states),
+        ("slot", target.stepper.slots),
+        ("clip", target.stepper.clip_state),
+        ("schedule", target.stepper.schedule_state),
     ):
         for name, array in arrays.items():
             array[...] = tensors[f"{prefix}.{name}"]
-    subject.done = int(progress["step"])
-    return subject
+    target.done = int(progress["step"])
+    return target
 
 
 def _unweighted(setup: Setup) -> tuple[Problem, ...]:
@@ -141,7 +143,7 @@ def _unweighted(setup: Setup) -> tuple[Problem, ...]:
     return (Problem(text, code="weights-left-out", level="warning"),)
 
 
-def _of_model(path: Path, rows: Rows) -> Subject:
+def _of_model(path: Path, rows: TracedRows) -> TraceTarget:
     if not rows.x and path.is_dir():
         folder = RunFolder(path)
         chosen = _of_setup(reopen(folder, folder.record(), (DOUBLE,), inputs=False), rows, 0)
@@ -153,18 +155,18 @@ def _of_model(path: Path, rows: Rows) -> Subject:
         chosen = None
     model = models.load(path)
     words = f"of {model.path}, and an optimizer that starts afresh"
-    subject = _subject(
+    target = _target(
         model.experiment, model.network_plan, model.rules, chosen or _by_value(model.rules, rows),
         total=model.experiment.training.epochs, epoch=1, weights=words, warnings=model.warnings,
     )  # fmt: skip
     for name, array in model.objective.network.parameters().items():
-        subject.objective.network.parameters()[name][...] = array
+        target.objective.network.parameters()[name][...] = array
     for name, array in model.objective.network.states.items():
-        subject.objective.network.states[name][...] = array
-    return subject
+        target.objective.network.states[name][...] = array
+    return target
 
 
-def _subject(
+def _target(
     experiment: Experiment,
     network_plan: NetworkPlan,
     rules: Rules,
@@ -174,7 +176,7 @@ def _subject(
     epoch: int,
     weights: str,
     warnings: tuple[Problem, ...],
-) -> Subject:
+) -> TraceTarget:
     x, t, words = chosen
     for node in network_plan.walk():
         if node.plan.state and len(node.x) == 1 and len(x) == 1:
@@ -187,10 +189,10 @@ def _subject(
     stepper = make_stepper(
         objective, experiment.optimizer, experiment.clipping, total, epoch=epoch, constraint=experiment.constraint
     )
-    return Subject(experiment.name, experiment, objective, stepper, rules, x, t, 0, weights, words, warnings)
+    return TraceTarget(experiment.name, experiment, objective, stepper, rules, x, t, 0, weights, words, warnings)
 
 
-def _of_setup(setup: Setup, rows: Rows, epoch: int) -> tuple[Array, Array, str]:
+def _of_setup(setup: Setup, rows: TracedRows, epoch: int) -> tuple[Array, Array, str]:
     """The rows of an experiment's own data, and in words which they are."""
     if rows.x:
         return _by_value(setup.prepared.rules, rows)
@@ -225,7 +227,7 @@ def _samples(setup: Setup, count: int, wanted: Array) -> str:
     return f"row{'s' * (len(named) > 1)} {', '.join(named)}"
 
 
-def _by_value(rules: Rules, rows: Rows) -> tuple[Array, Array, str]:
+def _by_value(rules: Rules, rows: TracedRows) -> tuple[Array, Array, str]:
     """Rows given on the command line, in the units of the file, encoded by the rules."""
     if len(rows.x) != len(rows.t):
         text = f"{_count(len(rows.x), 'row')} of inputs and {_count(len(rows.t), 'target')} are given"

@@ -21,7 +21,7 @@ from bpcli.notation.syntax import Number, parse
 from bpcli.notation.text import Ascii, Text
 from bpcli.records.trace import Hop, PathsTo
 from bpcli.records.training import Failure, Problem
-from bpcli.studies.trace.open import Subject
+from bpcli.studies.trace.open import TraceTarget
 from bpcli.studies.witness.cases import equation_env, layer_program
 
 MOST = 64  # paths that are told one by one
@@ -109,9 +109,9 @@ def _real(value: Any) -> bool:
 class Walker:
     """Finds paths in the network as its last pass left it."""
 
-    def __init__(self, subject: Subject, ascii: bool = False) -> None:
-        self.subject, self.drawn = subject, Ascii if ascii else Text
-        self.chain = subject.objective.network.chain(len(subject.x))
+    def __init__(self, target: TraceTarget, ascii: bool = False) -> None:
+        self.target, self.drawn = target, Ascii if ascii else Text
+        self.chain = target.objective.network.chain(len(target.x))
         self._layers: dict[str, _Layer] = {}
         self._above: dict[str, BoundLayer] = {}  # of the last layer of a branch: the container
         for link in self.chain.walk():
@@ -191,7 +191,7 @@ class Walker:
         """How the loss's own slope at the end of a whole path is computed."""
         if not way.done:
             return ""
-        stated = (parse(eq) for eq in self.subject.objective.loss.equations(False))
+        stated = (parse(eq) for eq in self.target.objective.loss.equations(False))
         equation = next((eq for eq in stated if eq.name == "dx"), None)
         if equation is None:
             return ""
@@ -200,7 +200,7 @@ class Walker:
 
     def _measured(self, weights: Array, at: Index) -> float:
         """What the loss does when the weight is moved a little, to both sides and halved."""
-        batch, old = self.subject.objective.batch(len(self.subject.x)), float(weights[at])
+        batch, old = self.target.objective.batch(len(self.target.x)), float(weights[at])
         found = []
         for sign in (1, -1):
             weights[at] = old + sign * NUDGE

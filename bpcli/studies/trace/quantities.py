@@ -16,8 +16,8 @@ from bpcli.notation.places import reads_at
 from bpcli.notation.symbols import gradient_of
 from bpcli.notation.syntax import reads
 from bpcli.notation.worked import entry
-from bpcli.records.trace import Entry, Quantity, Stage
-from bpcli.studies.trace.step_blocks import Block, Taken
+from bpcli.records.trace import Quantity, Stage, WorkedEntry
+from bpcli.studies.trace.step_blocks import StepBlock, TakenStep
 from bpcli.studies.witness.witness import EPS, SUM_RTOL, max_abs
 
 SATURATED = 0.01  # of the error passes
@@ -39,7 +39,7 @@ class Choice:
     wanted: Wanted | None = None
 
 
-def quantities(taken: Taken, step: int, choice: Choice) -> Iterator[Quantity]:
+def quantities(taken: TakenStep, step: int, choice: Choice) -> Iterator[Quantity]:
     """All quantities of a step, in its order."""
     known: dict[int, dict[str, Any]] = {}
     for block, grid, stage in taken.blocks:
@@ -50,7 +50,7 @@ def quantities(taken: Taken, step: int, choice: Choice) -> Iterator[Quantity]:
 
 
 def _tell(
-    block: Block, grid: Grid, stage: Stage, env: Mapping[str, Any], step: int, choice: Choice
+    block: StepBlock, grid: Grid, stage: Stage, env: Mapping[str, Any], step: int, choice: Choice
 ) -> Iterator[Quantity]:
     value = np.asarray(env[grid.name])
     engine = block.engine.get(grid.name)
@@ -77,7 +77,7 @@ def _tell(
         start += part.value.size
 
 
-def _sources(taken: Taken, block: Block, grid: Grid) -> Mapping[str, str]:
+def _sources(taken: TakenStep, block: StepBlock, grid: Grid) -> Mapping[str, str]:
     """What the x and the dy of an equation are elsewhere: dense_1.activation.y."""
     found = {}
     for name in sorted(reads(grid.equation) & {"x", "dy"}):
@@ -89,7 +89,7 @@ def _sources(taken: Taken, block: Block, grid: Grid) -> Mapping[str, str]:
     return found
 
 
-def _gap(block: Block, value: Array, engine: Array | None) -> tuple[float, float]:
+def _gap(block: StepBlock, value: Array, engine: Array | None) -> tuple[float, float]:
     """How far equation and kernel are apart, and how far sums in another order may be."""
     if engine is None:
         return 0.0, 0.0
@@ -99,7 +99,7 @@ def _gap(block: Block, value: Array, engine: Array | None) -> tuple[float, float
     return worst if worst == worst else float("inf"), SUM_RTOL * max(max_abs(engine), 1e-300) + 64 * EPS * block.reach
 
 
-def _path(block: Block, name: str, tensor: str = "") -> str:
+def _path(block: StepBlock, name: str, tensor: str = "") -> str:
     """How claims call a quantity."""
     tensor = tensor or block.tensor
     layer, _, param = tensor.rpartition(".")
@@ -129,8 +129,8 @@ def _path(block: Block, name: str, tensor: str = "") -> str:
 
 # --------------------------------------------------------------------------------------------------- entries worked out
 def _entries(
-    block: Block, grid: Grid, env: Mapping[str, Any], part: Quantity, start: int, choice: Choice
-) -> Iterator[Entry]:
+    block: StepBlock, grid: Grid, env: Mapping[str, Any], part: Quantity, start: int, choice: Choice
+) -> Iterator[WorkedEntry]:
     shape = part.value.shape
     for at in _chosen(part, shape, choice):
         if start >= 0:
@@ -140,7 +140,7 @@ def _entries(
         else:
             place, index = at, tuple(map(str, at))
         worked = entry(grid, env, place, choice.digits, choice.terms, choice.ascii)
-        yield Entry(f"{part.path}{_brackets(at)}", at, index, worked, tuple(_notes(block, grid, env, place)))
+        yield WorkedEntry(f"{part.path}{_brackets(at)}", at, index, worked, tuple(_notes(block, grid, env, place)))
 
 
 def _brackets(at: Sequence[int]) -> str:
@@ -181,7 +181,7 @@ def _within(owner: str, layer: str) -> bool:
     return owner == layer or owner.startswith(f"{layer}.")
 
 
-def _notes(block: Block, grid: Grid, env: Mapping[str, Any], place: tuple[int, ...]) -> Iterator[str]:
+def _notes(block: StepBlock, grid: Grid, env: Mapping[str, Any], place: tuple[int, ...]) -> Iterator[str]:
     """What a learner would ask about this number."""
     if block.part != "layer" or grid.name not in block.backward:
         return
@@ -200,11 +200,11 @@ def _notes(block: Block, grid: Grid, env: Mapping[str, Any], place: tuple[int, .
             yield f"saturated: {abs(here / above):.1e} of the error passes"
 
 
-def _elementwise(block: Block) -> bool:
+def _elementwise(block: StepBlock) -> bool:
     return block.kind in Activation.registry and block.env["x"].shape == block.env["dy"].shape
 
 
-def passing(block: Block, dx: Array) -> tuple[int, int]:
+def passing(block: StepBlock, dx: Array) -> tuple[int, int]:
     """How many units of an activation pass no error, and how many hardly any."""
     dy = np.asarray(block.env["dy"])
     if block.kind not in Activation.registry or dx.shape != dy.shape:

@@ -20,7 +20,7 @@ from bpcli.numeric.streams import Stream
 from bpcli.records.trace import Array, Blank, Derivation, Given, Quantity, Worksheet
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.trace.derive_step import View, derive
-from bpcli.studies.trace.open import Rows, Subject
+from bpcli.studies.trace.open import TracedRows, TraceTarget
 from bpcli.studies.witness.cases import equation_env
 
 ANSWERS = "answers.yaml"
@@ -34,17 +34,17 @@ SPAN = 0.5  # of weights that all start at 0
 EDGE = 1e-9  # an activation's input closer to 0 stands on the edge between two branches
 
 
-def worksheet(subject: Subject, seed: int, view: View, command: str) -> Worksheet:
-    """The next step of a subject as a worksheet, after `vary`; `command` is what grades it (see `grading`).
+def worksheet(target: TraceTarget, seed: int, view: View, command: str) -> Worksheet:
+    """The next step of a target as a worksheet, after `vary`; `command` is what grades it (see `grading`).
 
     Every entry that the view works out is a blank. The exceptions are the learning rate and what leans on numbers that
     no equation gives (a line search's), which are shown, and a gradient without its penalty, since claims call by its
     name the one with the penalty. Raises Failure where nothing is worked out, and as `derive` does.
     """
-    vary(subject, seed)
-    arrays = _memory(subject)
-    d = derive(subject, replace(view, detail="neuron", steps=1))
-    d = replace(d, given=(*d.given, *_settings(subject, d, arrays)))
+    vary(target, seed)
+    arrays = _memory(target)
+    d = derive(target, replace(view, detail="neuron", steps=1))
+    d = replace(d, given=(*d.given, *_settings(target, d, arrays)))
     known = frozenset(g.path for g in d.given)
     shown = frozenset(q.id for q in d.quantities if q.part == "schedule" or not _solvable(q, d.quantities, known))
     entries = [(q, e) for q in d.quantities for e in q.entries if q.id not in shown]
@@ -60,7 +60,9 @@ def worksheet(subject: Subject, seed: int, view: View, command: str) -> Workshee
     return Worksheet(d, seed, blanks, shown, key, command)
 
 
-def grading(source: Sequence[str], rows: Rows, seed: int, sets: Sequence[str] = (), answers: str = ANSWERS) -> str:
+def grading(
+    source: Sequence[str], rows: TracedRows, seed: int, sets: Sequence[str] = (), answers: str = ANSWERS
+) -> str:
     """The command that grades a worksheet of `source`: a path, or `--example` and its name."""
     words = ["bpcli", "trace", *source]
     for option, values in (("--sample", rows.samples), ("--x", rows.x), ("--t", rows.t), ("--set", sets)):
@@ -76,8 +78,8 @@ def _typed(result: str) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------ variants
-def vary(subject: Subject, seed: int) -> None:
-    """Gives a subject, in place, weights and inputs that are easy to compute with: multiples of 0.1, or of another
+def vary(target: TraceTarget, seed: int) -> None:
+    """Gives a target, in place, weights and inputs that are easy to compute with: multiples of 0.1, or of another
     power of ten that suits their size, between the ends of those it has. Seed 0 leaves them as they are.
 
     The same seed gives the same numbers. Of 50 draws the first is taken in which every weight tensor moves the loss and
@@ -85,23 +87,23 @@ def vary(subject: Subject, seed: int) -> None:
     """
     if not seed:
         return
-    theta, x = subject.objective.theta.copy(), subject.x.copy()
+    theta, x = target.objective.theta.copy(), target.x.copy()
     stream = Stream(seed, "worksheet")
     for attempt in range(TRIES):
-        for place, e in enumerate(subject.network_plan.layout):
+        for place, e in enumerate(target.network_plan.layout):
             low, high = _ends_of_weights(theta[e.where], e.param)
-            subject.objective.theta[e.where] = _friendly(stream.at(attempt, place).random(e.size), low, high)
-        ids = subject.objective.network.chain(len(x)).x.dtype.kind in "iu"
-        drawn = stream.at(attempt, len(subject.network_plan.layout)).random(x.size).reshape(x.shape)
+            target.objective.theta[e.where] = _friendly(stream.at(attempt, place).random(e.size), low, high)
+        ids = target.objective.network.chain(len(x)).x.dtype.kind in "iu"
+        drawn = stream.at(attempt, len(target.network_plan.layout)).random(x.size).reshape(x.shape)
         low, high = float(x.min()), float(x.max())
         if ids:
-            subject.x[...] = low + np.floor(drawn * (high - low + 1))
+            target.x[...] = low + np.floor(drawn * (high - low + 1))
         else:
-            subject.x[...] = _friendly(drawn, *((low, high) if low < high else (-(abs(low) or 1), abs(low) or 1)))
-        if _lively(subject):
+            target.x[...] = _friendly(drawn, *((low, high) if low < high else (-(abs(low) or 1), abs(low) or 1)))
+        if _lively(target):
             break
-    subject.weights = f"drawn for variant {seed} of the worksheet"
-    subject.rows += f", with inputs drawn for variant {seed}"
+    target.weights = f"drawn for variant {seed} of the worksheet"
+    target.rows += f", with inputs drawn for variant {seed}"
 
 
 def _ends_of_weights(w: Array, param: Param) -> tuple[float, float]:
@@ -122,17 +124,17 @@ def _friendly(drawn: Array, low: float, high: float) -> Array:
     return picked * 10.0**power if power >= 0 else picked / 10.0**-power
 
 
-def _lively(subject: Subject) -> bool:
+def _lively(target: TraceTarget) -> bool:
     """Whether every tensor of weights moves the loss, and no activation stands on its edge."""
-    objective, n = subject.objective, len(subject.x)
+    objective, n = target.objective, len(target.x)
     batch = objective.batch(n)
-    batch.load(subject.x, subject.t, np.arange(n))
+    batch.load(target.x, target.t, np.arange(n))
     if objective.network.draws:
-        objective.network.draw(batch.chain, subject.done)
+        objective.network.draw(batch.chain, target.done)
     with np.errstate(all="ignore"):
         loss = batch.forward(True)
         batch.backward(True)
-    moved = all(objective.grad[e.where].any() for e in subject.network_plan.layout)
+    moved = all(objective.grad[e.where].any() for e in target.network_plan.layout)
     edges = (k.frame.x for k in batch.chain.walk() if isinstance(k.layer, Activation))
     return moved and math.isfinite(loss) and not any((np.abs(x) < EDGE).any() for x in edges)
 
@@ -141,31 +143,31 @@ def _lively(subject: Subject) -> bool:
 Memory = Mapping[tuple[str, str], Array]
 
 
-def _memory(subject: Subject) -> Memory:
+def _memory(target: TraceTarget) -> Memory:
     """What optimizer, clipper and layers remember before the step, by part or layer and name."""
-    stepper = subject.stepper
+    stepper = target.stepper
     kept = {("optimizer", name): a.copy() for name, a in stepper.slots.items()}
     kept |= {("clipping", name): a.copy() for name, a in stepper.clip_state.items()}
-    for link in subject.objective.network.chain(len(subject.x)).walk():
+    for link in target.objective.network.chain(len(target.x)).walk():
         kept |= {(link.path, name): np.array(getattr(link.frame, name)) for name in link.node.plan.state}
     return kept
 
 
-def _settings(subject: Subject, d: Derivation, memory: Memory) -> Iterator[Given]:
+def _settings(target: TraceTarget, d: Derivation, memory: Memory) -> Iterator[Given]:
     """The settings and memories that the equations read, which a trace shows where it puts the numbers in."""
     seen = set()
     for q in d.quantities:
         if not q.entries or q.part == "schedule":
             continue
         owner = q.layer or q.part
-        constants = _constants(subject, q)
+        constants = _constants(target, q)
         for name in sorted(reads(q.equation)):
             path = f"{owner}.{name}"
             if path in seen:
                 continue
             if (owner, name) in memory:
                 seen.add(path)
-                yield from _remembered(subject, path, memory[owner, name])
+                yield from _remembered(target, path, memory[owner, name])
             elif name in constants:
                 seen.add(path)
                 yield Given(q.step, path, np.asarray(constants[name]), "a setting")
@@ -179,35 +181,35 @@ def _solvable(q: Quantity, quantities: Sequence[Quantity], given: frozenset[str]
     return all(paths[name] & given or name.endswith(("_y", "_dx")) for name in names)
 
 
-def _remembered(subject: Subject, path: str, array: Array) -> Iterator[Given]:
+def _remembered(target: TraceTarget, path: str, array: Array) -> Iterator[Given]:
     """Memory as it is before the step; that of an optimizer is one number if it is 0 everywhere, else by tensor."""
     if not np.any(array):
         yield Given(1, path, np.asarray(0.0), "remembered: 0 everywhere before the step")
     elif path.startswith("optimizer."):
-        for e in subject.network_plan.layout:
+        for e in target.network_plan.layout:
             name = path.removeprefix("optimizer.")
             yield Given(1, f"{e.path}.{name}", array[e.where].reshape(e.shape), "remembered from the steps before")
     else:
         yield Given(1, path, array, "remembered from the steps before")
 
 
-def _constants(subject: Subject, q: Quantity) -> Mapping[str, Any]:
+def _constants(target: TraceTarget, q: Quantity) -> Mapping[str, Any]:
     """The numbers by name that the equations of a quantity's part may read."""
-    stepper, objective = subject.stepper, subject.objective
+    stepper, objective = target.stepper, target.objective
     match q.part:
         case "layer":
-            link = next(k for k in objective.network.chain(len(subject.x)).walk() if k.path == q.layer)
+            link = next(k for k in objective.network.chain(len(target.x)).walk() if k.path == q.layer)
             return {name: v for name, v in equation_env(link).items() if np.ndim(v) == 0}
         case "loss":
-            return {"K": objective.batch(len(subject.x)).t.shape[-1], **objective.plan.consts}
+            return {"K": objective.batch(len(target.x)).t.shape[-1], **objective.plan.consts}
         case "penalty":
             number = int(q.layer.rpartition("_")[2]) - 1 if "_" in q.layer else 0
-            return subject.network_plan.penalties[number][0].consts()
+            return target.network_plan.penalties[number][0].consts()
         case "clipping" if isinstance(stepper, FirstOrderStep) and stepper.clipper is not None:
             return stepper.clipper.consts()
         case "optimizer":
-            decaying = {"D": subject.network_plan.decaying, "t": subject.done}
-            return {**subject.experiment.optimizer.consts(), **decaying}
+            decaying = {"D": target.network_plan.decaying, "t": target.done}
+            return {**target.experiment.optimizer.consts(), **decaying}
         case "constraint" if isinstance(stepper, FirstOrderStep):
             return next(own.consts() for own, path, _ in stepper.constrained if path == q.tensor)
     return {}

@@ -19,10 +19,10 @@ from paths import CONFIGS
 from bpcli.records.trace import Derivation, Stage
 from bpcli.records.training import Problem
 from bpcli.render.trace.html.document import html
-from bpcli.render.trace.html.layout import Layout
+from bpcli.render.trace.html.layout import PictureLayout
 from bpcli.render.trace.html.network import network
 from bpcli.studies.trace.derive_step import View, derive
-from bpcli.studies.trace.open import Rows, open_subject
+from bpcli.studies.trace.open import TracedRows, open_target
 
 ARTICLE = CONFIGS / "article.yaml"
 TWO_THREE_ONE = """
@@ -69,13 +69,13 @@ def told(tmp_path: Path) -> Make:
     def make(text: str, detail: str = "neuron", samples: tuple[int, ...] = (0,), **view: object) -> Derivation:
         file = tmp_path / "net.yaml"
         file.write_text(text, encoding="utf-8")
-        return derive(open_subject(file, Rows(samples=samples)), View(detail=detail, **view))  # type: ignore[arg-type]
+        return derive(open_target(file, TracedRows(samples=samples)), View(detail=detail, **view))  # type: ignore[arg-type]
 
     return make
 
 
 def article(detail: str = "neuron", **view: object) -> Derivation:
-    return derive(open_subject(ARTICLE, Rows(samples=(2,))), View(detail=detail, **view))  # type: ignore[arg-type]
+    return derive(open_target(ARTICLE, TracedRows(samples=(2,))), View(detail=detail, **view))  # type: ignore[arg-type]
 
 
 class Reader(HTMLParser):
@@ -364,7 +364,7 @@ def test_columns_know_what_feeds_them(told: Make) -> None:
     }  # fmt: skip
     assert {c.path: c.parent for c in found.columns}["residual_1.dense_1"] == "residual_1"
     assert [c.path for c in found.columns if not c.mixes] == ["residual_1"]
-    layout = Layout(found)
+    layout = PictureLayout(found)
     assert [(c.path, source) for c, source in layout.ways] == [("residual_1", "dense_1")]
     assert "residual_1 adds its x unchanged" in html(d)
 

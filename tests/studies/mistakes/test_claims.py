@@ -11,7 +11,7 @@ from bpcli.records.trace import Mark
 from bpcli.records.training import Exit, Failure
 from bpcli.studies.mistakes.claims import Claim, read
 from bpcli.studies.mistakes.marking import check
-from bpcli.studies.trace.open import Rows
+from bpcli.studies.trace.open import TracedRows
 
 NET = """\
 data:
@@ -38,7 +38,7 @@ def one(folder: Path, text: str) -> Claim:
 
 def marked(folder: Path, text: str, net: str = NET, ending: str = "yaml") -> list[Mark]:
     (folder / "net.yaml").write_text(net, encoding="utf-8")
-    rows = Rows(samples=(0,) if net == NET else (0, 1))
+    rows = TracedRows(samples=(0,) if net == NET else (0, 1))
     return list(check(folder / "net.yaml", rows, claims(folder, text, ending)).marks)
 
 

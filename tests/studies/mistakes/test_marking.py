@@ -17,10 +17,10 @@ from bpcli.records.training import Exit, Failure
 from bpcli.studies.mistakes.claims import read
 from bpcli.studies.mistakes.marking import check, mark
 from bpcli.studies.trace.derive_step import View, derive
-from bpcli.studies.trace.open import Rows, open_subject
+from bpcli.studies.trace.open import TracedRows, open_target
 
 ARTICLE = ROOT / "configs" / "article.yaml"
-ROWS = Rows(samples=(0, 1, 2, 3))
+ROWS = TracedRows(samples=(0, 1, 2, 3))
 
 NET: dict[str, Any] = {
     "data": {
@@ -67,9 +67,9 @@ def network(folder: Path, change: Mapping[str, Any]) -> Path:
     return folder / "net.yaml"
 
 
-def truth(net: Path, rows: Rows = ROWS) -> dict[str, float]:
+def truth(net: Path, rows: TracedRows = ROWS) -> dict[str, float]:
     """Every number of the derivation, by the name that claims use."""
-    d = derive(open_subject(net, rows), View(detail="neuron", entries=1 << 30))
+    d = derive(open_target(net, rows), View(detail="neuron", entries=1 << 30))
     found = {e.name: float(q.value[e.at]) for q in d.quantities for e in q.entries}
     found |= {"loss": d.steps[0].loss, "loss_after": d.steps[0].after}
     for g in d.given:
@@ -78,7 +78,7 @@ def truth(net: Path, rows: Rows = ROWS) -> dict[str, float]:
     return found
 
 
-def claimed(net: Path, numbers: Mapping[str, float | str], rows: Rows = ROWS, digits: int = 10) -> Marks:
+def claimed(net: Path, numbers: Mapping[str, float | str], rows: TracedRows = ROWS, digits: int = 10) -> Marks:
     lines = [f"{name},{v if isinstance(v, str) else f'{v:#.{digits}g}'}\n" for name, v in numbers.items()]
     file = net.parent / "claims.csv"
     file.write_text("".join(lines), encoding="utf-8")
@@ -96,7 +96,7 @@ def codes(mark: Mark) -> list[str]:
 
 # The article
 def test_the_article_is_wrong_where_it_is_wrong() -> None:
-    marks = check(ARTICLE, Rows(x=("1",), t=("1",)), ROOT / "configs" / "article_claims.yaml")
+    marks = check(ARTICLE, TracedRows(x=("1",), t=("1",)), ROOT / "configs" / "article_claims.yaml")
     found = {m.name: m for m in marks.marks}
     assert {name: m.verdict for name, m in found.items()} == {
         "dense_1.a": "right", "dense_2.a": "wrong", "loss": "wrong", "dense_1.dW": "wrong", "dense_1.W_new": "wrong",
@@ -119,7 +119,10 @@ def test_the_article_is_wrong_where_it_is_wrong() -> None:
 
 def test_the_row_of_the_file_is_the_same_as_its_values() -> None:
     claims = ROOT / "configs" / "article_claims.yaml"
-    assert check(ARTICLE, Rows(samples=(2,)), claims).marks == check(ARTICLE, Rows(x=("1",), t=("1",)), claims).marks
+    assert (
+        check(ARTICLE, TracedRows(samples=(2,)), claims).marks
+        == check(ARTICLE, TracedRows(x=("1",), t=("1",)), claims).marks
+    )
 
 
 # Derivations without a mistake
@@ -215,7 +218,7 @@ def test_cross_entropy_without_the_slope_of_softmax(tmp_path: Path) -> None:
     inputs = [[0.1, 1.2], [0.7, -1.0], [0.2, 0.4]]
     data = {"train": {"type": "inline", "inputs": inputs, "targets": ["a", "b", "c"]}}
     net = network(tmp_path, {"architecture": layers, "loss": "softmax_cross_entropy", "data": data})
-    rows = Rows(samples=(0, 1, 2))
+    rows = TracedRows(samples=(0, 1, 2))
     p = truth(net, rows)["loss.p[0,0]"]
     found = first(claimed(net, {"loss.dx[0,0]": -1 / p / 3, "loss.dx[0,1]": 0.0}, rows))
     assert codes(found)[0] == "half-chain"
@@ -270,7 +273,7 @@ def test_a_mistake_that_nobody_wrote_down_goes_on(tmp_path: Path) -> None:
     """The bias was left out of z, which is not claimed; the slope of softplus is taken there all the same."""
     layers = [{"type": "dense", "units": 1, "bias": [0.7], "activation": "softplus"}, {"type": "dense", "units": 1}]
     net = network(tmp_path, {"architecture": layers, "loss": "mean_squared_error", "regularization": None})
-    row = Rows(samples=(0,))
+    row = TracedRows(samples=(0,))
     n = truth(net, row)
     z = n["dense_1.y[0,0]"] - 0.7
     a = float(np.log1p(np.exp(z)))
@@ -305,7 +308,7 @@ def test_no_cause_is_invented(tmp_path: Path) -> None:
                  for n, a in entries]  # fmt: skip
         config.write_text(json.dumps(net.config), encoding="utf-8")
         claims.write_text("\n".join(lines), encoding="utf-8")
-        marks = mark(open_subject(config, Rows(samples=tuple(range(len(net.x))))), read(claims))
+        marks = mark(open_target(config, TracedRows(samples=tuple(range(len(net.x))))), read(claims))
         explained += marks.first is not None and bool(marks.first.causes)
     assert explained <= 3
 

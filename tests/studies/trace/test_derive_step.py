@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from closing_lines import closing
-from trace_nets import dense, experiment, random_experiment, subject, told, with_each_part
+from trace_nets import dense, experiment, random_experiment, told, trace_target, with_each_part
 
 from bpcli.parts.activations import Sigmoid
 from bpcli.records.trace import Derivation, Stage
@@ -104,7 +104,7 @@ NETS: list[list[Any]] = [
 def test_paths_sum_to_the_gradient(layers: list[Any]) -> None:
     rng = np.random.default_rng(3)
     net = experiment(layers, "mean_squared_error", rng.normal(size=(3, 2)), rng.normal(size=(3, 2)))
-    made = subject(net)
+    made = trace_target(net)
     d = derive(made, View(detail="path", params=("dense_1.W[1,0]", "dense_1.b[1]", "dense_2.W[0,1]")))
     for told_paths in d.paths:
         assert told_paths.total == pytest.approx(told_paths.gradient, rel=1e-10, abs=1e-14)
@@ -118,7 +118,7 @@ def test_paths_of_a_wide_network_are_grouped() -> None:
     rng = np.random.default_rng(3)
     layers = [dense(2, "tanh"), dense(20, "tanh"), dense(10, "tanh"), dense(2)]
     net = experiment(layers, "mean_squared_error", rng.normal(size=(1, 2)), rng.normal(size=(1, 2)))
-    d = derive(subject(net), View(detail="path", params=("dense_1.W[1,0]",)))
+    d = derive(trace_target(net), View(detail="path", params=("dense_1.W[1,0]",)))
     assert d.paths[0].grouped
     assert d.paths[0].count == 20
     assert d.paths[0].total == pytest.approx(d.paths[0].gradient, rel=1e-10)
@@ -126,7 +126,7 @@ def test_paths_of_a_wide_network_are_grouped() -> None:
 
 def test_a_closed_path_is_told_and_is_zero() -> None:
     net = experiment([dense(1, "relu"), dense(1)], "mean_squared_error", [[0.0]], [[1.0]])
-    d = derive(subject(net), View(detail="path", params=("dense_1.W[0,0]",)))
+    d = derive(trace_target(net), View(detail="path", params=("dense_1.W[0,0]",)))
     assert d.paths[0].count == 1
     assert d.paths[0].total == 0
 

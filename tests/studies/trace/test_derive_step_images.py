@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from closing_lines import closing
-from trace_nets import experiment, subject
+from trace_nets import experiment, trace_target
 
 from bpcli.records.trace import Derivation
 from bpcli.studies.trace.derive_step import View, derive
@@ -33,12 +33,12 @@ def made(layers: list[Any], detail: Any, *params: str) -> Derivation:
     inputs = rng.normal(size=(2, 18)).round(2)
     net = experiment([{"type": "reshape", "shape": [3, 3, 2]}, *layers], "mean_squared_error", inputs,
                      rng.normal(size=(2, 2)))  # fmt: skip
-    return derive(subject(net), View(detail=detail, params=params))
+    return derive(trace_target(net), View(detail=detail, params=params))
 
 
 def words(detail: Any, *params: str) -> Derivation:
     net = experiment(WORDS, "mean_squared_error", [[1.0, 3.0, 1.0], [0.0, 1.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]])
-    return derive(subject(net), View(detail=detail, params=params))
+    return derive(trace_target(net), View(detail=detail, params=params))
 
 
 @pytest.mark.parametrize(("layers", "param"), IMAGES.values(), ids=IMAGES)

@@ -16,7 +16,7 @@ from bpcli.render.trace.markdown import markdown
 from bpcli.studies.mistakes import claims
 from bpcli.studies.mistakes.marking import mark
 from bpcli.studies.trace.derive_step import View, derive
-from bpcli.studies.trace.open import Rows
+from bpcli.studies.trace.open import TracedRows
 from bpcli.studies.trace.worksheet import grading, vary, worksheet
 
 COMMAND = "bpcli trace net.yaml --seed 1 --check answers.yaml"
@@ -27,16 +27,16 @@ RELU = nets.experiment(
 
 
 def sheet(experiment: Any, seed: int, **view: Any) -> Worksheet:
-    return worksheet(nets.subject(experiment), seed, View(**view), COMMAND)
+    return worksheet(nets.trace_target(experiment), seed, View(**view), COMMAND)
 
 
 def graded(experiment: Any, made: Worksheet, folder: Path) -> list[tuple[str, str, str]]:
-    """What the key of a worksheet gets wrong, by the subject that the command rebuilds."""
+    """What the key of a worksheet gets wrong, by the trace target that the command rebuilds."""
     file = folder / "key.yaml"
     file.write_text(made.key, encoding="utf-8")
-    subject = nets.subject(experiment)
-    vary(subject, made.seed)
-    marks = mark(subject, claims.read(file)).marks
+    target = nets.trace_target(experiment)
+    vary(target, made.seed)
+    marks = mark(target, claims.read(file)).marks
     assert len(marks) == len(made.blanks)
     return [(m.name, m.written, m.verdict) for m in marks if m.verdict != "right"]
 
@@ -104,12 +104,12 @@ def test_everything_to_compute_with_is_given() -> None:
 
 
 def test_the_memory_of_an_optimizer_is_given_tensor_by_tensor() -> None:
-    subject = nets.subject(RELU)
-    derive(subject, View())
-    memory = subject.stepper.slots["m"].copy()
-    given = {g.path: g.value for g in worksheet(subject, 0, View(), COMMAND).derivation.given}
+    target = nets.trace_target(RELU)
+    derive(target, View())
+    memory = target.stepper.slots["m"].copy()
+    given = {g.path: g.value for g in worksheet(target, 0, View(), COMMAND).derivation.given}
     assert given["optimizer.t"] == 2
-    entry = subject.network_plan.entry("dense_1.W")
+    entry = target.network_plan.entry("dense_1.W")
     assert np.array_equal(given["dense_1.W.m"], memory[entry.where].reshape(entry.shape))
 
 
@@ -125,7 +125,7 @@ def test_what_no_equation_gives_is_shown() -> None:
 
 # ------------------------------------------------------------------------------------------------------------ variants
 def test_seed_0_is_the_network_as_it_is() -> None:
-    one, other = nets.subject(RELU), nets.subject(RELU)
+    one, other = nets.trace_target(RELU), nets.trace_target(RELU)
     vary(one, 0)
     assert np.array_equal(one.objective.theta, other.objective.theta)
     assert np.array_equal(one.x, other.x)
@@ -135,9 +135,9 @@ def test_seed_0_is_the_network_as_it_is() -> None:
 
 
 def test_a_seed_is_a_variant() -> None:
-    first, again, other = nets.subject(RELU), nets.subject(RELU), nets.subject(RELU)
-    for subject, seed in ((first, 5), (again, 5), (other, 6)):
-        vary(subject, seed)
+    first, again, other = nets.trace_target(RELU), nets.trace_target(RELU), nets.trace_target(RELU)
+    for target, seed in ((first, 5), (again, 5), (other, 6)):
+        vary(target, seed)
     assert np.array_equal(first.objective.theta, again.objective.theta)
     assert np.array_equal(first.x, again.x)
     assert not np.array_equal(first.objective.theta, other.objective.theta)
@@ -148,13 +148,13 @@ def test_a_seed_is_a_variant() -> None:
 
 @pytest.mark.parametrize("seed", range(1, 9))
 def test_numbers_are_friendly_and_in_range(seed: int) -> None:
-    subject = nets.subject(RELU)
-    vary(subject, seed)
-    numbers = [*subject.objective.theta, *subject.x.ravel()]
+    target = nets.trace_target(RELU)
+    vary(target, seed)
+    numbers = [*target.objective.theta, *target.x.ravel()]
     assert all(len(repr(float(v)).lstrip("-")) <= 3 and v for v in numbers), numbers
-    assert subject.x.min() >= 1
-    assert subject.x.max() <= 4
-    gradient = derive(subject, View(detail="overview")).steps[0].gradients
+    assert target.x.min() >= 1
+    assert target.x.max() <= 4
+    gradient = derive(target, View(detail="overview")).steps[0].gradients
     assert all(np.any(g) for g in gradient.values())  # no dead variant
 
 
@@ -162,9 +162,9 @@ def test_no_variant_is_dead_or_on_an_edge() -> None:
     """One relu, closed in half of all draws, and at 0 in some."""
     experiment = nets.experiment([nets.dense(1, "relu"), nets.dense(1)], "mean_squared_error", [[1.0]], [[1.0]])
     for seed in range(1, 41):
-        subject = nets.subject(experiment)
-        vary(subject, seed)
-        x, w, b = (subject.x, *(subject.objective.network.parameters()[f"dense_1.{p}"] for p in "Wb"))
+        target = nets.trace_target(experiment)
+        vary(target, seed)
+        x, w, b = (target.x, *(target.objective.network.parameters()[f"dense_1.{p}"] for p in "Wb"))
         assert (x @ w + b).item() > 1e-9, seed
 
 
@@ -173,9 +173,9 @@ def test_a_single_input_varies_too(x: float) -> None:
     experiment = nets.experiment([nets.dense(1)], "mean_squared_error", [[x]], [[1.0]])
     found = set()
     for seed in range(1, 6):
-        subject = nets.subject(experiment)
-        vary(subject, seed)
-        found.add(float(subject.x[0, 0]))
+        target = nets.trace_target(experiment)
+        vary(target, seed)
+        found.add(float(target.x[0, 0]))
     assert len(found) > 2
     assert max(map(abs, found)) <= max(abs(x), 1)
 
@@ -184,25 +184,25 @@ def test_a_gain_stays_a_gain_and_small_weights_stay_small() -> None:
     experiment = nets.experiment(
         [nets.dense(3, "tanh"), "layer_norm", nets.dense(1)], "mean_squared_error", [[0.1, 0.2]], [[1.0]]
     )
-    subject = nets.subject(experiment)
-    subject.objective.network.parameters()["dense_2.W"][...] = 0.003
-    vary(subject, 1)
-    parameters = subject.objective.network.parameters()
+    target = nets.trace_target(experiment)
+    target.objective.network.parameters()["dense_2.W"][...] = 0.003
+    vary(target, 1)
+    parameters = target.objective.network.parameters()
     assert np.all((parameters["layer_norm_1.gamma"] >= 0.5) & (parameters["layer_norm_1.gamma"] <= 1.5))
     assert np.all(np.abs(parameters["dense_2.W"]) <= 0.003)
 
 
 # ------------------------------------------------------------------------------------------------------------- grading
 def test_the_command_stands_at_the_top() -> None:
-    rows = Rows(samples=(2, 0))
+    rows = TracedRows(samples=(2, 0))
     command = grading(["my nets/a.yaml"], rows, 3, ["optimizer.learning_rate=0.5"])
     assert shlex.split(command) == [
         "bpcli", "trace", "my nets/a.yaml", "--sample", "2", "--sample", "0", "--set", "optimizer.learning_rate=0.5",
         "--seed", "3", "--check", "answers.yaml",
     ]  # fmt: skip
-    by_value = grading(["--example", "nielsen"], Rows(x=("-1,0",), t=("1",)), 1)
+    by_value = grading(["--example", "nielsen"], TracedRows(x=("-1,0",), t=("1",)), 1)
     assert "--x=-1,0 --t 1" in by_value
-    assert "--batch" in grading(["a.yaml"], Rows(batch=True), 1)
+    assert "--batch" in grading(["a.yaml"], TracedRows(batch=True), 1)
     for page in (markdown(sheet(RELU, 1)), latex(sheet(RELU, 1))):
         assert COMMAND in page.replace("{}", "").split("Initialize")[0]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bpcli.render.trace.html.network import INPUTS, Column, Network
+from bpcli.render.trace.html.network import INPUTS, NetworkPicture, UnitColumn
 
 WIDE = 116.0  # of a unit
 ROOM, GAP, LAST = 116.0, 90.0, 60.0  # between columns: with numbers on the wires, without, and before the loss
@@ -16,17 +16,17 @@ LABELLED = 4  # units that a column may have at most for the numbers of its weig
 
 
 @dataclass(frozen=True)
-class Spot:
+class UnitPosition:
     """Where a unit stands: its left edge and the middle of its height."""
 
     x: float
     y: float
 
 
-class Layout:
+class PictureLayout:
     """Columns from left to right, their units around one middle line, the loss at the right, ways around below."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: NetworkPicture) -> None:
         self.network = network
         columns = network.columns
         self.chips = {
@@ -55,50 +55,50 @@ class Layout:
         """The height of the line around which units stand."""
         return TOP + self.body / 2
 
-    def tall(self, column: Column) -> float:
+    def tall(self, column: UnitColumn) -> float:
         """The height of the body of a unit."""
         return 44 if column.z is not None else 30
 
-    def _height(self, column: Column) -> float:
+    def _height(self, column: UnitColumn) -> float:
         """From the top of its first unit to what hangs below its last."""
         if not column.vector:
             return 70
         dots = sum(1 for _, skipped in gaps(column) if skipped)
         return len(column.shown) * self.pitch + dots * ELLIPSIS - SPACE
 
-    def _stacked(self, column: Column) -> Iterator[tuple[int, Spot]]:
+    def _stacked(self, column: UnitColumn) -> Iterator[tuple[int, UnitPosition]]:
         """The places of the units: the middles of all columns are on one line."""
         left = self.left[column.path]
         if not column.vector:
-            yield 0, Spot(left, self.middle)
+            yield 0, UnitPosition(left, self.middle)
         y = self.middle - (self._height(column) + SPACE - self.pitch) / 2
         for unit, skipped in gaps(column):
             y += ELLIPSIS if skipped else 0
-            yield unit, Spot(left, y)
+            yield unit, UnitPosition(left, y)
             y += self.pitch
 
-    def _adjacent(self, column: Column, source: str) -> bool:
+    def _adjacent(self, column: UnitColumn, source: str) -> bool:
         """Whether a column can be reached from its source without crossing another."""
         order = [c.path for c in self.network.columns]
         return order.index(source) + 1 == order.index(column.path)
 
-    def matrix(self, column: Column, source: Column) -> str:
+    def matrix(self, column: UnitColumn, source: UnitColumn) -> str:
         """The parameter whose entries are the wires between two columns;  where they have none."""
         shape = (*source.units, *column.units)
         return next((p for p, v in self.network.parameters(column) if v.shape == shape and p.endswith(".W")), "")
 
-    def roomy(self, column: Column) -> bool:
+    def roomy(self, column: UnitColumn) -> bool:
         """Whether there is room for numbers on the wires to a column."""
         source = next((c for c in self.network.columns if c.path in column.sources[:1]), column)
         whole = all(c.vector and len(c.shown) == c.units[0] for c in (source, column))
         return whole and column.units[0] <= LABELLED and bool(self.matrix(column, source))
 
-    def under(self, column: Column) -> float:
+    def under(self, column: UnitColumn) -> float:
         """From the middle of a unit to below all that hangs from it."""
         return self.tall(column) / 2 + CHIP * len(self.chips[column.path]) + 4 if column.vector else 36
 
 
-def gaps(column: Column) -> Iterator[tuple[int, int]]:
+def gaps(column: UnitColumn) -> Iterator[tuple[int, int]]:
     """The units that are drawn, each with how many before it are not."""
     before = -1
     for unit in column.shown:
@@ -106,6 +106,6 @@ def gaps(column: Column) -> Iterator[tuple[int, int]]:
         before = unit
 
 
-def wire(start: Spot, end: Spot) -> tuple[float, float, float, float]:
+def wire(start: UnitPosition, end: UnitPosition) -> tuple[float, float, float, float]:
     """The two ends of a line between units: x and y of each."""
     return start.x + WIDE, start.y, end.x, end.y

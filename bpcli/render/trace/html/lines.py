@@ -9,7 +9,7 @@ from types import MappingProxyType
 from bpcli.notation.mathml import MathML
 from bpcli.notation.symbols import Level, glyph, textbook
 from bpcli.notation.syntax import Binary, Bind, Call, Expr, Number
-from bpcli.records.trace import Derivation, Entry, Quantity
+from bpcli.records.trace import Derivation, Quantity, WorkedEntry
 from bpcli.render.trace.html.network import entry_id
 from bpcli.render.trace.html.page import code, said, tag
 from bpcli.render.trace.html.tables import array_table
@@ -20,7 +20,7 @@ Told = tuple[int, Quantity]
 OPEN = 60  # worked lines of a page up to which all of them are unfolded
 
 
-class Inline(MathML):
+class InlineMathML(MathML):
     """MathML in a line of text, where a term of a sum may come first."""
 
     def term(self, op: str, node: Expr) -> str:
@@ -47,7 +47,7 @@ def _quantity(d: Derivation, group: Sequence[Told], unfolded: bool, blanks: Blan
     several = bool(q.tensor)
     name = f"{q.part}: {said(q.kind)}" if several else code(q.path)
     wrong = [r for _, r in group if not r.agrees]
-    head = tag("span", name, class_="of") + math(Inline(q.known).equation(q.equation), "general")
+    head = tag("span", name, class_="of") + math(InlineMathML(q.known).equation(q.equation), "general")
     remarks = [said(text) for text in (q.why, *_sources(q)) if text]
     if several and any(getattr(b, "letter", "") == "j" for b in q.equation.free):
         remarks.append("j counts all weights")
@@ -77,7 +77,7 @@ def _blank(q: Quantity, numbers: Mapping[str, int]) -> str:
     lines = []
     for e in q.entries:
         index = () if q.tensor else tuple(f"<mn>{i}</mn>" for i in e.index)
-        left = math(f"{Inline(q.known).symbol(glyph(q.name, q.known), index).text}<mo>=</mo>")
+        left = math(f"{InlineMathML(q.known).symbol(glyph(q.name, q.known), index).text}<mo>=</mo>")
         number = f"({numbers[e.name]})" if numbers.get(e.name) else "for you alone: nobody checks it"
         gap = tag("div", left + tag("span", "", class_="gap") + tag("span", number, class_="note"), class_="sum")
         lines.append(tag("div", code(e.name) + gap, class_="worked"))
@@ -89,9 +89,9 @@ def _sources(q: Quantity) -> Iterator[str]:
         yield f"{'∂L/∂y' if name == 'dy' else name} is {source}"
 
 
-def line(q: Quantity, e: Entry, name: str) -> str:
+def line(q: Quantity, e: WorkedEntry, name: str) -> str:
     """A worked entry: its address, left side = numbers = result, and what there is to say about it."""
-    reader = Inline(q.known, e.worked.digits)
+    reader = InlineMathML(q.known, e.worked.digits)
     index = () if q.tensor else tuple(f"<mn>{i}</mn>" for i in e.index)
     terms = _terms(reader, e.worked.tree)
     result = _printed(e.worked.result)
@@ -113,7 +113,7 @@ def math(inside: str, class_: str = "") -> str:
     return tag("math", f"<mrow>{inside}</mrow>", class_=class_)
 
 
-def _terms(reader: Inline, tree: Expr) -> list[str]:
+def _terms(reader: InlineMathML, tree: Expr) -> list[str]:
     """A sum term by term, or a product factor by factor, each with the sign before it: a page can break the line
     between them. All else in one piece."""
     node = textbook(tree)
@@ -126,7 +126,7 @@ def _terms(reader: Inline, tree: Expr) -> list[str]:
     return _factors(reader, node)
 
 
-def _factors(reader: Inline, node: Expr) -> list[str]:
+def _factors(reader: InlineMathML, node: Expr) -> list[str]:
     if isinstance(node, Binary) and node.op == "*":
         drawn = reader.fit(node.left, Level.PRODUCT)
         first = _factors(reader, node.left) if drawn == reader.draw(node.left) else [drawn.text]
@@ -137,5 +137,5 @@ def _factors(reader: Inline, node: Expr) -> list[str]:
 def _printed(text: str) -> str:
     """A result as it was printed, `−2.5e-7`."""
     figure = text.replace("−", "-").replace("∞", "inf")
-    sign = Inline.signs["neg"] if figure.startswith("-") else ""
-    return sign + Inline().numeral(figure.lstrip("-"))
+    sign = InlineMathML.signs["neg"] if figure.startswith("-") else ""
+    return sign + InlineMathML().numeral(figure.lstrip("-"))

@@ -14,7 +14,7 @@ SOME = 5  # units that are drawn of a longer one
 
 
 @dataclass(frozen=True)
-class Column:
+class UnitColumn:
     """The inputs, or a layer with the activation that belongs to it.
 
     `y` (N, units...) is what goes out, `dy` its error; `z` and `dz` the same before the activation, None where there is
@@ -44,29 +44,29 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Network:
+class NetworkPicture:
     """The columns of one training step, and which worked lines of the page belong to what in them."""
 
-    columns: tuple[Column, ...]
+    columns: tuple[UnitColumn, ...]
     line: StepLine
     weights: Mapping[str, Array]
     quantities: tuple[Quantity, ...]
     ids: tuple[Mapping[tuple[int, ...], str], ...]  # of the worked lines of each, by their place in its array
     feeds: Mapping[str, str]  # where the x of a layer comes from
 
-    def parameters(self, column: Column) -> Iterator[tuple[str, Array]]:
+    def parameters(self, column: UnitColumn) -> Iterator[tuple[str, Array]]:
         """Path and values of the parameters of a column."""
         for path, value in self.weights.items():
             if path.rpartition(".")[0] in column.names:
                 yield path, value
 
-    def of_unit(self, column: Column, unit: int) -> Iterator[str]:
+    def of_unit(self, column: UnitColumn, unit: int) -> Iterator[str]:
         """How the number of a unit comes about, and its error."""
         for q, ids in zip(self.quantities, self.ids, strict=True):
             if q.stage in (Stage.FORWARD, Stage.LOSS, Stage.HIDDEN):
                 yield from self._within(column, unit, q, ids)
 
-    def of_column(self, column: Column) -> Iterator[str]:
+    def of_column(self, column: UnitColumn) -> Iterator[str]:
         """All of a layer."""
         for q, ids in zip(self.quantities, self.ids, strict=True):
             if q.layer in column.names or (q.tensor and q.tensor.rpartition(".")[0] in column.names):
@@ -91,12 +91,12 @@ class Network:
             if q.part in ("loss", "change") or (q.part in ("gradient", "penalty") and not q.tensor):
                 yield from ids.values()
 
-    def _within(self, column: Column, unit: int, q: Quantity, ids: Mapping[tuple[int, ...], str]) -> Iterator[str]:
+    def _within(self, column: UnitColumn, unit: int, q: Quantity, ids: Mapping[tuple[int, ...], str]) -> Iterator[str]:
         axis = self._axis(column, q)
         if axis is not None:
             yield from (name for at, name in ids.items() if axis < 0 or at[axis] == unit)
 
-    def _axis(self, column: Column, q: Quantity) -> int | None:
+    def _axis(self, column: UnitColumn, q: Quantity) -> int | None:
         """Where in the quantity's index the unit of a column stands; -1: it is of all units; None: it is of another."""
         letters = _letters(q)
         if q.part == "loss" and q.name == "dx":
@@ -114,7 +114,7 @@ class Network:
         return letters.index(letter) if letter in letters else -1
 
 
-def network(d: Derivation, line: StepLine) -> Network:
+def network(d: Derivation, line: StepLine) -> NetworkPicture:
     """The network of one training step."""
     told = [(i, q) for i, q in enumerate(d.quantities) if q.step == line.step]
     own = tuple(q for _, q in told)
@@ -126,7 +126,7 @@ def network(d: Derivation, line: StepLine) -> Network:
     inputs = next(g.value for g in d.given if g.path == "x")
     outer = next((layer for layer in line.layers if "." not in layer.layer), None)
     columns = [
-        Column(
+        UnitColumn(
             INPUTS,
             (),
             inputs.shape[1:],
@@ -141,7 +141,7 @@ def network(d: Derivation, line: StepLine) -> Network:
         after = lines.get(f"{path}.activation") if _is_activation(f"{path}.activation", lines) else None
         last = after or layer
         columns.append(
-            Column(
+            UnitColumn(
                 path,
                 (layer, after) if after else (layer,),
                 last.units,
@@ -155,7 +155,7 @@ def network(d: Derivation, line: StepLine) -> Network:
                 mixes=_mixes(own, path),
             )
         )
-    return Network(tuple(columns), line, weights, own, ids, feeds)
+    return NetworkPicture(tuple(columns), line, weights, own, ids, feeds)
 
 
 def entry_id(quantity: int, entry: int) -> str:

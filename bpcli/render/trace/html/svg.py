@@ -14,8 +14,8 @@ import numpy as np
 from bpcli.notation.symbols import glyph
 from bpcli.notation.text import Text
 from bpcli.records.trace import Array, Derivation
-from bpcli.render.trace.html.layout import CHIP, ELLIPSIS, LOSS, TAG, TOP, WIDE, Layout, Spot, gaps, wire
-from bpcli.render.trace.html.network import INPUTS, Column, Network
+from bpcli.render.trace.html.layout import CHIP, ELLIPSIS, LOSS, TAG, TOP, WIDE, PictureLayout, UnitPosition, gaps, wire
+from bpcli.render.trace.html.network import INPUTS, NetworkPicture, UnitColumn
 from bpcli.render.trace.html.page import number, said, tag
 
 DIGITS = 4
@@ -29,8 +29,8 @@ LETTERS = 27  # of a name above a column
 class Picture:
     """Draws one training step of a network."""
 
-    def __init__(self, d: Derivation, network: Network) -> None:
-        self.d, self.network, self.places = d, network, Layout(network)
+    def __init__(self, d: Derivation, network: NetworkPicture) -> None:
+        self.d, self.network, self.places = d, network, PictureLayout(network)
         self.brief = partial(number, digits=min(DIGITS, d.digits))
         self.full = partial(number, digits=d.digits)
         self.labels: list[str] = []  # numbers on wires, drawn above all of them
@@ -53,7 +53,7 @@ class Picture:
         )  # fmt: skip
 
     # ----------------------------------------------------------------------------------------------------------- edges
-    def _feeding(self, column: Column) -> Iterator[str]:
+    def _feeding(self, column: UnitColumn) -> Iterator[str]:
         by_path = {c.path: c for c in self.network.columns}
         for source in column.sources:
             if (column, source) in self.places.ways:
@@ -63,7 +63,7 @@ class Picture:
             else:
                 yield from self._wires(by_path[source], column)
 
-    def _wires(self, source: Column, column: Column) -> Iterator[str]:
+    def _wires(self, source: UnitColumn, column: UnitColumn) -> Iterator[str]:
         found = self.places.matrix(column, source)
         starts, ends = self.places.spots[source.path], self.places.spots[column.path]
         pairs = [(i, o) for i in starts for o in ends if found or column.mixes or i == o]
@@ -102,7 +102,7 @@ class Picture:
         label = "".join(self._view(view, self.brief(v), x=x, y=y + 4) for view, v in values.items())
         return f'<path class="reach" d="{shape}"/><path class="wire {signs}" style="{style}" d="{shape}"/>', label
 
-    def _band(self, source: Column, column: Column) -> str:
+    def _band(self, source: UnitColumn, column: UnitColumn) -> str:
         """Of layers that are no rows of units: one takes in all of the other."""
         a, b = self.places.spots[source.path], self.places.spots[column.path]
         left, right = self.places.left[source.path] + WIDE, self.places.left[column.path]
@@ -110,7 +110,7 @@ class Picture:
         down = [max(s.y for s in group.values()) + 12 for group in (a, b)]
         return f'<path class="band" d="M{left:g} {up[0]:g}L{right:g} {up[1]:g}V{down[1]:g}L{left:g} {down[0]:g}Z"/>'
 
-    def _way_around(self, column: Column, source: Column) -> str:
+    def _way_around(self, column: UnitColumn, source: UnitColumn) -> str:
         """What a residual layer adds to its branch, below all that is between."""
         level = self.places.bottom - 14 - 26 * self.places.ways.index((column, source.path))
         start, end = self.places.left[source.path] + WIDE / 2, self.places.left[column.path] + WIDE / 2
@@ -128,12 +128,12 @@ class Picture:
     def _to_loss(self) -> Iterator[str]:
         last = self.network.columns[-1]
         for spot in self.places.spots[last.path].values():
-            end = Spot(self.places.right, self.places.middle)
+            end = UnitPosition(self.places.right, self.places.middle)
             x1, y1, x2, y2 = wire(spot, end)
             yield f'<path class="plain" d="M{x1:g} {y1:g}L{x2:g} {y2:g}"/>'
 
     # ----------------------------------------------------------------------------------------------------------- units
-    def _column(self, column: Column) -> Iterator[str]:
+    def _column(self, column: UnitColumn) -> Iterator[str]:
         yield from self._heading(column)
         if not column.vector:
             yield self._box(column)
@@ -148,7 +148,7 @@ class Picture:
             for row, (path, values) in enumerate(self.places.chips[column.path]):
                 yield self._chip(path, unit, values, spot.x, spot.y + self.places.tall(column) / 2 + CHIP * row)
 
-    def _heading(self, column: Column) -> Iterator[str]:
+    def _heading(self, column: UnitColumn) -> Iterator[str]:
         middle = self.places.left[column.path] + WIDE / 2
         if column.path == INPUTS:
             names = ["x", "the inputs", ""]
@@ -161,7 +161,7 @@ class Picture:
                 class_ = "name middle" if row == 0 else "note middle"
                 yield tag("text", said(_cut(text)) + whole, class_=class_, x=middle, y=16 + 16 * row)
 
-    def _unit(self, column: Column, unit: int, spot: Spot) -> str:
+    def _unit(self, column: UnitColumn, unit: int, spot: UnitPosition) -> str:
         numbers = self._numbers(column, unit)
         tall = self.places.tall(column)
         parts = [
@@ -180,13 +180,13 @@ class Picture:
             "unit", "".join(parts), title, facts, self.network.of_unit(column, unit), self._ask(column, unit)
         )
 
-    def _numbers(self, column: Column, unit: int) -> Mapping[str, float]:
+    def _numbers(self, column: UnitColumn, unit: int) -> Mapping[str, float]:
         """Of the first row: what a unit is, and its error."""
         out = "a" if column.z is not None else "x" if column.path == INPUTS else "y"
         found = {"z": column.z, out: column.y, f"d{out}": column.dy, "dz": column.dz}
         return {name: float(a[0, unit]) for name, a in found.items() if a is not None}
 
-    def _box(self, column: Column) -> str:
+    def _box(self, column: UnitColumn) -> str:
         """A layer that is no row of units."""
         spot = self.places.spots[column.path][0]
         size = "×".join(map(str, column.units)) or "1"
@@ -250,14 +250,14 @@ class Picture:
             data_title=title, data_facts=facts, data_lines=" ".join(lines), data_ask=ask,
         )  # fmt: skip
 
-    def _ask(self, column: Column, unit: int) -> str:
+    def _ask(self, column: UnitColumn, unit: int) -> str:
         """The options that show a unit's lines."""
         for path, values in self.network.parameters(column):
             if values.ndim and values.shape[-1] == column.units[0]:
                 return f"--param {path}[{','.join([*['0'] * (values.ndim - 1), str(unit)])}]"
         return f"--layer {column.path} --detail neuron --elide none" if column.path else ""
 
-    def _frame(self, column: Column) -> str:
+    def _frame(self, column: UnitColumn) -> str:
         """Around the branch of a container."""
         inner = [
             c.path for c in self.network.columns if c.parent == column.path or c.parent.startswith(f"{column.path}.")
