@@ -23,7 +23,7 @@ def cross_validate(
     from bpcli.render.evaluation.cross_validate import closing, fold_line, table_of, watcher
     from bpcli.render.json_text import dumps
     from bpcli.studies.evaluation import cross_validate as folds
-    from bpcli.studies.run.trainer import Watcher
+    from bpcli.studies.run.trainer import Callback
 
     if resume is not None and sets:
         raise typer.BadParameter("folds that go on are of the experiment they began with", param_hint="--set")
@@ -37,7 +37,7 @@ def cross_validate(
             say(fold_line(row, study.count))
 
     with watcher(quiet) as watching:
-        report = study.run(watching or (lambda number, of: Watcher()), done)
+        report = study.run(watching or (lambda number, of: Callback()), done)
     show_problems([*report.warnings, *([report.problem] if report.problem is not None else [])])
     if json:
         show_json(dumps(report))

@@ -54,7 +54,7 @@ def train(
     from bpcli.studies.run.resume import resume as go_on
     from bpcli.studies.run.resume import start
     from bpcli.studies.run.setup import set_up
-    from bpcli.studies.run.trainer import Watcher
+    from bpcli.studies.run.trainer import Callback
 
     sets = tuple(set_ or ())
     load(with_ or ())
@@ -63,7 +63,7 @@ def train(
 
         cross_validate(config, resume, sets, folds or 0, out, json=json, quiet=quiet)
         return
-    watching = Watcher() if quiet else watcher()
+    watching = Callback() if quiet else watcher()
     with waiting("reading the data"):
         training = (
             go_on(resume, sets, watching) if config is None else start(set_up(config, sets, begins=True), out, watching)  # type: ignore[arg-type]  # one of the two is given

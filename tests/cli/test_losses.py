@@ -123,7 +123,7 @@ def test_margins_name_classes_and_no_probabilities(lab: Lab, loss: str, units: i
     assert header == "kind"
     trained = model.load(lab.path / "run")
     y = np.array([[-0.1], [0.4], [0.0]]) if units == 1 else np.array([[-3.0, -4.0], [-2.0, -1.0]])
-    assert trained.judge.guess(trained.judge.predict(y)).tolist() == ([0, 1, 0] if units == 1 else [0, 1])
+    assert trained.predictor.guess(trained.predictor.predict(y)).tolist() == ([0, 1, 0] if units == 1 else [0, 1])
     found = json.loads(lab.good("eval", "run", "--json").out)
     assert "log_loss" not in found["metrics"]
     assert set(rows) <= {"oak", "elm"}
@@ -133,9 +133,9 @@ def test_several_labels_by_their_margins(lab: Lab) -> None:
     lab.config((SOFTMAX, "loss: hinge"), inline("[0, 1]", "[1, 0]", "[1, 1]", "[0, 0]"))
     lab.good("train", "trees.yaml", "--out", "run")
     lab.write("x.csv", "a\n0\n1\n")
-    judge = model.load(lab.path / "run").judge
-    assert judge.several
-    assert judge.guess(judge.predict(np.array([[0.3, -0.2], [-0.6, 0.6]]))).tolist() == [[1, 0], [0, 1]]
+    predictor = model.load(lab.path / "run").predictor
+    assert predictor.several
+    assert predictor.guess(predictor.predict(np.array([[0.3, -0.2], [-0.6, 0.6]]))).tolist() == [[1, 0], [0, 1]]
     assert lab.good("predict", "run", "--data", "x.csv").out.startswith("0,1\n")
 
 
@@ -143,8 +143,8 @@ def test_poisson_predicts_rates(lab: Lab) -> None:
     lab.config((SOFTMAX, "loss: poisson"), inline("[0, 4]", "[2, 1]", "[3, 0]", "[1, 5]"))
     lab.good("train", "trees.yaml", "--out", "run")
     trained = model.load(lab.path / "run")
-    assert not trained.judge.classified
-    assert np.allclose(trained.judge.predict(np.array([[0.0, math.log(3)]])), [[1.0, 3.0]])
+    assert not trained.predictor.classified
+    assert np.allclose(trained.predictor.predict(np.array([[0.0, math.log(3)]])), [[1.0, 3.0]])
     found = json.loads(lab.good("eval", "run", "--json").out)
     assert {"mae", "r2"} <= set(found["metrics"])
 
@@ -152,5 +152,5 @@ def test_poisson_predicts_rates(lab: Lab) -> None:
 def test_kl_divergence_predicts_a_distribution(lab: Lab) -> None:
     lab.config((SOFTMAX, "loss: kl_divergence"), inline("[0.2, 0.8]", "[0.333, 0.666]", "[1, 0]", "[0.5, 0.5]"))
     lab.good("train", "trees.yaml", "--out", "run")
-    y = model.load(lab.path / "run").judge.predict(np.array([[1.0, 2.0]]))
+    y = model.load(lab.path / "run").predictor.predict(np.array([[1.0, 2.0]]))
     assert np.isclose(y.sum(), 1)

@@ -54,14 +54,14 @@ STEPS = 8  # of an epoch: 56 training rows by 7
 STOP_AT = """
 import os, signal
 from bpcli.studies.run import trainer as train
-steps, old = 0, train.Training._step
+steps, old = 0, train.Trainer._step
 def stop(self, rows):
     global steps
     old(self, rows)
     steps += 1
     if steps in {steps!r}:
         os.kill(os.getpid(), signal.{signal})
-train.Training._step = stop
+train.Trainer._step = stop
 train.CHECKPOINT_SECONDS = {every}
 """
 

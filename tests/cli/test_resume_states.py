@@ -36,14 +36,14 @@ training: {epochs: 6, batch_size: 8, early_stopping: {patience: 4, restore_best:
 STOP = """
 import os, signal
 from bpcli.studies.run import trainer as train
-steps, old = 0, train.Training._step
+steps, old = 0, train.Trainer._step
 def stop(self, rows):
     global steps
     old(self, rows)
     steps += 1
     if steps == 20:
         os.kill(os.getpid(), signal.SIGINT)
-train.Training._step = stop
+train.Trainer._step = stop
 """
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from bpcli.studies.run.resume import start
 from bpcli.studies.run.setup import set_up
-from bpcli.studies.run.trainer import Watcher
+from bpcli.studies.run.trainer import Callback
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 RECORD = Path(__file__).with_name("first_losses.json")
@@ -22,7 +22,7 @@ TOLERANCE = 1e-10
 """Relative. Sums in another order, as other processors and numbers of threads make them, differ by about 1e-15."""
 
 
-class Listener(Watcher):
+class Listener(Callback):
     """Remembers the loss of every step."""
 
     def __init__(self) -> None:

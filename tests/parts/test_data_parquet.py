@@ -87,7 +87,7 @@ def test_the_same_as_a_csv() -> None:
     ours, known = found
     assert np.array_equal(ours.splits["train"].x, known.splits["train"].x)
     assert np.array_equal(ours.splits["train"].t, known.splits["train"].t)
-    assert ours.rules.to_meta() == known.rules.to_meta()
+    assert ours.preprocessor.to_meta() == known.preprocessor.to_meta()
 
 
 @pytest.mark.peers

@@ -8,7 +8,7 @@ import pytest
 
 from bpcli.config.data import Data
 from bpcli.records.training import Failure, Problem
-from bpcli.studies.dataset.prepare import Prepared, Rules, prepare
+from bpcli.studies.dataset.prepare import Prepared, Preprocessor, prepare
 
 Wants = Literal["classes", "values"]
 
@@ -29,7 +29,7 @@ def inline(inputs: list[Any], targets: list[Any]) -> dict[str, Any]:
     return {"type": "inline", "inputs": inputs, "targets": targets}
 
 
-def told(*args: Any, **kwargs: Any) -> Problem:
+def problem_of(*args: Any, **kwargs: Any) -> Problem:
     with pytest.raises(Failure) as caught:
         ready(*args, **kwargs)
     (problem,) = caught.value.problems
@@ -37,7 +37,7 @@ def told(*args: Any, **kwargs: Any) -> Problem:
     return problem
 
 
-def same(a: Rules, b: Rules) -> bool:
+def same(a: Preprocessor, b: Preprocessor) -> bool:
     left, right = a.tensors(), b.tensors()
     equal = all(np.array_equal(left[k], right[k]) for k in left)
     return a.to_meta() == b.to_meta() and left.keys() == right.keys() and equal

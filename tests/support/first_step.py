@@ -17,7 +17,7 @@ import numpy as np
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.studies.run import resume as session
 from bpcli.studies.run.setup import set_up
-from bpcli.studies.run.trainer import Watcher
+from bpcli.studies.run.trainer import Callback
 
 SMALL = """\
 data: {train: {type: csv, path: small.csv, target: y}, scale: standardize}
@@ -31,7 +31,7 @@ class FirstStep(Exception):
     """The first step is done."""
 
 
-class Stopper(Watcher):
+class Stopper(Callback):
     def stepped(self, done: int, of: int, loss: float) -> None:
         raise FirstStep
 

@@ -14,20 +14,20 @@ from rich.text import Text
 from bpcli.records.training import EpochRow, FoldRow, FoldsReport
 from bpcli.render.console import clipped, console, lively, table
 from bpcli.render.numbers import duration, short
-from bpcli.studies.run.trainer import Training, Watcher
+from bpcli.studies.run.trainer import Callback, Trainer
 
 SHOWN = ("loss", "accuracy", "f1", "r2", "rmse")
 """Figures that stand in the line of a fold, as far as it has them; all are in the table."""
 MOST = 10  # folds that have columns of their own
 
 
-class _Status(Watcher):
+class _Status(Callback):
     """Says under the lines which fold is at which epoch."""
 
     def __init__(self, status: Any, number: int, of: int) -> None:
         self._status, self._of = status, f"fold {number} of {of}"
 
-    def started(self, run: Training) -> None:
+    def started(self, run: Trainer) -> None:
         self._epochs = run.experiment.training.epochs
 
     def epoch(self, row: EpochRow) -> None:
@@ -35,7 +35,7 @@ class _Status(Watcher):
 
 
 @contextmanager
-def watcher(quiet: bool) -> Iterator[Callable[[int, int], Watcher] | None]:
+def watcher(quiet: bool) -> Iterator[Callable[[int, int], Callback] | None]:
     """What follows the trainings on a terminal; nothing where it is quiet or no terminal."""
     if quiet or not lively(sys.stderr):
         yield None

@@ -17,19 +17,19 @@ from bpcli.render.console import console, lively, write
 from bpcli.render.numbers import duration, seconds, short
 from bpcli.render.run.layer_stats import layer_table, watch_cell, watched
 from bpcli.studies.run.layer_stats_watch import PREFIX
-from bpcli.studies.run.trainer import Training, Watcher
+from bpcli.studies.run.trainer import Callback, Trainer
 
 REFRESH = 0.1  # seconds between two drawings
 SACRIFICED = ("clip_factor", "penalty", "gradient_norm", "clipped", "seconds")
 """What a narrow terminal goes without, first what says least about success; then metrics, the last first."""
 
 
-def columns(training: Training) -> list[TableColumn]:
+def columns(training: Trainer) -> list[TableColumn]:
     """What the table shows of this training."""
     found = [TableColumn("train.loss", "train", "loss")]
     if training.objective.penalties:
         found.append(TableColumn("penalty", "train", "penalty"))
-    if training.tally is not None:
+    if training.train_metrics is not None:
         found += [TableColumn(f"train.{m}", "train", m) for m in training.metrics]
     if training.validation is not None:
         found += [TableColumn(f"validation.{m}", "validation", m) for m in ("loss", *training.metrics)]
@@ -53,15 +53,15 @@ def cell(row: EpochRow, key: str) -> str:
     return seconds(value) if key == "seconds" else short(value)
 
 
-def watcher() -> Watcher:
+def watcher() -> Callback:
     """The one that suits stderr."""
-    return LiveTable() if lively(sys.stderr) else Lines()
+    return LiveTable() if lively(sys.stderr) else EpochLines()
 
 
-class Lines(Watcher):
+class EpochLines(Callback):
     """One plain line for each epoch, names beside the numbers."""
 
-    def started(self, run: Training) -> None:
+    def started(self, run: Trainer) -> None:
         self._columns = columns(run)
         self._epochs = run.experiment.training.epochs
         write(sys.stderr, opening(run))
@@ -72,12 +72,12 @@ class Lines(Watcher):
         write(sys.stderr, f"epoch {number}/{self._epochs}  {cells}{'  best' * row.best}")
 
 
-class LiveTable(Watcher):
+class LiveTable(Callback):
     """A growing table; below it a bar for the epoch that runs. Drawn ten times a second, however fast epochs go."""
 
     _progress: Progress | None = None
 
-    def started(self, run: Training) -> None:
+    def started(self, run: Trainer) -> None:
         self._console = console(sys.stderr)
         self._epochs = run.experiment.training.epochs
         self._first = max(5, len(str(self._epochs)))
@@ -153,7 +153,7 @@ class LiveTable(Watcher):
         return found or wanted[:1]
 
 
-def opening(run: Training) -> str:
+def opening(run: Trainer) -> str:
     """What is trained on what."""
     rows = ", ".join(f"{s.name} {len(s.x):,}" for s in run.setup.prepared.splits.values())
     steps = f"{run.steps_per_epoch:,} step{'s' * (run.steps_per_epoch > 1)} of {run.size:,} rows an epoch"

@@ -16,7 +16,7 @@ FILLED: tuple[Missing, ...] = ("mean", "median", "mode")
 
 
 @dataclass(frozen=True)
-class Column:
+class ColumnEncoder:
     """One input column. A number (or a boolean, 0 or 1) becomes one input, a date one for each of its `parts`, text one
     for each of its `categories` (sorted); an `indicator` is one more, 1 where there was no value.
 
@@ -80,7 +80,7 @@ class Places:
     indicators: dict[str, int]
 
     @classmethod
-    def of(cls, columns: Sequence[Column]) -> Places:
+    def of(cls, columns: Sequence[ColumnEncoder]) -> Places:
         values: list[int] = []
         texts: dict[str, int] = {}
         indicators: dict[str, int] = {}
@@ -116,7 +116,7 @@ class Scaling:
         return values
 
 
-def expanded(columns: Sequence[Column], x: Array) -> Array:
+def expanded(columns: Sequence[ColumnEncoder], x: Array) -> Array:
     """The numbers (n, values) that columns (n, columns) of numbers, booleans and dates become: what is missing filled
     in, and dates in parts. NaN where nothing stands for a missing value."""
     if all(c.fill is None and not c.parts for c in columns):

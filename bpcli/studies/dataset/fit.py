@@ -14,8 +14,8 @@ from bpcli.family.source import Missing, Treatment
 from bpcli.numeric.lazy_rows import MappedRows
 from bpcli.parts.data.targets import distinct
 from bpcli.records.training import Failure, Problem
-from bpcli.studies.dataset.columns import FILLED, Column, Scaling, expanded
-from bpcli.studies.dataset.preprocessor import Labels, Rules, not_labels, one_hot_ids
+from bpcli.studies.dataset.columns import FILLED, ColumnEncoder, Scaling, expanded
+from bpcli.studies.dataset.preprocessor import Labels, Preprocessor, not_labels, one_hot_ids
 
 CATEGORIES = 1000  # of a text column; beyond it holds names or identifiers
 DATED = re.compile(r"\d{1,4}([./-])\d{1,2}\1\d{1,4}")
@@ -39,7 +39,7 @@ def labels_of(table: Table, wants: Literal["classes", "values"]) -> Labels:
     return "one-hot"
 
 
-def fit(table: Table, rows: Array, labels: Labels, scale: Scaler, scale_target: Scaler) -> Rules:
+def fit_preprocessor(table: Table, rows: Array, labels: Labels, scale: Scaler, scale_target: Scaler) -> Preprocessor:
     """The rules that these rows teach; no other row of the table is read. Raises Failure: a text column with over
     1,000 categories, a column without a value, a single class, numbers too large to scale."""
     columns = tuple(_column(table, name, rows) for name in table.order)
@@ -51,7 +51,7 @@ def fit(table: Table, rows: Array, labels: Labels, scale: Scaler, scale_target: 
     if labels == "none":
         values = target[rows].astype(np.float64).reshape(len(rows), -1)
         target_scaling = _identity_left_out(_fitted(scale_target, values, table.target_names, "scale_target"))
-        return Rules(shape, columns, scaling, outputs=values.shape[1], target_scaling=target_scaling, **known)
+        return Preprocessor(shape, columns, scaling, outputs=values.shape[1], target_scaling=target_scaling, **known)
     if scale_target.kind != "none":
         help = "leave `scale_target` out"
         raise Failure(Problem("scale_target scales numbers, and the targets are classes",
@@ -65,10 +65,10 @@ def fit(table: Table, rows: Array, labels: Labels, scale: Scaler, scale_target: 
             text = f"the training rows hold a single class, `{classes[0]}`"
             help = "add rows of another class, or write one-hot targets"
             raise Failure(Problem(text, code="one-class", file=table.origin, help=help))
-    return Rules(shape, columns, scaling, classes=classes, **known)
+    return Preprocessor(shape, columns, scaling, classes=classes, **known)
 
 
-def _column(table: Table, name: str, rows: Array) -> Column:
+def _column(table: Table, name: str, rows: Array) -> ColumnEncoder:
     """What the training rows teach of one column."""
     treatment = table.treatments.get(name, USUAL)
     kind, missing = table.kind(name), treatment.missing or "error"
@@ -81,15 +81,15 @@ def _column(table: Table, name: str, rows: Array) -> Column:
         fill = max(sorted(found), key=found.__getitem__) if missing == "mode" else None
         unseen = treatment.unseen or "error"
         indicator = bool(treatment.indicator) and "" in texts
-        return Column(name, kind, tuple(sorted(found)), (), missing, fill, indicator, unseen)
+        return ColumnEncoder(name, kind, tuple(sorted(found)), (), missing, fill, indicator, unseen)
     parts = treatment.parts if kind == "date" else ()
     if missing not in FILLED:
-        return Column(name, kind, (), parts, missing)
+        return ColumnEncoder(name, kind, (), parts, missing)
     missing = "mode" if kind == "boolean" else missing
     values = table.numbers[rows, table.at[name]].astype(np.float64)
     known = values[~np.isnan(values)]
     indicator = bool(treatment.indicator) and len(known) < len(values)
-    return Column(name, kind, (), parts, missing, _fill(table, name, known, missing), indicator)
+    return ColumnEncoder(name, kind, (), parts, missing, _fill(table, name, known, missing), indicator)
 
 
 def _counted(table: Table, name: str, texts: list[str]) -> dict[str, int]:
@@ -134,7 +134,7 @@ def _refused(name: str, why: str, key: str) -> Failure:
     return Failure(Problem(f"column `{name}` {why}", code="treatment", path=path, help=f"leave `{key}` out"))
 
 
-def _scaling(table: Table, rows: Array, columns: tuple[Column, ...], scale: Scaler) -> Scaling | None:
+def _scaling(table: Table, rows: Array, columns: tuple[ColumnEncoder, ...], scale: Scaler) -> Scaling | None:
     """Shifts and scales of the inputs that are numbers: by `scale`, but for columns that say otherwise and booleans."""
     numeric = [c for c in columns if not c.categories]
     chosen = [_scaler(table, c) for c in numeric]
@@ -162,7 +162,7 @@ def _scaling(table: Table, rows: Array, columns: tuple[Column, ...], scale: Scal
     return _identity_left_out((shift, spread))
 
 
-def _scaler(table: Table, column: Column) -> Scaler | None:
+def _scaler(table: Table, column: ColumnEncoder) -> Scaler | None:
     """How a column is scaled that is not scaled as all are."""
     found = table.treatments.get(column.name, USUAL).scale
     return Scaler.parse("none") if found is None and column.kind == "boolean" else found

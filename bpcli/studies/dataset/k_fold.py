@@ -11,7 +11,7 @@ from bpcli.numeric.streams import Stream
 from bpcli.records.training import Failure, Problem
 
 
-def parted(codes: Array, of: int, number: int, seed: int) -> tuple[Array, Array]:
+def k_fold(codes: Array, of: int, number: int, seed: int) -> tuple[Array, Array]:
     """Row indices outside and inside part `number` (from 1) of `of`, ascending.
 
     codes: n, the class of each row (all 0 where classes do not matter). Each part has its share of every class and of
@@ -30,8 +30,8 @@ def parted(codes: Array, of: int, number: int, seed: int) -> tuple[Array, Array]
     return np.setdiff1d(np.arange(len(codes)), inside, assume_unique=True), inside
 
 
-def parted_groups(values: Sequence[str], of: int, number: int, seed: int) -> tuple[Array, Array]:
-    """As `parted`, all rows of a group in one part: the largest groups first, each to the part with the fewest rows."""
+def group_k_fold(values: Sequence[str], of: int, number: int, seed: int) -> tuple[Array, Array]:
+    """As `k_fold`, all rows of a group in one part: the largest groups first, each to the part with the fewest rows."""
     known = {group: i for i, group in enumerate(dict.fromkeys(values))}
     if len(known) < of:
         raise _too_few(f"{len(known)} group{'s' * (len(known) != 1)}", of)

@@ -21,11 +21,11 @@ from bpcli.parts.scalers import Robust
 from bpcli.records.training import ColumnRow, Failure, Problem, SplitRow
 from bpcli.studies.dataset import prepare as held
 from bpcli.studies.dataset.columns import Scaling
-from bpcli.studies.dataset.k_fold import parted
-from bpcli.studies.dataset.out_of_core_targets import Target, counted, rows_of_classes, target_of
+from bpcli.studies.dataset.k_fold import k_fold
+from bpcli.studies.dataset.out_of_core_targets import FileTargets, counted, rows_of_classes, target_of
 from bpcli.studies.dataset.prepare import Prepared, Split
-from bpcli.studies.dataset.preprocessor import Rules
-from bpcli.studies.dataset.split import divide
+from bpcli.studies.dataset.preprocessor import Preprocessor
+from bpcli.studies.dataset.split import stratified_split
 
 FIRST = 5  # rows shown by `check`
 SORTED = 1 << 23
@@ -66,7 +66,7 @@ def prepare(
     rows = _divided(data, target, len(x), seed)
     for places in rows.values():
         all_finite(_some(x, places), *called, places)
-    rules = _rules(data, x, target, rows["train"], origin)
+    preprocessor = _rules(data, x, target, rows["train"], origin)
     splits: dict[str, Split] = {}
     counts: list[SplitRow] = []
     files, warnings = list(data.train.files(root)), tuple[Problem, ...]()
@@ -74,22 +74,24 @@ def prepare(
     for name in ("train", "validation", "test"):
         source = None if name == "train" else getattr(data, name)
         if isinstance(source, Source):
-            other_x, other_t, other = prepare_for(rules, source, root, dtype, True)
+            other_x, other_t, other = prepare_for(preprocessor, source, root, dtype, True)
             splits[name] = Split(name, other_x, cast(Array, other_t), cast(Array, _all(len(other_x))), other.row_names)
             warnings = (*warnings, *other.warnings)
             files += source.files(root)
         elif name in rows:
-            splits[name] = Split(name, *_encoded(rules, table, target, dtype, rows[name]), cast(Array, rows[name]))
+            splits[name] = Split(
+                name, *_encoded(preprocessor, table, target, dtype, rows[name]), cast(Array, rows[name])
+            )
         else:
             continue
-        counts.append(SplitRow(name, len(splits[name].x), rows_of_classes(rules.classes, splits[name].t)))
+        counts.append(SplitRow(name, len(splits[name].x), rows_of_classes(preprocessor.classes, splits[name].t)))
     if isinstance(data.scale, Robust) and (step := len(splits["train"].x) // len(_sample(_some(x, rows["train"])))) > 1:
         text = f"scale: the quartiles are those of 1 in {step} training rows: the file is too large to sort"
         warnings = (*warnings, Problem(text, code="sampled", path=("data", "scale"), level="warning"))
     return Vast(
         splits=splits,
-        rules=rules,
-        columns=_columns(_some(x, rows["train"]), rules, data.scale),
+        preprocessor=preprocessor,
+        columns=_columns(_some(x, rows["train"]), preprocessor, data.scale),
         first_header=(*(("x",) if x.ndim > 2 else map(str, range(x.shape[1]))), "target"),
         first_rows=tuple(_shown(x[i], target.plain(np.arange(i, i + 1))) for i in range(min(FIRST, len(x)))),
         files=tuple(dict.fromkeys(files)),
@@ -100,19 +102,19 @@ def prepare(
 
 
 def prepare_for(
-    rules: Rules, source: Source, root: Path, dtype: Any, need_target: bool
+    preprocessor: Preprocessor, source: Source, root: Path, dtype: Any, need_target: bool
 ) -> tuple[Array, Array | None, Table]:
     """As `prepare.prepare_for`; data that would not fit into memory stays in its file."""
     found = _found(source, root, dtype) if need_target else None
     if found is None:
-        return held.prepare_for(rules, source, root, dtype, need_target)
+        return held.prepare_for(preprocessor, source, root, dtype, need_target)
     x, t, called = found
     all_finite(x, *called)
     origin = display_path(called[0])
-    target = target_of(t, "values" if rules.labels == "none" else "classes", origin)
+    target = target_of(t, "values" if preprocessor.labels == "none" else "classes", origin)
     table = _table(x, target, origin)
-    rules.encode_inputs(table, dtype, np.arange(min(1, len(x))))  # raises where rows have another shape
-    return (*_encoded(rules, table, target, dtype, _all(len(x))), table)
+    preprocessor.encode_inputs(table, dtype, np.arange(min(1, len(x))))  # raises where rows have another shape
+    return (*_encoded(preprocessor, table, target, dtype, _all(len(x))), table)
 
 
 def _found(source: Source, root: Path, dtype: Any) -> tuple[MappedRows, Any, tuple[Path, str]] | None:
@@ -142,16 +144,18 @@ def _some(x: MappedRows, rows: RowBlocks) -> MappedRows:
     return x if len(rows) == len(x) else MappedRows(x.base, rows, x.columns, x.seen)
 
 
-def _table(x: MappedRows, target: Target, origin: str) -> Table:
+def _table(x: MappedRows, target: FileTargets, origin: str) -> Table:
     plain = ComputedRows(target.plain, len(x), target.shape, object if target.labels == "text" else target.dtype)
     return Table(cast(Array, x), {}, (), (), cast(Array, plain), (), origin)
 
 
-def _encoded(rules: Rules, table: Table, target: Target, dtype: Any, rows: RowBlocks) -> tuple[Array, Array]:
+def _encoded(
+    preprocessor: Preprocessor, table: Table, target: FileTargets, dtype: Any, rows: RowBlocks
+) -> tuple[Array, Array]:
     """Inputs and targets of a split, computed when they are asked for."""
     count = len(rows)
-    x = ComputedRows(lambda at: rules.encode_inputs(table, dtype, at), count, rules.shape, dtype, rows)
-    encoder = target.encoder(rules.classes, rules.target_scaling, dtype)
+    x = ComputedRows(lambda at: preprocessor.encode_inputs(table, dtype, at), count, preprocessor.shape, dtype, rows)
+    encoder = target.encoder(preprocessor.classes, preprocessor.target_scaling, dtype)
     t = ComputedRows(encoder, count, target.encoded, target.encoded_type(dtype), rows)
     small = t.nbytes <= MAPPED
     return cast(Array, x), np.asarray(t) if small else cast(Array, t)
@@ -160,7 +164,7 @@ def _encoded(rules: Rules, table: Table, target: Target, dtype: Any, rows: RowBl
 # Splits and rules
 
 
-def _divided(data: Data, target: Target, count: int, seed: int) -> dict[str, RowBlocks]:
+def _divided(data: Data, target: FileTargets, count: int, seed: int) -> dict[str, RowBlocks]:
     """The rows of each split that is a part of the training source."""
     fractions = {n: f for n in ("test", "validation") if isinstance(f := getattr(data, n), float)}
     length = rows_per_block(count)
@@ -179,15 +183,15 @@ def _divided(data: Data, target: Target, count: int, seed: int) -> dict[str, Row
         whole = np.argmax(whole, axis=1) if target.labels == "one-hot" else whole
         codes = np.unique(whole, return_inverse=True)[1]
     if data.fold is None:
-        places = divide(codes, fractions, seed)
+        places = stratified_split(codes, fractions, seed)
     else:
-        rest, test = parted(codes, data.fold.of, data.fold.number, seed)
-        inner = divide(codes[rest], fractions, seed) if fractions else {"train": np.arange(len(rest))}
+        rest, test = k_fold(codes, data.fold.of, data.fold.number, seed)
+        inner = stratified_split(codes[rest], fractions, seed) if fractions else {"train": np.arange(len(rest))}
         places = {**{name: rest[found] for name, found in inner.items()}, "test": test}
     return {name: RowBlocks(found, length, count) for name, found in places.items()}
 
 
-def _rules(data: Data, x: MappedRows, target: Target, rows: RowBlocks, origin: str) -> Rules:
+def _rules(data: Data, x: MappedRows, target: FileTargets, rows: RowBlocks, origin: str) -> Preprocessor:
     """What the training rows teach."""
     train = _some(x, rows)
     scaling = _fitted(data.scale, train, "scale")
@@ -196,7 +200,7 @@ def _rules(data: Data, x: MappedRows, target: Target, rows: RowBlocks, origin: s
             lambda at: target.read(at).astype(np.float64), len(rows), (target.width,), np.float64, rows
         )
         fits = _fitted(data.scale_target, _Limited(values), "scale_target")
-        return Rules(x.shape[1:], (), scaling, outputs=target.width, target_scaling=fits, labels="none")
+        return Preprocessor(x.shape[1:], (), scaling, outputs=target.width, target_scaling=fits, labels="none")
     if data.scale_target.kind != "none":
         text = "scale_target scales numbers, and the targets are classes"
         raise Failure(
@@ -211,7 +215,7 @@ def _rules(data: Data, x: MappedRows, target: Target, rows: RowBlocks, origin: s
             text = f"the training rows hold a single class, `{classes[0]}`"
             help = "add rows of another class, or write one-hot targets"
             raise Failure(Problem(text, code="one-class", file=origin, help=help))
-    return Rules(x.shape[1:], (), scaling, classes=classes, labels=target.labels)
+    return Preprocessor(x.shape[1:], (), scaling, classes=classes, labels=target.labels)
 
 
 class _Limited(ComputedRows):
@@ -251,8 +255,8 @@ def _sample(x: LazyRows) -> Array:
 # What `check` shows
 
 
-def _columns(x: MappedRows, rules: Rules, scale: Scaler) -> tuple[ColumnRow, ...]:
-    treatment = "as it is" if rules.scaling is None else scale.kind
+def _columns(x: MappedRows, preprocessor: Preprocessor, scale: Scaler) -> tuple[ColumnRow, ...]:
+    treatment = "as it is" if preprocessor.scaling is None else scale.kind
     if x.ndim > 2:
         shape = " x ".join(map(str, x.shape[1:]))
         return (ColumnRow(shape, x.dtype.name, float(x.min()), float(x.max()), 0, treatment),)

@@ -21,7 +21,7 @@ CLASSES = 10_000
 BLOCK = 1 << 18  # targets read at a time
 
 
-class Target:
+class FileTargets:
     """Targets in their file: what they are, and what stands for some of them."""
 
     def __init__(self, t: Array | LazyRows, found: Labels, origin: str) -> None:
@@ -80,18 +80,18 @@ def _word(value: Any) -> str:
     return str(value) if isinstance(value, str) else f"{float(value):.15g}"
 
 
-def target_of(t: Any, wants: Literal["classes", "values"], origin: str) -> Target:
+def target_of(t: Any, wants: Literal["classes", "values"], origin: str) -> FileTargets:
     """What the targets are, for a loss that compares classes or values."""
     if t.dtype.kind == "U":
-        return Target(t, "text", origin)
+        return FileTargets(t, "text", origin)
     if wants == "values":
-        return Target(t, "none", origin)
+        return FileTargets(t, "none", origin)
     if t.ndim == 1 or t.shape[1] == 1:
-        return Target(t, "ids", origin)
-    return Target(t, "one-hot", origin)
+        return FileTargets(t, "ids", origin)
+    return FileTargets(t, "one-hot", origin)
 
 
-def counted(target: Target, rows: RowBlocks) -> dict[Any, int]:
+def counted(target: FileTargets, rows: RowBlocks) -> dict[Any, int]:
     """How many rows have each label (text or whole number). Raises Failure where they are no classes."""
     found: dict[Any, int] = {}
     start = 0
@@ -121,7 +121,7 @@ def counted(target: Target, rows: RowBlocks) -> dict[Any, int]:
     return found
 
 
-def _no_class(target: Target, row: Any, text: str, code: str) -> Failure:
+def _no_class(target: FileTargets, row: Any, text: str, code: str) -> Failure:
     help = "class labels are text or whole numbers; for numeric targets use a loss such as mean_squared_error"
     return Failure(Problem(f"{target.origin}, row {int(row)} (counted from 0): {text}", code=code, help=help))
 

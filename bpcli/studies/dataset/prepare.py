@@ -16,14 +16,14 @@ from bpcli.family.source import Kind, Missing
 from bpcli.numeric.lazy_rows import ComputedRows
 from bpcli.parts.data.targets import distinct
 from bpcli.records.training import ColumnRow, Failure, Problem, SplitRow
-from bpcli.studies.dataset.fit import fit, labels_of
-from bpcli.studies.dataset.k_fold import parted, parted_groups
+from bpcli.studies.dataset.fit import fit_preprocessor, labels_of
+from bpcli.studies.dataset.k_fold import group_k_fold, k_fold
 from bpcli.studies.dataset.out_of_core_targets import rows_of_classes
-from bpcli.studies.dataset.preprocessor import Labels, Rules
+from bpcli.studies.dataset.preprocessor import Labels, Preprocessor
 from bpcli.studies.dataset.preview import columns_of, first_rows
-from bpcli.studies.dataset.split import by_column, by_group, by_time, divide
+from bpcli.studies.dataset.split import split_by_column, split_by_group, split_by_time, stratified_split
 
-__all__ = ["Prepared", "Rules", "Split", "prepare", "prepare_for"]
+__all__ = ["Prepared", "Preprocessor", "Split", "prepare", "prepare_for"]
 
 
 @runtime_checkable
@@ -69,7 +69,7 @@ class Prepared:
     what `check` shows of the training source: its columns, and its first rows as they stand in the file."""
 
     splits: Mapping[str, Split]
-    rules: Rules
+    preprocessor: Preprocessor
     columns: tuple[ColumnRow, ...]
     first_header: tuple[str, ...]
     first_rows: tuple[tuple[str, ...], ...]
@@ -81,7 +81,7 @@ class Prepared:
         """How many rows each split has, and how many of each class."""
         found = []
         for split in self.splits.values():
-            found.append(SplitRow(split.name, len(split.x), rows_of_classes(self.rules.classes, split.t)))
+            found.append(SplitRow(split.name, len(split.x), rows_of_classes(self.preprocessor.classes, split.t)))
         return tuple(found)
 
 
@@ -93,7 +93,7 @@ def prepare(
     dtype: Any,
     root: Path,
     inputs: bool = True,
-    later: Callable[[Rules, Source, Path, Any, bool], tuple[Array, Array | None, Table]] | None = None,
+    later: Callable[[Preprocessor, Source, Path, Any, bool], tuple[Array, Array | None, Table]] | None = None,
 ) -> Prepared:
     """The splits of an experiment. `targets` is what the loss compares; paths are relative to `root`. Without `inputs`
     the rows of the training source are not encoded: for a look at a few of them. Other sources are encoded by `later`,
@@ -106,9 +106,9 @@ def prepare(
     labels = labels_of(table, targets)
     rows, warnings = _divided(data, table, labels, seed)
     warnings = (*table.warnings, *warnings)
-    rules = fit(table, rows["train"], labels, data.scale, data.scale_target)
+    preprocessor = fit_preprocessor(table, rows["train"], labels, data.scale, data.scale_target)
     header, first = first_rows(table)
-    columns = columns_of(table, rows["train"], rules, data.scale)
+    columns = columns_of(table, rows["train"], preprocessor, data.scale)
     splits: dict[str, Split] = {}
     for name in ("validation", "test", "train"):  # train last: its inputs may take the place of the table's numbers
         source = None if name == "train" else getattr(data, name)
@@ -116,22 +116,22 @@ def prepare(
             if name in rows:
                 text = f"column `{data.split.by[1] if data.split else ''}` names {name} rows, and {name} has a source"
                 raise Failure(Problem(text, code="two-splits", path=("data", name), help=f"leave `{name}` out"))
-            x, t, other = (later or prepare_for)(rules, source, root, dtype, True)
+            x, t, other = (later or prepare_for)(preprocessor, source, root, dtype, True)
             assert t is not None
             warnings = (*warnings, *other.warnings)
             chosen = cast(Array, x.rows) if isinstance(x, ComputedRows) else np.arange(len(x))
             splits[name] = Split(name, x, t, chosen, other.row_names, _weight(other, dtype))
         elif name in rows:
             chosen = rows[name]
-            t, w = rules.encode_target(table, dtype, chosen), _weight(table, dtype, chosen)
-            x = np.broadcast_to(np.zeros((), dtype), (len(chosen), *rules.shape))
+            t, w = preprocessor.encode_target(table, dtype, chosen), _weight(table, dtype, chosen)
+            x = np.broadcast_to(np.zeros((), dtype), (len(chosen), *preprocessor.shape))
             if inputs:
-                warnings = (*warnings, *rules.unseen(table, chosen))
-                x = rules.encode_inputs(table, dtype, chosen, reuse=table.pivot is not None and name == "train")
+                warnings = (*warnings, *preprocessor.unseen(table, chosen))
+                x = preprocessor.encode_inputs(table, dtype, chosen, reuse=table.pivot is not None and name == "train")
             splits[name] = Split(name, x, t, chosen, table.row_names, w)
     splits = {name: splits[name] for name in ("train", "validation", "test") if name in splits}
     kept = None if inputs else table
-    return Prepared(splits, rules, columns, header, first, files_of(data, root), warnings, kept)
+    return Prepared(splits, preprocessor, columns, header, first, files_of(data, root), warnings, kept)
 
 
 def files_of(data: Data, root: Path) -> tuple[Path, ...]:
@@ -141,26 +141,26 @@ def files_of(data: Data, root: Path) -> tuple[Path, ...]:
 
 
 def prepare_for(
-    rules: Rules, source: Source, root: Path, dtype: Any, need_target: bool
+    preprocessor: Preprocessor, source: Source, root: Path, dtype: Any, need_target: bool
 ) -> tuple[Array, Array | None, Table]:
     """The rows of a source encoded by rules learned before: inputs, targets (None without `need_target`), and the
     table. Columns are matched by name, in any order; others are ignored. Without `need_target` a row with a missing
     value is an error where the model's rule is to leave it out: every row is to be answered."""
-    if rules.columns and isinstance(source, _Named):
-        kinds, missing = rules.kinds, rules.missing
+    if preprocessor.columns and isinstance(source, _Named):
+        kinds, missing = preprocessor.kinds, preprocessor.missing
         if not need_target:
             missing = {name: "error" if rule == "drop" else rule for name, rule in missing.items()}
         elif "drop" in missing.values():
             missing |= dict.fromkeys(source.target, "drop")
-        if need_target and rules.labels != "one-hot":
-            kinds |= dict.fromkeys(source.target, "text" if rules.labels == "text" else "number")
+        if need_target and preprocessor.labels != "one-hot":
+            kinds |= dict.fromkeys(source.target, "text" if preprocessor.labels == "text" else "number")
         compact = np.dtype(dtype) == np.float32
         table = source.load_columns(root, kinds, need_target=need_target, missing=missing, compact=compact)
     else:
         table = source.load(root, need_target=need_target)
-    t = rules.encode_target(table, dtype) if need_target else None
-    table = replace(table, warnings=(*table.warnings, *rules.unseen(table)))
-    return rules.encode_inputs(table, dtype, reuse=table.pivot is not None), t, table
+    t = preprocessor.encode_target(table, dtype) if need_target else None
+    table = replace(table, warnings=(*table.warnings, *preprocessor.unseen(table)))
+    return preprocessor.encode_inputs(table, dtype, reuse=table.pivot is not None), t, table
 
 
 def _load(data: Data, root: Path, *, compact: bool) -> Table:
@@ -183,7 +183,7 @@ def _divided(data: Data, table: Table, labels: Labels, seed: int) -> tuple[dict[
     if data.split is not None:
         return _by(data.split, table, fractions, seed), ()
     codes, warnings = _strata(data, table, labels, bool(fractions))
-    return divide(codes, fractions, seed) if fractions else {"train": np.arange(table.rows)}, warnings
+    return stratified_split(codes, fractions, seed) if fractions else {"train": np.arange(table.rows)}, warnings
 
 
 def _fold(
@@ -194,20 +194,26 @@ def _fold(
     of, number = data.fold.of, data.fold.number
     if data.split is not None:
         groups = table.aside[data.split.by[1]].tolist()
-        rest, test = parted_groups(groups, of, number, seed)
-        inner = by_group([groups[i] for i in rest], fractions, seed) if fractions else {"train": np.arange(len(rest))}
+        rest, test = group_k_fold(groups, of, number, seed)
+        inner = (
+            split_by_group([groups[i] for i in rest], fractions, seed) if fractions else {"train": np.arange(len(rest))}
+        )
         return {**{name: rest[rows] for name, rows in inner.items()}, "test": test}, ()
     codes, warnings = _strata(data, table, labels, True)
-    rest, test = parted(codes, of, number, seed)
-    inner = divide(codes[rest], fractions, seed) if fractions else {"train": np.arange(len(rest))}
+    rest, test = k_fold(codes, of, number, seed)
+    inner = stratified_split(codes[rest], fractions, seed) if fractions else {"train": np.arange(len(rest))}
     return {**{name: rest[rows] for name, rows in inner.items()}, "test": test}, warnings
 
 
 def _by(division: Division, table: Table, fractions: dict[str, float], seed: int) -> dict[str, Array]:
     key, name = division.by
     if key == "column":
-        return by_column(table, name)
-    return by_group(table.aside[name].tolist(), fractions, seed) if key == "group" else by_time(table, name, fractions)
+        return split_by_column(table, name)
+    return (
+        split_by_group(table.aside[name].tolist(), fractions, seed)
+        if key == "group"
+        else split_by_time(table, name, fractions)
+    )
 
 
 def _weight(table: Table, dtype: Any, rows: Array | None = None) -> Array | None:

@@ -18,10 +18,10 @@ from bpcli.family.source import Kind, Missing
 from bpcli.numeric.vectors import all_finite
 from bpcli.parts.data.targets import distinct
 from bpcli.records.training import Failure, Problem
-from bpcli.studies.dataset.columns import Column, Places, Scaling, expanded
-from bpcli.studies.dataset.row_errors import guess, listed, numbers, row_of, times, told
+from bpcli.studies.dataset.columns import ColumnEncoder, Places, Scaling, expanded
+from bpcli.studies.dataset.row_errors import guess, listed, numbers, row_failure, row_of, times
 
-__all__ = ["Column", "Labels", "Rules", "Scaling", "not_labels", "one_hot_ids"]
+__all__ = ["ColumnEncoder", "Labels", "Preprocessor", "Scaling", "not_labels", "one_hot_ids"]
 
 Labels = Literal["text", "ids", "one-hot", "none"]
 """How targets name classes: as text, as whole numbers, as rows with a single 1; `none` for numeric values."""
@@ -30,7 +30,7 @@ BLOCK = 1 << 18  # numbers encoded at a time
 
 
 @dataclass(frozen=True, eq=False)
-class Rules:
+class Preprocessor:
     """Learned from the training rows; saved with the model.
 
     `shape` is that of one encoded row. `columns` are the named inputs in the order of the training file, () where they
@@ -40,7 +40,7 @@ class Rules:
     """
 
     shape: Shape
-    columns: tuple[Column, ...] = ()
+    columns: tuple[ColumnEncoder, ...] = ()
     scaling: Scaling | None = None
     target_names: tuple[str, ...] = ()
     labels: Labels = "none"
@@ -123,7 +123,7 @@ class Rules:
         if self.tokens:
             self._look_up(part, chosen, table)
 
-    def _numeric(self) -> list[Column]:
+    def _numeric(self) -> list[ColumnEncoder]:
         return [c for c in self.columns if not c.categories]
 
     def _missing(self, table: Table, rows: Array, pick: Array) -> Failure:
@@ -167,7 +167,7 @@ class Rules:
             text = f"column `{name}`: `{values[i]}` does not occur in the training rows"
             help = f"{guess(values[i], column.categories)}it knows {listed(column.categories)}; to count it as none of "
             help += "them, train with `unseen: ignore`"
-            raise told(table, rows[i], name, text, "unknown-category", help)
+            raise row_failure(table, rows[i], name, text, "unknown-category", help)
         return codes, gaps
 
     def unseen(self, table: Table, rows: Array | None = None) -> tuple[Problem, ...]:
@@ -190,10 +190,10 @@ class Rules:
         said = f"is too large for {part.dtype.name}"
         if not self.columns:
             name = f"input {place[0] if len(place) == 1 else tuple(place)}"
-            return told(table, rows[i], "", f"{name} {said}", "too-large", help)
+            return row_failure(table, rows[i], "", f"{name} {said}", "too-large", help)
         ends = np.cumsum([c.width for c in self.columns])
         name = self.columns[int(np.searchsorted(ends, place[0], "right"))].name
-        return told(table, rows[i], name, f"column `{name}` {said}", "too-large", help)
+        return row_failure(table, rows[i], name, f"column `{name}` {said}", "too-large", help)
 
     def _look_up(self, part: Array, rows: Array, table: Table) -> None:
         found = find_bad_token(part, self.tokens, self.scaling is not None)
@@ -230,7 +230,9 @@ class Rules:
             i, k = (int(n) for n in np.argwhere(~np.isfinite(out))[0])
             text = f"the target is too large for {out.dtype.name}"
             help = "write `scale_target: standardize` or `dtype: float64`"
-            raise told(table, chosen[i], table.target_names[k] if table.target_names else "", text, "too-large", help)
+            raise row_failure(
+                table, chosen[i], table.target_names[k] if table.target_names else "", text, "too-large", help
+            )
         return out
 
     def _ids(self, table: Table, target: Array, rows: Array) -> Array:
@@ -247,7 +249,7 @@ class Rules:
             name = str(target[i])
             text = f"class `{name}` does not occur in the training rows"
             help = f"{guess(name, self.classes)}the classes are {listed(self.classes)}"
-            raise told(table, rows[i], "".join(table.target_names[:1]), text, "unknown-class", help)
+            raise row_failure(table, rows[i], "".join(table.target_names[:1]), text, "unknown-class", help)
         return ids
 
     def decode_values(self, y: Array) -> Array:
@@ -276,7 +278,7 @@ class Rules:
         return found
 
     @classmethod
-    def from_meta(cls, meta: Mapping[str, Any], tensors: Mapping[str, Array]) -> Rules:
+    def from_meta(cls, meta: Mapping[str, Any], tensors: Mapping[str, Array]) -> Preprocessor:
         """The rules that `to_meta` and `tensors` described. Raises Failure where they do not fit together."""
         if not isinstance(meta, Mapping):
             raise _damaged("it is no table")
@@ -318,7 +320,7 @@ class _Plain:
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     shape: tuple[int, ...]
-    columns: tuple[Column, ...]
+    columns: tuple[ColumnEncoder, ...]
     target_names: tuple[str, ...]
     labels: Labels
     classes: tuple[str, ...]
@@ -361,7 +363,7 @@ def not_labels(table: Table, rows: Array) -> Failure:
 
 def _no_value(table: Table, row: Any, name: str) -> Failure:
     help = "fill the cell in or remove the row: nothing stands for a missing value here; train with `missing: median`"
-    return told(table, row, name, f"column `{name}` has no value here", "missing-value", help)
+    return row_failure(table, row, name, f"column `{name}` has no value here", "missing-value", help)
 
 
 def _sides(shape: Shape) -> Shape:
@@ -369,12 +371,16 @@ def _sides(shape: Shape) -> Shape:
     return tuple(d for d in shape if d > 1)
 
 
-def _wanted(rules: Rules, table: Table) -> str:
-    if table.row_names and len(rules.shape) == 3:
-        h, w, c = rules.shape
+def _wanted(preprocessor: Preprocessor, table: Table) -> str:
+    if table.row_names and len(preprocessor.shape) == 3:
+        h, w, c = preprocessor.shape
         mode = "gray" if c == 1 else "rgb"
         return f"bring images to that form: {{type: images, path: ..., mode: {mode}, size: [{h}, {w}]}}"
-    return f"the model was trained on {listed(tuple(c.name for c in rules.columns))}" if rules.columns else ""
+    return (
+        f"the model was trained on {listed(tuple(c.name for c in preprocessor.columns))}"
+        if preprocessor.columns
+        else ""
+    )
 
 
 def _no_column(table: Table, name: str, kind: str) -> Failure:

@@ -12,16 +12,16 @@ from bpcli.family.plan import Array
 from bpcli.family.source import Treatment
 from bpcli.numeric.streams import Stream
 from bpcli.records.training import ColumnRow, Problem
-from bpcli.studies.dataset.columns import Column
-from bpcli.studies.dataset.preprocessor import Rules
+from bpcli.studies.dataset.columns import ColumnEncoder
+from bpcli.studies.dataset.preprocessor import Preprocessor
 
 FIRST = 5  # rows shown
 BLOCK = 1 << 18  # numbers looked at at a time
 
 
-def columns_of(table: Table, rows: Array, rules: Rules, scale: Scaler) -> tuple[ColumnRow, ...]:
+def columns_of(table: Table, rows: Array, preprocessor: Preprocessor, scale: Scaler) -> tuple[ColumnRow, ...]:
     """What each input column holds in the training rows, and what is done to it."""
-    treatment = "as it is" if rules.scaling is None else scale.kind
+    treatment = "as it is" if preprocessor.scaling is None else scale.kind
     low, high, gaps = _limits(table, rows)
     if table.numbers.ndim > 2:
         shape = " x ".join(map(str, table.numbers.shape[1:]))
@@ -31,14 +31,14 @@ def columns_of(table: Table, rows: Array, rules: Rules, scale: Scaler) -> tuple[
         numbers = range(table.numbers.shape[1])
         return tuple(ColumnRow(str(j), "number", float(low[j]), float(high[j]), 0, treatment) for j in numbers)
     found = []
-    for c in rules.columns:
+    for c in preprocessor.columns:
         own = table.treatments.get(c.name, Treatment()).scale
         if c.kind == "text":
             missing = float(np.mean(table.texts[c.name][rows] == ""))
             found.append(ColumnRow(c.name, c.kind, None, None, len(c.categories), _done(c, ""), missing))
             continue
         scaled = own.kind if own is not None else "none" if c.kind == "boolean" else scale.kind
-        scaled = "as it is" if scaled == "none" or rules.scaling is None else scaled
+        scaled = "as it is" if scaled == "none" or preprocessor.scaling is None else scaled
         j = table.at[c.name]
         found.append(
             ColumnRow(c.name, c.kind, float(low[j]), float(high[j]), 0, _done(c, scaled), float(gaps[j]) / len(rows))
@@ -46,7 +46,7 @@ def columns_of(table: Table, rows: Array, rules: Rules, scale: Scaler) -> tuple[
     return tuple(found)
 
 
-def _done(c: Column, scaled: str) -> str:
+def _done(c: ColumnEncoder, scaled: str) -> str:
     """What is done to a column, in words."""
     fill = (
         c.fill if isinstance(c.fill, str) else "" if c.fill is None else _date(c.fill) if c.parts else f"{c.fill:.6g}"

@@ -17,7 +17,7 @@ def row_of(table: Table, row: Any) -> str:
     return f"{table.origin}, row {int(row)} (counted from 0)"
 
 
-def told(table: Table, row: Any, name: str, text: str, code: str, help: str = "") -> Failure:
+def row_failure(table: Table, row: Any, name: str, text: str, code: str, help: str = "") -> Failure:
     """The failure of a row, at the line and the cell of column `name` where the table knows them."""
     if table.place is None or not name:
         return Failure(Problem(f"{row_of(table, row)}: {text}", code=code, help=help))

@@ -12,14 +12,14 @@ from bpcli.family import Table
 from bpcli.family.plan import Array
 from bpcli.numeric.streams import Stream
 from bpcli.records.training import Failure, Problem
-from bpcli.studies.dataset.row_errors import told
+from bpcli.studies.dataset.row_errors import row_failure
 
 NAMES = {"train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
          "dev": "validation", "test": "test", "testing": "test"}  # fmt: skip
 """What a column may call the splits, in small letters."""
 
 
-def divide(codes: Array, fractions: dict[str, float], seed: int) -> dict[str, Array]:
+def stratified_split(codes: Array, fractions: dict[str, float], seed: int) -> dict[str, Array]:
     """Row indices of each split, ascending: those of `fractions` (at most two, validation and test) and train.
 
     codes: n, the class of each row (all 0 where classes do not matter). Each split gets its share of every class, by
@@ -51,7 +51,7 @@ def divide(codes: Array, fractions: dict[str, float], seed: int) -> dict[str, Ar
     return splits
 
 
-def by_column(table: Table, column: str) -> dict[str, Array]:
+def split_by_column(table: Table, column: str) -> dict[str, Array]:
     """Row indices of each split that a column names: train, validation and test. Raises Failure at a row that names
     none, and where none is train."""
     found: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
@@ -59,7 +59,7 @@ def by_column(table: Table, column: str) -> dict[str, Array]:
         name = NAMES.get(text.lower())
         if name is None:
             help = "write train, validation or test; rows of a group are kept together by `split: {group: ...}`"
-            raise told(table, row, column, f"column `{column}`: `{text}` names no split", "split-name", help)
+            raise row_failure(table, row, column, f"column `{column}`: `{text}` names no split", "split-name", help)
         found[name].append(row)
     if not found["train"]:
         text = f"column `{column}` names no row `train`"
@@ -67,7 +67,7 @@ def by_column(table: Table, column: str) -> dict[str, Array]:
     return {name: np.array(rows, np.int64) for name, rows in found.items() if rows}
 
 
-def by_group(values: Sequence[str], fractions: dict[str, float], seed: int) -> dict[str, Array]:
+def split_by_group(values: Sequence[str], fractions: dict[str, float], seed: int) -> dict[str, Array]:
     """Row indices of each split, all rows of a group in one of them.
 
     Groups come in an order by chance, from the stream (seed, "split"); each split takes them as long as that brings its
@@ -88,7 +88,7 @@ def by_group(values: Sequence[str], fractions: dict[str, float], seed: int) -> d
     return {name: np.flatnonzero(names[codes] == name) for name in ("train", *fractions)}
 
 
-def by_time(table: Table, column: str, fractions: dict[str, float]) -> dict[str, Array]:
+def split_by_time(table: Table, column: str, fractions: dict[str, float]) -> dict[str, Array]:
     """Row indices of each split, ascending: the latest rows are test, those before them validation. Rows of the same
     time are not parted: they go to the later split. Raises Failure for a cell that is neither a date nor a number."""
     times = _times(table, column)
@@ -121,12 +121,12 @@ def _times(table: Table, column: str) -> Array:
                 moment = datetime.fromisoformat(text)
             except ValueError:
                 said = f"column `{column}`: `{text}` is neither a date nor a number"
-                raise told(table, row, column, said, "not-a-date", "dates are written as 2024-01-31") from None
+                raise row_failure(table, row, column, said, "not-a-date", "dates are written as 2024-01-31") from None
             times[row] = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
             date = True
         if not np.isfinite(times[row]) or dated not in (None, date):
             said = f"column `{column}`: `{text}` is not {'a date' if dated else 'a number'} as those before it"
-            raise told(table, row, column, said, "not-a-date", "dates are written as 2024-01-31")
+            raise row_failure(table, row, column, said, "not-a-date", "dates are written as 2024-01-31")
         dated = date
     return times
 

@@ -34,7 +34,7 @@ def report(setup: Setup) -> CheckReport:
         columns=prepared.columns,
         first_rows=prepared.first_rows,
         first_header=prepared.first_header,
-        warnings=(*setup.warnings, *twice(rows), *setup.examined()),
+        warnings=(*setup.warnings, *twice(rows), *setup.check_used_parts()),
         augmentation=tuple(_said(part) for part in experiment.data.augment),
     )
 

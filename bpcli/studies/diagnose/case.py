@@ -97,7 +97,7 @@ def _at_start(setup: Setup, again: Callable[[Sequence[str]], Case] | None = None
         name=experiment.name,
         experiment=experiment,
         network_plan=setup.network_plan,
-        rules=setup.prepared.rules,
+        preprocessor=setup.prepared.preprocessor,
         splits=setup.prepared.splits,
         data=setup.document.data,
         theta=network.theta,
@@ -130,13 +130,13 @@ def _of_model(path: Path, data: str | None, root: Path) -> Case:
         help = f"bpcli diagnose {path} --data FILE, or give the run folder"
         raise Failure(Problem(text, code="no-data", help=help), exit=Exit.USAGE)
     source = source_of(data, experiment.data.train, True)
-    x, t, _ = prepare_for(model.rules, source, root, np.dtype(experiment.dtype), True)
+    x, t, _ = prepare_for(model.preprocessor, source, root, np.dtype(experiment.dtype), True)
     assert t is not None
     return Case(
         name=experiment.name,
         experiment=experiment.model_copy(update={"loss": model.objective.loss}),
         network_plan=model.network_plan,
-        rules=model.rules,
+        preprocessor=model.preprocessor,
         splits={"train": Split("data", x, t, np.arange(len(x)))},
         data=models.dump(experiment),
         theta=network.theta.astype(np.float64),

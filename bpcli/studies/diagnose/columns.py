@@ -34,10 +34,10 @@ NAMED = 3  # columns that a finding names
 
 def _names(case: Case) -> list[tuple[str, bool]]:
     """What each encoded input is called, and whether it is a number."""
-    if not case.rules.columns:
+    if not case.preprocessor.columns:
         return [(f"input {j}", True) for j in range(math.prod(case.network_plan.x))]
     found: list[tuple[str, bool]] = []
-    for column in case.rules.columns:
+    for column in case.preprocessor.columns:
         found += [(name, j < column.numbers) for j, name in enumerate(column.inputs)]
     return found
 
@@ -65,7 +65,7 @@ def inputs(case: Case) -> list[Symptom]:
     largest = max(used, key=lambda j: size[j])
     widest = max(used, key=lambda j: deviation[j])
     usual = float(np.median(deviation[used]))
-    uneven = float(deviation[widest]) / usual if case.rules.scaling is None else 1.0
+    uneven = float(deviation[widest]) / usual if case.preprocessor.scaling is None else 1.0
     worst, order = float(size[largest]), {"ok": 0, "notice": 1, "warning": 2}
     levels = _level(worst, LARGE), _level(uneven, UNEVEN) if size[widest] > 1 else "ok"
     level = max(levels, key=lambda each: order[each])
@@ -80,7 +80,7 @@ def inputs(case: Case) -> list[Symptom]:
     why = "weights start as suits inputs of about 1; larger ones saturate units, drown the others and make the loss "
     why += "steep in their direction, so that every learning rate is wrong for some weight"
     place = names[widest if order[levels[1]] > order[levels[0]] else largest][0] if level != "ok" else ""
-    found = (cures.scaled(case),) if level != "ok" and case.rules.scaling is None else ()
+    found = (cures.scaled(case),) if level != "ok" and case.preprocessor.scaling is None else ()
     return [Symptom("inputs", place, figure, level, why if level != "ok" else "", found, value, measured)]
 
 
@@ -111,7 +111,7 @@ def targets(case: Case) -> list[Symptom]:
             if last.path.endswith(".activation"):
                 text = "let the outputs take any value"
                 found.append(Remedy((f"{cures.key(last.loc, 'activation')}=null",), text))
-            if least <= 0 and most >= 1 and case.rules.target_scaling is None:
+            if least <= 0 and most >= 1 and case.preprocessor.target_scaling is None:
                 found.append(Remedy(("data.scale_target=minmax",), "bring the targets into the range, from 0 to 1"))
             return [Symptom("targets", last.path, figure, "warning", why, tuple(found), high, "largest target")]
         return []
@@ -121,8 +121,8 @@ def targets(case: Case) -> list[Symptom]:
     if level == "ok":
         return [Symptom("targets", "", figure, level, value=size, measured="size of the targets")]
     why = "outputs start at about 1 and have to grow there step by step; until then the loss and its gradient are huge"
-    found = [cures.target_scaled()] if case.rules.target_scaling is None else []
-    place = ", ".join(case.rules.target_names[:NAMED])
+    found = [cures.target_scaled()] if case.preprocessor.target_scaling is None else []
+    place = ", ".join(case.preprocessor.target_names[:NAMED])
     return [Symptom("targets", place, figure, level, why, tuple(found), size, "size of the targets")]
 
 
@@ -164,7 +164,7 @@ def columns(case: Case) -> list[Symptom]:
 
 def _columns_said(case: Case, place: str, figure: str, why: str, names: list[str]) -> Symptom:
     """The finding; columns of a CSV file can be dropped."""
-    source, known = case.experiment.data.train, {c.name for c in case.rules.columns}
+    source, known = case.experiment.data.train, {c.name for c in case.preprocessor.columns}
     drop = [n for n in names if n in known]
     found: tuple[Remedy, ...] = ()
     if isinstance(source, Csv) and drop and case.again is not None:

@@ -64,9 +64,9 @@ def begin(case: Case) -> list[Symptom]:
     measured = "loss at the start, in times of knowing nothing"
     found: list[Remedy] = []
     if level != "ok":
-        if case.rules.scaling is None and _large_inputs(case):
+        if case.preprocessor.scaling is None and _large_inputs(case):
             found.append(cures.scaled(case))
-        if not classifies and case.rules.target_scaling is None:
+        if not classifies and case.preprocessor.target_scaling is None:
             found.append(cures.target_scaled())
         found += [*cures.starts(case, off(case)), *cures.quiet(case)]
     return [Symptom("start", "", figure, level, why, tuple(found), ratio, measured)]
@@ -141,7 +141,7 @@ def _reached(case: Case, rows: list[HealthRow], norms: list[float]) -> list[Symp
     if bad:
         figure = f"the gradient is not finite in {', '.join(row.layer for row in bad)}"
         why = "numbers have grown beyond what the machine can write: no step can be taken"
-        found = [*cures.starts(case, off(case)), *([cures.scaled(case)] if case.rules.scaling is None else [])]
+        found = [*cures.starts(case, off(case)), *([cures.scaled(case)] if case.preprocessor.scaling is None else [])]
         return [Symptom("gradients", bad[0].layer, figure, "warning", why, tuple(found))]
     none = [row for row, norm in zip(rows, norms, strict=True) if norm == 0]
     if none and len(none) < len(rows):
@@ -179,7 +179,7 @@ def dead(case: Case) -> list[Symptom]:
     why += "as no gradient reaches it, may stay so"
     several = cures.opened(case, "leaky_relu", "leaky_relu passes a hundredth of what relu closes off")
     several += cures.starts(case, off(case)) + cures.normalized(case)
-    if case.rules.scaling is None and _large_inputs(case):
+    if case.preprocessor.scaling is None and _large_inputs(case):
         several.insert(0, cures.scaled(case))
     return [_said("dead", row.layer, figure, level, why, several, row.dead, "share of dead units")]
 
@@ -200,7 +200,7 @@ def saturated(case: Case) -> list[Symptom]:
         figure = f"at most {row.saturated:.0%} of a layer's outputs are at the ends of its range"
     figure += _beside([r.layer for r in rows if r is not row and not (r.saturated or 0) < SATURATED[0]], SATURATED[0])
     why = "there the slope is under a twentieth of the steepest: little of the error passes, and learning is slow"
-    several = [cures.scaled(case)] if case.rules.scaling is None and _large_inputs(case) else []
+    several = [cures.scaled(case)] if case.preprocessor.scaling is None and _large_inputs(case) else []
     several += cures.starts(case, off(case))
     several += cures.normalized(case) + cures.opened(case, "relu", "relu has one flat end, not two")
     return [_said("saturated", row.layer, figure, level, why, several, row.saturated, "saturated share")]

@@ -63,7 +63,7 @@ def adam(case: Case) -> list[Remedy]:
 def scaled(case: Case) -> Remedy:
     """Inputs shifted and scaled."""
     images = len(case.network_plan.x) > 1 or math.prod(case.network_plan.x) >= 64
-    kind = "{type: standardize, per: all}" if images and not case.rules.columns else "standardize"
+    kind = "{type: standardize, per: all}" if images and not case.preprocessor.columns else "standardize"
     return Remedy((f"data.scale={kind}",), "every input to mean 0 and deviation 1, learned from the training rows")
 
 

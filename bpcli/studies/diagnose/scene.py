@@ -14,8 +14,8 @@ from bpcli.family import FullBatchOptimizer, GradientOptimizer
 from bpcli.family.plan import Array
 from bpcli.numeric.streams import Stream
 from bpcli.studies.dataset.prepare import Split
-from bpcli.studies.dataset.preprocessor import Rules
-from bpcli.studies.run.layer_stats import Probe
+from bpcli.studies.dataset.preprocessor import Preprocessor
+from bpcli.studies.run.layer_stats import LayerStatsProbe
 from bpcli.studies.run.setup import batch_size
 
 PROBED = 256
@@ -32,7 +32,7 @@ class Scene:
 
     experiment: Experiment
     network_plan: NetworkPlan
-    rules: Rules
+    preprocessor: Preprocessor
     splits: Mapping[str, Split]
     theta: Array
     states: Mapping[str, Array]
@@ -81,6 +81,6 @@ class Scene:
         return Stream(self.experiment.seed, "order").permutation(self.rows, 1)[:PROBED]
 
     @cached_property
-    def probe(self) -> Probe:
+    def probe(self) -> LayerStatsProbe:
         x, t = self.train.x[self.probed], self.train.t[self.probed]
-        return Probe(self.network_plan, self.experiment.loss, x, t, self.experiment.seed)
+        return LayerStatsProbe(self.network_plan, self.experiment.loss, x, t, self.experiment.seed)

@@ -24,7 +24,7 @@ SOME_STEPS = 100  # below, a training is hardly one
 
 def classes(case: Case) -> list[Symptom]:
     """Whether some classes have far fewer rows than others."""
-    names, t = case.rules.classes, case.train.t
+    names, t = case.preprocessor.classes, case.train.t
     if not names or t.ndim != 1:
         return []
     counts = np.bincount(t, minlength=len(names))

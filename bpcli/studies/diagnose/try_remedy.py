@@ -12,7 +12,7 @@ from bpcli.records.diagnose import Remedy, Symptom
 from bpcli.records.training import Failure
 from bpcli.studies.diagnose.case import Case
 from bpcli.studies.diagnose.short_runs import practise, work
-from bpcli.studies.run.scoring import Judge, survey
+from bpcli.studies.run.scoring import Predictor, evaluate_split
 
 Check = Callable[[Case], Sequence[Symptom]]
 
@@ -118,12 +118,12 @@ def outcome(case: Case, steps: int) -> Outcome:
     """What a training of so many steps reaches, on the rows of validation where there are any. Where the best weights
     are restored (early stopping) it is the loss of the best epoch."""
     split = case.splits.get("validation", case.train)
-    judge = Judge(case.experiment.loss, case.rules, case.network_plan.y[0])
-    metrics = (Metric.parse("recall"),) if judge.classified else ()
+    predictor = Predictor(case.experiment.loss, case.preprocessor, case.network_plan.y[0])
+    metrics = (Metric.parse("recall"),) if predictor.classified else ()
     early, losses = case.experiment.training.early_stopping, list[float]()
 
     def figures(objective: Objective) -> dict[str, float]:
-        return survey(objective, judge, metrics, split.x[:JUDGED], split.t[:JUDGED])
+        return evaluate_split(objective, predictor, metrics, split.x[:JUDGED], split.t[:JUDGED])
 
     restores = early is not None and early.restore_best
     practised = practise(case, steps, (lambda o: losses.append(figures(o)["loss"])) if restores else None)

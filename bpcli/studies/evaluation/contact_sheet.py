@@ -12,8 +12,8 @@ from bpcli.engine.augment import image_shape
 from bpcli.engine.network_plan import NetworkPlan
 from bpcli.family.plan import Array, Shape
 from bpcli.records.training import Exit, Failure, Problem
-from bpcli.studies.dataset.preprocessor import Rules
-from bpcli.studies.evaluation.evaluate import Opened
+from bpcli.studies.dataset.preprocessor import Preprocessor
+from bpcli.studies.evaluation.evaluate import EvaluationRows
 from bpcli.studies.evaluation.predict import outputs
 from bpcli.studies.run.setup import Setup
 
@@ -44,42 +44,44 @@ class Sheet:
     tiles: Sequence[Tile]
 
 
-def mistakes(rows: Opened, most: int = WORST) -> Sheet:
+def mistakes(rows: EvaluationRows, most: int = WORST) -> Sheet:
     """The images whose true class the model gave the least, worst first. Raises Failure: no images, no classes."""
     model = rows.model
-    judge, rules = model.judge, model.rules
-    if not rules.classes:
+    predictor, preprocessor = model.predictor, model.preprocessor
+    if not preprocessor.classes:
         text = "a sheet shows images taken for another class, and this model has no classes to choose from"
         raise Failure(Problem(text, code="no-classes", help="leave `--sheet` out"), exit=Exit.USAGE)
     shape = _shape(model.network_plan)
     output = outputs(model, rows.x)
-    guesses, truth = judge.guess(output), rows.t
+    guesses, truth = predictor.guess(output), rows.t
     if output.shape[1] == 1:
-        output = np.concatenate([1 - output if judge.loss.gives_probabilities else -output, output], axis=1)
+        output = np.concatenate([1 - output if predictor.loss.gives_probabilities else -output, output], axis=1)
     wrong = np.flatnonzero(guesses != truth)
-    regret = output[wrong, truth[wrong]] - (0 if judge.loss.gives_probabilities else output[wrong].max(1))
+    regret = output[wrong, truth[wrong]] - (0 if predictor.loss.gives_probabilities else output[wrong].max(1))
     worst = wrong[np.argsort(regret, kind="stable")][:most]
     tiles = []
-    images = _bytes(model.rules, rows.x[worst], shape)
+    images = _bytes(model.preprocessor, rows.x[worst], shape)
     for row, pixels in zip(worst, images, strict=True):
         guess, true = int(guesses[row]), int(truth[row])
-        said = (f": {100 * output[row, k]:.0f} %" if judge.loss.gives_probabilities else "" for k in (guess, true))
-        first, second = (name + p for name, p in zip((rules.classes[guess], rules.classes[true]), said, strict=True))
+        said = (f": {100 * output[row, k]:.0f} %" if predictor.loss.gives_probabilities else "" for k in (guess, true))
+        first, second = (
+            name + p for name, p in zip((preprocessor.classes[guess], preprocessor.classes[true]), said, strict=True)
+        )
         tiles.append(Tile(pixels, ((first, "wrong"), (f"is {second}", "right"), (rows.name_of(int(row)), "dim"))))
     split = "images" if rows.split == "data" else f"{rows.split} images"
     title = f"{len(wrong):,} of {len(truth):,} {split} taken for another class ({100 * len(wrong) / len(truth):.2g} %)"
     note = "worst first: what an image was taken for, and what it is"
-    note += ", each with its probability" if judge.loss.gives_probabilities else ""
+    note += ", each with its probability" if predictor.loss.gives_probabilities else ""
     return Sheet(title, note if len(worst) else "there is none to show", COLUMNS, tiles)
 
 
 def training(setup: Setup) -> Sheet:
     """Training images as they are, each followed by what augmentation makes of it in the first steps. Raises Failure
     where rows are no images."""
-    rules, split = setup.prepared.rules, setup.prepared.splits["train"]
+    preprocessor, split = setup.prepared.preprocessor, setup.prepared.splits["train"]
     shape = _shape(setup.network_plan)
     chosen = np.arange(min(EXAMPLES, len(split.x)))
-    if rules.classes:
+    if preprocessor.classes:
         _, first = np.unique(split.t, return_index=True)
         chosen = first[:EXAMPLES]
     augmenter = setup.augmenter(len(chosen))
@@ -88,8 +90,8 @@ def training(setup: Setup) -> Sheet:
         columns.append(split.x[chosen])
         if augmenter is not None:
             augmenter.apply(columns[-1], step)
-    images = _bytes(rules, np.stack(columns, axis=1).reshape(-1, *split.x.shape[1:]), shape)
-    names = [rules.classes[int(split.t[r])] if rules.classes else f"row {split.rows[r]}" for r in chosen]
+    images = _bytes(preprocessor, np.stack(columns, axis=1).reshape(-1, *split.x.shape[1:]), shape)
+    names = [preprocessor.classes[int(split.t[r])] if preprocessor.classes else f"row {split.rows[r]}" for r in chosen]
     lines = [(names[i // len(columns)] if i % len(columns) == 0 else "") for i in range(len(images))]
     tiles = [Tile(pixels, ((line, "plain"),)) for pixels, line in zip(images, lines, strict=True)]
     if augmenter is None:
@@ -108,9 +110,9 @@ def _shape(network_plan: NetworkPlan) -> Shape:
     raise Failure(Problem(text, code="not-images", help=help), exit=Exit.USAGE)
 
 
-def _bytes(rules: Rules, x: Array, shape: Shape) -> Array:
+def _bytes(preprocessor: Preprocessor, x: Array, shape: Shape) -> Array:
     """Encoded rows as bytes (n, h, w, c), in the file's own numbers: from black, the lowest among them, to white."""
-    values = (x if rules.scaling is None else rules.scaling.undo(x)).astype(np.float64)
+    values = (x if preprocessor.scaling is None else preprocessor.scaling.undo(x)).astype(np.float64)
     low, high = (values.min(), values.max()) if values.size else (0.0, 0.0)
     scaled = (values - low) * (255 / (high - low) if high > low else 0)
     return np.rint(scaled).astype(np.uint8).reshape(len(x), *shape)

@@ -12,7 +12,7 @@ from typing import Any
 
 from bpcli.config.yamlfile import read
 from bpcli.records.training import EvalReport, Failure, FoldRow, FoldsReport, Problem, Spread, TrainReport
-from bpcli.studies.evaluation.evaluate import Opened, score
+from bpcli.studies.evaluation.evaluate import EvaluationRows, score
 from bpcli.studies.run import resume as session
 from bpcli.studies.run import runfolder
 from bpcli.studies.run.atomic import atomic_bytes, atomic_text
@@ -20,15 +20,15 @@ from bpcli.studies.run.lock import Lock
 from bpcli.studies.run.model import load
 from bpcli.studies.run.runfolder import RunFolder
 from bpcli.studies.run.setup import Setup, load_document, set_up
-from bpcli.studies.run.trainer import Training, Watcher
+from bpcli.studies.run.trainer import Callback, Trainer
 
 RECORD = "folds.json"
 
-WatcherOf = Callable[[int, int], Watcher]
+WatcherOf = Callable[[int, int], Callback]
 """What follows the training of a fold: its number (from 1), and how many there are."""
 
 
-class Folds:
+class CrossValidation:
     """A cross-validation in a folder: `folds.json`, the config, and a run folder for each fold. `run` carries it to its
     end, or to where a signal or a divergence stops it; what is finished is not trained again."""
 
@@ -54,7 +54,7 @@ class Folds:
         finally:
             lock.release()
 
-    def _training(self, number: int, watcher: Watcher) -> tuple[Training, Setup]:
+    def _training(self, number: int, watcher: Callback) -> tuple[Trainer, Setup]:
         place = self.folder / f"fold-{number}"
         if (place / "run.json").exists():
             training = session.resume(place, (), watcher)
@@ -99,7 +99,7 @@ class Folds:
         }
 
 
-def start(config: Path, sets: tuple[str, ...], count: int, out: Path | None = None) -> Folds:
+def start(config: Path, sets: tuple[str, ...], count: int, out: Path | None = None) -> CrossValidation:
     """A cross-validation in a new folder, `out` or one named by the time. Raises Failure where the experiment does not
     fit together or says itself which rows are test, and where the folder cannot be made."""
     document, experiment = load_document(config, sets)
@@ -115,17 +115,17 @@ def start(config: Path, sets: tuple[str, ...], count: int, out: Path | None = No
     copy = folder / "config.yaml"
     atomic_bytes(copy, setup.document.text.encode())
     name = () if "name" in read(copy).data else (f"name={json.dumps(experiment.name)}",)
-    found = Folds(folder, copy, config.parent, (*sets, *name), count)
+    found = CrossValidation(folder, copy, config.parent, (*sets, *name), count)
     found.remark = remark
     atomic_text(folder / RECORD, json.dumps(found._record(), indent=2, ensure_ascii=False) + "\n")
     return found
 
 
-def resume(folder: Path) -> Folds:
+def resume(folder: Path) -> CrossValidation:
     """A cross-validation that goes on. Raises Failure where its record is damaged, or its config has changed."""
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        found = Folds(
+        found = CrossValidation(
             folder, folder / "config.yaml", Path(record["root"]), tuple(map(str, record["sets"])), int(record["folds"])
         )
         known = str(record["config"])
@@ -163,6 +163,6 @@ def _spread(values: Sequence[float]) -> Spread:
 def _judged(number: int, report: TrainReport, setup: Setup) -> FoldRow:
     test = setup.prepared.splits["test"]
     model = load(RunFolder(Path(report.run)).path)
-    found: EvalReport = score(Opened(model, "test", test.x, test.t, test.rows, test.names, (), test.w))
+    found: EvalReport = score(EvaluationRows(model, "test", test.x, test.t, test.rows, test.names, (), test.w))
     figures = {"loss": found.loss, **found.metrics}
     return FoldRow(number, report.run, report.name, dict(report.rows), report.best_epoch, report.seconds, figures)

@@ -19,7 +19,7 @@ from bpcli.studies.dataset.out_of_core import prepare_for
 from bpcli.studies.run import model as models
 from bpcli.studies.run.model import Model
 from bpcli.studies.run.resume import reopen
-from bpcli.studies.run.scoring import Judge, survey
+from bpcli.studies.run.scoring import Predictor, evaluate_split
 
 USUAL = {
     "classification": ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss"),
@@ -29,7 +29,7 @@ USUAL = {
 
 
 @dataclass(frozen=True, eq=False)
-class Opened:
+class EvaluationRows:
     """A model and encoded rows to judge it by; `rows` are their indices in their source, `names` what its rows are
     called, where they have names, and `w` how much each counts, where they do not all count the same."""
 
@@ -53,13 +53,15 @@ def evaluate(path: Path, split: str | None = None, data: str | None = None, root
     return score(open_rows(path, split, data, root))
 
 
-def score(found: Opened) -> EvalReport:
+def score(found: EvaluationRows) -> EvalReport:
     """The report of a model on the rows it was opened with."""
     warnings = (*found.model.warnings, *found.warnings)
     return replace(report(found.model, found.split, found.x, found.t, found.w), warnings=warnings)
 
 
-def open_rows(path: Path, split: str | None = None, data: str | None = None, root: Path | None = None) -> Opened:
+def open_rows(
+    path: Path, split: str | None = None, data: str | None = None, root: Path | None = None
+) -> EvaluationRows:
     """A run or a model file with a split of its run (test where there is one, else validation, else train), or with
     another source, whose relative paths start at `root`.
 
@@ -67,10 +69,10 @@ def open_rows(path: Path, split: str | None = None, data: str | None = None, roo
     """
     model = models.load(path)
     if data is not None:
-        source = source_of(data, model.experiment.data.train, True, model.rules.shape, root)
-        x, t, table = prepare_for(model.rules, source, root or Path(), np.dtype(model.experiment.dtype), True)
+        source = source_of(data, model.experiment.data.train, True, model.preprocessor.shape, root)
+        x, t, table = prepare_for(model.preprocessor, source, root or Path(), np.dtype(model.experiment.dtype), True)
         assert t is not None
-        return Opened(model, "data", x, t, np.arange(len(x)), table.row_names, table.warnings, table.weight)
+        return EvaluationRows(model, "data", x, t, np.arange(len(x)), table.row_names, table.warnings, table.weight)
     _, folder = models.locate(path)
     if folder is None:
         text = f"{path} holds a model and no data"
@@ -82,15 +84,15 @@ def open_rows(path: Path, split: str | None = None, data: str | None = None, roo
         text = f"the run has no {name} split"
         raise Failure(Problem(text, code="no-split", help=f"it has: {', '.join(splits)}"), exit=Exit.USAGE)
     chosen = splits[name]
-    return Opened(model, name, chosen.x, chosen.t, chosen.rows, chosen.names, w=chosen.w)
+    return EvaluationRows(model, name, chosen.x, chosen.t, chosen.rows, chosen.names, w=chosen.w)
 
 
 def report(model: Model, split: str, x: Array, t: Array, w: Array | None = None) -> EvalReport:
     """The report of a model on encoded rows, of which each counts as much as `w` (N,) says: in the loss, in metrics,
     in the support of classes and in the confusion matrix, as with scikit-learn's `sample_weight`."""
-    judge = model.judge
-    metrics = _metrics(judge, model.experiment.metrics)
-    k = len(judge.classes)
+    predictor = model.predictor
+    metrics = _metrics(predictor, model.experiment.metrics)
+    k = len(predictor.classes)
     confusion = np.zeros((k, k))
     counts = np.zeros((3, k))
 
@@ -100,21 +102,23 @@ def report(model: Model, split: str, x: Array, t: Array, w: Array | None = None)
         else:
             add_confusion(confusion, batch)
 
-    found = survey(model.objective, judge, tuple(metrics.values()), x, t, count if judge.classified else None, w)
+    found = evaluate_split(
+        model.objective, predictor, tuple(metrics.values()), x, t, count if predictor.classified else None, w
+    )
     loss = found.pop("loss")
-    if not judge.classified:
+    if not predictor.classified:
         return EvalReport(str(model.path), split, len(x), loss, found)
-    if not judge.several:
+    if not predictor.several:
         counts = counts_of(confusion)
-    per_class, averages = classification_report(counts, judge.classes, several=judge.several)
+    per_class, averages = classification_report(counts, predictor.classes, several=predictor.several)
     number = int if w is None else float
-    matrix = () if judge.several else tuple(tuple(number(v) for v in row) for row in confusion)
-    said = notes(counts, judge.classes, several=judge.several, rows=len(x), metrics=metrics)
-    return EvalReport(str(model.path), split, len(x), loss, found, per_class, averages, matrix, judge.classes, said)
+    matrix = () if predictor.several else tuple(tuple(number(v) for v in row) for row in confusion)
+    said = notes(counts, predictor.classes, several=predictor.several, rows=len(x), metrics=metrics)
+    return EvalReport(str(model.path), split, len(x), loss, found, per_class, averages, matrix, predictor.classes, said)
 
 
-def _metrics(judge: Judge, chosen: Sequence[Metric]) -> dict[str, Metric]:
+def _metrics(predictor: Predictor, chosen: Sequence[Metric]) -> dict[str, Metric]:
     """The usual metrics and the chosen ones, by their labels."""
-    usual = (Metric.parse(name) for name in USUAL["classification" if judge.classified else "regression"])
-    about = len(judge.classes), judge.several, judge.loss.gives_probabilities
+    usual = (Metric.parse(name) for name in USUAL["classification" if predictor.classified else "regression"])
+    about = len(predictor.classes), predictor.several, predictor.loss.gives_probabilities
     return {label(m): m for m in (*(m for m in usual if not m.check(*about)), *chosen)}

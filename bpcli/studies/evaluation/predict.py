@@ -26,8 +26,8 @@ def predict(path: Path, data: str, root: Path) -> Predictions:
     Raises Failure as loading data does.
     """
     model = models.load(path)
-    source = source_of(data, model.experiment.data.train, False, model.rules.shape, root)
-    x, _, rows = prepare_for(model.rules, source, root, np.dtype(model.experiment.dtype), False)
+    source = source_of(data, model.experiment.data.train, False, model.preprocessor.shape, root)
+    x, _, rows = prepare_for(model.preprocessor, source, root, np.dtype(model.experiment.dtype), False)
     found = table(model, outputs(model, x))
     if rows.row_names:
         named = [(name, *row) for name, row in zip(rows.row_names, found.rows, strict=True)]
@@ -38,35 +38,35 @@ def predict(path: Path, data: str, root: Path) -> Predictions:
 @np.errstate(all="ignore")
 def outputs(model: Model, x: Array) -> Array:
     """Probabilities, or values in the target's own units, (N, K) float64; inf or NaN where the network overflows."""
-    objective, judge = model.objective, model.judge
-    out = np.empty((len(x), judge.outputs))
+    objective, predictor = model.objective, model.predictor
+    out = np.empty((len(x), predictor.outputs))
     step = objective.network.rows
     for start in range(0, len(x), step):
         rows = x[start : start + step]
         chain = objective.network.chain(len(rows))
         chain.x[...] = rows
         chain.forward(False)
-        out[start : start + step] = judge.predict(chain.y)
+        out[start : start + step] = predictor.predict(chain.y)
     return out
 
 
 def table(model: Model, output: Array) -> Predictions:
     """Predictions as named columns."""
-    judge, rules = model.judge, model.rules
-    if not judge.classified:
-        names = rules.target_names if len(rules.target_names) == judge.outputs else ()
-        names = names or tuple(f"y{k}" if judge.outputs > 1 else "y" for k in range(judge.outputs))
+    predictor, preprocessor = model.predictor, model.preprocessor
+    if not predictor.classified:
+        names = preprocessor.target_names if len(preprocessor.target_names) == predictor.outputs else ()
+        names = names or tuple(f"y{k}" if predictor.outputs > 1 else "y" for k in range(predictor.outputs))
         return Predictions(names, [tuple(float(v) for v in row) for row in output])
-    guesses = judge.guess(output)
-    classes = judge.classes
-    shown = output if judge.loss.gives_probabilities else output[:, :0]
-    if judge.several:
+    guesses = predictor.guess(output)
+    classes = predictor.classes
+    shown = output if predictor.loss.gives_probabilities else output[:, :0]
+    if predictor.several:
         columns = (*classes, *(f"p({c})" for c in classes[: shown.shape[1]]))
         rows: list[tuple[Any, ...]] = [
             (*(int(v) for v in g), *(float(v) for v in p)) for g, p in zip(guesses, shown, strict=True)
         ]
         return Predictions(columns, rows)
-    name = rules.target_names[0] if len(rules.target_names) == 1 else "class"
+    name = preprocessor.target_names[0] if len(preprocessor.target_names) == 1 else "class"
     if shown.shape[1] == 1:
         shown = np.concatenate([1 - shown, shown], axis=1)
     columns = (name, *(f"p({c})" for c in classes[: shown.shape[1]]))

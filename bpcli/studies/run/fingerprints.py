@@ -20,7 +20,7 @@ interpreter's lock, and two threads that ask for it in turn cost more than the f
 PROGRAM = "import hashlib, sys; print(hashlib.file_digest(open(sys.argv[1], 'rb'), 'sha256').hexdigest())"
 
 
-class Prints:
+class Fingerprints:
     """The fingerprints of `files`, from a thread that begins at once."""
 
     def __init__(self, files: Sequence[Path]) -> None:

@@ -34,7 +34,7 @@ Ends = Literal["none", "one", "both"]
 """At how many of its ends an activation is flat: identity none, relu one, tanh both."""
 
 
-class Probe:
+class LayerStatsProbe:
     """A network of its own in float64, with every array kept, that is shown one batch with the weights of another.
 
     `x` (N, *shape) and `t` ((N,) class ids, or (N, K)) are encoded rows. It changes nothing of the network that the

@@ -9,7 +9,7 @@ import numpy as np
 from bpcli.engine.objective import Batch, Objective
 from bpcli.family import Activation
 from bpcli.family.plan import Array
-from bpcli.studies.run.layer_stats import Probe, character
+from bpcli.studies.run.layer_stats import LayerStatsProbe, character
 
 PREFIX = "watch."
 """What the figures begin with in metrics.jsonl: watch.dense_1.gradient."""
@@ -17,7 +17,7 @@ PREFIX = "watch."
 FIGURES = ("gradient", "update", "dead", "saturated")
 
 
-class LayerWatch:
+class LayerStatsWatch:
     """Measures one step of every epoch, the one on the last batch that has all its rows (a unit is easily closed on a
     batch of two rows).
 
@@ -33,7 +33,7 @@ class LayerWatch:
         self.keys = tuple(_keys(objective))
         self._before: Array = np.empty(0, objective.theta.dtype)
         self._states: dict[str, Array] = {}
-        self._probe: Probe | None = None
+        self._probe: LayerStatsProbe | None = None
 
     def begin(self) -> None:
         """Before the step: keeps the weights and the running statistics."""
@@ -46,7 +46,7 @@ class LayerWatch:
         the shares of dead units and of saturated outputs."""
         if self._probe is None:
             o = self.objective
-            self._probe = Probe(o.network.network_plan, o.loss, batch.x, batch.t, o.network.seed)
+            self._probe = LayerStatsProbe(o.network.network_plan, o.loss, batch.x, batch.t, o.network.seed)
         self._probe.batch.x[...], self._probe.batch.t[...] = batch.x, batch.t
         update = np.subtract(self.objective.theta, self._before, dtype=np.float64)
         found: dict[str, float | None] = {}

@@ -1,4 +1,4 @@
-"""A trained model as it is saved: weights, the experiment, and the rules its data was encoded by."""
+"""A trained model as it is saved: weights, the experiment, and the preprocessor its data was encoded by."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from bpcli.family.plan import Array, ShapeError
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.custom.load import changed_files, name_needed_files
 from bpcli.studies.custom.source_location import own_code_failure
-from bpcli.studies.dataset.preprocessor import Rules
+from bpcli.studies.dataset.preprocessor import Preprocessor
 from bpcli.studies.run import modelfile
 from bpcli.studies.run.runfolder import RunFolder
-from bpcli.studies.run.scoring import Judge
+from bpcli.studies.run.scoring import Predictor
 
 KIND = "model"
 BATCH = 256  # rows evaluated at a time
@@ -33,15 +33,15 @@ class Model:
 
     path: Path
     experiment: Experiment
-    rules: Rules
+    preprocessor: Preprocessor
     network_plan: NetworkPlan
     objective: Objective
     record: Mapping[str, Any]  # how it was made: epoch, metrics, version
     warnings: tuple[Problem, ...] = ()
 
     @property
-    def judge(self) -> Judge:
-        return Judge(self.experiment.loss, self.rules, self.network_plan.y[0])
+    def predictor(self) -> Predictor:
+        return Predictor(self.experiment.loss, self.preprocessor, self.network_plan.y[0])
 
 
 def dump(experiment: Experiment) -> dict[str, Any]:
@@ -49,11 +49,13 @@ def dump(experiment: Experiment) -> dict[str, Any]:
     return experiment.model_dump(mode="json", exclude_none=True)
 
 
-def save(path: Path, experiment: Experiment, rules: Rules, objective: Objective, record: Mapping[str, Any]) -> None:
+def save(
+    path: Path, experiment: Experiment, preprocessor: Preprocessor, objective: Objective, record: Mapping[str, Any]
+) -> None:
     """Writes the self-contained model file. Raises Failure where it cannot be written."""
     network = objective.network
-    tensors = {**network.parameters(), **{f"state.{p}": s for p, s in network.states.items()}, **rules.tensors()}
-    meta = {"kind": KIND, "experiment": dump(experiment), "rules": rules.to_meta(), "record": dict(record)}
+    tensors = {**network.parameters(), **{f"state.{p}": s for p, s in network.states.items()}, **preprocessor.tensors()}
+    meta = {"kind": KIND, "experiment": dump(experiment), "rules": preprocessor.to_meta(), "record": dict(record)}
     modelfile.write(path, tensors, meta)
 
 
@@ -85,10 +87,10 @@ def load(path: Path) -> Model:
     trained_with = folder.record() if folder is not None else record
     try:
         experiment = Experiment.model_validate(meta["experiment"])
-        rules = Rules.from_meta(meta["rules"], tensors)
-        network_plan = plan_network(experiment.architecture, rules.shape, experiment.regularization)
-        rules = replace(rules, tokens=network_plan.tokens)
-        loss = experiment.loss.with_classes(rules.classes, ())
+        preprocessor = Preprocessor.from_meta(meta["rules"], tensors)
+        network_plan = plan_network(experiment.architecture, preprocessor.shape, experiment.regularization)
+        preprocessor = replace(preprocessor, tokens=network_plan.tokens)
+        loss = experiment.loss.with_classes(preprocessor.classes, ())
         loss.plan(network_plan.y)
     except (KeyError, TypeError, ShapeError, ClassMismatchError) as error:
         raise own_code_failure(error) or _damaged(file, str(error)) from None
@@ -101,7 +103,7 @@ def load(path: Path) -> Model:
     objective = Objective(network_plan, loss, BATCH, np.dtype(experiment.dtype), experiment.seed)
     for name, array in {**objective.network.parameters(), **_states(objective)}.items():
         array[...] = tensors[name]
-    return Model(file, experiment, rules, network_plan, objective, record, changed_files(trained_with))
+    return Model(file, experiment, preprocessor, network_plan, objective, record, changed_files(trained_with))
 
 
 def _states(objective: Objective) -> dict[str, Array]:

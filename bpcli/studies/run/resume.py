@@ -15,15 +15,15 @@ from bpcli.studies.run import model, runfolder
 from bpcli.studies.run.lock import Lock
 from bpcli.studies.run.runfolder import RunFolder
 from bpcli.studies.run.setup import Setup, set_up
-from bpcli.studies.run.trainer import Training, Watcher
+from bpcli.studies.run.trainer import Callback, Trainer
 
 FINISHED = ("epochs", "goal", "patience", "converged")
 EXTEND = "training.epochs"
 
 
-def start(setup: Setup, out: Path | None = None, watcher: Watcher | None = None) -> Training:
+def start(setup: Setup, out: Path | None = None, watcher: Callback | None = None) -> Trainer:
     """A new training in a new run folder, `out` or one named by the time. Raises Failure where it cannot be made."""
-    experiment, config, warnings = setup.experiment, setup.document.text.encode(), setup.examined()
+    experiment, config, warnings = setup.experiment, setup.document.text.encode(), setup.check_used_parts()
     record = runfolder.started() | {
         "name": experiment.name,
         "seed": experiment.seed,
@@ -32,7 +32,7 @@ def start(setup: Setup, out: Path | None = None, watcher: Watcher | None = None)
         "steps": experiment.training.epochs * setup.steps_per_epoch,
         "rows": {s.name: len(s.x) for s in setup.prepared.splits.values()},
         "config": hashlib.sha256(config).hexdigest(),
-        "data": (setup.prints.of if setup.prints else runfolder.fingerprint)(setup.prepared.files),
+        "data": (setup.fingerprints.of if setup.fingerprints else runfolder.fingerprint)(setup.prepared.files),
         **files_record(),
     }
     files = {
@@ -41,7 +41,7 @@ def start(setup: Setup, out: Path | None = None, watcher: Watcher | None = None)
         "run.json": json.dumps(record, indent=2, ensure_ascii=False).encode(),
     }
     with runfolder.created(experiment.name, out, files) as (folder, lock):
-        training = Training(setup, folder, watcher, lock=lock)
+        training = Trainer(setup, folder, watcher, lock=lock)
         training.warnings = (*training.warnings, *warnings)
         return training
 
@@ -53,7 +53,7 @@ def _resolved(setup: Setup) -> str:
     )
 
 
-def resume(path: Path, sets: tuple[str, ...] = (), watcher: Watcher | None = None) -> Training:
+def resume(path: Path, sets: tuple[str, ...] = (), watcher: Callback | None = None) -> Trainer:
     """A training that goes on from the newest checkpoint of a run folder, or from its first step where none is left.
 
     Of the experiment only `training.epochs` may change; schedules keep the length they began with. Raises Failure where
@@ -78,12 +78,12 @@ def resume(path: Path, sets: tuple[str, ...] = (), watcher: Watcher | None = Non
 
 
 def _resumed(
-    folder: RunFolder, record: dict[str, Any], sets: tuple[str, ...], watcher: Watcher | None, lock: Lock
-) -> Training:
+    folder: RunFolder, record: dict[str, Any], sets: tuple[str, ...], watcher: Callback | None, lock: Lock
+) -> Trainer:
     tensors, meta, warnings = folder.newest_checkpoint()
     setup = reopen(folder, record, sets)
-    warnings = (*warnings, *setup.examined())
-    training = Training(setup, folder, watcher, int(record.get("steps", 0)) or None, lock)
+    warnings = (*warnings, *setup.check_used_parts())
+    training = Trainer(setup, folder, watcher, int(record.get("steps", 0)) or None, lock)
     if tensors:
         training.load_checkpoint(tensors, meta)
     else:
@@ -111,7 +111,7 @@ def reopen(folder: RunFolder, record: Mapping[str, Any], sets: tuple[str, ...] =
         raise name_needed_files(failure, record) from None
 
 
-def _beyond(training: Training) -> tuple[Problem, ...]:
+def _beyond(training: Trainer) -> tuple[Problem, ...]:
     """A warning where the schedule ended before the epochs that are asked for."""
     if training.schedule is None:
         return ()

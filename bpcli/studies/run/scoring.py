@@ -12,27 +12,27 @@ from bpcli.engine.objective import Objective
 from bpcli.family import Loss, Metric, Scored
 from bpcli.family.plan import Array
 from bpcli.numeric import stable
-from bpcli.studies.dataset.preprocessor import Rules
+from bpcli.studies.dataset.preprocessor import Preprocessor
 
 
-class Judge:
-    """Turns outputs and targets into scored predictions, for one loss and one set of rules."""
+class Predictor:
+    """Turns outputs and targets into scored predictions, for one loss and one preprocessor."""
 
-    def __init__(self, loss: Loss, rules: Rules, outputs: int) -> None:
-        self.loss, self.rules, self.outputs = loss, rules, outputs
-        self.several = loss.link in ("sigmoid", "margin") and not rules.classes and outputs > 1
-        self.classified = bool(rules.classes) or loss.classifies
+    def __init__(self, loss: Loss, preprocessor: Preprocessor, outputs: int) -> None:
+        self.loss, self.preprocessor, self.outputs = loss, preprocessor, outputs
+        self.several = loss.link in ("sigmoid", "margin") and not preprocessor.classes and outputs > 1
+        self.classified = bool(preprocessor.classes) or loss.classifies
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes (of the labels, where a row may have several); () for a regression."""
-        if self.rules.classes:
-            return self.rules.classes
+        if self.preprocessor.classes:
+            return self.preprocessor.classes
         if not self.classified:
             return ()
         if self.outputs == 1:
             return ("0", "1")
-        return self.rules.target_names or tuple(str(k) for k in range(self.outputs))
+        return self.preprocessor.target_names or tuple(str(k) for k in range(self.outputs))
 
     def predict(self, y: Array) -> Array:
         """Probabilities, margins, or values in the target's own units, from the network's output (N, K); float64."""
@@ -43,7 +43,7 @@ class Judge:
             return stable.sigmoid(y, y)
         if self.loss.link == "exp":
             np.exp(y, out=y)
-        return y if self.classified else self.rules.decode_values(y)
+        return y if self.classified else self.preprocessor.decode_values(y)
 
     def guess(self, output: Array) -> Array:
         """Class ids (N,), or labels (N, K) of 0 and 1 where a row may have several, from predictions.
@@ -63,7 +63,7 @@ class Judge:
         target = t.astype(np.float64)
         weight = np.ones(len(y)) if weight is None else weight.astype(np.float64)
         if not self.classified:
-            return Scored(output, self.rules.decode_values(target), None, None, weight, 0)
+            return Scored(output, self.preprocessor.decode_values(target), None, None, weight, 0)
         return Scored(
             output,
             target,
@@ -75,21 +75,21 @@ class Judge:
         )
 
 
-class Tally:
+class MetricAccumulator:
     """Metrics that are fed one batch after another.
 
     Totals may grow with the rows (those of ROC AUC do): such an array starts with no row, and a metric puts a longer
     one in its place.
     """
 
-    def __init__(self, judge: Judge, metrics: Sequence[Metric]) -> None:
-        self.judge = judge
-        self._metrics = [(label(m), m, m.totals(len(judge.classes), judge.outputs)) for m in metrics]
+    def __init__(self, predictor: Predictor, metrics: Sequence[Metric]) -> None:
+        self.predictor = predictor
+        self._metrics = [(label(m), m, m.totals(len(predictor.classes), predictor.outputs)) for m in metrics]
 
     def add(self, y: Array, t: Array, weight: Array | None = None) -> None:
         """Outputs (N, K), targets as the loss sees them (N, K) and weights (N,) of a batch."""
         if self._metrics:
-            scored = self.judge.score(y, t, weight)
+            scored = self.predictor.score(y, t, weight)
             for _, metric, totals in self._metrics:
                 metric.add(totals, scored)
 
@@ -101,7 +101,7 @@ class Tally:
         """Puts a copy of what `arrays` gave in place of the totals; other names are passed over. Raises KeyError where
         one is missing, ValueError where one is of another shape or type."""
         for name, metric, totals in self._metrics:
-            for key, fresh in metric.totals(len(self.judge.classes), self.judge.outputs).items():
+            for key, fresh in metric.totals(len(self.predictor.classes), self.predictor.outputs).items():
                 array = saved[f"{name}.{key}"]
                 grows = int(fresh.shape[0] == 0)
                 if array.ndim != fresh.ndim or array.shape[grows:] != fresh.shape[grows:] or array.dtype != fresh.dtype:
@@ -114,9 +114,9 @@ class Tally:
 
 
 @np.errstate(all="ignore")
-def survey(
+def evaluate_split(
     objective: Objective,
-    judge: Judge,
+    predictor: Predictor,
     metrics: Sequence[Metric],
     x: Array,
     t: Array,
@@ -129,7 +129,7 @@ def survey(
     `watch`, where given, is called with every batch's scored predictions. What overflows is in the figures, as inf or
     NaN, and nowhere else.
     """
-    tally = Tally(judge, metrics)
+    accumulator = MetricAccumulator(predictor, metrics)
     total, whole, n = 0.0, 0.0, len(x)
     step = objective.network.rows
     for start in range(0, n, step):
@@ -140,10 +140,10 @@ def survey(
         total += loss * batch.weight()
         whole += batch.weight()
         counts = None if weight is None else weight[here]
-        tally.add(batch.chain.y, batch.t, counts)
+        accumulator.add(batch.chain.y, batch.t, counts)
         if watch is not None:
-            watch(judge.score(batch.chain.y, batch.t, counts))
-    return {"loss": total / whole, **tally.results()}
+            watch(predictor.score(batch.chain.y, batch.t, counts))
+    return {"loss": total / whole, **accumulator.results()}
 
 
 def better(metrics: Mapping[str, Metric], name: str) -> str:

@@ -25,13 +25,13 @@ from bpcli.records.training import Failure, Problem
 from bpcli.studies.custom.load import loaded_files
 from bpcli.studies.dataset.out_of_core import prepare
 from bpcli.studies.dataset.prepare import Prepared, files_of
-from bpcli.studies.run.fingerprints import Prints
+from bpcli.studies.run.fingerprints import Fingerprints
 
 
 @dataclass(frozen=True, eq=False)
 class Setup:
-    """An experiment with its data prepared and its network planned; `root` is what its paths are relative to. `prints`
-    are the fingerprints of its files, where they were taken meanwhile."""
+    """An experiment with its data prepared and its network planned; `root` is what its paths are relative to.
+    `fingerprints` are those of its files, where they were taken meanwhile."""
 
     document: Document
     experiment: Experiment
@@ -40,7 +40,7 @@ class Setup:
     root: Path
     sets: tuple[str, ...]
     warnings: tuple[Problem, ...]
-    prints: Prints | None = None
+    fingerprints: Fingerprints | None = None
 
     @property
     def batch_size(self) -> int:
@@ -54,13 +54,13 @@ class Setup:
         """What changes the images of training batches (of up to `rows` rows), where the file says that they are
         changed."""
         experiment, parts = self.experiment, self.experiment.data.augment
-        shape, even = image_shape(self.network_plan), self.prepared.rules.even_scale
+        shape, even = image_shape(self.network_plan), self.prepared.preprocessor.even_scale
         if not parts or shape is None or even is None:
             return None
         rows = self.batch_size if rows is None else rows
         return Augmenter(parts, shape, rows, np.dtype(experiment.dtype), experiment.seed, *even)
 
-    def examined(self) -> tuple[Problem, ...]:
+    def check_used_parts(self) -> tuple[Problem, ...]:
         """Warnings about parts of the user's own, before they are trained on its first rows (see `contract.held`).
 
         Raises Failure where one breaks a rule.
@@ -99,19 +99,19 @@ def set_up(
     """
     document, experiment = load_document(file, sets)
     root = file.parent if root is None else root
-    prints = Prints(files_of(experiment.data, root)) if begins else None
+    fingerprints = Fingerprints(files_of(experiment.data, root)) if begins else None
     prepared = _prepare(document, experiment, root, inputs)
     train = prepared.splits["train"]
     facts = DataFacts(
         train.x.shape[1:],
-        prepared.rules.classes,
+        prepared.preprocessor.classes,
         train.t.shape[1] if train.t.ndim == 2 else 1,
         tuple(prepared.splits),
         len(train.x),
         tuple(prepared.split_rows()[0].classes.values()),
-        prepared.rules.even_scale is not None,
+        prepared.preprocessor.even_scale is not None,
         train.w is not None,
-        {c.name: c.width for c in prepared.rules.columns if c.kind in ("text", "date") or c.indicator},
+        {c.name: c.width for c in prepared.preprocessor.columns if c.kind in ("text", "date") or c.indicator},
     )
     experiment, complaints = settle_loss(experiment, facts)
     if complaints:
@@ -120,8 +120,8 @@ def set_up(
     targets = (check_targets(experiment, split.t) for split in prepared.splits.values())
     complaints = next((found for found in targets if found), []) + complaints
     if network_plan is not None and network_plan.tokens:
-        prepared = replace(prepared, rules=replace(prepared.rules, tokens=network_plan.tokens))
-        scaled, splits = prepared.rules.scaling is not None, prepared.splits.items()
+        prepared = replace(prepared, preprocessor=replace(prepared.preprocessor, tokens=network_plan.tokens))
+        scaled, splits = prepared.preprocessor.scaling is not None, prepared.splits.items()
         looked = (check_inputs(network_plan, name, split.x, split.rows, scaled) for name, split in splits)
         complaints = next((found for found in looked if found), []) + complaints
     problems = [_problem(document, c) for c in complaints]
@@ -129,7 +129,7 @@ def set_up(
         raise Failure(*problems)
     _fits_memory(document, experiment, network_plan, len(train.x))
     return Setup(
-        document, experiment, prepared, network_plan, root, tuple(sets), (*prepared.warnings, *problems), prints
+        document, experiment, prepared, network_plan, root, tuple(sets), (*prepared.warnings, *problems), fingerprints
     )
 
 

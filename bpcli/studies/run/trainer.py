@@ -22,10 +22,10 @@ from bpcli.numeric.streams import Stream
 from bpcli.records.training import EpochRow, Failure, Problem, TrainReport
 from bpcli.studies.custom.load import files_record_by_name
 from bpcli.studies.run import model
-from bpcli.studies.run.layer_stats_watch import LayerWatch
+from bpcli.studies.run.layer_stats_watch import LayerStatsWatch
 from bpcli.studies.run.lock import Lock
 from bpcli.studies.run.runfolder import RunFolder
-from bpcli.studies.run.scoring import Judge, Tally, better, survey
+from bpcli.studies.run.scoring import MetricAccumulator, Predictor, better, evaluate_split
 from bpcli.studies.run.setup import Setup
 from bpcli.studies.run.signals import Signals
 
@@ -35,10 +35,10 @@ CHECKPOINT_SECONDS = 30.0
 PROBED = 32  # rows that tell, after each epoch, whether the weights can be used
 
 
-class Watcher:
+class Callback:
     """Is told how a training goes. The base class does nothing with it."""
 
-    def started(self, run: Training) -> None:
+    def started(self, run: Trainer) -> None:
         """Before the first step."""
 
     def stepped(self, done: int, of: int, loss: float) -> None:
@@ -79,7 +79,7 @@ class Progress:
     sums: Sums = field(default_factory=Sums)
 
 
-class Training:
+class Trainer:
     """One training in a run folder. `run` carries it to its end; `finished` says that it had come to it before, with
     the weights of epoch `kept`."""
 
@@ -87,13 +87,13 @@ class Training:
         self,
         setup: Setup,
         folder: RunFolder,
-        watcher: Watcher | None = None,
+        watcher: Callback | None = None,
         total: int | None = None,
         lock: Lock | None = None,
     ) -> None:
         """`total` is how many steps schedules run over; `lock` is released when `run` ends."""
         experiment = setup.experiment
-        self.setup, self.folder, self.watcher, self.lock = setup, folder, watcher or Watcher(), lock
+        self.setup, self.folder, self.watcher, self.lock = setup, folder, watcher or Callback(), lock
         self.experiment = experiment
         self.train = setup.prepared.splits["train"]
         self.validation = setup.prepared.splits.get("validation")
@@ -113,14 +113,14 @@ class Training:
             experiment.optimizer.learning_rate if isinstance(experiment.optimizer, GradientOptimizer) else None
         )
         self.augmenter = setup.augmenter()
-        self.judge = Judge(experiment.loss, setup.prepared.rules, setup.network_plan.y[0])
+        self.predictor = Predictor(experiment.loss, setup.prepared.preprocessor, setup.network_plan.y[0])
         self.metrics = {label(m): m for m in experiment.metrics}
         watched = experiment.training.watch
-        self.layers = LayerWatch(self.objective, len(self.train.x), self.size) if watched else None
+        self.layers = LayerStatsWatch(self.objective, len(self.train.x), self.size) if watched else None
         self.progress = Progress()
         self.history: list[EpochRow] = []
         self.warnings: tuple[Problem, ...] = setup.warnings
-        self.tally = self._new_tally()
+        self.train_metrics = self._new_accumulator()
         self._order = Stream(experiment.seed, "order")
         self._best: dict[str, Array] = {}
         self._good = self._weights()
@@ -186,8 +186,8 @@ class Training:
             p.sums.watch = self.layers.figures(batch, p.step)
         else:
             d.step(batch, p.step)
-        if self.tally is not None:
-            self.tally.add(batch.chain.y, batch.t, None if self.train.w is None else self.train.w[rows])
+        if self.train_metrics is not None:
+            self.train_metrics.add(batch.chain.y, batch.t, None if self.train.w is None else self.train.w[rows])
         s = p.sums
         weight = batch.weight()
         s.loss += d.loss * weight
@@ -208,11 +208,11 @@ class Training:
         began = time.perf_counter()
         self._probe()
         figures = {"train.loss": s.loss / s.weight}
-        if self.tally is not None:
-            figures |= {f"train.{k}": v for k, v in self.tally.results().items()}
+        if self.train_metrics is not None:
+            figures |= {f"train.{k}": v for k, v in self.train_metrics.results().items()}
         if self.validation is not None:
             rows, metrics = self.validation, tuple(self.metrics.values())
-            found = survey(self.objective, self.judge, metrics, rows.x, rows.t, weight=rows.w)
+            found = evaluate_split(self.objective, self.predictor, metrics, rows.x, rows.t, weight=rows.w)
             figures |= {f"validation.{k}": v for k, v in found.items()}
         p.epoch, p.batch = p.epoch + 1, 0
         improved = self._watch(figures)
@@ -233,7 +233,7 @@ class Training:
             watch=s.watch,
         )
         p.sums = Sums()
-        self.tally = self._new_tally()
+        self.train_metrics = self._new_accumulator()
         self.history.append(row)
         self._good = self._weights()
         self.folder.append_epoch(row)
@@ -315,7 +315,7 @@ class Training:
         last = next((r for r in self.history if r.epoch == kept), None)
         figures = dict(last.metrics) if last else {}
         meta = {"epoch": kept, "stopped": stopped, "metrics": figures, **files_record_by_name()}
-        model.save(self.folder.model, self.experiment, self.setup.prepared.rules, self.objective, meta)
+        model.save(self.folder.model, self.experiment, self.setup.prepared.preprocessor, self.objective, meta)
         record = {"status": stopped, "reason": reason, "epochs": p.epoch, "kept": kept}
         self.folder.write_record(self.folder.record() | record)
         return self._report(stopped, reason, problem, kept)
@@ -345,8 +345,8 @@ class Training:
         tensors |= _prefixed("schedule", self.stepper.schedule_state) | _prefixed("best", self._best)
         if p.batch:
             tensors |= _prefixed("good", self._good)
-        if self.tally is not None:
-            tensors |= _prefixed("tally", self.tally.arrays())
+        if self.train_metrics is not None:
+            tensors |= _prefixed("tally", self.train_metrics.arrays())
         sums = dict(vars(p.sums))
         meta = {"kind": "checkpoint", "progress": {**vars(p), "sums": sums}}
         self.folder.save_checkpoint(p.step, tensors, meta)
@@ -364,8 +364,8 @@ class Training:
             ):
                 for name, array in arrays.items():
                     array[...] = tensors[f"{prefix}.{name}"]
-            if self.tally is not None:
-                self.tally.restore({n[6:]: a for n, a in tensors.items() if n.startswith("tally.")})
+            if self.train_metrics is not None:
+                self.train_metrics.restore({n[6:]: a for n, a in tensors.items() if n.startswith("tally.")})
             progress = dict(meta["progress"])
             self.progress = Progress(**{**progress, "sums": Sums(**progress["sums"])})
         except (KeyError, TypeError, ValueError) as error:
@@ -383,13 +383,13 @@ class Training:
         for name, state in self.objective.network.states.items():
             state[...] = weights[f"state.{name}"]
 
-    def _new_tally(self) -> Tally | None:
+    def _new_accumulator(self) -> MetricAccumulator | None:
         """Metrics of the training rows as they are seen: where there is no validation, or something watches them."""
         training = self.experiment.training
         watched = [w.metric for w in (training.early_stopping, training.stop_when) if w is not None]
         watched += [self.schedule.watched()] if self.schedule is not None else []
         wanted = self.validation is None or any(w.startswith("train.") and w != "train.loss" for w in watched)
-        return Tally(self.judge, tuple(self.metrics.values())) if wanted and self.metrics else None
+        return MetricAccumulator(self.predictor, tuple(self.metrics.values())) if wanted and self.metrics else None
 
 
 def _prefixed(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:

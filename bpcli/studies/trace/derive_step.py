@@ -133,8 +133,8 @@ def _given(target: TraceTarget, step: int) -> Iterator[Given]:
         yield Given(step, "x", target.x, "the inputs, as the network sees them")
         t = target.t
         words = "the targets, as the loss sees them"
-        if t.ndim == 1 and target.rules.classes:
-            words = "the targets: " + ", ".join(target.rules.classes[int(i)] for i in t[:8])
+        if t.ndim == 1 and target.preprocessor.classes:
+            words = "the targets: " + ", ".join(target.preprocessor.classes[int(i)] for i in t[:8])
         yield Given(step, "t", t, words)
     for path, value in target.objective.network.parameters().items():
         yield Given(step, path, value.copy(), "OLD" if step == 1 else f"after step {step - 1}")

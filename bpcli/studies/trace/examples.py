@@ -51,9 +51,9 @@ def open_example(example: TraceExample, rows: TracedRows = NO_ROWS) -> TraceTarg
     """What an example traces, on its own rows or on others by value."""
     experiment = Experiment.model_validate({"name": example.name, "dtype": "float64", **example.experiment})
     prepared = prepare(experiment.data, targets=experiment.loss.targets, seed=0, dtype=np.dtype("float64"), root=Path())
-    network_plan = plan_network(experiment.architecture, prepared.rules.shape, experiment.regularization)
+    network_plan = plan_network(experiment.architecture, prepared.preprocessor.shape, experiment.regularization)
     target = target_of_experiment(
-        experiment, network_plan, prepared.rules, rows if rows.x else example.rows, "as given"
+        experiment, network_plan, prepared.preprocessor, rows if rows.x else example.rows, "as given"
     )
     for name, value in example.slots.items():
         target.stepper.slots[name][...] = value

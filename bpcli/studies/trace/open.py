@@ -21,8 +21,8 @@ from bpcli.parts.data.cells import is_missing, value_of
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.custom.contract import check_used_parts
 from bpcli.studies.custom.load import changed_files
-from bpcli.studies.dataset.columns import Column
-from bpcli.studies.dataset.preprocessor import Rules
+from bpcli.studies.dataset.columns import ColumnEncoder
+from bpcli.studies.dataset.preprocessor import Preprocessor
 from bpcli.studies.run import model as models
 from bpcli.studies.run.resume import reopen
 from bpcli.studies.run.runfolder import RunFolder
@@ -54,7 +54,7 @@ class TraceTarget:
     experiment: Experiment
     objective: Objective
     stepper: FirstOrderStep | FullBatchStep
-    rules: Rules
+    preprocessor: Preprocessor
     x: Array
     t: Array
     done: int
@@ -80,23 +80,27 @@ def open_target(path: Path, rows: TracedRows, sets: Sequence[str] = ()) -> Trace
     setup = set_up(path, (*sets, DOUBLE), inputs=False)
     chosen = _of_setup(setup, rows, epoch=0)
     return _target(
-        setup.experiment, setup.network_plan, setup.prepared.rules, chosen,
+        setup.experiment, setup.network_plan, setup.prepared.preprocessor, chosen,
         total=setup.experiment.training.epochs * setup.steps_per_epoch, epoch=setup.steps_per_epoch,
         weights="as they start", warnings=(*setup.warnings, *_unweighted(setup)),
     )  # fmt: skip
 
 
 def target_of_experiment(
-    experiment: Experiment, network_plan: NetworkPlan, rules: Rules, rows: TracedRows, words: str
+    experiment: Experiment, network_plan: NetworkPlan, preprocessor: Preprocessor, rows: TracedRows, words: str
 ) -> TraceTarget:
     """The trace target of an experiment whose data are its rows: of `rows` those given by value, else all of them."""
     if rows.x:
-        chosen = _by_value(rules, rows)
+        chosen = _by_value(preprocessor, rows)
     else:
         table = experiment.data.train.load(Path())
-        chosen = rules.encode_inputs(table, np.float64), rules.encode_target(table, np.float64), "all of the example"
+        chosen = (
+            preprocessor.encode_inputs(table, np.float64),
+            preprocessor.encode_target(table, np.float64),
+            "all of the example",
+        )
     epochs = experiment.training.epochs
-    return _target(experiment, network_plan, rules, chosen, total=epochs, epoch=1, weights=words, warnings=())
+    return _target(experiment, network_plan, preprocessor, chosen, total=epochs, epoch=1, weights=words, warnings=())
 
 
 def _of_run(path: Path, rows: TracedRows) -> TraceTarget:
@@ -108,19 +112,19 @@ def _of_run(path: Path, rows: TracedRows) -> TraceTarget:
     progress = meta["progress"]
     if rows.x:
         model = models.load(path)
-        experiment, network_plan, rules = model.experiment, model.network_plan, model.rules
-        chosen = _by_value(rules, rows)
+        experiment, network_plan, preprocessor = model.experiment, model.network_plan, model.preprocessor
+        chosen = _by_value(preprocessor, rows)
         steps = max(1, int(record.get("steps", 1)) // max(1, experiment.training.epochs))
     else:
         setup = reopen(folder, record, (DOUBLE,), inputs=False)
         warnings = (*warnings, *_unweighted(setup))
-        experiment, network_plan, rules = setup.experiment, setup.network_plan, setup.prepared.rules
+        experiment, network_plan, preprocessor = setup.experiment, setup.network_plan, setup.prepared.preprocessor
         chosen = _of_setup(setup, rows, int(progress["epoch"]))
         steps = setup.steps_per_epoch
     words = f"of {path}, after {int(progress['step']):,} steps, with its optimizer's memory"
     target = _target(
-        experiment, network_plan, rules, chosen, total=int(record.get("steps", 0)) or steps, epoch=steps, weights=words,
-        warnings=(*warnings, *changed_files(record)),
+        experiment, network_plan, preprocessor, chosen, total=int(record.get("steps", 0)) or steps, epoch=steps,
+        weights=words, warnings=(*warnings, *changed_files(record)),
     )  # fmt: skip
     target.objective.theta[...] = tensors["theta"]
     for prefix, arrays in (
@@ -156,7 +160,7 @@ def _of_model(path: Path, rows: TracedRows) -> TraceTarget:
     model = models.load(path)
     words = f"of {model.path}, and an optimizer that starts afresh"
     target = _target(
-        model.experiment, model.network_plan, model.rules, chosen or _by_value(model.rules, rows),
+        model.experiment, model.network_plan, model.preprocessor, chosen or _by_value(model.preprocessor, rows),
         total=model.experiment.training.epochs, epoch=1, weights=words, warnings=model.warnings,
     )  # fmt: skip
     for name, array in model.objective.network.parameters().items():
@@ -169,7 +173,7 @@ def _of_model(path: Path, rows: TracedRows) -> TraceTarget:
 def _target(
     experiment: Experiment,
     network_plan: NetworkPlan,
-    rules: Rules,
+    preprocessor: Preprocessor,
     chosen: tuple[Array, Array, str],
     *,
     total: int,
@@ -183,19 +187,19 @@ def _target(
             text = f"{node.path} takes statistics over the rows, and one row has none"
             help = "trace several rows: --sample 0 --sample 1, or --batch"
             raise Failure(Problem(text, code="one-row", help=help), exit=Exit.USAGE)
-    loss = experiment.loss.with_classes(rules.classes, ())
+    loss = experiment.loss.with_classes(preprocessor.classes, ())
     warnings = (*warnings, *check_used_parts(experiment, network_plan, loss, x, t, np.float64))
     objective = Objective(network_plan, loss, len(x), np.float64, experiment.seed, retain=True, need_dx=True)
     stepper = make_stepper(
         objective, experiment.optimizer, experiment.clipping, total, epoch=epoch, constraint=experiment.constraint
     )
-    return TraceTarget(experiment.name, experiment, objective, stepper, rules, x, t, 0, weights, words, warnings)
+    return TraceTarget(experiment.name, experiment, objective, stepper, preprocessor, x, t, 0, weights, words, warnings)
 
 
 def _of_setup(setup: Setup, rows: TracedRows, epoch: int) -> tuple[Array, Array, str]:
     """The rows of an experiment's own data, and in words which they are."""
     if rows.x:
-        return _by_value(setup.prepared.rules, rows)
+        return _by_value(setup.prepared.preprocessor, rows)
     prepared = setup.prepared
     assert prepared.table is not None, "prepared without inputs, it keeps its table"
     if rows.batch:
@@ -207,8 +211,8 @@ def _of_setup(setup: Setup, rows: TracedRows, epoch: int) -> tuple[Array, Array,
     else:
         wanted = np.array(rows.samples or (0,))
         words = _samples(setup, prepared.table.rows, wanted)
-    x = prepared.rules.encode_inputs(prepared.table, np.float64, wanted)
-    return x, prepared.rules.encode_target(prepared.table, np.float64, wanted), words
+    x = prepared.preprocessor.encode_inputs(prepared.table, np.float64, wanted)
+    return x, prepared.preprocessor.encode_target(prepared.table, np.float64, wanted), words
 
 
 def _samples(setup: Setup, count: int, wanted: Array) -> str:
@@ -227,41 +231,43 @@ def _samples(setup: Setup, count: int, wanted: Array) -> str:
     return f"row{'s' * (len(named) > 1)} {', '.join(named)}"
 
 
-def _by_value(rules: Rules, rows: TracedRows) -> tuple[Array, Array, str]:
+def _by_value(preprocessor: Preprocessor, rows: TracedRows) -> tuple[Array, Array, str]:
     """Rows given on the command line, in the units of the file, encoded by the rules."""
     if len(rows.x) != len(rows.t):
         text = f"{_count(len(rows.x), 'row')} of inputs and {_count(len(rows.t), 'target')} are given"
         raise Failure(Problem(text, code="values", help="every --x needs its --t"), exit=Exit.USAGE)
     inputs, targets = [_cells(r) for r in rows.x], [_cells(r) for r in rows.t]
-    names = tuple(c.name for c in rules.columns)
-    width = len(names) or int(np.prod(rules.shape))
+    names = tuple(c.name for c in preprocessor.columns)
+    width = len(names) or int(np.prod(preprocessor.shape))
     for text, cells in zip(rows.x, inputs, strict=True):
         if len(cells) != width:
             listed = f": {', '.join(names)}" if names else ""
             problem = f"--x {text} has {_count(len(cells), 'value')}, and a row has {width}{listed}"
             raise Failure(Problem(problem, code="values", help="values are apart by commas"), exit=Exit.USAGE)
-    numeric = [i for i, c in enumerate(rules.columns) if not c.categories] if names else list(range(width))
-    columns = rules.columns or (Column(""),) * width
+    numeric = [i for i, c in enumerate(preprocessor.columns) if not c.categories] if names else list(range(width))
+    columns = preprocessor.columns or (ColumnEncoder(""),) * width
     numbers = np.array([[_value(cells[i], columns[i]) for i in numeric] for cells in inputs])
     if not names:
-        numbers = numbers.reshape(len(inputs), *rules.shape)
+        numbers = numbers.reshape(len(inputs), *preprocessor.shape)
     texts = {
-        c.name: np.array([cells[i] for cells in inputs], object) for i, c in enumerate(rules.columns) if c.categories
+        c.name: np.array([cells[i] for cells in inputs], object)
+        for i, c in enumerate(preprocessor.columns)
+        if c.categories
     }
     table = Table(
         numbers=numbers,
         texts=texts,
         names=tuple(names[i] for i in numeric) if names else (),
         order=names,
-        target=_targets(rules, targets),
-        target_names=rules.target_names,
+        target=_targets(preprocessor, targets),
+        target_names=preprocessor.target_names,
         origin="--x",
     )
-    x, t = rules.encode_inputs(table, np.float64), rules.encode_target(table, np.float64)
+    x, t = preprocessor.encode_inputs(table, np.float64), preprocessor.encode_target(table, np.float64)
     return x, t, f"{_count(len(x), 'row')} given by value"
 
 
-def _value(cell: str, column: Column) -> float:
+def _value(cell: str, column: ColumnEncoder) -> float:
     """The number of a cell of an input column; NaN where it has none and something stands for that."""
     if column.fill is not None and is_missing(cell, column.kind):
         return np.nan
@@ -275,12 +281,12 @@ def _value(cell: str, column: Column) -> float:
     return found
 
 
-def _targets(rules: Rules, targets: Sequence[Sequence[str]]) -> Array:
-    if rules.labels == "text":
+def _targets(preprocessor: Preprocessor, targets: Sequence[Sequence[str]]) -> Array:
+    if preprocessor.labels == "text":
         return np.array([cells[0] for cells in targets], object)
-    if rules.labels == "ids":
+    if preprocessor.labels == "ids":
         return np.array([int(_number(cells[0], "--t")) for cells in targets])
-    width = len(rules.classes) if rules.labels == "one-hot" else rules.outputs
+    width = len(preprocessor.classes) if preprocessor.labels == "one-hot" else preprocessor.outputs
     for cells in targets:
         if len(cells) != width:
             text = f"--t has {_count(len(cells), 'value')}, and a target has {width}"

@@ -23,7 +23,7 @@ def run(
     return SimpleNamespace(
         objective=SimpleNamespace(penalties=[1] * penalties),
         validation=split if validation else None,
-        tally=None if validation else object(),
+        train_metrics=None if validation else object(),
         metrics={"accuracy": None, "f1": None},
         layers=SimpleNamespace(keys=tuple(WATCH)) if watch else None,
         experiment=SimpleNamespace(

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from data_cases import csv, ready, same, told
+from data_cases import csv, problem_of, ready, same
 
 from bpcli.family.plan import Array
 from bpcli.family.source import DatePart
 from bpcli.parts.data import Csv
 from bpcli.records.training import ColumnRow, Failure
-from bpcli.studies.dataset.columns import Column, Places, date_part
-from bpcli.studies.dataset.prepare import Prepared, Rules, prepare_for
+from bpcli.studies.dataset.columns import ColumnEncoder, Places, date_part
+from bpcli.studies.dataset.prepare import Prepared, Preprocessor, prepare_for
 from bpcli.studies.dataset.preview import twice
 
 
@@ -28,9 +28,11 @@ def encoded(found: Prepared) -> Any:
     return found.splits["train"].x.tolist()
 
 
-def later(rules: Rules, text: str, need_target: bool = False, **settings: Any) -> tuple[Array, tuple[str, ...]]:
+def later(
+    preprocessor: Preprocessor, text: str, need_target: bool = False, **settings: Any
+) -> tuple[Array, tuple[str, ...]]:
     source = Csv.model_validate(csv(text, name="later.csv", **settings))
-    x, _, table = prepare_for(rules, source, Path("."), np.float64, need_target)
+    x, _, table = prepare_for(preprocessor, source, Path("."), np.float64, need_target)
     return x, tuple(w.text for w in table.warnings)
 
 
@@ -43,32 +45,32 @@ GAPS = "a,c,y\n1,red,0\n,blue,1\n4,,0\n4,red,1\n"
 def test_what_stands_for_a_missing_value(rule: str, fill: float) -> None:
     found = ready(csv(GAPS, missing=rule))
     assert encoded(found) == [[1, 0, 1], [fill, 1, 0], [4, 0, 1], [4, 0, 1]]
-    assert found.rules.columns[0] == Column("a", missing=rule, fill=fill)  # type: ignore[arg-type]
-    assert found.rules.columns[1].fill == "red"
+    assert found.preprocessor.columns[0] == ColumnEncoder("a", missing=rule, fill=fill)  # type: ignore[arg-type]
+    assert found.preprocessor.columns[1].fill == "red"
     assert found.columns == (
         ColumnRow("a", "number", 1, 4, 0, f"as it is, missing as {fill}", 0.25),
         ColumnRow("c", "text", None, None, 2, "one-hot, 2 inputs, missing as red", 0.25),
     )
     assert found.first_rows[1] == ("", "blue", "1")
-    assert later(found.rules, "c,a\n,\nblue,2\n")[0].tolist() == [[fill, 0, 1], [2, 1, 0]]
+    assert later(found.preprocessor, "c,a\n,\nblue,2\n")[0].tolist() == [[fill, 0, 1], [2, 1, 0]]
 
 
 def test_the_most_frequent_and_of_equals_the_least() -> None:
     found = ready(csv("a,on,y\n3,yes,0\n1,no,1\n3,,0\n1,yes,1\n,no,0\n9,yes,1\n", missing="mode"))
-    assert [c.fill for c in found.rules.columns] == [1, 1]
-    assert ready(csv("c,y\nb,0\na,1\n,0\n", missing="mean")).rules.columns[0].fill == "a"
+    assert [c.fill for c in found.preprocessor.columns] == [1, 1]
+    assert ready(csv("c,y\nb,0\na,1\n,0\n", missing="mean")).preprocessor.columns[0].fill == "a"
 
 
 def test_indicators_stand_where_training_rows_lack_values() -> None:
     found = ready(csv("a,b,c,y\n1,1,u,0\n,2,,1\n3,3,v,0\n", missing="median", indicator=True), scale="minmax")
-    assert [c.indicator for c in found.rules.columns] == [True, False, True]
+    assert [c.indicator for c in found.preprocessor.columns] == [True, False, True]
     assert encoded(found) == [[0, 0, 0, 1, 0, 0], [0.5, 1, 0.5, 1, 0, 1], [1, 0, 1, 0, 1, 0]]
-    assert [name for c in found.rules.columns for name in c.inputs] == [
+    assert [name for c in found.preprocessor.columns for name in c.inputs] == [
         "a", "a missing", "b", "c=u", "c=v", "c missing",
     ]  # fmt: skip
     assert found.columns[0].treatment == "minmax, missing as 2, an input says where"
     assert found.columns[0].missing == pytest.approx(1 / 3)
-    x, _ = later(found.rules, "a,b,c\n,,\n")
+    x, _ = later(found.preprocessor, "a,b,c\n,,\n")
     assert x.tolist() == [[0.5, 1, 0.5, 1, 0, 1]]
 
 
@@ -77,28 +79,30 @@ def test_rows_are_left_out_for_learning_and_judging_and_not_for_answers() -> Non
     assert encoded(found) == [[1, 1, 0], [2, 0, 1]]
     assert [w.code for w in found.warnings] == ["rows-left-out"]
     assert found.columns[0].treatment == "as it is, rows without it left out"
-    x, warnings = later(found.rules, "a,c,y\n1,u,1\n,u,0\n3,u,\n", need_target=True)
+    x, warnings = later(found.preprocessor, "a,c,y\n1,u,1\n,u,0\n3,u,\n", need_target=True)
     assert x.tolist() == [[1, 1, 0]]
     assert warnings == ("later.csv: 2 rows are left out: they have no value in `a` (1), `y` (1)",)
     with pytest.raises(Failure) as caught:
-        later(found.rules, "a,c\n1,u\n,u\n")
+        later(found.preprocessor, "a,c\n1,u\n,u\n")
     assert (caught.value.problems[0].text, caught.value.problems[0].line) == (
         "column `a` has no value here (an empty cell)", 3,
     )  # fmt: skip
 
 
 def test_a_later_gap_where_there_was_no_rule() -> None:
-    rules = ready(csv("a,y\n1,0\n2,1\n")).rules
+    preprocessor = ready(csv("a,y\n1,0\n2,1\n")).preprocessor
     with pytest.raises(Failure, match="column `a` has no value here"):
-        later(rules, "a,b\n,1\n1,1\n", missing="mean")  # the model's rule counts, not the file's
+        later(preprocessor, "a,b\n,1\n1,1\n", missing="mean")  # the model's rule counts, not the file's
 
 
 def test_a_column_without_any_value() -> None:
-    found = told(csv("a,b,y\n,1,0\n,2,1\n", missing="mean"))
+    found = problem_of(csv("a,b,y\n,1,0\n,2,1\n", missing="mean"))
     assert (found.text, found.help) == (
         "column `a` has no value in any training row", "leave it out with `drop: [a]`",
     )  # fmt: skip
-    assert told(csv("c,b,y\n,1,0\n,2,1\n", columns={"c": {"kind": "text", "missing": "mode"}})).code == "no-values"
+    assert (
+        problem_of(csv("c,b,y\n,1,0\n,2,1\n", columns={"c": {"kind": "text", "missing": "mode"}})).code == "no-values"
+    )
 
 
 # Dates and booleans
@@ -124,12 +128,12 @@ def test_dates_become_their_parts() -> None:
     found = ready(csv(text, missing="median", columns={"born": {"parts": ["year", "month", "weekday"]}}))
     assert encoded(found) == [[2024, 2, 3], [2024, 3, 4], [2024, 3, 5], [2024, 3, 4]]
     assert found.columns[0].treatment == "year and month and weekday, as it is, missing as 2024-03-01"
-    assert found.rules.columns[0].inputs == ("born.year", "born.month", "born.weekday")
+    assert found.preprocessor.columns[0].inputs == ("born.year", "born.month", "born.weekday")
     plain = ready(csv(text, missing="drop"), scale="minmax")
     assert np.allclose(encoded(plain), [[0], [1], [0.5]])
     assert plain.first_rows[0] == ("2024-02-29", "0")
     assert plain.columns[0].treatment == "days since 1970, minmax, rows without it left out"
-    assert later(found.rules, "born\n2023-12-25\n")[0].tolist() == [[2023, 12, 0]]
+    assert later(found.preprocessor, "born\n2023-12-25\n")[0].tolist() == [[2023, 12, 0]]
 
 
 def test_booleans_are_not_scaled() -> None:
@@ -163,7 +167,7 @@ def test_one_scale_for_all_leaves_out_those_with_their_own() -> None:
 
 
 def test_text_is_not_scaled() -> None:
-    found = told(csv("c,y\nu,0\nv,1\n", columns={"c": {"scale": "minmax"}}))
+    found = problem_of(csv("c,y\nu,0\nv,1\n", columns={"c": {"scale": "minmax"}}))
     assert found.text == "column `c` holds text: it becomes one-hot inputs of 0 and 1, which are not scaled"
     assert found.path == ("data", "train", "columns", "c", "scale")
 
@@ -191,13 +195,13 @@ def test_numbers_kept_as_float32_are_scaled_as_exactly(monkeypatch: pytest.Monke
 def test_unseen_categories_are_ignored_and_counted() -> None:
     found = ready(csv("c,d,y\nu,p,0\nv,q,1\n", columns={"c": {"unseen": "ignore"}}))
     assert found.columns[0].treatment == "one-hot, 2 inputs, unseen ignored"
-    x, warnings = later(found.rules, "c,d\nw,p\nv,q\nz,p\nw,p\n")
+    x, warnings = later(found.preprocessor, "c,d\nw,p\nv,q\nz,p\nw,p\n")
     assert x.tolist() == [[0, 0, 1, 0], [0, 1, 0, 1], [0, 0, 1, 0], [0, 0, 1, 0]]
     assert warnings == (
         "later.csv: column `c`: 3 of 4 rows hold `w`, `z`, which train does not: they count as none of its categories",
     )
     with pytest.raises(Failure, match="column `d`: `r` does not occur in the training rows"):
-        later(found.rules, "c,d\nu,r\n")
+        later(found.preprocessor, "c,d\nu,r\n")
 
 
 def test_unseen_categories_of_the_splits() -> None:
@@ -214,20 +218,20 @@ def test_unseen_categories_of_the_splits() -> None:
 # Saved with the model
 
 
-def mixed() -> Rules:
+def mixed() -> Preprocessor:
     text = "a,c,d,on,y\n1,u,2024-01-01,yes,0\n,,,no,1\n5,v,2024-02-01,,0\n"
     settings: dict[str, Any] = {"missing": "median", "indicator": True, "unseen": "ignore"}
     settings["columns"] = {"d": {"parts": ["month", "day"]}, "a": {"scale": "robust"}}
-    return ready(csv(text, **settings), scale="standardize").rules
+    return ready(csv(text, **settings), scale="standardize").preprocessor
 
 
 def test_all_of_it_survives_the_model_file() -> None:
-    rules = mixed()
-    back = Rules.from_meta(json.loads(json.dumps(rules.to_meta())), rules.tensors())
-    assert same(back, rules)
-    assert back.columns == rules.columns
+    preprocessor = mixed()
+    back = Preprocessor.from_meta(json.loads(json.dumps(preprocessor.to_meta())), preprocessor.tensors())
+    assert same(back, preprocessor)
+    assert back.columns == preprocessor.columns
     text = "a,c,d,on\n,w,,\n2,u,2024-03-04,no\n"
-    assert np.array_equal(later(rules, text)[0], later(back, text)[0])
+    assert np.array_equal(later(preprocessor, text)[0], later(back, text)[0])
 
 
 @pytest.mark.parametrize(
@@ -247,19 +251,19 @@ def test_all_of_it_survives_the_model_file() -> None:
     ],
 )
 def test_damaged_columns(change: dict[str, Any]) -> None:
-    rules = mixed()
-    meta = rules.to_meta()
+    preprocessor = mixed()
+    meta = preprocessor.to_meta()
     meta["columns"][0] = {k: v for k, v in {**meta["columns"][0], **change}.items() if v is not None}
     with pytest.raises(Failure, match="the model file's description of its data is damaged"):
-        Rules.from_meta(meta, rules.tensors())
+        Preprocessor.from_meta(meta, preprocessor.tensors())
 
 
 def test_places() -> None:
     columns = (
-        Column("a", indicator=True, missing="mean", fill=1.0),
-        Column("c", "text", ("u", "v")),
-        Column("d", "date", parts=("year", "day")),
-        Column("e", "text", ("p",), indicator=True),
+        ColumnEncoder("a", indicator=True, missing="mean", fill=1.0),
+        ColumnEncoder("c", "text", ("u", "v")),
+        ColumnEncoder("d", "date", parts=("year", "day")),
+        ColumnEncoder("e", "text", ("p",), indicator=True),
     )
     places = Places.of(columns)
     assert (places.values.tolist(), places.texts, places.indicators) == (

@@ -82,9 +82,9 @@ def test_the_same_as_in_memory(small: None, train: Any, targets: Any, rest: Any,
     ours, known = (ready(train, targets, big, **rest) for big in (True, False))
     assert isinstance(ours, vast.Vast)
     assert not isinstance(known, vast.Vast)
-    assert ours.rules.to_meta() == known.rules.to_meta()
-    for name, tensor in known.rules.tensors().items():
-        assert np.array_equal(ours.rules.tensors()[name], tensor), name
+    assert ours.preprocessor.to_meta() == known.preprocessor.to_meta()
+    for name, tensor in known.preprocessor.tensors().items():
+        assert np.array_equal(ours.preprocessor.tensors()[name], tensor), name
     assert list(ours.splits) == list(known.splits)
     for name, split in known.splits.items():
         mine = ours.splits[name]
@@ -136,7 +136,7 @@ def test_the_same_weights_and_figures(small: None, monkeypatch: pytest.MonkeyPat
     assert evaluate(Path("memory"), **given).metrics == outside
 
 
-def told(train: Any, targets: Any = "classes", **rest: Any) -> Problem:
+def problem_of(train: Any, targets: Any = "classes", **rest: Any) -> Problem:
     with pytest.raises(Failure) as caught:
         ready(train, targets, **rest)
     (problem,) = caught.value.problems
@@ -146,23 +146,23 @@ def told(train: Any, targets: Any = "classes", **rest: Any) -> Problem:
 def test_what_cannot_be_learned_is_said(small: None) -> None:
     x, _ = saved()
     np.save("half.npy", x[:, 0])
-    assert "the target holds" in told({**NPY, "targets": "half.npy"}).text
+    assert "the target holds" in problem_of({**NPY, "targets": "half.npy"}).text
     np.save("two.npy", np.ones((300, 2)))
-    assert "row 0 (counted from 0): the targets [1, 1] are not one 1" in told({**NPY, "targets": "two.npy"}).text
+    assert "row 0 (counted from 0): the targets [1, 1] are not one 1" in problem_of({**NPY, "targets": "two.npy"}).text
     np.save("one.npy", np.zeros(300, int))
-    assert told({**NPY, "targets": "one.npy"}).code == "one-class"
-    assert told({**NPY, "targets": "values.npy"}, "values", stratify=True).code == "stratify"
-    assert told(NPY, scale_target="standardize").code == "scale-target"
+    assert problem_of({**NPY, "targets": "one.npy"}).code == "one-class"
+    assert problem_of({**NPY, "targets": "values.npy"}, "values", stratify=True).code == "stratify"
+    assert problem_of(NPY, scale_target="standardize").code == "scale-target"
     x[250, 2] = np.nan
     np.save("x.npy", x)
-    assert told(NPY).text == "entry [250, 2] is nan, not a finite number"
+    assert problem_of(NPY).text == "entry [250, 2] is nan, not a finite number"
 
 
 def test_a_class_of_another_file_is_named(small: None) -> None:
     _, ids = saved()
     ids[77] = 9
     np.save("other.npy", ids)
-    problem = told(NPY, validation={**NPY, "targets": "other.npy"})
+    problem = problem_of(NPY, validation={**NPY, "targets": "other.npy"})
     assert "row 77 (counted from 0): class `9` does not occur in the training rows" in problem.text
     assert problem.help == "the classes are 0, 1, 2"
 
@@ -196,13 +196,15 @@ def test_quartiles_of_some_rows(small: None, monkeypatch: pytest.MonkeyPatch) ->
     saved()
     whole = ready(NPY, scale="robust")
     assert whole.warnings == ()
-    assert np.array_equal(whole.rules.tensors()["data.inputs.shift"], np.median(np.load("x.npy").astype(float), axis=0))
+    assert np.array_equal(
+        whole.preprocessor.tensors()["data.inputs.shift"], np.median(np.load("x.npy").astype(float), axis=0)
+    )
     monkeypatch.setattr(vast, "SORTED", 400)
     some = ready(NPY, scale="robust")
     assert [w.text for w in some.warnings] == [
         "scale: the quartiles are those of 1 in 3 training rows: the file is too large to sort"
     ]
-    shifts = (p.rules.tensors()["data.inputs.shift"] for p in (whole, some))
+    shifts = (p.preprocessor.tensors()["data.inputs.shift"] for p in (whole, some))
     assert np.allclose(*shifts, rtol=0.1)
 
 
@@ -255,7 +257,7 @@ def test_many_rows_train_in_stretches(small: None, monkeypatch: pytest.MonkeyPat
     second = trained("two")
     assert all(np.array_equal(a, second[k]) for k, a in first.items())
     assert evaluate(Path("one")).metrics["accuracy"] > 0.5
-    assert told(NPY, validation=0.2, stratify=True).code == "stratify"
+    assert problem_of(NPY, validation=0.2, stratify=True).code == "stratify"
 
 
 def test_an_order_by_chance_is_the_known_one_where_rows_are_few() -> None:
@@ -324,8 +326,8 @@ setup = set_up(Path("a.yaml"))
 report(setup)
 ready = time.time() - began
 class Enough(Exception): pass
-from bpcli.studies.run.trainer import Watcher
-class Some(Watcher):
+from bpcli.studies.run.trainer import Callback
+class Some(Callback):
     def stepped(self, done, of, loss):
         if done == 400: raise Enough
 from bpcli.studies.run import runfolder

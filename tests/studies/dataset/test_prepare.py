@@ -7,7 +7,7 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from data_cases import Wants, csv, inline, ready, same, told
+from data_cases import Wants, csv, inline, problem_of, ready, same
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from paths import DATASETS
@@ -19,9 +19,9 @@ from bpcli.parts.data import Csv
 from bpcli.parts.data.targets import labels
 from bpcli.parts.scalers import NoScaling, Standardize
 from bpcli.records.training import ColumnRow, Failure, SplitRow
-from bpcli.studies.dataset.fit import fit
+from bpcli.studies.dataset.fit import fit_preprocessor
 from bpcli.studies.dataset.prepare import prepare
-from bpcli.studies.dataset.split import apportion, divide
+from bpcli.studies.dataset.split import apportion, stratified_split
 
 
 @pytest.fixture(autouse=True)
@@ -45,19 +45,19 @@ def test_validation_and_test_rows_never_reach_a_scaler(scale: Any) -> None:
     assert len(judged) == 24
     values[judged] = 1e30
     poisoned = ready(csv(rows_of(values)), "values", **settings)
-    assert same(poisoned.rules, clean.rules)
+    assert same(poisoned.preprocessor, clean.preprocessor)
     assert np.array_equal(poisoned.splits["train"].x, clean.splits["train"].x)
     assert np.array_equal(poisoned.splits["train"].t, clean.splits["train"].t)
     assert poisoned.splits["test"].x.min() > 1e28
     values[clean.splits["train"].rows[0]] = 5
-    assert not same(ready(csv(rows_of(values)), "values", **settings).rules, clean.rules)
+    assert not same(ready(csv(rows_of(values)), "values", **settings).preprocessor, clean.preprocessor)
 
 
 def test_separate_sources_never_reach_a_scaler() -> None:
     train, other = csv("a,y\n1,2\n3,4\n"), csv("a,y\n1e9,1e9\n", name="b.csv")
     alone = ready(train, "values", scale="standardize", scale_target="standardize")
     beside = ready(train, "values", scale="standardize", scale_target="standardize", validation=other, test=other)
-    assert same(alone.rules, beside.rules)
+    assert same(alone.preprocessor, beside.preprocessor)
     assert beside.splits["test"].x.item() == (1e9 - 2) / 1
 
 
@@ -71,9 +71,9 @@ def test_categories_and_classes_come_from_train_alone() -> None:
         ("t",),
         "here",
     )
-    rules = fit(table, np.array([0, 1, 3]), "text", NoScaling(), NoScaling())
-    assert rules.columns[0].categories == ("blue", "red")
-    assert rules.classes == ("n", "y")
+    preprocessor = fit_preprocessor(table, np.array([0, 1, 3]), "text", NoScaling(), NoScaling())
+    assert preprocessor.columns[0].categories == ("blue", "red")
+    assert preprocessor.classes == ("n", "y")
 
 
 def judged_rows(text: str, **settings: Any) -> list[int]:
@@ -85,12 +85,12 @@ def test_a_class_or_category_only_validation_has_is_an_error() -> None:
     text = "a,c,y\n" + "\n".join(lines)
     row = judged_rows(text, stratify=False)[0]
     lines[row] = f"{row},c9,k0"
-    found = told(csv("a,c,y\n" + "\n".join(lines)), validation=0.25, stratify=False)
+    found = problem_of(csv("a,c,y\n" + "\n".join(lines)), validation=0.25, stratify=False)
     assert found.text == "column `c`: `c9` does not occur in the training rows"
     assert (found.file, found.line, found.column) == ("a.csv", row + 2, len(str(row)) + 2)
     assert found.help.endswith("it knows c0, c1; to count it as none of them, train with `unseen: ignore`")
     lines[row] = f"{row},c0,k9"
-    found = told(csv("a,c,y\n" + "\n".join(lines)), validation=0.25, stratify=False)
+    found = problem_of(csv("a,c,y\n" + "\n".join(lines)), validation=0.25, stratify=False)
     assert (found.text, found.line) == ("class `k9` does not occur in the training rows", row + 2)
     assert found.help.endswith("the classes are k0, k1")
 
@@ -124,7 +124,7 @@ def test_divisions_hold_together(classes: list[int], validation: float, test: fl
     codes = np.array(classes)
     fractions = {"test": test, "validation": validation} if both else {"validation": validation}
     try:
-        found = divide(codes, fractions, 3)
+        found = stratified_split(codes, fractions, 3)
     except Failure:  # too few rows: other tests say when
         assert len(classes) < 40
         return
@@ -164,7 +164,7 @@ def test_stratify() -> None:
     assert len(shares[False]) > 2
     values = inline([[i] for i in range(10)], [[i / 2] for i in range(10)])
     assert len(ready(values, "values", validation=0.2).splits["validation"].x) == 2
-    found = told(values, "values", validation=0.2, stratify=True)
+    found = problem_of(values, "values", validation=0.2, stratify=True)
     assert found.text == "stratify keeps the share of each class, and the targets are numbers"
     assert found.path == ("data", "stratify")
 
@@ -172,7 +172,7 @@ def test_stratify() -> None:
 def test_a_class_of_one_row_stays_in_train_and_is_named() -> None:
     train = inline([[i] for i in range(20)], ["a"] * 10 + ["b"] * 8 + ["rare", "odd"])
     found = ready(train, validation=0.3, test=0.3)
-    assert {"rare", "odd"} <= {found.rules.classes[i] for i in found.splits["train"].t}
+    assert {"rare", "odd"} <= {found.preprocessor.classes[i] for i in found.splits["train"].t}
     (warning,) = found.warnings
     assert warning.text == "the classes `odd`, `rare` have a single row each"
     assert warning.level == "warning"
@@ -180,9 +180,9 @@ def test_a_class_of_one_row_stays_in_train_and_is_named() -> None:
 
 
 def test_too_few_rows() -> None:
-    found = told(inline([[1], [2]], ["a", "b"]), validation=0.4, test=0.4)
+    found = problem_of(inline([[1], [2]], ["a", "b"]), validation=0.4, test=0.4)
     assert found.text == "2 rows cannot be divided: 1 for test and 1 for validation leaves none to learn from"
-    found = told(inline([[1], [2], [3]], ["a", "b", "c"]), validation=0.4)
+    found = problem_of(inline([[1], [2], [3]], ["a", "b", "c"]), validation=0.4)
     assert found.text == "no rows are left for validation: every class keeps a row in train, and classes are that small"
 
 
@@ -191,8 +191,8 @@ def test_too_few_rows() -> None:
 
 def test_columns_keep_their_order_and_text_becomes_one_hot() -> None:
     found = ready(csv("a,colour,b,y\n1,red,10,no\n3,blue,30,yes\n5,red,20,no\n"), scale="minmax", dtype="float32")
-    assert found.rules.shape == (4,)
-    assert found.rules.classes == ("no", "yes")
+    assert found.preprocessor.shape == (4,)
+    assert found.preprocessor.classes == ("no", "yes")
     x, t = found.splits["train"].x, found.splits["train"].t
     assert x.tolist() == [[0, 0, 1, 0], [0.5, 1, 0, 1], [1, 0, 1, 0.5]]
     assert (x.dtype, t.dtype, t.tolist()) == (np.float32, np.int64, [0, 1, 0])
@@ -209,17 +209,17 @@ def test_columns_keep_their_order_and_text_becomes_one_hot() -> None:
 
 def test_whole_number_classes_are_in_numeric_order() -> None:
     found = ready(inline([[0], [1], [2]], [10, 9, -1]))
-    assert found.rules.classes == ("-1", "9", "10")
+    assert found.preprocessor.classes == ("-1", "9", "10")
     assert found.splits["train"].t.tolist() == [2, 1, 0]
 
 
 def test_one_hot_targets_are_classes() -> None:
-    assert ready(inline([[0]], [[0, 1, 0]])).rules.classes == ("0", "1", "2")
+    assert ready(inline([[0]], [[0, 1, 0]])).preprocessor.classes == ("0", "1", "2")
     found = ready(csv("a,cat,dog\n1,0,1\n2,1,0\n", ["cat", "dog"]))
-    assert found.rules.classes == ("cat", "dog")
+    assert found.preprocessor.classes == ("cat", "dog")
     assert found.splits["train"].t.tolist() == [1, 0]
     assert found.first_header == ("a", "cat", "dog")
-    text = told(inline([[0], [1]], [[0, 1, 0], [1, 1, 0]])).text
+    text = problem_of(inline([[0], [1]], [[0, 1, 0], [1, 1, 0]])).text
     assert text == "the inline data, row 1 (counted from 0): the targets [1, 1, 0] are not one 1 among 2 zeros"
 
 
@@ -227,16 +227,16 @@ def test_values() -> None:
     found = ready(inline([[0], [1]], [1, 3]), "values", dtype="float32", scale_target="standardize")
     split = found.splits["train"]
     assert (split.t.dtype, split.t.tolist()) == (np.float32, [[-1], [1]])
-    assert found.rules.decode_values(split.t).tolist() == [[1], [3]]
-    assert found.rules.outputs == 1
-    assert found.rules.classes == ()
+    assert found.preprocessor.decode_values(split.t).tolist() == [[1], [3]]
+    assert found.preprocessor.outputs == 1
+    assert found.preprocessor.classes == ()
     assert found.split_rows() == (SplitRow("train", 2, {}),)
 
 
 def test_text_labels_are_classes_even_for_a_loss_on_values() -> None:
     found = ready(inline([[0], [1]], ["b", "a"]), "values")
     assert found.splits["train"].t.tolist() == [1, 0]
-    assert found.rules.classes == ("a", "b")
+    assert found.preprocessor.classes == ("a", "b")
 
 
 def test_images_stay_bytes_until_encoded() -> None:
@@ -261,12 +261,12 @@ def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_float32_cannot_hold_everything() -> None:
     train = csv("a,b,y\n1,1,0\n2,1e39,1\n")
     assert np.isfinite(ready(train).splits["train"].x).all()
-    found = told(train, dtype="float32")
+    found = problem_of(train, dtype="float32")
     assert (found.text, found.file, found.line) == ("column `b` is too large for float32", "a.csv", 3)
     assert "`dtype: float64`" in found.help
-    found = told(inline([[1], [2]], [0.5, 1e39]), "values", dtype="float32")
+    found = problem_of(inline([[1], [2]], [0.5, 1e39]), "values", dtype="float32")
     assert found.text == "the inline data, row 1 (counted from 0): the target is too large for float32"
-    found = told(csv("a,y\n1e308,1\n-1e308,0\n"), scale="standardize")
+    found = problem_of(csv("a,y\n1e308,1\n-1e308,0\n"), scale="standardize")
     assert found.text == "column `a` holds numbers too large to compute its standardize scaling"
 
 
@@ -289,21 +289,21 @@ def test_float32_cannot_hold_everything() -> None:
     ],
 )
 def test_targets_that_do_not_fit_the_loss(train: Any, wants: Wants, rest: dict[str, Any], text: str) -> None:
-    assert told(train, wants, **rest).text == text
+    assert problem_of(train, wants, **rest).text == text
 
 
 def test_numbers_are_not_classes_says_the_column() -> None:
-    found = told(csv("a,price\n1,2\n2,0.5\n", "price"))
+    found = problem_of(csv("a,price\n1,2\n2,0.5\n", "price"))
     assert found.text == "a.csv, row 1 (counted from 0): target column `price` holds 0.5; this loss compares classes"
     assert "mean_squared_error" in found.help
-    assert "read the column as text" in told(csv("a,y\n1,9007199254740993\n2,1\n")).help
+    assert "read the column as text" in problem_of(csv("a,y\n1,9007199254740993\n2,1\n")).help
     big = ready(csv("a,y\n1,9007199254740993\n2,9007199254740992\n", text=["y"]))
-    assert big.rules.classes == ("9007199254740992", "9007199254740993")
+    assert big.preprocessor.classes == ("9007199254740992", "9007199254740993")
 
 
 def test_a_text_column_of_names_is_refused() -> None:
     text = "name,y\n" + "".join(f"n{i},{i % 2}\n" for i in range(1001))
-    found = told(csv(text))
+    found = problem_of(csv(text))
     assert found.text == "column `name` holds 1001 different texts: each would become an input of its own"
     assert "`drop: [name]`" in found.help
 
@@ -326,7 +326,7 @@ def test_the_bundled_datasets() -> None:
             root=root,
         )
         assert found.splits["train"].x.shape == shape
-        assert len(found.rules.classes) == classes
+        assert len(found.preprocessor.classes) == classes
         assert (root / name / "README.md").read_text().count("Licence")
 
 

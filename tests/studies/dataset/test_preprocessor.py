@@ -11,7 +11,7 @@ from data_cases import csv, inline, ready, same
 from bpcli.family.plan import Array
 from bpcli.parts.data import Csv, Inline, Npz
 from bpcli.records.training import Failure, Problem
-from bpcli.studies.dataset.prepare import Rules, prepare_for
+from bpcli.studies.dataset.prepare import Preprocessor, prepare_for
 
 
 @pytest.fixture(autouse=True)
@@ -23,16 +23,18 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def trained() -> Rules:
-    return ready(csv("a,colour,zip,y\n1,red,01,no\n3,blue,02,yes\n", text=["zip"]), scale="minmax").rules
+def trained() -> Preprocessor:
+    return ready(csv("a,colour,zip,y\n1,red,01,no\n3,blue,02,yes\n", text=["zip"]), scale="minmax").preprocessor
 
 
-def later(rules: Rules, text: str, need_target: bool = True, **settings: Any) -> tuple[Array, Array | None]:
+def later(
+    preprocessor: Preprocessor, text: str, need_target: bool = True, **settings: Any
+) -> tuple[Array, Array | None]:
     source = Csv.model_validate(csv(text, name="later.csv", **settings))
-    return prepare_for(rules, source, Path("."), np.float64, need_target)[:2]
+    return prepare_for(preprocessor, source, Path("."), np.float64, need_target)[:2]
 
 
-def test_later_files_may_order_columns_and_hold_others(trained: Rules) -> None:
+def test_later_files_may_order_columns_and_hold_others(trained: Preprocessor) -> None:
     x, t = later(trained, "extra,y,zip,a,colour\n,yes,01,3,red\nNA,no,02,2,blue\n")
     assert x.tolist() == [[1, 0, 1, 1, 0], [0.5, 1, 0, 0, 1]]
     assert t is not None
@@ -42,78 +44,78 @@ def test_later_files_may_order_columns_and_hold_others(trained: Rules) -> None:
 
 
 def test_text_classes_that_look_like_numbers_in_a_later_file() -> None:
-    rules = ready(csv("a,y\n1,one\n2,two\n3,03\n")).rules
-    assert rules.classes == ("03", "one", "two")
-    t = later(rules, "a,y\n1,03\n2,03\n")[1]
+    preprocessor = ready(csv("a,y\n1,one\n2,two\n3,03\n")).preprocessor
+    assert preprocessor.classes == ("03", "one", "two")
+    t = later(preprocessor, "a,y\n1,03\n2,03\n")[1]
     assert t is not None
     assert t.tolist() == [0, 0]
 
 
-def told_later(rules: Rules, text: str, **settings: Any) -> Problem:
+def problem_of_later(preprocessor: Preprocessor, text: str, **settings: Any) -> Problem:
     with pytest.raises(Failure) as caught:
-        later(rules, text, **settings)
+        later(preprocessor, text, **settings)
     return caught.value.problems[0]
 
 
-def test_what_later_files_are_told(trained: Rules) -> None:
-    found = told_later(trained, "b,color,zip,y\n1,red,01,no\n")
+def test_what_later_files_are_told(trained: Preprocessor) -> None:
+    found = problem_of_later(trained, "b,color,zip,y\n1,red,01,no\n")
     assert found.text == "later.csv has no column `a`, which the model was trained on"
-    found = told_later(trained, "a,zip,y\n1,01,no\n")
+    found = problem_of_later(trained, "a,zip,y\n1,01,no\n")
     assert found.text == "later.csv has no column `colour`, which the model was trained on"
-    found = told_later(trained, "a,colour,zip,y\n1,rad,01,no\n")
+    found = problem_of_later(trained, "a,colour,zip,y\n1,rad,01,no\n")
     assert found.text == "column `colour`: `rad` does not occur in the training rows"
     assert (found.file, found.line, found.column, found.span) == ("later.csv", 2, 3, 3)
     assert found.help.startswith("did you mean `red`? it knows blue, red; ")
-    found = told_later(trained, "a,colour,zip,y\nx,red,01,no\n")
+    found = problem_of_later(trained, "a,colour,zip,y\nx,red,01,no\n")
     assert (found.text, found.line) == ("column `a`: `x` is not a number", 2)
-    found = told_later(trained, "a,colour,zip,y\n1,red,01,maybe\n")
+    found = problem_of_later(trained, "a,colour,zip,y\n1,red,01,maybe\n")
     assert found.text == "class `maybe` does not occur in the training rows"
     assert (found.file, found.line, found.column) == ("later.csv", 2, 10)
-    found = told_later(trained, "a,colour,zip\n1,red,01\n")
+    found = problem_of_later(trained, "a,colour,zip\n1,red,01\n")
     assert found.text == "target: the file has no column `y`"
 
 
 def test_sources_without_names_are_matched_by_position() -> None:
-    rules = ready(csv("a,b,y\n1,2,0\n3,4,1\n")).rules
+    preprocessor = ready(csv("a,b,y\n1,2,0\n3,4,1\n")).preprocessor
     source = Inline.model_validate({"type": "inline", "inputs": [[5, 6]]})
-    assert prepare_for(rules, source, Path("."), np.float64, False)[0].tolist() == [[5, 6]]
+    assert prepare_for(preprocessor, source, Path("."), np.float64, False)[0].tolist() == [[5, 6]]
     narrow = Inline.model_validate({"type": "inline", "inputs": [[5]]})
     with pytest.raises(Failure, match="the inline data has rows of 1 values, the model takes 2 values") as caught:
-        prepare_for(rules, narrow, Path("."), np.float64, False)
+        prepare_for(preprocessor, narrow, Path("."), np.float64, False)
     assert caught.value.problems[0].help == "the model was trained on a, b"
     np.savez("a.npz", x=np.zeros((2, 2, 2)))
-    images = ready(inline([[[1, 2], [3, 4]], [[1, 2], [3, 4]]], [0, 1])).rules
+    images = ready(inline([[[1, 2], [3, 4]], [[1, 2], [3, 4]]], [0, 1])).preprocessor
     assert prepare_for(images, Npz(path="a.npz"), Path("."), np.float32, False)[0].shape == (2, 2, 2)
     with pytest.raises(Failure, match="with text in column `zip`"):
-        prepare_for(ready(csv("zip,y\n1,0\n2,1\n", text=["zip"])).rules, source, Path("."), np.float64, False)
+        prepare_for(ready(csv("zip,y\n1,0\n2,1\n", text=["zip"])).preprocessor, source, Path("."), np.float64, False)
 
 
 def test_later_targets_of_another_form() -> None:
-    rules = ready(inline([[0], [1]], [[0.5, 1], [2, 3]]), "values").rules
+    preprocessor = ready(inline([[0], [1]], [[0.5, 1], [2, 3]]), "values").preprocessor
     for targets, text in (([[1]], "has 1 targets a row, the model predicts 2"), (["a"], "the model predicts numbers")):
         source = Inline.model_validate(inline([[0]], targets))
         with pytest.raises(Failure, match=text):
-            prepare_for(rules, source, Path("."), np.float64, True)
+            prepare_for(preprocessor, source, Path("."), np.float64, True)
 
 
 # The model file
 
 
-def everything() -> list[Rules]:
+def everything() -> list[Preprocessor]:
     table = csv("a,colour,b,y\n1,red,1e-300,no\n3,blue,0.1,yes\n")
     return [
-        ready(table, scale="standardize").rules,
-        ready(inline([[0], [1]], [[0.1], [0.7]]), "values", scale_target="standardize").rules,
-        ready(inline([[[1, 2]], [[3, 5]]], [4, 5]), scale="minmax").rules,
-        ready(inline([[0]], [[0, 1]])).rules,
+        ready(table, scale="standardize").preprocessor,
+        ready(inline([[0], [1]], [[0.1], [0.7]]), "values", scale_target="standardize").preprocessor,
+        ready(inline([[[1, 2]], [[3, 5]]], [4, 5]), scale="minmax").preprocessor,
+        ready(inline([[0]], [[0, 1]])).preprocessor,
     ]
 
 
 def test_rules_survive_the_model_file() -> None:
-    for rules in everything():
-        back = Rules.from_meta(json.loads(json.dumps(rules.to_meta())), rules.tensors())
-        assert same(back, rules)
-        assert all(a.dtype == np.float64 for a in rules.tensors().values())
+    for preprocessor in everything():
+        back = Preprocessor.from_meta(json.loads(json.dumps(preprocessor.to_meta())), preprocessor.tensors())
+        assert same(back, preprocessor)
+        assert all(a.dtype == np.float64 for a in preprocessor.tensors().values())
 
 
 @pytest.mark.parametrize(
@@ -132,20 +134,20 @@ def test_rules_survive_the_model_file() -> None:
     ],
 )
 def test_damaged_rules(change: dict[str, Any]) -> None:
-    rules = everything()[0]
+    preprocessor = everything()[0]
     with pytest.raises(Failure, match="the model file's description of its data is damaged"):
-        Rules.from_meta({**rules.to_meta(), **change}, rules.tensors())
+        Preprocessor.from_meta({**preprocessor.to_meta(), **change}, preprocessor.tensors())
 
 
 @pytest.mark.parametrize("meta", ["x", 5, None, []])
 def test_rules_that_are_no_table(meta: Any) -> None:
     with pytest.raises(Failure, match="is damaged: it is no table"):
-        Rules.from_meta(meta, {})
+        Preprocessor.from_meta(meta, {})
 
 
 def test_damaged_scaling() -> None:
-    rules = everything()[0]
-    whole = rules.tensors()
+    preprocessor = everything()[0]
+    whole = preprocessor.tensors()
     shift, scale = "data.inputs.shift", "data.inputs.scale"
     for wrong in (
         {shift: whole[shift]},
@@ -156,4 +158,4 @@ def test_damaged_scaling() -> None:
         {**whole, "data.targets.shift": np.zeros(0)},
     ):
         with pytest.raises(Failure, match="is damaged: the scaling"):
-            Rules.from_meta(rules.to_meta(), wrong)
+            Preprocessor.from_meta(preprocessor.to_meta(), wrong)

@@ -6,14 +6,14 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from data_cases import csv, inline, ready, same, told
+from data_cases import csv, inline, problem_of, ready, same
 from hypothesis import given, settings
 from pydantic import ValidationError
 
 from bpcli.config.data import Data
 from bpcli.records.training import Failure
 from bpcli.studies.dataset.prepare import Prepared
-from bpcli.studies.dataset.split import by_group
+from bpcli.studies.dataset.split import split_by_group
 
 
 @pytest.fixture(autouse=True)
@@ -33,22 +33,22 @@ FOLDS = "a,fold,y\n1,train,0\n2,Test,1\n3,train,1\n4,val,0\n5,TRAIN,0\n6,dev,1\n
 def test_a_column_names_the_splits() -> None:
     found = ready(csv(FOLDS), split={"column": "fold"})
     assert rows_of(found) == {"train": [0, 2, 4], "validation": [3, 5], "test": [1]}
-    assert found.rules.columns[0].name == "a"
-    assert len(found.rules.columns) == 1  # the column itself is no input
+    assert found.preprocessor.columns[0].name == "a"
+    assert len(found.preprocessor.columns) == 1  # the column itself is no input
     assert found.splits["test"].x.tolist() == [[2]]
 
 
 def test_what_a_column_of_splits_is_told() -> None:
-    found = told(csv(FOLDS.replace("val", "third")), split={"column": "fold"})
+    found = problem_of(csv(FOLDS.replace("val", "third")), split={"column": "fold"})
     assert (found.text, found.line, found.column) == ("column `fold`: `third` names no split", 5, 3)
-    found = told(csv(FOLDS.replace("dev", "")), split={"column": "fold"})
+    found = problem_of(csv(FOLDS.replace("dev", "")), split={"column": "fold"})
     assert (found.text, found.line) == ("column `fold` has no value here (an empty cell)", 7)
-    assert told(csv(FOLDS), split={"column": "flod"}).text == "split: the file has no column `flod`"
-    found = told(csv("a,fold,y\n1,test,0\n2,val,1\n"), split={"column": "fold"})
+    assert problem_of(csv(FOLDS), split={"column": "flod"}).text == "split: the file has no column `flod`"
+    found = problem_of(csv("a,fold,y\n1,test,0\n2,val,1\n"), split={"column": "fold"})
     assert found.text == "column `fold` names no row `train`"
-    found = told(csv(FOLDS), split={"column": "fold"}, test=csv(FOLDS, name="b.csv"))
+    found = problem_of(csv(FOLDS), split={"column": "fold"}, test=csv(FOLDS, name="b.csv"))
     assert found.text == "column `fold` names test rows, and test has a source"
-    found = told(inline([[1], [2]], [0, 1]), split={"column": "fold"})
+    found = problem_of(inline([[1], [2]], [0, 1]), split={"column": "fold"})
     assert found.text == "split goes by a column, and inline has no named columns"
 
 
@@ -69,7 +69,7 @@ def test_groups_stay_together() -> None:
     groups = {name: {row // 5 for row in rows} for name, rows in rows_of(found).items()}
     assert {name: len(g) for name, g in groups.items()} == {"train": 14, "validation": 4, "test": 2}
     assert sum(map(len, groups.values())) == 20
-    assert len(found.rules.columns) == 1
+    assert len(found.preprocessor.columns) == 1
     again = ready(csv(text), split={"group": "who"}, validation=0.2, test=0.1)
     assert rows_of(again) == rows_of(found)
     other = ready(csv(text), split={"group": "who"}, validation=0.2, test=0.1, seed=8)
@@ -77,7 +77,7 @@ def test_groups_stay_together() -> None:
 
 
 def test_too_few_groups() -> None:
-    found = told(csv("a,who,y\n1,p,0\n2,q,1\n3,q,1\n"), split={"group": "who"}, validation=0.2, test=0.2)
+    found = problem_of(csv("a,who,y\n1,p,0\n2,q,1\n3,q,1\n"), split={"group": "who"}, validation=0.2, test=0.2)
     assert found.text == "2 groups cannot be divided into 3 splits"
 
 
@@ -85,7 +85,7 @@ def test_too_few_groups() -> None:
 @given(st.lists(st.integers(0, 9), min_size=6, max_size=80), st.floats(0.01, 0.45), st.floats(0.01, 0.45))
 def test_divisions_by_groups_hold_together(groups: list[int], test: float, validation: float) -> None:
     try:
-        found = by_group([str(g) for g in groups], {"test": test, "validation": validation}, 3)
+        found = split_by_group([str(g) for g in groups], {"test": test, "validation": validation}, 3)
     except Failure:
         assert len(set(groups)) < 3 or len(groups) < 20
         return
@@ -106,13 +106,13 @@ def test_the_latest_rows_are_test(dated: bool, drop: list[str]) -> None:
     found = ready(csv(text, drop=drop), split={"time": "day"}, validation=0.2, test=0.1)
     days = {name: sorted(order[rows].tolist()) for name, rows in rows_of(found).items()}
     assert days == {"train": list(range(1, 15)), "validation": [15, 16, 17, 18], "test": [19, 20]}
-    assert len(found.rules.columns) == 2 - len(drop)  # the time is an input, unless it is dropped
+    assert len(found.preprocessor.columns) == 2 - len(drop)  # the time is an input, unless it is dropped
 
 
 def test_rows_of_one_time_are_not_parted() -> None:
     text = "a,t,y\n" + "".join(f"{i},{min(i, 7)},{i % 2}\n" for i in range(10))
     assert rows_of(ready(csv(text), split={"time": "t"}, test=0.1))["test"] == [7, 8, 9]
-    found = told(csv("a,t,y\n1,3,0\n2,3,1\n"), split={"time": "t"}, test=0.5)
+    found = problem_of(csv("a,t,y\n1,3,0\n2,3,1\n"), split={"time": "t"}, test=0.5)
     assert found.text == "no rows are left for train: too many have the same `t`"
 
 
@@ -125,7 +125,7 @@ def test_rows_of_one_time_are_not_parted() -> None:
     ],
 )
 def test_what_is_no_time(cell: str, text: str) -> None:
-    found = told(csv(f"a,t,y\n1,3,0\n2,{cell},1\n3,4,1\n", drop=["t"]), split={"time": "t"}, test=0.3)
+    found = problem_of(csv(f"a,t,y\n1,3,0\n2,{cell},1\n3,4,1\n", drop=["t"]), split={"time": "t"}, test=0.3)
     assert (found.text, found.line) == (text, 3)
 
 
@@ -223,7 +223,7 @@ def test_no_statistic_of_a_judging_row_reaches_training(rule: str, division: str
     poison = ["1e9", "-1e9", "1e30", "poison", "1801-05-06T07:08", "no"]
     poisoned = [[*poison, *row[6:9], "1e12"] if i in judged else row for i, row in enumerate(rows)]
     found = prepared(poisoned)
-    assert same(found.rules, clean.rules)
+    assert same(found.preprocessor, clean.preprocessor)
     for name in ("train", "validation", "test"):
         assert np.array_equal(found.splits[name].rows, clean.splits[name].rows)
     assert np.array_equal(found.splits["train"].x, clean.splits["train"].x)
@@ -232,7 +232,7 @@ def test_no_statistic_of_a_judging_row_reaches_training(rule: str, division: str
     assert not np.array_equal(found.splits["test"].x, clean.splits["test"].x)
     learned = int(clean.splits["train"].rows[0])  # and the test can fail: a training row does reach it
     poisoned[learned] = [*("7", "7", "7", "c0", "2024-01-01", "no"), *rows[learned][6:9], "7"]
-    assert not same(prepared(poisoned).rules, clean.rules)
+    assert not same(prepared(poisoned).preprocessor, clean.preprocessor)
 
 
 def test_a_source_of_its_own_reaches_nothing() -> None:
@@ -243,6 +243,6 @@ def test_a_source_of_its_own_reaches_nothing() -> None:
     other = csv(written([poison] * 3), name="b.csv")
     alone = ready(train, "values", scale="robust", scale_target="minmax")
     beside = ready(train, "values", scale="robust", scale_target="minmax", validation=other, test=other)
-    assert same(alone.rules, beside.rules)
+    assert same(alone.preprocessor, beside.preprocessor)
     assert np.array_equal(alone.splits["train"].x, beside.splits["train"].x)
     assert len(beside.warnings) == 2  # the category that train does not have, in each

@@ -48,7 +48,7 @@ def test_the_worst_come_first(loss: str, units: int) -> None:
     y = np.hstack([1 - y if loss == "binary_cross_entropy" else -y, y]) if units == 1 else y
     regret = y[np.arange(len(y)), rows.t] - (0 if "entropy" in loss else y.max(1))
     wrong = [i for i in np.argsort(regret, kind="stable") if y[i].argmax() != rows.t[i]]
-    names = rows.model.rules.classes
+    names = rows.model.preprocessor.classes
     assert len(wrong) > 1
     assert [t.lines[2][0] for t in sheet.tiles] == [rows.name_of(i) for i in wrong]
     for tile, i in zip(sheet.tiles, wrong, strict=True):

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from data_cases import csv, ready, told
+from data_cases import csv, problem_of, ready
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bpcli.records.training import Failure
-from bpcli.studies.dataset.k_fold import parted, parted_groups
+from bpcli.studies.dataset.k_fold import group_k_fold, k_fold
 from bpcli.studies.evaluation import cross_validate as folds
 from bpcli.studies.evaluation.evaluate import evaluate
-from bpcli.studies.run.trainer import Watcher
+from bpcli.studies.run.trainer import Callback
 
 
 @pytest.fixture(autouse=True)
@@ -23,8 +23,8 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def quiet(number: int, of: int) -> Watcher:
-    return Watcher()
+def quiet(number: int, of: int) -> Callback:
+    return Callback()
 
 
 @given(st.lists(st.integers(0, 4), min_size=4, max_size=60), st.integers(2, 4), st.integers(0, 9))
@@ -34,9 +34,9 @@ def test_each_row_is_test_once(codes: list[int], of: int, seed: int) -> None:
     wanted = [i for i, code in enumerate(codes) if code not in lone]
     if len(wanted) < of:
         with pytest.raises(Failure, match="cannot be divided into"):
-            parted(np.array(codes), of, 1, seed)
+            k_fold(np.array(codes), of, 1, seed)
         return
-    parts = [parted(np.array(codes), of, k, seed) for k in range(1, of + 1)]
+    parts = [k_fold(np.array(codes), of, k, seed) for k in range(1, of + 1)]
     inside = np.concatenate([part for _, part in parts])
     assert sorted(inside.tolist()) == wanted
     for rest, part in parts:
@@ -51,20 +51,20 @@ def test_each_row_is_test_once(codes: list[int], of: int, seed: int) -> None:
 
 def test_the_seed_decides_the_parts() -> None:
     codes = np.zeros(100, np.int64)
-    first, again, other = (parted(codes, 5, 2, seed)[1].tolist() for seed in (1, 1, 2))
+    first, again, other = (k_fold(codes, 5, 2, seed)[1].tolist() for seed in (1, 1, 2))
     assert first == again != other
     assert first != list(range(first[0], first[0] + 20))
 
 
 def test_groups_stay_together() -> None:
     values = [f"g{i % 7}" for i in range(50)]
-    found = [parted_groups(values, 3, k, 0) for k in (1, 2, 3)]
+    found = [group_k_fold(values, 3, k, 0) for k in (1, 2, 3)]
     assert sorted(np.concatenate([part for _, part in found]).tolist()) == list(range(50))
     for rest, part in found:
         assert not {values[i] for i in rest} & {values[i] for i in part}
         assert 7 <= len(part) <= 23
     with pytest.raises(Failure, match="7 groups cannot be divided into 8 folds"):
-        parted_groups(values, 8, 1, 0)
+        group_k_fold(values, 8, 1, 0)
 
 
 ROWS = "".join(f"{i},{i * i % 7},{'ab'[i % 2]},g{i // 4 % 6}\n" for i in range(40))
@@ -106,7 +106,7 @@ def test_nothing_of_the_test_rows_is_learned(targets: Any) -> None:
         found = ready(train, targets, fold={"of": 2, "number": number}, scale="standardize")
         x = np.array([i * 1000 if i % 3 else i for i in range(30)], float)
         rows = found.splits["train"].rows
-        assert found.rules.tensors()["data.inputs.shift"][0] == pytest.approx(x[rows].mean())
+        assert found.preprocessor.tensors()["data.inputs.shift"][0] == pytest.approx(x[rows].mean())
 
 
 def test_what_does_not_go_together() -> None:
@@ -116,7 +116,7 @@ def test_what_does_not_go_together() -> None:
         ready(source(), fold={"of": 3, "number": 1}, test=0.2)
     with pytest.raises(ValueError, match="split goes by time"):
         ready(source(), fold={"of": 3, "number": 1}, split={"time": "p"}, validation=0.2)
-    assert told(source(), fold={"of": 50, "number": 1}).text == "40 rows cannot be divided into 50 folds"
+    assert problem_of(source(), fold={"of": 50, "number": 1}).text == "40 rows cannot be divided into 50 folds"
 
 
 CONFIG = """\
@@ -130,7 +130,7 @@ training: {epochs: 3, batch_size: 8}
 """
 
 
-def begun(text: str = CONFIG, *sets: str, count: int = 4) -> folds.Folds:
+def begun(text: str = CONFIG, *sets: str, count: int = 4) -> folds.CrossValidation:
     source()
     Path("sub").mkdir(exist_ok=True)
     Path("a.yaml").write_text(text)
@@ -138,9 +138,9 @@ def begun(text: str = CONFIG, *sets: str, count: int = 4) -> folds.Folds:
 
 
 def test_figures_of_the_folds_and_their_spread() -> None:
-    told: list[int] = []
-    report = begun().run(quiet, lambda row: told.append(row.number))
-    assert told == [1, 2, 3, 4]
+    problem_of: list[int] = []
+    report = begun().run(quiet, lambda row: problem_of.append(row.number))
+    assert problem_of == [1, 2, 3, 4]
     assert (report.name, report.count, len(report.folds), report.stopped) == ("letters", 4, 4, "")
     for row in report.folds:
         known = evaluate(Path(row.run), "test")
@@ -168,7 +168,7 @@ def test_it_goes_on_where_it_was_stopped() -> None:
     assert Path("f/fold-1/run.json").stat().st_mtime_ns == kept
 
 
-class Stop(Watcher):
+class Stop(Callback):
     """Asks the second fold to stop after an epoch, as Ctrl-C does."""
 
     def started(self, run: Any) -> None:
@@ -182,7 +182,7 @@ class Stop(Watcher):
 def test_a_signal_ends_it_and_it_goes_on() -> None:
     whole = begun().run(quiet).metrics
     again = folds.start(Path("a.yaml"), (), 4, Path("g"))
-    report = again.run(lambda number, of: Stop() if number == 2 else Watcher())
+    report = again.run(lambda number, of: Stop() if number == 2 else Callback())
     assert (report.signal, len(report.folds)) == (2, 1)
     assert report.stopped.startswith("fold 2: stopped by")
     assert json.loads(Path("g/folds.json").read_text())["status"] == "signal"
@@ -230,5 +230,5 @@ def test_as_even_as_scikit_learn_divides() -> None:
 
     codes = np.repeat([0, 1, 2], [50, 33, 12])
     theirs = [np.bincount(codes[test]) for _, test in StratifiedKFold(5).split(codes, codes)]
-    ours = [np.bincount(codes[parted(codes, 5, k, 0)[1]]) for k in range(1, 6)]
+    ours = [np.bincount(codes[k_fold(codes, 5, k, 0)[1]]) for k in range(1, 6)]
     assert np.sort(ours, axis=0).tolist() == np.sort(theirs, axis=0).tolist()

@@ -205,11 +205,11 @@ def test_files_as_they_come() -> None:
     saved("1.5,2,0\n" + "".join(f"{v},{i},{i % 2}\n" for i, v in enumerate(X)), "bare.csv")
     written, setup = made("-1", data="bare.csv")
     assert "header: false" in written.text
-    assert setup.prepared.rules.classes == ("0", "1")
+    assert setup.prepared.preprocessor.classes == ("0", "1")
     table(",x,z,y", range(N), X, X * 2, HALF, name="frame.csv")
     written, setup = made("y", data="frame.csv")
     assert 'drop: [""]' in written.text
-    assert len(setup.prepared.rules.columns) == 2
+    assert len(setup.prepared.preprocessor.columns) == 2
     comma = ["1,5" if i % 2 else "2,25" for i in range(N)]
     table("alter;größe;ziel", comma, [str(v).replace(".", ",") for v in X], HALF, name="semi.csv", sep=";")
     assert kinds(found("ziel", data="semi.csv")) == {"alter": "standardized", "größe": "standardized"}
@@ -325,14 +325,14 @@ def test_as_good_as_a_standard_pipeline(name: str, target: str) -> None:
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
     from bpcli.studies.evaluation import cross_validate as folds
-    from bpcli.studies.run.trainer import Watcher
+    from bpcli.studies.run.trainer import Callback
 
     from_data(str(DATASETS / name / f"{name}.csv"), [target], None, Path("a.yaml"))
     figure = "r2" if name == "diabetes" else "accuracy"
     ours, theirs = [], []
     for seed in (0, 1):
         study = folds.start(Path("a.yaml"), (f"seed={seed}",), 5, Path(f"f{seed}"))
-        ours.append(study.run(lambda number, of: Watcher()).metrics[figure].mean)
+        ours.append(study.run(lambda number, of: Callback()).metrics[figure].mean)
         for number in range(1, 6):
             sets = ("data.test=null", "data.validation=null", "training.early_stopping=null")
             setup = set_up(Path("a.yaml"), (*sets, f"seed={seed}", folds.chosen(number, 5)))

@@ -10,7 +10,7 @@ import pytest
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.engine.network_plan import plan_network
 from bpcli.family import Activation, Layer, Loss
-from bpcli.studies.run.layer_stats import Probe, character
+from bpcli.studies.run.layer_stats import LayerStatsProbe, character
 
 RNG = np.random.default_rng(4)
 X, T = RNG.normal(size=(7, 3)), RNG.normal(size=(7, 2))
@@ -18,16 +18,16 @@ W1, B1 = RNG.normal(size=(3, 5)), RNG.normal(size=5)
 W2, B2 = RNG.normal(size=(5, 2)), RNG.normal(size=2)
 
 
-def probe(*layers: Any, loss: str = "mean_squared_error", x: Any = X, t: Any = T) -> Probe:
+def probe(*layers: Any, loss: str = "mean_squared_error", x: Any = X, t: Any = T) -> LayerStatsProbe:
     network_plan = plan_network([Layer.parse(layer) for layer in layers], x.shape[1:])
-    return Probe(network_plan, Loss.parse(loss), x, t)
+    return LayerStatsProbe(network_plan, Loss.parse(loss), x, t)
 
 
 def dense(units: int, activation: str | None = None, **more: Any) -> dict[str, Any]:
     return {"type": "dense", "units": units, **({"activation": activation} if activation else {}), **more}
 
 
-def given() -> tuple[Probe, np.ndarray]:
+def given() -> tuple[LayerStatsProbe, np.ndarray]:
     found = probe(dense(5, "relu"), dense(2))
     parameters = {"dense_1.W": W1, "dense_1.b": B1, "dense_2.W": W2, "dense_2.b": B2}
     theta = np.empty(found.objective.network.network_plan.size)
@@ -65,7 +65,7 @@ def test_a_penalty_is_no_part_of_the_gradient() -> None:
     found, theta = given()
     plain = found.look(theta, {})[0].gradient
     layers = [Layer.parse(dense(5, "relu", regularization={"type": "l2", "strength": 9.0})), Layer.parse(dense(2))]
-    other = Probe(plan_network(layers, (3,)), Loss.parse("mean_squared_error"), X, T)
+    other = LayerStatsProbe(plan_network(layers, (3,)), Loss.parse("mean_squared_error"), X, T)
     parameters = {"dense_1.W": W1, "dense_1.b": B1, "dense_2.W": W2, "dense_2.b": B2}
     weights = np.concatenate([parameters[e.path].reshape(-1) for e in other.objective.network.network_plan.layout])
     assert other.look(weights, {})[0].gradient == pytest.approx(plain, rel=1e-14)

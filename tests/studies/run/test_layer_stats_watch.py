@@ -16,8 +16,8 @@ from bpcli.records.training import EpochRow
 from bpcli.studies.run import modelfile
 from bpcli.studies.run import resume as session
 from bpcli.studies.run import trainer as train
-from bpcli.studies.run.layer_stats import Probe
-from bpcli.studies.run.layer_stats_watch import LayerWatch
+from bpcli.studies.run.layer_stats import LayerStatsProbe
+from bpcli.studies.run.layer_stats_watch import LayerStatsWatch
 from bpcli.studies.run.setup import set_up
 
 ROWS = np.round(np.random.default_rng(5).normal(size=(30, 3)), 3)
@@ -82,7 +82,7 @@ def test_watching_changes_no_bit(architecture: str, optimizer: str, more: str, t
 
 
 def test_off_it_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train, "LayerWatch", None)  # a call of it would raise
+    monkeypatch.setattr(train, "LayerStatsWatch", None)  # a call of it would raise
     assert trained(written(tmp_path), "training.watch=false")[0].watch == {}
 
 
@@ -151,14 +151,14 @@ def test_the_last_batch_that_is_full(
     size: int, place: int, rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
-    honest = LayerWatch.figures
+    honest = LayerStatsWatch.figures
 
-    def figures(self: LayerWatch, at: Any, step: int) -> dict[str, float]:
+    def figures(self: LayerStatsWatch, at: Any, step: int) -> dict[str, float]:
         seen.append((step % steps, at.n))
         return honest(self, at, step)
 
     steps = -(-24 // min(size, 24))
-    monkeypatch.setattr(LayerWatch, "figures", figures)
+    monkeypatch.setattr(LayerStatsWatch, "figures", figures)
     trained(written(tmp_path, size=size))
     assert seen == [(place, rows)] * 5
 
@@ -185,16 +185,16 @@ def test_a_run_that_goes_on_says_the_same(
     file = written(tmp_path, architecture, optimizer, more, size)
     stop = stop if size == 7 else min(stop, 4)
     trained(file, out="whole")
-    honest, steps = train.Training._step, 0
+    honest, steps = train.Trainer._step, 0
 
-    def step(self: train.Training, rows: Any) -> None:
+    def step(self: train.Trainer, rows: Any) -> None:
         nonlocal steps
         honest(self, rows)
         steps += 1
         self._signals.number = 15 if steps == stop else 0
 
     with monkeypatch.context() as patch:
-        patch.setattr(train.Training, "_step", step)
+        patch.setattr(train.Trainer, "_step", step)
         assert session.start(set_up(file), tmp_path / "run").run().stopped == "signal"
     session.resume(tmp_path / "run").run()
     assert lines(tmp_path / "run") == lines(tmp_path / "whole")
@@ -204,7 +204,7 @@ def test_a_run_that_goes_on_says_the_same(
 
 def test_one_probe_serves_all_epochs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
-    honest = Probe.__init__
-    monkeypatch.setattr(Probe, "__init__", lambda self, *a, **k: (made.append(1), honest(self, *a, **k))[1])
+    honest = LayerStatsProbe.__init__
+    monkeypatch.setattr(LayerStatsProbe, "__init__", lambda self, *a, **k: (made.append(1), honest(self, *a, **k))[1])
     trained(written(tmp_path))
     assert len(made) == 1

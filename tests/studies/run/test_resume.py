@@ -74,9 +74,9 @@ def test_a_run_goes_on_as_if_nothing_had_happened(
 ) -> None:
     file = written(tmp_path, CLIPPING[clipping], RATES[rate])
     session.start(set_up(file), tmp_path / "whole").run()
-    honest, steps = train.Training._step, 0
+    honest, steps = train.Trainer._step, 0
 
-    def step(self: train.Training, rows: Any) -> None:
+    def step(self: train.Trainer, rows: Any) -> None:
         nonlocal steps
         if steps == stop:
             raise StoppedError
@@ -86,7 +86,7 @@ def test_a_run_goes_on_as_if_nothing_had_happened(
 
     with monkeypatch.context() as patch:
         patch.setattr(train, "CHECKPOINT_SECONDS", 1e9)
-        patch.setattr(train.Training, "_step", step)
+        patch.setattr(train.Trainer, "_step", step)
         with pytest.raises(StoppedError):
             session.start(set_up(file), tmp_path / "run").run()
     session.resume(tmp_path / "run").run()
@@ -142,13 +142,13 @@ def test_the_rate_of_each_epoch_follows_the_figure(tmp_path: Path) -> None:
 def test_the_share_and_the_factor_are_of_the_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the rows and in metrics.jsonl: how many steps were clipped, and the mean factor over all of them."""
     factors: list[float] = []
-    honest = train.Training._step
+    honest = train.Trainer._step
 
-    def step(self: train.Training, rows: Any) -> None:
+    def step(self: train.Trainer, rows: Any) -> None:
         honest(self, rows)
         factors.append(self.stepper.factor)
 
-    monkeypatch.setattr(train.Training, "_step", step)
+    monkeypatch.setattr(train.Trainer, "_step", step)
     file = written(tmp_path, CLIPPING["percentile"], "0.05")
     report = session.start(set_up(file), tmp_path / "run").run()
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]

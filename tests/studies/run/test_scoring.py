@@ -1,4 +1,4 @@
-"""A tally that is saved and restored goes on as if nothing had happened."""
+"""An accumulator that is saved and restored goes on as if nothing had happened."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 from bpcli.family import Loss, Metric
-from bpcli.studies.dataset.preprocessor import Rules
-from bpcli.studies.run.scoring import Judge, Tally
+from bpcli.studies.dataset.preprocessor import Preprocessor
+from bpcli.studies.run.scoring import MetricAccumulator, Predictor
 
-JUDGE = Judge(Loss.parse("softmax_cross_entropy"), Rules(shape=(2,), columns=(), classes=("a", "b", "c")), 3)
+JUDGE = Predictor(Loss.parse("softmax_cross_entropy"), Preprocessor(shape=(2,), columns=(), classes=("a", "b", "c")), 3)
 NAMES = ("accuracy", "f1", "top_k", "roc_auc", "average_precision", "brier", "matthews")
 
 
-def tally(*names: Any) -> Tally:
-    return Tally(JUDGE, [Metric.parse(name) for name in names or NAMES])
+def accumulator(*names: Any) -> MetricAccumulator:
+    return MetricAccumulator(JUDGE, [Metric.parse(name) for name in names or NAMES])
 
 
-def feed(to: Tally, batches: int, seed: int) -> Tally:
+def feed(to: MetricAccumulator, batches: int, seed: int) -> MetricAccumulator:
     rng = np.random.default_rng(seed)
     for _ in range(batches):
         to.add(rng.normal(size=(5, 3)), np.eye(3)[rng.integers(0, 3, 5)])
@@ -29,8 +29,8 @@ def feed(to: Tally, batches: int, seed: int) -> Tally:
 @pytest.mark.parametrize("done", [0, 1, 4])
 @pytest.mark.parametrize("used", [False, True])
 def test_restored_to_the_bit(done: int, used: bool) -> None:
-    first = feed(tally(), done, 1)
-    second = feed(tally(), 3 if used else 0, 9)
+    first = feed(accumulator(), done, 1)
+    second = feed(accumulator(), 3 if used else 0, 9)
     second.restore({name: a.copy() for name, a in first.arrays().items()})
     for one in (first, second):
         feed(one, 6, 2)
@@ -42,19 +42,19 @@ def test_restored_to_the_bit(done: int, used: bool) -> None:
 
 
 def test_what_is_restored_is_a_copy() -> None:
-    saved = {name: a.copy() for name, a in feed(tally(), 2, 1).arrays().items()}
+    saved = {name: a.copy() for name, a in feed(accumulator(), 2, 1).arrays().items()}
     before = {name: a.copy() for name, a in saved.items()}
-    feed(tally(), 0, 0).restore(saved)
-    restored = tally()
+    feed(accumulator(), 0, 0).restore(saved)
+    restored = accumulator()
     restored.restore(saved)
     feed(restored, 3, 3)
     assert all(np.array_equal(a, before[name]) for name, a in saved.items())
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    saved = feed(tally(), 2, 1).arrays()
+    saved = feed(accumulator(), 2, 1).arrays()
     with pytest.raises(KeyError, match=r"balanced_accuracy\.counts"):
-        tally("balanced_accuracy").restore(saved)
+        accumulator("balanced_accuracy").restore(saved)
     for name, array in (
         ("roc_auc.score", np.zeros((4, 2))),
         ("roc_auc.score", np.zeros(4)),
@@ -62,4 +62,4 @@ def test_what_does_not_fit_is_refused() -> None:
         ("f1.counts", np.zeros((2, 3))),
     ):
         with pytest.raises(ValueError, match=rf"{name} is float64 of shape \({array.shape[0]},"):
-            tally().restore({**saved, name: array})
+            accumulator().restore({**saved, name: array})
