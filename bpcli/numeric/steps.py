@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
-from bpcli.numeric.threads import WORTH, Lane, in_lanes, share
+from bpcli.numeric.threads import MIN_PARALLEL_MACS, Chunk, chunk_range, run_chunks
 
-__all__ = ["Steps", "by_lanes", "done_in_blocks", "done_in_lanes", "is_by_lanes", "together"]
+__all__ = ["Steps", "done_in_blocks", "done_in_chunks", "in_chunks", "is_in_chunks", "together"]
 
 Array = NDArray[Any]
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -41,30 +41,30 @@ class Steps:
             function(*args, **named)
 
 
-def by_lanes(method: Method) -> Method:
-    """Marks a kernel that does all its work by `done_in_lanes` or `done_in_blocks`, each lane its share of the rows:
-    the next kernel's share of a lane needs nothing but this one's, so both can be done `together`."""
-    method.by_lanes = True  # type: ignore[attr-defined]
+def in_chunks(method: Method) -> Method:
+    """Marks a kernel that does all its work by `done_in_chunks` or `done_in_blocks`, each chunk its share of the rows:
+    the next kernel's share of a chunk needs nothing but this one's, so both can be done `together`."""
+    method.in_chunks = True  # type: ignore[attr-defined]
     return method
 
 
-def is_by_lanes(method: Callable[..., Any]) -> bool:
-    return getattr(method, "by_lanes", False)
+def is_in_chunks(method: Callable[..., Any]) -> bool:
+    return getattr(method, "in_chunks", False)
 
 
-def done_in_lanes(
-    notes: dict[Any, Steps], tell: Callable[[Steps, Lane], None], macs: int, after: Callable[[], None] | None = None
+def done_in_chunks(
+    notes: dict[Any, Steps], tell: Callable[[Steps, Chunk], None], macs: int, after: Callable[[], None] | None = None
 ) -> None:
-    """Does the steps of every lane as `in_lanes` does, and keeps them in `notes`; those not there are told first.
-    When all lanes are done, calls `after`."""
+    """Does the steps of every chunk as `run_chunks` does, and keeps them in `notes`; those not there are told first.
+    When all chunks are done, calls `after`."""
 
-    def work(lane: Lane) -> None:
-        if lane not in notes:
-            notes[lane] = _told(tell, lane)
-        notes[lane].run()
+    def work(chunk: Chunk) -> None:
+        if chunk not in notes:
+            notes[chunk] = _told(tell, chunk)
+        notes[chunk].run()
 
     if _group.works is None:
-        in_lanes(work, macs)
+        run_chunks(work, macs)
         if after is not None:
             after()
     else:
@@ -72,10 +72,10 @@ def done_in_lanes(
 
 
 def done_in_blocks(notes: dict[Any, Steps], tell: Callable[[Steps, slice], None], x: Array) -> None:
-    """Does the steps that `tell` tells for blocks of a few rows of x, in lanes side by side where that pays."""
+    """Does the steps that `tell` tells for blocks of a few rows of x, in chunks side by side where that pays."""
     macs = x.size * COST
-    if macs >= WORTH or _group.works is not None:
-        done_in_lanes(notes, lambda do, lane: _in_blocks(do, tell, x, share(len(x), lane)), macs)
+    if macs >= MIN_PARALLEL_MACS or _group.works is not None:
+        done_in_chunks(notes, lambda do, chunk: _in_blocks(do, tell, x, chunk_range(len(x), chunk)), macs)
         return
     steps = notes.get(None)
     if steps is None:
@@ -83,8 +83,8 @@ def done_in_blocks(notes: dict[Any, Steps], tell: Callable[[Steps, slice], None]
     steps.run()
 
 
-Work = tuple[Callable[[Lane], None], int, Callable[[], None] | None]
-"""What a lane does, the multiply-adds of all lanes, and what is done after."""
+Work = tuple[Callable[[Chunk], None], int, Callable[[], None] | None]
+"""What a chunk does, the multiply-adds of all chunks, and what is done after."""
 
 
 class _Group(threading.local):
@@ -98,8 +98,8 @@ _group = _Group()
 
 @contextmanager
 def together() -> Iterator[None]:
-    """Kernels that are called meanwhile, all of them marked, work when it ends: each lane goes through all of them with
-    its rows, which are in its core's cache still, and the threads meet once instead of once a kernel."""
+    """Kernels that are called meanwhile, all of them marked, work when it ends: each chunk goes through all of them
+    with its rows, which are in its core's cache still, and the threads meet once instead of once a kernel."""
     works: list[Work] = []
     _group.works = works
     try:
@@ -107,11 +107,11 @@ def together() -> Iterator[None]:
     finally:
         _group.works = None
 
-    def work(lane: Lane) -> None:
+    def work(chunk: Chunk) -> None:
         for one, _, _ in works:
-            one(lane)
+            one(chunk)
 
-    in_lanes(work, sum(macs for _, macs, _ in works))
+    run_chunks(work, sum(macs for _, macs, _ in works))
     for _, _, after in works:
         if after is not None:
             after()

@@ -4,7 +4,7 @@
 
 Both of PyTorch's layouts are timed: channels first, which is what it does unless it is told otherwise, and channels
 last, for which its oneDNN has a kernel of its own that copies no windows. Each is timed on one thread and on
-all, and ours also with its lanes on all and BLAS on one (OPENBLAS_NUM_THREADS=1). Before the CNN is timed, all have to
+all, and ours also with its chunks on all and BLAS on one (OPENBLAS_NUM_THREADS=1). Before the CNN is timed, all have to
 reach the same losses from the same weights.
 
 Beside each other in one process both take other times than alone (ours more, PyTorch with channels first less), so the
@@ -39,13 +39,13 @@ FIRST, LAST = "PyTorch, channels first", "PyTorch, channels last"
 
 
 class Mode(NamedTuple):
-    """Threads of our lanes and of PyTorch, and of NumPy's BLAS (as OPENBLAS_NUM_THREADS says)."""
+    """Threads of our chunks and of PyTorch, and of NumPy's BLAS (as OPENBLAS_NUM_THREADS says)."""
 
-    lanes: int
+    chunks: int
     blas: int
 
     def __str__(self) -> str:
-        return f"on {self.lanes}" + (f" (BLAS {self.blas})" if self.blas != self.lanes else "")
+        return f"on {self.chunks}" + (f" (BLAS {self.blas})" if self.blas != self.chunks else "")
 
 
 def modes() -> tuple[str, list[Mode]]:
@@ -58,12 +58,12 @@ def modes() -> tuple[str, list[Mode]]:
 @contextmanager
 def working(mode: Mode) -> Iterator[None]:
     """Ours and theirs on so many threads."""
-    usual, threads.workers = threads.workers, lambda: mode.lanes  # type: ignore[assignment]
+    usual, threads.thread_count = threads.thread_count, lambda: mode.chunks  # type: ignore[assignment]
     try:
-        with on_threads(mode.lanes), on_threads(mode.blas, blas_alone=True):
+        with on_threads(mode.chunks), on_threads(mode.blas, blas_alone=True):
             yield
     finally:
-        threads.workers = usual
+        threads.thread_count = usual
 
 
 def compared(steps: dict[str, Callable[[], Any]], modes: list[Mode]) -> dict[tuple[str, Mode], list[float]]:

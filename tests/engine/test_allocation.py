@@ -42,7 +42,7 @@ L2 = Regularizer.parse({"type": "l2", "strength": 0.1})
 @pytest.fixture(autouse=True)
 def _small_buffers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """And one thread: a second one, which only large batches are worth, has views of its own."""
-    monkeypatch.setattr(threads, "workers", lambda: 1)
+    monkeypatch.setattr(threads, "thread_count", lambda: 1)
     for thread in threading.enumerate():  # of a test before, whose buffers would be counted here
         if thread.name == NAME:
             thread.join()

@@ -61,13 +61,13 @@ def test_together_is_one_after_the_other(rows: int, monkeypatch: pytest.MonkeyPa
     """Many times, for a thread that is ahead of another may only now and then find what it spoils."""
     with monkeypatch.context() as apart:
         apart.setattr(groups, "LONGEST", 1)
-        apart.setattr(threads, "workers", lambda: 1)
+        apart.setattr(threads, "thread_count", lambda: 1)
         assert {size for found in sizes(chain_of(rows)[1]) for size in found} == {1}
         expected = passed(rows)
-    monkeypatch.setattr(threads, "WORTH", 0)
-    monkeypatch.setattr(steps, "WORTH", 0)
+    monkeypatch.setattr(threads, "MIN_PARALLEL_MACS", 0)
+    monkeypatch.setattr(steps, "MIN_PARALLEL_MACS", 0)
     for count in (1, 2, 3, 4):
-        monkeypatch.setattr(threads, "workers", lambda: count)  # noqa: B023
+        monkeypatch.setattr(threads, "thread_count", lambda: count)  # noqa: B023
         for times in (1, 2, 30):
             for a, b in zip(passed(rows, times), expected, strict=True):
                 assert np.array_equal(a, b)
@@ -79,7 +79,7 @@ def test_what_is_together() -> None:
     assert forward[:3] == [3, 2, 1]  # conv relu pool, conv relu, residual
     assert sum(forward) == sum(backward) == 13
     assert max(forward + backward) == 3
-    assert {size for found in sizes(chain_of(threads.LANES - 1)[1]) for size in found} == {1}
+    assert {size for found in sizes(chain_of(threads.CHUNKS - 1)[1]) for size in found} == {1}
 
 
 def test_a_kernel_of_one_s_own_is_done_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:

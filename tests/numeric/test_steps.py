@@ -11,7 +11,7 @@ from bpcli.engine.network_plan import plan_network
 from bpcli.family import Layer
 from bpcli.family.plan import Frame
 from bpcli.numeric import steps, threads
-from bpcli.numeric.steps import Steps, done_in_blocks, done_in_lanes
+from bpcli.numeric.steps import Steps, done_in_blocks, done_in_chunks
 
 
 @pytest.mark.parametrize("view", ["x", "y", "dx", "dy"])
@@ -64,9 +64,9 @@ def test_dx_is_there_again_after_nobody_asked_for_it(layer: Any) -> None:
 @pytest.mark.parametrize("rows", [1, 3, 4, 9])
 @pytest.mark.parametrize("worth", [0, 1 << 60])
 def test_blocks_are_every_row_once(worth: int, rows: int, workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "workers", lambda: workers)
-    monkeypatch.setattr(threads, "WORTH", worth)
-    monkeypatch.setattr(steps, "WORTH", worth)
+    monkeypatch.setattr(threads, "thread_count", lambda: workers)
+    monkeypatch.setattr(threads, "MIN_PARALLEL_MACS", worth)
+    monkeypatch.setattr(steps, "MIN_PARALLEL_MACS", worth)
     monkeypatch.setattr(steps, "BLOCK", 10)
     a, told = np.zeros(rows), []
     notes: dict[Any, Steps] = {}
@@ -83,11 +83,11 @@ def test_blocks_are_every_row_once(worth: int, rows: int, workers: int, monkeypa
 
 def test_lanes_of_more_threads_are_told_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """For each thread has memory of its own."""
-    monkeypatch.setattr(threads, "WORTH", 0)
+    monkeypatch.setattr(threads, "MIN_PARALLEL_MACS", 0)
     notes: dict[Any, Steps] = {}
     workers_of: list[int] = []
     for workers in (1, 4, 1):
-        monkeypatch.setattr(threads, "workers", lambda: workers)  # noqa: B023
-        done_in_lanes(notes, lambda do, lane: do(workers_of.append, lane.worker), 1)
+        monkeypatch.setattr(threads, "thread_count", lambda: workers)  # noqa: B023
+        done_in_chunks(notes, lambda do, chunk: do(workers_of.append, chunk.thread), 1)
     assert sorted(workers_of) == [0] * 9 + [1, 2, 3]
-    assert len(notes) == 7, "lane 0 of the first thread is the same in all"
+    assert len(notes) == 7, "chunk 0 of the first thread is the same in all"

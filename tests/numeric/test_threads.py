@@ -1,4 +1,4 @@
-"""Lanes: each is done once, results do not depend on the threads, errors and settings go along."""
+"""Chunks: each is done once, results do not depend on the threads, errors and settings go along."""
 
 import signal
 import threading
@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from bpcli.numeric import threads
-from bpcli.numeric.threads import LANES, Lane, in_lanes, share
+from bpcli.numeric.threads import CHUNKS, Chunk, chunk_range, run_chunks
 
 
-@pytest.fixture(params=[1, 2, 3, LANES])
+@pytest.fixture(params=[1, 2, 3, CHUNKS])
 def count(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """So many threads, however many cores there are."""
-    monkeypatch.setattr(threads, "workers", lambda: request.param)
+    monkeypatch.setattr(threads, "thread_count", lambda: request.param)
     return int(request.param)
 
 
@@ -22,80 +22,82 @@ def test_every_lane_is_done_once(count: int) -> None:
     done: list[tuple[int, int]] = []
     for _ in range(20):
         done.clear()
-        in_lanes(lambda lane: done.append((lane.number, threading.get_ident())), threads.WORTH)
-        assert sorted(lane for lane, _ in done) == list(range(LANES))
+        run_chunks(lambda chunk: done.append((chunk.number, threading.get_ident())), threads.MIN_PARALLEL_MACS)
+        assert sorted(chunk for chunk, _ in done) == list(range(CHUNKS))
         assert len({thread for _, thread in done}) == count
 
 
 def test_a_thread_keeps_its_number(count: int) -> None:
     found: set[tuple[int, int]] = set()
-    in_lanes(lambda lane: found.add((lane.worker, threading.get_ident())), threads.WORTH)
+    run_chunks(lambda chunk: found.add((chunk.thread, threading.get_ident())), threads.MIN_PARALLEL_MACS)
     assert sorted(worker for worker, _ in found) == list(range(count))
 
 
 def test_little_work_is_done_here(count: int) -> None:
     found = set()
-    in_lanes(lambda lane: found.add(threading.get_ident()), threads.WORTH - 1)
+    run_chunks(lambda chunk: found.add(threading.get_ident()), threads.MIN_PARALLEL_MACS - 1)
     assert found == {threading.get_ident()}
 
 
 def test_shares_cover_everything_in_order() -> None:
     for n in range(30):
-        assert [i for lane in range(LANES) for i in share(n, Lane(lane, 0))] == list(range(n))
+        assert [i for chunk in range(CHUNKS) for i in chunk_range(n, Chunk(chunk, 0))] == list(range(n))
 
 
-@pytest.mark.parametrize("bad", range(LANES))
+@pytest.mark.parametrize("bad", range(CHUNKS))
 def test_what_a_lane_raises_is_raised_after_all_are_done(count: int, bad: int) -> None:
     done = []
 
-    def work(lane: Lane) -> None:
-        if lane.number == bad:
-            raise ArithmeticError(f"lane {lane.number}")
-        done.append(lane.number)
+    def work(chunk: Chunk) -> None:
+        if chunk.number == bad:
+            raise ArithmeticError(f"chunk {chunk.number}")
+        done.append(chunk.number)
 
-    with pytest.raises(ArithmeticError, match=f"lane {bad}"):
-        in_lanes(work, threads.WORTH)
-    in_lanes(lambda lane: done.append(lane.number + 10), threads.WORTH)  # and they work on
-    assert sorted(lane for lane in done if lane >= 10) == [lane + 10 for lane in range(LANES)]
+    with pytest.raises(ArithmeticError, match=f"chunk {bad}"):
+        run_chunks(work, threads.MIN_PARALLEL_MACS)
+    run_chunks(lambda chunk: done.append(chunk.number + 10), threads.MIN_PARALLEL_MACS)  # and they work on
+    assert sorted(chunk for chunk in done if chunk >= 10) == [chunk + 10 for chunk in range(CHUNKS)]
 
 
 def test_settings_of_the_caller_hold_in_every_lane(count: int) -> None:
-    """NumPy's, about what an overflow is: an error here, in lane 3 too."""
+    """NumPy's, about what an overflow is: an error here, in chunk 3 too."""
     huge = np.full(1000, 1e300)
 
-    def work(lane: Lane) -> None:
-        if lane.number == LANES - 1:
+    def work(chunk: Chunk) -> None:
+        if chunk.number == CHUNKS - 1:
             np.multiply(huge, huge)
 
     with np.errstate(over="raise"), pytest.raises(FloatingPointError):
-        in_lanes(work, threads.WORTH)
+        run_chunks(work, threads.MIN_PARALLEL_MACS)
     with np.errstate(over="ignore"):
-        in_lanes(work, threads.WORTH)
+        run_chunks(work, threads.MIN_PARALLEL_MACS)
 
 
 def test_a_second_caller_is_served_too(count: int) -> None:
-    """Lanes within lanes: the inner caller does its own alone."""
+    """Chunks within chunks: the inner caller does its own alone."""
     done: list[int] = []
-    in_lanes(
-        lambda outer: in_lanes(lambda inner: done.append(10 * outer.number + inner.number), threads.WORTH),
-        threads.WORTH,
+    run_chunks(
+        lambda outer: run_chunks(
+            lambda inner: done.append(10 * outer.number + inner.number), threads.MIN_PARALLEL_MACS
+        ),
+        threads.MIN_PARALLEL_MACS,
     )
-    assert sorted(done) == [10 * outer + inner for outer in range(LANES) for inner in range(LANES)]
+    assert sorted(done) == [10 * outer + inner for outer in range(CHUNKS) for inner in range(CHUNKS)]
 
 
 def test_what_the_environment_says_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = threads.workers.__wrapped__
+    original = threads.thread_count.__wrapped__
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert original() == 1
     monkeypatch.setenv("OMP_NUM_THREADS", "0")
     assert original() == 1
     monkeypatch.setenv("OMP_NUM_THREADS", "many")
-    assert 1 <= original() <= LANES
+    assert 1 <= original() <= CHUNKS
 
 
 def test_an_interrupt_leaves_the_threads_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "workers", lambda: 2)
-    monkeypatch.setattr(threads, "WORTH", 0)
+    monkeypatch.setattr(threads, "thread_count", lambda: 2)
+    monkeypatch.setattr(threads, "MIN_PARALLEL_MACS", 0)
 
     def interrupted(number: int, frame: object) -> None:
         raise KeyboardInterrupt
@@ -104,25 +106,25 @@ def test_an_interrupt_leaves_the_threads_in_order(monkeypatch: pytest.MonkeyPatc
     done: list[int] = []
     late: list[int] = []
 
-    def slow(lane: Lane) -> None:
-        if lane.worker:
+    def slow(chunk: Chunk) -> None:
+        if chunk.thread:
             time.sleep(0.1)
-        late.append(lane.number)
+        late.append(chunk.number)
 
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.05)  # while the first thread waits for the second
         with pytest.raises(KeyboardInterrupt):
-            in_lanes(slow, 1)
-        assert sorted(late) == list(range(LANES)), "nobody is at work any more when in_lanes has returned"
+            run_chunks(slow, 1)
+        assert sorted(late) == list(range(CHUNKS)), "nobody is at work any more when run_chunks has returned"
 
-        def work(lane: Lane) -> None:
-            time.sleep(0.02 * lane.worker)
-            done.append(lane.number)
+        def work(chunk: Chunk) -> None:
+            time.sleep(0.02 * chunk.thread)
+            done.append(chunk.number)
 
         for _ in range(3):
             done.clear()
-            in_lanes(work, 1)
-            assert sorted(done) == list(range(LANES)), "all lanes are done when in_lanes returns"
+            run_chunks(work, 1)
+            assert sorted(done) == list(range(CHUNKS)), "all chunks are done when run_chunks returns"
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

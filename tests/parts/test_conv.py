@@ -141,11 +141,11 @@ BIG: dict[str, tuple[Any, tuple[int, ...]]] = {
 def test_threads_do_not_change_a_bit(
     layer: Any, x: tuple[int, ...], rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(threads, "workers", lambda: 1)
+    monkeypatch.setattr(threads, "thread_count", lambda: 1)
     expected = passed([layer], x, rows)
-    monkeypatch.setattr(threads, "WORTH", 0)
+    monkeypatch.setattr(threads, "MIN_PARALLEL_MACS", 0)
     for count in (2, 3, 4):
-        monkeypatch.setattr(threads, "workers", lambda: count)  # noqa: B023
+        monkeypatch.setattr(threads, "thread_count", lambda: count)  # noqa: B023
         for _ in range(3):
             for a, b in zip(passed([layer], x, rows), expected, strict=True):
                 assert np.array_equal(a, b)
@@ -158,11 +158,11 @@ def test_no_buffer_grows_with_the_batch_and_none_is_a_whole_image_s_windows(x: t
     for slot in plan.scratch.values():
         assert N not in slot.shape
     windows, weights = np.prod(plan.scratch["windows"].shape), np.prod(plan.params["W"].shape)
-    smallest = threads.LANES * x[1] * 9 * 64  # one row of outputs, on the way back
-    most = threads.LANES * correlation.BLOCK + smallest
+    smallest = threads.CHUNKS * x[1] * 9 * 64  # one row of outputs, on the way back
+    most = threads.CHUNKS * correlation.BLOCK + smallest
     assert windows <= most
     terms = np.prod(plan.scratch["terms"].shape)
-    assert terms <= threads.LANES * (correlation.BLOCK + weights) + smallest
+    assert terms <= threads.CHUNKS * (correlation.BLOCK + weights) + smallest
     assert sum(np.prod(slot.shape) for slot in plan.scratch.values()) <= 4 * most + 20 * weights
 
 

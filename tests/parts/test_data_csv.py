@@ -220,7 +220,7 @@ def apart(monkeypatch: pytest.MonkeyPatch) -> list[parsing.ParseTask]:
 
     monkeypatch.setattr(parsing.ParserProcess, "__init__", told)
     monkeypatch.setattr(csvread, "LARGE", 0)
-    monkeypatch.setattr(csvread, "workers", lambda: 2)
+    monkeypatch.setattr(csvread, "thread_count", lambda: 2)
     return given
 
 
@@ -241,7 +241,7 @@ def test_two_processes_read_what_one_reads(
     monkeypatch.setattr(csvread, "TOGETHER", 3 * 70)
     two = csvread.read_numbers(layout, [0, 1], [2], compact)
     assert len(apart) == 1
-    monkeypatch.setattr(csvread, "workers", lambda: 1)
+    monkeypatch.setattr(csvread, "thread_count", lambda: 1)
     one = csvread.read_numbers(layout, [0, 1], [2], compact)
     assert one is not None
     assert two is not None

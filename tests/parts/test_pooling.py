@@ -132,11 +132,11 @@ def test_the_same_bits_on_one_thread_and_on_many(kind: str, rows: int, monkeypat
     monkeypatch.setattr(steps, "BLOCK", 2 * 7 * 6 * 5)
     monkeypatch.setattr(global_pooling, "BLOCK", 2 * 7 * 6 * 5)
     blocks = passed(layer, x, dy, np.float32)
-    monkeypatch.setattr(threads, "workers", lambda: 2)
-    monkeypatch.setattr(threads, "WORTH", 0)
-    monkeypatch.setattr(steps, "WORTH", 0)
-    lanes = passed(layer, x, dy, np.float32)
-    for a, b, c in zip(whole[:2], blocks[:2], lanes[:2], strict=True):
+    monkeypatch.setattr(threads, "thread_count", lambda: 2)
+    monkeypatch.setattr(threads, "MIN_PARALLEL_MACS", 0)
+    monkeypatch.setattr(steps, "MIN_PARALLEL_MACS", 0)
+    chunks = passed(layer, x, dy, np.float32)
+    for a, b, c in zip(whole[:2], blocks[:2], chunks[:2], strict=True):
         assert np.array_equal(a, b)
         assert np.array_equal(a, c)
 

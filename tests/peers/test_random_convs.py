@@ -125,7 +125,7 @@ def _fresh() -> Iterator[None]:
 
 
 def cut(rng: Chance, patch: pytest.MonkeyPatch) -> None:
-    """Half of the networks as they are; the others in small blocks, by another kernel. Lanes on one to four threads."""
+    """Half of the networks as they are; the others in small blocks, by another kernel. On one to four threads."""
     if rng.uniform() < 0.5:
         patch.setattr(correlation, "BLOCK", int(rng.choice([1, 100, 1000, 5000])))
         patch.setattr(products, "LARGEST", int(rng.choice([200, 2000, 20000])))
@@ -135,10 +135,10 @@ def cut(rng: Chance, patch: pytest.MonkeyPatch) -> None:
         patch.setattr(steps, "BLOCK", int(rng.choice([1, 50, 500])))
         forget()
     workers = int(rng.integers(1, 5))
-    patch.setattr(threads, "workers", lambda: workers)
-    worth = int(rng.choice([0, threads.WORTH]))
-    patch.setattr(threads, "WORTH", worth)
-    patch.setattr(steps, "WORTH", worth)
+    patch.setattr(threads, "thread_count", lambda: workers)
+    worth = int(rng.choice([0, threads.MIN_PARALLEL_MACS]))
+    patch.setattr(threads, "MIN_PARALLEL_MACS", worth)
+    patch.setattr(steps, "MIN_PARALLEL_MACS", worth)
 
 
 def filled(net: Network) -> Network:

@@ -11,7 +11,7 @@ from pydantic import Field
 from bpcli.family import Activation
 from bpcli.family.plan import Frame, Plan, Sample, Shape
 from bpcli.notation import Eq
-from bpcli.numeric.steps import Steps, by_lanes, done_in_blocks
+from bpcli.numeric.steps import Steps, done_in_blocks, in_chunks
 from bpcli.parts.activations.cases import TIES, standard
 
 
@@ -48,14 +48,14 @@ class Relu(Activation):
     type: Literal["relu"] = "relu"
     default_init: ClassVar[str] = "he_normal"
 
-    @by_lanes
+    @in_chunks
     def forward(self, f: Frame, train: bool) -> None:
         def tell(do: Steps, rows: slice) -> None:
             do(np.maximum, f.x[rows], 0, out=f.y[rows])
 
         done_in_blocks(f.notes("forward"), tell, f.x)
 
-    @by_lanes
+    @in_chunks
     def backward(self, f: Frame, train: bool) -> None:
         def tell(do: Steps, rows: slice) -> None:
             do(np.sign, f.y[rows], out=f.dx[rows])  # 1 where open, 0 where closed

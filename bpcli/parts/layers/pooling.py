@@ -11,7 +11,7 @@ import numpy as np
 from bpcli.family import Layer
 from bpcli.family.plan import DType, Frame, N, Plan, Sample, Shape, Slot
 from bpcli.notation import Eq
-from bpcli.numeric.steps import Steps, by_lanes, done_in_blocks
+from bpcli.numeric.steps import Steps, done_in_blocks, in_chunks
 from bpcli.parts.layers.windows import TIED, Window, tied
 
 
@@ -37,7 +37,7 @@ class MaxPool2d(Window, Layer):
             scratch["part"] = Slot((N, *y))
         return Plan(y=y, keep={"win": Slot((N, *y), number)}, scratch=scratch, consts=grid.consts)
 
-    @by_lanes
+    @in_chunks
     def forward(self, f: Frame, train: bool) -> None:
         grid = self.grid(f.x.shape[1:])
 
@@ -58,7 +58,7 @@ class MaxPool2d(Window, Layer):
 
         done_in_blocks(f.notes("forward"), tell, f.x)
 
-    @by_lanes
+    @in_chunks
     def backward(self, f: Frame, train: bool) -> None:
         grid = self.grid(f.x.shape[1:])
 
@@ -124,7 +124,7 @@ class AvgPool2d(Window, Layer):
         y = (grid.rows.out, grid.columns.out, x[2])
         return Plan(y=y, scratch={"part": Slot((N, *y))}, consts=grid.consts)
 
-    @by_lanes
+    @in_chunks
     def forward(self, f: Frame, train: bool) -> None:
         grid = self.grid(f.x.shape[1:])
 
@@ -140,7 +140,7 @@ class AvgPool2d(Window, Layer):
 
         done_in_blocks(f.notes("forward"), tell, f.x)
 
-    @by_lanes
+    @in_chunks
     def backward(self, f: Frame, train: bool) -> None:
         grid = self.grid(f.x.shape[1:])
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from bpcli.config.document import Position
 from bpcli.family.plan import Shape
-from bpcli.numeric.threads import alone
+from bpcli.numeric.threads import one_thread
 from bpcli.studies.custom.source_location import SOURCES, line_spot
 
 LARGEST = 1 << 22  # bytes of the input rows that it is measured with
@@ -32,7 +32,7 @@ def growth(make: Callable[[int], Steps], x: Shape, dtype: Any) -> Iterator[tuple
     width = max(1, math.prod(x)) * np.dtype(dtype).itemsize
     large = min(MOST, max(LEAST, LARGEST // width))
     small = large // 4
-    with _small_buffers(), alone():  # a second thread, which only a large batch is worth, has views of its own
+    with _small_buffers(), one_thread():  # a second thread, which only a large batch is worth, has views of its own
         steps = make(large)
         peaks = [_peaks(make(small)), _peaks(steps)]
         for name, run in steps.items():

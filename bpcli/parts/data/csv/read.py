@@ -18,7 +18,7 @@ import numpy as np
 
 from bpcli.family.plan import Array
 from bpcli.family.source import Kind, Missing
-from bpcli.numeric.threads import workers
+from bpcli.numeric.threads import thread_count
 from bpcli.parts.data import cells as meaning
 from bpcli.parts.data.csv.file import RULES, CsvLayout, ragged, wrong_cell
 from bpcli.parts.data.csv.parse import ParserProcess, ParseTask, parse_numbers
@@ -57,7 +57,7 @@ def read_numbers(
     stack = RowBuffer(len(inputs), np.float32 if compact and large else np.float64)
     stretch = _stretch(layout, inputs, others, pivot, stack.dtype)
     first, second = stretch, None
-    if large and not packed and layout.path.is_file() and _by_lines(layout.encoding) and workers() > 1:
+    if large and not packed and layout.path.is_file() and _by_lines(layout.encoding) and thread_count() > 1:
         first, other = stretch.halves()
         with suppress(OSError):
             second = ParserProcess(other)

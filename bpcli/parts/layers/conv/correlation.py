@@ -16,7 +16,7 @@ import numpy as np
 from bpcli.family.plan import Array, Frame, Shape
 from bpcli.numeric.products import LARGEST, Cuts, cuts, in_parts, in_tiles
 from bpcli.numeric.steps import Steps
-from bpcli.numeric.threads import LANES, Lane, share
+from bpcli.numeric.threads import CHUNKS, Chunk, chunk_range
 from bpcli.parts.layers.conv.axes import FilterAxis
 
 __all__ = ["Correlation", "Look", "Piece"]
@@ -61,7 +61,7 @@ class Correlation:
     """Filters that move along axes h and w of images, in groups: each group of `channels` channels has `filters`
     filters of its own, as columns of a matrix: g (u v c) f, with a last row of biases where `bias` is set.
 
-    A frame lends it memory: a row of `totals` for each lane, and of `padded`, `windows`, `made` and `terms` for each
+    A frame lends it memory: a row of `totals` for each chunk, and of `padded`, `windows`, `made` and `terms` for each
     thread. What it does is told once for the views of a frame, as steps.
     """
 
@@ -72,7 +72,7 @@ class Correlation:
         self.rows = self.taps + bias
         self.shape = (groups, self.rows, filters)  # of the matrix
         self.size = groups * self.rows * filters
-        self.least = 2  # pieces of a lane: the windows of a whole batch are never there at once
+        self.least = 2  # pieces of a chunk: the windows of a whole batch are never there at once
         self.ones = bias  # whether windows have a last column of 1
         self.places = h.out * w.out
         self.images, self.tall = self.together()
@@ -88,11 +88,11 @@ class Correlation:
         return (images, self.h.out) if images else (1, min(self.h.out, max(1, BLOCK // row)))
 
     def room(self, high: int) -> int:
-        """Numbers of a lane's `windows` that so many rows of outputs of an image take."""
+        """Numbers of a chunk's `windows` that so many rows of outputs of an image take."""
         return high * self.w.out * self.groups * self.rows
 
     def memory(self, apart: bool) -> dict[str, int]:
-        """Numbers that a lane needs of each array of the frame; `apart`: outputs are not side by side in memory."""
+        """Numbers that a chunk needs of each array of the frame; `apart`: outputs are not side by side in memory."""
         places = self.images * self.tall * self.w.out
         high = (self.tall - 1) * self.h.stride + self.h.span
         return {
@@ -103,30 +103,30 @@ class Correlation:
             "totals": self.size,
         }
 
-    def pieces(self, n: int, lane: Lane) -> Iterator[Piece]:
-        """The lane's share of a batch of n images; of fewer images than lanes each lane has some rows of every one.
+    def pieces(self, n: int, chunk: Chunk) -> Iterator[Piece]:
+        """The chunk's share of a batch of n images; of fewer images than chunks each chunk has some rows of every one.
         The same on every machine."""
-        if n < LANES:
-            high = min(self.tall, -(-self.h.out // LANES))
+        if n < CHUNKS:
+            high = min(self.tall, -(-self.h.out // CHUNKS))
             bands = -(-self.h.out // high)
-            for i in share(n * bands, lane):
+            for i in chunk_range(n * bands, chunk):
                 first, top = i // bands, i % bands * high
                 yield Piece(first, first + 1, top, min(top + high, self.h.out))
             return
-        own = share(n, lane)
+        own = chunk_range(n, chunk)
         images = -(-len(own) // max(self.least, -(-len(own) // self.images)))
         for first in range(own.start, own.stop, max(1, images)):
             for top in range(0, self.h.out, self.tall):
                 yield Piece(first, min(first + images, own.stop), top, min(top + self.tall, self.h.out))
 
-    def lay_on(self, do: Steps, x: Array, matrix: Array, y: Array, f: Frame, lane: Lane) -> None:
-        """Tells the lane's share of y, n p q (g f), from images x, n h w (g c)."""
+    def lay_on(self, do: Steps, x: Array, matrix: Array, y: Array, f: Frame, chunk: Chunk) -> None:
+        """Tells the chunk's share of y, n p q (g f), from images x, n h w (g c)."""
         whole = y.flags.c_contiguous
-        for piece, windows in self.windows(do, x, f, lane):
+        for piece, windows in self.windows(do, x, f, chunk):
             places = windows.shape[1]
             outputs = y[piece.first : piece.last, piece.top : piece.bottom]
             size = places * self.groups * self.filters
-            made = outputs if whole else f.made[lane.worker, :size]
+            made = outputs if whole else f.made[chunk.thread, :size]
             out = made.reshape(places, self.groups, self.filters).transpose(1, 0, 2)
             cut = cuts(places, self.rows, self.filters)
             tiles = in_tiles(out, cut.rows, cut.columns)
@@ -134,16 +134,16 @@ class Correlation:
             if not whole:
                 do(np.copyto, outputs, made.reshape(outputs.shape))
 
-    def add_up(self, do: Steps, x: Array, dy: Array, f: Frame, lane: Lane) -> None:
-        """Tells the lane's share of the matrix's gradient, into its row of `totals`."""
-        total = f.totals[lane.number, : self.size].reshape(self.shape)
+    def add_up(self, do: Steps, x: Array, dy: Array, f: Frame, chunk: Chunk) -> None:
+        """Tells the chunk's share of the matrix's gradient, into its row of `totals`."""
+        total = f.totals[chunk.number, : self.size].reshape(self.shape)
         do(total.fill, 0)
-        for piece, windows in self.windows(do, x, f, lane):
+        for piece, windows in self.windows(do, x, f, chunk):
             places = windows.shape[1]
             cut = self._cut(places, f.terms.shape[1])
             slopes = dy[piece.first : piece.last, piece.top : piece.bottom]
             slopes = slopes.reshape(places, self.groups, self.filters).transpose(1, 0, 2)
-            terms = f.terms[lane.worker, : cut.terms * self.size]
+            terms = f.terms[chunk.thread, : cut.terms * self.size]
             terms = terms.reshape(self.groups, cut.terms, self.rows, self.filters)
             seen = in_parts(windows, cut.terms).swapaxes(2, 3)
             slopes = in_tiles(in_parts(slopes, cut.terms), 1, cut.columns)
@@ -155,8 +155,8 @@ class Correlation:
                 do(np.add, total, terms[:, i], out=total)
 
     def gradient(self, f: Frame, out: Array) -> None:
-        """The matrix's gradient: the sum over the lanes, in their order."""
-        np.add.reduce(f.totals[:, : out.size].reshape(LANES, *out.shape), 0, out=out)
+        """The matrix's gradient: the sum over the chunks, in their order."""
+        np.add.reduce(f.totals[:, : out.size].reshape(CHUNKS, *out.shape), 0, out=out)
 
     def _cut(self, places: int, room: int) -> Cuts:
         """How the gradient over so many places is cut, where there is room for so many numbers of terms."""
@@ -172,11 +172,11 @@ class Correlation:
             return slice(0, self.taps), slice(self.taps, self.rows)
         return (slice(0, self.rows),)
 
-    def windows(self, do: Steps, x: Array, f: Frame, lane: Lane) -> Iterator[tuple[Piece, Array]]:
-        """Tells the lane's share of a batch, piece by piece, with its windows as matrices: g (n p q) (u v c), and a
+    def windows(self, do: Steps, x: Array, f: Frame, chunk: Chunk) -> Iterator[tuple[Piece, Array]]:
+        """Tells the chunk's share of a batch, piece by piece, with its windows as matrices: g (n p q) (u v c), and a
         last column of 1 for a bias."""
-        for piece, look, pixels, new in self.seen(do, x, f, lane):
-            matrix: Array = f.windows[lane.worker, : math.prod(look.matrix)].reshape(look.matrix)
+        for piece, look, pixels, new in self.seen(do, x, f, chunk):
+            matrix: Array = f.windows[chunk.thread, : math.prod(look.matrix)].reshape(look.matrix)
             target: Array = np.ndarray(look.shape, x.dtype, matrix, 0, look.here)
             do(np.copyto, target, np.ndarray(look.shape, x.dtype, pixels, look.start, look.there))
             if self.across:
@@ -185,16 +185,16 @@ class Correlation:
                 do(np.copyto, matrix[:, :, self.taps], 1)
             yield piece, matrix
 
-    def seen(self, do: Steps, x: Array, f: Frame, lane: Lane) -> Iterator[tuple[Piece, Look, Array, bool]]:
-        """Tells the lane's share of a batch, piece by piece: the pixels it looks at, with the zeros around them; how it
-        does, and whether otherwise than the piece before. What stands in the thread's memory beside the copies stays
+    def seen(self, do: Steps, x: Array, f: Frame, chunk: Chunk) -> Iterator[tuple[Piece, Look, Array, bool]]:
+        """Tells the chunk's share of a batch, piece by piece: the pixels it looks at, with the zeros around them; how
+        it does, and whether otherwise than the piece before. What stands in the thread's memory beside the copies stays
         there from piece to piece."""
         before = None
-        for piece in self.pieces(len(x), lane):
+        for piece in self.pieces(len(x), chunk):
             look = self.look(piece.last - piece.first, piece.top, piece.bottom - piece.top, x.itemsize)
             pixels, new = x[piece.first : piece.last], look is not before
             if look.padded is not None:
-                padded: Array = f.padded[lane.worker, : math.prod(look.padded)].reshape(look.padded)
+                padded: Array = f.padded[chunk.thread, : math.prod(look.padded)].reshape(look.padded)
                 if new:
                     do(padded.fill, 0)
                 do(np.copyto, padded[look.inner], pixels[look.seen])

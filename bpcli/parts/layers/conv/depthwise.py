@@ -6,7 +6,7 @@ import numpy as np
 
 from bpcli.family.plan import Array, Frame
 from bpcli.numeric.steps import Steps
-from bpcli.numeric.threads import Lane
+from bpcli.numeric.threads import Chunk
 from bpcli.parts.layers.conv.correlation import Correlation, Look
 
 __all__ = ["Depthwise"]
@@ -30,16 +30,16 @@ class Depthwise(Correlation):
     def memory(self, apart: bool) -> dict[str, int]:
         return {**super().memory(apart), "terms": (self.rows + 1) * self.run * self.groups}
 
-    def lay_on(self, do: Steps, x: Array, matrix: Array, y: Array, f: Frame, lane: Lane) -> None:
-        weights = f.terms[lane.worker, : self.rows * self.run * self.groups].reshape(self.rows, self.run, self.groups)
+    def lay_on(self, do: Steps, x: Array, matrix: Array, y: Array, f: Frame, chunk: Chunk) -> None:
+        weights = f.terms[chunk.thread, : self.rows * self.run * self.groups].reshape(self.rows, self.run, self.groups)
         do(np.copyto, weights, matrix.transpose(1, 2, 0))
         weights = weights.reshape(self.rows, -1)
-        for piece, look, pixels, _ in self.seen(do, x, f, lane):
+        for piece, look, pixels, _ in self.seen(do, x, f, chunk):
             outputs = y[piece.first : piece.last, piece.top : piece.bottom]
             whole = outputs.flags.c_contiguous
             shape = (*outputs.shape[:2], self.w.out // self.run, self.run * self.groups)
-            total = outputs.reshape(shape) if whole else f.made[lane.worker, : outputs.size].reshape(shape)
-            term = f.windows[lane.worker, : outputs.size].reshape(shape)
+            total = outputs.reshape(shape) if whole else f.made[chunk.thread, : outputs.size].reshape(shape)
+            term = f.windows[chunk.thread, : outputs.size].reshape(shape)
             do(np.multiply, self._at(0, look, pixels, shape), weights[0], out=total)
             for k in range(1, self.taps):
                 do(np.multiply, self._at(k, look, pixels, shape), weights[k], out=term)
@@ -49,13 +49,13 @@ class Depthwise(Correlation):
             if not whole:
                 do(np.copyto, outputs, total.reshape(outputs.shape))
 
-    def add_up(self, do: Steps, x: Array, dy: Array, f: Frame, lane: Lane) -> None:
-        total = f.totals[lane.number, : self.size].reshape(self.groups, self.rows)
+    def add_up(self, do: Steps, x: Array, dy: Array, f: Frame, chunk: Chunk) -> None:
+        total = f.totals[chunk.number, : self.size].reshape(self.groups, self.rows)
         do(total.fill, 0)
-        for piece, look, pixels, _ in self.seen(do, x, f, lane):
+        for piece, look, pixels, _ in self.seen(do, x, f, chunk):
             slopes = dy[piece.first : piece.last, piece.top : piece.bottom]
             slopes = slopes.reshape(*slopes.shape[:2], self.w.out // self.run, self.run * self.groups)
-            term = f.terms[lane.worker, : self.run * self.groups]
+            term = f.terms[chunk.thread, : self.run * self.groups]
             for k in range(self.taps):
                 do(np.einsum, "npqg,npqg->g", self._at(k, look, pixels, slopes.shape), slopes, out=term)
                 self._add_run(do, total[:, k], term)

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from bpcli.family.plan import Array, Frame, Slot
-from bpcli.numeric.steps import Steps, done_in_lanes
-from bpcli.numeric.threads import LANES, Lane, share
+from bpcli.numeric.steps import Steps, done_in_chunks
+from bpcli.numeric.threads import CHUNKS, Chunk, chunk_range
 from bpcli.parts.layers.conv.axes import FilterAxis, Phase, phases
 from bpcli.parts.layers.conv.correlation import Correlation
 from bpcli.parts.layers.conv.kernels import correlation
@@ -60,20 +60,20 @@ class Passes:
                 at += turned.size
 
     def scratch(self) -> Mapping[str, Slot]:
-        """Memory for one pass: the filters as matrices and their gradient, and what each lane needs."""
+        """Memory for one pass: the filters as matrices and their gradient, and what each chunk needs."""
         back = [way.filters for way in self.back if way.filters is not None]
         need: dict[str, int] = {}
         for part in (self.there, *back):
             for name, numbers in part.memory(apart=part is not self.there and len(self.back) > 1).items():
                 need[name] = max(need.get(name, 0), numbers)
         matrix = max(self.there.size, sum(part.size for part in back))
-        lanes = {name: Slot((LANES, numbers)) for name, numbers in need.items()}
-        return {**lanes, "matrix": Slot((matrix,)), "slopes": Slot((self.there.size,))}
+        chunks = {name: Slot((CHUNKS, numbers)) for name, numbers in need.items()}
+        return {**chunks, "matrix": Slot((matrix,)), "slopes": Slot((self.there.size,))}
 
     def forward(self, f: Frame, x: Array, W: Array, b: Array | None, y: Array) -> None:
         """A convolution: y, n p q (g f), from x, n h w (g c)."""
         self._set_there(f, W, b)
-        done_in_lanes(f.notes("forward"), lambda do, lane: self._lay_on(do, f, x, y, lane), len(x) * self.there.cost)
+        done_in_chunks(f.notes("forward"), lambda do, chunk: self._lay_on(do, f, x, y, chunk), len(x) * self.there.cost)
 
     def backward(self, f: Frame, x: Array, W: Array, dy: Array, dW: Array, db: Array | None, dx: Array | None) -> None:
         """All gradients of a convolution; dx where it is asked for."""
@@ -82,18 +82,18 @@ class Passes:
             self._set_back(f, W, None)
             cost += self.cost_back
 
-        def tell(do: Steps, lane: Lane) -> None:
-            self.there.add_up(do, x, dy, f, lane)
+        def tell(do: Steps, chunk: Chunk) -> None:
+            self.there.add_up(do, x, dy, f, chunk)
             if dx is not None:
-                self._send_back(do, f, dy, None, dx, lane)
+                self._send_back(do, f, dy, None, dx, chunk)
 
-        done_in_lanes(f.notes("backward"), tell, len(x) * cost, lambda: self._gradient(f, dW, db))
+        done_in_chunks(f.notes("backward"), tell, len(x) * cost, lambda: self._gradient(f, dW, db))
 
     def transposed(self, f: Frame, x: Array, W: Array, b: Array | None, y: Array) -> None:
         """A transposed convolution: y, n h w (g c), from x, n p q (g f)."""
         self._set_back(f, W, b)
-        done_in_lanes(
-            f.notes("forward"), lambda do, lane: self._send_back(do, f, x, b, y, lane), len(x) * self.cost_back
+        done_in_chunks(
+            f.notes("forward"), lambda do, chunk: self._send_back(do, f, x, b, y, chunk), len(x) * self.cost_back
         )
 
     def transposed_backward(self, f: Frame, x: Array, W: Array, dy: Array, dW: Array, dx: Array | None) -> None:
@@ -101,13 +101,13 @@ class Passes:
         if dx is not None:
             self._set_there(f, W, None)
 
-        def tell(do: Steps, lane: Lane) -> None:
-            self.there.add_up(do, dy, x, f, lane)
+        def tell(do: Steps, chunk: Chunk) -> None:
+            self.there.add_up(do, dy, x, f, chunk)
             if dx is not None:
-                self._lay_on(do, f, dy, dx, lane)
+                self._lay_on(do, f, dy, dx, chunk)
 
         cost = len(x) * self.there.cost * (1 if dx is None else 2)
-        done_in_lanes(f.notes("backward"), tell, cost, lambda: self._gradient(f, dW, None))
+        done_in_chunks(f.notes("backward"), tell, cost, lambda: self._gradient(f, dW, None))
 
     def _set_there(self, f: Frame, W: Array, b: Array | None) -> None:
         """Lays the filters out as a matrix, for `_lay_on`."""
@@ -116,9 +116,9 @@ class Passes:
         if b is not None:
             matrix[:, self.there.taps] = b.reshape(self.groups, self.filters)
 
-    def _lay_on(self, do: Steps, f: Frame, x: Array, y: Array, lane: Lane) -> None:
-        """Tells a lane's share of y, n p q (g f), from images x, n h w (g c)."""
-        self.there.lay_on(do, x, f.matrix[: self.there.size].reshape(self.there.shape), y, f, lane)
+    def _lay_on(self, do: Steps, f: Frame, x: Array, y: Array, chunk: Chunk) -> None:
+        """Tells a chunk's share of y, n p q (g f), from images x, n h w (g c)."""
+        self.there.lay_on(do, x, f.matrix[: self.there.size].reshape(self.there.shape), y, f, chunk)
 
     def _set_back(self, f: Frame, W: Array, b: Array | None) -> None:
         """Turns the filters round and lays them out as matrices, one a phase, for `_send_back`."""
@@ -131,19 +131,19 @@ class Passes:
                 if b is not None:
                     matrix[:, way.filters.taps] = b.reshape(self.groups, self.channels)
 
-    def _send_back(self, do: Steps, f: Frame, dy: Array, b: Array | None, dx: Array, lane: Lane) -> None:
-        """Tells a lane's share of dx, n h w (g c), from dy, n p q (g f), phase by phase."""
+    def _send_back(self, do: Steps, f: Frame, dy: Array, b: Array | None, dx: Array, chunk: Chunk) -> None:
+        """Tells a chunk's share of dx, n h w (g c), from dy, n p q (g f), phase by phase."""
         for way in self.back:
             pixels = dx[:, way.h.pixels, way.w.pixels]
             if way.filters is not None:
                 matrix = f.matrix[way.at : way.at + way.filters.size].reshape(way.filters.shape)
-                way.filters.lay_on(do, dy, matrix, pixels, f, lane)
+                way.filters.lay_on(do, dy, matrix, pixels, f, chunk)
             else:
-                own = share(len(dx), lane)
+                own = chunk_range(len(dx), chunk)
                 do(np.copyto, pixels[own.start : own.stop], 0 if b is None else b)
 
     def _gradient(self, f: Frame, dW: Array, db: Array | None) -> None:
-        """dW, and db where the bias is added there, from the lanes' sums."""
+        """dW, and db where the bias is added there, from the chunks' sums."""
         slopes = f.slopes[: self.there.size].reshape(self.there.shape)
         self.there.gradient(f, slopes)
         np.copyto(self._by_group(dW), self._by_weight(slopes))

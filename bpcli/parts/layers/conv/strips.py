@@ -14,7 +14,7 @@ import numpy as np
 from bpcli.family.plan import Array, Frame
 from bpcli.numeric.products import Cuts, cuts, in_parts, in_tiles
 from bpcli.numeric.steps import Steps
-from bpcli.numeric.threads import Lane
+from bpcli.numeric.threads import Chunk
 from bpcli.parts.layers.conv import correlation
 from bpcli.parts.layers.conv.axes import FilterAxis
 from bpcli.parts.layers.conv.correlation import Correlation, Look, Piece
@@ -57,21 +57,21 @@ class Strips(Correlation):
         need["terms"] = max((images * terms + 1) * self.size, self.w.out * self.groups * self.filters)
         return {**need, "padded": 0, "windows": 0} if self.plain else need
 
-    def windows(self, do: Steps, x: Array, f: Frame, lane: Lane) -> Iterator[tuple[Piece, Array]]:
+    def windows(self, do: Steps, x: Array, f: Frame, chunk: Chunk) -> Iterator[tuple[Piece, Array]]:
         """As a correlation's, but of strips: g (n h q) (v c), for every row h that the piece looks at."""
         if not self.plain:
-            yield from super().windows(do, x, f, lane)
+            yield from super().windows(do, x, f, chunk)
             return
-        for piece in self.pieces(len(x), lane):
+        for piece in self.pieces(len(x), chunk):
             yield piece, x[piece.first : piece.last, piece.top : piece.bottom].reshape(1, -1, self.channels)
 
-    def lay_on(self, do: Steps, x: Array, matrix: Array, y: Array, f: Frame, lane: Lane) -> None:
-        biases = f.terms[lane.worker, : self.w.out * self.groups * self.filters].reshape(self.w.out, -1)
+    def lay_on(self, do: Steps, x: Array, matrix: Array, y: Array, f: Frame, chunk: Chunk) -> None:
+        biases = f.terms[chunk.thread, : self.w.out * self.groups * self.filters].reshape(self.w.out, -1)
         if self.bias:  # for a whole row of outputs: short vectors are added slowly
             do(np.copyto, biases.reshape(self.w.out, self.groups, -1), matrix[:, self.taps])
-        for piece, strips in self.windows(do, x, f, lane):
+        for piece, strips in self.windows(do, x, f, chunk):
             outputs = y[piece.first : piece.last, piece.top : piece.bottom]
-            part = f.made[lane.worker, : outputs.size].reshape(outputs.shape)
+            part = f.made[chunk.thread, : outputs.size].reshape(outputs.shape)
             images, places = self._apart(len(outputs), outputs.size // (self.groups * self.filters))
             cut = cuts(places, self.line.rows, self.filters)
             seen = self._seen_by(strips, images, places, cut.rows)[:, :, :, :, None]
@@ -86,25 +86,25 @@ class Strips(Correlation):
             if self.bias:
                 do(np.add, outputs, biases, out=outputs)
 
-    def add_up(self, do: Steps, x: Array, dy: Array, f: Frame, lane: Lane) -> None:
-        total = f.totals[lane.number, : self.size].reshape(self.shape)
+    def add_up(self, do: Steps, x: Array, dy: Array, f: Frame, chunk: Chunk) -> None:
+        total = f.totals[chunk.number, : self.size].reshape(self.shape)
         do(total.fill, 0)
         weights = total[:, : self.taps].reshape(self.groups, self.h.kernel, -1, self.filters)
-        for piece, strips in self.windows(do, x, f, lane):
+        for piece, strips in self.windows(do, x, f, chunk):
             slopes = dy[piece.first : piece.last, piece.top : piece.bottom]
             images, places = self._apart(len(slopes), slopes.size // (self.groups * self.filters))
             cut = self._cut(places, (f.terms.shape[1] - weights.size) // images)
             seen = in_tiles(self._seen_by(strips, images, places, cut.terms).swapaxes(4, 5), cut.rows, 1)
             flat = in_parts(self._flat(slopes, images), cut.terms)[:, :, None]
-            sums = f.terms[lane.worker, : weights.size].reshape(weights.shape)
-            terms = f.terms[lane.worker, weights.size : (images * cut.terms + 1) * weights.size]
+            sums = f.terms[chunk.thread, : weights.size].reshape(weights.shape)
+            terms = f.terms[chunk.thread, weights.size : (images * cut.terms + 1) * weights.size]
             terms = terms.reshape(self.groups, images, self.h.kernel, cut.terms, *weights.shape[2:])
             do(np.matmul, seen, in_tiles(flat, 1, cut.columns), out=in_tiles(terms, cut.rows, cut.columns))
             do(np.add.reduce, terms, (1, 3), out=sums)
             do(np.add, weights, sums, out=weights)
             if self.bias:  # in rows of outputs, for numbers side by side are added up fastest
-                row = f.terms[lane.worker, : self.w.out * self.groups * self.filters]
-                biases = f.made[lane.worker, : self.groups * self.filters]
+                row = f.terms[chunk.thread, : self.w.out * self.groups * self.filters]
+                biases = f.made[chunk.thread, : self.groups * self.filters]
                 do(np.add.reduce, slopes.reshape(-1, row.size), 0, out=row)
                 do(np.add.reduce, row.reshape(self.w.out, -1), 0, out=biases)
                 do(np.add, total[:, self.taps], biases.reshape(self.groups, -1), out=total[:, self.taps])

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from bpcli.family import Layer
 from bpcli.family.plan import Frame, Plan, Sample, Shape, ShapeError, Slot
 from bpcli.notation import Eq
-from bpcli.numeric.steps import by_lanes
+from bpcli.numeric.steps import in_chunks
 from bpcli.parts.layers.conv.axes import FilterAxis, same
 from bpcli.parts.layers.conv.filters import Filters, Padding, pair
 from bpcli.parts.layers.conv.passes import Passes, passes
@@ -100,7 +100,7 @@ class ConvTranspose2d(Filters, Layer):
         h, w = self.axes(x)
         return passes(h, w, 1, self.filters, x[2], "back" if self.bias is not False else "")
 
-    @by_lanes
+    @in_chunks
     def forward(self, f: Frame, train: bool) -> None:
         b = f.b if self.bias is not False else None
         self._passes(f.x.shape[1:]).transposed(f, f.x, f.W.swapaxes(2, 3), b, f.y)
