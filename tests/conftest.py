@@ -13,8 +13,8 @@ def _strict_arithmetic() -> Iterator[None]:
         yield
 
 
-settings.register_profile("steady", derandomize=True)
-settings.register_profile("search", print_blob=True)
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.register_profile("search", print_blob=True, deadline=None)
 settings.load_profile("steady")
 """Property tests try the same cases every time, so that a change is judged and not the dice; new ones are looked for by
 `pytest --hypothesis-profile=search`, and what it finds becomes a test of its own."""

@@ -14,12 +14,12 @@ from bad_settings import CASES as SETTINGS
 from bad_sources import CASES as SOURCES
 from bad_tables import CASES as TABLES
 from bad_yaml import CASES as YAML
-from cli_lab import Case, Lab, surroundings
+from bpcli.part import Part
+from cli_lab import LITTLE, Case, Lab, surroundings
 from cli_lab import lab as lab
+from work import COUNTED, Work
 
 from bpcli.__main__ import main
-
-QUICK = 2.0  # seconds of the processor
 
 
 @pytest.mark.parametrize("case", [*YAML, *SETTINGS, *FIT, *TABLES, *SOURCES], ids=lambda c: c.name)
@@ -29,11 +29,22 @@ def test_bad_experiment(lab: Lab, case: Case) -> None:
         lab.write(name, content)
     before = lab.files()
     for command in ("check", "train"):
-        found = lab.run(*shlex.split(case.words.replace("check", command)))
+        found = lab.soon(*shlex.split(case.words.replace("check", command)))
         assert re.sub(r"[\d.,]+ [KMGT]B are free", "<FREE> are free", found.err) == case.text
         assert (found.code, found.out) == (case.code, "")
-        assert found.seconds < QUICK
         assert lab.files() == before
+
+
+def test_layers_past_the_thousandth_are_read_and_not_looked_at(lab: Lab) -> None:
+    """More of them are as much more work as the file is longer."""
+    last, work = "  - {type: dense, units: 2}\n", []
+    for layers in (1000, 2000, 3000, 4000):
+        lab.config((last, "  - relu\n" * layers))
+        with Work() as done:
+            assert f"holds {layers + 1} " in lab.run("check", "trees.yaml").err
+        assert 1000 < done.of(Part.parse) < 1020
+        work.append(done.calls)
+    assert work[3] - work[2] == pytest.approx(work[2] - work[1], rel=0.01)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs links")
@@ -120,16 +131,16 @@ class TestProcesses:
 
     def test_bad_input(self, lab: Lab) -> None:
         lab.config(("units: 4", "unit: 4"))
-        found = lab.quickest("train", "trees.yaml")
+        found = lab.apart("train", "trees.yaml", program=COUNTED)
         assert (found.code, found.out) == (65, "")
         assert found.err.startswith("error: architecture.0.unit: unknown key [unknown-key]\n")
-        assert found.seconds < QUICK
+        assert int((lab.path / "calls").read_text()) < LITTLE
 
     def test_a_hundred_thousand_brackets(self, lab: Lab) -> None:
         lab.write("deep.yaml", "a: " + "[" * 100_000 + "]" * 100_000)
-        found = lab.quickest("check", "deep.yaml")
+        found = lab.apart("check", "deep.yaml", program=COUNTED)
         assert (found.code, found.out, found.err.count("error:")) == (65, "", 1)
-        assert found.seconds < QUICK
+        assert int((lab.path / "calls").read_text()) < LITTLE
 
     @pytest.mark.parametrize("words", ["parts", "--help", "check trees.yaml"])
     def test_a_reader_that_has_seen_enough(self, lab: Lab, words: str) -> None:

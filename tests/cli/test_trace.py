@@ -202,11 +202,10 @@ def test_the_articles_claims(lab: Lab) -> None:
     ],
 )
 def test_mistakes(lab: Lab, words: tuple[str, ...], code: int, text: str) -> None:
-    found = lab.run("trace", "trees.yaml", *words)
+    found = lab.soon("trace", "trees.yaml", *words)
     assert found.code == code, (found.out, found.err)
     assert text in " ".join(found.err.split())
     assert "Traceback" not in found.err
-    assert found.seconds < 2
 
 
 def test_statistics_of_one_row_are_refused(lab: Lab) -> None:

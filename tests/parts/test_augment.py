@@ -1,12 +1,12 @@
 """Augmentation: what each part does to known images, that chance is a function of the step alone, and that nothing
 grows with the batch."""
 
-import time
 import tracemalloc
 
 import numpy as np
 import pytest
 from registry import good
+from work import calls
 
 from bpcli.engine.augment import Augmenter, augmenting_bytes
 from bpcli.family import Augmentation
@@ -179,16 +179,13 @@ def test_little_is_allocated(kind: str) -> None:
     assert peak < x.nbytes + 100_000
 
 
-def test_flip_and_shift_take_well_under_a_millisecond() -> None:
-    """72 microseconds when this was written."""
+@pytest.mark.parametrize("kind", list(Augmentation.registry))
+def test_no_image_is_changed_on_its_own(kind: str) -> None:
+    """As many calls for 64 images as for 4."""
+    augmenter = Augmenter([Augmentation.parse(kind)], (28, 28, 1), 64, np.float32, 0, 0.0, 1.0)
     x = images(64, (28, 28, 1), np.float32)
-    augmenter = Augmenter([Flip(), Shift()], (28, 28, 1), 64, np.float32, 0, 0.0, 1.0)
-    spent = []
-    for step in range(50):
-        began = time.perf_counter()
-        augmenter.apply(x, step)
-        spent.append(time.perf_counter() - began)
-    assert min(spent) < 0.5e-3
+    augmenter.apply(x, 0)
+    assert calls(lambda: augmenter.apply(x, 1)) == calls(lambda: augmenter.apply(x[:4], 1))
 
 
 def test_what_cannot_be_changed_is_refused() -> None:
