@@ -11,8 +11,8 @@ from paths import ROOT
 
 FLOORS = {
     "bpcli": 0, "bpcli.numeric": 0, "bpcli.notation": 0, "bpcli.records": 0,
-    "bpcli.family": 1, "bpcli.parts": 2, "bpcli.engine": 3, "bpcli.config": 4, "bpcli.studies": 5, "bpcli.render": 6,
-    "bpcli.cli": 7,
+    "bpcli.family": 1, "bpcli.parts": 2, "bpcli.engine": 3, "bpcli.custom": 3, "bpcli.config": 4,
+    "bpcli.studies": 5, "bpcli.render": 6, "bpcli.cli": 7,
     "bpcli.__main__": 7,
 }  # fmt: skip
 ONLY_IN = {"rich": "bpcli.render", "typer": "bpcli.cli"}

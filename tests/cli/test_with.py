@@ -257,6 +257,40 @@ BAD: Mapping[str, tuple[str | bytes | None, int, str]] = {
         "  = help: a file that is loaded can import what is installed; another file of your own is given by a --with "
         "too\n",
     ),
+    "imports from where an earlier version had it": (
+        "from bpcli.part import OneOf, near\nfrom bpcli.family import Stepper, Loss as Measure\nimport bpcli.plan\n",
+        65,
+        "error: this cannot be imported: No module named 'bpcli.part' [import]\n"
+        "--> gain.py:1:1\n"
+        "  |\n"
+        "1 | from bpcli.part import OneOf, near\n"
+        "  | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^\n"
+        "  = help: write `from bpcli.custom import OneOf`; bpcli.custom has no `near`\n"
+        "\n"
+        "error: this cannot be imported: cannot import name 'Stepper' from 'bpcli.family' [import]\n"
+        "--> gain.py:2:1\n"
+        "  |\n"
+        "1 | from bpcli.part import OneOf, near\n"
+        "2 | from bpcli.family import Stepper, Loss as Measure\n"
+        "  | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^\n"
+        "  = help: write `from bpcli.custom import GradientOptimizer as Stepper, Loss as Measure`\n"
+        "\n"
+        "error: this cannot be imported: No module named 'bpcli.plan' [import]\n"
+        "--> gain.py:3:1\n"
+        "  |\n"
+        "2 | from bpcli.family import Stepper, Loss as Measure\n"
+        "3 | import bpcli.plan\n"
+        "  | ^^^^^^^^^^^^^^^^^ help: what a part of your own needs is in bpcli.custom\n",
+    ),
+    "uses a name that it does not import": (
+        changed(GAIN, ("    ConstantValue, Eq, Layer,\n", "    ConstantValue, Eq,\n")),
+        65,
+        "error: loading stops here: NameError: name 'Layer' is not defined [import]\n"
+        " --> gain.py:11:12\n"
+        "   |\n"
+        "11 | class Gain(Layer):\n"
+        "   |            ^^^^^ help: write `from bpcli.custom import Layer` at the top\n",
+    ),
     "raises": (
         GAIN + "\nSTART = 1 / 0\n",
         65,
@@ -498,7 +532,7 @@ class TestRules:
     def test_a_part_of_another_family_that_raises(self, lab: Lab) -> None:
         lab.write(
             "worst.py",
-            "from typing import Literal\n\nfrom bpcli.family import Metric\n\n\nclass Worst(Metric):\n"
+            "from typing import Literal\n\nfrom bpcli.custom import Metric\n\n\nclass Worst(Metric):\n"
             '    """The worst row."""\n\n    type: Literal["worst"] = "worst"\n\n'
             "    def totals(self, classes, outputs):\n        return {}\n\n"
             "    def add(self, totals, batch):\n        totals['worst'] += 1\n\n"

@@ -15,10 +15,10 @@ from typing import Literal
 
 import numpy as np
 
-from bpcli.family import Layer
-from bpcli.notation import Eq
-from bpcli.parts.initializers import ConstantValue
-from bpcli.family.plan import N, Param, Plan, Slot
+from bpcli.custom import (
+    ConstantValue, Eq, Layer,
+    N, Param, Plan, Slot,
+)
 
 
 class Gain(Layer):
@@ -59,8 +59,7 @@ from typing import Literal
 
 import numpy as np
 
-from bpcli.family import Loss
-from bpcli.family.plan import N, Plan, Slot
+from bpcli.custom import Loss, N, Plan, Slot
 
 
 class Square(Loss):
@@ -85,7 +84,7 @@ from typing import Literal
 
 import numpy as np
 
-from bpcli.family import GradientOptimizer
+from bpcli.custom import GradientOptimizer
 
 
 class Downhill(GradientOptimizer):

@@ -122,7 +122,7 @@ def _wrong_entry(group: str, name: Any, wanted: Any) -> tuple[str, str] | None:
         if not isinstance(wanted, Param) or not _is_shape(wanted.shape, least=1):
             return f"gives the parameter `{name}` as {wanted!r}", f'write params={{"{name}": Param((rows, columns))}}'
         if wanted.init is not None and not isinstance(wanted.init, Initializer):
-            help = "write ConstantValue(value=1.0) or HeNormal(), from bpcli.parts.initializers"
+            help = "write ConstantValue(value=1.0) or HeNormal(), from bpcli.custom"
             return f"lets `{name}` start from {wanted.init!r}, which is no initializer", help
         return None
     if not isinstance(wanted, Slot) or not _is_shape(wanted.shape, least=0):

@@ -23,6 +23,7 @@ from bpcli.config.document import Position, SourceText
 from bpcli.family.part import DeclarationError, Part, families
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.custom.class_check import check_plans, class_problems
+from bpcli.studies.custom.imports import import_problems, missing_name
 from bpcli.studies.custom.source_location import (
     SOURCES,
     class_spot,
@@ -145,7 +146,7 @@ def _run(file: Path, data: bytes, name: str) -> ModuleType:
     except Failure:
         raise
     except (Exception, SystemExit) as error:
-        raise Failure(_unfinished(error, known_as)) from None
+        raise Failure(*_unfinished(error, known_as)) from None
     return module
 
 
@@ -162,25 +163,26 @@ def _compiled(file: str, data: bytes) -> CodeType:
         raise Failure(Problem(f"{file} is not Python: {error}", "not-python", file=file)) from None
 
 
-def _unfinished(error: BaseException, file: str) -> Problem:
+def _unfinished(error: BaseException, file: str) -> list[Problem]:
     """Why a file could not be run to its end."""
     found = find_raised(error)
     position = found.position if found is not None else line_spot(file, 0)
     if isinstance(error, DeclarationError):
-        return problem_at(position, str(error), code="declaration", help=error.help)
+        return [problem_at(position, str(error), code="declaration", help=error.help)]
     if isinstance(error, PydanticUserError):  # among them what cannot be a setting
         text = f"the settings of this class cannot be read: {first_line(error).partition('. ')[0]}"
         help = "a setting is `name: float = Field(1.0, description=...)`, a constant `NAME: ClassVar[float] = 1.0`"
         if unread := re.search(r"`type = '(\w+)'`", text):
             help = f'write `type: Literal["{unread[1]}"] = "{unread[1]}"`'
-        return problem_at(position, text, code="declaration", help=help)
+        return [problem_at(position, text, code="declaration", help=help)]
     if isinstance(error, ImportError):
         help = "a file that is loaded can import what is installed; another file of your own is given by a --with too"
-        return problem_at(position, f"this cannot be imported: {first_line(error)}", code="import", help=help)
+        text = f"this cannot be imported: {first_line(error)}"
+        return import_problems(file) or [problem_at(position, text, code="import", help=help)]
     text = f"loading stops here: {type(error).__name__}: {first_line(error)}"
-    return problem_at(
-        position, text, code="import", help="a file that is loaded only declares parts, and runs to its end"
-    )
+    help = missing_name(error) if isinstance(error, NameError) else ""
+    help = help or "a file that is loaded only declares parts, and runs to its end"
+    return [problem_at(position, text, code="import", help=help)]
 
 
 def _nothing(file: Path, module: ModuleType) -> Problem:

@@ -245,7 +245,7 @@ LAYERS: Mapping[str, tuple[Sequence[tuple[str, str]], str, str, str]] = {
         [("ConstantValue(value=1.0)", "1.0")],
         "Gain.plan lets `g` start from 1.0, which is no initializer (for rows of shape (4,))",
         'return Plan(y=x, params=params, keep={"h": Slot((N, *x))}, scratch={"s": Slot((N, *x))})',
-        "write ConstantValue(value=1.0) or HeNormal(), from bpcli.parts.initializers",
+        "write ConstantValue(value=1.0) or HeNormal(), from bpcli.custom",
     ),
     "plans what is not there": (
         [("params = {", 'params = {"q": Param((x[3],)), ')],
