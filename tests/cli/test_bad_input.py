@@ -14,12 +14,12 @@ from bad_settings import CASES as SETTINGS
 from bad_sources import CASES as SOURCES
 from bad_tables import CASES as TABLES
 from bad_yaml import CASES as YAML
-from bpcli.part import Part
 from cli_lab import LITTLE, Case, Lab, surroundings
 from cli_lab import lab as lab
 from work import COUNTED, Work
 
 from bpcli.__main__ import main
+from bpcli.family.part import Part
 
 
 @pytest.mark.parametrize("case", [*YAML, *SETTINGS, *FIT, *TABLES, *SOURCES], ids=lambda c: c.name)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from random_nets import MOODS, random_net
 from registry import good
-from trace_nets import dense, experiment, subject
+from trace_nets import dense, experiment, trace_target
 
 from bpcli.family import Layer, Loss, Regularizer
 from bpcli.family.plan import Sample
@@ -79,7 +79,7 @@ AWKWARD: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("net", AWKWARD)
 def test_an_awkward_network_is_right(net: str) -> None:
-    report = check_gradients(subject(AWKWARD[net]))
+    report = check_gradients(trace_target(AWKWARD[net]))
     assert not alarms(report)
 
 

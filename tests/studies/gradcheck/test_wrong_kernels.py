@@ -14,7 +14,7 @@ import pytest
 from mutants import MUTANTS, Mutant, nets
 from own_parts import own as own
 from published import PUBLISHED, Published
-from trace_nets import dense, experiment, subject
+from trace_nets import dense, experiment, trace_target
 
 from bpcli.records.gradcheck import GradcheckReport
 from bpcli.studies.custom import load as custom
@@ -27,7 +27,7 @@ NETS = nets()
 
 
 def check(experiment_: Mapping[str, Any], seed: int = 0) -> GradcheckReport:
-    return check_gradients(subject(experiment_), seed)
+    return check_gradients(trace_target(experiment_), seed)
 
 
 def findings(report: GradcheckReport) -> dict[str, str]:
