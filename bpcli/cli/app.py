@@ -16,12 +16,14 @@ from bpcli.cli.eval import evaluate
 from bpcli.cli.examples import examples
 from bpcli.cli.gradcheck import gradcheck
 from bpcli.cli.init import init
+from bpcli.cli.mark import mark
 from bpcli.cli.parts import parts
 from bpcli.cli.predict import predict
 from bpcli.cli.schema import schema
 from bpcli.cli.streams import OutputLostError, guarded
 from bpcli.cli.trace import trace
 from bpcli.cli.train import train
+from bpcli.cli.worksheet import worksheet
 
 if TYPE_CHECKING:
     from bpcli.records.training import Failure
@@ -40,6 +42,8 @@ app.command("eval")(evaluate)
 app.command("predict")(predict)
 app.command("check")(check)
 app.command("trace")(trace)
+app.command("mark")(mark)
+app.command("worksheet")(worksheet)
 app.command("diagnose")(diagnose)
 app.command("gradcheck")(gradcheck)
 app.command("parts")(parts)

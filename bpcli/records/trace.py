@@ -235,7 +235,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Marks:
-    """What `trace --check` returns: claims in the order of the derivation."""
+    """What `mark` returns: claims in the order of the derivation."""
 
     name: str
     file: str

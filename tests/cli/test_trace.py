@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 
 import pytest
@@ -151,33 +152,30 @@ def test_examples(lab: Lab) -> None:
     assert "it took w2 alone for the input of the second unit and dropped o1" in " ".join(text.split())
 
 
-def test_a_worksheet_grades_itself(lab: Lab) -> None:
-    for seed in ("0", "4"):
-        found = lab.good("trace", "trees.yaml", "--worksheet", "--seed", seed, "--out", "sheet.md")
-        assert "its answers in sheet.answers.yaml" in found.err
-        assert "____" in (lab.path / "sheet.md").read_text(encoding="utf-8")
-        graded = lab.good("trace", "trees.yaml", "--seed", seed, "--check", "sheet.answers.yaml").out
-        assert re.search(r"All \d+ are right\.", graded)
-    found = lab.run("trace", "trees.yaml", "--seed", "5", "--check", "sheet.answers.yaml")
-    assert found.code == 3
-    assert "____" in lab.good("trace", "--example", "article", "--worksheet").out
-
-
-def test_the_articles_claims(lab: Lab) -> None:
-    claims = "dense_1.a: 0.73105857863\ndense_2.a: 0.26894142137\nloss: 0.07610244617\ndense_1.dW: 0.25942358493\n"
-    lab.write("claims.yaml", claims + "dense_1.W_new: 1.25942358493\n")
-    found = lab.run("trace", "--example", "article", "--check", "claims.yaml")
-    assert found.code == 3
-    assert [line.split()[-1] for line in found.out.splitlines() if re.match(r"  (dense|loss)", line)][:5] == [
-        "right", "WRONG", "WRONG", "WRONG", "WRONG",
-    ]  # fmt: skip
-    words = " ".join(found.out.split())
-    assert "The first wrong number: dense_2.a = 0.26894142137" in words
-    assert "is left out, as if it were 1" in words
-    assert words.count("no cause found") == 2
-    assert "the gradient is added" in words
-    told = json.loads(lab.run("trace", "--example", "article", "--check", "claims.yaml", "--json").out)
-    assert [m["verdict"] for m in told["claims"]] == ["right", "wrong", "wrong", "wrong", "wrong"]
+def test_marking_and_worksheets_have_moved_and_go_on_working(lab: Lab) -> None:
+    named = ("trees.yaml", "--sample", "1", "--seed", "2")
+    for old, new, moved in (
+        (("--worksheet",), ("worksheet",), "bpcli worksheet trees.yaml --sample 1 --seed 2"),
+        (("--worksheet", "--format", "latex", "--digits", "4", "--param", "dense_1.W[0,1]"),
+         ("worksheet", "--format", "latex", "--digits", "4", "--param", "dense_1.W[0,1]"),
+         "bpcli worksheet trees.yaml --sample 1 --seed 2 --format latex --digits 4 --param 'dense_1.W[0,1]'"),
+        (("--check", "claims.yaml"), ("mark", "claims.yaml"), "bpcli mark claims.yaml trees.yaml --sample 1 --seed 2"),
+        (("--check", "claims.yaml", "--format", "json"), ("mark", "claims.yaml", "--json"),
+         "bpcli mark claims.yaml trees.yaml --sample 1 --seed 2 --json"),
+    ):  # fmt: skip
+        lab.write("claims.yaml", "loss: 0.5\n")
+        found, same = lab.run("trace", *named, *old), lab.run(*new, *named)
+        assert (found.code, found.out) == (same.code, same.out)
+        note, *rest = found.err.splitlines(keepends=True)
+        assert note == f"`trace {old[0]}` has moved: {moved}\n"
+        assert "".join(rest) == same.err
+        typed = lab.run(*shlex.split(moved)[1:])
+        assert (typed.code, typed.out) == (same.code, same.out)
+    assert "--check" not in lab.good("trace", "--help").out
+    assert "--worksheet" not in lab.good("trace", "--help").out
+    found = lab.run("trace", "trees.yaml", "--worksheet", "--format", "json")
+    assert found.code == 2
+    assert "a worksheet is markdown, latex or html" in found.err
 
 
 @pytest.mark.parametrize(

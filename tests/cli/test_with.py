@@ -146,10 +146,10 @@ class TestTracing:
 
     def test_a_run_and_a_worksheet(self, mine: Lab, run: Path) -> None:
         mine.good("trace", "run", "--with", "gain.py")
-        sheet = mine.good("trace", "gain.yaml", "--with", "gain.py", "--worksheet", "--seed", "2").out
-        assert "bpcli trace gain.yaml --with gain.py --seed 2 --check answers.yaml" in sheet
+        sheet = mine.good("worksheet", "gain.yaml", "--with", "gain.py", "--seed", "2").out
+        assert "bpcli mark answers.yaml gain.yaml --with gain.py --seed 2" in sheet
         mine.write("claims.yaml", "dense_2.b[0]: 0\n")
-        found = mine.good("trace", "gain.yaml", "--with", "gain.py", "--check", "claims.yaml")
+        found = mine.good("mark", "claims.yaml", "gain.yaml", "--with", "gain.py")
         assert "gain has no equations" in found.err
 
     def test_a_loss_without_equations(self, lab: Lab) -> None:

@@ -79,9 +79,7 @@ class Terminal:
             yield from self._wrapped("", text + worst, "green")
         if d.detail == "overview":
             yield from self._wrapped("more: ", "--detail layer | neuron | path   one weight: --param NAME[i,j]")
-            yield from self._wrapped(
-                "      ", "--format markdown | latex | html | json   your own numbers: --check FILE"
-            )
+            yield from self._wrapped("      ", "--format markdown | latex | html | json   your own numbers: bpcli mark")
 
     def _table(self, *headers: str) -> Table:
         found = table(*headers)

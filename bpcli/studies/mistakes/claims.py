@@ -18,6 +18,7 @@ FORM = "claims are lines of `name: number`, say `dense_1.dW[0,0]: -0.2165`"
 TABLE = 'claims are lines of name,number, say "dense_1.dW[0,0]",-0.2165'
 HELP = {"empty-file": FORM, "not-settings": FORM, "too-large": "", "not-text": "save it as plain text (UTF-8)"}
 """What helps where a file of claims fails, in place of what helps with an experiment."""
+CLAIMS_FIRST = "the claims come first: bpcli mark CLAIMS CONFIG"
 
 RELATIVE = 1e-9  # of a number: what calculators of ten or more digits leave
 EXACT = 16  # digits of a small whole number, which is taken at its word
@@ -59,6 +60,8 @@ class Claim:
 def read(path: Path) -> list[Claim]:
     """The claims in a YAML file, or in a CSV of name,value (by its ending). Raises Failure: exit 66 where there is no
     such file, 65 where it cannot be understood; all that is wrong at once."""
+    if path.is_dir() or path.suffix == ".safetensors":
+        raise _swapped(path, "a run folder" if path.is_dir() else "a model")
     if path.suffix.lower() == ".csv":
         return _of_table(path)
     try:
@@ -67,7 +70,14 @@ def read(path: Path) -> list[Claim]:
         problems = [replace(p, help=HELP.get(p.code, p.help)) for p in failure.problems]
         raise Failure(*problems, exit=failure.exit) from None
     root = document.root
+    if "architecture" in root.value:
+        raise _swapped(path, "a config")
     return _checked([(name, root.keys[name], child) for name, child in root.value.items()], FORM)
+
+
+def _swapped(path: Path, what: str) -> Failure:
+    problem = Problem(f"this is {what}, not a file of claims", "not-claims", file=str(path), help=CLAIMS_FIRST)
+    return Failure(problem, exit=Exit.NO_INPUT if path.is_dir() else Exit.BAD_INPUT)
 
 
 def _of_table(path: Path) -> list[Claim]:

@@ -1,4 +1,4 @@
-"""`trace --check`: a derivation made by hand, marked number by number.
+"""`bpcli mark`: a derivation made by hand, marked number by number.
 
 The marker goes through the derivation as its author did. Where a claim is wrong, what follows is worked out anew from
 the wrong number, so that a mistake counts once; and every mistake that people make is tried, until one gives the very

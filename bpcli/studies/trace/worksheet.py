@@ -4,7 +4,6 @@ that grades it."""
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,11 +19,8 @@ from bpcli.numeric.streams import Stream
 from bpcli.records.trace import Array, Blank, Derivation, Given, Quantity, Worksheet
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.trace.derive_step import View, derive
-from bpcli.studies.trace.open import TracedRows, TraceTarget
+from bpcli.studies.trace.open import TraceTarget
 from bpcli.studies.witness.cases import equation_env
-
-ANSWERS = "answers.yaml"
-"""The file that a worksheet asks for."""
 
 FLOWING = {"x", "dy", "t", "L", "penalty", "data", "own", "g", "w", "w_new", "lr"}
 """What equations of one part read of another's results; and so they do what the chains in a container make."""
@@ -35,7 +31,7 @@ EDGE = 1e-9  # an activation's input closer to 0 stands on the edge between two 
 
 
 def worksheet(target: TraceTarget, seed: int, view: View, command: str) -> Worksheet:
-    """The next step of a target as a worksheet, after `vary`; `command` is what grades it (see `grading`).
+    """The next step of a target as a worksheet, after `vary`; `command` is what marks it.
 
     Every entry that the view works out is a blank. The exceptions are the learning rate and what leans on numbers that
     no equation gives (a line search's), which are shown, and a gradient without its penalty, since claims call by its
@@ -58,18 +54,6 @@ def worksheet(target: TraceTarget, seed: int, view: View, command: str) -> Works
     head = f"# The answers to the worksheet of {d.name}: {variant} (--seed {seed}).\n# Graded by: {command}\n"
     key = head + "".join(f"{b.name}: {b.answer}\n" for b in blanks)
     return Worksheet(d, seed, blanks, shown, key, command)
-
-
-def grading(
-    source: Sequence[str], rows: TracedRows, seed: int, sets: Sequence[str] = (), answers: str = ANSWERS
-) -> str:
-    """The command that grades a worksheet of `source`: a path, or `--example` and its name."""
-    words = ["bpcli", "trace", *source]
-    for option, values in (("--sample", rows.samples), ("--x", rows.x), ("--t", rows.t), ("--set", sets)):
-        for value in values:
-            words += [f"{option}={value}"] if str(value).startswith("-") else [option, str(value)]
-    words += ["--batch"] * rows.batch + ["--seed", str(seed), "--check", answers]
-    return shlex.join(words)
 
 
 def _typed(result: str) -> str:

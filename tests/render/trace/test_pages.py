@@ -237,7 +237,7 @@ ENGINE = next((e for e in ("pdflatex", "lualatex", "xelatex") if shutil.which(e)
 
 
 def pages() -> dict[str, str]:
-    sheet = worksheet(nets.trace_target(XOR), 3, View(), "bpcli trace 'a b.yaml' --seed 3 --check answers.yaml")
+    sheet = worksheet(nets.trace_target(XOR), 3, View(), "bpcli mark answers.yaml 'a b.yaml' --seed 3")
     letters = " ".join(chr(c) for c in range(0xC0, 0x17F) if chr(c).isalpha())
     return {
         "article neuron": latex(told("article", "neuron")),

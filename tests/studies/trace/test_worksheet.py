@@ -1,7 +1,6 @@
 """Worksheets: every blank has its answer, every variant its own numbers, and a key grades itself."""
 
 import re
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,9 @@ from bpcli.render.trace.markdown import markdown
 from bpcli.studies.mistakes import claims
 from bpcli.studies.mistakes.marking import mark
 from bpcli.studies.trace.derive_step import View, derive
-from bpcli.studies.trace.open import TracedRows
-from bpcli.studies.trace.worksheet import grading, vary, worksheet
+from bpcli.studies.trace.worksheet import vary, worksheet
 
-COMMAND = "bpcli trace net.yaml --seed 1 --check answers.yaml"
+COMMAND = "bpcli mark answers.yaml net.yaml --seed 1"
 RELU = nets.experiment(
     [nets.dense(3, "relu"), nets.dense(2)], "mean_squared_error", [[1, 2], [3, 4]], [[1, 0], [0, 1]],
     regularization={"type": "l2", "strength": 0.1}, optimizer="adam",
@@ -194,15 +192,6 @@ def test_a_gain_stays_a_gain_and_small_weights_stay_small() -> None:
 
 # ------------------------------------------------------------------------------------------------------------- grading
 def test_the_command_stands_at_the_top() -> None:
-    rows = TracedRows(samples=(2, 0))
-    command = grading(["my nets/a.yaml"], rows, 3, ["optimizer.learning_rate=0.5"])
-    assert shlex.split(command) == [
-        "bpcli", "trace", "my nets/a.yaml", "--sample", "2", "--sample", "0", "--set", "optimizer.learning_rate=0.5",
-        "--seed", "3", "--check", "answers.yaml",
-    ]  # fmt: skip
-    by_value = grading(["--example", "nielsen"], TracedRows(x=("-1,0",), t=("1",)), 1)
-    assert "--x=-1,0 --t 1" in by_value
-    assert "--batch" in grading(["a.yaml"], TracedRows(batch=True), 1)
     for page in (markdown(sheet(RELU, 1)), latex(sheet(RELU, 1))):
         assert COMMAND in page.replace("{}", "").split("Initialize")[0]
 

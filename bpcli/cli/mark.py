@@ -1,0 +1,60 @@
+"""`bpcli mark`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bpcli.cli.options import Json, Sets, With
+from bpcli.cli.traced import Batch, Example, Inputs, OnlyAscii, Sample, Seed, Targets, Traced, Width, asked, only_ascii
+
+Claims = Annotated[
+    Path,
+    typer.Argument(
+        metavar="CLAIMS", help="Your numbers, a line each: `dense_1.dW[0,0]: -0.2165`, or CSV.", show_default=False
+    ),
+]
+
+
+def mark(
+    claims: Claims,
+    traced: Traced = None,
+    sample: Sample = None,
+    batch: Batch = False,
+    x: Inputs = None,
+    t: Targets = None,
+    example: Example = None,
+    seed: Seed = 0,
+    ascii: OnlyAscii = False,
+    width: Width = None,
+    set_: Sets = None,
+    own: With = None,
+    json: Json = False,
+) -> int:
+    """Mark a derivation made by hand, number by number.
+
+    Says which numbers are right, which is the first wrong one, what follows from it, and the likely cause. Names are
+    those that `bpcli trace --detail neuron` prints. Ends with 3 where a number is wrong.
+    """
+    choice = asked("mark them against", traced, example, sample, batch, x, t, set_, own)
+
+    from bpcli.records.training import Exit
+    from bpcli.render.console import columns, show, show_json, show_problems
+    from bpcli.render.trace.marks import marks, marks_json
+    from bpcli.studies.mistakes.claims import read
+    from bpcli.studies.mistakes.marking import mark
+    from bpcli.studies.trace.worksheet import vary
+
+    plain = only_ascii(ascii)
+    written = read(claims)
+    target, _ = choice.open()
+    vary(target, seed)
+    marked = mark(target, written, str(claims), ascii=plain)
+    show_problems(marked.warnings)
+    if json:
+        show_json(marks_json(marked))
+    else:
+        show(*marks(marked, width or columns(), plain))
+    return int(Exit.OK if marked.right else Exit.BAD_RESULT)
