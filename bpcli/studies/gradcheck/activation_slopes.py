@@ -8,36 +8,39 @@ import numpy as np
 
 from bpcli.family import Activation, Layer
 from bpcli.family.plan import Array, Sample
+from bpcli.studies.gradcheck.diagnosis_sentences import sentence
 from bpcli.studies.mistakes.hypotheses import same
 from bpcli.studies.witness.cases import LayerCase
 
-SHOWN = 3  # places at which both slopes are told
+MAX_PLACES_SHOWN = 3  # at which both slopes are given
 
 
-def slopes(layer: Layer, a: Array, n: Array, arrays: Mapping[str, Array]) -> str:
+def describe_slopes(layer: Layer, kernel_dx: Array, expected_dx: Array, arrays: Mapping[str, Array]) -> str:
     """What the kernel's and the true dx say of the slopes dx / dy of an activation; nothing of other layers.
 
-    `arrays` holds x, y and dy; entries of `n` that are NaN were not looked at.
+    `arrays` holds x, y and dy; entries of `expected_dx` that are NaN were not looked at.
     """
     x, dy = arrays.get("x"), arrays.get("dy")
     if not isinstance(layer, Activation) or x is None or dy is None or layer.kind == "softmax":
         return ""
     with np.errstate(all="ignore"):
-        kernel, true = a / dy, n / dy
-    seen = np.isfinite(true) & np.isfinite(kernel)
+        kernel, expected = kernel_dx / dy, expected_dx / dy
+    seen = np.isfinite(expected) & np.isfinite(kernel)
     if not seen.any():
         return ""
-    for kind, slope in _known(x):
+    for kind, slope in _known_slopes(x):
         if kind != layer.kind and same(kernel[seen], slope[seen]):
-            return f"backward computes the slope of {kind}"
-    wrong = np.flatnonzero((seen & (np.abs(kernel - true) > 1e-6 * np.abs(true).max(where=seen, initial=0))).ravel())
+            return sentence("slope known", activation=kind)[1]
+    largest = np.abs(expected).max(where=seen, initial=0)
+    wrong = np.flatnonzero((seen & (np.abs(kernel - expected) > 1e-6 * largest)).ravel())
     order = wrong[np.argsort(x.ravel()[wrong])]
-    chosen = order[np.linspace(0, len(order) - 1, min(SHOWN, len(order))).astype(int)]
-    told = [f"{true.ravel()[i]:.4g} and not {kernel.ravel()[i]:.4g} at x = {x.ravel()[i]:.4g}" for i in chosen]
-    return f"the slope is {'; '.join(told)}" if told else ""
+    chosen = order[np.linspace(0, len(order) - 1, min(MAX_PLACES_SHOWN, len(order))).astype(int)]
+    flat = {"expected": expected.ravel(), "kernel": kernel.ravel(), "x": x.ravel()}
+    places = [sentence("slope place", **{name: a[i] for name, a in flat.items()})[1] for i in chosen]
+    return sentence("slope shown", places="; ".join(places))[1] if places else ""
 
 
-def _known(x: Array) -> Iterator[tuple[str, Array]]:
+def _known_slopes(x: Array) -> Iterator[tuple[str, Array]]:
     """The slopes of the activations of this package at `x`."""
     for kind, leaf in Activation.registry.items():
         if not leaf.__module__.startswith("bpcli.") or kind == "softmax":

@@ -18,8 +18,9 @@ from bpcli.family.plan import Array
 from bpcli.numeric.streams import Stream
 from bpcli.records.gradcheck import Finding, GradcheckReport, LawRow, TensorRow
 from bpcli.records.training import Problem
-from bpcli.studies.gradcheck.activation_slopes import slopes
-from bpcli.studies.gradcheck.find_mistake import BEFORE, Clues, blame
+from bpcli.studies.gradcheck.activation_slopes import describe_slopes
+from bpcli.studies.gradcheck.diagnosis_sentences import sentence
+from bpcli.studies.gradcheck.find_mistake import GRADIENT_BEFORE, Clues, find_mistake, gradient_hypotheses
 from bpcli.studies.gradcheck.forward_equations import has_equations
 from bpcli.studies.gradcheck.laws import laws
 from bpcli.studies.gradcheck.layer_point import (
@@ -36,7 +37,6 @@ from bpcli.studies.gradcheck.layer_point import (
 from bpcli.studies.gradcheck.loss_point import LossPoint, PenaltyPoint, penalties
 from bpcli.studies.gradcheck.network_point import WholePoint, settings
 from bpcli.studies.gradcheck.verdict import EXACT, RANK, STEPPED, Effort, Evidence, judge
-from bpcli.studies.mistakes.hypotheses import Suspect
 from bpcli.studies.trace.open import TraceTarget
 from bpcli.studies.witness.cases import equation_env, layer_program
 
@@ -135,11 +135,12 @@ class Checking:
         if evidence.verdict == "WRONG" and probe.tensor not in self.findings and evidence.numbers is not None:
             around = clues()
             if evidence.near > STEPPED:
-                around = replace(around, near=evidence.near, suspect=None, misled=self._leads_astray(probe.tensor))
-            found = blame(probe.tensor, probe.kernel, evidence.numbers, around)
+                mismatch = self._leads_astray(probe.tensor)
+                around = replace(around, rtol=evidence.near, hypotheses=None, forward_mismatch=mismatch)
+            found = find_mistake(probe.tensor, probe.kernel, evidence.numbers, around)
             if layer is not None and found.code in ("unknown", "some") and probe.tensor.endswith(".dx"):
-                told = slopes(layer, probe.kernel, evidence.numbers, around.arrays)
-                found = replace(found, text="; ".join(filter(None, (told, found.text))))
+                slopes = describe_slopes(layer, probe.kernel, evidence.numbers, around.arrays)
+                found = replace(found, text="; ".join(filter(None, (slopes, found.text))))
             self.findings[probe.tensor] = found
 
     def _leads_astray(self, tensor: str) -> str:
@@ -179,12 +180,11 @@ class Checking:
         tied = point.name == TIES  # the first point at which it is wrong
         if tensor != f"{link.path}.{name}":  # of a layer inside
             return Clues(counts, scalars, arrays, tied=tied)
-        suspect = None
+        hypotheses = None
         if name in point.textbook:
-            short, long = (layer_program(link, point.train, detail) for detail in ("", "path"))
-            longer = Suspect(long, long.complete(env), name, tuple(plan.params), "y") if long is not short else None
-            suspect = Suspect(short, short.complete(env), name, tuple(plan.params), "y", longer=longer)
-        return Clues(counts, scalars, arrays, suspect, partial(point.answer, name), "dy", point.upstream, tied=tied)
+            programs = [layer_program(link, point.train, detail) for detail in ("", "path")]
+            hypotheses = gradient_hypotheses(programs, env, name, tuple(plan.params), "y")
+        return Clues(counts, scalars, arrays, hypotheses, partial(point.answer, name), "dy", point.upstream, tied=tied)
 
     def _ends(self) -> None:
         rng = Stream(self.seed, "gradcheck", "outputs").at()
@@ -217,21 +217,18 @@ class Checking:
         counts = {"N": len(f.x), "K": f.x.shape[-1]}
         scalars = {k: float(v) for k, v in point.env.items() if np.ndim(v) == 0 and k != "K"}
         arrays = {k: v for k, v in point.env.items() if np.ndim(v)}
-        suspect = None
+        hypotheses = None
         if point.env:
-            longer = None
-            if point.longer is not point.program:
-                longer = Suspect(point.longer, point.longer.complete(point.env), "dx", (), "L")
-            suspect = Suspect(point.program, point.program.complete(point.env), "dx", (), "L", longer=longer)
-        return Clues(counts, scalars, arrays, suspect, point.answer, "x", f.x.copy())
+            hypotheses = gradient_hypotheses((point.program, point.longer), point.env, "dx", (), "L")
+        return Clues(counts, scalars, arrays, hypotheses, point.answer, "x", f.x.copy())
 
     def _penalty_clues(self, point: PenaltyPoint) -> Clues:
         scalars = {k: float(v) for k, v in point.part.consts().items() if np.ndim(v) == 0}
-        arrays = {"w": point.w, BEFORE: point.before}
+        arrays = {"w": point.w, GRADIENT_BEFORE: point.before}
         if not point.textbook:
             return Clues({"N": self.n}, scalars, arrays)
-        known = point.program.complete(point.env)
-        return Clues({"N": self.n}, scalars, arrays, Suspect(point.program, known, "dw", (), "penalty"))
+        hypotheses = gradient_hypotheses((point.program,), point.env, "dw", (), "penalty")
+        return Clues({"N": self.n}, scalars, arrays, hypotheses)
 
     def _whole(self) -> None:
         size = self.network.network_plan.size
@@ -262,7 +259,7 @@ class Checking:
         arrays = {f"the weights {path}": w.copy()} if w is not None else {}
         return Clues(
             {"N": self.n, "K": self.batch.chain.y.shape[-1]}, {}, arrays, None, lambda _: point.again(path), "",
-            np.zeros(0), moved=point.moved, whole=True,
+            np.zeros(0), moved_weights=point.moved, whole_network=True,
         )  # fmt: skip
 
     # ----------------------------------------------------------------------------------------------------- the report
@@ -297,11 +294,7 @@ class Checking:
         wrong = {r.tensor for r in rows if r.verdict == "WRONG"}
         for tensor, (misled, _) in self.misled.items():
             at = f" at [{','.join(map(str, misled.index))}]" if misled.index else ""
-            text = (
-                f"the forward pass computes {misled.kernel:.6g} where its equations give {misled.equations:.6g}{at}: "
-                "the two are not the same function, so no backward pass can match both"
-            )
-            yield Finding(tensor, "forward", text)
+            yield Finding(tensor, *sentence("forward gap", kernel=misled.kernel, equations=misled.equations, at=at))
         for finding in self.findings.values():
             if finding.tensor in wrong:
                 yield finding

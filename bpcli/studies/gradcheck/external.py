@@ -18,9 +18,9 @@ from bpcli.family.plan import Array
 from bpcli.records.gradcheck import Finding, GradcheckReport, TensorRow
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.gradcheck.check import Checked
-from bpcli.studies.gradcheck.find_mistake import Clues, blame
+from bpcli.studies.gradcheck.diagnosis_sentences import sentence
+from bpcli.studies.gradcheck.find_mistake import Clues, find_mistake, gradient_hypotheses
 from bpcli.studies.gradcheck.forward_equations import loss_program
-from bpcli.studies.mistakes.hypotheses import Suspect
 from bpcli.studies.witness.cases import equation_env, layer_program
 from bpcli.studies.witness.witness import differences, max_abs
 
@@ -195,29 +195,27 @@ def _explained(
     found: list[Finding] = []
     for row in rows:
         if row.tensor == "loss" and row.verdict == "WRONG":
-            text = f"theirs is {row.kernel:.6g}, ours with its penalties {row.numeric:.6g}"
-            found.append(Finding("loss", "loss", text))
+            found.append(Finding("loss", *sentence("loss", theirs=row.kernel, ours=row.numeric)))
     wrong = [r for r in rows if r.verdict == "WRONG" and r.tensor != "loss"]
     if not wrong:
         return found, rows
     compared = {r.tensor: gradients[r.tensor] for r in rows if r.tensor != "loss"}
-    for bare, words in ((False, ""), (True, "the penalty's own slope is left out")):
+    for bare in (False, True):
         base = ours.own if bare else ours.gradients
         ratio = _common([(arrays[tensor], base[path]) for tensor, path in compared.items()])
         if ratio is None or (bare and not ours.objective.penalties):
             continue
-        text = words
+        texts = [sentence("penalty")[1]] if bare else []
         if abs(ratio - 1) > RATIO:
-            clues = replace(_clues(None, ours, ""), near=SINGLE)
-            scaled = blame("every gradient", np.full(3, ratio), np.ones(3), clues)
-            text = "; ".join(filter(None, (scaled.text, words)))
-        return [*found, Finding("every gradient", "penalty" if bare else "ratio", text)], rows
+            clues = replace(_clues(None, ours, ""), rtol=SINGLE)
+            texts.insert(0, find_mistake("every gradient", np.full(3, ratio), np.ones(3), clues).text)
+        return [*found, Finding("every gradient", "penalty" if bare else "ratio", "; ".join(texts))], rows
     order = {path: i for i, path in enumerate(ours.links)}
     last = max((r.tensor.rpartition(".")[0] for r in wrong), key=lambda path: order[path])
     here = {r.tensor: arrays[r.tensor] for r in wrong if r.tensor.rpartition(".")[0] == last}
     text = _of_loss(here, ours, ours.links[last]) if ours.batch.chain.layers[-1].path == last else ""
     if text:
-        found.append(Finding(", ".join(here), "loss", f"the error of the loss, dL/dy, is another: {text}"))
+        found.append(Finding(", ".join(here), *sentence("loss slope", text=text)))
     else:
         own = (r for r in wrong if r.tensor in here)
         found += [_of_one(r, arrays[r.tensor], ours, gradients[r.tensor]) for r in own]
@@ -226,7 +224,7 @@ def _explained(
 
 
 def _of_loss(theirs: Mapping[str, Array], ours: Pass, link: BoundLayer) -> str:
-    """The slip in the loss's own gradient that gives all of the last layer's wrong gradients, in words."""
+    """The mistake in the loss's own gradient that gives all of the last layer's wrong gradients, in words."""
     loss, layer = ours.objective.loss, link.layer
     if not loss.equations(ours.batch.frame.w is not None) or not layer.equations(ours.train, link.node.x):
         return ""
@@ -235,7 +233,7 @@ def _of_loss(theirs: Mapping[str, Array], ours: Pass, link: BoundLayer) -> str:
     wanted = {name.rpartition(".")[2]: a.astype(np.float64) for name, a in theirs.items()}
     paths = {name: f"{link.path}.{name[1:]}" for name in wanted}
     penalty = {name: ours.gradients[path] - ours.own[path] for name, path in paths.items()}
-    for guess in Suspect(program, program.complete(env), "dx", (), "L").guesses():
+    for guess in gradient_hypotheses((program,), env, "dx", (), "L").all():
         if guess.value.shape != given["dy"].shape or not np.isfinite(guess.value).all():
             continue
         told = book.run({**given, "dy": guess.value}, wanted)
@@ -243,23 +241,23 @@ def _of_loss(theirs: Mapping[str, Array], ours: Pass, link: BoundLayer) -> str:
             gaps = {name: max_abs(a - told[name] - added * penalty[name]) for name, a in wanted.items()}
             if all(gap <= _near(theirs[f"{link.path}.{n}"]) * max_abs(wanted[n]) for n, gap in gaps.items()):
                 lost = not added and any(p.any() for p in penalty.values())
-                return guess.text + ("; and the penalty's own slope is left out" if lost else "")
+                return sentence("penalty and", text=guess.text)[1] if lost else guess.text
     return ""
 
 
 def _of_one(row: TensorRow, theirs: Array, ours: Pass, path: str) -> Finding:
     """The cause of one wrong gradient, with the penalty or without it; and what central differences say."""
     a, near_ = theirs.astype(np.float64), _near(theirs)
-    clues = replace(_clues(ours.links[path.rpartition(".")[0]], ours, row.tensor), near=near_)
-    found = blame(row.tensor, a, ours.gradients[path], clues)
+    clues = replace(_clues(ours.links[path.rpartition(".")[0]], ours, row.tensor), rtol=near_)
+    found = find_mistake(row.tensor, a, ours.gradients[path], clues)
     if not np.array_equal(ours.own[path], ours.gradients[path]):
-        bare = blame(row.tensor, a, ours.own[path], clues)
+        bare = find_mistake(row.tensor, a, ours.own[path], clues)
         if max_abs(a - ours.own[path]) <= near_ * max_abs(a):
-            found = replace(found, code="penalty", text="the penalty's own slope is left out")
+            found = Finding(row.tensor, *sentence("penalty"))
         elif found.code in VAGUE and bare.code not in VAGUE:
-            found = replace(bare, text=f"{bare.text}; and the penalty's own slope is left out")
-    told = ours.difference(path, row.index)
-    return replace(found, text=f"{found.text}; central differences give {told:.6g} at {list(row.index)}")
+            found = replace(bare, text=sentence("penalty and", text=bare.text)[1])
+    number = ours.difference(path, row.index)
+    return replace(found, text=sentence("differences", text=found.text, number=number, index=list(row.index))[1])
 
 
 def _following(rows: list[TensorRow], rest: set[str], layer: str) -> Iterator[TensorRow]:
@@ -291,8 +289,8 @@ def _clues(link: BoundLayer | None, ours: Pass, tensor: str) -> Clues:
     env = equation_env(link)
     arrays: dict[str, Any] = {f"the weights {path}": ours.objective.network.parameters()[path].copy()}
     arrays |= {k: v for k, v in env.items() if np.ndim(v)}
-    suspect = None
+    hypotheses = None
     if np.array_equal(ours.own[path], ours.gradients[path]) and link.layer.equations(ours.train, link.node.x):
         program = layer_program(link, ours.train)
-        suspect = Suspect(program, program.complete(env), name, tuple(link.node.plan.params), "y")
-    return Clues(counts, {}, arrays, suspect)
+        hypotheses = gradient_hypotheses((program,), env, name, tuple(link.node.plan.params), "y")
+    return Clues(counts, {}, arrays, hypotheses)

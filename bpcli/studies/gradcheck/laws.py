@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,12 +12,13 @@ from bpcli.engine.objective import Batch, Objective
 from bpcli.family.plan import Array
 from bpcli.numeric.streams import Stream
 from bpcli.records.gradcheck import LawRow
+from bpcli.studies.gradcheck.diagnosis_sentences import sentence
 from bpcli.studies.gradcheck.rounding import Rounding
 from bpcli.studies.witness.cases import engine_arrays
 from bpcli.studies.witness.witness import EPS, max_abs
 
-SWAY = 30  # times as far as one rounding of every number takes a gradient may float32 be off
-NARROW = 1e-4  # of a tensor's largest entry, between float32 and float64
+FLOAT32_ROUNDINGS = 30  # times as far as one rounding of every number takes a gradient may float32 be off
+FLOAT32_RTOL = 1e-4  # of a tensor's largest entry, between float32 and float64
 
 
 def laws(objective: Objective, batch: Batch, x: Array, t: Array, seed: int) -> tuple[LawRow, ...]:
@@ -30,8 +32,9 @@ def laws(objective: Objective, batch: Batch, x: Array, t: Array, seed: int) -> t
     )
 
 
-def _load(batch: Batch, x: Array, t: Array, rows: Array) -> None:
-    batch.load(x, t, rows)
+def _broken(law: str, worst: float, *sentences: str, **details: object) -> LawRow:
+    """A law that does not hold, in words."""
+    return LawRow(law, False, worst, "".join(sentence(f"law {key}", **details)[1] for key in sentences if key))
 
 
 def _gradient(objective: Objective, batch: Batch, train: bool) -> Array:
@@ -43,13 +46,13 @@ def _gradient(objective: Objective, batch: Batch, train: bool) -> Array:
     return objective.grad.copy()
 
 
-def _told(link: BoundLayer) -> dict[str, Array]:
+def _written_backward(link: BoundLayer) -> dict[str, Array]:
     """What a layer's backward writes."""
     names = ("dx", *(f"d{p}" for p in link.node.plan.params))
     return {name: np.array(getattr(link.frame, name)) for name in names if getattr(link.frame, name) is not None}
 
 
-def _walk(batch: Batch, seed: int) -> Iterator[tuple[BoundLayer, np.random.Generator]]:
+def _layers(batch: Batch, seed: int) -> Iterator[tuple[BoundLayer, np.random.Generator]]:
     """Every layer with something to weigh its outputs by, after a forward pass."""
     for link in batch.chain.walk():
         yield link, Stream(seed, "gradcheck", f"law {link.path}").at()
@@ -59,7 +62,7 @@ def _passes(objective: Objective, batch: Batch, seed: int) -> LawRow:
     """Forward and backward, each twice, give the same bits and leave what they read as it was."""
     objective.network.draw(batch.chain, 0)
     batch.forward(True)
-    for link, rng in _walk(batch, seed):
+    for link, rng in _layers(batch, seed):
         f, plan = link.frame, link.node.plan
         reads = ("x", *plan.params, *plan.draws, *plan.state)
         np.copyto(f.dy, rng.normal(size=f.dy.shape))
@@ -70,18 +73,17 @@ def _passes(objective: Objective, batch: Batch, seed: int) -> LawRow:
             link.layer.backward(f, True)
             found.append(engine_arrays(link))
         link.layer.backward(f, True)
-        found.append(found[0] | _told(link))
+        found.append(found[0] | _written_backward(link))
         changed = [n for n, v in before.items() if not np.array_equal(getattr(f, n), v, equal_nan=True)]
         for name in changed:
             np.copyto(getattr(f, name), before[name])
         if changed:
-            return LawRow("re-entrant", False, float("inf"), f"{link.path} changes its {', '.join(changed)}")
+            return _broken("re-entrant", math.inf, "changes", layer=link.path, arrays=", ".join(changed))
         for again in found[1:]:
             for name, value in found[0].items():
                 if not np.array_equal(value, again[name], equal_nan=True):
                     worst = max_abs(value - again[name])
-                    text = f"{link.path}: {name} is another when computed a second time"
-                    return LawRow("re-entrant", False, worst, text)
+                    return _broken("re-entrant", worst, "again", layer=link.path, array=name)
         batch.forward(True)
     loss = objective.loss
     batch.forward(True)
@@ -89,14 +91,13 @@ def _passes(objective: Objective, batch: Batch, seed: int) -> LawRow:
     first, outputs, targets = batch.frame.dx.copy(), batch.frame.x.copy(), batch.frame.t.copy()
     loss.backward(batch.frame)
     if not np.array_equal(first, batch.frame.dx, equal_nan=True):
-        worst = max_abs(first - batch.frame.dx)
-        return LawRow("re-entrant", False, worst, "loss: dx is another when computed a second time")
+        return _broken("re-entrant", max_abs(first - batch.frame.dx), "again", layer="loss", array="dx")
     if not (np.array_equal(outputs, batch.frame.x) and np.array_equal(targets, batch.frame.t)):
-        return LawRow("re-entrant", False, float("inf"), "loss changes its outputs or targets")
-    return _whole_pass(objective, batch)
+        return _broken("re-entrant", math.inf, "loss changes")
+    return _passes_of_network(objective, batch)
 
 
-def _whole_pass(objective: Objective, batch: Batch) -> LawRow:
+def _passes_of_network(objective: Objective, batch: Batch) -> LawRow:
     """All layers together, in the order of a training step, as each of them alone."""
     before = {path: w.copy() for path, w in objective.network.parameters().items()}
     gradients = []
@@ -108,14 +109,13 @@ def _whole_pass(objective: Objective, batch: Batch) -> LawRow:
         for path in moved:
             np.copyto(objective.network.parameters()[path], before[path])
         if moved:
-            text = f"the pass backward moves {', '.join(moved)}: all that comes after sees updated weights"
-            return LawRow("re-entrant", False, float("inf"), text)
+            return _broken("re-entrant", math.inf, "moves", weights=", ".join(moved))
     one, two, three = gradients
     gap = max_abs(two - one)
-    text = "" if not gap else "the gradient of the whole network is another when computed a second time"
-    if gap and max_abs((three - two) - (two - one)) <= 1e-9 * gap:
-        text += ": it grows by the same every time, and is never set back to 0"
-    return LawRow("re-entrant", not gap, gap, text)
+    if not gap:
+        return LawRow("re-entrant", True, gap)
+    grows = max_abs((three - two) - (two - one)) <= 1e-9 * gap
+    return _broken("re-entrant", gap, "network again", "grows" if grows else "")
 
 
 def _linear(objective: Objective, batch: Batch, seed: int) -> LawRow:
@@ -123,7 +123,7 @@ def _linear(objective: Objective, batch: Batch, seed: int) -> LawRow:
     objective.network.draw(batch.chain, 0)
     batch.forward(True)
     worst = 0.0
-    for link, rng in _walk(batch, seed):
+    for link, rng in _layers(batch, seed):
         f = link.frame
         one, two = rng.normal(size=f.dy.shape), rng.normal(size=f.dy.shape)
         parts = []
@@ -131,14 +131,13 @@ def _linear(objective: Objective, batch: Batch, seed: int) -> LawRow:
             link.layer.forward(f, True)
             np.copyto(f.dy, d)
             link.layer.backward(f, True)
-            parts.append(_told(link))
+            parts.append(_written_backward(link))
         for name, whole in parts[2].items():
             allowed = 1e-11 * max(max_abs(parts[0][name]), max_abs(parts[1][name]), max_abs(one)) + 64 * EPS
             gap = max(max_abs(whole - parts[0][name] - 2 * parts[1][name]), max_abs(parts[3][name]))
             worst = max(worst, gap / max(max_abs(whole), max_abs(one), 1e-300))
             if not gap <= allowed:
-                text = f"{link.path}: {name} is not linear in the error that arrives (dy)"
-                return LawRow("linear", False, worst, text)
+                return _broken("linear", worst, "linear", layer=link.path, array=name)
         batch.forward(True)
     return LawRow("linear", True, worst)
 
@@ -148,25 +147,24 @@ def _batch(objective: Objective, batch: Batch, x: Array, t: Array) -> LawRow:
     n = batch.n
     if n == 1:
         return LawRow("batch", None, 0.0, "there is one row")
-    _load(batch, x, t, np.arange(n))
+    batch.load(x, t, np.arange(n))
     whole = _gradient(objective, batch, False)
     single, total = objective.batch(1), np.zeros_like(whole)
     weights = []
     for i in range(n):
-        _load(single, x, t, np.array([i]))
+        single.load(x, t, np.array([i]))
         one = _gradient(objective, single, False)
         weights.append(single.weight())
         total += weights[-1] * one
     total /= sum(weights)
-    _load(batch, x, t, np.arange(n))
+    batch.load(x, t, np.arange(n))
     gap, largest = max_abs(whole - total), max(max_abs(whole), max_abs(total))
     worst = gap / largest if largest else 0.0
-    text = "" if gap <= 1e-10 * largest + 64 * EPS else "the gradient of the batch is not the mean of its rows'"
-    if text and largest and gap > 1e-10 * largest:
-        ratio = float(np.vdot(whole, total) / np.vdot(total, total)) if total.any() else 0.0
-        if max_abs(whole - ratio * total) <= 1e-9 * largest:
-            text += f": it is {ratio:.6g} times that (N = {n})"
-    return LawRow("batch", not text, worst, text)
+    if gap <= 1e-10 * largest + 64 * EPS:
+        return LawRow("batch", True, worst)
+    ratio = float(np.vdot(whole, total) / np.vdot(total, total)) if total.any() else 0.0
+    constant = max_abs(whole - ratio * total) <= 1e-9 * largest
+    return _broken("batch", worst, "batch", "batch ratio" if constant else "", ratio=ratio, rows=n)
 
 
 def _permutation(objective: Objective, batch: Batch, x: Array, t: Array) -> LawRow:
@@ -175,15 +173,15 @@ def _permutation(objective: Objective, batch: Batch, x: Array, t: Array) -> LawR
     if n == 1:
         return LawRow("permutation", None, 0.0, "there is one row")
     train = not objective.network.draws
-    _load(batch, x, t, np.arange(n))
+    batch.load(x, t, np.arange(n))
     straight = _gradient(objective, batch, train)
-    _load(batch, x, t, np.roll(np.arange(n), 1))
+    batch.load(x, t, np.roll(np.arange(n), 1))
     turned = _gradient(objective, batch, train)
-    _load(batch, x, t, np.arange(n))
+    batch.load(x, t, np.arange(n))
     gap, largest = max_abs(straight - turned), max_abs(straight)
     worst = gap / largest if largest else 0.0
-    text = "" if gap <= 1e-9 * largest + 64 * EPS else "the gradient changes when the rows change places"
-    return LawRow("permutation", not text, worst, text)
+    holds = gap <= 1e-9 * largest + 64 * EPS
+    return LawRow("permutation", True, worst) if holds else _broken("permutation", worst, "permutation")
 
 
 def _float32(objective: Objective, batch: Batch, x: Array, t: Array, seed: int) -> LawRow:
@@ -193,8 +191,8 @@ def _float32(objective: Objective, batch: Batch, x: Array, t: Array, seed: int) 
     for path, state in objective.network.states.items():
         narrow.network.states[path][...] = state
     few = narrow.batch(batch.n)
-    _load(few, x.astype(np.float32) if x.dtype.kind == "f" else x, t, np.arange(batch.n))
-    _load(batch, x, t, np.arange(batch.n))
+    few.load(x.astype(np.float32) if x.dtype.kind == "f" else x, t, np.arange(batch.n))
+    batch.load(x, t, np.arange(batch.n))
     objective.network.draw(batch.chain, 0)
     narrow.network.draw(few.chain, 0)
     if not np.isfinite(few.forward(True)) or not np.isfinite(narrow.theta).all():
@@ -206,10 +204,10 @@ def _float32(objective: Objective, batch: Batch, x: Array, t: Array, seed: int) 
     for e in objective.network.network_plan.layout:
         a, b = wide[e.where], thin[e.where]
         if not np.isfinite(b).all():
-            return LawRow("float32", False, float("inf"), f"{e.path}: in float32 its gradient is not finite")
+            return _broken("float32", math.inf, "not finite", weights=e.path)
         gap, scale = max_abs(a - b), max(max_abs(a), 1e-3 * largest, 1e-300)
         worst = max(worst, gap / scale)
-        if (gap - SWAY * rounding.gradient[e.path]) / scale > excess:  # of what rounding does not explain
-            excess, where = (gap - SWAY * rounding.gradient[e.path]) / scale, e.path
-    text = "" if excess <= NARROW else f"{where}: float32 is off by {worst:.1e} of its largest entry"
-    return LawRow("float32", excess <= NARROW, worst, text)
+        if (gap - FLOAT32_ROUNDINGS * rounding.gradient[e.path]) / scale > excess:  # of what rounding does not explain
+            excess, where = (gap - FLOAT32_ROUNDINGS * rounding.gradient[e.path]) / scale, e.path
+    holds = excess <= FLOAT32_RTOL
+    return LawRow("float32", True, worst) if holds else _broken("float32", worst, "float32", weights=where, gap=worst)

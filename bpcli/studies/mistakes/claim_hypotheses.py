@@ -7,7 +7,6 @@ its result. Which of them was made is for `marking` to find; a number that none 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,10 +16,11 @@ from bpcli.family.plan import Array
 from bpcli.notation import NotationError, compile_equations
 from bpcli.notation.evaluate import Grid
 from bpcli.notation.symbols import gradient_of
-from bpcli.notation.syntax import Binary, Bind, Call, Equation, Expr, Name, Read, Reduce, reads, walk
+from bpcli.notation.syntax import Binary, Bind, Call, Expr, Name, Read, Reduce, reads, walk
 from bpcli.notation.text import Ascii
 from bpcli.records.trace import Stage
-from bpcli.studies.mistakes.single_mistakes import Slip, slips
+from bpcli.studies.mistakes.hypotheses import Hypothesis
+from bpcli.studies.mistakes.single_mistakes import Mistake, first_bound_index, single_mistakes
 from bpcli.studies.trace.graph import AFTER, GIVEN, Flow, GraphNode, Key, Values
 
 CLASSIC = (
@@ -33,24 +33,15 @@ CLASSIC = (
 OF_PROGRAMS = ("edge", "unbiased")
 """Slips of those who write code, not of those who derive by hand."""
 
-SMALL = 4096  # entries: slips in the sums of a larger array are not tried term by term
+MAX_ENTRIES_BY_TERM = 4096  # in larger arrays sums are not tried term by term
 
 
-@dataclass(frozen=True)
-class Guess:
-    """A mistake, and the array that it gives in place of a node's own."""
-
-    code: str
-    text: str
-    value: Array
-
-    @property
-    def rank(self) -> int:
-        """How soon a mistake comes to mind."""
-        return CLASSIC.index(self.code) if self.code in CLASSIC else len(CLASSIC)
+def likeliness(hypothesis: Hypothesis) -> int:
+    """How soon a mistake comes to mind: its place among the classic ones."""
+    return CLASSIC.index(hypothesis.code) if hypothesis.code in CLASSIC else len(CLASSIC)
 
 
-class Mistakes:
+class ClaimHypotheses:
     """What a node would hold, had one mistake been made in it."""
 
     def __init__(self, flow: Flow) -> None:
@@ -59,19 +50,19 @@ class Mistakes:
         loss = flow.truth["loss", "", "dx"]
         self.rows, self.outputs = len(loss), loss.shape[-1]
 
-    def of(self, key: Key, values: Values, later: Callable[[], Values]) -> Iterator[Guess]:
+    def of(self, key: Key, values: Values, later: Callable[[], Values]) -> Iterator[Hypothesis]:
         """All guesses at a node; `values` are the arrays of the step, and `later()` those of the whole of it, to its
         end."""
         own = values[key]
         stage = self.flow.nodes[key].stage if key in self.flow.nodes else Stage.REPEAT
         yield from self._scaled(own, stage)
         if key == AFTER:
-            yield Guess("old-weight", "it is the loss before the step", self._loss(values))
+            yield Hypothesis("old-weight", "it is the loss before the step", self._loss(values))
         if key not in self.flow.nodes:
             return
         node = self.flow.nodes[key]
         if own.ndim == 2 and min(own.shape) > 1:
-            yield Guess("transposed", "rows and columns are exchanged", _turned(own))
+            yield Hypothesis("transposed", "rows and columns are exchanged", _turned(own))
         env = self.flow.env(node, values)
         with np.errstate(all="ignore"):
             if node.block.part == "layer":
@@ -87,40 +78,41 @@ class Mistakes:
         return values["loss", "", "L"] if total is None else total
 
     # -------------------------------------------------------------------------------------------------- of the result
-    def _scaled(self, own: Array, stage: Stage) -> Iterator[Guess]:
-        yield Guess("sign", "the sign is turned", -own)
-        yield Guess("factor-2", "it is 2 times too large: a factor 2 too many, or a factor 1/2 forgotten", 2 * own)
-        yield Guess("factor-1/2", "it is half as large: a factor 2 forgotten", own / 2)
+    def _scaled(self, own: Array, stage: Stage) -> Iterator[Hypothesis]:
+        yield Hypothesis("sign", "the sign is turned", -own)
+        yield Hypothesis("factor-2", "it is 2 times too large: a factor 2 too many, or a factor 1/2 forgotten", 2 * own)
+        yield Hypothesis("factor-1/2", "it is half as large: a factor 2 forgotten", own / 2)
         if stage is Stage.FORWARD:
             return
         for code, letter, count in (("rows", "N", self.rows), ("outputs", "K", self.outputs)):
             if count > 1:
-                yield Guess(code, f"it is not divided by the {letter} = {count} {code}", own * count)
+                yield Hypothesis(code, f"it is not divided by the {letter} = {count} {code}", own * count)
                 text = f"it is divided by the {letter} = {count} {code} once too often"
-                yield Guess(f"{code}-twice", text, own / count)
+                yield Hypothesis(f"{code}-twice", text, own / count)
 
     # ------------------------------------------------------------------------------------------------- of activations
-    def _slopes(self, node: GraphNode, env: Mapping[str, Any]) -> Iterator[Guess]:
+    def _slopes(self, node: GraphNode, env: Mapping[str, Any]) -> Iterator[Hypothesis]:
         """Slopes that are forgotten, or taken at the wrong place."""
         kind, program, name = node.block.kind, node.block.program, node.key[2]
         if kind not in Activation.registry or env["x"].shape != env["y"].shape:
             return
         if name == "y":
-            yield Guess("activation", f"{kind} is not applied: it is still z", env["x"])
+            yield Hypothesis("activation", f"{kind} is not applied: it is still z", env["x"])
         if name != "dx":
             return
-        yield Guess("no-slope", f"the slope of {kind} is forgotten: the error is passed on as it arrives", env["dy"])
+        text = f"the slope of {kind} is forgotten: the error is passed on as it arrives"
+        yield Hypothesis("no-slope", text, env["dy"])
         given = {n: v for n, v in env.items() if n not in program.names}
         at_a = program.run({**given, "x": env["y"]}, ["dx"])["dx"]
-        yield Guess("slope-at-a", f"the slope of {kind} is taken at its output a; it belongs at its input z", at_a)
+        yield Hypothesis("slope-at-a", f"the slope of {kind} is taken at its output a; it belongs at its input z", at_a)
         if "y" in reads(node.grid.equation):
             text = f"the slope of {kind} is written by its output a, and the input z is put in"
-            yield Guess("slope-at-z", text, node.grid.value({**env, "y": env["x"]}))
+            yield Hypothesis("slope-at-z", text, node.grid.value({**env, "y": env["x"]}))
 
     # --------------------------------------------------------------------------------------------- of the arrays read
     def _other_arrays(
         self, node: GraphNode, env: Mapping[str, Any], values: Values, later: Callable[[], Values]
-    ) -> Iterator[Guess]:
+    ) -> Iterator[Hypothesis]:
         """Another array is read than was meant: the updated weights, or what stands on the wrong side of an
         activation."""
         layer, named = node.block.layer, reads(node.grid.equation)
@@ -128,7 +120,7 @@ class Mistakes:
             if param in named and node.stage > Stage.FORWARD:
                 new = self.flow.stepped(f"{layer}.{param}").make(later())
                 text = f"the updated {layer}.{param} is used: the error goes back through the OLD weights"
-                yield Guess("new-weight", text, node.grid.value({**env, param: new}))
+                yield Hypothesis("new-weight", text, node.grid.value({**env, param: new}))
         for name in ("x", "dy"):
             before = self.flow.wire(layer, name)
             if name not in named or before not in self.flow.nodes or self.flow.nodes[before].block.layer == layer:
@@ -142,9 +134,9 @@ class Mistakes:
                 code, text = ("activation", f"its input is taken before {kind}, which is not applied")
                 if name == "dy":
                     code, text = "no-slope", f"the slope of {kind} is forgotten: the error is taken as it arrives there"
-                yield Guess(code, text, node.grid.value({**env, name: told}))
+                yield Hypothesis(code, text, node.grid.value({**env, name: told}))
 
-    def _renewed(self, node: GraphNode, env: Mapping[str, Any]) -> Iterator[Guess]:
+    def _renewed(self, node: GraphNode, env: Mapping[str, Any]) -> Iterator[Hypothesis]:
         """What is updated in place of what is not yet, or the other way round."""
         for name in sorted(reads(node.grid.equation)):
             other = name.removesuffix("_new") if name.endswith("_new") else f"{name}_new"
@@ -153,9 +145,9 @@ class Mistakes:
                     continue
                 new = "new" if other.endswith("_new") else "old"
                 text = f"the {new} {name.removesuffix('_new')} is used"
-                yield Guess(f"{new}-state", text, node.grid.value({**env, name: env[other]}))
+                yield Hypothesis(f"{new}-state", text, node.grid.value({**env, name: env[other]}))
 
-    def _rounded(self, node: GraphNode, env: Mapping[str, Any]) -> Iterator[Guess]:
+    def _rounded(self, node: GraphNode, env: Mapping[str, Any]) -> Iterator[Hypothesis]:
         """Numbers from before are rounded first."""
         made = {name for name, s in node.inputs.items() if any(k[0] != GIVEN for k in s.keys)}
         made |= {name for name in node.block.program.names if (*node.key[:2], name) in self.flow.nodes}
@@ -165,10 +157,10 @@ class Mistakes:
         for k in range(7, 0, -1):
             for words, cut in ((f"{k} decimals", _decimals), (f"{k} significant digits", _significant)):
                 text = f"it is computed from numbers rounded to {words if k > 1 else words[:-1]}"
-                yield Guess("rounding", text, node.grid.value({**env, **{n: cut(env[n], k) for n in names}}))
+                yield Hypothesis("rounding", text, node.grid.value({**env, **{n: cut(env[n], k) for n in names}}))
 
     # ------------------------------------------------------------------------------------------------ of the equation
-    def _long(self, node: GraphNode, env: Mapping[str, Any]) -> Iterator[Guess]:
+    def _long(self, node: GraphNode, env: Mapping[str, Any]) -> Iterator[Hypothesis]:
         """Where an equation has a long form, with a slope for each step of the chain: slips in that, and a chain that
         stops before its end."""
         block, name = node.block, node.key[2]
@@ -189,33 +181,31 @@ class Mistakes:
         for grid in program.grids:
             if grid.name != "dx" and gradient_of(grid.name, full) and full[grid.name].shape == env["dx"].shape:
                 text = f"it is the slope of the loss by {grid.name[1:]}, not by what {grid.name[1:]} is computed from"
-                yield Guess("half-chain", text, full[grid.name])
+                yield Hypothesis("half-chain", text, full[grid.name])
             if grid.name == "dx":
                 yield from self._slipped(node, grid, full)
 
-    def _slipped(self, node: GraphNode, grid: Grid, env: Mapping[str, Any]) -> Iterator[Guess]:
+    def _slipped(self, node: GraphNode, grid: Grid, env: Mapping[str, Any]) -> Iterator[Hypothesis]:
         """One slip in the equation itself."""
-        shapes = {name: np.shape(v) for name, v in env.items() if np.ndim(v)}
-        size = grid.size if node.base[node.key[2]].size <= SMALL else dict.fromkeys(grid.size, SMALL)
-        for slip in slips(grid.equation.right, size, shapes):
-            if slip.kind in OF_PROGRAMS:
+        for mistake in single_mistakes(grid, env, MAX_ENTRIES_BY_TERM):
+            if mistake.kind in OF_PROGRAMS:
                 continue
-            code, text = self._words(node, grid, slip)
-            equation = Equation(grid.name, grid.equation.free, slip.expression, grid.equation.source)
             try:
-                yield Guess(code, text, Grid(equation, grid.size).value(env))
+                value = mistake.put_in(grid).value(env)
             except NotationError:  # a read outside its array: nobody could have computed that
                 continue
+            yield Hypothesis(*self._words(node, grid, mistake), value)
 
-    def _words(self, node: GraphNode, grid: Grid, slip: Slip) -> tuple[str, str]:
-        """The code of a slip, and what to say of it."""
-        piece, layer = slip.piece, node.block.layer
+    def _words(self, node: GraphNode, grid: Grid, mistake: Mistake) -> tuple[str, str]:
+        """The code of a mistake, and what to say of it."""
+        piece, layer = mistake.pieces[0], node.block.layer
         shown = self._shown(node, piece)
         source = self.flow.wire(layer, "x") if node.block.part == "layer" else None
         array = piece.array if isinstance(piece, Read) else piece.id if isinstance(piece, Name) else ""
         part = node.block.part
-        at = "" if slip.term is None else f" in the term {_bound(grid.equation.right)} = {slip.term}"
-        match slip.kind:
+        term = f"the term {first_bound_index(grid.equation.right)} = {mistake.term}"
+        at = "" if mistake.term is None else f" in {term}"
+        match mistake.kind:
             case "factor" if part == "layer" and array == "x":
                 return "dropped-input", f"its input, {_named(source)}, is left out{at}, as if it were 1"
             case "factor" if array == "lr":
@@ -228,29 +218,29 @@ class Mistakes:
                 return "bias-correction", f"the bias correction is forgotten: the division by {shown}"
             case "divisor":
                 return "left-out", f"the division by {shown} is left out"
-            case "times":
+            case "inverted":
                 return "inverted", f"it is multiplied by {shown} and not divided"
-            case "term" if slip.term is not None:
-                return "dropped-term", f"the term {_bound(grid.equation.right)} = {slip.term} of the sum is left out"
+            case "dropped-term":
+                return "dropped-term", f"{term} of the sum is left out"
             case "term" if part == "layer" and array in self.links[layer].node.plan.params:
                 return "dropped-bias", f"the bias {layer}.{array} is left out"
-            case "term" if part == "gradient":
+            case "term" | "term number" if part == "gradient":
                 return "penalty", "the penalty's own slope is left out" if array == "own" else f"{shown} is left out"
-            case "term":
+            case "term" | "term number":
                 return "left-out", f"the term {shown} is left out"
             case "twice":
                 return "counted-twice", f"the term {shown} is counted twice"
-            case "plus" if node.key[2] == "w_new" and isinstance(grid.equation.right, Binary):
+            case "sign plus" if node.key[2] == "w_new" and isinstance(grid.equation.right, Binary):
                 return "added", "the gradient is added; to go downhill it is subtracted"
-            case "plus":
+            case "sign plus":
                 return "plus", f"a minus is taken as a plus, in {shown}"
-            case "minus" | "minus-dropped":
+            case "sign minus" | "sign lost":
                 return "minus", f"a sign is mistaken, in {shown}"
             case "power":
                 return "no-power", f"the power is left out, of {shown}"
             case "function" if isinstance(piece, Call):
                 return "function", f"{piece.fn} is not applied, in {shown}"
-            case "summed":
+            case "divisor summed":
                 counted = _counted(piece)
                 return counted or "left-out", f"it is a sum, not divided by the number of {counted or 'values'}"
             case "averaged":
@@ -259,8 +249,9 @@ class Mistakes:
                 return code, "it is a mean where a sum is meant"
             case "diagonal":
                 return "diagonal", "of the slopes only those of each output by its own input are counted"
-        turned = f"{shown} in place of {self._shown(node, swapped_index(piece))}"
-        return "transposed", f"{array} is read transposed: {turned}" if slip.kind == "transposed" else shown
+        assert isinstance(piece, Read), mistake.kind
+        turned = self._shown(node, Read(array, piece.index[::-1]))
+        return "transposed", f"{array} is read transposed: {shown} in place of {turned}"
 
     def _shown(self, node: GraphNode, piece: Expr) -> str:
         return Ascii(node.block.known).draw(piece).text
@@ -271,22 +262,11 @@ def _named(key: Key | None) -> str:
     return ".".join(filter(None, key[1:])) if key else "x"
 
 
-def swapped_index(piece: Expr) -> Expr:
-    """A read with its two indices exchanged."""
-    return Read(piece.array, piece.index[::-1]) if isinstance(piece, Read) else piece
-
-
 def _counted(piece: Expr) -> str | None:
     """What a count or a mean counts: rows or outputs."""
     counts = [n for n in walk(piece) if isinstance(n, Reduce) and n.fn in ("count", "mean")]
     letters = {b.letter for c in counts[:1] for b in c.over if isinstance(b, Bind)}
     return {"n": "rows", "k": "outputs"}.get("".join(letters))
-
-
-def _bound(node: Expr) -> str:
-    """The index of an expression's sum."""
-    found = (b.letter for n in walk(node) if isinstance(n, Reduce) for b in n.over if isinstance(b, Bind))
-    return next(found, "")
 
 
 def _turned(own: Array) -> Array:

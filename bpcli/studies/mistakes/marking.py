@@ -19,8 +19,9 @@ from bpcli.notation.worked import entry
 from bpcli.records.trace import Cause, Mark, Marks, Quantity, Stage
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.mistakes.addresses import Addresses, ClaimedEntry
-from bpcli.studies.mistakes.claim_hypotheses import Guess, Mistakes
+from bpcli.studies.mistakes.claim_hypotheses import ClaimHypotheses, likeliness
 from bpcli.studies.mistakes.claims import Claim, read
+from bpcli.studies.mistakes.hypotheses import Hypothesis
 from bpcli.studies.trace.derive_step import without_equations
 from bpcli.studies.trace.follow import network_of
 from bpcli.studies.trace.graph import AFTER, GIVEN, Flow, Key, Values
@@ -67,7 +68,7 @@ def mark(target: TraceTarget, claims: Sequence[Claim], file: str = "", *, ascii:
 class _Found:
     """A mistake in `where`, and what it gives in the quantity that is looked at."""
 
-    guess: Guess
+    guess: Hypothesis
     where: Key
     distance: int
     value: Array
@@ -124,7 +125,7 @@ class _Marker:
         for target in targets:
             self.claimed.setdefault(target.key, []).append(target)
         self.told = told
-        self.mistakes = Mistakes(flow)
+        self.mistakes = ClaimHypotheses(flow)
         self.world = _World(flow)  # with the numbers that were meant, as far as that is known
         self.written = _World(flow)  # with the numbers as they are written
         self.reached = 0  # how far `written` is worked out
@@ -212,9 +213,9 @@ class _Marker:
                 agree = sum(t.claim.fits(flat[t.place], floor) for t in targets)
                 found.append((tried, _Found(guess, where, distance, value, agree, len(explained))))
         likely = [f for n, f in found if self._chance(n, f, wrong, floor) < CHANCE]
-        return sorted(likely, key=lambda f: (-f.agree, f.guess.rank, f.distance))
+        return sorted(likely, key=lambda f: (-f.agree, likeliness(f.guess), f.distance))
 
-    def _guesses(self, key: Key, base: Array) -> Iterator[tuple[Key, int, Guess, Array]]:
+    def _guesses(self, key: Key, base: Array) -> Iterator[tuple[Key, int, Hypothesis, Array]]:
         """Every mistake in a quantity and in what it is computed from, as far as no claim shows that; with the array
         that it leads to."""
         ahead: list[Values] = []
@@ -228,12 +229,12 @@ class _Marker:
 
         own = [(g, g.value) for g in self.mistakes.of(key, self.world.values, later)]
         written = self._as_written(key)
-        rounded = Guess("rounding", "it is computed from the numbers before it as they are written, rounded", written)
-        own.append((rounded, written))
-        for guess, value in sorted(own, key=lambda pair: pair[0].rank):
+        text = "it is computed from the numbers before it as they are written, rounded"
+        own.append((Hypothesis("rounding", text, written), written))
+        for guess, value in sorted(own, key=lambda pair: likeliness(pair[0])):
             yield key, 0, guess, value
         for where, distance in self._unseen(key):
-            for guess in sorted(self.mistakes.of(where, self.world.values, later), key=lambda g: g.rank):
+            for guess in sorted(self.mistakes.of(where, self.world.values, later), key=likeliness):
                 if guess.code == "rounding" or np.array_equal(guess.value, self.world.values[where]):
                     continue
                 world = self.world.copy()

@@ -1,15 +1,21 @@
-"""Equations as they are misread: every way to make one slip in an expression."""
+"""Equations with one mistake in them: what somebody may have computed in place of an equation's right side."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any
 
+import numpy as np
+
+from bpcli.notation.evaluate import Grid
 from bpcli.notation.syntax import (
     Binary,
     Bind,
     Call,
     Compare,
+    Equation,
     Expr,
     Name,
     Negate,
@@ -20,76 +26,118 @@ from bpcli.notation.syntax import (
     walk,
 )  # fmt: skip
 
-MOST_TERMS = 16  # of a sum: each of them may have been left out
+MAX_SUM_TERMS = 16  # of a longer sum, no single term is left out
 
 EDGES = {">": ">=", ">=": ">", "<": "<=", "<=": "<"}
 """Comparisons that differ where both sides are equal only."""
 
 
 @dataclass(frozen=True)
-class Slip:
-    """An expression with one slip in it: its kind, and the piece that it concerns."""
+class Mistake:
+    """The right side of an equation with one mistake in it.
 
-    expression: Expr
+    `kind` names the mistake, `pieces` are the expressions that it concerns, and `letters` the indices.
+    """
+
     kind: str
-    piece: Expr
-    term: int | None = None  # of a sum, where the slip is in one term only
+    right: Expr
+    pieces: tuple[Expr, ...]
+    term: int | None = None  # of a sum, where the mistake is in one term only
+    letters: tuple[str, ...] = ()
+    size: Mapping[str, int] | None = None  # number of values of each index, where the equation's own does not hold
+
+    def put_in(self, grid: Grid) -> Grid:
+        """The equation of `grid`, ready to be evaluated with the mistake in it."""
+        e = grid.equation
+        return Grid(Equation(grid.name, e.free, self.right, e.source), self.size or grid.size)
 
 
-def slips(node: Expr, size: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]]) -> Iterator[Slip]:
-    """All slips in an expression, as long as one is made; `size` is the number of values of each index, `shapes` are
-    those of the arrays."""
+def single_mistakes(grid: Grid, known: Mapping[str, Any], max_entries: int) -> Iterator[Mistake]:
+    """Every way to make one mistake in one place of an equation; `known` holds the arrays that it reads.
+
+    Where its array has more than `max_entries` entries, the terms of its sums are not tried one by one.
+    """
+    shapes = {name: np.shape(v) for name, v in known.items() if np.ndim(v)}
+    large = np.size(known.get(grid.name, 0)) > max_entries
+    yield from _inside(grid.equation.right, dict.fromkeys(grid.size, max_entries) if large else grid.size, shapes)
+
+
+def larger_mistakes(grid: Grid) -> Iterator[Mistake]:
+    """Mistakes in a whole equation, the likeliest first: branches exchanged, bounds forgotten, several terms left out
+    at once, a reduction along another axis."""
+    for mistakes in (_branches, _bounds, _several_terms, _own_terms, _other_axes):
+        yield from mistakes(grid)
+
+
+def first_bound_index(node: Expr) -> str:
+    """The index that the first reduction of an expression runs over."""
+    found = (b.letter for n in walk(node) if isinstance(n, Reduce) for b in n.over if isinstance(b, Bind))
+    return next(found, "")
+
+
+def reading_other(node: Expr, old: str, new: str) -> Expr:
+    """The expression with another array read in place of `old`."""
+    if isinstance(node, Read) and node.array == old:
+        return Read(new, node.index)
+    return _mapped(node, lambda inner: reading_other(inner, old, new))
+
+
+# ----------------------------------------------------------------------------------------------------- in one place
+def _inside(node: Expr, size: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]]) -> Iterator[Mistake]:
     yield from _here(node, size, shapes)
-    for i, child in enumerate(_parts(node)):
-        for slip in slips(child, size, shapes):
-            yield replace(slip, expression=_with(node, i, slip.expression))
+    parts = _parts(node)
+    for i, part in enumerate(parts):
+        for mistake in _inside(part, size, shapes):
+            yield replace(mistake, right=_rebuilt(node, [*parts[:i], mistake.right, *parts[i + 1 :]]))
 
 
-def _here(node: Expr, size: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]]) -> Iterator[Slip]:
+def _here(node: Expr, size: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]]) -> Iterator[Mistake]:
     match node:
         case Binary(op="*", left=left, right=right):
-            yield from (Slip(b, "factor", a) for a, b in ((left, right), (right, left)) if not _is(a, "*"))
+            for factor, rest in ((left, right), (right, left)):
+                if not (isinstance(factor, Binary) and factor.op == "*"):
+                    yield Mistake("factor", rest, (factor,))
         case Binary(op="/", left=left, right=right):
-            yield Slip(left, "divisor", right)
-            yield Slip(Binary("*", left, right), "times", right)
+            yield Mistake("divisor", left, (right,))
+            yield Mistake("inverted", Binary("*", left, right), (right,))
             if not isinstance(left, Number):
-                yield Slip(Binary("/", Number(1), right), "factor", left)
-        case Binary(op="+", left=left, right=right):
-            yield Slip(left, "term", right)
-            yield Slip(right, "term", left)
-            yield Slip(Binary("-", left, right), "minus", node)
-            for each in (left, right):
-                if isinstance(each, Read):
-                    yield Slip(Binary("+", node, each), "twice", each)
-        case Binary(op="-", left=left, right=right):
-            yield Slip(left, "term", right)
-            yield Slip(Negate(right), "term", left)
-            yield Slip(Binary("+", left, right), "plus", node)
+                yield Mistake("factor", Binary("/", Number(1), right), (left,))
+        case Binary(op="+" | "-", left=left, right=right):
+            if isinstance(right, Number):
+                yield Mistake("term number", left, (right, left, node))
+            else:
+                yield Mistake("term", left, (right,))
+            yield Mistake("term", right if node.op == "+" else Negate(right), (left,))
+            if node.op == "-":
+                yield Mistake("sign plus", Binary("+", left, right), (node,))
+            else:
+                yield Mistake("sign minus", Binary("-", left, right), (node,))
+                for each in (left, right):
+                    if isinstance(each, Read):
+                        yield Mistake("twice", Binary("+", node, each), (each,))
         case Binary(op="**", left=left):
-            yield Slip(left, "power", node)
+            yield Mistake("power", left, (node,))
         case Negate(operand=operand):
-            yield Slip(operand, "minus-dropped", node)
+            yield Mistake("sign lost", operand, (node,))
         case Call(fn=fn, args=(argument,)) if fn != "pad":
-            yield Slip(argument, "function", node)
+            yield Mistake("function", argument, (node,))
         case Compare(op=op, left=left, right=right) if op in EDGES:
-            yield Slip(Compare(EDGES[op], left, right), "edge", node)
+            yield Mistake("edge", Compare(EDGES[op], left, right), (node,))
         case Reduce(fn="count"):
-            yield Slip(Binary("-", node, Number(1)), "unbiased", node)
-        case Reduce():
+            yield Mistake("unbiased", Binary("-", node, Number(1)), (node,))
+        case Reduce(fn="mean"):
+            yield Mistake("divisor summed", replace(node, fn="sum"), (node,))
+        case Reduce(fn="sum"):
             yield from _in_sum(node, size)
         case Read(array=array, index=(Name(id=a), Name(id=b))):
             rows, columns = shapes.get(array, (0, 1))[:2]
             if rows == columns and a != b:
-                yield Slip(Read(array, (Name(b), Name(a))), "transposed", node)
+                yield Mistake("transposed read", Read(array, (Name(b), Name(a))), (node,))
 
 
-def _in_sum(node: Reduce, size: Mapping[str, int]) -> Iterator[Slip]:
-    letters = [b.letter for b in node.over if isinstance(b, Bind)]
-    if node.fn == "mean":
-        yield Slip(replace(node, fn="sum"), "summed", node)
-    if node.fn != "sum":
-        return
-    yield Slip(replace(node, fn="mean"), "averaged", node)
+def _in_sum(node: Reduce, size: Mapping[str, int]) -> Iterator[Mistake]:
+    letters = _letters(node)
+    yield Mistake("averaged", replace(node, fn="mean"), (node,))
     for read in walk(node.body):
         if isinstance(read, Read) and len(read.index) > 2:  # a derivative of several outputs by several inputs
             others = [i.id for i in read.index if isinstance(i, Name) and i.id not in letters]
@@ -97,59 +145,133 @@ def _in_sum(node: Reduce, size: Mapping[str, int]) -> Iterator[Slip]:
                 for other in others:
                     if size.get(letter) == size.get(other) and Name(letter) in read.index:
                         body = Binary("*", node.body, Compare("==", Name(letter), Name(other)))
-                        yield Slip(replace(node, body=body), "diagonal", read)
+                        yield Mistake("diagonal", replace(node, body=body), (read,))
     for letter in letters:
-        if not 1 < size[letter] <= MOST_TERMS:
+        if not 1 < size[letter] <= MAX_SUM_TERMS:
             continue
         for i in range(size[letter]):
             here = Compare("==", Name(letter), Number(i))
             rest = Binary("*", node.body, Compare("!=", Name(letter), Number(i)))
-            yield Slip(replace(node, body=rest), "term", node.body, i)
+            yield Mistake("dropped-term", replace(node, body=rest), (node.body,), i)
             for read in dict.fromkeys(n for n in walk(node.body) if isinstance(n, Read) and Name(letter) in n.index):
-                one = _replaced(node.body, read, Call("where", (here, Number(1), read)))
-                yield Slip(replace(node, body=one), "factor", read, i)
+                one = _exchanged(node.body, read, Call("where", (here, Number(1), read)))
+                yield Mistake("factor", replace(node, body=one), (read,), i)
 
 
-def _is(node: Expr, op: str) -> bool:
-    return isinstance(node, Binary) and node.op == op
+# -------------------------------------------------------------------------------------------- in the whole equation
+def _branches(grid: Grid) -> Iterator[Mistake]:
+    right = grid.equation.right
+    for node in _calls(right, "where"):
+        condition, then, other = node.args
+        exchanged = Call("where", (condition, other, then))
+        for kind, new in (("exchanged", exchanged), ("not asked", then), ("never true", other)):
+            yield Mistake(f"branches {kind}", _exchanged(right, node, new), (condition,))
+
+
+def _bounds(grid: Grid) -> Iterator[Mistake]:
+    """What is cut off at a bound, or at two, not cut off."""
+    right = grid.equation.right
+    for node in (*_calls(right, "min"), *_calls(right, "max")):
+        nested = [
+            inner for arg in node.args if isinstance(arg, Call) and arg.fn in ("min", "max") for inner in arg.args
+        ]
+        for each in dict.fromkeys((*node.args, *nested)):
+            yield Mistake("bound", _exchanged(right, node, each), (node,))
+
+
+def _calls(right: Expr, name: str) -> list[Call]:
+    return [n for n in dict.fromkeys(walk(right)) if isinstance(n, Call) and n.fn == name]
+
+
+def _several_terms(grid: Grid) -> Iterator[Mistake]:
+    terms = list(_added(grid.equation.right))
+    for kept in range(1, len(terms) - 1):
+        for chosen in combinations(terms, kept):
+            right = chosen[0]
+            for term in chosen[1:]:
+                right = Binary("+", right, term)
+            yield Mistake("term only", right, chosen)
+
+
+def _own_terms(grid: Grid) -> Iterator[Mistake]:
+    """A sum over all places of which only the place itself is counted."""
+    right = grid.equation.right
+    for node, letter in _over_one_index(right):
+        for k in grid.free:
+            if grid.size[k] == grid.size[letter] and node.fn == "sum":
+                one = _with_letters(node.body, {letter: k})
+                yield Mistake("diagonal term", _exchanged(right, node, one), (node,), letters=(letter, k))
+
+
+def _other_axes(grid: Grid) -> Iterator[Mistake]:
+    """A reduction over another axis than the one that is meant."""
+    right = grid.equation.right
+    for node, letter in _over_one_index(right):
+        for n in grid.free:
+            for k in grid.free:
+                if n == k or grid.size[k] != grid.size[letter]:
+                    continue
+                turned = Reduce(node.fn, node.over, _with_letters(node.body, {n: letter, letter: k}), node.extra)
+                size = {**grid.size, letter: grid.size[n]}
+                yield Mistake("axis", _exchanged(right, node, turned), (node,), letters=(n,), size=size)
+
+
+def _over_one_index(right: Expr) -> Iterator[tuple[Reduce, str]]:
+    """The reductions over one index, with it."""
+    for node in dict.fromkeys(n for n in walk(right) if isinstance(n, Reduce)):
+        letters = _letters(node)
+        if len(letters) == 1:
+            yield node, letters[0]
+
+
+def _letters(node: Reduce) -> list[str]:
+    return [b.letter for b in node.over if isinstance(b, Bind)]
+
+
+# ------------------------------------------------------------------------------------------------------ expressions
+def _added(node: Expr) -> Iterator[Expr]:
+    """The terms of a sum that is written out."""
+    if isinstance(node, Binary) and node.op in "+-":
+        yield from _added(node.left)
+        yield from _added(node.right) if node.op == "+" else (Negate(node.right),)
+    else:
+        yield node
+
+
+def _with_letters(node: Expr, letters: Mapping[str, str]) -> Expr:
+    """An expression with its indices exchanged."""
+    if isinstance(node, Name):
+        return Name(letters.get(node.id, node.id))
+    if isinstance(node, Read):
+        return Read(node.array, tuple(_with_letters(i, letters) for i in node.index))
+    return _mapped(node, lambda inner: _with_letters(inner, letters))
+
+
+def _exchanged(node: Expr, old: Expr, new: Expr) -> Expr:
+    """An expression with `new` wherever `old` stands."""
+    return new if node == old else _mapped(node, lambda inner: _exchanged(inner, old, new))
+
+
+def _mapped(node: Expr, change: Callable[[Expr], Expr]) -> Expr:
+    return _rebuilt(node, [change(part) for part in _parts(node)])
 
 
 def _parts(node: Expr) -> tuple[Expr, ...]:
-    """The expressions inside one, in which slips are made: not the indices of a read, nor the ranges of a sum."""
+    """The expressions inside one, in which mistakes are made: not the indices of a read, nor the ranges of a sum."""
     if isinstance(node, Read) or (isinstance(node, Reduce) and node.fn == "count"):
         return ()
     return (node.body,) if isinstance(node, Reduce) else children(node)
 
 
-def _with(node: Expr, i: int, new: Expr) -> Expr:
-    """An expression with another part."""
+def _rebuilt(node: Expr, parts: Sequence[Expr]) -> Expr:
+    """An expression with other parts."""
     match node:
         case Negate():
-            return Negate(new)
-        case Binary(op=op, left=left, right=right):
-            return Binary(op, new, right) if i == 0 else Binary(op, left, new)
-        case Compare(op=op, left=left, right=right):
-            return Compare(op, new, right) if i == 0 else Compare(op, left, new)
-        case Call(fn=fn, args=args):
-            return Call(fn, (*args[:i], new, *args[i + 1 :]))
-        case Reduce():
-            return replace(node, body=new)
-    return new
-
-
-def _replaced(node: Expr, old: Expr, new: Expr) -> Expr:
-    """An expression with `new` wherever `old` stands."""
-    if node == old:
-        return new
-    for i, part in enumerate(_parts(node)):
-        node = _with(node, i, _replaced(part, old, new))
-    return node
-
-
-def swapped(node: Expr, names: Mapping[str, str]) -> Expr:
-    """An expression that reads other arrays of the same shapes."""
-    if isinstance(node, Read):
-        return Read(names.get(node.array, node.array), node.index)
-    for i, part in enumerate(_parts(node)):
-        node = _with(node, i, swapped(part, names))
+            return Negate(*parts)
+        case Binary(op=op) | Compare(op=op):
+            return type(node)(op, *parts)
+        case Call(fn=fn):
+            return Call(fn, tuple(parts))
+        case Reduce(fn=fn) if fn != "count":
+            return replace(node, body=parts[0])
     return node
