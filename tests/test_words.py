@@ -41,7 +41,6 @@ STILL_TO_GO: dict[str, set[str]] = {
     "bpcli/render/run": {"told"},
     "bpcli/render/trace": {"given", "told"},
     "bpcli/render/trace/html": {"begin", "ends", "given", "told"},
-    "bpcli/studies/custom": {"ends", "given", "told"},
     "bpcli/studies/dataset": {"ends", "given", "vast"},
     "bpcli/studies/describe": {"ends", "given"},
     "bpcli/studies/diagnose": {"begin", "cure", "cures", "ends", "practised", "ramp", "scene", "told"},

@@ -16,34 +16,36 @@ import numpy as np
 from bpcli.config.document import Position
 from bpcli.family.plan import Shape
 from bpcli.numeric.threads import one_thread
-from bpcli.studies.custom.source_location import SOURCES, line_spot
+from bpcli.studies.custom.source_location import SOURCES, line_position
 
-LARGEST = 1 << 22  # bytes of the input rows that it is measured with
-MOST, LEAST = 4096, 8  # of those rows
-TIMES = 3
-NOISE = 1000  # bytes: views, numbers, small buffers
+MAX_INPUT_BYTES = 1 << 22  # of the rows that a kernel is measured with
+MAX_ROWS, MIN_ROWS = 4096, 8  # of the batch that it is measured with
+MAX_REPEATS = 3  # of a measurement
+NOISE_BYTES = 1000  # views, numbers, small buffers
 
-Steps = Mapping[str, Callable[[], Any]]
+Calls = Mapping[str, Callable[[], Any]]
 
 
-def growth(make: Callable[[int], Steps], x: Shape, dtype: Any) -> Iterator[tuple[str, Position | None, float]]:
-    """The steps that ask for memory which grows with the batch: each with its line, if that is in a user's file, and
-    the bytes a row. `make` gives the steps for so many rows of shape x, to be run in their order."""
+def allocation_growth(
+    make: Callable[[int], Calls], x: Shape, dtype: Any
+) -> Iterator[tuple[str, Position | None, float]]:
+    """Yields the calls that ask for memory which grows with the batch: each with its line, if that is in a user's file,
+    and the bytes per row. `make` returns the calls for a number of rows of shape x, to be run in their order."""
     width = max(1, math.prod(x)) * np.dtype(dtype).itemsize
-    large = min(MOST, max(LEAST, LARGEST // width))
+    large = min(MAX_ROWS, max(MIN_ROWS, MAX_INPUT_BYTES // width))
     small = large // 4
     with _small_buffers(), one_thread():  # a second thread, which only a large batch is worth, has views of its own
-        steps = make(large)
-        peaks = [_peaks(make(small)), _peaks(steps)]
-        for name, run in steps.items():
+        calls = make(large)
+        peaks = [_peaks(make(small)), _peaks(calls)]
+        for name, run in calls.items():
             more = peaks[1][name] - peaks[0][name]
-            if more > NOISE:
-                yield name, heaviest(run), more / (large - small)
+            if more > NOISE_BYTES:
+                yield name, largest_allocation(run), more / (large - small)
 
 
 @contextmanager
 def _small_buffers() -> Iterator[None]:
-    """NumPy's buffers for conversions kept so small that they are full whatever the batch."""
+    """Keeps NumPy's buffers for conversions so small that they are full whatever the batch."""
     old = np.setbufsize(16)
     try:
         yield
@@ -51,24 +53,24 @@ def _small_buffers() -> Iterator[None]:
         np.setbufsize(old)
 
 
-def _peaks(steps: Steps) -> dict[str, int]:
-    for run in steps.values():  # what is made once and kept
+def _peaks(calls: Calls) -> dict[str, int]:
+    for run in calls.values():  # what is made once and kept
         run()
-    return {name: _peak(run) for name, run in steps.items()}
+    return {name: _peak(run) for name, run in calls.items()}
 
 
 def _peak(run: Callable[[], Any]) -> int:
     """The most bytes in use at once while this runs, beyond what was in use before. The least of a few times: what
     another thread of the process asks for meanwhile is counted too."""
-    most: list[int] = []
+    peaks_seen: list[int] = []
     with _traced():
         run()
-        while len(most) < TIMES and min(most, default=NOISE) >= NOISE:
+        while len(peaks_seen) < MAX_REPEATS and min(peaks_seen, default=NOISE_BYTES) >= NOISE_BYTES:
             before, _ = tracemalloc.get_traced_memory()
             tracemalloc.reset_peak()
             run()
-            most.append(tracemalloc.get_traced_memory()[1] - before)
-    return min(most)
+            peaks_seen.append(tracemalloc.get_traced_memory()[1] - before)
+    return min(peaks_seen)
 
 
 @contextmanager
@@ -82,7 +84,7 @@ def _traced() -> Iterator[None]:
         gc.enable()
 
 
-def heaviest(run: Callable[[], Any]) -> Position | None:
+def largest_allocation(run: Callable[[], Any]) -> Position | None:
     """The line of a user's own code that asks for most."""
     asked: dict[tuple[str, int], int] = {}
     at: tuple[str, int] | None = None
@@ -108,4 +110,4 @@ def heaviest(run: Callable[[], Any]) -> Position | None:
             run()
         finally:
             sys.settrace(old)
-    return line_spot(*max(asked, key=lambda place: asked[place])) if asked else None
+    return line_position(*max(asked, key=lambda place: asked[place])) if asked else None

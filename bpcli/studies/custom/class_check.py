@@ -1,4 +1,4 @@
-"""What the class of a user's own part must be, as far as it can be told without running it."""
+"""Whether the class of a user's own part is what its family asks for, as far as that shows without running it."""
 
 from __future__ import annotations
 
@@ -11,43 +11,50 @@ from bpcli.family import Initializer, Layer, Loss
 from bpcli.family.part import Part
 from bpcli.family.plan import WIDTHS, N, Param, Plan, Shape, Slot
 from bpcli.records.training import Failure, Problem
-from bpcli.studies.custom.source_location import class_spot, families_of, first_line, method_spot, problem_at, rule
+from bpcli.studies.custom.source_location import (
+    class_position,
+    families_of,
+    family_rule,
+    first_line,
+    method_position,
+    problem_at,
+)
 
-GIVEN = {"x": "the input", "y": "the output", "dx": "the gradient by the input", "dy": "the upstream gradient"}
-TOLD = {"t": "the targets", "w": "the weights of the rows"}
-"""Names in a frame that are taken before a part asks for any."""
+FRAME_NAMES = {"x": "the input", "y": "the output", "dx": "the gradient by the input", "dy": "the upstream gradient"}
+LOSS_FRAME_NAMES = {"t": "the targets", "w": "the weights of the rows"}
+"""Names that a frame, and that of a loss, has before a part asks for any; with what messages call them."""
 
 
 def class_problems(leaf: type[Part]) -> Iterator[Problem]:
-    """What is wrong with the class of a part."""
+    """Yields what is wrong with the class of a part."""
     if not leaf.__pydantic_complete__:
         try:
             leaf.model_rebuild()
         except Exception as error:  # whatever stands in an annotation
             text = f"the settings of {leaf.__name__} cannot be read: {first_line(error)}"
-            yield problem_at(class_spot(leaf), text, code="declaration", help="import what its annotations name")
+            yield problem_at(class_position(leaf), text, code="declaration", help="import what its annotations name")
             return
     missing = sorted(leaf.__abstractmethods__)
     for name in missing:
         text = f"{leaf.__name__} has no `{name}`"
-        help = f"add `{_signature(leaf, name)}`; {rule(leaf, name)}"
-        yield problem_at(class_spot(leaf), text, code="declaration", help=help)
-    for name, base in _called(leaf):
+        help = f"add `{_signature(leaf, name)}`; {family_rule(leaf, name)}"
+        yield problem_at(class_position(leaf), text, code="declaration", help=help)
+    for name, base in _family_methods(leaf):
         own = getattr(leaf, name)
-        if own is not base and name not in missing and not _takes(own, base, name):
+        if own is not base and name not in missing and not _accepts(own, base, name):
             text = f"{leaf.__name__}.{name} cannot be called as the engine calls it"
             help = f"write `{_signature(leaf, name)}`"
-            yield problem_at(method_spot(leaf, name), text, code="declaration", help=help)
+            yield problem_at(method_position(leaf, name), text, code="declaration", help=help)
 
 
-def _called(leaf: type[Part]) -> Iterator[tuple[str, Any]]:
-    """The methods that families declare."""
+def _family_methods(leaf: type[Part]) -> Iterator[tuple[str, Any]]:
+    """The methods that the families of a part declare."""
     for family in families_of(leaf):
         yield from ((n, m) for n, m in vars(family).items() if inspect.isfunction(m) and not n.startswith("_"))
 
 
-def _takes(own: Any, base: Any, name: str) -> bool:
-    """Whether a method takes what the one of its family takes; optional arguments of equations are not asked for."""
+def _accepts(own: Any, base: Any, name: str) -> bool:
+    """Whether a method takes the arguments of the one of its family; optional ones of `equations` may be left out."""
     parameters = inspect.signature(base).parameters.values()
     asked = [p for p in parameters if p.default is p.empty or name != "equations"]
     named = {p.name: None for p in asked if p.kind is p.KEYWORD_ONLY}
@@ -66,7 +73,7 @@ def _signature(leaf: type[Part], name: str) -> str:
 
 # ---------------------------------------------------------------------------------------------------------------- plans
 def check_plans(leaf: type[Part]) -> None:
-    """Sees to it that what `plan` returns is a plan, whenever it is asked: raises Failure where it is none."""
+    """Wraps `plan` of a layer or a loss, so that it raises Failure where what it returns is no valid Plan."""
     own = getattr(leaf, "plan", None)
     if not issubclass(leaf, Layer | Loss) or own is None or own in (Layer.plan, Loss.plan):
         return
@@ -77,7 +84,7 @@ def check_plans(leaf: type[Part]) -> None:
         wrong = plan_fault(found, loss=isinstance(self, Loss))
         if wrong:
             text = f"{leaf.__name__}.plan {wrong[0]} (for rows of shape {x})"
-            raise Failure(problem_at(method_spot(leaf, "plan", r"\breturn\b"), text, code="plan", help=wrong[1]))
+            raise Failure(problem_at(method_position(leaf, "plan", r"\breturn\b"), text, code="plan", help=wrong[1]))
         return found  # type: ignore[no-any-return]  # a Plan, as was just seen
 
     setattr(leaf, "plan", plan)  # noqa: B010
@@ -87,16 +94,16 @@ def plan_fault(plan: Any, *, loss: bool = False) -> tuple[str, str] | None:
     """What is wrong with a plan and what to write, or None."""
     if not isinstance(plan, Plan):
         return (
-            f"returns {_called_as(plan)}, not a Plan",
+            f"returns {_type_text(plan)}, not a Plan",
             "write `return Plan(y=...)`: y is the shape of a row of outputs",
         )
     if not _is_shape(plan.y, least=1):
         return f"gives y as {plan.y!r}", "y is a tuple of whole numbers, the shape of a row of outputs: (units,)"
-    taken: dict[str, str] = GIVEN | (TOLD if loss else {})
+    taken: dict[str, str] = FRAME_NAMES | (LOSS_FRAME_NAMES if loss else {})
     for group in ("params", "keep", "scratch", "draws", "state", "inside"):
         asked = getattr(plan, group)
         if not isinstance(asked, Mapping):
-            return f"gives {group} as {_called_as(asked)}", f'write {group}={{"name": ...}}'
+            return f"gives {group} as {_type_text(asked)}", f'write {group}={{"name": ...}}'
         for name, wanted in asked.items():
             names = (name, f"d{name}") if group == "params" else (name,)
             for own in names:
@@ -117,7 +124,7 @@ def _wrong_entry(group: str, name: Any, wanted: Any) -> tuple[str, str] | None:
         return f"asks for {name!r} in {group}", "a name is letters, digits and `_`, and begins with a letter"
     if group == "inside":
         good = isinstance(wanted, list | tuple) and all(isinstance(layer, Layer) for layer in wanted)
-        return None if good else (f"gives the chain `{name}` as {_called_as(wanted)}", "a chain is a tuple of layers")
+        return None if good else (f"gives the chain `{name}` as {_type_text(wanted)}", "a chain is a tuple of layers")
     if group == "params":
         if not isinstance(wanted, Param) or not _is_shape(wanted.shape, least=1):
             return f"gives the parameter `{name}` as {wanted!r}", f'write params={{"{name}": Param((rows, columns))}}'
@@ -135,12 +142,12 @@ def _wrong_entry(group: str, name: Any, wanted: Any) -> tuple[str, str] | None:
 
 
 def _is_shape(shape: Any, *, least: int) -> bool:
-    """Whether this is a tuple of numbers of at least `least` each; slots, which may be empty, may say N."""
+    """Whether this is a tuple of whole numbers of at least `least`; N too where that is 0, as in slots."""
     if not isinstance(shape, tuple):
         return False
     return all(isinstance(n, int) and not isinstance(n, bool) and (n >= least or (n == N and not least)) for n in shape)
 
 
-def _called_as(value: Any) -> str:
+def _type_text(value: Any) -> str:
     name = type(value).__name__
     return "nothing" if value is None else f"{'an' if name[:1] in 'aeiou' else 'a'} {name}"

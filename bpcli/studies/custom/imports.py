@@ -6,7 +6,7 @@ import ast
 
 from bpcli import custom
 from bpcli.records.training import Problem
-from bpcli.studies.custom.source_location import SOURCES, line_spot, problem_at
+from bpcli.studies.custom.source_location import SOURCES, line_position, problem_at
 
 RENAMED = {
     "Searcher": "FullBatchOptimizer",
@@ -30,7 +30,7 @@ def import_problems(file: str) -> list[Problem]:
             exec(statement, {})
         except ImportError as error:
             text = f"this cannot be imported: {str(error).partition(' (')[0]}"  # without the path of our file
-            found.append(problem_at(line_spot(file, node.lineno), text, code="import", help=_instead(node)))
+            found.append(problem_at(line_position(file, node.lineno), text, code="import", help=_instead(node)))
     return found
 
 

@@ -26,24 +26,24 @@ from bpcli.studies.custom.class_check import check_plans, class_problems
 from bpcli.studies.custom.imports import import_problems, missing_name
 from bpcli.studies.custom.source_location import (
     SOURCES,
-    class_spot,
+    class_position,
     find_raised,
     first_line,
-    line_spot,
+    line_position,
     problem_at,
 )
 
-EXAMPLE = 'a part is a class such as `class Mine(Activation): type: Literal["mine"] = "mine"`'
-KEY = "with"
-"""What run.json calls the files of a run."""
+EXAMPLE_PART = 'a part is a class such as `class Mine(Activation): type: Literal["mine"] = "mine"`'
+RECORD_KEY = "with"
+"""The key of run.json under which the files of a run stand."""
 
 
 @dataclass(frozen=True, eq=False)
 class LoadedFile:
-    """A file that was loaded, by the name it was given, and the parts that it declares."""
+    """A file that was loaded, and the parts that it declares."""
 
-    file: Path
-    place: Path  # absolute
+    file: Path  # as it was typed
+    absolute: Path
     sha256: str
     parts: tuple[type[Part], ...]
 
@@ -54,7 +54,7 @@ Snapshot = tuple[dict[type[Part], dict[str, type[Part]]], dict[Path, LoadedFile]
 
 
 def load(files: Sequence[Path]) -> tuple[type[Part], ...]:
-    """Runs these files, so that the parts they declare are registered; the parts, in order.
+    """Runs these files, so that the parts they declare are registered; returns the parts, in order.
 
     A file that was loaded before is not run again, unless it has changed. Raises Failure, with all registries as they
     were, where a file is missing (66) or is not Python, raises, declares no part, or declares one wrongly (65).
@@ -73,17 +73,17 @@ def loaded_files() -> tuple[LoadedFile, ...]:
 
 
 def loaded_classes() -> frozenset[type[Part]]:
-    """The parts that they declare."""
+    """The parts that the loaded files declare."""
     return frozenset(part for loaded in _loaded.values() for part in loaded.parts)
 
 
 def snapshot() -> Snapshot:
-    """What is registered and loaded now."""
+    """The registries and the loaded files as they are now, for `restore`."""
     return {family: dict(family.registry) for family in families() if family.registry}, dict(_loaded)
 
 
 def restore(before: Snapshot) -> None:
-    """Takes everything out again that was registered or loaded since."""
+    """Takes out what was registered or loaded since the snapshot."""
     registries, files = before
     for family in families():
         family.registry.clear()
@@ -95,24 +95,24 @@ def restore(before: Snapshot) -> None:
 # -------------------------------------------------------------------------------------------------------------- loading
 def _load(file: Path) -> LoadedFile:
     data = _read(file)
-    place, sha256 = file.resolve(), hashlib.sha256(data).hexdigest()
-    known = _loaded.get(place)
+    absolute, sha256 = file.resolve(), hashlib.sha256(data).hexdigest()
+    known = _loaded.get(absolute)
     if known is not None and known.sha256 == sha256:
         return known
     if known is not None:
         _forget(known)
-    before = set(_leaves())
+    before = set(_registered())
     module = _run(file, data, f"with_{re.sub(r'[^A-Za-z0-9]', '_', file.stem)}_{sha256[:8]}")
-    parts = tuple(leaf for leaf in _leaves() if leaf not in before)
+    parts = tuple(leaf for leaf in _registered() if leaf not in before)
     if not parts:
-        raise Failure(_nothing(file, module))
+        raise Failure(_no_part(file, module))
     problems = [problem for part in parts for problem in class_problems(part)]
     if problems:
         raise Failure(*problems)
     for part in parts:
         check_plans(part)
-    _loaded[place] = LoadedFile(file, place, sha256, parts)
-    return _loaded[place]
+    _loaded[absolute] = LoadedFile(file, absolute, sha256, parts)
+    return _loaded[absolute]
 
 
 def _read(file: Path) -> bytes:
@@ -128,12 +128,12 @@ def _read(file: Path) -> bytes:
         raise Failure(problem, exit=Exit.NO_INPUT) from None
     if file.suffix != ".py":
         text = f"{file} is not a Python file: its name does not end in .py"
-        raise Failure(Problem(text, "not-python", help=f"--with runs Python code; {EXAMPLE}"))
+        raise Failure(Problem(text, "not-python", help=f"--with runs Python code; {EXAMPLE_PART}"))
     return data
 
 
 def _run(file: Path, data: bytes, name: str) -> ModuleType:
-    """The module of a file. Nothing is written beside it, and what it prints goes to stderr."""
+    """Runs a file as a module. Nothing is written beside it, and what it prints goes to stderr."""
     known_as = str(file)
     SOURCES[known_as] = SourceText(known_as, data.decode("utf-8", "replace"))
     module = ModuleType(name)
@@ -146,7 +146,7 @@ def _run(file: Path, data: bytes, name: str) -> ModuleType:
     except Failure:
         raise
     except (Exception, SystemExit) as error:
-        raise Failure(*_unfinished(error, known_as)) from None
+        raise Failure(*_load_problems(error, known_as)) from None
     return module
 
 
@@ -154,19 +154,19 @@ def _compiled(file: str, data: bytes) -> CodeType:
     try:
         return compile(data, file, "exec", dont_inherit=True)
     except SyntaxError as error:
-        position = line_spot(file, error.lineno or 0)
+        position = line_position(file, error.lineno or 0)
         if error.offset and error.offset > 0:
-            ends = error.end_offset if error.end_lineno == error.lineno and error.end_offset else error.offset + 1
-            position = Position(position.source, position.line, error.offset, max(1, ends - error.offset))
+            end_column = error.end_offset if error.end_lineno == error.lineno and error.end_offset else error.offset + 1
+            position = Position(position.source, position.line, error.offset, max(1, end_column - error.offset))
         raise Failure(problem_at(position, f"this is not Python: {error.msg}", code="not-python")) from None
     except ValueError as error:  # null bytes
         raise Failure(Problem(f"{file} is not Python: {error}", "not-python", file=file)) from None
 
 
-def _unfinished(error: BaseException, file: str) -> list[Problem]:
-    """Why a file could not be run to its end."""
+def _load_problems(error: BaseException, file: str) -> list[Problem]:
+    """Why a file could not be run to its end, with what to write instead."""
     found = find_raised(error)
-    position = found.position if found is not None else line_spot(file, 0)
+    position = found.position if found is not None else line_position(file, 0)
     if isinstance(error, DeclarationError):
         return [problem_at(position, str(error), code="declaration", help=error.help)]
     if isinstance(error, PydanticUserError):  # among them what cannot be a setting
@@ -185,18 +185,19 @@ def _unfinished(error: BaseException, file: str) -> list[Problem]:
     return [problem_at(position, text, code="import", help=help)]
 
 
-def _nothing(file: Path, module: ModuleType) -> Problem:
-    """What to say of a file without a part."""
+def _no_part(file: Path, module: ModuleType) -> Problem:
+    """The problem of a file that declares no part."""
     own = [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__]
     unnamed = [c for c in own if issubclass(c, Part)]
     if unnamed:
         name = unnamed[-1].__name__
         help = f'add `type: Literal["{name.lower()}"] = "{name.lower()}"`: what a config calls it'
-        return problem_at(class_spot(unnamed[-1]), f"{name} has no `type`, so it is no part", code="no-part", help=help)
-    return Problem(f"{file} declares no part", "no-part", help=EXAMPLE)
+        text = f"{name} has no `type`, so it is no part"
+        return problem_at(class_position(unnamed[-1]), text, code="no-part", help=help)
+    return Problem(f"{file} declares no part", "no-part", help=EXAMPLE_PART)
 
 
-def _leaves() -> Iterator[type[Part]]:
+def _registered() -> Iterator[type[Part]]:
     """Every registered part, once."""
     yield from dict.fromkeys(leaf for family in families() for leaf in family.registry.values())
 
@@ -205,31 +206,31 @@ def _forget(loaded: LoadedFile) -> None:
     for family in families():
         for kind in [kind for kind, leaf in family.registry.items() if leaf in loaded.parts]:
             del family.registry[kind]
-    del _loaded[loaded.place]
+    del _loaded[loaded.absolute]
 
 
 # ------------------------------------------------------------------------------------------------- what a run remembers
 def files_record() -> dict[str, Any]:
-    """What run.json says of the files that were loaded; nothing where none was."""
-    files = [{"file": str(p.place), "sha256": p.sha256} for p in _loaded.values()]
-    return {KEY: files} if files else {}
+    """The entry of run.json about the files that were loaded; empty where none was."""
+    files = [{"file": str(p.absolute), "sha256": p.sha256} for p in _loaded.values()]
+    return {RECORD_KEY: files} if files else {}
 
 
 def files_record_by_name() -> dict[str, Any]:
-    """The same for a model file, which may travel: names without their folders."""
+    """The same entry for a model file, which may travel: file names without their folders."""
     return {key: [f | {"file": Path(f["file"]).name} for f in files] for key, files in files_record().items()}
 
 
 def _files(record: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     """The files that a record names, with their sha256."""
-    files = record.get(KEY)
+    files = record.get(RECORD_KEY)
     for entry in files if isinstance(files, list) else ():
         if isinstance(entry, dict) and isinstance(entry.get("file"), str):
             yield Path(entry["file"]), str(entry.get("sha256", ""))
 
 
 def changed_files(record: Mapping[str, Any]) -> tuple[Problem, ...]:
-    """Warnings where what is loaded is not what a run was trained with."""
+    """Warns where the loaded files are not those that a run was trained with."""
     wanted = {sha256: file for file, sha256 in _files(record)}
     others = [p for p in _loaded.values() if p.sha256 not in wanted]
     found = []
@@ -244,20 +245,20 @@ def changed_files(record: Mapping[str, Any]) -> tuple[Problem, ...]:
 
 
 def name_needed_files(failure: Failure, record: Mapping[str, Any]) -> Failure:
-    """A failure over an unknown type, with the files that its run was trained with."""
+    """Adds to a failure over an unknown type which files its run was trained with."""
     files = [file for file, sha256 in _files(record) if not any(p.sha256 == sha256 for p in _loaded.values())]
     if not files:
         return failure
-    options = " ".join(f"--with {_shown(file)}" for file in files)
+    options = " ".join(f"--with {_relative_to_here(file)}" for file in files)
     help = f"the run was trained with {'a part' if len(files) == 1 else 'parts'} of its own: add {options}"
-    return Failure(*_helped(failure.problems, help), exit=failure.exit)
+    return Failure(*_with_help(failure.problems, help), exit=failure.exit)
 
 
-def _helped(problems: Iterable[Problem], help: str) -> Iterator[Problem]:
+def _with_help(problems: Iterable[Problem], help: str) -> Iterator[Problem]:
     for problem in problems:
         yield replace(problem, help=help) if problem.code == "unknown-type" else problem
 
 
-def _shown(file: Path) -> Path:
-    """A path as it is typed here."""
+def _relative_to_here(file: Path) -> Path:
+    """A path relative to the working directory where it is inside it."""
     return file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file

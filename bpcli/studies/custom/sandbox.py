@@ -1,5 +1,5 @@
-"""A user's own part under watch: its methods are called as the engine calls them, and what they may not touch is held
-against what it was."""
+"""A user's own part in a sandbox: its methods are called as the engine calls them, and the arrays that they may not
+change are compared with what they held before."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import numpy as np
 from bpcli.family.part import Part
 from bpcli.family.plan import Array, Frame
 from bpcli.records.training import Problem
-from bpcli.studies.custom.source_location import code_of, method_spot, own_code_failure, problem_at, rule
+from bpcli.studies.custom.source_location import code_of, family_rule, method_position, own_code_failure, problem_at
 
 POISON = 37.5, -91.25  # what stands in memory before a call; no result is both
-PROMISED = {
+READ_ONLY = {
     "x": "is what the layer before it put out",
     "y": "is what the layer behind it works on",
     "dy": "is the error that comes in",
     "t": "are the targets",
 }
-"""What an array that is only to be read is to others."""
+"""What the arrays that a method only reads are to others, as messages say it."""
 
 
 class BrokenRuleError(Exception):
-    """A rule is broken."""
+    """A method broke a rule of its family; `problem` says which, and where."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.text)
@@ -32,16 +32,17 @@ class BrokenRuleError(Exception):
 
 
 class Sandbox:
-    """A part on its frame: its methods are called as the engine calls them, and what they may not touch is watched."""
+    """A part with its frame, and the arrays that its methods added to the frame."""
 
     def __init__(self, part: Part, frame: Frame) -> None:
         self.part, self.frame = part, frame
-        self.extra: dict[str, str] = {}  # arrays that methods put into the frame, by the method
+        self.added: dict[str, str] = {}  # arrays that methods put into the frame, by the method
 
     def call(self, method: str, run: Callable[[], Any], reads: Sequence[str]) -> Any:
-        """What `run` returns. Raises BrokenError where it raises, binds or changes what it only may read."""
+        """Returns what `run` returns. Raises BrokenRuleError where `run` raises, binds an array of the frame anew, or
+        changes one of the arrays that it only reads."""
         f = self.frame
-        bound = {name: a for name, a in vars(f).items() if name not in self.extra}
+        bound = {name: a for name, a in vars(f).items() if name not in self.added}
         before = {name: np.array(bound[name]) for name in reads}
         try:
             value = run()
@@ -49,24 +50,24 @@ class Sandbox:
             failure = own_code_failure(error)
             if failure is None:
                 text = f"{self.name(method)} raises {type(error).__name__}: {error}"
-                raise self.broken(method, text, rule(type(self.part), method)) from None
+                raise self.broken_rule(method, text, family_rule(type(self.part), method)) from None
             raise BrokenRuleError(failure.problems[0]) from None
         for name, array in bound.items():
             if vars(f).get(name) is not array:
                 raise self._rebound(method, name, array)
         for name in vars(f).keys() - bound.keys():
-            self.extra.setdefault(name, method)
+            self.added.setdefault(name, method)
         for name, array in before.items():
             if not np.array_equal(array, bound[name], equal_nan=array.dtype.kind == "f"):
                 raise self._changed(method, name)
         return value
 
     def _changed(self, method: str, name: str) -> BrokenRuleError:
-        f = frame_of(self.part, method)
-        text = f"{self.name(method)} changes f.{name}, which {PROMISED.get(name, 'it may only read')}"
-        help = f"compute in an array of its own: scratch={{...}} in plan; {rule(type(self.part), method)}"
+        f = frame_name(self.part, method)
+        text = f"{self.name(method)} changes f.{name}, which {READ_ONLY.get(name, 'it may only read')}"
+        help = f"compute in an array of its own: scratch={{...}} in plan; {family_rule(type(self.part), method)}"
         place = rf"\b{f}\.{name}(\[[^\]]*\])?\s*"
-        return self.broken(method, text, help, place + r"([-+*/@%&|^]|//|\*\*)?=[^=]", rf"out={f}\.{name}\b")
+        return self.broken_rule(method, text, help, place + r"([-+*/@%&|^]|//|\*\*)?=[^=]", rf"out={f}\.{name}\b")
 
     def _rebound(self, method: str, name: str, array: Any) -> BrokenRuleError:
         new: Any = vars(self.frame).get(name)
@@ -74,29 +75,30 @@ class Sandbox:
         if np.shape(new) != np.shape(array):
             text += f" (the new one is {np.shape(new)}, the engine's {np.shape(array)})"
         help = f"write into the array that is there: np.multiply(..., out=f.{name}), or f.{name}[...] = ..."
-        return self.broken(method, text, help, rf"\b{frame_of(self.part, method)}\.{name}\s*=[^=]")
+        return self.broken_rule(method, text, help, rf"\b{frame_name(self.part, method)}\.{name}\s*=[^=]")
 
-    def broken(self, method: str, text: str, help: str, *patterns: str) -> BrokenRuleError:
-        """The error that a rule is broken in a method, at the line that one of the patterns finds."""
-        position = method_spot(type(self.part), method, *patterns)
+    def broken_rule(self, method: str, text: str, help: str, *patterns: str) -> BrokenRuleError:
+        """The error that a method breaks a rule, at its first line that matches one of the patterns."""
+        position = method_position(type(self.part), method, *patterns)
         return BrokenRuleError(problem_at(position, text, code="contract", help=help))
 
     def warning(self, method: str, text: str, help: str, *patterns: str) -> Problem:
-        """A warning that a method asks for memory by itself."""
-        position = method_spot(type(self.part), method, *patterns)
+        """A warning that a method allocates memory of its own, at its first line that matches one of the patterns."""
+        position = method_position(type(self.part), method, *patterns)
         return problem_at(position, text, code="allocates", help=help, level="warning")
 
     def name(self, method: str) -> str:
         return f"{type(self.part).__name__}.{method}"
 
-    def spoil(self, names: Sequence[str], poison: float) -> None:
-        """What stood in memory before."""
+    def fill(self, names: Sequence[str], poison: float) -> None:
+        """Fills these arrays with a number (true or false where they hold bools): what stood in memory before."""
         for name in names:
             a = getattr(self.frame, name)
             a[...] = poison if a.dtype.kind == "f" else poison > 0
 
-    def written(self, method: str, name: str, results: tuple[Array, Array], returned: Any = None) -> None:
-        """Holds what a method made of an array, in two kinds of memory, to be all written, the same, and finite."""
+    def check_written(self, method: str, name: str, results: tuple[Array, Array], returned: Any = None) -> None:
+        """Raises BrokenRuleError unless a method, run twice in memory that held other numbers, wrote all entries of an
+        array, the same both times, and finite."""
         one, two = results
         if one.dtype.kind != "f":
             return
@@ -104,35 +106,35 @@ class Sandbox:
         if left.all():
             help = "what a method returns is not looked at; " if returned is not None else ""
             help += f"write into the array that is there: np.multiply(..., out=f.{name}), or f.{name}[...] = ..."
-            raise self.broken(method, f"{self.name(method)} does not write f.{name}", help, r"\breturn\b.")
+            raise self.broken_rule(method, f"{self.name(method)} does not write f.{name}", help, r"\breturn\b.")
         if left.any():
             at = ",".join(map(str, np.argwhere(left)[0]))
             text = f"{self.name(method)} leaves {left.sum()} of {left.size} entries of f.{name} as they were"
             help = f"every entry is written, every time; f.{name}[{at}] is the first that is not"
-            raise self.broken(method, text, help)
+            raise self.broken_rule(method, text, help)
         if not np.allclose(one, two, rtol=1e-4, atol=1e-6, equal_nan=True):
-            f = frame_of(self.part, method)
+            f = frame_name(self.part, method)
             text = f"f.{name} depends on what stood in memory before {self.name(method)}"
             help = f"f.{name} is written and never added to; scratch and keep are written before they are read"
-            raise self.broken(method, text, help, rf"\b{f}\.{name}(\[.*\])?\s*[-+*/]=", rf"\b{f}\.{name}\b")
+            raise self.broken_rule(method, text, help, rf"\b{f}\.{name}(\[.*\])?\s*[-+*/]=", rf"\b{f}\.{name}\b")
         if not np.isfinite(one).all():
             at = ",".join(map(str, np.argwhere(~np.isfinite(one))[0]))
             text = f"f.{name} is not finite after {self.name(method)}"
             value = one[tuple(np.argwhere(~np.isfinite(one))[0])]
-            raise self.broken(method, text, f"f.{name}[{at}] is {value:g}, though all that it reads is finite")
+            raise self.broken_rule(method, text, f"f.{name}[{at}] is {value:g}, though all that it reads is finite")
 
-    def extras(self) -> list[Problem]:
-        """Warnings of arrays that methods put into the frame by themselves."""
+    def extra_warnings(self) -> list[Problem]:
+        """Warns of arrays that methods added to the frame."""
         return [
             self.warning(method, f"{self.name(method)} puts f.{name} into the frame by itself, anew in every step",
                          f"ask for it in plan, keep={{\"{name}\": Slot((N, *x))}}, and write into it: out=f.{name}",
-                         rf"\b{frame_of(self.part, method)}\.{name}\s*=[^=]")
-            for name, method in self.extra.items()
+                         rf"\b{frame_name(self.part, method)}\.{name}\s*=[^=]")
+            for name, method in self.added.items()
         ]  # fmt: skip
 
 
-def frame_of(part: Part, method: str) -> str:
-    """What a method calls its frame."""
+def frame_name(part: Part, method: str) -> str:
+    """The name that a method gives its frame."""
     code = code_of(getattr(type(part), method, None))
     names = code.co_varnames[: code.co_argcount] if code is not None else ()
     return names[1] if len(names) > 1 else "f"

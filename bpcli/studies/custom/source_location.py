@@ -1,4 +1,4 @@
-"""Where in a user's own files something stands: a class, a method, the line that raised an error."""
+"""Where in a user's own files a class, a method or the line that raised an error stands."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ from bpcli.family.plan import Frame
 from bpcli.records.training import Failure, Problem
 
 SOURCES: dict[str, SourceText] = {}
-"""The files that were loaded, by the name that their code goes by."""
+"""The files that were loaded, by the file name of their code objects."""
 
 
-def line_spot(file: str, line: int) -> Position:
-    """A whole line, without what it is indented by."""
+def line_position(file: str, line: int) -> Position:
+    """The position of a line, from its first character that is not blank."""
     source = SOURCES.get(file, SourceText(file, ""))
     text = source.lines[line - 1] if 0 < line <= len(source.lines) else ""
     return Position(source, line, len(text) - len(text.lstrip()) + 1, len(text.strip()))
 
 
-def class_spot(part: type) -> Position:
+def class_position(part: type) -> Position:
     """The line on which a class begins."""
     file = str(getattr(sys.modules.get(part.__module__), "__file__", ""))
     source = SOURCES.get(file, SourceText(file, ""))
     named = (n for n in ast.walk(ast.parse(source.text)) if isinstance(n, ast.ClassDef) and n.name == part.__name__)
-    return line_spot(file, next((n.lineno for n in named), 0))
+    return line_position(file, next((n.lineno for n in named), 0))
 
 
-def method_spot(part: type, name: str, *patterns: str) -> Position:
-    """The first line of a method on which one of the patterns is found, in their order, else its `def`; of a method
-    that the class does not have, the class."""
+def method_position(part: type, name: str, *patterns: str) -> Position:
+    """The line of a method that the first of the patterns with a match is found on, else its `def`; the class where it
+    does not have the method."""
     code = code_of(getattr(part, name, None))
     if code is None or code.co_filename not in SOURCES:
-        return class_spot(part)
+        return class_position(part)
     lines = SOURCES[code.co_filename].lines
     first = code.co_firstlineno
     last = max((n for _, _, n in code.co_lines() if n), default=first)
@@ -54,12 +54,12 @@ def method_spot(part: type, name: str, *patterns: str) -> Position:
     for pattern in patterns:
         for number in range(first + 1, last + 1):
             if re.search(pattern, lines[number - 1].partition("#")[0]):
-                return line_spot(code.co_filename, number)
-    return line_spot(code.co_filename, first)
+                return line_position(code.co_filename, number)
+    return line_position(code.co_filename, first)
 
 
 def code_of(method: Any) -> CodeType | None:
-    """The code of a function, or None of anything else."""
+    """The code of a function; None where it is no function."""
     found: CodeType | None = getattr(inspect.unwrap(method), "__code__", None) if callable(method) else None
     return found
 
@@ -67,7 +67,7 @@ def code_of(method: Any) -> CodeType | None:
 def problem_at(
     position: Position, text: str, *, code: str, help: str = "", path: Sequence[str] = (), level: str = "error"
 ) -> Problem:
-    """A problem at a place of a user's file; without an excerpt where the place is not known."""
+    """A problem at a position in a user's file; without an excerpt where the position is not known."""
     if not position.line:
         return Problem(text, code, tuple(path), position.source.file, help=help, level=level)
     return make_problem(position, text, path=tuple(path), code=code, help=help, level=level)
@@ -75,8 +75,8 @@ def problem_at(
 
 # ------------------------------------------------------------------------------------------ errors that own code raised
 @dataclass(frozen=True)
-class Raised:
-    """An error that came out of a user's own code: where, in which method of which part, and in which layer's turn."""
+class RaisedError:
+    """An error that a user's own code raised: where, in which method of which part, and for which layer."""
 
     position: Position
     method: str  # ScaledTanh.forward
@@ -85,8 +85,8 @@ class Raised:
     frame: Frame | None
 
 
-def find_raised(error: BaseException) -> Raised | None:
-    """Where in a user's own files an error was raised; None where none of them had a part in it."""
+def find_raised(error: BaseException) -> RaisedError | None:
+    """Where in a user's own files an error was raised; None where none of them took part."""
     frames = list(traceback.walk_tb(error.__traceback__))
     own = [i for i, (frame, _) in enumerate(frames) if frame.f_code.co_filename in SOURCES]
     if not own:
@@ -95,23 +95,23 @@ def find_raised(error: BaseException) -> Raised | None:
     while entry - 1 in own:
         entry -= 1
     at = frames[entry][0]
-    here = at.f_locals.get("self", at.f_locals.get("cls"))
-    part = here if isinstance(here, type) else type(here)
-    handed = next((v for v in at.f_locals.values() if isinstance(v, Frame)), None)
+    scope = at.f_locals.get("self", at.f_locals.get("cls"))
+    part = scope if isinstance(scope, type) else type(scope)
+    frame_of_part = next((v for v in at.f_locals.values() if isinstance(v, Frame)), None)
     above = (frame for frame, _ in reversed(frames[:entry]))
-    return Raised(
-        position=_column_spot(error, innermost),
+    return RaisedError(
+        position=_expression_position(error, innermost),
         method=at.f_code.co_qualname.rpartition("<locals>.")[2],
         part=part if issubclass(part, Part) else None,
-        layer=next((path for frame in above if (path := _turn(frame, handed))), ""),
-        frame=handed,
+        layer=next((path for frame in above if (path := _layer_path(frame, frame_of_part))), ""),
+        frame=frame_of_part,
     )
 
 
-def _column_spot(error: BaseException, index: int) -> Position:
+def _expression_position(error: BaseException, index: int) -> Position:
     """The expression that raised."""
     where = traceback.extract_tb(error.__traceback__)[index]
-    position = line_spot(where.filename, where.lineno or 0)
+    position = line_position(where.filename, where.lineno or 0)
     if where.colno is None or where.end_colno is None or not position.line:
         return position
     line = position.source.lines[position.line - 1].encode()
@@ -120,25 +120,25 @@ def _column_spot(error: BaseException, index: int) -> Position:
     return Position(position.source, position.line, first + 1, max(1, last - first))
 
 
-def _turn(frame: FrameType, handed: Frame | None) -> str:
-    """The path of the layer that a function of the engine was at work on, or handed a frame to; or nothing."""
-    here = frame.f_locals
-    chain, link, path = here.get("self"), here.get("link"), here.get("path")
+def _layer_path(frame: FrameType, frame_of_part: Frame | None) -> str:
+    """The path of the layer that a function of the engine was running, or whose frame it passed on; or nothing."""
+    scope = frame.f_locals
+    chain, link, path = scope.get("self"), scope.get("link"), scope.get("path")
     if isinstance(chain, Chain):
-        return next((k.path for k in chain.layers if k.frame is handed), "")
+        return next((k.path for k in chain.layers if k.frame is frame_of_part), "")
     if isinstance(link, BoundLayer):
         return link.path
     return path if isinstance(path, str) and frame.f_code.co_name == "_node" else ""
 
 
 def own_code_failure(error: BaseException, *, layer: str = "") -> Failure | None:
-    """The failure of a command in which a user's own code raised an error; None where it was not that code."""
+    """The Failure that reports an error of a user's own code; None where other code raised it."""
     found = find_raised(error)
     if found is None:
         return None
     text = f"{found.method} raises {type(error).__name__}: {first_line(error)}"
     layer = layer or found.layer
-    help = "; ".join(filter(None, (_shapes(found.frame), _rule(found))))
+    help = "; ".join(filter(None, (_frame_shapes(found.frame), _method_rule(found))))
     return Failure(problem_at(found.position, text, code="raises", help=help, path=(layer,) if layer else ()))
 
 
@@ -152,27 +152,27 @@ def first_line(error: BaseException) -> str:
     return next((line.strip().rstrip(".") for line in str(error).splitlines() if line.strip()), "(no message)")
 
 
-def _shapes(frame: Frame | None) -> str:
-    """The arrays of a frame, as the one who wrote the kernel needs them."""
+def _frame_shapes(frame: Frame | None) -> str:
+    """The shapes of the arrays in a frame, in words."""
     if frame is None:
         return ""
     shapes = [f"f.{name} {np.shape(a)}" for name, a in vars(frame).items() if isinstance(a, np.ndarray)]
     return "here are " + ", ".join(shapes[:12]) if shapes else ""
 
 
-def _rule(found: Raised) -> str:
-    """What its family says of the method."""
+def _method_rule(found: RaisedError) -> str:
+    """What the family of the part says of the method."""
     name = found.method.rpartition(".")[2]
-    return "" if found.part is None else rule(found.part, name)
+    return "" if found.part is None else family_rule(found.part, name)
 
 
-def rule(part: type[Part], name: str) -> str:
-    """What the family of a part says of a method: its rule; nothing where no family knows it."""
+def family_rule(part: type[Part], name: str) -> str:
+    """The first paragraph of the docstring that a method has in its family; nothing where no family has it."""
     for family in families_of(part):
         if name in vars(family):
-            said = (inspect.getdoc(vars(family)[name]) or "").split("\n\n")[0]
-            said = " ".join(said.split()).rstrip(".")
-            return f"the rule of {name}: {said[:1].lower()}{said[1:]}" if said else ""
+            rule = (inspect.getdoc(vars(family)[name]) or "").split("\n\n")[0]
+            rule = " ".join(rule.split()).rstrip(".")
+            return f"the rule of {name}: {rule[:1].lower()}{rule[1:]}" if rule else ""
     return ""
 
 

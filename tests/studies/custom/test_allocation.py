@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bpcli.studies.custom.allocation import growth
+from bpcli.studies.custom.allocation import allocation_growth
 
 Calls = dict[str, Callable[[], None]]
 
 
 def rates(make: Callable[[int], Calls]) -> dict[str, float]:
-    return {name: rate for name, _, rate in growth(make, (4,), np.float64)}
+    return {name: rate for name, _, rate in allocation_growth(make, (4,), np.float64)}
 
 
 def test_what_another_thread_asks_for_once_is_not_the_kernels() -> None:
