@@ -1,75 +1,89 @@
-"""README is true: its console blocks are run and print what it shows, its YAML is valid, its tables are real."""
+"""README and the guides are true: their console blocks are run and print what they show, their YAML is valid, their
+lists and links are complete."""
 
-import os
 import re
-import subprocess
-import sys
+import shlex
 from pathlib import Path
 
 import pytest
+from cli_lab import Lab
+from own_parts import own as own
 from paths import ROOT
 
 from bpcli.config.experiment import Experiment
 from bpcli.config.validate import validate
 from bpcli.config.yamlfile import parse
+from bpcli.render.numbers import duration
+from bpcli.studies.describe.guides import guides
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = {"README": README} | {guide.name: guide.text for guide in guides()}
+FILE = re.compile(r"# (\w+\.\w+)\n")
+"""How a block begins that is the file of this name."""
+REST = {
+    "data": "data: {train: {type: csv, path: a.csv, target: t}}\n",
+    "architecture": "architecture: [{type: dense, units: 1}]\n",
+    "loss": "loss: mean_squared_error\n",
+}
+"""What a YAML block need not repeat to be a whole config."""
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 def without_numbers(text: str) -> str:
     """Numbers differ between machines in their last digits, and times anyhow; words and layout do not."""
-    text = re.sub(r"\d[\d.,:]*(e[-+]\d+)?( ms| s)?", "#", text)
+    text = re.sub(r"\d[\d.,:]*(e[-+]\d+)?(( h \d+ min| min \d+ s| ms| s)\b)?", "#", text)
     return re.sub(r"[ ─-]+", " ", text)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("readme")
-    for name in ("configs", "datasets"):
-        (path / name).symlink_to(ROOT / name)
-    for text in blocks("python"):  # a block that begins with the name of a file is that file
-        named = re.match(r"# (\w+\.py)\n", text)
-        if named:
-            (path / named[1]).write_text(text)
-    return path
+@pytest.mark.parametrize("seconds", [0.004, 0.5, 1.234, 59.9, 59.97, 83, 3599, 3600, 7384])
+def test_every_duration_is_a_number(seconds: float) -> None:
+    assert without_numbers(f"in {duration(seconds)}.") == "in #."
 
 
-def test_console_blocks_print_what_they_show(folder: Path) -> None:
-    found = blocks("console")
-    assert found
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    for block in found:
-        for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
-            done = subprocess.run(
-                command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=120
-            )
-            assert done.returncode in (0, 3, 65), done.stderr
-            printed = without_numbers(done.stderr + done.stdout).splitlines()
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_console_blocks_print_what_they_show(document: str, own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder in ("configs", "datasets"):
+        (own / folder).symlink_to(ROOT / folder)
+    for text in blocks(DOCUMENTS[document], r"\w+"):
+        if named := FILE.match(text):
+            (own / named[1]).write_text(text)
+    lab = Lab(own, capsys)
+    for block in blocks(DOCUMENTS[document], "console"):
+        for command, shown in re.findall(r"^\$ ((?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
+            program, *words = shlex.split(command)
+            assert program == "bpcli"
+            done = lab.run(*words)
+            assert done.code in (0, 3, 65), done.err
+            printed = [line.rstrip() for line in without_numbers(done.err + done.out).splitlines()]
             for line in without_numbers(shown).splitlines():
-                assert line.strip() in ("", "...") or line.rstrip() in [p.rstrip() for p in printed], (command, line)
+                assert line.strip() in ("", "...") or line.rstrip() in printed, (command, line)
 
 
-def test_yaml_blocks_are_valid() -> None:
-    found = blocks("yaml")
-    assert found
-    for text in found:
-        validate(Experiment, parse(text, "README.md"))
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_yaml_blocks_are_valid(document: str) -> None:
+    for text in blocks(DOCUMENTS[document], "yaml"):
+        if not FILE.match(text):  # files are read by the commands that follow
+            missing = [part for key, part in REST.items() if not re.search(rf"^{key}:", text, re.MULTILINE)]
+            validate(Experiment, parse(text + "".join(missing), f"{document}.md"))
 
 
-def test_the_table_of_parts_is_the_registry() -> None:
-    command = [sys.executable, "-m", "bpcli", "parts", "--format", "markdown"]  # other tests declare parts of their own
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout in README
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_lead_somewhere(document: str) -> None:
+    here = ROOT if document == "README" else ROOT / "bpcli" / "guides"
+    for target in re.findall(r"\]\(([^)#]+)", DOCUMENTS[document]):
+        assert target.startswith("https://") or (here / target).exists(), target
 
 
-def test_the_table_of_commands_is_complete() -> None:
+def test_readme_lists_every_command_and_guide() -> None:
     from bpcli.cli.app import app
 
     for command in app.registered_commands:
         assert f"| `{command.name}" in README
+    for guide in guides():
+        assert f"(bpcli/guides/{guide.name}.md)" in README
 
 
 def test_the_test_command_is_what_ci_runs() -> None:

@@ -15,6 +15,7 @@ from bpcli.cli.diagnose import diagnose
 from bpcli.cli.eval import evaluate
 from bpcli.cli.examples import examples
 from bpcli.cli.gradcheck import gradcheck
+from bpcli.cli.guide import guide
 from bpcli.cli.init import init
 from bpcli.cli.mark import mark
 from bpcli.cli.parts import parts
@@ -49,6 +50,7 @@ app.command("gradcheck")(gradcheck)
 app.command("parts")(parts)
 app.command("schema")(schema)
 app.command("examples")(examples)
+app.command("guide")(guide)
 
 UsageError: Any = typer.BadParameter.__base__
 

@@ -10,6 +10,7 @@ from paths import ROOT
 
 from bpcli.records.training import Failure
 from bpcli.studies.describe import examples
+from bpcli.studies.describe.guides import guide
 from bpcli.studies.run.setup import set_up
 
 KNOWN = {e.name: e for e in examples.examples()}
@@ -92,6 +93,7 @@ def test_a_wheel_is_enough(tmp_path: Path) -> None:
     run("train", "there/configs/classics/xor.yaml", "--out", "run")
     run("init", "--task", "images")
     run("check", "images.yaml")
+    assert run("guide", "tutorial") == guide("tutorial").text
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     for file in (f for folder in ("configs", "datasets") for f in (ROOT / folder).rglob("*") if f.is_file()):
