@@ -4,7 +4,7 @@
 """
 
 from bpcli.parts.schedules.reactive import Plateau, Warmup
-from bpcli.parts.schedules.timed import (
+from bpcli.parts.schedules.scheduled import (
     Constant,
     Cosine,
     Exponential,

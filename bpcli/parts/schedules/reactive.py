@@ -13,7 +13,7 @@ from bpcli.family import NOTHING, Schedule
 from bpcli.family.part import OneOf
 from bpcli.family.plan import Array, Sample
 from bpcli.notation import Eq
-from bpcli.parts.schedules.timed import Constant, Cosine, Missed, Per, beyond, counted, start_rate
+from bpcli.parts.schedules.scheduled import Constant, Cosine, Missed, Per, beyond, counted, start_rate
 
 
 class Plateau(Schedule):
