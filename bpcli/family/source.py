@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -156,6 +156,8 @@ class Source(Part):
     """Where rows come from."""
 
     family: ClassVar[str] = "data source"
+    endings: ClassVar[tuple[str, ...]] = ()  # of the names of the files it reads, in small letters
+    gzipped: ClassVar[bool] = False  # whether it reads them with .gz behind the ending too
 
     @abstractmethod
     def load(self, root: Path, *, need_target: bool = True) -> Table:
@@ -167,6 +169,21 @@ class Source(Part):
     def files(self, root: Path) -> tuple[Path, ...]:
         """The files it reads (or the folder of them), for the run's record."""
         return ()
+
+    @classmethod
+    def reads(cls, path: Path) -> bool:
+        """Whether the name of a file says that it is one for this kind of source."""
+        name = path.name.lower()
+        return (name.removesuffix(".gz") if cls.gzipped else name).endswith(cls.endings)
+
+    @classmethod
+    def of_file(cls, path: str, like: Source | None, *, need_target: bool, row: Shape, root: Path) -> Self:
+        """The source for a file that is named without settings, relative to `root`: with those of `like`, the training
+        source, where that is of this kind. `row` is the shape of a row that the model takes, () where there is none.
+        Raises Failure where more has to be said."""
+        if isinstance(like, cls):
+            return like.model_copy(update={"path": path})
+        return cls.model_validate({"path": path})
 
 
 class Augmentation(Part):

@@ -121,8 +121,8 @@ def test_a_file_that_is_no_model(lab: Lab, run: Path, kind: str) -> None:
             "predict run --data trees.bin",
             65,
             "error: trees.bin: the ending does not say what it holds [ending]\n"
-            "  help: known endings: .csv, .tsv, .txt, .npy, .npz, -ubyte, .idx (each also with .gz), .parquet; or "
-            "--data '{type: csv, path: ...}'\n",
+            "  help: known endings: .csv, .tsv, .txt, ubyte, .idx, .npy (each also with .gz), .png, .jpg, .jpeg, .bmp, "
+            ".gif, .webp, .tif, .tiff, .pgm, .ppm, .pnm, .npz, .parquet; or --data '{type: csv, path: ...}'\n",
         ),
         (
             "train trees.yaml --out run",

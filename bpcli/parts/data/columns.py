@@ -1,10 +1,14 @@
-"""Settings of all sources with named columns: which are targets, and what becomes of each of the others."""
+"""What all sources with named columns share: which are targets, what becomes of the others, and the table they make."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
+import numpy as np
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -16,8 +20,13 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from bpcli.family.part import Settings
+from bpcli.family import Source, Table
+from bpcli.family.part import near
+from bpcli.family.plan import Array, Shape
 from bpcli.family.source import Kind, Missing, Treatment
+from bpcli.parts.data.files import data_error, display_path
+from bpcli.parts.data.targets import numeric_target
+from bpcli.records.training import Failure, Problem
 
 FILLED: tuple[Missing, ...] = ("mean", "median", "mode")
 SHORT: tuple[Kind, ...] = ("number", "text", "boolean", "date")
@@ -75,8 +84,27 @@ class Treated(dict[str, Treatment]):
 Treatments = Annotated[dict[str, Annotated[Treatment, _Short()]], BeforeValidator(_named), AfterValidator(Treated)]
 
 
-class Columns(Settings):
-    """What is said of columns by name. All are inputs but targets, the weight and those of `drop`."""
+@dataclass
+class LoadedColumns:
+    """Columns by name, one row each: float64 (N,) with NaN where a value is missing, or text (N,) with "" there.
+
+    `aside` are columns that rows are divided by, as text; `dropped` counts the gaps of each column that rows were left
+    out for, `lost` these rows. `numbers` (N, columns) are the inputs that are not text, where they were read side by
+    side, less `pivot`; `place` and `others` are the Table's.
+    """
+
+    columns: Mapping[str, Array]
+    aside: Mapping[str, Array] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    lost: int = 0
+    numbers: Array | None = None
+    pivot: Array | None = None
+    place: Callable[[Problem, int, str], Problem] | None = None
+    others: tuple[str, ...] = ()
+
+
+class ColumnSource(Source):
+    """A source with named columns. All are inputs but targets, the weight and those of `drop`."""
 
     target: Names = Field((), description="the column or columns to predict")
     weight: Name = Field(None, description="a column of numbers above 0: how much each row counts")
@@ -93,7 +121,7 @@ class Columns(Settings):
     )
 
     @model_validator(mode="after")
-    def _apart(self) -> Columns:
+    def _disjoint(self) -> Self:
         both = set(self.target) & set(self.drop)
         if both:
             raise PydanticCustomError("names", "column `{name}` is both in target and in drop", {"name": min(both)})
@@ -126,3 +154,148 @@ class Columns(Settings):
         own = self.columns.get(name)
         rule = (own.missing if own is not None else None) or self.missing
         return "drop" if rule == "drop" else "error"
+
+    def declared_kind(self, name: str) -> Kind | None:
+        """What a column is said to hold; None where it is to be found in the file."""
+        own = self.columns.get(name)
+        return own.kind if own is not None and own.kind is not None else "text" if name in self.text else None
+
+    def rule(self, name: str, trained: Mapping[str, Missing] | None, *, is_input: bool) -> Missing:
+        """What is done where a column has no value: as a model was `trained`, or as the settings say."""
+        own = self.treatment(name).missing or "error" if is_input else self.target_missing(name)
+        return (trained or {}).get(name) or own
+
+    @classmethod
+    def of_file(cls, path: str, like: Source | None, *, need_target: bool, row: Shape, root: Path) -> Self:
+        """What `like` says of columns by name holds for a file of another kind too."""
+        if isinstance(like, ColumnSource) and not isinstance(like, cls):
+            said = {name: getattr(like, name) for name in ColumnSource.model_fields}
+            return cls.model_validate({"path": path, **said})
+        return super().of_file(path, like, need_target=need_target, row=row, root=root)
+
+    def load(self, root: Path, *, need_target: bool = True) -> Table:
+        return self.load_columns(root, {}, need_target=need_target)
+
+    @abstractmethod
+    def load_columns(
+        self,
+        root: Path,
+        kinds: Mapping[str, Kind],
+        *,
+        need_target: bool = True,
+        missing: Mapping[str, Missing] | None = None,
+        aside: Sequence[str] = (),
+        hidden: Sequence[str] = (),
+        compact: bool = False,
+    ) -> Table:
+        """As `load`, for a model that was trained on the columns `kinds` names: only they (and the targets) are read,
+        as the kinds they had and with the rules that `missing` has for them; others may hold anything. What the file
+        lacks is left for the model to miss. Columns `aside` are read as text too, and `hidden` ones are no inputs;
+        `compact` keeps large numbers of rows as float32."""
+
+    def table(
+        self,
+        found: LoadedColumns,
+        kinds: Mapping[str, Kind],
+        order: Sequence[str],
+        targets: Sequence[str],
+        weight: Array | None,
+        path: Path,
+    ) -> Table:
+        """The table of a file: its inputs in their `order`, its targets, what each row counts. Raises Failure where
+        one of several targets holds text, and at a weight that is not above 0."""
+        names = tuple(n for n in order if kinds[n] != "text")
+        rows = len(next(iter((*found.columns.values(), *found.aside.values())), ()))
+        stacked = np.column_stack([found.columns[n] for n in names]) if names and found.numbers is None else None
+        numbers = stacked if stacked is not None else np.empty((rows, 0)) if found.numbers is None else found.numbers
+        table = Table(
+            numbers=numbers,
+            texts={n: found.columns[n] for n in order if kinds[n] == "text"},
+            names=names,
+            order=tuple(order),
+            target=_target(found.columns, targets, kinds, path) if targets else None,
+            target_names=tuple(targets),
+            origin=display_path(path),
+            warnings=_rows_left_out(found, path),
+            kinds={n: kinds[n] for n in order},
+            treatments={n: self.treatment(n) for n in order},
+            pivot=found.pivot,
+            aside=found.aside,
+            place=found.place,
+            others=found.others,
+        )
+        if weight is not None and not (weight > 0).all():
+            raise self._bad_weight(table, int(np.argmin(weight > 0)), weight, path)
+        if weight is None and self.weight and targets:
+            text = f"{table.origin} has no column `{self.weight}`: every row counts the same"
+            return replace(table, warnings=(*table.warnings, Problem(text, code="no-weight", level="warning")))
+        return replace(table, weight=weight)
+
+    def _bad_weight(self, table: Table, row: int, weight: Array, path: Path) -> Failure:
+        help = "remove rows that shall not count"
+        if table.place is None:
+            text = f"row {row} (counted from 0): the weight is {weight[row]:g}, and it has to be above 0"
+            return data_error(text, path, code="weight", help=help)
+        text, name = f"column `{self.weight}`: a weight is above 0, and here is {weight[row]:g}", str(self.weight)
+        return Failure(table.place(Problem(text, code="weight", help=help), row, name))
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first 20 names, and how many more there are."""
+    return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+
+
+def missing_column(name: str, key: str, names: Sequence[str], path: Path, hint: str = "") -> Failure:
+    """The failure that a setting names no column of the file."""
+    guess = near(name, names)
+    help = f"did you mean `{guess}`? The columns are " if guess else "the columns are "
+    return data_error(
+        f"{key}: the file has no column `{name}`", path, code="missing-column", help=help + listed(names) + hint
+    )
+
+
+def no_target(names: Sequence[str], path: Path) -> Failure:
+    """The failure that nothing says what is to be predicted."""
+    help = f"add `target: <column>`; the columns are {listed(names)}"
+    return data_error("no target column is named", path, code="no-target", help=help)
+
+
+def no_inputs(path: Path) -> Failure:
+    """The failure that there is nothing to learn from."""
+    help = "the file needs a column beside the target"
+    return data_error("no input column is left", path, code="no-inputs", help=help)
+
+
+def gaps_of(column: Array) -> Array:
+    """Where a column (N,) has no value."""
+    gaps: Array = column == "" if column.dtype == object else np.isnan(column)
+    return gaps
+
+
+def complete_rows(gaps: Sequence[Array], path: Path, where: str = "") -> Array:
+    """The rows in which no column has a gap. Raises Failure where there are none; `where` says what they lack."""
+    kept = np.flatnonzero(~np.any(gaps, axis=0))
+    if not len(kept):
+        help = "fill them in by `missing: median`, or leave the columns out by `drop`"
+        raise data_error(f"no row has a value in every column{where}", path, code="no-rows", help=help)
+    return kept
+
+
+def _rows_left_out(found: LoadedColumns, path: Path) -> tuple[Problem, ...]:
+    """A warning that says how many rows were left out for want of a value."""
+    if not found.lost:
+        return ()
+    columns = ", ".join(f"`{name}` ({count:,})" for name, count in list(found.dropped.items())[:8])
+    rows = "1 row is left out: it has" if found.lost == 1 else f"{found.lost:,} rows are left out: they have"
+    return (Problem(f"{display_path(path)}: {rows} no value in {columns}", code="rows-left-out", level="warning"),)
+
+
+def _target(columns: Mapping[str, Array], targets: Sequence[str], kinds: Mapping[str, Kind], path: Path) -> Array:
+    if len(targets) == 1 and kinds[targets[0]] == "text":
+        return columns[targets[0]]
+    for name in targets:
+        if kinds[name] == "text":
+            text = f"target column `{name}` holds text; several targets have to be numbers"
+            help = "name one target column, or encode it as numbers"
+            raise data_error(text, path, code="text-target", help=help)
+    return numeric_target(np.column_stack([columns[n] for n in targets]))

@@ -6,14 +6,15 @@ import math
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from bpcli.family import Source, Table
-from bpcli.family.plan import Array, Sample
+from bpcli.family.plan import Array, Sample, Shape
 from bpcli.parts.data.files import data_error, display_path, expansion_limit, locate, open_binary
+from bpcli.records.training import Exit, Failure, Problem
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -30,6 +31,8 @@ class Idx(Source):
     """
 
     type: Literal["idx"] = "idx"
+    endings: ClassVar[tuple[str, ...]] = ("ubyte", ".idx")
+    gzipped: ClassVar[bool] = True
     inputs: str = Field(min_length=1, description="the file of images, relative to the one that names it")
     targets: str | None = Field(None, min_length=1, description="the file of labels")
 
@@ -47,6 +50,14 @@ class Idx(Source):
         t = self._labels(root, path, len(x)) if need_target else None
         x = x[..., None] if x.ndim == 3 else x
         return Table(x, {}, (), (), t, (), display_path(path))
+
+    @classmethod
+    def of_file(cls, path: str, like: Source | None, *, need_target: bool, row: Shape, root: Path) -> Idx:
+        """Its labels stand in another file, which has to be named."""
+        if need_target:
+            help = "--data '{type: idx, inputs: IMAGES, targets: LABELS}'"
+            raise Failure(Problem(f"{path} holds images and no labels", code="no-target", help=help), exit=Exit.USAGE)
+        return Idx(inputs=path)
 
     def _labels(self, root: Path, images: Path, count: int) -> Array:
         if not self.targets:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from bpcli.family import Source, Table
-from bpcli.family.plan import Array, Sample
+from bpcli.family.plan import Array, Sample, Shape
 from bpcli.parts.data.files import data_error, display_path, locate, locate_folder
 from bpcli.parts.data.imagefile import ENDINGS, read
 from bpcli.parts.data.targets import labels
@@ -47,6 +47,7 @@ class Images(Source):
     """
 
     type: Literal["images"] = "images"
+    endings: ClassVar[tuple[str, ...]] = ENDINGS
     path: str = Field(min_length=1, description="the folder, relative to the file that names it")
     mode: Literal["gray", "rgb"] = Field("rgb", description="one channel or three, whatever the files have")
     size: Size | None = Field(
@@ -78,6 +79,18 @@ class Images(Source):
             row_names=tuple(_called(found[i][1], path) for i in kept),
             warnings=_warned(skipped, len(found), path),
         )
+
+    @classmethod
+    def reads(cls, path: Path) -> bool:
+        """A folder holds images, whatever its name."""
+        return super().reads(path) or path.is_dir()
+
+    @classmethod
+    def of_file(cls, path: str, like: Source | None, *, need_target: bool, row: Shape, root: Path) -> Images:
+        """Read in color where the model takes three channels, and else gray."""
+        if isinstance(like, Images):
+            return like.model_copy(update={"path": path})
+        return Images(path=path, mode="rgb" if row[2:] == (3,) else "gray")
 
     def _pixels(self, files: Sequence[Path], folder: Path) -> tuple[Array, list[int], list[tuple[str, str]]]:
         """The images (N, h, w, c), which of the files they are, and which cannot be read, with the reason."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
@@ -22,6 +22,7 @@ from bpcli.parts.data.arrays import (
     targets_of,
 )
 from bpcli.parts.data.files import data_error, display_path
+from bpcli.records.training import Exit, Failure, Problem
 
 
 def _places(value: Any) -> tuple[int, ...]:
@@ -54,6 +55,8 @@ class Npy(Source):
     """
 
     type: Literal["npy"] = "npy"
+    endings: ClassVar[tuple[str, ...]] = (".npy",)
+    gzipped: ClassVar[bool] = True
     path: str = Field(min_length=1, description="the file of inputs, relative to the one that names it")
     targets: str | None = Field(None, min_length=1, description="the file of targets")
     target: Places = Field((), description="or the columns of the inputs that are targets: -1 is the last")
@@ -115,10 +118,18 @@ class Npy(Source):
                 )
         return [place % count for place in self.target]
 
-    def without_target(self, root: Path, width: int) -> Npy:
-        """The same source where the file has just the `width` inputs and no columns of targets."""
-        _, x = read_npy(root, self.path)
-        return self.model_copy(update={"target": ()}) if x.shape[1:] == (width,) else self
+    @classmethod
+    def of_file(cls, path: str, like: Source | None, *, need_target: bool, row: Shape, root: Path) -> Npy:
+        """Its targets are the columns that they were in training, but for a file that has none of them."""
+        if isinstance(like, Npy) and like.target:
+            given = like.model_copy(update={"path": path})
+            inputs_only = not need_target and len(row) == 1 and read_npy(root, path)[1].shape[1:] == row
+            return given.model_copy(update={"target": ()}) if inputs_only else given
+        if need_target:
+            help = "--data '{type: npy, path: INPUTS, targets: TARGETS}'"
+            text = f"{path} holds inputs and no targets"
+            raise Failure(Problem(text, code="no-target", help=help), exit=Exit.USAGE)
+        return Npy(path=path)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -45,6 +45,7 @@ class Npz(Source):
     """
 
     type: Literal["npz"] = "npz"
+    endings: ClassVar[tuple[str, ...]] = (".npz",)
     path: str = Field(min_length=1, description="the archive, relative to the file that names it")
     inputs: str = Field("x", min_length=1, description="the name of the array of inputs")
     targets: str = Field("y", min_length=1, description="the name of the array of targets")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast, runtime_checkable
+from typing import Any, Literal, cast
 
 import numpy as np
 
 from bpcli.config.data import Data, Division
 from bpcli.family import Source, Table
 from bpcli.family.plan import Array
-from bpcli.family.source import Kind, Missing
 from bpcli.numeric.lazy_rows import ComputedRows
+from bpcli.parts.data.columns import ColumnSource
 from bpcli.parts.data.targets import distinct
 from bpcli.records.training import ColumnRow, Failure, Problem, SplitRow
 from bpcli.studies.dataset.fit import fit_preprocessor, labels_of
@@ -24,25 +24,6 @@ from bpcli.studies.dataset.preview import columns_of, first_rows
 from bpcli.studies.dataset.split import split_by_column, split_by_group, split_by_time, stratified_split
 
 __all__ = ["Prepared", "Preprocessor", "Split", "prepare", "prepare_for"]
-
-
-@runtime_checkable
-class _Named(Protocol):
-    """A source with named columns, that can read just those a model was trained on."""
-
-    target: tuple[str, ...]
-
-    def load_columns(
-        self,
-        root: Path,
-        kinds: Mapping[str, Kind],
-        *,
-        need_target: bool = True,
-        missing: Mapping[str, Missing] | None = None,
-        aside: Sequence[str] = (),
-        hidden: Sequence[str] = (),
-        compact: bool = False,
-    ) -> Table: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +127,7 @@ def prepare_for(
     """The rows of a source encoded by rules learned before: inputs, targets (None without `need_target`), and the
     table. Columns are matched by name, in any order; others are ignored. Without `need_target` a row with a missing
     value is an error where the model's rule is to leave it out: every row is to be answered."""
-    if preprocessor.columns and isinstance(source, _Named):
+    if preprocessor.columns and isinstance(source, ColumnSource):
         kinds, missing = preprocessor.kinds, preprocessor.missing
         if not need_target:
             missing = {name: "error" if rule == "drop" else rule for name, rule in missing.items()}
@@ -166,7 +147,7 @@ def prepare_for(
 def _load(data: Data, root: Path, *, compact: bool) -> Table:
     """The training source, with the column that its rows are divided by."""
     source, names = data.train, () if data.split is None else (data.split.by[1],)
-    if isinstance(source, _Named):
+    if isinstance(source, ColumnSource):
         hidden = () if data.split is None or data.split.time is not None else names
         return source.load_columns(root, {}, aside=names, hidden=hidden, compact=compact)
     if data.split is not None:

@@ -13,7 +13,7 @@ from bpcli.config.dump import flow
 from bpcli.family import Activation
 from bpcli.family.plan import Array, Frame, empty
 from bpcli.numeric.streams import Stream
-from bpcli.parts.data.csv.source import Csv
+from bpcli.parts.data.columns import ColumnSource
 from bpcli.records.diagnose import Remedy, Symptom
 from bpcli.studies.diagnose import remedies as cures
 from bpcli.studies.diagnose.case import Case
@@ -163,11 +163,11 @@ def columns(case: Case) -> list[Symptom]:
 
 
 def _columns_said(case: Case, place: str, figure: str, why: str, names: list[str]) -> Symptom:
-    """The finding; columns of a CSV file can be dropped."""
+    """The finding; columns of a file that names them can be dropped."""
     source, known = case.experiment.data.train, {c.name for c in case.preprocessor.columns}
     drop = [n for n in names if n in known]
     found: tuple[Remedy, ...] = ()
-    if isinstance(source, Csv) and drop and case.again is not None:
+    if isinstance(source, ColumnSource) and drop and case.again is not None:
         settings = f"data.train.drop={flow([*source.drop, *drop])}"
         found = (Remedy((settings,), "leave them out"),)
     return Symptom("columns", place, figure, "notice", why, found, float(len(names)), "such columns")

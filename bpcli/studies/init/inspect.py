@@ -14,7 +14,7 @@ import numpy as np
 from bpcli.family import Source, Table
 from bpcli.family.plan import Array, Shape
 from bpcli.family.source import Treatment
-from bpcli.parts.data.columns import Columns
+from bpcli.parts.data.columns import ColumnSource
 from bpcli.parts.data.images import Images
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.data_option import source_of
@@ -78,10 +78,10 @@ def inspect_data(data: str, targets: Sequence[str], task: Task | None, root: Pat
 
     Raises Failure for whatever is wrong with the data, and where nothing can be predicted.
     """
-    source = source_of(data, Images(path="-"), not _spelled(data), root=root)
+    source = source_of(data, None, not _spelled(data), root=root)
     if isinstance(source, Images):
         return _images(source, root, base)
-    if isinstance(source, Columns):
+    if isinstance(source, ColumnSource):
         return _columns(source, tuple(targets), task, root, base)
     table = source.load(root)
     values, classes, several = _task(table, task)

@@ -20,9 +20,10 @@ from bpcli.family.plan import Array
 from bpcli.family.source import Kind, Missing
 from bpcli.numeric.threads import thread_count
 from bpcli.parts.data import cells as meaning
+from bpcli.parts.data.columns import complete_rows, gaps_of
 from bpcli.parts.data.csv.file import RULES, CsvLayout, ragged, wrong_cell
 from bpcli.parts.data.csv.parse import ParserProcess, ParseTask, parse_numbers
-from bpcli.parts.data.files import data_error, open_text
+from bpcli.parts.data.files import open_text
 from bpcli.parts.data.targets import labels
 
 CHUNK = 1 << 14  # rows converted at a time
@@ -204,17 +205,13 @@ def read_columns(
 
 def _without_gaps(layout: CsvLayout, found: ParsedColumns, required: Sequence[int]) -> ParsedColumns:
     """Without the rows that lack a value of one of the required columns."""
-    gaps = {i: found.columns[i] == "" if found.columns[i].dtype == object else np.isnan(found.columns[i])
-            for i in required}  # fmt: skip
+    gaps = {i: gaps_of(found.columns[i]) for i in required}
     found.dropped = {i: int(lacking.sum()) for i, lacking in gaps.items() if lacking.any()}
     if not found.dropped:
         return found
-    kept = np.flatnonzero(~np.any([gaps[i] for i in found.dropped], axis=0))
-    if not len(kept):
-        names = ", ".join(f"`{layout.names[i]}`" for i in list(found.dropped)[:8])
-        text = f"no row has a value in every column: they are missing in {names}"
-        help = "fill them in by `missing: median`, or leave the columns out by `drop`"
-        raise data_error(text, layout.path, code="no-rows", help=help)
+    names = [layout.names[i] for i in found.dropped]
+    where = ": they are missing in " + ", ".join(f"`{name}`" for name in names[:8])
+    kept = complete_rows([gaps[i] for i in found.dropped], layout.path, where)
     for columns in (found.columns, found.raw):
         columns.update({i: column[kept] for i, column in columns.items()})
     found.lost = len(next(iter(gaps.values()))) - len(kept)

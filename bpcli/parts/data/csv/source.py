@@ -6,27 +6,24 @@ import codecs
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from bpcli.family import Source, Table
-from bpcli.family.part import near
+from bpcli.family import Table
 from bpcli.family.plan import Array, Sample
 from bpcli.family.source import Kind, Missing
-from bpcli.parts.data.columns import Columns
+from bpcli.parts.data.columns import ColumnSource, LoadedColumns, missing_column, no_inputs, no_target
 from bpcli.parts.data.csv.file import RULES, CsvFormat, CsvLayout, pointed, scan_layout
 from bpcli.parts.data.csv.read import NumberColumns, ParsedColumns, read_columns, read_numbers
-from bpcli.parts.data.files import data_error, display_path, locate
-from bpcli.parts.data.targets import numeric_target
-from bpcli.records.training import Failure, Problem
+from bpcli.parts.data.files import data_error, locate
+from bpcli.records.training import Problem
 
 
-class Csv(Columns, Source):
+class Csv(ColumnSource):
     """A text file with a header line and a row a line; gzip where its name ends in .gz.
 
     Columns   numbers; text, which is one-hot encoded; booleans (yes and no, true and false...: one input of 1 and 0,
@@ -51,6 +48,8 @@ class Csv(Columns, Source):
     """
 
     type: Literal["csv"] = "csv"
+    endings: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".txt")
+    gzipped: ClassVar[bool] = True
     path: str = Field(min_length=1, description="the file, relative to the one that names it")
     header: bool | None = Field(None, description="whether the first line names the columns; left out: it has to")
     delimiter: str | None = Field(None, description="the character between cells; left out: found in the file")
@@ -81,9 +80,6 @@ class Csv(Columns, Source):
     def files(self, root: Path) -> tuple[Path, ...]:
         return (root / self.path,)
 
-    def load(self, root: Path, *, need_target: bool = True) -> Table:
-        return self.load_columns(root, {}, need_target=need_target)
-
     def load_columns(
         self,
         root: Path,
@@ -95,90 +91,52 @@ class Csv(Columns, Source):
         hidden: Sequence[str] = (),
         compact: bool = False,
     ) -> Table:
-        """As `load`, for a model that was trained on the columns `kinds` names: only they (and the targets) are read,
-        as the kinds they had and with the rules that `missing` has for them; others may hold anything. What the file
-        lacks is left for the model to miss. Columns `aside` are read as text too, and `hidden` ones are no inputs;
-        `compact` keeps large numbers of rows as float32."""
         path = locate(root, self.path)
         layout = scan_layout(path, CsvFormat(self.delimiter, self.header, self.encoding, self.decimal, self.comment))
+        names = layout.names
         targets = self._find(layout, self.target, "target") if need_target else ()
         if need_target and not targets:
-            text = "no target column is named"
-            raise data_error(
-                text, path, code="no-target", help=f"add `target: <column>`; the columns are {_listed(layout)}"
-            )
+            raise no_target(names, path)
         later = bool(kinds) or not need_target  # a file that another one has set the columns of
-        declared = self._find(layout, self.text, "text", optional=later)
+        texts = self._find(layout, self.text, "text", optional=later)
         self._find(layout, tuple(self.columns), "columns", optional=later)
         weights = self._find(layout, (self.weight,) if self.weight else (), "weight", optional=later)
         read_aside = self._find(layout, aside, "split")
         ignored = {*self._find(layout, self.drop, "drop", optional=later), *targets, *weights}
-        ignored |= {i for i in read_aside if layout.names[i] in hidden}
+        ignored |= {i for i in read_aside if names[i] in hidden}
         if later:
             ignored.update(self._find(layout, self.target, "target", optional=True))
-        order = [i for i in range(len(layout.names)) if i not in ignored]
-        if kinds:
-            order = [i for i in order if layout.names[i] in kinds]
-        chosen = set(order)
+        order = [i for i in range(len(names)) if i not in ignored and (not kinds or names[i] in kinds)]
         last = [*targets, *(weights if need_target else ())]
-        _distinct(layout, [*order, *last, *(i for i in read_aside if i in ignored)])
+        _check_names(layout, [*order, *last, *(i for i in read_aside if i in ignored)])
         if not order and not kinds:
-            help = "the file needs a column beside the target"
-            raise data_error("no input column is left", path, code="no-inputs", help=help)
-        used: dict[int, Kind] = {i: kinds.get(layout.names[i]) or self._kind(layout, i, declared) for i in order}
-        for i in targets:  # a label may be a date or `yes`; a number never is
-            kind = kinds.get(layout.names[i]) or self._kind(layout, i, declared)
-            used[i] = "number" if kind == "number" else "text"
-        used |= dict.fromkeys(last[len(targets) :], "number")
-        rules: dict[int, Missing] = {
-            i: (missing or {}).get(layout.names[i]) or self.treatment(layout.names[i]).missing or "error" for i in order
+            raise no_inputs(path)
+        used: dict[int, Kind] = {
+            i: kinds.get(names[i]) or self.declared_kind(names[i]) or ("text" if i in texts else layout.kind(i))
+            for i in (*order, *targets)
         }
-        rules |= {i: (missing or {}).get(layout.names[i]) or self.target_missing(layout.names[i]) for i in last}
+        for i in targets:  # a label may be a date or `yes`; a number never is
+            used[i] = "number" if used[i] == "number" else "text"
+        used |= dict.fromkeys(last[len(targets) :], "number")
+        rules = {i: self.rule(names[i], missing, is_input=i not in last) for i in used}
         advice = RULES
         if kinds:
             advice = "the rules are those of training, and none is there: fill the cell in, or train with "
             advice += "`missing: median`"
         numbers, cells = _read(layout, used, rules, order, last, read_aside, compact, advice)
-        table = Table(
+        found = LoadedColumns(
+            columns={names[i]: column for i, column in cells.columns.items()},
+            aside={names[i]: cells.raw[i] for i in read_aside},
+            dropped={names[i]: count for i, count in cells.dropped.items()},
+            lost=cells.lost,
             numbers=numbers.values,
-            texts={layout.names[i]: cells.columns[i] for i in order if used[i] == "text"},
-            names=tuple(layout.names[i] for i in order if used[i] != "text"),
-            order=tuple(layout.names[i] for i in order),
-            target=_target(layout, cells.columns, targets, used) if targets else None,
-            target_names=tuple(layout.names[i] for i in targets),
-            origin=display_path(path),
-            warnings=_dropped(layout, cells),
-            kinds={layout.names[i]: used[i] for i in order},
-            treatments={layout.names[i]: self.treatment(layout.names[i]) for i in order},
             pivot=numbers.pivot,
-            aside={layout.names[i]: cells.raw[i] for i in read_aside},
             place=_placing(layout, cells.kept),
-            others=tuple(n for i, n in enumerate(layout.names) if i not in chosen),
+            others=tuple(n for i, n in enumerate(names) if i not in used or i in last),
         )
-        return self._weighed(layout, table, cells.columns[weights[0]] if weights and need_target else None)
-
-    def _kind(self, layout: CsvLayout, index: int, declared: Sequence[int]) -> Kind:
-        """What a column is said to hold, or what it holds."""
-        said = self.columns.get(layout.names[index])
-        if said is not None and said.kind is not None:
-            return said.kind
-        return "text" if index in declared else layout.kind(index)
-
-    def _weighed(self, layout: CsvLayout, table: Table, weight: Array | None) -> Table:
-        """The table with what each row counts. Raises Failure at a weight that is not above 0."""
-        if weight is None:
-            if not self.weight or table.target is None:
-                return table
-            text = f"{table.origin} has no column `{self.weight}`: every row counts the same"
-            warning = Problem(text, code="no-weight", level="warning")
-            return replace(table, warnings=(*table.warnings, warning))
-        if not (weight > 0).all():
-            assert table.place is not None
-            row = int(np.argmin(weight > 0))
-            text, name = f"column `{self.weight}`: a weight is above 0, and here is {weight[row]:g}", str(self.weight)
-            help = "remove rows that shall not count"
-            raise Failure(table.place(Problem(text, code="weight", help=help), row, name))
-        return replace(table, weight=weight)
+        weight = cells.columns[weights[0]] if weights and need_target else None
+        by_name = {names[i]: kind for i, kind in used.items()}
+        return self.table(found, by_name, [names[i] for i in order], [names[i] for i in targets], weight, path)
 
     def _find(self, layout: CsvLayout, wanted: Sequence[str], key: str, *, optional: bool = False) -> tuple[int, ...]:
         """Where the columns stand; several places where the header gives a name twice."""
@@ -188,14 +146,10 @@ class Csv(Columns, Source):
                 name = str(len(layout.names) + int(name))
             places = [i for i, known in enumerate(layout.names) if known == name]
             if not places and not optional:
-                guess = near(name, layout.names)
-                help = f"did you mean `{guess}`? The columns are " if guess else "the columns are "
-                help += _listed(layout)
+                hint = ""
                 if len(layout.names) == 1 and (apart := re.search(r"[,;|\t: ]", layout.names[0])):
-                    help += f'; if cells are apart by another character, say which: `delimiter: "{apart.group()}"`'
-                raise data_error(
-                    f"{key}: the file has no column `{name}`", layout.path, code="missing-column", help=help
-                )
+                    hint = f'; if cells are apart by another character, say which: `delimiter: "{apart.group()}"`'
+                raise missing_column(name, key, layout.names, layout.path, hint)
             found += places
         return tuple(found)
 
@@ -224,12 +178,8 @@ class Csv(Columns, Source):
         yield Sample({"type": "csv", "path": "a.csv", "target": "y", "drop": ["y"]}, error="both in target and in drop")
 
 
-def _listed(layout: CsvLayout) -> str:
-    names = layout.names
-    return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-
-
-def _distinct(layout: CsvLayout, used: Sequence[int]) -> None:
+def _check_names(layout: CsvLayout, used: Sequence[int]) -> None:
+    """Raises Failure where a column that is used has no name, or that of another."""
     seen: dict[str, int] = {}
     for i in sorted(used):
         name = layout.names[i]
@@ -264,16 +214,6 @@ def _read(
     return NumberColumns(np.column_stack(values) if values else np.empty((size, 0)), {}), cells
 
 
-def _dropped(layout: CsvLayout, cells: ParsedColumns) -> tuple[Problem, ...]:
-    """A warning that says how many rows were left out for want of a value."""
-    if not cells.lost:
-        return ()
-    listed = ", ".join(f"`{layout.names[i]}` ({n:,})" for i, n in list(cells.dropped.items())[:8])
-    rows = "1 row is left out: it has" if cells.lost == 1 else f"{cells.lost:,} rows are left out: they have"
-    text = f"{display_path(layout.path)}: {rows} no value in {listed}"
-    return (Problem(text, code="rows-left-out", level="warning"),)
-
-
 def _placing(layout: CsvLayout, kept: Array | None) -> Callable[[Problem, int, str], Problem]:
     """What puts the place of a row's cell into a problem."""
 
@@ -283,15 +223,3 @@ def _placing(layout: CsvLayout, kept: Array | None) -> Callable[[Problem, int, s
         return pointed(layout, problem, line, cells, layout.names.index(name))
 
     return place
-
-
-def _target(layout: CsvLayout, columns: Mapping[int, Array], targets: Sequence[int], used: Mapping[int, Kind]) -> Array:
-    if len(targets) == 1 and used[targets[0]] == "text":
-        return columns[targets[0]]
-    for i in targets:
-        if used[i] == "text":
-            text = f"target column `{layout.names[i]}` holds text; several targets have to be numbers"
-            raise data_error(
-                text, layout.path, code="text-target", help="name one target column, or encode it as numbers"
-            )
-    return numeric_target(np.column_stack([columns[i] for i in targets]))
