@@ -11,7 +11,7 @@ import numpy as np
 from bpcli.config.experiment import Experiment, label
 from bpcli.engine.augment import image_shape
 from bpcli.engine.network_plan import LayerError, NetworkPlan, PlannedLayer, followed, plan_network
-from bpcli.family import Activation, ClassMismatchError, Constraint, FullBatchOptimizer, GradientOptimizer
+from bpcli.family import Activation, ClassMismatchError, Constraint, FullBatchOptimizer, GradientOptimizer, Initializer
 from bpcli.family.plan import Array, Shape, ShapeError
 
 
@@ -173,25 +173,25 @@ def _outputs(experiment: Experiment, facts: DataFacts, y: Shape) -> list[Issue]:
 def _ending(experiment: Experiment, network_plan: NetworkPlan) -> list[Issue]:
     """Whether the loss suits what the network ends in: probabilities, or what they are made of."""
     loss, (k,) = experiment.loss, network_plan.y
-    ahead = (node for node in reversed(network_plan.nodes) if node.layer.kind not in ("identity", "flatten"))
+    ahead = (node for node in reversed(network_plan.nodes) if not node.layer.relabels)
     last = next(ahead, None)
-    kind = last.layer.kind if last else ""
-    if loss.link == "probabilities" and kind != "softmax":
+    link = last.layer.link if last else None
+    if loss.link == "probabilities" and link != "softmax":
         text = f"{loss.kind} compares probabilities, and the network does not end in a softmax"
         help = "write `softmax_cross_entropy`, which holds the softmax, or end the architecture with `softmax`"
         return [Issue(("loss",), text, "pairing", help)]
-    if last is None or kind != loss.link:
+    if last is None or link is None or link != loss.link:
         return []
     written = experiment.architecture[int(last.loc[1])]
     loc = last.loc if written is last.layer else (*last.loc, "activation")
-    top = math.e / (math.e + (k - 1 if kind == "softmax" else 1))
+    top = math.e / (math.e + (k - 1 if link == "softmax" else 1))
     found = f"no class can reach a probability above {top:.2g}"
-    if kind == "sigmoid":
+    if link == "sigmoid":
         found = f"every probability lies between 0.5 and {top:.2g}"
-    help = f"leave this {kind} out"
-    if loss.kind == "softmax_cross_entropy":
-        help += ", or write `loss: cross_entropy`"
-    text = f"{loss.kind} holds a {kind} of its own: behind this one {found}"
+    help = f"leave this {last.layer.kind} out"
+    if loss.behind_link:
+        help += f", or write `loss: {loss.behind_link}`"
+    text = f"{loss.kind} holds a {link} of its own: behind this one {found}"
     return [Issue(loc, text, "pairing", help, "warning")]
 
 
@@ -334,10 +334,6 @@ def _augmenting(experiment: Experiment, facts: DataFacts, network_plan: NetworkP
     return found
 
 
-GAIN = {"glorot": 1, "lecun": 1, "he": 2}
-"""What families of initializers, by the first word of their names, multiply the mean square of a layer's inputs by."""
-
-
 def _initializers(network_plan: NetworkPlan) -> list[Issue]:
     """Whether weights start as suits the activation behind them: of hidden layers, where a wrong scale adds up."""
     found: list[Issue] = []
@@ -346,12 +342,12 @@ def _initializers(network_plan: NetworkPlan) -> list[Issue]:
         if not isinstance(activation, Activation) or node is last:
             continue
         suited = activation.default_init
+        suited_gain = Initializer.parse(suited).variance(1, 1)
         for param in node.plan.params.values():
-            start = param.init.kind if param.init is not None and param.decays else ""
-            gain, wanted = (GAIN.get(kind.partition("_")[0]) for kind in (start, suited))
-            if gain is not None and wanted is not None and gain != wanted:
-                what = "shrink" if gain < wanted else "grow"
-                text = f"{start} before {activation.kind}: signals {what} from layer to layer"
+            gain = param.init.variance(1, 1) if isinstance(param.init, Initializer) and param.decays else None
+            if param.init is not None and gain is not None and suited_gain is not None and gain != suited_gain:
+                what = "shrink" if gain < suited_gain else "grow"
+                text = f"{param.init.kind} before {activation.kind}: signals {what} from layer to layer"
                 help = f"write `init: {suited}`, or leave `init` out"
                 found.append(Issue((*node.loc, "init"), text, "initializer", help, "warning"))
     return found

@@ -16,7 +16,7 @@ def image_shape(network_plan: NetworkPlan) -> Shape | None:
     anew (`reshape`) make of it; None where it is no image."""
     shape = network_plan.x
     for node in network_plan.nodes:
-        if len(shape) == 3 or node.layer.kind != "reshape":
+        if len(shape) == 3 or not node.layer.relabels:
             break
         shape = node.plan.y
     return shape if len(shape) == 3 else None

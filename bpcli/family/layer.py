@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
+from bpcli.family.loss import Link
 from bpcli.family.part import Part
 from bpcli.family.plan import Frame, Plan, Sample, Shape
 from bpcli.notation import Eq
@@ -33,6 +34,8 @@ class Layer(Part):
 
     family: ClassVar[str] = "layer"
     moves: ClassVar[bool] = False  # y holds the entries of x, and zeros: whole numbers stay what they are
+    relabels: ClassVar[bool] = False  # y holds the entries of x in their order: only the axes are called otherwise
+    link: ClassVar[Link | None] = None  # the function that makes predictions of scores, where it is one
     name: str | None = Field(None, description="what traces and reports call the layer; default <type>_<count>")
 
     @field_validator("name")
@@ -83,3 +86,4 @@ class Activation(Layer):
 
     family: ClassVar[str] = "activation"
     default_init: ClassVar[str] = "glorot_uniform"  # of the weights before it
+    elementwise: ClassVar[bool] = True  # whether an entry of y depends on the same entry of x alone

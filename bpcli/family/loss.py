@@ -34,6 +34,7 @@ class Loss(Part):
     targets: ClassVar[Literal["classes", "values"]] = "values"
     link: ClassVar[Link] = "identity"
     default_metrics: ClassVar[tuple[str, ...]] = ()
+    behind_link: ClassVar[str] = ""  # the type of the same loss of predictions, where there is one
 
     @property
     def classifies(self) -> bool:

@@ -140,6 +140,7 @@ class GradientOptimizer(Optimizer):
     flat vectors, so it may not look across entries.
     """
 
+    one_rate: ClassVar[bool] = False  # whether all weights move at the same rate, whatever their gradients have been
     learning_rate: Annotated[Schedule, OneOf()]
 
     @property
@@ -213,3 +214,7 @@ class Initializer(Part):
     @abstractmethod
     def fill(self, out: Array, fan_in: int, fan_out: int, rng: np.random.Generator) -> None:
         """Writes float64 `out`, which is then cast to the type of the run."""
+
+    def variance(self, fan_in: float, fan_out: float) -> float | None:
+        """The variance of the entries, where it is chosen so that signals keep their size; else None."""
+        return None

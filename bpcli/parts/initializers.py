@@ -80,6 +80,9 @@ class GlorotUniform(Initializer):
         bound = math.sqrt(6 / (fan_in + fan_out))
         out[...] = rng.uniform(-bound, bound, out.shape)
 
+    def variance(self, fan_in: float, fan_out: float) -> float:
+        return 2 / (fan_in + fan_out)
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield Sample(cls(), (40, 50), inputs={"deviation": math.sqrt(2 / 90), "bound": math.sqrt(6 / 90)})
@@ -94,7 +97,10 @@ class GlorotNormal(Initializer):
     type: Literal["glorot_normal"] = "glorot_normal"
 
     def fill(self, out: Array, fan_in: int, fan_out: int, rng: np.random.Generator) -> None:
-        out[...] = rng.normal(0, math.sqrt(2 / (fan_in + fan_out)), out.shape)
+        out[...] = rng.normal(0, math.sqrt(self.variance(fan_in, fan_out)), out.shape)
+
+    def variance(self, fan_in: float, fan_out: float) -> float:
+        return 2 / (fan_in + fan_out)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -113,6 +119,9 @@ class HeUniform(Initializer):
         bound = math.sqrt(6 / fan_in)
         out[...] = rng.uniform(-bound, bound, out.shape)
 
+    def variance(self, fan_in: float, fan_out: float) -> float:
+        return 2 / fan_in
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield Sample(cls(), (40, 50), inputs={"deviation": math.sqrt(2 / 40), "bound": math.sqrt(6 / 40)})
@@ -127,7 +136,10 @@ class HeNormal(Initializer):
     type: Literal["he_normal"] = "he_normal"
 
     def fill(self, out: Array, fan_in: int, fan_out: int, rng: np.random.Generator) -> None:
-        out[...] = rng.normal(0, math.sqrt(2 / fan_in), out.shape)
+        out[...] = rng.normal(0, math.sqrt(self.variance(fan_in, fan_out)), out.shape)
+
+    def variance(self, fan_in: float, fan_out: float) -> float:
+        return 2 / fan_in
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -146,6 +158,9 @@ class LecunUniform(Initializer):
         bound = math.sqrt(3 / fan_in)
         out[...] = rng.uniform(-bound, bound, out.shape)
 
+    def variance(self, fan_in: float, fan_out: float) -> float:
+        return 1 / fan_in
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield Sample(cls(), (40, 50), inputs={"deviation": math.sqrt(1 / 40), "bound": math.sqrt(3 / 40)})
@@ -160,7 +175,10 @@ class LecunNormal(Initializer):
     type: Literal["lecun_normal"] = "lecun_normal"
 
     def fill(self, out: Array, fan_in: int, fan_out: int, rng: np.random.Generator) -> None:
-        out[...] = rng.normal(0, math.sqrt(1 / fan_in), out.shape)
+        out[...] = rng.normal(0, math.sqrt(self.variance(fan_in, fan_out)), out.shape)
+
+    def variance(self, fan_in: float, fan_out: float) -> float:
+        return 1 / fan_in
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

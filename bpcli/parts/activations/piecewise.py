@@ -23,6 +23,7 @@ class Identity(Activation):
     """
 
     type: Literal["identity"] = "identity"
+    relabels: ClassVar[bool] = True
 
     def forward(self, f: Frame, train: bool) -> None:
         np.copyto(f.y, f.x)

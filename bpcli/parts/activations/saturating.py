@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
-from bpcli.family import Activation
+from bpcli.family import Activation, Link
 from bpcli.family.plan import Frame, N, Plan, Sample, Shape, ShapeError, Slot
 from bpcli.notation import Eq
 from bpcli.numeric import stable
@@ -51,6 +51,7 @@ class Sigmoid(Activation):
     """
 
     type: Literal["sigmoid"] = "sigmoid"
+    link: ClassVar[Link | None] = "sigmoid"
 
     def plan(self, x: Shape) -> Plan:
         return Plan(y=x, scratch={"s": Slot((N, *x))})
@@ -117,6 +118,8 @@ class Softmax(Activation):
     """
 
     type: Literal["softmax"] = "softmax"
+    link: ClassVar[Link | None] = "softmax"
+    elementwise: ClassVar[bool] = False
 
     def plan(self, x: Shape) -> Plan:
         if len(x) != 1:

@@ -27,6 +27,7 @@ class Reshape(Layer):
     """
 
     moves: ClassVar[bool] = True
+    relabels: ClassVar[bool] = True
     type: Literal["reshape"] = "reshape"
     shape: Annotated[tuple[int, ...], BeforeValidator(frozen)] = Field(
         strict=False, min_length=1, max_length=4,

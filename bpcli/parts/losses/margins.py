@@ -26,43 +26,13 @@ HUGE = {"x": [[800.0, -800.0, 800.0], [-800.0, 1e-12, 40.0]], "t": [[1.0, 1.0, 0
 TIES = {"x": [[1.0, -1.0, 1.0], [-1.0, 0.0, 2.0]], "t": [[1.0, 0.0, 0.0], [1.0, 1.0, 1.0]]}
 
 
-def _check_labels(loss: str, targets: Array) -> str:
-    odd = targets[(targets != 0) & (targets != 1)]
-    if not odd.size:
-        return ""
-    text = f"{loss} takes targets 0 and 1, and these hold {odd[0]:g}"
-    return f"{text}: write 0 in its place" if (odd == -1).all() else text
+class LabelHinge(Loss):
+    """A loss of scores of labels, one or several, from what each falls short of a margin of 1 on its label's side."""
 
-
-def _shortfall(f: Frame) -> None:
-    """f.s is the label as -1 or 1, f.m by how much its score falls short of the margin."""
-    np.multiply(f.t, 2, out=f.s)
-    np.subtract(f.s, 1, out=f.s)
-    np.multiply(f.s, f.x, out=f.m)
-    np.subtract(1, f.m, out=f.m)
-    np.maximum(f.m, 0, out=f.m)
-
-
-def _samples(part: Loss) -> Iterator[Sample]:
-    labels = {"t": [[0.0, 1.0, 1.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]}
-    yield Sample(part, (3,), inputs=labels)
-    yield Sample(part, (3,), inputs={**labels, "w": [0.5, 0.2, 0.3]}, note="sample weights")
-    yield Sample(part, (1,), batch=1, inputs={"x": [[0.3]], "t": [[1.0]]}, note="one row, one output")
-    yield Sample(part, (3,), batch=2, inputs=HUGE, note="huge")
-    yield Sample(part, (3,), batch=2, inputs=TIES, kinks=(-1.0, 1.0), note="ties")
-    yield Sample(part, (2, 2), error=NOT_ROWS)
-
-
-class Hinge(Loss):
-    """By how much scores fall short of a margin of 1 on their label's side; one label or several.
-
-    Shapes   x (scores, positive for label 1), t (0 or 1): n k
-    Source   SEMANTICS: max(0, 1 - s x), s = 2 t - 1, mean over outputs; Cortes & Vapnik 1995; the slope at s x = 1 is 0
-    """
-
-    type: Literal["hinge"] = "hinge"
     link: ClassVar[Link] = "margin"
     default_metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
+    cost: ClassVar[str]
+    slope: ClassVar[Eq]
 
     def plan(self, x: Shape) -> Plan:
         check_row(x, self.kind)
@@ -70,10 +40,56 @@ class Hinge(Loss):
         return Plan(y=x, keep=slots, scratch={"e": Slot((N, *x)), "rows": Slot((N,))})
 
     def check(self, targets: Array) -> str:
-        return _check_labels(self.kind, targets)
+        odd = targets[(targets != 0) & (targets != 1)]
+        if not odd.size:
+            return ""
+        text = f"{self.kind} takes targets 0 and 1, and these hold {odd[0]:g}"
+        return f"{text}: write 0 in its place" if (odd == -1).all() else text
+
+    def shortfall(self, f: Frame) -> None:
+        """Writes f.s, the label as -1 or 1, and f.m, by how much its score falls short of the margin."""
+        np.multiply(f.t, 2, out=f.s)
+        np.subtract(f.s, 1, out=f.s)
+        np.multiply(f.s, f.x, out=f.m)
+        np.subtract(1, f.m, out=f.m)
+        np.maximum(f.m, 0, out=f.m)
+
+    def equations(self, weighted: bool) -> list[Eq]:
+        why = f"mean over outputs, then {over_rows(weighted)}"
+        return [
+            Eq("s[n,k]", "2 * t[n,k] - 1", "the side of the label: -1 or 1"),
+            Eq("L", average(f"mean(k, {self.cost})", weighted), why),
+            Eq(self.slope.left, share(self.slope.right, weighted), self.slope.why),
+        ]
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        labels = {"t": [[0.0, 1.0, 1.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]}
+        yield Sample(cls(), (3,), inputs=labels)
+        yield Sample(cls(), (3,), inputs={**labels, "w": [0.5, 0.2, 0.3]}, note="sample weights")
+        yield Sample(cls(), (1,), batch=1, inputs={"x": [[0.3]], "t": [[1.0]]}, note="one row, one output")
+        yield Sample(cls(), (3,), batch=2, inputs=HUGE, note="huge")
+        yield Sample(cls(), (3,), batch=2, inputs=TIES, kinks=(-1.0, 1.0), note="ties")
+        yield Sample(cls(), (2, 2), error=NOT_ROWS)
+
+
+class Hinge(LabelHinge):
+    """By how much scores fall short of a margin of 1 on their label's side; one label or several.
+
+    Shapes   x (scores, positive for label 1), t (0 or 1): n k
+    Source   SEMANTICS: max(0, 1 - s x), s = 2 t - 1, mean over outputs; Cortes & Vapnik 1995; the slope at s x = 1 is 0
+    """
+
+    type: Literal["hinge"] = "hinge"
+    cost: ClassVar[str] = "max(0, 1 - s[n,k] * x[n,k])"
+    slope: ClassVar[Eq] = Eq(
+        "dx[n,k]",
+        "-s[n,k] * (s[n,k] * x[n,k] < 1) / count(k<K)",
+        "towards the label's side, until the margin is cleared",
+    )
 
     def forward(self, f: Frame) -> float:
-        _shortfall(f)
+        self.shortfall(f)
         np.copyto(f.e, f.m)
         return cost(f)
 
@@ -82,21 +98,8 @@ class Hinge(Loss):
         np.multiply(f.dx, f.s, out=f.dx)
         slope(f, -1 / f.x.shape[1])
 
-    def equations(self, weighted: bool) -> list[Eq]:
-        why = f"mean over outputs, then {over_rows(weighted)}"
-        slope = "-s[n,k] * (s[n,k] * x[n,k] < 1) / count(k<K)"
-        return [
-            Eq("s[n,k]", "2 * t[n,k] - 1", "the side of the label: -1 or 1"),
-            Eq("L", average("mean(k, max(0, 1 - s[n,k] * x[n,k]))", weighted), why),
-            Eq("dx[n,k]", share(slope, weighted), "towards the label's side, until the margin is cleared"),
-        ]
 
-    @classmethod
-    def samples(cls) -> Iterator[Sample]:
-        yield from _samples(cls())
-
-
-class SquaredHinge(Loss):
+class SquaredHinge(LabelHinge):
     """The square of what scores fall short of a margin of 1 on their label's side; one label or several.
 
     Shapes   x (scores, positive for label 1), t (0 or 1): n k
@@ -104,38 +107,21 @@ class SquaredHinge(Loss):
     """
 
     type: Literal["squared_hinge"] = "squared_hinge"
-    link: ClassVar[Link] = "margin"
-    default_metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
-
-    def plan(self, x: Shape) -> Plan:
-        check_row(x, self.kind)
-        slots = {"s": Slot((N, *x)), "m": Slot((N, *x))}
-        return Plan(y=x, keep=slots, scratch={"e": Slot((N, *x)), "rows": Slot((N,))})
-
-    def check(self, targets: Array) -> str:
-        return _check_labels(self.kind, targets)
+    cost: ClassVar[str] = "max(0, 1 - s[n,k] * x[n,k])**2"
+    slope: ClassVar[Eq] = Eq(
+        "dx[n,k]",
+        "-2 * s[n,k] * max(0, 1 - s[n,k] * x[n,k]) / count(k<K)",
+        "the square brings down a 2; 0 once the margin is cleared",
+    )
 
     def forward(self, f: Frame) -> float:
-        _shortfall(f)
+        self.shortfall(f)
         np.multiply(f.m, f.m, out=f.e)
         return cost(f)
 
     def backward(self, f: Frame) -> None:
         np.multiply(f.m, f.s, out=f.dx)
         slope(f, -2 / f.x.shape[1])
-
-    def equations(self, weighted: bool) -> list[Eq]:
-        why = f"mean over outputs, then {over_rows(weighted)}"
-        slope = "-2 * s[n,k] * max(0, 1 - s[n,k] * x[n,k]) / count(k<K)"
-        return [
-            Eq("s[n,k]", "2 * t[n,k] - 1", "the side of the label: -1 or 1"),
-            Eq("L", average("mean(k, max(0, 1 - s[n,k] * x[n,k])**2)", weighted), why),
-            Eq("dx[n,k]", share(slope, weighted), "the square brings down a 2; 0 once the margin is cleared"),
-        ]
-
-    @classmethod
-    def samples(cls) -> Iterator[Sample]:
-        yield from _samples(cls())
 
 
 class MulticlassHinge(Loss):

@@ -71,6 +71,7 @@ class SoftmaxCrossEntropy(Loss):
     """
 
     type: Literal["softmax_cross_entropy"] = "softmax_cross_entropy"
+    behind_link: ClassVar[str] = "cross_entropy"
     targets: ClassVar[Literal["classes", "values"]] = "classes"
     link: ClassVar[Link] = "softmax"
     default_metrics: ClassVar[tuple[str, ...]] = ("accuracy",)

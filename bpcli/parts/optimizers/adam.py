@@ -44,25 +44,30 @@ def _step(f: Frame, size: float, square: Any, eps: float) -> None:
     np.subtract(f.w, f.u, out=f.w)
 
 
-def _beta1(default: float = 0.9) -> Any:
-    return Field(default, ge=0, lt=1, description="how much of the mean gradient stays from step to step")
-
-
-def _beta2(what: str = "the mean squared gradient") -> Any:
-    return Field(0.999, ge=0, lt=1, description=f"how much of {what} stays")
-
-
-def _eps() -> Any:
-    return Field(1e-8, gt=0, description="keeps the division finite where gradients have been 0")
-
-
 def _refused(kind: str) -> Iterator[Sample]:
     yield Sample({"type": kind, "beta2": 1.0}, error="less than 1")
     yield Sample({"type": kind, "eps": 0.0}, error="greater than 0")
     yield from refused(kind)
 
 
-class Adam(GradientOptimizer):
+class MomentOptimizer(GradientOptimizer):
+    """Keeps running means of the gradient and, most of them, of its square."""
+
+    scratch: ClassVar[tuple[str, ...]] = ("u",)
+    learning_rate: Annotated[Schedule, OneOf()] = rate(0.001)
+    beta1: float = Field(0.9, ge=0, lt=1, description="how much of the mean gradient stays from step to step")
+    beta2: float = Field(0.999, ge=0, lt=1, description="how much of the mean squared gradient stays")
+    eps: float = Field(1e-8, gt=0, description="keeps the division finite where gradients have been 0")
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return ("m", "v")
+
+    def consts(self) -> Mapping[str, float]:
+        return {"beta1": self.beta1, "beta2": self.beta2, "eps": self.eps}
+
+
+class Adam(MomentOptimizer):
     """A step for each weight by the mean of its gradients over the root of the mean of their squares.
 
     Shapes   w, g, m, v, vmax: j
@@ -72,11 +77,6 @@ class Adam(GradientOptimizer):
     """
 
     type: Literal["adam"] = "adam"
-    scratch: ClassVar[tuple[str, ...]] = ("u",)
-    learning_rate: Annotated[Schedule, OneOf()] = rate(0.001)
-    beta1: float = _beta1()
-    beta2: float = _beta2()
-    eps: float = _eps()
     amsgrad: bool = Field(False, description="whether the largest mean square so far divides, so that no step grows")
 
     @property
@@ -101,9 +101,6 @@ class Adam(GradientOptimizer):
         last = Eq("w_new[j]", "w[j] - lr * mhat[j] / (sqrt(vhat[j]) + eps)", "a step of about lr, whatever the scale")
         return [*MEANS, *middle, last]
 
-    def consts(self) -> Mapping[str, float]:
-        return {"beta1": self.beta1, "beta2": self.beta2, "eps": self.eps}
-
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield Sample(cls(), (11,))
@@ -112,7 +109,7 @@ class Adam(GradientOptimizer):
         yield from _refused("adam")
 
 
-class AdamW(GradientOptimizer):
+class AdamW(MomentOptimizer):
     """Adam with decay beside the gradient: every weight first loses the share `learning_rate * decay` of itself.
 
     Biases and gains do not decay: it takes what a penalty would.
@@ -124,12 +121,6 @@ class AdamW(GradientOptimizer):
     """
 
     type: Literal["adamw"] = "adamw"
-    slots: ClassVar[tuple[str, ...]] = ("m", "v")
-    scratch: ClassVar[tuple[str, ...]] = ("u",)
-    learning_rate: Annotated[Schedule, OneOf()] = rate(0.001)
-    beta1: float = _beta1()
-    beta2: float = _beta2()
-    eps: float = _eps()
     decay: float = Field(0.01, ge=0, description="the share, times the learning rate, that each weight loses in a step")
 
     def update(self, f: Frame, lr: float, t: int) -> None:
@@ -152,7 +143,7 @@ class AdamW(GradientOptimizer):
         ]
 
     def consts(self) -> Mapping[str, float]:
-        return {"beta1": self.beta1, "beta2": self.beta2, "eps": self.eps, "decay": self.decay}
+        return {**super().consts(), "decay": self.decay}
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -180,7 +171,7 @@ def momenta(beta1: float, psi: float, t: int) -> tuple[float, float, float]:
     return mu, ahead, product
 
 
-class Nadam(GradientOptimizer):
+class Nadam(MomentOptimizer):
     """Adam that looks ahead as nesterov does, with a momentum that warms up to beta1.
 
     Shapes   w, g, m, v: j
@@ -189,12 +180,8 @@ class Nadam(GradientOptimizer):
     """
 
     type: Literal["nadam"] = "nadam"
-    slots: ClassVar[tuple[str, ...]] = ("m", "v")
     scratch: ClassVar[tuple[str, ...]] = ("u", "q")
     learning_rate: Annotated[Schedule, OneOf()] = rate(0.002)
-    beta1: float = _beta1()
-    beta2: float = _beta2()
-    eps: float = _eps()
     psi: float = Field(4e-3, ge=0, description="how fast the momentum warms up, from half of beta1 to beta1")
 
     def update(self, f: Frame, lr: float, t: int) -> None:
@@ -224,7 +211,7 @@ class Nadam(GradientOptimizer):
         ]  # fmt: skip
 
     def consts(self) -> Mapping[str, float]:
-        return {"beta1": self.beta1, "beta2": self.beta2, "eps": self.eps, "psi": self.psi}
+        return {**super().consts(), "psi": self.psi}
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -234,7 +221,7 @@ class Nadam(GradientOptimizer):
         yield from _refused("nadam")
 
 
-class Adamax(GradientOptimizer):
+class Adamax(MomentOptimizer):
     """Adam measured by the largest gradient of late in place of the mean square.
 
     Shapes   w, g, m, r: j
@@ -244,11 +231,8 @@ class Adamax(GradientOptimizer):
 
     type: Literal["adamax"] = "adamax"
     slots: ClassVar[tuple[str, ...]] = ("m", "r")
-    scratch: ClassVar[tuple[str, ...]] = ("u",)
     learning_rate: Annotated[Schedule, OneOf()] = rate(0.002)
-    beta1: float = _beta1()
-    beta2: float = _beta2("the largest size")
-    eps: float = _eps()
+    beta2: float = Field(0.999, ge=0, lt=1, description="how much of the largest size stays")
 
     def update(self, f: Frame, lr: float, t: int) -> None:
         m, r, g, u, w, beta1 = f.m, f.r, f.g, f.u, f.w, self.beta1  # of few weights, every look into a frame counts
@@ -273,9 +257,6 @@ class Adamax(GradientOptimizer):
             Eq("w_new[j]", "w[j] - lr * mhat[j] / r_new[j]", "a step of at most about lr"),
         ]
 
-    def consts(self) -> Mapping[str, float]:
-        return {"beta1": self.beta1, "beta2": self.beta2, "eps": self.eps}
-
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield Sample(cls(), (11,))
@@ -283,7 +264,7 @@ class Adamax(GradientOptimizer):
         yield from _refused("adamax")
 
 
-class Radam(GradientOptimizer):
+class Radam(MomentOptimizer):
     """Adam whose first steps are plain momentum, until the mean square is known well enough to divide by.
 
     Shapes   w, g, m, v: j
@@ -293,12 +274,6 @@ class Radam(GradientOptimizer):
     """
 
     type: Literal["radam"] = "radam"
-    slots: ClassVar[tuple[str, ...]] = ("m", "v")
-    scratch: ClassVar[tuple[str, ...]] = ("u",)
-    learning_rate: Annotated[Schedule, OneOf()] = rate(0.001)
-    beta1: float = _beta1()
-    beta2: float = _beta2()
-    eps: float = _eps()
 
     def update(self, f: Frame, lr: float, t: int) -> None:
         size, power, last = lr / (1 - self.beta1**t), self.beta2**t, 2 / (1 - self.beta2) - 1
@@ -324,9 +299,6 @@ class Radam(GradientOptimizer):
             Eq("w_new[j]", "w[j] - lr * mhat[j] * where(rho > 5, "
                "rectify * sqrt(1 - beta2**t) / (sqrt(v_new[j]) + eps), 1)", "too few: momentum; enough: adam"),
         ]  # fmt: skip
-
-    def consts(self) -> Mapping[str, float]:
-        return {"beta1": self.beta1, "beta2": self.beta2, "eps": self.eps}
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

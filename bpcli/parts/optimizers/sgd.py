@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -10,7 +11,7 @@ from pydantic import Field
 
 from bpcli.family import GradientOptimizer, Schedule
 from bpcli.family.part import OneOf
-from bpcli.family.plan import Frame, Sample
+from bpcli.family.plan import Array, Frame, Sample
 from bpcli.notation import Eq
 from bpcli.numeric import stable
 from bpcli.parts.schedules import Constant
@@ -45,6 +46,7 @@ class Sgd(GradientOptimizer):
     """
 
     type: Literal["sgd"] = "sgd"
+    one_rate: ClassVar[bool] = True
     scratch: ClassVar[tuple[str, ...]] = ("u",)
     learning_rate: Annotated[Schedule, OneOf()] = rate(0.01)
 
@@ -61,7 +63,43 @@ class Sgd(GradientOptimizer):
         yield from refused("sgd")
 
 
-class Momentum(GradientOptimizer):
+class VelocityOptimizer(GradientOptimizer):
+    """Gradient descent with a velocity that adds up past gradients and forgets them by the factor mu."""
+
+    one_rate: ClassVar[bool] = True
+    slots: ClassVar[tuple[str, ...]] = ("v",)
+    scratch: ClassVar[tuple[str, ...]] = ("u",)
+    step: ClassVar[Eq]
+    learning_rate: Annotated[Schedule, OneOf()] = rate(0.01)
+    mu: float = Field(0.9, ge=0, lt=1, description="how much of the velocity stays from step to step")
+
+    @abstractmethod
+    def direction(self, f: Frame) -> Array:
+        """The step, over the learning rate, once the velocity is new; may stand in f.u."""
+
+    def update(self, f: Frame, lr: float, t: int) -> None:
+        np.multiply(f.v, self.mu, out=f.v)
+        np.add(f.v, f.g, out=f.v)
+        np.multiply(self.direction(f), lr, out=f.u)
+        np.subtract(f.w, f.u, out=f.w)
+        if t % FLUSH_EVERY == 0:
+            sweep(f, "v")
+
+    def equations(self) -> list[Eq]:
+        return [Eq("v_new[j]", "mu * v[j] + g[j]", "the velocity"), self.step]
+
+    def consts(self) -> Mapping[str, float]:
+        return {"mu": self.mu}
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        kind = str(cls.model_fields["type"].default)
+        yield Sample(cls(), (11,))
+        yield Sample({"type": kind, "mu": 1.0}, error="less than 1")
+        yield from refused(kind)
+
+
+class Momentum(VelocityOptimizer):
     """Gradient descent with a velocity that adds up past gradients and forgets them by the factor mu.
 
     Shapes   w, g, v: j
@@ -70,36 +108,14 @@ class Momentum(GradientOptimizer):
     """
 
     type: Literal["momentum"] = "momentum"
-    slots: ClassVar[tuple[str, ...]] = ("v",)
-    scratch: ClassVar[tuple[str, ...]] = ("u",)
-    learning_rate: Annotated[Schedule, OneOf()] = rate(0.01)
-    mu: float = Field(0.9, ge=0, lt=1, description="how much of the velocity stays from step to step")
+    step: ClassVar[Eq] = Eq("w_new[j]", "w[j] - lr * v_new[j]", "along it")
 
-    def update(self, f: Frame, lr: float, t: int) -> None:
-        np.multiply(f.v, self.mu, out=f.v)
-        np.add(f.v, f.g, out=f.v)
-        np.multiply(f.v, lr, out=f.u)
-        np.subtract(f.w, f.u, out=f.w)
-        if t % FLUSH_EVERY == 0:
-            sweep(f, "v")
-
-    def equations(self) -> list[Eq]:
-        return [
-            Eq("v_new[j]", "mu * v[j] + g[j]", "the velocity"),
-            Eq("w_new[j]", "w[j] - lr * v_new[j]", "along it"),
-        ]
-
-    def consts(self) -> Mapping[str, float]:
-        return {"mu": self.mu}
-
-    @classmethod
-    def samples(cls) -> Iterator[Sample]:
-        yield Sample(cls(), (11,))
-        yield Sample({"type": "momentum", "mu": 1.0}, error="less than 1")
-        yield from refused("momentum")
+    def direction(self, f: Frame) -> Array:
+        velocity: Array = f.v
+        return velocity
 
 
-class Nesterov(GradientOptimizer):
+class Nesterov(VelocityOptimizer):
     """Momentum that looks ahead: the step is the gradient and what the velocity will make of it.
 
     Shapes   w, g, v: j
@@ -109,33 +125,16 @@ class Nesterov(GradientOptimizer):
     """
 
     type: Literal["nesterov"] = "nesterov"
-    slots: ClassVar[tuple[str, ...]] = ("v",)
-    scratch: ClassVar[tuple[str, ...]] = ("u",)
-    learning_rate: Annotated[Schedule, OneOf()] = rate(0.01)
-    mu: float = Field(0.9, ge=0, lt=1, description="how much of the velocity stays from step to step")
+    step: ClassVar[Eq] = Eq(
+        "w_new[j]", "w[j] - lr * (g[j] + mu * v_new[j])", "the gradient, and the velocity one step on"
+    )
 
-    def update(self, f: Frame, lr: float, t: int) -> None:
-        np.multiply(f.v, self.mu, out=f.v)
-        np.add(f.v, f.g, out=f.v)
+    def direction(self, f: Frame) -> Array:
         np.multiply(f.v, self.mu, out=f.u)
-        np.add(f.u, f.g, out=f.u)
-        np.multiply(f.u, lr, out=f.u)
-        np.subtract(f.w, f.u, out=f.w)
-        if t % FLUSH_EVERY == 0:
-            sweep(f, "v")
-
-    def equations(self) -> list[Eq]:
-        return [
-            Eq("v_new[j]", "mu * v[j] + g[j]", "the velocity"),
-            Eq("w_new[j]", "w[j] - lr * (g[j] + mu * v_new[j])", "the gradient, and the velocity one step on"),
-        ]
-
-    def consts(self) -> Mapping[str, float]:
-        return {"mu": self.mu}
+        ahead: Array = np.add(f.u, f.g, out=f.u)
+        return ahead
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
-        yield Sample(cls(), (11,))
+        yield from super().samples()
         yield Sample(cls(mu=0.5), (1,), note="one weight")
-        yield Sample({"type": "nesterov", "mu": 1.0}, error="less than 1")
-        yield from refused("nesterov")

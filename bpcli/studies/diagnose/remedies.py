@@ -8,7 +8,7 @@ from typing import Any
 
 from bpcli.config.dump import flow
 from bpcli.engine.network_plan import PlannedLayer
-from bpcli.family import Activation
+from bpcli.family import Activation, GradientOptimizer
 from bpcli.parts.layers.dense import Dense
 from bpcli.records.diagnose import Remedy
 from bpcli.studies.diagnose.case import Case
@@ -55,7 +55,8 @@ def clipping(case: Case) -> list[Remedy]:
 
 def adam(case: Case) -> list[Remedy]:
     """An optimizer that gives every weight a rate of its own, where a plain one stands."""
-    if case.experiment.optimizer.kind not in ("sgd", "momentum", "nesterov"):
+    optimizer = case.experiment.optimizer
+    if not isinstance(optimizer, GradientOptimizer) or not optimizer.one_rate:
         return []
     return [Remedy(("optimizer={type: adam, learning_rate: 0.001}",), "adam gives every weight a step of its own size")]
 

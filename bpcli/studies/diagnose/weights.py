@@ -7,9 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from bpcli.config.compatibility import GAIN
-from bpcli.engine.network_plan import ParamLayout, PlannedLayer, followed
-from bpcli.family import Activation
+from bpcli.engine.network_plan import ParamLayout, PlannedLayer, default_initializer, followed
 from bpcli.records.diagnose import Remedy, Symptom
 from bpcli.studies.diagnose import remedies as cures
 from bpcli.studies.diagnose.case import Case
@@ -29,12 +27,10 @@ def scales(case: Case) -> Iterator[tuple[ParamLayout, float]]:
     last = max(weights, key=lambda e: _order(case, e), default=None)
     for e in weights:
         following = behind.get(e.node.path)
-        suited = following.default_init if isinstance(following, Activation) else "glorot_uniform"
-        family = suited.partition("_")[0]
-        fan = (e.param.fan_in + e.param.fan_out) / 2 if family == "glorot" else e.param.fan_in
+        variance = default_initializer(following).variance(e.param.fan_in, e.param.fan_out) or 1 / e.param.fan_in
         rms = math.sqrt(float(np.mean(np.square(case.theta[e.where]))))
         if e is not last or len(weights) == 1:
-            yield e, rms / math.sqrt(GAIN.get(family, 1) / fan)
+            yield e, rms / math.sqrt(variance)
 
 
 def _order(case: Case, entry: ParamLayout) -> int:

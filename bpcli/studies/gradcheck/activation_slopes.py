@@ -21,7 +21,7 @@ def describe_slopes(layer: Layer, kernel_dx: Array, expected_dx: Array, arrays: 
     `arrays` holds x, y and dy; entries of `expected_dx` that are NaN were not looked at.
     """
     x, dy = arrays.get("x"), arrays.get("dy")
-    if not isinstance(layer, Activation) or x is None or dy is None or layer.kind == "softmax":
+    if not isinstance(layer, Activation) or not layer.elementwise or x is None or dy is None:
         return ""
     with np.errstate(all="ignore"):
         kernel, expected = kernel_dx / dy, expected_dx / dy
@@ -43,7 +43,7 @@ def describe_slopes(layer: Layer, kernel_dx: Array, expected_dx: Array, arrays: 
 def _known_slopes(x: Array) -> Iterator[tuple[str, Array]]:
     """The slopes of the activations of this package at `x`."""
     for kind, leaf in Activation.registry.items():
-        if not leaf.__module__.startswith("bpcli.") or kind == "softmax":
+        if not leaf.__module__.startswith("bpcli.") or not leaf.elementwise:
             continue
         sample = Sample(leaf.parse(kind), x.shape[1:], batch=len(x), inputs={"x": x})
         case = LayerCase(sample, train=True)
