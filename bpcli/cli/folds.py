@@ -20,10 +20,9 @@ def cross_validate(
     """A cross-validation, begun (with a config) or gone on with."""
     from bpcli.records.training import Exit, FoldRow
     from bpcli.render.console import say, show, show_json, show_plain, show_problems, waiting
-    from bpcli.render.evaluation.cross_validate import closing, fold_line, table_of, watcher
+    from bpcli.render.evaluation.cross_validate import closing, fold_line, fold_status, table_of
     from bpcli.render.json_text import dumps
     from bpcli.studies.evaluation import cross_validate as folds
-    from bpcli.studies.run.trainer import Callback
 
     if resume is not None and sets:
         raise typer.BadParameter("folds that go on are of the experiment they began with", param_hint="--set")
@@ -36,8 +35,8 @@ def cross_validate(
         if not quiet:
             say(fold_line(row, study.count))
 
-    with watcher(quiet) as watching:
-        report = study.run(watching or (lambda number, of: Callback()), done)
+    with fold_status(quiet) as callbacks:
+        report = study.run(callbacks, done)
     show_problems([*report.warnings, *([report.problem] if report.problem is not None else [])])
     if json:
         show_json(dumps(report))

@@ -49,12 +49,11 @@ def train(
     from bpcli.records.training import Exit
     from bpcli.render.console import say, show_json, show_plain, show_problems, waiting
     from bpcli.render.json_text import dumps
-    from bpcli.render.run.epochs import LiveTable, closing, watcher
+    from bpcli.render.run.epochs import closing, epoch_table
     from bpcli.studies.custom.load import load
     from bpcli.studies.run.resume import resume as go_on
     from bpcli.studies.run.resume import start
     from bpcli.studies.run.setup import set_up
-    from bpcli.studies.run.trainer import Callback
 
     sets = tuple(set_ or ())
     load(with_ or ())
@@ -63,17 +62,14 @@ def train(
 
         cross_validate(config, resume, sets, folds or 0, out, json=json, quiet=quiet)
         return
-    watching = Callback() if quiet else watcher()
+    callbacks = epoch_table(quiet)
     with waiting("reading the data"):
-        training = (
-            go_on(resume, sets, watching) if config is None else start(set_up(config, sets, begins=True), out, watching)  # type: ignore[arg-type]  # one of the two is given
-        )
-    show_problems(training.warnings)
-    try:
-        report = training.run()
-    finally:
-        if isinstance(watching, LiveTable):
-            watching.stop()
+        if config is not None:
+            trainer = start(set_up(config, sets, begins=True), out, callbacks)
+        else:
+            trainer = go_on(resume or Path(), sets, callbacks)
+    show_problems(trainer.warnings)
+    report = trainer.run()
     if report.problem is not None:
         show_problems([report.problem])
     if not quiet:

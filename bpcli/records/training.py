@@ -63,6 +63,10 @@ class LayerRow:
     note: str = ""
 
 
+WATCH_PREFIX = "watch."
+"""What the names of the figures of layers begin with: watch.dense_1.gradient."""
+
+
 @dataclass(frozen=True)
 class EpochRow:
     """One line of the training table; a metric is keyed `train.loss`, `validation.accuracy` and so on."""

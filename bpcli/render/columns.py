@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bpcli.studies.run.layer_stats_watch import PREFIX
+from bpcli.records.training import WATCH_PREFIX
 
 NARROW = 7  # of a column, at least; a number takes no more
 
@@ -20,7 +20,7 @@ class TableColumn:
     @property
     def name(self) -> str:
         """The header where nothing stands over it."""
-        if self.key.startswith(PREFIX):
+        if self.key.startswith(WATCH_PREFIX):
             return f"{self.split} {self.header}".strip()
         return f"val {self.header}" if self.split == "validation" else self.header
 

@@ -12,7 +12,7 @@ from picture_folder import picture, shapes
 from PIL import Image
 
 from bpcli.engine.augment import Augmenter
-from bpcli.studies.run import resume as session
+from bpcli.studies.run import resume as runs
 from bpcli.studies.run.model import load
 from bpcli.studies.run.runfolder import RunFolder
 from bpcli.studies.run.setup import set_up
@@ -68,7 +68,7 @@ def test_the_whole_way(pictures: Lab) -> None:
 
 
 def test_a_run_that_goes_on_draws_what_it_would_have_drawn(pictures: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = session.start(set_up(pictures.path / "shapes.yaml"), pictures.path / "whole")
+    whole = runs.start(set_up(pictures.path / "shapes.yaml"), pictures.path / "whole")
     whole.run()
 
     class Stop(Exception):
@@ -76,19 +76,19 @@ def test_a_run_that_goes_on_draws_what_it_would_have_drawn(pictures: Lab, monkey
 
     def stopped(step: int) -> None:
         name = f"stopped-{step}"
-        training = session.start(set_up(pictures.path / "shapes.yaml"), pictures.path / name)
+        training = runs.start(set_up(pictures.path / "shapes.yaml"), pictures.path / name)
         honest = training._step
 
         def limited(rows: np.ndarray) -> None:
-            if training.progress.step == step:
-                training._checkpoint()
+            if training.state.progress.step == step:
+                training.checkpointer.save()
                 raise Stop
             honest(rows)
 
         monkeypatch.setattr(training, "_step", limited)
         with pytest.raises(Stop):
             training.run()
-        session.resume(pictures.path / name).run()
+        runs.resume(pictures.path / name).run()
         assert theta(pictures.path / name).tobytes() == theta(pictures.path / "whole").tobytes()
 
     for step in (1, 4, 6):

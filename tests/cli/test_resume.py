@@ -20,9 +20,8 @@ from cli_lab import Lab, surroundings
 from cli_lab import lab as lab
 
 from bpcli.records.training import Failure
-from bpcli.studies.run import modelfile, runfolder
-from bpcli.studies.run import resume as session
-from bpcli.studies.run import trainer as train
+from bpcli.studies.run import checkpointer, modelfile, runfolder
+from bpcli.studies.run import resume as runs
 from bpcli.studies.run.lock import Lock
 from bpcli.studies.run.setup import set_up
 
@@ -53,6 +52,7 @@ training:
 STEPS = 8  # of an epoch: 56 training rows by 7
 STOP_AT = """
 import os, signal
+from bpcli.studies.run import checkpointer
 from bpcli.studies.run import trainer as train
 steps, old = 0, train.Trainer._step
 def stop(self, rows):
@@ -62,7 +62,7 @@ def stop(self, rows):
     if steps in {steps!r}:
         os.kill(os.getpid(), signal.{signal})
 train.Trainer._step = stop
-train.CHECKPOINT_SECONDS = {every}
+checkpointer.CHECKPOINT_SECONDS = {every}
 """
 
 
@@ -368,8 +368,8 @@ class Accident:
 @pytest.mark.parametrize("how", ["error", "before", "after"])
 def test_every_crash_point(stops: Lab, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     """Whatever call fails, what is left goes on to the same end."""
-    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr(session, "set_up", cached(set_up))
+    monkeypatch.setattr(checkpointer, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(runs, "set_up", cached(set_up))
     stops.config(("epochs: 8", "epochs: 2"), ("batch_size: 7", "batch_size: 28"), name="stops.yaml", text=CONFIG)
     stops.good("train", "stops.yaml", "--out", "short", "-q")
     points = crash(stops, Accident(how, 0))
@@ -390,7 +390,7 @@ def crash(stops: Lab, accident: Accident) -> int:
     """Trains with an accident; how many calls there were."""
     with pytest.MonkeyPatch.context() as patch, contextlib.suppress(Failure, Killed, OSError):
         accident.strike(patch)
-        session.start(session.set_up(stops.path / "stops.yaml"), stops.path / "run").run()
+        runs.start(runs.set_up(stops.path / "stops.yaml"), stops.path / "run").run()
     accident.bury()
     return accident.count
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from bpcli.studies.run.callbacks import Callback
 from bpcli.studies.run.resume import start
 from bpcli.studies.run.setup import set_up
-from bpcli.studies.run.trainer import Callback
+from bpcli.studies.run.state import TrainingState
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 RECORD = Path(__file__).with_name("first_losses.json")
@@ -28,7 +29,7 @@ class Listener(Callback):
     def __init__(self) -> None:
         self.losses: list[float] = []
 
-    def stepped(self, done: int, of: int, loss: float) -> None:
+    def on_batch_end(self, state: TrainingState, loss: float) -> None:
         self.losses.append(loss)
 
 
@@ -36,7 +37,7 @@ def losses(name: str, folder: Path) -> list[float]:
     """The losses of the first steps, in float64."""
     listener = Listener()
     setup = set_up(CONFIGS / f"{name}.yaml", ["dtype=float64", f"training.epochs={EPOCHS[name]}"])
-    start(setup, folder / name, listener).run()
+    start(setup, folder / name, [listener]).run()
     return listener.losses[:STEPS]
 
 

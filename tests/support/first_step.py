@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 
 import bpcli.parts  # noqa: F401  (declares them)
-from bpcli.studies.run import resume as session
+from bpcli.studies.run import resume as runs
+from bpcli.studies.run.callbacks import Callback
 from bpcli.studies.run.setup import set_up
-from bpcli.studies.run.trainer import Callback
+from bpcli.studies.run.state import TrainingState
 
 SMALL = """\
 data: {train: {type: csv, path: small.csv, target: y}, scale: standardize}
@@ -32,7 +33,7 @@ class FirstStep(Exception):
 
 
 class Stopper(Callback):
-    def stepped(self, done: int, of: int, loss: float) -> None:
+    def on_batch_end(self, state: TrainingState, loss: float) -> None:
         raise FirstStep
 
 
@@ -40,7 +41,7 @@ def first_step(config: Path, sets: tuple[str, ...] = ()) -> None:
     """Everything that `bpcli train` does until it has taken a step."""
     with tempfile.TemporaryDirectory() as folder:
         try:
-            session.start(set_up(config, sets, begins=True), Path(folder) / "run", Stopper()).run()
+            runs.start(set_up(config, sets, begins=True), Path(folder) / "run", [Stopper()]).run()
         except FirstStep:
             return
 

@@ -14,34 +14,33 @@ from rich.text import Text
 from bpcli.records.training import EpochRow, FoldRow, FoldsReport
 from bpcli.render.console import clipped, console, lively, table
 from bpcli.render.numbers import duration, short
-from bpcli.studies.run.trainer import Callback, Trainer
+from bpcli.studies.run.callbacks import Callback
+from bpcli.studies.run.state import TrainingState
 
 SHOWN = ("loss", "accuracy", "f1", "r2", "rmse")
 """Figures that stand in the line of a fold, as far as it has them; all are in the table."""
 MOST = 10  # folds that have columns of their own
 
 
-class _Status(Callback):
+class _FoldStatus(Callback):
     """Says under the lines which fold is at which epoch."""
 
     def __init__(self, status: Any, number: int, of: int) -> None:
         self._status, self._of = status, f"fold {number} of {of}"
 
-    def started(self, run: Trainer) -> None:
-        self._epochs = run.experiment.training.epochs
-
-    def epoch(self, row: EpochRow) -> None:
-        self._status.update(f"{self._of}, epoch {row.epoch}/{self._epochs}")
+    def on_epoch_end(self, state: TrainingState, row: EpochRow) -> None:
+        self._status.update(f"{self._of}, epoch {row.epoch}/{state.experiment.training.epochs}")
 
 
 @contextmanager
-def watcher(quiet: bool) -> Iterator[Callable[[int, int], Callback] | None]:
-    """What follows the trainings on a terminal; nothing where it is quiet or no terminal."""
+def fold_status(quiet: bool) -> Iterator[Callable[[int, int], list[Callback]]]:
+    """What makes the callbacks of a fold, by its number and how many there are: one that says on the terminal how far
+    it is; none where it is to be quiet, or no terminal."""
     if quiet or not lively(sys.stderr):
-        yield None
+        yield lambda number, of: []
         return
     with console(sys.stderr).status("training", spinner="line") as status:
-        yield lambda number, of: _Status(status, number, of)
+        yield lambda number, of: [_FoldStatus(status, number, of)]
 
 
 def fold_line(row: FoldRow, count: int) -> str:

@@ -11,39 +11,39 @@ from itertools import groupby
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from bpcli.records.training import EpochRow, TrainReport
+from bpcli.records.training import WATCH_PREFIX, EpochRow, TrainReport
 from bpcli.render.columns import TableColumn
 from bpcli.render.console import console, lively, write
 from bpcli.render.numbers import duration, seconds, short
 from bpcli.render.run.layer_stats import layer_table, watch_cell, watched
-from bpcli.studies.run.layer_stats_watch import PREFIX
-from bpcli.studies.run.trainer import Callback, Trainer
+from bpcli.studies.run.callbacks import Callback
+from bpcli.studies.run.state import TrainingState
 
 REFRESH = 0.1  # seconds between two drawings
 SACRIFICED = ("clip_factor", "penalty", "gradient_norm", "clipped", "seconds")
 """What a narrow terminal goes without, first what says least about success; then metrics, the last first."""
 
 
-def columns(training: Trainer) -> list[TableColumn]:
+def columns(state: TrainingState) -> list[TableColumn]:
     """What the table shows of this training."""
     found = [TableColumn("train.loss", "train", "loss")]
-    if training.objective.penalties:
+    if state.objective.penalties:
         found.append(TableColumn("penalty", "train", "penalty"))
-    if training.train_metrics is not None:
-        found += [TableColumn(f"train.{m}", "train", m) for m in training.metrics]
-    if training.validation is not None:
-        found += [TableColumn(f"validation.{m}", "validation", m) for m in ("loss", *training.metrics)]
-    if training.layers is not None:
-        found += watched(training.layers.keys)
+    if state.train_metrics is not None:
+        found += [TableColumn(f"train.{m}", "train", m) for m in state.metrics]
+    if state.validation is not None:
+        found += [TableColumn(f"validation.{m}", "validation", m) for m in ("loss", *state.metrics)]
+    if state.layer_watch is not None:
+        found += watched(state.layer_watch.keys)
     found.append(TableColumn("gradient_norm", "", "|grad|"))
-    if training.experiment.clipping is not None:
+    if state.experiment.clipping is not None:
         found += [TableColumn("clipped", "", "clipped"), TableColumn("clip_factor", "", "factor")]
     return [*found, TableColumn("seconds", "", "seconds")]
 
 
 def cell(row: EpochRow, key: str) -> str:
     """What stands in a column."""
-    if key.startswith(PREFIX):
+    if key.startswith(WATCH_PREFIX):
         return watch_cell(row.watch, key)
     if "." in key:
         return short(row.metrics[key])
@@ -53,20 +53,20 @@ def cell(row: EpochRow, key: str) -> str:
     return seconds(value) if key == "seconds" else short(value)
 
 
-def watcher() -> Callback:
-    """The one that suits stderr."""
-    return LiveTable() if lively(sys.stderr) else EpochLines()
+def epoch_table(quiet: bool) -> list[Callback]:
+    """What shows the epochs on stderr, as suits it; nothing where it is to be quiet."""
+    return [] if quiet else [LiveTable() if lively(sys.stderr) else EpochLines()]
 
 
 class EpochLines(Callback):
     """One plain line for each epoch, names beside the numbers."""
 
-    def started(self, run: Trainer) -> None:
-        self._columns = columns(run)
-        self._epochs = run.experiment.training.epochs
-        write(sys.stderr, opening(run))
+    def on_train_begin(self, state: TrainingState) -> None:
+        self._columns = columns(state)
+        self._epochs = state.experiment.training.epochs
+        write(sys.stderr, opening(state))
 
-    def epoch(self, row: EpochRow) -> None:
+    def on_epoch_end(self, state: TrainingState, row: EpochRow) -> None:
         number = str(row.epoch).rjust(len(str(self._epochs)))
         cells = "  ".join(f"{c.name} {cell(row, c.key).rjust(6)}" for c in self._columns)
         write(sys.stderr, f"epoch {number}/{self._epochs}  {cells}{'  best' * row.best}")
@@ -77,15 +77,15 @@ class LiveTable(Callback):
 
     _progress: Progress | None = None
 
-    def started(self, run: Trainer) -> None:
+    def on_train_begin(self, state: TrainingState) -> None:
         self._console = console(sys.stderr)
-        self._epochs = run.experiment.training.epochs
+        self._epochs = state.experiment.training.epochs
         self._first = max(5, len(str(self._epochs)))
-        wanted = columns(run)
+        wanted = columns(state)
         self._columns = self._fitting(wanted)
         self._waiting: list[Text] = []
         self._drawn = 0.0
-        self._console.print(opening(run))
+        self._console.print(opening(state))
         for line in self._header(len(wanted) - len(self._columns)):
             self._console.print(line, no_wrap=True, overflow="crop")
         self._progress = Progress(
@@ -93,15 +93,15 @@ class LiveTable(Callback):
             TimeRemainingColumn(), console=self._console, transient=True, auto_refresh=False, redirect_stdout=False,
             redirect_stderr=False,
         )  # fmt: skip
-        self._task = self._progress.add_task(self._running(run.progress.epoch), total=run.steps_per_epoch, loss="")
+        self._task = self._progress.add_task(self._running(state.progress.epoch), total=state.steps_per_epoch, loss="")
         self._progress.start()
 
-    def stepped(self, done: int, of: int, loss: float) -> None:
+    def on_batch_end(self, state: TrainingState, loss: float) -> None:
         if self._progress is not None and time.monotonic() - self._drawn > REFRESH:
-            self._progress.update(self._task, completed=done, loss=f"loss {short(loss)}")
+            self._progress.update(self._task, completed=state.progress.batch, loss=f"loss {short(loss)}")
             self._draw()
 
-    def epoch(self, row: EpochRow) -> None:
+    def on_epoch_end(self, state: TrainingState, row: EpochRow) -> None:
         number = str(row.epoch).rjust(self._first)
         cells = [cell(row, c.key).rjust(c.width) for c in self._columns]
         mark = "*" if row.best else ""
@@ -111,7 +111,7 @@ class LiveTable(Callback):
         if time.monotonic() - self._drawn > REFRESH:
             self._draw()
 
-    def stop(self) -> None:
+    def on_train_end(self, state: TrainingState, report: TrainReport | None) -> None:
         """Takes the bar away, if there is one."""
         if self._progress is not None:
             self._draw()
@@ -153,16 +153,16 @@ class LiveTable(Callback):
         return found or wanted[:1]
 
 
-def opening(run: Trainer) -> str:
+def opening(state: TrainingState) -> str:
     """What is trained on what."""
-    rows = ", ".join(f"{s.name} {len(s.x):,}" for s in run.setup.prepared.splits.values())
-    steps = f"{run.steps_per_epoch:,} step{'s' * (run.steps_per_epoch > 1)} of {run.size:,} rows an epoch"
-    text = f"{run.experiment.name}: {run.setup.network_plan.size:,} parameters; rows: {rows}; {steps}"
-    early = run.experiment.training.early_stopping
+    rows = ", ".join(f"{s.name} {len(s.x):,}" for s in state.setup.prepared.splits.values())
+    steps = f"{state.steps_per_epoch:,} step{'s' * (state.steps_per_epoch > 1)} of {state.batch_size:,} rows an epoch"
+    text = f"{state.experiment.name}: {state.setup.network_plan.size:,} parameters; rows: {rows}; {steps}"
+    early = state.experiment.training.early_stopping
     if early is not None:
         text += f"; best by {early.metric}"
-    p = run.progress
-    if p.step and p.epoch < run.experiment.training.epochs:
+    p = state.progress
+    if p.step and p.epoch < state.experiment.training.epochs:
         text += f"\ngoes on in epoch {p.epoch + 1}, batch {p.batch + 1}"
     return text
 

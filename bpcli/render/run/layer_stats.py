@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from bpcli.records.training import EpochRow
+from bpcli.records.training import WATCH_PREFIX, EpochRow
 from bpcli.render.columns import TableColumn
 from bpcli.render.console import clipped
 from bpcli.render.numbers import short
-from bpcli.studies.run.layer_stats_watch import PREFIX
 
 SHARES = {"dead": "dead", "saturated": "satur."}  # with their headers
 WIDTHS = {"|grad|": 7, "update": 7, "dead": 4, "satur.": 6}
@@ -22,16 +21,16 @@ def watched(keys: Sequence[str]) -> list[TableColumn]:
     learning = [key.removesuffix(".gradient") for key in keys if key.endswith(".gradient")]
     found = []
     for layer in dict.fromkeys((*learning[:1], *learning[-1:])):
-        name = layer.removeprefix(PREFIX)
+        name = layer.removeprefix(WATCH_PREFIX)
         found += [TableColumn(f"{layer}.gradient", name, "|grad|"), TableColumn(f"{layer}.update", name, "update")]
     return found + [
-        TableColumn(PREFIX + s, "", h) for s, h in SHARES.items() if any(key.endswith(f".{s}") for key in keys)
+        TableColumn(WATCH_PREFIX + s, "", h) for s, h in SHARES.items() if any(key.endswith(f".{s}") for key in keys)
     ]
 
 
 def watch_cell(watch: Mapping[str, float], key: str) -> str:
     """What stands in such a column."""
-    share = key.removeprefix(PREFIX)
+    share = key.removeprefix(WATCH_PREFIX)
     if share in SHARES:
         return percent(max(value for k, value in watch.items() if k.endswith(f".{share}")))
     return short(watch[key])
@@ -61,7 +60,7 @@ def layer_table(first: EpochRow, last: EpochRow) -> Iterator[str]:
 
 def _line(key: str) -> tuple[str, str]:
     """The layer on whose line a figure stands, and which figure it is."""
-    path, _, figure = key.removeprefix(PREFIX).rpartition(".")
+    path, _, figure = key.removeprefix(WATCH_PREFIX).rpartition(".")
     return path.removesuffix(SIDE), figure
 
 

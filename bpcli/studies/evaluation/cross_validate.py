@@ -6,26 +6,27 @@ import hashlib
 import json
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from bpcli.config.yamlfile import read
 from bpcli.records.training import EvalReport, Failure, FoldRow, FoldsReport, Problem, Spread, TrainReport
 from bpcli.studies.evaluation.evaluate import EvaluationRows, score
-from bpcli.studies.run import resume as session
+from bpcli.studies.run import resume as runs
 from bpcli.studies.run import runfolder
 from bpcli.studies.run.atomic import atomic_bytes, atomic_text
+from bpcli.studies.run.callbacks import Callback
 from bpcli.studies.run.lock import Lock
 from bpcli.studies.run.model import load
 from bpcli.studies.run.runfolder import RunFolder
 from bpcli.studies.run.setup import Setup, load_document, set_up
-from bpcli.studies.run.trainer import Callback, Trainer
+from bpcli.studies.run.trainer import Trainer
 
 RECORD = "folds.json"
 
-WatcherOf = Callable[[int, int], Callback]
-"""What follows the training of a fold: its number (from 1), and how many there are."""
+FoldCallbacks = Callable[[int, int], Iterable[Callback]]
+"""What makes the callbacks of a fold, from its number (from 1) and how many folds there are."""
 
 
 class CrossValidation:
@@ -37,31 +38,31 @@ class CrossValidation:
         self.warnings: tuple[Problem, ...] = ()
         self.remark = ""
 
-    def run(self, watcher: WatcherOf, done: Callable[[FoldRow], None] = lambda row: None) -> FoldsReport:
-        """Trains and judges one fold after another; `done` is told of each. Raises Failure where one cannot be trained,
-        and where another process works on them."""
+    def run(
+        self, callbacks: FoldCallbacks = lambda number, of: (), done: Callable[[FoldRow], None] = lambda row: None
+    ) -> FoldsReport:
+        """Trains and evaluates one fold after another; `done` is called with each. Raises Failure where one cannot be
+        trained, and where another process works on them."""
         lock, rows = Lock(self.folder), list[FoldRow]()
         try:
             for number in range(1, self.count + 1):
-                training, setup = self._training(number, watcher(number, self.count))
-                self._warn(training.warnings)
-                report = training.run()
+                trainer = self._trainer(number, callbacks(number, self.count))
+                self._warn(trainer.warnings)
+                report = trainer.run()
                 if report.stopped in ("signal", "diverged"):
                     return self._reported(report, rows, number)
-                rows.append(_judged(number, report, setup))
+                rows.append(_evaluated(number, report, trainer.state.setup))
                 done(rows[-1])
             return self._reported(None, rows, 0)
         finally:
             lock.release()
 
-    def _training(self, number: int, watcher: Callback) -> tuple[Trainer, Setup]:
+    def _trainer(self, number: int, callbacks: Iterable[Callback]) -> Trainer:
         place = self.folder / f"fold-{number}"
         if (place / "run.json").exists():
-            training = session.resume(place, (), watcher)
-        else:
-            setup = set_up(self.config, (*self.sets, chosen(number, self.count)), self.root)
-            training = session.start(setup, place, watcher)
-        return training, training.setup
+            return runs.resume(place, (), callbacks)
+        setup = set_up(self.config, (*self.sets, fold_setting(number, self.count)), self.root)
+        return runs.start(setup, place, callbacks)
 
     def _warn(self, warnings: Sequence[Problem]) -> None:
         known = {w.text for w in self.warnings}
@@ -110,7 +111,7 @@ def start(config: Path, sets: tuple[str, ...], count: int, out: Path | None = No
     if experiment.data.test is not None:
         sets = (*sets, "data.test=null")
         remark = "each fold is test in its turn: data.test is left out"
-    setup = set_up(config, (*sets, chosen(1, count)))  # what does not fit is said before a folder is made
+    setup = set_up(config, (*sets, fold_setting(1, count)))  # what does not fit is said before a folder is made
     folder = runfolder.claimed(f"{experiment.name}-folds", out)
     copy = folder / "config.yaml"
     atomic_bytes(copy, setup.document.text.encode())
@@ -143,7 +144,7 @@ def is_folds(folder: Path) -> bool:
     return (folder / RECORD).is_file()
 
 
-def chosen(number: int, count: int) -> str:
+def fold_setting(number: int, count: int) -> str:
     """The setting that makes one fold of an experiment."""
     return f"data.fold={{of: {count}, number: {number}}}"
 
@@ -160,7 +161,7 @@ def _spread(values: Sequence[float]) -> Spread:
     return Spread(statistics.fmean(values), deviation, min(values), max(values))
 
 
-def _judged(number: int, report: TrainReport, setup: Setup) -> FoldRow:
+def _evaluated(number: int, report: TrainReport, setup: Setup) -> FoldRow:
     test = setup.prepared.splits["test"]
     model = load(RunFolder(Path(report.run)).path)
     found: EvalReport = score(EvaluationRows(model, "test", test.x, test.t, test.rows, test.names, (), test.w))

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from bpcli.config.experiment import Experiment
 from bpcli.engine.network_plan import NetworkPlan, plan_network
 from bpcli.engine.objective import Objective
+from bpcli.engine.state import prefixed, restore
 from bpcli.family import ClassMismatchError
 from bpcli.family.plan import Array, ShapeError
 from bpcli.records.training import Exit, Failure, Problem
@@ -53,8 +54,7 @@ def save(
     path: Path, experiment: Experiment, preprocessor: Preprocessor, objective: Objective, record: Mapping[str, Any]
 ) -> None:
     """Writes the self-contained model file. Raises Failure where it cannot be written."""
-    network = objective.network
-    tensors = {**network.parameters(), **{f"state.{p}": s for p, s in network.states.items()}, **preprocessor.tensors()}
+    tensors = {**_weights(objective), **preprocessor.tensors()}
     meta = {"kind": KIND, "experiment": dump(experiment), "rules": preprocessor.to_meta(), "record": dict(record)}
     modelfile.write(path, tensors, meta)
 
@@ -101,13 +101,13 @@ def load(path: Path) -> Model:
         raise _damaged(file, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     _fits(file, network_plan, tensors)
     objective = Objective(network_plan, loss, BATCH, np.dtype(experiment.dtype), experiment.seed)
-    for name, array in {**objective.network.parameters(), **_states(objective)}.items():
-        array[...] = tensors[name]
+    restore(_weights(objective), tensors)
     return Model(file, experiment, preprocessor, network_plan, objective, record, changed_files(trained_with))
 
 
-def _states(objective: Objective) -> dict[str, Array]:
-    return {f"state.{p}": s for p, s in objective.network.states.items()}
+def _weights(objective: Objective) -> dict[str, Array]:
+    """Views of all parameters, by their paths, and of all running statistics, `state.<path>`."""
+    return {**objective.network.parameters(), **prefixed("state", objective.network.states)}
 
 
 def _fits(file: Path, network_plan: NetworkPlan, tensors: Mapping[str, Array]) -> None:

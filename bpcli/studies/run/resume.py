@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,19 @@ from bpcli.config.dump import dump as dump_yaml
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.custom.load import changed_files, files_record, name_needed_files
 from bpcli.studies.run import model, runfolder
+from bpcli.studies.run.callbacks import Callback
+from bpcli.studies.run.checkpointer import load_checkpoint
 from bpcli.studies.run.lock import Lock
 from bpcli.studies.run.runfolder import RunFolder
 from bpcli.studies.run.setup import Setup, set_up
-from bpcli.studies.run.trainer import Callback, Trainer
+from bpcli.studies.run.state import TrainingState
+from bpcli.studies.run.trainer import Trainer
 
 FINISHED = ("epochs", "goal", "patience", "converged")
 EXTEND = "training.epochs"
 
 
-def start(setup: Setup, out: Path | None = None, watcher: Callback | None = None) -> Trainer:
+def start(setup: Setup, out: Path | None = None, callbacks: Iterable[Callback] = ()) -> Trainer:
     """A new training in a new run folder, `out` or one named by the time. Raises Failure where it cannot be made."""
     experiment, config, warnings = setup.experiment, setup.document.text.encode(), setup.check_used_parts()
     record = runfolder.started() | {
@@ -41,9 +44,9 @@ def start(setup: Setup, out: Path | None = None, watcher: Callback | None = None
         "run.json": json.dumps(record, indent=2, ensure_ascii=False).encode(),
     }
     with runfolder.created(experiment.name, out, files) as (folder, lock):
-        training = Trainer(setup, folder, watcher, lock=lock)
-        training.warnings = (*training.warnings, *warnings)
-        return training
+        trainer = Trainer(TrainingState(setup, folder), callbacks, lock)
+        trainer.warnings = (*trainer.warnings, *warnings)
+        return trainer
 
 
 def _resolved(setup: Setup) -> str:
@@ -53,7 +56,7 @@ def _resolved(setup: Setup) -> str:
     )
 
 
-def resume(path: Path, sets: tuple[str, ...] = (), watcher: Callback | None = None) -> Trainer:
+def resume(path: Path, sets: tuple[str, ...] = (), callbacks: Iterable[Callback] = ()) -> Trainer:
     """A training that goes on from the newest checkpoint of a run folder, or from its first step where none is left.
 
     Of the experiment only `training.epochs` may change; schedules keep the length they began with. Raises Failure where
@@ -71,34 +74,35 @@ def resume(path: Path, sets: tuple[str, ...] = (), watcher: Callback | None = No
         raise Failure(Problem(text, code="diverged", help=help), exit=Exit.BAD_RESULT)
     lock = Lock(path)
     try:
-        return _resumed(folder, record, sets, watcher, lock)
+        return _resumed(folder, record, sets, callbacks, lock)
     except BaseException:
         lock.release()
         raise
 
 
 def _resumed(
-    folder: RunFolder, record: dict[str, Any], sets: tuple[str, ...], watcher: Callback | None, lock: Lock
+    folder: RunFolder, record: dict[str, Any], sets: tuple[str, ...], callbacks: Iterable[Callback], lock: Lock
 ) -> Trainer:
     tensors, meta, warnings = folder.newest_checkpoint()
     setup = reopen(folder, record, sets)
     warnings = (*warnings, *setup.check_used_parts())
-    training = Trainer(setup, folder, watcher, int(record.get("steps", 0)) or None, lock)
+    state = TrainingState(setup, folder, int(record.get("steps", 0)) or None)
+    trainer = Trainer(state, callbacks, lock)
     if tensors:
-        training.load_checkpoint(tensors, meta)
+        load_checkpoint(state, tensors, meta)
     else:
         text = f"{folder.path} has no checkpoint to go on from: training begins anew"
         warnings = (*warnings, Problem(text, "no-checkpoint", level="warning"))
-    training.history = folder.epochs()[: training.progress.epoch]
-    training.finished = record.get("status") in FINISHED and folder.model.exists() and training.over() is not None
-    training.kept = int(record.get("kept", training.progress.epoch))
-    if not training.finished:
+    state.history = folder.epochs()[: state.progress.epoch]
+    trainer.finished = record.get("status") in FINISHED and folder.model.exists() and trainer.over() is not None
+    trainer.kept = int(record.get("kept", state.progress.epoch))
+    if not trainer.finished:
         folder.tidy()
-        folder.write_epochs(training.history)
+        folder.write_epochs(state.history)
         folder.write_record(record | {"status": "running", "sets": [*record.get("sets", ()), *sets]})
-        warnings = (*warnings, *_beyond(training), *_elsewhere(record), *changed_files(record))
-    training.warnings = (*training.warnings, *warnings)
-    return training
+        warnings = (*warnings, *_beyond_schedule(state), *_other_environment(record), *changed_files(record))
+    trainer.warnings = (*trainer.warnings, *warnings)
+    return trainer
 
 
 def reopen(folder: RunFolder, record: Mapping[str, Any], sets: tuple[str, ...] = (), *, inputs: bool = True) -> Setup:
@@ -111,20 +115,20 @@ def reopen(folder: RunFolder, record: Mapping[str, Any], sets: tuple[str, ...] =
         raise name_needed_files(failure, record) from None
 
 
-def _beyond(training: Trainer) -> tuple[Problem, ...]:
+def _beyond_schedule(state: TrainingState) -> tuple[Problem, ...]:
     """A warning where the schedule ended before the epochs that are asked for."""
-    if training.schedule is None:
+    if state.schedule is None:
         return ()
-    total = training.stepper.total
-    rate = training.stepper.rate_at(total)
-    if rate > 0 or training.experiment.training.epochs * training.steps_per_epoch <= total:
+    total = state.stepper.total
+    rate = state.stepper.rate_at(total)
+    if rate > 0 or state.experiment.training.epochs * state.steps_per_epoch <= total:
         return ()
     text = f"the learning rate is 0 after step {total:,}, where its schedule was to end: nothing is learned beyond"
     help = f"for a longer schedule start a new run with more {EXTEND}"
     return (Problem(text, "schedule", help=help, level="warning"),)
 
 
-def _elsewhere(record: Mapping[str, Any]) -> tuple[Problem, ...]:
+def _other_environment(record: Mapping[str, Any]) -> tuple[Problem, ...]:
     """A warning where the run goes on in another environment than it began in."""
     before, now = record.get("environment"), runfolder.environment()
     if not isinstance(before, dict) or before == now:

@@ -26,10 +26,9 @@ import numpy as np
 import bpcli
 from bpcli.family.plan import Array
 from bpcli.parts.data.images import contents
-from bpcli.records.training import EpochRow, Exit, Failure, Problem
+from bpcli.records.training import WATCH_PREFIX, EpochRow, Exit, Failure, Problem
 from bpcli.studies.run import modelfile
 from bpcli.studies.run.atomic import atomic_bytes, atomic_text, unwritable
-from bpcli.studies.run.layer_stats_watch import PREFIX
 from bpcli.studies.run.lock import NAME as LOCK
 from bpcli.studies.run.lock import Lock
 
@@ -110,16 +109,18 @@ class RunFolder:
         except OSError as error:
             raise unwritable(self.metrics, error) from None
 
-    def save_checkpoint(self, step: int, tensors: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
+    def save_checkpoint(self, step: int, tensors: Mapping[str, Array], meta: Mapping[str, Any]) -> Path:
         """Writes the checkpoint of a step, after the lines of metrics.jsonl that belong to it, and removes all but the
-        newest (those of later steps too: they are of a past that was given up)."""
+        newest (those of later steps too: they are of a past that was given up). Returns its file."""
         _sync(self.metrics)
-        modelfile.write(self.checkpoints / f"step-{step:08d}.safetensors", tensors, meta)
+        written = self.checkpoints / f"step-{step:08d}.safetensors"
+        modelfile.write(written, tensors, meta)
         saved = self._saved()
         kept = [file for file in saved if _step(file) <= step][:KEEP]
         for file in saved:
             if file not in kept:
                 _remove(file)
+        return written
 
     def newest_checkpoint(self) -> tuple[dict[str, Array], dict[str, Any], tuple[Problem, ...]]:
         """The newest checkpoint that is whole, or nothing, and warnings about those passed over."""
@@ -193,7 +194,7 @@ def _row(line: Mapping[str, Any]) -> EpochRow:
     """The epoch that a line of metrics.jsonl tells of."""
     own = {k: v for k, v in line.items() if "." not in k}
     keyed = {k: math.nan if v is None else v for k, v in line.items() if "." in k}
-    watch = {k: v for k, v in keyed.items() if k.startswith(PREFIX)}
+    watch = {k: v for k, v in keyed.items() if k.startswith(WATCH_PREFIX)}
     return EpochRow(**own, metrics={k: v for k, v in keyed.items() if k not in watch}, watch=watch)
 
 

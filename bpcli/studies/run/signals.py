@@ -10,7 +10,7 @@ STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP
 """Ctrl-C, a polite kill, and a terminal that is closed (which Windows does not tell)."""
 
 
-class Signals:
+class StopSignals:
     """While entered, a first signal is remembered in `number`; a second one ends the program at once, by
     KeyboardInterrupt or SystemExit, so that the terminal is left in order.
 
@@ -26,7 +26,7 @@ class Signals:
         """The name of the signal that came."""
         return signal.Signals(self.number).name
 
-    def __enter__(self) -> Signals:
+    def __enter__(self) -> StopSignals:
         try:
             for which in STOPPING:
                 if signal.getsignal(which) != signal.SIG_IGN:

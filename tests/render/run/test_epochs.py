@@ -25,7 +25,7 @@ def run(
         validation=split if validation else None,
         train_metrics=None if validation else object(),
         metrics={"accuracy": None, "f1": None},
-        layers=SimpleNamespace(keys=tuple(WATCH)) if watch else None,
+        layer_watch=SimpleNamespace(keys=tuple(WATCH)) if watch else None,
         experiment=SimpleNamespace(
             name="iris", clipping=object() if clipping else None,
             training=SimpleNamespace(
@@ -37,7 +37,7 @@ def run(
         ),
         progress=SimpleNamespace(epoch=0, batch=0, step=0),
         steps_per_epoch=7,
-        size=16,
+        batch_size=16,
     )  # fmt: skip
 
 
@@ -62,10 +62,11 @@ def drawn(width: int, monkeypatch: pytest.MonkeyPatch, *, encoding: str = "utf-8
     monkeypatch.setattr(Console, "encoding", encoding)
     monkeypatch.setattr(training, "console", lambda _: console)
     table = LiveTable()
-    table.started(run(**what))
-    table.epoch(row(1, best=True))
-    table.epoch(row(2))
-    table.stop()
+    state = run(**what)
+    table.on_train_begin(state)
+    table.on_epoch_end(state, row(1, best=True))
+    table.on_epoch_end(state, row(2))
+    table.on_train_end(state, None)
     lines = [line.rstrip() for line in file.getvalue().split("\n")]
     assert max(map(len, lines)) <= width
     return lines

@@ -326,14 +326,14 @@ setup = set_up(Path("a.yaml"))
 report(setup)
 ready = time.time() - began
 class Enough(Exception): pass
-from bpcli.studies.run.trainer import Callback
+from bpcli.studies.run.callbacks import Callback
 class Some(Callback):
-    def stepped(self, done, of, loss):
-        if done == 400: raise Enough
+    def on_batch_end(self, state, loss):
+        if state.progress.batch == 400: raise Enough
 from bpcli.studies.run import runfolder
 runfolder.sha256_of = lambda file: ""  # tested elsewhere; it reads every byte
 try:
-    start(setup, Path("run"), Some()).run()
+    start(setup, Path("run"), [Some()]).run()
 except Enough:
     pass
 print(most, ready, time.time() - began)

@@ -18,7 +18,7 @@ from bpcli.studies.diagnose.case import Case, open_case
 from bpcli.studies.diagnose.diagnose import CHECKS, diagnose
 from bpcli.studies.diagnose.remedies import rounded
 from bpcli.studies.diagnose.short_runs import at_zero, peak_rate
-from bpcli.studies.run import resume as session
+from bpcli.studies.run import resume as runs
 from bpcli.studies.run.setup import set_up
 
 RNG = np.random.default_rng(11)
@@ -384,7 +384,7 @@ def test_no_rows_to_judge_by_and_few_steps(tmp_path: Path) -> None:
 
 # ---------------------------------------------------------------------------------------------------------------- runs
 def trained(folder: Path, file: Path, *sets: str) -> Path:
-    session.start(set_up(file, sets), folder / "run").run()
+    runs.start(set_up(file, sets), folder / "run").run()
     return folder / "run"
 
 

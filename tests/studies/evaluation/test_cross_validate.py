@@ -1,6 +1,8 @@
 """Cross-validation: parts of rows, runs of folds, mean and spread, going on."""
 
 import json
+import os
+import signal
 import statistics
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,12 @@ from data_cases import csv, problem_of, ready
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpcli.records.training import Failure
+from bpcli.records.training import EpochRow, Failure
 from bpcli.studies.dataset.k_fold import group_k_fold, k_fold
 from bpcli.studies.evaluation import cross_validate as folds
 from bpcli.studies.evaluation.evaluate import evaluate
-from bpcli.studies.run.trainer import Callback
+from bpcli.studies.run.callbacks import Callback
+from bpcli.studies.run.state import TrainingState
 
 
 @pytest.fixture(autouse=True)
@@ -23,8 +26,8 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def quiet(number: int, of: int) -> Callback:
-    return Callback()
+def quiet(number: int, of: int) -> list[Callback]:
+    return []
 
 
 @given(st.lists(st.integers(0, 4), min_size=4, max_size=60), st.integers(2, 4), st.integers(0, 9))
@@ -169,20 +172,17 @@ def test_it_goes_on_where_it_was_stopped() -> None:
 
 
 class Stop(Callback):
-    """Asks the second fold to stop after an epoch, as Ctrl-C does."""
+    """Asks a fold to stop after two epochs, as Ctrl-C does."""
 
-    def started(self, run: Any) -> None:
-        self._run = run
-
-    def epoch(self, row: Any) -> None:
+    def on_epoch_end(self, state: TrainingState, row: EpochRow) -> None:
         if row.epoch == 2:
-            self._run._signals.number = 2
+            os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_a_signal_ends_it_and_it_goes_on() -> None:
     whole = begun().run(quiet).metrics
     again = folds.start(Path("a.yaml"), (), 4, Path("g"))
-    report = again.run(lambda number, of: Stop() if number == 2 else Callback())
+    report = again.run(lambda number, of: [Stop()] if number == 2 else [])
     assert (report.signal, len(report.folds)) == (2, 1)
     assert report.stopped.startswith("fold 2: stopped by")
     assert json.loads(Path("g/folds.json").read_text())["status"] == "signal"

@@ -10,7 +10,7 @@ from paths import CONFIGS
 
 from bpcli.records.training import Failure
 from bpcli.studies.evaluation.evaluate import evaluate
-from bpcli.studies.run import resume as session
+from bpcli.studies.run import resume as runs
 from bpcli.studies.run import setup
 from bpcli.studies.run.runfolder import RunFolder
 from bpcli.studies.run.setup import set_up, training_bytes
@@ -38,7 +38,7 @@ def written(folder: Path, kind: str) -> Path:
 
 @pytest.mark.parametrize("seed", [0, 1, 3, 4])
 def test_the_sine_is_fitted(seed: int, tmp_path: Path) -> None:
-    report = session.start(set_up(CONFIGS / "sine_lm.yaml", [f"seed={seed}"]), tmp_path / "run").run()
+    report = runs.start(set_up(CONFIGS / "sine_lm.yaml", [f"seed={seed}"]), tmp_path / "run").run()
     assert report.stopped == "goal"
     assert 100 < len(report.epochs) < 200
 
@@ -50,7 +50,7 @@ def test_diabetes_is_learned_as_well_as_by_adam_in_fewer_epochs(tmp_path: Path) 
     for name, figures in found.items():
         for seed in range(5):
             run = tmp_path / f"{name} {seed}"
-            epochs[name] += len(session.start(set_up(CONFIGS / f"{name}.yaml", [f"seed={seed}"]), run).run().epochs)
+            epochs[name] += len(runs.start(set_up(CONFIGS / f"{name}.yaml", [f"seed={seed}"]), run).run().epochs)
             figures.append(evaluate(run, "test").metrics["r2"])
     assert np.mean(found["diabetes_lbfgs"]) >= max(0.44, np.mean(found["diabetes"]) - 0.02)
     assert epochs["diabetes_lbfgs"] < epochs["diabetes"]
@@ -125,7 +125,7 @@ def test_what_it_cannot_rely_on_is_refused(kind: str, sets: list[str], text: str
     ],
 )  # fmt: skip
 def test_what_it_can_rely_on_is_welcome(kind: str, sets: list[str], tmp_path: Path) -> None:
-    report = session.start(set_up(written(tmp_path, kind), sets), tmp_path / "run").run()
+    report = runs.start(set_up(written(tmp_path, kind), sets), tmp_path / "run").run()
     losses = [row.metrics["train.loss"] + row.penalty for row in report.epochs]
     assert losses == sorted(losses, reverse=True)
     assert len(report.epochs) == 6 or report.stopped == "converged"
@@ -136,9 +136,9 @@ def test_what_it_can_rely_on_is_welcome(kind: str, sets: list[str], tmp_path: Pa
 def test_a_run_goes_on_to_the_bit(kind: str, sets: tuple[str, ...], tmp_path: Path) -> None:
     """Pairs and damping are in the checkpoint; objective and gradient are found anew, the same."""
     file = written(tmp_path, kind)
-    session.start(set_up(file, sets), tmp_path / "whole").run()
-    session.start(set_up(file, [*sets, "training.epochs=3"]), tmp_path / "run").run()
-    session.resume(tmp_path / "run", ("training.epochs=6",)).run()
+    runs.start(set_up(file, sets), tmp_path / "whole").run()
+    runs.start(set_up(file, [*sets, "training.epochs=3"]), tmp_path / "run").run()
+    runs.resume(tmp_path / "run", ("training.epochs=6",)).run()
     (found, _, _), (expected, _, _) = (RunFolder(tmp_path / name).newest_checkpoint() for name in ("run", "whole"))
     assert {n for n in found if n.startswith("slot.")} == {f"slot.{n}" for n in SLOTS[kind]}
     assert found.keys() == expected.keys()
@@ -152,13 +152,13 @@ SLOTS = {"lbfgs": {"S", "Y", "kept"}, "levenberg_marquardt": {"mu"}}
 def test_it_ends_when_there_is_nothing_left_to_do(kind: str, tmp_path: Path) -> None:
     """And stays so: more epochs change nothing."""
     file = written(tmp_path, f"{{type: {kind}, tolerance: 1e-3}}")
-    report = session.start(set_up(file, ["training.epochs=500", "seed=1"]), tmp_path / "run").run()
+    report = runs.start(set_up(file, ["training.epochs=500", "seed=1"]), tmp_path / "run").run()
     assert report.stopped == "converged"
     assert report.reason == "converged: no entry of the gradient is larger than 0.001"
     assert report.problem is None
     assert len(report.epochs) < 200
     assert report.epochs[-1].gradient_norm == report.epochs[-2].gradient_norm < 1e-3 * np.sqrt(13)
-    again = session.resume(tmp_path / "run", ("training.epochs=900",)).run()
+    again = runs.resume(tmp_path / "run", ("training.epochs=900",)).run()
     assert again.stopped == "converged"
     assert again.reason.startswith("this run was finished before: converged: ")
     assert len(again.epochs) == len(report.epochs)
@@ -166,9 +166,9 @@ def test_it_ends_when_there_is_nothing_left_to_do(kind: str, tmp_path: Path) -> 
 
 @each
 def test_the_training_loss_is_that_of_the_weights_that_are_kept(kind: str, tmp_path: Path) -> None:
-    training = session.start(set_up(written(tmp_path, kind)), tmp_path / "run")
+    training = runs.start(set_up(written(tmp_path, kind)), tmp_path / "run")
     report = training.run()
-    p = training.objective.network.parameters()
+    p = training.state.objective.network.parameters()
     y = np.tanh(X @ p["dense_1.W"] + p["dense_1.b"]) @ p["dense_2.W"] + p["dense_2.b"]
     assert report.epochs[-1].metrics["train.loss"] == pytest.approx(float(np.mean((y - T) ** 2)), rel=1e-12)
 
@@ -176,7 +176,7 @@ def test_the_training_loss_is_that_of_the_weights_that_are_kept(kind: str, tmp_p
 @each
 def test_what_is_not_finite_from_the_start_is_said(kind: str, tmp_path: Path) -> None:
     start = "architecture.1.init={type: constant, value: 1e200}"
-    report = session.start(set_up(written(tmp_path, kind), [start]), tmp_path / "run").run()
+    report = runs.start(set_up(written(tmp_path, kind), [start]), tmp_path / "run").run()
     assert report.stopped == "diverged"
     assert report.problem is not None
     assert report.problem.text == "training diverged in epoch 1, batch 1 of 1: loss (loss) is not finite"

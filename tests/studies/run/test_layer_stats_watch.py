@@ -13,11 +13,10 @@ import pytest
 
 from bpcli.engine.objective import Objective
 from bpcli.records.training import EpochRow
-from bpcli.studies.run import modelfile
-from bpcli.studies.run import resume as session
+from bpcli.studies.run import modelfile, state
+from bpcli.studies.run import resume as runs
 from bpcli.studies.run import trainer as train
-from bpcli.studies.run.layer_stats import LayerStatsProbe
-from bpcli.studies.run.layer_stats_watch import LayerStatsWatch
+from bpcli.studies.run.layer_stats import LayerStatsProbe, LayerStatsWatch
 from bpcli.studies.run.setup import set_up
 
 ROWS = np.round(np.random.default_rng(5).normal(size=(30, 3)), 3)
@@ -47,7 +46,7 @@ def written(folder: Path, architecture: str = PLAIN, optimizer: str = SGD, more:
 
 
 def trained(file: Path, *sets: str, out: str = "run") -> list[EpochRow]:
-    return list(session.start(set_up(file, sets), file.parent / out).run().epochs)
+    return list(runs.start(set_up(file, sets), file.parent / out).run().epochs)
 
 
 def lines(run: Path) -> list[dict[str, Any]]:
@@ -82,7 +81,7 @@ def test_watching_changes_no_bit(architecture: str, optimizer: str, more: str, t
 
 
 def test_off_it_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train, "LayerStatsWatch", None)  # a call of it would raise
+    monkeypatch.setattr(state, "LayerStatsWatch", None)  # a call of it would raise
     assert trained(written(tmp_path), "training.watch=false")[0].watch == {}
 
 
@@ -106,8 +105,8 @@ def test_the_gradients_make_up_the_gradient(architecture: str, tmp_path: Path) -
 
 def test_the_rows_are_those_of_the_step(tmp_path: Path) -> None:
     """What changes them on their way into the batch is seen too."""
-    run = session.start(set_up(written(tmp_path, more="dtype: float64", size="full")), tmp_path / "run")
-    run.augmenter = SimpleNamespace(apply=lambda x, step: np.multiply(x, step + 2, out=x))  # type: ignore[assignment]
+    run = runs.start(set_up(written(tmp_path, more="dtype: float64", size="full")), tmp_path / "run")
+    run.state.augmenter = SimpleNamespace(apply=lambda x, step: np.multiply(x, step + 2, out=x))  # type: ignore[assignment]
     for row in run.run().epochs:
         norms = [v for k, v in row.watch.items() if k.endswith(".gradient")]
         assert math.hypot(*norms) == pytest.approx(row.gradient_norm, rel=1e-9)
@@ -151,14 +150,14 @@ def test_the_last_batch_that_is_full(
     size: int, place: int, rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
-    honest = LayerStatsWatch.figures
+    honest = LayerStatsWatch.after_step
 
     def figures(self: LayerStatsWatch, at: Any, step: int) -> dict[str, float]:
         seen.append((step % steps, at.n))
         return honest(self, at, step)
 
     steps = -(-24 // min(size, 24))
-    monkeypatch.setattr(LayerStatsWatch, "figures", figures)
+    monkeypatch.setattr(LayerStatsWatch, "after_step", figures)
     trained(written(tmp_path, size=size))
     assert seen == [(place, rows)] * 5
 
@@ -170,7 +169,7 @@ def test_weights_of_nothing_have_no_update(tmp_path: Path) -> None:
     assert math.isnan(first.watch["watch.dense_1.update"])
     assert second.watch["watch.dense_1.update"] > 0
     assert lines(tmp_path / "run")[0]["watch.dense_1.update"] is None
-    again = session.resume(tmp_path / "run", ("training.epochs=6",)).run()
+    again = runs.resume(tmp_path / "run", ("training.epochs=6",)).run()
     assert math.isnan(again.epochs[0].watch["watch.dense_1.update"])
     assert lines(tmp_path / "run")[0]["watch.dense_1.update"] is None
 
@@ -195,8 +194,8 @@ def test_a_run_that_goes_on_says_the_same(
 
     with monkeypatch.context() as patch:
         patch.setattr(train.Trainer, "_step", step)
-        assert session.start(set_up(file), tmp_path / "run").run().stopped == "signal"
-    session.resume(tmp_path / "run").run()
+        assert runs.start(set_up(file), tmp_path / "run").run().stopped == "signal"
+    runs.resume(tmp_path / "run").run()
     assert lines(tmp_path / "run") == lines(tmp_path / "whole")
     models = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("run", "whole")]
     assert models[0] == models[1]

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bpcli.studies.run import modelfile
-from bpcli.studies.run import resume as session
+from bpcli.studies.run import checkpointer, modelfile
+from bpcli.studies.run import resume as runs
 from bpcli.studies.run import trainer as train
 from bpcli.studies.run.runfolder import RunFolder
 from bpcli.studies.run.setup import set_up
@@ -73,7 +73,7 @@ def test_a_run_goes_on_as_if_nothing_had_happened(
     clipping: str, rate: str, stop: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = written(tmp_path, CLIPPING[clipping], RATES[rate])
-    session.start(set_up(file), tmp_path / "whole").run()
+    runs.start(set_up(file), tmp_path / "whole").run()
     honest, steps = train.Trainer._step, 0
 
     def step(self: train.Trainer, rows: Any) -> None:
@@ -81,15 +81,15 @@ def test_a_run_goes_on_as_if_nothing_had_happened(
         if steps == stop:
             raise StoppedError
         steps += 1
-        train.CHECKPOINT_SECONDS = 0.0 if steps == stop else 1e9  # saves after this step alone
+        checkpointer.CHECKPOINT_SECONDS = 0.0 if steps == stop else 1e9  # saves after this step alone
         honest(self, rows)
 
     with monkeypatch.context() as patch:
-        patch.setattr(train, "CHECKPOINT_SECONDS", 1e9)
+        patch.setattr(checkpointer, "CHECKPOINT_SECONDS", 1e9)
         patch.setattr(train.Trainer, "_step", step)
         with pytest.raises(StoppedError):
-            session.start(set_up(file), tmp_path / "run").run()
-    session.resume(tmp_path / "run").run()
+            runs.start(set_up(file), tmp_path / "run").run()
+    runs.resume(tmp_path / "run").run()
     ours, theirs = (tmp_path / name for name in ("run", "whole"))
     assert (ours / "model.safetensors").read_bytes() == (theirs / "model.safetensors").read_bytes()
     (found, _), (expected, _) = last_checkpoint(ours), last_checkpoint(theirs)
@@ -108,7 +108,7 @@ def test_a_run_goes_on_as_if_nothing_had_happened(
 
 def test_the_state_is_in_the_checkpoint(tmp_path: Path) -> None:
     file = written(tmp_path, CLIPPING["zscore"], RATES["plateau"])
-    report = session.start(set_up(file), tmp_path / "run").run()
+    report = runs.start(set_up(file), tmp_path / "run").run()
     tensors, _ = last_checkpoint(tmp_path / "run")
     assert {n: tensors[f"clip.{n}"].shape for n in ("h", "held", "mu", "var")} == {
         "h": (25,), "held": (), "mu": (), "var": (),
@@ -126,7 +126,7 @@ def test_the_state_is_in_the_checkpoint(tmp_path: Path) -> None:
 def test_the_rate_of_each_epoch_follows_the_figure(tmp_path: Path) -> None:
     """It falls from the epoch on that comes after one without improvement."""
     file = written(tmp_path, CLIPPING["adaptive"], RATES["plateau"])
-    report = session.start(set_up(file), tmp_path / "run").run()
+    report = runs.start(set_up(file), tmp_path / "run").run()
     best, rate, rates = np.inf, 0.3, []
     for row in report.epochs:
         rates.append(rate)
@@ -146,11 +146,11 @@ def test_the_share_and_the_factor_are_of_the_steps(tmp_path: Path, monkeypatch: 
 
     def step(self: train.Trainer, rows: Any) -> None:
         honest(self, rows)
-        factors.append(self.stepper.factor)
+        factors.append(self.state.stepper.factor)
 
     monkeypatch.setattr(train.Trainer, "_step", step)
     file = written(tmp_path, CLIPPING["percentile"], "0.05")
-    report = session.start(set_up(file), tmp_path / "run").run()
+    report = runs.start(set_up(file), tmp_path / "run").run()
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert len(lines) == len(report.epochs) == 12
     for k, (row, line) in enumerate(zip(report.epochs, lines, strict=True)):

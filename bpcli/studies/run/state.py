@@ -1,0 +1,124 @@
+"""A training as it stands: the experiment and its rows, the network and its optimizer, and how far they have come."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bpcli.config.experiment import label
+from bpcli.engine.full_batch import FullBatchStep, make_stepper
+from bpcli.engine.objective import Objective
+from bpcli.engine.state import network_state, snapshot
+from bpcli.engine.step import FirstOrderStep
+from bpcli.family import GradientOptimizer
+from bpcli.family.plan import Array
+from bpcli.records.training import EpochRow
+from bpcli.studies.run.layer_stats import LayerStatsWatch
+from bpcli.studies.run.runfolder import RunFolder
+from bpcli.studies.run.scoring import MetricAccumulator, Predictor
+from bpcli.studies.run.setup import Setup
+
+
+@dataclass
+class EpochSums:
+    """What is added up over the steps of one epoch."""
+
+    loss: float = 0.0
+    penalty: float = 0.0
+    norm: float = 0.0
+    factor: float = 0.0
+    rate: float = 0.0  # of the last step
+    clipped: int = 0
+    steps: int = 0
+    weight: float = 0.0  # of the rows: their number, or their class weights
+    seconds: float = 0.0
+    watch: dict[str, float] = field(default_factory=dict)  # of the one step that is measured
+
+    def add(self, stepper: FirstOrderStep | FullBatchStep, weight: float) -> None:
+        """Adds the figures of the last step, on rows of this weight."""
+        self.loss += stepper.loss * weight
+        self.weight += weight
+        self.penalty += stepper.penalty
+        self.norm += stepper.norm
+        self.factor += stepper.factor
+        self.rate = stepper.rate
+        self.clipped += stepper.factor < 1
+        self.steps += 1
+
+    def row(self, epoch: int, metrics: dict[str, float], *, best: bool) -> EpochRow:
+        """The line of the epoch in the training table."""
+        return EpochRow(
+            epoch=epoch,
+            metrics=metrics,
+            penalty=self.penalty / self.steps,
+            gradient_norm=self.norm / self.steps,
+            clipped=self.clipped / self.steps,
+            clip_factor=self.factor / self.steps,
+            learning_rate=self.rate,
+            steps=self.steps,
+            seconds=self.seconds,
+            best=best,
+            watch=self.watch,
+        )
+
+
+@dataclass
+class Progress:
+    """How far a training has come; all of it goes into a checkpoint, under these names."""
+
+    epoch: int = 0  # completed
+    step: int = 0  # completed, over all epochs
+    batch: int = 0  # completed in this epoch
+    best: float = math.nan
+    best_epoch: int = 0
+    bad_epochs: int = 0  # without improvement, in a row
+    seconds: float = 0.0
+    ended: str = ""  # why the optimizer has nothing left to do
+    sums: EpochSums = field(default_factory=EpochSums)
+
+
+class TrainingState:
+    """What a trainer works on and what its callbacks are shown.
+
+    `train` and `validation` (or None) are the rows; `batch_size` of them make a step, `steps_per_epoch` steps an epoch.
+    `train_metrics` collects the metrics of the training rows as they are seen, None where nobody asks for them;
+    `layer_watch` measures the layers, None where they are not watched. `epoch_weights` are the weights that the last
+    completed epoch left, `best_weights` those of the best epoch ({} where none is kept).
+    """
+
+    def __init__(self, setup: Setup, folder: RunFolder, total: int | None = None) -> None:
+        """`total` is how many steps schedules run over, by default those of all epochs."""
+        experiment = setup.experiment
+        self.setup, self.folder, self.experiment = setup, folder, experiment
+        self.train, self.validation = setup.prepared.splits["train"], setup.prepared.splits.get("validation")
+        self.batch_size, self.steps_per_epoch = setup.batch_size, setup.steps_per_epoch
+        total = experiment.training.epochs * self.steps_per_epoch if total is None else total
+        dtype, optimizer = np.dtype(experiment.dtype), experiment.optimizer
+        self.objective = Objective(setup.network_plan, experiment.loss, self.batch_size, dtype, experiment.seed)
+        self.stepper = make_stepper(
+            self.objective, optimizer, experiment.clipping, total, epoch=self.steps_per_epoch,
+            constraint=experiment.constraint,
+        )  # fmt: skip
+        self.schedule = optimizer.learning_rate if isinstance(optimizer, GradientOptimizer) else None
+        self.augmenter = setup.augmenter()
+        self.predictor = Predictor(experiment.loss, setup.prepared.preprocessor, setup.network_plan.y[0])
+        self.metrics = {label(m): m for m in experiment.metrics}
+        self.train_metrics = self.new_accumulator()
+        self.layer_watch: LayerStatsWatch | None = None
+        if experiment.training.watch:
+            self.layer_watch = LayerStatsWatch(self.objective, len(self.train.x), self.batch_size)
+        self.progress = Progress()
+        self.history: list[EpochRow] = []
+        self.best_weights: dict[str, Array] = {}
+        self.epoch_weights = snapshot(network_state(self.objective.network))
+
+    def new_accumulator(self) -> MetricAccumulator | None:
+        """For the metrics of the training rows in one epoch: where there is no validation, or one of them is asked
+        for."""
+        training = self.experiment.training
+        asked = [w.metric for w in (training.early_stopping, training.stop_when) if w is not None]
+        asked += [self.schedule.watched()] if self.schedule is not None else []
+        wanted = self.validation is None or any(w.startswith("train.") and w != "train.loss" for w in asked)
+        return MetricAccumulator(self.predictor, tuple(self.metrics.values())) if wanted and self.metrics else None
