@@ -12,6 +12,7 @@ import numpy as np
 from bpcli.engine.full_batch import FullBatchStep, make_stepper
 from bpcli.engine.network_plan import NetworkPlan, plan_network
 from bpcli.engine.objective import Objective
+from bpcli.engine.state import restore
 from bpcli.engine.step import FirstOrderStep, NonFiniteError
 from bpcli.family import Activation, Layer, Optimizer
 from bpcli.family.plan import Array
@@ -59,8 +60,7 @@ def copy_of(
     objective = Objective(network_plan or scene.network_plan, e.loss, rows, dtype, e.seed)
     if network_plan is None:
         objective.theta[...] = scene.theta
-        for name, state in scene.states.items():
-            objective.network.states[name][...] = state
+        restore(objective.network.states, scene.states)
     if scene.gradient_optimizer is None:
         return make_stepper(objective, e.optimizer, None, scene.total)
     epoch = scene.steps_per_epoch

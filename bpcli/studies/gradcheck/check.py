@@ -13,6 +13,7 @@ import numpy as np
 from bpcli.engine.network import BoundLayer
 from bpcli.engine.network_plan import PlannedLayer
 from bpcli.engine.objective import Objective
+from bpcli.engine.state import restore, snapshot
 from bpcli.family import Layer
 from bpcli.family.plan import Array
 from bpcli.numeric.streams import Stream
@@ -90,7 +91,7 @@ class Checking:
         self.batch = objective.batch(self.n)
         self.rng = Stream(self.seed, "gradcheck", "entries").at()
         self.theta = objective.theta.copy()
-        self.states = {path: state.copy() for path, state in self.network.states.items()}
+        self.states = snapshot(self.network.states)
 
     def report(self) -> GradcheckReport:
         """Everything, in order: layers alone, the ends, the whole, the laws."""
@@ -125,8 +126,7 @@ class Checking:
 
     def _reset(self) -> None:
         self.objective.theta[...] = self.theta
-        for path, state in self.states.items():
-            self.network.states[path][...] = state
+        restore(self.network.states, self.states)
 
     def _hear(self, evidence: Evidence, clues: Callable[[], Clues], layer: Layer | None = None) -> None:
         probe = evidence.probe

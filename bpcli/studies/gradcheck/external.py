@@ -13,6 +13,7 @@ import numpy as np
 
 from bpcli.engine.network import BoundLayer
 from bpcli.engine.objective import Batch, Objective
+from bpcli.engine.state import network_state, restore
 from bpcli.family.part import near
 from bpcli.family.plan import Array
 from bpcli.records.gradcheck import Finding, GradcheckReport, TensorRow
@@ -149,13 +150,10 @@ def _loaded(subject: Checked, file: Path, arrays: Mapping[str, Array]) -> tuple[
             help = f"classes are counted from 0 to {max(2, objective.plan.y[-1]) - 1}"
             raise Failure(Problem(text, code="classes", help=help))
         network = objective.network
-        theta = network.theta.copy()
         objective = Objective(
             network.network_plan, objective.loss, len(x), np.float64, network.seed, retain=True, need_dx=True
         )
-        objective.theta[...] = theta
-        for path, state in network.states.items():
-            objective.network.states[path][...] = state
+        restore(network_state(objective.network), network_state(network))
     for path, w in objective.network.parameters().items():
         if path in arrays:
             w[...] = arrays[path]

@@ -9,6 +9,7 @@ import numpy as np
 
 from bpcli.engine.network import BoundLayer
 from bpcli.engine.objective import Batch, Objective
+from bpcli.engine.state import network_state, restore
 from bpcli.family.plan import Array
 from bpcli.numeric.streams import Stream
 from bpcli.records.gradcheck import LawRow
@@ -187,9 +188,7 @@ def _permutation(objective: Objective, batch: Batch, x: Array, t: Array) -> LawR
 def _float32(objective: Objective, batch: Batch, x: Array, t: Array, seed: int) -> LawRow:
     """Training's float32 gives the same gradient, up to what rounding between the layers does to it."""
     narrow = Objective(objective.network.network_plan, objective.loss, batch.n, np.float32, objective.network.seed)
-    narrow.theta[...] = objective.theta
-    for path, state in objective.network.states.items():
-        narrow.network.states[path][...] = state
+    restore(network_state(narrow.network), network_state(objective.network))
     few = narrow.batch(batch.n)
     few.load(x.astype(np.float32) if x.dtype.kind == "f" else x, t, np.arange(batch.n))
     batch.load(x, t, np.arange(batch.n))

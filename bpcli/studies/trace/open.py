@@ -13,6 +13,7 @@ from bpcli.config.experiment import Experiment
 from bpcli.engine.full_batch import FullBatchStep, make_stepper
 from bpcli.engine.network_plan import NetworkPlan
 from bpcli.engine.objective import Objective
+from bpcli.engine.state import network_state, restore, training_state
 from bpcli.engine.step import FirstOrderStep
 from bpcli.family import Source, Table
 from bpcli.family.plan import Array
@@ -126,15 +127,7 @@ def _of_run(path: Path, rows: TracedRows) -> TraceTarget:
         experiment, network_plan, preprocessor, chosen, total=int(record.get("steps", 0)) or steps, epoch=steps,
         weights=words, warnings=(*warnings, *changed_files(record)),
     )  # fmt: skip
-    target.objective.theta[...] = tensors["theta"]
-    for prefix, arrays in (
-        ("state", target.objective.network.states),
-        ("slot", target.stepper.slots),
-        ("clip", target.stepper.clip_state),
-        ("schedule", target.stepper.schedule_state),
-    ):
-        for name, array in arrays.items():
-            array[...] = tensors[f"{prefix}.{name}"]
+    restore(training_state(target.stepper), tensors)
     target.done = int(progress["step"])
     return target
 
@@ -163,10 +156,7 @@ def _of_model(path: Path, rows: TracedRows) -> TraceTarget:
         model.experiment, model.network_plan, model.preprocessor, chosen or _by_value(model.preprocessor, rows),
         total=model.experiment.training.epochs, epoch=1, weights=words, warnings=model.warnings,
     )  # fmt: skip
-    for name, array in model.objective.network.parameters().items():
-        target.objective.network.parameters()[name][...] = array
-    for name, array in model.objective.network.states.items():
-        target.objective.network.states[name][...] = array
+    restore(network_state(target.objective.network), network_state(model.objective.network))
     return target
 
 
