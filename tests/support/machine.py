@@ -1,7 +1,11 @@
 """What figures depend on: the kernel of BLAS, and how many threads there are."""
 
+import ctypes
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,3 +39,22 @@ def machine() -> tuple[str, tuple[int, ...]]:
         return f"{text}, its own number of threads", (pytest.importorskip("torch").get_num_threads(),)
     (pool,) = [p for p in threadpool_info() if p["user_api"] == "blas" and "numpy" in p["filepath"]]
     return f"{text}, kernel {pool['architecture']}", tuple(sorted({1, pool["num_threads"]}))
+
+
+def processor_kind() -> dict[str, object]:
+    """What the last bits of sums and of exp depend on: NumPy, its BLAS with the kernel it chose, what the processor
+    can do."""
+    found: Any = np.show_config(mode="dicts")
+    blas = found["Build Dependencies"]["blas"]
+    kernel = ""
+    for library in Path(np.__file__).parents[1].glob("numpy.libs/libscipy_openblas64_*"):
+        name = ctypes.CDLL(str(library)).scipy_openblas_get_corename64_
+        name.restype = ctypes.c_char_p
+        kernel = name().decode()
+    return {
+        "numpy": np.__version__,
+        "blas": f"{blas['name']} {blas['version']}",
+        "kernel": kernel,
+        "machine": f"{platform.system()} {platform.machine()}",
+        "instructions": found["SIMD Extensions"]["found"],
+    }
