@@ -40,11 +40,10 @@ def gradcheck(
 
     from bpcli.records.training import Exit
     from bpcli.render.console import show, show_json, show_problems, waiting
-    from bpcli.render.gradcheck import checked, laws_of_parts
+    from bpcli.render.gradcheck import gradcheck_report, part_table
     from bpcli.render.json_text import dumps
     from bpcli.studies.custom.load import load
-    from bpcli.studies.gradcheck.check import check_gradients
-    from bpcli.studies.gradcheck.check import checked as taken
+    from bpcli.studies.gradcheck.check import check_gradients, target_of
     from bpcli.studies.gradcheck.check_parts import check_own, check_registry
     from bpcli.studies.gradcheck.external import check_external
     from bpcli.studies.trace.open import TracedRows, open_target
@@ -56,19 +55,19 @@ def gradcheck(
         if json:
             show_json(dumps({"parts": list(table)}))
         else:
-            show(*laws_of_parts(table))
+            show(*part_table(table))
         return int(Exit.BAD_RESULT if any(row.verdict == "WRONG" for row in table) else Exit.OK)
     if subject is not None:
         with waiting("checking"):
             opened = open_target(subject, TracedRows(batch=True), set_ or ())
-            reports = [check_external(taken(opened), external) if external else check_gradients(opened, seed)]
+            reports = [check_external(target_of(opened), external) if external else check_gradients(opened, seed)]
     else:
         with waiting("checking"):
             reports = [check_own(leaf, seed) for leaf in mine]
     for i, report in enumerate(reports):
         show_problems(report.warnings)
         if not json:
-            show(*([""] if i else []), *checked(report))
+            show(*([""] if i else []), *gradcheck_report(report))
     if json:
         show_json(dumps(reports[0] if subject is not None else {"parts": reports}))
     failed = any(not r.passed or (strict and r.weak) for r in reports)

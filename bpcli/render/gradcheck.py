@@ -19,11 +19,11 @@ SCOPES = {
     "step": "- a step",
     "external": "",
 }
-WIDE = 110  # columns from which the witnesses have one each
+WIDE_COLUMNS = 110  # columns from which the witnesses have one each
 WITNESSES = ("equations", "complex step", "differences")
-EXACT = WITNESSES[:2]
+EXACT_WITNESSES = WITNESSES[:2]
 """Witnesses without a step size; a narrow table gives the worse of their gaps."""
-WORDS = (
+GAP_WORDS = (
     "exact, to equations and complex steps; diffs, to central differences",
     "of the kernel to the equations, to complex steps through them, and to central differences",
 )
@@ -31,7 +31,7 @@ STYLES = {"WRONG": "bold red", "ok": "green", "kink": "yellow", "noise": "yellow
 PARTS = {"layer": 0, "activation": 1, "loss": 2, "penalty": 3}
 
 
-def checked(report: GradcheckReport) -> list[RenderableType]:
+def gradcheck_report(report: GradcheckReport) -> list[RenderableType]:
     """What `gradcheck` prints."""
     external = any(row.scope == "external" for row in report.tensors)
     head = [Text(f"{report.name}: {report.parameters:,} parameters, weights {report.weights}")]
@@ -40,7 +40,7 @@ def checked(report: GradcheckReport) -> list[RenderableType]:
     else:
         head.append(Text(f"{report.batch} rows, of {report.rows}; float64; seed {report.seed}"))
         head.append(Text(f"points: {', '.join(report.points)}"))
-        head.append(Text(f"gaps: {WORDS[columns() >= WIDE]}"))
+        head.append(Text(f"gaps: {GAP_WORDS[columns() >= WIDE_COLUMNS]}"))
     found: list[RenderableType] = [*head, Text(), _tensors(report.tensors, external), Text()]
     if report.laws:
         found += [_laws(report), Text()]
@@ -54,7 +54,7 @@ def checked(report: GradcheckReport) -> list[RenderableType]:
 
 
 def _tensors(rows: Sequence[TensorRow], external: bool) -> RenderableType:
-    wide = columns() >= WIDE
+    wide = columns() >= WIDE_COLUMNS
     digits = 6 if wide or external else 4
     ours, theirs = ("theirs", "ours") if external else ("kernel", "witness")
     seen = (">seen",) if wide or external else ()
@@ -78,7 +78,7 @@ def _figures(row: TensorRow, wide: bool) -> list[str]:
     """The worst gap to each witness, or to the exact ones and to differences."""
     if wide:
         return [_gap(row.gaps[n]) if n in row.gaps else "" for n in WITNESSES]
-    exact = [row.gaps[n] for n in EXACT if n in row.gaps]
+    exact = [row.gaps[n] for n in EXACT_WITNESSES if n in row.gaps]
     return [_gap(max(exact)) if exact else "", _gap(row.gaps["differences"]) if "differences" in row.gaps else ""]
 
 
@@ -140,7 +140,7 @@ def _verdict(report: GradcheckReport) -> Text:
     return Text("; ".join(filter(None, (text, took))), style="bold red")
 
 
-def laws_of_parts(rows: Sequence[PartVerdict]) -> list[RenderableType]:
+def part_table(rows: Sequence[PartVerdict]) -> list[RenderableType]:
     """What `gradcheck --parts` prints."""
     found = table("part", "family", ">cases", ">compared", ">worst", "tensor", "against", "verdict")
     for row in sorted(rows, key=lambda r: (PARTS.get(r.family, 4), r.family, r.type)):

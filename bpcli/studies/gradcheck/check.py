@@ -31,26 +31,27 @@ from bpcli.studies.gradcheck.layer_point import (
     RANDOM,
     SATURATED,
     TIES,
-    Mislead,
-    Point,
+    ForwardMismatch,
+    LayerPoint,
     differs_at_evaluation,
 )
 from bpcli.studies.gradcheck.loss_point import LossPoint, PenaltyPoint, penalties
-from bpcli.studies.gradcheck.network_point import WholePoint, settings
-from bpcli.studies.gradcheck.verdict import EXACT, RANK, STEPPED, Effort, Evidence, judge
+from bpcli.studies.gradcheck.network_point import NetworkPoint, perturb_weights
+from bpcli.studies.gradcheck.verdict import EXACT_WITNESSES, STEP_RTOL, VERDICTS, Effort, Evidence, ask_witnesses
 from bpcli.studies.trace.open import TraceTarget
 from bpcli.studies.witness.cases import equation_env, layer_program
 
-BATCHES = (3, 5, 7)
+BATCH_SIZES = (3, 5, 7)
 """Rows to try: the first number that is no width of the network, so that no transposed array fits by chance."""
-EXHAUSTIVE = 25_000  # parameters that are all looked at in the whole network
-ALONE = 10_000  # entries of a tensor that differences look at one by one where equations look at all
-HEAVY = 2e-3  # seconds of a forward pass from which on a point costs too much to be looked at for little
-THOROUGH, BRIEF, WHOLE = 1.2, 0.15, 3.0  # seconds that differences of a tensor, and of the whole, are meant to take
+MAX_PARAMETERS = 25_000  # of a network in which each of them is looked at
+MAX_ENTRIES_ALONE = 10_000  # of a tensor, that differences look at one by one where equations look at all
+HEAVY_SECONDS = 2e-3  # of a forward pass: from there on a point costs too much to be looked at for little
+THOROUGH_SECONDS, BRIEF_SECONDS = 1.2, 0.15  # that the differences of one tensor are meant to take
+NETWORK_SECONDS = 3.0  # that those of the whole network are meant to take
 
 
 @dataclass(frozen=True, eq=False)
-class Checked:
+class GradcheckTarget:
     """What is checked: an objective whose network keeps all its arrays, and rows, encoded; `weights` and `rows` say in
     words where both come from."""
 
@@ -63,21 +64,21 @@ class Checked:
     warnings: tuple[Problem, ...] = ()
 
 
-def checked(subject: TraceTarget) -> Checked:
+def target_of(subject: TraceTarget) -> GradcheckTarget:
     """A network with its rows, as a config or a run gives it."""
     s = subject
-    return Checked(s.name, s.objective, s.x, s.t, s.weights, s.rows, s.warnings)
+    return GradcheckTarget(s.name, s.objective, s.x, s.t, s.weights, s.rows, s.warnings)
 
 
 @dataclass(eq=False)
-class Checking:
+class Gradcheck:
     """A gradient check under way."""
 
-    subject: Checked
+    subject: GradcheckTarget
     seed: int = 0
-    told: Callable[[str], None] = lambda text: None
-    heard: dict[tuple[str, str], list[TensorRow]] = field(default_factory=dict)
-    misled: dict[str, tuple[Mislead, str]] = field(default_factory=dict)
+    progress: Callable[[str], None] = lambda text: None
+    tensor_rows: dict[tuple[str, str], list[TensorRow]] = field(default_factory=dict)
+    mismatches: dict[str, tuple[ForwardMismatch, str]] = field(default_factory=dict)
     findings: dict[str, Finding] = field(default_factory=dict)
     infinite: list[str] = field(default_factory=list)  # points at which the loss is
     evaluations: int = 0
@@ -86,7 +87,7 @@ class Checking:
         objective = self.subject.objective
         self.objective, self.network = objective, objective.network
         widths = {d for node in objective.network.network_plan.walk() for d in (*node.x, *node.plan.y)}
-        fitting = [n for n in BATCHES if n not in widths] or [BATCHES[0]]
+        fitting = [n for n in BATCH_SIZES if n not in widths] or [BATCH_SIZES[0]]
         self.n = min(fitting[0], len(self.subject.x))
         self.batch = objective.batch(self.n)
         self.rng = Stream(self.seed, "gradcheck", "entries").at()
@@ -102,13 +103,13 @@ class Checking:
             self.batch.forward(True)
             inputs = {link.path: link.frame.x.copy() for link in self.batch.chain.walk()}
             for link in self.batch.chain.walk():
-                self.told(link.path)
-                self._alone(link, inputs[link.path])
-            self.told("loss")
-            self._ends()
-            self.told("whole network")
-            self._whole()
-            self.told("laws")
+                self.progress(link.path)
+                self._check_layer(link, inputs[link.path])
+            self.progress("loss")
+            self._check_loss_and_penalties()
+            self.progress("whole network")
+            self._check_network()
+            self.progress("laws")
             self._reset()
             self._load()
             found = laws(self.objective, self.batch, self.subject.x, self.subject.t, self.seed)
@@ -128,45 +129,45 @@ class Checking:
         self.objective.theta[...] = self.theta
         restore(self.network.states, self.states)
 
-    def _hear(self, evidence: Evidence, clues: Callable[[], Clues], layer: Layer | None = None) -> None:
+    def _record(self, evidence: Evidence, clues: Callable[[], Clues], layer: Layer | None = None) -> None:
         probe = evidence.probe
         self.evaluations += evidence.evaluations
-        self.heard.setdefault((probe.scope, probe.tensor), []).append(_row(evidence))
+        self.tensor_rows.setdefault((probe.scope, probe.tensor), []).append(_row(evidence))
         if evidence.verdict == "WRONG" and probe.tensor not in self.findings and evidence.numbers is not None:
             around = clues()
-            if evidence.near > STEPPED:
-                mismatch = self._leads_astray(probe.tensor)
-                around = replace(around, rtol=evidence.near, hypotheses=None, forward_mismatch=mismatch)
+            if evidence.rtol > STEP_RTOL:
+                mismatch = self._mismatch_in_layer(probe.tensor)
+                around = replace(around, rtol=evidence.rtol, hypotheses=None, forward_mismatch=mismatch)
             found = find_mistake(probe.tensor, probe.kernel, evidence.numbers, around)
             if layer is not None and found.code in ("unknown", "some") and probe.tensor.endswith(".dx"):
                 slopes = describe_slopes(layer, probe.kernel, evidence.numbers, around.arrays)
                 found = replace(found, text="; ".join(filter(None, (slopes, found.text))))
             self.findings[probe.tensor] = found
 
-    def _leads_astray(self, tensor: str) -> str:
+    def _mismatch_in_layer(self, tensor: str) -> str:
         """What of the forward pass of the same layer is not that of its equations."""
         layer = tensor.rpartition(".")[0]
-        return next((t for t in self.misled if t.rpartition(".")[0] == layer), "")
+        return next((t for t in self.mismatches if t.rpartition(".")[0] == layer), "")
 
     # ------------------------------------------------------------------------------------------------------ the parts
-    def _alone(self, link: BoundLayer, x: np.ndarray) -> None:
+    def _check_layer(self, link: BoundLayer, x: np.ndarray) -> None:
         points = (*POINTS, EVALUATION) if differs_at_evaluation(link) else POINTS
         for name in points:
             self._reset()
-            point = Point(self.network, self.batch.chain, link, name, x if name == DATA else None, self.seed)
-            misled = point.forward_gap()
-            if misled is not None:
-                self.misled.setdefault(f"{link.path}.{misled.name}", (misled, name))
-            cost = _seconds(link.node, self.n)
-            effort = _effort(cost, THOROUGH if name == RANDOM else BRIEF)
-            if point.stated:  # the equations look at every entry, and the whole objective does again
-                effort = replace(effort, differences=min(effort.differences, ALONE))
+            point = LayerPoint(self.network, self.batch.chain, link, name, x if name == DATA else None, self.seed)
+            mismatch = point.forward_mismatch()
+            if mismatch is not None:
+                self.mismatches.setdefault(f"{link.path}.{mismatch.name}", (mismatch, name))
+            cost = _forward_seconds(link.node, self.n)
+            effort = _effort(cost, THOROUGH_SECONDS if name == RANDOM else BRIEF_SECONDS)
+            if point.all_stated:  # the equations look at every entry, and the whole objective does again
+                effort = replace(effort, differences=min(effort.differences, MAX_ENTRIES_ALONE))
             for probe in point.probes():
-                heard = judge(probe, effort, self.rng)
-                self._hear(heard, lambda p=point, t=probe.tensor: self._clues(p, t), link.layer)  # type: ignore[misc]
+                evidence = ask_witnesses(probe, effort, self.rng)
+                self._record(evidence, lambda p=point, t=probe.tensor: self._clues(p, t), link.layer)  # type: ignore[misc]
                 point.forward()
 
-    def _clues(self, point: Point, tensor: str) -> Clues:
+    def _clues(self, point: LayerPoint, tensor: str) -> Clues:
         """What is known around a layer's gradient; the kernels run again first, as the witnesses moved things."""
         link, name = point.link, tensor.rpartition(".")[2]
         f, plan = link.frame, link.node.plan
@@ -181,36 +182,37 @@ class Checking:
         if tensor != f"{link.path}.{name}":  # of a layer inside
             return Clues(counts, scalars, arrays, tied=tied)
         hypotheses = None
-        if name in point.textbook:
+        if name in point.equations:
             programs = [layer_program(link, point.train, detail) for detail in ("", "path")]
             hypotheses = gradient_hypotheses(programs, env, name, tuple(plan.params), "y")
-        return Clues(counts, scalars, arrays, hypotheses, partial(point.answer, name), "dy", point.upstream, tied=tied)
+        kernel = partial(point.gradient_for, name)
+        return Clues(counts, scalars, arrays, hypotheses, kernel, "dy", point.upstream, tied=tied)
 
-    def _ends(self) -> None:
+    def _check_loss_and_penalties(self) -> None:
         rng = Stream(self.seed, "gradcheck", "outputs").at()
         for name in (DATA, RANDOM, SATURATED, *LossPoint.points(self.objective)):
             self._reset()
             if name not in (DATA,):
-                settings(self.objective, rng, 8.0 if name == SATURATED else 1.0)
+                perturb_weights(self.objective, rng, 8.0 if name == SATURATED else 1.0)
             self._load()
             self.batch.forward(True)
             point = LossPoint(self.objective, self.batch, name, self.seed)
-            self._misled("loss", point, name)
-            if point.beyond:
+            self._check_forward("loss", point, name)
+            if point.overflows:
                 self.infinite.append(name)
                 self.batch.frame.w = None
                 continue
-            effort = _effort(1e-5 + 1e-8 * point.frame.x.size, BRIEF)
-            self._hear(judge(point.probe(), effort, self.rng), lambda p=point: self._loss_clues(p))  # type: ignore[misc]
+            effort = _effort(1e-5 + 1e-8 * point.frame.x.size, BRIEF_SECONDS)
+            self._record(ask_witnesses(point.probe(), effort, self.rng), lambda p=point: self._loss_clues(p))  # type: ignore[misc]
             self.batch.frame.w = None
         for penalty in penalties(self.objective, self.seed):
-            self._misled(penalty.tensor, penalty, penalty.name)
-            self._hear(judge(penalty.probe(), Effort(), self.rng), lambda p=penalty: self._penalty_clues(p))  # type: ignore[misc]
+            self._check_forward(penalty.tensor, penalty, penalty.name)
+            self._record(ask_witnesses(penalty.probe(), Effort(), self.rng), lambda p=penalty: self._penalty_clues(p))  # type: ignore[misc]
 
-    def _misled(self, where: str, point: LossPoint | PenaltyPoint, name: str) -> None:
-        misled = point.forward_gap()
-        if misled is not None:
-            self.misled.setdefault(f"{where}.{misled.name}", (misled, name))
+    def _check_forward(self, where: str, point: LossPoint | PenaltyPoint, name: str) -> None:
+        mismatch = point.forward_mismatch()
+        if mismatch is not None:
+            self.mismatches.setdefault(f"{where}.{mismatch.name}", (mismatch, name))
 
     def _loss_clues(self, point: LossPoint) -> Clues:
         f = point.frame
@@ -219,60 +221,61 @@ class Checking:
         arrays = {k: v for k, v in point.env.items() if np.ndim(v)}
         hypotheses = None
         if point.env:
-            hypotheses = gradient_hypotheses((point.program, point.longer), point.env, "dx", (), "L")
-        return Clues(counts, scalars, arrays, hypotheses, point.answer, "x", f.x.copy())
+            hypotheses = gradient_hypotheses((point.program, point.long_program), point.env, "dx", (), "L")
+        return Clues(counts, scalars, arrays, hypotheses, point.gradient_for, "x", f.x.copy())
 
     def _penalty_clues(self, point: PenaltyPoint) -> Clues:
         scalars = {k: float(v) for k, v in point.part.consts().items() if np.ndim(v) == 0}
         arrays = {"w": point.w, GRADIENT_BEFORE: point.before}
-        if not point.textbook:
+        if not point.equations:
             return Clues({"N": self.n}, scalars, arrays)
         hypotheses = gradient_hypotheses((point.program,), point.env, "dw", (), "penalty")
         return Clues({"N": self.n}, scalars, arrays, hypotheses)
 
-    def _whole(self) -> None:
+    def _check_network(self) -> None:
         size = self.network.network_plan.size
-        forward = sum(_seconds(node, self.n) for node in self.network.network_plan.walk()) + 2e-5
+        forward = sum(_forward_seconds(node, self.n) for node in self.network.network_plan.walk()) + 2e-5
         forward += sum(2.5e-10 * len(w) for _, w, _ in self.objective.penalties)
         tensors = max(1, len(self.network.network_plan.layout) + 1)
-        for name in (DATA, RANDOM) if forward < HEAVY else (DATA,):
+        for name in (DATA, RANDOM) if forward < HEAVY_SECONDS else (DATA,):
             self._reset()
             if name == RANDOM:
-                settings(self.objective, Stream(self.seed, "gradcheck", "weights").at(), 1.0)
+                perturb_weights(self.objective, Stream(self.seed, "gradcheck", "weights").at(), 1.0)
             self._load()
-            point = WholePoint(self.objective, self.batch, name)
+            point = NetworkPoint(self.objective, self.batch, name)
             if not point.finite:
                 self.infinite.append(name)
                 continue
-            exhaustive = name == DATA and size <= EXHAUSTIVE and 2 * size * forward <= WHOLE
-            effort = _effort(forward, (WHOLE if name == DATA else 0.3) / tensors)
-            effort = replace(effort, stepped=min(effort.stepped, 20))
+            exhaustive = name == DATA and size <= MAX_PARAMETERS and 2 * size * forward <= NETWORK_SECONDS
+            effort = _effort(forward, (NETWORK_SECONDS if name == DATA else 0.3) / tensors)
+            effort = replace(effort, complex_steps=min(effort.complex_steps, 20))
             if name == DATA:
-                effort = replace(effort, differences=EXHAUSTIVE if exhaustive else effort.differences, directions=3)
+                effort = replace(effort, differences=MAX_PARAMETERS if exhaustive else effort.differences, directions=3)
             for probe in point.probes():
-                self._hear(judge(probe, effort, self.rng), lambda o=point, p=probe: self._whole_clues(o, p.tensor))  # type: ignore[misc]
+                evidence = ask_witnesses(probe, effort, self.rng)
+                self._record(evidence, lambda o=point, t=probe.tensor: self._network_clues(o, t))  # type: ignore[misc]
 
-    def _whole_clues(self, point: WholePoint, tensor: str) -> Clues:
+    def _network_clues(self, point: NetworkPoint, tensor: str) -> Clues:
         layer, _, name = tensor.rpartition(".d")
         path = f"{layer}.{name}" if layer else "x"
         w = self.network.parameters().get(path)
         arrays = {f"the weights {path}": w.copy()} if w is not None else {}
         return Clues(
-            {"N": self.n, "K": self.batch.chain.y.shape[-1]}, {}, arrays, None, lambda _: point.again(path), "",
-            np.zeros(0), moved_weights=point.moved, whole_network=True,
+            {"N": self.n, "K": self.batch.chain.y.shape[-1]}, {}, arrays, None, lambda _: point.gradient_again(path),
+            "", np.zeros(0), moved_weights=point.moved_weights, whole_network=True,
         )  # fmt: skip
 
     # ----------------------------------------------------------------------------------------------------- the report
     def _rows(self) -> tuple[TensorRow, ...]:
-        rows = [_merged(heard) for heard in self.heard.values()]
-        alone = {r.tensor for r in rows if r.verdict == "WRONG" and r.scope != "network"} | self.misled.keys()
+        rows = [_merged(found) for found in self.tensor_rows.values()]
+        alone = {r.tensor for r in rows if r.verdict == "WRONG" and r.scope != "network"} | self.mismatches.keys()
         rows += [
             TensorRow(
-                "loss" if tensor.startswith("loss.") else "layer", tensor, misled.entries, misled.entries,
-                _apart(misled.kernel, misled.equations), misled.index, misled.kernel, misled.equations, "equations",
-                name, "WRONG", note="the forward pass",
+                "loss" if tensor.startswith("loss.") else "layer", tensor, mismatch.entries, mismatch.entries,
+                _relative_gap(mismatch.kernel, mismatch.equations), mismatch.index, mismatch.kernel, mismatch.equations,
+                "equations", name, "WRONG", note="the forward pass",
             )
-            for tensor, (misled, name) in self.misled.items()
+            for tensor, (mismatch, name) in self.mismatches.items()
         ]  # fmt: skip
         if alone:
             first = min(alone, key=lambda t: (not t.startswith("loss"), t))
@@ -292,9 +295,9 @@ class Checking:
 
     def _findings(self, rows: tuple[TensorRow, ...], found: tuple[LawRow, ...]) -> Iterator[Finding]:
         wrong = {r.tensor for r in rows if r.verdict == "WRONG"}
-        for tensor, (misled, _) in self.misled.items():
-            at = f" at [{','.join(map(str, misled.index))}]" if misled.index else ""
-            yield Finding(tensor, *sentence("forward gap", kernel=misled.kernel, equations=misled.equations, at=at))
+        for tensor, (mismatch, _) in self.mismatches.items():
+            at = f" at [{','.join(map(str, mismatch.index))}]" if mismatch.index else ""
+            yield Finding(tensor, *sentence("forward gap", kernel=mismatch.kernel, equations=mismatch.equations, at=at))
         for finding in self.findings.values():
             if finding.tensor in wrong:
                 yield finding
@@ -329,22 +332,22 @@ def _row(e: Evidence) -> TensorRow:
     )  # fmt: skip
 
 
-def _merged(heard: list[TensorRow]) -> TensorRow:
+def _merged(rows: list[TensorRow]) -> TensorRow:
     """One row of all points: the most serious verdict; dead only where every point says so."""
-    alive = [row for row in heard if row.verdict != "dead"] or heard
-    worst = max(alive, key=lambda row: (RANK.index(row.verdict), row.witness in EXACT, row.worst))
+    alive = [row for row in rows if row.verdict != "dead"] or rows
+    worst = max(alive, key=lambda row: (VERDICTS.index(row.verdict), row.witness in EXACT_WITNESSES, row.worst))
     gaps: dict[str, float] = {}
-    for row in heard:
+    for row in rows:
         for witness, gap in row.gaps.items():
             gaps[witness] = max(gaps.get(witness, 0.0), gap)
-    return replace(worst, entries=max(row.entries for row in heard), gaps=gaps)
+    return replace(worst, entries=max(row.entries for row in rows), gaps=gaps)
 
 
-def _apart(a: float, b: float) -> float:
+def _relative_gap(a: float, b: float) -> float:
     return abs(a - b) / max(abs(a), abs(b), 1e-300)
 
 
-def _seconds(node: PlannedLayer, rows: int) -> float:
+def _forward_seconds(node: PlannedLayer, rows: int) -> float:
     """About how long a forward pass of a layer takes: by its multiply-adds, and by the memory of its weights where no
     cache holds them."""
     weights = sum(math.prod(p.shape) for p in node.plan.params.values())
@@ -355,15 +358,16 @@ def _seconds(node: PlannedLayer, rows: int) -> float:
 def _effort(cost: float, budget: float) -> Effort:
     """How many entries fit in a budget of seconds, where one evaluation of the kernels costs `cost`; a third
     where that is much."""
-    directions = 3 if budget == THOROUGH else int(cost < HEAVY)  # the equations look at every entry anyhow
-    budget = budget if cost < HEAVY else budget / 3
+    # the equations look at every entry anyhow
+    directions = 3 if budget == THOROUGH_SECONDS else int(cost < HEAVY_SECONDS)
+    budget = budget if cost < HEAVY_SECONDS else budget / 3
     differences = max(8, int(budget / (2 * cost)))
     stepped = int(budget / (10 * cost + 6e-5))
     return Effort(min(2000, stepped), min(25_000, differences), 500, directions)
 
 
 def check_gradients(
-    subject: TraceTarget | Checked, seed: int = 0, told: Callable[[str], None] = lambda text: None
+    subject: TraceTarget | GradcheckTarget, seed: int = 0, progress: Callable[[str], None] = lambda text: None
 ) -> GradcheckReport:
-    """The verdict on every gradient of a network; `told` hears what is looked at."""
-    return Checking(subject if isinstance(subject, Checked) else checked(subject), seed, told).report()
+    """The verdict on every gradient of a network; `progress` is called with what is looked at next."""
+    return Gradcheck(subject if isinstance(subject, GradcheckTarget) else target_of(subject), seed, progress).report()

@@ -21,15 +21,15 @@ from bpcli.numeric.streams import Stream
 from bpcli.records.gradcheck import GradcheckReport, PartVerdict, TensorRow
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.custom.contract import examine
-from bpcli.studies.gradcheck.check import Checked, check_gradients
+from bpcli.studies.gradcheck.check import GradcheckTarget, check_gradients
 from bpcli.studies.witness.cases import cases
 
 ROWS = 3
-SHAPES: tuple[tuple[int, ...], ...] = ((5,), (4, 2), (5, 4, 2))
+TRIAL_SHAPES: tuple[tuple[int, ...], ...] = ((5,), (4, 2), (5, 4, 2))
 """Rows that a layer without samples is tried on: what it takes of numbers, sequences and images."""
 
 
-def proven() -> Iterator[type[Part]]:
+def parts_with_laws() -> Iterator[type[Part]]:
     """Every registered part that has laws, once."""
     found: dict[type[Part], None] = {}
     for family in families():
@@ -39,16 +39,16 @@ def proven() -> Iterator[type[Part]]:
             yield leaf
 
 
-def check_registry(seeds: int = 1, told: Callable[[str], None] = lambda text: None) -> tuple[PartVerdict, ...]:
+def check_registry(seeds: int = 1, progress: Callable[[str], None] = lambda text: None) -> tuple[PartVerdict, ...]:
     """The laws of every part: on all its samples, with as many random points as `seeds`."""
     found = []
-    for leaf in proven():
-        told(kind(leaf))
-        found.append(law(leaf, seeds))
+    for leaf in parts_with_laws():
+        progress(kind(leaf))
+        found.append(check_part(leaf, seeds))
     return tuple(found)
 
 
-def law(leaf: type[Part], seeds: int = 1) -> PartVerdict:
+def check_part(leaf: type[Part], seeds: int = 1) -> PartVerdict:
     """One part: kernel, equations, complex step and differences on all its samples."""
     samples = _samples(leaf)
     comparisons, worst, at, verdict = 0, 0.0, ("", ""), "ok"
@@ -83,7 +83,7 @@ def check_own(leaf: type[Part], seed: int = 0) -> GradcheckReport:
     if not isinstance(part, Layer | Loss | Regularizer):
         warnings = _examined(part, (7,))
         return replace(_laws_only(leaf, part, seed), warnings=warnings)
-    checked, x = _checked(part, seed)
+    checked, x = _target_around(part, seed)
     warnings = _examined(part, x)
     return replace(check_gradients(checked, seed), warnings=warnings)
 
@@ -140,14 +140,14 @@ def _made(leaf: type[Part]) -> Part:
         raise Failure(Problem(text, code="own-part", file=inspect.getfile(leaf), help=help)) from None
 
 
-def _checked(part: Part, seed: int) -> tuple[Checked, tuple[int, ...]]:
+def _target_around(part: Part, seed: int) -> tuple[GradcheckTarget, tuple[int, ...]]:
     """A network around a part, with random rows; and the shape of the rows that the part gets."""
     rng = Stream(seed, "gradcheck", "own part").at()
     dense = Layer.parse({"type": "dense", "units": 4})
     loss, penalty, sample = Loss.parse("squared_error"), None, Sample(part, (5,))
     layers: list[Layer] = [dense]
     if isinstance(part, Layer):
-        sample = _fitting(part)
+        sample = _sample_for(part)
         layers = [part] if isinstance(part, Activation) or len(sample.x) > 1 else [part, dense]
     elif isinstance(part, Loss):
         loss = part
@@ -162,7 +162,7 @@ def _checked(part: Part, seed: int) -> tuple[Checked, tuple[int, ...]]:
     tokens = min((node.plan.tokens for node in network_plan.walk() if node.plan.tokens), default=0)
     if tokens:
         x = rng.integers(0, tokens, x.shape).astype(np.float64)
-    checked = Checked(part.kind, objective, x, _targets(objective, loss, rng), "random", "random numbers")
+    checked = GradcheckTarget(part.kind, objective, x, _targets(objective, loss, rng), "random", "random numbers")
     return checked, (network_plan.y if isinstance(part, Loss) else sample.x)
 
 
@@ -173,14 +173,14 @@ def _targets(objective: Objective, loss: Loss, rng: np.random.Generator) -> Arra
     return rng.uniform(0.1, 0.9, (rows, *objective.plan.y))
 
 
-def _fitting(part: Layer) -> Sample:
+def _sample_for(part: Layer) -> Sample:
     """A case that the layer takes: its own first, or the first of the usual shapes."""
     leaf = type(part)
     declared: Sequence[Sample] = [s for s in leaf.samples() if not s.error and isinstance(s.part, leaf)]
     if declared:
         return declared[0]
     refused = ""
-    for shape in SHAPES:
+    for shape in TRIAL_SHAPES:
         try:
             part.plan(shape)
         except ValueError as error:
@@ -188,5 +188,5 @@ def _fitting(part: Layer) -> Sample:
         else:
             return Sample(part, shape)
     help = "declare a case that it takes: def samples(cls): yield Sample(cls(...), (5,))"
-    text = f"{leaf.__name__} takes none of the rows {', '.join(map(str, SHAPES))}: {refused}"
+    text = f"{leaf.__name__} takes none of the rows {', '.join(map(str, TRIAL_SHAPES))}: {refused}"
     raise Failure(Problem(text, code="own-part", file=inspect.getfile(leaf), help=help))

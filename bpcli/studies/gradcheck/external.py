@@ -18,20 +18,20 @@ from bpcli.family.part import near
 from bpcli.family.plan import Array
 from bpcli.records.gradcheck import Finding, GradcheckReport, TensorRow
 from bpcli.records.training import Exit, Failure, Problem
-from bpcli.studies.gradcheck.check import Checked
+from bpcli.studies.gradcheck.check import GradcheckTarget
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence
 from bpcli.studies.gradcheck.find_mistake import Clues, find_mistake, gradient_hypotheses
 from bpcli.studies.gradcheck.forward_equations import loss_program
 from bpcli.studies.witness.cases import equation_env, layer_program
 from bpcli.studies.witness.witness import differences, max_abs
 
-DOUBLE, SINGLE = 1e-9, 1e-4
+FLOAT64_RTOL, FLOAT32_RTOL = 1e-9, 1e-4
 """How far a tensor may be off, of its largest entry: numbers of float64, and of float32."""
-RATIO = 1e-5  # how far one factor between all tensors may vary
-VAGUE = ("unknown", "some")  # findings that name no cause
+RATIO_RTOL = 1e-5  # how far one factor between all tensors may vary
+VAGUE_CODES = ("unknown", "some")  # findings that name no cause
 
 
-def check_external(subject: Checked, file: Path) -> GradcheckReport:
+def check_external(subject: GradcheckTarget, file: Path) -> GradcheckReport:
     """The gradients of an .npz file, `<layer>.d<param>`, against ours.
 
     The file may bring the rows `x` and `t` and the weights `<layer>.<param>` that they were computed with, and the
@@ -42,10 +42,10 @@ def check_external(subject: Checked, file: Path) -> GradcheckReport:
     objective = subject.objective
     parameters = objective.network.parameters()
     gradients = {f"{p.rpartition('.')[0]}.d{p.rpartition('.')[2]}": p for p in parameters}
-    _known(file, arrays, parameters, gradients)
+    _check_names(file, arrays, parameters, gradients)
     objective, batch = _loaded(subject, file, arrays)
     train = not objective.network.draws
-    ours = Pass(objective, batch, train)
+    ours = ReferencePass(objective, batch, train)
     rows = [_row(name, arrays[name], ours, gradients[name]) for name in gradients if name in arrays]
     if "loss" in arrays:
         rows.insert(0, _loss(float(arrays["loss"]), ours.loss))
@@ -55,15 +55,15 @@ def check_external(subject: Checked, file: Path) -> GradcheckReport:
     if not train:
         notes.append("chance cannot be the same elsewhere: compared as at evaluation, without dropout and noise")
     weights = "of the file" if any(p in arrays for p in parameters) else subject.weights
-    given = "of the file" if "x" in arrays else subject.rows
+    rows_from = "of the file" if "x" in arrays else subject.rows
     return GradcheckReport(
-        subject.name, weights, given, batch.n, objective.network.network_plan.size, (), 0, tuple(rows), (),
+        subject.name, weights, rows_from, batch.n, objective.network.network_plan.size, (), 0, tuple(rows), (),
         tuple(findings), tuple(notes), 0, time.perf_counter() - began, subject.warnings,
     )  # fmt: skip
 
 
 @dataclass(eq=False)
-class Pass:
+class ReferencePass:
     """One pass of ours, forward and backward, with what it computed."""
 
     objective: Objective
@@ -103,7 +103,7 @@ def _read(file: Path) -> dict[str, Array]:
     return found
 
 
-def _known(
+def _check_names(
     file: Path, arrays: Mapping[str, Array], parameters: Mapping[str, Array], gradients: Mapping[str, str]
 ) -> None:
     """Every name is ours and has our shape, and there is something to compare."""
@@ -112,8 +112,8 @@ def _known(
     known = [*gradients, *parameters, "x", "t", "loss"]
     for name, a in arrays.items():
         if name not in known:
-            guess = near(name, known)
-            help = f"did you mean {guess}?" if guess else f"known: {', '.join(known)}"
+            closest = near(name, known)
+            help = f"did you mean {closest}?" if closest else f"known: {', '.join(known)}"
             raise Failure(Problem(f"{file}: nothing here is called {name}", code="unknown-tensor", help=help))
         shape = shapes.get(name)
         if shape is None or a.shape == shape:
@@ -129,7 +129,7 @@ def _known(
         raise Failure(Problem(f"{file}: x and t go together", code="batch", help="save both, or neither"))
 
 
-def _loaded(subject: Checked, file: Path, arrays: Mapping[str, Array]) -> tuple[Objective, Batch]:
+def _loaded(subject: GradcheckTarget, file: Path, arrays: Mapping[str, Array]) -> tuple[Objective, Batch]:
     """Our network with the weights and the rows of the file, where it brings them."""
     objective, x, t = subject.objective, subject.x, subject.t
     if "x" in arrays:
@@ -137,9 +137,9 @@ def _loaded(subject: Checked, file: Path, arrays: Mapping[str, Array]) -> tuple[
         if t.ndim == 2 and t.shape[1] == 1 and subject.t.ndim == 1:
             t = t[:, 0]
         t = t.astype(subject.t.dtype)
-        for name, given, wanted in (("x", x, subject.x), ("t", t, subject.t)):
-            if given.shape[1:] != wanted.shape[1:] or given.ndim != wanted.ndim or not len(given):
-                text = f"{file}: {name} has the shape {given.shape}, and must have (rows, {_axes(wanted)})"
+        for name, theirs, wanted in (("x", x, subject.x), ("t", t, subject.t)):
+            if theirs.shape[1:] != wanted.shape[1:] or theirs.ndim != wanted.ndim or not len(theirs):
+                text = f"{file}: {name} has the shape {theirs.shape}, and must have (rows, {_axes(wanted)})"
                 help = "as the network sees it: scaled, categories as 0 and 1; class ids for t"
                 raise Failure(Problem(text, code="shape", help=help))
         if len(x) != len(t):
@@ -166,13 +166,13 @@ def _axes(a: Array) -> str:
     return ", ".join(map(str, a.shape[1:])) or "no more axes"
 
 
-def _row(name: str, theirs: Array, ours: Pass, path: str) -> TensorRow:
+def _row(name: str, theirs: Array, ours: ReferencePass, path: str) -> TensorRow:
     a, n = theirs.astype(np.float64), ours.gradients[path]
-    near_ = _near(theirs)
+    rtol = _rtol_of(theirs)
     largest = max(max_abs(n), 1e-3 * max(max_abs(g) for g in ours.gradients.values()))
     gap = np.where(np.isfinite(a), np.abs(a - n), np.inf)
     index = tuple(int(i) for i in np.unravel_index(int(gap.argmax()), gap.shape))
-    wrong = bool(gap.max(initial=0.0) > near_ * largest)
+    wrong = bool(gap.max(initial=0.0) > rtol * largest)
     verdict = "WRONG" if wrong else "ok" if n.any() or a.any() else "dead"
     worst = float(gap[index]) / max(abs(float(a[index])), abs(float(n[index])), 1e-3 * largest, 1e-300)
     return TensorRow(
@@ -182,12 +182,12 @@ def _row(name: str, theirs: Array, ours: Pass, path: str) -> TensorRow:
 
 def _loss(theirs: float, ours: float) -> TensorRow:
     worst = abs(theirs - ours) / max(abs(theirs), abs(ours), 1e-300)
-    verdict = "ok" if worst <= SINGLE else "WRONG"
+    verdict = "ok" if worst <= FLOAT32_RTOL else "WRONG"
     return TensorRow("external", "loss", 1, 1, worst, (), theirs, ours, "bpcli", "as given", verdict)
 
 
 def _explained(
-    rows: list[TensorRow], arrays: Mapping[str, Array], ours: Pass, gradients: Mapping[str, str]
+    rows: list[TensorRow], arrays: Mapping[str, Array], ours: ReferencePass, gradients: Mapping[str, str]
 ) -> tuple[list[Finding], list[TensorRow]]:
     """The cause in the layer where the error first goes wrong, from the loss backwards; what comes after follows."""
     found: list[Finding] = []
@@ -204,8 +204,8 @@ def _explained(
         if ratio is None or (bare and not ours.objective.penalties):
             continue
         texts = [sentence("penalty")[1]] if bare else []
-        if abs(ratio - 1) > RATIO:
-            clues = replace(_clues(None, ours, ""), rtol=SINGLE)
+        if abs(ratio - 1) > RATIO_RTOL:
+            clues = replace(_clues(None, ours, ""), rtol=FLOAT32_RTOL)
             texts.insert(0, find_mistake("every gradient", np.full(3, ratio), np.ones(3), clues).text)
         return [*found, Finding("every gradient", "penalty" if bare else "ratio", "; ".join(texts))], rows
     order = {path: i for i, path in enumerate(ours.links)}
@@ -221,38 +221,38 @@ def _explained(
     return found, list(_following(rows, rest, last))
 
 
-def _of_loss(theirs: Mapping[str, Array], ours: Pass, link: BoundLayer) -> str:
+def _of_loss(theirs: Mapping[str, Array], ours: ReferencePass, link: BoundLayer) -> str:
     """The mistake in the loss's own gradient that gives all of the last layer's wrong gradients, in words."""
     loss, layer = ours.objective.loss, link.layer
     if not loss.equations(ours.batch.frame.w is not None) or not layer.equations(ours.train, link.node.x):
         return ""
     env, program = loss_program(ours.objective, ours.batch)
-    book, given = layer_program(link, ours.train), equation_env(link)
+    layer_equations, known = layer_program(link, ours.train), equation_env(link)
     wanted = {name.rpartition(".")[2]: a.astype(np.float64) for name, a in theirs.items()}
     paths = {name: f"{link.path}.{name[1:]}" for name in wanted}
     penalty = {name: ours.gradients[path] - ours.own[path] for name, path in paths.items()}
-    for guess in gradient_hypotheses((program,), env, "dx", (), "L").all():
-        if guess.value.shape != given["dy"].shape or not np.isfinite(guess.value).all():
+    for hypothesis in gradient_hypotheses((program,), env, "dx", (), "L").all():
+        if hypothesis.value.shape != known["dy"].shape or not np.isfinite(hypothesis.value).all():
             continue
-        told = book.run({**given, "dy": guess.value}, wanted)
+        gradients = layer_equations.run({**known, "dy": hypothesis.value}, wanted)
         for added in (1, 0):
-            gaps = {name: max_abs(a - told[name] - added * penalty[name]) for name, a in wanted.items()}
-            if all(gap <= _near(theirs[f"{link.path}.{n}"]) * max_abs(wanted[n]) for n, gap in gaps.items()):
+            gaps = {name: max_abs(a - gradients[name] - added * penalty[name]) for name, a in wanted.items()}
+            if all(gap <= _rtol_of(theirs[f"{link.path}.{n}"]) * max_abs(wanted[n]) for n, gap in gaps.items()):
                 lost = not added and any(p.any() for p in penalty.values())
-                return sentence("penalty and", text=guess.text)[1] if lost else guess.text
+                return sentence("penalty and", text=hypothesis.text)[1] if lost else hypothesis.text
     return ""
 
 
-def _of_one(row: TensorRow, theirs: Array, ours: Pass, path: str) -> Finding:
+def _of_one(row: TensorRow, theirs: Array, ours: ReferencePass, path: str) -> Finding:
     """The cause of one wrong gradient, with the penalty or without it; and what central differences say."""
-    a, near_ = theirs.astype(np.float64), _near(theirs)
-    clues = replace(_clues(ours.links[path.rpartition(".")[0]], ours, row.tensor), rtol=near_)
+    a, rtol = theirs.astype(np.float64), _rtol_of(theirs)
+    clues = replace(_clues(ours.links[path.rpartition(".")[0]], ours, row.tensor), rtol=rtol)
     found = find_mistake(row.tensor, a, ours.gradients[path], clues)
     if not np.array_equal(ours.own[path], ours.gradients[path]):
         bare = find_mistake(row.tensor, a, ours.own[path], clues)
-        if max_abs(a - ours.own[path]) <= near_ * max_abs(a):
+        if max_abs(a - ours.own[path]) <= rtol * max_abs(a):
             found = Finding(row.tensor, *sentence("penalty"))
-        elif found.code in VAGUE and bare.code not in VAGUE:
+        elif found.code in VAGUE_CODES and bare.code not in VAGUE_CODES:
             found = replace(bare, text=sentence("penalty and", text=bare.text)[1])
     number = ours.difference(path, row.index)
     return replace(found, text=sentence("differences", text=found.text, number=number, index=list(row.index))[1])
@@ -270,15 +270,15 @@ def _common(pairs: Sequence[tuple[Array, Array]]) -> float | None:
     if len(pairs) < 2 or not n.any() or not np.isfinite(a).all():
         return None
     ratio = float(np.vdot(a, n) / np.vdot(n, n))
-    return ratio if max_abs(a - ratio * n) <= RATIO * max(max_abs(a), max_abs(n)) else None
+    return ratio if max_abs(a - ratio * n) <= RATIO_RTOL * max(max_abs(a), max_abs(n)) else None
 
 
-def _near(theirs: Array) -> float:
+def _rtol_of(theirs: Array) -> float:
     """How near their numbers can be to ours, by their type."""
-    return SINGLE if theirs.dtype in (np.float32, np.float16) else DOUBLE
+    return FLOAT32_RTOL if theirs.dtype in (np.float32, np.float16) else FLOAT64_RTOL
 
 
-def _clues(link: BoundLayer | None, ours: Pass, tensor: str) -> Clues:
+def _clues(link: BoundLayer | None, ours: ReferencePass, tensor: str) -> Clues:
     counts = {"N": ours.batch.n, "K": ours.batch.chain.y.shape[-1]}
     if link is None:
         return Clues(counts)

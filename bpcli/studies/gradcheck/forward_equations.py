@@ -20,41 +20,41 @@ def has_equations(link: BoundLayer, train: bool) -> bool:
     return own and all(has_equations(k, train) for chain in link.inside.values() for k in chain.layers)
 
 
-class Textbook:
-    """The forward equations of layers in a row; what they read besides `x` and `given` stands in the network."""
+class ForwardEquations:
+    """The forward equations of layers in a row; what they read besides `x` and `replaced` stands in the network."""
 
     def __init__(self, links: Sequence[BoundLayer], train: bool) -> None:
         self.links = tuple(links)
         self._programs: dict[str, Program] = {}
-        self._envs: dict[str, Mapping[str, Any]] = {}
+        self._read: dict[str, Mapping[str, Any]] = {}
         for link in links:
-            self._take(link, train)
+            self._add(link, train)
 
-    def _take(self, link: BoundLayer, train: bool) -> None:
+    def _add(self, link: BoundLayer, train: bool) -> None:
         self._programs[link.path] = layer_program(link, train)
-        self._envs[link.path] = equation_views(link)
+        self._read[link.path] = equation_views(link)
         for chain in link.inside.values():
             for inner in chain.layers:
-                self._take(inner, train)
+                self._add(inner, train)
 
-    def outputs(self, x: Array, given: Mapping[str, Array], links: Sequence[BoundLayer] | None = None) -> Array:
-        """What comes out for inputs `x`; `given` holds parameters, by path, that take the place of the network's."""
+    def outputs(self, x: Array, replaced: Mapping[str, Array], links: Sequence[BoundLayer] | None = None) -> Array:
+        """What comes out for inputs `x`; `replaced` holds parameters, by path, that take the place of the network's."""
         for link in self.links if links is None else links:
-            env = {**self._envs[link.path], "x": x}
+            env = {**self._read[link.path], "x": x}
             for name in link.node.plan.params:
-                env[name] = given.get(f"{link.path}.{name}", env[name])
+                env[name] = replaced.get(f"{link.path}.{name}", env[name])
             for name, chain in link.inside.items():
-                env[f"{name}_y"] = self.outputs(x, given, chain.layers)
+                env[f"{name}_y"] = self.outputs(x, replaced, chain.layers)
             x = self._programs[link.path].run(env, {"y"})["y"]
         return x
 
 
-class WholeTextbook:
+class ObjectiveEquations:
     """The objective of a network by its equations: layers, loss and penalties."""
 
     def __init__(self, objective: Objective, batch: Batch, train: bool) -> None:
         chain: Chain = batch.chain
-        self.layers = Textbook(chain.layers, train)
+        self.layers = ForwardEquations(chain.layers, train)
         self.objective = objective
         self.x = chain.x.copy()
         self.env, self.loss = loss_program(objective, batch)
@@ -66,15 +66,15 @@ class WholeTextbook:
             )
         ]  # fmt: skip
 
-    def value(self, given: Mapping[str, Array]) -> Any:
-        """The loss with its penalties; `given` may hold `x` and parameters by path."""
-        y = self.layers.outputs(given.get("x", self.x), given)
+    def value(self, replaced: Mapping[str, Array]) -> Any:
+        """The loss with its penalties; `replaced` may hold `x` and parameters by path."""
+        y = self.layers.outputs(replaced.get("x", self.x), replaced)
         total = self.loss.run({**self.env, "x": y}, {"L"})["L"]
         layout = self.objective.network.network_plan.layout
         for part, program, where in self._penalties:
             under = [e for e in layout if where.start <= e.start < where.stop]
-            if any(e.path in given for e in under):  # what stays as it is has no derivative
-                w = np.concatenate([np.ravel(given.get(e.path, self.parameters[e.path])) for e in under])
+            if any(e.path in replaced for e in under):  # what stays as it is has no derivative
+                w = np.concatenate([np.ravel(replaced.get(e.path, self.parameters[e.path])) for e in under])
                 total = total + program.run({"w": w, **part.consts()}, {"penalty"})["penalty"]
         return total
 

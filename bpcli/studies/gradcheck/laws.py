@@ -14,7 +14,7 @@ from bpcli.family.plan import Array
 from bpcli.numeric.streams import Stream
 from bpcli.records.gradcheck import LawRow
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence
-from bpcli.studies.gradcheck.rounding import Rounding
+from bpcli.studies.gradcheck.rounding import NetworkRounding
 from bpcli.studies.witness.cases import engine_arrays
 from bpcli.studies.witness.witness import EPS, max_abs
 
@@ -197,7 +197,7 @@ def _float32(objective: Objective, batch: Batch, x: Array, t: Array, seed: int) 
     if not np.isfinite(few.forward(True)) or not np.isfinite(narrow.theta).all():
         return LawRow("float32", None, 0.0, "the loss is beyond the numbers of float32")
     wide, thin = _gradient(objective, batch, True), _gradient(narrow, few, True)
-    rounding = Rounding(objective, batch, Stream(seed, "gradcheck", "rounding").at(), weights=True)
+    rounding = NetworkRounding(objective, batch, Stream(seed, "gradcheck", "rounding").at(), weights=True)
     worst, excess, where = 0.0, 0.0, ""
     largest = max_abs(wide)
     for e in objective.network.network_plan.layout:

@@ -11,18 +11,18 @@ import numpy as np
 from bpcli.engine.network import BoundLayer, Chain, Network
 from bpcli.family.plan import Array
 from bpcli.numeric.streams import Stream
-from bpcli.studies.gradcheck.forward_equations import Textbook, has_equations
-from bpcli.studies.gradcheck.rounding import COARSE, ROUNDED, layer_sway
-from bpcli.studies.gradcheck.verdict import Probe
+from bpcli.studies.gradcheck.forward_equations import ForwardEquations, has_equations
+from bpcli.studies.gradcheck.rounding import COARSE_EPS, TO_FLOAT64, layer_rounding_scale
+from bpcli.studies.gradcheck.verdict import GradientProbe
 from bpcli.studies.witness.cases import engine_arrays, equation_views, layer_program
 from bpcli.studies.witness.witness import EPS, SUM_RTOL, max_abs
 
 DATA, RANDOM, SATURATED, TIES, EVALUATION = "data", "random", "saturated", "ties", "evaluation"
 POINTS = (DATA, RANDOM, SATURATED, TIES)
-FAR = 8.0  # how much larger inputs are where units saturate
+SATURATION_FACTOR = 8.0  # how much larger inputs are where units saturate
 
 
-class Point:
+class LayerPoint:
     """A layer with inputs, weights, chance and an upstream gradient, after one pass of its kernels.
 
     The layer's arrays in the network are those of this point until another is made.
@@ -32,7 +32,7 @@ class Point:
         self.network, self.link, self.name = network, link, name
         self.train = name != EVALUATION
         self.rng = rng = Stream(seed, "gradcheck", f"{link.path} {name}").at()
-        self._place(rng, x)
+        self._set_up(rng, x)
         network.draw(chain, 0)
         f = link.frame
         self.upstream = rng.normal(size=f.y.shape)
@@ -40,9 +40,9 @@ class Point:
         self._backward(self.upstream)
         self.kernel = engine_arrays(link)
         self.inner = {path: g.copy() for path, g in self._inside(network.gradients()).items()}
-        self.sway = layer_sway(link, self.train, rng)
+        self.rounding = layer_rounding_scale(link, self.train, rng)
 
-    def _place(self, rng: np.random.Generator, x: Array | None) -> None:
+    def _set_up(self, rng: np.random.Generator, x: Array | None) -> None:
         f, plan = self.link.frame, self.link.node.plan
         tensors = [getattr(f, name) for name in plan.params] + [*self._inside(self.network.parameters()).values()]
         tokens = tokens_of(self.link)
@@ -59,7 +59,7 @@ class Point:
                 state = getattr(f, name)
                 state[...] = rng.uniform(0.5, 1.5, state.shape)
         if self.name == SATURATED and not tokens:
-            f.x *= FAR
+            f.x *= SATURATION_FACTOR
         if self.name == TIES:
             for a in tensors if tokens else (f.x, *tensors):
                 np.rint(2 * rng.normal(size=a.shape), out=a)
@@ -84,7 +84,7 @@ class Point:
         for a, value in zip(reads, before, strict=True):
             np.copyto(a, value)
 
-    def answer(self, name: str, dy: Array) -> Array:
+    def gradient_for(self, name: str, dy: Array) -> Array:
         """The gradient `name` that the kernels give for another error."""
         self.forward()
         self._backward(dy)
@@ -92,7 +92,7 @@ class Point:
         np.copyto(self.link.frame.dy, self.upstream)
         return found
 
-    def shaken(self, path: str, share: float) -> Array:
+    def perturbed(self, path: str, share: float) -> Array:
         """The gradient by x, or by a parameter, after inputs and parameters were moved by chance."""
         f, plan = self.link.frame, self.link.node.plan
         tensors = [getattr(f, name) for name in plan.params] + [*self._inside(self.network.parameters()).values()]
@@ -108,13 +108,13 @@ class Point:
             np.copyto(a, value)
         return found
 
-    def _inner_sway(self, path: str) -> float:
+    def _inner_rounding_scale(self, path: str) -> float:
         """How far a gradient inside moves where inputs, weights and error are off; and what the layers inside add."""
         layer, _, name = path.rpartition(".")
         inner = next(k for chain in self.link.inside.values() for k in chain.walk() if k.path == layer)
-        moved = max_abs(self.shaken(path, COARSE) - self.inner[path])
-        own = layer_sway(inner, self.train, self.rng).get(f"d{name}", 0.0)
-        return moved + own + len(self.upstream) * max(1.0, max_abs(inner.frame.x)) * self.sway.get("inside", 0.0)
+        moved = max_abs(self.perturbed(path, COARSE_EPS) - self.inner[path])
+        own = layer_rounding_scale(inner, self.train, self.rng).get(f"d{name}", 0.0)
+        return moved + own + len(self.upstream) * max(1.0, max_abs(inner.frame.x)) * self.rounding.get("inside", 0.0)
 
     def value(self) -> tuple[float, float]:
         """The outputs weighed by the upstream gradient, through the kernels."""
@@ -124,68 +124,69 @@ class Point:
     @cached_property
     def _mass(self) -> float:
         size_ = float(np.abs(self.upstream).sum())
-        return float(np.abs(self.kernel["y"] * self.upstream).sum()) + size_ * self.sway.get("y", 0.0) / COARSE
+        return float(np.abs(self.kernel["y"] * self.upstream).sum()) + size_ * self.rounding.get("y", 0.0) / COARSE_EPS
 
     @cached_property
-    def stated(self) -> bool:
+    def all_stated(self) -> bool:
         """Whether the layer and all inside it have equations."""
         return has_equations(self.link, self.train)
 
     @cached_property
-    def textbook(self) -> Mapping[str, Array]:
+    def equations(self) -> Mapping[str, Array]:
         """Every left side by the layer's own equations; nothing where it has none."""
         if not self.link.layer.equations(self.train, self.link.node.x):
             return {}
         return layer_program(self.link, self.train).run(equation_views(self.link))
 
-    def forward_gap(self) -> Mislead | None:
+    def forward_mismatch(self) -> ForwardMismatch | None:
         """What the kernel's forward pass computes otherwise than the equations, first of all its output."""
         reach = max(max_abs(self.kernel["y"]), max_abs(self.link.frame.x), 1.0)
         backward = {"dx", *(f"d{p}" for p in self.link.node.plan.params)}
-        names = [n for n in self.textbook if n in self.kernel and n not in backward and not n.endswith("_dy")]
+        names = [n for n in self.equations if n in self.kernel and n not in backward and not n.endswith("_dy")]
         for name in sorted(names, key=lambda n: n != "y"):
-            ours, theirs = self.kernel[name], self.textbook[name]
+            ours, theirs = self.kernel[name], self.equations[name]
             gap = np.abs(ours - theirs)
             gap = np.where(ours == theirs, 0.0, np.where(np.isnan(gap), np.inf, gap))
-            allowed = SUM_RTOL * max_abs(theirs) + 64 * EPS * reach + ROUNDED * self.sway[name]
+            allowed = SUM_RTOL * max_abs(theirs) + 64 * EPS * reach + TO_FLOAT64 * self.rounding[name]
             if ours.shape == theirs.shape and (gap > allowed).any():
                 index = tuple(int(i) for i in np.unravel_index(int(gap.argmax()), gap.shape))
-                return Mislead(name, index, float(ours[index]), float(theirs[index]), ours.size)
+                return ForwardMismatch(name, index, float(ours[index]), float(theirs[index]), ours.size)
         return None
 
-    def probes(self) -> Iterator[Probe]:
+    def probes(self) -> Iterator[GradientProbe]:
         """The gradient by the inputs, by each parameter, and by all that is learned inside."""
-        book = Textbook([self.link], self.train) if self.stated else None
+        forward_equations = ForwardEquations([self.link], self.train) if self.all_stated else None
         f, path = self.link.frame, self.link.path
         own = {"x": f.x} | {name: getattr(f, name) for name in self.link.node.plan.params}
         gradients = {name: self.kernel[f"d{name}"] for name in own}
         reach = max([max_abs(self.upstream), *map(max_abs, gradients.values()), *map(max_abs, self.inner.values())])
         probe = partial(
-            Probe, "layer", point=self.name, value=self.value, reach=reach,
-            differences=self.name != TIES or not self.stated,
+            GradientProbe, "layer", point=self.name, value=self.value, reach=reach,
+            differences=self.name != TIES or not self.all_stated,
         )  # fmt: skip
 
         x = f.x.copy()
 
-        def stepped(name: str, z: Array) -> object:
-            assert book is not None
-            y = book.outputs(z if name == "x" else x, {} if name == "x" else {name: z})
+        def complex_value(name: str, z: Array) -> object:
+            assert forward_equations is not None
+            y = forward_equations.outputs(z if name == "x" else x, {} if name == "x" else {name: z})
             return np.sum(y * self.upstream)
 
         for name, at in own.items():
             label = "x" if name == "x" else f"{path}.{name}"
             yield probe(
-                f"{path}.d{name}", at=at, kernel=gradients[name], textbook=self.textbook.get(f"d{name}"),
-                stepped=partial(stepped, label) if book else None, shaken=partial(self.shaken, label),
-                rounding=ROUNDED * self.sway.get(f"d{name}", 0.0), flat=name == "x" and bool(tokens_of(self.link)),
+                f"{path}.d{name}", at=at, kernel=gradients[name], equations=self.equations.get(f"d{name}"),
+                complex_value=partial(complex_value, label) if forward_equations else None,
+                perturbed=partial(self.perturbed, label), rounding=TO_FLOAT64 * self.rounding.get(f"d{name}", 0.0),
+                always_zero=name == "x" and bool(tokens_of(self.link)),
             )  # fmt: skip
         parameters = self.network.parameters()
         for inner, gradient in self.inner.items():
             layer, _, name = inner.rpartition(".")
             yield probe(
                 f"{layer}.d{name}", at=parameters[inner], kernel=gradient,
-                stepped=partial(stepped, inner) if book else None, shaken=partial(self.shaken, inner),
-                rounding=ROUNDED * self._inner_sway(inner),
+                complex_value=partial(complex_value, inner) if forward_equations else None,
+                perturbed=partial(self.perturbed, inner), rounding=TO_FLOAT64 * self._inner_rounding_scale(inner),
             )  # fmt: skip
 
 
@@ -196,7 +197,7 @@ def tokens_of(link: BoundLayer) -> int:
 
 
 @dataclass(frozen=True)
-class Mislead:
+class ForwardMismatch:
     """A forward pass whose kernel and equations part."""
 
     name: str

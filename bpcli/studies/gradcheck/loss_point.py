@@ -13,14 +13,14 @@ from bpcli.family.plan import Array
 from bpcli.notation import compile_equations
 from bpcli.numeric.streams import Stream
 from bpcli.studies.gradcheck.forward_equations import loss_program
-from bpcli.studies.gradcheck.layer_point import TIES, Mislead
-from bpcli.studies.gradcheck.rounding import COARSE, ROUNDED, Sway, sway
-from bpcli.studies.gradcheck.verdict import Probe
+from bpcli.studies.gradcheck.layer_point import TIES, ForwardMismatch
+from bpcli.studies.gradcheck.rounding import COARSE_EPS, TO_FLOAT64, RoundingScale, rounding_scale
+from bpcli.studies.gradcheck.verdict import GradientProbe
 from bpcli.studies.witness.witness import EPS, SUM_RTOL, max_abs
 
 WEIGHTED = "weighted"
-BEYOND = 1e150  # of a loss: its gradients may overflow
-MOST = 200  # weights of a slice that a penalty is tried on
+OVERFLOWING_LOSS = 1e150  # of a loss: its gradients may overflow
+MAX_WEIGHTS = 200  # weights of a slice that a penalty is tried on
 
 
 class LossPoint:
@@ -44,21 +44,20 @@ class LossPoint:
         value = self.loss.forward(f)
         self.loss.backward(f)
         self.kernel = {"L": np.asarray(value), "dx": f.dx.copy()}
-        self.twice = self._again()
-        self.textbook: dict[str, Array] = {}
+        self.equations: dict[str, Array] = {}
         self.env: dict[str, Any] = {}
-        self.sway: Sway = {}
+        self.rounding: RoundingScale = {}
         if self.loss.equations(f.w is not None):
             self.env, self.program = loss_program(objective, batch)
-            self.longer = loss_program(objective, batch, "path")[1]
-            self.sway = sway(self.program, self.env, rng)
-            self.textbook = self.program.run(self.env)
+            self.long_program = loss_program(objective, batch, "path")[1]
+            self.rounding = rounding_scale(self.program, self.env, rng)
+            self.equations = self.program.run(self.env)
 
     @property
-    def beyond(self) -> bool:
+    def overflows(self) -> bool:
         """Whether the loss is infinite, or so large that a sum in another order is."""
-        values = [float(v) for v in (self.kernel["L"], self.textbook.get("L", self.kernel["L"]))]
-        return all(abs(v) > BEYOND for v in values)
+        values = [float(v) for v in (self.kernel["L"], self.equations.get("L", self.kernel["L"]))]
+        return all(abs(v) > OVERFLOWING_LOSS for v in values)
 
     @staticmethod
     def points(objective: Objective) -> tuple[str, ...]:
@@ -66,12 +65,7 @@ class LossPoint:
         apart = objective.loss.link in ("identity", "exp", "margin")
         return (WEIGHTED, TIES) if apart else (WEIGHTED,)
 
-    def _again(self) -> bool:
-        """Whether backward, called twice, gives the same."""
-        self.loss.backward(self.frame)
-        return bool(np.array_equal(self.frame.dx, self.kernel["dx"], equal_nan=True))
-
-    def answer(self, x: Array) -> Array:
+    def gradient_for(self, x: Array) -> Array:
         """The gradient that the kernels give for other outputs."""
         before = self.frame.x.copy()
         np.copyto(self.frame.x, x)
@@ -80,36 +74,36 @@ class LossPoint:
         np.copyto(self.frame.x, before)
         return np.array(self.frame.dx)
 
-    def _shaken(self, share: float) -> Array:
+    def _perturbed(self, share: float) -> Array:
         x = self.frame.x
-        return self.answer(x + share * np.maximum(1, np.abs(x)) * self.rng.normal(size=x.shape))
+        return self.gradient_for(x + share * np.maximum(1, np.abs(x)) * self.rng.normal(size=x.shape))
 
     def value(self) -> tuple[float, float]:
         value = float(self.loss.forward(self.frame))
-        return value, abs(value) + max_abs(self.frame.x) + self.sway.get("L", 0.0) / COARSE
+        return value, abs(value) + max_abs(self.frame.x) + self.rounding.get("L", 0.0) / COARSE_EPS
 
-    def forward_gap(self) -> Mislead | None:
+    def forward_mismatch(self) -> ForwardMismatch | None:
         """Where the kernel's loss is not that of the equations."""
-        if "L" not in self.textbook:
+        if "L" not in self.equations:
             return None
-        ours, theirs = float(self.kernel["L"]), float(self.textbook["L"])
-        allowed = SUM_RTOL * abs(theirs) + 64 * EPS * max(max_abs(self.frame.x), 1.0) + ROUNDED * self.sway["L"]
+        ours, theirs = float(self.kernel["L"]), float(self.equations["L"])
+        allowed = SUM_RTOL * abs(theirs) + 64 * EPS * max(max_abs(self.frame.x), 1.0) + TO_FLOAT64 * self.rounding["L"]
         return (
             None
-            if self.beyond or ours == theirs or abs(ours - theirs) <= allowed
-            else Mislead("L", (), ours, theirs, 1)
+            if self.overflows or ours == theirs or abs(ours - theirs) <= allowed
+            else ForwardMismatch("L", (), ours, theirs, 1)
         )
 
-    def probe(self) -> Probe:
+    def probe(self) -> GradientProbe:
         f, dx = self.frame, self.kernel["dx"]
         share = 1 / len(f.x) if f.w is None else max_abs(f.w)
-        return Probe(
-            "loss", "loss.dx", self.name, f.x, dx, self.value, self.textbook.get("dx"),
-            self._stepped if self.textbook else None, max(max_abs(dx), share), self._shaken,
-            ROUNDED * self.sway.get("dx", 0.0), differences=self.name != TIES or not self.textbook,
+        return GradientProbe(
+            "loss", "loss.dx", self.name, f.x, dx, self.value, self.equations.get("dx"),
+            self._complex_value if self.equations else None, max(max_abs(dx), share), self._perturbed,
+            TO_FLOAT64 * self.rounding.get("dx", 0.0), differences=self.name != TIES or not self.equations,
         )  # fmt: skip
 
-    def _stepped(self, z: Array) -> object:
+    def _complex_value(self, z: Array) -> object:
         return self.program.run({**self.env, "x": z}, {"L"})["L"]
 
 
@@ -121,40 +115,40 @@ class PenaltyPoint:
     def __init__(self, part: Regularizer, size_: int, tensor: str, seed: int) -> None:
         rng = Stream(seed, "gradcheck", f"penalty {tensor}").at()
         self.part, self.tensor = part, tensor
-        self.w = rng.normal(size=min(max(size_, 2), MOST))
+        self.w = rng.normal(size=min(max(size_, 2), MAX_WEIGHTS))
         self.w[0] = 0.0
         self.scratch = np.empty_like(self.w)
         before = rng.normal(size=self.w.shape)
         g = before.copy()
         part.add_grad(self.w, g, self.scratch)
         self.before, self.kernel = before, {"penalty": np.asarray(self.value()[0]), "dw": g - before}
-        self.textbook: dict[str, Array] = {}
+        self.equations: dict[str, Array] = {}
         self.env: dict[str, Any] = {"w": self.w.copy(), **part.consts()}
         if part.equations():
             shapes = {"w": self.w.shape, "dw": self.w.shape}
             self.program = compile_equations(part.equations(), shapes, part.consts())
-            self.textbook = self.program.run(self.env)
+            self.equations = self.program.run(self.env)
 
     def value(self) -> tuple[float, float]:
         value = float(self.part.value(self.w, self.scratch))
         return value, abs(value)
 
-    def forward_gap(self) -> Mislead | None:
+    def forward_mismatch(self) -> ForwardMismatch | None:
         """Where the kernel's penalty is not that of the equations."""
-        if "penalty" not in self.textbook:
+        if "penalty" not in self.equations:
             return None
-        ours, theirs = float(self.kernel["penalty"]), float(self.textbook["penalty"])
-        return None if abs(ours - theirs) <= SUM_RTOL * abs(theirs) else Mislead("penalty", (), ours, theirs, 1)
+        ours, theirs = float(self.kernel["penalty"]), float(self.equations["penalty"])
+        return None if abs(ours - theirs) <= SUM_RTOL * abs(theirs) else ForwardMismatch("penalty", (), ours, theirs, 1)
 
-    def probe(self) -> Probe:
+    def probe(self) -> GradientProbe:
         dw = self.kernel["dw"]
         reach = max(max_abs(self.before), max_abs(dw))
-        return Probe(
-            "penalty", self.tensor, self.name, self.w, dw, self.value, self.textbook.get("dw"),
-            self._stepped if self.textbook else None, reach,
+        return GradientProbe(
+            "penalty", self.tensor, self.name, self.w, dw, self.value, self.equations.get("dw"),
+            self._complex_value if self.equations else None, reach,
         )  # fmt: skip
 
-    def _stepped(self, z: Array) -> object:
+    def _complex_value(self, z: Array) -> object:
         return self.program.run({**self.env, "w": z}, {"penalty"})["penalty"]
 
 

@@ -11,14 +11,14 @@ from bpcli.engine.network import BoundLayer
 from bpcli.engine.objective import Batch, Objective
 from bpcli.family.plan import Array
 from bpcli.numeric.streams import Stream
-from bpcli.studies.gradcheck.forward_equations import WholeTextbook, has_equations
+from bpcli.studies.gradcheck.forward_equations import ObjectiveEquations, has_equations
 from bpcli.studies.gradcheck.layer_point import tokens_of
-from bpcli.studies.gradcheck.rounding import COARSE, ROUNDED, Rounding
-from bpcli.studies.gradcheck.verdict import Probe
+from bpcli.studies.gradcheck.rounding import COARSE_EPS, TO_FLOAT64, NetworkRounding
+from bpcli.studies.gradcheck.verdict import GradientProbe
 from bpcli.studies.witness.witness import max_abs
 
 
-class WholePoint:
+class NetworkPoint:
     """A network with its rows and weights as they stand, after one pass forward and backward in training."""
 
     def __init__(self, objective: Objective, batch: Batch, name: str) -> None:
@@ -26,16 +26,16 @@ class WholePoint:
         self.links = batch.chain.layers
         self.rng = Stream(0, "gradcheck", f"shake {name}").at()
         objective.network.draw(batch.chain, 0)
-        self.loss = self.full()
-        self.moved = self._backward()
+        self.loss = self.evaluate()
+        self.moved_weights = self._backward()
         self.finite = bool(np.isfinite(self.loss) and np.isfinite(batch.frame.dx).all())
         self.kernel = {path: g.copy() for path, g in objective.network.gradients().items()}
         self.dx = batch.chain.dx.copy() if batch.chain.dx is not None else None
         self.reach = max([max_abs(g) for g in self.kernel.values()], default=0.0)
-        stated = all(has_equations(k, True) for k in self.links) and bool(objective.loss.equations(False))
-        stated = stated and all(p.equations() for p, _, _ in objective.penalties)
-        self.book = WholeTextbook(objective, batch, True) if stated else None
-        self.rounding = Rounding(objective, batch, self.rng)
+        all_stated = all(has_equations(k, True) for k in self.links) and bool(objective.loss.equations(False))
+        all_stated = all_stated and all(p.equations() for p, _, _ in objective.penalties)
+        self.equations = ObjectiveEquations(objective, batch, True) if all_stated else None
+        self.rounding = NetworkRounding(objective, batch, self.rng)
 
     def _backward(self) -> tuple[str, ...]:
         """The gradient of the objective. Weights that the pass moves are put back; which they are."""
@@ -46,78 +46,78 @@ class WholePoint:
         np.copyto(self.objective.theta, theta)
         return tuple(e.path for e in self.objective.network.network_plan.layout if moved[e.where].any())
 
-    def again(self, path: str) -> Array:
+    def gradient_again(self, path: str) -> Array:
         """The gradient of a parameter, or of the inputs, by another pass."""
-        self.full()
+        self.evaluate()
         self._backward()
         found = self.batch.chain.dx if path == "x" else self.objective.network.gradients()[path]
         return np.array(found)
 
-    def shaken(self, path: str, share: float) -> Array:
+    def perturbed(self, path: str, share: float) -> Array:
         """The same after weights and inputs were moved by chance."""
         tensors = [self.objective.theta] if any(map(tokens_of, self.links)) else [self.objective.theta, self.batch.x]
         before = [a.copy() for a in tensors]
         for a in tensors:
             a += share * np.maximum(1, np.abs(a)) * self.rng.normal(size=a.shape)
-        found = self.again(path)
+        found = self.gradient_again(path)
         for a, value in zip(tensors, before, strict=True):
             np.copyto(a, value)
-        self.full()
+        self.evaluate()
         return found
 
-    def full(self) -> float:
+    def evaluate(self) -> float:
         """The objective, everything computed anew."""
         return self.batch.forward(True) + self.objective.penalty()
 
-    def _from(self, links: tuple[BoundLayer, ...]) -> tuple[float, float]:
+    def _objective_from(self, links: tuple[BoundLayer, ...]) -> tuple[float, float]:
         """The objective where only these layers, the last ones, may have changed."""
         for link in links:
             link.layer.forward(link.frame, True)
         loss = float(self.objective.loss.forward(self.batch.frame))
         penalty = self.objective.penalty()
-        mass = abs(loss) + abs(penalty) + max_abs(self.batch.frame.x) + self.rounding.loss / COARSE
+        mass = abs(loss) + abs(penalty) + max_abs(self.batch.frame.x) + self.rounding.loss / COARSE_EPS
         return loss + penalty, mass
 
-    def probes(self) -> Iterator[Probe]:
+    def probes(self) -> Iterator[GradientProbe]:
         """Every parameter, and the inputs. Each begins with a forward pass: the one before left its arrays behind."""
         parameters = self.objective.network.parameters()
         for i, link in enumerate(self.links):
-            for inner in _all(link):
+            for inner in _with_inner_layers(link):
                 for name in inner.node.plan.params:
                     path = f"{inner.path}.{name}"
-                    self.full()
+                    self.evaluate()
                     yield self._probe(f"{inner.path}.d{name}", path, parameters[path], self.kernel[path], i)
         if self.dx is not None:
-            self.full()
+            self.evaluate()
             yield self._probe("inputs dx", "x", self.batch.x, self.dx, 0)
 
-    def _probe(self, tensor: str, path: str, at: Array, kernel: Array, first: int) -> Probe:
-        value = partial(self._from, self.links[first:])
-        stepped = partial(self._stepped, path) if self.book else None
-        flat = path == "x" and any(tokens_of(link) for link in self.links)
-        return Probe(
-            "network", tensor, self.name, at, kernel, value, None, stepped, self.reach, partial(self.shaken, path),
-            ROUNDED * self.rounding.gradient[path], flat,
+    def _probe(self, tensor: str, path: str, at: Array, kernel: Array, first: int) -> GradientProbe:
+        value = partial(self._objective_from, self.links[first:])
+        complex_value = partial(self._complex_value, path) if self.equations else None
+        always_zero = path == "x" and any(tokens_of(link) for link in self.links)
+        return GradientProbe(
+            "network", tensor, self.name, at, kernel, value, None, complex_value, self.reach,
+            partial(self.perturbed, path), TO_FLOAT64 * self.rounding.gradient[path], always_zero,
         )  # fmt: skip
 
-    def _stepped(self, path: str, z: Array) -> object:
-        assert self.book is not None
-        return self.book.value({path: z})
+    def _complex_value(self, path: str, z: Array) -> object:
+        assert self.equations is not None
+        return self.equations.value({path: z})
 
 
-def _all(link: BoundLayer) -> Iterator[BoundLayer]:
+def _with_inner_layers(link: BoundLayer) -> Iterator[BoundLayer]:
     yield link
     for chain in link.inside.values():
         yield from chain.walk()
 
 
-def settings(objective: Objective, rng: np.random.Generator, far: float) -> None:
+def perturb_weights(objective: Objective, rng: np.random.Generator, far: float) -> None:
     """Moves every weight by chance, biases and gains too, then takes it `far` times."""
-    objective.theta += 0.5 * rng.normal(size=objective.theta.shape) / np.sqrt(fans(objective))
+    objective.theta += 0.5 * rng.normal(size=objective.theta.shape) / np.sqrt(fan_ins(objective))
     objective.theta *= far
 
 
-def fans(objective: Objective) -> Array:
+def fan_ins(objective: Objective) -> Array:
     """How many inputs each weight shares its unit with: by it noise keeps the scale of what is computed."""
     found = np.ones(len(objective.theta))
     for e in objective.network.network_plan.layout:

@@ -1,8 +1,8 @@
 """What rounding does to a gradient: the same computation with every number on the way off by a little, by chance.
 
 Numbers that nearly cancel, roots and exponents blow rounding up, and no bound on the results alone shows by how much.
-So the computation is run with errors of COARSE, far above those of float64, and what they do is scaled down to these
-(Monte Carlo arithmetic; Parker 1997).
+So the computation is run with errors of COARSE_EPS, far above those of float64, and what they do is scaled down to
+these (Monte Carlo arithmetic; Parker 1997).
 """
 
 from __future__ import annotations
@@ -20,61 +20,61 @@ from bpcli.studies.gradcheck.forward_equations import has_equations, loss_progra
 from bpcli.studies.witness.cases import equation_env, layer_program
 from bpcli.studies.witness.witness import EPS, max_abs
 
-COARSE = 2.0**-23  # of a number: how far off it is
-RUNS = 3
-COUNTS = 2.0**31  # whole numbers below may count or stand for something; beyond 2^53 every number is whole
-ROUNDED = 64 * EPS / COARSE  # of what COARSE does: some dozens of roundings of float64
-LARGE = 100_000  # entries of an array that is taken as it is: every sum over it is disturbed by its other factor
+COARSE_EPS = 2.0**-23  # of a number: how far off it is
+N_RUNS = 3  # of which the largest effect counts
+MAX_COUNT = 2.0**31  # whole numbers below may count or stand for something; beyond 2^53 every number is whole
+TO_FLOAT64 = 64 * EPS / COARSE_EPS  # of what COARSE_EPS does: some dozens of roundings of float64
+MAX_NOISY_ENTRIES = 100_000  # larger arrays are taken as they are: a sum over one is disturbed by its other factor
 
 Rng = np.random.Generator
-Sway = Mapping[str, float]
+RoundingScale = Mapping[str, float]
 
 
-def off(a: Any, rng: Rng) -> Any:
-    """Numbers off by COARSE; whole ones, which count or stand for something, and very many are left."""
-    if not np.ndim(a) or a.dtype.kind != "f" or a.size > LARGE:
+def with_noise(a: Any, rng: Rng) -> Any:
+    """Numbers off by COARSE_EPS; whole ones, which count or stand for something, and very many are left."""
+    if not np.ndim(a) or a.dtype.kind != "f" or a.size > MAX_NOISY_ENTRIES:
         return a
-    if max_abs(a) < COUNTS and bool((a == np.rint(a)).all()):
+    if max_abs(a) < MAX_COUNT and bool((a == np.rint(a)).all()):
         return a
-    return a * (1 + COARSE * rng.uniform(-1, 1, a.shape))
+    return a * (1 + COARSE_EPS * rng.uniform(-1, 1, a.shape))
 
 
-def sway(program: Program, env: Mapping[str, Any], rng: Rng) -> Sway:
-    """How far each left side moves, at most, where all that it comes from is off by COARSE."""
+def rounding_scale(program: Program, env: Mapping[str, Any], rng: Rng) -> RoundingScale:
+    """How far each left side moves, at most, where all that it comes from is off by COARSE_EPS."""
     base = program.complete(env)
     found = dict.fromkeys(program.names, 0.0)
-    for _ in range(RUNS):
-        known = {name: off(value, rng) for name, value in base.items() if name not in found}
+    for _ in range(N_RUNS):
+        known = {name: with_noise(value, rng) for name, value in base.items() if name not in found}
         for grid in program.grids:
             value = grid.value(known)
             found[grid.name] = max(found[grid.name], max_abs(value - base[grid.name]))
-            known[grid.name] = off(value, rng)
+            known[grid.name] = with_noise(value, rng)
     return found
 
 
-def layer_sway(link: BoundLayer, train: bool, rng: Rng) -> Sway:
+def layer_rounding_scale(link: BoundLayer, train: bool, rng: Rng) -> RoundingScale:
     """That of a layer's equations where it stands; nothing of a layer without equations. What the layers inside add to
     its y and dx is in these, and `inside` is the sum of it."""
     found = {}
     if has_equations(link, train):
-        found = dict(sway(layer_program(link, train), equation_env(link), rng))
+        found = dict(rounding_scale(layer_program(link, train), equation_env(link), rng))
     for chain in link.inside.values():
         for inner in chain.walk():
-            for name, value in layer_sway(inner, train, rng).items():
+            for name, value in layer_rounding_scale(inner, train, rng).items():
                 for sum_ in (name, "inside") if name in ("y", "dx") else ():
                     found[sum_] = found.get(sum_, 0.0) + value
     return found
 
 
-class Rounding:
+class NetworkRounding:
     """What rounding does to the whole network as it stands, after a pass forward and backward: how far off its loss
     and the gradients may be, by parameter path and as `x`."""
 
     def __init__(self, objective: Objective, batch: Batch, rng: Rng, weights: bool = False) -> None:
         self.objective, self.batch, self.rng = objective, batch, rng
-        self.sways = {link.path: layer_sway(link, True, rng) for link in batch.chain.layers}
+        self.rounding_scales = {link.path: layer_rounding_scale(link, True, rng) for link in batch.chain.layers}
         env, program = loss_program(objective, batch) if objective.loss.equations(False) else ({}, None)
-        self.of_loss = sway(program, env, rng) if program is not None else {}
+        self.of_loss = rounding_scale(program, env, rng) if program is not None else {}
         theta, grad, dx = objective.theta.copy(), objective.grad, batch.chain.dx
         loss = batch.forward(True)
         batch.backward(True)
@@ -84,7 +84,7 @@ class Rounding:
         layout = objective.network.network_plan.layout
         self.gradient = {e.path: 0.0 for e in layout} | {"x": 0.0}
         self.loss = self.of_loss.get("L", 0.0)
-        for _ in range(RUNS):
+        for _ in range(N_RUNS):
             self.loss = max(self.loss, abs(self._run(weights) - loss))
             for e in layout:
                 self.gradient[e.path] = max(self.gradient[e.path], max_abs(grad[e.where] - base[e.where]))
@@ -92,7 +92,7 @@ class Rounding:
                 self.gradient["x"] = max(self.gradient["x"], max_abs(dx - base_dx))
         for link in batch.chain.layers:
             for inner in (k for chain in link.inside.values() for k in chain.walk()):
-                own = layer_sway(inner, True, rng)
+                own = layer_rounding_scale(inner, True, rng)
                 for name in inner.node.plan.params:
                     self.gradient[f"{inner.path}.{name}"] += own.get(f"d{name}", 0.0)
         batch.forward(True)
@@ -102,22 +102,22 @@ class Rounding:
         objective, batch = self.objective, self.batch
         theta, inputs = objective.theta.copy(), batch.x.copy()
         if weights:
-            objective.theta *= 1 + COARSE * self.rng.uniform(-1, 1, theta.shape)
-        np.copyto(batch.x, off(batch.x, self.rng))
+            objective.theta *= 1 + COARSE_EPS * self.rng.uniform(-1, 1, theta.shape)
+        np.copyto(batch.x, with_noise(batch.x, self.rng))
         for link in batch.chain.layers:
             link.layer.forward(link.frame, True)
-            self._disturb(link.frame.y, self.sways[link.path].get("y", 0.0))
+            self._disturb(link.frame.y, self.rounding_scales[link.path].get("y", 0.0))
         loss = float(objective.loss.forward(batch.frame))
         objective.loss.backward(batch.frame)
         self._disturb(batch.frame.dx, self.of_loss.get("dx", 0.0))
         for link in reversed(batch.chain.layers):
             link.layer.backward(link.frame, True)
             if link.frame.dx is not None:
-                self._disturb(link.frame.dx, self.sways[link.path].get("dx", 0.0))
+                self._disturb(link.frame.dx, self.rounding_scales[link.path].get("dx", 0.0))
         np.copyto(batch.x, inputs)
         np.copyto(objective.theta, theta)
         return loss
 
     def _disturb(self, a: Array, more: float) -> None:
         if not (a == np.rint(a)).all():
-            a += (COARSE * np.abs(a) + more) * self.rng.uniform(-1, 1, a.shape)
+            a += (COARSE_EPS * np.abs(a) + more) * self.rng.uniform(-1, 1, a.shape)

@@ -17,24 +17,24 @@ from bpcli.studies.witness.witness import (
     EPS,
     SUM_RTOL,
     Differences,
+    complex_steps,
     differences,
     max_abs,
-    stepped,
 )
 
-STEPPED = 1e-9  # of an entry, between the kernel and a complex step
-DIFFERENCED = 1e-6  # of an entry, between the kernel and a central difference
-SHAKE = (1e-7, 1e-12)  # of 1, or of a larger number: far less than a difference steps, and less than deep nets bear
-SHAKES = 8  # so that a kink is hit from both sides
-SETTLED = 40  # entries of a tensor that are looked at again, where differences disagree
-RANK = ("ok", "dead", "noise", "kink", "not covered", "WRONG")
+STEP_RTOL = 1e-9  # of an entry, between the kernel and a complex step
+DIFFERENCE_RTOL = 1e-6  # of an entry, between the kernel and a central difference
+PERTURBATIONS = (1e-7, 1e-12)  # of 1 or a larger number: far less than a difference steps; less than deep nets bear
+TRIES_PER_PERTURBATION = 8  # so that a kink is hit from both sides
+MAX_ENTRIES_SETTLED = 40  # entries of a tensor that are looked at again, where differences disagree
+VERDICTS = ("ok", "dead", "noise", "kink", "not covered", "WRONG")
 """Verdicts, the more serious the later."""
 
-EXACT = ("equations", "complex step")
+EXACT_WITNESSES = ("equations", "complex step")
 """Witnesses without a step size: where they agree with the kernel it is to rounding."""
 
-STRETCH = 1 << 18  # entries that are compared at a time
-LEVELS: Array = np.concatenate([np.linspace(0.5, 1.5, 128), -np.linspace(0.5, 1.5, 128)])
+CHUNK_ENTRIES = 1 << 18  # entries that are compared at a time
+DIRECTION_ENTRIES: Array = np.concatenate([np.linspace(0.5, 1.5, 128), -np.linspace(0.5, 1.5, 128)])
 """The entries of a direction."""
 
 Index = tuple[int, ...]
@@ -44,7 +44,7 @@ Index = tuple[int, ...]
 class Effort:
     """How many entries of a tensor each witness looks at one by one; where a tensor has more, directions too."""
 
-    stepped: int = 2000
+    complex_steps: int = 2000
     differences: int = 25_000
     sample: int = 500  # where a tensor has more entries than that
     directions: int = 3  # through a tensor whose entries are not all looked at
@@ -55,18 +55,19 @@ class Effort:
         if count <= most:
             return tuple(np.ndindex(shape))
         drawn = rng.choice(count, min(self.sample, most), replace=False).tolist()
-        flat = sorted({0, count - 1, *drawn})
-        return tuple(tuple(int(i) for i in np.unravel_index(i, shape)) for i in flat)
+        always_zero = sorted({0, count - 1, *drawn})
+        return tuple(tuple(int(i) for i in np.unravel_index(i, shape)) for i in always_zero)
 
 
 @dataclass(frozen=True, eq=False)
-class Probe:
+class GradientProbe:
     """A tensor at one point: the kernel's gradient by it, and how its witnesses are asked.
 
     `at` is the tensor itself; `value` returns the objective, through the kernels, and the sum of the sizes of what it
-    adds up; `stepped` the objective by the equations, at another tensor that may be complex. `textbook` is the gradient
-    by the equations. `reach` is the largest number that may have cancelled. `shaken` is the kernel's gradient after all
-    it comes from was moved by chance, by a share of its size: where it is far from `kernel`, a slope jumps.
+    adds up; `complex_value` the objective by the equations, at another tensor that may be complex. `equations` is the
+    gradient by the equations. `reach` is the largest number that may have cancelled. `perturbed` is the kernel's
+    gradient after all it comes from was moved by chance, by a share of its size: where it is far from `kernel`, a slope
+    jumps.
     """
 
     scope: str
@@ -75,12 +76,12 @@ class Probe:
     at: Array
     kernel: Array
     value: Callable[[], tuple[float, float]] | None
-    textbook: Array | None = None
-    stepped: Callable[[Array], object] | None = None
+    equations: Array | None = None
+    complex_value: Callable[[Array], object] | None = None
     reach: float = 0.0
-    shaken: Callable[[float], Array] | None = None
+    perturbed: Callable[[float], Array] | None = None
     rounding: float = 0.0  # how far off it may be by what rounding does on the way
-    flat: bool = False  # whether it is 0 by its nature: whole numbers that stand for things have no slope
+    always_zero: bool = False  # whether it is 0 by its nature: whole numbers that stand for things have no slope
     differences: bool = True  # whether the kernel is held against them; where every entry is a tie they say nothing
 
 
@@ -88,7 +89,7 @@ class Probe:
 class Evidence:
     """What the witnesses said of a probe. `n` is the best witness's whole array, where one has it."""
 
-    probe: Probe
+    probe: GradientProbe
     verdict: str = "ok"
     index: Index = ()
     kernel: float = 0.0
@@ -98,12 +99,12 @@ class Evidence:
     entries: int = 0
     gaps: dict[str, float] = field(default_factory=dict)
     numbers: Array | None = None  # the gradient as it should be, NaN where nobody looked
-    near: float = STEPPED  # how well they are known
+    rtol: float = STEP_RTOL  # how well they are known
     note: str = ""
     sampled: bool = False
     evaluations: int = 0
 
-    def take(self, witness: str, verdict: str, index: Index, numeric: float, worst: float) -> None:
+    def keep_worst(self, witness: str, verdict: str, index: Index, numeric: float, worst: float) -> None:
         """Keeps what is most serious; where all is well, what an exact witness said; then what is worst apart."""
         if self._weight(witness, verdict, worst) >= self._weight(self.witness, self.verdict, self.worst):
             self.verdict, self.index, self.witness, self.worst = verdict, index, witness, worst
@@ -111,43 +112,43 @@ class Evidence:
 
     @staticmethod
     def _weight(witness: str, verdict: str, worst: float) -> tuple[int, bool, float]:
-        return RANK.index(verdict), verdict == "ok" and witness in EXACT, worst
+        return VERDICTS.index(verdict), verdict == "ok" and witness in EXACT_WITNESSES, worst
 
 
-def judge(probe: Probe, effort: Effort, rng: np.random.Generator) -> Evidence:
+def ask_witnesses(probe: GradientProbe, effort: Effort, rng: np.random.Generator) -> Evidence:
     """Hears all witnesses."""
     found = Evidence(probe)
     a = probe.kernel
     if not np.isfinite(a).all():
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(a))[0])
-        beyond = probe.textbook is not None and np.array_equal(a[np.isinf(a)], probe.textbook[np.isinf(a)])
-        found.take("kernel", "noise" if beyond and not np.isnan(a).any() else "WRONG", index, math.nan, math.inf)
+        beyond = probe.equations is not None and np.array_equal(a[np.isinf(a)], probe.equations[np.isinf(a)])
+        found.keep_worst("kernel", "noise" if beyond and not np.isnan(a).any() else "WRONG", index, math.nan, math.inf)
         found.note = "the gradient is too large for a number" if beyond else "the kernel's gradient is not finite"
-        found.numbers = probe.textbook
+        found.numbers = probe.equations
         return found
     floor = SUM_RTOL * max_abs(a) + 64 * EPS * max(probe.reach, max_abs(a)) + probe.rounding
     judged = np.zeros(a.shape, bool)
-    if probe.textbook is not None:
-        _textbook(found, probe.textbook, floor)
+    if probe.equations is not None:
+        _against_equations(found, probe.equations, floor)
         judged[...] = True
-    if probe.stepped is not None:
-        places = effort.places(a.shape, effort.stepped, rng) if effort.stepped else ()
+    if probe.complex_value is not None:
+        places = effort.places(a.shape, effort.complex_steps, rng) if effort.complex_steps else ()
         if places:
-            _stepped(found, places, floor)
+            _against_steps(found, places, floor)
             judged[tuple(np.transpose(places))] = True
         if len(places) < a.size:
-            _stepped_along(found, effort.directions, floor, rng)
+            _steps_along(found, effort.directions, floor, rng)
     if probe.value is not None and probe.differences:
         places = effort.places(a.shape, effort.differences, rng)
-        _differences(found, places)
+        _against_differences(found, places)
         judged[tuple(np.transpose(places))] = True
         if len(places) < a.size:
             found.sampled = True
-            _differences_along(found, 1 if probe.stepped is not None else effort.directions, rng)
+            _differences_along(found, 1 if probe.complex_value is not None else effort.directions, rng)
         found.entries = len(places)
     if not judged.any():
         found.verdict = "not covered"
-    elif found.verdict == "ok" and not a.any() and not probe.flat:
+    elif found.verdict == "ok" and not a.any() and not probe.always_zero:
         found.verdict = "dead"
     return found
 
@@ -158,16 +159,16 @@ def _relative(a: Array, n: Array, reach: float) -> Array:
     return found
 
 
-def _textbook(found: Evidence, n: Array, floor: float) -> None:
+def _against_equations(found: Evidence, n: Array, floor: float) -> None:
     """Every entry against the equations, a stretch at a time: a tensor may have millions."""
     a, b = found.probe.kernel.ravel(), n.ravel()
     found.numbers = n
     worst, at, wrong = -1.0, 0, False
-    for start in range(0, a.size, STRETCH):
-        ours, theirs = a[start : start + STRETCH], b[start : start + STRETCH]
+    for start in range(0, a.size, CHUNK_ENTRIES):
+        ours, theirs = a[start : start + CHUNK_ENTRIES], b[start : start + CHUNK_ENTRIES]
         relative = _relative(ours, theirs, found.probe.reach)
         gap = np.abs(ours - theirs)
-        bad = ~(gap <= floor + STEPPED * np.abs(ours))
+        bad = ~(gap <= floor + STEP_RTOL * np.abs(ours))
         relative = np.where(np.isnan(relative), np.inf, relative)
         if bad.any() and not wrong:
             wrong, worst = True, -1.0
@@ -178,44 +179,44 @@ def _textbook(found: Evidence, n: Array, floor: float) -> None:
     index = tuple(int(i) for i in np.unravel_index(at, n.shape))
     found.gaps["equations"] = max(worst, 0.0)
     if a.size:
-        found.take("equations", "WRONG" if wrong else "ok", index, float(n[index]), max(worst, 0.0))
+        found.keep_worst("equations", "WRONG" if wrong else "ok", index, float(n[index]), max(worst, 0.0))
 
 
-def _stepped(found: Evidence, places: Sequence[Index], floor: float) -> None:
+def _against_steps(found: Evidence, places: Sequence[Index], floor: float) -> None:
     """Complex steps; where the kernel follows the equations at a kink, a step takes one of its sides."""
     probe = found.probe
-    assert probe.stepped is not None
-    n = stepped(probe.stepped, np.asarray(probe.at, np.float64), places)
+    assert probe.complex_value is not None
+    n = complex_steps(probe.complex_value, np.asarray(probe.at, np.float64), places)
     found.evaluations += len(places)
     a = probe.kernel[tuple(np.transpose(places))] if places[0] else np.array([float(probe.kernel)])
     relative = _relative(a, n, found.probe.reach)
     found.gaps["complex step"] = max(found.gaps.get("complex step", 0.0), float(relative.max(initial=0.0)))
     if found.numbers is None:
         found.numbers = _spread(probe.kernel.shape, places, n)
-    bad = np.abs(a - n) > STEPPED * np.maximum(np.abs(a), np.abs(n)) + floor
+    bad = np.abs(a - n) > STEP_RTOL * np.maximum(np.abs(a), np.abs(n)) + floor
     for k in _by_size(bad, relative):
         agrees = found.verdict != "WRONG"  # the equations, where there are any
         claimed, gap = float(a[k]), abs(float(a[k] - n[k]))
         kink = agrees and probe.value is not None and _kink(found, places[k], claimed)
         verdict = "kink" if kink or (agrees and _jumps(probe, places[k], gap)) else "WRONG"
-        found.take("complex step", verdict, places[k], float(n[k]), float(relative[k]))
+        found.keep_worst("complex step", verdict, places[k], float(n[k]), float(relative[k]))
         if verdict == "WRONG":
             return
     if not bad.any() and len(n):
         k = int(relative.argmax())
-        found.take("complex step", "ok", places[k], float(n[k]), float(relative[k]))
+        found.keep_worst("complex step", "ok", places[k], float(n[k]), float(relative[k]))
 
 
-def _stepped_along(found: Evidence, directions: int, floor: float, rng: np.random.Generator) -> None:
+def _steps_along(found: Evidence, directions: int, floor: float, rng: np.random.Generator) -> None:
     probe = found.probe
-    assert probe.stepped is not None
+    assert probe.complex_value is not None
     for _ in range(directions):
         u = _direction(probe.kernel.shape, rng)
         z = probe.at.astype(np.complex128)
         np.multiply(u, COMPLEX_STEP, out=z.imag)
-        n = float(np.imag(probe.stepped(z))) / COMPLEX_STEP  # type: ignore[call-overload]
+        n = float(np.imag(probe.complex_value(z))) / COMPLEX_STEP  # type: ignore[call-overload]
         found.evaluations += 1
-        _along(found, "complex step", u, n, STEPPED, math.sqrt(u.size) * floor)
+        _along(found, "complex step", u, n, STEP_RTOL, math.sqrt(u.size) * floor)
 
 
 def _differences_along(found: Evidence, directions: int, rng: np.random.Generator) -> None:
@@ -242,31 +243,31 @@ def _along(found: Evidence, witness: str, u: Array, n: float, share: float, floo
     a = float(np.vdot(probe.kernel, u))
     if abs(a - n) > share * max(abs(a), abs(n), max_abs(probe.kernel)) + floor and found.verdict != "WRONG":
         relative = abs(a - n) / max(abs(a), abs(n))
-        kink = (witness == "differences" and probe.textbook is not None) or _jumps(probe, u, abs(a - n))
-        found.take(witness, "kink" if kink else "WRONG", (0,) * u.ndim, n, relative)
+        kink = (witness == "differences" and probe.equations is not None) or _jumps(probe, u, abs(a - n))
+        found.keep_worst(witness, "kink" if kink else "WRONG", (0,) * u.ndim, n, relative)
         found.note = "along a random direction through the whole tensor"
         found.kernel = a
 
 
 def _direction(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     """No entry of it is small, so that none is overlooked."""
-    found: Array = LEVELS[rng.integers(0, len(LEVELS), shape, np.uint8)]
+    found: Array = DIRECTION_ENTRIES[rng.integers(0, len(DIRECTION_ENTRIES), shape, np.uint8)]
     return found
 
 
-def _differences(found: Evidence, places: Sequence[Index]) -> None:
+def _against_differences(found: Evidence, places: Sequence[Index]) -> None:
     probe = found.probe
     assert probe.value is not None
     d = differences(probe.value, probe.at, places)
     found.evaluations += 2 * len(places) + 1
     a = probe.kernel[tuple(np.transpose(places))] if places[0] else np.array([float(probe.kernel)])
     n = d.value
-    allowed = DIFFERENCED * np.maximum(np.abs(a), np.abs(n)) + d.noise + 1e-9 * max(probe.reach, max_abs(probe.kernel))
-    allowed += probe.rounding
+    allowed = DIFFERENCE_RTOL * np.maximum(np.abs(a), np.abs(n)) + d.noise + probe.rounding
+    allowed += 1e-9 * max(probe.reach, max_abs(probe.kernel))
     gap = np.abs(a - n)
     relative = _relative(a, n, probe.reach)
     if found.numbers is None:
-        found.numbers, found.near = _spread(probe.kernel.shape, places, n), DIFFERENCED
+        found.numbers, found.rtol = _spread(probe.kernel.shape, places, n), DIFFERENCE_RTOL
     bad = ~(gap <= allowed)
     found.gaps["differences"] = float(np.where(bad, 0.0, relative).max(initial=0.0))
     for k in _by_size(bad, relative):
@@ -275,14 +276,14 @@ def _differences(found: Evidence, places: Sequence[Index]) -> None:
         if verdict in ("WRONG", "kink"):
             found.gaps["differences"] = max(found.gaps["differences"], worst)
         if verdict == "WRONG" and found.verdict != "WRONG":  # the exact witnesses agree with the kernel
-            found.numbers, found.near = _spread(probe.kernel.shape, places, n), DIFFERENCED
+            found.numbers, found.rtol = _spread(probe.kernel.shape, places, n), DIFFERENCE_RTOL
         if verdict != "ok":
-            found.take("differences", verdict, places[k], numeric, worst)
+            found.keep_worst("differences", verdict, places[k], numeric, worst)
         if verdict == "WRONG":
             return
     if not bad.any() and len(n):
         k = int(relative.argmax())
-        found.take("differences", "ok", places[k], float(n[k]), float(relative[k]))
+        found.keep_worst("differences", "ok", places[k], float(n[k]), float(relative[k]))
 
 
 def settle(found: Evidence, index: Index, claimed: float) -> tuple[str, float]:
@@ -294,13 +295,13 @@ def settle(found: Evidence, index: Index, claimed: float) -> tuple[str, float]:
         return "kink", float(differences(probe.value, probe.at, [index], 1 / 64).value[0])
     if _jumps(probe, index, abs(claimed - float(differences(probe.value, probe.at, [index]).value[0]))):
         return "kink", float(differences(probe.value, probe.at, [index], 1 / 64).value[0])
-    exact = probe.textbook is not None or probe.stepped is not None
+    exact = probe.equations is not None or probe.complex_value is not None
     number, error, noise = min((ridders(probe.value, probe.at, index, s) for s in (64.0, 0.5)), key=lambda r: r[1])
     noise = max(noise, scatter(probe.value, probe.at, index))
     found.evaluations += 50
     if not math.isfinite(number):  # a step leads to where the objective is infinite
         return ("ok" if exact else "noise"), number
-    allowed = 10 * error + DIFFERENCED * max(abs(claimed), abs(number)) + 1e-9 * probe.reach + probe.rounding
+    allowed = 10 * error + DIFFERENCE_RTOL * max(abs(claimed), abs(number)) + 1e-9 * probe.reach + probe.rounding
     if abs(claimed - number) <= allowed:
         decisive = error <= 1e-3 * max(abs(claimed), abs(number), 1e-6 * probe.reach)
         return ("ok" if decisive or exact else "noise"), number
@@ -328,31 +329,31 @@ def _kink(found: Evidence, index: Index, claimed: float) -> bool:
     return lasting and low - room <= claimed <= high + room
 
 
-def _jumps(probe: Probe, where: Index | Array, gap: float) -> bool:
+def _jumps(probe: GradientProbe, where: Index | Array, gap: float) -> bool:
     """Whether the kernel's own gradient, at an entry or along a direction, jumps here by about as much as it is off.
 
     Where several kinks meet, the slopes on both sides of one entry do not show it. Of a part without equations the
     gradient has to lie among those around it, too; that of a network need not, as kinks follow on kinks.
     """
-    if probe.shaken is None:
+    if probe.perturbed is None:
         return False
 
     def along(a: Array) -> float:
         return float(np.vdot(a, where) if isinstance(where, np.ndarray) else a[where])
 
     claimed = along(probe.kernel)
-    if abs(along(probe.shaken(0.0)) - claimed) > 1e-6 * gap:  # it is another at every call
+    if abs(along(probe.perturbed(0.0)) - claimed) > 1e-6 * gap:  # it is another at every call
         return False
-    around = [along(probe.shaken(share)) for share in SHAKE for _ in range(SHAKES)]
+    around = [along(probe.perturbed(share)) for share in PERTURBATIONS for _ in range(TRIES_PER_PERTURBATION)]
     among = min(around) - 1e-3 * gap <= claimed <= max(around) + 1e-3 * gap
-    alone = probe.scope != "network" and probe.textbook is None and probe.stepped is None
+    alone = probe.scope != "network" and probe.equations is None and probe.complex_value is None
     return any(abs(a - claimed) > 0.1 * gap for a in around) and (among or not alone)
 
 
 def _by_size(bad: Array, relative: Array) -> list[int]:
     """Where the worst of the bad entries stand, the worst first."""
     found: list[int] = np.flatnonzero(bad)[np.argsort(-relative[bad], kind="stable")].tolist()
-    return found[:SETTLED]
+    return found[:MAX_ENTRIES_SETTLED]
 
 
 def _spread(shape: tuple[int, ...], places: Sequence[Index], values: Array) -> Array:

@@ -22,8 +22,8 @@ from bpcli.records.training import Gap
 from bpcli.studies.witness.step_cases import ConstraintCase, FullBatchCase, ScheduleCase, StepCase
 from bpcli.studies.witness.witness import EPS, SUM_RTOL, central_differences, compare, complex_step, max_abs
 
-STEPPED = 1e-10  # of an entry: a complex step through a few hundred operations
-DIFFERENCED = 1e-6  # of an entry: truncation of a central difference, h^2 times a third derivative
+STEP_RTOL = 1e-10  # of an entry: a complex step through a few hundred operations
+DIFFERENCE_RTOL = 1e-6  # of an entry: truncation of a central difference, h^2 times a third derivative
 
 
 def equation_env(link: BoundLayer) -> dict[str, Any]:
@@ -123,7 +123,7 @@ class LayerCase:
         return layer_program(self.link, self.train).run(equation_env(self.link))
 
     @cached_property
-    def stepped(self) -> dict[str, Array]:
+    def complex_steps(self) -> dict[str, Array]:
         """Every gradient by complex steps through the forward equations; of a container's branch, only what it adds."""
         self.kernel()
         program, env = layer_program(self.link, self.train), equation_env(self.link)
@@ -160,9 +160,9 @@ class LayerCase:
                 found.append(compare(name, ("kernel", kernel[name]), ("equations", value), near))
         for name, value in gradients.items():
             if not self.link.inside:
-                step = self.stepped[name]
+                step = self.complex_steps[name]
                 allowed = (
-                    STEPPED * np.maximum(np.abs(value), np.abs(step)) + SUM_RTOL * max_abs(step) + 64 * EPS * largest
+                    STEP_RTOL * np.maximum(np.abs(value), np.abs(step)) + SUM_RTOL * max_abs(step) + 64 * EPS * largest
                 )
                 found.append(compare(name, ("kernel", value), ("complex step", step), allowed))
             found.append(self.difference_gap(name, value, largest))
@@ -171,7 +171,7 @@ class LayerCase:
     def difference_gap(self, name: str, value: Array, largest: float) -> Gap:
         """A gradient against the differences; an input within a step of a kink is excused."""
         d = self.differences[name]
-        allowed = DIFFERENCED * np.maximum(np.abs(value), np.abs(d.value)) + d.noise + 1e-9 * largest
+        allowed = DIFFERENCE_RTOL * np.maximum(np.abs(value), np.abs(d.value)) + d.noise + 1e-9 * largest
         excused = near_kinks(self.chain.x, self.sample.kinks) if name == "dx" and self.sample.kinks else None
         return compare(name, ("kernel", value), ("differences", d.value), allowed, excused)
 
@@ -222,7 +222,7 @@ class LossCase:
         return self.program().run(self.env)
 
     @cached_property
-    def stepped(self) -> Array:
+    def complex_steps(self) -> Array:
         return complex_step(self.program(), self.env, "x", "L", np.asarray(1.0))
 
     @cached_property
@@ -241,12 +241,12 @@ class LossCase:
         loss_allowed = SUM_RTOL * max_abs(value) + 64 * EPS * max(max_abs(f.x), 1.0)
         near = SUM_RTOL * max_abs(dx) + floor
         d = self.differences
-        far = DIFFERENCED * np.maximum(np.abs(dx), np.abs(d.value)) + d.noise + 1e-9 * max_abs(dx)
+        far = DIFFERENCE_RTOL * np.maximum(np.abs(dx), np.abs(d.value)) + d.noise + 1e-9 * max_abs(dx)
         tie = near_kinks(f.x, self.sample.kinks) if self.sample.kinks else None  # a step takes one side of |e|
         return [
             compare("L", ("kernel", kernel["L"]), ("equations", value), loss_allowed),
             compare("dx", ("kernel", dx), ("equations", self.equations["dx"]), near),
-            compare("dx", ("kernel", dx), ("complex step", self.stepped), STEPPED * np.abs(dx) + near, tie),
+            compare("dx", ("kernel", dx), ("complex step", self.complex_steps), STEP_RTOL * np.abs(dx) + near, tie),
             compare("dx", ("kernel", dx), ("differences", d.value), far, tie),
         ]
 
@@ -280,7 +280,7 @@ class PenaltyCase:
         return self.program().run(self.env)
 
     @cached_property
-    def stepped(self) -> Array:
+    def complex_steps(self) -> Array:
         return complex_step(self.program(), self.env, "w", "penalty", np.asarray(1.0))
 
     @cached_property
@@ -291,12 +291,12 @@ class PenaltyCase:
         dw, value = kernel["dw"], self.equations["penalty"]
         floor = SUM_RTOL * max_abs(dw) + 64 * EPS * max(max_abs(self.before), max_abs(dw))
         d = self.differences
-        allowed = DIFFERENCED * np.abs(dw) + d.noise + 1e-9 * max_abs(dw) + floor
+        allowed = DIFFERENCE_RTOL * np.abs(dw) + d.noise + 1e-9 * max_abs(dw) + floor
         tie = near_kinks(self.w, self.sample.kinks) if self.sample.kinks else None
         return [
             compare("penalty", ("kernel", kernel["penalty"]), ("equations", value), SUM_RTOL * max_abs(value)),
             compare("dw", ("kernel", dw), ("equations", self.equations["dw"]), floor),
-            compare("dw", ("kernel", dw), ("complex step", self.stepped), STEPPED * np.abs(dw) + floor, tie),
+            compare("dw", ("kernel", dw), ("complex step", self.complex_steps), STEP_RTOL * np.abs(dw) + floor, tie),
             compare("dw", ("kernel", dw), ("differences", d.value), allowed, tie),
         ]
 

@@ -53,9 +53,9 @@ class StepCase:
         f.g = np.zeros(sum(map(math.prod, self.tensors)), dtype)
         f.g[...] = sample.inputs.get("g", rng.normal(size=f.g.shape))
         f.norm = float(np.sqrt(np.dot(f.g, f.g)))
-        ends = np.cumsum([math.prod(s) for s in self.tensors])[:-1]
+        stops = np.cumsum([math.prod(s) for s in self.tensors])[:-1]
         weights = [np.zeros(s, dtype) + sample.inputs.get("w", rng.normal(size=s)) for s in self.tensors]
-        cut = zip(np.split(f.g, ends), self.tensors, weights, strict=True)
+        cut = zip(np.split(f.g, stops), self.tensors, weights, strict=True)
         f.pieces = [(g.reshape(s), w.astype(dtype)) for g, s, w in cut]
         self.env: dict[str, Any] = {name: np.array(getattr(f, name)) for name in self.names}
         self.env |= {"g": f.g.copy(), **self.part.consts()}
@@ -136,21 +136,26 @@ class FullBatchCase:
             slot[...] = self.before[name]
         search.step(self.batch, self.done)
         assert not search.ended, search.ended
-        self.told = {name: np.array(getattr(search.frame, name)) for name in self.part.told}
+        self.reported = {name: np.array(getattr(search.frame, name)) for name in self.part.told}
         kept = {parse(eq).name: np.asarray(1.0) for eq in self.part.equations() if isinstance(parse(eq).right, Compare)}
         return {f"{n}_new": a.copy() for n, a in {"w": self.objective.theta, **search.slots}.items()} | kept
 
     def equations(self, w_new: Array) -> dict[str, Array]:
-        """Every left side, from what the step began with, what it told, and the objective at `w_new`."""
-        env: dict[str, Any] = {**self.before, **self.told, **self.part.consts(), **self._given(w_new)}
+        """Every left side, from what the step began with, what it reported, and the objective at `w_new`."""
+        env: dict[str, Any] = {
+            **self.before,
+            **self.reported,
+            **self.part.consts(),
+            **self._objective_at_both_weights(w_new),
+        }
         shapes = {name: np.shape(a) for name, a in env.items() if np.ndim(a)}
         shapes |= {f"{n}_new": np.shape(a) for n, a in self.before.items() if np.ndim(a)}
         numbers = {name: a for name, a in env.items() if np.ndim(a) == 0}
         return compile_equations(self.part.equations(), shapes, numbers).run(env)
 
-    def _given(self, w_new: Array) -> dict[str, Any]:
-        """The objective at both ends, and where a Jacobian is asked for, the errors and their derivatives: those by
-        differences of the network's outputs, complex steps of its equations being proven elsewhere."""
+    def _objective_at_both_weights(self, w_new: Array) -> dict[str, Any]:
+        """The objective before and after the step, and where a Jacobian is asked for, the errors and their derivatives:
+        those by differences of the network's outputs, complex steps of its equations being proven elsewhere."""
         found: dict[str, Any] = {"t": self.done + 1, "P": len(self.before["w"])}
         for ending, w in (("_new", w_new), ("", self.before["w"])):
             self.objective.theta[...] = w
@@ -184,7 +189,7 @@ class FullBatchCase:
 
 
 def jacobian(objective: Objective, batch: Batch) -> Array:
-    """The derivatives of every output of a batch by all weights, (outputs of all rows, weights): every output told
+    """The derivatives of every output of a batch by all weights, (outputs of all rows, weights): each output
     alone, all rows at once."""
     chain, rows = batch.chain, []
     for place in np.ndindex(chain.y.shape):
@@ -220,7 +225,7 @@ class ConstraintCase:
 
 
 class ScheduleCase:
-    """A schedule at its ends and between, told a figure after each step if it watches one: kernel against equations."""
+    """A schedule at every step, with a figure after each if it watches one: kernel against equations."""
 
     def __init__(self, sample: Sample) -> None:
         self.sample, self.part, self.total = sample, sample.part, 17
@@ -231,19 +236,19 @@ class ScheduleCase:
     def kernel(self) -> dict[str, Array]:
         state = {name: np.array(value) for name, value in self.part.state().items()}
         self.states = []
-        told: list[dict[str, float]] = []
+        rows: list[dict[str, float]] = []
         for k in range(self.total + 1):
             self.states.append({name: float(a) for name, a in state.items()})
-            told.append({"lr": self.part.at(k, self.total, state)})
+            rows.append({"lr": self.part.at(k, self.total, state)})
             if k < len(self.values):
                 self.part.observe(state, self.values[k], self.lower)
-                told[-1] |= {f"{name}_new": float(a) for name, a in state.items()}
-        return _columns(told)
+                rows[-1] |= {f"{name}_new": float(a) for name, a in state.items()}
+        return _columns(rows)
 
     @cached_property
     def equations(self) -> dict[str, Array]:
         self.kernel()
-        told: list[dict[str, float]] = []
+        rows: list[dict[str, float]] = []
         for k, state in enumerate(self.states):
             env: dict[str, Any] = {"k": k, "T": self.total, **state, **self.part.consts()}
             watching = k < len(self.values)
@@ -251,8 +256,8 @@ class ScheduleCase:
                 env |= {"value": self.values[k] if watching else math.nan, "sense": 1 if self.lower else -1}
             found = compile_equations(self.part.equations(), {}, env).run(env)
             wanted = ["lr", *(f"{name}_new" for name in state if watching)]
-            told.append({name: float(found[name]) for name in wanted})
-        return _columns(told)
+            rows.append({name: float(found[name]) for name in wanted})
+        return _columns(rows)
 
     def gaps(self, kernel: Mapping[str, Array]) -> list[Gap]:
         return [

@@ -20,7 +20,7 @@ from bpcli.records.training import Gap
 EPS = float(np.finfo(np.float64).eps)
 SUM_RTOL = 1e-12  # of a tensor's largest entry: sums in another order
 COMPLEX_STEP = 1e-30
-LEAST = 1e-200  # of an entry, for a step that is smaller in proportion
+MIN_SCALED_ENTRY = 1e-200  # of an entry, for a step that is smaller in proportion
 DIFFERENCE_STEP = EPS ** (1 / 3)  # balances the truncation h^2 against the rounding EPS / h
 
 
@@ -31,16 +31,16 @@ def complex_step(program: Program, env: Mapping[str, Any], name: str, want: str,
         return np.sum(program.run({**env, name: z}, {want})[want] * upstream)
 
     x = np.asarray(env[name], dtype=np.float64)
-    return stepped(value, x, tuple(np.ndindex(x.shape))).reshape(x.shape)
+    return complex_steps(value, x, tuple(np.ndindex(x.shape))).reshape(x.shape)
 
 
-def stepped(value: Callable[[Array], Any], x: Array, places: Sequence[tuple[int, ...]]) -> Array:
+def complex_steps(value: Callable[[Array], Any], x: Array, places: Sequence[tuple[int, ...]]) -> Array:
     """The derivatives of `value` by the entries of `x` at `places`, by complex steps, far smaller than the entry."""
     z = x.astype(np.complex128)
     out = np.zeros(len(places))
     for k, index in enumerate(places):
         size_ = abs(float(x[index]))
-        step = COMPLEX_STEP * (size_ if LEAST < size_ < 1 else 1.0)
+        step = COMPLEX_STEP * (size_ if MIN_SCALED_ENTRY < size_ < 1 else 1.0)
         z[index] = x[index] + 1j * step
         out[k] = float(np.imag(value(z))) / step
         z[index] = x[index]
