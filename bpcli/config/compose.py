@@ -1,28 +1,22 @@
 """From the text of a YAML file to nodes that know where they stand.
 
-PyYAML's scanner and parser (the pure Python ones: the C loader crashes on deep nesting) give events; what becomes of
-them is decided here, by the rules of YAML 1.2 and with limits, so that no file can take much time or memory.
+PyYAML composes them (in pure Python: the C loader crashes on deep nesting); what a plain word means is decided here by
+the rules of YAML 1.2, and limits see to it that no file takes much time or memory.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
+from yaml.composer import Composer
 from yaml.error import MarkedYAMLError
-from yaml.events import (
-    AliasEvent,
-    CollectionEndEvent,
-    DocumentStartEvent,
-    Event,
-    MappingStartEvent,
-    NodeEvent,
-    ScalarEvent,
-    SequenceStartEvent,
-    StreamEndEvent,
-)
+from yaml.events import AliasEvent, CollectionStartEvent, DocumentStartEvent, ScalarEvent
+from yaml.nodes import MappingNode, ScalarNode
 from yaml.parser import Parser
 from yaml.reader import Reader
+from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
 from bpcli.config.document import LINE_BREAK, Position, SourceText, YamlNode, make_problem
@@ -33,12 +27,13 @@ from bpcli.records.training import Failure, Problem
 
 __all__ = ["MAX_DEPTH", "MAX_VALUES", "compose"]
 
-MAX_DEPTH = 64
-MAX_VALUES = 100_000
+MAX_DEPTH = 64  # levels of lists and mappings
+MAX_VALUES = 100_000  # keys and values, those that an alias stands for included
 MAX_PROBLEMS = 20
 TOO_MANY = f"this makes more than {MAX_VALUES:,} keys, values or lines"
 ELSEWHERE = "keep data in a file of its own (csv, npz, idx) and name it under `data`"
 TAG = "tag:yaml.org,2002:"
+TYPES = {"null": type(None), "int": int, "bool": bool}
 
 
 def compose(source: SourceText, text: str | None = None) -> YamlNode | None:
@@ -51,280 +46,225 @@ def compose(source: SourceText, text: str | None = None) -> YamlNode | None:
     stray = Reader.NON_PRINTABLE.search(source.text)
     if stray:
         before = LINE_BREAK.split(source.text[: stray.start()])
-        code = ord(stray.group())
-        raise Failure(
-            make_problem(
-                Position(source, len(before), len(before[-1]) + 1, 1),
-                f"the character U+{code:04X} does not belong in a text file",
-                code="not-text",
-                help="save it as plain text (UTF-8), or write the character as an escape in double quotes",
-            )
-        )
-    crowded = _crowded(source)
-    if crowded:
-        raise Failure(make_problem(Position(source, crowded, 1, 1), TOO_MANY, code="too-large", help=ELSEWHERE))
-    return _Composer(source, source.text if text is None else text).document()
+        position = Position(source, len(before), len(before[-1]) + 1, 1)
+        text = f"the character U+{ord(stray.group()):04X} does not belong in a text file"
+        help = "save it as plain text (UTF-8), or write the character as an escape in double quotes"
+        raise Failure(make_problem(position, text, code="not-text", help=help))
+    line = _line_beyond_limit(source)
+    if line:
+        raise Failure(make_problem(Position(source, line, 1, 1), TOO_MANY, code="too-large", help=ELSEWHERE))
+    return _LimitedComposer(source, source.text if text is None else text).document()
 
 
-def _crowded(source: SourceText) -> int:
+def _line_beyond_limit(source: SourceText) -> int:
     """The line on which the keys and values that are easily counted exceed the limit, or 0. Scanning that many takes
     seconds; the composer counts exactly, aliases included."""
     marks = 0
     for number, line in enumerate(source.lines, start=1):
-        said = line.partition("#")[0].strip()
-        if said:
-            marks += said.count(",") + said.count(": ") + (said[-1] not in ",:]}")
+        content = line.partition("#")[0].strip()
+        if content:
+            marks += content.count(",") + content.count(": ") + (content[-1] not in ",:]}")
             if marks > MAX_VALUES:
                 return number
     return 0
 
 
-class _Events(Reader, Scanner, Parser):
-    """PyYAML's events, refusing deep brackets where they begin: scanning time grows with the square of their depth."""
-
-    def __init__(self, text: str) -> None:
-        Reader.__init__(self, text)
-        Scanner.__init__(self)
-        Parser.__init__(self)
-
-    def fetch_flow_collection_start(self, TokenClass: Any) -> None:
-        if self.flow_level >= MAX_DEPTH:
-            raise _TooDeep
-        super().fetch_flow_collection_start(TokenClass)
-
-
-class _TooDeep(Exception):
+class _TooDeepError(Exception):
     pass
 
 
-@dataclass(slots=True)
-class _Anchor:
-    node: YamlNode | None  # None while its value is being read
+class _LimitedComposer(Reader, Scanner, Parser, Composer, BaseResolver):
+    """Composes one document; problems that leave the rest readable are collected and raised together.
 
-
-class _Composer:
-    """Reads one document; problems that leave the rest readable are collected and raised together."""
+    Each of PyYAML's nodes gets a `result` (its YamlNode, or the text of a key), the `size` (keys and values) and the
+    `height` (levels below it).
+    """
 
     def __init__(self, source: SourceText, text: str) -> None:
+        Reader.__init__(self, text)
+        for base in (Scanner, Parser, Composer, BaseResolver):
+            base.__init__(self)
         self.source = source
-        self.events = _Events(text)
-        self.anchors: dict[str, _Anchor] = {}
         self.problems: list[Problem] = []
-        self.left = MAX_VALUES
+        self.values_left = MAX_VALUES
+        self.depth = 0
 
     def document(self) -> YamlNode | None:
         try:
-            root = self.stream()
+            root = self.compose_stream()
         except MarkedYAMLError as error:
             mark, width, text, help = explain(error, self.source.lines)
-            raise self.stop(self.position(mark, width=width), text, "not-yaml", help) from None
-        except _TooDeep:
-            raise self.too_deep(self.here()) from None
+            raise self.failure(self.position(mark, width=width), text, "not-yaml", help) from None
+        except _TooDeepError:
+            raise self.too_deep(self.position(self.get_mark(), width=1)) from None
         except (ValueError, OverflowError):  # escapes beyond Unicode, endless numbers in directives
             help = "check the escapes in quotes near it"
-            raise self.stop(self.here(), "this is not valid YAML", "not-yaml", help) from None
+            position = self.position(self.get_mark(), width=1)
+            raise self.failure(position, "this is not valid YAML", "not-yaml", help) from None
         if self.problems:
             raise Failure(*self.problems)
         return root
 
-    def stream(self) -> YamlNode | None:
-        self.next()  # the start of the stream
-        event = self.next()
-        if isinstance(event, StreamEndEvent):
+    def compose_stream(self) -> YamlNode | None:
+        """The first document. Raises Failure where there is another."""
+        if not self.check_node():
             return None
-        root = self.node(self.next(), 0)
-        self.next()  # the end of the document
-        event = self.next()
+        document: Any = self.compose_document()
+        root: YamlNode = document.result
+        event: Any = self.get_event()  # type: ignore[no-untyped-call]
         if isinstance(event, DocumentStartEvent):
+            position = self.position(event.start_mark, event.end_mark)
             help = "keep the first one; put the others into files of their own"
-            raise self.stop(
-                self.position(event.start_mark, event.end_mark),
-                "a second document begins here",
-                "several-documents",
-                help,
-            )
+            raise self.failure(position, "a second document begins here", "several-documents", help)
         return root
 
-    def next(self) -> Event:
-        event: Event = self.events.get_event()  # type: ignore[no-untyped-call]
-        return event
+    def fetch_flow_collection_start(self, TokenClass: Any) -> None:
+        """Refuses deep brackets where they begin: the time of scanning grows with the square of their depth."""
+        if self.flow_level >= MAX_DEPTH:
+            raise _TooDeepError
+        super().fetch_flow_collection_start(TokenClass)
 
-    def node(self, event: Event, depth: int) -> YamlNode:
-        """The value that begins with `event`."""
-        if depth > MAX_DEPTH:
-            raise self.too_deep(self.position(event.start_mark, event.end_mark))
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """The next value or, in a mapping where there is no `index`, the next key."""
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        position = self.position(event.start_mark, event.end_mark)
+        if isinstance(parent, MappingNode) and index is None:
+            return self.compose_key(parent, event, position)
+        if self.depth > MAX_DEPTH:
+            raise self.too_deep(position)
         if isinstance(event, AliasEvent):
-            return self.alias(event, depth)
-        assert isinstance(event, NodeEvent)
-        anchor = _Anchor(None)
-        if event.anchor is not None:
-            self.anchors[event.anchor] = anchor
-        if isinstance(event, ScalarEvent):
-            self.spend(1, event)
-            node = YamlNode(self.scalar(event), self.position(event.start_mark, event.end_mark))
-        elif isinstance(event, SequenceStartEvent):
-            self.spend(1, event)
-            node = self.sequence(event, depth)
+            return self.compose_alias(position)
+        self.spend(1, position)
+        if isinstance(event, CollectionStartEvent) and event.tag not in (None, "!", TAG + "seq", TAG + "map"):
+            self.report_tag(event, self.position(event.start_mark, width=1))
+        self.anchors.pop(event.anchor, None)  # a later one of the same name takes its place
+        self.depth += 1
+        node: Any = super().compose_node(parent, index)
+        self.depth -= 1
+        if isinstance(node, ScalarNode):
+            return _with_result(node, YamlNode(self.scalar(event, position), position), [])
+        children = [pair[1] for pair in node.value] if isinstance(node, MappingNode) else node.value
+        keys: dict[str, Position] = vars(node).get("keys", {})
+        value: Any = [child.result for child in children]
+        first = next(iter(keys.values()), value[0].position if value else None)
+        if isinstance(node, MappingNode):
+            value = {key.result: inner.result for key, inner in node.value if key.result is not None}
+        if node.flow_style or first is None:  # a block stands where its first key or entry does
+            position = self.position(node.start_mark, node.end_mark)
         else:
-            assert isinstance(event, MappingStartEvent)
-            self.spend(1, event)
-            node = self.mapping(event, depth)
-        anchor.node = node
+            position = replace(first, whole=False)
+        return _with_result(node, YamlNode(value, position, keys), children)
+
+    def compose_key(self, parent: Any, event: Any, position: Position) -> Any:
+        """The node of a key; its result is None, and a problem is reported, where it cannot be one."""
+        if isinstance(event, AliasEvent):
+            raise self.failure(position, "an alias cannot be a key", "bad-key", "write the key itself")
+        if not isinstance(event, ScalarEvent):
+            text = "a key must be a word, not a list or a mapping"
+            raise self.failure(position, text, "bad-key", "put it in quotes")
+        self.spend(1, position)
+        node: Any = self.compose_scalar_node(None)  # type: ignore[arg-type]
+        node.result = None
+        keys: dict[str, Position] = vars(parent).setdefault("keys", {})
+        if event.anchor is not None or event.tag is not None:
+            help = f"write {short_repr(event.value)}"
+            self.report(position, "a key cannot have an anchor or a tag", "bad-key", help)
+        elif event.value == "<<" and event.implicit[0]:
+            help = "repeat the settings, or use an anchor for a whole value: `a: &x 1`, `b: *x`"
+            self.report(position, "merge keys are not part of YAML 1.2", "merge-key", help)
+        elif event.value == "" and event.implicit[0]:
+            self.report(replace(position, width=1), "a key is missing before this `:`", "bad-key")
+        elif event.value in keys:
+            text = f"the key {backticks(event.value)} stands twice; first on line {keys[event.value].line}"
+            self.report(position, text, "duplicate-key", "remove one")
+        elif self.text(event.value, position) is not None:
+            node.result = event.value
+            keys[event.value] = position
         return node
 
-    def sequence(self, start: SequenceStartEvent, depth: int) -> YamlNode:
-        self.check_tag(start, "seq")
-        items: list[YamlNode] = []
-        event = self.next()
-        while not isinstance(event, CollectionEndEvent):
-            items.append(self.node(event, depth + 1))
-            event = self.next()
-        node = YamlNode(items, self.extent(start, event, items[0].position if items else None))
-        return _measure(node, items)
+    def compose_alias(self, position: Position) -> Any:
+        """A node that stands here, with what its anchor stands for."""
+        name = str(self.get_event().anchor)  # type: ignore[no-untyped-call]
+        anchored: Any = self.anchors.get(name)
+        if anchored is None:
+            close = near(name, self.anchors)
+            help = f"did you mean {backticks('*' + close)}?" if close else ""
+            help = help or f"write {backticks('&' + name)} before a value above"
+            raise self.failure(position, f"{backticks('*' + name)} refers to no anchor above", "unknown-alias", help)
+        if not hasattr(anchored, "result"):
+            text = f"{backticks('*' + name)} stands inside the value it refers to"
+            raise self.failure(position, text, "endless-alias", "write the value out")
+        if self.depth + anchored.height > MAX_DEPTH:
+            raise self.too_deep(position)
+        self.spend(anchored.size, position)
+        node = copy(anchored)
+        node.result = replace(anchored.result, position=position)
+        return node
 
-    def mapping(self, start: MappingStartEvent, depth: int) -> YamlNode:
-        self.check_tag(start, "map")
-        values: dict[str, YamlNode] = {}
-        keys: dict[str, Position] = {}
-        event = self.next()
-        while not isinstance(event, CollectionEndEvent):
-            position = self.position(event.start_mark, event.end_mark)
-            key = self.key(event, position)
-            if key is not None and key in keys:
-                first = keys[key].line
-                self.complain(
-                    position,
-                    f"the key {backticks(key)} stands twice; first on line {first}",
-                    "duplicate-key",
-                    "remove one",
-                )
-                key = None
-            value = self.node(self.next(), depth + 1)
-            if key is not None:
-                keys[key] = position
-                values[key] = value
-            event = self.next()
-        node = YamlNode(values, self.extent(start, event, next(iter(keys.values()), None)), keys)
-        return _measure(node, values.values())
-
-    def key(self, event: Event, position: Position) -> str | None:
-        """The text of a key; None, after a complaint, where it cannot be one."""
-        if not isinstance(event, ScalarEvent):
-            if isinstance(event, AliasEvent):
-                raise self.stop(position, "an alias cannot be a key", "bad-key", "write the key itself")
-            raise self.stop(position, "a key must be a word, not a list or a mapping", "bad-key", "put it in quotes")
-        self.spend(1, event)
-        if event.anchor is not None or event.tag is not None:
-            self.complain(
-                position, "a key cannot have an anchor or a tag", "bad-key", f"write {short_repr(event.value)}"
-            )
-            return None
-        if event.value == "<<" and event.implicit[0]:
-            help = "repeat the settings, or use an anchor for a whole value: `a: &x 1`, `b: *x`"
-            self.complain(position, "merge keys are not part of YAML 1.2", "merge-key", help)
-            return None
-        if event.value == "" and event.implicit[0]:
-            self.complain(replace(position, width=1), "a key is missing before this `:`", "bad-key")
-            return None
-        return self.text(event.value, position)
-
-    def scalar(self, event: ScalarEvent) -> Any:
+    def scalar(self, event: ScalarEvent, position: Position) -> Any:
         """The value of a scalar: by the core schema where it stands alone, as text where it is quoted."""
-        position = self.position(event.start_mark, event.end_mark)
         tag = event.tag.removeprefix(TAG) if event.tag is not None else None
         if tag in ("str", "!") or (tag is None and not event.implicit[0]):
             return self.text(event.value, position)
         try:
             value = resolve(event.value)
         except ScalarError as error:
-            self.complain(position, str(error), "number-too-large", error.help)
+            self.report(position, str(error), "number-too-large", error.help)
             return None
         if tag is None:
             return value if not isinstance(value, str) else self.text(value, position)
         if tag == "float" and type(value) in (int, float):
             return float(value or 0)
-        if {"null": type(None), "int": int, "bool": bool}.get(tag) is type(value):
+        if TYPES.get(tag) is type(value):
             return value
-        self.foreign(event, position)
+        self.report_tag(event, position)
         return None
 
     def text(self, value: str, position: Position) -> str | None:
-        """A text that can be written to a file again."""
-        bad = next((c for c in value if c == "\0" or "\ud800" <= c <= "\udfff"), None)
-        if bad is not None:
-            self.complain(
-                position, f"the character U+{ord(bad):04X} does not belong in a text", "not-text", "remove it"
-            )
-            return None
-        return value
+        """A text that can be written to a file again; None, and a problem is reported, where it cannot be."""
+        stray = next((c for c in value if c == "\0" or "\ud800" <= c <= "\udfff"), None)
+        if stray is None:
+            return value
+        text = f"the character U+{ord(stray):04X} does not belong in a text"
+        self.report(position, text, "not-text", "remove it")
+        return None
 
-    def alias(self, event: AliasEvent, depth: int) -> YamlNode:
-        position = self.position(event.start_mark, event.end_mark)
-        name = str(event.anchor)
-        anchor = self.anchors.get(name)
-        if anchor is None:
-            close = near(name, self.anchors)
-            help = (
-                f"did you mean {backticks('*' + close)}?"
-                if close
-                else f"write {backticks('&' + name)} before a value above"
-            )
-            raise self.stop(position, f"{backticks('*' + name)} refers to no anchor above", "unknown-alias", help)
-        if anchor.node is None:
-            text = f"{backticks('*' + name)} stands inside the value it refers to"
-            raise self.stop(position, text, "endless-alias", "write the value out")
-        if depth + anchor.node.height > MAX_DEPTH:
-            raise self.too_deep(position)
-        self.spend(anchor.node.size, event)
-        return replace(anchor.node, position=position)
+    def report_tag(self, event: Any, position: Position) -> None:
+        tag = str(event.tag).replace(TAG, "!!")
+        self.report(position, f"the tag {backticks(tag)} does not belong here", "unknown-tag", "remove it")
 
-    def check_tag(self, event: SequenceStartEvent | MappingStartEvent, kind: str) -> None:
-        if event.tag is not None and event.tag not in ("!", TAG + kind):
-            self.foreign(event, self.position(event.start_mark, event.start_mark, width=1))
-
-    def foreign(self, event: NodeEvent, position: Position) -> None:
-        tag = str(getattr(event, "tag", "")).replace(TAG, "!!")
-        self.complain(position, f"the tag {backticks(tag)} does not belong here", "unknown-tag", "remove it")
-
-    def spend(self, size: int, event: Event) -> None:
+    def spend(self, size: int, position: Position) -> None:
         """Counts keys and values, those that an alias stands for included."""
-        self.left -= size
-        if self.left < 0:
-            raise self.stop(self.position(event.start_mark, event.end_mark), TOO_MANY, "too-large", ELSEWHERE)
+        self.values_left -= size
+        if self.values_left < 0:
+            raise self.failure(position, TOO_MANY, "too-large", ELSEWHERE)
 
-    def too_deep(self, position: Position) -> Failure:
-        return self.stop(position, f"nested more than {MAX_DEPTH} levels deep", "too-deep")
-
-    def complain(self, position: Position, text: str, code: str, help: str = "") -> None:
+    def report(self, position: Position, text: str, code: str, help: str = "") -> None:
+        """Collects a problem. Raises Failure where there are 20."""
         self.problems.append(make_problem(position, text, code=code, help=help))
         if len(self.problems) >= MAX_PROBLEMS:
             raise Failure(*self.problems, Problem("there may be more", "and-more", file=self.source.file))
 
-    def stop(self, position: Position, text: str, code: str, help: str = "") -> Failure:
+    def failure(self, position: Position, text: str, code: str, help: str = "") -> Failure:
         return Failure(*self.problems, make_problem(position, text, code=code, help=help))
 
-    def here(self) -> Position:
-        return self.position(self.events.get_mark(), width=1)
+    def too_deep(self, position: Position) -> Failure:
+        return self.failure(position, f"nested more than {MAX_DEPTH} levels deep", "too-deep")
 
     def position(self, start: Any, end: Any = None, width: int = 0) -> Position:
         """From a mark to another; only what stands on the first line is underlined."""
+        line, column = start.line + 1, start.column + 1
         if end is None:
-            return Position(self.source, start.line + 1, start.column + 1, width)
+            return Position(self.source, line, column, width)
         if end.line == start.line:
-            return Position(self.source, start.line + 1, start.column + 1, width or end.column - start.column)
+            return Position(self.source, line, column, end.column - start.column)
         rest = len(self.source.lines[start.line].rstrip()) - start.column
-        return Position(self.source, start.line + 1, start.column + 1, max(1, rest), whole=False)
-
-    def extent(self, start: Any, end: Event, first: Position | None) -> Position:
-        """Where a collection stands: all of it in brackets, else its first key or entry."""
-        if start.flow_style or first is None:
-            return self.position(start.start_mark, end.end_mark)
-        return replace(first, whole=False)
+        return Position(self.source, line, column, max(1, rest), whole=False)
 
 
-def _measure(node: YamlNode, children: Any) -> YamlNode:
-    for child in children:
-        node.size += child.size
-        node.height = max(node.height, child.height + 1)
-    node.size += len(node.keys)
+def _with_result(node: Any, result: YamlNode, children: list[Any]) -> Any:
+    """PyYAML's node with ours, and how large it is."""
+    node.result = result
+    node.size = 1 + len(result.keys) + sum(child.size for child in children)
+    node.height = max((child.height + 1 for child in children), default=0)
     return node

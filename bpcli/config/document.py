@@ -46,14 +46,12 @@ class Position:
 class YamlNode:
     """A value and where it stands. `value` holds nodes where it is a mapping or a list, and is a scalar otherwise.
 
-    `keys` says where the keys of a mapping stand, `size` counts its keys and values, `height` its levels.
+    `keys` says where the keys of a mapping stand.
     """
 
     value: Any
     position: Position
     keys: dict[str, Position] = field(default_factory=dict)
-    size: int = 1
-    height: int = 0
 
     def child(self, step: str | int) -> YamlNode | None:
         """What stands under a key, or at a place of a list; None where there is nothing."""

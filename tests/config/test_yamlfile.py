@@ -16,6 +16,7 @@ from work import Work
 
 from bpcli.config import compose
 from bpcli.config.compose import TOO_MANY
+from bpcli.config.document import SourceText
 from bpcli.config.overrides import apply_sets
 from bpcli.config.validate import validate
 from bpcli.config.yamlfile import MAX_BYTES, parse, read
@@ -174,8 +175,9 @@ def test_what_is_built_to_hurt_is_refused_soon_in_one_message(text: str, said: s
 
 
 def test_brackets_are_refused_before_they_are_scanned() -> None:
-    events = compose._Events("[" * 1000)
-    with pytest.raises(compose._TooDeep):
+    text = "[" * 1000
+    events = compose._LimitedComposer(SourceText("exp.yaml", text), text)
+    with pytest.raises(compose._TooDeepError):
         list(iter(events.get_event, None))
     assert events.flow_level == compose.MAX_DEPTH
 
