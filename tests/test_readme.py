@@ -13,6 +13,7 @@ from paths import ROOT
 from bpcli.config.experiment import Experiment
 from bpcli.config.validate import validate
 from bpcli.config.yamlfile import parse
+from bpcli.family.part import families
 from bpcli.render.numbers import duration
 from bpcli.studies.describe.guides import guides
 
@@ -68,6 +69,17 @@ def test_yaml_blocks_are_valid(document: str) -> None:
         if not FILE.match(text):  # files are read by the commands that follow
             missing = [part for key, part in REST.items() if not re.search(rf"^{key}:", text, re.MULTILINE)]
             validate(Experiment, parse(text + "".join(missing), f"{document}.md"))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_parts_in_tables_are_parts(document: str) -> None:
+    known: dict[str, set[str]] = {}
+    for part in families():
+        known.setdefault(part.family.removeprefix("data "), set()).update(part.registry)
+    for family, rows in re.findall(r"^\| (\w+) \|.*\n\| -.*\n((?:\|.*\n)+)", DOCUMENTS[document], re.MULTILINE):
+        if family in known:
+            named = {name for row in rows.splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+            assert named <= known[family]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

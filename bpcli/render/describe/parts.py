@@ -1,4 +1,4 @@
-"""Parts on the terminal and as the README's table."""
+"""Parts on the terminal and as a Markdown table."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _equations(equations: Sequence[tuple[str, str]]) -> list[RenderableType]:
 
 
 def markdown(rows: Sequence[PartRow]) -> str:
-    """The README's table: a line for each family."""
+    """A Markdown table with a line for each family."""
     lines = ["| family | parts |", "| --- | --- |"]
     for family, members in groupby(rows, key=lambda r: r.family):
         lines.append(f"| {family} | {', '.join(f'`{r.type}`' for r in members)} |")
