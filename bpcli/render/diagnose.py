@@ -63,20 +63,20 @@ def diagnosis(report: DiagnoseReport, columns: int) -> list[RenderableType]:
 
 def _layers(rows: tuple[HealthRow, ...], width: int) -> Iterator[RenderableType]:
     """The table, without layers that learn nothing and close nothing."""
-    told = [row for row in rows if row.gradient is not None or row.dead is not None]
+    shown = [row for row in rows if row.gradient is not None or row.dead is not None]
     found = table(
         "layer", ">|grad|", ">|W|", ">step", ">error", ">mean", ">dev", ">dead", ">at ends"
     )  # fmt: skip
-    for row in told:
+    for row in shown:
         found.add_row(
             printable(row.layer), brief(row.gradient), brief(row.weights), brief(row.update), brief(row.error),
             brief(row.output_mean), brief(row.output_deviation), share(row.dead), share(row.saturated),
         )  # fmt: skip
     yield found
-    steps = "step: the first, over |W|; " if any(row.update is not None for row in told) else ""
+    steps = "step: the first, over |W|; " if any(row.update is not None for row in shown) else ""
     legend = f"{steps}error: root mean square of dL/dy; mean, dev: of outputs; dead: units that no row opens; "
     yield _prose(f"{legend}at ends: outputs where the slope is nearly 0", width, "dim")
-    left = len(rows) - len(told)
+    left = len(rows) - len(shown)
     if left:
         yield Text(f"and {left} layer{'s' * (left != 1)} without weights or a flat end (all: --json)", "dim")
 
@@ -109,31 +109,31 @@ def _finding(symptom: Symptom, width: int) -> Iterator[RenderableType]:
     yield _prose(symptom.figure, width, indent=INDENT)
     if symptom.why:
         yield _prose(symptom.why, width, "dim", INDENT)
-    for cure in symptom.cures:
-        yield from _cure(cure, width)
+    for remedy in symptom.cures:
+        yield from _remedy(remedy, width)
 
 
-def _cure(cure: Remedy, width: int) -> Iterator[RenderableType]:
+def _remedy(remedy: Remedy, width: int) -> Iterator[RenderableType]:
     """What to type, a `--set` a line, and below it what that is, and what it did."""
-    last = len(cure.sets) - 1
-    for i, setting in enumerate(cure.sets):
+    last = len(remedy.sets) - 1
+    for i, setting in enumerate(remedy.sets):
         line = f"--set {shlex.quote(printable(setting))}" + " \\" * (i < last)
         yield _prose(line, width, "cyan", INDENT + 2, INDENT + 8)  # quoted text may be broken where it has a space
-    yield _prose(cure.text, width, indent=INDENT + 4)
-    if cure.note:
-        yield _prose(cure.note, width, "yellow", INDENT + 4)
-    elif cure.helps is not None:
-        yield _prose(_effect(cure), width, "green" if cure.helps else "yellow", INDENT + 4)
+    yield _prose(remedy.text, width, indent=INDENT + 4)
+    if remedy.note:
+        yield _prose(remedy.note, width, "yellow", INDENT + 4)
+    elif remedy.helps is not None:
+        yield _prose(_effect(remedy), width, "green" if remedy.helps else "yellow", INDENT + 4)
 
 
-def _effect(cure: Remedy) -> str:
+def _effect(remedy: Remedy) -> str:
     parts = []
-    if cure.before is not None and cure.after is not None and cure.figure:
-        parts.append(f"{cure.figure}: {brief(cure.before)} -> {brief(cure.after)}")
-    parts.append(f"{cure.judged}: {_loss(cure.loss_before)} -> {_loss(cure.loss_after)}")
-    before, after = cure.loss_before or 0.0, cure.loss_after or 0.0
-    said = "it helps" if cure.helps else "it does not help"
-    if cure.helps and after > SAME * before:
+    if remedy.before is not None and remedy.after is not None and remedy.figure:
+        parts.append(f"{remedy.figure}: {brief(remedy.before)} -> {brief(remedy.after)}")
+    parts.append(f"{remedy.judged}: {_loss(remedy.loss_before)} -> {_loss(remedy.loss_after)}")
+    before, after = remedy.loss_before or 0.0, remedy.loss_after or 0.0
+    said = "it helps" if remedy.helps else "it does not help"
+    if remedy.helps and after > SAME * before:
         said = "it cures this, and does not lower the loss by itself"
     return f"tried: {'; '.join(parts)}; {said}"
 

@@ -15,47 +15,47 @@ from bpcli.family.plan import Array, Frame, empty
 from bpcli.numeric.streams import Stream
 from bpcli.parts.data.columns import ColumnSource
 from bpcli.records.diagnose import Remedy, Symptom
-from bpcli.studies.diagnose import remedies as cures
-from bpcli.studies.diagnose.case import Case
+from bpcli.studies.diagnose import remedies
+from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
 
-LARGE = (10.0, 20.0)
+INPUT_SIZE = (10.0, 20.0)
 """Root mean square of a column: a notice, a warning. Weights are drawn for columns of about 1."""
 
-UNEVEN = (30.0, 100.0)
+DEVIATION_RATIO = (30.0, 100.0)
 """Largest deviation of a column over the median of all: one learning rate has to suit both."""
 
-TARGET = (5.0, 20.0)
+TARGET_SIZE = (5.0, 20.0)
 """Root mean square of the targets, which outputs of about 1 have to reach."""
 
-EXAMINED = 5_000  # rows, at most, spread evenly
-EQUAL = 1 - 1e-9  # a correlation
-NAMED = 3  # columns that a finding names
+MAX_ROWS_EXAMINED = 5_000  # rows, at most, spread evenly
+MIN_CORRELATION = 1 - 1e-9  # a correlation
+MAX_NAMES_SHOWN = 3  # columns that a finding names
 
 
-def _names(case: Case) -> list[tuple[str, bool]]:
+def _names(context: DiagnosisContext) -> list[tuple[str, bool]]:
     """What each encoded input is called, and whether it is a number."""
-    if not case.preprocessor.columns:
-        return [(f"input {j}", True) for j in range(math.prod(case.network_plan.x))]
+    if not context.preprocessor.columns:
+        return [(f"input {j}", True) for j in range(math.prod(context.network_plan.x))]
     found: list[tuple[str, bool]] = []
-    for column in case.preprocessor.columns:
+    for column in context.preprocessor.columns:
         found += [(name, j < column.numbers) for j, name in enumerate(column.inputs)]
     return found
 
 
-def _examined(case: Case) -> Array:
+def _examined(context: DiagnosisContext) -> Array:
     """Training rows spread evenly, flat and in float64: n j."""
-    step = -(-case.rows // EXAMINED)
-    return case.train.x[::step].reshape(-1, math.prod(case.network_plan.x)).astype(np.float64)
+    step = -(-context.rows // MAX_ROWS_EXAMINED)
+    return context.train.x[::step].reshape(-1, math.prod(context.network_plan.x)).astype(np.float64)
 
 
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(names[:NAMED])
-    return shown + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+def _shortened_list(names: list[str]) -> str:
+    shown = ", ".join(names[:MAX_NAMES_SHOWN])
+    return shown + (f" and {len(names) - MAX_NAMES_SHOWN} more" if len(names) > MAX_NAMES_SHOWN else "")
 
 
-def inputs(case: Case) -> list[Symptom]:
+def input_sizes(context: DiagnosisContext) -> list[Symptom]:
     """Numeric inputs that are large, or of very different sizes, and not scaled."""
-    x, names = _examined(case), _names(case)
+    x, names = _examined(context), _names(context)
     numeric = [j for j, (_, number) in enumerate(names) if number]
     deviation = x.std(axis=0)
     used = [j for j in numeric if deviation[j] > 0]
@@ -65,11 +65,11 @@ def inputs(case: Case) -> list[Symptom]:
     largest = max(used, key=lambda j: size[j])
     widest = max(used, key=lambda j: deviation[j])
     usual = float(np.median(deviation[used]))
-    uneven = float(deviation[widest]) / usual if case.preprocessor.scaling is None else 1.0
+    uneven = float(deviation[widest]) / usual if context.preprocessor.scaling is None else 1.0
     worst, order = float(size[largest]), {"ok": 0, "notice": 1, "warning": 2}
-    levels = _level(worst, LARGE), _level(uneven, UNEVEN) if size[widest] > 1 else "ok"
+    levels = _level(worst, INPUT_SIZE), _level(uneven, DEVIATION_RATIO) if size[widest] > 1 else "ok"
     level = max(levels, key=lambda each: order[each])
-    if next((n for n in case.network_plan.nodes if n.learns or "norm" in n.layer.kind), None) in _norms(case):
+    if next((n for n in context.network_plan.nodes if n.learns or "norm" in n.layer.kind), None) in _norms(context):
         level = "ok"
     figure, value, measured = f"inputs are about {worst:.3g} in size", worst, "size of the largest input"
     if order[levels[1]] > order[levels[0]]:
@@ -80,53 +80,57 @@ def inputs(case: Case) -> list[Symptom]:
     why = "weights start as suits inputs of about 1; larger ones saturate units, drown the others and make the loss "
     why += "steep in their direction, so that every learning rate is wrong for some weight"
     place = names[widest if order[levels[1]] > order[levels[0]] else largest][0] if level != "ok" else ""
-    found = (cures.scaled(case),) if level != "ok" and case.preprocessor.scaling is None else ()
+    found = (remedies.scale_inputs(context),) if level != "ok" and context.preprocessor.scaling is None else ()
     return [Symptom("inputs", place, figure, level, why if level != "ok" else "", found, value, measured)]
 
 
-def _norms(case: Case) -> list[object]:
+def _norms(context: DiagnosisContext) -> list[object]:
     """Layers that normalize, by having parameters none of which is a weight."""
-    return [n for n in case.network_plan.nodes if n.plan.params and not any(p.decays for p in n.plan.params.values())]
+    return [
+        n for n in context.network_plan.nodes if n.plan.params and not any(p.decays for p in n.plan.params.values())
+    ]
 
 
 def _level(value: float, limits: tuple[float, float]) -> str:
     return "warning" if value > limits[1] else "notice" if value > limits[0] else "ok"
 
 
-def targets(case: Case) -> list[Symptom]:
+def target_range(context: DiagnosisContext) -> list[Symptom]:
     """Targets that outputs cannot reach, or only far from where they start."""
-    t, loss = case.train.t, case.experiment.loss
+    t, loss = context.train.t, context.experiment.loss
     if loss.classifies or loss.link == "exp" or t.ndim == 1:
         return []
     low, high = float(t.min()), float(t.max())
-    last = case.network_plan.nodes[-1]
+    last = context.network_plan.nodes[-1]
     if isinstance(last.layer, Activation):
-        least, most = _reach(last.layer)
-        if low < least - 1e-9 or high > most + 1e-9:
-            figure = f"targets run from {low:.4g} to {high:.4g}, and {last.path} from {least:.3g} to {most:.3g}"
+        low_output, high_output = _output_range(last.layer)
+        if low < low_output - 1e-9 or high > high_output + 1e-9:
+            figure = (
+                f"targets run from {low:.4g} to {high:.4g}, and {last.path} from {low_output:.3g} to {high_output:.3g}"
+            )
             why = (
                 "no weights can make the network say such a value: it is pushed to the end of its range and stays there"
             )
             found = list[Remedy]()
             if last.path.endswith(".activation"):
                 text = "let the outputs take any value"
-                found.append(Remedy((f"{cures.key(last.loc, 'activation')}=null",), text))
-            if least <= 0 and most >= 1 and case.preprocessor.target_scaling is None:
+                found.append(Remedy((f"{remedies.setting_path(last.loc, 'activation')}=null",), text))
+            if low_output <= 0 and high_output >= 1 and context.preprocessor.target_scaling is None:
                 found.append(Remedy(("data.scale_target=minmax",), "bring the targets into the range, from 0 to 1"))
             return [Symptom("targets", last.path, figure, "warning", why, tuple(found), high, "largest target")]
         return []
     size = math.sqrt(float(np.mean(np.square(t.astype(np.float64)))))
-    level = _level(size, TARGET)
+    level = _level(size, TARGET_SIZE)
     figure = f"targets are about {size:.4g} in size"
     if level == "ok":
         return [Symptom("targets", "", figure, level, value=size, measured="size of the targets")]
     why = "outputs start at about 1 and have to grow there step by step; until then the loss and its gradient are huge"
-    found = [cures.target_scaled()] if case.preprocessor.target_scaling is None else []
-    place = ", ".join(case.preprocessor.target_names[:NAMED])
+    found = [remedies.scale_targets()] if context.preprocessor.target_scaling is None else []
+    place = ", ".join(context.preprocessor.target_names[:MAX_NAMES_SHOWN])
     return [Symptom("targets", place, figure, level, why, tuple(found), size, "size of the targets")]
 
 
-def _reach(layer: Activation) -> tuple[float, float]:
+def _output_range(layer: Activation) -> tuple[float, float]:
     """Between which values the outputs of an activation lie, looked for far out."""
     x = np.concatenate([-np.logspace(-3, 6, 200), np.logspace(-3, 6, 200)])[None]
     plan = layer.plan(x.shape[1:])
@@ -138,36 +142,36 @@ def _reach(layer: Activation) -> tuple[float, float]:
     return (0.0 if abs(low) < 1e-9 else low), (0.0 if abs(high) < 1e-9 else high)
 
 
-def columns(case: Case) -> list[Symptom]:
+def useless_columns(context: DiagnosisContext) -> list[Symptom]:
     """Columns that are the same in every training row, and columns that say what another one says."""
-    x, names = _examined(case), _names(case)
+    x, names = _examined(context), _names(context)
     constant = [j for j in range(x.shape[1]) if (x[:, j] == x[0, j]).all()]
-    if case.rows > EXAMINED:  # what is the same in some rows may differ in others
-        whole = case.train.x.reshape(case.rows, -1)
+    if context.rows > MAX_ROWS_EXAMINED:  # what is the same in some rows may differ in others
+        whole = context.train.x.reshape(context.rows, -1)
         constant = [j for j in constant if (whole[:, j] == whole[0, j]).all()]
     found: list[Symptom] = []
     of = f"{x.shape[1]:,} inputs"
     if constant:
-        listed = _listed([names[j][0] for j in constant])
+        listed = _shortened_list([names[j][0] for j in constant])
         figure = f"{len(constant)} of {of} are the same in every training row: {listed}"
         why = "what never changes tells rows apart no better than a bias does; it costs time, and a row that differs "
         why += "there one day meets weights that were never learned"
-        found.append(_columns_said(case, "constant", figure, why, [names[j][0] for j in constant]))
+        found.append(_columns_symptom(context, "constant", figure, why, [names[j][0] for j in constant]))
     pairs = list(_duplicates(x, names))
     if pairs:
-        listed = _listed([f"{names[j][0]} with {names[i][0]}" for i, j in pairs])
+        listed = _shortened_list([f"{names[j][0]} with {names[i][0]}" for i, j in pairs])
         figure = f"{len(pairs)} of {of} rise and fall exactly with another: {listed}"
         why = "a copy adds no knowledge: the weight is shared between both in any way, and steps along it count double"
-        found.append(_columns_said(case, "duplicate", figure, why, [names[j][0] for _, j in pairs]))
+        found.append(_columns_symptom(context, "duplicate", figure, why, [names[j][0] for _, j in pairs]))
     return found or [Symptom("columns", "", f"no constant or duplicate among {of}", "ok")]
 
 
-def _columns_said(case: Case, place: str, figure: str, why: str, names: list[str]) -> Symptom:
+def _columns_symptom(context: DiagnosisContext, place: str, figure: str, why: str, names: list[str]) -> Symptom:
     """The finding; columns of a file that names them can be dropped."""
-    source, known = case.experiment.data.train, {c.name for c in case.preprocessor.columns}
+    source, known = context.experiment.data.train, {c.name for c in context.preprocessor.columns}
     drop = [n for n in names if n in known]
     found: tuple[Remedy, ...] = ()
-    if isinstance(source, ColumnSource) and drop and case.again is not None:
+    if isinstance(source, ColumnSource) and drop and context.again is not None:
         settings = f"data.train.drop={flow([*source.drop, *drop])}"
         found = (Remedy((settings,), "leave them out"),)
     return Symptom("columns", place, figure, "notice", why, found, float(len(names)), "such columns")
@@ -189,7 +193,7 @@ def _duplicates(x: Array, names: list[tuple[str, bool]]) -> Iterator[tuple[int, 
     order = np.argsort(place, kind="stable")
     taken: set[int] = set()
     for here, after in pairwise(order):
-        if place[after] - place[here] > 1e-6 or abs(float(z[:, here] @ z[:, after])) < EQUAL:
+        if place[after] - place[here] > 1e-6 or abs(float(z[:, here] @ z[:, after])) < MIN_CORRELATION:
             continue
         i, j = sorted((int(used[here]), int(used[after])))
         same = not names[i][1] and names[i][0].partition("=")[0] == names[j][0].partition("=")[0]

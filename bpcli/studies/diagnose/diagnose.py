@@ -8,33 +8,33 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bpcli.records.diagnose import DiagnoseReport
-from bpcli.studies.diagnose.case import Case, open_case
-from bpcli.studies.diagnose.columns import columns, inputs, targets
-from bpcli.studies.diagnose.gradients import begin, dead, gradients, saturated, steps
-from bpcli.studies.diagnose.history import past
-from bpcli.studies.diagnose.learning_rate import by_heart, rates
-from bpcli.studies.diagnose.scene import MOST
+from bpcli.studies.diagnose.columns import input_sizes, target_range, useless_columns
+from bpcli.studies.diagnose.context import MAX_STEP_ROWS
+from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext, open_context
+from bpcli.studies.diagnose.gradients import dead_units, first_step_size, gradient_flow, saturated_units, start_loss
+from bpcli.studies.diagnose.history import training_history
+from bpcli.studies.diagnose.learning_rate import learning_rate, overfit_one_batch
 from bpcli.studies.diagnose.short_runs import peak_rate
-from bpcli.studies.diagnose.splits import amounts, classes, rows
-from bpcli.studies.diagnose.try_remedy import SERIOUS, Check, try_all
-from bpcli.studies.diagnose.weights import weights
+from bpcli.studies.diagnose.splits import class_balance, repeated_rows, row_and_step_counts
+from bpcli.studies.diagnose.try_remedy import SEVERITY, Check, try_remedies
+from bpcli.studies.diagnose.weights import initial_weights
 
 CHECKS: Mapping[str, Check] = {
-    "epochs": past,
-    "inputs": inputs,
-    "targets": targets,
-    "weights": weights,
-    "start": begin,
-    "gradients": gradients,
-    "dead": dead,
-    "saturated": saturated,
-    "steps": steps,
-    "rates": rates,
-    "by heart": by_heart,
-    "classes": classes,
-    "rows": rows,
-    "columns": columns,
-    "amounts": amounts,
+    "epochs": training_history,
+    "inputs": input_sizes,
+    "targets": target_range,
+    "weights": initial_weights,
+    "start": start_loss,
+    "gradients": gradient_flow,
+    "dead": dead_units,
+    "saturated": saturated_units,
+    "steps": first_step_size,
+    "rates": learning_rate,
+    "by heart": overfit_one_batch,
+    "classes": class_balance,
+    "rows": repeated_rows,
+    "columns": useless_columns,
+    "amounts": row_and_step_counts,
 }
 """By name: causes before what they lead to."""
 
@@ -47,51 +47,51 @@ def diagnose(
 
     Nothing is written, and the same file gives the same findings.
     """
-    return examine(open_case(path, sets, data, root), trying=trying)
+    return examine(open_context(path, sets, data, root), trying=trying)
 
 
-def examine(case: Case, *, trying: bool = False) -> DiagnoseReport:
+def examine(context: DiagnosisContext, *, trying: bool = False) -> DiagnoseReport:
     """The report of a case."""
     began = time.perf_counter()
-    found = [symptom for check in CHECKS.values() for symptom in check(case)]
-    found.sort(key=lambda s: -SERIOUS[s.level])  # stable: causes stay before what they lead to
+    found = [symptom for check in CHECKS.values() for symptom in check(context)]
+    found.sort(key=lambda s: -SEVERITY[s.level])  # stable: causes stay before what they lead to
     tried = ""
     if trying:
-        found, tried = try_all(case, found, CHECKS)
-    learns = not case.trained and case.gradient_optimizer is not None
+        found, tried = try_remedies(context, found, CHECKS)
+    learns = not context.trained and context.gradient_optimizer is not None
     return DiagnoseReport(
-        name=case.name,
-        weights=case.weights,
-        rows=_rows(case),
-        loss=case.loss,
-        constant=case.constant,
-        layers=case.health,
+        name=context.name,
+        weights=context.weights,
+        rows=_rows(context),
+        loss=context.loss,
+        constant=context.constant,
+        layers=context.health,
         symptoms=tuple(found),
-        rate=peak_rate(case),
-        rates=case.range.rates if learns and case.range is not None else (),
-        overfit=() if case.trained else case.overfit,
+        rate=peak_rate(context),
+        rates=context.range.rates if learns and context.range is not None else (),
+        overfit=() if context.trained else context.overfit,
         seconds=time.perf_counter() - began,
         tried=tried,
-        notes=tuple(_notes(case)),
-        warnings=case.warnings,
+        notes=tuple(_notes(context)),
+        warnings=context.warnings,
     )
 
 
-def _rows(case: Case) -> str:
-    shown, all_rows = len(case.probed), case.rows
-    what = "training rows" if case.train.name == "train" else "rows of --data"
+def _rows(context: DiagnosisContext) -> str:
+    shown, all_rows = len(context.probed), context.rows
+    what = "training rows" if context.train.name == "train" else "rows of --data"
     return f"all {shown:,} {what}" if shown == all_rows else f"{shown:,} of {all_rows:,} {what}"
 
 
-def _notes(case: Case) -> list[str]:
+def _notes(context: DiagnosisContext) -> list[str]:
     """What was not looked at, and why."""
     found = []
-    if case.trained:
+    if context.trained:
         found.append("how it starts, its learning rate and one batch by heart: bpcli diagnose CONFIG")
-    elif case.size > MOST:
-        found.append(f"single steps saw {MOST} rows of each batch of {case.size:,}")
-    if case.experiment.data.augment:
+    elif context.size > MAX_STEP_ROWS:
+        found.append(f"single steps saw {MAX_STEP_ROWS} rows of each batch of {context.size:,}")
+    if context.experiment.data.augment:
         found.append("images were not changed by chance")
-    if not math.isfinite(case.loss):
+    if not math.isfinite(context.loss):
         found.append("figures of layers are those of numbers that overflowed")
     return found

@@ -6,51 +6,51 @@ import math
 
 from bpcli.family import Activation
 from bpcli.records.diagnose import HealthRow, Remedy, Symptom
-from bpcli.studies.diagnose import remedies as cures
-from bpcli.studies.diagnose.case import Case
-from bpcli.studies.diagnose.short_runs import at_zero, peak_rate
-from bpcli.studies.diagnose.weights import off
+from bpcli.studies.diagnose import remedies
+from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
+from bpcli.studies.diagnose.short_runs import loss_at_zero, peak_rate
+from bpcli.studies.diagnose.weights import off_scale
 
-WRONG_START = (2.0, 4.0)
+CLASSES_START_RATIO = (2.0, 4.0)
 """Times the loss of a network that knows nothing: a notice, a warning. he_normal before a softmax starts at 1.6."""
 
-WRONG_VALUES = (6.0, 20.0)
+VALUES_START_RATIO = (6.0, 20.0)
 """The same of values, where random outputs add their own variance, more of it where inputs rise and fall together."""
 
-RATE = 0.5
+MIN_LAYER_FACTOR = 0.5
 """A layer: a sigmoid's slope is at most 1/4, and at a half ten layers lose a factor of a thousand."""
 
-REACH = (0.1, 0.01)
+VANISHED_RATIO = (0.1, 0.01)
 """First to last gradient: at a hundredth, what the last layer learns in one epoch takes the first a hundred."""
 
-DEAD = (0.2, 0.4)
-SATURATED = (0.25, 0.5)
+DEAD_SHARE = (0.2, 0.4)
+SATURATED_SHARE = (0.25, 0.5)
 """Shares of units, of outputs: a notice, a warning. Random relu layers have fewer than one dead unit in ten."""
 
-STEP = (1.0, 10.0)
+STEP_RATIO = (1.0, 10.0)
 """Step over weights, from which on the step is longer than the weights: a notice, a warning. About 1e-3 is right for
 large networks; small ones learn well with 1e-1, and layers that start near 0 have to grow at first."""
 
-STILL = 1e-6
+MIN_STEP_RATIO = 1e-6
 """Step over weights, below which a thousand steps change them by a thousandth."""
 
 
-def level_of(value: float, notice: float, warning: float) -> str:
+def severity(value: float, notice: float, warning: float) -> str:
     """How serious a value is that is better the smaller it is."""
     return "warning" if not value < warning else "notice" if not value < notice else "ok"
 
 
-def begin(case: Case) -> list[Symptom]:
+def start_loss(context: DiagnosisContext) -> list[Symptom]:
     """The loss against that of a network that knows nothing."""
-    loss, constant = case.loss, case.constant
-    if case.trained:
+    loss, constant = context.loss, context.constant
+    if context.trained:
         return []
-    classifies, k = case.experiment.loss.classifies, case.network_plan.y[0]
-    zero = at_zero(case)
-    bounded = isinstance(case.network_plan.nodes[-1].layer, Activation)
+    classifies, k = context.experiment.loss.classifies, context.network_plan.y[0]
+    zero = loss_at_zero(context)
+    bounded = isinstance(context.network_plan.nodes[-1].layer, Activation)
     guess = max(constant, zero) if classifies or bounded else constant
     ratio = loss / guess if guess > 0 else 1.0
-    level = level_of(ratio, *(WRONG_START if classifies else WRONG_VALUES))
+    level = severity(ratio, *(CLASSES_START_RATIO if classifies else VALUES_START_RATIO))
     if not math.isfinite(loss):
         figure = f"the loss is {loss} before the first step"
     elif classifies:
@@ -64,56 +64,63 @@ def begin(case: Case) -> list[Symptom]:
     measured = "loss at the start, in times of knowing nothing"
     found: list[Remedy] = []
     if level != "ok":
-        if case.preprocessor.scaling is None and _large_inputs(case):
-            found.append(cures.scaled(case))
-        if not classifies and case.preprocessor.target_scaling is None:
-            found.append(cures.target_scaled())
-        found += [*cures.starts(case, off(case)), *cures.quiet(case)]
+        if context.preprocessor.scaling is None and _large_inputs(context):
+            found.append(remedies.scale_inputs(context))
+        if not classifies and context.preprocessor.target_scaling is None:
+            found.append(remedies.scale_targets())
+        found += [*remedies.default_initializers(context, off_scale(context)), *remedies.small_last_layer(context)]
     return [Symptom("start", "", figure, level, why, tuple(found), ratio, measured)]
 
 
-def _large_inputs(case: Case) -> bool:
-    x = case.train.x[case.probed].astype(float)
+def _large_inputs(context: DiagnosisContext) -> bool:
+    x = context.train.x[context.probed].astype(float)
     return not 0.1 < math.sqrt(float((x * x).mean())) < 5
 
 
-def learning(case: Case) -> list[HealthRow]:
+def learning_layers(context: DiagnosisContext) -> list[HealthRow]:
     """The layers with weights, in order, those of residual branches too: what a gradient has to reach."""
-    weighty = {e.node.path for e in case.network_plan.layout if e.param.decays}
-    return [row for row in case.health if row.layer in weighty]
+    weighty = {e.node.path for e in context.network_plan.layout if e.param.decays}
+    return [row for row in context.health if row.layer in weighty]
 
 
-def gradients(case: Case) -> list[Symptom]:
+def gradient_flow(context: DiagnosisContext) -> list[Symptom]:
     """How the gradient grows or shrinks from the last layer that learns to the first."""
-    rows = learning(case)
+    rows = learning_layers(context)
     norms = [row.gradient or 0.0 for row in rows]
     if len(rows) < 3:
-        return _reached(case, rows, norms)
+        return _gradient_reach(context, rows, norms)
     first, last = norms[0], norms[-1]
     if not (first > 0 and last > 0 and math.isfinite(first) and math.isfinite(last)):
-        return _reached(case, rows, norms)
+        return _gradient_reach(context, rows, norms)
     reach = first / last
     rate = reach ** (1 / (len(rows) - 1))
-    spread = _told(case, rows[0]) / _told(case, rows[-1])
+    spread = _error_norm(context, rows[0]) / _error_norm(context, rows[-1])
     error = spread ** (1 / (len(rows) - 1))
     place = f"{rows[0].layer} to {rows[-1].layer}"
     figure = f"from {rows[-1].layer} back to {rows[0].layer} the gradient goes from {last:.3g} to {first:.3g}"
     figure += f", a factor of {rate:.3g} a layer"
     level, why, found = "ok", "", list[Remedy]()
-    if rate < RATE and reach < REACH[0]:
-        level = level_of(1 / reach, 1 / REACH[0], 1 / REACH[1])
+    if rate < MIN_LAYER_FACTOR and reach < VANISHED_RATIO[0]:
+        level = severity(1 / reach, 1 / VANISHED_RATIO[0], 1 / VANISHED_RATIO[1])
         why = (
             "the chain rule multiplies a factor for each layer, and here all of them are small: the gradient vanishes, "
         )
         why += "and the first layers hardly learn"
-        found = cures.opened(case, "relu", "relu has slope 1 where it is open; a sigmoid has at most 1/4, tanh 1")
-        found += [*cures.normalized(case), *cures.bypassed(case), *cures.starts(case, off(case)), *cures.adam(case)]
-        even = _even(rows)
-        if level == "warning" and even:
+        found = remedies.replace_activations(
+            context, "relu", "relu has slope 1 where it is open; a sigmoid has at most 1/4, tanh 1"
+        )
+        found += [
+            *remedies.add_norms(context),
+            *remedies.add_residuals(context),
+            *remedies.default_initializers(context, off_scale(context)),
+            *remedies.use_adam(context),
+        ]
+        evened = _evened_out(rows)
+        if level == "warning" and evened:
             level = "notice"
-            why += f"; {case.experiment.optimizer.kind} evens it out, as its steps say ({even})"
-    elif max(rate, error) > 1 / RATE and max(reach, spread) > 1 / REACH[0]:
-        level = level_of(max(reach, spread), 1 / REACH[0], 1 / REACH[1])
+            why += f"; {context.experiment.optimizer.kind} evens it out, as its steps say ({evened})"
+    elif max(rate, error) > 1 / MIN_LAYER_FACTOR and max(reach, spread) > 1 / VANISHED_RATIO[0]:
+        level = severity(max(reach, spread), 1 / VANISHED_RATIO[0], 1 / VANISHED_RATIO[1])
         if error > rate:
             rate = error
             figure = f"from {rows[-1].layer} back to {rows[0].layer} dL/dy grows by a factor of {error:.3g} a layer"
@@ -121,92 +128,107 @@ def gradients(case: Case) -> list[Symptom]:
             "the chain rule multiplies a factor for each layer, and here all of them are large: the gradient explodes, "
         )
         why += "and a step throws the first layers about"
-        found = [*cures.starts(case, off(case)), *cures.normalized(case), *cures.clipping(case)]
-    if case.trained and level == "warning" and case.loss < 0.5 * case.constant:
+        found = [
+            *remedies.default_initializers(context, off_scale(context)),
+            *remedies.add_norms(context),
+            *remedies.clip_gradient(context),
+        ]
+    if context.trained and level == "warning" and context.loss < 0.5 * context.constant:
         level = "notice"  # it has learned all the same
     measured = "factor of the gradient a layer"
     return [Symptom("gradients", place, figure, level, why, tuple(found), rate, measured)]
 
 
-def _told(case: Case, row: HealthRow) -> float:
+def _error_norm(context: DiagnosisContext, row: HealthRow) -> float:
     """The norm of dL/dy of a row of the batch, whatever the width of the layer. It is what is passed on: behind relu
     the gradient of every matrix may be the same, large signals going in where small errors come back."""
-    width = next(math.prod(node.plan.y) for node in case.network_plan.walk() if node.path == row.layer)
+    width = next(math.prod(node.plan.y) for node in context.network_plan.walk() if node.path == row.layer)
     return row.error * math.sqrt(width)
 
 
-def _reached(case: Case, rows: list[HealthRow], norms: list[float]) -> list[Symptom]:
+def _gradient_reach(context: DiagnosisContext, rows: list[HealthRow], norms: list[float]) -> list[Symptom]:
     """Whether the gradient reaches each layer at all, of two layers or where it is 0 or not finite."""
     bad = [row for row, norm in zip(rows, norms, strict=True) if not math.isfinite(norm)]
     if bad:
         figure = f"the gradient is not finite in {', '.join(row.layer for row in bad)}"
         why = "numbers have grown beyond what the machine can write: no step can be taken"
-        found = [*cures.starts(case, off(case)), *([cures.scaled(case)] if case.preprocessor.scaling is None else [])]
+        found = [
+            *remedies.default_initializers(context, off_scale(context)),
+            *([remedies.scale_inputs(context)] if context.preprocessor.scaling is None else []),
+        ]
         return [Symptom("gradients", bad[0].layer, figure, "warning", why, tuple(found))]
     none = [row for row, norm in zip(rows, norms, strict=True) if norm == 0]
     if none and len(none) < len(rows):
         figure = f"no gradient at all reaches {', '.join(row.layer for row in none)}"
         why = "where every factor of the chain rule is 0 nothing can be learned"
-        found = cures.opened(case, "leaky_relu", "leaky_relu passes a hundredth of what relu closes off")
-        found += cures.starts(case, off(case))
+        found = remedies.replace_activations(
+            context, "leaky_relu", "leaky_relu passes a hundredth of what relu closes off"
+        )
+        found += remedies.default_initializers(context, off_scale(context))
         return [Symptom("gradients", none[0].layer, figure, "warning", why, tuple(found))]
     low, high = min(norms, default=0.0), max(norms, default=0.0)
     figure = f"gradients of {low:.3g} to {high:.3g}" if len(rows) > 1 else f"a gradient of {high:.3g}"
     return [Symptom("gradients", "", figure, "ok")]
 
 
-def _even(rows: list[HealthRow]) -> str:
+def _evened_out(rows: list[HealthRow]) -> str:
     """In words, that a step moves the first layer about as far as the last; empty where it does not."""
     first, last = rows[0].update, rows[-1].update
-    if not first or not last or first < max(STILL, 0.1 * last):
+    if not first or not last or first < max(MIN_STEP_RATIO, 0.1 * last):
         return ""
     return f"{first:.1g} and {last:.1g} of the weights"
 
 
-def dead(case: Case) -> list[Symptom]:
+def dead_units(context: DiagnosisContext) -> list[Symptom]:
     """Units that no row opens."""
-    place = {n.path for n in cures.hidden(case)}
-    rows = [row for row in case.health if row.dead is not None and row.layer in place]
+    place = {n.path for n in remedies.hidden_activations(context)}
+    rows = [row for row in context.health if row.dead is not None and row.layer in place]
     row = max(rows, key=lambda r: r.dead or 0.0, default=None)
     if row is None or row.dead is None:
         return []
-    level = level_of(row.dead, *DEAD)
-    figure = f"{row.dead:.0%} of its units are closed for all {len(case.probed)} rows"
-    figure += _beside([r.layer for r in rows if r is not row and not (r.dead or 0.0) < DEAD[0]], DEAD[0])
+    level = severity(row.dead, *DEAD_SHARE)
+    figure = f"{row.dead:.0%} of its units are closed for all {len(context.probed)} rows"
+    figure += _other_layers(
+        [r.layer for r in rows if r is not row and not (r.dead or 0.0) < DEAD_SHARE[0]], DEAD_SHARE[0]
+    )
     if level == "ok":
-        figure = f"at most {row.dead:.0%} of a layer's units are closed for all {len(case.probed)} rows"
+        figure = f"at most {row.dead:.0%} of a layer's units are closed for all {len(context.probed)} rows"
     why = "a closed unit puts out the same whatever comes in, and its slope is 0: it has no part in anything and, "
     why += "as no gradient reaches it, may stay so"
-    several = cures.opened(case, "leaky_relu", "leaky_relu passes a hundredth of what relu closes off")
-    several += cures.starts(case, off(case)) + cures.normalized(case)
-    if case.preprocessor.scaling is None and _large_inputs(case):
-        several.insert(0, cures.scaled(case))
-    return [_said("dead", row.layer, figure, level, why, several, row.dead, "share of dead units")]
+    found = remedies.replace_activations(context, "leaky_relu", "leaky_relu passes a hundredth of what relu closes off")
+    found += remedies.default_initializers(context, off_scale(context)) + remedies.add_norms(context)
+    if context.preprocessor.scaling is None and _large_inputs(context):
+        found.insert(0, remedies.scale_inputs(context))
+    return [_symptom("dead", row.layer, figure, level, why, found, row.dead, "share of dead units")]
 
 
-def saturated(case: Case) -> list[Symptom]:
+def saturated_units(context: DiagnosisContext) -> list[Symptom]:
     """Outputs near the ends of a range, where the slope is nearly 0. What the last layer puts out is meant to be there
     once it has learned."""
-    inner = {n.path for n in cures.hidden(case)}
-    rows = [r for r in case.health if r.saturated is not None and (r.layer in inner or not case.trained)]
+    inner = {n.path for n in remedies.hidden_activations(context)}
+    rows = [r for r in context.health if r.saturated is not None and (r.layer in inner or not context.trained)]
     row = max(rows, key=lambda r: r.saturated or 0.0, default=None)
     if row is None or row.saturated is None:
         return []
-    level = level_of(row.saturated, *SATURATED)
-    if case.trained and level == "warning":
+    level = severity(row.saturated, *SATURATED_SHARE)
+    if context.trained and level == "warning":
         level = "notice"  # what has learned is sure of itself
     figure = f"{row.saturated:.0%} of its outputs are at the ends of {row.kind}"
     if level == "ok":
         figure = f"at most {row.saturated:.0%} of a layer's outputs are at the ends of its range"
-    figure += _beside([r.layer for r in rows if r is not row and not (r.saturated or 0) < SATURATED[0]], SATURATED[0])
+    figure += _other_layers(
+        [r.layer for r in rows if r is not row and not (r.saturated or 0) < SATURATED_SHARE[0]], SATURATED_SHARE[0]
+    )
     why = "there the slope is under a twentieth of the steepest: little of the error passes, and learning is slow"
-    several = [cures.scaled(case)] if case.preprocessor.scaling is None and _large_inputs(case) else []
-    several += cures.starts(case, off(case))
-    several += cures.normalized(case) + cures.opened(case, "relu", "relu has one flat end, not two")
-    return [_said("saturated", row.layer, figure, level, why, several, row.saturated, "saturated share")]
+    found = [remedies.scale_inputs(context)] if context.preprocessor.scaling is None and _large_inputs(context) else []
+    found += remedies.default_initializers(context, off_scale(context))
+    found += remedies.add_norms(context) + remedies.replace_activations(
+        context, "relu", "relu has one flat end, not two"
+    )
+    return [_symptom("saturated", row.layer, figure, level, why, found, row.saturated, "saturated share")]
 
 
-def _beside(layers: list[str], share: float) -> str:
+def _other_layers(layers: list[str], share: float) -> str:
     """In words, which other layers are over a share."""
     if not layers:
         return ""
@@ -214,35 +236,41 @@ def _beside(layers: list[str], share: float) -> str:
     return f"; over {share:.0%} in {named} too"
 
 
-def _said(
+def _symptom(
     check: str, place: str, figure: str, level: str, why: str, found: list[Remedy], value: float, measured: str
 ) -> Symptom:
     kept = tuple(found) if level != "ok" else ()
     return Symptom(check, place, figure, level, why if level != "ok" else "", kept, value, measured)
 
 
-def steps(case: Case) -> list[Symptom]:
+def first_step_size(context: DiagnosisContext) -> list[Symptom]:
     """How far the first step moves each layer, against the size of its weights."""
-    rows = [row for row in learning(case) if row.update is not None]
+    rows = [row for row in learning_layers(context) if row.update is not None]
     if not rows:
         return []
     longest, shortest = max(rows, key=lambda r: r.update or 0.0), min(rows, key=lambda r: r.update or 0.0)
     high, low = longest.update or 0.0, shortest.update or 0.0
-    measured, rate = "first step over weights", peak_rate(case)
-    level = level_of(high, *STEP)
+    measured, rate = "first step over weights", peak_rate(context)
+    level = severity(high, *STEP_RATIO)
     if level != "ok":
         figure = f"the first step moves its weights by {high:.2g} of their size"
         why = "such a step leaves nothing of how the weights started: the rate is too high, or the gradient too large"
-        found = [c for c in [cures.rate(case, rate * 0.05 / high, "a step of a twentieth")] if c] if rate else []
-        found += cures.clipping(case)
+        found = (
+            [c for c in [remedies.set_rate(context, rate * 0.05 / high, "a step of a twentieth")] if c] if rate else []
+        )
+        found += remedies.clip_gradient(context)
         return [Symptom("steps", longest.layer, figure, level, why, tuple(found), high, measured)]
-    if low < STILL:
+    if low < MIN_STEP_RATIO:
         figure = f"the first step moves its weights by {low:.2g} of their size, and about 0.001 is usual"
         why = "at this pace a thousand steps change nothing that can be seen: the rate is too low, or no gradient comes"
         found = list[Remedy]()
-        if rate and STILL / 1000 < high < STILL * 10:
-            found = [c for c in [cures.rate(case, rate * 1e-3 / high, "a step of a thousandth of the weights")] if c]
-        found += cures.adam(case)
+        if rate and MIN_STEP_RATIO / 1000 < high < MIN_STEP_RATIO * 10:
+            found = [
+                c
+                for c in [remedies.set_rate(context, rate * 1e-3 / high, "a step of a thousandth of the weights")]
+                if c
+            ]
+        found += remedies.use_adam(context)
         return [Symptom("steps", shortest.layer, figure, "warning", why, tuple(found), low, measured)]
     span = f"{high:.2g}" if low == high else f"{low:.2g} to {high:.2g}"
     figure = f"the first step moves weights by {span} of their size"

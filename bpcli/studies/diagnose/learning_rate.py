@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 
 from bpcli.records.diagnose import Remedy, Symptom
-from bpcli.studies.diagnose import remedies as cures
-from bpcli.studies.diagnose.case import Case
+from bpcli.studies.diagnose import remedies
+from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
 from bpcli.studies.diagnose.short_runs import OVERFIT_ROWS, peak_rate
 
 TOO_LOW = 0.1  # of where the loss begins to fall
-LEARNED = (0.1, 0.5)
+REMAINING_SHARE = (0.1, 0.5)
 """Of the way from what the batch starts with to its least loss, what may be left: a notice, a warning."""
 
 
-def rates(case: Case) -> list[Symptom]:
+def learning_rate(context: DiagnosisContext) -> list[Symptom]:
     """Where the learning rate of the training stands in the range test."""
-    peak, found = peak_rate(case), case.range
-    if peak is None or case.trained:
+    peak, found = peak_rate(context), context.range
+    if peak is None or context.trained:
         return []
     measured = "learning rate, over the best of the range test"
     if found is None or math.isnan(found.best):
@@ -34,34 +34,36 @@ def rates(case: Case) -> list[Symptom]:
     if found.most is not None and peak >= found.most:
         why = "each step goes so far beyond the valley that it comes out higher than it went in"
         text = "between where the loss begins to fall and a tenth of where it is least"
-        several = [c for c in [cures.rate(case, found.good, text)] if c] + cures.clipping(case)
+        options = [c for c in [remedies.set_rate(context, found.good, text)] if c] + remedies.clip_gradient(context)
         level = "warning" if found.worse else "notice"
-        return [Symptom("rates", "", figure, level, why, tuple(several), value, measured)]
+        return [Symptom("rates", "", figure, level, why, tuple(options), value, measured)]
     if peak < TOO_LOW * found.low:
         why = "at this rate a step changes next to nothing: training takes many times as long as it could"
         text = "between where the loss begins to fall and a tenth of where it is least"
-        cure = cures.rate(case, found.good, text)
-        several = [cure] if cure else []
-        quick = remaining(case) < LEARNED[0]  # at this rate it learns one batch in good time
-        return [Symptom("rates", "", figure, "notice" if quick else "warning", why, tuple(several), value, measured)]
+        remedy = remedies.set_rate(context, found.good, text)
+        options = [remedy] if remedy else []
+        learns_anyway = remaining_loss(context) < REMAINING_SHARE[0]  # at this rate it learns one batch in good time
+        return [
+            Symptom("rates", "", figure, "notice" if learns_anyway else "warning", why, tuple(options), value, measured)
+        ]
     return [Symptom("rates", "", figure, "ok", value=value, measured=measured)]
 
 
-def remaining(case: Case) -> float:
+def remaining_loss(context: DiagnosisContext) -> float:
     """What is left, after learning one batch by heart, of the way from the loss at first to the least there is."""
-    losses, least = case.overfit, case.least
-    start = max(losses[0], case.constant)
+    losses, least = context.overfit, context.least
+    start = max(losses[0], context.constant)
     return (losses[-1] - least) / (start - least) if start > least else 0.0
 
 
-def by_heart(case: Case) -> list[Symptom]:
+def overfit_one_batch(context: DiagnosisContext) -> list[Symptom]:
     """Whether the network can learn one small batch by heart: if it cannot, it will not learn all rows."""
-    if case.trained:
+    if context.trained:
         return []
-    losses, least, left = case.overfit, case.least, remaining(case)
-    rows = next(case.batches(OVERFIT_ROWS))
+    losses, least, left = context.overfit, context.least, remaining_loss(context)
+    rows = next(context.batches(OVERFIT_ROWS))
     end = losses[-1]
-    level = "warning" if not left < LEARNED[1] else "notice" if not left < LEARNED[0] else "ok"
+    level = "warning" if not left < REMAINING_SHARE[1] else "notice" if not left < REMAINING_SHARE[0] else "ok"
     what = f"{len(rows)} rows" if len(rows) > 1 else "one row"
     figure = f"in {len(losses)} steps the loss of {what} goes from {losses[0]:.4g} to {end:.3g}"
     figure += f", and {least:.3g} is the least there is" if least > 1e-3 else ""
@@ -69,14 +71,16 @@ def by_heart(case: Case) -> list[Symptom]:
         return [Symptom("by heart", "", figure, level, value=left, measured="what is left of the loss of one batch")]
     why = "any network that works can learn a few rows by heart: this one is too small, too slow, or its gradient does "
     why += "not arrive"
-    return [Symptom("by heart", "", figure, level, why, tuple(_faster(case)), left, "what is left of one batch's loss")]
+    return [
+        Symptom("by heart", "", figure, level, why, tuple(_faster(context)), left, "what is left of one batch's loss")
+    ]
 
 
-def _faster(case: Case) -> list[Remedy]:
+def _faster(context: DiagnosisContext) -> list[Remedy]:
     """What may make it learn: the rate of the range test, adam, more units."""
-    found, several = case.range, list[Remedy]()
-    peak = peak_rate(case)
+    found, options = context.range, list[Remedy]()
+    peak = peak_rate(context)
     if found is not None and peak and not math.isnan(found.best):
-        cure = cures.rate(case, found.good, "a rate that the range test found good")
-        several += [cure] if cure and not 1 / 3 < found.good / peak < 3 else []
-    return several + cures.adam(case) + cures.wider(case)
+        remedy = remedies.set_rate(context, found.good, "a rate that the range test found good")
+        options += [remedy] if remedy and not 1 / 3 < found.good / peak < 3 else []
+    return options + remedies.use_adam(context) + remedies.widen(context)

@@ -8,21 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from bpcli.engine.step import NonFiniteError
-from bpcli.studies.diagnose.scene import MOST, Scene
-from bpcli.studies.diagnose.short_runs import Paced, copy_of, peak_rate, step_on
+from bpcli.studies.diagnose.context import MAX_STEP_ROWS, TrainingContext
+from bpcli.studies.diagnose.short_runs import GeometricRateStep, copy_stepper, peak_rate, step_on
 
 DECADES = 3.0  # below the rate of the training and above it
-FAR = 10.0  # where the test ends at the earliest, unless the loss explodes
-PER_DECADE = 16  # steps
-RETREATS = 3
-EXPLODED = 4.0  # times the least loss so far, or that of the best constant: the test ends
-SOONEST = 8  # steps: an explosion right behind a fall says that the test began too high
-SEEN = 0.03  # of the loss at first: what has to go for the test to say anything
-FALLEN = 0.1  # of the way down: where the loss begins to fall
+MIN_LAST_RATE = 10.0  # where the test ends at the earliest, unless the loss explodes
+STEPS_PER_DECADE = 16  # steps
+MAX_STARTS = 3
+EXPLOSION = 4.0  # times the least loss so far, or that of the best constant: the test ends
+MIN_STEPS = 8  # steps: an explosion right behind a fall says that the test began too high
+MIN_FALL = 0.03  # of the loss at first: what has to go for the test to say anything
+FALL_BEGINS = 0.1  # of the way down: where the loss begins to fall
 
 
 @dataclass(frozen=True)
-class Range:
+class RateRange:
     """What the range test found: the rates with the loss after the step with each; between `low` (the loss begins to
     fall) and `best` (it is least) lie the good ones; at `most` it explodes, None where it does not."""
 
@@ -44,67 +44,69 @@ class Range:
         return math.sqrt(self.low * max(self.low, self.best / 10))
 
 
-def range_test(scene: Scene, constant: float) -> Range | None:
+def lr_range_test(context: TrainingContext, constant: float) -> RateRange | None:
     """One step after another, each with a larger rate, from a thousandth of the training's to where the loss explodes;
     where it does so before it falls, from a thousandth of that, and so on. `constant` is the loss of the best
     constant. None where the optimizer has no rate."""
-    peak = peak_rate(scene)
+    peak = peak_rate(context)
     if peak is None:
         return None
-    found: Range | None = None
-    for times in range(1, RETREATS + 1):
-        found = _ramp(scene, peak * 10 ** (-DECADES * times), peak, constant)
+    found: RateRange | None = None
+    for times in range(1, MAX_STARTS + 1):
+        found = _increase_rate(context, peak * 10 ** (-DECADES * times), peak, constant)
         if found is not None and (found.most is None or not math.isnan(found.best)):
             break
     return found
 
 
-def _ramp(scene: Scene, first: float, peak: float, constant: float) -> Range | None:
+def _increase_rate(context: TrainingContext, first: float, peak: float, constant: float) -> RateRange | None:
     """Steps in the order of the training, each at a rate larger than the last; after each the loss of the rows that
     layers are measured on, so that no batch is taken for a rise or a fall."""
-    last, growth = max(peak * 10**DECADES, FAR), 10 ** (1 / PER_DECADE)
-    dtype = np.dtype(scene.experiment.dtype)
-    size = max(min(scene.size, MOST), len(scene.probed))
-    stepper = copy_of(scene, size, dtype, first=first, growth=growth)
-    assert isinstance(stepper, Paced)
-    start = least = _judged(scene, stepper)
+    last, growth = max(peak * 10**DECADES, MIN_LAST_RATE), 10 ** (1 / STEPS_PER_DECADE)
+    dtype = np.dtype(context.experiment.dtype)
+    size = max(min(context.size, MAX_STEP_ROWS), len(context.probed))
+    stepper = copy_stepper(context, size, dtype, first=first, growth=growth)
+    assert isinstance(stepper, GeometricRateStep)
+    start = least = _probe_loss(context, stepper)
     found: list[tuple[float, float]] = []
     most: float | None = None
-    for k, rows in zip(range(math.ceil(math.log10(last / first) * PER_DECADE)), scene.batches(MOST), strict=False):
+    for k, rows in zip(
+        range(math.ceil(math.log10(last / first) * STEPS_PER_DECADE)), context.batches(MAX_STEP_ROWS), strict=False
+    ):
         try:
-            step_on(stepper, scene.train.x, scene.train.t, rows, k)
-            loss = _judged(scene, stepper)
+            step_on(stepper, context.train.x, context.train.t, rows, k)
+            loss = _probe_loss(context, stepper)
         except NonFiniteError:
             loss = math.inf
         if math.isfinite(loss):
             found.append((stepper.rate_at(k), loss))
-        if not loss < EXPLODED * max(least, constant):
+        if not loss < EXPLOSION * max(least, constant):
             most = stepper.rate_at(k)
             break
         least = min(least, loss)
-    return _read(start, tuple(found), most)
+    return _range_from(start, tuple(found), most)
 
 
-def _judged(scene: Scene, stepper: Paced) -> float:
+def _probe_loss(context: TrainingContext, stepper: GeometricRateStep) -> float:
     """The loss of the probed rows as the weights are now. Chance is off, or where a layer takes statistics over the
     rows, which it has hardly begun to, always the same."""
-    network, batch = stepper.objective.network, stepper.objective.batch(len(scene.probed))
-    batch.load(scene.train.x, scene.train.t, scene.probed)
-    taught = bool(network.states)
+    network, batch = stepper.objective.network, stepper.objective.batch(len(context.probed))
+    batch.load(context.train.x, context.train.t, context.probed)
+    batch_statistics = bool(network.states)
     with np.errstate(all="ignore"):
-        if taught:
+        if batch_statistics:
             network.draw(batch.chain, 0)
-        return batch.forward(taught)
+        return batch.forward(batch_statistics)
 
 
-def _read(start: float, rates: tuple[tuple[float, float], ...], most: float | None) -> Range | None:
+def _range_from(start: float, rates: tuple[tuple[float, float], ...], most: float | None) -> RateRange | None:
     if len(rates) < 2:
         return None
     losses = np.array([loss for _, loss in rates])
     least = int(losses.argmin())
     fall = start - float(losses[least])
-    if not fall > SEEN * abs(start) or (least < SOONEST and most is not None):
-        return Range(rates, math.nan, math.nan, most)
-    above = np.flatnonzero(losses[:least] >= start - FALLEN * fall)
+    if not fall > MIN_FALL * abs(start) or (least < MIN_STEPS and most is not None):
+        return RateRange(rates, math.nan, math.nan, most)
+    above = np.flatnonzero(losses[:least] >= start - FALL_BEGINS * fall)
     low = int(above[-1]) + 1 if len(above) else 0
-    return Range(rates, rates[low][0], rates[least][0], most)
+    return RateRange(rates, rates[low][0], rates[least][0], most)

@@ -11,13 +11,13 @@ from bpcli.engine.network_plan import PlannedLayer
 from bpcli.family import Activation, GradientOptimizer
 from bpcli.parts.layers.dense import Dense
 from bpcli.records.diagnose import Remedy
-from bpcli.studies.diagnose.case import Case
+from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
 from bpcli.studies.run.layer_stats import character
 
-PEAKS = ("peak", "start", "value")
+PEAK_SETTINGS = ("peak", "start", "value")
 """What schedules call their greatest rate."""
 
-FEW = 8  # rows of a batch whose statistics are not to be trusted
+MIN_BATCH_NORM_ROWS = 8  # rows of a batch whose statistics are not to be trusted
 
 
 def rounded(value: float) -> float:
@@ -29,99 +29,99 @@ def rounded(value: float) -> float:
     return float(f"{nearest * scale:.1g}")
 
 
-def key(loc: Sequence[str | int], *more: str) -> str:
+def setting_path(loc: Sequence[str | int], *more: str) -> str:
     """Where a setting stands, with dots."""
     return ".".join(map(str, (*loc, *more)))
 
 
-def rate(case: Case, value: float, text: str) -> Remedy | None:
+def set_rate(context: DiagnosisContext, value: float, text: str) -> Remedy | None:
     """Another learning rate, put where the schedule says its greatest."""
-    if case.gradient_optimizer is None:
+    if context.gradient_optimizer is None:
         return None
-    path, schedule = "optimizer.learning_rate", case.gradient_optimizer.learning_rate
+    path, schedule = "optimizer.learning_rate", context.gradient_optimizer.learning_rate
     while hasattr(schedule, "then"):
         path, schedule = f"{path}.then", schedule.then
-    name = next((n for n in PEAKS if hasattr(schedule, n)), "value")
+    name = next((n for n in PEAK_SETTINGS if hasattr(schedule, n)), "value")
     path = path if schedule.kind == "constant" else f"{path}.{name}"
     return Remedy((f"{path}={flow(rounded(value))}",), text)
 
 
-def clipping(case: Case) -> list[Remedy]:
+def clip_gradient(context: DiagnosisContext) -> list[Remedy]:
     """A bound on the gradient, where there is none."""
-    if case.experiment.clipping is not None or case.gradient_optimizer is None:
+    if context.experiment.clipping is not None or context.gradient_optimizer is None:
         return []
     return [Remedy(("clipping={type: global_norm, max_norm: 1.0}",), "clip the gradient: no step can be huge")]
 
 
-def adam(case: Case) -> list[Remedy]:
+def use_adam(context: DiagnosisContext) -> list[Remedy]:
     """An optimizer that gives every weight a rate of its own, where a plain one stands."""
-    optimizer = case.experiment.optimizer
+    optimizer = context.experiment.optimizer
     if not isinstance(optimizer, GradientOptimizer) or not optimizer.one_rate:
         return []
     return [Remedy(("optimizer={type: adam, learning_rate: 0.001}",), "adam gives every weight a step of its own size")]
 
 
-def scaled(case: Case) -> Remedy:
+def scale_inputs(context: DiagnosisContext) -> Remedy:
     """Inputs shifted and scaled."""
-    images = len(case.network_plan.x) > 1 or math.prod(case.network_plan.x) >= 64
-    kind = "{type: standardize, per: all}" if images and not case.preprocessor.columns else "standardize"
+    images = len(context.network_plan.x) > 1 or math.prod(context.network_plan.x) >= 64
+    kind = "{type: standardize, per: all}" if images and not context.preprocessor.columns else "standardize"
     return Remedy((f"data.scale={kind}",), "every input to mean 0 and deviation 1, learned from the training rows")
 
 
-def target_scaled() -> Remedy:
+def scale_targets() -> Remedy:
     return Remedy(
         ("data.scale_target=standardize",), "train on targets of deviation 1; metrics stay in their own units"
     )
 
 
-def starts(case: Case, nodes: Sequence[PlannedLayer]) -> list[Remedy]:
+def default_initializers(context: DiagnosisContext, nodes: Sequence[PlannedLayer]) -> list[Remedy]:
     """The default initializers of layers whose file says another."""
     sets = []
     for node in nodes:
         for name in ("init", "weights"):
             if getattr(node.layer, name, None) is not None:
-                sets.append(f"{key(node.loc, name)}=null")
+                sets.append(f"{setting_path(node.loc, name)}=null")
     text = "leave `init` out: weights then start as suits the activation behind them"
     return [Remedy(tuple(sets), text)] if sets else []
 
 
-def quiet(case: Case) -> list[Remedy]:
+def small_last_layer(context: DiagnosisContext) -> list[Remedy]:
     """A last layer that starts small."""
-    last = [n for n in case.network_plan.nodes if n.learns][-1]
+    last = [n for n in context.network_plan.nodes if n.learns][-1]
     if not isinstance(last.layer, Dense) or last.layer.weights is not None:
         return []
     text = "let the last layer start small: the network then begins by knowing nothing"
-    return [Remedy((f"{key(last.loc, 'init')}={{type: normal, std: 0.01}}",), text)]
+    return [Remedy((f"{setting_path(last.loc, 'init')}={{type: normal, std: 0.01}}",), text)]
 
 
-def hidden(case: Case) -> Iterator[PlannedLayer]:
+def hidden_activations(context: DiagnosisContext) -> Iterator[PlannedLayer]:
     """The activations before the last layer that learns."""
-    last = max((i for i, node in enumerate(case.network_plan.nodes) if node.learns), default=0)
-    for node in case.network_plan.nodes[:last]:
+    last = max((i for i, node in enumerate(context.network_plan.nodes) if node.learns), default=0)
+    for node in context.network_plan.nodes[:last]:
         yield from (n for n in node.walk() if isinstance(n.layer, Activation))
 
 
-def opened(case: Case, kind: str, text: str) -> list[Remedy]:
+def replace_activations(context: DiagnosisContext, kind: str, text: str) -> list[Remedy]:
     """Another activation in place of all hidden ones that have as flat an end as relu, or two of them."""
     flat = {"relu": ("both",), "leaky_relu": ("one",)}[kind]
     sets = []
-    for node in hidden(case):
+    for node in hidden_activations(context):
         assert isinstance(node.layer, Activation)
         if character(node.layer)[1] in flat:
-            sets.append(f"{key(node.loc)}{'.activation' if node.path.endswith('.activation') else ''}={kind}")
+            sets.append(f"{setting_path(node.loc)}{'.activation' if node.path.endswith('.activation') else ''}={kind}")
     return [Remedy(tuple(sets), text)] if sets else []
 
 
-def normalized(case: Case) -> list[Remedy]:
+def add_norms(context: DiagnosisContext) -> list[Remedy]:
     """A norm between every hidden layer and its activation, where the network has none yet: over the rows of a batch,
     which makes each unit differ from row to row; over the units where a batch is too small for that."""
-    nodes = list(case.network_plan.walk())
+    nodes = list(context.network_plan.walk())
     if any("norm" in node.layer.kind or node.inside for node in nodes):
         return []
-    size = case.data.get("training", {}).get("batch_size", 32)
-    norm = "batch_norm" if size == "full" or size >= FEW else "layer_norm"
+    size = context.data.get("training", {}).get("batch_size", 32)
+    norm = "batch_norm" if size == "full" or size >= MIN_BATCH_NORM_ROWS else "layer_norm"
     layers: list[Any] = []
-    written = list(case.data["architecture"])
+    written = list(context.data["architecture"])
     found = False
     for item in written:
         if isinstance(item, Mapping) and item.get("activation") is not None and item is not written[-1]:
@@ -133,25 +133,25 @@ def normalized(case: Case) -> list[Remedy]:
     return [Remedy((f"architecture={flow(layers)}",), text)] if found else []
 
 
-def bypassed(case: Case) -> list[Remedy]:
+def add_residuals(context: DiagnosisContext) -> list[Remedy]:
     """A residual connection around every hidden layer that keeps the shape."""
-    if any(node.inside for node in case.network_plan.nodes):
+    if any(node.inside for node in context.network_plan.nodes):
         return []
-    keeps = {n.loc[1] for n in case.network_plan.nodes if n.plan.params and n.x == n.plan.y}
+    keeps = {n.loc[1] for n in context.network_plan.nodes if n.plan.params and n.x == n.plan.y}
     layers: list[Any] = []
-    for i, item in enumerate(case.data["architecture"]):
+    for i, item in enumerate(context.data["architecture"]):
         hidden_one = isinstance(item, Mapping) and item.get("activation") is not None and i in keeps
         layers.append({"type": "residual", "layers": [item]} if hidden_one else item)
     text = "let the gradient past each layer: of y = x + F(x) the slope is 1 and more"
-    return [Remedy((f"architecture={flow(layers)}",), text)] if layers != list(case.data["architecture"]) else []
+    return [Remedy((f"architecture={flow(layers)}",), text)] if layers != list(context.data["architecture"]) else []
 
 
-def dropped(case: Case) -> list[Remedy]:
+def add_dropout(context: DiagnosisContext) -> list[Remedy]:
     """Dropout behind every hidden layer, where the network has none."""
-    if any(node.plan.draws for node in case.network_plan.walk()) or case.gradient_optimizer is None:
+    if any(node.plan.draws for node in context.network_plan.walk()) or context.gradient_optimizer is None:
         return []
     layers: list[Any] = []
-    written = list(case.data["architecture"])
+    written = list(context.data["architecture"])
     for item in written:
         layers.append(item)
         if isinstance(item, Mapping) and item.get("activation") is not None and item is not written[-1]:
@@ -160,9 +160,9 @@ def dropped(case: Case) -> list[Remedy]:
     return [Remedy((f"architecture={flow(layers)}",), text)] if len(layers) > len(written) else []
 
 
-def wider(case: Case) -> list[Remedy]:
+def widen(context: DiagnosisContext) -> list[Remedy]:
     """Twice the units in every hidden layer."""
-    last = max((i for i, node in enumerate(case.network_plan.nodes) if node.learns), default=0)
-    inner = [n for n in case.network_plan.nodes[:last] if isinstance(n.layer, Dense) and n.layer.weights is None]
-    sets = tuple(f"{key(n.loc, 'units')}={2 * n.plan.y[0]}" for n in inner)
+    last = max((i for i, node in enumerate(context.network_plan.nodes) if node.learns), default=0)
+    inner = [n for n in context.network_plan.nodes[:last] if isinstance(n.layer, Dense) and n.layer.weights is None]
+    sets = tuple(f"{setting_path(n.loc, 'units')}={2 * n.plan.y[0]}" for n in inner)
     return [Remedy(sets, "twice the units in every hidden layer")] if sets else []

@@ -17,7 +17,7 @@ from bpcli.engine.step import FirstOrderStep, NonFiniteError
 from bpcli.family import Activation, Layer, Optimizer
 from bpcli.family.plan import Array
 from bpcli.parts.layers.dense import Dense
-from bpcli.studies.diagnose.scene import MOST, Scene
+from bpcli.studies.diagnose.context import MAX_STEP_ROWS, TrainingContext
 
 CONSTANT_ROWS = 20_000  # at most, that the best constant is found on
 CONSTANT_STEPS = 200  # iterations of L-BFGS, at most: it takes ten or so
@@ -26,10 +26,10 @@ OVERFIT_STEPS = (300, 3000)
 """At least, and at most where a step is cheap: small networks on hard rows (parity) take two thousand."""
 
 OVERFIT_WORK = 2e10  # multiply-adds of the passes
-BY_HEART = 0.01  # of the loss at first: what is left when a batch is known
+KNOWN = 0.01  # of the loss at first: what is left when a batch is known
 
 
-class Paced(FirstOrderStep):
+class GeometricRateStep(FirstOrderStep):
     """Descent at rates of its own: `first` times `growth` for every step made, whatever the schedule says."""
 
     first, growth = 0.0, 1.0
@@ -38,47 +38,49 @@ class Paced(FirstOrderStep):
         return self.first * self.growth**k
 
 
-def peak_rate(scene: Scene) -> float | None:
+def peak_rate(context: TrainingContext) -> float | None:
     """The greatest learning rate of the training, None where its optimizer has none; of a schedule that goes by what
     it is told, the rate that it starts with."""
-    if scene.gradient_optimizer is None:
+    if context.gradient_optimizer is None:
         return None
-    schedule, total = scene.gradient_optimizer.learning_rate, scene.total
+    schedule, total = context.gradient_optimizer.learning_rate, context.total
     if getattr(schedule, "per", "step") == "epoch":
-        total = scene.experiment.training.epochs
+        total = context.experiment.training.epochs
     state = {name: np.array(value) for name, value in schedule.state().items()}
     moments = {0, *np.linspace(0, total - 1, 400).astype(int).tolist()}
     return max(schedule.at(k, total, state) for k in moments)
 
 
-def copy_of(
-    scene: Scene, rows: int, dtype: Any = np.float64, *, network_plan: NetworkPlan | None = None, first: float = 0.0,
-    growth: float = 1.0,
+def copy_stepper(
+    context: TrainingContext, rows: int, dtype: Any = np.float64, *, network_plan: NetworkPlan | None = None,
+    first: float = 0.0, growth: float = 1.0,
 ) -> FirstOrderStep | FullBatchStep:  # fmt: skip
     """A copy of the network as the scene has it, and what lowers its loss, at rates from `first` on."""
-    e = scene.experiment
-    objective = Objective(network_plan or scene.network_plan, e.loss, rows, dtype, e.seed)
+    e = context.experiment
+    objective = Objective(network_plan or context.network_plan, e.loss, rows, dtype, e.seed)
     if network_plan is None:
-        objective.theta[...] = scene.theta
-        restore(objective.network.states, scene.states)
-    if scene.gradient_optimizer is None:
-        return make_stepper(objective, e.optimizer, None, scene.total)
-    epoch = scene.steps_per_epoch
-    stepper = Paced(objective, scene.gradient_optimizer, e.clipping, scene.total, epoch=epoch, constraint=e.constraint)
+        objective.theta[...] = context.theta
+        restore(objective.network.states, context.states)
+    if context.gradient_optimizer is None:
+        return make_stepper(objective, e.optimizer, None, context.total)
+    epoch = context.steps_per_epoch
+    stepper = GeometricRateStep(
+        objective, context.gradient_optimizer, e.clipping, context.total, epoch=epoch, constraint=e.constraint
+    )
     stepper.first, stepper.growth = first, growth
     return stepper
 
 
-def first_step(scene: Scene) -> Array | None:
+def first_step(context: TrainingContext) -> Array | None:
     """What the first step of the training adds to the flat weights, at its greatest learning rate; None where it cannot
     be made."""
-    rows = next(scene.batches(MOST))
-    stepper = copy_of(scene, len(rows), first=peak_rate(scene) or 0.0)
+    rows = next(context.batches(MAX_STEP_ROWS))
+    stepper = copy_stepper(context, len(rows), first=peak_rate(context) or 0.0)
     try:
-        step_on(stepper, scene.train.x, scene.train.t, rows, 0)
+        step_on(stepper, context.train.x, context.train.t, rows, 0)
     except NonFiniteError:
         return None
-    moved: Array = stepper.theta - scene.theta
+    moved: Array = stepper.theta - context.theta
     return moved
 
 
@@ -97,7 +99,7 @@ def step_on(stepper: FirstOrderStep | FullBatchStep, x: Array, t: Array, rows: A
 
 
 @dataclass(frozen=True, eq=False)
-class Practised:
+class ShortRun:
     """A network after some steps of its training; `diverged` says that it made no more."""
 
     objective: Objective
@@ -105,61 +107,63 @@ class Practised:
     diverged: bool
 
 
-def practise(scene: Scene, steps: int, each: Callable[[Objective], None] | None = None) -> Practised:
+def short_run(context: TrainingContext, steps: int, each: Callable[[Objective], None] | None = None) -> ShortRun:
     """The first `steps` steps of the training as `train` would make them, images not being changed by chance. `each` is
     told the end of every epoch."""
-    e = scene.experiment
-    objective = Objective(scene.network_plan, e.loss, scene.size, np.dtype(e.dtype), e.seed)
+    e = context.experiment
+    objective = Objective(context.network_plan, e.loss, context.size, np.dtype(e.dtype), e.seed)
     stepper = make_stepper(
-        objective, e.optimizer, e.clipping, scene.total, epoch=scene.steps_per_epoch, constraint=e.constraint
+        objective, e.optimizer, e.clipping, context.total, epoch=context.steps_per_epoch, constraint=e.constraint
     )
-    for k, rows in zip(range(steps), scene.batches(), strict=False):
+    for k, rows in zip(range(steps), context.batches(), strict=False):
         try:
-            step_on(stepper, scene.train.x, scene.train.t, rows, k)
+            step_on(stepper, context.train.x, context.train.t, rows, k)
         except NonFiniteError:
-            return Practised(objective, k, True)
-        if each is not None and (k + 1) % scene.steps_per_epoch == 0:
+            return ShortRun(objective, k, True)
+        if each is not None and (k + 1) % context.steps_per_epoch == 0:
             each(objective)
         if stepper.ended:
-            return Practised(objective, k, False)
-    return Practised(objective, steps, False)
+            return ShortRun(objective, k, False)
+    return ShortRun(objective, steps, False)
 
 
 # ----------------------------------------------------------------------------------------------------- least losses
-def best_constant(scene: Scene) -> float:
+def best_constant(context: TrainingContext) -> float:
     """The least loss that the training rows have where every row gets the same output: what a network has to beat. For
     squared errors it is the variance of the targets, for the cross entropy the entropy of the shares of the classes.
 
     It is the loss of a network whose inputs are all 0, lowered until nothing moves.
     """
-    step = -(-scene.rows // CONSTANT_ROWS)
-    t = scene.train.t[::step]
-    return _least(scene, np.zeros((len(t), 1)), t, _start(t) if scene.train.t.ndim == 2 else None)
+    step = -(-context.rows // CONSTANT_ROWS)
+    t = context.train.t[::step]
+    return _lowest_loss(context, np.zeros((len(t), 1)), t, _medians(t) if context.train.t.ndim == 2 else None)
 
 
-def least_loss(scene: Scene) -> float:
+def least_loss(context: TrainingContext) -> float:
     """The least loss that any network could have on the batch that is learned by heart: each row has an output of its
     own, but those that are equal. It is 0 for most losses, and more where labels are smoothed or equal rows have
     different targets."""
-    rows = next(scene.batches(OVERFIT_ROWS))
-    x, t = scene.train.x[rows], scene.train.t[rows]
+    rows = next(context.batches(OVERFIT_ROWS))
+    x, t = context.train.x[rows], context.train.t[rows]
     kinds, which = np.unique(x.reshape(len(x), -1), axis=0, return_inverse=True)
-    return _least(scene, np.eye(len(kinds))[which.reshape(-1)], t, None)
+    return _lowest_loss(context, np.eye(len(kinds))[which.reshape(-1)], t, None)
 
 
-def _start(t: Array) -> Array:
+def _medians(t: Array) -> Array:
     """Medians: where an absolute error is least, and its slope leads nowhere."""
     middle: Array = np.median(t, axis=0)
     return middle
 
 
-def _least(scene: Scene, x: Array, t: Array, start: Array | None) -> float:
+def _lowest_loss(context: TrainingContext, x: Array, t: Array, start: Array | None) -> float:
     """The least loss of a single dense layer on these inputs, with the activations that end the network."""
-    (k,) = scene.network_plan.y
-    ending = tuple(_ending(scene.network_plan))
+    (k,) = context.network_plan.y
+    activations = tuple(_last_activations(context.network_plan))
     layer = Dense(units=k, init={"type": "zeros"})  # type: ignore[arg-type]  # validated into an initializer
-    objective = Objective(plan_network((layer, *ending), x.shape[1:]), scene.experiment.loss, len(x), np.float64, 0)
-    if start is not None and not ending:
+    objective = Objective(
+        plan_network((layer, *activations), x.shape[1:]), context.experiment.loss, len(x), np.float64, 0
+    )
+    if start is not None and not activations:
         objective.network.parameters()["dense_1.b"][...] = start
     search = make_stepper(objective, Optimizer.parse({"type": "lbfgs"}), None, CONSTANT_STEPS)
     found = math.inf
@@ -173,7 +177,7 @@ def _least(scene: Scene, x: Array, t: Array, start: Array | None) -> float:
     return found
 
 
-def _ending(network_plan: NetworkPlan) -> Sequence[Layer]:
+def _last_activations(network_plan: NetworkPlan) -> Sequence[Layer]:
     """The activations behind the last layer that learns."""
     found: list[Layer] = []
     for node in reversed(network_plan.nodes):
@@ -183,48 +187,48 @@ def _ending(network_plan: NetworkPlan) -> Sequence[Layer]:
     return found
 
 
-def at_zero(scene: Scene) -> float:
+def loss_at_zero(context: TrainingContext) -> float:
     """The loss of a network that puts out 0 before its last activations: of a softmax over K classes, ln K."""
-    layer = Dense(units=scene.network_plan.y[0], init={"type": "zeros"})  # type: ignore[arg-type]
-    plan = plan_network((layer, *_ending(scene.network_plan)), (1,))
-    rows = scene.probed
-    objective = Objective(plan, scene.experiment.loss, len(rows), np.float64, 0)
+    layer = Dense(units=context.network_plan.y[0], init={"type": "zeros"})  # type: ignore[arg-type]
+    plan = plan_network((layer, *_last_activations(context.network_plan)), (1,))
+    rows = context.probed
+    objective = Objective(plan, context.experiment.loss, len(rows), np.float64, 0)
     batch = objective.batch(len(rows))
-    t = scene.train.t[rows]
+    t = context.train.t[rows]
     batch.load(np.zeros((len(rows), 1)), t if t.ndim == 1 else t.astype(np.float64), np.arange(len(rows)))
     return batch.forward(False)
 
 
 # ------------------------------------------------------------------------------------------------------- by heart
-def work(scene: Scene, rows: int) -> float:
+def step_multiply_adds(context: TrainingContext, rows: int) -> float:
     """Multiply-adds of a step, both passes: a forward pass and twice as many back."""
-    return 3.0 * rows * max(1, sum(node.plan.multiply_adds for node in scene.network_plan.walk()))
+    return 3.0 * rows * max(1, sum(node.plan.multiply_adds for node in context.network_plan.walk()))
 
 
-def overfit(scene: Scene, least: float) -> tuple[float, ...]:
+def overfit(context: TrainingContext, least: float) -> tuple[float, ...]:
     """The loss of one small batch, step after step, as the network learns it by heart: with its own optimizer at its
     greatest rate, without penalties, and without the layers that draw by chance. Ends when it is known (`least` is the
     least loss there is), and with inf where it diverged."""
-    e = scene.experiment
-    nodes = scene.network_plan.walk()
+    e = context.experiment
+    nodes = context.network_plan.walk()
     chance = [n.layer for n in nodes if n.plan.draws and not n.plan.params and n.plan.y == n.x]
-    network_plan = plan_network(_certain(e.architecture, chance), scene.network_plan.x)
-    rows = next(scene.batches(min(OVERFIT_ROWS, MOST)))
-    stepper = copy_of(scene, len(rows), network_plan=network_plan, first=peak_rate(scene) or 0.0)
+    network_plan = plan_network(_without_chance(e.architecture, chance), context.network_plan.x)
+    rows = next(context.batches(min(OVERFIT_ROWS, MAX_STEP_ROWS)))
+    stepper = copy_stepper(context, len(rows), network_plan=network_plan, first=peak_rate(context) or 0.0)
     stepper.objective.penalties = []  # those of single layers
     losses = []
     fewest, most = OVERFIT_STEPS
-    for k in range(min(most, max(fewest, int(OVERFIT_WORK / work(scene, len(rows)))))):
+    for k in range(min(most, max(fewest, int(OVERFIT_WORK / step_multiply_adds(context, len(rows)))))):
         try:
-            losses.append(step_on(stepper, scene.train.x, scene.train.t, rows, k))
+            losses.append(step_on(stepper, context.train.x, context.train.t, rows, k))
         except NonFiniteError:
             return (*losses, math.inf)
-        if stepper.ended or losses[-1] - least < BY_HEART * (losses[0] - least):
+        if stepper.ended or losses[-1] - least < KNOWN * (losses[0] - least):
             break
     return tuple(losses)
 
 
-def _certain(layers: Sequence[Layer], chance: Sequence[Layer]) -> list[Layer]:
+def _without_chance(layers: Sequence[Layer], chance: Sequence[Layer]) -> list[Layer]:
     """Layers without those of `chance`, in containers too."""
     found: list[Layer] = []
     for layer in layers:
@@ -234,6 +238,6 @@ def _certain(layers: Sequence[Layer], chance: Sequence[Layer]) -> list[Layer]:
         for name in type(layer).model_fields:
             inner = getattr(layer, name)
             if isinstance(inner, tuple) and inner and all(isinstance(i, Layer) for i in inner):
-                changes[name] = tuple(_certain(inner, chance)) or inner
+                changes[name] = tuple(_without_chance(inner, chance)) or inner
         found.append(layer.model_copy(update=changes) if changes else layer)
     return found

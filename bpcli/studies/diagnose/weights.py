@@ -9,47 +9,47 @@ import numpy as np
 
 from bpcli.engine.network_plan import ParamLayout, PlannedLayer, default_initializer, followed
 from bpcli.records.diagnose import Remedy, Symptom
-from bpcli.studies.diagnose import remedies as cures
-from bpcli.studies.diagnose.case import Case
+from bpcli.studies.diagnose import remedies
+from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
 
 OFF_SCALE = 3.0
 """Times the deviation that keeps signals at their size, up or down: cubed over three layers it is 27."""
 
-OFFSET = 3.0
+BIAS_RATIO = 3.0
 """Times what rows make of a unit's input: a bias as large as that decides alone."""
 
 
-def scales(case: Case) -> Iterator[tuple[ParamLayout, float]]:
+def weight_scales(context: DiagnosisContext) -> Iterator[tuple[ParamLayout, float]]:
     """Every weight tensor of a hidden layer with its root mean square, in times of the deviation that keeps signals at
     their size through the activation behind it (He et al. 2015, Glorot & Bengio 2010, LeCun et al. 1998)."""
-    behind = {node.path: following for node, following in followed(case.network_plan.nodes)}
-    weights = [e for e in case.network_plan.layout if e.param.decays]
-    last = max(weights, key=lambda e: _order(case, e), default=None)
-    for e in weights:
+    behind = {node.path: following for node, following in followed(context.network_plan.nodes)}
+    matrices = [e for e in context.network_plan.layout if e.param.decays]
+    last = max(matrices, key=lambda e: _layer_index(context, e), default=None)
+    for e in matrices:
         following = behind.get(e.node.path)
         variance = default_initializer(following).variance(e.param.fan_in, e.param.fan_out) or 1 / e.param.fan_in
-        rms = math.sqrt(float(np.mean(np.square(case.theta[e.where]))))
-        if e is not last or len(weights) == 1:
+        rms = math.sqrt(float(np.mean(np.square(context.theta[e.where]))))
+        if e is not last or len(matrices) == 1:
             yield e, rms / math.sqrt(variance)
 
 
-def _order(case: Case, entry: ParamLayout) -> int:
-    return [node.path for node in case.network_plan.walk()].index(entry.node.path)
+def _layer_index(context: DiagnosisContext, entry: ParamLayout) -> int:
+    return [node.path for node in context.network_plan.walk()].index(entry.node.path)
 
 
-def off(case: Case) -> list[PlannedLayer]:
+def off_scale(context: DiagnosisContext) -> list[PlannedLayer]:
     """The layers whose weights are of another size."""
-    return [e.node for e, ratio in scales(case) if not 1 / OFF_SCALE < ratio < OFF_SCALE]
+    return [e.node for e, ratio in weight_scales(context) if not 1 / OFF_SCALE < ratio < OFF_SCALE]
 
 
-def weights(case: Case) -> list[Symptom]:
+def initial_weights(context: DiagnosisContext) -> list[Symptom]:
     """Weights that start too large or too small, all alike, or behind a bias that outweighs them."""
-    if case.trained:
+    if context.trained:
         return []
-    found = [*_alike(case), *_biases(case), *_scale(case)]
+    found = [*_equal_units(context), *_biases(context), *_scale(context)]
     if found:
         return found
-    ratios = [ratio for _, ratio in scales(case)]
+    ratios = [ratio for _, ratio in weight_scales(context)]
     if not ratios:
         return []
     span = f"{min(ratios):.2g}" if len(ratios) == 1 else f"{min(ratios):.2g} to {max(ratios):.2g}"
@@ -57,9 +57,9 @@ def weights(case: Case) -> list[Symptom]:
     return [Symptom("weights", "", figure, "ok")]
 
 
-def _scale(case: Case) -> Iterator[Symptom]:
+def _scale(context: DiagnosisContext) -> Iterator[Symptom]:
     """The tensor that is farthest from its right size, where that is too far."""
-    wrong = [(e, ratio) for e, ratio in scales(case) if ratio > 0 and not 1 / OFF_SCALE < ratio < OFF_SCALE]
+    wrong = [(e, ratio) for e, ratio in weight_scales(context) if ratio > 0 and not 1 / OFF_SCALE < ratio < OFF_SCALE]
     if not wrong:
         return
     e, ratio = max(wrong, key=lambda each: abs(math.log(each[1])))
@@ -68,17 +68,17 @@ def _scale(case: Case) -> Iterator[Symptom]:
     why = (
         "signals die away from layer to layer" if ratio < 1 else "signals grow from layer to layer, and units saturate"
     )
-    found = tuple(cures.starts(case, [each.node for each, _ in wrong]))
+    found = tuple(remedies.default_initializers(context, [each.node for each, _ in wrong]))
     yield Symptom("weights", e.path, figure, "warning", why, found, ratio, "size of the weights, over the right one")
 
 
-def _alike(case: Case) -> Iterator[Symptom]:
+def _equal_units(context: DiagnosisContext) -> Iterator[Symptom]:
     """Hidden layers whose units all start with the same weights."""
-    last = max((_order(case, e) for e in case.network_plan.layout if e.param.decays), default=0)
+    last = max((_layer_index(context, e) for e in context.network_plan.layout if e.param.decays), default=0)
     found: list[ParamLayout] = []
-    for e in case.network_plan.layout:
-        w = case.theta[e.where].reshape(-1, e.shape[-1])
-        if e.param.decays and e.shape[-1] > 1 and _order(case, e) < last and (w == w[:, :1]).all():
+    for e in context.network_plan.layout:
+        w = context.theta[e.where].reshape(-1, e.shape[-1])
+        if e.param.decays and e.shape[-1] > 1 and _layer_index(context, e) < last and (w == w[:, :1]).all():
             found.append(e)
     if not found:
         return
@@ -86,30 +86,30 @@ def _alike(case: Case) -> Iterator[Symptom]:
     figure = f"all {first.shape[-1]} units of {first.node.path} start with the same weights ({first.init.kind})"
     figure += f", and so do those of {more} more layer{'s' * (more != 1)}" if more else ""
     why = "equal units get equal gradients and stay equal: the layer never has more than one unit"
-    several = tuple(cures.starts(case, [e.node for e in found]))
+    options = tuple(remedies.default_initializers(context, [e.node for e in found]))
     value = float(len(found))
-    yield Symptom("weights", first.path, figure, "warning", why, several, value, "layers whose units start alike")
+    yield Symptom("weights", first.path, figure, "warning", why, options, value, "layers whose units start alike")
 
 
-def _biases(case: Case) -> Iterator[Symptom]:
+def _biases(context: DiagnosisContext) -> Iterator[Symptom]:
     """Biases that outweigh what rows make of a unit's input."""
-    assert case.health, "the probe has looked"
-    outputs = {link.path: link.frame.y for link in case.probe.batch.chain.walk()}
+    assert context.health, "the probe has looked"
+    outputs = {link.path: link.frame.y for link in context.probe.batch.chain.walk()}
     inner = [
         n.path
-        for n in case.network_plan.walk()
-        if any(e.node is n and e.param.decays for e in case.network_plan.layout)
+        for n in context.network_plan.walk()
+        if any(e.node is n and e.param.decays for e in context.network_plan.layout)
     ]
-    for e in case.network_plan.layout:
+    for e in context.network_plan.layout:
         if e.param.decays or e.node.path not in inner[:-1]:
             continue
-        size = math.sqrt(float(np.mean(np.square(case.theta[e.where]))))
+        size = math.sqrt(float(np.mean(np.square(context.theta[e.where]))))
         with np.errstate(all="ignore"):
             moved = math.sqrt(float(outputs[e.node.path].var(axis=0).mean()))
-        if size > 0 and size > OFFSET * moved:
+        if size > 0 and size > BIAS_RATIO * moved:
             figure = f"{e.path} starts at {size:.3g}, and rows move these units by {moved:.2g}"
             why = "the bias decides alone whether a unit is open: all rows look the same to it"
             bias = getattr(e.node.layer, "bias", None)
-            found = (Remedy((f"{cures.key(e.node.loc, 'bias')}=true",), "let biases start at 0"),)
+            found = (Remedy((f"{remedies.setting_path(e.node.loc, 'bias')}=true",), "let biases start at 0"),)
             sure = isinstance(bias, tuple)
             yield Symptom("weights", e.path, figure, "warning", why, found if sure else (), size, "size of the biases")

@@ -14,10 +14,10 @@ from paths import CONFIGS
 
 from bpcli.records.diagnose import DiagnoseReport, Symptom
 from bpcli.records.training import Exit, Failure
-from bpcli.studies.diagnose.case import Case, open_case
 from bpcli.studies.diagnose.diagnose import CHECKS, diagnose
+from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext, open_context
 from bpcli.studies.diagnose.remedies import rounded
-from bpcli.studies.diagnose.short_runs import at_zero, peak_rate
+from bpcli.studies.diagnose.short_runs import loss_at_zero, peak_rate
 from bpcli.studies.run import resume as runs
 from bpcli.studies.run.setup import set_up
 
@@ -53,13 +53,13 @@ def values(folder: Path, *, t: Any = VALUES, last: str | None = None, **more: An
     return config(folder, t=t, layers=[HIDDEN[0], end], loss="mean_squared_error", **more)
 
 
-def found_by(check: str, case: Case) -> list[Symptom]:
+def found_by(check: str, case: DiagnosisContext) -> list[Symptom]:
     return list(CHECKS[check](case))
 
 
 def worst(check: str, file: Path, sets: Sequence[str] = ()) -> Symptom:
     rank = {"ok": 0, "notice": 1, "warning": 2}
-    return max(found_by(check, open_case(file, sets)), key=lambda s: rank[s.level])
+    return max(found_by(check, open_context(file, sets)), key=lambda s: rank[s.level])
 
 
 def warned(report: DiagnoseReport) -> set[str]:
@@ -87,14 +87,14 @@ def test_no_seed_makes_a_healthy_network_ill(seed: int, tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------------------- figures
 def test_a_network_that_puts_out_nothing_starts_at_ln_k(tmp_path: Path) -> None:
     layers = [HIDDEN[0], {"type": "dense", "units": 3, "init": "zeros"}]
-    case = open_case(config(tmp_path, layers=layers))
+    case = open_context(config(tmp_path, layers=layers))
     assert case.loss == pytest.approx(math.log(3), abs=1e-12)
-    assert at_zero(case) == pytest.approx(math.log(3), abs=1e-12)
+    assert loss_at_zero(case) == pytest.approx(math.log(3), abs=1e-12)
     assert "ln 3" in worst("start", tmp_path / "net.yaml").figure
 
 
 def test_the_best_constant_of_classes_is_the_entropy_of_their_shares(tmp_path: Path) -> None:
-    case = open_case(config(tmp_path))
+    case = open_context(config(tmp_path))
     shares = np.bincount(case.train.t) / len(case.train.t)
     assert case.constant == pytest.approx(-np.sum(shares * np.log(shares)), abs=1e-7)
 
@@ -104,17 +104,17 @@ def test_the_best_constant_of_classes_is_the_entropy_of_their_shares(tmp_path: P
     [("mean_squared_error", lambda t: t.var()), ("mean_absolute_error", lambda t: np.abs(t - np.median(t)).mean())],
 )
 def test_the_best_constant_of_values(loss: str, least: Any, tmp_path: Path) -> None:
-    case = open_case(config(tmp_path, t=VALUES, layers=[HIDDEN[0], {"type": "dense", "units": 1}], loss=loss))
+    case = open_context(config(tmp_path, t=VALUES, layers=[HIDDEN[0], {"type": "dense", "units": 1}], loss=loss))
     assert case.constant == pytest.approx(least(case.train.t.astype(float)), rel=1e-6)
 
 
 def test_the_best_constant_behind_a_sigmoid(tmp_path: Path) -> None:
-    case = open_case(values(tmp_path, t=(VALUES > 0.3).astype(float), last="sigmoid"))
+    case = open_context(values(tmp_path, t=(VALUES > 0.3).astype(float), last="sigmoid"))
     assert case.constant == pytest.approx(case.train.t.var(), rel=1e-5)
 
 
 def test_smoothed_labels_have_a_least_loss(tmp_path: Path) -> None:
-    case = open_case(config(tmp_path, loss={"type": "softmax_cross_entropy", "label_smoothing": 0.3}))
+    case = open_context(config(tmp_path, loss={"type": "softmax_cross_entropy", "label_smoothing": 0.3}))
     shares = np.array([0.8, 0.1, 0.1])
     assert case.least == pytest.approx(-np.sum(shares * np.log(shares)), abs=1e-6)
     assert worst("by heart", tmp_path / "net.yaml").level == "ok"
@@ -122,8 +122,8 @@ def test_smoothed_labels_have_a_least_loss(tmp_path: Path) -> None:
 
 def test_the_first_step_of_sgd_is_rate_times_gradient(tmp_path: Path) -> None:
     file = config(tmp_path, optimizer={"type": "sgd", "learning_rate": 0.25}, training={"batch_size": "full"})
-    rows = {row.layer: row for row in open_case(file).health}
-    case = open_case(file)
+    rows = {row.layer: row for row in open_context(file).health}
+    case = open_context(file)
     probe = case.probe
     probe.look(case.theta, case.states)
     gradients, weights = probe.objective.network.gradients(), probe.objective.network.parameters()
@@ -134,7 +134,7 @@ def test_the_first_step_of_sgd_is_rate_times_gradient(tmp_path: Path) -> None:
 
 def test_the_factor_a_layer_is_that_of_the_norms(tmp_path: Path) -> None:
     file = config(tmp_path, layers=deep("sigmoid"))
-    case = open_case(file)
+    case = open_context(file)
     norms = [row.gradient for row in case.health if row.kind == "dense"]
     assert norms[0] is not None
     assert norms[-1] is not None
@@ -147,7 +147,7 @@ def test_the_factor_a_layer_is_that_of_the_norms(tmp_path: Path) -> None:
      ({"type": "one_cycle", "peak": 0.5}, 0.5)],
 )  # fmt: skip
 def test_the_greatest_rate_of_a_schedule(rate: Any, peak: float, tmp_path: Path) -> None:
-    case = open_case(config(tmp_path, optimizer={"type": "adam", "learning_rate": rate}))
+    case = open_context(config(tmp_path, optimizer={"type": "adam", "learning_rate": rate}))
     assert peak_rate(case) == pytest.approx(peak, rel=1e-3)
 
 
@@ -198,7 +198,7 @@ def test_weights_off_their_scale(std: float, words: str, tmp_path: Path) -> None
     ill = worst("weights", config(tmp_path, layers=layers))
     assert ill.level == "warning"
     assert words in ill.why
-    case = open_case(tmp_path / "net.yaml")
+    case = open_context(tmp_path / "net.yaml")
     e = case.network_plan.entry(ill.place)
     right = math.sqrt(2 / (e.param.fan_in + e.param.fan_out))
     assert ill.value == pytest.approx(np.sqrt(np.mean(case.theta[e.where] ** 2)) / right, rel=1e-12)
@@ -258,7 +258,7 @@ def test_targets_that_the_last_activation_cannot_reach(tmp_path: Path) -> None:
     assert ill.level == "warning"
     assert "from 0 to 1" in ill.figure
     assert ill.cures[0].sets == ("architecture.1.activation=null",)
-    assert not found_by("targets", open_case(values(tmp_path, t=(VALUES + 1) / 2, last="sigmoid")))
+    assert not found_by("targets", open_context(values(tmp_path, t=(VALUES + 1) / 2, last="sigmoid")))
 
 
 @pytest.mark.parametrize(
@@ -303,7 +303,7 @@ def test_one_batch_by_heart(tmp_path: Path) -> None:
     ill = worst("by heart", hard)
     assert ill.level == "warning"
     assert any("units" in s for cure in ill.cures for s in cure.sets)
-    well = open_case(config(tmp_path))
+    well = open_context(config(tmp_path))
     assert worst("by heart", tmp_path / "net.yaml").level == "ok"
     assert well.overfit[-1] < 0.02 * well.overfit[0]
 
@@ -323,7 +323,7 @@ def test_few_rows_of_a_class(tmp_path: Path) -> None:
     t = np.r_[np.zeros(80, int), np.ones(6, int), np.full(4, 2)]
     file = config(tmp_path, t=t)
     ill = worst("classes", file)
-    counts = np.bincount(open_case(file).train.t)
+    counts = np.bincount(open_context(file).train.t)
     assert ill.level == "warning"
     assert ill.value == counts.max() / counts.min()
     assert worst("classes", file, ill.cures[0].sets).level == "ok"
@@ -337,25 +337,25 @@ def test_constant_and_duplicate_columns(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("\n".join(lines))
     file = config(tmp_path)
     sets = ["data.train={type: csv, path: rows.csv, target: kind}", "data.scale=standardize"]
-    found = {s.place: s for s in found_by("columns", open_case(file, sets))}
+    found = {s.place: s for s in found_by("columns", open_context(file, sets))}
     assert set(found) == {"constant", "duplicate"}
     assert "c" in found["constant"].figure
     assert found["constant"].cures[0].sets == ("data.train.drop=[c]",)
     assert found["duplicate"].figure.endswith("b with a")
     dropped = [*sets, "data.train.drop=[b, c]"]
-    assert [s.level for s in found_by("columns", open_case(file, dropped))] == ["ok"]
+    assert [s.level for s in found_by("columns", open_context(file, dropped))] == ["ok"]
 
 
 def test_the_two_categories_of_a_column_are_no_duplicates(tmp_path: Path) -> None:
     lines = ["a,sex,kind", *(f"{row[0]},{'fm'[i % 2]},k{k}" for i, (row, k) in enumerate(zip(X, CLASSES, strict=True)))]
     (tmp_path / "rows.csv").write_text("\n".join(lines))
-    case = open_case(config(tmp_path), ["data.train={type: csv, path: rows.csv, target: kind}"])
+    case = open_context(config(tmp_path), ["data.train={type: csv, path: rows.csv, target: kind}"])
     assert [s.level for s in found_by("columns", case)] == ["ok"]
 
 
 def test_rows_that_stand_in_two_splits(tmp_path: Path) -> None:
     file = config(tmp_path, x=np.r_[X[:45], X[:45]], t=np.r_[CLASSES[:45], CLASSES[:45]], data={"test": 0.3})
-    case = open_case(file)
+    case = open_context(file)
     train = {row.tobytes() for row in case.splits["train"].x}
     shared = sum(row.tobytes() in train for row in case.splits["test"].x)
     ill = worst("rows", file)
@@ -376,10 +376,10 @@ def test_equal_rows_with_different_targets(tmp_path: Path) -> None:
 def test_no_rows_to_judge_by_and_few_steps(tmp_path: Path) -> None:
     big = np.r_[X, X + 0.5]
     file = config(tmp_path, x=big, t=np.r_[CLASSES, CLASSES], data={}, training={"epochs": 2, "batch_size": 180})
-    found = {s.place: s for s in found_by("amounts", open_case(file))}
+    found = {s.place: s for s in found_by("amounts", open_context(file))}
     assert set(found) == {"validation", "steps"}
     assert {s.level for s in found.values()} == {"notice"}
-    assert not found_by("amounts", open_case(config(tmp_path)))
+    assert not found_by("amounts", open_context(config(tmp_path)))
 
 
 # ---------------------------------------------------------------------------------------------------------------- runs

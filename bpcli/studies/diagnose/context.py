@@ -18,15 +18,15 @@ from bpcli.studies.dataset.preprocessor import Preprocessor
 from bpcli.studies.run.layer_stats import LayerStatsProbe
 from bpcli.studies.run.setup import batch_size
 
-PROBED = 256
+PROBE_ROWS = 256
 """Rows of the batch that layers are measured on: enough that a unit closed on all of them is closed."""
 
-MOST = 512
+MAX_STEP_ROWS = 512
 """Rows that a step of a copy sees at most, where the training's own batches are larger."""
 
 
 @dataclass(eq=False)
-class Scene:
+class TrainingContext:
     """A network with its rows; `theta` (flat, float64) and `states` are the weights looked at, `trained` says whether
     they have been trained."""
 
@@ -78,7 +78,7 @@ class Scene:
     @cached_property
     def probed(self) -> Array:
         """The rows that layers are measured on: the first of the first epoch."""
-        return Stream(self.experiment.seed, "order").permutation(self.rows, 1)[:PROBED]
+        return Stream(self.experiment.seed, "order").permutation(self.rows, 1)[:PROBE_ROWS]
 
     @cached_property
     def probe(self) -> LayerStatsProbe:

@@ -15,8 +15,8 @@ from bpcli.records.diagnose import HealthRow
 from bpcli.records.training import EpochRow, Exit, Failure, Problem
 from bpcli.studies.dataset.data_option import source_of
 from bpcli.studies.dataset.prepare import Split, prepare_for
-from bpcli.studies.diagnose.lr_range_test import Range, range_test
-from bpcli.studies.diagnose.scene import Scene
+from bpcli.studies.diagnose.context import TrainingContext
+from bpcli.studies.diagnose.lr_range_test import RateRange, lr_range_test
 from bpcli.studies.diagnose.short_runs import best_constant, first_step, least_loss, overfit
 from bpcli.studies.run import model as models
 from bpcli.studies.run.resume import reopen
@@ -25,7 +25,7 @@ from bpcli.studies.run.setup import Setup, set_up
 
 
 @dataclass(eq=False)
-class Case(Scene):
+class DiagnosisContext(TrainingContext):
     """A scene with its history. `data` is the experiment as it stands in its file; `weights` say in words where they
     come from; `again` is the same experiment with more settings, as it starts, where there is a file to change. What is
     measured is measured once.
@@ -36,7 +36,7 @@ class Case(Scene):
     weights: str
     history: tuple[EpochRow, ...] = ()
     record: Mapping[str, Any] = field(default_factory=dict)  # of the run
-    again: Callable[[Sequence[str]], Case] | None = None
+    again: Callable[[Sequence[str]], DiagnosisContext] | None = None
     warnings: tuple[Problem, ...] = ()
 
     @cached_property
@@ -65,12 +65,14 @@ class Case(Scene):
         return overfit(self, self.least)
 
     @cached_property
-    def range(self) -> Range | None:
+    def range(self) -> RateRange | None:
         """The range test of learning rates."""
-        return range_test(self, self.constant)
+        return lr_range_test(self, self.constant)
 
 
-def open_case(path: Path, sets: Sequence[str] = (), data: str | None = None, root: Path | None = None) -> Case:
+def open_context(
+    path: Path, sets: Sequence[str] = (), data: str | None = None, root: Path | None = None
+) -> DiagnosisContext:
     """The case of a config, a run folder or a model file. `data` are the rows of a model file that has no run folder;
     their paths are relative to `root`. Raises Failure where there is none."""
     trained = path.is_dir() or path.suffix == ".safetensors"
@@ -90,10 +92,10 @@ def open_case(path: Path, sets: Sequence[str] = (), data: str | None = None, roo
     return _at_start(set_up(path, sets), lambda more: _at_start(set_up(path, (*sets, *more))))
 
 
-def _at_start(setup: Setup, again: Callable[[Sequence[str]], Case] | None = None) -> Case:
+def _at_start(setup: Setup, again: Callable[[Sequence[str]], DiagnosisContext] | None = None) -> DiagnosisContext:
     experiment = setup.experiment
     network = Network(setup.network_plan, 1, np.float64, experiment.seed)
-    return Case(
+    return DiagnosisContext(
         name=experiment.name,
         experiment=experiment,
         network_plan=setup.network_plan,
@@ -109,20 +111,20 @@ def _at_start(setup: Setup, again: Callable[[Sequence[str]], Case] | None = None
     )
 
 
-def _of_run(path: Path) -> Case:
+def _of_run(path: Path) -> DiagnosisContext:
     folder = RunFolder(path)
     record = folder.record()
     model = models.load(path)
-    case = _at_start(reopen(folder, record), lambda more: _at_start(reopen(folder, record, tuple(more))))
-    case.theta = model.objective.theta.astype(np.float64)
-    case.states = model.objective.network.states
+    context = _at_start(reopen(folder, record), lambda more: _at_start(reopen(folder, record, tuple(more))))
+    context.theta = model.objective.theta.astype(np.float64)
+    context.states = model.objective.network.states
     kept, epochs = record.get("kept"), tuple(folder.epochs())
-    case.weights = f"of {path}, after epoch {kept if kept is not None else len(epochs)}"
-    case.trained, case.history, case.record = True, epochs, record
-    return case
+    context.weights = f"of {path}, after epoch {kept if kept is not None else len(epochs)}"
+    context.trained, context.history, context.record = True, epochs, record
+    return context
 
 
-def _of_model(path: Path, data: str | None, root: Path) -> Case:
+def _of_model(path: Path, data: str | None, root: Path) -> DiagnosisContext:
     model = models.load(path)
     experiment, network = model.experiment, model.objective.network
     if data is None:
@@ -132,7 +134,7 @@ def _of_model(path: Path, data: str | None, root: Path) -> Case:
     source = source_of(data, experiment.data.train, True)
     x, t, _ = prepare_for(model.preprocessor, source, root, np.dtype(experiment.dtype), True)
     assert t is not None
-    return Case(
+    return DiagnosisContext(
         name=experiment.name,
         experiment=experiment.model_copy(update={"loss": model.objective.loss}),
         network_plan=model.network_plan,
