@@ -1,12 +1,14 @@
 """README and the guides are true: their console blocks are run and print what they show, their YAML is valid, their
 lists and links are complete."""
 
+import inspect
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 from cli_lab import Lab
+from cli_lab import lab as lab
 from own_parts import own as own
 from paths import ROOT
 
@@ -14,8 +16,14 @@ from bpcli.config.experiment import Experiment
 from bpcli.config.validate import validate
 from bpcli.config.yamlfile import parse
 from bpcli.family.part import families
+from bpcli.parts.activations import Tanh
+from bpcli.records.training import EpochRow
 from bpcli.render.numbers import duration
 from bpcli.studies.describe.guides import guides
+from bpcli.studies.run.callbacks import Callback
+from bpcli.studies.run.resume import start
+from bpcli.studies.run.setup import set_up
+from bpcli.studies.run.state import TrainingState
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = {"README": README} | {guide.name: guide.text for guide in guides()}
@@ -101,3 +109,22 @@ def test_readme_lists_every_command_and_guide() -> None:
 def test_the_test_command_is_what_ci_runs() -> None:
     (command,) = re.findall(r"python3 -m venv .*pytest", README)
     assert command.split("&&")[-1].strip() in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def shown(class_: str) -> str:
+    """The Python block of the guide to development that shows this class."""
+    (found,) = [b for b in blocks(DOCUMENTS["development"], "python") if b.startswith(f"class {class_}(")]
+    return found
+
+
+def test_the_part_that_is_shown_is_the_part() -> None:
+    source = inspect.getsource(Tanh).splitlines()
+    assert [line for line in shown("Tanh").splitlines() if line not in source] == []
+
+
+def test_the_callback_that_is_shown_follows_a_training(lab: Lab) -> None:
+    lab.config(("  scale:", "  validation: 0.25\n  scale:"))
+    names = {"Callback": Callback, "TrainingState": TrainingState, "EpochRow": EpochRow}
+    exec(shown("EpochLog"), names)
+    start(set_up(Path("trees.yaml")), Path("run"), [names["EpochLog"]()]).run()
+    assert [line.split()[0] for line in Path("run/epochs.txt").read_text().splitlines()] == ["1", "2", "3"]
