@@ -47,20 +47,16 @@ def matrix(value: Any, digits: int, reader: type[Text], width: int = 80) -> list
         return [_figure(array[()], digits, reader)]
     rows = array[None] if array.ndim == 1 else array
     dots = "..." if issubclass(reader, Ascii) else "…"
-    picked = _picked(rows.shape[1], MOST)
-    cells = [
-        [dots if j is None else _figure(rows[i, j], digits, reader) for j in picked]
-        if i is not None
-        else [dots] * len(picked)
-        for i in _picked(rows.shape[0], MOST)
-    ]
+
+    def drawn(columns: list[int | None]) -> list[list[str]]:
+        return [
+            [dots if i is None or j is None else _figure(rows[i, j], digits, reader) for j in columns]
+            for i in picked(len(rows))
+        ]
+
+    cells = drawn(picked(rows.shape[1]))
     if cells and _width(cells) > width:
-        picked = _picked(rows.shape[1], 2 * EDGE - 2)
-        cells = [
-            [dots if j is None else _figure(rows[i, j], digits, reader) for j in picked]
-            if i is not None else [dots] * len(picked)
-            for i in _picked(rows.shape[0], MOST)
-        ]  # fmt: skip
+        cells = drawn(picked(rows.shape[1], most=4, edge=1))
     wide = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
     lines = ["  ".join(" " * (w - cell_len(c)) + c for c, w in zip(row, wide, strict=True)) for row in cells]
     if array.ndim == 1:
@@ -72,12 +68,9 @@ def _width(cells: list[list[str]]) -> int:
     return sum(max(map(cell_len, column)) + 2 for column in zip(*cells, strict=True)) + 4
 
 
-def _picked(count: int, most: int) -> list[int | None]:
-    """Which places are shown; None for those left out."""
-    if count <= most:
-        return list(range(count))
-    edge = most // 2 - 1 if most < MOST else EDGE
-    return [*range(edge), None, *range(count - edge, count)]
+def picked(count: int, most: int = MOST, edge: int = EDGE) -> list[int | None]:
+    """Which of `count` places are shown: all up to `most`, else some at either edge; None: those left out."""
+    return list(range(count)) if count <= most else [*range(edge), None, *range(count - edge, count)]
 
 
 def _figure(value: Any, digits: int, reader: type[Text]) -> str:

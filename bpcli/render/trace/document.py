@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 import numpy as np
@@ -20,7 +20,7 @@ from bpcli.records.trace import (
     StepLine,
     Worksheet,
 )
-from bpcli.render.trace import maths
+from bpcli.render.trace import maths, outline
 from bpcli.render.trace.blocks import (
     Block,
     Code,
@@ -49,41 +49,44 @@ LETTERS = {
 """What the letters of a part stand for that works on all weights."""
 
 
-def document(told: Derivation | Worksheet) -> Iterator[Block]:
+def document(source: Derivation | Worksheet) -> Iterator[Block]:
     """A derivation, or a worksheet made of one, block by block."""
-    sheet = told if isinstance(told, Worksheet) else None
-    d = sheet.derivation if sheet else told
-    assert isinstance(d, Derivation)
+    sheet = source if isinstance(source, Worksheet) else None
+    d = source.derivation if isinstance(source, Worksheet) else source
     if sheet:
         yield from _instructions(sheet)
-    yield FactsBlock(tuple((name, _arrows(text)) for name, text in d.facts))
-    if not sheet:
-        yield from _agreement(d)
-    if d.detail in ("layer", "neuron") or sheet:
+    yield FactsBlock(tuple((name, text.replace("->", "→")) for name, text in d.facts))
+    for path, text in outline.agreement(d) if not sheet else ():
+        yield Paragraph((Code(path), f"{text}."), lead=("WRONG",)) if path else Paragraph((f"{text}.",))
+    if d.detail in ("layer", "neuron"):
         yield Paragraph((
             "All indices count from 0. In the equations of a layer x is its input, y its output, and the derivative of "
             "L by y is the error that arrives. A raised plus marks what holds after the step. ",
             Code("dense_1.dW[0,1]"), " is how to write the derivative of L by entry [0,1] of the weights W of dense_1.",
         ))  # fmt: skip
-    for step in d.steps:
-        if len(d.steps) > 1:
-            yield Heading(0, (f"Training step {step.step}",))
-        if sheet or d.detail in ("layer", "neuron"):
-            yield from _sections(d, step, sheet)
-        elif d.detail == "overview":
-            yield from _overview(d, step)
-        else:
-            each = len(d.paths) // len(d.steps)
-            for paths in d.paths[(step.step - 1) * each : step.step * each]:
-                yield from _paths(paths, d.digits)
-
-
-def title(told: Derivation | Worksheet) -> str:
-    """What the document is called."""
-    if isinstance(told, Worksheet):
-        return f"{told.derivation.name}: a worksheet" + (f", variant {told.seed}" if told.seed else "")
-    steps = "one step" if len(told.steps) == 1 else f"{len(told.steps)} steps"
-    return f"{told.name}: {steps} of back-propagation, worked out"
+    stated: set[tuple[str, str, str, str]] = set()
+    for block in outline.outline_blocks(d, losses=sheet is None):
+        match block:
+            case outline.StepStart(step):
+                yield Heading(0, (f"Training step {step.step}",))
+                stated = set()
+            case outline.LayerOverview(step):
+                yield from _overview(d, step)
+            case PathsTo():
+                yield from _paths(block, d.digits)
+            case Stage():
+                heading, text = STAGES[block]
+                yield Heading(1, (heading,), block.value)
+                yield Paragraph((f"{text[0].upper()}{text[1:]}.",))
+            case Given():
+                yield _given(block, d.digits)
+            case outline.StageQuantities(shown, hidden):
+                yield from _quantities(shown, d, stated, sheet)
+                if hidden:
+                    yield _left_out(hidden)
+            case outline.StepLosses():
+                rows = tuple(((name,), (_number(value, d.digits),)) for name, value in block.rows())
+                yield TableBlock((("",), ("",)), rows, frozenset({1}))
 
 
 def _instructions(sheet: Worksheet) -> Iterator[Block]:
@@ -97,51 +100,18 @@ def _instructions(sheet: Worksheet) -> Iterator[Block]:
     yield Paragraph(("marks every answer and names the first that is wrong, with the likely cause.",))
 
 
-def _agreement(d: Derivation) -> Iterator[Block]:
-    for q in d.wrong:
-        text = f": the equation does not give what the engine computed; they are {q.gap:.1e} apart"
-        yield Paragraph((Code(q.path), f"{text}, and rounding explains {q.allowed:.1e}."), lead=("WRONG",))
-    if not d.wrong:
-        worst = f"to {d.worst:.0e}" if d.worst else "to the last digit"
-        text = (
-            f"{d.compared:,} numbers were computed twice, from these equations and by the engine: they agree {worst}."
-        )
-        yield Paragraph((text,))
-
-
-def _arrows(text: str) -> str:
-    return text.replace("->", "→")
-
-
 # ----------------------------------------------------------------------------------------------------- the seven steps
-def _sections(d: Derivation, step: StepLine, sheet: Worksheet | None) -> Iterator[Block]:
-    blanks = {(b.quantity, b.name): b.number for b in sheet.blanks} if sheet else {}
-    own = [q for q in d.quantities if q.step == step.step]
-    told: set[tuple[str, str, str, str]] = set()
-    for stage in Stage:
-        heading, text = STAGES[stage]
-        yield Heading(1, (heading,), stage.value)
-        yield Paragraph((f"{text[0].upper()}{text[1:]}.",))
-        if stage is Stage.INITIALIZE:
-            for given in d.given:
-                if given.step == step.step:
-                    yield _given(given, d.digits)
-        here = [q for q in own if q.stage is stage]
-        shown = [q for q in here if q.entries or (d.detail == "layer" and not sheet)]
-        for (part, layer), group in groupby(shown, key=lambda q: (q.part, q.layer)):
-            quantities = list(group)
-            yield Heading(
-                2, (Code(layer), f" ({quantities[0].kind})") if layer else (f"{part} ({quantities[0].kind})",)
-            )
-            if part in LETTERS:
-                yield Paragraph((LETTERS[part],))
-            for q in quantities:
-                yield from _quantity(q, d, told, sheet, blanks)
-        hidden = [q for q in here if q not in shown] if d.detail != "layer" else []
-        if hidden:
-            yield _left_out(hidden)
-        if stage is Stage.REPEAT and not sheet:
-            yield _losses(step, d.digits)
+def _quantities(
+    shown: Sequence[Quantity], d: Derivation, stated: set[tuple[str, str, str, str]], sheet: Worksheet | None
+) -> Iterator[Block]:
+    for (part, layer), group in groupby(shown, key=lambda q: (q.part, q.layer)):
+        quantities = list(group)
+        kind = f" ({quantities[0].kind})"
+        yield Heading(2, (Code(layer), kind) if layer else (part + kind,))
+        if part in LETTERS:
+            yield Paragraph((LETTERS[part],))
+        for q in quantities:
+            yield from _quantity(q, d, stated, sheet)
 
 
 def _given(given: Given, digits: int) -> Figures:
@@ -150,27 +120,23 @@ def _given(given: Given, digits: int) -> Figures:
 
 
 def _quantity(
-    q: Quantity,
-    d: Derivation,
-    told: set[tuple[str, str, str, str]],
-    sheet: Worksheet | None,
-    blanks: Mapping[tuple[str, str], int],
+    q: Quantity, d: Derivation, stated: set[tuple[str, str, str, str]], sheet: Worksheet | None
 ) -> Iterator[Block]:
     """The general equation, unless it was stated for another tensor, and the numbers."""
     once = (q.part, q.layer, q.name, f"{q.equation.source.left} = {q.equation.source.right}")
-    if q.tensor and once in told:
+    if q.tensor and once in stated:
         yield Paragraph((), lead=(Code(q.path),))
     else:
         yield Paragraph(tuple(_remarks(q)), lead=(Code(q.path),))
         yield Formula(maths.equation(q))
-    told.add(once)
+    stated.add(once)
     if not q.agrees and not sheet:
         yield Paragraph((f"The engine has other numbers: they are {q.gap:.1e} apart.",), lead=("WRONG",))
-    if d.detail == "layer" and not sheet:
+    if d.detail == "layer":
         formulas, more = maths.matrices(maths.left_side(q), q.value, d.digits, q.equation.free)
         yield Figures(q.path, "", tuple(formulas), more)
         return
-    yield WorkedLines(tuple(_lines(q, sheet, blanks)))
+    yield WorkedLines(tuple(_lines(q, sheet)))
     if q.hidden:
         yield Paragraph((f"and {q.hidden:,} more {'entry' if q.hidden == 1 else 'entries'} of ", Code(q.path)))
 
@@ -181,15 +147,16 @@ def _remarks(q: Quantity) -> Iterator[str | Code]:
     if q.why:
         yield q.why
         between = "; "
-    for name, source in q.sources.items():
-        yield f"{between}{'∂L/∂y' if name == 'dy' else name} is "
+    for letter, source in outline.symbol_sources(q):
+        yield f"{between}{letter} is "
         yield source if " " in source else Code(source)
         between = "; "
     if q.tensor and any(getattr(b, "letter", "") == "j" for b in q.equation.free):
         yield f"{between}j counts all weights, tensor after tensor"
 
 
-def _lines(q: Quantity, sheet: Worksheet | None, blanks: Mapping[tuple[str, str], int]) -> Iterator[WorkedLine]:
+def _lines(q: Quantity, sheet: Worksheet | None) -> Iterator[WorkedLine]:
+    blanks = {(b.quantity, b.name): b.number for b in sheet.blanks} if sheet else {}
     for e in q.entries:
         left, numbers, sign, result = maths.worked(q, e)
         if sheet and q.id not in sheet.shown:
@@ -219,7 +186,6 @@ def _overview(d: Derivation, step: StepLine) -> Iterator[Block]:
     body = tuple(_layer(line, d.digits) for line in step.layers)
     yield TableBlock(tuple((name,) for name in names), body)
     yield Heading(1, ("The step",))
-    yield _losses(step, d.digits)
 
 
 def _layer(line: LayerLine, digits: int) -> tuple[Words, ...]:
@@ -240,23 +206,6 @@ def _few(values: Array, digits: int) -> str:
 
 def _number(value: float, digits: int) -> str:
     return figure(float(value), digits).replace("-", "−").replace("inf", "∞")
-
-
-def _losses(step: StepLine, digits: int) -> TableBlock:
-    rows = [("the loss before the step", step.loss)]
-    if step.penalty:
-        rows += [("of which the data's", step.data_loss), ("and the penalty's", step.penalty)]
-    rows += [("the length of the gradient", step.norm)]
-    if step.clipped != 1:
-        rows += [("what clipping leaves of it, as a factor", step.clipped)]
-    rows += [
-        ("the learning rate", step.rate), ("how far the weights move", step.moved),
-        ("the loss of the same rows after it", step.after), ("the change of the loss", step.change),
-        ("as foretold by the gradient, to first order", step.predicted),
-    ]  # fmt: skip
-    return TableBlock(
-        (("",), ("",)), tuple(((name,), (_number(value, digits),)) for name, value in rows), frozenset({1})
-    )
 
 
 # --------------------------------------------------------------------------------------------------------------- paths

@@ -15,7 +15,7 @@ from bpcli.render.trace.html.document import html
 from bpcli.render.trace.json import json
 from bpcli.render.trace.latex import latex
 from bpcli.render.trace.markdown import markdown
-from bpcli.render.trace.text import derivation
+from bpcli.render.trace.text import Terminal
 from bpcli.studies.run.atomic import atomic_text
 
 
@@ -60,7 +60,7 @@ def _text(d: Derivation, out: Path | None, width: int | None, ascii: bool) -> No
     else:
         target = Console(width=columns, markup=False, highlight=False, emoji=False, no_color=True, color_system=None)
     with target.capture() as captured:
-        for item in derivation(d, columns, ascii):
+        for item in Terminal(d, columns, ascii).draw():
             target.print(item)
     text = "\n".join(line.rstrip() for line in captured.get().split("\n"))
     if out is None:

@@ -20,8 +20,9 @@ from bpcli.render.trace.blocks import (
     WorkedLine,
     WorkedLines,
 )  # fmt: skip
-from bpcli.render.trace.document import document, title
+from bpcli.render.trace.document import document
 from bpcli.render.trace.maths import visible
+from bpcli.render.trace.outline import title
 
 PAGE = 30  # rows of a table that stand on one page
 LINE = 72  # characters of a worked entry that stands on one line
@@ -71,10 +72,10 @@ _SIGNS = {
 }  # fmt: skip
 
 
-def latex(told: Derivation | Worksheet) -> str:
+def latex(source: Derivation | Worksheet) -> str:
     """The document, with a newline at its end."""
-    head = "\\begin{document}\n" + rf"{{\LARGE\bfseries {_plain(title(told))}\par}}\bigskip" + "\n"
-    body = "\n\n".join(b for b in map(_block, document(told)) if b)
+    head = "\\begin{document}\n" + rf"{{\LARGE\bfseries {_plain(title(source))}\par}}\bigskip" + "\n"
+    body = "\n\n".join(b for b in map(_block, document(source)) if b)
     return f"{_PREAMBLE}{head}\n{body}\n\n\\end{{document}}\n"
 
 

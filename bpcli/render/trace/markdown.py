@@ -23,7 +23,8 @@ from bpcli.render.trace.blocks import (
     WorkedLine,
     WorkedLines,
 )  # fmt: skip
-from bpcli.render.trace.document import document, title
+from bpcli.render.trace.document import document
+from bpcli.render.trace.outline import title
 
 NAMED = 4  # entries whose names are all listed before their lines
 
@@ -34,9 +35,9 @@ _MATH = {
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 
 
-def markdown(told: Derivation | Worksheet) -> str:
+def markdown(source: Derivation | Worksheet) -> str:
     """The page, with a newline at its end."""
-    blocks = [f"# {_plain(title(told))}", *(_block(b) for b in document(told))]
+    blocks = [f"# {_plain(title(source))}", *(_block(b) for b in document(source))]
     return "\n\n".join(b for b in blocks if b) + "\n"
 
 

@@ -12,12 +12,11 @@ from bpcli.notation.reader import Drawn
 from bpcli.notation.symbols import Level, figure, glyph
 from bpcli.notation.syntax import Binary, Bind, Expr
 from bpcli.records.trace import Array, PathsTo, Quantity, WorkedEntry
-from bpcli.render.trace.arrays import EXACT, PICTURES, enough
+from bpcli.render.trace.arrays import EDGE, EXACT, PICTURES, enough, picked
 
 __all__ = ["Display", "equation", "left_side", "matrices", "numeral", "product", "result", "total", "visible", "worked"]
 
 WIDTH = 64  # characters of a display formula before a sum goes on in the next line
-EDGE = 3  # rows and columns shown at either end of a big array
 WHOLE = 2 * EDGE
 SLICES = 4  # of an array of three or more axes
 
@@ -163,7 +162,7 @@ def _matrix(array: Array, digits: int) -> str:
     """A vector or a matrix with its shape; of a big one the edges."""
     shape = r" \times ".join(map(str, array.shape))
     array = np.atleast_2d(array)
-    rows, columns = (_kept(n) for n in array.shape)
+    rows, columns = (picked(n, WHOLE) for n in array.shape)
     lines: list[list[str]] = []
     for i in rows:
         if i is None:
@@ -172,11 +171,6 @@ def _matrix(array: Array, digits: int) -> str:
             lines.append([numeral(array[i, j].item(), digits) if j is not None else r"\cdots" for j in columns])
     inside = r" \\ ".join(" & ".join(line) for line in lines)
     return rf"\begin{{bmatrix}} {inside} \end{{bmatrix}}_{{{shape}}}"
-
-
-def _kept(n: int) -> list[int | None]:
-    """The places that are shown of n; None for those that are not."""
-    return list(range(n)) if n <= WHOLE else [*range(EDGE), None, *range(n - EDGE, n)]
 
 
 # --------------------------------------------------------------------------------------------------------------- paths

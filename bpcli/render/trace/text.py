@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from functools import partial
 from itertools import groupby
 
 import numpy as np
@@ -20,7 +19,6 @@ from bpcli.records.trace import (
     Array,
     Derivation,
     Given,
-    LayerLine,
     PathsTo,
     Quantity,
     Stage,
@@ -28,6 +26,7 @@ from bpcli.records.trace import (
     WorkedEntry,
 )
 from bpcli.render.console import DASHES, printable, table
+from bpcli.render.trace import outline
 from bpcli.render.trace.arrays import EXACT, enough, matrix, plane, summary
 
 STYLES = {Stage.FORWARD: "green", Stage.LOSS: "yellow", Stage.HIDDEN: "red", Stage.WEIGHTS: "red"}
@@ -35,49 +34,46 @@ STYLES = {Stage.FORWARD: "green", Stage.LOSS: "yellow", Stage.HIDDEN: "red", Sta
 
 
 class Terminal:
-    """Draws for a terminal of so many columns, in Unicode or in ASCII alone."""
+    """Draws a derivation for a terminal of so many columns, in Unicode or in ASCII alone."""
 
-    def __init__(self, width: int = 80, ascii: bool = False) -> None:
-        self.width, self.ascii = max(40, width), ascii
+    def __init__(self, d: Derivation, width: int = 80, ascii: bool = False) -> None:
+        self.d, self.width, self.ascii = d, max(40, width), ascii
         self.reader: type[Text] = Ascii if ascii else Text
         self.arrow = "->" if ascii else "→"
         self.rule = "-" if ascii else "─"
 
-    def derivation(self, d: Derivation) -> Iterator[RenderableType]:
+    def draw(self) -> Iterator[RenderableType]:
         """All of it."""
-        yield from self._header(d)
-        for line in d.steps:
-            if len(d.steps) > 1:
-                title = f"{2 * self.rule} training step {line.step} "
+        yield Styled(printable(outline.title(self.d)), "bold")
+        for name, text in self.d.facts:
+            plain = text if not self.ascii else text.encode("ascii", "replace").decode()
+            yield from self._wrapped(f"  {name:<8} ", printable(plain.replace("->", self.arrow)))
+        for block in outline.outline_blocks(self.d):
+            if not isinstance(block, Given | outline.StageQuantities):
                 yield Styled()
-                yield Styled(title + self.rule * (min(self.width, 80) - len(title)), "bold")
-            if d.detail == "overview":
-                yield from self._overview(d, line)
-            elif d.detail == "path":
-                each = len(d.paths) // len(d.steps)
-                yield from self._paths(d, d.paths[(line.step - 1) * each : line.step * each])
-            else:
-                yield from self._stages(d, line)
-        yield from self._agreement(d)
-
-    # ------------------------------------------------------------------------------------------------ header and footer
-    def _header(self, d: Derivation) -> Iterator[RenderableType]:
-        steps = "one step" if len(d.steps) == 1 else f"{len(d.steps)} steps"
-        yield Styled(f"{printable(d.name)}: {steps} of back-propagation, worked out", "bold")
-        for name, text in d.facts:
-            shown = text if not self.ascii else text.encode("ascii", "replace").decode()
-            yield from self._wrapped(f"  {name:<8} ", printable(shown.replace("->", self.arrow)))
-
-    def _agreement(self, d: Derivation) -> Iterator[RenderableType]:
+            match block:
+                case outline.StepStart(step):
+                    heading = f"{2 * self.rule} training step {step.step} "
+                    yield Styled(heading + self.rule * (min(self.width, 80) - len(heading)), "bold")
+                case outline.LayerOverview(step):
+                    yield from self._overview(step)
+                case PathsTo():
+                    yield from self._paths(block)
+                case Stage():
+                    heading, text = STAGES[block]
+                    style = f"bold {STYLES.get(block, '')}".strip()
+                    yield from self._wrapped(f"{block.value}  {heading}: ", text, style, hang=3)
+                case Given():
+                    yield from self._given(block)
+                case outline.StageQuantities(shown):
+                    for _, group in groupby(shown, key=lambda q: (q.part, q.layer, q.name)):
+                        yield from self._quantity(list(group))
+                case outline.StepLosses(step):
+                    yield from self._losses(step)
         yield Styled()
-        for q in d.wrong:
-            text = f"{q.path}: the equation does not give what the engine computed; they are {q.gap:.1e} apart"
-            yield from self._wrapped("WRONG ", f"{text}, and rounding explains {q.allowed:.1e}", "bold red")
-        if not d.wrong:
-            text = f"{d.compared:,} numbers were computed twice, from these equations and by the engine: they agree"
-            worst = f" to {d.worst:.0e}" if d.worst else " to the last digit"
-            yield from self._wrapped("", text + worst, "green")
-        if d.detail == "overview":
+        for path, text in outline.agreement(self.d):
+            yield from self._wrapped("WRONG " if path else "", path + text, "bold red" if path else "green")
+        if self.d.detail == "overview":
             yield from self._wrapped("more: ", "--detail layer | neuron | path   one weight: --param NAME[i,j]")
             yield from self._wrapped("      ", "--format markdown | latex | html | json   your own numbers: bpcli mark")
 
@@ -100,105 +96,77 @@ class Terminal:
             yield Styled(line, style)
 
     # --------------------------------------------------------------------------------------------------------- overview
-    def _overview(self, d: Derivation, line: StepLine) -> Iterator[RenderableType]:
-        yield Styled()
-        rows = len(line.outputs)
+    def _overview(self, step: StepLine) -> Iterator[RenderableType]:
+        rows = len(step.outputs)
         if rows > 1:
             yield Styled(f"y and dL/dy of the first of {rows} rows:")
         found = self._table("layer", "y: what goes out", "dL/dy: its error", ">|dL/dw|", "")
-        for layer in line.layers:
+        for line in step.layers:
+            kind = "" if line.kind in line.layer else f" {line.kind}"
             found.add_row(
-                self._layer_name(layer), self._few(layer.y[0], d), self._few(layer.dy[0], d),
-                "  ".join(f"{name[1:]} {value:.3g}" for name, value in layer.gradients.items()), layer.note,
+                f"{line.layer}{kind} ({'x'.join(map(str, line.units)) or '1'})",
+                self._few(line.y[0]), self._few(line.dy[0]),
+                "  ".join(f"{name[1:]} {value:.3g}" for name, value in line.gradients.items()), line.note,
             )  # fmt: skip
         yield found
-        yield from self._step(line, d)
 
-    def _layer_name(self, layer: LayerLine) -> str:
-        units = "x".join(map(str, layer.units)) or "1"
-        kind = "" if layer.kind in layer.layer else f" {layer.kind}"
-        return f"{layer.layer}{kind} ({units})"
-
-    def _few(self, values: Array, d: Derivation) -> str:
+    def _few(self, values: Array) -> str:
         flat = np.asarray(values, np.float64).ravel()
         if len(flat) <= 3:
-            return "[" + ", ".join(self._number(v, d) for v in flat) + "]"
-        return f"{self._number(flat.min(), d, 4)} to {self._number(flat.max(), d, 4)}"
+            return "[" + ", ".join(map(self._number, flat)) + "]"
+        return f"{self._number(flat.min(), 4)} to {self._number(flat.max(), 4)}"
 
-    def _number(self, value: float, d: Derivation, digits: int | None = None) -> str:
-        return self.reader(digits=min(digits or d.digits, 17)).number(float(value)).text
+    def _number(self, value: float, digits: int | None = None) -> str:
+        return self.reader(digits=min(digits or self.d.digits, 17)).number(float(value)).text
 
-    def _step(self, line: StepLine, d: Derivation) -> Iterator[RenderableType]:
-        n = partial(self._number, d=d)
-        yield Styled()
-        if line.penalty:
-            yield Styled(f"loss     {n(line.loss)} = {n(line.data_loss)} of the data + {n(line.penalty)} penalty")
-        else:
-            yield Styled(f"loss     {n(line.loss)}")
-        clipped = f", of which clipping leaves {n(line.clipped)}" if line.clipped != 1 else ""
-        yield from self._wrapped("gradient ", f"{n(line.norm)} long{clipped}")
-        yield from self._wrapped("step     ", f"learning rate {n(line.rate)}; the weights move by {n(line.moved)}")
-        change = f"{n(line.after)} on the same rows: {n(line.after - line.loss)}"
-        yield from self._wrapped("after    ", f"{change}; the gradient foretells {n(line.predicted)}, to first order")
+    def _losses(self, step: StepLine) -> Iterator[RenderableType]:
+        n = self._number
+        parts = f" = {n(step.data_loss)} of the data + {n(step.penalty)} penalty" if step.penalty else ""
+        yield Styled(f"loss     {n(step.loss)}{parts}")
+        clipped = f", of which clipping leaves {n(step.clipped)}" if step.clipped != 1 else ""
+        yield from self._wrapped("gradient ", f"{n(step.norm)} long{clipped}")
+        yield from self._wrapped("step     ", f"learning rate {n(step.rate)}; the weights move by {n(step.moved)}")
+        change = f"{n(step.after)} on the same rows: {n(step.change)}"
+        yield from self._wrapped("after    ", f"{change}; the gradient foretells {n(step.predicted)}, to first order")
 
     # ------------------------------------------------------------------------------------------------- the seven steps
-    def _stages(self, d: Derivation, line: StepLine) -> Iterator[RenderableType]:
-        own = [q for q in d.quantities if q.step == line.step]
-        for stage in Stage:
-            title, text = STAGES[stage]
-            yield Styled()
-            yield from self._wrapped(f"{stage.value}  {title}: ", text, f"bold {STYLES.get(stage, '')}".strip(), hang=3)
-            if stage is Stage.INITIALIZE:
-                yield from self._given(d, [g for g in d.given if g.step == line.step])
-            here = [q for q in own if q.stage is stage and (q.entries or d.detail == "layer")]
-            for _, group in groupby(here, key=lambda q: (q.part, q.layer, q.name)):
-                yield from self._quantity(d, list(group))
-            if stage is Stage.REPEAT:
-                yield from self._step(line, d)
+    def _given(self, g: Given) -> Iterator[RenderableType]:
+        note = f"   {g.note}" if g.note else ""
+        address, shown = plane(g.value, g.path)
+        rows = matrix(shown, self.d.digits, self.reader, self.width - len(g.path) - 5)
+        if not address and len(rows) == 1 and cell_len(rows[0] + note) + len(g.path) + 5 <= self.width:
+            yield Styled(f"   {g.path}  {rows[0]}{printable(note)}")
+            return
+        here = f"; {address} is" if address else ""
+        yield from self._wrapped(f"   {g.path}  ", f"{summary(g.value)}{printable(note)}{here}")
+        yield from (Styled(f"      {row}") for row in rows)
 
-    def _given(self, d: Derivation, given: Sequence[Given]) -> Iterator[RenderableType]:
-        for g in given:
-            note = f"   {g.note}" if g.note else ""
-            address, shown = plane(g.value, g.path)
-            rows = matrix(shown, d.digits, self.reader, self.width - len(g.path) - 5)
-            if not address and len(rows) == 1 and cell_len(rows[0] + note) + len(g.path) + 5 <= self.width:
-                yield Styled(f"   {g.path}  {rows[0]}{printable(note)}")
-                continue
-            here = f"; {address} is" if address else ""
-            yield from self._wrapped(f"   {g.path}  ", f"{summary(g.value)}{printable(note)}{here}")
-            yield from (Styled(f"      {row}") for row in rows)
-
-    def _quantity(self, d: Derivation, group: Sequence[Quantity]) -> Iterator[RenderableType]:
+    def _quantity(self, group: Sequence[Quantity]) -> Iterator[RenderableType]:
         """One equation, of one array or tensor by tensor, with its numbers."""
         q = group[0]
         name = q.path if not q.tensor else f"{q.part} {q.kind}"
         yield Styled()
         equation = self.reader(q.known).equation(q.equation)
         yield from self._wrapped(f"   {name}   ", equation, "bold", hang=6)
-        where = "; ".join(f"{self._symbol(q, x)} is {source}" for x, source in q.sources.items())
-        remark = "; ".join(filter(None, (q.why, where)))
+        where = [f"{letter} is {source}" for letter, source in outline.symbol_sources(q, "d" if self.ascii else "∂")]
+        remark = "; ".join(filter(None, (q.why, *where)))
         if remark:
             yield from self._wrapped("      ", printable(remark), "dim")
         for part in group:
-            if d.detail == "layer":
-                yield from self._array(d, part)
+            if self.d.detail == "layer":
+                yield from self._array(part)
             for entry in part.entries:
                 yield from self._entry(part, entry)
-            if part.entries and part.hidden and not _followed(part):
+            if part.entries and part.hidden and not _chosen_by_weight(part):
                 yield Styled(f"      ... and {part.hidden:,} more of {part.path}", "dim")
 
-    def _symbol(self, q: Quantity, name: str) -> str:
-        if name == "dy":
-            return "dL/dy" if self.ascii else "∂L/∂y"
-        return name
-
-    def _array(self, d: Derivation, q: Quantity) -> Iterator[RenderableType]:
+    def _array(self, q: Quantity) -> Iterator[RenderableType]:
         value = q.value if q.engine is None else q.engine
         lead = f"{q.path} = " if q.tensor else "= "
         letters = [b.letter for b in q.equation.free if isinstance(b, Bind)]
         address, shown = plane(value, q.path, letters)
         lead = f"{address} = " if address else lead
-        rows = matrix(shown, d.digits, self.reader, self.width - 8 - len(lead))
+        rows = matrix(shown, self.d.digits, self.reader, self.width - 8 - len(lead))
         for i, row in enumerate(rows):
             yield Styled("      " + (lead if i == 0 else " " * len(lead)) + row)
         if value.size > 64:
@@ -229,37 +197,35 @@ class Terminal:
             yield from self._wrapped("         ", notes, "dim")
 
     # ------------------------------------------------------------------------------------------------------- the paths
-    def _paths(self, d: Derivation, paths: Sequence[PathsTo]) -> Iterator[RenderableType]:
-        for p in paths:
+    def _paths(self, p: PathsTo) -> Iterator[RenderableType]:
+        ways = "1 path" if p.count == 1 else f"{p.count} paths"
+        grouped = ", each as far as an error that is taken as a whole" if p.grouped else ""
+        dead = f"; {p.idle}" if p.idle else ""
+        yield Styled(f"{p.name} = {self._number(p.value)}: {ways} to the loss{grouped}{dead}", "bold")
+        for i, hops in enumerate(p.paths):
             yield Styled()
-            ways = "1 path" if p.count == 1 else f"{p.count} paths"
-            grouped = ", each as far as an error that is taken as a whole" if p.grouped else ""
-            dead = f"; {p.idle}" if p.idle else ""
-            yield Styled(f"{p.name} = {self._number(p.value, d)}: {ways} to the loss{grouped}{dead}", "bold")
-            for i, hops in enumerate(p.paths):
-                yield Styled()
-                yield from self._wrapped(
-                    f"path {i + 1} of {p.count}: " if p.count > 1 else "",
-                    f" {self.arrow} ".join([*(_brief(h.lower) for h in reversed(hops)), "L"]),
-                )
-                found = self._table("down to", ">local factor", "its formula", ">product = dL/d(this)")
-                for hop in hops:
-                    formula = "; ".join(filter(None, (hop.formula, hop.note)))
-                    found.add_row(_brief(hop.lower), self._number(hop.value, d), formula, self._number(hop.product, d))
-                yield found
-            yield Styled()
-            yield from self._sum(d, p)
+            yield from self._wrapped(
+                f"path {i + 1} of {p.count}: " if p.count > 1 else "",
+                f" {self.arrow} ".join([*(_brief(h.lower) for h in reversed(hops)), "L"]),
+            )
+            found = self._table("down to", ">local factor", "its formula", ">product = dL/d(this)")
+            for hop in hops:
+                formula = "; ".join(filter(None, (hop.formula, hop.note)))
+                found.add_row(_brief(hop.lower), self._number(hop.value), formula, self._number(hop.product))
+            yield found
+        yield Styled()
+        yield from self._sum(p)
 
-    def _sum(self, d: Derivation, p: PathsTo) -> Iterator[RenderableType]:
-        n = partial(self._number, d=d)
+    def _sum(self, p: PathsTo) -> Iterator[RenderableType]:
+        n = self._number
         shown = p.paths[:8]
         if p.count > 1:
             values = [hops[-1].product for hops in shown]
             rest = [p.total - sum(values)] if p.count > len(shown) else []
-            digits = enough([*values, *rest], p.total, d.digits)
-            parts = [self._number(v, d, digits or EXACT) for v in values]
+            digits = enough([*values, *rest], p.total, self.d.digits)
+            parts = [n(v, digits or EXACT) for v in values]
             parts = [f"({part})" if i and part[0] in "-−" else part for i, part in enumerate(parts)]
-            parts += [f"[{p.count - len(shown)} more: {self._number(v, d, digits or EXACT)}]" for v in rest]
+            parts += [f"[{p.count - len(shown)} more: {n(v, digits or EXACT)}]" for v in rest]
             sign = "=" if digits else "~" if self.ascii else "≈"
             yield from self._wrapped("paths summed  ", f"{' + '.join(parts)} {sign} {n(p.total)}")
         yield from self._wrapped("the engine    ", f"dL/d {p.name} = {n(p.gradient)}")
@@ -272,11 +238,6 @@ def _brief(name: str) -> str:
     return name.replace(".activation.y", ".a")
 
 
-def _followed(q: Quantity) -> bool:
+def _chosen_by_weight(q: Quantity) -> bool:
     """Whether its entries were asked for one by one, so that the others are not missed."""
     return [e.at for e in q.entries] != list(np.ndindex(*q.value.shape))[: len(q.entries)]
-
-
-def derivation(d: Derivation, width: int = 80, ascii: bool = False) -> list[RenderableType]:
-    """What `trace` prints."""
-    return list(Terminal(width, ascii).derivation(d))

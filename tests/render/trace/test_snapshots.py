@@ -19,7 +19,7 @@ from rich.console import Console
 from bpcli.records.trace import Derivation
 from bpcli.render.trace.html.document import html
 from bpcli.render.trace.json import json
-from bpcli.render.trace.text import derivation
+from bpcli.render.trace.text import Terminal
 
 DIGITS = 9  # of numbers that are compared: the last bits are the machine's
 
@@ -27,7 +27,7 @@ DIGITS = 9  # of numbers that are compared: the last bits are the machine's
 def text(d: Derivation) -> str:
     stream = StringIO()
     target = Console(file=stream, width=80, markup=False, highlight=False, emoji=False, no_color=True)
-    for item in derivation(d, 80):
+    for item in Terminal(d, 80).draw():
         target.print(item)
     return "\n".join(line.rstrip() for line in stream.getvalue().split("\n"))
 

@@ -10,6 +10,7 @@ from bpcli.render.trace.html.network import network
 from bpcli.render.trace.html.page import code, number, page, said, tag
 from bpcli.render.trace.html.svg import Picture
 from bpcli.render.trace.html.tables import array_table, layer_table, paths, step_table
+from bpcli.render.trace.outline import title
 
 __all__ = ["html"]
 
@@ -31,18 +32,15 @@ def html(told: Derivation | Worksheet) -> str:
     if isinstance(told, Worksheet):
         return _worksheet(told)
     d = told
-    steps = "one step" if len(d.steps) == 1 else f"{len(d.steps)} steps"
-    title = f"{d.name}: {steps} of back-propagation, worked out"
-    body = tag("header", "".join(_header(d, title)))
+    body = tag("header", "".join(_header(d)))
     body += tag("main", "".join(_step(d, line) for line in d.steps))
-    return page(title, body)
+    return page(title(d), body)
 
 
 def _worksheet(sheet: Worksheet) -> str:
     """The seven steps with room for the results; no picture, since it would show them."""
     d = sheet.derivation
-    variant = f", variant {sheet.seed}" if sheet.seed else ""
-    head = tag("h1", f'{said(d.name)}<span class="rest">: a worksheet{variant}</span>')
+    head = tag("h1", f'{said(d.name)}<span class="rest">{said(title(sheet)[len(d.name) :])}</span>')
     head += tag("dl", "".join(tag("dt", said(name)) + tag("dd", said(text)) for name, text in d.facts))
     example = code(f"{sheet.blanks[0].name}: 0.25")
     words = f"{len(sheet.blanks)} blanks. Write each result into a file {code('answers.yaml')}, a line an answer, say"
@@ -56,8 +54,8 @@ def _worksheet(sheet: Worksheet) -> str:
     return page(f"{d.name}: a worksheet", tag("header", head) + tag("main", "".join(parts)))
 
 
-def _header(d: Derivation, title: str) -> Iterator[str]:
-    yield tag("h1", f'{said(d.name)}<span class="rest">{said(title[len(d.name) :])}</span>')
+def _header(d: Derivation) -> Iterator[str]:
+    yield tag("h1", f'{said(d.name)}<span class="rest">{said(title(d)[len(d.name) :])}</span>')
     if len(d.steps) == 1:
         yield tag("p", _losses(d, d.steps[0]), class_="losses")
     yield tag("dl", "".join(tag("dt", said(name)) + tag("dd", said(text.replace("->", "→"))) for name, text in d.facts))
@@ -109,8 +107,8 @@ def _step(d: Derivation, line: StepLine) -> str:
 
 
 def _stage(d: Derivation, line: StepLine, stage: Stage, blanks: Blanks | None = None) -> str:
-    title, text = STAGES[stage]
-    parts = [tag("h2", f'<span class="step">{stage.value}</span> {said(title)}'), tag("p", said(text), class_="lead")]
+    heading, text = STAGES[stage]
+    parts = [tag("h2", f'<span class="step">{stage.value}</span> {said(heading)}'), tag("p", said(text), class_="lead")]
     if stage is Stage.INITIALIZE:
         given = "".join(array_table(g.value, g.path, d.digits, g.note) for g in d.given if g.step == line.step)
         parts.append(tag("div", given, class_="arrays"))
@@ -122,7 +120,7 @@ def _stage(d: Derivation, line: StepLine, stage: Stage, blanks: Blanks | None = 
         parts.append(step_table(d, line))
     elif len(parts) == 2:
         parts.append(tag("p", "Nothing of this step is worked out here.", class_="more"))
-    return tag("section", "".join(parts), class_=f"stage s{stage.value}", data_stage=f"{stage.value} {title}")
+    return tag("section", "".join(parts), class_=f"stage s{stage.value}", data_stage=f"{stage.value} {heading}")
 
 
 def _picture(d: Derivation, line: StepLine) -> str:
@@ -132,8 +130,8 @@ def _picture(d: Derivation, line: StepLine) -> str:
     name = f"view-{line.step}"
     views = "".join(
         f'<input type="radio" name="{name}" id="{name}-{key}" class="view {key}"{" checked" if key == "f" else ""}>'
-        f'<label for="{name}-{key}" title="{said(text)}">{title}</label>'
-        for key, title, text in VIEWS
+        f'<label for="{name}-{key}" title="{said(text)}">{view}</label>'
+        for key, view, text in VIEWS
     )
     captions = "".join(tag("p", said(text), class_=f"caption {key}") for key, _, text in VIEWS)
     drawn = tag("div", picture.draw(f"The network, training step {line.step}"), class_="canvas")

@@ -13,6 +13,7 @@ from bpcli.records.trace import Derivation, Quantity, WorkedEntry
 from bpcli.render.trace.html.network import entry_id
 from bpcli.render.trace.html.page import code, said, tag
 from bpcli.render.trace.html.tables import array_table
+from bpcli.render.trace.outline import symbol_sources
 
 Told = tuple[int, Quantity]
 """A quantity and its number in the derivation."""
@@ -48,7 +49,8 @@ def _quantity(d: Derivation, group: Sequence[Told], unfolded: bool, blanks: Blan
     name = f"{q.part}: {said(q.kind)}" if several else code(q.path)
     wrong = [r for _, r in group if not r.agrees]
     head = tag("span", name, class_="of") + math(InlineMathML(q.known).equation(q.equation), "general")
-    remarks = [said(text) for text in (q.why, *_sources(q)) if text]
+    sources = (f"{letter} is {source}" for letter, source in symbol_sources(q))
+    remarks = [said(text) for text in (q.why, *sources) if text]
     if several and any(getattr(b, "letter", "") == "j" for b in q.equation.free):
         remarks.append("j counts all weights")
     why = tag("span", "; ".join(remarks), class_="why") if remarks else ""
@@ -82,11 +84,6 @@ def _blank(q: Quantity, numbers: Mapping[str, int]) -> str:
         gap = tag("div", left + tag("span", "", class_="gap") + tag("span", number, class_="note"), class_="sum")
         lines.append(tag("div", code(e.name) + gap, class_="worked"))
     return "".join(lines)
-
-
-def _sources(q: Quantity) -> Iterator[str]:
-    for name, source in q.sources.items():
-        yield f"{'∂L/∂y' if name == 'dy' else name} is {source}"
 
 
 def line(q: Quantity, e: WorkedEntry, name: str) -> str:

@@ -8,8 +8,9 @@ from functools import partial
 import numpy as np
 
 from bpcli.records.trace import Array, Derivation, LayerLine, PathsTo, StepLine
-from bpcli.render.trace.arrays import EDGE, MOST, plane, summary
+from bpcli.render.trace.arrays import picked, plane, summary
 from bpcli.render.trace.html.page import code, number, said, tag
+from bpcli.render.trace.outline import StepLosses
 
 SHOWN = 4  # paths that are unfolded
 
@@ -24,10 +25,10 @@ def array_table(value: Array, path: str, digits: int, note: str = "", letters: S
         told = tag("span", number(array.item(), digits), class_="number")
         return tag("p", f"{code(path)} = {told}" + (f" {tag('span', said(note), class_='note')}" if note else ""))
     rows = np.atleast_2d(array)
-    columns = _picked(rows.shape[1])
+    columns = picked(rows.shape[1])
     head = "".join(tag("th", _index(j), scope="col") for j in columns)
     lines = [tag("tr", tag("td", "") + head)] if rows.shape[1] > 1 or array.ndim > 1 else []
-    for i in _picked(rows.shape[0]):
+    for i in picked(rows.shape[0]):
         cells = "".join(
             tag("td", "⋯" if i is None or j is None else number(rows[i, j].item(), digits)) for j in columns
         )
@@ -35,11 +36,6 @@ def array_table(value: Array, path: str, digits: int, note: str = "", letters: S
         lines.append(tag("tr", first + cells))
     table = tag("table", "".join(lines), class_="array", aria_label=path)
     return tag("div", tag("p", caption) + tag("div", table, class_="wide"), class_="given")
-
-
-def _picked(count: int) -> list[int | None]:
-    """The places that are shown; None for those left out."""
-    return list(range(count)) if count <= MOST else [*range(EDGE), None, *range(count - EDGE, count)]
 
 
 def _index(place: int | None) -> str:
@@ -77,17 +73,7 @@ def _few(values: Array, digits: int) -> str:
 
 def step_table(d: Derivation, line: StepLine) -> str:
     """A step in numbers."""
-    rows = [("the loss before the step", line.loss)]
-    if line.penalty:
-        rows += [("of which the data's", line.data_loss), ("and the penalty's", line.penalty)]
-    rows.append(("the length of the gradient", line.norm))
-    if line.clipped != 1:
-        rows.append(("what clipping leaves of it, as a factor", line.clipped))
-    rows += [
-        ("the learning rate", line.rate), ("how far the weights move", line.moved),
-        ("the loss of the same rows after the step", line.after), ("the change of the loss", line.change),
-        ("as foretold by the gradient, to first order", line.predicted),
-    ]  # fmt: skip
+    rows = StepLosses(line).rows(after="the step")
     body = "".join(tag("tr", tag("th", n, scope="row") + tag("td", number(v, d.digits))) for n, v in rows)
     return tag("table", body, class_="step")
 

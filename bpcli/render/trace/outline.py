@@ -1,0 +1,105 @@
+"""What of a derivation is shown and in which order: the blocks that the terminal and the documents draw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bpcli.records.trace import Derivation, Given, PathsTo, Quantity, Stage, StepLine, Worksheet
+
+
+@dataclass(frozen=True)
+class StepStart:
+    """One training step of several begins."""
+
+    step: StepLine
+
+
+@dataclass(frozen=True)
+class LayerOverview:
+    """A training step layer by layer, without the seven steps of the algorithm."""
+
+    step: StepLine
+
+
+@dataclass(frozen=True)
+class StageQuantities:
+    """The quantities of one of the seven steps: those shown, and those that are not worked out."""
+
+    shown: tuple[Quantity, ...]
+    hidden: tuple[Quantity, ...]
+
+
+@dataclass(frozen=True)
+class StepLosses:
+    """The loss before and after a training step, and what lies between."""
+
+    step: StepLine
+
+    def rows(self, after: str = "it") -> Iterator[tuple[str, float]]:
+        """What a table of it says, number by number; `after` is how the table calls the step."""
+        step = self.step
+        yield "the loss before the step", step.loss
+        if step.penalty:
+            yield "of which the data's", step.data_loss
+            yield "and the penalty's", step.penalty
+        yield "the length of the gradient", step.norm
+        if step.clipped != 1:
+            yield "what clipping leaves of it, as a factor", step.clipped
+        yield "the learning rate", step.rate
+        yield "how far the weights move", step.moved
+        yield f"the loss of the same rows after {after}", step.after
+        yield "the change of the loss", step.change
+        yield "as foretold by the gradient, to first order", step.predicted
+
+
+OutlineBlock = StepStart | LayerOverview | PathsTo | Stage | Given | StageQuantities | StepLosses
+
+
+def outline_blocks(d: Derivation, losses: bool = True) -> Iterator[OutlineBlock]:
+    """A derivation block by block; a worksheet does not give away the `losses`."""
+    for line in d.steps:
+        if len(d.steps) > 1:
+            yield StepStart(line)
+        if d.detail == "overview":
+            yield LayerOverview(line)
+            yield StepLosses(line)
+        elif d.detail == "path":
+            each = len(d.paths) // len(d.steps)
+            yield from d.paths[(line.step - 1) * each : line.step * each]
+        else:
+            for stage in Stage:
+                yield stage
+                if stage is Stage.INITIALIZE:
+                    yield from (g for g in d.given if g.step == line.step)
+                own = [q for q in d.quantities if q.step == line.step and q.stage is stage]
+                shown = tuple(q for q in own if q.entries or d.detail == "layer")
+                yield StageQuantities(shown, tuple(q for q in own if q not in shown))
+                if stage is Stage.REPEAT and losses:
+                    yield StepLosses(line)
+
+
+def title(source: Derivation | Worksheet) -> str:
+    """What the whole is called."""
+    if isinstance(source, Worksheet):
+        return f"{source.derivation.name}: a worksheet" + (f", variant {source.seed}" if source.seed else "")
+    steps = "one step" if len(source.steps) == 1 else f"{len(source.steps)} steps"
+    return f"{source.name}: {steps} of back-propagation, worked out"
+
+
+def agreement(d: Derivation) -> Iterator[tuple[str, str]]:
+    """Paths where equation and engine disagree, each with a sentence on it; if there are none, an empty path and a
+    sentence on how well the two agree."""
+    for q in d.wrong:
+        text = f": the equation does not give what the engine computed; they are {q.gap:.1e} apart"
+        yield q.path, f"{text}, and rounding explains {q.allowed:.1e}"
+    if not d.wrong:
+        worst = f"to {d.worst:.0e}" if d.worst else "to the last digit"
+        both = "from these equations and by the engine"
+        yield "", f"{d.compared:,} numbers were computed twice, {both}: they agree {worst}"
+
+
+def symbol_sources(q: Quantity, d: str = "∂") -> Iterator[tuple[str, str]]:
+    """What the x and the dy of an equation are elsewhere: `∂L/∂y` and `loss.dx`."""
+    for name, source in q.sources.items():
+        yield f"{d}L/{d}y" if name == "dy" else name, source
