@@ -21,11 +21,10 @@ from bpcli.parts.scalers import Robust
 from bpcli.records.training import ColumnRow, Failure, Problem, SplitRow
 from bpcli.studies.dataset import prepare as held
 from bpcli.studies.dataset.columns import Scaling
-from bpcli.studies.dataset.k_fold import k_fold
 from bpcli.studies.dataset.out_of_core_targets import FileTargets, counted, rows_of_classes, target_of
 from bpcli.studies.dataset.prepare import Prepared, Split
 from bpcli.studies.dataset.preprocessor import Preprocessor
-from bpcli.studies.dataset.split import stratified_split
+from bpcli.studies.dataset.split import k_fold, stratified_split
 
 FIRST = 5  # rows shown by `check`
 SORTED = 1 << 23

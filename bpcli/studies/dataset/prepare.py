@@ -17,11 +17,17 @@ from bpcli.parts.data.columns import ColumnSource
 from bpcli.parts.data.targets import distinct
 from bpcli.records.training import ColumnRow, Failure, Problem, SplitRow
 from bpcli.studies.dataset.fit import fit_preprocessor, labels_of
-from bpcli.studies.dataset.k_fold import group_k_fold, k_fold
 from bpcli.studies.dataset.out_of_core_targets import rows_of_classes
 from bpcli.studies.dataset.preprocessor import Labels, Preprocessor
 from bpcli.studies.dataset.preview import columns_of, first_rows
-from bpcli.studies.dataset.split import split_by_column, split_by_group, split_by_time, stratified_split
+from bpcli.studies.dataset.split import (
+    group_k_fold,
+    k_fold,
+    split_by_column,
+    split_by_group,
+    split_by_time,
+    stratified_split,
+)
 
 __all__ = ["Prepared", "Preprocessor", "Split", "prepare", "prepare_for"]
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bpcli.records.training import EpochRow, Failure
-from bpcli.studies.dataset.k_fold import group_k_fold, k_fold
+from bpcli.studies.dataset.split import group_k_fold, k_fold
 from bpcli.studies.evaluation import cross_validate as folds
 from bpcli.studies.evaluation.evaluate import evaluate
 from bpcli.studies.run.callbacks import Callback
