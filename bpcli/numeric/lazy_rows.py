@@ -126,6 +126,10 @@ class MappedRows(LazyRows):
             found = self.base[chosen] if columns is None else self.base[chosen[:, None], columns]
         return np.array(found, self.dtype, order="C")
 
+    def select(self, rows: Index) -> MappedRows:
+        """Some of its rows, ascending and each once; itself where these are all."""
+        return self if len(rows) == len(self) else MappedRows(self.base, rows, self.columns, self.seen)
+
     def limits(self) -> tuple[Array, Array]:
         """The least and the largest of each place in a row, over all rows; NaN where one is NaN."""
         name = self._name()

@@ -1,9 +1,10 @@
-"""Learning the rules of the data from the training rows: categories, class names, what stands for a missing value,
-shifts and scales."""
+"""What is learned of the data from the training rows: categories, class names, what stands for a missing value, shifts
+and scales."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any, Literal
 
 import numpy as np
@@ -40,7 +41,7 @@ def labels_of(table: Table, wants: Literal["classes", "values"]) -> Labels:
 
 
 def fit_preprocessor(table: Table, rows: Array, labels: Labels, scale: Scaler, scale_target: Scaler) -> Preprocessor:
-    """The rules that these rows teach; no other row of the table is read. Raises Failure: a text column with over
+    """What these rows teach; no other row of the table is read. Raises Failure: a text column with over
     1,000 categories, a column without a value, a single class, numbers too large to scale."""
     columns = tuple(_column(table, name, rows) for name in table.order)
     scaling = _scaling(table, rows, columns, scale)
@@ -50,22 +51,33 @@ def fit_preprocessor(table: Table, rows: Array, labels: Labels, scale: Scaler, s
     known: dict[str, Any] = {"target_names": table.target_names, "labels": labels}
     if labels == "none":
         values = target[rows].astype(np.float64).reshape(len(rows), -1)
-        target_scaling = _identity_left_out(_fitted(scale_target, values, table.target_names, "scale_target"))
+        target_scaling = fit_scaling(scale_target, values, table.target_names, "scale_target")
         return Preprocessor(shape, columns, scaling, outputs=values.shape[1], target_scaling=target_scaling, **known)
-    if scale_target.kind != "none":
-        help = "leave `scale_target` out"
-        raise Failure(Problem("scale_target scales numbers, and the targets are classes",
-                              code="scale-target", path=("data", "scale_target"), help=help))  # fmt: skip
+    refuse_scaled_classes(scale_target)
     if labels == "one-hot":
         classes = table.target_names or tuple(map(str, range(target.shape[1])))
     else:
-        found = set(target[rows].tolist()) if target.dtype == object else distinct(target[rows])[0].tolist()
-        classes = tuple(map(str, sorted(found)))
-        if len(classes) == 1:
-            text = f"the training rows hold a single class, `{classes[0]}`"
-            help = "add rows of another class, or write one-hot targets"
-            raise Failure(Problem(text, code="one-class", file=table.origin, help=help))
+        chosen = target[rows]
+        classes = class_names(set(chosen.tolist()) if chosen.dtype == object else distinct(chosen)[0].tolist(), table)
     return Preprocessor(shape, columns, scaling, classes=classes, **known)
+
+
+def refuse_scaled_classes(scale_target: Scaler) -> None:
+    """Raises Failure where targets that are classes are to be scaled."""
+    if scale_target.kind != "none":
+        text, help = "scale_target scales numbers, and the targets are classes", "leave `scale_target` out"
+        raise Failure(Problem(text, code="scale-target", path=("data", "scale_target"), help=help))
+
+
+def class_names(labels: Collection[Any], table: Table) -> tuple[str, ...]:
+    """The names of the classes by id, from the different labels of the training rows. Raises Failure where there is a
+    single one."""
+    classes = tuple(map(str, sorted(labels)))
+    if len(classes) == 1:
+        text = f"the training rows hold a single class, `{classes[0]}`"
+        help = "add rows of another class, or write one-hot targets"
+        raise Failure(Problem(text, code="one-class", file=table.origin, help=help))
+    return classes
 
 
 def _column(table: Table, name: str, rows: Array) -> ColumnEncoder:
@@ -145,13 +157,12 @@ def _scaling(table: Table, rows: Array, columns: tuple[ColumnEncoder, ...], scal
     elif numbers is None:
         numbers = table.numbers[rows]
     if not numeric:
-        return _identity_left_out(_fitted(scale, numbers, (), "scale"))
+        return fit_scaling(scale, numbers, (), "scale")
     names = tuple(c.name for c in numeric for _ in range(c.numbers))
     numbers = expanded(numeric, numbers)
     pivot = np.zeros(len(names)) if table.pivot is None else table.pivot
     if chosen == [None] * len(chosen):
-        shift, spread = _fitted(scale, numbers, names, "scale", pivot)
-        return _identity_left_out((shift, spread))
+        return fit_scaling(scale, numbers, names, "scale", pivot)
     own = [scaler for c, scaler in zip(numeric, chosen, strict=True) for _ in range(c.numbers)]
     shift, spread = np.zeros(len(names)), np.ones(len(names))
     usual = [j for j, scaler in enumerate(own) if scaler is None]
@@ -166,6 +177,14 @@ def _scaler(table: Table, column: ColumnEncoder) -> Scaler | None:
     """How a column is scaled that is not scaled as all are."""
     found = table.treatments.get(column.name, USUAL).scale
     return Scaler.parse("none") if found is None and column.kind == "boolean" else found
+
+
+def fit_scaling(
+    scaler: Scaler, x: Array, names: tuple[str, ...], key: str, pivot: Array | None = None
+) -> Scaling | None:
+    """The scaling of x, or of x + pivot; None where it would change nothing. `names` are the columns of x, `key` the
+    setting that asks for it. Raises Failure where the numbers are too large."""
+    return _identity_left_out(_fitted(scaler, x, names, key, pivot))
 
 
 def _fitted(

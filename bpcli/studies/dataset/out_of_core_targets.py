@@ -15,10 +15,10 @@ from bpcli.studies.dataset.columns import Scaling
 from bpcli.studies.dataset.preprocessor import Labels
 from bpcli.studies.dataset.row_errors import listed
 
-CLASSES = 10_000
+MAX_CLASSES = 10_000
 """A target of more different values is no class."""
 
-BLOCK = 1 << 18  # targets read at a time
+TARGETS_PER_READ = 1 << 18
 
 
 class FileTargets:
@@ -29,7 +29,7 @@ class FileTargets:
         self.several = t.ndim == 2 and (t.shape[1] > 1 or found == "none")
         self.width = t.shape[1] if t.ndim == 2 else 1
         self.shape = (self.width,) if self.several or found == "none" else ()
-        self.dtype = np.dtype(np.int64 if found == "ids" else np.float64)
+        self.plain_type = np.dtype(object if found == "text" else np.int64 if found == "ids" else np.float64)
         self.encoded = (self.width,) if found == "none" else ()
 
     def encoded_type(self, dtype: Any) -> Any:
@@ -43,10 +43,10 @@ class FileTargets:
     def plain(self, rows: Array) -> Array:
         """In one of the three forms of Table."""
         found = self.read(rows)
-        return labels(found.tolist()) if self.labels == "text" else found.astype(self.dtype)
+        return labels(found.tolist()) if self.labels == "text" else found.astype(self.plain_type)
 
-    def blocks(self, rows: RowBlocks) -> Iterator[Array]:
-        step = max(1, BLOCK // self.width)
+    def blocks(self, rows: Array | RowBlocks) -> Iterator[Array]:
+        step = max(1, TARGETS_PER_READ // self.width)
         for start in range(0, len(rows), step):
             yield self.read(rows[start : start + step])
 
@@ -80,7 +80,7 @@ def _word(value: Any) -> str:
     return str(value) if isinstance(value, str) else f"{float(value):.15g}"
 
 
-def target_of(t: Any, wants: Literal["classes", "values"], origin: str) -> FileTargets:
+def open_targets(t: Any, wants: Literal["classes", "values"], origin: str) -> FileTargets:
     """What the targets are, for a loss that compares classes or values."""
     if t.dtype.kind == "U":
         return FileTargets(t, "text", origin)
@@ -91,7 +91,7 @@ def target_of(t: Any, wants: Literal["classes", "values"], origin: str) -> FileT
     return FileTargets(t, "one-hot", origin)
 
 
-def counted(target: FileTargets, rows: RowBlocks) -> dict[Any, int]:
+def count_classes(target: FileTargets, rows: Array | RowBlocks) -> dict[Any, int]:
     """How many rows have each label (text or whole number). Raises Failure where they are no classes."""
     found: dict[Any, int] = {}
     start = 0
@@ -114,8 +114,8 @@ def counted(target: FileTargets, rows: RowBlocks) -> dict[Any, int]:
         for value, count in zip(each.tolist(), counts.tolist(), strict=True):
             key = value if isinstance(value, str) else int(value)
             found[key] = found.get(key, 0) + count
-        if len(found) > CLASSES:
-            text = f"the target has more than {CLASSES:,} different values; this loss compares classes"
+        if len(found) > MAX_CLASSES:
+            text = f"the target has more than {MAX_CLASSES:,} different values; this loss compares classes"
             raise _no_class(target, rows[start], text, "not-classes")
         start += len(block)
     return found
@@ -124,13 +124,3 @@ def counted(target: FileTargets, rows: RowBlocks) -> dict[Any, int]:
 def _no_class(target: FileTargets, row: Any, text: str, code: str) -> Failure:
     help = "class labels are text or whole numbers; for numeric targets use a loss such as mean_squared_error"
     return Failure(Problem(f"{target.origin}, row {int(row)} (counted from 0): {text}", code=code, help=help))
-
-
-def rows_of_classes(classes: tuple[str, ...], t: Array | LazyRows) -> dict[str, int]:
-    """Rows of each class in encoded targets."""
-    if not classes:
-        return {}
-    counts = np.zeros(len(classes), np.int64)
-    for start in range(0, len(t), BLOCK):
-        counts += np.bincount(t[start : start + BLOCK], minlength=len(counts))
-    return {name: int(n) for name, n in zip(classes, counts, strict=True)}

@@ -10,6 +10,7 @@ import numpy as np
 from bpcli.family import Scaler, Table
 from bpcli.family.plan import Array
 from bpcli.family.source import Treatment
+from bpcli.numeric.lazy_rows import MappedRows, RowBlocks
 from bpcli.numeric.streams import Stream
 from bpcli.records.training import ColumnRow, Problem
 from bpcli.studies.dataset.columns import ColumnEncoder
@@ -67,6 +68,8 @@ def _limits(table: Table, rows: Array) -> tuple[Array, Array, Array]:
     """The least and the largest number of each place in a row, and how many are missing, over these rows; 0 where there
     is no number at all."""
     shape = table.numbers.shape[1:]
+    if isinstance(rows, RowBlocks) and isinstance(table.numbers, MappedRows):
+        return (*table.numbers.select(rows).limits(), np.zeros(shape))  # known already: the file is not read again
     low, high, gaps = np.full(shape, math.inf), np.full(shape, -math.inf), np.zeros(shape)
     step = max(1, BLOCK // max(1, math.prod(shape)))
     for start in range(0, len(rows), step):
@@ -86,7 +89,8 @@ def _limits(table: Table, rows: Array) -> tuple[Array, Array, Array]:
 def first_rows(table: Table) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """The names of all columns, and the first rows, as text."""
     assert table.target is not None
-    target = table.target if table.target.ndim == 2 else table.target[:, None]
+    target = table.target[:FIRST]
+    target = target if target.ndim == 2 else target[:, None]
     width = target.shape[1]
     heads = table.target_names or (("target",) if width == 1 else tuple(f"target {k}" for k in range(width)))
     rows = []

@@ -3,20 +3,83 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
 
+from bpcli.config.data import Data
 from bpcli.family import Table
 from bpcli.family.plan import Array
 from bpcli.numeric.streams import Stream
+from bpcli.parts.data.targets import distinct
 from bpcli.records.training import Failure, Problem
+from bpcli.studies.dataset.preprocessor import Labels
 from bpcli.studies.dataset.row_errors import row_failure
 
 NAMES = {"train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
          "dev": "validation", "test": "test", "testing": "test"}  # fmt: skip
 """What a column may call the splits, in small letters."""
+
+
+def split_fractions(data: Data) -> dict[str, float]:
+    """The share of the training source's rows that each split takes, of those that are written as one."""
+    return {name: share for name in ("test", "validation") if isinstance(share := getattr(data, name), float)}
+
+
+def divide(codes: Array, data: Data, seed: int) -> dict[str, Array]:
+    """Row indices of each split, from the class of each row: one fold is test, the others are divided by fractions.
+    Raises Failure where rows are too few."""
+    return _divide(codes, data, seed, k_fold, stratified_split)
+
+
+def divide_groups(values: Array, data: Data, seed: int) -> dict[str, Array]:
+    """As `divide`, all rows of a group in one split: values (n,) names the group of each row."""
+    return _divide(values, data, seed, group_k_fold, split_by_group)
+
+
+def _divide(
+    keys: Array,
+    data: Data,
+    seed: int,
+    folded: Callable[[Array, int, int, int], tuple[Array, Array]],
+    divided: Callable[[Array, dict[str, float], int], dict[str, Array]],
+) -> dict[str, Array]:
+    rest, fractions = np.arange(len(keys)), split_fractions(data)
+    found: dict[str, Array] = {}
+    if data.fold is not None:
+        rest, found["test"] = folded(keys, data.fold.of, data.fold.number, seed)
+    inner = divided(keys[rest], fractions, seed) if fractions else {"train": np.arange(len(rest))}
+    return {**{name: rest[rows] for name, rows in inner.items()}, **found}
+
+
+def strata(data: Data, labels: Labels, count: int, target: Callable[[], Array]) -> tuple[Array, tuple[Problem, ...]]:
+    """The class of each of `count` rows where the split keeps the share of each class, else zeros; and what to warn of.
+
+    `target` gives the targets in one of the three forms of Table, where they are asked for. Raises Failure where the
+    share of classes is to be kept and there are none.
+    """
+    if labels == "none" and data.stratify:
+        text = "stratify keeps the share of each class, and the targets are numbers"
+        raise Failure(Problem(text, code="stratify", path=("data", "stratify"), help="leave `stratify` out"))
+    if labels == "none" or data.stratify is False or not (split_fractions(data) or data.fold):
+        return np.zeros(count, np.int64), ()
+    t = np.argmax(target(), axis=1) if labels == "one-hot" else target()
+    if t.dtype == object:
+        known = sorted(set(t.tolist()))
+        order = {label: i for i, label in enumerate(known)}
+        codes = np.fromiter(map(order.__getitem__, t.tolist()), np.int64, len(t))
+    else:
+        values, codes = distinct(t)
+        known = values.tolist()
+    single = [str(known[k]) for k in np.flatnonzero(np.bincount(codes) == 1)]
+    if not single:
+        return codes, ()
+    names = ", ".join(f"`{s}`" for s in single[:10]) + (f" and {len(single) - 10} more" if len(single) > 10 else "")
+    text = f"class {names} has a single row" if len(single) == 1 else f"the classes {names} have a single row each"
+    help = "it stays in train, so nothing will judge how well that class is predicted: give it more rows, or join "
+    help += "it with another class"
+    return codes, (Problem(text, code="single-row", path=("data", "train"), help=help, level="warning"),)
 
 
 def stratified_split(codes: Array, fractions: dict[str, float], seed: int) -> dict[str, Array]:
@@ -31,8 +94,8 @@ def stratified_split(codes: Array, fractions: dict[str, float], seed: int) -> di
     count = len(codes)
     wanted = _wanted(count, fractions)
     _, sizes = np.unique(codes, return_counts=True)
-    held = np.minimum(apportion(sum(wanted.values()), sizes), sizes - 1)
-    taken = _between(held, wanted)
+    kept_back = np.minimum(apportion(sum(wanted.values()), sizes), sizes - 1)
+    taken = _between(kept_back, wanted)
     order = Stream(seed, "split").permutation(count)
     found: dict[str, list[Array]] = {name: [] for name in ("train", *fractions)}
     by_class = order[np.argsort(codes[order], kind="stable")]
@@ -70,7 +133,7 @@ def k_fold(codes: Array, of: int, number: int, seed: int) -> tuple[Array, Array]
     return np.setdiff1d(np.arange(len(codes)), inside, assume_unique=True), inside
 
 
-def group_k_fold(values: Sequence[str], of: int, number: int, seed: int) -> tuple[Array, Array]:
+def group_k_fold(values: Sequence[str] | Array, of: int, number: int, seed: int) -> tuple[Array, Array]:
     """As `k_fold`, all rows of a group in one part: the largest groups first, each to the part with the fewest rows."""
     known = {group: i for i, group in enumerate(dict.fromkeys(values))}
     if len(known) < of:
@@ -108,7 +171,7 @@ def split_by_column(table: Table, column: str) -> dict[str, Array]:
     return {name: np.array(rows, np.int64) for name, rows in found.items() if rows}
 
 
-def split_by_group(values: Sequence[str], fractions: dict[str, float], seed: int) -> dict[str, Array]:
+def split_by_group(values: Sequence[str] | Array, fractions: dict[str, float], seed: int) -> dict[str, Array]:
     """Row indices of each split, all rows of a group in one of them.
 
     Groups come in an order by chance, from the stream (seed, "split"); each split takes them as long as that brings its
@@ -191,14 +254,14 @@ def apportion(total: int, sizes: Array) -> Array:
     return shares
 
 
-def _between(held: Array, wanted: dict[str, int]) -> dict[str, Array]:
+def _between(kept_back: Array, wanted: dict[str, int]) -> dict[str, Array]:
     """The rows held back of each class, divided between the splits that want them."""
     if len(wanted) < 2:
-        return dict.fromkeys(wanted, held)
+        return dict.fromkeys(wanted, kept_back)
     first, second = wanted
     share = wanted[first] / (wanted[first] + wanted[second])
-    mine = apportion(math.floor(int(held.sum()) * share + 0.5), held)
-    return {first: mine, second: held - mine}
+    mine = apportion(math.floor(int(kept_back.sum()) * share + 0.5), kept_back)
+    return {first: mine, second: kept_back - mine}
 
 
 def _too_few(text: str, split: str) -> Failure:

@@ -30,7 +30,7 @@ def report(setup: Setup) -> CheckReport:
         bytes_per_batch=step_bytes(experiment, setup.network_plan, setup.batch_size),
         bytes_training=training_bytes(experiment, setup.network_plan, setup.batch_size),
         batch_size=setup.batch_size,
-        splits=prepared.split_rows(),
+        splits=prepared.split_rows,
         columns=prepared.columns,
         first_rows=prepared.first_rows,
         first_header=prepared.first_header,

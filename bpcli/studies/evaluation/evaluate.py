@@ -15,7 +15,7 @@ from bpcli.parts.metrics import add_confusion, add_counts, counts_of
 from bpcli.parts.report import classification_report, notes
 from bpcli.records.training import EvalReport, Exit, Failure, Problem
 from bpcli.studies.dataset.data_option import source_of
-from bpcli.studies.dataset.out_of_core import prepare_for
+from bpcli.studies.dataset.prepare import prepare_for
 from bpcli.studies.run import model as models
 from bpcli.studies.run.model import Model
 from bpcli.studies.run.resume import reopen

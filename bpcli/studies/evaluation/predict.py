@@ -11,7 +11,7 @@ import numpy as np
 from bpcli.family.plan import Array
 from bpcli.records.training import Predictions
 from bpcli.studies.dataset.data_option import source_of
-from bpcli.studies.dataset.out_of_core import prepare_for
+from bpcli.studies.dataset.prepare import prepare_for
 from bpcli.studies.run import model as models
 from bpcli.studies.run.model import Model
 

@@ -23,8 +23,7 @@ from bpcli.family import FullBatchOptimizer
 from bpcli.numeric.shapes import in_bytes
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.custom.load import loaded_files
-from bpcli.studies.dataset.out_of_core import prepare
-from bpcli.studies.dataset.prepare import Prepared, files_of
+from bpcli.studies.dataset.prepare import Prepared, files_of, prepare
 from bpcli.studies.run.fingerprints import Fingerprints
 
 
@@ -108,7 +107,7 @@ def set_up(
         train.t.shape[1] if train.t.ndim == 2 else 1,
         tuple(prepared.splits),
         len(train.x),
-        tuple(prepared.split_rows()[0].classes.values()),
+        tuple(prepared.split_rows[0].classes.values()),
         prepared.preprocessor.even_scale is not None,
         train.w is not None,
         {c.name: c.width for c in prepared.preprocessor.columns if c.kind in ("text", "date") or c.indicator},

@@ -15,9 +15,8 @@ from bpcli.numeric.lazy_rows import ComputedRows, MappedRows, RowBlocks
 from bpcli.numeric.streams import Stream
 from bpcli.parts.data import arrays, npz
 from bpcli.records.training import Failure, Problem
-from bpcli.studies.dataset import out_of_core as vast
-from bpcli.studies.dataset import prepare as held
-from bpcli.studies.dataset.prepare import Prepared
+from bpcli.studies.dataset import out_of_core
+from bpcli.studies.dataset.prepare import Prepared, prepare
 from bpcli.studies.evaluation.evaluate import evaluate
 from bpcli.studies.run.modelfile import read
 from bpcli.studies.run.resume import start
@@ -32,9 +31,9 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if hundreds of bytes were more than memory holds."""
-    for module in (arrays, npz, vast):
+    for module in (arrays, npz, out_of_core):
         monkeypatch.setattr(module, "MAPPED", 100)
-    monkeypatch.setattr(vast, "MAX_BYTES_IN_MEMORY", 100)
+    monkeypatch.setattr(out_of_core, "MAX_BYTES_IN_MEMORY", 100)
     monkeypatch.setattr(lazy_rows, "BYTES_PER_READ", 512)
 
 
@@ -54,8 +53,10 @@ def saved(rows: int = 300, width: int = 4, seed: int = 3) -> tuple[Array, Array]
 
 def ready(train: dict[str, Any], targets: Any = "classes", big: bool = True, **rest: Any) -> Prepared:
     data = Data.model_validate({"train": train, "scale": "standardize", **rest})
-    study = vast if big else held
-    return study.prepare(data, targets=targets, seed=7, dtype=np.dtype("float32"), root=Path("."))
+    with pytest.MonkeyPatch.context() as patch:
+        if not big:
+            patch.setattr(out_of_core, "MAX_BYTES_IN_MEMORY", 1 << 30)
+        return prepare(data, targets=targets, seed=7, dtype=np.dtype("float32"), root=Path("."))
 
 
 NPY = {"type": "npy", "path": "x.npy", "targets": "ids.npy"}
@@ -80,8 +81,7 @@ def test_the_same_as_in_memory(small: None, train: Any, targets: Any, rest: Any,
     saved()
     rest = {**rest, "scale": scale, **({"scale_target": scale} if targets == "values" else {})}
     ours, known = (ready(train, targets, big, **rest) for big in (True, False))
-    assert isinstance(ours, vast.Vast)
-    assert not isinstance(known, vast.Vast)
+    assert isinstance(known.splits["train"].x, np.ndarray)
     assert ours.preprocessor.to_meta() == known.preprocessor.to_meta()
     for name, tensor in known.preprocessor.tensors().items():
         assert np.array_equal(ours.preprocessor.tensors()[name], tensor), name
@@ -97,9 +97,10 @@ def test_the_same_as_in_memory(small: None, train: Any, targets: Any, rest: Any,
         out = np.empty((5, *split.x.shape[1:]), np.float32)
         mine.x.take(np.array([4, 0, 9, 9, 2]), 0, out=out, mode="clip")
         assert np.array_equal(out, split.x[[4, 0, 9, 9, 2]])
-    assert ours.split_rows() == known.split_rows()
+    assert ours.split_rows == known.split_rows
     shown = [(c.name, c.kind, c.low, c.high, c.treatment) for c in ours.columns]
     assert shown == [(c.name, c.kind, c.low, c.high, c.treatment) for c in known.columns]
+    assert (ours.first_header, ours.first_rows) == (known.first_header, known.first_rows)
     assert ours.files == known.files
 
 
@@ -128,7 +129,7 @@ def test_the_same_weights_and_figures(small: None, monkeypatch: pytest.MonkeyPat
     given = {"data": "{type: npy, path: x.npy, targets: ids.npy}", "root": Path(".")}
     outside = evaluate(Path("file"), **given).metrics
     monkeypatch.setattr(arrays, "MAPPED", 1 << 20)
-    monkeypatch.setattr(vast, "MAPPED", 1 << 20)
+    monkeypatch.setattr(out_of_core, "MAPPED", 1 << 20)
     in_memory = trained("memory")
     assert from_file.keys() == in_memory.keys()
     assert all(np.array_equal(from_file[k], in_memory[k]) for k in in_memory)
@@ -153,6 +154,7 @@ def test_what_cannot_be_learned_is_said(small: None) -> None:
     assert problem_of({**NPY, "targets": "one.npy"}).code == "one-class"
     assert problem_of({**NPY, "targets": "values.npy"}, "values", stratify=True).code == "stratify"
     assert problem_of(NPY, scale_target="standardize").code == "scale-target"
+    assert problem_of(NPY, split={"column": "fold"}).text == "split goes by a column, and npy has no named columns"
     x[250, 2] = np.nan
     np.save("x.npy", x)
     assert problem_of(NPY).text == "entry [250, 2] is nan, not a finite number"
@@ -181,7 +183,7 @@ def test_a_large_file_beside_a_small_one_stays_there(small: None) -> None:
     assert not isinstance(mine.rows, np.ndarray)
     assert np.array_equal(np.asarray(mine.x), split.x)
     assert np.array_equal(np.asarray(mine.t), split.t)
-    assert ours.split_rows() == known.split_rows()
+    assert ours.split_rows == known.split_rows
     Path("a.yaml").write_text(
         CONFIG.replace(
             "{type: npy, path: x.npy, targets: ids.npy}\n  validation: 0.2\n  test: 0.2",
@@ -199,7 +201,7 @@ def test_quartiles_of_some_rows(small: None, monkeypatch: pytest.MonkeyPatch) ->
     assert np.array_equal(
         whole.preprocessor.tensors()["data.inputs.shift"], np.median(np.load("x.npy").astype(float), axis=0)
     )
-    monkeypatch.setattr(vast, "SORTED", 400)
+    monkeypatch.setattr(out_of_core, "NUMBERS_SORTED", 400)
     some = ready(NPY, scale="robust")
     assert [w.text for w in some.warnings] == [
         "scale: the quartiles are those of 1 in 3 training rows: the file is too large to sort"

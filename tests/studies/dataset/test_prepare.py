@@ -101,7 +101,7 @@ def test_a_class_or_category_only_validation_has_is_an_error() -> None:
 def test_each_split_gets_its_share_of_each_class() -> None:
     target = ["a"] * 60 + ["b"] * 30 + ["c"] * 10
     found = ready(inline([[i] for i in range(100)], target), validation=0.2, test=0.1)
-    assert found.split_rows() == (
+    assert found.split_rows == (
         SplitRow("train", 70, {"a": 42, "b": 21, "c": 7}),
         SplitRow("validation", 20, {"a": 12, "b": 6, "c": 2}),
         SplitRow("test", 10, {"a": 6, "b": 3, "c": 1}),
@@ -157,7 +157,7 @@ def test_stratify() -> None:
     train = inline([[i] for i in range(100)], ["a"] * 90 + ["b"] * 10)
     seeds = range(20)
     shares = {
-        on: {ready(train, validation=0.2, stratify=on, seed=s).split_rows()[1].classes["b"] for s in seeds}
+        on: {ready(train, validation=0.2, stratify=on, seed=s).split_rows[1].classes["b"] for s in seeds}
         for on in (True, False)
     }
     assert shares[True] == {2}
@@ -230,7 +230,7 @@ def test_values() -> None:
     assert found.preprocessor.decode_values(split.t).tolist() == [[1], [3]]
     assert found.preprocessor.outputs == 1
     assert found.preprocessor.classes == ()
-    assert found.split_rows() == (SplitRow("train", 2, {}),)
+    assert found.split_rows == (SplitRow("train", 2, {}),)
 
 
 def test_text_labels_are_classes_even_for_a_loss_on_values() -> None:
