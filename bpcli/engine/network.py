@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.engine.groups import IN_TURN, crowds, grouped
+from bpcli.engine.fusion import IN_TURN, crowds, grouped
 from bpcli.engine.memory import Memory, aligned
 from bpcli.engine.network_plan import NetworkPlan, ParamLayout, PlannedLayer, first_learning, needs_gradient
 from bpcli.family import Layer

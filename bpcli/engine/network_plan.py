@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bpcli.engine.groups import IN_TURN
+from bpcli.engine.fusion import IN_TURN
 from bpcli.family import Activation, Initializer, Layer, Regularizer
 from bpcli.family.plan import WIDTHS, N, Param, Plan, Shape, ShapeError, Slot
 

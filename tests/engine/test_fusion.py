@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import bpcli.parts  # noqa: F401  (declares them)
-from bpcli.engine import groups
+from bpcli.engine import fusion
 from bpcli.engine.network import Chain, Network
 from bpcli.engine.network_plan import plan_network
 from bpcli.family import Layer
@@ -53,14 +53,14 @@ def passed(rows: int, times: int = 1) -> list[Array]:
 def sizes(chain: Chain) -> list[list[int]]:
     """How many kernels are done at a time."""
     both = (chain._forward, chain._backward)
-    return [[len(k.kernels) if isinstance(k, groups.Group) else 1 for k, _ in found] for found in both]
+    return [[len(k.kernels) if isinstance(k, fusion.Group) else 1 for k, _ in found] for found in both]
 
 
 @pytest.mark.parametrize("rows", [1, 3, 4, 7, 33])
 def test_together_is_one_after_the_other(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many times, for a thread that is ahead of another may only now and then find what it spoils."""
     with monkeypatch.context() as apart:
-        apart.setattr(groups, "LONGEST", 1)
+        apart.setattr(fusion, "LONGEST", 1)
         apart.setattr(threads, "thread_count", lambda: 1)
         assert {size for found in sizes(chain_of(rows)[1]) for size in found} == {1}
         expected = passed(rows)
