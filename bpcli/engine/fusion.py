@@ -1,61 +1,143 @@
-"""The kernels of a chain, in groups that are done together."""
+"""How the kernels of a chain are run: on blocks of rows that stay in cache, and several of them together, shared out to
+threads, where that is worth it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
-from bpcli.family.plan import Frame, Plan
-from bpcli.numeric.steps import COST, is_in_chunks, together
-from bpcli.numeric.threads import CHUNKS, MIN_PARALLEL_MACS
+import numpy as np
 
-__all__ = ["IN_TURN", "Group", "Kernel", "crowds", "grouped"]
+from bpcli.family import Layer
+from bpcli.family.plan import Frame, N, Plan
+from bpcli.numeric import threads
+from bpcli.numeric.threads import CHUNKS, Chunk, ChunkedWork, chunk_range, run_together
+
+__all__ = ["GRADIENT_BLOCKS", "BoundKernel", "FusedKernels", "fused", "is_worth_threads"]
 
 Kernel = Callable[[Frame, bool], None]
 
-LONGEST = 3
-"""Kernels of a group: a convolution, its activation and a pool."""
+MAX_FUSED = 3
+"""Kernels that are run together: a convolution, its activation and a pool."""
 
-IN_TURN = LONGEST + 1
-"""Blocks that serve the gradients of a chain in turn: while threads are at different kernels of a group, no two of the
-gradients between these may share memory."""
+GRADIENT_BLOCKS = MAX_FUSED + 1
+"""Blocks of memory that serve the gradients of a chain in turn: while threads are at different kernels of those run
+together, no two of the gradients between these may share memory."""
+
+BLOCK_ENTRIES = 1 << 18
+"""Entries of x that a kernel is run on at a time, so that they stay in a level 2 cache from its first step to its
+last."""
+
+MACS_PER_ENTRY = 45
+"""Multiply-adds of a product that take about as long as an entry takes in a few simple steps."""
 
 
-def crowds(kernel: Kernel, plan: Plan, rows: int) -> bool:
-    """Whether a kernel is worth several threads of ours for so many rows. Follows from the network and the size of its
-    batches alone: numbers are the same on every machine."""
-    return is_in_chunks(kernel) and rows * max(plan.multiply_adds, math.prod(plan.y) * COST) >= MIN_PARALLEL_MACS
+def splits_rows(layer: Layer, plan: Plan) -> bool:
+    """Whether the engine may run the layer on some rows of the batch at a time: it says that they are independent, and
+    has nothing in its frame that several rows share."""
+    slots = (*plan.keep.values(), *plan.scratch.values(), *plan.draws.values())
+    shared = plan.params or plan.state or plan.inside or any(slot.shape[:1] != (N,) for slot in slots)
+    return layer.rows_are_independent and not shared
 
 
-class Group:
-    """Kernels with their frames, in the order they are done; a kernel itself."""
+def is_worth_threads(layer: Layer, plan: Plan, rows: int) -> bool:
+    """Whether a layer is worth several threads of ours for so many rows. This follows from the network and the size of
+    its batches alone: numbers are the same on every machine."""
+    if not splits_rows(layer, plan) and not hasattr(layer.forward, "chunked"):
+        return False
+    return rows * max(plan.multiply_adds, math.prod(plan.y) * MACS_PER_ENTRY) >= threads.MIN_PARALLEL_MACS
 
-    def __init__(self, kernel: Kernel, plan: Plan, frame: Frame, rows: int) -> None:
-        self.kernels, self._scratch = [(kernel, frame)], set(plan.scratch)
-        self._open = is_in_chunks(kernel) and rows >= CHUNKS
 
-    def takes(self, kernel: Kernel, plan: Plan, frame: Frame) -> bool:
-        """Adds the kernel where it can be done together with the others: all of them share rows out to chunks, and no
-        two work in the same scratch."""
-        if not self._open or not is_in_chunks(kernel) or len(self.kernels) == LONGEST:
-            return False
-        if self._scratch & set(plan.scratch):
-            return False
-        self.kernels.append((kernel, frame))
-        self._scratch |= set(plan.scratch)
-        return True
+@dataclass(frozen=True)
+class BoundKernel:
+    """The forward or the backward pass of a layer, with its frame for a batch."""
+
+    kernel: Kernel
+    layer: Layer
+    plan: Plan
+    frame: Frame
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds, or what takes as long; 0 where it cannot be run on some rows at a time."""
+        if hasattr(self.kernel, "chunked"):
+            return self.chunked(True).macs
+        return self.frame.x.size * MACS_PER_ENTRY if splits_rows(self.layer, self.plan) else 0
+
+    def chunked(self, train: bool) -> ChunkedWork:
+        """The work of a kernel that cuts itself into chunks of rows."""
+        work: ChunkedWork = self.kernel.chunked(self.layer, self.frame, train)  # type: ignore[attr-defined]
+        return work
+
+    def by_chunks(self) -> Callable[[bool], ChunkedWork]:
+        """What gives the work, for being run together with others."""
+        if hasattr(self.kernel, "chunked"):
+            return self.chunked
+        n, kernel, macs = len(self.frame.x), self.kernel, self.macs
+        chunks = tuple(tuple(self._blocks(chunk_range(n, Chunk(number, 0)))) for number in range(CHUNKS))
+
+        def work(train: bool) -> ChunkedWork:
+            def run(chunk: Chunk) -> None:
+                for block in chunks[chunk.number]:
+                    kernel(block, train)
+
+            return ChunkedWork(run, macs)
+
+        return work
+
+    def by_itself(self) -> Kernel:
+        """The kernel, on one block of rows after another where its rows are independent and fill several."""
+        if not splits_rows(self.layer, self.plan):
+            return self.kernel
+        kernel, blocks = self.kernel, tuple(self._blocks(range(len(self.frame.x))))
+        if len(blocks) == 1:
+            return kernel
+
+        def in_blocks(_: Frame, train: bool) -> None:
+            for block in blocks:
+                kernel(block, train)
+
+        return in_blocks
+
+    def _blocks(self, rows: range) -> Iterator[Frame]:
+        """Frames of some rows at a time: views of the same memory."""
+        step = max(1, BLOCK_ENTRIES // max(1, self.frame.x[:1].size))
+        for start in range(rows.start, rows.stop, step):
+            some = slice(start, min(start + step, rows.stop))
+            yield Frame(**{name: a[some] if isinstance(a, np.ndarray) else a for name, a in vars(self.frame).items()})
+
+
+class FusedKernels:
+    """Several kernels in the order they are run, as one kernel: each thread carries its rows through all of them."""
+
+    def __init__(self, kernels: Sequence[BoundKernel]) -> None:
+        self.works = tuple(kernel.by_chunks() for kernel in kernels)
 
     def __call__(self, _: Frame, train: bool) -> None:
-        with together():
-            for kernel, frame in self.kernels:
-                kernel(frame, train)
+        run_together([work(train) for work in self.works])
 
 
-def grouped(kernels: Iterable[tuple[Kernel, Plan, Frame]], rows: int) -> tuple[tuple[Kernel, Frame], ...]:
-    """Kernels in their order, in as few groups as can be; one that is in no group as it is. `rows` is the size of the
-    batch: fewer than chunks cannot be shared out."""
-    groups: list[Group] = []
-    for kernel, plan, frame in kernels:
-        if not groups or not groups[-1].takes(kernel, plan, frame):
-            groups.append(Group(kernel, plan, frame, rows))
-    return tuple(g.kernels[0] if len(g.kernels) == 1 else (g, g.kernels[0][1]) for g in groups)
+def fused(kernels: Iterable[BoundKernel], rows: int) -> tuple[tuple[Kernel, Frame], ...]:
+    """Kernels in their order, with their frames, for a batch of so many rows: those that are worth waking threads for
+    run together, in as few groups as can be."""
+    groups: list[list[BoundKernel]] = []
+    for kernel in kernels:
+        if groups and rows >= CHUNKS and _joins(groups[-1], kernel):
+            groups[-1].append(kernel)
+        else:
+            groups.append([kernel])
+    found: list[tuple[Kernel, Frame]] = []
+    for group in groups:
+        macs = sum(kernel.macs for kernel in group)
+        if macs and macs >= threads.MIN_PARALLEL_MACS:
+            found.append((FusedKernels(group), group[0].frame))
+        else:
+            found += [(kernel.by_itself(), kernel.frame) for kernel in group]
+    return tuple(found)
+
+
+def _joins(group: Sequence[BoundKernel], kernel: BoundKernel) -> bool:
+    """Whether a kernel can be run together with these: all on some rows at a time, and no two in the same scratch."""
+    taken = {name for other in group for name in other.plan.scratch}
+    return bool(len(group) < MAX_FUSED and group[0].macs and kernel.macs and not taken & set(kernel.plan.scratch))

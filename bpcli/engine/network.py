@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.engine.fusion import IN_TURN, crowds, grouped
+from bpcli.engine.fusion import GRADIENT_BLOCKS, BoundKernel, fused, is_worth_threads
 from bpcli.engine.memory import Memory, aligned
 from bpcli.engine.network_plan import NetworkPlan, ParamLayout, PlannedLayer, first_learning, needs_gradient
 from bpcli.family import Layer
 from bpcli.family.plan import Array, Frame, N, Slot
+from bpcli.numeric.products import CutProducts
 from bpcli.numeric.streams import Stream
 
 
@@ -46,9 +47,9 @@ class Chain:
         self.layers = tuple(links)
         self.x, self.dx, self.dy = x, dx, dy
         self.y = links[-1].frame.y
-        self._forward = grouped(((k.layer.forward, k.node.plan, k.frame) for k in links), len(x))
-        back = reversed(links[silent:])
-        self._backward = grouped(((k.layer.backward, k.node.plan, k.frame) for k in back), len(x))
+        ahead = (BoundKernel(k.layer.forward, k.layer, k.node.plan, k.frame) for k in links)
+        back = (BoundKernel(k.layer.backward, k.layer, k.node.plan, k.frame) for k in reversed(links[silent:]))
+        self._forward, self._backward = fused(ahead, len(x)), fused(back, len(x))
 
     def forward(self, train: bool) -> None:
         for kernel, f in self._forward:
@@ -95,7 +96,8 @@ class Network:
                 self.states[f"{node.path}.{name}"] = self.memory.slot(f"{node.path}.{name}", slot, rows)
                 self.states[f"{node.path}.{name}"][...] = slot.start
         self._streams = {n.seed_path: Stream(seed, "draw", n.seed_path) for n in network_plan.walk() if n.plan.draws}
-        self._crowded = any(crowds(n.layer.forward, n.plan, rows) for n in network_plan.walk())
+        threaded = any(is_worth_threads(n.layer, n.plan, rows) for n in network_plan.walk())
+        self._products = CutProducts(self.dtype) if threaded else None
         self._chains: dict[int, Chain] = {}
         self._entries: dict[str, list[ParamLayout]] = {}
         for e in network_plan.layout:
@@ -146,7 +148,7 @@ class Network:
 
     def _gradient_block(self, key: str, i: int) -> str:
         """Where the gradient between layer i - 1 and layer i of a chain stands: a few blocks in turn serve a chain."""
-        return f"{key}/gradient/{i if self.retain else i % IN_TURN}"
+        return f"{key}/gradient/{i if self.retain else i % GRADIENT_BLOCKS}"
 
     def _slot_block(self, node: PlannedLayer, group: str, name: str) -> str:
         return f"{node.path}/{name}" if self.retain or group != "scratch" else f"scratch {name}"
@@ -185,8 +187,8 @@ class Network:
     def _link(self, node: PlannedLayer, x: Array, dx: Array | None, dy: Array | None, key: str, n: int) -> BoundLayer:
         plan = node.plan
         f = Frame(x=x, dx=dx, dy=dy, y=self.memory.view(f"{node.path}/y", (N, *plan.y), n))
-        if self._crowded:
-            f.crowded = True
+        if self._products is not None:
+            f.matmul = self._products.matmul
         for e in self._entries.get(node.path, []):
             setattr(f, e.name, self.theta[e.where].reshape(e.shape))
             setattr(f, f"d{e.name}", self.grad[e.where].reshape(e.shape))

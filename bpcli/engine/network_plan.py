@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bpcli.engine.fusion import IN_TURN
+from bpcli.engine.fusion import GRADIENT_BLOCKS
 from bpcli.family import Activation, Initializer, Layer, Regularizer
 from bpcli.family.plan import WIDTHS, N, Param, Plan, Shape, ShapeError, Slot
 
@@ -246,7 +246,7 @@ def slot_bytes(slot: Slot, batch: int, width: int) -> int:
 
 def working_bytes(network_plan: NetworkPlan, batch: int, width: int) -> int:
     """Bytes of the arrays of one training step besides parameters: inputs, outputs, kept slots and states, each in its
-    own block, and the blocks that layers use in turn (gradients, IN_TURN for a chain, and scratch)."""
+    own block, and the blocks that layers use in turn (gradients, GRADIENT_BLOCKS for a chain, and scratch)."""
     own = [Slot((N, *network_plan.x))]
     in_turn: dict[str, int] = {}
 
@@ -255,8 +255,8 @@ def working_bytes(network_plan: NetworkPlan, batch: int, width: int) -> int:
         for i, node in enumerate(nodes):
             plan = node.plan
             own.extend((Slot((N, *plan.y)), *plan.keep.values(), *plan.draws.values(), *plan.state.values()))
-            gradients = {f"{key}/{i % IN_TURN}": Slot((N, *node.x))} if asked[i] else {}
-            gradients |= {f"{key}/{(i + 1) % IN_TURN}": Slot((N, *plan.y))} if asked[i + 1] else {}
+            gradients = {f"{key}/{i % GRADIENT_BLOCKS}": Slot((N, *node.x))} if asked[i] else {}
+            gradients |= {f"{key}/{(i + 1) % GRADIENT_BLOCKS}": Slot((N, *plan.y))} if asked[i + 1] else {}
             for name, slot in (gradients | {f"scratch {n}": s for n, s in plan.scratch.items()}).items():
                 in_turn[name] = max(in_turn.get(name, 0), slot_bytes(slot, batch, width))
             for name, chain in node.inside.items():

@@ -36,6 +36,10 @@ class Layer(Part):
     moves: ClassVar[bool] = False  # y holds the entries of x, and zeros: whole numbers stay what they are
     relabels: ClassVar[bool] = False  # y holds the entries of x in their order: only the axes are called otherwise
     link: ClassVar[Link | None] = None  # the function that makes predictions of scores, where it is one
+    rows_are_independent: ClassVar[bool] = False
+    """Whether forward and backward may be called on some rows of a batch at a time: a row of y and of dx depends on the
+    same row of other arrays alone, and every slot has the batch axis. The engine then runs large batches in blocks that
+    stay in cache, on several threads."""
     name: str | None = Field(None, description="what traces and reports call the layer; default <type>_<count>")
 
     @field_validator("name")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, Literal
@@ -80,31 +80,16 @@ class Plan:
 
 class Frame(SimpleNamespace):
     """The views a part works on, bound once by the engine: `f.x f.y f.dy f.dx`, its params `f.W` with `f.dW`, its slots
-    and its inner chains, by the names of its plan. `x` is the previous layer's `y` itself."""
+    and its inner chains, by the names of its plan. `x` is the previous layer's `y` itself. `f.matmul(a, b, out=...)` is
+    np.matmul; in a network whose layers share the cores out to threads, one that leaves the cores to them."""
 
-    __slots__ = ("_book",)
-
-    crowded = False  # whether kernels of the network share the cores out to lanes: BLAS's threads would be in their way
+    __slots__ = ("recorded",)  # what a kernel works out of these views once: no array that a plan asks for
 
     x: Array
     y: Array
     dx: Any  # None where nobody asks for it
     dy: Array
-
-    def notes(self, name: str) -> dict[Any, Any]:
-        """A notebook for what follows from these views alone; a new one where x, y, dx or dy has become another."""
-        try:
-            x, y, dx, dy, book = self._book
-        except AttributeError:  # nothing is noted yet
-            x, book = None, {}
-        if x is not self.x or y is not self.y or dx is not self.dx or dy is not self.dy:
-            book = {}
-            self._book: tuple[Array, Array, Any, Array, dict[str, dict[Any, Any]]]
-            self._book = (self.x, self.y, self.dx, self.dy, book)
-        found = book.get(name)
-        if found is None:
-            found = book[name] = {}
-        return found
+    matmul: Callable[..., Any] = staticmethod(np.matmul)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Floor 0: matrix products in parts, small enough for one core.
 
 OpenBLAS gives products of 2 * 2^18 multiply-adds and more to threads of its own (interface/gemm.c), which afterwards go
-on asking for the next one for milliseconds. Where lanes work on the same cores, that costs more than it gains.
+on asking for the next one for milliseconds. Where other threads work on the same cores, that costs more than it gains.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LARGEST", "Cuts", "cuts", "equal_parts", "in_parts", "in_tiles"]
+__all__ = ["LARGEST", "CutProducts", "Cuts", "cuts", "equal_parts", "in_parts", "in_tiles"]
 
 Array = NDArray[Any]
 
@@ -21,6 +22,12 @@ first, which is a third faster.)"""
 
 LEAST = 16
 """Rows and columns of a part from which on it is worth a product of its own."""
+
+MIN_WEIGHTS = 1 << 13
+"""Weights of a layer from which on its products are cut."""
+
+SUMMED = 1 << 13
+"""Outputs, at least those of one row, whose sums are made of parts at a time."""
 
 
 @lru_cache(maxsize=4096)
@@ -60,3 +67,49 @@ def in_tiles(a: Array, rows: int, columns: int) -> Array:
     """Matrices ... m k as ... rows columns (m / rows) (k / columns); a view."""
     *more, m, k = a.shape
     return a.reshape(*more, rows, m // rows, columns, k // columns).swapaxes(-3, -2)
+
+
+class CutProducts:
+    """Products of layers, cut by their inputs into parts that one core does: y = x W is summed up from parts; of
+    x^T dy, the gradient of W, and of dy W^T, that of x, each part is for some of the inputs."""
+
+    def __init__(self, dtype: Any) -> None:
+        self._part = np.empty(SUMMED, dtype)
+
+    def matmul(self, a: Array, b: Array, out: Array) -> None:
+        """a b into out, as np.matmul; which of the products of a layer it is shows in what lies in memory transposed.
+        Products that cannot be cut so are made at once."""
+        if a.ndim != 2 or b.ndim != 2:
+            np.matmul(a, b, out=out)
+        elif a.strides[0] <= a.strides[1]:  # x^T dy
+            if (parts := _parts(len(a), a.shape[1], b.shape[1])) > 1:
+                a, out = in_parts(a, parts), in_parts(out, parts)
+            np.matmul(a, b, out=out)
+        elif b.strides[0] < b.strides[1]:  # dy W^T
+            if (parts := _parts(b.shape[1], len(a), len(b))) > 1:
+                b, out = in_parts(b.T, parts).swapaxes(1, 2), in_parts(out.T, parts).swapaxes(1, 2)
+            np.matmul(a, b, out=out)
+        elif (parts := _parts(len(b), len(a), b.shape[1])) > 1:
+            self._add_up(a, b, out, parts)
+        else:
+            np.matmul(a, b, out=out)
+
+    def _add_up(self, x: Array, W: Array, out: Array, parts: int) -> None:
+        """x W from one part of the inputs after another, a few rows at a time."""
+        inputs, weights = in_parts(x.T, parts).swapaxes(1, 2), in_parts(W, parts)
+        rows = SUMMED // W.shape[1]
+        for start in range(0, len(out), rows):
+            y, some = out[start : start + rows], inputs[:, start : start + rows]
+            part = self._part[: y.size].reshape(y.shape)
+            np.matmul(some[0], weights[0], out=y)
+            for x_part, w_part in zip(some[1:], weights[1:], strict=True):
+                np.matmul(x_part, w_part, out=part)
+                np.add(y, part, out=y)
+
+
+def _parts(inputs: int, rows: int, units: int) -> int:
+    """Into how many parts, by inputs, the products of a layer are cut for so many rows."""
+    if inputs * units < MIN_WEIGHTS or units > SUMMED:
+        return 1
+    cut = cuts(inputs, rows, units)
+    return cut.rows if cut.columns == 1 else 1

@@ -9,15 +9,19 @@ ones; chunks keep to small ones, so that the two do not stand in each other's wa
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import Context, copy_context
-from functools import cache
-from threading import Lock, Thread
+from contextvars import copy_context
+from functools import cache, wraps
+from threading import Lock
 from time import sleep
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-__all__ = ["CHUNKS", "Chunk", "chunk_range", "one_thread", "run_chunks", "thread_count"]
+__all__ = [
+    "CHUNKS", "Chunk", "ChunkedWork", "chunk_range", "in_chunks", "one_thread", "run_chunks", "run_together",
+    "thread_count",
+]  # fmt: skip
 
 CHUNKS = 4
 MIN_PARALLEL_MACS = 34_000_000
@@ -29,9 +33,9 @@ about 0.1 ms."""
 def thread_count() -> int:
     """How many threads work at a time: the cores this process may use, at most CHUNKS, and no more than OMP_NUM_THREADS
     says. (OPENBLAS_NUM_THREADS is about BLAS's own threads alone.)"""
-    told = os.environ.get("OMP_NUM_THREADS", "")
+    limit = os.environ.get("OMP_NUM_THREADS", "")
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(CHUNKS, allowed, int(told) if told.isdecimal() else CHUNKS))
+    return max(1, min(CHUNKS, allowed, int(limit) if limit.isdecimal() else CHUNKS))
 
 
 class Chunk(NamedTuple):
@@ -47,94 +51,103 @@ def chunk_range(count: int, chunk: Chunk) -> range:
     return range(chunk.number * count // CHUNKS, (chunk.number + 1) * count // CHUNKS)
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """As long as it lasts, chunks work one after the other: for measuring what they ask for."""
-    with _lent:
-        yield
+def _nothing() -> None:
+    """Has nothing to do."""
 
 
-def run_chunks(work: Callable[[Chunk], None], macs: int) -> None:
-    """Calls work for every chunk, side by side where about `macs` multiply-adds are worth it; returns when all
-    are done. Raises what one of them raises."""
+class ChunkedWork(NamedTuple):
+    """Work of about `macs` multiply-adds: `run` does one chunk, which needs nothing that another chunk does; `prepare`
+    is called before all of them, `finish` after all."""
+
+    run: Callable[[Chunk], None]
+    macs: int
+    prepare: Callable[[], None] = _nothing
+    finish: Callable[[], None] = _nothing
+
+
+def in_chunks(method: Callable[[Any, Any, bool], ChunkedWork]) -> Callable[[Any, Any, bool], None]:
+    """Makes a kernel of a method that says how the kernel's work is cut into chunks of rows. The method is its
+    attribute `chunked`, for callers that run several kernels together."""
+
+    @wraps(method)
+    def kernel(self: Any, f: Any, train: bool) -> None:
+        run_together((method(self, f, train),))
+
+    kernel.chunked = method  # type: ignore[attr-defined]
+    return kernel
+
+
+def run_together(works: Sequence[ChunkedWork]) -> None:
+    """Does several works, of which one needs of the one before only what the same chunk did: each thread goes through
+    all of them chunk by chunk, whose rows are in its core's cache still, and the threads meet once."""
+    for work in works:
+        work.prepare()
+
+    def run(chunk: Chunk) -> None:
+        for work in works:
+            work.run(chunk)
+
+    run_chunks(run, sum(work.macs for work in works))
+    for work in works:
+        work.finish()
+
+
+def run_chunks(run: Callable[[Chunk], None], macs: int) -> None:
+    """Calls `run` for every chunk, side by side where about `macs` multiply-adds are worth it; returns when all are
+    done. Raises what one of them raises."""
     threads = thread_count()
     if threads == 1 or macs < MIN_PARALLEL_MACS or not _lent.acquire(blocking=False):
         for number in range(CHUNKS):
-            work(Chunk(number, 0))
+            run(Chunk(number, 0))
         return
-    try:
-        others = _helpers(threads - 1)
-        for i, other in enumerate(others):
-            other.begin(copy_context(), work, [Chunk(n, i + 1) for n in range(i + 1, CHUNKS, threads)])
+
+    def share(thread: int) -> None:
+        for number in range(thread, CHUNKS, threads):
+            run(Chunk(number, thread))
+
+    try:  # under the caller's settings, NumPy's about floating-point errors among them
+        others = [_pool(threads - 1).submit(copy_context().run, share, i) for i in range(1, threads)]
         try:
-            for number in range(0, CHUNKS, threads):
-                work(Chunk(number, 0))
+            share(0)
         finally:
-            errors = [error for other in others if (error := other.wait()) is not None]
-        if errors:
-            raise errors[0]
-    except BaseException:
-        _helpers.cache_clear()  # after an interrupt it is not known who waits for what: others serve the next caller
-        raise
+            _wait(others)
+        for other in others:
+            other.result()
     finally:
         _lent.release()
 
 
-class _Helper:
-    """A thread that does chunks when it is told to. Two locks hand the work over and back: nothing is allocated."""
-
-    def __init__(self) -> None:
-        self._told, self._done = Lock(), Lock()
-        self._told.acquire()
-        self._done.acquire()
-        self._error: BaseException | None = None
-        Thread(target=self._live, name="chunks", daemon=True).start()
-
-    def begin(self, context: Context, work: Callable[[Chunk], None], chunks: list[Chunk]) -> None:
-        """Starts on the chunks, under the caller's settings (NumPy's about floating-point errors among them)."""
-        self._context, self._work, self._lanes, self._busy = context, work, chunks, True
-        self._told.release()
-
-    def wait(self) -> BaseException | None:
-        """Waits until they are done, also where a signal interrupts it; what they raised, or the signal's handler."""
-        try:
-            self._done.acquire()
-        except BaseException as interrupt:  # Ctrl-C: the chunks are still at work in the caller's memory
-            while self._busy:
-                sleep(0.001)
-            return interrupt
-        error, self._error = self._error, None
-        return error
-
-    def _live(self) -> None:
-        while True:
-            self._told.acquire()
-            try:
-                self._context.run(self._every)
-            except BaseException as error:  # it is the caller's, who raises it
-                self._error = error
-            del self._context, self._work
-            self._busy = False
-            self._done.release()
-
-    def _every(self) -> None:
-        for chunk in self._lanes:
-            self._work(chunk)
+def _wait(others: Sequence[Future[None]]) -> None:
+    """Waits until all are done, also where a signal interrupts it: they are at work in the caller's memory."""
+    try:
+        for other in others:
+            other.exception()
+    except BaseException:  # Ctrl-C
+        while not all(other.done() for other in others):
+            sleep(0.001)
+        raise
 
 
-_lent = Lock()  # the helpers serve one caller at a time; a second one does its chunks alone
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """As long as it lasts, chunks are done one after the other: for measuring what they ask for."""
+    with _lent:
+        yield
+
+
+_lent = Lock()  # the pool serves one caller at a time; a second one does its chunks alone
 
 
 @cache
-def _helpers(count: int) -> tuple[_Helper, ...]:
-    return tuple(_Helper() for _ in range(count))
+def _pool(count: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count, "chunks")
 
 
 def _forget() -> None:
     """Threads do not live on in a forked process."""
     global _lent
     _lent = Lock()
-    _helpers.cache_clear()
+    _pool.cache_clear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -7,12 +7,14 @@ import pytest
 
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.engine import fusion
+from bpcli.engine.fusion import FusedKernels
 from bpcli.engine.network import Chain, Network
 from bpcli.engine.network_plan import plan_network
 from bpcli.family import Layer
 from bpcli.family.plan import Array, Frame
-from bpcli.numeric import steps, threads
+from bpcli.numeric import threads
 from bpcli.parts.activations.piecewise import Relu
+from bpcli.parts.layers.conv import recorded
 
 CONV = {"type": "conv2d", "kernel": 3, "padding": "same", "activation": "relu"}
 LAYERS: list[Any] = [
@@ -51,21 +53,20 @@ def passed(rows: int, times: int = 1) -> list[Array]:
 
 
 def sizes(chain: Chain) -> list[list[int]]:
-    """How many kernels are done at a time."""
+    """How many kernels are run at a time."""
     both = (chain._forward, chain._backward)
-    return [[len(k.kernels) if isinstance(k, fusion.Group) else 1 for k, _ in found] for found in both]
+    return [[len(k.works) if isinstance(k, FusedKernels) else 1 for k, _ in found] for found in both]
 
 
 @pytest.mark.parametrize("rows", [1, 3, 4, 7, 33])
 def test_together_is_one_after_the_other(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many times, for a thread that is ahead of another may only now and then find what it spoils."""
     with monkeypatch.context() as apart:
-        apart.setattr(fusion, "LONGEST", 1)
+        apart.setattr(fusion, "MAX_FUSED", 1)
         apart.setattr(threads, "thread_count", lambda: 1)
         assert {size for found in sizes(chain_of(rows)[1]) for size in found} == {1}
         expected = passed(rows)
     monkeypatch.setattr(threads, "MIN_PARALLEL_MACS", 0)
-    monkeypatch.setattr(steps, "MIN_PARALLEL_MACS", 0)
     for count in (1, 2, 3, 4):
         monkeypatch.setattr(threads, "thread_count", lambda: count)  # noqa: B023
         for times in (1, 2, 30):
@@ -73,8 +74,10 @@ def test_together_is_one_after_the_other(rows: int, monkeypatch: pytest.MonkeyPa
                 assert np.array_equal(a, b)
 
 
-def test_what_is_together() -> None:
+def test_what_is_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """Convolution, activation and pool; never two that need the same scratch, nor a container or a dense layer."""
+    assert {size for found in sizes(chain_of(8)[1]) for size in found} == {1}, "worth no threads"
+    monkeypatch.setattr(threads, "MIN_PARALLEL_MACS", 0)
     forward, backward = sizes(chain_of(8)[1])
     assert forward[:3] == [3, 2, 1]  # conv relu pool, conv relu, residual
     assert sum(forward) == sum(backward) == 13
@@ -94,11 +97,50 @@ def test_a_kernel_of_one_s_own_is_done_by_itself(monkeypatch: pytest.MonkeyPatch
         assert np.allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
-def test_what_fails_in_a_group_leaves_no_group_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_fails_in_one_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "MIN_PARALLEL_MACS", 0)
     _, chain = chain_of(8)
     with monkeypatch.context() as broken:
-        broken.setattr(steps, "_in_blocks", None)
+        broken.setattr(recorded.RecordedCalls, "run", None)
         with pytest.raises(TypeError):
             chain.forward(True)
-    assert steps._group.works is None
     chain.forward(True)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+@pytest.mark.parametrize("rows", [1, 3, 4, 9])
+@pytest.mark.parametrize("macs", [0, 1 << 60])
+def test_blocks_are_every_row_once(macs: int, rows: int, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "thread_count", lambda: count)
+    monkeypatch.setattr(threads, "MIN_PARALLEL_MACS", macs)
+    monkeypatch.setattr(fusion, "BLOCK_ENTRIES", 10)  # two rows
+    seen: list[int] = []
+
+    def forward(self: Relu, f: Frame, train: bool) -> None:
+        seen.append(len(f.x))
+        np.multiply(f.x, 2, out=f.y)
+
+    monkeypatch.setattr(Relu, "forward", forward)
+    chain = Network(plan_network([Layer.parse("relu")] * 2, (5,)), rows, np.float64, 0).chain(rows)
+    for k in range(3):
+        seen.clear()
+        chain.x[...] = k
+        chain.forward(True)
+        assert (chain.y == 4 * k).all()
+        assert sum(seen) == 2 * rows
+        assert max(seen) <= 2
+
+
+def test_rows_that_do_not_say_that_they_are_independent_stay_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "MIN_PARALLEL_MACS", 0)
+    monkeypatch.setattr(fusion, "BLOCK_ENTRIES", 1)
+    monkeypatch.setattr(Relu, "rows_are_independent", False)
+
+    def forward(self: Relu, f: Frame, train: bool) -> None:
+        np.subtract(f.x, f.x.mean(0), out=f.y)
+
+    monkeypatch.setattr(Relu, "forward", forward)
+    chain = Network(plan_network([Layer.parse("relu")], (5,)), 9, np.float64, 0).chain(9)
+    chain.x[...] = np.random.default_rng(0).normal(size=(9, 5))
+    chain.forward(True)
+    assert np.allclose(chain.y.mean(0), 0)

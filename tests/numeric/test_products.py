@@ -13,8 +13,7 @@ from bpcli.engine.network import Network
 from bpcli.engine.network_plan import plan_network
 from bpcli.family import Layer
 from bpcli.family.plan import Array
-from bpcli.numeric.products import LARGEST, LEAST, cuts, equal_parts, in_parts, in_tiles
-from bpcli.parts.layers import dense
+from bpcli.numeric.products import LARGEST, LEAST, MIN_WEIGHTS, CutProducts, cuts, equal_parts, in_parts, in_tiles
 
 SIZES = st.integers(1, 5000)
 
@@ -47,13 +46,13 @@ def test_parts_and_tiles_are_views_of_the_whole() -> None:
     assert np.array_equal(tiles[1, 2, 1], a[1, 4:6, 2:])
 
 
-def gradients(crowded: bool, units: int, inputs: int = 480, rows: int = 40) -> list[Array]:
+def gradients(cut: bool, units: int, inputs: int = 480, rows: int = 40) -> list[Array]:
     net = Network(
         plan_network([Layer.parse({"type": "dense", "units": units})], (inputs,)), rows, np.float64, 3, need_dx=True
     )
     chain, rng = net.chain(rows), np.random.default_rng(0)
-    if crowded:
-        chain.layers[0].frame.crowded = True
+    if cut:
+        chain.layers[0].frame.matmul = CutProducts(np.float64).matmul
     chain.x[...], chain.dy[...] = rng.normal(size=chain.x.shape), rng.normal(size=chain.dy.shape)
     chain.forward(True)
     chain.backward(True)
@@ -67,7 +66,7 @@ def test_a_dense_layer_in_parts_is_the_same(units: int, monkeypatch: pytest.Monk
     monkeypatch.setattr(np, "matmul", lambda a, b, out: made.append(macs(a, b)) or real(a, b, out=out))
     for mine, whole in zip(gradients(True, units), expected, strict=True):
         assert np.allclose(mine, whole, rtol=1e-12, atol=1e-12)
-    assert max(made) <= LARGEST or 480 * units < dense.PART  # of fewer weights no part is made
+    assert max(made) <= LARGEST or 480 * units < MIN_WEIGHTS  # of fewer weights no part is made
 
 
 def test_no_product_of_a_cnn_wakes_the_threads_of_blas(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,13 +18,13 @@ def count(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> in
     return int(request.param)
 
 
-def test_every_lane_is_done_once(count: int) -> None:
-    done: list[tuple[int, int]] = []
+def test_every_chunk_is_done_once(count: int) -> None:
+    done: list[Chunk] = []
     for _ in range(20):
         done.clear()
-        run_chunks(lambda chunk: done.append((chunk.number, threading.get_ident())), threads.MIN_PARALLEL_MACS)
-        assert sorted(chunk for chunk, _ in done) == list(range(CHUNKS))
-        assert len({thread for _, thread in done}) == count
+        run_chunks(done.append, threads.MIN_PARALLEL_MACS)
+        assert sorted(chunk.number for chunk in done) == list(range(CHUNKS))
+        assert {chunk.thread for chunk in done} == set(range(count))
 
 
 def test_a_thread_keeps_its_number(count: int) -> None:
@@ -45,7 +45,7 @@ def test_shares_cover_everything_in_order() -> None:
 
 
 @pytest.mark.parametrize("bad", range(CHUNKS))
-def test_what_a_lane_raises_is_raised_after_all_are_done(count: int, bad: int) -> None:
+def test_what_a_chunk_raises_is_raised_after_all_are_done(count: int, bad: int) -> None:
     done = []
 
     def work(chunk: Chunk) -> None:
@@ -59,7 +59,7 @@ def test_what_a_lane_raises_is_raised_after_all_are_done(count: int, bad: int) -
     assert sorted(chunk for chunk in done if chunk >= 10) == [chunk + 10 for chunk in range(CHUNKS)]
 
 
-def test_settings_of_the_caller_hold_in_every_lane(count: int) -> None:
+def test_settings_of_the_caller_hold_in_every_chunk(count: int) -> None:
     """NumPy's, about what an overflow is: an error here, in chunk 3 too."""
     huge = np.full(1000, 1e300)
 

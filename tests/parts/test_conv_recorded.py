@@ -1,4 +1,4 @@
-"""Steps that are told once and done many times, and the notebook of a frame they are kept in."""
+"""Calls that a convolution records once and does many times, and what they are kept by."""
 
 from typing import Any
 
@@ -10,19 +10,28 @@ from bpcli.engine.network import Network
 from bpcli.engine.network_plan import plan_network
 from bpcli.family import Layer
 from bpcli.family.plan import Frame
-from bpcli.numeric import steps, threads
-from bpcli.numeric.steps import Steps, done_in_blocks, done_in_chunks
+from bpcli.numeric import threads
+from bpcli.numeric.threads import Chunk, run_together
+from bpcli.parts.layers.conv.recorded import RecordedCalls, recorded_work
 
 
 @pytest.mark.parametrize("view", ["x", "y", "dx", "dy"])
-def test_another_view_is_another_notebook(view: str) -> None:
+def test_another_view_is_recorded_anew(view: str) -> None:
     f = Frame(x=np.zeros(3), y=np.zeros(3), dx=np.zeros(3), dy=np.zeros(3))
-    f.notes("forward")["a"] = 1
-    f.x[...] = 5  # what stands in it is not noted
-    assert f.notes("forward") == {"a": 1}
-    assert f.notes("backward") == {}
+    recorded: list[int] = []
+
+    def work(name: str) -> None:
+        run_together((recorded_work(f, name, lambda _, chunk: recorded.append(chunk.number), 1, lambda: None),))
+
+    work("forward")
+    f.x[...] = 5  # what stands in it is not recorded
+    work("forward")
+    assert recorded == [0, 1, 2, 3]
+    work("backward")
+    assert recorded == [0, 1, 2, 3] * 2
     setattr(f, view, getattr(f, view).copy())
-    assert f.notes("forward") == {}
+    work("forward")
+    assert recorded == [0, 1, 2, 3] * 3
 
 
 LAYERS: list[Any] = [
@@ -35,7 +44,7 @@ LAYERS: list[Any] = [
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_dx_is_there_again_after_nobody_asked_for_it(layer: Any) -> None:
-    """What was noted for a backward without dx does not serve one with it."""
+    """What was recorded for a backward without dx does not serve one with it."""
     net = Network(plan_network([Layer.parse(layer)], (7, 6, 4)), 5, np.float64, 0, need_dx=True)
     chain = net.chain(5)
     (link,), rng = chain.layers, np.random.default_rng(0)
@@ -60,34 +69,17 @@ def test_dx_is_there_again_after_nobody_asked_for_it(layer: Any) -> None:
     assert np.array_equal(chain.dx, dx)
 
 
-@pytest.mark.parametrize("workers", [1, 2, 3, 4])
-@pytest.mark.parametrize("rows", [1, 3, 4, 9])
-@pytest.mark.parametrize("worth", [0, 1 << 60])
-def test_blocks_are_every_row_once(worth: int, rows: int, workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "thread_count", lambda: workers)
-    monkeypatch.setattr(threads, "MIN_PARALLEL_MACS", worth)
-    monkeypatch.setattr(steps, "MIN_PARALLEL_MACS", worth)
-    monkeypatch.setattr(steps, "BLOCK", 10)
-    a, told = np.zeros(rows), []
-    notes: dict[Any, Steps] = {}
-
-    def tell(do: Steps, part: slice) -> None:
-        told.append(part)
-        do(np.add, a[part], 1, out=a[part])
-
-    for k in range(3):
-        done_in_blocks(notes, tell, np.zeros((rows, 5)))  # two rows a block
-        assert (a == k + 1).all()
-    assert sorted(i for part in told for i in range(part.start, part.stop)) == list(range(rows)), "told once"
-
-
-def test_lanes_of_more_threads_are_told_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_of_more_threads_are_recorded_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """For each thread has memory of its own."""
     monkeypatch.setattr(threads, "MIN_PARALLEL_MACS", 0)
-    notes: dict[Any, Steps] = {}
-    workers_of: list[int] = []
-    for workers in (1, 4, 1):
-        monkeypatch.setattr(threads, "thread_count", lambda: workers)  # noqa: B023
-        done_in_chunks(notes, lambda do, chunk: do(workers_of.append, chunk.thread), 1)
-    assert sorted(workers_of) == [0] * 9 + [1, 2, 3]
-    assert len(notes) == 7, "chunk 0 of the first thread is the same in all"
+    f = Frame(x=np.zeros(3), y=np.zeros(3), dx=None, dy=None)
+    threads_of: list[int] = []
+
+    def record(calls: RecordedCalls, chunk: Chunk) -> None:
+        calls(threads_of.append, chunk.thread)
+
+    for count in (1, 4, 1):
+        monkeypatch.setattr(threads, "thread_count", lambda: count)  # noqa: B023
+        run_together((recorded_work(f, "forward", record, 1, lambda: None),))
+    assert sorted(threads_of) == [0] * 9 + [1, 2, 3]
+    assert len(f.recorded[1]["forward"]) == 7, "chunk 0 of the first thread is the same in all"

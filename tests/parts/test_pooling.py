@@ -9,11 +9,12 @@ import pytest
 from pydantic import ValidationError
 
 import bpcli.parts  # noqa: F401  (declares them)
+from bpcli.engine import fusion
 from bpcli.engine.network import Network
 from bpcli.engine.network_plan import LayerError, plan_network
 from bpcli.family import Layer
 from bpcli.family.plan import Array
-from bpcli.numeric import steps, threads
+from bpcli.numeric import threads
 from bpcli.parts.layers import global_pooling
 
 
@@ -129,12 +130,11 @@ def test_the_same_bits_on_one_thread_and_on_many(kind: str, rows: int, monkeypat
     x = np.random.default_rng(3).normal(size=(rows, 7, 6, 5)).astype(np.float32)
     dy = np.random.default_rng(4).normal(size=(rows, *layer.plan(x.shape[1:]).y))
     whole = passed(layer, x, dy, np.float32)
-    monkeypatch.setattr(steps, "BLOCK", 2 * 7 * 6 * 5)
+    monkeypatch.setattr(fusion, "BLOCK_ENTRIES", 2 * 7 * 6 * 5)
     monkeypatch.setattr(global_pooling, "BLOCK", 2 * 7 * 6 * 5)
     blocks = passed(layer, x, dy, np.float32)
     monkeypatch.setattr(threads, "thread_count", lambda: 2)
     monkeypatch.setattr(threads, "MIN_PARALLEL_MACS", 0)
-    monkeypatch.setattr(steps, "MIN_PARALLEL_MACS", 0)
     chunks = passed(layer, x, dy, np.float32)
     for a, b, c in zip(whole[:2], blocks[:2], chunks[:2], strict=True):
         assert np.array_equal(a, b)

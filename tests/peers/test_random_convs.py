@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from torch_twin import Twin
 
+from bpcli.engine import fusion
 from bpcli.engine.network import Network
 from bpcli.engine.network_plan import NetworkPlan, plan_network
 from bpcli.family import Layer
 from bpcli.family.plan import Array, Shape, ShapeError
-from bpcli.numeric import products, steps, threads
+from bpcli.numeric import products, threads
 from bpcli.parts.layers.conv import correlation, kernels, passes, strips
 from bpcli.parts.layers.conv.conv1d import Conv1d
 from bpcli.parts.layers.conv.conv2d import Conv2d
@@ -132,13 +133,12 @@ def cut(rng: Chance, patch: pytest.MonkeyPatch) -> None:
         patch.setattr(products, "LEAST", int(rng.choice([1, 3, 16])))
         patch.setattr(correlation, "SHORT", int(rng.choice([0, 4, 40])))
         patch.setattr(strips, "PLACES", int(rng.choice([1, 20])))
-        patch.setattr(steps, "BLOCK", int(rng.choice([1, 50, 500])))
+        patch.setattr(fusion, "BLOCK_ENTRIES", int(rng.choice([1, 50, 500])))
         forget()
     workers = int(rng.integers(1, 5))
     patch.setattr(threads, "thread_count", lambda: workers)
     worth = int(rng.choice([0, threads.MIN_PARALLEL_MACS]))
     patch.setattr(threads, "MIN_PARALLEL_MACS", worth)
-    patch.setattr(steps, "MIN_PARALLEL_MACS", worth)
 
 
 def filled(net: Network) -> Network:

@@ -11,7 +11,6 @@ from pydantic import Field
 from bpcli.family import Activation
 from bpcli.family.plan import Frame, Plan, Sample, Shape
 from bpcli.notation import Eq
-from bpcli.numeric.steps import Steps, done_in_blocks, in_chunks
 from bpcli.parts.activations.cases import TIES, standard
 
 
@@ -48,21 +47,14 @@ class Relu(Activation):
 
     type: Literal["relu"] = "relu"
     default_init: ClassVar[str] = "he_normal"
+    rows_are_independent: ClassVar[bool] = True
 
-    @in_chunks
     def forward(self, f: Frame, train: bool) -> None:
-        def tell(do: Steps, rows: slice) -> None:
-            do(np.maximum, f.x[rows], 0, out=f.y[rows])
+        np.maximum(f.x, 0, out=f.y)
 
-        done_in_blocks(f.notes("forward"), tell, f.x)
-
-    @in_chunks
     def backward(self, f: Frame, train: bool) -> None:
-        def tell(do: Steps, rows: slice) -> None:
-            do(np.sign, f.y[rows], out=f.dx[rows])  # 1 where open, 0 where closed
-            do(np.multiply, f.dx[rows], f.dy[rows], out=f.dx[rows])
-
-        done_in_blocks(f.notes("backward"), tell, f.x)
+        np.sign(f.y, out=f.dx)  # 1 where open, 0 where closed
+        np.multiply(f.dx, f.dy, out=f.dx)
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
         return [

@@ -11,13 +11,9 @@ from pydantic_core import PydanticCustomError
 
 from bpcli.family import Activation, Constraint, Initializer, Layer, Regularizer
 from bpcli.family.part import OneOf
-from bpcli.family.plan import Frame, Param, Plan, Sample, Shape, ShapeError, Slot
+from bpcli.family.plan import Frame, Param, Plan, Sample, Shape, ShapeError
 from bpcli.notation import Eq
-from bpcli.numeric.products import cuts, in_parts
 from bpcli.parts.initializers import Values
-
-PART = 1 << 13
-"""Weights from which on a layer can make its products in parts, and numbers of outputs that such are added up in."""
 
 
 class Dense(Layer):
@@ -72,8 +68,7 @@ class Dense(Layer):
         params = {"W": Param((inputs, units), self._start(inputs), inputs, units, decays=True)}
         if self.bias is not False:
             params["b"] = Param((units,), self._start_bias(), inputs, units)
-        scratch = {"part": Slot((PART,))} if inputs * units >= PART else {}
-        return Plan(y=(units,), params=params, scratch=scratch, skips_dx=True, multiply_adds=inputs * units)
+        return Plan(y=(units,), params=params, skips_dx=True, multiply_adds=inputs * units)
 
     def _start(self, inputs: int) -> Initializer | None:
         if self.weights is None:
@@ -96,46 +91,16 @@ class Dense(Layer):
         return Values(values=(0.0,))
 
     def forward(self, f: Frame, train: bool) -> None:
-        parts = self._parts(f)
-        if parts == 1:
-            np.matmul(f.x, f.W, out=f.y)
-        else:
-            self._add_up(f, parts)
+        f.matmul(f.x, f.W, out=f.y)
         if self.bias is not False:
             np.add(f.y, f.b, out=f.y)
 
     def backward(self, f: Frame, train: bool) -> None:
-        parts = self._parts(f)
-        if parts == 1:
-            np.matmul(f.x.T, f.dy, out=f.dW)
-        else:
-            np.matmul(in_parts(f.x.T, parts), f.dy, out=in_parts(f.dW, parts))
+        f.matmul(f.x.T, f.dy, out=f.dW)
         if self.bias is not False:
             np.add.reduce(f.dy, 0, out=f.db)
-        if f.dx is not None and parts == 1:
-            np.matmul(f.dy, f.W.T, out=f.dx)
-        elif f.dx is not None:
-            np.matmul(f.dy, in_parts(f.W, parts).swapaxes(1, 2), out=in_parts(f.dx.T, parts).swapaxes(1, 2))
-
-    def _add_up(self, f: Frame, parts: int) -> None:
-        """The outputs without the bias, from one part of the inputs after another, a few rows at a time."""
-        x, W = in_parts(f.x.T, parts).swapaxes(1, 2), in_parts(f.W, parts)
-        rows = PART // f.W.shape[1]
-        for start in range(0, len(f.y), rows):
-            y, some = f.y[start : start + rows], x[:, start : start + rows]
-            part = f.part[: y.size].reshape(y.shape)
-            np.matmul(some[0], W[0], out=y)
-            for inputs, weights in zip(some[1:], W[1:], strict=True):
-                np.matmul(inputs, weights, out=part)
-                np.add(y, part, out=y)
-
-    def _parts(self, f: Frame) -> int:
-        """Into how many parts, by inputs, the products are cut: those that BLAS would do on several cores, where others
-        have work for these."""
-        if not f.crowded or f.W.size < PART or f.W.shape[1] > PART:
-            return 1
-        cut = cuts(len(f.W), len(f.x), f.W.shape[1])
-        return cut.rows if cut.columns == 1 else 1
+        if f.dx is not None:
+            f.matmul(f.dy, f.W.T, out=f.dx)
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
         biased = self.bias is not False

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from bpcli.family import Layer
 from bpcli.family.plan import DType, Frame, N, Plan, Sample, Shape, Slot
 from bpcli.notation import Eq
-from bpcli.numeric.steps import Steps, done_in_blocks, in_chunks
 from bpcli.parts.layers.windows import TIED, Window, tied
 
 
@@ -23,9 +21,10 @@ class MaxPool2d(Window, Layer):
 
     Shapes   x: n h w c, y: n p q c; win: n p q c, the place in its window of what won, counted row by row
     Source   Weng, Ahuja & Huang 1992; Scherer, Müller & Behnke 2010, section 3
-    Numerics worked out place by place of the window, on a few images at a time; `win` is kept, and no mask
+    Numerics worked out place by place of the window; `win` is kept, and no mask
     """
 
+    rows_are_independent: ClassVar[bool] = True
     type: Literal["max_pool2d"] = "max_pool2d"
 
     def plan(self, x: Shape) -> Plan:
@@ -37,46 +36,36 @@ class MaxPool2d(Window, Layer):
             scratch["part"] = Slot((N, *y))
         return Plan(y=y, keep={"win": Slot((N, *y), number)}, scratch=scratch, consts=grid.consts)
 
-    @in_chunks
     def forward(self, f: Frame, train: bool) -> None:
         grid = self.grid(f.x.shape[1:])
+        f.win.fill(0)
+        if grid.inside:
+            np.copyto(f.y, f.x[grid.cells[0].pixels])
+        else:
+            f.y.fill(-np.inf)
+        more_as_number, integer = f.more.view(np.uint8), f.win.dtype.type
+        for cell in grid.cells[1:] if grid.inside else grid.cells:
+            pixel = f.x[cell.pixels]
+            best, won, more, one, number = cell.seen(f.y, f.win, f.more, more_as_number, f.number)
+            np.greater(pixel, best, out=more)
+            np.maximum(best, pixel, out=best)
+            np.multiply(one, integer(cell.number), out=number)
+            np.maximum(won, number, out=won)  # places are counted up: a later winner has the larger number
 
-        def tell(do: Steps, rows: slice) -> None:
-            do(f.win[rows].fill, 0)
-            if grid.inside:
-                do(np.copyto, f.y[rows], f.x[rows, *grid.cells[0].pixels])
-            else:
-                do(f.y[rows].fill, -np.inf)
-            for cell in islice(grid.cells, 1 if grid.inside else 0, None):
-                out = (rows, *cell.outputs)
-                pixel, best, won = f.x[rows, *cell.pixels], f.y[out], f.win[out]
-                more, number = f.more[out], f.number[out]
-                do(np.greater, pixel, best, out=more)
-                do(np.maximum, best, pixel, out=best)
-                do(np.multiply, more.view(np.uint8), won.dtype.type(cell.number), out=number)
-                do(np.maximum, won, number, out=won)  # places are counted up: a later winner has the larger number
-
-        done_in_blocks(f.notes("forward"), tell, f.x)
-
-    @in_chunks
     def backward(self, f: Frame, train: bool) -> None:
         grid = self.grid(f.x.shape[1:])
-
-        def tell(do: Steps, rows: slice) -> None:
-            if not grid.tiles:
-                do(f.dx[rows].fill, 0)
-            for cell in grid.cells:
-                out = (rows, *cell.outputs)
-                slope, pixel = f.dy[out], f.dx[rows, *cell.pixels]
-                won = f.more[out]
-                do(np.equal, f.win[out], f.win.dtype.type(cell.number), out=won)
-                if grid.apart:
-                    do(np.multiply, slope, won, out=pixel)
-                else:
-                    do(np.multiply, slope, won, out=f.part[out])
-                    do(np.add, pixel, f.part[out], out=pixel)
-
-        done_in_blocks(f.notes("backward"), tell, f.x)
+        if not grid.tiles:
+            f.dx.fill(0)
+        for cell in grid.cells:
+            pixel = f.dx[cell.pixels]
+            slope, win, won = cell.seen(f.dy, f.win, f.more)
+            np.equal(win, cell.number, out=won)
+            if grid.apart:
+                np.multiply(slope, won, out=pixel)
+            else:
+                (part,) = cell.seen(f.part)
+                np.multiply(slope, won, out=part)
+                np.add(pixel, part, out=pixel)
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
         grid = self.grid(x)
@@ -117,6 +106,7 @@ class AvgPool2d(Window, Layer):
     Source   LeCun, Bottou, Bengio & Haffner 1998, section II.B, without its coefficient and bias
     """
 
+    rows_are_independent: ClassVar[bool] = True
     type: Literal["avg_pool2d"] = "avg_pool2d"
 
     def plan(self, x: Shape) -> Plan:
@@ -124,38 +114,28 @@ class AvgPool2d(Window, Layer):
         y = (grid.rows.out, grid.columns.out, x[2])
         return Plan(y=y, scratch={"part": Slot((N, *y))}, consts=grid.consts)
 
-    @in_chunks
     def forward(self, f: Frame, train: bool) -> None:
         grid = self.grid(f.x.shape[1:])
+        if grid.inside:
+            np.copyto(f.y, f.x[grid.cells[0].pixels])
+        else:
+            f.y.fill(0)
+        for cell in grid.cells[1:] if grid.inside else grid.cells:
+            (total,) = cell.seen(f.y)
+            np.add(total, f.x[cell.pixels], out=total)
+        np.divide(f.y, f.y.dtype.type(len(grid.cells)), out=f.y)
 
-        def tell(do: Steps, rows: slice) -> None:
-            if grid.inside:
-                do(np.copyto, f.y[rows], f.x[rows, *grid.cells[0].pixels])
-            else:
-                do(f.y[rows].fill, 0)
-            for cell in islice(grid.cells, 1 if grid.inside else 0, None):
-                total = f.y[rows, *cell.outputs]
-                do(np.add, total, f.x[rows, *cell.pixels], out=total)
-            do(np.divide, f.y[rows], f.y.dtype.type(len(grid.cells)), out=f.y[rows])
-
-        done_in_blocks(f.notes("forward"), tell, f.x)
-
-    @in_chunks
     def backward(self, f: Frame, train: bool) -> None:
         grid = self.grid(f.x.shape[1:])
-
-        def tell(do: Steps, rows: slice) -> None:
-            do(np.divide, f.dy[rows], f.y.dtype.type(len(grid.cells)), out=f.part[rows])
-            if not grid.tiles:
-                do(f.dx[rows].fill, 0)
-            for cell in grid.cells:
-                pixel, slope = f.dx[rows, *cell.pixels], f.part[rows, *cell.outputs]
-                if grid.apart:
-                    do(np.copyto, pixel, slope)
-                else:
-                    do(np.add, pixel, slope, out=pixel)
-
-        done_in_blocks(f.notes("backward"), tell, f.x)
+        np.divide(f.dy, f.y.dtype.type(len(grid.cells)), out=f.part)
+        if not grid.tiles:
+            f.dx.fill(0)
+        for cell in grid.cells:
+            pixel, (slope,) = f.dx[cell.pixels], cell.seen(f.part)
+            if grid.apart:
+                np.copyto(pixel, slope)
+            else:
+                np.add(pixel, slope, out=pixel)
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
         grid = self.grid(x)

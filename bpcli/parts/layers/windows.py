@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
@@ -61,11 +61,16 @@ class WindowAxis:
 
 @dataclass(frozen=True)
 class WindowCell:
-    """One place of the window: its number, row by row; the outputs that have a pixel there; and those pixels."""
+    """One place of the window: its number, row by row; the outputs that have a pixel there (None: all), n p q; and
+    those pixels, n h w."""
 
     number: int
-    outputs: tuple[slice, slice]
-    pixels: tuple[slice, slice]
+    outputs: tuple[slice, slice, slice] | None
+    pixels: tuple[slice, slice, slice]
+
+    def seen(self, *arrays: Array) -> Sequence[Array]:
+        """Views of arrays n p q ..., of the outputs that have a pixel here."""
+        return arrays if self.outputs is None else [a[self.outputs] for a in arrays]
 
 
 @dataclass(frozen=True)
@@ -78,12 +83,15 @@ class WindowGrid:
     @cached_property
     def cells(self) -> tuple[WindowCell, ...]:
         """Every place of the window, row by row."""
-        found = []
+        found: list[WindowCell] = []
+        every = slice(None)
+        everywhere = slice(0, self.rows.out), slice(0, self.columns.out)
         for u in range(self.rows.size):
             p, h = self.rows.meeting(u)
             for v in range(self.columns.size):
                 q, w = self.columns.meeting(v)
-                found.append(WindowCell(u * self.columns.size + v, (p, q), (h, w)))
+                outputs = None if (p, q) == everywhere else (every, p, q)
+                found.append(WindowCell(len(found), outputs, (every, h, w)))
         return tuple(found)
 
     @cached_property

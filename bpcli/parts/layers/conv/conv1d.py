@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from bpcli.family import Layer
 from bpcli.family.plan import Frame, Plan, Sample, Shape, ShapeError
 from bpcli.notation import Eq
-from bpcli.numeric.steps import in_chunks
+from bpcli.numeric.threads import ChunkedWork, in_chunks
 from bpcli.parts.layers.conv.axes import FilterAxis, fitted
 from bpcli.parts.layers.conv.filters import AROUND, Filters, Zeros, split
 from bpcli.parts.layers.conv.passes import Passes, passes
@@ -73,15 +73,15 @@ class Conv1d(Filters, Layer):
         return passes(self.axis(x), ONE, self.groups, x[1] // self.groups, self.filters // self.groups, biased)
 
     @in_chunks
-    def forward(self, f: Frame, train: bool) -> None:
+    def forward(self, f: Frame, train: bool) -> ChunkedWork:
         b = f.b if self.bias is not False else None
-        self._passes(f.x.shape[1:]).forward(f, f.x[:, :, None], f.W[:, None], b, f.y[:, :, None])
+        return self._passes(f.x.shape[1:]).forward(f, f.x[:, :, None], f.W[:, None], b, f.y[:, :, None])
 
     @in_chunks
-    def backward(self, f: Frame, train: bool) -> None:
+    def backward(self, f: Frame, train: bool) -> ChunkedWork:
         db, dx = f.db if self.bias is not False else None, None if f.dx is None else f.dx[:, :, None]
         through = self._passes(f.x.shape[1:])
-        through.backward(f, f.x[:, :, None], f.W[:, None], f.dy[:, :, None], f.dW[:, None], db, dx)
+        return through.backward(f, f.x[:, :, None], f.W[:, None], f.dy[:, :, None], f.dW[:, None], db, dx)
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
         axes, biased, grouped = (self.axis(x),), self.bias is not False, self.groups > 1

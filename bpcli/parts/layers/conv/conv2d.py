@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from bpcli.family import Layer
 from bpcli.family.plan import Frame, Plan, Sample, Shape, ShapeError
 from bpcli.notation import Eq
-from bpcli.numeric.steps import in_chunks
+from bpcli.numeric.threads import ChunkedWork, in_chunks
 from bpcli.parts.activations import Relu
 from bpcli.parts.layers.conv.axes import FilterAxis, fitted
 from bpcli.parts.layers.conv.filters import AROUND, Filters, Padding, pair, split
@@ -86,13 +86,13 @@ class Conv2d(Filters, Layer):
         return passes(h, w, self.groups, x[2] // self.groups, self.filters // self.groups, biased)
 
     @in_chunks
-    def forward(self, f: Frame, train: bool) -> None:
-        self._passes(f.x.shape[1:]).forward(f, f.x, f.W, f.b if self.bias is not False else None, f.y)
+    def forward(self, f: Frame, train: bool) -> ChunkedWork:
+        return self._passes(f.x.shape[1:]).forward(f, f.x, f.W, f.b if self.bias is not False else None, f.y)
 
     @in_chunks
-    def backward(self, f: Frame, train: bool) -> None:
+    def backward(self, f: Frame, train: bool) -> ChunkedWork:
         db = f.db if self.bias is not False else None
-        self._passes(f.x.shape[1:]).backward(f, f.x, f.W, f.dy, f.dW, db, f.dx)
+        return self._passes(f.x.shape[1:]).backward(f, f.x, f.W, f.dy, f.dW, db, f.dx)
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
         axes, biased, grouped = self.axes(x), self.bias is not False, self.groups > 1

@@ -15,9 +15,9 @@ import numpy as np
 
 from bpcli.family.plan import Array, Frame, Shape
 from bpcli.numeric.products import LARGEST, Cuts, cuts, in_parts, in_tiles
-from bpcli.numeric.steps import Steps
 from bpcli.numeric.threads import CHUNKS, Chunk, chunk_range
 from bpcli.parts.layers.conv.axes import FilterAxis
+from bpcli.parts.layers.conv.recorded import RecordedCalls
 
 __all__ = ["Correlation", "Look", "Piece"]
 
@@ -62,7 +62,7 @@ class Correlation:
     filters of its own, as columns of a matrix: g (u v c) f, with a last row of biases where `bias` is set.
 
     A frame lends it memory: a row of `totals` for each chunk, and of `padded`, `windows`, `made` and `terms` for each
-    thread. What it does is told once for the views of a frame, as steps.
+    thread. What it does is recorded once for the views of a frame.
     """
 
     def __init__(self, h: FilterAxis, w: FilterAxis, groups: int, channels: int, filters: int, bias: bool) -> None:
@@ -119,10 +119,10 @@ class Correlation:
             for top in range(0, self.h.out, self.tall):
                 yield Piece(first, min(first + images, own.stop), top, min(top + self.tall, self.h.out))
 
-    def lay_on(self, do: Steps, x: Array, matrix: Array, y: Array, f: Frame, chunk: Chunk) -> None:
-        """Tells the chunk's share of y, n p q (g f), from images x, n h w (g c)."""
+    def lay_on(self, record: RecordedCalls, x: Array, matrix: Array, y: Array, f: Frame, chunk: Chunk) -> None:
+        """Records the chunk's share of y, n p q (g f), from images x, n h w (g c)."""
         whole = y.flags.c_contiguous
-        for piece, windows in self.windows(do, x, f, chunk):
+        for piece, windows in self.windows(record, x, f, chunk):
             places = windows.shape[1]
             outputs = y[piece.first : piece.last, piece.top : piece.bottom]
             size = places * self.groups * self.filters
@@ -130,15 +130,15 @@ class Correlation:
             out = made.reshape(places, self.groups, self.filters).transpose(1, 0, 2)
             cut = cuts(places, self.rows, self.filters)
             tiles = in_tiles(out, cut.rows, cut.columns)
-            do(np.matmul, in_tiles(windows, cut.rows, 1), in_tiles(matrix, 1, cut.columns), out=tiles)
+            record(np.matmul, in_tiles(windows, cut.rows, 1), in_tiles(matrix, 1, cut.columns), out=tiles)
             if not whole:
-                do(np.copyto, outputs, made.reshape(outputs.shape))
+                record(np.copyto, outputs, made.reshape(outputs.shape))
 
-    def add_up(self, do: Steps, x: Array, dy: Array, f: Frame, chunk: Chunk) -> None:
-        """Tells the chunk's share of the matrix's gradient, into its row of `totals`."""
+    def add_up(self, record: RecordedCalls, x: Array, dy: Array, f: Frame, chunk: Chunk) -> None:
+        """Records the chunk's share of the matrix's gradient, into its row of `totals`."""
         total = f.totals[chunk.number, : self.size].reshape(self.shape)
-        do(total.fill, 0)
-        for piece, windows in self.windows(do, x, f, chunk):
+        record(total.fill, 0)
+        for piece, windows in self.windows(record, x, f, chunk):
             places = windows.shape[1]
             cut = self._cut(places, f.terms.shape[1])
             slopes = dy[piece.first : piece.last, piece.top : piece.bottom]
@@ -150,9 +150,9 @@ class Correlation:
             for rows in self._cut_rows(cut):
                 over = cut.rows if rows.start == 0 else 1
                 tiles = in_tiles(terms[:, :, rows], over, cut.columns)
-                do(np.matmul, in_tiles(seen[:, :, rows], over, 1), slopes, out=tiles)
+                record(np.matmul, in_tiles(seen[:, :, rows], over, 1), slopes, out=tiles)
             for i in range(cut.terms):
-                do(np.add, total, terms[:, i], out=total)
+                record(np.add, total, terms[:, i], out=total)
 
     def gradient(self, f: Frame, out: Array) -> None:
         """The matrix's gradient: the sum over the chunks, in their order."""
@@ -172,21 +172,23 @@ class Correlation:
             return slice(0, self.taps), slice(self.taps, self.rows)
         return (slice(0, self.rows),)
 
-    def windows(self, do: Steps, x: Array, f: Frame, chunk: Chunk) -> Iterator[tuple[Piece, Array]]:
-        """Tells the chunk's share of a batch, piece by piece, with its windows as matrices: g (n p q) (u v c), and a
+    def windows(self, record: RecordedCalls, x: Array, f: Frame, chunk: Chunk) -> Iterator[tuple[Piece, Array]]:
+        """Records the chunk's share of a batch, piece by piece, with its windows as matrices: g (n p q) (u v c), and a
         last column of 1 for a bias."""
-        for piece, look, pixels, new in self.seen(do, x, f, chunk):
+        for piece, look, pixels, new in self.seen(record, x, f, chunk):
             matrix: Array = f.windows[chunk.thread, : math.prod(look.matrix)].reshape(look.matrix)
             target: Array = np.ndarray(look.shape, x.dtype, matrix, 0, look.here)
-            do(np.copyto, target, np.ndarray(look.shape, x.dtype, pixels, look.start, look.there))
+            record(np.copyto, target, np.ndarray(look.shape, x.dtype, pixels, look.start, look.there))
             if self.across:
                 matrix = matrix.transpose(0, 2, 1)
             if self.ones and new:
-                do(np.copyto, matrix[:, :, self.taps], 1)
+                record(np.copyto, matrix[:, :, self.taps], 1)
             yield piece, matrix
 
-    def seen(self, do: Steps, x: Array, f: Frame, chunk: Chunk) -> Iterator[tuple[Piece, Look, Array, bool]]:
-        """Tells the chunk's share of a batch, piece by piece: the pixels it looks at, with the zeros around them; how
+    def seen(
+        self, record: RecordedCalls, x: Array, f: Frame, chunk: Chunk
+    ) -> Iterator[tuple[Piece, Look, Array, bool]]:
+        """Records the chunk's share of a batch, piece by piece: the pixels it looks at, with the zeros around them; how
         it does, and whether otherwise than the piece before. What stands in the thread's memory beside the copies stays
         there from piece to piece."""
         before = None
@@ -196,8 +198,8 @@ class Correlation:
             if look.padded is not None:
                 padded: Array = f.padded[chunk.thread, : math.prod(look.padded)].reshape(look.padded)
                 if new:
-                    do(padded.fill, 0)
-                do(np.copyto, padded[look.inner], pixels[look.seen])
+                    record(padded.fill, 0)
+                record(np.copyto, padded[look.inner], pixels[look.seen])
                 pixels = padded
             yield piece, look, pixels, new
             before = look

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from bpcli.family.plan import Array, Frame
-from bpcli.numeric.steps import Steps
 from bpcli.numeric.threads import Chunk
 from bpcli.parts.layers.conv.correlation import Correlation, Look
+from bpcli.parts.layers.conv.recorded import RecordedCalls
 
 __all__ = ["Depthwise"]
 
@@ -30,42 +30,42 @@ class Depthwise(Correlation):
     def memory(self, apart: bool) -> dict[str, int]:
         return {**super().memory(apart), "terms": (self.rows + 1) * self.run * self.groups}
 
-    def lay_on(self, do: Steps, x: Array, matrix: Array, y: Array, f: Frame, chunk: Chunk) -> None:
+    def lay_on(self, record: RecordedCalls, x: Array, matrix: Array, y: Array, f: Frame, chunk: Chunk) -> None:
         weights = f.terms[chunk.thread, : self.rows * self.run * self.groups].reshape(self.rows, self.run, self.groups)
-        do(np.copyto, weights, matrix.transpose(1, 2, 0))
+        record(np.copyto, weights, matrix.transpose(1, 2, 0))
         weights = weights.reshape(self.rows, -1)
-        for piece, look, pixels, _ in self.seen(do, x, f, chunk):
+        for piece, look, pixels, _ in self.seen(record, x, f, chunk):
             outputs = y[piece.first : piece.last, piece.top : piece.bottom]
             whole = outputs.flags.c_contiguous
             shape = (*outputs.shape[:2], self.w.out // self.run, self.run * self.groups)
             total = outputs.reshape(shape) if whole else f.made[chunk.thread, : outputs.size].reshape(shape)
             term = f.windows[chunk.thread, : outputs.size].reshape(shape)
-            do(np.multiply, self._at(0, look, pixels, shape), weights[0], out=total)
+            record(np.multiply, self._at(0, look, pixels, shape), weights[0], out=total)
             for k in range(1, self.taps):
-                do(np.multiply, self._at(k, look, pixels, shape), weights[k], out=term)
-                do(np.add, total, term, out=total)
+                record(np.multiply, self._at(k, look, pixels, shape), weights[k], out=term)
+                record(np.add, total, term, out=total)
             if self.bias:
-                do(np.add, total, weights[self.taps], out=total)
+                record(np.add, total, weights[self.taps], out=total)
             if not whole:
-                do(np.copyto, outputs, total.reshape(outputs.shape))
+                record(np.copyto, outputs, total.reshape(outputs.shape))
 
-    def add_up(self, do: Steps, x: Array, dy: Array, f: Frame, chunk: Chunk) -> None:
+    def add_up(self, record: RecordedCalls, x: Array, dy: Array, f: Frame, chunk: Chunk) -> None:
         total = f.totals[chunk.number, : self.size].reshape(self.groups, self.rows)
-        do(total.fill, 0)
-        for piece, look, pixels, _ in self.seen(do, x, f, chunk):
+        record(total.fill, 0)
+        for piece, look, pixels, _ in self.seen(record, x, f, chunk):
             slopes = dy[piece.first : piece.last, piece.top : piece.bottom]
             slopes = slopes.reshape(*slopes.shape[:2], self.w.out // self.run, self.run * self.groups)
             term = f.terms[chunk.thread, : self.run * self.groups]
             for k in range(self.taps):
-                do(np.einsum, "npqg,npqg->g", self._at(k, look, pixels, slopes.shape), slopes, out=term)
-                self._add_run(do, total[:, k], term)
+                record(np.einsum, "npqg,npqg->g", self._at(k, look, pixels, slopes.shape), slopes, out=term)
+                self._add_run(record, total[:, k], term)
             if self.bias:
-                do(np.einsum, "npqg->g", slopes, out=term)
-                self._add_run(do, total[:, self.taps], term)
+                record(np.einsum, "npqg->g", slopes, out=term)
+                self._add_run(record, total[:, self.taps], term)
 
-    def _add_run(self, do: Steps, total: Array, term: Array) -> None:
+    def _add_run(self, record: RecordedCalls, total: Array, term: Array) -> None:
         for part in term.reshape(self.run, self.groups):
-            do(np.add, total, part, out=total)
+            record(np.add, total, part, out=total)
 
     def _at(self, k: int, look: Look, pixels: Array, shape: tuple[int, ...]) -> Array:
         """What outputs see at weight k, n p q g."""

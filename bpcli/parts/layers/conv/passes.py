@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from bpcli.family.plan import Array, Frame, Slot
-from bpcli.numeric.steps import Steps, done_in_chunks
-from bpcli.numeric.threads import CHUNKS, Chunk, chunk_range
+from bpcli.numeric.threads import CHUNKS, Chunk, ChunkedWork, chunk_range
 from bpcli.parts.layers.conv.axes import FilterAxis, Phase, phases
 from bpcli.parts.layers.conv.correlation import Correlation
 from bpcli.parts.layers.conv.kernels import correlation
+from bpcli.parts.layers.conv.recorded import RecordedCalls, recorded_work
 
 __all__ = ["Passes", "passes"]
 
@@ -70,44 +70,53 @@ class Passes:
         chunks = {name: Slot((CHUNKS, numbers)) for name, numbers in need.items()}
         return {**chunks, "matrix": Slot((matrix,)), "slopes": Slot((self.there.size,))}
 
-    def forward(self, f: Frame, x: Array, W: Array, b: Array | None, y: Array) -> None:
+    def forward(self, f: Frame, x: Array, W: Array, b: Array | None, y: Array) -> ChunkedWork:
         """A convolution: y, n p q (g f), from x, n h w (g c)."""
-        self._set_there(f, W, b)
-        done_in_chunks(f.notes("forward"), lambda do, chunk: self._lay_on(do, f, x, y, chunk), len(x) * self.there.cost)
 
-    def backward(self, f: Frame, x: Array, W: Array, dy: Array, dW: Array, db: Array | None, dx: Array | None) -> None:
+        def record(calls: RecordedCalls, chunk: Chunk) -> None:
+            self._lay_on(calls, f, x, y, chunk)
+
+        return recorded_work(f, "forward", record, len(x) * self.there.cost, lambda: self._set_there(f, W, b))
+
+    def backward(
+        self, f: Frame, x: Array, W: Array, dy: Array, dW: Array, db: Array | None, dx: Array | None
+    ) -> ChunkedWork:
         """All gradients of a convolution; dx where it is asked for."""
-        cost = self.there.cost
-        if dx is not None:
-            self._set_back(f, W, None)
-            cost += self.cost_back
 
-        def tell(do: Steps, chunk: Chunk) -> None:
-            self.there.add_up(do, x, dy, f, chunk)
+        def prepare() -> None:
             if dx is not None:
-                self._send_back(do, f, dy, None, dx, chunk)
+                self._set_back(f, W, None)
 
-        done_in_chunks(f.notes("backward"), tell, len(x) * cost, lambda: self._gradient(f, dW, db))
+        def record(calls: RecordedCalls, chunk: Chunk) -> None:
+            self.there.add_up(calls, x, dy, f, chunk)
+            if dx is not None:
+                self._send_back(calls, f, dy, None, dx, chunk)
 
-    def transposed(self, f: Frame, x: Array, W: Array, b: Array | None, y: Array) -> None:
+        cost = len(x) * (self.there.cost + (0 if dx is None else self.cost_back))
+        return recorded_work(f, "backward", record, cost, prepare, lambda: self._gradient(f, dW, db))
+
+    def transposed(self, f: Frame, x: Array, W: Array, b: Array | None, y: Array) -> ChunkedWork:
         """A transposed convolution: y, n h w (g c), from x, n p q (g f)."""
-        self._set_back(f, W, b)
-        done_in_chunks(
-            f.notes("forward"), lambda do, chunk: self._send_back(do, f, x, b, y, chunk), len(x) * self.cost_back
-        )
 
-    def transposed_backward(self, f: Frame, x: Array, W: Array, dy: Array, dW: Array, dx: Array | None) -> None:
+        def record(calls: RecordedCalls, chunk: Chunk) -> None:
+            self._send_back(calls, f, x, b, y, chunk)
+
+        return recorded_work(f, "forward", record, len(x) * self.cost_back, lambda: self._set_back(f, W, b))
+
+    def transposed_backward(self, f: Frame, x: Array, W: Array, dy: Array, dW: Array, dx: Array | None) -> ChunkedWork:
         """Gradients of a transposed convolution but for the bias's; dx where it is asked for."""
-        if dx is not None:
-            self._set_there(f, W, None)
 
-        def tell(do: Steps, chunk: Chunk) -> None:
-            self.there.add_up(do, dy, x, f, chunk)
+        def prepare() -> None:
             if dx is not None:
-                self._lay_on(do, f, dy, dx, chunk)
+                self._set_there(f, W, None)
+
+        def record(calls: RecordedCalls, chunk: Chunk) -> None:
+            self.there.add_up(calls, dy, x, f, chunk)
+            if dx is not None:
+                self._lay_on(calls, f, dy, dx, chunk)
 
         cost = len(x) * self.there.cost * (1 if dx is None else 2)
-        done_in_chunks(f.notes("backward"), tell, cost, lambda: self._gradient(f, dW, None))
+        return recorded_work(f, "backward", record, cost, prepare, lambda: self._gradient(f, dW, None))
 
     def _set_there(self, f: Frame, W: Array, b: Array | None) -> None:
         """Lays the filters out as a matrix, for `_lay_on`."""
@@ -116,9 +125,9 @@ class Passes:
         if b is not None:
             matrix[:, self.there.taps] = b.reshape(self.groups, self.filters)
 
-    def _lay_on(self, do: Steps, f: Frame, x: Array, y: Array, chunk: Chunk) -> None:
-        """Tells a chunk's share of y, n p q (g f), from images x, n h w (g c)."""
-        self.there.lay_on(do, x, f.matrix[: self.there.size].reshape(self.there.shape), y, f, chunk)
+    def _lay_on(self, record: RecordedCalls, f: Frame, x: Array, y: Array, chunk: Chunk) -> None:
+        """Records a chunk's share of y, n p q (g f), from images x, n h w (g c)."""
+        self.there.lay_on(record, x, f.matrix[: self.there.size].reshape(self.there.shape), y, f, chunk)
 
     def _set_back(self, f: Frame, W: Array, b: Array | None) -> None:
         """Turns the filters round and lays them out as matrices, one a phase, for `_send_back`."""
@@ -131,16 +140,16 @@ class Passes:
                 if b is not None:
                     matrix[:, way.filters.taps] = b.reshape(self.groups, self.channels)
 
-    def _send_back(self, do: Steps, f: Frame, dy: Array, b: Array | None, dx: Array, chunk: Chunk) -> None:
-        """Tells a chunk's share of dx, n h w (g c), from dy, n p q (g f), phase by phase."""
+    def _send_back(self, record: RecordedCalls, f: Frame, dy: Array, b: Array | None, dx: Array, chunk: Chunk) -> None:
+        """Records a chunk's share of dx, n h w (g c), from dy, n p q (g f), phase by phase."""
         for way in self.back:
             pixels = dx[:, way.h.pixels, way.w.pixels]
             if way.filters is not None:
                 matrix = f.matrix[way.at : way.at + way.filters.size].reshape(way.filters.shape)
-                way.filters.lay_on(do, dy, matrix, pixels, f, chunk)
+                way.filters.lay_on(record, dy, matrix, pixels, f, chunk)
             else:
                 own = chunk_range(len(dx), chunk)
-                do(np.copyto, pixels[own.start : own.stop], 0 if b is None else b)
+                record(np.copyto, pixels[own.start : own.stop], 0 if b is None else b)
 
     def _gradient(self, f: Frame, dW: Array, db: Array | None) -> None:
         """dW, and db where the bias is added there, from the chunks' sums."""

@@ -13,11 +13,11 @@ import numpy as np
 
 from bpcli.family.plan import Array, Frame
 from bpcli.numeric.products import Cuts, cuts, in_parts, in_tiles
-from bpcli.numeric.steps import Steps
 from bpcli.numeric.threads import Chunk
 from bpcli.parts.layers.conv import correlation
 from bpcli.parts.layers.conv.axes import FilterAxis
 from bpcli.parts.layers.conv.correlation import Correlation, Look, Piece
+from bpcli.parts.layers.conv.recorded import RecordedCalls
 
 __all__ = ["Strips"]
 
@@ -57,19 +57,19 @@ class Strips(Correlation):
         need["terms"] = max((images * terms + 1) * self.size, self.w.out * self.groups * self.filters)
         return {**need, "padded": 0, "windows": 0} if self.plain else need
 
-    def windows(self, do: Steps, x: Array, f: Frame, chunk: Chunk) -> Iterator[tuple[Piece, Array]]:
+    def windows(self, record: RecordedCalls, x: Array, f: Frame, chunk: Chunk) -> Iterator[tuple[Piece, Array]]:
         """As a correlation's, but of strips: g (n h q) (v c), for every row h that the piece looks at."""
         if not self.plain:
-            yield from super().windows(do, x, f, chunk)
+            yield from super().windows(record, x, f, chunk)
             return
         for piece in self.pieces(len(x), chunk):
             yield piece, x[piece.first : piece.last, piece.top : piece.bottom].reshape(1, -1, self.channels)
 
-    def lay_on(self, do: Steps, x: Array, matrix: Array, y: Array, f: Frame, chunk: Chunk) -> None:
+    def lay_on(self, record: RecordedCalls, x: Array, matrix: Array, y: Array, f: Frame, chunk: Chunk) -> None:
         biases = f.terms[chunk.thread, : self.w.out * self.groups * self.filters].reshape(self.w.out, -1)
         if self.bias:  # for a whole row of outputs: short vectors are added slowly
-            do(np.copyto, biases.reshape(self.w.out, self.groups, -1), matrix[:, self.taps])
-        for piece, strips in self.windows(do, x, f, chunk):
+            record(np.copyto, biases.reshape(self.w.out, self.groups, -1), matrix[:, self.taps])
+        for piece, strips in self.windows(record, x, f, chunk):
             outputs = y[piece.first : piece.last, piece.top : piece.bottom]
             part = f.made[chunk.thread, : outputs.size].reshape(outputs.shape)
             images, places = self._apart(len(outputs), outputs.size // (self.groups * self.filters))
@@ -78,19 +78,19 @@ class Strips(Correlation):
             for u in range(self.h.kernel):
                 made = outputs if u == 0 and outputs.flags.c_contiguous else part
                 row = in_tiles(matrix[:, None, u * self.line.rows : (u + 1) * self.line.rows], 1, cut.columns)
-                do(np.matmul, seen[:, :, u], row, out=in_tiles(self._flat(made, images), cut.rows, cut.columns))
+                record(np.matmul, seen[:, :, u], row, out=in_tiles(self._flat(made, images), cut.rows, cut.columns))
                 if u:
-                    do(np.add, outputs, part, out=outputs)
+                    record(np.add, outputs, part, out=outputs)
                 elif made is part:
-                    do(np.copyto, outputs, part)
+                    record(np.copyto, outputs, part)
             if self.bias:
-                do(np.add, outputs, biases, out=outputs)
+                record(np.add, outputs, biases, out=outputs)
 
-    def add_up(self, do: Steps, x: Array, dy: Array, f: Frame, chunk: Chunk) -> None:
+    def add_up(self, record: RecordedCalls, x: Array, dy: Array, f: Frame, chunk: Chunk) -> None:
         total = f.totals[chunk.number, : self.size].reshape(self.shape)
-        do(total.fill, 0)
+        record(total.fill, 0)
         weights = total[:, : self.taps].reshape(self.groups, self.h.kernel, -1, self.filters)
-        for piece, strips in self.windows(do, x, f, chunk):
+        for piece, strips in self.windows(record, x, f, chunk):
             slopes = dy[piece.first : piece.last, piece.top : piece.bottom]
             images, places = self._apart(len(slopes), slopes.size // (self.groups * self.filters))
             cut = self._cut(places, (f.terms.shape[1] - weights.size) // images)
@@ -99,15 +99,15 @@ class Strips(Correlation):
             sums = f.terms[chunk.thread, : weights.size].reshape(weights.shape)
             terms = f.terms[chunk.thread, weights.size : (images * cut.terms + 1) * weights.size]
             terms = terms.reshape(self.groups, images, self.h.kernel, cut.terms, *weights.shape[2:])
-            do(np.matmul, seen, in_tiles(flat, 1, cut.columns), out=in_tiles(terms, cut.rows, cut.columns))
-            do(np.add.reduce, terms, (1, 3), out=sums)
-            do(np.add, weights, sums, out=weights)
+            record(np.matmul, seen, in_tiles(flat, 1, cut.columns), out=in_tiles(terms, cut.rows, cut.columns))
+            record(np.add.reduce, terms, (1, 3), out=sums)
+            record(np.add, weights, sums, out=weights)
             if self.bias:  # in rows of outputs, for numbers side by side are added up fastest
                 row = f.terms[chunk.thread, : self.w.out * self.groups * self.filters]
                 biases = f.made[chunk.thread, : self.groups * self.filters]
-                do(np.add.reduce, slopes.reshape(-1, row.size), 0, out=row)
-                do(np.add.reduce, row.reshape(self.w.out, -1), 0, out=biases)
-                do(np.add, total[:, self.taps], biases.reshape(self.groups, -1), out=total[:, self.taps])
+                record(np.add.reduce, slopes.reshape(-1, row.size), 0, out=row)
+                record(np.add.reduce, row.reshape(self.w.out, -1), 0, out=biases)
+                record(np.add, total[:, self.taps], biases.reshape(self.groups, -1), out=total[:, self.taps])
 
     def _cut(self, places: int, room: int) -> Cuts:
         """As a correlation's, where every filter row is a product of its own."""

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from bpcli.family import Layer
 from bpcli.family.plan import Frame, Plan, Sample, Shape, ShapeError, Slot
 from bpcli.notation import Eq
-from bpcli.numeric.steps import in_chunks
+from bpcli.numeric.threads import ChunkedWork, in_chunks, run_together
 from bpcli.parts.layers.conv.axes import FilterAxis, same
 from bpcli.parts.layers.conv.filters import Filters, Padding, pair
 from bpcli.parts.layers.conv.passes import Passes, passes
@@ -101,13 +101,13 @@ class ConvTranspose2d(Filters, Layer):
         return passes(h, w, 1, self.filters, x[2], "back" if self.bias is not False else "")
 
     @in_chunks
-    def forward(self, f: Frame, train: bool) -> None:
+    def forward(self, f: Frame, train: bool) -> ChunkedWork:
         b = f.b if self.bias is not False else None
-        self._passes(f.x.shape[1:]).transposed(f, f.x, f.W.swapaxes(2, 3), b, f.y)
+        return self._passes(f.x.shape[1:]).transposed(f, f.x, f.W.swapaxes(2, 3), b, f.y)
 
     def backward(self, f: Frame, train: bool) -> None:
         W, dW = f.W.swapaxes(2, 3), f.dW.swapaxes(2, 3)
-        self._passes(f.x.shape[1:]).transposed_backward(f, f.x, W, f.dy, dW, f.dx)
+        run_together((self._passes(f.x.shape[1:]).transposed_backward(f, f.x, W, f.dy, dW, f.dx),))
         if self.bias is not False:
             np.add.reduce(f.dy, (0, 1), out=f.row)
             np.add.reduce(f.row, 0, out=f.db)
