@@ -1,4 +1,4 @@
-"""A derivation as JSON, for programs; README documents it."""
+"""A derivation as JSON, for programs; the guide `derivations` documents it."""
 
 from __future__ import annotations
 
