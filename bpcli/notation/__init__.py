@@ -14,7 +14,7 @@
     names        bare: before the step; `_new`: after it. `d` + a known name is a gradient
 
 `syntax` is the tree, `functions` its vocabulary, `evaluate` its meaning; `text`, `latex` and `mathml` draw it, by what
-`symbols` and `reader` say; `worked` puts the numbers of one entry in, and `printed` reads such a line back.
+`symbols` and `reader` say; `worked` puts the numbers of one entry in, and `calculator` reads such a line back.
 """
 
 from bpcli.notation.evaluate import Program, compile_equations

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bpcli.notation.entries_read import idle, padded, reads_numbers, windows
 from bpcli.notation.evaluate import CONSTANTS, Grid
 from bpcli.notation.functions import EXP_LIMIT, real
-from bpcli.notation.places import idle, padded, reads_numbers, windows
+from bpcli.notation.rounding import weigh
 from bpcli.notation.symbols import gradient_of
 from bpcli.notation.syntax import Binary, Bind, Call, Compare, Expr, Name, Negate, Number, Read, Reduce, walk
 from bpcli.notation.text import Text
-from bpcli.notation.weigh import weigh
 
 __all__ = ["Substitution"]
 

@@ -1,7 +1,7 @@
 """One entry of an equation with its numbers put in: `dW[0,1] = 0.7·(−0.11875761) = −0.083130`.
 
 The printed digits are true: whoever computes the printed line from its printed digits gets the printed result. So the
-numbers of a line get more digits, all alike, until it closes; `printed.reevaluate` is the judge.
+numbers of a line get more digits, all alike, until it closes; `calculator.reevaluate` is the judge.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bpcli.notation.calculator import reevaluate
 from bpcli.notation.evaluate import Grid
 from bpcli.notation.functions import real
-from bpcli.notation.printed import reevaluate
+from bpcli.notation.rounding import weigh
 from bpcli.notation.substitute import Substitution
 from bpcli.notation.syntax import Expr
 from bpcli.notation.text import Ascii, Text
-from bpcli.notation.weigh import weigh
 
 __all__ = ["Worked", "entry", "reevaluate"]
 

@@ -16,7 +16,7 @@ from bpcli.notation import Eq, NotationError, compile_equations
 from bpcli.notation.latex import Latex
 from bpcli.notation.mathml import MathML
 from bpcli.notation.mathml import math as whole
-from bpcli.notation.weigh import weigh
+from bpcli.notation.rounding import weigh
 from bpcli.notation.worked import Worked, entry, reevaluate
 
 RNG = np.random.default_rng(11)

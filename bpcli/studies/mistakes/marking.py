@@ -23,10 +23,10 @@ from bpcli.studies.mistakes.claim_hypotheses import ClaimHypotheses, likeliness
 from bpcli.studies.mistakes.claims import Claim, read
 from bpcli.studies.mistakes.hypotheses import Hypothesis
 from bpcli.studies.trace.derive_step import without_equations
-from bpcli.studies.trace.follow import network_of
 from bpcli.studies.trace.graph import AFTER, GIVEN, Flow, Key, Values
 from bpcli.studies.trace.open import TracedRows, TraceTarget, open_target
 from bpcli.studies.trace.quantities import Choice, quantities
+from bpcli.studies.trace.selection import network_of
 from bpcli.studies.trace.step_blocks import take_step
 from bpcli.studies.witness.witness import EPS
 

@@ -15,10 +15,10 @@ from bpcli.family.plan import Array
 from bpcli.numeric.vectors import l2_norm
 from bpcli.records.trace import Derivation, Given, LayerLine, PathsTo, Quantity, StepLine
 from bpcli.records.training import Exit, Failure, Problem
-from bpcli.studies.trace.follow import follow, layers_named, network_of, weight
 from bpcli.studies.trace.open import TraceTarget
 from bpcli.studies.trace.paths import Walker
 from bpcli.studies.trace.quantities import Choice, Wanted, passing, quantities
+from bpcli.studies.trace.selection import follow, layers_named, network_of, weight
 from bpcli.studies.trace.step_blocks import TakenStep, take_step
 
 Facts = tuple[tuple[str, str], ...]

@@ -16,7 +16,7 @@ from bpcli.engine.network import BoundLayer, Chain
 from bpcli.family.plan import Array
 from bpcli.notation import Program
 from bpcli.notation.evaluate import Grid
-from bpcli.notation.local import Index, Local, placed
+from bpcli.notation.local_derivative import Index, Local, placed
 from bpcli.notation.syntax import Number, parse
 from bpcli.notation.text import Ascii, Text
 from bpcli.records.trace import Hop, PathsTo

@@ -11,8 +11,8 @@ import numpy as np
 
 from bpcli.family import Activation
 from bpcli.family.plan import Array
+from bpcli.notation.entries_read import reads_at
 from bpcli.notation.evaluate import Grid
-from bpcli.notation.places import reads_at
 from bpcli.notation.symbols import gradient_of
 from bpcli.notation.syntax import reads
 from bpcli.notation.worked import entry

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bpcli.notation import Eq, Program, compile_equations
-from bpcli.notation.local import Local
-from bpcli.notation.places import idle, reads_at, windows
+from bpcli.notation.entries_read import idle, reads_at, windows
+from bpcli.notation.local_derivative import Local
 from bpcli.notation.syntax import Reduce
 from bpcli.notation.text import Ascii
 from bpcli.notation.worked import entry

@@ -8,8 +8,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from bpcli.notation.entries_read import reads_numbers
 from bpcli.notation.evaluate import Grid
-from bpcli.notation.places import reads_numbers
 from bpcli.notation.syntax import Binary, Bind, Call, Compare, Expr, Name, Negate, Number, Read, Reduce, walk
 
 __all__ = ["Index", "Local", "placed"]

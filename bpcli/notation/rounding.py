@@ -8,9 +8,9 @@ from contextlib import suppress
 
 import numpy as np
 
+from bpcli.notation.calculator import reevaluate
 from bpcli.notation.evaluate import CONSTANTS
 from bpcli.notation.functions import POINT
-from bpcli.notation.printed import reevaluate
 from bpcli.notation.symbols import textbook
 from bpcli.notation.syntax import Binary, Call, Expr, Name, Negate, Number
 from bpcli.notation.text import Text

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from bpcli.engine.network_plan import NetworkPlan
 from bpcli.family.part import near
-from bpcli.notation.places import reads_at
+from bpcli.notation.entries_read import reads_at
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.trace.quantities import FEW, Wanted
 from bpcli.studies.trace.step_blocks import TakenStep
