@@ -6,7 +6,7 @@ the order in which these modules declare them.
 """
 
 from bpcli.family.layer import RESERVED, Activation, Layer
-from bpcli.family.loss import ClassMismatchError, Link, Loss, Regularizer
+from bpcli.family.loss import ClassMismatchError, Loss, Regularizer
 from bpcli.family.optimizer import (
     NOTHING,
     Clipper,
@@ -18,6 +18,7 @@ from bpcli.family.optimizer import (
     Optimizer,
     Schedule,
 )
+from bpcli.family.plan import Link
 from bpcli.family.source import Augmentation, Metric, Scaler, Scored, Source, Table
 
 __all__ = [

@@ -17,9 +17,8 @@ import numpy as np
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from bpcli.family.loss import Link
 from bpcli.family.part import Part
-from bpcli.family.plan import Frame, Plan, Sample, Shape
+from bpcli.family.plan import Frame, Link, Plan, Sample, Shape
 from bpcli.notation import Eq
 
 __all__ = ["RESERVED", "Activation", "Layer"]

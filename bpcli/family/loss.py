@@ -7,15 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 from bpcli.family.part import Part
-from bpcli.family.plan import Array, Frame, Plan, Shape
+from bpcli.family.plan import Array, Frame, Link, Plan, Shape
 from bpcli.notation import Eq
 
-__all__ = ["ClassMismatchError", "Link", "Loss", "Regularizer"]
-
-
-Link = Literal["identity", "exp", "sigmoid", "softmax", "probabilities", "margin"]
-"""What makes predictions of a loss's inputs: a function of them; `probabilities` and `margin` are what they are, a
-margin naming its class by its sign (one of several classes: by being the largest)."""
+__all__ = ["ClassMismatchError", "Loss", "Regularizer"]
 
 
 class ClassMismatchError(ValueError):

@@ -193,7 +193,7 @@ class FullBatchOptimizer(Optimizer):
     told: ClassVar[tuple[str, ...]] = ()  # names in f of what it found and its equations take as given
 
     @abstractmethod
-    def search(self, f: Frame, surface: ObjectiveView, t: int) -> str:
+    def search(self, f: Frame, objective: ObjectiveView, t: int) -> str:
         """Iteration `t` (from 1). On entry f.value is the objective at f.w and f.g its gradient.
 
         Returns nothing where it moved f.w, having looked there last; or why no step is worth taking, with f.w as it

@@ -20,6 +20,10 @@ N = -1
 DType = Literal["float", "float32", "bool", "byte", "int"]
 """`float` is the type of the run; chance is drawn in `float32` whatever the run, so that all see the same masks."""
 
+Link = Literal["identity", "exp", "sigmoid", "softmax", "probabilities", "margin"]
+"""What makes predictions of a loss's inputs: a function of them; `probabilities` and `margin` are what they are, a
+margin naming its class by its sign (one of several classes: by being the largest)."""
+
 WIDTHS: dict[str, Any] = {"float32": np.float32, "bool": np.bool_, "byte": np.uint8, "int": np.int64}
 
 
