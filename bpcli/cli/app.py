@@ -55,8 +55,8 @@ app.command("guide")(guide)
 UsageError: Any = typer.BadParameter.__base__
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(value: bool) -> None:
+    if value:
         typer.echo(f"bpcli {bpcli.__version__}")
         raise typer.Exit
 
@@ -81,7 +81,7 @@ def run() -> int:
             sys.stdout.flush()
         except OutputLostError as error:
             problem = Problem(f"cannot write the output: {error}", code="output")
-            code = _failed(Failure(problem, exit=Exit.IO_ERROR), json=False)
+            code = _report_failure(Failure(problem, exit=Exit.IO_ERROR), json=False)
         return code
 
 
@@ -97,16 +97,16 @@ def _command() -> int:
     except OutputLostError:
         raise
     except Failure as failure:
-        return _failed(failure)
+        return _report_failure(failure)
     except UsageError as error:
-        return _misused(error)
+        return _usage_error(error)
     except Exception as error:
-        own = _of_own_code(error)
-        return _failed(own) if own is not None else _else(error)
+        own = _custom_code_failure(error)
+        return _report_failure(own) if own is not None else _other_error(error)
     return code if isinstance(code, int) else int(Exit.OK)
 
 
-def _of_own_code(error: Exception) -> Failure | None:
+def _custom_code_failure(error: Exception) -> Failure | None:
     """The failure where an error came out of a file that was loaded by --with."""
     if "bpcli.studies.custom.load" not in sys.modules:
         return None
@@ -118,20 +118,20 @@ def _of_own_code(error: Exception) -> Failure | None:
     return failure
 
 
-def _else(error: Exception) -> int:
+def _other_error(error: Exception) -> int:
     """Any other error: of memory, of the system, or of bpcli itself."""
     from bpcli.records.training import Exit, Failure, Problem
 
     if isinstance(error, MemoryError):
         text = "there is not enough memory for this"
         help = "a smaller batch_size, fewer units, or dtype: float32"
-        return _failed(Failure(Problem(text, code="memory", help=help)))
+        return _report_failure(Failure(Problem(text, code="memory", help=help)))
     if isinstance(error, OSError):
-        return _failed(Failure(Problem(_reason(error), code="input-output"), exit=Exit.IO_ERROR))
-    return _internal(error)
+        return _report_failure(Failure(Problem(_os_error_text(error), code="input-output"), exit=Exit.IO_ERROR))
+    return _internal_error(error)
 
 
-def _failed(failure: Failure, *, json: bool = True) -> int:
+def _report_failure(failure: Failure, *, json: bool = True) -> int:
     from bpcli.render.console import show_json, show_problems
 
     show_problems(failure.problems)
@@ -142,7 +142,7 @@ def _failed(failure: Failure, *, json: bool = True) -> int:
     return int(failure.exit)
 
 
-def _misused(error: Any) -> int:
+def _usage_error(error: Any) -> int:
     """A command line that cannot be understood; help where it says nothing at all."""
     from bpcli.records.training import Exit, Failure, Problem
 
@@ -152,10 +152,10 @@ def _misused(error: Any) -> int:
     text = str(error.format_message()).rstrip(".")
     command = error.ctx.command_path if error.ctx is not None else f"bpcli {sys.argv[1]}"
     problem = Problem(text[:1].lower() + text[1:], code="usage", help=f"`{command} --help` shows what can be given")
-    return _failed(Failure(problem, exit=Exit.USAGE))
+    return _report_failure(Failure(problem, exit=Exit.USAGE))
 
 
-def _internal(error: Exception) -> int:
+def _internal_error(error: Exception) -> int:
     from bpcli.records.training import Exit, Failure, Problem
 
     if "--debug" in sys.argv:
@@ -163,10 +163,10 @@ def _internal(error: Exception) -> int:
         return int(Exit.INTERNAL)
     text = f"bpcli made a mistake of its own: {type(error).__name__}: {error}"
     help = f"`bpcli --debug {shlex.join(sys.argv[1:])}` shows where; please report it with the config"
-    return _failed(Failure(Problem(text, code="internal", help=help), exit=Exit.INTERNAL))
+    return _report_failure(Failure(Problem(text, code="internal", help=help), exit=Exit.INTERNAL))
 
 
-def _reason(error: OSError) -> str:
+def _os_error_text(error: OSError) -> str:
     if error.filename is not None:
         return f"{error.filename}: {error.strerror or error}"
     gone = isinstance(error, FileNotFoundError)  # what os.getcwd raises

@@ -14,14 +14,14 @@ class OutputLostError(Exception):
     """Stdout cannot be written; not an OSError, so that nobody on the way takes it for one of their files."""
 
 
-class Nowhere(io.TextIOBase):
+class NullStream(io.TextIOBase):
     """Takes every text and keeps none."""
 
     def write(self, text: str) -> int:
         return len(text)
 
 
-class Guarded:
+class GuardedStream:
     """A stream that outlives its reader. Who closes a pipe early (`| head -1`) has read enough: the rest goes nowhere.
 
     Any other failure raises OutputLostError where the text is a result, and is passed over where it is a remark: a
@@ -33,16 +33,16 @@ class Guarded:
         self._lost = ""
 
     def write(self, text: str) -> int:
-        with self._watched():
+        with self._guard():
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        with self._watched():
+        with self._guard():
             self._stream.flush()
 
     @contextmanager
-    def _watched(self) -> Iterator[None]:
+    def _guard(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -62,18 +62,18 @@ class Guarded:
 def guarded() -> Iterator[None]:
     """While it lasts, sys.stdout and sys.stderr cannot raise an OSError, nor fail on a character they do not know."""
     old = sys.stdout, sys.stderr
-    sys.stdout = _prepared(old[0], result=True)
-    sys.stderr = _prepared(old[1], result=False)
+    sys.stdout = _guard_stream(old[0], result=True)
+    sys.stderr = _guard_stream(old[1], result=False)
     try:
         yield
     finally:
         sys.stdout, sys.stderr = old
 
 
-def _prepared(stream: Any, *, result: bool) -> Any:
+def _guard_stream(stream: Any, *, result: bool) -> Any:
     if stream is None:  # closed before the program began
-        return Nowhere()
+        return NullStream()
     if hasattr(stream, "reconfigure"):
         # of a result nothing is lost: what the encoding lacks is written as \u escapes, which JSON can read
         stream.reconfigure(errors="backslashreplace" if result else "replace")
-    return Guarded(stream, result=result)
+    return GuardedStream(stream, result=result)

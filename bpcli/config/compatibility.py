@@ -47,7 +47,7 @@ class Issue:
     level: str = "error"
 
 
-def settle_loss(experiment: Experiment, facts: DataFacts) -> tuple[Experiment, list[Issue]]:
+def resolve_loss(experiment: Experiment, facts: DataFacts) -> tuple[Experiment, list[Issue]]:
     """The experiment with its loss settled for the classes of the data, or as it was and why it cannot be."""
     if not facts.classes:
         return experiment, []
@@ -60,23 +60,24 @@ def settle_loss(experiment: Experiment, facts: DataFacts) -> tuple[Experiment, l
 
 def plan_and_check(experiment: Experiment, facts: DataFacts) -> tuple[NetworkPlan | None, list[Issue]]:
     """The planned network, and everything that does not fit; None where it could not be planned."""
-    complaints = _training(experiment, facts)
+    issues = _training(experiment, facts)
     try:
         network_plan = plan_network(experiment.architecture, facts.row, experiment.regularization)
     except LayerError as error:
-        return None, [Issue(error.loc, str(error), "shape", error.help), *complaints]
+        return None, [Issue(error.loc, str(error), "shape", error.help), *issues]
     try:
         experiment.loss.plan(network_plan.y)
     except ShapeError as error:
-        return None, [Issue(("loss",), str(error), "shape", error.help), *complaints]
+        return None, [Issue(("loss",), str(error), "shape", error.help), *issues]
     if not network_plan.size:
         text = "no layer of this network has anything to learn"
-        complaints.append(Issue(("architecture",), text, "no-parameters", "add a `dense` layer"))
-    complaints += _initializers(network_plan)
-    complaints += _searching(experiment, network_plan)
-    complaints += _augmenting(experiment, facts, network_plan)
-    complaints += _tokens(facts, network_plan)
-    return network_plan, [*_outputs(experiment, facts, network_plan.y), *_ending(experiment, network_plan), *complaints]
+        issues.append(Issue(("architecture",), text, "no-parameters", "add a `dense` layer"))
+    issues += _initializers(network_plan)
+    issues += _full_batch_objective(experiment, network_plan)
+    issues += _augmentation(experiment, facts, network_plan)
+    issues += _tokens(facts, network_plan)
+    first = [*_outputs(experiment, facts, network_plan.y), *_output_layer(experiment, network_plan)]
+    return network_plan, [*first, *issues]
 
 
 def check_targets(experiment: Experiment, targets: Array) -> list[Issue]:
@@ -88,8 +89,8 @@ def check_targets(experiment: Experiment, targets: Array) -> list[Issue]:
 def check_inputs(network_plan: NetworkPlan, split: str, x: Array, rows: Array, scaled: bool) -> list[Issue]:
     """What an embedding has against these inputs (N, ...) of a split; `rows` is where each stands in its source."""
     taking = next((node for node in network_plan.walk() if node.plan.tokens == network_plan.tokens), None)
-    for start in range(0, len(x) if network_plan.tokens else 0, TOGETHER):
-        found = find_bad_token(x[start : start + TOGETHER], network_plan.tokens, scaled)
+    for start in range(0, len(x) if network_plan.tokens else 0, ROWS_AT_ONCE):
+        found = find_bad_token(x[start : start + ROWS_AT_ONCE], network_plan.tokens, scaled)
         if found is not None and taking is not None:
             (i, *_), text, help = found
             where = f"{split}, row {int(rows[start + i])} (counted from 0)"
@@ -100,17 +101,17 @@ def check_inputs(network_plan: NetworkPlan, split: str, x: Array, rows: Array, s
 def _tokens(facts: DataFacts, network_plan: NetworkPlan) -> Iterator[Issue]:
     """Whole numbers that stand for things, and who else takes them: columns that are made of 0 and 1, other layers."""
     readers = list(_readers(network_plan.nodes))
-    looking = next((node for node in readers if node.plan.tokens), None)
-    if looking is None:
+    lookup = next((node for node in readers if node.plan.tokens), None)
+    if lookup is None:
         return
     for name, width in facts.spread.items():
-        becomes = f"becomes {_some(width, 'input')} of the network" if width > 1 else "is no number"
-        text = f"{looking.path} looks up whole numbers of the data, and the column `{name}` {becomes}"
+        becomes = f"becomes {_count(width, 'input')} of the network" if width > 1 else "is no number"
+        text = f"{lookup.path} looks up whole numbers of the data, and the column `{name}` {becomes}"
         help = f"number what stands in `{name}` (0, 1, 2, ...) in the file, or begin with `dense`"
-        yield Issue(looking.loc, text, "tokens", help)
+        yield Issue(lookup.loc, text, "tokens", help)
     for node in readers:
         if not node.plan.tokens:
-            text = f"{node.path} takes for amounts the whole numbers that {looking.path} takes for things"
+            text = f"{node.path} takes for amounts the whole numbers that {lookup.path} takes for things"
             yield Issue(node.loc, text, "tokens", f"put an `embedding` before {node.path}", "warning")
 
 
@@ -125,17 +126,17 @@ def _readers(nodes: Sequence[PlannedLayer]) -> Iterator[PlannedLayer]:
             return
 
 
-TOGETHER = 4096
+ROWS_AT_ONCE = 4096
 """Rows that are looked at together, so that looking needs little memory."""
 
 
 def find_bad_token(x: Array, tokens: int, scaled: bool) -> tuple[tuple[int, ...], str, str] | None:
     """The first entry of x that is not a whole number from 0 to `tokens` - 1: where it stands, what is wrong with it,
     and what to do. None where all are. `scaled`: whether the numbers are still those of the file."""
-    odd = (x != np.floor(x)) | (x < 0) | (x >= tokens)
-    if not odd.any():
+    invalid = (x != np.floor(x)) | (x < 0) | (x >= tokens)
+    if not invalid.any():
         return None
-    index = tuple(int(i) for i in np.argwhere(odd)[0])
+    index = tuple(int(i) for i in np.argwhere(invalid)[0])
     value = float(x[index])
     text = f"takes whole numbers from 0 to {tokens - 1}, and here is {value:g}"
     if scaled:
@@ -157,7 +158,7 @@ def _outputs(experiment: Experiment, facts: DataFacts, y: Shape) -> list[Issue]:
             return [Issue(("loss",), f"{loss.kind} wants class labels, and the targets are numbers", "targets")]
         if k == facts.outputs:
             return []
-        text = f"the network has {_some(k, 'output')} and the data has {_some(facts.outputs, 'target')}"
+        text = f"the network has {_count(k, 'output')} and the data has {_count(facts.outputs, 'target')}"
         return [Issue(last, text, "outputs", f"the last layer needs `units: {facts.outputs}`")]
     if loss.link == "exp":
         text = f"{loss.kind} wants counts, and the targets are class labels"
@@ -165,12 +166,12 @@ def _outputs(experiment: Experiment, facts: DataFacts, y: Shape) -> list[Issue]:
     classes = len(facts.classes)
     if k == classes or (k == 1 and classes == 2 and loss.targets == "values"):
         return []
-    text = f"the network has {_some(k, 'output')} and the data has {classes} classes"
-    shown = ", ".join(facts.classes[:8]) + (", ..." if classes > 8 else "")
-    return [Issue(last, text, "outputs", f"the last layer needs `units: {classes}`, one for each of {shown}")]
+    text = f"the network has {_count(k, 'output')} and the data has {classes} classes"
+    names = ", ".join(facts.classes[:8]) + (", ..." if classes > 8 else "")
+    return [Issue(last, text, "outputs", f"the last layer needs `units: {classes}`, one for each of {names}")]
 
 
-def _ending(experiment: Experiment, network_plan: NetworkPlan) -> list[Issue]:
+def _output_layer(experiment: Experiment, network_plan: NetworkPlan) -> list[Issue]:
     """Whether the loss suits what the network ends in: probabilities, or what they are made of."""
     loss, (k,) = experiment.loss, network_plan.y
     ahead = (node for node in reversed(network_plan.nodes) if not node.layer.relabels)
@@ -195,7 +196,7 @@ def _ending(experiment: Experiment, network_plan: NetworkPlan) -> list[Issue]:
     return [Issue(loc, text, "pairing", help, "warning")]
 
 
-def _some(count: int, noun: str) -> str:
+def _count(count: int, noun: str) -> str:
     return f"{count} {noun}{'s' * (count != 1)}"
 
 
@@ -215,7 +216,7 @@ def _training(experiment: Experiment, facts: DataFacts) -> list[Issue]:
     classes = len(facts.classes) or (max(2, facts.outputs) if loss.classifies else 0)
     for i, metric in enumerate(experiment.training.metrics):
         if metric.task == ("regression" if classes else "classification"):
-            text = f"{metric.kind} is a figure of {metric.task}s, and this is a {_other(metric.task)}"
+            text = f"{metric.kind} is a figure of {metric.task}s, and this is a {_other_task(metric.task)}"
         else:
             text = metric.check(classes, several, loss.gives_probabilities)
         if text:
@@ -228,7 +229,7 @@ def _training(experiment: Experiment, facts: DataFacts) -> list[Issue]:
         if watched is not None:
             found += _watched(watched.metric, loc, names, facts.splits)
     found += _schedule(experiment, facts, names)
-    found += _whole(experiment, facts)
+    found += _full_batches(experiment, facts)
     size = experiment.training.batch_size
     if size != "full" and size > facts.rows:
         text = f"a batch of {size} is larger than the {facts.rows} training rows: every epoch is one step"
@@ -245,7 +246,7 @@ def _schedule(experiment: Experiment, facts: DataFacts, names: Sequence[str]) ->
     steps = 1 if size == "full" else -(-facts.rows // size)
     by_epoch = getattr(schedule, "per", "step") == "epoch"
     total = epochs if by_epoch else epochs * steps
-    help = f"the training has {_some(epochs, 'epoch')} of {_some(steps, 'step')}"
+    help = f"the training has {_count(epochs, 'epoch')} of {_count(steps, 'step')}"
     help += "" if by_epoch else "; `per: epoch` counts epochs"
     found = [Issue((*here, *path), text, "schedule", help, "warning") for path, text in schedule.check(total)]
     if metric := schedule.watched():
@@ -254,7 +255,7 @@ def _schedule(experiment: Experiment, facts: DataFacts, names: Sequence[str]) ->
     return found
 
 
-def _whole(experiment: Experiment, facts: DataFacts) -> list[Issue]:
+def _full_batches(experiment: Experiment, facts: DataFacts) -> list[Issue]:
     """Whether every step sees all rows, where the optimizer has to, and all count the same, where they have to."""
     training, optimizer = experiment.training, experiment.optimizer
     if facts.weighted and isinstance(optimizer, FullBatchOptimizer) and optimizer.row_by_row:
@@ -269,7 +270,7 @@ def _whole(experiment: Experiment, facts: DataFacts) -> list[Issue]:
     return [Issue(loc, text, "full-batch", "write `batch_size: full` under `training`")]
 
 
-def _searching(experiment: Experiment, network_plan: NetworkPlan) -> list[Issue]:
+def _full_batch_objective(experiment: Experiment, network_plan: NetworkPlan) -> list[Issue]:
     """Whether an optimizer that looks at the objective where it likes can rely on what it sees."""
     optimizer = experiment.optimizer
     if not isinstance(optimizer, FullBatchOptimizer):
@@ -304,7 +305,7 @@ def _searching(experiment: Experiment, network_plan: NetworkPlan) -> list[Issue]
     return found
 
 
-def _augmenting(experiment: Experiment, facts: DataFacts, network_plan: NetworkPlan) -> list[Issue]:
+def _augmentation(experiment: Experiment, facts: DataFacts, network_plan: NetworkPlan) -> list[Issue]:
     """Whether rows are images that can be changed as the file says, and pixels are comparable."""
     parts, here = experiment.data.augment, ("data", "augment")
     if not parts:
@@ -353,7 +354,7 @@ def _initializers(network_plan: NetworkPlan) -> list[Issue]:
     return found
 
 
-def _other(task: str) -> str:
+def _other_task(task: str) -> str:
     return {"regression": "classification", "classification": "regression"}[task]
 
 

@@ -20,7 +20,7 @@ from bpcli.family.part import OneOf, Settings, dump
 from bpcli.parts.scalers import NoScaling
 
 
-class Share:
+class FractionOrSource:
     """`Annotated[float | Source | None, Share()]`: a fraction of the training rows, or a source of its own.
 
     One validator, not a union: its errors speak of the one form that was meant.
@@ -86,8 +86,8 @@ class Division(Settings):
 
     @model_validator(mode="after")
     def _one(self) -> Division:
-        given = [key for key in ("column", "group", "time") if getattr(self, key) is not None]
-        if len(given) != 1:
+        named = [key for key in ("column", "group", "time") if getattr(self, key) is not None]
+        if len(named) != 1:
             message = "write one of {column: NAME}, {group: NAME} and {time: NAME}"
             raise PydanticCustomError("division", message)
         return self
@@ -100,7 +100,7 @@ class Fold(Settings):
     number: int = Field(ge=1, description="which of them is test, counted from 1")
 
     @model_validator(mode="after")
-    def _there(self) -> Fold:
+    def _number_in_range(self) -> Fold:
         if self.number > self.of:
             message = "of {of} folds number {number} is none: they are counted from 1"
             raise PydanticCustomError("fold", message, {"of": self.of, "number": self.number})
@@ -112,10 +112,10 @@ class Data(Settings):
     split, and saved with the model."""
 
     train: Annotated[Source, OneOf()] = Field(description="the rows to learn from")
-    validation: Annotated[float | Source | None, Share()] = Field(
+    validation: Annotated[float | Source | None, FractionOrSource()] = Field(
         None, description="rows that judge each epoch: a fraction of train (0.15), or a source of its own"
     )
-    test: Annotated[float | Source | None, Share()] = Field(
+    test: Annotated[float | Source | None, FractionOrSource()] = Field(
         None, description="rows for the final judgement only: a fraction of train (0.15), or a source of its own"
     )
     split: Division | None = Field(
@@ -136,7 +136,7 @@ class Data(Settings):
     )
 
     @model_validator(mode="after")
-    def _some_are_left(self) -> Data:
+    def _some_rows_left(self) -> Data:
         fractions = [f for f in (self.validation, self.test) if isinstance(f, float)]
         if sum(fractions) >= 1:
             message = "validation and test take {sum} of the rows: together they have to stay below 1"

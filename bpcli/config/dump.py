@@ -9,8 +9,8 @@ from bpcli.config.scalars import is_plain_text
 
 __all__ = ["dump", "flow"]
 
-WIDTH = 110
-LONGEST_KEY = 1000  # beyond, YAML wants a `?` before the key
+MAX_LINE_LENGTH = 110
+MAX_KEY_LENGTH = 1000  # beyond, YAML wants a `?` before the key
 INDENT = "  "
 
 
@@ -28,7 +28,7 @@ def _block(value: Any, indent: str, top: bool = False) -> list[str]:
         for key, inner in value.items():
             name = _text(key)
             head = f"{indent}{name}:"
-            if len(name) > LONGEST_KEY:
+            if len(name) > MAX_KEY_LENGTH:
                 lines.append(f"{indent}? {name}")
                 head = f"{indent}:"
             # sections of the file stay open; what is inside them is in braces where it is short
@@ -48,7 +48,7 @@ def _entry(head: str, value: Any, indent: str, open_up: bool) -> list[str]:
     if not isinstance(value, Mapping | list | tuple) or not value:
         return [f"{head} {line}"]
     row = not isinstance(value, Mapping) and not any(isinstance(item, Mapping | list | tuple) for item in value)
-    fits = len(head) + 1 + len(line) <= WIDTH
+    fits = len(head) + 1 + len(line) <= MAX_LINE_LENGTH
     if not open_up and (row or (fits and not _is_table(value) and not _is_list_of_parts(value))):
         return [f"{head} {line}"]
     return [head, *_block(value, indent + INDENT)]

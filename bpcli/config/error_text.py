@@ -66,86 +66,86 @@ RANGES = {
 YES_NO = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
 
 
-def expected_kinds(fault: FieldError) -> list[str]:
+def expected_kinds(error: FieldError) -> list[str]:
     """What kinds of value were expected, where that is the whole of the error; else nothing."""
-    if fault.kind in ("literal_error", "enum"):
-        return _choices(fault) or [str(fault.context.get("expected", "another value"))]
-    if fault.kind == "no_type" and not isinstance(fault.value, Mapping):
-        return [with_article(str(fault.context["family"]))]
-    if fault.kind == "misfit":
-        return list(fault.context["expected"])
-    return [EXPECTED[fault.kind]] if fault.kind in EXPECTED else []
+    if error.kind in ("literal_error", "enum"):
+        return _choices(error) or [str(error.context.get("expected", "another value"))]
+    if error.kind == "no_type" and not isinstance(error.value, Mapping):
+        return [with_article(str(error.context["family"]))]
+    if error.kind == "misfit":
+        return list(error.context["expected"])
+    return [EXPECTED[error.kind]] if error.kind in EXPECTED else []
 
 
-def error_text(fault: FieldError) -> ErrorText:
+def error_text(error: FieldError) -> ErrorText:
     """The message for an error that needs nothing but itself (unknown and missing keys and types need the model)."""
-    wanted = expected_kinds(fault)
-    context = fault.context
-    if wanted:
-        return _wrong_kind(fault, wanted)
-    if fault.kind in RANGES:
-        name, text = RANGES[fault.kind]
+    kinds = expected_kinds(error)
+    context = error.context
+    if kinds:
+        return _wrong_kind(error, kinds)
+    if error.kind in RANGES:
+        name, text = RANGES[error.kind]
         bound = context[name]
         bound = int(bound) if isinstance(bound, float) and bound.is_integer() and abs(bound) < 1e15 else bound
-        return ErrorText(f"must be {text} {short_repr(bound)}, got {short_repr(fault.value)}", "out-of-range")
-    if fault.kind == "finite_number":
-        return ErrorText(f"must be a finite number, got {short_repr(fault.value)}", "out-of-range")
-    if fault.kind in ("too_short", "too_long"):
-        least = fault.kind == "too_short"
+        return ErrorText(f"must be {text} {short_repr(bound)}, got {short_repr(error.value)}", "out-of-range")
+    if error.kind == "finite_number":
+        return ErrorText(f"must be a finite number, got {short_repr(error.value)}", "out-of-range")
+    if error.kind in ("too_short", "too_long"):
+        least = error.kind == "too_short"
         limit, size = context["min_length" if least else "max_length"], context.get("actual_length")
         items = "item" if limit == 1 else "items"
         bound = "at least" if least else "at most"
         return ErrorText(f"must hold {bound} {limit} {items}, holds {size or 'none'}", "out-of-range")
-    if fault.kind in ("string_too_short", "string_too_long"):
-        least = fault.kind == "string_too_short"
+    if error.kind in ("string_too_short", "string_too_long"):
+        least = error.kind == "string_too_short"
         limit, bound = context["min_length" if least else "max_length"], "at least" if least else "at most"
         characters = "character" if limit == 1 else "characters"
-        return ErrorText(f"must have {bound} {limit} {characters}, got {describe(fault.value)}", "out-of-range")
-    if fault.kind == "string_pattern_mismatch":
-        return ErrorText(f"must match the pattern {context['pattern']}, got {describe(fault.value)}", "out-of-range")
-    if fault.kind in ("value_error", "assertion_error"):
-        return ErrorText(str(context.get("error", fault.message)), "bad-value")
-    code = fault.kind.replace("_", "-")
-    return ErrorText(fault.message, code, str(context.get("help", "")))
+        return ErrorText(f"must have {bound} {limit} {characters}, got {describe(error.value)}", "out-of-range")
+    if error.kind == "string_pattern_mismatch":
+        return ErrorText(f"must match the pattern {context['pattern']}, got {describe(error.value)}", "out-of-range")
+    if error.kind in ("value_error", "assertion_error"):
+        return ErrorText(str(context.get("error", error.message)), "bad-value")
+    code = error.kind.replace("_", "-")
+    return ErrorText(error.message, code, str(context.get("help", "")))
 
 
-def _wrong_kind(fault: FieldError, wanted: list[str]) -> ErrorText:
-    value = fault.value
-    text = f"expected {join_words(wanted, 'or')}, got {describe(value)}"
-    choices = _choices(fault)
+def _wrong_kind(error: FieldError, kinds: list[str]) -> ErrorText:
+    value = error.value
+    text = f"expected {join_words(kinds, 'or')}, got {describe(value)}"
+    choices = _choices(error)
     if isinstance(value, str) and choices:
         close = closest(value, choices)
         if close is not None:
             return ErrorText(text, "unknown-value", f"did you mean `{close}`?")
-        if len(choices) == len(wanted):
+        if len(choices) == len(kinds):
             return ErrorText(text, "unknown-value")
-    return ErrorText(text, "wrong-type", _correction(value, wanted))
+    return ErrorText(text, "wrong-type", _correction(value, kinds))
 
 
-def _choices(fault: FieldError) -> list[str]:
+def _choices(error: FieldError) -> list[str]:
     """The words that a Literal allows."""
-    if fault.kind == "misfit":
-        return list(fault.context["choices"])
-    said = str(fault.context.get("expected", "")) if fault.kind in ("literal_error", "enum") else ""
-    return re.findall(r"'([^']*)'", said)
+    if error.kind == "misfit":
+        return list(error.context["choices"])
+    expected = str(error.context.get("expected", "")) if error.kind in ("literal_error", "enum") else ""
+    return re.findall(r"'([^']*)'", expected)
 
 
-def _correction(value: Any, wanted: list[str]) -> str:
+def _correction(value: Any, kinds: list[str]) -> str:
     """What the writer probably meant, in the form that was expected."""
-    numbers = {"a number", "a whole number"} & set(wanted)
+    numbers = {"a number", "a whole number"} & set(kinds)
     if value is None:
         return "write a value, or remove the key"
     if isinstance(value, str) and numbers and (number := _number(value)):
         return f"write {number}"
-    if isinstance(value, str) and "true or false" in wanted and value.lower() in YES_NO:
+    if isinstance(value, str) and "true or false" in kinds and value.lower() in YES_NO:
         return f"write {YES_NO[value.lower()]}"
-    if isinstance(value, float) and "a whole number" in wanted and value.is_integer():
+    if isinstance(value, float) and "a whole number" in kinds and value.is_integer():
         return f"write {int(value)}" if abs(value) < 1e15 else ""
-    if isinstance(value, bool | int | float) and "text" in wanted:
+    if isinstance(value, bool | int | float) and "text" in kinds:
         return f'put it in quotes: "{short_repr(value)}"'
-    if isinstance(value, str | bool | int | float) and wanted == ["a list"]:
+    if isinstance(value, str | bool | int | float) and kinds == ["a list"]:
         return f"write [{value if isinstance(value, str) and len(value) < 40 else short_repr(value)}]"
-    if isinstance(value, dict) and wanted == ["a list"]:
+    if isinstance(value, dict) and kinds == ["a list"]:
         return "begin each item of the list with `- `"
     return ""
 

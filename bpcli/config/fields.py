@@ -15,7 +15,7 @@ from bpcli.family.part import Part
 __all__ = ["default_at", "families_at", "families_within", "keys_of", "leaf_of", "models_at", "places"]
 
 Model = type[BaseModel]
-DEPTH = 8  # of settings within settings, where places are listed
+MAX_NESTING = 8  # of settings within settings, where places are listed
 
 
 def keys_of(model: Model) -> dict[str, FieldInfo]:
@@ -81,7 +81,7 @@ def families_within(top: Model) -> list[type[Part]]:
 def places(top: Model, data: Any) -> Iterator[tuple[tuple[str, ...], str]]:
     """Every place that a setting may have outside of lists, as (path of the mapping, key), given the types that are
     written in the file or stand there by default."""
-    yield from _places(top, data, (), DEPTH)
+    yield from _places(top, data, (), MAX_NESTING)
 
 
 def _places(model: Model, data: Any, path: tuple[str, ...], depth: int) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -16,9 +16,9 @@ FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 INFINITY = re.compile(r"[-+]?\.(inf|Inf|INF)")
 NAN = {".nan", ".NaN", ".NAN"}
 
-LONGEST_NUMBER = 1000  # characters; Python itself refuses integers of more than 4300 digits
-LONGEST = f"at most {LONGEST_NUMBER} characters are read"
-LARGEST = 2**1023  # an integer beyond may not fit a float
+MAX_NUMBER_LENGTH = 1000  # characters; Python itself refuses integers of more than 4300 digits
+LENGTH_LIMIT = f"at most {MAX_NUMBER_LENGTH} characters are read"
+MAX_INTEGER = 2**1023  # an integer beyond may not fit a float
 
 
 class ScalarError(ValueError):
@@ -56,17 +56,17 @@ def resolve(text: str) -> bool | int | float | str | None:
 
 
 def _integer(digits: str, base: int) -> int:
-    if len(digits) > LONGEST_NUMBER:
-        raise ScalarError(f"a number of {len(digits)} digits is too long", LONGEST)
+    if len(digits) > MAX_NUMBER_LENGTH:
+        raise ScalarError(f"a number of {len(digits)} digits is too long", LENGTH_LIMIT)
     value = int(digits, base)
-    if abs(value) >= LARGEST:
+    if abs(value) >= MAX_INTEGER:
         raise ScalarError(f"a whole number of {len(digits)} digits is too large", "the largest is about 9e307")
     return value
 
 
 def _float(text: str) -> float:
-    if len(text) > LONGEST_NUMBER:
-        raise ScalarError(f"a number of {len(text)} characters is too long", LONGEST)
+    if len(text) > MAX_NUMBER_LENGTH:
+        raise ScalarError(f"a number of {len(text)} characters is too long", LENGTH_LIMIT)
     value = float(text)
     if value in (float("inf"), float("-inf")):
         sign = "-" if value < 0 else ""
@@ -79,30 +79,30 @@ def _float(text: str) -> float:
 
 def is_plain_text(text: str) -> bool:
     """Whether the word, unquoted, is that text to readers of YAML 1.2 and of YAML 1.1 alike."""
-    return bool(SAFE_TEXT.fullmatch(text)) and text.lower() not in WORDS_OF_1_1
+    return bool(SAFE_TEXT.fullmatch(text)) and text.lower() not in YAML_1_1_WORDS
 
 
 SAFE_TEXT = re.compile(r"(\.{1,2}/|/|[A-Za-z_])([A-Za-z0-9_./+-]| (?=[A-Za-z0-9_/]))*")
-WORDS_OF_1_1 = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
+YAML_1_1_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 
 
-def short_repr(value: Any, longest: int = 40) -> str:
+def short_repr(value: Any, max_length: int = 40) -> str:
     """A value inside a message: short, on one line, and text in quotes."""
     if value is None:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        text = repr(value if len(value) <= longest else value[: longest - 3] + "...")
+        text = repr(value if len(value) <= max_length else value[: max_length - 3] + "...")
         return text
     if isinstance(value, int | float):
         text = repr(value)
-        return text if len(text) <= longest else text[: longest - 3] + "..."
+        return text if len(text) <= max_length else text[: max_length - 3] + "..."
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):
         return "a list"
-    return short_repr(str(value), longest)
+    return short_repr(str(value), max_length)
 
 
 def backticks(word: Any) -> str:

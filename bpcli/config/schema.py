@@ -52,8 +52,8 @@ def _leaf(leaf: type[Part], schema: Schema) -> Schema:
     properties = dict(schema["properties"])
     kind = properties.pop("type")["const"]
     required = ["type", *(name for name in schema.get("required", []) if name != "type")]
-    said = {"const": kind, "description": _summary(leaf)}
-    return {**schema, "properties": {"type": said, **properties}, "required": required}
+    type_schema = {"const": kind, "description": _summary(leaf)}
+    return {**schema, "properties": {"type": type_schema, **properties}, "required": required}
 
 
 def _draft_7(schema: Any) -> Any:

@@ -17,7 +17,7 @@ from bpcli.records.training import Failure, Problem
 __all__ = ["MAX_PROBLEMS", "problems_of", "validate"]
 
 MAX_PROBLEMS = 20
-OWN = "a part of your own: --with FILE.py"
+CUSTOM_PART = "a part of your own: --with FILE.py"
 """How a type comes to be known that is not of this package."""
 
 Model = type[BaseModel]
@@ -35,18 +35,18 @@ def validate(model: type[M], document: Document) -> M:
 def problems_of(error: ValidationError, document: Document, model: Model) -> list[Problem]:
     """What Pydantic found when it made a `model` of the document, in the order of the file: 20 problems at most, then
     one that counts the others."""
-    told = [found for found in error.errors(include_url=False) if not _by_others(found)]
-    faults = resolve_unions([_fault(found, document.data) for found in told])
-    return _Diagnosis(model, document).problems(faults)
+    kept = [found for found in error.errors(include_url=False) if not _explained_by_items(found)]
+    errors = resolve_unions([_field_error(found, document.data) for found in kept])
+    return _ProblemWriter(model, document).problems(errors)
 
 
-def _by_others(found: Any) -> bool:
+def _explained_by_items(found: Any) -> bool:
     """Whether a list is only called too short because what it holds is wrong, which is said of the items."""
     value = found["input"]
     return found["type"] == "too_short" and isinstance(value, list | tuple) and len(value) >= found["ctx"]["min_length"]
 
 
-def _fault(found: Any, data: Any) -> FieldError:
+def _field_error(found: Any, data: Any) -> FieldError:
     """Pydantic's error with its path cleared of everything that the file does not hold."""
     steps: Sequence[str | int] = found["loc"]
     missing = [steps[-1]] if found["type"] == "missing" else []
@@ -71,35 +71,35 @@ def _fault(found: Any, data: Any) -> FieldError:
     )
 
 
-def resolve_unions(faults: Iterable[FieldError]) -> list[FieldError]:
+def resolve_unions(errors: Iterable[FieldError]) -> list[FieldError]:
     """One branch of each union: the one the value was meant for. Where it fits none, one error that names them all."""
-    settled: list[FieldError] = []
+    resolved: list[FieldError] = []
     unions: dict[tuple[str | int, ...], dict[str, list[FieldError]]] = {}
-    for fault in faults:
-        if not fault.tags:
-            settled.append(fault)
+    for error in errors:
+        if not error.tags:
+            resolved.append(error)
             continue
-        (steps, tag), *rest = fault.tags
-        branches = unions.setdefault(fault.path[:steps], {})
-        branches.setdefault(tag, []).append(replace(fault, tags=tuple(rest)))
+        (steps, tag), *rest = error.tags
+        branches = unions.setdefault(error.path[:steps], {})
+        branches.setdefault(tag, []).append(replace(error, tags=tuple(rest)))
     for place, branches in unions.items():
-        settled.extend(_meant(place, [resolve_unions(branch) for branch in branches.values()]))
-    return settled
+        resolved.extend(_intended_branch(place, [resolve_unions(branch) for branch in branches.values()]))
+    return resolved
 
 
-def _meant(place: tuple[str | int, ...], branches: list[list[FieldError]]) -> list[FieldError]:
-    fitting = [b for b in branches if not all(expected_kinds(fault) and fault.path == place for fault in b)]
+def _intended_branch(place: tuple[str | int, ...], branches: list[list[FieldError]]) -> list[FieldError]:
+    fitting = [b for b in branches if not all(expected_kinds(error) and error.path == place for error in b)]
     if fitting:
-        return min(fitting, key=lambda branch: (len(branch), -max(len(fault.path) for fault in branch)))
-    misfits = [fault for branch in branches for fault in branch]
+        return min(fitting, key=lambda branch: (len(branch), -max(len(error.path) for error in branch)))
+    misfits = [error for branch in branches for error in branch]
     if len(misfits) == 1:
         return misfits
-    choices = [w for fault in misfits if fault.kind == "literal_error" for w in expected_kinds(fault)]
-    context = {"expected": dict.fromkeys(w for fault in misfits for w in expected_kinds(fault)), "choices": choices}
+    choices = [w for error in misfits if error.kind == "literal_error" for w in expected_kinds(error)]
+    context = {"expected": dict.fromkeys(w for error in misfits for w in expected_kinds(error)), "choices": choices}
     return [FieldError(place, "misfit", misfits[0].value, "", context)]
 
 
-class _Diagnosis:
+class _ProblemWriter:
     """Words for the faults of one document, with the whole model at hand to suggest from."""
 
     def __init__(self, model: Model, document: Document) -> None:
@@ -107,51 +107,51 @@ class _Diagnosis:
         self.document = document
         self.data = document.data
 
-    def problems(self, faults: list[FieldError]) -> list[Problem]:
-        faults = sorted(faults, key=self.order)
+    def problems(self, errors: list[FieldError]) -> list[Problem]:
+        errors = sorted(errors, key=self.order)
         suggested: set[tuple[str | int, ...]] = set()
         found: list[tuple[FieldError, Problem]] = []
-        for fault in faults[: 5 * MAX_PROBLEMS]:
-            problem, meant = self.problem(fault)
-            if meant is not None:
-                suggested.add((*fault.path[:-1], meant))
-            found.append((fault, problem))
-        told = [p for fault, p in found if not (fault.kind == "missing" and fault.path in suggested)]
-        left = len(told) + len(faults) - len(found) - MAX_PROBLEMS
+        for error in errors[: 5 * MAX_PROBLEMS]:
+            problem, intended = self.problem(error)
+            if intended is not None:
+                suggested.add((*error.path[:-1], intended))
+            found.append((error, problem))
+        kept = [p for error, p in found if not (error.kind == "missing" and error.path in suggested)]
+        left = len(kept) + len(errors) - len(found) - MAX_PROBLEMS
         if left > 0:
-            told[MAX_PROBLEMS:] = [Problem(f"and {left} more", "and-more", file=self.document.file)]
-        return told
+            kept[MAX_PROBLEMS:] = [Problem(f"and {left} more", "and-more", file=self.document.file)]
+        return kept
 
-    def order(self, fault: FieldError) -> tuple[float, ...]:
+    def order(self, error: FieldError) -> tuple[float, ...]:
         """The order of the file; what stands in none of its lines comes last."""
-        position = self.document.position(fault.path, "key" if fault.kind == "extra_forbidden" else "value")
+        position = self.document.position(error.path, "key" if error.kind == "extra_forbidden" else "value")
         return (position.source.order, position.line, position.column) if position else (float("inf"),)
 
-    def problem(self, fault: FieldError) -> tuple[Problem, str | None]:
+    def problem(self, error: FieldError) -> tuple[Problem, str | None]:
         """What to tell, and the key that was meant in place of an unknown one."""
-        meant = None
-        if fault.kind == "extra_forbidden":
-            help, meant = self.unknown_key(fault)
-            problem = self.document.problem(fault.path, "unknown key", code="unknown-key", help=help, on="key")
-        elif fault.kind == "missing":
+        intended = None
+        if error.kind == "extra_forbidden":
+            help, intended = self.unknown_key(error)
+            problem = self.document.problem(error.path, "unknown key", code="unknown-key", help=help, on="key")
+        elif error.kind == "missing":
             text = "this key is required"
-            problem = self.document.problem(fault.path, text, code="missing-key", help=self.missing_key(fault))
-        elif fault.kind == "unknown_type":
-            problem = self.unknown_type(fault)
-        elif fault.kind == "no_type" and isinstance(fault.value, Mapping):
-            problem = self.no_type(fault)
+            problem = self.document.problem(error.path, text, code="missing-key", help=self.missing_key(error))
+        elif error.kind == "unknown_type":
+            problem = self.unknown_type(error)
+        elif error.kind == "no_type" and isinstance(error.value, Mapping):
+            problem = self.no_type(error)
         else:
-            said = error_text(fault)
-            on: Any = "key" if fault.on_key else "value"
-            help = said.help
-            if fault.kind == "no_type" and not help:
-                help = f"write a name, or {{type: name, ...}}; known: {fault.context['known']}"
-            problem = self.document.problem(fault.path, said.text, code=said.code, help=help, on=on)
-        return problem, meant
+            message = error_text(error)
+            on: Any = "key" if error.on_key else "value"
+            help = message.help
+            if error.kind == "no_type" and not help:
+                help = f"write a name, or {{type: name, ...}}; known: {error.context['known']}"
+            problem = self.document.problem(error.path, message.text, code=message.code, help=help, on=on)
+        return problem, intended
 
-    def unknown_key(self, fault: FieldError) -> tuple[str, str | None]:
+    def unknown_key(self, error: FieldError) -> tuple[str, str | None]:
         """Where an unknown key was meant to stand, or how it was meant to be spelled."""
-        *parent, word = fault.path
+        *parent, word = error.path
         word = str(word)
         allowed = [key for owner in models_at(self.model, self.data, parent) for key in keys_of(owner)]
         here = self.at(parent)
@@ -183,35 +183,35 @@ class _Diagnosis:
         close = closest(word, dict.fromkeys(key for path, key in known if path), surely=True)
         return next((f"did you mean `{'.'.join((*path, key))}`?" for path, key in known if path and key == close), "")
 
-    def missing_key(self, fault: FieldError) -> str:
-        *parent, key = fault.path
+    def missing_key(self, error: FieldError) -> str:
+        *parent, key = error.path
         for owner in models_at(self.model, self.data, parent):
             field = keys_of(owner).get(str(key))
             if field is not None and field.description:
                 return f"add `{key}`: {field.description}"
         return f"add `{key}: ...`"
 
-    def unknown_type(self, fault: FieldError) -> Problem:
-        kind, family = str(fault.context["kind"]), str(fault.context["family"])
-        written = self.at(fault.path)
-        path = (*fault.path, "type") if isinstance(written, Mapping) else fault.path
-        known = str(fault.context["known"]).split(", ")
+    def unknown_type(self, error: FieldError) -> Problem:
+        kind, family = str(error.context["kind"]), str(error.context["family"])
+        written = self.at(error.path)
+        path = (*error.path, "type") if isinstance(written, Mapping) else error.path
+        known = str(error.context["known"]).split(", ")
         close = closest(kind, known)
         if close is not None:
-            help = f"did you mean `{close}`? ({OWN})"
+            help = f"did you mean `{close}`? ({CUSTOM_PART})"
         else:
             homes = [f.family for f in families_within(self.model) if kind in f.registry]
             help = f"{backticks(kind)} is {with_article(homes[-1])}; " if homes else ""
-            help += f"known: {', '.join(known)}" + ("" if homes else f"; {OWN}")
+            help += f"known: {', '.join(known)}" + ("" if homes else f"; {CUSTOM_PART}")
         return self.document.problem(path, f"unknown {family} {backticks(kind)}", code="unknown-type", help=help)
 
-    def no_type(self, fault: FieldError) -> Problem:
+    def no_type(self, error: FieldError) -> Problem:
         """A mapping that should be a part and does not say which."""
-        known, family = str(fault.context["known"]).split(", "), str(fault.context["family"])
-        keys = [str(key) for key in fault.value]
+        known, family = str(error.context["known"]).split(", "), str(error.context["family"])
+        keys = [str(key) for key in error.value]
         spelled = next((key for key in keys if closest(key, ["type"])), None)
         if spelled is not None:
-            path = (*fault.path, spelled)
+            path = (*error.path, spelled)
             return self.document.problem(path, "unknown key", code="unknown-key", help="did you mean `type`?", on="key")
         inverted = next((key for key in keys if key in known), None)
         if inverted is not None:
@@ -219,7 +219,7 @@ class _Diagnosis:
         else:
             help = f"add `type`, one of: {', '.join(known)}"
         return self.document.problem(
-            fault.path, f"this does not say which {family} it is", code="missing-type", help=help
+            error.path, f"this does not say which {family} it is", code="missing-type", help=help
         )
 
     def at(self, path: Iterable[str | int]) -> Any:

@@ -74,11 +74,11 @@ class Shift(Augmentation):
         return {"padded": Slot((N, h + 2 * self.pixels, w + 2 * self.pixels, c))}
 
     def apply(self, f: Frame, chance: np.random.Generator) -> None:
-        (n, h, w, c), most = f.x.shape, self.pixels
-        _pad(f, f.padded, most, self.fill)
-        down, right = chance.integers(0, 2 * most + 1, (2, n))
+        (n, h, w, c), pad = f.x.shape, self.pixels
+        _pad(f, f.padded, pad, self.fill)
+        down, right = chance.integers(0, 2 * pad + 1, (2, n))
         steps = f.padded.strides
-        windows = as_strided(f.padded, (n, 2 * most + 1, 2 * most + 1, h, w, c), (*steps[:3], *steps[1:]))
+        windows = as_strided(f.padded, (n, 2 * pad + 1, 2 * pad + 1, h, w, c), (*steps[:3], *steps[1:]))
         f.x[...] = windows[np.arange(n), down, right]
 
     @classmethod
@@ -120,15 +120,15 @@ class Rotate(Augmentation):
         cos, sin = (a.astype(f.x.dtype)[:, None, None, None] for a in (np.cos(angle), np.sin(angle)))
         down = (np.arange(h, dtype=f.x.dtype) - (h - 1) / 2)[:, None, None]
         right = (np.arange(w, dtype=f.x.dtype) - (w - 1) / 2)[:, None]
-        _come_from(f.row, f.line, cos * down, -sin * right, h, f.whole)
-        _come_from(f.column, f.at, sin * down, cos * right, w, f.whole)
+        _source_pixels(f.row, f.line, cos * down, -sin * right, h, f.whole)
+        _source_pixels(f.column, f.at, sin * down, cos * right, w, f.whole)
         f.line *= w + 2
         f.at += f.line
         f.at += (np.arange(n) * ((h + 2) * (w + 2)))[:, None, None, None]
         pixels = f.padded.reshape(-1, c)
-        _between(f.above, f.beside, pixels, f.at, f.column)
+        _interpolate(f.above, f.beside, pixels, f.at, f.column)
         f.at += w + 1  # from the right-hand neighbour to the first pixel of the next line
-        _between(f.x, f.beside, pixels, f.at, f.column)
+        _interpolate(f.x, f.beside, pixels, f.at, f.column)
         f.x -= f.above
         f.x *= f.row
         f.x += f.above
@@ -186,19 +186,20 @@ class Cutout(Augmentation):
         yield Sample({"type": "cutout", "size": 0}, error="greater than or equal to 1")
 
 
-def _pad(f: Frame, padded: Array, most: int, fill: Fill) -> None:
-    """The images with a border of `most` pixels: a number of the file's, or the pixels at the edge again."""
-    padded[:, most:-most, most:-most] = f.x
-    inner = slice(most, -most)
+def _pad(f: Frame, padded: Array, pad: int, fill: Fill) -> None:
+    """The images with a border of `pad` pixels: a number of the file's, or the pixels at the edge again."""
+    padded[:, pad:-pad, pad:-pad] = f.x
+    inner = slice(pad, -pad)
     if fill == "edge":
-        padded[:, :most, inner], padded[:, -most:, inner] = f.x[:, :1], f.x[:, -1:]
-        padded[:, :, :most], padded[:, :, -most:] = padded[:, :, most : most + 1], padded[:, :, -most - 1 : -most]
+        padded[:, :pad, inner], padded[:, -pad:, inner] = f.x[:, :1], f.x[:, -1:]
+        padded[:, :, :pad] = padded[:, :, pad : pad + 1]
+        padded[:, :, -pad:] = padded[:, :, -pad - 1 : -pad]
     else:
         shade = f.zero + fill * f.unit
-        padded[:, :most] = padded[:, -most:] = padded[:, :, :most] = padded[:, :, -most:] = shade
+        padded[:, :pad] = padded[:, -pad:] = padded[:, :, :pad] = padded[:, :, -pad:] = shade
 
 
-def _come_from(part: Array, whole: Array, first: Array, second: Array, length: int, work: Array) -> None:
+def _source_pixels(part: Array, whole: Array, first: Array, second: Array, length: int, work: Array) -> None:
     """Where along an axis of a padded image each pixel comes from, `first + second` about the centre and no farther
     away than the border: the pixel before that place (`whole`), and how far on towards the next it is (`part`)."""
     np.add(first, second, out=part)
@@ -209,7 +210,7 @@ def _come_from(part: Array, whole: Array, first: Array, second: Array, length: i
     np.copyto(whole, work, casting="unsafe")
 
 
-def _between(out: Array, work: Array, pixels: Array, at: Array, part: Array) -> None:
+def _interpolate(out: Array, work: Array, pixels: Array, at: Array, part: Array) -> None:
     """The mean of the pixels `at` and of their right-hand neighbours, where `part` is the weight of the latter; leaves
     `at` at the neighbours."""
     pixels.take(at[..., 0], 0, out=out, mode="clip")

@@ -17,9 +17,9 @@ from bpcli.family.plan import Array, Frame, Sample, Shape, Slot
 from bpcli.notation import Eq
 from bpcli.numeric.vectors import as_columns, column_norms, l2_norm
 
-NEARLY = math.nextafter(1.0, 0.0)
+JUST_BELOW_ONE = math.nextafter(1.0, 0.0)
 """The factor of a step of which too little was cut for its norm to show it."""
-LENGTH = Eq("norm", "sqrt(sum(j, g[j]**2))", "the length of the gradient")
+NORM = Eq("norm", "sqrt(sum(j, g[j]**2))", "the length of the gradient")
 
 
 class Value(Clipper):
@@ -36,7 +36,7 @@ class Value(Clipper):
         if max(f.g.max(initial=0.0), -f.g.min(initial=0.0)) <= self.limit:
             return 1.0
         np.clip(f.g, -self.limit, self.limit, out=f.g)
-        return float(min(l2_norm(f.g) / f.norm, NEARLY))
+        return float(min(l2_norm(f.g) / f.norm, JUST_BELOW_ONE))
 
     def equations(self, tensor: Shape = (2, 2)) -> list[Eq]:
         return [Eq("g_new[j]", "min(max(g[j], -limit), limit)", "each entry on its own")]
@@ -66,7 +66,7 @@ class GlobalNorm(Clipper):
 
     def equations(self, tensor: Shape = (2, 2)) -> list[Eq]:
         return [
-            LENGTH,
+            NORM,
             Eq("factor", "where(norm > max_norm, max_norm / norm, 1)", "1 where it is short enough"),
             Eq("g_new[j]", "factor * g[j]", "the same direction"),
         ]
@@ -103,7 +103,7 @@ class Norm(Clipper):
                 np.multiply(g, self.max_norm / norm, out=g)
                 norm, cut = self.max_norm, True
             after = math.hypot(after, norm)
-        return min(after / f.norm, NEARLY) if cut else 1.0
+        return min(after / f.norm, JUST_BELOW_ONE) if cut else 1.0
 
     def equations(self, tensor: Shape = (2, 2)) -> list[Eq]:
         return [
@@ -149,7 +149,7 @@ class Adaptive(Clipper):
                 np.multiply(g, limits / np.maximum(lengths, limits), out=g)
                 lengths, cut = np.minimum(lengths, limits), True
             after = math.hypot(after, l2_norm(lengths))
-        return min(after / f.norm, NEARLY) if cut else 1.0
+        return min(after / f.norm, JUST_BELOW_ONE) if cut else 1.0
 
     def equations(self, tensor: Shape = (2, 2)) -> list[Eq]:
         unit, of, over = ("[...,o]", "[o]", "...") if len(tensor) > 1 else ("[...]", "", "...")
@@ -199,7 +199,7 @@ class Percentile(Clipper):
 
     def equations(self, tensor: Shape = (2, 2)) -> list[Eq]:
         return [
-            LENGTH,
+            NORM,
             Eq("h_new[s]", "where(s == place, norm, h[s])", "the last norms, in a ring"),
             Eq("place_new", "(place + 1) % window", "where the next one goes"),
             Eq("held_new", "min(held + 1, window)", "how many there are"),
@@ -263,7 +263,7 @@ class ZScore(Clipper):
     def equations(self, tensor: Shape = (2, 2)) -> list[Eq]:
         mean, spread = "mean(s, h_new[s])", "mean(s, (h_new[s] - mu_new)**2)"
         return [
-            LENGTH,
+            NORM,
             Eq("h_new[s]", "where(s == held, norm, h[s])", "the first norms"),
             Eq("held_new", "min(held + 1, warmup)", "how many there are"),
             Eq("z", "(norm - mu) / (sqrt(var) + eps)", "deviations above the mean"),

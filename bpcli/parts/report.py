@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from bpcli.family import Metric
 from bpcli.family.plan import Array
-from bpcli.parts.metrics import Noted, average_of, f1_of, precision_of, recall_of
+from bpcli.parts.metrics import HasNote, average_of, f1_of, precision_of, recall_of
 from bpcli.records.training import ClassRow
 
 Rows = tuple[ClassRow, ...]
@@ -62,6 +62,6 @@ def notes(
         elif not support:
             found.append(f"class {name}: not present; its recall counts as 0")
     for label, metric in metrics.items():
-        if isinstance(metric, Noted) and (said := metric.note(counts, names, rows, several)):
-            found.append(f"{label}: {said}")
+        if isinstance(metric, HasNote) and (note := metric.note(counts, names, rows, several)):
+            found.append(f"{label}: {note}")
     return tuple(found)

@@ -15,7 +15,7 @@ from pydantic import Field
 from bpcli.family import Scaler
 from bpcli.family.plan import Array, Sample
 
-BLOCK = 1 << 18  # numbers converted to float64 at a time
+NUMBERS_PER_BLOCK = 1 << 18  # numbers converted to float64 at a time
 
 PER: Any = Field(
     "column", description="column: each its own shift and scale; all: one for the whole array, as for images"
@@ -23,7 +23,7 @@ PER: Any = Field(
 
 
 def _blocks(x: Array) -> Iterator[Array]:
-    step = max(1, BLOCK // max(1, math.prod(x.shape[1:])))
+    step = max(1, NUMBERS_PER_BLOCK // max(1, math.prod(x.shape[1:])))
     for row in range(0, len(x), step):
         yield x[row : row + step].astype(np.float64)
 
@@ -125,7 +125,7 @@ class Robust(Scaler):
             low, middle, high = (np.full(x.shape[1:], v, np.float64) for v in _quartiles(x.reshape(-1)))
         else:
             flat = x.reshape(len(x), -1)
-            step = max(1, BLOCK // max(1, len(x)))
+            step = max(1, NUMBERS_PER_BLOCK // max(1, len(x)))
             parts = [_quartiles(flat[:, j : j + step]) for j in range(0, flat.shape[1], step)]
             found = np.concatenate([np.empty((3, 0)), *parts], axis=1)
             low, middle, high = (row.reshape(x.shape[1:]) for row in found)

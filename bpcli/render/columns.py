@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bpcli.records.training import WATCH_PREFIX
 
-NARROW = 7  # of a column, at least; a number takes no more
+MIN_COLUMN_WIDTH = 7  # of a column, at least; a number takes no more
 
 
 @dataclass(frozen=True)
@@ -26,4 +26,4 @@ class TableColumn:
 
     @property
     def width(self) -> int:
-        return max(NARROW, len(self.header))
+        return max(MIN_COLUMN_WIDTH, len(self.header))

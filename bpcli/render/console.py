@@ -18,14 +18,14 @@ from rich.text import Text
 from bpcli.records.training import Problem
 from bpcli.render.problems import rich_text
 
-PIPED = 80  # columns, at least, where there is no terminal to ask
-DASHES = box.Box("    \n    \n -- \n    \n    \n -- \n    \n    \n", ascii=True)
+PIPED_WIDTH = 80  # columns, at least, where there is no terminal to ask
+ASCII_HEADER_LINE = box.Box("    \n    \n -- \n    \n    \n -- \n    \n    \n", ascii=True)
 """A line under the header, for terminals that cannot draw one."""
 
 
 def console(stream: TextIO) -> Console:
     """A console on a stream. Text is never parsed as markup, numbers are not coloured, NO_COLOR is honoured."""
-    width = None if stream.isatty() else PIPED
+    width = None if stream.isatty() else PIPED_WIDTH
     return Console(file=stream, width=width, markup=False, highlight=False, emoji=False, soft_wrap=False)
 
 
@@ -44,7 +44,7 @@ def show(*items: RenderableType) -> None:
     with out.capture() as captured:
         for item in items:
             needed = Measurement.get(out, out.options.update(max_width=10_000), item).maximum
-            out.width = max(PIPED, needed)
+            out.width = max(PIPED_WIDTH, needed)
             out.print(item)
     sys.stdout.write("\n".join(line.rstrip() for line in captured.get().split("\n")))
 
@@ -58,14 +58,14 @@ def write(stream: TextIO, text: str) -> None:
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
     """Says on a terminal what the program is at, as long as it is."""
-    if not lively(sys.stderr):
+    if not can_redraw(sys.stderr):
         yield
         return
     with console(sys.stderr).status(what, spinner="line"):
         yield
 
 
-def lively(stream: TextIO) -> bool:
+def can_redraw(stream: TextIO) -> bool:
     """Whether what was written can be drawn over."""
     return stream.isatty() and not console(stream).is_dumb_terminal
 
@@ -103,7 +103,7 @@ def show_problems(problems: Sequence[Problem]) -> None:
 
 def table(*headers: str) -> Table:
     """A table with a line under its headers; a header that begins with `>` is right-aligned."""
-    style = box.SIMPLE_HEAD if unicode(sys.stdout) else DASHES
+    style = box.SIMPLE_HEAD if unicode(sys.stdout) else ASCII_HEADER_LINE
     found = Table(box=style, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     for header in headers:
         right = header.startswith(">")
@@ -118,7 +118,7 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def clipped(name: str, longest: int = 32) -> str:
+def clipped(name: str, max_width: int = 32) -> str:
     """A name as a table shows it: the beginning of one that is very long."""
     name = printable(name)
-    return name if cell_len(name) <= longest else set_cell_size(name, longest - 3).rstrip() + "..."
+    return name if cell_len(name) <= max_width else set_cell_size(name, max_width - 3).rstrip() + "..."

@@ -18,27 +18,27 @@ from bpcli.records.training import Problem
 
 __all__ = ["draw", "draw_all", "rich_text"]
 
-WIDTH = 100
+DEFAULT_WIDTH = 100
 TAB = "    "
-CUT = "..."
-LEAST = 20  # cells of an excerpt that are shown on the narrowest console
+ELLIPSIS = "..."
+MIN_EXCERPT_WIDTH = 20  # cells of an excerpt that are shown on the narrowest console
 
 Line = list[tuple[str, str]]
 """Pieces of text, each with its style."""
 
 
-def draw(problem: Problem, width: int = WIDTH) -> str:
+def draw(problem: Problem, width: int = DEFAULT_WIDTH) -> str:
     """The problem as plain text of several lines, without a line break at the end. Excerpts are cut to `width` cells;
     characters that are not printable are shown as escapes."""
     return "\n".join("".join(text for text, _ in line) for line in _lines(problem, width))
 
 
-def draw_all(problems: Iterable[Problem], width: int = WIDTH) -> str:
+def draw_all(problems: Iterable[Problem], width: int = DEFAULT_WIDTH) -> str:
     """All problems as plain text, with an empty line between them."""
     return "\n\n".join(draw(problem, width) for problem in problems)
 
 
-def rich_text(problem: Problem, width: int = WIDTH) -> Text:
+def rich_text(problem: Problem, width: int = DEFAULT_WIDTH) -> Text:
     """The same in colour; nothing of it is read as markup."""
     text = Text(no_wrap=False, overflow="fold")
     for number, line in enumerate(_lines(problem, width)):
@@ -62,13 +62,13 @@ def _lines(problem: Problem, width: int) -> list[Line]:
         lines.append([(f"{margin[1:]}--> ", "blue"), (_clean(problem.file) + place, "")])
     if problem.excerpt:
         lines.append([(f"{margin} |", "blue")])
-        room = max(LEAST, width - digits - 3)
-        start = _start(problem, room)
+        width_left = max(MIN_EXCERPT_WIDTH, width - digits - 3)
+        start = _start(problem, width_left)
         for number, text in problem.excerpt:
-            shown = _cut(text, start, room)
-            lines.append([(f"{number:>{digits}} | " if shown else f"{number:>{digits}} |", "blue"), (shown, "")])
+            part = _clip(text, start, width_left)
+            lines.append([(f"{number:>{digits}} | " if part else f"{number:>{digits}} |", "blue"), (part, "")])
             if number == problem.line:
-                caret = _caret(problem, text, start, room)
+                caret = _caret(problem, text, start, width_left)
                 fits = digits + 3 + len(caret) + cell_len(f" help: {help}") <= width
                 lines.append([(f"{margin} | ", "blue"), (caret, accent)])
                 if help and fits:
@@ -90,36 +90,36 @@ def _headline(problem: Problem, accent: str) -> Line:
     return line
 
 
-def _start(problem: Problem, room: int) -> int:
+def _start(problem: Problem, width_left: int) -> int:
     """The first character of the excerpt that is shown: not 0 where the caret would stand beyond the console."""
     line = next((text for number, text in problem.excerpt if number == problem.line), "")
     at = _place(problem, line)
-    if _cells(line[: at + problem.span]) <= room - len(CUT) or _cells(line) <= room:
+    if _cells(line[: at + problem.span]) <= width_left - len(ELLIPSIS) or _cells(line) <= width_left:
         return 0
     start = at
-    while start > 0 and at - start < room and _cells(line[start - 1 : at]) <= room // 3:
+    while start > 0 and at - start < width_left and _cells(line[start - 1 : at]) <= width_left // 3:
         start -= 1
     return start
 
 
-def _cut(text: str, start: int, room: int) -> str:
+def _clip(text: str, start: int, width_left: int) -> str:
     """What of a line is shown in so many cells."""
-    before = CUT if 0 < start < len(text) else ""
-    room -= len(before)
-    shown = text[start : start + room]
-    if _cells(shown) <= room and start + room >= len(text):
-        return before + _clean(shown)
-    while _cells(shown) > room - len(CUT):
-        shown = shown[:-1]
-    return before + _clean(shown) + CUT
+    before = ELLIPSIS if 0 < start < len(text) else ""
+    width_left -= len(before)
+    part = text[start : start + width_left]
+    if _cells(part) <= width_left and start + width_left >= len(text):
+        return before + _clean(part)
+    while _cells(part) > width_left - len(ELLIPSIS):
+        part = part[:-1]
+    return before + _clean(part) + ELLIPSIS
 
 
-def _caret(problem: Problem, text: str, start: int, room: int) -> str:
+def _caret(problem: Problem, text: str, start: int, width_left: int) -> str:
     """Blanks up to the column, and carets as wide as what they underline, within the line that is shown."""
     at = _place(problem, text)
-    before = _cells(text[start:at]) + (len(CUT) if start else 0)
-    span = _cells(text[at : at + min(problem.span, room)])
-    return " " * before + "^" * max(1, min(span, room - before))
+    before = _cells(text[start:at]) + (len(ELLIPSIS) if start else 0)
+    span = _cells(text[at : at + min(problem.span, width_left)])
+    return " " * before + "^" * max(1, min(span, width_left - before))
 
 
 def _place(problem: Problem, line: str) -> int:
@@ -144,5 +144,5 @@ def _printable(character: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def _short(step: str, longest: int = 60) -> str:
-    return _clean(step if len(step) <= longest else step[: longest - len(CUT)] + CUT)
+def _short(step: str, max_length: int = 60) -> str:
+    return _clean(step if len(step) <= max_length else step[: max_length - len(ELLIPSIS)] + ELLIPSIS)

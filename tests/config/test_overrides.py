@@ -52,33 +52,43 @@ def test_a_value_is_set_and_nothing_else(override: str, path: str, value: Any) -
     assert list(after.data) == list(before.data)
 
 
-LEAST = "architecture: [relu, {type: residual, layers: [leaky]}]\nloss: squared\n"
+MINIMAL = "architecture: [relu, {type: residual, layers: [leaky]}]\nloss: squared\n"
 
 
 @pytest.mark.parametrize(
     ("text", "sets", "path", "value"),
     [
-        (LEAST + "optimizer: momentum", ["optimizer.momentum=0.1"], "optimizer", {"type": "momentum", "momentum": 0.1}),
-        (LEAST + "optimizer:", ["optimizer.type=sgd"], "optimizer", {"type": "sgd"}),
-        (LEAST, ["optimizer.learning_rate=0.1"], "optimizer", {"type": "sgd", "learning_rate": 0.1}),
-        (LEAST, ["optimizer.type=momentum"], "optimizer", {"type": "momentum"}),
-        (LEAST, ["optimizer.type=momentum", "optimizer.momentum=0"], "optimizer", {"type": "momentum", "momentum": 0}),
-        (LEAST, ["training.epochs=5", "training.epochs=6"], "training", {"epochs": 6}),
-        (LEAST, ["training.tags.a=5", "training.tags.b=6"], "training", {"tags": {"a": 5, "b": 6}}),
         (
-            LEAST,
+            MINIMAL + "optimizer: momentum",
+            ["optimizer.momentum=0.1"],
+            "optimizer",
+            {"type": "momentum", "momentum": 0.1},
+        ),
+        (MINIMAL + "optimizer:", ["optimizer.type=sgd"], "optimizer", {"type": "sgd"}),
+        (MINIMAL, ["optimizer.learning_rate=0.1"], "optimizer", {"type": "sgd", "learning_rate": 0.1}),
+        (MINIMAL, ["optimizer.type=momentum"], "optimizer", {"type": "momentum"}),
+        (
+            MINIMAL,
+            ["optimizer.type=momentum", "optimizer.momentum=0"],
+            "optimizer",
+            {"type": "momentum", "momentum": 0},
+        ),
+        (MINIMAL, ["training.epochs=5", "training.epochs=6"], "training", {"epochs": 6}),
+        (MINIMAL, ["training.tags.a=5", "training.tags.b=6"], "training", {"tags": {"a": 5, "b": 6}}),
+        (
+            MINIMAL,
             ["architecture.1.layers.0.slope=1"],
             "architecture.1",
             {"type": "residual", "layers": [{"type": "leaky", "slope": 1}]},
         ),
         (
-            LEAST + "optimizer: {type: sgd, learning_rate: 0.5}",
+            MINIMAL + "optimizer: {type: sgd, learning_rate: 0.5}",
             ["optimizer.learning_rate.value=2"],
             "optimizer.learning_rate",
             {"type": "constant", "value": 2},
         ),
         (
-            LEAST + "validation: 0.1",
+            MINIMAL + "validation: 0.1",
             ["validation={type: dropout, rate: 0.1}"],
             "validation",
             {"type": "dropout", "rate": 0.1},
@@ -92,7 +102,7 @@ def test_a_path_leads_into_short_forms_and_defaults(text: str, sets: list[str], 
 
 
 def test_without_a_model_a_name_is_a_type() -> None:
-    document = apply_sets(parse(LEAST + "optimizer: momentum", "exp.yaml"), ["optimizer.momentum=0.1"])
+    document = apply_sets(parse(MINIMAL + "optimizer: momentum", "exp.yaml"), ["optimizer.momentum=0.1"])
     assert document.data["optimizer"] == {"type": "momentum", "momentum": 0.1}
 
 
@@ -104,7 +114,7 @@ def test_an_alias_is_not_changed_with_its_copy() -> None:
 @pytest.mark.parametrize("override", ["seed", "=1", "a..b=1", ".a=1", "a.=1", ".".join("a" * 65) + "=1"])
 def test_what_is_no_override_is_a_mistake_in_the_command(override: str) -> None:
     with pytest.raises(Failure) as caught:
-        apply_sets(parse(LEAST, "exp.yaml"), [override], Study)
+        apply_sets(parse(MINIMAL, "exp.yaml"), [override], Study)
     assert caught.value.exit == Exit.USAGE
 
 
@@ -118,7 +128,7 @@ def test_what_is_no_override_is_a_mistake_in_the_command(override: str) -> None:
 )  # fmt: skip
 def test_bad_values_point_into_the_override(override: str) -> None:
     with pytest.raises(Failure) as caught:
-        apply_sets(parse(LEAST, "exp.yaml"), [override], Study)
+        apply_sets(parse(MINIMAL, "exp.yaml"), [override], Study)
     (problem,) = caught.value.problems
     assert problem.file == f"--set {override}"
     assert 1 <= problem.column <= len(override) + 1

@@ -17,7 +17,7 @@ from bpcli.records.training import Failure
 
 SCHEMA = json_schema(Study)
 CHECK = jsonschema.Draft7Validator(SCHEMA)
-LEAST: dict[str, Any] = {"architecture": ["relu"], "loss": "squared"}
+MINIMAL: dict[str, Any] = {"architecture": ["relu"], "loss": "squared"}
 
 
 def test_it_is_a_schema_of_draft_7() -> None:
@@ -67,8 +67,8 @@ def test_every_reference_leads_somewhere() -> None:
     ],
 )
 def test_good_documents_are_accepted(change: dict[str, Any]) -> None:
-    CHECK.validate({**LEAST, **change})
-    Study.model_validate({**LEAST, **change})
+    CHECK.validate({**MINIMAL, **change})
+    Study.model_validate({**MINIMAL, **change})
 
 
 @pytest.mark.parametrize(
@@ -105,14 +105,14 @@ def test_good_documents_are_accepted(change: dict[str, Any]) -> None:
     ],
 )
 def test_bad_documents_are_refused(change: dict[str, Any]) -> None:
-    assert not CHECK.is_valid({**LEAST, **change})
+    assert not CHECK.is_valid({**MINIMAL, **change})
     with pytest.raises(ValueError, match="validation error"):
-        Study.model_validate({**LEAST, **change})
+        Study.model_validate({**MINIMAL, **change})
 
 
 @pytest.mark.parametrize("missing", ["architecture", "loss"])
 def test_required_keys(missing: str) -> None:
-    document = {key: value for key, value in LEAST.items() if key != missing}
+    document = {key: value for key, value in MINIMAL.items() if key != missing}
     assert not CHECK.is_valid(document)
 
 

@@ -15,7 +15,7 @@ from bpcli.parts.optimizers import Lbfgs, LevenbergMarquardt
 from bpcli.parts.optimizers.lbfgs import LinePoint
 from bpcli.studies.witness.step_cases import FullBatchCase
 
-direct, look, remember, go = Lbfgs._direct, Lbfgs._look, Lbfgs._remember, Lbfgs._go
+direct, look, remember, go = Lbfgs._descent_direction, Lbfgs._evaluate, Lbfgs._store_pair, Lbfgs._line_search
 solve, search = LevenbergMarquardt._solve, LevenbergMarquardt.search
 
 
@@ -59,13 +59,13 @@ def lbfgs_down_the_gradient(s: Lbfgs, f: Frame) -> None:
 
 def lbfgs_any_lower_point_will_do(s: Lbfgs, f: Frame, surface: ObjectiveView) -> bool:
     at = 1e-3
-    while s._look(f, surface, at).value >= f.value:
+    while s._evaluate(f, surface, at).value >= f.value:
         at /= 2
-    return s._found(f, LinePoint(at, 0.0, 0.0))
+    return s._accept(f, LinePoint(at, 0.0, 0.0))
 
 
 def lbfgs_as_far_as_it_likes(s: Lbfgs, f: Frame, surface: ObjectiveView) -> bool:
-    return s._found(f, s._look(f, surface, 40.0))
+    return s._accept(f, s._evaluate(f, surface, 40.0))
 
 
 def lbfgs_change_of_the_gradient_backwards(s: Lbfgs, f: Frame) -> None:
@@ -139,12 +139,12 @@ def levenberg_one_row_of_the_jacobian_lost(s: LevenbergMarquardt, f: Frame, surf
 
 
 LIES: list[tuple[type, str, Callable[..., Any]]] = [
-    (Lbfgs, "_direct", lbfgs_loops_in_the_wrong_order), (Lbfgs, "_direct", lbfgs_without_gamma),
-    (Lbfgs, "_direct", lbfgs_gamma_of_the_oldest), (Lbfgs, "_direct", lbfgs_first_loop_only),
-    (Lbfgs, "_direct", lbfgs_down_the_gradient), (Lbfgs, "_go", lbfgs_any_lower_point_will_do),
-    (Lbfgs, "_go", lbfgs_as_far_as_it_likes), (Lbfgs, "_remember", lbfgs_change_of_the_gradient_backwards),
-    (Lbfgs, "_remember", lbfgs_direction_remembered_for_the_step),
-    (Lbfgs, "_remember", lbfgs_oldest_pair_overwritten_by_the_newest), (Lbfgs, "_remember", lbfgs_forgets_to_count),
+    (Lbfgs, "_descent_direction", lbfgs_loops_in_the_wrong_order), (Lbfgs, "_descent_direction", lbfgs_without_gamma),
+    (Lbfgs, "_descent_direction", lbfgs_gamma_of_the_oldest), (Lbfgs, "_descent_direction", lbfgs_first_loop_only),
+    (Lbfgs, "_descent_direction", lbfgs_down_the_gradient), (Lbfgs, "_line_search", lbfgs_any_lower_point_will_do),
+    (Lbfgs, "_line_search", lbfgs_as_far_as_it_likes), (Lbfgs, "_store_pair", lbfgs_change_of_the_gradient_backwards),
+    (Lbfgs, "_store_pair", lbfgs_direction_remembered_for_the_step),
+    (Lbfgs, "_store_pair", lbfgs_oldest_pair_overwritten_by_the_newest), (Lbfgs, "_store_pair", lbfgs_forgets_to_count),
     (LevenbergMarquardt, "_solve", levenberg_damping_forgotten),
     (LevenbergMarquardt, "_solve", levenberg_scaled_as_marquardt),
     (LevenbergMarquardt, "_solve", levenberg_right_side_without_its_penalty),
@@ -165,6 +165,6 @@ def test_mistakes_are_caught(part: Any, method: str, lie: Any, monkeypatch: pyte
 
 
 def test_the_two_loops_above_are_honest_where_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Lbfgs, "_direct", loops)
+    monkeypatch.setattr(Lbfgs, "_descent_direction", loops)
     found = [FullBatchCase(s) for s in Lbfgs.samples() if not s.error]
     assert all(g.verdict == "ok" for case in found for g in case.gaps(case.kernel()))

@@ -219,7 +219,7 @@ def apart(monkeypatch: pytest.MonkeyPatch) -> list[parsing.ParseTask]:
         start(self, stretch)
 
     monkeypatch.setattr(parsing.ParserProcess, "__init__", told)
-    monkeypatch.setattr(csvread, "LARGE", 0)
+    monkeypatch.setattr(csvread, "LARGE_FILE_BYTES", 0)
     monkeypatch.setattr(csvread, "thread_count", lambda: 2)
     return given
 
@@ -238,7 +238,7 @@ def test_two_processes_read_what_one_reads(
     text = form.format("".join(row.replace(".", "," if delimiter == ";" else ".") + end for row in rows))
     Path("a.csv").write_bytes(text.encode())
     layout = csvfile.scan_layout(Path("a.csv"), csvfile.CsvFormat(comment="#" if form.startswith("#") else None))
-    monkeypatch.setattr(csvread, "TOGETHER", 3 * 70)
+    monkeypatch.setattr(csvread, "NUMBERS_PARSED_AT_ONCE", 3 * 70)
     two = csvread.read_numbers(layout, [0, 1], [2], compact)
     assert len(apart) == 1
     monkeypatch.setattr(csvread, "thread_count", lambda: 1)
@@ -279,14 +279,14 @@ def test_numbers_take_the_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_chunks_join(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csvread, "CHUNK", 7)
+    monkeypatch.setattr(csvread, "CHUNK_ROWS", 7)
     table = load("a,c,y\n" + "".join(f"{i},t{i},{i}\n" for i in range(50)))
     assert table.numbers[:, 0].tolist() == list(range(50))
     assert table.texts["c"].tolist() == [f"t{i}" for i in range(50)]
 
 
 cell = st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1, max_size=8).map(str.strip).filter(bool)
-words = cell.filter(lambda s: not cells.is_meant_as_number(s) and s.lower() not in cells.MISSING)
+words = cell.filter(lambda s: not cells.is_meant_as_number(s) and s.lower() not in cells.MISSING_WORDS)
 
 
 @settings(max_examples=60, deadline=None)

@@ -12,7 +12,7 @@ from picture_folder import picture
 from PIL import Image
 
 from bpcli.family import Table
-from bpcli.parts.data.images import Images, contents
+from bpcli.parts.data.images import Images, image_files
 from bpcli.records.training import Failure, Problem
 
 GRAY = np.arange(12).reshape(3, 4) * 20
@@ -112,7 +112,7 @@ def test_what_is_left_out() -> None:
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_text("nothing")
     assert load().row_names == ("a/x.png", "b/y.jpg")
-    assert [str(p) for p in contents(Path("pets"))] == ["pets/loose.png", "pets/a/x.png", "pets/b/y.jpg"]
+    assert [str(p) for p in image_files(Path("pets"))] == ["pets/loose.png", "pets/a/x.png", "pets/b/y.jpg"]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")

@@ -166,7 +166,7 @@ def test_a_rule_for_one_column() -> None:
 def test_chunks_join_with_gaps(monkeypatch: pytest.MonkeyPatch) -> None:
     content = "a,c,y\n" + "".join(f"{i if i % 3 else ''},{'k' if i % 5 else ''},{i}\n" for i in range(50))
     whole = load(content, missing="drop")
-    monkeypatch.setattr(csvread, "CHUNK", 7)
+    monkeypatch.setattr(csvread, "CHUNK_ROWS", 7)
     parts = load(content, missing="drop")
     assert np.array_equal(whole.numbers, parts.numbers)
     assert len(whole.numbers) == sum(1 for i in range(50) if i % 3 and i % 5)
@@ -251,8 +251,8 @@ def test_large_files_are_kept_as_float32(monkeypatch: pytest.MonkeyPatch) -> Non
     content = "t,a,y\n" + "".join(f"{t},{a!r},{k}\n" for t, a, k in zip(far, near.tolist(), range(700), strict=True))
     exact = source(content).load_columns(Path("."), {}, compact=True)
     assert (exact.numbers.dtype, exact.pivot) == (np.float64, None)
-    monkeypatch.setattr(csvread, "LARGE", 0)
-    monkeypatch.setattr(csvread, "TOGETHER", 300)
+    monkeypatch.setattr(csvread, "LARGE_FILE_BYTES", 0)
+    monkeypatch.setattr(csvread, "NUMBERS_PARSED_AT_ONCE", 300)
     small = source(content).load_columns(Path("."), {}, compact=True)
     assert small.numbers.dtype == np.float32
     assert small.pivot is not None
@@ -267,8 +267,8 @@ def test_large_files_are_kept_as_float32(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("rows", [1, 63, 64, 65, 128, 129])
 def test_every_row_is_read_once(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csvread, "TOGETHER", 1)  # 64 rows at a time
-    monkeypatch.setattr(csvread, "LARGE", 0)
+    monkeypatch.setattr(csvread, "NUMBERS_PARSED_AT_ONCE", 1)  # 64 rows at a time
+    monkeypatch.setattr(csvread, "LARGE_FILE_BYTES", 0)
     for name in ("a.csv", "a.csv.gz"):
         content = "a,y\n" + "".join(f"{i},{i}\n{'' if i % 7 else chr(10)}" for i in range(rows))
         table = load(gzip.compress(content.encode()) if name.endswith("gz") else content, name)

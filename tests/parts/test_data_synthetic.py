@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from bpcli.family import Source, Table
-from bpcli.parts.data.synthetic import CLASSES, NOISE, Synthetic, middles
+from bpcli.parts.data.synthetic import DEFAULT_CLASSES, DEFAULT_NOISE, Synthetic, blob_centers
 
-FORMS = tuple(NOISE)
+FORMS = tuple(DEFAULT_NOISE)
 
 
 def made(shape: str, need_target: bool = True, **settings: Any) -> Table:
@@ -33,7 +33,7 @@ def test_rows_classes_and_names(shape: str, rows: int) -> None:
         return
     counts = np.bincount(targets(table))
     assert targets(table).dtype == np.int64
-    assert len(counts) == CLASSES.get(shape, 2)  # type: ignore[call-overload]
+    assert len(counts) == DEFAULT_CLASSES.get(shape, 2)  # type: ignore[call-overload]
     if shape != "parity":
         assert counts.max() - counts.min() <= 1
 
@@ -87,7 +87,7 @@ def test_xor_and_parity_say_what_they_are() -> None:
 
 def test_a_blob_lies_about_its_middle() -> None:
     table = made("blobs", rows=40_000, classes=4, noise=2.0)
-    for k, middle in enumerate(middles(4)):
+    for k, middle in enumerate(blob_centers(4)):
         cloud = table.numbers[targets(table) == k]
         assert np.abs(cloud.mean(axis=0) - middle).max() < 0.08
         assert np.abs(cloud.std(axis=0) - 2).max() < 0.06
@@ -126,7 +126,7 @@ def test_with_the_statistics_of_scikit_learn() -> None:
     cases = {
         "moons": make_moons(n, noise=0.2, random_state=1),
         "circles": make_circles(n, noise=0.2, factor=0.5, random_state=1),
-        "blobs": make_blobs(n, centers=middles(3), cluster_std=0.2, random_state=1),
+        "blobs": make_blobs(n, centers=blob_centers(3), cluster_std=0.2, random_state=1),
     }
     for shape, (x, t) in cases.items():
         ours = made(shape, rows=n, noise=0.2)
@@ -142,4 +142,4 @@ def test_usual_settings_are_those_of_the_docstring() -> None:
     doc = Synthetic.__doc__ or ""
     words = " ".join(doc.split())
     assert "xor, moons, circles and sine 0.1, spirals 0.03, blobs 1, parity 0" in words
-    assert {s: n for s, n in NOISE.items() if n != 0.1} == {"spirals": 0.03, "blobs": 1.0, "parity": 0.0}
+    assert {s: n for s, n in DEFAULT_NOISE.items() if n != 0.1} == {"spirals": 0.03, "blobs": 1.0, "parity": 0.0}

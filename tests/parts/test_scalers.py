@@ -80,7 +80,7 @@ def test_nothing_cancels() -> None:
 def test_blocks_do_not_matter(scaler: Scaler, monkeypatch: pytest.MonkeyPatch) -> None:
     x = np.random.default_rng(0).normal(size=(100, 3))
     whole = scaler.fit(x)
-    monkeypatch.setattr(scalers, "BLOCK", 7)
+    monkeypatch.setattr(scalers, "NUMBERS_PER_BLOCK", 7)
     assert np.allclose(scaler.fit(x), whole, rtol=1e-14, atol=1e-15)
 
 

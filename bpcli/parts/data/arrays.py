@@ -87,14 +87,14 @@ def inputs_of(x: Array | MappedRows, path: Path, name: str, *, finite: bool = Tr
 
 def targets_of(t: Array | MappedRows, path: Path, name: str) -> Array:
     """The targets in one of their three forms (see Table). Raises Failure where they cannot be targets."""
-    likely_targets(t, path, name)
+    check_target_type(t, path, name)
     if t.dtype.kind == "U":
         return labels(np.asarray(t).tolist())
     all_finite(t, path, name)
     return numeric_target(np.asarray(t))
 
 
-def likely_targets(t: Array | MappedRows, path: Path, name: str) -> None:
+def check_target_type(t: Array | MappedRows, path: Path, name: str) -> None:
     """Raises Failure where the type or the shape is not that of targets."""
     if t.dtype.kind == "U" and t.ndim == 1:
         return

@@ -11,16 +11,16 @@ import numpy as np
 from bpcli.family.plan import Array
 from bpcli.family.source import Kind
 
-MISSING = frozenset({"", "?", "na", "n/a", "#n/a", "null", "none"})
+MISSING_WORDS = frozenset({"", "?", "na", "n/a", "#n/a", "null", "none"})
 """What stands where there is no value; `nan` among numbers and `nat` among dates do too. `none` may be a category."""
 
 PAIRS = (("yes", "no"), ("true", "false"), ("y", "n"), ("t", "f"), ("on", "off"))
 """Words for yes and no, in small letters."""
 
-WORDS = {"1": 1.0, "0": 0.0, **{yes: 1.0 for yes, _ in PAIRS}, **{no: 0.0 for _, no in PAIRS}}
-ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
-DAYS = re.compile(r"(?:\d{4}-\d\d-\d\d\n)*", re.ASCII)
-COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
+TRUTH_VALUES = {"1": 1.0, "0": 0.0, **{yes: 1.0 for yes, _ in PAIRS}, **{no: 0.0 for _, no in PAIRS}}
+ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
+ISO_DAYS = re.compile(r"(?:\d{4}-\d\d-\d\d\n)*", re.ASCII)
+DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -28,8 +28,8 @@ def is_missing(cell: str, kind: Kind) -> bool:
     """Whether a cell of a column says that there is no value."""
     word = cell.strip().lower()
     if kind == "text":
-        return word in MISSING and word != "none"
-    return word in MISSING or word == "nan" or (kind == "date" and word == "nat")
+        return word in MISSING_WORDS and word != "none"
+    return word in MISSING_WORDS or word == "nan" or (kind == "date" and word == "nat")
 
 
 def is_number(cell: str, decimal: str = ".") -> bool:
@@ -61,7 +61,7 @@ def has_decimal_commas(cells: Iterable[str]) -> bool:
     """Whether cells write 1,5 for one and a half: some do, and none has a point in a number."""
     found = False
     for cell in cells:
-        if COMMA.fullmatch(cell):
+        if DECIMAL_COMMA.fullmatch(cell):
             found = True
         elif "." in cell and is_meant_as_number(cell):
             return False
@@ -71,23 +71,23 @@ def has_decimal_commas(cells: Iterable[str]) -> bool:
 def kind_of(cells: Sequence[str]) -> Kind:
     """What a column holds, by its first cells (stripped): numbers or dates where most are, so that one that is not will
     be named; a boolean where all are words of one pair for yes and no, and both occur; else text."""
-    present = [cell for cell in cells if cell.lower() not in MISSING]
+    present = [cell for cell in cells if cell.lower() not in MISSING_WORDS]
     if 2 * sum(map(is_meant_as_number, present)) >= len(present):
         return "number"
-    if 2 * sum(map(bool, map(ISO.fullmatch, present))) >= len(present):
+    if 2 * sum(map(bool, map(ISO_DATE.fullmatch, present))) >= len(present):
         return "date"
     return "boolean" if {cell.lower() for cell in present} in map(set, PAIRS) else "text"
 
 
 def truth_of(cell: str) -> float | None:
     """1 for a word for yes, 0 for one for no."""
-    return WORDS.get(cell.strip().lower())
+    return TRUTH_VALUES.get(cell.strip().lower())
 
 
 def days_of(cell: str) -> float | None:
     """The days since 1970-01-01 of an ISO date, with or without a time (UTC where it names no zone)."""
     cell = cell.strip()
-    if not ISO.fullmatch(cell):
+    if not ISO_DATE.fullmatch(cell):
         return None
     try:
         date = datetime.fromisoformat(cell)
@@ -120,7 +120,7 @@ def _at_once(cells: Sequence[str], kind: Kind, decimal: str) -> Array | None:
     """The same for a column without gaps, where it can be done fast."""
     joined = "\n".join(cells) + "\n"
     if kind == "date":
-        if not DAYS.fullmatch(joined):
+        if not ISO_DAYS.fullmatch(joined):
             return None
         try:
             return np.array(cells, "datetime64[D]").astype(np.float64)

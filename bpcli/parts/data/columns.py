@@ -28,8 +28,8 @@ from bpcli.parts.data.files import data_error, display_path
 from bpcli.parts.data.targets import numeric_target
 from bpcli.records.training import Failure, Problem
 
-FILLED: tuple[Missing, ...] = ("mean", "median", "mode")
-SHORT: tuple[Kind, ...] = ("number", "text", "boolean", "date")
+FILLS: tuple[Missing, ...] = ("mean", "median", "mode")
+COLUMN_KINDS: tuple[Kind, ...] = ("number", "text", "boolean", "date")
 
 
 def _names(value: Any) -> tuple[str, ...]:
@@ -50,14 +50,14 @@ def _named(value: Any) -> Any:
     return {_name(name): each for name, each in value.items()} if isinstance(value, Mapping) else value
 
 
-class _Short:
+class _KindShorthand:
     """`text` alone is short for {kind: text}."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_before_validator_function(self.spelled_out, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"anyOf": [{"enum": list(SHORT), "description": "what the column holds"}, handler(schema)]}
+        return {"anyOf": [{"enum": list(COLUMN_KINDS), "description": "what the column holds"}, handler(schema)]}
 
     @staticmethod
     def spelled_out(value: Any) -> Any:
@@ -73,7 +73,7 @@ Names = Annotated[
 Name = Annotated[str | None, BeforeValidator(_name), WithJsonSchema({"type": ["string", "integer", "null"]})]
 
 
-class Treated(dict[str, Treatment]):
+class TreatmentMap(dict[str, Treatment]):
     """Treatments by the name of the column; never changed, so that parts that hold them are equal and hashed as
     values."""
 
@@ -81,7 +81,9 @@ class Treated(dict[str, Treatment]):
         return hash(frozenset(self.items()))
 
 
-Treatments = Annotated[dict[str, Annotated[Treatment, _Short()]], BeforeValidator(_named), AfterValidator(Treated)]
+Treatments = Annotated[
+    dict[str, Annotated[Treatment, _KindShorthand()]], BeforeValidator(_named), AfterValidator(TreatmentMap)
+]
 
 
 @dataclass
@@ -111,7 +113,7 @@ class ColumnSource(Source):
     drop: Names = Field((), description="columns to leave out")
     text: Names = Field((), description="columns to read as text although they look like numbers")
     columns: Treatments = Field(
-        default_factory=Treated,
+        default_factory=TreatmentMap,
         description="single columns: what they hold, how they are scaled, what stands for missing values",
     )
     missing: Missing = Field("error", description="what is done where a column has no value")
@@ -134,10 +136,10 @@ class ColumnSource(Source):
             if name in self.text and kind not in (None, "text"):
                 context = {"name": name, "kind": str(kind)}
                 raise PydanticCustomError("names", "column `{name}` is in text, and its kind is {kind}", context)
-            if treatment.indicator and self.treatment(name).missing not in FILLED:
+            if treatment.indicator and self.treatment(name).missing not in FILLS:
                 message = "column `{name}`: an indicator needs a rule for missing values, such as `missing: median`"
                 raise PydanticCustomError("indicator", message, {"name": name})
-        if self.indicator and self.missing not in FILLED and not any(t.missing for t in self.columns.values()):
+        if self.indicator and self.missing not in FILLS and not any(t.missing for t in self.columns.values()):
             raise PydanticCustomError("indicator", "an indicator needs a rule, such as `missing: median`")
         return self
 
@@ -146,7 +148,11 @@ class ColumnSource(Source):
         own = self.columns.get(name) or Treatment()
         missing = own.missing or self.missing
         indicator = self.indicator if own.indicator is None else own.indicator
-        known = {"missing": missing, "indicator": indicator and missing in FILLED, "unseen": own.unseen or self.unseen}
+        known = {
+            "missing": missing,
+            "indicator": indicator and missing in FILLS,
+            "unseen": own.unseen or self.unseen,
+        }
         return own.model_copy(update=known)
 
     def target_missing(self, name: str) -> Missing:
@@ -169,8 +175,8 @@ class ColumnSource(Source):
     def of_file(cls, path: str, like: Source | None, *, need_target: bool, row: Shape, root: Path) -> Self:
         """What `like` says of columns by name holds for a file of another kind too."""
         if isinstance(like, ColumnSource) and not isinstance(like, cls):
-            said = {name: getattr(like, name) for name in ColumnSource.model_fields}
-            return cls.model_validate({"path": path, **said})
+            shared = {name: getattr(like, name) for name in ColumnSource.model_fields}
+            return cls.model_validate({"path": path, **shared})
         return super().of_file(path, like, need_target=need_target, row=row, root=root)
 
     def load(self, root: Path, *, need_target: bool = True) -> Table:

@@ -14,7 +14,7 @@ from typing import IO, Any
 from bpcli.family.part import near
 from bpcli.records.training import Exit, Failure, Problem
 
-LONGEST_EXCERPT = 200
+MAX_EXCERPT_LENGTH = 200
 
 
 def expansion_limit(size: int) -> int:
@@ -40,7 +40,7 @@ def data_error(
 
 def locate(root: Path, name: str) -> Path:
     """The regular file `name`, relative to `root`. Raises Failure: missing (66), a directory, a pipe or device."""
-    path, mode = _found(root, name, "file")
+    path, mode = _path_and_mode(root, name, "file")
     if stat.S_ISDIR(mode):
         raise data_error(
             f"{display_path(path)} is a directory, not a file", path, code="not-a-file", help="name a file inside it"
@@ -52,7 +52,7 @@ def locate(root: Path, name: str) -> Path:
 
 def locate_folder(root: Path, name: str) -> Path:
     """The folder `name`, relative to `root`. Raises Failure where it is missing (66) or none."""
-    path, mode = _found(root, name, "folder")
+    path, mode = _path_and_mode(root, name, "folder")
     if not stat.S_ISDIR(mode):
         raise data_error(
             f"{display_path(path)} is not a folder", path, code="not-a-folder", help="name the folder it lies in"
@@ -60,12 +60,12 @@ def locate_folder(root: Path, name: str) -> Path:
     return path
 
 
-def _found(root: Path, name: str, what: str) -> tuple[Path, int]:
+def _path_and_mode(root: Path, name: str, what: str) -> tuple[Path, int]:
     path = root / name
     try:
         return path, path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        help = _look(root, path, name)
+        help = _path_advice(root, path, name)
         raise data_error(
             f"no such {what}: {display_path(path)}", path, code="missing-file", help=help, exit=Exit.NO_INPUT
         ) from None
@@ -74,7 +74,7 @@ def _found(root: Path, name: str, what: str) -> tuple[Path, int]:
         raise Failure(Problem(text, code="missing-file", file=visible(name)), exit=Exit.NO_INPUT) from None
 
 
-def _look(root: Path, path: Path, name: str) -> str:
+def _path_advice(root: Path, path: Path, name: str) -> str:
     if "://" in name:
         return "only files are read: fetch it, and name the copy"
     if path.is_symlink():
@@ -179,4 +179,4 @@ def excerpt(path: Path, line: int, encoding: str | None = None) -> tuple[tuple[i
     """The text of one line for a diagnostic; nothing where it is too long to show."""
     with open_text(path, "replace", encoding) as file:
         text = next(itertools.islice(file, line - 1, None), "").rstrip("\r\n")
-    return ((line, visible(text)),) if 0 < len(text) <= LONGEST_EXCERPT else ()
+    return ((line, visible(text)),) if 0 < len(text) <= MAX_EXCERPT_LENGTH else ()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from bpcli.family.plan import Array
-from bpcli.parts.extras import missing
+from bpcli.parts.extras import not_installed
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,7 +26,7 @@ def read(file: Path, mode: Literal["gray", "rgb"], size: tuple[int, int] | None)
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError:
-        raise missing("Pillow", "images", "reading images") from None
+        raise not_installed("Pillow", "images", "reading images") from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # oddities that do not keep it from being read

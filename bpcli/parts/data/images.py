@@ -18,7 +18,7 @@ from bpcli.parts.data.imagefile import ENDINGS, read
 from bpcli.parts.data.targets import labels
 from bpcli.records.training import Failure, Problem
 
-NAMED = 3  # files that a warning lists
+MAX_FILES_NAMED = 3  # files that a warning lists
 
 
 def _size(value: Any) -> Any:
@@ -66,8 +66,8 @@ class Images(Source):
             found = _images(locate_folder(root, self.path), need_target)
         x, kept, skipped = self._pixels([file for _, file in found], path)
         classes = [found[i][0] for i in kept]
-        if lost := sorted({name for name, _ in found} - set(classes)):
-            raise data_error(f"no image of class `{lost[0]}` can be read", path / lost[0], code="no-images")
+        if unread := sorted({name for name, _ in found} - set(classes)):
+            raise data_error(f"no image of class `{unread[0]}` can be read", path / unread[0], code="no-images")
         return Table(
             numbers=x,
             texts={},
@@ -76,7 +76,7 @@ class Images(Source):
             target=labels(classes) if need_target else None,
             target_names=(),
             origin=display_path(path),
-            row_names=tuple(_called(found[i][1], path) for i in kept),
+            row_names=tuple(_display_name(found[i][1], path) for i in kept),
             warnings=_warned(skipped, len(found), path),
         )
 
@@ -103,7 +103,7 @@ class Images(Source):
                 if not self.skip_bad:
                     help = "replace or remove it, or leave such images out with `skip_bad: true`"
                     raise data_error(f"this image cannot be read: {pixels}", file, code="bad-image", help=help)
-                skipped.append((_called(file, folder), pixels))
+                skipped.append((_display_name(file, folder), pixels))
                 continue
             if out is None:
                 out = _memory((len(files), *pixels.shape), folder)
@@ -125,9 +125,9 @@ class Images(Source):
         yield Sample({"type": "images", "path": "a", "size": [28]}, error="write a height and a width")
 
 
-def contents(folder: Path) -> list[Path]:
+def image_files(folder: Path) -> list[Path]:
     """The images in a folder and in the folders inside it, in order: what a source of this path can read."""
-    return [file for place in (folder, *_folders(folder)) for file in _pictures(place)]
+    return [file for place in (folder, *_folders(folder)) for file in _image_files(place)]
 
 
 def _images(folder: Path, need_target: bool) -> list[tuple[str, Path]]:
@@ -135,11 +135,11 @@ def _images(folder: Path, need_target: bool) -> list[tuple[str, Path]]:
     found: list[tuple[str, Path]] = []
     empty: list[Path] = []
     for place in _folders(folder):
-        pictures = _pictures(place)
+        pictures = _image_files(place)
         found += [(_name(place), file) for file in pictures]
         if not pictures:
             empty.append(place)
-    alone = [("", file) for file in _pictures(folder)]
+    alone = [("", file) for file in _image_files(folder)]
     if not need_target and (found or alone):
         return found or alone
     if not found and not empty:
@@ -155,7 +155,7 @@ def _images(folder: Path, need_target: bool) -> list[tuple[str, Path]]:
 
 def _without_image(place: Path, folder: Path) -> Failure:
     inner = _folders(place)
-    if any(_pictures(p) for p in inner):
+    if any(_image_files(p) for p in inner):
         help = f"images are looked for in <class>/<file> under `path`: should it end in `/{place.name}`?"
     else:
         help = f"remove the folder, or put images into it; they end in {', '.join(sorted(ENDINGS))}"
@@ -166,7 +166,7 @@ def _folders(folder: Path) -> list[Path]:
     return sorted((p for p in _entries(folder) if p.is_dir()), key=_name)
 
 
-def _pictures(folder: Path) -> list[Path]:
+def _image_files(folder: Path) -> list[Path]:
     return sorted((p for p in _entries(folder) if p.suffix.lower() in ENDINGS and p.is_file()), key=_name)
 
 
@@ -188,7 +188,7 @@ def _name(path: Path) -> str:
     return unicodedata.normalize("NFC", path.name)
 
 
-def _called(file: Path, folder: Path) -> str:
+def _display_name(file: Path, folder: Path) -> str:
     return file.name if file == folder else file.relative_to(folder).as_posix()
 
 
@@ -210,7 +210,7 @@ def _differs(file: Path, pixels: Array, first: Path, out: Array) -> Failure:
 def _warned(skipped: Sequence[tuple[str, str]], count: int, folder: Path) -> tuple[Problem, ...]:
     if not skipped:
         return ()
-    named = ", ".join(f"{file} ({why})" for file, why in skipped[:NAMED])
-    more = f" and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""
+    named = ", ".join(f"{file} ({why})" for file, why in skipped[:MAX_FILES_NAMED])
+    more = f" and {len(skipped) - MAX_FILES_NAMED} more" if len(skipped) > MAX_FILES_NAMED else ""
     text = f"{len(skipped)} of {count} images cannot be read and are left out: {named}{more}"
     return (Problem(text, code="bad-image", file=display_path(folder), level="warning"),)

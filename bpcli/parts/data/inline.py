@@ -17,7 +17,7 @@ from bpcli.parts.data.targets import labels, numeric_target
 from bpcli.records.training import Failure, Problem
 
 
-def _fault(template: str, **context: Any) -> PydanticCustomError:
+def _row_error(template: str, **context: Any) -> PydanticCustomError:
     return PydanticCustomError("rows", template, context)
 
 
@@ -25,31 +25,31 @@ def _shape(value: Any, where: str, names: bool) -> Shape:
     """The shape of nested lists of numbers. Raises where a row differs from the first, naming its index."""
     if isinstance(value, list | tuple):
         if not value:
-            raise _fault("{where} is empty", where=where)
+            raise _row_error("{where} is empty", where=where)
         first = _shape(value[0], f"{where}[0]", names)
         for i, inner in enumerate(value[1:], start=1):
             found = _shape(inner, f"{where}[{i}]", names)
             if found != first:
-                raise _fault(
+                raise _row_error(
                     "{where}[{i}] {found}, {where}[0] {first}",
-                    where=where, i=i, found=_counted(found), first=_counted(first),
+                    where=where, i=i, found=_count_text(found), first=_count_text(first),
                 )  # fmt: skip
         return (len(value), *first)
     if isinstance(value, str) and names:
         return ()
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _fault("{where} is {value}, not a number", where=where, value=_yaml(value))
+        raise _row_error("{where} is {value}, not a number", where=where, value=_yaml_text(value))
     if isinstance(value, float) and not math.isfinite(value):
-        raise _fault("{where} is {value}: a finite number is expected", where=where, value=_yaml(value))
+        raise _row_error("{where} is {value}: a finite number is expected", where=where, value=_yaml_text(value))
     return ()
 
 
-def _yaml(value: Any) -> str:
+def _yaml_text(value: Any) -> str:
     words = {True: "true", False: "false", None: "null"}
     return words[value] if value is None or isinstance(value, bool) else f"`{value}`"
 
 
-def _counted(shape: Shape) -> str:
+def _count_text(shape: Shape) -> str:
     if not shape:
         return "is a single value"
     return f"has {' x '.join(map(str, shape))} value{'s' * (shape != (1,))}"
@@ -61,9 +61,9 @@ def _frozen(value: Any) -> Any:
 
 def _inputs(value: Any) -> Any:
     if not isinstance(value, list | tuple):
-        raise _fault("write a list of rows, such as [[0, 1], [1, 0]]")
+        raise _row_error("write a list of rows, such as [[0, 1], [1, 0]]")
     if len(_shape(value, "inputs", names=False)) < 2:
-        raise _fault("each row is a list: write [[1], [2]] for two rows of one number")
+        raise _row_error("each row is a list: write [[1], [2]] for two rows of one number")
     return _frozen(value)
 
 
@@ -71,15 +71,15 @@ def _targets(value: Any) -> Any:
     if value is None:
         return None
     if not isinstance(value, list | tuple):
-        raise _fault("write a list with one target a row")
+        raise _row_error("write a list with one target a row")
     shape = _shape(value, "targets", names=True)
     words = [i for i, item in enumerate(value) if isinstance(item, str)]
     if words and len(words) < len(value):
-        raise _fault("targets mix names and numbers: targets[{i}] is `{name}`", i=words[0], name=value[words[0]])
+        raise _row_error("targets mix names and numbers: targets[{i}] is `{name}`", i=words[0], name=value[words[0]])
     if len(shape) > 2:
-        raise _fault("the targets of a row are one list of numbers")
+        raise _row_error("the targets of a row are one list of numbers")
     if len(shape) == 2 and any(isinstance(item, str) for row in value for item in row):
-        raise _fault("class names stand in a plain list: [cat, dog], not [[cat], [dog]]")
+        raise _row_error("class names stand in a plain list: [cat, dog], not [[cat], [dog]]")
     return _frozen(value)
 
 
@@ -108,7 +108,7 @@ class Inline(Source):
     def _as_many(self) -> Inline:
         if self.targets is not None and len(self.targets) != len(self.inputs):
             counts = {"inputs": len(self.inputs), "targets": len(self.targets)}
-            raise _fault("inputs has {inputs} rows and targets {targets}: each row needs one target", **counts)
+            raise _row_error("inputs has {inputs} rows and targets {targets}: each row needs one target", **counts)
         return self
 
     def load(self, root: Path, *, need_target: bool = True) -> Table:

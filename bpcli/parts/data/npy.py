@@ -14,9 +14,9 @@ from bpcli.family.plan import Array, Sample, Shape
 from bpcli.numeric.lazy_rows import MappedRows
 from bpcli.parts.data.arrays import (
     all_finite,
+    check_target_type,
     columns_of,
     inputs_of,
-    likely_targets,
     read_npy,
     same_length,
     targets_of,
@@ -80,7 +80,7 @@ class Npy(Source):
         their name. The numbers of the inputs are not looked at yet."""
         path, x, t, where = self._open(root, True)
         assert t is not None
-        likely_targets(t, where, "the array")
+        check_target_type(t, where, "the array")
         all_finite(t, where, "the array")
         return inputs_of(x, path, "the array", finite=False), t, (path, "the array")
 
@@ -122,9 +122,9 @@ class Npy(Source):
     def of_file(cls, path: str, like: Source | None, *, need_target: bool, row: Shape, root: Path) -> Npy:
         """Its targets are the columns that they were in training, but for a file that has none of them."""
         if isinstance(like, Npy) and like.target:
-            given = like.model_copy(update={"path": path})
+            source = like.model_copy(update={"path": path})
             inputs_only = not need_target and len(row) == 1 and read_npy(root, path)[1].shape[1:] == row
-            return given.model_copy(update={"target": ()}) if inputs_only else given
+            return source.model_copy(update={"target": ()}) if inputs_only else source
         if need_target:
             help = "--data '{type: npy, path: INPUTS, targets: TARGETS}'"
             text = f"{path} holds inputs and no targets"

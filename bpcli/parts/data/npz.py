@@ -20,9 +20,9 @@ from bpcli.numeric.lazy_rows import MappedRows
 from bpcli.parts.data.arrays import (
     MAPPED,
     all_finite,
+    check_target_type,
     header,
     inputs_of,
-    likely_targets,
     mapped,
     same_length,
     targets_of,
@@ -65,7 +65,7 @@ class Npz(Source):
         their name. The numbers of the inputs are not looked at yet."""
         path, x, t = self._open(root, True)
         assert t is not None
-        likely_targets(t, path, f"`{self.targets}`")
+        check_target_type(t, path, f"`{self.targets}`")
         all_finite(t, path, f"`{self.targets}`")
         return inputs_of(x, path, f"`{self.inputs}`", finite=False), t, (path, f"`{self.inputs}`")
 
@@ -113,21 +113,23 @@ def _read(archive: zipfile.ZipFile, path: Path, key: str) -> Array | MappedRows:
         if expected > MAPPED and entry.compress_type == zipfile.ZIP_STORED and shape:
             if entry.file_size - file.tell() != expected:
                 raise ValueError(f"`{key}` has {entry.file_size - file.tell()} bytes where {expected} are expected")
-            return MappedRows(_stored(path, entry, file.tell(), shape, fortran, dtype))
+            return MappedRows(_map_entry(path, entry, file.tell(), shape, fortran, dtype))
         data = file.read()
     if len(data) != expected:
         raise ValueError(f"`{key}` has {len(data)} bytes where {expected} are expected")
     return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
 
 
-def _stored(path: Path, entry: zipfile.ZipInfo, start: int, shape: Shape, fortran: bool, dtype: np.dtype[Any]) -> Array:
+def _map_entry(
+    path: Path, entry: zipfile.ZipInfo, start: int, shape: Shape, fortran: bool, dtype: np.dtype[Any]
+) -> Array:
     """An array that is not compressed, left in its archive; `start` is where its numbers begin in the entry. Raises
     ValueError where its checksum is wrong."""
     with open(path, "rb") as file:  # the entry's own header stands before it, with a name and an extra of any length
         file.seek(entry.header_offset + 26)
         name, extra = struct.unpack("<HH", file.read(4))
-        begin = entry.header_offset + 30 + name + extra
-        file.seek(begin)
+        entry_start = entry.header_offset + 30 + name + extra
+        file.seek(entry_start)
         found, left = 0, entry.file_size
         while left:
             block = file.read(min(left, 1 << 20))
@@ -136,4 +138,4 @@ def _stored(path: Path, entry: zipfile.ZipInfo, start: int, shape: Shape, fortra
             found, left = zlib.crc32(block, found), left - len(block)
     if found != entry.CRC:
         raise ValueError(f"Bad CRC-32 for file {entry.filename!r}")
-    return mapped(path, begin + start, shape, fortran, dtype)
+    return mapped(path, entry_start + start, shape, fortran, dtype)

@@ -24,9 +24,9 @@ from bpcli.parts.data.columns import (
 )
 from bpcli.parts.data.files import data_error, locate
 from bpcli.parts.data.targets import labels
-from bpcli.parts.extras import missing as not_installed
+from bpcli.parts.extras import not_installed
 
-DAY = 86400 * 10**6  # microseconds
+MICROSECONDS_PER_DAY = 86400 * 10**6  # microseconds
 
 
 class Parquet(ColumnSource):
@@ -150,10 +150,10 @@ def _column(table: Any, name: str, kind: Kind, path: Path) -> Array:
         column = column.cast(column.type.value_type)
     try:
         if kind == "text":
-            return labels("" if v is None else _written(v) for v in column.to_pylist())
+            return labels("" if v is None else _cell_text(v) for v in column.to_pylist())
         if kind == "date":
             micro = column.cast(pa.timestamp("us", getattr(column.type, "tz", None)), safe=False)
-            days: Array = micro.cast(pa.int64()).to_numpy().astype(np.float64) / DAY
+            days: Array = micro.cast(pa.int64()).to_numpy().astype(np.float64) / MICROSECONDS_PER_DAY
             return days
         if kind == "boolean" and pa.types.is_boolean(column.type):
             column = column.cast(pa.uint8())
@@ -169,7 +169,7 @@ def _column(table: Any, name: str, kind: Kind, path: Path) -> Array:
     return found
 
 
-def _written(value: Any) -> str:
+def _cell_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

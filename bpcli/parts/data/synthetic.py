@@ -17,17 +17,17 @@ from bpcli.numeric.streams import Stream
 
 Form = Literal["xor", "moons", "circles", "spirals", "blobs", "sine", "parity"]
 
-NOISE: Mapping[Form, float] = {
+DEFAULT_NOISE: Mapping[Form, float] = {
     "xor": 0.1, "moons": 0.1, "circles": 0.1, "spirals": 0.03, "blobs": 1.0, "sine": 0.1, "parity": 0.0,
 }  # fmt: skip
 """The usual deviation: classes touch, and can be told apart."""
 
-CLASSES: Mapping[Form, int] = {"spirals": 2, "blobs": 3}
+DEFAULT_CLASSES: Mapping[Form, int] = {"spirals": 2, "blobs": 3}
 """How many classes where that can be chosen, unless it is."""
 
-BITS = 4
-INNER = 0.5  # the radius of the inner circle; the outer one's is 1
-AWAY = 6.0  # how far the middles of blobs lie from the origin
+DEFAULT_BITS = 4
+INNER_RADIUS = 0.5  # the radius of the inner circle; the outer one's is 1
+BLOB_DISTANCE = 6.0  # how far the middles of blobs lie from the origin
 
 
 class Synthetic(Source):
@@ -54,9 +54,9 @@ class Synthetic(Source):
 
     @model_validator(mode="after")
     def _fits(self) -> Synthetic:
-        if self.classes is not None and self.shape not in CLASSES:
+        if self.classes is not None and self.shape not in DEFAULT_CLASSES:
             message = "`classes` is for {known}, and {form} has its own"
-            raise PydanticCustomError("classes", message, {"known": " and ".join(CLASSES), "form": self.shape})
+            raise PydanticCustomError("classes", message, {"known": " and ".join(DEFAULT_CLASSES), "form": self.shape})
         if self.bits is not None and self.shape != "parity":
             raise PydanticCustomError("bits", "`bits` is for parity, not for {form}", {"form": self.shape})
         if self.rows < self.count:
@@ -67,13 +67,13 @@ class Synthetic(Source):
     @property
     def count(self) -> int:
         """How many classes; 0 for sine."""
-        return 0 if self.shape == "sine" else self.classes or CLASSES.get(self.shape, 2)
+        return 0 if self.shape == "sine" else self.classes or DEFAULT_CLASSES.get(self.shape, 2)
 
     def load(self, root: Path, *, need_target: bool = True) -> Table:
         order = Stream(self.seed, "synthetic", self.shape, "order").permutation(self.rows)
         chance = Stream(self.seed, "synthetic", self.shape).at()
-        noise = NOISE[self.shape] if self.noise is None else self.noise
-        x, t = MADE[self.shape](self, noise, chance)
+        noise = DEFAULT_NOISE[self.shape] if self.noise is None else self.noise
+        x, t = GENERATORS[self.shape](self, noise, chance)
         names = tuple(f"x{i + 1}" for i in range(x.shape[1])) if x.shape[1] > 1 else ("x",)
         return Table(
             numbers=x[order],
@@ -113,7 +113,7 @@ def _ids(sizes: list[int]) -> Array:
     return np.repeat(np.arange(len(sizes)), sizes)
 
 
-def _around(x: Array, noise: float, chance: np.random.Generator) -> Array:
+def _with_noise(x: Array, noise: float, chance: np.random.Generator) -> Array:
     """The points with normal noise on each coordinate."""
     return x + noise * chance.standard_normal(x.shape)
 
@@ -122,7 +122,7 @@ def _xor(s: Synthetic, noise: float, chance: np.random.Generator) -> tuple[Array
     """Clouds about the corners of the unit square."""
     corners = np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0]])
     sizes = [part for half in _sizes(s.rows, 2) for part in _sizes(half, 2)]
-    return _around(np.repeat(corners, sizes, axis=0), noise, chance), _ids(_sizes(s.rows, 2))
+    return _with_noise(np.repeat(corners, sizes, axis=0), noise, chance), _ids(_sizes(s.rows, 2))
 
 
 def _moons(s: Synthetic, noise: float, chance: np.random.Generator) -> tuple[Array, Array]:
@@ -131,15 +131,15 @@ def _moons(s: Synthetic, noise: float, chance: np.random.Generator) -> tuple[Arr
     outer, inner = (np.linspace(0, math.pi, n) for n in sizes)
     x = np.concatenate([np.column_stack([np.cos(outer), np.sin(outer)]),
                         np.column_stack([1 - np.cos(inner), 0.5 - np.sin(inner)])])  # fmt: skip
-    return _around(x, noise, chance), _ids(sizes)
+    return _with_noise(x, noise, chance), _ids(sizes)
 
 
 def _circles(s: Synthetic, noise: float, chance: np.random.Generator) -> tuple[Array, Array]:
     """A circle about another."""
     sizes = _sizes(s.rows, 2)
     angles = [np.linspace(0, 2 * math.pi, n, endpoint=False) for n in sizes]
-    rings = (r * np.column_stack([np.cos(a), np.sin(a)]) for r, a in zip((1.0, INNER), angles, strict=True))
-    return _around(np.concatenate(list(rings)), noise, chance), _ids(sizes)
+    rings = (r * np.column_stack([np.cos(a), np.sin(a)]) for r, a in zip((1.0, INNER_RADIUS), angles, strict=True))
+    return _with_noise(np.concatenate(list(rings)), noise, chance), _ids(sizes)
 
 
 def _spirals(s: Synthetic, noise: float, chance: np.random.Generator) -> tuple[Array, Array]:
@@ -150,38 +150,38 @@ def _spirals(s: Synthetic, noise: float, chance: np.random.Generator) -> tuple[A
         along = np.linspace(0, 1, n)
         radius, angle = 0.1 + 0.9 * along, 2 * math.pi * (1.25 * along + k / len(sizes))
         arms.append(radius[:, None] * np.column_stack([np.cos(angle), np.sin(angle)]))
-    return _around(np.concatenate(arms), noise, chance), _ids(sizes)
+    return _with_noise(np.concatenate(arms), noise, chance), _ids(sizes)
 
 
-def middles(classes: int) -> Array:
+def blob_centers(classes: int) -> Array:
     """Where blobs lie (classes, 2): evenly on a circle."""
     angle = 2 * math.pi * np.arange(classes) / classes
-    return AWAY * np.column_stack([np.cos(angle), np.sin(angle)])
+    return BLOB_DISTANCE * np.column_stack([np.cos(angle), np.sin(angle)])
 
 
 def _blobs(s: Synthetic, noise: float, chance: np.random.Generator) -> tuple[Array, Array]:
     """Round clouds."""
     sizes = _sizes(s.rows, s.count)
-    return _around(np.repeat(middles(s.count), sizes, axis=0), noise, chance), _ids(sizes)
+    return _with_noise(np.repeat(blob_centers(s.count), sizes, axis=0), noise, chance), _ids(sizes)
 
 
 def _sine(s: Synthetic, noise: float, chance: np.random.Generator) -> tuple[Array, Array]:
     """A period of the sine; the inputs are even, the targets noisy."""
     x = np.linspace(-math.pi, math.pi, s.rows)[:, None]
-    return x, _around(np.sin(x), noise, chance)
+    return x, _with_noise(np.sin(x), noise, chance)
 
 
 def _parity(s: Synthetic, noise: float, chance: np.random.Generator) -> tuple[Array, Array]:
     """All patterns of bits, again and again; of more patterns than rows some, none twice."""
-    bits = s.bits or BITS
+    bits = s.bits or DEFAULT_BITS
     patterns = np.arange(s.rows) % (1 << bits)
     if s.rows < 1 << bits:
         patterns = np.sort(chance.permutation(1 << bits)[: s.rows])
     x = (patterns[:, None] >> np.arange(bits)[::-1]) & 1
-    return _around(x.astype(np.float64), noise, chance), x.sum(axis=1) % 2
+    return _with_noise(x.astype(np.float64), noise, chance), x.sum(axis=1) % 2
 
 
-MADE: Mapping[Form, Callable[[Synthetic, float, np.random.Generator], tuple[Array, Array]]] = {
+GENERATORS: Mapping[Form, Callable[[Synthetic, float, np.random.Generator], tuple[Array, Array]]] = {
     "xor": _xor, "moons": _moons, "circles": _circles, "spirals": _spirals, "blobs": _blobs, "sine": _sine,
     "parity": _parity,
 }  # fmt: skip

@@ -11,13 +11,13 @@ from bpcli.family import Loss
 from bpcli.family.plan import Array, Frame, Sample, Shape, ShapeError
 
 __all__ = [
-    "NOT_ROWS", "SURE", "average", "check_row", "check_several", "cost", "mean", "over_rows", "samples", "share",
+    "ALWAYS_ONE", "NOT_ROWS", "average", "check_row", "check_several", "cost", "mean", "over_rows", "samples", "share",
     "slope",
 ]  # fmt: skip
 
 NOT_ROWS = "compares rows of numbers, and the network ends in rows of shape (2, 2)"
 """What samples of images are told."""
-SURE = "its softmax is always 1"
+ALWAYS_ONE = "its softmax is always 1"
 
 
 def check_row(x: Shape, loss: str) -> None:

@@ -13,9 +13,9 @@ from bpcli.family import ClassMismatchError
 from bpcli.family.part import near
 from bpcli.family.plan import ShapeError
 
-__all__ = ["Alpha", "ClassWeights", "by_id", "settled"]
+__all__ = ["Alpha", "ClassWeights", "all_weights", "weights_by_id"]
 
-Named = tuple[tuple[str, float], ...]
+NamedWeights = tuple[tuple[str, float], ...]
 """Names of classes with their weights; once settled, of all classes in the order of their ids."""
 
 EXAMPLE = "{oak: 2.0, elm: 1.0}"
@@ -53,8 +53,8 @@ class _Weights:
         )
 
 
-ClassWeights = Annotated[Named | Literal["balanced"] | None, _Weights(number=False)]
-Alpha = Annotated[float | Named | Literal["balanced"], _Weights(number=True)]
+ClassWeights = Annotated[NamedWeights | Literal["balanced"] | None, _Weights(number=False)]
+Alpha = Annotated[float | NamedWeights | Literal["balanced"], _Weights(number=True)]
 
 
 def _plain(value: Any) -> Any:
@@ -79,9 +79,9 @@ def _positive(value: Any, what: str) -> float:
     return float(value)
 
 
-def settled(
-    setting: str, weights: Named | Literal["balanced"], classes: tuple[str, ...], counts: tuple[int, ...]
-) -> Named:
+def all_weights(
+    setting: str, weights: NamedWeights | Literal["balanced"], classes: tuple[str, ...], counts: tuple[int, ...]
+) -> NamedWeights:
     """A weight for every class, in the order of ids: those given, and 1 for the others.
 
     `balanced` is N / (K n_k) for n_k of the N training rows, as in King & Zeng 2001 and scikit-learn. Raises
@@ -92,17 +92,17 @@ def settled(
             text = f"the classes cannot be balanced: no training row is of class `{classes[counts.index(0)]}`"
             raise ClassMismatchError(setting, text, "give weights by name, or rows of that class")
         return tuple((name, sum(counts) / (len(classes) * n)) for name, n in zip(classes, counts, strict=True))
-    given = dict(weights)
-    for name in given:
+    by_name = dict(weights)
+    for name in by_name:
         if name not in classes:
             guess = near(name, classes)
             known = ", ".join(classes[:20]) + (f" and {len(classes) - 20} more" if len(classes) > 20 else "")
             help = f"did you mean `{guess}`? " if guess else ""
             raise ClassMismatchError(setting, f"there is no class `{name}` to weigh", f"{help}the classes are {known}")
-    return tuple((name, given.get(name, 1.0)) for name in classes)
+    return tuple((name, by_name.get(name, 1.0)) for name in classes)
 
 
-def by_id(weights: Named | Literal["balanced"], classes: int) -> tuple[float, ...]:
+def weights_by_id(weights: NamedWeights | Literal["balanced"], classes: int) -> tuple[float, ...]:
     """The settled weights alone. Raises ShapeError where there is not one for each of so many outputs."""
     found = () if isinstance(weights, str) else tuple(weight for _, weight in weights)
     if len(found) == classes:

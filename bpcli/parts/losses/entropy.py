@@ -12,8 +12,8 @@ from bpcli.family.plan import Array, Frame, N, Plan, Sample, Shape, Slot
 from bpcli.notation import Eq
 from bpcli.numeric import stable
 from bpcli.parts.losses.averaging import (
+    ALWAYS_ONE,
     NOT_ROWS,
-    SURE,
     average,
     check_row,
     check_several,
@@ -100,7 +100,7 @@ class CrossEntropy(Loss):
     default_metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
 
     def plan(self, x: Shape) -> Plan:
-        check_several(x, self.kind, SURE, "binary_cross_entropy")
+        check_several(x, self.kind, ALWAYS_ONE, "binary_cross_entropy")
         return Plan(y=x, keep={"s": Slot((N, *x))}, scratch={"e": Slot((N, *x)), "rows": Slot((N,))})
 
     def forward(self, f: Frame) -> float:
@@ -130,5 +130,5 @@ class CrossEntropy(Loss):
         mixed = {"x": p[:2], "t": [[0.2, 0.5, 0.3], [0.0, 0.9, 0.1]]}
         yield Sample(cls(), (3,), batch=2, inputs=mixed, note="distributions")
         yield Sample(cls(), (2,), batch=1, inputs={"x": [[0.25, 0.75]], "t": [[1.0, 0.0]]}, note="one row")
-        yield Sample(cls(), (1,), error=SURE)
+        yield Sample(cls(), (1,), error=ALWAYS_ONE)
         yield Sample(cls(), (2, 2), error=NOT_ROWS)

@@ -40,11 +40,11 @@ class LabelHinge(Loss):
         return Plan(y=x, keep=slots, scratch={"e": Slot((N, *x)), "rows": Slot((N,))})
 
     def check(self, targets: Array) -> str:
-        odd = targets[(targets != 0) & (targets != 1)]
-        if not odd.size:
+        invalid = targets[(targets != 0) & (targets != 1)]
+        if not invalid.size:
             return ""
-        text = f"{self.kind} takes targets 0 and 1, and these hold {odd[0]:g}"
-        return f"{text}: write 0 in its place" if (odd == -1).all() else text
+        text = f"{self.kind} takes targets 0 and 1, and these hold {invalid[0]:g}"
+        return f"{text}: write 0 in its place" if (invalid == -1).all() else text
 
     def shortfall(self, f: Frame) -> None:
         """Writes f.s, the label as -1 or 1, and f.m, by how much its score falls short of the margin."""

@@ -14,21 +14,21 @@ from pydantic import Field
 from bpcli.family import Link, Loss
 from bpcli.family.plan import Array, Frame, N, Plan, Sample, Shape, Slot
 from bpcli.notation import Eq
-from bpcli.parts.losses.averaging import NOT_ROWS, SURE, average, check_several, mean, over_rows, share
-from bpcli.parts.losses.class_weights import Alpha, ClassWeights, by_id, settled
+from bpcli.parts.losses.averaging import ALWAYS_ONE, NOT_ROWS, average, check_several, mean, over_rows, share
+from bpcli.parts.losses.class_weights import Alpha, ClassWeights, all_weights, weights_by_id
 
 HUGE = {"x": [[800.0, -800.0, 0.0], [1.0, 1.0, 1.0]], "t": [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]}
 THREE_CLASSES = (("0", 0.25), ("1", 3.0), ("2", 1.0))
 
 
 def _slots(x: Shape) -> tuple[dict[str, Slot], dict[str, Slot]]:
-    """What `_surprise` and `_pull` need: keep, scratch."""
+    """What `_row_entropies` and `_softmax_slope` need: keep, scratch."""
     (k,) = x
     row = Slot((N,))
     return {"e": Slot((k, N)), "total": row, "mass": row}, {"q": Slot((k, N)), "top": row, "rows": row}
 
 
-def _surprise(f: Frame, t: Array) -> None:
+def _row_entropies(f: Frame, t: Array) -> None:
     """rows = sum_k t_k (logsumexp(x) - x_k), with e = exp(x - max x), its sum `total`, and `mass` = sum_k t_k."""
     np.copyto(f.e, f.x.T)
     np.maximum.reduce(f.e, 0, out=f.top)
@@ -42,7 +42,7 @@ def _surprise(f: Frame, t: Array) -> None:
     np.subtract(f.rows, f.top, out=f.rows)
 
 
-def _pull(f: Frame, t: Array, share: Any) -> None:
+def _softmax_slope(f: Frame, t: Array, share: Any) -> None:
     """dx = share (p mass - t)."""
     np.divide(f.mass, f.total, out=f.top)
     np.multiply(f.e, f.top, out=f.q)
@@ -84,14 +84,16 @@ class SoftmaxCrossEntropy(Loss):
     def with_classes(self, classes: tuple[str, ...], counts: tuple[int, ...]) -> Self:
         if self.class_weights is None:
             return self
-        return self.model_copy(update={"class_weights": settled("class_weights", self.class_weights, classes, counts)})
+        return self.model_copy(
+            update={"class_weights": all_weights("class_weights", self.class_weights, classes, counts)}
+        )
 
     @property
     def _spreads(self) -> bool:
         return bool(self.label_smoothing) or self.class_weights is not None
 
     def plan(self, x: Shape) -> Plan:
-        check_several(x, self.kind, SURE, "binary_cross_entropy")
+        check_several(x, self.kind, ALWAYS_ONE, "binary_cross_entropy")
         keep, scratch = _slots(x)
         consts: dict[str, Any] = {}
         if self.label_smoothing:
@@ -100,7 +102,7 @@ class SoftmaxCrossEntropy(Loss):
             keep["u"] = Slot((N, *x))
         if self.class_weights is not None:
             keep |= {"weights": Slot(x), "norm": Slot(())}
-            consts["c"] = np.array(by_id(self.class_weights, x[0]))
+            consts["c"] = np.array(weights_by_id(self.class_weights, x[0]))
         return Plan(y=x, keep=keep, scratch=scratch, consts=consts)
 
     def _spread(self, f: Frame) -> Array:
@@ -111,7 +113,7 @@ class SoftmaxCrossEntropy(Loss):
         np.multiply(f.t, 1 - self.label_smoothing, out=f.u)
         np.add(f.u, self.label_smoothing / f.x.shape[1], out=f.u)
         if self.class_weights is not None:
-            f.weights[...] = by_id(self.class_weights, f.x.shape[1])
+            f.weights[...] = weights_by_id(self.class_weights, f.x.shape[1])
             np.matmul(f.t, f.weights, out=f.rows)
             f.norm[...] = mean(f.rows, f.w)
             np.multiply(f.u, f.weights, out=f.u)
@@ -119,18 +121,18 @@ class SoftmaxCrossEntropy(Loss):
         return u
 
     def forward(self, f: Frame) -> float:
-        _surprise(f, self._spread(f))
+        _row_entropies(f, self._spread(f))
         loss = mean(f.rows, f.w)
         return loss if self.class_weights is None else loss / float(f.norm)
 
     def backward(self, f: Frame) -> None:
         spread = f.u if self._spreads else f.t
         if self.class_weights is None:
-            _pull(f, spread, 1 / len(f.x) if f.w is None else f.w)
+            _softmax_slope(f, spread, 1 / len(f.x) if f.w is None else f.w)
         elif f.w is None:
-            _pull(f, spread, 1 / (len(f.x) * float(f.norm)))
+            _softmax_slope(f, spread, 1 / (len(f.x) * float(f.norm)))
         else:
-            _pull(f, spread, np.divide(f.w, f.norm, out=f.rows))
+            _softmax_slope(f, spread, np.divide(f.w, f.norm, out=f.rows))
 
     def mean_weight(self, f: Frame) -> float:
         return 1.0 if self.class_weights is None else float(f.norm)
@@ -185,7 +187,7 @@ class SoftmaxCrossEntropy(Loss):
         yield Sample(
             both, (3,), batch=4, inputs={**four, "w": [0.1, 0.2, 0.3, 0.4]}, note="smoothed, weights of both kinds"
         )
-        yield Sample(cls(), (1,), error=SURE)
+        yield Sample(cls(), (1,), error=ALWAYS_ONE)
         yield Sample(cls(), (2, 2), error=NOT_ROWS)
         yield Sample(weighed, (4,), error="weights for 3 classes and 4 outputs")
         yield Sample({"type": "softmax_cross_entropy", "label_smoothing": 1.0}, error="less than 1")
@@ -209,7 +211,7 @@ class KLDivergence(Loss):
     default_metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
 
     def plan(self, x: Shape) -> Plan:
-        check_several(x, self.kind, SURE, "binary_cross_entropy")
+        check_several(x, self.kind, ALWAYS_ONE, "binary_cross_entropy")
         keep, scratch = _slots(x)
         return Plan(y=x, keep=keep, scratch={**scratch, "h": Slot((N, *x))})
 
@@ -225,7 +227,7 @@ class KLDivergence(Loss):
         return f"{text}: divide each row by its sum"
 
     def forward(self, f: Frame) -> float:
-        _surprise(f, f.t)
+        _row_entropies(f, f.t)
         np.equal(f.t, 0, out=f.h)
         np.maximum(f.h, f.t, out=f.h)  # t, and 1 where t is 0
         np.log(f.h, out=f.h)
@@ -234,7 +236,7 @@ class KLDivergence(Loss):
         return mean(f.rows, f.w)
 
     def backward(self, f: Frame) -> None:
-        _pull(f, f.t, 1 / len(f.x) if f.w is None else f.w)
+        _softmax_slope(f, f.t, 1 / len(f.x) if f.w is None else f.w)
 
     def equations(self, weighted: bool) -> list[Eq]:
         value = "sum(k, xlogy(t[n,k], t[n,k]) + t[n,k] * (lse[n] - x[n,k]))"
@@ -254,7 +256,7 @@ class KLDivergence(Loss):
         yield Sample(cls(), (3,), inputs={**t, "w": [0.5, 0.2, 0.3]}, note="sample weights")
         yield Sample(cls(), (2,), batch=1, inputs={"t": [[0.25, 0.75]]}, note="one row")
         yield Sample(cls(), (3,), batch=2, inputs=HUGE, note="huge, and a tie")
-        yield Sample(cls(), (1,), error=SURE)
+        yield Sample(cls(), (1,), error=ALWAYS_ONE)
         yield Sample(cls(), (2, 2), error=NOT_ROWS)
 
 
@@ -280,10 +282,10 @@ class Focal(Loss):
     def with_classes(self, classes: tuple[str, ...], counts: tuple[int, ...]) -> Self:
         if isinstance(self.alpha, float):
             return self
-        return self.model_copy(update={"alpha": settled("alpha", self.alpha, classes, counts)})
+        return self.model_copy(update={"alpha": all_weights("alpha", self.alpha, classes, counts)})
 
     def plan(self, x: Shape) -> Plan:
-        check_several(x, self.kind, SURE, "binary_cross_entropy")
+        check_several(x, self.kind, ALWAYS_ONE, "binary_cross_entropy")
         keep, scratch = _slots(x)
         row = Slot((N,))
         keep |= {"rest": row, "lnq": row, "factor": row}
@@ -291,12 +293,12 @@ class Focal(Loss):
         if isinstance(self.alpha, float):
             consts["alpha"] = self.alpha
         else:
-            consts["c"] = np.array(by_id(self.alpha, x[0]))
+            consts["c"] = np.array(weights_by_id(self.alpha, x[0]))
             keep["weights"] = Slot(x)
         return Plan(y=x, keep=keep, scratch={**scratch, "flag": Slot((N,), "bool")}, consts=consts)
 
     def forward(self, f: Frame) -> float:
-        _surprise(f, f.t)
+        _row_entropies(f, f.t)
         np.multiply(f.e, f.t.T, out=f.q)
         np.subtract(f.e, f.q, out=f.q)
         np.add.reduce(f.q, 0, out=f.rest)
@@ -311,7 +313,7 @@ class Focal(Loss):
         if isinstance(self.alpha, float):
             np.multiply(f.factor, self.alpha, out=f.factor)
         else:
-            f.weights[...] = by_id(self.alpha, f.x.shape[1])
+            f.weights[...] = weights_by_id(self.alpha, f.x.shape[1])
             np.matmul(f.t, f.weights, out=f.top)
             np.multiply(f.factor, f.top, out=f.factor)
         np.multiply(f.factor, f.lnq, out=f.rows)
@@ -370,5 +372,5 @@ class Focal(Loss):
         yield Sample({"type": "focal", "gamma": -1.0}, error="greater than or equal to 0")
         yield Sample({"type": "focal", "alpha": 0.0}, error="must be a number greater than 0")
         yield Sample(by_name, (4,), error="weights for 3 classes and 4 outputs")
-        yield Sample(cls(), (1,), error=SURE)
+        yield Sample(cls(), (1,), error=ALWAYS_ONE)
         yield Sample(cls(), (2, 2), error=NOT_ROWS)

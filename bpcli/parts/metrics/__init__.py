@@ -14,13 +14,13 @@ from bpcli.parts.metrics.counts import (
     precision_of,
     recall_of,
 )
-from bpcli.parts.metrics.notes import Noted
+from bpcli.parts.metrics.notes import HasNote
 from bpcli.parts.metrics.probabilities import Brier, LogLoss
 from bpcli.parts.metrics.ranking import AveragePrecision, RocAuc
 from bpcli.parts.metrics.values import MAE, MSE, R2, RMSE, ExplainedVariance
 
 __all__ = [
     "F1", "MAE", "MSE", "R2", "RMSE", "Accuracy", "AveragePrecision", "BalancedAccuracy", "Brier", "ExplainedVariance",
-    "LogLoss", "Matthews", "Noted", "Precision", "Recall", "RocAuc", "TopK",
+    "HasNote", "LogLoss", "Matthews", "Precision", "Recall", "RocAuc", "TopK",
     "add_confusion", "add_counts", "average_of", "counts_of", "f1_of", "precision_of", "recall_of",
 ]  # fmt: skip

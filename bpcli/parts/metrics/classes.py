@@ -21,7 +21,7 @@ from bpcli.parts.metrics.counts import (
     precision_of,
     recall_of,
 )
-from bpcli.parts.metrics.notes import Noted, listed
+from bpcli.parts.metrics.notes import HasNote, list_classes
 from bpcli.records.training import Failure, Problem
 
 Average = Annotated[
@@ -205,7 +205,7 @@ class F1(FromCounts, Metric):
         yield Sample({"type": "f1", "average": "samples"}, error=AVERAGES)
 
 
-class BalancedAccuracy(Noted, Metric):
+class BalancedAccuracy(HasNote, Metric):
     """The mean over the classes of the share of their rows that was found; classes without a row are left out.
 
     A net that always guesses the largest class of two scores 0.5, however large the class is.
@@ -232,10 +232,10 @@ class BalancedAccuracy(Noted, Metric):
 
     def note(self, counts: Array, names: Sequence[str], rows: int, several: bool) -> str:
         absent = counts[2] == 0
-        return f"no row is of {listed(absent, names, several)}: left out" if absent.any() else ""
+        return f"no row is of {list_classes(absent, names, several)}: left out" if absent.any() else ""
 
 
-class Matthews(Noted, Metric):
+class Matthews(HasNote, Metric):
     """The correlation of guesses and classes, from -1 over 0, chance, to 1; fair to classes of any size.
 
     With n rows, c right guesses, t_k rows of class k and p_k guesses of it:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from bpcli.family.plan import Array
 
-LISTED = 5  # classes that a note names
+MAX_LISTED = 5  # classes that a note names
 
 
-class Noted(ABC):
+class HasNote(ABC):
     """A metric of classifications that is undefined, or a convention, on some rows."""
 
     @abstractmethod
@@ -18,9 +18,9 @@ class Noted(ABC):
         """What is to be said of its figure, or nothing, from counts (3, K) over `rows` rows of weight 1."""
 
 
-def listed(chosen: Array, names: Sequence[str], several: bool) -> str:
+def list_classes(chosen: Array, names: Sequence[str], several: bool) -> str:
     """The classes (labels, where a row may have several) that a mask (K,) chooses: `classes b, d and 4 more`."""
     found = [names[int(k)] for k in chosen.nonzero()[0]]
-    text = ", ".join(found[:LISTED]) + (f" and {len(found) - LISTED} more" if len(found) > LISTED else "")
+    text = ", ".join(found[:MAX_LISTED]) + (f" and {len(found) - MAX_LISTED} more" if len(found) > MAX_LISTED else "")
     noun, nouns = ("label", "labels") if several else ("class", "classes")
     return f"{noun if len(found) == 1 else nouns} {text}"

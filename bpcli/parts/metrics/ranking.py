@@ -16,7 +16,7 @@ from pydantic import Field
 from bpcli.family import Metric, Scored
 from bpcli.family.plan import Array, Sample
 from bpcli.parts.metrics.counts import Totals, classes_of
-from bpcli.parts.metrics.notes import Noted, listed
+from bpcli.parts.metrics.notes import HasNote, list_classes
 from bpcli.parts.metrics.probabilities import needs_probabilities
 
 OneVsRest = Annotated[
@@ -28,7 +28,7 @@ OneVsRest = Annotated[
 ]
 
 
-class FromRanks(Noted, ABC):
+class FromRanks(HasNote, ABC):
     """What the figures of ranking share: they are averages of a score over outputs, each against the rest."""
 
     average: OneVsRest
@@ -132,7 +132,7 @@ class RocAuc(FromRanks, Metric):
         for chosen, what in ((support == rows, "every row is"), (support == 0, "no row is")):
             counted = self.average == "macro" or what == "every row is" or binary(len(support), several)
             if chosen.any() and counted:
-                return f"undefined: {what} of {listed(chosen, names, several)}"
+                return f"undefined: {what} of {list_classes(chosen, names, several)}"
         return ""
 
     @classmethod
@@ -167,7 +167,7 @@ class AveragePrecision(FromRanks, Metric):
             absent[0] = False
         if not absent.any() or (self.average == "weighted" and not absent.all()):
             return ""
-        return f"no row is of {listed(absent, names, several)}: counted as 0"
+        return f"no row is of {list_classes(absent, names, several)}: counted as 0"
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

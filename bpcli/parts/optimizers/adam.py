@@ -13,7 +13,7 @@ from bpcli.family import GradientOptimizer, Schedule
 from bpcli.family.part import OneOf
 from bpcli.family.plan import Frame, Sample
 from bpcli.notation import Eq
-from bpcli.parts.optimizers.sgd import FLUSH_EVERY, rate, refused, sweep
+from bpcli.parts.optimizers.sgd import FLUSH_EVERY, bad_rates, flush_subnormals, rate
 
 MEANS = (
     Eq("m_new[j]", "beta1 * m[j] + (1 - beta1) * g[j]", "a running mean of the gradient"),
@@ -44,10 +44,10 @@ def _step(f: Frame, size: float, square: Any, eps: float) -> None:
     np.subtract(f.w, f.u, out=f.w)
 
 
-def _refused(kind: str) -> Iterator[Sample]:
+def _bad_settings(kind: str) -> Iterator[Sample]:
     yield Sample({"type": kind, "beta2": 1.0}, error="less than 1")
     yield Sample({"type": kind, "eps": 0.0}, error="greater than 0")
-    yield from refused(kind)
+    yield from bad_rates(kind)
 
 
 class MomentOptimizer(GradientOptimizer):
@@ -90,7 +90,7 @@ class Adam(MomentOptimizer):
             np.maximum(f.vmax, f.v, out=f.vmax)
         _step(f, lr * root / (1 - self.beta1**t), f.vmax if self.amsgrad else f.v, self.eps * root)
         if t % FLUSH_EVERY == 0:
-            sweep(f, "m", "v")
+            flush_subnormals(f, "m", "v")
 
     def equations(self) -> list[Eq]:
         if self.amsgrad:
@@ -106,7 +106,7 @@ class Adam(MomentOptimizer):
         yield Sample(cls(), (11,))
         yield Sample(cls(beta1=0.5, beta2=0.9, eps=1e-3), (5,))
         yield Sample(cls(beta2=0.5, amsgrad=True), (11,), note="amsgrad")
-        yield from _refused("adam")
+        yield from _bad_settings("adam")
 
 
 class AdamW(MomentOptimizer):
@@ -131,7 +131,7 @@ class AdamW(MomentOptimizer):
         _means(f, self.beta1, self.beta2)
         _step(f, lr * root / (1 - self.beta1**t), f.v, self.eps * root)
         if t % FLUSH_EVERY == 0:
-            sweep(f, "m", "v")
+            flush_subnormals(f, "m", "v")
 
     def equations(self) -> list[Eq]:
         return [
@@ -150,7 +150,7 @@ class AdamW(MomentOptimizer):
         yield Sample(cls(), (11,))
         yield Sample(cls(beta1=0.5, beta2=0.9, eps=1e-3, decay=2.0), (5,))
         yield Sample({"type": "adamw", "decay": -0.1}, error="greater than or equal to 0")
-        yield from _refused("adamw")
+        yield from _bad_settings("adamw")
 
 
 _latest: dict[tuple[float, float], tuple[int, float, float, float]] = {}
@@ -196,7 +196,7 @@ class Nadam(MomentOptimizer):
         np.divide(f.g, f.u, out=f.u)
         np.subtract(f.w, f.u, out=f.w)
         if t % FLUSH_EVERY == 0:
-            sweep(f, "m", "v")
+            flush_subnormals(f, "m", "v")
 
     def equations(self) -> list[Eq]:
         return [
@@ -218,7 +218,7 @@ class Nadam(MomentOptimizer):
         yield Sample(cls(), (11,))
         yield Sample(cls(beta1=0.5, beta2=0.9, eps=1e-3, psi=1.0), (5,))
         yield Sample({"type": "nadam", "psi": -1.0}, error="greater than or equal to 0")
-        yield from _refused("nadam")
+        yield from _bad_settings("nadam")
 
 
 class Adamax(MomentOptimizer):
@@ -247,7 +247,7 @@ class Adamax(MomentOptimizer):
         np.multiply(u, lr / (1 - beta1**t), out=u)
         np.subtract(w, u, out=w)
         if t % FLUSH_EVERY == 0:
-            sweep(f, "m")
+            flush_subnormals(f, "m")
 
     def equations(self) -> list[Eq]:
         return [
@@ -261,7 +261,7 @@ class Adamax(MomentOptimizer):
     def samples(cls) -> Iterator[Sample]:
         yield Sample(cls(), (11,))
         yield Sample(cls(beta1=0.5, beta2=0.7, eps=0.1), (11,))
-        yield from _refused("adamax")
+        yield from _bad_settings("adamax")
 
 
 class Radam(MomentOptimizer):
@@ -286,7 +286,7 @@ class Radam(MomentOptimizer):
             np.multiply(f.m, size, out=f.u)
             np.subtract(f.w, f.u, out=f.w)
         if t % FLUSH_EVERY == 0:
-            sweep(f, "m", "v")
+            flush_subnormals(f, "m", "v")
 
     def equations(self) -> list[Eq]:
         return [
@@ -305,4 +305,4 @@ class Radam(MomentOptimizer):
         yield Sample(cls(), (11,), note="too early to divide")
         yield Sample(cls(), (11,), note="late", inputs={"t": 40})
         yield Sample(cls(beta1=0.5, beta2=0.9, eps=1e-3), (5,), note="late, other settings", inputs={"t": 40})
-        yield from _refused("radam")
+        yield from _bad_settings("radam")

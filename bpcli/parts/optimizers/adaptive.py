@@ -12,7 +12,7 @@ from bpcli.family import GradientOptimizer, Schedule
 from bpcli.family.part import OneOf
 from bpcli.family.plan import Frame, Sample
 from bpcli.notation import Eq
-from bpcli.parts.optimizers.sgd import FLUSH_EVERY, rate, refused, sweep
+from bpcli.parts.optimizers.sgd import FLUSH_EVERY, bad_rates, flush_subnormals, rate
 from bpcli.parts.schedules import Constant
 
 
@@ -53,7 +53,7 @@ class Adagrad(GradientOptimizer):
         yield Sample(cls(), (11,))
         yield Sample(cls(eps=0.3), (5,))
         yield Sample({"type": "adagrad", "eps": 0.0}, error="greater than 0")
-        yield from refused("adagrad")
+        yield from bad_rates("adagrad")
 
 
 class Rmsprop(GradientOptimizer):
@@ -102,7 +102,7 @@ class Rmsprop(GradientOptimizer):
             np.multiply(f.u, lr, out=f.u)
         np.subtract(f.w, f.u, out=f.w)
         if t % FLUSH_EVERY == 0:
-            sweep(f, *self.slots)
+            flush_subnormals(f, *self.slots)
 
     def equations(self) -> list[Eq]:
         found = [Eq("v_new[j]", "alpha * v[j] + (1 - alpha) * g[j]**2", "a running mean of the squared gradient")]
@@ -129,7 +129,7 @@ class Rmsprop(GradientOptimizer):
         yield Sample(cls(alpha=0.9, centered=True, momentum=0.5), (11,), note="centered, momentum", inputs={"a": means})
         yield Sample({"type": "rmsprop", "alpha": 1.0}, error="less than 1")
         yield Sample({"type": "rmsprop", "momentum": -0.1}, error="greater than or equal to 0")
-        yield from refused("rmsprop")
+        yield from bad_rates("rmsprop")
 
 
 class Adadelta(GradientOptimizer):
@@ -165,7 +165,7 @@ class Adadelta(GradientOptimizer):
         np.multiply(f.g, lr, out=f.g)
         np.subtract(f.w, f.g, out=f.w)
         if t % FLUSH_EVERY == 0:
-            sweep(f, "v", "r")
+            flush_subnormals(f, "v", "r")
 
     def equations(self) -> list[Eq]:
         return [
@@ -183,4 +183,4 @@ class Adadelta(GradientOptimizer):
         yield Sample(cls(), (11,))
         yield Sample(cls(learning_rate=Constant(value=0.2), rho=0.95, eps=1e-4), (5,))
         yield Sample({"type": "adadelta", "rho": 1.0}, error="less than 1")
-        yield from refused("adadelta")
+        yield from bad_rates("adadelta")

@@ -59,23 +59,23 @@ class Lbfgs(FullBatchOptimizer):
     def work(self, size: int) -> Mapping[str, Slot]:
         return {**dict.fromkeys(("d", "start", "slope", "u"), Slot((size,))), "share": Slot((self.pairs,))}
 
-    def search(self, f: Frame, surface: ObjectiveView, t: int) -> str:
+    def search(self, f: Frame, objective: ObjectiveView, t: int) -> str:
         np.copyto(f.start, f.w)
         np.copyto(f.slope, f.g)
         np.abs(f.slope, out=f.u)
         if f.u.max() <= self.tolerance:
             return f"no entry of the gradient is larger than {self.tolerance:g}"
         for _ in range(2 if f.kept else 1):
-            self._direct(f)
-            if self._go(f, surface):
-                self._remember(f)
+            self._descent_direction(f)
+            if self._line_search(f, objective):
+                self._store_pair(f)
                 return ""
             for slot in (f.S, f.Y, f.kept):
                 slot.fill(0)
         np.copyto(f.w, f.start)
         return "no step against the gradient lowers the loss any more"
 
-    def _direct(self, f: Frame) -> None:
+    def _descent_direction(self, f: Frame) -> None:
         """d = -H g, by the two loops."""
         np.negative(f.slope, out=f.d)
         newest, oldest = self.pairs - 1, self.pairs - int(f.kept)
@@ -90,7 +90,7 @@ class Lbfgs(FullBatchOptimizer):
             np.multiply(f.S[i], f.share[i] - again, out=f.u)
             np.add(f.d, f.u, out=f.d)
 
-    def _go(self, f: Frame, surface: ObjectiveView) -> bool:
+    def _line_search(self, f: Frame, objective: ObjectiveView) -> bool:
         """Moves along d to a point that satisfies both conditions or, after many looks, to the lowest that satisfies
         the first; whether there was any."""
         start = low = LinePoint(0.0, f.value, float(np.dot(f.slope, f.d)))
@@ -99,37 +99,37 @@ class Lbfgs(FullBatchOptimizer):
         high: LinePoint | None = None  # no such point lies beyond it
         at = 1.0 if f.kept else min(1.0, 1 / math.sqrt(-start.slope))
         for _ in range(self.max_evaluations):
-            here = self._look(f, surface, at)
+            here = self._evaluate(f, objective, at)
             bound = start.value + self.c1 * at * start.slope
             if not here.value <= bound or (here.value >= low.value and low.at > 0):
                 high = here
             elif abs(here.slope) <= -self.c2 * start.slope:
-                return self._found(f, here)
+                return self._accept(f, here)
             else:
                 if here.slope * (1.0 if high is None else high.at - low.at) >= 0:
                     high = low
                 low = here
-            at = _next(low, high, start)
+            at = _next_length(low, high, start)
             if at == low.at or (high is not None and at == high.at):
                 break  # there is no number between them
         if low.value < start.value:
-            return self._found(f, self._look(f, surface, low.at))
+            return self._accept(f, self._evaluate(f, objective, low.at))
         return False
 
-    def _look(self, f: Frame, surface: ObjectiveView, at: float) -> LinePoint:
+    def _evaluate(self, f: Frame, objective: ObjectiveView, at: float) -> LinePoint:
         np.multiply(f.d, at, out=f.u)
         np.add(f.start, f.u, out=f.w)
-        value = surface.value()
+        value = objective.value()
         if value == math.inf:
             return LinePoint(at, value, math.nan)
         np.copyto(f.u, f.g)
         return LinePoint(at, value, float(np.dot(f.u, f.d)))
 
-    def _found(self, f: Frame, here: LinePoint) -> bool:
+    def _accept(self, f: Frame, here: LinePoint) -> bool:
         f.rate = f.alpha = here.at
         return True
 
-    def _remember(self, f: Frame) -> None:
+    def _store_pair(self, f: Frame) -> None:
         """The pair of this step, the oldest making room; start and slope are used up."""
         np.subtract(f.w, f.start, out=f.start)
         np.subtract(f.g, f.slope, out=f.slope)
@@ -183,18 +183,18 @@ class Lbfgs(FullBatchOptimizer):
         yield Sample({"type": "lbfgs", "learning_rate": 0.1}, error="Extra inputs")
 
 
-def _next(low: LinePoint, high: LinePoint | None, start: LinePoint) -> float:
+def _next_length(low: LinePoint, high: LinePoint | None, start: LinePoint) -> float:
     """Where on the line to look next: beyond `low` where nothing bounds it, else between the two."""
     if high is None:
-        guess = _cubic(start, low)
+        guess = _cubic_minimum(start, low)
         return min(max(guess, 2 * low.at), 10 * low.at) if math.isfinite(guess) else 10 * low.at
     width = high.at - low.at
-    guess = _cubic(low, high)
+    guess = _cubic_minimum(low, high)
     near, far = sorted((low.at + width / 10, high.at - width / 10))
     return min(max(guess, near), far) if math.isfinite(guess) else low.at + width / 2
 
 
-def _cubic(a: LinePoint, b: LinePoint) -> float:
+def _cubic_minimum(a: LinePoint, b: LinePoint) -> float:
     """The minimum of the cubic through two points with their slopes (Nocedal & Wright, eq. 3.59); nan where it has
     none."""
     one = a.slope + b.slope - 3 * (a.value - b.value) / (a.at - b.at)

@@ -12,10 +12,10 @@ from bpcli.family import FullBatchOptimizer, ObjectiveView
 from bpcli.family.plan import Frame, Sample, Slot
 from bpcli.notation import Eq
 
-BLOCK = 256
+ROWS_PER_BLOCK = 256
 """Rows of the Jacobian at a time: their products add up, so that it never has to be held as a whole."""
 
-LEAST = 1e-20
+MIN_DAMPING = 1e-20
 """The smallest mu: from there it can still rise."""
 
 
@@ -49,16 +49,16 @@ class LevenbergMarquardt(FullBatchOptimizer):
 
     def work(self, size: int) -> Mapping[str, Slot]:
         vectors = dict.fromkeys(("start", "b", "d", "bend"), Slot((size,)))
-        return {"A": Slot((size, size)), "B": Slot((size, size)), "block": Slot((BLOCK, size)), **vectors}
+        return {"A": Slot((size, size)), "B": Slot((size, size)), "block": Slot((ROWS_PER_BLOCK, size)), **vectors}
 
-    def search(self, f: Frame, surface: ObjectiveView, t: int) -> str:
+    def search(self, f: Frame, objective: ObjectiveView, t: int) -> str:
         np.copyto(f.start, f.w)
-        np.divide(f.g, surface.quadratic(f.bend), out=f.b)
+        np.divide(f.g, objective.quadratic(f.bend), out=f.b)
         np.abs(f.g, out=f.d)
         if f.d.max() <= self.tolerance:
             return f"no entry of the gradient is larger than {self.tolerance:g}"
         f.A.fill(0)
-        for block in surface.jacobian(f.block):
+        for block in objective.jacobian(f.block):
             np.matmul(block.T, block, out=f.B)
             np.add(f.A, f.B, out=f.A)
         diagonal = f.A.reshape(-1)[:: len(f.b) + 1]
@@ -67,9 +67,9 @@ class LevenbergMarquardt(FullBatchOptimizer):
         while mu <= self.max_damping:
             if self._solve(f, mu):
                 np.subtract(f.start, f.d, out=f.w)
-                if surface.value() < f.value:
+                if objective.value() < f.value:
                     f.rate = 1 / mu
-                    f.mu[...] = max(mu * self.down, LEAST)
+                    f.mu[...] = max(mu * self.down, MIN_DAMPING)
                     return ""
             f.tries += 1
             mu *= self.up
@@ -101,7 +101,7 @@ class LevenbergMarquardt(FullBatchOptimizer):
         ]  # fmt: skip
 
     def consts(self) -> Mapping[str, float]:
-        return {"damping": self.damping, "down": self.down, "up": self.up, "least": LEAST}
+        return {"damping": self.damping, "down": self.down, "up": self.up, "least": MIN_DAMPING}
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

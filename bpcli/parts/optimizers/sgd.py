@@ -26,13 +26,13 @@ def rate(value: float) -> Any:
     return Field(Constant(value=value), description="the size of a step: a number or a schedule")
 
 
-def refused(kind: str) -> Iterator[Sample]:
+def bad_rates(kind: str) -> Iterator[Sample]:
     """Learning rates that no optimizer takes."""
     yield Sample({"type": kind, "learning_rate": 0.0}, error="greater than 0")
     yield Sample({"type": kind, "learning_rate": "fast"}, error="unknown schedule `fast`")
 
 
-def sweep(f: Frame, *averages: str) -> None:
+def flush_subnormals(f: Frame, *averages: str) -> None:
     """Sets what has decayed into the subnormal numbers to 0; works in f.u."""
     for name in averages:
         stable.flush(getattr(f, name), f.u)
@@ -60,7 +60,7 @@ class Sgd(GradientOptimizer):
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield Sample(cls(), (11,))
-        yield from refused("sgd")
+        yield from bad_rates("sgd")
 
 
 class VelocityOptimizer(GradientOptimizer):
@@ -83,7 +83,7 @@ class VelocityOptimizer(GradientOptimizer):
         np.multiply(self.direction(f), lr, out=f.u)
         np.subtract(f.w, f.u, out=f.w)
         if t % FLUSH_EVERY == 0:
-            sweep(f, "v")
+            flush_subnormals(f, "v")
 
     def equations(self) -> list[Eq]:
         return [Eq("v_new[j]", "mu * v[j] + g[j]", "the velocity"), self.step]
@@ -96,7 +96,7 @@ class VelocityOptimizer(GradientOptimizer):
         kind = str(cls.model_fields["type"].default)
         yield Sample(cls(), (11,))
         yield Sample({"type": kind, "mu": 1.0}, error="less than 1")
-        yield from refused(kind)
+        yield from bad_rates(kind)
 
 
 class Momentum(VelocityOptimizer):

@@ -13,7 +13,7 @@ from bpcli.family import GradientOptimizer, Schedule
 from bpcli.family.part import OneOf
 from bpcli.family.plan import Frame, Sample
 from bpcli.notation import Eq
-from bpcli.parts.optimizers.sgd import FLUSH_EVERY, rate, refused, sweep
+from bpcli.parts.optimizers.sgd import FLUSH_EVERY, bad_rates, flush_subnormals, rate
 from bpcli.parts.schedules import Constant
 
 
@@ -43,7 +43,7 @@ class Lion(GradientOptimizer):
         np.multiply(f.g, 1 - self.beta2, out=f.g)
         np.add(f.m, f.g, out=f.m)
         if t % FLUSH_EVERY == 0:
-            sweep(f, "m")
+            flush_subnormals(f, "m")
 
     def equations(self) -> list[Eq]:
         return [
@@ -60,7 +60,7 @@ class Lion(GradientOptimizer):
         yield Sample(cls(beta1=0.5, beta2=0.8), (5,))
         yield Sample(cls(), (5,), note="gradients of 0", inputs={"g": np.zeros(5), "m": np.array([0, 1, -1, 0, 1e-30])})
         yield Sample({"type": "lion", "beta1": 1.0}, error="less than 1")
-        yield from refused("lion")
+        yield from bad_rates("lion")
 
 
 class Rprop(GradientOptimizer):
@@ -136,4 +136,4 @@ class Rprop(GradientOptimizer):
         yield Sample({"type": "rprop", "grow": 1.0}, error="greater than 1")
         yield Sample({"type": "rprop", "min_step": 1.0, "max_step": 0.5}, error="`min_step` is larger than `max_step`")
         yield Sample({"type": "rprop", "learning_rate": {"type": "cosine", "start": 0.1}}, error="a number")
-        yield from refused("rprop")
+        yield from bad_rates("rprop")

@@ -13,7 +13,7 @@ from bpcli.family import NOTHING, Schedule
 from bpcli.family.part import OneOf
 from bpcli.family.plan import Array, Sample
 from bpcli.notation import Eq
-from bpcli.parts.schedules.scheduled import Constant, Cosine, Missed, Per, beyond, counted, start_rate
+from bpcli.parts.schedules.scheduled import Constant, Cosine, Per, Unreached, start_rate, unit, unreached
 
 
 class Plateau(Schedule):
@@ -74,14 +74,14 @@ class Plateau(Schedule):
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
-        figures = (1.0, 0.9, 0.9, 0.89999, 0.95, 0.8, math.nan, 0.85, 0.81, 0.9, 0.9, 0.9, 0.9, -0.5, -0.4, -0.49999)
-        told = {"first": 0.1, "last": 0.1, "values": figures}
-        turned = {**told, "lower": False}
-        yield Sample(cls(start=0.1, patience=20, factor=0.5), inputs=told, note="patient")
-        yield Sample(cls(start=0.1, patience=2), inputs=told)
-        yield Sample(cls(start=0.1, patience=1, factor=0.5, min_rate=0.02), inputs=told, note="down to its least rate")
+        values = (1.0, 0.9, 0.9, 0.89999, 0.95, 0.8, math.nan, 0.85, 0.81, 0.9, 0.9, 0.9, 0.9, -0.5, -0.4, -0.49999)
+        data = {"first": 0.1, "last": 0.1, "values": values}
+        turned = {**data, "lower": False}
+        yield Sample(cls(start=0.1, patience=20, factor=0.5), inputs=data, note="patient")
+        yield Sample(cls(start=0.1, patience=2), inputs=data)
+        yield Sample(cls(start=0.1, patience=1, factor=0.5, min_rate=0.02), inputs=data, note="down to its least rate")
         yield Sample(
-            cls(start=0.1, patience=2, threshold=0.0), inputs={**told, "lower": False}, note="higher is better"
+            cls(start=0.1, patience=2, threshold=0.0), inputs={**data, "lower": False}, note="higher is better"
         )
         yield Sample(cls(start=0.1, patience=2, threshold=0.1, mode="max"), inputs=turned, note="told which way")
         yield Sample({"type": "plateau", "start": 0.1, "patience": 0}, error="greater than 0")
@@ -100,7 +100,7 @@ class Warmup(Schedule):
     type: Literal["warmup"] = "warmup"
     steps: int = Field(gt=0, description="the step that is the first with the whole rate, counted from 1")
     then: Annotated[Schedule, OneOf()] = Field(description="what is warmed up: a number, or another schedule")
-    per: Per = counted()
+    per: Per = unit()
 
     @model_validator(mode="after")
     def _one_clock(self) -> Warmup:
@@ -130,17 +130,17 @@ class Warmup(Schedule):
     def consts(self) -> Mapping[str, float]:
         return {**self.then.consts(), "steps": self.steps}
 
-    def check(self, total: int) -> Missed:
+    def check(self, total: int) -> Unreached:
         inner = [(("then", *path), text) for path, text in self.then.check(total)]
-        return [*beyond("steps", self.steps, total, self.per), *inner]
+        return [*unreached("steps", self.steps, total, self.per), *inner]
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield Sample(cls(steps=10, then=Cosine(start=0.1)), inputs={"first": 0.01, "last": 0.0})
         yield Sample(cls(steps=4, then=Constant(value=0.1)), inputs={"first": 0.025, "last": 0.1})
         yield Sample(cls(steps=1, then=Cosine(start=0.1, end=0.02)), inputs={"first": 0.1, "last": 0.02})
-        told = {"first": 0.02, "last": 0.1, "values": (1.0, 2.0, 2.0, 0.5, 0.6, 0.7, 0.8, 0.9)}
-        yield Sample(cls(steps=5, then=Plateau(start=0.1, patience=2)), inputs=told, note="of a plateau")
+        data = {"first": 0.02, "last": 0.1, "values": (1.0, 2.0, 2.0, 0.5, 0.6, 0.7, 0.8, 0.9)}
+        yield Sample(cls(steps=5, then=Plateau(start=0.1, patience=2)), inputs=data, note="of a plateau")
         yield Sample({"type": "warmup", "steps": 0, "then": 0.1}, error="greater than 0")
         epochs = {"type": "cosine", "start": 0.1, "per": "epoch"}
         yield Sample({"type": "warmup", "steps": 5, "then": epochs}, error="count the same")

@@ -14,18 +14,18 @@ from bpcli.family.plan import Array, Sample
 from bpcli.notation import Eq
 
 Per = Literal["step", "epoch"]
-Missed = Sequence[tuple[tuple[str, ...], str]]
+Unreached = Sequence[tuple[tuple[str, ...], str]]
 
 
 def start_rate() -> Any:
     return Field(gt=0, allow_inf_nan=False, description="the rate of the first step")
 
 
-def counted() -> Any:
+def unit() -> Any:
     return Field("step", description="what k, T and numbers of steps count")
 
 
-def beyond(key: str, moment: int, total: int, per: Per) -> Missed:
+def unreached(key: str, moment: int, total: int, per: Per) -> Unreached:
     """What to say of a setting of as many steps (epochs) as the training has, or more."""
     if moment < total:
         return ()
@@ -67,7 +67,7 @@ class Step(Schedule):
     start: float = start_rate()
     every: int = Field(gt=0, description="how long it stays before it falls")
     factor: float = Field(0.1, gt=0, lt=1, description="what it is multiplied by each time")
-    per: Per = counted()
+    per: Per = unit()
 
     def at(self, k: int, total: int, state: Mapping[str, Array] = NOTHING) -> float:
         return self.start * self.factor ** (k // self.every)
@@ -78,8 +78,8 @@ class Step(Schedule):
     def consts(self) -> Mapping[str, float]:
         return {"start": self.start, "every": self.every, "factor": self.factor}
 
-    def check(self, total: int) -> Missed:
-        return beyond("every", self.every, total, self.per)
+    def check(self, total: int) -> Unreached:
+        return unreached("every", self.every, total, self.per)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -101,7 +101,7 @@ class MultiStep(Schedule):
         strict=False, min_length=1, description="after how many steps it falls, one after the other"
     )
     factor: float = Field(0.1, gt=0, lt=1, description="what it is multiplied by each time")
-    per: Per = counted()
+    per: Per = unit()
 
     @model_validator(mode="after")
     def _one_after_the_other(self) -> MultiStep:
@@ -119,8 +119,8 @@ class MultiStep(Schedule):
     def consts(self) -> Mapping[str, float]:
         return {"start": self.start, "factor": self.factor}
 
-    def check(self, total: int) -> Missed:
-        return beyond("milestones", self.milestones[-1], total, self.per)
+    def check(self, total: int) -> Unreached:
+        return unreached("milestones", self.milestones[-1], total, self.per)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -141,7 +141,7 @@ class Exponential(Schedule):
     type: Literal["exponential"] = "exponential"
     start: float = start_rate()
     factor: float = Field(gt=0, lt=1, description="what it is multiplied by after every step")
-    per: Per = counted()
+    per: Per = unit()
 
     def at(self, k: int, total: int, state: Mapping[str, Array] = NOTHING) -> float:
         return self.start * self.factor**k
@@ -167,7 +167,7 @@ class InverseTime(Schedule):
     type: Literal["inverse_time"] = "inverse_time"
     start: float = start_rate()
     decay: float = Field(gt=0, description="how soon it falls: after 1/decay steps it is half")
-    per: Per = counted()
+    per: Per = unit()
 
     def at(self, k: int, total: int, state: Mapping[str, Array] = NOTHING) -> float:
         return self.start / (1 + self.decay * k)
@@ -194,7 +194,7 @@ class Polynomial(Schedule):
     start: float = start_rate()
     end: float = Field(0.0, ge=0, description="the rate it comes to")
     power: float = Field(1.0, gt=0, description="1 falls evenly; more falls early")
-    per: Per = counted()
+    per: Per = unit()
 
     def at(self, k: int, total: int, state: Mapping[str, Array] = NOTHING) -> float:
         return self.end + (self.start - self.end) * math.pow(1 - k / total, self.power)
@@ -221,7 +221,7 @@ class Cosine(Schedule):
     type: Literal["cosine"] = "cosine"
     start: float = start_rate()
     end: float = Field(0.0, ge=0, description="the rate it tends to")
-    per: Per = counted()
+    per: Per = unit()
 
     def at(self, k: int, total: int, state: Mapping[str, Array] = NOTHING) -> float:
         return self.end + (self.start - self.end) * (1 + math.cos(math.pi * k / total)) / 2
@@ -252,7 +252,7 @@ class OneCycle(Schedule):
     pct_start: float = Field(0.3, gt=0, lt=1, description="the share of the training on the way up")
     div_factor: float = Field(25.0, ge=1, description="how much smaller the first rate is")
     final_div_factor: float = Field(1e4, ge=1, description="how much smaller than the first the last rate is")
-    per: Per = counted()
+    per: Per = unit()
 
     def at(self, k: int, total: int, state: Mapping[str, Array] = NOTHING) -> float:
         first = self.peak / self.div_factor

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-from bpcli.parts.extras import missing
+from bpcli.parts.extras import not_installed
 from bpcli.studies.evaluation.contact_sheet import Sheet, Tile, Tone
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def png(sheet: Sheet) -> bytes:
     try:
         from PIL import Image, ImageDraw, ImageFont
     except ImportError:
-        raise missing("Pillow", "images", "drawing a sheet") from None
+        raise not_installed("Pillow", "images", "drawing a sheet") from None
     font, heading = ImageFont.load_default(TEXT), ImageFont.load_default(HEADING)
     side = max((_fitted(tile).size[k] for tile in sheet.tiles for k in (0, 1)), default=SIDE)
     lines = max((len(tile.lines) for tile in sheet.tiles), default=0)

@@ -12,7 +12,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from bpcli.records.training import EpochRow, FoldRow, FoldsReport
-from bpcli.render.console import clipped, console, lively, table
+from bpcli.render.console import can_redraw, clipped, console, table
 from bpcli.render.numbers import duration, short
 from bpcli.studies.run.callbacks import Callback
 from bpcli.studies.run.state import TrainingState
@@ -36,7 +36,7 @@ class _FoldStatus(Callback):
 def fold_status(quiet: bool) -> Iterator[Callable[[int, int], list[Callback]]]:
     """What makes the callbacks of a fold, by its number and how many there are: one that says on the terminal how far
     it is; none where it is to be quiet, or no terminal."""
-    if quiet or not lively(sys.stderr):
+    if quiet or not can_redraw(sys.stderr):
         yield lambda number, of: []
         return
     with console(sys.stderr).status("training", spinner="line") as status:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from bpcli.records.training import WATCH_PREFIX, EpochRow, TrainReport
 from bpcli.render.columns import TableColumn
-from bpcli.render.console import console, lively, write
+from bpcli.render.console import can_redraw, console, write
 from bpcli.render.numbers import duration, seconds, short
 from bpcli.render.run.layer_stats import layer_table, watch_cell, watched
 from bpcli.studies.run.callbacks import Callback
@@ -55,7 +55,7 @@ def cell(row: EpochRow, key: str) -> str:
 
 def epoch_table(quiet: bool) -> list[Callback]:
     """What shows the epochs on stderr, as suits it; nothing where it is to be quiet."""
-    return [] if quiet else [LiveTable() if lively(sys.stderr) else EpochLines()]
+    return [] if quiet else [LiveTable() if can_redraw(sys.stderr) else EpochLines()]
 
 
 class EpochLines(Callback):

@@ -12,7 +12,7 @@ from rich.text import Text as Styled
 
 from bpcli.notation.symbols import figure
 from bpcli.records.trace import STAGES, Mark, Marks, Stage
-from bpcli.render.console import DASHES, printable, table
+from bpcli.render.console import ASCII_HEADER_LINE, printable, table
 from bpcli.render.json_text import dumps
 
 STYLES = {"right": "green", "wrong": "bold red", "follows": "yellow"}
@@ -71,7 +71,7 @@ class _Sheet:
     def _table(self) -> Table:
         found = table("your number", ">as you have it", ">as it is", "")
         if self.ascii:
-            found.box = DASHES
+            found.box = ASCII_HEADER_LINE
         short = len(self.m.marks) > MANY
         for stage, group in groupby(self.m.marks, key=lambda mark: mark.stage):
             own = list(group)

@@ -25,7 +25,7 @@ from bpcli.records.trace import (
     StepLine,
     WorkedEntry,
 )
-from bpcli.render.console import DASHES, printable, table
+from bpcli.render.console import ASCII_HEADER_LINE, printable, table
 from bpcli.render.trace import outline
 from bpcli.render.trace.arrays import EXACT, enough, matrix, plane, summary
 
@@ -80,7 +80,7 @@ class Terminal:
     def _table(self, *headers: str) -> Table:
         found = table(*headers)
         if self.ascii:
-            found.box = DASHES
+            found.box = ASCII_HEADER_LINE
         return found
 
     def _wrapped(self, lead: str, text: str, style: str = "", hang: int | None = None) -> Iterator[Styled]:

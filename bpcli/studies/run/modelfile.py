@@ -99,7 +99,7 @@ def read(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
     hold), of another kind, or written by a newer bpcli. Allocates in proportion to the size of the file.
     """
     try:
-        header, data = contents(path)
+        header, data = image_files(path)
     except FileNotFoundError:
         problem = Problem(f"no such file: {path}", code="missing-file", file=str(path), help=TRAIN)
         raise Failure(problem, exit=Exit.NO_INPUT) from None
@@ -117,7 +117,7 @@ def read(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
     return arrays, meta
 
 
-def contents(path: Path) -> tuple[dict[str, Any], bytes]:
+def image_files(path: Path) -> tuple[dict[str, Any], bytes]:
     """The parsed header and all bytes, after the lengths that the file states were compared with its size."""
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):

@@ -25,7 +25,7 @@ import numpy as np
 
 import bpcli
 from bpcli.family.plan import Array
-from bpcli.parts.data.images import contents
+from bpcli.parts.data.images import image_files
 from bpcli.records.training import WATCH_PREFIX, EpochRow, Exit, Failure, Problem
 from bpcli.studies.run import modelfile
 from bpcli.studies.run.atomic import atomic_bytes, atomic_text, unwritable
@@ -312,7 +312,7 @@ def fingerprint(files: Sequence[Path], digest: Callable[[Path], str] | None = No
 
 
 def _bytes(file: Path) -> int:
-    return sum(f.stat().st_size for f in (contents(file) if file.is_dir() else [file]))
+    return sum(f.stat().st_size for f in (image_files(file) if file.is_dir() else [file]))
 
 
 def unchanged(record: Mapping[str, Any], folder: RunFolder) -> None:
@@ -333,7 +333,7 @@ def sha256_of(file: Path) -> str:
     digest = hashlib.sha256()
     try:
         if file.is_dir():
-            for inner in contents(file):
+            for inner in image_files(file):
                 digest.update(f"{inner.relative_to(file).as_posix()}\0{sha256_of(inner)}\n".encode())
             return digest.hexdigest()
         with open(file, "rb") as stream:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.config.compatibility import DataFacts, Issue, check_inputs, check_targets, plan_and_check, settle_loss
+from bpcli.config.compatibility import DataFacts, Issue, check_inputs, check_targets, plan_and_check, resolve_loss
 from bpcli.config.document import Document
 from bpcli.config.experiment import Experiment
 from bpcli.config.overrides import apply_sets
@@ -112,18 +112,18 @@ def set_up(
         train.w is not None,
         {c.name: c.width for c in prepared.preprocessor.columns if c.kind in ("text", "date") or c.indicator},
     )
-    experiment, complaints = settle_loss(experiment, facts)
-    if complaints:
-        raise Failure(*(_problem(document, c) for c in complaints))
-    network_plan, complaints = plan_and_check(experiment, facts)
+    experiment, issues = resolve_loss(experiment, facts)
+    if issues:
+        raise Failure(*(_problem(document, c) for c in issues))
+    network_plan, issues = plan_and_check(experiment, facts)
     targets = (check_targets(experiment, split.t) for split in prepared.splits.values())
-    complaints = next((found for found in targets if found), []) + complaints
+    issues = next((found for found in targets if found), []) + issues
     if network_plan is not None and network_plan.tokens:
         prepared = replace(prepared, preprocessor=replace(prepared.preprocessor, tokens=network_plan.tokens))
         scaled, splits = prepared.preprocessor.scaling is not None, prepared.splits.items()
         looked = (check_inputs(network_plan, name, split.x, split.rows, scaled) for name, split in splits)
-        complaints = next((found for found in looked if found), []) + complaints
-    problems = [_problem(document, c) for c in complaints]
+        issues = next((found for found in looked if found), []) + issues
+    problems = [_problem(document, c) for c in issues]
     if network_plan is None or any(p.level == "error" for p in problems):
         raise Failure(*problems)
     _fits_memory(document, experiment, network_plan, len(train.x))

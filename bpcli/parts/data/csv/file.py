@@ -16,9 +16,9 @@ from bpcli.parts.data.cells import has_decimal_commas, is_meant_as_number, is_mi
 from bpcli.parts.data.files import data_error, display_path, encoding_of, excerpt, open_binary, open_text, visible
 from bpcli.records.training import Failure, Problem
 
-RULES = "`missing: drop` leaves such rows out, `missing: median` (mean, mode) fills them in"
-BETWEEN = re.compile(r"[.'’\s]")  # what stands between thousands
-SAMPLE = 200  # rows that decide which columns are text
+FILL_ADVICE = "`missing: drop` leaves such rows out, `missing: median` (mean, mode) fills them in"
+THOUSANDS_MARK = re.compile(r"[.'’\s]")  # what stands between thousands
+SAMPLE_ROWS = 200  # rows that decide which columns are text
 
 
 @dataclass(frozen=True)
@@ -57,15 +57,15 @@ class CsvLayout:
         return found
 
 
-def scan_layout(path: Path, written: CsvFormat | None = None) -> CsvLayout:
+def scan_layout(path: Path, form: CsvFormat | None = None) -> CsvLayout:
     """The layout of a file. A header is expected, and one that looks like data refused, unless `header` says otherwise:
     False names the columns 0, 1, 2. Raises Failure for an empty file, one without rows, and every fault of the first
     200 rows."""
-    written = written or CsvFormat()
-    encoding = written.encoding or encoding_of(path)
+    form = form or CsvFormat()
+    encoding = form.encoding or encoding_of(path)
     encoding = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding  # with or without a mark
-    delimiter = written.delimiter or _sniff(path, encoding, written.comment)
-    lines = rows(path, delimiter, encoding, written.comment)
+    delimiter = form.delimiter or _sniff(path, encoding, form.comment)
+    lines = rows(path, delimiter, encoding, form.comment)
     first = next(lines, None)
     if first is None:
         raise data_error("the file is empty", path, code="empty-file", help="it needs a header line and rows of data")
@@ -75,24 +75,24 @@ def scan_layout(path: Path, written: CsvFormat | None = None) -> CsvLayout:
         help = f"the file is binary or damaged; if it is written in UTF-16, add `encoding: utf-16-{order}`"
         raise data_error("the first line holds a NUL character", path, code="nul", line=line, help=help)
     names = tuple(cell.strip() for cell in cells)
-    if written.header is None and _looks_like_data(names):
+    if form.header is None and _looks_like_data(names):
         text = f"the first line looks like data, not like a header: {', '.join(names[:4])}{', ...' * (len(names) > 4)}"
         help = "if the file has no header, add `header: false`; if these are column names, add `header: true`"
         raise data_error(visible(text), path, code="no-header", line=line, help=help)
-    if written.header is False:
+    if form.header is False:
         names = tuple(map(str, range(len(cells))))
-    sample = _some(lines, path, len(names), encoding, names)
-    if written.header is False:
+    sample = _sample_rows(lines, path, len(names), encoding, names)
+    if form.header is False:
         sample = (first, *sample)
     if not sample:
         raise data_error(
             "the file has a header but no rows", path, code="no-rows", help="add rows of data below the header"
         )
-    decimal = written.decimal or "."
-    if written.decimal is None and delimiter != ",":
+    decimal = form.decimal or "."
+    if form.decimal is None and delimiter != ",":
         decimal = "," if has_decimal_commas(cell.strip() for _, row in sample for cell in row) else "."
-    skip = 0 if written.header is False else sample[0][0] - 1
-    return CsvLayout(path, delimiter, names, skip, sample, encoding, decimal, written.comment)
+    skip = 0 if form.header is False else sample[0][0] - 1
+    return CsvLayout(path, delimiter, names, skip, sample, encoding, decimal, form.comment)
 
 
 def _looks_like_data(names: Sequence[str]) -> bool:
@@ -102,19 +102,19 @@ def _looks_like_data(names: Sequence[str]) -> bool:
     return 2 * len(numbers) > len(names) and numbers not in counted
 
 
-def _some(
+def _sample_rows(
     lines: Iterator[tuple[int, list[str]]], path: Path, width: int, encoding: str, names: Sequence[str]
 ) -> tuple[tuple[int, list[str]], ...]:
-    found = tuple(itertools.islice(lines, SAMPLE))
+    found = tuple(itertools.islice(lines, SAMPLE_ROWS))
     for line, cells in found:
         if len(cells) != width:
-            raise ragged(path, line, cells, width, encoding, names)
+            raise ragged_row(path, line, cells, width, encoding, names)
     return found
 
 
 def _sniff(path: Path, encoding: str, comment: str | None) -> str:
     """The delimiter that cuts the first lines into equally many cells; of several, the one rarest inside numbers."""
-    with open_text(path, encoding=encoding) as file, _Explained(path, encoding):
+    with open_text(path, encoding=encoding) as file, _ReadErrors(path, encoding):
         read = (file.readline(1 << 20) for _ in range(20))
         head = [text for text in read if text.strip() and not (comment and text.startswith(comment))]
     widths = {delimiter: _widths(head, delimiter) for delimiter in "\t;|,"}
@@ -132,14 +132,14 @@ def _widths(head: Iterable[str], delimiter: str) -> list[int]:
         return []
 
 
-class _Explained:
+class _ReadErrors:
     """Turns what decoding and the csv module raise into a Failure with the line."""
 
     def __init__(self, path: Path, encoding: str) -> None:
         self.path, self.encoding = path, encoding
         self.start = 1  # line where the record being read starts
 
-    def __enter__(self) -> _Explained:
+    def __enter__(self) -> _ReadErrors:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
@@ -177,7 +177,7 @@ def _undecodable(path: Path, encoding: str) -> Failure:
     return data_error("the text is not UTF-8", path, code="not-utf8", line=line, help=help)
 
 
-class _Lines:
+class _DataLines:
     """The lines of a file, but for comments where a row could begin; `start` is where the row being read began."""
 
     def __init__(self, file: Iterable[str], comment: str | None) -> None:
@@ -195,8 +195,8 @@ class _Lines:
 
 def rows(path: Path, delimiter: str, encoding: str, comment: str | None) -> Iterator[tuple[int, list[str]]]:
     """Line number (from 1) and cells of each row; blank lines and comments are skipped. Raises Failure."""
-    with _Explained(path, encoding) as place, open_text(path, encoding=encoding) as file:
-        lines = _Lines(file, comment)
+    with _ReadErrors(path, encoding) as place, open_text(path, encoding=encoding) as file:
+        lines = _DataLines(file, comment)
         reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
         while True:
             try:
@@ -210,7 +210,7 @@ def rows(path: Path, delimiter: str, encoding: str, comment: str | None) -> Iter
                 yield lines.start, cells
 
 
-def ragged(path: Path, line: int, cells: list[str], width: int, encoding: str, names: Sequence[str]) -> Failure:
+def ragged_row(path: Path, line: int, cells: list[str], width: int, encoding: str, names: Sequence[str]) -> Failure:
     """The failure of a row that has more or fewer cells than the header."""
     text = f"this row has {len(cells)} cell{'s' * (len(cells) != 1)}, {width} expected"
     help = "a cell that contains the delimiter must stand in quotes" if len(cells) > width else ""
@@ -222,7 +222,9 @@ def ragged(path: Path, line: int, cells: list[str], width: int, encoding: str, n
     return Failure(Problem(text, code="ragged-row", file=display_path(path), line=line, excerpt=lines, help=help))
 
 
-def wrong_cell(layout: CsvLayout, line: int, cells: list[str], index: int, kind: Kind, advice: str = RULES) -> Failure:
+def wrong_cell(
+    layout: CsvLayout, line: int, cells: list[str], index: int, kind: Kind, advice: str = FILL_ADVICE
+) -> Failure:
     """The failure of a cell that is not what its column holds; `advice` is what to do about a missing value."""
     cell, name = cells[index].strip(), visible(layout.names[index])
     value = visible(cell if len(cell) <= 40 else f"{cell[:40]}...")
@@ -233,7 +235,7 @@ def wrong_cell(layout: CsvLayout, line: int, cells: list[str], index: int, kind:
         help = "the file is damaged, or written in UTF-16: save it as UTF-8 text"
     elif is_missing(cell, kind) and cell.lower() != "nan":
         code, text = "missing-value", f"column `{name}` has no value here ({f'`{cell}`' if cell else 'an empty cell'})"
-        help = f"{advice}; {leave_out}" if advice is RULES else advice
+        help = f"{advice}; {leave_out}" if advice is FILL_ADVICE else advice
     elif kind == "boolean":
         code, text = "not-a-boolean", f"column `{name}`: `{value}` is neither yes nor no"
         help = f"write yes or no, true or false, 1 or 0; {text_is_meant}"
@@ -244,20 +246,20 @@ def wrong_cell(layout: CsvLayout, line: int, cells: list[str], index: int, kind:
         code, text = "not-finite", f"column `{name}`: `{value}` is not a finite number"
         help = f"numbers go up to 1.8e308: correct the cell or remove the row; {leave_out}"
         if cell.lower() == "nan":
-            help = f"{advice}; {leave_out}" if advice is RULES else advice
+            help = f"{advice}; {leave_out}" if advice is FILL_ADVICE else advice
     else:
         code, text, help = "not-a-number", f"column `{name}`: `{value}` is not a number", text_is_meant
         if not any(map(str.isalnum, cell)):
             help = f"if it stands for no value, leave the cell empty; {leave_out}"
         elif is_meant_as_number(cell.strip("$€£¥% ")) and not is_meant_as_number(cell):
             help = f"write numbers without a unit; {leave_out}"
-        elif is_meant_as_number(cell) or is_meant_as_number(BETWEEN.sub("", cell)):
+        elif is_meant_as_number(cell) or is_meant_as_number(THOUSANDS_MARK.sub("", cell)):
             help = f"write numbers as 1234{layout.decimal}5: nothing between thousands"
             help += "" if layout.decimal == "," else '; if the file writes 1,5 for one and a half, add `decimal: ","`'
-    return Failure(pointed(layout, Problem(text, code=code, help=help), line, cells, index))
+    return Failure(with_position(layout, Problem(text, code=code, help=help), line, cells, index))
 
 
-def _cut(text: str, delimiter: str) -> list[str]:
+def _split_line(text: str, delimiter: str) -> list[str]:
     """A line cut at the delimiters outside quotes, the quotes left in."""
     found, inside, start = [], False, 0
     for i, character in enumerate(text):
@@ -269,12 +271,12 @@ def _cut(text: str, delimiter: str) -> list[str]:
     return [*found, text[start:]]
 
 
-def pointed(layout: CsvLayout, problem: Problem, line: int, cells: list[str], index: int) -> Problem:
+def with_position(layout: CsvLayout, problem: Problem, line: int, cells: list[str], index: int) -> Problem:
     """The problem at its line, the caret under its cell where the row is one line."""
     lines = excerpt(layout.path, line, layout.encoding)
     problem = replace(problem, file=display_path(layout.path), line=line, excerpt=lines)
     if lines:
-        parts = _cut(lines[0][1], layout.delimiter)
+        parts = _split_line(lines[0][1], layout.delimiter)
         if layout.delimiter == "\t" and '"' not in lines[0][1]:
             parts = cells  # `visible` has made spaces of the tabs
         if len(parts) == len(cells):

@@ -3,7 +3,7 @@
 That parser holds the interpreter's lock, so a thread would not help. This file is also the other process's program: it
 imports NumPy and nothing else, reads what to do as JSON and writes the numbers as they are in memory.
 
-    python -P parsing.py < stretch.json > numbers
+    python -P parse.py < task.json > numbers
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from numpy.typing import NDArray
 __all__ = ["ParseTask", "ParserProcess", "parse_numbers"]
 
 Array = NDArray[Any]
-WRONG = 65
-"""How the other process ends where it meets what is not a finite number."""
+EXIT_NOT_NUMBERS = 65
+"""The exit code of the other process where it meets what is not a finite number."""
 
 
 @dataclass(frozen=True)
 class ParseTask:
-    """A stretch of a file of numbers: its bytes from `start` to `stop` (0: the end), after `skip` lines, and how they
-    are written. Of its `columns` go `inputs` to one array, less `pivot`, of type `dtype`, and `others` to another; so
-    many `rows` at a time."""
+    """Part of a file of numbers, to be parsed: its bytes from `start` to `stop` (0: the end), after `skip` lines, and
+    how they are written. Of its `columns` go `inputs` to one array, less `pivot`, of type `dtype`, and `others` to
+    another; so many `rows` at a time."""
 
     file: str
     encoding: str
@@ -53,8 +53,8 @@ class ParseTask:
     stop: int = 0
 
     def halves(self) -> tuple[ParseTask, ParseTask]:
-        """Two stretches, the second from the beginning of a line on. It is shorter: another process takes its time to
-        start."""
+        """The two halves of the work, the second from the beginning of a line on. It is shorter, because another
+        process takes its time to start."""
         with open(self.file, "rb") as file:
             file.seek(0, io.SEEK_END)
             file.seek(file.tell() * 11 // 20)
@@ -64,12 +64,12 @@ class ParseTask:
 
 
 class _Bytes(io.RawIOBase):
-    """The bytes of a stretch."""
+    """The bytes of the part of a file that a task is about."""
 
-    def __init__(self, stretch: ParseTask) -> None:
-        self._file = open(stretch.file, "rb", buffering=0)  # noqa: SIM115  (closed with this)
-        self._file.seek(stretch.start)
-        self._left = stretch.stop - stretch.start if stretch.stop else sys.maxsize
+    def __init__(self, task: ParseTask) -> None:
+        self._file = open(task.file, "rb", buffering=0)  # noqa: SIM115  (closed with this)
+        self._file.seek(task.start)
+        self._left = task.stop - task.start if task.stop else sys.maxsize
 
     def readable(self) -> bool:
         return True
@@ -84,46 +84,46 @@ class _Bytes(io.RawIOBase):
         super().close()
 
 
-def parse_numbers(stretch: ParseTask, text: IO[str] | None = None) -> Iterator[tuple[Array, Array]]:
+def parse_numbers(task: ParseTask, text: IO[str] | None = None) -> Iterator[tuple[Array, Array]]:
     """Its numbers, some rows at a time: inputs, and others as float64. `text` is the file where it is open already.
     Raises ValueError where there is anything but finite numbers, the same count in every row."""
-    inputs = stretch.inputs
+    inputs = task.inputs
     together = bool(inputs) and list(inputs) == list(range(inputs[0], inputs[-1] + 1))
     where: Any = slice(inputs[0], inputs[-1] + 1) if together else list(inputs)
-    pivot = np.array(stretch.pivot) if any(stretch.pivot) else None
-    with warnings.catch_warnings(), text or _text(stretch) as file:
+    pivot = np.array(task.pivot) if any(task.pivot) else None
+    with warnings.catch_warnings(), text or _text(task) as file:
         warnings.simplefilter("ignore")  # of blank lines, and of the end of the file
-        lines, more = _lines(stretch, file), True
+        lines, more = _lines(task, file), True
         while more:
             part: Array = np.loadtxt(
                 lines,
-                delimiter=stretch.delimiter,
+                delimiter=task.delimiter,
                 comments=None,  # the default would cut a cell at `#`
                 quotechar='"',
                 ndmin=2,
                 dtype=np.float64,
-                max_rows=stretch.rows,
+                max_rows=task.rows,
             )
-            more = len(part) == stretch.rows
+            more = len(part) == task.rows
             if not len(part):
                 return
-            if part.shape[1] != stretch.columns or not (np.isfinite(part.sum()) or np.isfinite(part).all()):
+            if part.shape[1] != task.columns or not (np.isfinite(part.sum()) or np.isfinite(part).all()):
                 raise ValueError("not finite numbers")
             found = part[:, where]
-            yield (found if pivot is None else found - pivot), part[:, list(stretch.others)]
+            yield (found if pivot is None else found - pivot), part[:, list(task.others)]
 
 
-def _text(stretch: ParseTask) -> IO[str]:
-    return io.TextIOWrapper(io.BufferedReader(_Bytes(stretch), 1 << 16), stretch.encoding, newline="")
+def _text(task: ParseTask) -> IO[str]:
+    return io.TextIOWrapper(io.BufferedReader(_Bytes(task), 1 << 16), task.encoding, newline="")
 
 
-def _lines(stretch: ParseTask, file: Iterator[str]) -> Iterator[str]:
+def _lines(task: ParseTask, file: Iterator[str]) -> Iterator[str]:
     """The lines of data. Raises ValueError where a point stands in a file with decimal commas."""
-    found: Iterator[str] = itertools.islice(file, stretch.skip, None) if stretch.skip else file
-    comment = stretch.comment
+    found: Iterator[str] = itertools.islice(file, task.skip, None) if task.skip else file
+    comment = task.comment
     if comment is not None:
         found = (line for line in found if not line.startswith(comment))
-    return map(_with_points, found) if stretch.decimal == "," else found
+    return map(_with_points, found) if task.decimal == "," else found
 
 
 def _with_points(line: str) -> str:
@@ -133,10 +133,11 @@ def _with_points(line: str) -> str:
 
 
 class ParserProcess:
-    """A stretch that another process parses meanwhile. Raises OSError where none can be started."""
+    """A task that another process does meanwhile, by this file alone: an executor of `concurrent.futures` would import
+    the whole package there, which takes longer than most files. Raises OSError where none can be started."""
 
-    def __init__(self, stretch: ParseTask) -> None:
-        self._stretch, self._numbers = stretch, tempfile.TemporaryFile()  # noqa: SIM115  (closed by `stop`)
+    def __init__(self, task: ParseTask) -> None:
+        self._task, self._numbers = task, tempfile.TemporaryFile()  # noqa: SIM115  (closed by `stop`)
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", __file__],
@@ -148,8 +149,8 @@ class ParserProcess:
             self._numbers.close()
             raise
         assert self._process.stdin is not None
-        with suppress(OSError), self._process.stdin as told:  # where it has ended, its code says so
-            told.write(json.dumps(asdict(stretch)).encode())
+        with suppress(OSError), self._process.stdin as stdin:  # if it has ended already, its exit code says why
+            stdin.write(json.dumps(asdict(task)).encode())
 
     def stop(self) -> None:
         """Ends it; what it found is gone."""
@@ -161,13 +162,13 @@ class ParserProcess:
         """As the function `parse_numbers`, when the process is done. Raises ValueError as that does, and parses here
         what the other process failed to for any other reason."""
         code = self._process.wait()
-        if code == WRONG:
+        if code == EXIT_NOT_NUMBERS:
             raise ValueError("not finite numbers")
         if code:
-            yield from parse_numbers(self._stretch)
+            yield from parse_numbers(self._task)
             return
-        width, others, rows = len(self._stretch.inputs), len(self._stretch.others), self._stretch.rows
-        dtype = np.dtype(self._stretch.dtype)
+        width, others, rows = len(self._task.inputs), len(self._task.others), self._task.rows
+        dtype = np.dtype(self._task.dtype)
         with self._numbers as file:
             count = file.seek(0, io.SEEK_END) // (width * dtype.itemsize + others * 8)
             file.seek(count * width * dtype.itemsize)
@@ -179,17 +180,18 @@ class ParserProcess:
 
 
 def main() -> None:
-    told: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in json.load(sys.stdin).items()}
-    stretch, parent = ParseTask(**told), os.getppid()
+    settings: Any = {name: tuple(v) if isinstance(v, list) else v for name, v in json.load(sys.stdin).items()}
+    task = ParseTask(**settings)
+    parent = os.getppid()
     rest = []
     try:
-        for inputs, others in parse_numbers(stretch):
+        for inputs, others in parse_numbers(task):
             if os.getppid() != parent:  # who wanted the numbers was ended
                 return
-            sys.stdout.buffer.write(np.ascontiguousarray(inputs, stretch.dtype).data)
+            sys.stdout.buffer.write(np.ascontiguousarray(inputs, task.dtype).data)
             rest.append(others)
     except ValueError:
-        sys.exit(WRONG)
+        sys.exit(EXIT_NOT_NUMBERS)
     if rest:
         sys.stdout.buffer.write(np.concatenate(rest).data)
 

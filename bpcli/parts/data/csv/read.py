@@ -21,18 +21,18 @@ from bpcli.family.source import Kind, Missing
 from bpcli.numeric.threads import thread_count
 from bpcli.parts.data import cells as meaning
 from bpcli.parts.data.columns import complete_rows, gaps_of
-from bpcli.parts.data.csv.file import RULES, CsvLayout, ragged, wrong_cell
+from bpcli.parts.data.csv.file import FILL_ADVICE, CsvLayout, ragged_row, wrong_cell
 from bpcli.parts.data.csv.parse import ParserProcess, ParseTask, parse_numbers
 from bpcli.parts.data.files import open_text
 from bpcli.parts.data.targets import labels
 
-CHUNK = 1 << 14  # rows converted at a time
-TOGETHER = 1 << 18  # numbers parsed at a time
-LEFT_OUT = "`missing: drop` leaves such rows out"
-LARGE = 32 << 20
+CHUNK_ROWS = 1 << 14  # rows converted at a time
+NUMBERS_PARSED_AT_ONCE = 1 << 18  # numbers parsed at a time
+DROP_ADVICE = "`missing: drop` leaves such rows out"
+LARGE_FILE_BYTES = 32 << 20
 """Bytes of a file from which on its numbers are kept as float32, where that is what they will be."""
 
-FAR = 2.0
+OFFSET_SPREADS = 2.0
 """A column whose numbers are this many times their spread away from 0 (a time in seconds, a year) is kept as float32
 about the middle of its first rows: nothing is lost that scaling would keep."""
 
@@ -53,18 +53,18 @@ def read_numbers(
     of a large file as float32. Of a large file that is not compressed another process parses the second half. None
     where anything in the file is not a finite number."""
     packed, size = layout.path.suffix == ".gz", layout.path.stat().st_size
-    large = size * (4 if packed else 1) > LARGE
+    large = size * (4 if packed else 1) > LARGE_FILE_BYTES
     pivot = _pivot(layout, inputs) if compact and large else None
     stack = RowBuffer(len(inputs), np.float32 if compact and large else np.float64)
-    stretch = _stretch(layout, inputs, others, pivot, stack.dtype)
-    first, second = stretch, None
+    task = _whole_file(layout, inputs, others, pivot, stack.dtype)
+    first, second = task, None
     if large and not packed and layout.path.is_file() and _by_lines(layout.encoding) and thread_count() > 1:
-        first, other = stretch.halves()
+        first, other = task.halves()
         with suppress(OSError):
             second = ParserProcess(other)
-        first = stretch if second is None else first
+        first = task if second is None else first
     rest: list[Array] = []
-    text = open_text(layout.path, encoding=stretch.encoding) if second is None else None
+    text = open_text(layout.path, encoding=task.encoding) if second is None else None
     try:
         for x, other_values in itertools.chain(parse_numbers(first, text), second.parse_numbers() if second else ()):
             if not stack.count and large and not packed:
@@ -82,7 +82,7 @@ def read_numbers(
     return NumberColumns(stack.done(), {index: kept[:, k] for k, index in enumerate(others)}, pivot)
 
 
-def _stretch(
+def _whole_file(
     layout: CsvLayout, inputs: Sequence[int], others: Sequence[int], pivot: Array | None, dtype: Any
 ) -> ParseTask:
     """All of a file."""
@@ -98,7 +98,7 @@ def _stretch(
         others=tuple(others),
         pivot=() if pivot is None else tuple(pivot.tolist()),
         dtype=np.dtype(dtype).str,
-        rows=max(64, TOGETHER // len(layout.names)),
+        rows=max(64, NUMBERS_PARSED_AT_ONCE // len(layout.names)),
         skip=layout.skip,
     )
 
@@ -147,7 +147,7 @@ def _pivot(layout: CsvLayout, inputs: Sequence[int]) -> Array:
     with np.errstate(all="ignore"):
         low, high = np.min(sample, axis=0), np.max(sample, axis=0)
         middle = (low + high) / 2
-        found: Array = np.where(np.abs(middle) > FAR * (high - low), middle, 0.0)
+        found: Array = np.where(np.abs(middle) > OFFSET_SPREADS * (high - low), middle, 0.0)
     return found
 
 
@@ -180,23 +180,23 @@ def read_columns(
     missing: Mapping[int, Missing] | None = None,
     raw: Sequence[int] = (),
     targets: Sequence[int] = (),
-    advice: str = RULES,
+    advice: str = FILL_ADVICE,
 ) -> ParsedColumns:
     """The columns asked for; what is missing by the rule of each: an error where it has none, and `advice` says what
     to do. `targets` cannot be filled in. Raises Failure with line and column."""
     missing = missing or {}
-    places = ColumnRules(kinds, missing, frozenset(targets), advice)
+    rules = ColumnRules(kinds, missing, frozenset(targets), advice)
     pieces: dict[int, list[Array]] = {index: [] for index, kind in kinds.items() if kind != "text"}
     texts: dict[int, list[str]] = {index: [] for index, kind in kinds.items() if kind == "text"}
     aside: dict[int, list[str]] = {index: [] for index in raw}
     lines = layout.lines()
-    while chunk := list(itertools.islice(lines, CHUNK)):
+    while chunk := list(itertools.islice(lines, CHUNK_ROWS)):
         for line, cells in chunk:
             if len(cells) != len(layout.names):
                 # what is wrong in an earlier row is named first
-                _convert(layout, [row for row in chunk if row[0] < line], places, pieces, texts, aside)
-                raise ragged(layout.path, line, cells, len(layout.names), layout.encoding, layout.names)
-        _convert(layout, chunk, places, pieces, texts, aside)
+                _convert(layout, [row for row in chunk if row[0] < line], rules, pieces, texts, aside)
+                raise ragged_row(layout.path, line, cells, len(layout.names), layout.encoding, layout.names)
+        _convert(layout, chunk, rules, pieces, texts, aside)
     columns = {index: np.concatenate(parts) for index, parts in pieces.items()}
     columns |= {index: labels(column) for index, column in texts.items()}
     found = ParsedColumns(columns, {index: labels(column) for index, column in aside.items()})
@@ -222,37 +222,37 @@ def _without_gaps(layout: CsvLayout, found: ParsedColumns, required: Sequence[in
 def _convert(
     layout: CsvLayout,
     chunk: Sequence[tuple[int, list[str]]],
-    wanted: ColumnRules,
+    rules: ColumnRules,
     pieces: dict[int, list[Array]],
     texts: dict[int, list[str]],
     aside: dict[int, list[str]],
 ) -> None:
     columns = list(zip(*(cells for _, cells in chunk), strict=True))
-    faults: list[tuple[int, int, Kind]] = []
-    for index, kind in wanted.kinds.items() if columns else ():
-        column, gaps = columns[index], wanted.missing.get(index, "error") != "error"
+    invalid: list[tuple[int, int, Kind]] = []
+    for index, kind in rules.kinds.items() if columns else ():
+        column, gaps = columns[index], rules.missing.get(index, "error") != "error"
         if kind != "text":
             numbers = meaning.values(column, kind, layout.decimal, gaps)
             if numbers is None:
-                bad_ones = (i for i, cell in enumerate(column) if not _sound(cell, kind, layout.decimal, gaps))
-                faults.append((next(bad_ones), index, kind))
+                bad_ones = (i for i, cell in enumerate(column) if not _is_valid(cell, kind, layout.decimal, gaps))
+                invalid.append((next(bad_ones), index, kind))
             else:
                 pieces[index].append(numbers)
         else:
             stripped = [sys.intern(cell.strip()) for cell in column]
-            faults += [(i, index, kind) for i, c in enumerate(stripped) if "\0" in c or not (c or gaps)][:1]
+            invalid += [(i, index, kind) for i, c in enumerate(stripped) if "\0" in c or not (c or gaps)][:1]
             texts[index] += ["" if meaning.is_missing(c, kind) else c for c in stripped] if gaps else stripped
     for index in aside if columns else ():
         stripped = [sys.intern(cell.strip()) for cell in columns[index]]
-        faults += [(i, index, "text") for i, cell in enumerate(stripped) if not cell or "\0" in cell][:1]
+        invalid += [(i, index, "text") for i, cell in enumerate(stripped) if not cell or "\0" in cell][:1]
         aside[index] += stripped
-    if faults:
-        row, index, kind = min(faults)
-        judged = index in wanted.targets or index in aside
-        raise wrong_cell(layout, *chunk[row], index, kind, LEFT_OUT if judged else wanted.advice)
+    if invalid:
+        row, index, kind = min(invalid)
+        judged = index in rules.targets or index in aside
+        raise wrong_cell(layout, *chunk[row], index, kind, DROP_ADVICE if judged else rules.advice)
 
 
-def _sound(cell: str, kind: Kind, decimal: str, gaps: bool) -> bool:
+def _is_valid(cell: str, kind: Kind, decimal: str, gaps: bool) -> bool:
     """Whether a cell has a finite value, or none where that is allowed."""
     found = meaning.values([cell], kind, decimal, gaps)
     return found is not None

@@ -17,7 +17,7 @@ from bpcli.family import Table
 from bpcli.family.plan import Array, Sample
 from bpcli.family.source import Kind, Missing
 from bpcli.parts.data.columns import ColumnSource, LoadedColumns, missing_column, no_inputs, no_target
-from bpcli.parts.data.csv.file import RULES, CsvFormat, CsvLayout, pointed, scan_layout
+from bpcli.parts.data.csv.file import FILL_ADVICE, CsvFormat, CsvLayout, scan_layout, with_position
 from bpcli.parts.data.csv.read import NumberColumns, ParsedColumns, read_columns, read_numbers
 from bpcli.parts.data.files import data_error, locate
 from bpcli.records.training import Problem
@@ -119,7 +119,7 @@ class Csv(ColumnSource):
             used[i] = "number" if used[i] == "number" else "text"
         used |= dict.fromkeys(last[len(targets) :], "number")
         rules = {i: self.rule(names[i], missing, is_input=i not in last) for i in used}
-        advice = RULES
+        advice = FILL_ADVICE
         if kinds:
             advice = "the rules are those of training, and none is there: fill the cell in, or train with "
             advice += "`missing: median`"
@@ -220,6 +220,6 @@ def _placing(layout: CsvLayout, kept: Array | None) -> Callable[[Problem, int, s
     def place(problem: Problem, row: int, name: str) -> Problem:
         record = row if kept is None else int(kept[row])
         line, cells = next(itertools.islice(layout.lines(), record, None))
-        return pointed(layout, problem, line, cells, layout.names.index(name))
+        return with_position(layout, problem, line, cells, layout.names.index(name))
 
     return place
