@@ -11,9 +11,9 @@ from bpcli.records.training import Problem
 class Remedy:
     """A change of the experiment that should help: the `--set`s that make it, and with `--try` what they did.
 
-    `before` and `after` are the symptom's own figure; `loss_before` and `loss_after` the loss after as many steps of
-    training without and with it, `nan` where it diverged. `judged` says in words what both are of. `helps` is None
-    where it was not tried, and `note` says why where it could not be.
+    `before` and `after` are the symptom's own figure without and with it; `loss_before` and `loss_after` are the loss
+    after as many steps of training, `nan` where it diverged, and `judged` says in words which loss. `helps` is None
+    where it was not tried; `note` says why it could not be.
     """
 
     sets: tuple[str, ...]
@@ -30,22 +30,22 @@ class Remedy:
 
 @dataclass(frozen=True)
 class Symptom:
-    """One finding of a diagnosis. `level` is one of ok, notice, warning; `value` is what was measured, where that is
-    one number, and `measured` says in words what it is."""
+    """What one check found. `level` is ok, notice or warning; `value` is what was measured, where that is one number,
+    and `measured` says in words what it is."""
 
     check: str  # start, gradients, dead ...: the name of the check
     place: str  # the layer, the column, the split; empty for the whole
     figure: str
     level: str
     why: str = ""
-    cures: tuple[Remedy, ...] = ()
+    cures: tuple[Remedy, ...] = ()  # the key of remedies in `--json`
     value: float | None = None
     measured: str = ""
 
 
 @dataclass(frozen=True)
 class HealthRow:
-    """How a layer fares on one batch: norms of its gradient and weights, what its units do, how far a step moves it."""
+    """The state of a layer on one batch: norms of gradient and weights, dead and saturated units, length of a step."""
 
     layer: str
     kind: str
@@ -55,7 +55,7 @@ class HealthRow:
     error: float  # root mean square of dL/dy
     output_mean: float
     output_deviation: float
-    dead: float | None  # share of units that no row opens
+    dead: float | None  # share of units whose slope is nearly 0 on every row
     saturated: float | None  # share of outputs near the ends of the range
 
 
@@ -74,6 +74,6 @@ class DiagnoseReport:
     rates: tuple[tuple[float, float], ...]  # the range test: learning rate, loss after the step with it
     overfit: tuple[float, ...]  # loss on one batch, step after step
     seconds: float
-    tried: str = ""  # how cures were tried, in words
+    tried: str = ""  # how remedies were tried, in words
     notes: tuple[str, ...] = ()
     warnings: tuple[Problem, ...] = ()

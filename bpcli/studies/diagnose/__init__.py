@@ -1,10 +1,10 @@
 """What is likely to train badly, and why: the study behind `bpcli diagnose`.
 
-scene      a network with its rows and weights
-practice   short trainings on copies of it: a first step, one batch by heart; ramp: rates that grow
-case       what is looked at: a scene, the epochs behind it, and what was measured so far
-signals, weights, rates, table, splits, past
-           the checks, each for one kind of trouble
-cures      the settings that help, as `--set` says them
-trial      what a cure does, measured
+context            an experiment with its rows and weights
+short_runs         short trainings of copies: a first step, one batch overfitted; lr_range_test: growing learning rates
+diagnosis_context  what is diagnosed: a context, the epochs behind it, and what was measured so far
+columns, weights, gradients, learning_rate, history, splits
+                   the checks, each for one kind of trouble
+remedies           the settings that help, as `--set` writes them
+try_remedy         what a remedy does, measured
 """

@@ -1,5 +1,4 @@
-"""Whether the columns are fit to be learned from: their scale, that of the targets, columns that say nothing or what
-another says."""
+"""Whether the columns are fit to be learned from: the scale of inputs and targets, constant and duplicate columns."""
 
 from __future__ import annotations
 
@@ -19,21 +18,21 @@ from bpcli.studies.diagnose import remedies
 from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
 
 INPUT_SIZE = (10.0, 20.0)
-"""Root mean square of a column: a notice, a warning. Weights are drawn for columns of about 1."""
+"""Root mean square of a column from which on it is a notice, a warning. Weights are drawn for columns of about 1."""
 
 DEVIATION_RATIO = (30.0, 100.0)
-"""Largest deviation of a column over the median of all: one learning rate has to suit both."""
+"""Largest deviation of a column over the median of all, likewise: one learning rate has to suit both."""
 
 TARGET_SIZE = (5.0, 20.0)
-"""Root mean square of the targets, which outputs of about 1 have to reach."""
+"""Root mean square of the targets, likewise: outputs of about 1 have to reach them."""
 
-MAX_ROWS_EXAMINED = 5_000  # rows, at most, spread evenly
-MIN_CORRELATION = 1 - 1e-9  # a correlation
-MAX_NAMES_SHOWN = 3  # columns that a finding names
+MAX_ROWS_EXAMINED = 5_000
+MIN_CORRELATION = 1 - 1e-9  # of columns that count as equal
+MAX_NAMES_SHOWN = 3  # of columns in a symptom
 
 
 def _names(context: DiagnosisContext) -> list[tuple[str, bool]]:
-    """What each encoded input is called, and whether it is a number."""
+    """The name of each encoded input, and whether it is a number."""
     if not context.preprocessor.columns:
         return [(f"input {j}", True) for j in range(math.prod(context.network_plan.x))]
     found: list[tuple[str, bool]] = []
@@ -49,12 +48,13 @@ def _examined(context: DiagnosisContext) -> Array:
 
 
 def _shortened_list(names: list[str]) -> str:
+    """The first names, and how many more there are."""
     shown = ", ".join(names[:MAX_NAMES_SHOWN])
     return shown + (f" and {len(names) - MAX_NAMES_SHOWN} more" if len(names) > MAX_NAMES_SHOWN else "")
 
 
 def input_sizes(context: DiagnosisContext) -> list[Symptom]:
-    """Numeric inputs that are large, or of very different sizes, and not scaled."""
+    """Looks for numeric inputs that are large, or of very different sizes, and not scaled."""
     x, names = _examined(context), _names(context)
     numeric = [j for j, (_, number) in enumerate(names) if number]
     deviation = x.std(axis=0)
@@ -80,15 +80,14 @@ def input_sizes(context: DiagnosisContext) -> list[Symptom]:
     why = "weights start as suits inputs of about 1; larger ones saturate units, drown the others and make the loss "
     why += "steep in their direction, so that every learning rate is wrong for some weight"
     place = names[widest if order[levels[1]] > order[levels[0]] else largest][0] if level != "ok" else ""
-    found = (remedies.scale_inputs(context),) if level != "ok" and context.preprocessor.scaling is None else ()
+    found = tuple(remedies.scale_inputs(context)) if level != "ok" else ()
     return [Symptom("inputs", place, figure, level, why if level != "ok" else "", found, value, measured)]
 
 
 def _norms(context: DiagnosisContext) -> list[object]:
-    """Layers that normalize, by having parameters none of which is a weight."""
-    return [
-        n for n in context.network_plan.nodes if n.plan.params and not any(p.decays for p in n.plan.params.values())
-    ]
+    """Layers that normalize: they have parameters, none of which is a weight."""
+    nodes = context.network_plan.nodes
+    return [n for n in nodes if n.plan.params and not any(p.decays for p in n.plan.params.values())]
 
 
 def _level(value: float, limits: tuple[float, float]) -> str:
@@ -96,7 +95,7 @@ def _level(value: float, limits: tuple[float, float]) -> str:
 
 
 def target_range(context: DiagnosisContext) -> list[Symptom]:
-    """Targets that outputs cannot reach, or only far from where they start."""
+    """Looks for targets that outputs cannot reach, or only far from where they start."""
     t, loss = context.train.t, context.experiment.loss
     if loss.classifies or loss.link == "exp" or t.ndim == 1:
         return []
@@ -105,12 +104,10 @@ def target_range(context: DiagnosisContext) -> list[Symptom]:
     if isinstance(last.layer, Activation):
         low_output, high_output = _output_range(last.layer)
         if low < low_output - 1e-9 or high > high_output + 1e-9:
-            figure = (
-                f"targets run from {low:.4g} to {high:.4g}, and {last.path} from {low_output:.3g} to {high_output:.3g}"
-            )
-            why = (
-                "no weights can make the network say such a value: it is pushed to the end of its range and stays there"
-            )
+            figure = f"targets run from {low:.4g} to {high:.4g}, and {last.path} from {low_output:.3g} "
+            figure += f"to {high_output:.3g}"
+            why = "no weights can make the network say such a value: it is pushed to the end of its range and stays "
+            why += "there"
             found = list[Remedy]()
             if last.path.endswith(".activation"):
                 text = "let the outputs take any value"
@@ -125,13 +122,13 @@ def target_range(context: DiagnosisContext) -> list[Symptom]:
     if level == "ok":
         return [Symptom("targets", "", figure, level, value=size, measured="size of the targets")]
     why = "outputs start at about 1 and have to grow there step by step; until then the loss and its gradient are huge"
-    found = [remedies.scale_targets()] if context.preprocessor.target_scaling is None else []
     place = ", ".join(context.preprocessor.target_names[:MAX_NAMES_SHOWN])
+    found = remedies.scale_targets(context)
     return [Symptom("targets", place, figure, level, why, tuple(found), size, "size of the targets")]
 
 
 def _output_range(layer: Activation) -> tuple[float, float]:
-    """Between which values the outputs of an activation lie, looked for far out."""
+    """The least and the greatest output of an activation for inputs from -1e6 to 1e6."""
     x = np.concatenate([-np.logspace(-3, 6, 200), np.logspace(-3, 6, 200)])[None]
     plan = layer.plan(x.shape[1:])
     arrays = {n: empty(s, 1, x.dtype) for n, s in {**plan.keep, **plan.scratch, **plan.draws}.items()}
@@ -143,7 +140,7 @@ def _output_range(layer: Activation) -> tuple[float, float]:
 
 
 def useless_columns(context: DiagnosisContext) -> list[Symptom]:
-    """Columns that are the same in every training row, and columns that say what another one says."""
+    """Looks for columns that are the same in every training row, and columns that equal another one up to scale."""
     x, names = _examined(context), _names(context)
     constant = [j for j in range(x.shape[1]) if (x[:, j] == x[0, j]).all()]
     if context.rows > MAX_ROWS_EXAMINED:  # what is the same in some rows may differ in others
@@ -167,18 +164,18 @@ def useless_columns(context: DiagnosisContext) -> list[Symptom]:
 
 
 def _columns_symptom(context: DiagnosisContext, place: str, figure: str, why: str, names: list[str]) -> Symptom:
-    """The finding; columns of a file that names them can be dropped."""
+    """The symptom; columns of a file that names them can be dropped."""
     source, known = context.experiment.data.train, {c.name for c in context.preprocessor.columns}
     drop = [n for n in names if n in known]
     found: tuple[Remedy, ...] = ()
-    if isinstance(source, ColumnSource) and drop and context.again is not None:
+    if isinstance(source, ColumnSource) and drop and context.with_settings is not None:
         settings = f"data.train.drop={flow([*source.drop, *drop])}"
         found = (Remedy((settings,), "leave them out"),)
     return Symptom("columns", place, figure, "notice", why, found, float(len(names)), "such columns")
 
 
 def _duplicates(x: Array, names: list[tuple[str, bool]]) -> Iterator[tuple[int, int]]:
-    """Pairs i < j of columns whose correlation is 1 or -1, but for the two categories of one column.
+    """Yields pairs i < j of columns whose correlation is 1 or -1, except categories of one column.
 
     Columns of length 1 about their mean are projected onto a random direction: equal ones fall on one point, so only
     neighbours there are compared.

@@ -1,4 +1,4 @@
-"""What short trainings are made on: an experiment with its rows encoded, and the weights it has."""
+"""What short trainings start from: an experiment with its rows encoded, and weights."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from bpcli.studies.run.layer_stats import LayerStatsProbe
 from bpcli.studies.run.setup import batch_size
 
 PROBE_ROWS = 256
-"""Rows of the batch that layers are measured on: enough that a unit closed on all of them is closed."""
+"""Rows that layers are measured on, at most: enough that a unit closed on all of them is closed."""
 
 MAX_STEP_ROWS = 512
-"""Rows that a step of a copy sees at most, where the training's own batches are larger."""
+"""Rows in a step of a short training, at most; the batches of the training itself may be larger."""
 
 
 @dataclass(eq=False)
 class TrainingContext:
-    """A network with its rows; `theta` (flat, float64) and `states` are the weights looked at, `trained` says whether
-    they have been trained."""
+    """An experiment with its rows; `theta` (flat, float64) and `states` are the weights that are examined, `trained`
+    says whether they have been trained."""
 
     experiment: Experiment
     network_plan: NetworkPlan
@@ -47,16 +47,16 @@ class TrainingContext:
         return len(self.train.x)
 
     @property
-    def size(self) -> int:
+    def batch_rows(self) -> int:
         """Rows of a batch of the training."""
         return batch_size(self.experiment, self.rows)
 
     @property
     def steps_per_epoch(self) -> int:
-        return -(-self.rows // self.size)
+        return -(-self.rows // self.batch_rows)
 
     @property
-    def total(self) -> int:
+    def total_steps(self) -> int:
         """Steps of the whole training."""
         return self.experiment.training.epochs * self.steps_per_epoch
 
@@ -65,22 +65,22 @@ class TrainingContext:
         """The optimizer, where it is one that has a learning rate."""
         return self.experiment.optimizer if isinstance(self.experiment.optimizer, GradientOptimizer) else None
 
-    def batches(self, most: int | None = None) -> Iterator[Array]:
-        """Rows of one step after another, in the order of the training; of each at most `most`."""
+    def batches(self, limit: int | None = None) -> Iterator[Array]:
+        """Yields the rows of each step, in the order of the training and without end; at most `limit` of a batch."""
         order, epoch = Stream(self.experiment.seed, "order"), 0
         while True:
             epoch += 1
             whole = isinstance(self.experiment.optimizer, FullBatchOptimizer)
             rows = np.arange(self.rows) if whole else order.permutation(self.rows, epoch)
-            for start in range(0, self.rows, self.size):
-                yield rows[start : start + self.size][:most]
+            for start in range(0, self.rows, self.batch_rows):
+                yield rows[start : start + self.batch_rows][:limit]
 
     @cached_property
-    def probed(self) -> Array:
+    def probe_rows(self) -> Array:
         """The rows that layers are measured on: the first of the first epoch."""
         return Stream(self.experiment.seed, "order").permutation(self.rows, 1)[:PROBE_ROWS]
 
     @cached_property
     def probe(self) -> LayerStatsProbe:
-        x, t = self.train.x[self.probed], self.train.t[self.probed]
+        x, t = self.train.x[self.probe_rows], self.train.t[self.probe_rows]
         return LayerStatsProbe(self.network_plan, self.experiment.loss, x, t, self.experiment.seed)

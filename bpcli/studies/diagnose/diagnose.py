@@ -68,7 +68,7 @@ def examine(context: DiagnosisContext, *, trying: bool = False) -> DiagnoseRepor
         layers=context.health,
         symptoms=tuple(found),
         rate=peak_rate(context),
-        rates=context.range.rates if learns and context.range is not None else (),
+        rates=context.rate_range.rates if learns and context.rate_range is not None else (),
         overfit=() if context.trained else context.overfit,
         seconds=time.perf_counter() - began,
         tried=tried,
@@ -78,7 +78,7 @@ def examine(context: DiagnosisContext, *, trying: bool = False) -> DiagnoseRepor
 
 
 def _rows(context: DiagnosisContext) -> str:
-    shown, all_rows = len(context.probed), context.rows
+    shown, all_rows = len(context.probe_rows), context.rows
     what = "training rows" if context.train.name == "train" else "rows of --data"
     return f"all {shown:,} {what}" if shown == all_rows else f"{shown:,} of {all_rows:,} {what}"
 
@@ -88,8 +88,8 @@ def _notes(context: DiagnosisContext) -> list[str]:
     found = []
     if context.trained:
         found.append("how it starts, its learning rate and one batch by heart: bpcli diagnose CONFIG")
-    elif context.size > MAX_STEP_ROWS:
-        found.append(f"single steps saw {MAX_STEP_ROWS} rows of each batch of {context.size:,}")
+    elif context.batch_rows > MAX_STEP_ROWS:
+        found.append(f"single steps saw {MAX_STEP_ROWS} rows of each batch of {context.batch_rows:,}")
     if context.experiment.data.augment:
         found.append("images were not changed by chance")
     if not math.isfinite(context.loss):

@@ -23,12 +23,16 @@ from bpcli.studies.run.resume import reopen
 from bpcli.studies.run.runfolder import RunFolder
 from bpcli.studies.run.setup import Setup, set_up
 
+Reopen = Callable[[Sequence[str]], "DiagnosisContext"]
+"""Opens the same experiment with more settings."""
+
 
 @dataclass(eq=False)
 class DiagnosisContext(TrainingContext):
-    """A scene with its history. `data` is the experiment as it stands in its file; `weights` say in words where they
-    come from; `again` is the same experiment with more settings, as it starts, where there is a file to change. What is
-    measured is measured once.
+    """A training context with its history, and what was measured of it, each thing once.
+
+    `data` is the experiment as it stands in its file. `weights` says in words where they come from. `with_settings`
+    returns the context of the same experiment with more settings, before training; None where no file can be changed.
     """
 
     name: str
@@ -36,17 +40,17 @@ class DiagnosisContext(TrainingContext):
     weights: str
     history: tuple[EpochRow, ...] = ()
     record: Mapping[str, Any] = field(default_factory=dict)  # of the run
-    again: Callable[[Sequence[str]], DiagnosisContext] | None = None
+    with_settings: Reopen | None = None
     warnings: tuple[Problem, ...] = ()
 
     @cached_property
     def health(self) -> tuple[HealthRow, ...]:
-        """The layers on the probed rows; at the start of a training with the length of its first step."""
+        """The layers on the probe rows; where nothing is trained yet with the length of the first step."""
         return self.probe.look(self.theta, self.states, None if self.trained else first_step(self))
 
     @property
     def loss(self) -> float:
-        """The loss of the probed rows, without penalty, in training (so with the chance of the first step)."""
+        """The loss of the probe rows without penalties, in training mode with the random draws of the first step."""
         return self.probe.loss if self.health else 0.0
 
     @cached_property
@@ -55,26 +59,26 @@ class DiagnosisContext(TrainingContext):
         return best_constant(self)
 
     @cached_property
-    def least(self) -> float:
-        """The least loss that there is on the batch that is learned by heart."""
+    def least_loss(self) -> float:
+        """The least loss that is possible on the batch that is overfitted."""
         return least_loss(self)
 
     @cached_property
     def overfit(self) -> tuple[float, ...]:
-        """The loss of one small batch as it is learned by heart."""
-        return overfit(self, self.least)
+        """The loss of one small batch, step after step, as the network overfits it."""
+        return overfit(self, self.least_loss)
 
     @cached_property
-    def range(self) -> RateRange | None:
-        """The range test of learning rates."""
+    def rate_range(self) -> RateRange | None:
+        """What the range test of learning rates found; None where the optimizer has no learning rate."""
         return lr_range_test(self, self.constant)
 
 
 def open_context(
     path: Path, sets: Sequence[str] = (), data: str | None = None, root: Path | None = None
 ) -> DiagnosisContext:
-    """The case of a config, a run folder or a model file. `data` are the rows of a model file that has no run folder;
-    their paths are relative to `root`. Raises Failure where there is none."""
+    """Opens a config, a run folder or a model file. `data` names the rows of a model file that has no run folder; its
+    paths are relative to `root`. Raises Failure where there are no rows, or an option does not go with the path."""
     trained = path.is_dir() or path.suffix == ".safetensors"
     if sets and trained:
         text = f"--set changes a config, and {path} is trained already"
@@ -92,7 +96,7 @@ def open_context(
     return _at_start(set_up(path, sets), lambda more: _at_start(set_up(path, (*sets, *more))))
 
 
-def _at_start(setup: Setup, again: Callable[[Sequence[str]], DiagnosisContext] | None = None) -> DiagnosisContext:
+def _at_start(setup: Setup, with_settings: Reopen | None = None) -> DiagnosisContext:
     experiment = setup.experiment
     network = Network(setup.network_plan, 1, np.float64, experiment.seed)
     return DiagnosisContext(
@@ -106,7 +110,7 @@ def _at_start(setup: Setup, again: Callable[[Sequence[str]], DiagnosisContext] |
         states=network.states,
         weights="as they start",
         trained=False,
-        again=again,
+        with_settings=with_settings,
         warnings=setup.warnings,
     )
 

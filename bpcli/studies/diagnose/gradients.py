@@ -1,4 +1,5 @@
-"""Whether signals pass: the loss at the start, gradients from layer to layer, units that are closed, the first step."""
+"""Whether gradients reach every layer: the loss at the start, gradients from layer to layer, dead and saturated units,
+and the size of the first step."""
 
 from __future__ import annotations
 
@@ -12,36 +13,43 @@ from bpcli.studies.diagnose.short_runs import loss_at_zero, peak_rate
 from bpcli.studies.diagnose.weights import off_scale
 
 CLASSES_START_RATIO = (2.0, 4.0)
-"""Times the loss of a network that knows nothing: a notice, a warning. he_normal before a softmax starts at 1.6."""
+"""The first loss over that of a network that knows nothing, for classes, from which on it is a notice, a warning.
+he_normal before a softmax starts at 1.6."""
 
 VALUES_START_RATIO = (6.0, 20.0)
-"""The same of values, where random outputs add their own variance, more of it where inputs rise and fall together."""
+"""The same for values, where random outputs add their own variance, more of it where inputs are correlated."""
 
 MIN_LAYER_FACTOR = 0.5
-"""A layer: a sigmoid's slope is at most 1/4, and at a half ten layers lose a factor of a thousand."""
+"""The factor of the gradient per layer that is still good: a sigmoid's slope is at most 1/4, and at a half ten layers
+lose a factor of a thousand."""
 
 VANISHED_RATIO = (0.1, 0.01)
-"""First to last gradient: at a hundredth, what the last layer learns in one epoch takes the first a hundred."""
+"""The first over the last gradient, from which on it is a notice, a warning: at a hundredth, what the last layer learns
+in one epoch takes the first a hundred."""
 
 DEAD_SHARE = (0.2, 0.4)
 SATURATED_SHARE = (0.25, 0.5)
-"""Shares of units, of outputs: a notice, a warning. Random relu layers have fewer than one dead unit in ten."""
+"""The shares of units and of outputs from which on it is a notice, a warning. Random relu layers have fewer than one
+dead unit in ten."""
 
 STEP_RATIO = (1.0, 10.0)
-"""Step over weights, from which on the step is longer than the weights: a notice, a warning. About 1e-3 is right for
-large networks; small ones learn well with 1e-1, and layers that start near 0 have to grow at first."""
+"""The length of the first step over that of the weights, from which on it is a notice, a warning. About 1e-3 is right
+for large networks; small ones learn well with 1e-1, and layers that start near 0 have to grow at first."""
 
 MIN_STEP_RATIO = 1e-6
-"""Step over weights, below which a thousand steps change them by a thousandth."""
+"""The same ratio, below which a thousand steps change the weights by a thousandth."""
+
+
+LEAKY = "leaky_relu passes a hundredth of what relu closes off"
 
 
 def severity(value: float, notice: float, warning: float) -> str:
-    """How serious a value is that is better the smaller it is."""
+    """The level of a value that is better the smaller it is: ok, notice or warning."""
     return "warning" if not value < warning else "notice" if not value < notice else "ok"
 
 
 def start_loss(context: DiagnosisContext) -> list[Symptom]:
-    """The loss against that of a network that knows nothing."""
+    """Compares the first loss with that of a network that knows nothing."""
     loss, constant = context.loss, context.constant
     if context.trained:
         return []
@@ -64,27 +72,31 @@ def start_loss(context: DiagnosisContext) -> list[Symptom]:
     measured = "loss at the start, in times of knowing nothing"
     found: list[Remedy] = []
     if level != "ok":
-        if context.preprocessor.scaling is None and _large_inputs(context):
-            found.append(remedies.scale_inputs(context))
-        if not classifies and context.preprocessor.target_scaling is None:
-            found.append(remedies.scale_targets())
-        found += [*remedies.default_initializers(context, off_scale(context)), *remedies.small_last_layer(context)]
+        found += _scale_inputs(context)
+        found += [] if classifies else remedies.scale_targets(context)
+        found += _initializers(context) + remedies.small_last_layer(context)
     return [Symptom("start", "", figure, level, why, tuple(found), ratio, measured)]
 
 
-def _large_inputs(context: DiagnosisContext) -> bool:
-    x = context.train.x[context.probed].astype(float)
-    return not 0.1 < math.sqrt(float((x * x).mean())) < 5
+def _scale_inputs(context: DiagnosisContext) -> list[Remedy]:
+    """The remedy of scaled inputs, where they are large or small."""
+    x = context.train.x[context.probe_rows].astype(float)
+    return [] if 0.1 < math.sqrt(float((x * x).mean())) < 5 else remedies.scale_inputs(context)
+
+
+def _initializers(context: DiagnosisContext) -> list[Remedy]:
+    """The remedy of default initializers, for layers whose weights have another size."""
+    return remedies.default_initializers(context, off_scale(context))
 
 
 def learning_layers(context: DiagnosisContext) -> list[HealthRow]:
-    """The layers with weights, in order, those of residual branches too: what a gradient has to reach."""
+    """The layers with weights, which a gradient has to reach, in order; those of residual branches too."""
     weighty = {e.node.path for e in context.network_plan.layout if e.param.decays}
     return [row for row in context.health if row.layer in weighty]
 
 
 def gradient_flow(context: DiagnosisContext) -> list[Symptom]:
-    """How the gradient grows or shrinks from the last layer that learns to the first."""
+    """Measures how the gradient grows or shrinks from the last layer that learns to the first."""
     rows = learning_layers(context)
     norms = [row.gradient or 0.0 for row in rows]
     if len(rows) < 3:
@@ -102,19 +114,11 @@ def gradient_flow(context: DiagnosisContext) -> list[Symptom]:
     level, why, found = "ok", "", list[Remedy]()
     if rate < MIN_LAYER_FACTOR and reach < VANISHED_RATIO[0]:
         level = severity(1 / reach, 1 / VANISHED_RATIO[0], 1 / VANISHED_RATIO[1])
-        why = (
-            "the chain rule multiplies a factor for each layer, and here all of them are small: the gradient vanishes, "
-        )
-        why += "and the first layers hardly learn"
-        found = remedies.replace_activations(
-            context, "relu", "relu has slope 1 where it is open; a sigmoid has at most 1/4, tanh 1"
-        )
-        found += [
-            *remedies.add_norms(context),
-            *remedies.add_residuals(context),
-            *remedies.default_initializers(context, off_scale(context)),
-            *remedies.use_adam(context),
-        ]
+        why = "the chain rule multiplies a factor for each layer, and here all of them are small: the gradient "
+        why += "vanishes, and the first layers hardly learn"
+        slopes = "relu has slope 1 where it is open; a sigmoid has at most 1/4, tanh 1"
+        found = remedies.replace_activations(context, "relu", slopes) + remedies.add_norms(context)
+        found += remedies.add_residuals(context) + _initializers(context) + remedies.use_adam(context)
         evened = _evened_out(rows)
         if level == "warning" and evened:
             level = "notice"
@@ -124,15 +128,9 @@ def gradient_flow(context: DiagnosisContext) -> list[Symptom]:
         if error > rate:
             rate = error
             figure = f"from {rows[-1].layer} back to {rows[0].layer} dL/dy grows by a factor of {error:.3g} a layer"
-        why = (
-            "the chain rule multiplies a factor for each layer, and here all of them are large: the gradient explodes, "
-        )
-        why += "and a step throws the first layers about"
-        found = [
-            *remedies.default_initializers(context, off_scale(context)),
-            *remedies.add_norms(context),
-            *remedies.clip_gradient(context),
-        ]
+        why = "the chain rule multiplies a factor for each layer, and here all of them are large: the gradient "
+        why += "explodes, and a step throws the first layers about"
+        found = _initializers(context) + remedies.add_norms(context) + remedies.clip_gradient(context)
     if context.trained and level == "warning" and context.loss < 0.5 * context.constant:
         level = "notice"  # it has learned all the same
     measured = "factor of the gradient a layer"
@@ -140,31 +138,25 @@ def gradient_flow(context: DiagnosisContext) -> list[Symptom]:
 
 
 def _error_norm(context: DiagnosisContext, row: HealthRow) -> float:
-    """The norm of dL/dy of a row of the batch, whatever the width of the layer. It is what is passed on: behind relu
-    the gradient of every matrix may be the same, large signals going in where small errors come back."""
+    """The norm of dL/dy of a row of the batch, which does not depend on the width of the layer. It shows more than the
+    gradients of weights: with relu these may all be alike, where large inputs meet small errors."""
     width = next(math.prod(node.plan.y) for node in context.network_plan.walk() if node.path == row.layer)
     return row.error * math.sqrt(width)
 
 
 def _gradient_reach(context: DiagnosisContext, rows: list[HealthRow], norms: list[float]) -> list[Symptom]:
-    """Whether the gradient reaches each layer at all, of two layers or where it is 0 or not finite."""
+    """Whether the gradient reaches each layer at all: of two layers, or where it is 0 or not finite."""
     bad = [row for row, norm in zip(rows, norms, strict=True) if not math.isfinite(norm)]
     if bad:
         figure = f"the gradient is not finite in {', '.join(row.layer for row in bad)}"
         why = "numbers have grown beyond what the machine can write: no step can be taken"
-        found = [
-            *remedies.default_initializers(context, off_scale(context)),
-            *([remedies.scale_inputs(context)] if context.preprocessor.scaling is None else []),
-        ]
+        found = _initializers(context) + remedies.scale_inputs(context)
         return [Symptom("gradients", bad[0].layer, figure, "warning", why, tuple(found))]
     none = [row for row, norm in zip(rows, norms, strict=True) if norm == 0]
     if none and len(none) < len(rows):
         figure = f"no gradient at all reaches {', '.join(row.layer for row in none)}"
         why = "where every factor of the chain rule is 0 nothing can be learned"
-        found = remedies.replace_activations(
-            context, "leaky_relu", "leaky_relu passes a hundredth of what relu closes off"
-        )
-        found += remedies.default_initializers(context, off_scale(context))
+        found = remedies.replace_activations(context, "leaky_relu", LEAKY) + _initializers(context)
         return [Symptom("gradients", none[0].layer, figure, "warning", why, tuple(found))]
     low, high = min(norms, default=0.0), max(norms, default=0.0)
     figure = f"gradients of {low:.3g} to {high:.3g}" if len(rows) > 1 else f"a gradient of {high:.3g}"
@@ -172,7 +164,7 @@ def _gradient_reach(context: DiagnosisContext, rows: list[HealthRow], norms: lis
 
 
 def _evened_out(rows: list[HealthRow]) -> str:
-    """In words, that a step moves the first layer about as far as the last; empty where it does not."""
+    """By how much a step moves the first and the last layer, in words, where that is about the same; else empty."""
     first, last = rows[0].update, rows[-1].update
     if not first or not last or first < max(MIN_STEP_RATIO, 0.1 * last):
         return ""
@@ -180,31 +172,28 @@ def _evened_out(rows: list[HealthRow]) -> str:
 
 
 def dead_units(context: DiagnosisContext) -> list[Symptom]:
-    """Units that no row opens."""
+    """Measures the share of units that no row opens."""
     place = {n.path for n in remedies.hidden_activations(context)}
     rows = [row for row in context.health if row.dead is not None and row.layer in place]
     row = max(rows, key=lambda r: r.dead or 0.0, default=None)
     if row is None or row.dead is None:
         return []
     level = severity(row.dead, *DEAD_SHARE)
-    figure = f"{row.dead:.0%} of its units are closed for all {len(context.probed)} rows"
-    figure += _other_layers(
-        [r.layer for r in rows if r is not row and not (r.dead or 0.0) < DEAD_SHARE[0]], DEAD_SHARE[0]
-    )
+    figure = f"{row.dead:.0%} of its units are closed for all {len(context.probe_rows)} rows"
+    others = [r.layer for r in rows if r is not row and not (r.dead or 0.0) < DEAD_SHARE[0]]
+    figure += _other_layers(others, DEAD_SHARE[0])
     if level == "ok":
-        figure = f"at most {row.dead:.0%} of a layer's units are closed for all {len(context.probed)} rows"
+        figure = f"at most {row.dead:.0%} of a layer's units are closed for all {len(context.probe_rows)} rows"
     why = "a closed unit puts out the same whatever comes in, and its slope is 0: it has no part in anything and, "
     why += "as no gradient reaches it, may stay so"
-    found = remedies.replace_activations(context, "leaky_relu", "leaky_relu passes a hundredth of what relu closes off")
-    found += remedies.default_initializers(context, off_scale(context)) + remedies.add_norms(context)
-    if context.preprocessor.scaling is None and _large_inputs(context):
-        found.insert(0, remedies.scale_inputs(context))
+    found = _scale_inputs(context) + remedies.replace_activations(context, "leaky_relu", LEAKY)
+    found += _initializers(context) + remedies.add_norms(context)
     return [_symptom("dead", row.layer, figure, level, why, found, row.dead, "share of dead units")]
 
 
 def saturated_units(context: DiagnosisContext) -> list[Symptom]:
-    """Outputs near the ends of a range, where the slope is nearly 0. What the last layer puts out is meant to be there
-    once it has learned."""
+    """Measures the share of outputs near the ends of a range, where the slope is nearly 0. Those of the last layer are
+    meant to be there once it has learned."""
     inner = {n.path for n in remedies.hidden_activations(context)}
     rows = [r for r in context.health if r.saturated is not None and (r.layer in inner or not context.trained)]
     row = max(rows, key=lambda r: r.saturated or 0.0, default=None)
@@ -216,20 +205,16 @@ def saturated_units(context: DiagnosisContext) -> list[Symptom]:
     figure = f"{row.saturated:.0%} of its outputs are at the ends of {row.kind}"
     if level == "ok":
         figure = f"at most {row.saturated:.0%} of a layer's outputs are at the ends of its range"
-    figure += _other_layers(
-        [r.layer for r in rows if r is not row and not (r.saturated or 0) < SATURATED_SHARE[0]], SATURATED_SHARE[0]
-    )
+    others = [r.layer for r in rows if r is not row and not (r.saturated or 0) < SATURATED_SHARE[0]]
+    figure += _other_layers(others, SATURATED_SHARE[0])
     why = "there the slope is under a twentieth of the steepest: little of the error passes, and learning is slow"
-    found = [remedies.scale_inputs(context)] if context.preprocessor.scaling is None and _large_inputs(context) else []
-    found += remedies.default_initializers(context, off_scale(context))
-    found += remedies.add_norms(context) + remedies.replace_activations(
-        context, "relu", "relu has one flat end, not two"
-    )
+    found = _scale_inputs(context) + _initializers(context) + remedies.add_norms(context)
+    found += remedies.replace_activations(context, "relu", "relu has one flat end, not two")
     return [_symptom("saturated", row.layer, figure, level, why, found, row.saturated, "saturated share")]
 
 
 def _other_layers(layers: list[str], share: float) -> str:
-    """In words, which other layers are over a share."""
+    """Which other layers are above a share, in words."""
     if not layers:
         return ""
     named = layers[0] if len(layers) == 1 else f"{len(layers)} more layers"
@@ -239,12 +224,13 @@ def _other_layers(layers: list[str], share: float) -> str:
 def _symptom(
     check: str, place: str, figure: str, level: str, why: str, found: list[Remedy], value: float, measured: str
 ) -> Symptom:
-    kept = tuple(found) if level != "ok" else ()
-    return Symptom(check, place, figure, level, why if level != "ok" else "", kept, value, measured)
+    """The symptom; without reason and remedies where all is well."""
+    ill = level != "ok"
+    return Symptom(check, place, figure, level, why if ill else "", tuple(found) if ill else (), value, measured)
 
 
 def first_step_size(context: DiagnosisContext) -> list[Symptom]:
-    """How far the first step moves each layer, against the size of its weights."""
+    """Measures how far the first step moves each layer, relative to the size of its weights."""
     rows = [row for row in learning_layers(context) if row.update is not None]
     if not rows:
         return []
@@ -255,9 +241,7 @@ def first_step_size(context: DiagnosisContext) -> list[Symptom]:
     if level != "ok":
         figure = f"the first step moves its weights by {high:.2g} of their size"
         why = "such a step leaves nothing of how the weights started: the rate is too high, or the gradient too large"
-        found = (
-            [c for c in [remedies.set_rate(context, rate * 0.05 / high, "a step of a twentieth")] if c] if rate else []
-        )
+        found = remedies.set_rate(context, rate * 0.05 / high, "a step of a twentieth") if rate else []
         found += remedies.clip_gradient(context)
         return [Symptom("steps", longest.layer, figure, level, why, tuple(found), high, measured)]
     if low < MIN_STEP_RATIO:
@@ -265,11 +249,7 @@ def first_step_size(context: DiagnosisContext) -> list[Symptom]:
         why = "at this pace a thousand steps change nothing that can be seen: the rate is too low, or no gradient comes"
         found = list[Remedy]()
         if rate and MIN_STEP_RATIO / 1000 < high < MIN_STEP_RATIO * 10:
-            found = [
-                c
-                for c in [remedies.set_rate(context, rate * 1e-3 / high, "a step of a thousandth of the weights")]
-                if c
-            ]
+            found = remedies.set_rate(context, rate * 1e-3 / high, "a step of a thousandth of the weights")
         found += remedies.use_adam(context)
         return [Symptom("steps", shortest.layer, figure, "warning", why, tuple(found), low, measured)]
     span = f"{high:.2g}" if low == high else f"{low:.2g} to {high:.2g}"

@@ -1,4 +1,4 @@
-"""What the epochs of a run say: whether it diverged, learned anything, learned its rows by heart, or ended too soon."""
+"""What the epochs of a run show: whether it diverged, learned anything, overfitted, or ended too soon."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from bpcli.studies.diagnose import remedies
 from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
 from bpcli.studies.diagnose.short_runs import peak_rate
 
-LITTLE_LEARNED = 0.9  # of the loss of the best constant: less was hardly learned
-MIN_FALL = 0.02  # of the loss of the first epoch: less is no fall
+LITTLE_LEARNED = 0.9  # share of the loss of the best constant: above it hardly anything was learned
+MIN_FALL = 0.02  # share of the loss of the first epoch: less is no fall
 RISE = 1.5  # times the least loss of training
 VALIDATION_RISE = (1.05, 1.2)
-"""Times the least loss of validation, at the end: a notice, a warning."""
+"""The last over the least loss of validation, from which on it is a notice, a warning."""
 VALIDATION_GAP = (2.0, 5.0)
-"""Loss of validation over that of training: a notice, a warning."""
-STILL_FALLING = 0.05  # of the loss, over the last tenth of the epochs
-MIN_EPOCHS = 5  # fewer say nothing
+"""The loss of validation over that of training, from which on it is a notice, a warning."""
+STILL_FALLING = 0.05  # share of the loss by which it fell in the last tenth of the epochs
+MIN_EPOCHS = 5  # fewer show nothing
 
 
 def training_history(context: DiagnosisContext) -> list[Symptom]:
-    """The findings of a run's metrics.jsonl."""
+    """The symptoms in the epochs of a run (metrics.jsonl)."""
     if not context.history and context.record.get("status") != "diverged":
         return []
     train = [row.metrics.get("train.loss", math.nan) for row in context.history]
@@ -39,15 +39,14 @@ def training_history(context: DiagnosisContext) -> list[Symptom]:
 
 
 def _lower_rate(context: DiagnosisContext, share: float) -> list[Remedy]:
-    """A learning rate that is this share of the run's, or where a range test from the start finds a lower one good,
-    that."""
+    """A learning rate that is this share of the run's, or the one that a range test from the start finds good, where
+    that is lower."""
     peak = peak_rate(context)
     if not peak:
         return []
-    tested = context.again(()).range if context.again is not None else None
+    tested = context.with_settings(()).rate_range if context.with_settings is not None else None
     good = tested.good if tested is not None else math.inf
-    remedy = remedies.set_rate(context, min(peak * share, good), "a lower learning rate")
-    return [remedy] if remedy else []
+    return remedies.set_rate(context, min(peak * share, good), "a lower learning rate")
 
 
 def _diverged(context: DiagnosisContext) -> list[Symptom]:
@@ -67,18 +66,14 @@ def _learned(context: DiagnosisContext, train: Sequence[float]) -> list[Symptom]
     still = moved < MIN_FALL * train[0] and least > MIN_FALL * context.constant
     if least < LITTLE_LEARNED * context.constant and not still:
         return []
-    figure = (
-        f"the least loss of training is {least:.4g}; saying the same of every row would have {context.constant:.4g}"
-    )
+    constant = f"{context.constant:.4g}"
+    figure = f"the least loss of training is {least:.4g}; saying the same of every row would have {constant}"
     if least < LITTLE_LEARNED * context.constant:
         figure = f"the loss of training went from {train[0]:.4g} to {least:.4g} in {len(train)} epochs"
     why = "the network has learned next to nothing: signals do not pass, the rate is wrong, or the inputs "
     why += "say nothing about the targets"
-    options = [
-        *remedies.replace_activations(context, "relu", "relu has slope 1 where it is open"),
-        *remedies.use_adam(context),
-        *_lower_rate(context, 0.1),
-    ]
+    options = remedies.replace_activations(context, "relu", "relu has slope 1 where it is open")
+    options += remedies.use_adam(context) + _lower_rate(context, 0.1)
     return [Symptom("epochs", "train", figure, "warning", why, tuple(options), least, "least loss of training")]
 
 
@@ -95,7 +90,7 @@ def _risen(context: DiagnosisContext, train: Sequence[float]) -> list[Symptom]:
 
 
 def _overfitting(context: DiagnosisContext, train: Sequence[float], validation: Sequence[float]) -> list[Symptom]:
-    """Overfitting: validation gets worse while training gets better, or stays far behind it."""
+    """Looks for overfitting: validation gets worse while training gets better, or stays far behind it."""
     least, last = min(validation), validation[-1]
     best = validation.index(least) + 1
     rise = last / least if least > 0 else 1.0
@@ -113,9 +108,8 @@ def _overfitting(context: DiagnosisContext, train: Sequence[float], validation: 
     options += remedies.add_dropout(context)
     measured = "loss of validation at the end"
     if level != "ok" and train[-1] < train[best - 1]:
-        figure = (
-            f"validation was best in epoch {best} with {least:.4g} and ends at {last:.4g}, while training still fell"
-        )
+        figure = f"validation was best in epoch {best} with {least:.4g} and ends at {last:.4g}, "
+        figure += "while training still fell"
         if rescued:
             figure, level = f"{figure}; the weights of epoch {best} were kept", "ok"
         if level != "ok":
@@ -125,17 +119,14 @@ def _overfitting(context: DiagnosisContext, train: Sequence[float], validation: 
     train_loss, validation_loss = train[at - 1], validation[at - 1]
     if validation_loss - train_loss < 0.1 * context.constant or validation_loss <= VALIDATION_GAP[0] * train_loss:
         return []
-    level = (
-        "warning"
-        if validation_loss > VALIDATION_GAP[1] * train_loss and validation_loss > 0.5 * context.constant
-        else "notice"
-    )
+    serious = validation_loss > VALIDATION_GAP[1] * train_loss and validation_loss > 0.5 * context.constant
+    level = "warning" if serious else "notice"
     figure = f"the loss is {validation_loss:.4g} in validation and {train_loss:.4g} in training"
     return [Symptom("epochs", "validation", figure, level, why, tuple(options), validation_loss, measured)]
 
 
 def _stopped_early(context: DiagnosisContext, train: Sequence[float], validation: Sequence[float]) -> list[Symptom]:
-    """Whether the loss still fell when the epochs were over."""
+    """Looks for a loss that still fell when the epochs were over."""
     watched = validation if len(validation) == len(train) else train
     tenth = max(1, len(watched) // 10)
     before, last = watched[-1 - tenth], watched[-1]

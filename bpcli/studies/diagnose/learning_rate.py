@@ -1,4 +1,5 @@
-"""Whether the network learns at its learning rate: where that stands in the range test, and one batch by heart."""
+"""Whether the network learns at its learning rate: where that lies in the range test, and whether it can overfit one
+batch."""
 
 from __future__ import annotations
 
@@ -9,14 +10,15 @@ from bpcli.studies.diagnose import remedies
 from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
 from bpcli.studies.diagnose.short_runs import OVERFIT_ROWS, peak_rate
 
-TOO_LOW = 0.1  # of where the loss begins to fall
+TOO_LOW = 0.1  # share of the rate at which the loss begins to fall
 REMAINING_SHARE = (0.1, 0.5)
-"""Of the way from what the batch starts with to its least loss, what may be left: a notice, a warning."""
+"""What is left of the way from the first loss of the batch to the least possible, from which on it is a notice, a
+warning."""
 
 
 def learning_rate(context: DiagnosisContext) -> list[Symptom]:
-    """Where the learning rate of the training stands in the range test."""
-    peak, found = peak_rate(context), context.range
+    """Where the learning rate of the training lies in the range test."""
+    peak, found = peak_rate(context), context.rate_range
     if peak is None or context.trained:
         return []
     measured = "learning rate, over the best of the range test"
@@ -34,33 +36,30 @@ def learning_rate(context: DiagnosisContext) -> list[Symptom]:
     if found.most is not None and peak >= found.most:
         why = "each step goes so far beyond the valley that it comes out higher than it went in"
         text = "between where the loss begins to fall and a tenth of where it is least"
-        options = [c for c in [remedies.set_rate(context, found.good, text)] if c] + remedies.clip_gradient(context)
+        options = remedies.set_rate(context, found.good, text) + remedies.clip_gradient(context)
         level = "warning" if found.worse else "notice"
         return [Symptom("rates", "", figure, level, why, tuple(options), value, measured)]
     if peak < TOO_LOW * found.low:
         why = "at this rate a step changes next to nothing: training takes many times as long as it could"
         text = "between where the loss begins to fall and a tenth of where it is least"
-        remedy = remedies.set_rate(context, found.good, text)
-        options = [remedy] if remedy else []
-        learns_anyway = remaining_loss(context) < REMAINING_SHARE[0]  # at this rate it learns one batch in good time
-        return [
-            Symptom("rates", "", figure, "notice" if learns_anyway else "warning", why, tuple(options), value, measured)
-        ]
+        level = "notice" if remaining_loss(context) < REMAINING_SHARE[0] else "warning"  # it can overfit one batch
+        options = remedies.set_rate(context, found.good, text)
+        return [Symptom("rates", "", figure, level, why, tuple(options), value, measured)]
     return [Symptom("rates", "", figure, "ok", value=value, measured=measured)]
 
 
 def remaining_loss(context: DiagnosisContext) -> float:
-    """What is left, after learning one batch by heart, of the way from the loss at first to the least there is."""
-    losses, least = context.overfit, context.least
+    """The share that is left, after overfitting one batch, of the way from its first loss to the least possible."""
+    losses, least = context.overfit, context.least_loss
     start = max(losses[0], context.constant)
     return (losses[-1] - least) / (start - least) if start > least else 0.0
 
 
 def overfit_one_batch(context: DiagnosisContext) -> list[Symptom]:
-    """Whether the network can learn one small batch by heart: if it cannot, it will not learn all rows."""
+    """Whether the network can overfit one small batch: if it cannot, it will not learn all rows."""
     if context.trained:
         return []
-    losses, least, left = context.overfit, context.least, remaining_loss(context)
+    losses, least, left = context.overfit, context.least_loss, remaining_loss(context)
     rows = next(context.batches(OVERFIT_ROWS))
     end = losses[-1]
     level = "warning" if not left < REMAINING_SHARE[1] else "notice" if not left < REMAINING_SHARE[0] else "ok"
@@ -71,16 +70,14 @@ def overfit_one_batch(context: DiagnosisContext) -> list[Symptom]:
         return [Symptom("by heart", "", figure, level, value=left, measured="what is left of the loss of one batch")]
     why = "any network that works can learn a few rows by heart: this one is too small, too slow, or its gradient does "
     why += "not arrive"
-    return [
-        Symptom("by heart", "", figure, level, why, tuple(_faster(context)), left, "what is left of one batch's loss")
-    ]
+    measured = "what is left of one batch's loss"
+    return [Symptom("by heart", "", figure, level, why, tuple(_faster(context)), left, measured)]
 
 
 def _faster(context: DiagnosisContext) -> list[Remedy]:
-    """What may make it learn: the rate of the range test, adam, more units."""
-    found, options = context.range, list[Remedy]()
+    """Remedies that may make it learn: the rate of the range test, adam, more units."""
+    found, options = context.rate_range, list[Remedy]()
     peak = peak_rate(context)
-    if found is not None and peak and not math.isnan(found.best):
-        remedy = remedies.set_rate(context, found.good, "a rate that the range test found good")
-        options += [remedy] if remedy and not 1 / 3 < found.good / peak < 3 else []
+    if found is not None and peak and not math.isnan(found.best) and not 1 / 3 < found.good / peak < 3:
+        options = remedies.set_rate(context, found.good, "a rate that the range test found good")
     return options + remedies.use_adam(context) + remedies.widen(context)

@@ -9,22 +9,25 @@ import numpy as np
 
 from bpcli.engine.step import NonFiniteError
 from bpcli.studies.diagnose.context import MAX_STEP_ROWS, TrainingContext
-from bpcli.studies.diagnose.short_runs import GeometricRateStep, copy_stepper, peak_rate, step_on
+from bpcli.studies.diagnose.short_runs import GeometricRateStep, copy_stepper, peak_rate, step_on_rows
 
-DECADES = 3.0  # below the rate of the training and above it
-MIN_LAST_RATE = 10.0  # where the test ends at the earliest, unless the loss explodes
-STEPS_PER_DECADE = 16  # steps
-MAX_STARTS = 3
-EXPLOSION = 4.0  # times the least loss so far, or that of the best constant: the test ends
-MIN_STEPS = 8  # steps: an explosion right behind a fall says that the test began too high
-MIN_FALL = 0.03  # of the loss at first: what has to go for the test to say anything
-FALL_BEGINS = 0.1  # of the way down: where the loss begins to fall
+DECADES = 3.0  # below and above the rate of the training
+MIN_LAST_RATE = 10.0  # the test goes on at least so far, unless the loss explodes
+STEPS_PER_DECADE = 16
+MAX_STARTS = 3  # each a factor 10^DECADES lower
+EXPLOSION = 4.0  # times the least loss so far or that of the best constant, whichever is larger: there the test ends
+MIN_STEPS = 8  # before the least loss: an explosion right after a fall shows that the test began too high
+MIN_FALL = 0.03  # share of the first loss that has to go for the test to show anything
+FALL_BEGINS = 0.1  # share of the fall after which the loss counts as falling
 
 
 @dataclass(frozen=True)
 class RateRange:
-    """What the range test found: the rates with the loss after the step with each; between `low` (the loss begins to
-    fall) and `best` (it is least) lie the good ones; at `most` it explodes, None where it does not."""
+    """What the range test found: the rates with the loss after the step with each.
+
+    The good ones lie between `low`, where the loss begins to fall, and `best`, where it is least; both are nan where it
+    does not fall. At `most` it explodes; None where it does not.
+    """
 
     rates: tuple[tuple[float, float], ...]
     low: float
@@ -33,7 +36,7 @@ class RateRange:
 
     @property
     def worse(self) -> bool:
-        """Whether the loss at the end is above that at first: a training at that rate ends worse than it began."""
+        """Whether the last loss is above the first: a training at that rate ends worse than it began."""
         return self.rates[-1][1] > self.rates[0][1]
 
     @property
@@ -45,9 +48,9 @@ class RateRange:
 
 
 def lr_range_test(context: TrainingContext, constant: float) -> RateRange | None:
-    """One step after another, each with a larger rate, from a thousandth of the training's to where the loss explodes;
-    where it does so before it falls, from a thousandth of that, and so on. `constant` is the loss of the best
-    constant. None where the optimizer has no rate."""
+    """Takes step after step, each at a larger rate, from a thousandth of the training's until the loss explodes; where
+    it does so before it has fallen, starts again from a thousandth of that. `constant` is the loss of the best constant
+    prediction. None where the optimizer has no rate, or nothing was measured."""
     peak = peak_rate(context)
     if peak is None:
         return None
@@ -60,21 +63,20 @@ def lr_range_test(context: TrainingContext, constant: float) -> RateRange | None
 
 
 def _increase_rate(context: TrainingContext, first: float, peak: float, constant: float) -> RateRange | None:
-    """Steps in the order of the training, each at a rate larger than the last; after each the loss of the rows that
-    layers are measured on, so that no batch is taken for a rise or a fall."""
+    """Takes steps in the order of the training, each at a larger rate, and measures the loss after each on the probe
+    rows, so that a hard batch does not count as a rise."""
     last, growth = max(peak * 10**DECADES, MIN_LAST_RATE), 10 ** (1 / STEPS_PER_DECADE)
     dtype = np.dtype(context.experiment.dtype)
-    size = max(min(context.size, MAX_STEP_ROWS), len(context.probed))
+    size = max(min(context.batch_rows, MAX_STEP_ROWS), len(context.probe_rows))
     stepper = copy_stepper(context, size, dtype, first=first, growth=growth)
     assert isinstance(stepper, GeometricRateStep)
     start = least = _probe_loss(context, stepper)
     found: list[tuple[float, float]] = []
     most: float | None = None
-    for k, rows in zip(
-        range(math.ceil(math.log10(last / first) * STEPS_PER_DECADE)), context.batches(MAX_STEP_ROWS), strict=False
-    ):
+    steps = math.ceil(math.log10(last / first) * STEPS_PER_DECADE)
+    for k, rows in zip(range(steps), context.batches(MAX_STEP_ROWS), strict=False):
         try:
-            step_on(stepper, context.train.x, context.train.t, rows, k)
+            step_on_rows(stepper, context.train.x, context.train.t, rows, k)
             loss = _probe_loss(context, stepper)
         except NonFiniteError:
             loss = math.inf
@@ -88,10 +90,10 @@ def _increase_rate(context: TrainingContext, first: float, peak: float, constant
 
 
 def _probe_loss(context: TrainingContext, stepper: GeometricRateStep) -> float:
-    """The loss of the probed rows as the weights are now. Chance is off, or where a layer takes statistics over the
-    rows, which it has hardly begun to, always the same."""
-    network, batch = stepper.objective.network, stepper.objective.batch(len(context.probed))
-    batch.load(context.train.x, context.train.t, context.probed)
+    """The loss of the probe rows at the weights as they are now, in evaluation mode; in training mode, with the same
+    random draws every time, where a layer takes statistics over the batch, as their running values say little yet."""
+    network, batch = stepper.objective.network, stepper.objective.batch(len(context.probe_rows))
+    batch.load(context.train.x, context.train.t, context.probe_rows)
     batch_statistics = bool(network.states)
     with np.errstate(all="ignore"):
         if batch_statistics:

@@ -1,4 +1,4 @@
-"""The settings that help, as `--set` says them."""
+"""Changes of the experiment that help, as `--set` writes them; none where the experiment has them already."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
 from bpcli.studies.run.layer_stats import character
 
 PEAK_SETTINGS = ("peak", "start", "value")
-"""What schedules call their greatest rate."""
+"""The settings in which schedules hold their greatest rate."""
 
-MIN_BATCH_NORM_ROWS = 8  # rows of a batch whose statistics are not to be trusted
+MIN_BATCH_NORM_ROWS = 8  # of a batch: statistics over fewer say little
 
 
 def rounded(value: float) -> float:
-    """A number that somebody would type: 1, 2 or 5 times a power of ten, the nearest by ratio."""
+    """The number nearest by ratio that is 1, 2 or 5 times a power of ten."""
     if not 0 < value < math.inf:
         return value
     scale = 10.0 ** math.floor(math.log10(value))
@@ -30,52 +30,56 @@ def rounded(value: float) -> float:
 
 
 def setting_path(loc: Sequence[str | int], *more: str) -> str:
-    """Where a setting stands, with dots."""
+    """The path of a setting, with dots."""
     return ".".join(map(str, (*loc, *more)))
 
 
-def set_rate(context: DiagnosisContext, value: float, text: str) -> Remedy | None:
-    """Another learning rate, put where the schedule says its greatest."""
+def set_rate(context: DiagnosisContext, value: float, text: str) -> list[Remedy]:
+    """Another learning rate, in the setting that holds the greatest rate of the schedule."""
     if context.gradient_optimizer is None:
-        return None
+        return []
     path, schedule = "optimizer.learning_rate", context.gradient_optimizer.learning_rate
     while hasattr(schedule, "then"):
         path, schedule = f"{path}.then", schedule.then
     name = next((n for n in PEAK_SETTINGS if hasattr(schedule, n)), "value")
     path = path if schedule.kind == "constant" else f"{path}.{name}"
-    return Remedy((f"{path}={flow(rounded(value))}",), text)
+    return [Remedy((f"{path}={flow(rounded(value))}",), text)]
 
 
 def clip_gradient(context: DiagnosisContext) -> list[Remedy]:
-    """A bound on the gradient, where there is none."""
+    """A bound on the gradient."""
     if context.experiment.clipping is not None or context.gradient_optimizer is None:
         return []
     return [Remedy(("clipping={type: global_norm, max_norm: 1.0}",), "clip the gradient: no step can be huge")]
 
 
 def use_adam(context: DiagnosisContext) -> list[Remedy]:
-    """An optimizer that gives every weight a rate of its own, where a plain one stands."""
+    """An optimizer that gives every weight a rate of its own, in place of one with a single rate."""
     optimizer = context.experiment.optimizer
     if not isinstance(optimizer, GradientOptimizer) or not optimizer.one_rate:
         return []
     return [Remedy(("optimizer={type: adam, learning_rate: 0.001}",), "adam gives every weight a step of its own size")]
 
 
-def scale_inputs(context: DiagnosisContext) -> Remedy:
+def scale_inputs(context: DiagnosisContext) -> list[Remedy]:
     """Inputs shifted and scaled."""
+    if context.preprocessor.scaling is not None:
+        return []
     images = len(context.network_plan.x) > 1 or math.prod(context.network_plan.x) >= 64
     kind = "{type: standardize, per: all}" if images and not context.preprocessor.columns else "standardize"
-    return Remedy((f"data.scale={kind}",), "every input to mean 0 and deviation 1, learned from the training rows")
+    return [Remedy((f"data.scale={kind}",), "every input to mean 0 and deviation 1, learned from the training rows")]
 
 
-def scale_targets() -> Remedy:
-    return Remedy(
-        ("data.scale_target=standardize",), "train on targets of deviation 1; metrics stay in their own units"
-    )
+def scale_targets(context: DiagnosisContext) -> list[Remedy]:
+    """Targets shifted and scaled."""
+    if context.preprocessor.target_scaling is not None:
+        return []
+    text = "train on targets of deviation 1; metrics stay in their own units"
+    return [Remedy(("data.scale_target=standardize",), text)]
 
 
 def default_initializers(context: DiagnosisContext, nodes: Sequence[PlannedLayer]) -> list[Remedy]:
-    """The default initializers of layers whose file says another."""
+    """The default initializers, for layers with others in the file."""
     sets = []
     for node in nodes:
         for name in ("init", "weights"):
@@ -102,7 +106,7 @@ def hidden_activations(context: DiagnosisContext) -> Iterator[PlannedLayer]:
 
 
 def replace_activations(context: DiagnosisContext, kind: str, text: str) -> list[Remedy]:
-    """Another activation in place of all hidden ones that have as flat an end as relu, or two of them."""
+    """relu in place of all hidden activations with two flat ends, or leaky_relu in place of those with one."""
     flat = {"relu": ("both",), "leaky_relu": ("one",)}[kind]
     sets = []
     for node in hidden_activations(context):
@@ -113,8 +117,8 @@ def replace_activations(context: DiagnosisContext, kind: str, text: str) -> list
 
 
 def add_norms(context: DiagnosisContext) -> list[Remedy]:
-    """A norm between every hidden layer and its activation, where the network has none yet: over the rows of a batch,
-    which makes each unit differ from row to row; over the units where a batch is too small for that."""
+    """A norm between every hidden layer and its activation: over the rows of a batch, which makes each unit differ from
+    row to row, or over the units where a batch is too small for that."""
     nodes = list(context.network_plan.walk())
     if any("norm" in node.layer.kind or node.inside for node in nodes):
         return []
@@ -147,7 +151,7 @@ def add_residuals(context: DiagnosisContext) -> list[Remedy]:
 
 
 def add_dropout(context: DiagnosisContext) -> list[Remedy]:
-    """Dropout behind every hidden layer, where the network has none."""
+    """Dropout after every hidden layer."""
     if any(node.plan.draws for node in context.network_plan.walk()) or context.gradient_optimizer is None:
         return []
     layers: list[Any] = []

@@ -1,4 +1,4 @@
-"""Short trainings on copies of a network: nothing of them is kept but what they found out."""
+"""Short trainings of copies of a network, which leave the network itself as it is."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from bpcli.family.plan import Array
 from bpcli.parts.layers.dense import Dense
 from bpcli.studies.diagnose.context import MAX_STEP_ROWS, TrainingContext
 
-CONSTANT_ROWS = 20_000  # at most, that the best constant is found on
-CONSTANT_STEPS = 200  # iterations of L-BFGS, at most: it takes ten or so
+MAX_CONSTANT_ROWS = 20_000  # that the best constant is found on
+MAX_CONSTANT_STEPS = 200  # iterations of L-BFGS: it takes ten or so
 OVERFIT_ROWS = 16
 OVERFIT_STEPS = (300, 3000)
-"""At least, and at most where a step is cheap: small networks on hard rows (parity) take two thousand."""
+"""Steps at least, and at most where a step is cheap: small networks on hard rows (parity) take two thousand."""
 
-OVERFIT_WORK = 2e10  # multiply-adds of the passes
-KNOWN = 0.01  # of the loss at first: what is left when a batch is known
+OVERFIT_MULTIPLY_ADDS = 2e10  # of the passes of all steps together
+OVERFITTED = 0.01  # share of the first loss that is left when a batch is overfitted
 
 
 class GeometricRateStep(FirstOrderStep):
-    """Descent at rates of its own: `first` times `growth` for every step made, whatever the schedule says."""
+    """A first-order step at the learning rate `first` * `growth`^k, whatever the schedule says."""
 
     first, growth = 0.0, 1.0
 
@@ -39,11 +39,11 @@ class GeometricRateStep(FirstOrderStep):
 
 
 def peak_rate(context: TrainingContext) -> float | None:
-    """The greatest learning rate of the training, None where its optimizer has none; of a schedule that goes by what
-    it is told, the rate that it starts with."""
+    """The greatest learning rate of the training, None where its optimizer has none; for a schedule that reacts to a
+    figure, the rate that it starts with."""
     if context.gradient_optimizer is None:
         return None
-    schedule, total = context.gradient_optimizer.learning_rate, context.total
+    schedule, total = context.gradient_optimizer.learning_rate, context.total_steps
     if getattr(schedule, "per", "step") == "epoch":
         total = context.experiment.training.epochs
     state = {name: np.array(value) for name, value in schedule.state().items()}
@@ -55,17 +55,17 @@ def copy_stepper(
     context: TrainingContext, rows: int, dtype: Any = np.float64, *, network_plan: NetworkPlan | None = None,
     first: float = 0.0, growth: float = 1.0,
 ) -> FirstOrderStep | FullBatchStep:  # fmt: skip
-    """A copy of the network as the scene has it, and what lowers its loss, at rates from `first` on."""
+    """A stepper on a copy of the network, or on a new network of another plan, at learning rates from `first` on."""
     e = context.experiment
     objective = Objective(network_plan or context.network_plan, e.loss, rows, dtype, e.seed)
     if network_plan is None:
         objective.theta[...] = context.theta
         restore(objective.network.states, context.states)
     if context.gradient_optimizer is None:
-        return make_stepper(objective, e.optimizer, None, context.total)
-    epoch = context.steps_per_epoch
+        return make_stepper(objective, e.optimizer, None, context.total_steps)
+    optimizer, epoch = context.gradient_optimizer, context.steps_per_epoch
     stepper = GeometricRateStep(
-        objective, context.gradient_optimizer, e.clipping, context.total, epoch=epoch, constraint=e.constraint
+        objective, optimizer, e.clipping, context.total_steps, epoch=epoch, constraint=e.constraint
     )
     stepper.first, stepper.growth = first, growth
     return stepper
@@ -77,15 +77,15 @@ def first_step(context: TrainingContext) -> Array | None:
     rows = next(context.batches(MAX_STEP_ROWS))
     stepper = copy_stepper(context, len(rows), first=peak_rate(context) or 0.0)
     try:
-        step_on(stepper, context.train.x, context.train.t, rows, 0)
+        step_on_rows(stepper, context.train.x, context.train.t, rows, 0)
     except NonFiniteError:
         return None
     moved: Array = stepper.theta - context.theta
     return moved
 
 
-def step_on(stepper: FirstOrderStep | FullBatchStep, x: Array, t: Array, rows: Array, k: int) -> float:
-    """One step on these rows; the loss before it (after it, of a Search)."""
+def step_on_rows(stepper: FirstOrderStep | FullBatchStep, x: Array, t: Array, rows: Array, k: int) -> float:
+    """Takes step k on these rows; returns the loss before it (after it for a full-batch optimizer)."""
     batch = stepper.objective.batch(len(rows))
     dtype = stepper.theta.dtype
     if x.dtype != dtype:  # a few rows of them
@@ -100,28 +100,29 @@ def step_on(stepper: FirstOrderStep | FullBatchStep, x: Array, t: Array, rows: A
 
 @dataclass(frozen=True, eq=False)
 class ShortRun:
-    """A network after some steps of its training; `diverged` says that it made no more."""
+    """A network after some steps of its training; where it diverged, the steps before that."""
 
     objective: Objective
     steps: int
     diverged: bool
 
 
-def short_run(context: TrainingContext, steps: int, each: Callable[[Objective], None] | None = None) -> ShortRun:
-    """The first `steps` steps of the training as `train` would make them, images not being changed by chance. `each` is
-    told the end of every epoch."""
+def short_run(
+    context: TrainingContext, steps: int, on_epoch_end: Callable[[Objective], None] | None = None
+) -> ShortRun:
+    """Makes the first `steps` steps of the training as `train` does, without augmentation of images."""
     e = context.experiment
-    objective = Objective(context.network_plan, e.loss, context.size, np.dtype(e.dtype), e.seed)
+    objective = Objective(context.network_plan, e.loss, context.batch_rows, np.dtype(e.dtype), e.seed)
     stepper = make_stepper(
-        objective, e.optimizer, e.clipping, context.total, epoch=context.steps_per_epoch, constraint=e.constraint
+        objective, e.optimizer, e.clipping, context.total_steps, epoch=context.steps_per_epoch, constraint=e.constraint
     )
     for k, rows in zip(range(steps), context.batches(), strict=False):
         try:
-            step_on(stepper, context.train.x, context.train.t, rows, k)
+            step_on_rows(stepper, context.train.x, context.train.t, rows, k)
         except NonFiniteError:
             return ShortRun(objective, k, True)
-        if each is not None and (k + 1) % context.steps_per_epoch == 0:
-            each(objective)
+        if on_epoch_end is not None and (k + 1) % context.steps_per_epoch == 0:
+            on_epoch_end(objective)
         if stepper.ended:
             return ShortRun(objective, k, False)
     return ShortRun(objective, steps, False)
@@ -129,20 +130,20 @@ def short_run(context: TrainingContext, steps: int, each: Callable[[Objective], 
 
 # ----------------------------------------------------------------------------------------------------- least losses
 def best_constant(context: TrainingContext) -> float:
-    """The least loss that the training rows have where every row gets the same output: what a network has to beat. For
-    squared errors it is the variance of the targets, for the cross entropy the entropy of the shares of the classes.
+    """The least loss of the training rows where every row gets the same output: what a network has to beat. For squared
+    errors it is the variance of the targets, for the cross entropy the entropy of the shares of the classes.
 
-    It is the loss of a network whose inputs are all 0, lowered until nothing moves.
+    It is found by training a network whose inputs are all 0 until nothing changes.
     """
-    step = -(-context.rows // CONSTANT_ROWS)
+    step = -(-context.rows // MAX_CONSTANT_ROWS)
     t = context.train.t[::step]
     return _lowest_loss(context, np.zeros((len(t), 1)), t, _medians(t) if context.train.t.ndim == 2 else None)
 
 
 def least_loss(context: TrainingContext) -> float:
-    """The least loss that any network could have on the batch that is learned by heart: each row has an output of its
-    own, but those that are equal. It is 0 for most losses, and more where labels are smoothed or equal rows have
-    different targets."""
+    """The least loss that any network could have on the batch that is overfitted: each row gets an output of its own,
+    and equal rows the same. It is 0 for most losses, and more where labels are smoothed or equal rows have different
+    targets."""
     rows = next(context.batches(OVERFIT_ROWS))
     x, t = context.train.x[rows], context.train.t[rows]
     kinds, which = np.unique(x.reshape(len(x), -1), axis=0, return_inverse=True)
@@ -150,13 +151,13 @@ def least_loss(context: TrainingContext) -> float:
 
 
 def _medians(t: Array) -> Array:
-    """Medians: where an absolute error is least, and its slope leads nowhere."""
+    """The medians of the targets, t: n k; an absolute error is least there, and its slope does not lead there."""
     middle: Array = np.median(t, axis=0)
     return middle
 
 
 def _lowest_loss(context: TrainingContext, x: Array, t: Array, start: Array | None) -> float:
-    """The least loss of a single dense layer on these inputs, with the activations that end the network."""
+    """The least loss of a single dense layer on these inputs, followed by the last activations of the network."""
     (k,) = context.network_plan.y
     activations = tuple(_last_activations(context.network_plan))
     layer = Dense(units=k, init={"type": "zeros"})  # type: ignore[arg-type]  # validated into an initializer
@@ -165,11 +166,11 @@ def _lowest_loss(context: TrainingContext, x: Array, t: Array, start: Array | No
     )
     if start is not None and not activations:
         objective.network.parameters()["dense_1.b"][...] = start
-    search = make_stepper(objective, Optimizer.parse({"type": "lbfgs"}), None, CONSTANT_STEPS)
+    search = make_stepper(objective, Optimizer.parse({"type": "lbfgs"}), None, MAX_CONSTANT_STEPS)
     found = math.inf
-    for step in range(CONSTANT_STEPS):
+    for step in range(MAX_CONSTANT_STEPS):
         try:
-            found = min(found, step_on(search, x, t, np.arange(len(x)), step))
+            found = min(found, step_on_rows(search, x, t, np.arange(len(x)), step))
         except NonFiniteError:
             break
         if search.ended:
@@ -178,7 +179,7 @@ def _lowest_loss(context: TrainingContext, x: Array, t: Array, start: Array | No
 
 
 def _last_activations(network_plan: NetworkPlan) -> Sequence[Layer]:
-    """The activations behind the last layer that learns."""
+    """The activations after the last layer that learns."""
     found: list[Layer] = []
     for node in reversed(network_plan.nodes):
         if not isinstance(node.layer, Activation):
@@ -191,7 +192,7 @@ def loss_at_zero(context: TrainingContext) -> float:
     """The loss of a network that puts out 0 before its last activations: of a softmax over K classes, ln K."""
     layer = Dense(units=context.network_plan.y[0], init={"type": "zeros"})  # type: ignore[arg-type]
     plan = plan_network((layer, *_last_activations(context.network_plan)), (1,))
-    rows = context.probed
+    rows = context.probe_rows
     objective = Objective(plan, context.experiment.loss, len(rows), np.float64, 0)
     batch = objective.batch(len(rows))
     t = context.train.t[rows]
@@ -199,16 +200,18 @@ def loss_at_zero(context: TrainingContext) -> float:
     return batch.forward(False)
 
 
-# ------------------------------------------------------------------------------------------------------- by heart
+# ------------------------------------------------------------------------------------------------------- overfitting
 def step_multiply_adds(context: TrainingContext, rows: int) -> float:
-    """Multiply-adds of a step, both passes: a forward pass and twice as many back."""
+    """Multiply-adds of a step: those of a forward pass, and twice as many of the backward pass."""
     return 3.0 * rows * max(1, sum(node.plan.multiply_adds for node in context.network_plan.walk()))
 
 
 def overfit(context: TrainingContext, least: float) -> tuple[float, ...]:
-    """The loss of one small batch, step after step, as the network learns it by heart: with its own optimizer at its
-    greatest rate, without penalties, and without the layers that draw by chance. Ends when it is known (`least` is the
-    least loss there is), and with inf where it diverged."""
+    """The loss of one small batch, step after step, as the network overfits it: with its own optimizer at its greatest
+    rate, without penalties and without layers that draw random numbers.
+
+    It ends near `least`, the least loss that is possible, and with inf where training diverged.
+    """
     e = context.experiment
     nodes = context.network_plan.walk()
     chance = [n.layer for n in nodes if n.plan.draws and not n.plan.params and n.plan.y == n.x]
@@ -218,18 +221,18 @@ def overfit(context: TrainingContext, least: float) -> tuple[float, ...]:
     stepper.objective.penalties = []  # those of single layers
     losses = []
     fewest, most = OVERFIT_STEPS
-    for k in range(min(most, max(fewest, int(OVERFIT_WORK / step_multiply_adds(context, len(rows)))))):
+    for k in range(min(most, max(fewest, int(OVERFIT_MULTIPLY_ADDS / step_multiply_adds(context, len(rows)))))):
         try:
-            losses.append(step_on(stepper, context.train.x, context.train.t, rows, k))
+            losses.append(step_on_rows(stepper, context.train.x, context.train.t, rows, k))
         except NonFiniteError:
             return (*losses, math.inf)
-        if stepper.ended or losses[-1] - least < KNOWN * (losses[0] - least):
+        if stepper.ended or losses[-1] - least < OVERFITTED * (losses[0] - least):
             break
     return tuple(losses)
 
 
 def _without_chance(layers: Sequence[Layer], chance: Sequence[Layer]) -> list[Layer]:
-    """Layers without those of `chance`, in containers too."""
+    """The layers without those in `chance`, also inside containers."""
     found: list[Layer] = []
     for layer in layers:
         if layer in chance:

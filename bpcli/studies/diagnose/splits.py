@@ -13,17 +13,17 @@ from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
 from bpcli.studies.diagnose.gradients import severity
 
 IMBALANCE = (3.0, 10.0)
-"""Rows of the largest class over those of the smallest: a notice, a warning."""
+"""Rows of the largest class over those of the smallest, from which on it is a notice, a warning."""
 
-MAX_SHARED = 0.05  # of the rows of a split that also stand in train: a warning, from FEW rows on
-MIN_SERIOUS_ROWS = 3
-MAX_CONTRADICTING = 0.05  # of the training rows: equal inputs, different targets
-MIN_ROWS_TO_SPLIT = 100  # training rows, from which on some should be kept to judge by
-MIN_STEPS = 100  # below, a training is hardly one
+SERIOUS_SHARED = 0.05  # share of the rows of a split that also stand in train
+SERIOUS_CONTRADICTING = 0.05  # share of the training rows with equal inputs and different targets
+MIN_SERIOUS_ROWS = 3  # fewer are a notice whatever their share
+MIN_ROWS_TO_SPLIT = 100  # training rows, from which on some should be kept for validation
+MIN_STEPS = 100  # of a training
 
 
 def class_balance(context: DiagnosisContext) -> list[Symptom]:
-    """Whether some classes have far fewer rows than others."""
+    """Looks for classes that have far fewer rows than others."""
     names, t = context.preprocessor.classes, context.train.t
     if not names or t.ndim != 1:
         return []
@@ -50,7 +50,7 @@ def class_balance(context: DiagnosisContext) -> list[Symptom]:
 
 
 def repeated_rows(context: DiagnosisContext) -> list[Symptom]:
-    """Rows of other splits that also stand in train, and equal rows of train with different targets."""
+    """Looks for rows of other splits that also stand in train, and for equal rows of train with different targets."""
     train = _fingerprints(context.train.x)
     train_rows, found = set(train), list[Symptom]()
     for name, split in context.splits.items():
@@ -58,7 +58,7 @@ def repeated_rows(context: DiagnosisContext) -> list[Symptom]:
             continue
         shared = sum(fingerprint in train_rows for fingerprint in _fingerprints(split.x))
         share = shared / len(split.x)
-        level = "warning" if share >= MAX_SHARED and shared >= MIN_SERIOUS_ROWS else "notice" if shared else "ok"
+        level = "warning" if share >= SERIOUS_SHARED and shared >= MIN_SERIOUS_ROWS else "notice" if shared else "ok"
         figure = f"{shared:,} of {len(split.x):,} {name} rows have the same inputs as a training row"
         why = "such a row is not judged but remembered: the figures of this split are better than the network is; "
         why += "leave one of each in the file"
@@ -67,7 +67,7 @@ def repeated_rows(context: DiagnosisContext) -> list[Symptom]:
     contradicting = _contradicting_rows(train, context.train.t)
     if contradicting:
         share = contradicting / len(train)
-        level = "warning" if share >= MAX_CONTRADICTING and contradicting >= MIN_SERIOUS_ROWS else "notice"
+        level = "warning" if share >= SERIOUS_CONTRADICTING and contradicting >= MIN_SERIOUS_ROWS else "notice"
         figure = f"{contradicting:,} of {len(train):,} training rows share their inputs with a row of another target"
         why = "the network answers equal rows equally, so it is wrong about some of them whatever it learns: a column "
         why += "that tells them apart is missing, or labels are wrong"
@@ -82,16 +82,16 @@ def _fingerprints(x: Array) -> list[bytes]:
 
 
 def _contradicting_rows(fingerprints: list[bytes], t: Array) -> int:
-    """How many rows have a twin with another target."""
+    """How many rows have the inputs of a row with another target."""
     by: dict[bytes, list[int]] = {}
     for i, fingerprint in enumerate(fingerprints):
         by.setdefault(fingerprint, []).append(i)
-    options = (t[same] for same in by.values() if len(same) > 1)
-    return sum(len(targets) for targets in options if (targets != targets[0]).any())
+    repeated = (t[same] for same in by.values() if len(same) > 1)
+    return sum(len(targets) for targets in repeated if (targets != targets[0]).any())
 
 
 def row_and_step_counts(context: DiagnosisContext) -> list[Symptom]:
-    """Whether there are rows to judge by, and steps to learn in."""
+    """Looks for a missing validation split, for few steps, and for last batches of one row."""
     found: list[Symptom] = []
     if "validation" not in context.splits and context.rows >= MIN_ROWS_TO_SPLIT and not context.trained:
         figure = f"none of the {context.rows:,} rows is kept from training to judge it"
@@ -99,20 +99,20 @@ def row_and_step_counts(context: DiagnosisContext) -> list[Symptom]:
         remedy = Remedy(("data.validation=0.15",), "keep some rows to judge each epoch")
         found.append(Symptom("amounts", "validation", figure, "notice", why, (remedy,)))
     full_batch = context.gradient_optimizer is None
-    if context.total < MIN_STEPS and not full_batch and not context.trained:
-        steps, size = context.steps_per_epoch, context.size
-        figure = f"{context.experiment.training.epochs} epochs of {steps} steps are {context.total} steps in all"
+    if context.total_steps < MIN_STEPS and not full_batch and not context.trained:
+        steps, size = context.steps_per_epoch, context.batch_rows
+        figure = f"{context.experiment.training.epochs} epochs of {steps} steps are {context.total_steps} steps in all"
         why = "each step moves the weights a little: few steps end before anything is learned"
         epochs = -(-10 * MIN_STEPS // steps)
         options = [Remedy((f"training.epochs={epochs}",), f"{epochs * steps:,} steps")]
         if size > 64:
             options.append(Remedy(("training.batch_size=32",), f"{-(-context.rows // 32):,} steps an epoch"))
         found.append(Symptom("amounts", "steps", figure, "notice", why, tuple(options)))
-    last = context.rows % context.size
+    last = context.rows % context.batch_rows
     if last == 1 and any(node.plan.state for node in context.network_plan.walk()) and context.rows > 1:
         layer = next(node.path for node in context.network_plan.walk() if node.plan.state)
         figure = f"the last batch of every epoch has a single row, and {layer} takes statistics over the rows"
         why = "the deviation of one row is 0: what the layer puts out there is its bias alone"
-        remedy = Remedy((f"training.batch_size={context.size + 1}",), "another size of the batches")
+        remedy = Remedy((f"training.batch_size={context.batch_rows + 1}",), "another size of the batches")
         found.append(Symptom("amounts", "batches", figure, "notice", why, (remedy,)))
     return found

@@ -1,4 +1,4 @@
-"""What a cure does, measured: the same experiment without and with it, from the same seed, for as many steps."""
+"""What a remedy does, measured: the same experiment without and with it, from the same seed, for as many steps."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from bpcli.engine.objective import Objective
 from bpcli.family import Metric
 from bpcli.records.diagnose import Remedy, Symptom
 from bpcli.records.training import Failure
-from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
+from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext, Reopen
 from bpcli.studies.diagnose.short_runs import short_run, step_multiply_adds
 from bpcli.studies.run.scoring import Predictor, evaluate_split
 
 Check = Callable[[DiagnosisContext], Sequence[Symptom]]
 
-TRIAL_STEPS = 300
-TRIAL_STEPS_OF_RUN = 3_000
-MAX_MULTIPLY_ADDS = 1e11  # multiply-adds of the passes of one trial, at most: some ten seconds
-MIN_STEPS = 10  # steps, whatever they cost
-MAX_ROWS = 2_000  # rows, at most
-HELPFUL_RATIO = 0.95  # of the loss without it
+MAX_STEPS = 300
+MAX_STEPS_OF_RUN = 3_000
+MAX_MULTIPLY_ADDS = 1e11  # of the passes of one trial: some ten seconds
+MIN_STEPS = 10  # whatever they cost
+MAX_ROWS = 2_000  # of validation
+HELPFUL_RATIO = 0.95  # of the loss with a remedy over that without
 SEVERITY = {"ok": 0, "notice": 1, "warning": 2}
 
 
@@ -35,19 +35,17 @@ class Outcome:
 
 
 class Trial:
-    """Trains an experiment without and with cures, each only once."""
+    """Trains an experiment without and with remedies, with each only once."""
 
-    def __init__(
-        self, context: DiagnosisContext, again: Callable[[Sequence[str]], DiagnosisContext], checks: Mapping[str, Check]
-    ) -> None:
-        self.context, self.again, self.checks = context, again, checks
-        self.fresh = again(())
+    def __init__(self, context: DiagnosisContext, reopen: Reopen, checks: Mapping[str, Check]) -> None:
+        self.context, self.reopen, self.checks = context, reopen, checks
+        self.fresh = reopen(())
         self.steps = trial_steps(context)
         self.before = outcome(self.fresh, self.steps)
         self._known: dict[tuple[str, ...], tuple[DiagnosisContext, Outcome] | str] = {}
 
     def try_remedy(self, symptom: Symptom, remedy: Remedy) -> Remedy:
-        """The cure with what it did."""
+        """Returns the remedy with what it did."""
         if remedy.sets not in self._known:
             self._known[remedy.sets] = self._with(remedy)
         found = self._known[remedy.sets]
@@ -60,13 +58,11 @@ class Trial:
         where = "validation" if "validation" in self.fresh.splits else "training"
         judged = f"loss of {where}" if same else f"loss of {where}, over that of a constant"
         losses = before.loss / unit[0], after.loss / unit[1]
-        finite = math.isfinite(losses[1])  # and does not diverge; nan, without the cure, compares as worse
+        finite = math.isfinite(losses[1])  # nan, where training without the remedy diverged, compares as worse
         if not math.isfinite(losses[0]):
             finite = finite and after.loss < after.constant  # what learns nothing is no help
-        lower, kept = (
-            finite and not losses[1] > HELPFUL_RATIO * losses[0],
-            finite and not losses[1] * HELPFUL_RATIO > losses[0],
-        )
+        lower = finite and not losses[1] > HELPFUL_RATIO * losses[0]
+        kept = finite and not losses[1] * HELPFUL_RATIO > losses[0]
         milder = SEVERITY[level] < SEVERITY[symptom.level]
         return replace(
             remedy, figure=symptom.measured, before=first, after=value, judged=judged,
@@ -75,15 +71,15 @@ class Trial:
 
     def _with(self, remedy: Remedy) -> tuple[DiagnosisContext, Outcome] | str:
         try:
-            changed = self.again(remedy.sets)
+            changed = self.reopen(remedy.sets)
         except Failure as failure:
             return f"cannot be tried: {failure.problems[0].text}"
-        return changed, outcome(changed, min(self.steps, changed.total))
+        return changed, outcome(changed, min(self.steps, changed.total_steps))
 
     def _figure(
         self, changed: DiagnosisContext, symptom: Symptom, after: Outcome
     ) -> tuple[str, float | None, float | None]:
-        """How serious the symptom is after the cure, its figure then, and before."""
+        """How serious the symptom is after the remedy, its figure then, and its figure before."""
         if symptom.check == "classes":  # the rows are what they were: what counts is whether all classes are found
             better = (after.recall or 0) > (self.before.recall or 0) + 0.01
             return ("ok" if better else symptom.level), after.recall, self.before.recall
@@ -101,37 +97,34 @@ class Trial:
 def try_remedies(
     context: DiagnosisContext, symptoms: Sequence[Symptom], checks: Mapping[str, Check]
 ) -> tuple[list[Symptom], str]:
-    """The symptoms with every cure of a warning tried, and in words how."""
+    """Tries every remedy of a warning. Returns the symptoms with what the remedies did, and in words how they were
+    tried."""
     if not any(s.level == "warning" and s.cures for s in symptoms):
         return list(symptoms), "no warning has a cure to try"
-    if context.again is None:
+    if context.with_settings is None:
         return list(symptoms), "nothing, as a model file alone cannot be trained anew"
-    trial = Trial(context, context.again, checks)
+    trial = Trial(context, context.with_settings, checks)
     found = [
         replace(s, cures=tuple(trial.try_remedy(s, remedy) for remedy in s.cures)) if s.level == "warning" else s
         for s in symptoms
     ]
     noun = "step" if trial.steps == 1 else "steps"
-    words = f"each cure alone, from the same seed, against none: the first {trial.steps:,} {noun} of {context.total:,}"
-    return found, words
+    steps = f"the first {trial.steps:,} {noun} of {context.total_steps:,}"
+    return found, f"each cure alone, from the same seed, against none: {steps}"
 
 
 def trial_steps(context: DiagnosisContext) -> int:
-    """Steps of a trial: 300 (of a run 3,000, where it learned its rows by heart), fewer where the training has fewer or
-    a step is dear."""
-    per = step_multiply_adds(context, context.size) * (
-        1 if context.gradient_optimizer is not None else 3
-    )  # who searches looks around
-    return min(
-        TRIAL_STEPS_OF_RUN if context.trained else TRIAL_STEPS,
-        context.total,
-        max(MIN_STEPS, int(MAX_MULTIPLY_ADDS / per)),
-    )
+    """Steps of a trial: at most 300 (3,000 of a run, which overfits late), and fewer where the training has fewer or a
+    step is expensive."""
+    passes = 1 if context.gradient_optimizer is not None else 3  # a line search evaluates the objective several times
+    affordable = int(MAX_MULTIPLY_ADDS / (passes * step_multiply_adds(context, context.batch_rows)))
+    most = MAX_STEPS_OF_RUN if context.trained else MAX_STEPS
+    return min(most, context.total_steps, max(MIN_STEPS, affordable))
 
 
 def outcome(context: DiagnosisContext, steps: int) -> Outcome:
-    """What a training of so many steps reaches, on the rows of validation where there are any. Where the best weights
-    are restored (early stopping) it is the loss of the best epoch."""
+    """What a training of this many steps reaches, on the rows of validation where there are any; where early stopping
+    restores the best weights, the loss of the best epoch."""
     split = context.splits.get("validation", context.train)
     predictor = Predictor(context.experiment.loss, context.preprocessor, context.network_plan.y[0])
     metrics = (Metric.parse("recall"),) if predictor.classified else ()

@@ -1,4 +1,4 @@
-"""Whether weights start well: their scale, units that are all alike, and biases."""
+"""Whether weights start well: their scale, units that are all equal, and biases."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from bpcli.studies.diagnose import remedies
 from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
 
 OFF_SCALE = 3.0
-"""Times the deviation that keeps signals at their size, up or down: cubed over three layers it is 27."""
+"""The factor, up or down, from the deviation that keeps signals at their size: over three layers it is 27."""
 
 BIAS_RATIO = 3.0
-"""Times what rows make of a unit's input: a bias as large as that decides alone."""
+"""A bias over the deviation of its unit's input: a bias as large as that decides alone."""
 
 
 def weight_scales(context: DiagnosisContext) -> Iterator[tuple[ParamLayout, float]]:
-    """Every weight tensor of a hidden layer with its root mean square, in times of the deviation that keeps signals at
-    their size through the activation behind it (He et al. 2015, Glorot & Bengio 2010, LeCun et al. 1998)."""
+    """Yields the weight tensors of hidden layers with their root mean square over the deviation that keeps signals at
+    their size through the activation after them (He et al. 2015, Glorot & Bengio 2010, LeCun et al. 1998)."""
     behind = {node.path: following for node, following in followed(context.network_plan.nodes)}
     matrices = [e for e in context.network_plan.layout if e.param.decays]
     last = max(matrices, key=lambda e: _layer_index(context, e), default=None)
@@ -38,12 +38,12 @@ def _layer_index(context: DiagnosisContext, entry: ParamLayout) -> int:
 
 
 def off_scale(context: DiagnosisContext) -> list[PlannedLayer]:
-    """The layers whose weights are of another size."""
+    """The layers whose weights are too large or too small."""
     return [e.node for e, ratio in weight_scales(context) if not 1 / OFF_SCALE < ratio < OFF_SCALE]
 
 
 def initial_weights(context: DiagnosisContext) -> list[Symptom]:
-    """Weights that start too large or too small, all alike, or behind a bias that outweighs them."""
+    """Looks for weights that start too large, too small or all equal, and for biases that outweigh them."""
     if context.trained:
         return []
     found = [*_equal_units(context), *_biases(context), *_scale(context)]
@@ -58,22 +58,21 @@ def initial_weights(context: DiagnosisContext) -> list[Symptom]:
 
 
 def _scale(context: DiagnosisContext) -> Iterator[Symptom]:
-    """The tensor that is farthest from its right size, where that is too far."""
+    """Looks for the tensor that is farthest from its right size."""
     wrong = [(e, ratio) for e, ratio in weight_scales(context) if ratio > 0 and not 1 / OFF_SCALE < ratio < OFF_SCALE]
     if not wrong:
         return
     e, ratio = max(wrong, key=lambda each: abs(math.log(each[1])))
     figure = f"{e.path} starts {ratio:.3g} times as large as keeps signals at their size ({e.init.kind})"
     figure += f", and {len(wrong) - 1} more are off" if len(wrong) > 1 else ""
-    why = (
-        "signals die away from layer to layer" if ratio < 1 else "signals grow from layer to layer, and units saturate"
-    )
+    fading, growing = "signals die away from layer to layer", "signals grow from layer to layer, and units saturate"
+    why = fading if ratio < 1 else growing
     found = tuple(remedies.default_initializers(context, [each.node for each, _ in wrong]))
     yield Symptom("weights", e.path, figure, "warning", why, found, ratio, "size of the weights, over the right one")
 
 
 def _equal_units(context: DiagnosisContext) -> Iterator[Symptom]:
-    """Hidden layers whose units all start with the same weights."""
+    """Looks for hidden layers whose units all start with the same weights."""
     last = max((_layer_index(context, e) for e in context.network_plan.layout if e.param.decays), default=0)
     found: list[ParamLayout] = []
     for e in context.network_plan.layout:
@@ -92,15 +91,12 @@ def _equal_units(context: DiagnosisContext) -> Iterator[Symptom]:
 
 
 def _biases(context: DiagnosisContext) -> Iterator[Symptom]:
-    """Biases that outweigh what rows make of a unit's input."""
+    """Looks for biases that outweigh what rows make of a unit's input."""
     assert context.health, "the probe has looked"
     outputs = {link.path: link.frame.y for link in context.probe.batch.chain.walk()}
-    inner = [
-        n.path
-        for n in context.network_plan.walk()
-        if any(e.node is n and e.param.decays for e in context.network_plan.layout)
-    ]
-    for e in context.network_plan.layout:
+    plan = context.network_plan
+    inner = [n.path for n in plan.walk() if any(e.node is n and e.param.decays for e in plan.layout)]
+    for e in plan.layout:
         if e.param.decays or e.node.path not in inner[:-1]:
             continue
         size = math.sqrt(float(np.mean(np.square(context.theta[e.where]))))

@@ -53,8 +53,8 @@ def values(folder: Path, *, t: Any = VALUES, last: str | None = None, **more: An
     return config(folder, t=t, layers=[HIDDEN[0], end], loss="mean_squared_error", **more)
 
 
-def found_by(check: str, case: DiagnosisContext) -> list[Symptom]:
-    return list(CHECKS[check](case))
+def found_by(check: str, context: DiagnosisContext) -> list[Symptom]:
+    return list(CHECKS[check](context))
 
 
 def worst(check: str, file: Path, sets: Sequence[str] = ()) -> Symptom:
@@ -87,16 +87,16 @@ def test_no_seed_makes_a_healthy_network_ill(seed: int, tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------------------- figures
 def test_a_network_that_puts_out_nothing_starts_at_ln_k(tmp_path: Path) -> None:
     layers = [HIDDEN[0], {"type": "dense", "units": 3, "init": "zeros"}]
-    case = open_context(config(tmp_path, layers=layers))
-    assert case.loss == pytest.approx(math.log(3), abs=1e-12)
-    assert loss_at_zero(case) == pytest.approx(math.log(3), abs=1e-12)
+    context = open_context(config(tmp_path, layers=layers))
+    assert context.loss == pytest.approx(math.log(3), abs=1e-12)
+    assert loss_at_zero(context) == pytest.approx(math.log(3), abs=1e-12)
     assert "ln 3" in worst("start", tmp_path / "net.yaml").figure
 
 
 def test_the_best_constant_of_classes_is_the_entropy_of_their_shares(tmp_path: Path) -> None:
-    case = open_context(config(tmp_path))
-    shares = np.bincount(case.train.t) / len(case.train.t)
-    assert case.constant == pytest.approx(-np.sum(shares * np.log(shares)), abs=1e-7)
+    context = open_context(config(tmp_path))
+    shares = np.bincount(context.train.t) / len(context.train.t)
+    assert context.constant == pytest.approx(-np.sum(shares * np.log(shares)), abs=1e-7)
 
 
 @pytest.mark.parametrize(
@@ -104,28 +104,28 @@ def test_the_best_constant_of_classes_is_the_entropy_of_their_shares(tmp_path: P
     [("mean_squared_error", lambda t: t.var()), ("mean_absolute_error", lambda t: np.abs(t - np.median(t)).mean())],
 )
 def test_the_best_constant_of_values(loss: str, least: Any, tmp_path: Path) -> None:
-    case = open_context(config(tmp_path, t=VALUES, layers=[HIDDEN[0], {"type": "dense", "units": 1}], loss=loss))
-    assert case.constant == pytest.approx(least(case.train.t.astype(float)), rel=1e-6)
+    context = open_context(config(tmp_path, t=VALUES, layers=[HIDDEN[0], {"type": "dense", "units": 1}], loss=loss))
+    assert context.constant == pytest.approx(least(context.train.t.astype(float)), rel=1e-6)
 
 
 def test_the_best_constant_behind_a_sigmoid(tmp_path: Path) -> None:
-    case = open_context(values(tmp_path, t=(VALUES > 0.3).astype(float), last="sigmoid"))
-    assert case.constant == pytest.approx(case.train.t.var(), rel=1e-5)
+    context = open_context(values(tmp_path, t=(VALUES > 0.3).astype(float), last="sigmoid"))
+    assert context.constant == pytest.approx(context.train.t.var(), rel=1e-5)
 
 
 def test_smoothed_labels_have_a_least_loss(tmp_path: Path) -> None:
-    case = open_context(config(tmp_path, loss={"type": "softmax_cross_entropy", "label_smoothing": 0.3}))
+    context = open_context(config(tmp_path, loss={"type": "softmax_cross_entropy", "label_smoothing": 0.3}))
     shares = np.array([0.8, 0.1, 0.1])
-    assert case.least == pytest.approx(-np.sum(shares * np.log(shares)), abs=1e-6)
+    assert context.least_loss == pytest.approx(-np.sum(shares * np.log(shares)), abs=1e-6)
     assert worst("by heart", tmp_path / "net.yaml").level == "ok"
 
 
 def test_the_first_step_of_sgd_is_rate_times_gradient(tmp_path: Path) -> None:
     file = config(tmp_path, optimizer={"type": "sgd", "learning_rate": 0.25}, training={"batch_size": "full"})
     rows = {row.layer: row for row in open_context(file).health}
-    case = open_context(file)
-    probe = case.probe
-    probe.look(case.theta, case.states)
+    context = open_context(file)
+    probe = context.probe
+    probe.look(context.theta, context.states)
     gradients, weights = probe.objective.network.gradients(), probe.objective.network.parameters()
     for layer in ("dense_1", "dense_2"):
         expected = 0.25 * np.linalg.norm(gradients[f"{layer}.W"]) / np.linalg.norm(weights[f"{layer}.W"])
@@ -134,8 +134,8 @@ def test_the_first_step_of_sgd_is_rate_times_gradient(tmp_path: Path) -> None:
 
 def test_the_factor_a_layer_is_that_of_the_norms(tmp_path: Path) -> None:
     file = config(tmp_path, layers=deep("sigmoid"))
-    case = open_context(file)
-    norms = [row.gradient for row in case.health if row.kind == "dense"]
+    context = open_context(file)
+    norms = [row.gradient for row in context.health if row.kind == "dense"]
     assert norms[0] is not None
     assert norms[-1] is not None
     assert worst("gradients", file).value == pytest.approx((norms[0] / norms[-1]) ** (1 / 9), rel=1e-12)
@@ -147,8 +147,8 @@ def test_the_factor_a_layer_is_that_of_the_norms(tmp_path: Path) -> None:
      ({"type": "one_cycle", "peak": 0.5}, 0.5)],
 )  # fmt: skip
 def test_the_greatest_rate_of_a_schedule(rate: Any, peak: float, tmp_path: Path) -> None:
-    case = open_context(config(tmp_path, optimizer={"type": "adam", "learning_rate": rate}))
-    assert peak_rate(case) == pytest.approx(peak, rel=1e-3)
+    context = open_context(config(tmp_path, optimizer={"type": "adam", "learning_rate": rate}))
+    assert peak_rate(context) == pytest.approx(peak, rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -198,10 +198,10 @@ def test_weights_off_their_scale(std: float, words: str, tmp_path: Path) -> None
     ill = worst("weights", config(tmp_path, layers=layers))
     assert ill.level == "warning"
     assert words in ill.why
-    case = open_context(tmp_path / "net.yaml")
-    e = case.network_plan.entry(ill.place)
+    context = open_context(tmp_path / "net.yaml")
+    e = context.network_plan.entry(ill.place)
     right = math.sqrt(2 / (e.param.fan_in + e.param.fan_out))
-    assert ill.value == pytest.approx(np.sqrt(np.mean(case.theta[e.where] ** 2)) / right, rel=1e-12)
+    assert ill.value == pytest.approx(np.sqrt(np.mean(context.theta[e.where] ** 2)) / right, rel=1e-12)
     assert worst("weights", config(tmp_path, layers=deep("tanh", 3))).level == "ok"
 
 
@@ -349,19 +349,19 @@ def test_constant_and_duplicate_columns(tmp_path: Path) -> None:
 def test_the_two_categories_of_a_column_are_no_duplicates(tmp_path: Path) -> None:
     lines = ["a,sex,kind", *(f"{row[0]},{'fm'[i % 2]},k{k}" for i, (row, k) in enumerate(zip(X, CLASSES, strict=True)))]
     (tmp_path / "rows.csv").write_text("\n".join(lines))
-    case = open_context(config(tmp_path), ["data.train={type: csv, path: rows.csv, target: kind}"])
-    assert [s.level for s in found_by("columns", case)] == ["ok"]
+    context = open_context(config(tmp_path), ["data.train={type: csv, path: rows.csv, target: kind}"])
+    assert [s.level for s in found_by("columns", context)] == ["ok"]
 
 
 def test_rows_that_stand_in_two_splits(tmp_path: Path) -> None:
     file = config(tmp_path, x=np.r_[X[:45], X[:45]], t=np.r_[CLASSES[:45], CLASSES[:45]], data={"test": 0.3})
-    case = open_context(file)
-    train = {row.tobytes() for row in case.splits["train"].x}
-    shared = sum(row.tobytes() in train for row in case.splits["test"].x)
+    context = open_context(file)
+    train = {row.tobytes() for row in context.splits["train"].x}
+    shared = sum(row.tobytes() in train for row in context.splits["test"].x)
     ill = worst("rows", file)
     assert ill.level == "warning"
     assert ill.place == "test"
-    assert ill.value == shared / len(case.splits["test"].x)
+    assert ill.value == shared / len(context.splits["test"].x)
     assert worst("rows", config(tmp_path, data={"test": 0.3})).level == "ok"
 
 
