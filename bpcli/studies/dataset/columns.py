@@ -11,7 +11,7 @@ import numpy as np
 from bpcli.family.plan import Array
 from bpcli.family.source import DatePart, Kind, Missing
 
-FILLED: tuple[Missing, ...] = ("mean", "median", "mode")
+FILLING_RULES: tuple[Missing, ...] = ("mean", "median", "mode")
 """Rules that put something in the place of a missing value."""
 
 
@@ -33,14 +33,14 @@ class ColumnEncoder:
     unseen: Literal["error", "ignore"] = "error"
 
     @property
-    def numbers(self) -> int:
+    def scaled_width(self) -> int:
         """How many inputs it has that are scaled."""
         return 0 if self.categories else len(self.parts) or 1
 
     @property
     def width(self) -> int:
         """How many inputs it becomes."""
-        return self.numbers + len(self.categories) + self.indicator
+        return self.scaled_width + len(self.categories) + self.indicator
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -51,14 +51,14 @@ class ColumnEncoder:
         return (*own, f"{self.name} missing") if self.indicator else own
 
     @property
-    def fits(self) -> bool:
+    def is_consistent(self) -> bool:
         """Whether its settings fit together, as far as a damaged model file could say otherwise."""
         filled = self.fill is not None
         known = isinstance(self.fill, str) if self.kind == "text" else isinstance(self.fill, float | int)
         return (
             bool(self.categories) == (self.kind == "text")
             and bool(self.parts) == (self.kind == "date")
-            and filled == (self.missing in FILLED)
+            and filled == (self.missing in FILLING_RULES)
             and (not filled or (known and (self.kind != "text" or self.fill in self.categories)))
             and (not filled or self.kind == "text" or bool(np.isfinite(float(self.fill or 0))))
             and (filled or not self.indicator)
@@ -71,7 +71,7 @@ class ColumnEncoder:
 
 
 @dataclass(frozen=True)
-class Places:
+class InputPlaces:
     """Where in an encoded row the numbers of all columns stand, where the categories of each text column start, and
     where the indicators stand."""
 
@@ -80,13 +80,13 @@ class Places:
     indicators: dict[str, int]
 
     @classmethod
-    def of(cls, columns: Sequence[ColumnEncoder]) -> Places:
+    def of(cls, columns: Sequence[ColumnEncoder]) -> InputPlaces:
         values: list[int] = []
         texts: dict[str, int] = {}
         indicators: dict[str, int] = {}
         start = 0
         for c in columns:
-            values += range(start, start + c.numbers)
+            values += range(start, start + c.scaled_width)
             if c.categories:
                 texts[c.name] = start
             start += c.width
@@ -116,7 +116,7 @@ class Scaling:
         return values
 
 
-def expanded(columns: Sequence[ColumnEncoder], x: Array) -> Array:
+def expand_columns(columns: Sequence[ColumnEncoder], x: Array) -> Array:
     """The numbers (n, values) that columns (n, columns) of numbers, booleans and dates become: what is missing filled
     in, and dates in parts. NaN where nothing stands for a missing value."""
     if all(c.fill is None and not c.parts for c in columns):

@@ -15,12 +15,12 @@ from bpcli.family.source import Missing, Treatment
 from bpcli.numeric.lazy_rows import MappedRows
 from bpcli.parts.data.targets import distinct
 from bpcli.records.training import Failure, Problem
-from bpcli.studies.dataset.columns import FILLED, ColumnEncoder, Scaling, expanded
-from bpcli.studies.dataset.preprocessor import Labels, Preprocessor, not_labels, one_hot_ids
+from bpcli.studies.dataset.columns import FILLING_RULES, ColumnEncoder, Scaling, expand_columns
+from bpcli.studies.dataset.preprocessor import Labels, Preprocessor, not_classes, one_hot_ids
 
-CATEGORIES = 1000  # of a text column; beyond it holds names or identifiers
-DATED = re.compile(r"\d{1,4}([./-])\d{1,2}\1\d{1,4}")
-USUAL = Treatment()
+MAX_CATEGORIES = 1000  # of a text column; beyond it holds names or identifiers
+DATE_LIKE = re.compile(r"\d{1,4}([./-])\d{1,2}\1\d{1,4}")
+DEFAULT_TREATMENT = Treatment()
 
 
 def labels_of(table: Table, wants: Literal["classes", "values"]) -> Labels:
@@ -35,7 +35,7 @@ def labels_of(table: Table, wants: Literal["classes", "values"]) -> Labels:
     if target.ndim == 1:
         return "ids"
     if target.shape[1] == 1:
-        raise not_labels(table, np.arange(len(target)))
+        raise not_classes(table, np.arange(len(target)))
     one_hot_ids(table, np.arange(len(target)), target.shape[1])
     return "one-hot"
 
@@ -82,20 +82,20 @@ def class_names(labels: Collection[Any], table: Table) -> tuple[str, ...]:
 
 def _column(table: Table, name: str, rows: Array) -> ColumnEncoder:
     """What the training rows teach of one column."""
-    treatment = table.treatments.get(name, USUAL)
+    treatment = table.treatments.get(name, DEFAULT_TREATMENT)
     kind, missing = table.kind(name), treatment.missing or "error"
     if kind == "text":
         if treatment.scale is not None:
-            raise _refused(name, "holds text: it becomes one-hot inputs of 0 and 1, which are not scaled", "scale")
+            raise _refuse(name, "holds text: it becomes one-hot inputs of 0 and 1, which are not scaled", "scale")
         texts = table.texts[name][rows].tolist()
-        found = _counted(table, name, [t for t in texts if t])
-        missing = "mode" if missing in FILLED else missing
+        found = _count_categories(table, name, [t for t in texts if t])
+        missing = "mode" if missing in FILLING_RULES else missing
         fill = max(sorted(found), key=found.__getitem__) if missing == "mode" else None
         unseen = treatment.unseen or "error"
         indicator = bool(treatment.indicator) and "" in texts
         return ColumnEncoder(name, kind, tuple(sorted(found)), (), missing, fill, indicator, unseen)
     parts = treatment.parts if kind == "date" else ()
-    if missing not in FILLED:
+    if missing not in FILLING_RULES:
         return ColumnEncoder(name, kind, (), parts, missing)
     missing = "mode" if kind == "boolean" else missing
     values = table.numbers[rows, table.at[name]].astype(np.float64)
@@ -104,17 +104,17 @@ def _column(table: Table, name: str, rows: Array) -> ColumnEncoder:
     return ColumnEncoder(name, kind, (), parts, missing, _fill(table, name, known, missing), indicator)
 
 
-def _counted(table: Table, name: str, texts: list[str]) -> dict[str, int]:
+def _count_categories(table: Table, name: str, texts: list[str]) -> dict[str, int]:
     """How often each category occurs."""
     found: dict[str, int] = {}
     for text in texts:
         found[text] = found.get(text, 0) + 1
     if not found:
-        raise _empty(table, name)
-    if len(found) > CATEGORIES:
+        raise _no_value(table, name)
+    if len(found) > MAX_CATEGORIES:
         text = f"column `{name}` holds {len(found)} different texts: each would become an input of its own"
         help = f"leave it out with `drop: [{name}]`"
-        if sum(map(bool, map(DATED.fullmatch, found))) > len(found) / 2:
+        if sum(map(bool, map(DATE_LIKE.fullmatch, found))) > len(found) / 2:
             help = f"dates are understood where they are written as 2024-01-31; or {help}"
         raise Failure(Problem(text, code="categories", file=table.origin, help=help))
     return found
@@ -123,7 +123,7 @@ def _counted(table: Table, name: str, texts: list[str]) -> dict[str, int]:
 def _fill(table: Table, name: str, values: Array, missing: Missing) -> float:
     """What stands for a missing number: of several equally frequent ones the least."""
     if not len(values):
-        raise _empty(table, name)
+        raise _no_value(table, name)
     with np.errstate(over="ignore"):
         if missing == "mode":
             known, counts = np.unique(values, return_counts=True)
@@ -136,12 +136,12 @@ def _fill(table: Table, name: str, values: Array, missing: Missing) -> float:
     return found
 
 
-def _empty(table: Table, name: str) -> Failure:
+def _no_value(table: Table, name: str) -> Failure:
     text = f"column `{name}` has no value in any training row"
     return Failure(Problem(text, code="no-values", file=table.origin, help=f"leave it out with `drop: [{name}]`"))
 
 
-def _refused(name: str, why: str, key: str) -> Failure:
+def _refuse(name: str, why: str, key: str) -> Failure:
     path = ("data", "train", "columns", name, key)
     return Failure(Problem(f"column `{name}` {why}", code="treatment", path=path, help=f"leave `{key}` out"))
 
@@ -158,12 +158,12 @@ def _scaling(table: Table, rows: Array, columns: tuple[ColumnEncoder, ...], scal
         numbers = table.numbers[rows]
     if not numeric:
         return fit_scaling(scale, numbers, (), "scale")
-    names = tuple(c.name for c in numeric for _ in range(c.numbers))
-    numbers = expanded(numeric, numbers)
+    names = tuple(c.name for c in numeric for _ in range(c.scaled_width))
+    numbers = expand_columns(numeric, numbers)
     pivot = np.zeros(len(names)) if table.pivot is None else table.pivot
     if chosen == [None] * len(chosen):
         return fit_scaling(scale, numbers, names, "scale", pivot)
-    own = [scaler for c, scaler in zip(numeric, chosen, strict=True) for _ in range(c.numbers)]
+    own = [scaler for c, scaler in zip(numeric, chosen, strict=True) for _ in range(c.scaled_width)]
     shift, spread = np.zeros(len(names)), np.ones(len(names))
     usual = [j for j, scaler in enumerate(own) if scaler is None]
     groups = [([j], scaler) for j, scaler in enumerate(own) if scaler is not None]
@@ -175,7 +175,7 @@ def _scaling(table: Table, rows: Array, columns: tuple[ColumnEncoder, ...], scal
 
 def _scaler(table: Table, column: ColumnEncoder) -> Scaler | None:
     """How a column is scaled that is not scaled as all are."""
-    found = table.treatments.get(column.name, USUAL).scale
+    found = table.treatments.get(column.name, DEFAULT_TREATMENT).scale
     return Scaler.parse("none") if found is None and column.kind == "boolean" else found
 
 

@@ -13,7 +13,7 @@ from bpcli.parts.data.targets import EXACT, labels
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.columns import Scaling
 from bpcli.studies.dataset.preprocessor import Labels
-from bpcli.studies.dataset.row_errors import listed
+from bpcli.studies.dataset.row_errors import join_names
 
 MAX_CLASSES = 10_000
 """A target of more different values is no class."""
@@ -66,17 +66,17 @@ class FileTargets:
             wrong = known[places] != values
             if wrong.any():
                 i = int(np.argmax(wrong))
-                name = _word(values[i])
+                name = _label_text(values[i])
                 text = f"{self.origin}, row {int(at[i])} (counted from 0): "
                 text += f"class `{name}` does not occur in the training rows"
-                raise Failure(Problem(text, code="unknown-class", help=f"the classes are {listed(classes)}"))
+                raise Failure(Problem(text, code="unknown-class", help=f"the classes are {join_names(classes)}"))
             found: Array = order[places]
             return found
 
         return ids
 
 
-def _word(value: Any) -> str:
+def _label_text(value: Any) -> str:
     return str(value) if isinstance(value, str) else f"{float(value):.15g}"
 
 
@@ -102,25 +102,25 @@ def count_classes(target: FileTargets, rows: Array | RowBlocks) -> dict[Any, int
                 i = int(np.argmin(right))
                 values = ", ".join(f"{v:g}" for v in block[i][:10])
                 text = f"the targets [{values}] are not one 1 among {block.shape[1] - 1} zeros"
-                raise _no_class(target, rows[start + i], text, "not-one-hot")
+                raise _not_classes(target, rows[start + i], text, "not-one-hot")
             block = np.argmax(block, axis=1)
         elif block.dtype.kind == "f":
             wrong = (np.floor(block) != block) | (np.abs(block) >= EXACT)
             if wrong.any():
                 i = int(np.argmax(wrong))
                 text = f"the target holds {block[i]:.15g}; this loss compares classes"
-                raise _no_class(target, rows[start + i], text, "not-classes")
+                raise _not_classes(target, rows[start + i], text, "not-classes")
         each, counts = np.unique(block, return_counts=True)
         for value, count in zip(each.tolist(), counts.tolist(), strict=True):
             key = value if isinstance(value, str) else int(value)
             found[key] = found.get(key, 0) + count
         if len(found) > MAX_CLASSES:
             text = f"the target has more than {MAX_CLASSES:,} different values; this loss compares classes"
-            raise _no_class(target, rows[start], text, "not-classes")
+            raise _not_classes(target, rows[start], text, "not-classes")
         start += len(block)
     return found
 
 
-def _no_class(target: FileTargets, row: Any, text: str, code: str) -> Failure:
+def _not_classes(target: FileTargets, row: Any, text: str, code: str) -> Failure:
     help = "class labels are text or whole numbers; for numeric targets use a loss such as mean_squared_error"
     return Failure(Problem(f"{target.origin}, row {int(row)} (counted from 0): {text}", code=code, help=help))

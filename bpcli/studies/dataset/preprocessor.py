@@ -18,15 +18,15 @@ from bpcli.family.source import Kind, Missing
 from bpcli.numeric.vectors import all_finite
 from bpcli.parts.data.targets import distinct
 from bpcli.records.training import Failure, Problem
-from bpcli.studies.dataset.columns import ColumnEncoder, Places, Scaling, expanded
-from bpcli.studies.dataset.row_errors import guess, listed, numbers, row_failure, row_of, times
+from bpcli.studies.dataset.columns import ColumnEncoder, InputPlaces, Scaling, expand_columns
+from bpcli.studies.dataset.row_errors import join_names, row_failure, row_name, shape_text, suggestion, values_text
 
-__all__ = ["ColumnEncoder", "Labels", "Preprocessor", "Scaling", "not_labels", "one_hot_ids"]
+__all__ = ["ColumnEncoder", "Labels", "Preprocessor", "Scaling", "not_classes", "one_hot_ids"]
 
 Labels = Literal["text", "ids", "one-hot", "none"]
 """How targets name classes: as text, as whole numbers, as rows with a single 1; `none` for numeric values."""
 
-BLOCK = 1 << 18  # numbers encoded at a time
+NUMBERS_PER_BLOCK = 1 << 18  # encoded at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,15 +84,15 @@ class Preprocessor:
             out = table.numbers[:count]  # a row is written when it has been read: none comes before its place
         else:
             out = np.empty((count, *self.shape), dtype)
-        step = max(1, BLOCK // max(1, math.prod(self.shape)))
-        places = Places.of(self.columns)
+        step = max(1, NUMBERS_PER_BLOCK // max(1, math.prod(self.shape)))
+        places = InputPlaces.of(self.columns)
         for start in range(0, len(out), step):
             stop = min(start + step, len(out))
             chosen = np.arange(start, stop) if rows is None else rows[start:stop]
             self._encode(table, chosen, pick, places, out[start:stop])
         return out
 
-    def _encode(self, table: Table, chosen: Array, pick: Array | None, places: Places, part: Array) -> None:
+    def _encode(self, table: Table, chosen: Array, pick: Array | None, places: InputPlaces, part: Array) -> None:
         """Writes the inputs that the chosen rows become."""
         x = table.numbers[chosen]
         if pick is None:
@@ -102,7 +102,7 @@ class Preprocessor:
         pivot = None if table.pivot is None else table.pivot if pick is None else table.pivot[pick]
         gaps = {c.name: np.isnan(x[:, j]) for j, c in enumerate(self._numeric()) if c.indicator}
         if pick is not None:
-            x = expanded(self._numeric(), x)
+            x = expand_columns(self._numeric(), x)
             if pivot is None and np.isnan(x).any():  # where there is a pivot, all numbers are known to be finite
                 raise self._missing(table, chosen, pick)
         with np.errstate(over="ignore"):
@@ -121,7 +121,7 @@ class Preprocessor:
         if not all_finite(part):
             raise self._too_large(part, chosen, table)
         if self.tokens:
-            self._look_up(part, chosen, table)
+            self._check_tokens(part, chosen, table)
 
     def _numeric(self) -> list[ColumnEncoder]:
         return [c for c in self.columns if not c.categories]
@@ -142,13 +142,13 @@ class Preprocessor:
             return np.array([table.at[c.name] for c in self._numeric()], np.intp)
         shape = table.numbers.shape[1:]
         texts = [c.name for c in self.columns if c.kind != "number" or c.indicator] + list(table.texts)
-        turned = len(shape) > 1 and len(self.shape) > 1 and _sides(shape) != _sides(self.shape)
+        turned = len(shape) > 1 and len(self.shape) > 1 and _long_sides(shape) != _long_sides(self.shape)
         if texts or turned or math.prod(shape) != math.prod(self.shape):
-            text = f"{table.origin} has rows of {times(shape)}, the model takes {times(self.shape)}"
+            text = f"{table.origin} has rows of {shape_text(shape)}, the model takes {shape_text(self.shape)}"
             if texts:
                 kind = next((c.kind for c in self.columns if c.name == texts[0]), "text")
                 text += f", with {kind if kind == 'text' else f'a {kind}'} in column `{texts[0]}`"
-            raise Failure(Problem(text, code="row-shape", help=_wanted(self, table)))
+            raise Failure(Problem(text, code="row-shape", help=_expected_rows(self, table)))
         return None
 
     def _codes(self, table: Table, name: str, rows: Array) -> tuple[Array, Array]:
@@ -165,8 +165,10 @@ class Preprocessor:
         if column.unseen == "error" and (codes < 0).any():
             i = int(np.argmax(codes < 0))
             text = f"column `{name}`: `{values[i]}` does not occur in the training rows"
-            help = f"{guess(values[i], column.categories)}it knows {listed(column.categories)}; to count it as none of "
-            help += "them, train with `unseen: ignore`"
+            help = (
+                f"{suggestion(values[i], column.categories)}it knows {join_names(column.categories)}; to count it as "
+            )
+            help += "none of them, train with `unseen: ignore`"
             raise row_failure(table, rows[i], name, text, "unknown-category", help)
         return codes, gaps
 
@@ -178,7 +180,7 @@ class Preprocessor:
                 texts = table.texts[column.name] if rows is None else table.texts[column.name][rows]
                 odd = [v for v in texts.tolist() if v and v not in column.categories]
                 if odd:
-                    names = listed(tuple(f"`{v}`" for v in dict.fromkeys(odd)))
+                    names = join_names(tuple(f"`{v}`" for v in dict.fromkeys(odd)))
                     text = f"{table.origin}: column `{column.name}`: {len(odd)} of {len(texts)} rows hold {names}, "
                     text += "which train does not: they count as none of its categories"
                     found.append(Problem(text, code="unseen-category", level="warning"))
@@ -195,11 +197,11 @@ class Preprocessor:
         name = self.columns[int(np.searchsorted(ends, place[0], "right"))].name
         return row_failure(table, rows[i], name, f"column `{name}` {said}", "too-large", help)
 
-    def _look_up(self, part: Array, rows: Array, table: Table) -> None:
+    def _check_tokens(self, part: Array, rows: Array, table: Table) -> None:
         found = find_bad_token(part, self.tokens, self.scaling is not None)
         if found is not None:
             (i, *_), text, help = found
-            raise Failure(Problem(f"{row_of(table, rows[i])}: the model {text}", code="tokens", help=help))
+            raise Failure(Problem(f"{row_name(table, rows[i])}: the model {text}", code="tokens", help=help))
 
     # Targets
 
@@ -217,7 +219,7 @@ class Preprocessor:
         if self.labels != "none":
             return self._ids(table, target, chosen)
         if target.dtype == object:
-            text = f"{row_of(table, chosen[0])}: the target is `{target[0]}`; the model predicts numbers"
+            text = f"{row_name(table, chosen[0])}: the target is `{target[0]}`; the model predicts numbers"
             raise Failure(Problem(text, code="text-target", help="a text target needs a loss that compares classes"))
         values = (target if target.ndim == 2 else target[:, None]).astype(np.float64)
         if values.shape[1] != self.outputs:
@@ -237,7 +239,7 @@ class Preprocessor:
 
     def _ids(self, table: Table, target: Array, rows: Array) -> Array:
         if target.ndim == 2:
-            raise not_labels(table, rows)
+            raise not_classes(table, rows)
         known = {name: i for i, name in enumerate(self.classes)}
         if target.dtype == object:
             ids = np.fromiter((known.get(v, -1) for v in target.tolist()), np.int64, len(target))
@@ -248,7 +250,7 @@ class Preprocessor:
             i = int(np.argmax(ids < 0))
             name = str(target[i])
             text = f"class `{name}` does not occur in the training rows"
-            help = f"{guess(name, self.classes)}the classes are {listed(self.classes)}"
+            help = f"{suggestion(name, self.classes)}the classes are {join_names(self.classes)}"
             raise row_failure(table, rows[i], "".join(table.target_names[:1]), text, "unknown-class", help)
         return ids
 
@@ -279,24 +281,24 @@ class Preprocessor:
 
     @classmethod
     def from_meta(cls, meta: Mapping[str, Any], tensors: Mapping[str, Array]) -> Preprocessor:
-        """The rules that `to_meta` and `tensors` described. Raises Failure where they do not fit together."""
+        """The preprocessor that `to_meta` and `tensors` described. Raises Failure where they do not fit together."""
         if not isinstance(meta, Mapping):
             raise _damaged("it is no table")
         try:
-            plain = PLAIN.validate_python(dict(meta))
+            stored = META.validate_python(dict(meta))
         except ValidationError as error:
             first = error.errors()[0]
             raise _damaged(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-        scaled = (sum(c.numbers for c in plain.columns),) if plain.columns else plain.shape
-        if plain.columns and plain.shape != (sum(c.width for c in plain.columns),):
+        scaled = (sum(c.scaled_width for c in stored.columns),) if stored.columns else stored.shape
+        if stored.columns and stored.shape != (sum(c.width for c in stored.columns),):
             raise _damaged("the columns do not add up to the shape of a row")
-        if odd := next((c.name for c in plain.columns if not c.fits), None):
+        if odd := next((c.name for c in stored.columns if not c.is_consistent), None):
             raise _damaged(f"the settings of column `{odd}` do not fit together")
-        if bool(plain.classes) != (plain.labels != "none") or bool(plain.classes) == (plain.outputs > 0):
+        if bool(stored.classes) != (stored.labels != "none") or bool(stored.classes) == (stored.outputs > 0):
             raise _damaged("classes, labels and outputs do not fit together")
         scaling = _scaling(tensors, "inputs", scaled)
-        target_scaling = _scaling(tensors, "targets", (plain.outputs,))
-        return cls(**plain.__dict__, scaling=scaling, target_scaling=target_scaling)
+        target_scaling = _scaling(tensors, "targets", (stored.outputs,))
+        return cls(**stored.__dict__, scaling=scaling, target_scaling=target_scaling)
 
 
 def _scaling(tensors: Mapping[str, Array], key: str, shape: Shape) -> Scaling | None:
@@ -314,7 +316,7 @@ def _scaling(tensors: Mapping[str, Array], key: str, shape: Shape) -> Scaling | 
 
 
 @dataclass(frozen=True)
-class _Plain:
+class _Meta:
     """What `to_meta` holds."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -327,7 +329,7 @@ class _Plain:
     outputs: int
 
 
-PLAIN = TypeAdapter(_Plain)
+META = TypeAdapter(_Meta)
 
 
 def _damaged(what: str) -> Failure:
@@ -341,20 +343,22 @@ def one_hot_ids(table: Table, rows: Array, classes: int) -> Array:
     good = ((target == 0) | (target == 1)).all(axis=1) & (target.sum(axis=1) == 1)
     if not good.all() or target.shape[1] != classes:
         i = int(np.argmin(good))
-        text = f"{row_of(table, rows[i])}: the targets {numbers(target[i])} are not one 1 among {classes - 1} zeros"
+        text = (
+            f"{row_name(table, rows[i])}: the targets {values_text(target[i])} are not one 1 among {classes - 1} zeros"
+        )
         raise Failure(Problem(text, code="not-one-hot", help="this loss compares classes: name one target column"))
     ids: Array = np.argmax(target, axis=1).astype(np.int64)
     return ids
 
 
-def not_labels(table: Table, rows: Array) -> Failure:
+def not_classes(table: Table, rows: Array) -> Failure:
     """The Failure for a loss that compares classes and a target of numbers."""
     assert table.target is not None
     target = table.target[rows]
     odd = np.argwhere(np.floor(target) != target)
     i, k = odd[0] if len(odd) else np.unravel_index(int(np.abs(target).argmax()), target.shape)
     name = f"target column `{table.target_names[k]}`" if table.target_names else "the target"
-    text = f"{row_of(table, rows[i])}: {name} holds {target[i, k]:.15g}; this loss compares classes"
+    text = f"{row_name(table, rows[i])}: {name} holds {target[i, k]:.15g}; this loss compares classes"
     help = "class labels are text or whole numbers; for numeric targets use a loss such as mean_squared_error"
     if not len(odd):
         help = "whole numbers this large are not exact: read the column as text"
@@ -366,18 +370,18 @@ def _no_value(table: Table, row: Any, name: str) -> Failure:
     return row_failure(table, row, name, f"column `{name}` has no value here", "missing-value", help)
 
 
-def _sides(shape: Shape) -> Shape:
+def _long_sides(shape: Shape) -> Shape:
     """The sides of an array, without those of length 1."""
     return tuple(d for d in shape if d > 1)
 
 
-def _wanted(preprocessor: Preprocessor, table: Table) -> str:
+def _expected_rows(preprocessor: Preprocessor, table: Table) -> str:
     if table.row_names and len(preprocessor.shape) == 3:
         h, w, c = preprocessor.shape
         mode = "gray" if c == 1 else "rgb"
         return f"bring images to that form: {{type: images, path: ..., mode: {mode}, size: [{h}, {w}]}}"
     return (
-        f"the model was trained on {listed(tuple(c.name for c in preprocessor.columns))}"
+        f"the model was trained on {join_names(tuple(c.name for c in preprocessor.columns))}"
         if preprocessor.columns
         else ""
     )
@@ -389,5 +393,5 @@ def _no_column(table: Table, name: str, kind: str) -> Failure:
         text = f"{table.origin}: column `{name}` holds {has}, in training it held {had}"
         return Failure(Problem(text, code="column-kind"))
     text = f"{table.origin} has no column `{name}`, which the model was trained on"
-    help = f"{guess(name, (*table.order, *table.others))}it has {listed((*table.order, *table.others))}"
+    help = f"{suggestion(name, (*table.order, *table.others))}it has {join_names((*table.order, *table.others))}"
     return Failure(Problem(text, code="missing-column", file=table.origin, help=help))

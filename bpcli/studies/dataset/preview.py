@@ -1,4 +1,4 @@
-"""What `check` shows of the data: its columns and what is done to them, its first rows, and rows that stand twice."""
+"""What `check` shows of the data: its columns and what is done to them, its first rows, and rows in two splits."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from bpcli.records.training import ColumnRow, Problem
 from bpcli.studies.dataset.columns import ColumnEncoder
 from bpcli.studies.dataset.preprocessor import Preprocessor
 
-FIRST = 5  # rows shown
-BLOCK = 1 << 18  # numbers looked at at a time
+ROWS_SHOWN = 5
+NUMBERS_PER_BLOCK = 1 << 18  # looked at at a time
 
 
 def columns_of(table: Table, rows: Array, preprocessor: Preprocessor, scale: Scaler) -> tuple[ColumnRow, ...]:
@@ -36,18 +36,17 @@ def columns_of(table: Table, rows: Array, preprocessor: Preprocessor, scale: Sca
         own = table.treatments.get(c.name, Treatment()).scale
         if c.kind == "text":
             missing = float(np.mean(table.texts[c.name][rows] == ""))
-            found.append(ColumnRow(c.name, c.kind, None, None, len(c.categories), _done(c, ""), missing))
+            found.append(ColumnRow(c.name, c.kind, None, None, len(c.categories), _treatment_text(c, ""), missing))
             continue
         scaled = own.kind if own is not None else "none" if c.kind == "boolean" else scale.kind
         scaled = "as it is" if scaled == "none" or preprocessor.scaling is None else scaled
         j = table.at[c.name]
-        found.append(
-            ColumnRow(c.name, c.kind, float(low[j]), float(high[j]), 0, _done(c, scaled), float(gaps[j]) / len(rows))
-        )
+        treated, missing = _treatment_text(c, scaled), float(gaps[j]) / len(rows)
+        found.append(ColumnRow(c.name, c.kind, float(low[j]), float(high[j]), 0, treated, missing))
     return tuple(found)
 
 
-def _done(c: ColumnEncoder, scaled: str) -> str:
+def _treatment_text(c: ColumnEncoder, scaled: str) -> str:
     """What is done to a column, in words."""
     fill = (
         c.fill if isinstance(c.fill, str) else "" if c.fill is None else _date(c.fill) if c.parts else f"{c.fill:.6g}"
@@ -71,7 +70,7 @@ def _limits(table: Table, rows: Array) -> tuple[Array, Array, Array]:
     if isinstance(rows, RowBlocks) and isinstance(table.numbers, MappedRows):
         return (*table.numbers.select(rows).limits(), np.zeros(shape))  # known already: the file is not read again
     low, high, gaps = np.full(shape, math.inf), np.full(shape, -math.inf), np.zeros(shape)
-    step = max(1, BLOCK // max(1, math.prod(shape)))
+    step = max(1, NUMBERS_PER_BLOCK // max(1, math.prod(shape)))
     for start in range(0, len(rows), step):
         x = table.numbers[rows[start : start + step]]
         least, most = x.min(axis=0), x.max(axis=0)
@@ -89,12 +88,12 @@ def _limits(table: Table, rows: Array) -> tuple[Array, Array, Array]:
 def first_rows(table: Table) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """The names of all columns, and the first rows, as text."""
     assert table.target is not None
-    target = table.target[:FIRST]
+    target = table.target[:ROWS_SHOWN]
     target = target if target.ndim == 2 else target[:, None]
     width = target.shape[1]
     heads = table.target_names or (("target",) if width == 1 else tuple(f"target {k}" for k in range(width)))
     rows = []
-    for i in range(min(FIRST, table.rows)):
+    for i in range(min(ROWS_SHOWN, table.rows)):
         if table.numbers.ndim > 2:
             shape = " x ".join(map(str, table.numbers.shape[1:]))
             cells = [f"{shape} {table.numbers.dtype.name}, {table.numbers[i].min():g} to {table.numbers[i].max():g}"]
@@ -127,19 +126,19 @@ def _date(days: float) -> str:
     return written.removesuffix("T00:00").replace("T", " ")
 
 
-def twice(splits: Mapping[str, tuple[Array, Array]]) -> tuple[Problem, ...]:
+def duplicate_warnings(splits: Mapping[str, tuple[Array, Array]]) -> tuple[Problem, ...]:
     """A warning for each split with rows that stand in train too, inputs and target alike: by them nothing is judged.
     `splits` holds the encoded inputs (N, ...) and targets of each."""
     if len(splits) < 2 or any(not isinstance(a, np.ndarray) for pair in splits.values() for a in pair):
         return ()  # rows on the disk are not compared
-    train = np.sort(_marks(*splits["train"]))
+    train = np.sort(_row_hashes(*splits["train"]))
     found = []
     for name, (x, t) in splits.items():
         if name == "train":
             continue
-        marks = _marks(x, t)
-        places = np.searchsorted(train, marks).clip(max=len(train) - 1)
-        count = int((train[places] == marks).sum())
+        hashes = _row_hashes(x, t)
+        places = np.searchsorted(train, hashes).clip(max=len(train) - 1)
+        count = int((train[places] == hashes).sum())
         if count:
             text = f"{count:,} of {len(x):,} {name} rows stand in train too, inputs and target alike"
             help = "they are remembered, not judged: leave one of each in the file, or keep them together by "
@@ -148,18 +147,18 @@ def twice(splits: Mapping[str, tuple[Array, Array]]) -> tuple[Problem, ...]:
     return tuple(found)
 
 
-def _marks(x: Array, t: Array) -> Array:
-    """A 64-bit mark of each row: equal for equal rows, and for others all but never."""
-    marks = np.zeros(len(x), np.uint64)
+def _row_hashes(x: Array, t: Array) -> Array:
+    """A 64-bit hash of each row: equal for equal rows, and for others all but never."""
+    hashes = np.zeros(len(x), np.uint64)
     with np.errstate(over="ignore"):
         for place, array in enumerate((x, t)):
             flat = array.reshape(len(array), -1)
-            step = max(1, BLOCK // max(1, flat.shape[1]))
+            step = max(1, NUMBERS_PER_BLOCK // max(1, flat.shape[1]))
             weights = Stream(place, "marks").at().integers(0, 1 << 63, flat.shape[1], dtype=np.uint64) * np.uint64(2)
             weights += np.uint64(1)
             for start in range(0, len(flat), step):
                 part = np.ascontiguousarray(flat[start : start + step] + 0).astype(np.float64)  # + 0: -0 is 0
                 bits = part.view(np.uint64)
                 bits ^= bits >> np.uint64(31)
-                marks[start : start + step] += (bits * weights).sum(axis=1, dtype=np.uint64)
-    return marks
+                hashes[start : start + step] += (bits * weights).sum(axis=1, dtype=np.uint64)
+    return hashes

@@ -17,8 +17,10 @@ from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.preprocessor import Labels
 from bpcli.studies.dataset.row_errors import row_failure
 
-NAMES = {"train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
-         "dev": "validation", "test": "test", "testing": "test"}  # fmt: skip
+SPLIT_NAMES = {
+    "train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
+    "dev": "validation", "test": "test", "testing": "test",
+}  # fmt: skip
 """What a column may call the splits, in small letters."""
 
 
@@ -92,10 +94,10 @@ def stratified_split(codes: Array, fractions: dict[str, float], seed: int) -> di
     Source    stratified sampling, Cochran 1977, chapter 5; Hamilton's method of largest remainders
     """
     count = len(codes)
-    wanted = _wanted(count, fractions)
+    wanted = _split_sizes(count, fractions)
     _, sizes = np.unique(codes, return_counts=True)
     kept_back = np.minimum(apportion(sum(wanted.values()), sizes), sizes - 1)
-    taken = _between(kept_back, wanted)
+    taken = _share_out(kept_back, wanted)
     order = Stream(seed, "split").permutation(count)
     found: dict[str, list[Array]] = {name: [] for name in ("train", *fractions)}
     by_class = order[np.argsort(codes[order], kind="stable")]
@@ -160,7 +162,7 @@ def split_by_column(table: Table, column: str) -> dict[str, Array]:
     none, and where none is train."""
     found: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
     for row, text in enumerate(table.aside[column].tolist()):
-        name = NAMES.get(text.lower())
+        name = SPLIT_NAMES.get(text.lower())
         if name is None:
             help = "write train, validation or test; rows of a group are kept together by `split: {group: ...}`"
             raise row_failure(table, row, column, f"column `{column}`: `{text}` names no split", "split-name", help)
@@ -184,7 +186,7 @@ def split_by_group(values: Sequence[str] | Array, fractions: dict[str, float], s
         raise _too_few(text, next(iter(fractions)))
     sizes, waiting = np.bincount(codes), Stream(seed, "split").permutation(len(known)).tolist()
     names = np.full(len(known), "train", object)
-    for left, (name, rows) in enumerate(_wanted(len(codes), fractions).items()):
+    for left, (name, rows) in enumerate(_split_sizes(len(codes), fractions).items()):
         taken, keep = 0, len(fractions) - left  # a group for each split that is still to come, train too
         while len(waiting) > keep and (not taken or 2 * (rows - taken) > sizes[waiting[0]]):
             names[waiting[0]] = name
@@ -197,7 +199,7 @@ def split_by_time(table: Table, column: str, fractions: dict[str, float]) -> dic
     time are not parted: they go to the later split. Raises Failure for a cell that is neither a date nor a number."""
     times = _times(table, column)
     order = np.argsort(times, kind="stable")
-    wanted = _wanted(len(order), fractions)
+    wanted = _split_sizes(len(order), fractions)
     found: dict[str, Array] = {}
     stop = len(order)
     for name in ("test", "validation"):
@@ -235,8 +237,8 @@ def _times(table: Table, column: str) -> Array:
     return times
 
 
-def _wanted(count: int, fractions: dict[str, float]) -> dict[str, int]:
-    """How many of `count` rows each split shall have."""
+def _split_sizes(count: int, fractions: dict[str, float]) -> dict[str, int]:
+    """How many of `count` rows each split gets. Raises Failure where none is left for train."""
     wanted = {name: max(1, math.floor(count * share + 0.5)) for name, share in fractions.items()}
     if sum(wanted.values()) >= count:
         listed = " and ".join(f"{rows} for {name}" for name, rows in wanted.items())
@@ -254,8 +256,8 @@ def apportion(total: int, sizes: Array) -> Array:
     return shares
 
 
-def _between(kept_back: Array, wanted: dict[str, int]) -> dict[str, Array]:
-    """The rows held back of each class, divided between the splits that want them."""
+def _share_out(kept_back: Array, wanted: dict[str, int]) -> dict[str, Array]:
+    """How many rows of each class each split gets of the `kept_back` ones, (classes,)."""
     if len(wanted) < 2:
         return dict.fromkeys(wanted, kept_back)
     first, second = wanted

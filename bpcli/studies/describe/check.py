@@ -10,7 +10,7 @@ from bpcli.engine.network_plan import NetworkPlan, ParamLayout, PlannedLayer, sl
 from bpcli.family.part import Part, dump
 from bpcli.family.plan import N, Slot
 from bpcli.records.training import CheckReport, LayerRow
-from bpcli.studies.dataset.preview import twice
+from bpcli.studies.dataset.preview import duplicate_warnings
 from bpcli.studies.run.setup import Setup, step_bytes, training_bytes
 
 
@@ -34,7 +34,7 @@ def report(setup: Setup) -> CheckReport:
         columns=prepared.columns,
         first_rows=prepared.first_rows,
         first_header=prepared.first_header,
-        warnings=(*setup.warnings, *twice(rows), *setup.check_used_parts()),
+        warnings=(*setup.warnings, *duplicate_warnings(rows), *setup.check_used_parts()),
         augmentation=tuple(_said(part) for part in experiment.data.augment),
     )
 

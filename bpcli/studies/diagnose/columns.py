@@ -37,7 +37,7 @@ def _names(context: DiagnosisContext) -> list[tuple[str, bool]]:
         return [(f"input {j}", True) for j in range(math.prod(context.network_plan.x))]
     found: list[tuple[str, bool]] = []
     for column in context.preprocessor.columns:
-        found += [(name, j < column.numbers) for j, name in enumerate(column.inputs)]
+        found += [(name, j < column.scaled_width) for j, name in enumerate(column.inputs)]
     return found
 
 

@@ -14,9 +14,9 @@ from bpcli.family.plan import Array
 from bpcli.family.source import DatePart
 from bpcli.parts.data import Csv
 from bpcli.records.training import ColumnRow, Failure
-from bpcli.studies.dataset.columns import ColumnEncoder, Places, date_part
+from bpcli.studies.dataset.columns import ColumnEncoder, InputPlaces, date_part
 from bpcli.studies.dataset.prepare import Prepared, Preprocessor, prepare_for
-from bpcli.studies.dataset.preview import twice
+from bpcli.studies.dataset.preview import duplicate_warnings
 
 
 @pytest.fixture(autouse=True)
@@ -265,7 +265,7 @@ def test_places() -> None:
         ColumnEncoder("d", "date", parts=("year", "day")),
         ColumnEncoder("e", "text", ("p",), indicator=True),
     )
-    places = Places.of(columns)
+    places = InputPlaces.of(columns)
     assert (places.values.tolist(), places.texts, places.indicators) == (
         [0, 4, 5], {"c": 2, "e": 6}, {"a": 1, "e": 7},
     )  # fmt: skip
@@ -280,7 +280,7 @@ def test_rows_that_stand_twice() -> None:
     x, t = np.array([[1.0, 2], [3, 4], [-0.0, 5]]), np.array([0, 1, 0])
     splits = {"train": (x, t), "validation": (np.array([[3.0, 4], [0, 5], [9, 9]]), np.array([1, 0, 0])),
               "test": (x[:1], np.array([1]))}  # fmt: skip
-    (found,) = twice(splits)
+    (found,) = duplicate_warnings(splits)
     assert found.text == "2 of 3 validation rows stand in train too, inputs and target alike"
     assert found.level == "warning"
-    assert twice({"train": (x, t)}) == ()
+    assert duplicate_warnings({"train": (x, t)}) == ()

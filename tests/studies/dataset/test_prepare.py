@@ -254,7 +254,7 @@ def test_images_stay_bytes_until_encoded() -> None:
 def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "a,c,y\n" + "".join(f"{i},k{i % 3},{i % 2}\n" for i in range(40))
     whole = ready(csv(text), scale="standardize").splits["train"].x
-    monkeypatch.setattr("bpcli.studies.dataset.preprocessor.BLOCK", 20)
+    monkeypatch.setattr("bpcli.studies.dataset.preprocessor.NUMBERS_PER_BLOCK", 20)
     assert np.array_equal(ready(csv(text), scale="standardize").splits["train"].x, whole)
 
 
