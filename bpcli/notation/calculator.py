@@ -25,7 +25,7 @@ _PLAIN = str.maketrans({
     "−": "-", "·": "*", "≤": "<=", "≥": ">=", "≠": "!=", "√": "sqrt", "π": "pi", "∞": "inf",
     **dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True)),
 })  # fmt: skip
-_DEEPEST = 100
+_MAX_DEPTH = 100  # brackets inside each other
 _NAN = Decimal("nan")
 
 
@@ -157,8 +157,8 @@ class _Line:
 
     def atom(self) -> Decimal:
         self.depth += 1
-        if self.depth > _DEEPEST:
-            raise NotationError(f"more than {_DEEPEST} parentheses inside each other")
+        if self.depth > _MAX_DEPTH:
+            raise NotationError(f"more than {_MAX_DEPTH} parentheses inside each other")
         kind, token = self.tokens[self.at] if self.at < len(self.tokens) else ("", "")
         self.at += 1
         value = Decimal(token) if kind == "number" else self.other(token)

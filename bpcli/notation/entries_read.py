@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bpcli.notation.evaluate import Grid
 from bpcli.notation.syntax import Binary, Bind, Call, Expr, Name, Negate, Number, Read, Reduce, children, walk
 
-__all__ = ["idle", "padded", "reads_at", "reads_numbers", "windows"]
+__all__ = ["entries_read", "padded_reads", "reads_numbers", "window_spans", "zero_by_index"]
 
 Array = NDArray[Any]
 Index = Mapping[str, int]
@@ -24,12 +24,12 @@ def reads_numbers(node: Expr) -> bool:
     return any(isinstance(n, Read) for n in walk(node))
 
 
-def padded(node: Expr) -> list[Expr]:
+def padded_reads(node: Expr) -> list[Expr]:
     """The reads that may lie outside their array."""
     return [n.args[0] for n in walk(node) if isinstance(n, Call) and n.fn == "pad"]
 
 
-def reads_at(grid: Grid, env: Mapping[str, Any], index: Index) -> dict[str, set[Place]]:
+def entries_read(grid: Grid, env: Mapping[str, Any], index: Index) -> dict[str, set[Place]]:
     """Which entries of which arrays the entry at `index` is computed from.
 
     Both branches of a condition on numbers count (a closed relu is on the way all the same), of one on indices only
@@ -68,7 +68,7 @@ def _places(
     return np.stack([axis[taken] for axis in axes], axis=-1)
 
 
-def idle(grid: Grid, env: Mapping[str, Any], node: Expr, index: Index, letters: Sequence[str]) -> Array:
+def zero_by_index(grid: Grid, env: Mapping[str, Any], node: Expr, index: Index, letters: Sequence[str]) -> Array:
     """Where, with one axis for each of `letters`, an expression is 0 by its indices alone: it reads padding, or no
     branch that is taken reads anything."""
 
@@ -93,7 +93,9 @@ def idle(grid: Grid, env: Mapping[str, Any], node: Expr, index: Index, letters: 
     return np.broadcast_to(go(node), [grid.size[k] for k in letters])
 
 
-def windows(grid: Grid, env: Mapping[str, Any], node: Reduce, index: Index) -> list[tuple[str, list[tuple[int, int]]]]:
+def window_spans(
+    grid: Grid, env: Mapping[str, Any], node: Reduce, index: Index
+) -> list[tuple[str, list[tuple[int, int]]]]:
     """The arrays over which a reduction moves a window, and from where to where it stands on each axis; an axis that
     it reads with gaps, or by division, is no window."""
     letters = [b.letter for b in node.over if isinstance(b, Bind)]

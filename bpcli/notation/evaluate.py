@@ -2,8 +2,8 @@
 
 `compile_equations` reads off every range once for the shapes at hand and puts the equations in the order of what they
 read; `Program.run` evaluates them. A sum of a product of plain reads goes to einsum (so to the BLAS); all else is
-broadcast over the grid of its indices, cut into slabs along the indices of the left side so that no grid passes SLAB
-cells. All of it is safe for complex arrays, which is how derivatives are taken by complex steps.
+broadcast over the grid of its indices, cut into slabs along the indices of the left side so that no grid passes
+MAX_GRID_CELLS. All of it is safe for complex arrays, which is how derivatives are taken by complex steps.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bpcli.notation.functions import POINT, REDUCE, real
+from bpcli.notation.functions import POINTWISE, REDUCTIONS, real
 from bpcli.notation.ranges import Ranges
 from bpcli.notation.syntax import (
     Binary,
@@ -46,8 +46,8 @@ __all__ = ["Grid", "Program", "compile_equations"]
 
 Array = NDArray[Any]
 
-SMALL = 256  # entries of the factors of a sum
-SLAB = 1 << 21  # cells of a grid that are held at once
+MAX_ENTRIES_UNORDERED = 256  # entries of all factors up to which einsum looks for no better order
+MAX_GRID_CELLS = 1 << 21  # cells of a grid that are held at once
 _LETTERS: dict[int, tuple[str, ...]] = {0: (), 1: ("i",), 2: ("h", "w"), 3: ("h", "w", "c"), 4: ("t", "h", "w", "c")}
 _BINARY: dict[str, np.ufunc] = {
     "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "**": np.float_power,
@@ -85,23 +85,28 @@ class Grid:
     def at(self, env: Mapping[str, Any], node: Expr, index: Mapping[str, int]) -> Any:
         """The value of a sub-expression where each of `index`'s letters has that one value."""
         spans = {k: (0, n) for k, n in self.size.items()} | {k: (i, 1) for k, i in index.items()}
-        out = np.asarray(_Walk(self, env, spans).go(node, None)).ravel()
+        out = np.asarray(_Evaluation(self, env, spans).evaluate(node, None)).ravel()
         return out[0] if out.size == 1 else out
 
     def over(self, env: Mapping[str, Any], node: Expr, index: Mapping[str, int], letters: Sequence[str]) -> Array:
         """The values of a sub-expression with one axis for each of `letters`, the other letters being as in `index`."""
         spans = {k: (0, n) for k, n in self.size.items()} | {k: (i, 1) for k, i in index.items()}
         shape = [spans[k][1] if k in letters else 1 for k in self.letters]
-        out = np.broadcast_to(np.asarray(_Walk(self, env, spans).go(node, None)), shape)
+        out = np.broadcast_to(np.asarray(_Evaluation(self, env, spans).evaluate(node, None)), shape)
         rest = [a for a, k in enumerate(self.letters) if k not in letters]
         return out.transpose([self.axis[k] for k in letters] + rest).reshape([self.size[k] for k in letters])
 
     def _slabs(self, env: Mapping[str, Any], spans: dict[str, tuple[int, int]]) -> Array:
         cells = math.prod(n for _, n in spans.values())
-        walk_ = _Walk(self, env, spans)
+        evaluation = _Evaluation(self, env, spans)
         longest = max(self.free, key=lambda k: spans[k][1], default=None)
-        if cells <= SLAB or longest is None or spans[longest][1] == 1 or walk_.is_einsum(self.equation.right):
-            return walk_.result()
+        if (
+            cells <= MAX_GRID_CELLS
+            or longest is None
+            or spans[longest][1] == 1
+            or evaluation.is_einsum(self.equation.right)
+        ):
+            return evaluation.result()
         start, n = spans[longest]
         halves = ((start, n // 2), (start + n // 2, n - n // 2))
         return np.concatenate(
@@ -109,7 +114,7 @@ class Grid:
         )
 
 
-class _Walk:
+class _Evaluation:
     """One evaluation of a grid, or of a slab of it: every value is an array with one axis for each index (of size 1
     where it does not depend on the index)."""
 
@@ -117,7 +122,7 @@ class _Walk:
         self.grid, self.env, self.spans = grid, env, spans
 
     def result(self) -> Array:
-        out = np.asarray(self.go(self.grid.equation.right, None))
+        out = np.asarray(self.evaluate(self.grid.equation.right, None))
         if not np.iscomplexobj(out):
             out = out.astype(np.float64)
         free = self.grid.free
@@ -130,7 +135,7 @@ class _Walk:
         source = self.grid.equation.source
         return NotationError(f"{source.left} = {source.right}: {text}")
 
-    def go(self, node: Expr, live: Array | None) -> Any:
+    def evaluate(self, node: Expr, live: Array | None) -> Any:
         """The value of `node`; reads are checked only where `live` (None: everywhere)."""
         match node:
             case Number(value=value):
@@ -138,21 +143,21 @@ class _Walk:
             case Name(id=name):
                 return self._name(name)
             case Negate(operand=operand):
-                return np.negative(self.go(operand, live))
+                return np.negative(self.evaluate(operand, live))
             case Binary(op=op, left=left, right=right):
-                return _BINARY[op](self.go(left, live), self.go(right, live))
+                return _BINARY[op](self.evaluate(left, live), self.evaluate(right, live))
             case Compare(op=op, left=left, right=right):
-                return _COMPARE[op](real(self.go(left, live)), real(self.go(right, live))) * 1.0
+                return _COMPARE[op](real(self.evaluate(left, live)), real(self.evaluate(right, live))) * 1.0
             case Read():
                 return self._read(node, live, None)
             case Call(fn="pad", args=args):
-                outside = self.go(args[1], live) if len(args) > 1 else 0.0
+                outside = self.evaluate(args[1], live) if len(args) > 1 else 0.0
                 read = args[0]
-                return self._read(read, live, outside) if isinstance(read, Read) else self.go(read, live)
+                return self._read(read, live, outside) if isinstance(read, Read) else self.evaluate(read, live)
             case Call(fn="where", args=(condition, then, other)):
                 return self._where(condition, then, other, live)
             case Call(fn=fn, args=args):
-                return POINT[fn][0](*(self.go(a, live) for a in args))
+                return POINTWISE[fn][0](*(self.evaluate(a, live) for a in args))
             case Reduce(fn="count", over=over):
                 return math.prod(self.grid.size[b.letter] for b in over if isinstance(b, Bind))
             case Reduce():
@@ -173,11 +178,11 @@ class _Walk:
         raise self.error(f"{name} is not known")
 
     def _where(self, condition: Expr, then: Expr, other: Expr, live: Array | None) -> Array:
-        taken = np.asarray(self.go(condition, live)) != 0
+        taken = np.asarray(self.evaluate(condition, live)) != 0
         here = taken if live is None else taken & live
         there = ~taken if live is None else ~taken & live
         with np.errstate(all="ignore"):
-            return np.asarray(np.where(taken, self.go(then, here), self.go(other, there)))
+            return np.asarray(np.where(taken, self.evaluate(then, here), self.evaluate(other, there)))
 
     def _read(self, node: Read, live: Array | None, outside: Any) -> Array:
         array = self.env[node.array]
@@ -189,7 +194,7 @@ class _Walk:
             for a in order:
                 shape[self.grid.axis[letters[a]]] = view.shape[a]
             return np.asarray(view.transpose(order).reshape(shape))
-        index = [real(self.go(i, live)).astype(np.intp) for i in node.index]
+        index = [real(self.evaluate(i, live)).astype(np.intp) for i in node.index]
         inside: Any = True
         for k, d in zip(index, array.shape, strict=True):
             inside = inside & (k >= 0) & (k < d)
@@ -218,13 +223,13 @@ class _Walk:
             factors = self._factors(node)
             if factors is not None:
                 return self._einsum(*factors)
-        body = np.asarray(self.go(node.body, live))
+        body = np.asarray(self.evaluate(node.body, live))
         shape = [body.shape[i] if body.ndim else 1 for i in range(len(self.grid.letters))]
         for k in letters:
             shape[self.grid.axis[k]] = self.spans[k][1]
         body = np.broadcast_to(body, shape)
-        extra = [float(real(self.go(e, live)).ravel()[0]) for e in node.extra]
-        return np.expand_dims(REDUCE[node.fn](body, axes, *extra), tuple(sorted(axes)))
+        extra = [float(real(self.evaluate(e, live)).ravel()[0]) for e in node.extra]
+        return np.expand_dims(REDUCTIONS[node.fn](body, axes, *extra), tuple(sorted(axes)))
 
     def is_einsum(self, node: Expr) -> bool:
         return isinstance(node, Reduce) and node.fn == "sum" and self._factors(node) is not None
@@ -262,7 +267,9 @@ class _Walk:
     def _einsum(self, operands: list[tuple[Array, list[int]]], scale: Any) -> Array:
         out = sorted({axis for _, axes in operands for axis in axes} - self._over)
         flat = [item for pair in operands for item in pair]
-        large = sum(a.size for a, _ in operands) > SMALL  # for less, looking for the best order takes longest
+        large = (
+            sum(a.size for a, _ in operands) > MAX_ENTRIES_UNORDERED
+        )  # for less, looking for the best order takes longest
         value = np.einsum(*flat, out, optimize=large) * scale
         shape = [1] * len(self.grid.letters)
         for axis, n in zip(out, value.shape, strict=True):
@@ -293,8 +300,8 @@ class Program:
         for name, shape in self.shapes.items():
             if name in env and np.shape(env[name]) != shape:
                 raise NotationError(f"{name} has shape {np.shape(env[name])}; the program was compiled for {shape}")
-        given = env.keys() - set(self.names)
-        known: dict[str, Any] = {k: _promote(env[k]) for k in env if k in given}
+        inputs = env.keys() - set(self.names)
+        known: dict[str, Any] = {k: _promote(env[k]) for k in env if k in inputs}
         needed = None if want is None else self.needed(want)
         for grid in self.grids:
             if needed is None or grid.name in needed:
@@ -339,7 +346,7 @@ def _compile(
     eqs: tuple[Eq, ...], shapes_: tuple[tuple[str, Shape], ...], numbers_: tuple[tuple[str, int], ...]
 ) -> Program:
     shapes, numbers = dict(shapes_), dict(numbers_)
-    given = dict(shapes)
+    inputs = dict(shapes)
     parsed = [parse(e) for e in eqs]
     middle = _middle(parsed, shapes)
     spelled: dict[str, Equation] = {}
@@ -356,7 +363,7 @@ def _compile(
         grid = Grid(equation, size)
         shapes.setdefault(equation.name, grid.shape)
         grids.append(grid)
-    return Program(grids, given)
+    return Program(grids, inputs)
 
 
 def _middle(parsed: Sequence[Equation], shapes: Mapping[str, Shape]) -> tuple[str, ...] | None:

@@ -113,7 +113,7 @@ def reduce_percentile(a: Array, axes: tuple[int, ...], rank: float) -> Array:
 
 
 _ONE, _TWO = (1, 1), (2, 2)
-POINT: dict[str, tuple[Callable[..., Array], tuple[int, int]]] = {
+POINTWISE: dict[str, tuple[Callable[..., Array], tuple[int, int]]] = {
     "exp": (exp, _ONE),
     "log": (np.log, _ONE),
     "log1p": (log1p, _ONE),
@@ -133,7 +133,7 @@ POINT: dict[str, tuple[Callable[..., Array], tuple[int, int]]] = {
 }
 """Functions of values: the implementation, and how many arguments it takes at least and at most."""
 
-REDUCE: dict[str, Callable[..., Array]] = {
+REDUCTIONS: dict[str, Callable[..., Array]] = {
     "sum": lambda a, axes: a.sum(axis=axes),
     "mean": lambda a, axes: a.mean(axis=axes),
     "prod": lambda a, axes: a.prod(axis=axes),

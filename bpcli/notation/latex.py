@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 from bpcli.notation.reader import Drawn, Stacked
-from bpcli.notation.symbols import GREEK, Glyph, Level
+from bpcli.notation.symbols import GREEK, Level, Symbol
 from bpcli.notation.syntax import Equation, Expr
 
 __all__ = ["Latex", "draw"]
@@ -35,18 +35,18 @@ class Latex(Stacked):
         "floor": (r"\left\lfloor ", r"\right\rfloor"),
     }  # fmt: skip
 
-    def symbol(self, glyph: Glyph, index: Sequence[str]) -> Drawn:
-        letter = _COMMANDS.get(glyph.letter, glyph.letter)
-        if len(glyph.letter) > 1:
+    def symbol(self, symbol: Symbol, index: Sequence[str]) -> Drawn:
+        letter = _COMMANDS.get(symbol.letter, symbol.letter)
+        if len(symbol.letter) > 1:
             letter = r"\mathrm{" + letter.replace("_", r"\_") + "}"
-        if glyph.hat:
+        if symbol.hat:
             letter = rf"\hat{{{letter}}}"
-        lowered = ",".join([glyph.digits] * bool(glyph.digits) + list(index))
-        raised = "2" * glyph.square + "+" * (glyph.new and not glyph.gradient)
+        lowered = ",".join([symbol.digits] * bool(symbol.digits) + list(index))
+        raised = "2" * symbol.square + "+" * (symbol.new and not symbol.gradient)
         name = letter + (f"_{{{lowered}}}" if lowered else "") + (f"^{{{raised}}}" if raised else "")
-        if glyph.gradient:
+        if symbol.gradient:
             slope = rf"\frac{{\partial L}}{{\partial {name}}}"
-            return Drawn(rf"\left({slope}\right)^{{+}}", Level.POWER) if glyph.new else Drawn(slope, Level.FACTOR)
+            return Drawn(rf"\left({slope}\right)^{{+}}", Level.POWER) if symbol.new else Drawn(slope, Level.FACTOR)
         return Drawn(name, Level.POWER if raised else Level.ATOM)
 
     def numeral(self, text: str) -> str:

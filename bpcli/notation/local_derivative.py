@@ -12,13 +12,13 @@ from bpcli.notation.entries_read import reads_numbers
 from bpcli.notation.evaluate import Grid
 from bpcli.notation.syntax import Binary, Bind, Call, Compare, Expr, Name, Negate, Number, Read, Reduce, walk
 
-__all__ = ["Index", "Local", "placed"]
+__all__ = ["Index", "LocalDerivative", "with_indices"]
 
 Index = tuple[int, ...]
-MOST = 4096  # places of a window that are tried
+MAX_PLACES_TRIED = 4096  # values of the unknown indices
 
 
-class Local:
+class LocalDerivative:
     """The backward equation `grid` at the entry `at`, where `dy` is 1 at `to` and 0 elsewhere."""
 
     def __init__(self, grid: Grid, env: Mapping[str, Any], at: Index, to: Index) -> None:
@@ -33,7 +33,7 @@ class Local:
         if body is None or not self._fits({}):
             return None
         numbers = {k: Number(int(self.env[k])) for k in _settings(self.grid) if k in self.env}
-        return placed(body, {**numbers, **self.letters})
+        return with_indices(body, {**numbers, **self.letters})
 
     def _without_error(self, node: Expr) -> Expr | None:
         match node:
@@ -84,7 +84,7 @@ class Local:
         """Whether there is one place in a sum at which dy is read at `to`; its letters get their numbers."""
         unknown = sorted(letters - self.letters.keys())
         sizes = [self.grid.size[k] for k in unknown]
-        if math.prod(sizes) > MOST:
+        if math.prod(sizes) > MAX_PLACES_TRIED:
             return False
         tried = (dict(zip(unknown, place, strict=True)) for place in itertools.product(*map(range, sizes)))
         found = [place for place in tried if self._fits(place)]
@@ -112,24 +112,24 @@ def _settings(grid: Grid) -> set[str]:
     return found - set(grid.letters)
 
 
-def placed(node: Expr, letters: Mapping[str, Number]) -> Expr:
+def with_indices(node: Expr, letters: Mapping[str, Number]) -> Expr:
     """The expression with numbers in place of letters; an index, and what is compared, worked out where it can be."""
     match node:
         case Name(id=name):
             return letters.get(name, node)
         case Read(array=array, index=index):
-            return Read(array, tuple(_worked(placed(i, letters)) for i in index))
+            return Read(array, tuple(_worked(with_indices(i, letters)) for i in index))
         case Negate(operand=operand):
-            return Negate(placed(operand, letters))
+            return Negate(with_indices(operand, letters))
         case Binary(op=op, left=left, right=right):
-            return Binary(op, placed(left, letters), placed(right, letters))
+            return Binary(op, with_indices(left, letters), with_indices(right, letters))
         case Compare(op=op, left=left, right=right):
-            return Compare(op, _worked(placed(left, letters)), _worked(placed(right, letters)))
+            return Compare(op, _worked(with_indices(left, letters)), _worked(with_indices(right, letters)))
         case Call(fn=fn, args=args):
-            return Call(fn, tuple(placed(a, letters) for a in args))
+            return Call(fn, tuple(with_indices(a, letters) for a in args))
         case Reduce(fn=fn, over=over, body=body, extra=extra):
             inner = {k: v for k, v in letters.items() if k not in {getattr(b, "letter", "") for b in over}}
-            return Reduce(fn, over, placed(body, inner), extra)
+            return Reduce(fn, over, with_indices(body, inner), extra)
     return node
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 from bpcli.notation.reader import Drawn, Stacked
-from bpcli.notation.symbols import Glyph, Level
+from bpcli.notation.symbols import Level, Symbol
 from bpcli.notation.syntax import Equation, Expr
 
 __all__ = ["MathML", "draw", "math"]
@@ -48,21 +48,21 @@ class MathML(Stacked):
         for kind, left, right in (("(", "(", ")"), ("[", "[", "]"), ("|", "|", "|"), ("floor", "⌊", "⌋"))
     }
 
-    def symbol(self, glyph: Glyph, index: Sequence[str]) -> Drawn:
-        name = f"<mi>{glyph.letter}</mi>"
-        if glyph.hat:
+    def symbol(self, symbol: Symbol, index: Sequence[str]) -> Drawn:
+        name = f"<mi>{symbol.letter}</mi>"
+        if symbol.hat:
             name = f'<mover accent="true">{name}<mo>^</mo></mover>'
-        lowered = _COMMA.join([f"<mn>{glyph.digits}</mn>"] * bool(glyph.digits) + list(index))
-        plus = glyph.new and not glyph.gradient
-        raised = "<mn>2</mn>" * glyph.square + "<mo>+</mo>" * plus
+        lowered = _COMMA.join([f"<mn>{symbol.digits}</mn>"] * bool(symbol.digits) + list(index))
+        plus = symbol.new and not symbol.gradient
+        raised = "<mn>2</mn>" * symbol.square + "<mo>+</mo>" * plus
         if lowered and raised:
             name = f"<msubsup>{name}{_row(lowered)}{_row(raised)}</msubsup>"
         elif lowered or raised:
             tag = "msub" if lowered else "msup"
             name = f"<{tag}>{name}{_row(lowered or raised)}</{tag}>"
-        if glyph.gradient:
+        if symbol.gradient:
             slope = f"<mfrac><mrow><mi>∂</mi><mi>L</mi></mrow><mrow><mi>∂</mi>{name}</mrow></mfrac>"
-            if glyph.new:
+            if symbol.new:
                 return Drawn(f"<msup>{slope.join(self.fences['('])}<mo>+</mo></msup>", Level.POWER)
             return Drawn(slope, Level.FACTOR)
         return Drawn(name, Level.POWER if raised else Level.ATOM)

@@ -43,19 +43,19 @@ class Ranges:
 
     def sizes(self) -> dict[str, int]:
         self._check()
-        told = self._told()
+        written = self._written()
         engine = self._engine()
-        alone = self._alone(set(told))
+        alone = self._alone(set(written))
         size: dict[str, int] = {}
         for letter in self.letters:
-            found = [s[letter] for s in (told, engine, alone, self.known) if letter in s]
+            found = [s[letter] for s in (written, engine, alone, self.known) if letter in s]
             if not found:
                 raise self.error(f"index {letter} has no range; write {letter}<...")
             size[letter] = found[0]
             if letter in engine and letter in alone and engine[letter] != alone[letter]:
                 raise self.error(f"index {letter} is {engine[letter]} on the left and {alone[letter]} on the right")
-            if letter in engine and letter in told and engine[letter] != told[letter]:
-                raise self.error(f"index {letter} is told to be {told[letter]} and is {engine[letter]} on the left")
+            if letter in engine and letter in written and engine[letter] != written[letter]:
+                raise self.error(f"index {letter} is told to be {written[letter]} and is {engine[letter]} on the left")
         return size
 
     def _check(self) -> None:
@@ -77,14 +77,14 @@ class Ranges:
                         f"{node.array} has {self.ranks[node.array]} axes and is written with {len(node.index)}"
                     )
 
-    def _told(self) -> dict[str, int]:
-        told: dict[str, int] = {}
+    def _written(self) -> dict[str, int]:
+        written: dict[str, int] = {}
         for b in self.binds:
             if b.size is not None:
                 n = self._integer(b.size)
-                if told.setdefault(b.letter, n) != n:
-                    raise self.error(f"index {b.letter} is told to be {told[b.letter]} and {n}")
-        return told
+                if written.setdefault(b.letter, n) != n:
+                    raise self.error(f"index {b.letter} is told to be {written[b.letter]} and {n}")
+        return written
 
     def _engine(self) -> dict[str, int]:
         shape = self.shapes.get(self.equation.name)
@@ -94,12 +94,12 @@ class Ranges:
             raise self.error(f"the engine's {self.equation.name} has {len(shape)} axes")
         return {b.letter: d for b, d in zip(self.free, shape, strict=True)}
 
-    def _alone(self, told: set[str]) -> dict[str, int]:
+    def _alone(self, written: set[str]) -> dict[str, int]:
         alone: dict[str, int] = {}
         for node in self._unpadded(self.equation.right):
             if isinstance(node, Read) and node.array in self.shapes:
                 for index, d in zip(node.index, self.shapes[node.array], strict=True):
-                    letter = index.id if isinstance(index, Name) and index.id not in told else ""
+                    letter = index.id if isinstance(index, Name) and index.id not in written else ""
                     if letter in self.letters and alone.setdefault(letter, d) != d:
                         raise self.error(f"index {letter} is {alone[letter]} and {d}")
         return alone

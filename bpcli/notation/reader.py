@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
-from bpcli.notation.symbols import Glyph, Level, figure, glyph, textbook
+from bpcli.notation.symbols import Level, Symbol, format_number, symbol_of, textbook_form
 from bpcli.notation.syntax import (
     Binary,
     Bind,
@@ -48,7 +48,7 @@ class Reader(ABC):
     # how it looks
 
     @abstractmethod
-    def symbol(self, glyph: Glyph, index: Sequence[str]) -> Drawn:
+    def symbol(self, symbol_of: Symbol, index: Sequence[str]) -> Drawn:
         """A name, with the indices it is read at."""
 
     @abstractmethod
@@ -103,16 +103,16 @@ class Reader(ABC):
 
     def draw(self, node: Expr) -> Drawn:
         """The drawing of an expression."""
-        node = textbook(node)
+        node = textbook_form(node)
         match node:
             case Number(value=value):
                 return self.number(value)
             case Name(id=name):
-                return self.symbol(glyph(name, self.known), ())
+                return self.symbol(symbol_of(name, self.known), ())
             case Dots():
                 return Drawn(self.signs["..."])
             case Read(array=array, index=index):
-                return self.symbol(glyph(array, self.known), [self.small(i).text for i in index])
+                return self.symbol(symbol_of(array, self.known), [self.small(i).text for i in index])
             case Negate(operand=operand):
                 whole = isinstance(operand, Binary) and operand.op == "%"  # -a mod b would be (-a) mod b
                 inner = self.fit(operand, Level.ATOM if whole else Level.QUOTIENT, inner=True)
@@ -129,12 +129,12 @@ class Reader(ABC):
     def equation(self, equation: Equation) -> str:
         """Left side = right side."""
         index = [self._letter(b, ranged=False) for b in equation.free]
-        left = self.symbol(glyph(equation.name, self.known), index)
+        left = self.symbol(symbol_of(equation.name, self.known), index)
         return left.text + self.signs["=="] + self.draw(equation.right).text
 
     def number(self, value: float) -> Drawn:
         """A number; a negative one gets parentheses in products."""
-        text = figure(value, self.digits)
+        text = format_number(value, self.digits)
         if text.startswith("-"):
             return Drawn(self.signs["neg"] + self.numeral(text[1:]), Level.SUM, "-")
         return Drawn(self.numeral(text), self.numeral_level(text), "0")
@@ -218,9 +218,9 @@ class Reader(ABC):
             case "at", (label, value):
                 return Drawn(self.labelled(self.draw(label).text, self.draw(value).text))
             case "sum", (first, *others):
-                begin = self.fit(first, Level.SUM if isinstance(first, Number) else Level.QUOTIENT)
-                parts = [begin, *(self.fit(term, Level.QUOTIENT, inner=True) for term in others)]
-                return Drawn(self.signs["+"].join(p.text for p in parts), Level.SUM, begin.lead)
+                first_term = self.fit(first, Level.SUM if isinstance(first, Number) else Level.QUOTIENT)
+                parts = [first_term, *(self.fit(term, Level.QUOTIENT, inner=True) for term in others)]
+                return Drawn(self.signs["+"].join(p.text for p in parts), Level.SUM, first_term.lead)
             case "percentile", (rank, *values):
                 return self.percentile(rank, (), [self.draw(v).text for v in values])
         return self.apply(fn, [self.draw(a).text for a in args])
@@ -234,7 +234,7 @@ class Reader(ABC):
         return Drawn(self.big(node.fn, over, self.fit(node.body, Level.QUOTIENT, inner=True).text), Level.QUOTIENT)
 
     def _count(self, node: Reduce) -> Drawn:
-        """How many values: the letters as capitals, or the ranges that are told."""
+        """How many values: the letters as capitals, or the ranges as they are written."""
         sizes: list[Expr] = []
         for b in node.over:
             sizes.append(b if isinstance(b, Dots) else b.size or Name(b.letter.upper()))

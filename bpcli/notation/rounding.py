@@ -10,12 +10,12 @@ import numpy as np
 
 from bpcli.notation.calculator import reevaluate
 from bpcli.notation.evaluate import CONSTANTS
-from bpcli.notation.functions import POINT
-from bpcli.notation.symbols import textbook
+from bpcli.notation.functions import POINTWISE
+from bpcli.notation.symbols import textbook_form
 from bpcli.notation.syntax import Binary, Call, Expr, Name, Negate, Number
 from bpcli.notation.text import Text
 
-__all__ = ["weigh"]
+__all__ = ["value_and_scale"]
 
 _SLOPES: dict[str, Callable[[float, float], float]] = {
     "exp": lambda z, f: f,
@@ -29,38 +29,38 @@ _SLOPES: dict[str, Callable[[float, float], float]] = {
 """The derivative at z, where the value is f; of the others, 1 bounds it."""
 
 
-def weigh(node: Expr) -> tuple[float, float]:
+def value_and_scale(node: Expr) -> tuple[float, float]:
     """The value of a tree of numbers, and the sum of its terms' sizes: what rounding errors are proportional to."""
-    value, size = _weigh(node)
+    value, size = _value_and_scale(node)
     return value, size if math.isfinite(size) else abs(value)
 
 
-def _weigh(node: Expr) -> tuple[float, float]:
+def _value_and_scale(node: Expr) -> tuple[float, float]:
     match node:
         case Number(value=value):
             return float(value), abs(float(value))
         case Name(id=name):
             return CONSTANTS[name], CONSTANTS[name]
         case Negate(operand=operand):
-            value, size = _weigh(operand)
+            value, size = _value_and_scale(operand)
             return -value, size
         case Binary(op=op, left=left, right=right):
-            return _weigh_binary(op, _weigh(left), _weigh(right))
+            return _of_binary(op, _value_and_scale(left), _value_and_scale(right))
         case Call(fn="xlogy"):
-            return _weigh(textbook(node))
+            return _value_and_scale(textbook_form(node))
         case Call(fn="rest", args=(_, Number(value=value), Number(value=size))):
             return value, size
         case Call(fn="sum", args=terms):
-            pairs = [_weigh(term) for term in terms]
+            pairs = [_value_and_scale(term) for term in terms]
             return sum(value for value, _ in pairs), sum(size for _, size in pairs)
         case Call(fn="at", args=(_, labelled)):
-            return _weigh(labelled)
+            return _value_and_scale(labelled)
         case Call(fn="max" | "min" as fn, args=args):
-            return (max if fn == "max" else min)(map(_weigh, args), key=lambda pair: pair[0])
-        case Call(fn=fn, args=(arg,)) if fn in POINT:
-            z, size = _weigh(arg)
+            return (max if fn == "max" else min)(map(_value_and_scale, args), key=lambda pair: pair[0])
+        case Call(fn=fn, args=(arg,)) if fn in POINTWISE:
+            z, size = _value_and_scale(arg)
             with np.errstate(all="ignore"):
-                f = float(POINT[fn][0](z))
+                f = float(POINTWISE[fn][0](z))
             with suppress(ArithmeticError, ValueError):  # no slope there: 1 will do
                 size *= abs(_SLOPES[fn](z, f)) if fn in _SLOPES else 1.0
             return f, max(abs(f), size)
@@ -68,7 +68,7 @@ def _weigh(node: Expr) -> tuple[float, float]:
     return value, abs(value)
 
 
-def _weigh_binary(op: str, left: tuple[float, float], right: tuple[float, float]) -> tuple[float, float]:
+def _of_binary(op: str, left: tuple[float, float], right: tuple[float, float]) -> tuple[float, float]:
     (a, size_a), (b, size_b) = left, right
     with np.errstate(all="ignore"):
         match op:

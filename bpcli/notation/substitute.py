@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bpcli.notation.entries_read import idle, padded, reads_numbers, windows
+from bpcli.notation.entries_read import padded_reads, reads_numbers, window_spans, zero_by_index
 from bpcli.notation.evaluate import CONSTANTS, Grid
 from bpcli.notation.functions import EXP_LIMIT, real
-from bpcli.notation.rounding import weigh
+from bpcli.notation.rounding import value_and_scale
 from bpcli.notation.symbols import gradient_of
 from bpcli.notation.syntax import Binary, Bind, Call, Compare, Expr, Name, Negate, Number, Read, Reduce, walk
 from bpcli.notation.text import Text
@@ -39,7 +39,7 @@ class Substitution:
         self.notes: list[str] = []
         self.depth = 0  # reductions around the expression at hand
 
-    def put(self, node: Expr, index: Mapping[str, int]) -> Expr:
+    def substitute(self, node: Expr, index: Mapping[str, int]) -> Expr:
         """The expression with its numbers."""
         match node:
             case Name(id=name) if name in CONSTANTS and name not in self.env:
@@ -48,23 +48,23 @@ class Substitution:
                 self._note_row(node, index)
                 return self._number(node, index)
             case Negate(operand=operand):
-                return Negate(self.put(operand, index))
+                return Negate(self.substitute(operand, index))
             case Binary(op=op, left=left, right=right):
-                return Binary(op, self.put(left, index), self.put(right, index))
+                return Binary(op, self.substitute(left, index), self.substitute(right, index))
             case Compare(op=op, left=left, right=right):
-                return Compare(op, self.put(left, index), self.put(right, index))
+                return Compare(op, self.substitute(left, index), self.substitute(right, index))
             case Call(fn="where", args=(condition, then, other)):
                 holds = self._value(condition, index) != 0
                 if not self.depth:
-                    self._note_branch(self.put(condition, index), holds)
-                return self.put(then if holds else other, index)
+                    self._note_branch(self.substitute(condition, index), holds)
+                return self.substitute(then if holds else other, index)
             case Call(fn="exp", args=(z,)) if self._value(z, index) > EXP_LIMIT:
                 self.notes.append(f"e^ saturates at {EXP_LIMIT:g}")
                 return Call("exp", (Number(EXP_LIMIT),))
             case Call(fn="xlogy", args=(a, _)) if self._value(a, index) == 0:
                 return Number(0)
             case Call(fn=fn, args=args):
-                return Call(fn, tuple(self.put(a, index) for a in args))
+                return Call(fn, tuple(self.substitute(a, index) for a in args))
             case Reduce():
                 return self._reduce(node, index)
         return node
@@ -94,7 +94,7 @@ class Substitution:
             return dict(zip(letters, map(int, np.unravel_index(i, values.shape)), strict=True))
 
         self.depth += 1
-        bodies = _Bodies(values.ravel(), lambda i: self.put(node.body, {**index, **place(i)}), self.terms)
+        bodies = _Terms(values.ravel(), lambda i: self.substitute(node.body, {**index, **place(i)}), self.terms)
         match node.fn:
             case "sum":
                 out = self._sum(bodies, self._off(node.body, index, letters))
@@ -105,7 +105,7 @@ class Substitution:
             case "logsumexp":
                 out = Call("log", (bodies.exponentials(),))
             case "percentile":
-                out = self._percentile(bodies, self.put(node.extra[0], index))
+                out = self._percentile(bodies, self.substitute(node.extra[0], index))
             case _:
                 out = bodies.choice(node.fn)
         self.depth -= 1
@@ -126,18 +126,18 @@ class Substitution:
         self.notes.append(text)
 
     def _note_windows(self, node: Reduce, index: Mapping[str, int]) -> None:
-        for array, spans in windows(self.grid, self.env, node, index):
-            ends = ((self.reader.number(a).text, self.reader.number(b).text) for a, b in spans)
-            self.notes.append(f"sees {array}[{', '.join(a if a == b else f'{a} to {b}' for a, b in ends)}]")
+        for array, spans in window_spans(self.grid, self.env, node, index):
+            bounds = ((self.reader.number(a).text, self.reader.number(b).text) for a, b in spans)
+            self.notes.append(f"sees {array}[{', '.join(a if a == b else f'{a} to {b}' for a, b in bounds)}]")
 
     def _off(self, body: Expr, index: Mapping[str, int], letters: Sequence[str]) -> tuple[int, str]:
         """How many terms have nothing to read, and what is there in place of it."""
-        count = int(idle(self.grid, self.env, body, index, letters).sum())
-        errors = any(isinstance(n, Read) and gradient_of(n.array, self.env) for n in padded(body))
+        count = int(zero_by_index(self.grid, self.env, body, index, letters).sum())
+        errors = any(isinstance(n, Read) and gradient_of(n.array, self.env) for n in padded_reads(body))
         gaps = any(isinstance(n, Call) and n.fn == "where" for n in walk(body))
         return count, "off the grid" if errors or gaps else "in the padding"
 
-    def _sum(self, bodies: _Bodies, off: tuple[int, str]) -> Expr:
+    def _sum(self, bodies: _Terms, off: tuple[int, str]) -> Expr:
         live = np.flatnonzero(bodies.values)
         zeros, count = len(bodies.values) - len(live), len(bodies.values)
         if zeros:
@@ -149,11 +149,11 @@ class Substitution:
             self.notes.append((among if len(live) else every) + edge * bool(off[0]))
         return bodies.sum(live)
 
-    def _percentile(self, bodies: _Bodies, rank: Expr) -> Expr:
+    def _percentile(self, bodies: _Terms, rank: Expr) -> Expr:
         values, n = np.sort(bodies.values), len(bodies.values)
         if n <= self.terms:
             return Call("percentile", (rank, *map(bodies.body, range(n))))
-        place = weigh(rank)[0] * (n - 1) / 100
+        place = value_and_scale(rank)[0] * (n - 1) / 100
         low = int(place)
         high = min(low + 1, n - 1)
         self.notes.append(f"between places {low} and {high} of {n} sorted values, counted from 0")
@@ -161,7 +161,7 @@ class Substitution:
         return Binary("+", Number(float(values[low])), Binary("*", Number(place - low), step))
 
 
-class _Bodies:
+class _Terms:
     """The values a reduction runs over, and for each of them its expression; `terms` of them may be shown."""
 
     def __init__(self, values: Array, body: Callable[[int], Expr], terms: int) -> None:
@@ -175,7 +175,7 @@ class _Bodies:
         return sorted(order[: self.terms - 1]), sorted(order[self.terms - 1 :])
 
     def rest(self, among: list[int], value: float) -> Call:
-        """The value that stands for those not shown; the third number is what it is made of, for `weigh`."""
+        """The value that stands for those not shown; the third number is what it is made of, for `value_and_scale`."""
         size = math.fsum(abs(self.values[i]) for i in among)
         return Call("rest", (Number(len(among)), Number(float(value)), Number(size)))
 

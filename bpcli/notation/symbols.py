@@ -11,7 +11,7 @@ from enum import IntEnum
 
 from bpcli.notation.syntax import Binary, Call, Expr, Number, Reduce
 
-__all__ = ["Glyph", "Level", "figure", "glyph", "gradient_of", "textbook"]
+__all__ = ["Level", "Symbol", "format_number", "gradient_of", "symbol_of", "textbook_form"]
 
 GREEK = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "eps": "ε", "eta": "η", "theta": "θ", "lam": "λ", "mu": "μ",
@@ -41,7 +41,7 @@ class Level(IntEnum):
 
 
 @dataclass(frozen=True)
-class Glyph:
+class Symbol:
     """How a name is drawn. `name` is the name itself, without `_new` and the d of a gradient."""
 
     name: str
@@ -58,7 +58,7 @@ def gradient_of(name: str, known: Collection[str]) -> str | None:
     return name[1:] if name.startswith("d") and name[1:] in known else None
 
 
-def glyph(name: str, known: Collection[str] = ()) -> Glyph:
+def symbol_of(name: str, known: Collection[str] = ()) -> Symbol:
     """The symbol for a name; `known` are the arrays and left sides of the part."""
     old = name.removesuffix("_new") or name
     plain = gradient_of(old, known) or old
@@ -67,7 +67,7 @@ def glyph(name: str, known: Collection[str] = ()) -> Glyph:
     if not stem or not (len(stem) == 1 or stem in GREEK):
         stem = letter
     hat = len(stem) == 4 and stem.endswith("hat")
-    return Glyph(
+    return Symbol(
         name=plain,
         letter=stem[0] if hat else GREEK.get(stem, stem),
         digits=letter[len(stem) :],
@@ -78,7 +78,7 @@ def glyph(name: str, known: Collection[str] = ()) -> Glyph:
     )
 
 
-def figure(value: float, digits: int | None = None) -> str:
+def format_number(value: float, digits: int | None = None) -> str:
     """A number in `digits` significant digits, trailing zeros kept; as written where it has no more digits than that,
     or where `digits` is None. Small and large ones as 1.5e-7."""
     if isinstance(value, int):
@@ -99,7 +99,7 @@ def _plain(number: Decimal, most: int) -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
-def textbook(node: Expr) -> Expr:
+def textbook_form(node: Expr) -> Expr:
     """The expression that a stably evaluated function or reduction stands for; any other, unchanged."""
     one = Number(1)
     match node:

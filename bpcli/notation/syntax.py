@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from bpcli.notation.functions import POINT, REDUCE
+from bpcli.notation.functions import POINTWISE, REDUCTIONS
 
 __all__ = [
     "Binary", "Bind", "Call", "Compare", "Dots", "Eq", "Equation", "Expr", "Name", "Negate", "NotationError", "Number",
@@ -195,7 +195,7 @@ def _reduction(fn: str, args: list[ast.expr]) -> Reduce | None:
     """The call as a reduction, or None where `max(a, b)` is meant as a function of two values."""
     if fn == "count":
         return Reduce("count", tuple(_bind(a) for a in args), Number(1))
-    if fn not in REDUCE or not args:
+    if fn not in REDUCTIONS or not args:
         return None
     extra: tuple[Expr, ...] = ()
     over = args[:-1]
@@ -203,7 +203,7 @@ def _reduction(fn: str, args: list[ast.expr]) -> Reduce | None:
         extra, over = (_expr(over[-1]),), over[:-1]
     if not over or not all(_is_bind(a) for a in over):
         return None
-    if fn in POINT and not any(isinstance(a, ast.Compare) or _is_dots(a) for a in over):
+    if fn in POINTWISE and not any(isinstance(a, ast.Compare) or _is_dots(a) for a in over):
         letters = {a.id for a in over if isinstance(a, ast.Name)}
         if not _mentions(args[-1], letters):
             return None
@@ -238,8 +238,8 @@ def _expr(node: ast.expr) -> Expr:
 
 
 def _check_call(fn: str, args: list[ast.expr], node: ast.expr) -> None:
-    arity = {"pad": (1, 2), "where": (3, 3)}.get(fn) or POINT.get(fn, (None, None))[1]
-    if arity is None and fn in REDUCE:
+    arity = {"pad": (1, 2), "where": (3, 3)}.get(fn) or POINTWISE.get(fn, (None, None))[1]
+    if arity is None and fn in REDUCTIONS:
         raise NotationError(f"{ast.unparse(node)!r}: {fn} needs an index: {fn}(i, ...)")
     if arity is None:
         raise NotationError(f"{ast.unparse(node)!r}: no function or reduction is called {fn}")

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 from bpcli.notation.reader import Drawn, Reader
-from bpcli.notation.symbols import Glyph, Level
+from bpcli.notation.symbols import Level, Symbol
 from bpcli.notation.syntax import Equation, Expr
 
 __all__ = ["Ascii", "Text", "draw"]
@@ -30,17 +30,17 @@ class Text(Reader):
     fences: ClassVar = {"(": ("(", ")"), "[": ("[", "]"), "|": ("|", "|"), "floor": ("⌊", "⌋")}
     operators: ClassVar = {"sum": "Σ", "prod": "Π", "max": "max", "argmax": "argmax"}
 
-    def symbol(self, glyph: Glyph, index: Sequence[str]) -> Drawn:
+    def symbol(self, symbol: Symbol, index: Sequence[str]) -> Drawn:
         read = self.brackets(index)
-        name = self.letters(glyph)
-        if glyph.gradient:
+        name = self.letters(symbol)
+        if symbol.gradient:
             whole = f"{self.signs['d']}L/{self.signs['d']}{name}{read}"
-            return Drawn(f"({whole})⁺") if glyph.new else Drawn(whole, Level.FACTOR)
-        return Drawn(name + "⁺" * glyph.new + read, Level.POWER if glyph.square or glyph.new else Level.ATOM)
+            return Drawn(f"({whole})⁺") if symbol.new else Drawn(whole, Level.FACTOR)
+        return Drawn(name + "⁺" * symbol.new + read, Level.POWER if symbol.square or symbol.new else Level.ATOM)
 
-    def letters(self, glyph: Glyph) -> str:
+    def letters(self, symbol: Symbol) -> str:
         """The name without its indices."""
-        return glyph.letter + "\u0302" * glyph.hat + glyph.digits.translate(_LOWERED) + "²" * glyph.square
+        return symbol.letter + "\u0302" * symbol.hat + symbol.digits.translate(_LOWERED) + "²" * symbol.square
 
     @staticmethod
     def brackets(index: Sequence[str]) -> str:
@@ -106,10 +106,10 @@ class Ascii(Text):
     fences: ClassVar = {"(": ("(", ")"), "[": ("[", "]"), "|": ("|", "|"), "floor": ("floor(", ")")}
     operators: ClassVar = {"sum": "sum", "prod": "prod", "max": "max", "argmax": "argmax"}
 
-    def symbol(self, glyph: Glyph, index: Sequence[str]) -> Drawn:
+    def symbol(self, symbol: Symbol, index: Sequence[str]) -> Drawn:
         read = self.brackets(index)
-        name = glyph.name + "_new" * glyph.new
-        return Drawn(f"dL/d{name}{read}", Level.FACTOR) if glyph.gradient else Drawn(name + read)
+        name = symbol.name + "_new" * symbol.new
+        return Drawn(f"dL/d{name}{read}", Level.FACTOR) if symbol.gradient else Drawn(name + read)
 
     def numeral(self, text: str) -> str:
         return text

@@ -15,12 +15,12 @@ import numpy as np
 from bpcli.notation.calculator import reevaluate
 from bpcli.notation.evaluate import Grid
 from bpcli.notation.functions import real
-from bpcli.notation.rounding import weigh
+from bpcli.notation.rounding import value_and_scale
 from bpcli.notation.substitute import Substitution
 from bpcli.notation.syntax import Expr
 from bpcli.notation.text import Ascii, Text
 
-__all__ = ["Worked", "entry", "reevaluate"]
+__all__ = ["Worked", "reevaluate", "work_out_entry"]
 
 _EXACT = 17  # significant digits that give a double back
 _NOISE = 64 * float(np.finfo(np.float64).eps)
@@ -48,7 +48,7 @@ class Worked:
         return f"{self.left} = {self.substituted} {'=' if self.closes else '≈'} {self.result}"
 
 
-def entry(
+def work_out_entry(
     grid: Grid, env: Mapping[str, Any], at: tuple[int, ...], digits: int = 6, terms: int = 6, ascii: bool = False
 ) -> Worked:
     """The entry `at` of a compiled equation's left side; `env` holds every array and number that the equation reads.
@@ -60,10 +60,10 @@ def entry(
     reader = Ascii if ascii else Text
     index = dict(zip(grid.free, at, strict=True))
     numbers = Substitution(grid, env, max(terms, 2), reader(digits=digits))
-    tree = numbers.put(grid.equation.right, index)
+    tree = numbers.substitute(grid.equation.right, index)
     notes = numbers.notes
     value = shown = float(real(grid.at(env, grid.equation.right, index)))
-    size = weigh(tree)[1]
+    size = value_and_scale(tree)[1]
     if 0 < abs(value) <= _NOISE * size < np.inf:
         shown = 0.0
         notes.append("rounding")

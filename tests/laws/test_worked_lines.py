@@ -13,7 +13,7 @@ from registry import good
 
 from bpcli.family.plan import Sample
 from bpcli.notation import Program, latex, mathml, text
-from bpcli.notation.worked import entry
+from bpcli.notation.worked import work_out_entry
 from bpcli.studies.witness.cases import cases
 
 MOST = 12  # entries of one array
@@ -39,6 +39,6 @@ def test_equations_can_be_drawn_and_worked(sample: Sample, monkeypatch: pytest.M
             assert latex.draw(grid.equation, known)
             ET.fromstring(mathml.draw(grid.equation, known))
             for at in itertools.islice(itertools.product(*map(range, grid.shape)), MOST):
-                line = entry(grid, env, at)
+                line = work_out_entry(grid, env, at)
                 assert line.closes, line.line
                 assert line.value == pytest.approx(float(env[grid.name][at]), rel=1e-12, abs=1e-12)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from bpcli.notation import Eq, Program, compile_equations
-from bpcli.notation.entries_read import idle, reads_at, windows
-from bpcli.notation.local_derivative import Local
+from bpcli.notation.entries_read import entries_read, window_spans, zero_by_index
+from bpcli.notation.local_derivative import LocalDerivative
 from bpcli.notation.syntax import Reduce
 from bpcli.notation.text import Ascii
-from bpcli.notation.worked import entry
+from bpcli.notation.worked import work_out_entry
 
 X = np.arange(1.0, 6.0)  # five pixels, seen three at a time, every second place, a zero on either side
 SETTINGS = {"s": 2, "a": 1}
@@ -27,18 +27,18 @@ def program(eq: Eq, **shapes: tuple[int, ...]) -> Program:
 def notes(eq: Eq, at: tuple[int, ...], **more: Any) -> tuple[str, ...]:
     env = {**ENV, **more}
     (grid,) = program(eq, **{k: np.shape(v) for k, v in more.items()}).grids
-    return entry(grid, env, at, ascii=True).notes
+    return work_out_entry(grid, env, at, ascii=True).notes
 
 
 def test_what_padding_stands_for_is_not_read() -> None:
     (grid,) = program(FORWARD).grids
-    assert reads_at(grid, ENV, {"p": 0})["x"] == {(0,), (1,)}
-    assert reads_at(grid, ENV, {"p": 1})["x"] == {(1,), (2,), (3,)}
+    assert entries_read(grid, ENV, {"p": 0})["x"] == {(0,), (1,)}
+    assert entries_read(grid, ENV, {"p": 1})["x"] == {(1,), (2,), (3,)}
 
 
 def test_a_place_between_strides_is_seen_by_no_output() -> None:
     (grid,) = program(BACK).grids
-    assert [sorted(reads_at(grid, ENV, {"h": h})["dy"]) for h in range(5)] == [
+    assert [sorted(entries_read(grid, ENV, {"h": h})["dy"]) for h in range(5)] == [
         [(0,)], [(0,), (1,)], [(1,)], [(1,), (2,)], [(2,)],
     ]  # fmt: skip
 
@@ -46,13 +46,13 @@ def test_a_place_between_strides_is_seen_by_no_output() -> None:
 def test_a_closed_relu_is_on_the_way_all_the_same() -> None:
     (grid,) = program(RELU, dy=(5,)).grids
     env = {**ENV, "dy": np.ones(5)}
-    assert reads_at(grid, env, {"h": 0})["dy"] == {(0,)}
+    assert entries_read(grid, env, {"h": 0})["dy"] == {(0,)}
 
 
 def test_terms_with_nothing_to_read_are_told_from_those_that_happen_to_be_0() -> None:
     (grid,) = program(FORWARD).grids
     assert isinstance(grid.equation.right, Reduce)
-    assert idle(grid, ENV, grid.equation.right.body, {"p": 0}, ["u"]).tolist() == [True, False, False]
+    assert zero_by_index(grid, ENV, grid.equation.right.body, {"p": 0}, ["u"]).tolist() == [True, False, False]
     assert notes(FORWARD, (0,)) == ("1 of 3 terms is 0, in the padding", "sees x[-1 to 1]")
     assert notes(FORWARD, (0,), x=X * [0, 1, 1, 1, 1]) == ("2 of 3 terms are 0, 1 of them in the padding",
                                                           "sees x[-1 to 1]")  # fmt: skip
@@ -63,10 +63,10 @@ def test_terms_with_nothing_to_read_are_told_from_those_that_happen_to_be_0() ->
 def test_windows_are_what_moves() -> None:
     (grid,) = program(FORWARD).grids
     assert isinstance(grid.equation.right, Reduce)
-    assert windows(grid, ENV, grid.equation.right, {"p": 2}) == [("x", [(3, 5)])]
+    assert window_spans(grid, ENV, grid.equation.right, {"p": 2}) == [("x", [(3, 5)])]
     (back,) = program(BACK).grids
     assert isinstance(back.equation.right, Reduce)
-    assert windows(back, ENV, back.equation.right, {"h": 0}) == []
+    assert window_spans(back, ENV, back.equation.right, {"h": 0}) == []
 
 
 def test_the_winner_is_named() -> None:
@@ -100,5 +100,5 @@ def test_the_local_factor_of_one_output(eq: Eq, at: tuple[int, ...], to: tuple[i
     shapes = {"dy": (5,)} if "1 - x" in eq.right or eq is RELU else {}
     env = {**ENV, "dy": np.ones(5)} if shapes else ENV
     (grid,) = program(eq, **({"dW": (3,)} | shapes)).grids
-    body = Local(grid, env, at, to).factor()
+    body = LocalDerivative(grid, env, at, to).factor()
     assert (Ascii().draw(body).text if body is not None else "") == factor

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bpcli.notation import Eq, NotationError, compile_equations, evaluate
-from bpcli.notation.functions import POINT, REDUCE
+from bpcli.notation.functions import POINTWISE, REDUCTIONS
 from bpcli.notation.syntax import parse, parse_expression
 
 RNG = np.random.default_rng(5)
@@ -52,7 +52,7 @@ class TestValues:
     def test_an_index_is_a_number_too(self) -> None:
         np.testing.assert_array_equal(value("10*i + (i == j)", "y[i<2,j<3]"), [[1, 0, 0], [10, 11, 10]])
 
-    @pytest.mark.parametrize("fn", sorted(set(POINT) - {"min", "max", "xlogy", "log1pexp"}))
+    @pytest.mark.parametrize("fn", sorted(set(POINTWISE) - {"min", "max", "xlogy", "log1pexp"}))
     def test_functions_are_numpys(self, fn: str) -> None:
         x = np.array([0.1, 0.7, 2.5])
         direct = [math.erf(v) for v in x] if fn == "erf" else getattr(np, fn)(x)
@@ -66,7 +66,7 @@ class TestValues:
         x = np.array([-800.0, -1, 0, 1, 800])
         np.testing.assert_allclose(value("log1pexp(x[i])", "y[i]", x=x), np.logaddexp(0, x), rtol=1e-15)
 
-    @pytest.mark.parametrize("fn", sorted(set(REDUCE) - {"percentile", "logsumexp"}))
+    @pytest.mark.parametrize("fn", sorted(set(REDUCTIONS) - {"percentile", "logsumexp"}))
     def test_reductions_are_numpys_over_axes_in_any_order(self, fn: str) -> None:
         x = RNG.normal(size=(2, 3, 4))
         found = value(f"{fn}(k, i, x[i,j,k])", "y[j]", x=x)
@@ -379,20 +379,20 @@ class TestWaysOfEvaluating:
     def test_slabs_change_nothing(self, slab: int, monkeypatch: pytest.MonkeyPatch) -> None:
         env = {"x": RNG.normal(size=(5, 4)), "W": RNG.normal(size=(4, 3)), "b": RNG.normal(size=3)}
         whole = run(*self.EQUATIONS, **env)
-        monkeypatch.setattr(evaluate, "SLAB", slab)
+        monkeypatch.setattr(evaluate, "MAX_GRID_CELLS", slab)
         for name, found in run(*self.EQUATIONS, **env).items():
             np.testing.assert_allclose(found, whole[name], rtol=1e-14, atol=1e-15, err_msg=name)
 
     def test_a_grid_stays_within_its_slab(self, monkeypatch: pytest.MonkeyPatch) -> None:
         seen = []
 
-        class Spy(evaluate._Walk):
+        class Spy(evaluate._Evaluation):
             def result(self) -> Any:
                 seen.append(math.prod(n for _, n in self.spans.values()))
                 return super().result()
 
-        monkeypatch.setattr(evaluate, "_Walk", Spy)
-        monkeypatch.setattr(evaluate, "SLAB", 100)
+        monkeypatch.setattr(evaluate, "_Evaluation", Spy)
+        monkeypatch.setattr(evaluate, "MAX_GRID_CELLS", 100)
         value("mean(k, abs(x[n,k] - z[m,k]))", "y[n,m]", x=RNG.normal(size=(9, 10)), z=RNG.normal(size=(8, 10)))
         assert len(seen) > 1
         assert max(seen) <= 100
@@ -413,7 +413,7 @@ class TestWaysOfEvaluating:
         env = {f"a{j}": rng.normal(size=[size[k] for k in r]) for j, r in enumerate(cut)} | {"c": 0.7}
         fast = run(eq, **env)["y"]
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(evaluate._Walk, "_factors", lambda self, node: None)
+            patch.setattr(evaluate._Evaluation, "_factors", lambda self, node: None)
             slow = run(eq, **env)["y"]
         np.testing.assert_allclose(fast, slow, rtol=1e-12, atol=1e-13)
 

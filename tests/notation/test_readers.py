@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bpcli.notation import Eq, latex, mathml, text
-from bpcli.notation.functions import POINT, REDUCE
-from bpcli.notation.symbols import figure, glyph, gradient_of
+from bpcli.notation.functions import POINTWISE, REDUCTIONS
+from bpcli.notation.symbols import format_number, gradient_of, symbol_of
 from bpcli.notation.syntax import Binary, Compare, Expr, Name, Negate, Number, parse, parse_expression
 
 KNOWN = {"x", "W", "b", "y", "mu", "var", "xhat", "beta", "L", "m", "q"}
@@ -44,7 +44,7 @@ class TestSymbols:
     )
     def test_a_gradient_is_d_and_a_known_name(self, name: str, parameter: str | None) -> None:
         assert gradient_of(name, KNOWN) == parameter
-        assert glyph(name, KNOWN).gradient == (parameter is not None)
+        assert symbol_of(name, KNOWN).gradient == (parameter is not None)
 
     @pytest.mark.parametrize(
         ("name", "unicode", "ascii", "in_latex"),
@@ -86,12 +86,12 @@ class TestSymbols:
         ],
     )  # fmt: skip
     def test_figures(self, value: float, digits: int | None, expected: str) -> None:
-        assert figure(value, digits) == expected
+        assert format_number(value, digits) == expected
 
     @given(st.floats(allow_nan=False, allow_infinity=False))
     def test_seventeen_digits_give_a_double_back(self, value: float) -> None:
-        assert float(figure(value, 17)) == value
-        assert float(figure(value)) == value
+        assert float(format_number(value, 17)) == value
+        assert float(format_number(value)) == value
 
 
 class TestText:
@@ -227,9 +227,9 @@ def expressions(draw: st.DrawFn, depth: int = 3) -> str:
     if depth == 0:
         return draw(st.sampled_from(["a", "beta", "m_new", "dy", "var", "2", "0.5", "1e-9", "x[n]", "dy[n, t[n] + 1]"]))
     sub = expressions(depth - 1)
-    one = st.sampled_from(sorted(POINT.keys() - {"min", "max", "xlogy"}))
+    one = st.sampled_from(sorted(POINTWISE.keys() - {"min", "max", "xlogy"}))
     two = st.sampled_from(["min", "max", "xlogy"])
-    over = st.sampled_from(sorted(REDUCE.keys() - {"percentile"}))
+    over = st.sampled_from(sorted(REDUCTIONS.keys() - {"percentile"}))
     return draw(
         st.one_of(
             st.tuples(sub, st.sampled_from(["+", "-", "*", "/", "**", "//", "%"]), sub).map(

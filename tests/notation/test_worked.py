@@ -16,19 +16,19 @@ from bpcli.notation import Eq, NotationError, compile_equations
 from bpcli.notation.latex import Latex
 from bpcli.notation.mathml import MathML
 from bpcli.notation.mathml import math as whole
-from bpcli.notation.rounding import weigh
-from bpcli.notation.worked import Worked, entry, reevaluate
+from bpcli.notation.rounding import value_and_scale
+from bpcli.notation.worked import Worked, reevaluate, work_out_entry
 
 RNG = np.random.default_rng(11)
 
 
 def work(left: str, right: str, at: tuple[int, ...] = (), **options: Any) -> Worked:
-    """The worked entry of one equation; keyword arguments that are no options of `entry` are its arrays and numbers."""
+    """The worked entry of one equation; keyword arguments that are no options of it are its arrays and numbers."""
     env = {k: np.asarray(v) if np.ndim(v) else v for k, v in options.items() if k not in ("digits", "terms", "ascii")}
     options = {k: v for k, v in options.items() if k not in env}
     shapes = {k: v.shape for k, v in env.items() if np.ndim(v)}
     (grid,) = compile_equations([Eq(left, right)], shapes, {k: v for k, v in env.items() if not np.ndim(v)}).grids
-    return entry(grid, env, at, **options)
+    return work_out_entry(grid, env, at, **options)
 
 
 def closes(w: Worked, digits: int) -> bool:
@@ -38,7 +38,7 @@ def closes(w: Worked, digits: int) -> bool:
     if printed == found or (math.isnan(printed) and math.isnan(found)):
         return True
     if printed == 0:
-        return abs(found) <= max(10.0**-digits * weigh(w.tree)[1], 1e-300)
+        return abs(found) <= max(10.0**-digits * value_and_scale(w.tree)[1], 1e-300)
     mantissa, _, exponent = w.result.partition("e")
     unit = 10.0 ** (int(exponent or 0) - len(mantissa.partition(".")[2]))
     return abs(found - printed) <= 0.5000001 * unit
@@ -305,7 +305,7 @@ def test_every_printed_line_closes(data: st.DataObject) -> None:
     digits = data.draw(st.sampled_from([2, 3, 6]))
     shapes = {k: v.shape for k, v in env.items()}
     (grid,) = compile_equations([Eq("y[n<2,o<2]", source)], shapes).grids
-    w = entry(
+    w = work_out_entry(
         grid, {**env, "c0": data.draw(VALUES), "k3": 3}, (1, 0), digits, data.draw(st.sampled_from([2, 3, 6])),
         data.draw(st.booleans()),
     )  # fmt: skip
@@ -316,7 +316,7 @@ def test_every_printed_line_closes(data: st.DataObject) -> None:
 def test_a_power_of_what_was_rounded_to_0() -> None:
     """1 + 2e-110 is 1 to the engine, and its logarithm 0; to a calculator with digits enough it is not."""
     (grid,) = compile_equations([Eq("y", "(tanh(log(1 + abs(c0))))**2")], {}).grids
-    w = entry(grid, {"c0": 2.353416605824022e-110}, (), 3)
+    w = work_out_entry(grid, {"c0": 2.353416605824022e-110}, (), 3)
     assert w.closes
     assert w.result == "0"
     assert "rounding" in w.notes
@@ -340,7 +340,7 @@ def test_every_line_of_a_small_network_closes() -> None:
     env |= program.run(env)
     for grid in program.grids:
         for at in itertools.product(*map(range, grid.shape)):
-            w = entry(grid, env, at)
+            w = work_out_entry(grid, env, at)
             assert w.closes
             assert closes(w, 6), w.line
             assert w.value == pytest.approx(env[grid.name][at], rel=1e-13, abs=1e-15)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from rich.cells import cell_len
 
-from bpcli.notation.symbols import figure
+from bpcli.notation.symbols import format_number
 from bpcli.notation.text import Ascii, Text
 
 EDGE = 3  # rows and columns that are shown at each end of a large array
@@ -81,10 +81,10 @@ def _figure(value: Any, digits: int, reader: type[Text]) -> str:
 def enough(values: Sequence[float], value: float, digits: int, *, times: bool = False) -> int:
     """In how many digits the values have to be printed so that whoever adds or multiplies them gets `value` as printed
     in `digits`; 0 where even all of theirs are not enough."""
-    found = figure(value, digits)
+    found = format_number(value, digits)
     for more in range(digits, EXACT + 1):
-        printed = [Decimal(figure(v, more)) for v in values]
-        if figure(float(math.prod(printed) if times else sum(printed)), digits) == found:
+        printed = [Decimal(format_number(v, more)) for v in values]
+        if format_number(float(math.prod(printed) if times else sum(printed)), digits) == found:
             return more
     return 0
 

@@ -7,7 +7,7 @@ from itertools import groupby
 
 import numpy as np
 
-from bpcli.notation.symbols import figure
+from bpcli.notation.symbols import format_number
 from bpcli.records.trace import (
     STAGES,
     Array,
@@ -191,7 +191,7 @@ def _overview(d: Derivation, step: StepLine) -> Iterator[Block]:
 def _layer(line: LayerLine, digits: int) -> tuple[Words, ...]:
     kind = "" if line.kind in line.layer else f" {line.kind}"
     units = "×".join(map(str, line.units)) or "1"
-    lengths = ", ".join(f"|{name}| {figure(value, 4)}" for name, value in line.gradients.items())
+    lengths = ", ".join(f"|{name}| {format_number(value, 4)}" for name, value in line.gradients.items())
     y, dy = (_few(a[0], digits) for a in (line.y, line.dy))
     return (Code(line.layer), kind), (units,), (y,), (dy,), (lengths,), (line.note,)
 
@@ -205,7 +205,7 @@ def _few(values: Array, digits: int) -> str:
 
 
 def _number(value: float, digits: int) -> str:
-    return figure(float(value), digits).replace("-", "−").replace("inf", "∞")
+    return format_number(float(value), digits).replace("-", "−").replace("inf", "∞")
 
 
 # --------------------------------------------------------------------------------------------------------------- paths

@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text as Styled
 
-from bpcli.notation.symbols import figure
+from bpcli.notation.symbols import format_number
 from bpcli.records.trace import STAGES, Mark, Marks, Stage
 from bpcli.render.console import ASCII_HEADER_LINE, printable, table
 from bpcli.render.json_text import dumps
@@ -130,4 +130,4 @@ class _Sheet:
 def _number(value: float, mark: Mark) -> str:
     """A number with as many digits as the one that is claimed, and at least six."""
     digits = sum(c.isdigit() for c in mark.written.lower().partition("e")[0].lstrip("-+0."))
-    return figure(value, min(max(digits, LEAST), 17))
+    return format_number(value, min(max(digits, LEAST), 17))

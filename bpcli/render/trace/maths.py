@@ -9,7 +9,7 @@ import numpy as np
 
 from bpcli.notation.latex import Latex
 from bpcli.notation.reader import Drawn
-from bpcli.notation.symbols import Level, figure, glyph
+from bpcli.notation.symbols import Level, format_number, symbol_of
 from bpcli.notation.syntax import Binary, Bind, Expr
 from bpcli.records.trace import Array, PathsTo, Quantity, WorkedEntry
 from bpcli.render.trace.arrays import EDGE, EXACT, PICTURES, enough, picked
@@ -103,12 +103,12 @@ def equation(q: Quantity) -> str:
 
 def left_side(q: Quantity, at: Sequence[int] = ()) -> str:
     """The symbol of a quantity, or of one of its entries."""
-    return Latex(q.known).symbol(glyph(q.name, q.known), [str(i) for i in at]).text
+    return Latex(q.known).symbol(symbol_of(q.name, q.known), [str(i) for i in at]).text
 
 
 def symbol(name: str) -> str:
     """The symbol of something given: W, x, beta1."""
-    return Latex().symbol(glyph(name), ()).text
+    return Latex().symbol(symbol_of(name), ()).text
 
 
 def worked(q: Quantity, e: WorkedEntry) -> tuple[str, str, str, str]:
@@ -127,7 +127,7 @@ def result(printed: str) -> str:
 
 def numeral(value: float, digits: int) -> str:
     """A number in that many significant digits."""
-    return result(figure(value, digits))
+    return result(format_number(value, digits))
 
 
 # -------------------------------------------------------------------------------------------------------------- arrays
@@ -188,9 +188,9 @@ def total(paths: PathsTo, digits: int) -> str:
 def _closing(values: Sequence[float], value: float, digits: int, *, times: bool) -> str:
     """values = value, true as printed: whoever multiplies or adds the printed digits gets the printed result."""
     more = enough(values, value, digits, times=times)
-    printed = [figure(v, more or EXACT) for v in values]
+    printed = [format_number(v, more or EXACT) for v in values]
     sign = "=" if more else r"\approx"
-    return f"{_joined(printed, times)} {sign} {result(figure(value, digits))}"
+    return f"{_joined(printed, times)} {sign} {result(format_number(value, digits))}"
 
 
 def _joined(printed: Sequence[str], times: bool) -> str:

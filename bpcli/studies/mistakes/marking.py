@@ -15,7 +15,7 @@ import numpy as np
 
 from bpcli.engine.step import NonFiniteError
 from bpcli.family.plan import Array
-from bpcli.notation.worked import entry
+from bpcli.notation.worked import work_out_entry
 from bpcli.records.trace import Cause, Mark, Marks, Quantity, Stage
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.mistakes.addresses import Addresses, ClaimedEntry
@@ -291,7 +291,7 @@ class _Marker:
         if node is None:
             return ""
         at = tuple(int(i) for i in np.unravel_index(t.place, node.grid.shape)) if node.grid.shape else ()
-        line = entry(node.grid, node.base, at, ascii=self.ascii)
+        line = work_out_entry(node.grid, node.base, at, ascii=self.ascii)
         return f"{t.address} {line.line[len(line.left) :].lstrip()}"
 
     def _called(self, key: Key, t: ClaimedEntry) -> str:

@@ -16,7 +16,7 @@ from bpcli.engine.network import BoundLayer, Chain
 from bpcli.family.plan import Array
 from bpcli.notation import Program
 from bpcli.notation.evaluate import Grid
-from bpcli.notation.local_derivative import Index, Local, placed
+from bpcli.notation.local_derivative import Index, LocalDerivative, with_indices
 from bpcli.notation.syntax import Number, parse
 from bpcli.notation.text import Ascii, Text
 from bpcli.records.trace import Hop, PathsTo
@@ -98,7 +98,7 @@ class _Layer:
         return float(env[gradient][at]), self._formula(grid, at, to)
 
     def _formula(self, grid: Grid, at: Index, to: Index) -> str:
-        body = Local(grid, self.env, at, to).factor()
+        body = LocalDerivative(grid, self.env, at, to).factor()
         return "" if body is None else self.drawn(self.known).draw(body).text
 
 
@@ -196,7 +196,7 @@ class Walker:
         if equation is None:
             return ""
         letters = {getattr(b, "letter", ""): Number(i) for b, i in zip(equation.free, way.end.at, strict=True)}
-        return self.drawn(frozenset("xt")).draw(placed(equation.right, letters)).text
+        return self.drawn(frozenset("xt")).draw(with_indices(equation.right, letters)).text
 
     def _measured(self, weights: Array, at: Index) -> float:
         """What the loss does when the weight is moved a little, to both sides and halved."""

@@ -11,11 +11,11 @@ import numpy as np
 
 from bpcli.family import Activation
 from bpcli.family.plan import Array
-from bpcli.notation.entries_read import reads_at
+from bpcli.notation.entries_read import entries_read
 from bpcli.notation.evaluate import Grid
 from bpcli.notation.symbols import gradient_of
 from bpcli.notation.syntax import reads
-from bpcli.notation.worked import entry
+from bpcli.notation.worked import work_out_entry
 from bpcli.records.trace import Quantity, Stage, WorkedEntry
 from bpcli.studies.trace.step_blocks import StepBlock, TakenStep
 from bpcli.studies.witness.witness import EPS, SUM_RTOL, max_abs
@@ -139,7 +139,7 @@ def _entries(
             index: tuple[str, ...] = (f"{part.tensor}{_brackets(at)}",)
         else:
             place, index = at, tuple(map(str, at))
-        worked = entry(grid, env, place, choice.digits, choice.terms, choice.ascii)
+        worked = work_out_entry(grid, env, place, choice.digits, choice.terms, choice.ascii)
         yield WorkedEntry(f"{part.path}{_brackets(at)}", at, index, worked, tuple(_notes(block, grid, env, place)))
 
 
@@ -185,7 +185,7 @@ def _notes(block: StepBlock, grid: Grid, env: Mapping[str, Any], place: tuple[in
     """What a learner would ask about this number."""
     if block.part != "layer" or grid.name not in block.backward:
         return
-    read = reads_at(grid, env, dict(zip(grid.free, place, strict=True)))
+    read = entries_read(grid, env, dict(zip(grid.free, place, strict=True)))
     errors = sum(len(v) for name, v in read.items() if gradient_of(name, block.known) or name.endswith("_dx"))
     if grid.name == "dx" and errors > 1:
         yield f"{errors} paths, summed"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from bpcli.engine.network_plan import NetworkPlan
 from bpcli.family.part import near
-from bpcli.notation.entries_read import reads_at
+from bpcli.notation.entries_read import entries_read
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.trace.quantities import FEW, Wanted
 from bpcli.studies.trace.step_blocks import TakenStep
@@ -72,7 +72,7 @@ def follow(taken: TakenStep, tensor: str, at: Index) -> Wanted:
         env = block.program.complete(block.env)
         read: Found = {}
         for entry in new:
-            for array, places in reads_at(grid, env, dict(zip(grid.free, entry, strict=True))).items():
+            for array, places in entries_read(grid, env, dict(zip(grid.free, entry, strict=True))).items():
                 read.setdefault((owner, array), set()).update(places)
         for (_, array), places in read.items():
             if array in block.program.names:

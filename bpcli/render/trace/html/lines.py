@@ -7,7 +7,7 @@ from itertools import groupby
 from types import MappingProxyType
 
 from bpcli.notation.mathml import MathML
-from bpcli.notation.symbols import Level, glyph, textbook
+from bpcli.notation.symbols import Level, symbol_of, textbook_form
 from bpcli.notation.syntax import Binary, Bind, Call, Expr, Number
 from bpcli.records.trace import Derivation, Quantity, WorkedEntry
 from bpcli.render.trace.html.network import entry_id
@@ -79,7 +79,7 @@ def _blank(q: Quantity, numbers: Mapping[str, int]) -> str:
     lines = []
     for e in q.entries:
         index = () if q.tensor else tuple(f"<mn>{i}</mn>" for i in e.index)
-        left = math(f"{InlineMathML(q.known).symbol(glyph(q.name, q.known), index).text}<mo>=</mo>")
+        left = math(f"{InlineMathML(q.known).symbol(symbol_of(q.name, q.known), index).text}<mo>=</mo>")
         number = f"({numbers[e.name]})" if numbers.get(e.name) else "for you alone: nobody checks it"
         gap = tag("div", left + tag("span", "", class_="gap") + tag("span", number, class_="note"), class_="sum")
         lines.append(tag("div", code(e.name) + gap, class_="worked"))
@@ -92,7 +92,7 @@ def line(q: Quantity, e: WorkedEntry, name: str) -> str:
     index = () if q.tensor else tuple(f"<mn>{i}</mn>" for i in e.index)
     terms = _terms(reader, e.worked.tree)
     result = _printed(e.worked.result)
-    left = reader.symbol(glyph(q.name, q.known), index).text
+    left = reader.symbol(symbol_of(q.name, q.known), index).text
     sign = "=" if e.worked.closes else "≈"
     pieces = [f"{left}<mo>=</mo>{terms[0]}", *terms[1:]]
     drawn = "".join(math(piece) for piece in pieces)
@@ -113,7 +113,7 @@ def math(inside: str, class_: str = "") -> str:
 def _terms(reader: InlineMathML, tree: Expr) -> list[str]:
     """A sum term by term, or a product factor by factor, each with the sign before it: a page can break the line
     between them. All else in one piece."""
-    node = textbook(tree)
+    node = textbook_form(tree)
     if isinstance(node, Binary) and node.op in "+-":
         return [*_terms(reader, node.left), reader.term(node.op, node.right)]
     if isinstance(node, Call) and node.fn == "sum" and node.args:

@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from bpcli.notation.symbols import glyph
+from bpcli.notation.symbols import symbol_of
 from bpcli.notation.text import Text
 from bpcli.records.trace import Array, Derivation
 from bpcli.render.trace.html.layout import CHIP, ELLIPSIS, LOSS, TAG, TOP, WIDE, PictureLayout, UnitPosition, gaps, wire
@@ -198,7 +198,7 @@ class Picture:
 
     def _chip(self, path: str, unit: int, values: Array, x: float, y: float) -> str:
         """A bias, or another weight that belongs to one unit."""
-        name = Text().letters(glyph(path.rpartition(".")[2]))
+        name = Text().letters(symbol_of(path.rpartition(".")[2]))
         inside = tag("rect", "", class_="chip", x=x + 6, y=y, width=WIDE - 12, height=CHIP - 1, rx=4)
         for view, value in self._weight(path, (unit,)).items():
             symbol = {"f": name, "b": f"∂L/∂{name}", "u": f"{name}⁺"}[view]
@@ -238,7 +238,7 @@ class Picture:
     def _choice(self, kind: str, inside: str, path: str, at: tuple[int, ...]) -> str:
         """A weight that can be chosen."""
         name = f"{path}[{','.join(map(str, at))}]"
-        symbol = Text().letters(glyph(path.rpartition(".")[2]))
+        symbol = Text().letters(symbol_of(path.rpartition(".")[2]))
         words = {"f": f"OLD {symbol}", "b": f"∂L/∂{symbol}", "u": f"new {symbol}"}
         facts = "; ".join(f"{words[view]} = {self.full(v)}" for view, v in self._weight(path, at).items())
         return self._button(kind, inside, name, facts, self.network.of_weight(path, at), f"--param {name}")
