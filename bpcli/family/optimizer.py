@@ -90,7 +90,7 @@ class Schedule(Part):
         return ()
 
     def watched(self) -> str:
-        """The figure that it is told after each epoch (validation.loss), or nothing."""
+        """The figure that it observes after each epoch (validation.loss), or nothing."""
         return ""
 
     def state(self) -> Mapping[str, float]:
@@ -182,7 +182,7 @@ class FullBatchOptimizer(Optimizer):
     """Moves the flat weights f.w after looking at the objective at points of its own choice: a step is an iteration.
 
     It has no learning rate. Whatever the type of the run, what it remembers and works in is float64: it lives on small
-    differences. It takes no clipping and no constraint (what it was told of the objective would no longer hold where
+    differences. It takes no clipping and no constraint (what it found of the objective would no longer hold where
     they put the weights), and no layer that draws by chance (it compares values).
     """
 
@@ -190,7 +190,7 @@ class FullBatchOptimizer(Optimizer):
     losses: ClassVar[tuple[str, ...]] = ()  # the only ones that it lowers; none named: all
     penalties: ClassVar[tuple[str, ...]] = ()  # the only ones that it takes; none named: all
     row_by_row: ClassVar[bool] = False  # whether it asks for a Jacobian: no row's output may depend on other rows
-    told: ClassVar[tuple[str, ...]] = ()  # names in f of what it found and its equations take as given
+    reported: ClassVar[tuple[str, ...]] = ()  # names in f of what it found and its equations take as given
 
     @abstractmethod
     def search(self, f: Frame, objective: ObjectiveView, t: int) -> str:
@@ -202,7 +202,7 @@ class FullBatchOptimizer(Optimizer):
 
     def equations(self) -> Sequence[Eq]:
         """Besides, brackets that are 1: the conditions that a step keeps. Given are `w`, `g`, the objective `L`, the
-        slots; `g_new` and `L_new`; what it told; `J[i,j]`, `e[i]` (outputs less targets, flat) and `bend[j]`."""
+        slots; `g_new` and `L_new`; what it `reported`; `J[i,j]`, `e[i]` (outputs less targets, flat) and `bend[j]`."""
         return ()
 
 

@@ -1,4 +1,4 @@
-"""Data sources: csv, idx, images, inline, npy, npz, parquet, synthetic. Importing the package registers them."""
+"""Data sources, one file or folder each. Importing the package registers them."""
 
 from bpcli.parts.data.csv.source import Csv
 from bpcli.parts.data.idx import Idx

@@ -40,7 +40,7 @@ class Lbfgs(FullBatchOptimizer):
     """
 
     type: Literal["lbfgs"] = "lbfgs"
-    told: ClassVar[tuple[str, ...]] = ("alpha",)
+    reported: ClassVar[tuple[str, ...]] = ("alpha",)
     pairs: int = Field(10, ge=1, le=100, description="how many steps it remembers")
     c1: float = Field(1e-4, gt=0, lt=1, description="the share of the promised descent that a step has to bring")
     c2: float = Field(0.9, gt=0, lt=1, description="the share of the slope that may be left where a step ends")

@@ -37,7 +37,7 @@ class LevenbergMarquardt(FullBatchOptimizer):
     losses: ClassVar[tuple[str, ...]] = ("mean_squared_error", "squared_error")
     penalties: ClassVar[tuple[str, ...]] = ("l2",)
     row_by_row: ClassVar[bool] = True
-    told: ClassVar[tuple[str, ...]] = ("d", "tries")
+    reported: ClassVar[tuple[str, ...]] = ("d", "tries")
     damping: float = Field(1e-3, gt=0, description="mu of the first try")
     down: float = Field(0.1, gt=0, lt=1, description="what mu is multiplied by after a step that lowers the loss")
     up: float = Field(10.0, gt=1, description="what mu is multiplied by after a try that does not")

@@ -114,10 +114,10 @@ def _beside(folder: Path, place: Path) -> Iterator[str]:
 
 
 def _sources(data: object) -> Iterator[str]:
-    """The files that the sources of a `data` section name."""
+    """The files that the sources of a `data` section name, whatever their settings are called."""
     for source in data.values() if isinstance(data, Mapping) else ():
         if isinstance(source, Mapping):
-            yield from (source[k] for k in ("path", "inputs", "targets") if isinstance(source.get(k), str))
+            yield from (value for value in source.values() if isinstance(value, str) and "/" in value)
 
 
 def _about(file: Path) -> str:

@@ -98,9 +98,9 @@ def _spelled(data: str) -> bool:
 def _relative(source: Source, root: Path, base: Path, **settings: Any) -> dict[str, Any]:
     """The source as it stands in a file in `base`, with these settings put in."""
     plain = source.model_dump(mode="json", exclude_defaults=True)
-    for key in ("path", "inputs", "targets"):
-        if isinstance(plain.get(key), str) and (root / plain[key]).exists():
-            plain[key] = _path(root / plain[key], base)
+    for key, value in plain.items():
+        if isinstance(value, str) and root / value in source.files(root) and (root / value).exists():
+            plain[key] = _path(root / value, base)
     return {"type": source.kind, **plain, **{k: v for k, v in settings.items() if v}}
 
 

@@ -327,7 +327,7 @@ def _search(target: TraceTarget, search: FullBatchStep, batch: Batch, watch: _Wa
     after = objective.grad.copy()
     env: dict[str, Any] = {"w": watch.theta, "g": watch.flat["gradient"], **watch.slots, **optimizer.consts()}
     env |= {"L": watch.begun, "L_new": search.loss + search.penalty, "g_new": after, "t": target.done + 1, "P": size}
-    env |= {name: np.array(getattr(search.frame, name)) for name in optimizer.told}
+    env |= {name: np.array(getattr(search.frame, name)) for name in optimizer.reported}
     if optimizer.row_by_row:
         objective.theta[...] = watch.theta
         env |= {

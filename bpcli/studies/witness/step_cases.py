@@ -136,7 +136,7 @@ class FullBatchCase:
             slot[...] = self.before[name]
         search.step(self.batch, self.done)
         assert not search.ended, search.ended
-        self.reported = {name: np.array(getattr(search.frame, name)) for name in self.part.told}
+        self.reported = {name: np.array(getattr(search.frame, name)) for name in self.part.reported}
         kept = {parse(eq).name: np.asarray(1.0) for eq in self.part.equations() if isinstance(parse(eq).right, Compare)}
         return {f"{n}_new": a.copy() for n, a in {"w": self.objective.theta, **search.slots}.items()} | kept
 
