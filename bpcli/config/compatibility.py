@@ -100,7 +100,7 @@ def check_inputs(network_plan: NetworkPlan, split: str, x: Array, rows: Array, s
 
 def _tokens(facts: DataFacts, network_plan: NetworkPlan) -> Iterator[Issue]:
     """Whole numbers that stand for things, and who else takes them: columns that are made of 0 and 1, other layers."""
-    readers = list(_readers(network_plan.nodes))
+    readers = list(_readers(network_plan.layers))
     lookup = next((node for node in readers if node.plan.tokens), None)
     if lookup is None:
         return
@@ -174,7 +174,7 @@ def _outputs(experiment: Experiment, facts: DataFacts, y: Shape) -> list[Issue]:
 def _output_layer(experiment: Experiment, network_plan: NetworkPlan) -> list[Issue]:
     """Whether the loss suits what the network ends in: probabilities, or what they are made of."""
     loss, (k,) = experiment.loss, network_plan.y
-    ahead = (node for node in reversed(network_plan.nodes) if not node.layer.relabels)
+    ahead = (node for node in reversed(network_plan.layers) if not node.layer.relabels)
     last = next(ahead, None)
     link = last.layer.link if last else None
     if loss.link == "probabilities" and link != "softmax":
@@ -339,7 +339,7 @@ def _initializers(network_plan: NetworkPlan) -> list[Issue]:
     """Whether weights start as suits the activation behind them: of hidden layers, where a wrong scale adds up."""
     found: list[Issue] = []
     last = next((node for node in reversed(list(network_plan.walk())) if node.plan.params), None)
-    for node, activation in followed(network_plan.nodes):
+    for node, activation in followed(network_plan.layers):
         if not isinstance(activation, Activation) or node is last:
             continue
         suited = activation.default_init

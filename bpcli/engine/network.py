@@ -15,7 +15,7 @@ from bpcli.engine.fusion import GRADIENT_BLOCKS, BoundKernel, fused, is_worth_th
 from bpcli.engine.memory import Memory, aligned
 from bpcli.engine.network_plan import NetworkPlan, ParamLayout, PlannedLayer, first_learning, needs_gradient
 from bpcli.family import Layer
-from bpcli.family.plan import Array, Frame, N, Slot
+from bpcli.family.plan import Array, Frame, N, Plan, Slot
 from bpcli.numeric.products import CutProducts
 from bpcli.numeric.streams import Stream
 
@@ -24,17 +24,21 @@ from bpcli.numeric.streams import Stream
 class BoundLayer:
     """One layer of a chain with the frame it works on, and the chains inside it."""
 
-    node: PlannedLayer
+    planned: PlannedLayer
     frame: Frame
     inside: Mapping[str, Chain]
 
     @property
     def path(self) -> str:
-        return self.node.path
+        return self.planned.path
 
     @property
     def layer(self) -> Layer:
-        return self.node.layer
+        return self.planned.layer
+
+    @property
+    def plan(self) -> Plan:
+        return self.planned.plan
 
 
 class Chain:
@@ -47,8 +51,8 @@ class Chain:
         self.layers = tuple(links)
         self.x, self.dx, self.dy = x, dx, dy
         self.y = links[-1].frame.y
-        ahead = (BoundKernel(k.layer.forward, k.layer, k.node.plan, k.frame) for k in links)
-        back = (BoundKernel(k.layer.backward, k.layer, k.node.plan, k.frame) for k in reversed(links[silent:]))
+        ahead = (BoundKernel(k.layer.forward, k.layer, k.plan, k.frame) for k in links)
+        back = (BoundKernel(k.layer.backward, k.layer, k.plan, k.frame) for k in reversed(links[silent:]))
         self._forward, self._backward = fused(ahead, len(x)), fused(back, len(x))
 
     def forward(self, train: bool) -> None:
@@ -101,8 +105,8 @@ class Network:
         self._chains: dict[int, Chain] = {}
         self._entries: dict[str, list[ParamLayout]] = {}
         for e in network_plan.layout:
-            self._entries.setdefault(e.node.path, []).append(e)
-        self._reserve(network_plan.nodes, "net", need_dx)
+            self._entries.setdefault(e.owner.path, []).append(e)
+        self._reserve(network_plan.layers, "net", need_dx)
         self.memory.reserve("x", (N, *network_plan.x))
         self.initialize()
 
@@ -126,19 +130,19 @@ class Network:
         chain = self._chains.get(n)
         if chain is None:
             x = self.memory.view("x", (N, *self.network_plan.x), n)
-            chain = self._chains[n] = self._bind(self.network_plan.nodes, x, "net", n, top=True)
+            chain = self._chains[n] = self._bind(self.network_plan.layers, x, "net", n, top=True)
         return chain
 
     def draw(self, chain: Chain, step: int) -> None:
         """Fills every layer's chance for the training step after `step` completed ones."""
         for link in chain.walk():
-            if link.node.plan.draws:
-                link.layer.draw(link.frame, self._streams[link.node.seed_path].at(step))
+            if link.plan.draws:
+                link.layer.draw(link.frame, self._streams[link.planned.seed_path].at(step))
 
     def commit(self, chain: Chain) -> None:
         """Carries the step into every layer's state."""
         for link in chain.walk():
-            if link.node.plan.state:
+            if link.plan.state:
                 link.layer.commit(link.frame)
 
     @property

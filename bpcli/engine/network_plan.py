@@ -62,7 +62,7 @@ class ParamLayout:
     param: Param
     init: Initializer
     penalty: Regularizer | None
-    node: PlannedLayer
+    owner: PlannedLayer
     name: str
 
     @property
@@ -82,7 +82,7 @@ class NetworkPlan:
     does not decay (biases, gains) comes last.
     """
 
-    nodes: tuple[PlannedLayer, ...]
+    layers: tuple[PlannedLayer, ...]
     x: Shape
     y: Shape
     layout: tuple[ParamLayout, ...]
@@ -105,7 +105,7 @@ class NetworkPlan:
 
     def walk(self) -> Iterator[PlannedLayer]:
         """All nodes, containers before what is inside them."""
-        for node in self.nodes:
+        for node in self.layers:
             yield from node.walk()
 
     def entry(self, path: str) -> ParamLayout:
@@ -182,10 +182,10 @@ def _key(layer: Layer, layers: object, name: str) -> str:
 
 
 def _lay_out(
-    nodes: tuple[PlannedLayer, ...], penalty: Regularizer | None
+    layers: tuple[PlannedLayer, ...], penalty: Regularizer | None
 ) -> tuple[tuple[ParamLayout, ...], tuple[tuple[Regularizer, slice], ...]]:
     groups: dict[Regularizer | None, list[tuple[PlannedLayer, str, Param, Initializer]]] = {}
-    for node, following in followed(nodes):
+    for node, following in followed(layers):
         own = getattr(node.layer, "regularization", None) or penalty
         for name, param in node.plan.params.items():
             init = param.init or default_initializer(following)
@@ -262,5 +262,5 @@ def working_bytes(network_plan: NetworkPlan, batch: int, width: int) -> int:
             for name, chain in node.inside.items():
                 visit(chain, f"{key}/{name}", True)
 
-    visit(network_plan.nodes, "net", False)
+    visit(network_plan.layers, "net", False)
     return sum(slot_bytes(s, batch, width) for s in own) + sum(in_turn.values())

@@ -124,7 +124,7 @@ class FirstOrderStep:
         """Every tensor of weights that is put back after a step, with what does it and its path."""
         parameters = self.objective.network.parameters()
         for e in self.objective.network.network_plan.layout:
-            own = getattr(e.node.layer, "constraint", None) or constraint
+            own = getattr(e.owner.layer, "constraint", None) or constraint
             if own is not None and e.param.decays:
                 yield own, e.path, parameters[e.path]
 
@@ -160,7 +160,7 @@ def culprit(objective: Objective, batch: Batch, loss: float, penalty: float) -> 
         return NonFiniteError("", "penalty", "penalty")
     gradients = network.gradients()
     for link in reversed(list(batch.chain.walk())):
-        for name in link.node.plan.params:
+        for name in link.plan.params:
             if not _finite(gradients[f"{link.path}.{name}"]):
                 return NonFiniteError(link.path, f"d{name}", "gradient")
     return NonFiniteError("", "gradient", "gradient")

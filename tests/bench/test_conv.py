@@ -144,7 +144,7 @@ def test_a_convolution_forward_and_backward(rows: int, x: tuple[int, int, int], 
     blas, ways = modes()
     print(f"\n{rows} images {x}, {settings}, float32; {blas}; PyTorch {torch.__version__}")
     table(compared(steps, ways))
-    need = sum(np.prod(slot.shape) for slot in net.network_plan.nodes[0].plan.scratch.values()) * 4
+    need = sum(np.prod(slot.shape) for slot in net.network_plan.layers[0].plan.scratch.values()) * 4
     print(f"  scratch {need / 1e6:.1f} MB; the windows of the whole batch would take "
           f"{rows * np.prod(chain.y.shape[1:3]) * W[..., 0].numel() * more[3] * 4 / 1e6:.1f} MB")  # fmt: skip
 

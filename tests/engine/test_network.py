@@ -71,12 +71,10 @@ def test_what_lives_at_the_same_time_has_its_own_memory(layers: list[Any], x: tu
     chain = net.chain(5)
     living: dict[str, Array] = {"x": chain.x}
     for link in chain.walk():
-        living |= {
-            f"{link.path}.{n}": getattr(link.frame, n) for n in ("y", *link.node.plan.keep, *link.node.plan.draws)
-        }
+        living |= {f"{link.path}.{n}": getattr(link.frame, n) for n in ("y", *link.plan.keep, *link.plan.draws)}
     _apart(living)
     for link in chain.walk():
-        own = {n: getattr(link.frame, n) for n in ("dx", "dy", *link.node.plan.scratch)}
+        own = {n: getattr(link.frame, n) for n in ("dx", "dy", *link.plan.scratch)}
         _apart(living | {f"its {n}": a for n, a in own.items() if a is not None})
         for inner in link.inside.values():
             busy = {n: getattr(link.frame, n) for n in ("dx", "dy") if getattr(link.frame, n) is not None}
@@ -100,7 +98,7 @@ def test_parameters_and_gradients_are_views_of_the_flat_vectors() -> None:
         assert np.array_equal(w.ravel(), np.arange(e.start, e.start + e.size))
         assert np.array_equal(net.gradients()[path], -w)
     for link in net.chain(5).walk():
-        for name in link.node.plan.params:
+        for name in link.plan.params:
             assert np.shares_memory(getattr(link.frame, name), net.parameters()[f"{link.path}.{name}"])
             assert np.shares_memory(getattr(link.frame, f"d{name}"), net.gradients()[f"{link.path}.{name}"])
     assert not np.shares_memory(net.theta, net.grad)
@@ -242,7 +240,7 @@ def masks(net: Network, n: int, step: int) -> dict[str, Array]:
     """What is drawn for a step, by seed path."""
     chain = net.chain(n)
     net.draw(chain, step)
-    return {k.node.seed_path: k.frame.u.copy() for k in chain.walk() if k.node.plan.draws}
+    return {k.planned.seed_path: k.frame.u.copy() for k in chain.walk() if k.plan.draws}
 
 
 def starts(net: Network) -> dict[str, Array]:
@@ -314,7 +312,7 @@ def test_float32_and_float64_see_the_same_chance() -> None:
     for step in (0, 1, 500):
         for seed_path, u in masks(wide, 5, step).items():
             assert np.array_equal(u, masks(narrow, 5, step)[seed_path])
-        dropped = [[k.frame.m == 0 for k in net.chain(5).walk() if k.node.plan.draws] for net in (wide, narrow)]
+        dropped = [[k.frame.m == 0 for k in net.chain(5).walk() if k.plan.draws] for net in (wide, narrow)]
         for a, b in zip(*dropped, strict=True):
             assert np.array_equal(a, b)
             assert a.any()

@@ -63,7 +63,7 @@ def test_locs_are_keys_of_the_file() -> None:
 def test_shapes_run_through() -> None:
     network_plan = plan("relu", "flatten", dense(5), "gelu", residual(dense(7), dense(5)), dense(2), x=(2, 3))
     assert (network_plan.x, network_plan.y) == ((2, 3), (2,))
-    chain = list(network_plan.nodes)
+    chain = list(network_plan.layers)
     assert all(before.plan.y == after.x for before, after in itertools.pairwise(chain))
     inner = chain[4].inside["branch"]
     assert [n.x for n in inner] == [(5,), (7,)]
@@ -134,7 +134,7 @@ def test_a_layer_can_be_penalised_alone() -> None:
 def test_entry_is_found_by_path() -> None:
     network_plan = plan(*NESTED)
     e = network_plan.entry("residual_1.inner.dense_1.W")
-    assert (e.name, e.node.path, e.shape, e.seed_path) == (
+    assert (e.name, e.owner.path, e.shape, e.seed_path) == (
         "W", "residual_1.inner.dense_1", (4, 4), "residual_1.residual_1.dense_1.W",
     )  # fmt: skip
     with pytest.raises(KeyError, match="dense_9"):

@@ -23,7 +23,7 @@ def spoil(a: Array) -> None:
 
 def spoil_scratch(chain: Chain) -> None:
     for link in chain.walk():
-        for name in link.node.plan.scratch:
+        for name in link.plan.scratch:
             spoil(getattr(link.frame, name))
 
 
@@ -34,7 +34,7 @@ def test_scratch_is_dead_on_return(sample: Sample, train: bool) -> None:
     What a layer writes is all written, whatever stood there."""
     case = LayerCase(sample, train)
     expected = case.kernel()
-    f, plan = case.link.frame, case.link.node.plan
+    f, plan = case.link.frame, case.link.plan
     for name in ("y", "dx", *plan.keep, *(f"d{p}" for p in plan.params)):
         spoil(getattr(f, name))
     spoil_scratch(case.chain)

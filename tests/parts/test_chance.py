@@ -68,7 +68,7 @@ def masks(net: Network, step: int = 0) -> dict[str, Array]:
     return {
         link.path: getattr(link.frame, "m", getattr(link.frame, "z", None)).copy()
         for link in net.chain(ROWS).walk()
-        if link.node.plan.draws
+        if link.plan.draws
     }
 
 

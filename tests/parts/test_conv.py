@@ -180,7 +180,7 @@ def test_weights_start_as_suits_what_follows() -> None:
     first = {"type": "conv2d", "filters": 2, "kernel": 3, "activation": "relu"}
     second = {"type": "conv2d", "filters": 2, "kernel": 1}
     network_plan = plan_network([Layer.parse(first), Layer.parse(second)], (5, 5, 1))
-    assert [node.path for node in network_plan.nodes] == ["conv2d_1", "conv2d_1.activation", "conv2d_2"]
+    assert [node.path for node in network_plan.layers] == ["conv2d_1", "conv2d_1.activation", "conv2d_2"]
     assert isinstance(network_plan.entry("conv2d_1.W").init, HeNormal)
     assert isinstance(network_plan.entry("conv2d_2.W").init, GlorotUniform)
 

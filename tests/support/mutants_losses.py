@@ -180,7 +180,7 @@ BACKWARD = Batch.backward
 def batch_averaged_twice(self: Batch, train: bool) -> None:
     BACKWARD(self, train)
     for link in self.chain.layers:
-        for name in link.node.plan.params:
+        for name in link.plan.params:
             getattr(link.frame, f"d{name}")[...] /= self.n
 
 
@@ -189,15 +189,15 @@ def weights_updated_on_the_way(self: Batch, train: bool) -> None:
     self._loss.backward(self.frame)
     for link in reversed(self.chain.layers):
         link.layer.backward(link.frame, train)
-        if "W" in link.node.plan.params:
+        if "W" in link.plan.params:
             link.frame.W[...] -= RATE * link.frame.dW
             link.layer.backward(link.frame, train)
 
 
 @mutant("tanh", Batch, WEIGHTS, "added to what stood there", "re-entrant")
 def gradients_never_zeroed(self: Batch, train: bool) -> None:
-    before = [link.frame.dW.copy() for link in self.chain.layers if "W" in link.node.plan.params]
+    before = [link.frame.dW.copy() for link in self.chain.layers if "W" in link.plan.params]
     BACKWARD(self, train)
     for link in self.chain.layers:
-        if "W" in link.node.plan.params:
+        if "W" in link.plan.params:
             link.frame.dW[...] += before.pop(0)

@@ -50,7 +50,7 @@ ACTIVATIONS: dict[str, Callable[[Any, Any, Any], Any]] = {
 
 def _dense(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
     y = x @ twin.parameters[f"{link.path}.W"]
-    return y + twin.parameters[f"{link.path}.b"] if "b" in link.node.plan.params else y
+    return y + twin.parameters[f"{link.path}.b"] if "b" in link.plan.params else y
 
 
 def _dropout(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
@@ -213,7 +213,7 @@ LAYERS: dict[str, Callable[..., Any]] = {
     "batch_norm": _batch_norm,
     "residual": _residual,
     "flatten": lambda torch, f, x, twin, link, train: torch.flatten(x, 1),
-    "reshape": lambda torch, f, x, twin, link, train: x.reshape(len(x), *link.node.plan.y),
+    "reshape": lambda torch, f, x, twin, link, train: x.reshape(len(x), *link.plan.y),
     "zero_pad": _zero_pad,
     "upsample": _upsample,
     "max_pool2d": _max_pool2d,

@@ -82,7 +82,7 @@ def check_used_parts(
 
     def walk(chain: Chain) -> None:
         for link in chain.layers:
-            examine_once(link.layer, link.node.x, link.path, {"x": link.frame.x.copy()})
+            examine_once(link.layer, link.planned.x, link.path, {"x": link.frame.x.copy()})
             with np.errstate(all="ignore"):
                 _run_forward(link)
             for inner in link.inside.values():
@@ -135,7 +135,7 @@ def _layer_case(layer: Layer, x: Shape, batch: int, dtype: Any, inputs: Mapping[
 
 
 def _check_draws(sandbox: Sandbox, case: LayerCase) -> None:
-    names = tuple(case.link.node.plan.draws)
+    names = tuple(case.link.plan.draws)
     results = []
     for poison in POISON if names else ():
         sandbox.fill(names, poison)
@@ -148,7 +148,7 @@ def _check_draws(sandbox: Sandbox, case: LayerCase) -> None:
 
 def _check_passes(sandbox: Sandbox, case: LayerCase, train: bool) -> None:
     """Runs the layer twice, in memory that holds other numbers, and raises BrokenRuleError for what that shows."""
-    plan, f = case.link.node.plan, case.link.frame
+    plan, f = case.link.plan, case.link.frame
     results = [_run_passes(sandbox, case, train, poison) for poison in POISON]
     if not _same_results(results):
         _check_scratch(sandbox, case, train)
@@ -180,7 +180,7 @@ def _same_results(results: Sequence[Mapping[str, Any]]) -> bool:
 
 def _check_scratch(sandbox: Sandbox, case: LayerCase, train: bool) -> None:
     """Raises BrokenRuleError where backward needs what forward left in scratch."""
-    for name in case.link.node.plan.scratch:
+    for name in case.link.plan.scratch:
         if _same_results([_run_passes(sandbox, case, train, poison, alive=name) for poison in POISON]):
             text = f"{sandbox.name('backward')} reads what forward left in f.{name}, and scratch is everybody's"
             help = f"other layers write into it between the two passes: ask for `{name}` in keep, not in scratch"
@@ -190,7 +190,7 @@ def _check_scratch(sandbox: Sandbox, case: LayerCase, train: bool) -> None:
 def _run_passes(sandbox: Sandbox, case: LayerCase, train: bool, poison: float, alive: str = "") -> dict[str, Any]:
     """Runs forward and backward in memory that holds `poison`; returns copies of what they wrote. The scratch `alive`
     is left as it is between the two."""
-    f, plan = case.link.frame, case.link.node.plan
+    f, plan = case.link.frame, case.link.plan
     gradients = ("dx", *(f"d{p}" for p in plan.params))
     inputs = (*plan.params, *plan.draws, *plan.state)
     sandbox.fill(("y", *gradients, *plan.keep, *plan.scratch), poison)
@@ -218,8 +218,8 @@ def _check_without_dx(sandbox: Sandbox, case: LayerCase, train: bool) -> None:
 
 def _equation_warnings(sandbox: Sandbox, case: LayerCase, train: bool) -> list[Problem]:
     """Warns of arrays that no equation defines. Raises BrokenRuleError where equations cannot be read."""
-    plan = case.link.node.plan
-    equations = sandbox.call("equations", lambda: case.layer.equations(train, case.link.node.x), ())
+    plan = case.link.plan
+    equations = sandbox.call("equations", lambda: case.layer.equations(train, case.link.planned.x), ())
     if not equations:
         return []
     try:

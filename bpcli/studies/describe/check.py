@@ -49,7 +49,7 @@ def layer_rows(network_plan: NetworkPlan, width: int, batch: int) -> tuple[Layer
     """The layer table; `width` is the bytes of a number, `batch` the rows of a step."""
     entries: dict[str, list[ParamLayout]] = {}
     for e in network_plan.layout:
-        entries.setdefault(e.node.path, []).append(e)
+        entries.setdefault(e.owner.path, []).append(e)
     return tuple(_row(node, width, batch, entries.get(node.path, [])) for node in network_plan.walk())
 
 

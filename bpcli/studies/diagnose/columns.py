@@ -69,7 +69,7 @@ def input_sizes(context: DiagnosisContext) -> list[Symptom]:
     worst, order = float(size[largest]), {"ok": 0, "notice": 1, "warning": 2}
     levels = _level(worst, INPUT_SIZE), _level(uneven, DEVIATION_RATIO) if size[widest] > 1 else "ok"
     level = max(levels, key=lambda each: order[each])
-    if next((n for n in context.network_plan.nodes if n.learns or "norm" in n.layer.kind), None) in _norms(context):
+    if next((n for n in context.network_plan.layers if n.learns or "norm" in n.layer.kind), None) in _norms(context):
         level = "ok"
     figure, value, measured = f"inputs are about {worst:.3g} in size", worst, "size of the largest input"
     if order[levels[1]] > order[levels[0]]:
@@ -86,7 +86,7 @@ def input_sizes(context: DiagnosisContext) -> list[Symptom]:
 
 def _norms(context: DiagnosisContext) -> list[object]:
     """Layers that normalize: they have parameters, none of which is a weight."""
-    nodes = context.network_plan.nodes
+    nodes = context.network_plan.layers
     return [n for n in nodes if n.plan.params and not any(p.decays for p in n.plan.params.values())]
 
 
@@ -100,7 +100,7 @@ def target_range(context: DiagnosisContext) -> list[Symptom]:
     if loss.classifies or loss.link == "exp" or t.ndim == 1:
         return []
     low, high = float(t.min()), float(t.max())
-    last = context.network_plan.nodes[-1]
+    last = context.network_plan.layers[-1]
     if isinstance(last.layer, Activation):
         low_output, high_output = _output_range(last.layer)
         if low < low_output - 1e-9 or high > high_output + 1e-9:

@@ -55,7 +55,7 @@ def start_loss(context: DiagnosisContext) -> list[Symptom]:
         return []
     classifies, k = context.experiment.loss.classifies, context.network_plan.y[0]
     zero = loss_at_zero(context)
-    bounded = isinstance(context.network_plan.nodes[-1].layer, Activation)
+    bounded = isinstance(context.network_plan.layers[-1].layer, Activation)
     guess = max(constant, zero) if classifies or bounded else constant
     ratio = loss / guess if guess > 0 else 1.0
     level = severity(ratio, *(CLASSES_START_RATIO if classifies else VALUES_START_RATIO))
@@ -91,7 +91,7 @@ def _initializers(context: DiagnosisContext) -> list[Remedy]:
 
 def learning_layers(context: DiagnosisContext) -> list[HealthRow]:
     """The layers with weights, which a gradient has to reach, in order; those of residual branches too."""
-    weighty = {e.node.path for e in context.network_plan.layout if e.param.decays}
+    weighty = {e.owner.path for e in context.network_plan.layout if e.param.decays}
     return [row for row in context.health if row.layer in weighty]
 
 

@@ -181,7 +181,7 @@ def _lowest_loss(context: TrainingContext, x: Array, t: Array, start: Array | No
 def _last_activations(network_plan: NetworkPlan) -> Sequence[Layer]:
     """The activations after the last layer that learns."""
     found: list[Layer] = []
-    for node in reversed(network_plan.nodes):
+    for node in reversed(network_plan.layers):
         if not isinstance(node.layer, Activation):
             break
         found.insert(0, node.layer)

@@ -22,11 +22,11 @@ BIAS_RATIO = 3.0
 def weight_scales(context: DiagnosisContext) -> Iterator[tuple[ParamLayout, float]]:
     """Yields the weight tensors of hidden layers with their root mean square over the deviation that keeps signals at
     their size through the activation after them (He et al. 2015, Glorot & Bengio 2010, LeCun et al. 1998)."""
-    behind = {node.path: following for node, following in followed(context.network_plan.nodes)}
+    behind = {node.path: following for node, following in followed(context.network_plan.layers)}
     matrices = [e for e in context.network_plan.layout if e.param.decays]
     last = max(matrices, key=lambda e: _layer_index(context, e), default=None)
     for e in matrices:
-        following = behind.get(e.node.path)
+        following = behind.get(e.owner.path)
         variance = default_initializer(following).variance(e.param.fan_in, e.param.fan_out) or 1 / e.param.fan_in
         rms = math.sqrt(float(np.mean(np.square(context.theta[e.where]))))
         if e is not last or len(matrices) == 1:
@@ -34,12 +34,12 @@ def weight_scales(context: DiagnosisContext) -> Iterator[tuple[ParamLayout, floa
 
 
 def _layer_index(context: DiagnosisContext, entry: ParamLayout) -> int:
-    return [node.path for node in context.network_plan.walk()].index(entry.node.path)
+    return [node.path for node in context.network_plan.walk()].index(entry.owner.path)
 
 
 def off_scale(context: DiagnosisContext) -> list[PlannedLayer]:
     """The layers whose weights are too large or too small."""
-    return [e.node for e, ratio in weight_scales(context) if not 1 / OFF_SCALE < ratio < OFF_SCALE]
+    return [e.owner for e, ratio in weight_scales(context) if not 1 / OFF_SCALE < ratio < OFF_SCALE]
 
 
 def initial_weights(context: DiagnosisContext) -> list[Symptom]:
@@ -67,7 +67,7 @@ def _scale(context: DiagnosisContext) -> Iterator[Symptom]:
     figure += f", and {len(wrong) - 1} more are off" if len(wrong) > 1 else ""
     fading, growing = "signals die away from layer to layer", "signals grow from layer to layer, and units saturate"
     why = fading if ratio < 1 else growing
-    found = tuple(remedies.default_initializers(context, [each.node for each, _ in wrong]))
+    found = tuple(remedies.default_initializers(context, [each.owner for each, _ in wrong]))
     yield Symptom("weights", e.path, figure, "warning", why, found, ratio, "size of the weights, over the right one")
 
 
@@ -82,10 +82,10 @@ def _equal_units(context: DiagnosisContext) -> Iterator[Symptom]:
     if not found:
         return
     first, more = found[0], len(found) - 1
-    figure = f"all {first.shape[-1]} units of {first.node.path} start with the same weights ({first.init.kind})"
+    figure = f"all {first.shape[-1]} units of {first.owner.path} start with the same weights ({first.init.kind})"
     figure += f", and so do those of {more} more layer{'s' * (more != 1)}" if more else ""
     why = "equal units get equal gradients and stay equal: the layer never has more than one unit"
-    options = tuple(remedies.default_initializers(context, [e.node for e in found]))
+    options = tuple(remedies.default_initializers(context, [e.owner for e in found]))
     value = float(len(found))
     yield Symptom("weights", first.path, figure, "warning", why, options, value, "layers whose units start alike")
 
@@ -95,17 +95,17 @@ def _biases(context: DiagnosisContext) -> Iterator[Symptom]:
     assert context.health, "the probe has looked"
     outputs = {link.path: link.frame.y for link in context.probe.batch.chain.walk()}
     plan = context.network_plan
-    inner = [n.path for n in plan.walk() if any(e.node is n and e.param.decays for e in plan.layout)]
+    inner = [n.path for n in plan.walk() if any(e.owner is n and e.param.decays for e in plan.layout)]
     for e in plan.layout:
-        if e.param.decays or e.node.path not in inner[:-1]:
+        if e.param.decays or e.owner.path not in inner[:-1]:
             continue
         size = math.sqrt(float(np.mean(np.square(context.theta[e.where]))))
         with np.errstate(all="ignore"):
-            moved = math.sqrt(float(outputs[e.node.path].var(axis=0).mean()))
+            moved = math.sqrt(float(outputs[e.owner.path].var(axis=0).mean()))
         if size > 0 and size > BIAS_RATIO * moved:
             figure = f"{e.path} starts at {size:.3g}, and rows move these units by {moved:.2g}"
             why = "the bias decides alone whether a unit is open: all rows look the same to it"
-            bias = getattr(e.node.layer, "bias", None)
-            found = (Remedy((f"{remedies.setting_path(e.node.loc, 'bias')}=true",), "let biases start at 0"),)
+            bias = getattr(e.owner.layer, "bias", None)
+            found = (Remedy((f"{remedies.setting_path(e.owner.loc, 'bias')}=true",), "let biases start at 0"),)
             sure = isinstance(bias, tuple)
             yield Symptom("weights", e.path, figure, "warning", why, found if sure else (), size, "size of the biases")

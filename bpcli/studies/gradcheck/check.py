@@ -158,7 +158,7 @@ class Gradcheck:
             mismatch = point.forward_mismatch()
             if mismatch is not None:
                 self.mismatches.setdefault(f"{link.path}.{mismatch.name}", (mismatch, name))
-            cost = _forward_seconds(link.node, self.n)
+            cost = _forward_seconds(link.planned, self.n)
             effort = _effort(cost, THOROUGH_SECONDS if name == RANDOM else BRIEF_SECONDS)
             if point.all_stated:  # the equations look at every entry, and the whole objective does again
                 effort = replace(effort, differences=min(effort.differences, MAX_ENTRIES_ALONE))
@@ -170,7 +170,7 @@ class Gradcheck:
     def _clues(self, point: LayerPoint, tensor: str) -> Clues:
         """What is known around a layer's gradient; the kernels run again first, as the witnesses moved things."""
         link, name = point.link, tensor.rpartition(".")[2]
-        f, plan = link.frame, link.node.plan
+        f, plan = link.frame, link.plan
         point.forward()
         np.copyto(f.dy, point.upstream)
         link.layer.backward(f, point.train)

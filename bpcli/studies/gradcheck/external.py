@@ -224,7 +224,7 @@ def _explained(
 def _of_loss(theirs: Mapping[str, Array], ours: ReferencePass, link: BoundLayer) -> str:
     """The mistake in the loss's own gradient that gives all of the last layer's wrong gradients, in words."""
     loss, layer = ours.objective.loss, link.layer
-    if not loss.equations(ours.batch.frame.w is not None) or not layer.equations(ours.train, link.node.x):
+    if not loss.equations(ours.batch.frame.w is not None) or not layer.equations(ours.train, link.planned.x):
         return ""
     env, program = loss_program(ours.objective, ours.batch)
     layer_equations, known = layer_program(link, ours.train), equation_env(link)
@@ -288,7 +288,7 @@ def _clues(link: BoundLayer | None, ours: ReferencePass, tensor: str) -> Clues:
     arrays: dict[str, Any] = {f"the weights {path}": ours.objective.network.parameters()[path].copy()}
     arrays |= {k: v for k, v in env.items() if np.ndim(v)}
     hypotheses = None
-    if np.array_equal(ours.own[path], ours.gradients[path]) and link.layer.equations(ours.train, link.node.x):
+    if np.array_equal(ours.own[path], ours.gradients[path]) and link.layer.equations(ours.train, link.planned.x):
         program = layer_program(link, ours.train)
-        hypotheses = gradient_hypotheses((program,), env, name, tuple(link.node.plan.params), "y")
+        hypotheses = gradient_hypotheses((program,), env, name, tuple(link.plan.params), "y")
     return Clues(counts, {}, arrays, hypotheses)

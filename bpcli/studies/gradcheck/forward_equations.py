@@ -16,7 +16,7 @@ from bpcli.studies.witness.cases import equation_views, layer_program
 
 def has_equations(link: BoundLayer, train: bool) -> bool:
     """Whether a layer and all inside it are stated in equations."""
-    own = bool(link.layer.equations(train, link.node.x))
+    own = bool(link.layer.equations(train, link.planned.x))
     return own and all(has_equations(k, train) for chain in link.inside.values() for k in chain.layers)
 
 
@@ -41,7 +41,7 @@ class ForwardEquations:
         """What comes out for inputs `x`; `replaced` holds parameters, by path, that take the place of the network's."""
         for link in self.links if links is None else links:
             env = {**self._read[link.path], "x": x}
-            for name in link.node.plan.params:
+            for name in link.plan.params:
                 env[name] = replaced.get(f"{link.path}.{name}", env[name])
             for name, chain in link.inside.items():
                 env[f"{name}_y"] = self.outputs(x, replaced, chain.layers)

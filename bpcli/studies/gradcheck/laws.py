@@ -49,7 +49,7 @@ def _gradient(objective: Objective, batch: Batch, train: bool) -> Array:
 
 def _written_backward(link: BoundLayer) -> dict[str, Array]:
     """What a layer's backward writes."""
-    names = ("dx", *(f"d{p}" for p in link.node.plan.params))
+    names = ("dx", *(f"d{p}" for p in link.plan.params))
     return {name: np.array(getattr(link.frame, name)) for name in names if getattr(link.frame, name) is not None}
 
 
@@ -64,7 +64,7 @@ def _passes(objective: Objective, batch: Batch, seed: int) -> LawRow:
     objective.network.draw(batch.chain, 0)
     batch.forward(True)
     for link, rng in _layers(batch, seed):
-        f, plan = link.frame, link.node.plan
+        f, plan = link.frame, link.plan
         reads = ("x", *plan.params, *plan.draws, *plan.state)
         np.copyto(f.dy, rng.normal(size=f.dy.shape))
         before = {name: np.array(getattr(f, name)) for name in (*reads, "dy")}

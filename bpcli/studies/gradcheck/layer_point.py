@@ -43,7 +43,7 @@ class LayerPoint:
         self.rounding = layer_rounding_scale(link, self.train, rng)
 
     def _set_up(self, rng: np.random.Generator, x: Array | None) -> None:
-        f, plan = self.link.frame, self.link.node.plan
+        f, plan = self.link.frame, self.link.plan
         tensors = [getattr(f, name) for name in plan.params] + [*self._inside(self.network.parameters()).values()]
         tokens = tokens_of(self.link)
         if x is not None:
@@ -75,7 +75,7 @@ class LayerPoint:
     def _backward(self, dy: Array) -> None:
         """The kernel's backward pass. What it must not change is put back: the law of re-entrance tells of that, and
         the gradients are judged for what they are."""
-        f, plan = self.link.frame, self.link.node.plan
+        f, plan = self.link.frame, self.link.plan
         np.copyto(f.dy, dy)
         reads = [getattr(f, name) for name in ("x", "dy", *plan.params, *plan.draws, *plan.state)]
         reads += self._inside(self.network.parameters()).values()
@@ -94,7 +94,7 @@ class LayerPoint:
 
     def perturbed(self, path: str, share: float) -> Array:
         """The gradient by x, or by a parameter, after inputs and parameters were moved by chance."""
-        f, plan = self.link.frame, self.link.node.plan
+        f, plan = self.link.frame, self.link.plan
         tensors = [getattr(f, name) for name in plan.params] + [*self._inside(self.network.parameters()).values()]
         if not tokens_of(self.link):
             tensors.append(f.x)
@@ -134,14 +134,14 @@ class LayerPoint:
     @cached_property
     def equations(self) -> Mapping[str, Array]:
         """Every left side by the layer's own equations; nothing where it has none."""
-        if not self.link.layer.equations(self.train, self.link.node.x):
+        if not self.link.layer.equations(self.train, self.link.planned.x):
             return {}
         return layer_program(self.link, self.train).run(equation_views(self.link))
 
     def forward_mismatch(self) -> ForwardMismatch | None:
         """What the kernel's forward pass computes otherwise than the equations, first of all its output."""
         reach = max(max_abs(self.kernel["y"]), max_abs(self.link.frame.x), 1.0)
-        backward = {"dx", *(f"d{p}" for p in self.link.node.plan.params)}
+        backward = {"dx", *(f"d{p}" for p in self.link.plan.params)}
         names = [n for n in self.equations if n in self.kernel and n not in backward and not n.endswith("_dy")]
         for name in sorted(names, key=lambda n: n != "y"):
             ours, theirs = self.kernel[name], self.equations[name]
@@ -157,7 +157,7 @@ class LayerPoint:
         """The gradient by the inputs, by each parameter, and by all that is learned inside."""
         forward_equations = ForwardEquations([self.link], self.train) if self.all_stated else None
         f, path = self.link.frame, self.link.path
-        own = {"x": f.x} | {name: getattr(f, name) for name in self.link.node.plan.params}
+        own = {"x": f.x} | {name: getattr(f, name) for name in self.link.plan.params}
         gradients = {name: self.kernel[f"d{name}"] for name in own}
         reach = max([max_abs(self.upstream), *map(max_abs, gradients.values()), *map(max_abs, self.inner.values())])
         probe = partial(
@@ -192,8 +192,8 @@ class LayerPoint:
 
 def tokens_of(link: BoundLayer) -> int:
     """How many different whole numbers a layer takes, or a layer inside it; 0 where it takes any numbers."""
-    inside = (k.node.plan.tokens for chain in link.inside.values() for k in chain.walk())
-    return min((t for t in (link.node.plan.tokens, *inside) if t), default=0)
+    inside = (k.plan.tokens for chain in link.inside.values() for k in chain.walk())
+    return min((t for t in (link.plan.tokens, *inside) if t), default=0)
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ class ForwardMismatch:
 
 def differs_at_evaluation(link: BoundLayer) -> bool:
     """Whether a layer computes otherwise at evaluation than in training."""
-    plan, x = link.node.plan, link.node.x
+    plan, x = link.plan, link.planned.x
     if plan.draws or plan.state:
         return True
     return link.layer.equations(True, x) != link.layer.equations(False, x)

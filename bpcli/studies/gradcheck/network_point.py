@@ -83,7 +83,7 @@ class NetworkPoint:
         parameters = self.objective.network.parameters()
         for i, link in enumerate(self.links):
             for inner in _with_inner_layers(link):
-                for name in inner.node.plan.params:
+                for name in inner.plan.params:
                     path = f"{inner.path}.{name}"
                     self.evaluate()
                     yield self._probe(f"{inner.path}.d{name}", path, parameters[path], self.kernel[path], i)

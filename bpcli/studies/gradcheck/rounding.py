@@ -93,7 +93,7 @@ class NetworkRounding:
         for link in batch.chain.layers:
             for inner in (k for chain in link.inside.values() for k in chain.walk()):
                 own = layer_rounding_scale(inner, True, rng)
-                for name in inner.node.plan.params:
+                for name in inner.plan.params:
                     self.gradient[f"{inner.path}.{name}"] += own.get(f"d{name}", 0.0)
         batch.forward(True)
 

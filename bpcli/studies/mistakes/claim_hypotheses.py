@@ -116,7 +116,7 @@ class ClaimHypotheses:
         """Another array is read than was meant: the updated weights, or what stands on the wrong side of an
         activation."""
         layer, named = node.block.layer, reads(node.grid.equation)
-        for param in self.links[layer].node.plan.params:
+        for param in self.links[layer].plan.params:
             if param in named and node.stage > Stage.FORWARD:
                 new = self.flow.stepped(f"{layer}.{param}").make(later())
                 text = f"the updated {layer}.{param} is used: the error goes back through the OLD weights"
@@ -168,7 +168,7 @@ class ClaimHypotheses:
             equations = self.flow.target.objective.loss.equations(False)
         elif block.part == "layer":
             link = self.links[block.layer]
-            equations = link.layer.equations(True, link.node.x)
+            equations = link.layer.equations(True, link.planned.x)
         else:
             return
         if not any(eq.detail == "path" for eq in equations) or name != "dx":
@@ -222,7 +222,7 @@ class ClaimHypotheses:
                 return "inverted", f"it is multiplied by {shown} and not divided"
             case "dropped-term":
                 return "dropped-term", f"{term} of the sum is left out"
-            case "term" if part == "layer" and array in self.links[layer].node.plan.params:
+            case "term" if part == "layer" and array in self.links[layer].plan.params:
                 return "dropped-bias", f"the bias {layer}.{array} is left out"
             case "term" | "term number" if part == "gradient":
                 return "penalty", "the penalty's own slope is left out" if array == "own" else f"{shown} is left out"

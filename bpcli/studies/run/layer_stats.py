@@ -74,7 +74,7 @@ def health(objective: Objective, batch: Batch, update: Array | None = None) -> t
     """
     entries: dict[str, list[ParamLayout]] = {}
     for e in objective.network.network_plan.layout:
-        entries.setdefault(e.node.path, []).append(e)
+        entries.setdefault(e.owner.path, []).append(e)
     return tuple(_row(link, entries.get(link.path, []), objective, update) for link in batch.chain.walk())
 
 

@@ -207,8 +207,8 @@ def _fits_memory(document: Document, experiment: Experiment, network_plan: Netwo
         text += f", for which {kind} takes {in_bytes(taken)}"
         help = "fewer units, or an optimizer that takes less: lbfgs, adam"
         raise Failure(document.problem(("optimizer",), text, code="memory", help=help))
-    loc = largest.node.loc if largest is not None else ("architecture",)
-    if largest is not None and hasattr(largest.node.layer, "units"):
+    loc = largest.owner.loc if largest is not None else ("architecture",)
+    if largest is not None and hasattr(largest.owner.layer, "units"):
         loc = (*loc, "units")
     if largest is not None:
         text += f", {largest.size:,} of them in {largest.path}"

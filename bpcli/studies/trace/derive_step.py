@@ -143,7 +143,7 @@ def _given(target: TraceTarget, step: int) -> Iterator[Given]:
 def _drawn(target: TraceTarget, step: int) -> Iterator[Given]:
     """What chance gave in this step."""
     for link in target.objective.network.chain(len(target.x)).walk():
-        for name in link.node.plan.draws:
+        for name in link.plan.draws:
             yield Given(step, f"{link.path}.{name}", np.array(getattr(link.frame, name)), "drawn by chance")
 
 

@@ -148,7 +148,7 @@ class Flow:
             before = x if i == 0 else ("layer", chain.layers[i - 1].path, "y")
             error = dy if i == last else ("layer", chain.layers[i + 1].path, "dx")
             self._wires[link.path, "x"], self._wires[link.path, "dy"] = _same(before), _same(error)
-            plan = link.node.plan
+            plan = link.plan
             self._by_layer[link.path] = (*plan.draws, *plan.state)
             for param in (*plan.params, *plan.draws, *plan.state):
                 self._wires[link.path, param] = _same((GIVEN, "", f"{link.path}.{param}"))

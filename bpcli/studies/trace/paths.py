@@ -68,7 +68,7 @@ class _Layer:
         self.env: dict[str, Any] = equation_env(link)
         self.env |= {f"{name}_dx": np.zeros_like(self.env[f"{name}_dx"]) for name in link.inside}
         self.program: Program = layer_program(link, True)
-        self.tokens = link.node.plan.tokens
+        self.tokens = link.plan.tokens
         self.known = frozenset({*self.env, *self.program.names})
 
     def reached(self, array: str, at: Index) -> list[Index]:
@@ -144,7 +144,7 @@ class Walker:
         """Raises Failure of a layer without equations."""
         if link.path not in self._layers:
             own = layer_program(link, True).names
-            if missing := [n for n in ("y", "dx", *(f"d{p}" for p in link.node.plan.params)) if n not in own]:
+            if missing := [n for n in ("y", "dx", *(f"d{p}" for p in link.plan.params)) if n not in own]:
                 text = f"{link.layer.kind} has no equation of {', '.join(missing)}: paths through it cannot be told"
                 help = "--detail neuron tells the layers around it"
                 raise Failure(Problem(text, code="no-equations", path=(link.path,), help=help))

@@ -87,7 +87,7 @@ def follow(taken: TakenStep, tensor: str, at: Index) -> Wanted:
 def network_of(network_plan: NetworkPlan) -> str:
     """The network in a line: 2 -> dense_1 (3) -> dense_1.activation tanh -> ..."""
     parts = [_units(network_plan.x)]
-    for node in network_plan.nodes:
+    for node in network_plan.layers:
         ending = f" ({_units(node.plan.y)})" if node.plan.params or node.plan.y != node.x else ""
         kind = "" if node.path.startswith(node.layer.kind) else f" {node.layer.kind}"
         parts.append(f"{node.path}{kind}{ending}")

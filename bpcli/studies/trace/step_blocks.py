@@ -179,7 +179,7 @@ class _Watch:
 
 def _layer_block(link: BoundLayer) -> StepBlock:
     engine = engine_arrays(link)
-    states = {name: np.array(getattr(link.frame, name)) for name in link.node.plan.state}
+    states = {name: np.array(getattr(link.frame, name)) for name in link.plan.state}
     return StepBlock(
         "layer", link.path, link.layer.kind, layer_program(link, True), equation_env(link) | states, engine
     )
@@ -212,7 +212,7 @@ def _errors(chain: Chain) -> Iterator[BlockEquation]:
         inside = {f"{name}_dx" for name in link.inside}
         lines = [g for g in block.program.grids if g.name in block.backward and not g.name.endswith("_new")]
         late = [g for g in lines if reads(g.equation) & inside]
-        weights = {f"d{p}" for p in link.node.plan.params}
+        weights = {f"d{p}" for p in link.plan.params}
         for grid in lines:
             if grid not in late:
                 yield block, grid, Stage.WEIGHTS if grid.name in weights else Stage.HIDDEN
@@ -367,7 +367,7 @@ def _states(watch: _Watch) -> Iterator[BlockEquation]:
 
 def _committed(chain: Chain, path: str) -> dict[str, Array]:
     link = next(k for k in chain.walk() if k.path == path)
-    return {f"{name}_new": np.array(getattr(link.frame, name)) for name in link.node.plan.state}
+    return {f"{name}_new": np.array(getattr(link.frame, name)) for name in link.plan.state}
 
 
 def _change(target: TraceTarget, watch: _Watch) -> Iterator[BlockEquation]:

@@ -133,7 +133,7 @@ def _memory(target: TraceTarget) -> Memory:
     kept = {("optimizer", name): a.copy() for name, a in stepper.slots.items()}
     kept |= {("clipping", name): a.copy() for name, a in stepper.clip_state.items()}
     for link in target.objective.network.chain(len(target.x)).walk():
-        kept |= {(link.path, name): np.array(getattr(link.frame, name)) for name in link.node.plan.state}
+        kept |= {(link.path, name): np.array(getattr(link.frame, name)) for name in link.plan.state}
     return kept
 
 

@@ -36,7 +36,7 @@ def equation_env(link: BoundLayer) -> dict[str, Any]:
 
 def equation_views(link: BoundLayer) -> dict[str, Any]:
     """The same without copies: as long as no kernel runs."""
-    f, plan = link.frame, link.node.plan
+    f, plan = link.frame, link.plan
     env: dict[str, Any] = {n: getattr(f, n) for n in ("x", "dy", *plan.params, *plan.draws, *plan.state)}
     for name, chain in link.inside.items():
         env |= {f"{name}_y": chain.y, f"{name}_dx": chain.dx}
@@ -45,7 +45,7 @@ def equation_views(link: BoundLayer) -> dict[str, Any]:
 
 def engine_arrays(link: BoundLayer) -> dict[str, Array]:
     """What the kernels computed, by the names the equations use."""
-    f, plan = link.frame, link.node.plan
+    f, plan = link.frame, link.plan
     found = {name: np.array(getattr(f, name)) for name in ("y", "dx", *plan.keep, *(f"d{p}" for p in plan.params))}
     for name, chain in link.inside.items():
         found[f"{name}_dy"] = np.array(chain.dy)
@@ -54,7 +54,7 @@ def engine_arrays(link: BoundLayer) -> dict[str, Array]:
 
 def layer_program(link: BoundLayer, train: bool, detail: str = "") -> Program:
     """A layer's equations, compiled for its frame."""
-    f, plan = link.frame, link.node.plan
+    f, plan = link.frame, link.plan
     names = ("x", "y", "dx", "dy", *plan.params, *(f"d{p}" for p in plan.params), *plan.keep, *plan.draws, *plan.state)
     arrays: dict[str, Any] = {name: getattr(f, name) for name in names}
     for name, chain in link.inside.items():
@@ -62,7 +62,7 @@ def layer_program(link: BoundLayer, train: bool, detail: str = "") -> Program:
     consts = {name: value for name, value in plan.consts.items() if np.ndim(value)}
     shapes = {k: np.shape(v) for k, v in (arrays | consts).items() if np.ndim(v)}
     numbers = {k: v for k, v in plan.consts.items() if np.ndim(v) == 0}
-    return compile_equations(link.layer.equations(train, link.node.x), shapes, numbers, detail=detail)
+    return compile_equations(link.layer.equations(train, link.planned.x), shapes, numbers, detail=detail)
 
 
 class LayerCase:
@@ -102,7 +102,7 @@ class LayerCase:
 
     def _committed(self) -> dict[str, Array]:
         """The state after the step, as `<state>_new`; the state itself is put back."""
-        f, names = self.link.frame, tuple(self.link.node.plan.state)
+        f, names = self.link.frame, tuple(self.link.plan.state)
         before = {name: np.array(getattr(f, name)) for name in names}
         if names:
             self.layer.commit(f)
@@ -114,7 +114,7 @@ class LayerCase:
     @property
     def tensors(self) -> dict[str, Array]:
         """What is differentiated by: the input and every parameter, as the arrays themselves."""
-        return {"x": self.chain.x, **{p: getattr(self.link.frame, p) for p in self.link.node.plan.params}}
+        return {"x": self.chain.x, **{p: getattr(self.link.frame, p) for p in self.link.plan.params}}
 
     @cached_property
     def equations(self) -> dict[str, Array]:
@@ -149,7 +149,7 @@ class LayerCase:
 
     def gaps(self, kernel: Mapping[str, Array]) -> list[Gap]:
         """The kernel's arrays against the three other witnesses."""
-        gradients = {name: a for name, a in kernel.items() if name == "dx" or name[1:] in self.link.node.plan.params}
+        gradients = {name: a for name, a in kernel.items() if name == "dx" or name[1:] in self.link.plan.params}
         largest = max(max_abs(self.upstream), *(max_abs(g) for g in gradients.values()))  # what may cancel in a sum
         reach = max(max_abs(self.chain.x), 1.0)
         found = []
