@@ -38,10 +38,10 @@ def check(
     show_problems(report.warnings)
     if sheet is not None:
         from bpcli.render.evaluation.contact_sheet import png
-        from bpcli.studies.evaluation.contact_sheet import training
+        from bpcli.studies.evaluation.contact_sheet import augmented
         from bpcli.studies.run.atomic import atomic_bytes
 
-        atomic_bytes(sheet, png(training(setup)))
+        atomic_bytes(sheet, png(augmented(setup)))
         say(f"training images: {sheet}")
     if json:
         show_json(dumps(report))

@@ -46,10 +46,10 @@ def evaluate(
     show_problems(report.warnings)
     if sheet is not None:
         from bpcli.render.evaluation.contact_sheet import png
-        from bpcli.studies.evaluation.contact_sheet import mistakes
+        from bpcli.studies.evaluation.contact_sheet import misclassified
         from bpcli.studies.run.atomic import atomic_bytes
 
-        drawn = mistakes(rows)
+        drawn = misclassified(rows)
         atomic_bytes(sheet, png(drawn))
         say(f"{drawn.title}: {sheet}")
     if json:

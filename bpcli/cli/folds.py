@@ -31,12 +31,12 @@ def cross_validate(
     if study.remark and not quiet:
         say(study.remark)
 
-    def done(row: FoldRow) -> None:
+    def on_fold_end(row: FoldRow) -> None:
         if not quiet:
             say(fold_line(row, study.count))
 
     with fold_status(quiet) as callbacks:
-        report = study.run(callbacks, done)
+        report = study.run(callbacks, on_fold_end)
     show_problems([*report.warnings, *([report.problem] if report.problem is not None else [])])
     if json:
         show_json(dumps(report))

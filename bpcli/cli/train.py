@@ -65,7 +65,7 @@ def train(
     callbacks = epoch_table(quiet)
     with waiting("reading the data"):
         if config is not None:
-            trainer = start(set_up(config, sets, begins=True), out, callbacks)
+            trainer = start(set_up(config, sets, new_run=True), out, callbacks)
         else:
             trainer = go_on(resume or Path(), sets, callbacks)
     show_problems(trainer.warnings)

@@ -24,7 +24,7 @@ from bpcli.family.plan import Frame, Sample
 from bpcli.numeric import threads
 from bpcli.parts.layers.dense import Dense
 from bpcli.parts.layers.flatten import Flatten
-from bpcli.studies.run.fingerprints import NAME
+from bpcli.studies.run.fingerprints import THREAD_NAME
 
 SMALL, LARGE = 256, 5120
 BUDGET = 5000  # bytes of a step at either size: views, numbers, small buffers; less than one truth value a row
@@ -44,7 +44,7 @@ def _small_buffers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """And one thread: a second one, which only large batches are worth, has views of its own."""
     monkeypatch.setattr(threads, "thread_count", lambda: 1)
     for thread in threading.enumerate():  # of a test before, whose buffers would be counted here
-        if thread.name == NAME:
+        if thread.name == THREAD_NAME:
             thread.join()
     old = np.setbufsize(16)
     yield

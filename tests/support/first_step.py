@@ -41,7 +41,7 @@ def first_step(config: Path, sets: tuple[str, ...] = ()) -> None:
     """Everything that `bpcli train` does until it has taken a step."""
     with tempfile.TemporaryDirectory() as folder:
         try:
-            runs.start(set_up(config, sets, begins=True), Path(folder) / "run", [Stopper()]).run()
+            runs.start(set_up(config, sets, new_run=True), Path(folder) / "run", [Stopper()]).run()
         except FirstStep:
             return
 

@@ -46,7 +46,7 @@ class DiagnosisContext(TrainingContext):
     @cached_property
     def health(self) -> tuple[HealthRow, ...]:
         """The layers on the probe rows; where nothing is trained yet with the length of the first step."""
-        return self.probe.look(self.theta, self.states, None if self.trained else first_step(self))
+        return self.probe.measure(self.theta, self.states, None if self.trained else first_step(self))
 
     @property
     def loss(self) -> float:

@@ -12,7 +12,7 @@ from bpcli.family import Activation, GradientOptimizer
 from bpcli.parts.layers.dense import Dense
 from bpcli.records.diagnose import Remedy
 from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
-from bpcli.studies.run.layer_stats import character
+from bpcli.studies.run.layer_stats import slope_and_ends
 
 PEAK_SETTINGS = ("peak", "start", "value")
 """The settings in which schedules hold their greatest rate."""
@@ -111,7 +111,7 @@ def replace_activations(context: DiagnosisContext, kind: str, text: str) -> list
     sets = []
     for node in hidden_activations(context):
         assert isinstance(node.layer, Activation)
-        if character(node.layer)[1] in flat:
+        if slope_and_ends(node.layer)[1] in flat:
             sets.append(f"{setting_path(node.loc)}{'.activation' if node.path.endswith('.activation') else ''}={kind}")
     return [Remedy(tuple(sets), text)] if sets else []
 

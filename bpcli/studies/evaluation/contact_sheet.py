@@ -17,10 +17,10 @@ from bpcli.studies.evaluation.evaluate import EvaluationRows
 from bpcli.studies.evaluation.predict import outputs
 from bpcli.studies.run.setup import Setup
 
-WORST = 40
+MAX_MISTAKES = 40
 """Mistakes on a sheet, at most."""
 COLUMNS = 8
-EXAMPLES = 10
+MAX_EXAMPLES = 10
 """Training images on a sheet, at most; of each class the first, where there are classes."""
 
 Tone = Literal["plain", "right", "wrong", "dim"]
@@ -44,14 +44,14 @@ class Sheet:
     tiles: Sequence[Tile]
 
 
-def mistakes(rows: EvaluationRows, most: int = WORST) -> Sheet:
+def misclassified(rows: EvaluationRows, most: int = MAX_MISTAKES) -> Sheet:
     """The images whose true class the model gave the least, worst first. Raises Failure: no images, no classes."""
     model = rows.model
     predictor, preprocessor = model.predictor, model.preprocessor
     if not preprocessor.classes:
         text = "a sheet shows images taken for another class, and this model has no classes to choose from"
         raise Failure(Problem(text, code="no-classes", help="leave `--sheet` out"), exit=Exit.USAGE)
-    shape = _shape(model.network_plan)
+    shape = _image_shape(model.network_plan)
     output = outputs(model, rows.x)
     guesses, truth = predictor.guess(output), rows.t
     if output.shape[1] == 1:
@@ -60,7 +60,7 @@ def mistakes(rows: EvaluationRows, most: int = WORST) -> Sheet:
     regret = output[wrong, truth[wrong]] - (0 if predictor.loss.gives_probabilities else output[wrong].max(1))
     worst = wrong[np.argsort(regret, kind="stable")][:most]
     tiles = []
-    images = _bytes(model.preprocessor, rows.x[worst], shape)
+    images = _as_bytes(model.preprocessor, rows.x[worst], shape)
     for row, pixels in zip(worst, images, strict=True):
         guess, true = int(guesses[row]), int(truth[row])
         said = (f": {100 * output[row, k]:.0f} %" if predictor.loss.gives_probabilities else "" for k in (guess, true))
@@ -75,22 +75,22 @@ def mistakes(rows: EvaluationRows, most: int = WORST) -> Sheet:
     return Sheet(title, note if len(worst) else "there is none to show", COLUMNS, tiles)
 
 
-def training(setup: Setup) -> Sheet:
+def augmented(setup: Setup) -> Sheet:
     """Training images as they are, each followed by what augmentation makes of it in the first steps. Raises Failure
     where rows are no images."""
     preprocessor, split = setup.prepared.preprocessor, setup.prepared.splits["train"]
-    shape = _shape(setup.network_plan)
-    chosen = np.arange(min(EXAMPLES, len(split.x)))
+    shape = _image_shape(setup.network_plan)
+    chosen = np.arange(min(MAX_EXAMPLES, len(split.x)))
     if preprocessor.classes:
         _, first = np.unique(split.t, return_index=True)
-        chosen = first[:EXAMPLES]
+        chosen = first[:MAX_EXAMPLES]
     augmenter = setup.augmenter(len(chosen))
     columns = [split.x[chosen]]
     for step in range(COLUMNS - 1 if augmenter is not None else 0):
         columns.append(split.x[chosen])
         if augmenter is not None:
             augmenter.apply(columns[-1], step)
-    images = _bytes(preprocessor, np.stack(columns, axis=1).reshape(-1, *split.x.shape[1:]), shape)
+    images = _as_bytes(preprocessor, np.stack(columns, axis=1).reshape(-1, *split.x.shape[1:]), shape)
     names = [preprocessor.classes[int(split.t[r])] if preprocessor.classes else f"row {split.rows[r]}" for r in chosen]
     lines = [(names[i // len(columns)] if i % len(columns) == 0 else "") for i in range(len(images))]
     tiles = [Tile(pixels, ((line, "plain"),)) for pixels, line in zip(images, lines, strict=True)]
@@ -100,7 +100,7 @@ def training(setup: Setup) -> Sheet:
     return Sheet(title, "each image as it is, then as training changes it, anew in every step", COLUMNS, tiles)
 
 
-def _shape(network_plan: NetworkPlan) -> Shape:
+def _image_shape(network_plan: NetworkPlan) -> Shape:
     """The shape of the images that a network takes. Raises Failure where it takes none that can be drawn."""
     shape = image_shape(network_plan)
     if shape is not None and shape[2] in (1, 3):
@@ -110,7 +110,7 @@ def _shape(network_plan: NetworkPlan) -> Shape:
     raise Failure(Problem(text, code="not-images", help=help), exit=Exit.USAGE)
 
 
-def _bytes(preprocessor: Preprocessor, x: Array, shape: Shape) -> Array:
+def _as_bytes(preprocessor: Preprocessor, x: Array, shape: Shape) -> Array:
     """Encoded rows as bytes (n, h, w, c), in the file's own numbers: from black, the lowest among them, to white."""
     values = (x if preprocessor.scaling is None else preprocessor.scaling.undo(x)).astype(np.float64)
     low, high = (values.min(), values.max()) if values.size else (0.0, 0.0)

@@ -23,7 +23,7 @@ from bpcli.studies.run.runfolder import RunFolder
 from bpcli.studies.run.setup import Setup, load_document, set_up
 from bpcli.studies.run.trainer import Trainer
 
-RECORD = "folds.json"
+RECORD_FILE = "folds.json"
 
 FoldCallbacks = Callable[[int, int], Iterable[Callback]]
 """What makes the callbacks of a fold, from its number (from 1) and how many folds there are."""
@@ -39,10 +39,12 @@ class CrossValidation:
         self.remark = ""
 
     def run(
-        self, callbacks: FoldCallbacks = lambda number, of: (), done: Callable[[FoldRow], None] = lambda row: None
+        self,
+        callbacks: FoldCallbacks = lambda number, of: (),
+        on_fold_end: Callable[[FoldRow], None] = lambda row: None,
     ) -> FoldsReport:
-        """Trains and evaluates one fold after another; `done` is called with each. Raises Failure where one cannot be
-        trained, and where another process works on them."""
+        """Trains and evaluates one fold after another; `on_fold_end` is called with each. Raises Failure where one
+        cannot be trained, and where another process works on them."""
         lock, rows = Lock(self.folder), list[FoldRow]()
         try:
             for number in range(1, self.count + 1):
@@ -50,10 +52,10 @@ class CrossValidation:
                 self._warn(trainer.warnings)
                 report = trainer.run()
                 if report.stopped in ("signal", "diverged"):
-                    return self._reported(report, rows, number)
+                    return self._report(report, rows, number)
                 rows.append(_evaluated(number, report, trainer.state.setup))
-                done(rows[-1])
-            return self._reported(None, rows, 0)
+                on_fold_end(rows[-1])
+            return self._report(None, rows, 0)
         finally:
             lock.release()
 
@@ -68,7 +70,7 @@ class CrossValidation:
         known = {w.text for w in self.warnings}
         self.warnings = (*self.warnings, *(w for w in warnings if w.text not in known))
 
-    def _reported(self, last: TrainReport | None, rows: Sequence[FoldRow], stopped: int) -> FoldsReport:
+    def _report(self, last: TrainReport | None, rows: Sequence[FoldRow], stopped: int) -> FoldsReport:
         """The report, which is also written down."""
         report = FoldsReport(
             run=str(self.folder),
@@ -87,7 +89,7 @@ class CrossValidation:
         figures = {name: vars(s) for name, s in report.metrics.items()}
         status = "finished" if last is None else last.stopped
         record = self._record() | {"status": status, "results": folds, "metrics": figures}
-        atomic_text(self.folder / RECORD, json.dumps(record, indent=2, ensure_ascii=False, default=str) + "\n")
+        atomic_text(self.folder / RECORD_FILE, json.dumps(record, indent=2, ensure_ascii=False, default=str) + "\n")
         return report
 
     def _record(self) -> dict[str, Any]:
@@ -112,26 +114,26 @@ def start(config: Path, sets: tuple[str, ...], count: int, out: Path | None = No
         sets = (*sets, "data.test=null")
         remark = "each fold is test in its turn: data.test is left out"
     setup = set_up(config, (*sets, fold_setting(1, count)))  # what does not fit is said before a folder is made
-    folder = runfolder.claimed(f"{experiment.name}-folds", out)
+    folder = runfolder.claim_folder(f"{experiment.name}-folds", out)
     copy = folder / "config.yaml"
     atomic_bytes(copy, setup.document.text.encode())
     name = () if "name" in read(copy).data else (f"name={json.dumps(experiment.name)}",)
     found = CrossValidation(folder, copy, config.parent, (*sets, *name), count)
     found.remark = remark
-    atomic_text(folder / RECORD, json.dumps(found._record(), indent=2, ensure_ascii=False) + "\n")
+    atomic_text(folder / RECORD_FILE, json.dumps(found._record(), indent=2, ensure_ascii=False) + "\n")
     return found
 
 
 def resume(folder: Path) -> CrossValidation:
     """A cross-validation that goes on. Raises Failure where its record is damaged, or its config has changed."""
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
         found = CrossValidation(
             folder, folder / "config.yaml", Path(record["root"]), tuple(map(str, record["sets"])), int(record["folds"])
         )
         known = str(record["config"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        text = f"{folder / RECORD} is damaged: it does not say how the folds began"
+        text = f"{folder / RECORD_FILE} is damaged: it does not say how the folds began"
         raise Failure(Problem(text, code="bad-run", help="start anew: bpcli train CONFIG --folds K")) from None
     if runfolder.sha256_of(found.config) != known:
         text = f"{found.config} has changed since the folds began"
@@ -141,7 +143,7 @@ def resume(folder: Path) -> CrossValidation:
 
 def is_folds(folder: Path) -> bool:
     """Whether a folder holds a cross-validation."""
-    return (folder / RECORD).is_file()
+    return (folder / RECORD_FILE).is_file()
 
 
 def fold_setting(number: int, count: int) -> str:

@@ -28,7 +28,7 @@ def predict(path: Path, data: str, root: Path) -> Predictions:
     model = models.load(path)
     source = source_of(data, model.experiment.data.train, False, model.preprocessor.shape, root)
     x, _, rows = prepare_for(model.preprocessor, source, root, np.dtype(model.experiment.dtype), False)
-    found = table(model, outputs(model, x))
+    found = as_table(model, outputs(model, x))
     if rows.row_names:
         named = [(name, *row) for name, row in zip(rows.row_names, found.rows, strict=True)]
         found = Predictions(("file", *found.columns), named)
@@ -50,7 +50,7 @@ def outputs(model: Model, x: Array) -> Array:
     return out
 
 
-def table(model: Model, output: Array) -> Predictions:
+def as_table(model: Model, output: Array) -> Predictions:
     """Predictions as named columns."""
     predictor, preprocessor = model.predictor, model.preprocessor
     if not predictor.classified:

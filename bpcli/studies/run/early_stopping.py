@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from bpcli.config.experiment import EarlyStopping
 from bpcli.engine.state import network_state, snapshot
-from bpcli.studies.run.scoring import better
+from bpcli.studies.run.scoring import direction_of
 from bpcli.studies.run.state import TrainingState
 
 
@@ -19,7 +19,7 @@ class EarlyStopper:
 
     def __init__(self, settings: EarlyStopping, state: TrainingState) -> None:
         self.settings, self.state = settings, state
-        mode = settings.mode or {"lower": "min", "higher": "max"}[better(state.metrics, settings.metric)]
+        mode = settings.mode or {"lower": "min", "higher": "max"}[direction_of(state.metrics, settings.metric)]
         self.lower = mode == "min"
 
     def improved(self, figures: Mapping[str, float]) -> bool:

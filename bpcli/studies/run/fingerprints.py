@@ -11,9 +11,9 @@ from typing import Any
 
 from bpcli.studies.run.runfolder import fingerprint, sha256_of
 
-NAME = "fingerprints"
+THREAD_NAME = "fingerprints"
 """What the threads are called."""
-LARGE = 32 << 20
+LARGE_FILE_BYTES = 32 << 20
 """Bytes of a file from which on another process takes its fingerprint: whoever parses the file meanwhile holds the
 interpreter's lock, and two threads that ask for it in turn cost more than the fingerprint."""
 
@@ -27,7 +27,7 @@ class Fingerprints:
         self.files = tuple(files)
         self._found: list[dict[str, Any]] = []
         self._failure: Exception | None = None
-        self._thread = threading.Thread(target=self._take, name=NAME, daemon=True)
+        self._thread = threading.Thread(target=self._take, name=THREAD_NAME, daemon=True)
         if all(f.is_file() or f.is_dir() for f in self.files):  # what is read from a pipe nobody else can read
             self._thread.start()
 
@@ -49,7 +49,7 @@ class Fingerprints:
 
 
 def _digest(file: Path) -> str:
-    if file.is_file() and file.stat().st_size > LARGE:
+    if file.is_file() and file.stat().st_size > LARGE_FILE_BYTES:
         try:
             command = [sys.executable, "-I", "-S", "-c", PROGRAM, str(file)]
             found = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout.strip()

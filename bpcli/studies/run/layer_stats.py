@@ -23,16 +23,16 @@ from bpcli.numeric.vectors import l2_norm
 from bpcli.records.diagnose import HealthRow
 from bpcli.records.training import WATCH_PREFIX
 
-CLOSED = 1e-3
-"""Of the steepest slope: a unit whose slope is under this share on every row is dead (of relu it is 0)."""
+DEAD_SLOPE = 1e-3
+"""Share of the steepest slope: a unit whose slope is under it on every row is dead (of relu the slope is then 0)."""
 
-FLAT = 0.05
-"""Of the steepest slope: an output whose slope is under this share is saturated: |tanh| > 0.975, a sigmoid within 0.013
+SATURATED_SLOPE = 0.05
+"""Share of the steepest slope: an output whose slope is under it is saturated: |tanh| > 0.975, a sigmoid within 0.013
 of its ends."""
 
-FAR = 60.0  # how far out the ends of an activation are looked for: there softsign's slope is 1/3721
+MAX_INPUT = 60.0  # how far out the ends of an activation are looked for: there softsign's slope is 1/3721
 
-Ends = Literal["none", "one", "both"]
+FlatEnds = Literal["none", "one", "both"]
 """At how many of its ends an activation is flat: identity none, relu one, tanh both."""
 
 
@@ -50,11 +50,11 @@ class LayerStatsProbe:
         self.batch.load(x.astype(np.float64), t, np.arange(len(x)))
         self.loss = math.nan
 
-    def look(
+    def measure(
         self, theta: Array, states: Mapping[str, Array], update: Array | None = None, step: int = 0
     ) -> tuple[HealthRow, ...]:
-        """The rows of `health` at the flat weights `theta` and running statistics `states`; `loss` is then that of the
-        batch, without penalty. `update` is what a step added to the flat weights; chance is drawn as for `step`."""
+        """The rows of `layer_rows` at the flat weights `theta` and running statistics `states`; `loss` is then that of
+        the batch, without penalty. `update` is what a step added to the flat weights; chance is drawn as for `step`."""
         network = self.objective.network
         self.objective.theta[...] = theta
         restore(network.states, states)
@@ -62,10 +62,10 @@ class LayerStatsProbe:
             network.draw(self.batch.chain, step)
             self.loss = self.batch.forward(True)
             self.batch.backward(True)
-            return health(self.objective, self.batch, update)
+            return layer_rows(self.objective, self.batch, update)
 
 
-def health(objective: Objective, batch: Batch, update: Array | None = None) -> tuple[HealthRow, ...]:
+def layer_rows(objective: Objective, batch: Batch, update: Array | None = None) -> tuple[HealthRow, ...]:
     """One row for each layer, containers before what is inside them, after a forward and a backward pass in training.
 
     The objective has to keep its arrays (`retain`, `need_dx`). `gradient` is that of the data term alone, so that a
@@ -81,13 +81,13 @@ def health(objective: Objective, batch: Batch, update: Array | None = None) -> t
 def _row(link: BoundLayer, entries: list[ParamLayout], objective: Objective, update: Array | None) -> HealthRow:
     f = link.frame
     main = [e for e in entries if e.param.decays] or entries
-    weights = _norm(objective.theta, main)
-    moved = None if update is None else _norm(update, main)
-    dead, saturated = closed(link)
+    weights = _norm_of(objective.theta, main)
+    moved = None if update is None else _norm_of(update, main)
+    dead, saturated = dead_and_saturated(link)
     return HealthRow(
         layer=link.path,
         kind=link.layer.kind,
-        gradient=_norm(objective.grad, entries),
+        gradient=_norm_of(objective.grad, entries),
         weights=weights,
         update=moved / weights if moved is not None and weights else None,
         error=l2_norm(f.dy) / math.sqrt(f.dy.size),
@@ -98,12 +98,12 @@ def _row(link: BoundLayer, entries: list[ParamLayout], objective: Objective, upd
     )
 
 
-def _norm(flat: Array, entries: list[ParamLayout]) -> float | None:
+def _norm_of(flat: Array, entries: list[ParamLayout]) -> float | None:
     """The norm of these tensors of a flat vector together; None where there are none."""
     return math.hypot(*(l2_norm(flat[e.where]) for e in entries)) if entries else None
 
 
-def closed(link: BoundLayer) -> tuple[float | None, float | None]:
+def dead_and_saturated(link: BoundLayer) -> tuple[float | None, float | None]:
     """The share of an activation's units that no row opens, and the share of its outputs that are saturated; None where
     it has no flat end (two of them, to be saturated), or is no activation of single numbers.
 
@@ -112,27 +112,27 @@ def closed(link: BoundLayer) -> tuple[float | None, float | None]:
     layer = link.layer
     if not isinstance(layer, Activation):
         return None, None
-    steepest, ends = character(layer)
+    steepest, ends = slope_and_ends(layer)
     if ends == "none":
         return None, None
     slope = np.abs(slopes(layer, link.frame)) / steepest
-    dead = float((slope.reshape(-1, slope.shape[-1]).max(0) <= CLOSED).mean())
-    return dead, float((slope <= FLAT).mean()) if ends == "both" else None
+    dead = float((slope.reshape(-1, slope.shape[-1]).max(0) <= DEAD_SLOPE).mean())
+    return dead, float((slope <= SATURATED_SLOPE).mean()) if ends == "both" else None
 
 
 def slopes(layer: Activation, f: Frame) -> Array:
-    """dy/dx of every output of an activation of single numbers, after its forward pass: its backward, told ones."""
-    told = Frame(**{**vars(f), "dy": np.ones_like(f.y), "dx": np.empty_like(f.y)})
-    layer.backward(told, True)
-    found: Array = told.dx
+    """dy/dx of every output of an elementwise activation, after its forward pass: its backward on a dy of ones."""
+    ones = Frame(**{**vars(f), "dy": np.ones_like(f.y), "dx": np.empty_like(f.y)})
+    layer.backward(ones, True)
+    found: Array = ones.dx
     return found
 
 
 @lru_cache(maxsize=256)
-def character(layer: Activation) -> tuple[float, Ends]:
+def slope_and_ends(layer: Activation) -> tuple[float, FlatEnds]:
     """The steepest slope of an activation, and at how many of its ends it is flat. An activation of whole rows
     (softmax) has no slopes of its own, and is said to have no flat end."""
-    x = np.concatenate([np.linspace(-FAR, -8, 53), np.linspace(-8, 8, 257), np.linspace(8, FAR, 53)])[None]
+    x = np.concatenate([np.linspace(-MAX_INPUT, -8, 53), np.linspace(-8, 8, 257), np.linspace(8, MAX_INPUT, 53)])[None]
     plan = layer.plan(x.shape[1:])
     arrays: dict[str, Any] = {n: empty(s, 1, x.dtype) for n, s in {**plan.keep, **plan.scratch, **plan.draws}.items()}
     f = Frame(x=x, y=np.empty_like(x), dx=np.empty_like(x), dy=np.arange(1.0, x.size + 1)[None], **arrays)
@@ -141,10 +141,10 @@ def character(layer: Activation) -> tuple[float, Ends]:
         slope = slopes(layer, f)
         layer.backward(f, True)
     steepest = float(np.abs(slope).max())
-    alone = steepest > 0 and np.allclose(f.dx, slope * f.dy, rtol=1e-9, atol=1e-12)
-    flat = sum(abs(float(end)) <= CLOSED * steepest for end in (slope[0, 0], slope[0, -1]))
-    ends: tuple[Ends, ...] = ("none", "one", "both")
-    return steepest, ends[flat] if alone else "none"
+    elementwise = steepest > 0 and np.allclose(f.dx, slope * f.dy, rtol=1e-9, atol=1e-12)
+    flat = sum(abs(float(end)) <= DEAD_SLOPE * steepest for end in (slope[0, 0], slope[0, -1]))
+    ends: tuple[FlatEnds, ...] = ("none", "one", "both")
+    return steepest, ends[flat] if elementwise else "none"
 
 
 # `training: {watch: true}`: measured once an epoch
@@ -185,7 +185,7 @@ class LayerStatsWatch:
         self._probe.batch.x[...], self._probe.batch.t[...] = batch.x, batch.t
         update = np.subtract(self.objective.theta, self._before, dtype=np.float64)
         found: dict[str, float | None] = {}
-        for row in self._probe.look(self._before, self._states, update, step):
+        for row in self._probe.measure(self._before, self._states, update, step):
             found |= {f"{WATCH_PREFIX}{row.layer}.{figure}": getattr(row, figure) for figure in FIGURES}
         return {key: math.nan if (value := found[key]) is None else value for key in self.keys}
 
@@ -196,6 +196,6 @@ def _keys(objective: Objective) -> list[str]:
     for node in objective.network.network_plan.walk():
         figures = ["gradient", "update"] if node.plan.params else []
         if isinstance(node.layer, Activation):
-            figures += {"none": [], "one": ["dead"], "both": ["dead", "saturated"]}[character(node.layer)[1]]
+            figures += {"none": [], "one": ["dead"], "both": ["dead", "saturated"]}[slope_and_ends(node.layer)[1]]
         keys += [f"{WATCH_PREFIX}{node.path}.{figure}" for figure in figures]
     return keys

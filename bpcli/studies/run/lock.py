@@ -10,7 +10,7 @@ from pathlib import Path
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.run.atomic import unwritable
 
-NAME = "train.lock"
+LOCK_NAME = "train.lock"
 
 
 class Lock:
@@ -21,16 +21,16 @@ class Lock:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / NAME
+        self.path = folder / LOCK_NAME
         try:
-            self._number: int | None = self._taken()
+            self._number: int | None = self._acquire()
         except OSError as error:
             raise unwritable(self.path, error) from None
 
-    def _taken(self) -> int:
+    def _acquire(self) -> int:
         while True:
             number = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
-            if not _locked(number):
+            if not _try_lock(number):
                 holder = os.read(number, 32).decode("ascii", "replace").strip()
                 os.close(number)
                 raise _busy(self.path.parent, holder)
@@ -51,7 +51,7 @@ class Lock:
             self._number = None
 
 
-def _locked(number: int) -> bool:
+def _try_lock(number: int) -> bool:
     """Whether the open file is ours now; also where locks do not exist (Windows, some network file systems)."""
     if sys.platform == "win32":
         return True

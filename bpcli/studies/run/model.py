@@ -25,7 +25,7 @@ from bpcli.studies.run.runfolder import RunFolder
 from bpcli.studies.run.scoring import Predictor
 
 KIND = "model"
-BATCH = 256  # rows evaluated at a time
+ROWS_PER_BATCH = 256  # rows evaluated at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,10 +97,10 @@ def load(path: Path) -> Model:
     except ValidationError as error:
         first = error.errors()[0]
         if first["type"] == "unknown_type":
-            raise name_needed_files(_unknown(file, first["ctx"]), trained_with) from None
+            raise name_needed_files(_unknown_part(file, first["ctx"]), trained_with) from None
         raise _damaged(file, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    _fits(file, network_plan, tensors)
-    objective = Objective(network_plan, loss, BATCH, np.dtype(experiment.dtype), experiment.seed)
+    _check_tensors(file, network_plan, tensors)
+    objective = Objective(network_plan, loss, ROWS_PER_BATCH, np.dtype(experiment.dtype), experiment.seed)
     restore(_weights(objective), tensors)
     return Model(file, experiment, preprocessor, network_plan, objective, record, changed_files(trained_with))
 
@@ -110,22 +110,22 @@ def _weights(objective: Objective) -> dict[str, Array]:
     return {**objective.network.parameters(), **prefixed("state", objective.network.states)}
 
 
-def _fits(file: Path, network_plan: NetworkPlan, tensors: Mapping[str, Array]) -> None:
+def _check_tensors(file: Path, network_plan: NetworkPlan, tensors: Mapping[str, Array]) -> None:
     """Compares names and shapes of the weights with what the network needs, before memory is asked for."""
     needed = {e.path: e.shape for e in network_plan.layout}
     for node in network_plan.walk():
         needed |= {f"state.{node.path}.{name}": slot.shape for name, slot in node.plan.state.items()}
-    held = {name: a.shape for name, a in tensors.items() if not name.startswith("data.")}
+    stored = {name: a.shape for name, a in tensors.items() if not name.startswith("data.")}
     for name, shape in needed.items():
-        if name not in held:
+        if name not in stored:
             raise _damaged(file, f"the network needs {name}, and the file has none")
-        if held[name] != shape:
-            raise _damaged(file, f"{name} is {held[name]} and the network needs {shape}")
-    if extra := sorted(held.keys() - needed.keys()):
+        if stored[name] != shape:
+            raise _damaged(file, f"{name} is {stored[name]} and the network needs {shape}")
+    if extra := sorted(stored.keys() - needed.keys()):
         raise _damaged(file, f"it holds {extra[0]}, and the network has no such tensor")
 
 
-def _unknown(file: Path, context: Mapping[str, Any]) -> Failure:
+def _unknown_part(file: Path, context: Mapping[str, Any]) -> Failure:
     text = f"{file} holds a {context['family']} `{context['kind']}`, which is no part of this package"
     return Failure(Problem(text, code="unknown-type", help="a part of your own is loaded by --with FILE.py"))
 

@@ -50,8 +50,8 @@ FOREIGN = {
     b"\x89HDF": "an HDF5 file (.h5)",
     b"\x1f\x8b": "a gzip archive",
 }
-TRAIN = "`bpcli train CONFIG` writes model.safetensors into its run folder"
-AGAIN = "copy the file again, or use another checkpoint of the run"
+HELP_TRAIN = "`bpcli train CONFIG` writes model.safetensors into its run folder"
+HELP_COPY = "copy the file again, or use another checkpoint of the run"
 
 
 def write(path: Path, tensors: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
@@ -61,7 +61,7 @@ def write(path: Path, tensors: Mapping[str, Array], meta: Mapping[str, Any]) -> 
     Equal content gives equal bytes. Raises TypeError or ValueError where an array, a name or `meta` cannot be kept, and
     Failure as `atomic_bytes` does, or where `meta` passes 16 MiB.
     """
-    arrays = {name: kept(name, value) for name, value in tensors.items()}
+    arrays = {name: storable(name, value) for name, value in tensors.items()}
     record = {"format_version": FORMAT_VERSION, "meta": meta, "sha256": ""}
     record["sha256"] = digest(json.dumps(record), arrays)
     data = save(arrays, metadata={KEY: json.dumps(record)})
@@ -71,7 +71,7 @@ def write(path: Path, tensors: Mapping[str, Array], meta: Mapping[str, Any]) -> 
     atomic_bytes(path, data)
 
 
-def kept(name: str, value: Array) -> Array:
+def storable(name: str, value: Array) -> Array:
     """The array as the file holds it: little-endian and C-contiguous (safetensors corrupts what is not)."""
     a = np.asarray(value, order="C")  # ascontiguousarray would give () the shape (1,)
     a = a.astype(a.dtype.newbyteorder("<"), copy=False)
@@ -101,7 +101,7 @@ def read(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
     try:
         header, data = image_files(path)
     except FileNotFoundError:
-        problem = Problem(f"no such file: {path}", code="missing-file", file=str(path), help=TRAIN)
+        problem = Problem(f"no such file: {path}", code="missing-file", file=str(path), help=HELP_TRAIN)
         raise Failure(problem, exit=Exit.NO_INPUT) from None
     except OSError as e:
         problem = Problem(f"cannot read {path}: {e.strerror or e}", code="unreadable-file", file=str(path))
@@ -121,7 +121,7 @@ def image_files(path: Path) -> tuple[dict[str, Any], bytes]:
     """The parsed header and all bytes, after the lengths that the file states were compared with its size."""
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
-        raise bad(path, f"{path} is {kind_of(mode)}, not a model file", help=TRAIN)
+        raise bad(path, f"{path} is {kind_of(mode)}, not a model file", help=HELP_TRAIN)
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         header, end = header_of(path, file, size)
@@ -145,7 +145,7 @@ def header_of(path: Path, file: BinaryIO, size: int) -> tuple[dict[str, Any], in
     if start[8:] != b"{":
         text = "a text file" if re.fullmatch(rb"[\t\r\n -~]+", start) else "something else"
         what = next((what for magic, what in FOREIGN.items() if start.startswith(magic)), text)
-        raise bad(path, f"{path} is not a model file; it looks like {what}", code="foreign-model", help=TRAIN)
+        raise bad(path, f"{path} is not a model file; it looks like {what}", code="foreign-model", help=HELP_TRAIN)
     if length > MAX_HEADER:
         raise damaged(path, f"its header claims {length} bytes")
     if length > size - 8:
@@ -188,7 +188,7 @@ def own_record(path: Path, header: Mapping[str, Any]) -> tuple[str, dict[str, An
     text = metadata.get(KEY) if isinstance(metadata, dict) else None
     if not isinstance(text, str):
         what = f"{path} is a safetensors file of another program: it holds weights, but no network to put them in"
-        raise bad(path, what, code="foreign-model", help=TRAIN)
+        raise bad(path, what, code="foreign-model", help=HELP_TRAIN)
     record = parsed(path, text)
     version, meta, sha256 = (record.get(key) for key in ("format_version", "meta", "sha256"))
     if type(version) is int and version > FORMAT_VERSION:
@@ -227,9 +227,9 @@ def bad(path: Path, text: str, *, code: str = "bad-model", help: str = "") -> Fa
 
 def truncated(path: Path, why: str) -> Failure:
     """The failure of a file that ends too early."""
-    return bad(path, f"{path} is truncated: {why}", code="truncated-model", help=AGAIN)
+    return bad(path, f"{path} is truncated: {why}", code="truncated-model", help=HELP_COPY)
 
 
 def damaged(path: Path, why: str) -> Failure:
     """The failure of a file that is not as it was written."""
-    return bad(path, f"{path} is damaged: {why}", code="damaged-model", help=AGAIN)
+    return bad(path, f"{path} is damaged: {why}", code="damaged-model", help=HELP_COPY)

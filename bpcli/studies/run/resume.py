@@ -21,13 +21,13 @@ from bpcli.studies.run.state import TrainingState
 from bpcli.studies.run.trainer import Trainer
 
 FINISHED = ("epochs", "goal", "patience", "converged")
-EXTEND = "training.epochs"
+EPOCHS_KEY = "training.epochs"
 
 
 def start(setup: Setup, out: Path | None = None, callbacks: Iterable[Callback] = ()) -> Trainer:
     """A new training in a new run folder, `out` or one named by the time. Raises Failure where it cannot be made."""
     experiment, config, warnings = setup.experiment, setup.document.text.encode(), setup.check_used_parts()
-    record = runfolder.started() | {
+    record = runfolder.new_record() | {
         "name": experiment.name,
         "seed": experiment.seed,
         "root": str(setup.root.resolve()),
@@ -43,7 +43,7 @@ def start(setup: Setup, out: Path | None = None, callbacks: Iterable[Callback] =
         "config.resolved.yaml": (_resolved(setup) + dump_yaml(model.dump(experiment))).encode(),
         "run.json": json.dumps(record, indent=2, ensure_ascii=False).encode(),
     }
-    with runfolder.created(experiment.name, out, files) as (folder, lock):
+    with runfolder.create_run(experiment.name, out, files) as (folder, lock):
         trainer = Trainer(TrainingState(setup, folder), callbacks, lock)
         trainer.warnings = (*trainer.warnings, *warnings)
         return trainer
@@ -63,8 +63,8 @@ def resume(path: Path, sets: tuple[str, ...] = (), callbacks: Iterable[Callback]
     the data or the config is no longer what it was, where the run diverged, and where another process works on it.
     """
     for text in sets:
-        if text.partition("=")[0].strip() != EXTEND:
-            help = f"of a run that goes on only {EXTEND} may change; for anything else start a new run"
+        if text.partition("=")[0].strip() != EPOCHS_KEY:
+            help = f"of a run that goes on only {EPOCHS_KEY} may change; for anything else start a new run"
             raise Failure(Problem(f"--set {text} would change the experiment", code="resume", help=help))
     folder = RunFolder(path)
     record = folder.record()
@@ -107,7 +107,7 @@ def _resumed(
 
 def reopen(folder: RunFolder, record: Mapping[str, Any], sets: tuple[str, ...] = (), *, inputs: bool = True) -> Setup:
     """The experiment and the data of a run, as they were when it began. Raises Failure where they are not."""
-    runfolder.unchanged(record, folder)
+    runfolder.check_unchanged(record, folder)
     root = Path(record.get("root", "."))
     try:
         return set_up(folder.config, (*record.get("sets", ()), *sets), root, inputs=inputs)
@@ -124,7 +124,7 @@ def _beyond_schedule(state: TrainingState) -> tuple[Problem, ...]:
     if rate > 0 or state.experiment.training.epochs * state.steps_per_epoch <= total:
         return ()
     text = f"the learning rate is 0 after step {total:,}, where its schedule was to end: nothing is learned beyond"
-    help = f"for a longer schedule start a new run with more {EXTEND}"
+    help = f"for a longer schedule start a new run with more {EPOCHS_KEY}"
     return (Problem(text, "schedule", help=help, level="warning"),)
 
 

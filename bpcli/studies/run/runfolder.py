@@ -29,10 +29,9 @@ from bpcli.parts.data.images import image_files
 from bpcli.records.training import WATCH_PREFIX, EpochRow, Exit, Failure, Problem
 from bpcli.studies.run import modelfile
 from bpcli.studies.run.atomic import atomic_bytes, atomic_text, unwritable
-from bpcli.studies.run.lock import NAME as LOCK
-from bpcli.studies.run.lock import Lock
+from bpcli.studies.run.lock import LOCK_NAME, Lock
 
-KEEP = 2  # checkpoints
+CHECKPOINTS_KEPT = 2
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ class RunFolder:
             raise Failure(problem, exit=Exit.NO_INPUT) from None
         except (ValueError, RecursionError):
             found = None
-        if not isinstance(found, dict) or not _sensible(found):
+        if not isinstance(found, dict) or not _is_record(found):
             help = f"`bpcli eval {self.model} --data FILE` needs the model alone; else start a new run"
             raise Failure(Problem(f"{file} is damaged: it does not say how the run began", code="bad-run", help=help))
         return found
@@ -92,20 +91,20 @@ class RunFolder:
         found = []
         for line in lines:
             try:
-                found.append(_row(json.loads(line)))
+                found.append(_from_line(json.loads(line)))
             except (ValueError, TypeError):
                 break
         return found
 
     def write_epochs(self, rows: Sequence[EpochRow]) -> None:
         """All of metrics.jsonl anew (after a resume)."""
-        atomic_text(self.metrics, "".join(_line(r) for r in rows))
+        atomic_text(self.metrics, "".join(_to_line(r) for r in rows))
 
     def append_epoch(self, row: EpochRow) -> None:
         """One more line of metrics.jsonl. Raises Failure where it cannot be written."""
         try:
             with open(self.metrics, "a", encoding="utf-8") as file:
-                file.write(_line(row))
+                file.write(_to_line(row))
         except OSError as error:
             raise unwritable(self.metrics, error) from None
 
@@ -116,7 +115,7 @@ class RunFolder:
         written = self.checkpoints / f"step-{step:08d}.safetensors"
         modelfile.write(written, tensors, meta)
         saved = self._saved()
-        kept = [file for file in saved if _step(file) <= step][:KEEP]
+        kept = [file for file in saved if _step_of(file) <= step][:CHECKPOINTS_KEPT]
         for file in saved:
             if file not in kept:
                 _remove(file)
@@ -147,10 +146,10 @@ class RunFolder:
         if not self.checkpoints.is_dir():
             return []
         names = [p for p in self.checkpoints.iterdir() if re.fullmatch(r"step-\d{8,}\.safetensors", p.name)]
-        return sorted(names, key=_step, reverse=True)
+        return sorted(names, key=_step_of, reverse=True)
 
 
-def _step(checkpoint: Path) -> int:
+def _step_of(checkpoint: Path) -> int:
     return int(checkpoint.name.removeprefix("step-").removesuffix(".safetensors"))
 
 
@@ -170,7 +169,7 @@ def _sync(file: Path) -> None:
         raise unwritable(file, error) from None
 
 
-def _sensible(record: Mapping[str, Any]) -> bool:
+def _is_record(record: Mapping[str, Any]) -> bool:
     """Whether what is read of run.json has the types it was written with."""
     sets = record.get("sets")
     return (
@@ -182,7 +181,7 @@ def _sensible(record: Mapping[str, Any]) -> bool:
     )
 
 
-def _line(row: EpochRow) -> str:
+def _to_line(row: EpochRow) -> str:
     """A line of metrics.jsonl; JSON has no word for nan and infinities, they are null."""
     data = dict(vars(row))
     flat = {"epoch": data.pop("epoch"), **data.pop("metrics"), **data.pop("watch"), **data}
@@ -190,7 +189,7 @@ def _line(row: EpochRow) -> str:
     return json.dumps(finite) + "\n"
 
 
-def _row(line: Mapping[str, Any]) -> EpochRow:
+def _from_line(line: Mapping[str, Any]) -> EpochRow:
     """The epoch that a line of metrics.jsonl tells of."""
     own = {k: v for k, v in line.items() if "." not in k}
     keyed = {k: math.nan if v is None else v for k, v in line.items() if "." in k}
@@ -199,18 +198,18 @@ def _row(line: Mapping[str, Any]) -> EpochRow:
 
 
 @contextmanager
-def created(name: str, out: Path | None, files: dict[str, bytes]) -> Iterator[tuple[RunFolder, Lock]]:
+def create_run(name: str, out: Path | None, files: dict[str, bytes]) -> Iterator[tuple[RunFolder, Lock]]:
     """A new run folder, `out` or runs/<name>-<time>, with these files in it and its lock held. Taken back where the
     block fails. Raises Failure where it cannot be made or is taken."""
     fresh = out is None or not out.exists()
-    folder = claimed(name, out)
+    folder = claim_folder(name, out)
     with ExitStack() as undo:
         if fresh:
-            undo.callback(_without_folder, folder)
+            undo.callback(_remove_empty, folder)
         lock = Lock(folder)
         undo.callback(lock.release)
-        _vacant(folder)  # again: nobody else can fill it now
-        undo.callback(_without, folder, files)
+        _check_vacant(folder)  # again: nobody else can fill it now
+        undo.callback(_remove_run, folder, files)
         run = RunFolder(folder)
         run.checkpoints.mkdir()
         for file, data in files.items():
@@ -219,30 +218,30 @@ def created(name: str, out: Path | None, files: dict[str, bytes]) -> Iterator[tu
         undo.pop_all()
 
 
-def claimed(name: str, out: Path | None) -> Path:
+def claim_folder(name: str, out: Path | None) -> Path:
     """A new folder, `out` or runs/<name>-<time>, with nothing in it. Raises Failure where it cannot be made or is
     taken."""
     if out is None:
-        return _claimed(Path("runs") / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
-    _make(_vacant(out))
+        return _claim_numbered(Path("runs") / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+    _make_folder(_check_vacant(out))
     return out
 
 
-def _without(folder: Path, files: dict[str, bytes]) -> None:
+def _remove_run(folder: Path, files: dict[str, bytes]) -> None:
     """Takes a new run back; run.json first: without it this is no run any more."""
     for file in reversed(files):
         _remove(folder / file)
-    _without_folder(folder / "checkpoints")
+    _remove_empty(folder / "checkpoints")
 
 
-def _without_folder(folder: Path) -> None:
+def _remove_empty(folder: Path) -> None:
     with suppress(OSError):  # it is not empty
         folder.rmdir()
 
 
-def _vacant(folder: Path) -> Path:
+def _check_vacant(folder: Path) -> Path:
     """The folder, where a run can begin in it."""
-    if not folder.exists() or (folder.is_dir() and {p.name for p in folder.iterdir()} <= {LOCK}):
+    if not folder.exists() or (folder.is_dir() and {p.name for p in folder.iterdir()} <= {LOCK_NAME}):
         return folder
     if not folder.is_dir():
         what, help = "is not a folder", "choose another --out"
@@ -253,12 +252,12 @@ def _vacant(folder: Path) -> Path:
     raise Failure(Problem(f"{folder} {what}", code="taken", help=help), exit=Exit.CANNOT_CREATE)
 
 
-def _claimed(path: Path) -> Path:
+def _claim_numbered(path: Path) -> Path:
     """`path`, or path-2, path-3... where others began in the same second; made, so that nobody else has it."""
     found, count = path, 1
     while True:
         try:
-            _make(found, exist_ok=False)
+            _make_folder(found, exist_ok=False)
         except FileExistsError:
             count += 1
             found = path.with_name(f"{path.name}-{count}")
@@ -266,7 +265,7 @@ def _claimed(path: Path) -> Path:
             return found
 
 
-def _make(folder: Path, *, exist_ok: bool = True) -> None:
+def _make_folder(folder: Path, *, exist_ok: bool = True) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=exist_ok)
     except OSError as error:
@@ -295,7 +294,7 @@ def environment() -> dict[str, Any]:
     }
 
 
-def started(argv: Sequence[str] | None = None) -> dict[str, Any]:
+def new_record(argv: Sequence[str] | None = None) -> dict[str, Any]:
     """The first lines of run.json."""
     return {
         "status": "running",
@@ -315,7 +314,7 @@ def _bytes(file: Path) -> int:
     return sum(f.stat().st_size for f in (image_files(file) if file.is_dir() else [file]))
 
 
-def unchanged(record: Mapping[str, Any], folder: RunFolder) -> None:
+def check_unchanged(record: Mapping[str, Any], folder: RunFolder) -> None:
     """Compares the config and the data of a run with what they were when it began. Raises Failure: 66 where a file is
     gone, 65 where one is not what it was."""
     known = [(str(folder.config), str(record.get("config", "")))]

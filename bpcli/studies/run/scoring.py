@@ -146,7 +146,7 @@ def evaluate_split(
     return {"loss": total / whole, **accumulator.results()}
 
 
-def better(metrics: Mapping[str, Metric], name: str) -> str:
+def direction_of(metrics: Mapping[str, Metric], name: str) -> str:
     """Which way the figure `split.name` improves: `higher` or `lower`."""
     _, _, figure = name.partition(".")
     return "lower" if figure == "loss" else metrics[figure].better

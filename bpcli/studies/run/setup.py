@@ -78,27 +78,27 @@ def load_document(file: Path, sets: Sequence[str] = ()) -> tuple[Document, Exper
     """The validated experiment of a file. Raises Failure with everything that is wrong in it."""
     document = apply_sets(read(file), sets, Experiment)
     if "name" not in document.data:
-        document = apply_sets(document, [f'name="{_called(file)}"'])  # quoted: 2024.yaml is not a number
+        document = apply_sets(document, [f'name="{_default_name(file)}"'])  # quoted: 2024.yaml is not a number
     return document, validate(Experiment, document)
 
 
-def _called(file: Path) -> str:
+def _default_name(file: Path) -> str:
     """What an experiment without a name is called: as its file, where that can name a folder anywhere."""
     stem = "".join(c if (c.isascii() and c.isalnum()) or c in "._-" else "-" for c in file.stem)
     return stem.lstrip("._-")[:64] or "experiment"
 
 
 def set_up(
-    file: Path, sets: Sequence[str] = (), root: Path | None = None, *, inputs: bool = True, begins: bool = False
+    file: Path, sets: Sequence[str] = (), root: Path | None = None, *, inputs: bool = True, new_run: bool = False
 ) -> Setup:
-    """Reads, validates, loads the data (without `inputs`, its rows are not encoded) and plans the network; for a run
-    that `begins`, the files are fingerprinted meanwhile.
+    """Reads, validates, loads the data (without `inputs`, its rows are not encoded) and plans the network; for a
+    `new_run` the files are fingerprinted meanwhile.
 
     Raises Failure where anything does not fit.
     """
     document, experiment = load_document(file, sets)
     root = file.parent if root is None else root
-    fingerprints = Fingerprints(files_of(experiment.data, root)) if begins else None
+    fingerprints = Fingerprints(files_of(experiment.data, root)) if new_run else None
     prepared = _prepare(document, experiment, root, inputs)
     train = prepared.splits["train"]
     facts = DataFacts(
@@ -126,7 +126,7 @@ def set_up(
     problems = [_problem(document, c) for c in issues]
     if network_plan is None or any(p.level == "error" for p in problems):
         raise Failure(*problems)
-    _fits_memory(document, experiment, network_plan, len(train.x))
+    _check_memory(document, experiment, network_plan, len(train.x))
     return Setup(
         document, experiment, prepared, network_plan, root, tuple(sets), (*prepared.warnings, *problems), fingerprints
     )
@@ -176,10 +176,10 @@ def _prepare(document: Document, experiment: Experiment, root: Path, inputs: boo
             inputs=inputs,
         )
     except Failure as failure:
-        raise Failure(*(_placed(document, p) for p in failure.problems), exit=failure.exit) from None
+        raise Failure(*(_at_place(document, p) for p in failure.problems), exit=failure.exit) from None
 
 
-def _placed(document: Document, problem: Problem) -> Problem:
+def _at_place(document: Document, problem: Problem) -> Problem:
     path = ("loss",) if problem.code in ("not-classes", "not-one-hot") else problem.path
     if problem.line or not path:
         return problem
@@ -191,7 +191,7 @@ def _problem(document: Document, c: Issue) -> Problem:
     return document.problem(c.loc, c.text, code=c.code, help=c.help, level=c.level)
 
 
-def _fits_memory(document: Document, experiment: Experiment, network_plan: NetworkPlan, rows: int) -> None:
+def _check_memory(document: Document, experiment: Experiment, network_plan: NetworkPlan, rows: int) -> None:
     needed = training_bytes(experiment, network_plan, batch_size(experiment, rows))
     free = available_bytes()
     if free is None or needed <= free:

@@ -6,7 +6,7 @@ import signal
 from types import TracebackType
 from typing import Any
 
-STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 """Ctrl-C, a polite kill, and a terminal that is closed (which Windows does not tell)."""
 
 
@@ -28,7 +28,7 @@ class StopSignals:
 
     def __enter__(self) -> StopSignals:
         try:
-            for which in STOPPING:
+            for which in STOP_SIGNALS:
                 if signal.getsignal(which) != signal.SIG_IGN:
                     self._old[which] = signal.signal(which, self._remember)
         except ValueError:  # not the main thread: the caller's signals stay the caller's

@@ -23,7 +23,7 @@ from bpcli.studies.run.callbacks import DEFAULT_CALLBACKS, Callback
 from bpcli.studies.run.checkpointer import Checkpointer
 from bpcli.studies.run.early_stopping import EarlyStopper
 from bpcli.studies.run.lock import Lock
-from bpcli.studies.run.scoring import better, evaluate_split
+from bpcli.studies.run.scoring import direction_of, evaluate_split
 from bpcli.studies.run.signals import StopSignals
 from bpcli.studies.run.state import EpochSums, TrainingState
 
@@ -133,7 +133,7 @@ class Trainer:
         p.epoch, p.batch = p.epoch + 1, 0
         best = self.early_stopper is not None and self.early_stopper.improved(figures)
         if s.schedule is not None and (metric := s.schedule.watched()):
-            s.schedule.observe(s.stepper.schedule_state, figures[metric], better(s.metrics, metric) == "lower")
+            s.schedule.observe(s.stepper.schedule_state, figures[metric], direction_of(s.metrics, metric) == "lower")
         sums.seconds += time.perf_counter() - began
         p.seconds += sums.seconds
         row = sums.row(p.epoch, figures, best=best)

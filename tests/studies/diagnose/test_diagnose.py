@@ -125,7 +125,7 @@ def test_the_first_step_of_sgd_is_rate_times_gradient(tmp_path: Path) -> None:
     rows = {row.layer: row for row in open_context(file).health}
     context = open_context(file)
     probe = context.probe
-    probe.look(context.theta, context.states)
+    probe.measure(context.theta, context.states)
     gradients, weights = probe.objective.network.gradients(), probe.objective.network.parameters()
     for layer in ("dense_1", "dense_2"):
         expected = 0.25 * np.linalg.norm(gradients[f"{layer}.W"]) / np.linalg.norm(weights[f"{layer}.W"])

@@ -7,7 +7,7 @@ import pytest
 from picture_folder import shapes
 
 from bpcli.render.evaluation.contact_sheet import _clipped, _ending, png
-from bpcli.studies.evaluation.contact_sheet import Sheet, Tile, mistakes, training
+from bpcli.studies.evaluation.contact_sheet import Sheet, Tile, augmented, misclassified
 from bpcli.studies.evaluation.evaluate import open_rows, score
 from bpcli.studies.evaluation.predict import outputs
 from bpcli.studies.run.resume import start
@@ -43,7 +43,7 @@ def trained(loss: str = "softmax_cross_entropy", units: int = 2, scale: str = "{
 )
 def test_the_worst_come_first(loss: str, units: int) -> None:
     rows = open_rows(trained(loss, units), "train")
-    sheet = mistakes(rows)
+    sheet = misclassified(rows)
     y = outputs(rows.model, rows.x)
     y = np.hstack([1 - y if loss == "binary_cross_entropy" else -y, y]) if units == 1 else y
     regret = y[np.arange(len(y)), rows.t] - (0 if "entropy" in loss else y.max(1))
@@ -62,7 +62,7 @@ def test_the_worst_come_first(loss: str, units: int) -> None:
 def test_pixels_are_those_of_the_file(scale: str) -> None:
     rows = open_rows(trained(scale=scale), data="shapes", root=Path("."))
     table = rows.model.experiment.data.train.load(Path("."))
-    sheet = mistakes(rows, most=1000)
+    sheet = misclassified(rows, most=1000)
     files = [table.numbers[table.row_names.index(t.lines[2][0])] for t in sheet.tiles]
     low, high = np.min(files), np.max(files)
     for tile, pixels in zip(sheet.tiles, files, strict=True):
@@ -72,7 +72,7 @@ def test_pixels_are_those_of_the_file(scale: str) -> None:
 def test_no_mistake_is_shown_as_such() -> None:
     rows = open_rows(trained(), "train")
     rows.t[...] = outputs(rows.model, rows.x).argmax(1)
-    sheet = mistakes(rows)
+    sheet = misclassified(rows)
     assert len(sheet.tiles) == 0
     assert score(rows).metrics["accuracy"] == 1
     assert sheet.note == "there is none to show"
@@ -81,7 +81,7 @@ def test_no_mistake_is_shown_as_such() -> None:
 
 def test_training_images_and_what_becomes_of_them() -> None:
     Path("a.yaml").write_text(CONFIG.format(loss="softmax_cross_entropy", units=2, scale="none"))
-    sheet = training(set_up(Path("a.yaml")))
+    sheet = augmented(set_up(Path("a.yaml")))
     assert [t.lines[0][0] for t in sheet.tiles if t.lines[0][0]] == ["lying", "standing"]
     assert len(sheet.tiles) == 16
     first, *others = (t.pixels for t in sheet.tiles[:8])
@@ -112,4 +112,4 @@ def test_experiments_without_augmentation_have_none() -> None:
     Path("a.yaml").write_text(text.replace("  augment", "#"))
     setup = set_up(Path("a.yaml"))
     assert setup.augmenter() is None
-    assert {t.lines[0][0] for t in training(setup).tiles} == {"lying", "standing"}
+    assert {t.lines[0][0] for t in augmented(setup).tiles} == {"lying", "standing"}

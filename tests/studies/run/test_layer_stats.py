@@ -10,7 +10,7 @@ import pytest
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.engine.network_plan import plan_network
 from bpcli.family import Activation, Layer, Loss
-from bpcli.studies.run.layer_stats import LayerStatsProbe, character
+from bpcli.studies.run.layer_stats import LayerStatsProbe, slope_and_ends
 
 RNG = np.random.default_rng(4)
 X, T = RNG.normal(size=(7, 3)), RNG.normal(size=(7, 2))
@@ -39,7 +39,7 @@ def given() -> tuple[LayerStatsProbe, np.ndarray]:
 def test_every_figure_is_that_of_numpy() -> None:
     found, theta = given()
     update = np.linspace(-0.1, 0.1, len(theta))
-    rows = {row.layer: row for row in found.look(theta, {}, update)}
+    rows = {row.layer: row for row in found.measure(theta, {}, update)}
     z = X @ W1 + B1
     a = np.maximum(z, 0)
     y = a @ W2 + B2
@@ -63,12 +63,12 @@ def test_every_figure_is_that_of_numpy() -> None:
 
 def test_a_penalty_is_no_part_of_the_gradient() -> None:
     found, theta = given()
-    plain = found.look(theta, {})[0].gradient
+    plain = found.measure(theta, {})[0].gradient
     layers = [Layer.parse(dense(5, "relu", regularization={"type": "l2", "strength": 9.0})), Layer.parse(dense(2))]
     other = LayerStatsProbe(plan_network(layers, (3,)), Loss.parse("mean_squared_error"), X, T)
     parameters = {"dense_1.W": W1, "dense_1.b": B1, "dense_2.W": W2, "dense_2.b": B2}
     weights = np.concatenate([parameters[e.path].reshape(-1) for e in other.objective.network.network_plan.layout])
-    assert other.look(weights, {})[0].gradient == pytest.approx(plain, rel=1e-14)
+    assert other.measure(weights, {})[0].gradient == pytest.approx(plain, rel=1e-14)
 
 
 @pytest.mark.parametrize(
@@ -78,12 +78,12 @@ def test_a_penalty_is_no_part_of_the_gradient() -> None:
      ("hard_tanh", "both"), ("softsign", "both")],
 )  # fmt: skip
 def test_flat_ends_are_found_by_the_slope(kind: str, ends: str) -> None:
-    assert character(Activation.parse(kind))[1] == ends
+    assert slope_and_ends(Activation.parse(kind))[1] == ends
 
 
 @pytest.mark.parametrize(("kind", "steepest"), [("sigmoid", 0.25), ("tanh", 1.0), ("relu", 1.0)])
 def test_the_steepest_slope(kind: str, steepest: float) -> None:
-    assert character(Activation.parse(kind))[0] == pytest.approx(steepest, rel=1e-12)
+    assert slope_and_ends(Activation.parse(kind))[0] == pytest.approx(steepest, rel=1e-12)
 
 
 def test_every_registered_activation_has_a_character() -> None:
@@ -92,14 +92,14 @@ def test_every_registered_activation_has_a_character() -> None:
     ]
     assert len(kinds) > 10
     for kind in kinds:
-        assert character(Activation.parse(kind))[1] in ("none", "one", "both")
+        assert slope_and_ends(Activation.parse(kind))[1] in ("none", "one", "both")
 
 
 @pytest.mark.parametrize(("kind", "slope"), [("tanh", lambda z: 1 - np.tanh(z) ** 2),
                                              ("sigmoid", lambda z: 4 / (2 + np.exp(z) + np.exp(-z)))])  # fmt: skip
 def test_saturated_is_where_the_slope_is_under_a_twentieth(kind: str, slope: Any) -> None:
     found = probe(dense(4, kind), dense(2), x=3 * X)
-    rows = {row.layer: row for row in found.look(found.objective.theta.copy(), {})}
+    rows = {row.layer: row for row in found.measure(found.objective.theta.copy(), {})}
     z = found.batch.chain.layers[0].frame.y
     expected = np.mean(slope(z) <= 0.05)
     assert 0 < expected < 1
@@ -110,14 +110,14 @@ def test_units_are_dead_where_no_row_opens_them() -> None:
     found, theta = given()
     e = found.objective.network.network_plan.entry("dense_1.b")
     theta[e.where] = [-100, 0, -100, 0, 0]
-    assert {row.layer: row.dead for row in found.look(theta, {})}["dense_1.activation"] >= 0.4  # type: ignore[operator]
+    assert {row.layer: row.dead for row in found.measure(theta, {})}["dense_1.activation"] >= 0.4  # type: ignore[operator]
     theta[e.where] = 100
-    assert {row.layer: row.dead for row in found.look(theta, {})}["dense_1.activation"] == 0
+    assert {row.layer: row.dead for row in found.measure(theta, {})}["dense_1.activation"] == 0
 
 
 def test_weights_that_overflowed_are_measured_too() -> None:
     found, theta = given()
-    rows = found.look(theta * 1e200, {})
+    rows = found.measure(theta * 1e200, {})
     assert not np.isfinite(found.loss)
     assert len(rows) == 3
 
@@ -125,9 +125,9 @@ def test_weights_that_overflowed_are_measured_too() -> None:
 def test_looking_changes_nothing_of_what_it_is_given() -> None:
     found, theta = given()
     before = theta.copy()
-    first = found.look(theta, {})
+    first = found.measure(theta, {})
     assert (theta == before).all()
-    assert found.look(theta, {}) == first
+    assert found.measure(theta, {}) == first
 
 
 @pytest.mark.peers
@@ -135,7 +135,7 @@ def test_gradient_norms_are_those_of_torch() -> None:
     import torch
 
     found, theta = given()
-    rows = {row.layer: row for row in found.look(theta, {})}
+    rows = {row.layer: row for row in found.measure(theta, {})}
     net = torch.nn.Sequential(torch.nn.Linear(3, 5), torch.nn.ReLU(), torch.nn.Linear(5, 2)).double()
     with torch.no_grad():
         for layer, (w, b) in zip((net[0], net[2]), ((W1, B1), (W2, B2)), strict=True):
