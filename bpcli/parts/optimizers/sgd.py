@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -11,7 +10,7 @@ from pydantic import Field
 
 from bpcli.family import GradientOptimizer, Schedule
 from bpcli.family.part import OneOf
-from bpcli.family.plan import Array, Frame, Sample
+from bpcli.family.plan import Frame, Sample
 from bpcli.notation import Eq
 from bpcli.numeric import stable
 from bpcli.parts.schedules import Constant
@@ -69,19 +68,22 @@ class VelocityOptimizer(GradientOptimizer):
     one_rate: ClassVar[bool] = True
     slots: ClassVar[tuple[str, ...]] = ("v",)
     scratch: ClassVar[tuple[str, ...]] = ("u",)
+    looks_ahead: ClassVar[bool]
     step: ClassVar[Eq]
     learning_rate: Annotated[Schedule, OneOf()] = rate(0.01)
     mu: float = Field(0.9, ge=0, lt=1, description="how much of the velocity stays from step to step")
 
-    @abstractmethod
-    def direction(self, f: Frame) -> Array:
-        """The step, over the learning rate, once the velocity is new; may stand in f.u."""
-
     def update(self, f: Frame, lr: float, t: int) -> None:
-        np.multiply(f.v, self.mu, out=f.v)
-        np.add(f.v, f.g, out=f.v)
-        np.multiply(self.direction(f), lr, out=f.u)
-        np.subtract(f.w, f.u, out=f.w)
+        v, g, u, w, mu = f.v, f.g, f.u, f.w, self.mu  # of few weights, every look into a frame counts
+        np.multiply(v, mu, out=v)
+        np.add(v, g, out=v)
+        if self.looks_ahead:
+            np.multiply(v, mu, out=u)
+            np.add(u, g, out=u)
+            np.multiply(u, lr, out=u)
+        else:
+            np.multiply(v, lr, out=u)
+        np.subtract(w, u, out=w)
         if t % FLUSH_EVERY == 0:
             flush_subnormals(f, "v")
 
@@ -108,11 +110,8 @@ class Momentum(VelocityOptimizer):
     """
 
     type: Literal["momentum"] = "momentum"
+    looks_ahead: ClassVar[bool] = False
     step: ClassVar[Eq] = Eq("w_new[j]", "w[j] - lr * v_new[j]", "along it")
-
-    def direction(self, f: Frame) -> Array:
-        velocity: Array = f.v
-        return velocity
 
 
 class Nesterov(VelocityOptimizer):
@@ -125,14 +124,10 @@ class Nesterov(VelocityOptimizer):
     """
 
     type: Literal["nesterov"] = "nesterov"
+    looks_ahead: ClassVar[bool] = True
     step: ClassVar[Eq] = Eq(
         "w_new[j]", "w[j] - lr * (g[j] + mu * v_new[j])", "the gradient, and the velocity one step on"
     )
-
-    def direction(self, f: Frame) -> Array:
-        np.multiply(f.v, self.mu, out=f.u)
-        ahead: Array = np.add(f.u, f.g, out=f.u)
-        return ahead
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
