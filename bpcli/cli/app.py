@@ -72,7 +72,7 @@ def _options(
 
 
 def run() -> int:
-    """Runs the command that sys.argv asks for; its exit code."""
+    """Runs the command that sys.argv asks for. Returns its exit code."""
     from bpcli.records.training import Exit, Failure, Problem
 
     with guarded():
@@ -107,7 +107,7 @@ def _command() -> int:
 
 
 def _custom_code_failure(error: Exception) -> Failure | None:
-    """The failure where an error came out of a file that was loaded by --with."""
+    """Returns the failure where an error came out of a file that was loaded by --with."""
     if "bpcli.studies.custom.load" not in sys.modules:
         return None
     from bpcli.studies.custom.source_location import own_code_failure
@@ -119,7 +119,7 @@ def _custom_code_failure(error: Exception) -> Failure | None:
 
 
 def _other_error(error: Exception) -> int:
-    """Any other error: of memory, of the system, or of bpcli itself."""
+    """Reports any other error: of memory, of the system, or of bpcli itself. Returns the exit code."""
     from bpcli.records.training import Exit, Failure, Problem
 
     if isinstance(error, MemoryError):
@@ -143,7 +143,7 @@ def _report_failure(failure: Failure, *, json: bool = True) -> int:
 
 
 def _usage_error(error: Any) -> int:
-    """A command line that cannot be understood; help where it says nothing at all."""
+    """Reports a command line that cannot be understood; shows help where it is empty. Returns the exit code."""
     from bpcli.records.training import Exit, Failure, Problem
 
     if not sys.argv[1:]:

@@ -22,7 +22,7 @@ class NullStream(io.TextIOBase):
 
 
 class GuardedStream:
-    """A stream that outlives its reader. Who closes a pipe early (`| head -1`) has read enough: the rest goes nowhere.
+    """A stream that outlives its reader: where a pipe is closed early (`| head -1`), the rest of the text is dropped.
 
     Any other failure raises OutputLostError where the text is a result, and is passed over where it is a remark: a
     training does not end because its log cannot be written.

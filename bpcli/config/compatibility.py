@@ -38,7 +38,7 @@ class DataFacts:
 
 @dataclass(frozen=True)
 class Issue:
-    """Something that does not fit, and where in the experiment it is said."""
+    """Something that does not fit, and the place in the experiment that causes it."""
 
     loc: tuple[str | int, ...]
     text: str
@@ -48,7 +48,8 @@ class Issue:
 
 
 def resolve_loss(experiment: Experiment, facts: DataFacts) -> tuple[Experiment, list[Issue]]:
-    """The experiment with its loss settled for the classes of the data, or as it was and why it cannot be."""
+    """Returns the experiment with its loss completed by the classes of the data, or as it was and why that cannot
+    be."""
     if not facts.classes:
         return experiment, []
     try:
@@ -59,7 +60,7 @@ def resolve_loss(experiment: Experiment, facts: DataFacts) -> tuple[Experiment, 
 
 
 def plan_and_check(experiment: Experiment, facts: DataFacts) -> tuple[NetworkPlan | None, list[Issue]]:
-    """The planned network, and everything that does not fit; None where it could not be planned."""
+    """Returns the planned network, and everything that does not fit; None where it could not be planned."""
     issues = _training(experiment, facts)
     try:
         network_plan = plan_network(experiment.architecture, facts.row, experiment.regularization)
@@ -81,13 +82,14 @@ def plan_and_check(experiment: Experiment, facts: DataFacts) -> tuple[NetworkPla
 
 
 def check_targets(experiment: Experiment, targets: Array) -> list[Issue]:
-    """What the loss has against these targets ((N, K) values or (N,) class ids)."""
+    """Returns what is wrong with these targets for the loss ((N, K) values or (N,) class ids)."""
     text = experiment.loss.check(targets) if targets.ndim == 2 else ""
     return [Issue(("loss",), text, "targets")] if text else []
 
 
 def check_inputs(network_plan: NetworkPlan, split: str, x: Array, rows: Array, scaled: bool) -> list[Issue]:
-    """What an embedding has against these inputs (N, ...) of a split; `rows` is where each stands in its source."""
+    """Returns what is wrong with these inputs (N, ...) of a split for an embedding; `rows` is where each stands in
+    its source."""
     taking = next((node for node in network_plan.walk() if node.plan.tokens == network_plan.tokens), None)
     for start in range(0, len(x) if network_plan.tokens else 0, ROWS_AT_ONCE):
         found = find_bad_token(x[start : start + ROWS_AT_ONCE], network_plan.tokens, scaled)
@@ -99,7 +101,8 @@ def check_inputs(network_plan: NetworkPlan, split: str, x: Array, rows: Array, s
 
 
 def _tokens(facts: DataFacts, network_plan: NetworkPlan) -> Iterator[Issue]:
-    """Whole numbers that stand for things, and who else takes them: columns that are made of 0 and 1, other layers."""
+    """Yields what conflicts with an embedding, which takes numbers for things: columns that become several inputs or
+    fractions, and layers that take the same numbers for amounts."""
     readers = list(_readers(network_plan.layers))
     lookup = next((node for node in readers if node.plan.tokens), None)
     if lookup is None:
@@ -116,7 +119,8 @@ def _tokens(facts: DataFacts, network_plan: NetworkPlan) -> Iterator[Issue]:
 
 
 def _readers(nodes: Sequence[PlannedLayer]) -> Iterator[PlannedLayer]:
-    """The layers that take the numbers of the data as they are: the first of each chain that do more than move them."""
+    """Yields the layers that take the numbers of the data as they are: the first of each chain that do more than move
+    them."""
     for node in nodes:
         if not node.layer.moves:
             for chain in node.inside.values():
@@ -127,12 +131,12 @@ def _readers(nodes: Sequence[PlannedLayer]) -> Iterator[PlannedLayer]:
 
 
 ROWS_AT_ONCE = 4096
-"""Rows that are looked at together, so that looking needs little memory."""
+"""Rows that are checked together, so that checking needs little memory."""
 
 
 def find_bad_token(x: Array, tokens: int, scaled: bool) -> tuple[tuple[int, ...], str, str] | None:
-    """The first entry of x that is not a whole number from 0 to `tokens` - 1: where it stands, what is wrong with it,
-    and what to do. None where all are. `scaled`: whether the numbers are still those of the file."""
+    """Returns the first entry of x that is not a whole number from 0 to `tokens` - 1: where it stands, what is wrong
+    with it, and what to do. None where all are. `scaled`: whether the numbers are still those of the file."""
     invalid = (x != np.floor(x)) | (x < 0) | (x >= tokens)
     if not invalid.any():
         return None
@@ -149,7 +153,7 @@ def find_bad_token(x: Array, tokens: int, scaled: bool) -> tuple[tuple[int, ...]
 
 
 def _outputs(experiment: Experiment, facts: DataFacts, y: Shape) -> list[Issue]:
-    """Whether the last layer has an output for each class, or for each target."""
+    """Returns what is wrong where the last layer has not an output for each class, or for each target."""
     (k,) = y
     last = _last_units(experiment)
     loss = experiment.loss
@@ -172,7 +176,7 @@ def _outputs(experiment: Experiment, facts: DataFacts, y: Shape) -> list[Issue]:
 
 
 def _output_layer(experiment: Experiment, network_plan: NetworkPlan) -> list[Issue]:
-    """Whether the loss suits what the network ends in: probabilities, or what they are made of."""
+    """Returns what is wrong where the loss does not suit the last layer: probabilities, or scores."""
     loss, (k,) = experiment.loss, network_plan.y
     ahead = (node for node in reversed(network_plan.layers) if not node.layer.relabels)
     last = next(ahead, None)
@@ -201,7 +205,7 @@ def _count(count: int, noun: str) -> str:
 
 
 def _last_units(experiment: Experiment) -> tuple[str | int, ...]:
-    """Where the number of outputs is said."""
+    """Returns the place in the experiment that sets the number of outputs."""
     for i in range(len(experiment.architecture) - 1, -1, -1):
         if hasattr(experiment.architecture[i], "units"):
             return ("architecture", i, "units")

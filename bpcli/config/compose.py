@@ -37,8 +37,8 @@ TYPES = {"null": type(None), "int": int, "bool": bool}
 
 
 def compose(source: SourceText, text: str | None = None) -> YamlNode | None:
-    """The tree of a text, None where it holds nothing. `text` differs from the source's own where only a part of that
-    is YAML; its lines and columns must be the same.
+    """Returns the tree of a text, None where it holds nothing. `text` differs from the source's own where only a part
+    of that is YAML; its lines and columns must be the same.
 
     Raises Failure: what is not YAML, duplicate keys, merge keys, tags, numbers that cannot be held, more than 64 levels
     or 100,000 keys and values, several documents.
@@ -57,8 +57,8 @@ def compose(source: SourceText, text: str | None = None) -> YamlNode | None:
 
 
 def _line_beyond_limit(source: SourceText) -> int:
-    """The line on which the keys and values that are easily counted exceed the limit, or 0. Scanning that many takes
-    seconds; the composer counts exactly, aliases included."""
+    """Returns the line on which the keys and values that are easily counted exceed the limit, or 0. Scanning that many
+    takes seconds; the composer counts exactly, aliases included."""
     marks = 0
     for number, line in enumerate(source.lines, start=1):
         content = line.partition("#")[0].strip()
@@ -106,7 +106,7 @@ class _LimitedComposer(Reader, Scanner, Parser, Composer, BaseResolver):
         return root
 
     def compose_stream(self) -> YamlNode | None:
-        """The first document. Raises Failure where there is another."""
+        """Returns the first document. Raises Failure where there is another."""
         if not self.check_node():
             return None
         document: Any = self.compose_document()
@@ -125,7 +125,7 @@ class _LimitedComposer(Reader, Scanner, Parser, Composer, BaseResolver):
         super().fetch_flow_collection_start(TokenClass)
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        """The next value or, in a mapping where there is no `index`, the next key."""
+        """Returns the next value or, in a mapping where there is no `index`, the next key."""
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         position = self.position(event.start_mark, event.end_mark)
         if isinstance(parent, MappingNode) and index is None:
@@ -156,7 +156,7 @@ class _LimitedComposer(Reader, Scanner, Parser, Composer, BaseResolver):
         return _with_result(node, YamlNode(value, position, keys), children)
 
     def compose_key(self, parent: Any, event: Any, position: Position) -> Any:
-        """The node of a key; its result is None, and a problem is reported, where it cannot be one."""
+        """Returns the node of a key; its result is None, and a problem is reported, where it cannot be one."""
         if isinstance(event, AliasEvent):
             raise self.failure(position, "an alias cannot be a key", "bad-key", "write the key itself")
         if not isinstance(event, ScalarEvent):
@@ -183,7 +183,7 @@ class _LimitedComposer(Reader, Scanner, Parser, Composer, BaseResolver):
         return node
 
     def compose_alias(self, position: Position) -> Any:
-        """A node that stands here, with what its anchor stands for."""
+        """Returns a node that stands here, with what its anchor stands for."""
         name = str(self.get_event().anchor)  # type: ignore[no-untyped-call]
         anchored: Any = self.anchors.get(name)
         if anchored is None:
@@ -202,7 +202,7 @@ class _LimitedComposer(Reader, Scanner, Parser, Composer, BaseResolver):
         return node
 
     def scalar(self, event: ScalarEvent, position: Position) -> Any:
-        """The value of a scalar: by the core schema where it stands alone, as text where it is quoted."""
+        """Returns the value of a scalar: by the core schema where it stands alone, as text where it is quoted."""
         tag = event.tag.removeprefix(TAG) if event.tag is not None else None
         if tag in ("str", "!") or (tag is None and not event.implicit[0]):
             return self.text(event.value, position)
@@ -221,7 +221,7 @@ class _LimitedComposer(Reader, Scanner, Parser, Composer, BaseResolver):
         return None
 
     def text(self, value: str, position: Position) -> str | None:
-        """A text that can be written to a file again; None, and a problem is reported, where it cannot be."""
+        """Returns a text that can be written to a file again; None, and a problem is reported, where it cannot be."""
         stray = next((c for c in value if c == "\0" or "\ud800" <= c <= "\udfff"), None)
         if stray is None:
             return value
@@ -252,7 +252,7 @@ class _LimitedComposer(Reader, Scanner, Parser, Composer, BaseResolver):
         return self.failure(position, f"nested more than {MAX_DEPTH} levels deep", "too-deep")
 
     def position(self, start: Any, end: Any = None, width: int = 0) -> Position:
-        """From a mark to another; only what stands on the first line is underlined."""
+        """Returns the position from a mark to another; only what stands on the first line is underlined."""
         line, column = start.line + 1, start.column + 1
         if end is None:
             return Position(self.source, line, column, width)
@@ -263,7 +263,7 @@ class _LimitedComposer(Reader, Scanner, Parser, Composer, BaseResolver):
 
 
 def _with_result(node: Any, result: YamlNode, children: list[Any]) -> Any:
-    """PyYAML's node with ours, and how large it is."""
+    """Returns PyYAML's node with ours as its result, and its size."""
     node.result = result
     node.size = 1 + len(result.keys) + sum(child.size for child in children)
     node.height = max((child.height + 1 for child in children), default=0)

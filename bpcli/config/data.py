@@ -57,7 +57,7 @@ class FractionOrSource:
 
 
 def _name(value: Any) -> Any:
-    """A column is named by text, or by its number where the file has no header."""
+    """Returns the name of a column: text, or its number where the file has no header."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 

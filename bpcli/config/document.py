@@ -54,7 +54,7 @@ class YamlNode:
     keys: dict[str, Position] = field(default_factory=dict)
 
     def child(self, step: str | int) -> YamlNode | None:
-        """What stands under a key, or at a place of a list; None where there is nothing."""
+        """Returns what stands under a key, or at a place of a list; None where there is nothing."""
         found: YamlNode | None = None
         if isinstance(self.value, dict) and isinstance(step, str):
             found = self.value.get(step)
@@ -63,7 +63,7 @@ class YamlNode:
         return found
 
     def plain(self) -> Any:
-        """The value as plain data."""
+        """Returns the value as plain data."""
         if isinstance(self.value, dict):
             return {key: child.plain() for key, child in self.value.items()}
         if isinstance(self.value, list):
@@ -73,7 +73,7 @@ class YamlNode:
 
 @dataclass(frozen=True)
 class Document:
-    """What a file says, with the overrides that were applied to it."""
+    """The content of a file, with the overrides that were applied to it."""
 
     root: YamlNode
     source: SourceText
@@ -102,7 +102,7 @@ class Document:
         on: Literal["value", "key"] = "value",
         level: str = "error",
     ) -> Problem:
-        """A problem that points at `loc`, or at what is nearest to it where a key on the way was left out."""
+        """Returns a problem that points at `loc`, or at what is nearest to it where a key on the way was left out."""
         path = tuple(loc)
         position = self.position(loc, on)
         if position is None:
@@ -110,7 +110,7 @@ class Document:
         return make_problem(position, text, path=path, code=code, help=help, level=level)
 
     def position(self, loc: Location, on: Literal["value", "key"] = "value") -> Position | None:
-        """Where `loc` stands: the value if it fits on a line, else its key; None for the whole file."""
+        """Returns where `loc` stands: the value if it fits on a line, else its key; None for the whole file."""
         node, key = self.root, None
         for step in loc:
             inner = node.child(step)
@@ -131,7 +131,7 @@ class Document:
 def make_problem(
     position: Position, text: str, *, path: Location = (), code: str = "", help: str = "", level: str = "error"
 ) -> Problem:
-    """A problem that points at `position`, with the line before it for orientation."""
+    """Returns a problem that points at `position`, with the line before it for orientation."""
     lines = position.source.lines
     shown = [number for number in (position.line - 1, position.line) if 1 <= number <= len(lines)]
     if len(shown) == 2 and not lines[shown[0] - 1].strip():

@@ -15,14 +15,14 @@ INDENT = "  "
 
 
 def dump(data: Mapping[str, Any]) -> str:
-    """The mapping as YAML: a setting a line, a part in braces where it fits on one, a row of numbers a line."""
+    """Returns the mapping as YAML: a setting a line, a part in braces where it fits on one, a row of numbers a line."""
     if not data:
         return "{}\n"
     return "\n".join(_block(data, "", top=True)) + "\n"
 
 
 def _block(value: Any, indent: str, top: bool = False) -> list[str]:
-    """The lines of a mapping or a list."""
+    """Returns the lines of a mapping or a list."""
     lines: list[str] = []
     if isinstance(value, Mapping):
         for key, inner in value.items():
@@ -43,7 +43,7 @@ def _block(value: Any, indent: str, top: bool = False) -> list[str]:
 
 
 def _entry(head: str, value: Any, indent: str, open_up: bool) -> list[str]:
-    """A key or a dash, and its value behind it or below."""
+    """Returns the lines of a key or a dash, with its value behind it or below."""
     line = flow(value)
     if not isinstance(value, Mapping | list | tuple) or not value:
         return [f"{head} {line}"]
@@ -63,12 +63,12 @@ def _is_list_of_parts(value: Any) -> bool:
 
 
 def _is_table(value: Any) -> bool:
-    """A list of more than a few rows."""
+    """Whether the value is a list of more than four rows."""
     return isinstance(value, list | tuple) and len(value) > 4 and all(isinstance(row, list | tuple) for row in value)
 
 
 def flow(value: Any) -> str:
-    """The value as YAML on one line: what stands behind `--set key=`."""
+    """Returns the value as YAML on one line: what stands behind `--set key=`."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{_text(key)}: {flow(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""What Pydantic found, in our words: what was expected, what stands there, and what to type instead."""
+"""Messages for what Pydantic found: what was expected, what stands there, and what to type instead."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["ErrorText", "FieldError", "closest", "error_text", "expected_kinds",
 
 @dataclass(frozen=True)
 class FieldError:
-    """One error of Pydantic's, told by the place in the file.
+    """One error of Pydantic's, with its place in the file.
 
     `kind` is Pydantic's name of the error. `tags` are what it puts between the steps of `path` for the branches of a
     union, each with the number of steps before it.
@@ -67,7 +67,7 @@ YES_NO = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "fa
 
 
 def expected_kinds(error: FieldError) -> list[str]:
-    """What kinds of value were expected, where that is the whole of the error; else nothing."""
+    """Returns what kinds of value were expected, where that is the whole of the error; else nothing."""
     if error.kind in ("literal_error", "enum"):
         return _choices(error) or [str(error.context.get("expected", "another value"))]
     if error.kind == "no_type" and not isinstance(error.value, Mapping):
@@ -78,7 +78,8 @@ def expected_kinds(error: FieldError) -> list[str]:
 
 
 def error_text(error: FieldError) -> ErrorText:
-    """The message for an error that needs nothing but itself (unknown and missing keys and types need the model)."""
+    """Returns the message for an error that needs nothing but itself (unknown and missing keys and types need the
+    model)."""
     kinds = expected_kinds(error)
     context = error.context
     if kinds:
@@ -123,7 +124,7 @@ def _wrong_kind(error: FieldError, kinds: list[str]) -> ErrorText:
 
 
 def _choices(error: FieldError) -> list[str]:
-    """The words that a Literal allows."""
+    """Returns the words that a Literal allows."""
     if error.kind == "misfit":
         return list(error.context["choices"])
     expected = str(error.context.get("expected", "")) if error.kind in ("literal_error", "enum") else ""
@@ -131,7 +132,7 @@ def _choices(error: FieldError) -> list[str]:
 
 
 def _correction(value: Any, kinds: list[str]) -> str:
-    """What the writer probably meant, in the form that was expected."""
+    """Returns what the writer probably meant, in the form that was expected."""
     numbers = {"a number", "a whole number"} & set(kinds)
     if value is None:
         return "write a value, or remove the key"
@@ -151,7 +152,7 @@ def _correction(value: Any, kinds: list[str]) -> str:
 
 
 def _number(text: str) -> str:
-    """The number that a text was meant to be: quoted, with a decimal comma, underscores or a percent sign."""
+    """Returns the number that a text was meant to be: quoted, with a decimal comma, underscores or a percent sign."""
     plain = text.strip().replace("_", "")
     percent = plain.endswith("%")
     plain = plain.rstrip("% ")
@@ -167,8 +168,8 @@ def _number(text: str) -> str:
 
 
 def closest(word: str, known: Iterable[str], *, surely: bool = False) -> str | None:
-    """The known word that was meant: spelled otherwise (learningRate), by its initials (lr), by a part of it (rate), or
-    with a slip of the keyboard; `surely` wants more than a resemblance."""
+    """Returns the known word that was meant: spelled otherwise (learningRate), by its initials (lr), by a part of it
+    (rate), or with a typing error; `surely` asks for more than a resemblance."""
     known = list(known)
     if len(word) > 100:
         return None
@@ -187,11 +188,11 @@ def closest(word: str, known: Iterable[str], *, surely: bool = False) -> str | N
 
 
 def join_words(names: Iterable[str], last: str = "and") -> str:
-    """Words in a row: a, b or c."""
+    """Returns words in a row: a, b or c."""
     *rest, final = list(names)
     return f"{', '.join(rest)} {last} {final}" if rest else final
 
 
 def with_article(noun: str) -> str:
-    """The noun with its article."""
+    """Returns the noun with its article."""
     return f"{'an' if noun[:1] in 'aeio' else 'a'} {noun}"

@@ -98,6 +98,7 @@ class Experiment(Settings):
 
 
 def label(metric: Metric) -> str:
-    """How a metric is called in tables and files: its type, and its settings where they are not the usual ones."""
+    """Returns how a metric is called in tables and files: its type, and its settings where they are not the usual
+    ones."""
     data = metric.model_dump(exclude_defaults=True, exclude={"type"})
     return "_".join([metric.kind, *(str(v) for v in data.values())])

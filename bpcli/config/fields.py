@@ -19,7 +19,7 @@ MAX_NESTING = 8  # of settings within settings, where places are listed
 
 
 def keys_of(model: Model) -> dict[str, FieldInfo]:
-    """The keys of a model as they are written in the file."""
+    """Returns the keys of a model as they are written in the file."""
     return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
@@ -29,7 +29,7 @@ def is_family(kind: Any) -> TypeGuard[type[Part]]:
 
 
 def leaf_of(family: type[Part], value: Any) -> type[Part] | None:
-    """The member of the family that a value of the file describes, if it says so."""
+    """Returns the member of the family that a value of the file describes, if it says so."""
     if isinstance(value, Part):
         return type(value)
     value = family.shorthand(value)
@@ -38,18 +38,18 @@ def leaf_of(family: type[Part], value: Any) -> type[Part] | None:
 
 
 def models_at(top: Model, data: Any, loc: Location) -> list[Model]:
-    """The models whose settings may stand at `loc`; parts are told by the `type` that is written there."""
+    """Returns the models whose settings may stand at `loc`; the `type` that is written there says which part."""
     kinds = _kinds_at(top, data, loc)
     return [model for kind, value in kinds for model in _models(kind, value)]
 
 
 def families_at(top: Model, data: Any, loc: Location) -> list[type[Part]]:
-    """The families of parts that may stand at `loc`."""
+    """Returns the families of parts that may stand at `loc`."""
     return [kind for kind, _ in _kinds_at(top, data, loc) if is_family(kind)]
 
 
 def default_at(top: Model, data: Any, loc: Location) -> Any:
-    """What stands at `loc` where the file says nothing, None where nothing does."""
+    """Returns what stands at `loc` where the file says nothing, None where nothing does."""
     for model in models_at(top, data, loc[:-1]):
         field = keys_of(model).get(str(loc[-1]))
         if field is not None and not field.is_required():
@@ -58,7 +58,7 @@ def default_at(top: Model, data: Any, loc: Location) -> Any:
 
 
 def families_within(top: Model) -> list[type[Part]]:
-    """Every family of parts that can be reached from a model, in the order of its fields."""
+    """Returns every family of parts that can be reached from a model, in the order of its fields."""
     found: list[type[Part]] = []
     seen: set[Model] = set()
     waiting: list[Model] = [top]
@@ -79,8 +79,8 @@ def families_within(top: Model) -> list[type[Part]]:
 
 
 def places(top: Model, data: Any) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Every place that a setting may have outside of lists, as (path of the mapping, key), given the types that are
-    written in the file or stand there by default."""
+    """Yields every place that a setting may have outside of lists, as (path of the mapping, key), given the types that
+    are written in the file or stand there by default."""
     yield from _places(top, data, (), MAX_NESTING)
 
 
@@ -99,7 +99,7 @@ def _places(model: Model, data: Any, path: tuple[str, ...], depth: int) -> Itera
 
 
 def _kinds_at(top: Model, data: Any, loc: Location) -> list[tuple[Any, Any]]:
-    """What may stand at `loc`, families as they are, each with what does stand there."""
+    """Returns what may stand at `loc`, families as they are, each with what does stand there."""
     kinds: list[tuple[Any, Any]] = [(top, data)]
     for step in loc:
         kinds = [
@@ -112,7 +112,7 @@ def _kinds_at(top: Model, data: Any, loc: Location) -> list[tuple[Any, Any]]:
 
 
 def _inside(kind: Any, value: Any, step: str | int) -> Iterator[Any]:
-    """The annotations of what stands one step inside."""
+    """Yields the annotations of what stands one step inside."""
     for model in _models(kind, value):
         if step in keys_of(model):
             yield keys_of(model)[str(step)].annotation
@@ -135,7 +135,7 @@ def _models(kind: Any, value: Any) -> Iterator[Model]:
 
 
 def _options(annotation: Any) -> Iterator[Any]:
-    """The branches of a union, or the annotation alone."""
+    """Yields the branches of a union, or the annotation alone."""
     origin = get_origin(annotation)
     if origin is Annotated:
         yield from _options(get_args(annotation)[0])

@@ -19,7 +19,7 @@ __all__ = ["apply_sets"]
 
 
 def apply_sets(document: Document, sets: Sequence[str], model: type[BaseModel] | None = None) -> Document:
-    """The document with overrides applied in their order, each `path.to.key=value` with a value as in the file.
+    """Returns the document with overrides applied in their order, each `path.to.key=value` with a value as in the file.
 
     Keys that are not there yet are added, and judged when the document is validated. Where a short form stands
     (`optimizer: adam`), or with a `model` where a part stands by default, the path goes on into that part. Raises
@@ -60,7 +60,7 @@ class _Override:
         return replace(self.document, root=self.put(self.document.root, 0))
 
     def put(self, node: YamlNode, depth: int) -> YamlNode:
-        """`node` with the value put in below it; nothing is changed in place."""
+        """Returns `node` with the value put in below it; nothing is changed in place."""
         if depth == len(self.steps):
             return self.value
         step = self.steps[depth]
@@ -77,7 +77,7 @@ class _Override:
         return replace(node, value={**entries, step.name: put}, keys={**node.keys, step.name: step.position})
 
     def index(self, items: list[YamlNode], depth: int) -> int:
-        """The place in a list that the path names."""
+        """Returns the place in a list that the path names."""
         step = self.steps[depth]
         place = _place(step.name)
         if isinstance(place, int) and place < len(items):
@@ -96,7 +96,7 @@ class _Override:
         )
 
     def entries(self, node: YamlNode, depth: int) -> dict[str, YamlNode]:
-        """What a mapping, or a short form that stands for one, holds."""
+        """Returns what a mapping, or a short form that stands for one, holds."""
         if isinstance(node.value, dict):
             return node.value
         if node.value is None:
@@ -122,7 +122,7 @@ class _Override:
         )
 
     def default(self, depth: int) -> YamlNode | None:
-        """The part that stands where the file says nothing, unless its type is about to be set."""
+        """Returns the part that stands where the file says nothing, unless its type is about to be set."""
         if self.model is None or self.steps[depth + 1].name == "type":
             return None
         part = default_at(self.model, self.document.data, self.path(depth))
@@ -132,7 +132,7 @@ class _Override:
         return _node(settings, self.steps[depth].position)
 
     def path(self, depth: int) -> tuple[str | int, ...]:
-        """The path so far, places in lists as numbers."""
+        """Returns the path so far, places in lists as numbers."""
         path: list[str | int] = []
         node: YamlNode | None = self.document.root
         for step in self.steps[: depth + 1]:
@@ -142,12 +142,12 @@ class _Override:
 
 
 def _place(name: str) -> int | str:
-    """The number that a step into a list should be."""
+    """Returns the number that a step into a list should be."""
     return int(name) if name.isascii() and name.isdecimal() and len(name) < 10 else name
 
 
 def _node(value: Any, position: Position) -> YamlNode:
-    """Plain data as nodes that all point at one position."""
+    """Returns plain data as nodes that all point at one position."""
     if isinstance(value, dict):
         return YamlNode(
             {key: _node(inner, position) for key, inner in value.items()}, position, dict.fromkeys(value, position)

@@ -30,7 +30,7 @@ class ScalarError(ValueError):
 
 
 def resolve(text: str) -> bool | int | float | str | None:
-    """The value of an unquoted word. Raises ScalarError for a number too large to compute with.
+    """Returns the value of an unquoted word. Raises ScalarError for a number too large to compute with.
 
     `no`, `on`, `1_000`, `12:30` and dates are text, `017` is seventeen, `0o17` is fifteen, `1e-4` is a number.
     """
@@ -87,7 +87,7 @@ YAML_1_1_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 
 
 def short_repr(value: Any, max_length: int = 40) -> str:
-    """A value inside a message: short, on one line, and text in quotes."""
+    """Returns a value inside a message: short, on one line, and text in quotes."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -106,12 +106,12 @@ def short_repr(value: Any, max_length: int = 40) -> str:
 
 
 def backticks(word: Any) -> str:
-    """A name inside a message, between back-ticks."""
+    """Returns a name inside a message, between back-ticks."""
     return f"`{short_repr(str(word))[1:-1]}`"
 
 
 def describe(value: Any) -> str:
-    """A value inside a message, with its kind: the text 'ten', the number 3.5, a list, nothing."""
+    """Returns a value inside a message, with its kind: the text 'ten', the number 3.5, a list, nothing."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):

@@ -25,7 +25,7 @@ class _Generator(GenerateJsonSchema):
 
 
 def json_schema(top: type[BaseModel]) -> Schema:
-    """The schema of a file (draft 7: what editors know).
+    """Returns the schema of a file (draft 7: what editors know).
 
     A family becomes a definition: any of its short forms, or a mapping whose `type` names one of its members. Every
     setting carries its description and default.
@@ -48,7 +48,8 @@ def json_schema(top: type[BaseModel]) -> Schema:
 
 
 def _leaf(leaf: type[Part], schema: Schema) -> Schema:
-    """The schema of a part: `type` comes first and has to be written, or an editor could not tell parts apart."""
+    """Returns the schema of a part: `type` comes first and has to be written, or an editor could not tell parts
+    apart."""
     properties = dict(schema["properties"])
     kind = properties.pop("type")["const"]
     required = ["type", *(name for name in schema.get("required", []) if name != "type")]
@@ -57,7 +58,7 @@ def _leaf(leaf: type[Part], schema: Schema) -> Schema:
 
 
 def _draft_7(schema: Any) -> Any:
-    """Pydantic's schema (draft 2020-12) in the words of draft 7, without the titles it makes up from names."""
+    """Returns Pydantic's schema (draft 2020-12) in the words of draft 7, without the titles it makes up from names."""
     if not isinstance(schema, dict):
         return [_draft_7(item) for item in schema] if isinstance(schema, list) else schema
     out: Schema = {}
@@ -77,5 +78,5 @@ def _draft_7(schema: Any) -> Any:
 
 
 def _summary(model: type[Any]) -> str:
-    """The first paragraph of the docstring, on one line."""
+    """Returns the first paragraph of the docstring, on one line."""
     return " ".join((inspect.getdoc(model) or "").partition("\n\n")[0].split())

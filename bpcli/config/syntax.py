@@ -1,4 +1,4 @@
-"""PyYAML's complaints in words for somebody who wants to get an experiment running."""
+"""PyYAML's error messages in words for somebody who wants to get an experiment running."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ INDENT = "keys of one mapping start in the same column; indent what belongs to a
 
 
 def explain(error: MarkedYAMLError, lines: Sequence[str]) -> tuple[Any, int, str, str]:
-    """Where the mistake is, how many characters it takes, what it is, and what to type instead."""
+    """Returns where the mistake is, how many characters it takes, what it is, and what to type instead."""
     problem = str(error.problem)
     context = str(error.context or "")
     mark: Any = error.problem_mark or error.context_mark

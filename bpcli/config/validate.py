@@ -18,14 +18,14 @@ __all__ = ["MAX_PROBLEMS", "problems_of", "validate"]
 
 MAX_PROBLEMS = 20
 CUSTOM_PART = "a part of your own: --with FILE.py"
-"""How a type comes to be known that is not of this package."""
+"""How a type that is not of this package becomes known."""
 
 Model = type[BaseModel]
 M = TypeVar("M", bound=BaseModel)
 
 
 def validate(model: type[M], document: Document) -> M:
-    """The document as a `model`. Raises Failure with everything that is wrong."""
+    """Returns the document as a `model`. Raises Failure with everything that is wrong."""
     try:
         return model.model_validate(document.data)
     except ValidationError as error:
@@ -33,8 +33,8 @@ def validate(model: type[M], document: Document) -> M:
 
 
 def problems_of(error: ValidationError, document: Document, model: Model) -> list[Problem]:
-    """What Pydantic found when it made a `model` of the document, in the order of the file: 20 problems at most, then
-    one that counts the others."""
+    """Returns what Pydantic found when it made a `model` of the document, in the order of the file: 20 problems at
+    most, then one that counts the others."""
     kept = [found for found in error.errors(include_url=False) if not _explained_by_items(found)]
     errors = resolve_unions([_field_error(found, document.data) for found in kept])
     return _ProblemWriter(model, document).problems(errors)
@@ -47,7 +47,7 @@ def _explained_by_items(found: Any) -> bool:
 
 
 def _field_error(found: Any, data: Any) -> FieldError:
-    """Pydantic's error with its path cleared of everything that the file does not hold."""
+    """Returns Pydantic's error with its path cleared of everything that the file does not hold."""
     steps: Sequence[str | int] = found["loc"]
     missing = [steps[-1]] if found["type"] == "missing" else []
     path: list[str | int] = []
@@ -72,7 +72,8 @@ def _field_error(found: Any, data: Any) -> FieldError:
 
 
 def resolve_unions(errors: Iterable[FieldError]) -> list[FieldError]:
-    """One branch of each union: the one the value was meant for. Where it fits none, one error that names them all."""
+    """Returns one branch of each union: the one the value was meant for. Where it fits none, one error that names them
+    all."""
     resolved: list[FieldError] = []
     unions: dict[tuple[str | int, ...], dict[str, list[FieldError]]] = {}
     for error in errors:
@@ -100,7 +101,7 @@ def _intended_branch(place: tuple[str | int, ...], branches: list[list[FieldErro
 
 
 class _ProblemWriter:
-    """Words for the faults of one document, with the whole model at hand to suggest from."""
+    """Makes problems of the errors in one document, with suggestions from the whole model."""
 
     def __init__(self, model: Model, document: Document) -> None:
         self.model = model
@@ -123,12 +124,12 @@ class _ProblemWriter:
         return kept
 
     def order(self, error: FieldError) -> tuple[float, ...]:
-        """The order of the file; what stands in none of its lines comes last."""
+        """Returns what sorts errors by their lines in the file; what stands in none comes last."""
         position = self.document.position(error.path, "key" if error.kind == "extra_forbidden" else "value")
         return (position.source.order, position.line, position.column) if position else (float("inf"),)
 
     def problem(self, error: FieldError) -> tuple[Problem, str | None]:
-        """What to tell, and the key that was meant in place of an unknown one."""
+        """Returns the problem, and the key that was meant in place of an unknown one."""
         intended = None
         if error.kind == "extra_forbidden":
             help, intended = self.unknown_key(error)
@@ -150,7 +151,7 @@ class _ProblemWriter:
         return problem, intended
 
     def unknown_key(self, error: FieldError) -> tuple[str, str | None]:
-        """Where an unknown key was meant to stand, or how it was meant to be spelled."""
+        """Returns where an unknown key was meant to stand, or how it was meant to be spelled."""
         *parent, word = error.path
         word = str(word)
         allowed = [key for owner in models_at(self.model, self.data, parent) for key in keys_of(owner)]
@@ -165,7 +166,7 @@ class _ProblemWriter:
         return self.elsewhere(parent, word) or f"known here: {', '.join(dict.fromkeys(allowed))}", None
 
     def elsewhere(self, parent: Sequence[str | int], word: str) -> str:
-        """What an unknown key would be in another place of the experiment."""
+        """Returns what an unknown key would be in another place of the experiment."""
         for family in families_at(self.model, self.data, parent):
             kinds = [f"`{kind}`" for kind, leaf in family.registry.items() if word in keys_of(leaf)]
             if kinds:
@@ -206,7 +207,7 @@ class _ProblemWriter:
         return self.document.problem(path, f"unknown {family} {backticks(kind)}", code="unknown-type", help=help)
 
     def no_type(self, error: FieldError) -> Problem:
-        """A mapping that should be a part and does not say which."""
+        """Returns the problem of a mapping that should be a part and does not say which."""
         known, family = str(error.context["known"]).split(", "), str(error.context["family"])
         keys = [str(key) for key in error.value]
         spelled = next((key for key in keys if closest(key, ["type"])), None)

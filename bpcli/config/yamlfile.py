@@ -21,7 +21,8 @@ MAPPING = "an experiment is a mapping of settings: lines of `key: value`"
 
 
 def read(path: Path) -> Document:
-    """The document in a file. Raises Failure: exit 66 where there is no such file, 65 where it cannot be understood."""
+    """Returns the document in a file. Raises Failure: exit 66 where there is no such file, 65 where it cannot be
+    understood."""
     content = _content(path)
     try:
         text = content.decode("utf-8-sig")
@@ -31,7 +32,7 @@ def read(path: Path) -> Document:
 
 
 def parse(text: str, file: str) -> Document:
-    """The document in a text that came from `file`. Raises Failure."""
+    """Returns the document in a text that came from `file`. Raises Failure."""
     source = SourceText(file, text.removeprefix("\ufeff"))
     root = compose(source)
     if root is None or root.value is None:
@@ -49,7 +50,7 @@ def parse(text: str, file: str) -> Document:
 
 
 def _content(path: Path) -> bytes:
-    """The bytes of a regular file of moderate size; pipes and devices could keep us waiting for ever."""
+    """Returns the bytes of a regular file of moderate size; pipes and devices could keep us waiting for ever."""
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -81,7 +82,7 @@ def _unread(path: Path, text: str, help: str) -> Problem:
 
 
 def _neighbour(path: Path) -> str:
-    """The file that was probably meant."""
+    """Returns the file that was probably meant."""
     if path.is_symlink():
         return f"it is a link to {os.readlink(path)}, which does not exist"
     try:

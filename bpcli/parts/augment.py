@@ -172,7 +172,7 @@ class Cutout(Augmentation):
         np.copyto(f.x, f.zero + self.fill * f.unit, where=f.covered)
 
     def _reach(self, length: int, centre: Array) -> Array:
-        """Which pixels of an axis the squares around these centres cover: n by length."""
+        """Returns which pixels of an axis the squares around these centres cover: n by length."""
         first = (centre - (self.size - 1) // 2)[:, None]
         along = np.arange(length)
         covered: Array = (along >= first) & (along < first + self.size)

@@ -306,7 +306,7 @@ class ZScore(Clipper):
 
 
 def _shorten(f: Frame, bound: float) -> float:
-    """Scales the gradient to the length `bound` where it is longer; the factor."""
+    """Scales the gradient to the length `bound` where it is longer. Returns the factor."""
     if f.norm <= bound:
         return 1.0
     factor = float(bound / f.norm)
@@ -315,7 +315,7 @@ def _shorten(f: Frame, bound: float) -> float:
 
 
 def _percentile(values: Array, rank: float) -> float:
-    """The percentile of a vector, in half the time of np.percentile."""
+    """Returns the percentile of a vector, in half the time of np.percentile."""
     at = rank / 100 * (len(values) - 1)
     below = min(int(at), max(len(values) - 2, 0))
     above = min(below + 1, len(values) - 1)

@@ -18,7 +18,7 @@ NONE: Mapping[str, Metric] = MappingProxyType({})
 def classification_report(
     counts: Array, names: Sequence[str], *, several: bool = False, labels: Sequence[int] | None = None
 ) -> tuple[Rows, Rows]:
-    """The rows of the classes and the rows of the averages.
+    """Returns the rows of the classes and the rows of the averages.
 
     counts    (3, K): hits, guessed, support (`metrics.counts_of` makes them from a confusion matrix)
     names     of the K classes
@@ -42,7 +42,7 @@ def classification_report(
 
 
 def average_row(name: str, counts: Array, average: str) -> ClassRow:
-    """One average over the classes in counts (3, k); all of them count."""
+    """Returns one average over the classes in counts (3, k); all of them count."""
     precision, recall, f1 = (average_of(score, counts, average, True) for score in (precision_of, recall_of, f1_of))
     return ClassRow(name, precision, recall, f1, round(float(counts[2].sum())))
 
@@ -50,8 +50,8 @@ def average_row(name: str, counts: Array, average: str) -> ClassRow:
 def notes(
     counts: Array, names: Sequence[str], *, several: bool = False, rows: int = 0, metrics: Mapping[str, Metric] = NONE
 ) -> tuple[str, ...]:
-    """Where a score is 0 because nothing could be counted, from counts (3, K) over `rows` rows of weight 1; and what
-    there is to say of these metrics, by the names they are shown with."""
+    """Returns where a score is 0 because nothing could be counted, from counts (3, K) over `rows` rows of weight 1; and
+    what there is to say of these metrics, by the names they are shown with."""
     neither = "its scores count as 0" if several else "macro averages leave it out"
     found = []
     for name, (_, guessed, support) in zip(names, counts.T, strict=True):

@@ -29,7 +29,8 @@ def _blocks(x: Array) -> Iterator[Array]:
 
 
 def _mean(x: Array, shift: Array | float, axis: int | None, power: int) -> Array:
-    """The mean of x (power 1) or of (x - shift)^power over the rows, or over everything; inf where it overflows."""
+    """Returns the mean of x (power 1) or of (x - shift)^power over the rows, or over everything; inf where it
+    overflows."""
     total = np.zeros(x.shape[1:] if axis == 0 else ())
     for block in _blocks(x):
         if power == 2:
@@ -40,7 +41,7 @@ def _mean(x: Array, shift: Array | float, axis: int | None, power: int) -> Array
 
 
 def _quartiles(x: Array) -> Array:
-    """Quartiles (3, ...) of x: n ..., as float64."""
+    """Returns quartiles (3, ...) of x: n ..., as float64."""
     if not x.size:
         return np.zeros((3, *x.shape[1:]))
     with np.errstate(over="ignore", invalid="ignore"):

@@ -24,13 +24,13 @@ ASCII_HEADER_LINE = box.Box("    \n    \n -- \n    \n    \n -- \n    \n    \n", 
 
 
 def console(stream: TextIO) -> Console:
-    """A console on a stream. Text is never parsed as markup, numbers are not coloured, NO_COLOR is honoured."""
+    """Returns a console on a stream. Text is never parsed as markup, numbers are not coloured, NO_COLOR is honoured."""
     width = None if stream.isatty() else PIPED_WIDTH
     return Console(file=stream, width=width, markup=False, highlight=False, emoji=False, soft_wrap=False)
 
 
 def columns() -> int:
-    """How many columns results have on stdout."""
+    """Returns how many columns results have on stdout."""
     return console(sys.stdout).width
 
 
@@ -57,7 +57,7 @@ def write(stream: TextIO, text: str) -> None:
 
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
-    """Says on a terminal what the program is at, as long as it is."""
+    """Shows on a terminal what the program is doing, as long as it does it."""
     if not can_redraw(sys.stderr):
         yield
         return
@@ -102,7 +102,7 @@ def show_problems(problems: Sequence[Problem]) -> None:
 
 
 def table(*headers: str) -> Table:
-    """A table with a line under its headers; a header that begins with `>` is right-aligned."""
+    """Returns a table with a line under its headers; a header that begins with `>` is right-aligned."""
     style = box.SIMPLE_HEAD if unicode(sys.stdout) else ASCII_HEADER_LINE
     found = Table(box=style, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     for header in headers:
@@ -112,13 +112,13 @@ def table(*headers: str) -> Table:
 
 
 def printable(text: str) -> str:
-    """A text that cannot disturb a terminal: what does not print as an escape."""
+    """Returns a text that cannot disturb a terminal: what does not print as an escape."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def clipped(name: str, max_width: int = 32) -> str:
-    """A name as a table shows it: the beginning of one that is very long."""
+    """Returns a name as a table shows it: the beginning of one that is very long."""
     name = printable(name)
     return name if cell_len(name) <= max_width else set_cell_size(name, max_width - 3).rstrip() + "..."

@@ -12,7 +12,7 @@ from bpcli.records.training import EvalReport
 
 
 def plain(value: Any) -> Any:
-    """Records as mappings, all the way down."""
+    """Returns records as mappings, all the way down."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
@@ -25,12 +25,12 @@ def plain(value: Any) -> Any:
 
 
 def dumps(record: Any) -> str:
-    """A record as indented JSON."""
+    """Returns a record as indented JSON."""
     return json.dumps(plain(record), indent=2, ensure_ascii=False)
 
 
 def evaluation(report: EvalReport) -> str:
-    """An evaluation: split, rows, loss, metrics by name, per_class by class name, averages, confusion."""
+    """Returns an evaluation: split, rows, loss, metrics by name, per_class by class name, averages, confusion."""
     rows = {r.name: {"precision": r.precision, "recall": r.recall, "f1": r.f1, "support": r.support}
             for r in report.per_class}  # fmt: skip
     averages = {r.name: {"precision": r.precision, "recall": r.recall, "f1": r.f1, "support": r.support}

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 
 def short(value: float) -> str:
-    """At least four digits and at most seven characters, where it is not negative: 0.1234, 1.2346, 12.346, 1.2e-05."""
+    """Returns a number in at least four digits and, where it is not negative, at most seven characters: 0.1234, 1.2346,
+    12.346, 1.2e-05."""
     if not math.isfinite(value):
         return str(value)
     size = abs(value)
@@ -17,12 +18,12 @@ def short(value: float) -> str:
 
 
 def seconds(value: float) -> str:
-    """Seconds for a column: 0.0012, 12.346, 123.5."""
+    """Returns seconds for a column: 0.0012, 12.346, 123.5."""
     return f"{value:.{4 if value < 10 else 3 if value < 100 else 1}f}"
 
 
 def duration(value: float) -> str:
-    """A time in a sentence: 0.12 s, 3.4 s, 2 min 05 s."""
+    """Returns a time in a sentence: 0.12 s, 3.4 s, 2 min 05 s."""
     if value < 1:
         return f"{value:.2f} s"
     if value < 59.95:
@@ -33,6 +34,7 @@ def duration(value: float) -> str:
 
 
 def date(days: float) -> str:
-    """A day (and the time, where there is one) that is given as days since 1970: 2024-01-31, 2024-01-31 12:30."""
+    """Returns a day (and the time, where there is one) that is given as days since 1970: 2024-01-31, 2024-01-31
+    12:30."""
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=round(days * 86400))
     return f"{moment:%Y-%m-%d %H:%M}" if moment.hour or moment.minute else f"{moment:%Y-%m-%d}"

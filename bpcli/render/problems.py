@@ -28,18 +28,18 @@ Line = list[tuple[str, str]]
 
 
 def draw(problem: Problem, width: int = DEFAULT_WIDTH) -> str:
-    """The problem as plain text of several lines, without a line break at the end. Excerpts are cut to `width` cells;
-    characters that are not printable are shown as escapes."""
+    """Returns the problem as plain text of several lines, without a line break at the end. Excerpts are cut to `width`
+    cells; characters that are not printable are shown as escapes."""
     return "\n".join("".join(text for text, _ in line) for line in _lines(problem, width))
 
 
 def draw_all(problems: Iterable[Problem], width: int = DEFAULT_WIDTH) -> str:
-    """All problems as plain text, with an empty line between them."""
+    """Returns all problems as plain text, with an empty line between them."""
     return "\n\n".join(draw(problem, width) for problem in problems)
 
 
 def rich_text(problem: Problem, width: int = DEFAULT_WIDTH) -> Text:
-    """The same in colour; nothing of it is read as markup."""
+    """Returns the problem in colour; nothing of it is read as markup."""
     text = Text(no_wrap=False, overflow="fold")
     for number, line in enumerate(_lines(problem, width)):
         if number:
@@ -91,7 +91,8 @@ def _headline(problem: Problem, accent: str) -> Line:
 
 
 def _start(problem: Problem, width_left: int) -> int:
-    """The first character of the excerpt that is shown: not 0 where the caret would stand beyond the console."""
+    """Returns the first character of the excerpt that is shown: not 0 where the caret would stand beyond the
+    console."""
     line = next((text for number, text in problem.excerpt if number == problem.line), "")
     at = _place(problem, line)
     if _cells(line[: at + problem.span]) <= width_left - len(ELLIPSIS) or _cells(line) <= width_left:
@@ -103,7 +104,7 @@ def _start(problem: Problem, width_left: int) -> int:
 
 
 def _clip(text: str, start: int, width_left: int) -> str:
-    """What of a line is shown in so many cells."""
+    """Returns the part of a line that is shown, of at most so many cells."""
     before = ELLIPSIS if 0 < start < len(text) else ""
     width_left -= len(before)
     part = text[start : start + width_left]
@@ -115,7 +116,7 @@ def _clip(text: str, start: int, width_left: int) -> str:
 
 
 def _caret(problem: Problem, text: str, start: int, width_left: int) -> str:
-    """Blanks up to the column, and carets as wide as what they underline, within the line that is shown."""
+    """Returns blanks up to the column, and carets as wide as what they underline, within the line that is shown."""
     at = _place(problem, text)
     before = _cells(text[start:at]) + (len(ELLIPSIS) if start else 0)
     span = _cells(text[at : at + min(problem.span, width_left)])
@@ -131,7 +132,7 @@ def _cells(text: str) -> int:
 
 
 def _clean(text: str) -> str:
-    """Text that cannot disturb a terminal: tabs as blanks, what does not print as an escape."""
+    """Returns text that cannot disturb a terminal: tabs as blanks, what does not print as an escape."""
     return text if text.isprintable() else "".join(_printable(c) for c in text)
 
 

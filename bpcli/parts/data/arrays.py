@@ -22,8 +22,8 @@ MORE_THAN_NUMBERS = "save numbers, or text as an array of strings (dtype str)"
 
 
 def header(file: IO[bytes], name: str, path: Path) -> tuple[Shape, bool, np.dtype[Any]]:
-    """Shape, whether columns come first, and type, from the beginning of the file. Raises Failure for Python objects,
-    ValueError where it is no such header."""
+    """Returns shape, whether columns come first, and type, from the beginning of the file. Raises Failure for Python
+    objects, ValueError where it is no such header."""
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, fortran, dtype = read(file)
@@ -34,12 +34,12 @@ def header(file: IO[bytes], name: str, path: Path) -> tuple[Shape, bool, np.dtyp
 
 
 def mapped(path: Path, offset: int, shape: Shape, fortran: bool, dtype: np.dtype[Any]) -> Array:
-    """The array that begins at `offset`, left in the file. The file must not change as long as it is used."""
+    """Returns the array that begins at `offset`, left in the file. The file must not change as long as it is used."""
     return np.memmap(path, dtype, "r", offset, shape, "F" if fortran else "C")
 
 
 def read_npy(root: Path, name: str) -> tuple[Path, Array | MappedRows]:
-    """The array of an .npy file, by its path relative to `root`; a large one stays there. Raises Failure."""
+    """Returns the array of an .npy file, by its path relative to `root`; a large one stays there. Raises Failure."""
     path = locate(root, name)
     with open_binary(path) as file:
         try:
@@ -71,8 +71,8 @@ def _other_size(path: Path, shape: Shape, dtype: np.dtype[Any], expected: int, f
 
 
 def inputs_of(x: Array | MappedRows, path: Path, name: str, *, finite: bool = True) -> Array:
-    """The inputs (N, ...), as they are. Raises Failure where they cannot be inputs; without `finite` their numbers are
-    not looked at."""
+    """Returns the inputs (N, ...), as they are. Raises Failure where they cannot be inputs; without `finite` their
+    numbers are not looked at."""
     if x.dtype.kind not in "iufb":
         raise data_error(f"{name} holds {x.dtype.name}, not real numbers", path, code="not-numbers")
     if x.ndim < 2:
@@ -86,7 +86,7 @@ def inputs_of(x: Array | MappedRows, path: Path, name: str, *, finite: bool = Tr
 
 
 def targets_of(t: Array | MappedRows, path: Path, name: str) -> Array:
-    """The targets in one of their three forms (see Table). Raises Failure where they cannot be targets."""
+    """Returns the targets in one of their three forms (see Table). Raises Failure where they cannot be targets."""
     check_target_type(t, path, name)
     if t.dtype.kind == "U":
         return labels(np.asarray(t).tolist())
@@ -124,7 +124,7 @@ def all_finite(x: Array | LazyRows, path: Path, name: str, rows: Index | None = 
 
 
 def columns_of(x: Array | MappedRows, places: Sequence[int]) -> Array:
-    """Some columns of (N, C), where the array is large left in the file."""
+    """Returns some columns of (N, C), where the array is large left in the file."""
     if isinstance(x, MappedRows):
         run = places[-1] - places[0] == len(places) - 1 and list(places) == sorted(places)
         if run:
@@ -134,7 +134,7 @@ def columns_of(x: Array | MappedRows, places: Sequence[int]) -> Array:
 
 
 def as_array(x: Any) -> Array:
-    """What can be asked what its users ask of an array, as one to the type checker."""
+    """Returns x, an array or what is indexed like one, as an array to the type checker."""
     return cast(Array, x)
 
 

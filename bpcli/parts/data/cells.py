@@ -39,7 +39,7 @@ def is_number(cell: str, decimal: str = ".") -> bool:
 
 
 def number_of(cell: str, decimal: str = ".") -> float | None:
-    """The number of a cell, None where it is none; inf and NaN are."""
+    """Returns the number of a cell, None where it is none; inf and NaN are."""
     if not cell.isascii() or "_" in cell or ("." if decimal == "," else ",") in cell:
         return None
     try:
@@ -69,8 +69,8 @@ def has_decimal_commas(cells: Iterable[str]) -> bool:
 
 
 def kind_of(cells: Sequence[str]) -> Kind:
-    """What a column holds, by its first cells (stripped): numbers or dates where most are, so that one that is not will
-    be named; a boolean where all are words of one pair for yes and no, and both occur; else text."""
+    """Returns what a column holds, by its first cells (stripped): numbers or dates where most are, so that one that is
+    not will be named; a boolean where all are words of one pair for yes and no, and both occur; else text."""
     present = [cell for cell in cells if cell.lower() not in MISSING_WORDS]
     if 2 * sum(map(is_meant_as_number, present)) >= len(present):
         return "number"
@@ -80,12 +80,12 @@ def kind_of(cells: Sequence[str]) -> Kind:
 
 
 def truth_of(cell: str) -> float | None:
-    """1 for a word for yes, 0 for one for no."""
+    """Returns 1 for a word for yes, 0 for one for no."""
     return TRUTH_VALUES.get(cell.strip().lower())
 
 
 def days_of(cell: str) -> float | None:
-    """The days since 1970-01-01 of an ISO date, with or without a time (UTC where it names no zone)."""
+    """Returns the days since 1970-01-01 of an ISO date, with or without a time (UTC where it names no zone)."""
     cell = cell.strip()
     if not ISO_DATE.fullmatch(cell):
         return None
@@ -97,13 +97,13 @@ def days_of(cell: str) -> float | None:
 
 
 def value_of(cell: str, kind: Kind, decimal: str = ".") -> float | None:
-    """What a cell of a column of numbers, booleans or dates means, None where it means nothing there."""
+    """Returns what a cell of a column of numbers, booleans or dates means, None where it means nothing there."""
     return truth_of(cell) if kind == "boolean" else days_of(cell) if kind == "date" else number_of(cell, decimal)
 
 
 def values(cells: Sequence[str], kind: Kind, decimal: str, gaps: bool) -> Array | None:
-    """A column of numbers, booleans or dates as float64, NaN where a value is missing and `gaps` allows that; None
-    where any other cell has no finite value."""
+    """Returns a column of numbers, booleans or dates as float64, NaN where a value is missing and `gaps` allows that;
+    None where any other cell has no finite value."""
     found = _at_once(cells, kind, decimal)
     if found is None:
         read: Callable[[str], float | None] = lambda cell: (  # noqa: E731
@@ -117,7 +117,7 @@ def values(cells: Sequence[str], kind: Kind, decimal: str, gaps: bool) -> Array 
 
 
 def _at_once(cells: Sequence[str], kind: Kind, decimal: str) -> Array | None:
-    """The same for a column without gaps, where it can be done fast."""
+    """Returns the same for a column without gaps, where it can be done fast."""
     joined = "\n".join(cells) + "\n"
     if kind == "date":
         if not ISO_DAYS.fullmatch(joined):

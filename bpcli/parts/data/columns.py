@@ -33,7 +33,7 @@ COLUMN_KINDS: tuple[Kind, ...] = ("number", "text", "boolean", "date")
 
 
 def _names(value: Any) -> tuple[str, ...]:
-    """A name, a number, or a list of them, as a tuple of names."""
+    """Returns a name, a number, or a list of them, as a tuple of names."""
     found = value if isinstance(value, list | tuple) else [] if value is None else [value]
     for name in found:
         if not isinstance(name, str | int) or isinstance(name, bool):
@@ -46,7 +46,7 @@ def _name(value: Any) -> Any:
 
 
 def _named(value: Any) -> Any:
-    """A column may be named by its number."""
+    """Returns the mapping with text as keys: a column may be named by its number."""
     return {_name(name): each for name, each in value.items()} if isinstance(value, Mapping) else value
 
 
@@ -144,7 +144,7 @@ class ColumnSource(Source):
         return self
 
     def treatment(self, name: str) -> Treatment:
-        """What is done with a column, settings for all columns put in."""
+        """Returns what is done with a column, settings for all columns put in."""
         own = self.columns.get(name) or Treatment()
         missing = own.missing or self.missing
         indicator = self.indicator if own.indicator is None else own.indicator
@@ -156,24 +156,24 @@ class ColumnSource(Source):
         return own.model_copy(update=known)
 
     def target_missing(self, name: str) -> Missing:
-        """What is done where a target (or a weight) is missing: it cannot be filled in."""
+        """Returns what is done where a target (or a weight) is missing: it cannot be filled in."""
         own = self.columns.get(name)
         rule = (own.missing if own is not None else None) or self.missing
         return "drop" if rule == "drop" else "error"
 
     def declared_kind(self, name: str) -> Kind | None:
-        """What a column is said to hold; None where it is to be found in the file."""
+        """Returns what a column is said to hold; None where it is to be found in the file."""
         own = self.columns.get(name)
         return own.kind if own is not None and own.kind is not None else "text" if name in self.text else None
 
     def rule(self, name: str, trained: Mapping[str, Missing] | None, *, is_input: bool) -> Missing:
-        """What is done where a column has no value: as a model was `trained`, or as the settings say."""
+        """Returns what is done where a column has no value: as a model was `trained`, or as the settings say."""
         own = self.treatment(name).missing or "error" if is_input else self.target_missing(name)
         return (trained or {}).get(name) or own
 
     @classmethod
     def of_file(cls, path: str, like: Source | None, *, need_target: bool, row: Shape, root: Path) -> Self:
-        """What `like` says of columns by name holds for a file of another kind too."""
+        """Returns the source; what `like` says of columns by name holds for a file of another kind too."""
         if isinstance(like, ColumnSource) and not isinstance(like, cls):
             shared = {name: getattr(like, name) for name in ColumnSource.model_fields}
             return cls.model_validate({"path": path, **shared})
@@ -194,10 +194,10 @@ class ColumnSource(Source):
         hidden: Sequence[str] = (),
         compact: bool = False,
     ) -> Table:
-        """As `load`, for a model that was trained on the columns `kinds` names: only they (and the targets) are read,
-        as the kinds they had and with the rules that `missing` has for them; others may hold anything. What the file
-        lacks is left for the model to miss. Columns `aside` are read as text too, and `hidden` ones are no inputs;
-        `compact` keeps large numbers of rows as float32."""
+        """Returns what `load` does, for a model that was trained on the columns `kinds` names: only they (and the
+        targets) are read, as the kinds they had and with the rules that `missing` has for them; others may hold
+        anything. What the file lacks is left for the model to miss. Columns `aside` are read as text too, and `hidden`
+        ones are no inputs; `compact` keeps large numbers of rows as float32."""
 
     def table(
         self,
@@ -208,8 +208,8 @@ class ColumnSource(Source):
         weight: Array | None,
         path: Path,
     ) -> Table:
-        """The table of a file: its inputs in their `order`, its targets, what each row counts. Raises Failure where
-        one of several targets holds text, and at a weight that is not above 0."""
+        """Returns the table of a file: its inputs in their `order`, its targets, what each row counts. Raises Failure
+        where one of several targets holds text, and at a weight that is not above 0."""
         names = tuple(n for n in order if kinds[n] != "text")
         rows = len(next(iter((*found.columns.values(), *found.aside.values())), ()))
         stacked = np.column_stack([found.columns[n] for n in names]) if names and found.numbers is None else None
@@ -247,12 +247,12 @@ class ColumnSource(Source):
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first 20 names, and how many more there are."""
+    """Returns the first 20 names, and how many more there are."""
     return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
 
 
 def missing_column(name: str, key: str, names: Sequence[str], path: Path, hint: str = "") -> Failure:
-    """The failure that a setting names no column of the file."""
+    """Returns the failure that a setting names no column of the file."""
     guess = near(name, names)
     help = f"did you mean `{guess}`? The columns are " if guess else "the columns are "
     return data_error(
@@ -261,25 +261,26 @@ def missing_column(name: str, key: str, names: Sequence[str], path: Path, hint: 
 
 
 def no_target(names: Sequence[str], path: Path) -> Failure:
-    """The failure that nothing says what is to be predicted."""
+    """Returns the failure that nothing says what is to be predicted."""
     help = f"add `target: <column>`; the columns are {listed(names)}"
     return data_error("no target column is named", path, code="no-target", help=help)
 
 
 def no_inputs(path: Path) -> Failure:
-    """The failure that there is nothing to learn from."""
+    """Returns the failure that there is nothing to learn from."""
     help = "the file needs a column beside the target"
     return data_error("no input column is left", path, code="no-inputs", help=help)
 
 
 def gaps_of(column: Array) -> Array:
-    """Where a column (N,) has no value."""
+    """Returns where a column (N,) has no value."""
     gaps: Array = column == "" if column.dtype == object else np.isnan(column)
     return gaps
 
 
 def complete_rows(gaps: Sequence[Array], path: Path, where: str = "") -> Array:
-    """The rows in which no column has a gap. Raises Failure where there are none; `where` says what they lack."""
+    """Returns the rows in which no column has a gap. Raises Failure where there are none; `where` says what they
+    lack."""
     kept = np.flatnonzero(~np.any(gaps, axis=0))
     if not len(kept):
         help = "fill them in by `missing: median`, or leave the columns out by `drop`"
@@ -288,7 +289,7 @@ def complete_rows(gaps: Sequence[Array], path: Path, where: str = "") -> Array:
 
 
 def _rows_left_out(found: LoadedColumns, path: Path) -> tuple[Problem, ...]:
-    """A warning that says how many rows were left out for want of a value."""
+    """Returns a warning that says how many rows were left out for want of a value."""
     if not found.lost:
         return ()
     columns = ", ".join(f"`{name}` ({count:,})" for name, count in list(found.dropped.items())[:8])

@@ -18,7 +18,7 @@ MAX_EXCERPT_LENGTH = 200
 
 
 def expansion_limit(size: int) -> int:
-    """The bytes that a compressed file of `size` bytes may expand to: 16 MiB, or 100 times its size.
+    """Returns the bytes that a compressed file of `size` bytes may expand to: 16 MiB, or 100 times its size.
 
     Tables of numbers shrink 3 to 20 times; deflate can pack 1,032 to one, which only a bomb (or a file of zeros) does.
     """
@@ -26,7 +26,7 @@ def expansion_limit(size: int) -> int:
 
 
 def display_path(path: Path) -> str:
-    """The path as a user would write it: from the working directory where it lies inside, else absolute."""
+    """Returns the path as a user would write it: from the working directory where it lies inside, else absolute."""
     full = Path(os.path.normpath(path.absolute()))
     return str(full.relative_to(Path.cwd())) if full.is_relative_to(Path.cwd()) else str(full)
 
@@ -34,12 +34,13 @@ def display_path(path: Path) -> str:
 def data_error(
     text: str, path: Path, *, code: str, help: str = "", line: int = 0, exit: Exit = Exit.BAD_INPUT
 ) -> Failure:
-    """A Failure about a data file, to be raised."""
+    """Returns a Failure about a data file, to be raised."""
     return Failure(Problem(text, code=code, file=display_path(path), line=line, help=help), exit=exit)
 
 
 def locate(root: Path, name: str) -> Path:
-    """The regular file `name`, relative to `root`. Raises Failure: missing (66), a directory, a pipe or device."""
+    """Returns the regular file `name`, relative to `root`. Raises Failure: missing (66), a directory, a pipe or
+    device."""
     path, mode = _path_and_mode(root, name, "file")
     if stat.S_ISDIR(mode):
         raise data_error(
@@ -51,7 +52,7 @@ def locate(root: Path, name: str) -> Path:
 
 
 def locate_folder(root: Path, name: str) -> Path:
-    """The folder `name`, relative to `root`. Raises Failure where it is missing (66) or none."""
+    """Returns the folder `name`, relative to `root`. Raises Failure where it is missing (66) or none."""
     path, mode = _path_and_mode(root, name, "folder")
     if not stat.S_ISDIR(mode):
         raise data_error(
@@ -145,7 +146,7 @@ def _refuse_bomb(path: Path) -> None:
 
 
 def open_binary(path: Path) -> IO[bytes]:
-    """The bytes of a file, gunzipped where its name ends in .gz. Raises Failure where it cannot be read."""
+    """Returns the bytes of a file, gunzipped where its name ends in .gz. Raises Failure where it cannot be read."""
     try:
         if path.suffix != ".gz":
             return open(path, "rb")
@@ -156,7 +157,8 @@ def open_binary(path: Path) -> IO[bytes]:
 
 
 def encoding_of(path: Path) -> str:
-    """How the text of a file is written, by its byte order mark: UTF-32, UTF-16, or UTF-8 with or without one."""
+    """Returns how the text of a file is written, by its byte order mark: UTF-32, UTF-16, or UTF-8 with or without
+    one."""
     with open_binary(path) as file:
         start = file.read(4)
     if start in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
@@ -165,18 +167,18 @@ def encoding_of(path: Path) -> str:
 
 
 def open_text(path: Path, errors: str = "strict", encoding: str | None = None) -> io.TextIOWrapper:
-    """The text of a file, line ends as they are; left out, the encoding is found. Raises Failure where it cannot be
-    read."""
+    """Returns the text of a file, line ends as they are; left out, the encoding is found. Raises Failure where it
+    cannot be read."""
     return io.TextIOWrapper(open_binary(path), encoding or encoding_of(path), errors, newline="")
 
 
 def visible(text: str) -> str:
-    """The text, as long, with nothing in it that would move or colour a terminal."""
+    """Returns the text, as long, with nothing in it that would move or colour a terminal."""
     return "".join(c if c.isprintable() else " " if c == "\t" else "?" for c in text)
 
 
 def excerpt(path: Path, line: int, encoding: str | None = None) -> tuple[tuple[int, str], ...]:
-    """The text of one line for a diagnostic; nothing where it is too long to show."""
+    """Returns the text of one line for a diagnostic; nothing where it is too long to show."""
     with open_text(path, "replace", encoding) as file:
         text = next(itertools.islice(file, line - 1, None), "").rstrip("\r\n")
     return ((line, visible(text)),) if 0 < len(text) <= MAX_EXCERPT_LENGTH else ()

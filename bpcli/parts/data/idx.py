@@ -53,7 +53,7 @@ class Idx(Source):
 
     @classmethod
     def of_file(cls, path: str, like: Source | None, *, need_target: bool, row: Shape, root: Path) -> Idx:
-        """Its labels stand in another file, which has to be named."""
+        """Raises Failure where labels are needed: they stand in another file, which has to be named."""
         if need_target:
             help = "--data '{type: idx, inputs: IMAGES, targets: LABELS}'"
             raise Failure(Problem(f"{path} holds images and no labels", code="no-target", help=help), exit=Exit.USAGE)
@@ -79,7 +79,7 @@ class Idx(Source):
 
 
 def read(path: Path) -> Array:
-    """The array of an IDX file. Raises Failure where its header or its size is wrong."""
+    """Returns the array of an IDX file. Raises Failure where its header or its size is wrong."""
     with open_binary(path) as file:
         magic = file.read(4)
         if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES or not magic[3]:

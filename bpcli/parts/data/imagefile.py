@@ -21,8 +21,8 @@ SIXTEEN_BITS = 65535
 
 
 def read(file: Path, mode: Literal["gray", "rgb"], size: tuple[int, int] | None) -> Array | str:
-    """The pixels (h, w, c) of a file as bytes, brought to a size (height, width), or why it cannot be read: a file,
-    whatever is in it, raises nothing. Raises Failure where Pillow is not installed."""
+    """Returns the pixels (h, w, c) of a file as bytes, brought to a size (height, width), or why it cannot be read: a
+    file, whatever is in it, raises nothing. Raises Failure where Pillow is not installed."""
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError:
@@ -48,7 +48,7 @@ def read(file: Path, mode: Literal["gray", "rgb"], size: tuple[int, int] | None)
 
 
 def _bytes(image: Image) -> Image:
-    """The image, where it has 16 bits a pixel with 8."""
+    """Returns the image, where it has 16 bits a pixel with 8."""
     from PIL import Image as images
 
     if image.mode == "F":
@@ -62,14 +62,14 @@ def _bytes(image: Image) -> Image:
 
 
 def _upright(image: Image) -> Image:
-    """The image turned as its camera says it was held."""
+    """Returns the image turned as its camera says it was held."""
     from PIL import ImageOps
 
     return ImageOps.exif_transpose(image)
 
 
 def _on_white(image: Image) -> Image:
-    """The image on a white ground, where a part of it is transparent."""
+    """Returns the image on a white ground, where a part of it is transparent."""
     from PIL import Image as images
 
     if image.mode not in TRANSPARENT and "transparency" not in image.info:

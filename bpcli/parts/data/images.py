@@ -22,7 +22,7 @@ MAX_FILES_NAMED = 3  # files that a warning lists
 
 
 def _size(value: Any) -> Any:
-    """A height and a width, both at least 1."""
+    """Returns a height and a width, both at least 1."""
     if not isinstance(value, list | tuple) or len(value) != 2 or not all(type(v) is int and v > 0 for v in value):
         raise PydanticCustomError("size", "write a height and a width in pixels: [28, 28]")
     return tuple(value)
@@ -82,18 +82,18 @@ class Images(Source):
 
     @classmethod
     def reads(cls, path: Path) -> bool:
-        """A folder holds images, whatever its name."""
+        """Whether the path is an image or a folder, whatever its name."""
         return super().reads(path) or path.is_dir()
 
     @classmethod
     def of_file(cls, path: str, like: Source | None, *, need_target: bool, row: Shape, root: Path) -> Images:
-        """Read in color where the model takes three channels, and else gray."""
+        """Returns a source that reads colors where the model takes three channels, and else grays."""
         if isinstance(like, Images):
             return like.model_copy(update={"path": path})
         return Images(path=path, mode="rgb" if row[2:] == (3,) else "gray")
 
     def _pixels(self, files: Sequence[Path], folder: Path) -> tuple[Array, list[int], list[tuple[str, str]]]:
-        """The images (N, h, w, c), which of the files they are, and which cannot be read, with the reason."""
+        """Returns the images (N, h, w, c), which of the files they are, and which cannot be read, with the reason."""
         out: Array | None = None
         kept: list[int] = []
         skipped: list[tuple[str, str]] = []
@@ -126,12 +126,13 @@ class Images(Source):
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The images in a folder and in the folders inside it, in order: what a source of this path can read."""
+    """Returns the images in a folder and in the folders inside it, in order: what a source of this path can read."""
     return [file for place in (folder, *_folders(folder)) for file in _image_files(place)]
 
 
 def _images(folder: Path, need_target: bool) -> list[tuple[str, Path]]:
-    """Each image with its class; without targets, images of no class where the folder has no others. Raises Failure."""
+    """Returns each image with its class; without targets, images of no class where the folder has no others. Raises
+    Failure."""
     found: list[tuple[str, Path]] = []
     empty: list[Path] = []
     for place in _folders(folder):
@@ -171,7 +172,7 @@ def _image_files(folder: Path) -> list[Path]:
 
 
 def _entries(folder: Path) -> Iterator[Path]:
-    """What lies in a folder and is not hidden. Raises Failure where it cannot be read."""
+    """Yields what lies in a folder and is not hidden. Raises Failure where it cannot be read."""
     try:
         yield from (p for p in folder.iterdir() if not p.name.startswith((".", "__MACOSX")))
     except OSError as error:
@@ -179,7 +180,7 @@ def _entries(folder: Path) -> Iterator[Path]:
 
 
 def _name(path: Path) -> str:
-    """A name in one form of Unicode, whatever the file system's. Raises Failure where it is no text."""
+    """Returns a name in one form of Unicode, whatever the file system's. Raises Failure where it is no text."""
     try:
         path.name.encode()
     except UnicodeEncodeError:

@@ -22,7 +22,7 @@ def _row_error(template: str, **context: Any) -> PydanticCustomError:
 
 
 def _shape(value: Any, where: str, names: bool) -> Shape:
-    """The shape of nested lists of numbers. Raises where a row differs from the first, naming its index."""
+    """Returns the shape of nested lists of numbers. Raises where a row differs from the first, naming its index."""
     if isinstance(value, list | tuple):
         if not value:
             raise _row_error("{where} is empty", where=where)

@@ -26,7 +26,7 @@ from bpcli.records.training import Exit, Failure, Problem
 
 
 def _places(value: Any) -> tuple[int, ...]:
-    """A column, or a list of them, as a tuple."""
+    """Returns a column, or a list of them, as a tuple."""
     found = value if isinstance(value, list | tuple) else [] if value is None else [value]
     if not all(type(v) is int for v in found) or len(set(found)) < len(found):
         raise PydanticCustomError("places", "write the place of a column, counted from 0 (-1 is the last), or a list")
@@ -76,7 +76,7 @@ class Npy(Source):
         return Table(x, {}, (), (), None if t is None else targets_of(t, where, "the array"), (), display_path(path))
 
     def left_in_file(self, root: Path) -> tuple[Array | MappedRows, Array | MappedRows, tuple[Path, str]]:
-        """Inputs and targets as they stand in their files, and what messages call the inputs: their file and
+        """Returns inputs and targets as they stand in their files, and what messages call the inputs: their file and
         their name. The numbers of the inputs are not looked at yet."""
         path, x, t, where = self._open(root, True)
         assert t is not None
@@ -85,7 +85,7 @@ class Npy(Source):
         return inputs_of(x, path, "the array", finite=False), t, (path, "the array")
 
     def _open(self, root: Path, need_target: bool) -> tuple[Path, Any, Any, Path]:
-        """The file, the inputs, the targets (None without `need_target`), and the file of these."""
+        """Returns the file, the inputs, the targets (None without `need_target`), and the file of these."""
         path, x = read_npy(root, self.path)
         if self.target:
             places = self._columns(x.shape, path)
@@ -120,7 +120,8 @@ class Npy(Source):
 
     @classmethod
     def of_file(cls, path: str, like: Source | None, *, need_target: bool, row: Shape, root: Path) -> Npy:
-        """Its targets are the columns that they were in training, but for a file that has none of them."""
+        """Returns a source whose targets are the columns that they were in training, or none where the file lacks
+        them."""
         if isinstance(like, Npy) and like.target:
             source = like.model_copy(update={"path": path})
             inputs_only = not need_target and len(row) == 1 and read_npy(root, path)[1].shape[1:] == row

@@ -61,7 +61,7 @@ class Npz(Source):
         )
 
     def left_in_file(self, root: Path) -> tuple[Array | MappedRows, Array | MappedRows, tuple[Path, str]]:
-        """Inputs and targets as they stand in the archive, and what messages call the inputs: their file and
+        """Returns inputs and targets as they stand in the archive, and what messages call the inputs: their file and
         their name. The numbers of the inputs are not looked at yet."""
         path, x, t = self._open(root, True)
         assert t is not None
@@ -123,8 +123,8 @@ def _read(archive: zipfile.ZipFile, path: Path, key: str) -> Array | MappedRows:
 def _map_entry(
     path: Path, entry: zipfile.ZipInfo, start: int, shape: Shape, fortran: bool, dtype: np.dtype[Any]
 ) -> Array:
-    """An array that is not compressed, left in its archive; `start` is where its numbers begin in the entry. Raises
-    ValueError where its checksum is wrong."""
+    """Returns an array that is not compressed, left in its archive; `start` is where its numbers begin in the entry.
+    Raises ValueError where its checksum is wrong."""
     with open(path, "rb") as file:  # the entry's own header stands before it, with a name and an extra of any length
         file.seek(entry.header_offset + 26)
         name, extra = struct.unpack("<HH", file.read(4))

@@ -100,7 +100,7 @@ class Parquet(ColumnSource):
 
 
 def _kind(table: Any, name: str, path: Path) -> Kind:
-    """What a column holds. Raises Failure where no network can take it."""
+    """Returns what a column holds. Raises Failure where no network can take it."""
     types: Any = importlib.import_module("pyarrow").types
     kind = table.schema.field(name).type
     kind = kind.value_type if types.is_dictionary(kind) else kind
@@ -117,7 +117,7 @@ def _kind(table: Any, name: str, path: Path) -> Kind:
 
 
 def _opened(path: Path) -> Any:
-    """The file's footer has been read. Raises Failure: no pyarrow, or not such a file."""
+    """Returns the file, of which the footer has been read. Raises Failure: no pyarrow, or not such a file."""
     try:
         pq: Any = importlib.import_module("pyarrow.parquet")
     except ImportError:
@@ -142,8 +142,8 @@ def _first_line(error: Exception) -> str:
 
 
 def _column(table: Any, name: str, kind: Kind, path: Path) -> Array:
-    """A column as float64, NaN where it has no value, or as text, "" there. Raises Failure where it holds another
-    kind."""
+    """Returns a column as float64, NaN where it has no value, or as text, "" there. Raises Failure where it holds
+    another kind."""
     pa: Any = importlib.import_module("pyarrow")
     column = table.column(name)
     if pa.types.is_dictionary(column.type):
@@ -176,8 +176,8 @@ def _cell_text(value: Any) -> str:
 def _without_gaps(
     columns: Mapping[str, Array], aside: Mapping[str, Array], rules: Mapping[str, Missing], path: Path
 ) -> LoadedColumns:
-    """The columns without the rows that lack a value which may not be filled in. Raises Failure at one that may not be
-    missing."""
+    """Returns the columns without the rows that lack a value which may not be filled in. Raises Failure at one that may
+    not be missing."""
     gaps = {n: gaps_of(c) for n, c in columns.items()}
     for name, lacking in gaps.items():
         if rules[name] == "error" and lacking.any():

@@ -105,7 +105,7 @@ class Synthetic(Source):
 
 
 def _sizes(rows: int, classes: int) -> list[int]:
-    """Rows of each class, the same number give or take one; the last classes have those left over."""
+    """Returns rows of each class, the same number give or take one; the last classes have those left over."""
     return [rows // classes + (k >= classes - rows % classes) for k in range(classes)]
 
 
@@ -114,19 +114,19 @@ def _ids(sizes: list[int]) -> Array:
 
 
 def _with_noise(x: Array, noise: float, chance: np.random.Generator) -> Array:
-    """The points with normal noise on each coordinate."""
+    """Returns the points with normal noise on each coordinate."""
     return x + noise * chance.standard_normal(x.shape)
 
 
 def _xor(s: Synthetic, noise: float, chance: np.random.Generator) -> tuple[Array, Array]:
-    """Clouds about the corners of the unit square."""
+    """Returns clouds about the corners of the unit square."""
     corners = np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0]])
     sizes = [part for half in _sizes(s.rows, 2) for part in _sizes(half, 2)]
     return _with_noise(np.repeat(corners, sizes, axis=0), noise, chance), _ids(_sizes(s.rows, 2))
 
 
 def _moons(s: Synthetic, noise: float, chance: np.random.Generator) -> tuple[Array, Array]:
-    """Two half circles, each reaching into the other."""
+    """Returns two half circles, each reaching into the other."""
     sizes = _sizes(s.rows, 2)
     outer, inner = (np.linspace(0, math.pi, n) for n in sizes)
     x = np.concatenate([np.column_stack([np.cos(outer), np.sin(outer)]),
@@ -135,7 +135,7 @@ def _moons(s: Synthetic, noise: float, chance: np.random.Generator) -> tuple[Arr
 
 
 def _circles(s: Synthetic, noise: float, chance: np.random.Generator) -> tuple[Array, Array]:
-    """A circle about another."""
+    """Returns a circle about another."""
     sizes = _sizes(s.rows, 2)
     angles = [np.linspace(0, 2 * math.pi, n, endpoint=False) for n in sizes]
     rings = (r * np.column_stack([np.cos(a), np.sin(a)]) for r, a in zip((1.0, INNER_RADIUS), angles, strict=True))
@@ -143,7 +143,7 @@ def _circles(s: Synthetic, noise: float, chance: np.random.Generator) -> tuple[A
 
 
 def _spirals(s: Synthetic, noise: float, chance: np.random.Generator) -> tuple[Array, Array]:
-    """Arms that wind one and a quarter times round the origin, evenly apart."""
+    """Returns arms that wind one and a quarter times round the origin, evenly apart."""
     sizes = _sizes(s.rows, s.count)
     arms = []
     for k, n in enumerate(sizes):
@@ -154,25 +154,25 @@ def _spirals(s: Synthetic, noise: float, chance: np.random.Generator) -> tuple[A
 
 
 def blob_centers(classes: int) -> Array:
-    """Where blobs lie (classes, 2): evenly on a circle."""
+    """Returns where blobs lie (classes, 2): evenly on a circle."""
     angle = 2 * math.pi * np.arange(classes) / classes
     return BLOB_DISTANCE * np.column_stack([np.cos(angle), np.sin(angle)])
 
 
 def _blobs(s: Synthetic, noise: float, chance: np.random.Generator) -> tuple[Array, Array]:
-    """Round clouds."""
+    """Returns round clouds."""
     sizes = _sizes(s.rows, s.count)
     return _with_noise(np.repeat(blob_centers(s.count), sizes, axis=0), noise, chance), _ids(sizes)
 
 
 def _sine(s: Synthetic, noise: float, chance: np.random.Generator) -> tuple[Array, Array]:
-    """A period of the sine; the inputs are even, the targets noisy."""
+    """Returns a period of the sine; the inputs are even, the targets noisy."""
     x = np.linspace(-math.pi, math.pi, s.rows)[:, None]
     return x, _with_noise(np.sin(x), noise, chance)
 
 
 def _parity(s: Synthetic, noise: float, chance: np.random.Generator) -> tuple[Array, Array]:
-    """All patterns of bits, again and again; of more patterns than rows some, none twice."""
+    """Returns all patterns of bits, again and again; of more patterns than rows some, none twice."""
     bits = s.bits or DEFAULT_BITS
     patterns = np.arange(s.rows) % (1 << bits)
     if s.rows < 1 << bits:

@@ -15,7 +15,7 @@ SPREAD = 1 << 16
 
 
 def labels(texts: Iterable[str]) -> Array:
-    """Class labels (N,) as Python strings: one long label does not widen all the others."""
+    """Returns class labels (N,) as Python strings: one long label does not widen all the others."""
     texts = list(texts)
     out = np.empty(len(texts), object)
     out[:] = texts
@@ -23,7 +23,7 @@ def labels(texts: Iterable[str]) -> Array:
 
 
 def numeric_target(values: Array) -> Array:
-    """Class ids (N,) int64 where one column holds whole numbers only, else values (N, K) float64.
+    """Returns class ids (N,) int64 where one column holds whole numbers only, else values (N, K) float64.
 
     values: n or n k, any real type.
     """
@@ -40,8 +40,8 @@ def numeric_target(values: Array) -> Array:
 
 
 def distinct(ids: Array) -> tuple[Array, Array]:
-    """The different whole numbers of ids (N,), ascending, and for each row which of them it is; without sorting where
-    they lie close together, as class ids do."""
+    """Returns the different whole numbers of ids (N,), ascending, and for each row which of them it is; without sorting
+    where they lie close together, as class ids do."""
     low = int(ids.min()) if len(ids) else 0
     if not len(ids) or int(ids.max()) - low > SPREAD:
         return np.unique(ids, return_inverse=True)

@@ -16,7 +16,7 @@ __all__ = [
 ]  # fmt: skip
 
 NOT_ROWS = "compares rows of numbers, and the network ends in rows of shape (2, 2)"
-"""What samples of images are told."""
+"""The error of samples whose outputs are images."""
 ALWAYS_ONE = "its softmax is always 1"
 
 
@@ -41,12 +41,12 @@ def check_several(x: Shape, loss: str, why: str, instead: str) -> None:
 
 
 def mean(rows: Array, w: Array | None) -> float:
-    """The mean of the rows' costs, or their weighted mean."""
+    """Returns the mean of the rows' costs, or their weighted mean."""
     return float(np.add.reduce(rows)) / len(rows) if w is None else float(np.dot(w, rows))
 
 
 def cost(f: Frame) -> float:
-    """The mean over outputs and rows of the costs f.e (N, K)."""
+    """Returns the mean over outputs and rows of the costs f.e (N, K)."""
     np.add.reduce(f.e, 1, out=f.rows)
     outputs: int = f.e.shape[1]
     return mean(f.rows, f.w) / outputs
@@ -65,17 +65,17 @@ def slope(f: Frame, factor: float) -> None:
 
 
 def average(body: str, weighted: bool) -> str:
-    """The mean over the batch, as the equations write it."""
+    """Returns the mean over the batch, as the equations write it."""
     return f"sum(n, w[n] * ({body}))" if weighted else f"mean(n, {body})"
 
 
 def share(slope: str, weighted: bool) -> str:
-    """A row's slope times its share in the mean."""
+    """Returns a row's slope times its share in the mean."""
     return f"w[n] * ({slope})" if weighted else f"({slope}) / count(n)"
 
 
 def over_rows(weighted: bool) -> str:
-    """What the mean is divided by, in words."""
+    """Returns what the mean is divided by, in words."""
     return "over rows with weights w, which sum to 1" if weighted else "over the N rows"
 
 
@@ -83,7 +83,7 @@ def over_rows(weighted: bool) -> str:
 
 
 def samples(part: Loss, **more: Any) -> Iterator[Sample]:
-    """Cases of a loss on values: the laws draw targets where none are given."""
+    """Yields cases of a loss on values, for which the laws draw the targets."""
     yield Sample(part, (3,), batch=5, **more)
     yield Sample(part, (1,), batch=1, **more, note="one row, one output")
     yield Sample(part, (2,), inputs={"w": [0.5, 0.2, 0.3]}, **more, note="sample weights")

@@ -1,4 +1,4 @@
-"""Weights of classes: written by name, or `balanced`, and settled once the data says which classes there are."""
+"""Weights of classes: written by name, or `balanced`, and completed once the classes of the data are known."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bpcli.family.plan import ShapeError
 __all__ = ["Alpha", "ClassWeights", "all_weights", "weights_by_id"]
 
 NamedWeights = tuple[tuple[str, float], ...]
-"""Names of classes with their weights; once settled, of all classes in the order of their ids."""
+"""Names of classes with their weights; once completed, of all classes in the order of their ids."""
 
 EXAMPLE = "{oak: 2.0, elm: 1.0}"
 
@@ -42,7 +42,7 @@ class _Weights:
             return value
         if self.number and _is_number(value):
             return _positive(value, "alpha")
-        if isinstance(value, tuple):  # as a settled loss holds them
+        if isinstance(value, tuple):  # as a completed loss holds them
             value = dict(value)
         if not isinstance(value, Mapping) or not value:
             one = "a positive number, " if self.number else ""
@@ -82,7 +82,7 @@ def _positive(value: Any, what: str) -> float:
 def all_weights(
     setting: str, weights: NamedWeights | Literal["balanced"], classes: tuple[str, ...], counts: tuple[int, ...]
 ) -> NamedWeights:
-    """A weight for every class, in the order of ids: those given, and 1 for the others.
+    """Returns a weight for every class, in the order of ids: 1 where none is set.
 
     `balanced` is N / (K n_k) for n_k of the N training rows, as in King & Zeng 2001 and scikit-learn. Raises
     ClassMismatchError where a name is no class, and where a class to be balanced has no rows.
@@ -103,7 +103,8 @@ def all_weights(
 
 
 def weights_by_id(weights: NamedWeights | Literal["balanced"], classes: int) -> tuple[float, ...]:
-    """The settled weights alone. Raises ShapeError where there is not one for each of so many outputs."""
+    """Returns the completed weights without their names. Raises ShapeError where there is not one for each of so many
+    outputs."""
     found = () if isinstance(weights, str) else tuple(weight for _, weight in weights)
     if len(found) == classes:
         return found

@@ -22,7 +22,7 @@ THREE_CLASSES = (("0", 0.25), ("1", 3.0), ("2", 1.0))
 
 
 def _slots(x: Shape) -> tuple[dict[str, Slot], dict[str, Slot]]:
-    """What `_row_entropies` and `_softmax_slope` need: keep, scratch."""
+    """Returns what `_row_entropies` and `_softmax_slope` need: keep, scratch."""
     (k,) = x
     row = Slot((N,))
     return {"e": Slot((k, N)), "total": row, "mass": row}, {"q": Slot((k, N)), "top": row, "rows": row}
@@ -106,7 +106,7 @@ class SoftmaxCrossEntropy(Loss):
         return Plan(y=x, keep=keep, scratch=scratch, consts=consts)
 
     def _spread(self, f: Frame) -> Array:
-        """c_k t'_k: the targets smoothed and weighed."""
+        """Returns c_k t'_k: the targets smoothed and weighed."""
         if not self._spreads:
             t: Array = f.t
             return t

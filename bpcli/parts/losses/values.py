@@ -97,7 +97,7 @@ class SquaredError(Loss):
 
 
 def _squares(f: Frame) -> float:
-    """The mean over rows of the sum of squared errors."""
+    """Returns the mean over rows of the sum of squared errors."""
     np.subtract(f.x, f.t, out=f.e)
     np.multiply(f.e, f.e, out=f.e)
     np.add.reduce(f.e, 1, out=f.rows)

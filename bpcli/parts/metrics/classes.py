@@ -108,10 +108,10 @@ class FromCounts(ABC):
 
     @abstractmethod
     def score(self, counts: Array) -> Array:
-        """The score of each class, from counts (3, ...)."""
+        """Returns the score of each class, from counts (3, ...)."""
 
     def check(self, classes: int, several: bool, probabilities: bool) -> str:
-        """What keeps `average: binary` from being measured."""
+        """Returns what keeps `average: binary` from being measured."""
         if self.average != "binary" or (classes == 2 and not several):
             return ""
         return "`average: binary` needs two classes, one of them for each row: write macro, micro or weighted"
@@ -137,7 +137,7 @@ class FromCounts(ABC):
 
 
 def not_binary(why: str) -> Failure:
-    """What to say where `average: binary` cannot be had."""
+    """Returns what to say where `average: binary` cannot be had."""
     return Failure(
         Problem(
             f"`average: binary` needs two classes, one of them for each row; {why}",
@@ -278,12 +278,13 @@ class Matthews(HasNote, Metric):
 
 
 def one_class(metric: str, instead: str) -> str:
-    """What keeps a metric from being measured where a row may have several labels."""
+    """Returns what keeps a metric from being measured where a row may have several labels."""
     return f"{metric} needs one class for each row, and here a row may have several labels: write {instead}"
 
 
 def single(batch: Scored) -> tuple[Array, Array, Array]:
-    """True classes, guesses and weights of a batch. Raises TypeError where a row may have several labels, or none."""
+    """Returns true classes, guesses and weights of a batch. Raises TypeError where a row may have several labels, or
+    none."""
     if batch.several:
         raise TypeError("these rows may have several labels, not one class")
     return classes_of(batch)

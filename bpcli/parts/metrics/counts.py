@@ -17,14 +17,14 @@ Totals = dict[str, Array]
 
 
 def classes_of(batch: Scored) -> tuple[Array, Array, Array]:
-    """True labels, guesses and weights of a batch. Raises TypeError where its rows have no classes."""
+    """Returns true labels, guesses and weights of a batch. Raises TypeError where its rows have no classes."""
     if batch.labels is None or batch.guesses is None:
         raise TypeError("these rows have values, not classes")
     return batch.labels, batch.guesses, batch.weight.astype(np.float64, copy=False)
 
 
 def mean(total: Array, weight: Array) -> float:
-    """The mean over outputs of total / weight; nan where there were no rows."""
+    """Returns the mean over outputs of total / weight; nan where there were no rows."""
     return float(total.mean() / weight[0]) if weight[0] > 0 else float("nan")
 
 
@@ -38,7 +38,7 @@ def add_confusion(confusion: Array, batch: Scored) -> None:
 
 
 def counts_of(confusion: Array) -> Array:
-    """The counts (3, K) that a confusion matrix (K, K) holds: hits, guessed, support."""
+    """Returns the counts (3, K) that a confusion matrix (K, K) holds: hits, guessed, support."""
     return np.stack([np.diagonal(confusion), confusion.sum(axis=0), confusion.sum(axis=1)]).astype(np.float64)
 
 
@@ -57,27 +57,27 @@ def add_counts(counts: Array, batch: Scored) -> None:
 
 
 def ratio(part: Array, whole: Array) -> Array:
-    """part / whole, and 0 where the whole is 0."""
+    """Returns part / whole, and 0 where the whole is 0."""
     return np.divide(part, whole, out=np.zeros(np.shape(whole)), where=np.asarray(whole) != 0)
 
 
 def precision_of(counts: Array) -> Array:
-    """Of what was guessed k, the share that is k. Counts (3, ...) to (...)."""
+    """Returns, of what was guessed k, the share that is k. Counts (3, ...) to (...)."""
     return ratio(counts[0], counts[1])
 
 
 def recall_of(counts: Array) -> Array:
-    """Of what is k, the share that was guessed. Counts (3, ...) to (...)."""
+    """Returns, of what is k, the share that was guessed. Counts (3, ...) to (...)."""
     return ratio(counts[0], counts[2])
 
 
 def f1_of(counts: Array) -> Array:
-    """The harmonic mean of precision and recall, 2 hits / (guessed + support). Counts (3, ...) to (...)."""
+    """Returns the harmonic mean of precision and recall, 2 hits / (guessed + support). Counts (3, ...) to (...)."""
     return ratio(2 * counts[0], counts[1] + counts[2])
 
 
 def average_of(score: Callable[[Array], Array], counts: Array, average: str, several: bool = False) -> float:
-    """The average of a score over classes.
+    """Returns the average of a score over classes.
 
     Classes that are neither guessed nor true do not count, except where a row may have several labels: there every
     label is a question of its own. `binary` is the score of class 1.

@@ -15,11 +15,12 @@ class HasNote(ABC):
 
     @abstractmethod
     def note(self, counts: Array, names: Sequence[str], rows: int, several: bool) -> str:
-        """What is to be said of its figure, or nothing, from counts (3, K) over `rows` rows of weight 1."""
+        """Returns what is to be said of its figure, or nothing, from counts (3, K) over `rows` rows of weight 1."""
 
 
 def list_classes(chosen: Array, names: Sequence[str], several: bool) -> str:
-    """The classes (labels, where a row may have several) that a mask (K,) chooses: `classes b, d and 4 more`."""
+    """Returns the classes (labels, where a row may have several) that a mask (K,) chooses: `classes b, d and 4
+    more`."""
     found = [names[int(k)] for k in chosen.nonzero()[0]]
     text = ", ".join(found[:MAX_LISTED]) + (f" and {len(found) - MAX_LISTED} more" if len(found) > MAX_LISTED else "")
     noun, nouns = ("label", "labels") if several else ("class", "classes")

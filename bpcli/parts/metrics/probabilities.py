@@ -15,7 +15,7 @@ EPS = float(np.finfo(np.float64).eps)
 
 
 def needs_probabilities(metric: str) -> str:
-    """What keeps a metric from being measured where the network puts out no probabilities."""
+    """Returns what keeps a metric from being measured where the network puts out no probabilities."""
     return f"{metric} needs probabilities: a loss such as softmax_cross_entropy or binary_cross_entropy gives them"
 
 

@@ -36,14 +36,14 @@ class FromRanks(HasNote, ABC):
 
     @abstractmethod
     def score(self, hits: Array, others: Array) -> float:
-        """The score of one output, from `curve`."""
+        """Returns the score of one output, from `curve`."""
 
     def check(self, classes: int, several: bool, probabilities: bool) -> str:
-        """What keeps it from being measured: outputs that are no probabilities."""
+        """Returns what keeps it from being measured: outputs that are no probabilities."""
         return "" if probabilities else needs_probabilities(self.type)
 
     def totals(self, classes: int, outputs: int) -> Totals:
-        """`score`, `truth` and `weight` grow; the first `rows` of them are in use."""
+        """Returns empty totals: `score`, `truth` and `weight` grow; the first `rows` of them are in use."""
         return {
             "score": np.zeros((0, outputs)),
             "truth": np.zeros((0, outputs), np.uint8),
@@ -96,8 +96,8 @@ def append(totals: Totals, **rows: Array) -> None:
 
 
 def curve(score: Array, truth: Array, weight: Array) -> tuple[Array, Array]:
-    """The weight of the rows that are of a class (`hits`) and that are not (`others`), summed from the highest score
-    down, with one entry for each different score: rows of the same score count together."""
+    """Returns the weight of the rows that are of a class (`hits`) and that are not (`others`), summed from the highest
+    score down, with one entry for each different score: rows of the same score count together."""
     order = np.argsort(-score, kind="stable")
     falling = score[order]
     last = np.append(falling[1:] != falling[:-1], True)

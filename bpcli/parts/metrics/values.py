@@ -18,7 +18,7 @@ class FromErrors(ABC):
 
     @abstractmethod
     def size(self, error: Array) -> Array:
-        """What errors (n, k) count as; may be written over them."""
+        """Returns what errors (n, k) count as; may be written over them."""
 
     def totals(self, classes: int, outputs: int) -> Totals:
         return {"error": np.zeros(outputs), "weight": np.zeros(1)}
@@ -160,7 +160,7 @@ def add_spread(center: Array, spread: Array, values: Array, weight: Array, old: 
 
 
 def explained(error: Array, spread: Array) -> float:
-    """The mean over outputs of 1 - error / spread; without a spread 1 where there is no error, else 0."""
+    """Returns the mean over outputs of 1 - error / spread; without a spread 1 where there is no error, else 0."""
     score = np.where(error == 0, 1.0, 0.0)
     with np.errstate(over="ignore", invalid="ignore"):
         np.subtract(1, np.divide(error, spread, where=spread != 0, out=score), where=spread != 0, out=score)

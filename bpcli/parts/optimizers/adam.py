@@ -157,8 +157,8 @@ _latest: dict[tuple[float, float], tuple[int, float, float, float]] = {}
 
 
 def momenta(beta1: float, psi: float, t: int) -> tuple[float, float, float]:
-    """mu_t, mu_(t+1) and mu_1 mu_2 ... mu_t: functions of t, found from those of the step before where that was asked
-    for last."""
+    """Returns mu_t, mu_(t+1) and mu_1 mu_2 ... mu_t: functions of t, found from those of the step before where that was
+    asked for last."""
     start = 0, 0.0, beta1 * (1 - 0.5 * math.pow(0.96, psi)), 1.0
     done, mu, ahead, product = _latest.get((beta1, psi), start)
     if done > t:

@@ -91,8 +91,8 @@ class Lbfgs(FullBatchOptimizer):
             np.add(f.d, f.u, out=f.d)
 
     def _line_search(self, f: Frame, objective: ObjectiveView) -> bool:
-        """Moves along d to a point that satisfies both conditions or, after many looks, to the lowest that satisfies
-        the first; whether there was any."""
+        """Moves along d to a point that satisfies both conditions or, after many evaluations, to the lowest that
+        satisfies the first. Returns whether there was any."""
         start = low = LinePoint(0.0, f.value, float(np.dot(f.slope, f.d)))
         if not start.slope < 0:
             return False
@@ -117,6 +117,7 @@ class Lbfgs(FullBatchOptimizer):
         return False
 
     def _evaluate(self, f: Frame, objective: ObjectiveView, at: float) -> LinePoint:
+        """Moves the weights to a point of the line. Returns the objective and its slope there."""
         np.multiply(f.d, at, out=f.u)
         np.add(f.start, f.u, out=f.w)
         value = objective.value()
@@ -184,7 +185,7 @@ class Lbfgs(FullBatchOptimizer):
 
 
 def _next_length(low: LinePoint, high: LinePoint | None, start: LinePoint) -> float:
-    """Where on the line to look next: beyond `low` where nothing bounds it, else between the two."""
+    """Returns where on the line to look next: beyond `low` where nothing bounds it, else between the two."""
     if high is None:
         guess = _cubic_minimum(start, low)
         return min(max(guess, 2 * low.at), 10 * low.at) if math.isfinite(guess) else 10 * low.at
@@ -195,8 +196,8 @@ def _next_length(low: LinePoint, high: LinePoint | None, start: LinePoint) -> fl
 
 
 def _cubic_minimum(a: LinePoint, b: LinePoint) -> float:
-    """The minimum of the cubic through two points with their slopes (Nocedal & Wright, eq. 3.59); nan where it has
-    none."""
+    """Returns the minimum of the cubic through two points with their slopes (Nocedal & Wright, eq. 3.59); nan where it
+    has none."""
     one = a.slope + b.slope - 3 * (a.value - b.value) / (a.at - b.at)
     square = one * one - a.slope * b.slope
     if not square >= 0:

@@ -77,7 +77,7 @@ class LevenbergMarquardt(FullBatchOptimizer):
         return f"no step lowers the loss, with a damping of up to {self.max_damping:g}"
 
     def _solve(self, f: Frame, mu: float) -> bool:
-        """d, of (A + mu I) d = b; whether there is one."""
+        """Writes d, of (A + mu I) d = b. Returns whether there is one."""
         np.copyto(f.B, f.A)
         diagonal = f.B.reshape(-1)[:: len(f.b) + 1]
         np.add(diagonal, mu, out=diagonal)

@@ -21,12 +21,12 @@ never to 0, and arithmetic on them is many times slower."""
 
 
 def rate(value: float) -> Any:
-    """The setting `learning_rate` with this default."""
+    """Returns the setting `learning_rate` with this default."""
     return Field(Constant(value=value), description="the size of a step: a number or a schedule")
 
 
 def bad_rates(kind: str) -> Iterator[Sample]:
-    """Learning rates that no optimizer takes."""
+    """Yields learning rates that no optimizer takes."""
     yield Sample({"type": kind, "learning_rate": 0.0}, error="greater than 0")
     yield Sample({"type": kind, "learning_rate": "fast"}, error="unknown schedule `fast`")
 

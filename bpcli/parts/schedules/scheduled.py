@@ -26,7 +26,7 @@ def unit() -> Any:
 
 
 def unreached(key: str, moment: int, total: int, per: Per) -> Unreached:
-    """What to say of a setting of as many steps (epochs) as the training has, or more."""
+    """Returns what to say of a setting of as many steps (epochs) as the training has, or more."""
     if moment < total:
         return ()
     return [((key,), f"after {moment:,} {per}s nothing is left of a training of {total:,}")]

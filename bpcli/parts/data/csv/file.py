@@ -46,11 +46,11 @@ class CsvLayout:
     comment: str | None = None
 
     def kind(self, index: int) -> Kind:
-        """What a column holds, by the sample."""
+        """Returns what a column holds, by the sample."""
         return kind_of([cells[index].strip() for _, cells in self.sample])
 
     def lines(self) -> Iterator[tuple[int, list[str]]]:
-        """Line number and cells of each row of data. Raises Failure."""
+        """Yields line number and cells of each row of data. Raises Failure."""
         found = rows(self.path, self.delimiter, self.encoding, self.comment)
         if self.skip:
             next(found)
@@ -58,9 +58,9 @@ class CsvLayout:
 
 
 def scan_layout(path: Path, form: CsvFormat | None = None) -> CsvLayout:
-    """The layout of a file. A header is expected, and one that looks like data refused, unless `header` says otherwise:
-    False names the columns 0, 1, 2. Raises Failure for an empty file, one without rows, and every fault of the first
-    200 rows."""
+    """Returns the layout of a file. A header is expected, and one that looks like data refused, unless `header` says
+    otherwise: False names the columns 0, 1, 2. Raises Failure for an empty file, one without rows, and every fault of
+    the first 200 rows."""
     form = form or CsvFormat()
     encoding = form.encoding or encoding_of(path)
     encoding = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding  # with or without a mark
@@ -113,7 +113,8 @@ def _sample_rows(
 
 
 def _sniff(path: Path, encoding: str, comment: str | None) -> str:
-    """The delimiter that cuts the first lines into equally many cells; of several, the one rarest inside numbers."""
+    """Returns the delimiter that cuts the first lines into equally many cells; of several, the one rarest inside
+    numbers."""
     with open_text(path, encoding=encoding) as file, _ReadErrors(path, encoding):
         read = (file.readline(1 << 20) for _ in range(20))
         head = [text for text in read if text.strip() and not (comment and text.startswith(comment))]
@@ -125,7 +126,7 @@ def _sniff(path: Path, encoding: str, comment: str | None) -> str:
 
 
 def _widths(head: Iterable[str], delimiter: str) -> list[int]:
-    """How many cells each line has; nothing where they cannot be told apart, which reading will explain."""
+    """Returns how many cells each line has; nothing where they cannot be told apart, which reading will explain."""
     try:
         return [len(cells) for cells in csv.reader(head, delimiter=delimiter) if cells]
     except csv.Error:
@@ -194,7 +195,7 @@ class _DataLines:
 
 
 def rows(path: Path, delimiter: str, encoding: str, comment: str | None) -> Iterator[tuple[int, list[str]]]:
-    """Line number (from 1) and cells of each row; blank lines and comments are skipped. Raises Failure."""
+    """Yields line number (from 1) and cells of each row; blank lines and comments are skipped. Raises Failure."""
     with _ReadErrors(path, encoding) as place, open_text(path, encoding=encoding) as file:
         lines = _DataLines(file, comment)
         reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
@@ -211,7 +212,7 @@ def rows(path: Path, delimiter: str, encoding: str, comment: str | None) -> Iter
 
 
 def ragged_row(path: Path, line: int, cells: list[str], width: int, encoding: str, names: Sequence[str]) -> Failure:
-    """The failure of a row that has more or fewer cells than the header."""
+    """Returns the failure of a row that has more or fewer cells than the header."""
     text = f"this row has {len(cells)} cell{'s' * (len(cells) != 1)}, {width} expected"
     help = "a cell that contains the delimiter must stand in quotes" if len(cells) > width else ""
     if len(cells) == width + 1 and not cells[-1]:
@@ -225,7 +226,7 @@ def ragged_row(path: Path, line: int, cells: list[str], width: int, encoding: st
 def wrong_cell(
     layout: CsvLayout, line: int, cells: list[str], index: int, kind: Kind, advice: str = FILL_ADVICE
 ) -> Failure:
-    """The failure of a cell that is not what its column holds; `advice` is what to do about a missing value."""
+    """Returns the failure of a cell that is not what its column holds; `advice` is what to do about a missing value."""
     cell, name = cells[index].strip(), visible(layout.names[index])
     value = visible(cell if len(cell) <= 40 else f"{cell[:40]}...")
     leave_out = f"to leave the column out, write `drop: [{name}]`"
@@ -260,7 +261,7 @@ def wrong_cell(
 
 
 def _split_line(text: str, delimiter: str) -> list[str]:
-    """A line cut at the delimiters outside quotes, the quotes left in."""
+    """Returns a line cut at the delimiters outside quotes, the quotes left in."""
     found, inside, start = [], False, 0
     for i, character in enumerate(text):
         if character == '"' and (inside or not text[start:i].strip()):
@@ -272,7 +273,7 @@ def _split_line(text: str, delimiter: str) -> list[str]:
 
 
 def with_position(layout: CsvLayout, problem: Problem, line: int, cells: list[str], index: int) -> Problem:
-    """The problem at its line, the caret under its cell where the row is one line."""
+    """Returns the problem at its line, the caret under its cell where the row is one line."""
     lines = excerpt(layout.path, line, layout.encoding)
     problem = replace(problem, file=display_path(layout.path), line=line, excerpt=lines)
     if lines:

@@ -53,8 +53,8 @@ class ParseTask:
     stop: int = 0
 
     def halves(self) -> tuple[ParseTask, ParseTask]:
-        """The two halves of the work, the second from the beginning of a line on. It is shorter, because another
-        process takes its time to start."""
+        """Returns the two halves of the work, the second from the beginning of a line on. It is shorter, because
+        another process takes its time to start."""
         with open(self.file, "rb") as file:
             file.seek(0, io.SEEK_END)
             file.seek(file.tell() * 11 // 20)
@@ -85,8 +85,8 @@ class _Bytes(io.RawIOBase):
 
 
 def parse_numbers(task: ParseTask, text: IO[str] | None = None) -> Iterator[tuple[Array, Array]]:
-    """Its numbers, some rows at a time: inputs, and others as float64. `text` is the file where it is open already.
-    Raises ValueError where there is anything but finite numbers, the same count in every row."""
+    """Yields the numbers of a task, some rows at a time: inputs, and others as float64. `text` is the file where it is
+    open already. Raises ValueError where there is anything but finite numbers, the same count in every row."""
     inputs = task.inputs
     together = bool(inputs) and list(inputs) == list(range(inputs[0], inputs[-1] + 1))
     where: Any = slice(inputs[0], inputs[-1] + 1) if together else list(inputs)
@@ -118,7 +118,7 @@ def _text(task: ParseTask) -> IO[str]:
 
 
 def _lines(task: ParseTask, file: Iterator[str]) -> Iterator[str]:
-    """The lines of data. Raises ValueError where a point stands in a file with decimal commas."""
+    """Yields the lines of data. Raises ValueError where a point stands in a file with decimal commas."""
     found: Iterator[str] = itertools.islice(file, task.skip, None) if task.skip else file
     comment = task.comment
     if comment is not None:
@@ -153,14 +153,14 @@ class ParserProcess:
             stdin.write(json.dumps(asdict(task)).encode())
 
     def stop(self) -> None:
-        """Ends it; what it found is gone."""
+        """Ends the process; what it found is lost."""
         self._process.kill()
         self._process.wait()
         self._numbers.close()
 
     def parse_numbers(self) -> Iterator[tuple[Array, Array]]:
-        """As the function `parse_numbers`, when the process is done. Raises ValueError as that does, and parses here
-        what the other process failed to for any other reason."""
+        """Yields what the function `parse_numbers` does, when the process is done. Raises ValueError as that does, and
+        parses here what the other process failed to for any other reason."""
         code = self._process.wait()
         if code == EXIT_NOT_NUMBERS:
             raise ValueError("not finite numbers")
@@ -186,7 +186,7 @@ def main() -> None:
     rest = []
     try:
         for inputs, others in parse_numbers(task):
-            if os.getppid() != parent:  # who wanted the numbers was ended
+            if os.getppid() != parent:  # the process that asked for the numbers has ended
                 return
             sys.stdout.buffer.write(np.ascontiguousarray(inputs, task.dtype).data)
             rest.append(others)

@@ -49,9 +49,9 @@ class NumberColumns:
 def read_numbers(
     layout: CsvLayout, inputs: Sequence[int], others: Sequence[int], compact: bool
 ) -> NumberColumns | None:
-    """The inputs (N, columns) and each of the others (N,), by NumPy's C parser; float64, but `compact` keeps the inputs
-    of a large file as float32. Of a large file that is not compressed another process parses the second half. None
-    where anything in the file is not a finite number."""
+    """Returns the inputs (N, columns) and each of the others (N,), by NumPy's C parser; float64, but `compact` keeps
+    the inputs of a large file as float32. Of a large file that is not compressed another process parses the second
+    half. None where anything in the file is not a finite number."""
     packed, size = layout.path.suffix == ".gz", layout.path.stat().st_size
     large = size * (4 if packed else 1) > LARGE_FILE_BYTES
     pivot = _pivot(layout, inputs) if compact and large else None
@@ -85,7 +85,7 @@ def read_numbers(
 def _whole_file(
     layout: CsvLayout, inputs: Sequence[int], others: Sequence[int], pivot: Array | None, dtype: Any
 ) -> ParseTask:
-    """All of a file."""
+    """Returns the task of parsing all of a file."""
     return ParseTask(
         file=str(layout.path),
         # a byte order mark stands in the header, which is not read here: plain UTF-8 is decoded faster
@@ -109,7 +109,7 @@ def _by_lines(encoding: str) -> bool:
 
 
 def _rows_in(layout: CsvLayout, size: int) -> int:
-    """About how many rows a file has, rather too many than too few, by its first ones."""
+    """Returns about how many rows a file has, rather too many than too few, by its first ones."""
     with open(layout.path, "rb") as file:
         sample = file.read(1 << 16)
     return int(1.01 * size * (sample.count(b"\n") + 1) / max(1, len(sample))) + 64
@@ -134,13 +134,13 @@ class RowBuffer:
         self.count = end
 
     def done(self) -> Array:
-        """The rows, in no more memory than they need."""
+        """Returns the rows, in no more memory than they need."""
         self._array.resize((self.count, self._array.shape[1]), refcheck=False)
         return self._array
 
 
 def _pivot(layout: CsvLayout, inputs: Sequence[int]) -> Array:
-    """What is subtracted from each column before it is kept as float32."""
+    """Returns what is subtracted from each column before it is kept as float32."""
     sample = [
         [meaning.number_of(cells[i].strip(), layout.decimal) or 0.0 for i in inputs] for _, cells in layout.sample
     ]
@@ -182,8 +182,8 @@ def read_columns(
     targets: Sequence[int] = (),
     advice: str = FILL_ADVICE,
 ) -> ParsedColumns:
-    """The columns asked for; what is missing by the rule of each: an error where it has none, and `advice` says what
-    to do. `targets` cannot be filled in. Raises Failure with line and column."""
+    """Returns the columns asked for; what is missing by the rule of each: an error where it has none, and `advice` says
+    what to do. `targets` cannot be filled in. Raises Failure with line and column."""
     missing = missing or {}
     rules = ColumnRules(kinds, missing, frozenset(targets), advice)
     pieces: dict[int, list[Array]] = {index: [] for index, kind in kinds.items() if kind != "text"}
@@ -204,7 +204,7 @@ def read_columns(
 
 
 def _without_gaps(layout: CsvLayout, found: ParsedColumns, required: Sequence[int]) -> ParsedColumns:
-    """Without the rows that lack a value of one of the required columns."""
+    """Returns the columns without the rows that lack a value of one of the required columns."""
     gaps = {i: gaps_of(found.columns[i]) for i in required}
     found.dropped = {i: int(lacking.sum()) for i, lacking in gaps.items() if lacking.any()}
     if not found.dropped:

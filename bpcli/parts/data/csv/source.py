@@ -139,7 +139,7 @@ class Csv(ColumnSource):
         return self.table(found, by_name, [names[i] for i in order], [names[i] for i in targets], weight, path)
 
     def _find(self, layout: CsvLayout, wanted: Sequence[str], key: str, *, optional: bool = False) -> tuple[int, ...]:
-        """Where the columns stand; several places where the header gives a name twice."""
+        """Returns where the columns stand; several places where the header gives a name twice."""
         found: list[int] = []
         for name in wanted:
             if self.header is False and re.fullmatch(r"-\d+", name):
@@ -203,7 +203,7 @@ def _read(
     compact: bool,
     advice: str,
 ) -> tuple[NumberColumns, ParsedColumns]:
-    """The numbers among the inputs side by side, and all other columns."""
+    """Returns the numbers among the inputs side by side, and all other columns."""
     everywhere = {layout.kind(i) for i in range(len(layout.names))} | set(used.values())
     fast = read_numbers(layout, order, last, compact) if everywhere == {"number"} and not aside else None
     if fast is not None:
@@ -215,7 +215,7 @@ def _read(
 
 
 def _placing(layout: CsvLayout, kept: Array | None) -> Callable[[Problem, int, str], Problem]:
-    """What puts the place of a row's cell into a problem."""
+    """Returns what puts the place of a row's cell into a problem."""
 
     def place(problem: Problem, row: int, name: str) -> Problem:
         record = row if kept is None else int(kept[row])
