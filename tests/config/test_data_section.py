@@ -1,4 +1,4 @@
-"""The `data` section: fractions, sources and what is said of anything else."""
+"""The `data` section: fractions, sources and the messages for anything else."""
 
 import math
 from typing import Any

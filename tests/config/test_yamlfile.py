@@ -31,11 +31,11 @@ def cases() -> list[Any]:
     found = []
     for case in MESSAGES.read_text(encoding="utf-8").removeprefix("=== ").split("\n=== "):
         title, _, rest = case.partition("\n")
-        given, _, said = rest.partition("\n>>>\n")
+        given, _, message = rest.partition("\n>>>\n")
         lines = given.split("\n")
         sets = [line.removeprefix("--set ") for line in lines if line.startswith("--set ")]
         text = "\n".join(line for line in lines if not line.startswith("--set "))
-        found.append(pytest.param(text, sets, said.rstrip("\n"), id=title))
+        found.append(pytest.param(text, sets, message.rstrip("\n"), id=title))
     return found
 
 
@@ -50,9 +50,9 @@ def only(text: str, *sets: str) -> Problem:
     return problem
 
 
-@pytest.mark.parametrize(("text", "sets", "said"), cases())
-def test_message(text: str, sets: list[str], said: str) -> None:
-    assert draw_all(problems(text, *sets)) == said
+@pytest.mark.parametrize(("text", "sets", "message"), cases())
+def test_message(text: str, sets: list[str], message: str) -> None:
+    assert draw_all(problems(text, *sets)) == message
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_byte_order_mark_is_not_a_column(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "column", "said"),
+    ("text", "line", "column", "message"),
     [
         ("a: 1\nb:\tc", 2, 3, "a tab where YAML wants spaces"),
         ("a:\n\tb: 1", 2, 1, "a tab where YAML wants spaces"),
@@ -116,9 +116,9 @@ def test_a_byte_order_mark_is_not_a_column(tmp_path: Path) -> None:
         ("%YAML " + "1" * 5000 + ".1\n---\na: 1", 1, 7, "this is not valid YAML"),
     ],
 )
-def test_texts_that_a_table_cannot_hold(text: str, line: int, column: int, said: str) -> None:
+def test_texts_that_a_table_cannot_hold(text: str, line: int, column: int, message: str) -> None:
     problem = only(text)
-    assert (problem.line, problem.column, problem.text) == (line, column, said)
+    assert (problem.line, problem.column, problem.text) == (line, column, message)
 
 
 def test_duplicate_keys_are_told_twenty_at_a_time() -> None:
@@ -134,7 +134,7 @@ CHAIN = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1,
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         pytest.param("[" * 100_000, "nested more than 64 levels deep", id="brackets"),
         pytest.param("a: " + "[" * 100_000 + "]" * 100_000, "nested more than 64 levels deep", id="closed brackets"),
@@ -161,7 +161,7 @@ CHAIN = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1,
         pytest.param("a: {" + "\u0301" * 500_000, None, id="half a million accents"),
     ],
 )  # fmt: skip
-def test_what_is_built_to_hurt_is_refused_soon_in_one_message(text: str, said: str | None) -> None:
+def test_what_is_built_to_hurt_is_refused_soon_in_one_message(text: str, message: str | None) -> None:
     """Comments make seven calls a character, words one to three; what is refused for its size, hardly any."""
     with Work() as done:
         with pytest.raises(Failure) as caught:
@@ -170,8 +170,8 @@ def test_what_is_built_to_hurt_is_refused_soon_in_one_message(text: str, said: s
     assert done.calls < 10 * len(text) + 40_000
     assert len(caught.value.problems) == 1
     assert len(drawn) < 2000
-    if said is not None:
-        assert caught.value.problems[0].text == said
+    if message is not None:
+        assert caught.value.problems[0].text == message
 
 
 def test_brackets_are_refused_before_they_are_scanned() -> None:
@@ -237,7 +237,7 @@ def test_what_is_not_a_regular_file(tmp_path: Path, kind: str) -> None:
         "zero in the name": Path("a\0b"),
         "long name": Path("a" * 5000),
     }.get(kind, path)
-    said = {
+    message = {
         "folder": "this is a folder, not a file",
         "below a file": "there is no such file",
         "zero in the name": "the file cannot be read: embedded null byte",
@@ -245,7 +245,7 @@ def test_what_is_not_a_regular_file(tmp_path: Path, kind: str) -> None:
     }.get(kind, "this is a pipe or a device, not a file")
     with pytest.raises(Failure) as caught:
         read(path)
-    assert (caught.value.exit, caught.value.problems[0].text) == (Exit.NO_INPUT, said)
+    assert (caught.value.exit, caught.value.problems[0].text) == (Exit.NO_INPUT, message)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")

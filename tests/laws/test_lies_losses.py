@@ -186,9 +186,9 @@ def test_every_witness_sees_it(of: Loss | type[Loss], lie: Lie) -> None:
         case = LossCase(sample)
         honest = case.kernel()
         assert all(g.verdict == "ok" for g in case.gaps(honest))
-        told = np.asarray(lie(case.loss, case.frame))
-        assert told.shape == honest["dx"].shape
-        seen |= {g.right for g in case.gaps({**honest, "dx": told}) if g.verdict == "WRONG"}
+        wrong_result = np.asarray(lie(case.loss, case.frame))
+        assert wrong_result.shape == honest["dx"].shape
+        seen |= {g.right for g in case.gaps({**honest, "dx": wrong_result}) if g.verdict == "WRONG"}
     assert seen == WITNESSES
 
 
@@ -223,8 +223,8 @@ def test_at_ties_the_equations_judge(leaf: type[Loss], lie: Lie) -> None:
         if sample.error or sample.note.startswith("huge"):
             continue
         case = LossCase(sample)
-        told = {**case.kernel(), "dx": np.asarray(lie(case.loss, case.frame))}
-        wrong = {g.right for g in case.gaps(told) if g.verdict == "WRONG"}
+        wrong_result = {**case.kernel(), "dx": np.asarray(lie(case.loss, case.frame))}
+        wrong = {g.right for g in case.gaps(wrong_result) if g.verdict == "WRONG"}
         assert wrong == ({"equations"} if sample.kinks else set())
 
 

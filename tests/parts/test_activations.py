@@ -129,8 +129,8 @@ EXACT: dict[str, Callable[[Any, Any], Any]] = {
 def test_against_fifty_digits(kind: str, dtype: Any) -> None:
     """y to a few units in the last place over the whole line; the slope to that of what is added up in it."""
     mpmath = pytest.importorskip("mpmath")
-    ends = np.geomspace(1e-6, 80 if dtype == np.float32 else 600, 60)
-    points = np.concatenate([-ends[::-1], ends]).astype(dtype)
+    limits = np.geomspace(1e-6, 80 if dtype == np.float32 else 600, 60)
+    points = np.concatenate([-limits[::-1], limits]).astype(dtype)
     y, slope = run(kind, points, dtype)
     eps = float(np.finfo(dtype).eps)
     with mpmath.workdps(50):
@@ -162,8 +162,8 @@ ALL: dict[str, tuple[Any, Callable[[Any, Any], Any]]] = {
 def test_all_against_fifty_digits(spelled: Any, exact: Callable[[Any, Any], Any], dtype: Any) -> None:
     """y and the slope to a few roundings of themselves or of 1, whichever is larger: tails of 1 + tanh end there."""
     mpmath = pytest.importorskip("mpmath")
-    ends = np.geomspace(1e-6, 80 if dtype == np.float32 else 600, 40)
-    points = np.concatenate([-ends[::-1], ends]).astype(dtype)
+    limits = np.geomspace(1e-6, 80 if dtype == np.float32 else 600, 40)
+    points = np.concatenate([-limits[::-1], limits]).astype(dtype)
     found = zip(points, *run(spelled, points, dtype), strict=True)
     eps = float(np.finfo(dtype).eps)
     with mpmath.workdps(50):

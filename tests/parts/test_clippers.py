@@ -23,8 +23,8 @@ def framed(part: Clipper, tensors: Sequence[Array], weights: Sequence[Array] | N
     """A frame as the engine makes it: views of one flat gradient, and state of zeros."""
     flat = np.concatenate([g.ravel() for g in tensors])
     f = Frame(x=flat[:0], y=flat[:0], dx=None, dy=flat[:0], g=flat, norm=l2_norm(flat))
-    ends = np.cumsum([g.size for g in tensors])[:-1]
-    views = [v.reshape(g.shape) for v, g in zip(np.split(flat, ends), tensors, strict=True)]
+    offsets = np.cumsum([g.size for g in tensors])[:-1]
+    views = [v.reshape(g.shape) for v, g in zip(np.split(flat, offsets), tensors, strict=True)]
     f.pieces = list(zip(views, weights or [np.zeros_like(g) for g in tensors], strict=True))
     for name, slot in part.state().items():
         setattr(f, name, np.zeros(slot.shape))

@@ -1,4 +1,4 @@
-"""Reading tables as text: what is read, and what every bad file is told."""
+"""Reading tables as text: what is read, and the message for every bad file."""
 
 import gzip
 import io
@@ -214,11 +214,11 @@ def apart(monkeypatch: pytest.MonkeyPatch) -> list[parsing.ParseTask]:
     given: list[parsing.ParseTask] = []
     start = parsing.ParserProcess.__init__
 
-    def told(self: parsing.ParserProcess, stretch: parsing.ParseTask) -> None:
-        given.append(stretch)
-        start(self, stretch)
+    def record_task(self: parsing.ParserProcess, task: parsing.ParseTask) -> None:
+        given.append(task)
+        start(self, task)
 
-    monkeypatch.setattr(parsing.ParserProcess, "__init__", told)
+    monkeypatch.setattr(parsing.ParserProcess, "__init__", record_task)
     monkeypatch.setattr(csvread, "LARGE_FILE_BYTES", 0)
     monkeypatch.setattr(csvread, "thread_count", lambda: 2)
     return given
@@ -330,7 +330,7 @@ def test_any_bytes_give_a_table_or_one_problem(content: bytes, header: bool | No
     assert np.isfinite(table.numbers).all()
 
 
-# What bad files are told: content, settings, text, line, part of the help
+# The messages for bad files: content, settings, text, line, part of the help
 
 TAIL = "to leave the column out, write `drop: [a]`"
 BAD: dict[str, tuple[str | bytes, dict[str, Any], str, int, str]] = {
@@ -417,9 +417,9 @@ def test_utf_32_is_read_and_the_order_of_utf_16_is_told() -> None:
 
 def test_a_parser_whose_parent_was_ended_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("a.csv").write_text("1,2\n" * 1000)
-    told = parsing.ParseTask("a.csv", "utf-8", ",", ".", None, 2, (0,), (1,), (), "<f8", 100)
+    task = parsing.ParseTask("a.csv", "utf-8", ",", ".", None, 2, (0,), (1,), (), "<f8", 100)
     for parents, written in ((itertools.repeat(7), 1000 * 16), (iter([7, 7, 7, 1]), 200 * 8)):
-        monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(asdict(told))))
+        monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(asdict(task))))
         out = io.TextIOWrapper(io.BytesIO())
         monkeypatch.setattr(sys, "stdout", out)
         monkeypatch.setattr(parsing.os, "getppid", parents.__next__)
@@ -454,7 +454,7 @@ def test_the_line_is_where_a_row_starts() -> None:
     assert (found.line, found.text) == (5, "column `y`: `foo` is not a number")
 
 
-# What bad paths are told
+# The messages for bad paths
 
 
 def test_missing_file() -> None:

@@ -33,7 +33,7 @@ def load(content: str | bytes, name: str = "a.csv", **settings: Any) -> Table:
     return source(content, name, **settings).load(Path("."))
 
 
-def told(content: str | bytes, **settings: Any) -> Problem:
+def first_problem(content: str | bytes, **settings: Any) -> Problem:
     with pytest.raises(Failure) as caught:
         load(content, **settings)
     (found,) = caught.value.problems
@@ -102,7 +102,7 @@ def test_what_is_said_of_a_column_holds() -> None:
     assert (table.kind("a"), table.kind("b")) == ("boolean", "text")
     assert load("c,y\n1,yes\n2,no\n").target.tolist() == ["yes", "no"]  # type: ignore[union-attr]  (labels, not 1 and 0)
     assert load("c,y\n1,2024-01-01\n2,2024-01-02\n").target.dtype == object  # type: ignore[union-attr]
-    assert told("a,y\n1,2\n", columns={"b": "text"}).text == "columns: the file has no column `b`"
+    assert first_problem("a,y\n1,2\n", columns={"b": "text"}).text == "columns: the file has no column `b`"
 
 
 BAD_CELLS = {
@@ -131,7 +131,7 @@ BAD_CELLS = {
 @pytest.mark.parametrize("name", BAD_CELLS)
 def test_bad_cells(name: str) -> None:
     content, settings, text, line = BAD_CELLS[name]
-    found = told(content, **settings)
+    found = first_problem(content, **settings)
     assert (found.text, found.line) == (text, line)
     assert found.help
 
@@ -206,7 +206,7 @@ def test_decimal_commas(delimiter: str) -> None:
 
 def test_decimal_commas_in_quotes_are_declared() -> None:
     text = 'a,y\n"1,5",0\n"2,5",1\n'
-    assert 'add `decimal: ","`' in told(text).help
+    assert 'add `decimal: ","`' in first_problem(text).help
     assert load(text, decimal=",").numbers.tolist() == [[1.5], [2.5]]
 
 
@@ -234,10 +234,10 @@ def test_encodings(content: bytes, settings: dict[str, Any]) -> None:
 
 def test_comments_are_declared() -> None:
     text = '# made by hand\na,c,y\n# nothing\n1,u,0\n2,"two\n# lines",1\n'
-    assert 'add `comment: "#"`' in told(text).help
+    assert 'add `comment: "#"`' in first_problem(text).help
     table = load(text, comment="#")
     assert table.texts["c"].tolist() == ["u", "two\n# lines"]
-    assert told(text.replace("2,", "x,"), comment="#").line == 5
+    assert first_problem(text.replace("2,", "x,"), comment="#").line == 5
     assert load("#h\na,y\n#1\n1,0\n2,1\n", comment="#").numbers.tolist() == [[1], [2]]
 
 

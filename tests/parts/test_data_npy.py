@@ -28,7 +28,7 @@ def load(need_target: bool = True, **settings: Any) -> Table:
     return source.load(Path("."), need_target=need_target)
 
 
-def told(**settings: Any) -> str:
+def failure_text(**settings: Any) -> str:
     with pytest.raises(Failure) as caught:
         load(**settings)
     (problem,) = caught.value.problems
@@ -75,18 +75,18 @@ def test_targets_in_a_file() -> None:
 
 def test_what_is_refused() -> None:
     help = "add `targets: <file>`, or `target: -1` where the last column holds them"
-    assert told() == f"x.npy: no targets are named | {help}"
-    assert told(target=3) == "x.npy: target: the array has no column 3 | it has 3: 0 to 2, -1 is the last"
-    assert told(target=[0, 1, 2]).startswith("x.npy: no column is left to learn from")
-    assert "no such file: z.npy" in told(targets="z.npy")
+    assert failure_text() == f"x.npy: no targets are named | {help}"
+    assert failure_text(target=3) == "x.npy: target: the array has no column 3 | it has 3: 0 to 2, -1 is the last"
+    assert failure_text(target=[0, 1, 2]).startswith("x.npy: no column is left to learn from")
+    assert "no such file: z.npy" in failure_text(targets="z.npy")
     np.save("y.npy", np.arange(5))
-    assert told(targets="y.npy").startswith("y.npy: x.npy has 4 rows and this file 5")
+    assert failure_text(targets="y.npy").startswith("y.npy: x.npy has 4 rows and this file 5")
     np.save("x.npy", np.arange(4.0))
-    assert "targets are columns of (N, C)" in told(target=0)
+    assert "targets are columns of (N, C)" in failure_text(target=0)
     np.save("x.npy", X + 0j)
-    assert "holds complex128, not real numbers" in told(target=0)
+    assert "holds complex128, not real numbers" in failure_text(target=0)
     np.save("x.npy", np.array([[1, 2], [3, np.nan]]))
-    assert told(target=0).startswith("x.npy: entry [1, 0] is nan, not a finite number")
+    assert failure_text(target=0).startswith("x.npy: entry [1, 0] is nan, not a finite number")
 
 
 @pytest.mark.parametrize("left", [False, True])
@@ -102,7 +102,7 @@ def test_damaged_files(left: bool, monkeypatch: pytest.MonkeyPatch) -> None:
         (whole.replace(b"(4, 3), }        ", b"(4, 999999999), }"), "the header promises 4 x 999999999 values"),
     ):
         Path("x.npy").write_bytes(broken)
-        assert text in told(target=0), text
+        assert text in failure_text(target=0), text
 
 
 def test_objects_are_never_unpickled() -> None:
@@ -111,7 +111,7 @@ def test_objects_are_never_unpickled() -> None:
             return (Path("harm").touch, ())
 
     np.save("x.npy", np.array([[Trap()]], object), allow_pickle=True)
-    assert "holds Python objects, which are not loaded: they could run code" in told(target=0)
+    assert "holds Python objects, which are not loaded: they could run code" in failure_text(target=0)
     assert not Path("harm").exists()
 
 

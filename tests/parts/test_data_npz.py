@@ -59,7 +59,7 @@ def test_compressed_and_without_targets() -> None:
     assert (table.numbers.tolist(), table.target) == (X.tolist(), None)
 
 
-def told(**settings: Any) -> str:
+def failure_text(**settings: Any) -> str:
     with pytest.raises(Failure) as caught:
         Npz(path="a.npz", **settings).load(Path("."))
     (problem,) = caught.value.problems
@@ -83,13 +83,13 @@ def told(**settings: Any) -> str:
 )
 def test_bad_arrays(x: Array, y: Any, text: str) -> None:
     np.savez("a.npz", x=x, y=np.asarray(y))
-    assert told().startswith(text)
+    assert failure_text().startswith(text)
 
 
 def test_a_missing_key_lists_the_others() -> None:
     np.savez("a.npz", x_train=X, labels=X)
     assert (
-        told(inputs="x_trian")
+        failure_text(inputs="x_trian")
         == "the archive has no array `x_trian` | did you mean `x_train`? it holds x_train, labels"
     )
 
@@ -100,7 +100,7 @@ def test_objects_are_never_unpickled() -> None:
             return (Path("harm").touch, ())
 
     np.savez("a.npz", x=np.array([[Trap()]], object), y=[0])
-    assert told().startswith("`x` holds Python objects, which are not loaded: they could run code")
+    assert failure_text().startswith("`x` holds Python objects, which are not loaded: they could run code")
     assert not Path("harm").exists()
 
 
@@ -112,18 +112,18 @@ def archive(data: bytes, compression: int = zipfile.ZIP_STORED) -> None:
 def test_a_bomb_is_refused_from_the_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     archive(bytes(17 << 20), zipfile.ZIP_DEFLATED)
     monkeypatch.setattr(zipfile.ZipFile, "open", None)
-    assert told().startswith("`x` expands to more than 16 MiB, over 100 times the file")
+    assert failure_text().startswith("`x` expands to more than 16 MiB, over 100 times the file")
 
 
 def test_a_header_may_not_promise_more_than_the_entry_holds() -> None:
     saved = io.BytesIO()
     np.save(saved, np.zeros((10, 1)))
     archive(saved.getvalue().replace(b"(10, 1)", b"(99, 1)"))
-    assert "`x` has 80 bytes where 792 are expected" in told()
+    assert "`x` has 80 bytes where 792 are expected" in failure_text()
     archive(saved.getvalue().replace(b"(10, 1), }     ", b"(99999999999,)}"))
-    assert "`x` is said to have 99999999999 entries" in told()
+    assert "`x` is said to have 99999999999 entries" in failure_text()
     archive(saved.getvalue().replace(b"(10, 1), }", b"(10, 1), ("))
-    assert told().startswith("this is not an .npz archive, or it is damaged")
+    assert failure_text().startswith("this is not an .npz archive, or it is damaged")
 
 
 def test_damaged_archives() -> None:
@@ -131,8 +131,8 @@ def test_damaged_archives() -> None:
     whole = Path("a.npz").read_bytes()
     for broken in (b"", whole[:-30], b"x,y\n1,2\n", whole.replace(b"NUMPY", b"NUMPI")):
         Path("a.npz").write_bytes(broken)
-        assert told().startswith("this is not an .npz archive, or it is damaged")
+        assert failure_text().startswith("this is not an .npz archive, or it is damaged")
     flipped = bytearray(whole)
     flipped[whole.index(b"NUMPY") + 140] ^= 1
     Path("a.npz").write_bytes(flipped)
-    assert "Bad CRC-32" in told()
+    assert "Bad CRC-32" in failure_text()

@@ -48,7 +48,7 @@ def load(need_target: bool = True, **settings: Any) -> Table:
     return source.load(Path("."), need_target=need_target)
 
 
-def told(**settings: Any) -> str:
+def error(**settings: Any) -> str:
     with pytest.raises(Failure) as caught:
         load(**settings)
     (problem,) = caught.value.problems
@@ -93,7 +93,7 @@ def test_the_same_as_a_csv() -> None:
 @pytest.mark.peers
 def test_missing_values() -> None:
     saved({"x": [1.0, N, 3.0], "k": ["a", "b", N], "y": [0, 1, 1]})
-    assert told().startswith("row 1 (counted from 0), column `x` has no value | `missing: drop` leaves such rows out")
+    assert error().startswith("row 1 (counted from 0), column `x` has no value | `missing: drop` leaves such rows out")
     table = load(missing="drop")
     assert table.numbers.tolist() == [[1]]
     assert table.warnings[0].text == "a.parquet: 2 rows are left out: they have no value in `x` (1), `k` (1)"
@@ -101,7 +101,7 @@ def test_missing_values() -> None:
     assert np.isnan(table.numbers[1, 0])
     assert table.texts["k"].tolist() == ["a", "b", ""]
     saved({"x": [1.0, 2.0], "y": [0, N]})
-    assert told(missing="median").startswith("row 1 (counted from 0), column `y` has no value")
+    assert error(missing="median").startswith("row 1 (counted from 0), column `y` has no value")
     assert load(missing="median", need_target=False).rows == 2
 
 
@@ -112,33 +112,33 @@ def test_targets() -> None:
     assert [f.tolist() for f in found if f is not None] == [
         ["a", "b", "a", "b"], ["true", "false", "true", "true"], [[1.5, 1], [2, 2], [3, 3], [4, 4]],
     ]  # fmt: skip
-    assert "target column `kind` holds text; several targets" in told(target=["kind", "y"])
-    assert "no target column is named | add `target: <column>`; the columns are size, count" in told(target=None)
+    assert "target column `kind` holds text; several targets" in error(target=["kind", "y"])
+    assert "no target column is named | add `target: <column>`; the columns are size, count" in error(target=None)
 
 
 @pytest.mark.peers
 def test_messages() -> None:
     pytest.importorskip("pyarrow")
     saved({"x": [[1], [2]], "y": [0, 1], "z": [1.0, np.inf], "t": ["a", "b"]})
-    assert "column `x` holds list<" in told()
-    assert "to leave the column out, write `drop: [x]`" in told()
-    assert told(drop=["x"]).startswith("row 1 (counted from 0), column `z`: inf is not a finite number")
-    assert "the file has no column `w` |" in told(target="w")
-    assert "columns: the file has no column `zz` | did you mean `z`?" in told(drop=["zz"])
-    assert "column `t` holds string, not what a number is" in told(drop=["x", "z"], columns={"t": "number"})
+    assert "column `x` holds list<" in error()
+    assert "to leave the column out, write `drop: [x]`" in error()
+    assert error(drop=["x"]).startswith("row 1 (counted from 0), column `z`: inf is not a finite number")
+    assert "the file has no column `w` |" in error(target="w")
+    assert "columns: the file has no column `zz` | did you mean `z`?" in error(drop=["zz"])
+    assert "column `t` holds string, not what a number is" in error(drop=["x", "z"], columns={"t": "number"})
     saved({"x": [1.0, 2.0], "y": [0, 1], "w": [1.0, 0.0]})
-    assert "row 1 (counted from 0): the weight is 0" in told(weight="w")
+    assert "row 1 (counted from 0): the weight is 0" in error(weight="w")
     Path("a.parquet").write_bytes(b"PAR1 no")
-    assert told().startswith("this is not a Parquet file, or it is damaged: ")
+    assert error().startswith("this is not a Parquet file, or it is damaged: ")
     saved({"x": np.arange(1000.0), "y": np.arange(1000) % 2})
     damaged = bytearray(Path("a.parquet").read_bytes())
     damaged[50:200] = b"\xff" * 150
     Path("a.parquet").write_bytes(damaged)
-    assert "damaged" in told()
+    assert "damaged" in error()
 
 
 def test_without_pyarrow_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("a.parquet").write_bytes(b"PAR1")
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     text = "reading Parquet needs pyarrow, which is not installed | install it: pip install 'bpcli[parquet]'"
-    assert told() == text
+    assert error() == text

@@ -190,17 +190,17 @@ CHECKS: list[tuple[Loss, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("part", "targets", "said"), CHECKS)
+@pytest.mark.parametrize(("part", "targets", "expected"), CHECKS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_targets_are_checked(part: Loss, targets: Any, said: str, dtype: type) -> None:
+def test_targets_are_checked(part: Loss, targets: Any, expected: str, dtype: type) -> None:
     found = part.check(np.array(targets, dtype))
-    assert said in found
-    assert bool(said) == bool(found)
+    assert expected in found
+    assert bool(expected) == bool(found)
 
 
 def test_many_targets_are_shown_in_part() -> None:
-    said = KLDivergence().check(np.full((1, 40), 0.5))
-    assert "[0.5, 0.5, 0.5, 0.5, 0.5, 0.5, ...] sum to 20" in said
+    expected = KLDivergence().check(np.full((1, 40), 0.5))
+    assert "[0.5, 0.5, 0.5, 0.5, 0.5, 0.5, ...] sum to 20" in expected
 
 
 # ------------------------------------------------------------------------------------------------------- class weights

@@ -324,7 +324,7 @@ def test_notes_say_which_scores_are_zero_by_convention() -> None:
     assert report.notes(counts, ("a", "b", "c", "d"), several=True)[2].endswith("; its scores count as 0")
 
 
-def said(metric: Any, support: list[int], guessed: list[int] | None = None, **settings: Any) -> list[str]:
+def notes_of(metric: Any, support: list[int], guessed: list[int] | None = None, **settings: Any) -> list[str]:
     """The notes on a metric, beside those on classes."""
     counts = np.array([[0] * len(support), guessed or support, support], float)
     several = settings.get("several", False)
@@ -338,22 +338,22 @@ def said(metric: Any, support: list[int], guessed: list[int] | None = None, **se
 
 
 def test_notes_on_metrics() -> None:
-    assert said("accuracy", [3, 0]) == []
+    assert notes_of("accuracy", [3, 0]) == []
     for name in ("roc_auc", "average_precision", "balanced_accuracy", "matthews"):
-        assert said(name, [3, 1, 2]) == []
-    assert said("roc_auc", [3, 0, 1]) == ["figure: undefined: no row is of class b"]
-    assert said("roc_auc", [0, 4]) == ["figure: undefined: every row is of class b"]
+        assert notes_of(name, [3, 1, 2]) == []
+    assert notes_of("roc_auc", [3, 0, 1]) == ["figure: undefined: no row is of class b"]
+    assert notes_of("roc_auc", [0, 4]) == ["figure: undefined: every row is of class b"]
     weighted = {"type": "roc_auc", "average": "weighted"}
-    assert said(weighted, [3, 0, 1]) == []
-    assert said(weighted, [3, 0, 0]) == ["figure: undefined: every row is of class a"]
-    assert said("roc_auc", [3, 1], several=True, rows=3) == ["figure: undefined: every row is of label a"]
-    assert said("average_precision", [3, 0]) == ["figure: no row is of class b: counted as 0"]
-    assert said("average_precision", [0, 3]) == []
-    assert said("average_precision", [2, 0, 0], several=True, rows=3) == [
+    assert notes_of(weighted, [3, 0, 1]) == []
+    assert notes_of(weighted, [3, 0, 0]) == ["figure: undefined: every row is of class a"]
+    assert notes_of("roc_auc", [3, 1], several=True, rows=3) == ["figure: undefined: every row is of label a"]
+    assert notes_of("average_precision", [3, 0]) == ["figure: no row is of class b: counted as 0"]
+    assert notes_of("average_precision", [0, 3]) == []
+    assert notes_of("average_precision", [2, 0, 0], several=True, rows=3) == [
         "figure: no row is of labels b, c: counted as 0"
     ]
-    assert said("balanced_accuracy", [1, 0, 0, 0, 0, 0, 0, 1]) == [
+    assert notes_of("balanced_accuracy", [1, 0, 0, 0, 0, 0, 0, 1]) == [
         "figure: no row is of classes b, c, d, e, f and 1 more: left out"
     ]
-    assert said("matthews", [2, 0]) == ["figure: 0 by convention: every row is of class a"]
-    assert said("matthews", [1, 1], [0, 2]) == ["figure: 0 by convention: every guess is class b"]
+    assert notes_of("matthews", [2, 0]) == ["figure: 0 by convention: every row is of class a"]
+    assert notes_of("matthews", [1, 1], [0, 2]) == ["figure: 0 by convention: every guess is class b"]

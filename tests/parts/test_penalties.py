@@ -51,11 +51,11 @@ def test_by_hand(part: Regularizer, value: float, gradient: list[float], dtype: 
 
 def test_elastic_net_lies_between_its_ends() -> None:
     w = np.random.default_rng(0).normal(size=50)
-    ends = [laid(parsed(kind, strength=0.3), w) for kind in ("l2", "l1")]
+    limits = [laid(parsed(kind, strength=0.3), w) for kind in ("l2", "l1")]
     for ratio in (0.0, 0.25, 0.9, 1.0):
         value, g = laid(parsed("elastic_net", strength=0.3, l1_ratio=ratio), w)
-        assert value == pytest.approx((1 - ratio) * ends[0][0] + ratio * ends[1][0], rel=1e-13)
-        assert np.allclose(g, (1 - ratio) * ends[0][1] + ratio * ends[1][1], rtol=1e-12, atol=1e-15)
+        assert value == pytest.approx((1 - ratio) * limits[0][0] + ratio * limits[1][0], rel=1e-13)
+        assert np.allclose(g, (1 - ratio) * limits[0][1] + ratio * limits[1][1], rtol=1e-12, atol=1e-15)
 
 
 @pytest.mark.peers

@@ -32,7 +32,7 @@ def passed(layer: Any, x: Any, dy: Any = None, dtype: Any = np.float64) -> tuple
 
 
 def by_loops(x: Array, dy: Array, size: Any, stride: Any, padding: Any) -> tuple[Array, Array]:
-    """Max pooling as it is told: the largest of what each window sees, the first of equals; nothing outside counts."""
+    """Max pooling by definition: the largest of what each window sees, the first of equals; nothing outside counts."""
     dx = np.zeros_like(x)
     y = np.zeros_like(dy)
     for n, p, q, c in np.ndindex(*dy.shape):

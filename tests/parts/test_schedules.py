@@ -63,7 +63,7 @@ def test_one_cycle_has_one_top(total: int, pct_start: float) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------ plateau
-def told(schedule: Schedule, figures: list[float], lower: bool = True) -> list[float]:
+def rates_after(schedule: Schedule, figures: list[float], lower: bool = True) -> list[float]:
     """The rate after each epoch."""
     state = memory(schedule)
     found = []
@@ -74,25 +74,25 @@ def told(schedule: Schedule, figures: list[float], lower: bool = True) -> list[f
 
 
 def test_a_plateau_acts_when_bad_epochs_reach_patience() -> None:
-    found = told(parsed("plateau", start=1.0, patience=2), [5, 4, 4, 4, 4, 4, 3, 3, 3])
+    found = rates_after(parsed("plateau", start=1.0, patience=2), [5, 4, 4, 4, 4, 4, 3, 3, 3])
     assert found == pytest.approx([1, 1, 1, 0.1, 0.1, 0.01, 0.01, 0.01, 1e-3])
 
 
 def test_an_improvement_has_to_be_by_a_share_of_the_best() -> None:
     schedule = parsed("plateau", start=1.0, patience=1, threshold=0.1)
-    assert told(schedule, [10.0, 9.01, 8.9, 8.0]) == pytest.approx([1, 0.1, 0.1, 0.1])
-    assert told(schedule, [10.0, 10.99, 11.01], lower=False) == pytest.approx([1, 0.1, 0.1])
+    assert rates_after(schedule, [10.0, 9.01, 8.9, 8.0]) == pytest.approx([1, 0.1, 0.1, 0.1])
+    assert rates_after(schedule, [10.0, 10.99, 11.01], lower=False) == pytest.approx([1, 0.1, 0.1])
 
 
 def test_its_mode_overrides_the_metric() -> None:
     schedule = parsed("plateau", start=1.0, patience=1, mode="max")
-    assert told(schedule, [1.0, 2.0, 1.0], lower=True) == pytest.approx([1, 1, 0.1])
+    assert rates_after(schedule, [1.0, 2.0, 1.0], lower=True) == pytest.approx([1, 1, 0.1])
 
 
 def test_what_is_not_a_number_is_no_improvement() -> None:
     schedule = parsed("plateau", start=1.0, patience=2, min_rate=0.05)
-    assert told(schedule, [math.nan, math.nan, 3.0, 2.0]) == pytest.approx([1, 0.1, 0.1, 0.1])
-    assert told(schedule, [math.nan] * 8)[-1] == 0.05
+    assert rates_after(schedule, [math.nan, math.nan, 3.0, 2.0]) == pytest.approx([1, 0.1, 0.1, 0.1])
+    assert rates_after(schedule, [math.nan] * 8)[-1] == 0.05
 
 
 def test_a_warmup_of_a_plateau() -> None:
@@ -163,7 +163,7 @@ def test_plateau_is_pytorchs_with_one_epoch_less(
         optimizer, "min" if lower else "max", factor, patience - 1, threshold, min_lr=least, eps=0
     )
     signed = [v if lower else -v for v in figures]
-    for value, rate in zip(signed, told(ours, signed, lower), strict=True):
+    for value, rate in zip(signed, rates_after(ours, signed, lower), strict=True):
         optimizer.step()
         theirs.step(value)
         assert math.isclose(rate, optimizer.param_groups[0]["lr"], rel_tol=1e-12)

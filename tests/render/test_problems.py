@@ -95,7 +95,7 @@ def test_a_long_help_stands_on_a_line_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "column", "span", "shown", "carets"),
+    ("line", "column", "span", "excerpt", "carets"),
     [
         ("a: 数据, b: 1", 4, 2, "a: 数据, b: 1", "   ^^^^"),
         ("a: 数据, b: 1", 8, 1, "a: 数据, b: 1", "         ^"),
@@ -112,28 +112,28 @@ def test_a_long_help_stands_on_a_line_of_its_own() -> None:
         ("", 1, 1, None, "^"),
     ],
 )
-def test_carets_stand_under_what_they_mean(line: str, column: int, span: int, shown: str | None, carets: str) -> None:
+def test_carets_stand_under_what_they_mean(line: str, column: int, span: int, excerpt: str | None, carets: str) -> None:
     drawn = draw(problem(line, column, span))
-    if shown is not None:
-        assert caret(drawn) == (shown, carets)
+    if excerpt is not None:
+        assert caret(drawn) == (excerpt, carets)
     assert drawn.splitlines()[-1] == f"   | {carets}"
 
 
 def test_a_long_line_is_cut_around_the_caret() -> None:
     line = "a" * 500 + "HERE" + "b" * 500
-    shown, carets = caret(draw(problem(line, 501, 4), width=60))
-    assert shown == "..." + "a" * 18 + "HERE" + "b" * 27 + "..."
+    excerpt, carets = caret(draw(problem(line, 501, 4), width=60))
+    assert excerpt == "..." + "a" * 18 + "HERE" + "b" * 27 + "..."
     assert carets == " " * 21 + "^^^^"
-    assert cell_len(shown) == 60 - 5
+    assert cell_len(excerpt) == 60 - 5
 
 
 def test_a_long_line_is_cut_behind_a_caret_at_its_start_or_end() -> None:
     assert caret(draw(problem("HERE" + "b" * 500, 1, 4), width=30)) == ("HERE" + "b" * 18 + "...", "^^^^")
-    shown, carets = caret(draw(problem("a" * 500 + "HERE", 501, 4), width=30))
-    assert shown.startswith("...")
-    assert shown.endswith("HERE")
+    excerpt, carets = caret(draw(problem("a" * 500 + "HERE", 501, 4), width=30))
+    assert excerpt.startswith("...")
+    assert excerpt.endswith("HERE")
     assert carets.strip() == "^^^^"
-    assert shown[carets.index("^") :] == "HERE"
+    assert excerpt[carets.index("^") :] == "HERE"
 
 
 def test_both_lines_are_cut_alike() -> None:
@@ -144,8 +144,8 @@ def test_both_lines_are_cut_alike() -> None:
 
 
 def test_a_span_beyond_the_console_ends_with_it() -> None:
-    shown, carets = caret(draw(problem("a: " + "7" * 5000, 4, 5000), width=50))
-    assert cell_len(shown) == 45
+    excerpt, carets = caret(draw(problem("a: " + "7" * 5000, 4, 5000), width=50))
+    assert cell_len(excerpt) == 45
     assert 3 < len(carets) <= 45
 
 

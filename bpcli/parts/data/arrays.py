@@ -81,7 +81,7 @@ def inputs_of(x: Array | MappedRows, path: Path, name: str, *, finite: bool = Tr
     if not x.size:
         raise data_error(f"{name} is empty: its shape is {x.shape}", path, code="no-rows")
     if finite:
-        all_finite(x, path, name)
+        check_finite(x, path, name)
     return as_array(x)
 
 
@@ -90,7 +90,7 @@ def targets_of(t: Array | MappedRows, path: Path, name: str) -> Array:
     check_target_type(t, path, name)
     if t.dtype.kind == "U":
         return labels(np.asarray(t).tolist())
-    all_finite(t, path, name)
+    check_finite(t, path, name)
     return numeric_target(np.asarray(t))
 
 
@@ -104,7 +104,7 @@ def check_target_type(t: Array | MappedRows, path: Path, name: str) -> None:
         raise data_error(text, path, code="npz-shape", help=help)
 
 
-def all_finite(x: Array | LazyRows, path: Path, name: str, rows: Index | None = None) -> None:
+def check_finite(x: Array | LazyRows, path: Path, name: str, rows: Index | None = None) -> None:
     """Raises Failure at the first number that is not finite; `rows` is where those of x stand in their file."""
     if x.dtype.kind != "f":
         return
@@ -138,7 +138,7 @@ def as_array(x: Any) -> Array:
     return cast(Array, x)
 
 
-def same_length(x: Array | LazyRows, t: Array | LazyRows, path: Path, names: tuple[str, str]) -> None:
+def check_same_length(x: Array | LazyRows, t: Array | LazyRows, path: Path, names: tuple[str, str]) -> None:
     """Raises Failure where there are not as many targets as rows."""
     if len(t) != len(x):
         raise data_error(f"{names[0]} has {len(x)} rows and {names[1]} {len(t)}", path, code="npz-count")

@@ -13,12 +13,12 @@ from bpcli.family import Source, Table
 from bpcli.family.plan import Array, Sample, Shape
 from bpcli.numeric.lazy_rows import MappedRows
 from bpcli.parts.data.arrays import (
-    all_finite,
+    check_finite,
+    check_same_length,
     check_target_type,
     columns_of,
     inputs_of,
     read_npy,
-    same_length,
     targets_of,
 )
 from bpcli.parts.data.files import data_error, display_path
@@ -81,7 +81,7 @@ class Npy(Source):
         path, x, t, where = self._open(root, True)
         assert t is not None
         check_target_type(t, where, "the array")
-        all_finite(t, where, "the array")
+        check_finite(t, where, "the array")
         return inputs_of(x, path, "the array", finite=False), t, (path, "the array")
 
     def _open(self, root: Path, need_target: bool) -> tuple[Path, Any, Any, Path]:
@@ -100,7 +100,7 @@ class Npy(Source):
             raise data_error("no targets are named", path, code="no-target", help=help)
         where, t = read_npy(root, self.targets)
         if x.ndim and t.ndim:
-            same_length(x, t, where, (display_path(path), "this file"))
+            check_same_length(x, t, where, (display_path(path), "this file"))
         return path, x, t, where
 
     def _columns(self, shape: Shape, path: Path) -> list[int]:

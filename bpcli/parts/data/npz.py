@@ -19,12 +19,12 @@ from bpcli.family.plan import Array, Sample, Shape
 from bpcli.numeric.lazy_rows import MappedRows
 from bpcli.parts.data.arrays import (
     MAPPED,
-    all_finite,
+    check_finite,
+    check_same_length,
     check_target_type,
     header,
     inputs_of,
     mapped,
-    same_length,
     targets_of,
 )
 from bpcli.parts.data.files import data_error, display_path, expansion_limit, locate
@@ -66,7 +66,7 @@ class Npz(Source):
         path, x, t = self._open(root, True)
         assert t is not None
         check_target_type(t, path, f"`{self.targets}`")
-        all_finite(t, path, f"`{self.targets}`")
+        check_finite(t, path, f"`{self.targets}`")
         return inputs_of(x, path, f"`{self.inputs}`", finite=False), t, (path, f"`{self.inputs}`")
 
     def _open(self, root: Path, need_target: bool) -> tuple[Path, Array | MappedRows, Array | MappedRows | None]:
@@ -83,7 +83,7 @@ class Npz(Source):
                 text, path, code="not-npz", help="write one with numpy.savez(path, x=..., y=...)"
             ) from None
         if t is not None and x.ndim > 1 and t.ndim:
-            same_length(x, t, path, (f"`{self.inputs}`", f"`{self.targets}`"))
+            check_same_length(x, t, path, (f"`{self.inputs}`", f"`{self.targets}`"))
         return path, x, t
 
     @classmethod

@@ -72,7 +72,7 @@ class TopK(Metric):
 
     def check(self, classes: int, several: bool, probabilities: bool) -> str:
         if several:
-            return one_class("top_k", "accuracy, f1 or average_precision")
+            return only_class("top_k", "accuracy, f1 or average_precision")
         if self.k < classes:
             return ""
         return f"top_k with `k: {self.k}` is always 1 where there are {classes} classes: `k` has to be below {classes}"
@@ -101,7 +101,7 @@ class TopK(Metric):
         yield Sample({"type": "top_k", "k": 0}, error="greater than or equal to 1")
 
 
-class FromCounts(ABC):
+class CountMetric(ABC):
     """What precision, recall and F1 share: they are averages of a score over the counts of classes."""
 
     average: Average
@@ -119,12 +119,12 @@ class FromCounts(ABC):
     def totals(self, classes: int, outputs: int) -> Totals:
         """Raises Failure where `average: binary` meets more or fewer than two classes."""
         if self.average == "binary" and classes != 2:
-            raise not_binary(f"there are {classes}")
+            raise binary_problem(f"there are {classes}")
         return {"counts": np.zeros((3, classes)), "several": np.zeros(1)}
 
     def add(self, totals: Totals, batch: Scored) -> None:
         if self.average == "binary" and batch.several:
-            raise not_binary("a row may have several labels here")
+            raise binary_problem("a row may have several labels here")
         add_counts(totals["counts"], batch)
         totals["several"] += batch.several
 
@@ -136,7 +136,7 @@ class FromCounts(ABC):
         return average_of(self.score, counts, self.average or default, several)
 
 
-def not_binary(why: str) -> Failure:
+def binary_problem(why: str) -> Failure:
     """Returns what to say where `average: binary` cannot be had."""
     return Failure(
         Problem(
@@ -148,7 +148,7 @@ def not_binary(why: str) -> Failure:
     )
 
 
-class Precision(FromCounts, Metric):
+class Precision(CountMetric, Metric):
     """Of the rows guessed to be in a class, the share that is: right guesses / guesses, averaged over classes.
 
     Source   scikit-learn, precision_score (zero_division=0)
@@ -167,7 +167,7 @@ class Precision(FromCounts, Metric):
         yield Sample({"type": "precision", "average": "samples"}, error=AVERAGES)
 
 
-class Recall(FromCounts, Metric):
+class Recall(CountMetric, Metric):
     """Of the rows that are in a class, the share that was found: right guesses / rows, averaged over classes.
 
     Source   scikit-learn, recall_score (zero_division=0)
@@ -186,7 +186,7 @@ class Recall(FromCounts, Metric):
         yield Sample({"type": "recall", "average": "samples"}, error=AVERAGES)
 
 
-class F1(FromCounts, Metric):
+class F1(CountMetric, Metric):
     """The harmonic mean of precision and recall, 2 right guesses / (guesses + rows), averaged over classes.
 
     Source   scikit-learn, f1_score (zero_division=0)
@@ -217,7 +217,7 @@ class BalancedAccuracy(HasNote, Metric):
     task: ClassVar[Literal["classification", "regression", "any"]] = "classification"
 
     def check(self, classes: int, several: bool, probabilities: bool) -> str:
-        return one_class("balanced_accuracy", "recall or f1") if several else ""
+        return only_class("balanced_accuracy", "recall or f1") if several else ""
 
     def totals(self, classes: int, outputs: int) -> Totals:
         return {"counts": np.zeros((3, classes))}
@@ -250,7 +250,7 @@ class Matthews(HasNote, Metric):
     task: ClassVar[Literal["classification", "regression", "any"]] = "classification"
 
     def check(self, classes: int, several: bool, probabilities: bool) -> str:
-        return one_class("matthews", "f1 or roc_auc") if several else ""
+        return only_class("matthews", "f1 or roc_auc") if several else ""
 
     def totals(self, classes: int, outputs: int) -> Totals:
         return {"counts": np.zeros((3, classes))}
@@ -277,7 +277,7 @@ class Matthews(HasNote, Metric):
         return ""
 
 
-def one_class(metric: str, instead: str) -> str:
+def only_class(metric: str, instead: str) -> str:
     """Returns what keeps a metric from being measured where a row may have several labels."""
     return f"{metric} needs one class for each row, and here a row may have several labels: write {instead}"
 

@@ -28,7 +28,7 @@ OneVsRest = Annotated[
 ]
 
 
-class FromRanks(HasNote, ABC):
+class RankMetric(HasNote, ABC):
     """What the figures of ranking share: they are averages of a score over outputs, each against the rest."""
 
     average: OneVsRest
@@ -105,7 +105,7 @@ def curve(score: Array, truth: Array, weight: Array) -> tuple[Array, Array]:
     return hits[last], others[last]
 
 
-class RocAuc(FromRanks, Metric):
+class RocAuc(RankMetric, Metric):
     """The area under the ROC curve: how likely a row of the class ranks above one that is not (a tie counts half).
 
     Undefined, nan: for two classes where one of them has no row; for several with macro where any class has none, with
@@ -141,7 +141,7 @@ class RocAuc(FromRanks, Metric):
         yield Sample({"type": "roc_auc", "average": "micro"}, error="'macro' or 'weighted'")
 
 
-class AveragePrecision(FromRanks, Metric):
+class AveragePrecision(RankMetric, Metric):
     """The precision at each score that occurs, averaged by the recall that it adds.
 
     It is the area under the steps of precision over recall. A class without a row counts as 0.

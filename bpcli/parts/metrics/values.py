@@ -13,7 +13,7 @@ from bpcli.family.plan import Array
 from bpcli.parts.metrics.counts import Totals, mean
 
 
-class FromErrors(ABC):
+class ErrorMetric(ABC):
     """What figures of the errors y - t share: one sum for each output."""
 
     @abstractmethod
@@ -32,7 +32,7 @@ class FromErrors(ABC):
         return mean(totals["error"], totals["weight"])
 
 
-class MSE(FromErrors, Metric):
+class MSE(ErrorMetric, Metric):
     """The mean squared error, over rows and outputs, in the target's unit squared.
 
     Source   scikit-learn, mean_squared_error (multioutput="uniform_average")
@@ -46,7 +46,7 @@ class MSE(FromErrors, Metric):
         return np.square(error, out=error)
 
 
-class RMSE(FromErrors, Metric):
+class RMSE(ErrorMetric, Metric):
     """The root of the mean squared error of each output, mean over outputs, in the target's unit.
 
     Source   scikit-learn, root_mean_squared_error (multioutput="uniform_average")
@@ -64,7 +64,7 @@ class RMSE(FromErrors, Metric):
         return float(np.sqrt(totals["error"] / weight).mean()) if weight > 0 else float("nan")
 
 
-class MAE(FromErrors, Metric):
+class MAE(ErrorMetric, Metric):
     """The mean absolute error, over rows and outputs, in the target's unit.
 
     Source   scikit-learn, mean_absolute_error (multioutput="uniform_average")

@@ -13,7 +13,7 @@ from bpcli.family import Scaler, Source, Table
 from bpcli.family.plan import Array
 from bpcli.numeric.lazy_rows import MAX_BYTES_IN_MEMORY, ComputedRows, LazyRows, MappedRows, RowBlocks
 from bpcli.numeric.order import rows_per_block
-from bpcli.parts.data.arrays import MAPPED, all_finite
+from bpcli.parts.data.arrays import MAPPED, check_finite
 from bpcli.parts.data.files import display_path
 from bpcli.parts.scalers import Robust
 from bpcli.records.training import Failure, Problem
@@ -67,7 +67,7 @@ class OutOfCoreRows:
 
     def check_finite(self, rows: Array) -> None:
         """Raises Failure at the first number of these rows that is not finite."""
-        all_finite(self.x.select(rows), *self.called, rows)
+        check_finite(self.x.select(rows), *self.called, rows)
 
     def divide(self, data: Data, seed: int) -> tuple[dict[str, Array], tuple[Problem, ...]]:
         """The rows of each split that is part of this source, and what to warn of."""
