@@ -11,7 +11,7 @@ import numpy as np
 
 from bpcli.engine.memory import aligned
 from bpcli.engine.objective import Batch, Objective
-from bpcli.engine.step import FirstOrderStep, culprit
+from bpcli.engine.step import FirstOrderStep, first_non_finite
 from bpcli.family import Clipper, Constraint, FullBatchOptimizer, GradientOptimizer, Loss, Optimizer
 from bpcli.family.plan import Array, Frame, Slot, empty
 from bpcli.numeric.vectors import l2_norm
@@ -50,8 +50,8 @@ class FullBatchStep:
         the step; points that it only tries may be what they are.
         """
         f, self._batch = self.frame, batch
-        if not self._known and not math.isfinite(self.look(batch)):
-            raise culprit(self.objective, batch, self.loss, self.penalty)
+        if not self._known and not math.isfinite(self.evaluate(batch)):
+            raise first_non_finite(self.objective, batch, self.loss, self.penalty)
         f.value = self.loss + self.penalty
         self.ended = self.optimizer.search(f, self, k + 1)
         self._known = True
@@ -65,7 +65,7 @@ class FullBatchStep:
         """The length of the last step: it is known after a step and not before."""
         return self.rate
 
-    def look(self, batch: Batch) -> float:
+    def evaluate(self, batch: Batch) -> float:
         """The objective at theta as it is, on the rows loaded in `batch`: what the next step begins with."""
         self._batch, self._known = batch, True
         return self.value()

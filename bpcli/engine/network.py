@@ -42,17 +42,18 @@ class BoundLayer:
 
 
 class Chain:
-    """Layers in a row, bound to one batch size: `x` in, `y` out, `dy` in, `dx` out (None where nobody asks for it).
+    """Layers in a row, bound to one batch size: `x` in, `y` out, `dy` in, `dx` out (None where it is not needed).
 
-    `silent` leading layers learn nothing and have nobody to tell their dx: they take no part in backward.
+    The first `untrained` layers have no parameters, and no layer before them needs their dx: they take no part in
+    backward.
     """
 
-    def __init__(self, links: Sequence[BoundLayer], x: Array, dx: Array | None, dy: Array, silent: int) -> None:
-        self.layers = tuple(links)
+    def __init__(self, layers: Sequence[BoundLayer], x: Array, dx: Array | None, dy: Array, untrained: int) -> None:
+        self.layers = tuple(layers)
         self.x, self.dx, self.dy = x, dx, dy
-        self.y = links[-1].frame.y
-        ahead = (BoundKernel(k.layer.forward, k.layer, k.plan, k.frame) for k in links)
-        back = (BoundKernel(k.layer.backward, k.layer, k.plan, k.frame) for k in reversed(links[silent:]))
+        self.y = layers[-1].frame.y
+        ahead = (BoundKernel(k.layer.forward, k.layer, k.plan, k.frame) for k in layers)
+        back = (BoundKernel(k.layer.backward, k.layer, k.plan, k.frame) for k in reversed(layers[untrained:]))
         self._forward, self._backward = fused(ahead, len(x)), fused(back, len(x))
 
     def forward(self, train: bool) -> None:
@@ -64,10 +65,10 @@ class Chain:
             kernel(f, train)
 
     def walk(self) -> Iterator[BoundLayer]:
-        """All links, containers before what is inside them."""
-        for link in self.layers:
-            yield link
-            for chain in link.inside.values():
+        """All layers, containers before what is inside them."""
+        for bound in self.layers:
+            yield bound
+            for chain in bound.inside.values():
                 yield from chain.walk()
 
 
@@ -94,18 +95,18 @@ class Network:
         self.grad = aligned(network_plan.size, self.dtype)
         self.memory = Memory(rows, self.dtype)
         self.states: dict[str, Array] = {}
-        for node in network_plan.walk():
-            for name, slot in node.plan.state.items():
-                self.memory.reserve(f"{node.path}.{name}", slot.shape, slot.dtype)
-                self.states[f"{node.path}.{name}"] = self.memory.slot(f"{node.path}.{name}", slot, rows)
-                self.states[f"{node.path}.{name}"][...] = slot.start
+        for planned in network_plan.walk():
+            for name, slot in planned.plan.state.items():
+                self.memory.reserve(f"{planned.path}.{name}", slot.shape, slot.dtype)
+                self.states[f"{planned.path}.{name}"] = self.memory.slot(f"{planned.path}.{name}", slot, rows)
+                self.states[f"{planned.path}.{name}"][...] = slot.start
         self._streams = {n.seed_path: Stream(seed, "draw", n.seed_path) for n in network_plan.walk() if n.plan.draws}
         threaded = any(is_worth_threads(n.layer, n.plan, rows) for n in network_plan.walk())
         self._products = CutProducts(self.dtype) if threaded else None
         self._chains: dict[int, Chain] = {}
-        self._entries: dict[str, list[ParamLayout]] = {}
+        self._params: dict[str, list[ParamLayout]] = {}
         for e in network_plan.layout:
-            self._entries.setdefault(e.owner.path, []).append(e)
+            self._params.setdefault(e.owner.path, []).append(e)
         self._reserve(network_plan.layers, "net", need_dx)
         self.memory.reserve("x", (N, *network_plan.x))
         self.initialize()
@@ -135,15 +136,15 @@ class Network:
 
     def draw(self, chain: Chain, step: int) -> None:
         """Fills every layer's chance for the training step after `step` completed ones."""
-        for link in chain.walk():
-            if link.plan.draws:
-                link.layer.draw(link.frame, self._streams[link.planned.seed_path].at(step))
+        for bound in chain.walk():
+            if bound.plan.draws:
+                bound.layer.draw(bound.frame, self._streams[bound.planned.seed_path].at(step))
 
     def commit(self, chain: Chain) -> None:
         """Carries the step into every layer's state."""
-        for link in chain.walk():
-            if link.plan.state:
-                link.layer.commit(link.frame)
+        for bound in chain.walk():
+            if bound.plan.state:
+                bound.layer.commit(bound.frame)
 
     @property
     def draws(self) -> bool:
@@ -154,56 +155,58 @@ class Network:
         """Where the gradient between layer i - 1 and layer i of a chain stands: a few blocks in turn serve a chain."""
         return f"{key}/gradient/{i if self.retain else i % GRADIENT_BLOCKS}"
 
-    def _slot_block(self, node: PlannedLayer, group: str, name: str) -> str:
-        return f"{node.path}/{name}" if self.retain or group != "scratch" else f"scratch {name}"
+    def _slot_block(self, planned: PlannedLayer, group: str, name: str) -> str:
+        return f"{planned.path}/{name}" if self.retain or group != "scratch" else f"scratch {name}"
 
-    def _inner_key(self, node: PlannedLayer, key: str, name: str) -> str:
-        return f"{node.path}/{name}" if self.retain else f"{key}/{name}"
+    def _inner_key(self, planned: PlannedLayer, key: str, name: str) -> str:
+        return f"{planned.path}/{name}" if self.retain else f"{key}/{name}"
 
-    def _reserve(self, nodes: Sequence[PlannedLayer], key: str, everything: bool) -> None:
-        asked = needs_gradient(nodes, everything)
-        for i, node in enumerate(nodes):
-            plan = node.plan
-            self.memory.reserve(f"{node.path}/y", (N, *plan.y))
-            if asked[i]:
-                self.memory.reserve(self._gradient_block(key, i), (N, *node.x))
-            if asked[i + 1]:
+    def _reserve(self, layers: Sequence[PlannedLayer], key: str, everything: bool) -> None:
+        needed = needs_gradient(layers, everything)
+        for i, planned in enumerate(layers):
+            plan = planned.plan
+            self.memory.reserve(f"{planned.path}/y", (N, *plan.y))
+            if needed[i]:
+                self.memory.reserve(self._gradient_block(key, i), (N, *planned.x))
+            if needed[i + 1]:
                 self.memory.reserve(self._gradient_block(key, i + 1), (N, *plan.y))
             for group in ("keep", "draws", "scratch"):
                 slots: Mapping[str, Slot] = getattr(plan, group)
                 for name, slot in slots.items():
-                    self.memory.reserve(self._slot_block(node, group, name), slot.shape, slot.dtype)
-            for name, inner in node.inside.items():
-                self._reserve(inner, self._inner_key(node, key, name), True)
+                    self.memory.reserve(self._slot_block(planned, group, name), slot.shape, slot.dtype)
+            for name, inner in planned.inside.items():
+                self._reserve(inner, self._inner_key(planned, key, name), True)
 
-    def _bind(self, nodes: Sequence[PlannedLayer], x: Array, key: str, n: int, *, top: bool) -> Chain:
-        asked = needs_gradient(nodes, self.need_dx or not top)
-        links: list[BoundLayer] = []
-        for i, node in enumerate(nodes):
-            dx = self.memory.view(self._gradient_block(key, i), (N, *node.x), n) if asked[i] else None
-            dy = self.memory.view(self._gradient_block(key, i + 1), (N, *node.plan.y), n) if asked[i + 1] else None
-            link = self._link(node, x, dx, dy, key, n)
-            links.append(link)
-            x = link.frame.y
-        silent = first_learning(nodes) if top and not self.need_dx else 0
-        return Chain(links, links[0].frame.x, links[0].frame.dx, links[-1].frame.dy, silent)
+    def _bind(self, layers: Sequence[PlannedLayer], x: Array, key: str, n: int, *, top: bool) -> Chain:
+        needed = needs_gradient(layers, self.need_dx or not top)
+        chain: list[BoundLayer] = []
+        for i, planned in enumerate(layers):
+            dx = self.memory.view(self._gradient_block(key, i), (N, *planned.x), n) if needed[i] else None
+            dy = self.memory.view(self._gradient_block(key, i + 1), (N, *planned.plan.y), n) if needed[i + 1] else None
+            bound = self._bind_layer(planned, x, dx, dy, key, n)
+            chain.append(bound)
+            x = bound.frame.y
+        untrained = first_learning(layers) if top and not self.need_dx else 0
+        return Chain(chain, chain[0].frame.x, chain[0].frame.dx, chain[-1].frame.dy, untrained)
 
-    def _link(self, node: PlannedLayer, x: Array, dx: Array | None, dy: Array | None, key: str, n: int) -> BoundLayer:
-        plan = node.plan
-        f = Frame(x=x, dx=dx, dy=dy, y=self.memory.view(f"{node.path}/y", (N, *plan.y), n))
+    def _bind_layer(
+        self, planned: PlannedLayer, x: Array, dx: Array | None, dy: Array | None, key: str, n: int
+    ) -> BoundLayer:
+        plan = planned.plan
+        f = Frame(x=x, dx=dx, dy=dy, y=self.memory.view(f"{planned.path}/y", (N, *plan.y), n))
         if self._products is not None:
             f.matmul = self._products.matmul
-        for e in self._entries.get(node.path, []):
+        for e in self._params.get(planned.path, []):
             setattr(f, e.name, self.theta[e.where].reshape(e.shape))
             setattr(f, f"d{e.name}", self.grad[e.where].reshape(e.shape))
         for group in ("keep", "draws", "scratch"):
             slots: Mapping[str, Slot] = getattr(plan, group)
             for name, slot in slots.items():
-                setattr(f, name, self.memory.slot(self._slot_block(node, group, name), slot, n))
+                setattr(f, name, self.memory.slot(self._slot_block(planned, group, name), slot, n))
         for name in plan.state:
-            setattr(f, name, self.states[f"{node.path}.{name}"])
+            setattr(f, name, self.states[f"{planned.path}.{name}"])
         inside: dict[str, Chain] = {}
-        for name, inner in node.inside.items():
-            inside[name] = self._bind(inner, x, self._inner_key(node, key, name), n, top=False)
+        for name, inner in planned.inside.items():
+            inside[name] = self._bind(inner, x, self._inner_key(planned, key, name), n, top=False)
             setattr(f, name, inside[name])
-        return BoundLayer(node, f, inside)
+        return BoundLayer(planned, f, inside)

@@ -32,8 +32,8 @@ class NonFiniteError(ArithmeticError):
         self.layer, self.tensor, self.what = layer, tensor, what
 
 
-def _unseen(phase: str) -> None:
-    """Nobody watches."""
+def _ignore(phase: str) -> None:
+    """Does nothing."""
 
 
 class FirstOrderStep:
@@ -67,7 +67,7 @@ class FirstOrderStep:
         self.schedule_state = {name: np.array(value) for name, value in optimizer.learning_rate.state().items()}
         self._update, self._schedule = optimizer.update, optimizer.learning_rate.at
         self._per_epoch = getattr(optimizer.learning_rate, "per", "step") == "epoch"
-        self.constrained = tuple(self._under(constraint))
+        self.constrained = tuple(self._constraints(constraint))
         pieces = [(network.gradients()[path], w) for path, w in network.parameters().items()]
         self._clip_frame = Frame(x=empty, y=empty, dx=None, dy=empty, g=self.grad, pieces=pieces, **self.clip_state)
         self._draws = network.draws
@@ -75,8 +75,9 @@ class FirstOrderStep:
         self.loss = self.penalty = self.norm = self.rate = 0.0
         self.factor = 1.0
 
-    def step(self, batch: Batch, k: int, seen: Callable[[str], None] = _unseen) -> None:
-        """The step after `k` completed ones, on the rows loaded in `batch`; `seen` is told each phase that is over.
+    def step(self, batch: Batch, k: int, notify: Callable[[str], None] = _ignore) -> None:
+        """Takes the step after `k` completed ones, on the rows loaded in `batch`; calls `notify` with the name of each
+        phase when it is over.
 
         Raises NonFiniteError, before any weight is changed, where the loss or the gradient is not finite.
         """
@@ -86,25 +87,25 @@ class FirstOrderStep:
         self.loss = batch.forward(True)
         self.penalty = objective.penalty()
         batch.backward(True)
-        seen("backward")
+        notify("backward")
         objective.add_penalty_gradient()
         self.norm = l2_norm(self.grad)
         if not math.isfinite(self.norm) or not math.isfinite(self.loss + self.penalty):
-            raise culprit(objective, batch, self.loss, self.penalty)
-        seen("gradient")
+            raise first_non_finite(objective, batch, self.loss, self.penalty)
+        notify("gradient")
         if self.clipper is not None:
             self._clip_frame.norm = self.norm
             self.factor = self.clipper.clip(self._clip_frame)
-        seen("clipping")
-        self.move(k)
-        seen("optimizer")
+        notify("clipping")
+        self.update_weights(k)
+        notify("optimizer")
         for own, _, w in self.constrained:
             own.apply(w)
         if self._commits:
             network.commit(batch.chain)
-        seen("step")
+        notify("step")
 
-    def move(self, k: int) -> None:
+    def update_weights(self, k: int) -> None:
         """Moves the weights by the gradient as it is: the update of the step after `k` completed ones."""
         rate = self.rate = self.rate_at(k)
         for chunk in self._chunks:
@@ -112,15 +113,15 @@ class FirstOrderStep:
 
     def rate_at(self, k: int) -> float:
         """The learning rate of the step after `k` completed ones."""
-        k, total = self.clock(k)
+        k, total = self.schedule_position(k)
         return self._schedule(k, total, self.schedule_state)
 
-    def clock(self, k: int) -> tuple[int, int]:
+    def schedule_position(self, k: int) -> tuple[int, int]:
         """How many of how many are completed after `k` steps, as the schedule counts: steps, or epochs."""
         k = k if k < self.total else self.total  # in an update of microseconds a call of min counts
         return (k // self.epoch, self.total // self.epoch) if self._per_epoch else (k, self.total)
 
-    def _under(self, constraint: Constraint | None) -> Iterator[tuple[Constraint, str, Array]]:
+    def _constraints(self, constraint: Constraint | None) -> Iterator[tuple[Constraint, str, Array]]:
         """Every tensor of weights that is put back after a step, with what does it and its path."""
         parameters = self.objective.network.parameters()
         for e in self.objective.network.network_plan.layout:
@@ -142,7 +143,7 @@ class FirstOrderStep:
             yield Frame(x=empty, y=empty, dx=None, dy=empty, D=inside, **views)
 
 
-def culprit(objective: Objective, batch: Batch, loss: float, penalty: float) -> NonFiniteError:
+def first_non_finite(objective: Objective, batch: Batch, loss: float, penalty: float) -> NonFiniteError:
     """The first array that is not finite, in the order in which a step computes them."""
     network = objective.network
     for path, w in network.parameters().items():
@@ -151,27 +152,27 @@ def culprit(objective: Objective, batch: Batch, loss: float, penalty: float) -> 
             return NonFiniteError(layer, name, "weights")
     if not _finite(batch.x):
         return NonFiniteError("", "x", "inputs")
-    for link in _as_they_end(batch.chain):
-        if not _finite(link.frame.y):
-            return NonFiniteError(link.path, "y", "outputs")
+    for bound in _in_order_of_outputs(batch.chain):
+        if not _finite(bound.frame.y):
+            return NonFiniteError(bound.path, "y", "outputs")
     if not math.isfinite(loss):
         return NonFiniteError("", "loss", "loss")
     if not math.isfinite(penalty):
         return NonFiniteError("", "penalty", "penalty")
     gradients = network.gradients()
-    for link in reversed(list(batch.chain.walk())):
-        for name in link.plan.params:
-            if not _finite(gradients[f"{link.path}.{name}"]):
-                return NonFiniteError(link.path, f"d{name}", "gradient")
+    for bound in reversed(list(batch.chain.walk())):
+        for name in bound.plan.params:
+            if not _finite(gradients[f"{bound.path}.{name}"]):
+                return NonFiniteError(bound.path, f"d{name}", "gradient")
     return NonFiniteError("", "gradient", "gradient")
 
 
-def _as_they_end(chain: Chain) -> Iterator[BoundLayer]:
-    """All links in the order in which their outputs are complete: a container after what is inside it."""
-    for link in chain.layers:
-        for inner in link.inside.values():
-            yield from _as_they_end(inner)
-        yield link
+def _in_order_of_outputs(chain: Chain) -> Iterator[BoundLayer]:
+    """All layers in the order in which their outputs are complete: a container after what is inside it."""
+    for bound in chain.layers:
+        for inner in bound.inside.values():
+            yield from _in_order_of_outputs(inner)
+        yield bound
 
 
 def _finite(a: Any) -> bool:

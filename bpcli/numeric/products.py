@@ -12,15 +12,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LARGEST", "CutProducts", "Cuts", "cuts", "equal_parts", "in_parts", "in_tiles"]
+__all__ = ["MAX_MACS", "CutProducts", "Cuts", "cuts", "equal_parts", "in_parts", "in_tiles"]
 
 Array = NDArray[Any]
 
-LARGEST = 2 * (1 << 18) - 1
+MAX_MACS = 2 * (1 << 18) - 1
 """Multiply-adds of a product that one core does. (On AVX512 OpenBLAS does not copy the operands of such a product
 first, which is a third faster.)"""
 
-LEAST = 16
+MIN_PART = 16
 """Rows and columns of a part from which on it is worth a product of its own."""
 
 MIN_WEIGHTS = 1 << 13
@@ -34,8 +34,8 @@ SUMMED = 1 << 13
 def equal_parts(rows: int, macs: int) -> int:
     """Into how many equal parts so many rows are cut, `macs` multiply-adds each, so that none has more than LARGEST; as
     near to that as parts of LEAST rows come."""
-    ways = [parts for parts in range(1, rows // LEAST + 1) if rows % parts == 0] or [1]
-    return next((parts for parts in ways if rows * macs <= parts * LARGEST), ways[-1])
+    ways = [parts for parts in range(1, rows // MIN_PART + 1) if rows % parts == 0] or [1]
+    return next((parts for parts in ways if rows * macs <= parts * MAX_MACS), ways[-1])
 
 
 class Cuts(NamedTuple):
@@ -53,7 +53,7 @@ def cuts(rows: int, terms: int, columns: int, most: int = 1) -> Cuts:
     over = equal_parts(rows, terms * columns)
     across = equal_parts(columns, rows // over * terms)
     along = equal_parts(terms, rows // over * (columns // across))
-    fit = rows // over * (columns // across) * (terms // along) <= LARGEST
+    fit = rows // over * (columns // across) * (terms // along) <= MAX_MACS
     return Cuts(over, across, along) if fit and along <= most else Cuts(1, 1, 1)
 
 

@@ -218,7 +218,7 @@ def test_a_step_costs_little_more_than_its_calls(kind: str, units: tuple[int, in
         for _ in range(times):
             done["ours"] += 1
             np.copyto(objective.grad, gradient)
-            stepper.move(done["ours"] - 1)
+            stepper.update_weights(done["ours"] - 1)
 
     def theirs(times: int) -> None:
         for _ in range(times):

@@ -13,7 +13,7 @@ from bpcli.engine.network import Network
 from bpcli.engine.network_plan import plan_network
 from bpcli.family import Layer
 from bpcli.family.plan import Array
-from bpcli.numeric.products import LARGEST, LEAST, MIN_WEIGHTS, CutProducts, cuts, equal_parts, in_parts, in_tiles
+from bpcli.numeric.products import MAX_MACS, MIN_PART, MIN_WEIGHTS, CutProducts, cuts, equal_parts, in_parts, in_tiles
 
 SIZES = st.integers(1, 5000)
 
@@ -22,18 +22,18 @@ SIZES = st.integers(1, 5000)
 def test_parts_are_equal_and_not_too_small(rows: int, macs: int) -> None:
     parts = equal_parts(rows, macs)
     assert rows % parts == 0
-    assert parts == 1 or rows // parts >= LEAST
+    assert parts == 1 or rows // parts >= MIN_PART
     if parts > 1:  # and no smaller than they must be
         fewer = max(p for p in range(1, parts) if rows % p == 0)
-        assert rows // fewer * macs > LARGEST
+        assert rows // fewer * macs > MAX_MACS
 
 
 @given(SIZES, SIZES, SIZES, st.integers(1, 20))
 def test_a_product_is_cut_small_enough_or_not_at_all(m: int, k: int, n: int, most: int) -> None:
     cut = cuts(m, k, n, most)
     assert cut.terms <= most
-    assert m // cut.rows * (k // cut.terms) * (n // cut.columns) <= LARGEST or cut == (1, 1, 1)
-    if m * k * n <= LARGEST:
+    assert m // cut.rows * (k // cut.terms) * (n // cut.columns) <= MAX_MACS or cut == (1, 1, 1)
+    if m * k * n <= MAX_MACS:
         assert cut == (1, 1, 1)
 
 
@@ -66,7 +66,7 @@ def test_a_dense_layer_in_parts_is_the_same(units: int, monkeypatch: pytest.Monk
     monkeypatch.setattr(np, "matmul", lambda a, b, out: made.append(macs(a, b)) or real(a, b, out=out))
     for mine, whole in zip(gradients(True, units), expected, strict=True):
         assert np.allclose(mine, whole, rtol=1e-12, atol=1e-12)
-    assert max(made) <= LARGEST or 480 * units < MIN_WEIGHTS  # of fewer weights no part is made
+    assert max(made) <= MAX_MACS or 480 * units < MIN_WEIGHTS  # of fewer weights no part is made
 
 
 def test_no_product_of_a_cnn_wakes_the_threads_of_blas(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +83,7 @@ def test_no_product_of_a_cnn_wakes_the_threads_of_blas(monkeypatch: pytest.Monke
     chain.forward(True)
     chain.backward(True)
     assert len(made) > 100
-    assert max(made) <= LARGEST
+    assert max(made) <= MAX_MACS
 
 
 def macs(a: Array, b: Array) -> int:

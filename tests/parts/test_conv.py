@@ -99,12 +99,12 @@ def test_blocks_of_any_size_give_the_same(
 ) -> None:
     """A row of one image at a time, a few, products cut; windows copied whole or row by row."""
     expected = LayerCase(sample, True).kernel()
-    monkeypatch.setattr(correlation, "BLOCK", block)
-    monkeypatch.setattr(products, "LARGEST", largest)
-    monkeypatch.setattr(products, "LEAST", least)
+    monkeypatch.setattr(correlation, "MAX_MATRIX_ENTRIES", block)
+    monkeypatch.setattr(products, "MAX_MACS", largest)
+    monkeypatch.setattr(products, "MIN_PART", least)
     for short, places in ((0, 1), (0, 1000), (1000, 1), (1000, 1000)):
-        monkeypatch.setattr(correlation, "SHORT", short)
-        monkeypatch.setattr(strips, "PLACES", places)
+        monkeypatch.setattr(correlation, "MIN_RUN_ENTRIES", short)
+        monkeypatch.setattr(strips, "MIN_PLACES", places)
         forget()
         for name, value in LayerCase(sample, True).kernel().items():
             assert np.allclose(value, expected[name], rtol=1e-12, atol=1e-13), name
@@ -159,10 +159,10 @@ def test_no_buffer_grows_with_the_batch_and_none_is_a_whole_image_s_windows(x: t
         assert N not in slot.shape
     windows, weights = np.prod(plan.scratch["windows"].shape), np.prod(plan.params["W"].shape)
     smallest = threads.CHUNKS * x[1] * 9 * 64  # one row of outputs, on the way back
-    most = threads.CHUNKS * correlation.BLOCK + smallest
+    most = threads.CHUNKS * correlation.MAX_MATRIX_ENTRIES + smallest
     assert windows <= most
     terms = np.prod(plan.scratch["terms"].shape)
-    assert terms <= threads.CHUNKS * (correlation.BLOCK + weights) + smallest
+    assert terms <= threads.CHUNKS * (correlation.MAX_MATRIX_ENTRIES + weights) + smallest
     assert sum(np.prod(slot.shape) for slot in plan.scratch.values()) <= 4 * most + 20 * weights
 
 

@@ -131,7 +131,7 @@ def test_the_same_bits_on_one_thread_and_on_many(kind: str, rows: int, monkeypat
     dy = np.random.default_rng(4).normal(size=(rows, *layer.plan(x.shape[1:]).y))
     whole = passed(layer, x, dy, np.float32)
     monkeypatch.setattr(fusion, "BLOCK_ENTRIES", 2 * 7 * 6 * 5)
-    monkeypatch.setattr(global_pooling, "BLOCK", 2 * 7 * 6 * 5)
+    monkeypatch.setattr(global_pooling, "BLOCK_ENTRIES", 2 * 7 * 6 * 5)
     blocks = passed(layer, x, dy, np.float32)
     monkeypatch.setattr(threads, "thread_count", lambda: 2)
     monkeypatch.setattr(threads, "MIN_PARALLEL_MACS", 0)

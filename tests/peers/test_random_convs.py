@@ -128,11 +128,11 @@ def _fresh() -> Iterator[None]:
 def cut(rng: Chance, patch: pytest.MonkeyPatch) -> None:
     """Half of the networks as they are; the others in small blocks, by another kernel. On one to four threads."""
     if rng.uniform() < 0.5:
-        patch.setattr(correlation, "BLOCK", int(rng.choice([1, 100, 1000, 5000])))
-        patch.setattr(products, "LARGEST", int(rng.choice([200, 2000, 20000])))
-        patch.setattr(products, "LEAST", int(rng.choice([1, 3, 16])))
-        patch.setattr(correlation, "SHORT", int(rng.choice([0, 4, 40])))
-        patch.setattr(strips, "PLACES", int(rng.choice([1, 20])))
+        patch.setattr(correlation, "MAX_MATRIX_ENTRIES", int(rng.choice([1, 100, 1000, 5000])))
+        patch.setattr(products, "MAX_MACS", int(rng.choice([200, 2000, 20000])))
+        patch.setattr(products, "MIN_PART", int(rng.choice([1, 3, 16])))
+        patch.setattr(correlation, "MIN_RUN_ENTRIES", int(rng.choice([0, 4, 40])))
+        patch.setattr(strips, "MIN_PLACES", int(rng.choice([1, 20])))
         patch.setattr(fusion, "BLOCK_ENTRIES", int(rng.choice([1, 50, 500])))
         forget()
     workers = int(rng.integers(1, 5))

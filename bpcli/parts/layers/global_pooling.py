@@ -16,7 +16,7 @@ from bpcli.numeric.axes import places
 from bpcli.parts.layers.flatten import between, place
 from bpcli.parts.layers.windows import TIED, tied
 
-BLOCK = 1 << 13  # numbers among which winners are looked for at a time
+BLOCK_ENTRIES = 1 << 13  # numbers among which winners are looked for at a time
 _SIZES = ("A", "B", "C", "D", "E")  # the sizes of the axes between, in the equations
 
 
@@ -32,7 +32,7 @@ class GlobalMaxPool(Layer):
 
     def plan(self, x: Shape) -> Plan:
         places = _between("global_max_pool", x)
-        block = (max(1, BLOCK // (places * x[-1])), places, x[-1])
+        block = (max(1, BLOCK_ENTRIES // (places * x[-1])), places, x[-1])
         return Plan(
             y=x[-1:],
             keep={"win": Slot((N, x[-1]), "int")},

@@ -37,14 +37,14 @@ class Reshape(Layer):
     def plan(self, x: Shape) -> Plan:
         if not 1 <= len(x) <= 4:
             raise ShapeError(f"reshape takes rows of at most 4 axes, not rows of shape {x}")
-        size, told = math.prod(x), math.prod(d for d in self.shape if d != -1)
+        size, entries = math.prod(x), math.prod(d for d in self.shape if d != -1)
         if any(d == 0 or d < -1 for d in self.shape) or self.shape.count(-1) > 1:
             raise ShapeError(f"the shape {list(self.shape)} is none", "whole numbers above 0, and -1 at most once")
-        y = tuple(size // told if d == -1 else d for d in self.shape)
+        y = tuple(size // entries if d == -1 else d for d in self.shape)
         if math.prod(y) != size:
-            text = f"a row of shape {x} has {size} entries, and {written(self.shape)} are {told}"
+            text = f"a row of shape {x} has {size} entries, and {written(self.shape)} are {entries}"
             if -1 in self.shape:
-                text = f"a row of shape {x} has {size} entries, which {told} does not divide"
+                text = f"a row of shape {x} has {size} entries, which {entries} does not divide"
             raise ShapeError(text, f"the axes of `shape` multiply to {size}")
         sizes = {
             name: float(d) for names, axes in ((SIZES, x), (_NEW, y)) for name, d in zip(names, axes, strict=False)

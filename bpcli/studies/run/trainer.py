@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from bpcli.engine.state import network_state, restore, snapshot
-from bpcli.engine.step import NonFiniteError, culprit
+from bpcli.engine.step import NonFiniteError, first_non_finite
 from bpcli.family.plan import Array
 from bpcli.numeric.order import row_order
 from bpcli.numeric.streams import Stream
@@ -152,7 +152,7 @@ class Trainer:
         batch.load(s.train.x, s.train.t, rows, s.train.w)
         loss = batch.forward(False)
         if not math.isfinite(loss) or not np.isfinite(s.objective.theta).all():
-            raise culprit(s.objective, batch, loss, 0.0)
+            raise first_non_finite(s.objective, batch, loss, 0.0)
 
     def over(self) -> tuple[str, str] | None:
         """Why training is over, if it is: the kind of end, and a sentence."""

@@ -139,7 +139,7 @@ def _look(search: FullBatchStep, batch: Batch, watch: _Watch) -> tuple[float, fl
     watch.loss = lambda: loss
     batch.backward(True)
     watch.seen("backward")
-    search.look(batch)
+    search.evaluate(batch)
     for phase in ("gradient", "clipping"):
         watch.seen(phase)
     watch.begun = search.loss + search.penalty
@@ -297,7 +297,7 @@ def _clipping(target: TraceTarget, stepper: FirstOrderStep, watch: _Watch) -> It
 
 def _schedule(target: TraceTarget, stepper: FirstOrderStep) -> Iterator[BlockEquation]:
     schedule = stepper.optimizer.learning_rate
-    k, total = stepper.clock(target.done)
+    k, total = stepper.schedule_position(target.done)
     env = {"k": k, "T": total, **{n: float(a) for n, a in stepper.schedule_state.items()}, **schedule.consts()}
     wanted = [eq for eq in schedule.equations() if not eq.left.endswith("_new")]
     if schedule.watched():

@@ -15,7 +15,7 @@ from bpcli.numeric.threads import ChunkedWork, in_chunks
 from bpcli.parts.layers.conv.axes import FilterAxis, fitted
 from bpcli.parts.layers.conv.filters import AROUND, Filters, Zeros, split
 from bpcli.parts.layers.conv.passes import Passes, passes
-from bpcli.parts.layers.conv.writing import consts, looked_at, looking, told
+from bpcli.parts.layers.conv.writing import consts, entry_seen, entry_seen_by, settings_text
 
 ONE = FilterAxis(1, 1)
 
@@ -85,12 +85,12 @@ class Conv1d(Filters, Layer):
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
         axes, biased, grouped = (self.axis(x),), self.bias is not False, self.groups > 1
-        moment = looking("x", axes, "f // Fg * Cg + c" if grouped else "c")
+        moment = entry_seen("x", axes, "f // Fg * Cg + c" if grouped else "c")
         if grouped:
-            slope = looked_at("dy", axes, "c // Cg * Fg + g", "W[u, c % Cg, c // Cg * Fg + g]")
+            slope = entry_seen_by("dy", axes, "c // Cg * Fg + g", "W[u, c % Cg, c // Cg * Fg + g]")
         else:
-            slope = looked_at("dy", axes, "f", "W[u,c,f]")
-        window = "a filter weighs what it sees" + (", of its group" if grouped else "") + told(axes)
+            slope = entry_seen_by("dy", axes, "f", "W[u,c,f]")
+        window = "a filter weighs what it sees" + (", of its group" if grouped else "") + settings_text(axes)
         return [
             Eq("y[n,p,f]", ("b[f] + " if biased else "") + f"sum(u,c, W[u,c,f] * {moment})", window),
             Eq("dW[u,c,f]", f"sum(n,p, dy[n,p,f] * {moment})", "a weight works in every window; they add"),

@@ -16,7 +16,7 @@ from bpcli.parts.activations import Relu
 from bpcli.parts.layers.conv.axes import FilterAxis, fitted
 from bpcli.parts.layers.conv.filters import AROUND, Filters, Padding, pair, split
 from bpcli.parts.layers.conv.passes import Passes, passes
-from bpcli.parts.layers.conv.writing import consts, looked_at, looking, told
+from bpcli.parts.layers.conv.writing import consts, entry_seen, entry_seen_by, settings_text
 from bpcli.parts.layers.windows import Pair
 
 
@@ -96,12 +96,12 @@ class Conv2d(Filters, Layer):
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
         axes, biased, grouped = self.axes(x), self.bias is not False, self.groups > 1
-        pixel = looking("x", axes, "f // Fg * Cg + c" if grouped else "c")
+        pixel = entry_seen("x", axes, "f // Fg * Cg + c" if grouped else "c")
         if grouped:
-            slope = looked_at("dy", axes, "c // Cg * Fg + g", "W[u, v, c % Cg, c // Cg * Fg + g]")
+            slope = entry_seen_by("dy", axes, "c // Cg * Fg + g", "W[u, v, c % Cg, c // Cg * Fg + g]")
         else:
-            slope = looked_at("dy", axes, "f", "W[u,v,c,f]")
-        window = "a filter weighs what it sees" + (", of its group" if grouped else "") + told(axes)
+            slope = entry_seen_by("dy", axes, "f", "W[u,v,c,f]")
+        window = "a filter weighs what it sees" + (", of its group" if grouped else "") + settings_text(axes)
         return [
             Eq("y[n,p,q,f]", ("b[f] + " if biased else "") + f"sum(u,v,c, W[u,v,c,f] * {pixel})", window),
             Eq("dW[u,v,c,f]", f"sum(n,p,q, dy[n,p,q,f] * {pixel})", "a weight works in every window; they add"),

@@ -14,21 +14,21 @@ from typing import NamedTuple
 import numpy as np
 
 from bpcli.family.plan import Array, Frame, Shape
-from bpcli.numeric.products import LARGEST, Cuts, cuts, in_parts, in_tiles
+from bpcli.numeric.products import MAX_MACS, Cuts, cuts, in_parts, in_tiles
 from bpcli.numeric.threads import CHUNKS, Chunk, chunk_range
 from bpcli.parts.layers.conv.axes import FilterAxis
 from bpcli.parts.layers.conv.recorded import RecordedCalls
 
-__all__ = ["Correlation", "Look", "Piece"]
+__all__ = ["Correlation", "Piece", "WindowLayout"]
 
-BLOCK = 1 << 18
+MAX_MATRIX_ENTRIES = 1 << 18
 """Numbers of a matrix of windows: a megabyte in float32, so that it stays in a level 2 cache. Much smaller ones are
 multiplied so soon that two threads stand in each other's way, asking for the interpreter's lock."""
 
-MOVE = 10
+MACS_PER_MOVE = 10
 """Multiply-adds that take as long as to move one number."""
 
-SHORT = 12
+MIN_RUN_ENTRIES = 12
 """Neighbouring numbers of a window from which on a window is copied at once; below, a row of pixels at a time is."""
 
 
@@ -41,7 +41,7 @@ class Piece(NamedTuple):
     bottom: int
 
 
-class Look(NamedTuple):
+class WindowLayout(NamedTuple):
     """Where the windows of a piece stand. `shape` has an axis for each of groups, images, rows and columns of outputs,
     rows and columns of weights, channels (or weights first); `there` and `here` are the steps, in bytes, to walk them
     in the images, from `start` on, and in the `matrix`. `padded` is the shape of the images with zeros around them, of
@@ -75,17 +75,17 @@ class Correlation:
         self.least = 2  # pieces of a chunk: the windows of a whole batch are never there at once
         self.ones = bias  # whether windows have a last column of 1
         self.places = h.out * w.out
-        self.images, self.tall = self.together()
+        self.images, self.tall = self.piece_size()
         whole = groups == 1 and w.dilation == 1
-        self.across = channels * (w.kernel if whole else 1) < SHORT
+        self.across = channels * (w.kernel if whole else 1) < MIN_RUN_ENTRIES
         moved = self.room(h.out) + self.places * groups * filters
-        self.cost = self.places * self.size + MOVE * moved  # of one image
-        self._looks: dict[tuple[int, int, int, int], Look] = {}
+        self.cost = self.places * self.size + MACS_PER_MOVE * moved  # of one image
+        self._layouts: dict[tuple[int, int, int, int], WindowLayout] = {}
 
-    def together(self) -> tuple[int, int]:
+    def piece_size(self) -> tuple[int, int]:
         """How many images make a piece, and how many rows of their outputs: all, unless it is one image's."""
-        images, row = BLOCK // self.room(self.h.out), self.room(1)
-        return (images, self.h.out) if images else (1, min(self.h.out, max(1, BLOCK // row)))
+        images, row = MAX_MATRIX_ENTRIES // self.room(self.h.out), self.room(1)
+        return (images, self.h.out) if images else (1, min(self.h.out, max(1, MAX_MATRIX_ENTRIES // row)))
 
     def room(self, high: int) -> int:
         """Numbers of a chunk's `windows` that so many rows of outputs of an image take."""
@@ -99,7 +99,7 @@ class Correlation:
             "padded": self.images * high * ((self.w.out - 1) * self.w.stride + self.w.span) * self.depth,
             "windows": self.images * self.room(self.tall),
             "made": places * self.groups * self.filters if apart else 0,
-            "terms": self.size * self._cut(places, max(BLOCK, self.size)).terms,
+            "terms": self.size * self._cut(places, max(MAX_MATRIX_ENTRIES, self.size)).terms,
             "totals": self.size,
         }
 
@@ -119,7 +119,7 @@ class Correlation:
             for top in range(0, self.h.out, self.tall):
                 yield Piece(first, min(first + images, own.stop), top, min(top + self.tall, self.h.out))
 
-    def lay_on(self, record: RecordedCalls, x: Array, matrix: Array, y: Array, f: Frame, chunk: Chunk) -> None:
+    def correlate(self, record: RecordedCalls, x: Array, matrix: Array, y: Array, f: Frame, chunk: Chunk) -> None:
         """Records the chunk's share of y, n p q (g f), from images x, n h w (g c)."""
         whole = y.flags.c_contiguous
         for piece, windows in self.windows(record, x, f, chunk):
@@ -134,7 +134,7 @@ class Correlation:
             if not whole:
                 record(np.copyto, outputs, made.reshape(outputs.shape))
 
-    def add_up(self, record: RecordedCalls, x: Array, dy: Array, f: Frame, chunk: Chunk) -> None:
+    def weight_gradient(self, record: RecordedCalls, x: Array, dy: Array, f: Frame, chunk: Chunk) -> None:
         """Records the chunk's share of the matrix's gradient, into its row of `totals`."""
         total = f.totals[chunk.number, : self.size].reshape(self.shape)
         record(total.fill, 0)
@@ -161,7 +161,7 @@ class Correlation:
     def _cut(self, places: int, room: int) -> Cuts:
         """How the gradient over so many places is cut, where there is room for so many numbers of terms."""
         cut = cuts(self.rows, places, self.filters, room // self.size)
-        if self.bias and self.rows * places * self.filters > LARGEST:  # a row more than weights seldom has equal parts
+        if self.bias and self.rows * places * self.filters > MAX_MACS:  # a row more than weights seldom has equal parts
             apart = cuts(self.taps, places, self.filters, room // self.size)
             return apart if apart.rows > 1 else cut
         return cut
@@ -175,10 +175,10 @@ class Correlation:
     def windows(self, record: RecordedCalls, x: Array, f: Frame, chunk: Chunk) -> Iterator[tuple[Piece, Array]]:
         """Records the chunk's share of a batch, piece by piece, with its windows as matrices: g (n p q) (u v c), and a
         last column of 1 for a bias."""
-        for piece, look, pixels, new in self.seen(record, x, f, chunk):
-            matrix: Array = f.windows[chunk.thread, : math.prod(look.matrix)].reshape(look.matrix)
-            target: Array = np.ndarray(look.shape, x.dtype, matrix, 0, look.here)
-            record(np.copyto, target, np.ndarray(look.shape, x.dtype, pixels, look.start, look.there))
+        for piece, layout, pixels, new in self.seen(record, x, f, chunk):
+            matrix: Array = f.windows[chunk.thread, : math.prod(layout.matrix)].reshape(layout.matrix)
+            target: Array = np.ndarray(layout.shape, x.dtype, matrix, 0, layout.here)
+            record(np.copyto, target, np.ndarray(layout.shape, x.dtype, pixels, layout.start, layout.there))
             if self.across:
                 matrix = matrix.transpose(0, 2, 1)
             if self.ones and new:
@@ -187,32 +187,32 @@ class Correlation:
 
     def seen(
         self, record: RecordedCalls, x: Array, f: Frame, chunk: Chunk
-    ) -> Iterator[tuple[Piece, Look, Array, bool]]:
+    ) -> Iterator[tuple[Piece, WindowLayout, Array, bool]]:
         """Records the chunk's share of a batch, piece by piece: the pixels it looks at, with the zeros around them; how
         it does, and whether otherwise than the piece before. What stands in the thread's memory beside the copies stays
         there from piece to piece."""
         before = None
         for piece in self.pieces(len(x), chunk):
-            look = self.look(piece.last - piece.first, piece.top, piece.bottom - piece.top, x.itemsize)
-            pixels, new = x[piece.first : piece.last], look is not before
-            if look.padded is not None:
-                padded: Array = f.padded[chunk.thread, : math.prod(look.padded)].reshape(look.padded)
+            layout = self.layout(piece.last - piece.first, piece.top, piece.bottom - piece.top, x.itemsize)
+            pixels, new = x[piece.first : piece.last], layout is not before
+            if layout.padded is not None:
+                padded: Array = f.padded[chunk.thread, : math.prod(layout.padded)].reshape(layout.padded)
                 if new:
                     record(padded.fill, 0)
-                record(np.copyto, padded[look.inner], pixels[look.seen])
+                record(np.copyto, padded[layout.inner], pixels[layout.seen])
                 pixels = padded
-            yield piece, look, pixels, new
-            before = look
+            yield piece, layout, pixels, new
+            before = layout
 
-    def look(self, n: int, top: int, high: int, item: int) -> Look:
+    def layout(self, n: int, top: int, high: int, item: int) -> WindowLayout:
         """How n images are looked at by `high` rows of outputs from `top` on; numbers have `item` bytes."""
         key = n, top, high, item
-        if key not in self._looks:
-            self._looks[key] = self._work_out(n, top * self.h.stride - self.h.before, high, item)
-        return self._looks[key]
+        if key not in self._layouts:
+            self._layouts[key] = self._work_out(n, top * self.h.stride - self.h.before, high, item)
+        return self._layouts[key]
 
-    def _work_out(self, n: int, top: int, high: int, item: int) -> Look:
-        """As `look`, from row `top` of the pixels on."""
+    def _work_out(self, n: int, top: int, high: int, item: int) -> WindowLayout:
+        """As `layout`, from row `top` of the pixels on."""
         h, w, groups, channels = self.h, self.w, self.groups, self.channels
         tall, wide = (high - 1) * h.stride + h.span, (w.out - 1) * w.stride + w.span
         first, last = max(top, 0), max(min(h.size, top + tall), 0)
@@ -221,23 +221,23 @@ class Correlation:
         inside = last - first == tall and right - left == wide
         row, start = (w.size * pixel, (first * w.size + left) * pixel) if inside else (wide * pixel, 0)
         move = ((h.size if inside else tall) * row, h.stride * row, w.stride * pixel)  # images, rows, columns
-        look = (h.dilation * row, w.dilation * pixel, item)  # rows and columns of weights, channels
+        steps = (h.dilation * row, w.dilation * pixel, item)  # rows and columns of weights, channels
         by_place, by_weight = (n, high, w.out), (h.kernel, w.kernel, channels)
         across, down = (w.kernel * channels, channels, 1), (high * w.out, w.out, 1)
         if self.across:
-            shape, there = (groups, *by_weight, *by_place), (channels * item, *look, *move)
+            shape, there = (groups, *by_weight, *by_place), (channels * item, *steps, *move)
             here = (places * weight, *(places * item * step for step in across), *(item * step for step in down))
             matrix = (groups, self.rows, places)
         else:
-            shape, there = (groups, *by_place, *by_weight), (channels * item, *move, *look)
+            shape, there = (groups, *by_place, *by_weight), (channels * item, *move, *steps)
             here = (places * weight, *(weight * step for step in down), *(item * step for step in across))
             matrix = (groups, places, self.rows)
         if inside:
-            return Look(shape, there, here, start, matrix, None, (), ())
+            return WindowLayout(shape, there, here, start, matrix, None, (), ())
         every = slice(None)
         if last <= first or right <= left:  # nothing but zeros is seen
             nothing = (every, slice(0), slice(0))
-            return Look(shape, there, here, 0, matrix, (n, tall, wide, self.depth), nothing, nothing)
+            return WindowLayout(shape, there, here, 0, matrix, (n, tall, wide, self.depth), nothing, nothing)
         rows, columns = slice(first - top, last - top), slice(left + w.before, right + w.before)
         padded, seen = (n, tall, wide, self.depth), (every, slice(first, last), slice(left, right))
-        return Look(shape, there, here, 0, matrix, padded, (every, rows, columns), seen)
+        return WindowLayout(shape, there, here, 0, matrix, padded, (every, rows, columns), seen)

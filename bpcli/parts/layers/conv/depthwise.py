@@ -6,7 +6,7 @@ import numpy as np
 
 from bpcli.family.plan import Array, Frame
 from bpcli.numeric.threads import Chunk
-from bpcli.parts.layers.conv.correlation import Correlation, Look
+from bpcli.parts.layers.conv.correlation import Correlation, WindowLayout
 from bpcli.parts.layers.conv.recorded import RecordedCalls
 
 __all__ = ["Depthwise"]
@@ -30,34 +30,34 @@ class Depthwise(Correlation):
     def memory(self, apart: bool) -> dict[str, int]:
         return {**super().memory(apart), "terms": (self.rows + 1) * self.run * self.groups}
 
-    def lay_on(self, record: RecordedCalls, x: Array, matrix: Array, y: Array, f: Frame, chunk: Chunk) -> None:
+    def correlate(self, record: RecordedCalls, x: Array, matrix: Array, y: Array, f: Frame, chunk: Chunk) -> None:
         weights = f.terms[chunk.thread, : self.rows * self.run * self.groups].reshape(self.rows, self.run, self.groups)
         record(np.copyto, weights, matrix.transpose(1, 2, 0))
         weights = weights.reshape(self.rows, -1)
-        for piece, look, pixels, _ in self.seen(record, x, f, chunk):
+        for piece, layout, pixels, _ in self.seen(record, x, f, chunk):
             outputs = y[piece.first : piece.last, piece.top : piece.bottom]
             whole = outputs.flags.c_contiguous
             shape = (*outputs.shape[:2], self.w.out // self.run, self.run * self.groups)
             total = outputs.reshape(shape) if whole else f.made[chunk.thread, : outputs.size].reshape(shape)
             term = f.windows[chunk.thread, : outputs.size].reshape(shape)
-            record(np.multiply, self._at(0, look, pixels, shape), weights[0], out=total)
+            record(np.multiply, self._at(0, layout, pixels, shape), weights[0], out=total)
             for k in range(1, self.taps):
-                record(np.multiply, self._at(k, look, pixels, shape), weights[k], out=term)
+                record(np.multiply, self._at(k, layout, pixels, shape), weights[k], out=term)
                 record(np.add, total, term, out=total)
             if self.bias:
                 record(np.add, total, weights[self.taps], out=total)
             if not whole:
                 record(np.copyto, outputs, total.reshape(outputs.shape))
 
-    def add_up(self, record: RecordedCalls, x: Array, dy: Array, f: Frame, chunk: Chunk) -> None:
+    def weight_gradient(self, record: RecordedCalls, x: Array, dy: Array, f: Frame, chunk: Chunk) -> None:
         total = f.totals[chunk.number, : self.size].reshape(self.groups, self.rows)
         record(total.fill, 0)
-        for piece, look, pixels, _ in self.seen(record, x, f, chunk):
+        for piece, layout, pixels, _ in self.seen(record, x, f, chunk):
             slopes = dy[piece.first : piece.last, piece.top : piece.bottom]
             slopes = slopes.reshape(*slopes.shape[:2], self.w.out // self.run, self.run * self.groups)
             term = f.terms[chunk.thread, : self.run * self.groups]
             for k in range(self.taps):
-                record(np.einsum, "npqg,npqg->g", self._at(k, look, pixels, slopes.shape), slopes, out=term)
+                record(np.einsum, "npqg,npqg->g", self._at(k, layout, pixels, slopes.shape), slopes, out=term)
                 self._add_run(record, total[:, k], term)
             if self.bias:
                 record(np.einsum, "npqg->g", slopes, out=term)
@@ -67,9 +67,9 @@ class Depthwise(Correlation):
         for part in term.reshape(self.run, self.groups):
             record(np.add, total, part, out=total)
 
-    def _at(self, k: int, look: Look, pixels: Array, shape: tuple[int, ...]) -> Array:
+    def _at(self, k: int, layout: WindowLayout, pixels: Array, shape: tuple[int, ...]) -> Array:
         """What outputs see at weight k, n p q g."""
-        down, right = look.there[1:3] if self.across else look.there[4:6]
-        image, row, column = look.there[4:] if self.across else look.there[1:4]
-        start = look.start + k // self.w.kernel * down + k % self.w.kernel * right
-        return np.ndarray(shape, pixels.dtype, pixels, start, (image, row, column, look.there[0]))
+        down, right = layout.there[1:3] if self.across else layout.there[4:6]
+        image, row, column = layout.there[4:] if self.across else layout.there[1:4]
+        start = layout.start + k // self.w.kernel * down + k % self.w.kernel * right
+        return np.ndarray(shape, pixels.dtype, pixels, start, (image, row, column, layout.there[0]))

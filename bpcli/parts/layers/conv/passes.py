@@ -74,7 +74,7 @@ class Passes:
         """A convolution: y, n p q (g f), from x, n h w (g c)."""
 
         def record(calls: RecordedCalls, chunk: Chunk) -> None:
-            self._lay_on(calls, f, x, y, chunk)
+            self._correlate(calls, f, x, y, chunk)
 
         return recorded_work(f, "forward", record, len(x) * self.there.cost, lambda: self._set_there(f, W, b))
 
@@ -88,7 +88,7 @@ class Passes:
                 self._set_back(f, W, None)
 
         def record(calls: RecordedCalls, chunk: Chunk) -> None:
-            self.there.add_up(calls, x, dy, f, chunk)
+            self.there.weight_gradient(calls, x, dy, f, chunk)
             if dx is not None:
                 self._send_back(calls, f, dy, None, dx, chunk)
 
@@ -111,23 +111,23 @@ class Passes:
                 self._set_there(f, W, None)
 
         def record(calls: RecordedCalls, chunk: Chunk) -> None:
-            self.there.add_up(calls, dy, x, f, chunk)
+            self.there.weight_gradient(calls, dy, x, f, chunk)
             if dx is not None:
-                self._lay_on(calls, f, dy, dx, chunk)
+                self._correlate(calls, f, dy, dx, chunk)
 
         cost = len(x) * self.there.cost * (1 if dx is None else 2)
         return recorded_work(f, "backward", record, cost, prepare, lambda: self._gradient(f, dW, None))
 
     def _set_there(self, f: Frame, W: Array, b: Array | None) -> None:
-        """Lays the filters out as a matrix, for `_lay_on`."""
+        """Lays the filters out as a matrix, for `_correlate`."""
         matrix = f.matrix[: self.there.size].reshape(self.there.shape)
         np.copyto(self._by_weight(matrix), self._by_group(W))
         if b is not None:
             matrix[:, self.there.taps] = b.reshape(self.groups, self.filters)
 
-    def _lay_on(self, record: RecordedCalls, f: Frame, x: Array, y: Array, chunk: Chunk) -> None:
+    def _correlate(self, record: RecordedCalls, f: Frame, x: Array, y: Array, chunk: Chunk) -> None:
         """Records a chunk's share of y, n p q (g f), from images x, n h w (g c)."""
-        self.there.lay_on(record, x, f.matrix[: self.there.size].reshape(self.there.shape), y, f, chunk)
+        self.there.correlate(record, x, f.matrix[: self.there.size].reshape(self.there.shape), y, f, chunk)
 
     def _set_back(self, f: Frame, W: Array, b: Array | None) -> None:
         """Turns the filters round and lays them out as matrices, one a phase, for `_send_back`."""
@@ -146,7 +146,7 @@ class Passes:
             pixels = dx[:, way.h.pixels, way.w.pixels]
             if way.filters is not None:
                 matrix = f.matrix[way.at : way.at + way.filters.size].reshape(way.filters.shape)
-                way.filters.lay_on(record, dy, matrix, pixels, f, chunk)
+                way.filters.correlate(record, dy, matrix, pixels, f, chunk)
             else:
                 own = chunk_range(len(dx), chunk)
                 record(np.copyto, pixels[own.start : own.stop], 0 if b is None else b)

@@ -16,12 +16,12 @@ from bpcli.numeric.products import Cuts, cuts, in_parts, in_tiles
 from bpcli.numeric.threads import Chunk
 from bpcli.parts.layers.conv import correlation
 from bpcli.parts.layers.conv.axes import FilterAxis
-from bpcli.parts.layers.conv.correlation import Correlation, Look, Piece
+from bpcli.parts.layers.conv.correlation import Correlation, Piece, WindowLayout
 from bpcli.parts.layers.conv.recorded import RecordedCalls
 
 __all__ = ["Strips"]
 
-PLACES = 128
+MIN_PLACES = 128
 """Outputs of an image from which on a product for each image and filter row is large enough to be worth it."""
 
 
@@ -39,12 +39,12 @@ class Strips(Correlation):
         """Whether this is the faster way for images and filters of these sizes."""
         if h.stride > 1:
             return False
-        return h.kernel == 1 or (h.out * w.out >= PLACES and w.kernel * channels >= correlation.SHORT)
+        return h.kernel == 1 or (h.out * w.out >= MIN_PLACES and w.kernel * channels >= correlation.MIN_RUN_ENTRIES)
 
-    def together(self) -> tuple[int, int]:
-        images, high = super().together()
-        terms = self._cut(high * self.w.out, max(correlation.BLOCK, self.size)).terms * self.size  # of an image
-        return (images if self.h.kernel == 1 else max(1, min(images, correlation.BLOCK // terms))), high
+    def piece_size(self) -> tuple[int, int]:
+        (images, high), most = super().piece_size(), correlation.MAX_MATRIX_ENTRIES
+        terms = self._cut(high * self.w.out, max(most, self.size)).terms * self.size  # of an image
+        return (images if self.h.kernel == 1 else max(1, min(images, most // terms))), high
 
     def room(self, high: int) -> int:
         return self.line.room(high + self.h.span - 1)
@@ -53,7 +53,7 @@ class Strips(Correlation):
         need = super().memory(apart)
         images, places = self._apart(self.images, self.images * self.tall * self.w.out)
         need["made"] = images * places * self.groups * self.filters
-        terms = self._cut(places, max(correlation.BLOCK, self.size)).terms
+        terms = self._cut(places, max(correlation.MAX_MATRIX_ENTRIES, self.size)).terms
         need["terms"] = max((images * terms + 1) * self.size, self.w.out * self.groups * self.filters)
         return {**need, "padded": 0, "windows": 0} if self.plain else need
 
@@ -65,7 +65,7 @@ class Strips(Correlation):
         for piece in self.pieces(len(x), chunk):
             yield piece, x[piece.first : piece.last, piece.top : piece.bottom].reshape(1, -1, self.channels)
 
-    def lay_on(self, record: RecordedCalls, x: Array, matrix: Array, y: Array, f: Frame, chunk: Chunk) -> None:
+    def correlate(self, record: RecordedCalls, x: Array, matrix: Array, y: Array, f: Frame, chunk: Chunk) -> None:
         biases = f.terms[chunk.thread, : self.w.out * self.groups * self.filters].reshape(self.w.out, -1)
         if self.bias:  # for a whole row of outputs: short vectors are added slowly
             record(np.copyto, biases.reshape(self.w.out, self.groups, -1), matrix[:, self.taps])
@@ -86,7 +86,7 @@ class Strips(Correlation):
             if self.bias:
                 record(np.add, outputs, biases, out=outputs)
 
-    def add_up(self, record: RecordedCalls, x: Array, dy: Array, f: Frame, chunk: Chunk) -> None:
+    def weight_gradient(self, record: RecordedCalls, x: Array, dy: Array, f: Frame, chunk: Chunk) -> None:
         total = f.totals[chunk.number, : self.size].reshape(self.shape)
         record(total.fill, 0)
         weights = total[:, : self.taps].reshape(self.groups, self.h.kernel, -1, self.filters)
@@ -113,8 +113,8 @@ class Strips(Correlation):
         """As a correlation's, where every filter row is a product of its own."""
         return cuts(self.line.rows, places, self.filters, room // self.size)
 
-    def look(self, n: int, top: int, high: int, item: int) -> Look:
-        return self.line.look(n, top, high + self.h.span - 1, item)
+    def layout(self, n: int, top: int, high: int, item: int) -> WindowLayout:
+        return self.line.layout(n, top, high + self.h.span - 1, item)
 
     def _apart(self, images: int, places: int) -> tuple[int, int]:
         """How many products a filter row takes, and the output places of each: strips of different images are apart,

@@ -16,7 +16,7 @@ from bpcli.numeric.threads import ChunkedWork, in_chunks, run_together
 from bpcli.parts.layers.conv.axes import FilterAxis, same
 from bpcli.parts.layers.conv.filters import Filters, Padding, pair
 from bpcli.parts.layers.conv.passes import Passes, passes
-from bpcli.parts.layers.conv.writing import consts, looked_at, looking, told
+from bpcli.parts.layers.conv.writing import consts, entry_seen, entry_seen_by, settings_text
 from bpcli.parts.layers.windows import Margin, Pair
 
 
@@ -114,13 +114,13 @@ class ConvTranspose2d(Filters, Layer):
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
         axes, biased = self.axes(x), self.bias is not False
-        pixel = looked_at("x", axes, "c", "W[u,v,c,f]", turned=True)
-        slope = looking("dy", axes, "f", turned=True)
+        pixel = entry_seen_by("x", axes, "c", "W[u,v,c,f]", turned=True)
+        slope = entry_seen("dy", axes, "f", turned=True)
         return [
             Eq(
                 "y[n,p,q,f]",
                 ("b[f] + " if biased else "") + f"sum(u,v,c, {pixel})",
-                "all pixels that reach so far" + told(axes),
+                "all pixels that reach so far" + settings_text(axes),
             ),
             Eq("dW[u,v,c,f]", f"sum(n,h,w, x[n,h,w,c] * {slope})", "a weight is put down with every pixel; they add"),
             *([Eq("db[f]", "sum(n,p,q, dy[n,p,q,f])", "a bias is in every output")] if biased else []),

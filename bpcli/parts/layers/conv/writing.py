@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from bpcli.parts.layers.conv.axes import FilterAxis
 
-__all__ = ["Along", "consts", "looked_at", "looking", "told", "written_axes"]
+__all__ = ["Along", "consts", "entry_seen", "entry_seen_by", "settings_text", "written_axes"]
 
 
 class Along(NamedTuple):
@@ -65,7 +65,7 @@ def consts(axes: Sequence[FilterAxis]) -> dict[str, float]:
     return found
 
 
-def told(axes: Sequence[FilterAxis]) -> str:
+def settings_text(axes: Sequence[FilterAxis]) -> str:
     """The same for a reader, as the end of a remark: `; stride s = 2, zeros a = 1`."""
     words = {"s": "stride", "r": "dilation", "a": "zeros"}
     return "".join(
@@ -74,13 +74,13 @@ def told(axes: Sequence[FilterAxis]) -> str:
     )
 
 
-def looking(array: str, axes: Sequence[FilterAxis], last: str, turned: bool = False) -> str:
+def entry_seen(array: str, axes: Sequence[FilterAxis], last: str, turned: bool = False) -> str:
     """The entry of `array` that output p, q sees at weight u, v; 0 outside of it."""
     read = f"{array}[n, {', '.join(along.pixel for along in written_axes(axes, turned))}, {last}]"
     return read if all(axis.inside for axis in axes) else f"pad({read})"
 
 
-def looked_at(array: str, axes: Sequence[FilterAxis], last: str, times: str, turned: bool = False) -> str:
+def entry_seen_by(array: str, axes: Sequence[FilterAxis], last: str, times: str, turned: bool = False) -> str:
     """The entry of `array` at the output that sees pixel h, w at weight u, v, times a factor; 0 where there is none."""
     along = written_axes(axes, turned)
     places = ", ".join(f"({a.reach}) // {a.stride}" if a.stride else a.reach for a in along)
