@@ -25,7 +25,7 @@ def check(
     Shows the layers with their shapes and costs, the rows of each split, and the first rows.
     """
     from bpcli.render.console import say, show, show_json, show_problems, waiting
-    from bpcli.render.describe.check import checking
+    from bpcli.render.describe.check import check_page
     from bpcli.render.json_text import dumps
     from bpcli.studies.custom.load import load
     from bpcli.studies.describe.check import report as study
@@ -46,4 +46,4 @@ def check(
     if json:
         show_json(dumps(report))
     else:
-        show(*checking(report))
+        show(*check_page(report))

@@ -49,14 +49,14 @@ def init(
 
     from bpcli.render.console import say, show_plain, waiting
     from bpcli.render.describe.examples import next_step
-    from bpcli.studies.init.init import from_data, from_nothing
+    from bpcli.studies.init.init import write_config, write_example
 
     with waiting("looking at the data"):
         if data is None:
-            found = from_nothing(task.value if task else "classify", out, force=force)
+            found = write_example(task.value if task else "classify", out, force=force)
         else:
             kind = None if task is None else task.value
-            found = from_data(data, tuple(target or ()), kind, out, force=force)  # type: ignore[arg-type]  # not images
+            found = write_config(data, tuple(target or ()), kind, out, force=force)  # type: ignore[arg-type]
     if found.file is None:
         show_plain(found.text)
     else:

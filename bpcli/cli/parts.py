@@ -28,10 +28,10 @@ def parts(
     from bpcli.render.describe.parts import listing, markdown, page
     from bpcli.render.json_text import dumps
     from bpcli.studies.custom.load import load
-    from bpcli.studies.describe.parts import list_parts, named
+    from bpcli.studies.describe.parts import find_parts, list_parts
 
     load(with_ or ())
-    rows = list_parts() if name is None else named(name)
+    rows = list_parts() if name is None else find_parts(name)
     single = name is not None and all(row.type == name for row in rows)
     if json:
         show_json(dumps(rows))

@@ -17,11 +17,11 @@ from bpcli.render.console import printable, table
 from bpcli.render.numbers import duration
 from bpcli.render.run.curve import curves
 
-LOUD = {"warning": "bold red", "notice": "bold yellow", "ok": "green"}
-PROSE = 100  # columns that text takes at most
-SAME = 0.95  # of the loss before: what is above it is no gain
-HIGHEST = 2.0  # times the first loss: what a plot shows of one that explodes
-INDENT = 2
+LEVEL_STYLES = {"warning": "bold red", "notice": "bold yellow", "ok": "green"}
+MAX_TEXT_WIDTH = 100  # characters of a line of text
+UNCHANGED_RATIO = 0.95  # of the loss after over that before: above it is no gain
+MAX_PLOTTED_RATIO = 2.0  # of a loss over the first one, in a plot of one that explodes
+INDENT = 2  # characters
 
 
 def brief(value: float | None) -> str:
@@ -42,9 +42,9 @@ def share(value: float | None) -> str:
 
 def diagnosis(report: DiagnoseReport, columns: int) -> list[RenderableType]:
     """What `diagnose` prints, for so many columns."""
-    width = min(columns, PROSE)
-    ill = [s for s in report.symptoms if s.level != "ok"]
-    well = [s for s in report.symptoms if s.level == "ok"]
+    width = min(columns, MAX_TEXT_WIDTH)
+    symptoms = [s for s in report.symptoms if s.level != "ok"]
+    passed = [s for s in report.symptoms if s.level == "ok"]
     found: list[RenderableType] = [
         Text(f"{printable(report.name)}: weights {printable(report.weights)}, measured on {report.rows}"),
         Text(f"loss {report.loss:.6g}; the best prediction that is the same for every row has {report.constant:.6g}"),
@@ -53,16 +53,16 @@ def diagnosis(report: DiagnoseReport, columns: int) -> list[RenderableType]:
         *_plots(report, columns),
         Text(),
     ]
-    for symptom in ill:
-        found += [*_finding(symptom, width), Text()]
-    if well:
-        found += [_well(well, width), Text()]
-    found += [_prose(line, width, "dim") for line in _closing(report)]
-    return [*found, Text(_verdict(ill) + f", in {duration(report.seconds)}", "bold")]
+    for symptom in symptoms:
+        found += [*_symptom(symptom, width), Text()]
+    if passed:
+        found += [_passed_checks(passed, width), Text()]
+    found += [_paragraph(line, width, "dim") for line in _closing(report)]
+    return [*found, Text(_verdict(symptoms) + f", in {duration(report.seconds)}", "bold")]
 
 
 def _layers(rows: tuple[HealthRow, ...], width: int) -> Iterator[RenderableType]:
-    """The table, without layers that learn nothing and close nothing."""
+    """The table of layers with weights or with units that can be dead."""
     shown = [row for row in rows if row.gradient is not None or row.dead is not None]
     found = table(
         "layer", ">|grad|", ">|W|", ">step", ">error", ">mean", ">dev", ">dead", ">at ends"
@@ -75,14 +75,14 @@ def _layers(rows: tuple[HealthRow, ...], width: int) -> Iterator[RenderableType]
     yield found
     steps = "step: the first, over |W|; " if any(row.update is not None for row in shown) else ""
     legend = f"{steps}error: root mean square of dL/dy; mean, dev: of outputs; dead: units that no row opens; "
-    yield _prose(f"{legend}at ends: outputs where the slope is nearly 0", width, "dim")
+    yield _paragraph(f"{legend}at ends: outputs where the slope is nearly 0", width, "dim")
     left = len(rows) - len(shown)
     if left:
         yield Text(f"and {left} layer{'s' * (left != 1)} without weights or a flat end (all: --json)", "dim")
 
 
 def _plots(report: DiagnoseReport, columns: int) -> list[RenderableType]:
-    """The range test, and the batch that is learned by heart."""
+    """The curves of the range test and of the batch that is overfitted."""
     drawn: list[Curve] = []
     if len(report.rates) > 1:
         x = tuple(round(math.log10(rate), 1) for rate, _ in report.rates)
@@ -96,34 +96,34 @@ def _plots(report: DiagnoseReport, columns: int) -> list[RenderableType]:
 
 def _capped(losses: list[float]) -> tuple[float, ...]:
     """Losses as a plot shows them: no higher than twice the first."""
-    top = HIGHEST * losses[0] if losses[0] > 0 else math.inf
+    top = MAX_PLOTTED_RATIO * losses[0] if losses[0] > 0 else math.inf
     return tuple(min(loss, top) if math.isfinite(loss) else top for loss in losses)
 
 
-def _finding(symptom: Symptom, width: int) -> Iterator[RenderableType]:
+def _symptom(symptom: Symptom, width: int) -> Iterator[RenderableType]:
     head = Text()
-    head.append(symptom.level, LOUD[symptom.level])
+    head.append(symptom.level, LEVEL_STYLES[symptom.level])
     head.append(f"  {symptom.check}", "bold")
     head.append(f", {printable(symptom.place)}" if symptom.place else "")
     yield head
-    yield _prose(symptom.figure, width, indent=INDENT)
+    yield _paragraph(symptom.figure, width, indent=INDENT)
     if symptom.why:
-        yield _prose(symptom.why, width, "dim", INDENT)
+        yield _paragraph(symptom.why, width, "dim", INDENT)
     for remedy in symptom.cures:
         yield from _remedy(remedy, width)
 
 
 def _remedy(remedy: Remedy, width: int) -> Iterator[RenderableType]:
-    """What to type, a `--set` a line, and below it what that is, and what it did."""
+    """What to type, one `--set` on each line, and below it what that is and what it did."""
     last = len(remedy.sets) - 1
     for i, setting in enumerate(remedy.sets):
         line = f"--set {shlex.quote(printable(setting))}" + " \\" * (i < last)
-        yield _prose(line, width, "cyan", INDENT + 2, INDENT + 8)  # quoted text may be broken where it has a space
-    yield _prose(remedy.text, width, indent=INDENT + 4)
+        yield _paragraph(line, width, "cyan", INDENT + 2, INDENT + 8)  # quoted text may be broken where it has a space
+    yield _paragraph(remedy.text, width, indent=INDENT + 4)
     if remedy.note:
-        yield _prose(remedy.note, width, "yellow", INDENT + 4)
+        yield _paragraph(remedy.note, width, "yellow", INDENT + 4)
     elif remedy.helps is not None:
-        yield _prose(_effect(remedy), width, "green" if remedy.helps else "yellow", INDENT + 4)
+        yield _paragraph(_effect(remedy), width, "green" if remedy.helps else "yellow", INDENT + 4)
 
 
 def _effect(remedy: Remedy) -> str:
@@ -132,26 +132,26 @@ def _effect(remedy: Remedy) -> str:
         parts.append(f"{remedy.figure}: {brief(remedy.before)} -> {brief(remedy.after)}")
     parts.append(f"{remedy.judged}: {_loss(remedy.loss_before)} -> {_loss(remedy.loss_after)}")
     before, after = remedy.loss_before or 0.0, remedy.loss_after or 0.0
-    said = "it helps" if remedy.helps else "it does not help"
-    if remedy.helps and after > SAME * before:
-        said = "it cures this, and does not lower the loss by itself"
-    return f"tried: {'; '.join(parts)}; {said}"
+    verdict = "it helps" if remedy.helps else "it does not help"
+    if remedy.helps and after > UNCHANGED_RATIO * before:
+        verdict = "it cures this, and does not lower the loss by itself"
+    return f"tried: {'; '.join(parts)}; {verdict}"
 
 
 def _loss(value: float | None) -> str:
     return "diverges" if value is None or not math.isfinite(value) else f"{value:.4g}"
 
 
-def _well(symptoms: list[Symptom], width: int) -> RenderableType:
+def _passed_checks(symptoms: list[Symptom], width: int) -> RenderableType:
     found = Table.grid(padding=(0, 2, 0, 0))
     longest = max(len(s.check) for s in symptoms)
     for symptom in symptoms:
-        figure = _prose(symptom.figure, width - longest - len("ok") - 4)
-        found.add_row(Text("ok", LOUD["ok"]), symptom.check, figure)
+        figure = _paragraph(symptom.figure, width - longest - len("ok") - 4)
+        found.add_row(Text("ok", LEVEL_STYLES["ok"]), symptom.check, figure)
     return found
 
 
-def _prose(text: str, width: int, style: str = "", indent: int = 0, hanging: int | None = None) -> Text:
+def _paragraph(text: str, width: int, style: str = "", indent: int = 0, hanging: int | None = None) -> Text:
     """A paragraph of at most `width` columns; words are never broken, so that what is to be typed can be copied."""
     behind = indent if hanging is None else hanging
     lines = textwrap.wrap(
@@ -168,9 +168,9 @@ def _closing(report: DiagnoseReport) -> Iterator[str]:
         yield f"not looked at: {note}" if note.startswith("how it") else note
 
 
-def _verdict(ill: list[Symptom]) -> str:
-    warnings, notices = (sum(s.level == level for s in ill) for level in ("warning", "notice"))
-    if not ill:
+def _verdict(symptoms: list[Symptom]) -> str:
+    warnings, notices = (sum(s.level == level for s in symptoms) for level in ("warning", "notice"))
+    if not symptoms:
         return "nothing found"
     counts = [f"{n} {word}{'s' * (n != 1)}" for n, word in ((warnings, "warning"), (notices, "notice")) if n]
     return " and ".join(counts)

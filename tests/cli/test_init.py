@@ -38,7 +38,7 @@ def test_on_stdout(lab: Lab) -> None:
     assert not Path("trees.yaml").exists()
 
 
-def test_starters(lab: Lab) -> None:
+def test_examples(lab: Lab) -> None:
     for task in ("classify", "regress", "images"):
         lab.good("init", "--task", task)
         lab.good("check", f"{task}.yaml")

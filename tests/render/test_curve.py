@@ -10,7 +10,7 @@ from bpcli.family import Activation, Schedule
 from bpcli.records.training import Curve
 from bpcli.render.run import curve as module
 from bpcli.render.run.curve import HEIGHT, LABELS, WIDTH, curves, plot
-from bpcli.studies.describe.parts import list_parts, named
+from bpcli.studies.describe.parts import find_parts, list_parts
 
 X = tuple(float(i) for i in range(-4, 5))
 OURS = {(leaf.family, kind) for family in (Activation, Schedule) for kind, leaf in family.registry.items()
@@ -100,28 +100,28 @@ def test_a_flat_line_stands_above_0() -> None:
 
 def test_who_has_a_curve() -> None:
     """Activations with their slope, and schedules."""
-    assert [c.name for c in named("relu")[0].curves] == ["y", "slope dy/dx"]
-    y, slope = named("relu")[0].curves
+    assert [c.name for c in find_parts("relu")[0].curves] == ["y", "slope dy/dx"]
+    y, slope = find_parts("relu")[0].curves
     assert (y.x[0], y.x[-1], y.y[0], y.y[-1]) == (-4, 4, 0, 4)
     assert set(slope.y) == {0, 1}
-    (course,) = named("cosine")[0].curves
+    (course,) = find_parts("cosine")[0].curves
     assert (course.x[0], course.x[-1], course.y[0], course.y[-1]) == (0, 100, 0.1, 0)
     for without in ("dense", "adam", "accuracy"):
-        assert named(without)[0].curves == ()
+        assert find_parts(without)[0].curves == ()
     assert not any(row.curves for row in list_parts())  # a list is not the place
     for family, kind in OURS:
-        found = next(r.curves for r in named(kind) if r.family == family)
+        found = next(r.curves for r in find_parts(kind) if r.family == family)
         assert len(found) == (2 if family == "activation" else 1)
 
 
 def test_what_the_curves_show() -> None:
     """Slopes are those of the curves, of softmax beside another number; plateau falls where nothing gets better."""
     for kind in ("gelu", "tanh", "softmax"):
-        y, slope = named(kind)[0].curves
+        y, slope = find_parts(kind)[0].curves
         assert np.allclose(np.gradient(y.y, y.x)[1:-1], slope.y[1:-1], atol=3e-3)
-    y, slope = named("softmax")[0].curves
+    y, slope = find_parts("softmax")[0].curves
     assert (y.name, slope.name, y.axis) == ("y[0]", "slope dy[0]/dx[0]", "x[0], and x[1] = 0")
     assert np.allclose(y.y, 1 / (1 + np.exp(-np.array(y.x))))
-    (course,) = named("plateau")[0].curves
+    (course,) = find_parts("plateau")[0].curves
     assert course.axis == "epochs without improvement"
     assert (course.y[20], course.y[21], course.y[41]) == (0.1, 0.05, 0.025)

@@ -11,13 +11,13 @@ from bpcli.records.training import CheckReport
 from bpcli.render.console import clipped, table
 from bpcli.render.numbers import date
 
-MOST_COLUMNS = 12  # of the data, shown one by one
-MOST_CLASSES = 20
-LONGEST = 24  # a cell of the first rows
-WIDE = 80  # columns of the terminal
+MAX_COLUMNS = 12  # of the data that are shown
+MAX_CLASSES = 20  # that are counted one by one
+MAX_CELL_WIDTH = 24  # characters of a cell of the first rows
+MAX_TABLE_WIDTH = 80  # characters
 
 
-def checking(report: CheckReport) -> list[RenderableType]:
+def check_page(report: CheckReport) -> list[RenderableType]:
     """What `check` prints."""
     return [
         Text(f"{report.file}: {report.name}"),
@@ -59,7 +59,7 @@ def _layers(report: CheckReport) -> RenderableType:
 
 
 def _splits(report: CheckReport) -> RenderableType:
-    classes = list(report.splits[0].classes) if len(report.splits[0].classes) <= MOST_CLASSES else []
+    classes = list(report.splits[0].classes) if len(report.splits[0].classes) <= MAX_CLASSES else []
     found = table("rows of", *(f">{split.name}" for split in report.splits))
     for name in classes:
         found.add_row(clipped(name), *(f"{split.classes[name]:,}" for split in report.splits))
@@ -81,12 +81,12 @@ def _augmentation(report: CheckReport) -> list[RenderableType]:
 def _columns(report: CheckReport) -> list[RenderableType]:
     gaps = any(column.missing for column in report.columns)
     found = table("input", "kind", ">from", ">to", *([">missing"] if gaps else []), "what is done")
-    for column in report.columns[:MOST_COLUMNS]:
-        ends = (column.low, column.high)
-        low, high = ("" if v is None else date(v) if column.kind == "date" else f"{v:.6g}" for v in ends)
+    for column in report.columns[:MAX_COLUMNS]:
+        limits = (column.low, column.high)
+        low, high = ("" if v is None else date(v) if column.kind == "date" else f"{v:.6g}" for v in limits)
         missing = [_share(column.missing)] if gaps else []
         found.add_row(clipped(column.name), column.kind, low, high, *missing, column.treatment)
-    left = len(report.columns) - MOST_COLUMNS
+    left = len(report.columns) - MAX_COLUMNS
     return [found, *([Text(f"and {left} more columns (all: --json)", "dim")] if left > 0 else [])]
 
 
@@ -96,12 +96,12 @@ def _share(missing: float) -> str:
 
 def _first(report: CheckReport) -> list[RenderableType]:
     header, rows = report.first_header, report.first_rows
-    cut = len(header) > MOST_COLUMNS
+    cut = len(header) > MAX_COLUMNS
     if cut:  # the first inputs and the target
-        header = (*header[: MOST_COLUMNS - 4], "...", header[-1])
-        rows = tuple((*r[: MOST_COLUMNS - 4], "...", r[-1]) for r in rows)
-    cells = [tuple(clipped(c, LONGEST) for c in column) for column in zip(header, *rows, strict=True)]
-    if sum(max(map(cell_len, column)) + 2 for column in cells) <= WIDE:
+        header = (*header[: MAX_COLUMNS - 4], "...", header[-1])
+        rows = tuple((*r[: MAX_COLUMNS - 4], "...", r[-1]) for r in rows)
+    cells = [tuple(clipped(c, MAX_CELL_WIDTH) for c in column) for column in zip(header, *rows, strict=True)]
+    if sum(max(map(cell_len, column)) + 2 for column in cells) <= MAX_TABLE_WIDTH:
         found = table(*(column[0] for column in cells))
         for row in zip(*(column[1:] for column in cells), strict=True):
             found.add_row(*row)

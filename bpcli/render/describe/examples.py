@@ -1,4 +1,4 @@
-"""The examples that come with the package, listed and copied; and a file that was begun."""
+"""The examples that come with the package, listed and copied; and what to type after `init`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def listing(known: Sequence[Example]) -> list[RenderableType]:
 
 
 def copied(known: Sequence[Example], configs: Sequence[Path], files: int) -> Text:
-    """What was copied, what is still missing, what to type next."""
+    """What was copied, what is missing, and what to type next."""
     text = Text(f"{files} files are in place\n")
     for example in known:
         if example.absent:

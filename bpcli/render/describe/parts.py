@@ -16,8 +16,8 @@ from bpcli.records.training import FieldRow, PartRow
 from bpcli.render.console import console, table
 from bpcli.render.run.curve import curves
 
-MEANING = 24  # columns at least for what a setting means
-NOTE = re.compile(r"[A-Z][a-z]+  +|Numerics +")  # how a note begins
+MIN_MEANING_WIDTH = 24  # characters for what a setting means
+NOTE_LABEL = re.compile(r"[A-Z][a-z]+  +|Numerics +")
 
 
 def listing(rows: Sequence[PartRow]) -> list[RenderableType]:
@@ -43,19 +43,19 @@ def page(row: PartRow) -> list[RenderableType]:
     if row.example:
         items += [Text("example", "dim"), Padding(Text(row.example), (0, 0, 0, 2)), Text()]
     if row.curves:
-        items += [curves(row.curves, _columns()), Text()]
+        items += [curves(row.curves, _terminal_width()), Text()]
     return items
 
 
-def _columns() -> int:
-    """How wide the terminal is."""
+def _terminal_width() -> int:
+    """Characters in a line of the terminal."""
     return console(sys.stdout).width
 
 
 def _paragraph(text: str) -> RenderableType:
     """Prose, or notes that each begin with a word in a column of its own (Shapes, Source, Numerics)."""
     lines = text.split("\n")
-    first = NOTE.match(lines[0])
+    first = NOTE_LABEL.match(lines[0])
     indent = first.end() if first is not None else 0
     notes: list[list[str]] = []
     for line in lines:
@@ -79,7 +79,7 @@ def _fields(fields: Sequence[FieldRow]) -> list[RenderableType]:
     facts = [(f.name, f.type, f.default or "required", f.range) for f in fields]
     headers = ("setting", "type", "default", "range")
     widths = [max(map(len, column)) for column in zip(headers, *facts, strict=True)]
-    if sum(widths) + 2 * len(widths) + MEANING <= _columns():
+    if sum(widths) + 2 * len(widths) + MIN_MEANING_WIDTH <= _terminal_width():
         found = table(*headers, "meaning")
         for fact, field in zip(facts, fields, strict=True):
             found.add_row(*fact, field.description)
@@ -94,7 +94,7 @@ def _fields(fields: Sequence[FieldRow]) -> list[RenderableType]:
 
 def _equations(equations: Sequence[tuple[str, str]]) -> list[RenderableType]:
     """Each with its reason beside it, or below it where there is no room."""
-    if sum(max(map(len, column)) for column in zip(*equations, strict=True)) < _columns() - 2:
+    if sum(max(map(len, column)) for column in zip(*equations, strict=True)) < _terminal_width() - 2:
         found = table("equations", "")
         for equation, why in equations:
             found.add_row(equation, Text(why, "dim"))

@@ -1,4 +1,4 @@
-"""What an experiment is, before it is trained: the layers with their shapes and costs, and the data they will see."""
+"""An experiment described before it is trained: its layers with their shapes and costs, and its data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bpcli.studies.run.setup import Setup, step_bytes, training_bytes
 
 
 def report(setup: Setup) -> CheckReport:
-    """The report of an experiment that fits together."""
+    """The report of an experiment whose parts fit together."""
     experiment, prepared = setup.experiment, setup.prepared
     rows = {name: (split.x, split.t) for name, split in prepared.splits.items()}
     layers = layer_rows(setup.network_plan, np.dtype(experiment.dtype).itemsize, setup.batch_size)
@@ -35,12 +35,12 @@ def report(setup: Setup) -> CheckReport:
         first_rows=prepared.first_rows,
         first_header=prepared.first_header,
         warnings=(*setup.warnings, *duplicate_warnings(rows), *setup.check_used_parts()),
-        augmentation=tuple(_said(part) for part in experiment.data.augment),
+        augmentation=tuple(_settings_text(part) for part in experiment.data.augment),
     )
 
 
-def _said(part: Part) -> tuple[str, str]:
-    """A part and all its settings."""
+def _settings_text(part: Part) -> tuple[str, str]:
+    """The type of a part, and its settings in words."""
     settings = dump(part)
     return settings.pop("type"), ", ".join(f"{key}: {value}" for key, value in settings.items())
 

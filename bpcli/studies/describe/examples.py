@@ -12,14 +12,14 @@ from bpcli.family.part import near
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.run.atomic import atomic_bytes
 
-CLAIMS = "_claims"  # what stands at the end of the name of a derivation to check
+CLAIMS_SUFFIX = "_claims"  # of the file name of a derivation that is to be marked
 SCHEMA = "bpcli.schema.json"
 
 
 @dataclass(frozen=True)
 class Example:
-    """One config: its name, what its first comment says, and the files that it needs, relative to the shelf; `absent`
-    are data files that do not come with the package."""
+    """One config: its name, its first comment, and the files that it needs, relative to the folder of examples;
+    `absent` are data files that do not come with the package."""
 
     name: str
     about: str
@@ -28,7 +28,7 @@ class Example:
 
 
 def examples_folder() -> Path:
-    """The folder with `configs` and `datasets`: in the installed package, or in the checkout that it runs from. Raises
+    """The folder of `configs` and `datasets`: in the installed package, or in the checkout that it runs from. Raises
     Failure where there is neither."""
     package = Path(bpcli.__file__).parent
     for folder in (package / "examples", package.parent):
@@ -41,17 +41,17 @@ def examples_folder() -> Path:
 def examples() -> tuple[Example, ...]:
     """All examples: those of the first level first, then by folder and name."""
     folder = examples_folder()
-    files = [f for f in (folder / "configs").rglob("*.yaml") if not f.stem.endswith(CLAIMS)]
+    files = [f for f in (folder / "configs").rglob("*.yaml") if not f.stem.endswith(CLAIMS_SUFFIX)]
     files.sort(key=lambda f: (len(f.relative_to(folder).parts), f.as_posix()))
     return tuple(_example(folder, file) for file in files)
 
 
 def copy_example(name: str, to: Path) -> tuple[Path, ...]:
-    """Puts an example into `to`, under the names it has here, so that its paths hold: the config in `configs`, its data
-    in `datasets`. The config comes first in what is returned.
+    """Copies an example into `to`, under the same names, so that its paths hold: the config in `configs`, its data in
+    `datasets`. Returns the files, the config first.
 
-    A file that is there already is left alone where it is the same. Raises Failure: no such example (with the nearest),
-    another file in a place where one has to be.
+    A file that is there already is left alone where it is the same. Raises Failure where there is no such example (with
+    the nearest), and where another file is in the way.
     """
     known = {e.name: e for e in examples()}
     if name not in known:
@@ -64,13 +64,13 @@ def copy_example(name: str, to: Path) -> tuple[Path, ...]:
 
 
 def copy_dataset(name: str, to: Path) -> tuple[Path, ...]:
-    """Puts a data set into `to`/datasets. Raises Failure as `copy_example`."""
+    """Copies a data set into `to`/datasets. Raises Failure as `copy_example` does."""
     folder = examples_folder()
-    return copy_files(tuple(_beside(folder, folder / "datasets" / name)), to)
+    return copy_files(tuple(_folder_files(folder, folder / "datasets" / name)), to)
 
 
 def copy_files(files: tuple[str, ...], to: Path) -> tuple[Path, ...]:
-    """Copies files of the shelf to their places in `to`; all of them or, where one is in the way, none."""
+    """Copies files of the examples to their places in `to`: all, or none where another file is in the way."""
     folder = examples_folder()
     content = {to / file: (folder / file).read_bytes() for file in files}
     for place, data in content.items():
@@ -80,12 +80,12 @@ def copy_files(files: tuple[str, ...], to: Path) -> tuple[Path, ...]:
             raise Failure(Problem(text, code="taken", help=help), exit=Exit.CANNOT_CREATE)
     for place, data in content.items():
         if not place.exists():
-            _made(place.parent)
+            _make_folder(place.parent)
             atomic_bytes(place, data)
     return tuple(content)
 
 
-def _made(folder: Path) -> None:
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -96,19 +96,19 @@ def _made(folder: Path) -> None:
 
 def _example(folder: Path, file: Path) -> Example:
     name = file.relative_to(folder / "configs").with_suffix("").as_posix()
-    claims = file.with_name(f"{file.stem}{CLAIMS}.yaml")
+    claims = file.with_name(f"{file.stem}{CLAIMS_SUFFIX}.yaml")
     files = [file, folder / "configs" / SCHEMA, *([claims] if claims.exists() else [])]
     found, absent = [f.relative_to(folder).as_posix() for f in files], []
     for source in _sources(read(file).data.get("data", {})):
         place = file.parent / source
         if folder.resolve() in place.resolve().parents:
-            found += _beside(folder, place.resolve().parent)
+            found += _folder_files(folder, place.resolve().parent)
         else:
             absent.append(source)
     return Example(name, _about(file), tuple(dict.fromkeys(found)), tuple(absent))
 
 
-def _beside(folder: Path, place: Path) -> Iterator[str]:
+def _folder_files(folder: Path, place: Path) -> Iterator[str]:
     """Every file in the folder of a data set: its licence stands in the README beside it."""
     yield from (f.relative_to(folder.resolve()).as_posix() for f in sorted(place.resolve().iterdir()) if f.is_file())
 
@@ -128,5 +128,5 @@ def _about(file: Path) -> str:
             break
         lines.append(line[2:].strip())
     text = " ".join(lines)
-    ends = [i for end in (". ", "; ") if (i := text.find(end)) > 0]
-    return text[: min(ends)] if ends else text.rstrip(".")
+    stops = [i for end in (". ", "; ") if (i := text.find(end)) > 0]
+    return text[: min(stops)] if stops else text.rstrip(".")

@@ -26,17 +26,17 @@ from bpcli.records.training import Curve, Exit, Failure, FieldRow, PartRow, Prob
 
 
 def list_parts() -> tuple[PartRow, ...]:
-    """All parts, by family; a part of several families under the narrowest (relu: activation, not layer)."""
-    return tuple(describe(leaf, family) for leaf, family in _leaves().items())
+    """Describes all parts, by family; a part of several families under the narrowest (relu: activation, not layer)."""
+    return tuple(describe(leaf, family) for leaf, family in _parts_by_family().items())
 
 
-def named(name: str) -> tuple[PartRow, ...]:
-    """The parts of that name, with their curves, or the family. Raises Failure, with the nearest name, where there is
-    none."""
-    leaves = _leaves()
+def find_parts(name: str) -> tuple[PartRow, ...]:
+    """Describes the parts of that name, with their curves, or those of the family. Raises Failure, with the nearest
+    name, where there is none."""
+    leaves = _parts_by_family()
     alone = [leaf for leaf in leaves if _kind(leaf) == name]
     if alone:
-        return tuple(replace(describe(leaf, leaves[leaf]), curves=_curves(_first(leaf))) for leaf in alone)
+        return tuple(replace(describe(leaf, leaves[leaf]), curves=_curves(_example_part(leaf))) for leaf in alone)
     found = tuple(describe(leaf, family) for leaf, family in leaves.items() if family == name)
     if found:
         return found
@@ -45,7 +45,7 @@ def named(name: str) -> tuple[PartRow, ...]:
     raise Failure(Problem(f"no part or family is called `{name}`", code="unknown-part", help=help), exit=Exit.USAGE)
 
 
-def _leaves() -> dict[type[Part], str]:
+def _parts_by_family() -> dict[type[Part], str]:
     """Every part with the narrowest family it is in, by family."""
     found: dict[type[Part], str] = {}
     for family in families():
@@ -55,11 +55,11 @@ def _leaves() -> dict[type[Part], str]:
 
 
 def describe(leaf: type[Part], family: str) -> PartRow:
-    """One part: the first sentence, the settings, the equations, an example."""
+    """Describes a part: its first sentence, settings, equations, and an example."""
     doc = inspect.cleandoc(vars(leaf).get("__doc__") or "")
     summary, _, rest = doc.partition("\n")
     source = re.search(r"^Source +(.*(?:\n {4,}.*)*)", rest, re.MULTILINE)
-    sample = _first(leaf)
+    sample = _example_part(leaf)
     return PartRow(
         type=_kind(leaf),
         family=family,
@@ -76,44 +76,44 @@ def _kind(leaf: type[Part]) -> str:
     return str(get_args(leaf.model_fields["type"].annotation)[0])
 
 
-def _first(leaf: type[Part]) -> Part | None:
-    """The part of its first good sample, or the part as its name alone spells it."""
+def _example_part(leaf: type[Part]) -> Part | None:
+    """The part of the first good sample, or the part with its default settings; None where it has neither."""
     found = next((s.part for s in leaf.samples() if not s.error and isinstance(s.part, leaf)), None)
     if found is None and not any(field.is_required() for field in settings_of(leaf)):
         return leaf.parse(_kind(leaf))
     return found
 
 
-POINTS, STEPS = 161, 100
-ROW = (3,)  # the shape of a row, where a layer has no sample
+CURVE_POINTS, CURVE_STEPS = 161, 100
+DEFAULT_ROW_SHAPE = (3,)  # of a layer without samples
 
 
 def _curves(part: Part | None) -> tuple[Curve, ...]:
-    """An activation and its slope from -4 to 4, or the course of a schedule; of everything else nothing."""
+    """The curves of an activation and its slope, or of a schedule; none of other parts."""
     if isinstance(part, Activation):
-        return _shape(part)
-    return _course(part) if isinstance(part, Schedule) else ()
+        return _activation_curves(part)
+    return _schedule_curves(part) if isinstance(part, Schedule) else ()
 
 
-def _shape(part: Activation) -> tuple[Curve, Curve]:
-    """Of a number alone; where that is always the same (softmax), of one beside another that is 0."""
+def _activation_curves(part: Activation) -> tuple[Curve, Curve]:
+    """From -4 to 4, of a row of one number; of a row with a second one, 0, where that is always the same (softmax)."""
     size, index, axis = 1, "", "x"
-    y, slope = _passes(part, size)
+    y, slope = _output_and_slope(part, size)
     if not np.ptp(y):
         size, index, axis = 2, "[0]", "x[0], and x[1] = 0"
-        y, slope = _passes(part, size)
+        y, slope = _output_and_slope(part, size)
     x = tuple(_points().tolist())
     return (Curve(f"y{index}", axis, x, tuple(y.tolist())),
             Curve(f"slope dy{index}/dx{index}", axis, x, tuple(slope.tolist())))  # fmt: skip
 
 
 def _points() -> Array:
-    return np.linspace(-4, 4, POINTS)
+    return np.linspace(-4, 4, CURVE_POINTS)
 
 
-def _passes(part: Activation, size: int) -> tuple[Array, Array]:
+def _output_and_slope(part: Activation, size: int) -> tuple[Array, Array]:
     """The first of `size` outputs and its slope by the first input, the other inputs being 0."""
-    chain = Network(plan_network([part], (size,)), POINTS, np.float64, 0, need_dx=True).chain(POINTS)
+    chain = Network(plan_network([part], (size,)), CURVE_POINTS, np.float64, 0, need_dx=True).chain(CURVE_POINTS)
     chain.x[:, 0] = _points()
     chain.forward(True)
     chain.dy[:, 0] = 1
@@ -122,15 +122,15 @@ def _passes(part: Activation, size: int) -> tuple[Array, Array]:
     return chain.y[:, 0].copy(), dx[:, 0].copy()
 
 
-def _course(part: Schedule) -> tuple[Curve]:
-    """Over STEPS steps; one that watches a figure is told the same one all the time."""
+def _schedule_curves(part: Schedule) -> tuple[Curve]:
+    """Over CURVE_STEPS steps; a schedule that watches a figure observes the same one every time."""
     state = {name: np.asarray(start) for name, start in part.state().items()}
     rates: list[float] = []
-    for k in range(STEPS + 1):
-        rates.append(part.at(k, STEPS, state))
+    for k in range(CURVE_STEPS + 1):
+        rates.append(part.at(k, CURVE_STEPS, state))
         part.observe(state, 1.0, True)
-    axis = "epochs without improvement" if part.watched() else f"k steps done, of T = {STEPS}"
-    return (Curve("lr of the example", axis, tuple(map(float, range(STEPS + 1))), tuple(rates)),)
+    axis = "epochs without improvement" if part.watched() else f"k steps done, of T = {CURVE_STEPS}"
+    return (Curve("lr of the example", axis, tuple(map(float, range(CURVE_STEPS + 1))), tuple(rates)),)
 
 
 PLACES = {
@@ -155,32 +155,32 @@ def _example(family: str, part: Part) -> str:
     """A line of YAML with the part in its place."""
     above = (f.family for f in type(part).__mro__ if issubclass(f, Part))  # a family of a user's own is in one of ours
     place = PLACES[next(name for name in (family, *above) if name in PLACES)]
-    return place.format(dump_yaml({"x": _short(part)}).strip().removeprefix("x:").strip())
+    return place.format(dump_yaml({"x": _short_form(part)}).strip().removeprefix("x:").strip())
 
 
-def _short(part: Part) -> Any:
-    """A part as briefly as a file may spell it: its name alone where everything else is as by default."""
+def _short_form(part: Part) -> Any:
+    """A part as briefly as a file may write it: its name alone where all settings have their defaults."""
     plain = part.model_dump(mode="json")
-    given: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for name, field in type(part).model_fields.items():
         value = getattr(part, name)
         if name == "type" or value == field.get_default(call_default_factory=True):
             continue
         if isinstance(value, Part):
-            given[name] = _short(value)
+            settings[name] = _short_form(value)
         elif isinstance(value, tuple) and any(isinstance(item, Part) for item in value):
-            given[name] = [_short(item) for item in value]
+            settings[name] = [_short_form(item) for item in value]
         else:
-            given[name] = plain[name]
-    return {"type": part.kind, **given} if given else part.kind
+            settings[name] = plain[name]
+    return {"type": part.kind, **settings} if settings else part.kind
 
 
 def _equations(part: Any) -> Sequence[Eq]:
-    """The short forms, as in training and without sample weights."""
+    """The equations in their short forms, of training and without sample weights."""
     if not hasattr(part, "equations"):
         return ()
     if isinstance(part, Layer):
-        shape = next((s.x for s in type(part).samples() if s.part == part), ROW)
+        shape = next((s.x for s in type(part).samples() if s.part == part), DEFAULT_ROW_SHAPE)
         eqs = part.equations(True, shape)
     elif isinstance(part, Loss):
         eqs = part.equations(False)

@@ -1,4 +1,4 @@
-"""Writing a first config: looking at the data, and never over a file that is there."""
+"""Writing a first config, for a data file or as an example; never over a file that is there."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from bpcli.config.experiment import Experiment
 from bpcli.config.validate import validate
 from bpcli.config.yamlfile import parse
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.describe import examples
-from bpcli.studies.init import text as starter_text
+from bpcli.studies.init.config_text import ExampleTask, config_text, example_text
 from bpcli.studies.init.inspect import Task, inspect_data
 from bpcli.studies.run.atomic import atomic_text
 
@@ -22,56 +21,54 @@ STDOUT = Path("-")
 
 @dataclass(frozen=True)
 class FirstConfig:
-    """A first config, and the file it is in (None: it is to be printed)."""
+    """A first config, and the file that it is in (None: it is to be printed)."""
 
     text: str
     file: Path | None
 
 
-def from_data(
+def write_config(
     data: str, targets: Sequence[str], task: Task | None, out: Path | None, *, force: bool = False
 ) -> FirstConfig:
-    """A config for the data, in `out` or <data>.yaml. Raises Failure as reading the data does, and where the file is
-    there already."""
-    stem = _called(data)
+    """Writes a config for the data, to `out` or <data>.yaml. Raises Failure as reading the data does, and where the
+    file is there already."""
+    stem = _experiment_name(data)
     file = out or Path(f"{stem}.yaml")
-    _free(file, force)
+    _refuse_overwriting(file, force)
     found = inspect_data(data, targets, task, Path(), Path() if file == STDOUT else file.parent)
     words = ["bpcli init", shlex.quote(data)]
     words += [f"--target={t}" if t.startswith("-") else f"--target {shlex.quote(t)}" for t in targets]
     words += [f"--task {task}"] if task else []
-    text = starter_text.text(found, stem if file == STDOUT else _called(file.name), " ".join(words))
-    return _written(text, file)
+    name = stem if file == STDOUT else _experiment_name(file.name)
+    return _write(config_text(found, name, " ".join(words)), file)
 
 
-def from_nothing(
-    task: Literal["classify", "regress", "images"] | str, out: Path | None, *, force: bool = False
-) -> FirstConfig:
-    """A config that trains as it is, in `out` or <task>.yaml. Raises Failure where the file is there already."""
+def write_example(task: ExampleTask, out: Path | None, *, force: bool = False) -> FirstConfig:
+    """Writes a config that trains as it is, to `out` or <task>.yaml. Raises Failure where the file is there already."""
     file = out or Path(f"{task}.yaml")
-    _free(file, force)
-    text = starter_text.from_nothing(task, task if file == STDOUT else _called(file.name))  # type: ignore[arg-type]
+    _refuse_overwriting(file, force)
+    text = example_text(task, task if file == STDOUT else _experiment_name(file.name))
     if task == "images" and file != STDOUT:
         examples.copy_dataset("digits", file.parent)
-    return _written(text, file)
+    return _write(text, file)
 
 
-def _written(text: str, file: Path) -> FirstConfig:
-    validate(Experiment, parse(text, str(file)))  # what is written here is always read
+def _write(text: str, file: Path) -> FirstConfig:
+    validate(Experiment, parse(text, str(file)))  # what is written here can always be read
     if file == STDOUT:
         return FirstConfig(text, None)
     atomic_text(file, text)
     return FirstConfig(text, file)
 
 
-def _free(file: Path, force: bool) -> None:
+def _refuse_overwriting(file: Path, force: bool) -> None:
     if file != STDOUT and file.exists() and not force:
         text = f"{file} is there already"
         help = "choose another place with --out, or overwrite it with --force"
         raise Failure(Problem(text, code="taken", help=help), exit=Exit.CANNOT_CREATE)
 
 
-def _called(data: str) -> str:
+def _experiment_name(data: str) -> str:
     """A name for an experiment, from that of its file."""
     stem = "data" if data.lstrip().startswith("{") else Path(data).name.removesuffix(".gz").split(".")[0]
     stem = "".join(c if (c.isascii() and c.isalnum()) or c in "_-" else "-" for c in stem).strip("-_")

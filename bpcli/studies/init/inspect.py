@@ -1,4 +1,4 @@
-"""What a file holds and what would suit it: from a table to the decisions of a first experiment."""
+"""What a data file holds and which settings suit it: the decisions of a first experiment."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from bpcli.studies.dataset.data_option import source_of
 
 Task = Literal["classify", "regress"]
 
-FEW = 20  # whole numbers of so many different values may be class ids
-EACH = 10  # rows of each class, on average, that make whole numbers class ids
-CATEGORIES = 50  # of a text column, where rows are few
-SHARE = 20  # rows of each category, on average, where there are more
-DISTINCT = 20  # rows that all differ in a column before it counts as a name or an id
-TELLING = 0.05  # share of missing values from which on their being missing is an input too
-IMBALANCE = 10.0  # the largest class over the smallest, from which on accuracy says little
-IDS = frozenset({"", "id", "index", "row", "rowid", "row_id", "uid", "uuid", "unnamed: 0", "nr", "no"})
+MAX_CLASS_IDS = 20  # different whole numbers that may be class ids
+MIN_ROWS_PER_CLASS = 10  # on average, where whole numbers count as class ids
+MAX_CATEGORIES = 50  # of a text column, where rows are few
+MIN_ROWS_PER_CATEGORY = 20  # on average, where a text column has more categories
+MIN_DISTINCT_ROWS = 20  # that all differ in a column before it counts as a name or an id
+MIN_MISSING_SHARE = 0.05  # of the values of a column, from which on an input says where they are missing
+MIN_IMBALANCE = 10.0  # rows of the largest class over those of the smallest, from which on accuracy says little
+ROW_NUMBER_NAMES = frozenset({"", "id", "index", "row", "rowid", "row_id", "uid", "uuid", "unnamed: 0", "nr", "no"})
 """Names of columns that number the rows."""
 
 
@@ -47,7 +47,7 @@ class FileColumn:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a first experiment is made of."""
+    """What was found in the data, and what a first experiment is made of."""
 
     source: dict[str, Any]  # as in the file
     origin: str
@@ -64,7 +64,7 @@ class Inspection:
 
     @property
     def imbalance(self) -> float:
-        """The largest class over the smallest."""
+        """Rows of the largest class over those of the smallest."""
         return max(self.classes.values()) / min(self.classes.values()) if self.classes else 1.0
 
     @property
@@ -73,12 +73,13 @@ class Inspection:
 
 
 def inspect_data(data: str, targets: Sequence[str], task: Task | None, root: Path, base: Path) -> Inspection:
-    """What the data holds, and what suits it. `data` is a path relative to `root` (or a source spelled out), `targets`
-    the columns to predict; in the findings the path is relative to `base`.
+    """Inspects the data and decides what suits it.
 
-    Raises Failure for whatever is wrong with the data, and where nothing can be predicted.
+    `data` is a path relative to `root`, or a source spelled out; `targets` are the columns to predict. In what is
+    returned the path is relative to `base`. Raises Failure for whatever is wrong with the data, and where nothing can
+    be predicted.
     """
-    source = source_of(data, None, not _spelled(data), root=root)
+    source = source_of(data, None, not _is_source(data), root=root)
     if isinstance(source, Images):
         return _images(source, root, base)
     if isinstance(source, ColumnSource):
@@ -86,17 +87,17 @@ def inspect_data(data: str, targets: Sequence[str], task: Task | None, root: Pat
     table = source.load(root)
     values, classes, several = _task(table, task)
     return Inspection(
-        source=_relative(source, root, base), origin=table.origin, rows=table.rows, columns=(), targets=(),
+        source=_source_settings(source, root, base), origin=table.origin, rows=table.rows, columns=(), targets=(),
         task=values, shape=table.numbers.shape[1:], outputs=_outputs(table, classes), classes=classes, several=several,
     )  # fmt: skip
 
 
-def _spelled(data: str) -> bool:
+def _is_source(data: str) -> bool:
     return data.lstrip().startswith("{")
 
 
-def _relative(source: Source, root: Path, base: Path, **settings: Any) -> dict[str, Any]:
-    """The source as it stands in a file in `base`, with these settings put in."""
+def _source_settings(source: Source, root: Path, base: Path, **settings: Any) -> dict[str, Any]:
+    """The source as a config in `base` writes it, with these settings added."""
     plain = source.model_dump(mode="json", exclude_defaults=True)
     for key, value in plain.items():
         if isinstance(value, str) and root / value in source.files(root) and (root / value).exists():
@@ -105,7 +106,7 @@ def _relative(source: Source, root: Path, base: Path, **settings: Any) -> dict[s
 
 
 def _path(file: Path, base: Path) -> str:
-    """The way from a folder to a file; absolute where there is none (another drive)."""
+    """The relative path from a folder to a file; absolute where there is none (another drive)."""
     try:
         way = Path(os.path.relpath(file, base)).as_posix()
         if way.startswith("../"):  # up from where a link leads to, not from where it stands
@@ -138,12 +139,12 @@ def _columns(source: Any, targets: tuple[str, ...], task: Task | None, root: Pat
         "drop": [*source.drop, *(c.name for c in found if c.dropped)],
         "columns": treatments,
         "missing": "median" if gaps else None,
-        "indicator": any(c.missing >= TELLING for c in kept),
+        "indicator": any(c.missing >= MIN_MISSING_SHARE for c in kept),
         "unseen": "ignore" if text_columns else None,
     }
     plain = source.model_copy(update={"missing": "error", "columns": {}})
     return Inspection(
-        source=_relative(plain, root, base, **settings),
+        source=_source_settings(plain, root, base, **settings),
         origin=table.origin,
         rows=table.rows,
         columns=tuple(found),
@@ -153,24 +154,24 @@ def _columns(source: Any, targets: tuple[str, ...], task: Task | None, root: Pat
         outputs=_outputs(table, classes),
         classes=classes,
         several=several,
-        remarks=(*(w.text for w in table.warnings), *_few(table.rows, classes)),
+        remarks=(*(w.text for w in table.warnings), *_few_rows_remark(table.rows, classes)),
     )
 
 
-def _few(rows: int, classes: Mapping[str, int]) -> tuple[str, ...]:
-    """What is said where classes have few rows."""
-    if rows >= EACH * len(classes):
+def _few_rows_remark(rows: int, classes: Mapping[str, int]) -> tuple[str, ...]:
+    """The remark that classes have few rows; none where they have enough."""
+    if rows >= MIN_ROWS_PER_CLASS * len(classes):
         return ()
     text = f"{rows:,} rows for {len(classes):,} classes, the smallest with {min(classes.values())}: hardly enough to "
-    return (text + f"learn from. Join classes, or find {EACH} rows and more of each.",)
+    return (text + f"learn from. Join classes, or find {MIN_ROWS_PER_CLASS} rows and more of each.",)
 
 
 def _load(source: Any, root: Path) -> tuple[Table, Any]:
-    """All rows, with gaps where the file has them, and the source that reads them so. A first line that is data, and
-    columns without a name (the row numbers that a data frame writes), are taken as they are."""
+    """Loads all rows, with gaps where the file has them. Returns the source that reads them so, too: one that takes a
+    first line that is data, and columns without a name (the row numbers that a data frame writes), as they are."""
     for _ in range(4):
         tolerant = source.model_copy(
-            update={"missing": "median", "columns": {**_gone(source.target), **source.columns}}
+            update={"missing": "median", "columns": {**_drop_missing_targets(source.target), **source.columns}}
         )
         try:
             return tolerant.load(root), tolerant
@@ -187,7 +188,7 @@ def _load(source: Any, root: Path) -> tuple[Table, Any]:
     raise AssertionError("every try changes the source")
 
 
-def _gone(targets: Sequence[str]) -> dict[str, Any]:
+def _drop_missing_targets(targets: Sequence[str]) -> dict[str, Any]:
     return {name: Treatment(missing="drop") for name in targets}
 
 
@@ -199,7 +200,7 @@ def _no_target(failure: Failure) -> Failure:
 
 
 def _column(table: Table, name: str) -> FileColumn:
-    """What a column holds and what becomes of it."""
+    """What a column holds and what the experiment does with it."""
     if name in table.texts:
         return _text(name, table.texts[name])
     values = table.numbers[:, table.at[name]].astype(np.float64)
@@ -226,12 +227,12 @@ def _day(days: float) -> str:
 
 
 def _numbers_rows(name: str, values: Array) -> bool:
-    """Whether a column says which row this is: whole numbers that all differ, counted through or called an id."""
-    if len(values) < DISTINCT or (values != np.floor(values)).any() or len(np.unique(values)) < len(values):
+    """Whether a column numbers the rows: whole numbers that all differ, in order or called an id."""
+    if len(values) < MIN_DISTINCT_ROWS or (values != np.floor(values)).any() or len(np.unique(values)) < len(values):
         return False
     counted = bool((np.diff(values) == 1).all())
     word = name.strip().lower()
-    return counted or word in IDS or word.endswith(("_id", " id")) or name.endswith(("Id", "ID"))
+    return counted or word in ROW_NUMBER_NAMES or word.endswith(("_id", " id")) or name.endswith(("Id", "ID"))
 
 
 def _text(name: str, cells: Array) -> FileColumn:
@@ -244,11 +245,11 @@ def _text(name: str, cells: Array) -> FileColumn:
         return FileColumn(
             name, "text", holds, why if count else "left out: no value at all", dropped=True, missing=gaps
         )
-    if len(present) >= DISTINCT and 2 * count > len(present):
+    if len(present) >= MIN_DISTINCT_ROWS and 2 * count > len(present):
         return FileColumn(
             name, "text", f"{count:,} different texts", "left out: names or ids", dropped=True, missing=gaps
         )
-    if count > max(CATEGORIES, min(1000, len(present) // SHARE)):
+    if count > max(MAX_CATEGORIES, min(1000, len(present) // MIN_ROWS_PER_CATEGORY)):
         return FileColumn(name, "text", holds, "left out: too many to tell apart", dropped=True, missing=gaps)
     return FileColumn(name, "text", holds, f"one-hot, {count} inputs", width=count, missing=gaps)
 
@@ -257,7 +258,7 @@ def _text(name: str, cells: Array) -> FileColumn:
 
 
 def _task(table: Table, task: Task | None) -> tuple[Task, dict[str, int], bool]:
-    """What is to be predicted: values or classes (how many rows each has), and whether a row may have several labels.
+    """The task, how many rows each class has, and whether a row may have several labels.
     Raises Failure where the targets are not what `task` says."""
     target = table.target
     assert target is not None
@@ -280,8 +281,8 @@ def _task(table: Table, task: Task | None) -> tuple[Task, dict[str, int], bool]:
 
 def _looks_like_ids(target: Array) -> bool:
     values = np.unique(target)
-    few = len(values) <= FEW and len(target) >= EACH * len(values)
-    return len(values) <= 2 or (few and int(values[-1]) - int(values[0]) < 2 * FEW)
+    few = len(values) <= MAX_CLASS_IDS and len(target) >= MIN_ROWS_PER_CLASS * len(values)
+    return len(values) <= 2 or (few and int(values[-1]) - int(values[0]) < 2 * MAX_CLASS_IDS)
 
 
 def _classes_fit(table: Table, found: Mapping[str, int]) -> None:
@@ -293,7 +294,7 @@ def _classes_fit(table: Table, found: Mapping[str, int]) -> None:
         text += "single row cannot be learned and judged"
         others = ", ".join(table.order[:8]) + ", ..." * (len(table.order) > 8)
         help = f"name a column whose values come back, --target NAME (there are {others}), or give rows that belong "
-        help += f"together one name in `{_name(table)}`, at best {EACH} rows and more to each"
+        help += f"together one name in `{_name(table)}`, at best {MIN_ROWS_PER_CLASS} rows and more to each"
         assert table.target is not None
         help += "" if table.target.dtype == object else "; --task regress predicts numbers as values"
         raise Failure(Problem(text, code="no-classes", help=help))
@@ -312,7 +313,7 @@ def _outputs(table: Table, classes: Mapping[str, int]) -> int:
 
 
 def _images(source: Images, root: Path, base: Path) -> Inspection:
-    """A folder of images: gray where all are, brought to one size where they differ."""
+    """Inspects a folder of images: they become gray where all are, and of one size where they differ."""
     source = source.model_copy(update={"mode": "rgb"})
     try:
         table = source.load(root)
@@ -323,7 +324,7 @@ def _images(source: Images, root: Path, base: Path) -> Inspection:
         table = source.load(root)
     x = table.numbers
     remarks = ("the images differ in size: all are brought to 64 x 64",) if source.size else ()
-    if all((part[..., 0] == part[..., 1]).all() and (part[..., 0] == part[..., 2]).all() for part in _some(x)):
+    if all((part[..., 0] == part[..., 1]).all() and (part[..., 0] == part[..., 2]).all() for part in _slices(x)):
         source = source.model_copy(update={"mode": "gray"})
         x = x[..., :1]
     values, classes, _ = _task(table, "classify")
@@ -335,5 +336,5 @@ def _images(source: Images, root: Path, base: Path) -> Inspection:
     )  # fmt: skip
 
 
-def _some(x: Array) -> list[Array]:
+def _slices(x: Array) -> list[Array]:
     return [x[i : i + 256] for i in range(0, len(x), 256)]

@@ -16,9 +16,9 @@ import bpcli.render.describe.parts as module
 from bpcli.family.part import Part, families
 from bpcli.records.training import PartRow
 from bpcli.studies.describe import parts as studies
-from bpcli.studies.describe.parts import named
+from bpcli.studies.describe.parts import find_parts
 
-declared = studies._leaves
+declared = studies._parts_by_family
 
 
 def ours() -> dict[type[Part], str]:
@@ -28,7 +28,7 @@ def ours() -> dict[type[Part], str]:
 
 @pytest.fixture(autouse=True)
 def _only_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(studies, "_leaves", ours)
+    monkeypatch.setattr(studies, "_parts_by_family", ours)
 
 
 ROWS = {f"{row.family}/{row.type}": row for row in (studies.describe(*found) for found in ours().items())}
@@ -61,10 +61,10 @@ def test_the_example_spells_the_part_in_its_place(row: PartRow) -> None:
 @PAGES
 @pytest.mark.parametrize("columns", [40, 120])
 def test_a_page_keeps_within_its_terminal(row: PartRow, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_columns", lambda: columns)
+    monkeypatch.setattr(module, "_terminal_width", lambda: columns)
     out = io.StringIO()
     console = Console(file=out, width=columns, markup=False, highlight=False)
-    (found,) = (r for r in named(row.type) if r.family == row.family)
+    (found,) = (r for r in find_parts(row.type) if r.family == row.family)
     for item in module.page(found):
         console.print(item)
     text = out.getvalue()
@@ -75,7 +75,7 @@ def test_a_page_keeps_within_its_terminal(row: PartRow, columns: int, monkeypatc
 
 
 def test_facts_of_a_field() -> None:
-    (row,) = named("batch_norm")
+    (row,) = find_parts("batch_norm")
     facts = {f.name: (f.type, f.default, f.range) for f in row.fields}
     assert facts == {
         "name": ("text", "none", ""),
@@ -107,7 +107,7 @@ def test_types_are_told_in_words() -> None:
                "{type: warmup, steps: 10, then: {type: cosine, start: 0.1}}}"),
 ])  # fmt: skip
 def test_examples(name: str, example: str) -> None:
-    assert named(name)[0].example == example
+    assert find_parts(name)[0].example == example
 
 
 def test_every_part_has_a_page() -> None:
@@ -129,7 +129,7 @@ def test_a_page_in_any_encoding(lab: Lab, name: str, encoding: str) -> None:
 
 def test_json_has_the_same_facts(lab: Lab) -> None:
     (row,) = json.loads(lab.good("parts", "leaky_relu", "--json").out)
-    assert row["example"] == named("leaky_relu")[0].example
+    assert row["example"] == find_parts("leaky_relu")[0].example
     assert [c["name"] for c in row["curves"]] == ["y", "slope dy/dx"]
     assert row["curves"][1]["y"][0] == 0.01
     assert {f["name"]: f["default"] for f in row["fields"]}["slope"] == "0.01"

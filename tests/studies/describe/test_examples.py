@@ -37,8 +37,8 @@ def test_a_copy_fits_its_data(name: str, tmp_path: Path) -> None:
 
 def test_what_goes_with_it(tmp_path: Path) -> None:
     examples.copy_example("article", tmp_path)
-    copy_example = {f.relative_to(tmp_path).as_posix() for f in tmp_path.rglob("*") if f.is_file()}
-    assert copy_example == {
+    copied = {f.relative_to(tmp_path).as_posix() for f in tmp_path.rglob("*") if f.is_file()}
+    assert copied == {
         "configs/article.yaml", "configs/article_claims.yaml", "configs/bpcli.schema.json",
         "datasets/article/README.md", "datasets/article/article.csv",
     }  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 from paths import DATASETS
 
 from bpcli.records.training import Failure
-from bpcli.studies.init.init import FirstConfig, from_data, from_nothing
+from bpcli.studies.init.init import FirstConfig, write_config, write_example
 from bpcli.studies.init.inspect import Inspection, inspect_data
 from bpcli.studies.run.setup import Setup, set_up
 
@@ -34,7 +34,7 @@ def found(*targets: str, data: str = "a.csv", task: Any = None) -> Inspection:
 
 def made(*targets: str, data: str = "a.csv", **more: Any) -> tuple[FirstConfig, Setup]:
     """The file and what `check` makes of it, without a warning."""
-    written = from_data(data, targets, more.pop("task", None), None, force=True, **more)
+    written = write_config(data, targets, more.pop("task", None), None, force=True, **more)
     assert written.file is not None
     setup = set_up(written.file)
     return written, setup
@@ -42,7 +42,7 @@ def made(*targets: str, data: str = "a.csv", **more: Any) -> tuple[FirstConfig, 
 
 def told(*targets: str, **more: Any) -> str:
     with pytest.raises(Failure) as caught:
-        from_data(more.pop("data", "a.csv"), targets, more.pop("task", None), None)
+        write_config(more.pop("data", "a.csv"), targets, more.pop("task", None), None)
     (problem,) = caught.value.problems
     return f"{problem.text} | {problem.help}"
 
@@ -247,20 +247,20 @@ def test_what_cannot_be_begun() -> None:
 
 def test_a_file_is_never_overwritten() -> None:
     table("x,y", X, HALF)
-    first = from_data("a.csv", ["y"], None, None)
+    first = write_config("a.csv", ["y"], None, None)
     assert first.file == Path("a.yaml")
     assert told("y") == "a.yaml is there already | choose another place with --out, or overwrite it with --force"
     Path("sub").mkdir()
-    other = from_data("a.csv", ["y"], None, Path("sub/b.yaml"))
+    other = write_config("a.csv", ["y"], None, Path("sub/b.yaml"))
     assert "path: ../a.csv" in other.text
     assert "name: b" in other.text
     Path("link").symlink_to(Path("sub"))
     table("x,y", X, HALF, name="sub/c.csv")
-    assert "path: link/c.csv" in from_data("link/c.csv", ["y"], None, Path("-")).text
-    from_data("a.csv", ["y"], None, Path("link/d.yaml"))
+    assert "path: link/c.csv" in write_config("link/c.csv", ["y"], None, Path("-")).text
+    write_config("a.csv", ["y"], None, Path("link/d.yaml"))
     set_up(Path("link/d.yaml"))
     set_up(Path("sub/b.yaml"))
-    assert from_data("a.csv", ["y"], None, Path("-")).file is None
+    assert write_config("a.csv", ["y"], None, Path("-")).file is None
 
 
 def test_a_source_spelled_out_and_arrays() -> None:
@@ -268,11 +268,11 @@ def test_a_source_spelled_out_and_arrays() -> None:
     data = "{type: csv, path: a.csv, target: y, text: [x]}"
     assert told(data=data).startswith("a.csv: no column is left to learn from: x")
     np.savez("b.npz", x=CHANCE.normal(size=(N, 3)), y=[0, 1] * 30)
-    written = from_data("b.npz", [], None, None)
+    written = write_config("b.npz", [], None, None)
     assert set_up(Path("b.yaml")).network_plan.x == (3,)
     assert "train: {type: npz, path: b.npz}" in written.text
     np.save("x.npy", CHANCE.normal(size=(N, 4)))
-    from_data("{type: npy, path: x.npy, target: -1}", [], None, Path("c.yaml"))
+    write_config("{type: npy, path: x.npy, target: -1}", [], None, Path("c.yaml"))
     assert set_up(Path("c.yaml")).experiment.loss.kind == "mean_squared_error"
 
 
@@ -299,11 +299,11 @@ def test_a_folder_of_images() -> None:
 
 @pytest.mark.parametrize("task", ["classify", "regress", "images"])
 def test_from_nothing(task: str) -> None:
-    """A starter trains as it is, and well."""
+    """An example trains as it is, and well."""
     from bpcli.studies.evaluation.evaluate import evaluate
     from bpcli.studies.run.resume import start
 
-    written = from_nothing(task, None)
+    written = write_example(task, None)
     assert written.file == Path(f"{task}.yaml")
     setup = set_up(written.file, ["training.epochs=4"] if task == "images" else [])
     assert setup.warnings == ()
@@ -326,7 +326,7 @@ def test_as_good_as_a_standard_pipeline(name: str, target: str) -> None:
 
     from bpcli.studies.evaluation import cross_validate as folds
 
-    from_data(str(DATASETS / name / f"{name}.csv"), [target], None, Path("a.yaml"))
+    write_config(str(DATASETS / name / f"{name}.csv"), [target], None, Path("a.yaml"))
     figure = "r2" if name == "diabetes" else "accuracy"
     ours, theirs = [], []
     for seed in (0, 1):

@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from bpcli.config.dump import flow
-from bpcli.studies.init.inspect import IMBALANCE, FileColumn, Inspection
+from bpcli.studies.init.inspect import MIN_IMBALANCE, FileColumn, Inspection
 
-HEAD = "# yaml-language-server: $schema=./bpcli.schema.json"  # `bpcli schema --out bpcli.schema.json` writes it
-FEW = 500  # rows, of which none are held back to say when to stop
-MANY = 100_000  # rows, from which on few epochs are enough
-LISTED = 40  # columns that are described
-WIDE = 100  # characters of a line of settings
+SCHEMA_LINE = "# yaml-language-server: $schema=./bpcli.schema.json"  # `bpcli schema --out bpcli.schema.json` writes it
+MIN_ROWS_TO_VALIDATE = 500  # of fewer, none are kept from training to say when to stop
+MANY_ROWS = 100_000  # from which on few epochs are enough
+MAX_COLUMNS_LISTED = 40
+MAX_LINE_LENGTH = 100  # characters of a line of settings
+
+ExampleTask = Literal["classify", "regress", "images"]
 
 SIZES: Sequence[tuple[int, tuple[int, ...], int, int]] = (
     (500, (32,), 16, 100),
@@ -20,87 +22,88 @@ SIZES: Sequence[tuple[int, tuple[int, ...], int, int]] = (
     (100_000, (128, 64), 128, 30),
     (1 << 62, (128, 64), 512, 8),
 )
-"""Up to so many rows: hidden units, rows of a batch, epochs. More rows teach more, and need fewer passes."""
+"""By the greatest number of rows: hidden units, rows of a batch, epochs. More rows need fewer passes."""
 
 
-def text(found: Inspection, name: str, command: str) -> str:
-    """The YAML of an experiment on what was found, in the file `name`.yaml, made by `command`."""
-    rows = SIZES[next(i for i, size in enumerate(SIZES) if found.rows <= size[0])]
-    return "\n".join([HEAD, *_heading(found, command), f"name: {flow(name)}", *_data(found), *_network(found, rows[1]),
-                      *_loss(found), *_learning(found, rows), ""])  # fmt: skip
+def config_text(data: Inspection, name: str, command: str) -> str:
+    """The YAML of an experiment on inspected data, for the file `name`.yaml, made by `command`."""
+    rows = SIZES[next(i for i, size in enumerate(SIZES) if data.rows <= size[0])]
+    head = [SCHEMA_LINE, *_heading(data, command), f"name: {flow(name)}"]
+    return "\n".join([*head, *_data(data), *_network(data, rows[1]), *_loss(data), *_learning(data, rows), ""])
 
 
-def _heading(found: Inspection, command: str) -> list[str]:
+def _heading(data: Inspection, command: str) -> list[str]:
     lines = [
-        f"# Made by `{_line(command)}`",
-        f"# from {found.rows:,} rows. It is a first guess: change what you know better.",
+        f"# Made by `{_one_line(command)}`",
+        f"# from {data.rows:,} rows. It is a first guess: change what you know better.",
     ]
-    lines += [f"# {_line(remark)}" for remark in found.remarks]
-    shown = found.columns[:LISTED]
+    lines += [f"# {_one_line(remark)}" for remark in data.remarks]
+    shown = data.columns[:MAX_COLUMNS_LISTED]
     if shown:
-        cells = [(_line(c.name), c.kind, c.holds, _done(c)) for c in shown]
+        cells = [(_one_line(c.name), c.kind, c.holds, _treatment(c)) for c in shown]
         cut = [[cell if len(cell) <= 32 else cell[:29] + "..." for cell in row[:3]] for row in cells]
         widths = [max(len(row[k]) for row in cut) for k in range(3)]
         lines.append("#")
         for row, full in zip(cut, cells, strict=True):
             padded = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
             lines.append(f"#   {padded}  {full[3]}")
-    if len(found.columns) > LISTED:
-        lines.append(f"#   and {len(found.columns) - LISTED} more: `bpcli check` shows what is done with each")
+    if len(data.columns) > MAX_COLUMNS_LISTED:
+        left = len(data.columns) - MAX_COLUMNS_LISTED
+        lines.append(f"#   and {left} more: `bpcli check` shows what is done with each")
     return lines
 
 
-def _early(found: Inspection) -> bool:
+def _validates(data: Inspection) -> bool:
     """Whether validation rows say when to stop."""
-    return found.rows >= FEW
+    return data.rows >= MIN_ROWS_TO_VALIDATE
 
 
-def _line(text: str) -> str:
-    """A text that stays on its line of a comment."""
+def _one_line(text: str) -> str:
+    """The text on one line, as a comment needs it."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-def _done(column: FileColumn) -> str:
+def _treatment(column: FileColumn) -> str:
     missing = f"; {100 * column.missing:.2g} % missing" if column.missing and not column.dropped else ""
     return column.treatment + missing
 
 
-def _data(found: Inspection) -> list[str]:
+def _data(data: Inspection) -> list[str]:
     lines = ["data:"]
-    lines += _source(found)
-    test = 0.1 if found.rows >= 100_000 else 0.15 if found.rows >= FEW else 0.2
-    if _early(found):
-        share = "0.05" if found.rows >= 100_000 else "0.15"
+    lines += _source(data)
+    test = 0.1 if data.rows >= 100_000 else 0.15 if data.rows >= MIN_ROWS_TO_VALIDATE else 0.2
+    if _validates(data):
+        share = "0.05" if data.rows >= 100_000 else "0.15"
         lines.append(f"  validation: {share.ljust(15)} # of the rows: they say when to stop")
-    if found.rows >= 50:
+    if data.rows >= 50:
         lines.append(f"  test: {str(test).ljust(21)} # for the final judgement, `bpcli eval`")
-        if not _early(found):
+        if not _validates(data):
             lines.append("  # validation: 0.15          # few rows: all but the test rows are learned from")
     else:
         lines.append("  # too few rows for a test split; `bpcli train FILE --folds 5` tests on all of them in turn")
-    for name in found.dates[:1]:
+    for name in data.dates[:1]:
         lines.append(f"  # split: {flow({'time': name})}    # to be judged on the latest rows, as a forecast is")
-    if found.pixels:
+    if data.pixels:
         lines.append("  scale: {type: standardize, per: all}    # pixels share one scale")
         lines.append("  augment: [{type: shift, pixels: 1}]     # and flip, where a mirrored image means the same")
     else:
         lines.append(
             "  scale: standardize          # numbers to mean 0 and deviation 1, learned from the training rows"
         )
-    if found.task == "regress":
+    if data.task == "regress":
         lines.append("  scale_target: standardize   # metrics stay in the target's own units")
     return lines
 
 
-def _source(found: Inspection) -> list[str]:
+def _source(data: Inspection) -> list[str]:
     """The training source, on one line where it fits."""
-    source = dict(found.source)
-    if found.targets:
-        target = list(found.targets) if len(found.targets) > 1 else found.targets[0]
+    source = dict(data.source)
+    if data.targets:
+        target = list(data.targets) if len(data.targets) > 1 else data.targets[0]
         source = {"type": source.pop("type"), "path": source.pop("path"), "target": target, **source}
         source["target"] = target
     line = f"  train: {flow(source)}"
-    if len(line) <= WIDE and not source.keys() & {"drop", "missing", "unseen", "columns"}:
+    if len(line) <= MAX_LINE_LENGTH and not source.keys() & {"drop", "missing", "unseen", "columns"}:
         return [line]
     why = {"drop": "what says nothing about rows to come", "missing": "of the training rows; or drop, mean, mode",
            "indicator": "an input says where a value is missing",
@@ -115,44 +118,45 @@ def _setting(key: str, value: Any, why: str) -> list[str]:
     line = f"    {key}: {flow(value)}"
     if isinstance(value, Mapping):
         return [f"    {key}:", *(f"      {flow({k: v})[1:-1]}" for k, v in value.items())]
-    if len(line) > WIDE and isinstance(value, list):
-        found = [f"    {key}:" + (f"  # {why}" if why else "")]
-        return [*found, *(f"      - {flow(item)}" for item in value)]
+    if len(line) > MAX_LINE_LENGTH and isinstance(value, list):
+        head = f"    {key}:" + (f"  # {why}" if why else "")
+        return [head, *(f"      - {flow(item)}" for item in value)]
     return [line + (f"    # {why}" if why else "")]
 
 
-def _network(found: Inspection, hidden: tuple[int, ...]) -> list[str]:
+def _network(data: Inspection, hidden: tuple[int, ...]) -> list[str]:
     lines = ["architecture:"]
-    if len(found.shape) == 3:
-        return [*lines, *_convolutions(found)]
-    if len(found.shape) > 1:
+    if len(data.shape) == 3:
+        return [*lines, *_convolutions(data)]
+    if len(data.shape) > 1:
         lines.append("  - flatten")
     lines += [f"  - {{type: dense, units: {units}, activation: relu}}" for units in hidden]
-    what = {True: "an output for each label", False: "an output for each target"}[found.several]
-    what = "an output for each class" if found.task == "classify" and not found.several else what
-    return [*lines, f"  - {{type: dense, units: {found.outputs}}}    # {what}"]
+    what = {True: "an output for each label", False: "an output for each target"}[data.several]
+    what = "an output for each class" if data.task == "classify" and not data.several else what
+    return [*lines, f"  - {{type: dense, units: {data.outputs}}}    # {what}"]
 
 
-def _convolutions(found: Inspection) -> list[str]:
+def _convolutions(data: Inspection) -> list[str]:
     """Pairs of convolution and pooling down to a few pixels."""
-    side, filters, lines = min(found.shape[:2]), 16, []
+    side, filters, lines = min(data.shape[:2]), 16, []
     while side >= 8 and filters <= 64:
         lines += [f"  - {{type: conv2d, filters: {filters}, kernel: 3, padding: same, bias: false}}", "  - batch_norm",
                   "  - relu", "  - {type: max_pool2d, size: 2}"]  # fmt: skip
         side, filters = side // 2, filters * 2
     lines += ["  - global_avg_pool" if side > 4 else "  - flatten", "  - {type: dropout, rate: 0.2}"]
-    return [*lines, f"  - {{type: dense, units: {found.outputs}}}    # an output for each class"]
+    return [*lines, f"  - {{type: dense, units: {data.outputs}}}    # an output for each class"]
 
 
-def _loss(found: Inspection) -> list[str]:
-    if found.task == "regress":
+def _loss(data: Inspection) -> list[str]:
+    if data.task == "regress":
         return ["loss: mean_squared_error      # huber where single rows are far off"]
-    if found.several:
+    if data.several:
         return ["loss: binary_cross_entropy    # a row may have several labels"]
-    if found.imbalance < IMBALANCE:
+    if data.imbalance < MIN_IMBALANCE:
         return ["loss: softmax_cross_entropy"]
-    most, least = (pick(found.classes, key=found.classes.__getitem__) for pick in (max, min))
-    counts = f"{found.classes[most]:,} rows of {_line(most)[:24]}, {found.classes[least]:,} of {_line(least)[:24]}"
+    most, least = (pick(data.classes, key=data.classes.__getitem__) for pick in (max, min))
+    counts = f"{data.classes[most]:,} rows of {_one_line(most)[:24]}, "
+    counts += f"{data.classes[least]:,} of {_one_line(least)[:24]}"
     return [
         f"# {counts}: judge by f1 and by the recall of each class (`bpcli eval`), not by accuracy.",
         "# Where a small class that is missed costs more than a false alarm, let its rows weigh more:",
@@ -161,18 +165,18 @@ def _loss(found: Inspection) -> list[str]:
     ]
 
 
-def _learning(found: Inspection, rows: tuple[int, tuple[int, ...], int, int]) -> list[str]:
+def _learning(data: Inspection, rows: tuple[int, tuple[int, ...], int, int]) -> list[str]:
     _, _, batch, epochs = rows
-    strength = min(0.05, max(1e-5, float(f"{20 / found.rows:.1g}")))
+    strength = min(0.05, max(1e-5, float(f"{20 / data.rows:.1g}")))
     lines = []
-    if not found.pixels:
+    if not data.pixels:
         lines.append(f"regularization: {{type: l2, strength: {flow(strength)}}}    # the fewer rows, the stronger")
-    start = 0.003 if found.rows < 100_000 else 0.001
+    start = 0.003 if data.rows < 100_000 else 0.001
     lines.append(f"optimizer: {{type: adam, learning_rate: {{type: cosine, start: {start}}}}}")
-    passes = "    # so many rows teach enough in a few passes" if found.rows > MANY else ""
+    passes = "    # so many rows teach enough in a few passes" if data.rows > MANY_ROWS else ""
     lines += ["training:", f"  epochs: {epochs}{passes}", f"  batch_size: {batch}"]
-    lines.append(f"  metrics: {flow(_metrics(found))}")
-    if _early(found):
+    lines.append(f"  metrics: {flow(_metrics(data))}")
+    if _validates(data):
         patience = max(5, epochs // 4)
         lines.append(
             f"  early_stopping: {{metric: validation.loss, patience: {patience}}}    # and the best epoch is kept"
@@ -180,10 +184,10 @@ def _learning(found: Inspection, rows: tuple[int, tuple[int, ...], int, int]) ->
     return lines
 
 
-def _metrics(found: Inspection) -> list[str]:
-    if found.task == "regress":
+def _metrics(data: Inspection) -> list[str]:
+    if data.task == "regress":
         return ["r2", "mae"]
-    return ["accuracy"] if found.imbalance < 3 and not found.several else ["accuracy", "f1"]
+    return ["accuracy"] if data.imbalance < 3 and not data.several else ["accuracy", "f1"]
 
 
 CLASSIFY = """\
@@ -269,7 +273,7 @@ training:
 """
 
 
-def from_nothing(task: Literal["classify", "regress", "images"], name: str) -> str:
-    """A starter without data of one's own, in the file `name`.yaml."""
+def example_text(task: ExampleTask, name: str) -> str:
+    """An example of a task on made-up or bundled data, for the file `name`.yaml."""
     template = {"classify": CLASSIFY, "regress": REGRESS, "images": IMAGES}[task]
-    return template.format(head=HEAD, name=flow(name))
+    return template.format(head=SCHEMA_LINE, name=flow(name))
