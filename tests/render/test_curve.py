@@ -9,7 +9,7 @@ from rich.console import Console
 from bpcli.family import Activation, Schedule
 from bpcli.records.training import Curve
 from bpcli.render.run import curve as module
-from bpcli.render.run.curve import HEIGHT, LABELS, WIDTH, curves, plot
+from bpcli.render.run.curve import HEIGHT, LABEL_WIDTH, WIDTH, curves, plot
 from bpcli.studies.describe.parts import find_parts, list_parts
 
 X = tuple(float(i) for i in range(-4, 5))
@@ -20,7 +20,7 @@ LINE = Curve("y", "x", X, X)
 
 
 def test_a_straight_line_in_plain_characters() -> None:
-    assert [line.rstrip() for line in plot(LINE, fine=False)] == [
+    assert [line.rstrip() for line in plot(LINE, braille=False)] == [
         "         y",
         "       4 |                          **",
         "         |                      ****",
@@ -37,39 +37,39 @@ def test_a_straight_line_in_plain_characters() -> None:
 
 
 def test_a_straight_line_in_dots() -> None:
-    lines = plot(LINE, fine=True)
+    lines = plot(LINE, braille=True)
     assert lines[1].startswith("       4 │ ")
     assert lines[1].rstrip()[-1] in "⡠⠊⠔⠉⠁"
     assert lines[HEIGHT].startswith("      -4 │")
 
 
-@pytest.mark.parametrize("fine", [True, False])
+@pytest.mark.parametrize("braille", [True, False])
 @pytest.mark.parametrize("y", [(0.0,) * 4 + (1.0,) * 5, X, tuple(v * v for v in X), (1e-9, 5e4, -3.0), (1.0, 1.0)])
-def test_every_curve_is_whole(y: tuple[float, ...], fine: bool) -> None:
+def test_every_curve_is_whole(y: tuple[float, ...], braille: bool) -> None:
     """No column is empty, no line is longer than its place, and the ends are told."""
-    lines = plot(Curve("y", "x", tuple(map(float, range(len(y)))), y), fine)
+    lines = plot(Curve("y", "x", tuple(map(float, range(len(y)))), y), braille)
     assert len(lines) == HEIGHT + 4
-    assert max(map(len, lines)) <= LABELS + 2 + WIDTH
-    canvas = [line[LABELS + 2 :].ljust(WIDTH) for line in lines[1 : HEIGHT + 1]]
+    assert max(map(len, lines)) <= LABEL_WIDTH + 2 + WIDTH
+    canvas = [line[LABEL_WIDTH + 2 :].ljust(WIDTH) for line in lines[1 : HEIGHT + 1]]
     for column in zip(*canvas, strict=True):
         assert set(column) - set(" ┈.")
     assert lines[1].split()[0] == f"{max(y):.3g}"
 
 
 def test_steep_ends_are_joined() -> None:
-    jump = plot(Curve("y", "x", X, (0.0,) * 4 + (1.0,) * 5), fine=False)
+    jump = plot(Curve("y", "x", X, (0.0,) * 4 + (1.0,) * 5), braille=False)
     assert all("*" in line for line in jump[1 : HEIGHT + 1])
 
 
 def test_two_fit_into_eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    for fine in (True, False):
-        monkeypatch.setattr(module, "unicode", lambda stream, fine=fine: fine)
+    for braille in (True, False):
+        monkeypatch.setattr(module, "unicode", lambda stream, braille=braille: braille)
         out = io.StringIO()
         Console(file=out, width=80).print(curves([LINE, LINE], 80))
         lines = out.getvalue().splitlines()
         assert len(lines) == HEIGHT + 4
         assert max(map(len, lines)) <= 80
-        assert out.getvalue().isascii() == (not fine)
+        assert out.getvalue().isascii() == (not braille)
 
 
 @pytest.mark.parametrize(("columns", "width"), [(79, 38), (77, 38), (50, 38), (38, 38), (37, 37), (30, 30), (12, 20)])
@@ -86,14 +86,14 @@ def test_narrow_terminals_have_them_one_below_the_other(columns: int, width: int
 
 def test_a_shallow_dip_leaves_0_a_row_of_its_own() -> None:
     """gelu and its kin: the line of 0 is drawn, and the curve below it."""
-    lines = plot(Curve("y", "x", X, (-0.1, -0.3, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)), fine=True)
+    lines = plot(Curve("y", "x", X, (-0.1, -0.3, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)), braille=True)
     assert lines[HEIGHT - 1].startswith("       0 │")
     assert lines[HEIGHT].startswith("         │")
     assert lines[HEIGHT].strip(" │┈")
 
 
 def test_a_flat_line_stands_above_0() -> None:
-    lines = plot(Curve("lr", "k", X, (0.1,) * 9), fine=False)
+    lines = plot(Curve("lr", "k", X, (0.1,) * 9), braille=False)
     assert lines[1] == "     0.1 |" + "*" * WIDTH
     assert lines[HEIGHT] == "       0 |" + "." * WIDTH
 

@@ -17,9 +17,9 @@ from bpcli.render.numbers import duration, short
 from bpcli.studies.run.callbacks import Callback
 from bpcli.studies.run.state import TrainingState
 
-SHOWN = ("loss", "accuracy", "f1", "r2", "rmse")
+LINE_FIGURES = ("loss", "accuracy", "f1", "r2", "rmse")
 """Figures that stand in the line of a fold, as far as it has them; all are in the table."""
-MOST = 10  # folds that have columns of their own
+MAX_FOLD_COLUMNS = 10  # folds that have columns of their own
 
 
 class _FoldStatus(Callback):
@@ -46,14 +46,14 @@ def fold_status(quiet: bool) -> Iterator[Callable[[int, int], list[Callback]]]:
 def fold_line(row: FoldRow, count: int) -> str:
     """How a fold went."""
     number = str(row.number).rjust(len(str(count)))
-    figures = "  ".join(f"{name} {short(row.metrics[name])}" for name in SHOWN if name in row.metrics)
+    figures = "  ".join(f"{name} {short(row.metrics[name])}" for name in LINE_FIGURES if name in row.metrics)
     rows = f"{row.rows['train']:,} rows train, {row.rows['test']:,} test"
     return f"fold {number}/{count}  {figures}  ({rows}; epoch {row.epochs} kept, {duration(row.seconds)})"
 
 
 def table_of(report: FoldsReport) -> list[RenderableType]:
     """Mean and spread of each figure, and the figures themselves where there are not too many folds."""
-    shown = report.folds if len(report.folds) <= MOST else ()
+    shown = report.folds if len(report.folds) <= MAX_FOLD_COLUMNS else ()
     found = table("metric", ">mean", ">std", ">least", ">most", *(f">{row.number}" for row in shown))
     for name, s in report.metrics.items():
         values = (short(row.metrics[name]) for row in shown)

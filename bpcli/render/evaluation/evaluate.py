@@ -10,9 +10,9 @@ from bpcli.records.training import ClassRow, EvalReport
 from bpcli.render.console import clipped, printable, table
 from bpcli.render.numbers import short
 
-WIDEST = 20  # classes of a confusion matrix that is printed whole
-NOTES = 6  # shown
-WIDE = 78  # columns of the terminal; where names need more, numbers stand over the matrix
+MAX_MATRIX_CLASSES = 20  # classes of a confusion matrix that is printed whole
+MAX_NOTES = 6  # shown
+MAX_MATRIX_WIDTH = 78  # columns of the terminal; where names need more, numbers stand over the matrix
 
 
 def evaluation(report: EvalReport) -> list[RenderableType]:
@@ -26,9 +26,9 @@ def evaluation(report: EvalReport) -> list[RenderableType]:
         items += [Text(), _classes(report)]
     if report.confusion:
         items += [Text(), *_confusion(report)]
-    items += [Text(f"note: {printable(note)}", "yellow") for note in report.notes[:NOTES]]
-    if len(report.notes) > NOTES:
-        items.append(Text(f"and {len(report.notes) - NOTES} more notes (all: --json)", "yellow"))
+    items += [Text(f"note: {printable(note)}", "yellow") for note in report.notes[:MAX_NOTES]]
+    if len(report.notes) > MAX_NOTES:
+        items.append(Text(f"and {len(report.notes) - MAX_NOTES} more notes (all: --json)", "yellow"))
     return items
 
 
@@ -50,11 +50,11 @@ def _scores(row: ClassRow) -> tuple[str, str, str, str]:
 
 
 def _confusion(report: EvalReport) -> list[RenderableType]:
-    if len(report.classes) > WIDEST:
+    if len(report.classes) > MAX_MATRIX_CLASSES:
         return [Text("the most frequent mistakes (the whole matrix: --json)"), _mistakes(report)]
     names = [clipped(c) for c in report.classes]
     heads = names
-    if sum(max(cell_len(n), 4) + 2 for n in names) + max(map(cell_len, names)) > WIDE:
+    if sum(max(cell_len(n), 4) + 2 for n in names) + max(map(cell_len, names)) > MAX_MATRIX_WIDTH:
         heads = [str(i) for i in range(len(names))]
         names = [f"{head} {name}" for head, name in zip(heads, names, strict=True)]
     found = table("true \\ guessed", *(f">{head}" for head in heads))
@@ -71,6 +71,6 @@ def _mistakes(report: EvalReport) -> RenderableType:
         if i != j and n
     ]
     found = table("true", "guessed", ">rows")
-    for n, true, guessed in sorted(pairs, key=lambda p: -p[0])[:WIDEST]:
+    for n, true, guessed in sorted(pairs, key=lambda p: -p[0])[:MAX_MATRIX_CLASSES]:
         found.add_row(clipped(true), clipped(guessed), f"{n:.10g}")
     return found

@@ -12,20 +12,20 @@ from bpcli.records.training import Curve
 from bpcli.render.console import unicode
 
 WIDTH, HEIGHT = 28, 8  # characters inside the axes: two plots fit side by side into 80 columns
-LABELS = 8  # characters of a number beside an axis
-DIP = 0.19  # of the height above 0: what puts 0 into the last row but one
-GAP = 3  # characters between two plots
+LABEL_WIDTH = 8  # characters of a number beside an axis
+MIN_DIP = 0.19  # of the height above 0: what puts 0 into the last row but one
+PLOT_GAP = 3  # characters between two plots
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """The bits of a braille character's dots, four rows of two."""
 
 
 def curves(found: Sequence[Curve], columns: int) -> Table:
     """Plots side by side, one below the other where `columns` are too few for that, and narrower where for one."""
-    whole = LABELS + 2 + WIDTH
-    fine, width = unicode(sys.stdout), max(WIDTH - max(whole - columns, 0), 10)
-    plots = [Text("\n".join(plot(curve, fine, width)), no_wrap=True, overflow="crop") for curve in found]
-    if len(plots) * (whole + GAP) - GAP <= columns:
-        beside = Table.grid(padding=(0, GAP, 0, 0))
+    full_width = LABEL_WIDTH + 2 + WIDTH
+    braille, width = unicode(sys.stdout), max(WIDTH - max(full_width - columns, 0), 10)
+    plots = [Text("\n".join(plot(curve, braille, width)), no_wrap=True, overflow="crop") for curve in found]
+    if len(plots) * (full_width + PLOT_GAP) - PLOT_GAP <= columns:
+        beside = Table.grid(padding=(0, PLOT_GAP, 0, 0))
         beside.add_row(*plots)
         return beside
     below = Table.grid()
@@ -36,26 +36,26 @@ def curves(found: Sequence[Curve], columns: int) -> Table:
     return below
 
 
-def plot(curve: Curve, fine: bool, width: int = WIDTH) -> list[str]:
+def plot(curve: Curve, braille: bool, width: int = WIDTH) -> list[str]:
     """The lines of one plot: its name, the curve between 0 and its values furthest from it, and the axis below."""
     low, high = min(0.0, *curve.y), max(0.0, *curve.y)
-    told = {HEIGHT - 1: low}
-    if 0 < -low < DIP * high:  # a dip so shallow that the row of 0 would be the last: it gets a row of its own
-        low, told = -DIP * high, {}
+    labels = {HEIGHT - 1: low}
+    if 0 < -low < MIN_DIP * high:  # a dip so shallow that the row of 0 would be the last: it gets a row of its own
+        low, labels = -MIN_DIP * high, {}
     spread = high - low or 1.0
-    canvas = _dots(curve, low, spread, width) if fine else _asterisks(curve, low, spread, width)
-    part = 4 if fine else 1
+    canvas = _dots(curve, low, spread, width) if braille else _asterisks(curve, low, spread, width)
+    part = 4 if braille else 1
     zero = round(high / spread * (part * HEIGHT - 1)) // part  # the row of 0
-    told |= {zero: 0.0, 0: high}
-    side, corner, dash, faint = "│└─┈" if fine else "|+-."
-    lines = [" " * (LABELS + 1) + curve.name]
+    labels |= {zero: 0.0, 0: high}
+    side, corner, dash, faint = "│└─┈" if braille else "|+-."
+    lines = [" " * (LABEL_WIDTH + 1) + curve.name]
     for i, row in enumerate(canvas):
-        label = f"{told[i]:.3g}" if i in told else ""
-        lines.append(f"{label:>{LABELS}} {side}{row.replace(' ', faint) if label == '0' else row}")
+        label = f"{labels[i]:.3g}" if i in labels else ""
+        lines.append(f"{label:>{LABEL_WIDTH}} {side}{row.replace(' ', faint) if label == '0' else row}")
     first, middle, last = (f"{curve.x[i]:g}" for i in (0, len(curve.x) // 2, -1))
     ticks = f"{first}{middle:^{width - len(first) - len(last)}}{last}"
-    return [*lines, " " * (LABELS + 1) + corner + dash * width, " " * (LABELS + 2) + ticks,
-            " " * (LABELS + 2) + f"{curve.axis:^{width}}"]  # fmt: skip
+    return [*lines, " " * (LABEL_WIDTH + 1) + corner + dash * width, " " * (LABEL_WIDTH + 2) + ticks,
+            " " * (LABEL_WIDTH + 2) + f"{curve.axis:^{width}}"]  # fmt: skip
 
 
 def _dots(curve: Curve, low: float, spread: float, width: int) -> list[str]:

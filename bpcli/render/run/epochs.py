@@ -15,12 +15,12 @@ from bpcli.records.training import WATCH_PREFIX, EpochRow, TrainReport
 from bpcli.render.columns import TableColumn
 from bpcli.render.console import can_redraw, console, write
 from bpcli.render.numbers import duration, seconds, short
-from bpcli.render.run.layer_stats import layer_table, watch_cell, watched
+from bpcli.render.run.layer_stats import layer_table, watch_cell, watch_columns
 from bpcli.studies.run.callbacks import Callback
 from bpcli.studies.run.state import TrainingState
 
-REFRESH = 0.1  # seconds between two drawings
-SACRIFICED = ("clip_factor", "penalty", "gradient_norm", "clipped", "seconds")
+REFRESH_SECONDS = 0.1  # seconds between two drawings
+DROPPED_FIRST = ("clip_factor", "penalty", "gradient_norm", "clipped", "seconds")
 """What a narrow terminal goes without, first what says least about success; then metrics, the last first."""
 
 
@@ -34,7 +34,7 @@ def columns(state: TrainingState) -> list[TableColumn]:
     if state.validation is not None:
         found += [TableColumn(f"validation.{m}", "validation", m) for m in ("loss", *state.metrics)]
     if state.layer_watch is not None:
-        found += watched(state.layer_watch.keys)
+        found += watch_columns(state.layer_watch.keys)
     found.append(TableColumn("gradient_norm", "", "|grad|"))
     if state.experiment.clipping is not None:
         found += [TableColumn("clipped", "", "clipped"), TableColumn("clip_factor", "", "factor")]
@@ -82,7 +82,7 @@ class LiveTable(Callback):
         self._epochs = state.experiment.training.epochs
         self._first = max(5, len(str(self._epochs)))
         wanted = columns(state)
-        self._columns = self._fitting(wanted)
+        self._columns = self._columns_that_fit(wanted)
         self._waiting: list[Text] = []
         self._drawn = 0.0
         self._console.print(opening(state))
@@ -97,7 +97,7 @@ class LiveTable(Callback):
         self._progress.start()
 
     def on_batch_end(self, state: TrainingState, loss: float) -> None:
-        if self._progress is not None and time.monotonic() - self._drawn > REFRESH:
+        if self._progress is not None and time.monotonic() - self._drawn > REFRESH_SECONDS:
             self._progress.update(self._task, completed=state.progress.batch, loss=f"loss {short(loss)}")
             self._draw()
 
@@ -108,7 +108,7 @@ class LiveTable(Callback):
         self._waiting.append(Text(" ".join((number, *cells)) + mark, "bold green" if row.best else ""))
         if self._progress is not None:
             self._progress.reset(self._task, description=self._running(row.epoch), loss="")
-        if time.monotonic() - self._drawn > REFRESH:
+        if time.monotonic() - self._drawn > REFRESH_SECONDS:
             self._draw()
 
     def on_train_end(self, state: TrainingState, report: TrainReport | None) -> None:
@@ -142,11 +142,11 @@ class LiveTable(Callback):
             lines.insert(0, Text(f"+{missing} columns in metrics.jsonl", "dim"))
         return lines
 
-    def _fitting(self, wanted: list[TableColumn]) -> list[TableColumn]:
+    def _columns_that_fit(self, wanted: list[TableColumn]) -> list[TableColumn]:
         """The columns that fit the width."""
         found = list(wanted)
         metrics = [c.key for c in reversed(wanted) if "." in c.key and c.header not in ("loss", "penalty")]
-        for key in (*SACRIFICED, *metrics, "train.loss"):
+        for key in (*DROPPED_FIRST, *metrics, "train.loss"):
             if self._first + sum(c.width + 1 for c in found) < self._console.width:
                 break
             found = [c for c in found if c.key != key]
@@ -171,8 +171,8 @@ def closing(report: TrainReport) -> Text:
     """How it ended, which weights were kept, what to type next."""
     run = shlex.quote(report.run)
     done = f"{report.epochs[-1].epoch} epochs in {duration(report.seconds)}" if report.epochs else "no epoch completed"
-    said = {"epochs": f"{report.reason}, in {duration(report.seconds)}", "diverged": done}
-    text = Text(said.get(report.stopped, f"{report.reason}; {done}") + "\n")
+    texts = {"epochs": f"{report.reason}, in {duration(report.seconds)}", "diverged": done}
+    text = Text(texts.get(report.stopped, f"{report.reason}; {done}") + "\n")
     if report.epochs and report.epochs[-1].watch:
         text.append("\n".join(("", *layer_table(report.epochs[0], report.epochs[-1]), "", "")))
     if report.stopped == "signal":

@@ -10,12 +10,12 @@ from bpcli.render.console import clipped
 from bpcli.render.numbers import short
 
 SHARES = {"dead": "dead", "saturated": "satur."}  # with their headers
-WIDTHS = {"|grad|": 7, "update": 7, "dead": 4, "satur.": 6}
-LONGEST = 20  # of a layer's name: two epochs fit 80 columns
-SIDE = ".activation"  # of a layer: told on the layer's own line
+COLUMN_WIDTHS = {"|grad|": 7, "update": 7, "dead": 4, "satur.": 6}
+MAX_NAME_WIDTH = 20  # of a layer's name: two epochs fit 80 columns
+ACTIVATION_SUFFIX = ".activation"  # of a layer: told on the layer's own line
 
 
-def watched(keys: Sequence[str]) -> list[TableColumn]:
+def watch_columns(keys: Sequence[str]) -> list[TableColumn]:
     """The columns of a table of epochs: gradient and update of the first and of the last layer that learns, and the
     largest share of dead units and of saturated outputs of any layer."""
     learning = [key.removesuffix(".gradient") for key in keys if key.endswith(".gradient")]
@@ -45,9 +45,9 @@ def layer_table(first: EpochRow, last: EpochRow) -> Iterator[str]:
     rows = list({row.epoch: row for row in (first, last)}.values())
     figures = [f for f in ("gradient", "update", *SHARES) if any(key.endswith(f".{f}") for key in last.watch)]
     headers = [{"gradient": "|grad|", **SHARES}.get(f, f) for f in figures]
-    widths = [WIDTHS[h] for h in headers]
-    layers = dict.fromkeys(_line(key)[0] for key in last.watch)
-    name = max(5, *(len(clipped(layer, LONGEST)) for layer in layers))
+    widths = [COLUMN_WIDTHS[h] for h in headers]
+    layers = dict.fromkeys(_layer_and_figure(key)[0] for key in last.watch)
+    name = max(5, *(len(clipped(layer, MAX_NAME_WIDTH)) for layer in layers))
     group = sum(w + 1 for w in widths) - 1
     yield "  ".join((" " * name, *(f"epoch {row.epoch}".center(group) for row in rows))).rstrip()
     yield "  ".join(
@@ -55,17 +55,17 @@ def layer_table(first: EpochRow, last: EpochRow) -> Iterator[str]:
     )
     for layer in layers:
         cells = [" ".join(_cell(row, layer, f).rjust(w) for f, w in zip(figures, widths, strict=True)) for row in rows]
-        yield "  ".join((clipped(layer, LONGEST).ljust(name), *cells)).rstrip()
+        yield "  ".join((clipped(layer, MAX_NAME_WIDTH).ljust(name), *cells)).rstrip()
 
 
-def _line(key: str) -> tuple[str, str]:
+def _layer_and_figure(key: str) -> tuple[str, str]:
     """The layer on whose line a figure stands, and which figure it is."""
     path, _, figure = key.removeprefix(WATCH_PREFIX).rpartition(".")
-    return path.removesuffix(SIDE), figure
+    return path.removesuffix(ACTIVATION_SUFFIX), figure
 
 
 def _cell(row: EpochRow, layer: str, figure: str) -> str:
-    found = [value for key, value in row.watch.items() if _line(key) == (layer, figure)]
+    found = [value for key, value in row.watch.items() if _layer_and_figure(key) == (layer, figure)]
     if not found:
         return ""
     return percent(found[0]) if figure in SHARES else short(found[0])

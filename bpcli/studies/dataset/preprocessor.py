@@ -189,13 +189,13 @@ class Preprocessor:
     def _too_large(self, part: Array, rows: Array, table: Table) -> Failure:
         i, *place = (int(k) for k in np.argwhere(~np.isfinite(part))[0])
         help = "scale it (`scale: standardize`) or set `dtype: float64`"
-        said = f"is too large for {part.dtype.name}"
+        problem = f"is too large for {part.dtype.name}"
         if not self.columns:
             name = f"input {place[0] if len(place) == 1 else tuple(place)}"
-            return row_failure(table, rows[i], "", f"{name} {said}", "too-large", help)
-        ends = np.cumsum([c.width for c in self.columns])
-        name = self.columns[int(np.searchsorted(ends, place[0], "right"))].name
-        return row_failure(table, rows[i], name, f"column `{name}` {said}", "too-large", help)
+            return row_failure(table, rows[i], "", f"{name} {problem}", "too-large", help)
+        last_inputs = np.cumsum([c.width for c in self.columns])
+        name = self.columns[int(np.searchsorted(last_inputs, place[0], "right"))].name
+        return row_failure(table, rows[i], name, f"column `{name}` {problem}", "too-large", help)
 
     def _check_tokens(self, part: Array, rows: Array, table: Table) -> None:
         found = find_bad_token(part, self.tokens, self.scaling is not None)

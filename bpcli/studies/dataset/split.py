@@ -23,6 +23,8 @@ SPLIT_NAMES = {
 }  # fmt: skip
 """What a column may call the splits, in small letters."""
 
+DATE_HELP = "dates are written as 2024-01-31"
+
 
 def split_fractions(data: Data) -> dict[str, float]:
     """The share of the training source's rows that each split takes, of those that are written as one."""
@@ -226,13 +228,13 @@ def _times(table: Table, column: str) -> Array:
             try:
                 moment = datetime.fromisoformat(text)
             except ValueError:
-                said = f"column `{column}`: `{text}` is neither a date nor a number"
-                raise row_failure(table, row, column, said, "not-a-date", "dates are written as 2024-01-31") from None
+                problem = f"column `{column}`: `{text}` is neither a date nor a number"
+                raise row_failure(table, row, column, problem, "not-a-date", DATE_HELP) from None
             times[row] = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
             date = True
         if not np.isfinite(times[row]) or dated not in (None, date):
-            said = f"column `{column}`: `{text}` is not {'a date' if dated else 'a number'} as those before it"
-            raise row_failure(table, row, column, said, "not-a-date", "dates are written as 2024-01-31")
+            problem = f"column `{column}`: `{text}` is not {'a date' if dated else 'a number'} as those before it"
+            raise row_failure(table, row, column, problem, "not-a-date", DATE_HELP)
         dated = date
     return times
 

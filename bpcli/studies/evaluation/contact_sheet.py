@@ -44,7 +44,7 @@ class Sheet:
     tiles: Sequence[Tile]
 
 
-def misclassified(rows: EvaluationRows, most: int = MAX_MISTAKES) -> Sheet:
+def misclassified(rows: EvaluationRows, limit: int = MAX_MISTAKES) -> Sheet:
     """The images whose true class the model gave the least, worst first. Raises Failure: no images, no classes."""
     model = rows.model
     predictor, preprocessor = model.predictor, model.preprocessor
@@ -58,14 +58,14 @@ def misclassified(rows: EvaluationRows, most: int = MAX_MISTAKES) -> Sheet:
         output = np.concatenate([1 - output if predictor.loss.gives_probabilities else -output, output], axis=1)
     wrong = np.flatnonzero(guesses != truth)
     regret = output[wrong, truth[wrong]] - (0 if predictor.loss.gives_probabilities else output[wrong].max(1))
-    worst = wrong[np.argsort(regret, kind="stable")][:most]
+    worst = wrong[np.argsort(regret, kind="stable")][:limit]
     tiles = []
     images = _as_bytes(model.preprocessor, rows.x[worst], shape)
     for row, pixels in zip(worst, images, strict=True):
         guess, true = int(guesses[row]), int(truth[row])
-        said = (f": {100 * output[row, k]:.0f} %" if predictor.loss.gives_probabilities else "" for k in (guess, true))
         first, second = (
-            name + p for name, p in zip((preprocessor.classes[guess], preprocessor.classes[true]), said, strict=True)
+            preprocessor.classes[k] + (f": {100 * output[row, k]:.0f} %" if predictor.loss.gives_probabilities else "")
+            for k in (guess, true)
         )
         tiles.append(Tile(pixels, ((first, "wrong"), (f"is {second}", "right"), (rows.name_of(int(row)), "dim"))))
     split = "images" if rows.split == "data" else f"{rows.split} images"

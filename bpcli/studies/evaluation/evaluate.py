@@ -21,7 +21,7 @@ from bpcli.studies.run.model import Model
 from bpcli.studies.run.resume import reopen
 from bpcli.studies.run.scoring import Predictor, evaluate_split
 
-USUAL = {
+DEFAULT_METRICS = {
     "classification": ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss"),
     "regression": ("mse", "rmse", "mae", "r2"),
 }
@@ -113,12 +113,14 @@ def report(model: Model, split: str, x: Array, t: Array, w: Array | None = None)
     per_class, averages = classification_report(counts, predictor.classes, several=predictor.several)
     number = int if w is None else float
     matrix = () if predictor.several else tuple(tuple(number(v) for v in row) for row in confusion)
-    said = notes(counts, predictor.classes, several=predictor.several, rows=len(x), metrics=metrics)
-    return EvalReport(str(model.path), split, len(x), loss, found, per_class, averages, matrix, predictor.classes, said)
+    remarks = notes(counts, predictor.classes, several=predictor.several, rows=len(x), metrics=metrics)
+    classes = predictor.classes
+    return EvalReport(str(model.path), split, len(x), loss, found, per_class, averages, matrix, classes, remarks)
 
 
 def _metrics(predictor: Predictor, chosen: Sequence[Metric]) -> dict[str, Metric]:
     """The usual metrics and the chosen ones, by their labels."""
-    usual = (Metric.parse(name) for name in USUAL["classification" if predictor.classified else "regression"])
+    task = "classification" if predictor.classified else "regression"
+    default = (Metric.parse(name) for name in DEFAULT_METRICS[task])
     about = len(predictor.classes), predictor.several, predictor.loss.gives_probabilities
-    return {label(m): m for m in (*(m for m in usual if not m.check(*about)), *chosen)}
+    return {label(m): m for m in (*(m for m in default if not m.check(*about)), *chosen)}

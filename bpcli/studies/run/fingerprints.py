@@ -17,7 +17,7 @@ LARGE_FILE_BYTES = 32 << 20
 """Bytes of a file from which on another process takes its fingerprint: whoever parses the file meanwhile holds the
 interpreter's lock, and two threads that ask for it in turn cost more than the fingerprint."""
 
-PROGRAM = "import hashlib, sys; print(hashlib.file_digest(open(sys.argv[1], 'rb'), 'sha256').hexdigest())"
+HASH_PROGRAM = "import hashlib, sys; print(hashlib.file_digest(open(sys.argv[1], 'rb'), 'sha256').hexdigest())"
 
 
 class Fingerprints:
@@ -51,7 +51,7 @@ class Fingerprints:
 def _digest(file: Path) -> str:
     if file.is_file() and file.stat().st_size > LARGE_FILE_BYTES:
         try:
-            command = [sys.executable, "-I", "-S", "-c", PROGRAM, str(file)]
+            command = [sys.executable, "-I", "-S", "-c", HASH_PROGRAM, str(file)]
             found = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout.strip()
         except OSError:
             found = ""

@@ -31,11 +31,11 @@ from bpcli.studies.run.atomic import atomic_bytes, atomic_text, kind_of
 __all__ = ["FORMAT_VERSION", "atomic_bytes", "atomic_text", "read", "write"]
 
 FORMAT_VERSION = 1
-KEY = "bpcli"
-MAX_HEADER = 16 * 2**20  # bytes; a bound on what a file can make us parse
+METADATA_KEY = "bpcli"
+MAX_HEADER_BYTES = 16 * 2**20  # bytes; a bound on what a file can make us parse
 MAX_KEYS = 1000  # of metadata; a model has one
 MAX_AXES = 8
-NAME = re.compile(r"[\w.\-]{1,256}")
+TENSOR_NAME = re.compile(r"[\w.\-]{1,256}")
 DTYPES: dict[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"),
     "F64": np.dtype("<f8"),
@@ -64,9 +64,9 @@ def write(path: Path, tensors: Mapping[str, Array], meta: Mapping[str, Any]) -> 
     arrays = {name: storable(name, value) for name, value in tensors.items()}
     record = {"format_version": FORMAT_VERSION, "meta": meta, "sha256": ""}
     record["sha256"] = digest(json.dumps(record), arrays)
-    data = save(arrays, metadata={KEY: json.dumps(record)})
-    if int.from_bytes(data[:8], "little") > MAX_HEADER:
-        text = f"cannot write {path}: the description of the model passes {MAX_HEADER >> 20} MiB"
+    data = save(arrays, metadata={METADATA_KEY: json.dumps(record)})
+    if int.from_bytes(data[:8], "little") > MAX_HEADER_BYTES:
+        text = f"cannot write {path}: the description of the model passes {MAX_HEADER_BYTES >> 20} MiB"
         raise bad(path, text, help="classes and text columns with fewer different values make it smaller")
     atomic_bytes(path, data)
 
@@ -75,7 +75,7 @@ def storable(name: str, value: Array) -> Array:
     """The array as the file holds it: little-endian and C-contiguous (safetensors corrupts what is not)."""
     a = np.asarray(value, order="C")  # ascontiguousarray would give () the shape (1,)
     a = a.astype(a.dtype.newbyteorder("<"), copy=False)
-    if not NAME.fullmatch(name):
+    if not TENSOR_NAME.fullmatch(name):
         raise ValueError(f"tensor name {name!r}: only letters, digits, `_`, `.` and `-`, at most 256")
     if a.dtype not in DTYPES.values() or a.ndim > MAX_AXES:
         raise TypeError(f"tensor {name}: {a.dtype} of shape {a.shape} cannot be kept")
@@ -146,13 +146,13 @@ def header_of(path: Path, file: BinaryIO, size: int) -> tuple[dict[str, Any], in
         text = "a text file" if re.fullmatch(rb"[\t\r\n -~]+", start) else "something else"
         what = next((what for magic, what in FOREIGN.items() if start.startswith(magic)), text)
         raise bad(path, f"{path} is not a model file; it looks like {what}", code="foreign-model", help=HELP_TRAIN)
-    if length > MAX_HEADER:
+    if length > MAX_HEADER_BYTES:
         raise damaged(path, f"its header claims {length} bytes")
     if length > size - 8:
         raise truncated(path, f"it has {size} bytes, its header alone needs {length + 8}")
     header = parsed(path, start[8:] + file.read(length - 1))
-    ends = [t["data_offsets"][1] for name, t in header.items() if name != "__metadata__" and has_offsets(t)]
-    return header, 8 + length + max(ends, default=0)
+    tensor_ends = [t["data_offsets"][1] for name, t in header.items() if name != "__metadata__" and has_offsets(t)]
+    return header, 8 + length + max(tensor_ends, default=0)
 
 
 def has_offsets(tensor: Any) -> bool:
@@ -185,7 +185,7 @@ def own_record(path: Path, header: Mapping[str, Any]) -> tuple[str, dict[str, An
     metadata = header.get("__metadata__")
     if isinstance(metadata, dict) and len(metadata) > MAX_KEYS:
         raise damaged(path, f"its metadata has {len(metadata):,} entries")
-    text = metadata.get(KEY) if isinstance(metadata, dict) else None
+    text = metadata.get(METADATA_KEY) if isinstance(metadata, dict) else None
     if not isinstance(text, str):
         what = f"{path} is a safetensors file of another program: it holds weights, but no network to put them in"
         raise bad(path, what, code="foreign-model", help=HELP_TRAIN)
@@ -207,7 +207,7 @@ def check_tensors(path: Path, header: Mapping[str, Any]) -> None:
             continue
         shape, dtype = (tensor.get("shape"), tensor.get("dtype")) if isinstance(tensor, dict) else (None, None)
         fits = isinstance(shape, list) and len(shape) <= MAX_AXES and isinstance(dtype, str) and dtype in DTYPES
-        if not (fits and has_offsets(tensor) and NAME.fullmatch(name)):
+        if not (fits and has_offsets(tensor) and TENSOR_NAME.fullmatch(name)):
             raise damaged(path, f"its tensor {name[:40]!r} is not one that bpcli writes")
 
 

@@ -120,30 +120,30 @@ def evaluate_split(
     metrics: Sequence[Metric],
     x: Array,
     t: Array,
-    watch: Any = None,
+    on_batch: Any = None,
     weight: Array | None = None,
 ) -> dict[str, float]:
     """The loss (the data term alone, dropout off) and the metrics over all rows of x (R, ...) and t; `weight` (R,) is
     how much each counts.
 
-    `watch`, where given, is called with every batch's scored predictions. What overflows is in the figures, as inf or
-    NaN, and nowhere else.
+    `on_batch`, where given, is called with every batch's scored predictions. What overflows is in the figures, as inf
+    or NaN, and nowhere else.
     """
     accumulator = MetricAccumulator(predictor, metrics)
-    total, whole, n = 0.0, 0.0, len(x)
+    total, weight_sum, n = 0.0, 0.0, len(x)
     step = objective.network.rows
     for start in range(0, n, step):
-        here = np.arange(start, min(start + step, n))
-        batch = objective.batch(len(here))
-        batch.load(x, t, here, weight)
+        rows = np.arange(start, min(start + step, n))
+        batch = objective.batch(len(rows))
+        batch.load(x, t, rows, weight)
         loss = batch.forward(False)
         total += loss * batch.weight()
-        whole += batch.weight()
-        counts = None if weight is None else weight[here]
+        weight_sum += batch.weight()
+        counts = None if weight is None else weight[rows]
         accumulator.add(batch.chain.y, batch.t, counts)
-        if watch is not None:
-            watch(predictor.score(batch.chain.y, batch.t, counts))
-    return {"loss": total / whole, **accumulator.results()}
+        if on_batch is not None:
+            on_batch(predictor.score(batch.chain.y, batch.t, counts))
+    return {"loss": total / weight_sum, **accumulator.results()}
 
 
 def direction_of(metrics: Mapping[str, Metric], name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from bpcli.records.training import EpochRow
-from bpcli.render.run.layer_stats import layer_table, watch_cell, watched
+from bpcli.render.run.layer_stats import layer_table, watch_cell, watch_columns
 
 WATCH = {
     "watch.dense_1.gradient": 5.9e-6, "watch.dense_1.update": math.nan,
@@ -23,7 +23,7 @@ def row(epoch: int) -> EpochRow:
 
 
 def test_the_first_and_the_last_layer_and_the_worst_shares() -> None:
-    found = watched(KEYS)
+    found = watch_columns(KEYS)
     assert [c.header for c in found] == ["|grad|", "update", "|grad|", "update", "dead", "satur."]
     last = "residual_1.a_layer_with_a_long_name"
     assert [c.split for c in found] == ["dense_1"] * 2 + [last] * 2 + [""] * 2
@@ -34,8 +34,8 @@ def test_the_first_and_the_last_layer_and_the_worst_shares() -> None:
 
 
 def test_one_layer_is_told_once_and_what_is_not_there_not_at_all() -> None:
-    assert [c.key for c in watched(KEYS[:2])] == ["watch.dense_1.gradient", "watch.dense_1.update"]
-    assert watched(()) == []
+    assert [c.key for c in watch_columns(KEYS[:2])] == ["watch.dense_1.gradient", "watch.dense_1.update"]
+    assert watch_columns(()) == []
 
 
 def test_a_line_for_each_layer_within_eighty_columns() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from picture_folder import shapes
 
-from bpcli.render.evaluation.contact_sheet import _clipped, _ending, png
+from bpcli.render.evaluation.contact_sheet import _clipped, _last_part, png
 from bpcli.studies.evaluation.contact_sheet import Sheet, Tile, augmented, misclassified
 from bpcli.studies.evaluation.evaluate import open_rows, score
 from bpcli.studies.evaluation.predict import outputs
@@ -62,7 +62,7 @@ def test_the_worst_come_first(loss: str, units: int) -> None:
 def test_pixels_are_those_of_the_file(scale: str) -> None:
     rows = open_rows(trained(scale=scale), data="shapes", root=Path("."))
     table = rows.model.experiment.data.train.load(Path("."))
-    sheet = misclassified(rows, most=1000)
+    sheet = misclassified(rows, limit=1000)
     files = [table.numbers[table.row_names.index(t.lines[2][0])] for t in sheet.tiles]
     low, high = np.min(files), np.max(files)
     for tile, pixels in zip(sheet.tiles, files, strict=True):
@@ -98,7 +98,7 @@ def test_names_too_long_for_a_tile() -> None:
     assert _clipped("Coat: 98 %", 100, Font()) == "Coat: 98 %"
     assert _clipped("Windbreaker: 98 %", 130, Font()) == "Wind...: 98 %"
     assert _clipped("Windbreaker", 80, Font()) == "Windb..."
-    assert _ending("a/very/long/name_0017.png", 120, Font()) == "..._0017.png"
+    assert _last_part("a/very/long/name_0017.png", 120, Font()) == "..._0017.png"
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (300, 40, 3), (113, 112, 1), (8, 20, 3)])
