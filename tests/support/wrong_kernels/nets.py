@@ -1,61 +1,16 @@
-"""Methods that are wrong the way people get them wrong, each put in place of the real one, with the tensors that it
-spoils and what the diagnosis must say.
-
-They are the mistakes of a survey of published NumPy networks, of layers (mutants_layers.py, mutants_images.py), and of
-losses, penalties and whole passes (mutants_losses.py). Those of layers that do not exist here (recurrent ones, tied
-weights) are left out.
-"""
+"""The networks that wrong kernels are put into for gradcheck."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pytest
 from trace_nets import dense, experiment
-
-Wrong = Callable[..., Any]
-RATE = 0.1  # of a step that is taken too early
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """A method that is wrong. `tensors` are all that it spoils, `laws` those of the algebra that it breaks besides;
-    `cause` is a pattern that the diagnosis of each tensor must match, or of the law where no tensor is wrong."""
-
-    name: str
-    net: str
-    owner: type
-    method: str
-    wrong: Wrong
-    tensors: frozenset[str]
-    laws: frozenset[str]
-    cause: str
-
-    def put_in(self, patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(self.owner, self.method, self.wrong)
-
-
-MUTANTS: list[Mutant] = []
-
-
-def mutant(
-    net: str, owner: type, tensors: str, cause: str, laws: str = "", *, method: str = "backward"
-) -> Callable[[Wrong], Wrong]:
-    """Registers a wrong method under the name of its function."""
-
-    def register(wrong: Wrong) -> Wrong:
-        spoiled, broken = frozenset(tensors.split(", ")) - {""}, frozenset(laws.split())
-        MUTANTS.append(Mutant(wrong.__name__, net, owner, method, wrong, spoiled, broken, cause))
-        return wrong
-
-    return register
 
 
 def nets() -> Mapping[str, dict[str, Any]]:
-    """The experiments that the mutants are tried on: default settings, no size equal to another where not said."""
+    """The experiments by name: default settings, no size equal to another where not said."""
     rng = np.random.default_rng(5)
     x, t = rng.normal(size=(5, 2)).round(3), rng.normal(size=(5, 5)).round(3)
     mse, one_hot = "mean_squared_error", np.eye(5)[[1, 4, 0, 2, 1]]

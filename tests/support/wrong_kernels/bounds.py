@@ -7,16 +7,24 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pytest
 
 from bpcli.family import Schedule
-from bpcli.family.part import Part
 from bpcli.family.plan import Array, Frame
-from bpcli.parts.clippers import Adaptive, Norm, Percentile, ZScore
+from bpcli.parts.clippers import Adaptive, GlobalNorm, Norm, Percentile, Value, ZScore
 from bpcli.parts.constraints import MaxNorm
-from bpcli.parts.regularizers import L1, ElasticNet
-from bpcli.parts.schedules import Exponential, InverseTime, MultiStep, OneCycle, Plateau, Polynomial, Step, Warmup
-from bpcli.studies.witness.cases import cases
+from bpcli.parts.regularizers import L1, L2, ElasticNet
+from bpcli.parts.schedules import (
+    Cosine,
+    Exponential,
+    InverseTime,
+    MultiStep,
+    OneCycle,
+    Plateau,
+    Polynomial,
+    Step,
+    Warmup,
+)
+from wrong_kernels.catalogue import EQUATIONS, wrong
 
 
 def scaled(f: Frame, bound: float) -> float:
@@ -26,16 +34,31 @@ def scaled(f: Frame, bound: float) -> float:
 
 
 # ----------------------------------------------------------------------------------------------------------- clippers
+@wrong(GlobalNorm, method="clip")
+def norm_of_each_entry(self: GlobalNorm, f: Frame) -> float:
+    f.g[...] = np.clip(f.g, -self.max_norm, self.max_norm)
+    return 1.0
+
+
+@wrong(Value, method="clip")
+def value_from_below_only(self: Value, f: Frame) -> float:
+    f.g[...] = np.minimum(f.g, self.limit)
+    return 1.0
+
+
+@wrong(Norm, method="clip")
 def norm_of_all(self: Norm, f: Frame) -> float:
     return scaled(f, self.max_norm)
 
 
+@wrong(Norm, method="clip")
 def first_tensor_only(self: Norm, f: Frame) -> float:
     g, _ = f.pieces[0]
     g *= min(1.0, self.max_norm / max(np.linalg.norm(g), 1e-300))
     return 1.0
 
 
+@wrong(Adaptive, method="clip")
 def adaptive_of_tensors(self: Adaptive, f: Frame) -> float:
     for g, w in f.pieces:
         limit = self.clipping * max(np.linalg.norm(w), 1e-3)
@@ -51,14 +74,17 @@ def adaptive_by(f: Frame, share: float, axis: Any, least: float) -> float:
     return 1.0
 
 
+@wrong(Adaptive, method="clip")
 def adaptive_by_input(self: Adaptive, f: Frame) -> float:
     return adaptive_by(f, self.clipping, slice(1, None), 1e-3)
 
 
+@wrong(Adaptive, method="clip")
 def adaptive_without_floor(self: Adaptive, f: Frame) -> float:
     return adaptive_by(f, self.clipping, slice(0, -1), 0.0)
 
 
+@wrong(Adaptive, method="clip")
 def adaptive_added_floor(self: Adaptive, f: Frame) -> float:
     for g, w in f.pieces:
         axes = tuple(range(g.ndim - 1)) if g.ndim > 1 else None
@@ -74,17 +100,20 @@ def remembered(self: Percentile, f: Frame) -> int:
     return held
 
 
+@wrong(Percentile, method="clip")
 def percentile_of_the_past(self: Percentile, f: Frame) -> float:
     before = f.h[: int(f.held)].copy() if f.held else np.array([math.inf])
     remembered(self, f)
     return scaled(f, np.percentile(before, self.percentile))
 
 
+@wrong(Percentile, method="clip")
 def percentile_of_empty_places(self: Percentile, f: Frame) -> float:
     remembered(self, f)
     return scaled(f, np.percentile(f.h, self.percentile))
 
 
+@wrong(Percentile, method="clip")
 def percentile_of_what_is_left(self: Percentile, f: Frame) -> float:
     place, held = int(f.place), remembered(self, f)
     factor = scaled(f, np.percentile(f.h[:held], self.percentile))
@@ -92,12 +121,14 @@ def percentile_of_what_is_left(self: Percentile, f: Frame) -> float:
     return factor
 
 
+@wrong(Percentile, method="clip")
 def percentile_keeps_its_first(self: Percentile, f: Frame) -> float:
     if f.held < self.window:
         remembered(self, f)
     return scaled(f, np.percentile(f.h[: int(f.held)], self.percentile))
 
 
+@wrong(Percentile, method="clip")
 def percentile_nearest(self: Percentile, f: Frame) -> float:
     return scaled(f, np.percentile(f.h[: remembered(self, f)], self.percentile, method="nearest"))
 
@@ -123,75 +154,142 @@ def zscore_with(self: ZScore, f: Frame, what: str) -> float:
     return scaled(f, bound)
 
 
-ZSCORE_LIES = [
+for what in (
+    "",
     "variance of a sample", "no bound at first", "no eps", "cut to the threshold", "max_norm forgotten",
     "the raw norm remembered", "the cut norm remembered", "spread about the old mean",
-]  # fmt: skip
+):  # fmt: skip
+    wrong(ZScore, method="clip", name=what or "as it is", right=not what)(
+        lambda self, f, what=what: zscore_with(self, f, what)
+    )
 
 
 # -------------------------------------------------------------------------------------------- penalties, constraints
+@wrong(L2, "l2", "l2.dw", "factor 2 too many", method="add_grad")
+def penalty_doubled(self: L2, w: Array, g: Array, scratch: Array) -> None:
+    g += 2 * self.strength * w
+
+
+@wrong(L2, "l2", "l2.dw", "all 0", method="add_grad")
+def penalty_missing(self: L2, w: Array, g: Array, scratch: Array) -> None:
+    pass
+
+
+@wrong(L2, "l2", "l2.dw", "1/N", method="add_grad")
+def penalty_divided_by_rows(self: L2, w: Array, g: Array, scratch: Array) -> None:
+    g += self.strength * w / 3  # rows of the batch
+
+
+@wrong(L2, method="add_grad")
+def penalty_divided_by_weights(self: L2, w: Array, g: Array, scratch: Array) -> None:
+    g += self.strength * w / len(w)
+
+
+@wrong(L1, "l1", "l1.dw", r"sign\(w\[j\]\) lacks its function", method="add_grad")
+def penalty_by_size(self: L1, w: Array, g: Array, scratch: Array) -> None:
+    g += self.strength * w
+
+
+@wrong(L2, "l2", "l2.dw", "overwritten", method="add_grad")
+def penalty_overwrites(self: L2, w: Array, g: Array, scratch: Array) -> None:
+    g[...] = self.strength * w
+
+
+@wrong(L1, method="add_grad")
 def l1_of_size(self: L1, w: Array, g: Array, scratch: Array) -> None:
     g += self.strength * np.abs(w)
 
 
+@wrong(L1, method="add_grad", seen_by=EQUATIONS)
 def l1_up_at_zero(self: L1, w: Array, g: Array, scratch: Array) -> None:
     g += self.strength * np.where(w >= 0, 1, -1)
 
 
+@wrong(L1, method="add_grad")
 def l1_mean(self: L1, w: Array, g: Array, scratch: Array) -> None:
     g += self.strength * np.sign(w) / len(w)
 
 
+@wrong(ElasticNet, method="add_grad")
 def elastic_swapped(self: ElasticNet, w: Array, g: Array, scratch: Array) -> None:
     g += self.strength * ((1 - self.l1_ratio) * np.sign(w) + self.l1_ratio * w)
 
 
+@wrong(ElasticNet, method="add_grad")
 def elastic_squared_twice(self: ElasticNet, w: Array, g: Array, scratch: Array) -> None:
     g += self.strength * (self.l1_ratio * np.sign(w) + 2 * (1 - self.l1_ratio) * w)
 
 
+@wrong(MaxNorm, method="apply")
 def max_norm_of_inputs(self: MaxNorm, w: Array) -> None:
     axes = tuple(range(1, w.ndim))
     w *= np.minimum(1, self.limit / np.maximum(np.sqrt((w**2).sum(axes, keepdims=True)), 1e-300))
 
 
+@wrong(MaxNorm, method="apply")
 def max_norm_of_tensor(self: MaxNorm, w: Array) -> None:
     w *= min(1, self.limit / max(float(np.linalg.norm(w)), 1e-300))
 
 
+@wrong(MaxNorm, method="apply")
 def max_norm_of_entries(self: MaxNorm, w: Array) -> None:
     np.clip(w, -self.limit, self.limit, out=w)
 
 
+@wrong(MaxNorm, method="apply")
 def max_norm_always(self: MaxNorm, w: Array) -> None:
     w *= self.limit / np.maximum(np.sqrt((w**2).sum(tuple(range(w.ndim - 1)))), 1e-300)
 
 
 # ---------------------------------------------------------------------------------------------------------- schedules
+COSINE, ONE_CYCLE = Cosine.at, OneCycle.at
+
+
+def a_step_late(honest: Any) -> Any:
+    return lambda self, k, total, state: honest(self, max(k - 1, 0), total, state)
+
+
+for kind, schedule in Schedule.registry.items():
+    if kind not in ("constant", "plateau"):  # they have no clock
+        wrong(schedule, method="at", name="a step late")(a_step_late(schedule.at))
+
+
+@wrong(Cosine, method="at")
+def cosine_ends_early(self: Cosine, k: int, total: int, state: Mapping[str, Array]) -> float:
+    return float(COSINE(self, k, total - 1, state))
+
+
+@wrong(Step, method="at")
 def step_early(self: Step, k: int, total: int, state: Mapping[str, Array]) -> float:
     return float(self.start * self.factor ** ((k + 1) // self.every))
 
 
+@wrong(MultiStep, method="at")
 def milestone_late(self: MultiStep, k: int, total: int, state: Mapping[str, Array]) -> float:
     return float(self.start * self.factor ** sum(k > m for m in self.milestones))
 
 
+@wrong(Exponential, method="at")
 def exponential_late(self: Exponential, k: int, total: int, state: Mapping[str, Array]) -> float:
     return float(self.start * self.factor ** max(k - 1, 0))
 
 
+@wrong(InverseTime, method="at")
 def inverse_root(self: InverseTime, k: int, total: int, state: Mapping[str, Array]) -> float:
     return float(self.start / math.sqrt(1 + self.decay * k))
 
 
+@wrong(Polynomial, method="at")
 def polynomial_of_all(self: Polynomial, k: int, total: int, state: Mapping[str, Array]) -> float:
     return float(self.end + self.start * (1 - k / total) ** self.power)
 
 
+@wrong(OneCycle, method="at")
 def one_cycle_a_step_longer(self: OneCycle, k: int, total: int, state: Mapping[str, Array]) -> float:
-    return float(honest_one_cycle(self, k, total + 1, state))
+    return float(ONE_CYCLE(self, k, total + 1, state))
 
 
+@wrong(OneCycle, method="at")
 def one_cycle_a_line(self: OneCycle, k: int, total: int, state: Mapping[str, Array]) -> float:
     first = self.peak / self.div_factor
     k, up = min(k, total - 1), self.pct_start * total - 1
@@ -200,10 +298,12 @@ def one_cycle_a_line(self: OneCycle, k: int, total: int, state: Mapping[str, Arr
     return self.peak + (first / self.final_div_factor - self.peak) * (k - up) / (total - 1 - up)
 
 
+@wrong(Warmup, method="at")
 def warmup_from_nothing(self: Warmup, k: int, total: int, state: Mapping[str, Array]) -> float:
     return min(k / self.steps, 1.0) * self.then.at(k, total, state)
 
 
+@wrong(Warmup, method="at")
 def warmup_puts_off(self: Warmup, k: int, total: int, state: Mapping[str, Array]) -> float:
     return min((k + 1) / self.steps, 1.0) * self.then.at(max(k - self.steps, 0), total, state)
 
@@ -227,63 +327,11 @@ def plateau_with(self: Plateau, state: Mapping[str, Array], value: float, lower:
         state["rate"][...] = max(float(state["rate"]) * self.factor, least)
 
 
-PLATEAU_LIES = [
+for what in (
+    "",
     "always down", "no threshold", "threshold of a maximum", "absolute threshold", "one epoch later",
     "not counted anew", "no least rate",
-]  # fmt: skip
-honest_one_cycle = OneCycle.at
-LIES: list[tuple[type[Part], str, Any]] = [
-    *((Norm, "clip", lie) for lie in (norm_of_all, first_tensor_only)),
-    *((Adaptive, "clip", lie) for lie in (
-        adaptive_of_tensors, adaptive_by_input, adaptive_without_floor, adaptive_added_floor)),
-    *((Percentile, "clip", lie) for lie in (
-        percentile_of_the_past, percentile_of_empty_places, percentile_of_what_is_left, percentile_keeps_its_first,
-        percentile_nearest)),
-    *((L1, "add_grad", lie) for lie in (l1_of_size, l1_up_at_zero, l1_mean)),
-    *((ElasticNet, "add_grad", lie) for lie in (elastic_swapped, elastic_squared_twice)),
-    *((MaxNorm, "apply", lie) for lie in (
-        max_norm_of_inputs, max_norm_of_tensor, max_norm_of_entries, max_norm_always)),
-    (Step, "at", step_early), (MultiStep, "at", milestone_late), (Exponential, "at", exponential_late),
-    (InverseTime, "at", inverse_root), (Polynomial, "at", polynomial_of_all), (OneCycle, "at", one_cycle_a_step_longer),
-    (OneCycle, "at", one_cycle_a_line), (Warmup, "at", warmup_from_nothing), (Warmup, "at", warmup_puts_off),
-]  # fmt: skip
-
-
-def seen(part: type[Part]) -> set[str]:
-    """What the samples of a part find wrong with it."""
-    with np.errstate(all="ignore"):
-        samples = [s for s in part.samples() if not s.error]
-        found = [g for s in samples for case in cases(s) for g in case.gaps(case.kernel())]
-    return {g.tensor for g in found if g.verdict == "WRONG"}
-
-
-@pytest.mark.parametrize(("part", "method", "lie"), LIES, ids=[lie.__name__ for _, _, lie in LIES])
-def test_a_mistake_is_seen(part: type[Part], method: str, lie: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not seen(part)
-    monkeypatch.setattr(part, method, lie)
-    assert seen(part)
-
-
-@pytest.mark.parametrize("what", ["", *ZSCORE_LIES])
-def test_a_mistake_in_zscore_is_seen(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ZScore, "clip", lambda self, f: zscore_with(self, f, what))
-    assert bool(seen(ZScore)) == bool(what)
-
-
-@pytest.mark.parametrize("what", ["", *PLATEAU_LIES])
-def test_a_mistake_in_plateau_is_seen(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def observe(self: Plateau, state: Mapping[str, Array], value: float, lower: bool) -> None:
-        plateau_with(self, state, value, lower, what)
-
-    monkeypatch.setattr(Plateau, "observe", observe)
-    assert bool(seen(Plateau)) == bool(what)
-
-
-@pytest.mark.parametrize("kind", [k for k, s in Schedule.registry.items() if k != "constant"])
-def test_a_clock_that_is_a_step_late_is_seen(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    part = Schedule.registry[kind]
-    if kind == "plateau":
-        return  # it has no clock
-    honest: Any = part.at
-    monkeypatch.setattr(part, "at", lambda self, k, total, state: honest(self, max(k - 1, 0), total, state))
-    assert "lr" in seen(part)
+):  # fmt: skip
+    wrong(Plateau, method="observe", name=what or "as it is", right=not what)(
+        lambda self, state, value, lower, what=what: plateau_with(self, state, value, lower, what)
+    )

@@ -1,20 +1,16 @@
-"""Mistakes people make in losses, and wrong gradients that were published: each is seen by every witness.
+"""Mistakes people make in losses, and wrong gradients that were published."""
 
-The numbers are those of the list of mutations a gradient check must kill (batch mean, factor, sign, softmax, clipping,
-smoothing, penalty).
-"""
+from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytest
 
-from bpcli.engine.network_plan import plan_network
-from bpcli.engine.objective import Objective
-from bpcli.family import Layer, Loss, Regularizer
-from bpcli.family.plan import Array, Frame, Sample
+from bpcli.family import Loss
+from bpcli.family.plan import Array, Frame
 from bpcli.parts.losses import (
+    BinaryCrossEntropy,
     CrossEntropy,
     Focal,
     Hinge,
@@ -29,16 +25,15 @@ from bpcli.parts.losses import (
     SquaredError,
     SquaredHinge,
 )
-from bpcli.studies.witness.cases import LossCase
-from bpcli.studies.witness.witness import central_differences, max_abs
+from wrong_kernels.activations import logistic
+from wrong_kernels.catalogue import EQUATIONS, NOBODY, dx, wrong
 
-Lie = Callable[[Any, Frame], Array]
-WITNESSES = {"equations", "complex step", "differences"}
+Formula = Callable[[Any, Frame], Array]
 
 
-def softmax(f: Frame) -> Array:
-    e = np.exp(f.x - f.x.max(1, keepdims=True))
-    return np.asarray(e / e.sum(1, keepdims=True))
+def softmax(f: Frame, axis: int = 1) -> Array:
+    e = np.exp(f.x - f.x.max(axis, keepdims=True))
+    return np.asarray(e / e.sum(axis, keepdims=True))
 
 
 def log_softmax(f: Frame) -> Array:
@@ -95,16 +90,40 @@ def keras_categorical_hinge(loss: Any, f: Frame) -> Array:
 
 SMOOTH = SoftmaxCrossEntropy(label_smoothing=0.2)
 WEIGHED = SoftmaxCrossEntropy(class_weights=(("0", 0.25), ("1", 3.0), ("2", 1.0)))
-LIES: list[tuple[str, Loss | type[Loss], Lie]] = [
+MISTAKES: list[tuple[str, Loss | type[Loss], Formula, *tuple[str, ...]]] = [
+    # a mean, a factor or a sign, as gradcheck must name them
+    ("not averaged", SoftmaxCrossEntropy, lambda s, f: softmax(f) - f.t, "softmax ce",
+     "not divided by the rows|division by .*count\\(n\\)|w\\[n\\]"),
+    ("averaged twice", SoftmaxCrossEntropy, lambda s, f: rows(f) * (softmax(f) - f.t) / len(f.x), "softmax ce",
+     "divided by the rows once too often"),
+    ("diagonal of the Jacobian only", SoftmaxCrossEntropy, lambda s, f: -f.t * (1 - softmax(f)) * rows(f), "softmax ce",
+     "its own input"),
+    ("softmax over the batch", SoftmaxCrossEntropy, lambda s, f: (softmax(f, 0) - f.t) * rows(f), "softmax ce", "axis"),
+    ("clipped in backward", SoftmaxCrossEntropy, lambda s, f: (np.clip(softmax(f), 0.05, 1) - f.t) * rows(f)),
+    ("targets first", SoftmaxCrossEntropy, lambda s, f: (f.t - softmax(f)) * rows(f), "softmax ce", "sign"),
+    ("smoothing lost", SoftmaxCrossEntropy(label_smoothing=0.1), lambda s, f: (softmax(f) - f.t) * rows(f), "smoothed",
+     "s = 0.1 is taken for 0|t is read where smooth"),
+    ("the slope of sigmoid twice", BinaryCrossEntropy,
+     lambda s, f: (logistic(f.x) - f.t) * logistic(f.x) * (1 - logistic(f.x)) * rows(f) / f.x.shape[1], "bce",
+     r"p\[n,k\]\*\(1 - p\[n,k\]\)"),
+    ("summed over labels", BinaryCrossEntropy, lambda s, f: (logistic(f.x) - f.t) * rows(f)),
+    ("no 2", MeanSquaredError, lambda s, f: rows(f) * (f.x - f.t) / f.x.shape[1], "tanh", "1/2|factor 2"),
+    ("not averaged over outputs, as scikit-learn 8349", MeanSquaredError,
+     lambda s, f: rows(f) * 2 * (f.x - f.t), "tanh", "K|outputs|factor 2"),
+    ("sign", MeanSquaredError, lambda s, f: rows(f) * 2 * (f.t - f.x) / f.x.shape[1], "tanh", "sign"),
+    ("not averaged over rows", MeanSquaredError, lambda s, f: 2 * (f.x - f.t) / f.x.shape[1], "tanh",
+     "not divided by the rows|division by count"),
+    ("mean over outputs", SquaredError, lambda s, f: 2 * s.factor * (f.x - f.t) * rows(f) / f.x.shape[1]),
+    ("the half forgotten", SquaredError(factor=0.5), lambda s, f: rows(f) * 2 * (f.x - f.t), "half",
+     "factor 2 too many|a 1/2 forgotten"),
+    ("never cut", Huber, lambda s, f: rows(f) * (f.x - f.t) / f.x.shape[1], "huber", "not cut off"),
+    ("sign, as nnfs", MeanAbsoluteError, lambda s, f: rows(f) * np.sign(f.t - f.x) / f.x.shape[1], "mae", "sign"),
     # published
-    ("scikit-learn 8349: half the squares, mean over outputs, gradient without it", MeanSquaredError,
-     lambda s, f: rows(f) * 2 * (f.x - f.t)),
-    ("nnfs: the sign of MAE", MeanAbsoluteError, lambda s, f: rows(f) * np.sign(f.t - f.x) / f.x.shape[1]),
     ("Keras: the true class as its own rival", MulticlassHinge, keras_categorical_hinge),
     # 3-6: mean, factor, sign
     ("averaged twice", MeanAbsoluteError, lambda s, f: rows(f) * np.sign(f.x - f.t) / f.x.size),
     ("averaged twice", Huber, lambda s, f: rows(f) * np.clip(f.x - f.t, -s.delta, s.delta) / f.x.size),
-    ("averaged twice", WEIGHED, lambda s, f: rows(f) ** 2 * (softmax(f) - f.t) * (f.t @ weights(s, f))[:, None]
+    ("twice averaged", WEIGHED, lambda s, f: rows(f) ** 2 * (softmax(f) - f.t) * (f.t @ weights(s, f))[:, None]
      / (rows(f)[:, 0] @ f.t @ weights(s, f))),
     ("mean missing", LogCosh, lambda s, f: np.tanh(f.x - f.t) / f.x.shape[1]),
     ("mean missing", Poisson, lambda s, f: (np.exp(f.x) - f.t) / f.x.shape[1]),
@@ -116,8 +135,6 @@ LIES: list[tuple[str, Loss | type[Loss], Lie]] = [
     ("mean over rows only", Poisson, lambda s, f: rows(f) * (np.exp(f.x) - f.t)),
     ("mean over rows only", Hinge, lambda s, f: -rows(f) * sides(f) * (short(f) > 0)),
     ("mean over classes too", KLDivergence, lambda s, f: rows(f) * (softmax(f) - f.t) / f.x.shape[1]),
-    ("1/n instead of 2/n", MeanSquaredError, lambda s, f: rows(f) * (f.x - f.t) / f.x.shape[1]),
-    ("the half forgotten", SquaredError(factor=0.5), lambda s, f: rows(f) * 2 * (f.x - f.t)),
     ("the 2 forgotten", SquaredHinge, lambda s, f: -rows(f) * sides(f) * short(f) / f.x.shape[1]),
     ("(t - y), to be added", SquaredError, lambda s, f: rows(f) * 2 * s.factor * (f.t - f.x)),
     ("(t - y), to be added", LogCosh, lambda s, f: rows(f) * np.tanh(f.t - f.x) / f.x.shape[1]),
@@ -134,8 +151,8 @@ LIES: list[tuple[str, Loss | type[Loss], Lie]] = [
     ("the diagonal only", Focal(gamma=0.0), lambda s, f: -rows(f) * f.t * (1 - softmax(f))),
     # 14: clipping, smoothing, weights lost on the way back
     ("clipped in backward", CrossEntropy, lambda s, f: -rows(f) * f.t / np.maximum(f.x, 0.3)),
-    ("clipped in backward", SMOOTH, lambda s, f: rows(f) * (np.clip(softmax(f), 0.05, 0.3) - smoothed(s, f))),
-    ("smoothing lost", SMOOTH, lambda s, f: rows(f) * (softmax(f) - f.t)),
+    ("clipped and smoothed", SMOOTH, lambda s, f: rows(f) * (np.clip(softmax(f), 0.05, 0.3) - smoothed(s, f))),
+    ("smoothing of 0.2 lost", SMOOTH, lambda s, f: rows(f) * (softmax(f) - f.t)),
     ("smoothing over the rivals only", SMOOTH,
      lambda s, f: rows(f) * (softmax(f) - (1 - s.label_smoothing) * f.t
                              - s.label_smoothing * (1 - f.t) / (f.x.shape[1] - 1))),
@@ -165,108 +182,40 @@ LIES: list[tuple[str, Loss | type[Loss], Lie]] = [
 ]  # fmt: skip
 
 
-def points(of: Loss | type[Loss]) -> list[Sample]:
-    """The samples of a loss (or of its type, for one that is set up differently) without ties, and a wide one."""
-    leaf, part = (of, of()) if isinstance(of, type) else (type(of), of)
-    found = [s for s in leaf.samples() if not s.error and not s.kinks and not s.note.startswith("huge")]
-    found = [s for s in found if s.part == part]
-    rng = np.random.default_rng(1)
-    t = {"classes": np.eye(3)[[0, 1, 2, 1, 0]], "values": rng.integers(0, 2, (5, 3)).astype(float)}[part.targets]
-    x = rng.uniform(0.05, 0.9, (5, 3)) if part.link == "probabilities" else rng.normal(size=(5, 3)) * 1.5
-    if isinstance(part, KLDivergence):
-        t = rng.dirichlet(np.ones(3), 5)
-    return [*found, Sample(part, (3,), batch=5, inputs={"x": x, "t": t})]
-
-
-@pytest.mark.parametrize(("of", "lie"), [(p, c) for _, p, c in LIES],
-                         ids=[f"{getattr(p, '__name__', type(p).__name__)}: {n}" for n, p, _ in LIES])  # fmt: skip
-def test_every_witness_sees_it(of: Loss | type[Loss], lie: Lie) -> None:
-    seen: set[str] = set()
-    for sample in points(of):
-        case = LossCase(sample)
-        honest = case.kernel()
-        assert all(g.verdict == "ok" for g in case.gaps(honest))
-        wrong_result = np.asarray(lie(case.loss, case.frame))
-        assert wrong_result.shape == honest["dx"].shape
-        seen |= {g.right for g in case.gaps({**honest, "dx": wrong_result}) if g.verdict == "WRONG"}
-    assert seen == WITNESSES
-
-
-def test_a_value_that_is_not_the_one_differentiated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """thinc's CategoricalCrossentropy returns sum((p - t)^2) / n^2 with the gradient of cross-entropy: the equations
-    contradict the value, the differences of the value the gradient."""
-
-    def forward(self: SoftmaxCrossEntropy, f: Frame) -> float:
-        honest(self, f)  # so that backward finds what it needs
-        return float(((softmax(f) - f.t) ** 2).sum()) / len(f.x) ** 2
-
-    honest = SoftmaxCrossEntropy.forward
-    monkeypatch.setattr(SoftmaxCrossEntropy, "forward", forward)
-    case = LossCase(points(SoftmaxCrossEntropy)[0])
-    wrong = {(g.tensor, g.right) for g in case.gaps(case.kernel()) if g.verdict == "WRONG"}
-    assert wrong == {("L", "equations"), ("dx", "differences")}
-
-
-TIES: list[tuple[str, type[Loss], Lie]] = [
+TIES: list[tuple[str, type[Loss], Formula]] = [
     ("slope 1 on the target", MeanAbsoluteError,
      lambda s, f: rows(f) * np.where(f.x >= f.t, 1.0, -1.0) / f.x.shape[1]),
     ("slope at the margin", Hinge, lambda s, f: -rows(f) * sides(f) * (sides(f) * f.x <= 1) / f.x.shape[1]),
     ("slope where the lead is 1", MulticlassHinge, lambda s, f: rows(f) * (lead(f)[0] >= 0) * (lead(f)[1] - f.t)),
     ("the last of equal rivals", MulticlassHinge, lambda s, f: rows(f) * (lead(f)[0] > 0) * (last_rival(f) - f.t)),
 ]  # fmt: skip
+"""Right everywhere but at a tie: nothing but the definition says which slope a kink has."""
+
+for what, loss, mistake, *net in MISTAKES:
+    found = (net[0], "loss.dx", net[1]) if net else ()
+    wrong(loss, *found, name=what)(dx(mistake))
+for what, leaf, mistake in TIES:
+    wrong(leaf, seen_by=EQUATIONS, name=what)(dx(mistake))
 
 
-@pytest.mark.parametrize(("leaf", "lie"), [(p, c) for _, p, c in TIES], ids=[n for n, _, _ in TIES])
-def test_at_ties_the_equations_judge(leaf: type[Loss], lie: Lie) -> None:
-    """Nothing but the definition says which slope a kink has; elsewhere these are right."""
-    for sample in leaf.samples():
-        if sample.error or sample.note.startswith("huge"):
-            continue
-        case = LossCase(sample)
-        wrong_result = {**case.kernel(), "dx": np.asarray(lie(case.loss, case.frame))}
-        wrong = {g.right for g in case.gaps(wrong_result) if g.verdict == "WRONG"}
-        assert wrong == ({"equations"} if sample.kinks else set())
+@wrong(SoftmaxCrossEntropy, "softmax ce", "loss.dx", "p is cut off below at 0.01", seen_by=NOBODY)
+def entropy_clipped_in_backward(self: SoftmaxCrossEntropy, f: Frame) -> None:
+    f.dx[...] = (np.clip(softmax(f), 1e-2, 1) - f.t) * rows(f)
 
 
-# ------------------------------------------------------------------- 15: the penalty, in a whole objective of each loss
-def penalised(kind: str) -> Objective:
-    layers = [
-        Layer.parse({"type": "dense", "units": 3}),
-        *([Layer.parse("softmax")] if kind == "cross_entropy" else []),
-    ]
-    penalty = Regularizer.parse({"type": "l2", "strength": 0.3})
-    o = Objective(plan_network(layers, (4,), penalty), Loss.parse(kind), 5, np.float64, 1)
-    rng = np.random.default_rng(2)
-    o.theta[...] = rng.normal(size=o.theta.shape)
-    t = rng.dirichlet(np.ones(3), 5)
-    if o.loss.targets == "classes" or "hinge" in kind:
-        t = np.eye(3)[t.argmax(1)]
-    o.batch(5).load(rng.normal(size=(5, 4)), t, np.arange(5))
-    return o
+@wrong(SoftmaxCrossEntropy, "softmax ce", "", "another when computed a second time", "re-entrant", seen_by=NOBODY)
+def probabilities_spoiled_in_place(self: SoftmaxCrossEntropy, f: Frame) -> None:
+    np.divide(f.e, f.total, out=f.e)
+    f.e -= f.t.T
+    f.dx[...] = f.e.T * rows(f)
 
 
-PENALTY_LIES: dict[str, Callable[[Objective], None]] = {
-    "factor 2": lambda o: np.add(o.grad[:12], 0.6 * o.theta[:12], out=o.grad[:12]),
-    "missing": lambda o: None,
-    "divided by N": lambda o: np.add(o.grad[:12], 0.3 / 5 * o.theta[:12], out=o.grad[:12]),
-    "on biases in the gradient only": lambda o: np.add(o.grad, 0.3 * o.theta, out=o.grad),
-}  # fmt: skip
+ENTROPY = SoftmaxCrossEntropy.forward
 
 
-@pytest.mark.parametrize("lie", PENALTY_LIES.values(), ids=PENALTY_LIES)
-@pytest.mark.parametrize("kind", Loss.registry)
-def test_a_wrong_penalty_is_seen_behind_every_loss(kind: str, lie: Callable[[Objective], None]) -> None:
-    o = penalised(kind)
-    batch = o.batch(5)
-
-    def value() -> tuple[float, float]:
-        found = batch.forward(True) + o.penalty()
-        return found, abs(found) + 1
-
-    d = central_differences(value, o.theta)
-    for add, right in ((Objective.add_penalty_gradient, True), (lie, False)):
-        batch.forward(True)
-        batch.backward(True)
-        add(o)
-        allowed = 1e-6 * np.abs(o.grad) + d.noise + 1e-9 * max_abs(o.grad)
-        assert bool((np.abs(o.grad - d.value) <= allowed).all()) == right
+@wrong(SoftmaxCrossEntropy, method="forward", seen_by=EQUATIONS)
+def value_that_is_not_differentiated(self: SoftmaxCrossEntropy, f: Frame) -> float:
+    """thinc's CategoricalCrossentropy returns sum((p - t)^2) / n^2 with the gradient of cross-entropy: the equations
+    contradict the value, the differences of the value the gradient."""
+    ENTROPY(self, f)  # so that backward finds what it needs
+    return float(((softmax(f) - f.t) ** 2).sum()) / len(f.x) ** 2

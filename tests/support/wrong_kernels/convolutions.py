@@ -1,43 +1,22 @@
-"""Mistakes people make in convolutions, each put into the part and held against the witnesses.
+"""Mistakes people make in convolutions.
 
-The lies are told by a slow backward that goes from window to window, which first has to tell the truth.
+The wrong backward passes go slowly from window to window; the one without a mistake has to be right.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
-from functools import cache
 from itertools import product
 from typing import Any
 
 import numpy as np
-import pytest
 
-from bpcli.family import Layer
 from bpcli.family.plan import Array, Frame
 from bpcli.parts.layers.conv.conv1d import Conv1d
 from bpcli.parts.layers.conv.conv2d import Conv2d
 from bpcli.parts.layers.conv.passes import Passes
 from bpcli.parts.layers.conv.transpose import ConvTranspose2d
-from bpcli.studies.witness.cases import LayerCase
-
-ALL = {"equations", "complex step", "differences"}
-Patch = Callable[[pytest.MonkeyPatch], None]
-
-
-@cache
-def honest(part: type[Layer]) -> list[LayerCase]:
-    """The samples as they are; their derivatives are computed once."""
-    return [LayerCase(sample, True) for sample in part.samples() if not sample.error]
-
-
-def caught(part: type[Layer], patch: Patch) -> set[str]:
-    """The witnesses that see a change to a part, over its samples."""
-    seen: set[str] = set()
-    for case in honest(part):
-        with pytest.MonkeyPatch.context() as patched:
-            patch(patched)
-            told = LayerCase(case.sample, True).kernel()
-        seen |= {g.right for g in case.gaps(told) if g.verdict == "WRONG"}
-    return seen
+from wrong_kernels.catalogue import CATALOGUE, EQUATIONS, WrongKernel, then, wrong
 
 
 class Slow:
@@ -75,13 +54,14 @@ class Slow:
 
     def run(self) -> None:
         f, filters = self.f, self.f.W.shape[3] // self.groups
-        f.dx[...] = 0
+        dx = np.zeros_like(f.x) if f.dx is None else f.dx  # None where nobody asks for it
+        dx[...] = 0
         f.dW[...] = 0
         for p, q, u, v, h, w in self.windows():
             for g in range(self.groups):
                 of, c = slice(g * filters, (g + 1) * filters), self.channels(g)
                 f.dW[u, v, :, of] += f.x[:, h, w, c].T @ f.dy[:, p, q, of]
-                self.laid(f.dx[:, h, w, c], f.dy[:, p, q, of] @ f.W[(*self.weight(u, v), slice(None), of)].T)
+                self.laid(dx[:, h, w, c], f.dy[:, p, q, of] @ f.W[(*self.weight(u, v), slice(None), of)].T)
         if self.biased:
             f.db[...] = self.bias()
 
@@ -102,6 +82,12 @@ class CroppedOneOff(Slow):
     def pixel(self, axis: int, p: int, u: int) -> int:
         a = self.axes[axis]
         return p * a.stride + u * a.dilation - (a.before + 1 if a.before else 0)
+
+
+class PaddingNotCropped(Slow):
+    def pixel(self, axis: int, p: int, u: int) -> int:
+        a = self.axes[axis]
+        return p * a.stride + u * a.dilation
 
 
 class CroppedAtTheEnd(Slow):
@@ -175,49 +161,47 @@ class LeftoverSeen(Slow):
         return super().pixel(axis, p, u) + left_over
 
 
-LIES = [NoStride, NoDilation, CroppedOneOff, CroppedAtTheEnd, Overwritten, Flipped, OffsetsSwapped, GroupsMixed,
-        ChannelsInterleaved, BiasOverRows, BiasMean, BiasOverAll, LastRowForgotten, LeftoverSeen]  # fmt: skip
+CONV = Conv2d.backward
+DX, DW = "conv2d_1.dx", "conv2d_1.dW"
+IN_A_NETWORK = {
+    NoStride: ("conv2d", f"{DX}, {DW}", "s = 2 is taken for 1"),
+    Overwritten: ("conv2d", DX, "overwrite each other"),
+    Flipped: ("conv2d", DX, "W is read back to front along its axes 0, 1"),
+}
 
 
-def told(slow: type[Slow]) -> Patch:
-    return lambda patched: patched.setattr(Conv2d, "backward", lambda self, f, train: slow(self, f).run())
+def backward(slow: type[Slow]) -> Callable[..., None]:
+    return lambda self, f, train: slow(self, f).run()
 
 
-@pytest.mark.parametrize("part", [Conv1d, Conv2d, ConvTranspose2d])
-def test_the_truth_is_not_caught(part: type[Layer]) -> None:
-    assert caught(part, lambda patched: None) == set()
+wrong(Conv2d, name="window by window", right=True)(backward(Slow))
+for slow in (
+    NoStride, NoDilation, CroppedOneOff, CroppedAtTheEnd, Overwritten, Flipped, OffsetsSwapped, GroupsMixed,
+    ChannelsInterleaved, BiasOverRows, BiasMean, BiasOverAll, LastRowForgotten, LeftoverSeen,
+):  # fmt: skip
+    wrong(Conv2d, *IN_A_NETWORK.get(slow, ()), name=slow.__name__)(backward(slow))
 
 
-def test_the_slow_backward_tells_the_truth() -> None:
-    assert caught(Conv2d, told(Slow)) == set()
+@wrong(Conv2d, "conv2d", DX, "a = 1 is taken for 0|moved by one place along axes 1, 2")
+def padding_cropped_at_the_wrong_place(self: Conv2d, f: Frame, train: bool) -> None:
+    CONV(self, f, train)
+    dW = f.dW.copy()
+    PaddingNotCropped(self, f).run()
+    f.dW[...] = dW
 
 
-@pytest.mark.parametrize("slow", LIES)
-def test_wrong_backwards_are_caught(slow: type[Slow]) -> None:
-    assert caught(Conv2d, told(slow)) == ALL
-
-
-def then(method: str, lie: Callable[[Any, Frame], None]) -> Callable[[Any], Patch]:
-    """A part's own method, and something behind it."""
-
-    def patch(part: Any) -> Patch:
-        own = getattr(part, method)
-
-        def wrong(self: Any, f: Frame, train: bool) -> None:
-            own(self, f, train)
-            lie(self, f)
-
-        return lambda patched: patched.setattr(part, method, wrong)
-
-    return patch
+@wrong(Conv2d, "conv2d", "conv2d_1.db", "only the first term over p, q|first term over")
+def bias_of_the_first_place(self: Conv2d, f: Frame, train: bool) -> None:
+    CONV(self, f, train)
+    f.db[...] = f.dy[:, 0, 0].sum(0)
 
 
 def scaled(name: str, factor: float) -> Callable[[Any, Frame], None]:
-    def lie(self: Any, f: Frame) -> None:
+    def change(self: Any, f: Frame) -> None:
         if getattr(f, name, None) is not None:
             getattr(f, name)[...] *= factor
 
-    return lie
+    return change
 
 
 def one_entry(self: Any, f: Frame) -> None:
@@ -228,61 +212,45 @@ def weights_reversed(self: Any, f: Frame) -> None:
     f.dW[...] = np.ascontiguousarray(f.dW[::-1])
 
 
-BEHIND = [scaled("dx", 1.001), scaled("dx", -1), scaled("dW", 1.001), scaled("dW", 0.5), scaled("db", 2), one_entry,
-          weights_reversed]  # fmt: skip
-
-
-@pytest.mark.parametrize("lie", BEHIND, ids=range(len(BEHIND)))
-@pytest.mark.parametrize("part", [Conv1d, Conv2d, ConvTranspose2d])
-def test_changed_gradients_are_caught(part: type[Layer], lie: Callable[[Any, Frame], None]) -> None:
-    assert caught(part, then("backward", lie)(part)) == ALL
-
-
 # ------------------------------------------------------------------------------------------------ within our own kernel
-def not_turned(patched: pytest.MonkeyPatch) -> None:
+THERE, BACK, GRADIENT = Passes._set_there, Passes._set_back, Passes._gradient
+
+
+def turned(W: Array) -> Array:
+    return np.ascontiguousarray(W[::-1, ::-1])
+
+
+def back_not_turned(self: Passes, f: Frame, W: Array, b: Array | None) -> None:
     """The filters of the way back are not turned round."""
-    own = Passes._set_back
-
-    def wrong(self: Passes, f: Frame, W: Array, b: Array | None) -> None:
-        own(self, f, np.ascontiguousarray(W[::-1, ::-1]), b)
-
-    patched.setattr(Passes, "_set_back", wrong)
+    BACK(self, f, turned(W), b)
 
 
-def channels_for_filters(patched: pytest.MonkeyPatch) -> None:
+def channels_for_filters(self: Passes, f: Frame, W: Array, b: Array | None) -> None:
     """W itself for its transpose, where it is square."""
-    own = Passes._set_back
-
-    def wrong(self: Passes, f: Frame, W: Array, b: Array | None) -> None:
-        own(self, f, W.swapaxes(2, 3) if W.shape[2] == W.shape[3] and self.groups == 1 else W, b)
-
-    patched.setattr(Passes, "_set_back", wrong)
+    BACK(self, f, W.swapaxes(2, 3) if W.shape[2] == W.shape[3] and self.groups == 1 else W, b)
 
 
-@pytest.mark.parametrize("part", [Conv1d, Conv2d])
-@pytest.mark.parametrize("lie", [not_turned, channels_for_filters])
-def test_a_wrong_way_back_is_caught(part: type[Layer], lie: Patch) -> None:
-    assert caught(part, lie) == ALL
+def there_turned(self: Passes, f: Frame, W: Array, b: Array | None) -> None:
+    THERE(self, f, turned(W), b)
 
 
-# ------------------------------------------------------------- forward and backward wrong alike: no slope shows it
-def signal_processing(patched: pytest.MonkeyPatch) -> None:
-    """The filters turned round on both ways, and so their gradient: another layer, right in itself."""
-    there, back, gradient = Passes._set_there, Passes._set_back, Passes._gradient
-
-    def turned(W: Array) -> Array:
-        return np.ascontiguousarray(W[::-1, ::-1])
-
-    def gradient_turned(self: Passes, f: Frame, dW: Array, db: Array | None) -> None:
-        gradient(self, f, dW, db)
-        dW[...] = turned(dW)
-
-    patched.setattr(Passes, "_set_there", lambda self, f, W, b: there(self, f, turned(W), b))
-    patched.setattr(Passes, "_set_back", lambda self, f, W, b: back(self, f, turned(W), b))
-    patched.setattr(Passes, "_gradient", gradient_turned)
+def gradient_turned(self: Passes, f: Frame, dW: Array, db: Array | None) -> None:
+    GRADIENT(self, f, dW, db)
+    dW[...] = turned(dW)
 
 
-@pytest.mark.parametrize("part", [Conv1d, Conv2d, ConvTranspose2d])
-def test_another_layer_is_caught_by_the_equations(part: type[Layer]) -> None:
-    seen = caught(part, signal_processing)
-    assert "equations" in seen
+SIGNAL_PROCESSING = ("_set_there", there_turned), ("_set_back", back_not_turned), ("_gradient", gradient_turned)
+"""The filters turned round on both ways, and so their gradient: another layer, right in itself."""
+
+for part in (Conv1d, Conv2d, ConvTranspose2d):
+    for what, change in (
+        ("dx 0.1 % too large", scaled("dx", 1.001)), ("dx of the wrong sign", scaled("dx", -1)),
+        ("dW 0.1 % too large", scaled("dW", 1.001)), ("dW halved", scaled("dW", 0.5)), ("db doubled", scaled("db", 2)),
+        ("one entry 1 % too large", one_entry), ("weights reversed", weights_reversed),
+    ):  # fmt: skip
+        wrong(part, name=what)(then(part, change))
+    if part is not ConvTranspose2d:
+        for method in (back_not_turned, channels_for_filters):
+            wrong(part, inside=Passes, method="_set_back", name=method.__name__)(method)
+    patches = tuple((Passes, name, method) for name, method in SIGNAL_PROCESSING)
+    CATALOGUE.append(WrongKernel(f"{part.__name__} signal processing", part, patches, EQUATIONS))
