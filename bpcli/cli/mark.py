@@ -43,14 +43,14 @@ def mark(
     from bpcli.records.training import Exit
     from bpcli.render.console import columns, show, show_json, show_problems
     from bpcli.render.trace.marks import marks, marks_json
-    from bpcli.studies.mistakes.claims import read
+    from bpcli.studies.mistakes.claims import read_claims
     from bpcli.studies.mistakes.marking import mark
-    from bpcli.studies.trace.worksheet import vary
+    from bpcli.studies.trace.worksheet import draw_variant
 
     plain = only_ascii(ascii)
-    written = read(claims)
+    written = read_claims(claims)
     target, _ = choice.open()
-    vary(target, seed)
+    draw_variant(target, seed)
     marked = mark(target, written, str(claims), ascii=plain)
     show_problems(marked.warnings)
     if json:

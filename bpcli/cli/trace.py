@@ -105,19 +105,19 @@ def trace(
     from bpcli.render.trace.draw import write
     from bpcli.render.trace.listing import kept
     from bpcli.studies.trace.derive_step import View, derive
-    from bpcli.studies.trace.golden import golden as compare
-    from bpcli.studies.trace.worksheet import vary
+    from bpcli.studies.trace.golden import compare_golden
+    from bpcli.studies.trace.worksheet import draw_variant
 
     plain = only_ascii(ascii, out) if format is Format.text else ascii
     shown = detail or (Detail.path if param else Detail.neuron if layer or example else Detail.overview)
     view = View(shown.value, tuple(layer or ()), tuple(param or ()), steps, digits, entries, terms, plain)
     target, notes = choice.open()
-    vary(target, seed)
+    draw_variant(target, seed)
     with waiting("working it out"):
         found = derive(target, view, notes)
     show_problems(found.warnings)
     if golden is not None:
-        report = compare(found, golden)
+        report = compare_golden(found, golden)
         show(*kept(report))
         return int(Exit.BAD_RESULT if report.difference or found.wrong else Exit.OK)
     write(found, Format.json.value if json else format.value, out, width, plain)

@@ -57,20 +57,20 @@ class Asked:
         """The network ready for its next step, and the notes of an example. Raises Failure where there is none."""
         from bpcli.render.console import waiting
         from bpcli.studies.custom.load import load
-        from bpcli.studies.trace.examples import named, open_example
+        from bpcli.studies.trace.examples import example_named, open_example
         from bpcli.studies.trace.open import open_target
 
         load(self.own)
         with waiting("working it out"):
             if self.path is not None:
                 return open_target(self.path, self.rows, self.sets), ()
-            example = named(str(self.example))
+            example = example_named(str(self.example))
             return open_example(example, self.rows), example.notes
 
     def command(self, *words: object, **options: object) -> str:
         """A command about the same network and rows, as it is typed; options that are None, False or 0 stay out."""
-        named = [self.path] if self.path is not None else ["--example", self.example]
-        typed = ["bpcli", *words, *named]
+        example_named = [self.path] if self.path is not None else ["--example", self.example]
+        typed = ["bpcli", *words, *example_named]
         rows = {"sample": self.rows.samples, "x": self.rows.x, "t": self.rows.t, "batch": self.rows.batch}
         for name, value in {"with": self.own, **rows, "set": self.sets, **options}.items():
             for one in value if isinstance(value, list | tuple) else [value] if value else []:

@@ -44,7 +44,7 @@ STAGES: Mapping[Stage, tuple[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Given:
+class StartValue:
     """Something the derivation starts from: inputs, targets, a weight, a mask."""
 
     step: int
@@ -192,7 +192,7 @@ class Derivation:
     detail: str
     facts: tuple[tuple[str, str], ...]  # the header: network, loss, step, rows
     steps: tuple[StepLine, ...]
-    given: tuple[Given, ...]
+    start_values: tuple[StartValue, ...]
     quantities: tuple[Quantity, ...]
     paths: tuple[PathsTo, ...]
     compared: int  # numbers held against the engine

@@ -18,18 +18,18 @@ SNAPSHOTS = ROOT / "tests" / "render" / "trace" / "snapshots"
 LEVELS = ("overview", "layer", "neuron", "path")
 
 
-def given(units: int, weights: Any, bias: Any, activation: str | None = None) -> dict[str, Any]:
+def dense_of(units: int, weights: Any, bias: Any, activation: str | None = None) -> dict[str, Any]:
     return nets.dense(units, activation) | {"weights": weights, "bias": bias}
 
 
 XOR = nets.experiment(
-    [given(2, [[0.5, -0.4], [0.3, 0.8]], [0.1, -0.2], "sigmoid"), given(1, [[0.7], [-0.6]], [0.05])],
+    [dense_of(2, [[0.5, -0.4], [0.3, 0.8]], [0.1, -0.2], "sigmoid"), dense_of(1, [[0.7], [-0.6]], [0.05])],
     "mean_squared_error", [[0, 1], [1, 1]], [[1], [0]], optimizer={"type": "momentum", "learning_rate": 0.5},
 )  # fmt: skip
 
 
 SOFTMAX = nets.experiment(
-    [given(2, [[0.6, -0.7], [0.2, 0.4]], [0.1, -0.1], "relu"), given(2, [[0.3, -0.2], [0.5, 0.1]], [0.0, 0.1])],
+    [dense_of(2, [[0.6, -0.7], [0.2, 0.4]], [0.1, -0.1], "relu"), dense_of(2, [[0.3, -0.2], [0.5, 0.1]], [0.0, 0.1])],
     "softmax_cross_entropy", [[1, 0.5]], [[0, 1]], optimizer={"type": "adam", "learning_rate": 0.1},
     regularization={"type": "l2", "strength": 0.01}, clipping={"type": "global_norm", "max_norm": 0.1},
 )  # fmt: skip

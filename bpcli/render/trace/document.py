@@ -12,11 +12,11 @@ from bpcli.records.trace import (
     STAGES,
     Array,
     Derivation,
-    Given,
     LayerLine,
     PathsTo,
     Quantity,
     Stage,
+    StartValue,
     StepLine,
     Worksheet,
 )
@@ -78,8 +78,8 @@ def document(source: Derivation | Worksheet) -> Iterator[Block]:
                 heading, text = STAGES[block]
                 yield Heading(1, (heading,), block.value)
                 yield Paragraph((f"{text[0].upper()}{text[1:]}.",))
-            case Given():
-                yield _given(block, d.digits)
+            case StartValue():
+                yield _start_value(block, d.digits)
             case outline.StageQuantities(shown, hidden):
                 yield from _quantities(shown, d, stated, sheet)
                 if hidden:
@@ -114,9 +114,9 @@ def _quantities(
             yield from _quantity(q, d, stated, sheet)
 
 
-def _given(given: Given, digits: int) -> Figures:
-    formulas, more = maths.matrices(maths.symbol(given.path.rpartition(".")[2]), given.value, digits)
-    return Figures(given.path, given.note, tuple(formulas), more)
+def _start_value(start: StartValue, digits: int) -> Figures:
+    formulas, more = maths.matrices(maths.symbol(start.path.rpartition(".")[2]), start.value, digits)
+    return Figures(start.path, start.note, tuple(formulas), more)
 
 
 def _quantity(

@@ -23,7 +23,7 @@ def json(d: Derivation) -> str:
         "compared": d.compared,
         "worst_gap": d.worst,
         "agrees": not d.wrong,
-        "given": [{"step": g.step, "path": g.path, "value": plain(g.value), "note": g.note} for g in d.given],
+        "given": [{"step": g.step, "path": g.path, "value": plain(g.value), "note": g.note} for g in d.start_values],
         "steps": [_quantity(q) for q in d.quantities],
         "paths": list(d.paths),
         "later_steps": more,

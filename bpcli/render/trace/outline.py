@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bpcli.records.trace import Derivation, Given, PathsTo, Quantity, Stage, StepLine, Worksheet
+from bpcli.records.trace import Derivation, PathsTo, Quantity, Stage, StartValue, StepLine, Worksheet
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class StepLosses:
         yield "as foretold by the gradient, to first order", step.predicted
 
 
-OutlineBlock = StepStart | LayerOverview | PathsTo | Stage | Given | StageQuantities | StepLosses
+OutlineBlock = StepStart | LayerOverview | PathsTo | Stage | StartValue | StageQuantities | StepLosses
 
 
 def outline_blocks(d: Derivation, losses: bool = True) -> Iterator[OutlineBlock]:
@@ -71,7 +71,7 @@ def outline_blocks(d: Derivation, losses: bool = True) -> Iterator[OutlineBlock]
             for stage in Stage:
                 yield stage
                 if stage is Stage.INITIALIZE:
-                    yield from (g for g in d.given if g.step == line.step)
+                    yield from (g for g in d.start_values if g.step == line.step)
                 own = [q for q in d.quantities if q.step == line.step and q.stage is stage]
                 shown = tuple(q for q in own if q.entries or d.detail == "layer")
                 yield StageQuantities(shown, tuple(q for q in own if q not in shown))

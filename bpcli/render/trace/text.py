@@ -18,10 +18,10 @@ from bpcli.records.trace import (
     STAGES,
     Array,
     Derivation,
-    Given,
     PathsTo,
     Quantity,
     Stage,
+    StartValue,
     StepLine,
     WorkedEntry,
 )
@@ -49,7 +49,7 @@ class Terminal:
             plain = text if not self.ascii else text.encode("ascii", "replace").decode()
             yield from self._wrapped(f"  {name:<8} ", printable(plain.replace("->", self.arrow)))
         for block in outline.outline_blocks(self.d):
-            if not isinstance(block, Given | outline.StageQuantities):
+            if not isinstance(block, StartValue | outline.StageQuantities):
                 yield Styled()
             match block:
                 case outline.StepStart(step):
@@ -63,8 +63,8 @@ class Terminal:
                     heading, text = STAGES[block]
                     style = f"bold {STYLES.get(block, '')}".strip()
                     yield from self._wrapped(f"{block.value}  {heading}: ", text, style, hang=3)
-                case Given():
-                    yield from self._given(block)
+                case StartValue():
+                    yield from self._start_value(block)
                 case outline.StageQuantities(shown):
                     for _, group in groupby(shown, key=lambda q: (q.part, q.layer, q.name)):
                         yield from self._quantity(list(group))
@@ -130,7 +130,7 @@ class Terminal:
         yield from self._wrapped("after    ", f"{change}; the gradient foretells {n(step.predicted)}, to first order")
 
     # ------------------------------------------------------------------------------------------------- the seven steps
-    def _given(self, g: Given) -> Iterator[RenderableType]:
+    def _start_value(self, g: StartValue) -> Iterator[RenderableType]:
         note = f"   {g.note}" if g.note else ""
         address, shown = plane(g.value, g.path)
         rows = matrix(shown, self.d.digits, self.reader, self.width - len(g.path) - 5)

@@ -13,9 +13,9 @@ from bpcli.family.part import near
 from bpcli.records.trace import Quantity
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.mistakes.claims import Claim
-from bpcli.studies.trace.graph import AFTER, GIVEN, Flow, Key
+from bpcli.studies.trace.graph import LOSS_AFTER, START, Key, StepGraph
 
-MOST = 16  # names that are listed where one is not known
+MAX_NAMES_LISTED = 16  # names that are listed where one is not known
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class ClaimedEntry:
 
 
 @dataclass(frozen=True)
-class _Array:
+class _NamedArray:
     key: Key
     start: int  # in the node's array
     shape: tuple[int, ...]
@@ -39,67 +39,67 @@ class _Array:
 class Addresses:
     """Every name that a claim may use."""
 
-    def __init__(self, flow: Flow, quantities: Sequence[Quantity]) -> None:
-        self.flow = flow
-        self.arrays: dict[str, _Array] = {}
-        for key, value in flow.truth.items():
-            if key[0] == GIVEN:
-                self.arrays[key[2]] = _Array(key, 0, value.shape, key[2] in ("x", "t"))
+    def __init__(self, graph: StepGraph, quantities: Sequence[Quantity]) -> None:
+        self.graph = graph
+        self.arrays: dict[str, _NamedArray] = {}
+        for key, value in graph.truth.items():
+            if key[0] == START:
+                self.arrays[key[2]] = _NamedArray(key, 0, value.shape, key[2] in ("x", "t"))
         for q in quantities:  # of two by one name the later: a gradient with its penalty, a weight under a constraint
             first = q.equation.free[0] if q.equation.free else None
             rows = getattr(first, "letter", "") == "n"
-            self.arrays[q.path] = _Array(*self._place(q), q.value.shape, rows)
-        self.arrays["loss_after"] = _Array(AFTER, 0, (), False)
+            self.arrays[q.path] = _NamedArray(*self._place(q), q.value.shape, rows)
+        self.arrays["loss_after"] = _NamedArray(LOSS_AFTER, 0, (), False)
         self.arrays.setdefault("loss", self.arrays["data_loss"])
         self.aliases = dict(self._aliases())
 
-    def targets(self, claims: Sequence[Claim]) -> list[ClaimedEntry]:
+    def entries_of(self, claims: Sequence[Claim]) -> list[ClaimedEntry]:
         """What the claims name, in the order of the derivation. Raises Failure for names that name nothing, indices out
         of range, and entries that are named twice; for all of them at once."""
         found: dict[str, ClaimedEntry] = {}
         problems: list[Problem] = []
         for claim in claims:
-            target = self._target(claim, first=not problems)
+            target = self._entry_of(claim, first=not problems)
             if isinstance(target, Problem):
                 problems.append(target)
             elif (other := found.get(target.address)) is not None:
                 text = f"{claim.name} and {other.claim.name} are the same number"
                 text += f"; the first is on line {other.claim.position.line}"
-                problems.append(claim.fault(text, "duplicate-claim", "remove one"))
+                problems.append(claim.problem(text, "duplicate-claim", "remove one"))
             else:
                 found[target.address] = target
         if problems:
             raise Failure(*problems)
-        return sorted(found.values(), key=lambda t: (self.flow.order.get(t.key, -1), t.place))
+        return sorted(found.values(), key=lambda t: (self.graph.order.get(t.key, -1), t.place))
 
     def _place(self, q: Quantity) -> tuple[Key, int]:
         """The node that a quantity is of, and where in its array it begins."""
         own = (q.part, q.tensor or q.layer, q.name)
-        if own in self.flow.nodes:
+        if own in self.graph.nodes:
             return own, 0
         key = (q.part, q.layer, q.name)
-        places = self.flow.nodes[key].block.places
+        places = self.graph.nodes[key].block.places
         sizes = [int(np.prod(shape)) for _, shape in places]
         return key, sum(sizes[: [path for path, _ in places].index(q.tensor)])
 
     def _aliases(self) -> Iterator[tuple[str, str]]:
         """Other names, by the names they stand for: z, a and delta of a layer with weights, and what a layer reads."""
         names = {array.key: name for name, array in self.arrays.items()}
-        for node in self.flow.target.network_plan.walk():
+        for node in self.graph.target.network_plan.walk():
             path = node.path
             for read in ("x", "dy"):
-                key = self.flow.wire(path, read)
+                key = self.graph.input_key(path, read)
                 if key in names:
                     yield f"{path}.{read}", names[key]
             if node.plan.params:
                 ending = f"{path}.activation.y"
                 yield f"{path}.z", f"{path}.y"
                 yield f"{path}.a", ending if ending in self.arrays else f"{path}.y"
-                error = self.flow.wire(path, "dy")
+                error = self.graph.input_key(path, "dy")
                 if error in names:
                     yield f"{path}.delta", names[error]
 
-    def _target(self, claim: Claim, first: bool) -> ClaimedEntry | Problem:
+    def _entry_of(self, claim: Claim, first: bool) -> ClaimedEntry | Problem:
         match = re.fullmatch(r"\s*([\w.]+)\s*(?:\[([\d\s,]*)\])?\s*", claim.name)
         path = match[1] if match else claim.name
         path = self.aliases.get(path, path)
@@ -109,11 +109,13 @@ class Addresses:
         at = tuple(int(i) for i in (match[2] or "").replace(" ", "").split(",") if i)
         full = _completed(at, array)
         if full is None:
-            begin, end = ("".join(f"[{','.join(map(str, i))}]") if i else "" for i in _ends(array.shape))
+            first_index, last_index = (
+                "".join(f"[{','.join(map(str, i))}]") if i else "" for i in _corner_indices(array.shape)
+            )
             text = f"there is no entry {claim.name.strip()}"
-            one = f"{path} is one number, {path}{begin}" if begin == end else ""
-            help = one or f"{path} has entries {path}{begin} to {path}{end}, counted from 0"
-            return claim.fault(text, "no-entry", help)
+            one = f"{path} is one number, {path}{first_index}" if first_index == last_index else ""
+            help = one or f"{path} has entries {path}{first_index} to {path}{last_index}, counted from 0"
+            return claim.problem(text, "no-entry", help)
         place = array.start + (int(np.ravel_multi_index(full, array.shape)) if full else 0)
         return ClaimedEntry(claim, array.key, place, path + (f"[{','.join(map(str, full))}]" if full else ""))
 
@@ -122,13 +124,13 @@ class Addresses:
         known = [*self.arrays, *self.aliases]
         guess = next((n for n in known if n.lower() == word.lower()), None) or near(word, known)
         few = [f"{p}{list(a.shape)}".replace(" ", "") if a.shape else p for p, a in self.arrays.items()]
-        listed = ", ".join(few[:MOST]) + (", ..." if len(few) > MOST else "")
+        listed = ", ".join(few[:MAX_NAMES_LISTED]) + (", ..." if len(few) > MAX_NAMES_LISTED else "")
         help = [f"did you mean `{guess}`?"] if guess else []
         help += [f"there are, with their shapes: {listed}"] if first else []
-        return claim.fault(f"{claim.name.strip()} names nothing in this derivation", "unknown-claim", " ".join(help))
+        return claim.problem(f"{claim.name.strip()} names nothing in this derivation", "unknown-claim", " ".join(help))
 
 
-def _completed(at: tuple[int, ...], array: _Array) -> tuple[int, ...] | None:
+def _completed(at: tuple[int, ...], array: _NamedArray) -> tuple[int, ...] | None:
     """The whole index: what has only one value may be left out; None where there is no such entry."""
     shape = array.shape
     if not at and math.prod(shape) == 1:
@@ -140,5 +142,5 @@ def _completed(at: tuple[int, ...], array: _Array) -> tuple[int, ...] | None:
     return at
 
 
-def _ends(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _corner_indices(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return (0,) * len(shape), tuple(n - 1 for n in shape)

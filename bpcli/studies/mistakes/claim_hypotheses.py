@@ -21,7 +21,7 @@ from bpcli.notation.text import Ascii
 from bpcli.records.trace import Stage
 from bpcli.studies.mistakes.hypotheses import Hypothesis
 from bpcli.studies.mistakes.single_mistakes import Mistake, first_bound_index, single_mistakes
-from bpcli.studies.trace.graph import AFTER, GIVEN, Flow, GraphNode, Key, Values
+from bpcli.studies.trace.graph import LOSS_AFTER, START, GraphNode, Key, StepGraph, Values
 
 CLASSIC = (
     "added", "sign", "factor-2", "factor-1/2", "no-slope", "slope-at-a", "slope-at-z", "new-weight", "transposed",
@@ -44,26 +44,26 @@ def likeliness(hypothesis: Hypothesis) -> int:
 class ClaimHypotheses:
     """What a node would hold, had one mistake been made in it."""
 
-    def __init__(self, flow: Flow) -> None:
-        self.flow = flow
-        self.links = {link.path: link for link in flow.chain.walk()}
-        loss = flow.truth["loss", "", "dx"]
+    def __init__(self, graph: StepGraph) -> None:
+        self.graph = graph
+        self.links = {link.path: link for link in graph.chain.walk()}
+        loss = graph.truth["loss", "", "dx"]
         self.rows, self.outputs = len(loss), loss.shape[-1]
 
     def of(self, key: Key, values: Values, later: Callable[[], Values]) -> Iterator[Hypothesis]:
         """All guesses at a node; `values` are the arrays of the step, and `later()` those of the whole of it, to its
         end."""
         own = values[key]
-        stage = self.flow.nodes[key].stage if key in self.flow.nodes else Stage.REPEAT
+        stage = self.graph.nodes[key].stage if key in self.graph.nodes else Stage.REPEAT
         yield from self._scaled(own, stage)
-        if key == AFTER:
+        if key == LOSS_AFTER:
             yield Hypothesis("old-weight", "it is the loss before the step", self._loss(values))
-        if key not in self.flow.nodes:
+        if key not in self.graph.nodes:
             return
-        node = self.flow.nodes[key]
+        node = self.graph.nodes[key]
         if own.ndim == 2 and min(own.shape) > 1:
             yield Hypothesis("transposed", "rows and columns are exchanged", _turned(own))
-        env = self.flow.env(node, values)
+        env = self.graph.env(node, values)
         with np.errstate(all="ignore"):
             if node.block.part == "layer":
                 yield from self._slopes(node, env)
@@ -118,17 +118,17 @@ class ClaimHypotheses:
         layer, named = node.block.layer, reads(node.grid.equation)
         for param in self.links[layer].plan.params:
             if param in named and node.stage > Stage.FORWARD:
-                new = self.flow.stepped(f"{layer}.{param}").make(later())
+                new = self.graph.stepped(f"{layer}.{param}").make(later())
                 text = f"the updated {layer}.{param} is used: the error goes back through the OLD weights"
                 yield Hypothesis("new-weight", text, node.grid.value({**env, param: new}))
         for name in ("x", "dy"):
-            before = self.flow.wire(layer, name)
-            if name not in named or before not in self.flow.nodes or self.flow.nodes[before].block.layer == layer:
+            before = self.graph.input_key(layer, name)
+            if name not in named or before not in self.graph.nodes or self.graph.nodes[before].block.layer == layer:
                 continue
-            other = self.flow.nodes[before]
+            other = self.graph.nodes[before]
             if other.block.kind not in Activation.registry:
                 continue
-            told = self.flow.env(other, values)[name]
+            told = self.graph.env(other, values)[name]
             if np.shape(told) == np.shape(env[name]):
                 kind = other.block.kind
                 code, text = ("activation", f"its input is taken before {kind}, which is not applied")
@@ -149,8 +149,8 @@ class ClaimHypotheses:
 
     def _rounded(self, node: GraphNode, env: Mapping[str, Any]) -> Iterator[Hypothesis]:
         """Numbers from before are rounded first."""
-        made = {name for name, s in node.inputs.items() if any(k[0] != GIVEN for k in s.keys)}
-        made |= {name for name in node.block.program.names if (*node.key[:2], name) in self.flow.nodes}
+        made = {name for name, s in node.inputs.items() if any(k[0] != START for k in s.keys)}
+        made |= {name for name in node.block.program.names if (*node.key[:2], name) in self.graph.nodes}
         names = [n for n in sorted(made & reads(node.grid.equation)) if n in env]
         if not names:
             return
@@ -165,7 +165,7 @@ class ClaimHypotheses:
         stops before its end."""
         block, name = node.block, node.key[2]
         if block.part == "loss":
-            equations = self.flow.target.objective.loss.equations(False)
+            equations = self.graph.target.objective.loss.equations(False)
         elif block.part == "layer":
             link = self.links[block.layer]
             equations = link.layer.equations(True, link.planned.x)
@@ -200,7 +200,7 @@ class ClaimHypotheses:
         """The code of a mistake, and what to say of it."""
         piece, layer = mistake.pieces[0], node.block.layer
         shown = self._shown(node, piece)
-        source = self.flow.wire(layer, "x") if node.block.part == "layer" else None
+        source = self.graph.input_key(layer, "x") if node.block.part == "layer" else None
         array = piece.array if isinstance(piece, Read) else piece.id if isinstance(piece, Name) else ""
         part = node.block.part
         term = f"the term {first_bound_index(grid.equation.right)} = {mistake.term}"

@@ -14,15 +14,20 @@ from bpcli.config.document import Position, SourceText, YamlNode, make_problem
 from bpcli.config.scalars import FLOAT, backticks
 from bpcli.records.training import Exit, Failure, Problem
 
-FORM = "claims are lines of `name: number`, say `dense_1.dW[0,0]: -0.2165`"
-TABLE = 'claims are lines of name,number, say "dense_1.dW[0,0]",-0.2165'
-HELP = {"empty-file": FORM, "not-settings": FORM, "too-large": "", "not-text": "save it as plain text (UTF-8)"}
+CLAIM_FORM = "claims are lines of `name: number`, say `dense_1.dW[0,0]: -0.2165`"
+CSV_FORM = 'claims are lines of name,number, say "dense_1.dW[0,0]",-0.2165'
+HELP_BY_CODE = {
+    "empty-file": CLAIM_FORM,
+    "not-settings": CLAIM_FORM,
+    "too-large": "",
+    "not-text": "save it as plain text (UTF-8)",
+}
 """What helps where a file of claims fails, in place of what helps with an experiment."""
-CLAIMS_FIRST = "the claims come first: bpcli mark CLAIMS CONFIG"
+ORDER_HELP = "the claims come first: bpcli mark CLAIMS CONFIG"
 
-RELATIVE = 1e-9  # of a number: what calculators of ten or more digits leave
-EXACT = 16  # digits of a small whole number, which is taken at its word
-SMALL = 3  # digits of a number that is small
+RELATIVE_TOLERANCE = 1e-9  # of a number: what calculators of ten or more digits leave
+EXACT_DIGITS = 16  # digits of a small whole number, which is taken at its word
+MAX_WHOLE_NUMBER_DIGITS = 3  # digits of a number that is small
 
 
 @dataclass(frozen=True)
@@ -39,25 +44,25 @@ class Claim:
     position: Position
 
     @property
-    def reach(self) -> float:
+    def half_width(self) -> float:
         """How far the number that was meant may lie from the one that was written."""
         return self.unit / 2 if self.tolerance is None else self.tolerance
 
     def fits(self, number: float, floor: float = 0.0) -> bool:
         """Whether this is `number`, as far as it is written; `floor` is the rounding that is in any case allowed."""
-        slack = floor + RELATIVE * abs(number)
+        slack = floor + RELATIVE_TOLERANCE * abs(number)
         gap = abs(self.value - number)
-        if gap <= self.reach * (1 + RELATIVE) + slack:
+        if gap <= self.half_width * (1 + RELATIVE_TOLERANCE) + slack:
             return True
         cut = self.tolerance is None and abs(self.value) <= abs(number) + slack and self.value * number >= 0
-        return cut and gap < self.unit * (1 - RELATIVE)
+        return cut and gap < self.unit * (1 - RELATIVE_TOLERANCE)
 
-    def fault(self, text: str, code: str, help: str) -> Problem:
+    def problem(self, text: str, code: str, help: str) -> Problem:
         """A problem with this claim, that points at its line."""
         return make_problem(self.position, text, path=(self.name,), code=code, help=help)
 
 
-def read(path: Path) -> list[Claim]:
+def read_claims(path: Path) -> list[Claim]:
     """The claims in a YAML file, or in a CSV of name,value (by its ending). Raises Failure: exit 66 where there is no
     such file, 65 where it cannot be understood; all that is wrong at once."""
     if path.is_dir() or path.suffix == ".safetensors":
@@ -67,16 +72,16 @@ def read(path: Path) -> list[Claim]:
     try:
         document = yamlfile.read(path)
     except Failure as failure:
-        problems = [replace(p, help=HELP.get(p.code, p.help)) for p in failure.problems]
+        problems = [replace(p, help=HELP_BY_CODE.get(p.code, p.help)) for p in failure.problems]
         raise Failure(*problems, exit=failure.exit) from None
     root = document.root
     if "architecture" in root.value:
         raise _swapped(path, "a config")
-    return _checked([(name, root.keys[name], child) for name, child in root.value.items()], FORM)
+    return _checked([(name, root.keys[name], child) for name, child in root.value.items()], CLAIM_FORM)
 
 
 def _swapped(path: Path, what: str) -> Failure:
-    problem = Problem(f"this is {what}, not a file of claims", "not-claims", file=str(path), help=CLAIMS_FIRST)
+    problem = Problem(f"this is {what}, not a file of claims", "not-claims", file=str(path), help=ORDER_HELP)
     return Failure(problem, exit=Exit.NO_INPUT if path.is_dir() else Exit.BAD_INPUT)
 
 
@@ -84,11 +89,11 @@ def _of_table(path: Path) -> list[Claim]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise Failure(Problem("this is not a text file in UTF-8", "not-text", file=str(path), help=TABLE)) from None
+        raise Failure(Problem("this is not a text file in UTF-8", "not-text", file=str(path), help=CSV_FORM)) from None
     except (OSError, ValueError) as error:
         missing = isinstance(error, FileNotFoundError | NotADirectoryError)
         reason = "there is no such file" if missing else "the file cannot be read"
-        problem = Problem(reason, "missing-file", file=str(path), help=TABLE)
+        problem = Problem(reason, "missing-file", file=str(path), help=CSV_FORM)
         raise Failure(problem, exit=Exit.NO_INPUT) from None
     source = SourceText(str(path), text)
     found: list[tuple[str, Position, YamlNode]] = []
@@ -103,7 +108,7 @@ def _of_table(path: Path) -> list[Claim]:
             problems.append(make_problem(position, "this line is not CSV", code="not-csv", help="check its quotes"))
             continue
         if len(cells) < 2:
-            problems.append(make_problem(position, "this line has no number", code="not-csv", help=TABLE))
+            problems.append(make_problem(position, "this line has no number", code="not-csv", help=CSV_FORM))
             continue
         name, value = ",".join(cells[:-1]), cells[-1]  # a name's own comma, where it is not in quotes
         if not found and not problems and name.lower() in ("name", "claim", "quantity"):
@@ -112,8 +117,8 @@ def _of_table(path: Path) -> list[Claim]:
     if problems:
         raise Failure(*problems)
     if not found:
-        raise Failure(Problem("the file says nothing", "empty-file", file=str(path), help=TABLE))
-    return _checked(found, TABLE)
+        raise Failure(Problem("the file says nothing", "empty-file", file=str(path), help=CSV_FORM))
+    return _checked(found, CSV_FORM)
 
 
 def _checked(written: Iterable[tuple[str, Position, YamlNode]], form: str) -> list[Claim]:
@@ -163,6 +168,6 @@ def _claim(name: str, text: str, tolerance: float | None, position: Position) ->
     exponent = parts.exponent
     assert isinstance(exponent, int), "nan and infinities are no numbers here"
     significant = len("".join(map(str, parts.digits)).lstrip("0"))
-    exact = significant <= SMALL and not any(c in text for c in ".eE")
+    exact = significant <= MAX_WHOLE_NUMBER_DIGITS and not any(c in text for c in ".eE")
     unit = 0.0 if exact else float(Decimal(1).scaleb(max(exponent, -400)))
-    return Claim(name, text, float(text), unit, tolerance, EXACT if exact else significant, position)
+    return Claim(name, text, float(text), unit, tolerance, EXACT_DIGITS if exact else significant, position)

@@ -20,35 +20,35 @@ from bpcli.records.trace import Cause, Mark, Marks, Quantity, Stage
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.mistakes.addresses import Addresses, ClaimedEntry
 from bpcli.studies.mistakes.claim_hypotheses import ClaimHypotheses, likeliness
-from bpcli.studies.mistakes.claims import Claim, read
+from bpcli.studies.mistakes.claims import Claim, read_claims
 from bpcli.studies.mistakes.hypotheses import Hypothesis
 from bpcli.studies.trace.derive_step import without_equations
-from bpcli.studies.trace.graph import AFTER, GIVEN, Flow, Key, Values
+from bpcli.studies.trace.graph import LOSS_AFTER, START, Key, StepGraph, Values
 from bpcli.studies.trace.open import TracedRows, TraceTarget, open_target
-from bpcli.studies.trace.quantities import Choice, quantities
-from bpcli.studies.trace.selection import network_of
+from bpcli.studies.trace.quantities import EntryChoice, quantities
+from bpcli.studies.trace.selection import network_summary
 from bpcli.studies.trace.step_blocks import take_step
 from bpcli.studies.witness.witness import EPS
 
-CHANCE = 0.05  # of a mistake to fit by accident: beyond, it is not named
-NAMED = 3  # causes of one claim
-FAR = 12  # nodes back: how far an error is looked for that no claim shows
-FEW = 4  # digits: with fewer, many mistakes give a number like it
-LARGE = 20_000  # entries of an array in which mistakes are not looked for
+MAX_ACCIDENT_PROBABILITY = 0.05  # of a mistake to fit by accident: beyond, it is not named
+MAX_CAUSES = 3  # causes of one claim
+MAX_NODES_BACK = 12  # nodes back: how far an error is looked for that no claim shows
+FEW_DIGITS = 4  # digits: with fewer, many mistakes give a number like it
+MAX_SEARCHED_ENTRIES = 20_000  # entries of an array in which mistakes are not looked for
 
 
-def check(path: Path, rows: TracedRows, claims: Path, sets: Sequence[str] = (), *, ascii: bool = False) -> Marks:
+def mark_file(path: Path, rows: TracedRows, claims: Path, sets: Sequence[str] = (), *, ascii: bool = False) -> Marks:
     """Marks the claims in a file against the next training step of a config, a run folder or a model file.
 
     Raises Failure where either cannot be read, or a claim names nothing (65).
     """
-    written = read(claims)
+    written = read_claims(claims)
     return mark(open_target(path, rows, sets), written, str(claims), ascii=ascii)
 
 
 def mark(target: TraceTarget, claims: Sequence[Claim], file: str = "", *, ascii: bool = False) -> Marks:
     """Marks claims about the next training step of a target."""
-    network = network_of(target.network_plan)
+    network = network_summary(target.network_plan)
     facts = (("network", network), ("weights", target.weights), ("rows", target.rows))
     try:
         taken = take_step(target)
@@ -56,16 +56,16 @@ def mark(target: TraceTarget, claims: Sequence[Claim], file: str = "", *, ascii:
         where = f"{error.layer}.{error.tensor}" if error.layer else error.tensor
         problem = Problem(f"there is nothing to mark: {where} ({error.what}) is not finite", "diverged")
         raise Failure(problem, exit=Exit.BAD_RESULT) from None
-    told = list(quantities(taken, 1, Choice(entries=0)))
-    flow = Flow(target, taken)
-    marker = _Marker(flow, Addresses(flow, told).targets(claims), told, ascii)
-    wrong = tuple(q.path for q in told if not q.agrees)
+    all_quantities = list(quantities(taken, 1, EntryChoice(entries=0)))
+    graph = StepGraph(target, taken)
+    marker = _Marker(graph, Addresses(graph, all_quantities).entries_of(claims), all_quantities, ascii)
+    wrong = tuple(q.path for q in all_quantities if not q.agrees)
     warnings = (*target.warnings, *without_equations(target, taken))
     return Marks(target.name, file, facts, tuple(marker.marks()), wrong, warnings)
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Explanation:
     """A mistake in `where`, and what it gives in the quantity that is looked at."""
 
     guess: Hypothesis
@@ -76,29 +76,29 @@ class _Found:
     wrong: int  # wrong ones among them
 
 
-class _World:
+class _Scenario:
     """The arrays of the step as somebody has them: some numbers are theirs (`pins`), the others follow."""
 
-    def __init__(self, flow: Flow) -> None:
-        self.flow = flow
-        self.values: Values = dict(flow.truth)
+    def __init__(self, graph: StepGraph) -> None:
+        self.graph = graph
+        self.values: Values = dict(graph.truth)
         self.changed: set[Key] = set()
         self.pins: dict[Key, dict[int, float]] = {}
 
-    def copy(self) -> _World:
+    def copy(self) -> _Scenario:
         """The same numbers, free to go another way."""
-        other = _World(self.flow)
+        other = _Scenario(self.graph)
         other.values, other.changed = dict(self.values), set(self.changed)
         other.pins = {key: dict(pins) for key, pins in self.pins.items()}
         return other
 
-    def follows(self, key: Key) -> Array:
+    def recomputed(self, key: Key) -> Array:
         """What a node comes to, from the numbers before it."""
-        if key[0] != GIVEN and self.flow.reads(key) & self.changed:
-            return self.flow.value(key, self.values)
+        if key[0] != START and self.graph.reads(key) & self.changed:
+            return self.graph.value(key, self.values)
         return self.values[key]
 
-    def settle(self, key: Key, value: Array) -> None:
+    def set_array(self, key: Key, value: Array) -> None:
         """Gives a node its array, but for the numbers that are pinned."""
         pins = self.pins.get(key)
         if pins:
@@ -108,111 +108,113 @@ class _World:
             self.values[key] = value
             self.changed.add(key)
 
-    def run(self, keys: Sequence[Key]) -> None:
+    def recompute(self, keys: Sequence[Key]) -> None:
         """Works nodes out anew, in their order, as far as anything has changed before them."""
         for key in keys:
-            self.settle(key, self.follows(key))
+            self.set_array(key, self.recomputed(key))
 
 
 class _Marker:
     """Goes through a derivation with somebody's claims in hand."""
 
-    def __init__(self, flow: Flow, targets: Sequence[ClaimedEntry], told: Sequence[Quantity], ascii: bool) -> None:
-        self.flow, self.ascii = flow, ascii
-        self.keys = [k for k in flow.truth if k[0] == GIVEN] + [*flow.nodes, AFTER]
+    def __init__(
+        self, graph: StepGraph, entries_of: Sequence[ClaimedEntry], all_quantities: Sequence[Quantity], ascii: bool
+    ) -> None:
+        self.graph, self.ascii = graph, ascii
+        self.keys = [k for k in graph.truth if k[0] == START] + [*graph.nodes, LOSS_AFTER]
         self.place = {key: i for i, key in enumerate(self.keys)}
         self.claimed: dict[Key, list[ClaimedEntry]] = {}
-        for target in targets:
+        for target in entries_of:
             self.claimed.setdefault(target.key, []).append(target)
-        self.told = told
-        self.mistakes = ClaimHypotheses(flow)
-        self.world = _World(flow)  # with the numbers that were meant, as far as that is known
-        self.written = _World(flow)  # with the numbers as they are written
+        self.all_quantities = all_quantities
+        self.mistakes = ClaimHypotheses(graph)
+        self.scenario = _Scenario(graph)  # with the numbers that were meant, as far as that is known
+        self.written = _Scenario(graph)  # with the numbers as they are written
         self.reached = 0  # how far `written` is worked out
         self.erred = False
 
     def marks(self) -> Iterator[Mark]:
         """Every claim marked, in the order of the derivation."""
         for key in self.keys:
-            base = self.world.follows(key)
-            targets = self.claimed.get(key)
-            if targets is None:
-                self.world.settle(key, base)
+            base = self.scenario.recomputed(key)
+            entries_of = self.claimed.get(key)
+            if entries_of is None:
+                self.scenario.set_array(key, base)
                 continue
-            self.world.values[key] = base
-            yield from self._mark(key, base, targets)
+            self.scenario.values[key] = base
+            yield from self._mark(key, base, entries_of)
 
-    def _mark(self, key: Key, base: Array, targets: Sequence[ClaimedEntry]) -> Iterator[Mark]:
-        truth, floor = self.flow.truth[key].reshape(-1), self._floor(key)
-        follows = base.reshape(-1)
+    def _mark(self, key: Key, base: Array, entries_of: Sequence[ClaimedEntry]) -> Iterator[Mark]:
+        truth, floor = self.graph.truth[key].reshape(-1), self._floor(key)
+        recomputed = base.reshape(-1)
         verdicts: dict[int, str] = {}
         pins: dict[int, float] = {}
-        for t in targets:
+        for t in entries_of:
             if t.claim.fits(truth[t.place], floor):
                 verdicts[t.place] = "right"
-                pins[t.place] = follows[t.place] if t.claim.fits(follows[t.place], floor) else truth[t.place]
-            elif t.claim.fits(follows[t.place], floor):
-                verdicts[t.place], pins[t.place] = "follows", follows[t.place]
+                pins[t.place] = recomputed[t.place] if t.claim.fits(recomputed[t.place], floor) else truth[t.place]
+            elif t.claim.fits(recomputed[t.place], floor):
+                verdicts[t.place], pins[t.place] = "follows", recomputed[t.place]
             elif self.erred and t.claim.fits(self._as_written(key).reshape(-1)[t.place], floor):
                 verdicts[t.place], pins[t.place] = "follows", t.claim.value
             else:
                 verdicts[t.place] = "wrong"
-        wrong = [t for t in targets if verdicts[t.place] == "wrong"]
-        found = self._search(key, base, targets, wrong, floor) if wrong else []
-        causes: dict[int, list[_Found]] = {}
+        wrong = [t for t in entries_of if verdicts[t.place] == "wrong"]
+        found = self._search(key, base, entries_of, wrong, floor) if wrong else []
+        causes: dict[int, list[_Explanation]] = {}
         for t in wrong:
             fitting = [f for f in found if t.claim.fits(f.value.reshape(-1)[t.place], floor)]
             causes[t.place] = _distinct(fitting)
             pins[t.place] = float(fitting[0].value.reshape(-1)[t.place]) if fitting else t.claim.value
         self.erred |= bool(wrong)
-        self._adopt(key, base, found, targets)
-        self.world.pins[key] = pins
-        settled = self.world.values[key]
-        self.world.values[key] = self.flow.truth[key]
-        self.world.settle(key, settled)
-        for t in targets:
+        self._adopt(key, base, found, entries_of)
+        self.scenario.pins[key] = pins
+        settled = self.scenario.values[key]
+        self.scenario.values[key] = self.graph.truth[key]
+        self.scenario.set_array(key, settled)
+        for t in entries_of:
             i = t.place
-            yield self._say(t, verdicts[i], float(truth[i]), float(follows[i]), causes.get(i, []))
+            yield self._mark_of(t, verdicts[i], float(truth[i]), float(recomputed[i]), causes.get(i, []))
 
-    def _adopt(self, key: Key, base: Array, found: Sequence[_Found], targets: Sequence[ClaimedEntry]) -> None:
+    def _adopt(self, key: Key, base: Array, found: Sequence[_Explanation], entries_of: Sequence[ClaimedEntry]) -> None:
         """Where one mistake explains all claims of a quantity, the numbers nobody claims have it too."""
         best = next(iter(found), None)
-        if best is None or best.agree < len(targets):
+        if best is None or best.agree < len(entries_of):
             return
         if best.where == key:
-            self.world.values[key] = best.value
+            self.scenario.values[key] = best.value
             return
-        self.world.settle(best.where, best.guess.value)
-        self.world.run(self.keys[self.place[best.where] + 1 : self.place[key]])
-        self.world.values[key] = best.value
+        self.scenario.set_array(best.where, best.guess.value)
+        self.scenario.recompute(self.keys[self.place[best.where] + 1 : self.place[key]])
+        self.scenario.values[key] = best.value
 
     def _as_written(self, key: Key) -> Array:
         """What a node comes to from the claims as they are written, rounded as they are."""
         for before in self.keys[self.reached : self.place[key]]:
             self.written.pins[before] = {t.place: t.claim.value for t in self.claimed.get(before, ())}
-            self.written.run([before])
+            self.written.recompute([before])
         self.reached = max(self.reached, self.place[key])
-        return self.written.follows(key)
+        return self.written.recomputed(key)
 
     def _floor(self, key: Key) -> float:
         """Rounding that any order of additions may leave."""
-        return 64 * EPS * (self.flow.nodes[key].block.reach if key in self.flow.nodes else 1.0)
+        return 64 * EPS * (self.graph.nodes[key].block.largest if key in self.graph.nodes else 1.0)
 
     # --------------------------------------------------------------------------------------------------------- causes
     def _search(
-        self, key: Key, base: Array, targets: Sequence[ClaimedEntry], wrong: Sequence[ClaimedEntry], floor: float
-    ) -> list[_Found]:
+        self, key: Key, base: Array, entries_of: Sequence[ClaimedEntry], wrong: Sequence[ClaimedEntry], floor: float
+    ) -> list[_Explanation]:
         """Mistakes that explain at least one of the wrong claims, the likeliest first."""
-        if key[0] == GIVEN or base.size > LARGE:
+        if key[0] == START or base.size > MAX_SEARCHED_ENTRIES:
             return []
-        found: list[tuple[int, _Found]] = []
+        found: list[tuple[int, _Explanation]] = []
         for tried, (where, distance, guess, value) in enumerate(self._guesses(key, base), start=1):
             flat = value.reshape(-1)
             explained = [t for t in wrong if t.claim.fits(flat[t.place], floor)]
             if explained:
-                agree = sum(t.claim.fits(flat[t.place], floor) for t in targets)
-                found.append((tried, _Found(guess, where, distance, value, agree, len(explained))))
-        likely = [f for n, f in found if self._chance(n, f, wrong, floor) < CHANCE]
+                agree = sum(t.claim.fits(flat[t.place], floor) for t in entries_of)
+                found.append((tried, _Explanation(guess, where, distance, value, agree, len(explained))))
+        likely = [f for n, f in found if self._chance(n, f, wrong, floor) < MAX_ACCIDENT_PROBABILITY]
         return sorted(likely, key=lambda f: (-f.agree, likeliness(f.guess), f.distance))
 
     def _guesses(self, key: Key, base: Array) -> Iterator[tuple[Key, int, Hypothesis, Array]]:
@@ -222,90 +224,101 @@ class _Marker:
 
         def later() -> Values:
             if not ahead:
-                world = self.world.copy()
-                world.run(self.keys[self.place[key] :])
-                ahead.append(world.values)
+                scenario = self.scenario.copy()
+                scenario.recompute(self.keys[self.place[key] :])
+                ahead.append(scenario.values)
             return ahead[0]
 
-        own = [(g, g.value) for g in self.mistakes.of(key, self.world.values, later)]
+        own = [(g, g.value) for g in self.mistakes.of(key, self.scenario.values, later)]
         written = self._as_written(key)
         text = "it is computed from the numbers before it as they are written, rounded"
         own.append((Hypothesis("rounding", text, written), written))
         for guess, value in sorted(own, key=lambda pair: likeliness(pair[0])):
             yield key, 0, guess, value
-        for where, distance in self._unseen(key):
-            for guess in sorted(self.mistakes.of(where, self.world.values, later), key=likeliness):
-                if guess.code == "rounding" or np.array_equal(guess.value, self.world.values[where]):
+        for where, distance in self._unclaimed_sources(key):
+            for guess in sorted(self.mistakes.of(where, self.scenario.values, later), key=likeliness):
+                if guess.code == "rounding" or np.array_equal(guess.value, self.scenario.values[where]):
                     continue
-                world = self.world.copy()
-                world.settle(where, guess.value)
-                world.run(self.keys[self.place[where] + 1 : self.place[key]])
-                value = world.follows(key)
+                scenario = self.scenario.copy()
+                scenario.set_array(where, guess.value)
+                scenario.recompute(self.keys[self.place[where] + 1 : self.place[key]])
+                value = scenario.recomputed(key)
                 if value is not base:
                     yield where, distance, guess, value
 
-    def _unseen(self, key: Key) -> list[tuple[Key, int]]:
+    def _unclaimed_sources(self, key: Key) -> list[tuple[Key, int]]:
         """What a node is computed from and nobody claims in full, the nearest first."""
         found: dict[Key, int] = {}
         waiting = [(key, 0)]
         while waiting:
             at, distance = waiting.pop(0)
-            for before in sorted(self.flow.reads(at), key=lambda k: -self.place[k]):
-                size = self.world.values[before].size
-                hidden = len(self.claimed.get(before, ())) < size <= LARGE
-                if before[0] not in (GIVEN, "schedule") and before not in found and hidden and distance < FAR:
+            for before in sorted(self.graph.reads(at), key=lambda k: -self.place[k]):
+                size = self.scenario.values[before].size
+                hidden = len(self.claimed.get(before, ())) < size <= MAX_SEARCHED_ENTRIES
+                if (
+                    before[0] not in (START, "schedule")
+                    and before not in found
+                    and hidden
+                    and distance < MAX_NODES_BACK
+                ):
                     found[before] = distance + 1
                     waiting.append((before, distance + 1))
         return sorted(found.items(), key=lambda item: item[1])
 
-    def _chance(self, tried: int, found: _Found, wrong: Sequence[ClaimedEntry], floor: float) -> float:
+    def _chance(self, tried: int, found: _Explanation, wrong: Sequence[ClaimedEntry], floor: float) -> float:
         """How probably one of so many mistakes fits by accident, what it explains being written to so many digits."""
         chance = float(tried)
         flat = found.value.reshape(-1)
         for t in wrong:
             if t.claim.fits(flat[t.place], floor):
-                size = max(abs(t.claim.value), abs(float(self.flow.truth[t.key].reshape(-1)[t.place])), 1e-300)
-                chance *= min(1.0, 0.75 * t.claim.reach / size)  # 1.5 units of the last digit, in a range of 4 sizes
+                size = max(abs(t.claim.value), abs(float(self.graph.truth[t.key].reshape(-1)[t.place])), 1e-300)
+                chance *= min(
+                    1.0, 0.75 * t.claim.half_width / size
+                )  # 1.5 units of the last digit, in a range of 4 sizes
         return chance
 
     # ---------------------------------------------------------------------------------------------------------- words
-    def _say(self, t: ClaimedEntry, verdict: str, truth: float, follows: float, found: Sequence[_Found]) -> Mark:
-        causes = tuple(Cause(f.guess.code, f.guess.text, self._called(f.where, t)) for f in found)
-        stage = self.flow.nodes[t.key].stage if t.key in self.flow.nodes else Stage.INITIALIZE
+    def _mark_of(
+        self, t: ClaimedEntry, verdict: str, truth: float, recomputed: float, found: Sequence[_Explanation]
+    ) -> Mark:
+        causes = tuple(Cause(f.guess.code, f.guess.text, self._claim_name(f.where, t)) for f in found)
+        stage = self.graph.nodes[t.key].stage if t.key in self.graph.nodes else Stage.INITIALIZE
         note = ""
-        if verdict == "wrong" and t.key[0] == GIVEN:
+        if verdict == "wrong" and t.key[0] == START:
             note = "it is given, not worked out: copy it from the network"
         elif verdict == "wrong" and not causes:
             note = f"it is {t.claim.value / truth:.4g} times the right number" if truth else "the right number is 0"
-            note += "; more digits would tell more" if t.claim.digits < FEW else ""
-        stage = Stage.REPEAT if t.key == AFTER else stage
+            note += "; more digits would tell more" if t.claim.digits < FEW_DIGITS else ""
+        stage = Stage.REPEAT if t.key == LOSS_AFTER else stage
         return Mark(
             name=t.claim.name, address=t.address, stage=stage, line=t.claim.position.line, written=t.claim.written,
-            value=t.claim.value, right=truth, verdict=verdict, expected=follows, causes=causes,
+            value=t.claim.value, right=truth, verdict=verdict, expected=recomputed, causes=causes,
             worked=self._worked(t) if verdict == "wrong" else "", note=note,
         )  # fmt: skip
 
     def _worked(self, t: ClaimedEntry) -> str:
         """The line of the derivation that a claim is about."""
-        node = self.flow.nodes.get(t.key)
+        node = self.graph.nodes.get(t.key)
         if node is None:
             return ""
         at = tuple(int(i) for i in np.unravel_index(t.place, node.grid.shape)) if node.grid.shape else ()
         line = work_out_entry(node.grid, node.base, at, ascii=self.ascii)
         return f"{t.address} {line.line[len(line.left) :].lstrip()}"
 
-    def _called(self, key: Key, t: ClaimedEntry) -> str:
+    def _claim_name(self, key: Key, t: ClaimedEntry) -> str:
         """How claims call a node; of all weights at once, those that the claim is about."""
         if key == t.key:
             return t.address
-        own = [q for q in self.told if key in ((q.part, q.tensor or q.layer, q.name), (q.part, q.layer, q.name))]
+        own = [
+            q for q in self.all_quantities if key in ((q.part, q.tensor or q.layer, q.name), (q.part, q.layer, q.name))
+        ]
         near = [q for q in own if q.tensor and t.address.startswith(q.tensor)]
         return (near or own)[0].path
 
 
-def _distinct(found: Sequence[_Found]) -> list[_Found]:
+def _distinct(found: Sequence[_Explanation]) -> list[_Explanation]:
     """The likeliest of each kind."""
-    kinds: dict[str, _Found] = {}
+    kinds: dict[str, _Explanation] = {}
     for f in found:
         kinds.setdefault(f.guess.code, f)
-    return list(kinds.values())[:NAMED]
+    return list(kinds.values())[:MAX_CAUSES]

@@ -13,12 +13,12 @@ from bpcli.engine.step import NonFiniteError
 from bpcli.family import GradientOptimizer
 from bpcli.family.plan import Array
 from bpcli.numeric.vectors import l2_norm
-from bpcli.records.trace import Derivation, Given, LayerLine, PathsTo, Quantity, StepLine
+from bpcli.records.trace import Derivation, LayerLine, PathsTo, Quantity, StartValue, StepLine
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.trace.open import TraceTarget
-from bpcli.studies.trace.paths import Walker
-from bpcli.studies.trace.quantities import Choice, Wanted, passing, quantities
-from bpcli.studies.trace.selection import follow, layers_named, network_of, weight
+from bpcli.studies.trace.paths import PathFinder
+from bpcli.studies.trace.quantities import EntryChoice, WantedEntries, count_blocked_units, quantities
+from bpcli.studies.trace.selection import check_layers, entries_behind, network_summary, parse_weight
 from bpcli.studies.trace.step_blocks import TakenStep, take_step
 
 Facts = tuple[tuple[str, str], ...]
@@ -46,18 +46,18 @@ def derive(target: TraceTarget, view: View, notes: Facts = ()) -> Derivation:
 
     Raises Failure where something named is not there, or a step is not finite.
     """
-    chosen = [weight(target.network_plan, p) for p in view.params]
-    layers = layers_named(target.network_plan, view.layers)
+    chosen = [parse_weight(target.network_plan, p) for p in view.params]
+    layers = check_layers(target.network_plan, view.layers)
     detail = view.detail
     if detail == "path" and not chosen:
         chosen = [_first_weight(target)]
     facts = (*notes, *_facts(target))
     lines: list[StepLine] = []
-    told: list[Quantity] = []
-    given: list[Given] = []
+    worked_out: list[Quantity] = []
+    start_values: list[StartValue] = []
     paths: list[PathsTo] = []
     for step in range(1, view.steps + 1):
-        before = list(_given(target, step))
+        before = list(_start_values(target, step))
         try:
             taken = take_step(target)
         except NonFiniteError as error:
@@ -65,36 +65,37 @@ def derive(target: TraceTarget, view: View, notes: Facts = ()) -> Derivation:
             text = f"step {step} cannot be told: {where} ({error.what}) is not finite"
             help = "lower optimizer.learning_rate, or trace fewer steps"
             raise Failure(Problem(text, code="diverged", help=help), exit=Exit.BAD_RESULT) from None
-        wanted = _wanted(taken, chosen)
+        wanted = _wanted_entries(taken, chosen)
         few = 0 if detail in ("overview", "layer") else view.entries
-        choice = Choice(few, view.terms, view.digits, view.ascii, layers, wanted)
+        choice = EntryChoice(few, view.terms, view.digits, view.ascii, layers, wanted)
         found = list(quantities(taken, step, choice))
-        told += found
-        given += [*before, *_drawn(target, step), *_untold(taken, step)]
+        worked_out += found
+        start_values += [*before, *_drawn(target, step), *_without_equation(taken, step)]
         lines.append(_line(target, taken, found, step))
         if target.stepper.ended:
             text = f"step {step} was not taken, the weights stay as they are: {target.stepper.ended}"
             target.warnings = (*target.warnings, Problem(text, code="converged", level="warning"))
         if detail == "path":
             with _as_before(target, taken):
-                walker = Walker(target, view.ascii)
-                paths += [walker.paths(tensor, at) for tensor, at in chosen]
+                finder = PathFinder(target, view.ascii)
+                paths += [finder.paths(tensor, at) for tensor, at in chosen]
     target.warnings = (*target.warnings, *without_equations(target, taken))
-    compared = sum(q.value.size for q in told if q.engine is not None)
-    worst = max((q.gap for q in told), default=0.0)
+    compared = sum(q.value.size for q in worked_out if q.engine is not None)
+    worst = max((q.gap for q in worked_out), default=0.0)
     return Derivation(
-        name=target.name, detail=detail, facts=facts, steps=tuple(lines), given=tuple(given), quantities=tuple(told),
-        paths=tuple(paths), compared=compared, worst=worst, digits=view.digits, warnings=target.warnings,
+        name=target.name, detail=detail, facts=facts, steps=tuple(lines), start_values=tuple(start_values),
+        quantities=tuple(worked_out), paths=tuple(paths), compared=compared, worst=worst, digits=view.digits,
+        warnings=target.warnings,
     )  # fmt: skip
 
 
-def _wanted(taken: TakenStep, chosen: Sequence[tuple[str, tuple[int, ...]]]) -> Wanted | None:
+def _wanted_entries(taken: TakenStep, chosen: Sequence[tuple[str, tuple[int, ...]]]) -> WantedEntries | None:
     """The entries that belong to any of these weights; None where none was named."""
     if not chosen:
         return None
     found: dict[tuple[str, str], frozenset[tuple[int, ...]]] = {}
     for tensor, at in chosen:
-        for key, entries in follow(taken, tensor, at).items():
+        for key, entries in entries_behind(taken, tensor, at).items():
             found[key] = found.get(key, frozenset()) | entries
     return found
 
@@ -115,7 +116,7 @@ def _facts(target: TraceTarget) -> Facts:
     why = next((eq.why for eq in loss.equations(False) if eq.left == "L"), "")
     rows = len(target.x)
     facts = [
-        ("network", f"{network_of(target.network_plan)}; {target.network_plan.size:,} parameters, float64"),
+        ("network", f"{network_summary(target.network_plan)}; {target.network_plan.size:,} parameters, float64"),
         ("weights", target.weights),
         ("rows", f"{target.rows}; N = {rows}"),
         ("loss", f"{loss.kind}: {why}" if why else loss.kind),
@@ -128,38 +129,42 @@ def _facts(target: TraceTarget) -> Facts:
     return tuple(facts)
 
 
-def _given(target: TraceTarget, step: int) -> Iterator[Given]:
+def _start_values(target: TraceTarget, step: int) -> Iterator[StartValue]:
     if step == 1:
-        yield Given(step, "x", target.x, "the inputs, as the network sees them")
+        yield StartValue(step, "x", target.x, "the inputs, as the network sees them")
         t = target.t
         words = "the targets, as the loss sees them"
         if t.ndim == 1 and target.preprocessor.classes:
             words = "the targets: " + ", ".join(target.preprocessor.classes[int(i)] for i in t[:8])
-        yield Given(step, "t", t, words)
+        yield StartValue(step, "t", t, words)
     for path, value in target.objective.network.parameters().items():
-        yield Given(step, path, value.copy(), "OLD" if step == 1 else f"after step {step - 1}")
+        yield StartValue(step, path, value.copy(), "OLD" if step == 1 else f"after step {step - 1}")
 
 
-def _drawn(target: TraceTarget, step: int) -> Iterator[Given]:
+def _drawn(target: TraceTarget, step: int) -> Iterator[StartValue]:
     """What chance gave in this step."""
     for link in target.objective.network.chain(len(target.x)).walk():
         for name in link.plan.draws:
-            yield Given(step, f"{link.path}.{name}", np.array(getattr(link.frame, name)), "drawn by chance")
+            yield StartValue(step, f"{link.path}.{name}", np.array(getattr(link.frame, name)), "drawn by chance")
 
 
-def _untold(taken: TakenStep, step: int) -> Iterator[Given]:
+def _without_equation(taken: TakenStep, step: int) -> Iterator[StartValue]:
     """What layers computed that no equation gives: told as it is."""
     for block in taken.layers:
-        for name in block.untold:
-            yield Given(step, f"{block.layer}.{name}", block.engine[name], f"as {block.kind} computes it: no equation")
+        for name in block.without_equation:
+            yield StartValue(
+                step, f"{block.layer}.{name}", block.engine[name], f"as {block.kind} computes it: no equation"
+            )
 
 
 def without_equations(target: TraceTarget, taken: TakenStep) -> Iterator[Problem]:
     """Warnings about parts at work that do not say what they compute; those of this package all do."""
     experiment, loss = target.experiment, target.objective.loss
     for block in taken.layers:
-        if block.untold:
-            yield _silent(block.layer, block.kind, "" if not block.program.names else f" of {', '.join(block.untold)}")
+        if block.without_equation:
+            yield _no_equations(
+                block.layer, block.kind, "" if not block.program.names else f" of {', '.join(block.without_equation)}"
+            )
     others: list[tuple[str, str, Sequence[Any]]] = [("loss", loss.kind, loss.equations(False))]
     others += [("penalty", p.kind, p.equations()) for p, _ in target.network_plan.penalties]
     if experiment.clipping is not None:
@@ -168,10 +173,10 @@ def without_equations(target: TraceTarget, taken: TakenStep) -> Iterator[Problem
         rate = experiment.optimizer.learning_rate
         others.append(("learning_rate", rate.kind, rate.equations()))
     others.append(("optimizer", experiment.optimizer.kind, experiment.optimizer.equations()))
-    yield from (_silent(place, kind, "") for place, kind, equations in others if not equations)
+    yield from (_no_equations(place, kind, "") for place, kind, equations in others if not equations)
 
 
-def _silent(place: str, kind: str, which: str) -> Problem:
+def _no_equations(place: str, kind: str, which: str) -> Problem:
     text = f"{kind} has no equation{which or 's'}: its numbers cannot be derived"
     help = "they stand among what is given, where the network works on with them; add `equations` to see where from"
     return Problem(text, "no-equations", (place,), help=help, level="warning")
@@ -195,7 +200,7 @@ def _line(target: TraceTarget, taken: TakenStep, found: Sequence[Quantity], step
 def _layers(taken: TakenStep) -> Iterator[LayerLine]:
     for block in taken.layers:
         engine = block.engine
-        closed, saturated = passing(block, engine["dx"])
+        closed, saturated = count_blocked_units(block, engine["dx"])
         count = engine["y"].size
         notes = [f"{n} of {count} {word}" for n, word in ((closed, "closed"), (saturated, "saturated")) if n]
         gradients = {name: l2_norm(a.ravel()) for name, a in engine.items()

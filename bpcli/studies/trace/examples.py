@@ -61,7 +61,7 @@ def open_example(example: TraceExample, rows: TracedRows = NO_ROWS) -> TraceTarg
     return target
 
 
-def named(name: str) -> TraceExample:
+def example_named(name: str) -> TraceExample:
     """The example of that name. Raises Failure with the names there are."""
     known = examples()
     if name not in known:

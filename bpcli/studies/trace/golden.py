@@ -18,7 +18,7 @@ TOLERANCE = 1e-9
 """Relative to a quantity's largest number: far above what another BLAS does to it, far below any mistake."""
 
 
-def golden(d: Derivation, file: Path) -> Golden:
+def compare_golden(d: Derivation, file: Path) -> Golden:
     """Writes the derivation's numbers where there is no such file, else compares them with it.
 
     Raises Failure where the file cannot be read or written, or is something else.
@@ -35,10 +35,10 @@ def golden(d: Derivation, file: Path) -> Golden:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise Failure(Problem(f"{file} cannot be read: {reason}", code="golden"), exit=Exit.NO_INPUT) from None
-    return Golden(str(file), False, len(found), _compare(_kept(file, text), found))
+    return Golden(str(file), False, len(found), _compare(_read_golden(file, text), found))
 
 
-def _kept(file: Path, text: str) -> list[tuple[str, str, Any]]:
+def _read_golden(file: Path, text: str) -> list[tuple[str, str, Any]]:
     """What the file holds."""
     try:
         data = json.loads(text)

@@ -21,7 +21,7 @@ Key = tuple[str, str, str]
 """What computes a number: the part, the layer or tensor it works on, and the left side."""
 
 Values = dict[Key, Array]
-GIVEN, AFTER = "given", ("after", "", "loss_after")
+START, LOSS_AFTER = "given", ("after", "", "loss_after")
 
 
 @dataclass(frozen=True)
@@ -32,23 +32,23 @@ class NodeInput:
     make: Callable[[Mapping[Key, Array]], Any]
 
 
-def _same(key: Key) -> NodeInput:
+def _array(key: Key) -> NodeInput:
     return NodeInput((key,), lambda values: values[key])
 
 
-def _cut(key: Key, start: int, shape: tuple[int, ...]) -> NodeInput:
+def _slice(key: Key, start: int, shape: tuple[int, ...]) -> NodeInput:
     stop = start + int(np.prod(shape))
     return NodeInput((key,), lambda values: values[key][start:stop].reshape(shape))
 
 
-def _flat(parts: Sequence[NodeInput]) -> NodeInput:
+def _concatenation(parts: Sequence[NodeInput]) -> NodeInput:
     def make(values: Mapping[Key, Array]) -> Array:
         return np.concatenate([np.ravel(p.make(values)) for p in parts])
 
     return NodeInput(tuple(k for p in parts for k in p.keys), make)
 
 
-def _total(keys: Sequence[Key]) -> NodeInput:
+def _sum(keys: Sequence[Key]) -> NodeInput:
     return NodeInput(tuple(keys), lambda values: sum(values[k] for k in keys))
 
 
@@ -65,7 +65,7 @@ class GraphNode:
     reads: frozenset[Key] = field(default=frozenset())
 
 
-class Flow:
+class StepGraph:
     """The nodes of a step in their order, and the arrays it is made of (`truth`), the given ones included."""
 
     def __init__(self, target: TraceTarget, taken: TakenStep) -> None:
@@ -75,8 +75,8 @@ class Flow:
         self.truth: Values = {}
         self.nodes: dict[Key, GraphNode] = {}
         self._by_layer: dict[str, tuple[str, ...]] = {}  # what chance and the past give a layer
-        self._wires: dict[tuple[str, str], NodeInput] = {}  # what a layer reads, by (layer, name)
-        self._connect(self.chain, (GIVEN, "", "x"), ("loss", "", "dx"))
+        self._input_of: dict[tuple[str, str], NodeInput] = {}  # what a layer reads, by (layer, name)
+        self._connect(self.chain, (START, "", "x"), ("loss", "", "dx"))
         self._start()
         bases: dict[tuple[str, str], Mapping[str, Any]] = {}
         for block, grid, stage in taken.blocks:
@@ -90,9 +90,9 @@ class Flow:
             node.inputs = {n: s for n, s in self._inputs(node.block) if all(k in self.truth for k in s.keys)}
             node.reads = self._reads(node)
         self.order = {key: i for i, key in enumerate(self.nodes)}
-        self._after = _flat([self.stepped(e.path) for e in self.layout])
-        self.truth[AFTER] = np.asarray(taken.after)
-        self.order[AFTER] = len(self.order)
+        self._after = _concatenation([self.stepped(e.path) for e in self.layout])
+        self.truth[LOSS_AFTER] = np.asarray(taken.after)
+        self.order[LOSS_AFTER] = len(self.order)
 
     # ------------------------------------------------------------------------------------------------------ evaluation
     def env(self, node: GraphNode, values: Mapping[Key, Array]) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class Flow:
 
     def value(self, key: Key, values: Mapping[Key, Array]) -> Array:
         """The array of a node, worked out from `values`."""
-        if key == AFTER:
+        if key == LOSS_AFTER:
             with np.errstate(all="ignore"):
                 return self._loss_after(self._after.make(values))
         node = self.nodes[key]
@@ -111,7 +111,7 @@ class Flow:
 
     def reads(self, key: Key) -> frozenset[Key]:
         """The nodes and givens that a node is worked out from."""
-        return frozenset(self._after.keys) if key == AFTER else self.nodes[key].reads
+        return frozenset(self._after.keys) if key == LOSS_AFTER else self.nodes[key].reads
 
     def _loss_after(self, theta: Array) -> Array:
         """The loss of the same rows with other weights; the engine is left as it was."""
@@ -131,15 +131,15 @@ class Flow:
     def _start(self) -> None:
         """What the step starts from: rows, targets, weights, and what chance and the past gave."""
         for e in self.layout:
-            self.truth[GIVEN, "", e.path] = self.taken.theta[e.where].reshape(e.shape)
+            self.truth[START, "", e.path] = self.taken.theta[e.where].reshape(e.shape)
         for block, _, _ in self.taken.blocks:
             if block.part == "loss":
-                self.truth[GIVEN, "", "t"] = np.asarray(block.env["t"], np.float64)
+                self.truth[START, "", "t"] = np.asarray(block.env["t"], np.float64)
             if block.part == "layer":
                 if block.layer == self.chain.layers[0].path:
-                    self.truth[GIVEN, "", "x"] = np.asarray(block.env["x"], np.float64)
+                    self.truth[START, "", "x"] = np.asarray(block.env["x"], np.float64)
                 for name in self._by_layer[block.layer]:
-                    self.truth[GIVEN, "", f"{block.layer}.{name}"] = np.asarray(block.env[name], np.float64)
+                    self.truth[START, "", f"{block.layer}.{name}"] = np.asarray(block.env[name], np.float64)
 
     def _connect(self, chain: Chain, x: Key, dy: Key) -> None:
         """Each layer reads what the one before it wrote, and its error from the one after it."""
@@ -147,19 +147,19 @@ class Flow:
         for i, link in enumerate(chain.layers):
             before = x if i == 0 else ("layer", chain.layers[i - 1].path, "y")
             error = dy if i == last else ("layer", chain.layers[i + 1].path, "dx")
-            self._wires[link.path, "x"], self._wires[link.path, "dy"] = _same(before), _same(error)
+            self._input_of[link.path, "x"], self._input_of[link.path, "dy"] = _array(before), _array(error)
             plan = link.plan
             self._by_layer[link.path] = (*plan.draws, *plan.state)
             for param in (*plan.params, *plan.draws, *plan.state):
-                self._wires[link.path, param] = _same((GIVEN, "", f"{link.path}.{param}"))
+                self._input_of[link.path, param] = _array((START, "", f"{link.path}.{param}"))
             for name, inner in link.inside.items():
                 self._connect(inner, before, ("layer", link.path, f"{name}_dy"))
-                self._wires[link.path, f"{name}_y"] = _same(("layer", inner.layers[-1].path, "y"))
-                self._wires[link.path, f"{name}_dx"] = _same(("layer", inner.layers[0].path, "dx"))
+                self._input_of[link.path, f"{name}_y"] = _array(("layer", inner.layers[-1].path, "y"))
+                self._input_of[link.path, f"{name}_dx"] = _array(("layer", inner.layers[0].path, "dx"))
 
-    def wire(self, layer: str, name: str) -> Key | None:
+    def input_key(self, layer: str, name: str) -> Key | None:
         """The array that a layer reads as `name`."""
-        source = self._wires.get((layer, name))
+        source = self._input_of.get((layer, name))
         return source.keys[0] if source else None
 
     def _inputs(self, block: StepBlock) -> Iterable[tuple[str, NodeInput]]:
@@ -167,43 +167,43 @@ class Flow:
         match block.part:
             case "layer":
                 for name in block.env:
-                    if (source := self._wires.get((block.layer, name))) is not None:
+                    if (source := self._input_of.get((block.layer, name))) is not None:
                         yield name, source
             case "loss":
-                yield "x", _same(("layer", self.chain.layers[-1].path, "y"))
-                yield "t", _same((GIVEN, "", "t"))
+                yield "x", _array(("layer", self.chain.layers[-1].path, "y"))
+                yield "t", _array((START, "", "t"))
             case "penalty":
-                yield "w", _flat([self.old(p) for p in tensors])
+                yield "w", _concatenation([self.old(p) for p in tensors])
             case "gradient":
-                yield "L", _same(("loss", "", "L"))
-                yield "penalty", _total([k for k in self.nodes if k[0] == k[2] == "penalty"])
-                yield "data", _flat([self.data(p) for p in tensors])
-                yield "own", _flat([self._own(p) for p in tensors])
+                yield "L", _array(("loss", "", "L"))
+                yield "penalty", _sum([k for k in self.nodes if k[0] == k[2] == "penalty"])
+                yield "data", _concatenation([self.data(p) for p in tensors])
+                yield "own", _concatenation([self._own(p) for p in tensors])
             case "clipping" if block.tensor:
                 yield "g", self.gradient(block.tensor)
                 yield "w", self.old(block.tensor)
             case "clipping":
-                yield "g", _flat([self.gradient(p) for p in tensors])
+                yield "g", _concatenation([self.gradient(p) for p in tensors])
             case "optimizer":
-                yield "w", _flat([self.old(p) for p in tensors])
-                yield "g", _flat([self._clipped(p) for p in tensors])
-                yield "lr", _same(("schedule", "", "lr"))
+                yield "w", _concatenation([self.old(p) for p in tensors])
+                yield "g", _concatenation([self._clipped(p) for p in tensors])
+                yield "lr", _array(("schedule", "", "lr"))
             case "constraint":
                 yield "w", self._updated(block.tensor)
             case "change":
-                yield "g", _flat([self.gradient(p) for p in tensors])
-                yield "w", _flat([self.old(p) for p in tensors])
-                yield "w_new", _flat([self.stepped(p) for p in tensors])
+                yield "g", _concatenation([self.gradient(p) for p in tensors])
+                yield "w", _concatenation([self.old(p) for p in tensors])
+                yield "w_new", _concatenation([self.stepped(p) for p in tensors])
 
     # A weight tensor at the stations of a step
     def old(self, path: str) -> NodeInput:
         """A tensor of weights before the step."""
-        return _same((GIVEN, "", path))
+        return _array((START, "", path))
 
     def data(self, path: str) -> NodeInput:
         """Its gradient, of the data term."""
         layer, _, param = path.rpartition(".")
-        return _same(("layer", layer, f"d{param}"))
+        return _array(("layer", layer, f"d{param}"))
 
     def gradient(self, path: str) -> NodeInput:
         """Its gradient, with penalties."""
@@ -212,12 +212,12 @@ class Flow:
     def stepped(self, path: str) -> NodeInput:
         """The weights after the step."""
         key = ("constraint", path, "w_new")
-        return _same(key) if key in self.nodes else self._updated(path)
+        return _array(key) if key in self.nodes else self._updated(path)
 
     def _clipped(self, path: str) -> NodeInput:
         own = ("clipping", path, "g_new")
         if own in self.nodes:
-            return _same(own)
+            return _array(own)
         return self._whole(("clipping", "", "g_new"), path) or self.gradient(path)
 
     def _updated(self, path: str) -> NodeInput:
@@ -230,7 +230,7 @@ class Flow:
                 found = self._whole(key, path)
                 assert found is not None
                 return found
-        size = self.truth[GIVEN, "", path].size
+        size = self.truth[START, "", path].size
         return NodeInput((), lambda values: np.zeros(size))
 
     def _whole(self, key: Key, path: str) -> NodeInput | None:
@@ -240,6 +240,6 @@ class Flow:
         start = 0
         for tensor, shape in self.nodes[key].block.places:
             if tensor == path:
-                return _cut(key, start, shape)
+                return _slice(key, start, shape)
             start += int(np.prod(shape))
         return None

@@ -24,13 +24,13 @@ from bpcli.records.training import Failure, Problem
 from bpcli.studies.trace.open import TraceTarget
 from bpcli.studies.witness.cases import equation_env, layer_program
 
-MOST = 64  # paths that are told one by one
+MAX_PATHS = 64  # paths that are told one by one
 NUDGE = 1e-3
-STEP = 1e-30  # of the complex step that finds what an entry reaches
+COMPLEX_STEP = 1e-30  # of the complex step that finds what an entry reaches
 
 
 @dataclass(frozen=True)
-class _Node:
+class _OutputEntry:
     """One entry of a layer's output."""
 
     link: BoundLayer
@@ -38,7 +38,7 @@ class _Node:
 
     @property
     def name(self) -> str:
-        return named(f"{self.link.path}.y", self.at)
+        return entry_name(f"{self.link.path}.y", self.at)
 
     @property
     def error(self) -> float:
@@ -47,15 +47,15 @@ class _Node:
 
 
 @dataclass(frozen=True)
-class _Way:
+class _PartialPath:
     """The first part of a path: its factors from the weight on, and where it has come to."""
 
     hops: tuple[tuple[str, str, str, float], ...]  # upper, lower, formula, value
-    end: _Node
+    end: _OutputEntry
     done: bool = False
 
 
-def named(path: str, at: Index) -> str:
+def entry_name(path: str, at: Index) -> str:
     """An entry as claims call it."""
     return f"{path}[{','.join(map(str, at))}]" if at else path
 
@@ -83,7 +83,7 @@ class _Layer:
                 if self.tokens:
                     env["x"] = self.env["x"]  # whole numbers, by which rows are looked up
             moved = np.array(env[array], np.complex128)
-            moved[at] += 1j * STEP
+            moved[at] += 1j * COMPLEX_STEP
             with np.errstate(all="ignore"):
                 slope = np.imag(self.program.run({**env, array: moved}, ["y"])["y"])
             found |= np.isfinite(slope) & (slope != 0)
@@ -106,7 +106,7 @@ def _real(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype.kind == "f"
 
 
-class Walker:
+class PathFinder:
     """Finds paths in the network as its last pass left it."""
 
     def __init__(self, target: TraceTarget, ascii: bool = False) -> None:
@@ -124,19 +124,19 @@ class Walker:
         path, _, param = tensor.rpartition(".")
         link = next(k for k in self.chain.walk() if k.path == path)
         start = self._layer(link)
-        name = named(tensor, at)
+        name = entry_name(tensor, at)
         ways = [self._first(start, link, param, at, to, name) for to in start.reached(param, at)]
-        grouped = len(ways) > MOST
+        grouped = len(ways) > MAX_PATHS
         while not grouped and not all(w.done for w in ways):
             longer = [further for way in ways for further in ([way] if way.done else self._further(way))]
-            grouped = len(longer) > MOST
+            grouped = len(longer) > MAX_PATHS
             ways = ways if grouped else longer
-        told = [self._told(way) for way in ways]
-        total = sum(hops[-1].product for hops in told)
+        found = [self._hops(way) for way in ways]
+        total = sum(hops[-1].product for hops in found)
         gradient = float(getattr(link.frame, f"d{param}")[at])
         return PathsTo(
-            name=name, value=float(getattr(link.frame, param)[at]), paths=tuple(told[:MOST]), count=len(told),
-            dead=sum(hops[-1].product == 0 for hops in told), grouped=grouped, total=float(total), gradient=gradient,
+            name=name, value=float(getattr(link.frame, param)[at]), paths=tuple(found[:MAX_PATHS]), count=len(found),
+            dead=sum(hops[-1].product == 0 for hops in found), grouped=grouped, total=float(total), gradient=gradient,
             nudge=NUDGE, predicted=gradient * NUDGE, measured=self._measured(getattr(link.frame, param), at),
         )  # fmt: skip
 
@@ -151,12 +151,12 @@ class Walker:
             self._layers[link.path] = _Layer(link, self.drawn)
         return self._layers[link.path]
 
-    def _first(self, layer: _Layer, link: BoundLayer, param: str, at: Index, to: Index, name: str) -> _Way:
+    def _first(self, layer: _Layer, link: BoundLayer, param: str, at: Index, to: Index, name: str) -> _PartialPath:
         value, formula = layer.factor(f"d{param}", at, to)
-        node = _Node(link, to)
-        return _Way(((node.name, name, formula, value),), node)
+        node = _OutputEntry(link, to)
+        return _PartialPath(((node.name, name, formula, value),), node)
 
-    def _further(self, way: _Way) -> Iterator[_Way]:
+    def _further(self, way: _PartialPath) -> Iterator[_PartialPath]:
         """The way, one layer further: through each layer that takes what it has come to."""
         node = way.end
         users = self._users.get(node.link.path, [])
@@ -164,20 +164,20 @@ class Walker:
             layer = self._layer(link)
             for to in layer.reached("x", node.at):
                 value, formula = layer.factor("dx", node.at, to)
-                further = _Node(link, to)
-                yield _Way((*way.hops, (further.name, node.name, formula, value)), further)
+                further = _OutputEntry(link, to)
+                yield _PartialPath((*way.hops, (further.name, node.name, formula, value)), further)
         above = self._above.get(node.link.path)
         if above is not None:
             layer = self._layer(above)
             name = next(n for n, chain in above.inside.items() if chain.layers[-1].path == node.link.path)
             for to in layer.reached(f"{name}_y", node.at):
                 value, formula = layer.factor(f"{name}_dy", node.at, to)
-                further = _Node(above, to)
-                yield _Way((*way.hops, (further.name, node.name, formula, value)), further)
+                further = _OutputEntry(above, to)
+                yield _PartialPath((*way.hops, (further.name, node.name, formula, value)), further)
         if not users and above is None:
-            yield _Way(way.hops, node, done=True)
+            yield _PartialPath(way.hops, node, done=True)
 
-    def _told(self, way: _Way) -> tuple[Hop, ...]:
+    def _hops(self, way: _PartialPath) -> tuple[Hop, ...]:
         """The factors from the loss to the weight, with their running product."""
         product = way.end.error
         note = "" if way.done else "all its paths together"
@@ -187,7 +187,7 @@ class Walker:
             hops.append(Hop(upper, lower, formula, value, product))
         return tuple(hops)
 
-    def _slope(self, way: _Way) -> str:
+    def _slope(self, way: _PartialPath) -> str:
         """How the loss's own slope at the end of a whole path is computed."""
         if not way.done:
             return ""

@@ -20,14 +20,14 @@ from bpcli.records.trace import Quantity, Stage, WorkedEntry
 from bpcli.studies.trace.step_blocks import StepBlock, TakenStep
 from bpcli.studies.witness.witness import EPS, SUM_RTOL, max_abs
 
-SATURATED = 0.01  # of the error passes
-FEW = 12  # entries: all of them are worked out unless somebody says how many
-Wanted = Mapping[tuple[str, str], frozenset[tuple[int, ...]]]
+SATURATION_RATIO = 0.01  # of the error passes
+MAX_ENTRIES = 12  # entries: all of them are worked out unless somebody says how many
+WantedEntries = Mapping[tuple[str, str], frozenset[tuple[int, ...]]]
 """Entries by (layer or tensor, left side); `*` stands for every left side."""
 
 
 @dataclass(frozen=True)
-class Choice:
+class EntryChoice:
     """What is worked out: `entries` of each quantity (None: all of a small one, a few of a large one; 0: none), with
     `terms` of each sum; only of these `layers`, and of `wanted` entries where that is given."""
 
@@ -36,21 +36,21 @@ class Choice:
     digits: int = 6
     ascii: bool = False
     layers: tuple[str, ...] = ()
-    wanted: Wanted | None = None
+    wanted: WantedEntries | None = None
 
 
-def quantities(taken: TakenStep, step: int, choice: Choice) -> Iterator[Quantity]:
+def quantities(taken: TakenStep, step: int, choice: EntryChoice) -> Iterator[Quantity]:
     """All quantities of a step, in its order."""
     known: dict[int, dict[str, Any]] = {}
     for block, grid, stage in taken.blocks:
         if id(block) not in known:
             known[id(block)] = block.program.complete(block.env)
-        for quantity in _tell(block, grid, stage, known[id(block)], step, choice):
+        for quantity in _quantities_of(block, grid, stage, known[id(block)], step, choice):
             yield replace(quantity, sources=_sources(taken, block, grid))
 
 
-def _tell(
-    block: StepBlock, grid: Grid, stage: Stage, env: Mapping[str, Any], step: int, choice: Choice
+def _quantities_of(
+    block: StepBlock, grid: Grid, stage: Stage, env: Mapping[str, Any], step: int, choice: EntryChoice
 ) -> Iterator[Quantity]:
     value = np.asarray(env[grid.name])
     engine = block.engine.get(grid.name)
@@ -96,7 +96,7 @@ def _gap(block: StepBlock, value: Array, engine: Array | None) -> tuple[float, f
     with np.errstate(invalid="ignore"):
         gap = np.where(value == engine, 0.0, np.abs(value - engine))
     worst = float(gap.max()) if gap.size else 0.0
-    return worst if worst == worst else float("inf"), SUM_RTOL * max(max_abs(engine), 1e-300) + 64 * EPS * block.reach
+    return worst if worst == worst else float("inf"), SUM_RTOL * max(max_abs(engine), 1e-300) + 64 * EPS * block.largest
 
 
 def _path(block: StepBlock, name: str, tensor: str = "") -> str:
@@ -129,7 +129,7 @@ def _path(block: StepBlock, name: str, tensor: str = "") -> str:
 
 # --------------------------------------------------------------------------------------------------- entries worked out
 def _entries(
-    block: StepBlock, grid: Grid, env: Mapping[str, Any], part: Quantity, start: int, choice: Choice
+    block: StepBlock, grid: Grid, env: Mapping[str, Any], part: Quantity, start: int, choice: EntryChoice
 ) -> Iterator[WorkedEntry]:
     shape = part.value.shape
     for at in _chosen(part, shape, choice):
@@ -147,7 +147,7 @@ def _brackets(at: Sequence[int]) -> str:
     return f"[{','.join(map(str, at))}]" if at else ""
 
 
-def _chosen(part: Quantity, shape: tuple[int, ...], choice: Choice) -> Iterator[tuple[int, ...]]:
+def _chosen(part: Quantity, shape: tuple[int, ...], choice: EntryChoice) -> Iterator[tuple[int, ...]]:
     """The entries to be worked out."""
     if choice.entries == 0:
         return
@@ -159,10 +159,10 @@ def _chosen(part: Quantity, shape: tuple[int, ...], choice: Choice) -> Iterator[
         owned = choice.wanted.get((part.tensor or part.layer or part.part, part.name), frozenset())
         whole = choice.wanted.get((part.tensor, "*"), frozenset()) if part.tensor else frozenset()
         named = sorted(owned | {at for at in whole if len(at) == len(shape)})
-        most = choice.entries if choice.entries is not None else FEW
+        most = choice.entries if choice.entries is not None else MAX_ENTRIES
         yield from named[:most]
         return
-    most = choice.entries if choice.entries is not None else count if count <= FEW else FEW // 2
+    most = choice.entries if choice.entries is not None else count if count <= MAX_ENTRIES else MAX_ENTRIES // 2
     for i in _first(part.value, min(most, count)):
         yield tuple(int(k) for k in np.unravel_index(i, shape))
 
@@ -196,7 +196,7 @@ def _notes(block: StepBlock, grid: Grid, env: Mapping[str, Any], place: tuple[in
         here, above = float(env["dx"][place]), float(upstream[place])
         if above and not here:
             yield "closed: no error passes"
-        elif above and abs(here) < SATURATED * abs(above):
+        elif above and abs(here) < SATURATION_RATIO * abs(above):
             yield f"saturated: {abs(here / above):.1e} of the error passes"
 
 
@@ -204,10 +204,12 @@ def _elementwise(block: StepBlock) -> bool:
     return block.kind in Activation.registry and block.env["x"].shape == block.env["dy"].shape
 
 
-def passing(block: StepBlock, dx: Array) -> tuple[int, int]:
+def count_blocked_units(block: StepBlock, dx: Array) -> tuple[int, int]:
     """How many units of an activation pass no error, and how many hardly any."""
     dy = np.asarray(block.env["dy"])
     if block.kind not in Activation.registry or dx.shape != dy.shape:
         return 0, 0
-    told = dy != 0
-    return int((told & (dx == 0)).sum()), int((told & (dx != 0) & (np.abs(dx) < SATURATED * np.abs(dy))).sum())
+    has_error = dy != 0
+    return int((has_error & (dx == 0)).sum()), int(
+        (has_error & (dx != 0) & (np.abs(dx) < SATURATION_RATIO * np.abs(dy))).sum()
+    )

@@ -9,14 +9,14 @@ from bpcli.engine.network_plan import NetworkPlan
 from bpcli.family.part import near
 from bpcli.notation.entries_read import entries_read
 from bpcli.records.training import Exit, Failure, Problem
-from bpcli.studies.trace.quantities import FEW, Wanted
+from bpcli.studies.trace.quantities import MAX_ENTRIES, WantedEntries
 from bpcli.studies.trace.step_blocks import TakenStep
 
 Index = tuple[int, ...]
-Found = dict[tuple[str, str], set[Index]]
+EntrySets = dict[tuple[str, str], set[Index]]
 
 
-def weight(network_plan: NetworkPlan, text: str) -> tuple[str, Index]:
+def parse_weight(network_plan: NetworkPlan, text: str) -> tuple[str, Index]:
     """`dense_1.W[0,1]` as a path and an index. Raises Failure with the paths there are."""
     shapes = {e.path: e.shape for e in network_plan.layout}
     match = re.fullmatch(r"\s*([\w.]+)\s*(?:\[([\d\s,]*)\])?\s*", text)
@@ -40,7 +40,7 @@ def weight(network_plan: NetworkPlan, text: str) -> tuple[str, Index]:
     return path, at
 
 
-def layers_named(network_plan: NetworkPlan, names: Sequence[str]) -> tuple[str, ...]:
+def check_layers(network_plan: NetworkPlan, names: Sequence[str]) -> tuple[str, ...]:
     """The layers that are asked for. Raises Failure with the layers there are."""
     known = [node.path for node in network_plan.walk()]
     for name in names:
@@ -51,18 +51,18 @@ def layers_named(network_plan: NetworkPlan, names: Sequence[str]) -> tuple[str, 
     return tuple(names)
 
 
-def follow(taken: TakenStep, tensor: str, at: Index) -> Wanted:
+def entries_behind(taken: TakenStep, tensor: str, at: Index) -> WantedEntries:
     """The entries that the gradient of one weight is computed from, back to the loss as long as they are few, and those
     of the forward pass beside them; by (layer, left side)."""
     layer, _, param = tensor.rpartition(".")
     makers = taken.makers
     blocks = {(b.layer or b.part): b for b, _, _ in taken.blocks if b.part in ("layer", "loss")}
-    wanted: Found = {(tensor, "*"): {at}}
+    wanted: EntrySets = {(tensor, "*"): {at}}
     waiting: list[tuple[str, str, set[Index]]] = [(layer, f"d{param}", {at})]
     while waiting:
         owner, name, entries = waiting.pop(0)
         new = entries - wanted.get((owner, name), set())
-        if not new or len(entries) > FEW:
+        if not new or len(entries) > MAX_ENTRIES:
             continue
         wanted.setdefault((owner, name), set()).update(new)
         block = blocks.get(owner)
@@ -70,7 +70,7 @@ def follow(taken: TakenStep, tensor: str, at: Index) -> Wanted:
         if block is None or grid is None:
             continue
         env = block.program.complete(block.env)
-        read: Found = {}
+        read: EntrySets = {}
         for entry in new:
             for array, places in entries_read(grid, env, dict(zip(grid.free, entry, strict=True))).items():
                 read.setdefault((owner, array), set()).update(places)
@@ -79,12 +79,12 @@ def follow(taken: TakenStep, tensor: str, at: Index) -> Wanted:
                 waiting.append((owner, array, places))
             elif (maker := makers.get((owner, array))) is not None and (array != "x" or name == f"d{param}"):
                 waiting.append((*maker, places))
-            if array == "dy" and len(places) <= FEW:
+            if array == "dy" and len(places) <= MAX_ENTRIES:
                 waiting.append((owner, "y", places))
     return {key: frozenset(places) for key, places in wanted.items()}
 
 
-def network_of(network_plan: NetworkPlan) -> str:
+def network_summary(network_plan: NetworkPlan) -> str:
     """The network in a line: 2 -> dense_1 (3) -> dense_1.activation tanh -> ..."""
     parts = [_units(network_plan.x)]
     for node in network_plan.layers:

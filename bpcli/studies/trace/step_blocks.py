@@ -26,7 +26,7 @@ from bpcli.studies.witness.cases import engine_arrays, equation_env, layer_progr
 from bpcli.studies.witness.step_cases import jacobian
 from bpcli.studies.witness.witness import max_abs
 
-TOLD = 200
+MAX_SEARCH_WEIGHTS = 200
 """Weights of the largest network whose search is told: its textbook holds matrices of that many rows and columns."""
 
 Places = tuple[tuple[str, tuple[int, ...]], ...]
@@ -50,7 +50,7 @@ class StepBlock:
     tensor: str = ""
 
     @property
-    def untold(self) -> tuple[str, ...]:
+    def without_equation(self) -> tuple[str, ...]:
         """What the kernels computed and no equation gives: nothing, of a part of this package."""
         gradients = (name for name in self.engine if name[:1] == "d" and name[1:] in self.env)
         wanted = {"layer": ("y", "dx", *gradients), "loss": ("L", "dx"), "penalty": ("penalty", "dw")}
@@ -63,7 +63,7 @@ class StepBlock:
         return found - {"w"} if self.part == "penalty" else found
 
     @cached_property
-    def reach(self) -> float:
+    def largest(self) -> float:
         """The largest number at work: rounding in its sums is of this size."""
         return max((max_abs(a) for a in (*self.env.values(), *self.engine.values()) if np.ndim(a)), default=1.0)
 
@@ -110,43 +110,47 @@ def take_step(target: TraceTarget) -> TakenStep:
     objective, stepper = target.objective, target.stepper
     batch = objective.batch(len(target.x))
     batch.load(target.x, target.t, np.arange(len(target.x)))
-    watch = _Watch(target, batch)
+    recorder = _StepRecorder(target, batch)
     if isinstance(stepper, FirstOrderStep):
-        stepper.step(batch, target.done, watch.seen)
+        stepper.step(batch, target.done, recorder.record)
         loss, penalty = stepper.loss, stepper.penalty
-        blocks = [*watch.pass_, *_descent(target, stepper, watch)]
+        blocks = [*recorder.pass_equations, *_descent(target, stepper, recorder)]
     else:
-        loss, penalty = _look(stepper, batch, watch)
+        loss, penalty = _first_pass(stepper, batch, recorder)
         stepper.step(batch, target.done)
-        watch.seen("optimizer")
-        watch.seen("step")
-        blocks = [*watch.pass_, *_penalties(target, loss, penalty, watch), *_search(target, stepper, batch, watch)]
-        blocks += _change(target, watch)
-    outputs = watch.outputs
+        recorder.record("optimizer")
+        recorder.record("step")
+        blocks = [
+            *recorder.pass_equations,
+            *_penalties(target, loss, penalty, recorder),
+            *_search(target, stepper, batch, recorder),
+        ]
+        blocks += _change(target, recorder)
+    outputs = recorder.outputs
     after = batch.forward(True) + objective.penalty()
     target.done += 1
     return TakenStep(
-        blocks=blocks, makers=_makers(batch.chain), theta=watch.theta, data=watch.flat["backward"],
-        gradient=watch.flat["gradient"], clipped=watch.flat["clipping"], updated=stepper.theta.copy(), loss=loss,
+        blocks=blocks, makers=_makers(batch.chain), theta=recorder.theta, data=recorder.flat["backward"],
+        gradient=recorder.flat["gradient"], clipped=recorder.flat["clipping"], updated=stepper.theta.copy(), loss=loss,
         penalty=penalty, factor=stepper.factor, rate=stepper.rate, after=after, outputs=outputs,
-        outputs_of=f"{batch.chain.layers[-1].path}.y", layers=watch.layers,
+        outputs_of=f"{batch.chain.layers[-1].path}.y", layers=recorder.layers,
     )  # fmt: skip
 
 
-def _look(search: FullBatchStep, batch: Batch, watch: _Watch) -> tuple[float, float]:
+def _first_pass(search: FullBatchStep, batch: Batch, recorder: _StepRecorder) -> tuple[float, float]:
     """The pass that a search begins with; loss and penalty."""
     loss = batch.forward(True)
-    watch.loss = lambda: loss
+    recorder.loss = lambda: loss
     batch.backward(True)
-    watch.seen("backward")
+    recorder.record("backward")
     search.evaluate(batch)
     for phase in ("gradient", "clipping"):
-        watch.seen(phase)
-    watch.begun = search.loss + search.penalty
+        recorder.record(phase)
+    recorder.start_value = search.loss + search.penalty
     return search.loss, search.penalty
 
 
-class _Watch:
+class _StepRecorder:
     """Copies what a step leaves behind at each of its phases."""
 
     def __init__(self, target: TraceTarget, batch: Batch) -> None:
@@ -157,13 +161,13 @@ class _Watch:
         self.clip = {name: a.copy() for name, a in stepper.clip_state.items()}
         self.flat: dict[str, Array] = {}
         self.weights: dict[str, Array] = {}
-        self.pass_: list[BlockEquation] = []
+        self.pass_equations: list[BlockEquation] = []
         self.layers: tuple[StepBlock, ...] = ()
-        self.begun = 0.0  # the objective that a search begins with
+        self.start_value = 0.0  # the objective that a search begins with
         self.loss: Callable[[], float] = lambda: stepper.loss
         self.outputs = np.zeros(0)
 
-    def seen(self, phase: str) -> None:
+    def record(self, phase: str) -> None:
         """Called by the engine after each phase."""
         objective = self.target.objective
         self.flat[phase] = objective.grad.copy()
@@ -171,7 +175,7 @@ class _Watch:
         if phase == "backward":
             self.outputs = self.batch.chain.y.copy()
             self.layers = tuple(_layer_blocks(self.batch.chain))
-            self.pass_ = [
+            self.pass_equations = [
                 *_forward(self.layers), *_loss(self.target, self.batch, self.loss()),
                 *_backward(self.batch.chain),
             ]  # fmt: skip
@@ -238,22 +242,22 @@ def _places(entries: Sequence[ParamLayout]) -> Places:
     return tuple((e.path, e.shape) for e in entries)
 
 
-def _descent(target: TraceTarget, stepper: FirstOrderStep, watch: _Watch) -> Iterator[BlockEquation]:
+def _descent(target: TraceTarget, stepper: FirstOrderStep, recorder: _StepRecorder) -> Iterator[BlockEquation]:
     """All that happens to the gradient, and to the weights by it."""
-    yield from _penalties(target, stepper.loss, stepper.penalty, watch)
-    yield from _clipping(target, stepper, watch)
+    yield from _penalties(target, stepper.loss, stepper.penalty, recorder)
+    yield from _clipping(target, stepper, recorder)
     yield from _schedule(target, stepper)
-    yield from _update(target, stepper, watch)
-    yield from _constraints(target, stepper, watch)
-    yield from _states(watch)
-    yield from _change(target, watch)
+    yield from _update(target, stepper, recorder)
+    yield from _constraints(target, stepper, recorder)
+    yield from _states(recorder)
+    yield from _change(target, recorder)
 
 
-def _penalties(target: TraceTarget, loss: float, total: float, watch: _Watch) -> Iterator[BlockEquation]:
+def _penalties(target: TraceTarget, loss: float, total: float, recorder: _StepRecorder) -> Iterator[BlockEquation]:
     network_plan = target.network_plan
-    own = np.zeros_like(watch.theta)
+    own = np.zeros_like(recorder.theta)
     for i, (penalty, where) in enumerate(network_plan.penalties):
-        w = watch.theta[where]
+        w = recorder.theta[where]
         before = np.zeros_like(w)
         penalty.add_grad(w, before, np.empty_like(w))
         own[where] = before
@@ -265,30 +269,30 @@ def _penalties(target: TraceTarget, loss: float, total: float, watch: _Watch) ->
         block = StepBlock("penalty", name, penalty.kind, program, env, engine, places)
         yield from ((block, grid, Stage.WEIGHTS) for grid in program.grids)
     if network_plan.penalties:
-        env = {"L": loss, "penalty": total, "data": watch.flat["backward"], "own": own}
-        engine = {"E": np.asarray(loss + total), "g": watch.flat["gradient"]}
+        env = {"L": loss, "penalty": total, "data": recorder.flat["backward"], "own": own}
+        engine = {"E": np.asarray(loss + total), "g": recorder.flat["gradient"]}
         block = StepBlock(
             "gradient", "", "sum", _program(TOTAL, env, {"g": own.shape}), env, engine, _places(network_plan.layout)
         )
         yield from ((block, grid, Stage.WEIGHTS) for grid in block.program.grids)
 
 
-def _clipping(target: TraceTarget, stepper: FirstOrderStep, watch: _Watch) -> Iterator[BlockEquation]:
+def _clipping(target: TraceTarget, stepper: FirstOrderStep, recorder: _StepRecorder) -> Iterator[BlockEquation]:
     clipper = stepper.clipper
     if clipper is None:
         return
-    before, after = watch.flat["gradient"], watch.flat["clipping"]
+    before, after = recorder.flat["gradient"], recorder.flat["clipping"]
     layout = target.network_plan.layout
     if clipper.per_tensor:
         for e in layout:
-            g, w = before[e.where].reshape(e.shape), watch.theta[e.where].reshape(e.shape)
+            g, w = before[e.where].reshape(e.shape), recorder.theta[e.where].reshape(e.shape)
             env = {"g": g, "w": w, **clipper.consts()}
             engine = {"g_new": after[e.where].reshape(e.shape)}
             program = _program(clipper.equations(e.shape), env, {"g_new": e.shape})
             block = StepBlock("clipping", "", clipper.kind, program, env, engine, tensor=e.path)
             yield from ((block, grid, Stage.UPDATE) for grid in program.grids)
         return
-    env = {"g": before, **watch.clip, **clipper.consts()}
+    env = {"g": before, **recorder.clip, **clipper.consts()}
     engine = {"g_new": after, **{f"{n}_new": a.copy() for n, a in stepper.clip_state.items()}}
     program = _program(clipper.equations(), env, {n: np.shape(a) for n, a in engine.items() if np.ndim(a)})
     block = StepBlock("clipping", "", clipper.kind, program, env, engine, _places(layout))
@@ -308,36 +312,44 @@ def _schedule(target: TraceTarget, stepper: FirstOrderStep) -> Iterator[BlockEqu
     yield from ((block, grid, Stage.UPDATE) for grid in program.grids if grid.name in needed)
 
 
-def _update(target: TraceTarget, stepper: FirstOrderStep, watch: _Watch) -> Iterator[BlockEquation]:
+def _update(target: TraceTarget, stepper: FirstOrderStep, recorder: _StepRecorder) -> Iterator[BlockEquation]:
     optimizer, layout = stepper.optimizer, target.network_plan.layout
-    env: dict[str, Any] = {"w": watch.theta, "g": watch.flat["clipping"], **watch.slots, **optimizer.consts()}
+    env: dict[str, Any] = {"w": recorder.theta, "g": recorder.flat["clipping"], **recorder.slots, **optimizer.consts()}
     env |= {"lr": stepper.rate, "t": target.done + 1, "D": target.network_plan.decaying}
-    engine = {"w_new": watch.weights["optimizer"], **{f"{n}_new": a.copy() for n, a in stepper.slots.items()}}
+    engine = {"w_new": recorder.weights["optimizer"], **{f"{n}_new": a.copy() for n, a in stepper.slots.items()}}
     program = _program(optimizer.equations(), env, {n: np.shape(a) for n, a in engine.items()})
     block = StepBlock("optimizer", "", optimizer.kind, program, env, engine, _places(layout))
     yield from ((block, grid, Stage.UPDATE) for grid in program.grids)
 
 
-def _search(target: TraceTarget, search: FullBatchStep, batch: Batch, watch: _Watch) -> Iterator[BlockEquation]:
+def _search(
+    target: TraceTarget, search: FullBatchStep, batch: Batch, recorder: _StepRecorder
+) -> Iterator[BlockEquation]:
     """An iteration of an optimizer that searches. Of a network too large for its textbook, nothing is told."""
     optimizer, objective = search.optimizer, target.objective
-    size = len(watch.theta)
-    if search.ended or size > TOLD:
+    size = len(recorder.theta)
+    if search.ended or size > MAX_SEARCH_WEIGHTS:
         return
     after = objective.grad.copy()
-    env: dict[str, Any] = {"w": watch.theta, "g": watch.flat["gradient"], **watch.slots, **optimizer.consts()}
-    env |= {"L": watch.begun, "L_new": search.loss + search.penalty, "g_new": after, "t": target.done + 1, "P": size}
+    env: dict[str, Any] = {"w": recorder.theta, "g": recorder.flat["gradient"], **recorder.slots, **optimizer.consts()}
+    env |= {
+        "L": recorder.start_value,
+        "L_new": search.loss + search.penalty,
+        "g_new": after,
+        "t": target.done + 1,
+        "P": size,
+    }
     env |= {name: np.array(getattr(search.frame, name)) for name in optimizer.reported}
     if optimizer.row_by_row:
-        objective.theta[...] = watch.theta
+        objective.theta[...] = recorder.theta
         env |= {
-            "e": (watch.outputs - batch.t).ravel(),
+            "e": (recorder.outputs - batch.t).ravel(),
             "J": jacobian(objective, batch),
             "bend": search.frame.bend.copy(),
         }
-        objective.theta[...] = watch.weights["step"]
+        objective.theta[...] = recorder.weights["step"]
         objective.grad[...] = after
-    engine = {"w_new": watch.weights["step"], **{f"{n}_new": a.copy() for n, a in search.slots.items()}}
+    engine = {"w_new": recorder.weights["step"], **{f"{n}_new": a.copy() for n, a in search.slots.items()}}
     parsed = map(parse, optimizer.equations())
     engine |= {e.name: np.asarray(1.0) for e in parsed if isinstance(e.right, Compare) and not e.free}
     program = _program(optimizer.equations(), env, {n: np.shape(a) for n, a in engine.items() if np.ndim(a)})
@@ -345,21 +357,21 @@ def _search(target: TraceTarget, search: FullBatchStep, batch: Batch, watch: _Wa
     yield from ((block, grid, Stage.UPDATE) for grid in program.grids)
 
 
-def _constraints(target: TraceTarget, stepper: FirstOrderStep, watch: _Watch) -> Iterator[BlockEquation]:
+def _constraints(target: TraceTarget, stepper: FirstOrderStep, recorder: _StepRecorder) -> Iterator[BlockEquation]:
     for own, path, _ in stepper.constrained:
         e = target.network_plan.entry(path)
-        w, after = (watch.weights[phase][e.where].reshape(e.shape) for phase in ("optimizer", "step"))
+        w, after = (recorder.weights[phase][e.where].reshape(e.shape) for phase in ("optimizer", "step"))
         env = {"w": w, **own.consts()}
         program = _program(own.equations(), env, {"w_new": e.shape})
         block = StepBlock("constraint", "", own.kind, program, env, {"w_new": after}, tensor=path)
         yield from ((block, grid, Stage.UPDATE) for grid in program.grids)
 
 
-def _states(watch: _Watch) -> Iterator[BlockEquation]:
+def _states(recorder: _StepRecorder) -> Iterator[BlockEquation]:
     """What layers carry to the next step: running statistics. The pass kept what they were before."""
-    for block, grid, stage in list(watch.pass_):
+    for block, grid, stage in list(recorder.pass_equations):
         if stage is Stage.FORWARD and grid is block.program.grids[0]:
-            engine = _committed(watch.batch.chain, block.layer)
+            engine = _committed(recorder.batch.chain, block.layer)
             if engine:
                 after = StepBlock(block.part, block.layer, block.kind, block.program, block.env, engine)
                 yield from ((after, g, Stage.UPDATE) for g in block.program.grids if g.name in engine)
@@ -370,9 +382,9 @@ def _committed(chain: Chain, path: str) -> dict[str, Array]:
     return {f"{name}_new": np.array(getattr(link.frame, name)) for name in link.plan.state}
 
 
-def _change(target: TraceTarget, watch: _Watch) -> Iterator[BlockEquation]:
+def _change(target: TraceTarget, recorder: _StepRecorder) -> Iterator[BlockEquation]:
     """What the step should do to the loss, to first order."""
-    env = {"g": watch.flat["gradient"], "w": watch.theta, "w_new": watch.weights["step"]}
+    env = {"g": recorder.flat["gradient"], "w": recorder.theta, "w_new": recorder.weights["step"]}
     block = StepBlock(
         "change", "", "first order", _program(CHANGE, env, {}), env, {}, _places(target.network_plan.layout)
     )

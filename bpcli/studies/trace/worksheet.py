@@ -16,32 +16,32 @@ from bpcli.family.plan import Param
 from bpcli.notation.evaluate import CONSTANTS
 from bpcli.notation.syntax import letters_used, reads
 from bpcli.numeric.streams import Stream
-from bpcli.records.trace import Array, Blank, Derivation, Given, Quantity, Worksheet
+from bpcli.records.trace import Array, Blank, Derivation, Quantity, StartValue, Worksheet
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.trace.derive_step import View, derive
 from bpcli.studies.trace.open import TraceTarget
 from bpcli.studies.witness.cases import equation_env
 
-FLOWING = {"x", "dy", "t", "L", "penalty", "data", "own", "g", "w", "w_new", "lr"}
+CONNECTED_NAMES = {"x", "dy", "t", "L", "penalty", "data", "own", "g", "w", "w_new", "lr"}
 """What equations of one part read of another's results; and so they do what the chains in a container make."""
 
-TRIES = 50  # draws, until one has no dead weights
-SPAN = 0.5  # of weights that all start at 0
-EDGE = 1e-9  # an activation's input closer to 0 stands on the edge between two branches
+MAX_DRAWS = 50  # draws, until one has no dead weights
+ZERO_WEIGHTS_SPAN = 0.5  # of weights that all start at 0
+KINK_DISTANCE = 1e-9  # an activation's input closer to 0 stands on the edge between two branches
 
 
 def worksheet(target: TraceTarget, seed: int, view: View, command: str) -> Worksheet:
-    """The next step of a target as a worksheet, after `vary`; `command` is what marks it.
+    """The next step of a target as a worksheet, after `draw_variant`; `command` is what marks it.
 
     Every entry that the view works out is a blank. The exceptions are the learning rate and what leans on numbers that
     no equation gives (a line search's), which are shown, and a gradient without its penalty, since claims call by its
     name the one with the penalty. Raises Failure where nothing is worked out, and as `derive` does.
     """
-    vary(target, seed)
+    draw_variant(target, seed)
     arrays = _memory(target)
     d = derive(target, replace(view, detail="neuron", steps=1))
-    d = replace(d, given=(*d.given, *_settings(target, d, arrays)))
-    known = frozenset(g.path for g in d.given)
+    d = replace(d, start_values=(*d.start_values, *_settings(target, d, arrays)))
+    known = frozenset(g.path for g in d.start_values)
     shown = frozenset(q.id for q in d.quantities if q.part == "schedule" or not _solvable(q, d.quantities, known))
     entries = [(q, e) for q in d.quantities for e in q.entries if q.id not in shown]
     last = {e.name: q.id for q, e in entries}
@@ -62,7 +62,7 @@ def _typed(result: str) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------ variants
-def vary(target: TraceTarget, seed: int) -> None:
+def draw_variant(target: TraceTarget, seed: int) -> None:
     """Gives a target, in place, weights and inputs that are easy to compute with: multiples of 0.1, or of another
     power of ten that suits their size, between the ends of those it has. Seed 0 leaves them as they are.
 
@@ -73,32 +73,32 @@ def vary(target: TraceTarget, seed: int) -> None:
         return
     theta, x = target.objective.theta.copy(), target.x.copy()
     stream = Stream(seed, "worksheet")
-    for attempt in range(TRIES):
+    for attempt in range(MAX_DRAWS):
         for place, e in enumerate(target.network_plan.layout):
-            low, high = _ends_of_weights(theta[e.where], e.param)
-            target.objective.theta[e.where] = _friendly(stream.at(attempt, place).random(e.size), low, high)
+            low, high = _weight_range(theta[e.where], e.param)
+            target.objective.theta[e.where] = _round_multiples(stream.at(attempt, place).random(e.size), low, high)
         ids = target.objective.network.chain(len(x)).x.dtype.kind in "iu"
         drawn = stream.at(attempt, len(target.network_plan.layout)).random(x.size).reshape(x.shape)
         low, high = float(x.min()), float(x.max())
         if ids:
             target.x[...] = low + np.floor(drawn * (high - low + 1))
         else:
-            target.x[...] = _friendly(drawn, *((low, high) if low < high else (-(abs(low) or 1), abs(low) or 1)))
-        if _lively(target):
+            target.x[...] = _round_multiples(drawn, *((low, high) if low < high else (-(abs(low) or 1), abs(low) or 1)))
+        if _is_usable(target):
             break
     target.weights = f"drawn for variant {seed} of the worksheet"
     target.rows += f", with inputs drawn for variant {seed}"
 
 
-def _ends_of_weights(w: Array, param: Param) -> tuple[float, float]:
+def _weight_range(w: Array, param: Param) -> tuple[float, float]:
     """The range of new weights: weights to both sides of 0, gains about where they are."""
-    size = min(float(np.abs(w).max()), 2.0) or SPAN
+    size = min(float(np.abs(w).max()), 2.0) or ZERO_WEIGHTS_SPAN
     if not param.decays and w.min() > 0:
         return 0.5 * float(w.min()), 1.5 * float(w.max())
     return -size, size
 
 
-def _friendly(drawn: Array, low: float, high: float) -> Array:
+def _round_multiples(drawn: Array, low: float, high: float) -> Array:
     """Numbers in [0, 1) as multiples of a power of ten between low and high, 0 left out."""
     power = math.floor(math.log10((high - low) / 5))
     first, last = (round(end / 10.0**power, 6) for end in (low, high))
@@ -108,7 +108,7 @@ def _friendly(drawn: Array, low: float, high: float) -> Array:
     return picked * 10.0**power if power >= 0 else picked / 10.0**-power
 
 
-def _lively(target: TraceTarget) -> bool:
+def _is_usable(target: TraceTarget) -> bool:
     """Whether every tensor of weights moves the loss, and no activation stands on its edge."""
     objective, n = target.objective, len(target.x)
     batch = objective.batch(n)
@@ -120,14 +120,14 @@ def _lively(target: TraceTarget) -> bool:
         batch.backward(True)
     moved = all(objective.grad[e.where].any() for e in target.network_plan.layout)
     edges = (k.frame.x for k in batch.chain.walk() if isinstance(k.layer, Activation))
-    return moved and math.isfinite(loss) and not any((np.abs(x) < EDGE).any() for x in edges)
+    return moved and math.isfinite(loss) and not any((np.abs(x) < KINK_DISTANCE).any() for x in edges)
 
 
 # ------------------------------------------------------------------------------------------------- what has to be given
-Memory = Mapping[tuple[str, str], Array]
+StepMemory = Mapping[tuple[str, str], Array]
 
 
-def _memory(target: TraceTarget) -> Memory:
+def _memory(target: TraceTarget) -> StepMemory:
     """What optimizer, clipper and layers remember before the step, by part or layer and name."""
     stepper = target.stepper
     kept = {("optimizer", name): a.copy() for name, a in stepper.slots.items()}
@@ -137,7 +137,7 @@ def _memory(target: TraceTarget) -> Memory:
     return kept
 
 
-def _settings(target: TraceTarget, d: Derivation, memory: Memory) -> Iterator[Given]:
+def _settings(target: TraceTarget, d: Derivation, memory: StepMemory) -> Iterator[StartValue]:
     """The settings and memories that the equations read, which a trace shows where it puts the numbers in."""
     seen = set()
     for q in d.quantities:
@@ -154,27 +154,27 @@ def _settings(target: TraceTarget, d: Derivation, memory: Memory) -> Iterator[Gi
                 yield from _remembered(target, path, memory[owner, name])
             elif name in constants:
                 seen.add(path)
-                yield Given(q.step, path, np.asarray(constants[name]), "a setting")
+                yield StartValue(q.step, path, np.asarray(constants[name]), "a setting")
 
 
-def _solvable(q: Quantity, quantities: Sequence[Quantity], given: frozenset[str]) -> bool:
+def _solvable(q: Quantity, quantities: Sequence[Quantity], known: frozenset[str]) -> bool:
     """Whether all that its equation reads is given or computed."""
     computed = {o.name for o in quantities if (o.part, o.layer) == (q.part, q.layer)}
-    names = reads(q.equation) - letters_used(q.equation) - computed - FLOWING - set(CONSTANTS)
+    names = reads(q.equation) - letters_used(q.equation) - computed - CONNECTED_NAMES - set(CONSTANTS)
     paths = {name: {f"{q.layer or q.part}.{name}", f"{q.tensor}.{name}"} for name in names}
-    return all(paths[name] & given or name.endswith(("_y", "_dx")) for name in names)
+    return all(paths[name] & known or name.endswith(("_y", "_dx")) for name in names)
 
 
-def _remembered(target: TraceTarget, path: str, array: Array) -> Iterator[Given]:
+def _remembered(target: TraceTarget, path: str, array: Array) -> Iterator[StartValue]:
     """Memory as it is before the step; that of an optimizer is one number if it is 0 everywhere, else by tensor."""
     if not np.any(array):
-        yield Given(1, path, np.asarray(0.0), "remembered: 0 everywhere before the step")
+        yield StartValue(1, path, np.asarray(0.0), "remembered: 0 everywhere before the step")
     elif path.startswith("optimizer."):
         for e in target.network_plan.layout:
             name = path.removeprefix("optimizer.")
-            yield Given(1, f"{e.path}.{name}", array[e.where].reshape(e.shape), "remembered from the steps before")
+            yield StartValue(1, f"{e.path}.{name}", array[e.where].reshape(e.shape), "remembered from the steps before")
     else:
-        yield Given(1, path, array, "remembered from the steps before")
+        yield StartValue(1, path, array, "remembered from the steps before")
 
 
 def _constants(target: TraceTarget, q: Quantity) -> Mapping[str, Any]:

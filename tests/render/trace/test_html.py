@@ -201,7 +201,7 @@ def test_hostile_names_stay_text(told: Make) -> None:
         d,
         name=HOSTILE,
         facts=((HOSTILE, HOSTILE),),
-        given=tuple(replace(g, note=HOSTILE) for g in d.given),
+        start_values=tuple(replace(g, note=HOSTILE) for g in d.start_values),
         quantities=tuple(replace(q, kind=HOSTILE, why=HOSTILE) for q in d.quantities),
         steps=tuple(
             replace(s, layers=tuple(replace(line, kind=HOSTILE, note=HOSTILE) for line in s.layers)) for s in d.steps
@@ -258,8 +258,8 @@ def repr_replace(d: Derivation, old: str, new: str) -> Derivation:
         )
         for p in d.paths
     )
-    given = tuple(replace(g, path=go(g.path)) for g in d.given)
-    return replace(d, steps=steps, quantities=quantities, paths=paths, given=given)
+    start_values = tuple(replace(g, path=go(g.path)) for g in d.start_values)
+    return replace(d, steps=steps, quantities=quantities, paths=paths, start_values=start_values)
 
 
 # ---------------------------------------------------------------------------------------------------------- its numbers

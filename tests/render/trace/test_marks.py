@@ -14,7 +14,7 @@ from rich.console import Console
 
 from bpcli.records.trace import Marks
 from bpcli.render.trace.marks import marks, marks_json
-from bpcli.studies.mistakes.marking import check
+from bpcli.studies.mistakes.marking import mark_file
 from bpcli.studies.trace.open import TracedRows
 
 ARTICLE = """\
@@ -67,7 +67,7 @@ Also wrong: dense_1.W_new = 1.25942358493 (line 7)
 def article(folder: Path, text: str = "", *, ascii: bool = False) -> Marks:
     claims = folder / "claims.yaml"
     claims.write_text(text or (CONFIGS / "article_claims.yaml").read_text(encoding="utf-8"), encoding="utf-8")
-    return check(CONFIGS / "article.yaml", TracedRows(x=("1",), t=("1",)), claims, ascii=ascii)
+    return mark_file(CONFIGS / "article.yaml", TracedRows(x=("1",), t=("1",)), claims, ascii=ascii)
 
 
 def drawn(m: Marks, width: int = 80, *, ascii: bool = False) -> str:
@@ -114,7 +114,7 @@ def test_many_that_are_right_are_counted(tmp_path: Path) -> None:
     )
     claims = tmp_path / "many.csv"
     claims.write_text("".join(f"dense_1.b[{i}],{int(i == 7)}\n" for i in range(50)), encoding="utf-8")
-    text = drawn(check(config, TracedRows(), claims))
+    text = drawn(mark_file(config, TracedRows(), claims))
     assert "  49 others" in text
     assert "dense_1.b[7]" in text
     assert "dense_1.b[8]" not in text

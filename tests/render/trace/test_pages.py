@@ -220,7 +220,12 @@ WEIRD = r"100% _a_ & b$ #1 {x} \n `c` <d> ~e^2 | -- ''q'' \"r\" żółć Σ 你"
 
 def weird() -> Derivation:
     d = told("article", "neuron")
-    return replace(d, name=WEIRD, facts=((WEIRD, WEIRD),), given=(replace(d.given[0], note=WEIRD), *d.given[1:]))
+    return replace(
+        d,
+        name=WEIRD,
+        facts=((WEIRD, WEIRD),),
+        start_values=(replace(d.start_values[0], note=WEIRD), *d.start_values[1:]),
+    )
 
 
 def test_names_are_escaped() -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from bpcli.records.trace import Mark
 from bpcli.records.training import Exit, Failure
-from bpcli.studies.mistakes.claims import Claim, read
-from bpcli.studies.mistakes.marking import check
+from bpcli.studies.mistakes.claims import Claim, read_claims
+from bpcli.studies.mistakes.marking import mark_file
 from bpcli.studies.trace.open import TracedRows
 
 NET = """\
@@ -32,14 +32,14 @@ def claims(folder: Path, text: str, ending: str = "yaml") -> Path:
 
 
 def one(folder: Path, text: str) -> Claim:
-    (claim,) = read(claims(folder, f"a: {text}\n"))
+    (claim,) = read_claims(claims(folder, f"a: {text}\n"))
     return claim
 
 
 def marked(folder: Path, text: str, net: str = NET, ending: str = "yaml") -> list[Mark]:
     (folder / "net.yaml").write_text(net, encoding="utf-8")
     rows = TracedRows(samples=(0,) if net == NET else (0, 1))
-    return list(check(folder / "net.yaml", rows, claims(folder, text, ending)).marks)
+    return list(mark_file(folder / "net.yaml", rows, claims(folder, text, ending)).marks)
 
 
 def refused(folder: Path, text: str, ending: str = "yaml", net: str = NET) -> Failure:
@@ -199,7 +199,7 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("ending", ["yaml", "csv"])
 def test_a_file_that_is_not_there(ending: str, tmp_path: Path) -> None:
     with pytest.raises(Failure) as caught:
-        read(tmp_path / f"none.{ending}")
+        read_claims(tmp_path / f"none.{ending}")
     assert caught.value.exit is Exit.NO_INPUT
     assert caught.value.problems[0].text == "there is no such file"
 
@@ -207,4 +207,4 @@ def test_a_file_that_is_not_there(ending: str, tmp_path: Path) -> None:
 def test_a_table_in_another_encoding(tmp_path: Path) -> None:
     (tmp_path / "claims.csv").write_bytes("löss,1.0".encode("latin-1"))
     with pytest.raises(Failure, match="not a text file in UTF-8"):
-        read(tmp_path / "claims.csv")
+        read_claims(tmp_path / "claims.csv")

@@ -14,8 +14,8 @@ from student import Student, random_net
 
 from bpcli.records.trace import Mark, Marks
 from bpcli.records.training import Exit, Failure
-from bpcli.studies.mistakes.claims import read
-from bpcli.studies.mistakes.marking import check, mark
+from bpcli.studies.mistakes.claims import read_claims
+from bpcli.studies.mistakes.marking import mark, mark_file
 from bpcli.studies.trace.derive_step import View, derive
 from bpcli.studies.trace.open import TracedRows, open_target
 
@@ -72,7 +72,7 @@ def truth(net: Path, rows: TracedRows = ROWS) -> dict[str, float]:
     d = derive(open_target(net, rows), View(detail="neuron", entries=1 << 30))
     found = {e.name: float(q.value[e.at]) for q in d.quantities for e in q.entries}
     found |= {"loss": d.steps[0].loss, "loss_after": d.steps[0].after}
-    for g in d.given:
+    for g in d.start_values:
         value = np.asarray(g.value, float)
         found |= {f"{g.path}{list(at)}".replace(" ", ""): float(value[at]) for at in np.ndindex(value.shape)}
     return found
@@ -82,7 +82,7 @@ def claimed(net: Path, numbers: Mapping[str, float | str], rows: TracedRows = RO
     lines = [f"{name},{v if isinstance(v, str) else f'{v:#.{digits}g}'}\n" for name, v in numbers.items()]
     file = net.parent / "claims.csv"
     file.write_text("".join(lines), encoding="utf-8")
-    return check(net, rows, file)
+    return mark_file(net, rows, file)
 
 
 def first(marks: Marks) -> Mark:
@@ -96,7 +96,7 @@ def codes(mark: Mark) -> list[str]:
 
 # The article
 def test_the_article_is_wrong_where_it_is_wrong() -> None:
-    marks = check(ARTICLE, TracedRows(x=("1",), t=("1",)), ROOT / "configs" / "article_claims.yaml")
+    marks = mark_file(ARTICLE, TracedRows(x=("1",), t=("1",)), ROOT / "configs" / "article_claims.yaml")
     found = {m.name: m for m in marks.marks}
     assert {name: m.verdict for name, m in found.items()} == {
         "dense_1.a": "right", "dense_2.a": "wrong", "loss": "wrong", "dense_1.dW": "wrong", "dense_1.W_new": "wrong",
@@ -120,8 +120,8 @@ def test_the_article_is_wrong_where_it_is_wrong() -> None:
 def test_the_row_of_the_file_is_the_same_as_its_values() -> None:
     claims = ROOT / "configs" / "article_claims.yaml"
     assert (
-        check(ARTICLE, TracedRows(samples=(2,)), claims).marks
-        == check(ARTICLE, TracedRows(x=("1",), t=("1",)), claims).marks
+        mark_file(ARTICLE, TracedRows(samples=(2,)), claims).marks
+        == mark_file(ARTICLE, TracedRows(x=("1",), t=("1",)), claims).marks
     )
 
 
@@ -308,7 +308,7 @@ def test_no_cause_is_invented(tmp_path: Path) -> None:
                  for n, a in entries]  # fmt: skip
         config.write_text(json.dumps(net.config), encoding="utf-8")
         claims.write_text("\n".join(lines), encoding="utf-8")
-        marks = mark(open_target(config, TracedRows(samples=tuple(range(len(net.x))))), read(claims))
+        marks = mark(open_target(config, TracedRows(samples=tuple(range(len(net.x))))), read_claims(claims))
         explained += marks.first is not None and bool(marks.first.causes)
     assert explained <= 3
 

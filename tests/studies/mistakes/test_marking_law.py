@@ -16,7 +16,7 @@ import pytest
 from student import MISTAKES, Student, random_net
 
 from bpcli.records.trace import Marks
-from bpcli.studies.mistakes.claims import read
+from bpcli.studies.mistakes.claims import read_claims
 from bpcli.studies.mistakes.marking import mark
 from bpcli.studies.trace.open import TracedRows, open_target
 
@@ -56,7 +56,7 @@ def marked(student: Student, digits: int, folder: Path) -> Marks:
     config, claims = folder / "net.yaml", folder / "claims.csv"
     config.write_text(json.dumps(student.net.config), encoding="utf-8")
     claims.write_text("\n".join(lines), encoding="utf-8")
-    return mark(open_target(config, TracedRows(samples=tuple(range(len(student.net.x))))), read(claims))
+    return mark(open_target(config, TracedRows(samples=tuple(range(len(student.net.x))))), read_claims(claims))
 
 
 def hold(count: int, folder: Path, seed: int) -> None:

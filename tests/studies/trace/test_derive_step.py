@@ -136,11 +136,11 @@ def test_steps_go_on_from_each_other() -> None:
     d = told(net, detail="overview", steps=3)
     for before, after in zip(d.steps, d.steps[1:], strict=False):
         assert after.loss == pytest.approx(before.after, rel=1e-12)
-    weights = {g.path: g.value for g in d.given if g.step == 2}
+    weights = {g.path: g.value for g in d.start_values if g.step == 2}
     for path, value in d.steps[0].updated.items():
         np.testing.assert_array_equal(weights[path], value)
 
 
 def test_old_weights_are_given() -> None:
     d = derive(open_example(examples()["article"]), View())
-    assert {g.path: float(g.value.ravel()[0]) for g in d.given}["dense_2.W"] == -1.0
+    assert {g.path: float(g.value.ravel()[0]) for g in d.start_values}["dense_2.W"] == -1.0

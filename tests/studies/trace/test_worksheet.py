@@ -15,7 +15,7 @@ from bpcli.render.trace.markdown import markdown
 from bpcli.studies.mistakes import claims
 from bpcli.studies.mistakes.marking import mark
 from bpcli.studies.trace.derive_step import View, derive
-from bpcli.studies.trace.worksheet import vary, worksheet
+from bpcli.studies.trace.worksheet import draw_variant, worksheet
 
 COMMAND = "bpcli mark answers.yaml net.yaml --seed 1"
 RELU = nets.experiment(
@@ -33,8 +33,8 @@ def graded(experiment: Any, made: Worksheet, folder: Path) -> list[tuple[str, st
     file = folder / "key.yaml"
     file.write_text(made.key, encoding="utf-8")
     target = nets.trace_target(experiment)
-    vary(target, made.seed)
-    marks = mark(target, claims.read(file)).marks
+    draw_variant(target, made.seed)
+    marks = mark(target, claims.read_claims(file)).marks
     assert len(marks) == len(made.blanks)
     return [(m.name, m.written, m.verdict) for m in marks if m.verdict != "right"]
 
@@ -78,10 +78,10 @@ def test_every_blank_has_an_answer_and_every_answer_a_blank(seed: int) -> None:
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_no_answer_stands_on_the_sheet(seed: int) -> None:
     made = sheet(RELU, seed)
-    given = " ".join(str(v) for g in made.derivation.given for v in np.ravel(g.value))
+    start_values = " ".join(str(v) for g in made.derivation.start_values for v in np.ravel(g.value))
     for page in (markdown(made), latex(made)):
         for b in made.blanks:
-            if len(b.answer.lstrip("-0.")) >= 4 and b.answer not in given:
+            if len(b.answer.lstrip("-0.")) >= 4 and b.answer not in start_values:
                 assert b.answer not in page, b
 
 
@@ -93,22 +93,22 @@ def test_with_a_penalty_the_gradient_that_is_asked_for_has_it() -> None:
 
 
 def test_everything_to_compute_with_is_given() -> None:
-    given = {g.path: g.value for g in sheet(RELU, 1).derivation.given}
-    assert {"x", "t", "dense_1.W", "dense_2.b"} <= set(given)
-    assert given["penalty.strength"] == 0.1
-    assert given["optimizer.beta1"] == 0.9
-    assert given["optimizer.t"] == 1
-    assert given["optimizer.m"] == 0
+    start_values = {g.path: g.value for g in sheet(RELU, 1).derivation.start_values}
+    assert {"x", "t", "dense_1.W", "dense_2.b"} <= set(start_values)
+    assert start_values["penalty.strength"] == 0.1
+    assert start_values["optimizer.beta1"] == 0.9
+    assert start_values["optimizer.t"] == 1
+    assert start_values["optimizer.m"] == 0
 
 
 def test_the_memory_of_an_optimizer_is_given_tensor_by_tensor() -> None:
     target = nets.trace_target(RELU)
     derive(target, View())
     memory = target.stepper.slots["m"].copy()
-    given = {g.path: g.value for g in worksheet(target, 0, View(), COMMAND).derivation.given}
-    assert given["optimizer.t"] == 2
+    start_values = {g.path: g.value for g in worksheet(target, 0, View(), COMMAND).derivation.start_values}
+    assert start_values["optimizer.t"] == 2
     entry = target.network_plan.entry("dense_1.W")
-    assert np.array_equal(given["dense_1.W.m"], memory[entry.where].reshape(entry.shape))
+    assert np.array_equal(start_values["dense_1.W.m"], memory[entry.where].reshape(entry.shape))
 
 
 def test_what_no_equation_gives_is_shown() -> None:
@@ -124,7 +124,7 @@ def test_what_no_equation_gives_is_shown() -> None:
 # ------------------------------------------------------------------------------------------------------------ variants
 def test_seed_0_is_the_network_as_it_is() -> None:
     one, other = nets.trace_target(RELU), nets.trace_target(RELU)
-    vary(one, 0)
+    draw_variant(one, 0)
     assert np.array_equal(one.objective.theta, other.objective.theta)
     assert np.array_equal(one.x, other.x)
     assert (one.weights, one.rows) == (other.weights, other.rows)
@@ -135,7 +135,7 @@ def test_seed_0_is_the_network_as_it_is() -> None:
 def test_a_seed_is_a_variant() -> None:
     first, again, other = nets.trace_target(RELU), nets.trace_target(RELU), nets.trace_target(RELU)
     for target, seed in ((first, 5), (again, 5), (other, 6)):
-        vary(target, seed)
+        draw_variant(target, seed)
     assert np.array_equal(first.objective.theta, again.objective.theta)
     assert np.array_equal(first.x, again.x)
     assert not np.array_equal(first.objective.theta, other.objective.theta)
@@ -147,7 +147,7 @@ def test_a_seed_is_a_variant() -> None:
 @pytest.mark.parametrize("seed", range(1, 9))
 def test_numbers_are_friendly_and_in_range(seed: int) -> None:
     target = nets.trace_target(RELU)
-    vary(target, seed)
+    draw_variant(target, seed)
     numbers = [*target.objective.theta, *target.x.ravel()]
     assert all(len(repr(float(v)).lstrip("-")) <= 3 and v for v in numbers), numbers
     assert target.x.min() >= 1
@@ -161,7 +161,7 @@ def test_no_variant_is_dead_or_on_an_edge() -> None:
     experiment = nets.experiment([nets.dense(1, "relu"), nets.dense(1)], "mean_squared_error", [[1.0]], [[1.0]])
     for seed in range(1, 41):
         target = nets.trace_target(experiment)
-        vary(target, seed)
+        draw_variant(target, seed)
         x, w, b = (target.x, *(target.objective.network.parameters()[f"dense_1.{p}"] for p in "Wb"))
         assert (x @ w + b).item() > 1e-9, seed
 
@@ -172,7 +172,7 @@ def test_a_single_input_varies_too(x: float) -> None:
     found = set()
     for seed in range(1, 6):
         target = nets.trace_target(experiment)
-        vary(target, seed)
+        draw_variant(target, seed)
         found.add(float(target.x[0, 0]))
     assert len(found) > 2
     assert max(map(abs, found)) <= max(abs(x), 1)
@@ -184,7 +184,7 @@ def test_a_gain_stays_a_gain_and_small_weights_stay_small() -> None:
     )
     target = nets.trace_target(experiment)
     target.objective.network.parameters()["dense_2.W"][...] = 0.003
-    vary(target, 1)
+    draw_variant(target, 1)
     parameters = target.objective.network.parameters()
     assert np.all((parameters["layer_norm_1.gamma"] >= 0.5) & (parameters["layer_norm_1.gamma"] <= 1.5))
     assert np.all(np.abs(parameters["dense_2.W"]) <= 0.003)

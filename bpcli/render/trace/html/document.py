@@ -110,8 +110,8 @@ def _stage(d: Derivation, line: StepLine, stage: Stage, blanks: Blanks | None = 
     heading, text = STAGES[stage]
     parts = [tag("h2", f'<span class="step">{stage.value}</span> {said(heading)}'), tag("p", said(text), class_="lead")]
     if stage is Stage.INITIALIZE:
-        given = "".join(array_table(g.value, g.path, d.digits, g.note) for g in d.given if g.step == line.step)
-        parts.append(tag("div", given, class_="arrays"))
+        arrays = "".join(array_table(g.value, g.path, d.digits, g.note) for g in d.start_values if g.step == line.step)
+        parts.append(tag("div", arrays, class_="arrays"))
     count = sum(len(q.entries) for q in d.quantities)
     told = [(i, q) for i, q in enumerate(d.quantities) if q.step == line.step and q.stage is stage]
     unfolded = d.detail == "layer" or count <= OPEN or blanks is not None

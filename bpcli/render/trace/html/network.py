@@ -120,10 +120,10 @@ def network(d: Derivation, line: StepLine) -> NetworkPicture:
     own = tuple(q for _, q in told)
     ids = tuple({e.at: entry_id(i, k) for k, e in enumerate(q.entries)} for i, q in told)
     feeds = {q.layer: q.sources["x"] for q in reversed(own) if "x" in q.sources}
-    weights = {g.path: g.value for g in d.given if g.step == line.step and g.path in line.gradients}
+    weights = {g.path: g.value for g in d.start_values if g.step == line.step and g.path in line.gradients}
     wanted = _wanted(own, weights)
     lines = {layer.layer: layer for layer in line.layers}
-    inputs = next(g.value for g in d.given if g.path == "x")
+    inputs = next(g.value for g in d.start_values if g.path == "x")
     outer = next((layer for layer in line.layers if "." not in layer.layer), None)
     columns = [
         UnitColumn(

@@ -217,7 +217,7 @@ class Picture:
         rows = [("L", self.brief(line.data_loss))]
         if line.penalty:
             rows = [("data", rows[0][1]), ("penalty", self.brief(line.penalty)), ("L", self.brief(line.loss))]
-        target = next(g for g in d.given if g.path == "t")
+        target = next(g for g in d.start_values if g.path == "t")
         first = ", ".join(self.brief(v.item()) for v in np.ravel(target.value[0]))
         if len(first) <= TARGETS:
             rows.append(("t", first))
