@@ -219,8 +219,9 @@ def _training(experiment: Experiment, facts: DataFacts) -> list[Issue]:
     several = loss.link in ("sigmoid", "margin") and not facts.classes and facts.outputs > 1
     classes = len(facts.classes) or (max(2, facts.outputs) if loss.classifies else 0)
     for i, metric in enumerate(experiment.training.metrics):
-        if metric.task == ("regression" if classes else "classification"):
-            text = f"{metric.kind} is a figure of {metric.task}s, and this is a {_other_task(metric.task)}"
+        task, other = ("classification", "regression") if classes else ("regression", "classification")
+        if metric.task == other:
+            text = f"{metric.kind} is a figure of {other}s, and this is a {task}"
         else:
             text = metric.check(classes, several, loss.gives_probabilities)
         if text:
@@ -356,10 +357,6 @@ def _initializers(network_plan: NetworkPlan) -> list[Issue]:
                 help = f"write `init: {suited}`, or leave `init` out"
                 found.append(Issue((*node.loc, "init"), text, "initializer", help, "warning"))
     return found
-
-
-def _other_task(task: str) -> str:
-    return {"regression": "classification", "classification": "regression"}[task]
 
 
 def _watched(metric: str, loc: Sequence[str], names: Sequence[str], splits: Sequence[str]) -> list[Issue]:

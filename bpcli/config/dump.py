@@ -32,7 +32,9 @@ def _block(value: Any, indent: str, top: bool = False) -> list[str]:
                 lines.append(f"{indent}? {name}")
                 head = f"{indent}:"
             # sections of the file stay open; what is inside them is in braces where it is short
-            lines.extend(_entry(head, inner, indent, open_up=top and _is_section(inner)))
+            lines.extend(
+                _entry(head, inner, indent, open_up=top and isinstance(inner, Mapping) and "type" not in inner)
+            )
     else:
         for inner in value:
             first, *rest = _entry(f"{indent}-", inner, indent, open_up=False)
@@ -52,10 +54,6 @@ def _entry(head: str, value: Any, indent: str, open_up: bool) -> list[str]:
     if not open_up and (row or (fits and not _is_table(value) and not _is_list_of_parts(value))):
         return [f"{head} {line}"]
     return [head, *_block(value, indent + INDENT)]
-
-
-def _is_section(value: Any) -> bool:
-    return isinstance(value, Mapping) and "type" not in value
 
 
 def _is_list_of_parts(value: Any) -> bool:

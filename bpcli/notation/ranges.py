@@ -96,18 +96,15 @@ class Ranges:
 
     def _alone(self, written: set[str]) -> dict[str, int]:
         alone: dict[str, int] = {}
-        for node in self._unpadded(self.equation.right):
-            if isinstance(node, Read) and node.array in self.shapes:
+        nodes = list(walk(self.equation.right))
+        padded = {id(n.args[0]) for n in nodes if isinstance(n, Call) and n.fn == "pad"}  # goes beyond the axes
+        for node in nodes:
+            if isinstance(node, Read) and id(node) not in padded and node.array in self.shapes:
                 for index, d in zip(node.index, self.shapes[node.array], strict=True):
                     letter = index.id if isinstance(index, Name) and index.id not in written else ""
                     if letter in self.letters and alone.setdefault(letter, d) != d:
                         raise self.error(f"index {letter} is {alone[letter]} and {d}")
         return alone
-
-    def _unpadded(self, node: Expr) -> list[Expr]:
-        """The expressions whose letters run over whole axes: what stands inside pad(...) does not."""
-        padded = {id(n.args[0]) for n in walk(node) if isinstance(n, Call) and n.fn == "pad"}
-        return [n for n in walk(node) if id(n) not in padded]
 
     def _integer(self, node: Expr) -> int:
         match node:

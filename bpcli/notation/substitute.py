@@ -113,7 +113,9 @@ class Substitution:
             if node.fn in ("max", "argmax"):
                 self._note_winner(node.body, index, place(int(values.argmax())))
             elif gradient_of(self.grid.name, self.env) is None:
-                self._note_windows(node, index)
+                for array, spans in window_spans(self.grid, self.env, node, index):
+                    bounds = ((self.reader.number(a).text, self.reader.number(b).text) for a, b in spans)
+                    self.notes.append(f"sees {array}[{', '.join(a if a == b else f'{a} to {b}' for a, b in bounds)}]")
         return out
 
     def _note_winner(self, body: Expr, index: Mapping[str, int], place: Mapping[str, int]) -> None:
@@ -124,11 +126,6 @@ class Substitution:
             ):
                 text += f": {array}[{','.join(str(int(self._value(i, {**index, **place}))) for i in where)}]"
         self.notes.append(text)
-
-    def _note_windows(self, node: Reduce, index: Mapping[str, int]) -> None:
-        for array, spans in window_spans(self.grid, self.env, node, index):
-            bounds = ((self.reader.number(a).text, self.reader.number(b).text) for a, b in spans)
-            self.notes.append(f"sees {array}[{', '.join(a if a == b else f'{a} to {b}' for a, b in bounds)}]")
 
     def _off(self, body: Expr, index: Mapping[str, int], letters: Sequence[str]) -> tuple[int, str]:
         """How many terms have nothing to read, and what is there in place of it."""

@@ -187,10 +187,6 @@ def _bind(node: ast.expr) -> Bind | Dots:
     raise NotationError(f"{ast.unparse(node)!r} is not an index: one letter, or letter < size")
 
 
-def _mentions(node: ast.expr, letters: set[str]) -> bool:
-    return any(isinstance(n, ast.Name) and n.id in letters for n in ast.walk(node))
-
-
 def _reduction(fn: str, args: list[ast.expr]) -> Reduce | None:
     """The call as a reduction, or None where `max(a, b)` is meant as a function of two values."""
     if fn == "count":
@@ -205,7 +201,7 @@ def _reduction(fn: str, args: list[ast.expr]) -> Reduce | None:
         return None
     if fn in POINTWISE and not any(isinstance(a, ast.Compare) or _is_dots(a) for a in over):
         letters = {a.id for a in over if isinstance(a, ast.Name)}
-        if not _mentions(args[-1], letters):
+        if not any(isinstance(n, ast.Name) and n.id in letters for n in ast.walk(args[-1])):
             return None
     return Reduce(fn, tuple(_bind(a) for a in over), _expr(args[-1]), extra)
 

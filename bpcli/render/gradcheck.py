@@ -118,15 +118,12 @@ def _findings(report: GradcheckReport) -> Iterator[Text]:
         if row is not None and row.scope != "external":
             at = f" at [{','.join(map(str, row.index))}]" if row.index else ""
             point = "with weights as they are" if row.point == "data" else f"at the {row.point} point"
-            text.append(f"  {point}, the kernel gives {row.kernel:.6g}{at}, the {_witness(row)} {row.numeric:.6g}\n  ")
+            witness = "central differences" if row.witness == "differences" else row.witness
+            text.append(f"  {point}, the kernel gives {row.kernel:.6g}{at}, the {witness} {row.numeric:.6g}\n  ")
         else:
             text.append("  ")
         text.append(finding.text)
         yield text
-
-
-def _witness(row: TensorRow) -> str:
-    return {"differences": "central differences"}.get(row.witness, row.witness)
 
 
 def _verdict(report: GradcheckReport) -> Text:

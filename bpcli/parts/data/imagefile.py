@@ -24,7 +24,7 @@ def read(file: Path, mode: Literal["gray", "rgb"], size: tuple[int, int] | None)
     """Returns the pixels (h, w, c) of a file as bytes, brought to a size (height, width), or why it cannot be read: a
     file, whatever is in it, raises nothing. Raises Failure where Pillow is not installed."""
     try:
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image, ImageOps, UnidentifiedImageError
     except ImportError:
         raise not_installed("Pillow", "images", "reading images") from None
     try:
@@ -33,7 +33,7 @@ def read(file: Path, mode: Literal["gray", "rgb"], size: tuple[int, int] | None)
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(file, formats=FORMATS) as opened:
                 opened.load()
-                image = _on_white(_upright(_bytes(opened)))
+                image = _on_white(ImageOps.exif_transpose(_bytes(opened)))  # turned as the camera was held
             image = image.convert("L" if mode == "gray" else "RGB")
             if size is not None and image.size != (size[1], size[0]):
                 image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
@@ -59,13 +59,6 @@ def _bytes(image: Image) -> Image:
     if values.min() < 0 or values.max() > SIXTEEN_BITS:
         raise ValueError("its pixels have more than 16 bits")
     return images.fromarray(((values + 128) // 257).astype(np.uint8))
-
-
-def _upright(image: Image) -> Image:
-    """Returns the image turned as its camera says it was held."""
-    from PIL import ImageOps
-
-    return ImageOps.exif_transpose(image)
 
 
 def _on_white(image: Image) -> Image:

@@ -150,7 +150,9 @@ def _column(table: Any, name: str, kind: Kind, path: Path) -> Array:
         column = column.cast(column.type.value_type)
     try:
         if kind == "text":
-            return labels("" if v is None else _cell_text(v) for v in column.to_pylist())
+            return labels(
+                "" if v is None else str(v).lower() if isinstance(v, bool) else str(v) for v in column.to_pylist()
+            )
         if kind == "date":
             micro = column.cast(pa.timestamp("us", getattr(column.type, "tz", None)), safe=False)
             days: Array = micro.cast(pa.int64()).to_numpy().astype(np.float64) / MICROSECONDS_PER_DAY
@@ -167,10 +169,6 @@ def _column(table: Any, name: str, kind: Kind, path: Path) -> Array:
         text = f"row {row} (counted from 0), column `{name}`: {found[row]} is not a finite number"
         raise data_error(text, path, code="not-finite", help=f"to leave the column out, write `drop: [{name}]`")
     return found
-
-
-def _cell_text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _without_gaps(

@@ -49,11 +49,8 @@ def _in_rows(text: str) -> str:
         if rows[-1] and visible(rows[-1] + term) > WIDTH:
             rows.append("")
         rows[-1] += term
-    return _aligned(["& " + row.strip() for row in rows]) if len(rows) > 1 else text
-
-
-def _aligned(rows: Sequence[str]) -> str:
-    return r"\begin{aligned}[t] " + r" \\ ".join(rows) + r" \end{aligned}"
+    aligned = r" \\ ".join("& " + row.strip() for row in rows)
+    return rf"\begin{{aligned}}[t] {aligned} \end{{aligned}}" if len(rows) > 1 else text
 
 
 def _terms(text: str) -> Iterator[str]:

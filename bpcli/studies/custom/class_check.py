@@ -39,18 +39,15 @@ def class_problems(leaf: type[Part]) -> Iterator[Problem]:
         text = f"{leaf.__name__} has no `{name}`"
         help = f"add `{_signature(leaf, name)}`; {family_rule(leaf, name)}"
         yield problem_at(class_position(leaf), text, code="declaration", help=help)
-    for name, base in _family_methods(leaf):
+    declared = (method for family in families_of(leaf) for method in vars(family).items())
+    for name, base in declared:
+        if name.startswith("_") or not inspect.isfunction(base):
+            continue
         own = getattr(leaf, name)
         if own is not base and name not in missing and not _accepts(own, base, name):
             text = f"{leaf.__name__}.{name} cannot be called as the engine calls it"
             help = f"write `{_signature(leaf, name)}`"
             yield problem_at(method_position(leaf, name), text, code="declaration", help=help)
-
-
-def _family_methods(leaf: type[Part]) -> Iterator[tuple[str, Any]]:
-    """The methods that the families of a part declare."""
-    for family in families_of(leaf):
-        yield from ((n, m) for n, m in vars(family).items() if inspect.isfunction(m) and not n.startswith("_"))
 
 
 def _accepts(own: Any, base: Any, name: str) -> bool:

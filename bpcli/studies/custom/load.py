@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -249,16 +249,8 @@ def name_needed_files(failure: Failure, record: Mapping[str, Any]) -> Failure:
     files = [file for file, sha256 in _files(record) if not any(p.sha256 == sha256 for p in _loaded.values())]
     if not files:
         return failure
-    options = " ".join(f"--with {_relative_to_here(file)}" for file in files)
+    here = Path.cwd()
+    options = " ".join(f"--with {file.relative_to(here) if file.is_relative_to(here) else file}" for file in files)
     help = f"the run was trained with {'a part' if len(files) == 1 else 'parts'} of its own: add {options}"
-    return Failure(*_with_help(failure.problems, help), exit=failure.exit)
-
-
-def _with_help(problems: Iterable[Problem], help: str) -> Iterator[Problem]:
-    for problem in problems:
-        yield replace(problem, help=help) if problem.code == "unknown-type" else problem
-
-
-def _relative_to_here(file: Path) -> Path:
-    """A path relative to the working directory where it is inside it."""
-    return file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
+    problems = (replace(p, help=help) if p.code == "unknown-type" else p for p in failure.problems)
+    return Failure(*problems, exit=failure.exit)

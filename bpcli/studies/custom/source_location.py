@@ -138,7 +138,8 @@ def own_code_failure(error: BaseException, *, layer: str = "") -> Failure | None
         return None
     text = f"{found.method} raises {type(error).__name__}: {first_line(error)}"
     layer = layer or found.layer
-    help = "; ".join(filter(None, (_frame_shapes(found.frame), _method_rule(found))))
+    rule = "" if found.part is None else family_rule(found.part, found.method.rpartition(".")[2])
+    help = "; ".join(filter(None, (_frame_shapes(found.frame), rule)))
     return Failure(problem_at(found.position, text, code="raises", help=help, path=(layer,) if layer else ()))
 
 
@@ -158,12 +159,6 @@ def _frame_shapes(frame: Frame | None) -> str:
         return ""
     shapes = [f"f.{name} {np.shape(a)}" for name, a in vars(frame).items() if isinstance(a, np.ndarray)]
     return "here are " + ", ".join(shapes[:12]) if shapes else ""
-
-
-def _method_rule(found: RaisedError) -> str:
-    """What the family of the part says of the method."""
-    name = found.method.rpartition(".")[2]
-    return "" if found.part is None else family_rule(found.part, name)
 
 
 def family_rule(part: type[Part], name: str) -> str:

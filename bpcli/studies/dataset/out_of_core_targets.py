@@ -66,7 +66,7 @@ class FileTargets:
             wrong = known[places] != values
             if wrong.any():
                 i = int(np.argmax(wrong))
-                name = _label_text(values[i])
+                name = str(values[i]) if isinstance(values[i], str) else f"{float(values[i]):.15g}"
                 text = f"{self.origin}, row {int(at[i])} (counted from 0): "
                 text += f"class `{name}` does not occur in the training rows"
                 raise Failure(Problem(text, code="unknown-class", help=f"the classes are {join_names(classes)}"))
@@ -74,10 +74,6 @@ class FileTargets:
             return found
 
         return ids
-
-
-def _label_text(value: Any) -> str:
-    return str(value) if isinstance(value, str) else f"{float(value):.15g}"
 
 
 def open_targets(t: Any, wants: Literal["classes", "values"], origin: str) -> FileTargets:

@@ -69,8 +69,9 @@ def input_sizes(context: DiagnosisContext) -> list[Symptom]:
     worst, order = float(size[largest]), {"ok": 0, "notice": 1, "warning": 2}
     levels = _level(worst, INPUT_SIZE), _level(uneven, DEVIATION_RATIO) if size[widest] > 1 else "ok"
     level = max(levels, key=lambda each: order[each])
-    if next((n for n in context.network_plan.layers if n.learns or "norm" in n.layer.kind), None) in _norms(context):
-        level = "ok"
+    first = next((n for n in context.network_plan.layers if n.learns or "norm" in n.layer.kind), None)
+    if first is not None and first.plan.params and not any(p.decays for p in first.plan.params.values()):
+        level = "ok"  # it normalizes: it has parameters, none of which is a weight
     figure, value, measured = f"inputs are about {worst:.3g} in size", worst, "size of the largest input"
     if order[levels[1]] > order[levels[0]]:
         figure = f"the deviation of {names[widest][0]} is {uneven:.3g} times the usual one"
@@ -82,12 +83,6 @@ def input_sizes(context: DiagnosisContext) -> list[Symptom]:
     place = names[widest if order[levels[1]] > order[levels[0]] else largest][0] if level != "ok" else ""
     found = tuple(remedies.scale_inputs(context)) if level != "ok" else ()
     return [Symptom("inputs", place, figure, level, why if level != "ok" else "", found, value, measured)]
-
-
-def _norms(context: DiagnosisContext) -> list[object]:
-    """Layers that normalize: they have parameters, none of which is a weight."""
-    nodes = context.network_plan.layers
-    return [n for n in nodes if n.plan.params and not any(p.decays for p in n.plan.params.values())]
 
 
 def _level(value: float, limits: tuple[float, float]) -> str:

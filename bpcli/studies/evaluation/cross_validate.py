@@ -49,7 +49,8 @@ class CrossValidation:
         try:
             for number in range(1, self.count + 1):
                 trainer = self._trainer(number, callbacks(number, self.count))
-                self._warn(trainer.warnings)
+                known = {w.text for w in self.warnings}
+                self.warnings = (*self.warnings, *(w for w in trainer.warnings if w.text not in known))
                 report = trainer.run()
                 if report.stopped in ("signal", "diverged"):
                     return self._report(report, rows, number)
@@ -65,10 +66,6 @@ class CrossValidation:
             return runs.resume(place, (), callbacks)
         setup = set_up(self.config, (*self.sets, fold_setting(number, self.count)), self.root)
         return runs.start(setup, place, callbacks)
-
-    def _warn(self, warnings: Sequence[Problem]) -> None:
-        known = {w.text for w in self.warnings}
-        self.warnings = (*self.warnings, *(w for w in warnings if w.text not in known))
 
     def _report(self, last: TrainReport | None, rows: Sequence[FoldRow], stopped: int) -> FoldsReport:
         """The report, which is also written down."""
@@ -139,11 +136,6 @@ def resume(folder: Path) -> CrossValidation:
         text = f"{found.config} has changed since the folds began"
         raise Failure(Problem(text, code="changed", help="restore the file, or start anew"))
     return found
-
-
-def is_folds(folder: Path) -> bool:
-    """Whether a folder holds a cross-validation."""
-    return (folder / RECORD_FILE).is_file()
 
 
 def fold_setting(number: int, count: int) -> str:

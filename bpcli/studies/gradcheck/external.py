@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -218,7 +218,8 @@ def _explained(
         own = (r for r in wrong if r.tensor in here)
         found += [_of_one(r, arrays[r.tensor], ours, gradients[r.tensor]) for r in own]
     rest = {r.tensor for r in wrong if r.tensor.rpartition(".")[0] != last}
-    return found, list(_following(rows, rest, last))
+    note = f"may follow from the error that {last} hands back"
+    return found, [replace(row, note=note) if row.tensor in rest else row for row in rows]
 
 
 def _of_loss(theirs: Mapping[str, Array], ours: ReferencePass, link: BoundLayer) -> str:
@@ -256,11 +257,6 @@ def _of_one(row: TensorRow, theirs: Array, ours: ReferencePass, path: str) -> Fi
             found = replace(bare, text=sentence("penalty and", text=bare.text)[1])
     number = ours.difference(path, row.index)
     return replace(found, text=sentence("differences", text=found.text, number=number, index=list(row.index))[1])
-
-
-def _following(rows: list[TensorRow], rest: set[str], layer: str) -> Iterator[TensorRow]:
-    for row in rows:
-        yield replace(row, note=f"may follow from the error that {layer} hands back") if row.tensor in rest else row
 
 
 def _common(pairs: Sequence[tuple[Array, Array]]) -> float | None:

@@ -79,7 +79,7 @@ def inspect_data(data: str, targets: Sequence[str], task: Task | None, root: Pat
     returned the path is relative to `base`. Raises Failure for whatever is wrong with the data, and where nothing can
     be predicted.
     """
-    source = source_of(data, None, not _is_source(data), root=root)
+    source = source_of(data, None, not data.lstrip().startswith("{"), root=root)
     if isinstance(source, Images):
         return _images(source, root, base)
     if isinstance(source, ColumnSource):
@@ -90,10 +90,6 @@ def inspect_data(data: str, targets: Sequence[str], task: Task | None, root: Pat
         source=_source_settings(source, root, base), origin=table.origin, rows=table.rows, columns=(), targets=(),
         task=values, shape=table.numbers.shape[1:], outputs=_outputs(table, classes), classes=classes, several=several,
     )  # fmt: skip
-
-
-def _is_source(data: str) -> bool:
-    return data.lstrip().startswith("{")
 
 
 def _source_settings(source: Source, root: Path, base: Path, **settings: Any) -> dict[str, Any]:
@@ -170,9 +166,8 @@ def _load(source: Any, root: Path) -> tuple[Table, Any]:
     """Loads all rows, with gaps where the file has them. Returns the source that reads them so, too: one that takes a
     first line that is data, and columns without a name (the row numbers that a data frame writes), as they are."""
     for _ in range(4):
-        tolerant = source.model_copy(
-            update={"missing": "median", "columns": {**_drop_missing_targets(source.target), **source.columns}}
-        )
+        columns = {**dict.fromkeys(source.target, Treatment(missing="drop")), **source.columns}
+        tolerant = source.model_copy(update={"missing": "median", "columns": columns})
         try:
             return tolerant.load(root), tolerant
         except Failure as failure:
@@ -186,10 +181,6 @@ def _load(source: Any, root: Path) -> tuple[Table, Any]:
             else:
                 raise
     raise AssertionError("every try changes the source")
-
-
-def _drop_missing_targets(targets: Sequence[str]) -> dict[str, Any]:
-    return {name: Treatment(missing="drop") for name in targets}
 
 
 def _no_target(failure: Failure) -> Failure:
@@ -324,7 +315,8 @@ def _images(source: Images, root: Path, base: Path) -> Inspection:
         table = source.load(root)
     x = table.numbers
     remarks = ("the images differ in size: all are brought to 64 x 64",) if source.size else ()
-    if all((part[..., 0] == part[..., 1]).all() and (part[..., 0] == part[..., 2]).all() for part in _slices(x)):
+    parts = (x[i : i + 256] for i in range(0, len(x), 256))
+    if all((part[..., :1] == part[..., 1:]).all() for part in parts):
         source = source.model_copy(update={"mode": "gray"})
         x = x[..., :1]
     values, classes, _ = _task(table, "classify")
@@ -334,7 +326,3 @@ def _images(source: Images, root: Path, base: Path) -> Inspection:
         source=plain, origin=table.origin, rows=table.rows, columns=(), targets=(), task=values, shape=x.shape[1:],
         outputs=len(classes), classes=classes, remarks=remarks, pixels=True,
     )  # fmt: skip
-
-
-def _slices(x: Array) -> list[Array]:
-    return [x[i : i + 256] for i in range(0, len(x), 256)]

@@ -15,7 +15,6 @@ import numpy as np
 from bpcli.engine.network import BoundLayer, Chain
 from bpcli.family.plan import Array
 from bpcli.notation import Program
-from bpcli.notation.evaluate import Grid
 from bpcli.notation.local_derivative import Index, LocalDerivative, with_indices
 from bpcli.notation.syntax import Number, parse
 from bpcli.notation.text import Ascii, Text
@@ -95,11 +94,8 @@ class _Layer:
         dy[to] = 1.0
         env = self.program.complete({**self.env, "dy": dy}, [gradient])
         grid = next(g for g in self.program.grids if g.name == gradient)
-        return float(env[gradient][at]), self._formula(grid, at, to)
-
-    def _formula(self, grid: Grid, at: Index, to: Index) -> str:
-        body = LocalDerivative(grid, self.env, at, to).factor()
-        return "" if body is None else self.drawn(self.known).draw(body).text
+        factor = LocalDerivative(grid, self.env, at, to).factor()
+        return float(env[gradient][at]), "" if factor is None else self.drawn(self.known).draw(factor).text
 
 
 def _real(value: Any) -> bool:

@@ -234,7 +234,8 @@ def _convert(
         if kind != "text":
             numbers = meaning.values(column, kind, layout.decimal, gaps)
             if numbers is None:
-                bad_ones = (i for i, cell in enumerate(column) if not _is_valid(cell, kind, layout.decimal, gaps))
+                alone = (meaning.values([cell], kind, layout.decimal, gaps) for cell in column)
+                bad_ones = (i for i, value in enumerate(alone) if value is None)
                 invalid.append((next(bad_ones), index, kind))
             else:
                 pieces[index].append(numbers)
@@ -250,9 +251,3 @@ def _convert(
         row, index, kind = min(invalid)
         judged = index in rules.targets or index in aside
         raise wrong_cell(layout, *chunk[row], index, kind, DROP_ADVICE if judged else rules.advice)
-
-
-def _is_valid(cell: str, kind: Kind, decimal: str, gaps: bool) -> bool:
-    """Whether a cell has a finite value, or none where that is allowed."""
-    found = meaning.values([cell], kind, decimal, gaps)
-    return found is not None
