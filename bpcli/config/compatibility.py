@@ -348,12 +348,12 @@ def _initializers(network_plan: NetworkPlan) -> list[Issue]:
         if not isinstance(activation, Activation) or node is last:
             continue
         suited = activation.default_init
-        suited_gain = Initializer.parse(suited).variance(1, 1)
+        wanted = Initializer.registry[suited].signal_gain
         for param in node.plan.params.values():
-            gain = param.init.variance(1, 1) if isinstance(param.init, Initializer) and param.decays else None
-            if param.init is not None and gain is not None and suited_gain is not None and gain != suited_gain:
-                what = "shrink" if gain < suited_gain else "grow"
-                text = f"{param.init.kind} before {activation.kind}: signals {what} from layer to layer"
+            init = param.init if param.decays else None
+            if isinstance(init, Initializer) and init.signal_gain and wanted and init.signal_gain != wanted:
+                what = "shrink" if init.signal_gain < wanted else "grow"
+                text = f"{init.kind} before {activation.kind}: signals {what} from layer to layer"
                 help = f"write `init: {suited}`, or leave `init` out"
                 found.append(Issue((*node.loc, "init"), text, "initializer", help, "warning"))
     return found

@@ -210,11 +210,13 @@ class Initializer(Part):
     """How the weights of one tensor start."""
 
     family: ClassVar[str] = "initializer"
+    signal_gain: ClassVar[float] = 0.0  # growth of the mean square of signals, where the fans set the variance
+    both_fans: ClassVar[bool] = False  # whether the mean of both fans sets it, or fan_in alone
 
     @abstractmethod
     def fill(self, out: Array, fan_in: int, fan_out: int, rng: np.random.Generator) -> None:
         """Writes float64 `out`, which is then cast to the type of the run."""
 
-    def variance(self, fan_in: float, fan_out: float) -> float | None:
-        """The variance of the entries, where it is chosen so that signals keep their size; else None."""
-        return None
+    def variance(self, fan_in: float, fan_out: float) -> float:
+        """The variance of the entries that keeps signals at their size; 0 where it is not chosen by the fans."""
+        return self.signal_gain / ((fan_in + fan_out) / 2 if self.both_fans else fan_in)

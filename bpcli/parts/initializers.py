@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -75,13 +75,12 @@ class GlorotUniform(Initializer):
     """
 
     type: Literal["glorot_uniform"] = "glorot_uniform"
+    signal_gain: ClassVar[float] = 1.0
+    both_fans: ClassVar[bool] = True
 
     def fill(self, out: Array, fan_in: int, fan_out: int, rng: np.random.Generator) -> None:
         bound = math.sqrt(6 / (fan_in + fan_out))
         out[...] = rng.uniform(-bound, bound, out.shape)
-
-    def variance(self, fan_in: float, fan_out: float) -> float:
-        return 2 / (fan_in + fan_out)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -95,12 +94,11 @@ class GlorotNormal(Initializer):
     """
 
     type: Literal["glorot_normal"] = "glorot_normal"
+    signal_gain: ClassVar[float] = 1.0
+    both_fans: ClassVar[bool] = True
 
     def fill(self, out: Array, fan_in: int, fan_out: int, rng: np.random.Generator) -> None:
         out[...] = rng.normal(0, math.sqrt(self.variance(fan_in, fan_out)), out.shape)
-
-    def variance(self, fan_in: float, fan_out: float) -> float:
-        return 2 / (fan_in + fan_out)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -114,13 +112,11 @@ class HeUniform(Initializer):
     """
 
     type: Literal["he_uniform"] = "he_uniform"
+    signal_gain: ClassVar[float] = 2.0
 
     def fill(self, out: Array, fan_in: int, fan_out: int, rng: np.random.Generator) -> None:
         bound = math.sqrt(6 / fan_in)
         out[...] = rng.uniform(-bound, bound, out.shape)
-
-    def variance(self, fan_in: float, fan_out: float) -> float:
-        return 2 / fan_in
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -134,12 +130,10 @@ class HeNormal(Initializer):
     """
 
     type: Literal["he_normal"] = "he_normal"
+    signal_gain: ClassVar[float] = 2.0
 
     def fill(self, out: Array, fan_in: int, fan_out: int, rng: np.random.Generator) -> None:
         out[...] = rng.normal(0, math.sqrt(self.variance(fan_in, fan_out)), out.shape)
-
-    def variance(self, fan_in: float, fan_out: float) -> float:
-        return 2 / fan_in
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -153,13 +147,11 @@ class LecunUniform(Initializer):
     """
 
     type: Literal["lecun_uniform"] = "lecun_uniform"
+    signal_gain: ClassVar[float] = 1.0
 
     def fill(self, out: Array, fan_in: int, fan_out: int, rng: np.random.Generator) -> None:
         bound = math.sqrt(3 / fan_in)
         out[...] = rng.uniform(-bound, bound, out.shape)
-
-    def variance(self, fan_in: float, fan_out: float) -> float:
-        return 1 / fan_in
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -173,12 +165,10 @@ class LecunNormal(Initializer):
     """
 
     type: Literal["lecun_normal"] = "lecun_normal"
+    signal_gain: ClassVar[float] = 1.0
 
     def fill(self, out: Array, fan_in: int, fan_out: int, rng: np.random.Generator) -> None:
         out[...] = rng.normal(0, math.sqrt(self.variance(fan_in, fan_out)), out.shape)
-
-    def variance(self, fan_in: float, fan_out: float) -> float:
-        return 1 / fan_in
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

@@ -255,9 +255,8 @@ def missing_column(name: str, key: str, names: Sequence[str], path: Path, hint: 
     """Returns the failure that a setting names no column of the file."""
     guess = near(name, names)
     help = f"did you mean `{guess}`? The columns are " if guess else "the columns are "
-    return data_error(
-        f"{key}: the file has no column `{name}`", path, code="missing-column", help=help + listed(names) + hint
-    )
+    help = help + listed(names) + hint
+    return data_error(f"{key}: the file has no column `{name}`", path, code="missing-column", help=help)
 
 
 def no_target(names: Sequence[str], path: Path) -> Failure:

@@ -43,9 +43,8 @@ def locate(root: Path, name: str) -> Path:
     device."""
     path, mode = _path_and_mode(root, name, "file")
     if stat.S_ISDIR(mode):
-        raise data_error(
-            f"{display_path(path)} is a directory, not a file", path, code="not-a-file", help="name a file inside it"
-        )
+        help = "name a file inside it"
+        raise data_error(f"{display_path(path)} is a directory, not a file", path, code="not-a-file", help=help)
     if not stat.S_ISREG(mode):
         raise data_error(f"{display_path(path)} is a pipe or a device, not a regular file", path, code="not-a-file")
     return path
@@ -55,9 +54,8 @@ def locate_folder(root: Path, name: str) -> Path:
     """Returns the folder `name`, relative to `root`. Raises Failure where it is missing (66) or none."""
     path, mode = _path_and_mode(root, name, "folder")
     if not stat.S_ISDIR(mode):
-        raise data_error(
-            f"{display_path(path)} is not a folder", path, code="not-a-folder", help="name the folder it lies in"
-        )
+        help = "name the folder it lies in"
+        raise data_error(f"{display_path(path)} is not a folder", path, code="not-a-folder", help=help)
     return path
 
 
@@ -67,9 +65,8 @@ def _path_and_mode(root: Path, name: str, what: str) -> tuple[Path, int]:
         return path, path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         help = _path_advice(root, path, name)
-        raise data_error(
-            f"no such {what}: {display_path(path)}", path, code="missing-file", help=help, exit=Exit.NO_INPUT
-        ) from None
+        text = f"no such {what}: {display_path(path)}"
+        raise data_error(text, path, code="missing-file", help=help, exit=Exit.NO_INPUT) from None
     except (OSError, ValueError) as error:  # a name with a NUL or too long, or no right to look there
         text = f"cannot be opened: {getattr(error, 'strerror', None) or error}"
         raise Failure(Problem(text, code="missing-file", file=visible(name)), exit=Exit.NO_INPUT) from None

@@ -146,9 +146,8 @@ def _images(folder: Path, need_target: bool) -> list[tuple[str, Path]]:
     if not found and not empty:
         text = "the folder has no folder inside it: one for each class is expected"
         text += f", not {len(alone)} images without one" if alone else ""
-        raise data_error(
-            text, folder, code="no-images", help="put the images of each class into a folder named after it"
-        )
+        help = "put the images of each class into a folder named after it"
+        raise data_error(text, folder, code="no-images", help=help)
     if empty:
         raise _without_image(empty[0], folder)
     return found

@@ -106,16 +106,14 @@ class Npy(Source):
     def _columns(self, shape: Shape, path: Path) -> list[int]:
         if len(shape) != 2:
             text = f"the array has shape {shape}: targets are columns of (N, C)"
-            raise data_error(
-                text, path, code="npz-shape", help="give the targets in a file of their own: `targets: <file>`"
-            )
+            help = "give the targets in a file of their own: `targets: <file>`"
+            raise data_error(text, path, code="npz-shape", help=help)
         count = shape[1]
         for place in self.target:
             if not -count <= place < count:
                 text = f"target: the array has no column {place}"
-                raise data_error(
-                    text, path, code="missing-column", help=f"it has {count}: 0 to {count - 1}, -1 is the last"
-                )
+                help = f"it has {count}: 0 to {count - 1}, -1 is the last"
+                raise data_error(text, path, code="missing-column", help=help)
         return [place % count for place in self.target]
 
     @classmethod

@@ -79,9 +79,8 @@ class Npz(Source):
             raise
         except Exception as error:  # whatever a foreign or hostile file makes the parsers of zip and npy raise
             text = f"this is not an .npz archive, or it is damaged: {error}"
-            raise data_error(
-                text, path, code="not-npz", help="write one with numpy.savez(path, x=..., y=...)"
-            ) from None
+            help = "write one with numpy.savez(path, x=..., y=...)"
+            raise data_error(text, path, code="not-npz", help=help) from None
         if t is not None and x.ndim > 1 and t.ndim:
             check_same_length(x, t, path, (f"`{self.inputs}`", f"`{self.targets}`"))
         return path, x, t

@@ -196,6 +196,5 @@ def _check_names(names: Sequence[str], used: Sequence[str], path: Path) -> None:
     for name in used:
         if names.count(name) > 1:
             text = f"the file has {names.count(name)} columns `{name}`"
-            raise data_error(
-                text, path, code="duplicate-column", help=f"rename one, or drop both with `drop: [{name}]`"
-            )
+            help = f"rename one, or drop both with `drop: [{name}]`"
+            raise data_error(text, path, code="duplicate-column", help=help)

@@ -85,9 +85,8 @@ def scan_layout(path: Path, form: CsvFormat | None = None) -> CsvLayout:
     if form.header is False:
         sample = (first, *sample)
     if not sample:
-        raise data_error(
-            "the file has a header but no rows", path, code="no-rows", help="add rows of data below the header"
-        )
+        help = "add rows of data below the header"
+        raise data_error("the file has a header but no rows", path, code="no-rows", help=help)
     decimal = form.decimal or "."
     if form.decimal is None and delimiter != ",":
         decimal = "," if has_decimal_commas(cell.strip() for _, row in sample for cell in row) else "."
