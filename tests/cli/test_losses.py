@@ -123,7 +123,7 @@ def test_margins_name_classes_and_no_probabilities(lab: Lab, loss: str, units: i
     assert header == "kind"
     trained = model.load(lab.path / "run")
     y = np.array([[-0.1], [0.4], [0.0]]) if units == 1 else np.array([[-3.0, -4.0], [-2.0, -1.0]])
-    assert trained.predictor.guess(trained.predictor.predict(y)).tolist() == ([0, 1, 0] if units == 1 else [0, 1])
+    assert trained.predictor.classify(trained.predictor.predict(y)).tolist() == ([0, 1, 0] if units == 1 else [0, 1])
     found = json.loads(lab.good("eval", "run", "--json").out)
     assert "log_loss" not in found["metrics"]
     assert set(rows) <= {"oak", "elm"}
@@ -135,7 +135,7 @@ def test_several_labels_by_their_margins(lab: Lab) -> None:
     lab.write("x.csv", "a\n0\n1\n")
     predictor = model.load(lab.path / "run").predictor
     assert predictor.several
-    assert predictor.guess(predictor.predict(np.array([[0.3, -0.2], [-0.6, 0.6]]))).tolist() == [[1, 0], [0, 1]]
+    assert predictor.classify(predictor.predict(np.array([[0.3, -0.2], [-0.6, 0.6]]))).tolist() == [[1, 0], [0, 1]]
     assert lab.good("predict", "run", "--data", "x.csv").out.startswith("0,1\n")
 
 

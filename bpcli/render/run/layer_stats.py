@@ -12,7 +12,7 @@ from bpcli.render.numbers import short
 SHARES = {"dead": "dead", "saturated": "satur."}  # with their headers
 COLUMN_WIDTHS = {"|grad|": 7, "update": 7, "dead": 4, "satur.": 6}
 MAX_NAME_WIDTH = 20  # of a layer's name: two epochs fit 80 columns
-ACTIVATION_SUFFIX = ".activation"  # of a layer: told on the layer's own line
+ACTIVATION_SUFFIX = ".activation"  # its figures stand on the line of its layer
 
 
 def watch_columns(keys: Sequence[str]) -> list[TableColumn]:

@@ -44,7 +44,7 @@ class ColumnEncoder:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """What its inputs are called."""
+        """The names of its inputs."""
         own = tuple(f"{self.name}={c}" for c in self.categories) or (self.name,)
         if self.parts not in ((), ("days",)):
             own = tuple(f"{self.name}.{part}" for part in self.parts)
@@ -65,7 +65,7 @@ class ColumnEncoder:
         )
 
     def to_meta(self) -> dict[str, Any]:
-        """As plain data, without what is as it usually is."""
+        """The settings that differ from their defaults, as plain data."""
         found = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
         return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
 
@@ -81,6 +81,7 @@ class InputPlaces:
 
     @classmethod
     def of(cls, columns: Sequence[ColumnEncoder]) -> InputPlaces:
+        """The places of the inputs that these columns become, one after the other."""
         values: list[int] = []
         texts: dict[str, int] = {}
         indicators: dict[str, int] = {}

@@ -31,7 +31,9 @@ NUMBERS_SORTED = 1 << 23
 class _InFile(Protocol):
     """A source whose arrays can stay in their files."""
 
-    def left_in_file(self, root: Path) -> tuple[Any, Any, tuple[Path, str]]: ...
+    def left_in_file(self, root: Path) -> tuple[Any, Any, tuple[Path, str]]:
+        """Inputs and targets, neither read nor checked, the file of the inputs, and the name of their array."""
+        ...
 
 
 class OutOfCoreRows:

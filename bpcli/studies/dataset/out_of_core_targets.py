@@ -33,25 +33,27 @@ class FileTargets:
         self.encoded = (self.width,) if found == "none" else ()
 
     def encoded_type(self, dtype: Any) -> Any:
+        """The type of encoded targets, in a run of type `dtype`."""
         return dtype if self.labels == "none" else np.int64
 
     def read(self, rows: Array) -> Array:
-        """As they stand: (n,), or (n, K) where a row has several or they are values."""
+        """The targets of some rows as they stand: (n,), or (n, K) where a row has several or they are values."""
         found: Array = self.t[rows]
         return found.reshape(len(rows), *self.shape)
 
     def plain(self, rows: Array) -> Array:
-        """In one of the three forms of Table."""
+        """The targets of some rows in one of the three forms of Table."""
         found = self.read(rows)
         return labels(found.tolist()) if self.labels == "text" else found.astype(self.plain_type)
 
     def blocks(self, rows: Array | RowBlocks) -> Iterator[Array]:
+        """The targets of some rows as they stand, TARGETS_PER_READ numbers at a time."""
         step = max(1, TARGETS_PER_READ // self.width)
         for start in range(0, len(rows), step):
             yield self.read(rows[start : start + step])
 
     def encoder(self, classes: tuple[str, ...], scaling: Scaling | None, dtype: Any) -> Callable[[Array], Array]:
-        """What makes class ids (n,), or scaled values (n, K), of the rows at some places."""
+        """A function from places of rows to their encoded targets: class ids (n,), or scaled values (n, K)."""
         if self.labels == "none":
             return lambda at: (self.read(at) if scaling is None else scaling.apply(self.read(at))).astype(dtype)
         if self.labels == "one-hot":

@@ -31,7 +31,7 @@ NUMBERS_PER_BLOCK = 1 << 18  # encoded at a time
 
 @dataclass(frozen=True, eq=False)
 class Preprocessor:
-    """Learned from the training rows; saved with the model.
+    """How rows are encoded, as learned from the training rows; saved with the model.
 
     `shape` is that of one encoded row. `columns` are the named inputs in the order of the training file, () where they
     have no names. `scaling` of inputs and targets is None where numbers stay as they are. `classes` are the class names

@@ -127,8 +127,8 @@ def _date(days: float) -> str:
 
 
 def duplicate_warnings(splits: Mapping[str, tuple[Array, Array]]) -> tuple[Problem, ...]:
-    """A warning for each split with rows that stand in train too, inputs and target alike: by them nothing is judged.
-    `splits` holds the encoded inputs (N, ...) and targets of each."""
+    """A warning for each split with rows that stand in train too, inputs and target alike: they do not show how well
+    the model predicts. `splits` holds the encoded inputs (N, ...) and targets of each."""
     if len(splits) < 2 or any(not isinstance(a, np.ndarray) for pair in splits.values() for a in pair):
         return ()  # rows on the disk are not compared
     train = np.sort(_row_hashes(*splits["train"]))

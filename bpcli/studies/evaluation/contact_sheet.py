@@ -53,19 +53,19 @@ def misclassified(rows: EvaluationRows, limit: int = MAX_MISTAKES) -> Sheet:
         raise Failure(Problem(text, code="no-classes", help="leave `--sheet` out"), exit=Exit.USAGE)
     shape = _image_shape(model.network_plan)
     output = outputs(model, rows.x)
-    guesses, truth = predictor.guess(output), rows.t
+    predicted, truth = predictor.classify(output), rows.t
     if output.shape[1] == 1:
         output = np.concatenate([1 - output if predictor.loss.gives_probabilities else -output, output], axis=1)
-    wrong = np.flatnonzero(guesses != truth)
+    wrong = np.flatnonzero(predicted != truth)
     regret = output[wrong, truth[wrong]] - (0 if predictor.loss.gives_probabilities else output[wrong].max(1))
     worst = wrong[np.argsort(regret, kind="stable")][:limit]
     tiles = []
     images = _as_bytes(model.preprocessor, rows.x[worst], shape)
     for row, pixels in zip(worst, images, strict=True):
-        guess, true = int(guesses[row]), int(truth[row])
+        found, true = int(predicted[row]), int(truth[row])
         first, second = (
             preprocessor.classes[k] + (f": {100 * output[row, k]:.0f} %" if predictor.loss.gives_probabilities else "")
-            for k in (guess, true)
+            for k in (found, true)
         )
         tiles.append(Tile(pixels, ((first, "wrong"), (f"is {second}", "right"), (rows.name_of(int(row)), "dim"))))
     split = "images" if rows.split == "data" else f"{rows.split} images"

@@ -30,8 +30,8 @@ DEFAULT_METRICS = {
 
 @dataclass(frozen=True, eq=False)
 class EvaluationRows:
-    """A model and encoded rows to judge it by; `rows` are their indices in their source, `names` what its rows are
-    called, where they have names, and `w` how much each counts, where they do not all count the same."""
+    """A model and encoded rows to evaluate it on; `rows` are their indices in their source, `names` the names of
+    its rows, where they have names, and `w` how much each counts, where they do not all count the same."""
 
     model: Model
     split: str
@@ -43,7 +43,7 @@ class EvaluationRows:
     w: Array | None = None
 
     def name_of(self, i: int) -> str:
-        """What row i is called."""
+        """The name of row i."""
         row = int(self.rows[i])
         return self.names[row] if self.names else f"row {row}"
 

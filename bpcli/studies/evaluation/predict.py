@@ -1,4 +1,4 @@
-"""What a trained model says of rows it was not shown the answer of."""
+"""The predictions of a trained model for rows whose targets are not needed."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from bpcli.studies.run.model import Model
 
 
 def predict(path: Path, data: str, root: Path) -> Predictions:
-    """Predictions for every row of the data (see `given.source_of`), in its order; a target column is not needed and
-    not looked at.
+    """Predictions for every row of the data (see `data_option.source_of`), in its order; a target column is not needed
+    and not looked at.
 
     A classification gives the class and the probability of each class; several labels a row give 0 or 1 and the
     probability of each (a loss of margins gives no probabilities); a regression gives values in the target's own units.
@@ -57,13 +57,13 @@ def as_table(model: Model, output: Array) -> Predictions:
         names = preprocessor.target_names if len(preprocessor.target_names) == predictor.outputs else ()
         names = names or tuple(f"y{k}" if predictor.outputs > 1 else "y" for k in range(predictor.outputs))
         return Predictions(names, [tuple(float(v) for v in row) for row in output])
-    guesses = predictor.guess(output)
+    predicted = predictor.classify(output)
     classes = predictor.classes
     shown = output if predictor.loss.gives_probabilities else output[:, :0]
     if predictor.several:
         columns = (*classes, *(f"p({c})" for c in classes[: shown.shape[1]]))
         rows: list[tuple[Any, ...]] = [
-            (*(int(v) for v in g), *(float(v) for v in p)) for g, p in zip(guesses, shown, strict=True)
+            (*(int(v) for v in g), *(float(v) for v in p)) for g, p in zip(predicted, shown, strict=True)
         ]
         return Predictions(columns, rows)
     name = preprocessor.target_names[0] if len(preprocessor.target_names) == 1 else "class"
@@ -71,5 +71,5 @@ def as_table(model: Model, output: Array) -> Predictions:
         shown = np.concatenate([1 - shown, shown], axis=1)
     columns = (name, *(f"p({c})" for c in classes[: shown.shape[1]]))
     return Predictions(
-        columns, [(classes[int(g)], *(float(v) for v in p)) for g, p in zip(guesses, shown, strict=True)]
+        columns, [(classes[int(g)], *(float(v) for v in p)) for g, p in zip(predicted, shown, strict=True)]
     )

@@ -14,30 +14,37 @@ from bpcli.studies.run.state import TrainingState
 
 
 class Callback:
-    """Is called as a training goes on. The hooks of this class do nothing; override those that matter.
+    """Follows a training. The hooks of this class do nothing; override those that matter.
 
-    They are called in this order, in each of them the callbacks in the order of their list: `on_train_begin`; in each
-    epoch `on_batch_end` after every step and `on_epoch_end` after the last one; between steps and at the end, each time
-    that a checkpoint was written, `on_checkpoint`; at the very end, once, `on_train_end`. A run that goes on begins
-    with `on_train_begin`, in the middle of an epoch where it was stopped there; one that was finished before calls
-    nothing. What a hook raises ends the training, which can go on from its last checkpoint.
+    The trainer calls them in this order, and for each hook the callbacks in the order of their list:
+
+        on_train_begin              once, before the first step
+            on_batch_end            after every step
+            on_checkpoint           after every checkpoint: between steps, and the last one when the model is written
+            on_epoch_end            after the last step of an epoch
+        on_train_end                once, whatever happened
+
+    A run that goes on begins with `on_train_begin`, in the middle of an epoch where it was stopped there; for one that
+    was finished before, nothing is called. What a hook raises ends the training, which can go on from its last
+    checkpoint.
     """
 
     def on_train_begin(self, state: TrainingState) -> None:
-        """Before the first step."""
+        """Called before the first step."""
 
     def on_batch_end(self, state: TrainingState, loss: float) -> None:
-        """After each step: `loss` is that of its batch, `state.progress.batch` how many steps of the epoch are done."""
+        """Called after each step: `loss` is that of its batch, `state.progress.batch` how many steps of the epoch are
+        done."""
 
     def on_epoch_end(self, state: TrainingState, row: EpochRow) -> None:
-        """After each completed epoch, with its figures."""
+        """Called after each completed epoch, with its figures."""
 
     def on_checkpoint(self, state: TrainingState, file: Path) -> None:
-        """After a checkpoint was written to `file`."""
+        """Called after a checkpoint was written to `file`."""
 
     def on_train_end(self, state: TrainingState, report: TrainReport | None) -> None:
-        """After the model was written; `report` is None where an exception ended the training. Every callback is
-        called, whatever another one raises."""
+        """Called after the model was written; `report` is None where an exception ended the training. Every callback
+        is called, whatever another one raises."""
 
 
 class MetricsFile(Callback):

@@ -1,4 +1,4 @@
-"""Fingerprints of data files, taken while the same files are read: on a machine of two cores nobody waits for them."""
+"""Fingerprints of data files, taken while the same files are read: on a machine of two cores they cost no time."""
 
 from __future__ import annotations
 

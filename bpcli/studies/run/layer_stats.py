@@ -30,7 +30,7 @@ SATURATED_SLOPE = 0.05
 """Share of the steepest slope: an output whose slope is under it is saturated: |tanh| > 0.975, a sigmoid within 0.013
 of its ends."""
 
-MAX_INPUT = 60.0  # how far out the ends of an activation are looked for: there softsign's slope is 1/3721
+MAX_INPUT = 60.0  # the ends of an activation are looked for between -60 and 60: there softsign's slope is 1/3721
 
 FlatEnds = Literal["none", "one", "both"]
 """At how many of its ends an activation is flat: identity none, relu one, tanh both."""
@@ -105,7 +105,7 @@ def _norm_of(flat: Array, entries: list[ParamLayout]) -> float | None:
 
 def dead_and_saturated(link: BoundLayer) -> tuple[float | None, float | None]:
     """The share of an activation's units that no row opens, and the share of its outputs that are saturated; None where
-    it has no flat end (two of them, to be saturated), or is no activation of single numbers.
+    it has no flat end (two of them, to be saturated), or is not elementwise.
 
     A unit is an entry of the last axis: of images a channel, which is dead where it is closed at every pixel.
     """
@@ -162,7 +162,7 @@ class LayerStatsWatch:
     """
 
     def __init__(self, objective: Objective, rows: int, size: int) -> None:
-        """Of `rows` training rows in batches of `size`, at most as many as there are rows."""
+        """The training has `rows` rows, in batches of `size`, at most as many as there are rows."""
         self.objective = objective
         self.place = rows // size - 1  # in the epoch, from 0, of the step that is measured
         self.keys = tuple(_keys(objective))

@@ -14,7 +14,7 @@ LOCK_NAME = "train.lock"
 
 
 class Lock:
-    """Held from its creation to `release`, or to the end of the process, whatever ends it.
+    """A lock that is held from its creation to `release`, or to the end of the process, whatever ends it.
 
     The file holds the process's number, for people. Where the system has no flock nothing is locked. Raises Failure
     where another process holds it, or the folder cannot be written.

@@ -42,6 +42,7 @@ class Model:
 
     @property
     def predictor(self) -> Predictor:
+        """What turns the network's outputs into predictions."""
         return Predictor(self.experiment.loss, self.preprocessor, self.network_plan.y[0])
 
 

@@ -67,7 +67,7 @@ def write(path: Path, tensors: Mapping[str, Array], meta: Mapping[str, Any]) -> 
     data = save(arrays, metadata={METADATA_KEY: json.dumps(record)})
     if int.from_bytes(data[:8], "little") > MAX_HEADER_BYTES:
         text = f"cannot write {path}: the description of the model passes {MAX_HEADER_BYTES >> 20} MiB"
-        raise bad(path, text, help="classes and text columns with fewer different values make it smaller")
+        raise bad_file(path, text, help="classes and text columns with fewer different values make it smaller")
     atomic_bytes(path, data)
 
 
@@ -99,58 +99,58 @@ def read(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
     hold), of another kind, or written by a newer bpcli. Allocates in proportion to the size of the file.
     """
     try:
-        header, data = image_files(path)
+        header, data = header_and_bytes(path)
     except FileNotFoundError:
         problem = Problem(f"no such file: {path}", code="missing-file", file=str(path), help=HELP_TRAIN)
         raise Failure(problem, exit=Exit.NO_INPUT) from None
     except OSError as e:
         problem = Problem(f"cannot read {path}: {e.strerror or e}", code="unreadable-file", file=str(path))
         raise Failure(problem, exit=Exit.NO_INPUT) from e
-    text, meta, sha256 = own_record(path, header)
+    text, meta, sha256 = read_metadata(path, header)
     check_tensors(path, header)
     try:
-        arrays = {name: array_of(tensor) for name, tensor in deserialize(data)}  # type: ignore[no-untyped-call]
+        arrays = {name: to_array(tensor) for name, tensor in deserialize(data)}  # type: ignore[no-untyped-call]
     except (SafetensorError, TypeError, ValueError, OverflowError) as e:
-        raise damaged(path, str(e)) from e
+        raise damaged_file(path, str(e)) from e
     if digest(text, arrays) != sha256:
-        raise damaged(path, "its checksum does not hold: some of its bytes were changed")
+        raise damaged_file(path, "its checksum does not hold: some of its bytes were changed")
     return arrays, meta
 
 
-def image_files(path: Path) -> tuple[dict[str, Any], bytes]:
+def header_and_bytes(path: Path) -> tuple[dict[str, Any], bytes]:
     """The parsed header and all bytes, after the lengths that the file states were compared with its size."""
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
-        raise bad(path, f"{path} is {kind_of(mode)}, not a model file", help=HELP_TRAIN)
+        raise bad_file(path, f"{path} is {kind_of(mode)}, not a model file", help=HELP_TRAIN)
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
-        header, end = header_of(path, file, size)
+        header, end = read_header(path, file, size)
         if end > size:
-            raise truncated(path, f"it has {size} bytes of {end}")
+            raise truncated_file(path, f"it has {size} bytes of {end}")
         if end < size:
-            raise damaged(path, f"{size - end} bytes follow its end")
+            raise damaged_file(path, f"{size - end} bytes follow its end")
         file.seek(0)
         try:
             return header, file.read()
         except MemoryError:
-            raise bad(path, f"{path} has {size} bytes, more than the memory") from None
+            raise bad_file(path, f"{path} has {size} bytes, more than the memory") from None
 
 
-def header_of(path: Path, file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
+def read_header(path: Path, file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
     """The parsed header, and the size that the whole file should have."""
     start = file.read(9)
     length = int.from_bytes(start[:8], "little")
     if len(start) < 9:
-        raise truncated(path, f"it has {size} bytes" if size else "it is empty")
+        raise truncated_file(path, f"it has {size} bytes" if size else "it is empty")
     if start[8:] != b"{":
         text = "a text file" if re.fullmatch(rb"[\t\r\n -~]+", start) else "something else"
         what = next((what for magic, what in FOREIGN.items() if start.startswith(magic)), text)
-        raise bad(path, f"{path} is not a model file; it looks like {what}", code="foreign-model", help=HELP_TRAIN)
+        raise bad_file(path, f"{path} is not a model file; it looks like {what}", code="foreign-model", help=HELP_TRAIN)
     if length > MAX_HEADER_BYTES:
-        raise damaged(path, f"its header claims {length} bytes")
+        raise damaged_file(path, f"its header claims {length} bytes")
     if length > size - 8:
-        raise truncated(path, f"it has {size} bytes, its header alone needs {length + 8}")
-    header = parsed(path, start[8:] + file.read(length - 1))
+        raise truncated_file(path, f"it has {size} bytes, its header alone needs {length + 8}")
+    header = parse_object(path, start[8:] + file.read(length - 1))
     tensor_ends = [t["data_offsets"][1] for name, t in header.items() if name != "__metadata__" and has_offsets(t)]
     return header, 8 + length + max(tensor_ends, default=0)
 
@@ -161,14 +161,14 @@ def has_offsets(tensor: Any) -> bool:
     return isinstance(offsets, list) and len(offsets) == 2 and all(type(n) is int for n in offsets)
 
 
-def parsed(path: Path, text: bytes | str) -> dict[str, Any]:
+def parse_object(path: Path, text: bytes | str) -> dict[str, Any]:
     """A JSON object. A key that stands twice and endless nesting are damage."""
     try:
         found = json.loads(text, object_pairs_hook=without_duplicates)
     except (ValueError, RecursionError) as e:
-        raise damaged(path, f"its header cannot be read ({type(e).__name__})") from e
+        raise damaged_file(path, f"its header cannot be read ({type(e).__name__})") from e
     if not isinstance(found, dict):
-        raise damaged(path, "its header is not a table")
+        raise damaged_file(path, "its header is not a table")
     return found
 
 
@@ -180,22 +180,22 @@ def without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def own_record(path: Path, header: Mapping[str, Any]) -> tuple[str, dict[str, Any], str]:
+def read_metadata(path: Path, header: Mapping[str, Any]) -> tuple[str, dict[str, Any], str]:
     """The metadata text with an empty sha256, the meta data in it, and the sha256."""
     metadata = header.get("__metadata__")
     if isinstance(metadata, dict) and len(metadata) > MAX_KEYS:
-        raise damaged(path, f"its metadata has {len(metadata):,} entries")
+        raise damaged_file(path, f"its metadata has {len(metadata):,} entries")
     text = metadata.get(METADATA_KEY) if isinstance(metadata, dict) else None
     if not isinstance(text, str):
         what = f"{path} is a safetensors file of another program: it holds weights, but no network to put them in"
-        raise bad(path, what, code="foreign-model", help=HELP_TRAIN)
-    record = parsed(path, text)
+        raise bad_file(path, what, code="foreign-model", help=HELP_TRAIN)
+    record = parse_object(path, text)
     version, meta, sha256 = (record.get(key) for key in ("format_version", "meta", "sha256"))
     if type(version) is int and version > FORMAT_VERSION:
         what = f"{path} was written by a newer bpcli (format {version}; this one reads {FORMAT_VERSION})"
-        raise bad(path, what, code="newer-model", help="upgrade bpcli, or train again with this version")
+        raise bad_file(path, what, code="newer-model", help="upgrade bpcli, or train again with this version")
     if version != FORMAT_VERSION or not isinstance(meta, dict) or not isinstance(sha256, str) or not sha256:
-        raise damaged(path, "its metadata is incomplete")
+        raise damaged_file(path, "its metadata is incomplete")
     before, _, after = text.rpartition(sha256)
     return before + after, meta, sha256
 
@@ -208,10 +208,10 @@ def check_tensors(path: Path, header: Mapping[str, Any]) -> None:
         shape, dtype = (tensor.get("shape"), tensor.get("dtype")) if isinstance(tensor, dict) else (None, None)
         fits = isinstance(shape, list) and len(shape) <= MAX_AXES and isinstance(dtype, str) and dtype in DTYPES
         if not (fits and has_offsets(tensor) and TENSOR_NAME.fullmatch(name)):
-            raise damaged(path, f"its tensor {name[:40]!r} is not one that bpcli writes")
+            raise damaged_file(path, f"its tensor {name[:40]!r} is not one that bpcli writes")
 
 
-def array_of(tensor: Mapping[str, Any]) -> Array:
+def to_array(tensor: Mapping[str, Any]) -> Array:
     """An owned array from what safetensors gives. Raises ValueError for a bool that is neither 0 nor 1."""
     dtype = DTYPES[tensor["dtype"]]
     if dtype == np.bool_ and tensor["data"].strip(b"\x00\x01"):
@@ -220,16 +220,16 @@ def array_of(tensor: Mapping[str, Any]) -> Array:
     return flat.reshape(tensor["shape"]).copy()
 
 
-def bad(path: Path, text: str, *, code: str = "bad-model", help: str = "") -> Failure:
+def bad_file(path: Path, text: str, *, code: str = "bad-model", help: str = "") -> Failure:
     """The failure of a file that is there and cannot be used."""
     return Failure(Problem(text, code=code, file=str(path), help=help), exit=Exit.BAD_INPUT)
 
 
-def truncated(path: Path, why: str) -> Failure:
+def truncated_file(path: Path, why: str) -> Failure:
     """The failure of a file that ends too early."""
-    return bad(path, f"{path} is truncated: {why}", code="truncated-model", help=HELP_COPY)
+    return bad_file(path, f"{path} is truncated: {why}", code="truncated-model", help=HELP_COPY)
 
 
-def damaged(path: Path, why: str) -> Failure:
+def damaged_file(path: Path, why: str) -> Failure:
     """The failure of a file that is not as it was written."""
-    return bad(path, f"{path} is damaged: {why}", code="damaged-model", help=HELP_COPY)
+    return bad_file(path, f"{path} is damaged: {why}", code="damaged-model", help=HELP_COPY)

@@ -80,6 +80,7 @@ class RunFolder:
         return found
 
     def write_record(self, record: Mapping[str, Any]) -> None:
+        """Writes run.json. Raises Failure where it cannot be written."""
         atomic_text(self.path / "run.json", json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
     def epochs(self) -> list[EpochRow]:
@@ -97,11 +98,11 @@ class RunFolder:
         return found
 
     def write_epochs(self, rows: Sequence[EpochRow]) -> None:
-        """All of metrics.jsonl anew (after a resume)."""
+        """Writes metrics.jsonl anew, with these rows alone (after a resume)."""
         atomic_text(self.metrics, "".join(_to_line(r) for r in rows))
 
     def append_epoch(self, row: EpochRow) -> None:
-        """One more line of metrics.jsonl. Raises Failure where it cannot be written."""
+        """Appends a line to metrics.jsonl. Raises Failure where it cannot be written."""
         try:
             with open(self.metrics, "a", encoding="utf-8") as file:
                 file.write(_to_line(row))
@@ -159,7 +160,7 @@ def _remove(file: Path) -> None:
 
 
 def _sync(file: Path) -> None:
-    """Sees that what was appended to a file is on the disk. Raises Failure where it cannot be."""
+    """Flushes what was appended to a file to the disk. Raises Failure where it cannot be."""
     if not file.exists():
         return
     try:
@@ -190,7 +191,7 @@ def _to_line(row: EpochRow) -> str:
 
 
 def _from_line(line: Mapping[str, Any]) -> EpochRow:
-    """The epoch that a line of metrics.jsonl tells of."""
+    """The epoch that a line of metrics.jsonl describes."""
     own = {k: v for k, v in line.items() if "." not in k}
     keyed = {k: math.nan if v is None else v for k, v in line.items() if "." in k}
     watch = {k: v for k, v in keyed.items() if k.startswith(WATCH_PREFIX)}
@@ -199,8 +200,8 @@ def _from_line(line: Mapping[str, Any]) -> EpochRow:
 
 @contextmanager
 def create_run(name: str, out: Path | None, files: dict[str, bytes]) -> Iterator[tuple[RunFolder, Lock]]:
-    """A new run folder, `out` or runs/<name>-<time>, with these files in it and its lock held. Taken back where the
-    block fails. Raises Failure where it cannot be made or is taken."""
+    """A new run folder, `out` or runs/<name>-<time>, with these files in it and its lock held. It is removed
+    where the block fails. Raises Failure where it cannot be made or is taken."""
     fresh = out is None or not out.exists()
     folder = claim_folder(name, out)
     with ExitStack() as undo:
@@ -228,7 +229,7 @@ def claim_folder(name: str, out: Path | None) -> Path:
 
 
 def _remove_run(folder: Path, files: dict[str, bytes]) -> None:
-    """Takes a new run back; run.json first: without it this is no run any more."""
+    """Removes a new run; run.json first: without it this is no run any more."""
     for file in reversed(files):
         _remove(folder / file)
     _remove_empty(folder / "checkpoints")
@@ -240,7 +241,7 @@ def _remove_empty(folder: Path) -> None:
 
 
 def _check_vacant(folder: Path) -> Path:
-    """The folder, where a run can begin in it."""
+    """Returns the folder. Raises Failure where a run cannot begin in it."""
     if not folder.exists() or (folder.is_dir() and {p.name for p in folder.iterdir()} <= {LOCK_NAME}):
         return folder
     if not folder.is_dir():

@@ -45,7 +45,7 @@ class Predictor:
             np.exp(y, out=y)
         return y if self.classified else self.preprocessor.decode_values(y)
 
-    def guess(self, output: Array) -> Array:
+    def classify(self, output: Array) -> Array:
         """Class ids (N,), or labels (N, K) of 0 and 1 where a row may have several, from predictions.
 
         A probability, or a value that stands for one, names class 1 from 1/2 on; a margin does above 0.
@@ -68,7 +68,7 @@ class Predictor:
             output,
             target,
             self._ids(target >= 0.5, target),
-            self.guess(output),
+            self.classify(output),
             weight,
             len(self.classes),
             several=self.several,
@@ -76,7 +76,7 @@ class Predictor:
 
 
 class MetricAccumulator:
-    """Metrics that are fed one batch after another.
+    """Metrics that add up over batches.
 
     Totals may grow with the rows (those of ROC AUC do): such an array starts with no row, and a metric puts a longer
     one in its place.
@@ -87,7 +87,7 @@ class MetricAccumulator:
         self._metrics = [(label(m), m, m.totals(len(predictor.classes), predictor.outputs)) for m in metrics]
 
     def add(self, y: Array, t: Array, weight: Array | None = None) -> None:
-        """Outputs (N, K), targets as the loss sees them (N, K) and weights (N,) of a batch."""
+        """Adds a batch: outputs (N, K), targets as the loss sees them (N, K), and weights (N,)."""
         if self._metrics:
             scored = self.predictor.score(y, t, weight)
             for _, metric, totals in self._metrics:

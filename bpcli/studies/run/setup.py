@@ -43,10 +43,12 @@ class Setup:
 
     @property
     def batch_size(self) -> int:
+        """How many rows a step learns from."""
         return batch_size(self.experiment, len(self.prepared.splits["train"].x))
 
     @property
     def steps_per_epoch(self) -> int:
+        """How many steps go once over all training rows."""
         return -(-len(self.prepared.splits["train"].x) // self.batch_size)
 
     def augmenter(self, rows: int | None = None) -> Augmenter | None:
@@ -60,7 +62,7 @@ class Setup:
         return Augmenter(parts, shape, rows, np.dtype(experiment.dtype), experiment.seed, *even)
 
     def check_used_parts(self) -> tuple[Problem, ...]:
-        """Warnings about parts of the user's own, before they are trained on its first rows (see `contract.held`).
+        """Warnings about parts of the user's own, found on the first training rows (see `contract.check_used_parts`).
 
         Raises Failure where one breaks a rule.
         """
@@ -99,7 +101,7 @@ def set_up(
     document, experiment = load_document(file, sets)
     root = file.parent if root is None else root
     fingerprints = Fingerprints(files_of(experiment.data, root)) if new_run else None
-    prepared = _prepare(document, experiment, root, inputs)
+    prepared = _prepare_data(document, experiment, root, inputs)
     train = prepared.splits["train"]
     facts = DataFacts(
         train.x.shape[1:],
@@ -140,7 +142,8 @@ def batch_size(experiment: Experiment, rows: int) -> int:
 
 def training_bytes(experiment: Experiment, network_plan: NetworkPlan, batch: int) -> int:
     """Bytes that training needs besides the data: weights, gradient, what the optimizer remembers, the best weights and
-    a checkpoint on its way to the disk, and the arrays of a step; watched, what of it the probe has in float64."""
+    a checkpoint on its way to the disk, and the arrays of a step; where layers are watched, also the probe's copy of
+    these arrays in float64."""
     width = np.dtype(experiment.dtype).itemsize
     step = step_bytes(experiment, network_plan, batch) + optimizer_bytes(experiment, network_plan)
     image = image_shape(network_plan)
@@ -164,7 +167,7 @@ def optimizer_bytes(experiment: Experiment, network_plan: NetworkPlan) -> int:
     return sum(slot_bytes(slot, 0, width) for slot in (*optimizer.state(size).values(), *optimizer.work(size).values()))
 
 
-def _prepare(document: Document, experiment: Experiment, root: Path, inputs: bool) -> Prepared:
+def _prepare_data(document: Document, experiment: Experiment, root: Path, inputs: bool) -> Prepared:
     """The data; a failure that says where in the experiment it comes from points there."""
     try:
         return prepare(

@@ -115,8 +115,8 @@ class TrainingState:
         self.epoch_weights = snapshot(network_state(self.objective.network))
 
     def new_accumulator(self) -> MetricAccumulator | None:
-        """For the metrics of the training rows in one epoch: where there is no validation, or one of them is asked
-        for."""
+        """Returns what collects the metrics of the training rows in one epoch: where there is no validation, or early
+        stopping, the goal or the schedule looks at one of them; else None."""
         training = self.experiment.training
         asked = [w.metric for w in (training.early_stopping, training.stop_when) if w is not None]
         asked += [self.schedule.watched()] if self.schedule is not None else []

@@ -360,9 +360,9 @@ def test_any_damage_is_found(tmp_path: Path, file: Path, data: st.DataObject) ->
     good = file.read_bytes()
     start = data.draw(st.integers(0, len(good)))
     end = data.draw(st.integers(start, len(good)))
-    bad = good[:start] + data.draw(st.one_of(st.binary(max_size=20), st.just(good[-end:]))) + good[end:]
-    (tmp_path / "m").write_bytes(bad)
-    if bad == good:
+    bad_file = good[:start] + data.draw(st.one_of(st.binary(max_size=20), st.just(good[-end:]))) + good[end:]
+    (tmp_path / "m").write_bytes(bad_file)
+    if bad_file == good:
         read(tmp_path / "m")
     else:
         failure(tmp_path / "m")
