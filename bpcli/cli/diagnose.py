@@ -9,11 +9,11 @@ import typer
 
 from bpcli.cli.options import DataFile, Json, Sets, With
 
-Subject = Annotated[Path, typer.Argument(metavar="CONFIG|RUN|MODEL", help="What to look at.", show_default=False)]
+Target = Annotated[Path, typer.Argument(metavar="CONFIG|RUN|MODEL", help="What to look at.", show_default=False)]
 
 
 def diagnose(
-    subject: Subject,
+    target: Target,
     trying: Annotated[
         bool, typer.Option("--try", help="Train a few hundred steps without and with each cure of a warning.")
     ] = False,
@@ -36,7 +36,7 @@ def diagnose(
 
     load(own or ())
     with waiting("looking"):
-        report = study(subject, tuple(set_ or ()), trying=trying, data=data)
+        report = study(target, tuple(set_ or ()), trying=trying, data=data)
     show_problems(report.warnings)
     if json:
         show_json(dumps(report))

@@ -117,10 +117,10 @@ class TestTracing:
     @pytest.mark.parametrize("form", ["text", "markdown", "latex", "html", "json"])
     def test_its_numbers_are_given(self, mine: Lab, form: str) -> None:
         words = ("trace", "gain.yaml", "--with", "gain.py", "--detail", "neuron")
-        mine.good(*words, "--format", form, "--out", f"told.{form}")
-        told = (mine.path / f"told.{form}").read_text()
-        assert re.search(r"gain.?_1[^\n]*dg", told) or form in ("latex", "html")
-        assert "dense_2" in told.replace("\\_", "_")
+        mine.good(*words, "--format", form, "--out", f"derivation.{form}")
+        document = (mine.path / f"derivation.{form}").read_text()
+        assert re.search(r"gain.?_1[^\n]*dg", document) or form in ("latex", "html")
+        assert "dense_2" in document.replace("\\_", "_")
 
     def test_no_path_leads_through(self, mine: Lab) -> None:
         found = mine.run("trace", "gain.yaml", "--with", "gain.py", "--detail", "path")
@@ -132,7 +132,7 @@ class TestTracing:
         found = mine.good("trace", "gain.yaml", "--with", "gain.py", "--detail", "path", "--param", "dense_2.W[0,0]")
         assert "dense_2.W[0,0]" in found.out
 
-    def test_with_equations_everything_is_told(self, mine: Lab) -> None:
+    def test_with_equations_everything_is_derived(self, mine: Lab) -> None:
         mine.write("gain.py", GAIN + EQUATIONS)
         for detail in ("overview", "neuron", "path"):
             assert mine.good("trace", "gain.yaml", "--with", "gain.py", "--detail", detail).err == ""
@@ -414,6 +414,18 @@ BAD: Mapping[str, tuple[str | bytes | None, int, str]] = {
         "20 |     def forward(self, f):\n"
         "   |     ^^^^^^^^^^^^^^^^^^^^^\n"
         "   = help: write `def forward(self, f: Frame, train: bool) -> None:`\n",
+    ),
+    "overrides what has another name now": (
+        changed(
+            SQUARE,
+            ("    def forward", "    def settle(self, classes, counts):\n        return self\n\n    def forward"),
+        ),
+        65,
+        "error: Square.settle is called `with_classes` now, and nobody calls it under its old name [declaration]\n"
+        " --> gain.py:16:5\n"
+        "   |\n"
+        "16 |     def settle(self, classes, counts):\n"
+        "   |     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ help: rename it to `with_classes`\n",
     ),
     "changes a part of the package": (
         "from typing import Literal\n\nfrom bpcli.parts.activations import Relu\n\n\nclass Mine(Relu):\n"

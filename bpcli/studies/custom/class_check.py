@@ -24,6 +24,9 @@ FRAME_NAMES = {"x": "the input", "y": "the output", "dx": "the gradient by the i
 LOSS_FRAME_NAMES = {"t": "the targets", "w": "the weights of the rows"}
 """Names that a frame, and that of a loss, has before a part asks for any; with what messages call them."""
 
+RENAMED_MEMBERS = {"settle": "with_classes", "told": "reported"}
+"""What families of an earlier version let parts override, and what it is called now."""
+
 
 def class_problems(leaf: type[Part]) -> Iterator[Problem]:
     """Yields what is wrong with the class of a part."""
@@ -34,6 +37,10 @@ def class_problems(leaf: type[Part]) -> Iterator[Problem]:
             text = f"the settings of {leaf.__name__} cannot be read: {first_line(error)}"
             yield problem_at(class_position(leaf), text, code="declaration", help="import what its annotations name")
             return
+    for old, new in RENAMED_MEMBERS.items():
+        if old in vars(leaf) and any(new in vars(family) for family in families_of(leaf)):
+            text = f"{leaf.__name__}.{old} is called `{new}` now, and nobody calls it under its old name"
+            yield problem_at(method_position(leaf, old), text, code="declaration", help=f"rename it to `{new}`")
     missing = sorted(leaf.__abstractmethods__)
     for name in missing:
         text = f"{leaf.__name__} has no `{name}`"

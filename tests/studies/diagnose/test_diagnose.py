@@ -1,4 +1,4 @@
-"""The diagnosis: every symptom has a config that shows it and one that does not; figures against NumPy; cures tried."""
+"""Diagnosis: each symptom in a config that shows it and one that does not, figures against NumPy, tried remedies."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_gradients_vanish_in_a_deep_sigmoid_net(tmp_path: Path) -> None:
     assert "vanishes" in ill.why
     assert ill.value is not None
     assert ill.value < 0.35
-    assert any("architecture.0.activation=relu" in cure.sets for cure in ill.cures)
+    assert any("architecture.0.activation=relu" in remedy.sets for remedy in ill.cures)
     assert worst("gradients", config(tmp_path, layers=deep("relu"), optimizer=sgd)).level == "ok"
 
 
@@ -279,9 +279,9 @@ def test_a_rate_in_a_schedule_is_changed_where_it_stands(tmp_path: Path) -> None
         "type": "adam",
         "learning_rate": {"type": "warmup", "steps": 5, "then": {"type": "cosine", "start": 50.0}},
     }
-    cure = worst("rates", config(tmp_path, optimizer=optimizer)).cures[0]
-    assert cure.sets[0].startswith("optimizer.learning_rate.then.start=")
-    assert worst("rates", tmp_path / "net.yaml", cure.sets).level == "ok"
+    remedy = worst("rates", config(tmp_path, optimizer=optimizer)).cures[0]
+    assert remedy.sets[0].startswith("optimizer.learning_rate.then.start=")
+    assert worst("rates", tmp_path / "net.yaml", remedy.sets).level == "ok"
 
 
 def test_steps_longer_than_the_weights(tmp_path: Path) -> None:
@@ -302,7 +302,7 @@ def test_one_batch_by_heart(tmp_path: Path) -> None:
     hard = config(tmp_path, x=x[:, 2:], layers=one, optimizer={"type": "sgd", "learning_rate": 1e-3})
     ill = worst("by heart", hard)
     assert ill.level == "warning"
-    assert any("units" in s for cure in ill.cures for s in cure.sets)
+    assert any("units" in s for remedy in ill.cures for s in remedy.sets)
     well = open_context(config(tmp_path))
     assert worst("by heart", tmp_path / "net.yaml").level == "ok"
     assert well.overfit[-1] < 0.02 * well.overfit[0]
@@ -396,7 +396,7 @@ def test_a_run_that_learned_its_rows_by_heart(tmp_path: Path) -> None:
     assert ill.level == "warning"
     assert ill.place == "validation"
     assert "best in epoch" in ill.figure
-    stop = next(cure for cure in ill.cures if "early_stopping" in cure.sets[0])
+    stop = next(remedy for remedy in ill.cures if "early_stopping" in remedy.sets[0])
     assert stop.helps
     assert stop.loss_after is not None
     assert stop.loss_before is not None
@@ -451,9 +451,9 @@ def test_a_run_takes_no_sets(tmp_path: Path) -> None:
     assert failure.value.exit == Exit.USAGE
 
 
-# --------------------------------------------------------------------------------------------------------------- cures
-def test_every_cure_is_a_setting_that_fits(tmp_path: Path) -> None:
-    """Whatever is suggested can be typed: every cure of every ill config loads."""
+# ------------------------------------------------------------------------------------------------------------ remedies
+def test_every_remedy_is_a_setting_that_fits(tmp_path: Path) -> None:
+    """Whatever is suggested can be typed: every remedy of every ill config loads."""
     ill = [
         (deep("sigmoid"), {"optimizer": {"type": "sgd", "learning_rate": 1e-5}}),
         (deep("relu", init={"type": "normal", "std": 1.5}), {"x": 100 * X}),
@@ -463,8 +463,8 @@ def test_every_cure_is_a_setting_that_fits(tmp_path: Path) -> None:
     for layers, more in ill:
         file = config(tmp_path, layers=layers, **more)
         for symptom in diagnose(file).symptoms:
-            for cure in symptom.cures:
-                set_up(file, cure.sets)
+            for remedy in symptom.cures:
+                set_up(file, remedy.sets)
                 tried += 1
     assert tried > 15
 
@@ -490,13 +490,13 @@ def test_a_cure_is_measured_and_may_be_of_no_help(tmp_path: Path) -> None:
 
 def test_scaled_targets_are_judged_by_shares_of_the_constant(tmp_path: Path) -> None:
     report = diagnose(values(tmp_path, t=500 + 100 * VALUES), trying=True)
-    cure = next(s for s in report.symptoms if s.check == "targets").cures[0]
-    assert "over that of a constant" in cure.judged
-    assert cure.helps
-    assert cure.loss_after is not None
-    assert cure.loss_after < 0.3
-    assert cure.loss_before is not None
-    assert 1 < cure.loss_before < 100
+    remedy = next(s for s in report.symptoms if s.check == "targets").cures[0]
+    assert "over that of a constant" in remedy.judged
+    assert remedy.helps
+    assert remedy.loss_after is not None
+    assert remedy.loss_after < 0.3
+    assert remedy.loss_before is not None
+    assert 1 < remedy.loss_before < 100
 
 
 def test_weighing_classes_is_judged_by_recall(tmp_path: Path) -> None:
@@ -504,10 +504,10 @@ def test_weighing_classes_is_judged_by_recall(tmp_path: Path) -> None:
     x = rng.normal(size=(300, 4)).round(3)
     t = (x[:, 0] + 0.5 * rng.normal(size=300) > 1.9).astype(int)
     file = config(tmp_path, x=x, t=t, layers=[HIDDEN[0], {"type": "dense", "units": 2}])
-    cure = next(s for s in diagnose(file, trying=True).symptoms if s.check == "classes").cures[0]
-    assert cure.before is not None
-    assert cure.after is not None
-    assert 0 < cure.before <= cure.after <= 1
+    remedy = next(s for s in diagnose(file, trying=True).symptoms if s.check == "classes").cures[0]
+    assert remedy.before is not None
+    assert remedy.after is not None
+    assert 0 < remedy.before <= remedy.after <= 1
 
 
 def test_the_same_file_gives_the_same_findings(tmp_path: Path) -> None:

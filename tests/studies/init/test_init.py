@@ -40,7 +40,7 @@ def made(*targets: str, data: str = "a.csv", **more: Any) -> tuple[FirstConfig, 
     return written, setup
 
 
-def told(*targets: str, **more: Any) -> str:
+def failure(*targets: str, **more: Any) -> str:
     with pytest.raises(Failure) as caught:
         write_config(more.pop("data", "a.csv"), targets, more.pop("task", None), None)
     (problem,) = caught.value.problems
@@ -125,8 +125,8 @@ def test_the_task_can_be_said() -> None:
     table("x,y", X, [0, 100, 500] * 20)
     assert found("y", task="classify").classes == {"0": 20, "100": 20, "500": 20}
     table("x,y,k", X, X, HALF)
-    assert "the target `y` holds fractions: they are no classes | --task regress" in told("y", task="classify")
-    assert "the target `k` holds text: it cannot be a regression" in told("k", task="regress")
+    assert "the target `y` holds fractions: they are no classes | --task regress" in failure("y", task="classify")
+    assert "the target `k` holds text: it cannot be a regression" in failure("k", task="regress")
 
 
 def test_several_targets() -> None:
@@ -229,27 +229,27 @@ def test_files_as_they_come() -> None:
 def test_what_cannot_be_begun() -> None:
     table("x,kind,same,y", X, [f"k{i}" for i in range(N)], ["a"] * N, HALF)
     help = "name the column to predict: --target NAME; the columns are x, kind, same, y"
-    assert told() == f"what is to be predicted is not said | {help}"
-    assert "the file has no column `z` | the columns are x, kind" in told("z")
-    assert "has 60 different values in 60 rows: a class of a single row cannot be learned" in told("kind")
-    assert "name a column whose values come back, --target NAME (there are x, same, y), or give rows" in told("kind")
-    assert "--task regress" not in told("kind")
+    assert failure() == f"what is to be predicted is not said | {help}"
+    assert "the file has no column `z` | the columns are x, kind" in failure("z")
+    assert "has 60 different values in 60 rows: a class of a single row cannot be learned" in failure("kind")
+    assert "name a column whose values come back, --target NAME (there are x, same, y), or give rows" in failure("kind")
+    assert "--task regress" not in failure("kind")
     table("x,kind", X, range(N))
-    assert told("kind", task="classify").endswith("; --task regress predicts numbers as values")
+    assert failure("kind", task="classify").endswith("; --task regress predicts numbers as values")
     table("x,kind,same,y", X, [f"k{i}" for i in range(N)], ["a"] * N, HALF)
-    assert "is `a` in every row: there is nothing to tell apart" in told("same")
+    assert "is `a` in every row: there is nothing to tell apart" in failure("same")
     table("id,y", range(N), HALF)
-    assert "no column is left to learn from" in told("y")
-    assert "no such file: b.csv | did you mean `a.csv`?" in told("y", data="b.csv")
+    assert "no column is left to learn from" in failure("y")
+    assert "no such file: b.csv | did you mean `a.csv`?" in failure("y", data="b.csv")
     table("x,y", [*X[:50], "oops", *X[51:]], HALF)
-    assert "column `x`: `oops` is not a number" in told("y")
+    assert "column `x`: `oops` is not a number" in failure("y")
 
 
 def test_a_file_is_never_overwritten() -> None:
     table("x,y", X, HALF)
     first = write_config("a.csv", ["y"], None, None)
     assert first.file == Path("a.yaml")
-    assert told("y") == "a.yaml is there already | choose another place with --out, or overwrite it with --force"
+    assert failure("y") == "a.yaml is there already | choose another place with --out, or overwrite it with --force"
     Path("sub").mkdir()
     other = write_config("a.csv", ["y"], None, Path("sub/b.yaml"))
     assert "path: ../a.csv" in other.text
@@ -266,7 +266,7 @@ def test_a_file_is_never_overwritten() -> None:
 def test_a_source_spelled_out_and_arrays() -> None:
     table("x,y", ["oops" if i == 50 else v for i, v in enumerate(X)], HALF)
     data = "{type: csv, path: a.csv, target: y, text: [x]}"
-    assert told(data=data).startswith("a.csv: no column is left to learn from: x")
+    assert failure(data=data).startswith("a.csv: no column is left to learn from: x")
     np.savez("b.npz", x=CHANCE.normal(size=(N, 3)), y=[0, 1] * 30)
     written = write_config("b.npz", [], None, None)
     assert set_up(Path("b.yaml")).network_plan.x == (3,)

@@ -74,16 +74,16 @@ def test_as_good_as_the_usual_pipeline(case: Case, tmp_path: Path) -> None:
     file = file_of(case, tmp_path)
     with open(file, "rb") as lines:
         columns, rows = next(lines).count(case.sep.encode()) + 1, sum(1 for _ in lines)
-    begun = good(bpcli(tmp_path, "init", file.name, "--target", case.target))
+    written = good(bpcli(tmp_path, "init", file.name, "--target", case.target))
     checked = good(bpcli(tmp_path, "check", f"{case.name}.yaml"))
     ours: dict[str, list[float]] = {}
     theirs: dict[str, list[float]] = {}
-    times, most = np.zeros(3), max(begun.mib, checked.mib)
+    times, most = np.zeros(3), max(written.mib, checked.mib)
     for seed in range(case.seeds):
         run = f"run{seed}"
         trained = good(bpcli(tmp_path, "train", f"{case.name}.yaml", "--set", f"seed={seed}", "--out", run, "--quiet"))
-        told = good(bpcli(tmp_path, "eval", run, "--split", "test", "--json"))
-        report = json.loads(told.out)
+        evaluated = good(bpcli(tmp_path, "eval", run, "--split", "test", "--json"))
+        report = json.loads(evaluated.out)
         for name, value in report["metrics"].items():
             ours.setdefault(name, []).append(value)
         if not case.regression:  # over all classes, as theirs
@@ -93,14 +93,14 @@ def test_as_good_as_the_usual_pipeline(case: Case, tmp_path: Path) -> None:
         start = time.process_time()
         for name, value in usual(case, file, test, kept, seed).items():
             theirs.setdefault(name, []).append(value)
-        times += trained.busy, told.busy, time.process_time() - start
-        most = max(most, trained.mib, told.mib)
+        times += trained.busy, evaluated.busy, time.process_time() - start
+        most = max(most, trained.mib, evaluated.mib)
     train, judge, them = times / case.seeds
     for name in case.figures():
         mine, other = np.array(ours[name]), np.array(theirs[name])
         apart = float((mine - other).std() / np.sqrt(len(mine)))
         found = f"{mine.mean():.4f} | {other.mean():.4f} | {mine.mean() - other.mean():+.4f} ± {apart:.4f}"
-        spent = f"{begun.busy:.1f} | {checked.busy:.1f} | {train:.1f} | {judge:.1f} | {them:.1f} | {most:.0f}"
+        spent = f"{written.busy:.1f} | {checked.busy:.1f} | {train:.1f} | {judge:.1f} | {them:.1f} | {most:.0f}"
         print(f"\n| {case.name} | {rows:,} | {columns} | {case.seeds} | {name} | {found} | {spent} |")  # noqa: T201
     for name in case.figures():
         assert np.mean(ours[name]) > np.mean(theirs[name]) - BELOW
