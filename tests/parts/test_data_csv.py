@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from bpcli.family import Table
 from bpcli.family.part import dump
 from bpcli.parts.data import Csv, cells
+from bpcli.parts.data.columns import ColumnRequest
 from bpcli.parts.data.csv import file as csvfile
 from bpcli.parts.data.csv import parse as parsing
 from bpcli.parts.data.csv import read as csvread
@@ -163,9 +164,8 @@ def test_prediction_ignores_the_target() -> None:
 
 def test_a_later_file_is_read_as_the_first_was() -> None:
     Path("a.csv").write_text("extra,code,x\n,1,5\n?,2,6\n")
-    table = source("a.csv", drop=["gone"]).load_columns(
-        Path("."), {"x": "number", "code": "text", "lost": "number"}, need_target=False
-    )
+    request = ColumnRequest({"x": "number", "code": "text", "lost": "number"}, need_target=False)
+    table = source("a.csv", drop=["gone"]).load_columns(Path("."), request)
     assert table.order == ("code", "x")
     assert table.texts["code"].tolist() == ["1", "2"]
     assert table.numbers.tolist() == [[5], [6]]

@@ -13,6 +13,7 @@ from bpcli.family import Table
 from bpcli.family.part import dump
 from bpcli.family.plan import Array
 from bpcli.parts.data import Csv, cells
+from bpcli.parts.data.columns import ColumnRequest
 from bpcli.parts.data.csv import file as csvfile
 from bpcli.parts.data.csv import read as csvread
 from bpcli.parts.data.targets import distinct
@@ -178,7 +179,7 @@ def test_chunks_join_with_gaps(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_weights() -> None:
     table = load("a,w,y\n1,0.5,0\n2,3,1\n", weight="w")
     assert (table.names, table.weight is not None and table.weight.tolist()) == (("a",), [0.5, 3])
-    later = source("a,y\n1,0\n", weight="w").load_columns(Path("."), {"a": "number"})
+    later = source("a,y\n1,0\n", weight="w").load_columns(Path("."), ColumnRequest({"a": "number"}))
     assert later.weight is None
     assert [w.text for w in later.warnings] == ["a.csv has no column `w`: every row counts the same"]
     assert source("a,w\n1,0\n", weight="w").load(Path("."), need_target=False).weight is None
@@ -186,9 +187,9 @@ def test_weights() -> None:
 
 def test_columns_aside() -> None:
     here = source("a,fold,y\n1,train,0\n2,test,1\n", drop=["fold"])
-    table = here.load_columns(Path("."), {}, aside=("fold",), hidden=("fold",))
+    table = here.load_columns(Path("."), ColumnRequest(aside=("fold",), hidden=("fold",)))
     assert (table.names, table.aside["fold"].tolist()) == (("a",), ["train", "test"])
-    both = source("a,day,y\n1,7,0\n2,8,1\n").load_columns(Path("."), {}, aside=("day",))
+    both = source("a,day,y\n1,7,0\n2,8,1\n").load_columns(Path("."), ColumnRequest(aside=("day",)))
     assert (both.names, both.aside["day"].tolist()) == (("a", "day"), ["7", "8"])
 
 
@@ -249,11 +250,11 @@ def test_large_files_are_kept_as_float32(monkeypatch: pytest.MonkeyPatch) -> Non
     far = 1.7e9 + rng.integers(0, 86400, 700)
     near = rng.normal(size=700)
     content = "t,a,y\n" + "".join(f"{t},{a!r},{k}\n" for t, a, k in zip(far, near.tolist(), range(700), strict=True))
-    exact = source(content).load_columns(Path("."), {}, compact=True)
+    exact = source(content).load_columns(Path("."), ColumnRequest(compact=True))
     assert (exact.numbers.dtype, exact.pivot) == (np.float64, None)
     monkeypatch.setattr(csvread, "LARGE_FILE_BYTES", 0)
     monkeypatch.setattr(csvread, "NUMBERS_PARSED_AT_ONCE", 300)
-    small = source(content).load_columns(Path("."), {}, compact=True)
+    small = source(content).load_columns(Path("."), ColumnRequest(compact=True))
     assert small.numbers.dtype == np.float32
     assert small.pivot is not None
     assert small.pivot[0] > 1.6e9
@@ -273,7 +274,7 @@ def test_every_row_is_read_once(rows: int, monkeypatch: pytest.MonkeyPatch) -> N
         content = "a,y\n" + "".join(f"{i},{i}\n{'' if i % 7 else chr(10)}" for i in range(rows))
         table = load(gzip.compress(content.encode()) if name.endswith("gz") else content, name)
         assert table.numbers[:, 0].tolist() == list(range(rows))
-        again = source(content).load_columns(Path("."), {}, compact=True)
+        again = source(content).load_columns(Path("."), ColumnRequest(compact=True))
         assert again.numbers[:, 0].tolist() == list(range(rows))
 
 

@@ -86,6 +86,29 @@ Treatments = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class ColumnRequest:
+    """What is to be read of a file.
+
+    For a model that was trained on the columns `kinds` names, only they (and the targets) are read, as the kinds they
+    had and with the rules that `missing` has for them; others may hold anything, and what the file lacks is left for
+    the model to miss. Columns `aside` are read as text too, and `hidden` ones are no inputs; `compact` keeps large
+    numbers of rows as float32.
+    """
+
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+    need_target: bool = True
+    missing: Mapping[str, Missing] = field(default_factory=dict)
+    aside: Sequence[str] = ()
+    hidden: Sequence[str] = ()
+    compact: bool = False
+
+    @property
+    def is_later(self) -> bool:
+        """Whether the file follows another one, which has set the columns."""
+        return bool(self.kinds) or not self.need_target
+
+
 @dataclass
 class LoadedColumns:
     """Columns by name, one row each: float64 (N,) with NaN where a value is missing, or text (N,) with "" there.
@@ -166,10 +189,10 @@ class ColumnSource(Source):
         own = self.columns.get(name)
         return own.kind if own is not None and own.kind is not None else "text" if name in self.text else None
 
-    def rule(self, name: str, trained: Mapping[str, Missing] | None, *, is_input: bool) -> Missing:
+    def rule(self, name: str, trained: Mapping[str, Missing], *, is_input: bool) -> Missing:
         """Returns what is done where a column has no value: as a model was `trained`, or as the settings say."""
         own = self.treatment(name).missing or "error" if is_input else self.target_missing(name)
-        return (trained or {}).get(name) or own
+        return trained.get(name) or own
 
     @classmethod
     def of_file(cls, path: str, like: Source | None, *, need_target: bool, row: Shape, root: Path) -> Self:
@@ -180,24 +203,11 @@ class ColumnSource(Source):
         return super().of_file(path, like, need_target=need_target, row=row, root=root)
 
     def load(self, root: Path, *, need_target: bool = True) -> Table:
-        return self.load_columns(root, {}, need_target=need_target)
+        return self.load_columns(root, ColumnRequest(need_target=need_target))
 
     @abstractmethod
-    def load_columns(
-        self,
-        root: Path,
-        kinds: Mapping[str, Kind],
-        *,
-        need_target: bool = True,
-        missing: Mapping[str, Missing] | None = None,
-        aside: Sequence[str] = (),
-        hidden: Sequence[str] = (),
-        compact: bool = False,
-    ) -> Table:
-        """Returns what `load` does, for a model that was trained on the columns `kinds` names: only they (and the
-        targets) are read, as the kinds they had and with the rules that `missing` has for them; others may hold
-        anything. What the file lacks is left for the model to miss. Columns `aside` are read as text too, and `hidden`
-        ones are no inputs; `compact` keeps large numbers of rows as float32."""
+    def load_columns(self, root: Path, request: ColumnRequest) -> Table:
+        """Returns the rows, with the columns that are requested."""
 
     def table(
         self,

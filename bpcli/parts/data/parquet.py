@@ -14,6 +14,7 @@ from bpcli.family import Table
 from bpcli.family.plan import Array, Sample
 from bpcli.family.source import Kind, Missing
 from bpcli.parts.data.columns import (
+    ColumnRequest,
     ColumnSource,
     LoadedColumns,
     complete_rows,
@@ -49,30 +50,20 @@ class Parquet(ColumnSource):
     def files(self, root: Path) -> tuple[Path, ...]:
         return (root / self.path,)
 
-    def load_columns(
-        self,
-        root: Path,
-        kinds: Mapping[str, Kind],
-        *,
-        need_target: bool = True,
-        missing: Mapping[str, Missing] | None = None,
-        aside: Sequence[str] = (),
-        hidden: Sequence[str] = (),
-        compact: bool = False,
-    ) -> Table:
+    def load_columns(self, root: Path, request: ColumnRequest) -> Table:
+        kinds, need_target, aside = request.kinds, request.need_target, request.aside
         path = locate(root, self.path)
         file = _opened(path)
-        later = bool(kinds) or not need_target
         names = tuple(file.schema_arrow.names)
         targets = self.target if need_target else ()
-        declared = () if later else (*self.drop, *self.text, *self.columns)
+        declared = () if request.is_later else (*self.drop, *self.text, *self.columns)
         if need_target and not targets:
             raise no_target(names, path)
         for key, wanted in (("target", targets), ("columns", declared), ("split", aside)):
             for name in wanted:
                 if name not in names:
                     raise missing_column(name, key, names, path)
-        ignored = {*self.drop, *self.target, *([self.weight] if self.weight else []), *hidden}
+        ignored = {*self.drop, *self.target, *([self.weight] if self.weight else []), *request.hidden}
         order = [n for n in names if n not in ignored and (not kinds or n in kinds)]
         if not order and not kinds:
             raise no_inputs(path)
@@ -84,7 +75,7 @@ class Parquet(ColumnSource):
         for n in targets:  # a label may be a date or a boolean; a number never is
             used[n] = "number" if used[n] == "number" else "text"
         columns = {n: _column(table, n, kind, path) for n, kind in used.items()}
-        rules = {n: self.rule(n, missing, is_input=n not in last) for n in used}
+        rules = {n: self.rule(n, request.missing, is_input=n not in last) for n in used}
         found = _without_gaps(columns, {n: _column(table, n, "text", path) for n in aside}, rules, path)
         if len(set(map(len, found.columns.values())) - {0}) == 0:
             raise data_error("the file has no rows", path, code="no-rows")

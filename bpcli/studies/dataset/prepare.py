@@ -17,7 +17,7 @@ from bpcli.config.data import Data
 from bpcli.family import Source, Table
 from bpcli.family.plan import Array
 from bpcli.numeric.lazy_rows import ComputedRows
-from bpcli.parts.data.columns import ColumnSource
+from bpcli.parts.data.columns import ColumnRequest, ColumnSource
 from bpcli.records.training import ColumnRow, Failure, Problem, SplitRow
 from bpcli.studies.dataset.fit import labels_of
 from bpcli.studies.dataset.in_memory import InMemoryRows
@@ -132,8 +132,8 @@ def prepare_for(
             missing |= dict.fromkeys(source.target, "drop")
         if need_target and preprocessor.labels != "one-hot":
             kinds |= dict.fromkeys(source.target, "text" if preprocessor.labels == "text" else "number")
-        compact = np.dtype(dtype) == np.float32
-        table = source.load_columns(root, kinds, need_target=need_target, missing=missing, compact=compact)
+        request = ColumnRequest(kinds, need_target, missing, compact=np.dtype(dtype) == np.float32)
+        table = source.load_columns(root, request)
     else:
         table = source.load(root, need_target=need_target)
     target = preprocessor.encode_target(table, dtype) if need_target else None
@@ -164,7 +164,7 @@ def _open(
     source, names = data.train, () if data.split is None else (data.split.by[1],)
     if isinstance(source, ColumnSource):
         hidden = () if data.split is None or data.split.time is not None else names
-        table = source.load_columns(root, {}, aside=names, hidden=hidden, compact=compact)
+        table = source.load_columns(root, ColumnRequest(aside=names, hidden=hidden, compact=compact))
     elif data.split is not None:
         text = f"split goes by a column, and {source.kind} has no named columns"
         raise Failure(Problem(text, code="split", path=("data", "split"), help="leave `split` out"))

@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 from bpcli.family import Table
 from bpcli.family.plan import Array, Sample
 from bpcli.family.source import Kind, Missing
-from bpcli.parts.data.columns import ColumnSource, LoadedColumns, missing_column, no_inputs, no_target
+from bpcli.parts.data.columns import ColumnRequest, ColumnSource, LoadedColumns, missing_column, no_inputs, no_target
 from bpcli.parts.data.csv.file import FILL_ADVICE, CsvFormat, CsvLayout, scan_layout, with_position
 from bpcli.parts.data.csv.read import NumberColumns, ParsedColumns, read_columns, read_numbers
 from bpcli.parts.data.files import data_error, locate
@@ -80,30 +80,20 @@ class Csv(ColumnSource):
     def files(self, root: Path) -> tuple[Path, ...]:
         return (root / self.path,)
 
-    def load_columns(
-        self,
-        root: Path,
-        kinds: Mapping[str, Kind],
-        *,
-        need_target: bool = True,
-        missing: Mapping[str, Missing] | None = None,
-        aside: Sequence[str] = (),
-        hidden: Sequence[str] = (),
-        compact: bool = False,
-    ) -> Table:
+    def load_columns(self, root: Path, request: ColumnRequest) -> Table:
+        kinds, need_target, later = request.kinds, request.need_target, request.is_later
         path = locate(root, self.path)
         layout = scan_layout(path, CsvFormat(self.delimiter, self.header, self.encoding, self.decimal, self.comment))
         names = layout.names
         targets = self._find(layout, self.target, "target") if need_target else ()
         if need_target and not targets:
             raise no_target(names, path)
-        later = bool(kinds) or not need_target  # a file that another one has set the columns of
         texts = self._find(layout, self.text, "text", optional=later)
         self._find(layout, tuple(self.columns), "columns", optional=later)
         weights = self._find(layout, (self.weight,) if self.weight else (), "weight", optional=later)
-        read_aside = self._find(layout, aside, "split")
+        read_aside = self._find(layout, request.aside, "split")
         ignored = {*self._find(layout, self.drop, "drop", optional=later), *targets, *weights}
-        ignored |= {i for i in read_aside if names[i] in hidden}
+        ignored |= {i for i in read_aside if names[i] in request.hidden}
         if later:
             ignored.update(self._find(layout, self.target, "target", optional=True))
         order = [i for i in range(len(names)) if i not in ignored and (not kinds or names[i] in kinds)]
@@ -118,12 +108,12 @@ class Csv(ColumnSource):
         for i in targets:  # a label may be a date or `yes`; a number never is
             used[i] = "number" if used[i] == "number" else "text"
         used |= dict.fromkeys(last[len(targets) :], "number")
-        rules = {i: self.rule(names[i], missing, is_input=i not in last) for i in used}
+        rules = {i: self.rule(names[i], request.missing, is_input=i not in last) for i in used}
         advice = FILL_ADVICE
         if kinds:
             advice = "the rules are those of training, and none is there: fill the cell in, or train with "
             advice += "`missing: median`"
-        numbers, cells = _read(layout, used, rules, order, last, read_aside, compact, advice)
+        numbers, cells = _read(layout, used, rules, order, last, read_aside, request.compact, advice)
         found = LoadedColumns(
             columns={names[i]: column for i, column in cells.columns.items()},
             aside={names[i]: cells.raw[i] for i in read_aside},
