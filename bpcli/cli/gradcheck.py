@@ -43,7 +43,7 @@ def gradcheck(
     from bpcli.render.gradcheck import gradcheck_report, part_table
     from bpcli.render.json_text import dumps
     from bpcli.studies.custom.load import load
-    from bpcli.studies.gradcheck.check import check_gradients, target_of
+    from bpcli.studies.gradcheck.check import check_gradients
     from bpcli.studies.gradcheck.check_parts import check_own, check_registry
     from bpcli.studies.gradcheck.external import check_external
     from bpcli.studies.trace.open import TracedRows, open_target
@@ -60,7 +60,7 @@ def gradcheck(
     if subject is not None:
         with waiting("checking"):
             opened = open_target(subject, TracedRows(batch=True), set_ or ())
-            reports = [check_external(target_of(opened), external) if external else check_gradients(opened, seed)]
+            reports = [check_external(opened, external) if external else check_gradients(opened, seed)]
     else:
         with waiting("checking"):
             reports = [check_own(leaf, seed) for leaf in mine]

@@ -64,19 +64,12 @@ class GradcheckTarget:
     warnings: tuple[Problem, ...] = ()
 
 
-def target_of(subject: TraceTarget) -> GradcheckTarget:
-    """A network with its rows, as a config or a run gives it."""
-    s = subject
-    return GradcheckTarget(s.name, s.objective, s.x, s.t, s.weights, s.rows, s.warnings)
-
-
 @dataclass(eq=False)
 class Gradcheck:
     """A gradient check under way."""
 
-    subject: GradcheckTarget
+    subject: TraceTarget | GradcheckTarget
     seed: int = 0
-    progress: Callable[[str], None] = lambda text: None
     tensor_rows: dict[tuple[str, str], list[TensorRow]] = field(default_factory=dict)
     mismatches: dict[str, tuple[ForwardMismatch, str]] = field(default_factory=dict)
     findings: dict[str, Finding] = field(default_factory=dict)
@@ -95,7 +88,7 @@ class Gradcheck:
         self.states = snapshot(self.network.states)
 
     def report(self) -> GradcheckReport:
-        """Everything, in order: layers alone, the ends, the whole, the laws."""
+        """Everything, in order: each layer alone, the loss and the penalties, the whole network, the laws."""
         began = time.perf_counter()
         with np.errstate(all="ignore"):
             self._load()
@@ -103,13 +96,9 @@ class Gradcheck:
             self.batch.forward(True)
             inputs = {link.path: link.frame.x.copy() for link in self.batch.chain.walk()}
             for link in self.batch.chain.walk():
-                self.progress(link.path)
                 self._check_layer(link, inputs[link.path])
-            self.progress("loss")
             self._check_loss_and_penalties()
-            self.progress("whole network")
             self._check_network()
-            self.progress("laws")
             self._reset()
             self._load()
             found = laws(self.objective, self.batch, self.subject.x, self.subject.t, self.seed)
@@ -155,9 +144,7 @@ class Gradcheck:
         for name in points:
             self._reset()
             point = LayerPoint(self.network, self.batch.chain, link, name, x if name == DATA else None, self.seed)
-            mismatch = point.forward_mismatch()
-            if mismatch is not None:
-                self.mismatches.setdefault(f"{link.path}.{mismatch.name}", (mismatch, name))
+            self._check_forward(link.path, point, name)
             cost = _forward_seconds(link.planned, self.n)
             effort = _effort(cost, THOROUGH_SECONDS if name == RANDOM else BRIEF_SECONDS)
             if point.all_stated:  # the equations look at every entry, and the whole objective does again
@@ -209,7 +196,7 @@ class Gradcheck:
             self._check_forward(penalty.tensor, penalty, penalty.name)
             self._record(ask_witnesses(penalty.probe(), Effort(), self.rng), lambda p=penalty: self._penalty_clues(p))  # type: ignore[misc]
 
-    def _check_forward(self, where: str, point: LossPoint | PenaltyPoint, name: str) -> None:
+    def _check_forward(self, where: str, point: LayerPoint | LossPoint | PenaltyPoint, name: str) -> None:
         mismatch = point.forward_mismatch()
         if mismatch is not None:
             self.mismatches.setdefault(f"{where}.{mismatch.name}", (mismatch, name))
@@ -366,8 +353,6 @@ def _effort(cost: float, budget: float) -> Effort:
     return Effort(min(2000, stepped), min(25_000, differences), 500, directions)
 
 
-def check_gradients(
-    subject: TraceTarget | GradcheckTarget, seed: int = 0, progress: Callable[[str], None] = lambda text: None
-) -> GradcheckReport:
-    """The verdict on every gradient of a network; `progress` is called with what is looked at next."""
-    return Gradcheck(subject if isinstance(subject, GradcheckTarget) else target_of(subject), seed, progress).report()
+def check_gradients(subject: TraceTarget | GradcheckTarget, seed: int = 0) -> GradcheckReport:
+    """The verdict on every gradient of a network; `seed` is that of the points it is checked at."""
+    return Gradcheck(subject, seed).report()

@@ -18,10 +18,10 @@ from bpcli.family.part import near
 from bpcli.family.plan import Array
 from bpcli.records.gradcheck import Finding, GradcheckReport, TensorRow
 from bpcli.records.training import Exit, Failure, Problem
-from bpcli.studies.gradcheck.check import GradcheckTarget
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence
 from bpcli.studies.gradcheck.find_mistake import Clues, find_mistake, gradient_hypotheses
 from bpcli.studies.gradcheck.forward_equations import loss_program
+from bpcli.studies.trace.open import TraceTarget
 from bpcli.studies.witness.cases import equation_env, layer_program
 from bpcli.studies.witness.witness import differences, max_abs
 
@@ -31,7 +31,7 @@ RATIO_RTOL = 1e-5  # how far one factor between all tensors may vary
 VAGUE_CODES = ("unknown", "some")  # findings that name no cause
 
 
-def check_external(subject: GradcheckTarget, file: Path) -> GradcheckReport:
+def check_external(subject: TraceTarget, file: Path) -> GradcheckReport:
     """The gradients of an .npz file, `<layer>.d<param>`, against ours.
 
     The file may bring the rows `x` and `t` and the weights `<layer>.<param>` that they were computed with, and the
@@ -129,7 +129,7 @@ def _check_names(
         raise Failure(Problem(f"{file}: x and t go together", code="batch", help="save both, or neither"))
 
 
-def _loaded(subject: GradcheckTarget, file: Path, arrays: Mapping[str, Array]) -> tuple[Objective, Batch]:
+def _loaded(subject: TraceTarget, file: Path, arrays: Mapping[str, Array]) -> tuple[Objective, Batch]:
     """Our network with the weights and the rows of the file, where it brings them."""
     objective, x, t = subject.objective, subject.x, subject.t
     if "x" in arrays:

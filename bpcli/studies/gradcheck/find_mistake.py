@@ -92,8 +92,9 @@ def _found(a: Array, n: Array, clues: Clues) -> Words:
     hypotheses = _matching(a, n, clues.hypotheses) if whole and clues.hypotheses is not None else []
     if placed is not None and not (hypotheses and hypotheses[0].code == "edge"):
         return placed
-    ratio = _constant(a[seen], n[seen], clues.rtol)
-    key, plain = _in_words(ratio, clues) if ratio is not None else ("", None)
+    ratio = _multiple(a[seen], n[seen], clues.rtol)
+    constant = ratio is not None and abs(ratio - 1) >= max(1e-7, clues.rtol)
+    key, plain = _in_words(ratio, clues) if ratio is not None and constant else ("", None)
     if plain is not None:
         hypotheses = [h for h in hypotheses if h.code != "cut"]
         plain = None if hypotheses and key in UNLIKELY else plain
@@ -175,12 +176,6 @@ def _mixed(n: Array, clues: Clues) -> Iterator[Words]:
 
 
 # ------------------------------------------------------------------------------------------------------- of the numbers
-def _constant(a: Array, n: Array, rtol: float = RATIO_RTOL) -> float | None:
-    """The ratio a / n where it is the same everywhere, other than 1; None where it varies."""
-    ratio = _multiple(a, n, rtol)
-    return None if ratio is None or abs(ratio - 1) < max(1e-7, rtol) else ratio
-
-
 def _multiple(a: Array, n: Array, rtol: float = RATIO_RTOL) -> float | None:
     """The c of a = c n, other than 0; None where there is none."""
     largest = float(np.abs(n).max(initial=0.0))

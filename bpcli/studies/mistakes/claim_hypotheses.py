@@ -1,7 +1,7 @@
 """The mistakes that people make in a derivation: what each would have given.
 
-Nothing here is made for one layer or one loss: a slip is a change of the equation itself, of the arrays it reads, or of
-its result. Which of them was made is for `marking` to find; a number that none of them gives stays unexplained.
+Nothing here is made for one layer or one loss: a mistake is a change of the equation itself, of the arrays it reads, or
+of its result. Which of them was made is for `marking` to find; a number that none of them gives stays unexplained.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ CLASSIC = (
     "rows", "rows-twice", "outputs", "outputs-twice", "dropped-input", "dropped-bias", "learning-rate", "old-weight",
     "activation", "half-chain", "penalty", "rounding",
 )  # fmt: skip
-"""The codes of what is tried first, in this order; all other slips come after these."""
+"""The codes of what is tried first, in this order; all other mistakes come after these."""
 
 OF_PROGRAMS = ("edge", "unbiased")
-"""Slips of those who write code, not of those who derive by hand."""
+"""Mistakes of those who write code, not of those who derive by hand."""
 
 MAX_ENTRIES_BY_TERM = 4096  # in larger arrays sums are not tried term by term
 
@@ -51,8 +51,8 @@ class ClaimHypotheses:
         self.rows, self.outputs = len(loss), loss.shape[-1]
 
     def of(self, key: Key, values: Values, later: Callable[[], Values]) -> Iterator[Hypothesis]:
-        """All guesses at a node; `values` are the arrays of the step, and `later()` those of the whole of it, to its
-        end."""
+        """All hypotheses at a node; `values` are the arrays of the step as far as that node, and `later()` those of the
+        whole of it."""
         own = values[key]
         stage = self.graph.nodes[key].stage if key in self.graph.nodes else Stage.REPEAT
         yield from self._scaled(own, stage)
@@ -69,7 +69,7 @@ class ClaimHypotheses:
                 yield from self._slopes(node, env)
                 yield from self._other_arrays(node, env, values, later)
             yield from self._long(node, env)
-            yield from self._slipped(node, node.grid, env)
+            yield from self._single_mistakes(node, node.grid, env)
             yield from self._renewed(node, env)
             yield from self._rounded(node, env)
 
@@ -102,8 +102,8 @@ class ClaimHypotheses:
             return
         text = f"the slope of {kind} is forgotten: the error is passed on as it arrives"
         yield Hypothesis("no-slope", text, env["dy"])
-        given = {n: v for n, v in env.items() if n not in program.names}
-        at_a = program.run({**given, "x": env["y"]}, ["dx"])["dx"]
+        inputs = {n: v for n, v in env.items() if n not in program.names}
+        at_a = program.run({**inputs, "x": env["y"]}, ["dx"])["dx"]
         yield Hypothesis("slope-at-a", f"the slope of {kind} is taken at its output a; it belongs at its input z", at_a)
         if "y" in reads(node.grid.equation):
             text = f"the slope of {kind} is written by its output a, and the input z is put in"
@@ -128,13 +128,13 @@ class ClaimHypotheses:
             other = self.graph.nodes[before]
             if other.block.kind not in Activation.registry:
                 continue
-            told = self.graph.env(other, values)[name]
-            if np.shape(told) == np.shape(env[name]):
+            other_value = self.graph.env(other, values)[name]
+            if np.shape(other_value) == np.shape(env[name]):
                 kind = other.block.kind
                 code, text = ("activation", f"its input is taken before {kind}, which is not applied")
                 if name == "dy":
                     code, text = "no-slope", f"the slope of {kind} is forgotten: the error is taken as it arrives there"
-                yield Hypothesis(code, text, node.grid.value({**env, name: told}))
+                yield Hypothesis(code, text, node.grid.value({**env, name: other_value}))
 
     def _renewed(self, node: GraphNode, env: Mapping[str, Any]) -> Iterator[Hypothesis]:
         """What is updated in place of what is not yet, or the other way round."""
@@ -161,8 +161,8 @@ class ClaimHypotheses:
 
     # ------------------------------------------------------------------------------------------------ of the equation
     def _long(self, node: GraphNode, env: Mapping[str, Any]) -> Iterator[Hypothesis]:
-        """Where an equation has a long form, with a slope for each step of the chain: slips in that, and a chain that
-        stops before its end."""
+        """Where an equation has a long form, with a slope for each step of the chain: mistakes in that, and a chain
+        that stops before its end."""
         block, name = node.block, node.key[2]
         if block.part == "loss":
             equations = self.graph.target.objective.loss.equations(False)
@@ -173,20 +173,20 @@ class ClaimHypotheses:
             return
         if not any(eq.detail == "path" for eq in equations) or name != "dx":
             return
-        given = {n: v for n, v in env.items() if n not in block.program.names}
-        shapes = {n: np.shape(v) for n, v in given.items() if np.ndim(v)} | {"dx": np.shape(env["dx"])}
-        scalars = {n: v for n, v in given.items() if not np.ndim(v)}
+        inputs = {n: v for n, v in env.items() if n not in block.program.names}
+        shapes = {n: np.shape(v) for n, v in inputs.items() if np.ndim(v)} | {"dx": np.shape(env["dx"])}
+        scalars = {n: v for n, v in inputs.items() if not np.ndim(v)}
         program = compile_equations(equations, shapes, scalars, detail="path")
-        full = program.complete(given)
+        full = program.complete(inputs)
         for grid in program.grids:
             if grid.name != "dx" and gradient_of(grid.name, full) and full[grid.name].shape == env["dx"].shape:
                 text = f"it is the slope of the loss by {grid.name[1:]}, not by what {grid.name[1:]} is computed from"
                 yield Hypothesis("half-chain", text, full[grid.name])
             if grid.name == "dx":
-                yield from self._slipped(node, grid, full)
+                yield from self._single_mistakes(node, grid, full)
 
-    def _slipped(self, node: GraphNode, grid: Grid, env: Mapping[str, Any]) -> Iterator[Hypothesis]:
-        """One slip in the equation itself."""
+    def _single_mistakes(self, node: GraphNode, grid: Grid, env: Mapping[str, Any]) -> Iterator[Hypothesis]:
+        """One mistake in the equation itself."""
         for mistake in single_mistakes(grid, env, MAX_ENTRIES_BY_TERM):
             if mistake.kind in OF_PROGRAMS:
                 continue

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -37,10 +37,8 @@ class Hypothesis:
     value: Array
 
 
-class Wording(Protocol):
-    """Words a kind of mistake: returns its code and its sentence."""
-
-    def __call__(self, kind: str, /, *pieces: str, **details: object) -> tuple[str, str]: ...
+Wording = Callable[..., tuple[str, str]]
+"""The code and the sentence of a mistake, from its kind, the pieces that it concerns and its details."""
 
 
 @dataclass(eq=False)
@@ -84,7 +82,7 @@ class GradientHypotheses:
 
     def gradient_for(self, name: str, value: Array) -> Array:
         """The gradient as it should be, for another array `name`."""
-        return self.program.run({**self._given(), name: value}, [self.target])[self.target]
+        return self.program.run({**self._inputs(), name: value}, [self.target])[self.target]
 
     def cut_off(self, kernel: Array) -> Iterator[Hypothesis]:
         """Where the gradient `kernel` would be that of the equations, but for one array cut off at a bound."""
@@ -106,7 +104,7 @@ class GradientHypotheses:
                     yield Hypothesis(*self.words("cut", array=name, side=side, bound=bound), kernel)
 
     # ----------------------------------------------------------------------------------------------------- evaluation
-    def _given(self) -> dict[str, Any]:
+    def _inputs(self) -> dict[str, Any]:
         return {name: value for name, value in self.known.items() if name not in self.program.names}
 
     def _backward(self) -> set[str]:
@@ -153,7 +151,7 @@ class GradientHypotheses:
         if self.target != "dx" or self.params or x is None or y is None or dy is None or np.shape(x) != np.shape(y):
             return
         yield Hypothesis(*self.words("no-slope"), np.asarray(dy))
-        forward_at_y = self.program.run({**self._given(), "x": y}, [self.forward])
+        forward_at_y = self.program.run({**self._inputs(), "x": y}, [self.forward])
         yield from self._try(self.words("slope-at-y"), {"x": y, **forward_at_y})
         yield from self._try(self.words("slope-at-x"), {"y": x})
         yield from self._try(self.words("from-gradient"), {"x": dy})

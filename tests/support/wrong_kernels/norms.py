@@ -43,13 +43,13 @@ NORMED: list[tuple[str, Callable[..., Any], str, str]] = [
 and what gradcheck must say of it in batch_norm, and in layer_norm."""
 
 
-def in_training(owner: Any, mistake: Formula) -> Any:
-    """A backward whose dx is `mistake` in training."""
+def with_dx(owner: Any, mistake: Formula) -> Any:
+    """A backward whose dx is `mistake`; of batch_norm in training alone, as evaluation has another."""
     honest = owner.backward
 
     def backward(self: Any, f: Frame, train: bool) -> None:
         honest(self, f, train)
-        if self.affine and train:
+        if self.affine and (train or owner is not BatchNorm):
             f.dx[...] = np.reshape(mistake(self, f), f.dx.shape)
 
     return backward
@@ -90,14 +90,14 @@ for what, mistake, of_batch_norm, of_layer_norm in NORMED:
             continue  # which comes to the same: they are over rows
         kind = owner.model_fields["type"].default
         net = (kind, f"{kind}_1.dx", cause) if cause else ()
-        wrong(owner, *net, name=what)(in_training(owner, given(mistake)))
+        wrong(owner, *net, name=what)(with_dx(owner, given(mistake)))
 
 
 def over_the_batch_too(d: Array, xh: Array, r: Array, g: Array, mean: Formula, other: Formula) -> Array:
     return r * (g * d - mean(g * d).mean(0) - xh * mean(g * d * xh).mean(0))
 
 
-wrong(GroupNorm, name="over the batch too")(in_training(GroupNorm, of_groups(over_the_batch_too)))
+wrong(GroupNorm, name="over the batch too")(with_dx(GroupNorm, of_groups(over_the_batch_too)))
 
 
 def divided_by_one_less(s: Any, f: Frame) -> Any:
@@ -108,7 +108,7 @@ def divided_by_one_less(s: Any, f: Frame) -> Any:
 
 BATCH = "batch_norm", "batch_norm_1.dgamma", "x is read where xhat is meant"
 wrong(BatchNorm, "batch_norm", "batch_norm_1.dx", "- 1 and not by", name="N - 1 in backward")(
-    in_training(BatchNorm, divided_by_one_less)
+    with_dx(BatchNorm, divided_by_one_less)
 )
 for owner, gradient, what, mistake, net in (
     (BatchNorm, "dgamma", "of x, not of xhat", lambda s, f: rows(f.dy * f.x).sum(0), BATCH),
