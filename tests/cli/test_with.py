@@ -394,6 +394,15 @@ BAD: Mapping[str, tuple[str | bytes | None, int, str]] = {
         "12 | class Gain(Layer):\n"
         "   | ^^^^^^^^^^^^^^^^^^ help: import what its annotations name\n",
     ),
+    "names a type that it does not import": (
+        "from __future__ import annotations\n" + changed(GAIN, ('= "gain"\n', '= "gain"\n    size: Shape = ()\n')),
+        65,
+        "error: the settings of Gain cannot be read: name 'Shape' is not defined [declaration]\n"
+        " --> gain.py:12:1\n"
+        "   |\n"
+        "12 | class Gain(Layer):\n"
+        "   | ^^^^^^^^^^^^^^^^^^ help: write `from bpcli.custom import Shape` at the top\n",
+    ),
     "leaves a method out": (
         GAIN[: GAIN.index("    def backward")],
         65,

@@ -11,6 +11,7 @@ from bpcli.family import Initializer, Layer, Loss
 from bpcli.family.part import Part
 from bpcli.family.plan import WIDTHS, N, Param, Plan, Shape, Slot
 from bpcli.records.training import Failure, Problem
+from bpcli.studies.custom.imports import missing_name
 from bpcli.studies.custom.source_location import (
     class_position,
     families_of,
@@ -35,7 +36,9 @@ def class_problems(leaf: type[Part]) -> Iterator[Problem]:
             leaf.model_rebuild()
         except Exception as error:  # whatever stands in an annotation
             text = f"the settings of {leaf.__name__} cannot be read: {first_line(error)}"
-            yield problem_at(class_position(leaf), text, code="declaration", help="import what its annotations name")
+            help = missing_name(error) if isinstance(error, NameError) else ""
+            help = help or "import what its annotations name"
+            yield problem_at(class_position(leaf), text, code="declaration", help=help)
             return
     for old, new in RENAMED_MEMBERS.items():
         if old in vars(leaf) and any(new in vars(family) for family in families_of(leaf)):

@@ -36,22 +36,22 @@ CHECKS: Mapping[str, Check] = {
     "columns": useless_columns,
     "amounts": row_and_step_counts,
 }
-"""By name: causes before what they lead to."""
+"""The checks by the name that a symptom shows: causes before what they lead to."""
 
 
 def diagnose(
     path: Path, sets: Sequence[str] = (), *, trying: bool = False, data: str | None = None, root: Path | None = None
 ) -> DiagnoseReport:
-    """Looks at a config before it is trained, or at a run or a model with its trained weights; with `trying` measures
-    what each cure of a warning does. Raises Failure where there is nothing to look at.
+    """Examines a config before it is trained, or at a run or a model with its trained weights; with `trying` measures
+    what each remedy of a warning does. Raises Failure where there is nothing to look at.
 
-    Nothing is written, and the same file gives the same findings.
+    Nothing is written, and the same file gives the same symptoms.
     """
     return examine(open_context(path, sets, data, root), trying=trying)
 
 
 def examine(context: DiagnosisContext, *, trying: bool = False) -> DiagnoseReport:
-    """The report of a case."""
+    """Runs every check; returns the report, the most serious symptoms first."""
     began = time.perf_counter()
     found = [symptom for check in CHECKS.values() for symptom in check(context)]
     found.sort(key=lambda s: -SEVERITY[s.level])  # stable: causes stay before what they lead to
