@@ -57,7 +57,7 @@ def problem_of_later(preprocessor: Preprocessor, text: str, **settings: Any) -> 
     return caught.value.problems[0]
 
 
-def test_what_later_files_are_told(trained: Preprocessor) -> None:
+def test_problems_of_later_files(trained: Preprocessor) -> None:
     found = problem_of_later(trained, "b,color,zip,y\n1,red,01,no\n")
     assert found.text == "later.csv has no column `a`, which the model was trained on"
     found = problem_of_later(trained, "a,zip,y\n1,01,no\n")

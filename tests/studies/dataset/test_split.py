@@ -38,7 +38,7 @@ def test_a_column_names_the_splits() -> None:
     assert found.splits["test"].x.tolist() == [[2]]
 
 
-def test_what_a_column_of_splits_is_told() -> None:
+def test_problems_of_a_column_of_splits() -> None:
     found = problem_of(csv(FOLDS.replace("val", "third")), split={"column": "fold"})
     assert (found.text, found.line, found.column) == ("column `fold`: `third` names no split", 5, 3)
     found = problem_of(csv(FOLDS.replace("dev", "")), split={"column": "fold"})

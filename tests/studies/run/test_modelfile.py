@@ -209,7 +209,7 @@ def test_every_flipped_bit_is_found(file: Path) -> None:
     assert codes == {"damaged-model", "truncated-model", "foreign-model", "newer-model"}
 
 
-def test_a_flipped_weight_is_told_by_the_checksum(file: Path) -> None:
+def test_a_flipped_weight_is_found_by_the_checksum(file: Path) -> None:
     data = bytearray(file.read_bytes())
     data[-1] ^= 1
     file.write_bytes(data)
