@@ -15,13 +15,20 @@ from bpcli.numeric.lazy_rows import MAX_BYTES_IN_MEMORY, ComputedRows, LazyRows,
 from bpcli.numeric.order import rows_per_block
 from bpcli.parts.data.arrays import MAPPED, check_finite
 from bpcli.parts.data.files import display_path
+from bpcli.parts.data.targets import distinct, numeric_target
+from bpcli.parts.data.targets import labels as text_labels
 from bpcli.parts.scalers import Robust
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.columns import Scaling
 from bpcli.studies.dataset.fit import class_names, fit_scaling, refuse_scaled_classes
-from bpcli.studies.dataset.out_of_core_targets import FileTargets, count_classes, open_targets
-from bpcli.studies.dataset.preprocessor import Preprocessor
+from bpcli.studies.dataset.preprocessor import Labels, Preprocessor, not_classes, one_hot_ids
+from bpcli.studies.dataset.row_errors import row_name
 from bpcli.studies.dataset.split import divide, strata
+
+MAX_CLASSES = 10_000
+"""A target of more different values is no class."""
+
+TARGETS_PER_READ = 1 << 18
 
 NUMBERS_SORTED = 1 << 23
 """Quartiles are taken of all rows, or of as many, evenly apart, as hold this many numbers."""
@@ -43,12 +50,15 @@ class OutOfCoreRows:
     with a number for each row is needed; else each split gets its share of every class.
     """
 
-    def __init__(self, x: MappedRows, targets: FileTargets, called: tuple[Path, str]) -> None:
-        """`called` is the file of the inputs, and what messages call the array in it."""
-        self.x, self.targets, self.called = x, targets, called
-        self.block = rows_per_block(len(x))
-        plain = ComputedRows(targets.plain, len(x), targets.shape, targets.plain_type)
-        self.table = Table(cast(Array, x), {}, (), (), cast(Array, plain), (), targets.origin)
+    def __init__(self, x: MappedRows, t: Array | LazyRows, labels: Labels, called: tuple[Path, str]) -> None:
+        """`t` (N,) or (N, K) are the targets as they stand, `labels` says how they name classes; `called` is the file
+        of the inputs, and what messages call the array in it."""
+        self.x, self.t, self.labels, self.called = x, t, labels, called
+        self.block, self.width = rows_per_block(len(x)), t.shape[1] if t.ndim == 2 else 1
+        self.row_shape = (self.width,) if labels in ("none", "one-hot") else ()  # of targets
+        kind = {"text": object, "ids": np.int64}.get(labels, np.float64)
+        target = ComputedRows(self._targets, len(x), self.row_shape, kind)
+        self.table = Table(cast(Array, x), {}, (), (), cast(Array, target), (), display_path(called[0]))
 
     @classmethod
     def open(cls, source: Source, wants: Literal["classes", "values"], root: Path, dtype: Any) -> OutOfCoreRows | None:
@@ -58,7 +68,15 @@ class OutOfCoreRows:
         x, t, called = source.left_in_file(root)
         if not isinstance(x, MappedRows) or x.size * np.dtype(dtype).itemsize <= MAX_BYTES_IN_MEMORY:
             return None
-        return cls(x, open_targets(t, wants, display_path(called[0])), called)
+        labels: Labels = "ids" if t.ndim == 1 or t.shape[1] == 1 else "one-hot"
+        return cls(x, t, "text" if t.dtype.kind == "U" else "none" if wants == "values" else labels, called)
+
+    def _targets(self, rows: Array) -> Array:
+        """The targets of some rows in one of the three forms of Table."""
+        found: Array = self.t[rows].reshape(len(rows), *self.row_shape)
+        if self.labels == "text":
+            return text_labels(found.tolist())
+        return numeric_target(found) if self.labels == "ids" else found.astype(np.float64)
 
     def all(self) -> Array:
         """The places of all rows."""
@@ -75,8 +93,8 @@ class OutOfCoreRows:
         """The rows of each split that is part of this source, and what to warn of."""
         warnings: tuple[Problem, ...] = ()
         codes = np.zeros(-(-len(self.x) // self.block), np.int64)
-        if self.block == 1 or self.targets.labels == "none":
-            codes, warnings = strata(data, self.targets.labels, len(codes), self._classes)
+        if self.block == 1 or self.labels == "none":
+            codes, warnings = strata(data, self.labels, len(codes), self._all_targets)
         elif data.stratify:
             text = f"{len(self.x):,} rows in a file are divided in stretches of {self.block}, without regard to classes"
             raise Failure(Problem(text, code="stratify", path=("data", "stratify"), help="leave `stratify` out"))
@@ -85,46 +103,58 @@ class OutOfCoreRows:
             self.check_finite(rows)
         return found, warnings
 
-    def _classes(self) -> Array:
+    def _all_targets(self) -> Array:
         """The targets of all rows in memory. Raises Failure where they are no classes."""
-        count_classes(self.targets, self.all())
-        return self.targets.plain(np.arange(len(self.x)))
+        self._classes(self.all())
+        return self._targets(np.arange(len(self.x)))
+
+    def _classes(self, rows: Array) -> set[Any]:
+        """The different labels (text or whole numbers) of these rows. Raises Failure where they are no classes."""
+        found: set[Any] = set()
+        step = max(1, TARGETS_PER_READ // self.width)
+        for start in range(0, len(rows), step):
+            some = rows[start : start + step]
+            t = self._targets(some)
+            if self.labels == "one-hot":
+                t = one_hot_ids(self.table, some, self.width)
+            elif t.ndim == 2:
+                raise not_classes(self.table, some)
+            found |= set(t.tolist()) if t.dtype == object else set(distinct(t)[0].tolist())
+            if len(found) > MAX_CLASSES:
+                text = f"{row_name(self.table, some[0])}: the target has more than {MAX_CLASSES:,} different values; "
+                help = "for numeric targets use a loss such as mean_squared_error"
+                raise Failure(Problem(f"{text}this loss compares classes", code="not-classes", help=help))
+        return found
 
     def fit(self, data: Data, rows: Array) -> tuple[Preprocessor, tuple[Problem, ...]]:
         """What these rows teach, and what to warn of."""
-        targets, x = self.targets, self.x.select(rows)
-        scaling, warnings = _scaling(data.scale, x, "scale"), tuple[Problem, ...]()
+        x, warnings = self.x.select(rows), tuple[Problem, ...]()
+        scaling, shape, labels = _scaling(data.scale, x, "scale"), x.shape[1:], self.labels
         if isinstance(data.scale, Robust) and (step := len(x) // len(_sample(x))) > 1:
             text = f"scale: the quartiles are those of 1 in {step} training rows: the file is too large to sort"
             warnings = (Problem(text, code="sampled", path=("data", "scale"), level="warning"),)
-        shape, labels = x.shape[1:], targets.labels
         if labels == "none":
-            scaled = _scaling(data.scale_target, _Values(targets, rows), "scale_target")
-            return Preprocessor(shape, (), scaling, outputs=targets.width, target_scaling=scaled), warnings
+            values = _Values(self._targets, len(rows), self.row_shape, np.float64, rows)
+            scaled = _scaling(data.scale_target, values, "scale_target")
+            return Preprocessor(shape, (), scaling, outputs=self.width, target_scaling=scaled), warnings
         refuse_scaled_classes(data.scale_target)
-        found = count_classes(targets, rows)
-        one_hot = tuple(map(str, range(targets.width))) if labels == "one-hot" else None
-        classes = one_hot or class_names(found, self.table)
+        found = self._classes(rows)
+        classes = tuple(map(str, range(self.width))) if labels == "one-hot" else class_names(found, self.table)
         return Preprocessor(shape, (), scaling, classes=classes, labels=labels), warnings
 
     def encode(
         self, preprocessor: Preprocessor, rows: Array, dtype: Any, *, inputs: bool = True, last: bool = False
     ) -> tuple[Array, Array, tuple[Problem, ...]]:
         """Inputs and targets of these rows, computed when they are asked for, and nothing to warn of."""
-        table, targets = self.table, self.targets
-        x = ComputedRows(
-            lambda at: preprocessor.encode_inputs(table, dtype, at), len(rows), preprocessor.shape, dtype, rows
-        )
-        encoder = targets.encoder(preprocessor.classes, preprocessor.target_scaling, dtype)
-        t = ComputedRows(encoder, len(rows), targets.encoded, targets.encoded_type(dtype), rows)
+        p, table, count = preprocessor, self.table, len(rows)
+        x = ComputedRows(lambda at: p.encode_inputs(table, dtype, at), count, p.shape, dtype, rows)
+        shape, kind = (self.row_shape, dtype) if self.labels == "none" else ((), np.int64)
+        t = ComputedRows(lambda at: p.encode_target(table, dtype, at), count, shape, kind, rows)
         return cast(Array, x), np.asarray(t) if t.nbytes <= MAPPED else cast(Array, t), ()
 
 
 class _Values(ComputedRows):
-    """Numeric targets in float64, computed when they are asked for; their limits can be asked for, as scalers do."""
-
-    def __init__(self, targets: FileTargets, rows: Array) -> None:
-        super().__init__(lambda at: targets.read(at).astype(np.float64), len(rows), (targets.width,), np.float64, rows)
+    """Computed rows whose limits can be asked for, as scalers do."""
 
     def _limit(self, which: Any) -> Array:
         found: Array = which.reduce([which.reduce(block, axis=0) for _, block in self.blocks()])
