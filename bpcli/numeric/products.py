@@ -32,8 +32,8 @@ SUMMED = 1 << 13
 
 @lru_cache(maxsize=4096)
 def equal_parts(rows: int, macs: int) -> int:
-    """Into how many equal parts so many rows are cut, `macs` multiply-adds each, so that none has more than LARGEST; as
-    near to that as parts of LEAST rows come."""
+    """Into how many equal parts so many rows are cut, `macs` multiply-adds each, so that none has more than MAX_MACS,
+    as near to that as parts of MIN_PART rows come."""
     ways = [parts for parts in range(1, rows // MIN_PART + 1) if rows % parts == 0] or [1]
     return next((parts for parts in ways if rows * macs <= parts * MAX_MACS), ways[-1])
 
@@ -49,7 +49,7 @@ class Cuts(NamedTuple):
 @lru_cache(maxsize=4096)
 def cuts(rows: int, terms: int, columns: int, most: int = 1) -> Cuts:
     """How a product of (rows, terms) and (terms, columns) is cut, the terms into at most so many parts, so that none
-    has more than LARGEST multiply-adds; not at all where that cannot be."""
+    has more than MAX_MACS multiply-adds; not at all where that cannot be."""
     over = equal_parts(rows, terms * columns)
     across = equal_parts(columns, rows // over * terms)
     along = equal_parts(terms, rows // over * (columns // across))
