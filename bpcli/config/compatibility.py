@@ -10,7 +10,7 @@ import numpy as np
 
 from bpcli.config.experiment import Experiment, label
 from bpcli.engine.augment import image_shape
-from bpcli.engine.network_plan import LayerError, NetworkPlan, PlannedLayer, followed, plan_network
+from bpcli.engine.network_plan import LayerError, NetworkPlan, PlannedLayer, plan_network, with_following
 from bpcli.family import Activation, ClassMismatchError, Constraint, FullBatchOptimizer, GradientOptimizer, Initializer
 from bpcli.family.plan import Array, Shape, ShapeError
 
@@ -344,7 +344,7 @@ def _initializers(network_plan: NetworkPlan) -> list[Issue]:
     """Whether weights start as suits the activation behind them: of hidden layers, where a wrong scale adds up."""
     found: list[Issue] = []
     last = next((node for node in reversed(list(network_plan.walk())) if node.plan.params), None)
-    for node, activation in followed(network_plan.layers):
+    for node, activation in with_following(network_plan.layers):
         if not isinstance(activation, Activation) or node is last:
             continue
         suited = activation.default_init

@@ -15,10 +15,10 @@ def image_shape(network_plan: NetworkPlan) -> Shape | None:
     """Height, width and channels of a row: as the data has it, or as layers at the front that only lay its numbers out
     anew (`reshape`) make of it; None where it is no image."""
     shape = network_plan.x
-    for node in network_plan.layers:
-        if len(shape) == 3 or not node.layer.relabels:
+    for planned in network_plan.layers:
+        if len(shape) == 3 or not planned.layer.relabels:
             break
-        shape = node.plan.y
+        shape = planned.plan.y
     return shape if len(shape) == 3 else None
 
 

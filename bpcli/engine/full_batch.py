@@ -19,7 +19,7 @@ from bpcli.numeric.vectors import l2_norm
 
 class FullBatchStep:
     """Lowers an objective iteration by iteration, on all training rows. Its interface is that of FirstOrderStep, but
-    what it says after a step (`loss`, `penalty`, `norm`) is that of the weights after it; `rate` is the length of it.
+    after a step `loss`, `penalty` and `norm` are those of the new weights, and `rate` is the length of the step.
 
     It is itself the ObjectiveView that the optimizer sees.
     """
@@ -40,21 +40,21 @@ class FullBatchStep:
         self.loss = self.penalty = self.norm = self.rate = 0.0
         self.ended = ""
         self._batch: Batch | None = None
-        self._known = False  # whether the objective and its gradient are those of theta as it is
-        self._first = np.zeros(objective.network.network_plan.x, self.theta.dtype)
+        self._is_current = False  # whether the objective and its gradient are those of theta as it is
+        self._first_row = np.zeros(objective.network.network_plan.x, self.theta.dtype)
 
     def step(self, batch: Batch, k: int) -> None:
-        """The iteration after `k` completed ones, on the rows loaded in `batch`: the same at every step.
+        """Makes the iteration after `k` completed ones, on the rows loaded in `batch`: the same at every step.
 
         `ended` says why, where nothing is left to do. Raises NonFiniteError where the objective is not finite before
         the step; points that it only tries may be what they are.
         """
         f, self._batch = self.frame, batch
-        if not self._known and not math.isfinite(self.evaluate(batch)):
+        if not self._is_current and not math.isfinite(self.evaluate(batch)):
             raise first_non_finite(self.objective, batch, self.loss, self.penalty)
         f.value = self.loss + self.penalty
         self.ended = self.optimizer.search(f, self, k + 1)
-        self._known = True
+        self._is_current = True
         self.rate = 0.0 if self.ended else f.rate
         if self.ended:
             self.value()  # of the weights as they were: what was tried is forgotten
@@ -62,18 +62,18 @@ class FullBatchStep:
             self.objective.network.commit(batch.chain)
 
     def rate_at(self, k: int) -> float:
-        """The length of the last step: it is known after a step and not before."""
+        """Returns the length of the last step: it is known after a step and not before."""
         return self.rate
 
     def evaluate(self, batch: Batch) -> float:
-        """The objective at theta as it is, on the rows loaded in `batch`: what the next step begins with."""
-        self._batch, self._known = batch, True
+        """Computes the objective at theta as it is, on the rows loaded in `batch`: what the next step begins with."""
+        self._batch, self._is_current = batch, True
         return self.value()
 
     # ------------------------------------------------------------------------------------------ what the optimizer sees
     def value(self) -> float:
-        """The objective at theta; `grad` is then its gradient. inf where one of them is not finite."""
-        objective, batch = self.objective, self._bound
+        """Returns the objective at theta; `grad` is then its gradient. Returns inf where one of them is not finite."""
+        objective, batch = self.objective, self._current_batch
         self.loss, self.penalty = batch.forward(True), objective.penalty()
         batch.backward(True)
         objective.add_penalty_gradient()
@@ -82,9 +82,9 @@ class FullBatchStep:
         return found if math.isfinite(found) and math.isfinite(self.norm) else math.inf
 
     def jacobian(self, block: Array) -> Iterator[Array]:
-        """The derivatives of every output by theta, row by row of the batch, one output told at a time."""
-        x, single = self._bound.x, self.objective.network.chain(1)
-        self._first[...] = x[0]  # a batch of one row stands where the first row of every batch stands
+        """The derivatives of every output by theta, row by row of the batch, one output at a time."""
+        x, single = self._current_batch.x, self.objective.network.chain(1)
+        self._first_row[...] = x[0]  # a batch of one row stands where the first row of every batch stands
         filled = 0
         for i in range(len(x)):
             single.x[...] = x[i]
@@ -98,22 +98,22 @@ class FullBatchStep:
                 if filled == len(block):
                     yield block
                     filled = 0
-        x[0] = self._first
+        x[0] = self._first_row
         if filled:
             yield block[:filled]
 
-    def quadratic(self, bend: Array) -> float:
+    def quadratic(self, curvature: Array) -> float:
         """The `scale` of a loss that is a mean of squares, and what the penalties add to the curvature."""
-        scale = slope_of_one(self.objective.loss, self._bound.t.shape[-1]) / self._bound.n
-        bend.fill(0)
+        scale = slope_of_one(self.objective.loss, self._current_batch.t.shape[-1]) / self._current_batch.n
+        curvature.fill(0)
         for penalty, where in self.objective.network.network_plan.penalties:
             w = np.ones(where.stop - where.start)
-            penalty.add_grad(w, bend[where], np.zeros_like(w))
-        np.divide(bend, scale, out=bend)
+            penalty.add_grad(w, curvature[where], np.zeros_like(w))
+        np.divide(curvature, scale, out=curvature)
         return scale
 
     @property
-    def _bound(self) -> Batch:
+    def _current_batch(self) -> Batch:
         assert self._batch is not None, "a surface is looked at within a step"
         return self._batch
 
@@ -127,7 +127,7 @@ def make_stepper(
     epoch: int = 1,
     constraint: Constraint | None = None,
 ) -> FirstOrderStep | FullBatchStep:
-    """What lowers the objective with this optimizer; the arguments are those of FirstOrderStep."""
+    """Returns the step that suits this optimizer; the arguments are those of FirstOrderStep."""
     if isinstance(optimizer, FullBatchOptimizer):
         return FullBatchStep(objective, optimizer, total)
     assert isinstance(optimizer, GradientOptimizer), f"{optimizer.kind} neither steps nor searches"

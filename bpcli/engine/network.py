@@ -13,7 +13,7 @@ import numpy as np
 
 from bpcli.engine.fusion import GRADIENT_BLOCKS, BoundKernel, fused, is_worth_threads
 from bpcli.engine.memory import Memory, aligned
-from bpcli.engine.network_plan import NetworkPlan, ParamLayout, PlannedLayer, first_learning, needs_gradient
+from bpcli.engine.network_plan import NetworkPlan, ParamLayout, PlannedLayer, first_trainable, needs_gradient
 from bpcli.family import Layer
 from bpcli.family.plan import Array, Frame, N, Plan, Slot
 from bpcli.numeric.products import CutProducts
@@ -161,8 +161,8 @@ class Network:
     def _inner_key(self, planned: PlannedLayer, key: str, name: str) -> str:
         return f"{planned.path}/{name}" if self.retain else f"{key}/{name}"
 
-    def _reserve(self, layers: Sequence[PlannedLayer], key: str, everything: bool) -> None:
-        needed = needs_gradient(layers, everything)
+    def _reserve(self, layers: Sequence[PlannedLayer], key: str, all_gradients: bool) -> None:
+        needed = needs_gradient(layers, all_gradients)
         for i, planned in enumerate(layers):
             plan = planned.plan
             self.memory.reserve(f"{planned.path}/y", (N, *plan.y))
@@ -186,7 +186,7 @@ class Network:
             bound = self._bind_layer(planned, x, dx, dy, key, n)
             chain.append(bound)
             x = bound.frame.y
-        untrained = first_learning(layers) if top and not self.need_dx else 0
+        untrained = first_trainable(layers) if top and not self.need_dx else 0
         return Chain(chain, chain[0].frame.x, chain[0].frame.dx, chain[-1].frame.dy, untrained)
 
     def _bind_layer(

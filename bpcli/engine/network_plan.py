@@ -39,16 +39,16 @@ class PlannedLayer:
     inside: Mapping[str, tuple[PlannedLayer, ...]] = field(default_factory=dict)
 
     @property
-    def learns(self) -> bool:
+    def trainable(self) -> bool:
         """Whether it or a layer inside it has a parameter."""
-        return any(node.plan.params for node in self.walk())
+        return any(planned.plan.params for planned in self.walk())
 
     def walk(self) -> Iterator[PlannedLayer]:
-        """This node and all inside it, in the order they run."""
+        """This layer and all inside it, in the order they run."""
         yield self
-        for nodes in self.inside.values():
-            for node in nodes:
-                yield from node.walk()
+        for planned_layers in self.inside.values():
+            for planned in planned_layers:
+                yield from planned.walk()
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class ParamLayout:
 
 @dataclass(frozen=True)
 class NetworkPlan:
-    """A planned network: its nodes in order, its row shapes, and the layout of its flat vector of parameters.
+    """A planned network: its layers in order, its row shapes, and the layout of its flat vector of parameters.
 
     Weights under one penalty stand together, so that the penalty is laid on one slice; then those under none, and what
     does not decay (biases, gains) comes last.
@@ -96,7 +96,7 @@ class NetworkPlan:
     @property
     def tokens(self) -> int:
         """The rows have to hold whole numbers below this; 0 where any numbers will do."""
-        return min((node.plan.tokens for node in self.walk() if node.plan.tokens), default=0)
+        return min((planned.plan.tokens for planned in self.walk() if planned.plan.tokens), default=0)
 
     @property
     def decaying(self) -> int:
@@ -104,9 +104,9 @@ class NetworkPlan:
         return sum(e.size for e in self.layout if e.param.decays)
 
     def walk(self) -> Iterator[PlannedLayer]:
-        """All nodes, containers before what is inside them."""
-        for node in self.layers:
-            yield from node.walk()
+        """All layers, containers before what is inside them."""
+        for planned in self.layers:
+            yield from planned.walk()
 
     def entry(self, path: str) -> ParamLayout:
         """The parameter called `path`, say `dense_1.W`. Raises KeyError."""
@@ -123,18 +123,18 @@ def plan_network(
     loc: tuple[str | int, ...] = ("architecture",),
 ) -> NetworkPlan:
     """Plans every layer for rows of shape `x`. Raises LayerError where a shape cannot enter."""
-    nodes, y = _chain(layers, x, "", "", loc, "")
-    planned = tuple(nodes)
+    planned_layers, y = _plan_chain(layers, x, "", "", loc, "")
+    planned = tuple(planned_layers)
     layout, penalties = _lay_out(planned, penalty)
     return NetworkPlan(planned, x, y, layout, penalties)
 
 
-def _chain(
+def _plan_chain(
     layers: Sequence[Layer], x: Shape, path: str, seed_path: str, loc: tuple[str | int, ...], changed: str
 ) -> tuple[list[PlannedLayer], Shape]:
-    """The nodes of a chain and the shape of its rows; `changed` is the layer that made other numbers of the data's, ""
-    where none stands before."""
-    nodes: list[PlannedLayer] = []
+    """Plans the layers of a chain; also returns the shape of its rows. `changed` is the path of the layer that made
+    other numbers of the data's, "" where none stands before."""
+    planned_layers: list[PlannedLayer] = []
     counts: dict[str, int] = {}
     taken: set[str] = set()
     for i, layer in enumerate(layers):
@@ -145,14 +145,16 @@ def _chain(
             raise LayerError(f"two layers are called {name}", "give one of them another `name`", (*loc, i))
         taken.add(name)
         for ending, part in layer.expand():
-            node = _node(part, x, path + name + ending, seed_path + own + ending, (*loc, i), changed)
-            nodes.append(node)
-            x = node.plan.y
-            changed = changed or ("" if part.moves else node.path)
-    return nodes, x
+            planned = _plan_layer(part, x, path + name + ending, seed_path + own + ending, (*loc, i), changed)
+            planned_layers.append(planned)
+            x = planned.plan.y
+            changed = changed or ("" if part.moves else planned.path)
+    return planned_layers, x
 
 
-def _node(layer: Layer, x: Shape, path: str, seed_path: str, loc: tuple[str | int, ...], changed: str) -> PlannedLayer:
+def _plan_layer(
+    layer: Layer, x: Shape, path: str, seed_path: str, loc: tuple[str | int, ...], changed: str
+) -> PlannedLayer:
     try:
         plan = layer.plan(x)
     except LayerError:
@@ -169,10 +171,10 @@ def _node(layer: Layer, x: Shape, path: str, seed_path: str, loc: tuple[str | in
         if len(chain) != len(layers):
             raise TypeError(f"{path}.{name}: a chain is made of layers")
         key = _key(layer, layers, name)
-        if own and any(node.path == f"{path}.{name}" for nodes in inside.values() for node in nodes):
+        if own and any(planned.path == f"{path}.{name}" for others in inside.values() for planned in others):
             raise LayerError(f"a layer of {path} is called {name}, as its {key} is", "give it another `name`", loc)
-        nodes, _ = _chain(chain, x, f"{path}.{own}", f"{seed_path}.{own}", (*loc, key), changed)
-        inside[name] = tuple(nodes)
+        planned_layers, _ = _plan_chain(chain, x, f"{path}.{own}", f"{seed_path}.{own}", (*loc, key), changed)
+        inside[name] = tuple(planned_layers)
     return PlannedLayer(path, seed_path, layer, plan, x, loc, inside)
 
 
@@ -185,36 +187,36 @@ def _lay_out(
     layers: tuple[PlannedLayer, ...], penalty: Regularizer | None
 ) -> tuple[tuple[ParamLayout, ...], tuple[tuple[Regularizer, slice], ...]]:
     groups: dict[Regularizer | None, list[tuple[PlannedLayer, str, Param, Initializer]]] = {}
-    for node, following in followed(layers):
-        own = getattr(node.layer, "regularization", None) or penalty
-        for name, param in node.plan.params.items():
+    for planned, following in with_following(layers):
+        own = getattr(planned.layer, "regularization", None) or penalty
+        for name, param in planned.plan.params.items():
             init = param.init or default_initializer(following)
             if not isinstance(init, Initializer):
-                raise TypeError(f"{node.path}.{name}: {init!r} is not an initializer")
-            groups.setdefault(own if param.decays else None, []).append((node, name, param, init))
+                raise TypeError(f"{planned.path}.{name}: {init!r} is not an initializer")
+            groups.setdefault(own if param.decays else None, []).append((planned, name, param, init))
     layout: list[ParamLayout] = []
     penalties: list[tuple[Regularizer, slice]] = []
     at = 0
     for under in sorted(groups, key=lambda g: g is None):
         begin = at
-        for node, name, param, init in sorted(groups[under], key=lambda member: not member[2].decays):
-            path, seed_path = f"{node.path}.{name}", f"{node.seed_path}.{name}"
-            layout.append(ParamLayout(path, seed_path, param.shape, at, param, init, under, node, name))
+        for planned, name, param, init in sorted(groups[under], key=lambda member: not member[2].decays):
+            path, seed_path = f"{planned.path}.{name}", f"{planned.seed_path}.{name}"
+            layout.append(ParamLayout(path, seed_path, param.shape, at, param, init, under, planned, name))
             at += math.prod(param.shape)
         if under is not None:
             penalties.append((under, slice(begin, at)))
     return tuple(layout), tuple(penalties)
 
 
-def followed(nodes: Sequence[PlannedLayer]) -> Iterator[tuple[PlannedLayer, Layer | None]]:
-    """Every node, containers before what is inside them, with the activation or the learning layer that comes next in
+def with_following(planned_layers: Sequence[PlannedLayer]) -> Iterator[tuple[PlannedLayer, Layer | None]]:
+    """Every layer, containers before what is inside them, with the activation or the learning layer that comes next in
     its chain: what stands between (dropout, flatten) changes nothing of the scale."""
-    for i, node in enumerate(nodes):
-        ahead = (n for n in nodes[i + 1 :] if isinstance(n.layer, Activation) or n.learns)
+    for i, planned in enumerate(planned_layers):
+        ahead = (n for n in planned_layers[i + 1 :] if isinstance(n.layer, Activation) or n.trainable)
         following = next(ahead, None)
-        yield node, following.layer if following else None
-        for inner in node.inside.values():
-            yield from followed(inner)
+        yield planned, following.layer if following else None
+        for inner in planned.inside.values():
+            yield from with_following(inner)
 
 
 def default_initializer(following: Layer | None) -> Initializer:
@@ -222,20 +224,20 @@ def default_initializer(following: Layer | None) -> Initializer:
     return Initializer.parse(following.default_init if isinstance(following, Activation) else "glorot_uniform")
 
 
-def first_learning(nodes: Sequence[PlannedLayer]) -> int:
+def first_trainable(planned_layers: Sequence[PlannedLayer]) -> int:
     """Where the first layer of a chain with a parameter stands; the length of the chain where none has one."""
-    return next((i for i, node in enumerate(nodes) if node.learns), len(nodes))
+    return next((i for i, planned in enumerate(planned_layers) if planned.trainable), len(planned_layers))
 
 
-def needs_gradient(nodes: Sequence[PlannedLayer], everything: bool) -> list[bool]:
+def needs_gradient(planned_layers: Sequence[PlannedLayer], all_gradients: bool) -> list[bool]:
     """Which gradients of a chain are computed: before each of its layers, and behind the last.
 
-    Unless `everything` is asked for, the layers before the first parameter have nothing to learn and nobody to tell,
-    and the layer that has it may skip its own dx.
+    Unless `all_gradients` are needed, the layers before the first parameter have nothing to learn and no layer to pass
+    a gradient to, and the layer that has it may skip its own dx.
     """
-    first = first_learning(nodes)
-    skips = first < len(nodes) and nodes[first].plan.skips_dx
-    return [everything or i > first or (i == first and not skips) for i in range(len(nodes))] + [True]
+    first = first_trainable(planned_layers)
+    skips = first < len(planned_layers) and planned_layers[first].plan.skips_dx
+    return [all_gradients or i > first or (i == first and not skips) for i in range(len(planned_layers))] + [True]
 
 
 def slot_bytes(slot: Slot, batch: int, width: int) -> int:
@@ -250,16 +252,16 @@ def working_bytes(network_plan: NetworkPlan, batch: int, width: int) -> int:
     own = [Slot((N, *network_plan.x))]
     in_turn: dict[str, int] = {}
 
-    def visit(nodes: Sequence[PlannedLayer], key: str, inner: bool) -> None:
-        asked = needs_gradient(nodes, inner)
-        for i, node in enumerate(nodes):
-            plan = node.plan
+    def visit(planned_layers: Sequence[PlannedLayer], key: str, inner: bool) -> None:
+        needed = needs_gradient(planned_layers, inner)
+        for i, planned in enumerate(planned_layers):
+            plan = planned.plan
             own.extend((Slot((N, *plan.y)), *plan.keep.values(), *plan.draws.values(), *plan.state.values()))
-            gradients = {f"{key}/{i % GRADIENT_BLOCKS}": Slot((N, *node.x))} if asked[i] else {}
-            gradients |= {f"{key}/{(i + 1) % GRADIENT_BLOCKS}": Slot((N, *plan.y))} if asked[i + 1] else {}
+            gradients = {f"{key}/{i % GRADIENT_BLOCKS}": Slot((N, *planned.x))} if needed[i] else {}
+            gradients |= {f"{key}/{(i + 1) % GRADIENT_BLOCKS}": Slot((N, *plan.y))} if needed[i + 1] else {}
             for name, slot in (gradients | {f"scratch {n}": s for n, s in plan.scratch.items()}).items():
                 in_turn[name] = max(in_turn.get(name, 0), slot_bytes(slot, batch, width))
-            for name, chain in node.inside.items():
+            for name, chain in planned.inside.items():
                 visit(chain, f"{key}/{name}", True)
 
     visit(network_plan.layers, "net", False)

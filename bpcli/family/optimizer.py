@@ -136,7 +136,7 @@ class Optimizer(Part):
 class GradientOptimizer(Optimizer):
     """Moves the flat weights f.w against the flat gradient f.g, elementwise.
 
-    The first f.D entries are weights under decay, the others biases and gains. An update is made in stretches of the
+    The first f.D entries are weights under decay, the others biases and gains. An update is made in chunks of the
     flat vectors, so it may not look across entries.
     """
 
@@ -150,7 +150,7 @@ class GradientOptimizer(Optimizer):
 
     @property
     def scratch(self) -> tuple[str, ...]:
-        """Flat vectors that it works in, as long as a stretch."""
+        """Flat vectors that it works in, as long as a chunk."""
         return ()
 
     def state(self, size: int) -> Mapping[str, Slot]:

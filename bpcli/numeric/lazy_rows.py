@@ -15,13 +15,13 @@ from bpcli.numeric.shapes import Shape
 Array = NDArray[Any]
 
 MAX_BYTES_IN_MEMORY = 256 << 20
-"""Bytes of one array that are kept in memory without being asked; a larger one stays where it is."""
+"""Bytes of the largest array that is read into memory; a larger one stays in its file."""
 
-BYTES_PER_READ = 1 << 20  # bytes looked at at a time
+BYTES_PER_READ = 1 << 20  # of one block of rows, where all rows are gone through
 
 
 class Index(Protocol):
-    """Which rows, by their places: an array of them, or what computes them."""
+    """The places of some rows: an array, or an object that computes them."""
 
     def __len__(self) -> int: ...
 
@@ -29,7 +29,7 @@ class Index(Protocol):
 
 
 class LazyRows:
-    """What an array of rows can be asked where it is not one: its shape, some rows, or (`__array__`) all of them.
+    """Rows that are read or computed when they are asked for; it can be used like an array in most ways.
 
     `shape` is (N, ...).
     """
@@ -93,15 +93,15 @@ class LazyRows:
         return self.__array__().reshape(*shape)
 
     def blocks(self) -> Iterator[tuple[int, Array]]:
-        """Every row, some at a time: where they begin, and they."""
+        """Yields all rows, some at a time: the place of the first, and the rows."""
         step = max(1, BYTES_PER_READ // max(1, math.prod(self.shape[1:]) * self.dtype.itemsize))
         for start in range(0, len(self), step):
             yield start, self.read(np.arange(start, min(start + step, len(self))))
 
 
 class MappedRows(LazyRows):
-    """An array in a file. `base` (N, ...) is memory-mapped; of it `rows` (None: all) and, along its second axis,
-    `columns` (None: all). `seen` is shared by those of one base.
+    """Some rows of an array in a file. `base` (N, ...) is memory-mapped; `rows` of it are taken (None: all) and, along
+    its second axis, `columns` (None: all). `seen` is shared by all that have one base.
 
     The least and the largest numbers are looked for once and remembered.
     """
@@ -120,7 +120,7 @@ class MappedRows(LazyRows):
         chosen = rows if self.rows is None else self.rows[rows]
         columns = self.columns
         if len(chosen) and chosen[-1] - chosen[0] == len(chosen) - 1 and (np.diff(chosen) == 1).all():
-            found = self.base[chosen[0] : chosen[-1] + 1]  # a stretch of the file
+            found = self.base[chosen[0] : chosen[-1] + 1]  # one run of the file
             found = found if columns is None else found[:, columns]
         else:
             found = self.base[chosen] if columns is None else self.base[chosen[:, None], columns]
@@ -174,8 +174,8 @@ class ComputedRows(LazyRows):
 
 
 class RowBlocks:
-    """Places of rows, in stretches of `length` of `count` rows that follow each other in the file: those whose numbers
-    are `places`, ascending. The last stretch there is may be shorter."""
+    """Places of rows in a file of `count` rows, which is cut into blocks of `length` rows that follow each other: the
+    rows of the blocks whose numbers are `places`, ascending. The last block of the file may be shorter."""
 
     def __init__(self, places: Array, length: int, count: int) -> None:
         self.places, self.length, self.count = places, length, count

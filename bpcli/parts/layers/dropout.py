@@ -11,7 +11,7 @@ from pydantic import Field
 from bpcli.family import Layer
 from bpcli.family.plan import Frame, N, Plan, Sample, Shape, ShapeError, Slot
 from bpcli.notation import Eq
-from bpcli.numeric.axes import places
+from bpcli.numeric.axes import as_places
 
 
 class Dropout(Layer):
@@ -89,13 +89,13 @@ class SpatialDropout(Layer):
 
     def forward(self, f: Frame, train: bool) -> None:
         if train:
-            np.multiply(places(f.x), f.m[:, None], out=places(f.y))
+            np.multiply(as_places(f.x), f.m[:, None], out=as_places(f.y))
         else:
             np.copyto(f.y, f.x)
 
     def backward(self, f: Frame, train: bool) -> None:
         if train:
-            np.multiply(places(f.dy), f.m[:, None], out=places(f.dx))
+            np.multiply(as_places(f.dy), f.m[:, None], out=as_places(f.dx))
         else:
             np.copyto(f.dx, f.dy)
 

@@ -12,7 +12,7 @@ import numpy as np
 from bpcli.family import Layer
 from bpcli.family.plan import Array, Frame, N, Plan, Sample, Shape, ShapeError, Slot
 from bpcli.notation import Eq
-from bpcli.numeric.axes import places
+from bpcli.numeric.axes import as_places
 from bpcli.parts.layers.flatten import between, place
 from bpcli.parts.layers.windows import TIED, tied
 
@@ -42,9 +42,9 @@ class GlobalMaxPool(Layer):
 
     def forward(self, f: Frame, train: bool) -> None:
         left = _counting(f.same.shape[1], True)  # the first of equals has the largest number
-        np.maximum.reduce(places(f.x), 1, out=f.y)
+        np.maximum.reduce(as_places(f.x), 1, out=f.y)
         for rows in _blocks(f):
-            x, y, win = places(f.x)[rows], f.y[rows], f.win[rows]
+            x, y, win = as_places(f.x)[rows], f.y[rows], f.win[rows]
             same = np.equal(x, y[:, None], out=f.same[: len(x)])
             np.maximum.reduce(np.multiply(same, left, out=f.left[: len(x)]), 1, out=win)
             np.subtract(len(left), win, out=win)
@@ -52,7 +52,7 @@ class GlobalMaxPool(Layer):
     def backward(self, f: Frame, train: bool) -> None:
         number = _counting(f.same.shape[1], False)
         for rows in _blocks(f):
-            dx, dy, win = places(f.dx)[rows], f.dy[rows], f.win[rows]
+            dx, dy, win = as_places(f.dx)[rows], f.dy[rows], f.win[rows]
             won = np.equal(win[:, None], number, out=f.same[: len(dx)])
             np.multiply(dy[:, None], won, out=dx)
 
@@ -90,12 +90,12 @@ class GlobalAvgPool(Layer):
         return Plan(y=x[-1:], scratch={"part": Slot((N, x[-1]))})
 
     def forward(self, f: Frame, train: bool) -> None:
-        x = places(f.x)
+        x = as_places(f.x)
         np.add.reduce(x, 1, out=f.y)
         np.divide(f.y, x.shape[1], out=f.y)
 
     def backward(self, f: Frame, train: bool) -> None:
-        dx = places(f.dx)
+        dx = as_places(f.dx)
         np.copyto(dx, np.divide(f.dy, dx.shape[1], out=f.part)[:, None])
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:

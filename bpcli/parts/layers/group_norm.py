@@ -12,7 +12,7 @@ from pydantic import Field
 from bpcli.family import Layer
 from bpcli.family.plan import Array, Frame, N, Param, Plan, Sample, Shape, ShapeError, Slot
 from bpcli.notation import Eq
-from bpcli.numeric.axes import fold, places, spread
+from bpcli.numeric.axes import as_places, spread_over_strip, sum_strip
 from bpcli.parts.initializers import ConstantValue
 
 
@@ -55,7 +55,7 @@ class GroupNorm(Layer):
         x, xhat, y, a, wide, groups = _strips(f.x), _strips(f.xhat), _strips(f.y), f.a, f.wide, f.rstd
         grouped = self._groups(a)
         count = math.prod(f.x.shape[1:]) // self.groups
-        np.copyto(grouped, self._groups(places(f.x)[:, 0])[:, :, :1])
+        np.copyto(grouped, self._groups(as_places(f.x)[:, 0])[:, :, :1])
         self._spread(a, f)
         np.subtract(x, wide, out=xhat)
         self._sum(xhat, a, f)
@@ -77,9 +77,9 @@ class GroupNorm(Layer):
         if not self.affine:
             np.copyto(y, xhat)
             return
-        spread(f.gamma, wide[0, 0])
+        spread_over_strip(f.gamma, wide[0, 0])
         np.multiply(xhat, wide[0], out=y)
-        spread(f.beta, wide[0, 0])
+        spread_over_strip(f.beta, wide[0, 0])
         np.add(y, wide[0], out=y)
 
     def backward(self, f: Frame, train: bool) -> None:
@@ -108,12 +108,12 @@ class GroupNorm(Layer):
 
     def _spread(self, a: Array, f: Frame) -> None:
         """What stands for each channel of a row, in every place of a strip of it."""
-        spread(a, f.wide[:, 0])
+        spread_over_strip(a, f.wide[:, 0])
 
     def _sum(self, values: Array, out: Array, f: Frame) -> None:
         """The sum for each channel of a row, over all its places."""
         np.add.reduce(values, 1, keepdims=True, out=f.wide)
-        fold(f.wide[:, 0], out)
+        sum_strip(f.wide[:, 0], out)
 
     def _mean_over_groups(self, a: Array, f: Frame) -> None:
         """What stands for each channel becomes the mean over its group, over the group's deviation, spread out."""

@@ -12,7 +12,7 @@ from pydantic import Field
 from bpcli.family import Layer
 from bpcli.family.plan import Frame, N, Param, Plan, Sample, Shape, ShapeError, Slot
 from bpcli.notation import Eq
-from bpcli.numeric.axes import fold, rows, spread, strips
+from bpcli.numeric.axes import as_rows, as_strips, spread_over_strip, sum_strip
 from bpcli.parts.initializers import ConstantValue
 
 
@@ -62,7 +62,7 @@ class LayerNorm(Layer):
     def backward(self, f: Frame, train: bool) -> None:
         dxhat = f.dy
         if self.affine:
-            dy, xhat = rows(f.dy), rows(f.xhat)
+            dy, xhat = as_rows(f.dy), as_rows(f.xhat)
             np.einsum("nc,nc->c", dy, xhat, out=f.dgamma)
             np.add.reduce(dy, 0, out=f.dbeta)
             if f.dx is None:
@@ -157,23 +157,23 @@ class BatchNorm(Layer):
         )
 
     def forward(self, f: Frame, train: bool) -> None:
-        x, y, centred, wide = strips(f.x), strips(f.y), strips(f.centred), f.wide
+        x, y, centred, wide = as_strips(f.x), as_strips(f.y), as_strips(f.centred), f.wide
         if train:
-            first, count = rows(f.x)[0], len(rows(f.x))
-            spread(first, wide)
+            first, count = as_rows(f.x)[0], len(as_rows(f.x))
+            spread_over_strip(first, wide)
             np.subtract(x, wide, out=centred)
             np.add.reduce(centred, 0, out=wide)
-            fold(wide, f.mu)
+            sum_strip(wide, f.mu)
             np.divide(f.mu, count, out=f.mu)
-            spread(f.mu, wide)
+            spread_over_strip(f.mu, wide)
             np.subtract(centred, wide, out=centred)
             np.add(f.mu, first, out=f.mu)
             np.einsum("nc,nc->c", centred, centred, out=wide)
-            fold(wide, f.var)
+            sum_strip(wide, f.var)
             np.divide(f.var, count, out=f.var)
             np.add(f.var, self.eps, out=f.rstd)
         else:
-            spread(f.rmean, wide)
+            spread_over_strip(f.rmean, wide)
             np.subtract(x, wide, out=centred)
             np.add(f.rvar, self.eps, out=f.rstd)
         np.sqrt(f.rstd, out=f.rstd)
@@ -182,39 +182,39 @@ class BatchNorm(Layer):
             np.multiply(f.rstd, f.gamma, out=f.factor)
         else:
             np.copyto(f.factor, f.rstd)
-        spread(f.factor, wide)
+        spread_over_strip(f.factor, wide)
         np.multiply(centred, wide, out=y)
         if self.affine:
-            spread(f.beta, wide)
+            spread_over_strip(f.beta, wide)
             np.add(y, wide, out=y)
 
     def backward(self, f: Frame, train: bool) -> None:
-        dy, centred, wide = strips(f.dy), strips(f.centred), f.wide
+        dy, centred, wide = as_strips(f.dy), as_strips(f.centred), f.wide
         np.einsum("nc,nc->c", dy, centred, out=wide)
-        fold(wide, f.a)
+        sum_strip(wide, f.a)
         np.multiply(f.a, f.rstd, out=f.a)
         np.add.reduce(dy, 0, out=wide)
-        fold(wide, f.b)
+        sum_strip(wide, f.b)
         if self.affine:
             np.copyto(f.dgamma, f.a)
             np.copyto(f.dbeta, f.b)
         if f.dx is None:
             return
-        dx = strips(f.dx)
+        dx = as_strips(f.dx)
         if train:  # dx = factor (dy - mean(dy) - centred rstd^2 mean(dy centred))
-            count = len(rows(f.dy))
+            count = len(as_rows(f.dy))
             np.multiply(f.a, f.rstd, out=f.a)
             np.divide(f.a, count, out=f.a)
             np.divide(f.b, count, out=f.b)
-            spread(f.a, wide)
+            spread_over_strip(f.a, wide)
             np.multiply(centred, wide, out=dx)
-            spread(f.b, wide)
+            spread_over_strip(f.b, wide)
             np.add(dx, wide, out=dx)
             np.subtract(dy, dx, out=dx)
-            spread(f.factor, wide)
+            spread_over_strip(f.factor, wide)
             np.multiply(dx, wide, out=dx)
         else:
-            spread(f.factor, wide)
+            spread_over_strip(f.factor, wide)
             np.multiply(dy, wide, out=dx)
 
     def commit(self, f: Frame) -> None:

@@ -69,7 +69,7 @@ def input_sizes(context: DiagnosisContext) -> list[Symptom]:
     worst, order = float(size[largest]), {"ok": 0, "notice": 1, "warning": 2}
     levels = _level(worst, INPUT_SIZE), _level(uneven, DEVIATION_RATIO) if size[widest] > 1 else "ok"
     level = max(levels, key=lambda each: order[each])
-    first = next((n for n in context.network_plan.layers if n.learns or "norm" in n.layer.kind), None)
+    first = next((n for n in context.network_plan.layers if n.trainable or "norm" in n.layer.kind), None)
     if first is not None and first.plan.params and not any(p.decays for p in first.plan.params.values()):
         level = "ok"  # it normalizes: it has parameters, none of which is a weight
     figure, value, measured = f"inputs are about {worst:.3g} in size", worst, "size of the largest input"

@@ -91,7 +91,7 @@ def default_initializers(context: DiagnosisContext, nodes: Sequence[PlannedLayer
 
 def small_last_layer(context: DiagnosisContext) -> list[Remedy]:
     """A last layer that starts small."""
-    last = [n for n in context.network_plan.layers if n.learns][-1]
+    last = [n for n in context.network_plan.layers if n.trainable][-1]
     if not isinstance(last.layer, Dense) or last.layer.weights is not None:
         return []
     text = "let the last layer start small: the network then begins by knowing nothing"
@@ -100,7 +100,7 @@ def small_last_layer(context: DiagnosisContext) -> list[Remedy]:
 
 def hidden_activations(context: DiagnosisContext) -> Iterator[PlannedLayer]:
     """The activations before the last layer that learns."""
-    last = max((i for i, node in enumerate(context.network_plan.layers) if node.learns), default=0)
+    last = max((i for i, node in enumerate(context.network_plan.layers) if node.trainable), default=0)
     for node in context.network_plan.layers[:last]:
         yield from (n for n in node.walk() if isinstance(n.layer, Activation))
 
@@ -166,7 +166,7 @@ def add_dropout(context: DiagnosisContext) -> list[Remedy]:
 
 def widen(context: DiagnosisContext) -> list[Remedy]:
     """Twice the units in every hidden layer."""
-    last = max((i for i, node in enumerate(context.network_plan.layers) if node.learns), default=0)
+    last = max((i for i, node in enumerate(context.network_plan.layers) if node.trainable), default=0)
     inner = [n for n in context.network_plan.layers[:last] if isinstance(n.layer, Dense) and n.layer.weights is None]
     sets = tuple(f"{setting_path(n.loc, 'units')}={2 * n.plan.y[0]}" for n in inner)
     return [Remedy(sets, "twice the units in every hidden layer")] if sets else []

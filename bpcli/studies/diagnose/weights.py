@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from bpcli.engine.network_plan import ParamLayout, PlannedLayer, default_initializer, followed
+from bpcli.engine.network_plan import ParamLayout, PlannedLayer, default_initializer, with_following
 from bpcli.records.diagnose import Remedy, Symptom
 from bpcli.studies.diagnose import remedies
 from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
@@ -22,7 +22,7 @@ BIAS_RATIO = 3.0
 def weight_scales(context: DiagnosisContext) -> Iterator[tuple[ParamLayout, float]]:
     """Yields the weight tensors of hidden layers with their root mean square over the deviation that keeps signals at
     their size through the activation after them (He et al. 2015, Glorot & Bengio 2010, LeCun et al. 1998)."""
-    behind = {node.path: following for node, following in followed(context.network_plan.layers)}
+    behind = {node.path: following for node, following in with_following(context.network_plan.layers)}
     matrices = [e for e in context.network_plan.layout if e.param.decays]
     last = max(matrices, key=lambda e: _layer_index(context, e), default=None)
     for e in matrices:

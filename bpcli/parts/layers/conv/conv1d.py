@@ -44,7 +44,7 @@ class Conv1d(Filters, Layer):
         return self
 
     def expand(self) -> tuple[tuple[str, Layer], ...]:
-        return self.followed(self)
+        return self.with_activation(self)
 
     def axis(self, x: Shape) -> FilterAxis:
         """How the filters move over series of shape x. Raises ShapeError where they do not fit."""

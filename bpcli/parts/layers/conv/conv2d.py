@@ -50,7 +50,7 @@ class Conv2d(Filters, Layer):
         return self
 
     def expand(self) -> tuple[tuple[str, Layer], ...]:
-        return self.followed(self)
+        return self.with_activation(self)
 
     def axes(self, x: Shape) -> tuple[FilterAxis, FilterAxis]:
         """How the filters move over images of shape x. Raises ShapeError where they do not fit."""

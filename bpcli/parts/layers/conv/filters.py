@@ -82,7 +82,7 @@ class Filters(Settings):
             raise PydanticCustomError("filters", message)
         return self
 
-    def followed(self, layer: Layer) -> tuple[tuple[str, Layer], ...]:
+    def with_activation(self, layer: Layer) -> tuple[tuple[str, Layer], ...]:
         """The layer with these filters and the activation behind it."""
         return (("", layer),) if self.activation is None else (("", layer), (".activation", self.activation))
 

@@ -54,7 +54,7 @@ class ConvTranspose2d(Filters, Layer):
         return self
 
     def expand(self) -> tuple[tuple[str, Layer], ...]:
-        return self.followed(self)
+        return self.with_activation(self)
 
     def axes(self, x: Shape) -> tuple[FilterAxis, FilterAxis]:
         """How the filters of the convolution that this one transposes move over the outputs. Raises ShapeError where
