@@ -25,9 +25,6 @@ KEPT = {"cures"}
 
 STILL_TO_GO: dict[str, set[str]] = {
     "bpcli/engine": {"begin"},
-    "bpcli/parts/layers": {"ends", "given"},
-    "bpcli/parts/layers/conv": {"given"},
-    "bpcli/parts/optimizers": {"ends"},
     "bpcli/records": {"given"},
     "bpcli/render/run": {"told"},
     "bpcli/render/trace": {"given"},

@@ -38,20 +38,19 @@ class Residual(Layer):
         if self.projection:
             inside["projection"] = self.projection
         try:
-            ends = [_end(chain, x) for chain in inside.values()]
+            shapes = [_end(chain, x) for chain in inside.values()]
         except ShapeError:  # the engine plans the chains next, and says which of their layers it is
             return Plan(y=x, inside=inside)
-        if self.projection and ends[0] != ends[1]:
+        if self.projection and shapes[0] != shapes[1]:
+            text = f"the branch gives rows of shape {shapes[0]}, the projection rows of shape {shapes[1]}"
+            help = "change the units or filters of the last layer of one, and strides alike in both"
+            raise ShapeError(f"{text}, and they are added", help)
+        if not self.projection and shapes[0] != x:
             raise ShapeError(
-                f"the branch gives rows of shape {ends[0]}, the projection rows of shape {ends[1]}, and they are added",
-                "change the units or filters of the last layer of one, and strides alike in both",
-            )
-        if not self.projection and ends[0] != x:
-            raise ShapeError(
-                f"the branch turns rows of shape {x} into {ends[0]}, and they are added",
+                f"the branch turns rows of shape {x} into {shapes[0]}, and they are added",
                 "a residual branch must keep the shape: change the units of its last layer, or add a `projection`",
             )
-        return Plan(y=ends[0], inside=inside)
+        return Plan(y=shapes[0], inside=inside)
 
     def forward(self, f: Frame, train: bool) -> None:
         f.branch.forward(train)

@@ -101,13 +101,13 @@ class ZeroPad(Layer):
                 f"zero_pad takes images (height, width, channels) or sequences (steps, channels), not rows of shape {x}"
             )
             raise ShapeError(text, "put a `reshape` before it")
-        given: tuple[Any, ...] = self.padding if isinstance(self.padding, tuple) else (self.padding,) * axes
-        if len(given) != axes:
+        margins: tuple[Any, ...] = self.padding if isinstance(self.padding, tuple) else (self.padding,) * axes
+        if len(margins) != axes:
             raise ShapeError(
-                f"padding names {len(given)} axes, and a row of shape {x} has {axes} besides its channels",
+                f"padding names {len(margins)} axes, and a row of shape {x} has {axes} besides its channels",
                 "one number for every side, or one entry for each axis",
             )
-        return tuple(m if isinstance(m, tuple) else (m, m) for m in given)
+        return tuple(m if isinstance(m, tuple) else (m, m) for m in margins)
 
     def plan(self, x: Shape) -> Plan:
         margins = self._margins(x)

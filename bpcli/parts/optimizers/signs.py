@@ -128,11 +128,11 @@ class Rprop(GradientOptimizer):
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         before = {"p": np.array([1, -1, 0, 1, -1, 1, 0, -1, 1, -1, 1.0])}
-        ends = {"g": np.array([1, -1, 1, 0, 1e-30]), "p": np.array([1, 1, 0, 1, 1.0]),
+        limits = {"g": np.array([1, -1, 1, 0, 1e-30]), "p": np.array([1, 1, 0, 1, 1.0]),
                 "s": np.array([49, 1.5e-6, 1, 1, 1.0])}  # fmt: skip
         yield Sample(cls(), (11,), inputs=before)
         yield Sample(cls(shrink=0.3, grow=1.4, min_step=1e-3, max_step=0.3), (11,), inputs=before)
-        yield Sample(cls(), (5,), note="at both ends", inputs=ends)
+        yield Sample(cls(), (5,), note="at both ends", inputs=limits)
         yield Sample({"type": "rprop", "grow": 1.0}, error="greater than 1")
         yield Sample({"type": "rprop", "min_step": 1.0, "max_step": 0.5}, error="`min_step` is larger than `max_step`")
         yield Sample({"type": "rprop", "learning_rate": {"type": "cosine", "start": 0.1}}, error="a number")

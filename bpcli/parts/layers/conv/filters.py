@@ -101,8 +101,8 @@ class Filters(Settings):
         except ValueError:
             values = np.zeros(0)
         if values.shape != shape:
-            given = f"as {written(values.shape)}" if values.size else "in rows of different lengths"
-            raise ShapeError(f"the weights are given {given} and must be {written(shape)}", "nested as W is")
+            form = f"as {written(values.shape)}" if values.size else "in rows of different lengths"
+            raise ShapeError(f"the weights are given {form} and must be {written(shape)}", "nested as W is")
         return Values(values=tuple(values.ravel().tolist()))
 
     def _start_bias(self) -> Initializer:
