@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from bpcli.cli import traced
 from bpcli.cli.options import Json, Sets, With
-from bpcli.cli.traced import Batch, Example, Inputs, OnlyAscii, Sample, Seed, Targets, Traced, Width, asked, only_ascii
 
 Claims = Annotated[
     Path,
@@ -20,15 +20,15 @@ Claims = Annotated[
 
 def mark(
     claims: Claims,
-    traced: Traced = None,
-    sample: Sample = None,
-    batch: Batch = False,
-    x: Inputs = None,
-    t: Targets = None,
-    example: Example = None,
-    seed: Seed = 0,
-    ascii: OnlyAscii = False,
-    width: Width = None,
+    path: traced.TargetPath = None,
+    sample: traced.Sample = None,
+    batch: traced.Batch = False,
+    x: traced.Inputs = None,
+    t: traced.Targets = None,
+    example: traced.Example = None,
+    seed: traced.Seed = 0,
+    ascii: traced.OnlyAscii = False,
+    width: traced.Width = None,
     set_: Sets = None,
     own: With = None,
     json: Json = False,
@@ -38,7 +38,7 @@ def mark(
     Says which numbers are right, which is the first wrong one, what follows from it, and the likely cause. Names are
     those that `bpcli trace --detail neuron` prints. Ends with 3 where a number is wrong.
     """
-    choice = asked("mark them against", traced, example, sample, batch, x, t, set_, own)
+    request = traced.trace_request("mark them against", path, example, sample, batch, x, t, set_, own)
 
     from bpcli.records.training import Exit
     from bpcli.render.console import columns, show, show_json, show_problems
@@ -47,9 +47,9 @@ def mark(
     from bpcli.studies.mistakes.marking import mark
     from bpcli.studies.trace.worksheet import draw_variant
 
-    plain = only_ascii(ascii)
+    plain = traced.only_ascii(ascii)
     written = read_claims(claims)
-    target, _ = choice.open()
+    target, _ = request.open()
     draw_variant(target, seed)
     marked = mark(target, written, str(claims), ascii=plain)
     show_problems(marked.warnings)

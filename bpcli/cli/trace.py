@@ -8,26 +8,9 @@ from typing import Annotated
 
 import typer
 
+from bpcli.cli import traced
 from bpcli.cli.mark import mark
 from bpcli.cli.options import Json, Sets, With
-from bpcli.cli.traced import (
-    Batch,
-    Digits,
-    Elide,
-    Example,
-    Inputs,
-    Layers,
-    OnlyAscii,
-    Params,
-    Sample,
-    Seed,
-    Targets,
-    Traced,
-    Width,
-    asked,
-    elision,
-    only_ascii,
-)
 from bpcli.cli.worksheet import Page, worksheet
 
 
@@ -47,23 +30,23 @@ class Format(StrEnum):
 
 
 def trace(
-    traced: Traced = None,
+    path: traced.TargetPath = None,
     detail: Annotated[
         Detail | None, typer.Option(help="How much is told; default overview, with --param path, with --layer neuron.")
     ] = None,
-    sample: Sample = None,
-    batch: Batch = False,
-    x: Inputs = None,
-    t: Targets = None,
-    layer: Layers = None,
-    param: Params = None,
+    sample: traced.Sample = None,
+    batch: traced.Batch = False,
+    x: traced.Inputs = None,
+    t: traced.Targets = None,
+    layer: traced.Layers = None,
+    param: traced.Params = None,
     steps: Annotated[int, typer.Option(min=1, max=100, help="How many training steps.")] = 1,
-    digits: Digits = 6,
-    elide: Elide = "auto",
+    digits: traced.Digits = 6,
+    elide: traced.Elide = "auto",
     format: Annotated[Format, typer.Option(help="What to write.")] = Format.text,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write there, not to stdout.")] = None,
-    ascii: OnlyAscii = False,
-    width: Width = None,
+    ascii: traced.OnlyAscii = False,
+    width: traced.Width = None,
     set_: Sets = None,
     with_: With = None,
     json: Json = False,
@@ -71,8 +54,8 @@ def trace(
         Path | None,
         typer.Option(metavar="FILE.json", help="Write all numbers there; where it exists, compare with it."),
     ] = None,
-    seed: Seed = 0,
-    example: Example = None,
+    seed: traced.Seed = 0,
+    example: traced.Example = None,
     list_examples: Annotated[bool, typer.Option("--list-examples", help="Show the built-in examples.")] = False,
     check: Annotated[Path | None, typer.Option(hidden=True)] = None,
     blanks: Annotated[bool, typer.Option("--worksheet", hidden=True)] = False,
@@ -83,44 +66,44 @@ def trace(
     """
     if list_examples:
         return _examples()
-    choice = asked("trace", traced, example, sample, batch, x, t, set_, with_)
-    entries, terms = elision(elide)
+    request = traced.trace_request("trace", path, example, sample, batch, x, t, set_, with_)
+    entries, terms = traced.elision(elide)
     if blanks:
         if format is Format.json:
             raise typer.BadParameter("a worksheet is markdown, latex or html", param_hint="--format")
         page = Page.markdown if format is Format.text else Page(format.value)
         more = {"format": page.value if page is not Page.markdown else "", "digits": digits if digits != 6 else 0}
         more |= {"layer": layer, "param": param, "elide": elide if elide != "auto" else "", "ascii": ascii, "out": out}
-        _moved("--worksheet", choice.command("worksheet", seed=seed, **more))
+        _moved("--worksheet", request.command("worksheet", seed=seed, **more))
         return worksheet(
-            traced, seed, sample, batch, x, t, example, layer, param, digits, elide, page, out, ascii, set_, with_
+            path, seed, sample, batch, x, t, example, layer, param, digits, elide, page, out, ascii, set_, with_
         )
     if check is not None:
         json = json or format is Format.json
-        _moved("--check", choice.command("mark", check, seed=seed, ascii=ascii, width=width, json=json))
-        return mark(check, traced, sample, batch, x, t, example, seed, ascii, width, set_, with_, json)
+        _moved("--check", request.command("mark", check, seed=seed, ascii=ascii, width=width, json=json))
+        return mark(check, path, sample, batch, x, t, example, seed, ascii, width, set_, with_, json)
 
     from bpcli.records.training import Exit
     from bpcli.render.console import show, show_problems, waiting
-    from bpcli.render.trace.draw import write
-    from bpcli.render.trace.listing import kept
+    from bpcli.render.trace.draw import write_derivation
+    from bpcli.render.trace.listing import golden_report
     from bpcli.studies.trace.derive_step import View, derive
     from bpcli.studies.trace.golden import compare_golden
     from bpcli.studies.trace.worksheet import draw_variant
 
-    plain = only_ascii(ascii, out) if format is Format.text else ascii
+    plain = traced.only_ascii(ascii, out) if format is Format.text else ascii
     shown = detail or (Detail.path if param else Detail.neuron if layer or example else Detail.overview)
     view = View(shown.value, tuple(layer or ()), tuple(param or ()), steps, digits, entries, terms, plain)
-    target, notes = choice.open()
+    target, notes = request.open()
     draw_variant(target, seed)
     with waiting("working it out"):
         found = derive(target, view, notes)
     show_problems(found.warnings)
     if golden is not None:
         report = compare_golden(found, golden)
-        show(*kept(report))
+        show(*golden_report(report))
         return int(Exit.BAD_RESULT if report.difference or found.wrong else Exit.OK)
-    write(found, Format.json.value if json else format.value, out, width, plain)
+    write_derivation(found, Format.json.value if json else format.value, out, width, plain)
     return int(Exit.BAD_RESULT if found.wrong else Exit.OK)
 
 

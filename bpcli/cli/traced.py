@@ -14,7 +14,7 @@ import typer
 if TYPE_CHECKING:
     from bpcli.studies.trace.open import TracedRows, TraceTarget
 
-Traced = Annotated[
+TargetPath = Annotated[
     Path | None, typer.Argument(metavar="CONFIG|RUN|MODEL", help="The network and its rows.", show_default=False)
 ]
 Sample = Annotated[
@@ -44,7 +44,7 @@ Width = Annotated[int | None, typer.Option(min=40, max=400, help="Columns; defau
 
 
 @dataclass(frozen=True)
-class Asked:
+class TraceRequest:
     """The network that a command line names, by its path or as a built-in example, and the rows."""
 
     path: Path | None
@@ -79,7 +79,7 @@ class Asked:
         return shlex.join(map(str, typed))
 
 
-def asked(
+def trace_request(
     purpose: str,
     path: Path | None,
     example: str | None,
@@ -89,7 +89,7 @@ def asked(
     t: list[str] | None,
     sets: list[str] | None,
     own: list[Path] | None,
-) -> Asked:
+) -> TraceRequest:
     """The options checked against each other; `purpose` says what the network is for. Raises BadParameter."""
     if (path is None) == (example is None):
         raise typer.BadParameter(
@@ -103,7 +103,7 @@ def asked(
     from bpcli.studies.trace.open import TracedRows
 
     rows = TracedRows(tuple(sample or ()), batch, tuple(x or ()), tuple(t or ()))
-    return Asked(path, example, rows, tuple(sets or ()), tuple(own or ()))
+    return TraceRequest(path, example, rows, tuple(sets or ()), tuple(own or ()))
 
 
 def only_ascii(wanted: bool, out: Path | None = None) -> bool:

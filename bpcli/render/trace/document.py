@@ -36,9 +36,9 @@ from bpcli.render.trace.blocks import (
     WorkedLines,
 )  # fmt: skip
 
-FEW = 4  # numbers of a row in a table
+MAX_VALUES_LISTED = 4  # numbers of an array that a cell lists
 
-LETTERS = {
+LETTER_MEANINGS = {
     "penalty": "w are the weights that it is laid on.",
     "gradient": "data is the slope of the data's loss, as worked out above, and own the slope of the penalty.",
     "clipping": "g is the gradient, and w are the weights.",
@@ -108,8 +108,8 @@ def _quantities(
         quantities = list(group)
         kind = f" ({quantities[0].kind})"
         yield Heading(2, (Code(layer), kind) if layer else (part + kind,))
-        if part in LETTERS:
-            yield Paragraph((LETTERS[part],))
+        if part in LETTER_MEANINGS:
+            yield Paragraph((LETTER_MEANINGS[part],))
         for q in quantities:
             yield from _quantity(q, d, stated, sheet)
 
@@ -199,9 +199,9 @@ def _layer(line: LayerLine, digits: int) -> tuple[Words, ...]:
 def _few(values: Array, digits: int) -> str:
     """A short array, or the ends of what a long one holds."""
     flat = np.asarray(values, np.float64).ravel()
-    if len(flat) <= FEW:
+    if len(flat) <= MAX_VALUES_LISTED:
         return "[" + ", ".join(_number(v, digits) for v in flat) + "]"
-    return f"{_number(flat.min(), FEW)} to {_number(flat.max(), FEW)}"
+    return f"{_number(flat.min(), MAX_VALUES_LISTED)} to {_number(flat.max(), MAX_VALUES_LISTED)}"
 
 
 def _number(value: float, digits: int) -> str:

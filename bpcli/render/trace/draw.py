@@ -19,12 +19,12 @@ from bpcli.render.trace.text import Terminal
 from bpcli.studies.run.atomic import atomic_text
 
 
-def write(d: Derivation, form: str, out: Path | None, width: int | None, ascii: bool) -> None:
+def write_derivation(d: Derivation, form: str, out: Path | None, width: int | None, ascii: bool) -> None:
     """Draws a derivation on stdout, or into a file. Raises Failure where the file cannot be written."""
     if form == "text":
         _text(d, out, width, ascii)
         return
-    text = drawers()[form](d)
+    text = renderers()[form](d)
     if out is not None:
         atomic_text(out, text)
     elif form == "json":
@@ -33,14 +33,14 @@ def write(d: Derivation, form: str, out: Path | None, width: int | None, ascii: 
         show_plain(text)
 
 
-def drawers() -> dict[str, Callable[[Any], str]]:
+def renderers() -> dict[str, Callable[[Any], str]]:
     """The forms that are one text; of a worksheet too, but for JSON."""
     return {"json": json, "html": html, "markdown": markdown, "latex": latex}
 
 
-def sheet(found: Worksheet, form: str, out: Path | None) -> None:
+def write_worksheet(found: Worksheet, form: str, out: Path | None) -> None:
     """Draws a worksheet on stdout or into a file, and beside the file its answers. Raises Failure where it cannot."""
-    text = drawers()[form](found)
+    text = renderers()[form](found)
     if out is None:
         show_plain(text)
         say("--out FILE writes the answers too, beside it")

@@ -24,8 +24,8 @@ from bpcli.render.trace.document import document
 from bpcli.render.trace.maths import visible
 from bpcli.render.trace.outline import title
 
-PAGE = 30  # rows of a table that stand on one page
-LINE = 72  # characters of a worked entry that stands on one line
+ROWS_PER_PAGE = 30  # rows of a table that stand on one page
+MAX_ENTRY_CHARACTERS = 72  # characters of a worked entry that stands on one line
 
 _PREAMBLE = r"""\documentclass[11pt]{article}
 \usepackage[T1]{fontenc}
@@ -96,7 +96,7 @@ def _block(block: Block) -> str:
             columns = r"@{}>{\bfseries}l>{\raggedright\arraybackslash}p{0.8\linewidth}@{}"
             return f"\\begin{{tabular}}{{{columns}}}\n{items}\n\\end{{tabular}}\\par\\medskip"
         case TableBlock(head=head, rows=rows, right=right):
-            pages = [rows[i : i + PAGE] for i in range(0, len(rows), PAGE)]
+            pages = [rows[i : i + ROWS_PER_PAGE] for i in range(0, len(rows), ROWS_PER_PAGE)]
             return "\n\n".join(_table(head, page, right) for page in pages)
         case Formula(math=math):
             return rf"\formula{{{math}}}"
@@ -126,7 +126,7 @@ def _worked(line: WorkedLine) -> str:
         return rf"{line.left} = \blank{{5cm}} = \blank{{2.5cm}}{number}"
     if not line.numbers:
         return f"{line.left} {line.sign} {line.result}"
-    if "aligned" not in line.numbers and visible(line.left + line.numbers + line.result) <= LINE:
+    if "aligned" not in line.numbers and visible(line.left + line.numbers + line.result) <= MAX_ENTRY_CHARACTERS:
         return f"{line.left} = {line.numbers} {line.sign} {line.result}"
     return rf"\begin{{aligned}}[t] {line.left} &= {line.numbers} \\ &{line.sign} {line.result} \end{{aligned}}"
 

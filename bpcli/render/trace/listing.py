@@ -21,7 +21,7 @@ def listing(examples: Sequence[tuple[str, str]]) -> Iterator[RenderableType]:
     yield Text("bpcli trace --example NAME")
 
 
-def kept(report: Golden) -> Iterator[RenderableType]:
+def golden_report(report: Golden) -> Iterator[RenderableType]:
     """What a comparison with a kept derivation found."""
     if report.written:
         yield Text(f"{report.count} quantities are written to {report.file}; from now on it is compared with")

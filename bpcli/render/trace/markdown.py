@@ -26,7 +26,7 @@ from bpcli.render.trace.blocks import (
 from bpcli.render.trace.document import document
 from bpcli.render.trace.outline import title
 
-NAMED = 4  # entries whose names are all listed before their lines
+MAX_NAMES_LISTED = 4  # entries whose names are all listed before their lines
 
 _MATH = {
     r"\begin{aligned}[t]": r"\begin{aligned}", r"\\": r"\cr", r"\,": r"\thinspace", r"\{": r"\lbrace ",
@@ -67,8 +67,8 @@ def _lines(lines: tuple[WorkedLine, ...]) -> str:
     if lines[0].blank is not None:
         return _blanks(lines)
     names = [f"`{line.name}`" for line in lines if line.name.endswith("]")]
-    if len(names) > NAMED:
-        names = [*names[: NAMED - 2], "...", names[-1]]
+    if len(names) > MAX_NAMES_LISTED:
+        names = [*names[: MAX_NAMES_LISTED - 2], "...", names[-1]]
     named = ", ".join(names) + ":" if names else ""
     notes = [f"- `{line.name}`: {_plain('; '.join(line.notes))}" for line in lines if line.notes]
     return "\n\n".join(filter(None, (named, _display(_worked(lines)), "\n".join(notes))))

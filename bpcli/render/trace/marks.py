@@ -17,14 +17,14 @@ from bpcli.render.json_text import dumps
 
 STYLES = {"right": "green", "wrong": "bold red", "follows": "yellow"}
 WORDS = {"right": "right", "wrong": "WRONG", "follows": "follows"}
-MANY = 40  # claims: of more, those that are right are only counted
-LEAST = 6  # digits of the right number
-MOST = 12  # wrong claims that are explained one by one
+MAX_CLAIMS_LISTED = 40  # claims; of more, those that are right are only counted
+MIN_DIGITS = 6  # significant digits of the right number
+MAX_EXPLAINED = 12  # wrong claims that are explained one by one
 
 
 def marks(m: Marks, width: int = 80, ascii: bool = False) -> Iterator[RenderableType]:
     """All that is said about a file of claims, in lines of at most `width` columns; with `ascii` in ASCII alone."""
-    yield from _Sheet(m, max(width, 40), ascii).lines()
+    yield from _MarkedSheet(m, max(width, 40), ascii).lines()
 
 
 def marks_json(m: Marks) -> str:
@@ -45,7 +45,7 @@ def marks_json(m: Marks) -> str:
     )
 
 
-class _Sheet:
+class _MarkedSheet:
     def __init__(self, m: Marks, width: int, ascii: bool) -> None:
         self.m, self.width, self.ascii = m, width, ascii
 
@@ -58,12 +58,12 @@ class _Sheet:
         yield self._table()
         yield from self._summary()
         wrong = [mark for mark in m.marks if mark.verdict == "wrong"]
-        for i, mark in enumerate(wrong[:MOST]):
+        for i, mark in enumerate(wrong[:MAX_EXPLAINED]):
             yield Styled()
             yield from self._explained(mark, first=i == 0, alone=len(wrong) == 1)
-        if len(wrong) > MOST:
+        if len(wrong) > MAX_EXPLAINED:
             yield Styled()
-            yield self._line(f"and {len(wrong) - MOST} more wrong numbers; all of them: --json")
+            yield self._line(f"and {len(wrong) - MAX_EXPLAINED} more wrong numbers; all of them: --json")
         for path in m.disagree:
             text = f"bpcli itself: at {path} its equation does not give what its engine computed; please report it"
             yield from self._wrapped("WRONG ", text, "bold red")
@@ -72,7 +72,7 @@ class _Sheet:
         found = table("your number", ">as you have it", ">as it is", "")
         if self.ascii:
             found.box = ASCII_HEADER_LINE
-        short = len(self.m.marks) > MANY
+        short = len(self.m.marks) > MAX_CLAIMS_LISTED
         for stage, group in groupby(self.m.marks, key=lambda mark: mark.stage):
             own = list(group)
             found.add_row(Styled(f"{stage.value} {STAGES[stage][0]}", "bold"), "", "", "")
@@ -130,4 +130,4 @@ class _Sheet:
 def _number(value: float, mark: Mark) -> str:
     """A number with as many digits as the one that is claimed, and at least six."""
     digits = sum(c.isdigit() for c in mark.written.lower().partition("e")[0].lstrip("-+0."))
-    return format_number(value, min(max(digits, LEAST), 17))
+    return format_number(value, min(max(digits, MIN_DIGITS), 17))

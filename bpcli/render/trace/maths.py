@@ -12,13 +12,13 @@ from bpcli.notation.reader import Drawn
 from bpcli.notation.symbols import Level, format_number, symbol_of
 from bpcli.notation.syntax import Binary, Bind, Expr
 from bpcli.records.trace import Array, PathsTo, Quantity, WorkedEntry
-from bpcli.render.trace.arrays import EDGE, EXACT, PICTURES, enough, picked
+from bpcli.render.trace.arrays import EDGE_ITEMS, PLANE_AXES, ROUND_TRIP_DIGITS, digits_to_close, shown_positions
 
 __all__ = ["Display", "equation", "left_side", "matrices", "numeral", "product", "result", "total", "visible", "worked"]
 
-WIDTH = 64  # characters of a display formula before a sum goes on in the next line
-WHOLE = 2 * EDGE
-SLICES = 4  # of an array of three or more axes
+MAX_CHARACTERS = 64  # characters of a display formula before a sum goes on in the next line
+MAX_WHOLE_ROWS = 2 * EDGE_ITEMS  # rows and columns of an array that are all shown
+MAX_SLICES = 4  # slices shown of an array of three or more axes
 
 _BREAK = re.compile(r"\\(?:left|begin)\b|\\(?:right|end)\b|[{}]| [+-] ")
 
@@ -34,7 +34,7 @@ class Display(Latex):
         inner, self._summing = self._summing, isinstance(node, Binary) and node.op in "+-"
         drawn = super().draw(node)
         self._summing = inner
-        if inner or self._small or drawn.level != Level.SUM or visible(drawn.text) <= WIDTH:
+        if inner or self._small or drawn.level != Level.SUM or visible(drawn.text) <= MAX_CHARACTERS:
             return drawn
         return drawn._replace(text=_in_rows(drawn.text))
 
@@ -46,7 +46,7 @@ def _in_rows(text: str) -> str:
     """A sum as rows, each as full as it may be."""
     rows = [""]
     for term in _terms(text):
-        if rows[-1] and visible(rows[-1] + term) > WIDTH:
+        if rows[-1] and visible(rows[-1] + term) > MAX_CHARACTERS:
             rows.append("")
         rows[-1] += term
     aligned = r" \\ ".join("& " + row.strip() for row in rows)
@@ -142,12 +142,12 @@ def matrices(name: str, value: Array, digits: int, axes: Sequence[Bind | object]
         return [f"{name} = {_matrix(array, digits)}"], 0
     letters = [b.letter if isinstance(b, Bind) else "" for b in axes]
     last = array.ndim - 2, array.ndim - 1
-    pairs = [tuple(i for i, letter in enumerate(letters) if letter in p) for p in PICTURES]
+    pairs = [tuple(i for i, letter in enumerate(letters) if letter in p) for p in PLANE_AXES]
     pair = next((p for p in pairs if len(p) == 2 and len(letters) == array.ndim), last)
     others = [i for i in range(array.ndim) if i not in pair]
     count = int(np.prod([array.shape[i] for i in others]))
     shown = []
-    for k in range(min(count, SLICES)):
+    for k in range(min(count, MAX_SLICES)):
         place = dict(zip(others, map(int, np.unravel_index(k, [array.shape[i] for i in others])), strict=True))
         at = ",".join(str(place[i]) if i in place else r"\cdot" for i in range(array.ndim))
         index = tuple(place.get(i, slice(None)) for i in range(array.ndim))
@@ -159,7 +159,7 @@ def _matrix(array: Array, digits: int) -> str:
     """A vector or a matrix with its shape; of a big one the edges."""
     shape = r" \times ".join(map(str, array.shape))
     array = np.atleast_2d(array)
-    rows, columns = (picked(n, WHOLE) for n in array.shape)
+    rows, columns = (shown_positions(n, MAX_WHOLE_ROWS) for n in array.shape)
     lines: list[list[str]] = []
     for i in rows:
         if i is None:
@@ -184,8 +184,8 @@ def total(paths: PathsTo, digits: int) -> str:
 
 def _closing(values: Sequence[float], value: float, digits: int, *, times: bool) -> str:
     """values = value, true as printed: whoever multiplies or adds the printed digits gets the printed result."""
-    more = enough(values, value, digits, times=times)
-    printed = [format_number(v, more or EXACT) for v in values]
+    more = digits_to_close(values, value, digits, times=times)
+    printed = [format_number(v, more or ROUND_TRIP_DIGITS) for v in values]
     sign = "=" if more else r"\approx"
     return f"{_joined(printed, times)} {sign} {result(format_number(value, digits))}"
 

@@ -27,7 +27,7 @@ from bpcli.records.trace import (
 )
 from bpcli.render.console import ASCII_HEADER_LINE, printable, table
 from bpcli.render.trace import outline
-from bpcli.render.trace.arrays import EXACT, enough, matrix, plane, summary
+from bpcli.render.trace.arrays import ROUND_TRIP_DIGITS, digits_to_close, first_plane, matrix_rows, summary
 
 STYLES = {Stage.FORWARD: "green", Stage.LOSS: "yellow", Stage.HIDDEN: "red", Stage.WEIGHTS: "red"}
 """Of headings, besides their words."""
@@ -132,8 +132,8 @@ class Terminal:
     # ------------------------------------------------------------------------------------------------- the seven steps
     def _start_value(self, g: StartValue) -> Iterator[RenderableType]:
         note = f"   {g.note}" if g.note else ""
-        address, shown = plane(g.value, g.path)
-        rows = matrix(shown, self.d.digits, self.reader, self.width - len(g.path) - 5)
+        address, shown = first_plane(g.value, g.path)
+        rows = matrix_rows(shown, self.d.digits, self.reader, self.width - len(g.path) - 5)
         if not address and len(rows) == 1 and cell_len(rows[0] + note) + len(g.path) + 5 <= self.width:
             yield Styled(f"   {g.path}  {rows[0]}{printable(note)}")
             return
@@ -164,9 +164,9 @@ class Terminal:
         value = q.value if q.engine is None else q.engine
         lead = f"{q.path} = " if q.tensor else "= "
         letters = [b.letter for b in q.equation.free if isinstance(b, Bind)]
-        address, shown = plane(value, q.path, letters)
+        address, shown = first_plane(value, q.path, letters)
         lead = f"{address} = " if address else lead
-        rows = matrix(shown, self.d.digits, self.reader, self.width - 8 - len(lead))
+        rows = matrix_rows(shown, self.d.digits, self.reader, self.width - 8 - len(lead))
         for i, row in enumerate(rows):
             yield Styled("      " + (lead if i == 0 else " " * len(lead)) + row)
         if value.size > 64:
@@ -222,10 +222,10 @@ class Terminal:
         if p.count > 1:
             values = [hops[-1].product for hops in shown]
             rest = [p.total - sum(values)] if p.count > len(shown) else []
-            digits = enough([*values, *rest], p.total, self.d.digits)
-            parts = [n(v, digits or EXACT) for v in values]
+            digits = digits_to_close([*values, *rest], p.total, self.d.digits)
+            parts = [n(v, digits or ROUND_TRIP_DIGITS) for v in values]
             parts = [f"({part})" if i and part[0] in "-−" else part for i, part in enumerate(parts)]
-            parts += [f"[{p.count - len(shown)} more: {n(v, digits or EXACT)}]" for v in rest]
+            parts += [f"[{p.count - len(shown)} more: {n(v, digits or ROUND_TRIP_DIGITS)}]" for v in rest]
             sign = "=" if digits else "~" if self.ascii else "≈"
             yield from self._wrapped("paths summed  ", f"{' + '.join(parts)} {sign} {n(p.total)}")
         yield from self._wrapped("the engine    ", f"dL/d {p.name} = {n(p.gradient)}")

@@ -25,9 +25,9 @@ HELP_BY_CODE = {
 """What helps where a file of claims fails, in place of what helps with an experiment."""
 ORDER_HELP = "the claims come first: bpcli mark CLAIMS CONFIG"
 
-RELATIVE_TOLERANCE = 1e-9  # of a number: what calculators of ten or more digits leave
-EXACT_DIGITS = 16  # digits of a small whole number, which is taken at its word
-MAX_WHOLE_NUMBER_DIGITS = 3  # digits of a number that is small
+RELATIVE_TOLERANCE = 1e-9  # relative error that calculators of ten or more digits leave
+EXACT_DIGITS = 16  # significant digits that such a number counts as having
+MAX_WHOLE_NUMBER_DIGITS = 3  # digits of a whole number that is meant exactly
 
 
 @dataclass(frozen=True)

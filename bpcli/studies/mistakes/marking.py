@@ -30,11 +30,11 @@ from bpcli.studies.trace.selection import network_summary
 from bpcli.studies.trace.step_blocks import take_step
 from bpcli.studies.witness.witness import EPS
 
-MAX_ACCIDENT_PROBABILITY = 0.05  # of a mistake to fit by accident: beyond, it is not named
-MAX_CAUSES = 3  # causes of one claim
-MAX_NODES_BACK = 12  # nodes back: how far an error is looked for that no claim shows
-FEW_DIGITS = 4  # digits: with fewer, many mistakes give a number like it
-MAX_SEARCHED_ENTRIES = 20_000  # entries of an array in which mistakes are not looked for
+MAX_ACCIDENT_PROBABILITY = 0.05  # that a mistake fits by accident; beyond it no mistake is named
+MAX_CAUSES = 3  # causes named of one claim
+MAX_NODES_BACK = 12  # nodes back to which an error is looked for that no claim shows
+FEW_DIGITS = 4  # significant digits; many mistakes give a number with fewer
+MAX_SEARCHED_ENTRIES = 20_000  # entries of an array in which mistakes are looked for
 
 
 def mark_file(path: Path, rows: TracedRows, claims: Path, sets: Sequence[str] = (), *, ascii: bool = False) -> Marks:

@@ -23,9 +23,9 @@ from bpcli.records.training import Failure, Problem
 from bpcli.studies.trace.open import TraceTarget
 from bpcli.studies.witness.cases import equation_env, layer_program
 
-MAX_PATHS = 64  # paths that are told one by one
-NUDGE = 1e-3
-COMPLEX_STEP = 1e-30  # of the complex step that finds what an entry reaches
+MAX_PATHS = 64  # paths that are shown one by one
+NUDGE = 1e-3  # by which a weight is moved to either side
+COMPLEX_STEP = 1e-30  # imaginary part of the entry whose effects are looked for
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from bpcli.records.trace import Quantity, Stage, WorkedEntry
 from bpcli.studies.trace.step_blocks import StepBlock, TakenStep
 from bpcli.studies.witness.witness import EPS, SUM_RTOL, max_abs
 
-SATURATION_RATIO = 0.01  # of the error passes
-MAX_ENTRIES = 12  # entries: all of them are worked out unless somebody says how many
+SATURATION_RATIO = 0.01  # share of the error that a saturated unit passes, at most
+MAX_ENTRIES = 12  # entries of a quantity that are all worked out unless somebody says how many
 WantedEntries = Mapping[tuple[str, str], frozenset[tuple[int, ...]]]
 """Entries by (layer or tensor, left side); `*` stands for every left side."""
 

@@ -25,9 +25,9 @@ from bpcli.studies.witness.cases import equation_env
 CONNECTED_NAMES = {"x", "dy", "t", "L", "penalty", "data", "own", "g", "w", "w_new", "lr"}
 """What equations of one part read of another's results; and so they do what the chains in a container make."""
 
-MAX_DRAWS = 50  # draws, until one has no dead weights
-ZERO_WEIGHTS_SPAN = 0.5  # of weights that all start at 0
-KINK_DISTANCE = 1e-9  # an activation's input closer to 0 stands on the edge between two branches
+MAX_DRAWS = 50  # variants drawn until one has no dead weights
+ZERO_WEIGHTS_SPAN = 0.5  # largest new weight where all weights start at 0
+KINK_DISTANCE = 1e-9  # an activation's input closer to 0 stands between two branches
 
 
 def worksheet(target: TraceTarget, seed: int, view: View, command: str) -> Worksheet:

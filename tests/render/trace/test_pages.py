@@ -147,7 +147,7 @@ def test_a_long_sum_goes_on_in_the_next_line() -> None:
     text = maths.Display().equation(parse(Eq("y", right)))
     rows = text.partition("[t]")[2].split(r"\\")
     assert len(rows) > 1
-    assert all(maths.visible(row) <= maths.WIDTH for row in rows)
+    assert all(maths.visible(row) <= maths.MAX_CHARACTERS for row in rows)
     assert text.count("aligned") == 2  # one box, not boxes in boxes
     assert re.sub(r"\\(begin|end)\{aligned\}(\[t\])?|\\\\|&|\s", "", text) == re.sub(
         r"\s", "", maths.Latex().equation(parse(Eq("y", right)))

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bpcli.records.trace import STAGES, Derivation, Stage, StepLine, Worksheet
-from bpcli.render.trace.html.lines import OPEN, Blanks, quantities
+from bpcli.render.trace.html.lines import MAX_UNFOLDED_LINES, Blanks, quantities
 from bpcli.render.trace.html.network import network
-from bpcli.render.trace.html.page import code, number, page, said, tag
+from bpcli.render.trace.html.page import code, escaped, number, page, tag
 from bpcli.render.trace.html.svg import Picture
 from bpcli.render.trace.html.tables import array_table, layer_table, paths, step_table
 from bpcli.render.trace.outline import title
 
 __all__ = ["html"]
 
-BESIDE = 920  # CSS pixels that a picture may be wide to have its panel beside it
+MAX_WIDTH_BESIDE_PANEL = 920  # CSS pixels that a picture may be wide to have its panel beside it
 VIEWS = (
     ("f", "Forward", "What goes forward: z and a (or y) in the units, weights on the wires."),
     ("b", "Backward", "What comes back: errors ∂L/∂a and ∂L/∂z in the units, gradients ∂L/∂W on the wires."),
@@ -27,11 +27,11 @@ LEGEND = (
 )
 
 
-def html(told: Derivation | Worksheet) -> str:
+def html(shown: Derivation | Worksheet) -> str:
     """The page. It needs no network, and without scripts it can still be read."""
-    if isinstance(told, Worksheet):
-        return _worksheet(told)
-    d = told
+    if isinstance(shown, Worksheet):
+        return _worksheet(shown)
+    d = shown
     body = tag("header", "".join(_header(d)))
     body += tag("main", "".join(_step(d, line) for line in d.steps))
     return page(title(d), body)
@@ -40,29 +40,31 @@ def html(told: Derivation | Worksheet) -> str:
 def _worksheet(sheet: Worksheet) -> str:
     """The seven steps with room for the results; no picture, since it would show them."""
     d = sheet.derivation
-    head = tag("h1", f'{said(d.name)}<span class="rest">{said(title(sheet)[len(d.name) :])}</span>')
-    head += tag("dl", "".join(tag("dt", said(name)) + tag("dd", said(text)) for name, text in d.facts))
+    head = tag("h1", f'{escaped(d.name)}<span class="rest">{escaped(title(sheet)[len(d.name) :])}</span>')
+    head += tag("dl", "".join(tag("dt", escaped(name)) + tag("dd", escaped(text)) for name, text in d.facts))
     example = code(f"{sheet.blanks[0].name}: 0.25")
     words = f"{len(sheet.blanks)} blanks. Write each result into a file {code('answers.yaml')}, a line an answer, say"
     head += tag("p", f"{words} {example}, with the digits you have. You need not have all. Then")
-    head += tag("pre", said(sheet.command))
+    head += tag("pre", escaped(sheet.command))
     head += tag("p", "marks every answer and names the first that is wrong, with the likely cause.")
     blanks: dict[str, dict[str, int]] = {q.id: {} for q in d.quantities if q.id not in sheet.shown}
     for b in sheet.blanks:
         blanks[b.quantity][b.name] = b.number
-    parts = [tag("p", said(LEGEND), class_="legend"), *(_stage(d, d.steps[0], stage, blanks) for stage in Stage)]
+    parts = [tag("p", escaped(LEGEND), class_="legend"), *(_stage(d, d.steps[0], stage, blanks) for stage in Stage)]
     return page(f"{d.name}: a worksheet", tag("header", head) + tag("main", "".join(parts)))
 
 
 def _header(d: Derivation) -> Iterator[str]:
-    yield tag("h1", f'{said(d.name)}<span class="rest">{said(title(d)[len(d.name) :])}</span>')
+    yield tag("h1", f'{escaped(d.name)}<span class="rest">{escaped(title(d)[len(d.name) :])}</span>')
     if len(d.steps) == 1:
         yield tag("p", _losses(d, d.steps[0]), class_="losses")
-    yield tag("dl", "".join(tag("dt", said(name)) + tag("dd", said(text.replace("->", "→"))) for name, text in d.facts))
+    yield tag(
+        "dl", "".join(tag("dt", escaped(name)) + tag("dd", escaped(text.replace("->", "→"))) for name, text in d.facts)
+    )
     yield tag("p", _agreement(d), class_="agrees" if not d.wrong else "wrong")
     for problem in d.warnings:
         help = f" {problem.help}" if problem.help else ""
-        yield tag("p", f"Warning: {said(problem.text)}.{said(help)}", class_="warning")
+        yield tag("p", f"Warning: {escaped(problem.text)}.{escaped(help)}", class_="warning")
     tools = '<button type="button" class="scripted" data-fold="open">Open all lines</button>'
     tools += '<button type="button" class="scripted" data-fold="">Close all</button>'
     yield tag("p", tools, class_="tools") if d.detail != "overview" else ""
@@ -73,8 +75,8 @@ def _losses(d: Derivation, line: StepLine) -> str:
         number(v, d.digits) for v in (line.loss, line.after, line.change, line.predicted)
     )
     arrow = '<span aria-hidden="true">→</span><span class="unseen">becomes</span>'
-    told = f"loss <b>{before}</b> {arrow} <b>{after}</b>"
-    return f"{told}: it changes by {change}, and to first order the gradient foretells {foretold}"
+    shown = f"loss <b>{before}</b> {arrow} <b>{after}</b>"
+    return f"{shown}: it changes by {change}, and to first order the gradient foretells {foretold}"
 
 
 def _agreement(d: Derivation) -> str:
@@ -101,21 +103,24 @@ def _step(d: Derivation, line: StepLine) -> str:
     if d.paths:
         each = len(d.paths) // len(d.steps)
         parts += [tag("h2", "Chain rule, path by path"), *paths(d, d.paths[(line.step - 1) * each : line.step * each])]
-    parts.append(tag("p", said(LEGEND), class_="legend"))
+    parts.append(tag("p", escaped(LEGEND), class_="legend"))
     parts += [_stage(d, line, stage) for stage in Stage]
     return tag("section", "".join(parts), class_="training")
 
 
 def _stage(d: Derivation, line: StepLine, stage: Stage, blanks: Blanks | None = None) -> str:
     heading, text = STAGES[stage]
-    parts = [tag("h2", f'<span class="step">{stage.value}</span> {said(heading)}'), tag("p", said(text), class_="lead")]
+    parts = [
+        tag("h2", f'<span class="step">{stage.value}</span> {escaped(heading)}'),
+        tag("p", escaped(text), class_="lead"),
+    ]
     if stage is Stage.INITIALIZE:
         arrays = "".join(array_table(g.value, g.path, d.digits, g.note) for g in d.start_values if g.step == line.step)
         parts.append(tag("div", arrays, class_="arrays"))
     count = sum(len(q.entries) for q in d.quantities)
-    told = [(i, q) for i, q in enumerate(d.quantities) if q.step == line.step and q.stage is stage]
-    unfolded = d.detail == "layer" or count <= OPEN or blanks is not None
-    parts += quantities(d, told, unfolded, blanks or {})
+    shown = [(i, q) for i, q in enumerate(d.quantities) if q.step == line.step and q.stage is stage]
+    unfolded = d.detail == "layer" or count <= MAX_UNFOLDED_LINES or blanks is not None
+    parts += quantities(d, shown, unfolded, blanks or {})
     if stage is Stage.REPEAT and blanks is None:
         parts.append(step_table(d, line))
     elif len(parts) == 2:
@@ -130,10 +135,10 @@ def _picture(d: Derivation, line: StepLine) -> str:
     name = f"view-{line.step}"
     views = "".join(
         f'<input type="radio" name="{name}" id="{name}-{key}" class="view {key}"{" checked" if key == "f" else ""}>'
-        f'<label for="{name}-{key}" title="{said(text)}">{view}</label>'
+        f'<label for="{name}-{key}" title="{escaped(text)}">{view}</label>'
         for key, view, text in VIEWS
     )
-    captions = "".join(tag("p", said(text), class_=f"caption {key}") for key, _, text in VIEWS)
+    captions = "".join(tag("p", escaped(text), class_=f"caption {key}") for key, _, text in VIEWS)
     drawn = tag("div", picture.draw(f"The network, training step {line.step}"), class_="canvas")
     rows = len(line.outputs)
     words = [_key()]
@@ -148,7 +153,7 @@ def _picture(d: Derivation, line: StepLine) -> str:
         "aside", tag("p", f"{hint} {keys}", class_="hint"), class_="panel scripted", tabindex="0", aria_live="polite",
         aria_label="Derivation of what is chosen",
     )  # fmt: skip
-    below = "" if picture.places.width <= BESIDE else " below"
+    below = "" if picture.places.width <= MAX_WIDTH_BESIDE_PANEL else " below"
     return tag("div", tag("figure", views + captions + drawn + caption) + panel, class_=f"network{below}")
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from bpcli.render.trace.html.network import INPUTS, NetworkPicture, UnitColumn
 
-WIDE = 116.0  # of a unit
-ROOM, GAP, LAST = 116.0, 90.0, 60.0  # between columns: with numbers on the wires, without, and before the loss
-LOSS = 122.0  # the width of its box
-TOP = 76.0  # above the units: what a column is called
-TAG, CHIP, SPACE, ELLIPSIS = 14.0, 19.0, 22.0, 44.0
-LABELLED = 4  # units that a column may have at most for the numbers of its weights to have room
+UNIT_WIDTH = 116.0  # all of these in CSS pixels
+ROOMY_GAP, NARROW_GAP = 116.0, 90.0  # between columns: with numbers on the wires, and without
+LOSS_GAP, LOSS_WIDTH = 60.0, 122.0  # before the box of the loss, and the box
+HEADING_HEIGHT = 76.0  # above the units: what a column is called
+TAG_HEIGHT, CHIP_HEIGHT, UNIT_GAP, ELLIPSIS_HEIGHT = 14.0, 19.0, 22.0, 44.0
+MAX_LABELLED_UNITS = 4  # units of a column, for the numbers of its weights to have room
 
 
 @dataclass(frozen=True)
@@ -35,25 +35,23 @@ class PictureLayout:
         self.left: dict[str, float] = {}
         self.right = 20.0  # where the loss stands
         for c in columns:
-            self.right += 0 if c.path == INPUTS else ROOM if self.roomy(c) else GAP
+            self.right += 0 if c.path == INPUTS else ROOMY_GAP if self.roomy(c) else NARROW_GAP
             self.left[c.path] = self.right
-            self.right += WIDE
-        self.right += LAST
-        self.pitch = SPACE + max(TAG + self.tall(c) + CHIP * len(self.chips[c.path]) for c in columns)
+            self.right += UNIT_WIDTH
+        self.right += LOSS_GAP
+        self.pitch = UNIT_GAP + max(TAG_HEIGHT + self.tall(c) + CHIP_HEIGHT * len(self.chips[c.path]) for c in columns)
         self.body = max(self._height(c) for c in columns)
         self.spots = {c.path: dict(self._stacked(c)) for c in columns}
         ways = [(c, s) for c in columns for s in c.sources if not self._adjacent(c, s)]
-        self.ways = sorted(
-            ways, key=lambda way: self.left[way[1]] - self.left[way[0].path]
-        )  # the longest is the lowest
-        self.bottom = TOP + self.body + 24 + 26 * len(self.ways)
-        self.width = self.right + LOSS + 12
+        self.ways = sorted(ways, key=lambda way: self.left[way[1]] - self.left[way[0].path])  # the longest: the lowest
+        self.bottom = HEADING_HEIGHT + self.body + 24 + 26 * len(self.ways)
+        self.width = self.right + LOSS_WIDTH + 12
         self.height = self.bottom + 8
 
     @property
     def middle(self) -> float:
         """The height of the line around which units stand."""
-        return TOP + self.body / 2
+        return HEADING_HEIGHT + self.body / 2
 
     def tall(self, column: UnitColumn) -> float:
         """The height of the body of a unit."""
@@ -64,16 +62,16 @@ class PictureLayout:
         if not column.vector:
             return 70
         dots = sum(1 for _, skipped in gaps(column) if skipped)
-        return len(column.shown) * self.pitch + dots * ELLIPSIS - SPACE
+        return len(column.shown) * self.pitch + dots * ELLIPSIS_HEIGHT - UNIT_GAP
 
     def _stacked(self, column: UnitColumn) -> Iterator[tuple[int, UnitPosition]]:
         """The places of the units: the middles of all columns are on one line."""
         left = self.left[column.path]
         if not column.vector:
             yield 0, UnitPosition(left, self.middle)
-        y = self.middle - (self._height(column) + SPACE - self.pitch) / 2
+        y = self.middle - (self._height(column) + UNIT_GAP - self.pitch) / 2
         for unit, skipped in gaps(column):
-            y += ELLIPSIS if skipped else 0
+            y += ELLIPSIS_HEIGHT if skipped else 0
             yield unit, UnitPosition(left, y)
             y += self.pitch
 
@@ -91,11 +89,11 @@ class PictureLayout:
         """Whether there is room for numbers on the wires to a column."""
         source = next((c for c in self.network.columns if c.path in column.sources[:1]), column)
         whole = all(c.vector and len(c.shown) == c.units[0] for c in (source, column))
-        return whole and column.units[0] <= LABELLED and bool(self.matrix(column, source))
+        return whole and column.units[0] <= MAX_LABELLED_UNITS and bool(self.matrix(column, source))
 
     def under(self, column: UnitColumn) -> float:
         """From the middle of a unit to below all that hangs from it."""
-        return self.tall(column) / 2 + CHIP * len(self.chips[column.path]) + 4 if column.vector else 36
+        return self.tall(column) / 2 + CHIP_HEIGHT * len(self.chips[column.path]) + 4 if column.vector else 36
 
 
 def gaps(column: UnitColumn) -> Iterator[tuple[int, int]]:
@@ -108,4 +106,4 @@ def gaps(column: UnitColumn) -> Iterator[tuple[int, int]]:
 
 def wire(start: UnitPosition, end: UnitPosition) -> tuple[float, float, float, float]:
     """The two ends of a line between units: x and y of each."""
-    return start.x + WIDE, start.y, end.x, end.y
+    return start.x + UNIT_WIDTH, start.y, end.x, end.y

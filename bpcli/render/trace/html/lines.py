@@ -11,14 +11,14 @@ from bpcli.notation.symbols import Level, symbol_of, textbook_form
 from bpcli.notation.syntax import Binary, Bind, Call, Expr, Number
 from bpcli.records.trace import Derivation, Quantity, WorkedEntry
 from bpcli.render.trace.html.network import entry_id
-from bpcli.render.trace.html.page import code, said, tag
+from bpcli.render.trace.html.page import code, escaped, tag
 from bpcli.render.trace.html.tables import array_table
 from bpcli.render.trace.outline import symbol_sources
 
-Told = tuple[int, Quantity]
+NumberedQuantity = tuple[int, Quantity]
 """A quantity and its number in the derivation."""
 
-OPEN = 60  # worked lines of a page up to which all of them are unfolded
+MAX_UNFOLDED_LINES = 60  # worked lines of a page up to which all of them are unfolded
 
 
 class InlineMathML(MathML):
@@ -34,23 +34,23 @@ Blanks = Mapping[str, Mapping[str, int]]
 
 
 def quantities(
-    d: Derivation, told: Sequence[Told], unfolded: bool, blanks: Blanks = MappingProxyType({})
+    d: Derivation, body: Sequence[NumberedQuantity], unfolded: bool, blanks: Blanks = MappingProxyType({})
 ) -> Iterator[str]:
     """The quantities of one stage; an equation over all weights is stated once and told tensor by tensor."""
     whole = d.detail == "layer"
-    shown = [(i, q) for i, q in told if q.entries or whole]
+    shown = [(i, q) for i, q in body if q.entries or whole]
     for _, group in groupby(shown, key=lambda iq: (iq[1].part, iq[1].layer, iq[1].name, iq[1].equation)):
         yield _quantity(d, list(group), unfolded, blanks)
 
 
-def _quantity(d: Derivation, group: Sequence[Told], unfolded: bool, blanks: Blanks) -> str:
+def _quantity(d: Derivation, group: Sequence[NumberedQuantity], unfolded: bool, blanks: Blanks) -> str:
     q = group[0][1]
     several = bool(q.tensor)
-    name = f"{q.part}: {said(q.kind)}" if several else code(q.path)
+    name = f"{q.part}: {escaped(q.kind)}" if several else code(q.path)
     wrong = [r for _, r in group if not r.agrees]
     head = tag("span", name, class_="of") + math(InlineMathML(q.known).equation(q.equation), "general")
     sources = (f"{letter} is {source}" for letter, source in symbol_sources(q))
-    remarks = [said(text) for text in (q.why, *sources) if text]
+    remarks = [escaped(text) for text in (q.why, *sources) if text]
     if several and any(getattr(b, "letter", "") == "j" for b in q.equation.free):
         remarks.append("j counts all weights")
     why = tag("span", "; ".join(remarks), class_="why") if remarks else ""
@@ -99,10 +99,10 @@ def line(q: Quantity, e: WorkedEntry, name: str) -> str:
     if terms != [result]:
         drawn += math(f"<mo>{sign}</mo>{result}", "result")
     notes = "; ".join(dict.fromkeys((*e.worked.notes, *e.notes)))
-    told = code(e.name) + tag("div", drawn, class_="sum")
+    body = code(e.name) + tag("div", drawn, class_="sum")
     if notes:
-        told += tag("p", said(notes), class_="note")
-    return tag("div", told, class_="worked", id=name)
+        body += tag("p", escaped(notes), class_="note")
+    return tag("div", body, class_="worked", id=name)
 
 
 def math(inside: str, class_: str = "") -> str:
@@ -118,8 +118,8 @@ def _terms(reader: InlineMathML, tree: Expr) -> list[str]:
         return [*_terms(reader, node.left), reader.term(node.op, node.right)]
     if isinstance(node, Call) and node.fn == "sum" and node.args:
         first, *others = node.args
-        begin = reader.fit(first, Level.SUM if isinstance(first, Number) else Level.QUOTIENT).text
-        return [begin, *(reader.term("+", other) for other in others)]
+        first_term = reader.fit(first, Level.SUM if isinstance(first, Number) else Level.QUOTIENT).text
+        return [first_term, *(reader.term("+", other) for other in others)]
     return _factors(reader, node)
 
 

@@ -9,8 +9,8 @@ from bpcli.notation.syntax import Bind, Reduce, walk
 from bpcli.records.trace import Array, Derivation, LayerLine, Quantity, Stage, StepLine
 
 INPUTS = ""  # the path of the column of inputs
-ALL = 6  # units of a column that are all drawn
-SOME = 5  # units that are drawn of a longer one
+MAX_UNITS_ALL_DRAWN = 6  # units of a column that are all drawn
+UNITS_DRAWN_OF_MORE = 5  # units that are drawn of a longer one
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ class NetworkPicture:
         column = next(c for c in self.columns if layer in c.names)
         for q, ids in zip(self.quantities, self.ids, strict=True):
             if q.tensor == path or (q.part == "layer" and q.layer == layer and q.name == f"d{name}"):
-                ends = dict.fromkeys((at, at[-1:], ()))  # itself, its unit, its tensor
-                yield from (ids[place] for place in ends if len(place) == q.value.ndim and place in ids)
+                places = dict.fromkeys((at, at[-1:], ()))  # itself, its unit, its tensor
+                yield from (ids[place] for place in places if len(place) == q.value.ndim and place in ids)
             elif q.stage in (Stage.LOSS, Stage.HIDDEN) and column.vector and at:
                 yield from self._within(column, at[-1], q, ids)
             elif not q.tensor and q.stage is Stage.UPDATE and q.part in ("clipping", "schedule", "optimizer"):
@@ -116,9 +116,9 @@ class NetworkPicture:
 
 def network(d: Derivation, line: StepLine) -> NetworkPicture:
     """The network of one training step."""
-    told = [(i, q) for i, q in enumerate(d.quantities) if q.step == line.step]
-    own = tuple(q for _, q in told)
-    ids = tuple({e.at: entry_id(i, k) for k, e in enumerate(q.entries)} for i, q in told)
+    numbered = [(i, q) for i, q in enumerate(d.quantities) if q.step == line.step]
+    own = tuple(q for _, q in numbered)
+    ids = tuple({e.at: entry_id(i, k) for k, e in enumerate(q.entries)} for i, q in numbered)
     feeds = {q.layer: q.sources["x"] for q in reversed(own) if "x" in q.sources}
     weights = {g.path: g.value for g in d.start_values if g.step == line.step and g.path in line.gradients}
     wanted = _wanted(own, weights)
@@ -223,8 +223,8 @@ def _shown(units: tuple[int, ...], wanted: set[int]) -> tuple[int, ...]:
     if len(units) != 1:
         return ()
     count = units[0]
-    if count <= ALL:
+    if count <= MAX_UNITS_ALL_DRAWN:
         return tuple(range(count))
     first = sorted(k for k in wanted if k < count)
-    order = [*first[: SOME - 1], *(k for k in range(SOME - 1) if k not in first)]
-    return tuple(sorted({*order[: SOME - 1], count - 1}))
+    order = [*first[: UNITS_DRAWN_OF_MORE - 1], *(k for k in range(UNITS_DRAWN_OF_MORE - 1) if k not in first)]
+    return tuple(sorted({*order[: UNITS_DRAWN_OF_MORE - 1], count - 1}))

@@ -8,7 +8,7 @@ from importlib.resources import files
 from bpcli.notation.text import Text
 from bpcli.render.console import printable
 
-__all__ = ["code", "number", "page", "said", "tag"]
+__all__ = ["code", "escaped", "number", "page", "tag"]
 
 
 def page(title: str, body: str) -> str:
@@ -19,29 +19,29 @@ def page(title: str, body: str) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
         '<link rel="icon" href="data:,">\n'
-        f"<title>{said(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n{body}\n"
+        f"<title>{escaped(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n{body}\n"
         f"<script>\n{script}</script>\n</body>\n</html>\n"
     )
 
 
-def said(text: str) -> str:
+def escaped(text: str) -> str:
     """Plain text as HTML; what does not print, as an escape."""
     return escape(printable(text))
 
 
 def code(name: str) -> str:
     """A name or a command, as it is typed."""
-    return f"<code>{said(name)}</code>"
+    return f"<code>{escaped(name)}</code>"
 
 
 def tag(element: str, inside: str, **attributes: str | float) -> str:
     """An element. `inside` is HTML, attributes are plain text; `class_` stands for class, and `_` for a hyphen."""
-    told = "".join(
-        f' {name.rstrip("_").replace("_", "-")}="{said(value) if isinstance(value, str) else f"{value:.4g}"}"'
+    attributes_text = "".join(
+        f' {name.rstrip("_").replace("_", "-")}="{escaped(value) if isinstance(value, str) else f"{value:.4g}"}"'
         for name, value in attributes.items()
         if value != ""
     )
-    return f"<{element}{told}>{inside}</{element}>"
+    return f"<{element}{attributes_text}>{inside}</{element}>"
 
 
 def number(value: float, digits: int) -> str:

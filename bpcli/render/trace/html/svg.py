@@ -14,16 +14,27 @@ import numpy as np
 from bpcli.notation.symbols import symbol_of
 from bpcli.notation.text import Text
 from bpcli.records.trace import Array, Derivation
-from bpcli.render.trace.html.layout import CHIP, ELLIPSIS, LOSS, TAG, TOP, WIDE, PictureLayout, UnitPosition, gaps, wire
+from bpcli.render.trace.html.layout import (
+    CHIP_HEIGHT,
+    ELLIPSIS_HEIGHT,
+    HEADING_HEIGHT,
+    LOSS_WIDTH,
+    TAG_HEIGHT,
+    UNIT_WIDTH,
+    PictureLayout,
+    UnitPosition,
+    gaps,
+    wire,
+)
 from bpcli.render.trace.html.network import INPUTS, NetworkPicture, UnitColumn
-from bpcli.render.trace.html.page import number, said, tag
+from bpcli.render.trace.html.page import escaped, number, tag
 
-DIGITS = 4
-TARGETS = 14  # letters of a target that have room
-HALF = 36.0  # of a number on a wire
-THIN, THICK = 1.0, 5.0
-SMALLEST = 0.85  # times its size is what a picture may shrink to; then it scrolls
-LETTERS = 27  # of a name above a column
+MAX_DIGITS = 4  # significant digits of a number in the picture
+MAX_TARGET_CHARACTERS = 14  # of a target beside the loss
+HALF_LABEL_WIDTH = 36.0  # CSS pixels of a number on a wire
+MIN_STROKE, MAX_STROKE = 1.0, 5.0  # CSS pixels of a wire
+MIN_SCALE = 0.85  # times its size is what a picture may shrink to; then it scrolls
+MAX_NAME_CHARACTERS = 27  # of a name above a column
 
 
 class Picture:
@@ -31,7 +42,7 @@ class Picture:
 
     def __init__(self, d: Derivation, network: NetworkPicture) -> None:
         self.d, self.network, self.places = d, network, PictureLayout(network)
-        self.brief = partial(number, digits=min(DIGITS, d.digits))
+        self.brief = partial(number, digits=min(MAX_DIGITS, d.digits))
         self.full = partial(number, digits=d.digits)
         self.labels: list[str] = []  # numbers on wires, drawn above all of them
 
@@ -49,7 +60,7 @@ class Picture:
         width, height = self.places.width, self.places.height
         return tag(
             "svg", "\n".join(inside), viewBox=f"0 0 {width:g} {height:g}", width=width, height=height,
-            style=f"min-width: {SMALLEST * width:.0f}px", role="group", aria_label=title,
+            style=f"min-width: {MIN_SCALE * width:.0f}px", role="group", aria_label=title,
         )  # fmt: skip
 
     # ----------------------------------------------------------------------------------------------------------- edges
@@ -65,11 +76,11 @@ class Picture:
 
     def _wires(self, source: UnitColumn, column: UnitColumn) -> Iterator[str]:
         found = self.places.matrix(column, source)
-        starts, ends = self.places.spots[source.path], self.places.spots[column.path]
-        pairs = [(i, o) for i in starts for o in ends if found or column.mixes or i == o]
+        starts, end_points = self.places.spots[source.path], self.places.spots[column.path]
+        pairs = [(i, o) for i in starts for o in end_points if found or column.mixes or i == o]
         if not found:
             for i, o in pairs:
-                x1, y1, x2, y2 = wire(starts[i], ends[o])
+                x1, y1, x2, y2 = wire(starts[i], end_points[o])
                 yield f'<path class="plain" d="M{x1:g} {y1:g}L{x2:g} {y2:g}"/>'
             return
         line = self.network.line
@@ -77,7 +88,7 @@ class Picture:
         most = [float(np.abs(a).max()) or 1.0 for a in arrays]
         roomy = self.places.roomy(column)
         for i, o in pairs:
-            drawn, label = self._wire(found, (i, o), wire(starts[i], ends[o]), most, len(ends))
+            drawn, label = self._wire(found, (i, o), wire(starts[i], end_points[o]), most, len(end_points))
             if roomy:
                 self.labels.append(f'<g class="label">{label}</g>')
             else:
@@ -85,19 +96,19 @@ class Picture:
             yield self._choice("edge", drawn, found, (i, o))
 
     def _wire(
-        self, path: str, at: tuple[int, int], ends: tuple[float, ...], most: list[float], fan: int
+        self, path: str, at: tuple[int, int], end_points: tuple[float, ...], most: list[float], fan: int
     ) -> tuple[str, str]:
         """One weight: a line as thick as it is large, dashed where it is negative; and its number, near the source
         (where no two of one pair of columns stand in one place)."""
-        x1, y1, x2, y2 = ends
+        x1, y1, x2, y2 = end_points
         values = self._weight(path, at)
         style = "".join(
-            f"--{view}:{THIN + (THICK - THIN) * abs(value) / top:.3g}px;"
+            f"--{view}:{MIN_STROKE + (MAX_STROKE - MIN_STROKE) * abs(value) / top:.3g}px;"
             for (view, value), top in zip(values.items(), most, strict=True)
         )
         signs = " ".join(f"{view}{'n' if value < 0 else 'p'}" for view, value in values.items() if value)
         t = 1 / (fan + 1)
-        x, y = x1 + max(t * (x2 - x1), HALF), y1 + t * (y2 - y1)
+        x, y = x1 + max(t * (x2 - x1), HALF_LABEL_WIDTH), y1 + t * (y2 - y1)
         shape = f"M{x1:g} {y1:g}L{x2:g} {y2:g}"
         label = "".join(self._view(view, self.brief(v), x=x, y=y + 4) for view, v in values.items())
         return f'<path class="reach" d="{shape}"/><path class="wire {signs}" style="{style}" d="{shape}"/>', label
@@ -105,7 +116,7 @@ class Picture:
     def _band(self, source: UnitColumn, column: UnitColumn) -> str:
         """Of layers that are no rows of units: one takes in all of the other."""
         a, b = self.places.spots[source.path], self.places.spots[column.path]
-        left, right = self.places.left[source.path] + WIDE, self.places.left[column.path]
+        left, right = self.places.left[source.path] + UNIT_WIDTH, self.places.left[column.path]
         up = [min(s.y for s in group.values()) - 12 for group in (a, b)]
         down = [max(s.y for s in group.values()) + 12 for group in (a, b)]
         return f'<path class="band" d="M{left:g} {up[0]:g}L{right:g} {up[1]:g}V{down[1]:g}L{left:g} {down[0]:g}Z"/>'
@@ -113,10 +124,14 @@ class Picture:
     def _way_around(self, column: UnitColumn, source: UnitColumn) -> str:
         """What a residual layer adds to its branch, below all that is between."""
         level = self.places.bottom - 14 - 26 * self.places.ways.index((column, source.path))
-        start, end = self.places.left[source.path] + WIDE / 2, self.places.left[column.path] + WIDE / 2
+        start, end = self.places.left[source.path] + UNIT_WIDTH / 2, self.places.left[column.path] + UNIT_WIDTH / 2
         low = [max(s.y for s in self.places.spots[c.path].values()) + self.places.under(c) for c in (source, column)]
         text = tag(
-            "text", f"{said(column.path)} adds its x unchanged", class_="note middle", x=(start + end) / 2, y=level - 6
+            "text",
+            f"{escaped(column.path)} adds its x unchanged",
+            class_="note middle",
+            x=(start + end) / 2,
+            y=level - 6,
         )
         shape = (
             f"M{start:g} {low[0]:g}V{level - 10:g}Q{start:g} {level:g} {start + 10:g} {level:g}"
@@ -141,15 +156,15 @@ class Picture:
         for unit, skipped in gaps(column):
             spot = self.places.spots[column.path][unit]
             if skipped:
-                y = spot.y - self.places.tall(column) / 2 - TAG - ELLIPSIS / 2 + 2
+                y = spot.y - self.places.tall(column) / 2 - TAG_HEIGHT - ELLIPSIS_HEIGHT / 2 + 2
                 text = f'⋮ <tspan dx="4">{skipped:,} more</tspan>'
-                yield tag("text", text, class_="note middle", x=spot.x + WIDE / 2, y=y)
+                yield tag("text", text, class_="note middle", x=spot.x + UNIT_WIDTH / 2, y=y)
             yield self._unit(column, unit, spot)
             for row, (path, values) in enumerate(self.places.chips[column.path]):
-                yield self._chip(path, unit, values, spot.x, spot.y + self.places.tall(column) / 2 + CHIP * row)
+                yield self._chip(path, unit, values, spot.x, spot.y + self.places.tall(column) / 2 + CHIP_HEIGHT * row)
 
     def _heading(self, column: UnitColumn) -> Iterator[str]:
-        middle = self.places.left[column.path] + WIDE / 2
+        middle = self.places.left[column.path] + UNIT_WIDTH / 2
         if column.path == INPUTS:
             names = ["x", "the inputs", ""]
         else:
@@ -157,23 +172,23 @@ class Picture:
             names = [column.path, kinds, "; ".join(line.note for line in column.layers if line.note)]
         for row, text in enumerate(names):
             if text:
-                whole = f"<title>{said(text)}</title>" if len(text) > LETTERS else ""
+                whole = f"<title>{escaped(text)}</title>" if len(text) > MAX_NAME_CHARACTERS else ""
                 class_ = "name middle" if row == 0 else "note middle"
-                yield tag("text", said(_cut(text)) + whole, class_=class_, x=middle, y=16 + 16 * row)
+                yield tag("text", escaped(_cut(text)) + whole, class_=class_, x=middle, y=16 + 16 * row)
 
     def _unit(self, column: UnitColumn, unit: int, spot: UnitPosition) -> str:
         numbers = self._numbers(column, unit)
         tall = self.places.tall(column)
         parts = [
-            tag("rect", "", class_="body", x=spot.x, y=spot.y - tall / 2, width=WIDE, height=tall, rx=9),
+            tag("rect", "", class_="body", x=spot.x, y=spot.y - tall / 2, width=UNIT_WIDTH, height=tall, rx=9),
             tag("text", f"unit {unit}", class_="note", x=spot.x + 2, y=spot.y - tall / 2 - 4),
         ]
         for view in ("f", "b"):
             rows = [(name, value) for name, value in numbers.items() if name.startswith("d") == (view == "b")]
             for row, (name, value) in enumerate(rows):
                 y = spot.y + 4.5 + 18 * (row - (len(rows) - 1) / 2)
-                shown = f'<tspan class="key">{said(_derivative(name))}</tspan> {self.brief(value)}'
-                parts.append(self._view("fu" if view == "f" else view, shown, x=spot.x + WIDE / 2, y=y))
+                shown = f'<tspan class="key">{escaped(_derivative(name))}</tspan> {self.brief(value)}'
+                parts.append(self._view("fu" if view == "f" else view, shown, x=spot.x + UNIT_WIDTH / 2, y=y))
         facts = "; ".join(f"{_derivative(name)} = {self.full(value)}" for name, value in numbers.items())
         title = f"{column.path or 'x'}, unit {unit}" if column.path else f"input x[{unit}]"
         return self._button(
@@ -190,8 +205,8 @@ class Picture:
         """A layer that is no row of units."""
         spot = self.places.spots[column.path][0]
         size = "×".join(map(str, column.units)) or "1"
-        inside = tag("rect", "", class_="body", x=spot.x, y=spot.y - 35, width=WIDE, height=70, rx=4)
-        inside += tag("text", size, class_="value middle", x=spot.x + WIDE / 2, y=spot.y + 4)
+        inside = tag("rect", "", class_="body", x=spot.x, y=spot.y - 35, width=UNIT_WIDTH, height=70, rx=4)
+        inside += tag("text", size, class_="value middle", x=spot.x + UNIT_WIDTH / 2, y=spot.y + 4)
         ask = f"--layer {column.path} --detail neuron" if column.path else ""
         facts = f"{size} numbers"
         return self._button("unit", inside, column.path or "x, the inputs", facts, self.network.of_column(column), ask)
@@ -199,11 +214,11 @@ class Picture:
     def _chip(self, path: str, unit: int, values: Array, x: float, y: float) -> str:
         """A bias, or another weight that belongs to one unit."""
         name = Text().letters(symbol_of(path.rpartition(".")[2]))
-        inside = tag("rect", "", class_="chip", x=x + 6, y=y, width=WIDE - 12, height=CHIP - 1, rx=4)
+        inside = tag("rect", "", class_="chip", x=x + 6, y=y, width=UNIT_WIDTH - 12, height=CHIP_HEIGHT - 1, rx=4)
         for view, value in self._weight(path, (unit,)).items():
             symbol = {"f": name, "b": f"∂L/∂{name}", "u": f"{name}⁺"}[view]
-            shown = f'<tspan class="key">{said(symbol)}</tspan> {self.brief(value)}'
-            inside += self._view(view, shown, x=x + WIDE / 2, y=y + 13, small=True)
+            shown = f'<tspan class="key">{escaped(symbol)}</tspan> {self.brief(value)}'
+            inside += self._view(view, shown, x=x + UNIT_WIDTH / 2, y=y + 13, small=True)
         return self._choice("bias", inside, path, (unit,))
 
     def _weight(self, path: str, at: tuple[int, ...]) -> Mapping[str, float]:
@@ -219,15 +234,17 @@ class Picture:
             rows = [("data", rows[0][1]), ("penalty", self.brief(line.penalty)), ("L", self.brief(line.loss))]
         target = next(g for g in d.start_values if g.path == "t")
         first = ", ".join(self.brief(v.item()) for v in np.ravel(target.value[0]))
-        if len(first) <= TARGETS:
+        if len(first) <= MAX_TARGET_CHARACTERS:
             rows.append(("t", first))
         tall = 16 + 18 * len(rows)
-        inside = tag("rect", "", class_="body", x=self.places.right, y=y - tall / 2, width=LOSS, height=tall, rx=4)
-        inside += tag("text", "loss", class_="name middle", x=self.places.right + LOSS / 2, y=y - tall / 2 - 6)
+        inside = tag(
+            "rect", "", class_="body", x=self.places.right, y=y - tall / 2, width=LOSS_WIDTH, height=tall, rx=4
+        )
+        inside += tag("text", "loss", class_="name middle", x=self.places.right + LOSS_WIDTH / 2, y=y - tall / 2 - 6)
         for row, (name, shown) in enumerate(rows):
             at = y - tall / 2 + 21 + 18 * row
             text = f'<tspan class="key">{name}</tspan> {shown}'
-            inside += tag("text", text, class_="value middle", x=self.places.right + LOSS / 2, y=at)
+            inside += tag("text", text, class_="value middle", x=self.places.right + LOSS_WIDTH / 2, y=at)
         facts = f"L = {self.full(line.loss)}; after the step {self.full(line.after)}; {target.note}"
         return self._button("unit loss", inside, "the loss", facts, self.network.of_loss(), "--detail neuron")
 
@@ -262,11 +279,11 @@ class Picture:
         inner = [
             c.path for c in self.network.columns if c.parent == column.path or c.parent.startswith(f"{column.path}.")
         ]
-        left, right = self.places.left[inner[0]] - 34, self.places.left[inner[-1]] + WIDE + 34
+        left, right = self.places.left[inner[0]] - 34, self.places.left[inner[-1]] + UNIT_WIDTH + 34
         depth = column.path.count(".")
         return tag(
             "rect", "", class_="frame", x=left + 6 * depth, y=1 + 4 * depth, width=right - left - 12 * depth,
-            height=TOP + self.places.body + 12 - 6 * depth, rx=10,
+            height=HEADING_HEIGHT + self.places.body + 12 - 6 * depth, rx=10,
         )  # fmt: skip
 
 
@@ -275,4 +292,4 @@ def _derivative(name: str) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= LETTERS else text[: LETTERS - 1] + "…"
+    return text if len(text) <= MAX_NAME_CHARACTERS else text[: MAX_NAME_CHARACTERS - 1] + "…"

@@ -8,27 +8,27 @@ from functools import partial
 import numpy as np
 
 from bpcli.records.trace import Array, Derivation, LayerLine, PathsTo, StepLine
-from bpcli.render.trace.arrays import picked, plane, summary
-from bpcli.render.trace.html.page import code, number, said, tag
+from bpcli.render.trace.arrays import first_plane, shown_positions, summary
+from bpcli.render.trace.html.page import code, escaped, number, tag
 from bpcli.render.trace.outline import StepLosses
 
-SHOWN = 4  # paths that are unfolded
+MAX_UNFOLDED_PATHS = 4  # paths of one weight
 
 
 def array_table(value: Array, path: str, digits: int, note: str = "", letters: Sequence[str] = ()) -> str:
     """An array with its indices; of a large one the edges, of one of more than two axes its first picture."""
-    address, array = plane(value, path, letters)
+    address, array = first_plane(value, path, letters)
     shape = summary(value).replace(" x ", " × ").replace("-", "−")
     block = f"; here is {address}" if address else ""
-    caption = f"{code(path)} {tag('span', said(shape + block + (f'; {note}' if note else '')), class_='note')}"
+    caption = f"{code(path)} {tag('span', escaped(shape + block + (f'; {note}' if note else '')), class_='note')}"
     if array.ndim == 0:
-        told = tag("span", number(array.item(), digits), class_="number")
-        return tag("p", f"{code(path)} = {told}" + (f" {tag('span', said(note), class_='note')}" if note else ""))
+        shown = tag("span", number(array.item(), digits), class_="number")
+        return tag("p", f"{code(path)} = {shown}" + (f" {tag('span', escaped(note), class_='note')}" if note else ""))
     rows = np.atleast_2d(array)
-    columns = picked(rows.shape[1])
+    columns = shown_positions(rows.shape[1])
     head = "".join(tag("th", _index(j), scope="col") for j in columns)
     lines = [tag("tr", tag("td", "") + head)] if rows.shape[1] > 1 or array.ndim > 1 else []
-    for i in picked(rows.shape[0]):
+    for i in shown_positions(rows.shape[0]):
         cells = "".join(
             tag("td", "⋯" if i is None or j is None else number(rows[i, j].item(), digits)) for j in columns
         )
@@ -53,14 +53,14 @@ def layer_table(d: Derivation, line: StepLine) -> str:
 
 
 def _cells(d: Derivation, layer: LayerLine) -> Iterator[str]:
-    kind = "" if layer.kind in layer.layer else f" {said(layer.kind)}"
+    kind = "" if layer.kind in layer.layer else f" {escaped(layer.kind)}"
     yield tag("th", code(layer.layer) + kind, scope="row")
     yield tag("td", "×".join(map(str, layer.units)) or "1")
     yield tag("td", _few(layer.y[0], d.digits), class_="number")
     yield tag("td", _few(layer.dy[0], d.digits), class_="number")
-    lengths = (f"{said(name[1:])} {number(value, 4)}" for name, value in layer.gradients.items())
+    lengths = (f"{escaped(name[1:])} {number(value, 4)}" for name, value in layer.gradients.items())
     yield tag("td", "<br>".join(lengths), class_="number")
-    yield tag("td", said(layer.note))
+    yield tag("td", escaped(layer.note))
 
 
 def _few(values: Array, digits: int) -> str:
@@ -78,9 +78,9 @@ def step_table(d: Derivation, line: StepLine) -> str:
     return tag("table", body, class_="step")
 
 
-def paths(d: Derivation, told: Sequence[PathsTo]) -> Iterator[str]:
+def paths(d: Derivation, shown: Sequence[PathsTo]) -> Iterator[str]:
     """The chain rule of each weight, path by path."""
-    for p in told:
+    for p in shown:
         ways = "one path" if p.count == 1 else f"{p.count:,} paths"
         grouped = ", each as far as an error that is taken as a whole" if p.grouped else ""
         dead = f"; {p.idle}" if p.idle else ""
@@ -100,7 +100,7 @@ def _path(d: Derivation, p: PathsTo, k: int) -> str:
         tag(
             "tr",
             tag("th", f"∂ {code(h.upper)} / ∂ {code(h.lower)}", scope="row")
-            + tag("td", said("; ".join(filter(None, (h.formula, h.note)))))
+            + tag("td", escaped("; ".join(filter(None, (h.formula, h.note)))))
             + tag("td", n(h.value), class_="number")
             + tag("td", n(h.product), class_="number"),
         )
@@ -108,7 +108,7 @@ def _path(d: Derivation, p: PathsTo, k: int) -> str:
     )
     lead = tag("b", f"Path {k + 1} of {p.count:,}: ") if p.count > 1 else ""
     table = tag("div", tag("table", head + body, class_="factors"), class_="wide")
-    opened = {"open": "open"} if k < SHOWN else {}
+    opened = {"open": "open"} if k < MAX_UNFOLDED_PATHS else {}
     return tag("details", tag("summary", lead + names) + table, class_="path", **opened)
 
 
