@@ -17,6 +17,7 @@ from bpcli.studies.run import resume as runs
 from bpcli.studies.run import runfolder
 from bpcli.studies.run.atomic import atomic_bytes, atomic_text
 from bpcli.studies.run.callbacks import Callback
+from bpcli.studies.run.fingerprints import sha256_of
 from bpcli.studies.run.lock import Lock
 from bpcli.studies.run.model import load
 from bpcli.studies.run.runfolder import RunFolder
@@ -132,7 +133,7 @@ def resume(folder: Path) -> CrossValidation:
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         text = f"{folder / RECORD_FILE} is damaged: it does not say how the folds began"
         raise Failure(Problem(text, code="bad-run", help="start anew: bpcli train CONFIG --folds K")) from None
-    if runfolder.sha256_of(found.config) != known:
+    if sha256_of(found.config) != known:
         text = f"{found.config} has changed since the folds began"
         raise Failure(Problem(text, code="changed", help="restore the file, or start anew"))
     return found

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bpcli.studies.run.runfolder import fingerprint, sha256_of
+from bpcli.parts.data.images import image_files
+from bpcli.records.training import Exit, Failure, Problem
 
 THREAD_NAME = "fingerprints"
 """What the threads are called."""
@@ -58,3 +60,33 @@ def _digest(file: Path) -> str:
         if len(found) == 64:
             return found
     return sha256_of(file)
+
+
+def fingerprint(files: Sequence[Path], digest: Callable[[Path], str] | None = None) -> list[dict[str, Any]]:
+    """The data files with their sizes and sha256 (by `digest`, else here), so that a later reader can tell whether they
+    changed. Raises Failure where one cannot be read."""
+    return [{"file": str(f.resolve()), "bytes": _bytes(f), "sha256": (digest or sha256_of)(f)} for f in files]
+
+
+def _bytes(file: Path) -> int:
+    return sum(f.stat().st_size for f in (image_files(file) if file.is_dir() else [file]))
+
+
+def sha256_of(file: Path) -> str:
+    """The sha256 of a file, or of the names and bytes of all images in a folder, in hexadecimal. Raises Failure where
+    it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        if file.is_dir():
+            for inner in image_files(file):
+                digest.update(f"{inner.relative_to(file).as_posix()}\0{sha256_of(inner)}\n".encode())
+            return digest.hexdigest()
+        with open(file, "rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        gone = isinstance(error, FileNotFoundError)
+        text = f"{file}, which the run began with, {'is gone' if gone else f'cannot be read: {error.strerror}'}"
+        help = "put it back where it was"
+        raise Failure(Problem(text, code="missing-file", help=help), exit=Exit.NO_INPUT) from None
+    return digest.hexdigest()

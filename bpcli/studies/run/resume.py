@@ -14,6 +14,7 @@ from bpcli.studies.custom.load import changed_files, files_record, name_needed_f
 from bpcli.studies.run import model, runfolder
 from bpcli.studies.run.callbacks import Callback
 from bpcli.studies.run.checkpointer import load_checkpoint
+from bpcli.studies.run.fingerprints import fingerprint
 from bpcli.studies.run.lock import Lock
 from bpcli.studies.run.runfolder import RunFolder
 from bpcli.studies.run.setup import Setup, set_up
@@ -35,7 +36,7 @@ def start(setup: Setup, out: Path | None = None, callbacks: Iterable[Callback] =
         "steps": experiment.training.epochs * setup.steps_per_epoch,
         "rows": {s.name: len(s.x) for s in setup.prepared.splits.values()},
         "config": hashlib.sha256(config).hexdigest(),
-        "data": (setup.fingerprints.of if setup.fingerprints else runfolder.fingerprint)(setup.prepared.files),
+        "data": (setup.fingerprints.of if setup.fingerprints else fingerprint)(setup.prepared.files),
         **files_record(),
     }
     files = {

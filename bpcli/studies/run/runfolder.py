@@ -7,14 +7,13 @@ run.json               versions, data, status  model.safetensors the model, self
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
 import platform
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,10 +24,10 @@ import numpy as np
 
 import bpcli
 from bpcli.family.plan import Array
-from bpcli.parts.data.images import image_files
 from bpcli.records.training import WATCH_PREFIX, EpochRow, Exit, Failure, Problem
 from bpcli.studies.run import modelfile
 from bpcli.studies.run.atomic import atomic_bytes, atomic_text, unwritable
+from bpcli.studies.run.fingerprints import sha256_of
 from bpcli.studies.run.lock import LOCK_NAME, Lock
 
 CHECKPOINTS_KEPT = 2
@@ -305,16 +304,6 @@ def new_record(argv: Sequence[str] | None = None) -> dict[str, Any]:
     }
 
 
-def fingerprint(files: Sequence[Path], digest: Callable[[Path], str] | None = None) -> list[dict[str, Any]]:
-    """The data files with their sizes and sha256 (by `digest`, else here), so that a later reader can tell whether they
-    changed. Raises Failure where one cannot be read."""
-    return [{"file": str(f.resolve()), "bytes": _bytes(f), "sha256": (digest or sha256_of)(f)} for f in files]
-
-
-def _bytes(file: Path) -> int:
-    return sum(f.stat().st_size for f in (image_files(file) if file.is_dir() else [file]))
-
-
 def check_unchanged(record: Mapping[str, Any], folder: RunFolder) -> None:
     """Compares the config and the data of a run with what they were when it began. Raises Failure: 66 where a file is
     gone, 65 where one is not what it was."""
@@ -325,23 +314,3 @@ def check_unchanged(record: Mapping[str, Any], folder: RunFolder) -> None:
             text = f"{file} has changed since the run began"
             help = "restore the file, or start a new run"
             raise Failure(Problem(text, code="changed", help=help))
-
-
-def sha256_of(file: Path) -> str:
-    """The sha256 of a file, or of the names and bytes of all images in a folder, in hexadecimal. Raises Failure where
-    it cannot be read."""
-    digest = hashlib.sha256()
-    try:
-        if file.is_dir():
-            for inner in image_files(file):
-                digest.update(f"{inner.relative_to(file).as_posix()}\0{sha256_of(inner)}\n".encode())
-            return digest.hexdigest()
-        with open(file, "rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    except OSError as error:
-        gone = isinstance(error, FileNotFoundError)
-        text = f"{file}, which the run began with, {'is gone' if gone else f'cannot be read: {error.strerror}'}"
-        help = "put it back where it was"
-        raise Failure(Problem(text, code="missing-file", help=help), exit=Exit.NO_INPUT) from None
-    return digest.hexdigest()
