@@ -49,19 +49,12 @@ class EpochSums:
 
     def row(self, epoch: int, metrics: dict[str, float], *, best: bool) -> EpochRow:
         """The line of the epoch in the training table."""
+        n = self.steps
         return EpochRow(
-            epoch=epoch,
-            metrics=metrics,
-            penalty=self.penalty / self.steps,
-            gradient_norm=self.norm / self.steps,
-            clipped=self.clipped / self.steps,
-            clip_factor=self.factor / self.steps,
-            learning_rate=self.rate,
-            steps=self.steps,
-            seconds=self.seconds,
-            best=best,
-            watch=self.watch,
-        )
+            epoch=epoch, metrics=metrics, penalty=self.penalty / n, gradient_norm=self.norm / n,
+            clipped=self.clipped / n, clip_factor=self.factor / n, learning_rate=self.rate, steps=n,
+            seconds=self.seconds, best=best, watch=self.watch,
+        )  # fmt: skip
 
 
 @dataclass
