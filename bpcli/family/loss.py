@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from bpcli.family.part import Part
@@ -89,7 +89,3 @@ class Regularizer(Part):
     def equations(self) -> Sequence[Eq]:
         """`penalty` and `dw[j]` on left sides."""
         return ()
-
-    def consts(self) -> Mapping[str, float]:
-        """The numbers the equations mention."""
-        return {}

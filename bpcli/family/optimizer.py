@@ -32,10 +32,6 @@ class Constraint(Part):
         """`w_new[...,o]` on a left side, of one tensor."""
         return ()
 
-    def consts(self) -> Mapping[str, float]:
-        """The numbers the equations mention."""
-        return {}
-
 
 class Clipper(Part):
     """Tames the flat gradient f.g in place; f.norm is its norm before, f.pieces its tensors with their weights."""
@@ -55,10 +51,6 @@ class Clipper(Part):
         """`g_new[j]` on a left side, over the flat index j, and every `<state>_new`; where it works per tensor,
         `g_new` of a tensor of that shape."""
         return ()
-
-    def consts(self) -> Mapping[str, float]:
-        """The numbers the equations mention."""
-        return {}
 
 
 NOTHING: Mapping[str, Array] = MappingProxyType({})
@@ -104,10 +96,6 @@ class Schedule(Part):
         """The settings that a training of `total` steps never comes to, and what to say of each."""
         return ()
 
-    def consts(self) -> Mapping[str, float]:
-        """The numbers the equations mention."""
-        return {}
-
 
 class Optimizer(Part):
     """Moves the flat weights f.w: a GradientOptimizer by the gradient it is given, a FullBatchOptimizer by evaluations
@@ -127,10 +115,6 @@ class Optimizer(Part):
     def equations(self) -> Sequence[Eq]:
         """`w_new[j]` and all that it remembers (`<slot>_new`) on left sides."""
         return ()
-
-    def consts(self) -> Mapping[str, float]:
-        """The numbers the equations mention, besides `lr`, `t` and `D`."""
-        return {}
 
 
 class GradientOptimizer(Optimizer):

@@ -105,6 +105,11 @@ class Part(Settings):
         """The name in YAML."""
         return str(getattr(self, "type"))  # noqa: B009  (declared on leaves only)
 
+    def consts(self) -> Mapping[str, float]:
+        """Returns the numbers that the equations mention: the settings that are numbers."""
+        settings = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: v for name, v in settings.items() if isinstance(v, int | float) and not isinstance(v, bool)}
+
     @classmethod
     def samples(cls) -> Iterator[Any]:
         """Inputs that the laws are tried on: good ones, and bad ones with the message they must give."""

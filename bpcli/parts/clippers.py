@@ -41,9 +41,6 @@ class Value(Clipper):
     def equations(self, tensor: Shape = (2, 2)) -> list[Eq]:
         return [Eq("g_new[j]", "min(max(g[j], -limit), limit)", "each entry on its own")]
 
-    def consts(self) -> Mapping[str, float]:
-        return {"limit": self.limit}
-
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield Sample(cls(limit=0.5), (11,))
@@ -70,9 +67,6 @@ class GlobalNorm(Clipper):
             Eq("factor", "where(norm > max_norm, max_norm / norm, 1)", "1 where it is short enough"),
             Eq("g_new[j]", "factor * g[j]", "the same direction"),
         ]
-
-    def consts(self) -> Mapping[str, float]:
-        return {"max_norm": self.max_norm}
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -111,9 +105,6 @@ class Norm(Clipper):
             Eq("factor", "where(norm > max_norm, max_norm / norm, 1)", "1 where it is short enough"),
             Eq("g_new[...]", "factor * g[...]", "the tensor's direction stays"),
         ]
-
-    def consts(self) -> Mapping[str, float]:
-        return {"max_norm": self.max_norm}
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -161,7 +152,7 @@ class Adaptive(Clipper):
         ]
 
     def consts(self) -> Mapping[str, float]:
-        return {"clipping": self.clipping, "least": self.least}
+        return {**super().consts(), "least": self.least}
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -284,8 +275,7 @@ class ZScore(Clipper):
         ]
 
     def consts(self) -> Mapping[str, float]:
-        own = {"z_thr": self.z_thr, "max_norm": self.max_norm, "a": self.a}
-        return {**own, "warmup": self.warmup, "eps": self.eps}
+        return {**super().consts(), "warmup": self.warmup, "eps": self.eps}
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

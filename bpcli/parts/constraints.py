@@ -3,7 +3,7 @@ loss, so no gradient knows of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -36,9 +36,6 @@ class MaxNorm(Constraint):
             Eq("length[o]", "sqrt(sum(..., w[...,o]**2))", "of the weights into a unit"),
             Eq("w_new[...,o]", "where(length[o] > limit, limit / length[o], 1) * w[...,o]", "the same direction"),
         ]
-
-    def consts(self) -> Mapping[str, float]:
-        return {"limit": self.limit}
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

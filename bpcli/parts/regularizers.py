@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -43,9 +43,6 @@ class L2(Regularizer):
             Eq("dw[j]", "strength * w[j]", "the square's 2 cancels the half"),
         ]
 
-    def consts(self) -> Mapping[str, float]:
-        return {"strength": self.strength}
-
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield Sample(cls(strength=0.3), (7,))
@@ -74,9 +71,6 @@ class L1(Regularizer):
             Eq("penalty", "strength * sum(j, abs(w[j]))", "the size"),
             Eq("dw[j]", "strength * sign(w[j])", "the same for large and small weights, 0 at 0"),
         ]
-
-    def consts(self) -> Mapping[str, float]:
-        return {"strength": self.strength}
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -114,9 +108,6 @@ class ElasticNet(Regularizer):
             Eq("penalty", f"strength * ({lasso} + {ridge})", "a share of each"),
             Eq("dw[j]", "strength * (l1_ratio * sign(w[j]) + (1 - l1_ratio) * w[j])", "the slopes of both, 0 at 0"),
         ]
-
-    def consts(self) -> Mapping[str, float]:
-        return {"strength": self.strength, "l1_ratio": self.l1_ratio}
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

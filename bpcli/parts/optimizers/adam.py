@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -62,9 +62,6 @@ class MomentOptimizer(GradientOptimizer):
     @property
     def slots(self) -> tuple[str, ...]:
         return ("m", "v")
-
-    def consts(self) -> Mapping[str, float]:
-        return {"beta1": self.beta1, "beta2": self.beta2, "eps": self.eps}
 
 
 class Adam(MomentOptimizer):
@@ -142,9 +139,6 @@ class AdamW(MomentOptimizer):
             Eq("w_new[j]", "kept[j] - lr * mhat[j] / (sqrt(vhat[j]) + eps)", "adam's step"),
         ]
 
-    def consts(self) -> Mapping[str, float]:
-        return {**super().consts(), "decay": self.decay}
-
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield Sample(cls(), (11,))
@@ -209,9 +203,6 @@ class Nadam(MomentOptimizer):
                "the gradient, and the mean one step on"),
             Eq("w_new[j]", "w[j] - lr * look[j] / (sqrt(vhat[j]) + eps)", "a step of about lr, whatever the scale"),
         ]  # fmt: skip
-
-    def consts(self) -> Mapping[str, float]:
-        return {**super().consts(), "psi": self.psi}
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

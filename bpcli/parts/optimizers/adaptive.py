@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -44,9 +44,6 @@ class Adagrad(GradientOptimizer):
             Eq("s_new[j]", "s[j] + g[j]**2", "every squared gradient so far, added up"),
             Eq("w_new[j]", "w[j] - lr * g[j] / (sqrt(s_new[j]) + eps)", "steps that grow shorter"),
         ]
-
-    def consts(self) -> Mapping[str, float]:
-        return {"eps": self.eps}
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -117,9 +114,6 @@ class Rmsprop(GradientOptimizer):
             step = "b_new[j]"
         return [*found, Eq("w_new[j]", f"w[j] - lr * {step}", "a step of about lr, whatever the scale")]
 
-    def consts(self) -> Mapping[str, float]:
-        return {"alpha": self.alpha, "eps": self.eps, "momentum": self.momentum}
-
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield Sample(cls(), (11,))
@@ -174,9 +168,6 @@ class Adadelta(GradientOptimizer):
             Eq("r_new[j]", "rho * r[j] + (1 - rho) * step[j]**2", "a running mean of the squared step"),
             Eq("w_new[j]", "w[j] - lr * step[j]", "downhill"),
         ]
-
-    def consts(self) -> Mapping[str, float]:
-        return {"rho": self.rho, "eps": self.eps}
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -89,9 +89,6 @@ class VelocityOptimizer(GradientOptimizer):
 
     def equations(self) -> list[Eq]:
         return [Eq("v_new[j]", "mu * v[j] + g[j]", "the velocity"), self.step]
-
-    def consts(self) -> Mapping[str, float]:
-        return {"mu": self.mu}
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -50,9 +50,6 @@ class Lion(GradientOptimizer):
             Eq("w_new[j]", "w[j] - lr * sign(beta1 * m[j] + (1 - beta1) * g[j])", "all steps are equally long"),
             Eq("m_new[j]", "beta2 * m[j] + (1 - beta2) * g[j]", "a running mean of the gradient, slower than the mix"),
         ]
-
-    def consts(self) -> Mapping[str, float]:
-        return {"beta1": self.beta1, "beta2": self.beta2}
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -121,9 +118,6 @@ class Rprop(GradientOptimizer):
             Eq("p_new[j]", "where(kept[j] < 0, 0, sign(g[j]))", "a gradient that changed its sign counts as 0"),
             Eq("w_new[j]", "w[j] - s_new[j] * p_new[j]", "against the sign"),
         ]  # fmt: skip
-
-    def consts(self) -> Mapping[str, float]:
-        return {"shrink": self.shrink, "grow": self.grow, "min_step": self.min_step, "max_step": self.max_step}
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

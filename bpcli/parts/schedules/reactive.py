@@ -68,10 +68,6 @@ class Plateau(Schedule):
             Eq("rate_new", "where(waited >= patience, max(rate * factor, min_rate), rate)", "it falls"),
         ]
 
-    def consts(self) -> Mapping[str, float]:
-        own = {"factor": self.factor, "patience": self.patience, "threshold": self.threshold}
-        return {**own, "min_rate": self.min_rate}
-
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         values = (1.0, 0.9, 0.9, 0.89999, 0.95, 0.8, math.nan, 0.85, 0.81, 0.9, 0.9, 0.9, 0.9, -0.5, -0.4, -0.49999)

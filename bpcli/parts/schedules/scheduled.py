@@ -47,9 +47,6 @@ class Constant(Schedule):
     def equations(self) -> list[Eq]:
         return [Eq("lr", "value", "the same at every step")]
 
-    def consts(self) -> Mapping[str, float]:
-        return {"value": self.value}
-
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield Sample(cls(value=0.1), inputs={"first": 0.1, "last": 0.1})
@@ -74,9 +71,6 @@ class Step(Schedule):
 
     def equations(self) -> list[Eq]:
         return [Eq("lr", "start * factor**(k // every)", "a stair")]
-
-    def consts(self) -> Mapping[str, float]:
-        return {"start": self.start, "every": self.every, "factor": self.factor}
 
     def check(self, total: int) -> Unreached:
         return unreached("every", self.every, total, self.per)
@@ -116,9 +110,6 @@ class MultiStep(Schedule):
         passed = " + ".join(f"(k >= {m})" for m in self.milestones)
         return [Eq("passed", passed, "how many milestones lie behind"), Eq("lr", "start * factor**passed", "a stair")]
 
-    def consts(self) -> Mapping[str, float]:
-        return {"start": self.start, "factor": self.factor}
-
     def check(self, total: int) -> Unreached:
         return unreached("milestones", self.milestones[-1], total, self.per)
 
@@ -149,9 +140,6 @@ class Exponential(Schedule):
     def equations(self) -> list[Eq]:
         return [Eq("lr", "start * factor**k", "a share is lost with every step")]
 
-    def consts(self) -> Mapping[str, float]:
-        return {"start": self.start, "factor": self.factor}
-
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield Sample(cls(start=0.1, factor=0.95), inputs={"first": 0.1, "last": 0.1 * 0.95**100})
@@ -174,9 +162,6 @@ class InverseTime(Schedule):
 
     def equations(self) -> list[Eq]:
         return [Eq("lr", "start / (1 + decay * k)", "a hyperbola")]
-
-    def consts(self) -> Mapping[str, float]:
-        return {"start": self.start, "decay": self.decay}
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -202,9 +187,6 @@ class Polynomial(Schedule):
     def equations(self) -> list[Eq]:
         return [Eq("lr", "end + (start - end) * (1 - k / T)**power", "by what is left of the training")]
 
-    def consts(self) -> Mapping[str, float]:
-        return {"start": self.start, "end": self.end, "power": self.power}
-
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield Sample(cls(start=0.1), inputs={"first": 0.1, "last": 0.0})
@@ -228,9 +210,6 @@ class Cosine(Schedule):
 
     def equations(self) -> list[Eq]:
         return [Eq("lr", "end + (start - end) * (1 + cos(pi * k / T)) / 2", "half a cosine over the whole training")]
-
-    def consts(self) -> Mapping[str, float]:
-        return {"start": self.start, "end": self.end}
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -272,10 +251,6 @@ class OneCycle(Schedule):
             Eq("up", "pct_start * T - 1", "the step with the greatest rate"),
             Eq("lr", f"where(x < up, {rise}, {fall})", "half a cosine up, half a cosine down"),
         ]
-
-    def consts(self) -> Mapping[str, float]:
-        dividers = {"div_factor": self.div_factor, "final_div_factor": self.final_div_factor}
-        return {"peak": self.peak, "pct_start": self.pct_start, **dividers}
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
