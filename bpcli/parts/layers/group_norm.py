@@ -40,11 +40,10 @@ class GroupNorm(Layer):
         if c % self.groups:
             fitting = ", ".join(str(g) for g in range(1, c + 1) if c % g == 0)
             raise ShapeError(f"{c} channels cannot make {self.groups} groups of one size", f"`groups` of {fitting}")
-        gains = {"gamma": Param((c,), ConstantValue(value=1.0)), "beta": Param((c,), ConstantValue(value=0.0))}
         each, group = Slot((N, c)), Slot((N, self.groups))
         return Plan(
             y=x,
-            params=gains if self.affine else {},
+            params=gains(x[-1:]) if self.affine else {},
             keep={"xhat": Slot((N, *x)), "rstd": group},
             scratch={"s": Slot((N, *x)), "a": each, "b": each, "one": group, "wide": Slot((N, 1, math.prod(x[-2:])))},
             consts={"G": float(self.groups), "Cg": float(c // self.groups), "eps": self.eps},
@@ -129,21 +128,11 @@ class GroupNorm(Layer):
         return a.reshape(len(a), self.groups, -1)
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
-        y, dxhat = "xhat[n,...,c]", "dy[n,...,c]"
-        gains = []
-        if self.affine:
-            y, dxhat = f"gamma[c] * {y} + beta[c]", f"{dxhat} * gamma[c]"
-            gains = [
-                Eq("dgamma[c]", "sum(n,..., dy[n,...,c] * xhat[n,...,c])", "a gain is a weight on xhat; rows add"),
-                Eq("dbeta[c]", "sum(n,..., dy[n,...,c])", "the shift is a bias"),
-            ]
         return [
             Eq("mu[n,g<G]", "mean(...,e<Cg, x[n,...,g*Cg + e])", "mean of the group"),
             Eq("var[n,g<G]", "mean(...,e<Cg, (x[n,...,g*Cg + e] - mu[n,g])**2)", "its variance, biased"),
             Eq("xhat[n,...,c]", "(x[n,...,c] - mu[n,c // Cg]) / sqrt(var[n,c // Cg] + eps)", "mean 0, variance 1"),
-            Eq("y[n,...,c]", y, "a gain and a shift for each channel" if self.affine else "as it is"),
-            *gains,
-            Eq("dxhat[n,...,c]", dxhat, "back through the gain" if self.affine else "as it is"),
+            *gained("channel" if self.affine else ""),
             Eq("dvar[n,g<G]", "-1 / 2 * sum(...,e<Cg, dxhat[n,...,g*Cg + e] * (x[n,...,g*Cg + e] - mu[n,g]))"
                " * (var[n,g] + eps)**(-3/2)", "the path through the variance"),
             Eq("dmu[n,g<G]", "-sum(...,e<Cg, dxhat[n,...,g*Cg + e]) / sqrt(var[n,g] + eps)",
@@ -171,3 +160,20 @@ class GroupNorm(Layer):
 def _strips(a: Array) -> Array:
     """n ... w c as n (...) (w c): NumPy works on long rows. n c as n 1 c."""
     return a.reshape(len(a), math.prod(a.shape[1:-2]), -1)
+
+
+def gains(c: Shape) -> dict[str, Param]:
+    """A gain of 1 and a shift of 0 for each place; neither decays."""
+    return {"gamma": Param(c, ConstantValue(value=1.0)), "beta": Param(c, ConstantValue(value=0.0))}
+
+
+def gained(each: str) -> list[Eq]:
+    """From xhat to y by a gain and a shift for `each` place or channel, and back; by nothing where it names neither."""
+    if not each:
+        return [Eq("y[n,...,c]", "xhat[n,...,c]", "as it is"), Eq("dxhat[n,...,c]", "dy[n,...,c]", "as it is")]
+    return [
+        Eq("y[n,...,c]", "gamma[c] * xhat[n,...,c] + beta[c]", f"a gain and a shift for each {each}"),
+        Eq("dgamma[c]", "sum(n,..., dy[n,...,c] * xhat[n,...,c])", "a gain is a weight on xhat; rows add"),
+        Eq("dbeta[c]", "sum(n,..., dy[n,...,c])", "the shift is a bias"),
+        Eq("dxhat[n,...,c]", "dy[n,...,c] * gamma[c]", "back through the gain"),
+    ]

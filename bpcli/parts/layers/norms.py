@@ -10,10 +10,10 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Layer
-from bpcli.family.plan import Frame, N, Param, Plan, Sample, Shape, ShapeError, Slot
+from bpcli.family.plan import Frame, N, Plan, Sample, Shape, ShapeError, Slot
 from bpcli.notation import Eq
 from bpcli.numeric.axes import as_rows, as_strips, spread_over_strip, sum_strip
-from bpcli.parts.initializers import ConstantValue
+from bpcli.parts.layers.group_norm import gained, gains
 
 
 class LayerNorm(Layer):
@@ -35,7 +35,7 @@ class LayerNorm(Layer):
         each = Slot((N, *x[:-1], 1))
         return Plan(
             y=x,
-            params=_gains(x[-1:]) if self.affine else {},
+            params=gains(x[-1:]) if self.affine else {},
             keep={"xhat": Slot((N, *x)), "rstd": each},
             scratch={"s": Slot((N, *x)), "a": each, "b": each},
             consts={"eps": self.eps},
@@ -78,21 +78,11 @@ class LayerNorm(Layer):
         np.multiply(f.dx, f.rstd, out=f.dx)
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
-        y, dxhat = "xhat[n,...,c]", "dy[n,...,c]"
-        gains = []
-        if self.affine:
-            y, dxhat = f"gamma[c] * {y} + beta[c]", f"{dxhat} * gamma[c]"
-            gains = [
-                Eq("dgamma[c]", "sum(n,..., dy[n,...,c] * xhat[n,...,c])", "a gain is a weight on xhat; rows add"),
-                Eq("dbeta[c]", "sum(n,..., dy[n,...,c])", "the shift is a bias"),
-            ]
         return [
             Eq("mu[n,...]", "mean(c, x[n,...,c])", "mean of the row"),
             Eq("var[n,...]", "mean(c, (x[n,...,c] - mu[n,...])**2)", "its variance, biased"),
             Eq("xhat[n,...,c]", "(x[n,...,c] - mu[n,...]) / sqrt(var[n,...] + eps)", "mean 0, variance 1"),
-            Eq("y[n,...,c]", y, "a gain and a shift for each place" if self.affine else "as it is"),
-            *gains,
-            Eq("dxhat[n,...,c]", dxhat, "back through the gain" if self.affine else "as it is"),
+            *gained("place" if self.affine else ""),
             Eq(
                 "dvar[n,...]",
                 "-1 / 2 * sum(c, dxhat[n,...,c] * (x[n,...,c] - mu[n,...])) * (var[n,...] + eps)**(-3/2)",
@@ -148,7 +138,7 @@ class BatchNorm(Layer):
         c = x[-1:]
         return Plan(
             y=x,
-            params=_gains(x[-1:]) if self.affine else {},
+            params=gains(x[-1:]) if self.affine else {},
             keep={"centred": Slot((N, *x)), "mu": Slot(c), "var": Slot(c), "rstd": Slot(c), "factor": Slot(c)},
             scratch={"a": Slot(c), "b": Slot(c), "wide": Slot((math.prod(x[-2:]),))},
             state={"rmean": Slot(c), "rvar": Slot(c, start=1.0)},
@@ -234,7 +224,7 @@ class BatchNorm(Layer):
             Eq("mu[c]", "mean(n,..., x[n,...,c])", "mean of the channel over the batch"),
             Eq("var[c]", "mean(n,..., (x[n,...,c] - mu[c])**2)", "its variance, biased"),
             Eq("xhat[n,...,c]", "(x[n,...,c] - mu[c]) / sqrt(var[c] + eps)", "mean 0, variance 1"),
-            *self._gained(),
+            *gained("channel" if self.affine else ""),
             Eq(
                 "dvar[c]",
                 "-1 / 2 * sum(n,..., dxhat[n,...,c] * (x[n,...,c] - mu[c])) * (var[c] + eps)**(-3/2)",
@@ -263,19 +253,8 @@ class BatchNorm(Layer):
     def _at_evaluation(self) -> list[Eq]:
         return [
             Eq("xhat[n,...,c]", "(x[n,...,c] - rmean[c]) / sqrt(rvar[c] + eps)", "by the running statistics"),
-            *self._gained(),
+            *gained("channel" if self.affine else ""),
             Eq("dx[n,...,c]", "dxhat[n,...,c] / sqrt(rvar[c] + eps)", "the statistics do not lean on the input"),
-        ]
-
-    def _gained(self) -> list[Eq]:
-        """From xhat to y, and back."""
-        if not self.affine:
-            return [Eq("y[n,...,c]", "xhat[n,...,c]", "as it is"), Eq("dxhat[n,...,c]", "dy[n,...,c]", "as it is")]
-        return [
-            Eq("y[n,...,c]", "gamma[c] * xhat[n,...,c] + beta[c]", "a gain and a shift for each channel"),
-            Eq("dgamma[c]", "sum(n,..., dy[n,...,c] * xhat[n,...,c])", "a gain is a weight on xhat; rows add"),
-            Eq("dbeta[c]", "sum(n,..., dy[n,...,c])", "the shift is a bias"),
-            Eq("dxhat[n,...,c]", "dy[n,...,c] * gamma[c]", "back through the gain"),
         ]
 
     @classmethod
@@ -291,8 +270,3 @@ class BatchNorm(Layer):
         yield Sample({"type": "batch_norm", "momentum": 1.5}, error="less than or equal to 1")
         yield Sample({"type": "batch_norm", "eps": 0.0}, error="greater than 0")
         yield Sample(cls(), (), error="at least one axis")
-
-
-def _gains(c: Shape) -> dict[str, Param]:
-    """A gain of 1 and a shift of 0 for each place; neither decays."""
-    return {"gamma": Param(c, ConstantValue(value=1.0)), "beta": Param(c, ConstantValue(value=0.0))}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, ClassVar, Literal
 
@@ -12,12 +12,12 @@ from pydantic import Field
 from bpcli.family import Metric, Scored
 from bpcli.family.plan import Array, Sample
 from bpcli.parts.metrics.counts import (
+    MeanMetric,
     Totals,
     add_counts,
     average_of,
     classes_of,
     f1_of,
-    mean,
     precision_of,
     recall_of,
 )
@@ -35,29 +35,23 @@ Average = Annotated[
 AVERAGES = "'macro', 'micro', 'weighted' or 'binary'"
 
 
-class Accuracy(Metric):
+class Accuracy(MeanMetric):
     """The share of rows whose guess is right; where a row has several labels, all of them.
 
     Source   scikit-learn, accuracy_score (several labels: subset accuracy)
     """
 
     type: Literal["accuracy"] = "accuracy"
+    summed: ClassVar[str] = "right"
     task: ClassVar[Literal["classification", "regression", "any"]] = "classification"
 
-    def totals(self, classes: int, outputs: int) -> Totals:
-        return {"right": np.zeros(1), "weight": np.zeros(1)}
-
-    def add(self, totals: Totals, batch: Scored) -> None:
-        labels, guesses, weight = classes_of(batch)
-        right = labels == guesses
-        totals["right"] += weight @ (right.all(axis=1) if batch.several else right)
-        totals["weight"] += weight.sum()
-
-    def result(self, totals: Mapping[str, Array]) -> float:
-        return mean(totals["right"], totals["weight"])
+    def of_rows(self, batch: Scored) -> Array:
+        labels, guesses, _ = classes_of(batch)
+        right: Array = labels == guesses
+        return np.asarray(right.all(axis=1) if batch.several else right)
 
 
-class TopK(Metric):
+class TopK(MeanMetric):
     """The share of rows whose class is among the `k` classes with the highest outputs.
 
     Shapes   output: n k, any scores; n 1 for the second of two classes, where k = 1 is the accuracy
@@ -68,6 +62,7 @@ class TopK(Metric):
 
     type: Literal["top_k"] = "top_k"
     k: int = Field(2, ge=1, description="how many guesses a row has; fewer than there are classes")
+    summed: ClassVar[str] = "right"
     task: ClassVar[Literal["classification", "regression", "any"]] = "classification"
 
     def check(self, classes: int, several: bool, probabilities: bool) -> str:
@@ -77,23 +72,14 @@ class TopK(Metric):
             return ""
         return f"top_k with `k: {self.k}` is always 1 where there are {classes} classes: `k` has to be below {classes}"
 
-    def totals(self, classes: int, outputs: int) -> Totals:
-        return {"right": np.zeros(1), "weight": np.zeros(1)}
-
-    def add(self, totals: Totals, batch: Scored) -> None:
-        labels, guesses, weight = single(batch)
+    def of_rows(self, batch: Scored) -> Array:
+        labels, guesses, _ = single(batch)
         if batch.output.shape[1] == 1:
-            right = (labels == guesses) | (self.k > 1)
-        else:
-            own = batch.output[np.arange(len(labels)), labels][:, None]
-            later = np.arange(batch.output.shape[1]) > labels[:, None]
-            before = (batch.output > own) | ((batch.output == own) & later)
-            right = (before.sum(axis=1) < self.k) & ~np.isnan(own[:, 0])
-        totals["right"] += weight @ right
-        totals["weight"] += weight.sum()
-
-    def result(self, totals: Mapping[str, Array]) -> float:
-        return mean(totals["right"], totals["weight"])
+            return np.asarray((labels == guesses) | (self.k > 1))
+        own = batch.output[np.arange(len(labels)), labels][:, None]
+        later = np.arange(batch.output.shape[1]) > labels[:, None]
+        before = (batch.output > own) | ((batch.output == own) & later)
+        return np.asarray((before.sum(axis=1) < self.k) & ~np.isnan(own[:, 0]))
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -101,10 +87,11 @@ class TopK(Metric):
         yield Sample({"type": "top_k", "k": 0}, error="greater than or equal to 1")
 
 
-class CountMetric(ABC):
+class CountMetric(Metric):
     """What precision, recall and F1 share: they are averages of a score over the counts of classes."""
 
-    average: Average
+    average: Average = None
+    task: ClassVar[Literal["classification", "regression", "any"]] = "classification"
 
     @abstractmethod
     def score(self, counts: Array) -> Array:
@@ -148,15 +135,13 @@ def binary_problem(why: str) -> Failure:
     )
 
 
-class Precision(CountMetric, Metric):
+class Precision(CountMetric):
     """Of the rows guessed to be in a class, the share that is: right guesses / guesses, averaged over classes.
 
     Source   scikit-learn, precision_score (zero_division=0)
     """
 
     type: Literal["precision"] = "precision"
-    average: Average = None
-    task: ClassVar[Literal["classification", "regression", "any"]] = "classification"
 
     def score(self, counts: Array) -> Array:
         return precision_of(counts)
@@ -167,15 +152,13 @@ class Precision(CountMetric, Metric):
         yield Sample({"type": "precision", "average": "samples"}, error=AVERAGES)
 
 
-class Recall(CountMetric, Metric):
+class Recall(CountMetric):
     """Of the rows that are in a class, the share that was found: right guesses / rows, averaged over classes.
 
     Source   scikit-learn, recall_score (zero_division=0)
     """
 
     type: Literal["recall"] = "recall"
-    average: Average = None
-    task: ClassVar[Literal["classification", "regression", "any"]] = "classification"
 
     def score(self, counts: Array) -> Array:
         return recall_of(counts)
@@ -186,15 +169,13 @@ class Recall(CountMetric, Metric):
         yield Sample({"type": "recall", "average": "samples"}, error=AVERAGES)
 
 
-class F1(CountMetric, Metric):
+class F1(CountMetric):
     """The harmonic mean of precision and recall, 2 right guesses / (guesses + rows), averaged over classes.
 
     Source   scikit-learn, f1_score (zero_division=0)
     """
 
     type: Literal["f1"] = "f1"
-    average: Average = None
-    task: ClassVar[Literal["classification", "regression", "any"]] = "classification"
 
     def score(self, counts: Array) -> Array:
         return f1_of(counts)

@@ -6,11 +6,13 @@ never guessed has precision 0, one that never occurs recall 0 (`report.notes` sa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 import numpy as np
 
-from bpcli.family import Scored
+from bpcli.family import Metric, Scored
 from bpcli.family.plan import Array
 
 Totals = dict[str, Array]
@@ -23,9 +25,27 @@ def classes_of(batch: Scored) -> tuple[Array, Array, Array]:
     return batch.labels, batch.guesses, batch.weight.astype(np.float64, copy=False)
 
 
-def mean(total: Array, weight: Array) -> float:
-    """Returns the mean over outputs of total / weight; nan where there were no rows."""
-    return float(total.mean() / weight[0]) if weight[0] > 0 else float("nan")
+class MeanMetric(Metric):
+    """A mean over rows by their weights, and over outputs; nan where there were no rows."""
+
+    summed: ClassVar[str] = "error"  # what its total is called, in checkpoints too
+
+    @abstractmethod
+    def of_rows(self, batch: Scored) -> Array:
+        """Returns what each row counts as: n, or n k."""
+
+    def totals(self, classes: int, outputs: int) -> Totals:
+        return {self.summed: np.zeros(outputs if self.task == "regression" else 1), "weight": np.zeros(1)}
+
+    def add(self, totals: Totals, batch: Scored) -> None:
+        weight = batch.weight.astype(np.float64, copy=False)
+        with np.errstate(over="ignore", invalid="ignore"):  # a net that diverged has an infinite error, or nan
+            totals[self.summed] += weight @ self.of_rows(batch)
+        totals["weight"] += weight.sum()
+
+    def result(self, totals: Mapping[str, Array]) -> float:
+        weight = totals["weight"][0]
+        return float(totals[self.summed].mean() / weight) if weight > 0 else float("nan")
 
 
 def add_confusion(confusion: Array, batch: Scored) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import numpy as np
 
-from bpcli.family import Metric, Scored
+from bpcli.family import Scored
 from bpcli.family.plan import Array
-from bpcli.parts.metrics.counts import Totals, classes_of, mean
+from bpcli.parts.metrics.counts import MeanMetric, classes_of
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -19,7 +18,7 @@ def needs_probabilities(metric: str) -> str:
     return f"{metric} needs probabilities: a loss such as softmax_cross_entropy or binary_cross_entropy gives them"
 
 
-class LogLoss(Metric):
+class LogLoss(MeanMetric):
     """The mean of -log(probability given to the true class); with several labels a row, the mean over labels too.
 
     Shapes   output: n k, or n 1 for the probability of the second of two classes
@@ -29,17 +28,15 @@ class LogLoss(Metric):
     """
 
     type: Literal["log_loss"] = "log_loss"
+    summed: ClassVar[str] = "loss"
     task: ClassVar[Literal["classification", "regression", "any"]] = "classification"
     better: ClassVar[Literal["higher", "lower"]] = "lower"
 
     def check(self, classes: int, several: bool, probabilities: bool) -> str:
         return "" if probabilities else needs_probabilities("log_loss")
 
-    def totals(self, classes: int, outputs: int) -> Totals:
-        return {"loss": np.zeros(1), "weight": np.zeros(1)}
-
-    def add(self, totals: Totals, batch: Scored) -> None:
-        labels, _, weight = classes_of(batch)
+    def of_rows(self, batch: Scored) -> Array:
+        labels = classes_of(batch)[0]
         output = batch.output
         if batch.several or output.shape[1] == 1:
             p = output.astype(np.float64)
@@ -47,14 +44,10 @@ class LogLoss(Metric):
         else:
             p = output[np.arange(len(labels)), labels].astype(np.float64)
         loss = np.log(np.minimum(np.maximum(p, EPS), 1 - EPS))
-        totals["loss"] -= weight @ (loss.mean(axis=1) if loss.ndim == 2 else loss)
-        totals["weight"] += weight.sum()
-
-    def result(self, totals: Mapping[str, Array]) -> float:
-        return mean(totals["loss"], totals["weight"])
+        return -(loss.mean(axis=1) if loss.ndim == 2 else loss)
 
 
-class Brier(Metric):
+class Brier(MeanMetric):
     """The mean squared error of the probabilities, 0 to 1 for two classes, 0 to 2 for several.
 
     For two classes (p - t)^2, p the probability of the second one and t 1 where a row is of it, else 0; for several
@@ -72,11 +65,8 @@ class Brier(Metric):
     def check(self, classes: int, several: bool, probabilities: bool) -> str:
         return "" if probabilities else needs_probabilities("brier")
 
-    def totals(self, classes: int, outputs: int) -> Totals:
-        return {"error": np.zeros(1), "weight": np.zeros(1)}
-
-    def add(self, totals: Totals, batch: Scored) -> None:
-        labels, _, weight = classes_of(batch)
+    def of_rows(self, batch: Scored) -> Array:
+        labels = classes_of(batch)[0]
         error = batch.output.astype(np.float64)
         k = error.shape[1]
         if batch.several or k == 1:
@@ -84,9 +74,4 @@ class Brier(Metric):
         else:
             error[np.arange(len(labels)), labels] -= 1
         np.square(error, out=error)
-        halved = batch.several or k <= 2
-        totals["error"] += weight @ (error.mean(axis=1) if halved else error.sum(axis=1))
-        totals["weight"] += weight.sum()
-
-    def result(self, totals: Mapping[str, Array]) -> float:
-        return mean(totals["error"], totals["weight"])
+        return np.asarray(error.mean(axis=1) if batch.several or k <= 2 else error.sum(axis=1))

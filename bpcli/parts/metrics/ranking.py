@@ -6,7 +6,7 @@ and up to twice that, because they grow by doubling, so that adding costs the sa
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, ClassVar, Literal
 
@@ -28,11 +28,11 @@ OneVsRest = Annotated[
 ]
 
 
-class RankMetric(HasNote, ABC):
+class RankMetric(HasNote, Metric):
     """What the figures of ranking share: they are averages of a score over outputs, each against the rest."""
 
-    average: OneVsRest
-    type: str
+    average: OneVsRest = "macro"
+    task: ClassVar[Literal["classification", "regression", "any"]] = "classification"
 
     @abstractmethod
     def score(self, hits: Array, others: Array) -> float:
@@ -40,7 +40,7 @@ class RankMetric(HasNote, ABC):
 
     def check(self, classes: int, several: bool, probabilities: bool) -> str:
         """Returns what keeps it from being measured: outputs that are no probabilities."""
-        return "" if probabilities else needs_probabilities(self.type)
+        return "" if probabilities else needs_probabilities(self.kind)
 
     def totals(self, classes: int, outputs: int) -> Totals:
         """Returns empty totals: `score`, `truth` and `weight` grow; the first `rows` of them are in use."""
@@ -105,7 +105,7 @@ def curve(score: Array, truth: Array, weight: Array) -> tuple[Array, Array]:
     return hits[last], others[last]
 
 
-class RocAuc(RankMetric, Metric):
+class RocAuc(RankMetric):
     """The area under the ROC curve: how likely a row of the class ranks above one that is not (a tie counts half).
 
     Undefined, nan: for two classes where one of them has no row; for several with macro where any class has none, with
@@ -118,8 +118,6 @@ class RocAuc(RankMetric, Metric):
     """
 
     type: Literal["roc_auc"] = "roc_auc"
-    average: OneVsRest = "macro"
-    task: ClassVar[Literal["classification", "regression", "any"]] = "classification"
 
     def score(self, hits: Array, others: Array) -> float:
         if not hits[-1] or not others[-1]:
@@ -141,7 +139,7 @@ class RocAuc(RankMetric, Metric):
         yield Sample({"type": "roc_auc", "average": "micro"}, error="'macro' or 'weighted'")
 
 
-class AveragePrecision(RankMetric, Metric):
+class AveragePrecision(RankMetric):
     """The precision at each score that occurs, averaged by the recall that it adds.
 
     It is the area under the steps of precision over recall. A class without a row counts as 0.
@@ -153,8 +151,6 @@ class AveragePrecision(RankMetric, Metric):
     """
 
     type: Literal["average_precision"] = "average_precision"
-    average: OneVsRest = "macro"
-    task: ClassVar[Literal["classification", "regression", "any"]] = "classification"
 
     def score(self, hits: Array, others: Array) -> float:
         if not hits[-1]:

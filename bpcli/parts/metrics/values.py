@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
@@ -10,29 +9,10 @@ import numpy as np
 
 from bpcli.family import Metric, Scored
 from bpcli.family.plan import Array
-from bpcli.parts.metrics.counts import Totals, mean
+from bpcli.parts.metrics.counts import MeanMetric, Totals
 
 
-class ErrorMetric(ABC):
-    """What figures of the errors y - t share: one sum for each output."""
-
-    @abstractmethod
-    def size(self, error: Array) -> Array:
-        """Returns what errors (n, k) count as; may be written over them."""
-
-    def totals(self, classes: int, outputs: int) -> Totals:
-        return {"error": np.zeros(outputs), "weight": np.zeros(1)}
-
-    def add(self, totals: Totals, batch: Scored) -> None:
-        with np.errstate(over="ignore", invalid="ignore"):  # a net that diverged has an infinite error, or nan
-            totals["error"] += batch.weight @ self.size(np.subtract(batch.output, batch.target, dtype=np.float64))
-        totals["weight"] += batch.weight.sum(dtype=np.float64)
-
-    def result(self, totals: Mapping[str, Array]) -> float:
-        return mean(totals["error"], totals["weight"])
-
-
-class MSE(ErrorMetric, Metric):
+class MSE(MeanMetric):
     """The mean squared error, over rows and outputs, in the target's unit squared.
 
     Source   scikit-learn, mean_squared_error (multioutput="uniform_average")
@@ -42,11 +22,12 @@ class MSE(ErrorMetric, Metric):
     task: ClassVar[Literal["classification", "regression", "any"]] = "regression"
     better: ClassVar[Literal["higher", "lower"]] = "lower"
 
-    def size(self, error: Array) -> Array:
+    def of_rows(self, batch: Scored) -> Array:
+        error = errors(batch)
         return np.square(error, out=error)
 
 
-class RMSE(ErrorMetric, Metric):
+class RMSE(MeanMetric):
     """The root of the mean squared error of each output, mean over outputs, in the target's unit.
 
     Source   scikit-learn, root_mean_squared_error (multioutput="uniform_average")
@@ -56,7 +37,8 @@ class RMSE(ErrorMetric, Metric):
     task: ClassVar[Literal["classification", "regression", "any"]] = "regression"
     better: ClassVar[Literal["higher", "lower"]] = "lower"
 
-    def size(self, error: Array) -> Array:
+    def of_rows(self, batch: Scored) -> Array:
+        error = errors(batch)
         return np.square(error, out=error)
 
     def result(self, totals: Mapping[str, Array]) -> float:
@@ -64,7 +46,7 @@ class RMSE(ErrorMetric, Metric):
         return float(np.sqrt(totals["error"] / weight).mean()) if weight > 0 else float("nan")
 
 
-class MAE(ErrorMetric, Metric):
+class MAE(MeanMetric):
     """The mean absolute error, over rows and outputs, in the target's unit.
 
     Source   scikit-learn, mean_absolute_error (multioutput="uniform_average")
@@ -74,7 +56,8 @@ class MAE(ErrorMetric, Metric):
     task: ClassVar[Literal["classification", "regression", "any"]] = "regression"
     better: ClassVar[Literal["higher", "lower"]] = "lower"
 
-    def size(self, error: Array) -> Array:
+    def of_rows(self, batch: Scored) -> Array:
+        error = errors(batch)
         return np.abs(error, out=error)
 
 
@@ -99,7 +82,7 @@ class R2(Metric):
         if not weight.any():
             return
         with np.errstate(over="ignore", invalid="ignore"):
-            error = np.subtract(batch.output, batch.target, dtype=np.float64)
+            error = errors(batch)
             totals["error"] += weight @ np.square(error, out=error)
             add_spread(totals["mean"], totals["spread"], batch.target, weight, totals["weight"][0])
         totals["weight"] += weight.sum()
@@ -139,6 +122,11 @@ class ExplainedVariance(Metric):
 
     def result(self, totals: Mapping[str, Array]) -> float:
         return explained(totals["error_spread"], totals["spread"]) if totals["weight"][0] > 0 else float("nan")
+
+
+def errors(batch: Scored) -> Array:
+    """Returns the errors y - t (n, k), in float64."""
+    return np.subtract(batch.output, batch.target, dtype=np.float64)
 
 
 def add_spread(center: Array, spread: Array, values: Array, weight: Array, old: float) -> None:

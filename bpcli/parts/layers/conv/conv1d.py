@@ -8,7 +8,6 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from bpcli.family import Layer
 from bpcli.family.plan import Frame, Plan, Sample, Shape, ShapeError
 from bpcli.notation import Eq
 from bpcli.numeric.threads import ChunkedWork, in_chunks
@@ -20,7 +19,7 @@ from bpcli.parts.layers.conv.writing import consts, entry_seen, entry_seen_by, s
 ONE = FilterAxis(1, 1)
 
 
-class Conv1d(Filters, Layer):
+class Conv1d(Filters):
     """Lays each filter on every window of a series: a weighted sum of the moments under it, and a bias.
 
     Shapes   x: n t c, W: u c f with the channels of one group, b: f, y: n p f (the pre-activation)
@@ -42,9 +41,6 @@ class Conv1d(Filters, Layer):
             message = "{filters} filters cannot be split into {groups} groups of the same size"
             raise PydanticCustomError("groups", message, {"filters": self.filters, "groups": self.groups})
         return self
-
-    def expand(self) -> tuple[tuple[str, Layer], ...]:
-        return self.with_activation(self)
 
     def axis(self, x: Shape) -> FilterAxis:
         """How the filters move over series of shape x. Raises ShapeError where they do not fit."""

@@ -8,7 +8,6 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from bpcli.family import Layer
 from bpcli.family.plan import Frame, Plan, Sample, Shape, ShapeError
 from bpcli.notation import Eq
 from bpcli.numeric.threads import ChunkedWork, in_chunks
@@ -20,7 +19,7 @@ from bpcli.parts.layers.conv.writing import consts, entry_seen, entry_seen_by, s
 from bpcli.parts.layers.windows import Pair
 
 
-class Conv2d(Filters, Layer):
+class Conv2d(Filters):
     """Lays each filter on every window of an image: a weighted sum of the pixels under it, and a bias.
 
     The filters are not turned round first (in signal processing that is cross-correlation). With groups, a filter sees
@@ -48,9 +47,6 @@ class Conv2d(Filters, Layer):
             message = "{filters} filters cannot be split into {groups} groups of the same size"
             raise PydanticCustomError("groups", message, {"filters": self.filters, "groups": self.groups})
         return self
-
-    def expand(self) -> tuple[tuple[str, Layer], ...]:
-        return self.with_activation(self)
 
     def axes(self, x: Shape) -> tuple[FilterAxis, FilterAxis]:
         """How the filters move over images of shape x. Raises ShapeError where they do not fit."""

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from bpcli.family import Activation, Constraint, Initializer, Layer, Regularizer
-from bpcli.family.part import OneOf, Settings
+from bpcli.family.part import OneOf
 from bpcli.family.plan import Param, Shape, ShapeError
 from bpcli.numeric.shapes import written
 from bpcli.parts.initializers import Values
@@ -52,7 +52,7 @@ def split(channels: int, groups: int) -> int:
     return channels // groups
 
 
-class Filters(Settings):
+class Filters(Layer):
     """What is learned, how it starts and what holds it; and the activation behind it."""
 
     filters: int = Field(gt=0, description="how many filters: channels of the output")
@@ -82,9 +82,8 @@ class Filters(Settings):
             raise PydanticCustomError("filters", message)
         return self
 
-    def with_activation(self, layer: Layer) -> tuple[tuple[str, Layer], ...]:
-        """The layer with these filters and the activation behind it."""
-        return (("", layer),) if self.activation is None else (("", layer), (".activation", self.activation))
+    def expand(self) -> tuple[tuple[str, Layer], ...]:
+        return (("", self),) if self.activation is None else (("", self), (".activation", self.activation))
 
     def params(self, shape: Shape, fan_in: int, fan_out: int) -> dict[str, Param]:
         """W of this shape and b. Raises ShapeError where those given by value do not fit."""

@@ -9,7 +9,6 @@ import numpy as np
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from bpcli.family import Layer
 from bpcli.family.plan import Frame, Plan, Sample, Shape, ShapeError, Slot
 from bpcli.notation import Eq
 from bpcli.numeric.threads import ChunkedWork, in_chunks, run_together
@@ -20,7 +19,7 @@ from bpcli.parts.layers.conv.writing import consts, entry_seen, entry_seen_by, s
 from bpcli.parts.layers.windows import Margin, Pair
 
 
-class ConvTranspose2d(Filters, Layer):
+class ConvTranspose2d(Filters):
     """Puts each pixel down as a whole filter, `stride` pixels apart, and adds up where these overlap.
 
     It is what conv2d does to slopes on their way back, as a layer.
@@ -52,9 +51,6 @@ class ConvTranspose2d(Filters, Layer):
             if self.output_padding:
                 raise PydanticCustomError("output_padding", message, {"more": self.output_padding})
         return self
-
-    def expand(self) -> tuple[tuple[str, Layer], ...]:
-        return self.with_activation(self)
 
     def axes(self, x: Shape) -> tuple[FilterAxis, FilterAxis]:
         """How the filters of the convolution that this one transposes move over the outputs. Raises ShapeError where
