@@ -16,7 +16,7 @@ MAX_PLACES_SHOWN = 3  # at which both slopes are given
 
 
 def describe_slopes(layer: Layer, kernel_dx: Array, expected_dx: Array, arrays: Mapping[str, Array]) -> str:
-    """What the kernel's and the true dx say of the slopes dx / dy of an activation; nothing of other layers.
+    """Describes the slopes dx / dy of an activation by the kernel's and the true dx; "" of other layers.
 
     `arrays` holds x, y and dy; entries of `expected_dx` that are NaN were not looked at.
     """

@@ -88,7 +88,7 @@ class Gradcheck:
         self.states = snapshot(self.network.states)
 
     def report(self) -> GradcheckReport:
-        """Everything, in order: each layer alone, the loss and the penalties, the whole network, the laws."""
+        """Checks everything, in order: each layer alone, the loss and the penalties, the whole network, the laws."""
         began = time.perf_counter()
         with np.errstate(all="ignore"):
             self._load()
@@ -134,7 +134,8 @@ class Gradcheck:
             self.findings[probe.tensor] = found
 
     def _mismatch_in_layer(self, tensor: str) -> str:
-        """What of the forward pass of the same layer is not that of its equations."""
+        """Returns the tensor of the same layer whose forward pass is not that of the equations; "" where there is
+        none."""
         layer = tensor.rpartition(".")[0]
         return next((t for t in self.mismatches if t.rpartition(".")[0] == layer), "")
 
@@ -155,7 +156,8 @@ class Gradcheck:
                 point.forward()
 
     def _clues(self, point: LayerPoint, tensor: str) -> Clues:
-        """What is known around a layer's gradient; the kernels run again first, as the witnesses moved things."""
+        """Gathers what is known around a layer's gradient; the kernels run again first, as the witnesses moved
+        things."""
         link, name = point.link, tensor.rpartition(".")[2]
         f, plan = link.frame, link.plan
         point.forward()
@@ -312,7 +314,7 @@ class Gradcheck:
 
 
 def _row(e: Evidence) -> TensorRow:
-    """What one point shows, without the arrays."""
+    """Returns what one point shows, without the arrays."""
     return TensorRow(
         e.probe.scope, e.probe.tensor, e.entries, e.probe.kernel.size, e.worst, e.index, e.kernel, e.numeric, e.witness,
         e.probe.point, e.verdict, e.gaps, e.note,
@@ -320,7 +322,7 @@ def _row(e: Evidence) -> TensorRow:
 
 
 def _merged(rows: list[TensorRow]) -> TensorRow:
-    """One row of all points: the most serious verdict; dead only where every point says so."""
+    """Merges the rows of all points into one: the most serious verdict; dead only where every point says so."""
     alive = [row for row in rows if row.verdict != "dead"] or rows
     worst = max(alive, key=lambda row: (VERDICTS.index(row.verdict), row.witness in EXACT_WITNESSES, row.worst))
     gaps: dict[str, float] = {}
@@ -335,15 +337,15 @@ def _relative_gap(a: float, b: float) -> float:
 
 
 def _forward_seconds(node: PlannedLayer, rows: int) -> float:
-    """About how long a forward pass of a layer takes: by its multiply-adds, and by the memory of its weights where no
-    cache holds them."""
+    """Estimates how many seconds a forward pass of a layer takes: by its multiply-adds, and by the memory of its
+    weights where no cache holds them."""
     weights = sum(math.prod(p.shape) for p in node.plan.params.values())
     values = rows * (math.prod(node.x) + math.prod(node.plan.y))
     return 5e-11 * node.plan.multiply_adds * rows + 1e-9 * max(0, weights - 100_000) + 1e-9 * values + 5e-6
 
 
 def _effort(cost: float, budget: float) -> Effort:
-    """How many entries fit in a budget of seconds, where one evaluation of the kernels costs `cost`; a third
+    """Returns how many entries fit in a budget of seconds, where one evaluation of the kernels costs `cost`; a third
     where that is much."""
     # the equations look at every entry anyhow
     directions = 3 if budget == THOROUGH_SECONDS else int(cost < HEAVY_SECONDS)
@@ -354,5 +356,5 @@ def _effort(cost: float, budget: float) -> Effort:
 
 
 def check_gradients(subject: TraceTarget | GradcheckTarget, seed: int = 0) -> GradcheckReport:
-    """The verdict on every gradient of a network; `seed` is that of the points it is checked at."""
+    """Checks every gradient of a network, at points drawn by `seed`."""
     return Gradcheck(subject, seed).report()

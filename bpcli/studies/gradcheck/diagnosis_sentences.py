@@ -131,5 +131,5 @@ SENTENCES = {
 
 
 def sentence(key: str, /, *pieces: str, **details: object) -> tuple[str, str]:
-    """The code and the sentence of a mistake, filled in."""
+    """Returns the code and the sentence of a mistake, filled in."""
     return key.partition(" ")[0].format(**details), SENTENCES[key].format(*pieces, **details)

@@ -32,7 +32,7 @@ VAGUE_CODES = ("unknown", "some")  # findings that name no cause
 
 
 def check_external(subject: TraceTarget, file: Path) -> GradcheckReport:
-    """The gradients of an .npz file, `<layer>.d<param>`, against ours.
+    """Compares the gradients of an .npz file, `<layer>.d<param>`, with ours.
 
     The file may bring the rows `x` and `t` and the weights `<layer>.<param>` that they were computed with, and the
     `loss`. Raises Failure where it cannot be read or does not fit.
@@ -79,7 +79,7 @@ class ReferencePass:
         self.gradients = {path: g.copy() for path, g in self.objective.network.gradients().items()}
 
     def difference(self, path: str, index: tuple[int, ...]) -> float:
-        """What central differences say of one entry: the judge between them and us."""
+        """Returns the central difference by one entry: the judge between them and us."""
 
         def value() -> tuple[float, float]:
             loss = self.batch.forward(self.train) + self.objective.penalty()
@@ -106,7 +106,7 @@ def _read(file: Path) -> dict[str, Array]:
 def _check_names(
     file: Path, arrays: Mapping[str, Array], parameters: Mapping[str, Array], gradients: Mapping[str, str]
 ) -> None:
-    """Every name is ours and has our shape, and there is something to compare."""
+    """Checks that every name is ours and has our shape, and that there is something to compare."""
     shapes = {p: w.shape for p, w in parameters.items()}
     shapes |= {name: parameters[path].shape for name, path in gradients.items()}
     known = [*gradients, *parameters, "x", "t", "loss"]
@@ -130,7 +130,7 @@ def _check_names(
 
 
 def _loaded(subject: TraceTarget, file: Path, arrays: Mapping[str, Array]) -> tuple[Objective, Batch]:
-    """Our network with the weights and the rows of the file, where it brings them."""
+    """Returns our network with the weights and the rows of the file, where it brings them."""
     objective, x, t = subject.objective, subject.x, subject.t
     if "x" in arrays:
         x, t = arrays["x"].astype(np.float64), arrays["t"]
@@ -189,7 +189,8 @@ def _loss(theirs: float, ours: float) -> TensorRow:
 def _explained(
     rows: list[TensorRow], arrays: Mapping[str, Array], ours: ReferencePass, gradients: Mapping[str, str]
 ) -> tuple[list[Finding], list[TensorRow]]:
-    """The cause in the layer where the error first goes wrong, from the loss backwards; what comes after follows."""
+    """Finds the cause in the layer where the error first goes wrong, from the loss backwards; what comes after
+    follows."""
     found: list[Finding] = []
     for row in rows:
         if row.tensor == "loss" and row.verdict == "WRONG":
@@ -223,7 +224,7 @@ def _explained(
 
 
 def _of_loss(theirs: Mapping[str, Array], ours: ReferencePass, link: BoundLayer) -> str:
-    """The mistake in the loss's own gradient that gives all of the last layer's wrong gradients, in words."""
+    """Names the mistake in the loss's own gradient that gives all of the last layer's wrong gradients, in words."""
     loss, layer = ours.objective.loss, link.layer
     if not loss.equations(ours.batch.frame.w is not None) or not layer.equations(ours.train, link.planned.x):
         return ""
@@ -245,7 +246,7 @@ def _of_loss(theirs: Mapping[str, Array], ours: ReferencePass, link: BoundLayer)
 
 
 def _of_one(row: TensorRow, theirs: Array, ours: ReferencePass, path: str) -> Finding:
-    """The cause of one wrong gradient, with the penalty or without it; and what central differences say."""
+    """Finds the cause of one wrong gradient, with the penalty or without it; and what central differences say."""
     a, rtol = theirs.astype(np.float64), _rtol_of(theirs)
     clues = replace(_clues(ours.links[path.rpartition(".")[0]], ours, row.tensor), rtol=rtol)
     found = find_mistake(row.tensor, a, ours.gradients[path], clues)
@@ -260,7 +261,7 @@ def _of_one(row: TensorRow, theirs: Array, ours: ReferencePass, path: str) -> Fi
 
 
 def _common(pairs: Sequence[tuple[Array, Array]]) -> float | None:
-    """The one factor between all tensors and ours; None where there is none."""
+    """Returns the one factor between all tensors and ours; None where there is none."""
     a = np.concatenate([np.ravel(theirs).astype(np.float64) for theirs, _ in pairs])
     n = np.concatenate([np.ravel(own) for _, own in pairs])
     if len(pairs) < 2 or not n.any() or not np.isfinite(a).all():
@@ -270,7 +271,7 @@ def _common(pairs: Sequence[tuple[Array, Array]]) -> float | None:
 
 
 def _rtol_of(theirs: Array) -> float:
-    """How near their numbers can be to ours, by their type."""
+    """Returns how near their numbers can be to ours, by their type."""
     return FLOAT32_RTOL if theirs.dtype in (np.float32, np.float16) else FLOAT64_RTOL
 
 

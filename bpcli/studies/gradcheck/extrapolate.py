@@ -15,8 +15,8 @@ Index = tuple[int, ...]
 
 
 def ridders(value: Value, x: Array, index: Index, shrink: float = 64.0) -> tuple[float, float, float]:
-    """A derivative by Ridders' extrapolation of central differences (Ridders 1982), the first with steps `shrink` times
-    the usual ones: the number, its own estimate of its error, and the rounding of its smallest step."""
+    """Returns a derivative by Ridders' extrapolation of central differences (Ridders 1982), the first with steps
+    `shrink` times the usual ones: the number, its own estimate of its error, and the rounding of its smallest step."""
     factor, table = 1.6, np.full((10, 10), np.nan)
     best, error, noise = math.nan, math.inf, 0.0
     for i in range(10):
@@ -34,7 +34,7 @@ def ridders(value: Value, x: Array, index: Index, shrink: float = 64.0) -> tuple
 
 
 def scatter(value: Value, x: Array, index: Index) -> float:
-    """How far rounding takes a difference of the usual step.
+    """Estimates how far rounding takes a difference of the usual step.
 
     It shows in how far values at points that nearly coincide stand off a straight line (after Moré & Wild 2011).
     """

@@ -60,14 +60,14 @@ class Clues:
 def gradient_hypotheses(
     programs: Sequence[Program], env: Mapping[str, Any], target: str, params: Sequence[str], forward: str
 ) -> GradientHypotheses:
-    """What mistakes in the equations of a part make of its gradient `target`; of two programs, the second holds the
-    long forms of the equations, and is the first where they have none."""
+    """Returns what mistakes in the equations of a part make of its gradient `target`; of two programs, the second holds
+    the long forms of the equations, and is the first where they have none."""
     first, *others = (GradientHypotheses(p, p.complete(env), target, params, forward, sentence) for p in programs)
     return replace(first, long_forms=next((other for other in others if other.program is not first.program), None))
 
 
 def find_mistake(tensor: str, kernel: Array, expected: Array, clues: Clues) -> Finding:
-    """The likeliest mistake that turns the `expected` gradient into the kernel's; NaN was not looked at."""
+    """Finds the likeliest mistake that turns the `expected` gradient into the kernel's; NaN was not looked at."""
     return Finding(tensor, *_found(np.asarray(kernel, np.float64), np.asarray(expected, np.float64), clues))
 
 
@@ -113,7 +113,7 @@ def _found(a: Array, n: Array, clues: Clues) -> Words:
 
 
 def _matching(a: Array, n: Array, possible: GradientHypotheses) -> list[Hypothesis]:
-    """The hypotheses that give the very numbers; else what comes near them."""
+    """Returns the hypotheses that give the very numbers; else what comes near them."""
     reach = float(np.abs(a).max(initial=0.0))
     found: list[Hypothesis] = []
     nearest, least = None, MAX_SHARE_LEFT
@@ -177,7 +177,7 @@ def _mixed(n: Array, clues: Clues) -> Iterator[Words]:
 
 # ------------------------------------------------------------------------------------------------------- of the numbers
 def _multiple(a: Array, n: Array, rtol: float = RATIO_RTOL) -> float | None:
-    """The c of a = c n, other than 0; None where there is none."""
+    """Returns the c of a = c n, other than 0; None where there is none."""
     largest = float(np.abs(n).max(initial=0.0))
     if not largest:
         return None
@@ -201,7 +201,7 @@ def _coarse(a: Array, n: Array) -> Words | None:
 
 
 def _in_words(ratio: float, clues: Clues) -> tuple[str, Words]:
-    """A constant ratio, by what it may be; with the key of its sentence."""
+    """Words a constant ratio by what it may be; returns the key of its sentence, too."""
     for r in (ratio, -ratio):
         for value, key, details in _known_ratios(clues):
             if math.isclose(r, value, rel_tol=max(1e-7, clues.rtol)):
@@ -239,7 +239,7 @@ def _known_ratios(clues: Clues) -> Iterator[tuple[float, str, dict[str, Any]]]:
 
 
 def _wrong(a: Array, n: Array, rtol: float) -> Array:
-    """Which entries are wrong."""
+    """Returns which entries are wrong."""
     found: Array = np.abs(a - n) > max(ENTRY_RTOL, rtol) * np.abs(n).max(initial=0.0)
     return found
 
@@ -365,6 +365,6 @@ def _moved(a: Array, n: Array, rtol: float) -> Iterator[Words]:
 
 
 def _without_edge(ndim: int, axes: tuple[int, ...], step: int) -> tuple[Any, ...]:
-    """The index of all places but the first (of a `step` of 1) or the last along each of `axes`."""
+    """Returns the index of all places but the first (of a `step` of 1) or the last along each of `axes`."""
     part = slice(1, None) if step > 0 else slice(None, -1)
     return tuple(part if k in axes else slice(None) for k in range(ndim))

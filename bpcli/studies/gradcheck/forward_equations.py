@@ -38,7 +38,8 @@ class ForwardEquations:
                 self._add(inner, train)
 
     def outputs(self, x: Array, replaced: Mapping[str, Array], links: Sequence[BoundLayer] | None = None) -> Array:
-        """What comes out for inputs `x`; `replaced` holds parameters, by path, that take the place of the network's."""
+        """Returns what comes out for inputs `x`; `replaced` holds parameters, by path, that take the place of the
+        network's."""
         for link in self.links if links is None else links:
             env = {**self._read[link.path], "x": x}
             for name in link.plan.params:
@@ -67,7 +68,7 @@ class ObjectiveEquations:
         ]  # fmt: skip
 
     def value(self, replaced: Mapping[str, Array]) -> Any:
-        """The loss with its penalties; `replaced` may hold `x` and parameters by path."""
+        """Returns the loss with its penalties; `replaced` may hold `x` and parameters by path."""
         y = self.layers.outputs(replaced.get("x", self.x), replaced)
         total = self.loss.run({**self.env, "x": y}, {"L"})["L"]
         layout = self.objective.network.network_plan.layout
@@ -80,7 +81,7 @@ class ObjectiveEquations:
 
 
 def loss_program(objective: Objective, batch: Batch, detail: str = "") -> tuple[dict[str, Any], Program]:
-    """What a loss's equations read on a batch, copied, and the equations compiled for it."""
+    """Returns what a loss's equations read on a batch, copied, and the equations compiled for it."""
     f, plan = batch.frame, objective.plan
     env: dict[str, Any] = {"x": f.x.copy(), "t": f.t.copy(), "K": f.t.shape[-1], **plan.consts}
     if f.w is not None:

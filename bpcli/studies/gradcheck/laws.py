@@ -23,7 +23,8 @@ FLOAT32_RTOL = 1e-4  # of a tensor's largest entry, between float32 and float64
 
 
 def laws(objective: Objective, batch: Batch, x: Array, t: Array, seed: int) -> tuple[LawRow, ...]:
-    """All of them, on the rows `x`, `t` with the weights as they are. Leaves the batch loaded with these rows."""
+    """Checks all of them, on the rows `x`, `t` with the weights as they are. Leaves the batch loaded with these
+    rows."""
     return (
         _passes(objective, batch, seed),
         _linear(objective, batch, seed),
@@ -34,12 +35,12 @@ def laws(objective: Objective, batch: Batch, x: Array, t: Array, seed: int) -> t
 
 
 def _broken(law: str, worst: float, *sentences: str, **details: object) -> LawRow:
-    """A law that does not hold, in words."""
+    """Returns the row of a law that does not hold, in words."""
     return LawRow(law, False, worst, "".join(sentence(f"law {key}", **details)[1] for key in sentences if key))
 
 
 def _gradient(objective: Objective, batch: Batch, train: bool) -> Array:
-    """The flat gradient of the data term. Weights that a pass moves are put back."""
+    """Returns the flat gradient of the data term. Weights that a pass moves are put back."""
     theta = objective.theta.copy()
     batch.forward(train)
     batch.backward(train)
@@ -48,13 +49,13 @@ def _gradient(objective: Objective, batch: Batch, train: bool) -> Array:
 
 
 def _written_backward(link: BoundLayer) -> dict[str, Array]:
-    """What a layer's backward writes."""
+    """Returns what a layer's backward writes, by name."""
     names = ("dx", *(f"d{p}" for p in link.plan.params))
     return {name: np.array(getattr(link.frame, name)) for name in names if getattr(link.frame, name) is not None}
 
 
 def _layers(batch: Batch, seed: int) -> Iterator[tuple[BoundLayer, np.random.Generator]]:
-    """Every layer with something to weigh its outputs by, after a forward pass."""
+    """Yields every layer with something to weigh its outputs by, after a forward pass."""
     for link in batch.chain.walk():
         yield link, Stream(seed, "gradcheck", f"law {link.path}").at()
 

@@ -65,7 +65,7 @@ class LayerPoint:
                 np.rint(2 * rng.normal(size=a.shape), out=a)
 
     def _inside(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
-        """Those of the layers inside a container, by path."""
+        """Returns those of `arrays` that belong to layers inside a container, by path."""
         mine = {f"{k.path}." for chain in self.link.inside.values() for k in chain.walk()}
         return {path: a for path, a in arrays.items() if path[: path.rindex(".") + 1] in mine}
 
@@ -73,8 +73,8 @@ class LayerPoint:
         self.link.layer.forward(self.link.frame, self.train)
 
     def _backward(self, dy: Array) -> None:
-        """The kernel's backward pass. What it must not change is put back: the law of re-entrance tells of that, and
-        the gradients are judged for what they are."""
+        """Runs the kernel's backward pass. What it must not change is put back: the law of re-entrance reports that,
+        and the gradients are judged for what they are."""
         f, plan = self.link.frame, self.link.plan
         np.copyto(f.dy, dy)
         reads = [getattr(f, name) for name in ("x", "dy", *plan.params, *plan.draws, *plan.state)]
@@ -85,7 +85,7 @@ class LayerPoint:
             np.copyto(a, value)
 
     def gradient_for(self, name: str, dy: Array) -> Array:
-        """The gradient `name` that the kernels give for another error."""
+        """Returns the gradient `name` that the kernels give for another error."""
         self.forward()
         self._backward(dy)
         found = np.array(getattr(self.link.frame, name))
@@ -93,7 +93,7 @@ class LayerPoint:
         return found
 
     def perturbed(self, path: str, share: float) -> Array:
-        """The gradient by x, or by a parameter, after inputs and parameters were moved by chance."""
+        """Returns the gradient by x, or by a parameter, after inputs and parameters were moved by chance."""
         f, plan = self.link.frame, self.link.plan
         tensors = [getattr(f, name) for name in plan.params] + [*self._inside(self.network.parameters()).values()]
         if not tokens_of(self.link):
@@ -109,7 +109,8 @@ class LayerPoint:
         return found
 
     def _inner_rounding_scale(self, path: str) -> float:
-        """How far a gradient inside moves where inputs, weights and error are off; and what the layers inside add."""
+        """Returns how far a gradient inside moves where inputs, weights and error are off; and what the layers inside
+        add."""
         layer, _, name = path.rpartition(".")
         inner = next(k for chain in self.link.inside.values() for k in chain.walk() if k.path == layer)
         moved = max_abs(self.perturbed(path, COARSE_EPS) - self.inner[path])
@@ -117,7 +118,8 @@ class LayerPoint:
         return moved + own + len(self.upstream) * max(1.0, max_abs(inner.frame.x)) * self.rounding.get("inside", 0.0)
 
     def value(self) -> tuple[float, float]:
-        """The outputs weighed by the upstream gradient, through the kernels."""
+        """Returns the outputs weighed by the upstream gradient, through the kernels, and the sum of the sizes of its
+        terms."""
         self.forward()
         return float(np.vdot(self.link.frame.y, self.upstream)), self._mass
 
@@ -133,13 +135,13 @@ class LayerPoint:
 
     @cached_property
     def equations(self) -> Mapping[str, Array]:
-        """Every left side by the layer's own equations; nothing where it has none."""
+        """The array of every left side by the layer's own equations; nothing where it has none."""
         if not self.link.layer.equations(self.train, self.link.planned.x):
             return {}
         return layer_program(self.link, self.train).run(equation_views(self.link))
 
     def forward_mismatch(self) -> ForwardMismatch | None:
-        """What the kernel's forward pass computes otherwise than the equations, first of all its output."""
+        """Returns what the kernel's forward pass computes otherwise than the equations, first of all its output."""
         reach = max(max_abs(self.kernel["y"]), max_abs(self.link.frame.x), 1.0)
         backward = {"dx", *(f"d{p}" for p in self.link.plan.params)}
         names = [n for n in self.equations if n in self.kernel and n not in backward and not n.endswith("_dy")]
@@ -154,7 +156,7 @@ class LayerPoint:
         return None
 
     def probes(self) -> Iterator[GradientProbe]:
-        """The gradient by the inputs, by each parameter, and by all that is learned inside."""
+        """Yields the gradient by the inputs, by each parameter, and by all that is learned inside."""
         forward_equations = ForwardEquations([self.link], self.train) if self.all_stated else None
         f, path = self.link.frame, self.link.path
         own = {"x": f.x} | {name: getattr(f, name) for name in self.link.plan.params}
@@ -191,7 +193,7 @@ class LayerPoint:
 
 
 def tokens_of(link: BoundLayer) -> int:
-    """How many different whole numbers a layer takes, or a layer inside it; 0 where it takes any numbers."""
+    """Returns how many different whole numbers a layer takes, or a layer inside it; 0 where it takes any numbers."""
     inside = (k.plan.tokens for chain in link.inside.values() for k in chain.walk())
     return min((t for t in (link.plan.tokens, *inside) if t), default=0)
 

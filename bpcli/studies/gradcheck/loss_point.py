@@ -1,4 +1,4 @@
-"""The two ends of a gradient, each alone: the loss on the network's outputs, and each penalty on weights."""
+"""The loss on the network's outputs alone, and each penalty on weights alone."""
 
 from __future__ import annotations
 
@@ -61,12 +61,13 @@ class LossPoint:
 
     @staticmethod
     def points(objective: Objective) -> tuple[str, ...]:
-        """Where a loss is asked besides the network's own outputs: ties where outputs need not be probabilities."""
+        """Returns the points at which a loss is checked besides the network's own outputs: ties where outputs need not
+        be probabilities."""
         apart = objective.loss.link in ("identity", "exp", "margin")
         return (WEIGHTED, TIES) if apart else (WEIGHTED,)
 
     def gradient_for(self, x: Array) -> Array:
-        """The gradient that the kernels give for other outputs."""
+        """Returns the gradient that the kernels give for other outputs."""
         before = self.frame.x.copy()
         np.copyto(self.frame.x, x)
         self.loss.forward(self.frame)
@@ -83,7 +84,7 @@ class LossPoint:
         return value, abs(value) + max_abs(self.frame.x) + self.rounding.get("L", 0.0) / COARSE_EPS
 
     def forward_mismatch(self) -> ForwardMismatch | None:
-        """Where the kernel's loss is not that of the equations."""
+        """Returns where the kernel's loss is not that of the equations."""
         if "L" not in self.equations:
             return None
         ours, theirs = float(self.kernel["L"]), float(self.equations["L"])
@@ -134,7 +135,7 @@ class PenaltyPoint:
         return value, abs(value)
 
     def forward_mismatch(self) -> ForwardMismatch | None:
-        """Where the kernel's penalty is not that of the equations."""
+        """Returns where the kernel's penalty is not that of the equations."""
         if "penalty" not in self.equations:
             return None
         ours, theirs = float(self.kernel["penalty"]), float(self.equations["penalty"])
@@ -153,7 +154,7 @@ class PenaltyPoint:
 
 
 def penalties(objective: Objective, seed: int) -> Iterator[PenaltyPoint]:
-    """Each penalty of the network; where there are several, with the first tensor that it lies on."""
+    """Yields each penalty of the network; where there are several, with the first tensor that it lies on."""
     network_plan = objective.network.network_plan
     for part, where in network_plan.penalties:
         under = [e.path for e in network_plan.layout if where.start <= e.start < where.stop]

@@ -38,7 +38,7 @@ class NetworkPoint:
         self.rounding = NetworkRounding(objective, batch, self.rng)
 
     def _backward(self) -> tuple[str, ...]:
-        """The gradient of the objective. Weights that the pass moves are put back; which they are."""
+        """Computes the gradient of the objective. Weights that the pass moves are put back; returns their paths."""
         theta = self.objective.theta.copy()
         self.batch.backward(True)
         self.objective.add_penalty_gradient()
@@ -47,14 +47,14 @@ class NetworkPoint:
         return tuple(e.path for e in self.objective.network.network_plan.layout if moved[e.where].any())
 
     def gradient_again(self, path: str) -> Array:
-        """The gradient of a parameter, or of the inputs, by another pass."""
+        """Returns the gradient of a parameter, or of the inputs, by another pass."""
         self.evaluate()
         self._backward()
         found = self.batch.chain.dx if path == "x" else self.objective.network.gradients()[path]
         return np.array(found)
 
     def perturbed(self, path: str, share: float) -> Array:
-        """The same after weights and inputs were moved by chance."""
+        """Returns the same after weights and inputs were moved by chance."""
         tensors = [self.objective.theta] if any(map(tokens_of, self.links)) else [self.objective.theta, self.batch.x]
         before = [a.copy() for a in tensors]
         for a in tensors:
@@ -66,11 +66,11 @@ class NetworkPoint:
         return found
 
     def evaluate(self) -> float:
-        """The objective, everything computed anew."""
+        """Returns the objective, everything computed anew."""
         return self.batch.forward(True) + self.objective.penalty()
 
     def _objective_from(self, links: tuple[BoundLayer, ...]) -> tuple[float, float]:
-        """The objective where only these layers, the last ones, may have changed."""
+        """Returns the objective where only these layers, the last ones, may have changed."""
         for link in links:
             link.layer.forward(link.frame, True)
         loss = float(self.objective.loss.forward(self.batch.frame))
@@ -79,7 +79,8 @@ class NetworkPoint:
         return loss + penalty, mass
 
     def probes(self) -> Iterator[GradientProbe]:
-        """Every parameter, and the inputs. Each begins with a forward pass: the one before left its arrays behind."""
+        """Yields every parameter, and the inputs. Each begins with a forward pass: the one before left its arrays
+        behind."""
         parameters = self.objective.network.parameters()
         for i, link in enumerate(self.links):
             for inner in _with_inner_layers(link):
@@ -118,7 +119,7 @@ def perturb_weights(objective: Objective, rng: np.random.Generator, far: float) 
 
 
 def fan_ins(objective: Objective) -> Array:
-    """How many inputs each weight shares its unit with: by it noise keeps the scale of what is computed."""
+    """Returns how many inputs each weight shares its unit with: by it noise keeps the scale of what is computed."""
     found = np.ones(len(objective.theta))
     for e in objective.network.network_plan.layout:
         found[e.where] = max(1, e.param.fan_in)

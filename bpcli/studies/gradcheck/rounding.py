@@ -31,7 +31,8 @@ RoundingScale = Mapping[str, float]
 
 
 def with_noise(a: Any, rng: Rng) -> Any:
-    """Numbers off by COARSE_EPS; whole ones, which count or stand for something, and very many are left."""
+    """Returns numbers that are off by COARSE_EPS; whole ones, which count or stand for something, and very many are
+    left."""
     if not np.ndim(a) or a.dtype.kind != "f" or a.size > MAX_NOISY_ENTRIES:
         return a
     if max_abs(a) < MAX_COUNT and bool((a == np.rint(a)).all()):
@@ -40,7 +41,7 @@ def with_noise(a: Any, rng: Rng) -> Any:
 
 
 def rounding_scale(program: Program, env: Mapping[str, Any], rng: Rng) -> RoundingScale:
-    """How far each left side moves, at most, where all that it comes from is off by COARSE_EPS."""
+    """Returns how far each left side moves, at most, where all that it comes from is off by COARSE_EPS."""
     base = program.complete(env)
     found = dict.fromkeys(program.names, 0.0)
     for _ in range(N_RUNS):
@@ -53,8 +54,8 @@ def rounding_scale(program: Program, env: Mapping[str, Any], rng: Rng) -> Roundi
 
 
 def layer_rounding_scale(link: BoundLayer, train: bool, rng: Rng) -> RoundingScale:
-    """That of a layer's equations where it stands; nothing of a layer without equations. What the layers inside add to
-    its y and dx is in these, and `inside` is the sum of it."""
+    """Returns that of a layer's equations where it stands; nothing of a layer without equations. What the layers inside
+    add to its y and dx is in these, and `inside` is the sum of it."""
     found = {}
     if has_equations(link, train):
         found = dict(rounding_scale(layer_program(link, train), equation_env(link), rng))
@@ -98,7 +99,7 @@ class NetworkRounding:
         batch.forward(True)
 
     def _run(self, weights: bool) -> float:
-        """The loss, with its gradients in place, of a pass in which what layers hand each other is off."""
+        """Returns the loss, with its gradients in place, of a pass in which what layers hand each other is off."""
         objective, batch = self.objective, self.batch
         theta, inputs = objective.theta.copy(), batch.x.copy()
         if weights:

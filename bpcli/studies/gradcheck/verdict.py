@@ -50,13 +50,13 @@ class Effort:
     directions: int = 3  # through a tensor whose entries are not all looked at
 
     def places(self, shape: tuple[int, ...], most: int, rng: np.random.Generator) -> tuple[Index, ...]:
-        """Which entries: all of them, or the first, the last and others at random."""
+        """Chooses entries: all of them, or the first, the last and others at random."""
         count = math.prod(shape)
         if count <= most:
             return tuple(np.ndindex(shape))
         drawn = rng.choice(count, min(self.sample, most), replace=False).tolist()
-        always_zero = sorted({0, count - 1, *drawn})
-        return tuple(tuple(int(i) for i in np.unravel_index(i, shape)) for i in always_zero)
+        flat = sorted({0, count - 1, *drawn})
+        return tuple(tuple(int(i) for i in np.unravel_index(i, shape)) for i in flat)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +87,7 @@ class GradientProbe:
 
 @dataclass(eq=False)
 class Evidence:
-    """What the witnesses said of a probe. `n` is the best witness's whole array, where one has it."""
+    """What the witnesses said of a probe. `numbers` is the best witness's whole array, where one has it."""
 
     probe: GradientProbe
     verdict: str = "ok"
@@ -101,7 +101,6 @@ class Evidence:
     numbers: Array | None = None  # the gradient as it should be, NaN where nobody looked
     rtol: float = STEP_RTOL  # how well they are known
     note: str = ""
-    sampled: bool = False
     evaluations: int = 0
 
     def keep_worst(self, witness: str, verdict: str, index: Index, numeric: float, worst: float) -> None:
@@ -116,7 +115,7 @@ class Evidence:
 
 
 def ask_witnesses(probe: GradientProbe, effort: Effort, rng: np.random.Generator) -> Evidence:
-    """Hears all witnesses."""
+    """Holds the kernel's gradient against all its witnesses; returns what they show."""
     found = Evidence(probe)
     a = probe.kernel
     if not np.isfinite(a).all():
@@ -143,7 +142,6 @@ def ask_witnesses(probe: GradientProbe, effort: Effort, rng: np.random.Generator
         _against_differences(found, places)
         judged[tuple(np.transpose(places))] = True
         if len(places) < a.size:
-            found.sampled = True
             _differences_along(found, 1 if probe.complex_value is not None else effort.directions, rng)
         found.entries = len(places)
     if not judged.any():
@@ -154,13 +152,13 @@ def ask_witnesses(probe: GradientProbe, effort: Effort, rng: np.random.Generator
 
 
 def _relative(a: Array, n: Array, reach: float) -> Array:
-    """The gap as a share of the larger of two values, or of a thousandth of what may have cancelled."""
+    """Returns the gap as a share of the larger of two values, or of a thousandth of what may have cancelled."""
     found: Array = np.abs(a - n) / np.maximum(np.maximum(np.abs(a), np.abs(n)), max(1e-3 * reach, 1e-300))
     return found
 
 
 def _against_equations(found: Evidence, n: Array, floor: float) -> None:
-    """Every entry against the equations, a stretch at a time: a tensor may have millions."""
+    """Compares every entry with the equations, chunk by chunk: a tensor may have millions."""
     a, b = found.probe.kernel.ravel(), n.ravel()
     found.numbers = n
     worst, at, wrong = -1.0, 0, False
@@ -183,7 +181,8 @@ def _against_equations(found: Evidence, n: Array, floor: float) -> None:
 
 
 def _against_steps(found: Evidence, places: Sequence[Index], floor: float) -> None:
-    """Complex steps; where the kernel follows the equations at a kink, a step takes one of its sides."""
+    """Compares entries with complex steps; where the kernel follows the equations at a kink, a step takes one of its
+    sides."""
     probe = found.probe
     assert probe.complex_value is not None
     n = complex_steps(probe.complex_value, np.asarray(probe.at, np.float64), places)
@@ -238,7 +237,7 @@ def _differences_along(found: Evidence, directions: int, rng: np.random.Generato
 
 
 def _along(found: Evidence, witness: str, u: Array, n: float, share: float, floor: float) -> None:
-    """A derivative along a direction; what it shows no entry can be blamed for."""
+    """Compares a derivative along a direction; what it shows is the fault of no single entry."""
     probe = found.probe
     a = float(np.vdot(probe.kernel, u))
     if abs(a - n) > share * max(abs(a), abs(n), max_abs(probe.kernel)) + floor and found.verdict != "WRONG":
@@ -250,7 +249,7 @@ def _along(found: Evidence, witness: str, u: Array, n: float, share: float, floo
 
 
 def _direction(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """No entry of it is small, so that none is overlooked."""
+    """Returns a random direction; no entry of it is small, so that none is overlooked."""
     found: Array = DIRECTION_ENTRIES[rng.integers(0, len(DIRECTION_ENTRIES), shape, np.uint8)]
     return found
 
@@ -287,8 +286,8 @@ def _against_differences(found: Evidence, places: Sequence[Index]) -> None:
 
 
 def settle(found: Evidence, index: Index, claimed: float) -> tuple[str, float]:
-    """The verdict where a difference disagrees with the kernel, and the number that it rests on: other steps, then
-    Ridders' extrapolation."""
+    """Returns the verdict where a difference disagrees with the kernel, and the number that it rests on: other steps,
+    then Ridders' extrapolation."""
     probe = found.probe
     assert probe.value is not None
     if _kink(found, index, claimed):
@@ -351,7 +350,7 @@ def _jumps(probe: GradientProbe, where: Index | Array, gap: float) -> bool:
 
 
 def _by_size(bad: Array, relative: Array) -> list[int]:
-    """Where the worst of the bad entries stand, the worst first."""
+    """Returns where the worst of the bad entries stand, the worst first."""
     found: list[int] = np.flatnonzero(bad)[np.argsort(-relative[bad], kind="stable")].tolist()
     return found[:MAX_ENTRIES_SETTLED]
 

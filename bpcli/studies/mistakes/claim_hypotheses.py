@@ -37,7 +37,7 @@ MAX_ENTRIES_BY_TERM = 4096  # in larger arrays sums are not tried term by term
 
 
 def likeliness(hypothesis: Hypothesis) -> int:
-    """How soon a mistake comes to mind: its place among the classic ones."""
+    """Ranks how soon a mistake comes to mind: its place among the classic ones."""
     return CLASSIC.index(hypothesis.code) if hypothesis.code in CLASSIC else len(CLASSIC)
 
 
@@ -51,8 +51,8 @@ class ClaimHypotheses:
         self.rows, self.outputs = len(loss), loss.shape[-1]
 
     def of(self, key: Key, values: Values, later: Callable[[], Values]) -> Iterator[Hypothesis]:
-        """All hypotheses at a node; `values` are the arrays of the step as far as that node, and `later()` those of the
-        whole of it."""
+        """Yields all hypotheses at a node; `values` are the arrays of the step as far as that node, and `later()` those
+        of the whole of it."""
         own = values[key]
         stage = self.graph.nodes[key].stage if key in self.graph.nodes else Stage.REPEAT
         yield from self._scaled(own, stage)
@@ -197,7 +197,7 @@ class ClaimHypotheses:
             yield Hypothesis(*self._words(node, grid, mistake), value)
 
     def _words(self, node: GraphNode, grid: Grid, mistake: Mistake) -> tuple[str, str]:
-        """The code of a mistake, and what to say of it."""
+        """Returns the code of a mistake, and what to say of it."""
         piece, layer = mistake.pieces[0], node.block.layer
         shown = self._shown(node, piece)
         source = self.graph.input_key(layer, "x") if node.block.part == "layer" else None
@@ -258,12 +258,12 @@ class ClaimHypotheses:
 
 
 def _named(key: Key | None) -> str:
-    """How claims call what a layer reads."""
+    """Returns how claims call what a layer reads."""
     return ".".join(filter(None, key[1:])) if key else "x"
 
 
 def _counted(piece: Expr) -> str | None:
-    """What a count or a mean counts: rows or outputs."""
+    """Returns what a count or a mean counts: rows or outputs."""
     counts = [n for n in walk(piece) if isinstance(n, Reduce) and n.fn in ("count", "mean")]
     letters = {b.letter for c in counts[:1] for b in c.over if isinstance(b, Bind)}
     return {"n": "rows", "k": "outputs"}.get("".join(letters))

@@ -57,7 +57,7 @@ class GradientHypotheses:
     long_forms: GradientHypotheses | None = None  # the same by the long forms of the equations, where they have some
 
     def all(self) -> Iterator[Hypothesis]:
-        """What each mistake would give, the likeliest first."""
+        """Yields what each mistake would give, the likeliest first."""
         with np.errstate(all="ignore"):
             yield from self._slopes()
             for grid in self._chain():
@@ -74,18 +74,18 @@ class GradientHypotheses:
                     yield from self.long_forms._single(grid)
 
     def by_updated_weights(self) -> Iterator[tuple[str, Array]]:
-        """For each parameter, what the gradient gains where that parameter has moved by its own gradient: weights that
-        were updated too early differ by a multiple of it."""
+        """Yields, for each parameter, what the gradient gains where that parameter has moved by its own gradient:
+        weights that were updated too early differ by a multiple of it."""
         for name in self.params:
             if f"d{name}" in self.known and any(name in reads(g.equation) for g in self._chain()):
                 yield name, self._run({name: self.known[f"d{name}"]})
 
     def gradient_for(self, name: str, value: Array) -> Array:
-        """The gradient as it should be, for another array `name`."""
+        """Returns the gradient as it should be, for another array `name`."""
         return self.program.run({**self._inputs(), name: value}, [self.target])[self.target]
 
     def cut_off(self, kernel: Array) -> Iterator[Hypothesis]:
-        """Where the gradient `kernel` would be that of the equations, but for one array cut off at a bound."""
+        """Yields where the gradient `kernel` would be that of the equations, but for one array cut off at a bound."""
         n = np.asarray(self.known[self.target])
         for name in sorted({n for g in self._chain()[:1] for n in reads(g.equation)}):
             v = np.asarray(self.known.get(name))
@@ -108,17 +108,17 @@ class GradientHypotheses:
         return {name: value for name, value in self.known.items() if name not in self.program.names}
 
     def _backward(self) -> set[str]:
-        """The left sides that the gradient comes from, those of the forward pass left out."""
+        """Returns the left sides that the gradient comes from, those of the forward pass left out."""
         ahead = self.program.needed([self.forward]) if self.forward in self.program.names else set()
         return self.program.needed([self.target]) - ahead
 
     def _chain(self) -> list[Grid]:
-        """The equations that the gradient comes from, the last ones first."""
+        """Returns the equations that the gradient comes from, the last ones first."""
         backward = self._backward()
         return [g for g in reversed(self.program.grids) if g.name in backward]
 
     def _run(self, changed: Mapping[str, Any], instead: Grid | None = None) -> Array:
-        """The gradient with other arrays, or with one equation in place of that of the same name."""
+        """Returns the gradient with other arrays, or with one equation in place of that of the same name."""
         known = {**self.known, **changed}
         dirty = set(changed)
         backward = self._backward()
@@ -243,7 +243,7 @@ def same(a: Array, b: Array, reach: float = 0.0, rtol: float = SAME_RTOL) -> boo
 
 
 def axis_choices(count: int) -> Iterator[tuple[int, ...]]:
-    """Every choice of at least one of so many axes, the smaller ones first."""
+    """Yields every choice of at least one of so many axes, the smaller ones first."""
     for k in range(1, count + 1):
         yield from combinations(range(count), k)
 
@@ -253,7 +253,7 @@ def listed(axes: Sequence[int]) -> str:
 
 
 def _last(terms: Array) -> Array:
-    """The last term that is not 0, along the last axis."""
+    """Returns the last term that is not 0, along the last axis."""
     index = terms.shape[-1] - 1 - np.argmax((terms != 0)[..., ::-1], axis=-1)
     found: Array = np.take_along_axis(terms, index[..., None], -1)[..., 0]
     return found

@@ -47,13 +47,13 @@ class Mistake:
     size: Mapping[str, int] | None = None  # number of values of each index, where the equation's own does not hold
 
     def put_in(self, grid: Grid) -> Grid:
-        """The equation of `grid`, ready to be evaluated with the mistake in it."""
+        """Returns the equation of `grid`, ready to be evaluated with the mistake in it."""
         e = grid.equation
         return Grid(Equation(grid.name, e.free, self.right, e.source), self.size or grid.size)
 
 
 def single_mistakes(grid: Grid, known: Mapping[str, Any], max_entries: int) -> Iterator[Mistake]:
-    """Every way to make one mistake in one place of an equation; `known` holds the arrays that it reads.
+    """Yields every way to make one mistake in one place of an equation; `known` holds the arrays that it reads.
 
     Where its array has more than `max_entries` entries, the terms of its sums are not tried one by one.
     """
@@ -63,20 +63,20 @@ def single_mistakes(grid: Grid, known: Mapping[str, Any], max_entries: int) -> I
 
 
 def larger_mistakes(grid: Grid) -> Iterator[Mistake]:
-    """Mistakes in a whole equation, the likeliest first: branches exchanged, bounds forgotten, several terms left out
-    at once, a reduction along another axis."""
+    """Yields mistakes in a whole equation, the likeliest first: branches exchanged, bounds forgotten, several terms
+    left out at once, a reduction along another axis."""
     for mistakes in (_branches, _bounds, _several_terms, _own_terms, _other_axes):
         yield from mistakes(grid)
 
 
 def first_bound_index(node: Expr) -> str:
-    """The index that the first reduction of an expression runs over."""
+    """Returns the index that the first reduction of an expression runs over."""
     found = (b.letter for n in walk(node) if isinstance(n, Reduce) for b in n.over if isinstance(b, Bind))
     return next(found, "")
 
 
 def reading_other(node: Expr, old: str, new: str) -> Expr:
-    """The expression with another array read in place of `old`."""
+    """Returns the expression with another array read in place of `old`."""
     if isinstance(node, Read) and node.array == old:
         return Read(new, node.index)
     return _mapped(node, lambda inner: reading_other(inner, old, new))
@@ -217,7 +217,7 @@ def _other_axes(grid: Grid) -> Iterator[Mistake]:
 
 
 def _over_one_index(right: Expr) -> Iterator[tuple[Reduce, str]]:
-    """The reductions over one index, with it."""
+    """Yields the reductions over one index, with it."""
     for node in dict.fromkeys(n for n in walk(right) if isinstance(n, Reduce)):
         letters = _letters(node)
         if len(letters) == 1:
@@ -230,7 +230,7 @@ def _letters(node: Reduce) -> list[str]:
 
 # ------------------------------------------------------------------------------------------------------ expressions
 def _added(node: Expr) -> Iterator[Expr]:
-    """The terms of a sum that is written out."""
+    """Yields the terms of a sum that is written out."""
     if isinstance(node, Binary) and node.op in "+-":
         yield from _added(node.left)
         yield from _added(node.right) if node.op == "+" else (Negate(node.right),)
@@ -239,7 +239,7 @@ def _added(node: Expr) -> Iterator[Expr]:
 
 
 def _with_letters(node: Expr, letters: Mapping[str, str]) -> Expr:
-    """An expression with its indices exchanged."""
+    """Returns an expression with its indices exchanged."""
     if isinstance(node, Name):
         return Name(letters.get(node.id, node.id))
     if isinstance(node, Read):
@@ -248,7 +248,7 @@ def _with_letters(node: Expr, letters: Mapping[str, str]) -> Expr:
 
 
 def _exchanged(node: Expr, old: Expr, new: Expr) -> Expr:
-    """An expression with `new` wherever `old` stands."""
+    """Returns an expression with `new` wherever `old` stands."""
     return new if node == old else _mapped(node, lambda inner: _exchanged(inner, old, new))
 
 
@@ -257,14 +257,15 @@ def _mapped(node: Expr, change: Callable[[Expr], Expr]) -> Expr:
 
 
 def _parts(node: Expr) -> tuple[Expr, ...]:
-    """The expressions inside one, in which mistakes are made: not the indices of a read, nor the ranges of a sum."""
+    """Returns the expressions inside one, in which mistakes are made: not the indices of a read, nor the ranges of a
+    sum."""
     if isinstance(node, Read) or (isinstance(node, Reduce) and node.fn == "count"):
         return ()
     return (node.body,) if isinstance(node, Reduce) else children(node)
 
 
 def _rebuilt(node: Expr, parts: Sequence[Expr]) -> Expr:
-    """An expression with other parts."""
+    """Returns an expression with other parts."""
     match node:
         case Negate():
             return Negate(*parts)

@@ -27,7 +27,7 @@ DIFFERENCE_RTOL = 1e-6  # of an entry: truncation of a central difference, h^2 t
 
 
 def equation_env(link: BoundLayer) -> dict[str, Any]:
-    """What a layer's equations may read: inputs, parameters, chance, state, constants and the chains inside. Copies.
+    """Returns copies of what a layer's equations may read: inputs, parameters, chance, state, constants, chains inside.
 
     Not what the kernel kept for itself: the equations have to come to it on their own.
     """
@@ -35,7 +35,7 @@ def equation_env(link: BoundLayer) -> dict[str, Any]:
 
 
 def equation_views(link: BoundLayer) -> dict[str, Any]:
-    """The same without copies: as long as no kernel runs."""
+    """Returns the same without copies: as long as no kernel runs."""
     f, plan = link.frame, link.plan
     env: dict[str, Any] = {n: getattr(f, n) for n in ("x", "dy", *plan.params, *plan.draws, *plan.state)}
     for name, chain in link.inside.items():
@@ -44,7 +44,7 @@ def equation_views(link: BoundLayer) -> dict[str, Any]:
 
 
 def engine_arrays(link: BoundLayer) -> dict[str, Array]:
-    """What the kernels computed, by the names the equations use."""
+    """Returns what the kernels computed, by the names the equations use."""
     f, plan = link.frame, link.plan
     found = {name: np.array(getattr(f, name)) for name in ("y", "dx", *plan.keep, *(f"d{p}" for p in plan.params))}
     for name, chain in link.inside.items():
@@ -53,7 +53,7 @@ def engine_arrays(link: BoundLayer) -> dict[str, Array]:
 
 
 def layer_program(link: BoundLayer, train: bool, detail: str = "") -> Program:
-    """A layer's equations, compiled for its frame."""
+    """Compiles a layer's equations for its frame."""
     f, plan = link.frame, link.plan
     names = ("x", "y", "dx", "dy", *plan.params, *(f"d{p}" for p in plan.params), *plan.keep, *plan.draws, *plan.state)
     arrays: dict[str, Any] = {name: getattr(f, name) for name in names}
@@ -93,7 +93,7 @@ class LayerCase:
         self.chain.forward(self.train)
 
     def kernel(self) -> dict[str, Array]:
-        """One forward and backward pass, in training with its commit; what it computed."""
+        """Runs one forward and backward pass, in training with its commit; returns what it computed."""
         self.forward()
         self.chain.dy[...] = self.upstream
         self.chain.backward(self.train)
@@ -101,7 +101,7 @@ class LayerCase:
         return found | self._committed() if self.train else found
 
     def _committed(self) -> dict[str, Array]:
-        """The state after the step, as `<state>_new`; the state itself is put back."""
+        """Returns the state after the step, as `<state>_new`; the state itself is put back."""
         f, names = self.link.frame, tuple(self.link.plan.state)
         before = {name: np.array(getattr(f, name)) for name in names}
         if names:
@@ -144,11 +144,11 @@ class LayerCase:
         return {f"d{name}": central_differences(objective, a) for name, a in tensors.items()}
 
     def inner(self) -> dict[str, Array]:
-        """Gradients of what is learned inside a container, by path, after `kernel`."""
+        """Returns the gradients of what is learned inside a container, by path, after `kernel`."""
         return {f"d{p}": g.copy() for p, g in self.network.gradients().items() if "." in p.partition(".")[2]}
 
     def gaps(self, kernel: Mapping[str, Array]) -> list[Gap]:
-        """The kernel's arrays against the three other witnesses."""
+        """Compares the kernel's arrays with the three other witnesses."""
         gradients = {name: a for name, a in kernel.items() if name == "dx" or name[1:] in self.link.plan.params}
         largest = max(max_abs(self.upstream), *(max_abs(g) for g in gradients.values()))  # what may cancel in a sum
         reach = max(max_abs(self.chain.x), 1.0)
@@ -169,7 +169,7 @@ class LayerCase:
         return found
 
     def difference_gap(self, name: str, value: Array, largest: float) -> Gap:
-        """A gradient against the differences; an input within a step of a kink is excused."""
+        """Compares a gradient with the differences; an input within a step of a kink is excused."""
         d = self.differences[name]
         allowed = DIFFERENCE_RTOL * np.maximum(np.abs(value), np.abs(d.value)) + d.noise + 1e-9 * largest
         excused = near_kinks(self.chain.x, self.sample.kinks) if name == "dx" and self.sample.kinks else None
@@ -177,7 +177,7 @@ class LayerCase:
 
 
 def near_kinks(x: Array, kinks: Sequence[float]) -> Array:
-    """Which inputs stand so near to a kink that a difference may step over it."""
+    """Returns which inputs stand so near to a kink that a difference may step over it."""
     found: Array = np.any([np.abs(x - k) <= 1e-5 * np.maximum(1, np.abs(x)) for k in kinks], axis=0)
     return found
 
@@ -305,8 +305,8 @@ Case = LayerCase | LossCase | PenaltyCase | StepCase | FullBatchCase | Constrain
 
 
 def cases(sample: Sample, dtype: Any = np.float64, seed: int = 0) -> list[Case]:
-    """The cases of a good sample: a layer in training and at evaluation, everything else once. None for families that
-    have no equations."""
+    """Returns the cases of a good sample: a layer in training and at evaluation, everything else once. None for
+    families that have no equations."""
     part = sample.part
     if isinstance(part, Layer):
         return [LayerCase(sample, train, dtype, seed) for train in (True, False)]

@@ -122,14 +122,14 @@ class FullBatchCase:
         )
 
     def _before(self) -> dict[str, Array]:
-        """The weights and what is remembered, after the iterations before the one that is proven."""
+        """Returns the weights and what is remembered, after the iterations before the one that is proven."""
         search = FullBatchStep(self.objective, self.part, 10)
         for k in range(self.done):
             search.step(self.batch, k)
         return {"w": self.objective.theta.copy(), **{n: a.copy() for n, a in search.slots.items()}}
 
     def kernel(self) -> dict[str, Array]:
-        """What it made of the weights and remembers, and 1 for each condition that its step has to keep."""
+        """Returns what it made of the weights and remembers, and 1 for each condition that its step has to keep."""
         search = FullBatchStep(self.objective, self.part, 10)
         self.objective.theta[...] = self.before["w"]
         for name, slot in search.slots.items():
@@ -141,7 +141,7 @@ class FullBatchCase:
         return {f"{n}_new": a.copy() for n, a in {"w": self.objective.theta, **search.slots}.items()} | kept
 
     def equations(self, w_new: Array) -> dict[str, Array]:
-        """Every left side, from what the step began with, what it reported, and the objective at `w_new`."""
+        """Returns every left side, from what the step began with, what it reported, and the objective at `w_new`."""
         env: dict[str, Any] = {
             **self.before,
             **self.reported,
@@ -154,8 +154,9 @@ class FullBatchCase:
         return compile_equations(self.part.equations(), shapes, numbers).run(env)
 
     def _objective_at_both_weights(self, w_new: Array) -> dict[str, Any]:
-        """The objective before and after the step, and where a Jacobian is asked for, the errors and their derivatives:
-        those by differences of the network's outputs, complex steps of its equations being proven elsewhere."""
+        """Returns the objective before and after the step, and where a Jacobian is asked for, the errors and their
+        derivatives: those by differences of the network's outputs, complex steps of its equations being proven
+        elsewhere."""
         found: dict[str, Any] = {"t": self.done + 1, "P": len(self.before["w"])}
         for ending, w in (("_new", w_new), ("", self.before["w"])):
             self.objective.theta[...] = w
@@ -189,7 +190,7 @@ class FullBatchCase:
 
 
 def jacobian(objective: Objective, batch: Batch) -> Array:
-    """The derivatives of every output of a batch by all weights, (outputs of all rows, weights): each output
+    """Returns the derivatives of every output of a batch by all weights, (outputs of all rows, weights): each output
     alone, all rows at once."""
     chain, rows = batch.chain, []
     for place in np.ndindex(chain.y.shape):

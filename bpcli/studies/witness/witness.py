@@ -25,7 +25,7 @@ DIFFERENCE_STEP = EPS ** (1 / 3)  # balances the truncation h^2 against the roun
 
 
 def complex_step(program: Program, env: Mapping[str, Any], name: str, want: str, upstream: Array) -> Array:
-    """The gradient of sum(`want` * upstream) by `env[name]`, exact to rounding; forward equations only."""
+    """Returns the gradient of sum(`want` * upstream) by `env[name]`, exact to rounding; forward equations only."""
 
     def value(z: Array) -> Any:
         return np.sum(program.run({**env, name: z}, {want})[want] * upstream)
@@ -35,7 +35,8 @@ def complex_step(program: Program, env: Mapping[str, Any], name: str, want: str,
 
 
 def complex_steps(value: Callable[[Array], Any], x: Array, places: Sequence[tuple[int, ...]]) -> Array:
-    """The derivatives of `value` by the entries of `x` at `places`, by complex steps, far smaller than the entry."""
+    """Returns the derivatives of `value` by the entries of `x` at `places`, by complex steps, far smaller than the
+    entry."""
     z = x.astype(np.complex128)
     out = np.zeros(len(places))
     for k, index in enumerate(places):
@@ -58,7 +59,7 @@ class Differences:
 
 
 def central_differences(function: Callable[[], tuple[float, float]], x: Array) -> Differences:
-    """Differences of `function` by every entry of `x`, which is changed in place and put back.
+    """Returns differences of `function` by every entry of `x`, which is changed in place and put back.
 
     `function` returns its value and the sum of the sizes of what it adds up, which sets the noise.
     """
@@ -69,7 +70,7 @@ def central_differences(function: Callable[[], tuple[float, float]], x: Array) -
 def differences(
     function: Callable[[], tuple[float, float]], x: Array, places: Sequence[tuple[int, ...]], shrink: float = 1.0
 ) -> Differences:
-    """Differences by the entries of `x` at `places`, with steps `shrink` times the usual ones."""
+    """Returns differences by the entries of `x` at `places`, with steps `shrink` times the usual ones."""
     here, mass = function()
     value, noise, left, right = (np.zeros(len(places)) for _ in range(4))
     for k, index in enumerate(places):
@@ -92,7 +93,7 @@ def differences(
 def compare(
     tensor: str, left: tuple[str, Array], right: tuple[str, Array], allowed: Any, excused: Array | None = None
 ) -> Gap:
-    """The worst entry of two witnesses of one tensor, worst by how far it passes what is `allowed` there.
+    """Returns the worst entry of two witnesses of one tensor, worst by how far it passes what is `allowed` there.
 
     Entries of `excused` stand on a kink: a difference there is reported as one and is no error.
     """
@@ -113,7 +114,7 @@ def compare(
 
 
 def max_abs(a: Any) -> float:
-    """The largest finite absolute value, 0 of nothing."""
+    """Returns the largest finite absolute value, 0 of nothing."""
     a = np.asarray(a, dtype=np.float64)
     if not a.size:
         return 0.0
