@@ -78,6 +78,8 @@ class Scaler(Part):
     """Shifts and scales columns: y = (x - shift) / scale, fitted on the training rows only."""
 
     family: ClassVar[str] = "scaling"
+    identity: ClassVar[bool] = False  # whether numbers stay as they are
+    sorts: ClassVar[bool] = False  # whether it needs rows in memory: of a file beyond memory it sees a sample
 
     @abstractmethod
     def fit(self, x: Array) -> tuple[Array, Array]:

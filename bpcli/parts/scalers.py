@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -119,6 +119,7 @@ class Robust(Scaler):
     """
 
     type: Literal["robust"] = "robust"
+    sorts: ClassVar[bool] = True
     per: Literal["column", "all"] = PER
 
     def fit(self, x: Array) -> tuple[Array, Array]:
@@ -147,6 +148,7 @@ class NoScaling(Scaler):
     """
 
     type: Literal["none"] = "none"
+    identity: ClassVar[bool] = True
 
     def fit(self, x: Array) -> tuple[Array, Array]:
         return np.zeros(x.shape[1:]), np.ones(x.shape[1:])

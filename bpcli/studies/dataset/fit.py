@@ -64,7 +64,7 @@ def fit_preprocessor(table: Table, rows: Array, labels: Labels, scale: Scaler, s
 
 def refuse_scaled_classes(scale_target: Scaler) -> None:
     """Raises Failure where targets that are classes are to be scaled."""
-    if scale_target.kind != "none":
+    if not scale_target.identity:
         text, help = "scale_target scales numbers, and the targets are classes", "leave `scale_target` out"
         raise Failure(Problem(text, code="scale-target", path=("data", "scale_target"), help=help))
 
@@ -192,7 +192,7 @@ def _fitted(
 ) -> tuple[Array, Array]:
     """Shift and scale of x, or of x + pivot."""
     shift, scale = scaler.fit(x)
-    if pivot is not None and scaler.kind != "none":
+    if pivot is not None and not scaler.identity:
         shift = shift + pivot
     wrong = ~(np.isfinite(shift) & np.isfinite(scale))
     if wrong.any():

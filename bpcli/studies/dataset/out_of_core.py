@@ -17,7 +17,6 @@ from bpcli.parts.data.arrays import MAPPED, check_finite
 from bpcli.parts.data.files import display_path
 from bpcli.parts.data.targets import distinct, numeric_target
 from bpcli.parts.data.targets import labels as text_labels
-from bpcli.parts.scalers import Robust
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.columns import Scaling
 from bpcli.studies.dataset.fit import class_names, fit_scaling, refuse_scaled_classes
@@ -130,7 +129,7 @@ class OutOfCoreRows:
         """What these rows teach, and what to warn of."""
         x, warnings = self.x.select(rows), tuple[Problem, ...]()
         scaling, shape, labels = _scaling(data.scale, x, "scale"), x.shape[1:], self.labels
-        if isinstance(data.scale, Robust) and (step := len(x) // len(_sample(x))) > 1:
+        if data.scale.sorts and (step := len(x) // len(_sample(x))) > 1:
             text = f"scale: the quartiles are those of 1 in {step} training rows: the file is too large to sort"
             warnings = (Problem(text, code="sampled", path=("data", "scale"), level="warning"),)
         if labels == "none":
@@ -168,7 +167,7 @@ class _Values(ComputedRows):
 
 
 def _scaling(scaler: Scaler, x: LazyRows, key: str) -> Scaling | None:
-    return fit_scaling(scaler, cast(Array, x[_sample(x)] if isinstance(scaler, Robust) else x), (), key)
+    return fit_scaling(scaler, cast(Array, x[_sample(x)] if scaler.sorts else x), (), key)
 
 
 def _sample(x: LazyRows) -> Array:
