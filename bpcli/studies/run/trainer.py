@@ -67,6 +67,7 @@ class Trainer:
                     each.callback(callback.on_train_end, self.state, report)
 
     def _train(self) -> TrainReport:
+        """Epoch after epoch, until training is over."""
         p, problem = self.state.progress, None
         try:
             while (end := self.over()) is None:
@@ -99,6 +100,7 @@ class Trainer:
         return True
 
     def _step(self, rows: Array) -> None:
+        """One step on these rows of the training data."""
         s, p, stepper = self.state, self.state.progress, self.state.stepper
         batch = s.objective.batch(len(rows))
         batch.load(s.train.x, s.train.t, rows, s.train.w)
@@ -120,6 +122,7 @@ class Trainer:
             callback.on_batch_end(s, stepper.loss)
 
     def _close_epoch(self) -> None:
+        """What follows the last step of an epoch: its figures, early stopping, the schedule's turn, the callbacks."""
         s, p, sums = self.state, self.state.progress, self.state.progress.sums
         began = time.perf_counter()
         self._try_weights()
