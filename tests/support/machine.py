@@ -56,5 +56,5 @@ def processor_kind() -> dict[str, object]:
         "blas": f"{blas['name']} {blas['version']}",
         "kernel": kernel,
         "machine": f"{platform.system()} {platform.machine()}",
-        "instructions": found["SIMD Extensions"]["found"],
+        "instructions": found["SIMD Extensions"].get("found", []),
     }
