@@ -29,23 +29,13 @@ def dumps(record: Any) -> str:
     return json.dumps(plain(record), indent=2, ensure_ascii=False)
 
 
+EVALUATION = ("model", "split", "rows", "loss", "metrics", "classes", "per_class", "averages", "confusion", "notes")
+"""What of an evaluation is shown, in this order."""
+
+
 def evaluation(report: EvalReport) -> str:
     """Returns an evaluation: split, rows, loss, metrics by name, per_class by class name, averages, confusion."""
-    rows = {r.name: {"precision": r.precision, "recall": r.recall, "f1": r.f1, "support": r.support}
-            for r in report.per_class}  # fmt: skip
-    averages = {r.name: {"precision": r.precision, "recall": r.recall, "f1": r.f1, "support": r.support}
-                for r in report.averages}  # fmt: skip
-    return dumps(
-        {
-            "model": report.model,
-            "split": report.split,
-            "rows": report.rows,
-            "loss": report.loss,
-            "metrics": report.metrics,
-            "classes": report.classes,
-            "per_class": rows,
-            "averages": averages,
-            "confusion": report.confusion,
-            "notes": report.notes,
-        }
-    )
+    found = plain(report)
+    for name in ("per_class", "averages"):
+        found[name] = {row.pop("name"): row for row in found[name]}
+    return dumps({name: found[name] for name in EVALUATION})

@@ -14,7 +14,7 @@ from bpcli.family.plan import Frame, Plan, Sample, Shape, ShapeError
 from bpcli.notation import Eq
 from bpcli.numeric.shapes import written
 from bpcli.parts.layers.flatten import SIZES, entry, letters, place
-from bpcli.parts.layers.windows import Margin, Pair, frozen
+from bpcli.parts.layers.windows import Margin, Pair, frozen, pair
 
 _NEW = ("P", "Q", "R", "S")  # the sizes of the axes that a reshape gives, in the equations
 
@@ -156,24 +156,20 @@ class Upsample(Layer):
     type: Literal["upsample"] = "upsample"
     factor: Pair = Field(2, description="how many times every pixel is repeated: one number, or downwards and sideways")
 
-    @property
-    def _factors(self) -> tuple[int, int]:
-        return self.factor if isinstance(self.factor, tuple) else (self.factor, self.factor)
-
     def plan(self, x: Shape) -> Plan:
         if len(x) != 3:
             text = f"upsample takes images (height, width, channels), not rows of shape {x}"
             raise ShapeError(text, "put a `reshape` before it")
-        high, wide = self._factors
+        high, wide = pair(self.factor)
         return Plan(y=(x[0] * high, x[1] * wide, x[2]), consts={"U": float(high), "V": float(wide)})
 
     def forward(self, f: Frame, train: bool) -> None:
         n, h, w, c = f.x.shape
-        high, wide = self._factors
+        high, wide = pair(self.factor)
         np.copyto(f.y.reshape(n, h, high, w, wide, c), f.x[:, :, None, :, None, :])
 
     def backward(self, f: Frame, train: bool) -> None:
-        high, wide = self._factors
+        high, wide = pair(self.factor)
         np.copyto(f.dx, f.dy[:, ::high, ::wide])
         for u in range(high):
             for v in range(wide):

@@ -178,14 +178,14 @@ def _grid(size: Any, stride: Any, padding: Any, x: Shape) -> WindowGrid:
             f"windows move over images (height, width, channels), not over rows of shape {x}",
             "put a `reshape` before it: {type: reshape, shape: [28, 28, 1]}",
         )
-    sizes, strides, axes = _pair(size), _pair(stride), []
+    sizes, strides, axes = pair(size), pair(stride), []
     for i, name in enumerate(("high", "wide")):
         pixels, k, s = x[i], sizes[i], strides[i]
         if padding == "same":
             out = -(-pixels // s)
             axes.append(WindowAxis(pixels, k, s, max((out - 1) * s + k - pixels, 0) // 2, out))
             continue
-        a = 0 if padding == "valid" else _pair(padding)[i]
+        a = 0 if padding == "valid" else pair(padding)[i]
         if a >= k:
             text = f"a padding of {a} is not smaller than the window, which is {k} {name}"
             raise ShapeError(f"{text}: some windows would see nothing else", f"at most `padding: {k - 1}`")
@@ -197,7 +197,8 @@ def _grid(size: Any, stride: Any, padding: Any, x: Shape) -> WindowGrid:
     return WindowGrid(*axes)
 
 
-def _pair(value: Any) -> tuple[int, int]:
+def pair(value: int | tuple[int, int]) -> tuple[int, int]:
+    """A setting for the height and for the width."""
     return value if isinstance(value, tuple) else (value, value)
 
 

@@ -174,5 +174,5 @@ def family_rule(part: type[Part], name: str) -> str:
 def families_of(part: type[Part]) -> Iterator[type[Part]]:
     """The families of this package that a part belongs to, the nearest first."""
     for cls in part.__mro__:
-        if issubclass(cls, Part) and cls is not Part and cls.__module__.startswith("bpcli.family"):
+        if issubclass(cls, Part) and cls.__module__.startswith("bpcli.family"):
             yield cls

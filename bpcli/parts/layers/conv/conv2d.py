@@ -13,10 +13,10 @@ from bpcli.notation import Eq
 from bpcli.numeric.threads import ChunkedWork, in_chunks
 from bpcli.parts.activations import Relu
 from bpcli.parts.layers.conv.axes import FilterAxis, fitted
-from bpcli.parts.layers.conv.filters import AROUND, Filters, Padding, pair, split
+from bpcli.parts.layers.conv.filters import AROUND, Filters, Padding, split
 from bpcli.parts.layers.conv.passes import Passes, passes
 from bpcli.parts.layers.conv.writing import consts, entry_seen, entry_seen_by, settings_text
-from bpcli.parts.layers.windows import Pair
+from bpcli.parts.layers.windows import Pair, pair
 
 
 class Conv2d(Filters):

@@ -15,7 +15,7 @@ from bpcli.numeric.shapes import written
 from bpcli.parts.initializers import Values
 from bpcli.parts.layers.windows import Margin, frozen
 
-__all__ = ["AROUND", "Filters", "Padding", "Zeros", "pair", "split"]
+__all__ = ["AROUND", "Filters", "Padding", "Zeros", "split"]
 
 
 def _nested(value: Any) -> Any:
@@ -35,11 +35,6 @@ Nested = Annotated[
 Zeros = Literal["valid", "same"] | Margin
 Padding = Literal["valid", "same"] | Annotated[Margin | tuple[Margin, Margin], BeforeValidator(frozen)]
 AROUND = "zeros put around the input: none (valid), as many as give in / stride outputs (same), or a number"
-
-
-def pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    """A setting for the height and for the width."""
-    return value if isinstance(value, tuple) else (value, value)
 
 
 def split(channels: int, groups: int) -> int:

@@ -13,10 +13,10 @@ from bpcli.family.plan import Frame, Plan, Sample, Shape, ShapeError, Slot
 from bpcli.notation import Eq
 from bpcli.numeric.threads import ChunkedWork, in_chunks, run_together
 from bpcli.parts.layers.conv.axes import FilterAxis, same
-from bpcli.parts.layers.conv.filters import Filters, Padding, pair
+from bpcli.parts.layers.conv.filters import Filters, Padding
 from bpcli.parts.layers.conv.passes import Passes, passes
 from bpcli.parts.layers.conv.writing import consts, entry_seen, entry_seen_by, settings_text
-from bpcli.parts.layers.windows import Margin, Pair
+from bpcli.parts.layers.windows import Margin, Pair, pair
 
 
 class ConvTranspose2d(Filters):
