@@ -10,8 +10,7 @@ from pydantic_core import PydanticCustomError
 
 import bpcli.parts  # noqa: F401  (declares every part)
 from bpcli.config.data import Data
-from bpcli.family import Clipper, Constraint, Layer, Loss, Metric, Optimizer, Regularizer
-from bpcli.family.part import OneOf, Settings
+from bpcli.family import Clipper, Constraint, Layer, Loss, Metric, OneOf, Optimizer, Regularizer, Settings
 
 
 class EarlyStopping(Settings):

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bpcli.engine.network_plan import NetworkPlan, slot_bytes
-from bpcli.family import Augmentation
-from bpcli.family.plan import Array, Frame, Shape, empty
+from bpcli.family import Array, Augmentation, Frame, Shape, empty
 from bpcli.numeric.streams import Stream
 
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bpcli.family import Layer
-from bpcli.family.plan import Frame, N, Plan
+from bpcli.family import Frame, Layer, N, Plan
 from bpcli.numeric import threads
 from bpcli.numeric.threads import CHUNKS, Chunk, ChunkedWork, chunk_range, run_together
 

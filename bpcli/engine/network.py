@@ -14,8 +14,7 @@ import numpy as np
 from bpcli.engine.fusion import GRADIENT_BLOCKS, BoundKernel, fused, is_worth_threads
 from bpcli.engine.memory import Memory, aligned
 from bpcli.engine.network_plan import NetworkPlan, ParamLayout, PlannedLayer, first_trainable, needs_gradient
-from bpcli.family import Layer
-from bpcli.family.plan import Array, Frame, N, Plan, Slot
+from bpcli.family import Array, Frame, Layer, N, Plan, Slot
 from bpcli.numeric.products import CutProducts
 from bpcli.numeric.streams import Stream
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bpcli.engine.fusion import GRADIENT_BLOCKS
-from bpcli.family import Activation, Initializer, Layer, Regularizer
-from bpcli.family.plan import WIDTHS, N, Param, Plan, Shape, ShapeError, Slot
+from bpcli.family import WIDTHS, Activation, Initializer, Layer, N, Param, Plan, Regularizer, Shape, ShapeError, Slot
 
 
 class LayerError(ShapeError):

@@ -9,8 +9,7 @@ import numpy as np
 from bpcli.engine.memory import aligned
 from bpcli.engine.network import Chain, Network
 from bpcli.engine.network_plan import NetworkPlan
-from bpcli.family import Loss
-from bpcli.family.plan import Array, Frame, N, Slot
+from bpcli.family import Array, Frame, Loss, N, Slot
 from bpcli.notation import Eq
 
 TOTAL = (

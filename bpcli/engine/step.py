@@ -12,8 +12,7 @@ import numpy as np
 from bpcli.engine.memory import aligned
 from bpcli.engine.network import BoundLayer, Chain
 from bpcli.engine.objective import Batch, Objective
-from bpcli.family import Clipper, Constraint, GradientOptimizer
-from bpcli.family.plan import Array, Frame
+from bpcli.family import Array, Clipper, Constraint, Frame, GradientOptimizer
 from bpcli.numeric.vectors import l2_norm
 
 CHUNK_BYTES = 1 << 18

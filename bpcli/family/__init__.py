@@ -18,30 +18,38 @@ from bpcli.family.optimizer import (
     Optimizer,
     Schedule,
 )
-from bpcli.family.plan import Link
-from bpcli.family.source import Augmentation, Metric, Scaler, Scored, Source, Table
+from bpcli.family.part import OneOf, Part, Settings, near
+from bpcli.family.plan import (
+    WIDTHS,
+    Array,
+    DType,
+    Frame,
+    Link,
+    N,
+    Param,
+    Plan,
+    Sample,
+    Shape,
+    ShapeError,
+    Slot,
+    empty,
+)
+from bpcli.family.source import (
+    Augmentation,
+    Kind,
+    Metric,
+    Missing,
+    Scaler,
+    Scored,
+    Source,
+    Table,
+    Treatment,
+)
 
 __all__ = [
-    "NOTHING",
-    "RESERVED",
-    "Activation",
-    "Augmentation",
-    "ClassMismatchError",
-    "Clipper",
-    "Constraint",
-    "FullBatchOptimizer",
-    "GradientOptimizer",
-    "Initializer",
-    "Layer",
-    "Link",
-    "Loss",
-    "Metric",
-    "ObjectiveView",
-    "Optimizer",
-    "Regularizer",
-    "Scaler",
-    "Schedule",
-    "Scored",
-    "Source",
-    "Table",
+    "NOTHING", "RESERVED", "WIDTHS", "Activation", "Array", "Augmentation", "ClassMismatchError", "Clipper",
+    "Constraint", "DType", "Frame", "FullBatchOptimizer", "GradientOptimizer", "Initializer", "Kind", "Layer",
+    "Link", "Loss", "Metric", "Missing", "N", "ObjectiveView", "OneOf", "Optimizer", "Param", "Part", "Plan",
+    "Regularizer", "Sample", "Scaler", "Schedule", "Scored", "Settings", "Shape", "ShapeError", "Slot", "Source",
+    "Table", "Treatment", "empty", "near",
 ]  # fmt: skip

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from pydantic import Field
 
-from bpcli.family import Augmentation
-from bpcli.family.plan import Array, Frame, N, Sample, Shape, ShapeError, Slot
+from bpcli.family import Array, Augmentation, Frame, N, Sample, Shape, ShapeError, Slot
 
 Fill = float | Literal["edge"]
 

@@ -12,8 +12,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from bpcli.family import Clipper
-from bpcli.family.plan import Array, Frame, Sample, Shape, Slot
+from bpcli.family import Array, Clipper, Frame, Sample, Shape, Slot
 from bpcli.notation import Eq
 from bpcli.numeric.vectors import as_columns, column_norms, l2_norm
 

@@ -9,8 +9,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from bpcli.family import Constraint
-from bpcli.family.plan import Array, Sample
+from bpcli.family import Array, Constraint, Sample
 from bpcli.notation import Eq
 from bpcli.numeric.vectors import as_columns, column_norms
 

@@ -10,8 +10,7 @@ import numpy as np
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from bpcli.family import Initializer
-from bpcli.family.plan import Array, Sample
+from bpcli.family import Array, Initializer, Sample
 
 
 class Zeros(Initializer):

@@ -8,8 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from bpcli.family import Regularizer
-from bpcli.family.plan import Array, Sample
+from bpcli.family import Array, Regularizer, Sample
 from bpcli.notation import Eq
 
 TIES = [-1.5, 0.0, 0.5, -0.0, 2.0]

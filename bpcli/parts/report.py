@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from bpcli.family import Metric
-from bpcli.family.plan import Array
+from bpcli.family import Array, Metric
 from bpcli.parts.metrics import HasNote, average_of, f1_of, precision_of, recall_of
 from bpcli.records.training import ClassRow
 

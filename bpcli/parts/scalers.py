@@ -12,8 +12,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from bpcli.family import Scaler
-from bpcli.family.plan import Array, Sample
+from bpcli.family import Array, Sample, Scaler
 
 NUMBERS_PER_BLOCK = 1 << 18  # numbers converted to float64 at a time
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from bpcli.family import Activation
-from bpcli.family.plan import Sample
+from bpcli.family import Activation, Sample
 
 HUGE = [[-800.0, -80.0, 0.5], [800.0, 80.0, -0.5]]
 """Inputs at which a careless formula overflows."""

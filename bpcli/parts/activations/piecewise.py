@@ -8,8 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from bpcli.family import Activation
-from bpcli.family.plan import Frame, Plan, Sample, Shape
+from bpcli.family import Activation, Frame, Plan, Sample, Shape
 from bpcli.notation import Eq
 from bpcli.parts.activations.cases import TIES, standard
 

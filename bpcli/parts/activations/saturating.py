@@ -7,8 +7,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from bpcli.family import Activation, Link
-from bpcli.family.plan import Frame, N, Plan, Sample, Shape, ShapeError, Slot
+from bpcli.family import Activation, Frame, Link, N, Plan, Sample, Shape, ShapeError, Slot
 from bpcli.notation import Eq
 from bpcli.numeric import stable
 from bpcli.parts.activations.cases import HUGE, TIES, standard

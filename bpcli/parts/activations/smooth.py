@@ -9,8 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from bpcli.family import Activation
-from bpcli.family.plan import Frame, N, Plan, Sample, Shape, Slot
+from bpcli.family import Activation, Frame, N, Plan, Sample, Shape, Slot
 from bpcli.notation import Eq
 from bpcli.numeric import stable
 from bpcli.parts.activations.cases import TIES, standard

@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from bpcli.family.plan import Array
-from bpcli.family.source import Kind
+from bpcli.family import Array, Kind
 
 MISSING_WORDS = frozenset({"", "?", "na", "n/a", "#n/a", "null", "none"})
 """What stands where there is no value; `nan` among numbers and `nat` among dates do too. `none` may be a category."""

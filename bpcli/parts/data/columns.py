@@ -20,10 +20,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from bpcli.family import Source, Table
-from bpcli.family.part import near
-from bpcli.family.plan import Array, Shape
-from bpcli.family.source import Kind, Missing, Treatment
+from bpcli.family import Array, Kind, Missing, Shape, Source, Table, Treatment, near
 from bpcli.parts.data.files import data_error, display_path
 from bpcli.parts.data.targets import numeric_target
 from bpcli.records.training import Failure, Problem

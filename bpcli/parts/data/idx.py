@@ -11,8 +11,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from bpcli.family import Source, Table
-from bpcli.family.plan import Array, Sample, Shape
+from bpcli.family import Array, Sample, Shape, Source, Table
 from bpcli.parts.data.files import data_error, display_path, expansion_limit, locate, open_binary
 from bpcli.records.training import Exit, Failure, Problem
 

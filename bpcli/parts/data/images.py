@@ -11,8 +11,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from bpcli.family import Source, Table
-from bpcli.family.plan import Array, Sample, Shape
+from bpcli.family import Array, Sample, Shape, Source, Table
 from bpcli.parts.data.files import data_error, display_path, locate, locate_folder
 from bpcli.parts.data.imagefile import ENDINGS, read
 from bpcli.parts.data.targets import labels

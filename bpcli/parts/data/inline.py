@@ -11,8 +11,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from bpcli.family import Source, Table
-from bpcli.family.plan import Sample, Shape
+from bpcli.family import Sample, Shape, Source, Table
 from bpcli.parts.data.targets import labels, numeric_target
 from bpcli.records.training import Failure, Problem
 

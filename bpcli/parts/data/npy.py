@@ -9,8 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from bpcli.family import Source, Table
-from bpcli.family.plan import Array, Sample, Shape
+from bpcli.family import Array, Sample, Shape, Source, Table
 from bpcli.numeric.lazy_rows import MappedRows
 from bpcli.parts.data.arrays import (
     check_finite,

@@ -13,9 +13,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from bpcli.family import Source, Table
-from bpcli.family.part import near
-from bpcli.family.plan import Array, Sample, Shape
+from bpcli.family import Array, Sample, Shape, Source, Table, near
 from bpcli.numeric.lazy_rows import MappedRows
 from bpcli.parts.data.arrays import (
     MAPPED,

@@ -10,9 +10,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from bpcli.family import Table
-from bpcli.family.plan import Array, Sample
-from bpcli.family.source import Kind, Missing
+from bpcli.family import Array, Kind, Missing, Sample, Table
 from bpcli.parts.data.columns import (
     ColumnRequest,
     ColumnSource,

@@ -11,8 +11,7 @@ import numpy as np
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from bpcli.family import Source, Table
-from bpcli.family.plan import Array, Sample
+from bpcli.family import Array, Sample, Source, Table
 from bpcli.numeric.streams import Stream
 
 Form = Literal["xor", "moons", "circles", "spirals", "blobs", "sine", "parity"]

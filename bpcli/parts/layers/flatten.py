@@ -8,8 +8,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from bpcli.family import Layer
-from bpcli.family.plan import Frame, Plan, Sample, Shape, ShapeError
+from bpcli.family import Frame, Layer, Plan, Sample, Shape, ShapeError
 from bpcli.notation import Eq
 
 SIZES = ("A", "B", "C", "D")

@@ -8,8 +8,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from bpcli.family import Layer
-from bpcli.family.plan import Frame, N, Plan, Sample, Shape, Slot
+from bpcli.family import Frame, Layer, N, Plan, Sample, Shape, Slot
 from bpcli.notation import Eq
 
 

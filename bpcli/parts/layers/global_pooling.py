@@ -9,8 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from bpcli.family import Layer
-from bpcli.family.plan import Array, Frame, N, Plan, Sample, Shape, ShapeError, Slot
+from bpcli.family import Array, Frame, Layer, N, Plan, Sample, Shape, ShapeError, Slot
 from bpcli.notation import Eq
 from bpcli.numeric.axes import as_places
 from bpcli.parts.layers.flatten import between, place

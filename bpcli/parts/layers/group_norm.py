@@ -9,8 +9,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from bpcli.family import Layer
-from bpcli.family.plan import Array, Frame, N, Param, Plan, Sample, Shape, ShapeError, Slot
+from bpcli.family import Array, Frame, Layer, N, Param, Plan, Sample, Shape, ShapeError, Slot
 from bpcli.notation import Eq
 from bpcli.numeric.axes import as_places, spread_over_strip, sum_strip
 from bpcli.parts.initializers import ConstantValue

@@ -9,8 +9,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from bpcli.family import Layer
-from bpcli.family.plan import Frame, N, Plan, Sample, Shape, ShapeError, Slot
+from bpcli.family import Frame, Layer, N, Plan, Sample, Shape, ShapeError, Slot
 from bpcli.notation import Eq
 from bpcli.numeric.axes import as_rows, as_strips, spread_over_strip, sum_strip
 from bpcli.parts.layers.group_norm import gained, gains

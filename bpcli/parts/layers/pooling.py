@@ -7,8 +7,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from bpcli.family import Layer
-from bpcli.family.plan import DType, Frame, N, Plan, Sample, Shape, Slot
+from bpcli.family import DType, Frame, Layer, N, Plan, Sample, Shape, Slot
 from bpcli.notation import Eq
 from bpcli.parts.layers.windows import TIED, Window, tied
 

@@ -8,9 +8,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from bpcli.family import Layer
-from bpcli.family.part import OneOf
-from bpcli.family.plan import Frame, Plan, Sample, Shape, ShapeError
+from bpcli.family import Frame, Layer, OneOf, Plan, Sample, Shape, ShapeError
 from bpcli.notation import Eq
 from bpcli.parts.activations import Relu, Tanh
 from bpcli.parts.layers.dense import Dense

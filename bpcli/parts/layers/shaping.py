@@ -9,8 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import BeforeValidator, Field
 
-from bpcli.family import Layer
-from bpcli.family.plan import Frame, Plan, Sample, Shape, ShapeError
+from bpcli.family import Frame, Layer, Plan, Sample, Shape, ShapeError
 from bpcli.notation import Eq
 from bpcli.numeric.shapes import written
 from bpcli.parts.layers.flatten import SIZES, entry, letters, place

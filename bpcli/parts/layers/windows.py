@@ -11,8 +11,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BeforeValidator, Field
 
-from bpcli.family.part import Settings
-from bpcli.family.plan import Array, Shape, ShapeError
+from bpcli.family import Array, Settings, Shape, ShapeError
 
 
 def frozen(value: Any) -> Any:

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.family import Loss
-from bpcli.family.plan import Array, Frame, Sample, Shape, ShapeError
+from bpcli.family import Array, Frame, Loss, Sample, Shape, ShapeError
 
 __all__ = [
     "ALWAYS_ONE", "NOT_ROWS", "average", "check_row", "check_several", "cost", "mean", "over_rows", "samples", "share",

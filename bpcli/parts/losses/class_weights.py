@@ -9,9 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from bpcli.family import ClassMismatchError
-from bpcli.family.part import near
-from bpcli.family.plan import ShapeError
+from bpcli.family import ClassMismatchError, ShapeError, near
 
 __all__ = ["Alpha", "ClassWeights", "all_weights", "weights_by_id"]
 

@@ -7,8 +7,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from bpcli.family import Link, Loss
-from bpcli.family.plan import Array, Frame, N, Plan, Sample, Shape, Slot
+from bpcli.family import Array, Frame, Link, Loss, N, Plan, Sample, Shape, Slot
 from bpcli.notation import Eq
 from bpcli.numeric import stable
 from bpcli.parts.losses.averaging import (

@@ -11,8 +11,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field
 
-from bpcli.family import Link, Loss
-from bpcli.family.plan import Array, Frame, N, Plan, Sample, Shape, Slot
+from bpcli.family import Array, Frame, Link, Loss, N, Plan, Sample, Shape, Slot
 from bpcli.notation import Eq
 from bpcli.parts.losses.averaging import ALWAYS_ONE, NOT_ROWS, average, check_several, mean, over_rows, share
 from bpcli.parts.losses.class_weights import Alpha, ClassWeights, all_weights, weights_by_id

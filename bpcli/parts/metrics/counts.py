@@ -12,8 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from bpcli.family import Metric, Scored
-from bpcli.family.plan import Array
+from bpcli.family import Array, Metric, Scored
 
 Totals = dict[str, Array]
 

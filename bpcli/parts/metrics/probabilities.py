@@ -6,8 +6,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from bpcli.family import Scored
-from bpcli.family.plan import Array
+from bpcli.family import Array, Scored
 from bpcli.parts.metrics.counts import MeanMetric, classes_of
 
 EPS = float(np.finfo(np.float64).eps)

@@ -13,8 +13,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from bpcli.family import Metric, Scored
-from bpcli.family.plan import Array, Sample
+from bpcli.family import Array, Metric, Sample, Scored
 from bpcli.parts.metrics.counts import Totals, classes_of
 from bpcli.parts.metrics.notes import HasNote, list_classes
 from bpcli.parts.metrics.probabilities import needs_probabilities

@@ -7,8 +7,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from bpcli.family import Metric, Scored
-from bpcli.family.plan import Array
+from bpcli.family import Array, Metric, Scored
 from bpcli.parts.metrics.counts import MeanMetric, Totals
 
 

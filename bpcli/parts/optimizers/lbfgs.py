@@ -10,8 +10,7 @@ import numpy as np
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from bpcli.family import FullBatchOptimizer, ObjectiveView
-from bpcli.family.plan import Frame, Sample, Slot
+from bpcli.family import Frame, FullBatchOptimizer, ObjectiveView, Sample, Slot
 from bpcli.notation import Eq
 
 EPS = float(np.finfo(np.float64).eps)

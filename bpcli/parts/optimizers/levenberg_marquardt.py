@@ -8,8 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from bpcli.family import FullBatchOptimizer, ObjectiveView
-from bpcli.family.plan import Frame, Sample, Slot
+from bpcli.family import Frame, FullBatchOptimizer, ObjectiveView, Sample, Slot
 from bpcli.notation import Eq
 
 ROWS_PER_BLOCK = 256

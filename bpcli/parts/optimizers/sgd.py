@@ -8,9 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from bpcli.family import GradientOptimizer, Schedule
-from bpcli.family.part import OneOf
-from bpcli.family.plan import Frame, Sample
+from bpcli.family import Frame, GradientOptimizer, OneOf, Sample, Schedule
 from bpcli.notation import Eq
 from bpcli.numeric import stable
 from bpcli.parts.schedules import Constant

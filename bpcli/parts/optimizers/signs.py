@@ -9,9 +9,7 @@ import numpy as np
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from bpcli.family import GradientOptimizer, Schedule
-from bpcli.family.part import OneOf
-from bpcli.family.plan import Frame, Sample
+from bpcli.family import Frame, GradientOptimizer, OneOf, Sample, Schedule
 from bpcli.notation import Eq
 from bpcli.parts.optimizers.sgd import FLUSH_EVERY, bad_rates, flush_subnormals, rate
 from bpcli.parts.schedules import Constant

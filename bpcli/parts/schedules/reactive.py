@@ -9,9 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from bpcli.family import NOTHING, Schedule
-from bpcli.family.part import OneOf
-from bpcli.family.plan import Array, Sample
+from bpcli.family import NOTHING, Array, OneOf, Sample, Schedule
 from bpcli.notation import Eq
 from bpcli.parts.schedules.scheduled import Constant, Cosine, Per, Unreached, start_rate, unit, unreached
 

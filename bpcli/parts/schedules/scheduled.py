@@ -9,8 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from bpcli.family import NOTHING, Schedule
-from bpcli.family.plan import Array, Sample
+from bpcli.family import NOTHING, Array, Sample, Schedule
 from bpcli.notation import Eq
 
 Per = Literal["step", "epoch"]

@@ -7,9 +7,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bpcli.family import Initializer, Layer, Loss
-from bpcli.family.part import Part
-from bpcli.family.plan import WIDTHS, N, Param, Plan, Shape, Slot
+from bpcli.family import WIDTHS, Initializer, Layer, Loss, N, Param, Part, Plan, Shape, Slot
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.custom.imports import missing_name
 from bpcli.studies.custom.source_location import (

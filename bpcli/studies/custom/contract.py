@@ -18,9 +18,7 @@ from bpcli.config.experiment import Experiment
 from bpcli.engine.network import BoundLayer, Chain
 from bpcli.engine.network_plan import NetworkPlan
 from bpcli.engine.objective import Objective
-from bpcli.family import GradientOptimizer, Layer, Loss
-from bpcli.family.part import Part
-from bpcli.family.plan import Array, Frame, Sample, Shape
+from bpcli.family import Array, Frame, GradientOptimizer, Layer, Loss, Part, Sample, Shape
 from bpcli.notation.syntax import NotationError, parse
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.custom.allocation import Calls, allocation_growth

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.family.part import Part
-from bpcli.family.plan import Array, Frame
+from bpcli.family import Array, Frame, Part
 from bpcli.records.training import Problem
 from bpcli.studies.custom.source_location import code_of, family_rule, method_position, own_code_failure, problem_at
 

@@ -17,8 +17,7 @@ from pydantic import ValidationError
 
 from bpcli.config.document import Position, SourceText, make_problem
 from bpcli.engine.network import BoundLayer, Chain
-from bpcli.family.part import Part
-from bpcli.family.plan import Frame
+from bpcli.family import Frame, Part
 from bpcli.records.training import Failure, Problem
 
 SOURCES: dict[str, SourceText] = {}

@@ -7,9 +7,7 @@ from typing import Annotated
 
 from bpcli.config.validate import validate
 from bpcli.config.yamlfile import parse
-from bpcli.family import Source
-from bpcli.family.part import OneOf, Settings
-from bpcli.family.plan import Shape
+from bpcli.family import OneOf, Settings, Shape, Source
 from bpcli.records.training import Failure, Problem
 
 

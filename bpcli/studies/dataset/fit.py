@@ -9,9 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bpcli.family import Scaler, Table
-from bpcli.family.plan import Array
-from bpcli.family.source import Missing, Treatment
+from bpcli.family import Array, Missing, Scaler, Table, Treatment
 from bpcli.numeric.lazy_rows import MappedRows
 from bpcli.parts.data.targets import distinct
 from bpcli.records.training import Failure, Problem

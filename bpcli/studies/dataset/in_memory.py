@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from bpcli.config.data import Data
-from bpcli.family import Table
-from bpcli.family.plan import Array
+from bpcli.family import Array, Table
 from bpcli.records.training import Problem
 from bpcli.studies.dataset.fit import fit_preprocessor
 from bpcli.studies.dataset.preprocessor import Labels, Preprocessor

@@ -9,8 +9,7 @@ from typing import Any, Literal, Protocol, cast, runtime_checkable
 import numpy as np
 
 from bpcli.config.data import Data
-from bpcli.family import Scaler, Source, Table
-from bpcli.family.plan import Array
+from bpcli.family import Array, Scaler, Source, Table
 from bpcli.numeric.lazy_rows import MAX_BYTES_IN_MEMORY, ComputedRows, LazyRows, MappedRows, RowBlocks
 from bpcli.numeric.order import rows_per_block
 from bpcli.parts.data.arrays import MAPPED, check_finite

@@ -14,8 +14,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from bpcli.config.data import Data
-from bpcli.family import Source, Table
-from bpcli.family.plan import Array
+from bpcli.family import Array, Source, Table
 from bpcli.numeric.lazy_rows import ComputedRows
 from bpcli.parts.data.columns import ColumnRequest, ColumnSource
 from bpcli.records.training import ColumnRow, Failure, Problem, SplitRow

@@ -12,9 +12,7 @@ import numpy as np
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from bpcli.config.compatibility import find_bad_token
-from bpcli.family import Table
-from bpcli.family.plan import Array, Shape
-from bpcli.family.source import Kind, Missing
+from bpcli.family import Array, Kind, Missing, Shape, Table
 from bpcli.numeric.vectors import all_finite
 from bpcli.parts.data.targets import distinct
 from bpcli.records.training import Failure, Problem

@@ -7,9 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bpcli.family import Scaler, Table
-from bpcli.family.plan import Array
-from bpcli.family.source import Treatment
+from bpcli.family import Array, Scaler, Table, Treatment
 from bpcli.numeric.lazy_rows import MappedRows, RowBlocks
 from bpcli.numeric.streams import Stream
 from bpcli.records.training import ColumnRow, Problem

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bpcli.family import Table
-from bpcli.family.part import near
-from bpcli.family.plan import Array, Shape
+from bpcli.family import Array, Shape, Table, near
 from bpcli.records.training import Failure, Problem
 
 

@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from bpcli.config.data import Data
-from bpcli.family import Table
-from bpcli.family.plan import Array
+from bpcli.family import Array, Table
 from bpcli.numeric.streams import Stream
 from bpcli.parts.data.targets import distinct
 from bpcli.records.training import Failure, Problem

@@ -18,9 +18,8 @@ import bpcli.parts  # noqa: F401  (declares every part)
 from bpcli.config.dump import dump as dump_yaml
 from bpcli.engine.network import Network
 from bpcli.engine.network_plan import plan_network
-from bpcli.family import Activation, Layer, Loss, Schedule
-from bpcli.family.part import Part, families, near, settings_of
-from bpcli.family.plan import Array
+from bpcli.family import Activation, Array, Layer, Loss, Part, Schedule, near
+from bpcli.family.part import families, settings_of
 from bpcli.notation import Eq
 from bpcli.records.training import Curve, Exit, Failure, FieldRow, PartRow, Problem
 

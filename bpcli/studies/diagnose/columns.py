@@ -9,8 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from bpcli.config.dump import flow
-from bpcli.family import Activation
-from bpcli.family.plan import Array, Frame, empty
+from bpcli.family import Activation, Array, Frame, empty
 from bpcli.numeric.streams import Stream
 from bpcli.parts.data.columns import ColumnSource
 from bpcli.records.diagnose import Remedy, Symptom

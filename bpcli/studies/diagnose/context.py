@@ -10,8 +10,7 @@ import numpy as np
 
 from bpcli.config.experiment import Experiment
 from bpcli.engine.network_plan import NetworkPlan
-from bpcli.family import FullBatchOptimizer, GradientOptimizer
-from bpcli.family.plan import Array
+from bpcli.family import Array, FullBatchOptimizer, GradientOptimizer
 from bpcli.numeric.streams import Stream
 from bpcli.studies.dataset.prepare import Split
 from bpcli.studies.dataset.preprocessor import Preprocessor

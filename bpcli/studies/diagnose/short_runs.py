@@ -14,8 +14,7 @@ from bpcli.engine.network_plan import NetworkPlan, plan_network
 from bpcli.engine.objective import Objective
 from bpcli.engine.state import restore
 from bpcli.engine.step import FirstOrderStep, NonFiniteError
-from bpcli.family import Activation, Layer, Optimizer
-from bpcli.family.plan import Array
+from bpcli.family import Activation, Array, Layer, Optimizer
 from bpcli.parts.layers.dense import Dense
 from bpcli.studies.diagnose.context import MAX_STEP_ROWS, TrainingContext
 

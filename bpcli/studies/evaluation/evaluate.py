@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from bpcli.config.experiment import label
-from bpcli.family import Metric, Scored
-from bpcli.family.plan import Array
+from bpcli.family import Array, Metric, Scored
 from bpcli.parts.metrics import add_confusion, add_counts, counts_of
 from bpcli.parts.report import classification_report, notes
 from bpcli.records.training import EvalReport, Exit, Failure, Problem

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from bpcli.family import Activation, Layer
-from bpcli.family.plan import Array, Sample
+from bpcli.family import Activation, Array, Layer, Sample
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence
 from bpcli.studies.mistakes.hypotheses import same
 from bpcli.studies.witness.cases import LayerCase

@@ -14,8 +14,7 @@ from bpcli.engine.network import BoundLayer
 from bpcli.engine.network_plan import PlannedLayer
 from bpcli.engine.objective import Objective
 from bpcli.engine.state import restore, snapshot
-from bpcli.family import Layer
-from bpcli.family.plan import Array
+from bpcli.family import Array, Layer
 from bpcli.numeric.streams import Stream
 from bpcli.records.gradcheck import Finding, GradcheckReport, LawRow, TensorRow
 from bpcli.records.training import Problem

@@ -14,9 +14,8 @@ from pydantic import ValidationError
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.engine.network_plan import plan_network
 from bpcli.engine.objective import Objective
-from bpcli.family import Activation, Layer, Loss, Regularizer
-from bpcli.family.part import Part, families
-from bpcli.family.plan import Array, Sample
+from bpcli.family import Activation, Array, Layer, Loss, Part, Regularizer, Sample
+from bpcli.family.part import families
 from bpcli.numeric.streams import Stream
 from bpcli.records.gradcheck import GradcheckReport, PartVerdict, TensorRow
 from bpcli.records.training import Failure, Problem

@@ -14,8 +14,7 @@ import numpy as np
 from bpcli.engine.network import BoundLayer
 from bpcli.engine.objective import Batch, Objective
 from bpcli.engine.state import network_state, restore
-from bpcli.family.part import near
-from bpcli.family.plan import Array
+from bpcli.family import Array, near
 from bpcli.records.gradcheck import Finding, GradcheckReport, TensorRow
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence

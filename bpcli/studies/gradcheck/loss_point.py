@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from bpcli.engine.objective import Batch, Objective
-from bpcli.family import Regularizer
-from bpcli.family.plan import Array
+from bpcli.family import Array, Regularizer
 from bpcli.notation import compile_equations
 from bpcli.numeric.streams import Stream
 from bpcli.studies.gradcheck.forward_equations import loss_program

@@ -11,9 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bpcli.family import Source, Table
-from bpcli.family.plan import Array, Shape
-from bpcli.family.source import Treatment
+from bpcli.family import Array, Shape, Source, Table, Treatment
 from bpcli.parts.data.columns import ColumnSource
 from bpcli.parts.data.images import Images
 from bpcli.records.training import Failure, Problem

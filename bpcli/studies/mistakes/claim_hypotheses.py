@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.family import Activation
-from bpcli.family.plan import Array
+from bpcli.family import Activation, Array
 from bpcli.notation import NotationError, compile_equations
 from bpcli.notation.evaluate import Grid
 from bpcli.notation.symbols import gradient_of

@@ -17,8 +17,7 @@ from bpcli.engine.network import BoundLayer
 from bpcli.engine.network_plan import NetworkPlan, ParamLayout
 from bpcli.engine.objective import Batch, Objective
 from bpcli.engine.state import restore, snapshot
-from bpcli.family import Activation, Loss
-from bpcli.family.plan import Array, Frame, empty
+from bpcli.family import Activation, Array, Frame, Loss, empty
 from bpcli.numeric.vectors import l2_norm
 from bpcli.records.diagnose import HealthRow
 from bpcli.records.training import WATCH_PREFIX

@@ -14,8 +14,7 @@ from bpcli.config.experiment import Experiment
 from bpcli.engine.network_plan import NetworkPlan, plan_network
 from bpcli.engine.objective import Objective
 from bpcli.engine.state import prefixed, restore
-from bpcli.family import ClassMismatchError
-from bpcli.family.plan import Array, ShapeError
+from bpcli.family import Array, ClassMismatchError, ShapeError
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.custom.load import changed_files, name_needed_files
 from bpcli.studies.custom.source_location import own_code_failure

@@ -9,8 +9,7 @@ import numpy as np
 
 from bpcli.config.experiment import label
 from bpcli.engine.objective import Objective
-from bpcli.family import Loss, Metric, Scored
-from bpcli.family.plan import Array
+from bpcli.family import Array, Loss, Metric, Scored
 from bpcli.numeric import stable
 from bpcli.studies.dataset.preprocessor import Preprocessor
 

@@ -12,8 +12,7 @@ from bpcli.engine.full_batch import FullBatchStep, make_stepper
 from bpcli.engine.objective import Objective
 from bpcli.engine.state import network_state, snapshot
 from bpcli.engine.step import FirstOrderStep
-from bpcli.family import GradientOptimizer
-from bpcli.family.plan import Array
+from bpcli.family import Array, GradientOptimizer
 from bpcli.records.training import EpochRow
 from bpcli.studies.run.layer_stats import LayerStatsWatch
 from bpcli.studies.run.runfolder import RunFolder

@@ -13,8 +13,7 @@ import numpy as np
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.config.experiment import Experiment
 from bpcli.engine.network_plan import plan_network
-from bpcli.family import GradientOptimizer, Optimizer
-from bpcli.family.part import near
+from bpcli.family import GradientOptimizer, Optimizer, near
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.dataset.prepare import prepare
 from bpcli.studies.trace.open import TracedRows, TraceTarget, target_of_experiment

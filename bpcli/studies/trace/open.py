@@ -15,8 +15,7 @@ from bpcli.engine.network_plan import NetworkPlan
 from bpcli.engine.objective import Objective
 from bpcli.engine.state import network_state, restore, training_state
 from bpcli.engine.step import FirstOrderStep
-from bpcli.family import Source, Table
-from bpcli.family.plan import Array
+from bpcli.family import Array, Source, Table
 from bpcli.numeric.streams import Stream
 from bpcli.parts.data.cells import is_missing, value_of
 from bpcli.records.training import Exit, Failure, Problem

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.family import Activation
-from bpcli.family.plan import Array
+from bpcli.family import Activation, Array
 from bpcli.notation.entries_read import entries_read
 from bpcli.notation.evaluate import Grid
 from bpcli.notation.symbols import gradient_of

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from bpcli.engine.step import FirstOrderStep
-from bpcli.family import Activation
-from bpcli.family.plan import Param
+from bpcli.family import Activation, Param
 from bpcli.notation.evaluate import CONSTANTS
 from bpcli.notation.syntax import letters_used, reads
 from bpcli.numeric.streams import Stream

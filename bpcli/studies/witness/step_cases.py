@@ -13,8 +13,7 @@ import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.engine.full_batch import FullBatchStep
 from bpcli.engine.network_plan import plan_network
 from bpcli.engine.objective import Batch, Objective
-from bpcli.family import Clipper, GradientOptimizer, Layer, Loss, Regularizer
-from bpcli.family.plan import Array, Frame, Sample
+from bpcli.family import Array, Clipper, Frame, GradientOptimizer, Layer, Loss, Regularizer, Sample
 from bpcli.notation import compile_equations
 from bpcli.notation.syntax import Compare, parse
 from bpcli.records.training import Gap

@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.family.plan import Array
-from bpcli.family.source import Kind, Missing
+from bpcli.family import Array, Kind, Missing
 from bpcli.numeric.threads import thread_count
 from bpcli.parts.data import cells as meaning
 from bpcli.parts.data.columns import complete_rows, gaps_of

@@ -13,9 +13,7 @@ import numpy as np
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from bpcli.family import Table
-from bpcli.family.plan import Array, Sample
-from bpcli.family.source import Kind, Missing
+from bpcli.family import Array, Kind, Missing, Sample, Table
 from bpcli.parts.data.columns import ColumnRequest, ColumnSource, LoadedColumns, missing_column, no_inputs, no_target
 from bpcli.parts.data.csv.file import FILL_ADVICE, CsvFormat, CsvLayout, scan_layout, with_position
 from bpcli.parts.data.csv.read import NumberColumns, ParsedColumns, read_columns, read_numbers

@@ -8,9 +8,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from bpcli.family import Activation, Constraint, Initializer, Layer, Regularizer
-from bpcli.family.part import OneOf
-from bpcli.family.plan import Param, Shape, ShapeError
+from bpcli.family import Activation, Constraint, Initializer, Layer, OneOf, Param, Regularizer, Shape, ShapeError
 from bpcli.numeric.shapes import written
 from bpcli.parts.initializers import Values
 from bpcli.parts.layers.windows import Margin, frozen
