@@ -98,7 +98,7 @@ class _Line:
         return self.tokens[self.at][1] if self.at < len(self.tokens) else ""
 
     def take(self, *wanted: str) -> str:
-        """The next token, if it is one of these; else nothing."""
+        """Takes the next token if it is one of these, and returns it; else an empty text."""
         token = self.peek()
         if token and token in wanted:
             self.at += 1
@@ -231,7 +231,7 @@ class _Line:
 
 
 def _percentile(rank: Decimal, values: list[Decimal]) -> Decimal:
-    """Linear between the two nearest, as NumPy's."""
+    """Interpolates linearly between the two nearest values, as NumPy does."""
     place = rank * (len(values) - 1) / 100
     low = int(place)
     return values[low] + (values[min(low + 1, len(values) - 1)] - values[low]) * (place - low)

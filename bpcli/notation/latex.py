@@ -24,7 +24,7 @@ def draw(equation: Equation, known: Collection[str] = ()) -> str:
 
 
 class Latex(Stacked):
-    """LaTeX."""
+    """Draws equations in LaTeX."""
 
     signs: ClassVar = {
         "+": " + ", "-": " - ", "%": r" \bmod ", "/": " / ", "neg": "-", "...": r"\dots",

@@ -36,7 +36,7 @@ def _row(inside: str) -> str:
 
 
 class MathML(Stacked):
-    """Presentation MathML."""
+    """Draws equations in presentation MathML."""
 
     signs: ClassVar = {
         "+": _op("+"), "-": _op("−"), "%": "<mo>mod</mo>", "/": _op("/"), "...": "<mi>…</mi>",

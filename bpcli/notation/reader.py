@@ -35,8 +35,8 @@ class Drawn(NamedTuple):
 
 
 class Reader(ABC):
-    """Draws expressions. `known` are the arrays and left sides of the part, which tell `dW` from `decay`; numbers show
-    `digits` significant digits (None: as written)."""
+    """Draws expressions. `known` are the arrays and left sides of the part, by which `dW` is no name like `decay`;
+    numbers show `digits` significant digits (None: as written)."""
 
     signs: ClassVar[Mapping[str, str]]  # how + - % and the comparisons look, with the space around them
     fences: ClassVar[Mapping[str, tuple[str, str]]]  # ( [ | and floor
@@ -53,7 +53,7 @@ class Reader(ABC):
 
     @abstractmethod
     def numeral(self, text: str) -> str:
-        """A figure without a sign."""
+        """A printed number without a sign."""
 
     @abstractmethod
     def times(self, left: str, right: Drawn) -> str:
@@ -140,7 +140,7 @@ class Reader(ABC):
         return Drawn(self.numeral(text), self.numeral_level(text), "0")
 
     def numeral_level(self, text: str) -> Level:
-        """How tightly a figure holds together."""
+        """How tightly a printed number holds together."""
         return Level.ATOM
 
     def fit(self, node: Expr | Drawn, least: Level, *, inner: bool = False) -> Drawn:

@@ -82,7 +82,7 @@ class Compare:
 
 @dataclass(frozen=True)
 class Call:
-    """A function of values: those of `functions.POINT`, and `pad` and `where`."""
+    """A function of values: those of `functions.POINTWISE`, and `pad` and `where`."""
 
     fn: str
     args: tuple[Expr, ...]

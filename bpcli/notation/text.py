@@ -21,7 +21,7 @@ def draw(equation: Equation, known: Collection[str] = (), ascii: bool = False) -
 
 
 class Text(Reader):
-    """Unicode."""
+    """Draws equations as a line of Unicode."""
 
     signs: ClassVar = {
         "+": " + ", "-": " − ", "%": " mod ", "neg": "−", "*": "·", "/": "/", "...": "…", "d": "∂",
@@ -97,7 +97,7 @@ class Text(Reader):
 
 
 class Ascii(Text):
-    """Nothing but ASCII: names as they stand in the file."""
+    """Draws equations as a line of ASCII, names as they stand in the file."""
 
     signs: ClassVar = {
         "+": " + ", "-": " - ", "%": " mod ", "neg": "-", "*": "*", "/": "/", "...": "...", "d": "d",

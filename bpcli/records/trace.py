@@ -68,7 +68,7 @@ class WorkedEntry:
 class Quantity:
     """One left side: its equation, its value from that equation and from the engine, and some entries worked out.
 
-    `path` is how claims call it. An equation over all weights at once (an optimizer's) is told tensor by tensor:
+    `path` is how claims call it. An equation over all weights at once (an optimizer's) is split tensor by tensor:
     `tensor` is whose part of it this is.
     """
 
@@ -81,7 +81,7 @@ class Quantity:
     name: str  # the left side: y, dx, dW, m_new
     path: str  # dense_1.dW
     equation: Equation
-    known: frozenset[str]  # arrays and left sides of the part, which tell dW from decay
+    known: frozenset[str]  # arrays and left sides of the part, by which dW is known from decay
     why: str
     value: Array
     engine: Array | None  # None where the engine has no array of it (a textbook's intermediate step)
@@ -176,7 +176,7 @@ class PathsTo:
 
     @property
     def idle(self) -> str:
-        """How many of several paths come to 0, in words; none: nothing."""
+        """How many of several paths come to 0, in words; empty where none does."""
         return (
             f"{self.dead:,} of them {'comes' if self.dead == 1 else 'come'} to 0"
             if self.dead and self.count > 1
@@ -217,7 +217,7 @@ class Cause:
 
 @dataclass(frozen=True)
 class Mark:
-    """What is to be said about one claimed number."""
+    """One claimed number, marked: its verdict, the right number, and likely causes."""
 
     name: str  # as the file has it
     address: str  # the entry that it means: dense_1.activation.y[0,0]
@@ -246,7 +246,7 @@ class Marks:
 
     @property
     def first(self) -> Mark | None:
-        """The first wrong one: what to look at before all others."""
+        """The first wrong claim, which explains those that follow from it; None where none is wrong."""
         return next((m for m in self.marks if m.verdict == "wrong"), None)
 
     @property
@@ -296,7 +296,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Golden:
-    """What `trace --golden` returns."""
+    """What `trace --golden` returns: that a file was written, or the first difference from it."""
 
     file: str
     written: bool

@@ -1,4 +1,4 @@
-"""Arrays as rows of figures."""
+"""Arrays as rows of printed numbers."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _figure(value: Any, digits: int, reader: type[Text]) -> str:
 
 
 def digits_to_close(values: Sequence[float], value: float, digits: int, *, times: bool = False) -> int:
-    """In how many digits the values have to be printed so that whoever adds or multiplies them gets `value` as printed
+    """In how many digits the values have to be printed so that their sum or product is `value` as printed
     in `digits`; 0 where even all of theirs are not enough."""
     found = format_number(value, digits)
     for more in range(digits, ROUND_TRIP_DIGITS + 1):

@@ -20,7 +20,8 @@ Words = tuple[str | Code, ...]
 
 @dataclass(frozen=True)
 class Heading:
-    """Of a section (level 1, numbered by the algorithm's seven steps where `number` is set) or of a part of one."""
+    """The heading of a training step (level 0), of a section (1; `number` is its step of the algorithm) or of a part of
+    one (2)."""
 
     level: int
     words: Words
@@ -84,7 +85,7 @@ class WorkedLine:
 
 @dataclass(frozen=True)
 class WorkedLines:
-    """Worked entries of one quantity, and how many more it has."""
+    """Worked entries of one quantity, in order."""
 
     lines: tuple[WorkedLine, ...]
 

@@ -142,7 +142,7 @@ def _quantity(
 
 
 def _remarks(q: Quantity) -> Iterator[str | Code]:
-    """Why it is so, and what its letters stand for."""
+    """Why an equation holds, and what its letters stand for."""
     between = ""
     if q.why:
         yield q.why

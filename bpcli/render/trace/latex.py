@@ -73,7 +73,7 @@ _SIGNS = {
 
 
 def latex(source: Derivation | Worksheet) -> str:
-    """The document, with a newline at its end."""
+    """The LaTeX document of a derivation or a worksheet, with a newline at its end."""
     head = "\\begin{document}\n" + rf"{{\LARGE\bfseries {_plain(title(source))}\par}}\bigskip" + "\n"
     body = "\n\n".join(b for b in map(_block, document(source)) if b)
     return f"{_PREAMBLE}{head}\n{body}\n\n\\end{{document}}\n"

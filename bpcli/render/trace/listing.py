@@ -12,7 +12,7 @@ from bpcli.render.console import table
 
 
 def listing(examples: Sequence[tuple[str, str]]) -> Iterator[RenderableType]:
-    """Names and titles."""
+    """A table of examples by name and title."""
     found = table("example", "what it works out")
     for name, title in examples:
         found.add_row(name, title)

@@ -36,7 +36,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 
 
 def markdown(source: Derivation | Worksheet) -> str:
-    """The page, with a newline at its end."""
+    """The Markdown page of a derivation or a worksheet, with a newline at its end."""
     blocks = [f"# {_plain(title(source))}", *(_block(b) for b in document(source))]
     return "\n\n".join(b for b in blocks if b) + "\n"
 

@@ -104,7 +104,7 @@ def left_side(q: Quantity, at: Sequence[int] = ()) -> str:
 
 
 def symbol(name: str) -> str:
-    """The symbol of something given: W, x, beta1."""
+    """The symbol of a start value: W, x, beta1."""
     return Latex().symbol(symbol_of(name), ()).text
 
 
@@ -131,7 +131,7 @@ def numeral(value: float, digits: int) -> str:
 def matrices(name: str, value: Array, digits: int, axes: Sequence[Bind | object] = ()) -> tuple[list[str], int]:
     """`name = [...]` for an array; one of three or more axes as slices, and how many slices are not shown.
 
-    `axes` are the indices of its equation, which tell an image's axes from its channels.
+    `axes` are the indices of its equation, by which an image's axes are known from its channels.
     """
     array = np.asarray(value)
     if not array.size:
@@ -183,7 +183,7 @@ def total(paths: PathsTo, digits: int) -> str:
 
 
 def _closing(values: Sequence[float], value: float, digits: int, *, times: bool) -> str:
-    """values = value, true as printed: whoever multiplies or adds the printed digits gets the printed result."""
+    """values = value, true as printed: the product or sum of the printed digits is the printed result."""
     more = digits_to_close(values, value, digits, times=times)
     printed = [format_number(v, more or ROUND_TRIP_DIGITS) for v in values]
     sign = "=" if more else r"\approx"

@@ -37,7 +37,7 @@ class StepLosses:
     step: StepLine
 
     def rows(self, after: str = "it") -> Iterator[tuple[str, float]]:
-        """What a table of it says, number by number; `after` is how the table calls the step."""
+        """Words and numbers of a table of it; `after` is how the table calls the step."""
         step = self.step
         yield "the loss before the step", step.loss
         if step.penalty:
@@ -80,7 +80,7 @@ def outline_blocks(d: Derivation, losses: bool = True) -> Iterator[OutlineBlock]
 
 
 def title(source: Derivation | Worksheet) -> str:
-    """What the whole is called."""
+    """The title of a derivation or a worksheet."""
     if isinstance(source, Worksheet):
         return f"{source.derivation.name}: a worksheet" + (f", variant {source.seed}" if source.seed else "")
     steps = "one step" if len(source.steps) == 1 else f"{len(source.steps)} steps"

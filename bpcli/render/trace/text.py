@@ -43,7 +43,7 @@ class Terminal:
         self.rule = "-" if ascii else "─"
 
     def draw(self) -> Iterator[RenderableType]:
-        """All of it."""
+        """Yields everything in order: header, blocks, agreement."""
         yield Styled(printable(outline.title(self.d)), "bold")
         for name, text in self.d.facts:
             plain = text if not self.ascii else text.encode("ascii", "replace").decode()
@@ -173,7 +173,7 @@ class Terminal:
             yield Styled(f"        {summary(value)}", "dim")
 
     def _entry(self, q: Quantity, entry: WorkedEntry) -> Iterator[RenderableType]:
-        """One number: the equation with its numbers put in, the result, and what there is to say."""
+        """One entry: the equation with its numbers put in, the result, and notes."""
         worked = entry.worked
         left = entry.name if q.tensor else f"[{','.join(entry.index)}]" if entry.index else q.name
         sign = "=" if worked.closes else ("~" if self.ascii else "≈")

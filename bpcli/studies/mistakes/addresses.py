@@ -20,7 +20,7 @@ MAX_NAMES_LISTED = 16  # names that are listed where one is not known
 
 @dataclass(frozen=True)
 class ClaimedEntry:
-    """The entry that a claim is about: `place` in the flattened array of a node, or of something given."""
+    """The entry that a claim is about: `place` in the flattened array of a node or of a start value."""
 
     claim: Claim
     key: Key

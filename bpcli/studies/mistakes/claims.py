@@ -32,7 +32,7 @@ MAX_WHOLE_NUMBER_DIGITS = 3  # digits of a whole number that is meant exactly
 
 @dataclass(frozen=True)
 class Claim:
-    """A number that somebody claims. It is meant to half a `unit` of its last digit, or was cut off there. A whole
+    """A number that is claimed. It is meant to half a `unit` of its last digit, or was cut off there. A whole
     number of at most three digits is meant exactly (unit 0), and one with a tolerance of its own to that."""
 
     name: str

@@ -77,7 +77,7 @@ class _Explanation:
 
 
 class _Scenario:
-    """The arrays of the step as somebody has them: some numbers are theirs (`pins`), the others follow."""
+    """The arrays of the step with claimed numbers in them (`pins`), and what follows from these."""
 
     def __init__(self, graph: StepGraph) -> None:
         self.graph = graph
@@ -86,7 +86,7 @@ class _Scenario:
         self.pins: dict[Key, dict[int, float]] = {}
 
     def copy(self) -> _Scenario:
-        """The same numbers, free to go another way."""
+        """A copy that can be changed on its own."""
         other = _Scenario(self.graph)
         other.values, other.changed = dict(self.values), set(self.changed)
         other.pins = {key: dict(pins) for key, pins in self.pins.items()}
@@ -115,7 +115,7 @@ class _Scenario:
 
 
 class _Marker:
-    """Goes through a derivation with somebody's claims in hand."""
+    """Goes through a derivation and marks the claims on the way."""
 
     def __init__(
         self, graph: StepGraph, entries_of: Sequence[ClaimedEntry], all_quantities: Sequence[Quantity], ascii: bool
@@ -317,7 +317,7 @@ class _Marker:
 
 
 def _distinct(found: Sequence[_Explanation]) -> list[_Explanation]:
-    """The likeliest of each kind."""
+    """The likeliest explanation of each kind, at most MAX_CAUSES."""
     kinds: dict[str, _Explanation] = {}
     for f in found:
         kinds.setdefault(f.guess.code, f)

@@ -1,4 +1,4 @@
-"""The verb: a target's next training steps, told."""
+"""`derive`: the next training steps of a target, worked out."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ Detail = Literal["overview", "layer", "neuron", "path"]
 
 @dataclass(frozen=True)
 class View:
-    """How much is told. `entries`: how many of each quantity are worked out (None: all of a small one, a few of a large
-    one), with `terms` of each sum."""
+    """How much of a derivation is worked out. `entries`: how many of each quantity (None: all of a small, a few of a
+    large one), with `terms` of each sum."""
 
     detail: Detail = "overview"
     layers: tuple[str, ...] = ()
@@ -100,7 +100,7 @@ def _wanted_entries(taken: TakenStep, chosen: Sequence[tuple[str, tuple[int, ...
 
 
 def _first_weight(target: TraceTarget) -> tuple[str, tuple[int, ...]]:
-    """The first weight of the first layer that has any: what `path` tells unless somebody says which."""
+    """The first weight of the first layer that has any: what `path` follows where no weight is named."""
     layout = {e.path: e.shape for e in target.network_plan.layout}
     if not layout:
         text = "this network has no weight whose paths could be told"
@@ -110,7 +110,7 @@ def _first_weight(target: TraceTarget) -> tuple[str, tuple[int, ...]]:
 
 
 def _facts(target: TraceTarget) -> Facts:
-    """The header."""
+    """The header of the derivation: network, weights, rows, loss, and what trains."""
     loss, optimizer, experiment = target.objective.loss, target.experiment.optimizer, target.experiment
     why = next((eq.why for eq in loss.equations(False) if eq.left == "L"), "")
     rows = len(target.x)
@@ -141,14 +141,14 @@ def _start_values(target: TraceTarget, step: int) -> Iterator[StartValue]:
 
 
 def _drawn(target: TraceTarget, step: int) -> Iterator[StartValue]:
-    """What chance gave in this step."""
+    """The masks and noise that were drawn by chance in this step."""
     for link in target.objective.network.chain(len(target.x)).walk():
         for name in link.plan.draws:
             yield StartValue(step, f"{link.path}.{name}", np.array(getattr(link.frame, name)), "drawn by chance")
 
 
 def _without_equation(taken: TakenStep, step: int) -> Iterator[StartValue]:
-    """What layers computed that no equation gives: told as it is."""
+    """What layers computed that no equation gives; the derivation starts from it."""
     for block in taken.layers:
         for name in block.without_equation:
             yield StartValue(
@@ -157,7 +157,7 @@ def _without_equation(taken: TakenStep, step: int) -> Iterator[StartValue]:
 
 
 def without_equations(target: TraceTarget, taken: TakenStep) -> Iterator[Problem]:
-    """Warnings about parts at work that do not say what they compute; those of this package all do."""
+    """Warnings about parts at work that have no equations; those of this package all have."""
     experiment, loss = target.experiment, target.objective.loss
     for block in taken.layers:
         if block.without_equation:
@@ -213,7 +213,7 @@ def _layers(taken: TakenStep) -> Iterator[LayerLine]:
 
 @contextmanager
 def _as_before(target: TraceTarget, taken: TakenStep) -> Iterator[None]:
-    """The weights, and what the passes leave in memory, as they were before the step."""
+    """Puts the weights, and what the passes leave in memory, back to where they were before the step, for a while."""
     objective = target.objective
     batch = objective.batch(len(target.x))
     after = objective.theta.copy()

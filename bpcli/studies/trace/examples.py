@@ -26,7 +26,7 @@ class TraceExample:
     """A network small enough to follow by hand. `experiment` is as in a file; `rows` is what it is shown.
 
     `slots` and `done` are what the optimizer remembers, and after how many steps. `verified` are numbers of the
-    derivation by address, computed in 60 digits by somebody else; `remarks` what the source says otherwise.
+    derivation by address, computed in 60 digits by another author; `remarks` what the source says otherwise.
     """
 
     name: str
@@ -41,7 +41,7 @@ class TraceExample:
 
     @property
     def notes(self) -> tuple[tuple[str, str], ...]:
-        """For the header of its derivation."""
+        """Lines for the header of its derivation: title, source and remarks."""
         about = (("example", self.title), ("source", self.source))
         return (*about, *(("beware" if i == 0 else "", r) for i, r in enumerate(self.remarks)))
 
@@ -72,7 +72,7 @@ def example_named(name: str) -> TraceExample:
 
 @cache
 def examples() -> Mapping[str, TraceExample]:
-    """All of them, by name."""
+    """All built-in examples by name."""
     found = [_article(), *_nielsen(), _circle_neuron(), _convolution(), *_published_steps(), *_steps()]
     return {e.name: e for e in found}
 

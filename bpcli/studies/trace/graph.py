@@ -66,7 +66,7 @@ class GraphNode:
 
 
 class StepGraph:
-    """The nodes of a step in their order, and the arrays it is made of (`truth`), the given ones included."""
+    """The nodes of a step in their order, and the arrays it is made of (`truth`), start values included."""
 
     def __init__(self, target: TraceTarget, taken: TakenStep) -> None:
         self.target, self.taken = target, taken
@@ -110,7 +110,7 @@ class StepGraph:
             return node.grid.value(self.env(node, values))
 
     def reads(self, key: Key) -> frozenset[Key]:
-        """The nodes and givens that a node is worked out from."""
+        """The nodes and start values that a node is worked out from."""
         return frozenset(self._after.keys) if key == LOSS_AFTER else self.nodes[key].reads
 
     def _loss_after(self, theta: Array) -> Array:
@@ -201,16 +201,16 @@ class StepGraph:
         return _array((START, "", path))
 
     def data(self, path: str) -> NodeInput:
-        """Its gradient, of the data term."""
+        """The gradient of the data term by a tensor of weights."""
         layer, _, param = path.rpartition(".")
         return _array(("layer", layer, f"d{param}"))
 
     def gradient(self, path: str) -> NodeInput:
-        """Its gradient, with penalties."""
+        """The gradient by a tensor of weights, penalties included."""
         return self._whole(("gradient", "", "g"), path) or self.data(path)
 
     def stepped(self, path: str) -> NodeInput:
-        """The weights after the step."""
+        """A tensor of weights after the step."""
         key = ("constraint", path, "w_new")
         return _array(key) if key in self.nodes else self._updated(path)
 
@@ -224,7 +224,7 @@ class StepGraph:
         return self._whole(("optimizer", "", "w_new"), path) or self.old(path)
 
     def _own(self, path: str) -> NodeInput:
-        """What penalties add to its gradient."""
+        """What penalties add to the gradient of a tensor of weights."""
         for key, node in self.nodes.items():
             if key[0] == "penalty" and key[2] == "dw" and path in dict(node.block.places):
                 found = self._whole(key, path)
@@ -234,7 +234,7 @@ class StepGraph:
         return NodeInput((), lambda values: np.zeros(size))
 
     def _whole(self, key: Key, path: str) -> NodeInput | None:
-        """A tensor's stretch of a flat vector."""
+        """The slice of a flat vector that belongs to a tensor."""
         if key not in self.nodes:
             return None
         start = 0

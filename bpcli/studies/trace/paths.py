@@ -41,7 +41,7 @@ class _OutputEntry:
 
     @property
     def error(self) -> float:
-        """The derivative of the loss by it, all paths together."""
+        """The derivative of the loss by this entry, all paths together."""
         return float(self.link.frame.dy[self.at])
 
 
@@ -137,7 +137,7 @@ class PathFinder:
         )  # fmt: skip
 
     def _layer(self, link: BoundLayer) -> _Layer:
-        """Raises Failure of a layer without equations."""
+        """The equations of a layer. Raises Failure where it has none."""
         if link.path not in self._layers:
             own = layer_program(link, True).names
             if missing := [n for n in ("y", "dx", *(f"d{p}" for p in link.plan.params)) if n not in own]:
@@ -153,7 +153,7 @@ class PathFinder:
         return _PartialPath(((node.name, name, formula, value),), node)
 
     def _further(self, way: _PartialPath) -> Iterator[_PartialPath]:
-        """The way, one layer further: through each layer that takes what it has come to."""
+        """Extends a path by one layer: through each layer that reads the entry it has come to."""
         node = way.end
         users = self._users.get(node.link.path, [])
         for link in users:
@@ -195,7 +195,7 @@ class PathFinder:
         return self.drawn(frozenset("xt")).draw(with_indices(equation.right, letters)).text
 
     def _measured(self, weights: Array, at: Index) -> float:
-        """What the loss does when the weight is moved a little, to both sides and halved."""
+        """Half the difference of the losses with the weight moved by NUDGE up and down."""
         batch, old = self.target.objective.batch(len(self.target.x)), float(weights[at])
         found = []
         for sign in (1, -1):

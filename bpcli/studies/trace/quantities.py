@@ -20,7 +20,7 @@ from bpcli.studies.trace.step_blocks import StepBlock, TakenStep
 from bpcli.studies.witness.witness import EPS, SUM_RTOL, max_abs
 
 SATURATION_RATIO = 0.01  # share of the error that a saturated unit passes, at most
-MAX_ENTRIES = 12  # entries of a quantity that are all worked out unless somebody says how many
+MAX_ENTRIES = 12  # entries of a quantity that are all worked out unless the view says how many
 WantedEntries = Mapping[tuple[str, str], frozenset[tuple[int, ...]]]
 """Entries by (layer or tensor, left side); `*` stands for every left side."""
 
@@ -181,7 +181,7 @@ def _within(owner: str, layer: str) -> bool:
 
 
 def _notes(block: StepBlock, grid: Grid, env: Mapping[str, Any], place: tuple[int, ...]) -> Iterator[str]:
-    """What a learner would ask about this number."""
+    """Notes on a gradient: how many paths it sums, and whether a unit lets no error pass."""
     if block.part != "layer" or grid.name not in block.backward:
         return
     read = entries_read(grid, env, dict(zip(grid.free, place, strict=True)))

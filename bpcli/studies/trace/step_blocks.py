@@ -27,7 +27,7 @@ from bpcli.studies.witness.step_cases import jacobian
 from bpcli.studies.witness.witness import max_abs
 
 MAX_SEARCH_WEIGHTS = 200
-"""Weights of the largest network whose search is told: its textbook holds matrices of that many rows and columns."""
+"""Weights of the largest network whose search is worked out: its equations hold square matrices of that size."""
 
 Places = tuple[tuple[str, tuple[int, ...]], ...]
 
@@ -51,7 +51,7 @@ class StepBlock:
 
     @property
     def without_equation(self) -> tuple[str, ...]:
-        """What the kernels computed and no equation gives: nothing, of a part of this package."""
+        """What the kernels computed and no equation gives: nothing for a part of this package."""
         gradients = (name for name in self.engine if name[:1] == "d" and name[1:] in self.env)
         wanted = {"layer": ("y", "dx", *gradients), "loss": ("L", "dx"), "penalty": ("penalty", "dw")}
         return tuple(dict.fromkeys(n for n in wanted.get(self.part, ()) if n not in self.program.names))
@@ -64,7 +64,7 @@ class StepBlock:
 
     @cached_property
     def largest(self) -> float:
-        """The largest number at work: rounding in its sums is of this size."""
+        """The largest number read or computed: rounding in its sums is of this size."""
         return max((max_abs(a) for a in (*self.env.values(), *self.engine.values()) if np.ndim(a)), default=1.0)
 
     @cached_property
@@ -106,7 +106,7 @@ class TakenStep:
 
 @np.errstate(all="ignore")  # what overflows is found by the step, and named
 def take_step(target: TraceTarget) -> TakenStep:
-    """Makes the next training step of the target, and tells all of it. Raises NonFiniteError, as training does."""
+    """Makes the next training step of the target, and records all of it. Raises NonFiniteError, as training does."""
     objective, stepper = target.objective, target.stepper
     batch = objective.batch(len(target.x))
     batch.load(target.x, target.t, np.arange(len(target.x)))
@@ -168,7 +168,7 @@ class _StepRecorder:
         self.outputs = np.zeros(0)
 
     def record(self, phase: str) -> None:
-        """Called by the engine after each phase."""
+        """Copies gradient and weights after a phase; the engine calls it."""
         objective = self.target.objective
         self.flat[phase] = objective.grad.copy()
         self.weights[phase] = objective.theta.copy()
@@ -325,7 +325,7 @@ def _update(target: TraceTarget, stepper: FirstOrderStep, recorder: _StepRecorde
 def _search(
     target: TraceTarget, search: FullBatchStep, batch: Batch, recorder: _StepRecorder
 ) -> Iterator[BlockEquation]:
-    """An iteration of an optimizer that searches. Of a network too large for its textbook, nothing is told."""
+    """An iteration of an optimizer that searches. Yields nothing for a network that is too large for the equations."""
     optimizer, objective = search.optimizer, target.objective
     size = len(recorder.theta)
     if search.ended or size > MAX_SEARCH_WEIGHTS:
@@ -368,7 +368,7 @@ def _constraints(target: TraceTarget, stepper: FirstOrderStep, recorder: _StepRe
 
 
 def _states(recorder: _StepRecorder) -> Iterator[BlockEquation]:
-    """What layers carry to the next step: running statistics. The pass kept what they were before."""
+    """The running statistics that layers carry to the next step. The pass kept what they were before."""
     for block, grid, stage in list(recorder.pass_equations):
         if stage is Stage.FORWARD and grid is block.program.grids[0]:
             engine = _committed(recorder.batch.chain, block.layer)

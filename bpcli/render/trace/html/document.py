@@ -28,7 +28,7 @@ LEGEND = (
 
 
 def html(shown: Derivation | Worksheet) -> str:
-    """The page. It needs no network, and without scripts it can still be read."""
+    """The page of a derivation or a worksheet. It loads nothing, and can be read without scripts."""
     if isinstance(shown, Worksheet):
         return _worksheet(shown)
     d = shown

@@ -54,7 +54,7 @@ class PictureLayout:
         return HEADING_HEIGHT + self.body / 2
 
     def tall(self, column: UnitColumn) -> float:
-        """The height of the body of a unit."""
+        """The height of the body of a unit, in CSS pixels."""
         return 44 if column.z is not None else 30
 
     def _height(self, column: UnitColumn) -> float:
@@ -81,7 +81,7 @@ class PictureLayout:
         return order.index(source) + 1 == order.index(column.path)
 
     def matrix(self, column: UnitColumn, source: UnitColumn) -> str:
-        """The parameter whose entries are the wires between two columns;  where they have none."""
+        """The parameter whose entries are the wires between two columns; empty where they have none."""
         shape = (*source.units, *column.units)
         return next((p for p, v in self.network.parameters(column) if v.shape == shape and p.endswith(".W")), "")
 

@@ -36,7 +36,7 @@ Blanks = Mapping[str, Mapping[str, int]]
 def quantities(
     d: Derivation, body: Sequence[NumberedQuantity], unfolded: bool, blanks: Blanks = MappingProxyType({})
 ) -> Iterator[str]:
-    """The quantities of one stage; an equation over all weights is stated once and told tensor by tensor."""
+    """The quantities of one stage; an equation over all weights is stated once and worked out tensor by tensor."""
     whole = d.detail == "layer"
     shown = [(i, q) for i, q in body if q.entries or whole]
     for _, group in groupby(shown, key=lambda iq: (iq[1].part, iq[1].layer, iq[1].name, iq[1].equation)):
@@ -63,7 +63,7 @@ def _quantity(d: Derivation, group: Sequence[NumberedQuantity], unfolded: bool, 
 
 
 def _of(d: Derivation, number: int, q: Quantity, several: bool) -> str:
-    """Its array, or its worked lines."""
+    """The array of a quantity, or its worked lines."""
     if d.detail == "layer":
         value = q.value if q.engine is None else q.engine
         letters = [b.letter for b in q.equation.free if isinstance(b, Bind)]

@@ -61,19 +61,19 @@ class NetworkPicture:
                 yield path, value
 
     def of_unit(self, column: UnitColumn, unit: int) -> Iterator[str]:
-        """How the number of a unit comes about, and its error."""
+        """The worked lines of the number of a unit and of its error."""
         for q, ids in zip(self.quantities, self.ids, strict=True):
             if q.stage in (Stage.FORWARD, Stage.LOSS, Stage.HIDDEN):
                 yield from self._within(column, unit, q, ids)
 
     def of_column(self, column: UnitColumn) -> Iterator[str]:
-        """All of a layer."""
+        """The worked lines of a layer."""
         for q, ids in zip(self.quantities, self.ids, strict=True):
             if q.layer in column.names or (q.tensor and q.tensor.rpartition(".")[0] in column.names):
                 yield from ids.values()
 
     def of_weight(self, path: str, at: tuple[int, ...]) -> Iterator[str]:
-        """The error of the unit that a weight leads to, its gradient, and all that becomes of both."""
+        """The worked lines of the error at the unit that a weight leads to, of its gradient, and of what follows."""
         layer, _, name = path.rpartition(".")
         column = next(c for c in self.columns if layer in c.names)
         for q, ids in zip(self.quantities, self.ids, strict=True):
@@ -86,7 +86,7 @@ class NetworkPicture:
                 yield from (name for place, name in ids.items() if not place)
 
     def of_loss(self) -> Iterator[str]:
-        """The loss, the penalty, and what the step does to both."""
+        """The worked lines of the loss, the penalty, and what the step does to both."""
         for q, ids in zip(self.quantities, self.ids, strict=True):
             if q.part in ("loss", "change") or (q.part in ("gradient", "penalty") and not q.tensor):
                 yield from ids.values()
@@ -159,7 +159,7 @@ def network(d: Derivation, line: StepLine) -> NetworkPicture:
 
 
 def entry_id(quantity: int, entry: int) -> str:
-    """What a worked line is called in the page."""
+    """The id of a worked line in the page."""
     return f"e{quantity}-{entry}"
 
 

@@ -47,7 +47,7 @@ class Picture:
         self.labels: list[str] = []  # numbers on wires, drawn above all of them
 
     def draw(self, title: str) -> str:
-        """The svg element."""
+        """Returns the svg element."""
         columns = self.network.columns
         inside = [
             *(self._frame(c) for c in columns if c.path and any(inner.parent == c.path for inner in columns)),
@@ -114,7 +114,7 @@ class Picture:
         return f'<path class="reach" d="{shape}"/><path class="wire {signs}" style="{style}" d="{shape}"/>', label
 
     def _band(self, source: UnitColumn, column: UnitColumn) -> str:
-        """Of layers that are no rows of units: one takes in all of the other."""
+        """The connection of layers that are no rows of units: one reads all of the other."""
         a, b = self.places.spots[source.path], self.places.spots[column.path]
         left, right = self.places.left[source.path] + UNIT_WIDTH, self.places.left[column.path]
         up = [min(s.y for s in group.values()) - 12 for group in (a, b)]
@@ -196,7 +196,7 @@ class Picture:
         )
 
     def _numbers(self, column: UnitColumn, unit: int) -> Mapping[str, float]:
-        """Of the first row: what a unit is, and its error."""
+        """The value of a unit in the first row, and its error."""
         out = "a" if column.z is not None else "x" if column.path == INPUTS else "y"
         found = {"z": column.z, out: column.y, f"d{out}": column.dy, "dz": column.dz}
         return {name: float(a[0, unit]) for name, a in found.items() if a is not None}
@@ -275,7 +275,7 @@ class Picture:
         return f"--layer {column.path} --detail neuron --elide none" if column.path else ""
 
     def _frame(self, column: UnitColumn) -> str:
-        """Around the branch of a container."""
+        """The frame around the branch of a container."""
         inner = [
             c.path for c in self.network.columns if c.parent == column.path or c.parent.startswith(f"{column.path}.")
         ]

@@ -43,7 +43,7 @@ def _index(place: int | None) -> str:
 
 
 def layer_table(d: Derivation, line: StepLine) -> str:
-    """A row a layer."""
+    """A training step as a table with a row for each layer."""
     heads = ("layer", "units", "y: what goes out", "∂L/∂y: its error", "length of ∂L/∂weights", "")
     body = "".join(tag("tr", "".join(_cells(d, layer))) for layer in line.layers)
     head = tag("tr", "".join(tag("th", h, scope="col") for h in heads))
@@ -72,7 +72,7 @@ def _few(values: Array, digits: int) -> str:
 
 
 def step_table(d: Derivation, line: StepLine) -> str:
-    """A step in numbers."""
+    """A training step as a table of losses, lengths and rates."""
     rows = StepLosses(line).rows(after="the step")
     body = "".join(tag("tr", tag("th", n, scope="row") + tag("td", number(v, d.digits))) for n, v in rows)
     return tag("table", body, class_="step")
