@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
@@ -29,7 +28,7 @@ TRIAL_SHAPES: tuple[tuple[int, ...], ...] = ((5,), (4, 2), (5, 4, 2))
 
 
 def parts_with_laws() -> Iterator[type[Part]]:
-    """Every registered part that has laws, once."""
+    """Yields every registered part that has laws, once."""
     found: dict[type[Part], None] = {}
     for family in families():
         found |= dict.fromkeys(family.registry.values())
@@ -39,12 +38,12 @@ def parts_with_laws() -> Iterator[type[Part]]:
 
 
 def check_registry() -> tuple[PartVerdict, ...]:
-    """The laws of every part."""
+    """Checks the laws of every part."""
     return tuple(check_part(leaf) for leaf in parts_with_laws())
 
 
 def check_part(leaf: type[Part]) -> PartVerdict:
-    """One part: kernel, equations, complex step and differences on all its samples."""
+    """Checks one part: kernel, equations, complex step and differences on all its samples."""
     samples = _samples(leaf)
     comparisons, worst, at, verdict = 0, 0.0, ("", ""), "ok"
     with np.errstate(all="ignore"):
@@ -65,12 +64,12 @@ def check_part(leaf: type[Part]) -> PartVerdict:
 
 
 def kind(leaf: type[Part]) -> str:
-    """What a part is called in a file."""
+    """Returns what a part is called in a file."""
     return str(leaf.model_fields["type"].default)
 
 
 def check_own(leaf: type[Part], seed: int = 0) -> GradcheckReport:
-    """A part of one's own: layers, losses and penalties in a network made for them, everything else by its laws.
+    """Checks a part of one's own: layers, losses and penalties in a network made for them, everything else by its laws.
 
     Raises Failure where it cannot be made, takes no rows, or breaks a rule of its family.
     """
@@ -84,7 +83,7 @@ def check_own(leaf: type[Part], seed: int = 0) -> GradcheckReport:
 
 
 def _examined(part: Part, x: tuple[int, ...]) -> tuple[Problem, ...]:
-    """What is right but slow. Raises Failure where a rule of the family is broken."""
+    """Returns what is right but slow. Raises Failure where a rule of the family is broken."""
     problems = examine(part, x)
     if any(p.level == "error" for p in problems):
         raise Failure(*problems)
@@ -92,7 +91,7 @@ def _examined(part: Part, x: tuple[int, ...]) -> tuple[Problem, ...]:
 
 
 def _laws_only(leaf: type[Part], part: Part, seed: int) -> GradcheckReport:
-    """What an optimizer, a clipper, a schedule or a constraint does in a step, against its equations."""
+    """Checks what an optimizer, a clipper, a schedule or a constraint does in a step, against its equations."""
     rows = []
     for case in (c for s in _samples(leaf) for c in cases(s, seed=seed)):
         for gap in case.gaps(case.kernel()):
@@ -109,25 +108,23 @@ def _laws_only(leaf: type[Part], part: Part, seed: int) -> GradcheckReport:
     )
 
 
+def _declared(leaf: type[Part]) -> list[Sample]:
+    """Returns the good samples that a part declares of itself."""
+    return [s for s in leaf.samples() if not s.error and isinstance(s.part, leaf)]
+
+
 def _samples(leaf: type[Part]) -> list[Sample]:
-    """The good samples that a part declares, or the part as it is by default."""
-    declared = [s for s in leaf.samples() if not s.error and isinstance(s.part, leaf)]
-    if declared:
-        return declared
+    """Returns the good samples that a part declares, or the part as it is by default."""
     try:
-        part: Any = leaf.parse({"type": kind(leaf)})
+        return _declared(leaf) or [Sample(leaf.parse({"type": kind(leaf)}), (7,))]
     except ValidationError:
         return []
-    return [Sample(part, (7,))]
 
 
 def _made(leaf: type[Part]) -> Part:
-    """A part with its default settings, or that of its first sample."""
-    for sample in leaf.samples():
-        if not sample.error and isinstance(sample.part, leaf):
-            return sample.part
+    """Returns the part of the first sample, or a part with its default settings."""
     try:
-        return leaf.parse({"type": kind(leaf)})
+        return next((s.part for s in _declared(leaf)), None) or leaf.parse({"type": kind(leaf)})
     except ValidationError as error:
         needed = ", ".join(str(e["loc"][0]) for e in error.errors() if e["loc"])
         text = f"{leaf.__name__} cannot be made without settings ({needed})"
@@ -136,7 +133,7 @@ def _made(leaf: type[Part]) -> Part:
 
 
 def _target_around(part: Part, seed: int) -> tuple[GradcheckTarget, tuple[int, ...]]:
-    """A network around a part, with random rows; and the shape of the rows that the part gets."""
+    """Returns a network around a part, with random rows; and the shape of the rows that the part gets."""
     rng = Stream(seed, "gradcheck", "own part").at()
     dense = Layer.parse({"type": "dense", "units": 4})
     loss, penalty, sample = Loss.parse("squared_error"), None, Sample(part, (5,))
@@ -169,11 +166,9 @@ def _targets(objective: Objective, loss: Loss, rng: np.random.Generator) -> Arra
 
 
 def _sample_for(part: Layer) -> Sample:
-    """A case that the layer takes: its own first, or the first of the usual shapes."""
-    leaf = type(part)
-    declared: Sequence[Sample] = [s for s in leaf.samples() if not s.error and isinstance(s.part, leaf)]
-    if declared:
-        return declared[0]
+    """Returns a case that the layer takes: its own first, or the first of the usual shapes."""
+    for sample in _declared(type(part)):
+        return sample
     refused = ""
     for shape in TRIAL_SHAPES:
         try:
@@ -183,5 +178,5 @@ def _sample_for(part: Layer) -> Sample:
         else:
             return Sample(part, shape)
     help = "declare a case that it takes: def samples(cls): yield Sample(cls(...), (5,))"
-    text = f"{leaf.__name__} takes none of the rows {', '.join(map(str, TRIAL_SHAPES))}: {refused}"
-    raise Failure(Problem(text, code="own-part", file=inspect.getfile(leaf), help=help))
+    text = f"{type(part).__name__} takes none of the rows {', '.join(map(str, TRIAL_SHAPES))}: {refused}"
+    raise Failure(Problem(text, code="own-part", file=inspect.getfile(type(part)), help=help))

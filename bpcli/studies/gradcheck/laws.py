@@ -34,9 +34,10 @@ def laws(objective: Objective, batch: Batch, x: Array, t: Array, seed: int) -> t
     )
 
 
-def _broken(law: str, worst: float, *sentences: str, **details: object) -> LawRow:
-    """Returns the row of a law that does not hold, in words."""
-    return LawRow(law, False, worst, "".join(sentence(f"law {key}", **details)[1] for key in sentences if key))
+def _row(law: str, holds: bool, worst: float, *sentences: str, **details: object) -> LawRow:
+    """Returns the row of a law: where it does not hold, with the sentences of these keys."""
+    text = "".join(sentence(f"law {key}", **details)[1] for key in sentences if key and not holds)
+    return LawRow(law, holds, worst, text)
 
 
 def _gradient(objective: Objective, batch: Batch, train: bool) -> Array:
@@ -80,12 +81,12 @@ def _passes(objective: Objective, batch: Batch, seed: int) -> LawRow:
         for name in changed:
             np.copyto(getattr(f, name), before[name])
         if changed:
-            return _broken("re-entrant", math.inf, "changes", layer=link.path, arrays=", ".join(changed))
+            return _row("re-entrant", False, math.inf, "changes", layer=link.path, arrays=", ".join(changed))
         for again in found[1:]:
             for name, value in found[0].items():
                 if not np.array_equal(value, again[name], equal_nan=True):
                     worst = max_abs(value - again[name])
-                    return _broken("re-entrant", worst, "again", layer=link.path, array=name)
+                    return _row("re-entrant", False, worst, "again", layer=link.path, array=name)
         batch.forward(True)
     loss = objective.loss
     batch.forward(True)
@@ -93,9 +94,9 @@ def _passes(objective: Objective, batch: Batch, seed: int) -> LawRow:
     first, outputs, targets = batch.frame.dx.copy(), batch.frame.x.copy(), batch.frame.t.copy()
     loss.backward(batch.frame)
     if not np.array_equal(first, batch.frame.dx, equal_nan=True):
-        return _broken("re-entrant", max_abs(first - batch.frame.dx), "again", layer="loss", array="dx")
+        return _row("re-entrant", False, max_abs(first - batch.frame.dx), "again", layer="loss", array="dx")
     if not (np.array_equal(outputs, batch.frame.x) and np.array_equal(targets, batch.frame.t)):
-        return _broken("re-entrant", math.inf, "loss changes")
+        return _row("re-entrant", False, math.inf, "loss changes")
     return _passes_of_network(objective, batch)
 
 
@@ -111,13 +112,11 @@ def _passes_of_network(objective: Objective, batch: Batch) -> LawRow:
         for path in moved:
             np.copyto(objective.network.parameters()[path], before[path])
         if moved:
-            return _broken("re-entrant", math.inf, "moves", weights=", ".join(moved))
+            return _row("re-entrant", False, math.inf, "moves", weights=", ".join(moved))
     one, two, three = gradients
     gap = max_abs(two - one)
-    if not gap:
-        return LawRow("re-entrant", True, gap)
     grows = max_abs((three - two) - (two - one)) <= 1e-9 * gap
-    return _broken("re-entrant", gap, "network again", "grows" if grows else "")
+    return _row("re-entrant", not gap, gap, "network again", "grows" if grows else "")
 
 
 def _linear(objective: Objective, batch: Batch, seed: int) -> LawRow:
@@ -139,7 +138,7 @@ def _linear(objective: Objective, batch: Batch, seed: int) -> LawRow:
             gap = max(max_abs(whole - parts[0][name] - 2 * parts[1][name]), max_abs(parts[3][name]))
             worst = max(worst, gap / max(max_abs(whole), max_abs(one), 1e-300))
             if not gap <= allowed:
-                return _broken("linear", worst, "linear", layer=link.path, array=name)
+                return _row("linear", False, worst, "linear", layer=link.path, array=name)
         batch.forward(True)
     return LawRow("linear", True, worst)
 
@@ -162,11 +161,10 @@ def _batch(objective: Objective, batch: Batch, x: Array, t: Array) -> LawRow:
     batch.load(x, t, np.arange(n))
     gap, largest = max_abs(whole - total), max(max_abs(whole), max_abs(total))
     worst = gap / largest if largest else 0.0
-    if gap <= 1e-10 * largest + 64 * EPS:
-        return LawRow("batch", True, worst)
     ratio = float(np.vdot(whole, total) / np.vdot(total, total)) if total.any() else 0.0
     constant = max_abs(whole - ratio * total) <= 1e-9 * largest
-    return _broken("batch", worst, "batch", "batch ratio" if constant else "", ratio=ratio, rows=n)
+    holds = gap <= 1e-10 * largest + 64 * EPS
+    return _row("batch", holds, worst, "batch", "batch ratio" if constant else "", ratio=ratio, rows=n)
 
 
 def _permutation(objective: Objective, batch: Batch, x: Array, t: Array) -> LawRow:
@@ -183,7 +181,7 @@ def _permutation(objective: Objective, batch: Batch, x: Array, t: Array) -> LawR
     gap, largest = max_abs(straight - turned), max_abs(straight)
     worst = gap / largest if largest else 0.0
     holds = gap <= 1e-9 * largest + 64 * EPS
-    return LawRow("permutation", True, worst) if holds else _broken("permutation", worst, "permutation")
+    return _row("permutation", holds, worst, "permutation")
 
 
 def _float32(objective: Objective, batch: Batch, x: Array, t: Array, seed: int) -> LawRow:
@@ -204,10 +202,9 @@ def _float32(objective: Objective, batch: Batch, x: Array, t: Array, seed: int) 
     for e in objective.network.network_plan.layout:
         a, b = wide[e.where], thin[e.where]
         if not np.isfinite(b).all():
-            return _broken("float32", math.inf, "not finite", weights=e.path)
+            return _row("float32", False, math.inf, "not finite", weights=e.path)
         gap, scale = max_abs(a - b), max(max_abs(a), 1e-3 * largest, 1e-300)
         worst = max(worst, gap / scale)
         if (gap - FLOAT32_ROUNDINGS * rounding.gradient[e.path]) / scale > excess:  # of what rounding does not explain
             excess, where = (gap - FLOAT32_ROUNDINGS * rounding.gradient[e.path]) / scale, e.path
-    holds = excess <= FLOAT32_RTOL
-    return LawRow("float32", True, worst) if holds else _broken("float32", worst, "float32", weights=where, gap=worst)
+    return _row("float32", excess <= FLOAT32_RTOL, worst, "float32", weights=where, gap=worst)
