@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bpcli.config.dump import flow
@@ -124,17 +124,12 @@ def add_norms(context: DiagnosisContext) -> list[Remedy]:
         return []
     size = context.data.get("training", {}).get("batch_size", 32)
     norm = "batch_norm" if size == "full" or size >= MIN_BATCH_NORM_ROWS else "layer_norm"
-    layers: list[Any] = []
-    written = list(context.data["architecture"])
-    found = False
-    for item in written:
-        if isinstance(item, Mapping) and item.get("activation") is not None and item is not written[-1]:
-            layers += [{k: v for k, v in item.items() if k != "activation"}, norm, item["activation"]]
-            found = True
-        else:
-            layers.append(item)
     text = "normalize what enters each activation, so that signals keep their size at any depth"
-    return [Remedy((f"architecture={flow(layers)}",), text)] if found else []
+
+    def rebuilt(layer: Mapping[str, Any]) -> list[Any]:
+        return [{k: v for k, v in layer.items() if k != "activation"}, norm, layer["activation"]]
+
+    return _rebuild_layers(context, rebuilt, text)
 
 
 def add_residuals(context: DiagnosisContext) -> list[Remedy]:
@@ -142,26 +137,30 @@ def add_residuals(context: DiagnosisContext) -> list[Remedy]:
     if any(node.inside for node in context.network_plan.layers):
         return []
     keeps = {n.loc[1] for n in context.network_plan.layers if n.plan.params and n.x == n.plan.y}
-    layers: list[Any] = []
-    for i, item in enumerate(context.data["architecture"]):
-        hidden_one = isinstance(item, Mapping) and item.get("activation") is not None and i in keeps
-        layers.append({"type": "residual", "layers": [item]} if hidden_one else item)
     text = "let the gradient past each layer: of y = x + F(x) the slope is 1 and more"
-    return [Remedy((f"architecture={flow(layers)}",), text)] if layers != list(context.data["architecture"]) else []
+    return _rebuild_layers(context, lambda layer: [{"type": "residual", "layers": [layer]}], text, keeps)
 
 
 def add_dropout(context: DiagnosisContext) -> list[Remedy]:
     """Dropout after every hidden layer."""
     if any(node.plan.draws for node in context.network_plan.walk()) or context.gradient_optimizer is None:
         return []
-    layers: list[Any] = []
-    written = list(context.data["architecture"])
-    for item in written:
-        layers.append(item)
-        if isinstance(item, Mapping) and item.get("activation") is not None and item is not written[-1]:
-            layers.append({"type": "dropout", "rate": 0.3})
     text = "dropout: no unit can rely on another one being there"
-    return [Remedy((f"architecture={flow(layers)}",), text)] if len(layers) > len(written) else []
+    return _rebuild_layers(context, lambda layer: [layer, {"type": "dropout", "rate": 0.3}], text)
+
+
+def _rebuild_layers(
+    context: DiagnosisContext, rebuild: Callable[[Mapping[str, Any]], list[Any]], text: str, places: Any = None
+) -> list[Remedy]:
+    """The architecture as its file has it, with other layers in place of each that has an activation and stands at one
+    of `places` (all but the last); no remedy where there is none."""
+    written = list(context.data["architecture"])
+    places = range(len(written) - 1) if places is None else places
+    layers: list[Any] = []
+    for i, item in enumerate(written):
+        hidden = isinstance(item, Mapping) and item.get("activation") is not None and i in places
+        layers += rebuild(item) if hidden else [item]
+    return [Remedy((f"architecture={flow(layers)}",), text)] if layers != written else []
 
 
 def widen(context: DiagnosisContext) -> list[Remedy]:

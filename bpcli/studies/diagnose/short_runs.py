@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -157,13 +158,8 @@ def _medians(t: Array) -> Array:
 
 def _lowest_loss(context: TrainingContext, x: Array, t: Array, start: Array | None) -> float:
     """The least loss of a single dense layer on these inputs, followed by the last activations of the network."""
-    (k,) = context.network_plan.y
-    activations = tuple(_last_activations(context.network_plan))
-    layer = Dense(units=k, init={"type": "zeros"})  # type: ignore[arg-type]  # validated into an initializer
-    objective = Objective(
-        plan_network((layer, *activations), x.shape[1:]), context.experiment.loss, len(x), np.float64, 0
-    )
-    if start is not None and not activations:
+    objective = _dense_objective(context, x.shape[1], len(x))
+    if start is not None and len(objective.network.network_plan.layers) == 1:
         objective.network.parameters()["dense_1.b"][...] = start
     search = make_stepper(objective, Optimizer.parse({"type": "lbfgs"}), None, MAX_CONSTANT_STEPS)
     found = math.inf
@@ -177,26 +173,21 @@ def _lowest_loss(context: TrainingContext, x: Array, t: Array, start: Array | No
     return found
 
 
-def _last_activations(network_plan: NetworkPlan) -> Sequence[Layer]:
-    """The activations after the last layer that learns."""
-    found: list[Layer] = []
-    for node in reversed(network_plan.layers):
-        if not isinstance(node.layer, Activation):
-            break
-        found.insert(0, node.layer)
-    return found
-
-
 def loss_at_zero(context: TrainingContext) -> float:
     """The loss of a network that puts out 0 before its last activations: of a softmax over K classes, ln K."""
-    layer = Dense(units=context.network_plan.y[0], init={"type": "zeros"})  # type: ignore[arg-type]
-    plan = plan_network((layer, *_last_activations(context.network_plan)), (1,))
     rows = context.probe_rows
-    objective = Objective(plan, context.experiment.loss, len(rows), np.float64, 0)
-    batch = objective.batch(len(rows))
+    batch = _dense_objective(context, 1, len(rows)).batch(len(rows))
     t = context.train.t[rows]
     batch.load(np.zeros((len(rows), 1)), t if t.ndim == 1 else t.astype(np.float64), np.arange(len(rows)))
     return batch.forward(False)
+
+
+def _dense_objective(context: TrainingContext, inputs: int, rows: int) -> Objective:
+    """The loss after a single dense layer, all 0, and the activations after the last layer that learns."""
+    backwards = (node.layer for node in reversed(context.network_plan.layers))
+    activations = tuple(takewhile(lambda layer: isinstance(layer, Activation), backwards))[::-1]
+    dense = Dense(units=context.network_plan.y[0], init={"type": "zeros"})  # type: ignore[arg-type]  # validated
+    return Objective(plan_network((dense, *activations), (inputs,)), context.experiment.loss, rows, np.float64, 0)
 
 
 # ------------------------------------------------------------------------------------------------------- overfitting
