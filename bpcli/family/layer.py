@@ -25,7 +25,7 @@ __all__ = ["RESERVED", "Activation", "Layer"]
 
 
 RESERVED = ("data", "loss", "penalty", "state")
-"""What no layer can be called: the first words of other paths."""
+"""Names that no layer can have: they are the first words of other paths."""
 
 
 class Layer(Part):
@@ -50,11 +50,11 @@ class Layer(Part):
         return value
 
     def plan(self, x: Shape) -> Plan:
-        """The memory it needs for rows of shape `x`. Raises ShapeError where they cannot enter."""
+        """Returns the memory it needs for rows of shape `x`. Raises ShapeError where they cannot enter."""
         return Plan(y=x)
 
     def expand(self) -> tuple[tuple[str, Layer], ...]:
-        """The layers this one stands for, each with the ending of its path (`activation:` on a dense layer)."""
+        """Returns the layers this one stands for, each with the ending of its path (`activation:` on a dense layer)."""
         return (("", self),)
 
     def draw(self, f: Frame, rng: np.random.Generator) -> None:
@@ -72,7 +72,7 @@ class Layer(Part):
         """Carries the step into the state (running statistics); called once after each training step."""
 
     def equations(self, train: bool, x: Shape) -> Sequence[Eq]:
-        """The textbook for rows of shape `x`, forward and backward; y, dx and every d<param> stand on a left side.
+        """Returns the textbook for rows of shape `x`, forward and backward; y, dx and every d<param> are left sides.
 
         Every part of this package has equations; one of a user's own may do without, and is not derived then.
         """
@@ -80,7 +80,7 @@ class Layer(Part):
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
-        """Cases for the laws."""
+        """Yields the cases that the laws are tried on."""
         yield from ()
 
 

@@ -42,7 +42,7 @@ class Loss(Part):
         return self.link in ("sigmoid", "softmax", "probabilities")
 
     def plan(self, x: Shape) -> Plan:
-        """Memory for outputs of shape `x`; `y` of the plan is the shape of one row's targets."""
+        """Returns the memory it needs for outputs of shape `x`; `y` of the plan is the shape of one row's targets."""
         return Plan(y=x)
 
     def with_classes(self, classes: tuple[str, ...], counts: tuple[int, ...]) -> Loss:
@@ -53,11 +53,11 @@ class Loss(Part):
         return self
 
     def check(self, targets: Array) -> str:
-        """What is wrong with these targets, or nothing (probabilities outside [0, 1], say)."""
+        """Returns what is wrong with these targets (probabilities outside [0, 1], say), "" where nothing is."""
         return ""
 
     def mean_weight(self, f: Frame) -> float:
-        """What a row of the batch weighs in the mean that `forward` returned, on average: 1, or its class weight."""
+        """Returns the mean weight of a row in the loss that `forward` returned: 1, or that of the class weights."""
         return 1.0
 
     @abstractmethod
@@ -69,7 +69,7 @@ class Loss(Part):
         """Writes dx."""
 
     def equations(self, weighted: bool) -> Sequence[Eq]:
-        """`L` and `dx[n,k]` on left sides; with sample weights `w[n]` that sum to 1 where `weighted`."""
+        """Returns equations of `L` and `dx[n,k]`; with sample weights `w[n]` that sum to 1 where `weighted`."""
         return ()
 
 
@@ -80,12 +80,12 @@ class Regularizer(Part):
 
     @abstractmethod
     def value(self, w: Array, scratch: Array) -> float:
-        """The penalty of the weights `w` (flat); `scratch` is as long as `w`."""
+        """Returns the penalty of the weights `w` (flat); `scratch` is as long as `w`."""
 
     @abstractmethod
     def add_grad(self, w: Array, g: Array, scratch: Array) -> None:
         """Adds its gradient to `g`; `scratch` is as long as `w`."""
 
     def equations(self) -> Sequence[Eq]:
-        """`penalty` and `dw[j]` on left sides."""
+        """Returns equations of `penalty` and `dw[j]`."""
         return ()

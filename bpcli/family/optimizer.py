@@ -29,7 +29,7 @@ class Constraint(Part):
         """Changes the weights of one tensor, w: ... o, in place."""
 
     def equations(self) -> Sequence[Eq]:
-        """`w_new[...,o]` on a left side, of one tensor."""
+        """Returns the equation of `w_new[...,o]`, of one tensor."""
         return ()
 
 
@@ -40,7 +40,7 @@ class Clipper(Part):
     per_tensor: ClassVar[bool] = False  # its equations are of one tensor g with its weights w, else of the flat vector
 
     def state(self) -> Mapping[str, Slot]:
-        """What it remembers between steps, float64 and 0 at first; saved with a checkpoint."""
+        """Returns what it remembers between steps: float64, 0 at first, saved with a checkpoint."""
         return {}
 
     @abstractmethod
@@ -48,8 +48,8 @@ class Clipper(Part):
         """Writes f.g; returns the factor: 1 where nothing was clipped, else the share of the norm that is left."""
 
     def equations(self, tensor: Shape = (2, 2)) -> Sequence[Eq]:
-        """`g_new[j]` on a left side, over the flat index j, and every `<state>_new`; where it works per tensor,
-        `g_new` of a tensor of that shape."""
+        """Returns equations of `g_new[j]`, over the flat index j, and of every `<state>_new`; where it works per
+        tensor, of `g_new` for a tensor of that shape."""
         return ()
 
 
@@ -63,7 +63,7 @@ class Schedule(Part):
 
     @classmethod
     def shorthand(cls, value: Any) -> Any:
-        """A number alone is that number at every step."""
+        """Takes a number alone as that number at every step."""
         if isinstance(value, int | float) and not isinstance(value, bool):
             return {"type": "constant", "value": value}
         return super().shorthand(value)
@@ -74,26 +74,26 @@ class Schedule(Part):
 
     @abstractmethod
     def at(self, k: int, total: int, state: Mapping[str, Array] = NOTHING) -> float:
-        """The number for the step after `k` completed ones of `total`."""
+        """Returns the number for the step after `k` completed ones of `total`."""
 
     def equations(self) -> Sequence[Eq]:
-        """`lr` on a left side, from `k`, `T` and the state; where it watches a figure, every `<state>_new` from that
-        `value` and `sense` (1 where lower is better, -1 where higher is)."""
+        """Returns the equation of `lr`, from `k`, `T` and the state; where it observes a figure, also of every
+        `<state>_new`, from that `value` and `sense` (1 where lower is better, -1 where higher is)."""
         return ()
 
     def watched(self) -> str:
-        """The figure that it observes after each epoch (validation.loss), or nothing."""
+        """Returns the name of the figure that it observes after each epoch (validation.loss), "" for none."""
         return ""
 
     def state(self) -> Mapping[str, float]:
-        """What it remembers between epochs, as it begins; saved with a checkpoint."""
+        """Returns what it remembers between epochs, with its first values; saved with a checkpoint."""
         return {}
 
     def observe(self, state: Mapping[str, Array], value: float, lower: bool) -> None:
         """Carries the watched figure of an epoch into the state (0-d arrays); `lower`: whether lower is better."""
 
     def check(self, total: int) -> Sequence[tuple[tuple[str, ...], str]]:
-        """The settings that a training of `total` steps never comes to, and what to say of each."""
+        """Returns the settings that a training of `total` steps never comes to, each with what to say of it."""
         return ()
 
 
@@ -106,14 +106,14 @@ class Optimizer(Part):
 
     @abstractmethod
     def state(self, size: int) -> Mapping[str, Slot]:
-        """What it remembers of `size` weights, 0 at first; saved with a checkpoint."""
+        """Returns what it remembers of `size` weights: 0 at first, saved with a checkpoint."""
 
     @abstractmethod
     def work(self, size: int) -> Mapping[str, Slot]:
-        """The arrays that it works in, dead on return."""
+        """Returns the arrays that it works in, which are scratch: dead on return."""
 
     def equations(self) -> Sequence[Eq]:
-        """`w_new[j]` and all that it remembers (`<slot>_new`) on left sides."""
+        """Returns equations of `w_new[j]` and of all that it remembers (`<slot>_new`)."""
         return ()
 
 
@@ -129,12 +129,12 @@ class GradientOptimizer(Optimizer):
 
     @property
     def slots(self) -> tuple[str, ...]:
-        """The flat vectors that it remembers."""
+        """The names of the flat vectors that it remembers."""
         return ()
 
     @property
     def scratch(self) -> tuple[str, ...]:
-        """Flat vectors that it works in, as long as a chunk."""
+        """The names of flat vectors that it works in, each as long as a chunk."""
         return ()
 
     def state(self, size: int) -> Mapping[str, Slot]:
@@ -145,21 +145,22 @@ class GradientOptimizer(Optimizer):
 
     @abstractmethod
     def update(self, f: Frame, lr: float, t: int) -> None:
-        """Step `t` (from 1) with learning rate `lr`, in place on f.w and the slots; f.g may be overwritten."""
+        """Takes step `t` (from 1) with learning rate `lr`, in place on f.w and the slots; f.g may be overwritten."""
 
 
 class ObjectiveView(Protocol):
     """What a FullBatchOptimizer sees of the objective: all training rows, at the weights that stand in f.w."""
 
     def value(self) -> float:
-        """The loss plus the penalties, f.g then being its gradient; inf where one of them is not finite."""
+        """Returns the loss plus the penalties, inf where one of them is not finite; f.g is then its gradient."""
 
     def jacobian(self, block: Array) -> Iterator[Array]:
-        """The derivatives of every output of every row by the weights: as many at a time as `block` (., size) has rows,
-        in it. Overwrites f.g."""
+        """Yields the derivatives of every output of every row by the weights, as many at a time as `block` (., size)
+        has rows, in `block`. Overwrites f.g."""
 
-    def quadratic(self, bend: Array) -> float:
-        """`scale`, where the objective is scale / 2 (sum of squared errors + sum bend w^2); writes `bend` (size,)."""
+    def quadratic(self, curvature: Array) -> float:
+        """Returns `scale`, where the objective is scale / 2 (sum of squared errors + sum curvature w^2); writes
+        `curvature` (size,)."""
 
 
 class FullBatchOptimizer(Optimizer):
@@ -178,7 +179,7 @@ class FullBatchOptimizer(Optimizer):
 
     @abstractmethod
     def search(self, f: Frame, objective: ObjectiveView, t: int) -> str:
-        """Iteration `t` (from 1). On entry f.value is the objective at f.w and f.g its gradient.
+        """Makes iteration `t` (from 1). On entry f.value is the objective at f.w and f.g its gradient.
 
         Returns nothing where it moved f.w, having looked there last; or why no step is worth taking, with f.w as it
         was, in words that follow "converged: ". Writes f.rate, the length of its step.
@@ -202,5 +203,5 @@ class Initializer(Part):
         """Writes float64 `out`, which is then cast to the type of the run."""
 
     def variance(self, fan_in: float, fan_out: float) -> float:
-        """The variance of the entries that keeps signals at their size; 0 where it is not chosen by the fans."""
+        """Returns the variance of the entries that keeps signals at their size; 0 where the fans do not choose it."""
         return self.signal_gain / ((fan_in + fan_out) / 2 if self.both_fans else fan_in)

@@ -37,7 +37,7 @@ class ShapeError(ValueError):
 
 @dataclass(frozen=True)
 class Slot:
-    """One array: its shape (N stands for the batch) and type; `start` is what a layer's `state` holds at first."""
+    """One array: its shape (N stands for the batch) and type; `start` is the first value of a layer's `state`."""
 
     shape: Shape
     dtype: DType = "float"
@@ -117,5 +117,5 @@ class Sample:
 
 
 def empty(slot: Slot, batch: int, dtype: Any) -> Array:
-    """An array for a slot, zeroed."""
+    """Returns an array for a slot, zeroed."""
     return np.zeros(tuple(batch if d == N else d for d in slot.shape), {"float": dtype, **WIDTHS}[slot.dtype])

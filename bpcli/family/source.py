@@ -57,13 +57,13 @@ class Metric(Part):
     better: ClassVar[Literal["higher", "lower"]] = "higher"
 
     def check(self, classes: int, several: bool, probabilities: bool) -> str:
-        """What keeps it from being measured, or nothing: `classes` (0 for a regression), whether a row may have several
-        labels, whether the network puts out probabilities."""
+        """Returns why it cannot be measured, "" where it can: for `classes` (0 for a regression), whether a row may
+        have several labels, whether the network puts out probabilities."""
         return ""
 
     @abstractmethod
     def totals(self, classes: int, outputs: int) -> dict[str, Array]:
-        """Totals of no rows at all."""
+        """Returns the totals of no rows at all."""
 
     @abstractmethod
     def add(self, totals: dict[str, Array], batch: Scored) -> None:
@@ -71,7 +71,7 @@ class Metric(Part):
 
     @abstractmethod
     def result(self, totals: Mapping[str, Array]) -> float:
-        """The figure."""
+        """Returns the figure."""
 
 
 class Scaler(Part):
@@ -83,7 +83,7 @@ class Scaler(Part):
 
     @abstractmethod
     def fit(self, x: Array) -> tuple[Array, Array]:
-        """`shift` and `scale` (both of x's row shape, float64, scale never 0) from training rows x: n ..."""
+        """Returns `shift` and `scale` (both of x's row shape, float64, scale never 0) from training rows x: n ..."""
 
 
 class Treatment(Settings):
@@ -150,7 +150,7 @@ class Table:
         return {name: j for j, name in enumerate(self.names)}
 
     def kind(self, name: str) -> Kind:
-        """What a named column holds."""
+        """Returns what a named column holds."""
         return self.kinds.get(name) or ("text" if name in self.texts else "number")
 
 
@@ -163,13 +163,13 @@ class Source(Part):
 
     @abstractmethod
     def load(self, root: Path, *, need_target: bool = True) -> Table:
-        """All rows; paths are relative to `root`. Raises Failure naming file, line and column.
+        """Reads all rows; paths are relative to `root`. Raises Failure naming file, line and column.
 
         `need_target=False` (predict): a file without the target column is welcome.
         """
 
     def files(self, root: Path) -> tuple[Path, ...]:
-        """The files it reads (or the folder of them), for the run's record."""
+        """Returns the files it reads (or the folder of them), for the run's record."""
         return ()
 
     @classmethod
@@ -198,7 +198,8 @@ class Augmentation(Part):
     family: ClassVar[str] = "augmentation"
 
     def work(self, x: Shape) -> Mapping[str, Slot]:
-        """The arrays it works in, for images of shape x (h, w, c). Raises ShapeError where it cannot change such."""
+        """Returns the arrays it works in, for images of shape x (h, w, c). Raises ShapeError where it cannot change
+        them."""
         return {}
 
     @abstractmethod

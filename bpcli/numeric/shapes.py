@@ -1,4 +1,4 @@
-"""Shapes and sizes, and how they are written for a reader."""
+"""Floor 0: shapes and sizes, and how they are written for a reader."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ Shape = tuple[int, ...]
 
 
 def written(shape: Shape) -> str:
-    """Axes as people say them: 28 x 28; a row without axes is 1."""
+    """Writes a shape as people say it: 28 x 28; a row without axes is 1."""
     return " x ".join(map(str, shape)) or "1"
 
 
 def in_bytes(n: float) -> str:
-    """A number of bytes: 640 B, 1.2 MB."""
+    """Writes a number of bytes with its unit: 640 B, 1.2 MB."""
     for unit in ("B", "KB", "MB", "GB", "TB"):
         if n < 1000:
             return f"{n:.0f} {unit}" if unit == "B" or n >= 100 else f"{n:.1f} {unit}"

@@ -1,6 +1,6 @@
 """Functions that neither overflow nor lose the small end, in float32 and float64, for kernels.
 
-They write where they are told, allocate nothing, and use whole-array operations only (no masks), because small networks
+They write into `out`, allocate nothing, and use whole-array operations only (no masks), because small networks
 pay for each call and not for each entry. Nothing here needs `np.errstate`; underflow to 0 is meant.
 """
 
