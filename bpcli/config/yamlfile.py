@@ -54,17 +54,17 @@ def _content(path: Path) -> bytes:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise Failure(_unread(path, "this is a folder, not a file", "name the file in it"), exit=Exit.NO_INPUT)
+            raise Failure(_unreadable(path, "this is a folder, not a file", "name the file in it"), exit=Exit.NO_INPUT)
         if not stat.S_ISREG(mode):
             help = "write the experiment to a file first"
-            raise Failure(_unread(path, "this is a pipe or a device, not a file", help), exit=Exit.NO_INPUT)
+            raise Failure(_unreadable(path, "this is a pipe or a device, not a file", help), exit=Exit.NO_INPUT)
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError):
-        raise Failure(_unread(path, "there is no such file", _neighbour(path)), exit=Exit.NO_INPUT) from None
+        raise Failure(_unreadable(path, "there is no such file", _suggestion(path)), exit=Exit.NO_INPUT) from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = os.strerror(error.errno).lower() if isinstance(error, OSError) and error.errno else str(error)
-        raise Failure(_unread(path, f"the file cannot be read: {reason}", ""), exit=Exit.NO_INPUT) from None
+        raise Failure(_unreadable(path, f"the file cannot be read: {reason}", ""), exit=Exit.NO_INPUT) from None
     if len(content) > MAX_BYTES:
         raise Failure(
             Problem(
@@ -77,11 +77,11 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _unread(path: Path, text: str, help: str) -> Problem:
+def _unreadable(path: Path, text: str, help: str) -> Problem:
     return Problem(text, "missing-file", file=str(path), help=help)
 
 
-def _neighbour(path: Path) -> str:
+def _suggestion(path: Path) -> str:
     """Returns the file that was probably meant."""
     if path.is_symlink():
         return f"it is a link to {os.readlink(path)}, which does not exist"

@@ -53,18 +53,18 @@ def read_npy(root: Path, name: str) -> tuple[Path, Array | MappedRows]:
             offset = file.tell()
             found = path.stat().st_size - offset
             if found != expected:
-                raise _other_size(path, shape, dtype, expected, found)
+                raise _size_mismatch(path, shape, dtype, expected, found)
             if expected > MAPPED and shape:
                 return path, MappedRows(mapped(path, offset, shape, fortran, dtype))
             data = file.read(expected)
         else:
             data = file.read(expected + 1) if expected < 1 << 62 else b""
         if len(data) != expected:
-            raise _other_size(path, shape, dtype, expected, len(data))
+            raise _size_mismatch(path, shape, dtype, expected, len(data))
     return path, np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
 
 
-def _other_size(path: Path, shape: Shape, dtype: np.dtype[Any], expected: int, found: int) -> Exception:
+def _size_mismatch(path: Path, shape: Shape, dtype: np.dtype[Any], expected: int, found: int) -> Exception:
     of = " x ".join(map(str, shape)) or "1"
     text = f"the header promises {of} values of {dtype.name} ({expected} bytes), the file has {found}"
     return data_error(text, path, code="truncated", help="fetch it again, or save it anew")

@@ -76,7 +76,7 @@ class Images(Source):
             target_names=(),
             origin=display_path(path),
             row_names=tuple(_display_name(found[i][1], path) for i in kept),
-            warnings=_warned(skipped, len(found), path),
+            warnings=_skipped_warning(skipped, len(found), path),
         )
 
     @classmethod
@@ -105,9 +105,9 @@ class Images(Source):
                 skipped.append((_display_name(file, folder), pixels))
                 continue
             if out is None:
-                out = _memory((len(files), *pixels.shape), folder)
+                out = _allocate((len(files), *pixels.shape), folder)
             if pixels.shape != out.shape[1:]:
-                raise _differs(file, pixels, files[kept[0]], out)
+                raise _size_mismatch(file, pixels, files[kept[0]], out)
             out[len(kept)] = pixels
             kept.append(i)
         if out is None:
@@ -191,7 +191,7 @@ def _display_name(file: Path, folder: Path) -> str:
     return file.name if file == folder else file.relative_to(folder).as_posix()
 
 
-def _memory(shape: tuple[int, ...], folder: Path) -> Array:
+def _allocate(shape: tuple[int, ...], folder: Path) -> Array:
     try:
         return np.empty(shape, np.uint8)
     except MemoryError:
@@ -199,14 +199,14 @@ def _memory(shape: tuple[int, ...], folder: Path) -> Array:
         raise data_error(text, folder, code="memory", help="bring them to a smaller size: `size: [64, 64]`") from None
 
 
-def _differs(file: Path, pixels: Array, first: Path, out: Array) -> Failure:
+def _size_mismatch(file: Path, pixels: Array, first: Path, out: Array) -> Failure:
     (h, w, _), (height, width) = pixels.shape, out.shape[1:3]
     text = f"this image has {h} x {w} pixels (height x width), and {display_path(first)} has {height} x {width}"
     help = f"bring all images to one size: `size: [{height}, {width}]`"
     return data_error(text, file, code="image-size", help=help)
 
 
-def _warned(skipped: Sequence[tuple[str, str]], count: int, folder: Path) -> tuple[Problem, ...]:
+def _skipped_warning(skipped: Sequence[tuple[str, str]], count: int, folder: Path) -> tuple[Problem, ...]:
     if not skipped:
         return ()
     named = ", ".join(f"{file} ({why})" for file, why in skipped[:MAX_FILES_NAMED])
