@@ -70,7 +70,7 @@ from bpcli.family import (
     Scored,
     Source,
     Table,
-)  # fmt: skip
+)
 from bpcli.family.part import OneOf
 from bpcli.family.plan import Array, Frame, N, Param, Plan, Sample, Shape, ShapeError, Slot
 from bpcli.notation import Eq
@@ -85,7 +85,7 @@ from bpcli.parts.initializers import (
     Normal,
     Uniform,
     Zeros,
-)  # fmt: skip
+)
 from bpcli.records.training import Failure, Problem
 
 __all__ = [
