@@ -23,19 +23,6 @@ DIALECT = {
 KEPT = {"cures"}
 """A key of `diagnose --json`, which programs read."""
 
-STILL_TO_GO: dict[str, set[str]] = {
-    "bpcli/engine": {"begin"},
-    "bpcli/records": {"given"},
-    "bpcli/render/run": {"told"},
-    "bpcli/render/trace": {"given"},
-    "bpcli/render/trace/html": {"begin", "ends", "given", "told"},
-    "bpcli/studies/dataset": {"ends"},
-    "bpcli/studies/mistakes": {"begin", "ends", "told"},
-    "bpcli/studies/run": {"ends"},
-    "bpcli/studies/trace": {"given", "tell", "told"},
-}
-"""Words of a room that still name something in it; the list only gets shorter."""
-
 
 def names(file: str) -> Iterator[tuple[str, int]]:
     """What a file names, with the line: itself, functions, classes, parameters, variables, attributes, imports."""
@@ -73,9 +60,8 @@ def test_no_public_class_name_stands_twice() -> None:
 
 
 def test_no_word_of_a_private_dialect_names_anything() -> None:
-    found = {f"{file}:{line}: {name}" for file in TREES for name, line in names(file)
-             if dialect(name) - STILL_TO_GO.get(file.rpartition("/")[0], set())
-             and name not in KEPT}  # fmt: skip
+    every = ((file, line, name) for file in TREES for name, line in names(file))
+    found = {f"{file}:{line}: {name}" for file, line, name in every if dialect(name) and name not in KEPT}
     assert found == set()
 
 

@@ -197,13 +197,13 @@ def _lay_out(
     penalties: list[tuple[Regularizer, slice]] = []
     at = 0
     for under in sorted(groups, key=lambda g: g is None):
-        begin = at
+        start = at
         for planned, name, param, init in sorted(groups[under], key=lambda member: not member[2].decays):
             path, seed_path = f"{planned.path}.{name}", f"{planned.seed_path}.{name}"
             layout.append(ParamLayout(path, seed_path, param.shape, at, param, init, under, planned, name))
             at += math.prod(param.shape)
         if under is not None:
-            penalties.append((under, slice(begin, at)))
+            penalties.append((under, slice(start, at)))
     return tuple(layout), tuple(penalties)
 
 

@@ -111,12 +111,12 @@ def dead_and_saturated(link: BoundLayer) -> tuple[float | None, float | None]:
     layer = link.layer
     if not isinstance(layer, Activation):
         return None, None
-    steepest, ends = slope_and_ends(layer)
-    if ends == "none":
+    steepest, flat_ends = slope_and_ends(layer)
+    if flat_ends == "none":
         return None, None
     slope = np.abs(slopes(layer, link.frame)) / steepest
     dead = float((slope.reshape(-1, slope.shape[-1]).max(0) <= DEAD_SLOPE).mean())
-    return dead, float((slope <= SATURATED_SLOPE).mean()) if ends == "both" else None
+    return dead, float((slope <= SATURATED_SLOPE).mean()) if flat_ends == "both" else None
 
 
 def slopes(layer: Activation, f: Frame) -> Array:
@@ -142,8 +142,8 @@ def slope_and_ends(layer: Activation) -> tuple[float, FlatEnds]:
     steepest = float(np.abs(slope).max())
     elementwise = steepest > 0 and np.allclose(f.dx, slope * f.dy, rtol=1e-9, atol=1e-12)
     flat = sum(abs(float(end)) <= DEAD_SLOPE * steepest for end in (slope[0, 0], slope[0, -1]))
-    ends: tuple[FlatEnds, ...] = ("none", "one", "both")
-    return steepest, ends[flat] if elementwise else "none"
+    flat_ends: tuple[FlatEnds, ...] = ("none", "one", "both")
+    return steepest, flat_ends[flat] if elementwise else "none"
 
 
 # `training: {watch: true}`: measured once an epoch
