@@ -11,7 +11,7 @@ from typing import Any
 
 
 class OutputLostError(Exception):
-    """Stdout cannot be written; not an OSError, so that nobody on the way takes it for one of their files."""
+    """Stdout cannot be written. It is no OSError, so that no caller takes it for an error of a file of its own."""
 
 
 class NullStream(io.TextIOBase):
@@ -46,7 +46,7 @@ class GuardedStream:
         try:
             yield
         except OSError as error:
-            # Python flushes both streams once more at its end, where nobody could catch the error
+            # Python flushes both streams once more at its end, where the error could not be caught
             with suppress(OSError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
             if self._result and not isinstance(error, BrokenPipeError):

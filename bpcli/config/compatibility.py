@@ -213,7 +213,7 @@ def _last_units(experiment: Experiment) -> tuple[str | int, ...]:
 
 
 def _training(experiment: Experiment, facts: DataFacts) -> list[Issue]:
-    """Whether the metrics suit the task, and what stops training is measured."""
+    """Returns what is wrong where metrics do not suit the task, or what stops training is not measured."""
     found: list[Issue] = []
     loss = experiment.loss
     several = loss.link in ("sigmoid", "margin") and not facts.classes and facts.outputs > 1
@@ -243,7 +243,8 @@ def _training(experiment: Experiment, facts: DataFacts) -> list[Issue]:
 
 
 def _schedule(experiment: Experiment, facts: DataFacts, names: Sequence[str]) -> list[Issue]:
-    """Whether the schedule of the learning rate comes to its end in this training, and what it watches is measured."""
+    """Returns what is wrong where the learning rate's schedule does not end in this training, or its metric is
+    unknown."""
     if not isinstance(experiment.optimizer, GradientOptimizer):
         return []
     schedule, here = experiment.optimizer.learning_rate, ("optimizer", "learning_rate")
@@ -261,7 +262,7 @@ def _schedule(experiment: Experiment, facts: DataFacts, names: Sequence[str]) ->
 
 
 def _full_batches(experiment: Experiment, facts: DataFacts) -> list[Issue]:
-    """Whether every step sees all rows, where the optimizer has to, and all count the same, where they have to."""
+    """Returns what is wrong where the optimizer needs all rows in every step, or rows that count the same."""
     training, optimizer = experiment.training, experiment.optimizer
     if facts.weighted and isinstance(optimizer, FullBatchOptimizer) and optimizer.row_by_row:
         text = f"{optimizer.kind} takes every row alike, and the data has weights"
@@ -276,7 +277,8 @@ def _full_batches(experiment: Experiment, facts: DataFacts) -> list[Issue]:
 
 
 def _full_batch_objective(experiment: Experiment, network_plan: NetworkPlan) -> list[Issue]:
-    """Whether an optimizer that looks at the objective where it likes can rely on what it sees."""
+    """Returns what keeps an optimizer that evaluates the objective at points of its choice from relying on the
+    values."""
     optimizer = experiment.optimizer
     if not isinstance(optimizer, FullBatchOptimizer):
         return []
@@ -311,7 +313,8 @@ def _full_batch_objective(experiment: Experiment, network_plan: NetworkPlan) -> 
 
 
 def _augmentation(experiment: Experiment, facts: DataFacts, network_plan: NetworkPlan) -> list[Issue]:
-    """Whether rows are images that can be changed as the file says, and pixels are comparable."""
+    """Returns what is wrong where rows are no images that can be changed as the file says, or pixels differ in
+    scale."""
     parts, here = experiment.data.augment, ("data", "augment")
     if not parts:
         return []
@@ -341,7 +344,7 @@ def _augmentation(experiment: Experiment, facts: DataFacts, network_plan: Networ
 
 
 def _initializers(network_plan: NetworkPlan) -> list[Issue]:
-    """Whether weights start as suits the activation behind them: of hidden layers, where a wrong scale adds up."""
+    """Returns warnings of hidden layers whose weights do not start as suits the activation behind them."""
     found: list[Issue] = []
     last = next((node for node in reversed(list(network_plan.walk())) if node.plan.params), None)
     for node, activation in with_following(network_plan.layers):

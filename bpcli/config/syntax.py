@@ -1,4 +1,4 @@
-"""PyYAML's error messages in words for somebody who wants to get an experiment running."""
+"""PyYAML's error messages in the words of an experiment file, with what to type instead."""
 
 from __future__ import annotations
 

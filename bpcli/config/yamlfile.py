@@ -50,7 +50,7 @@ def parse(text: str, file: str) -> Document:
 
 
 def _content(path: Path) -> bytes:
-    """Returns the bytes of a regular file of moderate size; pipes and devices could keep us waiting for ever."""
+    """Returns the bytes of a regular file of moderate size; a pipe or a device could block for ever."""
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):

@@ -1,4 +1,4 @@
-"""Clipping: what tames an exploding gradient. Penalty included, before the optimizer sees it.
+"""Clipping: limits on the gradient, penalty included, applied before the optimizer's update.
 
 Easiest first: an entry, the whole, a tensor, a unit; then two whose bound is learned from the norms of past steps.
 """

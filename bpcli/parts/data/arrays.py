@@ -1,5 +1,4 @@
-"""Arrays as NumPy saves them: their headers, kept in memory or left in their file, and checked before anybody uses
-them."""
+"""Arrays as NumPy saves them: their headers, kept in memory or left in their file, and checked before they are used."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def binary(outputs: int, several: bool) -> bool:
 
 
 def append(totals: Totals, **rows: Array) -> None:
-    """Adds rows to totals that grow. What has no room is moved to twice the room, zeroed."""
+    """Adds rows to totals that grow: where an array is full, it is moved to one of twice its length."""
     start = int(totals["rows"][0])
     end = start + len(rows["weight"])
     for name, new in rows.items():

@@ -130,7 +130,7 @@ class Lbfgs(FullBatchOptimizer):
         return True
 
     def _store_pair(self, f: Frame) -> None:
-        """The pair of this step, the oldest making room; start and slope are used up."""
+        """Stores the pair of this step in place of the oldest; overwrites start and slope."""
         np.subtract(f.w, f.start, out=f.start)
         np.subtract(f.g, f.slope, out=f.slope)
         if not np.dot(f.start, f.slope) > EPS * np.dot(f.slope, f.slope):
