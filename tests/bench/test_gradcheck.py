@@ -74,10 +74,10 @@ def test_ten_million_by_samples(tmp_path: Path) -> None:
     )
     spent = time.perf_counter() - began
     report = json.loads(done.stdout)
-    told = json.loads(done.stderr.splitlines()[-1])
-    peak = told["peak"] * 1024  # Linux counts in KiB
+    usage = json.loads(done.stderr.splitlines()[-1])
+    peak = usage["peak"] * 1024  # Linux counts in KiB
     print(f"\n{report['parameters']:,} parameters by samples: {spent:.1f} s, {peak / 2**20:.0f} MB")
-    assert told["code"] == 0
+    assert usage["code"] == 0
     assert report["parameters"] > 9_500_000
     assert any("entries looked at by differences" in note for note in report["notes"])
     assert spent < 30

@@ -105,7 +105,7 @@ def test_a_dead_path_is_said_and_fails_when_strict(lab: Lab, net: str) -> None:
     assert lab.run("gradcheck", net, "--set", dead, "--strict").code == 3
 
 
-def test_a_students_layer_is_told_what_is_missing(lab: Lab, tmp_path: Path) -> None:
+def test_what_a_students_layer_lacks_is_named(lab: Lab, tmp_path: Path) -> None:
     file = tmp_path / "swish.py"
     file.write_text(SWISH + EQUATIONS)
     done = lab.run("gradcheck", "--parts", "--with", str(file))
@@ -202,7 +202,7 @@ BAD_FILES = {
 
 
 @pytest.mark.parametrize("name", BAD_FILES)
-def test_bad_files_are_told_apart(lab: Lab, net: str, tmp_path: Path, name: str) -> None:
+def test_each_bad_file_has_its_own_message(lab: Lab, net: str, tmp_path: Path, name: str) -> None:
     content, code, text = BAD_FILES[name]
     file = tmp_path / "theirs.npz"
     if isinstance(content, bytes):

@@ -151,7 +151,7 @@ class Gradcheck:
                 effort = replace(effort, differences=min(effort.differences, MAX_ENTRIES_ALONE))
             for probe in point.probes():
                 evidence = ask_witnesses(probe, effort, self.rng)
-                self._record(evidence, lambda p=point, t=probe.tensor: self._clues(p, t), link.layer)  # type: ignore[misc]
+                self._record(evidence, partial(self._clues, point, probe.tensor), link.layer)
                 point.forward()
 
     def _clues(self, point: LayerPoint, tensor: str) -> Clues:
@@ -191,11 +191,12 @@ class Gradcheck:
                 self.batch.frame.w = None
                 continue
             effort = _effort(1e-5 + 1e-8 * point.frame.x.size, BRIEF_SECONDS)
-            self._record(ask_witnesses(point.probe(), effort, self.rng), lambda p=point: self._loss_clues(p))  # type: ignore[misc]
+            self._record(ask_witnesses(point.probe(), effort, self.rng), partial(self._loss_clues, point))
             self.batch.frame.w = None
         for penalty in penalties(self.objective, self.seed):
             self._check_forward(penalty.tensor, penalty, penalty.name)
-            self._record(ask_witnesses(penalty.probe(), Effort(), self.rng), lambda p=penalty: self._penalty_clues(p))  # type: ignore[misc]
+            evidence = ask_witnesses(penalty.probe(), Effort(), self.rng)
+            self._record(evidence, partial(self._penalty_clues, penalty))
 
     def _check_forward(self, where: str, point: LayerPoint | LossPoint | PenaltyPoint, name: str) -> None:
         mismatch = point.forward_mismatch()
@@ -241,7 +242,7 @@ class Gradcheck:
                 effort = replace(effort, differences=MAX_PARAMETERS if exhaustive else effort.differences, directions=3)
             for probe in point.probes():
                 evidence = ask_witnesses(probe, effort, self.rng)
-                self._record(evidence, lambda o=point, t=probe.tensor: self._network_clues(o, t))  # type: ignore[misc]
+                self._record(evidence, partial(self._network_clues, point, probe.tensor))
 
     def _network_clues(self, point: NetworkPoint, tensor: str) -> Clues:
         layer, _, name = tensor.rpartition(".d")

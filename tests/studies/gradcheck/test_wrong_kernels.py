@@ -149,7 +149,7 @@ def test_at_ties_the_equations_judge(activation: str, loss: str) -> None:
     assert report.passed, [r for r in report.tensors if r.verdict == "WRONG"]
 
 
-def test_a_dead_path_is_told() -> None:
+def test_a_dead_path_is_noted() -> None:
     x = np.random.default_rng(0).normal(size=(4, 2))
     layers = [{**dense(3), "bias": [-100.0] * 3, "activation": "relu"}, dense(2)]
     report = check(experiment(layers, "mean_squared_error", x, np.ones((4, 2))))

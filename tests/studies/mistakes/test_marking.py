@@ -139,7 +139,7 @@ def test_the_derivation_itself_is_right(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["adam", "normed", "two penalties", "constrained"])
-def test_what_follows_from_an_error_is_told_from_errors(name: str, tmp_path: Path) -> None:
+def test_what_follows_from_an_error_is_kept_apart_from_errors(name: str, tmp_path: Path) -> None:
     """A second network whose first weights are other ones gives what somebody would find who misread them."""
     layers = OTHERS[name].get("architecture", NET["architecture"])
     weights = [[0.3, -0.2, 0.5], [0.1, 0.7, -0.6]]
