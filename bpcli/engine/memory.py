@@ -10,14 +10,14 @@ import numpy as np
 
 from bpcli.family.plan import WIDTHS, Array, N, Shape, Slot
 
-ALIGN = 64  # a cache line, and the widest vector register: NumPy's loops run a fifth faster on aligned arrays
+ALIGN_BYTES = 64  # a cache line, and the widest vector register: NumPy's loops run a fifth faster on aligned arrays
 
 
 def aligned(n: int, dtype: Any) -> Array:
     """A zeroed vector of n numbers that begins at a multiple of ALIGN bytes."""
     width = np.dtype(dtype).itemsize
-    raw = np.zeros(n * width + ALIGN, np.uint8)
-    offset = -raw.ctypes.data % ALIGN
+    raw = np.zeros(n * width + ALIGN_BYTES, np.uint8)
+    offset = -raw.ctypes.data % ALIGN_BYTES
     return raw[offset : offset + n * width].view(dtype)
 
 

@@ -12,13 +12,15 @@ from bpcli.engine.network_plan import NetworkPlan
 from bpcli.family import Array, Frame, Loss, N, Slot
 from bpcli.notation import Eq
 
-TOTAL = (
+OBJECTIVE_EQUATIONS = (
     Eq("E", "L + penalty", "what training lowers"),
     Eq("g[j]", "data[j] + own[j]", "the slopes add: that of the loss, and the penalty's own"),
 )
 """The objective and its flat gradient, as Objective adds them up."""
 
-CHANGE = (Eq("change", "sum(j, g[j] * (w_new[j] - w[j]))", "each weight moves the loss by its slope, to first order"),)
+CHANGE_EQUATIONS = (
+    Eq("change", "sum(j, g[j] * (w_new[j] - w[j]))", "each weight moves the loss by its slope, to first order"),
+)
 """What a step from w to w_new does to the objective, as far as its gradient tells."""
 
 

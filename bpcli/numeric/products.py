@@ -26,7 +26,7 @@ MIN_PART = 16
 MIN_WEIGHTS = 1 << 13
 """Weights of a layer from which on its products are cut."""
 
-SUMMED = 1 << 13
+SUM_BLOCK_ENTRIES = 1 << 13
 """Outputs, at least those of one row, whose sums are made of parts at a time."""
 
 
@@ -74,7 +74,7 @@ class CutProducts:
     x^T dy, the gradient of W, and of dy W^T, that of x, each part is for some of the inputs."""
 
     def __init__(self, dtype: Any) -> None:
-        self._part = np.empty(SUMMED, dtype)
+        self._part = np.empty(SUM_BLOCK_ENTRIES, dtype)
 
     def matmul(self, a: Array, b: Array, out: Array) -> None:
         """a b into out, as np.matmul; which of the products of a layer it is shows in what lies in memory transposed.
@@ -97,7 +97,7 @@ class CutProducts:
     def _add_up(self, x: Array, W: Array, out: Array, parts: int) -> None:
         """x W from one part of the inputs after another, a few rows at a time."""
         inputs, weights = in_parts(x.T, parts).swapaxes(1, 2), in_parts(W, parts)
-        rows = SUMMED // W.shape[1]
+        rows = SUM_BLOCK_ENTRIES // W.shape[1]
         for start in range(0, len(out), rows):
             y, some = out[start : start + rows], inputs[:, start : start + rows]
             part = self._part[: y.size].reshape(y.shape)
@@ -109,7 +109,7 @@ class CutProducts:
 
 def _parts(inputs: int, rows: int, units: int) -> int:
     """Into how many parts, by inputs, the products of a layer are cut for so many rows."""
-    if inputs * units < MIN_WEIGHTS or units > SUMMED:
+    if inputs * units < MIN_WEIGHTS or units > SUM_BLOCK_ENTRIES:
         return 1
     cut = cuts(inputs, rows, units)
     return cut.rows if cut.columns == 1 else 1

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bpcli.engine.memory import ALIGN, Memory, aligned, available_bytes
+from bpcli.engine.memory import ALIGN_BYTES, Memory, aligned, available_bytes
 from bpcli.family.plan import N, Slot
 
 
@@ -17,7 +17,7 @@ def test_aligned_vectors_are_zeroed_and_begin_at_a_cache_line(n: int, dtype: typ
         assert not a.any()
         assert a.flags.c_contiguous
         assert a.flags.writeable
-        assert a.ctypes.data % ALIGN == 0 or n == 0
+        assert a.ctypes.data % ALIGN_BYTES == 0 or n == 0
         a[...] = 1  # and hands out no byte of another
     assert not aligned(n, dtype).any()
 
@@ -33,7 +33,7 @@ def test_a_view_is_aligned_contiguous_and_begins_where_its_block_begins() -> Non
         assert view.shape == (batch, 3, 5)
         assert view.flags.c_contiguous
         assert view.ctypes.data == whole.ctypes.data
-        assert view.ctypes.data % ALIGN == 0
+        assert view.ctypes.data % ALIGN_BYTES == 0
         view[...] = batch
         assert (whole[:batch] == batch).all()
 

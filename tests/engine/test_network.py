@@ -184,21 +184,21 @@ def test_need_dx_changes_no_gradient_of_a_parameter() -> None:
 
 # ------------------------------------------------------------------------------------------------ what nobody asks for
 def test_layers_before_the_first_that_learns_take_no_part_in_backward(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[tuple[str, bool]] = []
+    received: list[tuple[str, bool]] = []
     for cls in (Relu, Tanh, Dense):
-        _write_down(cls, told, monkeypatch)
+        _record_backward(cls, received, monkeypatch)
     net = network("relu", residual("tanh"), dropout(), dense(4), "relu", dense(2))
     chain, _ = run(net, 3)
-    assert told == [("dense", True), ("relu", True), ("dense", False)]
+    assert received == [("dense", True), ("relu", True), ("dense", False)]
     assert [link.frame.dx is None for link in chain.layers] == [True, True, True, True, False, False]
     assert chain.dx is None
 
 
-def _write_down(cls: type, told: list[tuple[str, bool]], monkeypatch: pytest.MonkeyPatch) -> None:
+def _record_backward(cls: type, received: list[tuple[str, bool]], monkeypatch: pytest.MonkeyPatch) -> None:
     honest: Any = cls.backward  # type: ignore[attr-defined]
 
     def backward(self: Any, f: Any, train: bool) -> None:
-        told.append((self.kind, f.dx is not None))
+        received.append((self.kind, f.dx is not None))
         honest(self, f, train)
 
     monkeypatch.setattr(cls, "backward", backward)

@@ -39,7 +39,7 @@ def test_paths_count_each_kind_anew_inside_a_container() -> None:
     ]  # fmt: skip
 
 
-def test_seats_are_paths_without_names() -> None:
+def test_seed_paths_are_paths_without_names() -> None:
     seed_paths = [node.seed_path for node in plan(*NESTED).walk()]
     assert seed_paths == [
         "dense_1", "dense_1.activation", "dense_2", "residual_1", "residual_1.dense_1", "residual_1.relu_1",

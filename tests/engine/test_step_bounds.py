@@ -129,20 +129,20 @@ def rates(schedule: Any, total: int, epoch: int, beyond: int = 0) -> list[float]
 
 def test_per_epoch_the_rate_stays_inside_an_epoch() -> None:
     """Four steps an epoch, three epochs: k is 0, 1, 2 of T = 3."""
-    told = {"type": "polynomial", "start": 0.3, "per": "epoch"}
-    assert rates(told, 12, 4, 2) == pytest.approx([0.3] * 4 + [0.2] * 4 + [0.1] * 4 + [0, 0])
-    told = {"type": "multi_step", "start": 1.0, "milestones": [1, 2], "per": "epoch"}
-    assert rates(told, 12, 4) == pytest.approx([1.0] * 4 + [0.1] * 4 + [0.01] * 4)
-    told = {"type": "warmup", "steps": 2, "then": 1.0, "per": "epoch"}
-    assert rates(told, 12, 4) == pytest.approx([0.5] * 4 + [1.0] * 8)
+    settings = {"type": "polynomial", "start": 0.3, "per": "epoch"}
+    assert rates(settings, 12, 4, 2) == pytest.approx([0.3] * 4 + [0.2] * 4 + [0.1] * 4 + [0, 0])
+    settings = {"type": "multi_step", "start": 1.0, "milestones": [1, 2], "per": "epoch"}
+    assert rates(settings, 12, 4) == pytest.approx([1.0] * 4 + [0.1] * 4 + [0.01] * 4)
+    settings = {"type": "warmup", "steps": 2, "then": 1.0, "per": "epoch"}
+    assert rates(settings, 12, 4) == pytest.approx([0.5] * 4 + [1.0] * 8)
 
 
 def test_per_step_an_epoch_is_nothing() -> None:
-    told = {"type": "polynomial", "start": 0.3}
-    assert rates(told, 3, 1) == rates(told, 3, 2) == pytest.approx([0.3, 0.2, 0.1])
+    settings = {"type": "polynomial", "start": 0.3}
+    assert rates(settings, 3, 1) == rates(settings, 3, 2) == pytest.approx([0.3, 0.2, 0.1])
 
 
-def test_a_schedule_that_was_told_goes_on_from_there() -> None:
+def test_a_schedule_that_has_observed_goes_on_from_there() -> None:
     d = stepper(objective(dense(2)), {"type": "plateau", "start": 0.5, "patience": 1})
     schedule = d.optimizer.learning_rate
     assert d.rate_at(0) == 0.5

@@ -1,4 +1,4 @@
-"""An update goes over the flat vectors in stretches; where they are cut changes no bit."""
+"""An update goes over the flat vectors in chunks; where they are cut changes no bit."""
 
 import numpy as np
 import pytest

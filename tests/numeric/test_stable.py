@@ -69,7 +69,7 @@ class TestErf:
         y = np.linspace(0, 7, 50).astype(dtype)
         np.testing.assert_array_equal(stable.erf(-y), -stable.erf(y))
 
-    def test_it_writes_where_it_is_told(self) -> None:
+    def test_it_writes_into_out(self) -> None:
         x = np.linspace(-2, 2, 12).reshape(3, 4)
         out, scratch, kept = np.empty((3, 4)), np.empty((3, 4)), x.copy()
         assert stable.erf(x, out) is out

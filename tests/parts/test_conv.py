@@ -17,7 +17,7 @@ from bpcli.family.plan import Array, N, Sample
 from bpcli.numeric import products, threads
 from bpcli.parts.initializers import GlorotUniform, HeNormal
 from bpcli.parts.layers.conv import correlation, kernels, passes, strips
-from bpcli.parts.layers.conv.axes import FilterAxis, phases, same
+from bpcli.parts.layers.conv.axes import FilterAxis, phases, same_axis
 from bpcli.parts.layers.conv.conv1d import Conv1d
 from bpcli.parts.layers.conv.conv2d import Conv2d
 from bpcli.parts.layers.conv.transpose import ConvTranspose2d
@@ -48,7 +48,7 @@ def test_outputs_are_the_places_where_the_filter_fits(axis: FilterAxis) -> None:
 
 @given(st.integers(1, 30), st.integers(1, 6), st.integers(1, 5), st.integers(1, 4))
 def test_same_gives_in_over_stride_rounded_up(size: int, kernel: int, stride: int, dilation: int) -> None:
-    axis = same(size, kernel, stride, dilation)
+    axis = same_axis(size, kernel, stride, dilation)
     assert axis.out == -(-size // stride)
     assert 0 <= axis.after - axis.before <= 1
 

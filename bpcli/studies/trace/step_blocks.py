@@ -13,7 +13,7 @@ import numpy as np
 from bpcli.engine.full_batch import FullBatchStep
 from bpcli.engine.network import BoundLayer, Chain
 from bpcli.engine.network_plan import ParamLayout
-from bpcli.engine.objective import CHANGE, TOTAL, Batch
+from bpcli.engine.objective import CHANGE_EQUATIONS, OBJECTIVE_EQUATIONS, Batch
 from bpcli.engine.step import FirstOrderStep
 from bpcli.family.plan import Array
 from bpcli.notation import Eq, Program, compile_equations
@@ -272,7 +272,13 @@ def _penalties(target: TraceTarget, loss: float, total: float, recorder: _StepRe
         env = {"L": loss, "penalty": total, "data": recorder.flat["backward"], "own": own}
         engine = {"E": np.asarray(loss + total), "g": recorder.flat["gradient"]}
         block = StepBlock(
-            "gradient", "", "sum", _program(TOTAL, env, {"g": own.shape}), env, engine, _places(network_plan.layout)
+            "gradient",
+            "",
+            "sum",
+            _program(OBJECTIVE_EQUATIONS, env, {"g": own.shape}),
+            env,
+            engine,
+            _places(network_plan.layout),
         )
         yield from ((block, grid, Stage.WEIGHTS) for grid in block.program.grids)
 
@@ -386,7 +392,7 @@ def _change(target: TraceTarget, recorder: _StepRecorder) -> Iterator[BlockEquat
     """What the step should do to the loss, to first order."""
     env = {"g": recorder.flat["gradient"], "w": recorder.theta, "w_new": recorder.weights["step"]}
     block = StepBlock(
-        "change", "", "first order", _program(CHANGE, env, {}), env, {}, _places(target.network_plan.layout)
+        "change", "", "first order", _program(CHANGE_EQUATIONS, env, {}), env, {}, _places(target.network_plan.layout)
     )
     yield from ((block, grid, Stage.REPEAT) for grid in block.program.grids)
 

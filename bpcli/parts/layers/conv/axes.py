@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from bpcli.family.plan import ShapeError
 
-__all__ = ["FilterAxis", "Phase", "fitted", "phases", "same"]
+__all__ = ["FilterAxis", "Phase", "padded_axis", "phases", "same_axis"]
 
 
 class FilterAxis(NamedTuple):
@@ -41,20 +41,20 @@ class FilterAxis(NamedTuple):
         return self.before <= 0 and (self.out - 1) * self.stride + self.span - self.before <= self.size
 
 
-def same(size: int, kernel: int, stride: int, dilation: int) -> FilterAxis:
+def same_axis(size: int, kernel: int, stride: int, dilation: int) -> FilterAxis:
     """The axis with size / stride outputs, rounded up; of an odd number of zeros one more stands after the pixels."""
     bare = FilterAxis(size, kernel, stride, dilation)
     zeros = max((-(-size // stride) - 1) * stride + bare.span - size, 0)
     return bare._replace(before=zeros // 2, after=zeros - zeros // 2)
 
 
-def fitted(
+def padded_axis(
     name: str, size: int, kernel: int, stride: int, dilation: int, padding: int | Literal["valid", "same"]
 ) -> FilterAxis:
     """The axis with zeros as `padding` says; messages call its direction `name`. Raises ShapeError where the filter
     does not fit into the padded input."""
     if padding == "same":
-        return same(size, kernel, stride, dilation)
+        return same_axis(size, kernel, stride, dilation)
     zeros = 0 if padding == "valid" else padding
     found = FilterAxis(size, kernel, stride, dilation, zeros, zeros)
     if found.out < 1:

@@ -11,12 +11,12 @@ from pydantic_core import PydanticCustomError
 from bpcli.family.plan import Frame, Plan, Sample, Shape, ShapeError
 from bpcli.notation import Eq
 from bpcli.numeric.threads import ChunkedWork, in_chunks
-from bpcli.parts.layers.conv.axes import FilterAxis, fitted
-from bpcli.parts.layers.conv.filters import AROUND, Filters, Zeros, split
+from bpcli.parts.layers.conv.axes import FilterAxis, padded_axis
+from bpcli.parts.layers.conv.filters import PADDING_DESCRIPTION, Filters, Zeros, split
 from bpcli.parts.layers.conv.passes import Passes, passes
 from bpcli.parts.layers.conv.writing import consts, entry_seen, entry_seen_by, settings_text
 
-ONE = FilterAxis(1, 1)
+SINGLE_PIXEL = FilterAxis(1, 1)
 
 
 class Conv1d(Filters):
@@ -31,7 +31,7 @@ class Conv1d(Filters):
     type: Literal["conv1d"] = "conv1d"
     kernel: int = Field(gt=0, description="moments of a filter")
     stride: int = Field(1, gt=0, description="moments from one window to the next")
-    padding: Zeros = Field("valid", description=AROUND)
+    padding: Zeros = Field("valid", description=PADDING_DESCRIPTION)
     dilation: int = Field(1, gt=0, description="moments from one weight of a filter to the next")
     groups: int = Field(1, gt=0, description="into how many groups channels and filters are split")
 
@@ -49,7 +49,7 @@ class Conv1d(Filters):
                 f"conv1d takes series (moments, channels), not rows of shape {x}",
                 "put a `reshape` before it: {type: reshape, shape: [-1, 1]}",
             )
-        return fitted("long", x[0], self.kernel, self.stride, self.dilation, self.padding)
+        return padded_axis("long", x[0], self.kernel, self.stride, self.dilation, self.padding)
 
     def plan(self, x: Shape) -> Plan:
         axis = self.axis(x)
@@ -66,7 +66,7 @@ class Conv1d(Filters):
 
     def _passes(self, x: Shape) -> Passes:
         biased = "there" if self.bias is not False else ""
-        return passes(self.axis(x), ONE, self.groups, x[1] // self.groups, self.filters // self.groups, biased)
+        return passes(self.axis(x), SINGLE_PIXEL, self.groups, x[1] // self.groups, self.filters // self.groups, biased)
 
     @in_chunks
     def forward(self, f: Frame, train: bool) -> ChunkedWork:

@@ -12,8 +12,8 @@ from bpcli.family.plan import Frame, Plan, Sample, Shape, ShapeError
 from bpcli.notation import Eq
 from bpcli.numeric.threads import ChunkedWork, in_chunks
 from bpcli.parts.activations import Relu
-from bpcli.parts.layers.conv.axes import FilterAxis, fitted
-from bpcli.parts.layers.conv.filters import AROUND, Filters, Padding, split
+from bpcli.parts.layers.conv.axes import FilterAxis, padded_axis
+from bpcli.parts.layers.conv.filters import PADDING_DESCRIPTION, Filters, Padding, split
 from bpcli.parts.layers.conv.passes import Passes, passes
 from bpcli.parts.layers.conv.writing import consts, entry_seen, entry_seen_by, settings_text
 from bpcli.parts.layers.windows import Pair, pair
@@ -37,7 +37,7 @@ class Conv2d(Filters):
     type: Literal["conv2d"] = "conv2d"
     kernel: Pair = Field(description="pixels of a filter: one number, or height and width")
     stride: Pair = Field(1, description="pixels from one window to the next")
-    padding: Padding = Field("valid", description=AROUND)
+    padding: Padding = Field("valid", description=PADDING_DESCRIPTION)
     dilation: Pair = Field(1, description="pixels from one weight of a filter to the next")
     groups: int = Field(1, gt=0, description="into how many groups channels and filters are split")
 
@@ -58,7 +58,8 @@ class Conv2d(Filters):
         zeros = (self.padding,) * 2 if isinstance(self.padding, str) else pair(self.padding)
         kernel, stride, dilation = pair(self.kernel), pair(self.stride), pair(self.dilation)
         h, w = (
-            fitted(name, x[i], kernel[i], stride[i], dilation[i], zeros[i]) for i, name in enumerate(("high", "wide"))
+            padded_axis(name, x[i], kernel[i], stride[i], dilation[i], zeros[i])
+            for i, name in enumerate(("high", "wide"))
         )
         return h, w
 

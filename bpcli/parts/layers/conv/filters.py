@@ -13,7 +13,7 @@ from bpcli.numeric.shapes import written
 from bpcli.parts.initializers import Values
 from bpcli.parts.layers.windows import Margin, frozen
 
-__all__ = ["AROUND", "Filters", "Padding", "Zeros", "split"]
+__all__ = ["PADDING_DESCRIPTION", "Filters", "Padding", "Zeros", "split"]
 
 
 def _nested(value: Any) -> Any:
@@ -32,7 +32,9 @@ Nested = Annotated[
 
 Zeros = Literal["valid", "same"] | Margin
 Padding = Literal["valid", "same"] | Annotated[Margin | tuple[Margin, Margin], BeforeValidator(frozen)]
-AROUND = "zeros put around the input: none (valid), as many as give in / stride outputs (same), or a number"
+PADDING_DESCRIPTION = (
+    "zeros put around the input: none (valid), as many as give in / stride outputs (same), or a number"
+)
 
 
 def split(channels: int, groups: int) -> int:

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from bpcli.family.plan import Frame, Plan, Sample, Shape, ShapeError, Slot
 from bpcli.notation import Eq
 from bpcli.numeric.threads import ChunkedWork, in_chunks, run_together
-from bpcli.parts.layers.conv.axes import FilterAxis, same
+from bpcli.parts.layers.conv.axes import FilterAxis, same_axis
 from bpcli.parts.layers.conv.filters import Filters, Padding
 from bpcli.parts.layers.conv.passes import Passes, passes
 from bpcli.parts.layers.conv.writing import consts, entry_seen, entry_seen_by, settings_text
@@ -64,7 +64,7 @@ class ConvTranspose2d(Filters):
         found = []
         for i, name in enumerate(("high", "wide")):
             if self.padding == "same":
-                found.append(same(x[i] * stride[i], kernel[i], stride[i], dilation[i]))
+                found.append(same_axis(x[i] * stride[i], kernel[i], stride[i], dilation[i]))
                 continue
             off = 0 if self.padding == "valid" else pair(self.padding)[i]
             span = FilterAxis(0, kernel[i], 1, dilation[i]).span
