@@ -3,8 +3,8 @@
     pytest -m bench -s tests/bench/test_conv.py
 
 Both of PyTorch's layouts are timed: channels first, which is what it does unless it is told otherwise, and channels
-last, for which its oneDNN has a kernel of its own that copies no windows. Each is timed on one thread and on
-all, and ours also with its chunks on all and BLAS on one (OPENBLAS_NUM_THREADS=1). Before the CNN is timed, all have to
+last, for which its oneDNN has a kernel of its own that copies no windows. Each is timed on one thread and on all, and
+ours also with its own threads on all and BLAS on one (OPENBLAS_NUM_THREADS=1). Before the CNN is timed, all have to
 reach the same losses from the same weights.
 
 Beside each other in one process both take other times than alone (ours more, PyTorch with channels first less), so the
@@ -39,13 +39,13 @@ FIRST, LAST = "PyTorch, channels first", "PyTorch, channels last"
 
 
 class Mode(NamedTuple):
-    """Threads of our chunks and of PyTorch, and of NumPy's BLAS (as OPENBLAS_NUM_THREADS says)."""
+    """Our own threads and those of PyTorch, and of NumPy's BLAS (as OPENBLAS_NUM_THREADS says)."""
 
-    chunks: int
+    own: int
     blas: int
 
     def __str__(self) -> str:
-        return f"on {self.chunks}" + (f" (BLAS {self.blas})" if self.blas != self.chunks else "")
+        return f"on {self.own}" + (f" (BLAS {self.blas})" if self.blas != self.own else "")
 
 
 def modes() -> tuple[str, list[Mode]]:
@@ -58,9 +58,9 @@ def modes() -> tuple[str, list[Mode]]:
 @contextmanager
 def working(mode: Mode) -> Iterator[None]:
     """Ours and theirs on so many threads."""
-    usual, threads.thread_count = threads.thread_count, lambda: mode.chunks  # type: ignore[assignment]
+    usual, threads.thread_count = threads.thread_count, lambda: mode.own  # type: ignore[assignment]
     try:
-        with on_threads(mode.chunks), on_threads(mode.blas, blas_alone=True):
+        with on_threads(mode.own), on_threads(mode.blas, blas_alone=True):
             yield
     finally:
         threads.thread_count = usual

@@ -15,7 +15,7 @@ from bpcli.family import Array, Settings, Shape, ShapeError
 
 
 def frozen(value: Any) -> Any:
-    """Lists as tuples, so that a layer can be compared and hashed."""
+    """Turns lists into tuples, so that a layer can be compared and hashed."""
     return tuple(frozen(v) for v in value) if isinstance(value, list | tuple) else value
 
 
@@ -39,7 +39,7 @@ class WindowAxis:
     out: int
 
     def meeting(self, u: int) -> tuple[slice, slice]:
-        """The outputs whose window has a pixel at offset u, and those pixels."""
+        """Returns the outputs whose window has a pixel at offset u, and those pixels."""
         first = max(0, -(-(self.before - u) // self.stride))
         last = min(self.out - 1, (self.pixels - 1 + self.before - u) // self.stride)
         start = first * self.stride + u - self.before
@@ -133,7 +133,7 @@ class WindowGrid:
             )
 
     def read(self, outside: str = "") -> str:
-        """The pixel at offset u, v of the window of output p, q; outside the image there is `outside`, or 0."""
+        """Writes the pixel at offset u, v of the window of output p, q; outside the image there is `outside`, or 0."""
         places = []
         for (s, a), p, u in zip(self._names(), "pq", "uv", strict=True):
             places.append((f"{s}*{p}" if s else p) + f" + {u}" + (f" - {a}" if a else ""))
@@ -143,7 +143,7 @@ class WindowGrid:
         return f"pad({pixel}, {outside})" if outside else f"pad({pixel})"
 
     def back(self, term: str) -> str:
-        """The sum over all windows that pixel h, w lies in; in `term` stands `@` for the place of their output."""
+        """Writes the sum over all windows that pixel h, w lies in; `@` in `term` is the place of their output."""
         places, conditions = [], []
         for (s, a), h, u in zip(self._names(), "hw", "uv", strict=True):
             place = f"{h} + {a} - {u}" if a else f"{h} - {u}"
@@ -166,7 +166,8 @@ class Window(Settings):
     )
 
     def grid(self, x: Shape) -> WindowGrid:
-        """Where the windows stand on images of shape x. Raises ShapeError where none fits, or one would see nothing."""
+        """Returns where the windows stand on images of shape x. Raises ShapeError where none fits, or one would see
+        nothing."""
         return _grid(self.size, self.size if self.stride is None else self.stride, self.padding, x)
 
 
@@ -206,5 +207,5 @@ TIED = (-2.0, -1.0, 0.0, 1.0)
 
 
 def tied(shape: Shape, values: int = 4) -> Array:
-    """The first few of TIED over and over, in no regular order."""
+    """Returns the first few of TIED over and over, in no regular order."""
     return np.asarray((np.arange(math.prod(shape)) * 7 % 11 % values - 2.0).reshape(shape))

@@ -27,7 +27,7 @@ class FilterAxis(NamedTuple):
 
     @property
     def span(self) -> int:
-        """How many pixels the filter reaches over."""
+        """How many pixels the filter covers, gaps of its dilation included."""
         return self.dilation * (self.kernel - 1) + 1
 
     @property
@@ -42,7 +42,8 @@ class FilterAxis(NamedTuple):
 
 
 def same_axis(size: int, kernel: int, stride: int, dilation: int) -> FilterAxis:
-    """The axis with size / stride outputs, rounded up; of an odd number of zeros one more stands after the pixels."""
+    """Returns the axis with size / stride outputs, rounded up; of an odd number of zeros one more is after the
+    pixels."""
     bare = FilterAxis(size, kernel, stride, dilation)
     zeros = max((-(-size // stride) - 1) * stride + bare.span - size, 0)
     return bare._replace(before=zeros // 2, after=zeros - zeros // 2)
@@ -51,8 +52,8 @@ def same_axis(size: int, kernel: int, stride: int, dilation: int) -> FilterAxis:
 def padded_axis(
     name: str, size: int, kernel: int, stride: int, dilation: int, padding: int | Literal["valid", "same"]
 ) -> FilterAxis:
-    """The axis with zeros as `padding` says; messages call its direction `name`. Raises ShapeError where the filter
-    does not fit into the padded input."""
+    """Returns the axis with zeros as `padding` says; messages call its direction `name`. Raises ShapeError where the
+    filter does not fit into the padded input."""
     if padding == "same":
         return same_axis(size, kernel, stride, dilation)
     zeros = 0 if padding == "valid" else padding
@@ -88,7 +89,7 @@ class Phase(NamedTuple):
 
 @lru_cache(maxsize=256)
 def phases(axis: FilterAxis) -> tuple[Phase, ...]:
-    """The way back from outputs to pixels: pixel h hears from output p through weight u where
+    """Returns the way back from outputs to pixels: output p sees pixel h at weight u where
     stride * p + dilation * u = h + before, which asks for the same u of all pixels a stride apart."""
     s, r = axis.stride, axis.dilation
     common = math.gcd(s, r)

@@ -1,4 +1,4 @@
-"""What all convolutions have in common: the settings of their filters, how they start and what holds them."""
+"""What all convolutions have in common: the settings of their filters, their initializers and constraints."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PADDING_DESCRIPTION = (
 
 
 def split(channels: int, groups: int) -> int:
-    """How many channels a group has. Raises ShapeError where they cannot be split so."""
+    """Returns how many channels a group has. Raises ShapeError where they cannot be split so."""
     if channels % groups:
         raise ShapeError(
             f"{channels} channels cannot be split into {groups} groups of the same size",
@@ -81,7 +81,7 @@ class Filters(Layer):
         return (("", self),) if self.activation is None else (("", self), (".activation", self.activation))
 
     def params(self, shape: Shape, fan_in: int, fan_out: int) -> dict[str, Param]:
-        """W of this shape and b. Raises ShapeError where those given by value do not fit."""
+        """Returns W of this shape, and b. Raises ShapeError where those given by value do not fit."""
         params = {"W": Param(shape, self._start(shape), fan_in, fan_out, decays=True)}
         if self.bias is not False:
             params["b"] = Param((self.filters,), self._start_bias(), fan_in, fan_out)

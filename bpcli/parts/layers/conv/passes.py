@@ -1,4 +1,4 @@
-"""The ways through the filters of a convolution: from images to outputs, back, and to their gradient."""
+"""The passes of a convolution: from images to outputs, back, and to the gradient of its filters."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from bpcli.parts.layers.conv.recorded import RecordedCalls, recorded_work
 __all__ = ["Passes", "passes"]
 
 
-class _Way(NamedTuple):
-    """The way back to the pixels of one phase along each axis; `filters` is None where nothing comes back to them."""
+class _PhaseFilters(NamedTuple):
+    """The way back to the pixels of one phase along each axis; `filters` is None where no output sees these pixels."""
 
     h: Phase
     w: Phase
@@ -30,7 +30,7 @@ class _Way(NamedTuple):
 
 @lru_cache(maxsize=256)
 def passes(h: FilterAxis, w: FilterAxis, groups: int, channels: int, filters: int, biased: str) -> Passes:
-    """The passes of these sizes, made once."""
+    """Returns the passes of these sizes, made once."""
     return Passes(h, w, groups, channels, filters, biased)
 
 
@@ -46,22 +46,22 @@ class Passes:
         self.groups, self.channels, self.filters = groups, channels, filters
         self.taps = (h.kernel, w.kernel)
         self.there = correlation(h, w, groups, channels, filters, biased == "there")
-        self.back = tuple(self._ways(h, w, biased == "back"))
-        self.cost_back = sum(way.filters.cost for way in self.back if way.filters is not None)
+        self.back = tuple(self._phase_filters(h, w, biased == "back"))
+        self.cost_backward = sum(phase.filters.cost for phase in self.back if phase.filters is not None)
 
-    def _ways(self, h: FilterAxis, w: FilterAxis, bias: bool) -> Iterator[_Way]:
+    def _phase_filters(self, h: FilterAxis, w: FilterAxis, bias: bool) -> Iterator[_PhaseFilters]:
         at = 0
         for a, b in product(phases(h), phases(w)):
             if a.back is None or b.back is None:
-                yield _Way(a, b, None, at)
+                yield _PhaseFilters(a, b, None, at)
             else:
                 turned = correlation(a.back, b.back, self.groups, self.filters, self.channels, bias)
-                yield _Way(a, b, turned, at)
+                yield _PhaseFilters(a, b, turned, at)
                 at += turned.size
 
     def scratch(self) -> Mapping[str, Slot]:
-        """Memory for one pass: the filters as matrices and their gradient, and what each chunk needs."""
-        back = [way.filters for way in self.back if way.filters is not None]
+        """Returns the memory for one pass: the filters as matrices and their gradient, and what each chunk works in."""
+        back = [phase.filters for phase in self.back if phase.filters is not None]
         need: dict[str, int] = {}
         for part in (self.there, *back):
             for name, numbers in part.memory(apart=part is not self.there and len(self.back) > 1).items():
@@ -71,44 +71,47 @@ class Passes:
         return {**chunks, "matrix": Slot((matrix,)), "slopes": Slot((self.there.size,))}
 
     def forward(self, f: Frame, x: Array, W: Array, b: Array | None, y: Array) -> ChunkedWork:
-        """A convolution: y, n p q (g f), from x, n h w (g c)."""
+        """Returns the work of a convolution: y, n p q (g f), from x, n h w (g c)."""
 
         def record(calls: RecordedCalls, chunk: Chunk) -> None:
             self._correlate(calls, f, x, y, chunk)
 
-        return recorded_work(f, "forward", record, len(x) * self.there.cost, lambda: self._set_there(f, W, b))
+        return recorded_work(f, "forward", record, len(x) * self.there.cost, lambda: self._lay_out_filters(f, W, b))
 
     def backward(
         self, f: Frame, x: Array, W: Array, dy: Array, dW: Array, db: Array | None, dx: Array | None
     ) -> ChunkedWork:
-        """All gradients of a convolution; dx where it is asked for."""
+        """Returns the work of all gradients of a convolution; of dx where it is not None."""
 
         def prepare() -> None:
             if dx is not None:
-                self._set_back(f, W, None)
+                self._lay_out_turned_filters(f, W, None)
 
         def record(calls: RecordedCalls, chunk: Chunk) -> None:
             self.there.weight_gradient(calls, x, dy, f, chunk)
             if dx is not None:
-                self._send_back(calls, f, dy, None, dx, chunk)
+                self._correlate_back(calls, f, dy, None, dx, chunk)
 
-        cost = len(x) * (self.there.cost + (0 if dx is None else self.cost_back))
-        return recorded_work(f, "backward", record, cost, prepare, lambda: self._gradient(f, dW, db))
+        cost = len(x) * (self.there.cost + (0 if dx is None else self.cost_backward))
+        return recorded_work(f, "backward", record, cost, prepare, lambda: self._write_gradient(f, dW, db))
 
     def transposed(self, f: Frame, x: Array, W: Array, b: Array | None, y: Array) -> ChunkedWork:
-        """A transposed convolution: y, n h w (g c), from x, n p q (g f)."""
+        """Returns the work of a transposed convolution: y, n h w (g c), from x, n p q (g f)."""
 
         def record(calls: RecordedCalls, chunk: Chunk) -> None:
-            self._send_back(calls, f, x, b, y, chunk)
+            self._correlate_back(calls, f, x, b, y, chunk)
 
-        return recorded_work(f, "forward", record, len(x) * self.cost_back, lambda: self._set_back(f, W, b))
+        return recorded_work(
+            f, "forward", record, len(x) * self.cost_backward, lambda: self._lay_out_turned_filters(f, W, b)
+        )
 
     def transposed_backward(self, f: Frame, x: Array, W: Array, dy: Array, dW: Array, dx: Array | None) -> ChunkedWork:
-        """Gradients of a transposed convolution but for the bias's; dx where it is asked for."""
+        """Returns the work of the gradients of a transposed convolution, but for its bias; of dx where it is not
+        None."""
 
         def prepare() -> None:
             if dx is not None:
-                self._set_there(f, W, None)
+                self._lay_out_filters(f, W, None)
 
         def record(calls: RecordedCalls, chunk: Chunk) -> None:
             self.there.weight_gradient(calls, dy, x, f, chunk)
@@ -116,12 +119,12 @@ class Passes:
                 self._correlate(calls, f, dy, dx, chunk)
 
         cost = len(x) * self.there.cost * (1 if dx is None else 2)
-        return recorded_work(f, "backward", record, cost, prepare, lambda: self._gradient(f, dW, None))
+        return recorded_work(f, "backward", record, cost, prepare, lambda: self._write_gradient(f, dW, None))
 
-    def _set_there(self, f: Frame, W: Array, b: Array | None) -> None:
+    def _lay_out_filters(self, f: Frame, W: Array, b: Array | None) -> None:
         """Lays the filters out as a matrix, for `_correlate`."""
         matrix = f.matrix[: self.there.size].reshape(self.there.shape)
-        np.copyto(self._by_weight(matrix), self._by_group(W))
+        np.copyto(self._split_taps(matrix), self._split_groups(W))
         if b is not None:
             matrix[:, self.there.taps] = b.reshape(self.groups, self.filters)
 
@@ -129,41 +132,43 @@ class Passes:
         """Records a chunk's share of y, n p q (g f), from images x, n h w (g c)."""
         self.there.correlate(record, x, f.matrix[: self.there.size].reshape(self.there.shape), y, f, chunk)
 
-    def _set_back(self, f: Frame, W: Array, b: Array | None) -> None:
+    def _lay_out_turned_filters(self, f: Frame, W: Array, b: Array | None) -> None:
         """Turns the filters round and lays them out as matrices, one a phase, for `_send_back`."""
-        weights = self._by_group(W).swapaxes(3, 4)
-        for way in self.back:
-            if way.filters is not None:
-                matrix = f.matrix[way.at : way.at + way.filters.size].reshape(way.filters.shape)
-                own = weights[:, way.h.weights, way.w.weights][:, ::-1, ::-1]
-                np.copyto(matrix[:, : way.filters.taps].reshape(own.shape), own)
+        weights = self._split_groups(W).swapaxes(3, 4)
+        for phase in self.back:
+            if phase.filters is not None:
+                matrix = f.matrix[phase.at : phase.at + phase.filters.size].reshape(phase.filters.shape)
+                own = weights[:, phase.h.weights, phase.w.weights][:, ::-1, ::-1]
+                np.copyto(matrix[:, : phase.filters.taps].reshape(own.shape), own)
                 if b is not None:
-                    matrix[:, way.filters.taps] = b.reshape(self.groups, self.channels)
+                    matrix[:, phase.filters.taps] = b.reshape(self.groups, self.channels)
 
-    def _send_back(self, record: RecordedCalls, f: Frame, dy: Array, b: Array | None, dx: Array, chunk: Chunk) -> None:
+    def _correlate_back(
+        self, record: RecordedCalls, f: Frame, dy: Array, b: Array | None, dx: Array, chunk: Chunk
+    ) -> None:
         """Records a chunk's share of dx, n h w (g c), from dy, n p q (g f), phase by phase."""
-        for way in self.back:
-            pixels = dx[:, way.h.pixels, way.w.pixels]
-            if way.filters is not None:
-                matrix = f.matrix[way.at : way.at + way.filters.size].reshape(way.filters.shape)
-                way.filters.correlate(record, dy, matrix, pixels, f, chunk)
+        for phase in self.back:
+            pixels = dx[:, phase.h.pixels, phase.w.pixels]
+            if phase.filters is not None:
+                matrix = f.matrix[phase.at : phase.at + phase.filters.size].reshape(phase.filters.shape)
+                phase.filters.correlate(record, dy, matrix, pixels, f, chunk)
             else:
                 own = chunk_range(len(dx), chunk)
                 record(np.copyto, pixels[own.start : own.stop], 0 if b is None else b)
 
-    def _gradient(self, f: Frame, dW: Array, db: Array | None) -> None:
-        """dW, and db where the bias is added there, from the chunks' sums."""
+    def _write_gradient(self, f: Frame, dW: Array, db: Array | None) -> None:
+        """Writes dW, and db where the bias is added there, from the sums of the chunks."""
         slopes = f.slopes[: self.there.size].reshape(self.there.shape)
         self.there.gradient(f, slopes)
-        np.copyto(self._by_group(dW), self._by_weight(slopes))
+        np.copyto(self._split_groups(dW), self._split_taps(slopes))
         if db is not None:
             np.copyto(db.reshape(self.groups, self.filters), slopes[:, self.there.taps])
 
-    def _by_group(self, W: Array) -> Array:
+    def _split_groups(self, W: Array) -> Array:
         """u v c (g f) as g u v c f; a view."""
         return W.reshape(*W.shape[:3], self.groups, self.filters).transpose(3, 0, 1, 2, 4)
 
-    def _by_weight(self, matrix: Array) -> Array:
+    def _split_taps(self, matrix: Array) -> Array:
         """The weights of a matrix, g (u v c) f, as g u v c f; a view."""
         weights = matrix[:, : self.there.taps]
         return weights.reshape(self.groups, *self.taps, self.channels, self.filters)
