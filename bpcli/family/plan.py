@@ -8,12 +8,11 @@ from types import SimpleNamespace
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bpcli.family.part import Part
+from bpcli.numeric.shapes import Array as Array
 from bpcli.numeric.shapes import Shape as Shape
 
-Array = NDArray[Any]
 N = -1
 """The batch axis in the shape of a slot."""
 

@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bpcli.notation.evaluate import Grid
 from bpcli.notation.syntax import Binary, Bind, Call, Expr, Name, Negate, Number, Read, Reduce, children, walk
+from bpcli.numeric.shapes import Array
 
 __all__ = ["entries_read", "padded_reads", "reads_numbers", "window_spans", "zero_by_index"]
 
-Array = NDArray[Any]
 Index = Mapping[str, int]
 Place = tuple[int, ...]
 

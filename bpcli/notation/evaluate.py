@@ -14,7 +14,6 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bpcli.notation.functions import POINTWISE, REDUCTIONS, real
 from bpcli.notation.ranges import Ranges
@@ -40,11 +39,10 @@ from bpcli.notation.syntax import (
     walk,
 )  # fmt: skip
 from bpcli.notation.text import Ascii
-from bpcli.numeric.shapes import Shape
+from bpcli.numeric.shapes import Array, Shape
 
 __all__ = ["Grid", "Program", "compile_equations"]
 
-Array = NDArray[Any]
 
 MAX_ENTRIES_UNORDERED = 256  # entries of all factors up to which einsum looks for no better order
 MAX_GRID_CELLS = 1 << 21  # cells of a grid that are held at once

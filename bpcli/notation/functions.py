@@ -12,11 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bpcli.numeric import stable
-
-Array = NDArray[Any]
+from bpcli.numeric.shapes import Array
 
 EXP_LIMIT = 700.0  # exp(709.8) is the largest finite double; exp saturates a little before
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bpcli.notation.entries_read import padded_reads, reads_numbers, window_spans, zero_by_index
 from bpcli.notation.evaluate import CONSTANTS, Grid
@@ -20,10 +19,10 @@ from bpcli.notation.rounding import value_and_scale
 from bpcli.notation.symbols import gradient_of
 from bpcli.notation.syntax import Binary, Bind, Call, Compare, Expr, Name, Negate, Number, Read, Reduce, walk
 from bpcli.notation.text import Text
+from bpcli.numeric.shapes import Array
 
 __all__ = ["Substitution"]
 
-Array = NDArray[Any]
 
 _OPPOSITE = {">": "<=", "<": ">=", ">=": "<", "<=": ">", "==": "!=", "!=": "=="}
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from bpcli.numeric.shapes import Array
 
 
 def as_rows(a: Array) -> Array:

@@ -8,11 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bpcli.numeric.shapes import Shape
-
-Array = NDArray[Any]
+from bpcli.numeric.shapes import Array, Shape
 
 MAX_BYTES_IN_MEMORY = 256 << 20
 """Bytes of the largest array that is read into memory; a larger one stays in its file."""

@@ -10,11 +10,11 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+
+from bpcli.numeric.shapes import Array
 
 __all__ = ["MAX_MACS", "CutProducts", "Cuts", "cuts", "equal_parts", "in_parts", "in_tiles"]
 
-Array = NDArray[Any]
 
 MAX_MACS = 2 * (1 << 18) - 1
 """Multiply-adds of a product that one core does. (On AVX512 OpenBLAS does not copy the operands of such a product

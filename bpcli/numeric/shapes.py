@@ -1,7 +1,12 @@
-"""Floor 0: shapes and sizes, and how they are written for a reader."""
+"""Floor 0: arrays, shapes and sizes, and how they are written for a reader."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
 Shape = tuple[int, ...]
 
 

@@ -6,12 +6,9 @@ pay for each call and not for each entry. Nothing here needs `np.errstate`; unde
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from bpcli.numeric.shapes import Array
 
 # erf(x) = sign(x) (1 - e^-(a + a p(a))), a = |x|: the exponent -log(erfc(a)) is a + a p(a) with a smooth, small p, so
 # that little of p's rounding is left in it. Each p is the minimax polynomial of its degree for the relative error of

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from bpcli.numeric.shapes import Array
 
 __all__ = ["all_finite", "as_columns", "column_norms", "l2_norm"]
-
-Array = NDArray[Any]
 
 
 def all_finite(x: Array) -> bool:
