@@ -18,7 +18,7 @@ from bpcli.family.optimizer import (
     Optimizer,
     Schedule,
 )
-from bpcli.family.part import OneOf, Part, Settings, near
+from bpcli.family.part import OneOf, Part, Settings, join_names, near, suggestion
 from bpcli.family.plan import (
     WIDTHS,
     Array,
@@ -51,5 +51,5 @@ __all__ = [
     "Constraint", "DType", "Frame", "FullBatchOptimizer", "GradientOptimizer", "Initializer", "Kind", "Layer",
     "Link", "Loss", "Metric", "Missing", "N", "ObjectiveView", "OneOf", "Optimizer", "Param", "Part", "Plan",
     "Regularizer", "Sample", "Scaler", "Schedule", "Scored", "Settings", "Shape", "ShapeError", "Slot", "Source",
-    "Table", "Treatment", "empty", "near",
+    "Table", "Treatment", "empty", "join_names", "near", "suggestion",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -24,6 +24,17 @@ def near(word: str, known: Iterable[str]) -> str | None:
     known = list(known)
     found = difflib.get_close_matches(word.lower(), known, 1, 0.6)
     return found[0] if found else None
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Returns a question that names the known word nearest to this one, where one is near; else nothing."""
+    found = near(word, known)
+    return f"did you mean `{found}`? " if found else ""
+
+
+def join_names(names: Sequence[str], most: int = 20) -> str:
+    """Returns the first names, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 class DeclarationError(TypeError):

@@ -11,6 +11,7 @@ import numpy as np
 
 from bpcli.family.plan import Array, Shape
 from bpcli.numeric.lazy_rows import Index, LazyRows, MappedRows
+from bpcli.numeric.shapes import written
 from bpcli.parts.data.files import data_error, locate, open_binary
 from bpcli.parts.data.targets import labels, numeric_target
 
@@ -64,8 +65,7 @@ def read_npy(root: Path, name: str) -> tuple[Path, Array | MappedRows]:
 
 
 def _size_mismatch(path: Path, shape: Shape, dtype: np.dtype[Any], expected: int, found: int) -> Exception:
-    of = " x ".join(map(str, shape)) or "1"
-    text = f"the header promises {of} values of {dtype.name} ({expected} bytes), the file has {found}"
+    text = f"the header promises {written(shape)} values of {dtype.name} ({expected} bytes), the file has {found}"
     return data_error(text, path, code="truncated", help="fetch it again, or save it anew")
 
 

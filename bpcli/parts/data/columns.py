@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from bpcli.family import Array, Kind, Missing, Shape, Source, Table, Treatment, near
+from bpcli.family import Array, Kind, Missing, Shape, Source, Table, Treatment, join_names, near
 from bpcli.parts.data.files import data_error, display_path
 from bpcli.parts.data.targets import numeric_target
 from bpcli.records.training import Failure, Problem
@@ -253,22 +253,17 @@ class ColumnSource(Source):
         return Failure(table.place(Problem(text, code="weight", help=help), row, name))
 
 
-def listed(names: Sequence[str]) -> str:
-    """Returns the first 20 names, and how many more there are."""
-    return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-
-
 def missing_column(name: str, key: str, names: Sequence[str], path: Path, hint: str = "") -> Failure:
     """Returns the failure that a setting names no column of the file."""
     guess = near(name, names)
     help = f"did you mean `{guess}`? The columns are " if guess else "the columns are "
-    help = help + listed(names) + hint
+    help = help + join_names(names) + hint
     return data_error(f"{key}: the file has no column `{name}`", path, code="missing-column", help=help)
 
 
 def no_target(names: Sequence[str], path: Path) -> Failure:
     """Returns the failure that nothing says what is to be predicted."""
-    help = f"add `target: <column>`; the columns are {listed(names)}"
+    help = f"add `target: <column>`; the columns are {join_names(names)}"
     return data_error("no target column is named", path, code="no-target", help=help)
 
 

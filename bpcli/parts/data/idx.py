@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Array, Sample, Shape, Source, Table
+from bpcli.numeric.shapes import written
 from bpcli.parts.data.files import data_error, display_path, expansion_limit, locate, open_binary
 from bpcli.records.training import Exit, Failure, Problem
 
@@ -92,18 +93,14 @@ def read(path: Path) -> Array:
         dtype = np.dtype(TYPES[magic[2]])
         expected = math.prod(shape) * dtype.itemsize
         if not expected:
-            raise data_error(f"the file holds no data: its axes are {_times(shape)}", path, code="no-rows")
+            raise data_error(f"the file holds no data: its axes are {written(shape)}", path, code="no-rows")
         size = path.stat().st_size
         if expected > (expansion_limit(size) if path.suffix == ".gz" else size):
-            text = f"the header promises {_times(shape)} values, more than a file of {size} bytes holds"
+            text = f"the header promises {written(shape)} values, more than a file of {size} bytes holds"
             raise data_error(text, path, code="truncated", help="fetch it again")
         data = file.read(expected + 1)
     if len(data) != expected:
         more = "more" if len(data) > expected else f"only {len(data)}"
-        text = f"the header promises {_times(shape)} values ({expected} bytes), the file has {more}"
+        text = f"the header promises {written(shape)} values ({expected} bytes), the file has {more}"
         raise data_error(text, path, code="truncated", help="fetch it again")
     return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape))

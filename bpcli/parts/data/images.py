@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from bpcli.family import Array, Sample, Shape, Source, Table
+from bpcli.family import Array, Sample, Shape, Source, Table, join_names
 from bpcli.parts.data.files import data_error, display_path, locate, locate_folder
 from bpcli.parts.data.imagefile import ENDINGS, read
 from bpcli.parts.data.targets import labels
@@ -209,7 +209,6 @@ def _size_mismatch(file: Path, pixels: Array, first: Path, out: Array) -> Failur
 def _skipped_warning(skipped: Sequence[tuple[str, str]], count: int, folder: Path) -> tuple[Problem, ...]:
     if not skipped:
         return ()
-    named = ", ".join(f"{file} ({why})" for file, why in skipped[:MAX_FILES_NAMED])
-    more = f" and {len(skipped) - MAX_FILES_NAMED} more" if len(skipped) > MAX_FILES_NAMED else ""
-    text = f"{len(skipped)} of {count} images cannot be read and are left out: {named}{more}"
+    named = join_names([f"{file} ({why})" for file, why in skipped], MAX_FILES_NAMED)
+    text = f"{len(skipped)} of {count} images cannot be read and are left out: {named}"
     return (Problem(text, code="bad-image", file=display_path(folder), level="warning"),)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from bpcli.family import Array, Sample, Shape, Source, Table, near
+from bpcli.family import Array, Sample, Shape, Source, Table, suggestion
 from bpcli.numeric.lazy_rows import MappedRows
 from bpcli.parts.data.arrays import (
     MAPPED,
@@ -94,8 +94,7 @@ class Npz(Source):
 def _read(archive: zipfile.ZipFile, path: Path, key: str) -> Array | MappedRows:
     entries = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
     if key not in entries:
-        guess = near(key, entries)
-        help = (f"did you mean `{guess}`? " if guess else "") + f"it holds {', '.join(entries) or 'nothing'}"
+        help = f"{suggestion(key, entries)}it holds {', '.join(entries) or 'nothing'}"
         raise data_error(f"the archive has no array `{key}`", path, code="missing-key", help=help)
     entry = entries[key]
     limit = expansion_limit(path.stat().st_size)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from bpcli.family import ClassMismatchError, ShapeError, near
+from bpcli.family import ClassMismatchError, ShapeError, join_names, suggestion
 
 __all__ = ["Alpha", "ClassWeights", "all_weights", "weights_by_id"]
 
@@ -93,10 +93,8 @@ def all_weights(
     by_name = dict(weights)
     for name in by_name:
         if name not in classes:
-            guess = near(name, classes)
-            known = ", ".join(classes[:20]) + (f" and {len(classes) - 20} more" if len(classes) > 20 else "")
-            help = f"did you mean `{guess}`? " if guess else ""
-            raise ClassMismatchError(setting, f"there is no class `{name}` to weigh", f"{help}the classes are {known}")
+            help = f"{suggestion(name, classes)}the classes are {join_names(classes)}"
+            raise ClassMismatchError(setting, f"there is no class `{name}` to weigh", help)
     return tuple((name, by_name.get(name, 1.0)) for name in classes)
 
 

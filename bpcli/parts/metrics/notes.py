@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from bpcli.family.plan import Array
+from bpcli.family import Array, join_names
 
 MAX_LISTED = 5  # classes that a note names
 
@@ -22,6 +22,5 @@ def list_classes(chosen: Array, names: Sequence[str], several: bool) -> str:
     """Returns the classes (labels, where a row may have several) that a mask (K,) chooses: `classes b, d and 4
     more`."""
     found = [names[int(k)] for k in chosen.nonzero()[0]]
-    text = ", ".join(found[:MAX_LISTED]) + (f" and {len(found) - MAX_LISTED} more" if len(found) > MAX_LISTED else "")
     noun, nouns = ("label", "labels") if several else ("class", "classes")
-    return f"{noun if len(found) == 1 else nouns} {text}"
+    return f"{noun if len(found) == 1 else nouns} {join_names(found, MAX_LISTED)}"

@@ -12,12 +12,12 @@ import numpy as np
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from bpcli.config.compatibility import find_bad_token
-from bpcli.family import Array, Kind, Missing, Shape, Table
+from bpcli.family import Array, Kind, Missing, Shape, Table, join_names, suggestion
 from bpcli.numeric.vectors import all_finite
 from bpcli.parts.data.targets import distinct
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.columns import ColumnEncoder, InputPlaces, Scaling, expand_columns
-from bpcli.studies.dataset.row_errors import join_names, row_failure, row_name, shape_text, suggestion, values_text
+from bpcli.studies.dataset.row_errors import row_failure, row_name, shape_text, values_text
 
 __all__ = ["ColumnEncoder", "Labels", "Preprocessor", "Scaling", "not_classes", "one_hot_ids"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bpcli.family import Array, Shape, Table, near
+from bpcli.family import Array, Shape, Table
 from bpcli.records.training import Failure, Problem
 
 
@@ -20,17 +20,6 @@ def row_failure(table: Table, row: Any, name: str, text: str, code: str, help: s
     if table.place is None or not name:
         return Failure(Problem(f"{row_name(table, row)}: {text}", code=code, help=help))
     return Failure(table.place(Problem(text, code=code, help=help), int(row), name))
-
-
-def join_names(words: tuple[str, ...]) -> str:
-    """The first 20 of these words, and how many there are more."""
-    return ", ".join(words[:20]) + (f" and {len(words) - 20} more" if len(words) > 20 else "")
-
-
-def suggestion(word: str, known: tuple[str, ...]) -> str:
-    """A question that names the known word nearest to this one, where one is near; else nothing."""
-    found = near(word, known)
-    return f"did you mean `{found}`? " if found else ""
 
 
 def shape_text(shape: Shape) -> str:

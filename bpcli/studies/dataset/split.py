@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from bpcli.config.data import Data
-from bpcli.family import Array, Table
+from bpcli.family import Array, Table, join_names
 from bpcli.numeric.streams import Stream
 from bpcli.parts.data.targets import distinct
 from bpcli.records.training import Failure, Problem
@@ -78,7 +78,7 @@ def strata(data: Data, labels: Labels, count: int, target: Callable[[], Array]) 
     single = [str(known[k]) for k in np.flatnonzero(np.bincount(codes) == 1)]
     if not single:
         return codes, ()
-    names = ", ".join(f"`{s}`" for s in single[:10]) + (f" and {len(single) - 10} more" if len(single) > 10 else "")
+    names = join_names([f"`{s}`" for s in single], 10)
     text = f"class {names} has a single row" if len(single) == 1 else f"the classes {names} have a single row each"
     help = "it stays in train, so nothing will judge how well that class is predicted: give it more rows, or join "
     help += "it with another class"

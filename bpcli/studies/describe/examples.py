@@ -8,7 +8,7 @@ from pathlib import Path
 
 import bpcli
 from bpcli.config.yamlfile import read
-from bpcli.family.part import near
+from bpcli.family.part import suggestion
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.run.atomic import atomic_bytes
 
@@ -55,11 +55,8 @@ def copy_example(name: str, to: Path) -> tuple[Path, ...]:
     """
     known = {e.name: e for e in examples()}
     if name not in known:
-        guess = near(name, known)
-        help = f"did you mean `{guess}`? " if guess else ""
-        raise Failure(
-            Problem(f"there is no example `{name}`", code="no-example", help=f"{help}`bpcli examples` lists all")
-        )
+        help = f"{suggestion(name, known)}`bpcli examples` lists all"
+        raise Failure(Problem(f"there is no example `{name}`", code="no-example", help=help))
     return copy_files(known[name].files, to)
 
 

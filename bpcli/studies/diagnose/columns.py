@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from bpcli.config.dump import flow
-from bpcli.family import Activation, Array, Frame, empty
+from bpcli.family import Activation, Array, Frame, empty, join_names
 from bpcli.numeric.streams import Stream
 from bpcli.parts.data.columns import ColumnSource
 from bpcli.records.diagnose import Remedy, Symptom
@@ -44,12 +44,6 @@ def _examined(context: DiagnosisContext) -> Array:
     """Training rows spread evenly, flat and in float64: n j."""
     step = -(-context.rows // MAX_ROWS_EXAMINED)
     return context.train.x[::step].reshape(-1, math.prod(context.network_plan.x)).astype(np.float64)
-
-
-def _shortened_list(names: list[str]) -> str:
-    """The first names, and how many more there are."""
-    shown = ", ".join(names[:MAX_NAMES_SHOWN])
-    return shown + (f" and {len(names) - MAX_NAMES_SHOWN} more" if len(names) > MAX_NAMES_SHOWN else "")
 
 
 def input_sizes(context: DiagnosisContext) -> list[Symptom]:
@@ -143,14 +137,14 @@ def useless_columns(context: DiagnosisContext) -> list[Symptom]:
     found: list[Symptom] = []
     of = f"{x.shape[1]:,} inputs"
     if constant:
-        listed = _shortened_list([names[j][0] for j in constant])
+        listed = join_names([names[j][0] for j in constant], MAX_NAMES_SHOWN)
         figure = f"{len(constant)} of {of} are the same in every training row: {listed}"
         why = "what never changes tells rows apart no better than a bias does; it costs time, and a row that differs "
         why += "there one day meets weights that were never learned"
         found.append(_columns_symptom(context, "constant", figure, why, [names[j][0] for j in constant]))
     pairs = list(_duplicates(x, names))
     if pairs:
-        listed = _shortened_list([f"{names[j][0]} with {names[i][0]}" for i, j in pairs])
+        listed = join_names([f"{names[j][0]} with {names[i][0]}" for i, j in pairs], MAX_NAMES_SHOWN)
         figure = f"{len(pairs)} of {of} rise and fall exactly with another: {listed}"
         why = "a copy adds no knowledge: the weight is shared between both in any way, and steps along it count double"
         found.append(_columns_symptom(context, "duplicate", figure, why, [names[j][0] for _, j in pairs]))

@@ -13,7 +13,7 @@ import numpy as np
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.config.experiment import Experiment
 from bpcli.engine.network_plan import plan_network
-from bpcli.family import GradientOptimizer, Optimizer, near
+from bpcli.family import GradientOptimizer, Optimizer, suggestion
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.dataset.prepare import prepare
 from bpcli.studies.trace.open import TracedRows, TraceTarget, target_of_experiment
@@ -64,8 +64,7 @@ def example_named(name: str) -> TraceExample:
     """The example of that name. Raises Failure with the names there are."""
     known = examples()
     if name not in known:
-        guess = near(name, known)
-        help = (f"did you mean `{guess}`? " if guess else "") + "`bpcli trace --list-examples` shows them all"
+        help = f"{suggestion(name, known)}`bpcli trace --list-examples` shows them all"
         raise Failure(Problem(f"there is no example `{name}`", code="unknown-example", help=help), exit=Exit.USAGE)
     return known[name]
 

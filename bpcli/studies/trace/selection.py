@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from bpcli.engine.network_plan import NetworkPlan
-from bpcli.family.part import near
+from bpcli.family.part import near, suggestion
 from bpcli.notation.entries_read import entries_read
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.trace.quantities import MAX_ENTRIES, WantedEntries
@@ -45,8 +45,7 @@ def check_layers(network_plan: NetworkPlan, names: Sequence[str]) -> tuple[str, 
     known = [node.path for node in network_plan.walk()]
     for name in names:
         if name not in known:
-            guess = near(name, known)
-            help = (f"did you mean `{guess}`? " if guess else "") + f"layers: {', '.join(known)}"
+            help = f"{suggestion(name, known)}layers: {', '.join(known)}"
             raise Failure(Problem(f"there is no layer `{name}`", code="unknown-layer", help=help), exit=Exit.USAGE)
     return tuple(names)
 
