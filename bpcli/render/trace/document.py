@@ -20,21 +20,8 @@ from bpcli.records.trace import (
     StepLine,
     Worksheet,
 )
-from bpcli.render.trace import maths, outline
-from bpcli.render.trace.blocks import (
-    Block,
-    Code,
-    Command,
-    FactsBlock,
-    Figures,
-    Formula,
-    Heading,
-    Paragraph,
-    TableBlock,
-    Words,
-    WorkedLine,
-    WorkedLines,
-)  # fmt: skip
+from bpcli.render.trace import blocks, maths, outline
+from bpcli.render.trace.blocks import Code, Words, WorkedLine
 
 MAX_VALUES_LISTED = 4  # numbers of an array that a cell lists
 
@@ -49,17 +36,17 @@ LETTER_MEANINGS = {
 """What the letters of a part stand for that works on all weights."""
 
 
-def document(source: Derivation | Worksheet) -> Iterator[Block]:
+def document(source: Derivation | Worksheet) -> Iterator[blocks.Block]:
     """A derivation, or a worksheet made of one, block by block."""
     sheet = source if isinstance(source, Worksheet) else None
     d = source.derivation if isinstance(source, Worksheet) else source
     if sheet:
         yield from _instructions(sheet)
-    yield FactsBlock(tuple((name, text.replace("->", "→")) for name, text in d.facts))
+    yield blocks.FactsBlock(tuple((name, text.replace("->", "→")) for name, text in d.facts))
     for path, text in outline.agreement(d) if not sheet else ():
-        yield Paragraph((Code(path), f"{text}."), lead=("WRONG",)) if path else Paragraph((f"{text}.",))
+        yield blocks.Paragraph((Code(path), f"{text}."), lead=("WRONG",)) if path else blocks.Paragraph((f"{text}.",))
     if d.detail in ("layer", "neuron"):
-        yield Paragraph((
+        yield blocks.Paragraph((
             "All indices count from 0. In the equations of a layer x is its input, y its output, and the derivative of "
             "L by y is the error that arrives. A raised plus marks what holds after the step. ",
             Code("dense_1.dW[0,1]"), " is how to write the derivative of L by entry [0,1] of the weights W of dense_1.",
@@ -68,7 +55,7 @@ def document(source: Derivation | Worksheet) -> Iterator[Block]:
     for block in outline.outline_blocks(d, losses=sheet is None):
         match block:
             case outline.StepStart(step):
-                yield Heading(0, (f"Training step {step.step}",))
+                yield blocks.Heading(0, (f"Training step {step.step}",))
                 stated = set()
             case outline.LayerOverview(step):
                 yield from _overview(d, step)
@@ -76,8 +63,8 @@ def document(source: Derivation | Worksheet) -> Iterator[Block]:
                 yield from _paths(block, d.digits)
             case Stage():
                 heading, text = STAGES[block]
-                yield Heading(1, (heading,), block.value)
-                yield Paragraph((f"{text[0].upper()}{text[1:]}.",))
+                yield blocks.Heading(1, (heading,), block.value)
+                yield blocks.Paragraph((f"{text[0].upper()}{text[1:]}.",))
             case StartValue():
                 yield _start_value(block, d.digits)
             case outline.StageQuantities(shown, hidden):
@@ -86,59 +73,59 @@ def document(source: Derivation | Worksheet) -> Iterator[Block]:
                     yield _left_out(hidden)
             case outline.StepLosses():
                 rows = tuple(((name,), (_number(value, d.digits),)) for name, value in block.rows())
-                yield TableBlock((("",), ("",)), rows, frozenset({1}))
+                yield blocks.TableBlock((("",), ("",)), rows, frozenset({1}))
 
 
-def _instructions(sheet: Worksheet) -> Iterator[Block]:
+def _instructions(sheet: Worksheet) -> Iterator[blocks.Block]:
     words = "the network as it is" if not sheet.seed else f"variant {sheet.seed}: weights and inputs of its own"
     example = sheet.blanks[0].name if sheet.blanks else "loss"
-    yield Paragraph((
+    yield blocks.Paragraph((
         f"{len(sheet.blanks)} blanks, {words}. Write each result into a file ", Code("answers.yaml"),
         ", a line an answer, say ", Code(f"{example}: 0.25"), ", with the digits you have. You need not have all. Then",
     ))  # fmt: skip
-    yield Command(sheet.command)
-    yield Paragraph(("marks every answer and names the first that is wrong, with the likely cause.",))
+    yield blocks.Command(sheet.command)
+    yield blocks.Paragraph(("marks every answer and names the first that is wrong, with the likely cause.",))
 
 
 # ----------------------------------------------------------------------------------------------------- the seven steps
 def _quantities(
     shown: Sequence[Quantity], d: Derivation, stated: set[tuple[str, str, str, str]], sheet: Worksheet | None
-) -> Iterator[Block]:
+) -> Iterator[blocks.Block]:
     for (part, layer), group in groupby(shown, key=lambda q: (q.part, q.layer)):
         quantities = list(group)
         kind = f" ({quantities[0].kind})"
-        yield Heading(2, (Code(layer), kind) if layer else (part + kind,))
+        yield blocks.Heading(2, (Code(layer), kind) if layer else (part + kind,))
         if part in LETTER_MEANINGS:
-            yield Paragraph((LETTER_MEANINGS[part],))
+            yield blocks.Paragraph((LETTER_MEANINGS[part],))
         for q in quantities:
             yield from _quantity(q, d, stated, sheet)
 
 
-def _start_value(start: StartValue, digits: int) -> Figures:
+def _start_value(start: StartValue, digits: int) -> blocks.Figures:
     formulas, more = maths.matrices(maths.symbol(start.path.rpartition(".")[2]), start.value, digits)
-    return Figures(start.path, start.note, tuple(formulas), more)
+    return blocks.Figures(start.path, start.note, tuple(formulas), more)
 
 
 def _quantity(
     q: Quantity, d: Derivation, stated: set[tuple[str, str, str, str]], sheet: Worksheet | None
-) -> Iterator[Block]:
+) -> Iterator[blocks.Block]:
     """The general equation, unless it was stated for another tensor, and the numbers."""
     once = (q.part, q.layer, q.name, f"{q.equation.source.left} = {q.equation.source.right}")
     if q.tensor and once in stated:
-        yield Paragraph((), lead=(Code(q.path),))
+        yield blocks.Paragraph((), lead=(Code(q.path),))
     else:
-        yield Paragraph(tuple(_remarks(q)), lead=(Code(q.path),))
-        yield Formula(maths.equation(q))
+        yield blocks.Paragraph(tuple(_remarks(q)), lead=(Code(q.path),))
+        yield blocks.Formula(maths.equation(q))
     stated.add(once)
     if not q.agrees and not sheet:
-        yield Paragraph((f"The engine has other numbers: they are {q.gap:.1e} apart.",), lead=("WRONG",))
+        yield blocks.Paragraph((f"The engine has other numbers: they are {q.gap:.1e} apart.",), lead=("WRONG",))
     if d.detail == "layer":
         formulas, more = maths.matrices(maths.left_side(q), q.value, d.digits, q.equation.free)
-        yield Figures(q.path, "", tuple(formulas), more)
+        yield blocks.Figures(q.path, "", tuple(formulas), more)
         return
-    yield WorkedLines(tuple(_lines(q, sheet)))
+    yield blocks.WorkedLines(tuple(_lines(q, sheet)))
     if q.hidden:
-        yield Paragraph((f"and {q.hidden:,} more {'entry' if q.hidden == 1 else 'entries'} of ", Code(q.path)))
+        yield blocks.Paragraph((f"and {q.hidden:,} more {'entry' if q.hidden == 1 else 'entries'} of ", Code(q.path)))
 
 
 def _remarks(q: Quantity) -> Iterator[str | Code]:
@@ -167,25 +154,25 @@ def _lines(q: Quantity, sheet: Worksheet | None) -> Iterator[WorkedLine]:
             yield WorkedLine(e.name, left, numbers, sign, result, tuple(dict.fromkeys((*e.worked.notes, *e.notes))))
 
 
-def _left_out(hidden: Sequence[Quantity]) -> Paragraph:
+def _left_out(hidden: Sequence[Quantity]) -> blocks.Paragraph:
     words: list[str | Code] = ["Not worked out here: "]
     for q in hidden[:8]:
         words += [Code(q.path), f" ({q.value.size:,}), "]
     count = len(hidden) - 8
     words[-1] = str(words[-1]).rstrip(", ") + (f" and {count:,} more." if count > 0 else ".")
-    return Paragraph(tuple(words))
+    return blocks.Paragraph(tuple(words))
 
 
 # -------------------------------------------------------------------------------------------------------------- tables
-def _overview(d: Derivation, step: StepLine) -> Iterator[Block]:
+def _overview(d: Derivation, step: StepLine) -> Iterator[blocks.Block]:
     rows = len(step.outputs)
-    yield Heading(1, ("Layers",))
+    yield blocks.Heading(1, ("Layers",))
     if rows > 1:
-        yield Paragraph((f"y and dL/dy are those of the first of {rows} rows.",))
+        yield blocks.Paragraph((f"y and dL/dy are those of the first of {rows} rows.",))
     names = ("layer", "units", "y: what goes out", "dL/dy: its error", "gradient", "")
     body = tuple(_layer(line, d.digits) for line in step.layers)
-    yield TableBlock(tuple((name,) for name in names), body)
-    yield Heading(1, ("The step",))
+    yield blocks.TableBlock(tuple((name,) for name in names), body)
+    yield blocks.Heading(1, ("The step",))
 
 
 def _layer(line: LayerLine, digits: int) -> tuple[Words, ...]:
@@ -209,20 +196,20 @@ def _number(value: float, digits: int) -> str:
 
 
 # --------------------------------------------------------------------------------------------------------------- paths
-def _paths(p: PathsTo, digits: int) -> Iterator[Block]:
-    yield Heading(1, (Code(p.name), f": {'one path' if p.count == 1 else f'{p.count:,} paths'} to the loss"))
+def _paths(p: PathsTo, digits: int) -> Iterator[blocks.Block]:
+    yield blocks.Heading(1, (Code(p.name), f": {'one path' if p.count == 1 else f'{p.count:,} paths'} to the loss"))
     grouped = " Each goes as far as an error that is taken as a whole." if p.grouped else ""
     text = f" = {_number(p.value, digits)}. The derivative of the loss by it is the product of the factors along a path"
     summed = ", and the paths are summed." if p.count > 1 else "."
     dead = f" {p.idle}." if p.idle else ""
-    yield Paragraph((Code(p.name), text, summed, grouped, dead))
+    yield blocks.Paragraph((Code(p.name), text, summed, grouped, dead))
     head: tuple[Words, ...] = (("factor",), ("formula",), ("local value",), ("product so far",))
     for number, hops in enumerate(p.paths):
         names: list[str | Code] = []
         for name in (*(h.lower for h in reversed(hops)), "L"):
             names += [Code(name), " → "]
-        yield Paragraph(tuple(names[:-1]), lead=(f"Path {number + 1} of {p.count:,}",) if p.count > 1 else ())
-        yield TableBlock(
+        yield blocks.Paragraph(tuple(names[:-1]), lead=(f"Path {number + 1} of {p.count:,}",) if p.count > 1 else ())
+        yield blocks.TableBlock(
             head,
             tuple(
                 (
@@ -235,15 +222,15 @@ def _paths(p: PathsTo, digits: int) -> Iterator[Block]:
             ),
             frozenset({2, 3}),
         )
-        yield Formula(maths.product(p, number, digits))
+        yield blocks.Formula(maths.product(p, number, digits))
     if len(p.paths) < p.count:
-        yield Paragraph(
+        yield blocks.Paragraph(
             (f"and {p.count - len(p.paths):,} more paths; all together come to {_number(p.total, digits)}",)
         )
     elif p.count > 1:
-        yield Paragraph((), lead=("Paths summed",))
-        yield Formula(maths.total(p, digits))
-    yield TableBlock(
+        yield blocks.Paragraph((), lead=("Paths summed",))
+        yield blocks.Formula(maths.total(p, digits))
+    yield blocks.TableBlock(
         ((), ()),
         (
             (("by all paths, dL/d", Code(p.name)), (_number(p.total, digits),)),

@@ -6,20 +6,8 @@ import re
 from collections.abc import Iterator
 
 from bpcli.records.trace import Derivation, Worksheet
-from bpcli.render.trace.blocks import (
-    Block,
-    Code,
-    Command,
-    FactsBlock,
-    Figures,
-    Formula,
-    Heading,
-    Paragraph,
-    TableBlock,
-    Words,
-    WorkedLine,
-    WorkedLines,
-)  # fmt: skip
+from bpcli.render.trace import blocks
+from bpcli.render.trace.blocks import Code, Words, WorkedLine
 from bpcli.render.trace.document import document
 from bpcli.render.trace.maths import visible
 from bpcli.render.trace.outline import title
@@ -79,36 +67,36 @@ def latex(source: Derivation | Worksheet) -> str:
     return f"{_PREAMBLE}{head}\n{body}\n\n\\end{{document}}\n"
 
 
-def _block(block: Block) -> str:
+def _block(block: blocks.Block) -> str:
     match block:
-        case Heading(level=0, words=words):
+        case blocks.Heading(level=0, words=words):
             return rf"\clearpage\setcounter{{section}}{{0}}{{\LARGE {_words(words)}\par}}"
-        case Heading(level=1, words=words, number=number):
+        case blocks.Heading(level=1, words=words, number=number):
             return rf"\section{'' if number else '*'}{{{_words(words)}}}"
-        case Heading(words=words):
+        case blocks.Heading(words=words):
             return rf"\subsection*{{{_words(words)}}}"
-        case Paragraph(words=words, lead=lead):
+        case blocks.Paragraph(words=words, lead=lead):
             head = rf"\medskip\textbf{{{_words(lead)}}}" if lead else ""
             text = r"\quad ".join(filter(None, (head, _words(words))))
             return rf"{text}\par\nopagebreak" if lead else text
-        case FactsBlock(rows=rows):
+        case blocks.FactsBlock(rows=rows):
             items = "\n".join(rf"{_plain(name)} & {_plain(text)} \\" for name, text in rows)
             columns = r"@{}>{\bfseries}l>{\raggedright\arraybackslash}p{0.8\linewidth}@{}"
             return f"\\begin{{tabular}}{{{columns}}}\n{items}\n\\end{{tabular}}\\par\\medskip"
-        case TableBlock(head=head, rows=rows, right=right):
+        case blocks.TableBlock(head=head, rows=rows, right=right):
             pages = [rows[i : i + ROWS_PER_PAGE] for i in range(0, len(rows), ROWS_PER_PAGE)]
             return "\n\n".join(_table(head, page, right) for page in pages)
-        case Formula(math=math):
+        case blocks.Formula(math=math):
             return rf"\formula{{{math}}}"
-        case Figures(name=name, note=note, formulas=formulas, more=more):
+        case blocks.Figures(name=name, note=note, formulas=formulas, more=more):
             about = _plain(name) + (rf"\quad\rmfamily {_plain(note)}" if note else "")
             last = [
                 f"and {more:,} more slices" if more and i == len(formulas) else "" for i in range(1, len(formulas) + 1)
             ]
             return "\n".join(rf"\entry{{{m}}}{{{n}}}{{{about}}}" for m, n in zip(formulas, last, strict=True))
-        case WorkedLines(lines=lines):
+        case blocks.WorkedLines(lines=lines):
             return "\n".join(_lines(lines))
-        case Command(text=text):
+        case blocks.Command(text=text):
             return rf"\begin{{quote}}{_code(text)}\end{{quote}}"
 
 

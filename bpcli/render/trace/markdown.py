@@ -9,20 +9,8 @@ from __future__ import annotations
 import re
 
 from bpcli.records.trace import Derivation, Worksheet
-from bpcli.render.trace.blocks import (
-    Block,
-    Code,
-    Command,
-    FactsBlock,
-    Figures,
-    Formula,
-    Heading,
-    Paragraph,
-    TableBlock,
-    Words,
-    WorkedLine,
-    WorkedLines,
-)  # fmt: skip
+from bpcli.render.trace import blocks
+from bpcli.render.trace.blocks import Code, Words, WorkedLine
 from bpcli.render.trace.document import document
 from bpcli.render.trace.outline import title
 
@@ -37,29 +25,29 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 
 def markdown(source: Derivation | Worksheet) -> str:
     """The Markdown page of a derivation or a worksheet, with a newline at its end."""
-    blocks = [f"# {_plain(title(source))}", *(_block(b) for b in document(source))]
-    return "\n\n".join(b for b in blocks if b) + "\n"
+    found = [f"# {_plain(title(source))}", *(_block(b) for b in document(source))]
+    return "\n\n".join(b for b in found if b) + "\n"
 
 
-def _block(block: Block) -> str:
+def _block(block: blocks.Block) -> str:
     match block:
-        case Heading(level=level, words=words, number=number):
+        case blocks.Heading(level=level, words=words, number=number):
             return "#" * max(2, level + 1) + " " + (f"{number}. " if number else "") + _words(words)
-        case Paragraph(words=words, lead=lead):
+        case blocks.Paragraph(words=words, lead=lead):
             return " ".join(filter(None, (f"**{_words(lead)}**" if lead else "", _words(words))))
-        case FactsBlock(rows=rows):
+        case blocks.FactsBlock(rows=rows):
             return _table((("",), ("",)), tuple(((name,), (text,)) for name, text in rows), frozenset())
-        case TableBlock(head=head, rows=rows, right=right):
+        case blocks.TableBlock(head=head, rows=rows, right=right):
             return _table(head, rows, right)
-        case Formula(math=math):
+        case blocks.Formula(math=math):
             return _display(math)
-        case Figures(name=name, note=note, formulas=formulas, more=more):
+        case blocks.Figures(name=name, note=note, formulas=formulas, more=more):
             about = f"`{name}`: {_plain(note)}" if note else f"`{name}`"
             rest = f"slices not shown: {more:,}" if more else ""
             return "\n\n".join(filter(None, (about, *map(_display, formulas), rest)))
-        case WorkedLines(lines=lines):
+        case blocks.WorkedLines(lines=lines):
             return _lines(lines)
-        case Command(text=text):
+        case blocks.Command(text=text):
             return f"```\n{text}\n```"
 
 

@@ -91,15 +91,7 @@ class StepCase:
         return found
 
     def gaps(self, kernel: Mapping[str, Array]) -> list[Gap]:
-        return [
-            compare(
-                name,
-                ("kernel", value),
-                ("equations", self.equations[name]),
-                SUM_RTOL * max(max_abs(value), 1e-3),
-            )
-            for name, value in kernel.items()
-        ]
+        return _gaps(kernel, self.equations, 1e-3)
 
 
 class FullBatchCase:
@@ -180,12 +172,8 @@ class FullBatchCase:
 
     def gaps(self, kernel: Mapping[str, Array]) -> list[Gap]:
         found = self.equations(np.asarray(kernel["w_new"]))
-        met = {name: np.min(value) for name, value in found.items()}  # a condition is kept where every entry is 1
-        return [
-            compare(name, ("kernel", a), ("equations", found[name] if name.endswith("_new") else met[name]),
-                    SUM_RTOL * max(max_abs(a), 1e-3))
-            for name, a in kernel.items()
-        ]  # fmt: skip
+        # a condition is kept where every entry is 1
+        return _gaps(kernel, {n: a if n.endswith("_new") else np.min(a) for n, a in found.items()}, 1e-3)
 
 
 def jacobian(objective: Objective, batch: Batch) -> Array:
@@ -260,10 +248,16 @@ class ScheduleCase:
         return _columns(rows)
 
     def gaps(self, kernel: Mapping[str, Array]) -> list[Gap]:
-        return [
-            compare(name, ("kernel", value), ("equations", self.equations[name]), SUM_RTOL * max_abs(value))
-            for name, value in kernel.items()
-        ]
+        return _gaps(kernel, self.equations)
+
+
+def _gaps(kernel: Mapping[str, Array], equations: Mapping[str, Any], least: float = 0.0) -> list[Gap]:
+    """Returns the gaps between kernel and equations; an array whose entries are all below `least` counts as that
+    large."""
+    return [
+        compare(name, ("kernel", value), ("equations", equations[name]), SUM_RTOL * max(max_abs(value), least))
+        for name, value in kernel.items()
+    ]
 
 
 def _columns(rows: Sequence[Mapping[str, float]]) -> dict[str, Array]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from bpcli.family.plan import Frame, Plan, Sample, Shape, ShapeError
 from bpcli.notation import Eq
@@ -40,13 +39,6 @@ class Conv2d(Filters):
     padding: Padding = Field("valid", description=PADDING_DESCRIPTION)
     dilation: Pair = Field(1, description="pixels from one weight of a filter to the next")
     groups: int = Field(1, gt=0, description="into how many groups channels and filters are split")
-
-    @model_validator(mode="after")
-    def _filters_split(self) -> Self:
-        if self.filters % self.groups:
-            message = "{filters} filters cannot be split into {groups} groups of the same size"
-            raise PydanticCustomError("groups", message, {"filters": self.filters, "groups": self.groups})
-        return self
 
     def axes(self, x: Shape) -> tuple[FilterAxis, FilterAxis]:
         """How the filters move over images of shape x. Raises ShapeError where they do not fit."""

@@ -75,6 +75,10 @@ class Filters(Layer):
         if self.activation is not None and self.activation.name is not None:
             message = "an activation of a layer is called <layer>.activation: leave its `name` out"
             raise PydanticCustomError("filters", message)
+        groups = getattr(self, "groups", 1)  # a transposed convolution has none
+        if self.filters % groups:
+            message = "{filters} filters cannot be split into {groups} groups of the same size"
+            raise PydanticCustomError("groups", message, {"filters": self.filters, "groups": groups})
         return self
 
     def expand(self) -> tuple[tuple[str, Layer], ...]:
