@@ -9,7 +9,7 @@ import pytest
 
 from bpcli.family import Source, Table
 from bpcli.numeric.lazy_rows import MappedRows
-from bpcli.parts.data import Npy, Npz, arrays, npz
+from bpcli.parts.data import Npy, Npz, arrays
 from bpcli.records.training import Failure
 from bpcli.studies.dataset.data_option import source_of
 
@@ -116,7 +116,7 @@ def test_objects_are_never_unpickled() -> None:
 
 
 def test_an_archive_that_is_not_compressed_is_left_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(npz, "MAPPED", 1)
+    monkeypatch.setattr(arrays, "MAPPED", 1)
     np.savez("a.npz", x=X, y=np.array([0, 1, 1, 0]))
     numbers = Npz(path="a.npz").load(Path(".")).numbers
     assert isinstance(numbers, MappedRows)

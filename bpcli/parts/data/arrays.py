@@ -9,10 +9,10 @@ from typing import IO, Any, cast
 
 import numpy as np
 
-from bpcli.family.plan import Array, Shape
+from bpcli.family import Array, Shape, Table
 from bpcli.numeric.lazy_rows import Index, LazyRows, MappedRows
 from bpcli.numeric.shapes import written
-from bpcli.parts.data.files import data_error, locate, open_binary
+from bpcli.parts.data.files import data_error, display_path, locate, open_binary
 from bpcli.parts.data.targets import labels, numeric_target
 
 MAPPED = 64 << 20
@@ -120,6 +120,25 @@ def check_finite(x: Array | LazyRows, path: Path, name: str, rows: Index | None 
             label = f"`{name.strip('`')}[{at}]`" if name.startswith("`") else f"entry [{at}]"
             help = "before it is saved, give it a value (numpy.nan_to_num) or leave its row out"
             raise data_error(f"{label} is {part[(i, *rest)]}, not a finite number", path, code="not-finite", help=help)
+
+
+Origin = tuple[Path, str]
+"""The file of an array, and what messages call the array."""
+
+
+def array_table(x: Any, t: Any, inputs: Origin, targets: Origin) -> Table:
+    """Returns the table of inputs and targets; without `t` it has no targets. Raises Failure where one cannot be
+    that."""
+    found = inputs_of(x, *inputs)
+    return Table(found, {}, (), (), None if t is None else targets_of(t, *targets), (), display_path(inputs[0]))
+
+
+def unread(x: Any, t: Any, inputs: Origin, targets: Origin) -> tuple[Array, Any]:
+    """Returns inputs and targets as they stand in their files, the numbers of the inputs not looked at yet. Raises
+    Failure where one cannot be that."""
+    check_target_type(t, *targets)
+    check_finite(t, *targets)
+    return inputs_of(x, *inputs, finite=False), t
 
 
 def columns_of(x: Array | MappedRows, places: Sequence[int]) -> Array:

@@ -11,15 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from bpcli.family import Array, Sample, Shape, Source, Table
 from bpcli.numeric.lazy_rows import MappedRows
-from bpcli.parts.data.arrays import (
-    check_finite,
-    check_same_length,
-    check_target_type,
-    columns_of,
-    inputs_of,
-    read_npy,
-    targets_of,
-)
+from bpcli.parts.data import arrays
 from bpcli.parts.data.files import data_error, display_path
 from bpcli.records.training import Exit, Failure, Problem
 
@@ -70,36 +62,32 @@ class Npy(Source):
         return tuple(root / name for name in (self.path, self.targets) if name)
 
     def load(self, root: Path, *, need_target: bool = True) -> Table:
-        path, whole, t, where = self._open(root, need_target)
-        x = inputs_of(whole, path, "the array")
-        return Table(x, {}, (), (), None if t is None else targets_of(t, where, "the array"), (), display_path(path))
+        path, x, t, where = self._open(root, need_target)
+        return arrays.array_table(x, t, (path, "the array"), (where, "the array"))
 
     def left_in_file(self, root: Path) -> tuple[Array | MappedRows, Array | MappedRows, tuple[Path, str]]:
         """Returns inputs and targets as they stand in their files, and what messages call the inputs: their file and
         their name. The numbers of the inputs are not looked at yet."""
         path, x, t, where = self._open(root, True)
-        assert t is not None
-        check_target_type(t, where, "the array")
-        check_finite(t, where, "the array")
-        return inputs_of(x, path, "the array", finite=False), t, (path, "the array")
+        return *arrays.unread(x, t, (path, "the array"), (where, "the array")), (path, "the array")
 
     def _open(self, root: Path, need_target: bool) -> tuple[Path, Any, Any, Path]:
         """Returns the file, the inputs, the targets (None without `need_target`), and the file of these."""
-        path, x = read_npy(root, self.path)
+        path, x = arrays.read_npy(root, self.path)
         if self.target:
             places = self._columns(x.shape, path)
             rest = [i for i in range(x.shape[1]) if i not in places]
             if not rest:
                 raise data_error("no column is left to learn from", path, code="no-inputs")
-            return path, columns_of(x, rest), columns_of(x, places) if need_target else None, path
+            return path, arrays.columns_of(x, rest), arrays.columns_of(x, places) if need_target else None, path
         if not need_target:
             return path, x, None, path
         if self.targets is None:
             help = "add `targets: <file>`, or `target: -1` where the last column holds them"
             raise data_error("no targets are named", path, code="no-target", help=help)
-        where, t = read_npy(root, self.targets)
+        where, t = arrays.read_npy(root, self.targets)
         if x.ndim and t.ndim:
-            check_same_length(x, t, where, (display_path(path), "this file"))
+            arrays.check_same_length(x, t, where, (display_path(path), "this file"))
         return path, x, t, where
 
     def _columns(self, shape: Shape, path: Path) -> list[int]:
@@ -121,7 +109,7 @@ class Npy(Source):
         them."""
         if isinstance(like, Npy) and like.target:
             source = like.model_copy(update={"path": path})
-            inputs_only = not need_target and len(row) == 1 and read_npy(root, path)[1].shape[1:] == row
+            inputs_only = not need_target and len(row) == 1 and arrays.read_npy(root, path)[1].shape[1:] == row
             return source.model_copy(update={"target": ()}) if inputs_only else source
         if need_target:
             help = "--data '{type: npy, path: INPUTS, targets: TARGETS}'"

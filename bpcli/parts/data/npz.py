@@ -15,17 +15,8 @@ from pydantic import Field
 
 from bpcli.family import Array, Sample, Shape, Source, Table, suggestion
 from bpcli.numeric.lazy_rows import MappedRows
-from bpcli.parts.data.arrays import (
-    MAPPED,
-    check_finite,
-    check_same_length,
-    check_target_type,
-    header,
-    inputs_of,
-    mapped,
-    targets_of,
-)
-from bpcli.parts.data.files import data_error, display_path, expansion_limit, locate
+from bpcli.parts.data import arrays
+from bpcli.parts.data.files import data_error, expansion_limit, locate
 from bpcli.records.training import Failure
 
 
@@ -53,19 +44,14 @@ class Npz(Source):
 
     def load(self, root: Path, *, need_target: bool = True) -> Table:
         path, x, t = self._open(root, need_target)
-        found = inputs_of(x, path, f"`{self.inputs}`")
-        return Table(
-            found, {}, (), (), None if t is None else targets_of(t, path, f"`{self.targets}`"), (), display_path(path)
-        )
+        return arrays.array_table(x, t, (path, f"`{self.inputs}`"), (path, f"`{self.targets}`"))
 
     def left_in_file(self, root: Path) -> tuple[Array | MappedRows, Array | MappedRows, tuple[Path, str]]:
         """Returns inputs and targets as they stand in the archive, and what messages call the inputs: their file and
         their name. The numbers of the inputs are not looked at yet."""
         path, x, t = self._open(root, True)
-        assert t is not None
-        check_target_type(t, path, f"`{self.targets}`")
-        check_finite(t, path, f"`{self.targets}`")
-        return inputs_of(x, path, f"`{self.inputs}`", finite=False), t, (path, f"`{self.inputs}`")
+        inputs, targets = (path, f"`{self.inputs}`"), (path, f"`{self.targets}`")
+        return *arrays.unread(x, t, inputs, targets), inputs
 
     def _open(self, root: Path, need_target: bool) -> tuple[Path, Array | MappedRows, Array | MappedRows | None]:
         path = locate(root, self.path)
@@ -80,7 +66,7 @@ class Npz(Source):
             help = "write one with numpy.savez(path, x=..., y=...)"
             raise data_error(text, path, code="not-npz", help=help) from None
         if t is not None and x.ndim > 1 and t.ndim:
-            check_same_length(x, t, path, (f"`{self.inputs}`", f"`{self.targets}`"))
+            arrays.check_same_length(x, t, path, (f"`{self.inputs}`", f"`{self.targets}`"))
         return path, x, t
 
     @classmethod
@@ -102,11 +88,11 @@ def _read(archive: zipfile.ZipFile, path: Path, key: str) -> Array | MappedRows:
         text = f"`{key}` expands to more than {limit >> 20} MiB, over 100 times the file"
         raise data_error(text, path, code="bomb", help="if that is meant, save it with numpy.savez, uncompressed")
     with archive.open(entry) as file:
-        shape, fortran, dtype = header(file, f"`{key}`", path)
+        shape, fortran, dtype = arrays.header(file, f"`{key}`", path)
         expected = math.prod(shape) * dtype.itemsize
         if expected > limit:
             raise ValueError(f"`{key}` is said to have {' x '.join(map(str, shape))} entries")
-        if expected > MAPPED and entry.compress_type == zipfile.ZIP_STORED and shape:
+        if expected > arrays.MAPPED and entry.compress_type == zipfile.ZIP_STORED and shape:
             if entry.file_size - file.tell() != expected:
                 raise ValueError(f"`{key}` has {entry.file_size - file.tell()} bytes where {expected} are expected")
             return MappedRows(_map_entry(path, entry, file.tell(), shape, fortran, dtype))
@@ -134,4 +120,4 @@ def _map_entry(
             found, left = zlib.crc32(block, found), left - len(block)
     if found != entry.CRC:
         raise ValueError(f"Bad CRC-32 for file {entry.filename!r}")
-    return mapped(path, entry_start + start, shape, fortran, dtype)
+    return arrays.mapped(path, entry_start + start, shape, fortran, dtype)

@@ -13,7 +13,7 @@ from bpcli.family.plan import Array
 from bpcli.numeric import lazy_rows, order
 from bpcli.numeric.lazy_rows import ComputedRows, MappedRows, RowBlocks
 from bpcli.numeric.streams import Stream
-from bpcli.parts.data import arrays, npz
+from bpcli.parts.data import arrays
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset import out_of_core
 from bpcli.studies.dataset.prepare import Prepared, prepare
@@ -31,7 +31,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if hundreds of bytes were more than memory holds."""
-    for module in (arrays, npz, out_of_core):
+    for module in (arrays, out_of_core):
         monkeypatch.setattr(module, "MAPPED", 100)
     monkeypatch.setattr(out_of_core, "MAX_BYTES_IN_MEMORY", 100)
     monkeypatch.setattr(lazy_rows, "BYTES_PER_READ", 512)
