@@ -25,11 +25,11 @@ from bpcli.config.syntax import explain
 from bpcli.family.part import near
 from bpcli.records.training import Failure, Problem
 
-__all__ = ["MAX_DEPTH", "MAX_VALUES", "compose"]
+__all__ = ["MAX_DEPTH", "MAX_PROBLEMS", "MAX_VALUES", "compose"]
 
 MAX_DEPTH = 64  # levels of lists and mappings
 MAX_VALUES = 100_000  # keys and values, those that an alias stands for included
-MAX_PROBLEMS = 20
+MAX_PROBLEMS = 20  # shown of one file
 TOO_MANY = f"this makes more than {MAX_VALUES:,} keys, values or lines"
 ELSEWHERE = "keep data in a file of its own (csv, npz, idx) and name it under `data`"
 TAG = "tag:yaml.org,2002:"

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from bpcli.config.compose import MAX_PROBLEMS
 from bpcli.config.document import Document
 from bpcli.config.error_text import FieldError, closest, error_text, expected_kinds, join_words, with_article
 from bpcli.config.fields import families_at, families_within, keys_of, models_at, places
@@ -16,7 +17,6 @@ from bpcli.records.training import Failure, Problem
 
 __all__ = ["MAX_PROBLEMS", "problems_of", "validate"]
 
-MAX_PROBLEMS = 20
 CUSTOM_PART = "a part of your own: --with FILE.py"
 """How a type that is not of this package becomes known."""
 
