@@ -69,8 +69,8 @@ class TraceRequest:
 
     def command(self, *words: object, **options: object) -> str:
         """A command about the same network and rows, as it is typed; options that are None, False or 0 stay out."""
-        example_named = [self.path] if self.path is not None else ["--example", self.example]
-        typed = ["bpcli", *words, *example_named]
+        named = [self.path] if self.path is not None else ["--example", self.example]
+        typed = ["bpcli", *words, *named]
         rows = {"sample": self.rows.samples, "x": self.rows.x, "t": self.rows.t, "batch": self.rows.batch}
         for name, value in {"with": self.own, **rows, "set": self.sets, **options}.items():
             for one in value if isinstance(value, list | tuple) else [value] if value else []:

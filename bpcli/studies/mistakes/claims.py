@@ -65,7 +65,7 @@ class Claim:
 def read_claims(path: Path) -> list[Claim]:
     """The claims in a YAML file, or in a CSV of name,value (by its ending). Raises Failure: exit 66 where there is no
     such file, 65 where it cannot be understood; all that is wrong at once."""
-    if path.is_dir() or path.suffix == ".safetensors":
+    if path.is_dir() or (path.suffix == ".safetensors" and path.exists()):
         raise _swapped(path, "a run folder" if path.is_dir() else "a model")
     if path.suffix.lower() == ".csv":
         return _of_table(path)

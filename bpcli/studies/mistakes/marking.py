@@ -56,10 +56,10 @@ def mark(target: TraceTarget, claims: Sequence[Claim], file: str = "", *, ascii:
         where = f"{error.layer}.{error.tensor}" if error.layer else error.tensor
         problem = Problem(f"there is nothing to mark: {where} ({error.what}) is not finite", "diverged")
         raise Failure(problem, exit=Exit.BAD_RESULT) from None
-    all_quantities = list(quantities(taken, 1, EntryChoice(entries=0)))
+    computed = list(quantities(taken, 1, EntryChoice(entries=0)))
     graph = StepGraph(target, taken)
-    marker = _Marker(graph, Addresses(graph, all_quantities).entries_of(claims), all_quantities, ascii)
-    wrong = tuple(q.path for q in all_quantities if not q.agrees)
+    marker = _Marker(graph, Addresses(graph, computed).entries_of(claims), computed, ascii)
+    wrong = tuple(q.path for q in computed if not q.agrees)
     warnings = (*target.warnings, *without_equations(target, taken))
     return Marks(target.name, file, facts, tuple(marker.marks()), wrong, warnings)
 
@@ -68,7 +68,7 @@ def mark(target: TraceTarget, claims: Sequence[Claim], file: str = "", *, ascii:
 class _Explanation:
     """A mistake in `where`, and what it gives in the quantity that is looked at."""
 
-    guess: Hypothesis
+    hypothesis: Hypothesis
     where: Key
     distance: int
     value: Array
@@ -118,15 +118,15 @@ class _Marker:
     """Goes through a derivation and marks the claims on the way."""
 
     def __init__(
-        self, graph: StepGraph, entries_of: Sequence[ClaimedEntry], all_quantities: Sequence[Quantity], ascii: bool
+        self, graph: StepGraph, entries: Sequence[ClaimedEntry], computed: Sequence[Quantity], ascii: bool
     ) -> None:
         self.graph, self.ascii = graph, ascii
         self.keys = [k for k in graph.truth if k[0] == START] + [*graph.nodes, LOSS_AFTER]
         self.place = {key: i for i, key in enumerate(self.keys)}
         self.claimed: dict[Key, list[ClaimedEntry]] = {}
-        for target in entries_of:
-            self.claimed.setdefault(target.key, []).append(target)
-        self.all_quantities = all_quantities
+        for t in entries:
+            self.claimed.setdefault(t.key, []).append(t)
+        self.computed = computed
         self.mistakes = ClaimHypotheses(graph)
         self.scenario = _Scenario(graph)  # with the numbers that were meant, as far as that is known
         self.written = _Scenario(graph)  # with the numbers as they are written
@@ -137,19 +137,19 @@ class _Marker:
         """Every claim marked, in the order of the derivation."""
         for key in self.keys:
             base = self.scenario.recomputed(key)
-            entries_of = self.claimed.get(key)
-            if entries_of is None:
+            entries = self.claimed.get(key)
+            if entries is None:
                 self.scenario.set_array(key, base)
                 continue
             self.scenario.values[key] = base
-            yield from self._mark(key, base, entries_of)
+            yield from self._mark(key, base, entries)
 
-    def _mark(self, key: Key, base: Array, entries_of: Sequence[ClaimedEntry]) -> Iterator[Mark]:
+    def _mark(self, key: Key, base: Array, entries: Sequence[ClaimedEntry]) -> Iterator[Mark]:
         truth, floor = self.graph.truth[key].reshape(-1), self._floor(key)
         recomputed = base.reshape(-1)
         verdicts: dict[int, str] = {}
         pins: dict[int, float] = {}
-        for t in entries_of:
+        for t in entries:
             if t.claim.fits(truth[t.place], floor):
                 verdicts[t.place] = "right"
                 pins[t.place] = recomputed[t.place] if t.claim.fits(recomputed[t.place], floor) else truth[t.place]
@@ -159,32 +159,32 @@ class _Marker:
                 verdicts[t.place], pins[t.place] = "follows", t.claim.value
             else:
                 verdicts[t.place] = "wrong"
-        wrong = [t for t in entries_of if verdicts[t.place] == "wrong"]
-        found = self._search(key, base, entries_of, wrong, floor) if wrong else []
+        wrong = [t for t in entries if verdicts[t.place] == "wrong"]
+        found = self._search(key, base, entries, wrong, floor) if wrong else []
         causes: dict[int, list[_Explanation]] = {}
         for t in wrong:
             fitting = [f for f in found if t.claim.fits(f.value.reshape(-1)[t.place], floor)]
             causes[t.place] = _distinct(fitting)
             pins[t.place] = float(fitting[0].value.reshape(-1)[t.place]) if fitting else t.claim.value
         self.erred |= bool(wrong)
-        self._adopt(key, base, found, entries_of)
+        self._adopt(key, base, found, entries)
         self.scenario.pins[key] = pins
         settled = self.scenario.values[key]
         self.scenario.values[key] = self.graph.truth[key]
         self.scenario.set_array(key, settled)
-        for t in entries_of:
+        for t in entries:
             i = t.place
             yield self._mark_of(t, verdicts[i], float(truth[i]), float(recomputed[i]), causes.get(i, []))
 
-    def _adopt(self, key: Key, base: Array, found: Sequence[_Explanation], entries_of: Sequence[ClaimedEntry]) -> None:
+    def _adopt(self, key: Key, base: Array, found: Sequence[_Explanation], entries: Sequence[ClaimedEntry]) -> None:
         """Where one mistake explains all claims of a quantity, the numbers nobody claims have it too."""
         best = next(iter(found), None)
-        if best is None or best.agree < len(entries_of):
+        if best is None or best.agree < len(entries):
             return
         if best.where == key:
             self.scenario.values[key] = best.value
             return
-        self.scenario.set_array(best.where, best.guess.value)
+        self.scenario.set_array(best.where, best.hypothesis.value)
         self.scenario.recompute(self.keys[self.place[best.where] + 1 : self.place[key]])
         self.scenario.values[key] = best.value
 
@@ -202,20 +202,20 @@ class _Marker:
 
     # --------------------------------------------------------------------------------------------------------- causes
     def _search(
-        self, key: Key, base: Array, entries_of: Sequence[ClaimedEntry], wrong: Sequence[ClaimedEntry], floor: float
+        self, key: Key, base: Array, entries: Sequence[ClaimedEntry], wrong: Sequence[ClaimedEntry], floor: float
     ) -> list[_Explanation]:
         """Mistakes that explain at least one of the wrong claims, the likeliest first."""
         if key[0] == START or base.size > MAX_SEARCHED_ENTRIES:
             return []
         found: list[tuple[int, _Explanation]] = []
-        for tried, (where, distance, guess, value) in enumerate(self._guesses(key, base), start=1):
+        for tried, (where, distance, hypothesis, value) in enumerate(self._guesses(key, base), start=1):
             flat = value.reshape(-1)
             explained = [t for t in wrong if t.claim.fits(flat[t.place], floor)]
             if explained:
-                agree = sum(t.claim.fits(flat[t.place], floor) for t in entries_of)
-                found.append((tried, _Explanation(guess, where, distance, value, agree, len(explained))))
+                agree = sum(t.claim.fits(flat[t.place], floor) for t in entries)
+                found.append((tried, _Explanation(hypothesis, where, distance, value, agree, len(explained))))
         likely = [f for n, f in found if self._chance(n, f, wrong, floor) < MAX_ACCIDENT_PROBABILITY]
-        return sorted(likely, key=lambda f: (-f.agree, likeliness(f.guess), f.distance))
+        return sorted(likely, key=lambda f: (-f.agree, likeliness(f.hypothesis), f.distance))
 
     def _guesses(self, key: Key, base: Array) -> Iterator[tuple[Key, int, Hypothesis, Array]]:
         """Every mistake in a quantity and in what it is computed from, as far as no claim shows that; with the array
@@ -233,18 +233,18 @@ class _Marker:
         written = self._as_written(key)
         text = "it is computed from the numbers before it as they are written, rounded"
         own.append((Hypothesis("rounding", text, written), written))
-        for guess, value in sorted(own, key=lambda pair: likeliness(pair[0])):
-            yield key, 0, guess, value
+        for hypothesis, value in sorted(own, key=lambda pair: likeliness(pair[0])):
+            yield key, 0, hypothesis, value
         for where, distance in self._unclaimed_sources(key):
-            for guess in sorted(self.mistakes.of(where, self.scenario.values, later), key=likeliness):
-                if guess.code == "rounding" or np.array_equal(guess.value, self.scenario.values[where]):
+            for hypothesis in sorted(self.mistakes.of(where, self.scenario.values, later), key=likeliness):
+                if hypothesis.code == "rounding" or np.array_equal(hypothesis.value, self.scenario.values[where]):
                     continue
                 scenario = self.scenario.copy()
-                scenario.set_array(where, guess.value)
+                scenario.set_array(where, hypothesis.value)
                 scenario.recompute(self.keys[self.place[where] + 1 : self.place[key]])
                 value = scenario.recomputed(key)
                 if value is not base:
-                    yield where, distance, guess, value
+                    yield where, distance, hypothesis, value
 
     def _unclaimed_sources(self, key: Key) -> list[tuple[Key, int]]:
         """What a node is computed from and nobody claims in full, the nearest first."""
@@ -281,7 +281,7 @@ class _Marker:
     def _mark_of(
         self, t: ClaimedEntry, verdict: str, truth: float, recomputed: float, found: Sequence[_Explanation]
     ) -> Mark:
-        causes = tuple(Cause(f.guess.code, f.guess.text, self._claim_name(f.where, t)) for f in found)
+        causes = tuple(Cause(f.hypothesis.code, f.hypothesis.text, self._claim_name(f.where, t)) for f in found)
         stage = self.graph.nodes[t.key].stage if t.key in self.graph.nodes else Stage.INITIALIZE
         note = ""
         if verdict == "wrong" and t.key[0] == START:
@@ -309,9 +309,7 @@ class _Marker:
         """How claims call a node; of all weights at once, those that the claim is about."""
         if key == t.key:
             return t.address
-        own = [
-            q for q in self.all_quantities if key in ((q.part, q.tensor or q.layer, q.name), (q.part, q.layer, q.name))
-        ]
+        own = [q for q in self.computed if key in ((q.part, q.tensor or q.layer, q.name), (q.part, q.layer, q.name))]
         near = [q for q in own if q.tensor and t.address.startswith(q.tensor)]
         return (near or own)[0].path
 
@@ -320,5 +318,5 @@ def _distinct(found: Sequence[_Explanation]) -> list[_Explanation]:
     """The likeliest explanation of each kind, at most MAX_CAUSES."""
     kinds: dict[str, _Explanation] = {}
     for f in found:
-        kinds.setdefault(f.guess.code, f)
+        kinds.setdefault(f.hypothesis.code, f)
     return list(kinds.values())[:MAX_CAUSES]

@@ -70,9 +70,7 @@ class StepBlock:
     @cached_property
     def backward(self) -> frozenset[str]:
         """The left sides of the backward pass: gradients, and what is computed from them."""
-        found = {name for name in self.env if gradient_of(name, self.known)} | {
-            n for n in self.env if n.endswith("_dx")
-        }
+        found = {name for name in self.env if gradient_of(name, self.known) or name.endswith("_dx")}
         for grid in self.program.grids:
             if gradient_of(grid.name, self.known) or reads(grid.equation) & found:
                 found.add(grid.name)
@@ -110,7 +108,7 @@ def take_step(target: TraceTarget) -> TakenStep:
     objective, stepper = target.objective, target.stepper
     batch = objective.batch(len(target.x))
     batch.load(target.x, target.t, np.arange(len(target.x)))
-    recorder = _StepRecorder(target, batch)
+    recorder = _Recorder(target, batch)
     if isinstance(stepper, FirstOrderStep):
         stepper.step(batch, target.done, recorder.record)
         loss, penalty = stepper.loss, stepper.penalty
@@ -120,12 +118,8 @@ def take_step(target: TraceTarget) -> TakenStep:
         stepper.step(batch, target.done)
         recorder.record("optimizer")
         recorder.record("step")
-        blocks = [
-            *recorder.pass_equations,
-            *_penalties(target, loss, penalty, recorder),
-            *_search(target, stepper, batch, recorder),
-        ]
-        blocks += _change(target, recorder)
+        blocks = [*recorder.pass_equations, *_penalties(target, loss, penalty, recorder)]
+        blocks += [*_search(target, stepper, batch, recorder), *_change(target, recorder)]
     outputs = recorder.outputs
     after = batch.forward(True) + objective.penalty()
     target.done += 1
@@ -137,7 +131,7 @@ def take_step(target: TraceTarget) -> TakenStep:
     )  # fmt: skip
 
 
-def _first_pass(search: FullBatchStep, batch: Batch, recorder: _StepRecorder) -> tuple[float, float]:
+def _first_pass(search: FullBatchStep, batch: Batch, recorder: _Recorder) -> tuple[float, float]:
     """The pass that a search begins with; loss and penalty."""
     loss = batch.forward(True)
     recorder.loss = lambda: loss
@@ -150,7 +144,7 @@ def _first_pass(search: FullBatchStep, batch: Batch, recorder: _StepRecorder) ->
     return search.loss, search.penalty
 
 
-class _StepRecorder:
+class _Recorder:
     """Copies what a step leaves behind at each of its phases."""
 
     def __init__(self, target: TraceTarget, batch: Batch) -> None:
@@ -184,9 +178,8 @@ class _StepRecorder:
 def _layer_block(link: BoundLayer) -> StepBlock:
     engine = engine_arrays(link)
     states = {name: np.array(getattr(link.frame, name)) for name in link.plan.state}
-    return StepBlock(
-        "layer", link.path, link.layer.kind, layer_program(link, True), equation_env(link) | states, engine
-    )
+    program, env = layer_program(link, True), equation_env(link) | states
+    return StepBlock("layer", link.path, link.layer.kind, program, env, engine)
 
 
 def _layer_blocks(chain: Chain) -> Iterator[StepBlock]:
@@ -229,20 +222,25 @@ def _loss(target: TraceTarget, batch: Batch, value: float) -> Iterator[BlockEqua
     f, loss = batch.frame, target.objective.loss
     env: dict[str, Any] = {"x": f.x.copy(), "t": f.t.copy(), "K": f.t.shape[-1], **target.objective.plan.consts}
     engine = {"L": np.asarray(value), "dx": f.dx.copy()}
-    block = StepBlock("loss", "", loss.kind, _program(loss.equations(False), env, {"dx": f.dx.shape}), env, engine)
-    yield from ((block, grid, Stage.LOSS) for grid in block.program.grids)
+    yield from _block_equations(Stage.LOSS, "loss", loss.kind, loss.equations(False), env, engine)
 
 
-def _program(equations: Sequence[Eq], env: Mapping[str, Any], results: Mapping[str, tuple[int, ...]]) -> Program:
-    shapes = {name: np.shape(value) for name, value in env.items() if np.ndim(value)} | dict(results)
-    return compile_equations(equations, shapes, {name: v for name, v in env.items() if np.ndim(v) == 0})
+def _block_equations(
+    stage: Stage, part: str, kind: str, equations: Sequence[Eq], env: Mapping[str, Any], engine: Mapping[str, Array],
+    *, layer: str = "", places: Places = (), tensor: str = "",
+) -> Iterator[BlockEquation]:  # fmt: skip
+    """The equations of one part, compiled for the arrays at hand."""
+    shapes = {name: np.shape(value) for name, value in {**env, **engine}.items() if np.ndim(value)}
+    program = compile_equations(equations, shapes, {name: v for name, v in env.items() if np.ndim(v) == 0})
+    block = StepBlock(part, layer, kind, program, env, engine, places, tensor)
+    yield from ((block, grid, stage) for grid in program.grids)
 
 
 def _places(entries: Sequence[ParamLayout]) -> Places:
     return tuple((e.path, e.shape) for e in entries)
 
 
-def _descent(target: TraceTarget, stepper: FirstOrderStep, recorder: _StepRecorder) -> Iterator[BlockEquation]:
+def _descent(target: TraceTarget, stepper: FirstOrderStep, recorder: _Recorder) -> Iterator[BlockEquation]:
     """All that happens to the gradient, and to the weights by it."""
     yield from _penalties(target, stepper.loss, stepper.penalty, recorder)
     yield from _clipping(target, stepper, recorder)
@@ -253,7 +251,7 @@ def _descent(target: TraceTarget, stepper: FirstOrderStep, recorder: _StepRecord
     yield from _change(target, recorder)
 
 
-def _penalties(target: TraceTarget, loss: float, total: float, recorder: _StepRecorder) -> Iterator[BlockEquation]:
+def _penalties(target: TraceTarget, loss: float, total: float, recorder: _Recorder) -> Iterator[BlockEquation]:
     network_plan = target.network_plan
     own = np.zeros_like(recorder.theta)
     for i, (penalty, where) in enumerate(network_plan.penalties):
@@ -263,27 +261,20 @@ def _penalties(target: TraceTarget, loss: float, total: float, recorder: _StepRe
         own[where] = before
         env = {"w": w, **penalty.consts()}
         engine = {"penalty": np.asarray(penalty.value(w, np.empty_like(w))), "dw": before}
-        program = _program(penalty.equations(), env, {"dw": w.shape})
         places = _places([e for e in network_plan.layout if where.start <= e.start < where.stop])
         name = f"penalty_{i + 1}" if len(network_plan.penalties) > 1 else "penalty"
-        block = StepBlock("penalty", name, penalty.kind, program, env, engine, places)
-        yield from ((block, grid, Stage.WEIGHTS) for grid in program.grids)
+        equations = penalty.equations()
+        yield from _block_equations(
+            Stage.WEIGHTS, "penalty", penalty.kind, equations, env, engine, layer=name, places=places
+        )
     if network_plan.penalties:
         env = {"L": loss, "penalty": total, "data": recorder.flat["backward"], "own": own}
         engine = {"E": np.asarray(loss + total), "g": recorder.flat["gradient"]}
-        block = StepBlock(
-            "gradient",
-            "",
-            "sum",
-            _program(OBJECTIVE_EQUATIONS, env, {"g": own.shape}),
-            env,
-            engine,
-            _places(network_plan.layout),
-        )
-        yield from ((block, grid, Stage.WEIGHTS) for grid in block.program.grids)
+        places = _places(network_plan.layout)
+        yield from _block_equations(Stage.WEIGHTS, "gradient", "sum", OBJECTIVE_EQUATIONS, env, engine, places=places)
 
 
-def _clipping(target: TraceTarget, stepper: FirstOrderStep, recorder: _StepRecorder) -> Iterator[BlockEquation]:
+def _clipping(target: TraceTarget, stepper: FirstOrderStep, recorder: _Recorder) -> Iterator[BlockEquation]:
     clipper = stepper.clipper
     if clipper is None:
         return
@@ -294,15 +285,13 @@ def _clipping(target: TraceTarget, stepper: FirstOrderStep, recorder: _StepRecor
             g, w = before[e.where].reshape(e.shape), recorder.theta[e.where].reshape(e.shape)
             env = {"g": g, "w": w, **clipper.consts()}
             engine = {"g_new": after[e.where].reshape(e.shape)}
-            program = _program(clipper.equations(e.shape), env, {"g_new": e.shape})
-            block = StepBlock("clipping", "", clipper.kind, program, env, engine, tensor=e.path)
-            yield from ((block, grid, Stage.UPDATE) for grid in program.grids)
+            equations = clipper.equations(e.shape)
+            yield from _block_equations(Stage.UPDATE, "clipping", clipper.kind, equations, env, engine, tensor=e.path)
         return
     env = {"g": before, **recorder.clip, **clipper.consts()}
     engine = {"g_new": after, **{f"{n}_new": a.copy() for n, a in stepper.clip_state.items()}}
-    program = _program(clipper.equations(), env, {n: np.shape(a) for n, a in engine.items() if np.ndim(a)})
-    block = StepBlock("clipping", "", clipper.kind, program, env, engine, _places(layout))
-    yield from ((block, grid, Stage.UPDATE) for grid in program.grids)
+    equations, places = clipper.equations(), _places(layout)
+    yield from _block_equations(Stage.UPDATE, "clipping", clipper.kind, equations, env, engine, places=places)
 
 
 def _schedule(target: TraceTarget, stepper: FirstOrderStep) -> Iterator[BlockEquation]:
@@ -318,19 +307,16 @@ def _schedule(target: TraceTarget, stepper: FirstOrderStep) -> Iterator[BlockEqu
     yield from ((block, grid, Stage.UPDATE) for grid in program.grids if grid.name in needed)
 
 
-def _update(target: TraceTarget, stepper: FirstOrderStep, recorder: _StepRecorder) -> Iterator[BlockEquation]:
+def _update(target: TraceTarget, stepper: FirstOrderStep, recorder: _Recorder) -> Iterator[BlockEquation]:
     optimizer, layout = stepper.optimizer, target.network_plan.layout
     env: dict[str, Any] = {"w": recorder.theta, "g": recorder.flat["clipping"], **recorder.slots, **optimizer.consts()}
     env |= {"lr": stepper.rate, "t": target.done + 1, "D": target.network_plan.decaying}
     engine = {"w_new": recorder.weights["optimizer"], **{f"{n}_new": a.copy() for n, a in stepper.slots.items()}}
-    program = _program(optimizer.equations(), env, {n: np.shape(a) for n, a in engine.items()})
-    block = StepBlock("optimizer", "", optimizer.kind, program, env, engine, _places(layout))
-    yield from ((block, grid, Stage.UPDATE) for grid in program.grids)
+    equations, places = optimizer.equations(), _places(layout)
+    yield from _block_equations(Stage.UPDATE, "optimizer", optimizer.kind, equations, env, engine, places=places)
 
 
-def _search(
-    target: TraceTarget, search: FullBatchStep, batch: Batch, recorder: _StepRecorder
-) -> Iterator[BlockEquation]:
+def _search(target: TraceTarget, search: FullBatchStep, batch: Batch, recorder: _Recorder) -> Iterator[BlockEquation]:
     """An iteration of an optimizer that searches. Yields nothing for a network that is too large for the equations."""
     optimizer, objective = search.optimizer, target.objective
     size = len(recorder.theta)
@@ -338,42 +324,31 @@ def _search(
         return
     after = objective.grad.copy()
     env: dict[str, Any] = {"w": recorder.theta, "g": recorder.flat["gradient"], **recorder.slots, **optimizer.consts()}
-    env |= {
-        "L": recorder.start_value,
-        "L_new": search.loss + search.penalty,
-        "g_new": after,
-        "t": target.done + 1,
-        "P": size,
-    }
+    env |= {"L": recorder.start_value, "L_new": search.loss + search.penalty, "g_new": after, "t": target.done + 1}
+    env["P"] = size
     env |= {name: np.array(getattr(search.frame, name)) for name in optimizer.reported}
     if optimizer.row_by_row:
         objective.theta[...] = recorder.theta
-        env |= {
-            "e": (recorder.outputs - batch.t).ravel(),
-            "J": jacobian(objective, batch),
-            "bend": search.frame.bend.copy(),
-        }
+        env |= {"e": (recorder.outputs - batch.t).ravel(), "J": jacobian(objective, batch)}
+        env["bend"] = search.frame.bend.copy()
         objective.theta[...] = recorder.weights["step"]
         objective.grad[...] = after
     engine = {"w_new": recorder.weights["step"], **{f"{n}_new": a.copy() for n, a in search.slots.items()}}
     parsed = map(parse, optimizer.equations())
     engine |= {e.name: np.asarray(1.0) for e in parsed if isinstance(e.right, Compare) and not e.free}
-    program = _program(optimizer.equations(), env, {n: np.shape(a) for n, a in engine.items() if np.ndim(a)})
-    block = StepBlock("optimizer", "", optimizer.kind, program, env, engine, _places(target.network_plan.layout))
-    yield from ((block, grid, Stage.UPDATE) for grid in program.grids)
+    equations, places = optimizer.equations(), _places(target.network_plan.layout)
+    yield from _block_equations(Stage.UPDATE, "optimizer", optimizer.kind, equations, env, engine, places=places)
 
 
-def _constraints(target: TraceTarget, stepper: FirstOrderStep, recorder: _StepRecorder) -> Iterator[BlockEquation]:
+def _constraints(target: TraceTarget, stepper: FirstOrderStep, recorder: _Recorder) -> Iterator[BlockEquation]:
     for own, path, _ in stepper.constrained:
         e = target.network_plan.entry(path)
         w, after = (recorder.weights[phase][e.where].reshape(e.shape) for phase in ("optimizer", "step"))
-        env = {"w": w, **own.consts()}
-        program = _program(own.equations(), env, {"w_new": e.shape})
-        block = StepBlock("constraint", "", own.kind, program, env, {"w_new": after}, tensor=path)
-        yield from ((block, grid, Stage.UPDATE) for grid in program.grids)
+        env, equations = {"w": w, **own.consts()}, own.equations()
+        yield from _block_equations(Stage.UPDATE, "constraint", own.kind, equations, env, {"w_new": after}, tensor=path)
 
 
-def _states(recorder: _StepRecorder) -> Iterator[BlockEquation]:
+def _states(recorder: _Recorder) -> Iterator[BlockEquation]:
     """The running statistics that layers carry to the next step. The pass kept what they were before."""
     for block, grid, stage in list(recorder.pass_equations):
         if stage is Stage.FORWARD and grid is block.program.grids[0]:
@@ -388,13 +363,11 @@ def _committed(chain: Chain, path: str) -> dict[str, Array]:
     return {f"{name}_new": np.array(getattr(link.frame, name)) for name in link.plan.state}
 
 
-def _change(target: TraceTarget, recorder: _StepRecorder) -> Iterator[BlockEquation]:
+def _change(target: TraceTarget, recorder: _Recorder) -> Iterator[BlockEquation]:
     """What the step should do to the loss, to first order."""
     env = {"g": recorder.flat["gradient"], "w": recorder.theta, "w_new": recorder.weights["step"]}
-    block = StepBlock(
-        "change", "", "first order", _program(CHANGE_EQUATIONS, env, {}), env, {}, _places(target.network_plan.layout)
-    )
-    yield from ((block, grid, Stage.REPEAT) for grid in block.program.grids)
+    places = _places(target.network_plan.layout)
+    yield from _block_equations(Stage.REPEAT, "change", "first order", CHANGE_EQUATIONS, env, {}, places=places)
 
 
 def _makers(chain: Chain) -> dict[tuple[str, str], tuple[str, str]]:
