@@ -14,7 +14,7 @@ TIES = [[-1.0, 0.0, 1.0], [0.0, 0.0, 2.0]]
 
 
 def standard(part: Activation, **more: Any) -> Iterator[Sample]:
-    """Rows, images, one row towards saturation, and inputs far out."""
+    """Yields rows, images, one row towards saturation, and inputs far out."""
     yield Sample(part, (5,), **more)
     yield Sample(part, (2, 3, 1), **more, note="images")
     yield Sample(part, (3,), batch=1, scale=4.0, **more, note="batch of one, towards saturation")

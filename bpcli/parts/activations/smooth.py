@@ -122,7 +122,7 @@ class Selu(Activation):
 
 
 def floored(f: Frame, scale: float, depth: float) -> None:
-    """y = scale x where positive, else depth (e^x - 1); f.s is scratch."""
+    """Writes y = scale x where x is positive, else depth (e^x - 1); f.s is scratch."""
     np.minimum(f.x, 0, out=f.s)
     np.expm1(f.s, out=f.s)
     np.multiply(f.s, depth, out=f.s)
@@ -133,7 +133,7 @@ def floored(f: Frame, scale: float, depth: float) -> None:
 
 
 def floored_slope(f: Frame, scale: float, depth: float) -> None:
-    """dx = dy times scale where x is positive, else depth e^x; f.s is scratch."""
+    """Writes dx = dy times scale where x is positive, else times depth e^x; f.s is scratch."""
     np.minimum(f.x, 0, out=f.s)
     np.exp(f.s, out=f.s)
     np.multiply(f.s, depth, out=f.s)
@@ -261,7 +261,7 @@ class Gelu(Activation):
         np.multiply(f.x, f.cdf, out=f.y)
 
     def _inner(self, f: Frame) -> None:
-        """s = sqrt(2 / pi) (x + 0.044715 x^3)."""
+        """Writes s = sqrt(2 / pi) (x + 0.044715 x^3)."""
         np.multiply(f.x, f.x, out=f.s)
         np.multiply(f.s, 0.044715, out=f.s)
         np.add(f.s, 1, out=f.s)

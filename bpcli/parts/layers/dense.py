@@ -128,7 +128,7 @@ class Dense(Layer):
 
 
 def _frozen(value: Any) -> Any:
-    """Lists as tuples, whole numbers in them as floats, so that the layer can be compared and hashed."""
+    """Turns lists into tuples and whole numbers in them into floats, so that a layer can be compared and hashed."""
     if isinstance(value, list | tuple):
         return tuple(_frozen(v) for v in value)
     if isinstance(value, int) and not isinstance(value, bool):

@@ -17,17 +17,17 @@ _LETTERS = ("t", "h", "w", "c")
 
 
 def letters(rank: int) -> tuple[str, ...]:
-    """The indices of a row with so many axes: i of a flat one, and of others the last of t, h, w, c."""
+    """Returns the indices of a row with so many axes: i of a flat one, and of others the last of t, h, w, c."""
     return ("i",) if rank == 1 else _LETTERS[4 - rank :]
 
 
 def between(count: int) -> tuple[str, ...]:
-    """The indices of so many axes between the batch and the channels."""
+    """Returns the indices of so many axes between the batch and the channels."""
     return {1: ("t",), 2: ("h", "w"), 3: ("t", "h", "w")}.get(count) or ("t", "h", "w", "p", "q")[:count]
 
 
 def place(index: Sequence[str], sizes: Sequence[str]) -> str:
-    """The place of an entry in a row laid end to end, the last axis running fastest."""
+    """Writes the place of an entry in a row laid end to end, the last axis running fastest."""
     found = ""
     for letter, size in zip(index, sizes, strict=True):
         found = f"({found}) * {size} + {letter}" if found else letter
@@ -35,7 +35,7 @@ def place(index: Sequence[str], sizes: Sequence[str]) -> str:
 
 
 def entry(flat: str, sizes: Sequence[str]) -> str:
-    """The indices of the entry that stands at the place `flat` of a row laid end to end."""
+    """Writes the indices of the entry at the place `flat` of a row laid end to end."""
     index = []
     for a, size in enumerate(sizes):
         inner = "*".join(sizes[a + 1 :])

@@ -115,7 +115,7 @@ class GlobalAvgPool(Layer):
 
 
 def _between(kind: str, x: Shape) -> int:
-    """How many places a channel has. Raises ShapeError where the rows have no axis before their channels."""
+    """Returns how many places a channel has. Raises ShapeError where the rows have no axis before their channels."""
     if len(x) < 2:
         text = f"{kind} needs axes between the batch and the channels, and rows have the shape {x}"
         raise ShapeError(text, "leave it out: there is one number for each channel already")
@@ -125,7 +125,7 @@ def _between(kind: str, x: Shape) -> int:
 
 
 def _blocks(f: Frame) -> Iterator[slice]:
-    """The batch in blocks of as many rows as there is scratch for."""
+    """Yields blocks of as many rows of the batch as there is scratch for."""
     step = len(f.same)
     for start in range(0, len(f.x), step):
         yield slice(start, start + step)
@@ -133,7 +133,7 @@ def _blocks(f: Frame) -> Iterator[slice]:
 
 @lru_cache(maxsize=64)
 def _counting(count: int, down: bool) -> Array:
-    """0, 1, ... count - 1, or count, ... 2, 1, as a column."""
+    """Returns 0, 1, ... count - 1, or count, ... 2, 1, as a column."""
     found = np.arange(count, 0, -1) if down else np.arange(count)
     found.flags.writeable = False
     return found[:, None]

@@ -100,7 +100,7 @@ _LETTERS = ("h", "w", "c", "t")  # of the axes of a row, in equations where the 
 
 
 def _end(layers: tuple[Layer, ...], x: Shape) -> Shape:
-    """The shape of what comes out of a chain of layers. Raises ShapeError."""
+    """Returns the shape of the rows that leave a chain of layers. Raises ShapeError."""
     for layer in layers:
         for _, part in layer.expand():
             x = part.plan(x).y

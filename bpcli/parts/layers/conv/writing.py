@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from bpcli.parts.layers.conv.axes import FilterAxis
 
-__all__ = ["Along", "consts", "entry_seen", "entry_seen_by", "settings_text", "written_axes"]
+__all__ = ["AxisLetters", "consts", "entry_seen", "entry_seen_by", "settings_text", "written_axes"]
 
 
-class Along(NamedTuple):
-    """One axis with its letters (outputs p, weights u, pixels h) and what its settings are called; "" where they are 1,
-    or no zeros before the pixels, and need not be said."""
+class AxisLetters(NamedTuple):
+    """The letters of one axis (outputs p, weights u, pixels h) and the names of its settings, "" where a setting is
+    neutral (a stride of 1, a dilation of 1, no zeros before the pixels)."""
 
     p: str
     u: str
@@ -38,7 +38,7 @@ class Along(NamedTuple):
 IMAGE, SERIES = (("p", "u", "h"), ("q", "v", "w")), (("p", "u", "t"),)
 
 
-def written_axes(axes: Sequence[FilterAxis], turned: bool = False) -> tuple[Along, ...]:
+def written_axes(axes: Sequence[FilterAxis], turned: bool = False) -> tuple[AxisLetters, ...]:
     """The axes of an image (two), or of a series (one), with the names of `consts`; `turned`: of a transposed
     convolution, whose outputs are what the filters move over."""
     found = []
@@ -46,7 +46,7 @@ def written_axes(axes: Sequence[FilterAxis], turned: bool = False) -> tuple[Alon
         names = [name if alike else name + h for name, alike in zip("sra", _alike(axes), strict=True)]
         said = (axis.stride != 1, axis.dilation != 1, axis.before != 0)
         stride, dilation, before = (name if here else "" for name, here in zip(names, said, strict=True))
-        found.append(Along(*((h, u, p) if turned else (p, u, h)), stride, dilation, before))
+        found.append(AxisLetters(*((h, u, p) if turned else (p, u, h)), stride, dilation, before))
     return tuple(found)
 
 
@@ -57,16 +57,17 @@ def _alike(axes: Sequence[FilterAxis]) -> tuple[bool, ...]:
 
 
 def consts(axes: Sequence[FilterAxis]) -> dict[str, float]:
-    """The numbers that the equations mention: s stride, r dilation, a zeros before; with h or w where they differ."""
+    """Returns the numbers that the equations mention: s stride, r dilation, a zeros before; with h or w where they
+    differ."""
     found: dict[str, float] = {}
-    for along, axis in zip(written_axes(axes), axes, strict=True):
-        named = {along.stride: axis.stride, along.dilation: axis.dilation, along.before: axis.before}
+    for letters, axis in zip(written_axes(axes), axes, strict=True):
+        named = {letters.stride: axis.stride, letters.dilation: axis.dilation, letters.before: axis.before}
         found |= {name: float(value) for name, value in named.items() if name}
     return found
 
 
 def settings_text(axes: Sequence[FilterAxis]) -> str:
-    """The same for a reader, as the end of a remark: `; stride s = 2, zeros a = 1`."""
+    """Writes these numbers as the end of a remark: `; stride s = 2, zeros a = 1`."""
     words = {"s": "stride", "r": "dilation", "a": "zeros"}
     return "".join(
         f"{',' if i else ';'} {words[name[0]]} {name} = {value:.0f}"
@@ -75,8 +76,8 @@ def settings_text(axes: Sequence[FilterAxis]) -> str:
 
 
 def entry_seen(array: str, axes: Sequence[FilterAxis], last: str, turned: bool = False) -> str:
-    """The entry of `array` that output p, q sees at weight u, v; 0 outside of it."""
-    read = f"{array}[n, {', '.join(along.pixel for along in written_axes(axes, turned))}, {last}]"
+    """Writes the entry of `array` that output p, q sees at weight u, v; it is 0 outside."""
+    read = f"{array}[n, {', '.join(a.pixel for a in written_axes(axes, turned))}, {last}]"
     return read if all(axis.inside for axis in axes) else f"pad({read})"
 
 
