@@ -213,7 +213,7 @@ def weights_reversed(self: Any, f: Frame) -> None:
 
 
 # ------------------------------------------------------------------------------------------------ within our own kernel
-THERE, BACK, GRADIENT = Passes._set_there, Passes._set_back, Passes._gradient
+THERE, BACK, GRADIENT = Passes._lay_out_filters, Passes._lay_out_turned_filters, Passes._write_gradient
 
 
 def turned(W: Array) -> Array:
@@ -239,7 +239,7 @@ def gradient_turned(self: Passes, f: Frame, dW: Array, db: Array | None) -> None
     dW[...] = turned(dW)
 
 
-SIGNAL_PROCESSING = ("_set_there", there_turned), ("_set_back", back_not_turned), ("_gradient", gradient_turned)
+SIGNAL_PROCESSING = (THERE, there_turned), (BACK, back_not_turned), (GRADIENT, gradient_turned)
 """The filters turned round on both ways, and so their gradient: another layer, right in itself."""
 
 for part in (Conv1d, Conv2d, ConvTranspose2d):
@@ -251,6 +251,6 @@ for part in (Conv1d, Conv2d, ConvTranspose2d):
         wrong(part, name=what)(then(part, change))
     if part is not ConvTranspose2d:
         for method in (back_not_turned, channels_for_filters):
-            wrong(part, inside=Passes, method="_set_back", name=method.__name__)(method)
-    patches = tuple((Passes, name, method) for name, method in SIGNAL_PROCESSING)
+            wrong(part, inside=Passes, method=BACK.__name__, name=method.__name__)(method)
+    patches = tuple((Passes, right.__name__, method) for right, method in SIGNAL_PROCESSING)
     CATALOGUE.append(WrongKernel(f"{part.__name__} signal processing", part, patches, EQUATIONS))
