@@ -34,8 +34,8 @@ def trace(
     detail: Annotated[
         Detail | None, typer.Option(help="How much is told; default overview, with --param path, with --layer neuron.")
     ] = None,
-    sample: traced.Sample = None,
-    batch: traced.Batch = False,
+    sample: traced.SampleRows = None,
+    batch: traced.FirstBatch = False,
     x: traced.Inputs = None,
     t: traced.Targets = None,
     layer: traced.Layers = None,
@@ -55,7 +55,7 @@ def trace(
         typer.Option(metavar="FILE.json", help="Write all numbers there; where it exists, compare with it."),
     ] = None,
     seed: traced.Seed = 0,
-    example: traced.Example = None,
+    example: traced.ExampleName = None,
     list_examples: Annotated[bool, typer.Option("--list-examples", help="Show the built-in examples.")] = False,
     check: Annotated[Path | None, typer.Option(hidden=True)] = None,
     blanks: Annotated[bool, typer.Option("--worksheet", hidden=True)] = False,
@@ -66,7 +66,7 @@ def trace(
     """
     if list_examples:
         return _examples()
-    request = traced.trace_request("trace", path, example, sample, batch, x, t, set_, with_)
+    request = traced.TraceRequest("trace", path, example, sample, batch, x, t, set_, with_)
     entries, terms = traced.elision(elide)
     if blanks:
         if format is Format.json:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,21 +11,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from bpcli.studies.trace.open import TracedRows, TraceTarget
+    from bpcli.studies.trace.open import TraceTarget
 
 TargetPath = Annotated[
     Path | None, typer.Argument(metavar="CONFIG|RUN|MODEL", help="The network and its rows.", show_default=False)
 ]
-Sample = Annotated[
+SampleRows = Annotated[
     list[int] | None,
     typer.Option(metavar="ROW", help="A row of the training source in file order, from 0; repeatable; default 0."),
 ]
-Batch = Annotated[bool, typer.Option("--batch", help="The first batch of the next epoch.")]
+FirstBatch = Annotated[bool, typer.Option("--batch", help="The first batch of the next epoch.")]
 Inputs = Annotated[
     list[str] | None, typer.Option("--x", metavar="VALUES", help="Inputs by value: --x 1,0.5; repeatable.")
 ]
 Targets = Annotated[list[str] | None, typer.Option("--t", metavar="VALUES", help="Their targets: --t 1.")]
-Example = Annotated[
+ExampleName = Annotated[
     str | None, typer.Option(metavar="NAME", help="A built-in example; `bpcli trace --list-examples` shows them.")
 ]
 Seed = Annotated[int, typer.Option(min=0, help="The variant of a worksheet; 0: the network as it is.")]
@@ -45,65 +44,52 @@ Width = Annotated[int | None, typer.Option(min=40, max=400, help="Columns; defau
 
 @dataclass(frozen=True)
 class TraceRequest:
-    """The network that a command line names, by its path or as a built-in example, and the rows."""
+    """The network that a command line names, by its path or as a built-in example, and the rows. `purpose` says in
+    words what for. Raises BadParameter where the options contradict each other."""
 
+    purpose: str
     path: Path | None
     example: str | None
-    rows: TracedRows
-    sets: Sequence[str]
-    own: Sequence[Path]
+    sample: list[int] | None
+    batch: bool
+    x: list[str] | None
+    t: list[str] | None
+    sets: list[str] | None
+    own: list[Path] | None
+
+    def __post_init__(self) -> None:
+        if (self.path is None) == (self.example is None):
+            text = f"say what to {self.purpose}: a config, a run folder, a model file, or an --example"
+            raise typer.BadParameter(text, param_hint="CONFIG")
+        if bool(self.x) != bool(self.t):
+            raise typer.BadParameter("--x and --t go together", param_hint="--x")
+        if sum(map(bool, (self.sample, self.batch, self.x))) > 1:
+            raise typer.BadParameter("give --sample, --batch or --x, not several", param_hint="--sample")
 
     def open(self) -> tuple[TraceTarget, tuple[tuple[str, str], ...]]:
         """The network ready for its next step, and the notes of an example. Raises Failure where there is none."""
         from bpcli.render.console import waiting
         from bpcli.studies.custom.load import load
         from bpcli.studies.trace.examples import example_named, open_example
-        from bpcli.studies.trace.open import open_target
+        from bpcli.studies.trace.open import TracedRows, open_target
 
-        load(self.own)
+        rows = TracedRows(tuple(self.sample or ()), self.batch, tuple(self.x or ()), tuple(self.t or ()))
+        load(self.own or ())
         with waiting("working it out"):
             if self.path is not None:
-                return open_target(self.path, self.rows, self.sets), ()
+                return open_target(self.path, rows, self.sets or ()), ()
             example = example_named(str(self.example))
-            return open_example(example, self.rows), example.notes
+            return open_example(example, rows), example.notes
 
     def command(self, *words: object, **options: object) -> str:
         """A command about the same network and rows, as it is typed; options that are None, False or 0 stay out."""
-        named = [self.path] if self.path is not None else ["--example", self.example]
-        typed = ["bpcli", *words, *named]
-        rows = {"sample": self.rows.samples, "x": self.rows.x, "t": self.rows.t, "batch": self.rows.batch}
+        typed = ["bpcli", *words, *([self.path] if self.path is not None else ["--example", self.example])]
+        rows = {"sample": self.sample, "x": self.x, "t": self.t, "batch": self.batch}
         for name, value in {"with": self.own, **rows, "set": self.sets, **options}.items():
-            for one in value if isinstance(value, list | tuple) else [value] if value else []:
+            for one in value if isinstance(value, list) else [value] if value else []:
                 dashed = str(one).startswith("-")  # what would be taken for an option
                 typed += [f"--{name}"] if one is True else [f"--{name}={one}"] if dashed else [f"--{name}", one]
         return shlex.join(map(str, typed))
-
-
-def trace_request(
-    purpose: str,
-    path: Path | None,
-    example: str | None,
-    sample: list[int] | None,
-    batch: bool,
-    x: list[str] | None,
-    t: list[str] | None,
-    sets: list[str] | None,
-    own: list[Path] | None,
-) -> TraceRequest:
-    """The options checked against each other; `purpose` says what the network is for. Raises BadParameter."""
-    if (path is None) == (example is None):
-        raise typer.BadParameter(
-            f"say what to {purpose}: a config, a run folder, a model file, or an --example", param_hint="CONFIG"
-        )
-    if bool(x) != bool(t):
-        raise typer.BadParameter("--x and --t go together", param_hint="--x")
-    if sum(map(bool, (sample, batch, x))) > 1:
-        raise typer.BadParameter("give --sample, --batch or --x, not several", param_hint="--sample")
-
-    from bpcli.studies.trace.open import TracedRows
-
-    rows = TracedRows(tuple(sample or ()), batch, tuple(x or ()), tuple(t or ()))
-    return TraceRequest(path, example, rows, tuple(sets or ()), tuple(own or ()))
 
 
 def only_ascii(wanted: bool, out: Path | None = None) -> bool:

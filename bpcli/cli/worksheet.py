@@ -21,11 +21,11 @@ class Page(StrEnum):
 def worksheet(
     path: traced.TargetPath = None,
     seed: traced.Seed = 0,
-    sample: traced.Sample = None,
-    batch: traced.Batch = False,
+    sample: traced.SampleRows = None,
+    batch: traced.FirstBatch = False,
     x: traced.Inputs = None,
     t: traced.Targets = None,
-    example: traced.Example = None,
+    example: traced.ExampleName = None,
     layer: traced.Layers = None,
     param: traced.Params = None,
     digits: traced.Digits = 6,
@@ -43,7 +43,7 @@ def worksheet(
     Another --seed is another variant, with weights and inputs that are easy to compute with. `bpcli mark` marks what is
     filled in, by the command that the sheet shows.
     """
-    request = traced.trace_request("make a worksheet of", path, example, sample, batch, x, t, set_, own)
+    request = traced.TraceRequest("make a worksheet of", path, example, sample, batch, x, t, set_, own)
 
     from bpcli.records.training import Exit
     from bpcli.render.trace.draw import write_worksheet
