@@ -47,10 +47,10 @@ def theta(run: Path) -> np.ndarray:
 
 
 def test_the_whole_way(pictures: Lab) -> None:
-    told = pictures.good("check", "shapes.yaml").out
-    assert "training images, and no others, are changed by chance in every step" in told
-    assert "shift         pixels: 1, fill: 0.0" in told
-    assert "lying/000.png  6 x 6 x 1 uint8" in told
+    page = pictures.good("check", "shapes.yaml").out
+    assert "training images, and no others, are changed by chance in every step" in page
+    assert "shift         pixels: 1, fill: 0.0" in page
+    assert "lying/000.png  6 x 6 x 1 uint8" in page
     pictures.good("train", "shapes.yaml", "-q", "--out", "run", "--set", "training.epochs=60")
     scores = json.loads(pictures.good("eval", "run", "--data", "shapes", "--json").out)
     assert scores["rows"] == 24

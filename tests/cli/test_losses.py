@@ -34,10 +34,10 @@ def test_losses_warn(lab: Lab, case: Case) -> None:
 
 
 @pytest.mark.parametrize(
-    ("loss", "ends"), [("softmax_cross_entropy", ""), ("cross_entropy", "  - softmax\n"), ("kl_divergence", "")]
+    ("loss", "last_layer"), [("softmax_cross_entropy", ""), ("cross_entropy", "  - softmax\n"), ("kl_divergence", "")]
 )
-def test_a_right_ending_says_nothing(lab: Lab, loss: str, ends: str) -> None:
-    lab.config((SOFTMAX, f"{ends}loss: {loss}"))
+def test_a_right_ending_says_nothing(lab: Lab, loss: str, last_layer: str) -> None:
+    lab.config((SOFTMAX, f"{last_layer}loss: {loss}"))
     assert lab.good("check", "trees.yaml").err == ""
 
 

@@ -57,9 +57,9 @@ def test_a_run_goes_on_from_its_memory(lab: Lab) -> None:
     text = lab.good("trace", "run").out
     assert "of run, after 6 steps, with its optimizer's memory" in " ".join(text.split())
     assert "adam, step 7 of this training" in text
-    told = json.loads(lab.good("trace", "run", "--json").out)
-    mean = next(q for q in told["steps"] if q["path"] == "dense_1.W.m_new")["value"]
-    fresh = [[0.1 * g for g in row] for row in told["clipped"]["dense_1.W"]]  # of a mean that was 0
+    trace = json.loads(lab.good("trace", "run", "--json").out)
+    mean = next(q for q in trace["steps"] if q["path"] == "dense_1.W.m_new")["value"]
+    fresh = [[0.1 * g for g in row] for row in trace["clipped"]["dense_1.W"]]  # of a mean that was 0
     assert all(
         abs(m - f) > 1e-6 for row, other in zip(mean, fresh, strict=True) for m, f in zip(row, other, strict=True)
     )
@@ -119,15 +119,15 @@ def test_files(lab: Lab) -> None:
 
 
 def test_json_says_what_the_design_says(lab: Lab) -> None:
-    told = json.loads(lab.good("trace", "trees.yaml", "--json").out)
-    assert told.keys() >= {
+    trace = json.loads(lab.good("trace", "trees.yaml", "--json").out)
+    assert trace.keys() >= {
         "loss", "data_loss", "penalty", "loss_after", "outputs", "gradients", "clipped", "updated", "steps",
     }  # fmt: skip
-    assert told["gradients"].keys() == told["updated"].keys() == {"dense_1.W", "dense_1.b", "dense_2.W", "dense_2.b"}
-    first = told["steps"][0]
+    assert trace["gradients"].keys() == trace["updated"].keys() == {"dense_1.W", "dense_1.b", "dense_2.W", "dense_2.b"}
+    first = trace["steps"][0]
     assert first.keys() >= {"id", "step", "pass", "layer", "name", "equation", "value", "engine", "gap", "why"}
     assert first["id"] == "1.layer.dense_1.y"
-    assert len({q["id"] for q in told["steps"]}) == len(told["steps"])
+    assert len({q["id"] for q in trace["steps"]}) == len(trace["steps"])
 
 
 def test_golden(lab: Lab) -> None:

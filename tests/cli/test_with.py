@@ -62,9 +62,9 @@ class TestAGoodFile:
         assert len((run / "metrics.jsonl").read_text().splitlines()) == 6
         mine.config(("epochs: 3", "epochs: 6"), name="longer.yaml", text=PARTS)
         mine.good("train", "longer.yaml", "--with", "gain.py", "--out", "whole", "-q")
-        ends = [json.loads(line)["train.loss"] for folder in (run, mine.path / "whole")
+        last_losses = [json.loads(line)["train.loss"] for folder in (run, mine.path / "whole")
                 for line in (folder / "metrics.jsonl").read_text().splitlines()[-1:]]  # fmt: skip
-        assert ends[0] == ends[1]
+        assert last_losses[0] == last_losses[1]
 
     def test_is_checked_and_shown(self, mine: Lab) -> None:
         assert "gain_1               4    4       4" in mine.good("check", "gain.yaml", "--with", "gain.py").out

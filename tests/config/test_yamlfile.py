@@ -31,8 +31,8 @@ def cases() -> list[Any]:
     found = []
     for case in MESSAGES.read_text(encoding="utf-8").removeprefix("=== ").split("\n=== "):
         title, _, rest = case.partition("\n")
-        given, _, message = rest.partition("\n>>>\n")
-        lines = given.split("\n")
+        source, _, message = rest.partition("\n>>>\n")
+        lines = source.split("\n")
         sets = [line.removeprefix("--set ") for line in lines if line.startswith("--set ")]
         text = "\n".join(line for line in lines if not line.startswith("--set "))
         found.append(pytest.param(text, sets, message.rstrip("\n"), id=title))

@@ -44,14 +44,14 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("runs")
 
 
-def near(found: float, told: Figure, column: str) -> bool:
+def near(found: float, shown: Figure, column: str) -> bool:
     """Whether a figure of one seed is where the comment says that such figures are, or not far from there."""
-    if math.isnan(told.middle) or told.middle == 0:
-        return math.isnan(found) if told.middle else found == 0
+    if math.isnan(shown.middle) or shown.middle == 0:
+        return math.isnan(found) if shown.middle else found == 0
     if column in LOGARITHMIC:
-        return told.least / RELATIVE[column] <= found <= told.most * RELATIVE[column]
-    off = APART[column] + (told.most - told.least) / 2
-    return told.least - off <= found <= told.most + off
+        return shown.least / RELATIVE[column] <= found <= shown.most * RELATIVE[column]
+    off = APART[column] + (shown.most - shown.least) / 2
+    return shown.least - off <= found <= shown.most + off
 
 
 @pytest.mark.parametrize("name", [*NAMES, "exploding"])
@@ -71,9 +71,9 @@ def test_every_file_is_tested() -> None:
 
 @pytest.mark.parametrize(("name", "setting"), ROWS)
 def test_the_figures_of_a_setting(name: str, setting: str, out: Path) -> None:
-    for column, told in table(name)[setting].items():
+    for column, shown in table(name)[setting].items():
         found = measured(name, setting, column, 0, out)
-        assert near(found, told, column), f"{column}: {found:.4g}, told {told}"
+        assert near(found, shown, column), f"{column}: {found:.4g}, shown {shown}"
 
 
 @pytest.mark.parametrize(
@@ -164,13 +164,13 @@ def test_five_seeds(name: str, out: Path) -> None:
     """The figures of the comment. A processor that adds in another order may shift them a little."""
     sys.stdout.write(f"\n{name}\n")
     for setting, row in table(name).items():
-        for column, told in row.items():
+        for column, shown in row.items():
             found = over_seeds(name, setting, column, out)
             sys.stdout.write(f"  {setting}: {column} {found}\n")
-            assert near(found.middle, Figure(told.middle, told.middle, told.middle), column), (setting, column)
+            assert near(found.middle, Figure(shown.middle, shown.middle, shown.middle), column), (setting, column)
             if column in RANGED:
-                assert near(found.least, told, column), (setting, column)
-                assert near(found.most, told, column), (setting, column)
+                assert near(found.least, shown, column), (setting, column)
+                assert near(found.most, shown, column), (setting, column)
 
 
 @pytest.mark.slow

@@ -27,12 +27,12 @@ def torch() -> Any:
     return pytest.importorskip("torch")
 
 
-def agree(equations: Mapping[str, str], given: Mapping[str, Any], expected: Mapping[str, Any]) -> dict[str, Any]:
+def agree(equations: Mapping[str, str], inputs: Mapping[str, Any], expected: Mapping[str, Any]) -> dict[str, Any]:
     """Runs the equations (left to right side) and compares every expected array; returns all that came out."""
     expected = {k: np.asarray(v.detach() if hasattr(v, "detach") else v, np.float64) for k, v in expected.items()}
-    shapes = {k: np.shape(v) for k, v in (given | expected).items() if np.ndim(v)}  # type: ignore[operator]
-    scalars = {k: v for k, v in given.items() if not np.ndim(v)}
-    found = compile_equations([Eq(*e) for e in equations.items()], shapes, scalars).run(given)
+    shapes = {k: np.shape(v) for k, v in (inputs | expected).items() if np.ndim(v)}  # type: ignore[operator]
+    scalars = {k: v for k, v in inputs.items() if not np.ndim(v)}
+    found = compile_equations([Eq(*e) for e in equations.items()], shapes, scalars).run(inputs)
     for name, true in expected.items():
         gap = np.abs(found[name] - true).max() / max(1, np.abs(true).max())
         assert gap <= 4e-15, f"{name} is off by {gap:.1e}"
@@ -110,14 +110,14 @@ def test_batch_norm_with_the_same_text_for_any_rank(
         "rmean_new[c]": "(1 - momentum) * rmean[c] + momentum * mu[c]",
         "rvar_new[c]": "(1 - momentum) * rvar[c] + momentum * var[c] * count(n,...) / (count(n,...) - 1)",
     }
-    given = {
+    inputs = {
         "x": x.array, "dy": dy, "gamma": gamma.array, "beta": beta.array, "eps": 1e-5, "momentum": 0.1,
         "rmean": rmean, "rvar": rvar,
     }  # fmt: skip
     expected = {
         "y": y, "dx": x.grad, "dgamma": gamma.grad, "dbeta": beta.grad, "rmean_new": rmean_new, "rvar_new": rvar_new,
     }  # fmt: skip
-    agree(equations, given, expected)
+    agree(equations, inputs, expected)
 
 
 def test_grouped_dilated_strided_convolution(torch: Any, rng: np.random.Generator) -> None:
@@ -138,11 +138,11 @@ def test_grouped_dilated_strided_convolution(torch: Any, rng: np.random.Generato
         " pad(dy[n, (h + a - d*u) // s, (w + a - d*v) // s, c // Cg * Fg + g])"
         " * W[u, v, c % Cg, c // Cg * Fg + g], 0))",
     }
-    given = {
+    inputs = {
         "x": x.array, "W": w.array, "b": b.array, "dy": dy, "s": stride, "d": dilation, "a": padding,
         "Cg": channels // groups, "Fg": filters // groups,
     }  # fmt: skip
-    agree(equations, given, {"y": y, "dx": x.grad, "dW": w.grad, "db": b.grad})
+    agree(equations, inputs, {"y": y, "dx": x.grad, "dW": w.grad, "db": b.grad})
 
 
 def test_max_pooling_with_ties_overlaps_and_padding(torch: Any, rng: np.random.Generator) -> None:
@@ -172,8 +172,8 @@ def test_transposed_convolution(torch: Any, rng: np.random.Generator) -> None:
         "dx[n,h,w,c]": "sum(u,v,f, pad(dy[n, s*h + u - a, s*w + v - a, f]) * W[u,v,c,f])",
         "dW[u,v,c,f]": "sum(n,h,w, pad(dy[n, s*h + u - a, s*w + v - a, f]) * x[n,h,w,c])",
     }
-    given = {"x": x.array, "W": w.array, "b": b.array, "dy": dy, "s": 2, "a": 1}
-    agree(equations, given, {"y": y, "dx": x.grad, "dW": w.grad})
+    inputs = {"x": x.array, "W": w.array, "b": b.array, "dy": dy, "s": 2, "a": 1}
+    agree(equations, inputs, {"y": y, "dx": x.grad, "dW": w.grad})
 
 
 def test_group_norm(torch: Any, rng: np.random.Generator) -> None:
@@ -194,8 +194,8 @@ def test_group_norm(torch: Any, rng: np.random.Generator) -> None:
         "dx[n,h,w,c]": "dxhat[n,h,w,c]/sqrt(var[n,c//Cg] + eps)"
         " + (2*dvar[n,c//Cg]*(x[n,h,w,c] - mu[n,c//Cg]) + dmu[n,c//Cg]) / count(h,w,e<Cg)",
     }
-    given = {"x": x.array, "dy": dy, "gamma": gamma.array, "beta": beta.array, "eps": 1e-5, "G": 2, "Cg": 3}
-    agree(equations, given, {"y": y, "dx": x.grad, "dgamma": gamma.grad, "dbeta": beta.grad})
+    inputs = {"x": x.array, "dy": dy, "gamma": gamma.array, "beta": beta.array, "eps": 1e-5, "G": 2, "Cg": 3}
+    agree(equations, inputs, {"y": y, "dx": x.grad, "dgamma": gamma.grad, "dbeta": beta.grad})
 
 
 def test_embedding_with_repeated_tokens(torch: Any, rng: np.random.Generator) -> None:
@@ -213,8 +213,8 @@ def test_flatten(rng: np.random.Generator) -> None:
         "y[n,i<H*W*C]": "x[n, i // (W*C), i // C % W, i % C]",
         "dx[n,h,w,c]": "dy[n, (h*W + w)*C + c]",
     }
-    given = {"x": x, "dy": dy, "H": 3, "W": 4, "C": 5}
-    agree(equations, given, {"y": x.reshape(2, 60), "dx": dy.reshape(x.shape)})
+    inputs = {"x": x, "dy": dy, "H": 3, "W": 4, "C": 5}
+    agree(equations, inputs, {"y": x.reshape(2, 60), "dx": dy.reshape(x.shape)})
 
 
 class TestLosses:
@@ -279,9 +279,9 @@ class TestUpdates:
             "vhat[j]": "v_new[j] / (1 - b2**t)",
             "w_new[j]": "w[j] - lr * mhat[j] / (sqrt(vhat[j]) + eps)",
         }
-        given = {"w": w, "g": g, "m": m, "v": v, "b1": 0.9, "b2": 0.999, "lr": 0.01, "eps": 1e-8, "t": 3}
+        inputs = {"w": w, "g": g, "m": m, "v": v, "b1": 0.9, "b2": 0.999, "lr": 0.01, "eps": 1e-8, "t": 3}
         state = optimizer.state[p]
-        agree(equations, given, {"w_new": p, "m_new": state["exp_avg"], "v_new": state["exp_avg_sq"]})
+        agree(equations, inputs, {"w_new": p, "m_new": state["exp_avg"], "v_new": state["exp_avg_sq"]})
 
     def test_rprop(self, torch: Any, rng: np.random.Generator) -> None:
         w, g, prev, eta = rng.normal(size=11), rng.normal(size=11), rng.normal(size=11), rng.random(11)
@@ -340,11 +340,11 @@ class TestUpdates:
             "mu_new": "a*mu + (1 - a)*min(norm, c)",
             "var_new": "a*var + (1 - a)*(min(norm, c) - mu_new)**2",
         }
-        given = {"norm": 3.0, "mu": 1.0, "var": 0.04, "zmax": 2.5, "a": 0.97, "g": g}
+        inputs = {"norm": 3.0, "mu": 1.0, "var": 0.04, "zmax": 2.5, "a": 0.97, "g": g}
         mu_new = 0.97 + 0.03 * 1.125
         var_new = 0.97 * 0.04 + 0.03 * (1.125 - mu_new) ** 2
         expected = {"z": 10, "c": 1.125, "g_new": g * 0.375, "mu_new": mu_new, "var_new": var_new}
-        agree(equations, given, expected)
+        agree(equations, inputs, expected)
 
     def test_l1_over_the_slice_that_decays(self, rng: np.random.Generator) -> None:
         w, decays = rng.normal(size=11), 7
@@ -361,8 +361,8 @@ class TestUpdates:
             "bad_new": "where(metric < best * (1 - threshold), 0, bad + 1)",
             "lr_new": "where(bad_new >= patience, max(lr * factor, min_lr), lr)",
         }
-        given = {
+        inputs = {
             "metric": 0.5, "best": 0.4, "threshold": 1e-4, "bad": 9, "patience": 10, "lr": 0.1, "factor": 0.1,
             "min_lr": 0.0,
         }  # fmt: skip
-        agree(equations, given, {"bad_new": 10, "lr_new": 0.01})
+        agree(equations, inputs, {"bad_new": 10, "lr_new": 0.01})

@@ -211,17 +211,17 @@ LARGE_FILES = {
 @pytest.fixture
 def apart(monkeypatch: pytest.MonkeyPatch) -> list[parsing.ParseTask]:
     """Every file is large, and there are two cores. What another process was given."""
-    given: list[parsing.ParseTask] = []
+    tasks: list[parsing.ParseTask] = []
     start = parsing.ParserProcess.__init__
 
     def record_task(self: parsing.ParserProcess, task: parsing.ParseTask) -> None:
-        given.append(task)
+        tasks.append(task)
         start(self, task)
 
     monkeypatch.setattr(parsing.ParserProcess, "__init__", record_task)
     monkeypatch.setattr(csvread, "LARGE_FILE_BYTES", 0)
     monkeypatch.setattr(csvread, "thread_count", lambda: 2)
-    return given
+    return tasks
 
 
 @pytest.mark.parametrize("compact", [False, True])

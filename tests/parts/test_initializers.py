@@ -82,7 +82,7 @@ def test_truncated_normal_is_the_normal_between_two_deviations() -> None:
 
 @pytest.mark.peers
 @pytest.mark.parametrize(
-    ("kind", "given", "name", "more"),
+    ("kind", "options", "name", "more"),
     [
         ("lecun_uniform", {}, "kaiming_uniform_", {"nonlinearity": "linear", "mode": "fan_in"}),
         ("lecun_normal", {}, "kaiming_normal_", {"nonlinearity": "linear", "mode": "fan_in"}),
@@ -94,13 +94,13 @@ def test_truncated_normal_is_the_normal_between_two_deviations() -> None:
         ("normal", {"mean": 0.1, "std": 0.3}, "normal_", {"mean": 0.1, "std": 0.3}),
     ],
 )
-def test_pytorch_draws_from_the_same(kind: str, given: dict[str, Any], name: str, more: dict[str, Any]) -> None:
+def test_pytorch_draws_from_the_same(kind: str, options: dict[str, Any], name: str, more: dict[str, Any]) -> None:
     """Mean, deviation and quantiles of 120,000 weights; PyTorch's matrices stand the other way."""
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
     theirs = torch.empty(300, 400, dtype=torch.float64)
     getattr(torch.nn.init, name)(theirs, **more)
-    ours = filled((400, 300), kind, (400, 300), **given)
+    ours = filled((400, 300), kind, (400, 300), **options)
     quantiles = [1, 10, 25, 50, 75, 90, 99]
     spread = float(ours.std())
     assert np.allclose(moments(ours), moments(theirs.numpy()), rtol=0, atol=0.02 * spread)

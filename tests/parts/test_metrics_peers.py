@@ -19,15 +19,15 @@ from bpcli.parts import metrics, report
 @example(rows([0] * 98 + [1, 2], [0] * 100, 3))
 @given(st.one_of(classifications(), tag_lists()))
 def test_classification_equals_scikit_learn(batch: Scored) -> None:
-    given = {"sample_weight": batch.weight}
+    extra = {"sample_weight": batch.weight}
     pair = (batch.labels, batch.guesses)
-    assert figure("accuracy", batch) == pytest.approx(peer("accuracy_score", *pair, **given), abs=1e-12)
+    assert figure("accuracy", batch) == pytest.approx(peer("accuracy_score", *pair, **extra), abs=1e-12)
     two = batch.classes == 2 and not batch.several
     for name in ("precision", "recall", "f1"):
         for average in (*AVERAGES, "binary") if two else AVERAGES:
-            theirs = peer(f"{name}_score", *pair, average=average, zero_division=0, **given)
+            theirs = peer(f"{name}_score", *pair, average=average, zero_division=0, **extra)
             assert figure({"type": name, "average": average}, batch) == pytest.approx(theirs, abs=1e-12)
-        default = peer(f"{name}_score", *pair, average="binary" if two else "macro", zero_division=0, **given)
+        default = peer(f"{name}_score", *pair, average="binary" if two else "macro", zero_division=0, **extra)
         assert figure(name, batch) == pytest.approx(default, abs=1e-12)
 
 
@@ -39,9 +39,9 @@ def test_classification_equals_scikit_learn(batch: Scored) -> None:
 @example(rows([0] * 98 + [1, 2], [0] * 100, 3))
 @given(classifications())
 def test_balanced_accuracy_and_matthews_equal_scikit_learn(batch: Scored) -> None:
-    pair, given = (batch.labels, batch.guesses), {"sample_weight": batch.weight}
+    pair, extra = (batch.labels, batch.guesses), {"sample_weight": batch.weight}
     for ours, theirs in (("balanced_accuracy", "balanced_accuracy_score"), ("matthews", "matthews_corrcoef")):
-        assert figure(ours, batch) == pytest.approx(peer(theirs, *pair, **given), abs=1e-12)
+        assert figure(ours, batch) == pytest.approx(peer(theirs, *pair, **extra), abs=1e-12)
 
 
 @pytest.mark.peers
@@ -49,9 +49,9 @@ def test_balanced_accuracy_and_matthews_equal_scikit_learn(batch: Scored) -> Non
 @given(classifications(3), st.integers(1, 5))
 def test_top_k_equals_scikit_learn(batch: Scored, k: int) -> None:
     """In ties too, and where k takes all classes."""
-    given = {"k": k, "labels": range(batch.classes), "sample_weight": batch.weight}
+    extra = {"k": k, "labels": range(batch.classes), "sample_weight": batch.weight}
     if len(np.unique(batch.labels)) == 2:
-        given["sample_weight"] = np.append(batch.weight, 0)  # else it takes them for two classes
+        extra["sample_weight"] = np.append(batch.weight, 0)  # else it takes them for two classes
         present = np.unique(batch.labels)
         third = next(c for c in range(batch.classes) if c not in present)
         labels, output = np.append(batch.labels, third), np.vstack([batch.output, batch.output[:1]])
@@ -59,7 +59,7 @@ def test_top_k_equals_scikit_learn(batch: Scored, k: int) -> None:
         labels, output = batch.labels, batch.output
     if len(np.unique(labels)) < 3:
         return
-    theirs = peer("top_k_accuracy_score", labels, output, **given)
+    theirs = peer("top_k_accuracy_score", labels, output, **extra)
     assert figure({"type": "top_k", "k": k}, batch) == pytest.approx(theirs, abs=1e-12)
 
 
@@ -69,8 +69,8 @@ def test_top_k_equals_scikit_learn(batch: Scored, k: int) -> None:
 def test_brier_equals_scikit_learn(batch: Scored, certain: bool) -> None:
     if certain:
         batch.output = np.eye(batch.classes)[batch.guesses]
-    given = {"sample_weight": batch.weight, "labels": range(batch.classes)}
-    theirs = peer("brier_score_loss", batch.labels, batch.output, **given)
+    extra = {"sample_weight": batch.weight, "labels": range(batch.classes)}
+    theirs = peer("brier_score_loss", batch.labels, batch.output, **extra)
     assert figure("brier", batch) == pytest.approx(theirs, abs=1e-12)
     if batch.classes == 2:
         batch.output = batch.output[:, 1:]
@@ -84,11 +84,11 @@ def test_brier_equals_scikit_learn(batch: Scored, certain: bool) -> None:
 def test_log_loss_equals_scikit_learn(batch: Scored, certain: bool) -> None:
     if certain:
         batch.output = np.eye(batch.classes)[batch.guesses]
-    given = {"sample_weight": batch.weight, "labels": range(batch.classes)}
-    assert figure("log_loss", batch) == pytest.approx(peer("log_loss", batch.labels, batch.output, **given), rel=1e-12)
+    extra = {"sample_weight": batch.weight, "labels": range(batch.classes)}
+    assert figure("log_loss", batch) == pytest.approx(peer("log_loss", batch.labels, batch.output, **extra), rel=1e-12)
     if batch.classes == 2:
         batch.output = batch.output[:, 1:]
-        theirs = peer("log_loss", batch.labels, batch.output[:, 0], **given)
+        theirs = peer("log_loss", batch.labels, batch.output[:, 0], **extra)
         assert figure("log_loss", batch) == pytest.approx(theirs, rel=1e-12)
 
 

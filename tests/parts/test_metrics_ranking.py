@@ -172,14 +172,14 @@ def test_two_classes_equal_scikit_learn(batch: Scored) -> None:
 @given(classifications(3), st.sampled_from(AVERAGES))
 def test_several_classes_equal_scikit_learn(batch: Scored, average: str) -> None:
     """Also where a class has no row: ROC AUC with `labels`, average precision with one-hot targets (else it stops)."""
-    given = {"average": average, "sample_weight": batch.weight}
+    extra = {"average": average, "sample_weight": batch.weight}
     labels = range(batch.classes)
-    theirs = peer("roc_auc_score", batch.labels, batch.output, multi_class="ovr", labels=labels, **given)
+    theirs = peer("roc_auc_score", batch.labels, batch.output, multi_class="ovr", labels=labels, **extra)
     assert figure({"type": "roc_auc", "average": average}, batch) == pytest.approx(theirs, abs=1e-12, nan_ok=True)
     ours = figure({"type": "average_precision", "average": average}, batch)
-    assert ours == pytest.approx(peer("average_precision_score", batch.target, batch.output, **given), abs=1e-12)
+    assert ours == pytest.approx(peer("average_precision_score", batch.target, batch.output, **extra), abs=1e-12)
     if len(np.unique(batch.labels)) == batch.classes:
-        assert ours == pytest.approx(peer("average_precision_score", batch.labels, batch.output, **given), abs=1e-12)
+        assert ours == pytest.approx(peer("average_precision_score", batch.labels, batch.output, **extra), abs=1e-12)
 
 
 @pytest.mark.peers

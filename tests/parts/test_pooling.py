@@ -95,11 +95,11 @@ def test_the_first_of_equals_has_the_whole_slope() -> None:
 
 def test_padding_never_wins_and_counts_in_a_mean() -> None:
     x = np.full((1, 2, 2, 1), -4.0)
-    given = {"size": 2, "stride": 1, "padding": 1}
-    y, dx, _ = passed({"type": "max_pool2d", **given}, x)
+    options = {"size": 2, "stride": 1, "padding": 1}
+    y, dx, _ = passed({"type": "max_pool2d", **options}, x)
     assert (y == -4).all()
     assert dx.sum() == 9
-    y, dx, _ = passed({"type": "avg_pool2d", **given}, x)
+    y, dx, _ = passed({"type": "avg_pool2d", **options}, x)
     assert y[0, :, :, 0].tolist() == [[-1, -2, -1], [-2, -4, -2], [-1, -2, -1]]
     assert (dx == 1).all()
 

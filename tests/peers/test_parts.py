@@ -205,10 +205,10 @@ class Alone:
 
 
 @pytest.mark.peers
-@pytest.mark.parametrize(("kind", "given", "peer"), RUNS, ids=[f"{k} {o}" for k, o, _ in RUNS])
-def test_optimizers(kind: str, given: dict[str, Any], peer: Callable[[Any, Any], Any]) -> None:
+@pytest.mark.parametrize(("kind", "options", "peer"), RUNS, ids=[f"{k} {o}" for k, o, _ in RUNS])
+def test_optimizers(kind: str, options: dict[str, Any], peer: Callable[[Any, Any], Any]) -> None:
     torch = torch_module()
-    ours = Alone(Optimizer.parse({"type": kind, **given}))
+    ours = Alone(Optimizer.parse({"type": kind, **options}))
     w = torch.tensor(ours.frame.w).clone().requires_grad_()
     theirs = peer(torch, [w])
     usual = torch.get_default_dtype()
@@ -225,11 +225,11 @@ def test_optimizers(kind: str, given: dict[str, Any], peer: Callable[[Any, Any],
 
 
 @pytest.mark.peers
-@pytest.mark.parametrize("given", [{}, {"learning_rate": 0.1, "shrink": 0.3, "grow": 1.5, "max_step": 0.4}])
-def test_rprop_step_by_step(given: dict[str, Any]) -> None:
+@pytest.mark.parametrize("options", [{}, {"learning_rate": 0.1, "shrink": 0.3, "grow": 1.5, "max_step": 0.4}])
+def test_rprop_step_by_step(options: dict[str, Any]) -> None:
     """Each step from torch's state: where a sign is decided by rounding two correct programs part ways."""
     torch = torch_module()
-    ours = Alone(Optimizer.parse({"type": "rprop", **given}))
+    ours = Alone(Optimizer.parse({"type": "rprop", **options}))
     part: Any = ours.part
     w = torch.tensor(ours.frame.w).clone().requires_grad_()
     lr, etas, limits = part.learning_rate.value, (part.shrink, part.grow), (part.min_step, part.max_step)
@@ -308,8 +308,8 @@ def clipped(kind: str, key: str, limit: float, pieces: list[Array]) -> tuple[lis
     flat = np.concatenate([g.ravel() for g in pieces])
     f = Frame(x=flat[:0], y=flat[:0], dx=None, dy=flat[:0], g=flat, norm=math.sqrt(float(np.dot(flat, flat))))
     factor = Clipper.parse({"type": kind, key: limit}).clip(f)
-    ends = np.cumsum([g.size for g in pieces])[:-1]
-    return [part.reshape(g.shape) for part, g in zip(np.split(flat, ends), pieces, strict=True)], factor
+    offsets = np.cumsum([g.size for g in pieces])[:-1]
+    return [part.reshape(g.shape) for part, g in zip(np.split(flat, offsets), pieces, strict=True)], factor
 
 
 @pytest.mark.parametrize("kind", ["value", "global_norm"])

@@ -61,7 +61,7 @@ def test_numbers_of_different_length_are_aligned() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "drawn"),
+    ("reported", "drawn"),
     [
         (Problem("bad"), "error: bad"),
         (Problem("bad", level="warning", help="do it"), "warning: bad\n  help: do it"),
@@ -79,8 +79,8 @@ def test_numbers_of_different_length_are_aligned() -> None:
         ),
     ],
 )  # fmt: skip
-def test_what_is_left_out_leaves_no_trace(given: Problem, drawn: str) -> None:
-    assert draw(given) == drawn
+def test_what_is_left_out_leaves_no_trace(reported: Problem, drawn: str) -> None:
+    assert draw(reported) == drawn
 
 
 def test_all_problems_stand_apart() -> None:
@@ -167,12 +167,12 @@ def test_names_and_paths_cannot_disturb_the_terminal() -> None:
 
 
 def test_colour_says_the_same_and_reads_no_markup() -> None:
-    given = problem("a: [bold]x[/bold] :smile: [link=x]", 4, 6, help="[/red] write [x]", before="# [/]")
+    reported = problem("a: [bold]x[/bold] :smile: [link=x]", 4, 6, help="[/red] write [x]", before="# [/]")
     console = Console(file=StringIO(), width=100, force_terminal=False)
-    console.print(rich_text(given), soft_wrap=True)
+    console.print(rich_text(reported), soft_wrap=True)
     assert isinstance(console.file, StringIO)
-    assert console.file.getvalue() == draw(given) + "\n"
+    assert console.file.getvalue() == draw(reported) + "\n"
     coloured = Console(file=StringIO(), width=100, force_terminal=True, color_system="standard")
-    coloured.print(rich_text(given), soft_wrap=True)
+    coloured.print(rich_text(reported), soft_wrap=True)
     assert isinstance(coloured.file, StringIO)
     assert "\x1b[1;31m   ^^^^^^\x1b[0m" in coloured.file.getvalue()

@@ -36,11 +36,11 @@ SOFTMAX = nets.experiment(
 
 
 @cache
-def told(name: str, detail: Any) -> Derivation:
+def derived(name: str, detail: Any) -> Derivation:
     if name == "article":
         d = derive(open_target(ROOT / "configs" / "article.yaml", TracedRows(samples=(2,))), View(detail))
     else:
-        d = replace(nets.told({"xor": XOR, "softmax": SOFTMAX}[name], detail), name=name)
+        d = replace(nets.derived({"xor": XOR, "softmax": SOFTMAX}[name], detail), name=name)
     return replace(d, worst=0.0)  # the last bits are the machine's
 
 

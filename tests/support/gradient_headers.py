@@ -108,8 +108,8 @@ def spelled_out(word: str) -> list[str]:
 @cache
 def trained(name: str, setting: str, more: tuple[str, ...], seed: int, out: Path) -> TrainReport:
     """A training with this setting, and with what more is set."""
-    given = [*sets(setting), *more, f"seed={seed}"]
-    return start(set_up(FOLDER / f"{name}.yaml", given), out / str(len(list(out.iterdir())))).run()
+    overrides = [*sets(setting), *more, f"seed={seed}"]
+    return start(set_up(FOLDER / f"{name}.yaml", overrides), out / str(len(list(out.iterdir())))).run()
 
 
 def measured(name: str, setting: str, column: str, seed: int, out: Path) -> float:

@@ -77,8 +77,8 @@ def listening(monkeypatch: Any, *methods: tuple[type, str, str]) -> Iterator[lis
 
 
 def _telling(honest: Any, word: str) -> Any:
-    def told(*args: Any, **kwargs: Any) -> Any:
+    def recorded(*args: Any, **kwargs: Any) -> Any:
         calls.append(word)
         return honest(*args, **kwargs)
 
-    return told
+    return recorded

@@ -126,8 +126,8 @@ def _group_norm(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, trai
 
 def _zero_pad(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
     part: Any = link.layer
-    given = part.padding if isinstance(part.padding, tuple) else (part.padding,) * (x.ndim - 2)
-    margins = [m for pair in reversed([_pair(m) for m in given]) for m in pair]
+    pads = part.padding if isinstance(part.padding, tuple) else (part.padding,) * (x.ndim - 2)
+    margins = [m for pair in reversed([_pair(m) for m in pads]) for m in pair]
     return torch.nn.functional.pad(x, [0, 0, *margins])
 
 
@@ -176,8 +176,8 @@ def _conv1d(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: b
     part: Any = link.layer
     W, b = _filters(twin, link)
     zeros = {"same": None, "valid": 0}.get(part.padding, part.padding)
-    ends = _around(x.shape[1], part.kernel, part.stride, part.dilation, zeros)
-    padded = torch.nn.functional.pad(x.movedim(-1, 1), ends)
+    before_after = _around(x.shape[1], part.kernel, part.stride, part.dilation, zeros)
+    padded = torch.nn.functional.pad(x.movedim(-1, 1), before_after)
     y = torch.nn.functional.conv1d(
         padded, W.permute(2, 1, 0).contiguous(), b, part.stride, 0, part.dilation, part.groups
     )

@@ -20,7 +20,7 @@ def trace_target(experiment: Mapping[str, Any]) -> TraceTarget:
     return open_example(TraceExample("net", "", "", experiment, TracedRows()))
 
 
-def told(experiment: Mapping[str, Any], detail: Any = "neuron", **more: Any) -> Derivation:
+def derived(experiment: Mapping[str, Any], detail: Any = "neuron", **more: Any) -> Derivation:
     return derive(trace_target(experiment), View(detail=detail, **more))
 
 

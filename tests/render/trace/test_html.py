@@ -65,7 +65,7 @@ Make = Callable[..., Derivation]
 
 
 @pytest.fixture
-def told(tmp_path: Path) -> Make:
+def derived(tmp_path: Path) -> Make:
     def make(text: str, detail: str = "neuron", samples: tuple[int, ...] = (0,), **view: object) -> Derivation:
         file = tmp_path / "net.yaml"
         file.write_text(text, encoding="utf-8")
@@ -160,8 +160,8 @@ def signs(text: str) -> str:
 # -------------------------------------------------------------------------------------------------- the page as a whole
 @pytest.mark.parametrize("detail", ["overview", "layer", "neuron", "path"])
 @pytest.mark.parametrize("net", [TWO_THREE_ONE, RESIDUAL])
-def test_every_level_is_well_formed_and_asks_nobody(told: Make, net: str, detail: str) -> None:
-    d = told(net, detail, samples=(0, 1), steps=2)
+def test_every_level_is_well_formed_and_asks_nobody(derived: Make, net: str, detail: str) -> None:
+    d = derived(net, detail, samples=(0, 1), steps=2)
     read = check(html(d))
     stages = [a for _, a in read.tags if "stage" in a.get("class", "").split()]
     assert len(stages) == (0 if detail == "overview" else 2 * len(Stage))
@@ -195,8 +195,8 @@ def test_disagreement_is_said_at_the_top_and_at_the_line() -> None:
     assert "WRONG: dense_2.dW is 2.5e-01 from what the engine computed; rounding explains 1.0e-12" in words
 
 
-def test_hostile_names_stay_text(told: Make) -> None:
-    d = told(TWO_THREE_ONE)
+def test_hostile_names_stay_text(derived: Make) -> None:
+    d = derived(TWO_THREE_ONE)
     d = replace(
         d,
         name=HOSTILE,
@@ -216,9 +216,9 @@ def test_hostile_names_stay_text(told: Make) -> None:
     assert "\u202e" not in page
 
 
-def test_hostile_layer_names_stay_text(told: Make) -> None:
+def test_hostile_layer_names_stay_text(derived: Make) -> None:
     name = '<b onclick="x">&amp;'
-    d = told(TWO_THREE_ONE, "path")
+    d = derived(TWO_THREE_ONE, "path")
     renamed = repr_replace(d, "dense_1", name)
     read = check(html(renamed))
     assert "b" not in {tag for tag, a in read.tags if "onclick" in a}
@@ -263,8 +263,8 @@ def repr_replace(d: Derivation, old: str, new: str) -> Derivation:
 
 
 # ---------------------------------------------------------------------------------------------------------- its numbers
-def test_lines_have_the_digits_of_the_derivation(told: Make) -> None:
-    for d in (article(), told(TWO_THREE_ONE), told(RESIDUAL)):
+def test_lines_have_the_digits_of_the_derivation(derived: Make) -> None:
+    for d in (article(), derived(TWO_THREE_ONE), derived(RESIDUAL)):
         shown = lines(html(d))
         entries = [e for q in d.quantities for e in q.entries]
         assert len(entries) > 15
@@ -288,15 +288,15 @@ def test_article_lines_read_as_in_a_textbook() -> None:
     assert shown["dense_1.W_new[0,0]"].endswith("=1−1·0.0582276=0.941772")
 
 
-def test_arrays_of_the_layer_level_are_whole_or_elided(told: Make) -> None:
+def test_arrays_of_the_layer_level_are_whole_or_elided(derived: Make) -> None:
     inputs = np.linspace(-1, 1, 640).reshape(10, 64).round(3).tolist()
-    page = html(told(WIDE.format(inputs=inputs), "layer"))
+    page = html(derived(WIDE.format(inputs=inputs), "layer"))
     read = check(page)
     words = "".join(read.words)
     assert "64 × 256" in words
     assert "⋯" in words
     assert len(page) < 400_000
-    d = told(TWO_THREE_ONE, "layer")
+    d = derived(TWO_THREE_ONE, "layer")
     small = "".join(check(html(d)).words)
     value = next(q.value for q in d.quantities if q.path == "dense_1.dW")
     assert f"{value[1, 1]:.6g}".replace("-", "−") in small
@@ -304,9 +304,9 @@ def test_arrays_of_the_layer_level_are_whole_or_elided(told: Make) -> None:
     assert "⋯" not in small
 
 
-def test_a_large_network_stays_small(told: Make) -> None:
+def test_a_large_network_stays_small(derived: Make) -> None:
     inputs = np.linspace(-1, 1, 640).reshape(10, 64).round(3).tolist()
-    d = told(WIDE.format(inputs=inputs))
+    d = derived(WIDE.format(inputs=inputs))
     page = html(d)
     read = check(page)
     assert len(page.encode()) < 2_000_000
@@ -316,8 +316,8 @@ def test_a_large_network_stays_small(told: Make) -> None:
 
 
 # ----------------------------------------------------------------------------------------------- what can be clicked on
-def test_choices_lead_to_their_lines(told: Make) -> None:
-    d = told(RESIDUAL)
+def test_choices_lead_to_their_lines(derived: Make) -> None:
+    d = derived(RESIDUAL)
     page = html(d)
     read = check(page)
     address = {m[1]: m[2] for m in re.finditer(r'<div class="worked" id="([^"]*)"><code>(.*?)</code>', page)}
@@ -344,8 +344,8 @@ def test_choices_lead_to_their_lines(told: Make) -> None:
     assert "layer_norm_1.mu[0]" in of("layer_norm_1, unit 1")
 
 
-def test_what_is_not_worked_out_names_the_command(told: Make) -> None:
-    d = told(TWO_THREE_ONE, params=("dense_1.W[0,1]",))
+def test_what_is_not_worked_out_names_the_command(derived: Make) -> None:
+    d = derived(TWO_THREE_ONE, params=("dense_1.W[0,1]",))
     choices = check(html(d)).choices
     assert choices["dense_1.W[0,1]"]["data-lines"]
     assert "dense_1.W_new" not in choices["dense_1.W[1,2]"].get("data-lines", "")
@@ -354,8 +354,8 @@ def test_what_is_not_worked_out_names_the_command(told: Make) -> None:
     assert choices["dense_1, unit 2"]["data-facts"].startswith("z = ")
 
 
-def test_columns_know_what_feeds_them(told: Make) -> None:
-    d = told(RESIDUAL)
+def test_columns_know_what_feeds_them(derived: Make) -> None:
+    d = derived(RESIDUAL)
     found = network(d, d.steps[0])
     feeding = {c.path: c.sources for c in found.columns}
     assert feeding == {
@@ -369,15 +369,15 @@ def test_columns_know_what_feeds_them(told: Make) -> None:
     assert "residual_1 adds its x unchanged" in html(d)
 
 
-def test_a_followed_weight_is_drawn_in_a_large_network(told: Make) -> None:
+def test_a_followed_weight_is_drawn_in_a_large_network(derived: Make) -> None:
     inputs = np.linspace(-1, 1, 640).reshape(10, 64).round(3).tolist()
-    d = told(WIDE.format(inputs=inputs), params=("dense_1.W[41,117]",))
+    d = derived(WIDE.format(inputs=inputs), params=("dense_1.W[41,117]",))
     assert "dense_1.W[41,117]" in check(html(d)).choices
 
 
-def test_numbers_on_wires_do_not_overlap(told: Make) -> None:
+def test_numbers_on_wires_do_not_overlap(derived: Make) -> None:
     for units in (1, 2, 3, 4):
-        page = html(told(TWO_THREE_ONE.replace("units: 3", f"units: {units}")))
+        page = html(derived(TWO_THREE_ONE.replace("units: 3", f"units: {units}")))
         spots = {}
         for match in re.finditer(r'<g class="label"><text class="value middle f" x="([\d.]+)" y="([\d.]+)"', page):
             spots.setdefault(match[1], []).append(float(match[2]))
@@ -385,7 +385,7 @@ def test_numbers_on_wires_do_not_overlap(told: Make) -> None:
         for heights in spots.values():
             heights.sort()
             assert all(b - a > 13 for a, b in pairwise(heights))
-    crowded = html(told(TWO_THREE_ONE.replace("units: 3", "units: 5")))
+    crowded = html(derived(TWO_THREE_ONE.replace("units: 3", "units: 5")))
     assert crowded.count('<g class="label">') == 5  # those to the one output
     assert crowded.count('<g class="label quiet">') == 10
 

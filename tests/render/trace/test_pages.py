@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import trace_nets as nets
-from derivations import LEVELS, SNAPSHOTS, XOR, even, told
+from derivations import LEVELS, SNAPSHOTS, XOR, derived, even
 
 from bpcli.notation.syntax import Eq, parse
 from bpcli.records.trace import STAGES, Derivation
@@ -34,7 +34,7 @@ PAGES: dict[str, Callable[[Any], str]] = {"md": markdown, "tex": latex}
 @pytest.mark.parametrize("detail", LEVELS)
 @pytest.mark.parametrize("name", ["article", "xor", "softmax"])
 def test_snapshots(name: str, detail: str, form: str) -> None:
-    page = PAGES[form](told(name, detail))
+    page = PAGES[form](derived(name, detail))
     file = SNAPSHOTS / f"{name}_{detail}.{form}"
     if os.environ.get("WRITE_SNAPSHOTS"):
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ def test_snapshots(name: str, detail: str, form: str) -> None:
 # ------------------------------------------------------------------------------------------------------- what they hold
 @pytest.mark.parametrize("form", PAGES)
 def test_seven_headings_in_order(form: str) -> None:
-    page = PAGES[form](told("article", "neuron"))
+    page = PAGES[form](derived("article", "neuron"))
     form_of = {"md": r"^## (\d)\. (.*)$", "tex": r"^\\section()\{(.*)\}$"}[form]
     found = re.findall(form_of, page, re.M)
     assert [title for _, title in found] == [title for title, _ in STAGES.values()]
@@ -56,7 +56,7 @@ def test_seven_headings_in_order(form: str) -> None:
 @pytest.mark.parametrize("form", PAGES)
 @pytest.mark.parametrize("seed", range(4))
 def test_every_worked_entry_stands_there_once_with_its_result(seed: int, form: str) -> None:
-    d = nets.told(nets.random_experiment(seed))
+    d = nets.derived(nets.random_experiment(seed))
     page = PAGES[form](d)
     if form == "md":
         page = page.replace("_ ", "_")
@@ -75,7 +75,7 @@ def test_every_worked_entry_stands_there_once_with_its_result(seed: int, form: s
 
 
 def test_a_line_that_does_not_close_is_not_an_equation() -> None:
-    d = told("article", "neuron")
+    d = derived("article", "neuron")
     q = next(q for q in d.quantities if q.path == "dense_2.y")
     loose = replace(q, entries=(replace(q.entries[0], worked=replace(q.entries[0].worked, closes=False)),))
     d = replace(d, quantities=tuple(loose if o is q else o for o in d.quantities))
@@ -83,23 +83,23 @@ def test_a_line_that_does_not_close_is_not_an_equation() -> None:
 
 
 def test_hidden_entries_are_said() -> None:
-    d = nets.told(XOR, entries=1)
+    d = nets.derived(XOR, entries=1)
     for page in (markdown(d), latex(d)):
         assert "and 3 more entries of" in page
         assert "and 1 more entry of" in page
-    d = nets.told(XOR, layers=("dense_2",))
+    d = nets.derived(XOR, layers=("dense_2",))
     for draw in PAGES.values():
         assert re.search(r"Not worked out here: \S*dense\\?_1\.y\S* \(4\)", draw(d))
 
 
 def test_an_equation_over_all_weights_is_stated_once() -> None:
-    page = markdown(told("softmax", "neuron"))
+    page = markdown(derived("softmax", "neuron"))
     assert page.count(r"\hat{m}_ {j} = ") == 1
     assert page.count("**`dense_") > 20  # and every tensor has its entries
 
 
 def test_a_disagreement_is_told_and_not_hidden() -> None:
-    d = told("article", "neuron")
+    d = derived("article", "neuron")
     q = d.quantities[0]
     wrong = replace(d, quantities=(replace(q, gap=0.5, allowed=1e-15), *d.quantities[1:]))
     for draw in PAGES.values():
@@ -109,12 +109,12 @@ def test_a_disagreement_is_told_and_not_hidden() -> None:
 
 
 def test_two_steps() -> None:
-    d = nets.told(XOR, steps=2)
+    d = nets.derived(XOR, steps=2)
     assert [line for line in markdown(d).split("\n") if "Training step" in line] == [
         "## Training step 1",
         "## Training step 2",
     ]
-    d = nets.told(XOR, "path", steps=2, params=("dense_1.W[0,0]", "dense_1.W[1,0]"))
+    d = nets.derived(XOR, "path", steps=2, params=("dense_1.W[0,0]", "dense_1.W[1,0]"))
     assert re.findall(r"^## (.*?):?`? *(?:one|\d+) path|^## (Training step \d)", markdown(d), re.M)
     assert markdown(d).count("to the loss\n") == 4
 
@@ -122,7 +122,7 @@ def test_two_steps() -> None:
 # --------------------------------------------------------------------------------------------------------------- paths
 @pytest.mark.parametrize("name", ["article", "xor", "softmax"])
 def test_products_and_sums_of_paths_close_as_printed(name: str) -> None:
-    for p in told(name, "path").paths:
+    for p in derived(name, "path").paths:
         for number, hops in enumerate(p.paths):
             left, right = maths.product(p, number, 6).split(" = ")
             factors = [Decimal(f.replace(r"\left(", "").replace(r"\right)", "")) for f in left.split(r" \cdot ")]
@@ -196,7 +196,7 @@ def formulas(page: str) -> list[str]:
 def test_markdown_cannot_misread_a_formula_of_any_part(detail: str) -> None:
     count = 0
     for name, experiment in nets.with_each_part():
-        page = markdown(nets.told(experiment, detail, entries=2))
+        page = markdown(nets.derived(experiment, detail, entries=2))
         found = formulas(page)
         assert 2 * len(found) == len(re.findall(r"^\$\$$", page, re.M))
         for math in found:
@@ -211,7 +211,7 @@ def test_markdown_cannot_misread_a_formula_of_any_part(detail: str) -> None:
 
 def test_tables_have_as_many_cells_in_every_row() -> None:
     for detail in LEVELS:
-        for table in re.findall(r"(?:^\|.*\|\n)+", markdown(told("softmax", detail)), re.M):
+        for table in re.findall(r"(?:^\|.*\|\n)+", markdown(derived("softmax", detail)), re.M):
             assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table.strip().split("\n")}) == 1
 
 
@@ -219,7 +219,7 @@ WEIRD = r"100% _a_ & b$ #1 {x} \n `c` <d> ~e^2 | -- ''q'' \"r\" żółć Σ 你"
 
 
 def weird() -> Derivation:
-    d = told("article", "neuron")
+    d = derived("article", "neuron")
     return replace(
         d,
         name=WEIRD,
@@ -245,11 +245,11 @@ def pages() -> dict[str, str]:
     sheet = worksheet(nets.trace_target(XOR), 3, View(), "bpcli mark answers.yaml 'a b.yaml' --seed 3")
     letters = " ".join(chr(c) for c in range(0xC0, 0x17F) if chr(c).isalpha())
     return {
-        "article neuron": latex(told("article", "neuron")),
-        "softmax path": latex(told("softmax", "path")),
-        "random layer": latex(nets.told(nets.random_experiment(3), "layer")),
+        "article neuron": latex(derived("article", "neuron")),
+        "softmax path": latex(derived("softmax", "path")),
+        "random layer": latex(nets.derived(nets.random_experiment(3), "layer")),
         "xor overview, weird": latex(
-            replace(told("xor", "overview"), name=WEIRD, facts=(("#1 & b", letters + WEIRD),))
+            replace(derived("xor", "overview"), name=WEIRD, facts=(("#1 & b", letters + WEIRD),))
         ),
         "worksheet": latex(sheet),
     }
@@ -267,7 +267,7 @@ def test_tex_sets_it_and_no_line_is_too_long(name: str, tmp_path: Path) -> None:
 
 
 def test_tex_skeleton() -> None:
-    page = latex(told("article", "neuron"))
+    page = latex(derived("article", "neuron"))
     assert page.startswith(r"\documentclass")
     assert page.endswith("\\end{document}\n")
     for word in ("aligned", "bmatrix", "cases", "center", "tabular"):
@@ -277,7 +277,7 @@ def test_tex_skeleton() -> None:
 
 
 def test_the_article_line_by_line() -> None:
-    page = latex(told("article", "neuron"))
+    page = latex(derived("article", "neuron"))
     assert r"\entry{y_{0,0} = 0.731059 \cdot \left(-1\right) + 0 = -0.731059}{}{dense\_2.y[0,0]}" in page
     assert r"\entry{L = \frac{1 \cdot \left(0.324962 - 1\right)^{2}}{1} = 0.455676}{}{data\_loss}" in page
     assert r"\entry{\frac{\partial L}{\partial b_{0}} = -0.296155}{}{dense\_2.db[0]}" in page  # not said twice

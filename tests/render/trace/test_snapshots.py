@@ -13,7 +13,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from derivations import LEVELS, SNAPSHOTS, even, told
+from derivations import LEVELS, SNAPSHOTS, derived, even
 from rich.console import Console
 
 from bpcli.records.trace import Derivation
@@ -58,7 +58,7 @@ FORMS: dict[str, Callable[[Derivation], str]] = {"txt": text, "json": numbers, "
 @pytest.mark.parametrize("detail", LEVELS)
 @pytest.mark.parametrize("name", ["article", "softmax"])
 def test_snapshots(name: str, detail: str, form: str) -> None:
-    found = FORMS[form](told(name, detail))
+    found = FORMS[form](derived(name, detail))
     file = SNAPSHOTS / f"{name}_{detail}.{form}"
     if os.environ.get("WRITE_SNAPSHOTS"):
         file.write_text(found, encoding="utf-8", newline="\n")

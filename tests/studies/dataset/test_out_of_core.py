@@ -126,15 +126,15 @@ def test_the_same_weights_and_figures(small: None, monkeypatch: pytest.MonkeyPat
     Path("a.yaml").write_text(CONFIG)
     from_file = trained("file")
     figures = evaluate(Path("file")).metrics
-    given = {"data": "{type: npy, path: x.npy, targets: ids.npy}", "root": Path(".")}
-    outside = evaluate(Path("file"), **given).metrics
+    new_rows = {"data": "{type: npy, path: x.npy, targets: ids.npy}", "root": Path(".")}
+    outside = evaluate(Path("file"), **new_rows).metrics
     monkeypatch.setattr(arrays, "MAPPED", 1 << 20)
     monkeypatch.setattr(out_of_core, "MAPPED", 1 << 20)
     in_memory = trained("memory")
     assert from_file.keys() == in_memory.keys()
     assert all(np.array_equal(from_file[k], in_memory[k]) for k in in_memory)
     assert evaluate(Path("memory")).metrics == figures
-    assert evaluate(Path("memory"), **given).metrics == outside
+    assert evaluate(Path("memory"), **new_rows).metrics == outside
 
 
 def problem_of(train: Any, targets: Any = "classes", **rest: Any) -> Problem:

@@ -27,7 +27,7 @@ def dense(units: int, activation: str | None = None, **more: Any) -> dict[str, A
     return {"type": "dense", "units": units, **({"activation": activation} if activation else {}), **more}
 
 
-def given() -> tuple[LayerStatsProbe, np.ndarray]:
+def probe_and_weights() -> tuple[LayerStatsProbe, np.ndarray]:
     found = probe(dense(5, "relu"), dense(2))
     parameters = {"dense_1.W": W1, "dense_1.b": B1, "dense_2.W": W2, "dense_2.b": B2}
     theta = np.empty(found.objective.network.network_plan.size)
@@ -37,7 +37,7 @@ def given() -> tuple[LayerStatsProbe, np.ndarray]:
 
 
 def test_every_figure_is_that_of_numpy() -> None:
-    found, theta = given()
+    found, theta = probe_and_weights()
     update = np.linspace(-0.1, 0.1, len(theta))
     rows = {row.layer: row for row in found.measure(theta, {}, update)}
     z = X @ W1 + B1
@@ -62,7 +62,7 @@ def test_every_figure_is_that_of_numpy() -> None:
 
 
 def test_a_penalty_is_no_part_of_the_gradient() -> None:
-    found, theta = given()
+    found, theta = probe_and_weights()
     plain = found.measure(theta, {})[0].gradient
     layers = [Layer.parse(dense(5, "relu", regularization={"type": "l2", "strength": 9.0})), Layer.parse(dense(2))]
     other = LayerStatsProbe(plan_network(layers, (3,)), Loss.parse("mean_squared_error"), X, T)
@@ -72,13 +72,13 @@ def test_a_penalty_is_no_part_of_the_gradient() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "ends"),
+    ("kind", "flat_ends"),
     [("identity", "none"), ("leaky_relu", "none"), ("softmax", "none"), ("relu", "one"), ("elu", "one"),
      ("softplus", "one"), ("gelu", "one"), ("silu", "one"), ("sigmoid", "both"), ("tanh", "both"),
      ("hard_tanh", "both"), ("softsign", "both")],
 )  # fmt: skip
-def test_flat_ends_are_found_by_the_slope(kind: str, ends: str) -> None:
-    assert slope_and_ends(Activation.parse(kind))[1] == ends
+def test_flat_ends_are_found_by_the_slope(kind: str, flat_ends: str) -> None:
+    assert slope_and_ends(Activation.parse(kind))[1] == flat_ends
 
 
 @pytest.mark.parametrize(("kind", "steepest"), [("sigmoid", 0.25), ("tanh", 1.0), ("relu", 1.0)])
@@ -107,7 +107,7 @@ def test_saturated_is_where_the_slope_is_under_a_twentieth(kind: str, slope: Any
 
 
 def test_units_are_dead_where_no_row_opens_them() -> None:
-    found, theta = given()
+    found, theta = probe_and_weights()
     e = found.objective.network.network_plan.entry("dense_1.b")
     theta[e.where] = [-100, 0, -100, 0, 0]
     assert {row.layer: row.dead for row in found.measure(theta, {})}["dense_1.activation"] >= 0.4  # type: ignore[operator]
@@ -116,14 +116,14 @@ def test_units_are_dead_where_no_row_opens_them() -> None:
 
 
 def test_weights_that_overflowed_are_measured_too() -> None:
-    found, theta = given()
+    found, theta = probe_and_weights()
     rows = found.measure(theta * 1e200, {})
     assert not np.isfinite(found.loss)
     assert len(rows) == 3
 
 
 def test_looking_changes_nothing_of_what_it_is_given() -> None:
-    found, theta = given()
+    found, theta = probe_and_weights()
     before = theta.copy()
     first = found.measure(theta, {})
     assert (theta == before).all()
@@ -134,7 +134,7 @@ def test_looking_changes_nothing_of_what_it_is_given() -> None:
 def test_gradient_norms_are_those_of_torch() -> None:
     import torch
 
-    found, theta = given()
+    found, theta = probe_and_weights()
     rows = {row.layer: row for row in found.measure(theta, {})}
     net = torch.nn.Sequential(torch.nn.Linear(3, 5), torch.nn.ReLU(), torch.nn.Linear(5, 2)).double()
     with torch.no_grad():

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from closing_lines import closing
-from trace_nets import dense, experiment, random_experiment, told, trace_target, with_each_part
+from trace_nets import dense, derived, experiment, random_experiment, trace_target, with_each_part
 
 from bpcli.parts.activations import Sigmoid
 from bpcli.records.trace import Derivation, Stage
@@ -39,7 +39,7 @@ def test_examples_are_what_others_computed(name: str) -> None:
 @pytest.mark.parametrize(("name", "net"), list(with_each_part()), ids=lambda v: v if isinstance(v, str) else "")
 def test_every_part_is_told_and_agrees(name: str, net: dict[str, Any]) -> None:
     """Two steps, so that what a part remembers is told too."""
-    d = told(net, steps=2)
+    d = derived(net, steps=2)
     assert d.wrong == ()
     kind = name.partition("/")[2]
     assert kind in {q.kind for q in d.quantities}
@@ -50,14 +50,14 @@ def test_every_part_is_told_and_agrees(name: str, net: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("seed", range(50))
 def test_printed_digits_are_true(seed: int) -> None:
-    assert closing(told(random_experiment(seed))) > 10
+    assert closing(derived(random_experiment(seed))) > 10
 
 
 @pytest.mark.slow
 def test_printed_digits_are_true_of_a_thousand_networks() -> None:
     lines = 0
     for seed in range(1000, 2000):
-        lines += closing(told(random_experiment(seed)))
+        lines += closing(derived(random_experiment(seed)))
     sys.stdout.write(f"\n{lines:,} printed lines re-evaluated\n")
     assert lines > 50_000
 
@@ -106,11 +106,11 @@ def test_paths_sum_to_the_gradient(layers: list[Any]) -> None:
     net = experiment(layers, "mean_squared_error", rng.normal(size=(3, 2)), rng.normal(size=(3, 2)))
     made = trace_target(net)
     d = derive(made, View(detail="path", params=("dense_1.W[1,0]", "dense_1.b[1]", "dense_2.W[0,1]")))
-    for told_paths in d.paths:
-        assert told_paths.total == pytest.approx(told_paths.gradient, rel=1e-10, abs=1e-14)
-        assert told_paths.measured == pytest.approx(told_paths.predicted, rel=1e-4, abs=1e-9)
-        for hops in told_paths.paths:
-            assert hops[-1].lower == told_paths.name
+    for weight_paths in d.paths:
+        assert weight_paths.total == pytest.approx(weight_paths.gradient, rel=1e-10, abs=1e-14)
+        assert weight_paths.measured == pytest.approx(weight_paths.predicted, rel=1e-4, abs=1e-9)
+        for hops in weight_paths.paths:
+            assert hops[-1].lower == weight_paths.name
             assert np.prod([h.value for h in hops]) == pytest.approx(hops[-1].product, rel=1e-12, abs=1e-300)
 
 
@@ -133,7 +133,7 @@ def test_a_closed_path_is_told_and_is_zero() -> None:
 
 def test_steps_go_on_from_each_other() -> None:
     net = random_experiment(7)
-    d = told(net, detail="overview", steps=3)
+    d = derived(net, detail="overview", steps=3)
     for before, after in zip(d.steps, d.steps[1:], strict=False):
         assert after.loss == pytest.approx(before.after, rel=1e-12)
     weights = {g.path: g.value for g in d.start_values if g.step == 2}

@@ -78,10 +78,10 @@ def test_who_won_is_told_and_compared() -> None:
 def test_three_paths_of_a_norm_are_told() -> None:
     for kind in ("batch_norm", NORM, "layer_norm"):
         d = made([kind, *DENSE], "layer")
-        told = {q.path.rpartition(".")[2]: q for q in d.quantities if "norm_1" in q.path}
-        assert {"mu", "var", "xhat", "dxhat", "dvar", "dmu", "dx"} <= set(told)
-        assert told["dx"].why.startswith("3 paths, summed")
-        assert told["dvar"].why == "the path through the variance"
+        by_name = {q.path.rpartition(".")[2]: q for q in d.quantities if "norm_1" in q.path}
+        assert {"mu", "var", "xhat", "dxhat", "dvar", "dmu", "dx"} <= set(by_name)
+        assert by_name["dx"].why.startswith("3 paths, summed")
+        assert by_name["dvar"].why == "the path through the variance"
 
 
 CONV = {"type": "conv2d", "filters": 2, "kernel": 3, "stride": 2, "padding": "same"}

@@ -83,14 +83,14 @@ def of_groups(mistake: Callable[..., Any]) -> Formula:
 
 
 for what, mistake, of_batch_norm, of_layer_norm in NORMED:
-    for owner, given, cause in (
+    for owner, make, cause in (
         (BatchNorm, of_batch, of_batch_norm), (LayerNorm, of_rows, of_layer_norm), (GroupNorm, of_groups, ""),
     ):  # fmt: skip
         if owner is BatchNorm and what == "gamma outside the means":
             continue  # which comes to the same: they are over rows
         kind = owner.model_fields["type"].default
         net = (kind, f"{kind}_1.dx", cause) if cause else ()
-        wrong(owner, *net, name=what)(with_dx(owner, given(mistake)))
+        wrong(owner, *net, name=what)(with_dx(owner, make(mistake)))
 
 
 def over_the_batch_too(d: Array, xh: Array, r: Array, g: Array, mean: Formula, other: Formula) -> Array:
