@@ -1,9 +1,9 @@
 """What a network is made of: layers, activations among them.
 
-The rules of a kernel, which `studies.contract` examines in a part of a user's own: it writes into the arrays that it
-is given, all of them and every time (`np.tanh(f.x, out=f.y)`), and binds none anew; it changes nothing that it reads;
-every other array is asked for in `plan`, where `keep` lives from forward to backward and `scratch` does not; called
-twice, it computes the same. What it returns is not looked at.
+The rules of a kernel, which `studies.custom.contract` examines in a part of a user's own: it writes into the arrays
+that it is given, all of them and every time (`np.tanh(f.x, out=f.y)`), and binds none anew; it changes nothing that it
+reads; every other array is asked for in `plan`, where `keep` lives from forward to backward and `scratch` does not;
+called twice, it computes the same. What it returns is not looked at.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from registry import good
 
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.engine import fusion
@@ -11,7 +12,7 @@ from bpcli.engine.fusion import FusedKernels
 from bpcli.engine.network import Chain, Network
 from bpcli.engine.network_plan import plan_network
 from bpcli.family import Layer
-from bpcli.family.plan import Array, Frame
+from bpcli.family.plan import Array, Frame, Sample
 from bpcli.numeric import threads
 from bpcli.parts.activations.piecewise import Relu
 from bpcli.parts.layers.conv import recorded
@@ -144,3 +145,26 @@ def test_rows_that_do_not_say_that_they_are_independent_stay_together(monkeypatc
     chain.x[...] = np.random.default_rng(0).normal(size=(9, 5))
     chain.forward(True)
     assert np.allclose(chain.y.mean(0), 0)
+
+
+INDEPENDENT = {name: s for name, s in good() if isinstance(s.part, Layer) and s.part.rows_are_independent}
+
+
+@pytest.mark.parametrize("sample", INDEPENDENT.values(), ids=INDEPENDENT)
+def test_rows_that_are_said_to_be_independent_are(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row by row they come out as all at once, and nothing in a frame is shared."""
+    assert fusion.splits_rows(sample.part, sample.part.plan(sample.x))
+
+    def results() -> list[Array]:
+        chain = Network(plan_network([sample.part], sample.x), 5, np.float32, 0, need_dx=True).chain(5)
+        rng = np.random.default_rng(0)
+        chain.x[...], dy = rng.normal(size=chain.x.shape), rng.normal(size=chain.dy.shape)
+        chain.forward(True)
+        chain.dy[...] = dy
+        chain.backward(True)
+        return [chain.y.copy(), np.array(chain.dx)]
+
+    whole = results()
+    monkeypatch.setattr(fusion, "BLOCK_ENTRIES", 1)
+    for a, b in zip(results(), whole, strict=True):
+        assert np.array_equal(a, b)
