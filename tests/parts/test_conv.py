@@ -16,7 +16,7 @@ from bpcli.family import Layer
 from bpcli.family.plan import Array, N, Sample
 from bpcli.numeric import products, threads
 from bpcli.parts.initializers import GlorotUniform, HeNormal
-from bpcli.parts.layers.conv import correlation, kernels, passes, strips
+from bpcli.parts.layers.conv import correlation, passes, strips
 from bpcli.parts.layers.conv.axes import FilterAxis, phases, same_axis
 from bpcli.parts.layers.conv.conv1d import Conv1d
 from bpcli.parts.layers.conv.conv2d import Conv2d
@@ -81,7 +81,7 @@ def test_the_way_back_hears_of_every_meeting_once(axis: FilterAxis) -> None:
 
 def forget() -> None:
     """Sizes that were worked out from other blocks."""
-    for function in (passes.passes, kernels.correlation, products.equal_parts, products.cuts):
+    for function in (passes.passes, passes.correlation, products.equal_parts, products.cuts):
         function.cache_clear()  # type: ignore[attr-defined]
 
 

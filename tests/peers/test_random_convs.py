@@ -17,7 +17,7 @@ from bpcli.engine.network_plan import NetworkPlan, plan_network
 from bpcli.family import Layer
 from bpcli.family.plan import Array, Shape, ShapeError
 from bpcli.numeric import products, threads
-from bpcli.parts.layers.conv import correlation, kernels, passes, strips
+from bpcli.parts.layers.conv import correlation, passes, strips
 from bpcli.parts.layers.conv.conv1d import Conv1d
 from bpcli.parts.layers.conv.conv2d import Conv2d
 from bpcli.parts.layers.conv.depthwise import Depthwise
@@ -114,7 +114,7 @@ class Draw:
 
 def forget() -> None:
     """Sizes that were worked out from other blocks."""
-    for function in (passes.passes, kernels.correlation, products.equal_parts, products.cuts):
+    for function in (passes.passes, passes.correlation, products.equal_parts, products.cuts):
         function.cache_clear()
 
 

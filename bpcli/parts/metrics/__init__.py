@@ -6,6 +6,7 @@ where scikit-learn would still list its class. The figure of no rows at all is n
 
 from bpcli.parts.metrics.classes import F1, Accuracy, BalancedAccuracy, Matthews, Precision, Recall, TopK
 from bpcli.parts.metrics.counts import (
+    HasNote,
     add_confusion,
     add_counts,
     average_of,
@@ -14,7 +15,6 @@ from bpcli.parts.metrics.counts import (
     precision_of,
     recall_of,
 )
-from bpcli.parts.metrics.notes import HasNote
 from bpcli.parts.metrics.probabilities import Brier, LogLoss
 from bpcli.parts.metrics.ranking import AveragePrecision, RocAuc
 from bpcli.parts.metrics.values import MAE, MSE, R2, RMSE, ExplainedVariance

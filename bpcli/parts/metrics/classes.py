@@ -11,16 +11,17 @@ from pydantic import Field
 
 from bpcli.family import Array, Metric, Sample, Scored
 from bpcli.parts.metrics.counts import (
+    HasNote,
     MeanMetric,
     Totals,
     add_counts,
     average_of,
     classes_of,
     f1_of,
+    list_classes,
     precision_of,
     recall_of,
 )
-from bpcli.parts.metrics.notes import HasNote, list_classes
 from bpcli.records.training import Failure, Problem
 
 Average = Annotated[

@@ -1,4 +1,4 @@
-"""Counts of classes, and the scores of a class that come from them.
+"""Counts of classes, the scores of a class that come from them, and what a reader has to know of such a figure.
 
 Counts are (3, K), float64: `hits` (truly k and guessed k), `guessed` k, and truly k, the `support`. A class that is
 never guessed has precision 0, one that never occurs recall 0 (`report.notes` says so).
@@ -6,15 +6,16 @@ never guessed has precision 0, one that never occurs recall 0 (`report.notes` sa
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
 
-from bpcli.family import Array, Metric, Scored
+from bpcli.family import Array, Metric, Scored, join_names
 
 Totals = dict[str, Array]
+MAX_LISTED = 5  # classes that a note names
 
 
 def classes_of(batch: Scored) -> tuple[Array, Array, Array]:
@@ -113,3 +114,19 @@ def average_of(score: Callable[[Array], Array], counts: Array, average: str, sev
     if average == "weighted" and support.any():
         return float(support @ score(counts) / support.sum())
     return float(score(counts).mean())
+
+
+class HasNote(ABC):
+    """A metric of classifications that is undefined, or a convention, on some rows."""
+
+    @abstractmethod
+    def note(self, counts: Array, names: Sequence[str], rows: int, several: bool) -> str:
+        """Returns what is to be said of its figure, or nothing, from counts (3, K) over `rows` rows of weight 1."""
+
+
+def list_classes(chosen: Array, names: Sequence[str], several: bool) -> str:
+    """Returns the classes (labels, where a row may have several) that a mask (K,) chooses: `classes b, d and 4
+    more`."""
+    found = [names[int(k)] for k in chosen.nonzero()[0]]
+    noun, nouns = ("label", "labels") if several else ("class", "classes")
+    return f"{noun if len(found) == 1 else nouns} {join_names(found, MAX_LISTED)}"

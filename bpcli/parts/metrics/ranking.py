@@ -14,8 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Array, Metric, Sample, Scored
-from bpcli.parts.metrics.counts import Totals, classes_of
-from bpcli.parts.metrics.notes import HasNote, list_classes
+from bpcli.parts.metrics.counts import HasNote, Totals, classes_of, list_classes
 from bpcli.parts.metrics.probabilities import needs_probabilities
 
 OneVsRest = Annotated[

@@ -13,10 +13,19 @@ from bpcli.family.plan import Array, Frame, Slot
 from bpcli.numeric.threads import CHUNKS, Chunk, ChunkedWork, chunk_range
 from bpcli.parts.layers.conv.axes import FilterAxis, Phase, phases
 from bpcli.parts.layers.conv.correlation import Correlation
-from bpcli.parts.layers.conv.kernels import correlation
+from bpcli.parts.layers.conv.depthwise import Depthwise
 from bpcli.parts.layers.conv.recorded import RecordedCalls, recorded_work
+from bpcli.parts.layers.conv.strips import Strips
 
-__all__ = ["Passes", "passes"]
+__all__ = ["Passes", "correlation", "passes"]
+
+
+@lru_cache(maxsize=512)
+def correlation(h: FilterAxis, w: FilterAxis, groups: int, channels: int, filters: int, bias: bool) -> Correlation:
+    """The correlation of these sizes, made once."""
+    if groups > 1 and channels == filters == 1:
+        return Depthwise(h, w, groups, channels, filters, bias)
+    return (Strips if Strips.pay(h, w, channels) else Correlation)(h, w, groups, channels, filters, bias)
 
 
 class _PhaseFilters(NamedTuple):
