@@ -55,7 +55,10 @@ class Substitution:
             case Call(fn="where", args=(condition, then, other)):
                 holds = self._value(condition, index) != 0
                 if not self.depth:
-                    self._note_branch(self.substitute(condition, index), holds)
+                    shown = self.substitute(condition, index)
+                    if isinstance(shown, Compare) and not holds:
+                        shown = Compare(_OPPOSITE[shown.op], shown.left, shown.right)
+                    self.notes.append(f"since {self.reader.condition(shown)}")
                 return self.substitute(then if holds else other, index)
             case Call(fn="exp", args=(z,)) if self._value(z, index) > EXP_LIMIT:
                 self.notes.append(f"e^ saturates at {EXP_LIMIT:g}")
@@ -79,11 +82,6 @@ class Substitution:
         """Which entry it is, where numbers say so and not the letters: W[x[n,t],o]."""
         if isinstance(node, Read) and any(map(reads_numbers, node.index)):
             self.notes.append(f"which is {node.array}[{','.join(str(int(self._value(i, index))) for i in node.index)}]")
-
-    def _note_branch(self, condition: Expr, holds: bool) -> None:
-        if isinstance(condition, Compare) and not holds:
-            condition = Compare(_OPPOSITE[condition.op], condition.left, condition.right)
-        self.notes.append(f"since {self.reader.condition(condition)}")
 
     def _reduce(self, node: Reduce, index: Mapping[str, int]) -> Expr:
         letters = [b.letter for b in node.over if isinstance(b, Bind)]

@@ -20,6 +20,7 @@ MAX_CHARACTERS = 64  # characters of a display formula before a sum goes on in t
 MAX_WHOLE_ROWS = 2 * EDGE_ITEMS  # rows and columns of an array that are all shown
 MAX_SLICES = 4  # slices shown of an array of three or more axes
 
+_ROWS = re.compile(r"\\begin\{(aligned|cases)\}(?:\[t\])?((?:(?!\\begin)[^\\]|\\(?!begin|end))*?)\\end\{\1\}")
 _BREAK = re.compile(r"\\(?:left|begin)\b|\\(?:right|end)\b|[{}]| [+-] ")
 
 
@@ -73,9 +74,7 @@ def visible(text: str) -> int:
     before = ""
     while before != text:
         before = text
-        text = re.sub(
-            r"\\begin\{(aligned|cases)\}(?:\[t\])?((?:(?!\\begin)[^\\]|\\(?!begin|end))*?)\\end\{\1\}", _widest, text
-        )
+        text = _ROWS.sub(lambda m: max((_plain(row) for row in m[2].split(r"\\")), key=len), text)
         text = re.sub(r"[_^]\{([^{}]*)\}", lambda m: m[1][: (len(m[1]) + 1) // 2], text)
         text = re.sub(r"\\frac\{([^{}]*)\}\{([^{}]*)\}", lambda m: max(_plain(m[1]), _plain(m[2]), key=len), text)
         text = re.sub(r"\\(?:mathrm|hat|text|sqrt|underbrace|operatorname\*?)\{([^{}]*)\}", r"\1", text)
@@ -86,10 +85,6 @@ def _plain(text: str) -> str:
     text = re.sub(r"\\(?:left|right)\b", "", text)
     text = re.sub(r"\\[a-zA-Z]+|\\.", "x", text)
     return re.sub(r"[{}\s&]", "", text)
-
-
-def _widest(match: re.Match[str]) -> str:
-    return max((_plain(row) for row in match[2].split(r"\\")), key=len)
 
 
 # ----------------------------------------------------------------------------------------------------------- equations

@@ -22,10 +22,12 @@ class Guide:
 def guides() -> tuple[Guide, ...]:
     """All guides, by name."""
     found = [file for file in files("bpcli").joinpath("guides").iterdir() if file.name.endswith(".md")]
-    return tuple(
-        _guide(file.name.removesuffix(".md"), file.read_text(encoding="utf-8"))
-        for file in sorted(found, key=lambda file: file.name)
-    )
+    guides = []
+    for file in sorted(found, key=lambda file: file.name):
+        text = file.read_text(encoding="utf-8")
+        heading, summary, *_ = text.split("\n\n", 2)
+        guides.append(Guide(file.name.removesuffix(".md"), heading.removeprefix("# "), " ".join(summary.split()), text))
+    return tuple(guides)
 
 
 def guide(name: str) -> Guide:
@@ -36,8 +38,3 @@ def guide(name: str) -> Guide:
     guess = near(name, known)
     help = f"did you mean `{guess}`? `bpcli guide` lists all" if guess else f"the guides are {', '.join(known)}"
     raise Failure(Problem(f"there is no guide `{name}`", code="unknown-guide", help=help), exit=Exit.USAGE)
-
-
-def _guide(name: str, text: str) -> Guide:
-    heading, summary, *_ = text.split("\n\n", 2)
-    return Guide(name, heading.removeprefix("# "), " ".join(summary.split()), text)

@@ -138,7 +138,8 @@ def _loaded(subject: TraceTarget, file: Path, arrays: Mapping[str, Array]) -> tu
         t = t.astype(subject.t.dtype)
         for name, theirs, wanted in (("x", x, subject.x), ("t", t, subject.t)):
             if theirs.shape[1:] != wanted.shape[1:] or theirs.ndim != wanted.ndim or not len(theirs):
-                text = f"{file}: {name} has the shape {theirs.shape}, and must have (rows, {_axes(wanted)})"
+                axes = ", ".join(map(str, wanted.shape[1:])) or "no more axes"
+                text = f"{file}: {name} has the shape {theirs.shape}, and must have (rows, {axes})"
                 help = "as the network sees it: scaled, categories as 0 and 1; class ids for t"
                 raise Failure(Problem(text, code="shape", help=help))
         if len(x) != len(t):
@@ -159,10 +160,6 @@ def _loaded(subject: TraceTarget, file: Path, arrays: Mapping[str, Array]) -> tu
     batch = objective.batch(len(x))
     batch.load(x, t, np.arange(len(x)))
     return objective, batch
-
-
-def _axes(a: Array) -> str:
-    return ", ".join(map(str, a.shape[1:])) or "no more axes"
 
 
 def _row(name: str, theirs: Array, ours: ReferencePass, path: str) -> TensorRow:

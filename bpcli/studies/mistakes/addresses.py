@@ -109,9 +109,8 @@ class Addresses:
         at = tuple(int(i) for i in (match[2] or "").replace(" ", "").split(",") if i)
         full = _completed(at, array)
         if full is None:
-            first_index, last_index = (
-                "".join(f"[{','.join(map(str, i))}]") if i else "" for i in _corner_indices(array.shape)
-            )
+            corners = (0,) * len(array.shape), tuple(n - 1 for n in array.shape)
+            first_index, last_index = (f"[{','.join(map(str, i))}]" if i else "" for i in corners)
             text = f"there is no entry {claim.name.strip()}"
             one = f"{path} is one number, {path}{first_index}" if first_index == last_index else ""
             help = one or f"{path} has entries {path}{first_index} to {path}{last_index}, counted from 0"
@@ -140,7 +139,3 @@ def _completed(at: tuple[int, ...], array: _NamedArray) -> tuple[int, ...] | Non
     if len(at) != len(shape) or any(i >= n for i, n in zip(at, shape, strict=True)):
         return None
     return at
-
-
-def _corner_indices(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    return (0,) * len(shape), tuple(n - 1 for n in shape)

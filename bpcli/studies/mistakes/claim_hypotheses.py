@@ -154,7 +154,7 @@ class ClaimHypotheses:
         if not names:
             return
         for k in range(7, 0, -1):
-            for words, cut in ((f"{k} decimals", _decimals), (f"{k} significant digits", _significant)):
+            for words, cut in ((f"{k} decimals", np.round), (f"{k} significant digits", _significant)):
                 text = f"it is computed from numbers rounded to {words if k > 1 else words[:-1]}"
                 yield Hypothesis("rounding", text, node.grid.value({**env, **{n: cut(env[n], k) for n in names}}))
 
@@ -274,10 +274,6 @@ def _turned(own: Array) -> Array:
     n = min(own.shape)
     found[:n, :n] = own[:n, :n].T
     return found
-
-
-def _decimals(a: Any, k: int) -> Array:
-    return np.asarray(np.round(a, k))
 
 
 def _significant(a: Any, k: int) -> Array:

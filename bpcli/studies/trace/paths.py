@@ -78,7 +78,8 @@ class _Layer:
         for sign in (0, 1, -1):
             env = self.env
             if sign:
-                env = {k: sign * rng.uniform(0.5, 1.5, v.shape) if _real(v) else v for k, v in self.env.items()}
+                real = {k: v for k, v in self.env.items() if isinstance(v, np.ndarray) and v.dtype.kind == "f"}
+                env = {**self.env, **{k: sign * rng.uniform(0.5, 1.5, v.shape) for k, v in real.items()}}
                 if self.tokens:
                     env["x"] = self.env["x"]  # whole numbers, by which rows are looked up
             moved = np.array(env[array], np.complex128)
@@ -96,10 +97,6 @@ class _Layer:
         grid = next(g for g in self.program.grids if g.name == gradient)
         factor = LocalDerivative(grid, self.env, at, to).factor()
         return float(env[gradient][at]), "" if factor is None else self.drawn(self.known).draw(factor).text
-
-
-def _real(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
 
 
 class PathFinder:
