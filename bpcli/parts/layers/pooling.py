@@ -122,11 +122,11 @@ class AvgPool2d(Window, Layer):
         for cell in grid.cells[1:] if grid.inside else grid.cells:
             (total,) = cell.seen(f.y)
             np.add(total, f.x[cell.pixels], out=total)
-        np.divide(f.y, f.y.dtype.type(len(grid.cells)), out=f.y)
+        np.divide(f.y, len(grid.cells), out=f.y)
 
     def backward(self, f: Frame, train: bool) -> None:
         grid = self.grid(f.x.shape[1:])
-        np.divide(f.dy, f.y.dtype.type(len(grid.cells)), out=f.part)
+        np.divide(f.dy, len(grid.cells), out=f.part)
         if not grid.tiles:
             f.dx.fill(0)
         for cell in grid.cells:
