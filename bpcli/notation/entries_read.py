@@ -14,7 +14,7 @@ from bpcli.numeric.shapes import Array
 
 __all__ = ["entries_read", "padded_reads", "reads_numbers", "window_spans", "zero_by_index"]
 
-Index = Mapping[str, int]
+IndexValues = Mapping[str, int]
 Place = tuple[int, ...]
 
 
@@ -28,7 +28,7 @@ def padded_reads(node: Expr) -> list[Expr]:
     return [n.args[0] for n in walk(node) if isinstance(n, Call) and n.fn == "pad"]
 
 
-def entries_read(grid: Grid, env: Mapping[str, Any], index: Index) -> dict[str, set[Place]]:
+def entries_read(grid: Grid, env: Mapping[str, Any], index: IndexValues) -> dict[str, set[Place]]:
     """Which entries of which arrays the entry at `index` is computed from.
 
     Both branches of a condition on numbers count (a closed relu is on the way all the same), of one on indices only
@@ -53,7 +53,7 @@ def entries_read(grid: Grid, env: Mapping[str, Any], index: Index) -> dict[str, 
 
 
 def _places(
-    grid: Grid, env: Mapping[str, Any], read: Read, conditions: Sequence[tuple[Expr, bool]], index: Index
+    grid: Grid, env: Mapping[str, Any], read: Read, conditions: Sequence[tuple[Expr, bool]], index: IndexValues
 ) -> Array:
     """The places in its array at which a read stands, one a row, as often as it is read."""
     standing = {n.id for e in (read, *(c for c, _ in conditions)) for n in walk(e) if isinstance(n, Name)}
@@ -67,7 +67,7 @@ def _places(
     return np.stack([axis[taken] for axis in axes], axis=-1)
 
 
-def zero_by_index(grid: Grid, env: Mapping[str, Any], node: Expr, index: Index, letters: Sequence[str]) -> Array:
+def zero_by_index(grid: Grid, env: Mapping[str, Any], node: Expr, index: IndexValues, letters: Sequence[str]) -> Array:
     """Where, with one axis for each of `letters`, an expression is 0 by its indices alone: it reads padding, or no
     branch that is taken reads anything."""
 
@@ -93,7 +93,7 @@ def zero_by_index(grid: Grid, env: Mapping[str, Any], node: Expr, index: Index, 
 
 
 def window_spans(
-    grid: Grid, env: Mapping[str, Any], node: Reduce, index: Index
+    grid: Grid, env: Mapping[str, Any], node: Reduce, index: IndexValues
 ) -> list[tuple[str, list[tuple[int, int]]]]:
     """The arrays over which a reduction moves a window, and from where to where it stands on each axis; an axis that
     it reads with gaps, or by division, is no window."""

@@ -12,16 +12,16 @@ from bpcli.notation.entries_read import reads_numbers
 from bpcli.notation.evaluate import Grid
 from bpcli.notation.syntax import Binary, Bind, Call, Compare, Expr, Name, Negate, Number, Read, Reduce, walk
 
-__all__ = ["Index", "LocalDerivative", "with_indices"]
+__all__ = ["EntryIndex", "LocalDerivative", "with_indices"]
 
-Index = tuple[int, ...]
+EntryIndex = tuple[int, ...]
 MAX_PLACES_TRIED = 4096  # values of the unknown indices
 
 
 class LocalDerivative:
     """The backward equation `grid` at the entry `at`, where `dy` is 1 at `to` and 0 elsewhere."""
 
-    def __init__(self, grid: Grid, env: Mapping[str, Any], at: Index, to: Index) -> None:
+    def __init__(self, grid: Grid, env: Mapping[str, Any], at: EntryIndex, to: EntryIndex) -> None:
         self.grid, self.env, self.to = grid, env, to
         self.letters: dict[str, Number] = {k: Number(i) for k, i in zip(grid.free, at, strict=True)}
         self.places: list[tuple[Expr, int]] = []  # what an index of dy has to come to

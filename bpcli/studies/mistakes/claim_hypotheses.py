@@ -20,7 +20,7 @@ from bpcli.notation.text import Ascii
 from bpcli.records.trace import Stage
 from bpcli.studies.mistakes.hypotheses import Hypothesis
 from bpcli.studies.mistakes.single_mistakes import Mistake, first_bound_index, single_mistakes
-from bpcli.studies.trace.graph import LOSS_AFTER, START, GraphNode, Key, StepGraph, Values
+from bpcli.studies.trace.graph import LOSS_AFTER, START, GraphNode, Key, NodeValues, StepGraph
 
 CLASSIC = (
     "added", "sign", "factor-2", "factor-1/2", "no-slope", "slope-at-a", "slope-at-z", "new-weight", "transposed",
@@ -49,7 +49,7 @@ class ClaimHypotheses:
         loss = graph.truth["loss", "", "dx"]
         self.rows, self.outputs = len(loss), loss.shape[-1]
 
-    def of(self, key: Key, values: Values, later: Callable[[], Values]) -> Iterator[Hypothesis]:
+    def of(self, key: Key, values: NodeValues, later: Callable[[], NodeValues]) -> Iterator[Hypothesis]:
         """Yields all hypotheses at a node; `values` are the arrays of the step as far as that node, and `later()` those
         of the whole of it."""
         own = values[key]
@@ -72,7 +72,7 @@ class ClaimHypotheses:
             yield from self._renewed(node, env)
             yield from self._rounded(node, env)
 
-    def _loss(self, values: Values) -> Array:
+    def _loss(self, values: NodeValues) -> Array:
         total = values.get(("gradient", "", "E"))
         return values["loss", "", "L"] if total is None else total
 
@@ -110,7 +110,7 @@ class ClaimHypotheses:
 
     # --------------------------------------------------------------------------------------------- of the arrays read
     def _other_arrays(
-        self, node: GraphNode, env: Mapping[str, Any], values: Values, later: Callable[[], Values]
+        self, node: GraphNode, env: Mapping[str, Any], values: NodeValues, later: Callable[[], NodeValues]
     ) -> Iterator[Hypothesis]:
         """Another array is read than was meant: the updated weights, or what stands on the wrong side of an
         activation."""

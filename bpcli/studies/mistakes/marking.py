@@ -23,7 +23,7 @@ from bpcli.studies.mistakes.claim_hypotheses import ClaimHypotheses, likeliness
 from bpcli.studies.mistakes.claims import Claim, read_claims
 from bpcli.studies.mistakes.hypotheses import Hypothesis
 from bpcli.studies.trace.derive_step import without_equations
-from bpcli.studies.trace.graph import LOSS_AFTER, START, Key, StepGraph, Values
+from bpcli.studies.trace.graph import LOSS_AFTER, START, Key, NodeValues, StepGraph
 from bpcli.studies.trace.open import TracedRows, TraceTarget, open_target
 from bpcli.studies.trace.quantities import EntryChoice, quantities
 from bpcli.studies.trace.selection import network_summary
@@ -81,7 +81,7 @@ class _Scenario:
 
     def __init__(self, graph: StepGraph) -> None:
         self.graph = graph
-        self.values: Values = dict(graph.truth)
+        self.values: NodeValues = dict(graph.truth)
         self.changed: set[Key] = set()
         self.pins: dict[Key, dict[int, float]] = {}
 
@@ -220,9 +220,9 @@ class _Marker:
     def _guesses(self, key: Key, base: Array) -> Iterator[tuple[Key, int, Hypothesis, Array]]:
         """Every mistake in a quantity and in what it is computed from, as far as no claim shows that; with the array
         that it leads to."""
-        ahead: list[Values] = []
+        ahead: list[NodeValues] = []
 
-        def later() -> Values:
+        def later() -> NodeValues:
             if not ahead:
                 scenario = self.scenario.copy()
                 scenario.recompute(self.keys[self.place[key] :])

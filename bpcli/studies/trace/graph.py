@@ -20,7 +20,7 @@ from bpcli.studies.trace.step_blocks import StepBlock, TakenStep
 Key = tuple[str, str, str]
 """What computes a number: the part, the layer or tensor it works on, and the left side."""
 
-Values = dict[Key, Array]
+NodeValues = dict[Key, Array]
 START, LOSS_AFTER = "given", ("after", "", "loss_after")
 
 
@@ -72,7 +72,7 @@ class StepGraph:
         self.target, self.taken = target, taken
         self.chain = target.objective.network.chain(len(target.x))
         self.layout = target.network_plan.layout
-        self.truth: Values = {}
+        self.truth: NodeValues = {}
         self.nodes: dict[Key, GraphNode] = {}
         self._by_layer: dict[str, tuple[str, ...]] = {}  # what chance and the past give a layer
         self._input_of: dict[tuple[str, str], NodeInput] = {}  # what a layer reads, by (layer, name)

@@ -15,7 +15,7 @@ import numpy as np
 from bpcli.engine.network import BoundLayer, Chain
 from bpcli.family.plan import Array
 from bpcli.notation import Program
-from bpcli.notation.local_derivative import Index, LocalDerivative, with_indices
+from bpcli.notation.local_derivative import EntryIndex, LocalDerivative, with_indices
 from bpcli.notation.syntax import Number, parse
 from bpcli.notation.text import Ascii, Text
 from bpcli.records.trace import Hop, PathsTo
@@ -33,7 +33,7 @@ class _OutputEntry:
     """One entry of a layer's output."""
 
     link: BoundLayer
-    at: Index
+    at: EntryIndex
 
     @property
     def name(self) -> str:
@@ -54,7 +54,7 @@ class _PartialPath:
     done: bool = False
 
 
-def entry_name(path: str, at: Index) -> str:
+def entry_name(path: str, at: EntryIndex) -> str:
     """An entry as claims call it."""
     return f"{path}[{','.join(map(str, at))}]" if at else path
 
@@ -70,7 +70,7 @@ class _Layer:
         self.tokens = link.plan.tokens
         self.known = frozenset({*self.env, *self.program.names})
 
-    def reached(self, array: str, at: Index) -> list[Index]:
+    def reached(self, array: str, at: EntryIndex) -> list[EntryIndex]:
         """The outputs that depend on one entry of `array`; also where the factor is 0 just here: at an input of 0, a
         closed relu, a dropped unit."""
         rng = np.random.default_rng(0)
@@ -89,7 +89,7 @@ class _Layer:
             found |= np.isfinite(slope) & (slope != 0)
         return [tuple(map(int, i)) for i in np.argwhere(found)]
 
-    def factor(self, gradient: str, at: Index, to: Index) -> tuple[float, str]:
+    def factor(self, gradient: str, at: EntryIndex, to: EntryIndex) -> tuple[float, str]:
         """The derivative of output `to` by the entry that `gradient` is the gradient of, and its formula."""
         dy = np.zeros(np.shape(self.env["dy"]))
         dy[to] = 1.0
@@ -112,7 +112,7 @@ class PathFinder:
                 self._above[inner.layers[-1].path] = link
         self._users = _users(self.chain)
 
-    def paths(self, tensor: str, at: Index) -> PathsTo:
+    def paths(self, tensor: str, at: EntryIndex) -> PathsTo:
         """The paths of one entry of a tensor of weights, after a pass and before its update is forgotten."""
         path, _, param = tensor.rpartition(".")
         link = next(k for k in self.chain.walk() if k.path == path)
@@ -144,7 +144,9 @@ class PathFinder:
             self._layers[link.path] = _Layer(link, self.drawn)
         return self._layers[link.path]
 
-    def _first(self, layer: _Layer, link: BoundLayer, param: str, at: Index, to: Index, name: str) -> _PartialPath:
+    def _first(
+        self, layer: _Layer, link: BoundLayer, param: str, at: EntryIndex, to: EntryIndex, name: str
+    ) -> _PartialPath:
         value, formula = layer.factor(f"d{param}", at, to)
         node = _OutputEntry(link, to)
         return _PartialPath(((node.name, name, formula, value),), node)
@@ -191,7 +193,7 @@ class PathFinder:
         letters = {getattr(b, "letter", ""): Number(i) for b, i in zip(equation.free, way.end.at, strict=True)}
         return self.drawn(frozenset("xt")).draw(with_indices(equation.right, letters)).text
 
-    def _measured(self, weights: Array, at: Index) -> float:
+    def _measured(self, weights: Array, at: EntryIndex) -> float:
         """Half the difference of the losses with the weight moved by NUDGE up and down."""
         batch, old = self.target.objective.batch(len(self.target.x)), float(weights[at])
         found = []

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from bpcli.engine.network_plan import NetworkPlan
 from bpcli.family.part import near, suggestion
 from bpcli.notation.entries_read import entries_read
+from bpcli.notation.local_derivative import EntryIndex
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.trace.quantities import MAX_ENTRIES, WantedEntries
 from bpcli.studies.trace.step_blocks import TakenStep
 
-Index = tuple[int, ...]
-EntrySets = dict[tuple[str, str], set[Index]]
+EntrySets = dict[tuple[str, str], set[EntryIndex]]
 
 
-def parse_weight(network_plan: NetworkPlan, text: str) -> tuple[str, Index]:
+def parse_weight(network_plan: NetworkPlan, text: str) -> tuple[str, EntryIndex]:
     """`dense_1.W[0,1]` as a path and an index. Raises Failure with the paths there are."""
     shapes = {e.path: e.shape for e in network_plan.layout}
     match = re.fullmatch(r"\s*([\w.]+)\s*(?:\[([\d\s,]*)\])?\s*", text)
@@ -50,14 +50,14 @@ def check_layers(network_plan: NetworkPlan, names: Sequence[str]) -> tuple[str, 
     return tuple(names)
 
 
-def entries_behind(taken: TakenStep, tensor: str, at: Index) -> WantedEntries:
+def entries_behind(taken: TakenStep, tensor: str, at: EntryIndex) -> WantedEntries:
     """The entries that the gradient of one weight is computed from, back to the loss as long as they are few, and those
     of the forward pass beside them; by (layer, left side)."""
     layer, _, param = tensor.rpartition(".")
     makers = taken.makers
     blocks = {(b.layer or b.part): b for b, _, _ in taken.blocks if b.part in ("layer", "loss")}
     wanted: EntrySets = {(tensor, "*"): {at}}
-    waiting: list[tuple[str, str, set[Index]]] = [(layer, f"d{param}", {at})]
+    waiting: list[tuple[str, str, set[EntryIndex]]] = [(layer, f"d{param}", {at})]
     while waiting:
         owner, name, entries = waiting.pop(0)
         new = entries - wanted.get((owner, name), set())

@@ -29,7 +29,7 @@ from bpcli.studies.witness.witness import max_abs
 MAX_SEARCH_WEIGHTS = 200
 """Weights of the largest network whose search is worked out: its equations hold square matrices of that size."""
 
-Places = tuple[tuple[str, tuple[int, ...]], ...]
+TensorPlaces = tuple[tuple[str, tuple[int, ...]], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class StepBlock:
     program: Program
     env: Mapping[str, Any]
     engine: Mapping[str, Array]
-    places: Places = ()
+    places: TensorPlaces = ()
     tensor: str = ""
 
     @property
@@ -227,7 +227,7 @@ def _loss(target: TraceTarget, batch: Batch, value: float) -> Iterator[BlockEqua
 
 def _block_equations(
     stage: Stage, part: str, kind: str, equations: Sequence[Eq], env: Mapping[str, Any], engine: Mapping[str, Array],
-    *, layer: str = "", places: Places = (), tensor: str = "",
+    *, layer: str = "", places: TensorPlaces = (), tensor: str = "",
 ) -> Iterator[BlockEquation]:  # fmt: skip
     """The equations of one part, compiled for the arrays at hand."""
     shapes = {name: np.shape(value) for name, value in {**env, **engine}.items() if np.ndim(value)}
@@ -236,7 +236,7 @@ def _block_equations(
     yield from ((block, grid, stage) for grid in program.grids)
 
 
-def _places(entries: Sequence[ParamLayout]) -> Places:
+def _places(entries: Sequence[ParamLayout]) -> TensorPlaces:
     return tuple((e.path, e.shape) for e in entries)
 
 

@@ -38,7 +38,7 @@ def test_examples_are_what_others_computed(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "net"), list(with_each_part()), ids=lambda v: v if isinstance(v, str) else "")
 def test_every_part_is_told_and_agrees(name: str, net: dict[str, Any]) -> None:
-    """Two steps, so that what a part remembers is told too."""
+    """Two steps, so that what a part remembers is derived too."""
     d = derived(net, steps=2)
     assert d.wrong == ()
     kind = name.partition("/")[2]
