@@ -73,8 +73,8 @@ def outline_blocks(d: Derivation, losses: bool = True) -> Iterator[OutlineBlock]
                 if stage is Stage.INITIALIZE:
                     yield from (g for g in d.start_values if g.step == line.step)
                 own = [q for q in d.quantities if q.step == line.step and q.stage is stage]
-                shown = tuple(q for q in own if q.entries or d.detail == "layer")
-                yield StageQuantities(shown, tuple(q for q in own if q not in shown))
+                hidden = tuple(q for q in own if not q.entries and d.detail != "layer")
+                yield StageQuantities(tuple(q for q in own if q.entries or d.detail == "layer"), hidden)
                 if stage is Stage.REPEAT and losses:
                     yield StepLosses(line)
 
