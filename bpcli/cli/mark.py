@@ -38,7 +38,7 @@ def mark(
     Says which numbers are right, which is the first wrong one, what follows from it, and the likely cause. Names are
     those that `bpcli trace --detail neuron` prints. Ends with 3 where a number is wrong.
     """
-    request = traced.TraceRequest("mark them against", path, example, sample, batch, x, t, set_, own)
+    request = traced.TraceRequest("mark the claims against", path, example, sample, batch, x, t, set_, own)
 
     from bpcli.records.training import Exit
     from bpcli.render.console import columns, show, show_json, show_problems

@@ -63,7 +63,11 @@ def test_rows_and_runs(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "text"),
     [
-        (("claims.yaml",), 2, "say what to mark them against: a config, a run folder, a model file, or an --example"),
+        (
+            ("claims.yaml",),
+            2,
+            "say what to mark the claims against: a config, a run folder, a model file, or an --example",
+        ),
         (("none.yaml", "trees.yaml"), 66, "there is no such file [missing-file] --> none.yaml"),
         (("claims.yaml", "none.yaml"), 66, "none.yaml"),
         (("trees.yaml", "claims.yaml"), 65, "this is a config, not a file of claims [not-claims] --> trees.yaml"),
