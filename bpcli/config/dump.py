@@ -49,20 +49,15 @@ def _entry(head: str, value: Any, indent: str, open_up: bool) -> list[str]:
     line = flow(value)
     if not isinstance(value, Mapping | list | tuple) or not value:
         return [f"{head} {line}"]
-    row = not isinstance(value, Mapping) and not any(isinstance(item, Mapping | list | tuple) for item in value)
+    items = () if isinstance(value, Mapping) else value
+    parts = any(isinstance(item, Mapping) for item in items)
+    nested = [isinstance(item, list | tuple) for item in items]
+    row = bool(nested) and not parts and not any(nested)
+    table = len(nested) > 4 and all(nested)  # a line for each of its rows
     fits = len(head) + 1 + len(line) <= MAX_LINE_LENGTH
-    if not open_up and (row or (fits and not _is_table(value) and not _is_list_of_parts(value))):
+    if not open_up and (row or (fits and not table and not parts)):
         return [f"{head} {line}"]
     return [head, *_block(value, indent + INDENT)]
-
-
-def _is_list_of_parts(value: Any) -> bool:
-    return isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value)
-
-
-def _is_table(value: Any) -> bool:
-    """Whether the value is a list of more than four rows."""
-    return isinstance(value, list | tuple) and len(value) > 4 and all(isinstance(row, list | tuple) for row in value)
 
 
 def flow(value: Any) -> str:
@@ -99,7 +94,4 @@ def _text(value: str) -> str:
 def _escaped(character: str) -> str:
     if character in '"\\':
         return "\\" + character
-    if character.isprintable():
-        return character
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    return character if character.isprintable() else character.encode("unicode_escape").decode()

@@ -13,8 +13,9 @@ from rich.text import Text
 
 from bpcli.records.diagnose import DiagnoseReport, HealthRow, Remedy, Symptom
 from bpcli.records.training import Curve
-from bpcli.render.console import printable, table
+from bpcli.render.console import table
 from bpcli.render.numbers import duration
+from bpcli.render.problems import printable
 from bpcli.render.run.curve import curves
 
 LEVEL_STYLES = {"warning": "bold red", "notice": "bold yellow", "ok": "green"}

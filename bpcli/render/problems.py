@@ -16,7 +16,7 @@ from rich.text import Text
 
 from bpcli.records.training import Problem
 
-__all__ = ["draw", "draw_all", "rich_text"]
+__all__ = ["draw", "draw_all", "printable", "rich_text"]
 
 DEFAULT_WIDTH = 100
 TAB = "    "
@@ -132,17 +132,14 @@ def _cells(text: str) -> int:
 
 
 def _clean(text: str) -> str:
-    """Returns text that cannot disturb a terminal: tabs as blanks, what does not print as an escape."""
-    return text if text.isprintable() else "".join(_printable(c) for c in text)
+    return printable(text.replace("\t", TAB))
 
 
-def _printable(character: str) -> str:
-    if character.isprintable():
-        return character
-    if character == "\t":
-        return TAB
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+def printable(text: str) -> str:
+    """Returns a text that cannot disturb a terminal: what does not print as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _short(step: str, max_length: int = 60) -> str:

@@ -83,7 +83,7 @@ def test_an_experiment_is_pleasant_to_read() -> None:
         "  metrics: [accuracy, f1]\n"
         "  tags: {}\n"
         "  stop_when: {at_least: .inf}\n"
-        'inline: {type: inline, inputs: [[-1], [0], [1]], targets: ["no", "yes: maybe", "a\\x09b"]}\n'
+        'inline: {type: inline, inputs: [[-1], [0], [1]], targets: ["no", "yes: maybe", "a\\tb"]}\n'
     )
 
 

@@ -163,7 +163,7 @@ def test_any_line_fits_and_prints(line: str, column: int, span: int, width: int)
 
 def test_names_and_paths_cannot_disturb_the_terminal() -> None:
     evil = Problem("it\x1b[2J", "c", ("a\nb", "k" * 500), "x\x07.yaml", help="do\x1b]0;x\x07")
-    assert draw(evil) == (f"error: a\\x0ab.{'k' * 57}...: it\\x1b[2J [c]\n--> x\\x07.yaml\n  = help: do\\x1b]0;x\\x07")
+    assert draw(evil) == (f"error: a\\nb.{'k' * 57}...: it\\x1b[2J [c]\n--> x\\x07.yaml\n  = help: do\\x1b]0;x\\x07")
 
 
 def test_colour_says_the_same_and_reads_no_markup() -> None:

@@ -7,8 +7,9 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from bpcli.records.training import ClassRow, EvalReport
-from bpcli.render.console import clipped, printable, table
+from bpcli.render.console import clipped, table
 from bpcli.render.numbers import short
+from bpcli.render.problems import printable
 
 MAX_MATRIX_CLASSES = 20  # classes of a confusion matrix that is printed whole
 MAX_NOTES = 6  # shown

@@ -12,8 +12,9 @@ from rich.text import Text as Styled
 
 from bpcli.notation.symbols import format_number
 from bpcli.records.trace import STAGES, Mark, Marks, Stage
-from bpcli.render.console import ASCII_HEADER_LINE, printable, table
+from bpcli.render.console import ASCII_HEADER_LINE, table
 from bpcli.render.json_text import dumps
+from bpcli.render.problems import printable
 
 STYLES = {"right": "green", "wrong": "bold red", "follows": "yellow"}
 WORDS = {"right": "right", "wrong": "WRONG", "follows": "follows"}

@@ -25,7 +25,8 @@ from bpcli.records.trace import (
     StepLine,
     WorkedEntry,
 )
-from bpcli.render.console import ASCII_HEADER_LINE, printable, table
+from bpcli.render.console import ASCII_HEADER_LINE, table
+from bpcli.render.problems import printable
 from bpcli.render.trace import outline
 from bpcli.render.trace.arrays import ROUND_TRIP_DIGITS, digits_to_close, first_plane, matrix_rows, summary
 

@@ -6,7 +6,7 @@ from html import escape
 from importlib.resources import files
 
 from bpcli.notation.text import Text
-from bpcli.render.console import printable
+from bpcli.render.problems import printable
 
 __all__ = ["code", "escaped", "number", "page", "tag"]
 

@@ -1,24 +1,13 @@
-"""The built-in examples, and what became of a comparison."""
+"""What became of a comparison with a kept derivation."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from rich.console import RenderableType
 from rich.text import Text
 
 from bpcli.records.trace import Golden
-from bpcli.render.console import table
-
-
-def listing(examples: Sequence[tuple[str, str]]) -> Iterator[RenderableType]:
-    """A table of examples by name and title."""
-    found = table("example", "what it works out")
-    for name, title in examples:
-        found.add_row(name, title)
-    yield found
-    yield Text()
-    yield Text("bpcli trace --example NAME")
 
 
 def golden_report(report: Golden) -> Iterator[RenderableType]:
