@@ -86,7 +86,7 @@ def trace(
     from bpcli.records.training import Exit
     from bpcli.render.console import show, show_problems, waiting
     from bpcli.render.trace.draw import write_derivation
-    from bpcli.render.trace.listing import golden_report
+    from bpcli.render.trace.golden import golden_report
     from bpcli.studies.trace.derive_step import View, derive
     from bpcli.studies.trace.golden import compare_golden
     from bpcli.studies.trace.worksheet import draw_variant
@@ -114,9 +114,9 @@ def _moved(option: str, command: str) -> None:
 
 
 def _examples() -> int:
-    from bpcli.render.console import show
-    from bpcli.render.trace.listing import listing
+    from bpcli.render.console import name_list, show
     from bpcli.studies.trace.examples import examples
 
-    show(*listing([(e.name, e.title) for e in examples().values()]))
+    rows = ((e.name, e.title) for e in examples().values())
+    show(*name_list("example", "what it works out", rows, "bpcli trace --example NAME"))
     return 0

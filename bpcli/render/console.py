@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bpcli.records.training import Problem
-from bpcli.render.problems import rich_text
+from bpcli.render.problems import printable, rich_text
 
 PIPED_WIDTH = 80  # columns, at least, where there is no terminal to ask
 ASCII_HEADER_LINE = box.Box("    \n    \n -- \n    \n    \n -- \n    \n    \n", ascii=True)
@@ -111,11 +111,12 @@ def table(*headers: str) -> Table:
     return found
 
 
-def printable(text: str) -> str:
-    """Returns a text that cannot disturb a terminal: what does not print as an escape."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+def name_list(what: str, about: str, rows: Iterable[tuple[str, str]], next_command: str) -> list[RenderableType]:
+    """Returns a table of names, each with a line about it, and what to type for one of them."""
+    found = table(what, about)
+    for row in rows:
+        found.add_row(*row)
+    return [found, Text(), Text(next_command)]
 
 
 def clipped(name: str, max_width: int = 32) -> str:

@@ -84,14 +84,12 @@ def _columns(report: CheckReport) -> list[RenderableType]:
     for column in report.columns[:MAX_COLUMNS]:
         limits = (column.low, column.high)
         low, high = ("" if v is None else date(v) if column.kind == "date" else f"{v:.6g}" for v in limits)
-        missing = [_share(column.missing)] if gaps else []
+        lost = column.missing
+        share = "" if not lost else "< 0.1 %" if lost < 0.001 else f"{lost:.1%}".replace("%", " %")
+        missing = [share] if gaps else []
         found.add_row(clipped(column.name), column.kind, low, high, *missing, column.treatment)
     left = len(report.columns) - MAX_COLUMNS
     return [found, *([Text(f"and {left} more columns (all: --json)", "dim")] if left > 0 else [])]
-
-
-def _share(missing: float) -> str:
-    return "" if not missing else "< 0.1 %" if missing < 0.001 else f"{missing:.1%}".replace("%", " %")
 
 
 def _first(report: CheckReport) -> list[RenderableType]:

@@ -9,17 +9,14 @@ from pathlib import Path
 from rich.console import RenderableType
 from rich.text import Text
 
-from bpcli.render.console import table
+from bpcli.render.console import name_list
 from bpcli.studies.describe.examples import Example
 
 
 def listing(known: Sequence[Example]) -> list[RenderableType]:
     """All examples, a line each."""
-    found = table("example", "what it shows")
-    for example in known:
-        needs = " (its images do not come with bpcli)" if example.absent else ""
-        found.add_row(example.name, example.about + needs)
-    return [found, Text(), Text("copy one with its data: bpcli examples NAME")]
+    rows = ((e.name, e.about + " (its images do not come with bpcli)" * bool(e.absent)) for e in known)
+    return name_list("example", "what it shows", rows, "copy one with its data: bpcli examples NAME")
 
 
 def copied(known: Sequence[Example], configs: Sequence[Path], files: int) -> Text:

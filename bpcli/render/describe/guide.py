@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.text import Text
 from rich.theme import Theme
 
-from bpcli.render.console import table
+from bpcli.render.console import name_list, table
 from bpcli.studies.describe.guides import Guide
 
 MAX_COLUMNS = 100  # longer lines of prose are hard to follow
@@ -23,10 +23,7 @@ THEME = Theme({"markdown.code": "bold", "markdown.h1": "bold underline", "markdo
 
 def listing(known: Sequence[Guide]) -> list[RenderableType]:
     """All guides, a line each."""
-    found = table("guide", "what it is about")
-    for guide in known:
-        found.add_row(guide.name, guide.title)
-    return [found, Text(), Text("bpcli guide NAME shows one")]
+    return name_list("guide", "what it is about", ((g.name, g.title) for g in known), "bpcli guide NAME shows one")
 
 
 class GuideHeading(markdown.Heading):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -13,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bpcli.records.training import FieldRow, PartRow
-from bpcli.render.console import console, table
+from bpcli.render.console import columns, table
 from bpcli.render.run.curve import curves
 
 MIN_MEANING_WIDTH = 24  # characters for what a setting means
@@ -43,13 +42,8 @@ def page(row: PartRow) -> list[RenderableType]:
     if row.example:
         items += [Text("example", "dim"), Padding(Text(row.example), (0, 0, 0, 2)), Text()]
     if row.curves:
-        items += [curves(row.curves, _terminal_width()), Text()]
+        items += [curves(row.curves, columns()), Text()]
     return items
-
-
-def _terminal_width() -> int:
-    """Characters in a line of the terminal."""
-    return console(sys.stdout).width
 
 
 def _paragraph(text: str) -> RenderableType:
@@ -79,7 +73,7 @@ def _fields(fields: Sequence[FieldRow]) -> list[RenderableType]:
     facts = [(f.name, f.type, f.default or "required", f.range) for f in fields]
     headers = ("setting", "type", "default", "range")
     widths = [max(map(len, column)) for column in zip(headers, *facts, strict=True)]
-    if sum(widths) + 2 * len(widths) + MIN_MEANING_WIDTH <= _terminal_width():
+    if sum(widths) + 2 * len(widths) + MIN_MEANING_WIDTH <= columns():
         found = table(*headers, "meaning")
         for fact, field in zip(facts, fields, strict=True):
             found.add_row(*fact, field.description)
@@ -94,7 +88,7 @@ def _fields(fields: Sequence[FieldRow]) -> list[RenderableType]:
 
 def _equations(equations: Sequence[tuple[str, str]]) -> list[RenderableType]:
     """Each with its reason beside it, or below it where there is no room."""
-    if sum(max(map(len, column)) for column in zip(*equations, strict=True)) < _terminal_width() - 2:
+    if sum(max(map(len, column)) for column in zip(*equations, strict=True)) < columns() - 2:
         found = table("equations", "")
         for equation, why in equations:
             found.add_row(equation, Text(why, "dim"))

@@ -12,10 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from bpcli.records.training import WATCH_PREFIX, EpochRow, TrainReport
-from bpcli.render.columns import TableColumn
 from bpcli.render.console import can_redraw, console, write
 from bpcli.render.numbers import duration, seconds, short
-from bpcli.render.run.layer_stats import layer_table, watch_cell, watch_columns
+from bpcli.render.run.layer_stats import TableColumn, layer_table, watch_cell, watch_columns
 from bpcli.studies.run.callbacks import Callback
 from bpcli.studies.run.state import TrainingState
 

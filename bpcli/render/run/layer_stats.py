@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from bpcli.records.training import WATCH_PREFIX, EpochRow
-from bpcli.render.columns import TableColumn
 from bpcli.render.console import clipped
 from bpcli.render.numbers import short
 
 SHARES = {"dead": "dead", "saturated": "satur."}  # with their headers
 COLUMN_WIDTHS = {"|grad|": 7, "update": 7, "dead": 4, "satur.": 6}
+MIN_COLUMN_WIDTH = 7  # of a column of epochs, at least; a number takes no more
 MAX_NAME_WIDTH = 20  # of a layer's name: two epochs fit 80 columns
 ACTIVATION_SUFFIX = ".activation"  # its figures stand on the line of its layer
+
+
+@dataclass(frozen=True)
+class TableColumn:
+    """A column of the table of epochs: `key` is what it shows of an EpochRow, `split` (train, validation, a layer or
+    nothing) stands over its header."""
+
+    key: str
+    split: str
+    header: str
+
+    @property
+    def name(self) -> str:
+        """The header where nothing stands over it."""
+        if self.key.startswith(WATCH_PREFIX):
+            return f"{self.split} {self.header}".strip()
+        return f"val {self.header}" if self.split == "validation" else self.header
+
+    @property
+    def width(self) -> int:
+        return max(MIN_COLUMN_WIDTH, len(self.header))
 
 
 def watch_columns(keys: Sequence[str]) -> list[TableColumn]:

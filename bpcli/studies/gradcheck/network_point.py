@@ -83,7 +83,7 @@ class NetworkPoint:
         behind."""
         parameters = self.objective.network.parameters()
         for i, link in enumerate(self.links):
-            for inner in _with_inner_layers(link):
+            for inner in (link, *(k for chain in link.inside.values() for k in chain.walk())):
                 for name in inner.plan.params:
                     path = f"{inner.path}.{name}"
                     self.evaluate()
@@ -104,12 +104,6 @@ class NetworkPoint:
     def _complex_value(self, path: str, z: Array) -> object:
         assert self.equations is not None
         return self.equations.value({path: z})
-
-
-def _with_inner_layers(link: BoundLayer) -> Iterator[BoundLayer]:
-    yield link
-    for chain in link.inside.values():
-        yield from chain.walk()
 
 
 def perturb_weights(objective: Objective, rng: np.random.Generator, far: float) -> None:

@@ -290,9 +290,9 @@ def settle(found: Evidence, index: Index, claimed: float) -> tuple[str, float]:
     then Ridders' extrapolation."""
     probe = found.probe
     assert probe.value is not None
-    if _kink(found, index, claimed):
-        return "kink", float(differences(probe.value, probe.at, [index], 1 / 64).value[0])
-    if _jumps(probe, index, abs(claimed - float(differences(probe.value, probe.at, [index]).value[0]))):
+    if _kink(found, index, claimed) or _jumps(
+        probe, index, abs(claimed - float(differences(probe.value, probe.at, [index]).value[0]))
+    ):
         return "kink", float(differences(probe.value, probe.at, [index], 1 / 64).value[0])
     exact = probe.equations is not None or probe.complex_value is not None
     number, error, noise = min((ridders(probe.value, probe.at, index, s) for s in (64.0, 0.5)), key=lambda r: r[1])

@@ -191,16 +191,13 @@ def _notes(block: StepBlock, grid: Grid, env: Mapping[str, Any], place: tuple[in
     upstream = block.env["dy"]
     if grid.name == "dx" and errors and "win" in env and not env["dx"][place]:
         yield "did not win: no error passes"
-    if grid.name == "dx" and errors == 1 and block.layer.endswith(".activation") | _elementwise(block):
+    elementwise = block.kind in Activation.registry and block.env["x"].shape == upstream.shape
+    if grid.name == "dx" and errors == 1 and (block.layer.endswith(".activation") or elementwise):
         here, above = float(env["dx"][place]), float(upstream[place])
         if above and not here:
             yield "closed: no error passes"
         elif above and abs(here) < SATURATION_RATIO * abs(above):
             yield f"saturated: {abs(here / above):.1e} of the error passes"
-
-
-def _elementwise(block: StepBlock) -> bool:
-    return block.kind in Activation.registry and block.env["x"].shape == block.env["dy"].shape
 
 
 def count_blocked_units(block: StepBlock, dx: Array) -> tuple[int, int]:

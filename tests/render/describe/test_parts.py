@@ -61,7 +61,7 @@ def test_the_example_spells_the_part_in_its_place(row: PartRow) -> None:
 @PAGES
 @pytest.mark.parametrize("columns", [40, 120])
 def test_a_page_keeps_within_its_terminal(row: PartRow, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_terminal_width", lambda: columns)
+    monkeypatch.setattr(module, "columns", lambda: columns)
     out = io.StringIO()
     console = Console(file=out, width=columns, markup=False, highlight=False)
     (found,) = (r for r in find_parts(row.type) if r.family == row.family)
