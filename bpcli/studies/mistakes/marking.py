@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -20,11 +19,11 @@ from bpcli.records.trace import Cause, Mark, Marks, Quantity, Stage
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.mistakes.addresses import Addresses, ClaimedEntry
 from bpcli.studies.mistakes.claim_hypotheses import ClaimHypotheses, likeliness
-from bpcli.studies.mistakes.claims import Claim, read_claims
+from bpcli.studies.mistakes.claims import Claim
 from bpcli.studies.mistakes.hypotheses import Hypothesis
 from bpcli.studies.trace.derive_step import without_equations
 from bpcli.studies.trace.graph import LOSS_AFTER, START, Key, NodeValues, StepGraph
-from bpcli.studies.trace.open import TracedRows, TraceTarget, open_target
+from bpcli.studies.trace.open import TraceTarget
 from bpcli.studies.trace.quantities import EntryChoice, quantities
 from bpcli.studies.trace.selection import network_summary
 from bpcli.studies.trace.step_blocks import take_step
@@ -37,17 +36,9 @@ FEW_DIGITS = 4  # significant digits; many mistakes give a number with fewer
 MAX_SEARCHED_ENTRIES = 20_000  # entries of an array in which mistakes are looked for
 
 
-def mark_file(path: Path, rows: TracedRows, claims: Path, sets: Sequence[str] = (), *, ascii: bool = False) -> Marks:
-    """Marks the claims in a file against the next training step of a config, a run folder or a model file.
-
-    Raises Failure where either cannot be read, or a claim names nothing (65).
-    """
-    written = read_claims(claims)
-    return mark(open_target(path, rows, sets), written, str(claims), ascii=ascii)
-
-
 def mark(target: TraceTarget, claims: Sequence[Claim], file: str = "", *, ascii: bool = False) -> Marks:
-    """Marks claims about the next training step of a target."""
+    """Marks claims about the next training step of a target. Raises Failure: exit 65 where a claim names nothing, 3
+    where the step is not finite."""
     network = network_summary(target.network_plan)
     facts = (("network", network), ("weights", target.weights), ("rows", target.rows))
     try:

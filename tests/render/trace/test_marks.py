@@ -8,13 +8,13 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from marked import mark_file
 from paths import CONFIGS
 from rich.cells import cell_len
 from rich.console import Console
 
 from bpcli.records.trace import Marks
 from bpcli.render.trace.marks import marks, marks_json
-from bpcli.studies.mistakes.marking import mark_file
 from bpcli.studies.trace.open import TracedRows
 
 ARTICLE = """\

@@ -6,11 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from marked import mark_file
 
 from bpcli.records.trace import Mark
 from bpcli.records.training import Exit, Failure
 from bpcli.studies.mistakes.claims import Claim, read_claims
-from bpcli.studies.mistakes.marking import mark_file
 from bpcli.studies.trace.open import TracedRows
 
 NET = """\

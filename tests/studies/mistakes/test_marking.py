@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from marked import mark_file
 from paths import ROOT
 from student import Student, random_net
 
 from bpcli.records.trace import Mark, Marks
 from bpcli.records.training import Exit, Failure
 from bpcli.studies.mistakes.claims import read_claims
-from bpcli.studies.mistakes.marking import mark, mark_file
+from bpcli.studies.mistakes.marking import mark
 from bpcli.studies.trace.derive_step import View, derive
 from bpcli.studies.trace.open import TracedRows, open_target
 
