@@ -37,20 +37,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="A workbench for back-propagation: a YAML file declares a network, bpcli trains and evaluates it.",
 )
-app.command("init")(init)
-app.command("train")(train)
-app.command("eval")(evaluate)
-app.command("predict")(predict)
-app.command("check")(check)
-app.command("trace")(trace)
-app.command("mark")(mark)
-app.command("worksheet")(worksheet)
-app.command("diagnose")(diagnose)
-app.command("gradcheck")(gradcheck)
-app.command("parts")(parts)
-app.command("schema")(schema)
-app.command("examples")(examples)
-app.command("guide")(guide)
+for command in (
+    init, train, evaluate, predict, check, trace, mark, worksheet, diagnose, gradcheck, parts, schema, examples, guide,
+):  # fmt: skip
+    app.command(command.__module__.rpartition(".")[2])(command)  # a file for each command, of its name
 
 UsageError: Any = typer.BadParameter.__base__
 

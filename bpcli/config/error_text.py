@@ -91,17 +91,13 @@ def error_text(error: FieldError) -> ErrorText:
         return ErrorText(f"must be {text} {short_repr(bound)}, got {short_repr(error.value)}", "out-of-range")
     if error.kind == "finite_number":
         return ErrorText(f"must be a finite number, got {short_repr(error.value)}", "out-of-range")
-    if error.kind in ("too_short", "too_long"):
-        least = error.kind == "too_short"
-        limit, size = context["min_length" if least else "max_length"], context.get("actual_length")
-        items = "item" if limit == 1 else "items"
-        bound = "at least" if least else "at most"
-        return ErrorText(f"must hold {bound} {limit} {items}, holds {size or 'none'}", "out-of-range")
-    if error.kind in ("string_too_short", "string_too_long"):
-        least = error.kind == "string_too_short"
-        limit, bound = context["min_length" if least else "max_length"], "at least" if least else "at most"
-        characters = "character" if limit == 1 else "characters"
-        return ErrorText(f"must have {bound} {limit} {characters}, got {describe(error.value)}", "out-of-range")
+    if error.kind.removeprefix("string_") in ("too_short", "too_long"):
+        key, bound = ("min_length", "at least") if error.kind.endswith("short") else ("max_length", "at most")
+        limit = f"{bound} {context[key]} {'character' if error.kind.startswith('string') else 'item'}"
+        limit += "s" * (context[key] != 1)
+        if error.kind.startswith("string"):
+            return ErrorText(f"must have {limit}, got {describe(error.value)}", "out-of-range")
+        return ErrorText(f"must hold {limit}, holds {context.get('actual_length') or 'none'}", "out-of-range")
     if error.kind == "string_pattern_mismatch":
         return ErrorText(f"must match the pattern {context['pattern']}, got {describe(error.value)}", "out-of-range")
     if error.kind in ("value_error", "assertion_error"):

@@ -26,9 +26,9 @@ from safetensors.numpy import save
 
 from bpcli.family.plan import Array
 from bpcli.records.training import Exit, Failure, Problem
-from bpcli.studies.run.atomic import atomic_bytes, atomic_text, kind_of
+from bpcli.studies.run.atomic import atomic_bytes, kind_of
 
-__all__ = ["FORMAT_VERSION", "atomic_bytes", "atomic_text", "read", "write"]
+__all__ = ["FORMAT_VERSION", "read", "write"]
 
 FORMAT_VERSION = 1
 METADATA_KEY = "bpcli"
