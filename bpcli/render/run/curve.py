@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+import numpy as np
 from rich.table import Table
 from rich.text import Text
 
@@ -76,17 +77,11 @@ def _trace(curve: Curve, low: float, spread: float, columns: int, rows: int) -> 
     """The places that the curve passes in a field of so many columns and rows, without gaps where it is steep."""
     found: list[tuple[int, int]] = []
     before: int | None = None
-    for column in range(columns):
-        height = (_between(curve.y, column / (columns - 1)) - low) / spread
-        row = round((1 - height) * (rows - 1))
+    count = len(curve.y)
+    values = np.interp(np.linspace(0, count - 1, columns), np.arange(count), curve.y)
+    for column, value in enumerate(values.tolist()):
+        row = round((1 - (value - low) / spread) * (rows - 1))
         steep = range(min(row, before) + 1, max(row, before)) if before is not None else range(0)
         found += [(column, r) for r in (row, *steep)]
         before = row
     return found
-
-
-def _between(values: Sequence[float], share: float) -> float:
-    """The value at a share of the way, on a straight line between its neighbours."""
-    at = share * (len(values) - 1)
-    i = min(int(at), len(values) - 2)
-    return values[i] + (at - i) * (values[i + 1] - values[i])

@@ -9,12 +9,14 @@ from itertools import pairwise
 import numpy as np
 
 from bpcli.config.dump import flow
-from bpcli.family import Activation, Array, Frame, empty, join_names
+from bpcli.family import Activation, Array, join_names
 from bpcli.numeric.streams import Stream
 from bpcli.parts.data.columns import ColumnSource
 from bpcli.records.diagnose import Remedy, Symptom
 from bpcli.studies.diagnose import remedies
 from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
+from bpcli.studies.diagnose.gradients import severity
+from bpcli.studies.run.layer_stats import run_alone
 
 INPUT_SIZE = (10.0, 20.0)
 """Root mean square of a column from which on it is a notice, a warning. Weights are drawn for columns of about 1."""
@@ -60,7 +62,7 @@ def input_sizes(context: DiagnosisContext) -> list[Symptom]:
     usual = float(np.median(deviation[used]))
     uneven = float(deviation[widest]) / usual if context.preprocessor.scaling is None else 1.0
     worst, order = float(size[largest]), {"ok": 0, "notice": 1, "warning": 2}
-    levels = _level(worst, INPUT_SIZE), _level(uneven, DEVIATION_RATIO) if size[widest] > 1 else "ok"
+    levels = severity(worst, *INPUT_SIZE), severity(uneven, *DEVIATION_RATIO) if size[widest] > 1 else "ok"
     level = max(levels, key=lambda each: order[each])
     first = next((n for n in context.network_plan.layers if n.trainable or "norm" in n.layer.kind), None)
     if first is not None and first.plan.params and not any(p.decays for p in first.plan.params.values()):
@@ -76,10 +78,6 @@ def input_sizes(context: DiagnosisContext) -> list[Symptom]:
     place = names[widest if order[levels[1]] > order[levels[0]] else largest][0] if level != "ok" else ""
     found = tuple(remedies.scale_inputs(context)) if level != "ok" else ()
     return [Symptom("inputs", place, figure, level, why if level != "ok" else "", found, value, measured)]
-
-
-def _level(value: float, limits: tuple[float, float]) -> str:
-    return "warning" if value > limits[1] else "notice" if value > limits[0] else "ok"
 
 
 def target_range(context: DiagnosisContext) -> list[Symptom]:
@@ -105,7 +103,7 @@ def target_range(context: DiagnosisContext) -> list[Symptom]:
             return [Symptom("targets", last.path, figure, "warning", why, tuple(found), high, "largest target")]
         return []
     size = math.sqrt(float(np.mean(np.square(t.astype(np.float64)))))
-    level = _level(size, TARGET_SIZE)
+    level = severity(size, *TARGET_SIZE)
     figure = f"targets are about {size:.4g} in size"
     if level == "ok":
         return [Symptom("targets", "", figure, level, value=size, measured="size of the targets")]
@@ -118,12 +116,8 @@ def target_range(context: DiagnosisContext) -> list[Symptom]:
 def _output_range(layer: Activation) -> tuple[float, float]:
     """The least and the greatest output of an activation for inputs from -1e6 to 1e6."""
     x = np.concatenate([-np.logspace(-3, 6, 200), np.logspace(-3, 6, 200)])[None]
-    plan = layer.plan(x.shape[1:])
-    arrays = {n: empty(s, 1, x.dtype) for n, s in {**plan.keep, **plan.scratch, **plan.draws}.items()}
-    f = Frame(x=x, y=np.empty_like(x), dx=np.empty_like(x), dy=np.empty_like(x), **arrays)
-    with np.errstate(all="ignore"):
-        layer.forward(f, False)
-    low, high = float(f.y.min()), float(f.y.max())
+    y = run_alone(layer, x, False).y
+    low, high = float(y.min()), float(y.max())
     return (0.0 if abs(low) < 1e-9 else low), (0.0 if abs(high) < 1e-9 else high)
 
 

@@ -99,11 +99,9 @@ def gradient_flow(context: DiagnosisContext) -> list[Symptom]:
     """Measures how the gradient grows or shrinks from the last layer that learns to the first."""
     rows = learning_layers(context)
     norms = [row.gradient or 0.0 for row in rows]
-    if len(rows) < 3:
+    if len(rows) < 3 or not all(0 < norm < math.inf for norm in (norms[0], norms[-1])):
         return _gradient_reach(context, rows, norms)
     first, last = norms[0], norms[-1]
-    if not (first > 0 and last > 0 and math.isfinite(first) and math.isfinite(last)):
-        return _gradient_reach(context, rows, norms)
     reach = first / last
     rate = reach ** (1 / (len(rows) - 1))
     spread = _error_norm(context, rows[0]) / _error_norm(context, rows[-1])

@@ -135,9 +135,8 @@ def _stopped_early(context: DiagnosisContext, train: Sequence[float], validation
     if before - last < 0.01 * context.constant:
         return []
     epochs = context.experiment.training.epochs
-    figure = f"the loss still fell when training ended: from {before:.4g} to {last:.4g} in the last {tenth} epochs"
-    if tenth == 1:
-        figure = f"the loss still fell when training ended: from {before:.4g} to {last:.4g} in the last epoch"
+    figure = f"the loss still fell when training ended: from {before:.4g} to {last:.4g} in the last "
+    figure += "epoch" if tenth == 1 else f"{tenth} epochs"
     remedy = Remedy((f"training.epochs={2 * epochs}",), "twice the epochs")
     why = "it stopped before it had learned what it can"
     return [Symptom("epochs", "train", figure, "notice", why, (remedy,), last, "loss at the end")]

@@ -133,11 +133,12 @@ def best_constant(context: TrainingContext) -> float:
     """The least loss of the training rows where every row gets the same output: what a network has to beat. For squared
     errors it is the variance of the targets, for the cross entropy the entropy of the shares of the classes.
 
-    It is found by training a network whose inputs are all 0 until nothing changes.
+    It is found by training a network whose inputs are all 0 until nothing changes, from the medians of the targets on:
+    an absolute error is least there, and its slope does not lead there.
     """
     step = -(-context.rows // MAX_CONSTANT_ROWS)
     t = context.train.t[::step]
-    return _lowest_loss(context, np.zeros((len(t), 1)), t, _medians(t) if context.train.t.ndim == 2 else None)
+    return _lowest_loss(context, np.zeros((len(t), 1)), t, np.median(t, axis=0) if t.ndim == 2 else None)
 
 
 def least_loss(context: TrainingContext) -> float:
@@ -148,12 +149,6 @@ def least_loss(context: TrainingContext) -> float:
     x, t = context.train.x[rows], context.train.t[rows]
     kinds, which = np.unique(x.reshape(len(x), -1), axis=0, return_inverse=True)
     return _lowest_loss(context, np.eye(len(kinds))[which.reshape(-1)], t, None)
-
-
-def _medians(t: Array) -> Array:
-    """The medians of the targets, t: n k; an absolute error is least there, and its slope does not lead there."""
-    middle: Array = np.median(t, axis=0)
-    return middle
 
 
 def _lowest_loss(context: TrainingContext, x: Array, t: Array, start: Array | None) -> float:

@@ -119,6 +119,16 @@ def dead_and_saturated(link: BoundLayer) -> tuple[float | None, float | None]:
     return dead, float((slope <= SATURATED_SLOPE).mean()) if flat_ends == "both" else None
 
 
+def run_alone(layer: Activation, x: Array, train: bool) -> Frame:
+    """The frame of an activation after its forward pass on a single row, 1 j."""
+    plan = layer.plan(x.shape[1:])
+    arrays: dict[str, Any] = {n: empty(s, 1, x.dtype) for n, s in {**plan.keep, **plan.scratch, **plan.draws}.items()}
+    f = Frame(x=x, y=np.empty_like(x), dx=np.empty_like(x), dy=np.empty_like(x), **arrays)
+    with np.errstate(all="ignore"):
+        layer.forward(f, train)
+    return f
+
+
 def slopes(layer: Activation, f: Frame) -> Array:
     """dy/dx of every output of an elementwise activation, after its forward pass: its backward on a dy of ones."""
     ones = Frame(**{**vars(f), "dy": np.ones_like(f.y), "dx": np.empty_like(f.y)})
@@ -132,11 +142,9 @@ def slope_and_ends(layer: Activation) -> tuple[float, FlatEnds]:
     """The steepest slope of an activation, and at how many of its ends it is flat. An activation of whole rows
     (softmax) has no slopes of its own, and is said to have no flat end."""
     x = np.concatenate([np.linspace(-MAX_INPUT, -8, 53), np.linspace(-8, 8, 257), np.linspace(8, MAX_INPUT, 53)])[None]
-    plan = layer.plan(x.shape[1:])
-    arrays: dict[str, Any] = {n: empty(s, 1, x.dtype) for n, s in {**plan.keep, **plan.scratch, **plan.draws}.items()}
-    f = Frame(x=x, y=np.empty_like(x), dx=np.empty_like(x), dy=np.arange(1.0, x.size + 1)[None], **arrays)
+    f = run_alone(layer, x, True)
+    f.dy[...] = np.arange(1.0, x.size + 1)
     with np.errstate(all="ignore"):
-        layer.forward(f, True)
         slope = slopes(layer, f)
         layer.backward(f, True)
     steepest = float(np.abs(slope).max())
