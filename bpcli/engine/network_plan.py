@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bpcli.engine.fusion import GRADIENT_BLOCKS
+from bpcli.engine.fusion import GRADIENT_BLOCKS, is_worth_threads
 from bpcli.family import WIDTHS, Activation, Initializer, Layer, N, Param, Plan, Regularizer, Shape, ShapeError, Slot
+from bpcli.numeric.products import SUM_BLOCK_ENTRIES
 
 
 class LayerError(ShapeError):
@@ -247,7 +248,8 @@ def slot_bytes(slot: Slot, batch: int, width: int) -> int:
 
 def working_bytes(network_plan: NetworkPlan, batch: int, width: int) -> int:
     """Bytes of the arrays of one training step besides parameters: inputs, outputs, kept slots and states, each in its
-    own block, and the blocks that layers use in turn (gradients, GRADIENT_BLOCKS for a chain, and scratch)."""
+    own block, the blocks that layers use in turn (gradients, GRADIENT_BLOCKS for a chain, and scratch), and that of the
+    products beside threads."""
     own = [Slot((N, *network_plan.x))]
     in_turn: dict[str, int] = {}
 
@@ -264,4 +266,6 @@ def working_bytes(network_plan: NetworkPlan, batch: int, width: int) -> int:
                 visit(chain, f"{key}/{name}", True)
 
     visit(network_plan.layers, "net", False)
-    return sum(slot_bytes(s, batch, width) for s in own) + sum(in_turn.values())
+    threaded = any(is_worth_threads(p.layer, p.plan, batch) for p in network_plan.walk())
+    products = SUM_BLOCK_ENTRIES * width if threaded else 0
+    return sum(slot_bytes(s, batch, width) for s in own) + sum(in_turn.values()) + products

@@ -13,7 +13,7 @@ import numpy as np
 
 from bpcli.numeric.shapes import Array
 
-__all__ = ["MAX_MACS", "CutProducts", "Cuts", "cuts", "equal_parts", "in_parts", "in_tiles"]
+__all__ = ["MAX_MACS", "SUM_BLOCK_ENTRIES", "CutProducts", "Cuts", "cuts", "equal_parts", "in_parts", "in_tiles"]
 
 
 MAX_MACS = 2 * (1 << 18) - 1
