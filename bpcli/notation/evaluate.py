@@ -325,14 +325,15 @@ def _promote(value: Any) -> Any:
 
 
 def compile_equations(
-    eqs: Iterable[Eq], shapes: Mapping[str, Shape], scalars: Mapping[str, Any] | None = None, *, detail: str = ""
+    eqs: Iterable[Eq], env: Mapping[str, Any], results: Mapping[str, Shape] | None = None, *, detail: str = ""
 ) -> Program:
-    """The program of a part's equations for arrays of these shapes.
+    """The program of a part's equations for the arrays and numbers that they read.
 
-    `shapes` names every array of the engine, inputs and results alike; `scalars` holds the numbers that ranges mention.
-    `detail` takes the long forms of that name in place of the short ones.
+    `env` holds these; `results` has the shapes of the engine's other arrays. `detail` takes the long forms of that name
+    in place of the short ones.
     """
-    numbers = {k: int(v) for k, v in (scalars or {}).items() if float(v).is_integer()}
+    shapes = {k: np.shape(v) for k, v in env.items() if np.ndim(v)} | dict(results or {})
+    numbers = {k: int(v) for k, v in env.items() if np.ndim(v) == 0 and float(v).is_integer()}
     written = tuple(eqs)
     long = {parse(e).name for e in written if detail and e.detail == detail}
     chosen = tuple(e for e in written if e.detail == detail or (not e.detail and parse(e).name not in long))

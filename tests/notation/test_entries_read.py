@@ -21,7 +21,7 @@ RELU = Eq("dx[h]", "where(x[h] > 3, dy[h], 0)")
 
 
 def program(eq: Eq, **shapes: tuple[int, ...]) -> Program:
-    return compile_equations([eq], {"x": (5,), "W": (3,), "y": (3,), "dy": (3,), "dx": (5,), **shapes}, SETTINGS)
+    return compile_equations([eq], SETTINGS, {"x": (5,), "W": (3,), "y": (3,), "dy": (3,), "dx": (5,), **shapes})
 
 
 def notes(eq: Eq, at: tuple[int, ...], **more: Any) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ def run(*eqs: Eq | tuple[str, str], detail: str = "", **env: Any) -> Any:
     env = {k: np.asarray(v) if np.ndim(v) else v for k, v in env.items()}
     known = {k: v.shape for k, v in env.items() if np.ndim(v)}
     scalars = {k: v for k, v in env.items() if not np.ndim(v) and not np.iscomplexobj(v)}
-    return compile_equations(parsed, known, scalars, detail=detail).run(env)
+    return compile_equations(parsed, scalars, known, detail=detail).run(env)
 
 
 def value(right: str, left: str = "y", **env: Any) -> Any:
@@ -419,7 +419,7 @@ class TestWaysOfEvaluating:
 
     def test_one_entry_is_the_arrays(self) -> None:
         env = {"x": RNG.normal(size=(5, 4)), "W": RNG.normal(size=(4, 3)), "b": RNG.normal(size=3)}
-        program = compile_equations([Eq(*e) for e in self.EQUATIONS], {k: v.shape for k, v in env.items()})
+        program = compile_equations([Eq(*e) for e in self.EQUATIONS], env)
         out = program.run(env)
         for grid in program.grids:
             for at in itertools.product(*map(range, grid.shape)):
@@ -428,7 +428,7 @@ class TestWaysOfEvaluating:
 
     def test_over_gives_the_terms_of_a_reduction(self) -> None:
         x = RNG.normal(size=(2, 3, 4))
-        (grid,) = compile_equations([Eq("y[j]", "sum(k,i, x[i,j,k] * 2)")], {"x": x.shape}).grids
+        (grid,) = compile_equations([Eq("y[j]", "sum(k,i, x[i,j,k] * 2)")], {"x": x}).grids
         body = grid.equation.right.body  # type: ignore[union-attr]
         np.testing.assert_array_equal(grid.over({"x": x}, body, {"j": 1}, ["k", "i"]), 2 * x[:, 1, :].T)
         np.testing.assert_array_equal(grid.over({"x": x}, parse_expression("7"), {"j": 1}, ["k"]), [7] * 4)

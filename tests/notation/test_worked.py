@@ -26,8 +26,7 @@ def work(left: str, right: str, at: tuple[int, ...] = (), **options: Any) -> Wor
     """The worked entry of one equation; keyword arguments that are no options of it are its arrays and numbers."""
     env = {k: np.asarray(v) if np.ndim(v) else v for k, v in options.items() if k not in ("digits", "terms", "ascii")}
     options = {k: v for k, v in options.items() if k not in env}
-    shapes = {k: v.shape for k, v in env.items() if np.ndim(v)}
-    (grid,) = compile_equations([Eq(left, right)], shapes, {k: v for k, v in env.items() if not np.ndim(v)}).grids
+    (grid,) = compile_equations([Eq(left, right)], env).grids
     return work_out_entry(grid, env, at, **options)
 
 
@@ -304,7 +303,7 @@ def test_every_printed_line_closes(data: st.DataObject) -> None:
     env = {"x": array(2, 5), "W": array(5, 2), "b": array(2), "v": array(2), "t": np.array([1, 3])}
     digits = data.draw(st.sampled_from([2, 3, 6]))
     shapes = {k: v.shape for k, v in env.items()}
-    (grid,) = compile_equations([Eq("y[n<2,o<2]", source)], shapes).grids
+    (grid,) = compile_equations([Eq("y[n<2,o<2]", source)], {}, shapes).grids
     w = work_out_entry(
         grid, {**env, "c0": data.draw(VALUES), "k3": 3}, (1, 0), digits, data.draw(st.sampled_from([2, 3, 6])),
         data.draw(st.booleans()),
@@ -336,7 +335,7 @@ def test_every_line_of_a_small_network_closes() -> None:
         Eq("total", "sum(n, k, dy[n,k])"),
         Eq("W_new[i,o]", "W[i,o] - 0.5 * dW[i,o]"),
     ]
-    program = compile_equations(equations, {k: v.shape for k, v in env.items()})
+    program = compile_equations(equations, env)
     env |= program.run(env)
     for grid in program.grids:
         for at in itertools.product(*map(range, grid.shape)):

@@ -32,7 +32,7 @@ def agree(equations: Mapping[str, str], inputs: Mapping[str, Any], expected: Map
     expected = {k: np.asarray(v.detach() if hasattr(v, "detach") else v, np.float64) for k, v in expected.items()}
     shapes = {k: np.shape(v) for k, v in (inputs | expected).items() if np.ndim(v)}  # type: ignore[operator]
     scalars = {k: v for k, v in inputs.items() if not np.ndim(v)}
-    found = compile_equations([Eq(*e) for e in equations.items()], shapes, scalars).run(inputs)
+    found = compile_equations([Eq(*e) for e in equations.items()], scalars, shapes).run(inputs)
     for name, true in expected.items():
         gap = np.abs(found[name] - true).max() / max(1, np.abs(true).max())
         assert gap <= 4e-15, f"{name} is off by {gap:.1e}"

@@ -50,7 +50,7 @@ def test_every_step_is_its_equations(part: GradientOptimizer) -> None:
     names = ("w", *part.slots)
     shapes = dict.fromkeys((*names, "g", *(f"{n}_new" for n in names)), (12,))
     counts = any("<t" in eq.right for eq in part.equations())  # a product over all steps so far
-    program = compile_equations(part.equations(), shapes, {**part.consts(), "t": 1})
+    program = compile_equations(part.equations(), {**part.consts(), "t": 1}, shapes)
     scale = 10.0 ** rng.uniform(-8, 4, 12)
     for t in range(1, 301):
         g = rng.normal(size=12) * scale
@@ -58,7 +58,7 @@ def test_every_step_is_its_equations(part: GradientOptimizer) -> None:
             g[:6] = 0
         env = {"g": g.copy(), "lr": 0.01, "t": t, "D": f.D, **part.consts(), **{n: getattr(f, n).copy() for n in names}}
         if counts:
-            program = compile_equations(part.equations(), shapes, {**part.consts(), "t": t})
+            program = compile_equations(part.equations(), {**part.consts(), "t": t}, shapes)
         expected = program.run(env)
         f.g = g
         part.update(f, 0.01, t)

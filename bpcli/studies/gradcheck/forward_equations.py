@@ -11,7 +11,7 @@ from bpcli.engine.network import BoundLayer, Chain
 from bpcli.engine.objective import Batch, Objective
 from bpcli.family.plan import Array
 from bpcli.notation import Program, compile_equations
-from bpcli.studies.witness.cases import equation_views, layer_program
+from bpcli.studies.witness.cases import equation_views, layer_program, loss_views
 
 
 def has_equations(link: BoundLayer, train: bool) -> bool:
@@ -61,7 +61,7 @@ class ObjectiveEquations:
         self.env, self.loss = loss_program(objective, batch)
         self.parameters = {path: w.copy() for path, w in objective.network.parameters().items()}
         self._penalties = [
-            (p, compile_equations(p.equations(), {"w": w.shape, "dw": w.shape}, p.consts()), where)
+            (p, compile_equations(p.equations(), {"w": w, **p.consts()}, {"dw": w.shape}), where)
             for (p, w, _), (_, where) in zip(
                 objective.penalties, objective.network.network_plan.penalties, strict=True
             )
@@ -82,10 +82,6 @@ class ObjectiveEquations:
 
 def loss_program(objective: Objective, batch: Batch, detail: str = "") -> tuple[dict[str, Any], Program]:
     """Returns what a loss's equations read on a batch, copied, and the equations compiled for it."""
-    f, plan = batch.frame, objective.plan
-    env: dict[str, Any] = {"x": f.x.copy(), "t": f.t.copy(), "K": f.t.shape[-1], **plan.consts}
-    if f.w is not None:
-        env["w"] = f.w.copy()
-    shapes = {name: np.shape(value) for name, value in env.items() if np.ndim(value)} | {"dx": f.dx.shape}
-    numbers = {name: value for name, value in env.items() if np.ndim(value) == 0}
-    return env, compile_equations(objective.loss.equations(f.w is not None), shapes, numbers, detail=detail)
+    f = batch.frame
+    env = {n: np.array(v) if np.ndim(v) else v for n, v in loss_views(f, objective.plan.consts).items()}
+    return env, compile_equations(objective.loss.equations(f.w is not None), env, {"dx": f.dx.shape}, detail=detail)

@@ -125,8 +125,7 @@ class PenaltyPoint:
         self.equations: dict[str, Array] = {}
         self.env: dict[str, Any] = {"w": self.w.copy(), **part.consts()}
         if part.equations():
-            shapes = {"w": self.w.shape, "dw": self.w.shape}
-            self.program = compile_equations(part.equations(), shapes, part.consts())
+            self.program = compile_equations(part.equations(), self.env, {"dw": self.w.shape})
             self.equations = self.program.run(self.env)
 
     def value(self) -> tuple[float, float]:

@@ -173,9 +173,7 @@ class ClaimHypotheses:
         if not any(eq.detail == "path" for eq in equations) or name != "dx":
             return
         inputs = {n: v for n, v in env.items() if n not in block.program.names}
-        shapes = {n: np.shape(v) for n, v in inputs.items() if np.ndim(v)} | {"dx": np.shape(env["dx"])}
-        scalars = {n: v for n, v in inputs.items() if not np.ndim(v)}
-        program = compile_equations(equations, shapes, scalars, detail="path")
+        program = compile_equations(equations, inputs, {"dx": np.shape(env["dx"])}, detail="path")
         full = program.complete(inputs)
         for grid in program.grids:
             if grid.name != "dx" and gradient_of(grid.name, full) and full[grid.name].shape == env["dx"].shape:

@@ -230,8 +230,7 @@ def _block_equations(
     *, layer: str = "", places: TensorPlaces = (), tensor: str = "",
 ) -> Iterator[BlockEquation]:  # fmt: skip
     """The equations of one part, compiled for the arrays at hand."""
-    shapes = {name: np.shape(value) for name, value in {**env, **engine}.items() if np.ndim(value)}
-    program = compile_equations(equations, shapes, {name: v for name, v in env.items() if np.ndim(v) == 0})
+    program = compile_equations(equations, env, {name: np.shape(a) for name, a in engine.items() if np.ndim(a)})
     block = StepBlock(part, layer, kind, program, env, engine, places, tensor)
     yield from ((block, grid, stage) for grid in program.grids)
 
@@ -301,7 +300,7 @@ def _schedule(target: TraceTarget, stepper: FirstOrderStep) -> Iterator[BlockEqu
     wanted = [eq for eq in schedule.equations() if not eq.left.endswith("_new")]
     if schedule.watched():
         env |= {"value": np.nan, "sense": 1}
-    program = compile_equations(wanted, {}, env)
+    program = compile_equations(wanted, env)
     block = StepBlock("schedule", "", schedule.kind, program, env, {"lr": np.asarray(stepper.rate)})
     needed = program.needed(["lr"])
     yield from ((block, grid, Stage.UPDATE) for grid in program.grids if grid.name in needed)

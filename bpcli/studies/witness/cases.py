@@ -59,10 +59,8 @@ def layer_program(link: BoundLayer, train: bool, detail: str = "") -> Program:
     arrays: dict[str, Any] = {name: getattr(f, name) for name in names}
     for name, chain in link.inside.items():
         arrays |= {f"{name}_y": chain.y, f"{name}_dx": chain.dx, f"{name}_dy": chain.dy}
-    consts = {name: value for name, value in plan.consts.items() if np.ndim(value)}
-    shapes = {k: np.shape(v) for k, v in (arrays | consts).items() if np.ndim(v)}
-    numbers = {k: v for k, v in plan.consts.items() if np.ndim(v) == 0}
-    return compile_equations(link.layer.equations(train, link.planned.x), shapes, numbers, detail=detail)
+    shapes = {k: np.shape(v) for k, v in arrays.items() if np.ndim(v)}
+    return compile_equations(link.layer.equations(train, link.planned.x), plan.consts, shapes, detail=detail)
 
 
 class LayerCase:
@@ -182,6 +180,12 @@ def near_kinks(x: Array, kinks: Sequence[float]) -> Array:
     return found
 
 
+def loss_views(f: Frame, consts: Mapping[str, float]) -> dict[str, Any]:
+    """Returns what a loss's equations may read, without copies."""
+    weights = {} if f.w is None else {"w": f.w}
+    return {"x": f.x, "t": f.t, "K": f.t.shape[-1], **consts, **weights}
+
+
 class LossCase:
     """A loss at one batch of outputs and targets."""
 
@@ -203,14 +207,11 @@ class LossCase:
 
     @property
     def env(self) -> dict[str, Any]:
-        f = self.frame
-        env: dict[str, Any] = {"x": f.x, "t": f.t, "K": f.t.shape[-1], **self.consts}
-        return env | ({"w": f.w} if f.w is not None else {})
+        return loss_views(self.frame, self.consts)
 
     def program(self, detail: str = "") -> Program:
-        shapes = {k: np.shape(v) for k, v in self.env.items() if np.ndim(v)} | {"dx": self.frame.dx.shape}
-        numbers = {k: v for k, v in self.env.items() if np.ndim(v) == 0}
-        return compile_equations(self.loss.equations(self.frame.w is not None), shapes, numbers, detail=detail)
+        f = self.frame
+        return compile_equations(self.loss.equations(f.w is not None), self.env, {"dx": f.dx.shape}, detail=detail)
 
     def kernel(self) -> dict[str, Array]:
         value = self.loss.forward(self.frame)
@@ -265,7 +266,7 @@ class PenaltyCase:
         return {"w": self.w, **self.part.consts()}
 
     def program(self) -> Program:
-        return compile_equations(self.part.equations(), {"w": self.w.shape, "dw": self.w.shape}, self.part.consts())
+        return compile_equations(self.part.equations(), self.env, {"dw": self.w.shape})
 
     def kernel(self) -> dict[str, Array]:
         g = self.before.copy()

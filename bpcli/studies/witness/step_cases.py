@@ -75,18 +75,17 @@ class StepCase:
     def equations(self) -> dict[str, Array]:
         if len(self.tensors) > 1:
             return self._by_tensor()
-        shapes = {k: np.shape(v) for k, v in self.env.items() if np.ndim(v)}
-        shapes |= {f"{n}_new": np.shape(self.env[n]) for n in self.names if np.ndim(self.env[n])}
-        numbers = {k: v for k, v in self.env.items() if np.ndim(v) == 0}
-        return compile_equations(self.part.equations(), shapes, numbers).run(self.env)
+        after = {f"{n}_new": np.shape(self.env[n]) for n in self.names if np.ndim(self.env[n])}
+        return compile_equations(self.part.equations(), self.env, after).run(self.env)
 
     def _by_tensor(self) -> dict[str, Array]:
         """The equations of a clipper that works per tensor, evaluated on each."""
         found, start = {}, 0
         for (g, w), shape in zip(self.frame.pieces, self.tensors, strict=True):
             env = {"g": self.env["g"][start : start + g.size].reshape(shape), "w": w, **self.part.consts()}
-            shapes = {"g": shape, "w": shape, "g_new": shape}
-            found[f"g_new {shape}"] = compile_equations(self.part.equations(shape), shapes).run(env)["g_new"]
+            found[f"g_new {shape}"] = compile_equations(self.part.equations(shape), env, {"g_new": shape}).run(env)[
+                "g_new"
+            ]
             start += g.size
         return found
 
@@ -139,10 +138,8 @@ class FullBatchCase:
             **self.part.consts(),
             **self._objective_at_both_weights(w_new),
         }
-        shapes = {name: np.shape(a) for name, a in env.items() if np.ndim(a)}
-        shapes |= {f"{n}_new": np.shape(a) for n, a in self.before.items() if np.ndim(a)}
-        numbers = {name: a for name, a in env.items() if np.ndim(a) == 0}
-        return compile_equations(self.part.equations(), shapes, numbers).run(env)
+        after = {f"{n}_new": np.shape(a) for n, a in self.before.items() if np.ndim(a)}
+        return compile_equations(self.part.equations(), env, after).run(env)
 
     def _objective_at_both_weights(self, w_new: Array) -> dict[str, Any]:
         """Returns the objective before and after the step, and where a Jacobian is asked for, the errors and their
@@ -204,8 +201,8 @@ class ConstraintCase:
 
     @cached_property
     def equations(self) -> dict[str, Array]:
-        shapes = {"w": self.w.shape, "w_new": self.w.shape}
-        return compile_equations(self.part.equations(), shapes).run({"w": self.w, **self.part.consts()})
+        env = {"w": self.w, **self.part.consts()}
+        return compile_equations(self.part.equations(), env, {"w_new": self.w.shape}).run(env)
 
     def gaps(self, kernel: Mapping[str, Array]) -> list[Gap]:
         w = kernel["w_new"]
@@ -242,7 +239,7 @@ class ScheduleCase:
             watching = k < len(self.values)
             if self.part.watched():
                 env |= {"value": self.values[k] if watching else math.nan, "sense": 1 if self.lower else -1}
-            found = compile_equations(self.part.equations(), {}, env).run(env)
+            found = compile_equations(self.part.equations(), env).run(env)
             wanted = ["lr", *(f"{name}_new" for name in state if watching)]
             rows.append({name: float(found[name]) for name in wanted})
         return _columns(rows)
