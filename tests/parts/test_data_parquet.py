@@ -13,6 +13,7 @@ import pytest
 
 from bpcli.config.data import Data
 from bpcli.family import Source, Table
+from bpcli.parts.data.columns import ColumnRequest, ColumnSource
 from bpcli.records.training import Failure
 from bpcli.studies.dataset.prepare import prepare
 
@@ -103,6 +104,11 @@ def test_missing_values() -> None:
     saved({"x": [1.0, 2.0], "y": [0, N]})
     assert error(missing="median").startswith("row 1 (counted from 0), column `y` has no value")
     assert load(missing="median", need_target=False).rows == 2
+    saved({"x": [1.0, N], "y": [0, 1]})
+    source = ColumnSource.parse({"type": "parquet", "path": "a.parquet", "target": "y"})
+    with pytest.raises(Failure, match="column `x` has no value") as caught:
+        source.load_columns(Path("."), ColumnRequest({"x": "number"}, need_target=False))
+    assert caught.value.problems[0].help.startswith("the rules are those of training, and none is there")
 
 
 @pytest.mark.peers

@@ -27,6 +27,8 @@ from bpcli.records.training import Failure, Problem
 
 FILLS: tuple[Missing, ...] = ("mean", "median", "mode")
 COLUMN_KINDS: tuple[Kind, ...] = ("number", "text", "boolean", "date")
+FILL_ADVICE = "`missing: drop` leaves such rows out, `missing: median` (mean, mode) fills them in"
+TRAINED_ADVICE = "the rules are those of training, and none is there: fill the cell in, or train with `missing: median`"
 
 
 def _names(value: Any) -> tuple[str, ...]:

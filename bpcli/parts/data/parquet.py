@@ -12,6 +12,8 @@ from pydantic import Field
 
 from bpcli.family import Array, Kind, Missing, Sample, Table
 from bpcli.parts.data.columns import (
+    FILL_ADVICE,
+    TRAINED_ADVICE,
     ColumnRequest,
     ColumnSource,
     LoadedColumns,
@@ -74,7 +76,7 @@ class Parquet(ColumnSource):
             used[n] = "number" if used[n] == "number" else "text"
         columns = {n: _column(table, n, kind, path) for n, kind in used.items()}
         rules = {n: self.rule(n, request.missing, is_input=n not in last) for n in used}
-        found = _without_gaps(columns, {n: _column(table, n, "text", path) for n in aside}, rules, path)
+        found = _without_gaps(columns, {n: _column(table, n, "text", path) for n in aside}, rules, path, bool(kinds))
         if len(set(map(len, found.columns.values())) - {0}) == 0:
             raise data_error("the file has no rows", path, code="no-rows")
         weight = found.columns[weights[0]] if weights else None
@@ -161,16 +163,15 @@ def _column(table: Any, name: str, kind: Kind, path: Path) -> Array:
 
 
 def _without_gaps(
-    columns: Mapping[str, Array], aside: Mapping[str, Array], rules: Mapping[str, Missing], path: Path
+    columns: Mapping[str, Array], aside: Mapping[str, Array], rules: Mapping[str, Missing], path: Path, is_trained: bool
 ) -> LoadedColumns:
     """Returns the columns without the rows that lack a value which may not be filled in. Raises Failure at one that may
-    not be missing."""
+    not be missing, with what to do where the rules are still open or those of training (`is_trained`)."""
     gaps = {n: gaps_of(c) for n, c in columns.items()}
     for name, lacking in gaps.items():
         if rules[name] == "error" and lacking.any():
             text = f"row {int(np.argmax(lacking))} (counted from 0), column `{name}` has no value"
-            help = "`missing: drop` leaves such rows out, `missing: median` (mean, mode) fills them in; "
-            help += f"to leave the column out, write `drop: [{name}]`"
+            help = TRAINED_ADVICE if is_trained else f"{FILL_ADVICE}; to leave the column out, write `drop: [{name}]`"
             raise data_error(text, path, code="missing-value", help=help)
     dropped = {n: int(g.sum()) for n, g in gaps.items() if rules[n] == "drop" and g.any()}
     if not dropped:

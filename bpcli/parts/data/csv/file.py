@@ -13,10 +13,10 @@ from pathlib import Path
 
 from bpcli.family.source import Kind
 from bpcli.parts.data.cells import has_decimal_commas, is_meant_as_number, is_missing, is_number, kind_of
+from bpcli.parts.data.columns import FILL_ADVICE
 from bpcli.parts.data.files import data_error, display_path, encoding_of, excerpt, open_binary, open_text, visible
 from bpcli.records.training import Failure, Problem
 
-FILL_ADVICE = "`missing: drop` leaves such rows out, `missing: median` (mean, mode) fills them in"
 THOUSANDS_MARK = re.compile(r"[.'’\s]")  # what stands between thousands
 SAMPLE_ROWS = 200  # rows that decide which columns are text
 

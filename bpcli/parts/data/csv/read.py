@@ -19,8 +19,8 @@ import numpy as np
 from bpcli.family import Array, Kind, Missing
 from bpcli.numeric.threads import thread_count
 from bpcli.parts.data import cells as meaning
-from bpcli.parts.data.columns import complete_rows, gaps_of
-from bpcli.parts.data.csv.file import FILL_ADVICE, CsvLayout, ragged_row, wrong_cell
+from bpcli.parts.data.columns import FILL_ADVICE, complete_rows, gaps_of
+from bpcli.parts.data.csv.file import CsvLayout, ragged_row, wrong_cell
 from bpcli.parts.data.csv.parse import ParserProcess, ParseTask, parse_numbers
 from bpcli.parts.data.files import open_text
 from bpcli.parts.data.targets import labels

@@ -14,8 +14,17 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from bpcli.family import Array, Kind, Missing, Sample, Table
-from bpcli.parts.data.columns import ColumnRequest, ColumnSource, LoadedColumns, missing_column, no_inputs, no_target
-from bpcli.parts.data.csv.file import FILL_ADVICE, CsvFormat, CsvLayout, scan_layout, with_position
+from bpcli.parts.data.columns import (
+    FILL_ADVICE,
+    TRAINED_ADVICE,
+    ColumnRequest,
+    ColumnSource,
+    LoadedColumns,
+    missing_column,
+    no_inputs,
+    no_target,
+)
+from bpcli.parts.data.csv.file import CsvFormat, CsvLayout, scan_layout, with_position
 from bpcli.parts.data.csv.read import NumberColumns, ParsedColumns, read_columns, read_numbers
 from bpcli.parts.data.files import data_error, locate
 from bpcli.records.training import Problem
@@ -107,10 +116,7 @@ class Csv(ColumnSource):
             used[i] = "number" if used[i] == "number" else "text"
         used |= dict.fromkeys(last[len(targets) :], "number")
         rules = {i: self.rule(names[i], request.missing, is_input=i not in last) for i in used}
-        advice = FILL_ADVICE
-        if kinds:
-            advice = "the rules are those of training, and none is there: fill the cell in, or train with "
-            advice += "`missing: median`"
+        advice = TRAINED_ADVICE if kinds else FILL_ADVICE
         numbers, cells = _read(layout, used, rules, order, last, read_aside, request.compact, advice)
         found = LoadedColumns(
             columns={names[i]: column for i, column in cells.columns.items()},
