@@ -12,7 +12,6 @@ import annotated_types
 import numpy as np
 from pydantic import BaseModel, WithJsonSchema
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 import bpcli.parts  # noqa: F401  (declares every part)
 from bpcli.config.dump import dump as dump_yaml
@@ -189,7 +188,7 @@ def _equations(part: Any) -> Sequence[Eq]:
 
 
 def _field(name: str, field: FieldInfo) -> FieldRow:
-    default = "" if field.default is PydanticUndefined else _default(field.default)
+    default = "" if field.is_required() else _default(field.get_default(call_default_factory=True))
     return FieldRow(name, _type(field.annotation, field.metadata), default, _range(field), field.description or "")
 
 
@@ -200,8 +199,10 @@ def _default(value: Any) -> str:
         return value.kind if not data else str(data.get("value", value.kind))
     if value is None or isinstance(value, bool):
         return {None: "none", True: "true", False: "false"}[value]
+    if isinstance(value, tuple | Mapping) and not value:
+        return "none"
     if isinstance(value, tuple):
-        return f"[{', '.join(map(str, value))}]" if value else "none"
+        return f"[{', '.join(map(str, value))}]"
     return str(value)
 
 

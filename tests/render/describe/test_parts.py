@@ -87,6 +87,13 @@ def test_facts_of_a_field() -> None:
     assert row.example == "architecture: [batch_norm]"
 
 
+def test_a_setting_without_default_is_required_and_no_other() -> None:
+    required = {(row.type, field.name) for row in ROWS.values() for field in row.fields if not field.default}
+    fields = {(k.split("/")[1], name): f for k, leaf in leaves().items() for name, f in leaf.model_fields.items()}
+    assert required == {key for key, f in fields.items() if f.is_required()}
+    assert next(f.default for f in ROWS["data source/csv"].fields if f.name == "columns") == "none"
+
+
 def test_types_are_told_in_words() -> None:
     types = {(row.type, field.name): field.type for row in studies.list_parts() for field in row.fields}
     assert types["conv2d", "weights"] == types["inline", "inputs"] == "nested lists of numbers"
