@@ -151,6 +151,8 @@ def _internal_error(error: Exception) -> int:
     if "--debug" in sys.argv:
         traceback.print_exc()
         return int(Exit.INTERNAL)
+    if help := getattr(error, "help", ""):  # a part of this package whose class is not declared as parts are
+        return _report_failure(Failure(Problem(str(error), code="declaration", help=help), exit=Exit.INTERNAL))
     text = f"bpcli made a mistake of its own: {type(error).__name__}: {error}"
     help = f"`bpcli --debug {shlex.join(sys.argv[1:])}` shows where; please report it with the config"
     return _report_failure(Failure(Problem(text, code="internal", help=help), exit=Exit.INTERNAL))

@@ -19,7 +19,7 @@ from cli_lab import lab as lab
 from work import COUNTED, Work
 
 from bpcli.__main__ import main
-from bpcli.family.part import Part
+from bpcli.family.part import DeclarationError, Part
 
 
 @pytest.mark.parametrize("case", [*YAML, *SETTINGS, *FIT, *TABLES, *SOURCES], ids=lambda c: c.name)
@@ -114,6 +114,16 @@ def test_a_mistake_of_our_own(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None
         "error: bpcli made a mistake of its own: ZeroDivisionError: oops [internal]\n"
         "  help: `bpcli --debug check trees.yaml` shows where; please report it with the config\n",
     )
+
+
+def test_a_part_of_the_package_that_is_not_declared_as_parts_are(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def declares(*_: object) -> None:
+        raise DeclarationError("Mine: its `type` is no Literal", "write `type: Literal`")
+
+    monkeypatch.setattr("bpcli.studies.describe.check.report", declares)
+    found = lab.run("check", "trees.yaml")
+    text = "error: Mine: its `type` is no Literal [declaration]\n  help: write `type: Literal`\n"
+    assert (found.code, found.err) == (1, text)
 
 
 def test_an_interrupt_while_the_program_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
