@@ -56,7 +56,7 @@ def gradcheck(
             show_json(dumps({"parts": list(table)}))
         else:
             show(*part_table(table))
-        return int(Exit.BAD_RESULT if any(row.verdict == "WRONG" for row in table) else Exit.OK)
+        return int(Exit.BAD_RESULT if any(row.verdict in ("WRONG", "not covered") for row in table) else Exit.OK)
     if subject is not None:
         with waiting("checking"):
             opened = open_target(subject, TracedRows(batch=True), set_ or ())

@@ -148,6 +148,10 @@ def part_table(rows: Sequence[PartVerdict]) -> list[RenderableType]:
         )  # fmt: skip
     wrong = [row.type for row in rows if row.verdict == "WRONG"]
     count = sum(row.comparisons for row in rows)
-    text = f"WRONG: {', '.join(wrong)}" if wrong else f"all {len(rows)} parts are right, in {count:,} comparisons"
+    unproven = [row.type for row in rows if row.verdict == "not covered"]
+    text = f"all {len(rows)} parts are right, in {count:,} comparisons"
+    if wrong or unproven:
+        text = f"WRONG: {', '.join(wrong)}" if wrong else f"NOT PROVEN: {', '.join(unproven)}"
+    notes = [Text(f"note: {note}") for row in rows for note in row.notes]
     remark = "worst: the largest gap between two witnesses, as a share of what rounding allows there"
-    return [found, Text(), Text(remark), Text(text, style="bold red" if wrong else "green")]
+    return [found, Text(), Text(remark), *notes, Text(text, style="bold red" if wrong or unproven else "green")]

@@ -9,7 +9,11 @@ import pytest
 from cli_lab import Lab
 from cli_lab import lab as lab
 from own_parts import own as own
+from rich.text import Text
 
+from bpcli.render.gradcheck import part_table
+from bpcli.studies.custom.load import load
+from bpcli.studies.gradcheck.check_parts import check_part
 from bpcli.studies.trace.open import TracedRows, open_target
 
 pytestmark = pytest.mark.usefixtures("own")
@@ -55,6 +59,18 @@ EQUATIONS = """
             Eq("y[n,...]", "x[n,...] * s[n,...]", "its input, weighed by it"),
             Eq("dx[n,...]", "dy[n,...] * (s[n,...] + x[n,...] * s[n,...] * (1 - s[n,...]))", "the product rule"),
         ]
+"""
+
+HALVED = """
+
+from bpcli.family import Constraint
+
+
+class Halved(Constraint):
+    type: Literal["halved"] = "halved"
+
+    def apply(self, w):
+        w *= 0.5
 """
 
 
@@ -156,6 +172,20 @@ def test_without_equations_differences_judge_and_the_rest_is_said(lab: Lab, tmp_
     done = lab.run("gradcheck", "--with", str(mended))
     assert done.code == 0
     assert "no equations are stated for mended_1" in done.out
+
+
+def test_what_states_no_equations_is_said_among_all_parts(lab: Lab, tmp_path: Path) -> None:
+    file = tmp_path / "without.py"
+    file.write_text(SWISH.replace("(s + f.x * s)", "(s + f.x * s * (1 - s))") + HALVED)
+    swish, halved = map(check_part, load([file]))
+    assert (swish.verdict, halved.verdict) == ("ok", "not covered")
+    assert swish.notes == ("no equations are stated for swish: its kernels are held against differences alone",)
+    assert halved.notes == ("no equations are stated for halved: nothing that it does can be proven",)
+    table = [line.plain for line in part_table([swish, halved]) if isinstance(line, Text)]
+    assert table[-3:] == [f"note: {swish.notes[0]}", f"note: {halved.notes[0]}", "NOT PROVEN: halved"]
+    done = lab.run("gradcheck", "--parts", "--with", str(file))
+    assert done.code == 0
+    assert "it has no equations, so what it does in a step cannot be proven" in done.out
 
 
 def external(net: str, tmp_path: Path, **changes: np.ndarray) -> Path:

@@ -157,7 +157,7 @@ class LayerCase:
                 near = SUM_RTOL * max_abs(value) + 64 * EPS * floor
                 found.append(compare(name, ("kernel", kernel[name]), ("equations", value), near))
         for name, value in gradients.items():
-            if not self.link.inside:
+            if not self.link.inside and self.equations:
                 step = self.complex_steps[name]
                 allowed = (
                     STEP_RTOL * np.maximum(np.abs(value), np.abs(step)) + SUM_RTOL * max_abs(step) + 64 * EPS * largest
@@ -324,3 +324,11 @@ def cases(sample: Sample, dtype: Any = np.float64, seed: int = 0) -> list[Case]:
     if isinstance(part, Schedule):
         return [ScheduleCase(sample)]
     return []
+
+
+def states_equations(sample: Sample) -> bool:
+    """Whether the part of a sample, of a family that can, states equations."""
+    part = sample.part
+    if isinstance(part, Layer):
+        return bool(part.equations(True, sample.x))
+    return bool(part.equations(False) if isinstance(part, Loss) else part.equations())
