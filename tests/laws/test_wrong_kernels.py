@@ -16,7 +16,7 @@ from wrong_kernels.catalogue import WITNESSES
 
 from bpcli.engine.network_plan import plan_network
 from bpcli.engine.objective import Objective
-from bpcli.family import Clipper, Constraint, Layer, Loss, Optimizer, Regularizer, Schedule
+from bpcli.family import Clipper, Constraint, Frame, Layer, Loss, Optimizer, Regularizer, Schedule
 from bpcli.family.part import Part
 from bpcli.family.plan import Sample
 from bpcli.studies.witness.cases import Case, LayerCase, LossCase, PenaltyCase, cases
@@ -100,7 +100,8 @@ def points(of: type[Part], part: Part | None) -> list[tuple[Sample, list[Case]]]
 
 
 def seen(wrong: WrongKernel) -> set[str]:
-    """The witnesses that see it on the samples of its part; samples that it does not fit are passed over."""
+    """The witnesses that see it on the samples of its part; samples that it does not fit are passed over: a frame that
+    lacks an array, a shape. What else it names has to exist."""
     found: set[str] = set()
     for sample, honest in points(wrong.of, wrong.part):
         for k, right in enumerate(honest):
@@ -109,7 +110,11 @@ def seen(wrong: WrongKernel) -> set[str]:
                 case = cases(sample)[k]
                 try:
                     kernel = case.kernel()
-                except (AttributeError, IndexError, TypeError, ValueError):
+                except AttributeError as error:
+                    if not isinstance(error.obj, Frame):
+                        raise
+                    continue
+                except (IndexError, TypeError, ValueError):
                     continue
             witness = right if isinstance(right, LayerCase | LossCase | PenaltyCase) else case
             found |= {g.right for g in witness.gaps(kernel) if g.verdict == "WRONG"}
