@@ -9,7 +9,8 @@ from pydantic import ValidationError
 import bpcli.parts  # noqa: F401  (declares the sources)
 from bpcli.config.data import Data
 from bpcli.config.schema import json_schema
-from bpcli.parts.data import Csv, Npz
+from bpcli.parts.data.csv.source import Csv
+from bpcli.parts.data.npz import Npz
 from bpcli.parts.scalers import MinMax, NoScaling, Standardize
 
 TRAIN = {"type": "csv", "path": "a.csv", "target": "y"}

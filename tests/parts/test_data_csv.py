@@ -19,11 +19,12 @@ from pydantic import ValidationError
 
 from bpcli.family import Table
 from bpcli.family.part import dump
-from bpcli.parts.data import Csv, cells
+from bpcli.parts.data import cells
 from bpcli.parts.data.columns import ColumnRequest
 from bpcli.parts.data.csv import file as csvfile
 from bpcli.parts.data.csv import parse as parsing
 from bpcli.parts.data.csv import read as csvread
+from bpcli.parts.data.csv.source import Csv
 from bpcli.records.training import Failure, Problem
 
 

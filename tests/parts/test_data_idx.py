@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bpcli.family.plan import Array
-from bpcli.parts.data import Idx
+from bpcli.parts.data.idx import Idx
 from bpcli.records.training import Failure
 
 CODES = {"u1": 8, "i1": 9, ">i2": 0x0B, ">i4": 0x0C, ">f4": 0x0D, ">f8": 0x0E}

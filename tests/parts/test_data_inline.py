@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from bpcli.family import Source
-from bpcli.parts.data import Inline
+from bpcli.parts.data.inline import Inline
 from bpcli.records.training import Failure
 
 

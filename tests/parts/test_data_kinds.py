@@ -12,10 +12,11 @@ from pydantic import ValidationError
 from bpcli.family import Table
 from bpcli.family.part import dump
 from bpcli.family.plan import Array
-from bpcli.parts.data import Csv, cells
+from bpcli.parts.data import cells
 from bpcli.parts.data.columns import ColumnRequest
 from bpcli.parts.data.csv import file as csvfile
 from bpcli.parts.data.csv import read as csvread
+from bpcli.parts.data.csv.source import Csv
 from bpcli.parts.data.targets import distinct
 from bpcli.records.training import Failure, Problem
 

@@ -9,7 +9,9 @@ import pytest
 
 from bpcli.family import Source, Table
 from bpcli.numeric.lazy_rows import MappedRows
-from bpcli.parts.data import Npy, Npz, arrays
+from bpcli.parts.data import arrays
+from bpcli.parts.data.npy import Npy
+from bpcli.parts.data.npz import Npz
 from bpcli.records.training import Failure
 from bpcli.studies.dataset.data_option import source_of
 

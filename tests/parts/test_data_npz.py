@@ -10,7 +10,7 @@ import pytest
 
 from bpcli.family import Table
 from bpcli.family.plan import Array
-from bpcli.parts.data import Npz
+from bpcli.parts.data.npz import Npz
 from bpcli.records.training import Failure
 
 

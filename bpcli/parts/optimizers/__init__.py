@@ -1,5 +1,8 @@
 """Optimizers, easiest first: those that move each weight by its own gradient, in place over the flat vectors, one NumPy
-call a term; then those that look at the objective where they like, on all rows."""
+call a term; then those that look at the objective where they like, on all rows.
+
+A new one need not be listed here: `bpcli.parts` imports every module below it.
+"""
 
 from bpcli.parts.optimizers.adam import Adam, Adamax, AdamW, Nadam, Radam
 from bpcli.parts.optimizers.adaptive import Adadelta, Adagrad, Rmsprop

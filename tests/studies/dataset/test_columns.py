@@ -12,7 +12,7 @@ from data_cases import csv, problem_of, ready, same
 
 from bpcli.family.plan import Array
 from bpcli.family.source import DatePart
-from bpcli.parts.data import Csv
+from bpcli.parts.data.csv.source import Csv
 from bpcli.records.training import ColumnRow, Failure
 from bpcli.studies.dataset.columns import ColumnEncoder, InputPlaces, date_part
 from bpcli.studies.dataset.prepare import Prepared, Preprocessor, prepare_for

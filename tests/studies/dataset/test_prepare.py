@@ -15,7 +15,7 @@ from paths import DATASETS
 from bpcli.config.data import Data
 from bpcli.family import Table
 from bpcli.family.plan import Array
-from bpcli.parts.data import Csv
+from bpcli.parts.data.csv.source import Csv
 from bpcli.parts.data.targets import labels
 from bpcli.parts.scalers import NoScaling, Standardize
 from bpcli.records.training import ColumnRow, Failure, SplitRow

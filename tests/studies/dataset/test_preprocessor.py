@@ -9,7 +9,9 @@ import pytest
 from data_cases import csv, inline, ready, same
 
 from bpcli.family.plan import Array
-from bpcli.parts.data import Csv, Inline, Npz
+from bpcli.parts.data.csv.source import Csv
+from bpcli.parts.data.inline import Inline
+from bpcli.parts.data.npz import Npz
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.prepare import Preprocessor, prepare_for
 
