@@ -6,6 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cli_lab import Lab
 from cli_lab import lab as lab
@@ -24,6 +25,7 @@ from bpcli.studies.run.callbacks import Callback
 from bpcli.studies.run.resume import start
 from bpcli.studies.run.setup import set_up
 from bpcli.studies.run.state import TrainingState
+from bpcli.studies.trace.open import TracedRows, open_target
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = {"README": README} | {guide.name: guide.text for guide in guides()}
@@ -52,10 +54,22 @@ def test_every_duration_is_a_number(seconds: float) -> None:
     assert without_numbers(f"in {duration(seconds)}.") == "in #."
 
 
+def save_gradients(file: Path) -> None:
+    """The file that the guide to gradcheck has PyTorch write: gradients of a sum over 8 rows, not of their mean."""
+    target = open_target(ROOT / "configs" / "iris.yaml", TracedRows(tuple(range(8))), ["regularization=null"])
+    network, batch = target.objective.network, target.objective.batch(8)
+    batch.load(target.x, target.t, np.arange(8))
+    batch.forward(True)
+    batch.backward(True)
+    gradients = {"{}.d{}".format(*path.rsplit(".", 1)): 8 * g for path, g in network.gradients().items()}
+    np.savez(file, x=target.x, t=target.t, **network.parameters(), **gradients)
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_console_blocks_print_what_they_show(document: str, own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for folder in ("configs", "datasets"):
         (own / folder).symlink_to(ROOT / folder)
+    save_gradients(own / "theirs.npz")
     for text in blocks(DOCUMENTS[document], r"\w+"):
         if named := FILE.match(text):
             (own / named[1]).write_text(text)
