@@ -1,4 +1,4 @@
-"""configs/gradients/: each file shows an illness and what cures it, and the figures in its comment are so.
+"""configs/gradients/: each file shows a problem and its remedies, and the figures in its comment are so.
 
 Here with seed 0; the medians over five seeds, and the table of them all, by
 `pytest tests/configs/test_gradients.py -m slow -s`.
@@ -77,7 +77,7 @@ def test_the_figures_of_a_setting(name: str, setting: str, out: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "column", "ill", "cured"),
+    ("name", "column", "without", "remedied"),
     [
         ("vanishing", "first/last", AS_IT_STANDS, "--set=architecture.{0..8}.activation=tanh"),
         ("vanishing", "accuracy", AS_IT_STANDS, "--set=architecture.{0..8}.activation=relu"),
@@ -94,9 +94,9 @@ def test_the_figures_of_a_setting(name: str, setting: str, out: Path) -> None:
         ("dropout", "R2", "--set=architecture.{1,3}.rate=0", AS_IT_STANDS),
     ],
 )  # fmt: skip
-def test_the_cure_is_one(name: str, column: str, ill: str, cured: str) -> None:
+def test_the_remedy_is_one(name: str, column: str, without: str, remedied: str) -> None:
     """By the figures of the comment, which the other tests hold to the truth."""
-    before, after = table(name)[ill][column], table(name)[cured][column]
+    before, after = table(name)[without][column], table(name)[remedied][column]
     if column in LOGARITHMIC:
         assert after.least > 500 * before.most
     else:
@@ -176,20 +176,20 @@ def test_five_seeds(name: str, out: Path) -> None:
 @pytest.mark.slow
 def test_a_sigmoid_net_of_depth_10_before_and_after_each_remedy(out: Path) -> None:
     """Medians of five seeds: the gradient of the first and of the last layer before the first step, on all training
-    rows; loss and accuracy at the end; seconds of the training. What cures is what the comments say."""
+    rows; loss and accuracy at the end; seconds of the training. What helps is what the comments say."""
     rows = [("vanishing", setting) for setting in table("vanishing")]
     rows += [("normalization", setting) for setting in table("normalization") if "identity" not in setting]
     columns = ("first", "last", "first/last", "train loss", "accuracy", "seconds")
     lines = [f"| {' | '.join(('file', 'setting', *columns))} |", "|---" * (len(columns) + 2) + "|"]
-    cured = set()
+    remedied = set()
     for name, setting in rows:
         found = [over_seeds(name, setting, column, out).middle for column in columns]
         lines.append(f"| {name} | `{setting}` | {' | '.join(map(written, found))} |")
         if found[4] > 0.9:
-            cured.add((name, setting))
+            remedied.add((name, setting))
     sys.stdout.write("\n" + "\n".join(lines) + "\n")
-    better = [s for _, s in cured if not s.startswith("--set=architecture.{0..8}.init")]
-    assert len(cured) == 7
+    better = [s for _, s in remedied if not s.startswith("--set=architecture.{0..8}.init")]
+    assert len(remedied) == 7
     assert sorted(better) == [
         "--set=architecture.{0..8}.activation=relu",
         "--set=architecture.{0..8}.activation=tanh",
@@ -197,4 +197,4 @@ def test_a_sigmoid_net_of_depth_10_before_and_after_each_remedy(out: Path) -> No
         "--set=architecture.{1..8}='{type: residual, layers: [{type: dense, units: 32, activation: sigmoid}]}'",
         AS_IT_STANDS,
     ]
-    assert ("normalization", AS_IT_STANDS) in cured
+    assert ("normalization", AS_IT_STANDS) in remedied
