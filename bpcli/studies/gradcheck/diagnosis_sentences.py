@@ -1,6 +1,8 @@
 """Every sentence of gradcheck's diagnosis, by the mistake that it names.
 
 The first word of a key is the code that `--json` gives; what stands in {braces} is filled in.
+The sentences are those of kernels, with their letters x and y; `bpcli mark` has its own, of derivations by hand, in
+`mistakes/claim_hypotheses`.
 """
 
 from __future__ import annotations

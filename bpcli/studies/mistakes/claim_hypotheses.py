@@ -2,6 +2,9 @@
 
 Nothing here is made for one layer or one loss: a mistake is a change of the equation itself, of the arrays it reads, or
 of its result. Which of them was made is for `marking` to find; a number that none of them gives stays unexplained.
+
+The sentences are those of a derivation, with its letters z and a; gradcheck has its own, of kernels, in
+`gradcheck/diagnosis_sentences`.
 """
 
 from __future__ import annotations
