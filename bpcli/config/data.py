@@ -17,6 +17,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from bpcli.family import Augmentation, Scaler, Source
 from bpcli.family.part import OneOf, Settings, dump
+from bpcli.parts.data.columns import column_name
 from bpcli.parts.scalers import NoScaling
 
 
@@ -56,14 +57,9 @@ class FractionOrSource:
         return dump(value) if isinstance(value, Source) else value
 
 
-def _name(value: Any) -> Any:
-    """Returns the name of a column: text, or its number where the file has no header."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
 Name = Annotated[
     str | None,
-    BeforeValidator(_name),
+    BeforeValidator(column_name),
     WithJsonSchema({"anyOf": [{"type": ["string", "integer"], "minLength": 1}, {"type": "null"}]}),
 ]
 

@@ -100,10 +100,7 @@ class Objective:
         self.plan = loss.plan(network_plan.y)
         self.theta, self.grad = self.network.theta, self.network.grad
         memory = self.network.memory
-        memory.reserve("loss/t", (N, *self.plan.y))
-        memory.reserve("loss/ids", (N,), "int")
-        memory.reserve("loss/w", (N,))
-        for name, slot in {**self.plan.keep, **self.plan.scratch}.items():
+        for name, slot in loss_slots(loss, network_plan.y).items():
             memory.reserve(f"loss/{name}", slot.shape, slot.dtype)
         self.penalties = [(p, self.theta[where], self.grad[where]) for p, where in network_plan.penalties]
         longest = max((len(w) for _, w, _ in self.penalties), default=0)

@@ -40,13 +40,14 @@ def _names(value: Any) -> tuple[str, ...]:
     return tuple(map(str, found))
 
 
-def _name(value: Any) -> Any:
+def column_name(value: Any) -> Any:
+    """Returns the name of a column: text, or its number where the file has no header."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _named(value: Any) -> Any:
     """Returns the mapping with text as keys: a column may be named by its number."""
-    return {_name(name): each for name, each in value.items()} if isinstance(value, Mapping) else value
+    return {column_name(name): each for name, each in value.items()} if isinstance(value, Mapping) else value
 
 
 class _KindShorthand:
@@ -69,7 +70,7 @@ Names = Annotated[
     BeforeValidator(_names),
     WithJsonSchema({"anyOf": [NAME, {"type": "array", "items": NAME}, {"type": "null"}]}),
 ]
-Name = Annotated[str | None, BeforeValidator(_name), WithJsonSchema({"type": ["string", "integer", "null"]})]
+Name = Annotated[str | None, BeforeValidator(column_name), WithJsonSchema({"type": ["string", "integer", "null"]})]
 
 
 class TreatmentMap(dict[str, Treatment]):

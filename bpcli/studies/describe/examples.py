@@ -10,7 +10,7 @@ import bpcli
 from bpcli.config.yamlfile import read
 from bpcli.family.part import suggestion
 from bpcli.records.training import Exit, Failure, Problem
-from bpcli.studies.run.atomic import atomic_bytes
+from bpcli.studies.run.atomic import atomic_bytes, make_folder
 
 CLAIMS_SUFFIX = "_claims"  # of the file name of a derivation that is to be marked
 SCHEMA = "bpcli.schema.json"
@@ -77,18 +77,9 @@ def copy_files(files: tuple[str, ...], to: Path) -> tuple[Path, ...]:
             raise Failure(Problem(text, code="taken", help=help), exit=Exit.CANNOT_CREATE)
     for place, data in content.items():
         if not place.exists():
-            _make_folder(place.parent)
+            make_folder(place.parent, "choose another place with --to")
             atomic_bytes(place, data)
     return tuple(content)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        text = f"cannot create the folder {folder}: {error.strerror or error}"
-        help = "choose another place with --to"
-        raise Failure(Problem(text, code="cannot-create", help=help), exit=Exit.CANNOT_CREATE) from None
 
 
 def _example(folder: Path, file: Path) -> Example:

@@ -190,54 +190,44 @@ def _metrics(data: Inspection) -> list[str]:
     return ["accuracy"] if data.imbalance < 3 and not data.several else ["accuracy", "f1"]
 
 
-CLASSIFY = """\
+CURVE_OR_CLASSES = """\
 {head}
-# A first experiment on made-up data: on which of two half moons does a point lie? For data of your own, begin with
+# A first experiment on made-up data: {what} For data of your own, begin with
 #   bpcli init FILE.csv --target COLUMN
 name: {name}
 data:
-  train: {{type: synthetic, shape: moons, rows: 600, noise: 0.2}}
+  train: {{type: synthetic, shape: {shape}, rows: 600, noise: {noise}}}
   # train: {{type: csv, path: FILE.csv, target: COLUMN}}    # the path is relative to this file
   validation: 0.2             # of the rows: they say when to stop
   test: 0.2                   # for the final judgement, `bpcli eval`
   scale: standardize          # numbers to mean 0 and deviation 1, learned from the training rows
-architecture:
-  - {{type: dense, units: 16, activation: relu}}
-  - {{type: dense, units: 16, activation: relu}}
-  - {{type: dense, units: 2}}    # an output for each class
-loss: softmax_cross_entropy
+{scale_target}architecture:
+  - {{type: dense, units: 16, activation: {activation}}}
+  - {{type: dense, units: 16, activation: {activation}}}
+  - {{type: dense, units: {outputs}}}    # an output for each {output}
+loss: {loss}
 optimizer: {{type: adam, learning_rate: 0.01}}
 training:
-  epochs: 60
+  epochs: {epochs}
   batch_size: 32
-  metrics: [accuracy]
-  early_stopping: {{metric: validation.loss, patience: 15}}    # and the best epoch is kept
+  metrics: {metrics}
+  early_stopping: {{metric: validation.loss, patience: {patience}}}    # and the best epoch is kept
 """
 
-REGRESS = """\
-{head}
-# A first experiment on made-up data: a period of the sine, with noise. For data of your own, begin with
-#   bpcli init FILE.csv --target COLUMN
-name: {name}
-data:
-  train: {{type: synthetic, shape: sine, rows: 600, noise: 0.1}}
-  # train: {{type: csv, path: FILE.csv, target: COLUMN}}    # the path is relative to this file
-  validation: 0.2             # of the rows: they say when to stop
-  test: 0.2                   # for the final judgement, `bpcli eval`
-  scale: standardize          # numbers to mean 0 and deviation 1, learned from the training rows
-  scale_target: standardize   # metrics stay in the target's own units
-architecture:
-  - {{type: dense, units: 16, activation: tanh}}
-  - {{type: dense, units: 16, activation: tanh}}
-  - {{type: dense, units: 1}}    # an output for each target
-loss: mean_squared_error
-optimizer: {{type: adam, learning_rate: 0.01}}
-training:
-  epochs: 100
-  batch_size: 32
-  metrics: [r2, mae]
-  early_stopping: {{metric: validation.loss, patience: 20}}    # and the best epoch is kept
-"""
+EXAMPLES: Mapping[str, Mapping[str, object]] = {
+    "classify": {
+        "what": "on which of two half moons does a point lie?", "shape": "moons", "noise": 0.2, "scale_target": "",
+        "activation": "relu", "outputs": 2, "output": "class", "loss": "softmax_cross_entropy", "epochs": 60,
+        "metrics": "[accuracy]", "patience": 15,
+    },
+    "regress": {
+        "what": "a period of the sine, with noise.", "shape": "sine", "noise": 0.1,
+        "scale_target": "  scale_target: standardize   # metrics stay in the target's own units\n",
+        "activation": "tanh", "outputs": 1, "output": "target", "loss": "mean_squared_error", "epochs": 100,
+        "metrics": "[r2, mae]", "patience": 20,
+    },
+}  # fmt: skip
+"""What the two tasks put into the same text."""
 
 IMAGES = """\
 {head}
@@ -275,5 +265,5 @@ training:
 
 def example_text(task: ExampleTask, name: str) -> str:
     """An example of a task on made-up or bundled data, for the file `name`.yaml."""
-    template = {"classify": CLASSIFY, "regress": REGRESS, "images": IMAGES}[task]
-    return template.format(head=SCHEMA_LINE, name=flow(name))
+    template, differing = (IMAGES, {}) if task == "images" else (CURVE_OR_CLASSES, EXAMPLES[task])
+    return template.format(head=SCHEMA_LINE, name=flow(name), **differing)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bpcli.records.training import Exit, Failure, Problem
 
-__all__ = ["atomic_bytes", "atomic_text", "kind_of", "unwritable"]
+__all__ = ["atomic_bytes", "atomic_text", "kind_of", "make_folder", "unwritable"]
 
 NO_PLACE = {"EACCES", "EPERM", "EROFS", "ENOENT", "ENOTDIR", "EISDIR", "ENAMETOOLONG", "ELOOP"}
 NO_FOLDER_SYNC = {"EACCES", "EPERM", "EINVAL", "ENOTSUP", "EBADF"}  # the system has none; the renaming was whole anyway
@@ -72,6 +72,18 @@ def sync_folder(folder: Path) -> None:
     except OSError as e:
         if name_of(e) not in NO_FOLDER_SYNC:
             raise
+
+
+def make_folder(folder: Path, help: str, *, exist_ok: bool = True) -> None:
+    """Makes a folder and those above it. Raises Failure with this help where it cannot be made, FileExistsError where
+    it is there and must not be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=exist_ok)
+    except OSError as error:
+        if isinstance(error, FileExistsError) and not exist_ok:
+            raise
+        text = f"cannot create the folder {folder}: {error.strerror or error}"
+        raise Failure(Problem(text, code="cannot-create", help=help), exit=Exit.CANNOT_CREATE) from None
 
 
 def unwritable(path: Path, e: OSError) -> Failure:

@@ -15,7 +15,6 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,34 +25,20 @@ import bpcli
 from bpcli.family.plan import Array
 from bpcli.records.training import WATCH_PREFIX, EpochRow, Exit, Failure, Problem
 from bpcli.studies.run import modelfile
-from bpcli.studies.run.atomic import atomic_bytes, atomic_text, unwritable
+from bpcli.studies.run.atomic import atomic_bytes, atomic_text, make_folder, unwritable
 from bpcli.studies.run.fingerprints import sha256_of
 from bpcli.studies.run.lock import LOCK_NAME, Lock
 
 CHECKPOINTS_KEPT = 2
 
 
-@dataclass(frozen=True)
 class RunFolder:
     """A run folder by its path."""
 
-    path: Path
-
-    @property
-    def model(self) -> Path:
-        return self.path / "model.safetensors"
-
-    @property
-    def config(self) -> Path:
-        return self.path / "config.yaml"
-
-    @property
-    def metrics(self) -> Path:
-        return self.path / "metrics.jsonl"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.model, self.config = path / "model.safetensors", path / "config.yaml"
+        self.metrics, self.checkpoints = path / "metrics.jsonl", path / "checkpoints"
 
     def record(self) -> dict[str, Any]:
         """What run.json says. Raises Failure where this is not a run folder."""
@@ -223,7 +208,7 @@ def claim_folder(name: str, out: Path | None) -> Path:
     taken."""
     if out is None:
         return _claim_numbered(Path("runs") / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
-    _make_folder(_check_vacant(out))
+    make_folder(_check_vacant(out), "choose another place with --out")
     return out
 
 
@@ -257,23 +242,12 @@ def _claim_numbered(path: Path) -> Path:
     found, count = path, 1
     while True:
         try:
-            _make_folder(found, exist_ok=False)
+            make_folder(found, "choose another place with --out", exist_ok=False)
         except FileExistsError:
             count += 1
             found = path.with_name(f"{path.name}-{count}")
         else:
             return found
-
-
-def _make_folder(folder: Path, *, exist_ok: bool = True) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=exist_ok)
-    except OSError as error:
-        if isinstance(error, FileExistsError) and not exist_ok:
-            raise
-        text = f"cannot create the folder {folder}: {error.strerror or error}"
-        help = "choose another place with --out"
-        raise Failure(Problem(text, code="cannot-create", help=help), exit=Exit.CANNOT_CREATE) from None
 
 
 def environment() -> dict[str, Any]:
