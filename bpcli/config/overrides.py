@@ -86,14 +86,7 @@ class _Override:
         size = {0: "is an empty list", 1: "is a list of 1 item, number 0"}.get(
             len(items), f"is a list of {len(items)} items, numbers 0 to {len(items) - 1}"
         )
-        raise Failure(
-            make_problem(
-                step.position,
-                f"{where} {size}; got {backticks(step.name)}",
-                path=self.path(depth),
-                code="no-such-item",
-            )
-        )
+        raise self.failure(depth, f"{where} {size}; got {backticks(step.name)}", "no-such-item")
 
     def entries(self, node: YamlNode, depth: int) -> dict[str, YamlNode]:
         """Returns what a mapping, or a short form that stands for one, holds."""
@@ -110,16 +103,11 @@ class _Override:
             long = family.shorthand(node.value)
             if isinstance(long, dict):
                 return {key: _node(value, node.position) for key, value in long.items()}
-        step = self.steps[depth]
         where = backticks(".".join(map(str, path)))
-        raise Failure(
-            make_problem(
-                step.position,
-                f"{where} is {describe(node.value)}: it has no settings",
-                path=self.path(depth),
-                code="no-such-key",
-            )
-        )
+        raise self.failure(depth, f"{where} is {describe(node.value)}: it has no settings", "no-such-key")
+
+    def failure(self, depth: int, text: str, code: str) -> Failure:
+        return Failure(make_problem(self.steps[depth].position, text, path=self.path(depth), code=code))
 
     def default(self, depth: int) -> YamlNode | None:
         """Returns the part that stands where the file says nothing, unless its type is about to be set."""

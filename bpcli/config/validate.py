@@ -13,6 +13,7 @@ from bpcli.config.document import Document
 from bpcli.config.error_text import FieldError, closest, error_text, expected_kinds, join_words, with_article
 from bpcli.config.fields import families_at, families_within, keys_of, models_at, places
 from bpcli.config.scalars import backticks
+from bpcli.family.part import Part
 from bpcli.records.training import Failure, Problem
 
 __all__ = ["MAX_PROBLEMS", "problems_of", "validate"]
@@ -100,6 +101,15 @@ def _intended_branch(place: tuple[str | int, ...], branches: list[list[FieldErro
     return [FieldError(place, "misfit", misfits[0].value, "", context)]
 
 
+def _owners(families: Iterable[type[Part]], word: str) -> str:
+    """Returns, in words, which parts of the first family that has them have a setting of this name."""
+    for family in families:
+        kinds = [f"`{kind}`" for kind, leaf in family.registry.items() if word in keys_of(leaf)]
+        if kinds:
+            return f"{backticks(word)} is a setting of the {family.family} {join_words(kinds[:6], 'or')}"
+    return ""
+
+
 class _ProblemWriter:
     """Makes problems of the errors in one document, with suggestions from the whole model."""
 
@@ -167,20 +177,16 @@ class _ProblemWriter:
 
     def elsewhere(self, parent: Sequence[str | int], word: str) -> str:
         """Returns what an unknown key would be in another place of the experiment."""
-        for family in families_at(self.model, self.data, parent):
-            kinds = [f"`{kind}`" for kind, leaf in family.registry.items() if word in keys_of(leaf)]
-            if kinds:
-                return f"{backticks(word)} is a setting of the {family.family} {join_words(kinds[:6], 'or')}"
+        if owners := _owners(families_at(self.model, self.data, parent), word):
+            return owners
         found = dict.fromkeys(places(self.model, self.data))
         known = [(path, key) for path, key in found if (*path, key) != tuple(parent)[: len(path) + 1]]
         for path, key in known:
             if key == word:
                 where = f"under {backticks('.'.join(path))}" if path else "at the top"
                 return f"{backticks(word)} belongs {where}"
-        for family in families_within(self.model):
-            kinds = [f"`{kind}`" for kind, leaf in family.registry.items() if word in keys_of(leaf)]
-            if kinds:
-                return f"{backticks(word)} is a setting of the {family.family} {join_words(kinds[:6], 'or')}"
+        if owners := _owners(families_within(self.model), word):
+            return owners
         close = closest(word, dict.fromkeys(key for path, key in known if path), surely=True)
         return next((f"did you mean `{'.'.join((*path, key))}`?" for path, key in known if path and key == close), "")
 

@@ -38,14 +38,8 @@ def parse(text: str, file: str) -> Document:
     if root is None or root.value is None:
         raise Failure(Problem("the file says nothing", "empty-file", (), file, help=MAPPING))
     if not isinstance(root.value, dict):
-        raise Failure(
-            make_problem(
-                root.position,
-                f"expected settings, got {describe(root.plain())}",
-                code="not-settings",
-                help=MAPPING,
-            )
-        )
+        text = f"expected settings, got {describe(root.plain())}"
+        raise Failure(make_problem(root.position, text, code="not-settings", help=MAPPING))
     return Document(root, source)
 
 
@@ -54,31 +48,23 @@ def _content(path: Path) -> bytes:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise Failure(_unreadable(path, "this is a folder, not a file", "name the file in it"), exit=Exit.NO_INPUT)
+            raise _unreadable(path, "this is a folder, not a file", "name the file in it")
         if not stat.S_ISREG(mode):
-            help = "write the experiment to a file first"
-            raise Failure(_unreadable(path, "this is a pipe or a device, not a file", help), exit=Exit.NO_INPUT)
+            raise _unreadable(path, "this is a pipe or a device, not a file", "write the experiment to a file first")
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError):
-        raise Failure(_unreadable(path, "there is no such file", _suggestion(path)), exit=Exit.NO_INPUT) from None
+        raise _unreadable(path, "there is no such file", _suggestion(path)) from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = os.strerror(error.errno).lower() if isinstance(error, OSError) and error.errno else str(error)
-        raise Failure(_unreadable(path, f"the file cannot be read: {reason}", ""), exit=Exit.NO_INPUT) from None
+        raise _unreadable(path, f"the file cannot be read: {reason}", "") from None
     if len(content) > MAX_BYTES:
-        raise Failure(
-            Problem(
-                "the file is larger than 1 MiB",
-                "too-large",
-                file=str(path),
-                help=ELSEWHERE,
-            )
-        )
+        raise Failure(Problem("the file is larger than 1 MiB", "too-large", file=str(path), help=ELSEWHERE))
     return content
 
 
-def _unreadable(path: Path, text: str, help: str) -> Problem:
-    return Problem(text, "missing-file", file=str(path), help=help)
+def _unreadable(path: Path, text: str, help: str) -> Failure:
+    return Failure(Problem(text, "missing-file", file=str(path), help=help), exit=Exit.NO_INPUT)
 
 
 def _suggestion(path: Path) -> str:

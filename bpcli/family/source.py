@@ -159,6 +159,7 @@ class Source(Part):
 
     family: ClassVar[str] = "data source"
     endings: ClassVar[tuple[str, ...]] = ()  # of the names of the files it reads, in small letters
+    file_settings: ClassVar[tuple[str, ...]] = ()  # those that name a file, or a folder of them
     gzipped: ClassVar[bool] = False  # whether it reads them with .gz behind the ending too
 
     @abstractmethod
@@ -170,7 +171,7 @@ class Source(Part):
 
     def files(self, root: Path) -> tuple[Path, ...]:
         """Returns the files it reads (or the folder of them), for the run's record."""
-        return ()
+        return tuple(root / name for setting in self.file_settings if (name := getattr(self, setting)))
 
     @classmethod
     def reads(cls, path: Path) -> bool:

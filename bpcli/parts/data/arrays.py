@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, cast
 
 import numpy as np
 
-from bpcli.family import Array, Shape, Table
+from bpcli.family import Array, Shape, Source, Table
 from bpcli.numeric.lazy_rows import Index, LazyRows, MappedRows
 from bpcli.numeric.shapes import written
 from bpcli.parts.data.files import data_error, display_path, locate, open_binary
@@ -126,19 +127,30 @@ Origin = tuple[Path, str]
 """The file of an array, and what messages call the array."""
 
 
-def array_table(x: Any, t: Any, inputs: Origin, targets: Origin) -> Table:
-    """Returns the table of inputs and targets; without `t` it has no targets. Raises Failure where one cannot be
-    that."""
-    found = inputs_of(x, *inputs)
-    return Table(found, {}, (), (), None if t is None else targets_of(t, *targets), (), display_path(inputs[0]))
+OpenedArrays = tuple[Any, Any, Origin, Origin]
+"""Inputs and targets (or None), and where each comes from."""
 
 
-def unread(x: Any, t: Any, inputs: Origin, targets: Origin) -> tuple[Array, Any]:
-    """Returns inputs and targets as they stand in their files, the numbers of the inputs not looked at yet. Raises
-    Failure where one cannot be that."""
-    check_target_type(t, *targets)
-    check_finite(t, *targets)
-    return inputs_of(x, *inputs, finite=False), t
+class ArraySource(Source):
+    """A source of arrays that can stay in their files."""
+
+    @abstractmethod
+    def open_arrays(self, root: Path, need_target: bool) -> OpenedArrays:
+        """Returns the arrays as they stand in their files, without targets where they are not needed. Raises Failure
+        where there are none."""
+
+    def load(self, root: Path, *, need_target: bool = True) -> Table:
+        x, t, inputs, targets = self.open_arrays(root, need_target)
+        found = inputs_of(x, *inputs)
+        return Table(found, {}, (), (), None if t is None else targets_of(t, *targets), (), display_path(inputs[0]))
+
+    def left_in_file(self, root: Path) -> tuple[Array, Any, Origin]:
+        """Returns inputs and targets as they stand in their files, the numbers of the inputs not looked at yet, and
+        where these come from. Raises Failure where they cannot be inputs or targets."""
+        x, t, inputs, targets = self.open_arrays(root, True)
+        check_target_type(t, *targets)
+        check_finite(t, *targets)
+        return inputs_of(x, *inputs, finite=False), t, inputs
 
 
 def columns_of(x: Array | MappedRows, places: Sequence[int]) -> Array:

@@ -32,12 +32,10 @@ class Idx(Source):
 
     type: Literal["idx"] = "idx"
     endings: ClassVar[tuple[str, ...]] = ("ubyte", ".idx")
+    file_settings: ClassVar[tuple[str, ...]] = ("inputs", "targets")
     gzipped: ClassVar[bool] = True
     inputs: str = Field(min_length=1, description="the file of images, relative to the one that names it")
     targets: str | None = Field(None, min_length=1, description="the file of labels")
-
-    def files(self, root: Path) -> tuple[Path, ...]:
-        return tuple(root / name for name in (self.inputs, self.targets) if name)
 
     def load(self, root: Path, *, need_target: bool = True) -> Table:
         path = locate(root, self.inputs)

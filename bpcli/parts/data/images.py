@@ -47,15 +47,13 @@ class Images(Source):
 
     type: Literal["images"] = "images"
     endings: ClassVar[tuple[str, ...]] = ENDINGS
+    file_settings: ClassVar[tuple[str, ...]] = ("path",)
     path: str = Field(min_length=1, description="the folder, relative to the file that names it")
     mode: Literal["gray", "rgb"] = Field("rgb", description="one channel or three, whatever the files have")
     size: Size | None = Field(
         None, description="[height, width] that every image is brought to; left out: they have to agree"
     )
     skip_bad: bool = Field(False, description="whether images that cannot be read are left out, with a warning")
-
-    def files(self, root: Path) -> tuple[Path, ...]:
-        return (root / self.path,)
 
     def load(self, root: Path, *, need_target: bool = True) -> Table:
         path = root / self.path

@@ -9,8 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from bpcli.family import Array, Sample, Shape, Source, Table
-from bpcli.numeric.lazy_rows import MappedRows
+from bpcli.family import Sample, Shape, Source
 from bpcli.parts.data import arrays
 from bpcli.parts.data.files import data_error, display_path
 from bpcli.records.training import Exit, Failure, Problem
@@ -32,7 +31,7 @@ Places = Annotated[
 ]
 
 
-class Npy(Source):
+class Npy(arrays.ArraySource):
     """An array in an .npy file, and its targets in another or in some of its columns.
 
     Inputs    (N, ...) real numbers of any type, kept so until they are encoded
@@ -47,6 +46,7 @@ class Npy(Source):
 
     type: Literal["npy"] = "npy"
     endings: ClassVar[tuple[str, ...]] = (".npy",)
+    file_settings: ClassVar[tuple[str, ...]] = ("path", "targets")
     gzipped: ClassVar[bool] = True
     path: str = Field(min_length=1, description="the file of inputs, relative to the one that names it")
     targets: str | None = Field(None, min_length=1, description="the file of targets")
@@ -58,18 +58,9 @@ class Npy(Source):
             raise PydanticCustomError("targets", "give one of `targets` (a file) and `target` (columns)")
         return self
 
-    def files(self, root: Path) -> tuple[Path, ...]:
-        return tuple(root / name for name in (self.path, self.targets) if name)
-
-    def load(self, root: Path, *, need_target: bool = True) -> Table:
+    def open_arrays(self, root: Path, need_target: bool) -> arrays.OpenedArrays:
         path, x, t, where = self._open(root, need_target)
-        return arrays.array_table(x, t, (path, "the array"), (where, "the array"))
-
-    def left_in_file(self, root: Path) -> tuple[Array | MappedRows, Array | MappedRows, tuple[Path, str]]:
-        """Returns inputs and targets as they stand in their files, and what messages call the inputs: their file and
-        their name. The numbers of the inputs are not looked at yet."""
-        path, x, t, where = self._open(root, True)
-        return *arrays.unread(x, t, (path, "the array"), (where, "the array")), (path, "the array")
+        return x, t, (path, "the array"), (where, "the array")
 
     def _open(self, root: Path, need_target: bool) -> tuple[Path, Any, Any, Path]:
         """Returns the file, the inputs, the targets (None without `need_target`), and the file of these."""

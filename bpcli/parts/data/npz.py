@@ -13,14 +13,14 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from bpcli.family import Array, Sample, Shape, Source, Table, suggestion
+from bpcli.family import Array, Sample, Shape, suggestion
 from bpcli.numeric.lazy_rows import MappedRows
 from bpcli.parts.data import arrays
 from bpcli.parts.data.files import data_error, expansion_limit, locate
 from bpcli.records.training import Failure
 
 
-class Npz(Source):
+class Npz(arrays.ArraySource):
     """Two arrays of an .npz archive.
 
     Inputs    (N, ...) real numbers of any type, kept so until they are encoded
@@ -35,25 +35,12 @@ class Npz(Source):
 
     type: Literal["npz"] = "npz"
     endings: ClassVar[tuple[str, ...]] = (".npz",)
+    file_settings: ClassVar[tuple[str, ...]] = ("path",)
     path: str = Field(min_length=1, description="the archive, relative to the file that names it")
     inputs: str = Field("x", min_length=1, description="the name of the array of inputs")
     targets: str = Field("y", min_length=1, description="the name of the array of targets")
 
-    def files(self, root: Path) -> tuple[Path, ...]:
-        return (root / self.path,)
-
-    def load(self, root: Path, *, need_target: bool = True) -> Table:
-        path, x, t = self._open(root, need_target)
-        return arrays.array_table(x, t, (path, f"`{self.inputs}`"), (path, f"`{self.targets}`"))
-
-    def left_in_file(self, root: Path) -> tuple[Array | MappedRows, Array | MappedRows, tuple[Path, str]]:
-        """Returns inputs and targets as they stand in the archive, and what messages call the inputs: their file and
-        their name. The numbers of the inputs are not looked at yet."""
-        path, x, t = self._open(root, True)
-        inputs, targets = (path, f"`{self.inputs}`"), (path, f"`{self.targets}`")
-        return *arrays.unread(x, t, inputs, targets), inputs
-
-    def _open(self, root: Path, need_target: bool) -> tuple[Path, Array | MappedRows, Array | MappedRows | None]:
+    def open_arrays(self, root: Path, need_target: bool) -> arrays.OpenedArrays:
         path = locate(root, self.path)
         try:
             with zipfile.ZipFile(path) as archive:
@@ -67,7 +54,7 @@ class Npz(Source):
             raise data_error(text, path, code="not-npz", help=help) from None
         if t is not None and x.ndim > 1 and t.ndim:
             arrays.check_same_length(x, t, path, (f"`{self.inputs}`", f"`{self.targets}`"))
-        return path, x, t
+        return x, t, (path, f"`{self.inputs}`"), (path, f"`{self.targets}`")
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

@@ -45,10 +45,8 @@ class Parquet(ColumnSource):
 
     type: Literal["parquet"] = "parquet"
     endings: ClassVar[tuple[str, ...]] = (".parquet",)
+    file_settings: ClassVar[tuple[str, ...]] = ("path",)
     path: str = Field(min_length=1, description="the file, relative to the one that names it")
-
-    def files(self, root: Path) -> tuple[Path, ...]:
-        return (root / self.path,)
 
     def load_columns(self, root: Path, request: ColumnRequest) -> Table:
         kinds, need_target, aside = request.kinds, request.need_target, request.aside

@@ -4,7 +4,7 @@ and they are encoded when a step asks for them."""
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast, runtime_checkable
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from bpcli.config.data import Data
 from bpcli.family import Array, Scaler, Source, Table
 from bpcli.numeric.lazy_rows import MAX_BYTES_IN_MEMORY, ComputedRows, LazyRows, MappedRows, RowBlocks
 from bpcli.numeric.order import rows_per_block
-from bpcli.parts.data.arrays import MAPPED, check_finite
+from bpcli.parts.data.arrays import MAPPED, ArraySource, check_finite
 from bpcli.parts.data.files import display_path
 from bpcli.parts.data.targets import distinct, numeric_target
 from bpcli.parts.data.targets import labels as text_labels
@@ -30,15 +30,6 @@ TARGETS_PER_READ = 1 << 18
 
 NUMBERS_SORTED = 1 << 23
 """Quartiles are taken of all rows, or of as many, evenly apart, as hold this many numbers."""
-
-
-@runtime_checkable
-class _InFile(Protocol):
-    """A source whose arrays can stay in their files."""
-
-    def left_in_file(self, root: Path) -> tuple[Any, Any, tuple[Path, str]]:
-        """Inputs and targets, neither read nor checked, the file of the inputs, and the name of their array."""
-        ...
 
 
 class OutOfCoreRows:
@@ -61,7 +52,7 @@ class OutOfCoreRows:
     @classmethod
     def open(cls, source: Source, wants: Literal["classes", "values"], root: Path, dtype: Any) -> OutOfCoreRows | None:
         """The rows of a source whose inputs, encoded as `dtype`, are larger than is kept in memory; else None."""
-        if not isinstance(source, _InFile) or not _bytes(source.files(root)) > MAPPED:
+        if not isinstance(source, ArraySource) or not _bytes(source.files(root)) > MAPPED:
             return None
         x, t, called = source.left_in_file(root)
         if not isinstance(x, MappedRows) or x.size * np.dtype(dtype).itemsize <= MAX_BYTES_IN_MEMORY:

@@ -56,6 +56,7 @@ class Csv(ColumnSource):
 
     type: Literal["csv"] = "csv"
     endings: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".txt")
+    file_settings: ClassVar[tuple[str, ...]] = ("path",)
     gzipped: ClassVar[bool] = True
     path: str = Field(min_length=1, description="the file, relative to the one that names it")
     header: bool | None = Field(None, description="whether the first line names the columns; left out: it has to")
@@ -83,9 +84,6 @@ class Csv(ColumnSource):
                 message = "unknown encoding `{name}`: usual ones are utf-8, latin-1, cp1252, utf-16-le"
                 raise PydanticCustomError("encoding", message, {"name": value}) from None
         return value
-
-    def files(self, root: Path) -> tuple[Path, ...]:
-        return (root / self.path,)
 
     def load_columns(self, root: Path, request: ColumnRequest) -> Table:
         kinds, need_target, later = request.kinds, request.need_target, request.is_later
