@@ -77,22 +77,24 @@ class Grid:
 
     def value(self, env: Mapping[str, Any]) -> Array:
         """The left side's array; float64, or complex128 where `env` holds complex numbers."""
-        spans = {k: (0, n) for k, n in self.size.items()}
-        return self._slabs(env, spans)
+        return self._slabs(env, self._spans({}))
 
     def at(self, env: Mapping[str, Any], node: Expr, index: Mapping[str, int]) -> Any:
         """The value of a sub-expression where each of `index`'s letters has that one value."""
-        spans = {k: (0, n) for k, n in self.size.items()} | {k: (i, 1) for k, i in index.items()}
-        out = np.asarray(_Evaluation(self, env, spans).evaluate(node, None)).ravel()
+        out = np.asarray(_Evaluation(self, env, self._spans(index)).evaluate(node, None)).ravel()
         return out[0] if out.size == 1 else out
 
     def over(self, env: Mapping[str, Any], node: Expr, index: Mapping[str, int], letters: Sequence[str]) -> Array:
         """The values of a sub-expression with one axis for each of `letters`, the other letters being as in `index`."""
-        spans = {k: (0, n) for k, n in self.size.items()} | {k: (i, 1) for k, i in index.items()}
+        spans = self._spans(index)
         shape = [spans[k][1] if k in letters else 1 for k in self.letters]
         out = np.broadcast_to(np.asarray(_Evaluation(self, env, spans).evaluate(node, None)), shape)
         rest = [a for a, k in enumerate(self.letters) if k not in letters]
         return out.transpose([self.axis[k] for k in letters] + rest).reshape([self.size[k] for k in letters])
+
+    def _spans(self, index: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+        """Where each letter starts and how many values it takes: that of `index`, else all."""
+        return {k: (0, n) for k, n in self.size.items()} | {k: (i, 1) for k, i in index.items()}
 
     def _slabs(self, env: Mapping[str, Any], spans: dict[str, tuple[int, int]]) -> Array:
         cells = math.prod(n for _, n in spans.values())
@@ -166,9 +168,7 @@ class _Evaluation:
         axis = self.grid.axis.get(name)
         if axis is not None:
             start, n = self.spans[name]
-            shape = [1] * len(self.grid.letters)
-            shape[axis] = n
-            return np.arange(start, start + n).reshape(shape)
+            return self._on_axes([axis], np.arange(start, start + n))
         if name in self.env:
             return self.env[name]
         if name in CONSTANTS:
@@ -186,12 +186,8 @@ class _Evaluation:
         array = self.env[node.array]
         plain = self._plain(node)
         if plain is not None:
-            letters, view = plain
-            order = sorted(range(len(letters)), key=lambda a: self.grid.axis[letters[a]])
-            shape = [1] * len(self.grid.letters)
-            for a in order:
-                shape[self.grid.axis[letters[a]]] = view.shape[a]
-            return np.asarray(view.transpose(order).reshape(shape))
+            view, axes = plain
+            return self._on_axes(sorted(axes), view.transpose(np.argsort(axes)))
         index = [real(self.evaluate(i, live)).astype(np.intp) for i in node.index]
         inside: Any = True
         for k, d in zip(index, array.shape, strict=True):
@@ -204,15 +200,21 @@ class _Evaluation:
         found = array[clipped]
         return np.asarray(found if outside is None else np.where(inside, found, outside))
 
-    def _plain(self, node: Read) -> tuple[list[str], Array] | None:
-        """Letters and slab of a read whose indices are different letters that run over whole axes."""
+    def _on_axes(self, axes: Sequence[int], value: Array) -> Array:
+        """An array whose axes are these of the grid, in order, with an axis for every index."""
+        sizes = dict(zip(axes, value.shape, strict=True))
+        return np.asarray(value.reshape([sizes.get(i, 1) for i in range(len(self.grid.letters))]))
+
+    def _plain(self, node: Read) -> tuple[Array, list[int]] | None:
+        """The slab of a read whose indices are different letters that run over whole axes, and these in the grid."""
         array = np.asarray(self.env[node.array])
         letters = [i.id for i in node.index if isinstance(i, Name) and i.id in self.grid.axis]
         if len(letters) != len(node.index) or len(set(letters)) != len(letters) or array.ndim != len(letters):
             return None
         if any(self.grid.size[k] != d for k, d in zip(letters, array.shape, strict=True)):
             return None
-        return letters, array[tuple(slice(self.spans[k][0], sum(self.spans[k])) for k in letters)]
+        slab = array[tuple(slice(self.spans[k][0], sum(self.spans[k])) for k in letters)]
+        return slab, [self.grid.axis[k] for k in letters]
 
     def _reduce(self, node: Reduce, live: Array | None) -> Array:
         letters = [b.letter for b in node.over if isinstance(b, Bind)]
@@ -251,8 +253,7 @@ class _Evaluation:
                 case Name(id=name) if name in self.env and np.ndim(self.env[name]) == 0:
                     scale = scale * self.env[name]
                 case Read() as read if (plain := self._plain(read)) is not None:
-                    letters, view = plain
-                    operands.append((view, [self.grid.axis[k] for k in letters]))
+                    operands.append(plain)
                 case _:
                     return None
         stood = {axis for _, axes in operands for axis in axes}
@@ -268,11 +269,7 @@ class _Evaluation:
         large = (
             sum(a.size for a, _ in operands) > MAX_ENTRIES_UNORDERED
         )  # for less, looking for the best order takes longest
-        value = np.einsum(*flat, out, optimize=large) * scale
-        shape = [1] * len(self.grid.letters)
-        for axis, n in zip(out, value.shape, strict=True):
-            shape[axis] = n
-        return np.asarray(value.reshape(shape))
+        return self._on_axes(out, np.einsum(*flat, out, optimize=large) * scale)
 
 
 class Program:

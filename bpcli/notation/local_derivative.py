@@ -10,7 +10,7 @@ from typing import Any
 
 from bpcli.notation.entries_read import reads_numbers
 from bpcli.notation.evaluate import Grid
-from bpcli.notation.syntax import Binary, Bind, Call, Compare, Expr, Name, Negate, Number, Read, Reduce, walk
+from bpcli.notation.syntax import Binary, Bind, Call, Compare, Expr, Name, Negate, Number, Read, Reduce, changed, walk
 
 __all__ = ["EntryIndex", "LocalDerivative", "with_indices"]
 
@@ -119,18 +119,12 @@ def with_indices(node: Expr, letters: Mapping[str, Number]) -> Expr:
             return letters.get(name, node)
         case Read(array=array, index=index):
             return Read(array, tuple(_worked(with_indices(i, letters)) for i in index))
-        case Negate(operand=operand):
-            return Negate(with_indices(operand, letters))
-        case Binary(op=op, left=left, right=right):
-            return Binary(op, with_indices(left, letters), with_indices(right, letters))
         case Compare(op=op, left=left, right=right):
             return Compare(op, _worked(with_indices(left, letters)), _worked(with_indices(right, letters)))
-        case Call(fn=fn, args=args):
-            return Call(fn, tuple(with_indices(a, letters) for a in args))
         case Reduce(fn=fn, over=over, body=body, extra=extra):
             inner = {k: v for k, v in letters.items() if k not in {getattr(b, "letter", "") for b in over}}
             return Reduce(fn, over, with_indices(body, inner), extra)
-    return node
+    return changed(node, lambda inside: with_indices(inside, letters))
 
 
 _WHOLE = {"+": int.__add__, "-": int.__sub__, "*": int.__mul__, "//": int.__floordiv__, "%": int.__mod__}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial, reduce
 from typing import ClassVar, NamedTuple
 
 from bpcli.notation.symbols import Level, Symbol, format_number, symbol_of, textbook_form
@@ -184,14 +185,13 @@ class Reader(ABC):
             return Drawn(first.text + self.signs[op] + second.text, Level.SUM, first.lead)
         if op == "/":
             return self.flat(left, right) if self._small else self.fraction(left, right)
-        if op == "//":
-            over, under = self.fit(left, Level.PRODUCT), self.fit(right, Level.POWER, inner=True)
-            return Drawn(self._fenced("floor", over.text + self.signs["/"] + under.text))
         if op == "**":
             return self.power(self.fit(left, Level.ATOM).text, right)
         first = self.fit(left, Level.PRODUCT)
-        if op == "%":
+        if op in ("//", "%"):
             second = self.fit(right, Level.POWER, inner=True)
+            if op == "//":
+                return Drawn(self._fenced("floor", first.text + self.signs["/"] + second.text))
             return Drawn(first.text + self.signs[op] + second.text, Level.QUOTIENT, first.lead)
         if isinstance(right, Reduce) and self.draw(right).level == Level.QUOTIENT:  # it takes in all that follows
             return Drawn(self.times(first.text, self.draw(right)), Level.QUOTIENT, first.lead)
@@ -235,13 +235,8 @@ class Reader(ABC):
 
     def _count(self, node: Reduce) -> Drawn:
         """How many values: the letters as capitals, or the ranges as they are written."""
-        sizes: list[Expr] = []
-        for b in node.over:
-            sizes.append(b if isinstance(b, Dots) else b.size or Name(b.letter.upper()))
-        product = sizes[0] if sizes else Number(1)
-        for size in sizes[1:]:
-            product = Binary("*", product, size)
-        return self.draw(product)
+        sizes = [b if isinstance(b, Dots) else b.size or Name(b.letter.upper()) for b in node.over]
+        return self.draw(reduce(partial(Binary, "*"), sizes) if sizes else Number(1))
 
     def _letter(self, b: Bind | Dots, *, ranged: bool = True) -> str:
         if isinstance(b, Dots):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from bpcli.notation.evaluate import CONSTANTS, Grid
 from bpcli.notation.functions import EXP_LIMIT, real
 from bpcli.notation.rounding import value_and_scale
 from bpcli.notation.symbols import gradient_of
-from bpcli.notation.syntax import Binary, Bind, Call, Compare, Expr, Name, Negate, Number, Read, Reduce, walk
+from bpcli.notation.syntax import Binary, Bind, Call, Compare, Expr, Name, Number, Read, Reduce, changed, walk
 from bpcli.notation.text import Text
 from bpcli.numeric.shapes import Array
 
@@ -46,12 +47,6 @@ class Substitution:
             case Name() | Read() | Call(fn="pad") | Reduce(fn="count"):
                 self._note_row(node, index)
                 return self._number(node, index)
-            case Negate(operand=operand):
-                return Negate(self.substitute(operand, index))
-            case Binary(op=op, left=left, right=right):
-                return Binary(op, self.substitute(left, index), self.substitute(right, index))
-            case Compare(op=op, left=left, right=right):
-                return Compare(op, self.substitute(left, index), self.substitute(right, index))
             case Call(fn="where", args=(condition, then, other)):
                 holds = self._value(condition, index) != 0
                 if not self.depth:
@@ -65,11 +60,9 @@ class Substitution:
                 return Call("exp", (Number(EXP_LIMIT),))
             case Call(fn="xlogy", args=(a, _)) if self._value(a, index) == 0:
                 return Number(0)
-            case Call(fn=fn, args=args):
-                return Call(fn, tuple(self.substitute(a, index) for a in args))
             case Reduce():
                 return self._reduce(node, index)
-        return node
+        return changed(node, lambda inside: self.substitute(inside, index))
 
     def _value(self, node: Expr, index: Mapping[str, int]) -> float:
         return float(real(self.grid.at(self.env, node, index)))
@@ -187,10 +180,7 @@ class _Terms:
         parts = [self.body(i) for i in shown]
         if hidden:
             parts.append(self.rest(hidden, self.values[hidden].prod()))
-        out = parts[0]
-        for part in parts[1:]:
-            out = Binary("*", out, part)
-        return out
+        return reduce(partial(Binary, "*"), parts)
 
     def exponentials(self) -> Expr:
         """The terms of a logsumexp; those not shown as one more exponential."""

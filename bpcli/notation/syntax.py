@@ -7,7 +7,7 @@ of it, small enough that evaluation and every renderer can match on them exhaust
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,7 +15,7 @@ from bpcli.notation.functions import POINTWISE, REDUCTIONS
 
 __all__ = [
     "Binary", "Bind", "Call", "Compare", "Dots", "Eq", "Equation", "Expr", "Name", "Negate", "NotationError", "Number",
-    "Read", "Reduce", "parse", "parse_expression", "reads", "spell_out", "walk",
+    "Read", "Reduce", "changed", "parse", "parse_expression", "reads", "spell_out", "walk",
 ]  # fmt: skip
 
 
@@ -263,6 +263,19 @@ def children(node: Expr) -> tuple[Expr, ...]:
     return ()
 
 
+def changed(node: Expr, change: Callable[[Expr], Expr]) -> Expr:
+    """A negation, an operation, a comparison or a call with all that stands directly inside it changed; any other
+    expression as it is."""
+    match node:
+        case Negate(operand=operand):
+            return Negate(change(operand))
+        case Binary(op=op, left=left, right=right) | Compare(op=op, left=left, right=right):
+            return type(node)(op, change(left), change(right))
+        case Call(fn=fn, args=args):
+            return Call(fn, tuple(map(change, args)))
+    return node
+
+
 def walk(node: Expr) -> Iterator[Expr]:
     """The expression and all expressions inside it."""
     yield node
@@ -298,19 +311,11 @@ def spell_out(equation: Equation, letters: tuple[str, ...]) -> Equation:
             case Read(array=array, index=index):
                 out = tuple(e for i in index for e in (names if isinstance(i, Dots) else (go(i),)))
                 return Read(array, out) if out else Name(array)
-            case Negate(operand=operand):
-                return Negate(go(operand))
-            case Binary(op=op, left=left, right=right):
-                return Binary(op, go(left), go(right))
-            case Compare(op=op, left=left, right=right):
-                return Compare(op, go(left), go(right))
-            case Call(fn=fn, args=args):
-                return Call(fn, tuple(go(a) for a in args))
             case Reduce(fn=fn, over=over, body=body, extra=extra):
                 spelled = binds(over)
                 if not spelled and fn != "count":
                     return Number(0) if fn == "argmax" else go(body)  # a sum over no axes is its body
                 return Reduce(fn, spelled, go(body), tuple(go(e) for e in extra))
-        return node
+        return changed(node, go)
 
     return Equation(equation.name, binds(equation.free), go(equation.right), equation.source)

@@ -35,6 +35,22 @@ CLASSIC = (
 OF_PROGRAMS = ("edge", "unbiased")
 """Mistakes of those who write code, not of those who derive by hand."""
 
+WORDS = {
+    "factor": ("left-out", "the factor {shown} is left out{at}"),
+    "divisor": ("left-out", "the division by {shown} is left out"),
+    "inverted": ("inverted", "it is multiplied by {shown} and not divided"),
+    "dropped-term": ("dropped-term", "{term} of the sum is left out"),
+    "term": ("left-out", "the term {shown} is left out"),
+    "term number": ("left-out", "the term {shown} is left out"),
+    "twice": ("counted-twice", "the term {shown} is counted twice"),
+    "sign plus": ("plus", "a minus is taken as a plus, in {shown}"),
+    "sign minus": ("minus", "a sign is mistaken, in {shown}"),
+    "sign lost": ("minus", "a sign is mistaken, in {shown}"),
+    "power": ("no-power", "the power is left out, of {shown}"),
+    "diagonal": ("diagonal", "of the slopes only those of each output by its own input are counted"),
+}
+"""The code and the sentence of a mistake in an equation, by its kind, wherever it is made."""
+
 MAX_ENTRIES_BY_TERM = 4096  # in larger arrays sums are not tried term by term
 
 
@@ -95,7 +111,7 @@ class ClaimHypotheses:
     # ------------------------------------------------------------------------------------------------- of activations
     def _slopes(self, node: GraphNode, env: Mapping[str, Any]) -> Iterator[Hypothesis]:
         """Slopes that are forgotten, or taken at the wrong place."""
-        kind, program, name = node.block.kind, node.block.program, node.key[2]
+        kind, name = node.block.kind, node.key[2]
         if kind not in Activation.registry or env["x"].shape != env["y"].shape:
             return
         if name == "y":
@@ -104,8 +120,7 @@ class ClaimHypotheses:
             return
         text = f"the slope of {kind} is forgotten: the error is passed on as it arrives"
         yield Hypothesis("no-slope", text, env["dy"])
-        inputs = {n: v for n, v in env.items() if n not in program.names}
-        at_a = program.run({**inputs, "x": env["y"]}, ["dx"])["dx"]
+        at_a = node.block.program.run({**env, "x": env["y"]}, ["dx"])["dx"]
         yield Hypothesis("slope-at-a", f"the slope of {kind} is taken at its output a; it belongs at its input z", at_a)
         if "y" in reads(node.grid.equation):
             text = f"the slope of {kind} is written by its output a, and the input z is put in"
@@ -142,9 +157,8 @@ class ClaimHypotheses:
         """What is updated in place of what is not yet, or the other way round."""
         for name in sorted(reads(node.grid.equation)):
             other = name.removesuffix("_new") if name.endswith("_new") else f"{name}_new"
-            if other != node.key[2] and np.ndim(env.get(name, 0)) and other in env:
-                if np.shape(env[other]) != np.shape(env[name]):
-                    continue
+            alike = other in env and np.ndim(env[other]) and np.shape(env[other]) == np.shape(env.get(name, 0))
+            if alike and other != node.key[2]:
                 new = "new" if other.endswith("_new") else "old"
                 text = f"the {new} {name.removesuffix('_new')} is used"
                 yield Hypothesis(f"{new}-state", text, node.grid.value({**env, name: env[other]}))
@@ -165,15 +179,15 @@ class ClaimHypotheses:
     def _long(self, node: GraphNode, env: Mapping[str, Any]) -> Iterator[Hypothesis]:
         """Where an equation has a long form, with a slope for each step of the chain: mistakes in that, and a chain
         that stops before its end."""
-        block, name = node.block, node.key[2]
+        block = node.block
+        if node.key[2] != "dx" or block.part not in ("loss", "layer"):
+            return
         if block.part == "loss":
             equations = self.graph.target.objective.loss.equations(False)
-        elif block.part == "layer":
+        else:
             link = self.links[block.layer]
             equations = link.layer.equations(True, link.planned.x)
-        else:
-            return
-        if not any(eq.detail == "path" for eq in equations) or name != "dx":
+        if not any(eq.detail == "path" for eq in equations):
             return
         inputs = {n: v for n, v in env.items() if n not in block.program.names}
         program = compile_equations(equations, inputs, {"dx": np.shape(env["dx"])}, detail="path")
@@ -210,34 +224,16 @@ class ClaimHypotheses:
                 return "dropped-input", f"its input, {_named(source)}, is left out{at}, as if it were 1"
             case "factor" if array == "lr":
                 return "learning-rate", "the learning rate is forgotten"
-            case "factor":
-                return "left-out", f"the factor {shown} is left out{at}"
             case "divisor" if (counted := _counted(piece)) is not None:
                 return counted, f"it is not divided by the number of {counted}"
             case "divisor" if node.key[2].endswith("hat"):
                 return "bias-correction", f"the bias correction is forgotten: the division by {shown}"
-            case "divisor":
-                return "left-out", f"the division by {shown} is left out"
-            case "inverted":
-                return "inverted", f"it is multiplied by {shown} and not divided"
-            case "dropped-term":
-                return "dropped-term", f"{term} of the sum is left out"
             case "term" if part == "layer" and array in self.links[layer].plan.params:
                 return "dropped-bias", f"the bias {layer}.{array} is left out"
             case "term" | "term number" if part == "gradient":
                 return "penalty", "the penalty's own slope is left out" if array == "own" else f"{shown} is left out"
-            case "term" | "term number":
-                return "left-out", f"the term {shown} is left out"
-            case "twice":
-                return "counted-twice", f"the term {shown} is counted twice"
             case "sign plus" if node.key[2] == "w_new" and isinstance(grid.equation.right, Binary):
                 return "added", "the gradient is added; to go downhill it is subtracted"
-            case "sign plus":
-                return "plus", f"a minus is taken as a plus, in {shown}"
-            case "sign minus" | "sign lost":
-                return "minus", f"a sign is mistaken, in {shown}"
-            case "power":
-                return "no-power", f"the power is left out, of {shown}"
             case "function" if isinstance(piece, Call):
                 return "function", f"{piece.fn} is not applied, in {shown}"
             case "divisor summed":
@@ -247,11 +243,11 @@ class ClaimHypotheses:
                 over = {b.letter for b in piece.over if isinstance(b, Bind)} if isinstance(piece, Reduce) else set()
                 code = "rows-twice" if over == {"n"} else "averaged"
                 return code, "it is a mean where a sum is meant"
-            case "diagonal":
-                return "diagonal", "of the slopes only those of each output by its own input are counted"
-        assert isinstance(piece, Read), mistake.kind
-        turned = self._shown(node, Read(array, piece.index[::-1]))
-        return "transposed", f"{array} is read transposed: {shown} in place of {turned}"
+            case "transposed read" if isinstance(piece, Read):
+                turned = self._shown(node, Read(array, piece.index[::-1]))
+                return "transposed", f"{array} is read transposed: {shown} in place of {turned}"
+        code, text = WORDS[mistake.kind]
+        return code, text.format(shown=shown, term=term, at=at)
 
     def _shown(self, node: GraphNode, piece: Expr) -> str:
         return Ascii(node.block.known).draw(piece).text

@@ -82,7 +82,7 @@ class GradientHypotheses:
 
     def gradient_for(self, name: str, value: Array) -> Array:
         """Returns the gradient as it should be, for another array `name`."""
-        return self.program.run({**self._inputs(), name: value}, [self.target])[self.target]
+        return self.program.run({**self.known, name: value}, [self.target])[self.target]
 
     def cut_off(self, kernel: Array) -> Iterator[Hypothesis]:
         """Yields where the gradient `kernel` would be that of the equations, but for one array cut off at a bound."""
@@ -104,9 +104,6 @@ class GradientHypotheses:
                     yield Hypothesis(*self.words("cut", array=name, side=side, bound=bound), kernel)
 
     # ----------------------------------------------------------------------------------------------------- evaluation
-    def _inputs(self) -> dict[str, Any]:
-        return {name: value for name, value in self.known.items() if name not in self.program.names}
-
     def _backward(self) -> set[str]:
         """Returns the left sides that the gradient comes from, those of the forward pass left out."""
         ahead = self.program.needed([self.forward]) if self.forward in self.program.names else set()
@@ -151,7 +148,7 @@ class GradientHypotheses:
         if self.target != "dx" or self.params or x is None or y is None or dy is None or np.shape(x) != np.shape(y):
             return
         yield Hypothesis(*self.words("no-slope"), np.asarray(dy))
-        forward_at_y = self.program.run({**self._inputs(), "x": y}, [self.forward])
+        forward_at_y = self.program.run({**self.known, "x": y}, [self.forward])
         yield from self._try(self.words("slope-at-y"), {"x": y, **forward_at_y})
         yield from self._try(self.words("slope-at-x"), {"y": x})
         yield from self._try(self.words("from-gradient"), {"x": dy})

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import combinations
+from functools import partial, reduce
+from itertools import combinations, count
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from bpcli.notation.syntax import (
     Number,
     Read,
     Reduce,
+    changed,
     children,
     walk,
 )  # fmt: skip
@@ -85,10 +87,9 @@ def reading_other(node: Expr, old: str, new: str) -> Expr:
 # ----------------------------------------------------------------------------------------------------- in one place
 def _inside(node: Expr, size: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]]) -> Iterator[Mistake]:
     yield from _here(node, size, shapes)
-    parts = _parts(node)
-    for i, part in enumerate(parts):
+    for i, part in enumerate(_parts(node)):
         for mistake in _inside(part, size, shapes):
-            yield replace(mistake, right=_rebuilt(node, [*parts[:i], mistake.right, *parts[i + 1 :]]))
+            yield replace(mistake, right=_with_part(node, i, mistake.right))
 
 
 def _here(node: Expr, size: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]]) -> Iterator[Mistake]:
@@ -187,10 +188,7 @@ def _several_terms(grid: Grid) -> Iterator[Mistake]:
     terms = list(_added(grid.equation.right))
     for kept in range(1, len(terms) - 1):
         for chosen in combinations(terms, kept):
-            right = chosen[0]
-            for term in chosen[1:]:
-                right = Binary("+", right, term)
-            yield Mistake("term only", right, chosen)
+            yield Mistake("term only", reduce(partial(Binary, "+"), chosen), chosen)
 
 
 def _own_terms(grid: Grid) -> Iterator[Mistake]:
@@ -252,10 +250,6 @@ def _exchanged(node: Expr, old: Expr, new: Expr) -> Expr:
     return new if node == old else _mapped(node, lambda inner: _exchanged(inner, old, new))
 
 
-def _mapped(node: Expr, change: Callable[[Expr], Expr]) -> Expr:
-    return _rebuilt(node, [change(part) for part in _parts(node)])
-
-
 def _parts(node: Expr) -> tuple[Expr, ...]:
     """Returns the expressions inside one, in which mistakes are made: not the indices of a read, nor the ranges of a
     sum."""
@@ -264,15 +258,14 @@ def _parts(node: Expr) -> tuple[Expr, ...]:
     return (node.body,) if isinstance(node, Reduce) else children(node)
 
 
-def _rebuilt(node: Expr, parts: Sequence[Expr]) -> Expr:
-    """Returns an expression with other parts."""
-    match node:
-        case Negate():
-            return Negate(*parts)
-        case Binary(op=op) | Compare(op=op):
-            return type(node)(op, *parts)
-        case Call(fn=fn):
-            return Call(fn, tuple(parts))
-        case Reduce(fn=fn) if fn != "count":
-            return replace(node, body=parts[0])
-    return node
+def _with_part(node: Expr, i: int, part: Expr) -> Expr:
+    """Returns an expression with another part at place `i`."""
+    place = count()
+    return _mapped(node, lambda old: part if next(place) == i else old)
+
+
+def _mapped(node: Expr, change: Callable[[Expr], Expr]) -> Expr:
+    """Returns an expression with each of its parts changed."""
+    if isinstance(node, Reduce):
+        return node if node.fn == "count" else replace(node, body=change(node.body))
+    return changed(node, change)

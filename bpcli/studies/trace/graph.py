@@ -3,7 +3,7 @@ other numbers than its own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,7 +87,8 @@ class StepGraph:
             self.nodes[key] = GraphNode(key, stage, block, grid, bases[owner], {})
             self.truth[key] = np.asarray(bases[owner][grid.name])
         for node in self.nodes.values():
-            node.inputs = {n: s for n, s in self._inputs(node.block) if all(k in self.truth for k in s.keys)}
+            read = self._inputs(node.block).items()
+            node.inputs = {name: source for name, source in read if all(k in self.truth for k in source.keys)}
             node.reads = self._reads(node)
         self.order = {key: i for i, key in enumerate(self.nodes)}
         self._after = _concatenation([self.stepped(e.path) for e in self.layout])
@@ -162,38 +163,35 @@ class StepGraph:
         source = self._input_of.get((layer, name))
         return source.keys[0] if source else None
 
-    def _inputs(self, block: StepBlock) -> Iterable[tuple[str, NodeInput]]:
-        tensors = [path for path, _ in block.places] or [e.path for e in self.layout]
+    def _inputs(self, block: StepBlock) -> Mapping[str, NodeInput]:
+        """What of another's arrays a part reads, by the names in its equations."""
+
+        def flat(station: Callable[[str], NodeInput]) -> NodeInput:
+            return _concatenation([station(path) for path, _ in block.places])
+
         match block.part:
             case "layer":
-                for name in block.env:
-                    if (source := self._input_of.get((block.layer, name))) is not None:
-                        yield name, source
+                own = {name: self._input_of.get((block.layer, name)) for name in block.env}
+                return {name: source for name, source in own.items() if source is not None}
             case "loss":
-                yield "x", _array(("layer", self.chain.layers[-1].path, "y"))
-                yield "t", _array((START, "", "t"))
+                return {"x": _array(("layer", self.chain.layers[-1].path, "y")), "t": _array((START, "", "t"))}
             case "penalty":
-                yield "w", _concatenation([self.old(p) for p in tensors])
+                return {"w": flat(self.old)}
             case "gradient":
-                yield "L", _array(("loss", "", "L"))
-                yield "penalty", _sum([k for k in self.nodes if k[0] == k[2] == "penalty"])
-                yield "data", _concatenation([self.data(p) for p in tensors])
-                yield "own", _concatenation([self._own(p) for p in tensors])
+                penalty = _sum([k for k in self.nodes if k[0] == k[2] == "penalty"])
+                own = {"L": _array(("loss", "", "L")), "penalty": penalty}
+                return own | {"data": flat(self.data), "own": flat(self._own)}
             case "clipping" if block.tensor:
-                yield "g", self.gradient(block.tensor)
-                yield "w", self.old(block.tensor)
+                return {"g": self.gradient(block.tensor), "w": self.old(block.tensor)}
             case "clipping":
-                yield "g", _concatenation([self.gradient(p) for p in tensors])
+                return {"g": flat(self.gradient)}
             case "optimizer":
-                yield "w", _concatenation([self.old(p) for p in tensors])
-                yield "g", _concatenation([self._clipped(p) for p in tensors])
-                yield "lr", _array(("schedule", "", "lr"))
+                return {"w": flat(self.old), "g": flat(self._clipped), "lr": _array(("schedule", "", "lr"))}
             case "constraint":
-                yield "w", self._updated(block.tensor)
+                return {"w": self._updated(block.tensor)}
             case "change":
-                yield "g", _concatenation([self.gradient(p) for p in tensors])
-                yield "w", _concatenation([self.old(p) for p in tensors])
-                yield "w_new", _concatenation([self.stepped(p) for p in tensors])
+                return {"g": flat(self.gradient), "w": flat(self.old), "w_new": flat(self.stepped)}
+        return {}
 
     # A weight tensor at the stations of a step
     def old(self, path: str) -> NodeInput:

@@ -7,7 +7,7 @@ is right because backward passes are linear in the error.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,28 +29,13 @@ COMPLEX_STEP = 1e-30  # imaginary part of the entry whose effects are looked for
 
 
 @dataclass(frozen=True)
-class _OutputEntry:
-    """One entry of a layer's output."""
-
-    link: BoundLayer
-    at: EntryIndex
-
-    @property
-    def name(self) -> str:
-        return entry_name(f"{self.link.path}.y", self.at)
-
-    @property
-    def error(self) -> float:
-        """The derivative of the loss by this entry, all paths together."""
-        return float(self.link.frame.dy[self.at])
-
-
-@dataclass(frozen=True)
 class _PartialPath:
-    """The first part of a path: its factors from the weight on, and where it has come to."""
+    """The first part of a path: its factors from the weight on, and the output entry where it has come to."""
 
     hops: tuple[tuple[str, str, str, float], ...]  # upper, lower, formula, value
-    end: _OutputEntry
+    link: BoundLayer
+    at: EntryIndex
+    name: str
     done: bool = False
 
 
@@ -116,9 +101,8 @@ class PathFinder:
         """The paths of one entry of a tensor of weights, after a pass and before its update is forgotten."""
         path, _, param = tensor.rpartition(".")
         link = next(k for k in self.chain.walk() if k.path == path)
-        start = self._layer(link)
         name = entry_name(tensor, at)
-        ways = [self._first(start, link, param, at, to, name) for to in start.reached(param, at)]
+        ways = list(self._through(link, param, f"d{param}", _PartialPath((), link, at, name)))
         grouped = len(ways) > MAX_PATHS
         while not grouped and not all(w.done for w in ways):
             longer = [further for way in ways for further in ([way] if way.done else self._further(way))]
@@ -144,39 +128,31 @@ class PathFinder:
             self._layers[link.path] = _Layer(link, self.drawn)
         return self._layers[link.path]
 
-    def _first(
-        self, layer: _Layer, link: BoundLayer, param: str, at: EntryIndex, to: EntryIndex, name: str
-    ) -> _PartialPath:
-        value, formula = layer.factor(f"d{param}", at, to)
-        node = _OutputEntry(link, to)
-        return _PartialPath(((node.name, name, formula, value),), node)
-
     def _further(self, way: _PartialPath) -> Iterator[_PartialPath]:
         """Extends a path by one layer: through each layer that reads the entry it has come to."""
-        node = way.end
-        users = self._users.get(node.link.path, [])
+        users = self._users.get(way.link.path, [])
         for link in users:
-            layer = self._layer(link)
-            for to in layer.reached("x", node.at):
-                value, formula = layer.factor("dx", node.at, to)
-                further = _OutputEntry(link, to)
-                yield _PartialPath((*way.hops, (further.name, node.name, formula, value)), further)
-        above = self._above.get(node.link.path)
+            yield from self._through(link, "x", "dx", way)
+        above = self._above.get(way.link.path)
         if above is not None:
-            layer = self._layer(above)
-            name = next(n for n, chain in above.inside.items() if chain.layers[-1].path == node.link.path)
-            for to in layer.reached(f"{name}_y", node.at):
-                value, formula = layer.factor(f"{name}_dy", node.at, to)
-                further = _OutputEntry(above, to)
-                yield _PartialPath((*way.hops, (further.name, node.name, formula, value)), further)
+            name = next(n for n, chain in above.inside.items() if chain.layers[-1].path == way.link.path)
+            yield from self._through(above, f"{name}_y", f"{name}_dy", way)
         if not users and above is None:
-            yield _PartialPath(way.hops, node, done=True)
+            yield replace(way, done=True)
+
+    def _through(self, link: BoundLayer, array: str, gradient: str, way: _PartialPath) -> Iterator[_PartialPath]:
+        """Extends a path through one layer, which reads the entry it has come to in `array`."""
+        layer = self._layer(link)
+        for to in layer.reached(array, way.at):
+            value, formula = layer.factor(gradient, way.at, to)
+            name = entry_name(f"{link.path}.y", to)
+            yield _PartialPath((*way.hops, (name, way.name, formula, value)), link, to, name)
 
     def _hops(self, way: _PartialPath) -> tuple[Hop, ...]:
         """The factors from the loss to the weight, with their running product."""
-        product = way.end.error
+        product = float(way.link.frame.dy[way.at])  # the derivative of the loss by its end, all paths together
         note = "" if way.done else "all its paths together"
-        hops = [Hop("L", way.end.name, self._slope(way), product, product, note)]
+        hops = [Hop("L", way.name, self._slope(way), product, product, note)]
         for upper, lower, formula, value in reversed(way.hops):
             product *= value
             hops.append(Hop(upper, lower, formula, value, product))
@@ -190,7 +166,7 @@ class PathFinder:
         equation = next((eq for eq in stated if eq.name == "dx"), None)
         if equation is None:
             return ""
-        letters = {getattr(b, "letter", ""): Number(i) for b, i in zip(equation.free, way.end.at, strict=True)}
+        letters = {getattr(b, "letter", ""): Number(i) for b, i in zip(equation.free, way.at, strict=True)}
         return self.drawn(frozenset("xt")).draw(with_indices(equation.right, letters)).text
 
     def _measured(self, weights: Array, at: EntryIndex) -> float:

@@ -21,6 +21,19 @@ from bpcli.studies.witness.witness import EPS, SUM_RTOL, max_abs
 
 SATURATION_RATIO = 0.01  # share of the error that a saturated unit passes, at most
 MAX_ENTRIES = 12  # entries of a quantity that are all worked out unless the view says how many
+PATHS = {
+    ("loss", "L"): "data_loss", ("gradient", "E"): "loss", ("schedule", "lr"): "learning_rate",
+    ("penalty", "penalty"): "{owner}",
+}  # fmt: skip
+"""How claims call what belongs to no single tensor, by part and left side, where it is not owner.name."""
+
+PATHS_OF_TENSORS = {
+    ("gradient", "g"): "{layer}.d{param}", ("clipping", "g_new"): "{layer}.d{param}_clipped",
+    ("penalty", "dw"): "{owner}.penalty_slope", ("optimizer", "w_new"): "{owner}_new",
+    ("constraint", "w_new"): "{owner}_new",
+}  # fmt: skip
+"""The same of what belongs to one tensor of weights."""
+
 WantedEntries = Mapping[tuple[str, str], frozenset[tuple[int, ...]]]
 """Entries by (layer or tensor, left side); `*` stands for every left side."""
 
@@ -100,30 +113,14 @@ def _gap(block: StepBlock, value: Array, engine: Array | None) -> tuple[float, f
 
 def _path(block: StepBlock, name: str, tensor: str = "") -> str:
     """How claims call a quantity."""
+    if block.part == "change":
+        return "change"
     tensor = tensor or block.tensor
+    paths = PATHS_OF_TENSORS if tensor else PATHS
+    usual = "{owner}.{name}"
     layer, _, param = tensor.rpartition(".")
-    match block.part, name:
-        case "loss", "L":
-            return "data_loss"
-        case "gradient", "E":
-            return "loss"
-        case "schedule", "lr":
-            return "learning_rate"
-        case "change", _:
-            return "change"
-        case "gradient", "g":
-            return f"{layer}.d{param}"
-        case "clipping", "g_new" if tensor:
-            return f"{layer}.d{param}_clipped"
-        case "penalty", "dw" if tensor:
-            return f"{tensor}.penalty_slope"
-        case "penalty", "penalty":
-            return block.layer
-        case "optimizer" | "constraint", "w_new" if tensor:
-            return f"{tensor}_new"
-    if tensor:
-        return f"{tensor}.{name}"
-    return f"{block.layer or block.part}.{name}"
+    owner = tensor or block.layer or block.part
+    return paths.get((block.part, name), usual).format(owner=owner, name=name, layer=layer, param=param)
 
 
 # --------------------------------------------------------------------------------------------------- entries worked out
@@ -205,7 +202,6 @@ def count_blocked_units(block: StepBlock, dx: Array) -> tuple[int, int]:
     dy = np.asarray(block.env["dy"])
     if block.kind not in Activation.registry or dx.shape != dy.shape:
         return 0, 0
-    has_error = dy != 0
-    return int((has_error & (dx == 0)).sum()), int(
-        (has_error & (dx != 0) & (np.abs(dx) < SATURATION_RATIO * np.abs(dy))).sum()
-    )
+    closed = (dy != 0) & (dx == 0)
+    saturated = (dx != 0) & (np.abs(dx) < SATURATION_RATIO * np.abs(dy))
+    return int(closed.sum()), int(saturated.sum())
