@@ -146,13 +146,9 @@ class LayerPoint:
         backward = {"dx", *(f"d{p}" for p in self.link.plan.params)}
         names = [n for n in self.equations if n in self.kernel and n not in backward and not n.endswith("_dy")]
         for name in sorted(names, key=lambda n: n != "y"):
-            ours, theirs = self.kernel[name], self.equations[name]
-            gap = np.abs(ours - theirs)
-            gap = np.where(ours == theirs, 0.0, np.where(np.isnan(gap), np.inf, gap))
-            allowed = SUM_RTOL * max_abs(theirs) + 64 * EPS * reach + TO_FLOAT64 * self.rounding[name]
-            if ours.shape == theirs.shape and (gap > allowed).any():
-                index = tuple(int(i) for i in np.unravel_index(int(gap.argmax()), gap.shape))
-                return ForwardMismatch(name, index, float(ours[index]), float(theirs[index]), ours.size)
+            allowed = SUM_RTOL * max_abs(self.equations[name]) + 64 * EPS * reach + TO_FLOAT64 * self.rounding[name]
+            if (found := mismatch(name, self.kernel, self.equations, allowed)) is not None:
+                return found
         return None
 
     def probes(self) -> Iterator[GradientProbe]:
@@ -207,6 +203,20 @@ class ForwardMismatch:
     kernel: float
     equations: float
     entries: int
+
+
+def mismatch(
+    name: str, kernel: Mapping[str, Array], equations: Mapping[str, Array], allowed: float
+) -> ForwardMismatch | None:
+    """Returns where a left side is farther apart than is allowed; None where it is not, or the equations lack it."""
+    ours, theirs = kernel[name], equations.get(name)
+    if theirs is None or ours.shape != theirs.shape:
+        return None
+    gap = np.where(ours == theirs, 0.0, np.abs(ours - theirs))
+    if (gap <= allowed).all():
+        return None
+    index = tuple(int(i) for i in np.unravel_index(int(np.where(np.isnan(gap), np.inf, gap).argmax()), gap.shape))
+    return ForwardMismatch(name, index, float(ours[index]), float(theirs[index]), ours.size)
 
 
 def differs_at_evaluation(link: BoundLayer) -> bool:

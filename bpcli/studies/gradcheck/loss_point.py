@@ -12,7 +12,7 @@ from bpcli.family import Array, Regularizer
 from bpcli.notation import compile_equations
 from bpcli.numeric.streams import Stream
 from bpcli.studies.gradcheck.forward_equations import loss_program
-from bpcli.studies.gradcheck.layer_point import TIES, ForwardMismatch
+from bpcli.studies.gradcheck.layer_point import TIES, ForwardMismatch, mismatch
 from bpcli.studies.gradcheck.rounding import COARSE_EPS, TO_FLOAT64, RoundingScale, rounding_scale
 from bpcli.studies.gradcheck.verdict import GradientProbe
 from bpcli.studies.witness.witness import EPS, SUM_RTOL, max_abs
@@ -84,15 +84,10 @@ class LossPoint:
 
     def forward_mismatch(self) -> ForwardMismatch | None:
         """Returns where the kernel's loss is not that of the equations."""
-        if "L" not in self.equations:
+        if "L" not in self.equations or self.overflows:
             return None
-        ours, theirs = float(self.kernel["L"]), float(self.equations["L"])
-        allowed = SUM_RTOL * abs(theirs) + 64 * EPS * max(max_abs(self.frame.x), 1.0) + TO_FLOAT64 * self.rounding["L"]
-        return (
-            None
-            if self.overflows or ours == theirs or abs(ours - theirs) <= allowed
-            else ForwardMismatch("L", (), ours, theirs, 1)
-        )
+        allowed = SUM_RTOL * abs(float(self.equations["L"])) + TO_FLOAT64 * self.rounding["L"]
+        return mismatch("L", self.kernel, self.equations, allowed + 64 * EPS * max(max_abs(self.frame.x), 1.0))
 
     def probe(self) -> GradientProbe:
         f, dx = self.frame, self.kernel["dx"]
@@ -134,10 +129,8 @@ class PenaltyPoint:
 
     def forward_mismatch(self) -> ForwardMismatch | None:
         """Returns where the kernel's penalty is not that of the equations."""
-        if "penalty" not in self.equations:
-            return None
-        ours, theirs = float(self.kernel["penalty"]), float(self.equations["penalty"])
-        return None if abs(ours - theirs) <= SUM_RTOL * abs(theirs) else ForwardMismatch("penalty", (), ours, theirs, 1)
+        allowed = SUM_RTOL * abs(float(self.equations.get("penalty", 0.0)))
+        return mismatch("penalty", self.kernel, self.equations, allowed)
 
     def probe(self) -> GradientProbe:
         dw = self.kernel["dw"]

@@ -19,6 +19,7 @@ from bpcli.studies.dataset.prepare import prepare
 from bpcli.studies.trace.open import TracedRows, TraceTarget, target_of_experiment
 
 NO_ROWS = TracedRows()
+SQUARED, HALF_SQUARED = ({"type": "squared_error", "factor": factor} for factor in (1, 0.5))
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class TraceExample:
     title: str
     source: str
     experiment: Mapping[str, Any]
-    rows: TracedRows
+    rows: TracedRows = NO_ROWS
     slots: Mapping[str, Any] = field(default_factory=dict)
     done: int = 0
     verified: Mapping[str, float] = field(default_factory=dict)
@@ -92,13 +93,12 @@ def _unit(weights: Any, bias: Any, **more: Any) -> dict[str, Any]:
 
 def _article() -> TraceExample:
     layers = [_unit([[1.0]], [0.0], activation="sigmoid"), _unit([[-1.0]], [0.0], activation="sigmoid")]
-    loss = {"type": "squared_error", "factor": 1}
     sgd = {"type": "sgd", "learning_rate": 1.0}
     return TraceExample(
         "article",
         "one hidden unit: x = 1, w1 = 1, w2 = -1, both biases 0, target 1, E = (y - o2)^2 without a half",
         "the article on back-propagation that this project began with; every number anew, in 60 digits",
-        _experiment([[-1.0], [0.0], [1.0]], [[0.0], [1.0], [1.0]], layers, loss, sgd),
+        _experiment([[-1.0], [0.0], [1.0]], [[0.0], [1.0], [1.0]], layers, SQUARED, sgd),
         TracedRows(x=("1",), t=("1",)),
         verified={
             "dense_1.activation.y[0,0]": 0.73105857863000487925,
@@ -130,7 +130,6 @@ def _article() -> TraceExample:
 def _nielsen() -> list[TraceExample]:
     title = "one sigmoid neuron that is to learn x = 1 -> 0, from w = {}, b = {}; {}"
     source = "Nielsen, Neural Networks and Deep Learning, chapter 3 (its published numbers recalled, ours computed)"
-    quadratic = {"type": "squared_error", "factor": 0.5}
     found = []
     for name, w, a, delta in (
         ("nielsen_fast", (0.6, 0.9), 0.8175744761936437, 0.12193833242754278),
@@ -141,28 +140,26 @@ def _nielsen() -> list[TraceExample]:
         verified = {"dense_1.activation.y[0,0]": a, "dense_1.activation.dx[0,0]": delta, "dense_1.db[0]": delta,
                     "dense_1.dW[0,0]": delta, "dense_1.W_new[0,0]": w[0] - 0.15 * delta}  # fmt: skip
         words = title.format(*w, "the quadratic cost, whose slope dies with the sigmoid's")
-        experiment = _experiment([[1.0]], [[0.0]], layers, quadratic, sgd)
-        found.append(TraceExample(name, words, source, experiment, TracedRows(), verified=verified))
+        experiment = _experiment([[1.0]], [[0.0]], layers, HALF_SQUARED, sgd)
+        found.append(TraceExample(name, words, source, experiment, verified=verified))
     layers = [_unit([[2.0]], [2.0])]
     sgd = {"type": "sgd", "learning_rate": 0.005}
     words = title.format(2.0, 2.0, "cross-entropy, which starts fast where the quadratic cost is stuck")
     a = 0.9820137900379085
     experiment = _experiment([[1.0]], [[0.0]], layers, "binary_cross_entropy", sgd)
     verified = {"loss.p[0,0]": a, "dense_1.db[0]": a, "dense_1.dW[0,0]": a}
-    return [*found, TraceExample("nielsen_cross_entropy", words, source, experiment, TracedRows(), verified=verified)]
+    return [*found, TraceExample("nielsen_cross_entropy", words, source, experiment, verified=verified)]
 
 
 def _circle_neuron() -> TraceExample:
     """L = 1/2 (y - t)^2 with t = y - 1 has the slope 1 that the course sends back."""
     a = 0.7310585786300049
     layers = [_unit([[2.0], [-3.0]], [-3.0], activation="sigmoid")]
-    loss = {"type": "squared_error", "factor": 0.5}
     return TraceExample(
         "neuron_2d",
         "a sigmoid neuron of two inputs: w = (2, -3), b = -3, x = (-1, -2); an error of 1 is sent back",
         "Stanford CS231n, notes on back-propagation (optimization-2), its figures rounded to two decimals",
-        _experiment([[-1.0, -2.0]], [[a - 1.0]], layers, loss, {"type": "sgd", "learning_rate": 1.0}),
-        TracedRows(),
+        _experiment([[-1.0, -2.0]], [[a - 1.0]], layers, HALF_SQUARED, {"type": "sgd", "learning_rate": 1.0}),
         verified={
             "dense_1.y[0,0]": 1.0,
             "dense_1.activation.y[0,0]": a,
@@ -181,7 +178,6 @@ def _convolution() -> TraceExample:
     image = [[[0.0], [1.0], [2.0]], [[3.0], [4.0], [5.0]], [[6.0], [7.0], [8.0]]]
     kernel = [[[[0.0]], [[1.0]]], [[[2.0]], [[3.0]]]]
     layers = [{"type": "conv2d", "filters": 1, "kernel": 2, "weights": kernel, "bias": [0.0]}, {"type": "flatten"}]
-    loss = {"type": "squared_error", "factor": 0.5}
     y, dy, dx = (19.0, 25.0, 37.0, 43.0), (0.0, 1.0, 2.0, 3.0), (0.0, 0.0, 1.0, 0.0, 4.0, 6.0, 4.0, 12.0, 9.0)
     targets = [[a - b for a, b in zip(y, dy, strict=True)]]
     square = [(i, j) for i in range(2) for j in range(2)]
@@ -189,8 +185,7 @@ def _convolution() -> TraceExample:
         "convolution",
         "a 3 x 3 image under a 2 x 2 filter, in whole numbers; the errors 0, 1, 2, 3 are sent back",
         "Zhang et al., Dive into Deep Learning, 7.2 for the outputs, 14.10 for dx, which is the transposed convolution",
-        _experiment([image], targets, layers, loss, {"type": "sgd", "learning_rate": 0.001}),
-        TracedRows(),
+        _experiment([image], targets, layers, HALF_SQUARED, {"type": "sgd", "learning_rate": 0.001}),
         verified={
             **{f"conv2d_1.y[0,{i},{j},0]": value for (i, j), value in zip(square, y, strict=True)},
             **{f"conv2d_1.dW[{i},{j},0,0]": value for (i, j), value in zip(square, y, strict=True)},
@@ -207,15 +202,14 @@ def _published_steps() -> list[TraceExample]:
     n = 20
     w, g = np.linspace(-0.4, 0.6, n), np.linspace(-0.6, 0.4, n)
     layers = [_unit([[float(v)] for v in w], False)]
-    loss = {"type": "squared_error", "factor": 0.5}
     source = "Stanford CS231n, assignment 2, FullyConnectedNets, whose eight printed digits these continue"
 
     def step(
         name: str, optimizer: dict[str, Any], slots: dict[str, Any], done: int, verified: dict[str, float]
     ) -> TraceExample:
-        experiment = _experiment([g.tolist()], [[float(g @ w) - 1.0]], layers, loss, optimizer)
+        experiment = _experiment([g.tolist()], [[float(g @ w) - 1.0]], layers, HALF_SQUARED, optimizer)
         title = f"one step of {optimizer['type']} on 20 weights, its memory given"
-        return TraceExample(name, title, source, experiment, TracedRows(), slots, done, verified)
+        return TraceExample(name, title, source, experiment, NO_ROWS, slots, done, verified)
 
     velocity = np.linspace(0.6, 0.9, n)
     return [
@@ -248,25 +242,19 @@ def _published_steps() -> list[TraceExample]:
 
 def _steps() -> list[TraceExample]:
     """One step of every optimizer on L = w^2 from w = 5: a unit with one weight, input 1, target 0."""
-    source = "definition; bpcli parts NAME names the paper"
     found = []
     for kind, leaf in Optimizer.registry.items():
-        rate = (
-            {"learning_rate": 0.1} if issubclass(leaf, GradientOptimizer) else {"pairs": 1} if kind == "lbfgs" else {}
-        )
-        optimizer = {"type": kind, **rate}
-        experiment = _experiment(
-            [[1.0]], [[0.0]], [_unit([[5.0]], False)], {"type": "squared_error", "factor": 1}, optimizer
-        )
+        source, title = "definition; bpcli parts NAME names the paper", f"one step of {kind} on L = w^2 from w = 5"
+        optimizer: dict[str, Any] = {"type": kind, "pairs": 1} if kind == "lbfgs" else {"type": kind}
+        if issubclass(leaf, GradientOptimizer):
+            optimizer["learning_rate"] = 0.1
+            title += ", with a learning rate of 0.1"
+        experiment = _experiment([[1.0]], [[0.0]], [_unit([[5.0]], False)], SQUARED, optimizer)
         verified: dict[str, float] = {}
         if kind == "adam":
-            source_, verified = "the ADAM deep dive of gbasran.github.io, concept 12, which prints 4.9", {
+            source, verified = "the ADAM deep dive of gbasran.github.io, concept 12, which prints 4.9", {
                 "dense_1.dW[0,0]": 10.0, "dense_1.W.m_new[0,0]": 1.0, "dense_1.W.v_new[0,0]": 0.1,
                 "dense_1.W.mhat[0,0]": 10.0, "dense_1.W.vhat[0,0]": 100.0, "dense_1.W_new[0,0]": 4.9000000001,
             }  # fmt: skip
-        else:
-            source_ = source
-        title = f"one step of {kind} on L = w^2 from w = 5"
-        title += ", with a learning rate of 0.1" if issubclass(leaf, GradientOptimizer) else ""
-        found.append(TraceExample(f"step_{kind}", title, source_, experiment, TracedRows(), verified=verified))
+        found.append(TraceExample(f"step_{kind}", title, source, experiment, verified=verified))
     return found

@@ -171,8 +171,11 @@ class StepGraph:
 
         match block.part:
             case "layer":
-                own = {name: self._input_of.get((block.layer, name)) for name in block.env}
-                return {name: source for name, source in own.items() if source is not None}
+                return {
+                    name: self._input_of[place]
+                    for name in block.env
+                    if (place := (block.layer, name)) in self._input_of
+                }
             case "loss":
                 return {"x": _array(("layer", self.chain.layers[-1].path, "y")), "t": _array((START, "", "t"))}
             case "penalty":

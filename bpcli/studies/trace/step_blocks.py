@@ -4,7 +4,7 @@ made of it."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -176,10 +176,8 @@ class _Recorder:
 
 
 def _layer_block(link: BoundLayer) -> StepBlock:
-    engine = engine_arrays(link)
-    states = {name: np.array(getattr(link.frame, name)) for name in link.plan.state}
-    program, env = layer_program(link, True), equation_env(link) | states
-    return StepBlock("layer", link.path, link.layer.kind, program, env, engine)
+    program, env = layer_program(link, True), equation_env(link)
+    return StepBlock("layer", link.path, link.layer.kind, program, env, engine_arrays(link))
 
 
 def _layer_blocks(chain: Chain) -> Iterator[StepBlock]:
@@ -244,7 +242,8 @@ def _descent(target: TraceTarget, stepper: FirstOrderStep, recorder: _Recorder) 
     yield from _penalties(target, stepper.loss, stepper.penalty, recorder)
     yield from _clipping(target, stepper, recorder)
     yield from _schedule(target, stepper)
-    yield from _update(target, stepper, recorder)
+    more = {"lr": stepper.rate, "D": target.network_plan.decaying}
+    yield from _optimizer(target, recorder, more, {})
     yield from _constraints(target, stepper, recorder)
     yield from _states(recorder)
     yield from _change(target, recorder)
@@ -306,13 +305,17 @@ def _schedule(target: TraceTarget, stepper: FirstOrderStep) -> Iterator[BlockEqu
     yield from ((block, grid, Stage.UPDATE) for grid in program.grids if grid.name in needed)
 
 
-def _update(target: TraceTarget, stepper: FirstOrderStep, recorder: _Recorder) -> Iterator[BlockEquation]:
-    optimizer, layout = stepper.optimizer, target.network_plan.layout
-    env: dict[str, Any] = {"w": recorder.theta, "g": recorder.flat["clipping"], **recorder.slots, **optimizer.consts()}
-    env |= {"lr": stepper.rate, "t": target.done + 1, "D": target.network_plan.decaying}
-    engine = {"w_new": recorder.weights["optimizer"], **{f"{n}_new": a.copy() for n, a in stepper.slots.items()}}
-    equations, places = optimizer.equations(), _places(layout)
-    yield from _block_equations(Stage.UPDATE, "optimizer", optimizer.kind, equations, env, engine, places=places)
+def _optimizer(
+    target: TraceTarget, recorder: _Recorder, env: Mapping[str, Any], engine: Mapping[str, Array]
+) -> Iterator[BlockEquation]:
+    """The optimizer's equations, with what they read (`env`) and what was computed besides weights and memory."""
+    stepper, own = target.stepper, target.stepper.optimizer
+    env = {"w": recorder.theta, "g": recorder.flat["clipping"], **recorder.slots, **own.consts(), **env}
+    env["t"] = target.done + 1
+    after = {f"{n}_new": a.copy() for n, a in stepper.slots.items()}
+    engine = {"w_new": recorder.weights["optimizer"], **after, **engine}
+    equations, places = own.equations(), _places(target.network_plan.layout)
+    yield from _block_equations(Stage.UPDATE, "optimizer", own.kind, equations, env, engine, places=places)
 
 
 def _search(target: TraceTarget, search: FullBatchStep, batch: Batch, recorder: _Recorder) -> Iterator[BlockEquation]:
@@ -322,9 +325,7 @@ def _search(target: TraceTarget, search: FullBatchStep, batch: Batch, recorder: 
     if search.ended or size > MAX_SEARCH_WEIGHTS:
         return
     after = objective.grad.copy()
-    env: dict[str, Any] = {"w": recorder.theta, "g": recorder.flat["gradient"], **recorder.slots, **optimizer.consts()}
-    env |= {"L": recorder.start_value, "L_new": search.loss + search.penalty, "g_new": after, "t": target.done + 1}
-    env["P"] = size
+    env: dict[str, Any] = {"L": recorder.start_value, "L_new": search.loss + search.penalty, "g_new": after, "P": size}
     env |= {name: np.array(getattr(search.frame, name)) for name in optimizer.reported}
     if optimizer.row_by_row:
         objective.theta[...] = recorder.theta
@@ -332,11 +333,9 @@ def _search(target: TraceTarget, search: FullBatchStep, batch: Batch, recorder: 
         env["bend"] = search.frame.bend.copy()
         objective.theta[...] = recorder.weights["step"]
         objective.grad[...] = after
-    engine = {"w_new": recorder.weights["step"], **{f"{n}_new": a.copy() for n, a in search.slots.items()}}
     parsed = map(parse, optimizer.equations())
-    engine |= {e.name: np.asarray(1.0) for e in parsed if isinstance(e.right, Compare) and not e.free}
-    equations, places = optimizer.equations(), _places(target.network_plan.layout)
-    yield from _block_equations(Stage.UPDATE, "optimizer", optimizer.kind, equations, env, engine, places=places)
+    conditions = {e.name: np.asarray(1.0) for e in parsed if isinstance(e.right, Compare) and not e.free}
+    yield from _optimizer(target, recorder, env, conditions)
 
 
 def _constraints(target: TraceTarget, stepper: FirstOrderStep, recorder: _Recorder) -> Iterator[BlockEquation]:
@@ -349,17 +348,13 @@ def _constraints(target: TraceTarget, stepper: FirstOrderStep, recorder: _Record
 
 def _states(recorder: _Recorder) -> Iterator[BlockEquation]:
     """The running statistics that layers carry to the next step. The pass kept what they were before."""
-    for block, grid, stage in list(recorder.pass_equations):
+    links = {link.path: link for link in recorder.batch.chain.walk()}
+    for block, grid, stage in recorder.pass_equations:
         if stage is Stage.FORWARD and grid is block.program.grids[0]:
-            engine = _committed(recorder.batch.chain, block.layer)
-            if engine:
-                after = StepBlock(block.part, block.layer, block.kind, block.program, block.env, engine)
-                yield from ((after, g, Stage.UPDATE) for g in block.program.grids if g.name in engine)
-
-
-def _committed(chain: Chain, path: str) -> dict[str, Array]:
-    link = next(k for k in chain.walk() if k.path == path)
-    return {f"{name}_new": np.array(getattr(link.frame, name)) for name in link.plan.state}
+            link = links[block.layer]
+            engine = {f"{name}_new": np.array(getattr(link.frame, name)) for name in link.plan.state}
+            after = replace(block, engine=engine)
+            yield from ((after, g, Stage.UPDATE) for g in block.program.grids if g.name in engine)
 
 
 def _change(target: TraceTarget, recorder: _Recorder) -> Iterator[BlockEquation]:
