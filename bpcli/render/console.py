@@ -101,9 +101,10 @@ def show_problems(problems: Sequence[Problem]) -> None:
         err.print(rich_text(problem, max(40, err.width - 1)), soft_wrap=not err.is_terminal)
 
 
-def table(*headers: str) -> Table:
-    """Returns a table with a line under its headers; a header that begins with `>` is right-aligned."""
-    style = box.SIMPLE_HEAD if unicode(sys.stdout) else ASCII_HEADER_LINE
+def table(*headers: str, ascii: bool = False) -> Table:
+    """Returns a table with a line under its headers, in ASCII where it has to be; a header that begins with `>` is
+    right-aligned."""
+    style = box.SIMPLE_HEAD if unicode(sys.stdout) and not ascii else ASCII_HEADER_LINE
     found = Table(box=style, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     for header in headers:
         right = header.startswith(">")

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-import numpy as np
-
 from bpcli.notation.symbols import format_number
 from bpcli.records.trace import (
     STAGES,
-    Array,
     Derivation,
     LayerLine,
     PathsTo,
@@ -179,16 +176,8 @@ def _layer(line: LayerLine, digits: int) -> tuple[Words, ...]:
     kind = "" if line.kind in line.layer else f" {line.kind}"
     units = "×".join(map(str, line.units)) or "1"
     lengths = ", ".join(f"|{name}| {format_number(value, 4)}" for name, value in line.gradients.items())
-    y, dy = (_few(a[0], digits) for a in (line.y, line.dy))
+    y, dy = (outline.few(a[0], digits, _number, MAX_VALUES_LISTED) for a in (line.y, line.dy))
     return (Code(line.layer), kind), (units,), (y,), (dy,), (lengths,), (line.note,)
-
-
-def _few(values: Array, digits: int) -> str:
-    """A short array, or the ends of what a long one holds."""
-    flat = np.asarray(values, np.float64).ravel()
-    if len(flat) <= MAX_VALUES_LISTED:
-        return "[" + ", ".join(_number(v, digits) for v in flat) + "]"
-    return f"{_number(flat.min(), MAX_VALUES_LISTED)} to {_number(flat.max(), MAX_VALUES_LISTED)}"
 
 
 def _number(value: float, digits: int) -> str:

@@ -12,7 +12,7 @@ from rich.text import Text as Styled
 
 from bpcli.notation.symbols import format_number
 from bpcli.records.trace import STAGES, Mark, Marks, Stage
-from bpcli.render.console import ASCII_HEADER_LINE, table
+from bpcli.render.console import table
 from bpcli.render.json_text import dumps
 from bpcli.render.problems import printable
 
@@ -70,9 +70,7 @@ class _MarkedSheet:
             yield from self._wrapped("WRONG ", text, "bold red")
 
     def _table(self) -> Table:
-        found = table("your number", ">as you have it", ">as it is", "")
-        if self.ascii:
-            found.box = ASCII_HEADER_LINE
+        found = table("your number", ">as you have it", ">as it is", "", ascii=self.ascii)
         short = len(self.m.marks) > MAX_CLAIMS_LISTED
         for stage, group in groupby(self.m.marks, key=lambda mark: mark.stage):
             own = list(group)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from bpcli.records.trace import Derivation, PathsTo, Quantity, Stage, StartValue, StepLine, Worksheet
+import numpy as np
+
+from bpcli.records.trace import Array, Derivation, PathsTo, Quantity, Stage, StartValue, StepLine, Worksheet
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,23 @@ def outline_blocks(d: Derivation, losses: bool = True) -> Iterator[OutlineBlock]
                 yield StageQuantities(tuple(q for q in own if q.entries or d.detail == "layer"), hidden)
                 if stage is Stage.REPEAT and losses:
                     yield StepLosses(line)
+
+
+def few(
+    values: Array, digits: int, number: Callable[[float, int], str], most: int = 3, around: str = "[{}]",
+    between: str = ", ",
+) -> str:  # fmt: skip
+    """A short array, or the ends of what a long one holds; `number` draws a value in so many digits."""
+    flat = np.asarray(values, np.float64).ravel()
+    if len(flat) <= most:
+        return around.format(between.join(number(v, digits) for v in flat))
+    return f"{number(flat.min(), 4)} to {number(flat.max(), 4)}"
+
+
+def limits(p: PathsTo) -> str:
+    """What a heading adds on the paths that are listed: how far they go, and how many come to 0."""
+    grouped = ", each as far as an error that is taken as a whole" if p.grouped else ""
+    return grouped + (f"; {p.idle}" if p.idle else "")
 
 
 def title(source: Derivation | Worksheet) -> str:

@@ -9,14 +9,12 @@ from itertools import groupby
 import numpy as np
 from rich.cells import cell_len
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text as Styled
 
 from bpcli.notation.syntax import Bind
 from bpcli.notation.text import Ascii, Text
 from bpcli.records.trace import (
     STAGES,
-    Array,
     Derivation,
     PathsTo,
     Quantity,
@@ -25,7 +23,7 @@ from bpcli.records.trace import (
     StepLine,
     WorkedEntry,
 )
-from bpcli.render.console import ASCII_HEADER_LINE, table
+from bpcli.render.console import table
 from bpcli.render.problems import printable
 from bpcli.render.trace import outline
 from bpcli.render.trace.arrays import ROUND_TRIP_DIGITS, digits_to_close, first_plane, matrix_rows, summary
@@ -78,12 +76,6 @@ class Terminal:
             yield from self._wrapped("more: ", "--detail layer | neuron | path   one weight: --param NAME[i,j]")
             yield from self._wrapped("      ", "--format markdown | latex | html | json   your own numbers: bpcli mark")
 
-    def _table(self, *headers: str) -> Table:
-        found = table(*headers)
-        if self.ascii:
-            found.box = ASCII_HEADER_LINE
-        return found
-
     def _wrapped(self, lead: str, text: str, style: str = "", hang: int | None = None) -> Iterator[Styled]:
         """Lines no wider than the terminal; what does not fit stands under the text, not under the lead."""
         start = cell_len(lead)
@@ -101,21 +93,15 @@ class Terminal:
         rows = len(step.outputs)
         if rows > 1:
             yield Styled(f"y and dL/dy of the first of {rows} rows:")
-        found = self._table("layer", "y: what goes out", "dL/dy: its error", ">|dL/dw|", "")
+        found = table("layer", "y: what goes out", "dL/dy: its error", ">|dL/dw|", "", ascii=self.ascii)
         for line in step.layers:
             kind = "" if line.kind in line.layer else f" {line.kind}"
             found.add_row(
                 f"{line.layer}{kind} ({'x'.join(map(str, line.units)) or '1'})",
-                self._few(line.y[0]), self._few(line.dy[0]),
+                *(outline.few(a[0], self.d.digits, self._number) for a in (line.y, line.dy)),
                 "  ".join(f"{name[1:]} {value:.3g}" for name, value in line.gradients.items()), line.note,
             )  # fmt: skip
         yield found
-
-    def _few(self, values: Array) -> str:
-        flat = np.asarray(values, np.float64).ravel()
-        if len(flat) <= 3:
-            return "[" + ", ".join(map(self._number, flat)) + "]"
-        return f"{self._number(flat.min(), 4)} to {self._number(flat.max(), 4)}"
 
     def _number(self, value: float, digits: int | None = None) -> str:
         return self.reader(digits=min(digits or self.d.digits, 17)).number(float(value)).text
@@ -200,16 +186,14 @@ class Terminal:
     # ------------------------------------------------------------------------------------------------------- the paths
     def _paths(self, p: PathsTo) -> Iterator[RenderableType]:
         ways = "1 path" if p.count == 1 else f"{p.count} paths"
-        grouped = ", each as far as an error that is taken as a whole" if p.grouped else ""
-        dead = f"; {p.idle}" if p.idle else ""
-        yield Styled(f"{p.name} = {self._number(p.value)}: {ways} to the loss{grouped}{dead}", "bold")
+        yield Styled(f"{p.name} = {self._number(p.value)}: {ways} to the loss{outline.limits(p)}", "bold")
         for i, hops in enumerate(p.paths):
             yield Styled()
             yield from self._wrapped(
                 f"path {i + 1} of {p.count}: " if p.count > 1 else "",
                 f" {self.arrow} ".join([*(_brief(h.lower) for h in reversed(hops)), "L"]),
             )
-            found = self._table("down to", ">local factor", "its formula", ">product = dL/d(this)")
+            found = table("down to", ">local factor", "its formula", ">product = dL/d(this)", ascii=self.ascii)
             for hop in hops:
                 formula = "; ".join(filter(None, (hop.formula, hop.note)))
                 found.add_row(_brief(hop.lower), self._number(hop.value), formula, self._number(hop.product))

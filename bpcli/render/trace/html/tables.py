@@ -10,7 +10,7 @@ import numpy as np
 from bpcli.records.trace import Array, Derivation, LayerLine, PathsTo, StepLine
 from bpcli.render.trace.arrays import first_plane, shown_positions, summary
 from bpcli.render.trace.html.page import code, escaped, number, tag
-from bpcli.render.trace.outline import StepLosses
+from bpcli.render.trace.outline import StepLosses, few, limits
 
 MAX_UNFOLDED_PATHS = 4  # paths of one weight
 
@@ -56,19 +56,11 @@ def _cells(d: Derivation, layer: LayerLine) -> Iterator[str]:
     kind = "" if layer.kind in layer.layer else f" {escaped(layer.kind)}"
     yield tag("th", code(layer.layer) + kind, scope="row")
     yield tag("td", "×".join(map(str, layer.units)) or "1")
-    yield tag("td", _few(layer.y[0], d.digits), class_="number")
-    yield tag("td", _few(layer.dy[0], d.digits), class_="number")
+    for values in (layer.y[0], layer.dy[0]):
+        yield tag("td", few(values, d.digits, number, around="{}", between="<br>"), class_="number")
     lengths = (f"{escaped(name[1:])} {number(value, 4)}" for name, value in layer.gradients.items())
     yield tag("td", "<br>".join(lengths), class_="number")
     yield tag("td", escaped(layer.note))
-
-
-def _few(values: Array, digits: int) -> str:
-    """A short array, or the ends of what a long one holds."""
-    flat = np.asarray(values, np.float64).ravel()
-    if len(flat) <= 3:
-        return "<br>".join(number(v, digits) for v in flat)
-    return f"{number(flat.min(), 4)} to {number(flat.max(), 4)}"
 
 
 def step_table(d: Derivation, line: StepLine) -> str:
@@ -82,9 +74,7 @@ def paths(d: Derivation, shown: Sequence[PathsTo]) -> Iterator[str]:
     """The chain rule of each weight, path by path."""
     for p in shown:
         ways = "one path" if p.count == 1 else f"{p.count:,} paths"
-        grouped = ", each as far as an error that is taken as a whole" if p.grouped else ""
-        dead = f"; {p.idle}" if p.idle else ""
-        title = tag("h3", f"{code(p.name)} = {number(p.value, d.digits)}: {ways} to the loss{grouped}{dead}")
+        title = tag("h3", f"{code(p.name)} = {number(p.value, d.digits)}: {ways} to the loss{limits(p)}")
         one = "".join(_path(d, p, k) for k in range(len(p.paths)))
         yield tag("div", title + one + _sum(d, p), class_="paths", data_weight=p.name)
 
