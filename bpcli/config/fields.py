@@ -78,13 +78,9 @@ def families_within(top: Model) -> list[type[Part]]:
     return found
 
 
-def places(top: Model, data: Any) -> Iterator[tuple[tuple[str, ...], str]]:
+def places(model: Model, data: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yields every place that a setting may have outside of lists, as (path of the mapping, key), given the types that
-    are written in the file or stand there by default."""
-    yield from _places(top, data, (), MAX_NESTING)
-
-
-def _places(model: Model, data: Any, path: tuple[str, ...], depth: int) -> Iterator[tuple[tuple[str, ...], str]]:
+    are written in the file or stand there by default; `path` is where the model stands."""
     inner: list[tuple[Model, Any, str]] = []
     for key, field in keys_of(model).items():
         yield path, key
@@ -93,9 +89,8 @@ def _places(model: Model, data: Any, path: tuple[str, ...], depth: int) -> Itera
             value = field.get_default(call_default_factory=True, validated_data={})
         for kind in _options(field.annotation):
             inner.extend((found, value, key) for found in _models(kind, value))
-    if depth:
-        for found, value, key in inner:
-            yield from _places(found, value, (*path, key), depth - 1)
+    for found, value, key in inner if len(path) < MAX_NESTING else ():
+        yield from places(found, value, (*path, key))
 
 
 def _kinds_at(top: Model, data: Any, loc: Location) -> list[tuple[Any, Any]]:

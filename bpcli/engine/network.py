@@ -154,8 +154,12 @@ class Network:
         """Where the gradient between layer i - 1 and layer i of a chain stands: a few blocks in turn serve a chain."""
         return f"{key}/gradient/{i if self.retain else i % GRADIENT_BLOCKS}"
 
-    def _slot_block(self, planned: PlannedLayer, group: str, name: str) -> str:
-        return f"{planned.path}/{name}" if self.retain or group != "scratch" else f"scratch {name}"
+    def _slots(self, planned: PlannedLayer) -> Iterator[tuple[str, str, Slot]]:
+        """The slots of a layer, each with its block in memory and its name: layers share the blocks of scratch."""
+        for name, slot in {**planned.plan.keep, **planned.plan.draws}.items():
+            yield f"{planned.path}/{name}", name, slot
+        for name, slot in planned.plan.scratch.items():
+            yield f"{planned.path}/{name}" if self.retain else f"scratch {name}", name, slot
 
     def _inner_key(self, planned: PlannedLayer, key: str, name: str) -> str:
         return f"{planned.path}/{name}" if self.retain else f"{key}/{name}"
@@ -169,10 +173,8 @@ class Network:
                 self.memory.reserve(self._gradient_block(key, i), (N, *planned.x))
             if needed[i + 1]:
                 self.memory.reserve(self._gradient_block(key, i + 1), (N, *plan.y))
-            for group in ("keep", "draws", "scratch"):
-                slots: Mapping[str, Slot] = getattr(plan, group)
-                for name, slot in slots.items():
-                    self.memory.reserve(self._slot_block(planned, group, name), slot.shape, slot.dtype)
+            for block, _, slot in self._slots(planned):
+                self.memory.reserve(block, slot.shape, slot.dtype)
             for name, inner in planned.inside.items():
                 self._reserve(inner, self._inner_key(planned, key, name), True)
 
@@ -198,10 +200,8 @@ class Network:
         for e in self._params.get(planned.path, []):
             setattr(f, e.name, self.theta[e.where].reshape(e.shape))
             setattr(f, f"d{e.name}", self.grad[e.where].reshape(e.shape))
-        for group in ("keep", "draws", "scratch"):
-            slots: Mapping[str, Slot] = getattr(plan, group)
-            for name, slot in slots.items():
-                setattr(f, name, self.memory.slot(self._slot_block(planned, group, name), slot, n))
+        for block, name, slot in self._slots(planned):
+            setattr(f, name, self.memory.slot(block, slot, n))
         for name in plan.state:
             setattr(f, name, self.states[f"{planned.path}.{name}"])
         inside: dict[str, Chain] = {}

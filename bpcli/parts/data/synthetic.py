@@ -72,7 +72,8 @@ class Synthetic(Source):
         order = Stream(self.seed, "synthetic", self.shape, "order").permutation(self.rows)
         chance = Stream(self.seed, "synthetic", self.shape).at()
         noise = DEFAULT_NOISE[self.shape] if self.noise is None else self.noise
-        x, t = GENERATORS[self.shape](self, noise, chance)
+        x, t = GENERATORS[self.shape](self, chance)
+        x, t = (x, _with_noise(t, noise, chance)) if self.shape == "sine" else (_with_noise(x, noise, chance), t)
         names = tuple(f"x{i + 1}" for i in range(x.shape[1])) if x.shape[1] > 1 else ("x",)
         return Table(
             numbers=x[order],
@@ -100,7 +101,7 @@ class Synthetic(Source):
         )
 
 
-# Each gives inputs (N, K) and class ids (N,) or values (N, 1), class after class.
+# Each gives inputs (N, K) without noise and class ids (N,) or values (N, 1), class after class.
 
 
 def _sizes(rows: int, classes: int) -> list[int]:
@@ -117,31 +118,31 @@ def _with_noise(x: Array, noise: float, chance: np.random.Generator) -> Array:
     return x + noise * chance.standard_normal(x.shape)
 
 
-def _xor(s: Synthetic, noise: float, chance: np.random.Generator) -> tuple[Array, Array]:
+def _xor(s: Synthetic, chance: np.random.Generator) -> tuple[Array, Array]:
     """Returns clouds about the corners of the unit square."""
     corners = np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0]])
     sizes = [part for half in _sizes(s.rows, 2) for part in _sizes(half, 2)]
-    return _with_noise(np.repeat(corners, sizes, axis=0), noise, chance), _ids(_sizes(s.rows, 2))
+    return np.repeat(corners, sizes, axis=0), _ids(_sizes(s.rows, 2))
 
 
-def _moons(s: Synthetic, noise: float, chance: np.random.Generator) -> tuple[Array, Array]:
+def _moons(s: Synthetic, chance: np.random.Generator) -> tuple[Array, Array]:
     """Returns two half circles, each reaching into the other."""
     sizes = _sizes(s.rows, 2)
     outer, inner = (np.linspace(0, math.pi, n) for n in sizes)
     x = np.concatenate([np.column_stack([np.cos(outer), np.sin(outer)]),
                         np.column_stack([1 - np.cos(inner), 0.5 - np.sin(inner)])])  # fmt: skip
-    return _with_noise(x, noise, chance), _ids(sizes)
+    return x, _ids(sizes)
 
 
-def _circles(s: Synthetic, noise: float, chance: np.random.Generator) -> tuple[Array, Array]:
+def _circles(s: Synthetic, chance: np.random.Generator) -> tuple[Array, Array]:
     """Returns a circle about another."""
     sizes = _sizes(s.rows, 2)
     angles = [np.linspace(0, 2 * math.pi, n, endpoint=False) for n in sizes]
     rings = (r * np.column_stack([np.cos(a), np.sin(a)]) for r, a in zip((1.0, INNER_RADIUS), angles, strict=True))
-    return _with_noise(np.concatenate(list(rings)), noise, chance), _ids(sizes)
+    return np.concatenate(list(rings)), _ids(sizes)
 
 
-def _spirals(s: Synthetic, noise: float, chance: np.random.Generator) -> tuple[Array, Array]:
+def _spirals(s: Synthetic, chance: np.random.Generator) -> tuple[Array, Array]:
     """Returns arms that wind one and a quarter times round the origin, evenly apart."""
     sizes = _sizes(s.rows, s.count)
     arms = []
@@ -149,7 +150,7 @@ def _spirals(s: Synthetic, noise: float, chance: np.random.Generator) -> tuple[A
         along = np.linspace(0, 1, n)
         radius, angle = 0.1 + 0.9 * along, 2 * math.pi * (1.25 * along + k / len(sizes))
         arms.append(radius[:, None] * np.column_stack([np.cos(angle), np.sin(angle)]))
-    return _with_noise(np.concatenate(arms), noise, chance), _ids(sizes)
+    return np.concatenate(arms), _ids(sizes)
 
 
 def blob_centers(classes: int) -> Array:
@@ -158,29 +159,29 @@ def blob_centers(classes: int) -> Array:
     return BLOB_DISTANCE * np.column_stack([np.cos(angle), np.sin(angle)])
 
 
-def _blobs(s: Synthetic, noise: float, chance: np.random.Generator) -> tuple[Array, Array]:
+def _blobs(s: Synthetic, chance: np.random.Generator) -> tuple[Array, Array]:
     """Returns round clouds."""
     sizes = _sizes(s.rows, s.count)
-    return _with_noise(np.repeat(blob_centers(s.count), sizes, axis=0), noise, chance), _ids(sizes)
+    return np.repeat(blob_centers(s.count), sizes, axis=0), _ids(sizes)
 
 
-def _sine(s: Synthetic, noise: float, chance: np.random.Generator) -> tuple[Array, Array]:
+def _sine(s: Synthetic, chance: np.random.Generator) -> tuple[Array, Array]:
     """Returns a period of the sine; the inputs are even, the targets noisy."""
     x = np.linspace(-math.pi, math.pi, s.rows)[:, None]
-    return x, _with_noise(np.sin(x), noise, chance)
+    return x, np.sin(x)
 
 
-def _parity(s: Synthetic, noise: float, chance: np.random.Generator) -> tuple[Array, Array]:
+def _parity(s: Synthetic, chance: np.random.Generator) -> tuple[Array, Array]:
     """Returns all patterns of bits, again and again; of more patterns than rows some, none twice."""
     bits = s.bits or DEFAULT_BITS
     patterns = np.arange(s.rows) % (1 << bits)
     if s.rows < 1 << bits:
         patterns = np.sort(chance.permutation(1 << bits)[: s.rows])
     x = (patterns[:, None] >> np.arange(bits)[::-1]) & 1
-    return _with_noise(x.astype(np.float64), noise, chance), x.sum(axis=1) % 2
+    return x, x.sum(axis=1) % 2
 
 
-GENERATORS: Mapping[Form, Callable[[Synthetic, float, np.random.Generator], tuple[Array, Array]]] = {
+GENERATORS: Mapping[Form, Callable[[Synthetic, np.random.Generator], tuple[Array, Array]]] = {
     "xor": _xor, "moons": _moons, "circles": _circles, "spirals": _spirals, "blobs": _blobs, "sine": _sine,
     "parity": _parity,
 }  # fmt: skip

@@ -11,14 +11,7 @@ from bpcli.family import Array, Table
 from bpcli.records.training import Problem
 from bpcli.studies.dataset.fit import fit_preprocessor
 from bpcli.studies.dataset.preprocessor import Labels, Preprocessor
-from bpcli.studies.dataset.split import (
-    divide,
-    divide_groups,
-    split_by_column,
-    split_by_time,
-    split_fractions,
-    strata,
-)
+from bpcli.studies.dataset.split import divide, split_by_column, split_by_time, split_fractions, strata
 
 
 class InMemoryRows:
@@ -33,7 +26,7 @@ class InMemoryRows:
         if data.split is not None:
             key, name = data.split.by
             if key == "group":
-                return divide_groups(table.aside[name], data, seed), ()
+                return divide(table.aside[name], data, seed, grouped=True), ()
             by = split_by_column(table, name) if key == "column" else split_by_time(table, name, split_fractions(data))
             return by, ()
         codes, warnings = strata(data, self.labels, table.rows, self._plain)

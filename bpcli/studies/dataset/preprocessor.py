@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -260,14 +260,9 @@ class Preprocessor:
 
     def to_meta(self) -> dict[str, Any]:
         """All but the arrays, as plain data."""
-        return {
-            "shape": list(self.shape),
-            "columns": [c.to_meta() for c in self.columns],
-            "target_names": list(self.target_names),
-            "labels": self.labels,
-            "classes": list(self.classes),
-            "outputs": self.outputs,
-        }
+        found = {f.name: getattr(self, f.name) for f in fields(_Meta)}
+        found["columns"] = [c.to_meta() for c in self.columns]
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
 
     def tensors(self) -> dict[str, Array]:
         """The arrays, float64, by the names they have in the model file."""
@@ -378,11 +373,8 @@ def _expected_rows(preprocessor: Preprocessor, table: Table) -> str:
         h, w, c = preprocessor.shape
         mode = "gray" if c == 1 else "rgb"
         return f"bring images to that form: {{type: images, path: ..., mode: {mode}, size: [{h}, {w}]}}"
-    return (
-        f"the model was trained on {join_names(tuple(c.name for c in preprocessor.columns))}"
-        if preprocessor.columns
-        else ""
-    )
+    names = tuple(c.name for c in preprocessor.columns)
+    return f"the model was trained on {join_names(names)}" if names else ""
 
 
 def _no_column(table: Table, name: str, kind: str) -> Failure:

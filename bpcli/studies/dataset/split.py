@@ -30,29 +30,17 @@ def split_fractions(data: Data) -> dict[str, float]:
     return {name: share for name in ("test", "validation") if isinstance(share := getattr(data, name), float)}
 
 
-def divide(codes: Array, data: Data, seed: int) -> dict[str, Array]:
-    """Row indices of each split, from the class of each row: one fold is test, the others are divided by fractions.
-    Raises Failure where rows are too few."""
-    return _divide(codes, data, seed, k_fold, stratified_split)
-
-
-def divide_groups(values: Array, data: Data, seed: int) -> dict[str, Array]:
-    """As `divide`, all rows of a group in one split: values (n,) names the group of each row."""
-    return _divide(values, data, seed, group_k_fold, split_by_group)
-
-
-def _divide(
-    keys: Array,
-    data: Data,
-    seed: int,
-    folded: Callable[[Array, int, int, int], tuple[Array, Array]],
-    divided: Callable[[Array, dict[str, float], int], dict[str, Array]],
-) -> dict[str, Array]:
+def divide(keys: Array, data: Data, seed: int, *, grouped: bool = False) -> dict[str, Array]:
+    """Row indices of each split: one fold is test, the others are divided by fractions. `keys` (n,) are the class of
+    each row; or, `grouped`, the name of its group, and all rows of a group are in one split. Raises Failure where rows
+    are too few."""
     rest, fractions = np.arange(len(keys)), split_fractions(data)
     found: dict[str, Array] = {}
     if data.fold is not None:
-        rest, found["test"] = folded(keys, data.fold.of, data.fold.number, seed)
-    inner = divided(keys[rest], fractions, seed) if fractions else {"train": np.arange(len(rest))}
+        rest, found["test"] = (group_k_fold if grouped else k_fold)(keys, data.fold.of, data.fold.number, seed)
+    inner = {"train": np.arange(len(rest))}
+    if fractions:
+        inner = (split_by_group if grouped else stratified_split)(keys[rest], fractions, seed)
     return {**{name: rest[rows] for name, rows in inner.items()}, **found}
 
 
@@ -138,18 +126,23 @@ def k_fold(codes: Array, of: int, number: int, seed: int) -> tuple[Array, Array]
 
 def group_k_fold(values: Sequence[str] | Array, of: int, number: int, seed: int) -> tuple[Array, Array]:
     """As `k_fold`, all rows of a group in one part: the largest groups first, each to the part with the fewest rows."""
-    known = {group: i for i, group in enumerate(dict.fromkeys(values))}
-    if len(known) < of:
-        raise _too_few_for_folds(f"{len(known)} group{'s' * (len(known) != 1)}", of)
-    codes = np.array([known[group] for group in values])
+    codes, count = _group_codes(values)
+    if count < of:
+        raise _too_few_for_folds(f"{count} group{'s' * (count != 1)}", of)
     sizes = np.bincount(codes)
-    order = Stream(seed, "folds").permutation(len(known))
-    rows, part = np.zeros(of, np.int64), np.empty(len(known), np.int64)
+    order = Stream(seed, "folds").permutation(count)
+    rows, part = np.zeros(of, np.int64), np.empty(count, np.int64)
     for group in order[np.argsort(-sizes[order], kind="stable")]:
         part[group] = np.argmin(rows)
         rows[part[group]] += sizes[group]
     inside = part[codes] == number - 1
     return np.flatnonzero(~inside), np.flatnonzero(inside)
+
+
+def _group_codes(values: Sequence[str] | Array) -> tuple[Array, int]:
+    """The number of each row's group, counted from 0 as the groups come, and how many groups there are."""
+    known = {group: i for i, group in enumerate(dict.fromkeys(values))}
+    return np.array([known[group] for group in values]), len(known)
 
 
 def _too_few_for_folds(what: str, of: int) -> Failure:
@@ -180,13 +173,12 @@ def split_by_group(values: Sequence[str] | Array, fractions: dict[str, float], s
     Groups come in an order by chance, from the stream (seed, "split"); each split takes them as long as that brings its
     number of rows nearer to its share. Raises Failure where there are fewer groups than splits.
     """
-    known = {group: i for i, group in enumerate(dict.fromkeys(values))}
-    codes = np.array([known[group] for group in values])
-    if len(known) <= len(fractions):
-        text = f"{len(known)} group{'s' * (len(known) != 1)} cannot be divided into {len(fractions) + 1} splits"
+    codes, count = _group_codes(values)
+    if count <= len(fractions):
+        text = f"{count} group{'s' * (count != 1)} cannot be divided into {len(fractions) + 1} splits"
         raise _too_few(text, next(iter(fractions)))
-    sizes, waiting = np.bincount(codes), Stream(seed, "split").permutation(len(known)).tolist()
-    names = np.full(len(known), "train", object)
+    sizes, waiting = np.bincount(codes), Stream(seed, "split").permutation(count).tolist()
+    names = np.full(count, "train", object)
     for left, (name, rows) in enumerate(_split_sizes(len(codes), fractions).items()):
         taken, keep = 0, len(fractions) - left  # a group for each split that is still to come, train too
         while len(waiting) > keep and (not taken or 2 * (rows - taken) > sizes[waiting[0]]):

@@ -11,11 +11,9 @@ from bpcli.family.plan import Frame, Plan, Sample, Shape, ShapeError
 from bpcli.notation import Eq
 from bpcli.numeric.threads import ChunkedWork, in_chunks
 from bpcli.parts.layers.conv.axes import FilterAxis, padded_axis
-from bpcli.parts.layers.conv.filters import PADDING_DESCRIPTION, Filters, Zeros, split
-from bpcli.parts.layers.conv.passes import Passes, passes
-from bpcli.parts.layers.conv.writing import consts, entry_seen, entry_seen_by, settings_text
-
-SINGLE_PIXEL = FilterAxis(1, 1)
+from bpcli.parts.layers.conv.filters import PADDING_DESCRIPTION, Filters, Zeros
+from bpcli.parts.layers.conv.passes import Passes
+from bpcli.parts.layers.conv.writing import entry_seen, entry_seen_by, settings_text
 
 
 class Conv1d(Filters):
@@ -44,21 +42,10 @@ class Conv1d(Filters):
         return padded_axis("long", x[0], self.kernel, self.stride, self.dilation, self.padding)
 
     def plan(self, x: Shape) -> Plan:
-        axis = self.axis(x)
-        channels, filters = split(x[1], self.groups), self.filters // self.groups
-        groups = {"Cg": float(channels), "Fg": float(filters)} if self.groups > 1 else {}
-        return Plan(
-            y=(axis.out, self.filters),
-            params=self.params((self.kernel, channels, self.filters), self.kernel * channels, self.kernel * filters),
-            scratch=self._passes(x).scratch(),
-            consts={**consts((axis,)), **groups},
-            skips_dx=True,
-            multiply_adds=axis.out * self.kernel * channels * self.filters,
-        )
+        return self.plan_windows((self.axis(x),), x[1], self.groups)
 
     def _passes(self, x: Shape) -> Passes:
-        biased = "there" if self.bias is not False else ""
-        return passes(self.axis(x), SINGLE_PIXEL, self.groups, x[1] // self.groups, self.filters // self.groups, biased)
+        return self.window_passes((self.axis(x),), x[1], self.groups)
 
     @in_chunks
     def forward(self, f: Frame, train: bool) -> ChunkedWork:

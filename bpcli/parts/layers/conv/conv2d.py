@@ -12,9 +12,9 @@ from bpcli.notation import Eq
 from bpcli.numeric.threads import ChunkedWork, in_chunks
 from bpcli.parts.activations import Relu
 from bpcli.parts.layers.conv.axes import FilterAxis, padded_axis
-from bpcli.parts.layers.conv.filters import PADDING_DESCRIPTION, Filters, Padding, split
-from bpcli.parts.layers.conv.passes import Passes, passes
-from bpcli.parts.layers.conv.writing import consts, entry_seen, entry_seen_by, settings_text
+from bpcli.parts.layers.conv.filters import PADDING_DESCRIPTION, Filters, Padding
+from bpcli.parts.layers.conv.passes import Passes
+from bpcli.parts.layers.conv.writing import entry_seen, entry_seen_by, settings_text
 from bpcli.parts.layers.windows import Pair, pair
 
 
@@ -56,23 +56,10 @@ class Conv2d(Filters):
         return h, w
 
     def plan(self, x: Shape) -> Plan:
-        h, w = self.axes(x)
-        channels, filters = split(x[2], self.groups), self.filters // self.groups
-        groups = {"Cg": float(channels), "Fg": float(filters)} if self.groups > 1 else {}
-        places = h.kernel * w.kernel
-        return Plan(
-            y=(h.out, w.out, self.filters),
-            params=self.params((h.kernel, w.kernel, channels, self.filters), places * channels, places * filters),
-            scratch=self._passes(x).scratch(),
-            consts={**consts((h, w)), **groups},
-            skips_dx=True,
-            multiply_adds=h.out * w.out * places * channels * self.filters,
-        )
+        return self.plan_windows(self.axes(x), x[2], self.groups)
 
     def _passes(self, x: Shape) -> Passes:
-        h, w = self.axes(x)
-        biased = "there" if self.bias is not False else ""
-        return passes(h, w, self.groups, x[2] // self.groups, self.filters // self.groups, biased)
+        return self.window_passes(self.axes(x), x[2], self.groups)
 
     @in_chunks
     def forward(self, f: Frame, train: bool) -> ChunkedWork:

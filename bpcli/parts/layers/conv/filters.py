@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from bpcli.family import Activation, Constraint, Initializer, Layer, OneOf, Param, Regularizer, Shape, ShapeError
+from bpcli.family import Activation, Constraint, Initializer, Layer, OneOf, Param, Plan, Regularizer, Shape, ShapeError
 from bpcli.numeric.shapes import written
 from bpcli.parts.initializers import Values
+from bpcli.parts.layers.conv.axes import FilterAxis
+from bpcli.parts.layers.conv.passes import Passes, passes
+from bpcli.parts.layers.conv.writing import consts
 from bpcli.parts.layers.windows import Margin, frozen
 
 __all__ = ["PADDING_DESCRIPTION", "Filters", "Padding", "Zeros", "split"]
+
+
+SINGLE_PIXEL = FilterAxis(1, 1)
 
 
 def _nested(value: Any) -> Any:
@@ -28,8 +35,6 @@ def _nested(value: Any) -> Any:
 Nested = Annotated[
     tuple[Any, ...], BeforeValidator(_nested), WithJsonSchema({"type": "array", "items": {"type": ["number", "array"]}})
 ]
-
-
 Zeros = Literal["valid", "same"] | Margin
 Padding = Literal["valid", "same"] | Annotated[Margin | tuple[Margin, Margin], BeforeValidator(frozen)]
 PADDING_DESCRIPTION = (
@@ -83,6 +88,28 @@ class Filters(Layer):
 
     def expand(self) -> tuple[tuple[str, Layer], ...]:
         return (("", self),) if self.activation is None else (("", self), (".activation", self.activation))
+
+    def plan_windows(self, axes: tuple[FilterAxis, ...], channels: int, groups: int) -> Plan:
+        """Returns the plan of filters that move along these axes of inputs with so many channels, in groups. Raises
+        ShapeError where channels, weights or biases do not fit."""
+        own, filters = split(channels, groups), self.filters // groups
+        kernel, outputs = tuple(a.kernel for a in axes), tuple(a.out for a in axes)
+        places = math.prod(kernel)
+        letters = {"Cg": float(own), "Fg": float(filters)} if groups > 1 else {}
+        return Plan(
+            y=(*outputs, self.filters),
+            params=self.params((*kernel, own, self.filters), places * own, places * filters),
+            scratch=self.window_passes(axes, channels, groups).scratch(),
+            consts={**consts(axes), **letters},
+            skips_dx=True,
+            multiply_adds=math.prod(outputs) * places * own * self.filters,
+        )
+
+    def window_passes(self, axes: tuple[FilterAxis, ...], channels: int, groups: int) -> Passes:
+        """Returns the passes of the same filters; a series is an image one pixel wide."""
+        h, w = axes if len(axes) == 2 else (*axes, SINGLE_PIXEL)
+        biased = "there" if self.bias is not False else ""
+        return passes(h, w, groups, channels // groups, self.filters // groups, biased)
 
     def params(self, shape: Shape, fan_in: int, fan_out: int) -> dict[str, Param]:
         """Returns W of this shape, and b. Raises ShapeError where those given by value do not fit."""
