@@ -61,7 +61,7 @@ def resolve_loss(experiment: Experiment, facts: DataFacts) -> tuple[Experiment, 
 
 def plan_and_check(experiment: Experiment, facts: DataFacts) -> tuple[NetworkPlan | None, list[Issue]]:
     """Returns the planned network, and everything that does not fit; None where it could not be planned."""
-    issues = _training(experiment, facts)
+    issues = list(_training(experiment, facts))
     try:
         network_plan = plan_network(experiment.architecture, facts.row, experiment.regularization)
     except LayerError as error:
@@ -212,9 +212,8 @@ def _last_units(experiment: Experiment) -> tuple[str | int, ...]:
     return ("architecture",)
 
 
-def _training(experiment: Experiment, facts: DataFacts) -> list[Issue]:
-    """Returns what is wrong where metrics do not suit the task, or what stops training is not measured."""
-    found: list[Issue] = []
+def _training(experiment: Experiment, facts: DataFacts) -> Iterator[Issue]:
+    """Yields what is wrong where metrics do not suit the task, or what stops training is not measured."""
     loss = experiment.loss
     several = loss.link in ("sigmoid", "margin") and not facts.classes and facts.outputs > 1
     classes = len(facts.classes) or (max(2, facts.outputs) if loss.classifies else 0)
@@ -225,21 +224,20 @@ def _training(experiment: Experiment, facts: DataFacts) -> list[Issue]:
         else:
             text = metric.check(classes, several, loss.gives_probabilities)
         if text:
-            found.append(Issue(("training", "metrics", i), text, "metric"))
+            yield Issue(("training", "metrics", i), text, "metric")
     names = ["loss", *(label(m) for m in experiment.metrics)]
     if len(set(names)) != len(names):
-        found.append(Issue(("training", "metrics"), "a metric is listed twice", "metric"))
+        yield Issue(("training", "metrics"), "a metric is listed twice", "metric")
     early, goal = experiment.training.early_stopping, experiment.training.stop_when
     for loc, watched in ((("training", "early_stopping"), early), (("training", "stop_when"), goal)):
         if watched is not None:
-            found += _watched(watched.metric, loc, names, facts.splits)
-    found += _schedule(experiment, facts, names)
-    found += _full_batches(experiment, facts)
+            yield from _watched(watched.metric, loc, names, facts.splits)
+    yield from _schedule(experiment, facts, names)
+    yield from _full_batches(experiment, facts)
     size = experiment.training.batch_size
     if size != "full" and size > facts.rows:
         text = f"a batch of {size} is larger than the {facts.rows} training rows: every epoch is one step"
-        found.append(Issue(("training", "batch_size"), text, "batch-size", "write `full`", "warning"))
-    return found
+        yield Issue(("training", "batch_size"), text, "batch-size", "write `full`", "warning")
 
 
 def _schedule(experiment: Experiment, facts: DataFacts, names: Sequence[str]) -> list[Issue]:
@@ -276,48 +274,47 @@ def _full_batches(experiment: Experiment, facts: DataFacts) -> list[Issue]:
     return [Issue(loc, text, "full-batch", "write `batch_size: full` under `training`")]
 
 
-def _full_batch_objective(experiment: Experiment, network_plan: NetworkPlan) -> list[Issue]:
-    """Returns what keeps an optimizer that evaluates the objective at points of its choice from relying on the
+def _full_batch_objective(experiment: Experiment, network_plan: NetworkPlan) -> Iterator[Issue]:
+    """Yields what keeps an optimizer that evaluates the objective at points of its choice from relying on the
     values."""
     optimizer = experiment.optimizer
     if not isinstance(optimizer, FullBatchOptimizer):
-        return []
-    kind, found = optimizer.kind, []
+        return
+    kind = optimizer.kind
     if experiment.clipping is not None:
         text = f"{kind} goes by the gradient as it is, and clipping changes it"
-        found.append(Issue(("clipping",), text, "searching", "leave `clipping` out: it finds the length of a step"))
+        yield Issue(("clipping",), text, "searching", "leave `clipping` out: it finds the length of a step")
     bound: list[tuple[tuple[str | int, ...], Constraint | None]] = [(("constraint",), experiment.constraint)]
     bound += [((*n.loc, "constraint"), getattr(n.layer, "constraint", None)) for n in network_plan.walk()]
     for loc, constraint in bound:
         if constraint is not None:
             text = f"{kind} goes by the loss where its step ends, and a constraint moves the weights from there"
-            found.append(Issue(loc, text, "searching", "leave `constraint` out, or write `optimizer: adam`"))
+            yield Issue(loc, text, "searching", "leave `constraint` out, or write `optimizer: adam`")
     for node in network_plan.walk():
         if node.plan.draws:
             text = f"{kind} compares the loss at several points, and {node.path} changes it by chance"
-            found.append(Issue(node.loc, text, "searching", f"leave {node.layer.kind} out; against overfitting "
-                                   "there is `regularization: {type: l2, strength: 1e-3}`"))  # fmt: skip
+            help = f"leave {node.layer.kind} out; against overfitting there is "
+            yield Issue(node.loc, text, "searching", help + "`regularization: {type: l2, strength: 1e-3}`")
         if optimizer.row_by_row and node.plan.state:
             text = f"{kind} tells each row's output apart, and in {node.path} every row depends on all others"
-            found.append(Issue(node.loc, text, "searching", f"leave {node.layer.kind} out, or write `layer_norm`"))
+            yield Issue(node.loc, text, "searching", f"leave {node.layer.kind} out, or write `layer_norm`")
     if optimizer.losses and experiment.loss.kind not in optimizer.losses:
         text = f"{kind} lowers sums of squared errors, and {experiment.loss.kind} is none"
         help = f"write `loss: {optimizer.losses[0]}`, or `optimizer: lbfgs`, which takes any loss"
-        found.append(Issue(("loss",), text, "searching", help))
+        yield Issue(("loss",), text, "searching", help)
     for penalty in {p.kind: p for p, _ in network_plan.penalties}.values():
         if optimizer.penalties and penalty.kind not in optimizer.penalties:
             text = f"{kind} takes a penalty of squares, and {penalty.kind} is none"
             loc = ("regularization",) if experiment.regularization == penalty else ("architecture",)
-            found.append(Issue(loc, text, "searching", f"write `type: {optimizer.penalties[0]}`"))
-    return found
+            yield Issue(loc, text, "searching", f"write `type: {optimizer.penalties[0]}`")
 
 
-def _augmentation(experiment: Experiment, facts: DataFacts, network_plan: NetworkPlan) -> list[Issue]:
-    """Returns what is wrong where rows are no images that can be changed as the file says, or pixels differ in
+def _augmentation(experiment: Experiment, facts: DataFacts, network_plan: NetworkPlan) -> Iterator[Issue]:
+    """Yields what is wrong where rows are no images that can be changed as the file says, or pixels differ in
     scale."""
     parts, here = experiment.data.augment, ("data", "augment")
     if not parts:
-        return []
+        return
     shape = image_shape(network_plan)
     if shape is None:
         text = f"augmentation changes images, and a row has the shape {facts.row}"
@@ -325,27 +322,25 @@ def _augmentation(experiment: Experiment, facts: DataFacts, network_plan: Networ
         size = f"{side}, {side}" if side * side == math.prod(facts.row) else ", ".join(map(str, facts.row))
         help = "begin the architecture with the layer that makes an image of it (height, width, channels), such as "
         help += f"{{type: reshape, shape: [{size if ',' in size else 'height, width'}, 1]}}"
-        return [Issue(here, text, "not-images", help)]
-    found: list[Issue] = []
+        yield Issue(here, text, "not-images", help)
+        return
     for i, part in enumerate(parts):
         try:
             part.work(shape)
         except ShapeError as error:
-            found.append(Issue((*here, i), f"{part.kind}: {error}", "shape", error.help))
+            yield Issue((*here, i), f"{part.kind}: {error}", "shape", error.help)
     if not facts.evenly:
         text = "augmentation moves pixels about, and here each has a scale of its own"
         help = f"one scale for all: {{type: {experiment.data.scale.kind}, per: all}}"
-        found.append(Issue(("data", "scale"), text, "scale", help))
+        yield Issue(("data", "scale"), text, "scale", help)
     if isinstance(experiment.optimizer, FullBatchOptimizer):
         text = f"{experiment.optimizer.kind} compares the loss of one step with that of the next, and augmentation "
         help = "leave `augment` out, or write `optimizer: adam`"
-        found.append(Issue(here, text + "changes the rows by chance", "searching", help))
-    return found
+        yield Issue(here, text + "changes the rows by chance", "searching", help)
 
 
-def _initializers(network_plan: NetworkPlan) -> list[Issue]:
-    """Returns warnings of hidden layers whose weights do not start as suits the activation behind them."""
-    found: list[Issue] = []
+def _initializers(network_plan: NetworkPlan) -> Iterator[Issue]:
+    """Yields warnings of hidden layers whose weights do not start as suits the activation behind them."""
     last = next((node for node in reversed(list(network_plan.walk())) if node.plan.params), None)
     for node, activation in with_following(network_plan.layers):
         if not isinstance(activation, Activation) or node is last:
@@ -358,8 +353,7 @@ def _initializers(network_plan: NetworkPlan) -> list[Issue]:
                 what = "shrink" if init.signal_gain < wanted else "grow"
                 text = f"{init.kind} before {activation.kind}: signals {what} from layer to layer"
                 help = f"write `init: {suited}`, or leave `init` out"
-                found.append(Issue((*node.loc, "init"), text, "initializer", help, "warning"))
-    return found
+                yield Issue((*node.loc, "init"), text, "initializer", help, "warning")
 
 
 def _watched(metric: str, loc: Sequence[str], names: Sequence[str], splits: Sequence[str]) -> list[Issue]:

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.engine.fusion import GRADIENT_BLOCKS, BoundKernel, fused, is_worth_threads
+from bpcli.engine import network_plan as planning
+from bpcli.engine.fusion import BoundKernel, fused, is_worth_threads
 from bpcli.engine.memory import Memory, aligned
-from bpcli.engine.network_plan import NetworkPlan, ParamLayout, PlannedLayer, first_trainable, needs_gradient
-from bpcli.family import Array, Frame, Layer, N, Plan, Slot
+from bpcli.engine.network_plan import NetworkPlan, ParamLayout, PlannedLayer
+from bpcli.family import Array, Frame, Layer, N, Plan
 from bpcli.numeric.products import CutProducts
 from bpcli.numeric.streams import Stream
 
@@ -106,7 +107,8 @@ class Network:
         self._params: dict[str, list[ParamLayout]] = {}
         for e in network_plan.layout:
             self._params.setdefault(e.owner.path, []).append(e)
-        self._reserve(network_plan.layers, "net", need_dx)
+        for block, slot in planning.memory_blocks(network_plan.layers, "net", need_dx, retain):
+            self.memory.reserve(block, slot.shape, slot.dtype)
         self.memory.reserve("x", (N, *network_plan.x))
         self.initialize()
 
@@ -150,44 +152,24 @@ class Network:
         """Whether any layer takes chance."""
         return bool(self._streams)
 
-    def _gradient_block(self, key: str, i: int) -> str:
-        """Where the gradient between layer i - 1 and layer i of a chain stands: a few blocks in turn serve a chain."""
-        return f"{key}/gradient/{i if self.retain else i % GRADIENT_BLOCKS}"
-
-    def _slots(self, planned: PlannedLayer) -> Iterator[tuple[str, str, Slot]]:
-        """The slots of a layer, each with its block in memory and its name: layers share the blocks of scratch."""
-        for name, slot in {**planned.plan.keep, **planned.plan.draws}.items():
-            yield f"{planned.path}/{name}", name, slot
-        for name, slot in planned.plan.scratch.items():
-            yield f"{planned.path}/{name}" if self.retain else f"scratch {name}", name, slot
-
-    def _inner_key(self, planned: PlannedLayer, key: str, name: str) -> str:
-        return f"{planned.path}/{name}" if self.retain else f"{key}/{name}"
-
-    def _reserve(self, layers: Sequence[PlannedLayer], key: str, all_gradients: bool) -> None:
-        needed = needs_gradient(layers, all_gradients)
-        for i, planned in enumerate(layers):
-            plan = planned.plan
-            self.memory.reserve(f"{planned.path}/y", (N, *plan.y))
-            if needed[i]:
-                self.memory.reserve(self._gradient_block(key, i), (N, *planned.x))
-            if needed[i + 1]:
-                self.memory.reserve(self._gradient_block(key, i + 1), (N, *plan.y))
-            for block, _, slot in self._slots(planned):
-                self.memory.reserve(block, slot.shape, slot.dtype)
-            for name, inner in planned.inside.items():
-                self._reserve(inner, self._inner_key(planned, key, name), True)
-
     def _bind(self, layers: Sequence[PlannedLayer], x: Array, key: str, n: int, *, top: bool) -> Chain:
-        needed = needs_gradient(layers, self.need_dx or not top)
+        needed = planning.needs_gradient(layers, self.need_dx or not top)
         chain: list[BoundLayer] = []
         for i, planned in enumerate(layers):
-            dx = self.memory.view(self._gradient_block(key, i), (N, *planned.x), n) if needed[i] else None
-            dy = self.memory.view(self._gradient_block(key, i + 1), (N, *planned.plan.y), n) if needed[i + 1] else None
+            dx = (
+                self.memory.view(planning.gradient_block(key, i, self.retain), (N, *planned.x), n)
+                if needed[i]
+                else None
+            )
+            dy = (
+                self.memory.view(planning.gradient_block(key, i + 1, self.retain), (N, *planned.plan.y), n)
+                if needed[i + 1]
+                else None
+            )
             bound = self._bind_layer(planned, x, dx, dy, key, n)
             chain.append(bound)
             x = bound.frame.y
-        untrained = first_trainable(layers) if top and not self.need_dx else 0
+        untrained = planning.first_trainable(layers) if top and not self.need_dx else 0
         return Chain(chain, chain[0].frame.x, chain[0].frame.dx, chain[-1].frame.dy, untrained)
 
     def _bind_layer(
@@ -200,12 +182,12 @@ class Network:
         for e in self._params.get(planned.path, []):
             setattr(f, e.name, self.theta[e.where].reshape(e.shape))
             setattr(f, f"d{e.name}", self.grad[e.where].reshape(e.shape))
-        for block, name, slot in self._slots(planned):
+        for block, name, slot in planning.layer_slots(planned, self.retain):
             setattr(f, name, self.memory.slot(block, slot, n))
         for name in plan.state:
             setattr(f, name, self.states[f"{planned.path}.{name}"])
         inside: dict[str, Chain] = {}
         for name, inner in planned.inside.items():
-            inside[name] = self._bind(inner, x, self._inner_key(planned, key, name), n, top=False)
+            inside[name] = self._bind(inner, x, planning.inner_key(planned, key, name, self.retain), n, top=False)
             setattr(f, name, inside[name])
         return BoundLayer(planned, f, inside)

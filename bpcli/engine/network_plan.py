@@ -246,26 +246,49 @@ def slot_bytes(slot: Slot, batch: int, width: int) -> int:
     return math.prod(batch if d == N else d for d in slot.shape) * item
 
 
+def gradient_block(key: str, i: int, retain: bool = False) -> str:
+    """Where the gradient between layer i - 1 and layer i of a chain stands: a few blocks in turn serve a chain."""
+    return f"{key}/gradient/{i if retain else i % GRADIENT_BLOCKS}"
+
+
+def inner_key(planned: PlannedLayer, key: str, name: str, retain: bool = False) -> str:
+    """What the blocks of a chain inside a layer are called by, where the layer's own chain is called `key`."""
+    return f"{planned.path}/{name}" if retain else f"{key}/{name}"
+
+
+def layer_slots(planned: PlannedLayer, retain: bool = False) -> Iterator[tuple[str, str, Slot]]:
+    """The slots of a layer, each with its block in memory and its name: layers share the blocks of scratch."""
+    for name, slot in {**planned.plan.keep, **planned.plan.draws}.items():
+        yield f"{planned.path}/{name}", name, slot
+    for name, slot in planned.plan.scratch.items():
+        yield f"{planned.path}/{name}" if retain else f"scratch {name}", name, slot
+
+
+def memory_blocks(
+    planned_layers: Sequence[PlannedLayer], key: str, all_gradients: bool, retain: bool = False
+) -> Iterator[tuple[str, Slot]]:
+    """The blocks of memory that a chain works in, with what stands in each: outputs, gradients and slots. `retain`
+    gives every array its own; else a block comes once for each of its users."""
+    needed = needs_gradient(planned_layers, all_gradients)
+    for i, planned in enumerate(planned_layers):
+        y = Slot((N, *planned.plan.y))
+        yield f"{planned.path}/y", y
+        if needed[i]:
+            yield gradient_block(key, i, retain), Slot((N, *planned.x))
+        if needed[i + 1]:
+            yield gradient_block(key, i + 1, retain), y
+        yield from ((block, slot) for block, _, slot in layer_slots(planned, retain))
+        for name, chain in planned.inside.items():
+            yield from memory_blocks(chain, inner_key(planned, key, name, retain), True, retain)
+
+
 def working_bytes(network_plan: NetworkPlan, batch: int, width: int) -> int:
-    """Bytes of the arrays of one training step besides parameters: inputs, outputs, kept slots and states, each in its
-    own block, the blocks that layers use in turn (gradients, GRADIENT_BLOCKS for a chain, and scratch), and that of the
-    products beside threads."""
-    own = [Slot((N, *network_plan.x))]
-    in_turn: dict[str, int] = {}
-
-    def visit(planned_layers: Sequence[PlannedLayer], key: str, inner: bool) -> None:
-        needed = needs_gradient(planned_layers, inner)
-        for i, planned in enumerate(planned_layers):
-            plan = planned.plan
-            own.extend((Slot((N, *plan.y)), *plan.keep.values(), *plan.draws.values(), *plan.state.values()))
-            gradients = {f"{key}/{i % GRADIENT_BLOCKS}": Slot((N, *planned.x))} if needed[i] else {}
-            gradients |= {f"{key}/{(i + 1) % GRADIENT_BLOCKS}": Slot((N, *plan.y))} if needed[i + 1] else {}
-            for name, slot in (gradients | {f"scratch {n}": s for n, s in plan.scratch.items()}).items():
-                in_turn[name] = max(in_turn.get(name, 0), slot_bytes(slot, batch, width))
-            for name, chain in planned.inside.items():
-                visit(chain, f"{key}/{name}", True)
-
-    visit(network_plan.layers, "net", False)
+    """Bytes of the arrays of one training step besides parameters: inputs, states, the blocks that layers work in, and
+    that of the products beside threads."""
+    largest: dict[str, int] = {}
+    for block, slot in memory_blocks(network_plan.layers, "net", False):
+        largest[block] = max(largest.get(block, 0), slot_bytes(slot, batch, width))
+    own = [Slot((N, *network_plan.x)), *(slot for p in network_plan.walk() for slot in p.plan.state.values())]
     threaded = any(is_worth_threads(p.layer, p.plan, batch) for p in network_plan.walk())
     products = SUM_BLOCK_ENTRIES * width if threaded else 0
-    return sum(slot_bytes(s, batch, width) for s in own) + sum(in_turn.values()) + products
+    return sum(slot_bytes(s, batch, width) for s in own) + sum(largest.values()) + products

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
@@ -139,17 +139,13 @@ def date_part(days: Array, part: DatePart) -> Array:
         return days
     known = np.where(np.isnan(days), 0.0, days)
     whole = np.floor(known)
-    if part == "hour":
-        found = np.round((known - whole) * 24, 6)
-    elif part == "weekday":
-        found = (whole + 3) % 7
-    else:
-        date = whole.astype(np.int64).astype("datetime64[D]")
-        month = date.astype("datetime64[M]")
-        if part == "year":
-            found = date.astype("datetime64[Y]").astype(np.int64) + 1970.0
-        elif part == "month":
-            found = month.astype(np.int64) % 12 + 1.0
-        else:
-            found = (date - month).astype(np.int64) + 1.0
-    return np.where(np.isnan(days), np.nan, found)
+    date = whole.astype(np.int64).astype("datetime64[D]")
+    month = date.astype("datetime64[M]")
+    found: dict[DatePart, Callable[[], Array]] = {
+        "year": lambda: date.astype("datetime64[Y]").astype(np.int64) + 1970.0,
+        "month": lambda: month.astype(np.int64) % 12 + 1.0,
+        "day": lambda: (date - month).astype(np.int64) + 1.0,
+        "weekday": lambda: (whole + 3) % 7,
+        "hour": lambda: np.round((known - whole) * 24, 6),
+    }
+    return np.where(np.isnan(days), np.nan, found[part]())

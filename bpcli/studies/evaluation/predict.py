@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -56,20 +55,16 @@ def as_table(model: Model, output: Array) -> Predictions:
     if not predictor.classified:
         names = preprocessor.target_names if len(preprocessor.target_names) == predictor.outputs else ()
         names = names or tuple(f"y{k}" if predictor.outputs > 1 else "y" for k in range(predictor.outputs))
-        return Predictions(names, [tuple(float(v) for v in row) for row in output])
+        return Predictions(names, [tuple(row) for row in output.tolist()])
     predicted = predictor.classify(output)
     classes = predictor.classes
     shown = output if predictor.loss.gives_probabilities else output[:, :0]
     if predictor.several:
         columns = (*classes, *(f"p({c})" for c in classes[: shown.shape[1]]))
-        rows: list[tuple[Any, ...]] = [
-            (*(int(v) for v in g), *(float(v) for v in p)) for g, p in zip(predicted, shown, strict=True)
-        ]
-        return Predictions(columns, rows)
+        return Predictions(columns, [(*g, *p) for g, p in zip(predicted.tolist(), shown.tolist(), strict=True)])
     name = preprocessor.target_names[0] if len(preprocessor.target_names) == 1 else "class"
     if shown.shape[1] == 1:
         shown = np.concatenate([1 - shown, shown], axis=1)
     columns = (name, *(f"p({c})" for c in classes[: shown.shape[1]]))
-    return Predictions(
-        columns, [(classes[int(g)], *(float(v) for v in p)) for g, p in zip(predicted, shown, strict=True)]
-    )
+    rows = [(classes[g], *p) for g, p in zip(predicted.tolist(), shown.tolist(), strict=True)]
+    return Predictions(columns, rows)

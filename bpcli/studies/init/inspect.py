@@ -121,9 +121,8 @@ def _columns(source: Any, targets: tuple[str, ...], task: Task | None, root: Pat
     kept = [c for c in found if not c.dropped]
     if not kept:
         text = f"{table.origin}: no column is left to learn from: {', '.join(c.name for c in found[:8])}"
-        raise Failure(
-            Problem(text, code="no-inputs", help="a network needs a column that says something about the target")
-        )
+        help = "a network needs a column that says something about the target"
+        raise Failure(Problem(text, code="no-inputs", help=help))
     gaps = any(c.missing for c in kept)
     text_columns = any(c.kind == "text" for c in kept)
     lost = source.columns if any(w.code == "rows-left-out" for w in table.warnings) else {}
@@ -203,10 +202,9 @@ def _column(table: Table, name: str) -> FileColumn:
         holds = f"{_day(low)} to {_day(high)}"
     else:
         holds = "yes or no" if kind == "boolean" else f"{low:.6g} to {high:.6g}"
-    if low == high:
-        return FileColumn(name, kind, holds, "left out: the same in every row", dropped=True, missing=gaps)
-    if kind == "number" and _numbers_rows(name, values):
-        return FileColumn(name, kind, holds, "left out: it numbers the rows", dropped=True, missing=gaps)
+    if low == high or (kind == "number" and _numbers_rows(name, values)):
+        why = "the same in every row" if low == high else "it numbers the rows"
+        return FileColumn(name, kind, holds, f"left out: {why}", dropped=True, missing=gaps)
     treatment = {"boolean": "1 or 0", "date": "days, month and weekday"}.get(kind, "standardized")
     return FileColumn(name, kind, holds, treatment, width=3 if kind == "date" else 1, missing=gaps)
 
@@ -229,17 +227,15 @@ def _text(name: str, cells: Array) -> FileColumn:
     gaps = 1 - len(present) / max(1, len(cells))
     count = len(set(present))
     holds = f"{count:,} categor{'y' if count == 1 else 'ies'}"
+    why = ""
     if count <= 1:
-        why = "left out: the same in every row" if count and not gaps else "left out: a single category"
-        return FileColumn(
-            name, "text", holds, why if count else "left out: no value at all", dropped=True, missing=gaps
-        )
-    if len(present) >= MIN_DISTINCT_ROWS and 2 * count > len(present):
-        return FileColumn(
-            name, "text", f"{count:,} different texts", "left out: names or ids", dropped=True, missing=gaps
-        )
-    if count > max(MAX_CATEGORIES, min(1000, len(present) // MIN_ROWS_PER_CATEGORY)):
-        return FileColumn(name, "text", holds, "left out: too many to tell apart", dropped=True, missing=gaps)
+        why = "no value at all" if not count else "a single category" if gaps else "the same in every row"
+    elif len(present) >= MIN_DISTINCT_ROWS and 2 * count > len(present):
+        holds, why = f"{count:,} different texts", "names or ids"
+    elif count > max(MAX_CATEGORIES, min(1000, len(present) // MIN_ROWS_PER_CATEGORY)):
+        why = "too many to tell apart"
+    if why:
+        return FileColumn(name, "text", holds, f"left out: {why}", dropped=True, missing=gaps)
     return FileColumn(name, "text", holds, f"one-hot, {count} inputs", width=count, missing=gaps)
 
 
