@@ -4,6 +4,7 @@ and scales."""
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection
 from typing import Any, Literal
 
@@ -104,9 +105,7 @@ def _column(table: Table, name: str, rows: Array) -> ColumnEncoder:
 
 def _count_categories(table: Table, name: str, texts: list[str]) -> dict[str, int]:
     """How often each category occurs."""
-    found: dict[str, int] = {}
-    for text in texts:
-        found[text] = found.get(text, 0) + 1
+    found = Counter(texts)
     if not found:
         raise _no_value(table, name)
     if len(found) > MAX_CATEGORIES:

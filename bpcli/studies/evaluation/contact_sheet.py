@@ -68,7 +68,7 @@ def misclassified(rows: EvaluationRows, limit: int = MAX_MISTAKES) -> Sheet:
             for k in (found, true)
         )
         tiles.append(Tile(pixels, ((first, "wrong"), (f"is {second}", "right"), (rows.name_of(int(row)), "dim"))))
-    split = "images" if rows.split == "data" else f"{rows.split} images"
+    split = "images" if rows.name == "data" else f"{rows.name} images"
     title = f"{len(wrong):,} of {len(truth):,} {split} taken for another class ({100 * len(wrong) / len(truth):.2g} %)"
     note = "worst first: what an image was taken for, and what it is"
     note += ", each with its probability" if predictor.loss.gives_probabilities else ""

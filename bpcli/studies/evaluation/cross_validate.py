@@ -159,6 +159,6 @@ def _spread(values: Sequence[float]) -> Spread:
 def _evaluated(number: int, report: TrainReport, setup: Setup) -> FoldRow:
     test = setup.prepared.splits["test"]
     model = load(RunFolder(Path(report.run)).path)
-    found: EvalReport = score(EvaluationRows(model, "test", test.x, test.t, test.rows, test.names, (), test.w))
+    found: EvalReport = score(EvaluationRows(**vars(test), model=model))
     figures = {"loss": found.loss, **found.metrics}
     return FoldRow(number, report.run, report.name, dict(report.rows), report.best_epoch, report.seconds, figures)

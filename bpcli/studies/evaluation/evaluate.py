@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from bpcli.config.experiment import label
-from bpcli.family import Array, Metric, Scored
+from bpcli.family import Metric, Scored
 from bpcli.parts.metrics import add_confusion, add_counts, counts_of
 from bpcli.parts.report import classification_report, notes
 from bpcli.records.training import EvalReport, Exit, Failure, Problem
 from bpcli.studies.dataset.data_option import source_of
-from bpcli.studies.dataset.prepare import prepare_for
+from bpcli.studies.dataset.prepare import Split, prepare_for
 from bpcli.studies.run import model as models
 from bpcli.studies.run.model import Model
 from bpcli.studies.run.resume import reopen
@@ -27,19 +27,12 @@ DEFAULT_METRICS = {
 """Figures that every report has as far as they can be measured, beside those the experiment chose."""
 
 
-@dataclass(frozen=True, eq=False)
-class EvaluationRows:
-    """A model and encoded rows to evaluate it on; `rows` are their indices in their source, `names` the names of
-    its rows, where they have names, and `w` how much each counts, where they do not all count the same."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class EvaluationRows(Split):
+    """Encoded rows, and a model to be evaluated on them."""
 
     model: Model
-    split: str
-    x: Array
-    t: Array
-    rows: Array
-    names: tuple[str, ...] = ()
     warnings: tuple[Problem, ...] = ()
-    w: Array | None = None
 
     def name_of(self, i: int) -> str:
         """The name of row i."""
@@ -50,12 +43,6 @@ class EvaluationRows:
 def evaluate(path: Path, split: str | None = None, data: str | None = None, root: Path | None = None) -> EvalReport:
     """Scores a run or a model file on rows (see `open_rows`)."""
     return score(open_rows(path, split, data, root))
-
-
-def score(found: EvaluationRows) -> EvalReport:
-    """The report of a model on the rows it was opened with."""
-    warnings = (*found.model.warnings, *found.warnings)
-    return replace(report(found.model, found.split, found.x, found.t, found.w), warnings=warnings)
 
 
 def open_rows(
@@ -71,7 +58,8 @@ def open_rows(
         source = source_of(data, model.experiment.data.train, True, model.preprocessor.shape, root)
         x, t, table = prepare_for(model.preprocessor, source, root or Path(), np.dtype(model.experiment.dtype), True)
         assert t is not None
-        return EvaluationRows(model, "data", x, t, np.arange(len(x)), table.row_names, table.warnings, table.weight)
+        rows = Split("data", x, t, np.arange(len(x)), table.row_names, table.weight)
+        return EvaluationRows(**vars(rows), model=model, warnings=table.warnings)
     _, folder = models.locate(path)
     if folder is None:
         text = f"{path} holds a model and no data"
@@ -82,14 +70,13 @@ def open_rows(
     if name not in splits:
         text = f"the run has no {name} split"
         raise Failure(Problem(text, code="no-split", help=f"it has: {', '.join(splits)}"), exit=Exit.USAGE)
-    chosen = splits[name]
-    return EvaluationRows(model, name, chosen.x, chosen.t, chosen.rows, chosen.names, w=chosen.w)
+    return EvaluationRows(**vars(splits[name]), model=model)
 
 
-def report(model: Model, split: str, x: Array, t: Array, w: Array | None = None) -> EvalReport:
-    """The report of a model on encoded rows, of which each counts as much as `w` (N,) says: in the loss, in metrics,
-    in the support of classes and in the confusion matrix, as with scikit-learn's `sample_weight`."""
-    predictor = model.predictor
+def score(rows: EvaluationRows) -> EvalReport:
+    """The report of a model on the rows it was opened with, of which each counts as much as `w` (N,) says: in the loss,
+    in metrics, in the support of classes and in the confusion matrix, as with scikit-learn's `sample_weight`."""
+    model, predictor = rows.model, rows.model.predictor
     metrics = _metrics(predictor, model.experiment.metrics)
     k = len(predictor.classes)
     confusion = np.zeros((k, k))
@@ -101,20 +88,22 @@ def report(model: Model, split: str, x: Array, t: Array, w: Array | None = None)
         else:
             add_confusion(confusion, batch)
 
-    found = evaluate_split(
-        model.objective, predictor, tuple(metrics.values()), x, t, count if predictor.classified else None, w
+    on_batch = count if predictor.classified else None
+    found = evaluate_split(model.objective, predictor, tuple(metrics.values()), rows.x, rows.t, on_batch, rows.w)
+    report = EvalReport(
+        str(model.path), rows.name, len(rows.x), found.pop("loss"), found, warnings=(*model.warnings, *rows.warnings)
     )
-    loss = found.pop("loss")
     if not predictor.classified:
-        return EvalReport(str(model.path), split, len(x), loss, found)
+        return report
     if not predictor.several:
         counts = counts_of(confusion)
     per_class, averages = classification_report(counts, predictor.classes, several=predictor.several)
-    number = int if w is None else float
+    number = int if rows.w is None else float
     matrix = () if predictor.several else tuple(tuple(number(v) for v in row) for row in confusion)
-    remarks = notes(counts, predictor.classes, several=predictor.several, rows=len(x), metrics=metrics)
-    classes = predictor.classes
-    return EvalReport(str(model.path), split, len(x), loss, found, per_class, averages, matrix, classes, remarks)
+    remarks = notes(counts, predictor.classes, several=predictor.several, rows=len(rows.x), metrics=metrics)
+    return replace(
+        report, per_class=per_class, averages=averages, confusion=matrix, classes=predictor.classes, notes=remarks
+    )
 
 
 def _metrics(predictor: Predictor, chosen: Sequence[Metric]) -> dict[str, Metric]:

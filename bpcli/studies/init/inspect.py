@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -251,9 +252,7 @@ def _task(table: Table, task: Task | None) -> tuple[Task, dict[str, int], bool]:
         if task == "regress":
             text = f"the target `{_name(table)}` holds text: it cannot be a regression"
             raise Failure(Problem(text, code="text-target", help="leave --task out, or name a column of numbers"))
-        found: dict[str, int] = {}
-        for label in target.tolist():
-            found[str(label)] = found.get(str(label), 0) + 1
+        found = Counter(map(str, target.tolist()))
         _classes_fit(table, found)
         return "classify", found, False
     if target.ndim == 2 and target.shape[1] > 1 and task != "regress" and ((target == 0) | (target == 1)).all():
