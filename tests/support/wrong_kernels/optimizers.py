@@ -1,7 +1,7 @@
 """Mistakes that people make in optimizers: each is caught by one step against the equations.
 
 What one step cannot show (a count that is off from the second step on, a length that is set anew at every step) has the
-300 steps of tests/parts/test_optimizers.py.
+300 steps of tests/parts/optimizers/test_optimizers.py.
 """
 
 import math
