@@ -251,7 +251,8 @@ LAYERS: Mapping[str, tuple[Sequence[tuple[str, str]], str, str, str]] = {
         [("params = {", 'params = {"q": Param((x[3],)), ')],
         "Gain.plan raises IndexError: tuple index out of range",
         "x[3]",
-        "the rule of plan: returns the memory it needs for rows of shape `x`. Raises ShapeError where they cannot enter",
+        "the rule of plan: returns the memory it needs for rows of shape `x`. Raises ShapeError where they cannot "
+        "enter",
     ),
     "states what cannot be read": (
         [(DX, DX + "\n" + EQUATIONS.replace("tanh(x[n,o])", "tan(x[n,o]"))],
