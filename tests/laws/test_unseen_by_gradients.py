@@ -1,9 +1,9 @@
 """What no check of gradients can see: forward and backward that are wrong alike.
 
 Elsewhere: masks that keep the mean (parts/layers/test_random_layers.py), running statistics by hand and torch's
-(parts/test_norms.py), losses worked on paper with their halves and means (parts/test_losses.py), optimizers against
-textbooks and torch (parts/test_optimizers.py, test_parity.py), the sign of the update (test_article.py), losses of a
-whole training (test_golden.py). Here are the others.
+(parts/layers/test_norms.py), losses worked on paper with their halves and means (parts/test_losses.py), optimizers
+against textbooks and torch (parts/optimizers/test_optimizers.py, peers/test_parts.py), the sign of the update
+(configs/test_article.py), losses of a whole training (configs/test_first_losses.py). Here are the others.
 """
 
 import math

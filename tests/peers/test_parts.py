@@ -1,4 +1,4 @@
-"""PyTorch as a peer of every part, in float64; whole trainings are in test_parity_networks.py.
+"""PyTorch as a peer of every part, in float64; whole trainings are in test_training.py.
 
 The peers are named in torch_twin.py and in the tables below. A part that is named nowhere is listed as skipped at the
 end: the laws prove it against its own equations, and nobody else has confirmed those.

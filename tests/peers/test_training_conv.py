@@ -1,7 +1,7 @@
 """PyTorch as a peer of trainings of convolutional networks, 50 steps in float64.
 
 Odd sizes, strides of 2 and 3, leftover rows, dilation, groups, uneven `same`, batches of one. Single layers are in
-test_parity.py, at the samples of the laws.
+test_parts.py, at the samples of the laws.
 """
 
 from typing import Any
