@@ -15,8 +15,6 @@ from decimal import ROUND_FLOOR, Context, Decimal, localcontext
 
 from bpcli.notation.syntax import NotationError
 
-__all__ = ["reevaluate"]
-
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>\d+(?:\.\d*)?(?:e[+-]?\d+)?)|(?P<word>[A-Za-z]+)|(?P<raised>[⁰¹²³⁴⁵⁶⁷⁸⁹]+)"
     r"|(?P<sign><=|>=|!=|==|[-−+·*/^_()\[\]|⌊⌋√π∞:,=≠<>≤≥]))"

@@ -12,8 +12,6 @@ from bpcli.notation.evaluate import Grid
 from bpcli.notation.syntax import Binary, Bind, Call, Expr, Name, Negate, Number, Read, Reduce, children, walk
 from bpcli.numeric.shapes import Array
 
-__all__ = ["entries_read", "padded_reads", "reads_numbers", "window_spans", "zero_by_index"]
-
 IndexValues = Mapping[str, int]
 Place = tuple[int, ...]
 

@@ -41,9 +41,6 @@ from bpcli.notation.syntax import (
 from bpcli.notation.text import Ascii
 from bpcli.numeric.shapes import Array, Shape
 
-__all__ = ["Grid", "Program", "compile_equations"]
-
-
 MAX_ENTRIES_UNORDERED = 256  # entries of all factors up to which einsum looks for no better order
 MAX_GRID_CELLS = 1 << 21  # cells of a grid that are held at once
 _LETTERS: dict[int, tuple[str, ...]] = {0: (), 1: ("i",), 2: ("h", "w"), 3: ("h", "w", "c"), 4: ("t", "h", "w", "c")}

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 from bpcli.notation.reader import Drawn, Stacked
 from bpcli.notation.symbols import GREEK, Level, Symbol
-from bpcli.notation.syntax import Equation, Expr
-
-__all__ = ["Latex", "draw"]
+from bpcli.notation.syntax import Expr
 
 _COMMANDS = {letter: rf"\{name}" for name, letter in GREEK.items()} | {
     "ε": r"\varepsilon", "λ": r"\lambda", "Φ": r"\Phi", "φ": r"\varphi", "∞": r"\infty",
@@ -18,13 +16,9 @@ _OPERATORS = {"sum": r"\sum", "prod": r"\prod", "max": r"\max", "argmax": r"\ope
 _FUNCTIONS = {"log", "sin", "cos", "tanh", "min", "max"}
 
 
-def draw(equation: Equation, known: Collection[str] = ()) -> str:
-    r"""`\frac{\partial L}{\partial W_{i,o}} = \sum_{n} x_{n,i} \, \frac{\partial L}{\partial y_{n,o}}`."""
-    return Latex(known).equation(equation)
-
-
 class Latex(Stacked):
-    """Draws equations in LaTeX."""
+    r"""Draws equations in LaTeX:
+    `\frac{\partial L}{\partial W_{i,o}} = \sum_{n} x_{n,i} \, \frac{\partial L}{\partial y_{n,o}}`."""
 
     signs: ClassVar = {
         "+": " + ", "-": " - ", "%": r" \bmod ", "/": " / ", "neg": "-", "...": r"\dots",

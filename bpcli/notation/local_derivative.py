@@ -12,8 +12,6 @@ from bpcli.notation.entries_read import reads_numbers
 from bpcli.notation.evaluate import Grid
 from bpcli.notation.syntax import Binary, Bind, Call, Compare, Expr, Name, Negate, Number, Read, Reduce, changed, walk
 
-__all__ = ["EntryIndex", "LocalDerivative", "with_indices"]
-
 EntryIndex = tuple[int, ...]
 MAX_PLACES_TRIED = 4096  # values of the unknown indices
 

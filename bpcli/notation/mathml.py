@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 from bpcli.notation.reader import Drawn, Stacked
 from bpcli.notation.symbols import Level, Symbol
-from bpcli.notation.syntax import Equation, Expr
-
-__all__ = ["MathML", "draw", "math"]
+from bpcli.notation.syntax import Expr
 
 _COMMA = "<mo>,</mo>"
 _APPLY = "<mo>&#x2061;</mo>"  # function application, not drawn
 _TIMES = '<mo>&#x2062;</mo><mspace width="0.17em"/>'
 _OPERATORS = {"sum": "<mo>∑</mo>", "prod": "<mo>∏</mo>", "max": "<mi>max</mi>", "argmax": "<mi>argmax</mi>"}
-
-
-def draw(equation: Equation, known: Collection[str] = ()) -> str:
-    """A whole `<math>` element."""
-    return math(MathML(known).equation(equation))
-
-
-def math(inside: str) -> str:
-    """What a reader drew, as an element that stands alone."""
-    return f'<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">{inside}</math>'
 
 
 def _op(sign: str) -> str:

@@ -24,8 +24,6 @@ from bpcli.notation.syntax import (
     Reduce,
 )  # fmt: skip
 
-__all__ = ["Drawn", "Reader", "Stacked"]
-
 
 class Drawn(NamedTuple):
     """A piece of a drawing, how tightly it holds together, and what it begins with: a minus sign or a digit."""

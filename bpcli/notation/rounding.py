@@ -15,8 +15,6 @@ from bpcli.notation.symbols import textbook_form
 from bpcli.notation.syntax import Binary, Call, Expr, Name, Negate, Number
 from bpcli.notation.text import Text
 
-__all__ = ["value_and_scale"]
-
 _SLOPES: dict[str, Callable[[float, float], float]] = {
     "exp": lambda z, f: f,
     "expm1": lambda z, f: f + 1,

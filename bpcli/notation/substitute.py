@@ -22,9 +22,6 @@ from bpcli.notation.syntax import Binary, Bind, Call, Compare, Expr, Name, Numbe
 from bpcli.notation.text import Text
 from bpcli.numeric.shapes import Array
 
-__all__ = ["Substitution"]
-
-
 _OPPOSITE = {">": "<=", "<": ">=", ">=": "<", "<=": ">", "==": "!=", "!=": "=="}
 
 

@@ -11,8 +11,6 @@ from enum import IntEnum
 
 from bpcli.notation.syntax import Binary, Call, Expr, Number, Reduce
 
-__all__ = ["Level", "Symbol", "format_number", "gradient_of", "symbol_of", "textbook_form"]
-
 GREEK = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "eps": "ε", "eta": "η", "theta": "θ", "lam": "λ", "mu": "μ",
     "nu": "ν", "xi": "ξ", "pi": "π", "rho": "ρ", "sigma": "σ", "tau": "τ", "cdf": "Φ", "pdf": "φ", "psi": "ψ",

@@ -13,11 +13,6 @@ from functools import lru_cache
 
 from bpcli.notation.functions import POINTWISE, REDUCTIONS
 
-__all__ = [
-    "Binary", "Bind", "Call", "Compare", "Dots", "Eq", "Equation", "Expr", "Name", "Negate", "NotationError", "Number",
-    "Read", "Reduce", "changed", "parse", "parse_expression", "reads", "spell_out", "walk",
-]  # fmt: skip
-
 
 class NotationError(ValueError):
     """An equation that does not say anything, or says it about arrays that do not fit."""

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 from bpcli.notation.reader import Drawn, Reader
 from bpcli.notation.symbols import Level, Symbol
-from bpcli.notation.syntax import Equation, Expr
-
-__all__ = ["Ascii", "Text", "draw"]
+from bpcli.notation.syntax import Expr
 
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
-def draw(equation: Equation, known: Collection[str] = (), ascii: bool = False) -> str:
-    """`∂L/∂W[i,o] = Σ_n x[n,i]·∂L/∂y[n,o]`; with `ascii`, `dL/dW[i,o] = sum_n x[n,i]*dL/dy[n,o]`."""
-    return (Ascii if ascii else Text)(known).equation(equation)
-
-
 class Text(Reader):
-    """Draws equations as a line of Unicode."""
+    """Draws equations as a line of Unicode: `∂L/∂W[i,o] = Σ_n x[n,i]·∂L/∂y[n,o]`."""
 
     signs: ClassVar = {
         "+": " + ", "-": " − ", "%": " mod ", "neg": "−", "*": "·", "/": "/", "...": "…", "d": "∂",
@@ -97,7 +90,7 @@ class Text(Reader):
 
 
 class Ascii(Text):
-    """Draws equations as a line of ASCII, names as they stand in the file."""
+    """Draws equations as a line of ASCII, names as in the file: `dL/dW[i,o] = sum_n x[n,i]*dL/dy[n,o]`."""
 
     signs: ClassVar = {
         "+": " + ", "-": " - ", "%": " mod ", "neg": "-", "*": "*", "/": "/", "...": "...", "d": "d",

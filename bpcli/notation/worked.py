@@ -20,8 +20,6 @@ from bpcli.notation.substitute import Substitution
 from bpcli.notation.syntax import Expr
 from bpcli.notation.text import Ascii, Text
 
-__all__ = ["Worked", "reevaluate", "work_out_entry"]
-
 _EXACT = 17  # significant digits that give a double back
 _NOISE = 64 * float(np.finfo(np.float64).eps)
 _SMALLEST = 1e-300  # below it an underflow may have made a number 0

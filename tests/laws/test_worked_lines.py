@@ -12,7 +12,10 @@ import pytest
 from registry import good
 
 from bpcli.family.plan import Sample
-from bpcli.notation import Program, latex, mathml, text
+from bpcli.notation import Program
+from bpcli.notation.latex import Latex
+from bpcli.notation.mathml import MathML
+from bpcli.notation.text import Ascii
 from bpcli.notation.worked import work_out_entry
 from bpcli.studies.witness.cases import cases
 
@@ -35,9 +38,9 @@ def test_equations_can_be_drawn_and_worked(sample: Sample, monkeypatch: pytest.M
     for program, env in runs:
         known = {*program.names, *(name for name, value in env.items() if np.ndim(value))}
         for grid in program.grids:
-            assert text.draw(grid.equation, known, ascii=True).isascii()
-            assert latex.draw(grid.equation, known)
-            ET.fromstring(mathml.draw(grid.equation, known))
+            assert Ascii(known).equation(grid.equation).isascii()
+            assert Latex(known).equation(grid.equation)
+            ET.fromstring(f"<math>{MathML(known).equation(grid.equation)}</math>")
             for at in itertools.islice(itertools.product(*map(range, grid.shape)), MOST):
                 line = work_out_entry(grid, env, at)
                 assert line.closes, line.line

@@ -9,16 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bpcli.notation import Eq, latex, mathml, text
+from bpcli.notation import Eq
 from bpcli.notation.functions import POINTWISE, REDUCTIONS
+from bpcli.notation.latex import Latex
+from bpcli.notation.mathml import MathML
 from bpcli.notation.symbols import format_number, gradient_of, symbol_of
 from bpcli.notation.syntax import Binary, Compare, Expr, Name, Negate, Number, parse, parse_expression
+from bpcli.notation.text import Ascii, Text
 
 KNOWN = {"x", "W", "b", "y", "mu", "var", "xhat", "beta", "L", "m", "q"}
 
 
 def drawn(left: str, right: str, ascii: bool = False) -> str:
-    return text.draw(parse(Eq(left, right)), KNOWN, ascii)
+    return (Ascii if ascii else Text)(KNOWN).equation(parse(Eq(left, right)))
 
 
 def right(source: str, ascii: bool = False) -> str:
@@ -26,7 +29,7 @@ def right(source: str, ascii: bool = False) -> str:
 
 
 def tex(source: str) -> str:
-    return latex.draw(parse(Eq("z", source)), KNOWN).removeprefix("z = ")
+    return Latex(KNOWN).equation(parse(Eq("z", source))).removeprefix("z = ")
 
 
 class TestSymbols:
@@ -186,7 +189,7 @@ class TestLatex:
 
     def test_a_left_side(self) -> None:
         eq = parse(Eq("dW[i,o]", "1"))
-        assert latex.draw(eq, KNOWN) == r"\frac{\partial L}{\partial W_{i,o}} = 1"
+        assert Latex(KNOWN).equation(eq) == r"\frac{\partial L}{\partial W_{i,o}} = 1"
 
 
 def namespaced(tag: str) -> str:
@@ -197,8 +200,8 @@ CHILDREN = {"mfrac": 2, "msub": 2, "msup": 2, "munder": 2, "mover": 2, "msubsup"
 
 
 def well_formed(markup: str) -> ET.Element:
-    """The element, if it can be parsed and every element of fixed size has that many children."""
-    root = ET.fromstring(markup)
+    """The element around it, if it can be parsed and every element of fixed size has that many children."""
+    root = ET.fromstring(f'<math xmlns="http://www.w3.org/1998/Math/MathML">{markup}</math>')
     assert root.tag == namespaced("math")
     for element in root.iter():
         expected = CHILDREN.get(element.tag.removeprefix(namespaced("")))
@@ -208,16 +211,16 @@ def well_formed(markup: str) -> ET.Element:
 
 class TestMathML:
     def test_it_says_what_the_text_says(self) -> None:
-        root = well_formed(mathml.draw(parse(Eq("dW[i,o]", "sum(n, x[n,i]*dy[n,o]) - 0.5*var[o]**2")), KNOWN))
+        root = well_formed(MathML(KNOWN).equation(parse(Eq("dW[i,o]", "sum(n, x[n,i]*dy[n,o]) - 0.5*var[o]**2"))))
         words = "".join(t for t in root.itertext() if t not in "\u2061\u2062")
         assert words == "∂L∂Wi,o=∑nxn,i∂L∂yn,o−0.5(σo2)2"
 
     def test_comparisons_are_escaped(self) -> None:
-        root = well_formed(mathml.draw(parse(Eq("z", "sum(i<3, (a < b) + (a > b))")), KNOWN))
+        root = well_formed(MathML(KNOWN).equation(parse(Eq("z", "sum(i<3, (a < b) + (a > b))"))))
         assert [t for t in root.itertext() if t in "<>"] == ["<", "<", ">"]
 
     def test_a_square_stands_above_the_index(self) -> None:
-        root = well_formed(mathml.draw(parse(Eq("z", "x[i]**2")), KNOWN))
+        root = well_formed(MathML(KNOWN).equation(parse(Eq("z", "x[i]**2"))))
         assert root.find(namespaced("msubsup")) is not None
 
 
@@ -251,13 +254,13 @@ def expressions(draw: st.DrawFn, depth: int = 3) -> str:
 @given(expressions())
 def test_every_expression_can_be_drawn_by_every_reader(source: str) -> None:
     eq = parse(Eq("z[n]", source))
-    for line in (text.draw(eq, KNOWN), text.draw(eq, KNOWN, ascii=True), latex.draw(eq, KNOWN)):
+    for line in (Text(KNOWN).equation(eq), Ascii(KNOWN).equation(eq), Latex(KNOWN).equation(eq)):
         assert "\n" not in line
         for left, closing in ("()", "[]", "{}"):
             assert line.count(left) == line.count(closing) + (left == "{") * line.count(r"\{")
-    assert text.draw(eq, KNOWN, ascii=True).isascii()
-    assert latex.draw(eq, KNOWN).count(r"\left") == latex.draw(eq, KNOWN).count(r"\right")
-    well_formed(mathml.draw(eq, KNOWN))
+    assert Ascii(KNOWN).equation(eq).isascii()
+    assert Latex(KNOWN).equation(eq).count(r"\left") == Latex(KNOWN).equation(eq).count(r"\right")
+    well_formed(MathML(KNOWN).equation(eq))
 
 
 def arithmetic(depth: int = 4) -> st.SearchStrategy[Expr]:
@@ -296,7 +299,7 @@ def evaluated(node: Expr) -> float:
 @given(arithmetic())
 def test_parentheses_keep_the_sense(tree: Expr) -> None:
     """What is drawn, read by the usual rules, is the value of the tree."""
-    line = text.Ascii().draw(tree).text
+    line = Ascii().draw(tree).text
     try:
         expected = evaluated(tree)
     except (ArithmeticError, TypeError):  # a power that is no real number, or too large
@@ -306,4 +309,4 @@ def test_parentheses_keep_the_sense(tree: Expr) -> None:
 
 
 def test_comparisons_keep_their_sides() -> None:
-    assert text.Text().draw(Compare("<", Name("a"), Number(1))).text == "[a < 1]"
+    assert Text().draw(Compare("<", Name("a"), Number(1))).text == "[a < 1]"

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from bpcli.notation.worked import reevaluate
+from bpcli.notation.calculator import reevaluate
 from bpcli.records.trace import Derivation
 
 DIGITS = 6  # that are asked for; a number with fewer is printed as it is, so it has to be true to as many all the same

@@ -14,8 +14,6 @@ from bpcli.notation.syntax import Binary, Bind, Expr
 from bpcli.records.trace import Array, PathsTo, Quantity, WorkedEntry
 from bpcli.render.trace.arrays import EDGE_ITEMS, PLANE_AXES, ROUND_TRIP_DIGITS, digits_to_close, shown_positions
 
-__all__ = ["Display", "equation", "left_side", "matrices", "numeral", "product", "result", "total", "visible", "worked"]
-
 MAX_CHARACTERS = 64  # characters of a display formula before a sum goes on in the next line
 MAX_WHOLE_ROWS = 2 * EDGE_ITEMS  # rows and columns of an array that are all shown
 MAX_SLICES = 4  # slices shown of an array of three or more axes

@@ -36,7 +36,7 @@ from bpcli.studies.gradcheck.layer_point import (
 )
 from bpcli.studies.gradcheck.loss_point import LossPoint, PenaltyPoint, penalties
 from bpcli.studies.gradcheck.network_point import NetworkPoint, perturb_weights
-from bpcli.studies.gradcheck.verdict import EXACT_WITNESSES, STEP_RTOL, VERDICTS, Effort, Evidence, ask_witnesses
+from bpcli.studies.gradcheck.verdict import EXACT_WITNESSES, STEP_RTOL, VERDICTS, Effort, GradientProbe, ask_witnesses
 from bpcli.studies.trace.open import TraceTarget
 from bpcli.studies.witness.cases import equation_env, layer_program
 
@@ -117,10 +117,19 @@ class Gradcheck:
         self.objective.theta[...] = self.theta
         restore(self.network.states, self.states)
 
-    def _record(self, evidence: Evidence, clues: Callable[[], Clues], layer: Layer | None = None) -> None:
-        probe = evidence.probe
+    def _judge(
+        self, probe: GradientProbe, effort: Effort, clues: Callable[[], Clues], layer: Layer | None = None
+    ) -> None:
+        """Asks the witnesses of a tensor at a point, and keeps what they say; where it is wrong, the cause too."""
+        evidence = ask_witnesses(probe, effort, self.rng)
         self.evaluations += evidence.evaluations
-        self.tensor_rows.setdefault((probe.scope, probe.tensor), []).append(_row(evidence))
+        self.tensor_rows.setdefault((probe.scope, probe.tensor), []).append(
+            TensorRow(
+                probe.scope, probe.tensor, evidence.entries, probe.kernel.size, evidence.worst, evidence.index,
+                evidence.kernel, evidence.numeric, evidence.witness, probe.point, evidence.verdict, evidence.gaps,
+                evidence.note,
+            )
+        )  # fmt: skip
         if evidence.verdict == "WRONG" and probe.tensor not in self.findings and evidence.numbers is not None:
             around = clues()
             if evidence.rtol > STEP_RTOL:
@@ -150,8 +159,7 @@ class Gradcheck:
             if point.all_stated:  # the equations look at every entry, and the whole objective does again
                 effort = replace(effort, differences=min(effort.differences, MAX_ENTRIES_ALONE))
             for probe in point.probes():
-                evidence = ask_witnesses(probe, effort, self.rng)
-                self._record(evidence, partial(self._clues, point, probe.tensor), link.layer)
+                self._judge(probe, effort, partial(self._clues, point, probe.tensor), link.layer)
                 point.forward()
 
     def _clues(self, point: LayerPoint, tensor: str) -> Clues:
@@ -180,7 +188,7 @@ class Gradcheck:
         rng = Stream(self.seed, "gradcheck", "outputs").at()
         for name in (DATA, RANDOM, SATURATED, *LossPoint.points(self.objective)):
             self._reset()
-            if name not in (DATA,):
+            if name != DATA:
                 perturb_weights(self.objective, rng, 8.0 if name == SATURATED else 1.0)
             self._load()
             self.batch.forward(True)
@@ -188,15 +196,13 @@ class Gradcheck:
             self._check_forward("loss", point, name)
             if point.overflows:
                 self.infinite.append(name)
-                self.batch.frame.w = None
-                continue
-            effort = _effort(1e-5 + 1e-8 * point.frame.x.size, BRIEF_SECONDS)
-            self._record(ask_witnesses(point.probe(), effort, self.rng), partial(self._loss_clues, point))
+            else:
+                effort = _effort(1e-5 + 1e-8 * point.frame.x.size, BRIEF_SECONDS)
+                self._judge(point.probe(), effort, partial(self._loss_clues, point))
             self.batch.frame.w = None
         for penalty in penalties(self.objective, self.seed):
             self._check_forward(penalty.tensor, penalty, penalty.name)
-            evidence = ask_witnesses(penalty.probe(), Effort(), self.rng)
-            self._record(evidence, partial(self._penalty_clues, penalty))
+            self._judge(penalty.probe(), Effort(), partial(self._penalty_clues, penalty))
 
     def _check_forward(self, where: str, point: LayerPoint | LossPoint | PenaltyPoint, name: str) -> None:
         mismatch = point.forward_mismatch()
@@ -216,9 +222,9 @@ class Gradcheck:
     def _penalty_clues(self, point: PenaltyPoint) -> Clues:
         scalars = {k: float(v) for k, v in point.part.consts().items() if np.ndim(v) == 0}
         arrays = {"w": point.w, GRADIENT_BEFORE: point.before}
-        if not point.equations:
-            return Clues({"N": self.n}, scalars, arrays)
-        hypotheses = gradient_hypotheses((point.program,), point.env, "dw", (), "penalty")
+        hypotheses = None
+        if point.equations:
+            hypotheses = gradient_hypotheses((point.program,), point.env, "dw", (), "penalty")
         return Clues({"N": self.n}, scalars, arrays, hypotheses)
 
     def _check_network(self) -> None:
@@ -241,8 +247,7 @@ class Gradcheck:
             if name == DATA:
                 effort = replace(effort, differences=MAX_PARAMETERS if exhaustive else effort.differences, directions=3)
             for probe in point.probes():
-                evidence = ask_witnesses(probe, effort, self.rng)
-                self._record(evidence, partial(self._network_clues, point, probe.tensor))
+                self._judge(probe, effort, partial(self._network_clues, point, probe.tensor))
 
     def _network_clues(self, point: NetworkPoint, tensor: str) -> Clues:
         layer, _, name = tensor.rpartition(".d")
@@ -261,7 +266,7 @@ class Gradcheck:
         rows += [
             TensorRow(
                 "loss" if tensor.startswith("loss.") else "layer", tensor, mismatch.entries, mismatch.entries,
-                _relative_gap(mismatch.kernel, mismatch.equations), mismatch.index, mismatch.kernel, mismatch.equations,
+                mismatch.share, mismatch.index, mismatch.kernel, mismatch.equations,
                 "equations", name, "WRONG", note="the forward pass",
             )
             for tensor, (mismatch, name) in self.mismatches.items()
@@ -269,12 +274,9 @@ class Gradcheck:
         if alone:
             first = min(alone, key=lambda t: (not t.startswith("loss"), t))
             culprits = ", ".join(sorted(alone)) if len(alone) <= 2 else f"{first} and others"
-            rows = [
-                replace(r, verdict="follows", note=f"from {culprits}")
-                if r.scope == "network" and r.verdict == "WRONG"
-                else r
-                for r in rows
-            ]
+            for i, row in enumerate(rows):
+                if row.scope == "network" and row.verdict == "WRONG":
+                    rows[i] = replace(row, verdict="follows", note=f"from {culprits}")
         for scope, tensor in (("loss", "loss.dx"), ("network", "every gradient")):
             if not any(r.scope == scope for r in rows):  # infinite at every point: nothing was shown
                 rows.append(TensorRow(scope, tensor, 0, 1, 0.0, (), math.nan, math.nan, "", "", "not covered"))
@@ -313,14 +315,6 @@ class Gradcheck:
             yield f"no gradient at all, at any point: {', '.join(dead)}: nothing that stands there can be learned"
 
 
-def _row(e: Evidence) -> TensorRow:
-    """Returns what one point shows, without the arrays."""
-    return TensorRow(
-        e.probe.scope, e.probe.tensor, e.entries, e.probe.kernel.size, e.worst, e.index, e.kernel, e.numeric, e.witness,
-        e.probe.point, e.verdict, e.gaps, e.note,
-    )  # fmt: skip
-
-
 def _merged(rows: list[TensorRow]) -> TensorRow:
     """Merges the rows of all points into one: the most serious verdict; dead only where every point says so."""
     alive = [row for row in rows if row.verdict != "dead"] or rows
@@ -330,10 +324,6 @@ def _merged(rows: list[TensorRow]) -> TensorRow:
         for witness, gap in row.gaps.items():
             gaps[witness] = max(gaps.get(witness, 0.0), gap)
     return replace(worst, entries=max(row.entries for row in rows), gaps=gaps)
-
-
-def _relative_gap(a: float, b: float) -> float:
-    return abs(a - b) / max(abs(a), abs(b), 1e-300)
 
 
 def _forward_seconds(node: PlannedLayer, rows: int) -> float:

@@ -72,6 +72,7 @@ class ReferencePass:
     def __post_init__(self) -> None:
         self.loss = self.batch.forward(self.train) + self.objective.penalty()
         self.batch.backward(self.train)
+        self.counts = {"N": self.batch.n, "K": self.batch.chain.y.shape[-1]}
         self.links = {link.path: link for link in self.batch.chain.walk()}
         self.own = {path: g.copy() for path, g in self.objective.network.gradients().items()}
         self.objective.add_penalty_gradient()
@@ -187,10 +188,8 @@ def _explained(
 ) -> tuple[list[Finding], list[TensorRow]]:
     """Finds the cause in the layer where the error first goes wrong, from the loss backwards; what comes after
     follows."""
-    found: list[Finding] = []
-    for row in rows:
-        if row.tensor == "loss" and row.verdict == "WRONG":
-            found.append(Finding("loss", *sentence("loss", theirs=row.kernel, ours=row.numeric)))
+    of_loss = [r for r in rows if r.verdict == "WRONG" and r.tensor == "loss"]
+    found = [Finding("loss", *sentence("loss", theirs=row.kernel, ours=row.numeric)) for row in of_loss]
     wrong = [r for r in rows if r.verdict == "WRONG" and r.tensor != "loss"]
     if not wrong:
         return found, rows
@@ -202,7 +201,7 @@ def _explained(
             continue
         texts = [sentence("penalty")[1]] if bare else []
         if abs(ratio - 1) > RATIO_RTOL:
-            clues = replace(_clues(None, ours, ""), rtol=FLOAT32_RTOL)
+            clues = Clues(ours.counts, rtol=FLOAT32_RTOL)
             texts.insert(0, find_mistake("every gradient", np.full(3, ratio), np.ones(3), clues).text)
         return [*found, Finding("every gradient", "penalty" if bare else "ratio", "; ".join(texts))], rows
     order = {path: i for i, path in enumerate(ours.links)}
@@ -271,10 +270,7 @@ def _rtol_of(theirs: Array) -> float:
     return FLOAT32_RTOL if theirs.dtype in (np.float32, np.float16) else FLOAT64_RTOL
 
 
-def _clues(link: BoundLayer | None, ours: ReferencePass, tensor: str) -> Clues:
-    counts = {"N": ours.batch.n, "K": ours.batch.chain.y.shape[-1]}
-    if link is None:
-        return Clues(counts)
+def _clues(link: BoundLayer, ours: ReferencePass, tensor: str) -> Clues:
     name = tensor.rpartition(".")[2]
     path = f"{link.path}.{name[1:]}"
     env = equation_env(link)
@@ -284,4 +280,4 @@ def _clues(link: BoundLayer | None, ours: ReferencePass, tensor: str) -> Clues:
     if np.array_equal(ours.own[path], ours.gradients[path]) and link.layer.equations(ours.train, link.planned.x):
         program = layer_program(link, ours.train)
         hypotheses = gradient_hypotheses((program,), env, name, tuple(link.plan.params), "y")
-    return Clues(counts, {}, arrays, hypotheses)
+    return Clues(ours.counts, {}, arrays, hypotheses)

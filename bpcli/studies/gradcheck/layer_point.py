@@ -204,6 +204,11 @@ class ForwardMismatch:
     equations: float
     entries: int
 
+    @property
+    def share(self) -> float:
+        """How far they part, as a share of the larger one."""
+        return abs(self.kernel - self.equations) / max(abs(self.kernel), abs(self.equations), 1e-300)
+
 
 def mismatch(
     name: str, kernel: Mapping[str, Array], equations: Mapping[str, Array], allowed: float

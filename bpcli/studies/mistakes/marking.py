@@ -246,14 +246,10 @@ class _Marker:
             for before in sorted(self.graph.reads(at), key=lambda k: -self.place[k]):
                 size = self.scenario.values[before].size
                 hidden = len(self.claimed.get(before, ())) < size <= MAX_SEARCHED_ENTRIES
-                if (
-                    before[0] not in (START, "schedule")
-                    and before not in found
-                    and hidden
-                    and distance < MAX_NODES_BACK
-                ):
+                if hidden and before not in found and before[0] not in (START, "schedule"):
                     found[before] = distance + 1
-                    waiting.append((before, distance + 1))
+                    if distance + 1 < MAX_NODES_BACK:
+                        waiting.append((before, distance + 1))
         return sorted(found.items(), key=lambda item: item[1])
 
     def _chance(self, tried: int, found: _Explanation, wrong: Sequence[ClaimedEntry], floor: float) -> float:
@@ -263,9 +259,7 @@ class _Marker:
         for t in wrong:
             if t.claim.fits(flat[t.place], floor):
                 size = max(abs(t.claim.value), abs(float(self.graph.truth[t.key].reshape(-1)[t.place])), 1e-300)
-                chance *= min(
-                    1.0, 0.75 * t.claim.half_width / size
-                )  # 1.5 units of the last digit, in a range of 4 sizes
+                chance *= min(1.0, 0.75 * t.claim.half_width / size)  # 1.5 units of the last digit, of 4 sizes
         return chance
 
     # ---------------------------------------------------------------------------------------------------------- words
@@ -273,14 +267,14 @@ class _Marker:
         self, t: ClaimedEntry, verdict: str, truth: float, recomputed: float, found: Sequence[_Explanation]
     ) -> Mark:
         causes = tuple(Cause(f.hypothesis.code, f.hypothesis.text, self._claim_name(f.where, t)) for f in found)
-        stage = self.graph.nodes[t.key].stage if t.key in self.graph.nodes else Stage.INITIALIZE
+        others = Stage.REPEAT if t.key == LOSS_AFTER else Stage.INITIALIZE
+        stage = self.graph.nodes[t.key].stage if t.key in self.graph.nodes else others
         note = ""
         if verdict == "wrong" and t.key[0] == START:
             note = "it is given, not worked out: copy it from the network"
         elif verdict == "wrong" and not causes:
             note = f"it is {t.claim.value / truth:.4g} times the right number" if truth else "the right number is 0"
             note += "; more digits would tell more" if t.claim.digits < FEW_DIGITS else ""
-        stage = Stage.REPEAT if t.key == LOSS_AFTER else stage
         return Mark(
             name=t.claim.name, address=t.address, stage=stage, line=t.claim.position.line, written=t.claim.written,
             value=t.claim.value, right=truth, verdict=verdict, expected=recomputed, causes=causes,

@@ -93,12 +93,7 @@ def target_of_experiment(
     if rows.x:
         chosen = _by_value(preprocessor, rows)
     else:
-        table = experiment.data.train.load(Path())
-        chosen = (
-            preprocessor.encode_inputs(table, np.float64),
-            preprocessor.encode_target(table, np.float64),
-            "all of the example",
-        )
+        chosen = (*_encoded(preprocessor, experiment.data.train.load(Path())), "all of the example")
     epochs = experiment.training.epochs
     return _target(experiment, network_plan, preprocessor, chosen, total=epochs, epoch=1, weights=words, warnings=())
 
@@ -140,6 +135,7 @@ def _unweighted(setup: Setup) -> tuple[Problem, ...]:
 
 
 def _of_model(path: Path, rows: TracedRows) -> TraceTarget:
+    chosen = None
     if not rows.x and path.is_dir():
         folder = RunFolder(path)
         chosen = _of_setup(reopen(folder, folder.record(), (DOUBLE,), inputs=False), rows, 0)
@@ -147,8 +143,6 @@ def _of_model(path: Path, rows: TracedRows) -> TraceTarget:
         text = f"{path} holds a model and no data"
         help = "give a row by value, --x 1,0.5 --t 1, or trace the run folder"
         raise Failure(Problem(text, code="no-data", help=help), exit=Exit.USAGE)
-    else:
-        chosen = None
     model = models.load(path)
     words = f"of {model.path}, and an optimizer that starts afresh"
     target = _target(
@@ -200,8 +194,11 @@ def _of_setup(setup: Setup, rows: TracedRows, epoch: int) -> tuple[Array, Array,
     else:
         wanted = np.array(rows.samples or (0,))
         words = _samples(setup, prepared.table.rows, wanted)
-    x = prepared.preprocessor.encode_inputs(prepared.table, np.float64, wanted)
-    return x, prepared.preprocessor.encode_target(prepared.table, np.float64, wanted), words
+    return *_encoded(prepared.preprocessor, prepared.table, wanted), words
+
+
+def _encoded(preprocessor: Preprocessor, table: Table, rows: Array | None = None) -> tuple[Array, Array]:
+    return preprocessor.encode_inputs(table, np.float64, rows), preprocessor.encode_target(table, np.float64, rows)
 
 
 def _samples(setup: Setup, count: int, wanted: Array) -> str:
@@ -224,7 +221,7 @@ def _by_value(preprocessor: Preprocessor, rows: TracedRows) -> tuple[Array, Arra
     """Rows given on the command line, in the units of the file, encoded by the rules."""
     if len(rows.x) != len(rows.t):
         text = f"{_count(len(rows.x), 'row')} of inputs and {_count(len(rows.t), 'target')} are given"
-        raise Failure(Problem(text, code="values", help="every --x needs its --t"), exit=Exit.USAGE)
+        raise _wrong_values(text, "every --x needs its --t")
     inputs, targets = [_cells(r) for r in rows.x], [_cells(r) for r in rows.t]
     names = tuple(c.name for c in preprocessor.columns)
     width = len(names) or int(np.prod(preprocessor.shape))
@@ -232,7 +229,7 @@ def _by_value(preprocessor: Preprocessor, rows: TracedRows) -> tuple[Array, Arra
         if len(cells) != width:
             listed = f": {', '.join(names)}" if names else ""
             problem = f"--x {text} has {_count(len(cells), 'value')}, and a row has {width}{listed}"
-            raise Failure(Problem(problem, code="values", help="values are apart by commas"), exit=Exit.USAGE)
+            raise _wrong_values(problem, "values are apart by commas")
     numeric = [i for i, c in enumerate(preprocessor.columns) if not c.categories] if names else list(range(width))
     columns = preprocessor.columns or (ColumnEncoder(""),) * width
     numbers = np.array([[_value(cells[i], columns[i]) for i in numeric] for cells in inputs])
@@ -252,7 +249,7 @@ def _by_value(preprocessor: Preprocessor, rows: TracedRows) -> tuple[Array, Arra
         target_names=preprocessor.target_names,
         origin="--x",
     )
-    x, t = preprocessor.encode_inputs(table, np.float64), preprocessor.encode_target(table, np.float64)
+    x, t = _encoded(preprocessor, table)
     return x, t, f"{_count(len(x), 'row')} given by value"
 
 
@@ -266,7 +263,7 @@ def _value(cell: str, column: ColumnEncoder) -> float:
     if found is None:
         what = "a date" if column.kind == "date" else "yes or no"
         text = f"--x: `{cell}` is not {what}, which column `{column.name}` holds"
-        raise Failure(Problem(text, code="values", help="dates are written as 2024-01-31"), exit=Exit.USAGE)
+        raise _wrong_values(text, "dates are written as 2024-01-31")
     return found
 
 
@@ -279,7 +276,7 @@ def _targets(preprocessor: Preprocessor, targets: Sequence[Sequence[str]]) -> Ar
     for cells in targets:
         if len(cells) != width:
             text = f"--t has {_count(len(cells), 'value')}, and a target has {width}"
-            raise Failure(Problem(text, code="values", help="values are apart by commas"), exit=Exit.USAGE)
+            raise _wrong_values(text, "values are apart by commas")
     return np.array([[_number(c, "--t") for c in cells] for cells in targets])
 
 
@@ -291,10 +288,11 @@ def _number(text: str, option: str) -> float:
     try:
         return float(text)
     except ValueError:
-        problem = f"{option}: `{text}` is not a number"
-        raise Failure(
-            Problem(problem, code="values", help="numbers are apart by commas: 1,0.5"), exit=Exit.USAGE
-        ) from None
+        raise _wrong_values(f"{option}: `{text}` is not a number", "numbers are apart by commas: 1,0.5") from None
+
+
+def _wrong_values(text: str, help: str) -> Failure:
+    return Failure(Problem(text, code="values", help=help), exit=Exit.USAGE)
 
 
 def _count(n: int, what: str) -> str:

@@ -22,10 +22,10 @@ from bpcli.records.trace import Hop, PathsTo
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.trace.open import TraceTarget
 from bpcli.studies.witness.cases import equation_env, layer_program
+from bpcli.studies.witness.witness import COMPLEX_STEP
 
 MAX_PATHS = 64  # paths that are shown one by one
 NUDGE = 1e-3  # by which a weight is moved to either side
-COMPLEX_STEP = 1e-30  # imaginary part of the entry whose effects are looked for
 
 
 @dataclass(frozen=True)

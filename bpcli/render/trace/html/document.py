@@ -12,8 +12,6 @@ from bpcli.render.trace.html.svg import Picture
 from bpcli.render.trace.html.tables import array_table, layer_table, paths, step_table
 from bpcli.render.trace.outline import title
 
-__all__ = ["html"]
-
 MAX_WIDTH_BESIDE_PANEL = 920  # CSS pixels that a picture may be wide to have its panel beside it
 VIEWS = (
     ("f", "Forward", "What goes forward: z and a (or y) in the units, weights on the wires."),

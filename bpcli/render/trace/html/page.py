@@ -8,8 +8,6 @@ from importlib.resources import files
 from bpcli.notation.text import Text
 from bpcli.render.problems import printable
 
-__all__ = ["code", "escaped", "number", "page", "tag"]
-
 
 def page(title: str, body: str) -> str:
     """The whole document. `body` is HTML, `title` plain text."""
