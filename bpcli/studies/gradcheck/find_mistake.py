@@ -240,8 +240,7 @@ def _known_ratios(clues: Clues) -> Iterator[tuple[float, str, dict[str, Any]]]:
 
 def _wrong(a: Array, n: Array, rtol: float) -> Array:
     """Returns which entries are wrong."""
-    found: Array = np.abs(a - n) > max(ENTRY_RTOL, rtol) * np.abs(n).max(initial=0.0)
-    return found
+    return np.asarray(np.abs(a - n) > max(ENTRY_RTOL, rtol) * np.abs(n).max(initial=0.0))
 
 
 def _places(a: Array, n: Array, rtol: float) -> Words | None:

@@ -155,14 +155,10 @@ class LayerPoint:
         """Yields the gradient by the inputs, by each parameter, and by all that is learned inside."""
         forward_equations = ForwardEquations([self.link], self.train) if self.all_stated else None
         f, path = self.link.frame, self.link.path
-        own = {"x": f.x} | {name: getattr(f, name) for name in self.link.plan.params}
-        gradients = {name: self.kernel[f"d{name}"] for name in own}
-        reach = max([max_abs(self.upstream), *map(max_abs, gradients.values()), *map(max_abs, self.inner.values())])
-        probe = partial(
-            GradientProbe, "layer", point=self.name, value=self.value, reach=reach,
-            differences=self.name != TIES or not self.all_stated,
-        )  # fmt: skip
-
+        parameters = {f"{path}.{name}": getattr(f, name) for name in self.link.plan.params}
+        own = {"x": self.kernel["dx"]} | {f"{path}.{p}": self.kernel[f"d{p}"] for p in self.link.plan.params}
+        gradients = own | self.inner
+        reach = max([max_abs(self.upstream), *map(max_abs, gradients.values())])
         x = f.x.copy()
 
         def complex_value(name: str, z: Array) -> object:
@@ -170,21 +166,15 @@ class LayerPoint:
             y = forward_equations.outputs(z if name == "x" else x, {} if name == "x" else {name: z})
             return np.sum(y * self.upstream)
 
-        for name, at in own.items():
-            label = "x" if name == "x" else f"{path}.{name}"
-            yield probe(
-                f"{path}.d{name}", at=at, kernel=gradients[name], equations=self.equations.get(f"d{name}"),
-                complex_value=partial(complex_value, label) if forward_equations else None,
-                perturbed=partial(self.perturbed, label), rounding=TO_FLOAT64 * self.rounding.get(f"d{name}", 0.0),
-                always_zero=name == "x" and bool(tokens_of(self.link)),
-            )  # fmt: skip
-        parameters = self.network.parameters()
-        for inner, gradient in self.inner.items():
-            layer, _, name = inner.rpartition(".")
-            yield probe(
-                f"{layer}.d{name}", at=parameters[inner], kernel=gradient,
-                complex_value=partial(complex_value, inner) if forward_equations else None,
-                perturbed=partial(self.perturbed, inner), rounding=TO_FLOAT64 * self._inner_rounding_scale(inner),
+        for label, at in ({"x": f.x} | parameters | self._inside(self.network.parameters())).items():
+            layer, _, name = label.rpartition(".")
+            scale = self.rounding.get(f"d{name}", 0.0) if label in own else self._inner_rounding_scale(label)
+            yield GradientProbe(
+                "layer", f"{layer or path}.d{name}", self.name, at, gradients[label], self.value,
+                self.equations.get(f"d{name}") if label in own else None,
+                partial(complex_value, label) if forward_equations else None, reach, partial(self.perturbed, label),
+                TO_FLOAT64 * scale, always_zero=label == "x" and bool(tokens_of(self.link)),
+                differences=self.name != TIES or not self.all_stated,
             )  # fmt: skip
 
 

@@ -94,16 +94,13 @@ class NetworkPoint:
 
     def _probe(self, tensor: str, path: str, at: Array, kernel: Array, first: int) -> GradientProbe:
         value = partial(self._objective_from, self.links[first:])
-        complex_value = partial(self._complex_value, path) if self.equations else None
+        equations = self.equations
+        complex_value = (lambda z: equations.value({path: z})) if equations else None
         always_zero = path == "x" and any(tokens_of(link) for link in self.links)
         return GradientProbe(
             "network", tensor, self.name, at, kernel, value, None, complex_value, self.reach,
             partial(self.perturbed, path), TO_FLOAT64 * self.rounding.gradient[path], always_zero,
         )  # fmt: skip
-
-    def _complex_value(self, path: str, z: Array) -> object:
-        assert self.equations is not None
-        return self.equations.value({path: z})
 
 
 def perturb_weights(objective: Objective, rng: np.random.Generator, far: float) -> None:

@@ -153,8 +153,7 @@ def ask_witnesses(probe: GradientProbe, effort: Effort, rng: np.random.Generator
 
 def _relative(a: Array, n: Array, reach: float) -> Array:
     """Returns the gap as a share of the larger of two values, or of a thousandth of what may have cancelled."""
-    found: Array = np.abs(a - n) / np.maximum(np.maximum(np.abs(a), np.abs(n)), max(1e-3 * reach, 1e-300))
-    return found
+    return np.asarray(np.abs(a - n) / np.maximum(np.maximum(np.abs(a), np.abs(n)), max(1e-3 * reach, 1e-300)))
 
 
 def _against_equations(found: Evidence, n: Array, floor: float) -> None:
@@ -250,8 +249,7 @@ def _along(found: Evidence, witness: str, u: Array, n: float, share: float, floo
 
 def _direction(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     """Returns a random direction; no entry of it is small, so that none is overlooked."""
-    found: Array = DIRECTION_ENTRIES[rng.integers(0, len(DIRECTION_ENTRIES), shape, np.uint8)]
-    return found
+    return np.asarray(DIRECTION_ENTRIES[rng.integers(0, len(DIRECTION_ENTRIES), shape, np.uint8)])
 
 
 def _against_differences(found: Evidence, places: Sequence[Index]) -> None:

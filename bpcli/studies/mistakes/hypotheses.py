@@ -252,5 +252,4 @@ def listed(axes: Sequence[int]) -> str:
 def _last(terms: Array) -> Array:
     """Returns the last term that is not 0, along the last axis."""
     index = terms.shape[-1] - 1 - np.argmax((terms != 0)[..., ::-1], axis=-1)
-    found: Array = np.take_along_axis(terms, index[..., None], -1)[..., 0]
-    return found
+    return np.asarray(np.take_along_axis(terms, index[..., None], -1)[..., 0])

@@ -204,40 +204,39 @@ def _published_steps() -> list[TraceExample]:
     layers = [_unit([[float(v)] for v in w], False)]
     source = "Stanford CS231n, assignment 2, FullyConnectedNets, whose eight printed digits these continue"
 
-    def step(
-        name: str, optimizer: dict[str, Any], slots: dict[str, Any], done: int, verified: dict[str, float]
-    ) -> TraceExample:
-        experiment = _experiment([g.tolist()], [[float(g @ w) - 1.0]], layers, HALF_SQUARED, optimizer)
-        title = f"one step of {optimizer['type']} on 20 weights, its memory given"
-        return TraceExample(name, title, source, experiment, NO_ROWS, slots, done, verified)
-
-    velocity = np.linspace(0.6, 0.9, n)
-    return [
-        step(
+    memory = np.linspace(0.6, 0.9, n)
+    steps: list[tuple[str, dict[str, Any], dict[str, Any], int, dict[str, float]]] = [
+        (
             "cs231n_momentum",
             {"type": "momentum", "learning_rate": 1e-3, "mu": 0.9},
-            {"v": -velocity / 1e-3},  # theirs has the rate inside, and points the way the weights go
+            {"v": -memory / 1e-3},  # theirs has the rate inside, and points the way the weights go
             0,
             {"dense_1.W_new[0,0]": 0.14060000000000006, "dense_1.W_new[7,0]": 0.6081263157894736,
              "dense_1.W_new[19,0]": 1.4096000000000002, "dense_1.W.v_new[0,0]": -540.6},
         ),
-        step(
+        (
             "cs231n_rmsprop",
             {"type": "rmsprop", "learning_rate": 1e-2, "alpha": 0.99, "eps": 1e-8},
-            {"v": np.linspace(0.6, 0.9, n)},
+            {"v": memory},
             0,
             {"dense_1.W_new[0,0]": -0.3922384948433383, "dense_1.W_new[19,0]": 0.5957661882343064,
              "dense_1.W.v_new[0,0]": 0.5976, "dense_1.W.v_new[19,0]": 0.8926000000000001},
         ),
-        step(
+        (
             "cs231n_adam",
             {"type": "adam", "learning_rate": 1e-2},
-            {"m": np.linspace(0.6, 0.9, n), "v": np.linspace(0.7, 0.5, n)},
+            {"m": memory, "v": np.linspace(0.7, 0.5, n)},
             5,
             {"dense_1.W_new[0,0]": -0.40094747166840083, "dense_1.W_new[19,0]": 0.5980145902433942,
              "dense_1.W.m_new[0,0]": 0.48000000000000004, "dense_1.W.v_new[19,0]": 0.49966},
         ),
     ]  # fmt: skip
+    found = []
+    for name, optimizer, slots, done, verified in steps:
+        experiment = _experiment([g.tolist()], [[float(g @ w) - 1.0]], layers, HALF_SQUARED, optimizer)
+        title = f"one step of {optimizer['type']} on 20 weights, its memory given"
+        found.append(TraceExample(name, title, source, experiment, NO_ROWS, slots, done, verified))
+    return found
 
 
 def _steps() -> list[TraceExample]:

@@ -159,9 +159,8 @@ class LayerCase:
         for name, value in gradients.items():
             if not self.link.inside and self.equations:
                 step = self.complex_steps[name]
-                allowed = (
-                    STEP_RTOL * np.maximum(np.abs(value), np.abs(step)) + SUM_RTOL * max_abs(step) + 64 * EPS * largest
-                )
+                allowed = STEP_RTOL * np.maximum(np.abs(value), np.abs(step)) + SUM_RTOL * max_abs(step)
+                allowed += 64 * EPS * largest
                 found.append(compare(name, ("kernel", value), ("complex step", step), allowed))
             found.append(self.difference_gap(name, value, largest))
         return found
@@ -176,8 +175,7 @@ class LayerCase:
 
 def near_kinks(x: Array, kinks: Sequence[float]) -> Array:
     """Returns which inputs stand so near to a kink that a difference may step over it."""
-    found: Array = np.any([np.abs(x - k) <= 1e-5 * np.maximum(1, np.abs(x)) for k in kinks], axis=0)
-    return found
+    return np.asarray(np.any([np.abs(x - k) <= 1e-5 * np.maximum(1, np.abs(x)) for k in kinks], axis=0))
 
 
 def loss_views(f: Frame, consts: Mapping[str, float]) -> dict[str, Any]:

@@ -83,9 +83,8 @@ class StepCase:
         found, start = {}, 0
         for (g, w), shape in zip(self.frame.pieces, self.tensors, strict=True):
             env = {"g": self.env["g"][start : start + g.size].reshape(shape), "w": w, **self.part.consts()}
-            found[f"g_new {shape}"] = compile_equations(self.part.equations(shape), env, {"g_new": shape}).run(env)[
-                "g_new"
-            ]
+            program = compile_equations(self.part.equations(shape), env, {"g_new": shape})
+            found[f"g_new {shape}"] = program.run(env)["g_new"]
             start += g.size
         return found
 
@@ -132,12 +131,8 @@ class FullBatchCase:
 
     def equations(self, w_new: Array) -> dict[str, Array]:
         """Returns every left side, from what the step began with, what it reported, and the objective at `w_new`."""
-        env: dict[str, Any] = {
-            **self.before,
-            **self.reported,
-            **self.part.consts(),
-            **self._objective_at_both_weights(w_new),
-        }
+        env: dict[str, Any] = {**self.before, **self.reported, **self.part.consts()}
+        env |= self._objective_at_both_weights(w_new)
         after = {f"{n}_new": np.shape(a) for n, a in self.before.items() if np.ndim(a)}
         return compile_equations(self.part.equations(), env, after).run(env)
 
