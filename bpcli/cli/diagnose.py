@@ -15,7 +15,7 @@ Target = Annotated[Path, typer.Argument(metavar="CONFIG|RUN|MODEL", help="What t
 def diagnose(
     target: Target,
     trying: Annotated[
-        bool, typer.Option("--try", help="Train a few hundred steps without and with each cure of a warning.")
+        bool, typer.Option("--try", help="Train a few hundred steps without and with each remedy of a warning.")
     ] = False,
     data: DataFile = None,
     set_: Sets = None,

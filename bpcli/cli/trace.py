@@ -32,7 +32,7 @@ class Format(StrEnum):
 def trace(
     path: traced.TargetPath = None,
     detail: Annotated[
-        Detail | None, typer.Option(help="How much is told; default overview, with --param path, with --layer neuron.")
+        Detail | None, typer.Option(help="How much is shown; default overview, with --param path, with --layer neuron.")
     ] = None,
     sample: traced.SampleRows = None,
     batch: traced.FirstBatch = False,

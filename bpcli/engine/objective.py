@@ -21,7 +21,7 @@ OBJECTIVE_EQUATIONS = (
 CHANGE_EQUATIONS = (
     Eq("change", "sum(j, g[j] * (w_new[j] - w[j]))", "each weight moves the loss by its slope, to first order"),
 )
-"""What a step from w to w_new does to the objective, as far as its gradient tells."""
+"""What a step from w to w_new does to the objective, as far as its gradient shows."""
 
 
 class Batch:

@@ -55,7 +55,7 @@ class Ranges:
             if letter in engine and letter in alone and engine[letter] != alone[letter]:
                 raise self.error(f"index {letter} is {engine[letter]} on the left and {alone[letter]} on the right")
             if letter in engine and letter in written and engine[letter] != written[letter]:
-                raise self.error(f"index {letter} is told to be {written[letter]} and is {engine[letter]} on the left")
+                raise self.error(f"index {letter} is written with {written[letter]}, is {engine[letter]} on the left")
         return size
 
     def _check(self) -> None:
@@ -83,7 +83,7 @@ class Ranges:
             if b.size is not None:
                 n = self._integer(b.size)
                 if written.setdefault(b.letter, n) != n:
-                    raise self.error(f"index {b.letter} is told to be {written[b.letter]} and {n}")
+                    raise self.error(f"index {b.letter} is written with {written[b.letter]} and {n}")
         return written
 
     def _engine(self) -> dict[str, int]:

@@ -22,7 +22,7 @@ SPELLED = {
     "epsilon": "eps", "lambda": "lam", "strength": "lam", "lr": "eta", "b1": "beta1", "b2": "beta2", "var": "sigma",
     "sd": "sigma",
 }  # fmt: skip
-"""Names that are drawn as another: the textbooks' letters for settings with telling names."""
+"""Names that are drawn as another: the textbooks' letters for settings with whole words as names."""
 
 SQUARES = {"var"}  # their symbol carries a square of its own: the variance is sigma squared
 

@@ -135,7 +135,7 @@ def _effect(remedy: Remedy) -> str:
     before, after = remedy.loss_before or 0.0, remedy.loss_after or 0.0
     verdict = "it helps" if remedy.helps else "it does not help"
     if remedy.helps and after > UNCHANGED_RATIO * before:
-        verdict = "it cures this, and does not lower the loss by itself"
+        verdict = "it remedies this, and does not lower the loss by itself"
     return f"tried: {'; '.join(parts)}; {verdict}"
 
 

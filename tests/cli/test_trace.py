@@ -196,7 +196,7 @@ def test_marking_and_worksheets_have_moved_and_go_on_working(lab: Lab) -> None:
         (("--example", "article"), 2, "say what to trace"),
         (("--check", "none.yaml"), 66, "none.yaml"),
         (("--out", "no/where.txt"), 73, "does not exist"),
-        ((*HUGE, "--steps", "2"), 3, "step 2 cannot be told: loss (loss) is not finite"),
+        ((*HUGE, "--steps", "2"), 3, "step 2 cannot be shown: loss (loss) is not finite"),
     ],
 )
 def test_mistakes(lab: Lab, words: tuple[str, ...], code: int, text: str) -> None:

@@ -126,8 +126,8 @@ class TestTracing:
         found = mine.run("trace", "gain.yaml", "--with", "gain.py", "--detail", "path")
         assert (found.code, found.out) == (65, "")
         assert found.err == (
-            "error: gain_1: gain has no equation of y, dx, dg: paths through it cannot be told [no-equations]\n"
-            "  help: --detail neuron tells the layers around it\n"
+            "error: gain_1: gain has no equation of y, dx, dg: paths through it cannot be shown [no-equations]\n"
+            "  help: --detail neuron shows the layers around it\n"
         )
         found = mine.good("trace", "gain.yaml", "--with", "gain.py", "--detail", "path", "--param", "dense_2.W[0,0]")
         assert "dense_2.W[0,0]" in found.out

@@ -149,8 +149,8 @@ class TestRanges:
     def test_ranges_that_do_not_fit_are_errors(self) -> None:
         fails("index i is 3 and 2", ("y", "sum(i, a[i]*b[i])"), a=[1.0, 2, 3], b=[1.0, 2])
         fails("index i is 2 on the left and 3 on the right", ("y[i]", "a[i]"), a=[1.0, 2, 3], y=np.zeros(2))
-        fails("index i is told to be 3 and 2", ("y", "sum(i<3, 1) + sum(i<2, 1)"))
-        fails("index i is told to be 3 and is 2 on the left", ("y[i<3]", "i"), y=np.zeros(2))
+        fails("index i is written with 3 and 2", ("y", "sum(i<3, 1) + sum(i<2, 1)"))
+        fails("index i is written with 3, is 2 on the left", ("y[i<3]", "i"), y=np.zeros(2))
         fails("the range K is not an integer known here", ("y", "sum(i<K + 1, 1)"), K=2.5)
         fails("the range b[o] is not an integer known here", ("y[o]", "max(c < b[o], 1)"), b=[1.0])
         fails("the engine's y has 2 axes", ("y[i]", "x[i]"), x=[1.0], y=np.zeros((1, 1)))

@@ -64,7 +64,7 @@ class Dropout(Layer):
 class SpatialDropout(Layer):
     """Zeroes whole channels of a row with probability `rate` while training and scales up the rest.
 
-    Neighbouring pixels tell much the same, so that dropping single ones drops little.
+    Neighbouring pixels hold much the same, so that dropping single ones drops little.
 
     Shapes   x, y: n ... c; m: n c, which is 0 or 1 / (1 - rate); at evaluation y = x
     Source   Tompson, Goroshin, Jain, LeCun & Bregler 2015, section 3.2, in the inverted form

@@ -203,7 +203,7 @@ def pair(value: int | tuple[int, int]) -> tuple[int, int]:
 
 
 TIED = (-2.0, -1.0, 0.0, 1.0)
-"""The values of samples with ties: at one of them a difference tells the slope of one side."""
+"""The values of samples with ties: at one of them a difference is the slope of one side."""
 
 
 def tied(shape: Shape, values: int = 4) -> Array:

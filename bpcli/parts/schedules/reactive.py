@@ -1,4 +1,4 @@
-"""A schedule that is told how training goes, and one that is put around another."""
+"""A schedule that reacts to a reported metric, and one that is put around another."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Plateau(Schedule):
         yield Sample(
             cls(start=0.1, patience=2, threshold=0.0), inputs={**data, "lower": False}, note="higher is better"
         )
-        yield Sample(cls(start=0.1, patience=2, threshold=0.1, mode="max"), inputs=turned, note="told which way")
+        yield Sample(cls(start=0.1, patience=2, threshold=0.1, mode="max"), inputs=turned, note="the direction is set")
         yield Sample({"type": "plateau", "start": 0.1, "patience": 0}, error="greater than 0")
         yield Sample({"type": "plateau", "start": 0.1, "factor": 1.0}, error="less than 1")
         yield Sample({"type": "plateau", "start": 0.1, "min_rate": 0.2}, error="it starts below it")

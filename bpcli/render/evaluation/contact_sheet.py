@@ -71,7 +71,7 @@ def _scaled(tile: Tile) -> Image:
 
 
 def _last_part(text: str, width: int, font: Any) -> str:
-    """The text, or the end of it that fits: of a file's name what tells it from others."""
+    """Returns the text, or the end of it that fits: a file's name differs from others at its end."""
     if font.getlength(text) <= width:
         return text
     while text and font.getlength("..." + text) > width:

@@ -228,7 +228,7 @@ def _paths(p: PathsTo, digits: int) -> Iterator[blocks.Block]:
                 ("nudge test: ", Code(p.name), f" up and down by {p.nudge:g}, the loss moves each way by"),
                 (_number(p.measured, digits),),
             ),
-            (("as foretold by the derivative",), (_number(p.predicted, digits),)),
+            (("as predicted by the derivative",), (_number(p.predicted, digits),)),
         ),
         frozenset({1}),
     )

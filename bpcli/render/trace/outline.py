@@ -52,7 +52,7 @@ class StepLosses:
         yield "how far the weights move", step.moved
         yield f"the loss of the same rows after {after}", step.after
         yield "the change of the loss", step.change
-        yield "as foretold by the gradient, to first order", step.predicted
+        yield "as predicted by the gradient, to first order", step.predicted
 
 
 OutlineBlock = StepStart | LayerOverview | PathsTo | Stage | StartValue | StageQuantities | StepLosses

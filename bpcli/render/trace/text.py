@@ -114,7 +114,7 @@ class Terminal:
         yield from self._wrapped("gradient ", f"{n(step.norm)} long{clipped}")
         yield from self._wrapped("step     ", f"learning rate {n(step.rate)}; the weights move by {n(step.moved)}")
         change = f"{n(step.after)} on the same rows: {n(step.change)}"
-        yield from self._wrapped("after    ", f"{change}; the gradient foretells {n(step.predicted)}, to first order")
+        yield from self._wrapped("after    ", f"{change}; the gradient predicts {n(step.predicted)}, to first order")
 
     # ------------------------------------------------------------------------------------------------- the seven steps
     def _start_value(self, g: StartValue) -> Iterator[RenderableType]:
@@ -214,7 +214,7 @@ class Terminal:
             sign = "=" if digits else "~" if self.ascii else "≈"
             yield from self._wrapped("paths summed  ", f"{' + '.join(parts)} {sign} {n(p.total)}")
         yield from self._wrapped("the engine    ", f"dL/d {p.name} = {n(p.gradient)}")
-        moved = f"the loss moves by {n(p.measured)} each way; foretold {n(p.predicted)}"
+        moved = f"the loss moves by {n(p.measured)} each way; predicted {n(p.predicted)}"
         yield from self._wrapped("nudge test    ", f"{p.name} up and down by {p.nudge:g}: {moved}")
 
 

@@ -230,7 +230,7 @@ def _equation_warnings(sandbox: Sandbox, case: LayerCase, train: bool) -> list[P
     if not missing:
         return []
     text = f"{type(case.layer).__name__} has no equation of {', '.join(missing)}"
-    help = "it is trained and checked all the same, and its derivation cannot be told"
+    help = "it is trained and checked all the same, and its derivation cannot be shown"
     position = method_position(type(case.layer), "equations")
     return [problem_at(position, text, code="equations", help=help, level="warning")]
 

@@ -20,7 +20,7 @@ def source_of(text: str, train: Source | None, need_target: bool, row: Shape = (
 
     A path takes over how the training file was written (target, header, delimiter), where it is of the same type; the
     ending says which type it is, and a folder (relative to `root`) holds images. `row` is what the model takes: an
-    image of one channel is read gray. Raises Failure where the type cannot be told.
+    image of one channel is read gray. Raises Failure where the type is unknown.
     """
     if text.lstrip().startswith("{"):
         return validate(_DataOption, parse(f"data: {text}", "--data")).data

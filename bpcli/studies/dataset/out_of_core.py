@@ -85,7 +85,7 @@ class OutOfCoreRows:
         if self.block == 1 or self.labels == "none":
             codes, warnings = strata(data, self.labels, len(codes), self._all_targets)
         elif data.stratify:
-            text = f"{len(self.x):,} rows in a file are divided in stretches of {self.block}, without regard to classes"
+            text = f"{len(self.x):,} rows in a file are divided in blocks of {self.block}, without regard to classes"
             raise Failure(Problem(text, code="stratify", path=("data", "stratify"), help="leave `stratify` out"))
         found = {name: self._blocks(places) for name, places in divide(codes, data, seed).items()}
         for rows in found.values():

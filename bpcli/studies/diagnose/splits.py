@@ -95,7 +95,7 @@ def row_and_step_counts(context: DiagnosisContext) -> list[Symptom]:
     found: list[Symptom] = []
     if "validation" not in context.splits and context.rows >= MIN_ROWS_TO_SPLIT and not context.trained:
         figure = f"none of the {context.rows:,} rows is kept from training to judge it"
-        why = "a network that learns its rows by heart has a small loss and is of no use; only other rows tell"
+        why = "a network that learns its rows by heart has a small loss and is of no use; only other rows show it"
         remedy = Remedy(("data.validation=0.15",), "keep some rows to judge each epoch")
         found.append(Symptom("amounts", "validation", figure, "notice", why, (remedy,)))
     full_batch = context.gradient_optimizer is None

@@ -100,7 +100,7 @@ def try_remedies(
     """Tries every remedy of a warning. Returns the symptoms with what the remedies did, and in words how they were
     tried."""
     if not any(s.level == "warning" and s.cures for s in symptoms):
-        return list(symptoms), "no warning has a cure to try"
+        return list(symptoms), "no warning has a remedy to try"
     if context.with_settings is None:
         return list(symptoms), "nothing, as a model file alone cannot be trained anew"
     trial = Trial(context, context.with_settings, checks)
@@ -110,7 +110,7 @@ def try_remedies(
     ]
     noun = "step" if trial.steps == 1 else "steps"
     steps = f"the first {trial.steps:,} {noun} of {context.total_steps:,}"
-    return found, f"each cure alone, from the same seed, against none: {steps}"
+    return found, f"each remedy alone, from the same seed, against none: {steps}"
 
 
 def trial_steps(context: DiagnosisContext) -> int:

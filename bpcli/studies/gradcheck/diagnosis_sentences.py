@@ -108,7 +108,7 @@ SENTENCES = {
     "flipped": "the right numbers, back to front along axes {axes}",
     "shifted": "the right numbers, moved by one place along axes {axes}",
     "some": "{wrong} of {entries} entries are wrong, the others right: {first} ...",
-    "unknown": "{share:.0%} of the entries are wrong, and no single slip in the equations gives these numbers",
+    "unknown": "{share:.0%} of the entries are wrong, and no single mistake in the equations gives these numbers",
     "unknown between": "each layer alone is right: what is wrong lies between them, in what one hands to the next",
     # ------------------------------------------------------------------------------------------ of laws of the algebra
     "law changes": "{layer} changes its {arrays}",

@@ -1,4 +1,4 @@
-"""A stretch of a network by its equations alone: what goes in may be complex, so that derivatives come out exactly."""
+"""Evaluates consecutive layers by their equations: inputs may be complex, so that derivatives come out exactly."""
 
 from __future__ import annotations
 

@@ -274,7 +274,7 @@ class _Marker:
             note = "it is given, not worked out: copy it from the network"
         elif verdict == "wrong" and not causes:
             note = f"it is {t.claim.value / truth:.4g} times the right number" if truth else "the right number is 0"
-            note += "; more digits would tell more" if t.claim.digits < FEW_DIGITS else ""
+            note += "; more digits would show more" if t.claim.digits < FEW_DIGITS else ""
         return Mark(
             name=t.claim.name, address=t.address, stage=stage, line=t.claim.position.line, written=t.claim.written,
             value=t.claim.value, right=truth, verdict=verdict, expected=recomputed, causes=causes,

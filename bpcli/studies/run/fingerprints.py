@@ -36,7 +36,7 @@ class Fingerprints:
     def _take(self) -> None:
         try:
             self._found = fingerprint(self.files, _digest)
-        except Exception as error:  # raised where it is asked for: a missing file is first told by who reads it
+        except Exception as error:  # raised where it is asked for: whoever reads a missing file reports it first
             self._failure = error
 
     def of(self, files: Sequence[Path]) -> list[dict[str, Any]]:
@@ -63,7 +63,7 @@ def _digest(file: Path) -> str:
 
 
 def fingerprint(files: Sequence[Path], digest: Callable[[Path], str] | None = None) -> list[dict[str, Any]]:
-    """The data files with their sizes and sha256 (by `digest`, else here), so that a later reader can tell whether they
+    """The data files with their sizes and sha256 (by `digest`, else here), so that a later reader can see whether they
     changed. Raises Failure where one cannot be read."""
     return [{"file": str(f.resolve()), "bytes": _bytes(f), "sha256": (digest or sha256_of)(f)} for f in files]
 

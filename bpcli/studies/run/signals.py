@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any
 
 STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""Ctrl-C, a polite kill, and a terminal that is closed (which Windows does not tell)."""
+"""Ctrl-C, a polite kill, and a terminal that is closed (which Windows does not report)."""
 
 
 class StopSignals:

@@ -61,7 +61,7 @@ def derive(target: TraceTarget, view: View, notes: Facts = ()) -> Derivation:
             taken = take_step(target)
         except NonFiniteError as error:
             where = f"{error.layer}.{error.tensor}" if error.layer else error.tensor
-            text = f"step {step} cannot be told: {where} ({error.what}) is not finite"
+            text = f"step {step} cannot be shown: {where} ({error.what}) is not finite"
             help = "lower optimizer.learning_rate, or trace fewer steps"
             raise Failure(Problem(text, code="diverged", help=help), exit=Exit.BAD_RESULT) from None
         wanted = _wanted_entries(taken, chosen)
@@ -103,7 +103,7 @@ def _first_weight(target: TraceTarget) -> tuple[str, tuple[int, ...]]:
     """The first weight of the first layer that has any: what `path` follows where no weight is named."""
     layout = {e.path: e.shape for e in target.network_plan.layout}
     if not layout:
-        text = "this network has no weight whose paths could be told"
+        text = "this network has no weight whose paths could be shown"
         raise Failure(Problem(text, code="no-weights", help="--detail neuron"), exit=Exit.USAGE)
     first = next(f"{node.path}.{p}" for node in target.network_plan.walk() for p in node.plan.params)
     return first, (0,) * len(layout[first])

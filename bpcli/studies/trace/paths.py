@@ -122,8 +122,8 @@ class PathFinder:
         if link.path not in self._layers:
             own = layer_program(link, True).names
             if missing := [n for n in ("y", "dx", *(f"d{p}" for p in link.plan.params)) if n not in own]:
-                text = f"{link.layer.kind} has no equation of {', '.join(missing)}: paths through it cannot be told"
-                help = "--detail neuron tells the layers around it"
+                text = f"{link.layer.kind} has no equation of {', '.join(missing)}: paths through it cannot be shown"
+                help = "--detail neuron shows the layers around it"
                 raise Failure(Problem(text, code="no-equations", path=(link.path,), help=help))
             self._layers[link.path] = _Layer(link, self.drawn)
         return self._layers[link.path]

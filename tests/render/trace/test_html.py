@@ -177,7 +177,7 @@ def test_header_says_facts_losses_and_agreement() -> None:
     for _, text in d.facts:
         assert text.replace("->", "→") in words
     assert (
-        "loss 0.455676 →becomes 0.318318: it changes by −0.137358, and to first order the gradient foretells −0.141364"
+        "loss 0.455676 →becomes 0.318318: it changes by −0.137358, and to first order the gradient predicts −0.141364"
         in words
     )
     assert f"{d.compared} numbers agree with the engine" in words

@@ -298,7 +298,7 @@ WARNINGS: Mapping[str, tuple[Sequence[tuple[str, str]], str, str, str]] = {
         [(DX, DX + "\n" + EQUATIONS.replace("dg[o]", "slope[o]"))],
         "Gain has no equation of dg",
         "def equations(self, train, x):",
-        "it is trained and checked all the same, and its derivation cannot be told",
+        "it is trained and checked all the same, and its derivation cannot be shown",
     ),
 }
 

@@ -36,7 +36,7 @@ class Csv(ColumnSource):
     Columns   numbers; text, which is one-hot encoded; booleans (yes and no, true and false...: one input of 1 and 0,
               which is not scaled); ISO dates (2024-01-31, or with a time), which become the days since 1970-01-01 (in
               UTC where they name a zone), or the `parts` that are asked for: year, month 1 to 12, day 1 to 31, weekday
-              0 (Monday) to 6, hour. What a column holds is told by its first 200 cells, or by `columns`: numbers or
+              0 (Monday) to 6, hour. What a column holds follows from its first 200 cells, or from `columns`: numbers or
               dates where most are, so that one that is not is named. 0 and 1 are numbers unless `boolean` is said.
     Missing   an empty cell, ?, NA, n/a, null, none (but not as text), NaN. By the rule of the column, the row is left
               out, or something stands for it that is learned from the training rows: mean and median, which mean mode

@@ -69,12 +69,12 @@ def _header(d: Derivation) -> Iterator[str]:
 
 
 def _losses(d: Derivation, line: StepLine) -> str:
-    before, after, change, foretold = (
+    before, after, change, predicted = (
         number(v, d.digits) for v in (line.loss, line.after, line.change, line.predicted)
     )
     arrow = '<span aria-hidden="true">→</span><span class="unseen">becomes</span>'
     shown = f"loss <b>{before}</b> {arrow} <b>{after}</b>"
-    return f"{shown}: it changes by {change}, and to first order the gradient foretells {foretold}"
+    return f"{shown}: it changes by {change}, and to first order the gradient predicts {predicted}"
 
 
 def _agreement(d: Derivation) -> str:

@@ -108,7 +108,7 @@ def _sum(d: Derivation, p: PathsTo) -> str:
     rows = [
         (f"{words}, ∂L/∂ {code(p.name)}", p.total), ("the engine", p.gradient),
         (f"nudge test: {code(p.name)} moved up and down by {p.nudge:g}, the loss moves each way by", p.measured),
-        ("as foretold by the derivative", p.predicted),
+        ("as predicted by the derivative", p.predicted),
     ]  # fmt: skip
     body = "".join(tag("tr", tag("th", name, scope="row") + tag("td", n(value))) for name, value in rows)
     return tag("table", body, class_="step")
