@@ -78,14 +78,6 @@ class Document:
     root: YamlNode
     source: SourceText
 
-    @property
-    def file(self) -> str:
-        return self.source.file
-
-    @property
-    def text(self) -> str:
-        return self.source.text
-
     @cached_property
     def data(self) -> dict[str, Any]:
         """Plain mappings, lists and scalars."""
@@ -106,7 +98,7 @@ class Document:
         path = tuple(loc)
         position = self.position(loc, on)
         if position is None:
-            return Problem(text, code, path, self.file, help=help, level=level)
+            return Problem(text, code, path, self.source.file, help=help, level=level)
         return make_problem(position, text, path=path, code=code, help=help, level=level)
 
     def position(self, loc: Location, on: Literal["value", "key"] = "value") -> Position | None:

@@ -39,22 +39,18 @@ class ErrorText:
 
 
 EXPECTED = {
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "int_parsing": "a whole number",
-    "float_type": "a number",
-    "float_parsing": "a number",
-    "bool_type": "true or false",
-    "bool_parsing": "true or false",
-    "string_type": "text",
-    "list_type": "a list",
-    "tuple_type": "a list",
-    "set_type": "a list",
-    "dict_type": "a mapping",
-    "mapping_type": "a mapping",
-    "model_type": "a mapping of settings",
-    "model_attributes_type": "a mapping of settings",
-    "none_required": "nothing",
+    kind: text
+    for text, kinds in {
+        "a whole number": ("int_type", "int_from_float", "int_parsing"),
+        "a number": ("float_type", "float_parsing"),
+        "true or false": ("bool_type", "bool_parsing"),
+        "text": ("string_type",),
+        "a list": ("list_type", "tuple_type", "set_type"),
+        "a mapping": ("dict_type", "mapping_type"),
+        "a mapping of settings": ("model_type", "model_attributes_type"),
+        "nothing": ("none_required",),
+    }.items()
+    for kind in kinds
 }
 RANGES = {
     "greater_than": ("gt", "greater than"),

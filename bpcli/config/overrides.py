@@ -26,7 +26,8 @@ def apply_sets(document: Document, sets: Sequence[str], model: type[BaseModel] |
     Failure, pointing into the text of the override.
     """
     for order, text in enumerate(sets, start=1):
-        document = _Override(document, text, order, model).applied()
+        override = _Override(document, text, order, model)
+        document = replace(document, root=override.put(document.root, 0))
     return document
 
 
@@ -55,9 +56,6 @@ class _Override:
             )
         found = compose(self.source, " " * (len(path) + 1) + value)
         self.value = found or YamlNode(None, Position(self.source, 1, len(path) + 1, 1))
-
-    def applied(self) -> Document:
-        return replace(self.document, root=self.put(self.document.root, 0))
 
     def put(self, node: YamlNode, depth: int) -> YamlNode:
         """Returns `node` with the value put in below it; nothing is changed in place."""

@@ -130,7 +130,7 @@ class _ProblemWriter:
         kept = [p for error, p in found if not (error.kind == "missing" and error.path in suggested)]
         left = len(kept) + len(errors) - len(found) - MAX_PROBLEMS
         if left > 0:
-            kept[MAX_PROBLEMS:] = [Problem(f"and {left} more", "and-more", file=self.document.file)]
+            kept[MAX_PROBLEMS:] = [Problem(f"and {left} more", "and-more", file=self.document.source.file)]
         return kept
 
     def order(self, error: FieldError) -> tuple[float, ...]:

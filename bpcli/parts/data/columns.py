@@ -25,7 +25,8 @@ from bpcli.parts.data.files import data_error, display_path
 from bpcli.parts.data.targets import numeric_target
 from bpcli.records.training import Failure, Problem
 
-FILLS: tuple[Missing, ...] = ("mean", "median", "mode")
+FILLING_RULES: tuple[Missing, ...] = ("mean", "median", "mode")
+"""Rules that put something in the place of a missing value."""
 COLUMN_KINDS: tuple[Kind, ...] = ("number", "text", "boolean", "date")
 FILL_ADVICE = "`missing: drop` leaves such rows out, `missing: median` (mean, mode) fills them in"
 TRAINED_ADVICE = "the rules are those of training, and none is there: fill the cell in, or train with `missing: median`"
@@ -159,10 +160,10 @@ class ColumnSource(Source):
             if name in self.text and kind not in (None, "text"):
                 context = {"name": name, "kind": str(kind)}
                 raise PydanticCustomError("names", "column `{name}` is in text, and its kind is {kind}", context)
-            if treatment.indicator and self.treatment(name).missing not in FILLS:
+            if treatment.indicator and self.treatment(name).missing not in FILLING_RULES:
                 message = "column `{name}`: an indicator needs a rule for missing values, such as `missing: median`"
                 raise PydanticCustomError("indicator", message, {"name": name})
-        if self.indicator and self.missing not in FILLS and not any(t.missing for t in self.columns.values()):
+        if self.indicator and self.missing not in FILLING_RULES and not any(t.missing for t in self.columns.values()):
             raise PydanticCustomError("indicator", "an indicator needs a rule, such as `missing: median`")
         return self
 
@@ -171,18 +172,8 @@ class ColumnSource(Source):
         own = self.columns.get(name) or Treatment()
         missing = own.missing or self.missing
         indicator = self.indicator if own.indicator is None else own.indicator
-        known = {
-            "missing": missing,
-            "indicator": indicator and missing in FILLS,
-            "unseen": own.unseen or self.unseen,
-        }
-        return own.model_copy(update=known)
-
-    def target_missing(self, name: str) -> Missing:
-        """Returns what is done where a target (or a weight) is missing: it cannot be filled in."""
-        own = self.columns.get(name)
-        rule = (own.missing if own is not None else None) or self.missing
-        return "drop" if rule == "drop" else "error"
+        indicator = indicator and missing in FILLING_RULES
+        return own.model_copy(update={"missing": missing, "indicator": indicator, "unseen": own.unseen or self.unseen})
 
     def declared_kind(self, name: str) -> Kind | None:
         """Returns what a column is said to hold; None where it is to be found in the file."""
@@ -190,9 +181,10 @@ class ColumnSource(Source):
         return own.kind if own is not None and own.kind is not None else "text" if name in self.text else None
 
     def rule(self, name: str, trained: Mapping[str, Missing], *, is_input: bool) -> Missing:
-        """Returns what is done where a column has no value: as a model was `trained`, or as the settings say."""
-        own = self.treatment(name).missing or "error" if is_input else self.target_missing(name)
-        return trained.get(name) or own
+        """Returns what is done where a column has no value: as a model was `trained`, or as the settings say; a target
+        (or a weight) cannot be filled in."""
+        own = self.treatment(name).missing or "error"
+        return trained.get(name) or (own if is_input or own == "drop" else "error")
 
     @classmethod
     def of_file(cls, path: str, like: Source | None, *, need_target: bool, row: Shape, root: Path) -> Self:

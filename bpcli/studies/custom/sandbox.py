@@ -81,11 +81,6 @@ class Sandbox:
         position = method_position(type(self.part), method, *patterns)
         return BrokenRuleError(problem_at(position, text, code="contract", help=help))
 
-    def warning(self, method: str, text: str, help: str, *patterns: str) -> Problem:
-        """A warning that a method allocates memory of its own, at its first line that matches one of the patterns."""
-        position = method_position(type(self.part), method, *patterns)
-        return problem_at(position, text, code="allocates", help=help, level="warning")
-
     def name(self, method: str) -> str:
         return f"{type(self.part).__name__}.{method}"
 
@@ -123,13 +118,14 @@ class Sandbox:
             raise self.broken_rule(method, text, f"f.{name}[{at}] is {value:g}, though all that it reads is finite")
 
     def extra_warnings(self) -> list[Problem]:
-        """Warns of arrays that methods added to the frame."""
-        return [
-            self.warning(method, f"{self.name(method)} puts f.{name} into the frame by itself, anew in every step",
-                         f"ask for it in plan, keep={{\"{name}\": Slot((N, *x))}}, and write into it: out=f.{name}",
-                         rf"\b{frame_name(self.part, method)}\.{name}\s*=[^=]")
-            for name, method in self.added.items()
-        ]  # fmt: skip
+        """Warns of arrays that methods added to the frame: they allocate memory of their own."""
+        found = []
+        for name, method in self.added.items():
+            text = f"{self.name(method)} puts f.{name} into the frame by itself, anew in every step"
+            help = f'ask for it in plan, keep={{"{name}": Slot((N, *x))}}, and write into it: out=f.{name}'
+            place = method_position(type(self.part), method, rf"\b{frame_name(self.part, method)}\.{name}\s*=[^=]")
+            found.append(problem_at(place, text, code="allocates", help=help, level="warning"))
+        return found
 
 
 def frame_name(part: Part, method: str) -> str:

@@ -10,9 +10,7 @@ import numpy as np
 
 from bpcli.family.plan import Array
 from bpcli.family.source import DatePart, Kind, Missing
-
-FILLING_RULES: tuple[Missing, ...] = ("mean", "median", "mode")
-"""Rules that put something in the place of a missing value."""
+from bpcli.parts.data.columns import FILLING_RULES
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ import numpy as np
 
 from bpcli.family import Array, Missing, Scaler, Table, Treatment
 from bpcli.numeric.lazy_rows import MappedRows
+from bpcli.parts.data.columns import FILLING_RULES
 from bpcli.parts.data.targets import distinct
 from bpcli.records.training import Failure, Problem
-from bpcli.studies.dataset.columns import FILLING_RULES, ColumnEncoder, Scaling, expand_columns
+from bpcli.studies.dataset.columns import ColumnEncoder, Scaling, expand_columns
 from bpcli.studies.dataset.preprocessor import Labels, Preprocessor, not_classes, one_hot_ids
 
 MAX_CATEGORIES = 1000  # of a text column; beyond it holds names or identifiers

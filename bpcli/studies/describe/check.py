@@ -20,7 +20,7 @@ def report(setup: Setup) -> CheckReport:
     rows = {name: (split.x, split.t) for name, split in prepared.splits.items()}
     layers = layer_rows(setup.network_plan, np.dtype(experiment.dtype).itemsize, setup.batch_size)
     return CheckReport(
-        file=setup.document.file,
+        file=setup.document.source.file,
         name=experiment.name,
         layers=layers,
         loss=experiment.loss.kind,

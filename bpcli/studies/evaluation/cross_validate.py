@@ -114,7 +114,7 @@ def start(config: Path, sets: tuple[str, ...], count: int, out: Path | None = No
     setup = set_up(config, (*sets, fold_setting(1, count)))  # what does not fit is said before a folder is made
     folder = runfolder.claim_folder(f"{experiment.name}-folds", out)
     copy = folder / "config.yaml"
-    atomic_bytes(copy, setup.document.text.encode())
+    atomic_bytes(copy, setup.document.source.text.encode())
     name = () if "name" in read(copy).data else (f"name={json.dumps(experiment.name)}",)
     found = CrossValidation(folder, copy, config.parent, (*sets, *name), count)
     found.remark = remark

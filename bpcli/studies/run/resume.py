@@ -27,7 +27,7 @@ EPOCHS_KEY = "training.epochs"
 
 def start(setup: Setup, out: Path | None = None, callbacks: Iterable[Callback] = ()) -> Trainer:
     """A new training in a new run folder, `out` or one named by the time. Raises Failure where it cannot be made."""
-    experiment, config, warnings = setup.experiment, setup.document.text.encode(), setup.check_used_parts()
+    experiment, config, warnings = setup.experiment, setup.document.source.text.encode(), setup.check_used_parts()
     record = runfolder.new_record() | {
         "name": experiment.name,
         "seed": experiment.seed,
