@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -29,12 +29,8 @@ class InMemoryRows:
                 return divide(table.aside[name], data, seed, grouped=True), ()
             by = split_by_column(table, name) if key == "column" else split_by_time(table, name, split_fractions(data))
             return by, ()
-        codes, warnings = strata(data, self.labels, table.rows, self._plain)
+        codes, warnings = strata(data, self.labels, table.rows, lambda: cast(Array, table.target))
         return divide(codes, data, seed), warnings
-
-    def _plain(self) -> Array:
-        assert self.table.target is not None
-        return self.table.target
 
     def fit(self, data: Data, rows: Array) -> tuple[Preprocessor, tuple[Problem, ...]]:
         """What these rows teach, and what to warn of."""

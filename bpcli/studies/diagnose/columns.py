@@ -15,7 +15,7 @@ from bpcli.parts.data.columns import ColumnSource
 from bpcli.records.diagnose import Remedy, Symptom
 from bpcli.studies.diagnose import remedies
 from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
-from bpcli.studies.diagnose.gradients import severity
+from bpcli.studies.diagnose.gradients import severity, symptom
 from bpcli.studies.run.layer_stats import run_alone
 
 INPUT_SIZE = (10.0, 20.0)
@@ -76,8 +76,7 @@ def input_sizes(context: DiagnosisContext) -> list[Symptom]:
     why = "weights start as suits inputs of about 1; larger ones saturate units, drown the others and make the loss "
     why += "steep in their direction, so that every learning rate is wrong for some weight"
     place = names[widest if order[levels[1]] > order[levels[0]] else largest][0] if level != "ok" else ""
-    found = tuple(remedies.scale_inputs(context)) if level != "ok" else ()
-    return [Symptom("inputs", place, figure, level, why if level != "ok" else "", found, value, measured)]
+    return [symptom("inputs", place, figure, level, why, remedies.scale_inputs(context), value, measured)]
 
 
 def target_range(context: DiagnosisContext) -> list[Symptom]:
@@ -105,12 +104,9 @@ def target_range(context: DiagnosisContext) -> list[Symptom]:
     size = math.sqrt(float(np.mean(np.square(t.astype(np.float64)))))
     level = severity(size, *TARGET_SIZE)
     figure = f"targets are about {size:.4g} in size"
-    if level == "ok":
-        return [Symptom("targets", "", figure, level, value=size, measured="size of the targets")]
     why = "outputs start at about 1 and have to grow there step by step; until then the loss and its gradient are huge"
-    place = ", ".join(context.preprocessor.target_names[:MAX_NAMES_SHOWN])
-    found = remedies.scale_targets(context)
-    return [Symptom("targets", place, figure, level, why, tuple(found), size, "size of the targets")]
+    place = ", ".join(context.preprocessor.target_names[:MAX_NAMES_SHOWN]) if level != "ok" else ""
+    return [symptom("targets", place, figure, level, why, remedies.scale_targets(context), size, "size of the targets")]
 
 
 def _output_range(layer: Activation) -> tuple[float, float]:

@@ -186,7 +186,7 @@ def dead_units(context: DiagnosisContext) -> list[Symptom]:
     why += "as no gradient reaches it, may stay so"
     found = _scale_inputs(context) + remedies.replace_activations(context, "leaky_relu", LEAKY)
     found += _initializers(context) + remedies.add_norms(context)
-    return [_symptom("dead", row.layer, figure, level, why, found, row.dead, "share of dead units")]
+    return [symptom("dead", row.layer, figure, level, why, found, row.dead, "share of dead units")]
 
 
 def saturated_units(context: DiagnosisContext) -> list[Symptom]:
@@ -208,7 +208,7 @@ def saturated_units(context: DiagnosisContext) -> list[Symptom]:
     why = "there the slope is under a twentieth of the steepest: little of the error passes, and learning is slow"
     found = _scale_inputs(context) + _initializers(context) + remedies.add_norms(context)
     found += remedies.replace_activations(context, "relu", "relu has one flat end, not two")
-    return [_symptom("saturated", row.layer, figure, level, why, found, row.saturated, "saturated share")]
+    return [symptom("saturated", row.layer, figure, level, why, found, row.saturated, "saturated share")]
 
 
 def _other_layers(layers: list[str], share: float) -> str:
@@ -219,7 +219,7 @@ def _other_layers(layers: list[str], share: float) -> str:
     return f"; over {share:.0%} in {named} too"
 
 
-def _symptom(
+def symptom(
     check: str, place: str, figure: str, level: str, why: str, found: list[Remedy], value: float, measured: str
 ) -> Symptom:
     """The symptom; without reason and remedies where all is well."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from bpcli.records.diagnose import Remedy, Symptom
 from bpcli.studies.diagnose import remedies
 from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
+from bpcli.studies.diagnose.gradients import symptom
 from bpcli.studies.diagnose.short_runs import peak_rate
 
 LITTLE_LEARNED = 0.9  # share of the loss of the best constant: above it hardly anything was learned
@@ -112,9 +113,7 @@ def _overfitting(context: DiagnosisContext, train: Sequence[float], validation: 
         figure += "while training still fell"
         if rescued:
             figure, level = f"{figure}; the weights of epoch {best} were kept", "ok"
-        if level != "ok":
-            return [Symptom("epochs", "validation", figure, level, why, tuple(options), last, measured)]
-        return [Symptom("epochs", "validation", figure, level, value=last, measured=measured)]
+        return [symptom("epochs", "validation", figure, level, why, options, last, measured)]
     at = best if rescued else len(validation)
     train_loss, validation_loss = train[at - 1], validation[at - 1]
     if validation_loss - train_loss < 0.1 * context.constant or validation_loss <= VALIDATION_GAP[0] * train_loss:

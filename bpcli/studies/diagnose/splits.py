@@ -10,7 +10,7 @@ import numpy as np
 from bpcli.family.plan import Array
 from bpcli.records.diagnose import Remedy, Symptom
 from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
-from bpcli.studies.diagnose.gradients import severity
+from bpcli.studies.diagnose.gradients import severity, symptom
 
 IMBALANCE = (3.0, 10.0)
 """Rows of the largest class over those of the smallest, from which on it is a notice, a warning."""
@@ -62,8 +62,7 @@ def repeated_rows(context: DiagnosisContext) -> list[Symptom]:
         figure = f"{shared:,} of {len(split.x):,} {name} rows have the same inputs as a training row"
         why = "such a row is not judged but remembered: the figures of this split are better than the network is; "
         why += "leave one of each in the file"
-        reason = why if shared else ""
-        found.append(Symptom("rows", name, figure, level, reason, (), share, "share of rows that also stand in train"))
+        found.append(symptom("rows", name, figure, level, why, [], share, "share of rows that also stand in train"))
     contradicting = _contradicting_rows(train, context.train.t)
     if contradicting:
         share = contradicting / len(train)
