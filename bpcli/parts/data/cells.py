@@ -31,14 +31,9 @@ def is_missing(cell: str, kind: Kind) -> bool:
     return word in MISSING_WORDS or word == "nan" or (kind == "date" and word == "nat")
 
 
-def is_number(cell: str, decimal: str = ".") -> bool:
-    """Whether the cell is a number as files write it: not `1_000`, the digits of other scripts, or with a comma where
-    `decimal` is a point."""
-    return number_of(cell, decimal) is not None
-
-
 def number_of(cell: str, decimal: str = ".") -> float | None:
-    """Returns the number of a cell, None where it is none; inf and NaN are."""
+    """Returns the number of a cell; None where it is none as files write it: `1_000`, the digits of other scripts, or
+    with a comma where `decimal` is a point. inf and NaN are numbers."""
     if not cell.isascii() or "_" in cell or ("." if decimal == "," else ",") in cell:
         return None
     try:

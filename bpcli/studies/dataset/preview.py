@@ -46,19 +46,15 @@ def columns_of(table: Table, rows: Array, preprocessor: Preprocessor, scale: Sca
 
 def _treatment_text(c: ColumnEncoder, scaled: str) -> str:
     """What is done to a column, in words."""
-    fill = (
-        c.fill if isinstance(c.fill, str) else "" if c.fill is None else _date(c.fill) if c.parts else f"{c.fill:.6g}"
-    )
-    filled = f"missing as {fill}" if c.fill is not None else "rows without it left out" if c.missing == "drop" else ""
-    made = f"one-hot, {_inputs(len(c.categories))}" if c.categories else scaled
+    filled = "rows without it left out" if c.missing == "drop" else ""
+    if c.fill is not None:
+        fill = c.fill if isinstance(c.fill, str) else _date(c.fill) if c.parts else f"{c.fill:.6g}"
+        filled = f"missing as {fill}"
+    made = f"one-hot, {len(c.categories)} input{'s' * (len(c.categories) != 1)}" if c.categories else scaled
     if c.parts:
         made = f"{' and '.join(c.parts)}, {scaled}" if c.parts != ("days",) else f"days since 1970, {scaled}"
     ignored = "unseen ignored" if c.unseen == "ignore" else ""
     return ", ".join(word for word in (made, filled, "an input says where" if c.indicator else "", ignored) if word)
-
-
-def _inputs(count: int) -> str:
-    return f"{count} input{'s' * (count != 1)}"
 
 
 def _limits(table: Table, rows: Array) -> tuple[Array, Array, Array]:

@@ -53,11 +53,6 @@ def _heading(data: Inspection, command: str) -> list[str]:
     return lines
 
 
-def _validates(data: Inspection) -> bool:
-    """Whether validation rows say when to stop."""
-    return data.rows >= MIN_ROWS_TO_VALIDATE
-
-
 def _one_line(text: str) -> str:
     """The text on one line, as a comment needs it."""
     return "".join(c if c.isprintable() else " " for c in text)
@@ -71,13 +66,14 @@ def _treatment(column: FileColumn) -> str:
 def _data(data: Inspection) -> list[str]:
     lines = ["data:"]
     lines += _source(data)
-    test = 0.1 if data.rows >= 100_000 else 0.15 if data.rows >= MIN_ROWS_TO_VALIDATE else 0.2
-    if _validates(data):
+    validates = data.rows >= MIN_ROWS_TO_VALIDATE
+    test = 0.1 if data.rows >= 100_000 else 0.15 if validates else 0.2
+    if validates:
         share = "0.05" if data.rows >= 100_000 else "0.15"
         lines.append(f"  validation: {share.ljust(15)} # of the rows: they say when to stop")
     if data.rows >= 50:
         lines.append(f"  test: {str(test).ljust(21)} # for the final judgement, `bpcli eval`")
-        if not _validates(data):
+        if not validates:
             lines.append("  # validation: 0.15          # few rows: all but the test rows are learned from")
     else:
         lines.append("  # too few rows for a test split; `bpcli train FILE --folds 5` tests on all of them in turn")
@@ -131,9 +127,8 @@ def _network(data: Inspection, hidden: tuple[int, ...]) -> list[str]:
     if len(data.shape) > 1:
         lines.append("  - flatten")
     lines += [f"  - {{type: dense, units: {units}, activation: relu}}" for units in hidden]
-    what = {True: "an output for each label", False: "an output for each target"}[data.several]
-    what = "an output for each class" if data.task == "classify" and not data.several else what
-    return [*lines, f"  - {{type: dense, units: {data.outputs}}}    # {what}"]
+    what = "label" if data.several else "class" if data.task == "classify" else "target"
+    return [*lines, f"  - {{type: dense, units: {data.outputs}}}    # an output for each {what}"]
 
 
 def _convolutions(data: Inspection) -> list[str]:
@@ -176,7 +171,7 @@ def _learning(data: Inspection, rows: tuple[int, tuple[int, ...], int, int]) -> 
     passes = "    # so many rows teach enough in a few passes" if data.rows > MANY_ROWS else ""
     lines += ["training:", f"  epochs: {epochs}{passes}", f"  batch_size: {batch}"]
     lines.append(f"  metrics: {flow(_metrics(data))}")
-    if _validates(data):
+    if data.rows >= MIN_ROWS_TO_VALIDATE:
         patience = max(5, epochs // 4)
         lines.append(
             f"  early_stopping: {{metric: validation.loss, patience: {patience}}}    # and the best epoch is kept"

@@ -97,7 +97,9 @@ def load(path: Path) -> Model:
     except ValidationError as error:
         first = error.errors()[0]
         if first["type"] == "unknown_type":
-            raise name_needed_files(_unknown_part(file, first["ctx"]), trained_with) from None
+            text = f"{file} holds a {first['ctx']['family']} `{first['ctx']['kind']}`, which is no part of this package"
+            failure = Failure(Problem(text, code="unknown-type", help="a part of your own is loaded by --with FILE.py"))
+            raise name_needed_files(failure, trained_with) from None
         raise _damaged(file, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     _check_tensors(file, network_plan, tensors)
     objective = Objective(network_plan, loss, ROWS_PER_BATCH, np.dtype(experiment.dtype), experiment.seed)
@@ -123,11 +125,6 @@ def _check_tensors(file: Path, network_plan: NetworkPlan, tensors: Mapping[str, 
             raise _damaged(file, f"{name} is {stored[name]} and the network needs {shape}")
     if extra := sorted(stored.keys() - needed.keys()):
         raise _damaged(file, f"it holds {extra[0]}, and the network has no such tensor")
-
-
-def _unknown_part(file: Path, context: Mapping[str, Any]) -> Failure:
-    text = f"{file} holds a {context['family']} `{context['kind']}`, which is no part of this package"
-    return Failure(Problem(text, code="unknown-type", help="a part of your own is loaded by --with FILE.py"))
 
 
 def _damaged(file: Path, what: str) -> Failure:

@@ -39,22 +39,16 @@ def start(setup: Setup, out: Path | None = None, callbacks: Iterable[Callback] =
         "data": (setup.fingerprints.of if setup.fingerprints else fingerprint)(setup.prepared.files),
         **files_record(),
     }
+    head = f"# Every setting of this run, defaults and --set included.\n# Paths are relative to {record['root']}\n"
     files = {
         "config.yaml": config,
-        "config.resolved.yaml": (_resolved(setup) + dump_yaml(model.dump(experiment))).encode(),
+        "config.resolved.yaml": (head + dump_yaml(model.dump(experiment))).encode(),
         "run.json": json.dumps(record, indent=2, ensure_ascii=False).encode(),
     }
     with runfolder.create_run(experiment.name, out, files) as (folder, lock):
         trainer = Trainer(TrainingState(setup, folder), callbacks, lock)
         trainer.warnings = (*trainer.warnings, *warnings)
         return trainer
-
-
-def _resolved(setup: Setup) -> str:
-    """The first lines of config.resolved.yaml."""
-    return (
-        f"# Every setting of this run, defaults and --set included.\n# Paths are relative to {setup.root.resolve()}\n"
-    )
 
 
 def resume(path: Path, sets: tuple[str, ...] = (), callbacks: Iterable[Callback] = ()) -> Trainer:

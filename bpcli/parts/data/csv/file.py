@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bpcli.family.source import Kind
-from bpcli.parts.data.cells import has_decimal_commas, is_meant_as_number, is_missing, is_number, kind_of
+from bpcli.parts.data.cells import has_decimal_commas, is_meant_as_number, is_missing, kind_of, number_of
 from bpcli.parts.data.columns import FILL_ADVICE
 from bpcli.parts.data.files import data_error, display_path, encoding_of, excerpt, open_binary, open_text, visible
 from bpcli.records.training import Failure, Problem
@@ -242,7 +242,7 @@ def wrong_cell(
     elif kind == "date":
         code, text = "not-a-date", f"column `{name}`: `{value}` is not a date"
         help = f"dates are written as 2024-01-31 or 2024-01-31T12:30; {text_is_meant}"
-    elif is_number(cell, layout.decimal):
+    elif number_of(cell, layout.decimal) is not None:
         code, text = "not-finite", f"column `{name}`: `{value}` is not a finite number"
         help = f"numbers go up to 1.8e308: correct the cell or remove the row; {leave_out}"
         if cell.lower() == "nan":

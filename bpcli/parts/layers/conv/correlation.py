@@ -234,10 +234,9 @@ class Correlation:
             matrix = (groups, places, self.rows)
         if inside:
             return WindowLayout(shape, there, here, start, matrix, None, (), ())
-        every = slice(None)
+        every, padded = slice(None), (n, tall, wide, self.depth)
+        inner = (every, slice(first - top, last - top), slice(left + w.before, right + w.before))
+        seen = (every, slice(first, last), slice(left, right))
         if last <= first or right <= left:  # nothing but zeros is seen
-            nothing = (every, slice(0), slice(0))
-            return WindowLayout(shape, there, here, 0, matrix, (n, tall, wide, self.depth), nothing, nothing)
-        rows, columns = slice(first - top, last - top), slice(left + w.before, right + w.before)
-        padded, seen = (n, tall, wide, self.depth), (every, slice(first, last), slice(left, right))
-        return WindowLayout(shape, there, here, 0, matrix, padded, (every, rows, columns), seen)
+            inner = seen = (every, slice(0), slice(0))
+        return WindowLayout(shape, there, here, 0, matrix, padded, inner, seen)
