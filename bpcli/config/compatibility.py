@@ -206,10 +206,8 @@ def _count(count: int, noun: str) -> str:
 
 def _last_units(experiment: Experiment) -> tuple[str | int, ...]:
     """Returns the place in the experiment that sets the number of outputs."""
-    for i in range(len(experiment.architecture) - 1, -1, -1):
-        if hasattr(experiment.architecture[i], "units"):
-            return ("architecture", i, "units")
-    return ("architecture",)
+    with_units = [i for i, layer in enumerate(experiment.architecture) if hasattr(layer, "units")]
+    return ("architecture", with_units[-1], "units") if with_units else ("architecture",)
 
 
 def _training(experiment: Experiment, facts: DataFacts) -> Iterator[Issue]:

@@ -110,10 +110,7 @@ class NetworkPlan:
 
     def entry(self, path: str) -> ParamLayout:
         """The parameter called `path`, say `dense_1.W`. Raises KeyError."""
-        for e in self.layout:
-            if e.path == path:
-                return e
-        raise KeyError(path)
+        return {e.path: e for e in self.layout}[path]
 
 
 def plan_network(

@@ -20,13 +20,11 @@ from bpcli.parts.data.columns import ColumnRequest, ColumnSource
 from bpcli.records.training import ColumnRow, Failure, Problem, SplitRow
 from bpcli.studies.dataset.fit import labels_of
 from bpcli.studies.dataset.in_memory import InMemoryRows
-from bpcli.studies.dataset.out_of_core import OutOfCoreRows
+from bpcli.studies.dataset.out_of_core import TARGETS_PER_READ, OutOfCoreRows
 from bpcli.studies.dataset.preprocessor import Preprocessor
 from bpcli.studies.dataset.preview import columns_of, first_rows
 
 __all__ = ["Prepared", "Preprocessor", "Split", "prepare", "prepare_for"]
-
-TARGETS_PER_READ = 1 << 18
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,19 +39,14 @@ CHECKS: Mapping[str, Check] = {
 """The checks by the name that a symptom shows: causes before what they lead to."""
 
 
-def diagnose(
-    path: Path, sets: Sequence[str] = (), *, trying: bool = False, data: str | None = None, root: Path | None = None
-) -> DiagnoseReport:
+def diagnose(path: Path, sets: Sequence[str] = (), *, trying: bool = False, data: str | None = None) -> DiagnoseReport:
     """Examines a config before it is trained, or at a run or a model with its trained weights; with `trying` measures
     what each remedy of a warning does. Raises Failure where there is nothing to look at.
 
-    Nothing is written, and the same file gives the same symptoms.
+    Every check is run, and the report has the most serious symptoms first. Nothing is written, and the same file gives
+    the same symptoms.
     """
-    return examine(open_context(path, sets, data, root), trying=trying)
-
-
-def examine(context: DiagnosisContext, *, trying: bool = False) -> DiagnoseReport:
-    """Runs every check; returns the report, the most serious symptoms first."""
+    context = open_context(path, sets, data)
     began = time.perf_counter()
     found = [symptom for check in CHECKS.values() for symptom in check(context)]
     found.sort(key=lambda s: -SEVERITY[s.level])  # stable: causes stay before what they lead to

@@ -74,11 +74,9 @@ class DiagnosisContext(TrainingContext):
         return lr_range_test(self, self.constant)
 
 
-def open_context(
-    path: Path, sets: Sequence[str] = (), data: str | None = None, root: Path | None = None
-) -> DiagnosisContext:
-    """Opens a config, a run folder or a model file. `data` names the rows of a model file that has no run folder; its
-    paths are relative to `root`. Raises Failure where there are no rows, or an option does not go with the path."""
+def open_context(path: Path, sets: Sequence[str] = (), data: str | None = None) -> DiagnosisContext:
+    """Opens a config, a run folder or a model file. `data` names the rows of a model file that has no run folder.
+    Raises Failure where there are no rows, or an option does not go with the path."""
     trained = path.is_dir() or path.suffix == ".safetensors"
     if sets and trained:
         text = f"--set changes a config, and {path} is trained already"
@@ -92,7 +90,7 @@ def open_context(
     if trained:
         if data is None and (path.parent / "run.json").exists():
             return _of_run(path.parent)
-        return _of_model(path, data, root or Path())
+        return _of_model(path, data)
     return _at_start(set_up(path, sets), lambda more: _at_start(set_up(path, (*sets, *more))))
 
 
@@ -128,7 +126,7 @@ def _of_run(path: Path) -> DiagnosisContext:
     return context
 
 
-def _of_model(path: Path, data: str | None, root: Path) -> DiagnosisContext:
+def _of_model(path: Path, data: str | None) -> DiagnosisContext:
     model = models.load(path)
     experiment, network = model.experiment, model.objective.network
     if data is None:
@@ -136,7 +134,7 @@ def _of_model(path: Path, data: str | None, root: Path) -> DiagnosisContext:
         help = f"bpcli diagnose {path} --data FILE, or give the run folder"
         raise Failure(Problem(text, code="no-data", help=help), exit=Exit.USAGE)
     source = source_of(data, experiment.data.train, True)
-    x, t, _ = prepare_for(model.preprocessor, source, root, np.dtype(experiment.dtype), True)
+    x, t, _ = prepare_for(model.preprocessor, source, Path(), np.dtype(experiment.dtype), True)
     assert t is not None
     return DiagnosisContext(
         name=experiment.name,
