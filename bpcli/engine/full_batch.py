@@ -118,7 +118,7 @@ class FullBatchStep:
         return self._batch
 
 
-def make_stepper(
+def make_step(
     objective: Objective,
     optimizer: Optimizer,
     clipper: Clipper | None,

@@ -21,11 +21,11 @@ def network_state(network: Network) -> dict[str, Array]:
     return {"theta": network.theta, **prefixed("state", network.states)}
 
 
-def training_state(stepper: FirstOrderStep | FullBatchStep) -> dict[str, Array]:
+def training_state(train_step: FirstOrderStep | FullBatchStep) -> dict[str, Array]:
     """`network_state`, and views of what the optimizer (`slot.<name>`), the clipper (`clip.<name>`) and the schedule
     (`schedule.<name>`) remember."""
-    found = network_state(stepper.objective.network) | prefixed("slot", stepper.slots)
-    return found | prefixed("clip", stepper.clip_state) | prefixed("schedule", stepper.schedule_state)
+    found = network_state(train_step.objective.network) | prefixed("slot", train_step.slots)
+    return found | prefixed("clip", train_step.clip_state) | prefixed("schedule", train_step.schedule_state)
 
 
 def snapshot(arrays: Mapping[str, Array]) -> dict[str, Array]:

@@ -205,7 +205,7 @@ def test_a_step_costs_little_more_than_its_calls(kind: str, units: tuple[int, in
     hidden, inputs, outputs = units
     layers = [Dense(units=hidden), Dense(units=outputs)]
     objective = Objective(plan_network(layers, (inputs,)), Loss.parse("mean_squared_error"), 1, np.float32, 0)
-    stepper = FirstOrderStep(objective, Optimizer.parse(kind), None, 10**9)  # type: ignore[arg-type]  # all kinds here step
+    train_step = FirstOrderStep(objective, Optimizer.parse(kind), None, 10**9)  # type: ignore[arg-type]  # all kinds here step
     rng = np.random.default_rng(0)
     n = objective.theta.size
     gradient = rng.normal(size=n).astype(np.float32)
@@ -218,7 +218,7 @@ def test_a_step_costs_little_more_than_its_calls(kind: str, units: tuple[int, in
         for _ in range(times):
             done["ours"] += 1
             np.copyto(objective.grad, gradient)
-            stepper.update_weights(done["ours"] - 1)
+            train_step.update_weights(done["ours"] - 1)
 
     def theirs(times: int) -> None:
         for _ in range(times):

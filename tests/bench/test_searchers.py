@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from paths import CONFIGS
 
-from bpcli.engine.full_batch import make_stepper
+from bpcli.engine.full_batch import make_step
 from bpcli.engine.network_plan import plan_network
 from bpcli.engine.objective import Objective
 from bpcli.family import Layer, Loss, Optimizer, Regularizer
@@ -57,7 +57,7 @@ def until_the_goal(task: Task, optimizer: Any, seed: int) -> tuple[float, float]
     penalty = None if task.penalty is None else Regularizer.parse(task.penalty)
     network_plan = plan_network([Layer.parse(layer) for layer in task.layers], task.x.shape[1:], penalty)
     objective = Objective(network_plan, Loss.parse("mean_squared_error"), len(task.x), np.float64, seed)
-    d, batch = make_stepper(objective, Optimizer.parse(optimizer), None, MOST), objective.batch(len(task.x))
+    d, batch = make_step(objective, Optimizer.parse(optimizer), None, MOST), objective.batch(len(task.x))
     batch.load(task.x, task.t, np.arange(len(task.x)))
     began = time.perf_counter()
     for k in range(MOST):

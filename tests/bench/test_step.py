@@ -51,16 +51,16 @@ def ours(job: Job) -> tuple[Callable[[Any], float], list[Any]]:
     layers = [{"type": "dense", "units": hidden, "activation": "relu"}, {"type": "dense", "units": classes}]
     network_plan = plan_network([Layer.parse(layer) for layer in layers], (inputs,))
     objective = Objective(network_plan, Loss.parse("softmax_cross_entropy"), job.batch, np.float32, 7)
-    stepper = FirstOrderStep(objective, Optimizer.parse("adam"), None, 1_000_000)
+    train_step = FirstOrderStep(objective, Optimizer.parse("adam"), None, 1_000_000)
     done = 0
 
     def step(rows: Any) -> float:
         nonlocal done
         batch = objective.batch(len(rows))
         batch.load(job.x, job.y, rows)
-        stepper.step(batch, done)
+        train_step.step(batch, done)
         done += 1
-        return stepper.loss
+        return train_step.loss
 
     parameters = objective.network.parameters()
     return step, [parameters[f"dense_{i}.{name}"].copy() for i in (1, 2) for name in "Wb"]

@@ -41,19 +41,19 @@ def test_memory_of_a_step() -> None:
     tracemalloc.start()
     try:
         objective = Objective(network_plan, loss, BATCH, np.float32, 7)
-        stepper = FirstOrderStep(objective, adam, None, 1000)
+        train_step = FirstOrderStep(objective, adam, None, 1000)
         batch = objective.batch(BATCH)
         gc.collect()
         built, _ = tracemalloc.get_traced_memory()
         tracemalloc.reset_peak()
         for k in range(20):
             batch.load(x, y, np.arange(k, k + BATCH))
-            stepper.step(batch, k)
+            train_step.step(batch, k)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     after = resident()
-    slots = sum(slot.nbytes for slot in stepper.slots.values())
+    slots = sum(slot.nbytes for slot in train_step.slots.values())
     arena = objective.network.memory.nbytes
     accounts = {
         f"theta, {network_plan.size:,} parameters": objective.theta.nbytes,

@@ -53,13 +53,13 @@ def close(found: float, expected: float) -> bool:
 
 def test_one_step_on_one_row(setup: Setup, objective: Objective) -> None:
     batch = row_at_1(setup, objective)
-    stepper = FirstOrderStep(objective, setup.experiment.optimizer, setup.experiment.clipping, 1)
-    stepper.step(batch, 0)
+    train_step = FirstOrderStep(objective, setup.experiment.optimizer, setup.experiment.clipping, 1)
+    train_step.step(batch, 0)
     outputs = {f"{link.path}.y": link.frame.y.item() for link in batch.chain.walk()}
     assert outputs.keys() == OUTPUTS.keys()
     assert all(close(outputs[k], OUTPUTS[k]) for k in OUTPUTS), outputs
-    assert close(stepper.loss, LOSS)
-    assert stepper.penalty == 0
+    assert close(train_step.loss, LOSS)
+    assert train_step.penalty == 0
     assert close(batch.chain.dy.item(), SLOPE_OF_LOSS)
     gradients = {k: a.item() for k, a in objective.network.gradients().items()}
     assert gradients.keys() == GRADIENTS.keys()

@@ -16,7 +16,7 @@ from nets import PLAIN, dense, dropout, residual
 from probe import Probe
 from registry import good
 
-from bpcli.engine.full_batch import make_stepper
+from bpcli.engine.full_batch import make_step
 from bpcli.engine.network_plan import plan_network
 from bpcli.engine.objective import Objective
 from bpcli.family import Clipper, GradientOptimizer, Layer, Loss, Optimizer, Regularizer
@@ -75,7 +75,7 @@ def stepping(
     """One training step on `n` rows, loading them included."""
     loss = Loss.parse(loss)
     o = Objective(plan_network(layers, x, L2), loss, n, dtype, 0, need_dx=True)
-    d = make_stepper(o, Optimizer.parse(optimizer), None if clipper is None else Clipper.parse(clipper), 100)
+    d = make_step(o, Optimizer.parse(optimizer), None if clipper is None else Clipper.parse(clipper), 100)
     rng = np.random.default_rng(0)
     (k,) = o.network.network_plan.y
     tokens = o.network.network_plan.tokens

@@ -23,7 +23,7 @@ ROWS, VALUES = RNG.normal(size=(9, 3)), RNG.normal(size=(9, 2))
 L2_01 = {"type": "l2", "strength": 0.1}
 
 
-def stepper(o: Objective, optimizer: Any = "sgd", clipper: Any = None, total: int = 10) -> FirstOrderStep:
+def train_step(o: Objective, optimizer: Any = "sgd", clipper: Any = None, total: int = 10) -> FirstOrderStep:
     return FirstOrderStep(o, Optimizer.parse(optimizer), None if clipper is None else Clipper.parse(clipper), total)
 
 
@@ -41,7 +41,7 @@ def test_the_order_of_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     methods = [(MeanSquaredError, "forward", "loss"), (L2, "value", "penalty"), (MeanSquaredError, "backward", "dloss"),
                (L2, "add_grad", "dpenalty"), (GlobalNorm, "clip", "clip"), (Adam, "update", "update")]  # fmt: skip
     with listening(monkeypatch, *methods):
-        stepper(o, "adam", {"type": "global_norm", "max_norm": 0.1}).step(batch, 0)
+        train_step(o, "adam", {"type": "global_norm", "max_norm": 0.1}).step(batch, 0)
         assert calls == [
             "draw",
             "forward",
@@ -61,7 +61,7 @@ def test_a_step_is_its_seven_parts_by_hand() -> None:
     o, twin = (objective(dense(4, activation="tanh"), dropout(0.4), residual(dense(4)), dense(2), penalty=L2_01)
                for _ in range(2))  # fmt: skip
     clipper, schedule = {"type": "global_norm", "max_norm": 0.3}, {"type": "cosine", "start": 0.5, "end": 0.1}
-    d = stepper(o, {"type": "momentum", "learning_rate": schedule, "mu": 0.8}, clipper, total=7)
+    d = train_step(o, {"type": "momentum", "learning_rate": schedule, "mu": 0.8}, clipper, total=7)
     v = np.zeros_like(twin.theta)
     for k, n in enumerate((5, 3, 5)):
         d.step(loaded(o, n), k)
@@ -86,7 +86,7 @@ def test_t_counts_from_1_and_a_schedule_from_0(monkeypatch: pytest.MonkeyPatch) 
     seen: list[tuple[float, int]] = []
     monkeypatch.setattr(Adam, "update", lambda self, f, lr, t: seen.append((lr, t)))
     o = objective(dense(2))
-    d = stepper(o, {"type": "adam", "learning_rate": {"type": "cosine", "start": 1.0}}, total=4)
+    d = train_step(o, {"type": "adam", "learning_rate": {"type": "cosine", "start": 1.0}}, total=4)
     for k in (0, 2, 4, 9):  # past the end it stays at the end
         d.step(loaded(o), k)
     assert [t for _, t in seen] == [1, 3, 5, 10]
@@ -96,10 +96,10 @@ def test_t_counts_from_1_and_a_schedule_from_0(monkeypatch: pytest.MonkeyPatch) 
 def test_steps_of_two_descents_do_not_mix() -> None:
     """What an optimizer remembers belongs to the descent."""
     first, second = objective(dense(2)), objective(dense(2))
-    d = stepper(first, "adam")
+    d = train_step(first, "adam")
     for k in range(3):
         d.step(loaded(first), k)
-    e = stepper(second, "adam")
+    e = train_step(second, "adam")
     assert not e.slots["m"].any()
     assert not np.shares_memory(d.slots["m"], d.slots["v"])
 
@@ -128,7 +128,7 @@ def test_a_clipper_sees_the_penalty_and_the_optimizer_what_was_clipped(monkeypat
 
     monkeypatch.setattr(GlobalNorm, "clip", clip)
     theta = o.theta.copy()
-    d = stepper(o, {"type": "sgd", "learning_rate": 1.0}, {"type": "global_norm", "max_norm": 0.01})
+    d = train_step(o, {"type": "sgd", "learning_rate": 1.0}, {"type": "global_norm", "max_norm": 0.01})
     d.step(loaded(o), 0)
     assert np.allclose(seen["before"], expected, rtol=1e-12, atol=1e-15)
     assert np.linalg.norm(theta - o.theta) == pytest.approx(0.01, rel=1e-12)
@@ -142,12 +142,12 @@ def test_the_factor_is_the_share_of_the_norm_that_is_left(key: str, kind: str, d
     o = objective(dense(4), dense(2), dtype=dtype)
     fill(o.network)
     theta = o.theta.copy()
-    d = stepper(o, {"type": "sgd", "learning_rate": 1.0}, {"type": kind, key: 1e9})
+    d = train_step(o, {"type": "sgd", "learning_rate": 1.0}, {"type": kind, key: 1e9})
     d.step(loaded(o), 0)
     assert d.factor == 1
     whole = (theta - o.theta).astype(np.float64)
     o.theta[...] = theta
-    d = stepper(o, {"type": "sgd", "learning_rate": 1.0}, {"type": kind, key: 0.2})
+    d = train_step(o, {"type": "sgd", "learning_rate": 1.0}, {"type": kind, key: 0.2})
     d.step(loaded(o), 0)
     left = (theta - o.theta).astype(np.float64)
     assert d.factor == pytest.approx(
@@ -163,14 +163,14 @@ def test_the_factor_is_the_share_of_the_norm_that_is_left(key: str, kind: str, d
 
 def test_a_gradient_of_norm_0_is_not_clipped() -> None:
     o = objective("relu", dense(2, weights=[[0.0, 0.0]] * 3, bias=[0.0, 0.0]))
-    d = stepper(o, "sgd", {"type": "global_norm", "max_norm": 1.0})
+    d = train_step(o, "sgd", {"type": "global_norm", "max_norm": 1.0})
     d.step(loaded(o, t=np.zeros((9, 2))), 0)
     assert (d.norm, d.factor, d.loss) == (0.0, 1.0, 0.0)
 
 
 def test_without_a_clipper_the_factor_is_1() -> None:
     o = objective(dense(2))
-    d = stepper(o)
+    d = train_step(o)
     d.step(loaded(o), 0)
     assert d.factor == 1
     assert d.clip_state == {}
@@ -204,7 +204,7 @@ def network(
     o = Objective(network_plan, Loss.parse(loss), 5, dtype, 0)
     for path, w in o.network.parameters().items():  # positive, so that no relu closes
         w[...] = 0.25 if path.endswith("W") else 0.1 if path.endswith("b") else 2.0
-    d = stepper(o, "adam", {"type": "global_norm", "max_norm": 0.1})
+    d = train_step(o, "adam", {"type": "global_norm", "max_norm": 0.1})
     d.step(loaded(o, x=np.abs(ROWS)), 0)
     return d
 
@@ -321,7 +321,7 @@ def test_a_norm_whose_square_overflows_is_still_a_number(dtype: type, strength: 
     o = objective(dense(4), dense(2), penalty={"type": "l2", "strength": strength}, dtype=dtype)
     fill(o.network)
     theta = o.theta.astype(np.float64)
-    d = stepper(o, {"type": "sgd", "learning_rate": 1.0}, {"type": "global_norm", "max_norm": 0.5})
+    d = train_step(o, {"type": "sgd", "learning_rate": 1.0}, {"type": "global_norm", "max_norm": 0.5})
     with np.errstate(all="ignore"):
         d.step(loaded(o), 0)
     ((_, where),) = o.network.network_plan.penalties

@@ -17,7 +17,9 @@ RNG = np.random.default_rng(5)
 ROWS, VALUES = RNG.normal(size=(9, 3)), RNG.normal(size=(9, 2))
 
 
-def stepper(o: Objective, rate: Any = 1.0, clipper: Any = None, constraint: Any = None, **more: Any) -> FirstOrderStep:
+def train_step(
+    o: Objective, rate: Any = 1.0, clipper: Any = None, constraint: Any = None, **more: Any
+) -> FirstOrderStep:
     optimizer = Optimizer.parse({"type": "sgd", "learning_rate": rate})
     assert isinstance(optimizer, Sgd)
     clipper = None if clipper is None else Clipper.parse(clipper)
@@ -48,7 +50,7 @@ def test_the_factor_is_the_share_of_the_norm_that_is_left(clipper: dict[str, Any
     """Of every step of eight: plain descent at rate 1 moves by exactly what the clipper has left."""
     o = objective(dense(4, activation="tanh"), residual(dense(4)), dense(2), dtype=dtype)
     fill(o.network)
-    d = stepper(o, clipper=clipper)
+    d = train_step(o, clipper=clipper)
     factors = []
     for k in range(8):
         theta = o.theta.copy()
@@ -64,7 +66,7 @@ def test_the_factor_is_the_share_of_the_norm_that_is_left(clipper: dict[str, Any
 def test_each_tensor_of_a_network_is_clipped_by_its_own_weights() -> None:
     o = objective(dense(4), residual(dense(4)), dense(2))
     fill(o.network)
-    d = stepper(o, clipper={"type": "adaptive", "clipping": 0.05})
+    d = train_step(o, clipper={"type": "adaptive", "clipping": 0.05})
     before = {path: w.copy() for path, w in o.network.parameters().items()}
     d.step(loaded(o), 0)
     assert set(before) == {f"{p}.{n}" for p in ("dense_1", "residual_1.dense_1", "dense_2") for n in ("W", "b")}
@@ -75,7 +77,7 @@ def test_each_tensor_of_a_network_is_clipped_by_its_own_weights() -> None:
 
 
 def test_what_a_clipper_remembers_is_the_descents() -> None:
-    first, second = (stepper(objective(dense(2)), clipper={"type": "zscore"}) for _ in range(2))
+    first, second = (train_step(objective(dense(2)), clipper={"type": "zscore"}) for _ in range(2))
     for k in range(3):
         first.step(loaded(first.objective), k)
     assert float(first.clip_state["held"]) == 3
@@ -96,7 +98,7 @@ def test_a_constraint_is_laid_on_weights_after_the_step() -> None:
     o, twin = (objective(dense(4), residual(dense(4)), dense(2)) for _ in range(2))
     for each in (o, twin):
         fill(each.network)
-    d, free = stepper(o, 0.1, constraint=MAX_NORM), stepper(twin, 0.1)
+    d, free = train_step(o, 0.1, constraint=MAX_NORM), train_step(twin, 0.1)
     d.step(loaded(o), 0)
     free.step(loaded(twin), 0)
     assert (d.loss, d.norm) == (free.loss, free.norm)
@@ -113,17 +115,17 @@ def test_a_layer_has_its_own_constraint() -> None:
     own = {"type": "max_norm", "limit": 0.1}
     o = objective(dense(4), dense(4, constraint=own), dense(2))
     fill(o.network)
-    stepper(o, 0.1).step(loaded(o), 0)
+    train_step(o, 0.1).step(loaded(o), 0)
     assert (lengths(o)["dense_2.W"] <= 0.1 * (1 + 1e-12)).all()
     assert (lengths(o)["dense_1.W"] > 0.5).any()
-    stepper(o, 0.1, constraint=MAX_NORM).step(loaded(o), 1)
+    train_step(o, 0.1, constraint=MAX_NORM).step(loaded(o), 1)
     assert (lengths(o)["dense_2.W"] <= 0.1 * (1 + 1e-12)).all()
     assert (lengths(o)["dense_1.W"] <= 0.5 * (1 + 1e-12)).all()
 
 
 # -------------------------------------------------------------------------------------------------------------- clock
 def rates(schedule: Any, total: int, epoch: int, beyond: int = 0) -> list[float]:
-    d = stepper(objective(dense(2)), schedule, total=total, epoch=epoch)
+    d = train_step(objective(dense(2)), schedule, total=total, epoch=epoch)
     return [d.rate_at(k) for k in range(total + beyond)]
 
 
@@ -143,7 +145,7 @@ def test_per_step_an_epoch_is_nothing() -> None:
 
 
 def test_a_schedule_that_has_observed_goes_on_from_there() -> None:
-    d = stepper(objective(dense(2)), {"type": "plateau", "start": 0.5, "patience": 1})
+    d = train_step(objective(dense(2)), {"type": "plateau", "start": 0.5, "patience": 1})
     schedule = d.optimizer.learning_rate
     assert d.rate_at(0) == 0.5
     for value in (1.0, 2.0):

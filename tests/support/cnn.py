@@ -40,16 +40,16 @@ def ours(padding: str, x: Any, y: Any) -> tuple[Callable[[Any], float], dict[str
     """A step on row numbers that returns the loss, and the weights it starts from."""
     network_plan = plan_network([Layer.parse(layer) for layer in layers(padding)], (28, 28, 1))
     objective = Objective(network_plan, Loss.parse("softmax_cross_entropy"), BATCH, np.float32, 7)
-    stepper = FirstOrderStep(objective, Optimizer.parse("adam"), None, 1_000_000)
+    train_step = FirstOrderStep(objective, Optimizer.parse("adam"), None, 1_000_000)
     done = 0
 
     def step(rows: Any) -> float:
         nonlocal done
         batch = objective.batch(len(rows))
         batch.load(x, y, rows)
-        stepper.step(batch, done)
+        train_step.step(batch, done)
         done += 1
-        return stepper.loss
+        return train_step.loss
 
     return step, {path: w.copy() for path, w in objective.network.parameters().items()}
 

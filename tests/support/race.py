@@ -53,7 +53,7 @@ class Race:
         network_plan = plan_network([Layer.parse(layer) for layer in layers], shape, under)
         self.objective = Objective(network_plan, self.part, 16, np.float64, 3)
         trainer = Optimizer.parse({"type": optimizer, "learning_rate": 0.05})
-        self.stepper = FirstOrderStep(self.objective, trainer, None, 100)
+        self.train_step = FirstOrderStep(self.objective, trainer, None, 100)
         self.twin = Twin(self.objective.network)
         self.optimizer = TRAINERS[optimizer](self.torch, list(self.twin.parameters.values()))
         rng = np.random.default_rng(8)
@@ -72,7 +72,7 @@ class Race:
         rows = self._rng.permutation(40)[: 16 if k % 10 else short]
         batch = self.objective.batch(len(rows))
         batch.load(self.x, self.t, rows)
-        self.stepper.step(batch, k)
+        self.train_step.step(batch, k)
         self.optimizer.zero_grad()
         _, y = self.twin.forward(batch.chain, True)
         loss = loss_of(self.part, y, batch.t)
@@ -82,7 +82,7 @@ class Race:
         )
         total = loss + penalty
         total.backward()
-        self.total_gap = abs(self.stepper.loss + self.stepper.penalty - total.item())
+        self.total_gap = abs(self.train_step.loss + self.train_step.penalty - total.item())
         self.optimizer.step()
 
     def gap(self) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 
 from bpcli.engine.step import NonFiniteError
 from bpcli.studies.diagnose.context import MAX_STEP_ROWS, TrainingContext
-from bpcli.studies.diagnose.short_runs import GeometricRateStep, copy_stepper, peak_rate, step_on_rows
+from bpcli.studies.diagnose.short_runs import GeometricRateStep, copy_step, peak_rate, step_on_rows
 
 DECADES = 3.0  # below and above the rate of the training
 MIN_LAST_RATE = 10.0  # the test goes on at least so far, unless the loss explodes
@@ -68,31 +68,31 @@ def _increase_rate(context: TrainingContext, first: float, peak: float, constant
     last, growth = max(peak * 10**DECADES, MIN_LAST_RATE), 10 ** (1 / STEPS_PER_DECADE)
     dtype = np.dtype(context.experiment.dtype)
     size = max(min(context.batch_rows, MAX_STEP_ROWS), len(context.probe_rows))
-    stepper = copy_stepper(context, size, dtype, first=first, growth=growth)
-    assert isinstance(stepper, GeometricRateStep)
-    start = least = _probe_loss(context, stepper)
+    train_step = copy_step(context, size, dtype, first=first, growth=growth)
+    assert isinstance(train_step, GeometricRateStep)
+    start = least = _probe_loss(context, train_step)
     found: list[tuple[float, float]] = []
     most: float | None = None
     steps = math.ceil(math.log10(last / first) * STEPS_PER_DECADE)
     for k, rows in zip(range(steps), context.batches(MAX_STEP_ROWS), strict=False):
         try:
-            step_on_rows(stepper, context.train.x, context.train.t, rows, k)
-            loss = _probe_loss(context, stepper)
+            step_on_rows(train_step, context.train.x, context.train.t, rows, k)
+            loss = _probe_loss(context, train_step)
         except NonFiniteError:
             loss = math.inf
         if math.isfinite(loss):
-            found.append((stepper.rate_at(k), loss))
+            found.append((train_step.rate_at(k), loss))
         if not loss < EXPLOSION * max(least, constant):
-            most = stepper.rate_at(k)
+            most = train_step.rate_at(k)
             break
         least = min(least, loss)
     return _range_from(start, tuple(found), most)
 
 
-def _probe_loss(context: TrainingContext, stepper: GeometricRateStep) -> float:
+def _probe_loss(context: TrainingContext, train_step: GeometricRateStep) -> float:
     """The loss of the probe rows at the weights as they are now, in evaluation mode; in training mode, with the same
     random draws every time, where a layer takes statistics over the batch, as their running values say little yet."""
-    network, batch = stepper.objective.network, stepper.objective.batch(len(context.probe_rows))
+    network, batch = train_step.objective.network, train_step.objective.batch(len(context.probe_rows))
     batch.load(context.train.x, context.train.t, context.probe_rows)
     batch_statistics = bool(network.states)
     with np.errstate(all="ignore"):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.engine.full_batch import FullBatchStep, make_stepper
+from bpcli.engine.full_batch import FullBatchStep, make_step
 from bpcli.engine.network_plan import NetworkPlan, plan_network
 from bpcli.engine.objective import Objective
 from bpcli.engine.state import restore
@@ -51,51 +51,51 @@ def peak_rate(context: TrainingContext) -> float | None:
     return max(schedule.at(k, total, state) for k in moments)
 
 
-def copy_stepper(
+def copy_step(
     context: TrainingContext, rows: int, dtype: Any = np.float64, *, network_plan: NetworkPlan | None = None,
     first: float = 0.0, growth: float = 1.0,
 ) -> FirstOrderStep | FullBatchStep:  # fmt: skip
-    """A stepper on a copy of the network, or on a new network of another plan, at learning rates from `first` on."""
+    """Returns steps on a copy of the network, or on a new one of another plan, at learning rates from `first` on."""
     e = context.experiment
     objective = Objective(network_plan or context.network_plan, e.loss, rows, dtype, e.seed)
     if network_plan is None:
         objective.theta[...] = context.theta
         restore(objective.network.states, context.states)
     if context.gradient_optimizer is None:
-        return make_stepper(objective, e.optimizer, None, context.total_steps)
+        return make_step(objective, e.optimizer, None, context.total_steps)
     optimizer, epoch = context.gradient_optimizer, context.steps_per_epoch
-    stepper = GeometricRateStep(
+    train_step = GeometricRateStep(
         objective, optimizer, e.clipping, context.total_steps, epoch=epoch, constraint=e.constraint
     )
-    stepper.first, stepper.growth = first, growth
-    return stepper
+    train_step.first, train_step.growth = first, growth
+    return train_step
 
 
 def first_step(context: TrainingContext) -> Array | None:
     """What the first step of the training adds to the flat weights, at its greatest learning rate; None where it cannot
     be made."""
     rows = next(context.batches(MAX_STEP_ROWS))
-    stepper = copy_stepper(context, len(rows), first=peak_rate(context) or 0.0)
+    train_step = copy_step(context, len(rows), first=peak_rate(context) or 0.0)
     try:
-        step_on_rows(stepper, context.train.x, context.train.t, rows, 0)
+        step_on_rows(train_step, context.train.x, context.train.t, rows, 0)
     except NonFiniteError:
         return None
-    moved: Array = stepper.theta - context.theta
+    moved: Array = train_step.theta - context.theta
     return moved
 
 
-def step_on_rows(stepper: FirstOrderStep | FullBatchStep, x: Array, t: Array, rows: Array, k: int) -> float:
+def step_on_rows(train_step: FirstOrderStep | FullBatchStep, x: Array, t: Array, rows: Array, k: int) -> float:
     """Takes step k on these rows; returns the loss before it (after it for a full-batch optimizer)."""
-    batch = stepper.objective.batch(len(rows))
-    dtype = stepper.theta.dtype
+    batch = train_step.objective.batch(len(rows))
+    dtype = train_step.theta.dtype
     if x.dtype != dtype:  # a few rows of them
         x, t, rows = x[rows].astype(dtype), t[rows], np.arange(len(rows))
     if t.ndim == 2 and t.dtype != dtype:
         t = t.astype(dtype)
     batch.load(x, t, rows)
     with np.errstate(all="ignore"):  # what overflows is found by the step, and named
-        stepper.step(batch, k)
-    return stepper.loss
+        train_step.step(batch, k)
+    return train_step.loss
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,17 +113,17 @@ def short_run(
     """Makes the first `steps` steps of the training as `train` does, without augmentation of images."""
     e = context.experiment
     objective = Objective(context.network_plan, e.loss, context.batch_rows, np.dtype(e.dtype), e.seed)
-    stepper = make_stepper(
+    train_step = make_step(
         objective, e.optimizer, e.clipping, context.total_steps, epoch=context.steps_per_epoch, constraint=e.constraint
     )
     for k, rows in zip(range(steps), context.batches(), strict=False):
         try:
-            step_on_rows(stepper, context.train.x, context.train.t, rows, k)
+            step_on_rows(train_step, context.train.x, context.train.t, rows, k)
         except NonFiniteError:
             return ShortRun(objective, k, True)
         if on_epoch_end is not None and (k + 1) % context.steps_per_epoch == 0:
             on_epoch_end(objective)
-        if stepper.ended:
+        if train_step.ended:
             return ShortRun(objective, k, False)
     return ShortRun(objective, steps, False)
 
@@ -156,14 +156,14 @@ def _lowest_loss(context: TrainingContext, x: Array, t: Array, start: Array | No
     objective = _dense_objective(context, x.shape[1], len(x))
     if start is not None and len(objective.network.network_plan.layers) == 1:
         objective.network.parameters()["dense_1.b"][...] = start
-    search = make_stepper(objective, Optimizer.parse({"type": "lbfgs"}), None, MAX_CONSTANT_STEPS)
+    train_step = make_step(objective, Optimizer.parse({"type": "lbfgs"}), None, MAX_CONSTANT_STEPS)
     found = math.inf
     for step in range(MAX_CONSTANT_STEPS):
         try:
-            found = min(found, step_on_rows(search, x, t, np.arange(len(x)), step))
+            found = min(found, step_on_rows(train_step, x, t, np.arange(len(x)), step))
         except NonFiniteError:
             break
-        if search.ended:
+        if train_step.ended:
             break
     return found
 
@@ -202,16 +202,16 @@ def overfit(context: TrainingContext, least: float) -> tuple[float, ...]:
     chance = [n.layer for n in nodes if n.plan.draws and not n.plan.params and n.plan.y == n.x]
     network_plan = plan_network(_without_chance(e.architecture, chance), context.network_plan.x)
     rows = next(context.batches(min(OVERFIT_ROWS, MAX_STEP_ROWS)))
-    stepper = copy_stepper(context, len(rows), network_plan=network_plan, first=peak_rate(context) or 0.0)
-    stepper.objective.penalties = []  # those of single layers
+    train_step = copy_step(context, len(rows), network_plan=network_plan, first=peak_rate(context) or 0.0)
+    train_step.objective.penalties = []  # those of single layers
     losses = []
     fewest, most = OVERFIT_STEPS
     for k in range(min(most, max(fewest, int(OVERFIT_MULTIPLY_ADDS / step_multiply_adds(context, len(rows)))))):
         try:
-            losses.append(step_on_rows(stepper, context.train.x, context.train.t, rows, k))
+            losses.append(step_on_rows(train_step, context.train.x, context.train.t, rows, k))
         except NonFiniteError:
             return (*losses, math.inf)
-        if stepper.ended or losses[-1] - least < OVERFITTED * (losses[0] - least):
+        if train_step.ended or losses[-1] - least < OVERFITTED * (losses[0] - least):
             break
     return tuple(losses)
 

@@ -31,7 +31,7 @@ class Checkpointer:
     def save(self) -> Path:
         """Writes a checkpoint and returns its file. Raises Failure where it cannot be written."""
         state, p = self.state, self.state.progress
-        tensors = training_state(state.stepper) | prefixed("best", state.best_weights)
+        tensors = training_state(state.train_step) | prefixed("best", state.best_weights)
         if p.batch:
             tensors |= prefixed("good", state.epoch_weights)
         if state.train_metrics is not None:
@@ -45,7 +45,7 @@ class Checkpointer:
 def load_checkpoint(state: TrainingState, tensors: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
     """Puts everything back. Raises Failure where the checkpoint is of another network."""
     try:
-        restore(training_state(state.stepper), tensors)
+        restore(training_state(state.train_step), tensors)
         if state.train_metrics is not None:
             state.train_metrics.restore(_without("tally.", tensors))
         progress = dict(meta["progress"])

@@ -114,8 +114,8 @@ def _beyond_schedule(state: TrainingState) -> tuple[Problem, ...]:
     """A warning where the schedule ended before the epochs that are asked for."""
     if state.schedule is None:
         return ()
-    total = state.stepper.total
-    rate = state.stepper.rate_at(total)
+    total = state.train_step.total
+    rate = state.train_step.rate_at(total)
     if rate > 0 or state.experiment.training.epochs * state.steps_per_epoch <= total:
         return ()
     text = f"the learning rate is 0 after step {total:,}, where its schedule was to end: nothing is learned beyond"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bpcli.config.experiment import label
-from bpcli.engine.full_batch import FullBatchStep, make_stepper
+from bpcli.engine.full_batch import FullBatchStep, make_step
 from bpcli.engine.objective import Objective
 from bpcli.engine.state import network_state, snapshot
 from bpcli.engine.step import FirstOrderStep
@@ -35,15 +35,15 @@ class EpochSums:
     seconds: float = 0.0
     watch: dict[str, float] = field(default_factory=dict)  # of the one step that is measured
 
-    def add(self, stepper: FirstOrderStep | FullBatchStep, weight: float) -> None:
+    def add(self, train_step: FirstOrderStep | FullBatchStep, weight: float) -> None:
         """Adds the figures of the last step, on rows of this weight."""
-        self.loss += stepper.loss * weight
+        self.loss += train_step.loss * weight
         self.weight += weight
-        self.penalty += stepper.penalty
-        self.norm += stepper.norm
-        self.factor += stepper.factor
-        self.rate = stepper.rate
-        self.clipped += stepper.factor < 1
+        self.penalty += train_step.penalty
+        self.norm += train_step.norm
+        self.factor += train_step.factor
+        self.rate = train_step.rate
+        self.clipped += train_step.factor < 1
         self.steps += 1
 
     def row(self, epoch: int, metrics: dict[str, float], *, best: bool) -> EpochRow:
@@ -89,7 +89,7 @@ class TrainingState:
         total = experiment.training.epochs * self.steps_per_epoch if total is None else total
         dtype, optimizer = np.dtype(experiment.dtype), experiment.optimizer
         self.objective = Objective(setup.network_plan, experiment.loss, self.batch_size, dtype, experiment.seed)
-        self.stepper = make_stepper(
+        self.train_step = make_step(
             self.objective, optimizer, experiment.clipping, total, epoch=self.steps_per_epoch,
             constraint=experiment.constraint,
         )  # fmt: skip

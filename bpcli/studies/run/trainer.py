@@ -101,7 +101,7 @@ class Trainer:
 
     def _step(self, rows: Array) -> None:
         """One step on these rows of the training data."""
-        s, p, stepper = self.state, self.state.progress, self.state.stepper
+        s, p, train_step = self.state, self.state.progress, self.state.train_step
         batch = s.objective.batch(len(rows))
         batch.load(s.train.x, s.train.t, rows, s.train.w)
         if s.augmenter is not None:
@@ -109,17 +109,17 @@ class Trainer:
         watch = s.layer_watch if s.layer_watch is not None and p.batch == s.layer_watch.place else None
         if watch is not None:
             watch.before_step()
-        stepper.step(batch, p.step)
+        train_step.step(batch, p.step)
         if watch is not None:
             p.sums.watch = watch.after_step(batch, p.step)
         if s.train_metrics is not None:
             s.train_metrics.add(batch.chain.y, batch.t, None if s.train.w is None else s.train.w[rows])
-        p.sums.add(stepper, batch.weight())
-        p.ended = stepper.ended
+        p.sums.add(train_step, batch.weight())
+        p.ended = train_step.ended
         p.step += 1
         p.batch += 1
         for callback in self.callbacks:
-            callback.on_batch_end(s, stepper.loss)
+            callback.on_batch_end(s, train_step.loss)
 
     def _close_epoch(self) -> None:
         """What follows the last step of an epoch: its figures, early stopping, the schedule's turn, the callbacks."""
@@ -136,7 +136,7 @@ class Trainer:
         p.epoch, p.batch = p.epoch + 1, 0
         best = self.early_stopper is not None and self.early_stopper.improved(figures)
         if s.schedule is not None and (metric := s.schedule.watched()):
-            s.schedule.observe(s.stepper.schedule_state, figures[metric], direction_of(s.metrics, metric) == "lower")
+            s.schedule.observe(s.train_step.schedule_state, figures[metric], direction_of(s.metrics, metric) == "lower")
         sums.seconds += time.perf_counter() - began
         p.seconds += sums.seconds
         row = sums.row(p.epoch, figures, best=best)
@@ -214,7 +214,7 @@ def divergence(state: TrainingState, error: NonFiniteError) -> Problem:
     if state.schedule is None:
         help = "no step was taken: start from smaller weights (`init`), or scale the data (`scale: standardize`)"
         return Problem(text, code="diverged", help=help)
-    help = f"lower optimizer.learning_rate (it was {state.stepper.rate or state.stepper.rate_at(0):g})"
+    help = f"lower optimizer.learning_rate (it was {state.train_step.rate or state.train_step.rate_at(0):g})"
     if experiment.clipping is None:
         help += ", or add clipping: {type: global_norm, max_norm: 1.0}"
     return Problem(text, code="diverged", help=help)

@@ -71,8 +71,8 @@ def derive(target: TraceTarget, view: View, notes: Facts = ()) -> Derivation:
         worked_out += found
         start_values += [*before, *_drawn(target, step), *_without_equation(taken, step)]
         lines.append(_line(target, taken, found, step))
-        if target.stepper.ended:
-            text = f"step {step} was not taken, the weights stay as they are: {target.stepper.ended}"
+        if target.train_step.ended:
+            text = f"step {step} was not taken, the weights stay as they are: {target.train_step.ended}"
             target.warnings = (*target.warnings, Problem(text, code="converged", level="warning"))
         if detail == "path":
             with _as_before(target, taken):

@@ -56,7 +56,7 @@ def open_example(example: TraceExample, rows: TracedRows = NO_ROWS) -> TraceTarg
         experiment, network_plan, prepared.preprocessor, rows if rows.x else example.rows, "as given"
     )
     for name, value in example.slots.items():
-        target.stepper.slots[name][...] = value
+        target.train_step.slots[name][...] = value
     target.done = example.done
     return target
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from bpcli.config.experiment import Experiment
-from bpcli.engine.full_batch import FullBatchStep, make_stepper
+from bpcli.engine.full_batch import FullBatchStep, make_step
 from bpcli.engine.network_plan import NetworkPlan
 from bpcli.engine.objective import Objective
 from bpcli.engine.state import network_state, restore, training_state
@@ -53,7 +53,7 @@ class TraceTarget:
     name: str
     experiment: Experiment
     objective: Objective
-    stepper: FirstOrderStep | FullBatchStep
+    train_step: FirstOrderStep | FullBatchStep
     preprocessor: Preprocessor
     x: Array
     t: Array
@@ -121,7 +121,7 @@ def _of_run(path: Path, rows: TracedRows) -> TraceTarget:
         experiment, network_plan, preprocessor, chosen, total=int(record.get("steps", 0)) or steps, epoch=steps,
         weights=words, warnings=(*warnings, *changed_files(record)),
     )  # fmt: skip
-    restore(training_state(target.stepper), tensors)
+    restore(training_state(target.train_step), tensors)
     target.done = int(progress["step"])
     return target
 
@@ -173,10 +173,12 @@ def _target(
     loss = experiment.loss.with_classes(preprocessor.classes, ())
     warnings = (*warnings, *check_used_parts(experiment, network_plan, loss, x, t, np.float64))
     objective = Objective(network_plan, loss, len(x), np.float64, experiment.seed, retain=True, need_dx=True)
-    stepper = make_stepper(
+    train_step = make_step(
         objective, experiment.optimizer, experiment.clipping, total, epoch=epoch, constraint=experiment.constraint
     )
-    return TraceTarget(experiment.name, experiment, objective, stepper, preprocessor, x, t, 0, weights, words, warnings)
+    return TraceTarget(
+        experiment.name, experiment, objective, train_step, preprocessor, x, t, 0, weights, words, warnings
+    )
 
 
 def _of_setup(setup: Setup, rows: TracedRows, epoch: int) -> tuple[Array, Array, str]:

@@ -105,43 +105,43 @@ class TakenStep:
 @np.errstate(all="ignore")  # what overflows is found by the step, and named
 def take_step(target: TraceTarget) -> TakenStep:
     """Makes the next training step of the target, and records all of it. Raises NonFiniteError, as training does."""
-    objective, stepper = target.objective, target.stepper
+    objective, train_step = target.objective, target.train_step
     batch = objective.batch(len(target.x))
     batch.load(target.x, target.t, np.arange(len(target.x)))
     recorder = _Recorder(target, batch)
-    if isinstance(stepper, FirstOrderStep):
-        stepper.step(batch, target.done, recorder.record)
-        loss, penalty = stepper.loss, stepper.penalty
-        blocks = [*recorder.pass_equations, *_descent(target, stepper, recorder)]
+    if isinstance(train_step, FirstOrderStep):
+        train_step.step(batch, target.done, recorder.record)
+        loss, penalty = train_step.loss, train_step.penalty
+        blocks = [*recorder.pass_equations, *_gradient_equations(target, train_step, recorder)]
     else:
-        loss, penalty = _first_pass(stepper, batch, recorder)
-        stepper.step(batch, target.done)
+        loss, penalty = _first_pass(train_step, batch, recorder)
+        train_step.step(batch, target.done)
         recorder.record("optimizer")
         recorder.record("step")
         blocks = [*recorder.pass_equations, *_penalties(target, loss, penalty, recorder)]
-        blocks += [*_search(target, stepper, batch, recorder), *_change(target, recorder)]
+        blocks += [*_full_batch_equations(target, train_step, batch, recorder), *_change(target, recorder)]
     outputs = recorder.outputs
     after = batch.forward(True) + objective.penalty()
     target.done += 1
     return TakenStep(
         blocks=blocks, makers=_makers(batch.chain), theta=recorder.theta, data=recorder.flat["backward"],
-        gradient=recorder.flat["gradient"], clipped=recorder.flat["clipping"], updated=stepper.theta.copy(), loss=loss,
-        penalty=penalty, factor=stepper.factor, rate=stepper.rate, after=after, outputs=outputs,
+        gradient=recorder.flat["gradient"], clipped=recorder.flat["clipping"], updated=train_step.theta.copy(),
+        loss=loss, penalty=penalty, factor=train_step.factor, rate=train_step.rate, after=after, outputs=outputs,
         outputs_of=f"{batch.chain.layers[-1].path}.y", layers=recorder.layers,
     )  # fmt: skip
 
 
-def _first_pass(search: FullBatchStep, batch: Batch, recorder: _Recorder) -> tuple[float, float]:
+def _first_pass(train_step: FullBatchStep, batch: Batch, recorder: _Recorder) -> tuple[float, float]:
     """The pass that a search begins with; loss and penalty."""
     loss = batch.forward(True)
     recorder.loss = lambda: loss
     batch.backward(True)
     recorder.record("backward")
-    search.evaluate(batch)
+    train_step.evaluate(batch)
     for phase in ("gradient", "clipping"):
         recorder.record(phase)
-    recorder.start_value = search.loss + search.penalty
-    return search.loss, search.penalty
+    recorder.start_value = train_step.loss + train_step.penalty
+    return train_step.loss, train_step.penalty
 
 
 class _Recorder:
@@ -149,16 +149,16 @@ class _Recorder:
 
     def __init__(self, target: TraceTarget, batch: Batch) -> None:
         self.target, self.batch = target, batch
-        stepper, objective = target.stepper, target.objective
+        train_step, objective = target.train_step, target.objective
         self.theta = objective.theta.copy()
-        self.slots = {name: a.copy() for name, a in stepper.slots.items()}
-        self.clip = {name: a.copy() for name, a in stepper.clip_state.items()}
+        self.slots = {name: a.copy() for name, a in train_step.slots.items()}
+        self.clip = {name: a.copy() for name, a in train_step.clip_state.items()}
         self.flat: dict[str, Array] = {}
         self.weights: dict[str, Array] = {}
         self.pass_equations: list[BlockEquation] = []
         self.layers: tuple[StepBlock, ...] = ()
         self.start_value = 0.0  # the objective that a search begins with
-        self.loss: Callable[[], float] = lambda: stepper.loss
+        self.loss: Callable[[], float] = lambda: train_step.loss
         self.outputs = np.zeros(0)
 
     def record(self, phase: str) -> None:
@@ -237,14 +237,16 @@ def _places(entries: Sequence[ParamLayout]) -> TensorPlaces:
     return tuple((e.path, e.shape) for e in entries)
 
 
-def _descent(target: TraceTarget, stepper: FirstOrderStep, recorder: _Recorder) -> Iterator[BlockEquation]:
+def _gradient_equations(
+    target: TraceTarget, train_step: FirstOrderStep, recorder: _Recorder
+) -> Iterator[BlockEquation]:
     """All that happens to the gradient, and to the weights by it."""
-    yield from _penalties(target, stepper.loss, stepper.penalty, recorder)
-    yield from _clipping(target, stepper, recorder)
-    yield from _schedule(target, stepper)
-    more = {"lr": stepper.rate, "D": target.network_plan.decaying}
+    yield from _penalties(target, train_step.loss, train_step.penalty, recorder)
+    yield from _clipping(target, train_step, recorder)
+    yield from _schedule(target, train_step)
+    more = {"lr": train_step.rate, "D": target.network_plan.decaying}
     yield from _optimizer(target, recorder, more, {})
-    yield from _constraints(target, stepper, recorder)
+    yield from _constraints(target, train_step, recorder)
     yield from _states(recorder)
     yield from _change(target, recorder)
 
@@ -272,8 +274,8 @@ def _penalties(target: TraceTarget, loss: float, total: float, recorder: _Record
         yield from _block_equations(Stage.WEIGHTS, "gradient", "sum", OBJECTIVE_EQUATIONS, env, engine, places=places)
 
 
-def _clipping(target: TraceTarget, stepper: FirstOrderStep, recorder: _Recorder) -> Iterator[BlockEquation]:
-    clipper = stepper.clipper
+def _clipping(target: TraceTarget, train_step: FirstOrderStep, recorder: _Recorder) -> Iterator[BlockEquation]:
+    clipper = train_step.clipper
     if clipper is None:
         return
     before, after = recorder.flat["gradient"], recorder.flat["clipping"]
@@ -287,20 +289,20 @@ def _clipping(target: TraceTarget, stepper: FirstOrderStep, recorder: _Recorder)
             yield from _block_equations(Stage.UPDATE, "clipping", clipper.kind, equations, env, engine, tensor=e.path)
         return
     env = {"g": before, **recorder.clip, **clipper.consts()}
-    engine = {"g_new": after, **{f"{n}_new": a.copy() for n, a in stepper.clip_state.items()}}
+    engine = {"g_new": after, **{f"{n}_new": a.copy() for n, a in train_step.clip_state.items()}}
     equations, places = clipper.equations(), _places(layout)
     yield from _block_equations(Stage.UPDATE, "clipping", clipper.kind, equations, env, engine, places=places)
 
 
-def _schedule(target: TraceTarget, stepper: FirstOrderStep) -> Iterator[BlockEquation]:
-    schedule = stepper.optimizer.learning_rate
-    k, total = stepper.schedule_position(target.done)
-    env = {"k": k, "T": total, **{n: float(a) for n, a in stepper.schedule_state.items()}, **schedule.consts()}
+def _schedule(target: TraceTarget, train_step: FirstOrderStep) -> Iterator[BlockEquation]:
+    schedule = train_step.optimizer.learning_rate
+    k, total = train_step.schedule_position(target.done)
+    env = {"k": k, "T": total, **{n: float(a) for n, a in train_step.schedule_state.items()}, **schedule.consts()}
     wanted = [eq for eq in schedule.equations() if not eq.left.endswith("_new")]
     if schedule.watched():
         env |= {"value": np.nan, "sense": 1}
     program = compile_equations(wanted, env)
-    block = StepBlock("schedule", "", schedule.kind, program, env, {"lr": np.asarray(stepper.rate)})
+    block = StepBlock("schedule", "", schedule.kind, program, env, {"lr": np.asarray(train_step.rate)})
     needed = program.needed(["lr"])
     yield from ((block, grid, Stage.UPDATE) for grid in program.grids if grid.name in needed)
 
@@ -309,28 +311,35 @@ def _optimizer(
     target: TraceTarget, recorder: _Recorder, env: Mapping[str, Any], engine: Mapping[str, Array]
 ) -> Iterator[BlockEquation]:
     """The optimizer's equations, with what they read (`env`) and what was computed besides weights and memory."""
-    stepper, own = target.stepper, target.stepper.optimizer
+    train_step, own = target.train_step, target.train_step.optimizer
     env = {"w": recorder.theta, "g": recorder.flat["clipping"], **recorder.slots, **own.consts(), **env}
     env["t"] = target.done + 1
-    after = {f"{n}_new": a.copy() for n, a in stepper.slots.items()}
+    after = {f"{n}_new": a.copy() for n, a in train_step.slots.items()}
     engine = {"w_new": recorder.weights["optimizer"], **after, **engine}
     equations, places = own.equations(), _places(target.network_plan.layout)
     yield from _block_equations(Stage.UPDATE, "optimizer", own.kind, equations, env, engine, places=places)
 
 
-def _search(target: TraceTarget, search: FullBatchStep, batch: Batch, recorder: _Recorder) -> Iterator[BlockEquation]:
+def _full_batch_equations(
+    target: TraceTarget, train_step: FullBatchStep, batch: Batch, recorder: _Recorder
+) -> Iterator[BlockEquation]:
     """An iteration of an optimizer that searches. Yields nothing for a network that is too large for the equations."""
-    optimizer, objective = search.optimizer, target.objective
+    optimizer, objective = train_step.optimizer, target.objective
     size = len(recorder.theta)
-    if search.ended or size > MAX_SEARCH_WEIGHTS:
+    if train_step.ended or size > MAX_SEARCH_WEIGHTS:
         return
     after = objective.grad.copy()
-    env: dict[str, Any] = {"L": recorder.start_value, "L_new": search.loss + search.penalty, "g_new": after, "P": size}
-    env |= {name: np.array(getattr(search.frame, name)) for name in optimizer.reported}
+    env: dict[str, Any] = {
+        "L": recorder.start_value,
+        "L_new": train_step.loss + train_step.penalty,
+        "g_new": after,
+        "P": size,
+    }
+    env |= {name: np.array(getattr(train_step.frame, name)) for name in optimizer.reported}
     if optimizer.row_by_row:
         objective.theta[...] = recorder.theta
         env |= {"e": (recorder.outputs - batch.t).ravel(), "J": jacobian(objective, batch)}
-        env["bend"] = search.frame.bend.copy()
+        env["bend"] = train_step.frame.bend.copy()
         objective.theta[...] = recorder.weights["step"]
         objective.grad[...] = after
     parsed = map(parse, optimizer.equations())
@@ -338,8 +347,8 @@ def _search(target: TraceTarget, search: FullBatchStep, batch: Batch, recorder: 
     yield from _optimizer(target, recorder, env, conditions)
 
 
-def _constraints(target: TraceTarget, stepper: FirstOrderStep, recorder: _Recorder) -> Iterator[BlockEquation]:
-    for own, path, _ in stepper.constrained:
+def _constraints(target: TraceTarget, train_step: FirstOrderStep, recorder: _Recorder) -> Iterator[BlockEquation]:
+    for own, path, _ in train_step.constrained:
         e = target.network_plan.entry(path)
         w, after = (recorder.weights[phase][e.where].reshape(e.shape) for phase in ("optimizer", "step"))
         env, equations = {"w": w, **own.consts()}, own.equations()

@@ -128,9 +128,9 @@ StepMemory = Mapping[tuple[str, str], Array]
 
 def _memory(target: TraceTarget) -> StepMemory:
     """What optimizer, clipper and layers remember before the step, by part or layer and name."""
-    stepper = target.stepper
-    kept = {("optimizer", name): a.copy() for name, a in stepper.slots.items()}
-    kept |= {("clipping", name): a.copy() for name, a in stepper.clip_state.items()}
+    train_step = target.train_step
+    kept = {("optimizer", name): a.copy() for name, a in train_step.slots.items()}
+    kept |= {("clipping", name): a.copy() for name, a in train_step.clip_state.items()}
     for link in target.objective.network.chain(len(target.x)).walk():
         kept |= {(link.path, name): np.array(getattr(link.frame, name)) for name in link.plan.state}
     return kept
@@ -178,7 +178,7 @@ def _remembered(target: TraceTarget, path: str, array: Array) -> Iterator[StartV
 
 def _constants(target: TraceTarget, q: Quantity) -> Mapping[str, Any]:
     """The numbers by name that the equations of a quantity's part may read."""
-    stepper, objective = target.stepper, target.objective
+    train_step, objective = target.train_step, target.objective
     match q.part:
         case "layer":
             link = next(k for k in objective.network.chain(len(target.x)).walk() if k.path == q.layer)
@@ -188,11 +188,11 @@ def _constants(target: TraceTarget, q: Quantity) -> Mapping[str, Any]:
         case "penalty":
             number = int(q.layer.rpartition("_")[2]) - 1 if "_" in q.layer else 0
             return target.network_plan.penalties[number][0].consts()
-        case "clipping" if isinstance(stepper, FirstOrderStep) and stepper.clipper is not None:
-            return stepper.clipper.consts()
+        case "clipping" if isinstance(train_step, FirstOrderStep) and train_step.clipper is not None:
+            return train_step.clipper.consts()
         case "optimizer":
             decaying = {"D": target.network_plan.decaying, "t": target.done}
             return {**target.experiment.optimizer.consts(), **decaying}
-        case "constraint" if isinstance(stepper, FirstOrderStep):
-            return next(own.consts() for own, path, _ in stepper.constrained if path == q.tensor)
+        case "constraint" if isinstance(train_step, FirstOrderStep):
+            return next(own.consts() for own, path, _ in train_step.constrained if path == q.tensor)
     return {}

@@ -176,11 +176,11 @@ def test_a_branch_in_a_residual_keeps_its_statistics() -> None:
     layers: list[Any] = [{"type": "residual", "layers": ["batch_norm", "tanh"]}, {"type": "dense", "units": 1}]
     network_plan = plan_network([Layer.parse(layer) for layer in layers], (3,))
     objective = Objective(network_plan, Loss.parse("mean_squared_error"), 8, np.float64, 0)
-    stepper = FirstOrderStep(objective, Optimizer.parse("sgd"), None, 10)
+    train_step = FirstOrderStep(objective, Optimizer.parse("sgd"), None, 10)
     x = np.random.default_rng(6).normal(2, 3, (8, 3))
     batch = objective.batch(8)
     batch.load(x, x[:, :1], np.arange(8))
-    stepper.step(batch, 0)
+    train_step.step(batch, 0)
     state = objective.network.states
     assert list(state) == ["residual_1.batch_norm_1.rmean", "residual_1.batch_norm_1.rvar"]
     assert np.allclose(state["residual_1.batch_norm_1.rmean"], 0.1 * x.mean(0), rtol=1e-14)

@@ -146,7 +146,7 @@ def test_the_share_and_the_factor_are_of_the_steps(tmp_path: Path, monkeypatch: 
 
     def step(self: train.Trainer, rows: Any) -> None:
         honest(self, rows)
-        factors.append(self.state.stepper.factor)
+        factors.append(self.state.train_step.factor)
 
     monkeypatch.setattr(train.Trainer, "_step", step)
     file = written(tmp_path, CLIPPING["percentile"], "0.05")

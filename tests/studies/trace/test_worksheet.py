@@ -104,7 +104,7 @@ def test_everything_to_compute_with_is_given() -> None:
 def test_the_memory_of_an_optimizer_is_given_tensor_by_tensor() -> None:
     target = nets.trace_target(RELU)
     derive(target, View())
-    memory = target.stepper.slots["m"].copy()
+    memory = target.train_step.slots["m"].copy()
     start_values = {g.path: g.value for g in worksheet(target, 0, View(), COMMAND).derivation.start_values}
     assert start_values["optimizer.t"] == 2
     entry = target.network_plan.entry("dense_1.W")
