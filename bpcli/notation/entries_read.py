@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bpcli.notation.evaluate import Grid
-from bpcli.notation.syntax import Binary, Bind, Call, Expr, Name, Negate, Number, Read, Reduce, children, walk
+from bpcli.notation.syntax import Binary, Call, Expr, Name, Negate, Number, Read, Reduce, children, walk
 from bpcli.numeric.shapes import Array
 
 IndexValues = Mapping[str, int]
@@ -95,11 +95,10 @@ def window_spans(
 ) -> list[tuple[str, list[tuple[int, int]]]]:
     """The arrays over which a reduction moves a window, and from where to where it stands on each axis; an axis that
     it reads with gaps, or by division, is no window."""
-    letters = [b.letter for b in node.over if isinstance(b, Bind)]
     found = []
     for read in walk(node.body):
-        if isinstance(read, Read) and any(_moves(i, letters) for i in read.index):
-            spans = [np.unique(grid.over(env, i, index, letters).astype(np.intp)) for i in read.index]
+        if isinstance(read, Read) and any(_moves(i, node.letters) for i in read.index):
+            spans = [np.unique(grid.over(env, i, index, node.letters).astype(np.intp)) for i in read.index]
             if all(len(s) == s[-1] - s[0] + 1 for s in spans):
                 found.append((read.array, [(int(s[0]), int(s[-1])) for s in spans]))
     return found

@@ -19,7 +19,6 @@ from bpcli.notation.functions import POINTWISE, REDUCTIONS, real
 from bpcli.notation.ranges import Ranges
 from bpcli.notation.syntax import (
     Binary,
-    Bind,
     Call,
     Compare,
     Dots,
@@ -59,7 +58,7 @@ class Grid:
 
     def __init__(self, equation: Equation, size: Mapping[str, int]) -> None:
         self.equation = equation
-        self.free = tuple(b.letter for b in equation.free if isinstance(b, Bind))
+        self.free = equation.letters
         self.letters = (*self.free, *(k for k in size if k not in self.free))
         self.size = dict(size)
         self.axis = {k: i for i, k in enumerate(self.letters)}
@@ -155,8 +154,8 @@ class _Evaluation:
                 return self._where(condition, then, other, live)
             case Call(fn=fn, args=args):
                 return POINTWISE[fn][0](*(self.evaluate(a, live) for a in args))
-            case Reduce(fn="count", over=over):
-                return math.prod(self.grid.size[b.letter] for b in over if isinstance(b, Bind))
+            case Reduce(fn="count"):
+                return math.prod(self.grid.size[k] for k in node.letters)
             case Reduce():
                 return self._reduce(node, live)
         raise self.error(f"{Ascii().draw(node).text} cannot be evaluated")
@@ -214,15 +213,14 @@ class _Evaluation:
         return slab, [self.grid.axis[k] for k in letters]
 
     def _reduce(self, node: Reduce, live: Array | None) -> Array:
-        letters = [b.letter for b in node.over if isinstance(b, Bind)]
-        axes = tuple(self.grid.axis[k] for k in letters)
+        axes = tuple(self.grid.axis[k] for k in node.letters)
         if node.fn == "sum":
             factors = self._factors(node)
             if factors is not None:
                 return self._einsum(*factors)
         body = np.asarray(self.evaluate(node.body, live))
         shape = [body.shape[i] if body.ndim else 1 for i in range(len(self.grid.letters))]
-        for k in letters:
+        for k in node.letters:
             shape[self.grid.axis[k]] = self.spans[k][1]
         body = np.broadcast_to(body, shape)
         extra = [float(real(self.evaluate(e, live)).ravel()[0]) for e in node.extra]
@@ -254,7 +252,7 @@ class _Evaluation:
                 case _:
                     return None
         stood = {axis for _, axes in operands for axis in axes}
-        over = {self.grid.axis[b.letter] for b in node.over if isinstance(b, Bind)}
+        over = {self.grid.axis[k] for k in node.letters}
         if len(operands) < 2 or not over <= stood:
             return None
         self._over = over

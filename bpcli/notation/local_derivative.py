@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bpcli.notation.entries_read import reads_numbers
@@ -43,13 +43,9 @@ class LocalDerivative:
                 return Number(1)
             case Call(fn="pad", args=(Read(array="dy") as read, *_)):
                 return self._without_error(read)
-            case Reduce(fn="sum", body=body, over=over):
+            case Reduce(fn="sum", body=body):
                 inner = self._without_error(body)
-                return (
-                    inner
-                    if inner is not None and self._solved({b.letter for b in over if isinstance(b, Bind)})
-                    else None
-                )
+                return inner if inner is not None and self._solved(node.letters) else None
             case Negate(operand=operand):
                 inner = self._without_error(operand)
                 return None if inner is None else Negate(inner)
@@ -78,9 +74,9 @@ class LocalDerivative:
                     for p, branch in zip(parts, (then, other), strict=True))  # fmt: skip
         return None if one is None or two is None else Call("where", (condition, one, two))
 
-    def _solved(self, letters: set[str]) -> bool:
+    def _solved(self, letters: Sequence[str]) -> bool:
         """Whether there is one place in a sum at which dy is read at `to`; its letters get their numbers."""
-        unknown = sorted(letters - self.letters.keys())
+        unknown = sorted(set(letters) - self.letters.keys())
         sizes = [self.grid.size[k] for k in unknown]
         if math.prod(sizes) > MAX_PLACES_TRIED:
             return False
@@ -120,7 +116,7 @@ def with_indices(node: Expr, letters: Mapping[str, Number]) -> Expr:
         case Compare(op=op, left=left, right=right):
             return Compare(op, _worked(with_indices(left, letters)), _worked(with_indices(right, letters)))
         case Reduce(fn=fn, over=over, body=body, extra=extra):
-            inner = {k: v for k, v in letters.items() if k not in {getattr(b, "letter", "") for b in over}}
+            inner = {k: v for k, v in letters.items() if k not in node.letters}
             return Reduce(fn, over, with_indices(body, inner), extra)
     return changed(node, lambda inside: with_indices(inside, letters))
 

@@ -18,7 +18,7 @@ from bpcli.notation.evaluate import CONSTANTS, Grid
 from bpcli.notation.functions import EXP_LIMIT, real
 from bpcli.notation.rounding import value_and_scale
 from bpcli.notation.symbols import gradient_of
-from bpcli.notation.syntax import Binary, Bind, Call, Compare, Expr, Name, Number, Read, Reduce, changed, walk
+from bpcli.notation.syntax import Binary, Call, Compare, Expr, Name, Number, Read, Reduce, changed, walk
 from bpcli.notation.text import Text
 from bpcli.numeric.shapes import Array
 
@@ -74,7 +74,7 @@ class Substitution:
             self.notes.append(f"which is {node.array}[{','.join(str(int(self._value(i, index))) for i in node.index)}]")
 
     def _reduce(self, node: Reduce, index: Mapping[str, int]) -> Expr:
-        letters = [b.letter for b in node.over if isinstance(b, Bind)]
+        letters = node.letters
         values = np.asarray(real(self.grid.over(self.env, node.body, index, letters)), np.float64)
 
         def place(i: int) -> dict[str, int]:

@@ -105,6 +105,11 @@ class Reduce:
     body: Expr
     extra: tuple[Expr, ...] = ()
 
+    @property
+    def letters(self) -> tuple[str, ...]:
+        """The indices that it runs over."""
+        return tuple(b.letter for b in self.over if isinstance(b, Bind))
+
 
 Expr = Number | Name | Read | Negate | Binary | Compare | Call | Reduce | Dots
 
@@ -117,6 +122,11 @@ class Equation:
     free: tuple[Bind | Dots, ...]
     right: Expr
     source: Eq
+
+    @property
+    def letters(self) -> tuple[str, ...]:
+        """The indices of its left side."""
+        return tuple(b.letter for b in self.free if isinstance(b, Bind))
 
 
 BINARY = {
@@ -286,11 +296,7 @@ def reads(equation: Equation) -> set[str]:
 
 def letters_used(equation: Equation) -> set[str]:
     """Index letters that stand in the equation."""
-    found = {b.letter for b in equation.free if isinstance(b, Bind)}
-    for node in walk(equation.right):
-        if isinstance(node, Reduce):
-            found |= {b.letter for b in node.over if isinstance(b, Bind)}
-    return found
+    return {*equation.letters, *(k for n in walk(equation.right) if isinstance(n, Reduce) for k in n.letters)}
 
 
 def spell_out(equation: Equation, letters: tuple[str, ...]) -> Equation:

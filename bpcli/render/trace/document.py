@@ -117,7 +117,7 @@ def _quantity(
     if not q.agrees and not sheet:
         yield blocks.Paragraph((f"The engine has other numbers: they are {q.gap:.1e} apart.",), lead=("WRONG",))
     if d.detail == "layer":
-        formulas, more = maths.matrices(maths.left_side(q), q.value, d.digits, q.equation.free)
+        formulas, more = maths.matrices(maths.left_side(q), q.value, d.digits, q.equation.letters)
         yield blocks.Figures(q.path, "", tuple(formulas), more)
         return
     yield blocks.WorkedLines(tuple(_lines(q, sheet)))
@@ -135,7 +135,7 @@ def _remarks(q: Quantity) -> Iterator[str | Code]:
         yield f"{between}{letter} is "
         yield source if " " in source else Code(source)
         between = "; "
-    if q.tensor and any(getattr(b, "letter", "") == "j" for b in q.equation.free):
+    if q.tensor and "j" in q.equation.letters:
         yield f"{between}j counts all weights, tensor after tensor"
 
 

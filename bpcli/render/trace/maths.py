@@ -10,7 +10,7 @@ import numpy as np
 from bpcli.notation.latex import Latex
 from bpcli.notation.reader import Drawn
 from bpcli.notation.symbols import Level, format_number, symbol_of
-from bpcli.notation.syntax import Binary, Bind, Expr
+from bpcli.notation.syntax import Binary, Expr
 from bpcli.records.trace import Array, PathsTo, Quantity, WorkedEntry
 from bpcli.render.trace.arrays import EDGE_ITEMS, PLANE_AXES, ROUND_TRIP_DIGITS, digits_to_close, shown_positions
 
@@ -121,10 +121,10 @@ def numeral(value: float, digits: int) -> str:
 
 
 # -------------------------------------------------------------------------------------------------------------- arrays
-def matrices(name: str, value: Array, digits: int, axes: Sequence[Bind | object] = ()) -> tuple[list[str], int]:
+def matrices(name: str, value: Array, digits: int, letters: Sequence[str] = ()) -> tuple[list[str], int]:
     """`name = [...]` for an array; one of three or more axes as slices, and how many slices are not shown.
 
-    `axes` are the indices of its equation, by which an image's axes are known from its channels.
+    `letters` are the indices of its equation, by which an image's axes are known from its channels.
     """
     array = np.asarray(value)
     if not array.size:
@@ -133,7 +133,6 @@ def matrices(name: str, value: Array, digits: int, axes: Sequence[Bind | object]
         return [f"{name} = {numeral(array.item(), digits)}"], 0
     if array.ndim <= 2:
         return [f"{name} = {_matrix(array, digits)}"], 0
-    letters = [b.letter if isinstance(b, Bind) else "" for b in axes]
     last = array.ndim - 2, array.ndim - 1
     pairs = [tuple(i for i, letter in enumerate(letters) if letter in p) for p in PLANE_AXES]
     pair = next((p for p in pairs if len(p) == 2 and len(letters) == array.ndim), last)

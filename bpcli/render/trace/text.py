@@ -11,7 +11,6 @@ from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.text import Text as Styled
 
-from bpcli.notation.syntax import Bind
 from bpcli.notation.text import Ascii, Text
 from bpcli.records.trace import (
     STAGES,
@@ -150,8 +149,7 @@ class Terminal:
     def _array(self, q: Quantity) -> Iterator[RenderableType]:
         value = q.value if q.engine is None else q.engine
         lead = f"{q.path} = " if q.tensor else "= "
-        letters = [b.letter for b in q.equation.free if isinstance(b, Bind)]
-        address, shown = first_plane(value, q.path, letters)
+        address, shown = first_plane(value, q.path, q.equation.letters)
         lead = f"{address} = " if address else lead
         rows = matrix_rows(shown, self.d.digits, self.reader, self.width - 8 - len(lead))
         for i, row in enumerate(rows):

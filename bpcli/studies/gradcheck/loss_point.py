@@ -92,14 +92,12 @@ class LossPoint:
     def probe(self) -> GradientProbe:
         f, dx = self.frame, self.kernel["dx"]
         share = 1 / len(f.x) if f.w is None else max_abs(f.w)
+        complex_value = (lambda z: self.program.run({**self.env, "x": z}, {"L"})["L"]) if self.equations else None
         return GradientProbe(
-            "loss", "loss.dx", self.name, f.x, dx, self.value, self.equations.get("dx"),
-            self._complex_value if self.equations else None, max(max_abs(dx), share), self._perturbed,
+            "loss", "loss.dx", self.name, f.x, dx, self.value, self.equations.get("dx"), complex_value,
+            max(max_abs(dx), share), self._perturbed,
             TO_FLOAT64 * self.rounding.get("dx", 0.0), differences=self.name != TIES or not self.equations,
         )  # fmt: skip
-
-    def _complex_value(self, z: Array) -> object:
-        return self.program.run({**self.env, "x": z}, {"L"})["L"]
 
 
 class PenaltyPoint:
@@ -134,14 +132,14 @@ class PenaltyPoint:
 
     def probe(self) -> GradientProbe:
         dw = self.kernel["dw"]
+        env = self.env
+        complex_value = (
+            (lambda z: self.program.run({**env, "w": z}, {"penalty"})["penalty"]) if self.equations else None
+        )
         reach = max(max_abs(self.before), max_abs(dw))
         return GradientProbe(
-            "penalty", self.tensor, self.name, self.w, dw, self.value, self.equations.get("dw"),
-            self._complex_value if self.equations else None, reach,
-        )  # fmt: skip
-
-    def _complex_value(self, z: Array) -> object:
-        return self.program.run({**self.env, "w": z}, {"penalty"})["penalty"]
+            "penalty", self.tensor, self.name, self.w, dw, self.value, self.equations.get("dw"), complex_value, reach
+        )
 
 
 def penalties(objective: Objective, seed: int) -> Iterator[PenaltyPoint]:

@@ -75,7 +75,7 @@ class GradientProbe:
     point: str
     at: Array
     kernel: Array
-    value: Callable[[], tuple[float, float]] | None
+    value: Callable[[], tuple[float, float]]
     equations: Array | None = None
     complex_value: Callable[[Array], object] | None = None
     reach: float = 0.0
@@ -137,7 +137,7 @@ def ask_witnesses(probe: GradientProbe, effort: Effort, rng: np.random.Generator
             judged[tuple(np.transpose(places))] = True
         if len(places) < a.size:
             _steps_along(found, effort.directions, floor, rng)
-    if probe.value is not None and probe.differences:
+    if probe.differences:
         places = effort.places(a.shape, effort.differences, rng)
         _against_differences(found, places)
         judged[tuple(np.transpose(places))] = True
@@ -195,7 +195,7 @@ def _against_steps(found: Evidence, places: Sequence[Index], floor: float) -> No
     for k in _by_size(bad, relative):
         agrees = found.verdict != "WRONG"  # the equations, where there are any
         claimed, gap = float(a[k]), abs(float(a[k] - n[k]))
-        kink = agrees and probe.value is not None and _kink(found, places[k], claimed)
+        kink = agrees and _kink(found, places[k], claimed)
         verdict = "kink" if kink or (agrees and _jumps(probe, places[k], gap)) else "WRONG"
         found.keep_worst("complex step", verdict, places[k], float(n[k]), float(relative[k]))
         if verdict == "WRONG":
@@ -219,7 +219,6 @@ def _steps_along(found: Evidence, directions: int, floor: float, rng: np.random.
 
 def _differences_along(found: Evidence, directions: int, rng: np.random.Generator) -> None:
     probe = found.probe
-    assert probe.value is not None
     kept = probe.at.copy()
     h = DIFFERENCE_STEP * max(1.0, max_abs(kept)) / math.sqrt(kept.size)
     for _ in range(directions):
@@ -254,7 +253,6 @@ def _direction(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
 
 def _against_differences(found: Evidence, places: Sequence[Index]) -> None:
     probe = found.probe
-    assert probe.value is not None
     d = differences(probe.value, probe.at, places)
     found.evaluations += 2 * len(places) + 1
     a = probe.kernel[tuple(np.transpose(places))] if places[0] else np.array([float(probe.kernel)])
@@ -287,7 +285,6 @@ def settle(found: Evidence, index: Index, claimed: float) -> tuple[str, float]:
     """Returns the verdict where a difference disagrees with the kernel, and the number that it rests on: other steps,
     then Ridders' extrapolation."""
     probe = found.probe
-    assert probe.value is not None
     if _kink(found, index, claimed) or _jumps(
         probe, index, abs(claimed - float(differences(probe.value, probe.at, [index]).value[0]))
     ):
@@ -314,7 +311,6 @@ def settle(found: Evidence, index: Index, claimed: float) -> tuple[str, float]:
 def _kink(found: Evidence, index: Index, claimed: float) -> bool:
     """Whether the slopes on the two sides differ, however small the step, with the claimed one between them."""
     probe = found.probe
-    assert probe.value is not None
     jumps = []
     for shrink in (1.0, 1 / 16):
         d: Differences = differences(probe.value, probe.at, [index], shrink)

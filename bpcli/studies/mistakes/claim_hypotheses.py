@@ -18,7 +18,7 @@ from bpcli.family import Activation, Array
 from bpcli.notation import NotationError, compile_equations
 from bpcli.notation.evaluate import Grid
 from bpcli.notation.symbols import gradient_of
-from bpcli.notation.syntax import Binary, Bind, Call, Expr, Name, Read, Reduce, reads, walk
+from bpcli.notation.syntax import Binary, Call, Expr, Name, Read, Reduce, reads, walk
 from bpcli.notation.text import Ascii
 from bpcli.records.trace import Stage
 from bpcli.studies.mistakes.hypotheses import Hypothesis
@@ -240,8 +240,7 @@ class ClaimHypotheses:
                 counted = _counted(piece)
                 return counted or "left-out", f"it is a sum, not divided by the number of {counted or 'values'}"
             case "averaged":
-                over = {b.letter for b in piece.over if isinstance(b, Bind)} if isinstance(piece, Reduce) else set()
-                code = "rows-twice" if over == {"n"} else "averaged"
+                code = "rows-twice" if isinstance(piece, Reduce) and set(piece.letters) == {"n"} else "averaged"
                 return code, "it is a mean where a sum is meant"
             case "transposed read" if isinstance(piece, Read):
                 turned = self._shown(node, Read(array, piece.index[::-1]))
@@ -261,8 +260,7 @@ def _named(key: Key | None) -> str:
 def _counted(piece: Expr) -> str | None:
     """Returns what a count or a mean counts: rows or outputs."""
     counts = [n for n in walk(piece) if isinstance(n, Reduce) and n.fn in ("count", "mean")]
-    letters = {b.letter for c in counts[:1] for b in c.over if isinstance(b, Bind)}
-    return {"n": "rows", "k": "outputs"}.get("".join(letters))
+    return {"n": "rows", "k": "outputs"}.get("".join(counts[0].letters)) if counts else None
 
 
 def _turned(own: Array) -> Array:

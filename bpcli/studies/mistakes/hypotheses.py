@@ -12,7 +12,7 @@ import numpy as np
 from bpcli.family.plan import Array
 from bpcli.notation import NotationError, Program
 from bpcli.notation.evaluate import Grid
-from bpcli.notation.syntax import Bind, Expr, Reduce, reads
+from bpcli.notation.syntax import Expr, Reduce, reads
 from bpcli.notation.text import Ascii
 from bpcli.studies.mistakes.single_mistakes import (
     Mistake,
@@ -192,7 +192,7 @@ class GradientHypotheses:
         node = grid.equation.right
         if not isinstance(node, Reduce) or node.fn != "sum" or grid.name != self.target:
             return
-        letters = [b.letter for b in node.over if isinstance(b, Bind)]
+        letters = node.letters
         if np.prod([float(grid.size[k]) for k in (*grid.free, *letters)]) > MAX_SUM_CELLS:
             return
         try:

@@ -13,7 +13,6 @@ import numpy as np
 from bpcli.notation.evaluate import Grid
 from bpcli.notation.syntax import (
     Binary,
-    Bind,
     Call,
     Compare,
     Equation,
@@ -73,8 +72,7 @@ def larger_mistakes(grid: Grid) -> Iterator[Mistake]:
 
 def first_bound_index(node: Expr) -> str:
     """Returns the index that the first reduction of an expression runs over."""
-    found = (b.letter for n in walk(node) if isinstance(n, Reduce) for b in n.over if isinstance(b, Bind))
-    return next(found, "")
+    return next((k for n in walk(node) if isinstance(n, Reduce) for k in n.letters), "")
 
 
 def reading_other(node: Expr, old: str, new: str) -> Expr:
@@ -137,7 +135,7 @@ def _here(node: Expr, size: Mapping[str, int], shapes: Mapping[str, tuple[int, .
 
 
 def _in_sum(node: Reduce, size: Mapping[str, int]) -> Iterator[Mistake]:
-    letters = _letters(node)
+    letters = node.letters
     yield Mistake("averaged", replace(node, fn="mean"), (node,))
     for read in walk(node.body):
         if isinstance(read, Read) and len(read.index) > 2:  # a derivative of several outputs by several inputs
@@ -217,13 +215,8 @@ def _other_axes(grid: Grid) -> Iterator[Mistake]:
 def _over_one_index(right: Expr) -> Iterator[tuple[Reduce, str]]:
     """Yields the reductions over one index, with it."""
     for node in dict.fromkeys(n for n in walk(right) if isinstance(n, Reduce)):
-        letters = _letters(node)
-        if len(letters) == 1:
-            yield node, letters[0]
-
-
-def _letters(node: Reduce) -> list[str]:
-    return [b.letter for b in node.over if isinstance(b, Bind)]
+        if len(node.letters) == 1:
+            yield node, node.letters[0]
 
 
 # ------------------------------------------------------------------------------------------------------ expressions

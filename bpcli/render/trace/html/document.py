@@ -156,10 +156,9 @@ def _picture(d: Derivation, line: StepLine) -> str:
 
 
 def _key() -> str:
-    plus = (
-        '<svg width="36" height="8" aria-hidden="true"><path class="wire fp" style="--f:3px" d="M0 4H36"></path></svg>'
-    )
-    minus = (
-        '<svg width="36" height="8" aria-hidden="true"><path class="wire fn" style="--f:3px" d="M0 4H36"></path></svg>'
+    plus, minus = (
+        '<svg width="36" height="8" aria-hidden="true">'
+        f'<path class="wire {sign}" style="--f:3px" d="M0 4H36"></path></svg>'
+        for sign in ("fp", "fn")
     )
     return f"{plus} positive, {minus} negative; the thicker, the larger."

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from bpcli.notation.mathml import MathML
 from bpcli.notation.symbols import Level, symbol_of, textbook_form
-from bpcli.notation.syntax import Binary, Bind, Call, Expr, Number
+from bpcli.notation.syntax import Binary, Call, Expr, Number
 from bpcli.records.trace import Derivation, Quantity, WorkedEntry
 from bpcli.render.trace.html.network import entry_id
 from bpcli.render.trace.html.page import code, escaped, tag
@@ -51,7 +51,7 @@ def _quantity(d: Derivation, group: Sequence[NumberedQuantity], unfolded: bool, 
     head = tag("span", name, class_="of") + math(InlineMathML(q.known).equation(q.equation), "general")
     sources = (f"{letter} is {source}" for letter, source in symbol_sources(q))
     remarks = [escaped(text) for text in (q.why, *sources) if text]
-    if several and any(getattr(b, "letter", "") == "j" for b in q.equation.free):
+    if several and "j" in q.equation.letters:
         remarks.append("j counts all weights")
     why = tag("span", "; ".join(remarks), class_="why") if remarks else ""
     body = "".join(_blank(r, blanks[r.id]) if r.id in blanks else _of(d, i, r, several) for i, r in group)
@@ -66,8 +66,7 @@ def _of(d: Derivation, number: int, q: Quantity, several: bool) -> str:
     """The array of a quantity, or its worked lines."""
     if d.detail == "layer":
         value = q.value if q.engine is None else q.engine
-        letters = [b.letter for b in q.equation.free if isinstance(b, Bind)]
-        return array_table(value, q.path, d.digits, letters=letters)
+        return array_table(value, q.path, d.digits, letters=q.equation.letters)
     lines = "".join(line(q, e, entry_id(number, k)) for k, e in enumerate(q.entries))
     if q.hidden:
         lines += tag("p", f"and {q.hidden:,} more of {code(q.path)}", class_="more")

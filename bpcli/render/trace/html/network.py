@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bpcli.notation.syntax import Bind, Reduce, walk
+from bpcli.notation.syntax import Reduce, walk
 from bpcli.records.trace import Array, Derivation, LayerLine, Quantity, Stage, StepLine
 
 INPUTS = ""  # the path of the column of inputs
@@ -98,7 +98,7 @@ class NetworkPicture:
 
     def _axis(self, column: UnitColumn, q: Quantity) -> int | None:
         """Where in the quantity's index the unit of a column stands; -1: it is of all units; None: it is of another."""
-        letters = _letters(q)
+        letters = q.equation.letters
         if q.part == "loss" and q.name == "dx":
             return len(letters) - 1 if column is self.columns[-1] else None
         if q.part != "layer":
@@ -108,9 +108,8 @@ class NetworkPicture:
             return len(letters) - 1 if source == (column.names or (INPUTS,))[-1] else None
         if q.layer not in column.names:
             return None
-        letter = next(
-            (_letters(r)[-1] for r in self.quantities if r.layer == q.layer and r.name == "y" and _letters(r)), ""
-        )
+        outputs = (r.equation.letters for r in self.quantities if r.layer == q.layer and r.name == "y")
+        letter = next((of[-1] for of in outputs if of), "")
         return letters.index(letter) if letter in letters else -1
 
 
@@ -192,14 +191,10 @@ def _sources(feeds: Mapping[str, str], path: str, lines: Mapping[str, LayerLine]
     yield from (p for p in inside if p not in read)
 
 
-def _letters(q: Quantity) -> list[str]:
-    return [b.letter if isinstance(b, Bind) else "" for b in q.equation.free]
-
-
 def _mixes(own: Sequence[Quantity], path: str) -> bool:
     """Whether an equation of the forward pass runs over more than the rows."""
     nodes = (node for q in own if q.layer == path and q.stage is Stage.FORWARD for node in walk(q.equation.right))
-    return any(getattr(b, "letter", "") != "n" for node in nodes if isinstance(node, Reduce) for b in node.over)
+    return any(set(node.letters) - {"n"} for node in nodes if isinstance(node, Reduce))
 
 
 def _wanted(own: Sequence[Quantity], weights: Mapping[str, Array]) -> dict[str, set[int]]:
