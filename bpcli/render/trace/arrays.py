@@ -55,17 +55,13 @@ def matrix_rows(value: Any, digits: int, reader: type[Text], width: int = 80) ->
         ]
 
     cells = drawn(shown_positions(rows.shape[1]))
-    if cells and _width(cells) > width:
+    if cells and sum(max(map(cell_len, column)) + 2 for column in zip(*cells, strict=True)) + 4 > width:
         cells = drawn(shown_positions(rows.shape[1], most=4, edge=1))
     wide = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
     lines = ["  ".join(" " * (w - cell_len(c)) + c for c, w in zip(row, wide, strict=True)) for row in cells]
     if array.ndim == 1:
         return [f"[{line}]" for line in lines]
     return [f"{'[' if i == 0 else ' '}[{line}]{']' if i == len(lines) - 1 else ''}" for i, line in enumerate(lines)]
-
-
-def _width(cells: list[list[str]]) -> int:
-    return sum(max(map(cell_len, column)) + 2 for column in zip(*cells, strict=True)) + 4
 
 
 def shown_positions(count: int, most: int = MAX_WHOLE_ITEMS, edge: int = EDGE_ITEMS) -> list[int | None]:

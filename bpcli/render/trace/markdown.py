@@ -79,7 +79,11 @@ def _worked(lines: tuple[WorkedLine, ...]) -> str:
 
 
 def _display(math: str) -> str:
-    return f"$$\n{_math(math)}\n$$"
+    """A display formula that Markdown cannot misread."""
+    for sign, safe in _MATH.items():
+        math = math.replace(sign, safe)
+    math = re.sub(r"_(?=\S)", "_ ", math)
+    return f"$$\n{math}\n$$"
 
 
 def _blanks(lines: tuple[WorkedLine, ...]) -> str:
@@ -105,10 +109,3 @@ def _words(words: Words) -> str:
 
 def _plain(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()) if "\n" in text else text)
-
-
-def _math(math: str) -> str:
-    """A formula that Markdown cannot misread."""
-    for sign, safe in _MATH.items():
-        math = math.replace(sign, safe)
-    return re.sub(r"_(?=\S)", "_ ", math)

@@ -177,14 +177,8 @@ def total(paths: PathsTo, digits: int) -> str:
 def _closing(values: Sequence[float], value: float, digits: int, *, times: bool) -> str:
     """values = value, true as printed: the product or sum of the printed digits is the printed result."""
     more = digits_to_close(values, value, digits, times=times)
-    printed = [format_number(v, more or ROUND_TRIP_DIGITS) for v in values]
-    sign = "=" if more else r"\approx"
-    return f"{_joined(printed, times)} {sign} {result(format_number(value, digits))}"
-
-
-def _joined(printed: Sequence[str], times: bool) -> str:
-    drawn = [result(p) for p in printed]
+    drawn = [numeral(v, more or ROUND_TRIP_DIGITS) for v in values]
     first, *others = (rf"\left({d}\right)" if d.startswith("-") else d for d in drawn)
-    if not times:
-        return _in_rows(" + ".join([drawn[0], *others]))
-    return r" \cdot ".join([first, *others])
+    joined = r" \cdot ".join([first, *others]) if times else _in_rows(" + ".join([drawn[0], *others]))
+    sign = "=" if more else r"\approx"
+    return f"{joined} {sign} {numeral(value, digits)}"

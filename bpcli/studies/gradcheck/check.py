@@ -133,19 +133,14 @@ class Gradcheck:
         if evidence.verdict == "WRONG" and probe.tensor not in self.findings and evidence.numbers is not None:
             around = clues()
             if evidence.rtol > STEP_RTOL:
-                mismatch = self._mismatch_in_layer(probe.tensor)
+                layer_path = probe.tensor.rpartition(".")[0]
+                mismatch = next((t for t in self.mismatches if t.rpartition(".")[0] == layer_path), "")
                 around = replace(around, rtol=evidence.rtol, hypotheses=None, forward_mismatch=mismatch)
             found = find_mistake(probe.tensor, probe.kernel, evidence.numbers, around)
             if layer is not None and found.code in ("unknown", "some") and probe.tensor.endswith(".dx"):
                 slopes = describe_slopes(layer, probe.kernel, evidence.numbers, around.arrays)
                 found = replace(found, text="; ".join(filter(None, (slopes, found.text))))
             self.findings[probe.tensor] = found
-
-    def _mismatch_in_layer(self, tensor: str) -> str:
-        """Returns the tensor of the same layer whose forward pass is not that of the equations; "" where there is
-        none."""
-        layer = tensor.rpartition(".")[0]
-        return next((t for t in self.mismatches if t.rpartition(".")[0] == layer), "")
 
     # ------------------------------------------------------------------------------------------------------ the parts
     def _check_layer(self, link: BoundLayer, x: np.ndarray) -> None:

@@ -138,15 +138,12 @@ def _target_around(part: Part, seed: int) -> tuple[GradcheckTarget, tuple[int, .
     """Returns a network around a part, with random rows; and the shape of the rows that the part gets."""
     rng = Stream(seed, "gradcheck", "own part").at()
     dense = Layer.parse({"type": "dense", "units": 4})
-    loss, penalty, sample = Loss.parse("squared_error"), None, Sample(part, (5,))
-    layers: list[Layer] = [dense]
+    loss = part if isinstance(part, Loss) else Loss.parse("squared_error")
+    penalty = part if isinstance(part, Regularizer) else None
+    layers, sample = [dense], Sample(part, (5,))
     if isinstance(part, Layer):
         sample = _sample_for(part)
         layers = [part] if isinstance(part, Activation) or len(sample.x) > 1 else [part, dense]
-    elif isinstance(part, Loss):
-        loss = part
-    elif isinstance(part, Regularizer):
-        penalty = part
     network_plan = plan_network(layers, sample.x, penalty)
     if len(network_plan.y) != 1:
         layers.append(Layer.parse("flatten"))

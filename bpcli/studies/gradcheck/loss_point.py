@@ -131,11 +131,8 @@ class PenaltyPoint:
         return mismatch("penalty", self.kernel, self.equations, allowed)
 
     def probe(self) -> GradientProbe:
-        dw = self.kernel["dw"]
-        env = self.env
-        complex_value = (
-            (lambda z: self.program.run({**env, "w": z}, {"penalty"})["penalty"]) if self.equations else None
-        )
+        dw, env, stated = self.kernel["dw"], self.env, bool(self.equations)
+        complex_value = (lambda z: self.program.run({**env, "w": z}, {"penalty"})["penalty"]) if stated else None
         reach = max(max_abs(self.before), max_abs(dw))
         return GradientProbe(
             "penalty", self.tensor, self.name, self.w, dw, self.value, self.equations.get("dw"), complex_value, reach

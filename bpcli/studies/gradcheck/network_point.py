@@ -105,13 +105,8 @@ class NetworkPoint:
 
 def perturb_weights(objective: Objective, rng: np.random.Generator, far: float) -> None:
     """Moves every weight by chance, biases and gains too, then takes it `far` times."""
-    objective.theta += 0.5 * rng.normal(size=objective.theta.shape) / np.sqrt(fan_ins(objective))
-    objective.theta *= far
-
-
-def fan_ins(objective: Objective) -> Array:
-    """Returns how many inputs each weight shares its unit with: by it noise keeps the scale of what is computed."""
-    found = np.ones(len(objective.theta))
+    fan_ins = np.ones(len(objective.theta))  # by these, noise keeps the scale of what is computed
     for e in objective.network.network_plan.layout:
-        found[e.where] = max(1, e.param.fan_in)
-    return found
+        fan_ins[e.where] = max(1, e.param.fan_in)
+    objective.theta += 0.5 * rng.normal(size=objective.theta.shape) / np.sqrt(fan_ins)
+    objective.theta *= far

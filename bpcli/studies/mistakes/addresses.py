@@ -70,7 +70,7 @@ class Addresses:
                 found[target.address] = target
         if problems:
             raise Failure(*problems)
-        return sorted(found.values(), key=lambda t: (self.graph.order.get(t.key, -1), t.place))
+        return sorted(found.values(), key=lambda t: (self.graph.order[t.key], t.place))
 
     def _place(self, q: Quantity) -> tuple[Key, int]:
         """The node that a quantity is of, and where in its array it begins."""

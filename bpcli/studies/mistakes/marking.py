@@ -112,8 +112,7 @@ class _Marker:
         self, graph: StepGraph, entries: Sequence[ClaimedEntry], computed: Sequence[Quantity], ascii: bool
     ) -> None:
         self.graph, self.ascii = graph, ascii
-        self.keys = [k for k in graph.truth if k[0] == START] + [*graph.nodes, LOSS_AFTER]
-        self.place = {key: i for i, key in enumerate(self.keys)}
+        self.keys = list(graph.truth)
         self.claimed: dict[Key, list[ClaimedEntry]] = {}
         for t in entries:
             self.claimed.setdefault(t.key, []).append(t)
@@ -176,15 +175,15 @@ class _Marker:
             self.scenario.values[key] = best.value
             return
         self.scenario.set_array(best.where, best.hypothesis.value)
-        self.scenario.recompute(self.keys[self.place[best.where] + 1 : self.place[key]])
+        self.scenario.recompute(self.keys[self.graph.order[best.where] + 1 : self.graph.order[key]])
         self.scenario.values[key] = best.value
 
     def _as_written(self, key: Key) -> Array:
         """What a node comes to from the claims as they are written, rounded as they are."""
-        for before in self.keys[self.reached : self.place[key]]:
+        for before in self.keys[self.reached : self.graph.order[key]]:
             self.written.pins[before] = {t.place: t.claim.value for t in self.claimed.get(before, ())}
             self.written.recompute([before])
-        self.reached = max(self.reached, self.place[key])
+        self.reached = max(self.reached, self.graph.order[key])
         return self.written.recomputed(key)
 
     def _floor(self, key: Key) -> float:
@@ -216,7 +215,7 @@ class _Marker:
         def later() -> NodeValues:
             if not ahead:
                 scenario = self.scenario.copy()
-                scenario.recompute(self.keys[self.place[key] :])
+                scenario.recompute(self.keys[self.graph.order[key] :])
                 ahead.append(scenario.values)
             return ahead[0]
 
@@ -232,7 +231,7 @@ class _Marker:
                     continue
                 scenario = self.scenario.copy()
                 scenario.set_array(where, hypothesis.value)
-                scenario.recompute(self.keys[self.place[where] + 1 : self.place[key]])
+                scenario.recompute(self.keys[self.graph.order[where] + 1 : self.graph.order[key]])
                 value = scenario.recomputed(key)
                 if value is not base:
                     yield where, distance, hypothesis, value
@@ -243,7 +242,7 @@ class _Marker:
         waiting = [(key, 0)]
         while waiting:
             at, distance = waiting.pop(0)
-            for before in sorted(self.graph.reads(at), key=lambda k: -self.place[k]):
+            for before in sorted(self.graph.reads(at), key=lambda k: -self.graph.order[k]):
                 size = self.scenario.values[before].size
                 hidden = len(self.claimed.get(before, ())) < size <= MAX_SEARCHED_ENTRIES
                 if hidden and before not in found and before[0] not in (START, "schedule"):

@@ -74,7 +74,6 @@ class StepGraph:
         self.layout = target.network_plan.layout
         self.truth: NodeValues = {}
         self.nodes: dict[Key, GraphNode] = {}
-        self._by_layer: dict[str, tuple[str, ...]] = {}  # what chance and the past give a layer
         self._input_of: dict[tuple[str, str], NodeInput] = {}  # what a layer reads, by (layer, name)
         self._connect(self.chain, (START, "", "x"), ("loss", "", "dx"))
         self._start()
@@ -90,10 +89,9 @@ class StepGraph:
             read = self._inputs(node.block).items()
             node.inputs = {name: source for name, source in read if all(k in self.truth for k in source.keys)}
             node.reads = self._reads(node)
-        self.order = {key: i for i, key in enumerate(self.nodes)}
         self._after = _concatenation([self.stepped(e.path) for e in self.layout])
         self.truth[LOSS_AFTER] = np.asarray(taken.after)
-        self.order[LOSS_AFTER] = len(self.order)
+        self.order = {key: i for i, key in enumerate(self.truth)}
 
     # ------------------------------------------------------------------------------------------------------ evaluation
     def env(self, node: GraphNode, values: Mapping[Key, Array]) -> dict[str, Any]:
@@ -133,13 +131,15 @@ class StepGraph:
         """What the step starts from: rows, targets, weights, and what chance and the past gave."""
         for e in self.layout:
             self.truth[START, "", e.path] = self.taken.theta[e.where].reshape(e.shape)
+        plans = {link.path: link.plan for link in self.chain.walk()}
         for block, _, _ in self.taken.blocks:
             if block.part == "loss":
                 self.truth[START, "", "t"] = np.asarray(block.env["t"], np.float64)
             if block.part == "layer":
                 if block.layer == self.chain.layers[0].path:
                     self.truth[START, "", "x"] = np.asarray(block.env["x"], np.float64)
-                for name in self._by_layer[block.layer]:
+                plan = plans[block.layer]
+                for name in (*plan.draws, *plan.state):
                     self.truth[START, "", f"{block.layer}.{name}"] = np.asarray(block.env[name], np.float64)
 
     def _connect(self, chain: Chain, x: Key, dy: Key) -> None:
@@ -150,7 +150,6 @@ class StepGraph:
             error = dy if i == last else ("layer", chain.layers[i + 1].path, "dx")
             self._input_of[link.path, "x"], self._input_of[link.path, "dy"] = _array(before), _array(error)
             plan = link.plan
-            self._by_layer[link.path] = (*plan.draws, *plan.state)
             for param in (*plan.params, *plan.draws, *plan.state):
                 self._input_of[link.path, param] = _array((START, "", f"{link.path}.{param}"))
             for name, inner in link.inside.items():

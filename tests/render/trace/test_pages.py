@@ -177,7 +177,7 @@ def test_big_arrays_show_their_edges_and_their_shape() -> None:
 
 def test_an_image_is_shown_by_channel() -> None:
     images = np.arange(2 * 4 * 4 * 3).reshape(2, 4, 4, 3)
-    y = parse(Eq("y[n,h,w,c]", "x[n,h,w,c]")).free
+    y = parse(Eq("y[n,h,w,c]", "x[n,h,w,c]")).letters
     texts, more = maths.matrices("y", images, 6, y)
     assert more == 2
     assert texts[1].startswith(r"y_{0,\cdot,\cdot,1} = \begin{bmatrix} 1 & 4 & 7 & 10 \\ 13")

@@ -42,7 +42,8 @@ class PictureLayout:
         self.pitch = UNIT_GAP + max(TAG_HEIGHT + self.tall(c) + CHIP_HEIGHT * len(self.chips[c.path]) for c in columns)
         self.body = max(self._height(c) for c in columns)
         self.spots = {c.path: dict(self._stacked(c)) for c in columns}
-        ways = [(c, s) for c in columns for s in c.sources if not self._adjacent(c, s)]
+        order = [c.path for c in columns]  # of columns side by side, the wires cross no other
+        ways = [(c, s) for c in columns for s in c.sources if order.index(s) + 1 != order.index(c.path)]
         self.ways = sorted(ways, key=lambda way: self.left[way[1]] - self.left[way[0].path])  # the longest: the lowest
         self.bottom = HEADING_HEIGHT + self.body + 24 + 26 * len(self.ways)
         self.width = self.right + LOSS_WIDTH + 12
@@ -74,11 +75,6 @@ class PictureLayout:
             y += ELLIPSIS_HEIGHT if skipped else 0
             yield unit, UnitPosition(left, y)
             y += self.pitch
-
-    def _adjacent(self, column: UnitColumn, source: str) -> bool:
-        """Whether a column can be reached from its source without crossing another."""
-        order = [c.path for c in self.network.columns]
-        return order.index(source) + 1 == order.index(column.path)
 
     def matrix(self, column: UnitColumn, source: UnitColumn) -> str:
         """The parameter whose entries are the wires between two columns; empty where they have none."""
