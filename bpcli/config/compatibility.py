@@ -238,11 +238,11 @@ def _training(experiment: Experiment, facts: DataFacts) -> Iterator[Issue]:
         yield Issue(("training", "batch_size"), text, "batch-size", "write `full`", "warning")
 
 
-def _schedule(experiment: Experiment, facts: DataFacts, names: Sequence[str]) -> list[Issue]:
-    """Returns what is wrong where the learning rate's schedule does not end in this training, or its metric is
+def _schedule(experiment: Experiment, facts: DataFacts, names: Sequence[str]) -> Iterator[Issue]:
+    """Yields what is wrong where the learning rate's schedule does not end in this training, or its metric is
     unknown."""
     if not isinstance(experiment.optimizer, GradientOptimizer):
-        return []
+        return
     schedule, here = experiment.optimizer.learning_rate, ("optimizer", "learning_rate")
     epochs, size = experiment.training.epochs, experiment.training.batch_size
     steps = 1 if size == "full" else -(-facts.rows // size)
@@ -250,11 +250,11 @@ def _schedule(experiment: Experiment, facts: DataFacts, names: Sequence[str]) ->
     total = epochs if by_epoch else epochs * steps
     help = f"the training has {_count(epochs, 'epoch')} of {_count(steps, 'step')}"
     help += "" if by_epoch else "; `per: epoch` counts epochs"
-    found = [Issue((*here, *path), text, "schedule", help, "warning") for path, text in schedule.check(total)]
+    for path, text in schedule.check(total):
+        yield Issue((*here, *path), text, "schedule", help, "warning")
     if metric := schedule.watched():
         inner = ("then",) if hasattr(schedule, "then") else ()
-        found += _watched(metric, (*here, *inner), names, facts.splits)
-    return found
+        yield from _watched(metric, (*here, *inner), names, facts.splits)
 
 
 def _full_batches(experiment: Experiment, facts: DataFacts) -> list[Issue]:

@@ -86,7 +86,9 @@ def _column(table: Table, name: str, rows: Array) -> ColumnEncoder:
     kind, missing = table.kind(name), treatment.missing or "error"
     if kind == "text":
         if treatment.scale is not None:
-            raise _refuse(name, "holds text: it becomes one-hot inputs of 0 and 1, which are not scaled", "scale")
+            text = f"column `{name}` holds text: it becomes one-hot inputs of 0 and 1, which are not scaled"
+            path = ("data", "train", "columns", name, "scale")
+            raise Failure(Problem(text, code="treatment", path=path, help="leave `scale` out"))
         texts = table.texts[name][rows].tolist()
         found = _count_categories(table, name, [t for t in texts if t])
         missing = "mode" if missing in FILLING_RULES else missing
@@ -137,11 +139,6 @@ def _fill(table: Table, name: str, values: Array, missing: Missing) -> float:
 def _no_value(table: Table, name: str) -> Failure:
     text = f"column `{name}` has no value in any training row"
     return Failure(Problem(text, code="no-values", file=table.origin, help=f"leave it out with `drop: [{name}]`"))
-
-
-def _refuse(name: str, why: str, key: str) -> Failure:
-    path = ("data", "train", "columns", name, key)
-    return Failure(Problem(f"column `{name}` {why}", code="treatment", path=path, help=f"leave `{key}` out"))
 
 
 def _scaling(table: Table, rows: Array, columns: tuple[ColumnEncoder, ...], scale: Scaler) -> Scaling | None:

@@ -241,13 +241,11 @@ def _claim_numbered(path: Path) -> Path:
     """`path`, or path-2, path-3... where others began in the same second; made, so that nobody else has it."""
     found, count = path, 1
     while True:
-        try:
+        with suppress(FileExistsError):
             make_folder(found, "choose another place with --out", exist_ok=False)
-        except FileExistsError:
-            count += 1
-            found = path.with_name(f"{path.name}-{count}")
-        else:
             return found
+        count += 1
+        found = path.with_name(f"{path.name}-{count}")
 
 
 def environment() -> dict[str, Any]:

@@ -81,7 +81,10 @@ def scan_layout(path: Path, form: CsvFormat | None = None) -> CsvLayout:
         raise data_error(visible(text), path, code="no-header", line=line, help=help)
     if form.header is False:
         names = tuple(map(str, range(len(cells))))
-    sample = _sample_rows(lines, path, len(names), encoding, names)
+    sample = tuple(itertools.islice(lines, SAMPLE_ROWS))
+    for number, row in sample:
+        if len(row) != len(names):
+            raise ragged_row(path, number, row, len(names), encoding, names)
     if form.header is False:
         sample = (first, *sample)
     if not sample:
@@ -99,16 +102,6 @@ def _looks_like_data(names: Sequence[str]) -> bool:
     numbers = [name for name in names if is_meant_as_number(name)]
     counted = [[str(i + first) for i in range(len(numbers))] for first in (0, 1)]
     return 2 * len(numbers) > len(names) and numbers not in counted
-
-
-def _sample_rows(
-    lines: Iterator[tuple[int, list[str]]], path: Path, width: int, encoding: str, names: Sequence[str]
-) -> tuple[tuple[int, list[str]], ...]:
-    found = tuple(itertools.islice(lines, SAMPLE_ROWS))
-    for line, cells in found:
-        if len(cells) != width:
-            raise ragged_row(path, line, cells, width, encoding, names)
-    return found
 
 
 def _sniff(path: Path, encoding: str, comment: str | None) -> str:
