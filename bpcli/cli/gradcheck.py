@@ -9,13 +9,13 @@ import typer
 
 from bpcli.cli.options import Json, Sets, With
 
-Subject = Annotated[
+CheckedPath = Annotated[
     Path | None, typer.Argument(metavar="CONFIG|RUN|MODEL", help="Whose gradients to check.", show_default=False)
 ]
 
 
 def gradcheck(
-    subject: Subject = None,
+    path: CheckedPath = None,
     parts: Annotated[bool, typer.Option("--parts", help="Check every registered part; with --with, those.")] = False,
     with_: With = None,
     external: Annotated[
@@ -33,9 +33,9 @@ def gradcheck(
     through the kernels. A forward and a backward pass that are wrong in the same way no gradient check can see; that is
     what the equations are for.
     """
-    if (subject is not None) == (parts or (subject is None and bool(with_))):
+    if (path is not None) == (parts or (path is None and bool(with_))):
         raise typer.BadParameter("say what to check: a config, a run, or --parts", param_hint="CONFIG")
-    if external is not None and subject is None:
+    if external is not None and path is None:
         raise typer.BadParameter("--external needs the network: a config, a run or a model", param_hint="--external")
 
     from bpcli.records.training import Exit
@@ -49,7 +49,7 @@ def gradcheck(
     from bpcli.studies.trace.open import TracedRows, open_target
 
     mine = load(with_ or ())
-    if subject is None and not mine:
+    if path is None and not mine:
         with waiting("checking every part"):
             table = check_registry()
         if json:
@@ -57,9 +57,9 @@ def gradcheck(
         else:
             show(*part_table(table))
         return int(Exit.BAD_RESULT if any(row.verdict in ("WRONG", "not covered") for row in table) else Exit.OK)
-    if subject is not None:
+    if path is not None:
         with waiting("checking"):
-            opened = open_target(subject, TracedRows(batch=True), set_ or ())
+            opened = open_target(path, TracedRows(batch=True), set_ or ())
             reports = [check_external(opened, external) if external else check_gradients(opened, seed)]
     else:
         with waiting("checking"):
@@ -69,6 +69,6 @@ def gradcheck(
         if not json:
             show(*([""] if i else []), *gradcheck_report(report))
     if json:
-        show_json(dumps(reports[0] if subject is not None else {"parts": reports}))
+        show_json(dumps(reports[0] if path is not None else {"parts": reports}))
     failed = any(not r.passed or (strict and r.weak) for r in reports)
     return int(Exit.BAD_RESULT if failed else Exit.OK)

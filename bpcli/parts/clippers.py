@@ -181,11 +181,11 @@ class Percentile(Clipper):
         return {"h": Slot((self.window,)), "held": Slot(()), "place": Slot(())}
 
     def clip(self, f: Frame) -> float:
-        place, held = int(f.place), min(int(f.held) + 1, self.window)
+        place, count = int(f.place), min(int(f.held) + 1, self.window)
         f.h[place] = f.norm
         f.place[...] = (place + 1) % self.window
-        f.held[...] = held
-        return _shorten(f, _percentile(f.h[:held], self.percentile))
+        f.held[...] = count
+        return _shorten(f, _percentile(f.h[:count], self.percentile))
 
     def equations(self, tensor: Shape = (2, 2)) -> list[Eq]:
         return [
@@ -202,13 +202,13 @@ class Percentile(Clipper):
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
-        past = [3.0, 0.5, 2.5, 1.0, 0.25]
+        norms = [3.0, 0.5, 2.5, 1.0, 0.25]
         yield Sample(cls(), (11,), note="the first step")
-        state = {"h": [*past, 0.0, 0.0, 0.0], "held": 5.0, "place": 5.0}
+        state = {"h": [*norms, 0.0, 0.0, 0.0], "held": 5.0, "place": 5.0}
         yield Sample(cls(percentile=30.0, window=8), (11,), inputs=state, note="a window half full")
-        state = {"h": past, "held": 5.0, "place": 2.0}
+        state = {"h": norms, "held": 5.0, "place": 2.0}
         yield Sample(cls(percentile=50.0, window=5), (11,), inputs=state, note="a window that is full")
-        state = {"h": past, "held": 4.0, "place": 4.0}
+        state = {"h": norms, "held": 4.0, "place": 4.0}
         yield Sample(cls(percentile=75.0, window=5), (11,), inputs=state, note="the last free place")
         yield Sample(cls(percentile=0.0, window=1), (4,), inputs={"g": 0.0}, note="norm 0 is factor 1")
         yield Sample({"type": "percentile", "percentile": 101.0}, error="less than or equal to 100")
@@ -238,7 +238,7 @@ class ZScore(Clipper):
     def clip(self, f: Frame) -> float:
         if f.held < self.warmup:
             f.h[int(f.held)] = f.norm
-            f.held += 1
+            f.held[...] += 1
             if f.held == self.warmup:
                 f.mu[...] = f.h.mean()
                 f.var[...] = f.h.var()

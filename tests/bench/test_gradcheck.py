@@ -46,12 +46,12 @@ def written(folder: Path, *units: int) -> Path:
 
 
 def test_25000_parameters_one_by_one(tmp_path: Path) -> None:
-    subject = open_target(written(tmp_path, 31), TracedRows(batch=True))
-    report = check_gradients(subject)
+    target = open_target(written(tmp_path, 31), TracedRows(batch=True))
+    report = check_gradients(target)
     began = time.perf_counter()
-    report = check_gradients(subject)
+    report = check_gradients(target)
     spent = time.perf_counter() - began
-    batch = subject.objective.batch(report.batch)
+    batch = target.objective.batch(report.batch)
     began = time.perf_counter()
     for _ in range(2000):
         batch.forward(True)

@@ -190,9 +190,9 @@ def test_what_states_no_equations_is_said_among_all_parts(lab: Lab, tmp_path: Pa
 
 def external(net: str, tmp_path: Path, **changes: np.ndarray) -> Path:
     """A file as somebody else would write it: rows, weights, and gradients by hand in NumPy."""
-    subject = open_target(Path(net), TracedRows(batch=True))
-    weights = {path: w.copy() for path, w in subject.objective.network.parameters().items()}
-    x, t = subject.x, subject.t
+    target = open_target(Path(net), TracedRows(batch=True))
+    weights = {path: w.copy() for path, w in target.objective.network.parameters().items()}
+    x, t = target.x, target.t
     a = np.tanh(x @ weights["dense_1.W"] + weights["dense_1.b"])
     dy = 2 * (a @ weights["dense_2.W"] + weights["dense_2.b"] - t) / len(x)
     dz = dy @ weights["dense_2.W"].T * (1 - a**2)

@@ -56,7 +56,7 @@ def test_cross_entropy_after_softmax_is_softmax_cross_entropy(lab: Lab) -> None:
 
 
 # ----------------------------------------------------------------------------------------------------- class weights
-def test_balanced_weights_are_settled_once_and_saved(lab: Lab) -> None:
+def test_balanced_weights_are_fitted_once_and_saved(lab: Lab) -> None:
     """Numbers in the resolved config and in the model, so that the training rows are not needed again."""
     lab.write("trees.csv", UNEVEN)  # 3 oaks, 8 elms
     lab.config((SOFTMAX, "loss: {type: softmax_cross_entropy, class_weights: balanced}"))

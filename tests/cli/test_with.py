@@ -52,9 +52,9 @@ class TestAGoodFile:
         assert "with" not in json.loads((lab.path / "plain/run.json").read_text())
 
     def test_evaluates_and_predicts(self, mine: Lab, run: Path) -> None:
-        for subject in ("run", "run/model.safetensors"):
-            assert '"accuracy"' in mine.good("eval", subject, "--data", "trees.csv", "--with", "gain.py", "--json").out
-            found = mine.good("predict", subject, "--data", "trees.csv", "--with", "gain.py")
+        for path in ("run", "run/model.safetensors"):
+            assert '"accuracy"' in mine.good("eval", path, "--data", "trees.csv", "--with", "gain.py", "--json").out
+            found = mine.good("predict", path, "--data", "trees.csv", "--with", "gain.py")
             assert (found.err, len(found.out.splitlines())) == ("", 9)
 
     def test_goes_on_as_if_it_had_never_stopped(self, mine: Lab, run: Path) -> None:

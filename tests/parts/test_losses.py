@@ -234,30 +234,30 @@ def test_the_mean_weight_of_a_batch() -> None:
     assert math.isclose((first[0] * first[1] + rest[0] * rest[1]) / (first[1] + rest[1]), whole, rel_tol=1e-14)
 
 
-def test_weights_are_settled_by_name() -> None:
+def test_weights_are_fitted_by_name() -> None:
     part = Loss.parse({"type": "softmax_cross_entropy", "class_weights": {"oak": 3, "ash": 0.5}})
-    settled: Any = part.with_classes(("ash", "elm", "oak"), (4, 5, 6))
-    assert settled.class_weights == (("ash", 0.5), ("elm", 1.0), ("oak", 3.0))
-    assert settled.with_classes(("ash", "elm", "oak"), ()) == settled, "after loading, without counts"
-    assert settled.model_dump(mode="json")["class_weights"] == {"ash": 0.5, "elm": 1.0, "oak": 3.0}
-    assert Loss.parse(settled.model_dump(mode="json")) == settled
+    fitted: Any = part.with_classes(("ash", "elm", "oak"), (4, 5, 6))
+    assert fitted.class_weights == (("ash", 0.5), ("elm", 1.0), ("oak", 3.0))
+    assert fitted.with_classes(("ash", "elm", "oak"), ()) == fitted, "after loading, without counts"
+    assert fitted.model_dump(mode="json")["class_weights"] == {"ash": 0.5, "elm": 1.0, "oak": 3.0}
+    assert Loss.parse(fitted.model_dump(mode="json")) == fitted
     with pytest.raises(ShapeError, match="weights for 2 classes and 3 outputs"):
         part.plan((3,))
     with pytest.raises(ShapeError) as caught:
         SoftmaxCrossEntropy(class_weights="balanced").plan((3,))
-    assert "settle the loss first" in caught.value.help
-    assert settled.plan((3,)).consts["c"].tolist() == [0.5, 1.0, 3.0]
+    assert "call Loss.with_classes first" in caught.value.help
+    assert fitted.plan((3,)).consts["c"].tolist() == [0.5, 1.0, 3.0]
 
 
 def test_whole_numbers_name_classes() -> None:
     part = Loss.parse({"type": "focal", "alpha": {0: 2.0, "1": 4}})
-    settled: Any = part.with_classes(("0", "1"), ())
-    assert settled.alpha == (("0", 2.0), ("1", 4.0))
+    fitted: Any = part.with_classes(("0", "1"), ())
+    assert fitted.alpha == (("0", 2.0), ("1", 4.0))
 
 
 def test_balanced_classes_weigh_the_same_together() -> None:
-    settled: Any = SoftmaxCrossEntropy(class_weights="balanced").with_classes(("a", "b", "c"), (2, 8, 10))
-    weights = [w for _, w in settled.class_weights]
+    fitted: Any = SoftmaxCrossEntropy(class_weights="balanced").with_classes(("a", "b", "c"), (2, 8, 10))
+    weights = [w for _, w in fitted.class_weights]
     assert np.allclose(np.multiply(weights, (2, 8, 10)), 20 / 3)
     with pytest.raises(ClassMismatchError, match="no training row is of class `b`"):
         SoftmaxCrossEntropy(class_weights="balanced").with_classes(("a", "b"), (2, 0))
@@ -371,8 +371,8 @@ def test_values_of_scikit_learn(weight: Array | None) -> None:
 def test_balanced_as_scikit_learn() -> None:
     compute = pytest.importorskip("sklearn.utils.class_weight").compute_class_weight
     ids = np.repeat([0, 1, 2], [3, 17, 5])
-    settled: Any = SoftmaxCrossEntropy(class_weights="balanced").with_classes(("a", "b", "c"), (3, 17, 5))
-    assert [w for _, w in settled.class_weights] == pytest.approx(compute("balanced", classes=np.arange(3), y=ids))
+    fitted: Any = SoftmaxCrossEntropy(class_weights="balanced").with_classes(("a", "b", "c"), (3, 17, 5))
+    assert [w for _, w in fitted.class_weights] == pytest.approx(compute("balanced", classes=np.arange(3), y=ids))
 
 
 class _File(Settings):

@@ -104,5 +104,5 @@ def weights_by_id(weights: NamedWeights | Literal["balanced"], classes: int) -> 
     found = () if isinstance(weights, str) else tuple(weight for _, weight in weights)
     if len(found) == classes:
         return found
-    help = f"the last layer needs `units: {len(found)}`" if found else "settle the loss first: Loss.with_classes"
+    help = f"the last layer needs `units: {len(found)}`" if found else "call Loss.with_classes first"
     raise ShapeError(f"there are weights for {len(found)} classes and {classes} outputs", help)

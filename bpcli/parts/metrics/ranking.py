@@ -71,8 +71,8 @@ class RankMetric(HasNote, Metric):
         if self.average == "macro":
             return float(found.mean())
         support = weight @ truth
-        held = support > 0
-        return float(support[held] @ found[held] / support.sum()) if held.any() else 0.0
+        present = support > 0
+        return float(support[present] @ found[present] / support.sum()) if present.any() else 0.0
 
 
 def binary(outputs: int, several: bool) -> bool:

@@ -67,7 +67,7 @@ class GradcheckTarget:
 class Gradcheck:
     """A gradient check under way."""
 
-    subject: TraceTarget | GradcheckTarget
+    target: TraceTarget | GradcheckTarget
     seed: int = 0
     tensor_rows: dict[tuple[str, str], list[TensorRow]] = field(default_factory=dict)
     mismatches: dict[str, tuple[ForwardMismatch, str]] = field(default_factory=dict)
@@ -76,11 +76,11 @@ class Gradcheck:
     evaluations: int = 0
 
     def __post_init__(self) -> None:
-        objective = self.subject.objective
+        objective = self.target.objective
         self.objective, self.network = objective, objective.network
         widths = {d for node in objective.network.network_plan.walk() for d in (*node.x, *node.plan.y)}
         fitting = [n for n in BATCH_SIZES if n not in widths] or [BATCH_SIZES[0]]
-        self.n = min(fitting[0], len(self.subject.x))
+        self.n = min(fitting[0], len(self.target.x))
         self.batch = objective.batch(self.n)
         self.rng = Stream(self.seed, "gradcheck", "entries").at()
         self.theta = objective.theta.copy()
@@ -100,18 +100,18 @@ class Gradcheck:
             self._check_network()
             self._reset()
             self._load()
-            found = laws(self.objective, self.batch, self.subject.x, self.subject.t, self.seed)
+            found = laws(self.objective, self.batch, self.target.x, self.target.t, self.seed)
         self._reset()
         rows = self._rows()
         network_plan = self.network.network_plan
         return GradcheckReport(
-            self.subject.name, self.subject.weights, self.subject.rows, self.n, network_plan.size,
+            self.target.name, self.target.weights, self.target.rows, self.n, network_plan.size,
             (*POINTS, EVALUATION), self.seed, rows, found, tuple(self._findings(rows, found)),
-            tuple(self._notes(rows)), self.evaluations, time.perf_counter() - began, self.subject.warnings,
+            tuple(self._notes(rows)), self.evaluations, time.perf_counter() - began, self.target.warnings,
         )  # fmt: skip
 
     def _load(self) -> None:
-        self.batch.load(self.subject.x, self.subject.t, np.arange(self.n))
+        self.batch.load(self.target.x, self.target.t, np.arange(self.n))
 
     def _reset(self) -> None:
         self.objective.theta[...] = self.theta
@@ -336,10 +336,10 @@ def _effort(cost: float, budget: float) -> Effort:
     directions = 3 if budget == THOROUGH_SECONDS else int(cost < HEAVY_SECONDS)
     budget = budget if cost < HEAVY_SECONDS else budget / 3
     differences = max(8, int(budget / (2 * cost)))
-    stepped = int(budget / (10 * cost + 6e-5))
-    return Effort(min(2000, stepped), min(25_000, differences), 500, directions)
+    complex_steps = int(budget / (10 * cost + 6e-5))
+    return Effort(min(2000, complex_steps), min(25_000, differences), 500, directions)
 
 
-def check_gradients(subject: TraceTarget | GradcheckTarget, seed: int = 0) -> GradcheckReport:
+def check_gradients(target: TraceTarget | GradcheckTarget, seed: int = 0) -> GradcheckReport:
     """Checks every gradient of a network, at points drawn by `seed`."""
-    return Gradcheck(subject, seed).report()
+    return Gradcheck(target, seed).report()

@@ -30,7 +30,7 @@ RATIO_RTOL = 1e-5  # how far one factor between all tensors may vary
 VAGUE_CODES = ("unknown", "some")  # findings that name no cause
 
 
-def check_external(subject: TraceTarget, file: Path) -> GradcheckReport:
+def check_external(target: TraceTarget, file: Path) -> GradcheckReport:
     """Compares the gradients of an .npz file, `<layer>.d<param>`, with ours.
 
     The file may bring the rows `x` and `t` and the weights `<layer>.<param>` that they were computed with, and the
@@ -38,11 +38,11 @@ def check_external(subject: TraceTarget, file: Path) -> GradcheckReport:
     """
     began = time.perf_counter()
     arrays = _read(file)
-    objective = subject.objective
+    objective = target.objective
     parameters = objective.network.parameters()
     gradients = {f"{p.rpartition('.')[0]}.d{p.rpartition('.')[2]}": p for p in parameters}
     _check_names(file, arrays, parameters, gradients)
-    objective, batch = _loaded(subject, file, arrays)
+    objective, batch = _loaded(target, file, arrays)
     train = not objective.network.draws
     ours = ReferencePass(objective, batch, train)
     rows = [_row(name, arrays[name], ours, gradients[name]) for name in gradients if name in arrays]
@@ -53,11 +53,11 @@ def check_external(subject: TraceTarget, file: Path) -> GradcheckReport:
     notes = [f"not in the file, so not compared: {', '.join(missing)}"] if missing else []
     if not train:
         notes.append("chance cannot be the same elsewhere: compared as at evaluation, without dropout and noise")
-    weights = "of the file" if any(p in arrays for p in parameters) else subject.weights
-    rows_from = "of the file" if "x" in arrays else subject.rows
+    weights = "of the file" if any(p in arrays for p in parameters) else target.weights
+    rows_from = "of the file" if "x" in arrays else target.rows
     return GradcheckReport(
-        subject.name, weights, rows_from, batch.n, objective.network.network_plan.size, (), 0, tuple(rows), (),
-        tuple(findings), tuple(notes), 0, time.perf_counter() - began, subject.warnings,
+        target.name, weights, rows_from, batch.n, objective.network.network_plan.size, (), 0, tuple(rows), (),
+        tuple(findings), tuple(notes), 0, time.perf_counter() - began, target.warnings,
     )  # fmt: skip
 
 
@@ -129,15 +129,15 @@ def _check_names(
         raise Failure(Problem(f"{file}: x and t go together", code="batch", help="save both, or neither"))
 
 
-def _loaded(subject: TraceTarget, file: Path, arrays: Mapping[str, Array]) -> tuple[Objective, Batch]:
+def _loaded(target: TraceTarget, file: Path, arrays: Mapping[str, Array]) -> tuple[Objective, Batch]:
     """Returns our network with the weights and the rows of the file, where it brings them."""
-    objective, x, t = subject.objective, subject.x, subject.t
+    objective, x, t = target.objective, target.x, target.t
     if "x" in arrays:
         x, t = arrays["x"].astype(np.float64), arrays["t"]
-        if t.ndim == 2 and t.shape[1] == 1 and subject.t.ndim == 1:
+        if t.ndim == 2 and t.shape[1] == 1 and target.t.ndim == 1:
             t = t[:, 0]
-        t = t.astype(subject.t.dtype)
-        for name, theirs, wanted in (("x", x, subject.x), ("t", t, subject.t)):
+        t = t.astype(target.t.dtype)
+        for name, theirs, wanted in (("x", x, target.x), ("t", t, target.t)):
             if theirs.shape[1:] != wanted.shape[1:] or theirs.ndim != wanted.ndim or not len(theirs):
                 axes = ", ".join(map(str, wanted.shape[1:])) or "no more axes"
                 text = f"{file}: {name} has the shape {theirs.shape}, and must have (rows, {axes})"

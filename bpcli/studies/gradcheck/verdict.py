@@ -26,7 +26,7 @@ STEP_RTOL = 1e-9  # of an entry, between the kernel and a complex step
 DIFFERENCE_RTOL = 1e-6  # of an entry, between the kernel and a central difference
 PERTURBATIONS = (1e-7, 1e-12)  # of 1 or a larger number: far less than a difference steps; less than deep nets bear
 TRIES_PER_PERTURBATION = 8  # so that a kink is hit from both sides
-MAX_ENTRIES_SETTLED = 40  # entries of a tensor that are looked at again, where differences disagree
+MAX_ENTRIES_RESOLVED = 40  # entries of a tensor that are looked at again, where differences disagree
 VERDICTS = ("ok", "dead", "noise", "kink", "not covered", "WRONG")
 """Verdicts, the more serious the later."""
 
@@ -266,7 +266,7 @@ def _against_differences(found: Evidence, places: Sequence[Index]) -> None:
     bad = ~(gap <= allowed)
     found.gaps["differences"] = float(np.where(bad, 0.0, relative).max(initial=0.0))
     for k in _by_size(bad, relative):
-        verdict, numeric = settle(found, places[k], float(a[k]))
+        verdict, numeric = resolve_difference(found, places[k], float(a[k]))
         worst = abs(float(a[k]) - numeric) / max(abs(float(a[k])), abs(numeric), 1e-300)
         if verdict in ("WRONG", "kink"):
             found.gaps["differences"] = max(found.gaps["differences"], worst)
@@ -281,7 +281,7 @@ def _against_differences(found: Evidence, places: Sequence[Index]) -> None:
         found.keep_worst("differences", "ok", places[k], float(n[k]), float(relative[k]))
 
 
-def settle(found: Evidence, index: Index, claimed: float) -> tuple[str, float]:
+def resolve_difference(found: Evidence, index: Index, claimed: float) -> tuple[str, float]:
     """Returns the verdict where a difference disagrees with the kernel, and the number that it rests on: other steps,
     then Ridders' extrapolation."""
     probe = found.probe
@@ -346,7 +346,7 @@ def _jumps(probe: GradientProbe, where: Index | Array, gap: float) -> bool:
 def _by_size(bad: Array, relative: Array) -> list[int]:
     """Returns where the worst of the bad entries stand, the worst first."""
     found: list[int] = np.flatnonzero(bad)[np.argsort(-relative[bad], kind="stable")].tolist()
-    return found[:MAX_ENTRIES_SETTLED]
+    return found[:MAX_ENTRIES_RESOLVED]
 
 
 def _spread(shape: tuple[int, ...], places: Sequence[Index], values: Array) -> Array:

@@ -135,7 +135,7 @@ class ClaimHypotheses:
         layer, named = node.block.layer, reads(node.grid.equation)
         for param in self.links[layer].plan.params:
             if param in named and node.stage > Stage.FORWARD:
-                new = self.graph.stepped(f"{layer}.{param}").make(later())
+                new = self.graph.after_step(f"{layer}.{param}").make(later())
                 text = f"the updated {layer}.{param} is used: the error goes back through the OLD weights"
                 yield Hypothesis("new-weight", text, node.grid.value({**env, param: new}))
         for name in ("x", "dy"):

@@ -37,7 +37,7 @@ class Hypothesis:
     value: Array
 
 
-Wording = Callable[..., tuple[str, str]]
+DescribeMistake = Callable[..., tuple[str, str]]
 """The code and the sentence of a mistake, from its kind, the pieces that it concerns and its details."""
 
 
@@ -53,7 +53,7 @@ class GradientHypotheses:
     target: str
     params: Sequence[str]
     forward: str
-    words: Wording
+    words: DescribeMistake
     long_forms: GradientHypotheses | None = None  # the same by the long forms of the equations, where they have some
 
     def all(self) -> Iterator[Hypothesis]:

@@ -150,7 +150,7 @@ class _Marker:
             else:
                 verdicts[t.place] = "wrong"
         wrong = [t for t in entries if verdicts[t.place] == "wrong"]
-        found = self._search(key, base, entries, wrong, floor) if wrong else []
+        found = self._explanations(key, base, entries, wrong, floor) if wrong else []
         causes: dict[int, list[_Explanation]] = {}
         for t in wrong:
             fitting = [f for f in found if t.claim.fits(f.value.reshape(-1)[t.place], floor)]
@@ -159,9 +159,9 @@ class _Marker:
         self.erred |= bool(wrong)
         self._adopt(key, base, found, entries)
         self.scenario.pins[key] = pins
-        settled = self.scenario.values[key]
+        adopted = self.scenario.values[key]
         self.scenario.values[key] = self.graph.truth[key]
-        self.scenario.set_array(key, settled)
+        self.scenario.set_array(key, adopted)
         for t in entries:
             i = t.place
             yield self._mark_of(t, verdicts[i], float(truth[i]), float(recomputed[i]), causes.get(i, []))
@@ -191,7 +191,7 @@ class _Marker:
         return 64 * EPS * (self.graph.nodes[key].block.largest if key in self.graph.nodes else 1.0)
 
     # --------------------------------------------------------------------------------------------------------- causes
-    def _search(
+    def _explanations(
         self, key: Key, base: Array, entries: Sequence[ClaimedEntry], wrong: Sequence[ClaimedEntry], floor: float
     ) -> list[_Explanation]:
         """Mistakes that explain at least one of the wrong claims, the likeliest first."""

@@ -89,7 +89,7 @@ class StepGraph:
             read = self._inputs(node.block).items()
             node.inputs = {name: source for name, source in read if all(k in self.truth for k in source.keys)}
             node.reads = self._reads(node)
-        self._after = _concatenation([self.stepped(e.path) for e in self.layout])
+        self._after = _concatenation([self.after_step(e.path) for e in self.layout])
         self.truth[LOSS_AFTER] = np.asarray(taken.after)
         self.order = {key: i for i, key in enumerate(self.truth)}
 
@@ -192,7 +192,7 @@ class StepGraph:
             case "constraint":
                 return {"w": self._updated(block.tensor)}
             case "change":
-                return {"g": flat(self.gradient), "w": flat(self.old), "w_new": flat(self.stepped)}
+                return {"g": flat(self.gradient), "w": flat(self.old), "w_new": flat(self.after_step)}
         return {}
 
     # A weight tensor at the stations of a step
@@ -209,7 +209,7 @@ class StepGraph:
         """The gradient by a tensor of weights, penalties included."""
         return self._whole(("gradient", "", "g"), path) or self.data(path)
 
-    def stepped(self, path: str) -> NodeInput:
+    def after_step(self, path: str) -> NodeInput:
         """A tensor of weights after the step."""
         key = ("constraint", path, "w_new")
         return _array(key) if key in self.nodes else self._updated(path)

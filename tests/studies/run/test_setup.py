@@ -60,11 +60,11 @@ def test_training_takes_the_memory_that_was_announced(batch: int, units: int, op
     gc.collect()
     tracemalloc.start()
     try:
-        held = built(batch)
+        arrays = built(batch)
         taken, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     announced = training_bytes(experiment, network_plan, batch)
-    assert len(held) == 4
+    assert len(arrays) == 4
     assert 0.99 * taken < announced < 1.3 * taken
     assert peak < 1.3 * announced

@@ -95,13 +95,13 @@ def adaptive_added_floor(self: Adaptive, f: Frame) -> float:
 
 def remembered(self: Percentile, f: Frame) -> int:
     """Puts the norm into the ring; how many are held."""
-    place, held = int(f.place), min(int(f.held) + 1, self.window)
-    f.h[place], f.place[...], f.held[...] = f.norm, (place + 1) % self.window, held
-    return held
+    place, count = int(f.place), min(int(f.held) + 1, self.window)
+    f.h[place], f.place[...], f.held[...] = f.norm, (place + 1) % self.window, count
+    return count
 
 
 @wrong(Percentile, method="clip")
-def percentile_of_the_past(self: Percentile, f: Frame) -> float:
+def percentile_of_earlier_norms(self: Percentile, f: Frame) -> float:
     before = f.h[: int(f.held)].copy() if f.held else np.array([math.inf])
     remembered(self, f)
     return scaled(f, np.percentile(before, self.percentile))
@@ -115,8 +115,8 @@ def percentile_of_empty_places(self: Percentile, f: Frame) -> float:
 
 @wrong(Percentile, method="clip")
 def percentile_of_what_is_left(self: Percentile, f: Frame) -> float:
-    place, held = int(f.place), remembered(self, f)
-    factor = scaled(f, np.percentile(f.h[:held], self.percentile))
+    place, count = int(f.place), remembered(self, f)
+    factor = scaled(f, np.percentile(f.h[:count], self.percentile))
     f.h[place] = f.norm * factor
     return factor
 
@@ -138,7 +138,7 @@ def zscore_with(self: ZScore, f: Frame, what: str) -> float:
     n = f.norm
     if f.held < self.warmup:
         f.h[int(f.held)] = n
-        f.held += 1
+        f.held[...] += 1
         if f.held == self.warmup:
             f.mu[...], f.var[...] = f.h.mean(), f.h.var(ddof=int(what == "variance of a sample"))
         return 1.0 if what == "no bound at first" else scaled(f, self.max_norm)

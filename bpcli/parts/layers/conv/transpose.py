@@ -144,5 +144,5 @@ class ConvTranspose2d(Filters):
             {"type": "conv_transpose2d", "filters": 1, "kernel": 2, "stride": 2, "output_padding": 2},
             error="an output_padding of 2 is not below the stride",
         )
-        settled = {"type": "conv_transpose2d", "filters": 1, "kernel": 2, "stride": 2, "padding": "same"}
-        yield Sample({**settled, "output_padding": 1}, error="leave `output_padding` out")
+        same = {"type": "conv_transpose2d", "filters": 1, "kernel": 2, "stride": 2, "padding": "same"}
+        yield Sample({**same, "output_padding": 1}, error="leave `output_padding` out")
