@@ -75,7 +75,8 @@ class ClaimHypotheses:
         stage = self.graph.nodes[key].stage if key in self.graph.nodes else Stage.REPEAT
         yield from self._scaled(own, stage)
         if key == LOSS_AFTER:
-            yield Hypothesis("old-weight", "it is the loss before the step", self._loss(values))
+            before = values.get(("gradient", "", "E"), values["loss", "", "L"])
+            yield Hypothesis("old-weight", "it is the loss before the step", before)
         if key not in self.graph.nodes:
             return
         node = self.graph.nodes[key]
@@ -90,10 +91,6 @@ class ClaimHypotheses:
             yield from self._single_mistakes(node, node.grid, env)
             yield from self._renewed(node, env)
             yield from self._rounded(node, env)
-
-    def _loss(self, values: NodeValues) -> Array:
-        total = values.get(("gradient", "", "E"))
-        return values["loss", "", "L"] if total is None else total
 
     # -------------------------------------------------------------------------------------------------- of the result
     def _scaled(self, own: Array, stage: Stage) -> Iterator[Hypothesis]:

@@ -104,26 +104,20 @@ class GradientHypotheses:
                     yield Hypothesis(*self.words("cut", array=name, side=side, bound=bound), kernel)
 
     # ----------------------------------------------------------------------------------------------------- evaluation
-    def _backward(self) -> set[str]:
-        """Returns the left sides that the gradient comes from, those of the forward pass left out."""
-        ahead = self.program.needed([self.forward]) if self.forward in self.program.names else set()
-        return self.program.needed([self.target]) - ahead
-
     def _chain(self) -> list[Grid]:
-        """Returns the equations that the gradient comes from, the last ones first."""
-        backward = self._backward()
+        """Returns the equations that the gradient comes from, those of the forward pass left out; the last ones
+        first."""
+        ahead = self.program.needed([self.forward]) if self.forward in self.program.names else set()
+        backward = self.program.needed([self.target]) - ahead
         return [g for g in reversed(self.program.grids) if g.name in backward]
 
     def _run(self, changed: Mapping[str, Any], instead: Grid | None = None) -> Array:
         """Returns the gradient with other arrays, or with one equation in place of that of the same name."""
         known = {**self.known, **changed}
         dirty = set(changed)
-        backward = self._backward()
-        for grid in self.program.grids:
-            if grid.name in changed or grid.name not in backward:
-                continue
+        for grid in reversed(self._chain()):
             own = instead if instead is not None and instead.name == grid.name else grid
-            if own is instead or reads(grid.equation) & dirty:
+            if grid.name not in changed and (own is instead or reads(grid.equation) & dirty):
                 known[grid.name] = own.value(known)
                 dirty.add(grid.name)
         return np.asarray(known[self.target])
