@@ -32,7 +32,8 @@ def worksheet(
     elide: traced.Elide = "auto",
     format: Annotated[Page, typer.Option(help="What to write.")] = Page.markdown,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write there, and the answers beside it: FILE.answers.yaml.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write there, and the answers beside it: NAME.answers.yaml for NAME.md."),
     ] = None,
     ascii: traced.OnlyAscii = False,
     set_: Sets = None,
