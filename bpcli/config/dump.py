@@ -11,7 +11,7 @@ __all__ = ["dump", "flow"]
 
 MAX_LINE_LENGTH = 110
 MAX_KEY_LENGTH = 1000  # characters; beyond, YAML needs a `?` before the key
-INDENT = "  "
+YAML_INDENT = "  "
 
 
 def dump(data: Mapping[str, Any]) -> str:
@@ -57,7 +57,7 @@ def _entry(head: str, value: Any, indent: str, open_up: bool) -> list[str]:
     fits = len(head) + 1 + len(line) <= MAX_LINE_LENGTH
     if not open_up and (row or (fits and not table and not parts)):
         return [f"{head} {line}"]
-    return [head, *_block(value, indent + INDENT)]
+    return [head, *_block(value, indent + YAML_INDENT)]
 
 
 def flow(value: Any) -> str:

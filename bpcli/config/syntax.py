@@ -13,7 +13,7 @@ from bpcli.config.scalars import backticks
 __all__ = ["explain"]
 
 QUOTE = "put the text in quotes"
-INDENT = "keys of one mapping start in the same column; indent what belongs to a key, with spaces"
+INDENT_HELP = "keys of one mapping start in the same column; indent what belongs to a key, with spaces"
 
 
 def explain(error: MarkedYAMLError, lines: Sequence[str]) -> tuple[Any, int, str, str]:
@@ -36,9 +36,9 @@ def explain(error: MarkedYAMLError, lines: Sequence[str]) -> tuple[Any, int, str
     if problem == "mapping values are not allowed here":
         if ": " in lines[mark.line][: mark.column]:
             return mark, 1, "a second `:` in one value", "put text that holds `: ` in quotes"
-        return mark, 1, "this key does not fit the lines above", INDENT
+        return mark, 1, "this key does not fit the lines above", INDENT_HELP
     if problem in ("sequence entries are not allowed here", "mapping keys are not allowed here"):
-        return mark, 1, "a list cannot begin here" if "sequence" in problem else "a key cannot begin here", INDENT
+        return mark, 1, "a list cannot begin here" if "sequence" in problem else "a key cannot begin here", INDENT_HELP
     if (bracket := re.search(r"expected ',' or '(.)'", problem)) is not None:
         opening = {"]": "[", "}": "{"}[bracket[1]]
         if "<stream end>" in problem:
@@ -50,7 +50,7 @@ def explain(error: MarkedYAMLError, lines: Sequence[str]) -> tuple[Any, int, str
     if "expected <block end>" in problem and start.line == mark.line:
         return mark, 1, "this does not belong behind the value", f"remove it, or {QUOTE} as a whole"
     if "expected <block end>" in problem:
-        return mark, 1, f"this line does not continue what began on line {start.line + 1}", INDENT
+        return mark, 1, f"this line does not continue what began on line {start.line + 1}", INDENT_HELP
     if "expected the node content" in problem:
         return mark, 1, "a value is missing here", "write a value, or remove the comma or bracket that is too many"
     if "quoted scalar" in context and problem.startswith("found unexpected"):

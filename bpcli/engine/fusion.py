@@ -24,7 +24,7 @@ GRADIENT_BLOCKS = MAX_FUSED + 1
 """Blocks of memory that serve the gradients of a chain in turn: while threads are at different kernels of those run
 together, no two of the gradients between these may share memory."""
 
-BLOCK_ENTRIES = 1 << 18
+KERNEL_BLOCK_ENTRIES = 1 << 18
 """Entries of x that a kernel is run on at a time, so that they stay in a level 2 cache from its first step to its
 last."""
 
@@ -101,7 +101,7 @@ class BoundKernel:
 
     def _blocks(self, rows: range) -> Iterator[Frame]:
         """Frames of some rows at a time: views of the same memory."""
-        step = max(1, BLOCK_ENTRIES // max(1, self.frame.x[:1].size))
+        step = max(1, KERNEL_BLOCK_ENTRIES // max(1, self.frame.x[:1].size))
         for start in range(rows.start, rows.stop, step):
             some = slice(start, min(start + step, rows.stop))
             yield Frame(**{name: a[some] if isinstance(a, np.ndarray) else a for name, a in vars(self.frame).items()})

@@ -21,7 +21,7 @@ from bpcli.notation.syntax import Expr
 from bpcli.notation.text import Ascii, Text
 
 _EXACT = 17  # significant digits that give a double back
-_NOISE = 64 * float(np.finfo(np.float64).eps)
+_NOISE_RTOL = 64 * float(np.finfo(np.float64).eps)  # of the size of a sum: what rounding leaves of 0
 _SMALLEST = 1e-300  # below it an underflow may have made a number 0
 
 
@@ -62,7 +62,7 @@ def work_out_entry(
     notes = numbers.notes
     value = shown = float(real(grid.at(env, grid.equation.right, index)))
     size = value_and_scale(tree)[1]
-    if 0 < abs(value) <= _NOISE * size < np.inf:
+    if 0 < abs(value) <= _NOISE_RTOL * size < np.inf:
         shown = 0.0
         notes.append("rounding")
     closed = _close(tree, shown, size, digits, reader)

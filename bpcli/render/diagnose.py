@@ -22,7 +22,7 @@ LEVEL_STYLES = {"warning": "bold red", "notice": "bold yellow", "ok": "green"}
 MAX_TEXT_WIDTH = 100  # characters of a line of text
 UNCHANGED_RATIO = 0.95  # of the loss after over that before: above it is no gain
 MAX_PLOTTED_RATIO = 2.0  # of a loss over the first one, in a plot of one that explodes
-INDENT = 2  # characters
+MARGIN = 2  # columns
 
 
 def brief(value: float | None) -> str:
@@ -107,9 +107,9 @@ def _symptom(symptom: Symptom, width: int) -> Iterator[RenderableType]:
     head.append(f"  {symptom.check}", "bold")
     head.append(f", {printable(symptom.place)}" if symptom.place else "")
     yield head
-    yield _paragraph(symptom.figure, width, indent=INDENT)
+    yield _paragraph(symptom.figure, width, indent=MARGIN)
     if symptom.why:
-        yield _paragraph(symptom.why, width, "dim", INDENT)
+        yield _paragraph(symptom.why, width, "dim", MARGIN)
     for remedy in symptom.cures:
         yield from _remedy(remedy, width)
 
@@ -119,12 +119,12 @@ def _remedy(remedy: Remedy, width: int) -> Iterator[RenderableType]:
     last = len(remedy.sets) - 1
     for i, setting in enumerate(remedy.sets):
         line = f"--set {shlex.quote(printable(setting))}" + " \\" * (i < last)
-        yield _paragraph(line, width, "cyan", INDENT + 2, INDENT + 8)  # quoted text may be broken where it has a space
-    yield _paragraph(remedy.text, width, indent=INDENT + 4)
+        yield _paragraph(line, width, "cyan", MARGIN + 2, MARGIN + 8)  # quoted text may be broken where it has a space
+    yield _paragraph(remedy.text, width, indent=MARGIN + 4)
     if remedy.note:
-        yield _paragraph(remedy.note, width, "yellow", INDENT + 4)
+        yield _paragraph(remedy.note, width, "yellow", MARGIN + 4)
     elif remedy.helps is not None:
-        yield _paragraph(_effect(remedy), width, "green" if remedy.helps else "yellow", INDENT + 4)
+        yield _paragraph(_effect(remedy), width, "green" if remedy.helps else "yellow", MARGIN + 4)
 
 
 def _effect(remedy: Remedy) -> str:

@@ -114,7 +114,7 @@ def test_what_fails_in_one_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_blocks_are_every_row_once(macs: int, rows: int, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads, "thread_count", lambda: count)
     monkeypatch.setattr(threads, "MIN_PARALLEL_MACS", macs)
-    monkeypatch.setattr(fusion, "BLOCK_ENTRIES", 10)  # two rows
+    monkeypatch.setattr(fusion, "KERNEL_BLOCK_ENTRIES", 10)  # two rows
     seen: list[int] = []
 
     def forward(self: Relu, f: Frame, train: bool) -> None:
@@ -134,7 +134,7 @@ def test_blocks_are_every_row_once(macs: int, rows: int, count: int, monkeypatch
 
 def test_rows_that_do_not_say_that_they_are_independent_stay_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads, "MIN_PARALLEL_MACS", 0)
-    monkeypatch.setattr(fusion, "BLOCK_ENTRIES", 1)
+    monkeypatch.setattr(fusion, "KERNEL_BLOCK_ENTRIES", 1)
     monkeypatch.setattr(Relu, "rows_are_independent", False)
 
     def forward(self: Relu, f: Frame, train: bool) -> None:
@@ -165,6 +165,6 @@ def test_rows_that_are_said_to_be_independent_are(sample: Sample, monkeypatch: p
         return [chain.y.copy(), np.array(chain.dx)]
 
     whole = results()
-    monkeypatch.setattr(fusion, "BLOCK_ENTRIES", 1)
+    monkeypatch.setattr(fusion, "KERNEL_BLOCK_ENTRIES", 1)
     for a, b in zip(results(), whole, strict=True):
         assert np.array_equal(a, b)

@@ -15,7 +15,7 @@ from bpcli.numeric.axes import as_places
 from bpcli.parts.layers.flatten import between, place
 from bpcli.parts.layers.windows import TIED, tied
 
-BLOCK_ENTRIES = 1 << 13  # numbers among which winners are looked for at a time
+POOL_BLOCK_ENTRIES = 1 << 13  # numbers among which winners are looked for at a time
 _SIZES = ("A", "B", "C", "D", "E")  # the sizes of the axes between, in the equations
 
 
@@ -31,7 +31,7 @@ class GlobalMaxPool(Layer):
 
     def plan(self, x: Shape) -> Plan:
         places = _between("global_max_pool", x)
-        block = (max(1, BLOCK_ENTRIES // (places * x[-1])), places, x[-1])
+        block = (max(1, POOL_BLOCK_ENTRIES // (places * x[-1])), places, x[-1])
         return Plan(
             y=x[-1:],
             keep={"win": Slot((N, x[-1]), "int")},

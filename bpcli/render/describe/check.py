@@ -11,8 +11,8 @@ from bpcli.records.training import CheckReport
 from bpcli.render.console import clipped, table
 from bpcli.render.numbers import date
 
-MAX_COLUMNS = 12  # of the data that are shown
-MAX_CLASSES = 20  # that are counted one by one
+MAX_COLUMNS_SHOWN = 12  # of the data that are shown
+MAX_CLASSES_SHOWN = 20  # that are counted one by one
 MAX_CELL_WIDTH = 24  # characters of a cell of the first rows
 MAX_TABLE_WIDTH = 80  # characters
 
@@ -59,7 +59,7 @@ def _layers(report: CheckReport) -> RenderableType:
 
 
 def _splits(report: CheckReport) -> RenderableType:
-    classes = list(report.splits[0].classes) if len(report.splits[0].classes) <= MAX_CLASSES else []
+    classes = list(report.splits[0].classes) if len(report.splits[0].classes) <= MAX_CLASSES_SHOWN else []
     found = table("rows of", *(f">{split.name}" for split in report.splits))
     for name in classes:
         found.add_row(clipped(name), *(f"{split.classes[name]:,}" for split in report.splits))
@@ -81,23 +81,23 @@ def _augmentation(report: CheckReport) -> list[RenderableType]:
 def _columns(report: CheckReport) -> list[RenderableType]:
     gaps = any(column.missing for column in report.columns)
     found = table("input", "kind", ">from", ">to", *([">missing"] if gaps else []), "what is done")
-    for column in report.columns[:MAX_COLUMNS]:
+    for column in report.columns[:MAX_COLUMNS_SHOWN]:
         limits = (column.low, column.high)
         low, high = ("" if v is None else date(v) if column.kind == "date" else f"{v:.6g}" for v in limits)
         lost = column.missing
         share = "" if not lost else "< 0.1 %" if lost < 0.001 else f"{lost:.1%}".replace("%", " %")
         missing = [share] if gaps else []
         found.add_row(clipped(column.name), column.kind, low, high, *missing, column.treatment)
-    left = len(report.columns) - MAX_COLUMNS
+    left = len(report.columns) - MAX_COLUMNS_SHOWN
     return [found, *([Text(f"and {left} more columns (all: --json)", "dim")] if left > 0 else [])]
 
 
 def _first(report: CheckReport) -> list[RenderableType]:
     header, rows = report.first_header, report.first_rows
-    cut = len(header) > MAX_COLUMNS
+    cut = len(header) > MAX_COLUMNS_SHOWN
     if cut:  # the first inputs and the target
-        header = (*header[: MAX_COLUMNS - 4], "...", header[-1])
-        rows = tuple((*r[: MAX_COLUMNS - 4], "...", r[-1]) for r in rows)
+        header = (*header[: MAX_COLUMNS_SHOWN - 4], "...", header[-1])
+        rows = tuple((*r[: MAX_COLUMNS_SHOWN - 4], "...", r[-1]) for r in rows)
     cells = [tuple(clipped(c, MAX_CELL_WIDTH) for c in column) for column in zip(header, *rows, strict=True)]
     if sum(max(map(cell_len, column)) + 2 for column in cells) <= MAX_TABLE_WIDTH:
         found = table(*(column[0] for column in cells))

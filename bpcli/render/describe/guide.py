@@ -14,7 +14,7 @@ from rich.theme import Theme
 from bpcli.render.console import name_list, table
 from bpcli.studies.describe.guides import Guide
 
-MAX_COLUMNS = 100  # longer lines of prose are hard to follow
+MAX_LINE_COLUMNS = 100  # longer lines of prose are hard to follow
 LINK = re.compile(r"\[([^\]]+)\]\((?:\w+/)*(\w+)\.md\)")
 """A link from one guide to another."""
 THEME = Theme({"markdown.code": "bold", "markdown.h1": "bold underline", "markdown.h2": "bold", "markdown.h3": "bold"})
@@ -68,7 +68,7 @@ class GuidePage(markdown.Markdown):
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         with console.use_theme(THEME):
-            yield from super().__rich_console__(console, options.update_width(min(options.max_width, MAX_COLUMNS)))
+            yield from super().__rich_console__(console, options.update_width(min(options.max_width, MAX_LINE_COLUMNS)))
 
 
 def _command(link: re.Match[str]) -> str:

@@ -23,7 +23,7 @@ from bpcli.studies.dataset.preprocessor import Labels, Preprocessor, not_classes
 from bpcli.studies.dataset.row_errors import row_name
 from bpcli.studies.dataset.split import divide, strata
 
-MAX_CLASSES = 10_000
+MAX_LABELS = 10_000
 """A target of more different values is no class."""
 
 TARGETS_PER_READ = 1 << 18
@@ -109,10 +109,10 @@ class OutOfCoreRows:
             elif t.ndim == 2:
                 raise not_classes(self.table, some)
             found |= set(t.tolist()) if t.dtype == object else set(distinct(t)[0].tolist())
-            if len(found) > MAX_CLASSES:
-                text = f"{row_name(self.table, some[0])}: the target has more than {MAX_CLASSES:,} different values; "
+            if len(found) > MAX_LABELS:
+                text = f"{row_name(self.table, some[0])}: the target has more than {MAX_LABELS:,} different values"
                 help = "for numeric targets use a loss such as mean_squared_error"
-                raise Failure(Problem(f"{text}this loss compares classes", code="not-classes", help=help))
+                raise Failure(Problem(f"{text}; this loss compares classes", code="not-classes", help=help))
         return found
 
     def fit(self, data: Data, rows: Array) -> tuple[Preprocessor, tuple[Problem, ...]]:

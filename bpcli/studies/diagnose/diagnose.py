@@ -9,13 +9,13 @@ from pathlib import Path
 
 from bpcli.records.diagnose import DiagnoseReport
 from bpcli.studies.diagnose.columns import input_sizes, target_range, useless_columns
-from bpcli.studies.diagnose.context import MAX_STEP_ROWS
 from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext, open_context
 from bpcli.studies.diagnose.gradients import dead_units, first_step_size, gradient_flow, saturated_units, start_loss
 from bpcli.studies.diagnose.history import training_history
 from bpcli.studies.diagnose.learning_rate import learning_rate, overfit_one_batch
 from bpcli.studies.diagnose.short_runs import peak_rate
 from bpcli.studies.diagnose.splits import class_balance, repeated_rows, row_and_step_counts
+from bpcli.studies.diagnose.training_context import MAX_STEP_ROWS
 from bpcli.studies.diagnose.try_remedy import SEVERITY, Check, try_remedies
 from bpcli.studies.diagnose.weights import initial_weights
 

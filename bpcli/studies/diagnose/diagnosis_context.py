@@ -15,9 +15,9 @@ from bpcli.records.diagnose import HealthRow
 from bpcli.records.training import EpochRow, Exit, Failure, Problem
 from bpcli.studies.dataset.data_option import source_of
 from bpcli.studies.dataset.prepare import Split, prepare_for
-from bpcli.studies.diagnose.context import TrainingContext
 from bpcli.studies.diagnose.lr_range_test import RateRange, lr_range_test
 from bpcli.studies.diagnose.short_runs import best_constant, first_step, least_loss, overfit
+from bpcli.studies.diagnose.training_context import TrainingContext
 from bpcli.studies.run import model as models
 from bpcli.studies.run.resume import reopen
 from bpcli.studies.run.runfolder import RunFolder

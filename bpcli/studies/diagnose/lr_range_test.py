@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from bpcli.engine.step import NonFiniteError
-from bpcli.studies.diagnose.context import MAX_STEP_ROWS, TrainingContext
 from bpcli.studies.diagnose.short_runs import GeometricRateStep, copy_step, peak_rate, step_on_rows
+from bpcli.studies.diagnose.training_context import MAX_STEP_ROWS, TrainingContext
 
 DECADES = 3.0  # below and above the rate of the training
 MIN_LAST_RATE = 10.0  # the test goes on at least so far, unless the loss explodes
 STEPS_PER_DECADE = 16
 MAX_STARTS = 3  # each a factor 10^DECADES lower
 EXPLOSION = 4.0  # times the least loss so far or that of the best constant, whichever is larger: there the test ends
-MIN_STEPS = 8  # before the least loss: an explosion right after a fall shows that the test began too high
+MIN_FALLING_STEPS = 8  # before the least loss: an explosion right after a fall shows that the test began too high
 MIN_FALL = 0.03  # share of the first loss that has to go for the test to show anything
 FALL_BEGINS = 0.1  # share of the fall after which the loss counts as falling
 
@@ -107,7 +107,7 @@ def _range_from(start: float, rates: tuple[tuple[float, float], ...], most: floa
     losses = np.array([loss for _, loss in rates])
     least = int(losses.argmin())
     fall = start - float(losses[least])
-    if not fall > MIN_FALL * abs(start) or (least < MIN_STEPS and most is not None):
+    if not fall > MIN_FALL * abs(start) or (least < MIN_FALLING_STEPS and most is not None):
         return RateRange(rates, math.nan, math.nan, most)
     above = np.flatnonzero(losses[:least] >= start - FALL_BEGINS * fall)
     low = int(above[-1]) + 1 if len(above) else 0

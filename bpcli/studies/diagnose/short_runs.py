@@ -17,7 +17,7 @@ from bpcli.engine.state import restore
 from bpcli.engine.step import FirstOrderStep, NonFiniteError
 from bpcli.family import Activation, Array, Layer, Optimizer
 from bpcli.parts.layers.dense import Dense
-from bpcli.studies.diagnose.context import MAX_STEP_ROWS, TrainingContext
+from bpcli.studies.diagnose.training_context import MAX_STEP_ROWS, TrainingContext
 
 MAX_CONSTANT_ROWS = 20_000  # that the best constant is found on
 MAX_CONSTANT_STEPS = 200  # iterations of L-BFGS: it takes ten or so

@@ -19,7 +19,7 @@ SERIOUS_SHARED = 0.05  # share of the rows of a split that also stand in train
 SERIOUS_CONTRADICTING = 0.05  # share of the training rows with equal inputs and different targets
 MIN_SERIOUS_ROWS = 3  # fewer are a notice whatever their share
 MIN_ROWS_TO_SPLIT = 100  # training rows, from which on some should be kept for validation
-MIN_STEPS = 100  # of a training
+MIN_TRAINING_STEPS = 100  # of a training
 
 
 def class_balance(context: DiagnosisContext) -> list[Symptom]:
@@ -98,11 +98,11 @@ def row_and_step_counts(context: DiagnosisContext) -> list[Symptom]:
         remedy = Remedy(("data.validation=0.15",), "keep some rows to judge each epoch")
         found.append(Symptom("amounts", "validation", figure, "notice", why, (remedy,)))
     full_batch = context.gradient_optimizer is None
-    if context.total_steps < MIN_STEPS and not full_batch and not context.trained:
+    if context.total_steps < MIN_TRAINING_STEPS and not full_batch and not context.trained:
         steps, size = context.steps_per_epoch, context.batch_rows
         figure = f"{context.experiment.training.epochs} epochs of {steps} steps are {context.total_steps} steps in all"
         why = "each step moves the weights a little: few steps end before anything is learned"
-        epochs = -(-10 * MIN_STEPS // steps)
+        epochs = -(-10 * MIN_TRAINING_STEPS // steps)
         options = [Remedy((f"training.epochs={epochs}",), f"{epochs * steps:,} steps")]
         if size > 64:
             options.append(Remedy(("training.batch_size=32",), f"{-(-context.rows // 32):,} steps an epoch"))

@@ -19,7 +19,7 @@ Check = Callable[[DiagnosisContext], Sequence[Symptom]]
 MAX_STEPS = 300
 MAX_STEPS_OF_RUN = 3_000
 MAX_MULTIPLY_ADDS = 1e11  # of the passes of one trial: some ten seconds
-MIN_STEPS = 10  # whatever they cost
+MIN_TRIAL_STEPS = 10  # whatever they cost
 MAX_ROWS = 2_000  # of validation
 HELPFUL_RATIO = 0.95  # of the loss with a remedy over that without
 SEVERITY = {"ok": 0, "notice": 1, "warning": 2}
@@ -119,7 +119,7 @@ def trial_steps(context: DiagnosisContext) -> int:
     passes = 1 if context.gradient_optimizer is not None else 3  # a line search evaluates the objective several times
     affordable = int(MAX_MULTIPLY_ADDS / (passes * step_multiply_adds(context, context.batch_rows)))
     most = MAX_STEPS_OF_RUN if context.trained else MAX_STEPS
-    return min(most, context.total_steps, max(MIN_STEPS, affordable))
+    return min(most, context.total_steps, max(MIN_TRIAL_STEPS, affordable))
 
 
 def outcome(context: DiagnosisContext, steps: int) -> Outcome:

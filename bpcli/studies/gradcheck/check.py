@@ -36,7 +36,14 @@ from bpcli.studies.gradcheck.layer_point import (
 )
 from bpcli.studies.gradcheck.loss_point import LossPoint, PenaltyPoint, penalties
 from bpcli.studies.gradcheck.network_point import NetworkPoint, perturb_weights
-from bpcli.studies.gradcheck.verdict import EXACT_WITNESSES, STEP_RTOL, VERDICTS, Effort, GradientProbe, ask_witnesses
+from bpcli.studies.gradcheck.verdict import (
+    COMPLEX_STEP_RTOL,
+    EXACT_WITNESSES,
+    VERDICTS,
+    CheckedGradient,
+    Effort,
+    ask_witnesses,
+)
 from bpcli.studies.trace.open import TraceTarget
 from bpcli.studies.witness.cases import equation_env, layer_program
 
@@ -118,29 +125,29 @@ class Gradcheck:
         restore(self.network.states, self.states)
 
     def _judge(
-        self, probe: GradientProbe, effort: Effort, clues: Callable[[], Clues], layer: Layer | None = None
+        self, gradient: CheckedGradient, effort: Effort, clues: Callable[[], Clues], layer: Layer | None = None
     ) -> None:
         """Asks the witnesses of a tensor at a point, and keeps what they say; where it is wrong, the cause too."""
-        evidence = ask_witnesses(probe, effort, self.rng)
+        evidence = ask_witnesses(gradient, effort, self.rng)
         self.evaluations += evidence.evaluations
-        self.tensor_rows.setdefault((probe.scope, probe.tensor), []).append(
+        self.tensor_rows.setdefault((gradient.scope, gradient.tensor), []).append(
             TensorRow(
-                probe.scope, probe.tensor, evidence.entries, probe.kernel.size, evidence.worst, evidence.index,
-                evidence.kernel, evidence.numeric, evidence.witness, probe.point, evidence.verdict, evidence.gaps,
+                gradient.scope, gradient.tensor, evidence.entries, gradient.kernel.size, evidence.worst, evidence.index,
+                evidence.kernel, evidence.numeric, evidence.witness, gradient.point, evidence.verdict, evidence.gaps,
                 evidence.note,
             )
         )  # fmt: skip
-        if evidence.verdict == "WRONG" and probe.tensor not in self.findings and evidence.numbers is not None:
+        if evidence.verdict == "WRONG" and gradient.tensor not in self.findings and evidence.numbers is not None:
             around = clues()
-            if evidence.rtol > STEP_RTOL:
-                layer_path = probe.tensor.rpartition(".")[0]
+            if evidence.rtol > COMPLEX_STEP_RTOL:
+                layer_path = gradient.tensor.rpartition(".")[0]
                 mismatch = next((t for t in self.mismatches if t.rpartition(".")[0] == layer_path), "")
                 around = replace(around, rtol=evidence.rtol, hypotheses=None, forward_mismatch=mismatch)
-            found = find_mistake(probe.tensor, probe.kernel, evidence.numbers, around)
-            if layer is not None and found.code in ("unknown", "some") and probe.tensor.endswith(".dx"):
-                slopes = describe_slopes(layer, probe.kernel, evidence.numbers, around.arrays)
+            found = find_mistake(gradient.tensor, gradient.kernel, evidence.numbers, around)
+            if layer is not None and found.code in ("unknown", "some") and gradient.tensor.endswith(".dx"):
+                slopes = describe_slopes(layer, gradient.kernel, evidence.numbers, around.arrays)
                 found = replace(found, text="; ".join(filter(None, (slopes, found.text))))
-            self.findings[probe.tensor] = found
+            self.findings[gradient.tensor] = found
 
     # ------------------------------------------------------------------------------------------------------ the parts
     def _check_layer(self, link: BoundLayer, x: np.ndarray) -> None:
@@ -153,8 +160,8 @@ class Gradcheck:
             effort = _effort(cost, THOROUGH_SECONDS if name == RANDOM else BRIEF_SECONDS)
             if point.all_stated:  # the equations look at every entry, and the whole objective does again
                 effort = replace(effort, differences=min(effort.differences, MAX_ENTRIES_ALONE))
-            for probe in point.probes():
-                self._judge(probe, effort, partial(self._clues, point, probe.tensor), link.layer)
+            for gradient in point.gradients():
+                self._judge(gradient, effort, partial(self._clues, point, gradient.tensor), link.layer)
                 point.forward()
 
     def _clues(self, point: LayerPoint, tensor: str) -> Clues:
@@ -193,11 +200,11 @@ class Gradcheck:
                 self.infinite.append(name)
             else:
                 effort = _effort(1e-5 + 1e-8 * point.frame.x.size, BRIEF_SECONDS)
-                self._judge(point.probe(), effort, partial(self._loss_clues, point))
+                self._judge(point.gradient(), effort, partial(self._loss_clues, point))
             self.batch.frame.w = None
         for penalty in penalties(self.objective, self.seed):
             self._check_forward(penalty.tensor, penalty, penalty.name)
-            self._judge(penalty.probe(), Effort(), partial(self._penalty_clues, penalty))
+            self._judge(penalty.gradient(), Effort(), partial(self._penalty_clues, penalty))
 
     def _check_forward(self, where: str, point: LayerPoint | LossPoint | PenaltyPoint, name: str) -> None:
         mismatch = point.forward_mismatch()
@@ -241,8 +248,8 @@ class Gradcheck:
             effort = replace(effort, complex_steps=min(effort.complex_steps, 20))
             if name == DATA:
                 effort = replace(effort, differences=MAX_PARAMETERS if exhaustive else effort.differences, directions=3)
-            for probe in point.probes():
-                self._judge(probe, effort, partial(self._network_clues, point, probe.tensor))
+            for gradient in point.gradients():
+                self._judge(gradient, effort, partial(self._network_clues, point, gradient.tensor))
 
     def _network_clues(self, point: NetworkPoint, tensor: str) -> Clues:
         layer, _, name = tensor.rpartition(".d")

@@ -26,7 +26,7 @@ from bpcli.studies.witness.witness import differences, max_abs
 
 FLOAT64_RTOL, FLOAT32_RTOL = 1e-9, 1e-4
 """How far a tensor may be off, of its largest entry: numbers of float64, and of float32."""
-RATIO_RTOL = 1e-5  # how far one factor between all tensors may vary
+SHARED_RATIO_RTOL = 1e-5  # how far one factor between all tensors may vary
 VAGUE_CODES = ("unknown", "some")  # findings that name no cause
 
 
@@ -200,7 +200,7 @@ def _explained(
         if ratio is None or (bare and not ours.objective.penalties):
             continue
         texts = [sentence("penalty")[1]] if bare else []
-        if abs(ratio - 1) > RATIO_RTOL:
+        if abs(ratio - 1) > SHARED_RATIO_RTOL:
             clues = Clues(ours.counts, rtol=FLOAT32_RTOL)
             texts.insert(0, find_mistake("every gradient", np.full(3, ratio), np.ones(3), clues).text)
         return [*found, Finding("every gradient", "penalty" if bare else "ratio", "; ".join(texts))], rows
@@ -262,7 +262,7 @@ def _common(pairs: Sequence[tuple[Array, Array]]) -> float | None:
     if len(pairs) < 2 or not n.any() or not np.isfinite(a).all():
         return None
     ratio = float(np.vdot(a, n) / np.vdot(n, n))
-    return ratio if max_abs(a - ratio * n) <= RATIO_RTOL * max(max_abs(a), max_abs(n)) else None
+    return ratio if max_abs(a - ratio * n) <= SHARED_RATIO_RTOL * max(max_abs(a), max_abs(n)) else None
 
 
 def _rtol_of(theirs: Array) -> float:

@@ -19,7 +19,7 @@ from bpcli.records.gradcheck import Finding
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence
 from bpcli.studies.mistakes.hypotheses import GradientHypotheses, Hypothesis, axis_choices, listed, same
 
-RATIO_RTOL = 1e-9  # how far a ratio that counts as constant may vary
+CONSTANT_RATIO_RTOL = 1e-9  # how far a ratio that counts as constant may vary
 ENTRY_RTOL = 1e-7  # of the largest entry: one that is farther off is wrong
 GRADIENT_BEFORE = "the gradient before"  # the array's name: what stood there when a penalty was added
 GAP_FACTOR = 10  # times less well than the numbers is their difference known
@@ -53,7 +53,7 @@ class Clues:
     forward_mismatch: str = ""  # what of its forward pass is not that of the equations, where its backward pass is
     moved_weights: Sequence[str] = ()  # that changed during the pass
     tied: bool = False  # wrong at ties only
-    rtol: float = RATIO_RTOL  # how well the expected numbers are known
+    rtol: float = CONSTANT_RATIO_RTOL  # how well the expected numbers are known
     whole_network: bool = False  # of the whole network, whose layers alone are right
 
 
@@ -83,7 +83,7 @@ def _found(a: Array, n: Array, clues: Clues) -> Words:
         return unsteady
     if not a.any():
         return sentence("missing")
-    if clues.rtol <= RATIO_RTOL and (coarse := _coarse(a[seen], n[seen])) is not None:
+    if clues.rtol <= CONSTANT_RATIO_RTOL and (coarse := _coarse(a[seen], n[seen])) is not None:
         return coarse
     whole = bool(seen.all())
     placed = _places(a, n, clues.rtol) if whole else None
@@ -176,7 +176,7 @@ def _mixed(n: Array, clues: Clues) -> Iterator[Words]:
 
 
 # ------------------------------------------------------------------------------------------------------- of the numbers
-def _multiple(a: Array, n: Array, rtol: float = RATIO_RTOL) -> float | None:
+def _multiple(a: Array, n: Array, rtol: float = CONSTANT_RATIO_RTOL) -> float | None:
     """Returns the c of a = c n, other than 0; None where there is none."""
     largest = float(np.abs(n).max(initial=0.0))
     if not largest:

@@ -13,7 +13,7 @@ from bpcli.family.plan import Array
 from bpcli.numeric.streams import Stream
 from bpcli.studies.gradcheck.forward_equations import ForwardEquations, has_equations
 from bpcli.studies.gradcheck.rounding import COARSE_EPS, TO_FLOAT64, layer_rounding_scale
-from bpcli.studies.gradcheck.verdict import GradientProbe
+from bpcli.studies.gradcheck.verdict import CheckedGradient
 from bpcli.studies.witness.cases import engine_arrays, equation_views, layer_program
 from bpcli.studies.witness.witness import EPS, SUM_RTOL, max_abs
 
@@ -151,7 +151,7 @@ class LayerPoint:
                 return found
         return None
 
-    def probes(self) -> Iterator[GradientProbe]:
+    def gradients(self) -> Iterator[CheckedGradient]:
         """Yields the gradient by the inputs, by each parameter, and by all that is learned inside."""
         forward_equations = ForwardEquations([self.link], self.train) if self.all_stated else None
         f, path = self.link.frame, self.link.path
@@ -169,7 +169,7 @@ class LayerPoint:
         for label, at in ({"x": f.x} | parameters | self._inside(self.network.parameters())).items():
             layer, _, name = label.rpartition(".")
             scale = self.rounding.get(f"d{name}", 0.0) if label in own else self._inner_rounding_scale(label)
-            yield GradientProbe(
+            yield CheckedGradient(
                 "layer", f"{layer or path}.d{name}", self.name, at, gradients[label], self.value,
                 self.equations.get(f"d{name}") if label in own else None,
                 partial(complex_value, label) if forward_equations else None, reach, partial(self.perturbed, label),

@@ -14,7 +14,7 @@ from bpcli.numeric.streams import Stream
 from bpcli.studies.gradcheck.forward_equations import loss_program
 from bpcli.studies.gradcheck.layer_point import TIES, ForwardMismatch, mismatch
 from bpcli.studies.gradcheck.rounding import COARSE_EPS, TO_FLOAT64, RoundingScale, rounding_scale
-from bpcli.studies.gradcheck.verdict import GradientProbe
+from bpcli.studies.gradcheck.verdict import CheckedGradient
 from bpcli.studies.witness.witness import EPS, SUM_RTOL, max_abs
 
 WEIGHTED = "weighted"
@@ -89,11 +89,11 @@ class LossPoint:
         allowed = SUM_RTOL * abs(float(self.equations["L"])) + TO_FLOAT64 * self.rounding["L"]
         return mismatch("L", self.kernel, self.equations, allowed + 64 * EPS * max(max_abs(self.frame.x), 1.0))
 
-    def probe(self) -> GradientProbe:
+    def gradient(self) -> CheckedGradient:
         f, dx = self.frame, self.kernel["dx"]
         share = 1 / len(f.x) if f.w is None else max_abs(f.w)
         complex_value = (lambda z: self.program.run({**self.env, "x": z}, {"L"})["L"]) if self.equations else None
-        return GradientProbe(
+        return CheckedGradient(
             "loss", "loss.dx", self.name, f.x, dx, self.value, self.equations.get("dx"), complex_value,
             max(max_abs(dx), share), self._perturbed,
             TO_FLOAT64 * self.rounding.get("dx", 0.0), differences=self.name != TIES or not self.equations,
@@ -130,11 +130,11 @@ class PenaltyPoint:
         allowed = SUM_RTOL * abs(float(self.equations.get("penalty", 0.0)))
         return mismatch("penalty", self.kernel, self.equations, allowed)
 
-    def probe(self) -> GradientProbe:
+    def gradient(self) -> CheckedGradient:
         dw, env, stated = self.kernel["dw"], self.env, bool(self.equations)
         complex_value = (lambda z: self.program.run({**env, "w": z}, {"penalty"})["penalty"]) if stated else None
         reach = max(max_abs(self.before), max_abs(dw))
-        return GradientProbe(
+        return CheckedGradient(
             "penalty", self.tensor, self.name, self.w, dw, self.value, self.equations.get("dw"), complex_value, reach
         )
 

@@ -14,7 +14,7 @@ from bpcli.numeric.streams import Stream
 from bpcli.studies.gradcheck.forward_equations import ObjectiveEquations, has_equations
 from bpcli.studies.gradcheck.layer_point import tokens_of
 from bpcli.studies.gradcheck.rounding import COARSE_EPS, TO_FLOAT64, NetworkRounding
-from bpcli.studies.gradcheck.verdict import GradientProbe
+from bpcli.studies.gradcheck.verdict import CheckedGradient
 from bpcli.studies.witness.witness import max_abs
 
 
@@ -78,7 +78,7 @@ class NetworkPoint:
         mass = abs(loss) + abs(penalty) + max_abs(self.batch.frame.x) + self.rounding.loss / COARSE_EPS
         return loss + penalty, mass
 
-    def probes(self) -> Iterator[GradientProbe]:
+    def gradients(self) -> Iterator[CheckedGradient]:
         """Yields every parameter, and the inputs. Each begins with a forward pass: the one before left its arrays
         behind."""
         parameters = self.objective.network.parameters()
@@ -87,17 +87,17 @@ class NetworkPoint:
                 for name in inner.plan.params:
                     path = f"{inner.path}.{name}"
                     self.evaluate()
-                    yield self._probe(f"{inner.path}.d{name}", path, parameters[path], self.kernel[path], i)
+                    yield self._gradient(f"{inner.path}.d{name}", path, parameters[path], self.kernel[path], i)
         if self.dx is not None:
             self.evaluate()
-            yield self._probe("inputs dx", "x", self.batch.x, self.dx, 0)
+            yield self._gradient("inputs dx", "x", self.batch.x, self.dx, 0)
 
-    def _probe(self, tensor: str, path: str, at: Array, kernel: Array, first: int) -> GradientProbe:
+    def _gradient(self, tensor: str, path: str, at: Array, kernel: Array, first: int) -> CheckedGradient:
         value = partial(self._objective_from, self.links[first:])
         equations = self.equations
         complex_value = (lambda z: equations.value({path: z})) if equations else None
         always_zero = path == "x" and any(tokens_of(link) for link in self.links)
-        return GradientProbe(
+        return CheckedGradient(
             "network", tensor, self.name, at, kernel, value, None, complex_value, self.reach,
             partial(self.perturbed, path), TO_FLOAT64 * self.rounding.gradient[path], always_zero,
         )  # fmt: skip

@@ -22,10 +22,10 @@ from bpcli.studies.witness.witness import (
     max_abs,
 )
 
-STEP_RTOL = 1e-9  # of an entry, between the kernel and a complex step
+COMPLEX_STEP_RTOL = 1e-9  # of an entry, between the kernel and a complex step
 DIFFERENCE_RTOL = 1e-6  # of an entry, between the kernel and a central difference
 PERTURBATIONS = (1e-7, 1e-12)  # of 1 or a larger number: far less than a difference steps; less than deep nets bear
-TRIES_PER_PERTURBATION = 8  # so that a kink is hit from both sides
+DRAWS_PER_PERTURBATION = 8  # random draws of each size, so that a kink is crossed from both sides
 MAX_ENTRIES_RESOLVED = 40  # entries of a tensor that are looked at again, where differences disagree
 VERDICTS = ("ok", "dead", "noise", "kink", "not covered", "WRONG")
 """Verdicts, the more serious the later."""
@@ -60,7 +60,7 @@ class Effort:
 
 
 @dataclass(frozen=True, eq=False)
-class GradientProbe:
+class CheckedGradient:
     """A tensor at one point: the kernel's gradient by it, and how its witnesses are asked.
 
     `at` is the tensor itself; `value` returns the objective, through the kernels, and the sum of the sizes of what it
@@ -87,9 +87,9 @@ class GradientProbe:
 
 @dataclass(eq=False)
 class Evidence:
-    """What the witnesses said of a probe. `numbers` is the best witness's whole array, where one has it."""
+    """What the witnesses said of a gradient. `numbers` is the best witness's whole array, where one has it."""
 
-    probe: GradientProbe
+    gradient: CheckedGradient
     verdict: str = "ok"
     index: Index = ()
     kernel: float = 0.0
@@ -99,7 +99,7 @@ class Evidence:
     entries: int = 0
     gaps: dict[str, float] = field(default_factory=dict)
     numbers: Array | None = None  # the gradient as it should be, NaN where nobody looked
-    rtol: float = STEP_RTOL  # how well they are known
+    rtol: float = COMPLEX_STEP_RTOL  # how well they are known
     note: str = ""
     evaluations: int = 0
 
@@ -107,46 +107,46 @@ class Evidence:
         """Keeps what is most serious; where all is well, what an exact witness said; then what is worst apart."""
         if self._weight(witness, verdict, worst) >= self._weight(self.witness, self.verdict, self.worst):
             self.verdict, self.index, self.witness, self.worst = verdict, index, witness, worst
-            self.kernel, self.numeric = float(self.probe.kernel[index]), numeric
+            self.kernel, self.numeric = float(self.gradient.kernel[index]), numeric
 
     @staticmethod
     def _weight(witness: str, verdict: str, worst: float) -> tuple[int, bool, float]:
         return VERDICTS.index(verdict), verdict == "ok" and witness in EXACT_WITNESSES, worst
 
 
-def ask_witnesses(probe: GradientProbe, effort: Effort, rng: np.random.Generator) -> Evidence:
+def ask_witnesses(gradient: CheckedGradient, effort: Effort, rng: np.random.Generator) -> Evidence:
     """Holds the kernel's gradient against all its witnesses; returns what they show."""
-    found = Evidence(probe)
-    a = probe.kernel
+    found = Evidence(gradient)
+    a = gradient.kernel
     if not np.isfinite(a).all():
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(a))[0])
-        beyond = probe.equations is not None and np.array_equal(a[np.isinf(a)], probe.equations[np.isinf(a)])
+        beyond = gradient.equations is not None and np.array_equal(a[np.isinf(a)], gradient.equations[np.isinf(a)])
         found.keep_worst("kernel", "noise" if beyond and not np.isnan(a).any() else "WRONG", index, math.nan, math.inf)
         found.note = "the gradient is too large for a number" if beyond else "the kernel's gradient is not finite"
-        found.numbers = probe.equations
+        found.numbers = gradient.equations
         return found
-    floor = SUM_RTOL * max_abs(a) + 64 * EPS * max(probe.reach, max_abs(a)) + probe.rounding
+    floor = SUM_RTOL * max_abs(a) + 64 * EPS * max(gradient.reach, max_abs(a)) + gradient.rounding
     judged = np.zeros(a.shape, bool)
-    if probe.equations is not None:
-        _against_equations(found, probe.equations, floor)
+    if gradient.equations is not None:
+        _against_equations(found, gradient.equations, floor)
         judged[...] = True
-    if probe.complex_value is not None:
+    if gradient.complex_value is not None:
         places = effort.places(a.shape, effort.complex_steps, rng) if effort.complex_steps else ()
         if places:
             _against_steps(found, places, floor)
             judged[tuple(np.transpose(places))] = True
         if len(places) < a.size:
             _steps_along(found, effort.directions, floor, rng)
-    if probe.differences:
+    if gradient.differences:
         places = effort.places(a.shape, effort.differences, rng)
         _against_differences(found, places)
         judged[tuple(np.transpose(places))] = True
         if len(places) < a.size:
-            _differences_along(found, 1 if probe.complex_value is not None else effort.directions, rng)
+            _differences_along(found, 1 if gradient.complex_value is not None else effort.directions, rng)
         found.entries = len(places)
     if not judged.any():
         found.verdict = "not covered"
-    elif found.verdict == "ok" and not a.any() and not probe.always_zero:
+    elif found.verdict == "ok" and not a.any() and not gradient.always_zero:
         found.verdict = "dead"
     return found
 
@@ -158,14 +158,14 @@ def _relative(a: Array, n: Array, reach: float) -> Array:
 
 def _against_equations(found: Evidence, n: Array, floor: float) -> None:
     """Compares every entry with the equations, chunk by chunk: a tensor may have millions."""
-    a, b = found.probe.kernel.ravel(), n.ravel()
+    a, b = found.gradient.kernel.ravel(), n.ravel()
     found.numbers = n
     worst, at, wrong = -1.0, 0, False
     for start in range(0, a.size, CHUNK_ENTRIES):
         ours, theirs = a[start : start + CHUNK_ENTRIES], b[start : start + CHUNK_ENTRIES]
-        relative = _relative(ours, theirs, found.probe.reach)
+        relative = _relative(ours, theirs, found.gradient.reach)
         gap = np.abs(ours - theirs)
-        bad = ~(gap <= floor + STEP_RTOL * np.abs(ours))
+        bad = ~(gap <= floor + COMPLEX_STEP_RTOL * np.abs(ours))
         relative = np.where(np.isnan(relative), np.inf, relative)
         if bad.any() and not wrong:
             wrong, worst = True, -1.0
@@ -182,21 +182,21 @@ def _against_equations(found: Evidence, n: Array, floor: float) -> None:
 def _against_steps(found: Evidence, places: Sequence[Index], floor: float) -> None:
     """Compares entries with complex steps; where the kernel follows the equations at a kink, a step takes one of its
     sides."""
-    probe = found.probe
-    assert probe.complex_value is not None
-    n = complex_steps(probe.complex_value, np.asarray(probe.at, np.float64), places)
+    gradient = found.gradient
+    assert gradient.complex_value is not None
+    n = complex_steps(gradient.complex_value, np.asarray(gradient.at, np.float64), places)
     found.evaluations += len(places)
-    a = probe.kernel[tuple(np.transpose(places))] if places[0] else np.array([float(probe.kernel)])
-    relative = _relative(a, n, found.probe.reach)
+    a = gradient.kernel[tuple(np.transpose(places))] if places[0] else np.array([float(gradient.kernel)])
+    relative = _relative(a, n, found.gradient.reach)
     found.gaps["complex step"] = max(found.gaps.get("complex step", 0.0), float(relative.max(initial=0.0)))
     if found.numbers is None:
-        found.numbers = _spread(probe.kernel.shape, places, n)
-    bad = np.abs(a - n) > STEP_RTOL * np.maximum(np.abs(a), np.abs(n)) + floor
+        found.numbers = _spread(gradient.kernel.shape, places, n)
+    bad = np.abs(a - n) > COMPLEX_STEP_RTOL * np.maximum(np.abs(a), np.abs(n)) + floor
     for k in _by_size(bad, relative):
         agrees = found.verdict != "WRONG"  # the equations, where there are any
         claimed, gap = float(a[k]), abs(float(a[k] - n[k]))
         kink = agrees and _kink(found, places[k], claimed)
-        verdict = "kink" if kink or (agrees and _jumps(probe, places[k], gap)) else "WRONG"
+        verdict = "kink" if kink or (agrees and _jumps(gradient, places[k], gap)) else "WRONG"
         found.keep_worst("complex step", verdict, places[k], float(n[k]), float(relative[k]))
         if verdict == "WRONG":
             return
@@ -206,41 +206,41 @@ def _against_steps(found: Evidence, places: Sequence[Index], floor: float) -> No
 
 
 def _steps_along(found: Evidence, directions: int, floor: float, rng: np.random.Generator) -> None:
-    probe = found.probe
-    assert probe.complex_value is not None
+    gradient = found.gradient
+    assert gradient.complex_value is not None
     for _ in range(directions):
-        u = _direction(probe.kernel.shape, rng)
-        z = probe.at.astype(np.complex128)
+        u = _direction(gradient.kernel.shape, rng)
+        z = gradient.at.astype(np.complex128)
         np.multiply(u, COMPLEX_STEP, out=z.imag)
-        n = float(np.imag(probe.complex_value(z))) / COMPLEX_STEP  # type: ignore[call-overload]
+        n = float(np.imag(gradient.complex_value(z))) / COMPLEX_STEP  # type: ignore[call-overload]
         found.evaluations += 1
-        _along(found, "complex step", u, n, STEP_RTOL, math.sqrt(u.size) * floor)
+        _along(found, "complex step", u, n, COMPLEX_STEP_RTOL, math.sqrt(u.size) * floor)
 
 
 def _differences_along(found: Evidence, directions: int, rng: np.random.Generator) -> None:
-    probe = found.probe
-    kept = probe.at.copy()
+    gradient = found.gradient
+    kept = gradient.at.copy()
     h = DIFFERENCE_STEP * max(1.0, max_abs(kept)) / math.sqrt(kept.size)
     for _ in range(directions):
         u = _direction(kept.shape, rng)
-        np.add(kept, h * u, out=probe.at)
-        above, mass = probe.value()
-        np.subtract(kept, h * u, out=probe.at)
-        below, _ = probe.value()
-        np.copyto(probe.at, kept)
+        np.add(kept, h * u, out=gradient.at)
+        above, mass = gradient.value()
+        np.subtract(kept, h * u, out=gradient.at)
+        below, _ = gradient.value()
+        np.copyto(gradient.at, kept)
         found.evaluations += 2
         noise = 20 * EPS * mass / h
-        curved = 1e-5 * float(np.abs(probe.kernel * u).max())  # truncation; a kink or two on the way
+        curved = 1e-5 * float(np.abs(gradient.kernel * u).max())  # truncation; a kink or two on the way
         _along(found, "differences", u, (above - below) / (2 * h), 1e-4, noise + curved)
 
 
 def _along(found: Evidence, witness: str, u: Array, n: float, share: float, floor: float) -> None:
     """Compares a derivative along a direction; what it shows is the fault of no single entry."""
-    probe = found.probe
-    a = float(np.vdot(probe.kernel, u))
-    if abs(a - n) > share * max(abs(a), abs(n), max_abs(probe.kernel)) + floor and found.verdict != "WRONG":
+    gradient = found.gradient
+    a = float(np.vdot(gradient.kernel, u))
+    if abs(a - n) > share * max(abs(a), abs(n), max_abs(gradient.kernel)) + floor and found.verdict != "WRONG":
         relative = abs(a - n) / max(abs(a), abs(n))
-        kink = (witness == "differences" and probe.equations is not None) or _jumps(probe, u, abs(a - n))
+        kink = (witness == "differences" and gradient.equations is not None) or _jumps(gradient, u, abs(a - n))
         found.keep_worst(witness, "kink" if kink else "WRONG", (0,) * u.ndim, n, relative)
         found.note = "along a random direction through the whole tensor"
         found.kernel = a
@@ -252,17 +252,17 @@ def _direction(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
 
 
 def _against_differences(found: Evidence, places: Sequence[Index]) -> None:
-    probe = found.probe
-    d = differences(probe.value, probe.at, places)
+    gradient = found.gradient
+    d = differences(gradient.value, gradient.at, places)
     found.evaluations += 2 * len(places) + 1
-    a = probe.kernel[tuple(np.transpose(places))] if places[0] else np.array([float(probe.kernel)])
+    a = gradient.kernel[tuple(np.transpose(places))] if places[0] else np.array([float(gradient.kernel)])
     n = d.value
-    allowed = DIFFERENCE_RTOL * np.maximum(np.abs(a), np.abs(n)) + d.noise + probe.rounding
-    allowed += 1e-9 * max(probe.reach, max_abs(probe.kernel))
+    allowed = DIFFERENCE_RTOL * np.maximum(np.abs(a), np.abs(n)) + d.noise + gradient.rounding
+    allowed += 1e-9 * max(gradient.reach, max_abs(gradient.kernel))
     gap = np.abs(a - n)
-    relative = _relative(a, n, probe.reach)
+    relative = _relative(a, n, gradient.reach)
     if found.numbers is None:
-        found.numbers, found.rtol = _spread(probe.kernel.shape, places, n), DIFFERENCE_RTOL
+        found.numbers, found.rtol = _spread(gradient.kernel.shape, places, n), DIFFERENCE_RTOL
     bad = ~(gap <= allowed)
     found.gaps["differences"] = float(np.where(bad, 0.0, relative).max(initial=0.0))
     for k in _by_size(bad, relative):
@@ -271,7 +271,7 @@ def _against_differences(found: Evidence, places: Sequence[Index]) -> None:
         if verdict in ("WRONG", "kink"):
             found.gaps["differences"] = max(found.gaps["differences"], worst)
         if verdict == "WRONG" and found.verdict != "WRONG":  # the exact witnesses agree with the kernel
-            found.numbers, found.rtol = _spread(probe.kernel.shape, places, n), DIFFERENCE_RTOL
+            found.numbers, found.rtol = _spread(gradient.kernel.shape, places, n), DIFFERENCE_RTOL
         if verdict != "ok":
             found.keep_worst("differences", verdict, places[k], numeric, worst)
         if verdict == "WRONG":
@@ -284,22 +284,24 @@ def _against_differences(found: Evidence, places: Sequence[Index]) -> None:
 def resolve_difference(found: Evidence, index: Index, claimed: float) -> tuple[str, float]:
     """Returns the verdict where a difference disagrees with the kernel, and the number that it rests on: other steps,
     then Ridders' extrapolation."""
-    probe = found.probe
+    gradient = found.gradient
     if _kink(found, index, claimed) or _jumps(
-        probe, index, abs(claimed - float(differences(probe.value, probe.at, [index]).value[0]))
+        gradient, index, abs(claimed - float(differences(gradient.value, gradient.at, [index]).value[0]))
     ):
-        return "kink", float(differences(probe.value, probe.at, [index], 1 / 64).value[0])
-    exact = probe.equations is not None or probe.complex_value is not None
-    number, error, noise = min((ridders(probe.value, probe.at, index, s) for s in (64.0, 0.5)), key=lambda r: r[1])
-    noise = max(noise, scatter(probe.value, probe.at, index))
+        return "kink", float(differences(gradient.value, gradient.at, [index], 1 / 64).value[0])
+    exact = gradient.equations is not None or gradient.complex_value is not None
+    number, error, noise = min(
+        (ridders(gradient.value, gradient.at, index, s) for s in (64.0, 0.5)), key=lambda r: r[1]
+    )
+    noise = max(noise, scatter(gradient.value, gradient.at, index))
     found.evaluations += 50
     if not math.isfinite(number):  # a step leads to where the objective is infinite
         return ("ok" if exact else "noise"), number
-    allowed = 10 * error + DIFFERENCE_RTOL * max(abs(claimed), abs(number)) + 1e-9 * probe.reach + probe.rounding
+    allowed = 10 * error + DIFFERENCE_RTOL * max(abs(claimed), abs(number)) + 1e-9 * gradient.reach + gradient.rounding
     if abs(claimed - number) <= allowed:
-        decisive = error <= 1e-3 * max(abs(claimed), abs(number), 1e-6 * probe.reach)
+        decisive = error <= 1e-3 * max(abs(claimed), abs(number), 1e-6 * gradient.reach)
         return ("ok" if decisive or exact else "noise"), number
-    near = differences(probe.value, probe.at, [index], 1 / 256)  # a kink that the larger steps crossed
+    near = differences(gradient.value, gradient.at, [index], 1 / 256)  # a kink that the larger steps crossed
     found.evaluations += 3
     if abs(claimed - near.value[0]) <= 1e-4 * max(abs(claimed), abs(near.value[0])) + near.noise[0]:
         return "ok", float(near.value[0])
@@ -310,10 +312,10 @@ def resolve_difference(found: Evidence, index: Index, claimed: float) -> tuple[s
 
 def _kink(found: Evidence, index: Index, claimed: float) -> bool:
     """Whether the slopes on the two sides differ, however small the step, with the claimed one between them."""
-    probe = found.probe
+    gradient = found.gradient
     jumps = []
     for shrink in (1.0, 1 / 16):
-        d: Differences = differences(probe.value, probe.at, [index], shrink)
+        d: Differences = differences(gradient.value, gradient.at, [index], shrink)
         found.evaluations += 3
         jumps.append(abs(float(d.right[0] - d.left[0])))
         low, high = sorted((float(d.left[0]), float(d.right[0])))
@@ -322,24 +324,24 @@ def _kink(found: Evidence, index: Index, claimed: float) -> bool:
     return lasting and low - room <= claimed <= high + room
 
 
-def _jumps(probe: GradientProbe, where: Index | Array, gap: float) -> bool:
+def _jumps(gradient: CheckedGradient, where: Index | Array, gap: float) -> bool:
     """Whether the kernel's own gradient, at an entry or along a direction, jumps here by about as much as it is off.
 
     Where several kinks meet, the slopes on both sides of one entry do not show it. Of a part without equations the
     gradient has to lie among those around it, too; that of a network need not, as kinks follow on kinks.
     """
-    if probe.perturbed is None:
+    if gradient.perturbed is None:
         return False
 
     def along(a: Array) -> float:
         return float(np.vdot(a, where) if isinstance(where, np.ndarray) else a[where])
 
-    claimed = along(probe.kernel)
-    if abs(along(probe.perturbed(0.0)) - claimed) > 1e-6 * gap:  # it is another at every call
+    claimed = along(gradient.kernel)
+    if abs(along(gradient.perturbed(0.0)) - claimed) > 1e-6 * gap:  # it is another at every call
         return False
-    around = [along(probe.perturbed(share)) for share in PERTURBATIONS for _ in range(TRIES_PER_PERTURBATION)]
+    around = [along(gradient.perturbed(share)) for share in PERTURBATIONS for _ in range(DRAWS_PER_PERTURBATION)]
     among = min(around) - 1e-3 * gap <= claimed <= max(around) + 1e-3 * gap
-    alone = probe.scope != "network" and probe.equations is None and probe.complex_value is None
+    alone = gradient.scope != "network" and gradient.equations is None and gradient.complex_value is None
     return any(abs(a - claimed) > 0.1 * gap for a in around) and (among or not alone)
 
 

@@ -22,7 +22,7 @@ Task = Literal["classify", "regress"]
 
 MAX_CLASS_IDS = 20  # different whole numbers that may be class ids
 MIN_ROWS_PER_CLASS = 10  # on average, where whole numbers count as class ids
-MAX_CATEGORIES = 50  # of a text column, where rows are few
+MAX_CATEGORIES_OF_FEW_ROWS = 50  # of a text column, where rows are few
 MIN_ROWS_PER_CATEGORY = 20  # on average, where a text column has more categories
 MIN_DISTINCT_ROWS = 20  # that all differ in a column before it counts as a name or an id
 MIN_MISSING_SHARE = 0.05  # of the values of a column, from which on an input says where they are missing
@@ -233,7 +233,7 @@ def _text(name: str, cells: Array) -> FileColumn:
         why = "no value at all" if not count else "a single category" if gaps else "the same in every row"
     elif len(present) >= MIN_DISTINCT_ROWS and 2 * count > len(present):
         holds, why = f"{count:,} different texts", "names or ids"
-    elif count > max(MAX_CATEGORIES, min(1000, len(present) // MIN_ROWS_PER_CATEGORY)):
+    elif count > max(MAX_CATEGORIES_OF_FEW_ROWS, min(1000, len(present) // MIN_ROWS_PER_CATEGORY)):
         why = "too many to tell apart"
     if why:
         return FileColumn(name, "text", holds, f"left out: {why}", dropped=True, missing=gaps)

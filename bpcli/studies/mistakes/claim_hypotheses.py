@@ -51,7 +51,7 @@ WORDS = {
 }
 """The code and the sentence of a mistake in an equation, by its kind, wherever it is made."""
 
-MAX_ENTRIES_BY_TERM = 4096  # in larger arrays sums are not tried term by term
+MAX_CLAIMED_ENTRIES_BY_TERM = 4096  # in larger arrays sums are not tried term by term
 
 
 def likeliness(hypothesis: Hypothesis) -> int:
@@ -198,7 +198,7 @@ class ClaimHypotheses:
 
     def _single_mistakes(self, node: GraphNode, grid: Grid, env: Mapping[str, Any]) -> Iterator[Hypothesis]:
         """One mistake in the equation itself."""
-        for mistake in single_mistakes(grid, env, MAX_ENTRIES_BY_TERM):
+        for mistake in single_mistakes(grid, env, MAX_CLAIMED_ENTRIES_BY_TERM):
             if mistake.kind in OF_PROGRAMS:
                 continue
             try:

@@ -24,7 +24,7 @@ from bpcli.studies.mistakes.single_mistakes import (
 
 SAME_RTOL = 1e-9  # of the largest entry, between two arrays that are the same number for number
 CUT_RTOL = 1e-7  # of the largest entry, between a bound and the numbers cut off there
-MAX_ENTRIES_BY_TERM = 20_000  # in larger arrays sums are not tried term by term
+MAX_GRADIENT_ENTRIES_BY_TERM = 20_000  # in larger arrays sums are not tried term by term
 MAX_SUM_CELLS = 1 << 21  # of a sum written out
 
 
@@ -148,7 +148,7 @@ class GradientHypotheses:
         yield from self._try(self.words("from-gradient"), {"x": dy})
 
     def _single(self, grid: Grid) -> Iterator[Hypothesis]:
-        found = single_mistakes(grid, self.known, MAX_ENTRIES_BY_TERM)
+        found = single_mistakes(grid, self.known, MAX_GRADIENT_ENTRIES_BY_TERM)
         for mistake in sorted(found, key=lambda m: m.term is not None):
             yield from self._mistaken(grid, mistake)
 

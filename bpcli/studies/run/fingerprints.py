@@ -15,7 +15,7 @@ from bpcli.records.training import Exit, Failure, Problem
 
 THREAD_NAME = "fingerprints"
 """What the threads are called."""
-LARGE_FILE_BYTES = 32 << 20
+SUBPROCESS_FILE_BYTES = 32 << 20
 """Bytes of a file from which on another process takes its fingerprint: whoever parses the file meanwhile holds the
 interpreter's lock, and two threads that ask for it in turn cost more than the fingerprint."""
 
@@ -51,7 +51,7 @@ class Fingerprints:
 
 
 def _digest(file: Path) -> str:
-    if file.is_file() and file.stat().st_size > LARGE_FILE_BYTES:
+    if file.is_file() and file.stat().st_size > SUBPROCESS_FILE_BYTES:
         try:
             command = [sys.executable, "-I", "-S", "-c", HASH_PROGRAM, str(file)]
             found = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout.strip()

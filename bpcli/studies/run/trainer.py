@@ -27,7 +27,7 @@ from bpcli.studies.run.scoring import direction_of, evaluate_split
 from bpcli.studies.run.signals import StopSignals
 from bpcli.studies.run.state import EpochSums, TrainingState
 
-PROBE_ROWS = 32
+MAX_TRIED_ROWS = 32
 """Rows on which the weights are tried after each epoch."""
 
 
@@ -150,7 +150,7 @@ class Trainer:
         """Tries the weights after an epoch, though no step is taken with them. Raises NonFiniteError, as a step does,
         where they cannot be used."""
         s = self.state
-        rows = np.arange(min(PROBE_ROWS, s.batch_size))
+        rows = np.arange(min(MAX_TRIED_ROWS, s.batch_size))
         batch = s.objective.batch(len(rows))
         batch.load(s.train.x, s.train.t, rows, s.train.w)
         loss = batch.forward(False)

@@ -14,7 +14,7 @@ from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.run.atomic import atomic_text
 
 FORMAT = "bpcli derivation 1"
-TOLERANCE = 1e-9
+GOLDEN_RTOL = 1e-9
 """Relative to a quantity's largest number: far above what another BLAS does to it, far below any mistake."""
 
 
@@ -60,7 +60,7 @@ def _compare(kept: list[tuple[str, str, Any]], found: list[tuple[str, str, Any]]
         largest = float(np.max(np.abs(before), initial=0.0))
         gap = np.where(before == now, 0.0, np.abs(before - now))
         gap = np.where(np.isnan(gap), math.inf, gap)
-        if gap.size and gap.max() > TOLERANCE * max(largest, 1e-300):
+        if gap.size and gap.max() > GOLDEN_RTOL * max(largest, 1e-300):
             at = tuple(int(i) for i in np.unravel_index(int(gap.argmax()), gap.shape))
             name = f"{path}[{','.join(map(str, at))}]" if at else path
             return Difference(id, name, f"it was {before[at]:.12g} and is {now[at]:.12g}")

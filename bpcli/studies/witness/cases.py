@@ -22,7 +22,7 @@ from bpcli.records.training import Gap
 from bpcli.studies.witness.step_cases import ConstraintCase, FullBatchCase, ScheduleCase, StepCase
 from bpcli.studies.witness.witness import EPS, SUM_RTOL, central_differences, compare, complex_step, max_abs
 
-STEP_RTOL = 1e-10  # of an entry: a complex step through a few hundred operations
+CASE_RTOL = 1e-10  # of an entry: a complex step through a few hundred operations
 DIFFERENCE_RTOL = 1e-6  # of an entry: truncation of a central difference, h^2 times a third derivative
 
 
@@ -159,7 +159,7 @@ class LayerCase:
         for name, value in gradients.items():
             if not self.link.inside and self.equations:
                 step = self.complex_steps[name]
-                allowed = STEP_RTOL * np.maximum(np.abs(value), np.abs(step)) + SUM_RTOL * max_abs(step)
+                allowed = CASE_RTOL * np.maximum(np.abs(value), np.abs(step)) + SUM_RTOL * max_abs(step)
                 allowed += 64 * EPS * largest
                 found.append(compare(name, ("kernel", value), ("complex step", step), allowed))
             found.append(self.difference_gap(name, value, largest))
@@ -245,7 +245,7 @@ class LossCase:
         return [
             compare("L", ("kernel", kernel["L"]), ("equations", value), loss_allowed),
             compare("dx", ("kernel", dx), ("equations", self.equations["dx"]), near),
-            compare("dx", ("kernel", dx), ("complex step", self.complex_steps), STEP_RTOL * np.abs(dx) + near, tie),
+            compare("dx", ("kernel", dx), ("complex step", self.complex_steps), CASE_RTOL * np.abs(dx) + near, tie),
             compare("dx", ("kernel", dx), ("differences", d.value), far, tie),
         ]
 
@@ -295,7 +295,7 @@ class PenaltyCase:
         return [
             compare("penalty", ("kernel", kernel["penalty"]), ("equations", value), SUM_RTOL * max_abs(value)),
             compare("dw", ("kernel", dw), ("equations", self.equations["dw"]), floor),
-            compare("dw", ("kernel", dw), ("complex step", self.complex_steps), STEP_RTOL * np.abs(dw) + floor, tie),
+            compare("dw", ("kernel", dw), ("complex step", self.complex_steps), CASE_RTOL * np.abs(dw) + floor, tie),
             compare("dw", ("kernel", dw), ("differences", d.value), allowed, tie),
         ]
 

@@ -253,7 +253,7 @@ def test_large_files_are_kept_as_float32(monkeypatch: pytest.MonkeyPatch) -> Non
     content = "t,a,y\n" + "".join(f"{t},{a!r},{k}\n" for t, a, k in zip(far, near.tolist(), range(700), strict=True))
     exact = source(content).load_columns(Path("."), ColumnRequest(compact=True))
     assert (exact.numbers.dtype, exact.pivot) == (np.float64, None)
-    monkeypatch.setattr(csvread, "LARGE_FILE_BYTES", 0)
+    monkeypatch.setattr(csvread, "FLOAT32_FILE_BYTES", 0)
     monkeypatch.setattr(csvread, "NUMBERS_PARSED_AT_ONCE", 300)
     small = source(content).load_columns(Path("."), ColumnRequest(compact=True))
     assert small.numbers.dtype == np.float32
@@ -270,7 +270,7 @@ def test_large_files_are_kept_as_float32(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("rows", [1, 63, 64, 65, 128, 129])
 def test_every_row_is_read_once(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csvread, "NUMBERS_PARSED_AT_ONCE", 1)  # 64 rows at a time
-    monkeypatch.setattr(csvread, "LARGE_FILE_BYTES", 0)
+    monkeypatch.setattr(csvread, "FLOAT32_FILE_BYTES", 0)
     for name in ("a.csv", "a.csv.gz"):
         content = "a,y\n" + "".join(f"{i},{i}\n{'' if i % 7 else chr(10)}" for i in range(rows))
         table = load(gzip.compress(content.encode()) if name.endswith("gz") else content, name)

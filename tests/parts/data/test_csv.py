@@ -220,7 +220,7 @@ def apart(monkeypatch: pytest.MonkeyPatch) -> list[parsing.ParseTask]:
         start(self, task)
 
     monkeypatch.setattr(parsing.ParserProcess, "__init__", record_task)
-    monkeypatch.setattr(csvread, "LARGE_FILE_BYTES", 0)
+    monkeypatch.setattr(csvread, "FLOAT32_FILE_BYTES", 0)
     monkeypatch.setattr(csvread, "thread_count", lambda: 2)
     return tasks
 

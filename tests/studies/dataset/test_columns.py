@@ -180,7 +180,7 @@ def test_numbers_kept_as_float32_are_scaled_as_exactly(monkeypatch: pytest.Monke
         settings: dict[str, Any] = {"scale": scale, "dtype": "float32", "validation": 0.25}
         exact = ready(csv(text), **settings)
         with monkeypatch.context() as patch:
-            patch.setattr("bpcli.parts.data.csv.read.LARGE_FILE_BYTES", 0)
+            patch.setattr("bpcli.parts.data.csv.read.FLOAT32_FILE_BYTES", 0)
             small = ready(csv(text), **settings)
         for name, split in exact.splits.items():
             assert np.allclose(small.splits[name].x, split.x, rtol=3e-7, atol=3e-7), (scale, name)

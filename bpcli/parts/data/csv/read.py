@@ -28,7 +28,7 @@ from bpcli.parts.data.targets import labels
 CHUNK_ROWS = 1 << 14  # rows converted at a time
 NUMBERS_PARSED_AT_ONCE = 1 << 18  # numbers parsed at a time
 DROP_ADVICE = "`missing: drop` leaves such rows out"
-LARGE_FILE_BYTES = 32 << 20
+FLOAT32_FILE_BYTES = 32 << 20
 """Bytes of a file from which on its numbers are kept as float32, where that is what they will be."""
 
 OFFSET_SPREADS = 2.0
@@ -52,7 +52,7 @@ def read_numbers(
     the inputs of a large file as float32. Of a large file that is not compressed another process parses the second
     half. None where anything in the file is not a finite number."""
     packed, size = layout.path.suffix == ".gz", layout.path.stat().st_size
-    large = size * (4 if packed else 1) > LARGE_FILE_BYTES
+    large = size * (4 if packed else 1) > FLOAT32_FILE_BYTES
     pivot = _pivot(layout, inputs) if compact and large else None
     stack = RowBuffer(len(inputs), np.float32 if compact and large else np.float64)
     task = _whole_file(layout, inputs, others, pivot, stack.dtype)

@@ -33,7 +33,7 @@ MAX_DIGITS = 4  # significant digits of a number in the picture
 MAX_TARGET_CHARACTERS = 14  # of a target beside the loss
 HALF_LABEL_WIDTH = 36.0  # CSS pixels of a number on a wire
 MIN_STROKE, MAX_STROKE = 1.0, 5.0  # CSS pixels of a wire
-MIN_SCALE = 0.85  # times its size is what a picture may shrink to; then it scrolls
+MIN_WIDTH_RATIO = 0.85  # of its full width, to which a picture may shrink; then it scrolls
 MAX_NAME_CHARACTERS = 27  # of a name above a column
 
 
@@ -60,7 +60,7 @@ class Picture:
         width, height = self.places.width, self.places.height
         return tag(
             "svg", "\n".join(inside), viewBox=f"0 0 {width:g} {height:g}", width=width, height=height,
-            style=f"min-width: {MIN_SCALE * width:.0f}px", role="group", aria_label=title,
+            style=f"min-width: {MIN_WIDTH_RATIO * width:.0f}px", role="group", aria_label=title,
         )  # fmt: skip
 
     # ----------------------------------------------------------------------------------------------------------- edges

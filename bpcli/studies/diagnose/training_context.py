@@ -17,7 +17,7 @@ from bpcli.studies.dataset.preprocessor import Preprocessor
 from bpcli.studies.run.layer_stats import LayerStatsProbe
 from bpcli.studies.run.setup import batch_size
 
-PROBE_ROWS = 256
+MAX_PROBE_ROWS = 256
 """Rows that layers are measured on, at most: enough that a unit closed on all of them is closed."""
 
 MAX_STEP_ROWS = 512
@@ -77,7 +77,7 @@ class TrainingContext:
     @cached_property
     def probe_rows(self) -> Array:
         """The rows that layers are measured on: the first of the first epoch."""
-        return Stream(self.experiment.seed, "order").permutation(self.rows, 1)[:PROBE_ROWS]
+        return Stream(self.experiment.seed, "order").permutation(self.rows, 1)[:MAX_PROBE_ROWS]
 
     @cached_property
     def probe(self) -> LayerStatsProbe:
