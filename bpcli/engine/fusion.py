@@ -59,18 +59,18 @@ class BoundKernel:
 
     @property
     def macs(self) -> int:
-        """Multiply-adds, or what takes as long; 0 where it cannot be run on some rows at a time."""
+        """Returns the multiply-adds, or what takes as long; 0 where it cannot be run on some rows at a time."""
         if hasattr(self.kernel, "chunked"):
             return self.chunked(True).macs
         return self.frame.x.size * MACS_PER_ENTRY if splits_rows(self.layer, self.plan) else 0
 
     def chunked(self, train: bool) -> ChunkedWork:
-        """The work of a kernel that cuts itself into chunks of rows."""
+        """Returns the work of a kernel that cuts itself into chunks of rows."""
         work: ChunkedWork = self.kernel.chunked(self.layer, self.frame, train)  # type: ignore[attr-defined]
         return work
 
     def by_chunks(self) -> Callable[[bool], ChunkedWork]:
-        """What gives the work, for being run together with others."""
+        """Returns a function that makes the kernel's ChunkedWork."""
         if hasattr(self.kernel, "chunked"):
             return self.chunked
         n, kernel, macs = len(self.frame.x), self.kernel, self.macs
@@ -86,7 +86,7 @@ class BoundKernel:
         return work
 
     def by_itself(self) -> Kernel:
-        """The kernel, on one block of rows after another where its rows are independent and fill several."""
+        """Returns the kernel, wrapped to run block by block where its rows are independent and fill several blocks."""
         if not splits_rows(self.layer, self.plan):
             return self.kernel
         kernel, blocks = self.kernel, tuple(self._blocks(range(len(self.frame.x))))
@@ -100,7 +100,7 @@ class BoundKernel:
         return in_blocks
 
     def _blocks(self, rows: range) -> Iterator[Frame]:
-        """Frames of some rows at a time: views of the same memory."""
+        """Yields frames of some rows at a time: views of the same memory."""
         step = max(1, KERNEL_BLOCK_ENTRIES // max(1, self.frame.x[:1].size))
         for start in range(rows.start, rows.stop, step):
             some = slice(start, min(start + step, rows.stop))
@@ -118,8 +118,8 @@ class FusedKernels:
 
 
 def fused(kernels: Iterable[BoundKernel], rows: int) -> tuple[tuple[Kernel, Frame], ...]:
-    """Kernels in their order, with their frames, for a batch of so many rows: those that are worth waking threads for
-    run together, in as few groups as can be."""
+    """Groups kernels whose work justifies threads, in as few groups as can be; returns all kernels in their order, with
+    their frames, for a batch of so many rows."""
     groups: list[list[BoundKernel]] = []
     for kernel in kernels:
         if groups and rows >= CHUNKS and _joins(groups[-1], kernel):

@@ -14,7 +14,7 @@ ALIGN_BYTES = 64  # a cache line, and the widest vector register: NumPy's loops 
 
 
 def aligned(n: int, dtype: Any) -> Array:
-    """A zeroed vector of n numbers that begins at a multiple of ALIGN bytes."""
+    """Returns a zeroed vector of n numbers that begins at a multiple of ALIGN_BYTES."""
     width = np.dtype(dtype).itemsize
     raw = np.zeros(n * width + ALIGN_BYTES, np.uint8)
     offset = -raw.ctypes.data % ALIGN_BYTES
@@ -40,13 +40,13 @@ class Memory:
             self._blocks[name] = aligned(nbytes, np.uint8)
 
     def view(self, name: str, shape: Shape, batch: int, kind: str = "float") -> Array:
-        """A C-contiguous array at the beginning of the block, for a batch of `batch` rows."""
+        """Returns a C-contiguous array at the beginning of the block, for a batch of `batch` rows."""
         dtype = self._type(kind)
         shape = tuple(batch if d == N else d for d in shape)
         return self._blocks[name][: math.prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
 
     def slot(self, name: str, slot: Slot, batch: int) -> Array:
-        """The view for a slot of a plan."""
+        """Returns the view for a slot of a plan."""
         return self.view(name, slot.shape, batch, slot.dtype)
 
     @property
@@ -59,7 +59,7 @@ class Memory:
 
 
 def available_bytes() -> int | None:
-    """Memory that can be asked for without swapping, also inside a container; None where the system does not say."""
+    """Returns how many bytes there are without swapping, in a container too; None where the system does not say."""
     found: list[int] = []
     try:
         with open("/proc/meminfo", encoding="ascii") as file:

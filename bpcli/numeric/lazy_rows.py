@@ -35,7 +35,7 @@ class LazyRows:
     dtype: np.dtype[Any]
 
     def read(self, rows: Array) -> Array:
-        """These rows, in memory."""
+        """Returns these rows, in memory."""
         raise TypeError(f"{type(self).__name__} reads nothing")
 
     def __len__(self) -> int:
@@ -54,7 +54,7 @@ class LazyRows:
         return self.size * self.dtype.itemsize
 
     def take(self, rows: Array, axis: int = 0, out: Array | None = None, mode: str = "raise") -> Array:
-        """As NumPy's take along the first axis; all places have to be right."""
+        """Returns rows like np.take(axis=0); indices are not checked."""
         found = self.read(rows)
         if out is None:
             return found
@@ -75,18 +75,18 @@ class LazyRows:
         return found[(slice(None), *rest)] if rest else found
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        """All rows in memory. Raises MemoryError where they do not fit."""
+        """Returns all rows in memory. Raises MemoryError where they do not fit."""
         out = np.empty(self.shape, self.dtype if dtype is None else dtype)
         for start, block in self.blocks():
             out[start : start + len(block)] = block
         return out
 
     def astype(self, dtype: Any, **_: Any) -> Array:
-        """All rows in memory, as another type."""
+        """Returns all rows in memory, as another type."""
         return self.__array__(dtype)
 
     def reshape(self, *shape: Any) -> Array:
-        """All rows in memory, in another shape."""
+        """Returns all rows in memory, in another shape."""
         return self.__array__().reshape(*shape)
 
     def blocks(self) -> Iterator[tuple[int, Array]]:
@@ -124,11 +124,11 @@ class MappedRows(LazyRows):
         return np.array(found, self.dtype, order="C")
 
     def select(self, rows: Index) -> MappedRows:
-        """Some of its rows, ascending and each once; itself where these are all."""
+        """Returns some of its rows, ascending and each once; itself where these are all."""
         return self if len(rows) == len(self) else MappedRows(self.base, rows, self.columns, self.seen)
 
     def limits(self) -> tuple[Array, Array]:
-        """The least and the largest of each place in a row, over all rows; NaN where one is NaN."""
+        """Returns the least and the largest of each place in a row, over all rows; NaN where one is NaN."""
         name = self._name()
         if name not in self.seen:
             low = high = None
@@ -141,7 +141,7 @@ class MappedRows(LazyRows):
         return found
 
     def _name(self) -> bytes:
-        """What the limits of these rows are remembered by."""
+        """Returns the key under which the limits of these rows are remembered."""
         digest = hashlib.sha256()
         for part in (self.rows, self.columns):
             digest.update(b"all" if part is None else np.ascontiguousarray(getattr(part, "places", part)).tobytes())

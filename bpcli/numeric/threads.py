@@ -30,8 +30,8 @@ about 0.1 ms."""
 
 @cache
 def thread_count() -> int:
-    """How many threads work at a time: the cores this process may use, at most CHUNKS, and no more than OMP_NUM_THREADS
-    says. (OPENBLAS_NUM_THREADS is about BLAS's own threads alone.)"""
+    """Returns how many threads work at a time: the cores this process may use, at most CHUNKS and OMP_NUM_THREADS.
+    (OPENBLAS_NUM_THREADS is about BLAS's own threads alone.)"""
     limit = os.environ.get("OMP_NUM_THREADS", "")
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(CHUNKS, allowed, int(limit) if limit.isdecimal() else CHUNKS))
@@ -46,12 +46,12 @@ class Chunk(NamedTuple):
 
 
 def chunk_range(count: int, chunk: Chunk) -> range:
-    """Which of `count` things fall to a chunk; all chunks together have each once, in order."""
+    """Returns the range of items in this chunk; all chunks together have each of `count` once, in order."""
     return range(chunk.number * count // CHUNKS, (chunk.number + 1) * count // CHUNKS)
 
 
 def _nothing() -> None:
-    """Has nothing to do."""
+    """Does nothing."""
 
 
 class ChunkedWork(NamedTuple):
@@ -164,7 +164,7 @@ class _Worker:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """As long as it lasts, chunks are done one after the other: for measuring what they ask for."""
+    """Context manager: runs all chunks in one thread, to measure what they ask for."""
     with _lent:
         yield
 
@@ -178,7 +178,7 @@ def _workers(count: int) -> tuple[_Worker, ...]:
 
 
 def _forget() -> None:
-    """Threads do not live on in a forked process."""
+    """Forgets the threads: they do not live on in a forked process."""
     global _lent
     _lent = Lock()
     _workers.cache_clear()

@@ -105,16 +105,16 @@ class GroupNorm(Layer):
         np.subtract(dx, s, out=dx)
 
     def _spread(self, a: Array, f: Frame) -> None:
-        """What stands for each channel of a row, in every place of a strip of it."""
+        """Repeats a per-channel value along the strip."""
         spread_over_strip(a, f.wide[:, 0])
 
     def _sum(self, values: Array, out: Array, f: Frame) -> None:
-        """The sum for each channel of a row, over all its places."""
+        """Writes the sum for each channel of a row, over all its places, into `out`."""
         np.add.reduce(values, 1, keepdims=True, out=f.wide)
         sum_strip(f.wide[:, 0], out)
 
     def _mean_over_groups(self, a: Array, f: Frame) -> None:
-        """What stands for each channel becomes the mean over its group, over the group's deviation, spread out."""
+        """Replaces each channel's value by its group's mean divided by the group's deviation."""
         grouped = self._groups(a)
         np.add.reduce(grouped, 2, out=f.one)
         np.divide(f.one, math.prod(f.x.shape[1:]) // self.groups, out=f.one)
@@ -123,7 +123,7 @@ class GroupNorm(Layer):
         self._spread(a, f)
 
     def _groups(self, a: Array) -> Array:
-        """The channels as groups: n c becomes n g e."""
+        """Returns the channels as groups: n c becomes n g e."""
         return a.reshape(len(a), self.groups, -1)
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
@@ -157,17 +157,17 @@ class GroupNorm(Layer):
 
 
 def _strips(a: Array) -> Array:
-    """n ... w c as n (...) (w c): NumPy works on long rows. n c as n 1 c."""
+    """Returns n ... w c as n (...) (w c), as NumPy works on long rows; n c as n 1 c."""
     return a.reshape(len(a), math.prod(a.shape[1:-2]), -1)
 
 
 def gains(c: Shape) -> dict[str, Param]:
-    """A gain of 1 and a shift of 0 for each place; neither decays."""
+    """Returns a gain of 1 and a shift of 0 for each place; neither decays."""
     return {"gamma": Param(c, ConstantValue(value=1.0)), "beta": Param(c, ConstantValue(value=0.0))}
 
 
 def gained(each: str) -> list[Eq]:
-    """From xhat to y by a gain and a shift for `each` place or channel, and back; by nothing where it names neither."""
+    """Returns the equations that scale and shift xhat for `each` place or channel; plain ones where `each` is empty."""
     if not each:
         return [Eq("y[n,...,c]", "xhat[n,...,c]", "as it is"), Eq("dxhat[n,...,c]", "dy[n,...,c]", "as it is")]
     return [

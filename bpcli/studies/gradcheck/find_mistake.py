@@ -142,7 +142,7 @@ def _matching(a: Array, n: Array, possible: GradientHypotheses) -> list[Hypothes
 
 # --------------------------------------------------------------------------------------------- of another call or point
 def _unsteady(n: Array, clues: Clues) -> Words | None:
-    """Whether backward, called twice with the same, says the same."""
+    """Returns a finding where backward, called twice with the same arguments, gives different numbers."""
     if clues.kernel is None or clues.at is None:
         return None
     first, second = clues.kernel(clues.at), clues.kernel(clues.at)
@@ -152,7 +152,7 @@ def _unsteady(n: Array, clues: Clues) -> Words | None:
 
 
 def _mixed(n: Array, clues: Clues) -> Iterator[Words]:
-    """Rows, or columns, that lean on each other in the kernel and not in the equations, or the other way round."""
+    """Yields findings where rows, or columns, depend on each other in the kernel alone or in the equations alone."""
     at, by, hypotheses = clues.at, clues.by, clues.hypotheses
     if clues.kernel is None or at is None or hypotheses is None or at.shape != n.shape:
         return
@@ -187,7 +187,7 @@ def _multiple(a: Array, n: Array, rtol: float = CONSTANT_RATIO_RTOL) -> float | 
 
 
 def _coarse(a: Array, n: Array) -> Words | None:
-    """Numbers that are right but for their digits."""
+    """Finds gradients that were only rounded."""
     largest, gap = float(np.abs(n).max(initial=0.0)), float(np.abs(a - n).max(initial=0.0))
     if a.size > 1 and gap < 1 and (a == np.rint(a)).all() and (n != np.rint(n)).any():
         return sentence("integers")
@@ -213,7 +213,7 @@ def _in_words(ratio: float, clues: Clues) -> tuple[str, Words]:
 
 
 def _known_ratios(clues: Clues) -> Iterator[tuple[float, str, dict[str, Any]]]:
-    """Ratios that have a meaning: their value, the key of their sentence and its details."""
+    """Yields the ratios that have a meaning: their value, the key of their sentence and its details."""
     yield 2.0, "factor-2", {}
     yield 0.5, "factor-1/2", {}
     counts = {k: v for k, v in clues.counts.items() if v > 1}
@@ -244,7 +244,7 @@ def _wrong(a: Array, n: Array, rtol: float) -> Array:
 
 
 def _places(a: Array, n: Array, rtol: float) -> Words | None:
-    """Mistakes that show in where the numbers stand."""
+    """Returns the finding of a transposed gradient, a single wrong entry or a sum over all entries."""
     if a.ndim >= 2 and a.shape[0] == a.shape[1] and a.shape[0] > 1 and same(a, np.swapaxes(n, 0, 1), rtol=rtol):
         return sentence("transposed")
     wrong = _wrong(a, n, rtol)
@@ -260,7 +260,7 @@ def _places(a: Array, n: Array, rtol: float) -> Words | None:
 
 
 def _patterns(a: Array, n: Array, clues: Clues) -> Iterator[Words]:
-    """What is left to say where no equation explains the numbers."""
+    """Yields patterns when no hypothesis fits."""
     wrong, gap = _wrong(a, n, clues.rtol), a - n
     for name, w in clues.arrays.items():
         if np.shape(w) == a.shape and np.any(w):
@@ -292,7 +292,7 @@ def _patterns(a: Array, n: Array, clues: Clues) -> Iterator[Words]:
 
 
 def _factors(a: Array, n: Array, clues: Clues) -> Iterator[Words]:
-    """An array that is one time too many in a product, or missing; or the slope of a sigmoid or a tanh."""
+    """Yields arrays that are a factor too many or missing, and slopes of a sigmoid or a tanh."""
     for name, array in clues.arrays.items():
         v = np.asarray(array, np.float64)
         fits = all(d in (1, m) for d, m in zip(v.shape[::-1], a.shape[::-1], strict=False))
@@ -306,7 +306,7 @@ def _factors(a: Array, n: Array, clues: Clues) -> Iterator[Words]:
 
 
 def _along(axis: int, a: Array, n: Array, clues: Clues) -> Iterator[Words]:
-    """A ratio, or a gap, that is the same all along one axis."""
+    """Yields findings whose ratio or difference is constant along one axis."""
     with np.errstate(all="ignore"):
         ratio = np.where(n != 0, a / np.where(n != 0, n, 1), np.nan)
     high = np.where(np.isnan(ratio), -np.inf, ratio).max(axis)
@@ -325,7 +325,7 @@ def _along(axis: int, a: Array, n: Array, clues: Clues) -> Iterator[Words]:
 
 
 def _broadcast(axis: int, values: Array, clues: Clues) -> Words:
-    """A ratio that varies along one axis only, by an array that it equals."""
+    """Returns the finding of a ratio that varies along one axis only, by an array that it equals."""
     for name, array in clues.arrays.items():
         flat = np.asarray(array, np.float64).ravel()
         if flat.size != values.size or not flat.all():
@@ -348,7 +348,7 @@ def _zeros(wrong: Array) -> Iterator[Words]:
 
 
 def _moved(a: Array, n: Array, rtol: float) -> Iterator[Words]:
-    """The right numbers in another place."""
+    """Yields findings of shifted or permuted entries."""
     if a.size < 2:
         return
     for axes in axis_choices(a.ndim):

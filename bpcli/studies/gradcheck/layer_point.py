@@ -135,7 +135,7 @@ class LayerPoint:
 
     @cached_property
     def equations(self) -> Mapping[str, Array]:
-        """The array of every left side by the layer's own equations; nothing where it has none."""
+        """Returns the array of every left side by the layer's own equations; nothing where it has none."""
         if not self.link.layer.equations(self.train, self.link.planned.x):
             return {}
         return layer_program(self.link, self.train).run(equation_views(self.link))
@@ -186,7 +186,7 @@ def tokens_of(link: BoundLayer) -> int:
 
 @dataclass(frozen=True)
 class ForwardMismatch:
-    """A forward pass whose kernel and equations part."""
+    """A forward pass where kernel and equations disagree."""
 
     name: str
     index: tuple[int, ...]
@@ -196,7 +196,7 @@ class ForwardMismatch:
 
     @property
     def share(self) -> float:
-        """How far they part, as a share of the larger one."""
+        """Returns how far they differ, as a share of the larger one."""
         return abs(self.kernel - self.equations) / max(abs(self.kernel), abs(self.equations), 1e-300)
 
 

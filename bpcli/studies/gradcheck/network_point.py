@@ -104,7 +104,7 @@ class NetworkPoint:
 
 
 def perturb_weights(objective: Objective, rng: np.random.Generator, far: float) -> None:
-    """Moves every weight by chance, biases and gains too, then takes it `far` times."""
+    """Adds noise to every weight, biases and gains too, then multiplies it by `far`."""
     fan_ins = np.ones(len(objective.theta))  # by these, noise keeps the scale of what is computed
     for e in objective.network.network_plan.layout:
         fan_ins[e.where] = max(1, e.param.fan_in)

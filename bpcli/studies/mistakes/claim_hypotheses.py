@@ -107,7 +107,7 @@ class ClaimHypotheses:
 
     # ------------------------------------------------------------------------------------------------- of activations
     def _slopes(self, node: GraphNode, env: Mapping[str, Any]) -> Iterator[Hypothesis]:
-        """Slopes that are forgotten, or taken at the wrong place."""
+        """Yields results with slopes that are forgotten, or taken at the wrong place."""
         kind, name = node.block.kind, node.key[2]
         if kind not in Activation.registry or env["x"].shape != env["y"].shape:
             return
@@ -151,7 +151,7 @@ class ClaimHypotheses:
                 yield Hypothesis(code, text, node.grid.value({**env, name: other_value}))
 
     def _renewed(self, node: GraphNode, env: Mapping[str, Any]) -> Iterator[Hypothesis]:
-        """What is updated in place of what is not yet, or the other way round."""
+        """Yields results with updated instead of old values, and vice versa."""
         for name in sorted(reads(node.grid.equation)):
             other = name.removesuffix("_new") if name.endswith("_new") else f"{name}_new"
             alike = other in env and np.ndim(env[other]) and np.shape(env[other]) == np.shape(env.get(name, 0))
@@ -161,7 +161,7 @@ class ClaimHypotheses:
                 yield Hypothesis(f"{new}-state", text, node.grid.value({**env, name: env[other]}))
 
     def _rounded(self, node: GraphNode, env: Mapping[str, Any]) -> Iterator[Hypothesis]:
-        """Numbers from before are rounded first."""
+        """Yields results from rounded inputs."""
         made = {name for name, s in node.inputs.items() if any(k[0] != START for k in s.keys)}
         made |= {name for name in node.block.program.names if (*node.key[:2], name) in self.graph.nodes}
         names = [n for n in sorted(made & reads(node.grid.equation)) if n in env]
@@ -174,8 +174,7 @@ class ClaimHypotheses:
 
     # ------------------------------------------------------------------------------------------------ of the equation
     def _long(self, node: GraphNode, env: Mapping[str, Any]) -> Iterator[Hypothesis]:
-        """Where an equation has a long form, with a slope for each step of the chain: mistakes in that, and a chain
-        that stops before its end."""
+        """Yields mistakes in the chain-rule form, where an equation has one, and chains that stop before their end."""
         block = node.block
         if node.key[2] != "dx" or block.part not in ("loss", "layer"):
             return
@@ -197,7 +196,7 @@ class ClaimHypotheses:
                 yield from self._single_mistakes(node, grid, full)
 
     def _single_mistakes(self, node: GraphNode, grid: Grid, env: Mapping[str, Any]) -> Iterator[Hypothesis]:
-        """One mistake in the equation itself."""
+        """Yields one mistake in the equation itself."""
         for mistake in single_mistakes(grid, env, MAX_CLAIMED_ENTRIES_BY_TERM):
             if mistake.kind in OF_PROGRAMS:
                 continue
@@ -261,7 +260,7 @@ def _counted(piece: Expr) -> str | None:
 
 
 def _turned(own: Array) -> Array:
-    """The entry [j,i] at [i,j], where there is one."""
+    """Returns the entry [j,i] at [i,j]; NaN where there is none."""
     found = np.full(own.shape, np.nan)
     n = min(own.shape)
     found[:n, :n] = own[:n, :n].T

@@ -77,14 +77,14 @@ class _Scenario:
         self.pins: dict[Key, dict[int, float]] = {}
 
     def copy(self) -> _Scenario:
-        """A copy that can be changed on its own."""
+        """Returns a copy that can be changed on its own."""
         other = _Scenario(self.graph)
         other.values, other.changed = dict(self.values), set(self.changed)
         other.pins = {key: dict(pins) for key, pins in self.pins.items()}
         return other
 
     def recomputed(self, key: Key) -> Array:
-        """What a node comes to, from the numbers before it."""
+        """Returns a node's array, computed from the numbers before it."""
         if key[0] != START and self.graph.reads(key) & self.changed:
             return self.graph.value(key, self.values)
         return self.values[key]
@@ -124,7 +124,7 @@ class _Marker:
         self.erred = False
 
     def marks(self) -> Iterator[Mark]:
-        """Every claim marked, in the order of the derivation."""
+        """Yields every claim marked, in the order of the derivation."""
         for key in self.keys:
             base = self.scenario.recomputed(key)
             entries = self.claimed.get(key)
@@ -167,7 +167,7 @@ class _Marker:
             yield self._mark_of(t, verdicts[i], float(truth[i]), float(recomputed[i]), causes.get(i, []))
 
     def _adopt(self, key: Key, base: Array, found: Sequence[_Explanation], entries: Sequence[ClaimedEntry]) -> None:
-        """Where one mistake explains all claims of a quantity, the numbers nobody claims have it too."""
+        """Applies the mistake to the unclaimed entries, where one explains all claims of a quantity."""
         best = next(iter(found), None)
         if best is None or best.agree < len(entries):
             return
@@ -179,7 +179,7 @@ class _Marker:
         self.scenario.values[key] = best.value
 
     def _as_written(self, key: Key) -> Array:
-        """What a node comes to from the claims as they are written, rounded as they are."""
+        """Returns a node's array, computed from the claims with the rounding they are written with."""
         for before in self.keys[self.reached : self.graph.order[key]]:
             self.written.pins[before] = {t.place: t.claim.value for t in self.claimed.get(before, ())}
             self.written.recompute([before])
@@ -187,14 +187,14 @@ class _Marker:
         return self.written.recomputed(key)
 
     def _floor(self, key: Key) -> float:
-        """Rounding that any order of additions may leave."""
+        """Returns the tolerance due to summation order."""
         return 64 * EPS * (self.graph.nodes[key].block.largest if key in self.graph.nodes else 1.0)
 
     # --------------------------------------------------------------------------------------------------------- causes
     def _explanations(
         self, key: Key, base: Array, entries: Sequence[ClaimedEntry], wrong: Sequence[ClaimedEntry], floor: float
     ) -> list[_Explanation]:
-        """Mistakes that explain at least one of the wrong claims, the likeliest first."""
+        """Returns the mistakes that explain at least one of the wrong claims, the likeliest first."""
         if key[0] == START or base.size > MAX_SEARCHED_ENTRIES:
             return []
         found: list[tuple[int, _Explanation]] = []
@@ -208,8 +208,8 @@ class _Marker:
         return sorted(likely, key=lambda f: (-f.agree, likeliness(f.hypothesis), f.distance))
 
     def _guesses(self, key: Key, base: Array) -> Iterator[tuple[Key, int, Hypothesis, Array]]:
-        """Every mistake in a quantity and in what it is computed from, as far as no claim shows that; with the array
-        that it leads to."""
+        """Yields every mistake in a quantity and in the unclaimed arrays it is computed from; with the array that it
+        leads to."""
         ahead: list[NodeValues] = []
 
         def later() -> NodeValues:
@@ -237,7 +237,7 @@ class _Marker:
                     yield where, distance, hypothesis, value
 
     def _unclaimed_sources(self, key: Key) -> list[tuple[Key, int]]:
-        """What a node is computed from and nobody claims in full, the nearest first."""
+        """Returns what a node is computed from and nobody claims in full, the nearest first."""
         found: dict[Key, int] = {}
         waiting = [(key, 0)]
         while waiting:
@@ -252,7 +252,7 @@ class _Marker:
         return sorted(found.items(), key=lambda item: item[1])
 
     def _chance(self, tried: int, found: _Explanation, wrong: Sequence[ClaimedEntry], floor: float) -> float:
-        """How probably one of so many mistakes fits by accident, what it explains being written to so many digits."""
+        """Returns the probability that one of so many mistakes fits the written digits by accident."""
         chance = float(tried)
         flat = found.value.reshape(-1)
         for t in wrong:
@@ -281,7 +281,7 @@ class _Marker:
         )  # fmt: skip
 
     def _worked(self, t: ClaimedEntry) -> str:
-        """The line of the derivation that a claim is about."""
+        """Returns the line of the derivation that a claim is about."""
         node = self.graph.nodes.get(t.key)
         if node is None:
             return ""
@@ -290,7 +290,7 @@ class _Marker:
         return f"{t.address} {line.line[len(line.left) :].lstrip()}"
 
     def _claim_name(self, key: Key, t: ClaimedEntry) -> str:
-        """How claims call a node; of all weights at once, those that the claim is about."""
+        """Returns how claims call a node; of all weights at once, those that the claim is about."""
         if key == t.key:
             return t.address
         own = [q for q in self.computed if key in ((q.part, q.tensor or q.layer, q.name), (q.part, q.layer, q.name))]
@@ -299,7 +299,7 @@ class _Marker:
 
 
 def _distinct(found: Sequence[_Explanation]) -> list[_Explanation]:
-    """The likeliest explanation of each kind, at most MAX_CAUSES."""
+    """Returns the likeliest explanation of each kind, at most MAX_CAUSES."""
     kinds: dict[str, _Explanation] = {}
     for f in found:
         kinds.setdefault(f.hypothesis.code, f)

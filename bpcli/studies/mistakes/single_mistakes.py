@@ -168,7 +168,7 @@ def _branches(grid: Grid) -> Iterator[Mistake]:
 
 
 def _bounds(grid: Grid) -> Iterator[Mistake]:
-    """What is cut off at a bound, or at two, not cut off."""
+    """Yields equations with a clipping bound removed."""
     right = grid.equation.right
     for node in (*_calls(right, "min"), *_calls(right, "max")):
         nested = [
@@ -190,7 +190,7 @@ def _several_terms(grid: Grid) -> Iterator[Mistake]:
 
 
 def _own_terms(grid: Grid) -> Iterator[Mistake]:
-    """A sum over all places of which only the place itself is counted."""
+    """Yields sums over all places of which only the place itself is counted."""
     right = grid.equation.right
     for node, letter in _over_one_index(right):
         for k in grid.free:
@@ -200,7 +200,7 @@ def _own_terms(grid: Grid) -> Iterator[Mistake]:
 
 
 def _other_axes(grid: Grid) -> Iterator[Mistake]:
-    """A reduction over another axis than the one that is meant."""
+    """Yields reductions over another axis than the one that is meant."""
     right = grid.equation.right
     for node, letter in _over_one_index(right):
         for n in grid.free:

@@ -43,7 +43,7 @@ class Lock:
         return number
 
     def release(self) -> None:
-        """Lets the next one in. May be called twice."""
+        """Releases the lock; may be called twice."""
         if self._number is not None:
             with suppress(OSError):
                 self.path.unlink(missing_ok=True)

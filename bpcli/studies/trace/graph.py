@@ -95,12 +95,12 @@ class StepGraph:
 
     # ------------------------------------------------------------------------------------------------------ evaluation
     def env(self, node: GraphNode, values: Mapping[Key, Array]) -> dict[str, Any]:
-        """All that the part of a node reads and computes, out of `values`."""
+        """Returns all that the part of a node reads and computes, out of `values`."""
         lefts = {name: values[k] for name in node.block.program.names if (k := (*node.key[:2], name)) in values}
         return {**node.base, **{name: source.make(values) for name, source in node.inputs.items()}, **lefts}
 
     def value(self, key: Key, values: Mapping[Key, Array]) -> Array:
-        """The array of a node, worked out from `values`."""
+        """Returns the array of a node, worked out from `values`."""
         if key == LOSS_AFTER:
             with np.errstate(all="ignore"):
                 return self._loss_after(self._after.make(values))
@@ -109,11 +109,11 @@ class StepGraph:
             return node.grid.value(self.env(node, values))
 
     def reads(self, key: Key) -> frozenset[Key]:
-        """The nodes and start values that a node is worked out from."""
+        """Returns the nodes and start values that a node is worked out from."""
         return frozenset(self._after.keys) if key == LOSS_AFTER else self.nodes[key].reads
 
     def _loss_after(self, theta: Array) -> Array:
-        """The loss of the same rows with other weights; the engine is left as it was."""
+        """Returns the loss of the same rows with other weights; the engine is left as it was."""
         objective = self.target.objective
         kept = objective.theta.copy()
         objective.theta[...] = theta
@@ -128,7 +128,7 @@ class StepGraph:
 
     # ------------------------------------------------------------------------------------------------------ connections
     def _start(self) -> None:
-        """What the step starts from: rows, targets, weights, and what chance and the past gave."""
+        """Stores what the step starts from: rows, targets, weights, random draws and running statistics."""
         for e in self.layout:
             self.truth[START, "", e.path] = self.taken.theta[e.where].reshape(e.shape)
         plans = {link.path: link.plan for link in self.chain.walk()}
@@ -143,7 +143,7 @@ class StepGraph:
                     self.truth[START, "", f"{block.layer}.{name}"] = np.asarray(block.env[name], np.float64)
 
     def _connect(self, chain: Chain, x: Key, dy: Key) -> None:
-        """Each layer reads what the one before it wrote, and its error from the one after it."""
+        """Connects layers: each reads what the one before it wrote, and its error from the one after it."""
         last = len(chain.layers) - 1
         for i, link in enumerate(chain.layers):
             before = x if i == 0 else ("layer", chain.layers[i - 1].path, "y")
@@ -158,12 +158,12 @@ class StepGraph:
                 self._input_of[link.path, f"{name}_dx"] = _array(("layer", inner.layers[0].path, "dx"))
 
     def input_key(self, layer: str, name: str) -> Key | None:
-        """The array that a layer reads as `name`."""
+        """Returns the key of the array that a layer reads as `name`."""
         source = self._input_of.get((layer, name))
         return source.keys[0] if source else None
 
     def _inputs(self, block: StepBlock) -> Mapping[str, NodeInput]:
-        """What of another's arrays a part reads, by the names in its equations."""
+        """Returns what a part reads of another's arrays, by the names in its equations."""
 
         def flat(station: Callable[[str], NodeInput]) -> NodeInput:
             return _concatenation([station(path) for path, _ in block.places])
@@ -197,20 +197,20 @@ class StepGraph:
 
     # A weight tensor at the stations of a step
     def old(self, path: str) -> NodeInput:
-        """A tensor of weights before the step."""
+        """Returns a tensor of weights before the step."""
         return _array((START, "", path))
 
     def data(self, path: str) -> NodeInput:
-        """The gradient of the data term by a tensor of weights."""
+        """Returns the gradient of the data term by a tensor of weights."""
         layer, _, param = path.rpartition(".")
         return _array(("layer", layer, f"d{param}"))
 
     def gradient(self, path: str) -> NodeInput:
-        """The gradient by a tensor of weights, penalties included."""
+        """Returns the gradient by a tensor of weights, penalties included."""
         return self._whole(("gradient", "", "g"), path) or self.data(path)
 
     def after_step(self, path: str) -> NodeInput:
-        """A tensor of weights after the step."""
+        """Returns a tensor of weights after the step."""
         key = ("constraint", path, "w_new")
         return _array(key) if key in self.nodes else self._updated(path)
 
@@ -224,7 +224,7 @@ class StepGraph:
         return self._whole(("optimizer", "", "w_new"), path) or self.old(path)
 
     def _own(self, path: str) -> NodeInput:
-        """What penalties add to the gradient of a tensor of weights."""
+        """Returns what penalties add to the gradient of a tensor of weights."""
         for key, node in self.nodes.items():
             if key[0] == "penalty" and key[2] == "dw" and path in dict(node.block.places):
                 found = self._whole(key, path)
@@ -234,7 +234,7 @@ class StepGraph:
         return NodeInput((), lambda values: np.zeros(size))
 
     def _whole(self, key: Key, path: str) -> NodeInput | None:
-        """The slice of a flat vector that belongs to a tensor."""
+        """Returns the slice of a flat vector that belongs to a tensor."""
         if key not in self.nodes:
             return None
         start = 0

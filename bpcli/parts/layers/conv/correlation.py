@@ -83,16 +83,16 @@ class Correlation:
         self._layouts: dict[tuple[int, int, int, int], WindowLayout] = {}
 
     def piece_size(self) -> tuple[int, int]:
-        """How many images make a piece, and how many rows of their outputs: all, unless it is one image's."""
+        """Returns how many images make a piece, and how many rows of their outputs: all, unless it is one image's."""
         images, row = MAX_MATRIX_ENTRIES // self.room(self.h.out), self.room(1)
         return (images, self.h.out) if images else (1, min(self.h.out, max(1, MAX_MATRIX_ENTRIES // row)))
 
     def room(self, high: int) -> int:
-        """Numbers of a chunk's `windows` that so many rows of outputs of an image take."""
+        """Returns the numbers of a chunk's `windows` that so many rows of outputs of an image take."""
         return high * self.w.out * self.groups * self.rows
 
     def memory(self, apart: bool) -> dict[str, int]:
-        """Numbers that a chunk needs of each array of the frame; `apart`: outputs are not side by side in memory."""
+        """Returns how many numbers a chunk needs of each array of the frame; `apart`: outputs are not contiguous."""
         places = self.images * self.tall * self.w.out
         high = (self.tall - 1) * self.h.stride + self.h.span
         return {
@@ -155,11 +155,11 @@ class Correlation:
                 record(np.add, total, terms[:, i], out=total)
 
     def gradient(self, f: Frame, out: Array) -> None:
-        """The matrix's gradient: the sum over the chunks, in their order."""
+        """Returns the matrix's gradient: the sum over the chunks, in their order."""
         np.add.reduce(f.totals[:, : out.size].reshape(CHUNKS, *out.shape), 0, out=out)
 
     def _cut(self, places: int, room: int) -> Cuts:
-        """How the gradient over so many places is cut, where there is room for so many numbers of terms."""
+        """Returns how the gradient over so many places is cut, where there is room for so many numbers of terms."""
         cut = cuts(self.rows, places, self.filters, room // self.size)
         if self.bias and self.rows * places * self.filters > MAX_MACS:  # a row more than weights seldom has equal parts
             apart = cuts(self.taps, places, self.filters, room // self.size)
@@ -167,7 +167,7 @@ class Correlation:
         return cut
 
     def _cut_rows(self, cut: Cuts) -> tuple[slice, ...]:
-        """The rows of the gradient that are cut: all, or all but the row of biases, which is apart."""
+        """Returns the rows of the gradient that are cut: all, or all but the row of biases, which is apart."""
         if self.bias and cut.rows > 1 and self.taps % cut.rows == 0:
             return slice(0, self.taps), slice(self.taps, self.rows)
         return (slice(0, self.rows),)
@@ -205,14 +205,14 @@ class Correlation:
             before = layout
 
     def layout(self, n: int, top: int, high: int, item: int) -> WindowLayout:
-        """How n images are looked at by `high` rows of outputs from `top` on; numbers have `item` bytes."""
+        """Returns how n images are looked at by `high` rows of outputs from `top` on; numbers have `item` bytes."""
         key = n, top, high, item
         if key not in self._layouts:
             self._layouts[key] = self._work_out(n, top * self.h.stride - self.h.before, high, item)
         return self._layouts[key]
 
     def _work_out(self, n: int, top: int, high: int, item: int) -> WindowLayout:
-        """As `layout`, from row `top` of the pixels on."""
+        """Computes what `layout` caches, for windows that start at pixel row `top`."""
         h, w, groups, channels = self.h, self.w, self.groups, self.channels
         tall, wide = (high - 1) * h.stride + h.span, (w.out - 1) * w.stride + w.span
         first, last = max(top, 0), max(min(h.size, top + tall), 0)

@@ -58,7 +58,7 @@ class Strips(Correlation):
         return {**need, "padded": 0, "windows": 0} if self.plain else need
 
     def windows(self, record: RecordedCalls, x: Array, f: Frame, chunk: Chunk) -> Iterator[tuple[Piece, Array]]:
-        """As a correlation's, but of strips: g (n h q) (v c), for every row h that the piece looks at."""
+        """Records the layout of windows as strips, g (n h q) (v c), for every row h that the piece looks at."""
         if not self.plain:
             yield from super().windows(record, x, f, chunk)
             return
@@ -110,23 +110,24 @@ class Strips(Correlation):
                 record(np.add, total[:, self.taps], biases.reshape(self.groups, -1), out=total[:, self.taps])
 
     def _cut(self, places: int, room: int) -> Cuts:
-        """As a correlation's, where every filter row is a product of its own."""
+        """Returns the cuts; each filter row is one product."""
         return cuts(self.line.rows, places, self.filters, room // self.size)
 
     def layout(self, n: int, top: int, high: int, item: int) -> WindowLayout:
         return self.line.layout(n, top, high + self.h.span - 1, item)
 
     def _apart(self, images: int, places: int) -> tuple[int, int]:
-        """How many products a filter row takes, and the output places of each: strips of different images are apart,
-        for there are more of them than outputs."""
+        """Returns how many products a filter row takes, and the output places of each: strips of different images are
+        apart, for there are more of them than outputs."""
         return (1, places) if self.h.kernel == 1 else (images, places // images)
 
     def _flat(self, outputs: Array, images: int) -> Array:
-        """Outputs n p q (g f) as matrices: g images places f; a view."""
+        """Returns outputs n p q (g f) as matrices: g images places f; a view."""
         return outputs.reshape(images, -1, self.groups, self.filters).transpose(2, 0, 1, 3)
 
     def _seen_by(self, strips: Array, images: int, places: int, cut: int) -> Array:
-        """What each filter row sees of the strips, g images u cut (places / cut) (v c); a view that overlaps itself."""
+        """Returns what each filter row sees of the strips, g images u cut (places / cut) (v c): a view that overlaps
+        itself."""
         group, place, number = strips.strides
         image = strips.shape[1] // images * place
         shape = (self.groups, images, self.h.kernel, cut, places // cut, self.line.rows)

@@ -53,8 +53,8 @@ class ConvTranspose2d(Filters):
         return self
 
     def axes(self, x: Shape) -> tuple[FilterAxis, FilterAxis]:
-        """How the filters of the convolution that this one transposes move over the outputs. Raises ShapeError where
-        nothing would be left of them."""
+        """Returns how the filters of the convolution that this one transposes move over the outputs. Raises ShapeError
+        where nothing would be left of them."""
         if len(x) != 3:
             raise ShapeError(
                 f"conv_transpose2d takes images (height, width, channels), not rows of shape {x}",
@@ -92,7 +92,7 @@ class ConvTranspose2d(Filters):
         )
 
     def _passes(self, x: Shape) -> Passes:
-        """Those of the convolution from y to x, whose channels are our filters."""
+        """Returns the passes of the convolution from y to x."""
         h, w = self.axes(x)
         return passes(h, w, 1, self.filters, x[2], "back" if self.bias is not False else "")
 
