@@ -156,6 +156,13 @@ def test_yaml_blocks_are_valid(document: str) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
+def test_python_blocks_fit_a_terminal_unfolded(document: str) -> None:
+    assert [
+        line for text in blocks(DOCUMENTS[document], "python") for line in text.splitlines() if len(line) > 78
+    ] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_parts_in_tables_are_parts(document: str) -> None:
     known: dict[str, set[str]] = {}
     for part in families():
@@ -195,8 +202,8 @@ def shown(class_: str) -> str:
 
 
 def test_the_part_that_is_shown_is_the_part() -> None:
-    source = inspect.getsource(Tanh).splitlines()
-    assert [line for line in shown("Tanh").splitlines() if line not in source] == []
+    source = "".join(inspect.getsource(Tanh).split())
+    assert [line for line in shown("Tanh").splitlines() if "".join(line.split()) not in source] == []
 
 
 def test_the_callback_that_is_shown_follows_a_training(lab: Lab) -> None:

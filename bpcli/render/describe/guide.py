@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from rich import markdown
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.text import Text
@@ -34,12 +35,14 @@ class GuideHeading(markdown.Heading):
 
 
 class GuideListing(markdown.CodeBlock):
-    """A block of code or output, indented; the commands in it are bold."""
+    """A block of code or output, indented where all of its lines fit so; the commands in it are bold."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for line in str(self.text).rstrip().split("\n"):
+        lines = str(self.text).rstrip().split("\n")
+        indent = 2 if max(map(cell_len, lines)) <= console.width - 2 else 0
+        for line in lines:
             text = Text(line, "bold" if line.startswith("$ ") else "", overflow="fold")
-            yield from console.render(Padding(text, (0, 0, 0, 2)), options.update_width(console.width))
+            yield from console.render(Padding(text, (0, 0, 0, indent)), options.update_width(console.width))
 
 
 class GuideTable(markdown.TableElement):
@@ -50,6 +53,9 @@ class GuideTable(markdown.TableElement):
         found = table(*(cell.content.plain for cell in header.cells) if header is not None else ())
         for row in self.body.rows if self.body is not None else ():
             found.add_row(*(cell.content for cell in row.cells))
+        for column in found.columns:
+            names = [str(cell) for cell in column.cells]
+            column.no_wrap = max(map(cell_len, names), default=0) <= console.width // 2 and " " not in "".join(names)
         yield found
 
 
