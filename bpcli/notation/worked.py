@@ -19,9 +19,10 @@ from bpcli.notation.rounding import value_and_scale
 from bpcli.notation.substitute import Substitution
 from bpcli.notation.syntax import Expr
 from bpcli.notation.text import Ascii, Text
+from bpcli.numeric.vectors import EPS
 
 _EXACT = 17  # significant digits that give a double back
-_NOISE_RTOL = 64 * float(np.finfo(np.float64).eps)  # of the size of a sum: what rounding leaves of 0
+_NOISE_RTOL = 64 * EPS  # of the size of a sum: what rounding leaves of 0
 _SMALLEST = 1e-300  # below it an underflow may have made a number 0
 
 

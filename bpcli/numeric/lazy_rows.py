@@ -15,6 +15,7 @@ MAX_BYTES_IN_MEMORY = 256 << 20
 """Bytes of the largest array that is read into memory; a larger one stays in its file."""
 
 BYTES_PER_READ = 1 << 20  # of one block of rows, where all rows are gone through
+NUMBERS_PER_BLOCK = 1 << 18  # of rows in memory that are read, converted or encoded at a time
 
 
 class Index(Protocol):

@@ -13,8 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Array, Sample, Scaler
-
-NUMBERS_PER_BLOCK = 1 << 18  # numbers converted to float64 at a time
+from bpcli.numeric.lazy_rows import NUMBERS_PER_BLOCK
 
 PER: Any = Field(
     "column", description="column: each its own shift and scale; all: one for the whole array, as for images"

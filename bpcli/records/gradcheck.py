@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from bpcli.records.training import Problem
 
+EXACT_WITNESSES = ("equations", "complex step")
+"""Witnesses without a step size: where they agree with the kernel it is to rounding."""
+
 
 @dataclass(frozen=True)
 class TensorRow:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from bpcli.records.gradcheck import GradcheckReport, PartVerdict, TensorRow
+from bpcli.records.gradcheck import EXACT_WITNESSES, GradcheckReport, PartVerdict, TensorRow
 from bpcli.render.console import clipped, columns, table, unicode
 
 SCOPES = {
@@ -20,9 +20,8 @@ SCOPES = {
     "external": "",
 }
 WIDE_COLUMNS = 110  # columns from which the witnesses have one each
-WITNESSES = ("equations", "complex step", "differences")
-EXACT_WITNESSES = WITNESSES[:2]
-"""Witnesses without a step size; a narrow table gives the worse of their gaps."""
+WITNESSES = (*EXACT_WITNESSES, "differences")
+"""Their gaps have a column each; in a narrow table the worse of the exact ones has one."""
 GAP_WORDS = (
     "exact, to equations and complex steps; diffs, to central differences",
     "of the kernel to the equations, to complex steps through them, and to central differences",

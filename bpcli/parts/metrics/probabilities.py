@@ -7,9 +7,8 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from bpcli.family import Array, Scored
+from bpcli.numeric.vectors import EPS
 from bpcli.parts.metrics.counts import MeanMetric, classes_of
-
-EPS = float(np.finfo(np.float64).eps)
 
 
 def needs_probabilities(metric: str) -> str:

@@ -12,8 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from bpcli.family import Frame, FullBatchOptimizer, ObjectiveView, Sample, Slot
 from bpcli.notation import Eq
-
-EPS = float(np.finfo(np.float64).eps)
+from bpcli.numeric.vectors import EPS
 
 
 class LinePoint(NamedTuple):

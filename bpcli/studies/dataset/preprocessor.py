@@ -13,6 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from bpcli.config.compatibility import find_bad_token
 from bpcli.family import Array, Kind, Missing, Shape, Table, join_names, suggestion
+from bpcli.numeric.lazy_rows import NUMBERS_PER_BLOCK
 from bpcli.numeric.vectors import all_finite
 from bpcli.parts.data.targets import distinct
 from bpcli.records.training import Failure, Problem
@@ -23,8 +24,6 @@ __all__ = ["ColumnEncoder", "Labels", "Preprocessor", "Scaling", "not_classes", 
 
 Labels = Literal["text", "ids", "one-hot", "none"]
 """How targets name classes: as text, as whole numbers, as rows with a single 1; `none` for numeric values."""
-
-NUMBERS_PER_BLOCK = 1 << 18  # encoded at a time
 
 
 @dataclass(frozen=True, eq=False)

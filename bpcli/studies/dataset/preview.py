@@ -8,14 +8,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from bpcli.family import Array, Scaler, Table, Treatment
-from bpcli.numeric.lazy_rows import MappedRows, RowBlocks
+from bpcli.numeric.lazy_rows import NUMBERS_PER_BLOCK, MappedRows, RowBlocks
 from bpcli.numeric.streams import Stream
 from bpcli.records.training import ColumnRow, Problem
 from bpcli.studies.dataset.columns import ColumnEncoder
 from bpcli.studies.dataset.preprocessor import Preprocessor
 
 ROWS_SHOWN = 5
-NUMBERS_PER_BLOCK = 1 << 18  # looked at at a time
 
 
 def columns_of(table: Table, rows: Array, preprocessor: Preprocessor, scale: Scaler) -> tuple[ColumnRow, ...]:

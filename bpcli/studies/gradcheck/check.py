@@ -16,7 +16,7 @@ from bpcli.engine.objective import Objective
 from bpcli.engine.state import restore, snapshot
 from bpcli.family import Array, Layer
 from bpcli.numeric.streams import Stream
-from bpcli.records.gradcheck import Finding, GradcheckReport, LawRow, TensorRow
+from bpcli.records.gradcheck import EXACT_WITNESSES, Finding, GradcheckReport, LawRow, TensorRow
 from bpcli.records.training import Problem
 from bpcli.studies.gradcheck.activation_slopes import describe_slopes
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence
@@ -36,14 +36,7 @@ from bpcli.studies.gradcheck.layer_point import (
 )
 from bpcli.studies.gradcheck.loss_point import LossPoint, PenaltyPoint, penalties
 from bpcli.studies.gradcheck.network_point import NetworkPoint, perturb_weights
-from bpcli.studies.gradcheck.verdict import (
-    COMPLEX_STEP_RTOL,
-    EXACT_WITNESSES,
-    VERDICTS,
-    CheckedGradient,
-    Effort,
-    ask_witnesses,
-)
+from bpcli.studies.gradcheck.verdict import COMPLEX_STEP_RTOL, VERDICTS, CheckedGradient, Effort, ask_witnesses
 from bpcli.studies.trace.open import TraceTarget
 from bpcli.studies.witness.cases import equation_env, layer_program
 

@@ -12,11 +12,12 @@ from bpcli.engine.objective import Batch, Objective
 from bpcli.engine.state import network_state, restore
 from bpcli.family.plan import Array
 from bpcli.numeric.streams import Stream
+from bpcli.numeric.vectors import EPS
 from bpcli.records.gradcheck import LawRow
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence
 from bpcli.studies.gradcheck.rounding import NetworkRounding
 from bpcli.studies.witness.cases import engine_arrays
-from bpcli.studies.witness.witness import EPS, max_abs
+from bpcli.studies.witness.witness import max_abs
 
 FLOAT32_ROUNDINGS = 30  # times as far as one rounding of every number takes a gradient may float32 be off
 FLOAT32_RTOL = 1e-4  # of a tensor's largest entry, between float32 and float64

@@ -11,11 +11,12 @@ import numpy as np
 from bpcli.engine.network import BoundLayer, Chain, Network
 from bpcli.family.plan import Array
 from bpcli.numeric.streams import Stream
+from bpcli.numeric.vectors import EPS
 from bpcli.studies.gradcheck.forward_equations import ForwardEquations, has_equations
 from bpcli.studies.gradcheck.rounding import COARSE_EPS, TO_FLOAT64, layer_rounding_scale
 from bpcli.studies.gradcheck.verdict import CheckedGradient
 from bpcli.studies.witness.cases import engine_arrays, equation_views, layer_program
-from bpcli.studies.witness.witness import EPS, SUM_RTOL, max_abs
+from bpcli.studies.witness.witness import SUM_RTOL, max_abs
 
 DATA, RANDOM, SATURATED, TIES, EVALUATION = "data", "random", "saturated", "ties", "evaluation"
 POINTS = (DATA, RANDOM, SATURATED, TIES)

@@ -11,11 +11,12 @@ from bpcli.engine.objective import Batch, Objective
 from bpcli.family import Array, Regularizer
 from bpcli.notation import compile_equations
 from bpcli.numeric.streams import Stream
+from bpcli.numeric.vectors import EPS
 from bpcli.studies.gradcheck.forward_equations import loss_program
 from bpcli.studies.gradcheck.layer_point import TIES, ForwardMismatch, mismatch
 from bpcli.studies.gradcheck.rounding import COARSE_EPS, TO_FLOAT64, RoundingScale, rounding_scale
 from bpcli.studies.gradcheck.verdict import CheckedGradient
-from bpcli.studies.witness.witness import EPS, SUM_RTOL, max_abs
+from bpcli.studies.witness.witness import SUM_RTOL, max_abs
 
 WEIGHTED = "weighted"
 OVERFLOWING_LOSS = 1e150  # of a loss: its gradients may overflow

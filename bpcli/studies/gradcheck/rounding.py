@@ -16,9 +16,10 @@ from bpcli.engine.network import BoundLayer
 from bpcli.engine.objective import Batch, Objective
 from bpcli.family.plan import Array
 from bpcli.notation import Program
+from bpcli.numeric.vectors import EPS
 from bpcli.studies.gradcheck.forward_equations import has_equations, loss_program
 from bpcli.studies.witness.cases import equation_env, layer_program
-from bpcli.studies.witness.witness import EPS, max_abs
+from bpcli.studies.witness.witness import max_abs
 
 COARSE_EPS = 2.0**-23  # of a number: how far off it is
 N_RUNS = 3  # of which the largest effect counts

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bpcli.family.plan import Array
+from bpcli.numeric.vectors import EPS
+from bpcli.records.gradcheck import EXACT_WITNESSES
 from bpcli.studies.gradcheck.extrapolate import ridders, scatter
 from bpcli.studies.witness.witness import (
     COMPLEX_STEP,
+    DIFFERENCE_RTOL,
     DIFFERENCE_STEP,
-    EPS,
     SUM_RTOL,
     Differences,
     complex_steps,
@@ -23,15 +25,11 @@ from bpcli.studies.witness.witness import (
 )
 
 COMPLEX_STEP_RTOL = 1e-9  # of an entry, between the kernel and a complex step
-DIFFERENCE_RTOL = 1e-6  # of an entry, between the kernel and a central difference
 PERTURBATIONS = (1e-7, 1e-12)  # of 1 or a larger number: far less than a difference steps; less than deep nets bear
 DRAWS_PER_PERTURBATION = 8  # random draws of each size, so that a kink is crossed from both sides
 MAX_ENTRIES_RESOLVED = 40  # entries of a tensor that are looked at again, where differences disagree
 VERDICTS = ("ok", "dead", "noise", "kink", "not covered", "WRONG")
 """Verdicts, the more serious the later."""
-
-EXACT_WITNESSES = ("equations", "complex step")
-"""Witnesses without a step size: where they agree with the kernel it is to rounding."""
 
 CHUNK_ENTRIES = 1 << 18  # entries that are compared at a time
 DIRECTION_ENTRIES: Array = np.concatenate([np.linspace(0.5, 1.5, 128), -np.linspace(0.5, 1.5, 128)])

@@ -15,6 +15,7 @@ import numpy as np
 from bpcli.engine.step import NonFiniteError
 from bpcli.family.plan import Array
 from bpcli.notation.worked import work_out_entry
+from bpcli.numeric.vectors import EPS
 from bpcli.records.trace import Cause, Mark, Marks, Quantity, Stage
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.mistakes.addresses import Addresses, ClaimedEntry
@@ -27,7 +28,6 @@ from bpcli.studies.trace.open import TraceTarget
 from bpcli.studies.trace.quantities import EntryChoice, quantities
 from bpcli.studies.trace.selection import network_summary
 from bpcli.studies.trace.step_blocks import take_step
-from bpcli.studies.witness.witness import EPS
 
 MAX_ACCIDENT_PROBABILITY = 0.05  # that a mistake fits by accident; beyond it no mistake is named
 MAX_CAUSES = 3  # causes named of one claim

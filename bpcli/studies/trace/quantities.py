@@ -15,9 +15,10 @@ from bpcli.notation.evaluate import Grid
 from bpcli.notation.symbols import gradient_of
 from bpcli.notation.syntax import reads
 from bpcli.notation.worked import work_out_entry
+from bpcli.numeric.vectors import EPS
 from bpcli.records.trace import Quantity, Stage, WorkedEntry
 from bpcli.studies.trace.step_blocks import StepBlock, TakenStep
-from bpcli.studies.witness.witness import EPS, SUM_RTOL, max_abs
+from bpcli.studies.witness.witness import SUM_RTOL, max_abs
 
 SATURATION_RATIO = 0.01  # share of the error that a saturated unit passes, at most
 MAX_ENTRIES = 12  # entries of a quantity that are all worked out unless the view says how many

@@ -18,12 +18,12 @@ from bpcli.engine.network_plan import plan_network
 from bpcli.family import Clipper, Constraint, FullBatchOptimizer, GradientOptimizer, Layer, Loss, Regularizer, Schedule
 from bpcli.family.plan import Array, Frame, Sample, empty
 from bpcli.notation import Program, compile_equations
+from bpcli.numeric.vectors import EPS
 from bpcli.records.training import Gap
 from bpcli.studies.witness.step_cases import ConstraintCase, FullBatchCase, ScheduleCase, StepCase
-from bpcli.studies.witness.witness import EPS, SUM_RTOL, central_differences, compare, complex_step, max_abs
+from bpcli.studies.witness.witness import DIFFERENCE_RTOL, SUM_RTOL, central_differences, compare, complex_step, max_abs
 
 CASE_RTOL = 1e-10  # of an entry: a complex step through a few hundred operations
-DIFFERENCE_RTOL = 1e-6  # of an entry: truncation of a central difference, h^2 times a third derivative
 
 
 def equation_env(link: BoundLayer) -> dict[str, Any]:
