@@ -41,11 +41,11 @@ def splits_rows(layer: Layer, plan: Plan) -> bool:
 
 
 def is_worth_threads(layer: Layer, plan: Plan, rows: int) -> bool:
-    """Whether a layer is worth several threads of ours for so many rows. This follows from the network and the size of
-    its batches alone: numbers are the same on every machine."""
-    if not splits_rows(layer, plan) and not hasattr(layer.forward, "chunked"):
-        return False
-    return rows * max(plan.multiply_adds, math.prod(plan.y) * MACS_PER_ENTRY) >= threads.MIN_PARALLEL_MACS
+    """Whether a layer that cuts itself into chunks (a convolution) is worth several threads of ours for so many rows:
+    the other products of its network then leave the cores to them. This follows from the network and the size of its
+    batches alone: numbers are the same on every machine."""
+    macs = rows * max(plan.multiply_adds, math.prod(plan.y) * MACS_PER_ENTRY)
+    return hasattr(layer.forward, "chunked") and macs >= threads.MIN_PARALLEL_MACS
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,11 @@ class FusedKernels:
 
 def fused(kernels: Iterable[BoundKernel], rows: int) -> tuple[tuple[Kernel, Frame], ...]:
     """Groups kernels whose work justifies threads, in as few groups as can be; returns all kernels in their order, with
-    their frames, for a batch of so many rows."""
+    their frames, for a batch of so many rows. Beside products that are left to BLAS's threads, a group without a kernel
+    that cuts itself into chunks justifies none."""
+    kernels = tuple(kernels)
+    shares_cores = any(is_worth_threads(k.layer, k.plan, rows) for k in kernels)
+    shares_cores = shares_cores or not any(k.plan.multiply_adds for k in kernels)
     groups: list[list[BoundKernel]] = []
     for kernel in kernels:
         if groups and rows >= CHUNKS and _joins(groups[-1], kernel):
@@ -129,7 +133,8 @@ def fused(kernels: Iterable[BoundKernel], rows: int) -> tuple[tuple[Kernel, Fram
     found: list[tuple[Kernel, Frame]] = []
     for group in groups:
         macs = sum(kernel.macs for kernel in group)
-        if macs and macs >= threads.MIN_PARALLEL_MACS:
+        chunked = any(hasattr(kernel.kernel, "chunked") for kernel in group)
+        if macs and macs >= threads.MIN_PARALLEL_MACS and (shares_cores or chunked):
             found.append((FusedKernels(group), group[0].frame))
         else:
             found += [(kernel.by_itself(), kernel.frame) for kernel in group]

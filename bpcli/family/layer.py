@@ -37,8 +37,10 @@ class Layer(Part):
     link: ClassVar[Link | None] = None  # the function that makes predictions of scores, where it is one
     rows_are_independent: ClassVar[bool] = False
     """Whether forward and backward may be called on some rows of a batch at a time: a row of y and of dx depends on the
-    same row of other arrays alone, and every slot has the batch axis. The engine then runs large batches in blocks that
-    stay in cache, on several threads."""
+    same row of other arrays alone, and every slot has the batch axis. The engine then runs a large batch in blocks of
+    rows that stay in cache, and on several threads where BLAS does not need these for dense layers. A layer with
+    parameters leaves it False, whose gradients are sums over rows; so do flatten, reshape, zero_pad and upsample,
+    although it is true of them: they only copy, which neither blocks nor threads make faster."""
     name: str | None = Field(None, description="what traces and reports call the layer; default <type>_<count>")
 
     @field_validator("name")

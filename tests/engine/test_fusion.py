@@ -86,6 +86,18 @@ def test_what_is_together(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {size for found in sizes(chain_of(threads.CHUNKS - 1)[1]) for size in found} == {1}
 
 
+def test_beside_products_of_blas_nothing_else_is_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dense layers alone keep BLAS's threads and the bits of its sums, whatever stands between them."""
+    monkeypatch.setattr(threads, "MIN_PARALLEL_MACS", 0)
+    layers = [Layer.parse({"type": "dense", "units": 5, "activation": kind}) for kind in ("relu", "tanh", "gelu")]
+    net = Network(plan_network(layers, (4,)), 8, np.float32, 0)
+    assert net._products is None
+    assert {size for found in sizes(net.chain(8)) for size in found} == {1}
+    assert chain_of(8)[0]._products is not None
+    activations = Network(plan_network([Layer.parse("tanh"), Layer.parse("gelu")], (4,)), 8, np.float32, 0)
+    assert sizes(activations.chain(8))[0] == [2]
+
+
 def test_a_kernel_of_one_s_own_is_done_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """It reads its arrays when it is called: what comes before has to be done by then."""
     expected = passed(8)
@@ -150,18 +162,24 @@ def test_rows_that_do_not_say_that_they_are_independent_stay_together(monkeypatc
 INDEPENDENT = {name: s for name, s in good() if isinstance(s.part, Layer) and s.part.rows_are_independent}
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("train", [True, False])
 @pytest.mark.parametrize("sample", INDEPENDENT.values(), ids=INDEPENDENT)
-def test_rows_that_are_said_to_be_independent_are(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_that_are_said_to_be_independent_are(
+    sample: Sample, train: bool, dtype: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Row by row they come out as all at once, and nothing in a frame is shared."""
     assert fusion.splits_rows(sample.part, sample.part.plan(sample.x))
 
     def results() -> list[Array]:
-        chain = Network(plan_network([sample.part], sample.x), 5, np.float32, 0, need_dx=True).chain(5)
+        net = Network(plan_network([sample.part], sample.x), 5, dtype, 0, need_dx=True)
+        chain = net.chain(5)
         rng = np.random.default_rng(0)
         chain.x[...], dy = rng.normal(size=chain.x.shape), rng.normal(size=chain.dy.shape)
-        chain.forward(True)
+        net.draw(chain, 0)
+        chain.forward(train)
         chain.dy[...] = dy
-        chain.backward(True)
+        chain.backward(train)
         return [chain.y.copy(), np.array(chain.dx)]
 
     whole = results()

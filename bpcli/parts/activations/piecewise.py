@@ -22,6 +22,7 @@ class Identity(Activation):
 
     type: Literal["identity"] = "identity"
     relabels: ClassVar[bool] = True
+    rows_are_independent: ClassVar[bool] = True
 
     def forward(self, f: Frame, train: bool) -> None:
         np.copyto(f.y, f.x)
@@ -76,6 +77,7 @@ class LeakyRelu(Activation):
 
     type: Literal["leaky_relu"] = "leaky_relu"
     default_init: ClassVar[str] = "he_normal"
+    rows_are_independent: ClassVar[bool] = True
     slope: float = Field(0.01, ge=0, lt=1, description="of the negative side")
 
     def plan(self, x: Shape) -> Plan:
@@ -111,6 +113,7 @@ class HardTanh(Activation):
     """
 
     type: Literal["hard_tanh"] = "hard_tanh"
+    rows_are_independent: ClassVar[bool] = True
 
     def forward(self, f: Frame, train: bool) -> None:
         np.maximum(f.x, -1, out=f.y)
@@ -142,6 +145,7 @@ class HardSigmoid(Activation):
     """
 
     type: Literal["hard_sigmoid"] = "hard_sigmoid"
+    rows_are_independent: ClassVar[bool] = True
 
     def forward(self, f: Frame, train: bool) -> None:
         np.maximum(f.x, -3, out=f.y)

@@ -21,6 +21,7 @@ class Tanh(Activation):
     """
 
     type: Literal["tanh"] = "tanh"
+    rows_are_independent: ClassVar[bool] = True
 
     def forward(self, f: Frame, train: bool) -> None:
         np.tanh(f.x, out=f.y)
@@ -51,6 +52,7 @@ class Sigmoid(Activation):
 
     type: Literal["sigmoid"] = "sigmoid"
     link: ClassVar[Link | None] = "sigmoid"
+    rows_are_independent: ClassVar[bool] = True
 
     def plan(self, x: Shape) -> Plan:
         return Plan(y=x, scratch={"s": Slot((N, *x))})
@@ -82,6 +84,7 @@ class Softsign(Activation):
     """
 
     type: Literal["softsign"] = "softsign"
+    rows_are_independent: ClassVar[bool] = True
 
     def plan(self, x: Shape) -> Plan:
         return Plan(y=x, keep={"s": Slot((N, *x))})
@@ -119,6 +122,7 @@ class Softmax(Activation):
     type: Literal["softmax"] = "softmax"
     link: ClassVar[Link | None] = "softmax"
     elementwise: ClassVar[bool] = False
+    rows_are_independent: ClassVar[bool] = True
 
     def plan(self, x: Shape) -> Plan:
         if len(x) != 1:

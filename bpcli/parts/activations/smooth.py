@@ -25,6 +25,7 @@ class Softplus(Activation):
 
     type: Literal["softplus"] = "softplus"
     default_init: ClassVar[str] = "he_normal"
+    rows_are_independent: ClassVar[bool] = True
     beta: float = Field(1.0, gt=0, description="sharpness of the bend")
 
     def plan(self, x: Shape) -> Plan:
@@ -62,6 +63,7 @@ class Elu(Activation):
 
     type: Literal["elu"] = "elu"
     default_init: ClassVar[str] = "he_normal"
+    rows_are_independent: ClassVar[bool] = True
     alpha: float = Field(1.0, gt=0, description="how deep the floor lies")
 
     def plan(self, x: Shape) -> Plan:
@@ -99,6 +101,7 @@ class Selu(Activation):
 
     type: Literal["selu"] = "selu"
     default_init: ClassVar[str] = "lecun_normal"
+    rows_are_independent: ClassVar[bool] = True
 
     def plan(self, x: Shape) -> Plan:
         return Plan(y=x, scratch={"s": Slot((N, *x))}, consts={"alpha": SELU_ALPHA, "scale": SELU_SCALE})
@@ -154,6 +157,7 @@ class Silu(Activation):
 
     type: Literal["silu"] = "silu"
     default_init: ClassVar[str] = "he_normal"
+    rows_are_independent: ClassVar[bool] = True
 
     def plan(self, x: Shape) -> Plan:
         return Plan(y=x, keep={"p": Slot((N, *x))})
@@ -192,6 +196,7 @@ class Mish(Activation):
 
     type: Literal["mish"] = "mish"
     default_init: ClassVar[str] = "he_normal"
+    rows_are_independent: ClassVar[bool] = True
 
     def plan(self, x: Shape) -> Plan:
         slot = Slot((N, *x))
@@ -243,6 +248,7 @@ class Gelu(Activation):
 
     type: Literal["gelu"] = "gelu"
     default_init: ClassVar[str] = "he_normal"
+    rows_are_independent: ClassVar[bool] = True
     approximate: Literal["none", "tanh"] = Field("none", description="exact, or with tanh in place of erf")
 
     def plan(self, x: Shape) -> Plan:

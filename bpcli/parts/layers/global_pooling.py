@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from bpcli.family import Array, Frame, Layer, N, Plan, Sample, Shape, ShapeError, Slot
+from bpcli.family import Array, DType, Frame, Layer, N, Plan, Sample, Shape, ShapeError, Slot
 from bpcli.notation import Eq
 from bpcli.numeric.axes import as_places
 from bpcli.parts.layers.flatten import between, place
 from bpcli.parts.layers.windows import TIED, tied
 
-POOL_BLOCK_ENTRIES = 1 << 13  # numbers among which winners are looked for at a time
 _SIZES = ("A", "B", "C", "D", "E")  # the sizes of the axes between, in the equations
 
 
@@ -24,36 +23,34 @@ class GlobalMaxPool(Layer):
 
     Shapes   x: n ... c, y: n c; win: n c, the place of what won, the axes between counted as one, row by row
     Source   Oquab, Bottou, Laptev & Sivic 2015, section 3
-    Numerics a winner is found as the first place that equals the largest number, on a few rows at a time
+    Numerics a winner is found as the first place that equals the largest number
     """
 
     type: Literal["global_max_pool"] = "global_max_pool"
+    rows_are_independent: ClassVar[bool] = True
 
     def plan(self, x: Shape) -> Plan:
         places = _between("global_max_pool", x)
-        block = (max(1, POOL_BLOCK_ENTRIES // (places * x[-1])), places, x[-1])
+        number: DType = "byte" if places < 256 else "int"
+        each = (N, places, x[-1])
         return Plan(
             y=x[-1:],
-            keep={"win": Slot((N, x[-1]), "int")},
-            scratch={"same": Slot(block, "bool"), "left": Slot(block, "int")},
+            keep={"win": Slot((N, x[-1]), number)},
+            scratch={"same": Slot(each, "bool"), "left": Slot(each, number)},
             consts={size: float(d) for size, d in zip(_SIZES, x[:-1], strict=False)},
         )
 
     def forward(self, f: Frame, train: bool) -> None:
-        left = _counting(f.same.shape[1], True)  # the first of equals has the largest number
-        np.maximum.reduce(as_places(f.x), 1, out=f.y)
-        for rows in _blocks(f):
-            x, y, win = as_places(f.x)[rows], f.y[rows], f.win[rows]
-            same = np.equal(x, y[:, None], out=f.same[: len(x)])
-            np.maximum.reduce(np.multiply(same, left, out=f.left[: len(x)]), 1, out=win)
-            np.subtract(len(left), win, out=win)
+        x, down = as_places(f.x), _counting(f.same.shape[1], True, f.win.dtype)
+        np.maximum.reduce(x, 1, out=f.y)
+        np.equal(x, f.y[:, None], out=f.same)
+        np.multiply(f.same, down, out=f.left)  # the first of equals has the largest number
+        np.maximum.reduce(f.left, 1, out=f.win)
+        np.subtract(len(down), f.win, out=f.win)
 
     def backward(self, f: Frame, train: bool) -> None:
-        number = _counting(f.same.shape[1], False)
-        for rows in _blocks(f):
-            dx, dy, win = as_places(f.dx)[rows], f.dy[rows], f.win[rows]
-            won = np.equal(win[:, None], number, out=f.same[: len(dx)])
-            np.multiply(dy[:, None], won, out=dx)
+        np.equal(f.win[:, None], _counting(f.same.shape[1], False, f.win.dtype), out=f.same)
+        np.multiply(f.dy[:, None], f.same, out=as_places(f.dx))
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
         letters = between(len(x) - 1)
@@ -83,6 +80,7 @@ class GlobalAvgPool(Layer):
     """
 
     type: Literal["global_avg_pool"] = "global_avg_pool"
+    rows_are_independent: ClassVar[bool] = True
 
     def plan(self, x: Shape) -> Plan:
         _between("global_avg_pool", x)
@@ -124,16 +122,9 @@ def _between(kind: str, x: Shape) -> int:
     return math.prod(x[:-1])
 
 
-def _blocks(f: Frame) -> Iterator[slice]:
-    """Yields blocks of as many rows of the batch as there is scratch for."""
-    step = len(f.same)
-    for start in range(0, len(f.x), step):
-        yield slice(start, start + step)
-
-
 @lru_cache(maxsize=64)
-def _counting(count: int, down: bool) -> Array:
+def _counting(count: int, down: bool, dtype: np.dtype[Any]) -> Array:
     """Returns 0, 1, ... count - 1, or count, ... 2, 1, as a column."""
-    found = np.arange(count, 0, -1) if down else np.arange(count)
+    found = np.arange(count, 0, -1, dtype=dtype) if down else np.arange(count, dtype=dtype)
     found.flags.writeable = False
     return found[:, None]

@@ -15,7 +15,6 @@ from bpcli.engine.network_plan import LayerError, plan_network
 from bpcli.family import Layer
 from bpcli.family.plan import Array
 from bpcli.numeric import threads
-from bpcli.parts.layers import global_pooling
 
 
 def passed(layer: Any, x: Any, dy: Any = None, dtype: Any = np.float64) -> tuple[Array, Array, Any]:
@@ -122,16 +121,15 @@ def test_global_pools_take_any_number_of_axes(kind: str, expected: Callable[...,
     assert (dx != 0).sum() == (y.size if kind == "global_max_pool" else x.size)
 
 
-@pytest.mark.parametrize("kind", ["max_pool2d", "avg_pool2d", "global_max_pool"])
+@pytest.mark.parametrize("kind", ["max_pool2d", "avg_pool2d", "global_max_pool", "global_avg_pool"])
 @pytest.mark.parametrize("rows", [1, 3, 13])
 def test_the_same_bits_on_one_thread_and_on_many(kind: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """In blocks of a few images, on two threads, and all at once."""
-    layer = Layer.parse(kind if kind == "global_max_pool" else {"type": kind, "size": 3, "stride": 2, "padding": 1})
+    layer = Layer.parse(kind if kind.startswith("global") else {"type": kind, "size": 3, "stride": 2, "padding": 1})
     x = np.random.default_rng(3).normal(size=(rows, 7, 6, 5)).astype(np.float32)
     dy = np.random.default_rng(4).normal(size=(rows, *layer.plan(x.shape[1:]).y))
     whole = passed(layer, x, dy, np.float32)
     monkeypatch.setattr(fusion, "KERNEL_BLOCK_ENTRIES", 2 * 7 * 6 * 5)
-    monkeypatch.setattr(global_pooling, "POOL_BLOCK_ENTRIES", 2 * 7 * 6 * 5)
     blocks = passed(layer, x, dy, np.float32)
     monkeypatch.setattr(threads, "thread_count", lambda: 2)
     monkeypatch.setattr(threads, "MIN_PARALLEL_MACS", 0)
