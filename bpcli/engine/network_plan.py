@@ -222,12 +222,12 @@ def default_initializer(following: Layer | None) -> Initializer:
 
 
 def first_trainable(planned_layers: Sequence[PlannedLayer]) -> int:
-    """Where the first layer of a chain with a parameter stands; the length of the chain where none has one."""
+    """Returns where the first layer of a chain with a parameter stands; the length of the chain where none has one."""
     return next((i for i, planned in enumerate(planned_layers) if planned.trainable), len(planned_layers))
 
 
 def needs_gradient(planned_layers: Sequence[PlannedLayer], all_gradients: bool) -> list[bool]:
-    """Which gradients of a chain are computed: before each of its layers, and behind the last.
+    """Returns which gradients of a chain are computed: before each of its layers, and behind the last.
 
     Unless `all_gradients` are needed, the layers before the first parameter have nothing to learn and no layer to pass
     a gradient to, and the layer that has it may skip its own dx.

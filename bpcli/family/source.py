@@ -146,7 +146,7 @@ class Table:
 
     @cached_property
     def at(self) -> Mapping[str, int]:
-        """Where each named column of `numbers` stands."""
+        """Returns where each named column of `numbers` stands."""
         return {name: j for j, name in enumerate(self.names)}
 
     def kind(self, name: str) -> Kind:

@@ -27,7 +27,7 @@ def padded_reads(node: Expr) -> list[Expr]:
 
 
 def entries_read(grid: Grid, env: Mapping[str, Any], index: IndexValues) -> dict[str, set[Place]]:
-    """Which entries of which arrays the entry at `index` is computed from.
+    """Returns which entries of which arrays the entry at `index` is computed from.
 
     Both branches of a condition on numbers count (a closed relu is on the way all the same), of one on indices only
     that which is taken; what lies outside its array is read nowhere.

@@ -89,7 +89,7 @@ class Grid:
         return out.transpose([self.axis[k] for k in letters] + rest).reshape([self.size[k] for k in letters])
 
     def _spans(self, index: Mapping[str, int]) -> dict[str, tuple[int, int]]:
-        """Where each letter starts and how many values it takes: that of `index`, else all."""
+        """Returns where each letter starts and how many values it takes: that of `index`, else all."""
         return {k: (0, n) for k, n in self.size.items()} | {k: (i, 1) for k, i in index.items()}
 
     def _slabs(self, env: Mapping[str, Any], spans: dict[str, tuple[int, int]]) -> Array:

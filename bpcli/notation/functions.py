@@ -96,7 +96,7 @@ def reduce_max(a: Array, axes: tuple[int, ...]) -> Array:
 
 
 def reduce_argmax(a: Array, axes: tuple[int, ...]) -> Array:
-    """Where the first largest value stands, counted along the indices as written."""
+    """Returns where the first largest value stands, counted along the indices as written."""
     return np.asarray(real(_fold(a, axes)).argmax(-1))
 
 

@@ -202,7 +202,7 @@ class Derivation:
 
     @property
     def wrong(self) -> tuple[Quantity, ...]:
-        """Where equation and engine disagree, in order."""
+        """Returns where equation and engine disagree, in order."""
         return tuple(q for q in self.quantities if not q.agrees)
 
 

@@ -64,7 +64,7 @@ def table_of(report: FoldsReport) -> list[RenderableType]:
 
 
 def closing(report: FoldsReport) -> Text:
-    """Where everything is, what to type next."""
+    """Returns where everything is, what to type next."""
     folder = shlex.quote(report.run)
     if report.signal:
         return Text(f"{report.stopped}\n").append(f"go on:  bpcli train --resume {folder}", "bold")

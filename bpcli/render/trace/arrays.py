@@ -65,7 +65,7 @@ def matrix_rows(value: Any, digits: int, reader: type[Text], width: int = 80) ->
 
 
 def shown_positions(count: int, most: int = MAX_WHOLE_ITEMS, edge: int = EDGE_ITEMS) -> list[int | None]:
-    """Which of `count` places are shown: all up to `most`, else some at either edge; None: those left out."""
+    """Returns which of `count` places are shown: all up to `most`, else some at either edge; None: those left out."""
     return list(range(count)) if count <= most else [*range(edge), None, *range(count - edge, count)]
 
 
@@ -75,7 +75,7 @@ def _figure(value: Any, digits: int, reader: type[Text]) -> str:
 
 
 def digits_to_close(values: Sequence[float], value: float, digits: int, *, times: bool = False) -> int:
-    """In how many digits the values have to be printed so that their sum or product is `value` as printed
+    """Returns in how many digits the values have to be printed so that their sum or product is `value` as printed
     in `digits`; 0 where even all of theirs are not enough."""
     found = format_number(value, digits)
     for more in range(digits, ROUND_TRIP_DIGITS + 1):

@@ -85,7 +85,7 @@ class RaisedError:
 
 
 def find_raised(error: BaseException) -> RaisedError | None:
-    """Where in a user's own files an error was raised; None where none of them took part."""
+    """Returns where in a user's own files an error was raised; None where none of them took part."""
     frames = list(traceback.walk_tb(error.__traceback__))
     own = [i for i, (frame, _) in enumerate(frames) if frame.f_code.co_filename in SOURCES]
     if not own:

@@ -131,7 +131,7 @@ class Preprocessor:
         return _no_value(table, rows[i], self._numeric()[j].name)
 
     def _positions(self, table: Table) -> Array | None:
-        """Where each number column stands in the table's numbers; None where all are taken as they stand."""
+        """Returns where each number column stands in the table's numbers; None where all are taken as they stand."""
         if self.columns and (table.names or table.texts):
             for c in self.columns:
                 if c.name not in (table.texts if c.categories else table.at):

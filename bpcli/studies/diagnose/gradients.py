@@ -212,7 +212,7 @@ def saturated_units(context: DiagnosisContext) -> list[Symptom]:
 
 
 def _other_layers(layers: list[str], share: float) -> str:
-    """Which other layers are above a share, in words."""
+    """Returns which other layers are above a share, in words."""
     if not layers:
         return ""
     named = layers[0] if len(layers) == 1 else f"{len(layers)} more layers"

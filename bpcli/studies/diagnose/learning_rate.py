@@ -17,7 +17,7 @@ warning."""
 
 
 def learning_rate(context: DiagnosisContext) -> list[Symptom]:
-    """Where the learning rate of the training lies in the range test."""
+    """Returns where the learning rate of the training lies in the range test."""
     peak, found = peak_rate(context), context.rate_range
     if peak is None or context.trained:
         return []

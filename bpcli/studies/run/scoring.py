@@ -146,6 +146,6 @@ def evaluate_split(
 
 
 def direction_of(metrics: Mapping[str, Metric], name: str) -> str:
-    """Which way the figure `split.name` improves: `higher` or `lower`."""
+    """Returns which way the figure `split.name` improves: `higher` or `lower`."""
     _, _, figure = name.partition(".")
     return "lower" if figure == "loss" else metrics[figure].better

@@ -374,7 +374,7 @@ def _change(target: TraceTarget, recorder: _Recorder) -> Iterator[BlockEquation]
 
 
 def _makers(chain: Chain) -> dict[tuple[str, str], tuple[str, str]]:
-    """Where what a layer reads was made: (layer, x or dy) to (layer, y, dx or a branch's dy)."""
+    """Returns where what a layer reads was made: (layer, x or dy) to (layer, y, dx or a branch's dy)."""
     made = {_at(chain.dy): ("loss", "dx")}
     for link in chain.walk():
         made[_at(link.frame.y)] = (link.path, "y")
