@@ -15,7 +15,7 @@ from bpcli.notation import Eq
 from bpcli.parts.initializers import Normal
 from bpcli.parts.layers.flatten import between
 
-SUM_BLOCK_ENTRIES = 1 << 15  # numbers of the gradient that are added up at a time
+GRADIENT_BLOCK_ENTRIES = 1 << 15  # numbers of the gradient that are added up at a time
 
 
 class Embedding(Layer):
@@ -46,7 +46,7 @@ class Embedding(Layer):
     def plan(self, x: Shape) -> Plan:
         if len(x) > 5:
             raise ShapeError(f"embedding takes rows of at most 5 axes, not rows of shape {x}")
-        block = max(1, SUM_BLOCK_ENTRIES // self.units)
+        block = max(1, GRADIENT_BLOCK_ENTRIES // self.units)
         return Plan(
             y=(*x, self.units),
             params={"W": Param((self.tokens, self.units), self.init or Normal(std=1.0), 1, self.units, decays=True)},

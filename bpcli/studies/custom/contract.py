@@ -27,14 +27,14 @@ from bpcli.studies.custom.sandbox import POISON, BrokenRuleError, Sandbox, frame
 from bpcli.studies.custom.source_location import method_position, own_code_failure, problem_at
 from bpcli.studies.witness.cases import LayerCase, LossCase, layer_program
 
-ROWS = 3
+EXAMINED_ROWS = 3
 """The size of the batches that a part is examined on."""
 
 
 def examine(
     part: Part,
     x: Shape,
-    batch: int = ROWS,
+    batch: int = EXAMINED_ROWS,
     dtype: Any = np.float64,
     inputs: Mapping[str, Array] | None = None,
 ) -> tuple[Problem, ...]:
@@ -63,9 +63,9 @@ def check_used_parts(
     used = {type(node.layer) for node in network_plan.walk()} | {type(loss), type(experiment.optimizer)}
     if not own & used:
         return ()
-    objective = Objective(network_plan, loss, ROWS, dtype, experiment.seed, retain=True, need_dx=True)
-    batch = objective.batch(ROWS)
-    batch.load(x, t, np.arange(ROWS) % len(x))
+    objective = Objective(network_plan, loss, EXAMINED_ROWS, dtype, experiment.seed, retain=True, need_dx=True)
+    batch = objective.batch(EXAMINED_ROWS)
+    batch.load(x, t, np.arange(EXAMINED_ROWS) % len(x))
     found: list[Problem] = []
     seen: set[object] = set()
 
@@ -73,7 +73,7 @@ def check_used_parts(
         if type(part) not in own or (part, shape) in seen:
             return
         seen.add((part, shape))
-        problems = [replace(p, path=(path,)) for p in examine(part, shape, ROWS, dtype, inputs)]
+        problems = [replace(p, path=(path,)) for p in examine(part, shape, EXAMINED_ROWS, dtype, inputs)]
         if any(p.level == "error" for p in problems):
             raise Failure(*problems)
         found.extend(problems)

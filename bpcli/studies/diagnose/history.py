@@ -12,7 +12,7 @@ from bpcli.studies.diagnose.gradients import symptom
 from bpcli.studies.diagnose.short_runs import peak_rate
 
 LITTLE_LEARNED = 0.9  # share of the loss of the best constant: above it hardly anything was learned
-MIN_FALL = 0.02  # share of the loss of the first epoch: less is no fall
+MIN_TRAINING_FALL = 0.02  # share of the loss of the first epoch: less is no fall
 RISE = 1.5  # times the least loss of training
 VALIDATION_RISE = (1.05, 1.2)
 """The last over the least loss of validation, from which on it is a notice, a warning."""
@@ -64,7 +64,7 @@ def _learned(context: DiagnosisContext, train: Sequence[float]) -> list[Symptom]
     if not train or context.constant <= 1e-12:
         return []
     moved = train[0] - least if len(train) >= MIN_EPOCHS else math.inf
-    still = moved < MIN_FALL * train[0] and least > MIN_FALL * context.constant
+    still = moved < MIN_TRAINING_FALL * train[0] and least > MIN_TRAINING_FALL * context.constant
     if least < LITTLE_LEARNED * context.constant and not still:
         return []
     constant = f"{context.constant:.4g}"

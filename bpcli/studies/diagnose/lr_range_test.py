@@ -17,7 +17,7 @@ STEPS_PER_DECADE = 16
 MAX_STARTS = 3  # each a factor 10^DECADES lower
 EXPLOSION = 4.0  # times the least loss so far or that of the best constant, whichever is larger: there the test ends
 MIN_FALLING_STEPS = 8  # before the least loss: an explosion right after a fall shows that the test began too high
-MIN_FALL = 0.03  # share of the first loss that has to go for the test to show anything
+MIN_TEST_FALL = 0.03  # share of the first loss that has to go for the test to show anything
 FALL_BEGINS = 0.1  # share of the fall after which the loss counts as falling
 
 
@@ -107,7 +107,7 @@ def _range_from(start: float, rates: tuple[tuple[float, float], ...], most: floa
     losses = np.array([loss for _, loss in rates])
     least = int(losses.argmin())
     fall = start - float(losses[least])
-    if not fall > MIN_FALL * abs(start) or (least < MIN_FALLING_STEPS and most is not None):
+    if not fall > MIN_TEST_FALL * abs(start) or (least < MIN_FALLING_STEPS and most is not None):
         return RateRange(rates, math.nan, math.nan, most)
     above = np.flatnonzero(losses[:least] >= start - FALL_BEGINS * fall)
     low = int(above[-1]) + 1 if len(above) else 0

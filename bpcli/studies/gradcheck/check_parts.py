@@ -22,7 +22,7 @@ from bpcli.studies.custom.contract import examine
 from bpcli.studies.gradcheck.check import GradcheckTarget, check_gradients
 from bpcli.studies.witness.cases import cases, states_equations
 
-ROWS = 3
+CHECKED_ROWS = 7  # of the small network in which a part is checked; a check takes 3, 5 or 7
 TRIAL_SHAPES: tuple[tuple[int, ...], ...] = ((5,), (4, 2), (5, 4, 2))
 """Rows that a layer without samples is tried on: what it takes of numbers, sequences and images."""
 
@@ -148,8 +148,8 @@ def _target_around(part: Part, seed: int) -> tuple[GradcheckTarget, tuple[int, .
     if len(network_plan.y) != 1:
         layers.append(Layer.parse("flatten"))
         network_plan = plan_network(layers, sample.x, penalty)
-    objective = Objective(network_plan, loss, ROWS + 4, np.float64, seed, retain=True, need_dx=True)
-    x = rng.normal(size=(ROWS + 4, *sample.x)) * sample.scale
+    objective = Objective(network_plan, loss, CHECKED_ROWS, np.float64, seed, retain=True, need_dx=True)
+    x = rng.normal(size=(CHECKED_ROWS, *sample.x)) * sample.scale
     tokens = min((node.plan.tokens for node in network_plan.walk() if node.plan.tokens), default=0)
     if tokens:
         x = rng.integers(0, tokens, x.shape).astype(np.float64)
@@ -158,7 +158,7 @@ def _target_around(part: Part, seed: int) -> tuple[GradcheckTarget, tuple[int, .
 
 
 def _targets(objective: Objective, loss: Loss, rng: np.random.Generator) -> Array:
-    rows, width = ROWS + 4, objective.plan.y[-1]
+    rows, width = CHECKED_ROWS, objective.plan.y[-1]
     if loss.targets == "classes":
         return rng.integers(0, max(width, 2), rows)
     return rng.uniform(0.1, 0.9, (rows, *objective.plan.y))

@@ -12,7 +12,7 @@ SCHEMA_LINE = "# yaml-language-server: $schema=./bpcli.schema.json"  # `bpcli sc
 MIN_ROWS_TO_VALIDATE = 500  # of fewer, none are kept from training to say when to stop
 MANY_ROWS = 100_000  # from which on few epochs are enough
 MAX_COLUMNS_LISTED = 40
-MAX_LINE_LENGTH = 100  # characters of a line of settings
+MAX_SETTINGS_LENGTH = 100  # characters of a line of settings
 
 ExampleTask = Literal["classify", "regress", "images"]
 
@@ -99,7 +99,7 @@ def _source(data: Inspection) -> list[str]:
         source = {"type": source.pop("type"), "path": source.pop("path"), "target": target, **source}
         source["target"] = target
     line = f"  train: {flow(source)}"
-    if len(line) <= MAX_LINE_LENGTH and not source.keys() & {"drop", "missing", "unseen", "columns"}:
+    if len(line) <= MAX_SETTINGS_LENGTH and not source.keys() & {"drop", "missing", "unseen", "columns"}:
         return [line]
     why = {"drop": "what says nothing about rows to come", "missing": "of the training rows; or drop, mean, mode",
            "indicator": "an input says where a value is missing",
@@ -114,7 +114,7 @@ def _setting(key: str, value: Any, why: str) -> list[str]:
     line = f"    {key}: {flow(value)}"
     if isinstance(value, Mapping):
         return [f"    {key}:", *(f"      {flow({k: v})[1:-1]}" for k, v in value.items())]
-    if len(line) > MAX_LINE_LENGTH and isinstance(value, list):
+    if len(line) > MAX_SETTINGS_LENGTH and isinstance(value, list):
         head = f"    {key}:" + (f"  # {why}" if why else "")
         return [head, *(f"      - {flow(item)}" for item in value)]
     return [line + (f"    # {why}" if why else "")]

@@ -15,7 +15,7 @@ from bpcli.records.training import Failure, Problem
 from bpcli.studies.mistakes.claims import Claim
 from bpcli.studies.trace.graph import LOSS_AFTER, START, Key, StepGraph
 
-MAX_NAMES_LISTED = 16  # names that are listed where one is not known
+MAX_NAMES_SUGGESTED = 16  # names that are listed where one is not known
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class Addresses:
         known = [*self.arrays, *self.aliases]
         guess = next((n for n in known if n.lower() == word.lower()), None) or near(word, known)
         few = [f"{p}{list(a.shape)}".replace(" ", "") if a.shape else p for p, a in self.arrays.items()]
-        listed = ", ".join(few[:MAX_NAMES_LISTED]) + (", ..." if len(few) > MAX_NAMES_LISTED else "")
+        listed = ", ".join(few[:MAX_NAMES_SUGGESTED]) + (", ..." if len(few) > MAX_NAMES_SUGGESTED else "")
         help = [f"did you mean `{guess}`?"] if guess else []
         help += [f"there are, with their shapes: {listed}"] if first else []
         return claim.problem(f"{claim.name.strip()} names nothing in this derivation", "unknown-claim", " ".join(help))

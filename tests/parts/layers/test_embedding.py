@@ -26,8 +26,8 @@ def test_numbers_that_come_again_add_up_in_blocks_too(monkeypatch: pytest.Monkey
     expected = np.zeros((6, 2))
     for i, g in zip(ids.ravel(), dy.reshape(-1, 2), strict=True):
         expected[i] += g
-    for block in (embedding.SUM_BLOCK_ENTRIES, 6):
-        monkeypatch.setattr(embedding, "SUM_BLOCK_ENTRIES", block)
+    for block in (embedding.GRADIENT_BLOCK_ENTRIES, 6):
+        monkeypatch.setattr(embedding, "GRADIENT_BLOCK_ENTRIES", block)
         network = Network(plan_network([Layer.parse(EMBEDDING)], (5,)), 9, np.float64, 0, need_dx=True)
         network.grad[...] = np.nan
         chain = network.chain(9)
