@@ -550,6 +550,13 @@ class TestRules:
         )
         assert "here are f.x (4, 4), f.dx (4, 4), " in found.err
 
+    def test_a_method_that_uses_a_name_without_importing_it(self, lab: Lab) -> None:
+        lab.write("gain.py", GAIN + "\n    @classmethod\n    def samples(cls):\n        yield Sample(cls(), (5,))\n")
+        found = lab.run("gradcheck", "--parts", "--with", "gain.py")
+        assert found.code == 65
+        assert "Gain.samples raises NameError: name 'Sample' is not defined [raises]" in found.err
+        assert "help: write `from bpcli.custom import Sample` at the top\n" in found.err
+
     def test_a_part_of_another_family_that_raises(self, lab: Lab) -> None:
         lab.write(
             "worst.py",

@@ -9,13 +9,13 @@ from typing import Any
 
 from bpcli.family import WIDTHS, Initializer, Layer, Loss, N, Param, Part, Plan, Shape, Slot
 from bpcli.records.training import Failure, Problem
-from bpcli.studies.custom.imports import missing_name
 from bpcli.studies.custom.source_location import (
     class_position,
     families_of,
     family_rule,
     first_line,
     method_position,
+    missing_name,
     problem_at,
 )
 
@@ -34,8 +34,7 @@ def class_problems(leaf: type[Part]) -> Iterator[Problem]:
             leaf.model_rebuild()
         except Exception as error:  # whatever stands in an annotation
             text = f"the settings of {leaf.__name__} cannot be read: {first_line(error)}"
-            help = missing_name(error) if isinstance(error, NameError) else ""
-            help = help or "import what its annotations name"
+            help = missing_name(error) or "import what its annotations name"
             yield problem_at(class_position(leaf), text, code="declaration", help=help)
             return
     for old, new in RENAMED_MEMBERS.items():

@@ -48,8 +48,3 @@ def _instead(node: ast.Import | ast.ImportFrom) -> str:
     if known:
         return "; ".join(filter(None, (f"write `from bpcli.custom import {', '.join(known)}`", absent)))
     return "; ".join(filter(None, ("what a part of your own needs is in bpcli.custom", absent)))
-
-
-def missing_name(error: NameError) -> str:
-    """What to type where a file uses a name of `bpcli.custom` without importing it; nothing of other names."""
-    return f"write `from bpcli.custom import {error.name}` at the top" if error.name in custom.__all__ else ""

@@ -23,13 +23,14 @@ from bpcli.config.document import Position, SourceText
 from bpcli.family.part import DeclarationError, Part, families
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.custom.class_check import check_plans, class_problems
-from bpcli.studies.custom.imports import import_problems, missing_name
+from bpcli.studies.custom.imports import import_problems
 from bpcli.studies.custom.source_location import (
     SOURCES,
     class_position,
     find_raised,
     first_line,
     line_position,
+    missing_name,
     problem_at,
 )
 
@@ -180,8 +181,7 @@ def _load_problems(error: BaseException, file: str) -> list[Problem]:
         text = f"this cannot be imported: {first_line(error)}"
         return import_problems(file) or [problem_at(position, text, code="import", help=help)]
     text = f"loading stops here: {type(error).__name__}: {first_line(error)}"
-    help = missing_name(error) if isinstance(error, NameError) else ""
-    help = help or "a file that is loaded only declares parts, and runs to its end"
+    help = missing_name(error) or "a file that is loaded only declares parts, and runs to its end"
     return [problem_at(position, text, code="import", help=help)]
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from bpcli import custom
 from bpcli.config.document import Position, SourceText, make_problem
 from bpcli.engine.network import BoundLayer, Chain
 from bpcli.family import Frame, Part
@@ -138,8 +139,14 @@ def own_code_failure(error: BaseException, *, layer: str = "") -> Failure | None
     text = f"{found.method} raises {type(error).__name__}: {first_line(error)}"
     layer = layer or found.layer
     rule = "" if found.part is None else family_rule(found.part, found.method.rpartition(".")[2])
-    help = "; ".join(filter(None, (_frame_shapes(found.frame), rule)))
+    help = missing_name(error) or "; ".join(filter(None, (_frame_shapes(found.frame), rule)))
     return Failure(problem_at(found.position, text, code="raises", help=help, path=(layer,) if layer else ()))
+
+
+def missing_name(error: BaseException) -> str:
+    """What to type where a file uses a name of `bpcli.custom` without importing it; nothing of other names."""
+    name = error.name if isinstance(error, NameError) else ""
+    return f"write `from bpcli.custom import {name}` at the top" if name in custom.__all__ else ""
 
 
 def first_line(error: BaseException) -> str:

@@ -25,6 +25,10 @@ from bpcli.studies.witness.cases import cases, states_equations
 CHECKED_ROWS = 7  # of the small network in which a part is checked; a check takes 3, 5 or 7
 TRIAL_SHAPES: tuple[tuple[int, ...], ...] = ((5,), (4, 2), (5, 4, 2))
 """Rows that a layer without samples is tried on: what it takes of numbers, sequences and images."""
+SAMPLES = (
+    "`def samples(cls): yield Sample(cls(...), (5,))` below a line `@classmethod`, "
+    "and `from bpcli.custom import Sample` at the top"
+)
 
 
 def parts_with_laws() -> Iterator[type[Part]]:
@@ -130,7 +134,7 @@ def _made(leaf: type[Part]) -> Part:
     except ValidationError as error:
         needed = ", ".join(str(e["loc"][0]) for e in error.errors() if e["loc"])
         text = f"{leaf.__name__} cannot be made without settings ({needed})"
-        help = "give them defaults, or declare one case: def samples(cls): yield Sample(cls(...), (5,))"
+        help = f"give them defaults, or declare one case: {SAMPLES}"
         raise Failure(Problem(text, code="own-part", file=inspect.getfile(leaf), help=help)) from None
 
 
@@ -176,6 +180,6 @@ def _sample_for(part: Layer) -> Sample:
             refused = refused or str(error)
         else:
             return Sample(part, shape)
-    help = "declare a case that it takes: def samples(cls): yield Sample(cls(...), (5,))"
+    help = f"declare a case that it takes: {SAMPLES}"
     text = f"{type(part).__name__} takes none of the rows {', '.join(map(str, TRIAL_SHAPES))}: {refused}"
     raise Failure(Problem(text, code="own-part", file=inspect.getfile(type(part)), help=help))
