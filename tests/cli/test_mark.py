@@ -73,6 +73,12 @@ def test_rows_and_runs(lab: Lab) -> None:
         (("trees.yaml", "claims.yaml"), 65, "this is a config, not a file of claims [not-claims] --> trees.yaml"),
         (("trees.yaml", "claims.yaml"), 65, "the claims come first: bpcli mark CLAIMS CONFIG"),
         (("run", "claims.yaml"), 66, "this is a run folder, not a file of claims [not-claims] --> run"),
+        (("sheet.md", "trees.yaml"), 65, "this is Markdown, such as a worksheet, not a file of claims [not-claims]"),
+        (
+            ("sheet.md", "trees.yaml"),
+            65,
+            "answers go into a YAML file, lines of `name: number`: bpcli mark answers.yaml",
+        ),
         (("run/model.safetensors", "claims.yaml"), 65, "this is a model, not a file of claims"),
         (("claims.yaml", "trees.yaml", "--t", "elm"), 2, "--x and --t go together"),
         (("claims.yaml", "trees.yaml", "--sample", "1", "--batch"), 2, "give --sample, --batch or --x, not several"),
@@ -81,6 +87,7 @@ def test_rows_and_runs(lab: Lab) -> None:
 )
 def test_mistakes(lab: Lab, words: tuple[str, ...], code: int, text: str) -> None:
     lab.write("claims.yaml", "dense_9.y: 0.25\n")
+    lab.write("sheet.md", "`dense_1.y` = ____\n")
     lab.write("run/model.safetensors", b"")
     found = lab.run("mark", *words)
     assert (found.code, found.out) == (code, "")

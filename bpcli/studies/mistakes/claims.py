@@ -24,6 +24,8 @@ HELP_BY_CODE = {
 }
 """What helps where a file of claims fails, in place of what helps with an experiment."""
 ORDER_HELP = "the claims come first: bpcli mark CLAIMS CONFIG"
+PAGES = {".md": "Markdown", ".markdown": "Markdown", ".tex": "LaTeX", ".html": "HTML"}
+ANSWERS_HELP = "answers go into a YAML file, lines of `name: number`: bpcli mark answers.yaml CONFIG"
 
 RELATIVE_TOLERANCE = 1e-9  # relative error that calculators of ten or more digits leave
 EXACT_DIGITS = 16  # significant digits that such a number counts as having
@@ -69,6 +71,9 @@ def read_claims(path: Path) -> list[Claim]:
         raise _swapped(path, "a run folder" if path.is_dir() else "a model")
     if path.suffix.lower() == ".csv":
         return _of_table(path)
+    if path.suffix.lower() in PAGES and path.is_file():
+        text = f"this is {PAGES[path.suffix.lower()]}, such as a worksheet, not a file of claims"
+        raise Failure(Problem(text, "not-claims", file=str(path), help=ANSWERS_HELP))
     try:
         document = yamlfile.read(path)
     except Failure as failure:
