@@ -39,8 +39,9 @@ class Layer(Part):
     """Whether forward and backward may be called on some rows of a batch at a time: a row of y and of dx depends on the
     same row of other arrays alone, and every slot has the batch axis. The engine then runs a large batch in blocks of
     rows that stay in cache, and on several threads where BLAS does not need these for dense layers. A layer with
-    parameters leaves it False, whose gradients are sums over rows; so do flatten, reshape, zero_pad and upsample,
-    although it is true of them: they only copy, which neither blocks nor threads make faster."""
+    parameters leaves it False, whose gradients are sums over rows; so do flatten, reshape, zero_pad, upsample, dropout,
+    spatial_dropout and gaussian_noise, although it is true of them: a pass over memory is all they do, which neither
+    blocks nor threads make faster."""
     name: str | None = Field(None, description="what traces and reports call the layer; default <type>_<count>")
 
     @field_validator("name")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
@@ -22,7 +22,6 @@ class Dropout(Layer):
     """
 
     type: Literal["dropout"] = "dropout"
-    rows_are_independent: ClassVar[bool] = True
     rate: float = Field(0.5, ge=0, lt=1, description="probability of zeroing an entry")
 
     def plan(self, x: Shape) -> Plan:
@@ -73,7 +72,6 @@ class SpatialDropout(Layer):
     """
 
     type: Literal["spatial_dropout"] = "spatial_dropout"
-    rows_are_independent: ClassVar[bool] = True
     rate: float = Field(0.5, ge=0, lt=1, description="probability of zeroing a channel")
 
     def plan(self, x: Shape) -> Plan:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
@@ -21,7 +21,6 @@ class GaussianNoise(Layer):
     """
 
     type: Literal["gaussian_noise"] = "gaussian_noise"
-    rows_are_independent: ClassVar[bool] = True
     stddev: float = Field(0.1, ge=0, description="standard deviation of the noise, in units of the input")
 
     def plan(self, x: Shape) -> Plan:
