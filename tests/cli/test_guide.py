@@ -54,4 +54,4 @@ def test_on_a_terminal(lab: Lab, columns: int, monkeypatch: pytest.MonkeyPatch) 
     assert "](" not in text
     assert "\nThis guide is for everybody" in text
     assert "bpcli guide custom_parts" in text
-    assert "  $ bpcli gradcheck configs/iris.yaml" in text
+    assert "$ bpcli gradcheck configs/iris.yaml" in text
