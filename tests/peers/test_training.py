@@ -37,13 +37,19 @@ NETS: dict[str, tuple[list[Any], str]] = {
 @pytest.mark.parametrize("optimizer", TRAINERS)
 @pytest.mark.parametrize(("layers", "loss"), NETS.values(), ids=NETS)
 def test_whole_networks(layers: list[Any], loss: str, optimizer: str) -> None:
-    """100 steps; smooth networks, so that rounding does not grow."""
-    race = Race(layers, loss, optimizer)
+    """100 steps of smooth networks. Where rounding grows all the same (long first steps of rmsprop), the two may part
+    by as much as two trainings of our own do whose first weights differ in the last bit: a loss, whose slopes are
+    about 1, moves by no more than all weights together."""
+    race, nudged = Race(layers, loss, optimizer), Race(layers, loss, optimizer)
+    nudged.objective.theta *= 1 + np.finfo(np.float64).eps
     start = race.objective.theta.copy()
+    allowed = 1e-10
     for k in range(100):
         race.step(k)
-        assert race.total_gap < 1e-10
-    assert race.gap() < 1e-10
+        nudged.step(k)
+        allowed = max(allowed, float(np.abs(race.objective.theta - nudged.objective.theta).sum()))
+        assert race.total_gap < allowed
+    assert race.gap() < allowed < 1e-8
     assert np.abs(race.objective.theta - start).max() > 0.01, "they went somewhere"
 
 

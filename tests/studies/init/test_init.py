@@ -334,7 +334,7 @@ def test_as_good_as_a_standard_pipeline(name: str, target: str) -> None:
         ours.append(study.run().metrics[figure].mean)
         for number in range(1, 6):
             sets = ("data.test=null", "data.validation=null", "training.early_stopping=null")
-            setup = set_up(Path("a.yaml"), (*sets, f"seed={seed}", folds.chosen(number, 5)))
+            setup = set_up(Path("a.yaml"), (*sets, f"seed={seed}", folds.fold_setting(number, 5)))
             train, test = setup.prepared.splits["train"], setup.prepared.splits["test"]
             model = (MLPRegressor if figure == "r2" else MLPClassifier)(random_state=seed, max_iter=500)
             with warnings.catch_warnings(), np.errstate(all="ignore"):
