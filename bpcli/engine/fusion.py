@@ -33,11 +33,12 @@ MACS_PER_ENTRY = 45
 
 
 def splits_rows(layer: Layer, plan: Plan) -> bool:
-    """Whether the engine may run the layer on some rows of the batch at a time: it says that they are independent, and
-    has nothing in its frame that several rows share."""
-    slots = (*plan.keep.values(), *plan.scratch.values(), *plan.draws.values())
+    """Whether the engine runs the layer on some rows of the batch at a time: its rows are independent, nothing in its
+    frame is shared by several of them, and it is not a mere pass over memory (it only moves entries, or multiplies them
+    by what was drawn), which neither blocks nor threads make faster."""
+    slots = (*plan.keep.values(), *plan.scratch.values())
     shared = plan.params or plan.state or plan.inside or any(slot.shape[:1] != (N,) for slot in slots)
-    return layer.rows_are_independent and not shared
+    return layer.rows_are_independent and not (shared or layer.moves or plan.draws)
 
 
 def is_worth_threads(layer: Layer, plan: Plan, rows: int) -> bool:

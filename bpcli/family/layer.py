@@ -36,12 +36,10 @@ class Layer(Part):
     relabels: ClassVar[bool] = False  # y holds the entries of x in their order: only the axes are called otherwise
     link: ClassVar[Link | None] = None  # the function that makes predictions of scores, where it is one
     rows_are_independent: ClassVar[bool] = False
-    """Whether forward and backward may be called on some rows of a batch at a time: a row of y and of dx depends on the
-    same row of other arrays alone, and every slot has the batch axis. The engine then runs a large batch in blocks of
-    rows that stay in cache, and on several threads where BLAS does not need these for dense layers. A layer with
-    parameters leaves it False, whose gradients are sums over rows; so do flatten, reshape, zero_pad, upsample, dropout,
-    spatial_dropout and gaussian_noise, although it is true of them: a pass over memory is all they do, which neither
-    blocks nor threads make faster."""
+    """Whether rows do not see each other: a row of y and of dx depends on the same row of other arrays alone (and on
+    parameters and state), in training and in evaluation, and a gradient of a parameter is a sum over rows. Of a layer
+    with inner chains: where it is so of all their layers. The engine may then run a large batch in blocks of rows that
+    stay in cache, and on several threads, and `gradcheck` compares the whole batch with groups of its rows."""
     name: str | None = Field(None, description="what traces and reports call the layer; default <type>_<count>")
 
     @field_validator("name")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
@@ -23,6 +23,7 @@ class Dense(Layer):
     Source   Rumelhart, Hinton & Williams 1986, eq. 1; gradients eqs. 5 and 6
     """
 
+    rows_are_independent: ClassVar[bool] = True
     type: Literal["dense"] = "dense"
     units: int = Field(gt=0, description="how many outputs")
     activation: Annotated[Activation, OneOf()] | None = Field(None, description="applied to the outputs")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -21,6 +21,7 @@ class Dropout(Layer):
     Numerics the mask is drawn in float32 whatever the run, so that float32 and float64 see the same
     """
 
+    rows_are_independent: ClassVar[bool] = True
     type: Literal["dropout"] = "dropout"
     rate: float = Field(0.5, ge=0, lt=1, description="probability of zeroing an entry")
 
@@ -71,6 +72,7 @@ class SpatialDropout(Layer):
     Numerics the mask is drawn in float32 whatever the run, so that float32 and float64 see the same
     """
 
+    rows_are_independent: ClassVar[bool] = True
     type: Literal["spatial_dropout"] = "spatial_dropout"
     rate: float = Field(0.5, ge=0, lt=1, description="probability of zeroing a channel")
 

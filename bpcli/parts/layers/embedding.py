@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -30,6 +30,7 @@ class Embedding(Layer):
              batch, by their places
     """
 
+    rows_are_independent: ClassVar[bool] = True
     type: Literal["embedding"] = "embedding"
     tokens: int = Field(gt=0, le=1 << 24, description="how many different whole numbers there are, counted from 0")
     units: int = Field(gt=0, description="how many numbers stand for each")

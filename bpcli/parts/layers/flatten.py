@@ -52,6 +52,7 @@ class Flatten(Layer):
 
     moves: ClassVar[bool] = True
     relabels: ClassVar[bool] = True
+    rows_are_independent: ClassVar[bool] = True
     type: Literal["flatten"] = "flatten"
 
     def plan(self, x: Shape) -> Plan:

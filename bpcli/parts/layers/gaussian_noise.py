@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -20,6 +20,7 @@ class GaussianNoise(Layer):
     Numerics the noise is drawn in float32 whatever the run, so that float32 and float64 see the same
     """
 
+    rows_are_independent: ClassVar[bool] = True
     type: Literal["gaussian_noise"] = "gaussian_noise"
     stddev: float = Field(0.1, ge=0, description="standard deviation of the noise, in units of the input")
 

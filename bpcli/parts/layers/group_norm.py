@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -27,6 +27,7 @@ class GroupNorm(Layer):
              exactly 0, however large; the sums of backward are taken by channels first, which gains and groups share
     """
 
+    rows_are_independent: ClassVar[bool] = True
     type: Literal["group_norm"] = "group_norm"
     groups: int = Field(gt=0, description="how many groups the channels make, of neighbours and all of one size")
     eps: float = Field(1e-5, gt=0, description="added to the variance, so that a constant group can be divided by it")

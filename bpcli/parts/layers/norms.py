@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -24,6 +24,7 @@ class LayerNorm(Layer):
              however large; the two sums of backward are products with gamma
     """
 
+    rows_are_independent: ClassVar[bool] = True
     type: Literal["layer_norm"] = "layer_norm"
     eps: float = Field(1e-5, gt=0, description="added to the variance, so that a constant row can be divided by it")
     affine: bool = Field(True, description="whether a gain and a shift are learned")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -23,6 +23,7 @@ class Residual(Layer):
     Source   He et al. 2016, eq. 1, and eq. 2 for the projection
     """
 
+    rows_are_independent: ClassVar[bool] = True
     type: Literal["residual"] = "residual"
     layers: tuple[Annotated[Layer, OneOf()], ...] = Field(
         strict=False, min_length=1, description="the branch; its output has the shape of its input"

@@ -27,6 +27,7 @@ class Reshape(Layer):
 
     moves: ClassVar[bool] = True
     relabels: ClassVar[bool] = True
+    rows_are_independent: ClassVar[bool] = True
     type: Literal["reshape"] = "reshape"
     shape: Annotated[tuple[int, ...], BeforeValidator(frozen)] = Field(
         strict=False, min_length=1, max_length=4,
@@ -88,6 +89,7 @@ class ZeroPad(Layer):
     """
 
     moves: ClassVar[bool] = True
+    rows_are_independent: ClassVar[bool] = True
     type: Literal["zero_pad"] = "zero_pad"
     padding: Annotated[Margin | tuple[Margin | tuple[Margin, Margin], ...], BeforeValidator(frozen)] = Field(
         description="how many zeros on every side; or a list with a number for each axis, or a pair, before and behind"
@@ -152,6 +154,7 @@ class Upsample(Layer):
     """
 
     moves: ClassVar[bool] = True
+    rows_are_independent: ClassVar[bool] = True
     type: Literal["upsample"] = "upsample"
     factor: Pair = Field(2, description="how many times every pixel is repeated: one number, or downwards and sideways")
 

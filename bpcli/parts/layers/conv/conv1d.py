@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -25,6 +25,7 @@ class Conv1d(Filters):
     Numerics those of conv2d, on images one pixel wide
     """
 
+    rows_are_independent: ClassVar[bool] = True
     type: Literal["conv1d"] = "conv1d"
     kernel: int = Field(gt=0, description="moments of a filter")
     stride: int = Field(1, gt=0, description="moments from one window to the next")

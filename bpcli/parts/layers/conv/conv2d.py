@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -33,6 +33,7 @@ class Conv2d(Filters):
              summed in 4 parts, then these are
     """
 
+    rows_are_independent: ClassVar[bool] = True
     type: Literal["conv2d"] = "conv2d"
     kernel: Pair = Field(description="pixels of a filter: one number, or height and width")
     stride: Pair = Field(1, description="pixels from one window to the next")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -30,6 +30,7 @@ class ConvTranspose2d(Filters):
     Numerics no sums of overlapping windows: one correlation for each remainder of the stride, as conv2d's dx
     """
 
+    rows_are_independent: ClassVar[bool] = True
     type: Literal["conv_transpose2d"] = "conv_transpose2d"
     kernel: Pair = Field(description="pixels of a filter: one number, or height and width")
     stride: Pair = Field(1, description="how many times as large the output is, about")
