@@ -11,7 +11,16 @@ import numpy as np
 from bpcli.config.experiment import Experiment, label
 from bpcli.engine.augment import image_shape
 from bpcli.engine.network_plan import LayerError, NetworkPlan, PlannedLayer, plan_network, with_following
-from bpcli.family import Activation, ClassMismatchError, Constraint, FullBatchOptimizer, GradientOptimizer, Initializer
+from bpcli.family import (
+    Activation,
+    ClassMismatchError,
+    Constraint,
+    FullBatchOptimizer,
+    GradientOptimizer,
+    Initializer,
+    Loss,
+    Regularizer,
+)
 from bpcli.family.plan import Array, Shape, ShapeError
 
 
@@ -262,7 +271,8 @@ def _full_batches(experiment: Experiment, facts: DataFacts) -> list[Issue]:
     training, optimizer = experiment.training, experiment.optimizer
     if facts.weighted and isinstance(optimizer, FullBatchOptimizer) and optimizer.row_by_row:
         text = f"{optimizer.kind} takes every row alike, and the data has weights"
-        return [Issue(("optimizer",), text, "weighted", "leave `weight` out, or write `optimizer: lbfgs`")]
+        other = next(kind for kind, leaf in FullBatchOptimizer.registry.items() if not leaf.row_by_row)
+        return [Issue(("optimizer",), text, "weighted", f"leave `weight` out, or write `optimizer: {other}`")]
     size = training.batch_size
     if not optimizer.full_batch or size == "full" or size >= facts.rows:
         return []
@@ -296,15 +306,25 @@ def _full_batch_objective(experiment: Experiment, network_plan: NetworkPlan) -> 
         if optimizer.row_by_row and node.plan.state:
             text = f"{kind} tells each row's output apart, and in {node.path} every row depends on all others"
             yield Issue(node.loc, text, "searching", f"leave {node.layer.kind} out, or write `layer_norm`")
-    if optimizer.losses and experiment.loss.kind not in optimizer.losses:
-        text = f"{kind} lowers sums of squared errors, and {experiment.loss.kind} is none"
-        help = f"write `loss: {optimizer.losses[0]}`, or `optimizer: lbfgs`, which takes any loss"
+    if optimizer.least_squares:
+        yield from _least_squares(experiment, network_plan)
+
+
+def _least_squares(experiment: Experiment, network_plan: NetworkPlan) -> Iterator[Issue]:
+    """Yields what an optimizer of sums of squares cannot lower: another loss, another penalty."""
+    kind, loss = experiment.optimizer.kind, experiment.loss
+    if not loss.least_squares:
+        text = f"{kind} lowers sums of squared errors, and {loss.kind} is none"
+        squares = next(name for name, leaf in Loss.registry.items() if leaf.least_squares)
+        other = next(name for name, leaf in FullBatchOptimizer.registry.items() if not leaf.least_squares)
+        help = f"write `loss: {squares}`, or `optimizer: {other}`, which takes any loss"
         yield Issue(("loss",), text, "searching", help)
     for penalty in {p.kind: p for p, _ in network_plan.penalties}.values():
-        if optimizer.penalties and penalty.kind not in optimizer.penalties:
+        if not penalty.quadratic:
             text = f"{kind} takes a penalty of squares, and {penalty.kind} is none"
             loc = ("regularization",) if experiment.regularization == penalty else ("architecture",)
-            yield Issue(loc, text, "searching", f"write `type: {optimizer.penalties[0]}`")
+            squares = next(name for name, leaf in Regularizer.registry.items() if leaf.quadratic)
+            yield Issue(loc, text, "searching", f"write `type: {squares}`")
 
 
 def _augmentation(experiment: Experiment, facts: DataFacts, network_plan: NetworkPlan) -> Iterator[Issue]:

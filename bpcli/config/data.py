@@ -17,8 +17,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from bpcli.family import Augmentation, Scaler, Source
 from bpcli.family.part import OneOf, Settings, dump
-from bpcli.parts.data.columns import column_name
-from bpcli.parts.scalers import NoScaling
+from bpcli.parts.data.columns import column_name  # declares the parts, too
 
 
 class FractionOrSource:
@@ -123,9 +122,12 @@ class Data(Settings):
     stratify: bool | None = Field(
         None, description="whether each split gets its share of every class; left out: yes where targets are classes"
     )
-    scale: Annotated[Scaler, OneOf()] = Field(NoScaling(), description="how the numbers among the inputs are scaled")
+    scale: Annotated[Scaler, OneOf()] = Field(
+        Scaler.parse("none"), description="how the numbers among the inputs are scaled"
+    )
     scale_target: Annotated[Scaler, OneOf()] = Field(
-        NoScaling(), description="how numeric targets are scaled; metrics are reported in the target's own units"
+        Scaler.parse("none"),
+        description="how numeric targets are scaled; metrics are reported in the target's own units",
     )
     augment: tuple[Annotated[Augmentation, OneOf()], ...] = Field(
         (), strict=False, description="how training images are changed by chance in every step, one way after another"

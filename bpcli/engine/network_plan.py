@@ -218,7 +218,7 @@ def with_following(planned_layers: Sequence[PlannedLayer]) -> Iterator[tuple[Pla
 
 def default_initializer(following: Layer | None) -> Initializer:
     """How weights start where the file does not say: as suits the activation after them, else glorot_uniform."""
-    return Initializer.parse(following.default_init if isinstance(following, Activation) else "glorot_uniform")
+    return Initializer.parse(following.default_init if isinstance(following, Activation) else Activation.default_init)
 
 
 def first_trainable(planned_layers: Sequence[PlannedLayer]) -> int:

@@ -30,6 +30,9 @@ class Loss(Part):
     link: ClassVar[Link] = "identity"
     default_metrics: ClassVar[tuple[str, ...]] = ()
     behind_link: ClassVar[str] = ""  # the type of the same loss of predictions, where there is one
+    least_squares: ClassVar[bool] = False
+    """Whether it is, up to a constant factor, the mean over rows of sum_k (x - t)^2: what Gauss and Newton's method and
+    its kin lower. The engine finds the factor; training compares the loss with the squares before it begins."""
 
     @property
     def classifies(self) -> bool:
@@ -77,6 +80,7 @@ class Regularizer(Part):
     """A penalty on the weights of one slice of the flat vector."""
 
     family: ClassVar[str] = "penalty"
+    quadratic: ClassVar[bool] = False  # whether it is a sum of squares of weights, each times a constant
 
     @abstractmethod
     def value(self, w: Array, scratch: Array) -> float:

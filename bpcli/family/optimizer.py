@@ -172,8 +172,7 @@ class FullBatchOptimizer(Optimizer):
     """
 
     full_batch: ClassVar[bool] = True
-    losses: ClassVar[tuple[str, ...]] = ()  # the only ones that it lowers; none named: all
-    penalties: ClassVar[tuple[str, ...]] = ()  # the only ones that it takes; none named: all
+    least_squares: ClassVar[bool] = False  # whether it takes only such losses, and only penalties that are quadratic
     row_by_row: ClassVar[bool] = False  # whether it asks for a Jacobian: no row's output may depend on other rows
     reported: ClassVar[tuple[str, ...]] = ()  # names in f of what it found and its equations take as given
 

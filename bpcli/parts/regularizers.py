@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -27,6 +27,7 @@ class L2(Regularizer):
     """
 
     type: Literal["l2"] = "l2"
+    quadratic: ClassVar[bool] = True
     strength: float = _strength()
 
     def value(self, w: Array, scratch: Array) -> float:

@@ -25,6 +25,7 @@ class MeanSquaredError(Loss):
     """
 
     type: Literal["mean_squared_error"] = "mean_squared_error"
+    least_squares: ClassVar[bool] = True
     default_metrics: ClassVar[tuple[str, ...]] = ("mae", "r2")
 
     def plan(self, x: Shape) -> Plan:
@@ -60,6 +61,7 @@ class SquaredError(Loss):
 
     type: Literal["squared_error"] = "squared_error"
     factor: float = Field(1.0, description="what the squares are multiplied by: 1, or the textbooks' 0.5")
+    least_squares: ClassVar[bool] = True
     default_metrics: ClassVar[tuple[str, ...]] = ("mae", "r2")
 
     @field_validator("factor")

@@ -33,8 +33,7 @@ class LevenbergMarquardt(FullBatchOptimizer):
     """
 
     type: Literal["levenberg_marquardt"] = "levenberg_marquardt"
-    losses: ClassVar[tuple[str, ...]] = ("mean_squared_error", "squared_error")
-    penalties: ClassVar[tuple[str, ...]] = ("l2",)
+    least_squares: ClassVar[bool] = True
     row_by_row: ClassVar[bool] = True
     reported: ClassVar[tuple[str, ...]] = ("d", "tries")
     damping: float = Field(1e-3, gt=0, description="mu of the first try")

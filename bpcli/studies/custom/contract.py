@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from bpcli.config.experiment import Experiment
+from bpcli.engine.full_batch import slope_of_one
 from bpcli.engine.network import BoundLayer, Chain
 from bpcli.engine.network_plan import NetworkPlan
 from bpcli.engine.objective import Objective
-from bpcli.family import Array, Frame, GradientOptimizer, Layer, Loss, Part, Sample, Shape
+from bpcli.family import Array, Frame, GradientOptimizer, Layer, Loss, Part, Regularizer, Sample, Shape
 from bpcli.notation.syntax import NotationError, parse
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.custom.allocation import Calls, allocation_growth
@@ -29,6 +30,8 @@ from bpcli.studies.witness.cases import LayerCase, LossCase, layer_program
 
 EXAMINED_ROWS = 3
 """The size of the batches that a part is examined on."""
+LARGER_ERRORS = 30
+"""How many times as large errors are at which a loss is examined again: small ones of huber are squared, too."""
 
 
 def examine(
@@ -38,8 +41,8 @@ def examine(
     dtype: Any = np.float64,
     inputs: Mapping[str, Array] | None = None,
 ) -> tuple[Problem, ...]:
-    """Returns what is wrong with a layer, a loss or a gradient optimizer on rows of shape x: the first rule that it
-    breaks, else warnings; nothing for a part of another family. `inputs` may hold its x, and a loss's t."""
+    """Returns what is wrong with a layer, a loss, a penalty or a gradient optimizer on rows of shape x: the first rule
+    that it breaks, else warnings; nothing for a part of another family. `inputs` may hold its x, and a loss's t."""
     inputs = inputs or {}
     try:
         with np.errstate(all="ignore"):
@@ -47,6 +50,8 @@ def examine(
                 return _layer_problems(part, x, batch, dtype, inputs)
             if isinstance(part, Loss):
                 return _loss_problems(part, x, batch, dtype, inputs)
+            if isinstance(part, Regularizer):
+                return _penalty_problems(part)
             return _optimizer_problems(part, dtype) if isinstance(part, GradientOptimizer) else ()
     except BrokenRuleError as broken_rule:
         return (broken_rule.problem,)
@@ -61,6 +66,7 @@ def check_used_parts(
     """
     own = loaded_classes()
     used = {type(node.layer) for node in network_plan.walk()} | {type(loss), type(experiment.optimizer)}
+    used |= {type(penalty) for penalty, _ in network_plan.penalties}
     if not own & used:
         return ()
     objective = Objective(network_plan, loss, EXAMINED_ROWS, dtype, experiment.seed, retain=True, need_dx=True)
@@ -89,6 +95,8 @@ def check_used_parts(
     objective.network.draw(batch.chain, 0)
     walk(batch.chain)
     examine_once(loss, network_plan.y, "loss", {"x": batch.frame.x.copy(), "t": batch.t.copy()})
+    for penalty, _ in network_plan.penalties:
+        examine_once(penalty, (), "penalty", {})
     examine_once(experiment.optimizer, (), "optimizer", {})
     return tuple(found)
 
@@ -278,10 +286,29 @@ def _loss_problems(loss: Loss, x: Shape, batch: int, dtype: Any, inputs: Mapping
         text = f"what {sandbox.name('forward')} returns depends on what stood in memory before"
         raise sandbox.broken_rule("forward", text, "keep and scratch are written before they are read", r"\breturn\b")
     sandbox.check_written("backward", "dx", (results[0][1], results[1][1]), returned)
+    if loss.least_squares:
+        _check_least_squares(sandbox, loss)
     warnings = sandbox.extra_warnings()
     if not warnings:
         warnings += _allocation_warnings(loss, partial(_loss_calls, loss, x, dtype, inputs), x, dtype)
     return tuple(warnings)
+
+
+def _check_least_squares(sandbox: Sandbox, loss: Loss) -> None:
+    """Raises BrokenRuleError where a loss that declares itself a sum of squares has another value than that, at errors
+    as they are or at larger ones."""
+    f = sandbox.frame
+    half = sandbox.call("forward", lambda: slope_of_one(loss, f.x.shape[-1]), ()) / 2
+    for growth in (1, LARGER_ERRORS):
+        if f.x.shape == f.t.shape:
+            f.x[...] = f.t + growth * (f.x - f.t)
+        value = sandbox.call("forward", lambda: loss.forward(f), ())
+        squares = np.square(f.x.astype(np.float64) - f.t).sum() if f.x.shape == f.t.shape else np.nan
+        expected = half * float(squares) / len(f.x)
+        if not np.isclose(value, expected, rtol=1e-4):
+            text = f"{type(loss).__name__} declares least_squares, and forward returns {value:.6g} where squares make "
+            help = "it is then a number times the mean over rows of sum_k (x - t)^2; else leave `least_squares` out"
+            raise sandbox.broken_rule("forward", text + f"{expected:.6g}", help, r"\breturn\b")
 
 
 def _loss_frame(loss: Loss, x: Shape, n: int, dtype: Any, inputs: Mapping[str, Array]) -> Frame:
@@ -297,6 +324,26 @@ def _loss_frame(loss: Loss, x: Shape, n: int, dtype: Any, inputs: Mapping[str, A
 def _loss_calls(loss: Loss, x: Shape, dtype: Any, inputs: Mapping[str, Array], n: int) -> Calls:
     f = _loss_frame(loss, x, n, dtype, inputs)
     return {"forward": partial(loss.forward, f), "backward": partial(loss.backward, f)}
+
+
+# ------------------------------------------------------------------------------------------------------------ penalties
+def _penalty_problems(penalty: Regularizer) -> tuple[Problem, ...]:
+    """Returns nothing. Raises BrokenRuleError where a penalty that declares itself a sum of squares is another."""
+    if not penalty.quadratic:
+        return ()
+    sandbox = Sandbox(penalty, Frame())
+    w = np.random.default_rng(0).normal(size=7)
+    slopes = []
+    for at in (w, np.ones_like(w)):
+        g, scratch = np.zeros_like(w), np.zeros_like(w)
+        sandbox.call("add_grad", partial(penalty.add_grad, at, g, scratch), ())
+        slopes.append(g)
+    value = sandbox.call("value", lambda: penalty.value(w, np.zeros_like(w)), ())
+    if not (np.allclose(slopes[0], slopes[1] * w) and np.isclose(value, slopes[0] @ w / 2)):
+        text = f"{type(penalty).__name__} declares quadratic, and its gradient does not grow with each weight, or is "
+        help = "it is then sum_j c_j w_j^2, with the gradient 2 c_j w_j; else leave `quadratic` out"
+        raise sandbox.broken_rule("add_grad", text + "not that of its value", help)
+    return ()
 
 
 # ----------------------------------------------------------------------------------------------------------- optimizers

@@ -13,14 +13,15 @@ from own_parts import EQUATIONS, GAIN, SQUARE, STEP, changed
 from own_parts import own as own
 from registry import good
 
-from bpcli.family import GradientOptimizer, Layer, Loss
+from bpcli.family import GradientOptimizer, Layer, Loss, Regularizer
 from bpcli.family.part import Part
 from bpcli.family.plan import Sample
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.custom import load as custom
 from bpcli.studies.custom.contract import examine
 
-GOOD = {name: s for name, s in good() if isinstance(s.part, Layer | Loss | GradientOptimizer) and "huge" not in s.note}
+FAMILIES = Layer | Loss | Regularizer | GradientOptimizer
+GOOD = {name: s for name, s in good() if isinstance(s.part, FAMILIES) and "huge" not in s.note}
 FORWARD = "the rule of forward: reads x, params, draws and state; writes y and keep"
 BACKWARD = "the rule of backward: reads dy and keep; writes dx and every d<param>"
 SHAPES = "here are f.x (3, 4), f.dx (3, 4), f.dy (3, 4), f.y (3, 4), f.g (4,), f.dg (4,), f.h (3, 4), f.s (3, 4); "
@@ -350,6 +351,44 @@ LOSSES = {
 def test_a_loss_that_breaks_a_rule(own: Path, changes: Sequence[tuple[str, str]], text: str, help: str) -> None:
     (problem,) = look(changed(SQUARE, *changes))
     assert (problem.level, problem.text, problem.help) == ("error", text, help)
+
+
+SQUARES = ("class Square(Loss):", "class Square(Loss):\n    least_squares = True")
+
+
+def test_a_loss_that_says_it_is_a_sum_of_squares_is_compared_with_one(own: Path) -> None:
+    found = look(changed(SQUARE, SQUARES))
+    assert [p for p in found if p.level == "error"] == []
+    weighed = ("        return 0.5", "        f.e[:, 0] *= 1.5\n        return 0.5")
+    (problem,) = look(changed(SQUARE, SQUARES, weighed))
+    assert problem.level == "error"
+    assert problem.text.startswith("Square declares least_squares, and forward returns ")
+    assert problem.help.startswith("it is then a number times the mean over rows of sum_k (x - t)^2")
+
+
+LOSSES_WITHOUT_SQUARES = {n: s for n, s in GOOD.items() if isinstance(s.part, Loss) and not s.part.least_squares}
+PENALTIES_WITHOUT_SQUARES = {
+    name: s
+    for name, s in GOOD.items()
+    if isinstance(s.part, Regularizer) and not s.part.quadratic and s.part.consts().get("l1_ratio", 1)
+    and s.part.consts()["strength"]
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sample", LOSSES_WITHOUT_SQUARES.values(), ids=LOSSES_WITHOUT_SQUARES)
+def test_no_other_loss_is_taken_for_a_sum_of_squares(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(sample.part), "least_squares", True)
+    inputs = {k: np.asarray(v, float) for k, v in sample.inputs.items() if k in ("x", "t")}
+    (problem,) = examine(sample.part, sample.x, sample.batch, np.float64, inputs)
+    weights = "forward raises ZeroDivisionError" in problem.text  # of classes, which targets of 0 have none of
+    assert "declares least_squares, and forward returns" in problem.text or weights
+
+
+@pytest.mark.parametrize("sample", PENALTIES_WITHOUT_SQUARES.values(), ids=PENALTIES_WITHOUT_SQUARES)
+def test_no_other_penalty_is_taken_for_a_sum_of_squares(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(sample.part), "quadratic", True)
+    (problem,) = examine(sample.part, sample.x)
+    assert "declares quadratic, and its gradient does not grow with each weight" in problem.text
 
 
 STEPS = {

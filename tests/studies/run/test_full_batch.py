@@ -6,9 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from own_parts import changed
+from own_parts import own as own
 from paths import CONFIGS
 
 from bpcli.records.training import Failure
+from bpcli.studies.custom import load as custom
 from bpcli.studies.evaluation.evaluate import evaluate
 from bpcli.studies.run import resume as runs
 from bpcli.studies.run import setup
@@ -112,6 +115,95 @@ def test_what_it_cannot_rely_on_is_refused(kind: str, sets: list[str], text: str
     (problem,) = caught.value.problems
     assert (problem.text, problem.help, caught.value.exit) == (text.replace("KIND", kind), help, 65)
     assert problem.line, "it points there"
+
+
+OWN = """
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from bpcli.custom import Loss, N, Plan, Regularizer, Slot
+
+
+class Square(Loss):
+    type: Literal["own_square"] = "own_square"
+    least_squares: ClassVar[bool] = True
+
+    def plan(self, x):
+        return Plan(y=x, scratch={"e": Slot((N, *x))})
+
+    def forward(self, f):
+        np.subtract(f.x, f.t, out=f.e)
+        return 3.0 * float(np.vdot(f.e, f.e)) / len(f.x)
+
+    def backward(self, f):
+        np.subtract(f.x, f.t, out=f.dx)
+        np.multiply(f.dx, 6.0 / len(f.x), out=f.dx)
+
+
+class Ridge(Regularizer):
+    type: Literal["own_ridge"] = "own_ridge"
+    quadratic: ClassVar[bool] = True
+
+    def value(self, w, scratch):
+        return 0.1 * float(np.dot(w, w))
+
+    def add_grad(self, w, g, scratch):
+        np.multiply(w, 0.2, out=scratch)
+        np.add(g, scratch, out=g)
+"""
+"""A loss and a penalty of a user's own that declare what Levenberg and Marquardt's method needs."""
+OWN_SQUARES = ["loss=own_square", "regularization=own_ridge"]
+
+
+def test_squares_of_a_users_own_are_lowered_like_ours(own: Path) -> None:
+    """Three times the squares, and a fifth of half of them as a penalty: a step is that of ours, with a third of it."""
+    (own / "mine.py").write_text(OWN)
+    custom.load([own / "mine.py"])
+    ours = ["loss=squared_error", f"regularization={{type: l2, strength: {0.2 / 3!r}}}"]
+    found = {}
+    for name, sets in (("own", OWN_SQUARES), ("ours", ours)):
+        report = runs.start(set_up(written(own, KINDS[1]), sets), own / name).run()
+        found[name] = [row.metrics["train.loss"] + row.penalty for row in report.epochs]
+    assert found["own"] == pytest.approx([3 * loss for loss in found["ours"]], rel=1e-9)
+    assert found["own"][-1] < 0.8 * found["own"][0]
+
+
+@pytest.mark.parametrize(
+    ("declared", "text"),
+    [
+        (
+            "    least_squares: ClassVar[bool] = True\n",
+            "levenberg_marquardt lowers sums of squared errors, and own_square is none",
+        ),
+        (
+            "    quadratic: ClassVar[bool] = True\n",
+            "levenberg_marquardt takes a penalty of squares, and own_ridge is none",
+        ),
+    ],
+)
+def test_squares_of_a_users_own_that_are_not_declared_are_refused(own: Path, declared: str, text: str) -> None:
+    (own / "mine.py").write_text(OWN.replace(declared, ""))
+    custom.load([own / "mine.py"])
+    with pytest.raises(Failure) as caught:
+        set_up(written(own, KINDS[1]), OWN_SQUARES)
+    assert [problem.text for problem in caught.value.problems] == [text]
+
+
+@pytest.mark.parametrize(
+    ("slip", "text"),
+    [
+        (("np.subtract(f.x, f.t, out=f.e)", "f.e[...] = np.sqrt(abs(f.x - f.t))"), "declares least_squares"),
+        (("np.multiply(w, 0.2, out=scratch)", "np.multiply(np.sign(w), 0.2, out=scratch)"), "declares quadratic"),
+    ],
+)  # fmt: skip
+def test_squares_of_a_users_own_that_are_none_are_found_before_training(
+    own: Path, slip: tuple[str, str], text: str
+) -> None:
+    (own / "mine.py").write_text(changed(OWN, slip))
+    custom.load([own / "mine.py"])
+    with pytest.raises(Failure, match=text):
+        runs.start(set_up(written(own, KINDS[1]), OWN_SQUARES), own / "run")
 
 
 @pytest.mark.parametrize(
