@@ -191,16 +191,16 @@ def test_squares_of_a_users_own_that_are_not_declared_are_refused(own: Path, dec
 
 
 @pytest.mark.parametrize(
-    ("slip", "text"),
+    ("mistake", "text"),
     [
         (("np.subtract(f.x, f.t, out=f.e)", "f.e[...] = np.sqrt(abs(f.x - f.t))"), "declares least_squares"),
         (("np.multiply(w, 0.2, out=scratch)", "np.multiply(np.sign(w), 0.2, out=scratch)"), "declares quadratic"),
     ],
 )  # fmt: skip
 def test_squares_of_a_users_own_that_are_none_are_found_before_training(
-    own: Path, slip: tuple[str, str], text: str
+    own: Path, mistake: tuple[str, str], text: str
 ) -> None:
-    (own / "mine.py").write_text(changed(OWN, slip))
+    (own / "mine.py").write_text(changed(OWN, mistake))
     custom.load([own / "mine.py"])
     with pytest.raises(Failure, match=text):
         runs.start(set_up(written(own, KINDS[1]), OWN_SQUARES), own / "run")
