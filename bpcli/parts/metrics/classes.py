@@ -138,7 +138,8 @@ def binary_problem(why: str) -> Failure:
 class Precision(CountMetric):
     """Of the rows guessed to be in a class, the share that is: right guesses / guesses, averaged over classes.
 
-    Source   scikit-learn, precision_score (zero_division=0)
+    Source   scikit-learn, precision_score (zero_division=0); a class whose rows and guesses all weigh 0 is left out
+             of the average, and scikit-learn counts it as 0
     """
 
     type: Literal["precision"] = "precision"
@@ -155,7 +156,8 @@ class Precision(CountMetric):
 class Recall(CountMetric):
     """Of the rows that are in a class, the share that was found: right guesses / rows, averaged over classes.
 
-    Source   scikit-learn, recall_score (zero_division=0)
+    Source   scikit-learn, recall_score (zero_division=0); a class whose rows and guesses all weigh 0 is left out
+             of the average, and scikit-learn counts it as 0
     """
 
     type: Literal["recall"] = "recall"
@@ -172,7 +174,8 @@ class Recall(CountMetric):
 class F1(CountMetric):
     """The harmonic mean of precision and recall, 2 right guesses / (guesses + rows), averaged over classes.
 
-    Source   scikit-learn, f1_score (zero_division=0)
+    Source   scikit-learn, f1_score (zero_division=0); a class whose rows and guesses all weigh 0 is left out
+             of the average, and scikit-learn counts it as 0
     """
 
     type: Literal["f1"] = "f1"
