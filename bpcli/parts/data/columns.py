@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -21,14 +21,14 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from bpcli.family import Array, Kind, Missing, Shape, Source, Table, Treatment, join_names, near
-from bpcli.parts.data.files import data_error, display_path
+from bpcli.parts.data.files import data_error, display_path, visible
 from bpcli.parts.data.targets import numeric_target
 from bpcli.records.training import Failure, Problem
 
 FILLING_RULES: tuple[Missing, ...] = ("mean", "median", "mode")
 """Rules that put something in the place of a missing value."""
 COLUMN_KINDS: tuple[Kind, ...] = ("number", "text", "boolean", "date")
-FILL_ADVICE = "`missing: drop` leaves such rows out, `missing: median` (mean, mode) fills them in"
+DROP_ADVICE = "`missing: drop` leaves such rows out"
 TRAINED_ADVICE = "the rules are those of training, and none is there: fill the cell in, or train with `missing: median`"
 
 
@@ -115,18 +115,75 @@ class LoadedColumns:
     """Columns by name, one row each: float64 (N,) with NaN where a value is missing, or text (N,) with "" there.
 
     `aside` are columns that rows are divided by, as text; `dropped` counts the gaps of each column that rows were left
-    out for, `lost` these rows. `numbers` (N, columns) are the inputs that are not text, where they were read side by
-    side, less `pivot`; `place` and `others` are the Table's.
+    out for, `lost` these rows; `kept` are the rows of the file that are left (None: all). `numbers` (N, columns) are
+    the inputs that are not text, where they were read side by side, less `pivot`; `place` and `others` are the Table's.
     """
 
     columns: Mapping[str, Array]
     aside: Mapping[str, Array] = field(default_factory=dict)
     dropped: Mapping[str, int] = field(default_factory=dict)
     lost: int = 0
+    kept: Array | None = None
     numbers: Array | None = None
     pivot: Array | None = None
     place: Callable[[Problem, int, str], Problem] | None = None
     others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class GapRules:
+    """What is done where a column has no value, by its name; a column without a rule has to have one in every row.
+
+    Nothing stands for a value of an `outcomes` column (a target, a weight). The rules of a model that `is_trained` are
+    those of its training.
+    """
+
+    missing: Mapping[str, Missing] = field(default_factory=dict)
+    outcomes: frozenset[str] = frozenset()
+    aside: frozenset[str] = frozenset()
+    is_trained: bool = False
+
+    def allow(self, name: str) -> bool:
+        """Whether a column may have gaps."""
+        return self.missing.get(name, "error") != "error"
+
+    def advice(self, name: str) -> str:
+        """Returns what to do about a gap in a column that may not have one."""
+        if name in self.aside:
+            return "rows are divided by this column: fill the cell in, or remove the row"
+        if name in self.outcomes:
+            return DROP_ADVICE
+        leave_out = f"to leave the column out, write `drop: [{visible(name)}]`"
+        fill = f"{DROP_ADVICE}, `missing: median` (mean, mode) fills them in; {leave_out}"
+        return TRAINED_ADVICE if self.is_trained else fill
+
+    def apply(self, columns: Mapping[str, Array], aside: Mapping[str, Array], path: Path) -> LoadedColumns:
+        """Returns the columns without the rows that the rules leave out. Raises Failure at a gap in a column that may
+        not have one, and where no row is left."""
+        gaps = {n: _gaps(c) for n, c in columns.items()}
+        for name, lacking in (*gaps.items(), *((n, _gaps(c)) for n, c in aside.items())):
+            if lacking.any() and (name in aside or not self.allow(name)):
+                text = f"row {int(np.argmax(lacking))} (counted from 0), column `{name}` has no value"
+                raise data_error(text, path, code="missing-value", help=self.advice(name))
+        dropped = {n: int(g.sum()) for n, g in gaps.items() if self.missing.get(n) == "drop" and g.any()}
+        if not dropped:
+            return LoadedColumns(columns, aside)
+        kept = np.flatnonzero(~np.any([gaps[n] for n in dropped], axis=0))
+        if not len(kept):
+            raise self._no_rows(dropped, gaps, path)
+        columns, aside = ({n: c[kept] for n, c in part.items()} for part in (columns, aside))
+        return LoadedColumns(columns, aside, dropped, len(next(iter(gaps.values()))) - len(kept), kept)
+
+    def _no_rows(self, dropped: Collection[str], gaps: Mapping[str, Array], path: Path) -> Failure:
+        where = ", ".join(f"`{name}`" for name in list(dropped)[:8])
+        help = "fill them in by `missing: median`, or leave the columns out by `drop`"
+        outcomes = [gaps[name] for name in dropped if name in self.outcomes]
+        if outcomes and np.any(outcomes, axis=0).all():
+            help = "no value can stand for a target or a weight: fill the cells in, or name another column"
+        elif self.is_trained:
+            help = "the rules are those of training: fill the cells in, or train with `missing: median`"
+        text = f"no row has a value in every column: they are missing in {where}"
+        return data_error(text, path, code="no-rows", help=help)
 
 
 class ColumnSource(Source):
@@ -180,11 +237,24 @@ class ColumnSource(Source):
         own = self.columns.get(name)
         return own.kind if own is not None and own.kind is not None else "text" if name in self.text else None
 
-    def rule(self, name: str, trained: Mapping[str, Missing], *, is_input: bool) -> Missing:
-        """Returns what is done where a column has no value: as a model was `trained`, or as the settings say; a target
-        (or a weight) cannot be filled in."""
-        own = self.treatment(name).missing or "error"
-        return trained.get(name) or (own if is_input or own == "drop" else "error")
+    def kinds_read(
+        self, inputs: Sequence[str], targets: Sequence[str], weights: Sequence[str], request: ColumnRequest,
+        in_file: Callable[[str], Kind],
+    ) -> dict[str, Kind]:  # fmt: skip
+        """Returns what each column is read as: as a model was trained, as the settings say, or as the file has it. A
+        label may be a date or a boolean; a number never is. A weight is a number."""
+        used = {n: request.kinds.get(n) or self.declared_kind(n) or in_file(n) for n in (*inputs, *targets)}
+        labels: dict[str, Kind] = {n: "number" if used[n] == "number" else "text" for n in targets}
+        return used | labels | dict.fromkeys(weights, "number")
+
+    def gap_rules(
+        self, inputs: Sequence[str], outcomes: Sequence[str], aside: Sequence[str], request: ColumnRequest
+    ) -> GapRules:
+        """Returns what is done where a column has no value: as a model was trained, or as the settings say."""
+        own = {n: self.treatment(n).missing or "error" for n in (*inputs, *outcomes)}
+        own |= {n: "error" for n in outcomes if own[n] != "drop"}
+        missing = {n: request.missing.get(n) or rule for n, rule in own.items()}
+        return GapRules(missing, frozenset(outcomes), frozenset(aside), bool(request.kinds))
 
     @classmethod
     def of_file(cls, path: str, like: Source | None, *, need_target: bool, row: Shape, root: Path) -> Self:
@@ -268,20 +338,10 @@ def no_inputs(path: Path) -> Failure:
     return data_error("no input column is left", path, code="no-inputs", help=help)
 
 
-def gaps_of(column: Array) -> Array:
+def _gaps(column: Array) -> Array:
     """Returns where a column (N,) has no value."""
     gaps: Array = column == "" if column.dtype == object else np.isnan(column)
     return gaps
-
-
-def complete_rows(gaps: Sequence[Array], path: Path, where: str = "") -> Array:
-    """Returns the rows in which no column has a gap. Raises Failure where there are none; `where` says what they
-    lack."""
-    kept = np.flatnonzero(~np.any(gaps, axis=0))
-    if not len(kept):
-        help = "fill them in by `missing: median`, or leave the columns out by `drop`"
-        raise data_error(f"no row has a value in every column{where}", path, code="no-rows", help=help)
-    return kept
 
 
 def _rows_left_out(found: LoadedColumns, path: Path) -> tuple[Problem, ...]:

@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from bpcli.family import Array, Kind, Missing, Sample, Table
-from bpcli.parts.data.columns import (
-    FILL_ADVICE,
-    TRAINED_ADVICE,
-    ColumnRequest,
-    ColumnSource,
-    LoadedColumns,
-    complete_rows,
-    gaps_of,
-    missing_column,
-    no_inputs,
-    no_target,
-)
+from bpcli.family import Array, Kind, Sample, Table
+from bpcli.parts.data.columns import ColumnRequest, ColumnSource, missing_column, no_inputs, no_target
 from bpcli.parts.data.files import data_error, locate
 from bpcli.parts.data.targets import labels
 from bpcli.parts.extras import not_installed
@@ -69,12 +58,10 @@ class Parquet(ColumnSource):
         last = [*targets, *weights]
         _check_names(names, [*order, *last, *aside], path)
         table = _read(file, [*order, *last, *aside], path)
-        used = {n: kinds.get(n) or self.declared_kind(n) or _kind(table, n, path) for n in (*order, *last)}
-        for n in targets:  # a label may be a date or a boolean; a number never is
-            used[n] = "number" if used[n] == "number" else "text"
+        used = self.kinds_read(order, targets, weights, request, lambda name: _kind(table, name, path))
         columns = {n: _column(table, n, kind, path) for n, kind in used.items()}
-        rules = {n: self.rule(n, request.missing, is_input=n not in last) for n in used}
-        found = _without_gaps(columns, {n: _column(table, n, "text", path) for n in aside}, rules, path, bool(kinds))
+        divided = {n: _column(table, n, "text", path) for n in aside}
+        found = self.gap_rules(order, last, aside, request).apply(columns, divided, path)
         if len(set(map(len, found.columns.values())) - {0}) == 0:
             raise data_error("the file has no rows", path, code="no-rows")
         weight = found.columns[weights[0]] if weights else None
@@ -158,26 +145,6 @@ def _column(table: Any, name: str, kind: Kind, path: Path) -> Array:
         text = f"row {row} (counted from 0), column `{name}`: {found[row]} is not a finite number"
         raise data_error(text, path, code="not-finite", help=f"to leave the column out, write `drop: [{name}]`")
     return found
-
-
-def _without_gaps(
-    columns: Mapping[str, Array], aside: Mapping[str, Array], rules: Mapping[str, Missing], path: Path, is_trained: bool
-) -> LoadedColumns:
-    """Returns the columns without the rows that lack a value which may not be filled in. Raises Failure at one that may
-    not be missing, with what to do where the rules are still open or those of training (`is_trained`)."""
-    gaps = {n: gaps_of(c) for n, c in columns.items()}
-    for name, lacking in gaps.items():
-        if rules[name] == "error" and lacking.any():
-            text = f"row {int(np.argmax(lacking))} (counted from 0), column `{name}` has no value"
-            help = TRAINED_ADVICE if is_trained else f"{FILL_ADVICE}; to leave the column out, write `drop: [{name}]`"
-            raise data_error(text, path, code="missing-value", help=help)
-    dropped = {n: int(g.sum()) for n, g in gaps.items() if rules[n] == "drop" and g.any()}
-    if not dropped:
-        return LoadedColumns(columns, aside)
-    kept = complete_rows([gaps[n] for n in dropped], path)
-    lost = len(next(iter(gaps.values()))) - len(kept)
-    columns, aside = ({n: c[kept] for n, c in part.items()} for part in (columns, aside))
-    return LoadedColumns(columns, aside, dropped, lost)
 
 
 def _check_names(names: Sequence[str], used: Sequence[str], path: Path) -> None:

@@ -325,6 +325,6 @@ def test_both_parsers_read_the_same_commas() -> None:
     layout = csvfile.scan_layout(Path("a.csv"))
     assert layout.decimal == ","
     fast = csvread.read_numbers(layout, [0], [1], False)
-    slow: Array = csvread.read_columns(layout, {0: "number"}).columns[0]
+    slow: Array = csvread.read_columns(layout, {"a": "number"}).columns["a"]
     assert fast is not None
     assert np.array_equal(fast.values[:, 0], slow)

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from bpcli.family.source import Kind
 from bpcli.parts.data.cells import has_decimal_commas, is_meant_as_number, is_missing, kind_of, number_of
-from bpcli.parts.data.columns import FILL_ADVICE
 from bpcli.parts.data.files import data_error, display_path, encoding_of, excerpt, open_binary, open_text, visible
 from bpcli.records.training import Failure, Problem
 
@@ -215,9 +214,7 @@ def ragged_row(path: Path, line: int, cells: list[str], width: int, encoding: st
     return Failure(Problem(text, code="ragged-row", file=display_path(path), line=line, excerpt=lines, help=help))
 
 
-def wrong_cell(
-    layout: CsvLayout, line: int, cells: list[str], index: int, kind: Kind, advice: str = FILL_ADVICE
-) -> Failure:
+def wrong_cell(layout: CsvLayout, line: int, cells: list[str], index: int, kind: Kind, advice: str) -> Failure:
     """Returns the failure of a cell that is not what its column holds; `advice` is what to do about a missing value."""
     cell, name = cells[index].strip(), visible(layout.names[index])
     value = visible(cell if len(cell) <= 40 else f"{cell[:40]}...")
@@ -228,7 +225,7 @@ def wrong_cell(
         help = "the file is damaged, or written in UTF-16: save it as UTF-8 text"
     elif is_missing(cell, kind) and cell.lower() != "nan":
         code, text = "missing-value", f"column `{name}` has no value here ({f'`{cell}`' if cell else 'an empty cell'})"
-        help = f"{advice}; {leave_out}" if advice is FILL_ADVICE else advice
+        help = advice
     elif kind == "boolean":
         code, text = "not-a-boolean", f"column `{name}`: `{value}` is neither yes nor no"
         help = f"write yes or no, true or false, 1 or 0; {text_is_meant}"
@@ -239,7 +236,7 @@ def wrong_cell(
         code, text = "not-finite", f"column `{name}`: `{value}` is not a finite number"
         help = f"numbers go up to 1.8e308: correct the cell or remove the row; {leave_out}"
         if cell.lower() == "nan":
-            help = f"{advice}; {leave_out}" if advice is FILL_ADVICE else advice
+            help = advice
     else:
         code, text, help = "not-a-number", f"column `{name}`: `{value}` is not a number", text_is_meant
         if not any(map(str.isalnum, cell)):

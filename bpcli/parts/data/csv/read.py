@@ -11,15 +11,16 @@ import itertools
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from bpcli.family import Array, Kind, Missing
+from bpcli.family import Array, Kind
 from bpcli.numeric.threads import thread_count
 from bpcli.parts.data import cells as meaning
-from bpcli.parts.data.columns import FILL_ADVICE, complete_rows, gaps_of
+from bpcli.parts.data.columns import GapRules, LoadedColumns
 from bpcli.parts.data.csv.file import CsvLayout, ragged_row, wrong_cell
 from bpcli.parts.data.csv.parse import ParserProcess, ParseTask, parse_numbers
 from bpcli.parts.data.files import open_text
@@ -27,7 +28,6 @@ from bpcli.parts.data.targets import labels
 
 CHUNK_ROWS = 1 << 14  # rows converted at a time
 NUMBERS_PARSED_AT_ONCE = 1 << 18  # numbers parsed at a time
-DROP_ADVICE = "`missing: drop` leaves such rows out"
 FLOAT32_FILE_BYTES = 32 << 20
 """Bytes of a file from which on its numbers are kept as float32, where that is what they will be."""
 
@@ -150,103 +150,58 @@ def _pivot(layout: CsvLayout, inputs: Sequence[int]) -> Array:
     return found
 
 
-@dataclass
-class ParsedColumns:
-    """Columns of any kind: float64 (N,) of numbers (booleans, dates) with NaN where a value is missing, or Python
-    strings (N,) with "" there. `raw` are columns as they stand, `kept` the rows of the file that are left (None: all),
-    `dropped` how many want a value, by column, and `lost` how many are left out."""
-
-    columns: dict[int, Array]
-    raw: dict[int, Array] = field(default_factory=dict)
-    kept: Array | None = None
-    dropped: dict[int, int] = field(default_factory=dict)
-    lost: int = 0
-
-
-@dataclass(frozen=True)
-class ColumnRules:
-    """What columns hold, what is done where they have no value, which cannot be filled in, and what to say then."""
-
-    kinds: Mapping[int, Kind]
-    missing: Mapping[int, Missing]
-    targets: frozenset[int]
-    advice: str
-
-
 def read_columns(
-    layout: CsvLayout,
-    kinds: Mapping[int, Kind],
-    missing: Mapping[int, Missing] | None = None,
-    raw: Sequence[int] = (),
-    targets: Sequence[int] = (),
-    advice: str = FILL_ADVICE,
-) -> ParsedColumns:
-    """Returns the columns asked for; what is missing by the rule of each: an error where it has none, and `advice` says
-    what to do. `targets` cannot be filled in. Raises Failure with line and column."""
-    missing = missing or {}
-    rules = ColumnRules(kinds, missing, frozenset(targets), advice)
-    pieces: dict[int, list[Array]] = {index: [] for index, kind in kinds.items() if kind != "text"}
-    texts: dict[int, list[str]] = {index: [] for index, kind in kinds.items() if kind == "text"}
-    aside: dict[int, list[str]] = {index: [] for index in raw}
+    layout: CsvLayout, kinds: Mapping[str, Kind], aside: Sequence[str] = (), rules: GapRules | None = None
+) -> LoadedColumns:
+    """Returns the columns asked for, and as text those that rows are divided by; what is missing by the rule of each.
+    Raises Failure with line and column."""
+    rules = rules or GapRules()
+    pieces: dict[str, list[Array]] = {name: [] for name, kind in kinds.items() if kind != "text"}
+    texts: dict[str, list[str]] = {name: [] for name, kind in kinds.items() if kind == "text"}
+    apart: dict[str, list[str]] = {name: [] for name in aside}
+    convert = partial(_convert, layout, kinds, rules, pieces, texts, apart)
     lines = layout.lines()
     while chunk := list(itertools.islice(lines, CHUNK_ROWS)):
         for line, cells in chunk:
             if len(cells) != len(layout.names):
-                # what is wrong in an earlier row is named first
-                _convert(layout, [row for row in chunk if row[0] < line], rules, pieces, texts, aside)
+                convert([row for row in chunk if row[0] < line])  # what is wrong in an earlier row is named first
                 raise ragged_row(layout.path, line, cells, len(layout.names), layout.encoding, layout.names)
-        _convert(layout, chunk, rules, pieces, texts, aside)
-    columns = {index: np.concatenate(parts) for index, parts in pieces.items()}
-    columns |= {index: labels(column) for index, column in texts.items()}
-    found = ParsedColumns(columns, {index: labels(column) for index, column in aside.items()})
-    return _without_gaps(layout, found, [index for index in kinds if missing.get(index) == "drop"])
-
-
-def _without_gaps(layout: CsvLayout, found: ParsedColumns, required: Sequence[int]) -> ParsedColumns:
-    """Returns the columns without the rows that lack a value of one of the required columns."""
-    gaps = {i: gaps_of(found.columns[i]) for i in required}
-    found.dropped = {i: int(lacking.sum()) for i, lacking in gaps.items() if lacking.any()}
-    if not found.dropped:
-        return found
-    names = [layout.names[i] for i in found.dropped]
-    where = ": they are missing in " + ", ".join(f"`{name}`" for name in names[:8])
-    kept = complete_rows([gaps[i] for i in found.dropped], layout.path, where)
-    for columns in (found.columns, found.raw):
-        columns.update({i: column[kept] for i, column in columns.items()})
-    found.lost = len(next(iter(gaps.values()))) - len(kept)
-    found.kept = kept
-    return found
+        convert(chunk)
+    columns = {name: np.concatenate(pieces[name]) if name in pieces else labels(texts[name]) for name in kinds}
+    return rules.apply(columns, {name: labels(column) for name, column in apart.items()}, layout.path)
 
 
 def _convert(
     layout: CsvLayout,
+    kinds: Mapping[str, Kind],
+    rules: GapRules,
+    pieces: dict[str, list[Array]],
+    texts: dict[str, list[str]],
+    aside: dict[str, list[str]],
     chunk: Sequence[tuple[int, list[str]]],
-    rules: ColumnRules,
-    pieces: dict[int, list[Array]],
-    texts: dict[int, list[str]],
-    aside: dict[int, list[str]],
 ) -> None:
-    columns = list(zip(*(cells for _, cells in chunk), strict=True))
+    if not chunk:
+        return
+    columns = dict(zip(layout.names, zip(*(cells for _, cells in chunk), strict=True), strict=True))
     invalid: list[tuple[int, int, Kind]] = []
-    for index, kind in rules.kinds.items() if columns else ():
-        column, gaps = columns[index], rules.missing.get(index, "error") != "error"
+    for name, kind in kinds.items():
+        column, gaps, index = columns[name], rules.allow(name), layout.names.index
         if kind != "text":
             numbers = meaning.values(column, kind, layout.decimal, gaps)
             if numbers is None:
                 alone = (meaning.values([cell], kind, layout.decimal, gaps) for cell in column)
                 bad_ones = (i for i, value in enumerate(alone) if value is None)
-                invalid.append((next(bad_ones), index, kind))
+                invalid.append((next(bad_ones), index(name), kind))
             else:
-                pieces[index].append(numbers)
+                pieces[name].append(numbers)
         else:
             stripped = [sys.intern(cell.strip()) for cell in column]
-            invalid += [(i, index, kind) for i, c in enumerate(stripped) if "\0" in c or not (c or gaps)][:1]
-            texts[index] += ["" if meaning.is_missing(c, kind) else c for c in stripped] if gaps else stripped
-    for index in aside if columns else ():
-        stripped = [sys.intern(cell.strip()) for cell in columns[index]]
-        invalid += [(i, index, "text") for i, cell in enumerate(stripped) if not cell or "\0" in cell][:1]
-        aside[index] += stripped
+            invalid += [(i, index(name), kind) for i, c in enumerate(stripped) if "\0" in c or not (c or gaps)][:1]
+            texts[name] += ["" if meaning.is_missing(c, kind) else c for c in stripped] if gaps else stripped
+    for name, column_aside in aside.items():
+        stripped = [sys.intern(cell.strip()) for cell in columns[name]]
+        invalid += [(i, layout.names.index(name), "text") for i, c in enumerate(stripped) if not c or "\0" in c][:1]
+        column_aside += stripped
     if invalid:
-        row, index, kind = min(invalid)
-        judged = index in rules.targets or index in aside
-        raise wrong_cell(layout, *chunk[row], index, kind, DROP_ADVICE if judged else rules.advice)
+        row, place, kind = min(invalid)
+        raise wrong_cell(layout, *chunk[row], place, kind, rules.advice(layout.names[place]))

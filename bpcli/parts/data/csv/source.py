@@ -5,27 +5,17 @@ from __future__ import annotations
 import codecs
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
-import numpy as np
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from bpcli.family import Array, Kind, Missing, Sample, Table
-from bpcli.parts.data.columns import (
-    FILL_ADVICE,
-    TRAINED_ADVICE,
-    ColumnRequest,
-    ColumnSource,
-    LoadedColumns,
-    missing_column,
-    no_inputs,
-    no_target,
-)
+from bpcli.family import Array, Sample, Table
+from bpcli.parts.data.columns import ColumnRequest, ColumnSource, LoadedColumns, missing_column, no_inputs, no_target
 from bpcli.parts.data.csv.file import CsvFormat, CsvLayout, scan_layout, with_position
-from bpcli.parts.data.csv.read import NumberColumns, ParsedColumns, read_columns, read_numbers
+from bpcli.parts.data.csv.read import read_columns, read_numbers
 from bpcli.parts.data.files import data_error, locate
 from bpcli.records.training import Problem
 
@@ -106,29 +96,25 @@ class Csv(ColumnSource):
         _check_names(layout, [*order, *last, *(i for i in read_aside if i in ignored)])
         if not order and not kinds:
             raise no_inputs(path)
-        used: dict[int, Kind] = {
-            i: kinds.get(names[i]) or self.declared_kind(names[i]) or ("text" if i in texts else layout.kind(i))
-            for i in (*order, *targets)
-        }
-        for i in targets:  # a label may be a date or `yes`; a number never is
-            used[i] = "number" if used[i] == "number" else "text"
-        used |= dict.fromkeys(last[len(targets) :], "number")
-        rules = {i: self.rule(names[i], request.missing, is_input=i not in last) for i in used}
-        advice = TRAINED_ADVICE if kinds else FILL_ADVICE
-        numbers, cells = _read(layout, used, rules, order, last, read_aside, request.compact, advice)
-        found = LoadedColumns(
-            columns={names[i]: column for i, column in cells.columns.items()},
-            aside={names[i]: cells.raw[i] for i in read_aside},
-            dropped={names[i]: count for i, count in cells.dropped.items()},
-            lost=cells.lost,
-            numbers=numbers.values,
-            pivot=numbers.pivot,
-            place=_placing(layout, cells.kept),
-            others=tuple(n for i, n in enumerate(names) if i not in used or i in last),
-        )
-        weight = cells.columns[weights[0]] if weights and need_target else None
-        by_name = {names[i]: kind for i, kind in used.items()}
-        return self.table(found, by_name, [names[i] for i in order], [names[i] for i in targets], weight, path)
+        inputs, outcomes = [names[i] for i in order], [names[i] for i in last]
+        places = dict(zip((*inputs, *outcomes), (*order, *last), strict=True))
+        used = self.kinds_read(
+            inputs, outcomes[: len(targets)], outcomes[len(targets) :], request,
+            lambda name: "text" if places[name] in texts else layout.kind(places[name]),
+        )  # fmt: skip
+        everywhere = {layout.kind(i) for i in range(len(names))} | set(used.values())
+        is_plain = everywhere == {"number"} and not read_aside
+        fast = read_numbers(layout, order, last, request.compact) if is_plain else None
+        if fast is not None:
+            columns = {names[i]: column for i, column in fast.rest.items()}
+            found = LoadedColumns(columns, numbers=fast.values, pivot=fast.pivot)
+        else:
+            aside = [names[i] for i in read_aside]
+            found = read_columns(layout, used, aside, self.gap_rules(inputs, outcomes, aside, request))
+        found.place = _placing(layout, found.kept)
+        found.others = tuple(n for n in names if n not in used or n in outcomes)
+        weight = found.columns[outcomes[-1]] if weights and need_target else None
+        return self.table(found, used, inputs, outcomes[: len(targets)], weight, path)
 
     def _find(self, layout: CsvLayout, wanted: Sequence[str], key: str, *, optional: bool = False) -> tuple[int, ...]:
         """Returns where the columns stand; several places where the header gives a name twice."""
@@ -183,27 +169,6 @@ def _check_names(layout: CsvLayout, used: Sequence[int]) -> None:
             help = f"rename one of them, or drop both with `drop: [{name}]`"
             raise data_error(text, layout.path, code="duplicate-column", line=1, help=help)
         seen[name] = i
-
-
-def _read(
-    layout: CsvLayout,
-    used: Mapping[int, Kind],
-    missing: Mapping[int, Missing],
-    order: Sequence[int],
-    last: Sequence[int],
-    aside: Sequence[int],
-    compact: bool,
-    advice: str,
-) -> tuple[NumberColumns, ParsedColumns]:
-    """Returns the numbers among the inputs side by side, and all other columns."""
-    everywhere = {layout.kind(i) for i in range(len(layout.names))} | set(used.values())
-    fast = read_numbers(layout, order, last, compact) if everywhere == {"number"} and not aside else None
-    if fast is not None:
-        return fast, ParsedColumns(fast.rest)
-    cells = read_columns(layout, used, missing, aside, last, advice)
-    size = len(next(iter((*cells.columns.values(), *cells.raw.values())))) if used or aside else 0
-    values = [cells.columns.pop(i) for i in order if used[i] != "text"]
-    return NumberColumns(np.column_stack(values) if values else np.empty((size, 0)), {}), cells
 
 
 def _placing(layout: CsvLayout, kept: Array | None) -> Callable[[Problem, int, str], Problem]:
