@@ -117,3 +117,48 @@ def test_figures_are_those_of_scikit_learn(lab: Lab) -> None:
         peer.f1_score(truth, guesses, average="macro", sample_weight=w, zero_division=0)
     )
     assert found["confusion"] == peer.confusion_matrix(truth, guesses, sample_weight=w).tolist()
+
+
+STILL = """\
+name: still
+seed: SEED
+dtype: float64
+data:
+  train: {type: csv, path: once.csv, target: TARGET, WEIGHT}
+  validation: {type: csv, path: once.csv, target: TARGET, WEIGHT}
+architecture: [{type: dense, units: 4, activation: tanh}, {type: dense, units: UNITS}]
+loss: LOSS
+optimizer: {type: sgd, learning_rate: 1e-30}
+training: {epochs: 1, batch_size: 3, metrics: METRICS, stop_when: {metric: train.FIRST, at_most: -9}}
+"""
+"""A training that takes its metrics (for `stop_when` asks for one) and does not move its weights."""
+SCORES = ["accuracy", "precision", "recall", "f1", "balanced_accuracy", "matthews", "log_loss", "brier", "roc_auc",
+          "average_precision", "top_k"]  # fmt: skip
+ERRORS = ["mse", "rmse", "mae", "r2", "explained_variance"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "target", "units", "metrics"),
+    [("softmax_cross_entropy", "kind", 3, SCORES), ("mean_squared_error", "b", 1, ERRORS)],
+)
+def test_figures_of_training_rows_count_them_by_their_weights(
+    lab: Lab, loss: str, target: str, units: int, metrics: list[str]
+) -> None:
+    """Where the network stands still, loss and metrics of an epoch, taken batch by batch, are those of the same rows in
+    validation and in evaluation; counted once each, the rows give others."""
+    config(lab, "once", True)
+    text = STILL.replace("SEED", "2").replace("TARGET", target).replace("UNITS", str(units)).replace("LOSS", loss)
+    text = text.replace("METRICS", f"[{', '.join(metrics)}]").replace("FIRST", metrics[0])
+    lines = {}
+    for name, column in (("weighted", "weight: w"), ("alike", "drop: [w]")):
+        lab.write(f"{name}.yaml", text.replace("WEIGHT", column))
+        lab.good("train", f"{name}.yaml", "--out", name)
+        (lines[name],) = history(lab, name)
+        report = json.loads(lab.good("eval", name, "--split", "train", "--json").out)
+        for key, expected in {"loss": report["loss"], **report["metrics"]}.items():
+            if key == "loss" or key in metrics:
+                assert lines[name][f"train.{key}"] == pytest.approx(expected, rel=1e-12), key
+                assert lines[name][f"validation.{key}"] == pytest.approx(expected, rel=1e-12), key
+    for key in ("loss", *metrics):
+        weighted, alike = (lines[name][f"train.{key}"] for name in ("weighted", "alike"))
+        assert abs(weighted - alike) > 1e-6, f"{key} would not show it"
