@@ -18,10 +18,10 @@ from bpcli.family import Array, Layer
 from bpcli.numeric.streams import Stream
 from bpcli.records.gradcheck import EXACT_WITNESSES, Finding, GradcheckReport, LawRow, TensorRow
 from bpcli.records.training import Problem
-from bpcli.studies.gradcheck.activation_slopes import describe_slopes
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence
-from bpcli.studies.gradcheck.find_mistake import GRADIENT_BEFORE, Clues, find_mistake, gradient_hypotheses
+from bpcli.studies.gradcheck.find_mistake import GRADIENT_BEFORE, Clues, gradient_hypotheses
 from bpcli.studies.gradcheck.forward_equations import has_equations
+from bpcli.studies.gradcheck.judge import explain, layer_clues, tensor_row
 from bpcli.studies.gradcheck.laws import laws
 from bpcli.studies.gradcheck.layer_point import (
     DATA,
@@ -29,16 +29,14 @@ from bpcli.studies.gradcheck.layer_point import (
     POINTS,
     RANDOM,
     SATURATED,
-    TIES,
     ForwardMismatch,
     LayerPoint,
     differs_at_evaluation,
 )
 from bpcli.studies.gradcheck.loss_point import LossPoint, PenaltyPoint, penalties
 from bpcli.studies.gradcheck.network_point import NetworkPoint, perturb_weights
-from bpcli.studies.gradcheck.verdict import COMPLEX_STEP_RTOL, VERDICTS, CheckedGradient, Effort, ask_witnesses
+from bpcli.studies.gradcheck.verdict import VERDICTS, CheckedGradient, Effort, ask_witnesses
 from bpcli.studies.trace.open import TraceTarget
-from bpcli.studies.witness.cases import equation_env, layer_program
 
 BATCH_SIZES = (3, 5, 7)
 """Rows to try: the first number that is no width of the network, so that no transposed array fits by chance."""
@@ -123,24 +121,12 @@ class Gradcheck:
         """Asks the witnesses of a tensor at a point, and keeps what they say; where it is wrong, the cause too."""
         evidence = ask_witnesses(gradient, effort, self.rng)
         self.evaluations += evidence.evaluations
-        self.tensor_rows.setdefault((gradient.scope, gradient.tensor), []).append(
-            TensorRow(
-                gradient.scope, gradient.tensor, evidence.entries, gradient.kernel.size, evidence.worst, evidence.index,
-                evidence.kernel, evidence.numeric, evidence.witness, gradient.point, evidence.verdict, evidence.gaps,
-                evidence.note,
-            )
-        )  # fmt: skip
-        if evidence.verdict == "WRONG" and gradient.tensor not in self.findings and evidence.numbers is not None:
-            around = clues()
-            if evidence.rtol > COMPLEX_STEP_RTOL:
-                layer_path = gradient.tensor.rpartition(".")[0]
-                mismatch = next((t for t in self.mismatches if t.rpartition(".")[0] == layer_path), "")
-                around = replace(around, rtol=evidence.rtol, hypotheses=None, forward_mismatch=mismatch)
-            found = find_mistake(gradient.tensor, gradient.kernel, evidence.numbers, around)
-            if layer is not None and found.code in ("unknown", "some") and gradient.tensor.endswith(".dx"):
-                slopes = describe_slopes(layer, gradient.kernel, evidence.numbers, around.arrays)
-                found = replace(found, text="; ".join(filter(None, (slopes, found.text))))
-            self.findings[gradient.tensor] = found
+        self.tensor_rows.setdefault((gradient.scope, gradient.tensor), []).append(tensor_row(gradient, evidence))
+        if gradient.tensor not in self.findings:
+            layer_path = gradient.tensor.rpartition(".")[0]
+            mismatch = next((t for t in self.mismatches if t.rpartition(".")[0] == layer_path), "")
+            if (found := explain(gradient, evidence, clues, layer, mismatch)) is not None:
+                self.findings[gradient.tensor] = found
 
     # ------------------------------------------------------------------------------------------------------ the parts
     def _check_layer(self, link: BoundLayer, x: np.ndarray) -> None:
@@ -154,30 +140,8 @@ class Gradcheck:
             if point.all_stated:  # the equations look at every entry, and the whole objective does again
                 effort = replace(effort, differences=min(effort.differences, MAX_ENTRIES_ALONE))
             for gradient in point.gradients():
-                self._judge(gradient, effort, partial(self._clues, point, gradient.tensor), link.layer)
+                self._judge(gradient, effort, partial(layer_clues, point, gradient.tensor), link.layer)
                 point.forward()
-
-    def _clues(self, point: LayerPoint, tensor: str) -> Clues:
-        """Gathers what is known around a layer's gradient; the kernels run again first, as the witnesses moved
-        things."""
-        link, name = point.link, tensor.rpartition(".")[2]
-        f, plan = link.frame, link.plan
-        point.forward()
-        np.copyto(f.dy, point.upstream)
-        link.layer.backward(f, point.train)
-        env = equation_env(link)
-        scalars = {k: float(v) for k, v in plan.consts.items() if np.ndim(v) == 0}
-        arrays = {k: v for k, v in (env | point.kernel).items() if np.ndim(v) and k != name}
-        counts = {"N": len(f.x), "K": f.y.shape[-1]}
-        tied = point.name == TIES  # the first point at which it is wrong
-        if tensor != f"{link.path}.{name}":  # of a layer inside
-            return Clues(counts, scalars, arrays, tied=tied)
-        hypotheses = None
-        if name in point.equations:
-            programs = [layer_program(link, point.train, detail) for detail in ("", "path")]
-            hypotheses = gradient_hypotheses(programs, env, name, tuple(plan.params), "y")
-        kernel = partial(point.gradient_for, name)
-        return Clues(counts, scalars, arrays, hypotheses, kernel, "dy", point.upstream, tied=tied)
 
     def _check_loss_and_penalties(self) -> None:
         rng = Stream(self.seed, "gradcheck", "outputs").at()
