@@ -60,6 +60,20 @@ def test_no_part_is_asked_for_by_its_class_or_name(file: Path) -> None:
     assert asked(file.read_text(encoding="utf-8")) == []
 
 
+def test_no_study_renderer_or_command_imports_the_class_of_a_part() -> None:
+    """They may name parts to suggest or to make one (`Layer.parse("dense")`)."""
+    imports = {
+        f"{file.relative_to(ROOT)}: {alias.name}"
+        for room in ("studies", "render", "cli")
+        for file in (ROOT / "bpcli" / room).rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bpcli.parts")
+        for alias in node.names
+        if alias.name in CLASSES
+    }
+    assert imports == set()
+
+
 @pytest.mark.parametrize(
     "line",
     [

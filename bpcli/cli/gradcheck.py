@@ -70,5 +70,5 @@ def gradcheck(
             show(*([""] if i else []), *gradcheck_report(report))
     if json:
         show_json(dumps(reports[0] if path is not None else {"parts": reports}))
-    failed = any(not r.passed or (strict and r.weak) for r in reports)
+    failed = any(not r.passed or (strict and r.weak) for r in reports) or not any(r.compared for r in reports)
     return int(Exit.BAD_RESULT if failed else Exit.OK)

@@ -34,6 +34,8 @@ class Layer(Part):
     family: ClassVar[str] = "layer"
     moves: ClassVar[bool] = False  # y holds the entries of x, and zeros: whole numbers stay what they are
     relabels: ClassVar[bool] = False  # y holds the entries of x in their order: only the axes are called otherwise
+    normalizes: ClassVar[bool] = False  # y keeps its size, however large x is
+    fully_connected: ClassVar[bool] = False  # each of its `units` weighs all numbers of a row
     link: ClassVar[Link | None] = None  # the function that makes predictions of scores, where it is one
     rows_are_independent: ClassVar[bool] = False
     """Whether rows do not see each other: a row of y and of dx depends on the same row of other arrays alone (and on

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -161,6 +161,8 @@ class Source(Part):
     endings: ClassVar[tuple[str, ...]] = ()  # of the names of the files it reads, in small letters
     file_settings: ClassVar[tuple[str, ...]] = ()  # those that name a file, or a folder of them
     gzipped: ClassVar[bool] = False  # whether it reads them with .gz behind the ending too
+    pixels: ClassVar[bool] = False  # whether its numbers are those of images, all on one scale
+    classifies: ClassVar[bool] = False  # whether its targets are names of classes, whatever the files hold
 
     @abstractmethod
     def load(self, root: Path, *, need_target: bool = True) -> Table:
@@ -168,6 +170,11 @@ class Source(Part):
 
         `need_target=False` (predict): a file without the target column is welcome.
         """
+
+    def infer_settings(self, root: Path) -> tuple[Mapping[str, Any], Table, tuple[str, ...]]:
+        """Returns the settings that suit its files, for a first experiment with them; the rows that it then reads; and
+        what a user should know of it, in sentences. Raises Failure as `load` does."""
+        return {}, self.load(root), ()
 
     def files(self, root: Path) -> tuple[Path, ...]:
         """Returns the files it reads (or the folder of them), for the run's record."""

@@ -85,6 +85,11 @@ class GradcheckReport:
         return any(row.verdict in ("dead", "noise") for row in self.tensors)
 
     @property
+    def compared(self) -> bool:
+        """Whether there was anything to compare."""
+        return bool(self.tensors)
+
+    @property
     def passed(self) -> bool:
         """Nothing is wrong, and nothing was left uncovered."""
         return not self.wrong and not any(row.verdict == "not covered" for row in self.tensors)

@@ -40,7 +40,9 @@ def gradcheck_report(report: GradcheckReport) -> list[RenderableType]:
         head.append(Text(f"{report.batch} rows, of {report.rows}; float64; seed {report.seed}"))
         head.append(Text(f"points: {', '.join(report.points)}"))
         head.append(Text(f"gaps: {GAP_WORDS[columns() >= WIDE_COLUMNS]}"))
-    found: list[RenderableType] = [*head, Text(), _tensors(report.tensors, external), Text()]
+    found: list[RenderableType] = [*head, Text()]
+    if report.compared:
+        found += [_tensors(report.tensors, external), Text()]
     if report.laws:
         found += [_laws(report), Text()]
     if report.findings:
@@ -128,6 +130,8 @@ def _findings(report: GradcheckReport) -> Iterator[Text]:
 def _verdict(report: GradcheckReport) -> Text:
     count = len({(r.scope, r.tensor) for r in report.tensors})
     took = f"{report.evaluations:,} evaluations, {report.seconds:.2f} s" if report.evaluations else ""
+    if not report.compared:
+        return Text("nothing was compared", style="yellow")
     if report.passed:
         soft = [r for r in report.tensors if r.verdict not in ("ok", "follows")]
         text = f"all {count} gradients are right" if not soft else f"no gradient is wrong, of {count}"

@@ -184,8 +184,41 @@ def test_what_states_no_equations_is_said_among_all_parts(lab: Lab, tmp_path: Pa
     table = [line.plain for line in part_table([swish, halved]) if isinstance(line, Text)]
     assert table[-3:] == [f"note: {swish.notes[0]}", f"note: {halved.notes[0]}", "NOT PROVEN: halved"]
     done = lab.run("gradcheck", "--parts", "--with", str(file))
-    assert done.code == 0
+    assert done.code == 3, "as among all parts"
     assert "it has no equations, so what it does in a step cannot be proven" in done.out
+    assert "NOT PROVEN: some gradients could not be judged" in done.out
+    assert "all 0 gradients" not in done.out
+
+
+ONES = """
+
+from bpcli.custom import Initializer
+
+
+class Ones(Initializer):
+    type: Literal["own_ones"] = "own_ones"
+
+    def fill(self, out, fan_in, fan_out, rng):
+        out.fill(1)
+"""
+
+
+def test_where_nothing_is_compared_nothing_is_called_right(lab: Lab, tmp_path: Path) -> None:
+    alone, beside = tmp_path / "alone.py", tmp_path / "beside.py"
+    alone.write_text("from typing import Literal" + ONES)
+    done = lab.run("gradcheck", "--parts", "--with", str(alone))
+    assert done.code == 3
+    assert "note: a part of the family initializer has no gradient and no equations to compare with\n" in done.out
+    assert done.out.endswith("\n\nnothing was compared\n")
+    assert "right" not in done.out
+    found = lab.run("gradcheck", "--parts", "--with", str(alone), "--json")
+    assert (found.code, json.loads(found.out)["parts"][0]["tensors"]) == (3, [])
+    right = SWISH.replace("(s + f.x * s)", "(s + f.x * s * (1 - s))").replace("swish", "beside")
+    beside.write_text(right + ONES.replace("own_ones", "more_ones"))
+    done = lab.run("gradcheck", "--parts", "--with", str(beside))
+    assert done.code == 0, "the layer of the file is right"
+    assert "all 3 gradients are right" in done.out
+    assert done.out.endswith("nothing was compared\n")
 
 
 def external(net: str, tmp_path: Path, **changes: np.ndarray) -> Path:

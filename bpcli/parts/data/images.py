@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -18,6 +19,7 @@ from bpcli.parts.data.targets import labels
 from bpcli.records.training import Failure, Problem
 
 MAX_FILES_NAMED = 3  # files that a warning lists
+INFERRED_SIZE = (64, 64)  # pixels, of images that differ in size
 
 
 def _size(value: Any) -> Any:
@@ -48,6 +50,8 @@ class Images(Source):
     type: Literal["images"] = "images"
     endings: ClassVar[tuple[str, ...]] = ENDINGS
     file_settings: ClassVar[tuple[str, ...]] = ("path",)
+    pixels: ClassVar[bool] = True
+    classifies: ClassVar[bool] = True
     path: str = Field(min_length=1, description="the folder, relative to the file that names it")
     mode: Literal["gray", "rgb"] = Field("rgb", description="one channel or three, whatever the files have")
     size: Size | None = Field(
@@ -76,6 +80,24 @@ class Images(Source):
             row_names=tuple(_display_name(found[i][1], path) for i in kept),
             warnings=_skipped_warning(skipped, len(found), path),
         )
+
+    def infer_settings(self, root: Path) -> tuple[Mapping[str, Any], Table, tuple[str, ...]]:
+        """Returns gray where all images are, and one size where they differ."""
+        source = self.model_copy(update={"mode": "rgb"})
+        remarks: tuple[str, ...] = ()
+        try:
+            table = source.load(root)
+        except Failure as failure:
+            if failure.problems[0].code != "image-size":
+                raise
+            source = source.model_copy(update={"size": INFERRED_SIZE})
+            remarks = (f"the images differ in size: all are brought to {' x '.join(map(str, INFERRED_SIZE))}",)
+            table = source.load(root)
+        x = table.numbers
+        blocks = (x[i : i + 256] for i in range(0, len(x), 256))
+        gray = all((block[..., :1] == block[..., 1:]).all() for block in blocks)
+        settings = {"mode": "gray" if gray else "rgb", "size": list(source.size) if source.size else None}
+        return settings, replace(table, numbers=x[..., :1] if gray else x), remarks
 
     @classmethod
     def reads(cls, path: Path) -> bool:

@@ -24,6 +24,7 @@ class Dense(Layer):
     """
 
     rows_are_independent: ClassVar[bool] = True
+    fully_connected: ClassVar[bool] = True
     type: Literal["dense"] = "dense"
     units: int = Field(gt=0, description="how many outputs")
     activation: Annotated[Activation, OneOf()] | None = Field(None, description="applied to the outputs")

@@ -28,6 +28,7 @@ class GroupNorm(Layer):
     """
 
     rows_are_independent: ClassVar[bool] = True
+    normalizes: ClassVar[bool] = True
     type: Literal["group_norm"] = "group_norm"
     groups: int = Field(gt=0, description="how many groups the channels make, of neighbours and all of one size")
     eps: float = Field(1e-5, gt=0, description="added to the variance, so that a constant group can be divided by it")

@@ -25,6 +25,7 @@ class LayerNorm(Layer):
     """
 
     rows_are_independent: ClassVar[bool] = True
+    normalizes: ClassVar[bool] = True
     type: Literal["layer_norm"] = "layer_norm"
     eps: float = Field(1e-5, gt=0, description="added to the variance, so that a constant row can be divided by it")
     affine: bool = Field(True, description="whether a gain and a shift are learned")
@@ -127,6 +128,7 @@ class BatchNorm(Layer):
              however large; gamma / sqrt(var + eps) is one factor
     """
 
+    normalizes: ClassVar[bool] = True
     type: Literal["batch_norm"] = "batch_norm"
     momentum: float = Field(0.1, gt=0, le=1, description="weight of the newest batch in the running statistics")
     eps: float = Field(1e-5, gt=0, description="added to the variance, so that a constant channel can be divided by it")

@@ -35,8 +35,10 @@ def columns_of(table: Table, rows: Array, preprocessor: Preprocessor, scale: Sca
             missing = float(np.mean(table.texts[c.name][rows] == ""))
             found.append(ColumnRow(c.name, c.kind, None, None, len(c.categories), _treatment_text(c, ""), missing))
             continue
-        scaled = own.kind if own is not None else "none" if c.kind == "boolean" else scale.kind
-        scaled = "as it is" if scaled == "none" or preprocessor.scaling is None else scaled
+        scaled = "as it is"
+        scaler = own if own is not None else None if c.kind == "boolean" else scale
+        if scaler is not None and not scaler.identity and preprocessor.scaling is not None:
+            scaled = scaler.kind
         j = table.at[c.name]
         treated, missing = _treatment_text(c, scaled), float(gaps[j]) / len(rows)
         found.append(ColumnRow(c.name, c.kind, float(low[j]), float(high[j]), 0, treated, missing))

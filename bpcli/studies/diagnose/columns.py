@@ -64,9 +64,9 @@ def input_sizes(context: DiagnosisContext) -> list[Symptom]:
     worst, order = float(size[largest]), {"ok": 0, "notice": 1, "warning": 2}
     levels = severity(worst, *INPUT_SIZE), severity(uneven, *DEVIATION_RATIO) if size[widest] > 1 else "ok"
     level = max(levels, key=lambda each: order[each])
-    first = next((n for n in context.network_plan.layers if n.trainable or "norm" in n.layer.kind), None)
-    if first is not None and first.plan.params and not any(p.decays for p in first.plan.params.values()):
-        level = "ok"  # it normalizes: it has parameters, none of which is a weight
+    first = next((n for n in context.network_plan.layers if n.trainable or n.layer.normalizes), None)
+    if first is not None and first.layer.normalizes:
+        level = "ok"
     figure, value, measured = f"inputs are about {worst:.3g} in size", worst, "size of the largest input"
     if order[levels[1]] > order[levels[0]]:
         figure = f"the deviation of {names[widest][0]} is {uneven:.3g} times the usual one"

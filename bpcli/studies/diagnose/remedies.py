@@ -8,8 +8,7 @@ from typing import Any
 
 from bpcli.config.dump import flow
 from bpcli.engine.network_plan import PlannedLayer
-from bpcli.family import Activation, GradientOptimizer
-from bpcli.parts.layers.dense import Dense
+from bpcli.family import Activation, GradientOptimizer, Layer, Schedule
 from bpcli.records.diagnose import Remedy
 from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
 from bpcli.studies.run.layer_stats import slope_and_ends
@@ -42,7 +41,8 @@ def set_rate(context: DiagnosisContext, value: float, text: str) -> list[Remedy]
     while hasattr(schedule, "then"):
         path, schedule = f"{path}.then", schedule.then
     name = next((n for n in PEAK_SETTINGS if hasattr(schedule, n)), "value")
-    path = path if schedule.kind == "constant" else f"{path}.{name}"
+    alone = type(schedule) is type(Schedule.parse(1.0))  # what a number by itself stands for
+    path = path if alone else f"{path}.{name}"
     return [Remedy((f"{path}={flow(rounded(value))}",), text)]
 
 
@@ -92,10 +92,15 @@ def default_initializers(context: DiagnosisContext, nodes: Sequence[PlannedLayer
 def small_last_layer(context: DiagnosisContext) -> list[Remedy]:
     """A last layer that starts small."""
     last = [n for n in context.network_plan.layers if n.trainable][-1]
-    if not isinstance(last.layer, Dense) or last.layer.weights is not None:
+    if not _takes(last.layer, "init"):
         return []
     text = "let the last layer start small: the network then begins by knowing nothing"
     return [Remedy((f"{setting_path(last.loc, 'init')}={{type: normal, std: 0.01}}",), text)]
+
+
+def _takes(layer: Layer, setting: str) -> bool:
+    """Whether a layer is fully connected and takes this setting; none where its weights are given by value."""
+    return layer.fully_connected and hasattr(layer, setting) and getattr(layer, "weights", None) is None
 
 
 def hidden_activations(context: DiagnosisContext) -> Iterator[PlannedLayer]:
@@ -120,7 +125,7 @@ def add_norms(context: DiagnosisContext) -> list[Remedy]:
     """A norm between every hidden layer and its activation: over the rows of a batch, which makes each unit differ from
     row to row, or over the units where a batch is too small for that."""
     nodes = list(context.network_plan.walk())
-    if any("norm" in node.layer.kind or node.inside for node in nodes):
+    if any(node.layer.normalizes or node.inside for node in nodes):
         return []
     size = context.data.get("training", {}).get("batch_size", 32)
     norm = "batch_norm" if size == "full" or size >= MIN_BATCH_NORM_ROWS else "layer_norm"
@@ -166,6 +171,6 @@ def _rebuild_layers(
 def widen(context: DiagnosisContext) -> list[Remedy]:
     """Twice the units in every hidden layer."""
     last = max((i for i, node in enumerate(context.network_plan.layers) if node.trainable), default=0)
-    inner = [n for n in context.network_plan.layers[:last] if isinstance(n.layer, Dense) and n.layer.weights is None]
+    inner = [n for n in context.network_plan.layers[:last] if _takes(n.layer, "units")]
     sets = tuple(f"{setting_path(n.loc, 'units')}={2 * n.plan.y[0]}" for n in inner)
     return [Remedy(sets, "twice the units in every hidden layer")] if sets else []

@@ -16,7 +16,6 @@ from bpcli.engine.objective import Objective
 from bpcli.engine.state import restore
 from bpcli.engine.step import FirstOrderStep, NonFiniteError
 from bpcli.family import Activation, Array, Layer, Optimizer
-from bpcli.parts.layers.dense import Dense
 from bpcli.studies.diagnose.training_context import MAX_STEP_ROWS, TrainingContext
 
 MAX_CONSTANT_ROWS = 20_000  # that the best constant is found on
@@ -181,7 +180,7 @@ def _dense_objective(context: TrainingContext, inputs: int, rows: int) -> Object
     """The loss after a single dense layer, all 0, and the activations after the last layer that learns."""
     backwards = (node.layer for node in reversed(context.network_plan.layers))
     activations = tuple(takewhile(lambda layer: isinstance(layer, Activation), backwards))[::-1]
-    dense = Dense(units=context.network_plan.y[0], init={"type": "zeros"})  # type: ignore[arg-type]  # validated
+    dense = Layer.parse({"type": "dense", "units": context.network_plan.y[0], "init": "zeros"})
     return Objective(plan_network((dense, *activations), (inputs,)), context.experiment.loss, rows, np.float64, 0)
 
 

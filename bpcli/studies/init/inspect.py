@@ -14,7 +14,6 @@ import numpy as np
 
 from bpcli.family import Array, Shape, Source, Table, Treatment
 from bpcli.parts.data.columns import ColumnSource
-from bpcli.parts.data.images import Images
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.data_option import source_of
 
@@ -79,15 +78,14 @@ def inspect_data(data: str, targets: Sequence[str], task: Task | None, root: Pat
     be predicted.
     """
     source = source_of(data, None, not data.lstrip().startswith("{"), root=root)
-    if isinstance(source, Images):
-        return _images(source, root, base)
     if isinstance(source, ColumnSource):
         return _columns(source, tuple(targets), task, root, base)
-    table = source.load(root)
-    values, classes, several = _task(table, task)
+    settings, table, remarks = source.infer_settings(root)
+    values, classes, several = _task(table, "classify" if source.classifies else task)
     return Inspection(
-        source=_source_settings(source, root, base), origin=table.origin, rows=table.rows, columns=(), targets=(),
-        task=values, shape=table.numbers.shape[1:], outputs=_outputs(table, classes), classes=classes, several=several,
+        source=_source_settings(source, root, base, **settings), origin=table.origin, rows=table.rows, columns=(),
+        targets=(), task=values, shape=table.numbers.shape[1:], outputs=_outputs(table, classes), classes=classes,
+        several=several, remarks=remarks, pixels=source.pixels,
     )  # fmt: skip
 
 
@@ -291,31 +289,3 @@ def _name(table: Table) -> str:
 def _outputs(table: Table, classes: Mapping[str, int]) -> int:
     assert table.target is not None
     return len(classes) or (table.target.shape[1] if table.target.ndim == 2 else 1)
-
-
-# Images
-
-
-def _images(source: Images, root: Path, base: Path) -> Inspection:
-    """Inspects a folder of images: they become gray where all are, and of one size where they differ."""
-    source = source.model_copy(update={"mode": "rgb"})
-    try:
-        table = source.load(root)
-    except Failure as failure:
-        if failure.problems[0].code != "image-size":
-            raise
-        source = source.model_copy(update={"size": (64, 64)})
-        table = source.load(root)
-    x = table.numbers
-    remarks = ("the images differ in size: all are brought to 64 x 64",) if source.size else ()
-    parts = (x[i : i + 256] for i in range(0, len(x), 256))
-    if all((part[..., :1] == part[..., 1:]).all() for part in parts):
-        source = source.model_copy(update={"mode": "gray"})
-        x = x[..., :1]
-    values, classes, _ = _task(table, "classify")
-    plain: dict[str, Any] = {"type": "images", "path": _path(root / source.path, base), "mode": source.mode}
-    plain |= {"size": list(source.size)} if source.size else {}
-    return Inspection(
-        source=plain, origin=table.origin, rows=table.rows, columns=(), targets=(), task=values, shape=x.shape[1:],
-        outputs=len(classes), classes=classes, remarks=remarks, pixels=True,
-    )  # fmt: skip

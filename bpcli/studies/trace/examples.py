@@ -239,21 +239,29 @@ def _published_steps() -> list[TraceExample]:
     return found
 
 
+SETTINGS_OF_STEPS: Mapping[str, Mapping[str, Any]] = {"lbfgs": {"pairs": 1}}
+PUBLISHED_STEPS: Mapping[str, tuple[str, Mapping[str, float]]] = {
+    "adam": (
+        "the ADAM deep dive of gbasran.github.io, concept 12, which prints 4.9",
+        {
+            "dense_1.dW[0,0]": 10.0, "dense_1.W.m_new[0,0]": 1.0, "dense_1.W.v_new[0,0]": 0.1,
+            "dense_1.W.mhat[0,0]": 10.0, "dense_1.W.vhat[0,0]": 100.0, "dense_1.W_new[0,0]": 4.9000000001,
+        },
+    ),
+}  # fmt: skip
+"""Of the steps below, by optimizer: who printed the same one, and the numbers in 60 digits."""
+
+
 def _steps() -> list[TraceExample]:
     """One step of every optimizer on L = w^2 from w = 5: a unit with one weight, input 1, target 0."""
     found = []
     for kind, leaf in Optimizer.registry.items():
         source, title = "definition; bpcli parts NAME names the paper", f"one step of {kind} on L = w^2 from w = 5"
-        optimizer: dict[str, Any] = {"type": kind, "pairs": 1} if kind == "lbfgs" else {"type": kind}
+        optimizer: dict[str, Any] = {"type": kind, **SETTINGS_OF_STEPS.get(kind, {})}
         if issubclass(leaf, GradientOptimizer):
             optimizer["learning_rate"] = 0.1
             title += ", with a learning rate of 0.1"
         experiment = _experiment([[1.0]], [[0.0]], [_unit([[5.0]], False)], SQUARED, optimizer)
-        verified: dict[str, float] = {}
-        if kind == "adam":
-            source, verified = "the ADAM deep dive of gbasran.github.io, concept 12, which prints 4.9", {
-                "dense_1.dW[0,0]": 10.0, "dense_1.W.m_new[0,0]": 1.0, "dense_1.W.v_new[0,0]": 0.1,
-                "dense_1.W.mhat[0,0]": 10.0, "dense_1.W.vhat[0,0]": 100.0, "dense_1.W_new[0,0]": 4.9000000001,
-            }  # fmt: skip
+        source, verified = PUBLISHED_STEPS.get(kind, (source, {}))
         found.append(TraceExample(f"step_{kind}", title, source, experiment, verified=verified))
     return found

@@ -10,10 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from own_parts import own as own
 from paths import CONFIGS
 
 from bpcli.records.diagnose import DiagnoseReport, Symptom
 from bpcli.records.training import Exit, Failure
+from bpcli.studies.custom import load as custom
+from bpcli.studies.diagnose import remedies
 from bpcli.studies.diagnose.diagnose import CHECKS, diagnose
 from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext, open_context
 from bpcli.studies.diagnose.remedies import rounded
@@ -243,6 +246,74 @@ def test_a_column_that_dwarfs_the_others(tmp_path: Path) -> None:
 
 def test_a_norm_in_front_takes_inputs_as_they_are(tmp_path: Path) -> None:
     assert worst("inputs", config(tmp_path, x=60 * X, layers=["batch_norm", *HIDDEN])).level == "ok"
+
+
+OWN = """
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from bpcli.custom import Initializer, Layer, N, Param, Plan, Slot
+
+
+class Unit(Layer):
+    type: Literal["unit"] = "unit"
+    normalizes: ClassVar[bool] = True
+
+    def plan(self, x):
+        return Plan(y=x, keep={"s": Slot((N, 1))})
+
+    def forward(self, f, train):
+        f.s[...] = np.sqrt(np.mean(f.x * f.x, axis=1, keepdims=True)) + 1e-9
+        np.divide(f.x, f.s, out=f.y)
+
+    def backward(self, f, train):
+        f.dx[...] = (f.dy - f.y * np.mean(f.y * f.dy, axis=1, keepdims=True)) / f.s
+
+
+class Mixed(Layer):
+    type: Literal["mixed"] = "mixed"
+    fully_connected: ClassVar[bool] = True
+    units: int
+    init: object = None
+
+    def plan(self, x):
+        return Plan(y=(self.units,), params={"W": Param((x[0], self.units), None, x[0], self.units, decays=True)})
+
+    def forward(self, f, train):
+        np.matmul(f.x, f.W, out=f.y)
+
+    def backward(self, f, train):
+        np.matmul(f.x.T, f.dy, out=f.dW)
+        np.matmul(f.dy, f.W.T, out=f.dx)
+"""
+"""A norm and a dense layer of a user's own, which say what they are."""
+
+
+def loaded(folder: Path, without: str = "") -> None:
+    (folder / "mine.py").write_text(OWN.replace(f"    {without}: ClassVar[bool] = True\n", ""))
+    custom.load([folder / "mine.py"])
+
+
+@pytest.mark.parametrize(("without", "level"), [("", "ok"), ("normalizes", "warning")])
+def test_a_norm_of_a_users_own_in_front(without: str, level: str, own: Path) -> None:
+    loaded(own, without)
+    assert worst("inputs", config(own, x=60 * X, layers=["unit", *HIDDEN])).level == level
+
+
+def test_a_norm_without_gains_in_front_is_one(tmp_path: Path) -> None:
+    layers = [{"type": "batch_norm", "affine": False}, *HIDDEN]
+    assert worst("inputs", config(tmp_path, x=60 * X, layers=layers)).level == "ok"
+
+
+@pytest.mark.parametrize(("without", "offered"), [("", True), ("fully_connected", False)])
+def test_a_dense_layer_of_a_users_own_gets_the_remedies_of_ours(without: str, offered: bool, own: Path) -> None:
+    loaded(own, without)
+    layers = [{"type": "mixed", "units": 16}, "tanh", {"type": "mixed", "units": 3}]
+    context = open_context(config(own, layers=layers))
+    found = [remedy.sets for remedy in (*remedies.widen(context), *remedies.small_last_layer(context))]
+    sets = [("architecture.0.units=32",), ("architecture.2.init={type: normal, std: 0.01}",)]
+    assert found == (sets if offered else [])
 
 
 def test_targets_far_from_where_outputs_start(tmp_path: Path) -> None:
