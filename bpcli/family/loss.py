@@ -44,6 +44,11 @@ class Loss(Part):
         """Whether predictions are probabilities."""
         return self.link in ("sigmoid", "softmax", "probabilities")
 
+    @property
+    def weighs_classes(self) -> bool:
+        """Whether rows of some classes count more than others: as a setting `class_weights` says, where it has one."""
+        return getattr(self, "class_weights", None) is not None
+
     def plan(self, x: Shape) -> Plan:
         """Returns the memory it needs for outputs of shape `x`; `y` of the plan is the shape of one row's targets."""
         return Plan(y=x)

@@ -283,6 +283,10 @@ class Focal(Loss):
             return self
         return self.model_copy(update={"alpha": all_weights("alpha", self.alpha, classes, counts)})
 
+    @property
+    def weighs_classes(self) -> bool:
+        return not isinstance(self.alpha, float)
+
     def plan(self, x: Shape) -> Plan:
         check_several(x, self.kind, ALWAYS_ONE, "binary_cross_entropy")
         keep, scratch = _slots(x)

@@ -31,7 +31,7 @@ def class_balance(context: DiagnosisContext) -> list[Symptom]:
     most, least = int(counts.argmax()), int(counts.argmin())
     ratio = float(counts[most]) / max(1, int(counts[least]))
     loss = context.experiment.loss
-    weighted = any(getattr(loss, name, None) is not None for name in ("class_weights", "alpha"))
+    weighted = loss.weighs_classes
     level = "ok" if weighted else severity(ratio, *IMBALANCE)
     figure = f"{names[least]} has {counts[least]:,} training rows, {names[most]} {counts[most]:,}"
     if counts[most] == counts[least]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 import sys
 import threading
@@ -69,16 +70,25 @@ def fingerprint(files: Sequence[Path], digest: Callable[[Path], str] | None = No
 
 
 def _bytes(file: Path) -> int:
-    return sum(f.stat().st_size for f in (image_files(file) if file.is_dir() else [file]))
+    return sum(f.stat().st_size for f in (_files_in(file) if file.is_dir() else [file]))
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """Returns the images of a folder, or where it has none, which a source of a user's own may read, all its files that
+    are not hidden."""
+    found = (f for f in folder.rglob("*") if f.is_file())
+    return image_files(folder) or sorted(
+        f for f in found if not re.search(r"(^|/)\.", f.relative_to(folder).as_posix())
+    )
 
 
 def sha256_of(file: Path) -> str:
-    """The sha256 of a file, or of the names and bytes of all images in a folder, in hexadecimal. Raises Failure where
-    it cannot be read."""
+    """The sha256 of a file, or of the names and bytes of the files in a folder, in hexadecimal. Raises Failure where it
+    cannot be read."""
     digest = hashlib.sha256()
     try:
         if file.is_dir():
-            for inner in image_files(file):
+            for inner in _files_in(file):
                 digest.update(f"{inner.relative_to(file).as_posix()}\0{sha256_of(inner)}\n".encode())
             return digest.hexdigest()
         with open(file, "rb") as stream:

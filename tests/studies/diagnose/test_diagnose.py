@@ -398,6 +398,8 @@ def test_few_rows_of_a_class(tmp_path: Path) -> None:
     assert ill.level == "warning"
     assert ill.value == counts.max() / counts.min()
     assert worst("classes", file, ill.cures[0].sets).level == "ok"
+    assert worst("classes", file, ["loss={type: focal, alpha: balanced}"]).level == "ok"
+    assert worst("classes", file, ["loss={type: focal, alpha: 0.5}"]).level == "warning", "a factor for all rows"
     assert worst("classes", config(tmp_path)).level == "ok"
 
 
