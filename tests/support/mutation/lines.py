@@ -1,0 +1,102 @@
+"""Which tests run a mutated line, the likeliest to notice first."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from mutation.mutant import Mutant
+
+FIRST_TESTS, FIRST_SECONDS = 60, 8.0
+"""How many tests are run at first, and how long they took together when their lines were recorded."""
+
+
+class LineMap:
+    """What `recorder` wrote: the tests that run a line, and the seconds that each test takes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.seconds: dict[str, float] = {}
+        self._modules: dict[str, list[str]] = {}
+        self._masks: dict[str, dict[str, dict[int, int]]] = defaultdict(dict)
+        for file in sorted(folder.glob("*.json")):
+            found = json.loads(file.read_text())
+            module = file.stem.replace("+", "/")
+            self.seconds |= found["tests"]
+            self._modules[module] = list(found["tests"])
+            for source, masks in found["lines"].items():
+                self._masks[source][module] = {n: int(mask, 16) for mask, lines in masks.items() for n in lines}
+
+    def tests(self, file: str, lines: Iterable[int]) -> set[str]:
+        """The tests that run one of these lines of a file."""
+        wanted = list(lines)
+        found: set[str] = set()
+        for module, masks in self._masks.get(file, {}).items():
+            mask = 0
+            for line in wanted:
+                mask |= masks.get(line, 0)
+            names = self._modules[module]
+            while mask:
+                low = mask & -mask
+                found.add(names[low.bit_length() - 1])
+                mask ^= low
+        return found
+
+    def of(self, mutant: Mutant) -> set[str]:
+        """The tests that run the mutant's statement; for what an import runs, those that run anything of its class or
+        module, or else of a module beside it."""
+        found = self.tests(mutant.file, range(mutant.first, mutant.last + 1))
+        if found or mutant.body:
+            return found
+        folder = mutant.file.rpartition("/")[0]
+        near = [f for f in self._masks if f == mutant.file] or [f for f in self._masks if f.startswith(f"{folder}/")]
+        return {t for f in near for module, masks in self._masks[f].items() for t in self._modules[module] if masks}
+
+
+def function_of(test: str) -> str:
+    return test.partition("[")[0]
+
+
+def ordered(tests: Iterable[str], file: str, seconds: Mapping[str, float], kills: Counter[str]) -> list[str]:
+    """Tests by how likely and how soon they notice a mutant of `file`: those functions first that noticed others of
+    this file, then those of the mirrored folder, then the quick; one of each function, then the next one of each."""
+    folder = file.removeprefix("bpcli/").rpartition("/")[0]
+    stem = file.rpartition("/")[2].removesuffix(".py")
+
+    def rank(function: str) -> tuple[int, int, float]:
+        near = function.startswith(f"tests/{folder}/") + function.startswith(f"tests/{folder}/test_{stem}.py")
+        return -kills[f"{file} {function}"], -near, cost[function]
+
+    groups: dict[str, list[str]] = defaultdict(list)
+    for test in tests:
+        groups[function_of(test)].append(test)
+    cost = {}
+    for function, group in groups.items():
+        name = stem.replace("_", "")
+        group.sort(key=lambda t: (name not in t.replace("_", ""), seconds[t], t))
+        cost[function] = seconds[group[0]]
+    return list(_in_turns([groups[f] for f in sorted(groups, key=rank)]))
+
+
+def _in_turns(groups: list[list[str]]) -> Iterator[str]:
+    """The first of each group, the second of each, then twice as many each time."""
+    taken, more = 0, 1
+    while any(taken < len(group) for group in groups):
+        for group in groups:
+            yield from group[taken : taken + more]
+        taken, more = taken + more, more * 2
+
+
+def in_two(tests: list[str], seconds: Mapping[str, float]) -> tuple[list[str], list[str]]:
+    """The beginning that is run at first, and the rest, module by module."""
+    total, n = 0.0, 0
+    for test in tests[:FIRST_TESTS]:
+        total += seconds[test]
+        if n and total > FIRST_SECONDS:
+            break
+        n += 1
+    modules: dict[str, list[str]] = defaultdict(list)
+    for test in tests[n:]:
+        modules[test.partition("::")[0]].append(test)
+    return tests[:n], [test for module in modules.values() for test in module]
