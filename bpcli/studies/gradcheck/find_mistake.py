@@ -17,7 +17,7 @@ from bpcli.family.plan import Array
 from bpcli.notation import Program
 from bpcli.records.gradcheck import Finding
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence
-from bpcli.studies.mistakes.hypotheses import GradientHypotheses, Hypothesis, axis_choices, listed, same
+from bpcli.studies.mistakes.hypotheses import GradientHypotheses, Hypothesis, Words, axis_choices, listed, same
 
 CONSTANT_RATIO_RTOL = 1e-9  # how far a ratio that counts as constant may vary
 ENTRY_RTOL = 1e-7  # of the largest entry: one that is farther off is wrong
@@ -29,9 +29,6 @@ MAX_EXPLANATIONS = 3  # mistakes that explain the numbers equally well, named to
 UNLIKELY = {"not-divided-{a} squared", "divided-{a} squared", "not-divided-{a} less one", "unbiased more",
             "unbiased less", "divided ratio"}  # fmt: skip
 """Ratios that are chance where the equations explain the numbers."""
-
-Words = tuple[str, str]
-"""The code and the sentence of a mistake."""
 
 
 @dataclass(eq=False)
@@ -62,7 +59,7 @@ def gradient_hypotheses(
 ) -> GradientHypotheses:
     """Returns what mistakes in the equations of a part make of its gradient `target`; of two programs, the second holds
     the long forms of the equations, and is the first where they have none."""
-    first, *others = (GradientHypotheses(p, p.complete(env), target, params, forward, sentence) for p in programs)
+    first, *others = (GradientHypotheses(p, p.complete(env), target, sentence, params, forward) for p in programs)
     return replace(first, long_forms=next((other for other in others if other.program is not first.program), None))
 
 

@@ -9,20 +9,22 @@ The sentences are those of a derivation, with its letters z and a; gradcheck has
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from bpcli.family import Activation, Array
-from bpcli.notation import NotationError, compile_equations
+from bpcli.family import Activation, Array, Shape
+from bpcli.notation import compile_equations
 from bpcli.notation.evaluate import Grid
 from bpcli.notation.symbols import gradient_of
 from bpcli.notation.syntax import Binary, Call, Expr, Name, Read, Reduce, reads, walk
 from bpcli.notation.text import Ascii
 from bpcli.records.trace import Stage
-from bpcli.studies.mistakes.hypotheses import Hypothesis
-from bpcli.studies.mistakes.single_mistakes import Mistake, first_bound_index, single_mistakes
+from bpcli.studies.mistakes.hypotheses import Hypotheses, Hypothesis, Words
+from bpcli.studies.mistakes.single_mistakes import Mistake
 from bpcli.studies.trace.graph import LOSS_AFTER, START, GraphNode, Key, NodeValues, StepGraph
 
 CLASSIC = (
@@ -32,26 +34,44 @@ CLASSIC = (
 )  # fmt: skip
 """The codes of what is tried first, in this order; all other mistakes come after these."""
 
-OF_PROGRAMS = ("edge", "unbiased")
-"""Mistakes of those who write code, not of those who derive by hand."""
-
 WORDS = {
-    "factor": ("left-out", "the factor {shown} is left out{at}"),
-    "divisor": ("left-out", "the division by {shown} is left out"),
-    "inverted": ("inverted", "it is multiplied by {shown} and not divided"),
-    "dropped-term": ("dropped-term", "{term} of the sum is left out"),
-    "term": ("left-out", "the term {shown} is left out"),
-    "term number": ("left-out", "the term {shown} is left out"),
-    "twice": ("counted-twice", "the term {shown} is counted twice"),
-    "sign plus": ("plus", "a minus is taken as a plus, in {shown}"),
-    "sign minus": ("minus", "a sign is mistaken, in {shown}"),
-    "sign lost": ("minus", "a sign is mistaken, in {shown}"),
-    "power": ("no-power", "the power is left out, of {shown}"),
+    "no-slope": ("no-slope", "the slope of {kind} is forgotten: the error is passed on as it arrives"),
+    "slope-at-y": ("slope-at-a", "the slope of {kind} is taken at its output a; it belongs at its input z"),
+    "slope-at-x": ("slope-at-z", "the slope of {kind} is written by its output a, and the input z is put in"),
+    "not-activated": ("activation", "{kind} is not applied: it is still z"),
+    "x before": ("activation", "its input is taken before {kind}, which is not applied"),
+    "dy before": ("no-slope", "the slope of {kind} is forgotten: the error is taken as it arrives there"),
+    "new-weight": ("new-weight", "the updated {0} is used: the error goes back through the OLD weights"),
+    "new-state": ("new-state", "the new {0} is used"),
+    "old-state": ("old-state", "the old {0} is used"),
+    "rounding": ("rounding", "it is computed from numbers rounded to {0}"),
+    "half-chain": ("half-chain", "it is the slope of the loss by {0}, not by what {0} is computed from"),
+    "dropped-input": ("dropped-input", "its input, {source}, is left out{at}, as if it were 1"),
+    "learning-rate": ("learning-rate", "the learning rate is forgotten"),
+    "not counted": ("{code}", "it is not divided by the number of {code}"),
+    "bias-correction": ("bias-correction", "the bias correction is forgotten: the division by {0}"),
+    "dropped-bias": ("dropped-bias", "the bias {0} is left out"),
+    "own penalty": ("penalty", "the penalty's own slope is left out"),
+    "penalty": ("penalty", "{0} is left out"),
+    "added": ("added", "the gradient is added; to go downhill it is subtracted"),
+    "function": ("function", "{0} is not applied, in {1}"),
+    "divisor summed": ("{code}", "it is a sum, not divided by the number of {0}"),
+    "averaged": ("{code}", "it is a mean where a sum is meant"),
+    "transposed read": ("transposed", "{0} is read transposed: {1} in place of {2}"),
+    "factor": ("left-out", "the factor {0} is left out{at}"),
+    "divisor": ("left-out", "the division by {0} is left out"),
+    "inverted": ("inverted", "it is multiplied by {0} and not divided"),
+    "dropped-term": ("dropped-term", "the term {index} = {term} of the sum is left out"),
+    "term": ("left-out", "the term {0} is left out"),
+    "term number": ("left-out", "the term {0} is left out"),
+    "twice": ("counted-twice", "the term {0} is counted twice"),
+    "sign plus": ("plus", "a minus is taken as a plus, in {0}"),
+    "sign minus": ("minus", "a sign is mistaken, in {0}"),
+    "sign lost": ("minus", "a sign is mistaken, in {0}"),
+    "power": ("no-power", "the power is left out, of {0}"),
     "diagonal": ("diagonal", "of the slopes only those of each output by its own input are counted"),
 }
-"""The code and the sentence of a mistake in an equation, by its kind, wherever it is made."""
-
-MAX_CLAIMED_ENTRIES_BY_TERM = 4096  # in larger arrays sums are not tried term by term
+"""The code and the sentence of a mistake; what stands in {braces} is filled in."""
 
 
 def likeliness(hypothesis: Hypothesis) -> int:
@@ -59,82 +79,70 @@ def likeliness(hypothesis: Hypothesis) -> int:
     return CLASSIC.index(hypothesis.code) if hypothesis.code in CLASSIC else len(CLASSIC)
 
 
-class ClaimHypotheses:
-    """What a node would hold, had one mistake been made in it."""
+def claim_hypotheses(
+    graph: StepGraph, key: Key, values: NodeValues, later: Callable[[], NodeValues]
+) -> Iterator[Hypothesis]:
+    """Yields all hypotheses at a node of a step; `values` are the arrays of the step as far as that node, and `later()`
+    those of the whole of it."""
+    own, node = values[key], graph.nodes.get(key)
+    yield from _scaled(own, Stage.REPEAT if node is None else node.stage, graph.truth["loss", "", "dx"].shape)
+    if key == LOSS_AFTER:
+        before = values.get(("gradient", "", "E"), values["loss", "", "L"])
+        yield Hypothesis("old-weight", "it is the loss before the step", before)
+    if node is not None:
+        source = graph.input_key(node.block.layer, "x")
+        words = partial(_sentence, kind=node.block.kind, source=".".join(filter(None, source[1:])) if source else "x")
+        env = graph.env(node, values)
+        yield from ClaimHypotheses(node.block.program, env, key[2], words, graph, node, values, later).all()
 
-    def __init__(self, graph: StepGraph) -> None:
-        self.graph = graph
-        self.links = {link.path: link for link in graph.chain.walk()}
-        loss = graph.truth["loss", "", "dx"]
-        self.rows, self.outputs = len(loss), loss.shape[-1]
 
-    def of(self, key: Key, values: NodeValues, later: Callable[[], NodeValues]) -> Iterator[Hypothesis]:
-        """Yields all hypotheses at a node; `values` are the arrays of the step as far as that node, and `later()` those
-        of the whole of it."""
-        own = values[key]
-        stage = self.graph.nodes[key].stage if key in self.graph.nodes else Stage.REPEAT
-        yield from self._scaled(own, stage)
-        if key == LOSS_AFTER:
-            before = values.get(("gradient", "", "E"), values["loss", "", "L"])
-            yield Hypothesis("old-weight", "it is the loss before the step", before)
-        if key not in self.graph.nodes:
-            return
-        node = self.graph.nodes[key]
+@dataclass(eq=False)
+class ClaimHypotheses(Hypotheses):
+    """What a node of a step would hold, had one mistake been made in it."""
+
+    graph: StepGraph
+    node: GraphNode
+    values: NodeValues
+    later: Callable[[], NodeValues]
+    max_entries_by_term = 4096
+    terms_last = False
+    in_term = " in the term {0} = {1}"
+
+    def all(self) -> Iterator[Hypothesis]:
+        """Yields what each mistake would give."""
+        own, block = self.known[self.target], self.node.block
         if own.ndim == 2 and min(own.shape) > 1:
             yield Hypothesis("transposed", "rows and columns are exchanged", _turned(own))
-        env = self.graph.env(node, values)
         with np.errstate(all="ignore"):
-            if node.block.part == "layer":
-                yield from self._slopes(node, env)
-                yield from self._other_arrays(node, env, values, later)
-            yield from self._long(node, env)
-            yield from self._single_mistakes(node, node.grid, env)
-            yield from self._renewed(node, env)
-            yield from self._rounded(node, env)
+            if block.part == "layer":
+                if block.kind in Activation.registry and self.is_elementwise:
+                    if self.target == "y":
+                        yield Hypothesis(*self.words("not-activated"), self.known["x"])
+                    if self.target == "dx":
+                        yield from self.slopes()
+                yield from self._other_arrays()
+            yield from self._long()
+            yield from self.single(self.node.grid)
+            yield from self._renewed()
+            yield from self._rounded()
 
-    # -------------------------------------------------------------------------------------------------- of the result
-    def _scaled(self, own: Array, stage: Stage) -> Iterator[Hypothesis]:
-        yield Hypothesis("sign", "the sign is turned", -own)
-        yield Hypothesis("factor-2", "it is 2 times too large: a factor 2 too many, or a factor 1/2 forgotten", 2 * own)
-        yield Hypothesis("factor-1/2", "it is half as large: a factor 2 forgotten", own / 2)
-        if stage is Stage.FORWARD:
-            return
-        for code, letter, count in (("rows", "N", self.rows), ("outputs", "K", self.outputs)):
-            if count > 1:
-                yield Hypothesis(code, f"it is not divided by the {letter} = {count} {code}", own * count)
-                text = f"it is divided by the {letter} = {count} {code} once too often"
-                yield Hypothesis(f"{code}-twice", text, own / count)
+    @property
+    def searched(self) -> list[Grid]:
+        """The equation of the node: what it reads has nodes of its own."""
+        return [self.node.grid]
 
-    # ------------------------------------------------------------------------------------------------- of activations
-    def _slopes(self, node: GraphNode, env: Mapping[str, Any]) -> Iterator[Hypothesis]:
-        """Yields results with slopes that are forgotten, or taken at the wrong place."""
-        kind, name = node.block.kind, node.key[2]
-        if kind not in Activation.registry or env["x"].shape != env["y"].shape:
-            return
-        if name == "y":
-            yield Hypothesis("activation", f"{kind} is not applied: it is still z", env["x"])
-        if name != "dx":
-            return
-        text = f"the slope of {kind} is forgotten: the error is passed on as it arrives"
-        yield Hypothesis("no-slope", text, env["dy"])
-        at_a = node.block.program.run({**env, "x": env["y"]}, ["dx"])["dx"]
-        yield Hypothesis("slope-at-a", f"the slope of {kind} is taken at its output a; it belongs at its input z", at_a)
-        if "y" in reads(node.grid.equation):
-            text = f"the slope of {kind} is written by its output a, and the input z is put in"
-            yield Hypothesis("slope-at-z", text, node.grid.value({**env, "y": env["x"]}))
+    def drawn(self, piece: Expr) -> str:
+        return Ascii(self.node.block.known).draw(piece).text
 
     # --------------------------------------------------------------------------------------------- of the arrays read
-    def _other_arrays(
-        self, node: GraphNode, env: Mapping[str, Any], values: NodeValues, later: Callable[[], NodeValues]
-    ) -> Iterator[Hypothesis]:
+    def _other_arrays(self) -> Iterator[Hypothesis]:
         """Another array is read than was meant: the updated weights, or what stands on the wrong side of an
         activation."""
-        layer, named = node.block.layer, reads(node.grid.equation)
-        for param in self.links[layer].plan.params:
-            if param in named and node.stage > Stage.FORWARD:
-                new = self.graph.after_step(f"{layer}.{param}").make(later())
-                text = f"the updated {layer}.{param} is used: the error goes back through the OLD weights"
-                yield Hypothesis("new-weight", text, node.grid.value({**env, param: new}))
+        layer, named = self.node.block.layer, reads(self.node.grid.equation)
+        for param in self.graph.links[layer].plan.params:
+            if param in named and self.node.stage > Stage.FORWARD:
+                new = self.graph.after_step(f"{layer}.{param}").make(self.later())
+                yield from self.computed(self.words("new-weight", f"{layer}.{param}"), {param: new})
         for name in ("x", "dy"):
             before = self.graph.input_key(layer, name)
             if name not in named or before not in self.graph.nodes or self.graph.nodes[before].block.layer == layer:
@@ -142,115 +150,103 @@ class ClaimHypotheses:
             other = self.graph.nodes[before]
             if other.block.kind not in Activation.registry:
                 continue
-            other_value = self.graph.env(other, values)[name]
-            if np.shape(other_value) == np.shape(env[name]):
-                kind = other.block.kind
-                code, text = ("activation", f"its input is taken before {kind}, which is not applied")
-                if name == "dy":
-                    code, text = "no-slope", f"the slope of {kind} is forgotten: the error is taken as it arrives there"
-                yield Hypothesis(code, text, node.grid.value({**env, name: other_value}))
+            other_value = self.graph.env(other, self.values)[name]
+            if np.shape(other_value) == np.shape(self.known[name]):
+                yield from self.computed(_sentence(f"{name} before", kind=other.block.kind), {name: other_value})
 
-    def _renewed(self, node: GraphNode, env: Mapping[str, Any]) -> Iterator[Hypothesis]:
+    def _renewed(self) -> Iterator[Hypothesis]:
         """Yields results with updated instead of old values, and vice versa."""
-        for name in sorted(reads(node.grid.equation)):
+        for name in sorted(reads(self.node.grid.equation)):
             other = name.removesuffix("_new") if name.endswith("_new") else f"{name}_new"
-            alike = other in env and np.ndim(env[other]) and np.shape(env[other]) == np.shape(env.get(name, 0))
-            if alike and other != node.key[2]:
+            value = self.known.get(other, 0.0)
+            if np.ndim(value) and np.shape(value) == np.shape(self.known.get(name, 0)) and other != self.target:
                 new = "new" if other.endswith("_new") else "old"
-                text = f"the {new} {name.removesuffix('_new')} is used"
-                yield Hypothesis(f"{new}-state", text, node.grid.value({**env, name: env[other]}))
+                yield from self.computed(self.words(f"{new}-state", name.removesuffix("_new")), {name: value})
 
-    def _rounded(self, node: GraphNode, env: Mapping[str, Any]) -> Iterator[Hypothesis]:
+    def _rounded(self) -> Iterator[Hypothesis]:
         """Yields results from rounded inputs."""
-        made = {name for name, s in node.inputs.items() if any(k[0] != START for k in s.keys)}
-        made |= {name for name in node.block.program.names if (*node.key[:2], name) in self.graph.nodes}
-        names = [n for n in sorted(made & reads(node.grid.equation)) if n in env]
-        if not names:
-            return
-        for k in range(7, 0, -1):
+        made = {name for name, s in self.node.inputs.items() if any(k[0] != START for k in s.keys)}
+        made |= {name for name in self.program.names if (*self.node.key[:2], name) in self.graph.nodes}
+        names = [n for n in sorted(made & reads(self.node.grid.equation)) if n in self.known]
+        for k in range(7, 0, -1) if names else ():
             for words, cut in ((f"{k} decimals", np.round), (f"{k} significant digits", _significant)):
-                text = f"it is computed from numbers rounded to {words if k > 1 else words[:-1]}"
-                yield Hypothesis("rounding", text, node.grid.value({**env, **{n: cut(env[n], k) for n in names}}))
+                rounded = {n: cut(self.known[n], k) for n in names}
+                yield from self.computed(self.words("rounding", words if k > 1 else words[:-1]), rounded)
 
     # ------------------------------------------------------------------------------------------------ of the equation
-    def _long(self, node: GraphNode, env: Mapping[str, Any]) -> Iterator[Hypothesis]:
+    def _long(self) -> Iterator[Hypothesis]:
         """Yields mistakes in the chain-rule form, where an equation has one, and chains that stop before their end."""
-        block = node.block
-        if node.key[2] != "dx" or block.part not in ("loss", "layer"):
+        block = self.node.block
+        if self.target != "dx" or block.part not in ("loss", "layer"):
             return
         if block.part == "loss":
             equations = self.graph.target.objective.loss.equations(False)
         else:
-            link = self.links[block.layer]
+            link = self.graph.links[block.layer]
             equations = link.layer.equations(True, link.planned.x)
         if not any(eq.detail == "path" for eq in equations):
             return
-        inputs = {n: v for n, v in env.items() if n not in block.program.names}
-        program = compile_equations(equations, inputs, {"dx": np.shape(env["dx"])}, detail="path")
+        inputs, shape = {n: v for n, v in self.known.items() if n not in self.program.names}, self.known["dx"].shape
+        program = compile_equations(equations, inputs, {"dx": shape}, detail="path")
         full = program.complete(inputs)
         for grid in program.grids:
-            if grid.name != "dx" and gradient_of(grid.name, full) and full[grid.name].shape == env["dx"].shape:
-                text = f"it is the slope of the loss by {grid.name[1:]}, not by what {grid.name[1:]} is computed from"
-                yield Hypothesis("half-chain", text, full[grid.name])
+            if grid.name != "dx" and gradient_of(grid.name, full) and full[grid.name].shape == shape:
+                yield Hypothesis(*self.words("half-chain", grid.name[1:]), full[grid.name])
             if grid.name == "dx":
-                yield from self._single_mistakes(node, grid, full)
+                yield from replace(self, program=program, known=full).single(grid)
 
-    def _single_mistakes(self, node: GraphNode, grid: Grid, env: Mapping[str, Any]) -> Iterator[Hypothesis]:
-        """Yields one mistake in the equation itself."""
-        for mistake in single_mistakes(grid, env, MAX_CLAIMED_ENTRIES_BY_TERM):
-            if mistake.kind in OF_PROGRAMS:
-                continue
-            try:
-                value = mistake.put_in(grid).value(env)
-            except NotationError:  # a read outside its array: nobody could have computed that
-                continue
-            yield Hypothesis(*self._words(node, grid, mistake), value)
-
-    def _words(self, node: GraphNode, grid: Grid, mistake: Mistake) -> tuple[str, str]:
-        """Returns the code of a mistake, and what to say of it."""
-        piece, layer = mistake.pieces[0], node.block.layer
-        shown = self._shown(node, piece)
-        source = self.graph.input_key(layer, "x") if node.block.part == "layer" else None
+    def describe(self, grid: Grid, mistake: Mistake) -> Words | None:
+        """Returns what is said of a mistake in an equation; None where only those who write code make it."""
+        piece, part, layer = mistake.pieces[0], self.node.block.part, self.node.block.layer
         array = piece.array if isinstance(piece, Read) else piece.id if isinstance(piece, Name) else ""
-        part = node.block.part
-        term = f"the term {first_bound_index(grid.equation.right)} = {mistake.term}"
-        at = "" if mistake.term is None else f" in {term}"
+        counted, shown = _counted(piece), self.drawn(piece)
         match mistake.kind:
+            case "edge" | "unbiased":
+                return None
             case "factor" if part == "layer" and array == "x":
-                return "dropped-input", f"its input, {_named(source)}, is left out{at}, as if it were 1"
+                return super().describe(grid, replace(mistake, kind="dropped-input"))
             case "factor" if array == "lr":
-                return "learning-rate", "the learning rate is forgotten"
-            case "divisor" if (counted := _counted(piece)) is not None:
-                return counted, f"it is not divided by the number of {counted}"
-            case "divisor" if node.key[2].endswith("hat"):
-                return "bias-correction", f"the bias correction is forgotten: the division by {shown}"
-            case "term" if part == "layer" and array in self.links[layer].plan.params:
-                return "dropped-bias", f"the bias {layer}.{array} is left out"
+                return self.words("learning-rate")
+            case "divisor" if counted is not None:
+                return self.words("not counted", code=counted)
+            case "divisor" if self.target.endswith("hat"):
+                return self.words("bias-correction", shown)
+            case "term" if part == "layer" and array in self.graph.links[layer].plan.params:
+                return self.words("dropped-bias", f"{layer}.{array}")
             case "term" | "term number" if part == "gradient":
-                return "penalty", "the penalty's own slope is left out" if array == "own" else f"{shown} is left out"
-            case "sign plus" if node.key[2] == "w_new" and isinstance(grid.equation.right, Binary):
-                return "added", "the gradient is added; to go downhill it is subtracted"
+                return self.words("own penalty" if array == "own" else "penalty", shown)
+            case "sign plus" if self.target == "w_new" and isinstance(grid.equation.right, Binary):
+                return self.words("added")
             case "function" if isinstance(piece, Call):
-                return "function", f"{piece.fn} is not applied, in {shown}"
+                return self.words("function", piece.fn, shown)
             case "divisor summed":
-                counted = _counted(piece)
-                return counted or "left-out", f"it is a sum, not divided by the number of {counted or 'values'}"
+                return self.words(mistake.kind, counted or "values", code=counted or "left-out")
             case "averaged":
-                code = "rows-twice" if isinstance(piece, Reduce) and set(piece.letters) == {"n"} else "averaged"
-                return code, "it is a mean where a sum is meant"
+                rows = isinstance(piece, Reduce) and set(piece.letters) == {"n"}
+                return self.words("averaged", code="rows-twice" if rows else "averaged")
             case "transposed read" if isinstance(piece, Read):
-                turned = self._shown(node, Read(array, piece.index[::-1]))
-                return "transposed", f"{array} is read transposed: {shown} in place of {turned}"
-        code, text = WORDS[mistake.kind]
-        return code, text.format(shown=shown, term=term, at=at)
-
-    def _shown(self, node: GraphNode, piece: Expr) -> str:
-        return Ascii(node.block.known).draw(piece).text
+                return self.words(mistake.kind, array, shown, self.drawn(Read(array, piece.index[::-1])))
+        return super().describe(grid, mistake)
 
 
-def _named(key: Key | None) -> str:
-    """Returns how claims call what a layer reads."""
-    return ".".join(filter(None, key[1:])) if key else "x"
+def _scaled(own: Array, stage: Stage, outputs: Shape) -> Iterator[Hypothesis]:
+    """Yields multiples of a result; `outputs` is the shape of the network's."""
+    yield Hypothesis("sign", "the sign is turned", -own)
+    yield Hypothesis("factor-2", "it is 2 times too large: a factor 2 too many, or a factor 1/2 forgotten", 2 * own)
+    yield Hypothesis("factor-1/2", "it is half as large: a factor 2 forgotten", own / 2)
+    if stage is Stage.FORWARD:
+        return
+    for code, letter, count in (("rows", "N", outputs[0]), ("outputs", "K", outputs[-1])):
+        if count > 1:
+            yield Hypothesis(code, f"it is not divided by the {letter} = {count} {code}", own * count)
+            text = f"it is divided by the {letter} = {count} {code} once too often"
+            yield Hypothesis(f"{code}-twice", text, own / count)
+
+
+def _sentence(key: str, /, *pieces: str, **details: Any) -> Words:
+    """Returns the code and the sentence of a mistake, filled in."""
+    code, text = WORDS[key]
+    return code.format(**details), text.format(*pieces, **details)
 
 
 def _counted(piece: Expr) -> str | None:

@@ -19,7 +19,7 @@ from bpcli.numeric.vectors import EPS
 from bpcli.records.trace import Cause, Mark, Marks, Quantity, Stage
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.mistakes.addresses import Addresses, ClaimedEntry
-from bpcli.studies.mistakes.claim_hypotheses import ClaimHypotheses, likeliness
+from bpcli.studies.mistakes.claim_hypotheses import claim_hypotheses, likeliness
 from bpcli.studies.mistakes.claims import Claim
 from bpcli.studies.mistakes.hypotheses import Hypothesis
 from bpcli.studies.trace.derive_step import without_equations
@@ -117,7 +117,6 @@ class _Marker:
         for t in entries:
             self.claimed.setdefault(t.key, []).append(t)
         self.computed = computed
-        self.mistakes = ClaimHypotheses(graph)
         self.scenario = _Scenario(graph)  # with the numbers that were meant, as far as that is known
         self.written = _Scenario(graph)  # with the numbers as they are written
         self.reached = 0  # how far `written` is worked out
@@ -219,14 +218,14 @@ class _Marker:
                 ahead.append(scenario.values)
             return ahead[0]
 
-        own = [(g, g.value) for g in self.mistakes.of(key, self.scenario.values, later)]
+        own = [(g, g.value) for g in claim_hypotheses(self.graph, key, self.scenario.values, later)]
         written = self._as_written(key)
         text = "it is computed from the numbers before it as they are written, rounded"
         own.append((Hypothesis("rounding", text, written), written))
         for hypothesis, value in sorted(own, key=lambda pair: likeliness(pair[0])):
             yield key, 0, hypothesis, value
         for where, distance in self._unclaimed_sources(key):
-            for hypothesis in sorted(self.mistakes.of(where, self.scenario.values, later), key=likeliness):
+            for hypothesis in sorted(claim_hypotheses(self.graph, where, self.scenario.values, later), key=likeliness):
                 if hypothesis.code == "rounding" or np.array_equal(hypothesis.value, self.scenario.values[where]):
                     continue
                 scenario = self.scenario.copy()

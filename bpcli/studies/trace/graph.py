@@ -71,6 +71,7 @@ class StepGraph:
     def __init__(self, target: TraceTarget, taken: TakenStep) -> None:
         self.target, self.taken = target, taken
         self.chain = target.objective.network.chain(len(target.x))
+        self.links = {link.path: link for link in self.chain.walk()}
         self.layout = target.network_plan.layout
         self.truth: NodeValues = {}
         self.nodes: dict[Key, GraphNode] = {}
@@ -131,14 +132,13 @@ class StepGraph:
         """Stores what the step starts from: rows, targets, weights, random draws and running statistics."""
         for e in self.layout:
             self.truth[START, "", e.path] = self.taken.theta[e.where].reshape(e.shape)
-        plans = {link.path: link.plan for link in self.chain.walk()}
         for block, _, _ in self.taken.blocks:
             if block.part == "loss":
                 self.truth[START, "", "t"] = np.asarray(block.env["t"], np.float64)
             if block.part == "layer":
                 if block.layer == self.chain.layers[0].path:
                     self.truth[START, "", "x"] = np.asarray(block.env["x"], np.float64)
-                plan = plans[block.layer]
+                plan = self.links[block.layer].plan
                 for name in (*plan.draws, *plan.state):
                     self.truth[START, "", f"{block.layer}.{name}"] = np.asarray(block.env[name], np.float64)
 
