@@ -12,6 +12,7 @@ from cli_lab import CONFIG, Lab
 from cli_lab import lab as lab
 from own_parts import EQUATIONS, GAIN, SQUARE, changed
 from own_parts import own as own
+from paths import ROOT
 
 from bpcli.studies.custom import load as custom
 
@@ -569,3 +570,26 @@ class TestRules:
         found = lab.run("train", "trees.yaml", "--with", "worst.py", "--set", "training.metrics=[worst]", "-q")
         assert found.code == 65
         assert found.err.startswith("error: Worst.add raises KeyError: 'worst' [raises]\n --> worst.py:15:")
+
+
+CENTRED = ROOT / "tests" / "support" / "custom_files" / "layer.py"
+COUNTING = (GAIN + EQUATIONS).replace("Plan(y=x,", 'Plan(y=x, state={"steps": Slot(())},') + (
+    "\n    def commit(self, f):\n        f.steps += 1\n"
+)
+
+
+def test_a_state_that_is_no_statistics_keeps_no_row_from_being_traced(mine: Lab) -> None:
+    """Which of two layers with a state takes statistics over the rows is for their equations to say."""
+    mine.write("gain.py", COUNTING)
+    assert "gain_1" in mine.good("trace", "gain.yaml", "--with", "gain.py").out
+    mine.write("centered.py", CENTRED.read_text())
+    mine.config(("activation: tanh}", "activation: tanh}\n  - centered"), name="centered.yaml")
+    found = mine.run("trace", "centered.yaml", "--with", "centered.py")
+    assert (found.code, "centered_1 takes statistics over the rows" in found.err) == (2, True)
+
+
+def test_a_last_batch_of_one_row_is_no_matter_to_other_states(mine: Lab) -> None:
+    settings = ("--with", "gain.py", "--set", "training.batch_size=7", "--json")
+    for text, warned in ((COUNTING, False), (CENTRED.read_text(), True)):
+        mine.write("gain.py", text.replace("centered", "gain"))
+        assert ("takes statistics over the rows" in mine.run("diagnose", "gain.yaml", *settings).out) == warned

@@ -108,9 +108,9 @@ def row_and_step_counts(context: DiagnosisContext) -> list[Symptom]:
             options.append(Remedy(("training.batch_size=32",), f"{-(-context.rows // 32):,} steps an epoch"))
         found.append(Symptom("amounts", "steps", figure, "notice", why, tuple(options)))
     last = context.rows % context.batch_rows
-    if last == 1 and any(node.plan.state for node in context.network_plan.walk()) and context.rows > 1:
-        layer = next(node.path for node in context.network_plan.walk() if node.plan.state)
-        figure = f"the last batch of every epoch has a single row, and {layer} takes statistics over the rows"
+    layers = [node.path for node in context.network_plan.walk() if node.needs_several_rows]
+    if last == 1 and layers and context.rows > 1:
+        figure = f"the last batch of every epoch has a single row, and {layers[0]} takes statistics over the rows"
         why = "the deviation of one row is 0: what the layer puts out there is its bias alone"
         remedy = Remedy((f"training.batch_size={context.batch_rows + 1}",), "another size of the batches")
         found.append(Symptom("amounts", "batches", figure, "notice", why, (remedy,)))

@@ -166,7 +166,7 @@ def _target(
 ) -> TraceTarget:
     x, t, words = chosen
     for node in network_plan.walk():
-        if node.plan.state and len(node.x) == 1 and len(x) == 1:
+        if len(x) == 1 and node.needs_several_rows:
             text = f"{node.path} takes statistics over the rows, and one row has none"
             help = "trace several rows: --sample 0 --sample 1, or --batch"
             raise Failure(Problem(text, code="one-row", help=help), exit=Exit.USAGE)
