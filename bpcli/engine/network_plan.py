@@ -164,8 +164,6 @@ def _plan_layer(
 ) -> PlannedLayer:
     try:
         plan = layer.plan(x)
-    except LayerError:
-        raise
     except ShapeError as error:
         raise LayerError(f"{path}: {error}", error.help, loc) from None
     if plan.tokens and changed:

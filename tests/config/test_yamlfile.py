@@ -13,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_model import Study
 from work import Work
+from yaml.error import Mark, MarkedYAMLError
 
 from bpcli.config import compose
 from bpcli.config.compose import TOO_MANY
 from bpcli.config.document import SourceText
 from bpcli.config.overrides import apply_sets
+from bpcli.config.syntax import explain
 from bpcli.config.validate import validate
 from bpcli.config.yamlfile import MAX_BYTES, parse, read
 from bpcli.records.training import Exit, Failure, Problem
@@ -119,6 +121,13 @@ def test_a_byte_order_mark_is_not_a_column(tmp_path: Path) -> None:
 def test_texts_that_a_table_cannot_hold(text: str, line: int, column: int, message: str) -> None:
     problem = only(text)
     assert (problem.line, problem.column, problem.text) == (line, column, message)
+
+
+def test_a_refusal_in_words_that_are_not_known_yet_is_shown_at_its_character_in_the_words_of_the_parser() -> None:
+    """No text is known that PyYAML refuses so; another version of it may have other words."""
+    mark = Mark("exp.yaml", 7, 1, 3, None, None)
+    error = MarkedYAMLError(None, None, "found no end of the knot", mark)
+    assert explain(error, ["a: 1", "b: (c"])[:3] == (mark, 1, "this is not valid YAML: found no end of the knot")
 
 
 def test_duplicate_keys_are_told_twenty_at_a_time() -> None:

@@ -285,6 +285,16 @@ def test_a_gradient_that_overflows_alone_is_named_from_the_end(dtype: type) -> N
     assert (error.layer, error.tensor, error.what) == ("dense_1", "dW", "gradient")
 
 
+def test_a_gradient_whose_norm_overflows_is_named_as_a_whole() -> None:
+    """Each of its entries can be written, the norm cannot: no tensor is the culprit."""
+    o = objective(dense(4), dense(2), penalty={"type": "l1", "strength": 1.2e308})
+    o.theta[...] = 1e-3
+    d = train_step(o)
+    error = stopped(d, loaded(o))
+    assert np.isfinite(d.grad).all()
+    assert (error.layer, error.tensor, error.what) == ("", "gradient", "gradient")
+
+
 def test_a_bad_gradient_in_a_branch_is_the_branchs() -> None:
     d = network(layers=[dense(4), residual(dense(4), "softplus", dense(4)), dense(2)])
     o = d.objective

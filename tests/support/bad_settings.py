@@ -31,6 +31,25 @@ error: architecture.0.unit: unknown key [unknown-key]
         changes=[("units: 4", "unit: 4")],
     ),
     Case(
+        "names of layers that are taken or begin with a digit",
+        """\
+error: architecture.0.name: a layer's name is letters, digits and `_`, begins with a letter, and is none of data, loss, penalty, state [layer-name]
+--> trees.yaml:7:53
+  |
+6 | architecture:
+7 |   - {type: dense, units: 4, activation: tanh, name: penalty}
+  |                                                     ^^^^^^^
+
+error: architecture.1.name: a layer's name is letters, digits and `_`, begins with a letter, and is none of data, loss, penalty, state [layer-name]
+--> trees.yaml:8:35
+  |
+7 |   - {type: dense, units: 4, activation: tanh, name: penalty}
+8 |   - {type: dense, units: 2, name: 2nd}
+  |                                   ^^^
+""",  # noqa: E501
+        changes=[("activation: tanh", "activation: tanh, name: penalty"), ("units: 2", "units: 2, name: 2nd")],
+    ),
+    Case(
         "a misspelled section",
         """\
 error: architekture: unknown key [unknown-key]

@@ -44,14 +44,20 @@ class LineMap:
         return found
 
     def of(self, mutant: Mutant) -> set[str]:
-        """The tests that run the mutant's statement; for what an import runs, those that run anything of its class or
-        module, or else of a module beside it."""
-        found = self.tests(mutant.file, range(mutant.first, mutant.last + 1))
-        if found or mutant.body:
-            return found
+        """The tests that run the mutant's statement. Where none does (an import runs it, or a thread that was there
+        before), those that run anything of its function or class, of its file, or else of a file beside it."""
         folder = mutant.file.rpartition("/")[0]
-        near = [f for f in self._masks if f == mutant.file] or [f for f in self._masks if f.startswith(f"{folder}/")]
-        return {t for f in near for module, masks in self._masks[f].items() for t in self._modules[module] if masks}
+        return (
+            self.tests(mutant.file, range(mutant.first, mutant.last + 1))
+            or self.tests(mutant.file, range(mutant.around[0], mutant.around[1] + 1))
+            or self.running([mutant.file])
+            or self.running(f for f in self._masks if f.startswith(f"{folder}/"))
+        )
+
+    def running(self, files: Iterable[str]) -> set[str]:
+        """The tests that run any line of these files."""
+        lines = {f: {n for masks in self._masks.get(f, {}).values() for n in masks} for f in files}
+        return {test for file, numbers in lines.items() for test in self.tests(file, numbers)}
 
 
 def function_of(test: str) -> str:

@@ -71,7 +71,8 @@ class Copy:
 
     def environment(self, **added: str) -> dict[str, str]:
         path = f"{self.root}{os.pathsep}{self.root / 'tests' / 'support'}"
-        fixed = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1"}
+        threads = os.environ.get("OPENBLAS_NUM_THREADS", "1")
+        fixed = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": threads}
         return {**os.environ, **fixed, "MUTATION_TEMP": str(self.work / "temp"), **added}
 
     def pytest(self, *words: str, environment: dict[str, str]) -> int:
