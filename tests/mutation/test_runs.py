@@ -45,7 +45,8 @@ CALLED = ["test_half", "test_larger", "test_countdown"]
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     copy = Copy(ROOT, tmp_path_factory.mktemp("mutation"))
     for name, text in {
-        "bpcli/__init__.py": "", "bpcli/small.py": SOURCE, "tests/test_small.py": TESTS, "pyproject.toml": "",
+        "bpcli/__init__.py": "", "bpcli/small.py": SOURCE, "tests/test_small.py": TESTS,
+        "pyproject.toml": '[tool.pytest.ini_options]\nfilterwarnings = ["error"]\n',
     }.items():  # fmt: skip
         (copy.root / name).parent.mkdir(parents=True, exist_ok=True)
         (copy.root / name).write_text(text)
@@ -67,6 +68,7 @@ def outcome(server: Connection, new_line: str, *names: str, limit: float = 15.0)
     [mutant] = [m for m in mutants("bpcli/small.py", SOURCE) if m.new_line.strip() == new_line]
     tests = [f"tests/test_small.py::{name}" for name in names]
     found = server.ask(mutant, mutant.apply(SOURCE), tests, [limit] * len(tests))
+    assert found["outcome"] != "survived" or found["ran"] == len(tests)
     return found["outcome"], found["by"].rpartition(":")[2]
 
 

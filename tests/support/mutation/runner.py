@@ -215,12 +215,15 @@ class Runner:
             limits = [GRACE + PATIENCE * self.map.seconds[t] for t in tests]
             answer = server.ask(mutant, source, tests, limits)
             by = answer["by"]
-            if answer["outcome"] != "killed" or by in self.reliable or by not in tests:
+            if answer["outcome"] not in ("killed", "crashed") or by in self.reliable:
                 return answer
-            before = tests[: tests.index(by) + 1]
-            if server.ask(None, "", before, limits)["outcome"] == "survived":
-                self.reliable.add(by)
+            before = tests[: tests.index(by) + 1] if by in tests else tests
+            baseline = server.ask(None, "", before, limits)
+            if (baseline["outcome"], baseline["ran"]) == ("survived", len(before)):
+                self.reliable |= {by} - {""}
                 return answer
+            if by not in tests:
+                raise RuntimeError(f"without a mutant these fail too, {by or 'before any is run'}: {before}")
             self.excluded.add(by)
 
 

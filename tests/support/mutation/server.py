@@ -16,6 +16,7 @@ import select
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -134,12 +135,17 @@ class Server:
             else:
                 os.write(pipe, b"unchanged\n")
             os.write(pipe, b"end\n")
+        except BaseException:
+            traceback.print_exc(file=sys.__stderr__)
         finally:
             os._exit(0)
 
     def collect_and_run(self, job: dict[str, Any], reporter: ForkReporter) -> None:
         files = sorted({test.partition("::")[0] for test in job["tests"]})
-        pytest.main(["-x", "-p", "no:cacheprovider", *BASE, *files], plugins=[reporter])
+        preloaded = "ignore::pytest.PytestAssertRewriteWarning"
+        code = pytest.main(["-x", "-p", "no:cacheprovider", "-W", preloaded, *BASE, *files], plugins=[reporter])
+        if code in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR) and not reporter.failed:
+            os.write(reporter.pipe, b"collection \n")
 
     def run_collected(self, job: dict[str, Any], reporter: ForkReporter) -> None:
         manager = self.session.config.pluginmanager
