@@ -25,9 +25,10 @@ PEERS: list[tuple[dict[str, Any], Callable[[Any, Any], Any]]] = [
     ({"type": "one_cycle", "peak": 0.3, "pct_start": 0.77, "div_factor": 3.0, "final_div_factor": 7.0},
      lambda t, o: t.OneCycleLR(o, 0.3, total_steps=TOTAL, pct_start=0.77, div_factor=3.0, final_div_factor=7.0,
                                cycle_momentum=False)),
-    ({"type": "one_cycle", "peak": 0.3, "pct_start": 0.01},
-     lambda t, o: t.OneCycleLR(o, 0.3, total_steps=TOTAL, pct_start=0.01, cycle_momentum=False)),
+    ({"type": "one_cycle", "peak": 0.5, "pct_start": 0.01},
+     lambda t, o: t.OneCycleLR(o, 0.5, total_steps=TOTAL, pct_start=0.01, cycle_momentum=False)),
     ({"type": "warmup", "steps": 8, "then": 0.3}, lambda t, o: t.LinearLR(o, 1 / 8, 1.0, 7)),
+    ({"type": "warmup", "steps": 3, "then": 0.3}, lambda t, o: t.LinearLR(o, 1 / 3, 1.0, 2)),
     ({"type": "warmup", "steps": 8, "then": {"type": "cosine", "start": 0.3}},
      lambda t, o: t.ChainedScheduler([t.LinearLR(o, 1 / 8, 1.0, 7), t.CosineAnnealingLR(o, TOTAL)])),
 ]  # fmt: skip

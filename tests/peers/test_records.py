@@ -1,0 +1,111 @@
+"""Every part beside numbers that other authors' libraries gave for it, where none of them is installed.
+
+The laws hold a kernel to its equations; what is wrong in both alike only numbers from elsewhere can show. How they were
+made: tests/support/peer_records.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pytest
+from peer_records import files
+from peer_records.comparison import MODULES, differences, gaps
+from registry import leaves
+
+from bpcli.family import Activation, Initializer, Metric, Scaler
+
+RECORDS = {family: files.read(family) for family in files.families()}
+EACH = [(family, record) for family, records in RECORDS.items() for record in records]
+NAMES = [f"{family} {' '.join(map(str, record['part'].values()))[:60]} #{i}" for i, (family, record) in enumerate(EACH)]
+
+
+@pytest.mark.parametrize(("family", "record"), EACH, ids=NAMES)
+def test_we_find_what_others_found(family: str, record: files.Record) -> None:
+    assert gaps(family, record) == [], record["peer"]
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("family", MODULES)
+def test_the_records_are_what_the_libraries_find(family: str) -> None:
+    """As installed here, whatever their versions."""
+    for name in ("torch", "optax", "sklearn", "scipy", *(["zclip"] if family == "limits" else [])):
+        pytest.importorskip(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = [files.rounded(record) for record in MODULES[family].record()]
+    recorded = RECORDS[family]
+    assert [record["part"] for record in found] == [record["part"] for record in recorded]
+    for mine, known in zip(found, recorded, strict=True):
+        assert mine["inputs"] == known["inputs"]
+        assert differences(family, known, mine["found"], known["found"]) == [], known["part"]
+
+
+# ------------------------------------------------------------------------------------------------- nothing is left out
+WITHOUT = {
+    "initializer/values": "copies what a file says",
+    "scaler/none": "changes nothing",
+}
+"""Parts that nobody else's numbers are kept of, and why."""
+
+FAMILIES = {
+    "layer", "activation", "loss", "regularizer", "clipper", "constraint", "optimizer", "schedule", "metric", "scaler",
+    "initializer",
+}  # fmt: skip
+"""What has values, gradients or steps. Sources and augmentations have none: their tests hold them to files."""
+
+NO_MATHS = {"type", "name", "init", "weights", "activation", "regularization", "constraint", "per", "metric"}
+"""Settings that choose another part, give numbers by value, or say what is counted."""
+
+UNRECORDED = {
+    "lbfgs.c1": "a line search may end anywhere that its conditions allow: tests/peers/test_full_batch.py asks SciPy",
+    "lbfgs.c2": "as c1",
+    "lbfgs.max_evaluations": "a limit of the search",
+    "lbfgs.tolerance": "where it ends",
+    "levenberg_marquardt.up": "a matter of the try that failed, which a ridge regression does not do",
+    "levenberg_marquardt.max_damping": "where it ends",
+    "levenberg_marquardt.tolerance": "where it ends",
+}
+"""Settings that no other library has in the same form, and why."""
+
+
+def parts() -> dict[str, type[Any]]:
+    return {name: leaf for name, leaf in leaves().items() if name.partition("/")[0] in FAMILIES}
+
+
+def recorded(leaf: type[Any]) -> list[dict[str, Any]]:
+    """The records of a part: a metric and an initializer of one name (`constant`) are told apart by their files."""
+    homes = {Initializer: "initializers", Metric: "figures", Scaler: "figures", Activation: "layers"}
+    home = next((file for family, file in homes.items() if issubclass(leaf, family)), None)
+    kind = leaf.model_fields["type"].default
+    of_schedules = leaf.family == "schedule"
+    found = []
+    for family, record in EACH:
+        fits = family == home if home else (family == "schedules") == of_schedules and family != "initializers"
+        if fits and record["part"]["type"] == kind:
+            found.append(record["part"])
+    return found
+
+
+def test_every_part_has_a_record() -> None:
+    assert {name for name, leaf in parts().items() if not recorded(leaf)} == WITHOUT.keys()
+
+
+def test_every_setting_has_records_of_its_usual_value_and_of_another() -> None:
+    """So that neither a wrong default nor a setting that is ignored can pass."""
+    missing = []
+    for name, leaf in parts().items():
+        if name in WITHOUT:
+            continue
+        for setting, about in leaf.model_fields.items():
+            if setting in NO_MATHS and (setting, leaf.family) != ("per", "scaling"):
+                continue
+            values = [part.get(setting) for part in recorded(leaf)]
+            usual = None in values or (about.is_required() and len({str(v) for v in values}) > 1)
+            other = any(v is not None and v != about.default for v in values)
+            if setting == "learning_rate":  # rates are schedules, which have records of their own
+                other = True
+            if not usual or not other:
+                missing.append(f"{leaf.model_fields['type'].default}.{setting}")
+    assert set(missing) == UNRECORDED.keys()
