@@ -49,5 +49,5 @@ class Augmenter:
         images = x.reshape(len(x), *self.shape)
         for part, work, stream in self._parts:
             slots = {name: array[: len(x)] for name, array in work.items()}
-            frame = Frame(x=images, y=images, dx=None, dy=images, zero=self._zero, unit=self._unit, **slots)
+            frame = Frame(x=images, zero=self._zero, unit=self._unit, **slots)
             part.apply(frame, stream.at(step))

@@ -34,9 +34,8 @@ class FullBatchStep:
         self.clip_state: dict[str, Array] = {}
         self.schedule_state: dict[str, Array] = {}
         work = {name: _zeros(slot) for name, slot in optimizer.work(size).items()}
-        nothing = self.theta[:0]
         vectors = {"w": self.theta, "g": self.grad, **self.slots, **work}
-        self.frame = Frame(x=nothing, y=nothing, dx=None, dy=nothing, rate=0.0, **vectors)
+        self.frame = Frame(rate=0.0, **vectors)
         self.loss = self.penalty = self.norm = self.rate = 0.0
         self.ended = ""
         self._batch: Batch | None = None
@@ -139,7 +138,7 @@ def slope_of_one(loss: Loss, outputs: int) -> float:
     plan = loss.plan((outputs,))
     x, t, dx = np.ones((1, outputs)), np.zeros((1, outputs)), np.zeros((1, outputs))
     slots: dict[str, Any] = {n: empty(slot, 1, np.float64) for n, slot in {**plan.keep, **plan.scratch}.items()}
-    f = Frame(x=x, y=x, t=t, w=None, dx=dx, dy=dx, **slots)
+    f = Frame(x=x, t=t, w=None, dx=dx, **slots)
     loss.forward(f)
     loss.backward(f)
     return float(dx[0, 0])

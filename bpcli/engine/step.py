@@ -58,7 +58,6 @@ class FirstOrderStep:
         self.theta, self.grad = objective.theta, objective.grad
         self.slots = {name: aligned(len(self.theta), self.theta.dtype) for name in optimizer.slots}
         self._chunks = tuple(self._cut())
-        empty = self.theta[:0]
         self.clip_state: dict[str, Array] = {}
         if clipper is not None:
             self.clip_state = {name: np.zeros(slot.shape) for name, slot in clipper.state().items()}
@@ -68,7 +67,7 @@ class FirstOrderStep:
         self._per_epoch = getattr(optimizer.learning_rate, "per", "step") == "epoch"
         self.constrained = tuple(self._constraints(constraint))
         pieces = [(network.gradients()[path], w) for path, w in network.parameters().items()]
-        self._clip_frame = Frame(x=empty, y=empty, dx=None, dy=empty, g=self.grad, pieces=pieces, **self.clip_state)
+        self._clip_frame = Frame(g=self.grad, pieces=pieces, **self.clip_state)
         self._draws = network.draws
         self._commits = bool(network.states)
         self.loss = self.penalty = self.norm = self.rate = 0.0
@@ -133,13 +132,12 @@ class FirstOrderStep:
         length = CHUNK_BYTES // self.theta.itemsize
         vectors = {"w": self.theta, "g": self.grad, **self.slots}
         scratch = {name: aligned(min(length, len(self.theta)), self.theta.dtype) for name in self.optimizer.scratch}
-        empty = self.theta[:0]
         decaying = self.objective.network.network_plan.decaying
         for start in range(0, len(self.theta), length):
             views = {name: vector[start : start + length] for name, vector in vectors.items()}
             views |= {name: vector[: len(views["w"])] for name, vector in scratch.items()}
             inside = min(max(decaying - start, 0), len(views["w"]))
-            yield Frame(x=empty, y=empty, dx=None, dy=empty, D=inside, **views)
+            yield Frame(D=inside, **views)
 
 
 def first_non_finite(objective: Objective, batch: Batch, loss: float, penalty: float) -> NonFiniteError:

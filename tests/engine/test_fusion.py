@@ -86,6 +86,16 @@ def test_what_is_together(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {size for found in sizes(chain_of(threads.CHUNKS - 1)[1]) for size in found} == {1}
 
 
+def test_gradients_between_kernels_that_are_together_share_no_memory() -> None:
+    """A thread may be at the first of them while another is at the last. Chains longer than that use blocks again."""
+    _, chain = chain_of(8)
+    between = [chain.layers[0].frame.dx, *(bound.frame.dy for bound in chain.layers)]
+    for i in range(len(between)):
+        for j in range(i + 1, min(i + fusion.MAX_FUSED + 1, len(between))):
+            assert not np.shares_memory(between[i], between[j])
+    assert np.shares_memory(between[0], between[fusion.MAX_FUSED + 1])
+
+
 def test_beside_products_of_blas_nothing_else_is_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Dense layers alone keep BLAS's threads and the bits of its sums, whatever stands between them."""
     monkeypatch.setattr(threads, "MIN_PARALLEL_MACS", 0)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import bpcli.parts  # noqa: F401  (declares the layers)
 from bpcli.engine.network import Network
 from bpcli.engine.network_plan import plan_network
 from bpcli.family import Layer

@@ -183,7 +183,8 @@ class Runner:
             return {"status": "survived", "by": "", "tests": 0}
         first, rest = in_two(ordered(tests, mutant.file, self.map.seconds, self.kills), self.map.seconds)
         steps = [(self.collected, first)] if mutant.body else []
-        steps.append((self.fresh, first))
+        if not mutant.body or not self.budget:  # an import may have kept what the function gave
+            steps.append((self.fresh, first))
         cut = False
         if rest:
             part = self.within(rest)
