@@ -46,6 +46,29 @@ class LawRow:
 
 
 @dataclass(frozen=True)
+class LayerLaws:
+    """What a layer obeys by itself at the sizes that it is used at. What is None was not compared.
+
+    `rows` are the sizes of the batches. `alone` is how far batches are from what their rows give alone, as a share of a
+    row's largest number, in training and at evaluation; where rows see each other, `beside` says what such a batch was
+    held against instead (equations, differences) and how far apart they are. `float32` is how far the kernels in
+    float32 are from those in float64, of y, dx and all gradients. `scaled` says whether errors that are far larger or
+    smaller give gradients that are so; `calls` whether results depend on no earlier batch and no order of calls;
+    `threads` whether two threads at once give the same bits.
+    """
+
+    layer: str
+    rows: tuple[int, ...]
+    alone: Mapping[str, float | None]
+    beside: Mapping[str, tuple[str, float]]
+    float32: float | None
+    scaled: bool | None
+    calls: bool | None
+    threads: bool | None
+    note: str = ""  # what was not looked at, and why
+
+
+@dataclass(frozen=True)
 class Finding:
     """What is wrong with a gradient, in words; `code` is a short stable word for the kind of mistake."""
 
@@ -72,6 +95,7 @@ class GradcheckReport:
     evaluations: int
     seconds: float
     warnings: tuple[Problem, ...] = ()
+    layers: tuple[LayerLaws, ...] = ()
 
     @property
     def wrong(self) -> tuple[str, ...]:

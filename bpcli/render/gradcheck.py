@@ -10,6 +10,7 @@ from rich.text import Text
 
 from bpcli.records.gradcheck import EXACT_WITNESSES, GradcheckReport, PartVerdict, TensorRow
 from bpcli.render.console import clipped, columns, table, unicode
+from bpcli.render.layer_laws import layer_laws
 
 SCOPES = {
     "layer": "- each layer alone",
@@ -26,6 +27,7 @@ GAP_WORDS = (
     "exact, to equations and complex steps; diffs, to central differences",
     "of the kernel to the equations, to complex steps through them, and to central differences",
 )
+WITNESS_WORDS = {"differences": "the central differences", "rows alone": "the row alone"}
 STYLES = {"WRONG": "bold red", "ok": "green", "kink": "yellow", "noise": "yellow", "dead": "yellow"}
 PARTS = {"layer": 0, "activation": 1, "loss": 2, "penalty": 3}
 
@@ -45,6 +47,8 @@ def gradcheck_report(report: GradcheckReport) -> list[RenderableType]:
         found += [_tensors(report.tensors, external), Text()]
     if report.laws:
         found += [_laws(report), Text()]
+    if report.layers:
+        found += [*layer_laws(report.layers), Text()]
     if report.findings:
         found += [*_findings(report), Text()]
     found += [Text(f"note: {note}") for note in report.notes]
@@ -118,13 +122,19 @@ def _findings(report: GradcheckReport) -> Iterator[Text]:
         row = rows.get(finding.tensor)
         if row is not None and row.scope != "external":
             at = f" at [{','.join(map(str, row.index))}]" if row.index else ""
-            point = "with weights as they are" if row.point == "data" else f"at the {row.point} point"
-            witness = "central differences" if row.witness == "differences" else row.witness
-            text.append(f"  {point}, the kernel gives {row.kernel:.6g}{at}, the {witness} {row.numeric:.6g}\n  ")
+            witness = WITNESS_WORDS.get(row.witness, f"the {row.witness}")
+            text.append(f"  {_point(row)}, the kernel gives {row.kernel:.6g}{at}, {witness} {row.numeric:.6g}\n  ")
         else:
             text.append("  ")
         text.append(finding.text)
         yield text
+
+
+def _point(row: TensorRow) -> str:
+    """Where a tensor was looked at: a point, or a batch of some size."""
+    if row.point[:1].isdigit():
+        return f"with {row.point}"
+    return "with weights as they are" if row.point == "data" else f"at the {row.point} point"
 
 
 def _verdict(report: GradcheckReport) -> Text:

@@ -16,13 +16,14 @@ from bpcli.engine.objective import Objective
 from bpcli.engine.state import restore, snapshot
 from bpcli.family import Array, Layer
 from bpcli.numeric.streams import Stream
-from bpcli.records.gradcheck import EXACT_WITNESSES, Finding, GradcheckReport, LawRow, TensorRow
+from bpcli.records.gradcheck import EXACT_WITNESSES, Finding, GradcheckReport, LawRow, LayerLaws, TensorRow
 from bpcli.records.training import Problem
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence
 from bpcli.studies.gradcheck.find_mistake import GRADIENT_BEFORE, Clues, gradient_hypotheses
 from bpcli.studies.gradcheck.forward_equations import has_equations
 from bpcli.studies.gradcheck.judge import explain, layer_clues, tensor_row
 from bpcli.studies.gradcheck.laws import laws
+from bpcli.studies.gradcheck.layer_laws.check_layer import LAW_SIZES, LayerCheck, check_layer
 from bpcli.studies.gradcheck.layer_point import (
     DATA,
     EVALUATION,
@@ -31,11 +32,11 @@ from bpcli.studies.gradcheck.layer_point import (
     SATURATED,
     ForwardMismatch,
     LayerPoint,
-    differs_at_evaluation,
 )
 from bpcli.studies.gradcheck.loss_point import LossPoint, PenaltyPoint, penalties
 from bpcli.studies.gradcheck.network_point import NetworkPoint, perturb_weights
 from bpcli.studies.gradcheck.verdict import VERDICTS, CheckedGradient, Effort, ask_witnesses
+from bpcli.studies.run.model import ROWS_PER_BATCH
 from bpcli.studies.trace.open import TraceTarget
 
 BATCH_SIZES = (3, 5, 7)
@@ -71,6 +72,7 @@ class Gradcheck:
     mismatches: dict[str, tuple[ForwardMismatch, str]] = field(default_factory=dict)
     findings: dict[str, Finding] = field(default_factory=dict)
     infinite: list[str] = field(default_factory=list)  # points at which the loss is
+    layers: list[LayerLaws] = field(default_factory=list)
     evaluations: int = 0
 
     def __post_init__(self) -> None:
@@ -99,6 +101,8 @@ class Gradcheck:
             self._reset()
             self._load()
             found = laws(self.objective, self.batch, self.target.x, self.target.t, self.seed)
+            if all(law.holds is not False for law in found if law.name == "re-entrant"):
+                self._check_layer_laws()
         self._reset()
         rows = self._rows()
         network_plan = self.network.network_plan
@@ -106,6 +110,7 @@ class Gradcheck:
             self.target.name, self.target.weights, self.target.rows, self.n, network_plan.size,
             (*POINTS, EVALUATION), self.seed, rows, found, tuple(self._findings(rows, found)),
             tuple(self._notes(rows)), self.evaluations, time.perf_counter() - began, self.target.warnings,
+            tuple(self.layers),
         )  # fmt: skip
 
     def _load(self) -> None:
@@ -130,8 +135,7 @@ class Gradcheck:
 
     # ------------------------------------------------------------------------------------------------------ the parts
     def _check_layer(self, link: BoundLayer, x: np.ndarray) -> None:
-        points = (*POINTS, EVALUATION) if differs_at_evaluation(link) else POINTS
-        for name in points:
+        for name in (*POINTS, EVALUATION):
             self._reset()
             point = LayerPoint(self.network, self.batch.chain, link, name, x if name == DATA else None, self.seed)
             self._check_forward(link.path, point, name)
@@ -217,6 +221,25 @@ class Gradcheck:
             {"N": self.n, "K": self.batch.chain.y.shape[-1]}, {}, arrays, None, lambda _: point.gradient_again(path),
             "", np.zeros(0), moved_weights=point.moved_weights, whole_network=True,
         )  # fmt: skip
+
+    def _check_layer_laws(self) -> None:
+        """Checks each layer at the sizes of batches that training and evaluation have; one of several that are alike.
+        Of a gradient that is wrong on few rows already it says nothing more."""
+        known: dict[object, LayerCheck] = {}
+        own = {self.n, len(self.target.x), *LAW_SIZES}
+        sizes = {True: tuple(own), False: (*own, ROWS_PER_BATCH)}
+        wrong = {r.tensor for rows in self.tensor_rows.values() for r in rows if r.verdict == "WRONG"}
+        for node in self.network.network_plan.walk():
+            key = node.layer.model_copy(update={"name": None}), node.x
+            if key not in known:
+                known[key] = check_layer(node, sizes, _forward_seconds(node, 100) / 100, self.seed)
+            check = known[key].renamed(node.path)
+            self.layers.append(check.laws)
+            for row in check.rows:
+                if row.tensor not in wrong | self.mismatches.keys():
+                    self.tensor_rows.setdefault((row.scope, row.tensor), []).append(row)
+            for finding in check.findings:
+                self.findings.setdefault(finding.tensor, finding)
 
     # ----------------------------------------------------------------------------------------------------- the report
     def _rows(self) -> tuple[TensorRow, ...]:

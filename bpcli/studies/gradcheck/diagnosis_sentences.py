@@ -123,6 +123,64 @@ SENTENCES = {
     "law permutation": "the gradient changes when the rows change places",
     "law not finite": "{weights}: in float32 its gradient is not finite",
     "law float32": "{weights}: float32 is off by {gap:.1e} of its largest entry",
+    # ------------------------------------------------------------------------ of a layer at the size of a whole batch
+    "rows alone": (
+        "{rows} of {name}{where} {are} not what these rows give alone{how}: what a row gives must depend on that row "
+        "only; look in {method} for an index, a slice or a fixed number of rows"
+    ),
+    "rows sum": (
+        "{name} of {rows} rows{where} is not the sum of what these rows give alone{how}: every row of the batch counts "
+        "once; look in backward for an index, a slice or a fixed number of rows"
+    ),
+    "rows declared": (
+        "the layer declares rows_are_independent, and {rows} of {name}{where} {are} others beside other rows{how}: "
+        "compute each row from that row alone, or take the declaration out"
+    ),
+    "rows place": (
+        "{rows} of {name}{where} {are} not what these rows give alone{how}, and not for the numbers in the rows beside "
+        "them: they depend on their place, or on how many rows there are; look in {method} for an index, a slice or a "
+        "fixed number of rows"
+    ),
+    "float32": (
+        "in float32 {which}{where} {are} not what float64 gives for the same numbers, far beyond rounding{how}: look "
+        "for what depends on the type (a buffer or a constant of another type, a test of dtype, a number too large)"
+    ),
+    "scaled": (
+        "{which}{where} {are} not so many times as large where dy is{how}: backward must be linear in dy; look for a "
+        "bound, a threshold or a rounding of dy"
+    ),
+    "threads": (
+        "{which}{where} {are} others where two threads run the kernels, each on some of the rows{how}: the kernels "
+        "keep something where both see it (a global, a class variable); ask for it in plan"
+    ),
+    "order alone": (
+        "{which}{where} {are} others when computed a second time{how}: the layer remembers an earlier call (a global, "
+        "a class variable, a counter), or its kernels draw by chance, which belongs in draw"
+    ),
+    "order forward twice": (
+        "{which}{where} {are} others where forward ran twice before backward{how}: forward adds to what it kept, or "
+        "counts its calls"
+    ),
+    "order another batch": (
+        "{which}{where} {are} others after a batch of other numbers{how}: something of that batch is remembered (in a "
+        "global, a class variable, an array that is not written anew)"
+    ),
+    "order another size": (
+        "{which}{where} {are} others after a batch of another size{how}: something of that batch is remembered (a "
+        "mask, a buffer, the number of rows)"
+    ),
+    "order another mode": (
+        "{which}{where} {are} others after a forward pass in the other mode{how}: training and evaluation share "
+        "something that is remembered"
+    ),
+    "order backward twice": (
+        "{which}{where} {are} others where backward ran for another error before{how}: backward changes what forward "
+        "kept, or adds to its gradients"
+    ),
+    "order another layer": (
+        "{which}{where} {are} others where a second layer of this class stands behind{how}: what forward keeps for "
+        "backward is shared by all layers of the class (a global, a class variable); ask for it in plan, as keep"
+    ),
     # --------------------------------------------------------------------------------- of gradients computed elsewhere
     "loss": "theirs is {theirs:.6g}, ours with its penalties {ours:.6g}",
     "loss slope": "the error of the loss, dL/dy, is another: {text}",

@@ -8,16 +8,22 @@ from typing import Any
 import numpy as np
 
 from bpcli.engine.network import BoundLayer, Chain
+from bpcli.engine.network_plan import PlannedLayer
 from bpcli.engine.objective import Batch, Objective
 from bpcli.family.plan import Array
 from bpcli.notation import Program, compile_equations
 from bpcli.studies.witness.cases import equation_views, layer_program, loss_views
 
 
+def states_all(planned: PlannedLayer, train: bool) -> bool:
+    """Whether a planned layer and all inside it are stated in equations."""
+    own = bool(planned.layer.equations(train, planned.x))
+    return own and all(states_all(inner, train) for chain in planned.inside.values() for inner in chain)
+
+
 def has_equations(link: BoundLayer, train: bool) -> bool:
     """Whether a layer and all inside it are stated in equations."""
-    own = bool(link.layer.equations(train, link.planned.x))
-    return own and all(has_equations(k, train) for chain in link.inside.values() for k in chain.layers)
+    return states_all(link.planned, train)
 
 
 class ForwardEquations:

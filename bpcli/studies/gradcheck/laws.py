@@ -186,8 +186,10 @@ def _permutation(objective: Objective, batch: Batch, x: Array, t: Array) -> LawR
 
 
 def _float32(objective: Objective, batch: Batch, x: Array, t: Array, seed: int) -> LawRow:
-    """Training's float32 gives the same gradient, up to what rounding between the layers does to it."""
-    narrow = Objective(objective.network.network_plan, objective.loss, batch.n, np.float32, objective.network.seed)
+    """Training's float32 gives the same gradients, of weights and inputs, up to what rounding between the layers does
+    to them."""
+    network = objective.network
+    narrow = Objective(network.network_plan, objective.loss, batch.n, np.float32, network.seed, need_dx=True)
     restore(network_state(narrow.network), network_state(objective.network))
     few = narrow.batch(batch.n)
     few.load(x.astype(np.float32) if x.dtype.kind == "f" else x, t, np.arange(batch.n))
@@ -197,15 +199,19 @@ def _float32(objective: Objective, batch: Batch, x: Array, t: Array, seed: int) 
     if not np.isfinite(few.forward(True)) or not np.isfinite(narrow.theta).all():
         return LawRow("float32", None, 0.0, "the loss is beyond the numbers of float32")
     wide, thin = _gradient(objective, batch, True), _gradient(narrow, few, True)
+    pairs = {e.path: (wide[e.where], thin[e.where]) for e in network.network_plan.layout}
+    if batch.chain.dx is not None and not network.network_plan.tokens:
+        pairs["x"] = batch.chain.dx.copy(), np.array(few.chain.dx)
+    if not pairs:
+        return LawRow("float32", None, 0.0, "there is no gradient to compare")
     rounding = NetworkRounding(objective, batch, Stream(seed, "gradcheck", "rounding").at(), weights=True)
     worst, excess, where = 0.0, 0.0, ""
     largest = max_abs(wide)
-    for e in objective.network.network_plan.layout:
-        a, b = wide[e.where], thin[e.where]
+    for path, (a, b) in pairs.items():
         if not np.isfinite(b).all():
-            return _row("float32", False, math.inf, "not finite", weights=e.path)
-        gap, scale = max_abs(a - b), max(max_abs(a), 1e-3 * largest, 1e-300)
+            return _row("float32", False, math.inf, "not finite", weights=path)
+        gap, scale = max_abs(a - b), max(max_abs(a), 0.0 if path == "x" else 1e-3 * largest, 1e-300)
         worst = max(worst, gap / scale)
-        if (gap - FLOAT32_ROUNDINGS * rounding.gradient[e.path]) / scale > excess:  # of what rounding does not explain
-            excess, where = (gap - FLOAT32_ROUNDINGS * rounding.gradient[e.path]) / scale, e.path
+        if (gap - FLOAT32_ROUNDINGS * rounding.gradient[path]) / scale > excess:  # of what rounding does not explain
+            excess, where = (gap - FLOAT32_ROUNDINGS * rounding.gradient[path]) / scale, path
     return _row("float32", excess <= FLOAT32_RTOL, worst, "float32", weights=where, gap=worst)

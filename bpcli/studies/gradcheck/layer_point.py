@@ -29,9 +29,18 @@ class LayerPoint:
     The layer's arrays in the network are those of this point until another is made.
     """
 
-    def __init__(self, network: Network, chain: Chain, link: BoundLayer, name: str, x: Array | None, seed: int) -> None:
+    def __init__(
+        self,
+        network: Network,
+        chain: Chain,
+        link: BoundLayer,
+        name: str,
+        x: Array | None,
+        seed: int,
+        train: bool | None = None,
+    ) -> None:
         self.network, self.link, self.name = network, link, name
-        self.train = name != EVALUATION
+        self.train = name != EVALUATION if train is None else train
         self.rng = rng = Stream(seed, "gradcheck", f"{link.path} {name}").at()
         self._set_up(rng, x)
         network.draw(chain, 0)
@@ -213,11 +222,3 @@ def mismatch(
         return None
     index = tuple(int(i) for i in np.unravel_index(int(np.where(np.isnan(gap), np.inf, gap).argmax()), gap.shape))
     return ForwardMismatch(name, index, float(ours[index]), float(theirs[index]), ours.size)
-
-
-def differs_at_evaluation(link: BoundLayer) -> bool:
-    """Whether a layer computes otherwise at evaluation than in training."""
-    plan, x = link.plan, link.planned.x
-    if plan.draws or plan.state:
-        return True
-    return link.layer.equations(True, x) != link.layer.equations(False, x)

@@ -1,0 +1,192 @@
+"""The law of rows: what a batch gives is what its rows give by themselves.
+
+Where rows do not see each other, y and dx of a batch are those of single rows and small groups, one below the other,
+and the gradient of a parameter is their sum. So what was proven on a few rows holds at any size, without differences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+
+from bpcli.family import Array
+from bpcli.studies.gradcheck.layer_laws.single_layer import LayerInputs, Results, SingleLayer
+
+ROUNDINGS = 64
+"""How many roundings two ways of computing a row may be apart: of its largest number, those that it is computed from
+among them (for y those of x, for dx those of dy). Where that is not enough, also what so many roundings of everything
+that the layer reads do to the row."""
+NOISE_DRAWS = 6  # times that the effect of roundings is drawn, of which the largest counts
+NOISE_MARGIN = 4.0  # times the effect that was drawn is allowed
+HEAVY_WEIGHTS = 100_000  # of a layer, from which on a pass over a few rows takes as long as one over many
+BLOCK_SIZES = tuple(2**k for k in range(3, 9))
+"""Rows after which a group ends, so that a block of them that is lost can be named."""
+
+
+@dataclass(frozen=True, eq=False)
+class RowMismatch:
+    """A tensor of a batch that is not what its rows give alone: `batch` is what the batch gives, `alone` what the rows
+    give (or the other of two runs that must be alike), and `wrong` says which entries differ."""
+
+    name: str  # y, dx, dW
+    rows: int
+    train: bool
+    batch: Array
+    alone: Array
+    wrong: Array
+
+    @property
+    def index(self) -> tuple[int, ...]:
+        """Where the two are farthest apart: in the first row that is wrong."""
+        gap = np.where(self.wrong, np.abs(self.batch - self.alone), -1.0)
+        gap = np.where(np.isnan(gap), np.inf, gap)
+        if self.name in ("y", "dx"):
+            first = int(np.argmax(self.wrong.reshape(self.rows, -1).any(1)))
+            gap[first + 1 :] = -1.0
+        return tuple(int(i) for i in np.unravel_index(int(gap.argmax()), gap.shape))
+
+
+@dataclass(eq=False)
+class RowComparison:
+    """Batches of several sizes held against their rows: all mismatches, the largest gap as a share of a row's largest
+    number, and whether rows see each other: whether y of some row is another in another batch."""
+
+    mismatches: list[RowMismatch] = field(default_factory=list)
+    worst: float = 0.0
+
+    @property
+    def independent(self) -> bool:
+        """Whether rows of y do not depend on the rows beside them."""
+        return all(m.name != "y" for m in self.mismatches)
+
+
+def groups(sizes: Sequence[int], heavy: bool) -> Iterator[tuple[int, int]]:
+    """Yields groups of rows, from where to where: single rows and small groups first, larger ones later; one ends at
+    every size."""
+    group_ends = sorted({*sizes, *(() if heavy else (1, *(b for b in BLOCK_SIZES if b < max(sizes))))})
+    start = 0
+    for end in group_ends:
+        step = end - start if heavy else max(2 + start // 8, (end - start) // 8, 1)
+        for at in range(start, end, step):
+            yield at, min(at + step, end)
+        start = end
+
+
+def compare_rows(layer: SingleLayer, inputs: LayerInputs, sizes: Sequence[int], train: bool) -> RowComparison:
+    """Compares batches of these sizes, the first rows of `inputs` each, with groups of their rows."""
+    found = RowComparison()
+    eps = float(np.finfo(layer.dtype).eps)
+    alone = rows_alone(layer, inputs, sizes, train)
+    for n in sizes:
+        batch = layer.run(inputs, 0, n, train)
+        rounding: Results = {}
+        for name, value in batch.items():
+            expected, scale = alone[n].results[name], alone[n].scales[name]
+            gap = gaps(value, expected)
+            wrong = ~(gap <= ROUNDINGS * eps * scale)
+            if wrong.any() and np.isfinite(gap[wrong]).any():
+                compute = partial(_results_alone, layer, n, train)
+                rounding = rounding or rounding_effect(layer, inputs, compute, eps)
+                wrong = ~(gap <= ROUNDINGS * eps * scale + rounding[name])
+            found.worst = max(found.worst, largest_share(gap, scale))
+            if wrong.any():
+                found.mismatches.append(RowMismatch(name, n, train, value, expected, wrong))
+    return found
+
+
+def _results_alone(layer: SingleLayer, n: int, train: bool, inputs: LayerInputs) -> Results:
+    return rows_alone(layer, inputs, [n], train)[n].results
+
+
+def largest_share(gap: Array, scale: Array) -> float:
+    """Returns the largest gap as a share of the numbers there; 1 where one is no number."""
+    share = gap / np.maximum(scale, np.finfo(gap.dtype).tiny)
+    return float(np.where(np.isfinite(share), share, 1.0).max(initial=0.0))
+
+
+def gaps(a: Array, b: Array) -> Array:
+    """Returns how far entries are apart: 0 where both are the same infinity or no number at all."""
+    gap = np.abs(a - b)
+    gap[(a == b) | (np.isnan(a) & np.isnan(b))] = 0.0
+    return np.asarray(gap)
+
+
+@dataclass(frozen=True, eq=False)
+class RowsAlone:
+    """What so many rows give alone, put together; and how large the numbers are that it is made of: the largest of each
+    row, and of a sum the sizes of its terms."""
+
+    results: Results
+    scales: Results
+
+
+def rows_alone(layer: SingleLayer, inputs: LayerInputs, sizes: Sequence[int], train: bool) -> Mapping[int, RowsAlone]:
+    """Returns what single rows and small groups give, put together for each size."""
+    rows: dict[str, list[Array]] = {"y": [], "dx": []}
+    sums: dict[str, Array] = {}
+    masses: dict[str, Array] = {}
+    found: dict[int, RowsAlone] = {}
+    for start, stop in groups(sizes, layer.network.network_plan.size > HEAVY_WEIGHTS):
+        for name, value in layer.run(inputs, start, stop, train).items():
+            if name in rows:
+                rows[name].append(value)
+            else:
+                sums[name] = sums[name] + value if name in sums else value
+                masses[name] = masses.get(name, 0.0) + np.abs(value)
+        if stop in sizes:
+            whole = {name: np.concatenate(parts) for name, parts in rows.items()}
+            scales = row_scales(layer, inputs, whole)
+            found[stop] = RowsAlone(whole | sums, scales | masses)
+    return found
+
+
+def rounding_effect(
+    layer: SingleLayer, inputs: LayerInputs, compute: Callable[[LayerInputs], Results], eps: float
+) -> Results:
+    """Returns how far roundings on the way may take what is computed: of y and dx each row's largest number, and each
+    entry of a parameter's gradient.
+
+    It is what ROUNDINGS roundings of everything that is read do, several times by chance: where numbers cancel on the
+    way, what is left of them by rounding is then another every time (as in Monte Carlo arithmetic; Parker 1997).
+    """
+    rng = np.random.default_rng(0)
+    base = compute(inputs)
+    found = {name: np.zeros_like(value) for name, value in base.items()}
+
+    def off(a: Array) -> Array:
+        return a * (1 + ROUNDINGS * eps * rng.choice((-1.0, 1.0), a.shape))
+
+    for _ in range(NOISE_DRAWS):
+        x = inputs.x if layer.network.network_plan.tokens else off(inputs.x)
+        moved = replace(inputs, x=x, dy=off(inputs.dy), theta=off(inputs.theta))
+        layer.take_weights(moved)
+        for name, value in compute(moved).items():
+            effect = np.nan_to_num(gaps(value, base[name]), nan=0.0, posinf=0.0)
+            np.maximum(found[name], effect, out=found[name])
+    layer.take_weights(inputs)
+    return {name: NOISE_MARGIN * (largest_of_row(a) if name in ("y", "dx") else a) for name, a in found.items()}
+
+
+def row_scales(layer: SingleLayer, inputs: LayerInputs, results: Results) -> dict[str, Array]:
+    """Returns the largest number of each row of y and dx, among those that it comes from too."""
+    n = len(results["y"])
+    whole = bool(layer.network.network_plan.tokens)  # numbers that stand for things are no size
+    read = {
+        "y": np.zeros(1) if whole else largest_of_row(inputs.x[:n]).ravel(),
+        "dx": largest_of_row(inputs.dy[:n]).ravel(),
+    }
+    found = {}
+    for name, sizes in read.items():
+        largest = largest_of_row(results[name])
+        found[name] = np.maximum(largest, sizes.reshape(-1, *(1,) * (largest.ndim - 1)))
+    return found
+
+
+def largest_of_row(a: Array) -> Array:
+    """Returns the largest finite size of each row's numbers, shaped to be compared with all of them."""
+    sizes = np.abs(a.reshape(len(a), -1))
+    sizes = np.where(np.isfinite(sizes), sizes, 0.0)
+    return np.asarray(sizes.max(1, initial=0.0)).reshape(len(a), *(1,) * (a.ndim - 1))

@@ -1,0 +1,115 @@
+"""A layer that is wrong at a size that no difference looks at, in one type of numbers, in one order of calls or on
+several threads: where it is wrong is said in words."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from faulty_layers import LAYERS, Fault, right
+from own_parts import own as own
+
+from bpcli.engine.network_plan import plan_network
+from bpcli.family import Layer
+from bpcli.studies.custom.load import load
+from bpcli.studies.gradcheck.layer_laws.check_layer import LayerCheck, check_layer
+from bpcli.studies.gradcheck.layer_laws.row_sentences import columns_in_words, indices_in_words
+
+SIZES = {True: (5, 32, 33, 130), False: (5, 32, 33, 130)}
+
+
+def check(folder: Path, source: str) -> LayerCheck:
+    (folder / "layer.py").write_text(source)
+    (leaf,) = load((folder / "layer.py",))
+    part = leaf.parse({"type": leaf.model_fields["type"].default})
+    assert isinstance(part, Layer)
+    with np.errstate(all="ignore"):
+        return check_layer(plan_network([part], (20,)).layers[0], SIZES, 1e-7, 0)
+
+
+FOUND = [
+    ("bent", "backward", "f.dx[8:] *= 2", "dx",
+     "rows 8 to 31 of dx are not what these rows give alone; kernel / alone = 2:"),
+    ("bent", "backward", "f.dx[9::9] *= 1.5", "dx", "every 9th row from 9 on"),
+    ("bent", "backward", "f.dx[16:, 3] = 0", "dx", "rows 16 to 31 of dx, in column 3 are not"),
+    ("bent", "backward", "f.dx[31:] = np.nan", "dx",
+     "row 31 of dx is not what these rows give alone; these entries are never"),
+    ("bent", "backward", "f.dx[40:, 2:4] = 0", "dx", "rows 40 to 129 of dx, in columns 2 to 3"),
+    ("bent", "forward", "f.y[8:] *= 2", "y", "declares rows_are_independent, and rows 8 to 31 of y"),
+    ("scaled", "forward", "f.y[20:] += 1", "y", "they depend on their place, or on how many rows there are"),
+    ("scaled", "backward", "f.db[...] = dy[:16].sum(0)", "db", "only rows 0 to 15 are counted"),
+    ("scaled", "backward", "f.dg += (dy[16:32] * x[16:32]).sum(0)", "dg", "rows 16 to 31 are counted 2 times"),
+    ("scaled", "backward", "f.db /= max(1, len(x) - 4)", "db", "is not the sum of what these rows give alone"),
+    ("mixed", "backward", "f.dW[:, 16:] *= 1 + (len(f.x) > 64)", "dW",
+     "dW of 130 rows, in columns 16 to 19 is not the sum of what these rows give alone; kernel / alone = 2"),
+    ("bent", "backward", "if f.x.dtype == np.float32: f.dx *= 1.01", "dx", "in float32 all 5 rows of dx are not"),
+    ("scaled", "backward", "if f.x.dtype == np.float32: f.db[-1] = 0", "db", "in float32 db, in column 19 is not"),
+    ("bent", "backward", "if not train: f.dx[10:] *= 2", "dx",
+     "rows 10 to 31 of dx are not what these rows give alone"),
+    ("bent", "backward", "np.clip(f.dx, -9, 9, out=f.dx)", "dx", "backward must be linear in dy"),
+    ("bent", "backward", "if elsewhere(): f.dx[0] = 0", "dx", "others where two threads run the kernels"),
+    ("scaled", "forward", "HELD['x'] = f.x.copy()", "dg", "a second layer of this class stands behind"),
+    ("scaled", "backward", "HELD['size'] = max(HELD['size'], len(x))\nf.dg *= len(x) / HELD['size']", "dg", "dg"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("layer", "place", "code", "name", "words"), FOUND)
+def test_what_is_wrong_is_said(layer: str, place: str, code: str, name: str, words: str, own: Path) -> None:
+    source = Fault("", layer, place, code).source(equations=False)
+    if "HELD['x']" in code:
+        source = source.replace("dy, x, out=f.dg", "dy, HELD['x'], out=f.dg")
+    found = check(own, source)
+    texts = {finding.tensor: finding.text for finding in found.findings}
+    assert words in texts[f"{layer}_1.{name}"], texts
+    assert {row.tensor for row in found.rows if row.verdict == "WRONG"} == texts.keys()
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_nothing_is_wrong_with_a_right_layer(layer: str, own: Path) -> None:
+    found = check(own, right(layer, equations=False))
+    assert (found.rows, found.findings) == ([], [])
+    assert found.laws.rows == (5, 32, 33, 130)
+    assert None not in (*found.laws.alone.values(), found.laws.float32, found.laws.scaled, found.laws.calls)
+    assert found.laws.threads is (True if layer == "bent" else None), "the engine runs no other on threads"
+
+
+CENTRED = """
+from typing import Literal
+import numpy as np
+from bpcli.custom import Layer
+
+class Centred(Layer):
+    type: Literal["centred"] = "centred"
+
+    def forward(self, f, train):
+        np.subtract(f.x, f.x.mean(0), out=f.y)
+
+    def backward(self, f, train):
+        np.subtract(f.dy, f.dy.mean(0), out=f.dx)
+"""
+
+
+def test_where_rows_see_each_other_differences_judge(own: Path) -> None:
+    """Without equations, by entries of every row."""
+    found = check(own, CENTRED)
+    assert (found.rows, found.findings) == ([], [])
+    assert found.laws.alone == {"training": None, "evaluation": None}
+    assert found.laws.beside["training"][0] == "differences"
+    wrong = check(own, CENTRED + "        f.dx[24:] = f.dy[24:]\n")
+    (row,) = wrong.rows
+    assert row.tensor == "centred_1.dx"
+    assert row.index[0] >= 24
+    assert row.point == "32 rows in training"
+
+
+def test_rows_and_columns_in_words() -> None:
+    assert indices_in_words("row", range(8, 32), 32) == "rows 8 to 31"
+    assert indices_in_words("row", [5], 9) == "row 5"
+    assert indices_in_words("row", range(4), 4) == "all 4 rows"
+    assert indices_in_words("row", range(1, 30, 4), 33) == "every 4th row from 1 on"
+    assert indices_in_words("row", [0, 1, 4, 6, 9, 11], 12) == "rows 0, 1, 4, 6 and 2 more"
+    wrong = np.zeros((2, 4, 5), bool)
+    wrong[:, :, 4] = True
+    assert columns_in_words(wrong) == ", in channel 4"
+    wrong[...] = False
+    wrong[0, 2] = True
+    assert columns_in_words(wrong[:1]) == ", in index 1 = 2"
