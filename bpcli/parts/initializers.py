@@ -70,7 +70,8 @@ class Values(Initializer):
 class GlorotUniform(Initializer):
     """Evenly within +-sqrt(6 / (fan_in + fan_out)): signals keep their size both ways through tanh-like units.
 
-    Source   Glorot & Bengio 2010, eq. 16
+    Source   Glorot & Bengio 2010, eq. 16; of a convolution in groups fan_out counts the filters of one group, as fan_in
+             does its channels (PyTorch counts those of all)
     """
 
     type: Literal["glorot_uniform"] = "glorot_uniform"
@@ -89,7 +90,7 @@ class GlorotUniform(Initializer):
 class GlorotNormal(Initializer):
     """Normal with deviation sqrt(2 / (fan_in + fan_out)); plain, not truncated.
 
-    Source   Glorot & Bengio 2010, eq. 12
+    Source   Glorot & Bengio 2010, eq. 12; the fans as of glorot_uniform
     """
 
     type: Literal["glorot_normal"] = "glorot_normal"
