@@ -10,14 +10,17 @@ from bpcli.records.training import Problem
 EXACT_WITNESSES = ("equations", "complex step")
 """Witnesses without a step size: where they agree with the kernel it is to rounding."""
 
+VERDICTS = ("ok", "dead", "noise", "kink", "jump", "not covered", "WRONG")
+"""Verdicts of witnesses, the more serious the later."""
+
 
 @dataclass(frozen=True)
 class TensorRow:
     """One tensor against its witnesses, at the entry where they are worst apart.
 
     `scope` says where it was checked: layer (alone, under a random upstream), loss, penalty (alone), network (the whole
-    objective). `worst` is relative to the larger of the two values. `verdict` is one of ok, WRONG, kink, noise, dead,
-    not covered.
+    objective). `worst`, `gaps` and `bars` are relative to the larger of the two values (or a thousandth of what may
+    have cancelled). `verdict` is one of ok, WRONG, follows, kink, jump, noise, dead, not covered.
     """
 
     scope: str
@@ -33,6 +36,8 @@ class TensorRow:
     verdict: str
     gaps: Mapping[str, float] = field(default_factory=dict)  # by witness: the worst relative gap
     note: str = ""
+    bars: Mapping[str, float] = field(default_factory=dict)  # by witness: the loosest that a gap was held against
+    unresolved: int = 0  # entries that differences could not show well enough
 
 
 @dataclass(frozen=True)
@@ -105,8 +110,8 @@ class GradcheckReport:
 
     @property
     def weak(self) -> bool:
-        """Whether a path is dead, or rounding hides a gradient."""
-        return any(row.verdict in ("dead", "noise") for row in self.tensors)
+        """Whether a path is dead, rounding hides a gradient, or a function jumps."""
+        return any(row.verdict in ("dead", "noise", "jump") for row in self.tensors)
 
     @property
     def compared(self) -> bool:

@@ -24,11 +24,11 @@ WIDE_COLUMNS = 110  # columns from which the witnesses have one each
 WITNESSES = (*EXACT_WITNESSES, "differences")
 """Their gaps have a column each; in a narrow table the worse of the exact ones has one."""
 GAP_WORDS = (
-    "exact, to equations and complex steps; diffs, to central differences",
-    "of the kernel to the equations, to complex steps through them, and to central differences",
+    "exact, to equations and complex steps; diffs, to differences",
+    "of the kernel to the equations, to complex steps through them, and to differences",
 )
 WITNESS_WORDS = {"differences": "the central differences", "rows alone": "the row alone"}
-STYLES = {"WRONG": "bold red", "ok": "green", "kink": "yellow", "noise": "yellow", "dead": "yellow"}
+STYLES = {"WRONG": "bold red", "ok": "green", "kink": "yellow", "jump": "yellow", "noise": "yellow", "dead": "yellow"}
 PARTS = {"layer": 0, "activation": 1, "loss": 2, "penalty": 3}
 
 
@@ -41,7 +41,7 @@ def gradcheck_report(report: GradcheckReport) -> list[RenderableType]:
     else:
         head.append(Text(f"{report.batch} rows, of {report.rows}; float64; seed {report.seed}"))
         head.append(Text(f"points: {', '.join(report.points)}"))
-        head.append(Text(f"gaps: {GAP_WORDS[columns() >= WIDE_COLUMNS]}"))
+        head.append(Text(f"gap/bar: {GAP_WORDS[columns() >= WIDE_COLUMNS]}"))
     found: list[RenderableType] = [*head, Text()]
     if report.compared:
         found += [_tensors(report.tensors, external), Text()]
@@ -59,32 +59,40 @@ def gradcheck_report(report: GradcheckReport) -> list[RenderableType]:
 
 
 def _tensors(rows: Sequence[TensorRow], external: bool) -> RenderableType:
+    """A row a tensor. A narrow table has the kernel's number alone; a wide one that of the witness beside it."""
     wide = columns() >= WIDE_COLUMNS
-    digits = 6 if wide or external else 4
+    both = wide or external
+    digits = 6 if both else 4
     ours, theirs = ("theirs", "ours") if external else ("kernel", "witness")
-    seen = (">seen",) if wide or external else ()
-    gaps = () if external else tuple(f">{w}" for w in WITNESSES) if wide else (">exact", ">diffs")
-    found = table("tensor", *seen, *(gaps or (">gap",)), "at", f">{ours}", f">{theirs}", "verdict")
+    gaps = (">gap/bar",) if external else tuple(f">{w}" for w in WITNESSES) if wide else (">exact", ">diffs")
+    numbers = (f">{ours}", f">{theirs}") if both else (f">{ours}",)
+    found = table("tensor", *([">seen"] if both else []), *gaps, "at", *numbers, "verdict")
     for scope in dict.fromkeys(row.scope for row in rows):
         if not external:
             found.add_row(Text(SCOPES[scope], style="dim"))
         for row in (r for r in rows if r.scope == scope):
             verdict = Text(row.verdict, style=STYLES.get(row.verdict, ""))
-            figures = _figures(row, wide) if gaps else [_gap(row.worst)]
+            figures = [_of(row, list(row.gaps))] if external else _figures(row, wide)
             at = "" if row.note.startswith("along") else f"[{','.join(map(str, row.index))}]" if row.index else ""
+            values = [f"{v:.{digits}g}" for v in (row.kernel, row.numeric)[: len(numbers)]]
             found.add_row(
-                clipped(row.tensor, 24), *([_seen(row)] if seen else []), *figures, at, f"{row.kernel:.{digits}g}",
-                f"{row.numeric:.{digits}g}", verdict,
+                clipped(row.tensor, 24), *([_seen(row)] if both else []), *figures, at, *values, verdict
             )  # fmt: skip
     return found
 
 
 def _figures(row: TensorRow, wide: bool) -> list[str]:
-    """The worst gap to each witness, or to the exact ones and to differences."""
+    """The worst gap to each witness and its bar, or to the exact ones together and to differences."""
     if wide:
-        return [_gap(row.gaps[n]) if n in row.gaps else "" for n in WITNESSES]
-    exact = [row.gaps[n] for n in EXACT_WITNESSES if n in row.gaps]
-    return [_gap(max(exact)) if exact else "", _gap(row.gaps["differences"]) if "differences" in row.gaps else ""]
+        return [_of(row, [n]) for n in WITNESSES]
+    return [_of(row, EXACT_WITNESSES), _of(row, ["differences"])]
+
+
+def _of(row: TensorRow, witnesses: Sequence[str]) -> str:
+    """The worst gap to some witnesses, and the loosest bar that it was held against; - where nothing was compared."""
+    gaps = [row.gaps[n] for n in witnesses if n in row.gaps]
+    bars = [row.bars[n] for n in witnesses if n in row.bars]
+    return "/".join(_gap(max(values)) for values in (gaps, bars) if values) or "-"
 
 
 def _seen(row: TensorRow) -> str:
@@ -96,7 +104,7 @@ def _seen(row: TensorRow) -> str:
 
 
 def _gap(gap: float) -> str:
-    return "0" if gap == 0 else f"{gap:.0e}"
+    return "0" if gap == 0 else f"{gap:.0e}".replace("e-0", "e-")
 
 
 def _laws(report: GradcheckReport) -> Text:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from bpcli.engine.objective import Objective
 from bpcli.engine.state import restore, snapshot
 from bpcli.family import Array, Layer
 from bpcli.numeric.streams import Stream
-from bpcli.records.gradcheck import EXACT_WITNESSES, Finding, GradcheckReport, LawRow, LayerLaws, TensorRow
+from bpcli.records.gradcheck import EXACT_WITNESSES, VERDICTS, Finding, GradcheckReport, LawRow, LayerLaws, TensorRow
 from bpcli.records.training import Problem
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence
 from bpcli.studies.gradcheck.find_mistake import GRADIENT_BEFORE, Clues, gradient_hypotheses
@@ -35,9 +36,10 @@ from bpcli.studies.gradcheck.layer_point import (
 )
 from bpcli.studies.gradcheck.loss_point import LossPoint, PenaltyPoint, penalties
 from bpcli.studies.gradcheck.network_point import NetworkPoint, perturb_weights
-from bpcli.studies.gradcheck.verdict import VERDICTS, CheckedGradient, Effort, ask_witnesses
+from bpcli.studies.gradcheck.verdict import ask_witnesses
 from bpcli.studies.run.model import ROWS_PER_BATCH
 from bpcli.studies.trace.open import TraceTarget
+from bpcli.studies.witness.evidence import CheckedGradient, Effort
 
 BATCH_SIZES = (3, 5, 7)
 """Rows to try: the first number that is no width of the network, so that no transposed array fits by chance."""
@@ -249,7 +251,8 @@ class Gradcheck:
             TensorRow(
                 "loss" if tensor.startswith("loss.") else "layer", tensor, mismatch.entries, mismatch.entries,
                 mismatch.share, mismatch.index, mismatch.kernel, mismatch.equations,
-                "equations", name, "WRONG", note="the forward pass",
+                "equations", name, "WRONG", {"equations": mismatch.share}, "the forward pass",
+                {"equations": mismatch.bar},
             )
             for tensor, (mismatch, name) in self.mismatches.items()
         ]  # fmt: skip
@@ -290,6 +293,10 @@ class Gradcheck:
             texts = [f"{r.tensor} ({r.scope}) {r.entries:,} of {r.of:,}" for r in sampled[:4]]
             more = f" and {len(sampled) - 4} more tensors" if len(sampled) > 4 else ""
             yield f"entries looked at by differences: {'; '.join(texts)}{more}; besides, random directions through each"
+        lost = [f"{r.tensor} ({r.scope}) {r.unresolved:,}" for r in rows if r.unresolved]
+        if lost:
+            more = f" and {len(lost) - 4} more tensors" if len(lost) > 4 else ""
+            yield f"entries that differences cannot resolve, so not shown to be right: {'; '.join(lost[:4])}{more}"
         if DATA in self.infinite:
             yield "the loss, or its slope, is infinite on these rows with these weights: nothing can be shown there"
         dead = [r.tensor for r in rows if r.verdict == "dead"]
@@ -301,11 +308,12 @@ def _merged(rows: list[TensorRow]) -> TensorRow:
     """Merges the rows of all points into one: the most serious verdict; dead only where every point says so."""
     alive = [row for row in rows if row.verdict != "dead"] or rows
     worst = max(alive, key=lambda row: (VERDICTS.index(row.verdict), row.witness in EXACT_WITNESSES, row.worst))
-    gaps: dict[str, float] = {}
-    for row in rows:
-        for witness, gap in row.gaps.items():
-            gaps[witness] = max(gaps.get(witness, 0.0), gap)
-    return replace(worst, entries=max(row.entries for row in rows), gaps=gaps)
+    gaps, bars = (
+        {witness: max(found.get(witness, 0.0) for found in of_rows) for witness in dict.fromkeys(chain(*of_rows))}
+        for of_rows in ([row.gaps for row in rows], [row.bars for row in rows])
+    )
+    unresolved = sum(row.unresolved for row in rows)
+    return replace(worst, entries=max(row.entries for row in rows), gaps=gaps, bars=bars, unresolved=unresolved)
 
 
 def _forward_seconds(node: PlannedLayer, rows: int) -> float:

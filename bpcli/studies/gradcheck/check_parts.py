@@ -103,11 +103,12 @@ def _laws_only(leaf: type[Part], part: Part, seed: int) -> GradcheckReport:
     rows: list[TensorRow] = []
     for case in (c for s in _samples(leaf) for c in cases(s, seed=seed) if states_equations(s)):
         for gap in case.gaps(case.kernel()):
-            worst = gap.worst / max(*map(abs, gap.values), 1e-300)
+            unit = max(*map(abs, gap.values), 1e-300)
+            worst = gap.worst / unit
             rows.append(
                 TensorRow(
                     "step", f"{part.kind}.{gap.tensor}", 1, 1, worst, gap.index, *gap.values, gap.right, "random",
-                    gap.verdict,
+                    gap.verdict, {gap.right: worst}, bars={gap.right: gap.allowed / unit},
                 )
             )  # fmt: skip
     notes: tuple[str, ...] = ()

@@ -171,16 +171,21 @@ def _row(name: str, theirs: Array, ours: ReferencePass, path: str) -> TensorRow:
     index = tuple(int(i) for i in np.unravel_index(int(gap.argmax()), gap.shape))
     wrong = bool(gap.max(initial=0.0) > rtol * largest)
     verdict = "WRONG" if wrong else "ok" if n.any() or a.any() else "dead"
-    worst = float(gap[index]) / max(abs(float(a[index])), abs(float(n[index])), 1e-3 * largest, 1e-300)
+    unit = max(abs(float(a[index])), abs(float(n[index])), 1e-3 * largest, 1e-300)
+    worst = float(gap[index]) / unit
     return TensorRow(
-        "external", name, a.size, a.size, worst, index, float(a[index]), float(n[index]), "bpcli", "as given", verdict
-    )
+        "external", name, a.size, a.size, worst, index, float(a[index]), float(n[index]), "bpcli", "as given", verdict,
+        {"bpcli": worst}, bars={"bpcli": rtol * largest / unit},
+    )  # fmt: skip
 
 
 def _loss(theirs: float, ours: float) -> TensorRow:
     worst = abs(theirs - ours) / max(abs(theirs), abs(ours), 1e-300)
     verdict = "ok" if worst <= FLOAT32_RTOL else "WRONG"
-    return TensorRow("external", "loss", 1, 1, worst, (), theirs, ours, "bpcli", "as given", verdict)
+    return TensorRow(
+        "external", "loss", 1, 1, worst, (), theirs, ours, "bpcli", "as given", verdict, {"bpcli": worst},
+        bars={"bpcli": FLOAT32_RTOL},
+    )  # fmt: skip
 
 
 def _explained(

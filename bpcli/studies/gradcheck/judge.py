@@ -13,9 +13,9 @@ from bpcli.records.gradcheck import Finding, TensorRow
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence
 from bpcli.studies.gradcheck.find_mistake import Clues, find_mistake, gradient_hypotheses
 from bpcli.studies.gradcheck.layer_point import TIES, LayerPoint
-from bpcli.studies.gradcheck.verdict import COMPLEX_STEP_RTOL, CheckedGradient, Evidence
 from bpcli.studies.mistakes.hypotheses import same
 from bpcli.studies.witness.cases import LayerCase, equation_env, layer_program
+from bpcli.studies.witness.evidence import COMPLEX_STEP_RTOL, CheckedGradient, Evidence
 
 MAX_PLACES_SHOWN = 3  # at which both slopes are given
 
@@ -25,7 +25,7 @@ def tensor_row(gradient: CheckedGradient, evidence: Evidence) -> TensorRow:
     return TensorRow(
         gradient.scope, gradient.tensor, evidence.entries, gradient.kernel.size, evidence.worst, evidence.index,
         evidence.kernel, evidence.numeric, evidence.witness, gradient.point, evidence.verdict, evidence.gaps,
-        evidence.note,
+        evidence.note, evidence.bars, evidence.unresolved,
     )  # fmt: skip
 
 

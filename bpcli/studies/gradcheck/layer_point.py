@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -14,8 +15,9 @@ from bpcli.numeric.streams import Stream
 from bpcli.numeric.vectors import EPS
 from bpcli.studies.gradcheck.forward_equations import ForwardEquations, has_equations
 from bpcli.studies.gradcheck.rounding import COARSE_EPS, TO_FLOAT64, layer_rounding_scale
-from bpcli.studies.gradcheck.verdict import CheckedGradient
 from bpcli.studies.witness.cases import engine_arrays, equation_views, layer_program
+from bpcli.studies.witness.evidence import CheckedGradient
+from bpcli.studies.witness.kinks import Outputs
 from bpcli.studies.witness.witness import SUM_RTOL, max_abs
 
 DATA, RANDOM, SATURATED, TIES, EVALUATION = "data", "random", "saturated", "ties", "evaluation"
@@ -102,8 +104,10 @@ class LayerPoint:
         np.copyto(self.link.frame.dy, self.upstream)
         return found
 
-    def perturbed(self, path: str, share: float) -> Array:
-        """Returns the gradient by x, or by a parameter, after inputs and parameters were moved by chance."""
+    @contextmanager
+    def moved(self, path: str, share: float) -> Iterator[Array]:
+        """Moves inputs and parameters by chance, by a share of their sizes, and puts them back; yields the kernel's
+        gradient there, by x or by a parameter."""
         f, plan = self.link.frame, self.link.plan
         tensors = [getattr(f, name) for name in plan.params] + [*self._inside(self.network.parameters()).values()]
         if not tokens_of(self.link):
@@ -113,17 +117,17 @@ class LayerPoint:
             a += share * np.maximum(1, np.abs(a)) * self.rng.normal(size=a.shape)
         self.forward()
         self._backward(self.upstream)
-        found = np.array(f.dx if path == "x" else self.network.gradients()[path])
+        yield np.array(f.dx if path == "x" else self.network.gradients()[path])
         for a, value in zip(tensors, before, strict=True):
             np.copyto(a, value)
-        return found
 
     def _inner_rounding_scale(self, path: str) -> float:
         """Returns how far a gradient inside moves where inputs, weights and error are off; and what the layers inside
         add."""
         layer, _, name = path.rpartition(".")
         inner = next(k for chain in self.link.inside.values() for k in chain.walk() if k.path == layer)
-        moved = max_abs(self.perturbed(path, COARSE_EPS) - self.inner[path])
+        with self.moved(path, COARSE_EPS) as gradient:
+            moved = max_abs(gradient - self.inner[path])
         own = layer_rounding_scale(inner, self.train, self.rng).get(f"d{name}", 0.0)
         return moved + own + len(self.upstream) * max(1.0, max_abs(inner.frame.x)) * self.rounding.get("inside", 0.0)
 
@@ -161,6 +165,13 @@ class LayerPoint:
                 return found
         return None
 
+    def _outputs(self, name: str, own: bool) -> Outputs:
+        """Returns what shows a kink: the layer's outputs; of a container those of the layers inside, too."""
+        links = [self.link, *(k for chain in self.link.inside.values() for k in chain.walk())]
+        if len(links) > 1 or not own:
+            return Outputs(lambda: np.concatenate([np.ravel(k.frame.y) for k in links]))
+        return Outputs(lambda: self.link.frame.y, self.upstream, partial(self.gradient_for, f"d{name}"))
+
     def gradients(self) -> Iterator[CheckedGradient]:
         """Yields the gradient by the inputs, by each parameter, and by all that is learned inside."""
         forward_equations = ForwardEquations([self.link], self.train) if self.all_stated else None
@@ -182,9 +193,9 @@ class LayerPoint:
             yield CheckedGradient(
                 "layer", f"{layer or path}.d{name}", self.name, at, gradients[label], self.value,
                 self.equations.get(f"d{name}") if label in own else None,
-                partial(complex_value, label) if forward_equations else None, reach, partial(self.perturbed, label),
+                partial(complex_value, label) if forward_equations else None, reach, partial(self.moved, label),
                 TO_FLOAT64 * scale, always_zero=label == "x" and bool(tokens_of(self.link)),
-                differences=self.name != TIES or not self.all_stated,
+                differences=self.name != TIES or not self.all_stated, outputs=self._outputs(name, label in own),
             )  # fmt: skip
 
 
@@ -203,6 +214,12 @@ class ForwardMismatch:
     kernel: float
     equations: float
     entries: int
+    allowed: float
+
+    @property
+    def bar(self) -> float:
+        """Returns how far they may differ, as a share of the larger one."""
+        return self.allowed / max(abs(self.kernel), abs(self.equations), 1e-300)
 
     @property
     def share(self) -> float:
@@ -221,4 +238,4 @@ def mismatch(
     if (gap <= allowed).all():
         return None
     index = tuple(int(i) for i in np.unravel_index(int(np.where(np.isnan(gap), np.inf, gap).argmax()), gap.shape))
-    return ForwardMismatch(name, index, float(ours[index]), float(theirs[index]), ours.size)
+    return ForwardMismatch(name, index, float(ours[index]), float(theirs[index]), ours.size, allowed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from bpcli.numeric.vectors import EPS
 from bpcli.studies.gradcheck.forward_equations import loss_program
 from bpcli.studies.gradcheck.layer_point import TIES, ForwardMismatch, mismatch
 from bpcli.studies.gradcheck.rounding import COARSE_EPS, TO_FLOAT64, RoundingScale, rounding_scale
-from bpcli.studies.gradcheck.verdict import CheckedGradient
+from bpcli.studies.witness.evidence import CheckedGradient
 from bpcli.studies.witness.witness import SUM_RTOL, max_abs
 
 WEIGHTED = "weighted"
@@ -75,9 +76,14 @@ class LossPoint:
         np.copyto(self.frame.x, before)
         return np.array(self.frame.dx)
 
-    def _perturbed(self, share: float) -> Array:
+    @contextmanager
+    def _moved(self, share: float) -> Iterator[Array]:
+        """Moves the outputs by chance, and puts them back; yields the kernel's gradient there."""
         x = self.frame.x
-        return self.gradient_for(x + share * np.maximum(1, np.abs(x)) * self.rng.normal(size=x.shape))
+        before = x.copy()
+        x += share * np.maximum(1, np.abs(x)) * self.rng.normal(size=x.shape)
+        yield self.gradient_for(x)
+        np.copyto(x, before)
 
     def value(self) -> tuple[float, float]:
         value = float(self.loss.forward(self.frame))
@@ -96,7 +102,7 @@ class LossPoint:
         complex_value = (lambda z: self.program.run({**self.env, "x": z}, {"L"})["L"]) if self.equations else None
         return CheckedGradient(
             "loss", "loss.dx", self.name, f.x, dx, self.value, self.equations.get("dx"), complex_value,
-            max(max_abs(dx), share), self._perturbed,
+            max(max_abs(dx), share), self._moved,
             TO_FLOAT64 * self.rounding.get("dx", 0.0), differences=self.name != TIES or not self.equations,
         )  # fmt: skip
 

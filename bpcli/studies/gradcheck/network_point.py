@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -14,7 +15,8 @@ from bpcli.numeric.streams import Stream
 from bpcli.studies.gradcheck.forward_equations import ObjectiveEquations, has_equations
 from bpcli.studies.gradcheck.layer_point import tokens_of
 from bpcli.studies.gradcheck.rounding import COARSE_EPS, TO_FLOAT64, NetworkRounding
-from bpcli.studies.gradcheck.verdict import CheckedGradient
+from bpcli.studies.witness.evidence import CheckedGradient
+from bpcli.studies.witness.kinks import Outputs
 from bpcli.studies.witness.witness import max_abs
 
 
@@ -53,17 +55,25 @@ class NetworkPoint:
         found = self.batch.chain.dx if path == "x" else self.objective.network.gradients()[path]
         return np.array(found)
 
-    def perturbed(self, path: str, share: float) -> Array:
-        """Returns the same after weights and inputs were moved by chance."""
+    @contextmanager
+    def moved(self, path: str, share: float) -> Iterator[Array]:
+        """Moves weights and inputs by chance, and puts them back; yields the gradient of a parameter, or of the inputs,
+        there."""
         tensors = [self.objective.theta] if any(map(tokens_of, self.links)) else [self.objective.theta, self.batch.x]
         before = [a.copy() for a in tensors]
         for a in tensors:
             a += share * np.maximum(1, np.abs(a)) * self.rng.normal(size=a.shape)
         found = self.gradient_again(path)
+        self.evaluate()
+        yield found
         for a, value in zip(tensors, before, strict=True):
             np.copyto(a, value)
         self.evaluate()
-        return found
+
+    def _outputs(self, first: int) -> Array:
+        """Returns the outputs of all layers from one on, in a row: what shows a kink on the way."""
+        links = (k for link in self.links[first:] for k in (link, *(i for c in link.inside.values() for i in c.walk())))
+        return np.concatenate([np.ravel(k.frame.y) for k in links])
 
     def evaluate(self) -> float:
         """Returns the objective, everything computed anew."""
@@ -99,7 +109,8 @@ class NetworkPoint:
         always_zero = path == "x" and any(tokens_of(link) for link in self.links)
         return CheckedGradient(
             "network", tensor, self.name, at, kernel, value, None, complex_value, self.reach,
-            partial(self.perturbed, path), TO_FLOAT64 * self.rounding.gradient[path], always_zero,
+            partial(self.moved, path), TO_FLOAT64 * self.rounding.gradient[path], always_zero,
+            outputs=Outputs(partial(self._outputs, first)),
         )  # fmt: skip
 
 

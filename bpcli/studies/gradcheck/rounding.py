@@ -18,7 +18,7 @@ from bpcli.family.plan import Array
 from bpcli.notation import Program
 from bpcli.numeric.vectors import EPS
 from bpcli.studies.gradcheck.forward_equations import has_equations, loss_program
-from bpcli.studies.witness.cases import equation_env, layer_program
+from bpcli.studies.witness.cases import engine_arrays, equation_env, layer_program
 from bpcli.studies.witness.witness import max_abs
 
 COARSE_EPS = 2.0**-23  # of a number: how far off it is
@@ -55,17 +55,35 @@ def rounding_scale(program: Program, env: Mapping[str, Any], rng: Rng) -> Roundi
 
 
 def layer_rounding_scale(link: BoundLayer, train: bool, rng: Rng) -> RoundingScale:
-    """Returns that of a layer's equations where it stands; nothing of a layer without equations. What the layers inside
-    add to its y and dx is in these, and `inside` is the sum of it."""
-    found = {}
+    """Returns that of a layer's equations where it stands; that of its kernels where it has no equations. What the
+    layers inside add to its y and dx is in these, and `inside` is the sum of it."""
     if has_equations(link, train):
         found = dict(rounding_scale(layer_program(link, train), equation_env(link), rng))
+    else:
+        found = dict(_kernel_rounding_scale(link, train, rng))
     for chain in link.inside.values():
         for inner in chain.walk():
             for name, value in layer_rounding_scale(inner, train, rng).items():
                 for sum_ in (name, "inside") if name in ("y", "dx") else ():
                     found[sum_] = found.get(sum_, 0.0) + value
     return found
+
+
+def _kernel_rounding_scale(link: BoundLayer, train: bool, rng: Rng) -> RoundingScale:
+    """Returns how far what a layer's kernels compute moves, at most, where all that they read is off by COARSE_EPS."""
+    f, plan = link.frame, link.plan
+    reads = [getattr(f, name) for name in ("x", "dy", *plan.params)]
+    before, moved = [a.copy() for a in reads], []
+    for run in range(N_RUNS + 1):  # the first as it is
+        for a, value in zip(reads, before, strict=True):
+            np.copyto(a, with_noise(value, rng) if run else value)
+        link.layer.forward(f, train)
+        link.layer.backward(f, train)
+        moved.append(engine_arrays(link))
+    for a, value in zip(reads, before, strict=True):
+        np.copyto(a, value)
+    link.layer.forward(f, train)
+    return {name: max(max_abs(run[name] - value) for run in moved[1:]) for name, value in moved[0].items()}
 
 
 class NetworkRounding:

@@ -16,7 +16,8 @@ from bpcli.studies.gradcheck.judge import explain, layer_clues, tensor_row
 from bpcli.studies.gradcheck.layer_laws.row_law import ROUNDINGS, gaps, largest_of_row
 from bpcli.studies.gradcheck.layer_laws.single_layer import LayerInputs, SingleLayer
 from bpcli.studies.gradcheck.layer_point import LayerPoint
-from bpcli.studies.gradcheck.verdict import Effort, ask_witnesses
+from bpcli.studies.gradcheck.verdict import ask_witnesses
+from bpcli.studies.witness.evidence import Effort
 
 MAX_EQUATION_ENTRIES = 1 << 22  # of rows, that equations are evaluated on
 EPS = float(np.finfo(np.float64).eps)

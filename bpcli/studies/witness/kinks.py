@@ -1,0 +1,188 @@
+"""Whether a gradient that is not the derivative stands at a kink: a jump of the slope, shown by forward passes alone.
+
+A backward pass that jumps by itself proves nothing of the function, and excuses nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import numpy as np
+
+from bpcli.family.plan import Array
+from bpcli.numeric.vectors import EPS
+from bpcli.studies.witness.extrapolate import VALUE_ROUNDINGS, Line, extrapolate, side
+from bpcli.studies.witness.witness import max_abs
+
+SIDE_STEPS = (2.0**-22, 2.0**-18, 2.0**-14, 2.0**-10, 2.0**-7, 2.0**-5, 2.0**-3)
+"""Steps of one-sided slopes, in units: a jump is shown by two that follow each other."""
+OUTPUT_STEPS = (2.0**-20, 2.0**-16)  # the same of outputs, which are less noisy than their sum
+MAX_JUMP_STEP = 2.0**-18  # of the smaller one of two that show a jump of the function itself
+LASTING = (
+    0.5  # of a jump, that must be left at the next smaller step, which is 4 to 16 times smaller; of a bend less is left
+)
+DECISIVE = 0.5  # of a gap: errors of slopes that are larger show nothing
+WITHIN_STEP = 4  # times what a kink within the step can add to a value: beyond, the value itself jumps
+NEIGHBOUR_SHARE = 1e-5  # how far from a kink its neighbours are, of 1 or a larger number
+NEIGHBOUR_STEP = 24  # as a power of 1/2: far smaller
+N_NEIGHBOURS = 16  # draws, so that each piece is met
+CHECKED_NEIGHBOURS = ((0.5, 7), (0.1, 9), (1e-2, 13), (1e-3, 16), (1e-5, 22)) * 2
+"""Neighbours at which a gradient has to be right, to be excused between them: how far they are, and the largest step of
+differences there as a power of 1/2."""
+MAX_OUTPUTS = 64  # that bend at a place and are looked at one by one
+
+Moved = Callable[[float], AbstractContextManager[Array]]
+"""Moves all that a gradient comes from by chance, by a share of its size; inside, the kernel's gradient there."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """What lies between a tensor and the objective: `read` returns it after the objective was evaluated.
+
+    Of a layer it is its outputs, weighed by `upstream`, and `gradient_for` computes the kernel's gradient for another
+    upstream; of layers in a row, the outputs of them all.
+    """
+
+    read: Callable[[], Array]
+    upstream: Array | None = None
+    gradient_for: Callable[[Array], Array] | None = None
+
+
+def excuse(
+    line: Line, claimed: float, number: float, error: float, noise: float, outputs: Outputs | None, moved: Moved | None
+) -> str:
+    """Returns why a claimed derivative along a line may differ from the number that differences give, if only by their
+    error: "kink" where the slope jumps, "jump" where the function does and the claim is the slope beside, "WRONG" where
+    it is not; "" where neither was shown, or the claim is none of those that a kink explains."""
+    gap = max(abs(claimed - number), error)
+    shown, verdict = _of_objective(line, claimed, gap, noise)
+    if verdict or outputs is None or moved is None:
+        return verdict
+    bends = _bends(line, outputs, noise)
+    if not (shown or bends.kinked.any()):
+        return ""
+    if outputs.gradient_for is not None and isinstance(line.along, tuple):
+        return "kink" if _of_each_output(line, bends, claimed, gap, outputs, moved) else ""
+    return "kink" if _right_around(line, gap, noise, moved) else ""
+
+
+def _of_objective(line: Line, claimed: float, gap: float, noise: float) -> tuple[bool, str]:
+    """Returns whether the objective's slope or value jumps, and the verdict where the claim is at or between the slopes
+    on both sides. The smallest step whose slopes are known well enough decides."""
+    decided: tuple[float, float] | None = None  # jumps of the slope and of the value at the smaller step
+    verdict = ""
+    for step in SIDE_STEPS:
+        left, right = side(line, -step, noise), side(line, step, noise)
+        low, high = sorted((float(left.slope[0]), float(right.slope[0])))
+        off = float(left.slope_error[0] + right.slope_error[0])
+        apart = float(np.abs(right.value - left.value)[0])
+        most = WITHIN_STEP * step * line.unit * (abs(low) + abs(high) + off)
+        most += float(left.value_error[0] + right.value_error[0])
+        if not (off <= DECISIVE * gap and np.isfinite(high - low)):
+            if decided is not None:
+                return False, ""
+            continue
+        if decided is None:
+            if high - low <= off and apart <= most:
+                return False, ""
+            decided = (high - low, apart if apart > most else 0.0)
+            between = low - off <= claimed <= high + off
+            verdict = ("jump" if between else "WRONG") if apart > most else "kink" if between else ""
+            if apart > most and step > MAX_JUMP_STEP:  # a function may be as steep as that
+                return False, ""
+            continue
+        jumps = decided[1] > 0 and apart > most and LASTING * apart <= decided[1]
+        bends = decided[1] == 0 and high - low > off and decided[0] >= LASTING * (high - low)
+        return jumps or bends, verdict if jumps or bends else ""
+    return False, ""
+
+
+@dataclass(frozen=True, eq=False)
+class _Bends:
+    """One-sided slopes of outputs, flat: where they differ, and between which numbers a derivative may lie."""
+
+    kinked: Array
+    low: Array
+    high: Array
+    error: Array
+
+
+def _bends(line: Line, outputs: Outputs, noise: float) -> _Bends:
+    kinked, jumps = None, []
+    for step in OUTPUT_STEPS:
+        left, right = (side(line, h, noise, lambda: np.ravel(outputs.read()).copy()) for h in (-step, step))
+        error = left.slope_error + right.slope_error
+        jumps.append(np.abs(right.slope - left.slope))
+        shown = jumps[-1] > error
+        if kinked is None:
+            kinked, first = (
+                shown,
+                _Bends(shown, np.minimum(left.slope, right.slope), np.maximum(left.slope, right.slope), error),
+            )
+        else:
+            kinked = kinked & shown & (jumps[0] >= LASTING * jumps[1])
+    assert kinked is not None
+    return _Bends(kinked, first.low, first.high, first.error)
+
+
+def _of_each_output(line: Line, bends: _Bends, claimed: float, gap: float, outputs: Outputs, moved: Moved) -> bool:
+    """Whether the kernel's derivative of every output that bends is one of those around it, and of the others that of
+    the output. Several outputs that bend at a time show no slopes between which their sum has to lie."""
+    assert outputs.gradient_for is not None
+    assert outputs.upstream is not None
+    assert isinstance(line.along, tuple)
+    bent = np.flatnonzero(bends.kinked)
+    if not 0 < len(bent) <= MAX_OUTPUTS:
+        return False
+    low, high = bends.low - bends.error, bends.high + bends.error
+    for _ in range(N_NEIGHBOURS):
+        slope, off = _slopes_beside(line, outputs, moved)
+        low, high = np.minimum(low, slope - off), np.maximum(high, slope + off)
+    upstream = np.ravel(outputs.upstream)
+    rest = claimed
+    for k in bent.tolist():
+        one = np.zeros(upstream.shape)
+        one[k] = 1.0
+        own = float(outputs.gradient_for(one.reshape(np.shape(outputs.upstream)))[line.along])
+        if not low[k] <= own <= high[k]:
+            return False
+        rest -= float(upstream[k]) * own
+    smooth = ~bends.kinked
+    others = float(np.sum((upstream * (bends.low + bends.high) / 2)[smooth]))
+    off = float(np.sum((np.abs(upstream) * bends.error)[smooth]))
+    return abs(rest - others) <= off + DECISIVE * gap
+
+
+def _slopes_beside(line: Line, outputs: Outputs, moved: Moved) -> tuple[Array, float]:
+    """Returns the slopes of all outputs at a point beside, and how far rounding may take them."""
+    with moved(NEIGHBOUR_SHARE):
+        beside = Line(line.value, line.x, line.along)
+        h = 2.0**-NEIGHBOUR_STEP
+        up = beside.at(h * beside.unit)[0]
+        above = np.ravel(outputs.read()).copy()
+        down = beside.at(-h * beside.unit)[0]
+        below = np.ravel(outputs.read()).copy()
+    line.evaluations += beside.evaluations
+    return (above - below) / (up - down), VALUE_ROUNDINGS * EPS * max(1.0, max_abs(above)) / (h * beside.unit)
+
+
+def _right_around(line: Line, gap: float, noise: float, moved: Moved) -> bool:
+    """Whether the kernel's gradient is the derivative at points beside this one: at most of those, near and less near,
+    where differences can tell."""
+    right = wrong = 0
+    for share, power in CHECKED_NEIGHBOURS:
+        with moved(share) as kernel:
+            own = float(np.vdot(kernel, line.along) if isinstance(line.along, np.ndarray) else kernel[line.along])
+            beside = Line(line.value, line.x, line.along)
+            near, off = beside.central(2.0 ** -(power + 2), noise)
+            found = extrapolate(
+                [beside], np.array([0.01 * gap]), np.array([near]), np.array([4 * off + 0.1 * gap]), noise, power
+            )
+        line.evaluations += beside.evaluations
+        number, error = float(found.number[0]), float(found.error[0])
+        if error <= DECISIVE * gap:
+            agrees = abs(own - number) <= 0.1 * gap + error
+            right, wrong = right + agrees, wrong + (not agrees)
+    return right > max(1, wrong)
