@@ -11,7 +11,7 @@ from pydantic import Field
 
 from bpcli.family import Array, Constraint, Sample
 from bpcli.notation import Eq
-from bpcli.numeric.vectors import as_columns, column_norms
+from bpcli.numeric.vectors import column_norms
 
 
 class MaxNorm(Constraint):
@@ -25,7 +25,7 @@ class MaxNorm(Constraint):
     limit: float = Field(gt=0, description="the greatest length of the weights into one unit")
 
     def apply(self, w: Array) -> None:
-        w = as_columns(w)
+        w = w.reshape(-1, w.shape[-1])  # a vector has one weight for each unit
         lengths = column_norms(w)
         if (lengths > self.limit).any():
             np.multiply(w, self.limit / np.maximum(lengths, self.limit), out=w)
@@ -40,6 +40,7 @@ class MaxNorm(Constraint):
     def samples(cls) -> Iterator[Sample]:
         yield Sample(cls(limit=1.5), (4, 3))
         yield Sample(cls(limit=3.0), (3, 3, 2, 5), note="kernels")
+        yield Sample(cls(limit=0.5), (7,), note="a vector: each weight is its unit's only one")
         yield Sample(cls(limit=100.0), (4, 3), note="within its limit")
         yield Sample(cls(limit=1.0), (4, 3), inputs={"w": 0.0}, note="weights of 0")
         yield Sample({"type": "max_norm", "limit": 0.0}, error="greater than 0")

@@ -113,7 +113,7 @@ class CountMetric(Metric):
         if self.average == "binary" and batch.several:
             raise binary_problem("a row may have several labels here")
         add_counts(totals["counts"], batch)
-        totals["several"] += batch.several
+        totals["several"] += batch.several and batch.weight.any()  # of no rows it is not known
 
     def result(self, totals: Mapping[str, Array]) -> float:
         counts, several = totals["counts"], bool(totals["several"][0])

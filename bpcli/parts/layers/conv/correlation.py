@@ -85,7 +85,7 @@ class Correlation:
     def piece_size(self) -> tuple[int, int]:
         """Returns how many images make a piece, and how many rows of their outputs: all, unless it is one image's."""
         images, row = MAX_MATRIX_ENTRIES // self.room(self.h.out), self.room(1)
-        return (images, self.h.out) if images else (1, min(self.h.out, max(1, MAX_MATRIX_ENTRIES // row)))
+        return (images, self.h.out) if images else (1, max(1, MAX_MATRIX_ENTRIES // row))
 
     def room(self, high: int) -> int:
         """Returns the numbers of a chunk's `windows` that so many rows of outputs of an image take."""
@@ -115,7 +115,7 @@ class Correlation:
             return
         own = chunk_range(n, chunk)
         images = -(-len(own) // max(self.least, -(-len(own) // self.images)))
-        for first in range(own.start, own.stop, max(1, images)):
+        for first in range(own.start, own.stop, images):
             for top in range(0, self.h.out, self.tall):
                 yield Piece(first, min(first + images, own.stop), top, min(top + self.tall, self.h.out))
 
