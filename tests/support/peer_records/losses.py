@@ -18,7 +18,7 @@ ROWS, OUTPUTS = 4, 3
 
 def record() -> list[Record]:
     """What the peers make of every case."""
-    return [*_by_torch(), *_by_torch_weighted(), *_by_optax(), *_by_scikit_learn()]
+    return [*_by_torch(), *_by_torch_weighted(), *_by_optax(), *_by_scikit_learn(), *_balanced()]
 
 
 def _one_hot(rng: np.random.Generator, smoothed: bool = False) -> Any:
@@ -164,6 +164,19 @@ def _by_scikit_learn() -> list[Record]:
     return found
 
 
+def _balanced() -> list[Record]:
+    """What classes of different sizes weigh."""
+    from sklearn.utils.class_weight import compute_class_weight
+
+    counts = np.array([10, 3, 7])
+    weights = compute_class_weight("balanced", classes=np.arange(OUTPUTS), y=np.repeat(np.arange(OUTPUTS), counts))
+    peer = "sklearn.utils.class_weight.compute_class_weight"
+    parts: list[Part] = [
+        {"type": "softmax_cross_entropy", "class_weights": "balanced"}, {"type": "focal", "alpha": "balanced"},
+    ]  # fmt: skip
+    return [{"part": part, "peer": peer, "inputs": {"counts": counts}, "found": {"c": weights}} for part in parts]
+
+
 def _loss(part: Part) -> Loss:
     """The loss of a part of a file, its class weights settled."""
     return Loss.parse(part).with_classes(tuple(WEIGHTS), (1,) * len(WEIGHTS))
@@ -176,6 +189,9 @@ def ours(record: Record) -> dict[str, Any]:
         g = np.zeros_like(w)
         Regularizer.parse(record["part"]).add_grad(w, g, np.zeros_like(w))
         return {"dw": g}
+    if "counts" in record["inputs"]:
+        loss: Any = Loss.parse(record["part"]).with_classes(tuple(WEIGHTS), tuple(record["inputs"]["counts"]))
+        return {"c": np.array([w for _, w in (loss.alpha if loss.kind == "focal" else loss.class_weights)])}
     inputs = {key: np.array(value, dtype=float) for key, value in record["inputs"].items()}
     x = inputs["x"]
     return dict(LossCase(Sample(_loss(record["part"]), x.shape[1:], batch=len(x), inputs=inputs)).kernel())
