@@ -26,3 +26,6 @@ def test_a_draw_takes_other_lines_each_time_and_is_the_same_for_a_seed() -> None
     assert first == again != other
     assert len({(m.file, m.line) for m in first}) == 10
     assert len(draw("engine", rooms["engine"], texts, 1, 99)) == 18  # a line has one
+    texts["bpcli/engine/m0.py"] = "def g(a):\n    return -a\n"
+    after = draw("engine", by_room(texts)["engine"], texts, 1, 10)
+    assert len({m.key for m in first} & {m.key for m in after}) >= 8  # a change elsewhere leaves it as it was

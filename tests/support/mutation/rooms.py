@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -59,20 +59,21 @@ def by_room(texts: dict[str, str]) -> dict[str, list[Mutant]]:
 
 def draw(room: str, among: Sequence[Mutant], texts: dict[str, str], seed: int, count: int) -> list[Mutant]:
     """`count` mutants, drawn line by line so that a long line is not more likely than a short one; fewer where the
-    room has fewer lines."""
+    room has fewer lines. A line's lot depends on its text alone: a change elsewhere leaves what is drawn as it was."""
     lines: dict[tuple[str, int], list[Mutant]] = defaultdict(list)
     for mutant in among:
         lines[mutant.file, mutant.line].append(mutant)
-    dice = random.Random(f"{seed} {room}")
-    order = sorted(lines)
-    dice.shuffle(order)
+
+    def lot(mutant: Mutant, *words: str) -> bytes:
+        text = "\t".join((str(seed), room, mutant.file, mutant.function, mutant.old_line.strip(), *words))
+        return hashlib.blake2b(text.encode(), digest_size=8).digest()
+
     drawn: list[Mutant] = []
-    for place in order:
+    for choices in sorted(lines.values(), key=lambda found: lot(found[0])):
         if len(drawn) == count:
             break
-        choices = list(lines[place])
-        dice.shuffle(choices)
-        drawn += next(([m] for m in choices if m.differs(texts[m.file])), [])
+        order = sorted(choices, key=lambda m: lot(m, m.new_line.strip()))
+        drawn += next(([m] for m in order if m.differs(texts[m.file])), [])
     return drawn
 
 
