@@ -327,7 +327,7 @@ def compile_equations(
     shapes = {k: np.shape(v) for k, v in env.items() if np.ndim(v)} | dict(results or {})
     numbers = {k: int(v) for k, v in env.items() if np.ndim(v) == 0 and float(v).is_integer()}
     written = tuple(eqs)
-    long = {parse(e).name for e in written if detail and e.detail == detail}
+    long = {parse(e).name for e in written if e.detail == detail}
     chosen = tuple(e for e in written if e.detail == detail or (not e.detail and parse(e).name not in long))
     return _compile(chosen, tuple(sorted(shapes.items())), tuple(sorted(numbers.items())))
 

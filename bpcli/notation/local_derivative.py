@@ -10,6 +10,7 @@ from typing import Any
 
 from bpcli.notation.entries_read import reads_numbers
 from bpcli.notation.evaluate import Grid
+from bpcli.notation.ranges import WHOLE
 from bpcli.notation.syntax import Binary, Bind, Call, Compare, Expr, Name, Negate, Number, Read, Reduce, changed, walk
 
 EntryIndex = tuple[int, ...]
@@ -30,7 +31,7 @@ class LocalDerivative:
         body = self._without_error(self.grid.equation.right)
         if body is None or not self._fits({}):
             return None
-        numbers = {k: Number(int(self.env[k])) for k in _settings(self.grid) if k in self.env}
+        numbers = {k: Number(int(self.env[k])) for k in _settings(self.grid)}
         return with_indices(body, {**numbers, **self.letters})
 
     def _without_error(self, node: Expr) -> Expr | None:
@@ -121,15 +122,12 @@ def with_indices(node: Expr, letters: Mapping[str, Number]) -> Expr:
     return changed(node, lambda inside: with_indices(inside, letters))
 
 
-_WHOLE = {"+": int.__add__, "-": int.__sub__, "*": int.__mul__, "//": int.__floordiv__, "%": int.__mod__}
-
-
 def _worked(node: Expr) -> Expr:
     """Arithmetic of whole numbers as its result: 2*1 + 0 - 1 is 1."""
     if isinstance(node, Binary):
         left, right = _worked(node.left), _worked(node.right)
         match left, right:
-            case Number(value=int() as a), Number(value=int() as b) if node.op in _WHOLE and (b or node.op in "+-*"):
-                return Number(_WHOLE[node.op](a, b))
+            case Number(value=int() as a), Number(value=int() as b) if node.op in WHOLE and (b or node.op in "+-*"):
+                return Number(WHOLE[node.op](a, b))
         return Binary(node.op, left, right)
     return node

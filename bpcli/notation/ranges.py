@@ -20,6 +20,9 @@ from bpcli.notation.syntax import (
 from bpcli.notation.text import Ascii
 from bpcli.numeric.shapes import Shape
 
+WHOLE = {"+": int.__add__, "-": int.__sub__, "*": int.__mul__, "//": int.__floordiv__, "%": int.__mod__}
+"""Arithmetic of whole numbers in ranges and indices."""
+
 
 class Ranges:
     """Finds the range of every index of one equation, by the rules of the notation, in their order."""
@@ -114,5 +117,6 @@ class Ranges:
                 return self.numbers[name]
             case Binary(op="+" | "-" | "*" | "//" as op, left=left, right=right):
                 a, b = self._integer(left), self._integer(right)
-                return {"+": a + b, "-": a - b, "*": a * b, "//": a // b if b else 0}[op]
+                if b or op != "//":
+                    return WHOLE[op](a, b)
         raise self.error(f"the range {Ascii().draw(node).text} is not an integer known here")

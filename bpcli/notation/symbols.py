@@ -44,11 +44,11 @@ class Symbol:
 
     name: str
     letter: str  # a Latin or Greek letter, or a word
-    digits: str = ""  # lowered: beta1
-    hat: bool = False
-    square: bool = False
-    new: bool = False  # after the step: a raised plus
-    gradient: bool = False  # the derivative of L by it
+    digits: str  # lowered: beta1
+    hat: bool
+    square: bool
+    new: bool  # after the step: a raised plus
+    gradient: bool  # the derivative of L by it
 
 
 def gradient_of(name: str, known: Collection[str]) -> str | None:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bpcli.notation import Eq, Program, compile_equations
+from bpcli.notation import Eq, Program, compile_equations, local_derivative
 from bpcli.notation.entries_read import entries_read, window_spans, zero_by_index
 from bpcli.notation.local_derivative import LocalDerivative
 from bpcli.notation.syntax import Reduce
@@ -94,6 +94,7 @@ def test_the_row_that_is_looked_up_is_named() -> None:
         (Eq("dx[h]", "dy[h // s]"), (3,), (1,), "1"),
         (Eq("dx[h]", "dy[h // s]"), (3,), (2,), ""),
         (Eq("dx[h]", "sum(p, dy[p]) * x[h]"), (3,), (2,), "x[3]"),
+        (Eq("dx[h]", "sum(u<3, pad(dy[h + u - 1]) * W[u]) / sum(u<3, W[u])"), (1,), (0,), "W[0] / (sum_{u<3} W[u])"),
     ],
 )  # fmt: skip
 def test_the_local_factor_of_one_output(eq: Eq, at: tuple[int, ...], to: tuple[int, ...], factor: str) -> None:
@@ -102,3 +103,10 @@ def test_the_local_factor_of_one_output(eq: Eq, at: tuple[int, ...], to: tuple[i
     (grid,) = program(eq, **({"dW": (3,)} | shapes)).grids
     body = LocalDerivative(grid, env, at, to).factor()
     assert (Ascii().draw(body).text if body is not None else "") == factor
+
+
+def test_a_place_is_looked_for_among_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where more would have to be tried there is no formula, and not that of any place."""
+    (grid,) = program(BACK, dy=(3,)).grids
+    monkeypatch.setattr(local_derivative, "MAX_PLACES_TRIED", 2)
+    assert LocalDerivative(grid, ENV, (1,), (0,)).factor() is None

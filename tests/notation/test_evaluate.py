@@ -152,6 +152,7 @@ class TestRanges:
         fails("index i is written with 3 and 2", ("y", "sum(i<3, 1) + sum(i<2, 1)"))
         fails("index i is written with 3, is 2 on the left", ("y[i<3]", "i"), y=np.zeros(2))
         fails("the range K is not an integer known here", ("y", "sum(i<K + 1, 1)"), K=2.5)
+        fails("the range floor(K/S) is not an integer known here", ("y", "sum(u<K // S, 1)"), K=4, S=0)
         fails("the range b[o] is not an integer known here", ("y[o]", "max(c < b[o], 1)"), b=[1.0])
         fails("the engine's y has 2 axes", ("y[i]", "x[i]"), x=[1.0], y=np.zeros((1, 1)))
 
@@ -396,6 +397,16 @@ class TestWaysOfEvaluating:
         value("mean(k, abs(x[n,k] - z[m,k]))", "y[n,m]", x=RNG.normal(size=(9, 10)), z=RNG.normal(size=(8, 10)))
         assert len(seen) > 1
         assert max(seen) <= 100
+
+    def test_a_sum_of_a_product_needs_no_grid(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """However many cells its grid would have, it is one call of einsum."""
+        x, W = RNG.normal(size=(9, 10)), RNG.normal(size=(10, 8))
+        monkeypatch.setattr(evaluate, "MAX_GRID_CELLS", 1)
+        made = []
+        honest = evaluate._Evaluation.result
+        monkeypatch.setattr(evaluate._Evaluation, "result", lambda self: made.append(self.spans) or honest(self))
+        np.testing.assert_allclose(value("sum(i, -x[n,i] * W[i,o])", "y[n,o]", x=x, W=W), -x @ W, rtol=1e-13)
+        assert made == [{"n": (0, 9), "o": (0, 8), "i": (0, 10)}]
 
     @settings(max_examples=60, deadline=None)
     @given(st.data())

@@ -17,6 +17,7 @@ from bpcli.notation.calculator import reevaluate
 from bpcli.notation.latex import Latex
 from bpcli.notation.mathml import MathML
 from bpcli.notation.rounding import value_and_scale
+from bpcli.notation.syntax import parse_expression
 from bpcli.notation.worked import Worked, work_out_entry
 
 RNG = np.random.default_rng(11)
@@ -161,6 +162,7 @@ class TestBranchesAndWinners:
         w = work("c", "percentile(s, p, h[s])", h=h, p=10.0, terms=3)
         assert w.line == "c = 0.5 + 0.4·(1 − 0.5) = 0.7"
         assert w.notes == ("between places 0 and 1 of 5 sorted values, counted from 0",)
+        assert work("c", "percentile(s, p, h[s])", h=h, p=100.0, terms=3).line == "c = 10 + 0·(10 − 10) = 10"
 
 
 class TestEnds:
@@ -310,6 +312,23 @@ def test_every_printed_line_closes(data: st.DataObject) -> None:
     )  # fmt: skip
     assert w.closes, w
     assert closes(w, digits), w
+
+
+@pytest.mark.parametrize(
+    ("line", "value", "size"),
+    [
+        ("abs(3 - 2.5)", 0.5, 5.5), ("sin(3 - 2)", math.sin(1), 5), ("exp(3 - 2)", math.e, 5 * math.e),
+        ("log(3 - 2)", 0, 5), ("sqrt(3 - 2)", 1, 2.5), ("tanh(3 - 2)", math.tanh(1), 5 / math.cosh(1) ** 2),
+        ("expm1(3 - 2)", math.e - 1, 5 * math.e), ("log1p(3 - 2)", math.log(2), 2.5),
+        ("log1pexp(3 - 2)", math.log(1 + math.e), 5 / (1 + math.exp(-1))), ("(3 - 2)**3", 1, 15), ("7 // 2", 3, 3),
+        ("7 % 4", 3, 3), ("(3 - 2)*(4 + 1)", 5, 25), ("(3 - 2)/-2", -0.5, 2.5), ("-(3 - 2)", -1, 5),
+        ("1 / (2 - 2)", math.inf, math.inf), ("max(3 - 2, 4 - 5)", 1, 5), ("sqrt(2 - 2)", 0, 4),
+    ],
+)  # fmt: skip
+def test_rounding_errors_are_those_of_the_terms_times_the_slope_of_what_is_done_to_them(
+    line: str, value: float, size: float
+) -> None:
+    assert value_and_scale(parse_expression(line)) == pytest.approx((value, size), rel=1e-12)
 
 
 def test_a_power_of_what_was_rounded_to_0() -> None:

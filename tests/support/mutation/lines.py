@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mutation.mutant import Mutant
 
-FIRST_TESTS, FIRST_SECONDS = 60, 8.0
+FIRST_TESTS, FIRST_SECONDS = 200, 8.0
 """How many tests are run at first, and how long they took together when their lines were recorded."""
 
 
@@ -65,24 +65,24 @@ def function_of(test: str) -> str:
 
 
 def ordered(tests: Iterable[str], file: str, seconds: Mapping[str, float], kills: Counter[str]) -> list[str]:
-    """Tests by how likely and how soon they notice a mutant of `file`: those functions first that noticed others of
-    this file, then those of the mirrored folder, then the quick; one of each function, then the next one of each."""
+    """Tests by how likely and how soon they notice a mutant of `file`: first those of functions that noticed others of
+    this file and those of the mirrored folder, then all others; of both, one of each function, then the next ones."""
     folder = file.removeprefix("bpcli/").rpartition("/")[0]
     stem = file.rpartition("/")[2].removesuffix(".py")
-
-    def rank(function: str) -> tuple[int, int, float]:
-        near = function.startswith(f"tests/{folder}/") + function.startswith(f"tests/{folder}/test_{stem}.py")
-        return -kills[f"{file} {function}"], -near, cost[function]
-
     groups: dict[str, list[str]] = defaultdict(list)
     for test in tests:
         groups[function_of(test)].append(test)
-    cost = {}
-    for function, group in groups.items():
-        name = stem.replace("_", "")
-        group.sort(key=lambda t: (name not in t.replace("_", ""), seconds[t], t))
-        cost[function] = seconds[group[0]]
-    return list(_in_turns([groups[f] for f in sorted(groups, key=rank)]))
+    for group in groups.values():
+        group.sort(key=lambda t: (stem.replace("_", "") not in t.replace("_", ""), seconds[t], t))
+
+    def rank(function: str) -> tuple[int, int, float]:
+        near = function.startswith(f"tests/{folder}/") + function.startswith(f"tests/{folder}/test_{stem}.py")
+        return -kills[f"{file} {function}"], -near, seconds[groups[function][0]]
+
+    order = sorted(groups, key=rank)
+    near = [f for f in order if rank(f)[:2] != (0, 0)]
+    far = [f for f in order if rank(f)[:2] == (0, 0)]
+    return [test for part in (near, far) for test in _in_turns([groups[f] for f in part])]
 
 
 def _in_turns(groups: list[list[str]]) -> Iterator[str]:

@@ -213,6 +213,8 @@ class Runner:
         source = mutant.apply(self.texts[mutant.file])
         while True:
             tests = [t for t in tests if t not in self.excluded]
+            if not tests:
+                return {"outcome": "survived", "by": "", "ran": 0}
             limits = [GRACE + PATIENCE * self.map.seconds[t] for t in tests]
             answer = server.ask(mutant, source, tests, limits)
             by = answer["by"]

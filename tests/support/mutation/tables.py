@@ -26,7 +26,7 @@ FUNCTIONS = {
 }  # fmt: skip
 SYMMETRIC = {
     "add", "multiply", "maximum", "minimum", "max", "min", "logical_and", "logical_or", "equal", "not_equal", "gcd",
-    "array_equal", "hypot", "bitwise_or", "bitwise_and",
+    "array_equal", "hypot", "bitwise_or", "bitwise_and", "suppress",
 }  # fmt: skip
 """Functions whose first two arguments may change places."""
 
