@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -37,7 +37,7 @@ class PlannedLayer:
     plan: Plan
     x: Shape
     loc: tuple[str | int, ...]
-    inside: Mapping[str, tuple[PlannedLayer, ...]] = field(default_factory=dict)
+    inside: Mapping[str, tuple[PlannedLayer, ...]]
 
     @property
     def trainable(self) -> bool:
@@ -251,17 +251,17 @@ def slot_bytes(slot: Slot, batch: int, width: int) -> int:
     return math.prod(batch if d == N else d for d in slot.shape) * item
 
 
-def gradient_block(key: str, i: int, retain: bool = False) -> str:
+def gradient_block(key: str, i: int, retain: bool) -> str:
     """Where the gradient between layer i - 1 and layer i of a chain stands: a few blocks in turn serve a chain."""
     return f"{key}/gradient/{i if retain else i % GRADIENT_BLOCKS}"
 
 
-def inner_key(planned: PlannedLayer, key: str, name: str, retain: bool = False) -> str:
+def inner_key(planned: PlannedLayer, key: str, name: str, retain: bool) -> str:
     """What the blocks of a chain inside a layer are called by, where the layer's own chain is called `key`."""
     return f"{planned.path}/{name}" if retain else f"{key}/{name}"
 
 
-def layer_slots(planned: PlannedLayer, retain: bool = False) -> Iterator[tuple[str, str, Slot]]:
+def layer_slots(planned: PlannedLayer, retain: bool) -> Iterator[tuple[str, str, Slot]]:
     """The slots of a layer, each with its block in memory and its name: layers share the blocks of scratch."""
     for name, slot in {**planned.plan.keep, **planned.plan.draws}.items():
         yield f"{planned.path}/{name}", name, slot

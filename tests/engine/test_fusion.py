@@ -86,6 +86,18 @@ def test_what_is_together(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {size for found in sizes(chain_of(threads.CHUNKS - 1)[1]) for size in found} == {1}
 
 
+def test_a_convolution_is_worth_threads_for_its_products_or_for_its_many_entries() -> None:
+    """Of one channel and a kernel of one there is a product an entry, and yet each is written."""
+    deep = Layer.parse({"type": "conv2d", "filters": 32, "kernel": 5, "padding": "same"})
+    flat = Layer.parse({"type": "conv2d", "filters": 1, "kernel": 1})
+    for layer, x, macs in ((deep, (10, 10, 32), 100 * 32 * 800), (flat, (100, 100, 1), 10_000 * fusion.MACS_PER_ENTRY)):
+        rows = -(-threads.MIN_PARALLEL_MACS // macs)
+        assert fusion.is_worth_threads(layer, layer.plan(x), rows)
+        assert not fusion.is_worth_threads(layer, layer.plan(x), rows - 1)
+    dense = Layer.parse({"type": "dense", "units": 4096})
+    assert not fusion.is_worth_threads(dense, dense.plan((4096,)), 4096)
+
+
 def test_gradients_between_kernels_that_are_together_share_no_memory() -> None:
     """A thread may be at the first of them while another is at the last. Chains longer than that use blocks again."""
     _, chain = chain_of(8)

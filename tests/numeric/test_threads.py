@@ -1,8 +1,10 @@
 """Chunks: each is done once, results do not depend on the threads, errors and settings go along."""
 
+import os
 import signal
 import threading
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -95,7 +97,37 @@ def test_what_the_environment_says_is_heeded(monkeypatch: pytest.MonkeyPatch) ->
     assert 1 <= original() <= CHUNKS
 
 
-def test_an_interrupt_leaves_the_threads_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("cores", "expected"), [(1, 1), (3, 3), (64, CHUNKS), (None, 1)])
+def test_there_are_as_many_threads_as_cores_that_this_process_may_use(
+    cores: int | None, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)  # as on a Mac, where all cores are there for all
+    assert threads.thread_count.__wrapped__() == expected
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores or 1)), raising=False)
+    assert threads.thread_count.__wrapped__() == expected
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_process_has_threads_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of its parent are not there, and nobody would do their chunks."""
+    monkeypatch.setattr(threads, "thread_count", lambda: 2)
+    run_chunks(lambda chunk: None, threads.MIN_PARALLEL_MACS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a process with threads is forked
+        child = os.fork()
+    if not child:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(20)
+        done: list[int] = []
+        run_chunks(lambda chunk: done.append(chunk.number), threads.MIN_PARALLEL_MACS)
+        os._exit(0 if sorted(done) == list(range(CHUNKS)) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_an_interrupt_leaves_the_expectedin_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads, "thread_count", lambda: 2)
     monkeypatch.setattr(threads, "MIN_PARALLEL_MACS", 0)
 
