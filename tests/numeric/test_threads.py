@@ -127,7 +127,7 @@ def test_a_forked_process_has_threads_of_its_own(monkeypatch: pytest.MonkeyPatch
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def test_an_interrupt_leaves_the_expectedin_order(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_leaves_the_threads_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads, "thread_count", lambda: 2)
     monkeypatch.setattr(threads, "MIN_PARALLEL_MACS", 0)
 
