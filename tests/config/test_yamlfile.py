@@ -121,6 +121,7 @@ def test_a_byte_order_mark_is_not_a_column(tmp_path: Path) -> None:
 def test_texts_that_a_table_cannot_hold(text: str, line: int, column: int, message: str) -> None:
     problem = only(text)
     assert (problem.line, problem.column, problem.text) == (line, column, message)
+    assert problem.span >= 1  # something is underlined
 
 
 def test_a_refusal_in_words_that_are_not_known_yet_is_shown_at_its_character_in_the_words_of_the_parser() -> None:

@@ -46,6 +46,25 @@ def test_the_seed_and_nothing_else_decides(shape: str) -> None:
     assert not np.array_equal(first.numbers, other.numbers)
 
 
+@pytest.mark.parametrize(
+    ("shape", "x", "t"),
+    [
+        ("xor", [0.21676, 0.05179, 0.02301, -0.12026], [0, 0]),
+        ("moons", [1.53548, -0.33174, -1.04989, -0.04049], [1, 0]),
+        ("circles", [-0.97791, 0.06729, 0.28718, 0.47478], [0, 1]),
+        ("spirals", [0.01524, 0.68856, 0.10875, -0.00679], [1, 0]),
+        ("blobs", [-4.56305, 6.27813, -2.6514, 4.75919], [1, 1]),
+        ("sine", [0.70939, 0.30403], [0.50704, 0.29988]),
+        ("parity", [0.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0], [0, 0]),
+    ],
+)
+def test_the_data_of_a_seed_stay_what_they_were(shape: str, x: list[float], t: list[float]) -> None:
+    """The first two rows, as the first version made them: a config with a seed says which data it was."""
+    table = made(shape, rows=32, seed=5)
+    np.testing.assert_allclose(table.numbers[:2].ravel(), x, atol=1e-5)
+    np.testing.assert_allclose(np.ravel(targets(table)[:2]), t, atol=1e-5)
+
+
 @pytest.mark.parametrize("shape", FORMS)
 def test_a_model_file_says_the_same(shape: str) -> None:
     """With every default filled in."""

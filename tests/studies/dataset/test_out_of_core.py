@@ -104,6 +104,44 @@ def test_the_same_as_in_memory(small: None, train: Any, targets: Any, rest: Any,
     assert ours.files == known.files
 
 
+@pytest.mark.parametrize(
+    "targets", [np.zeros((300, 2, 2)), np.zeros(300, complex), np.array(["a"] * 300).reshape(300, 1)]
+)
+def test_what_can_be_no_target_is_refused_as_in_memory(small: None, targets: Array) -> None:
+    saved()
+    np.save("odd.npy", targets)
+    texts = []
+    for big in (True, False):
+        with pytest.raises(Failure) as caught:
+            ready({**NPY, "targets": "odd.npy"}, big=big)
+        texts.append([(p.text, p.help, p.code) for p in caught.value.problems])
+    assert texts[0] == texts[1]
+    assert texts[0][0][1] == "targets are (N,) text or whole numbers for classes, or (N, K) numbers"
+
+
+def test_limits_are_those_of_the_rows_and_columns_that_were_chosen() -> None:
+    """They are remembered for all that have one base, each choice for itself."""
+    base = np.arange(40.0).reshape(10, 4)
+    whole = MappedRows(base)
+    first, last = whole.select(np.arange(3)), whole.select(np.arange(7, 10))
+    some = MappedRows(base, np.arange(3), np.array([1, 3]), whole.seen)
+    for _ in range(2):
+        for rows, low, high in ((whole, 0, 39), (first, 0, 11), (last, 28, 39), (some, 1, 11)):
+            assert (rows.min(), rows.max()) == (low, high)
+            assert rows.limits()[0].shape == rows.shape[1:]
+    assert len(whole.seen) == 4
+    assert whole.select(np.arange(10)) is whole
+
+
+def test_columns_side_by_side_are_one_run_of_the_file() -> None:
+    base = np.arange(40.0).reshape(10, 4)
+    for places, run in (([1, 2], True), ([3], True), ([0, 1, 2, 3], True), ([2, 1], False), ([0, 2], False)):
+        found = arrays.columns_of(MappedRows(base), places)
+        assert isinstance(found, MappedRows)
+        assert np.array_equal(np.asarray(found), base[:, places])
+        assert (found.columns is None and np.shares_memory(found.base, base)) == run
+
+
 CONFIG = """\
 data:
   train: {type: npy, path: x.npy, targets: ids.npy}

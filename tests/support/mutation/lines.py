@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mutation.mutant import Mutant
 
-FIRST_TESTS, FIRST_SECONDS = 200, 8.0
+FIRST_TESTS, FIRST_SECONDS = 200, 4.0
 """How many tests are run at first, and how long they took together when their lines were recorded."""
 
 
@@ -96,13 +96,14 @@ def _in_turns(groups: list[list[str]]) -> Iterator[str]:
 
 def in_two(tests: list[str], seconds: Mapping[str, float]) -> tuple[list[str], list[str]]:
     """The beginning that is run at first, and the rest, module by module."""
-    total, n = 0.0, 0
+    first: list[str] = []
+    left = FIRST_SECONDS
     for test in tests[:FIRST_TESTS]:
-        total += seconds[test]
-        if n and total > FIRST_SECONDS:
-            break
-        n += 1
+        if not first or seconds[test] <= left:
+            left -= seconds[test]
+            first.append(test)
     modules: dict[str, list[str]] = defaultdict(list)
-    for test in tests[n:]:
+    for test in tests:
         modules[test.partition("::")[0]].append(test)
-    return tests[:n], [test for module in modules.values() for test in module]
+    taken = set(first)
+    return first, [test for module in modules.values() for test in module if test not in taken]

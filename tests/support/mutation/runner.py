@@ -46,7 +46,7 @@ if os.environ.get("MUTATION_TEST") and not hasattr(sys, "_mutation"):
 its own."""
 
 
-GRACE, PATIENCE = 15.0, 12.0
+GRACE, PATIENCE = 30.0, 12.0
 """A test may take this many seconds and this many times as long as it did; then the mutant is said to hang."""
 
 
@@ -228,6 +228,7 @@ class Runner:
             if by not in tests:
                 raise RuntimeError(f"without a mutant these fail too, {by or 'before any is run'}: {before}")
             self.excluded.add(by)
+            sys.stderr.write(f"left out, for it fails without a mutant: {by}\n")
 
 
 def read_results(file: Path) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,65 @@
+"""What a part is: its declaration, its short forms, and words that are near to known ones."""
+
+from typing import Any, Literal
+
+import pytest
+
+import bpcli.parts  # noqa: F401  (declares them)
+from bpcli.family import Activation, Constraint, Loss, Schedule
+from bpcli.family.part import DeclarationError, Part, near, suggestion
+from bpcli.parts.activations.piecewise import Relu
+from bpcli.parts.layers.pooling import AvgPool2d
+from bpcli.parts.metrics.ranking import RocAuc
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "found"),
+    [
+        ("RELU", ["elu", "relu"], "relu"),
+        ("abcxy", ["abcde"], "abcde"),  # three of five letters, in their order
+        ("abxyz", ["abcde"], None),
+        ("unit", ["units", "init"], "units"),
+        ("dense", [], None),
+    ],
+)
+def test_the_word_that_was_meant_shares_most_of_its_letters(word: str, known: list[str], found: str | None) -> None:
+    assert near(word, known) == found
+    assert suggestion(word, known) == (f"did you mean `{found}`? " if found else "")
+
+
+def test_a_part_without_a_type_of_its_own_is_told_how_to_write_it() -> None:
+    with pytest.raises(DeclarationError) as caught:
+
+        class LeakyRelu6(Activation):
+            type: str = "leaky"
+
+    assert caught.value.help == 'write `type: Literal["leaky_relu6"] = "leaky_relu6"`'
+
+
+@pytest.mark.parametrize(("part", "family"), [(Relu, "Activation"), (AvgPool2d, "Layer"), (RocAuc, "RankMetric")])
+def test_a_part_of_the_package_is_no_family(part: type[Part], family: str) -> None:
+    """The family that is named is the nearest, whatever other classes the part is made of."""
+    with pytest.raises(DeclarationError) as caught:
+
+        class Mine(part):  # type: ignore[misc, valid-type]
+            type: Literal["mine"] = "mine"
+
+    assert str(caught.value) == f"Mine: {part.__name__} is a part and cannot be subclassed"
+    assert caught.value.help == f"subclass its family: class Mine({family})"
+    assert "mine" not in part.registry
+
+
+def test_a_number_is_a_constant_schedule() -> None:
+    assert Schedule.parse(0.25) == Schedule.parse({"type": "constant", "value": 0.25})
+    assert Loss.parse("huber") == Loss.parse({"type": "huber"})
+
+
+def test_a_constraint_need_not_state_an_equation() -> None:
+    class Rounded(Constraint):
+        type: Literal["rounded"] = "rounded"
+
+        def apply(self, w: Any) -> None:
+            w.round(3, out=w)
+
+    Constraint.registry.pop("rounded")
+    assert list(Rounded().equations()) == []
