@@ -22,7 +22,7 @@ from bpcli.records.training import Problem
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence
 from bpcli.studies.gradcheck.find_mistake import GRADIENT_BEFORE, Clues, gradient_hypotheses
 from bpcli.studies.gradcheck.forward_equations import has_equations
-from bpcli.studies.gradcheck.judge import explain, layer_clues, tensor_row
+from bpcli.studies.gradcheck.judge import explain, layer_clues, loss_ratio_elsewhere, tensor_row
 from bpcli.studies.gradcheck.laws import laws
 from bpcli.studies.gradcheck.layer_laws.check_layer import LAW_SIZES, LayerCheck, check_layer
 from bpcli.studies.gradcheck.layer_point import (
@@ -182,7 +182,10 @@ class Gradcheck:
         hypotheses = None
         if point.env:
             hypotheses = gradient_hypotheses((point.program, point.long_program), point.env, "dx", (), "L")
-        return Clues(counts, scalars, arrays, hypotheses, point.gradient_for, "x", f.x.copy())
+        elsewhere = partial(loss_ratio_elsewhere, point)
+        return Clues(
+            counts, scalars, arrays, hypotheses, point.gradient_for, "x", f.x.copy(), ratio_elsewhere=elsewhere
+        )
 
     def _penalty_clues(self, point: PenaltyPoint) -> Clues:
         scalars = {k: float(v) for k, v in point.part.consts().items() if np.ndim(v) == 0}

@@ -13,7 +13,7 @@ SENTENCES = {
     "slope-at-y": "the slope is taken at the output y; it belongs at the input x",
     "slope-at-x": "the slope is written by the output y, and the input x is put in",
     "from-gradient": "the slope is taken where the error dy is, not at the input x",
-    "slope known": "backward computes the slope of {activation}",
+    "other-slope": "backward computes the slope of {activation}",
     "slope shown": "the slope is {places}",
     "slope place": "{expected:.4g} and not {kernel:.4g} at x = {x:.4g}",
     "factor": "the factor {0} is left out{at} in {name}",
@@ -84,10 +84,10 @@ SENTENCES = {
     "divided twice": "kernel / expected = 1/({a} {b}): it is divided by the number of values twice",
     "divided ratio": "kernel / expected = {a}/{b} ({m}/{k})",
     "setting": "kernel / expected = {shown} ({setting} = {value:g}) everywhere",
-    "ratio": "kernel / expected = {ratio:.6g} everywhere: a factor is missing or one too many",
+    "ratio": "kernel / expected = {ratio} everywhere: a factor is missing or one too many",
     "transposed": "it is transposed: what belongs to [i,j] stands at [j,i]",
     "one-entry zero": "only the entry [{where}] is wrong: it is 0, all others are right",
-    "one-entry ratio": "only the entry [{where}] is wrong: kernel / expected = {ratio:.6g}, all others are right",
+    "one-entry ratio": "only the entry [{where}] is wrong: kernel / expected = {ratio}, all others are right",
     "one-entry": "only the entry [{where}] is wrong: {value:.6g}, all others are right",
     "summed-all": "every entry is the sum over all of them: it is summed over one axis too many",
     "overwrites": "what stood in the gradient before is overwritten, and must be added to (+=)",
@@ -109,6 +109,10 @@ SENTENCES = {
     "shifted": "the right numbers, moved by one place along axes {axes}",
     "some": "{wrong} of {entries} entries are wrong, the others right: {first} ...",
     "unknown": "{share:.0%} of the entries are wrong, and no single mistake in the equations gives these numbers",
+    "unknown without": (
+        "{share:.0%} of the entries are wrong, and their numbers show no known mistake; equations beside the kernel "
+        "would tell more"
+    ),
     "unknown between": "each layer alone is right: what is wrong lies between them, in what one hands to the next",
     # ------------------------------------------------------------------------------------------ of laws of the algebra
     "law changes": "{layer} changes its {arrays}",

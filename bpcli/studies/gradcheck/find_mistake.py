@@ -21,6 +21,7 @@ from bpcli.studies.mistakes.hypotheses import GradientHypotheses, Hypothesis, Wo
 
 CONSTANT_RATIO_RTOL = 1e-9  # how far a ratio that counts as constant may vary
 ENTRY_RTOL = 1e-7  # of the largest entry: one that is farther off is wrong
+SAME_RATIO_RTOL = 1e-4  # between two constant ratios that are the same, by differences
 GRADIENT_BEFORE = "the gradient before"  # the array's name: what stood there when a penalty was added
 GAP_FACTOR = 10  # times less well than the numbers is their difference known
 MAX_SHARE_LEFT = 0.01  # of a difference that one mistake leaves, to be named as its greater part
@@ -52,6 +53,7 @@ class Clues:
     tied: bool = False  # wrong at ties only
     rtol: float = CONSTANT_RATIO_RTOL  # how well the expected numbers are known
     whole_network: bool = False  # of the whole network, whose layers alone are right
+    ratio_elsewhere: Callable[[str], float | None] | None = None  # kernel / expected where a count is another
 
 
 def gradient_hypotheses(
@@ -89,9 +91,11 @@ def _found(a: Array, n: Array, clues: Clues) -> Words:
     hypotheses = _matching(a, n, clues.hypotheses) if whole and clues.hypotheses is not None else []
     if placed is not None and not (hypotheses and hypotheses[0].code == "edge"):
         return placed
-    ratio = _multiple(a[seen], n[seen], clues.rtol)
+    ratio = multiple(a[seen], n[seen], clues.rtol)
     constant = ratio is not None and abs(ratio - 1) >= max(1e-7, clues.rtol)
     key, plain = _in_words(ratio, clues) if ratio is not None and constant else ("", None)
+    if ratio is not None and not _follows_counts(ratio, {"a": "N"}, clues):
+        hypotheses = [h for h in hypotheses if h.code != "unbiased"]
     if plain is not None:
         hypotheses = [h for h in hypotheses if h.code != "cut"]
         plain = None if hypotheses and key in UNLIKELY else plain
@@ -105,8 +109,8 @@ def _found(a: Array, n: Array, clues: Clues) -> Words:
             return found
     if clues.whole_network:
         return sentence("unknown between")
-    wrong = np.abs(a - n)[seen] > ENTRY_RTOL * np.abs(n[seen]).max(initial=0.0)
-    return sentence("unknown", share=float(wrong.mean()))
+    share = float(_wrong(a[seen], n[seen], clues.rtol).mean())
+    return sentence("unknown" if clues.hypotheses is not None else "unknown without", share=share)
 
 
 def _matching(a: Array, n: Array, possible: GradientHypotheses) -> list[Hypothesis]:
@@ -128,7 +132,7 @@ def _matching(a: Array, n: Array, possible: GradientHypotheses) -> list[Hypothes
     if found:
         return found
     for name, gained in possible.by_updated_weights():
-        rate = _multiple((a - n).ravel(), gained.ravel())
+        rate = multiple((a - n).ravel(), gained.ravel())
         if rate is not None:
             return [Hypothesis(*sentence("updated-weights", weights=name, rate=-rate), a)]
     cut = list(possible.cut_off(a))
@@ -173,7 +177,7 @@ def _mixed(n: Array, clues: Clues) -> Iterator[Words]:
 
 
 # ------------------------------------------------------------------------------------------------------- of the numbers
-def _multiple(a: Array, n: Array, rtol: float = CONSTANT_RATIO_RTOL) -> float | None:
+def multiple(a: Array, n: Array, rtol: float = CONSTANT_RATIO_RTOL) -> float | None:
     """Returns the c of a = c n, other than 0; None where there is none."""
     largest = float(np.abs(n).max(initial=0.0))
     if not largest:
@@ -186,13 +190,14 @@ def _multiple(a: Array, n: Array, rtol: float = CONSTANT_RATIO_RTOL) -> float | 
 def _coarse(a: Array, n: Array) -> Words | None:
     """Finds gradients that were only rounded."""
     largest, gap = float(np.abs(n).max(initial=0.0)), float(np.abs(a - n).max(initial=0.0))
+    varied = multiple(a, n) is None  # rounding is no factor
     if a.size > 1 and gap < 1 and (a == np.rint(a)).all() and (n != np.rint(n)).any():
         return sentence("integers")
     for kind, most in ((np.float32, 1e-5), (np.float16, 1e-1)):
         with np.errstate(over="ignore"):
             if a.size > 1 and gap <= most * largest and (a == a.astype(kind)).all() and (n != n.astype(kind)).any():
                 return sentence("precision type", type=np.dtype(kind))
-    if 1e-10 * largest < gap <= 2e-6 * largest and (np.abs(a - n) > 1e-10 * np.abs(n)).mean() > 0.5:
+    if 1e-10 * largest < gap <= 2e-6 * largest and (np.abs(a - n) > 1e-10 * np.abs(n)).mean() > 0.5 and varied:
         return sentence("precision", gap=gap / largest)
     return None
 
@@ -201,12 +206,29 @@ def _in_words(ratio: float, clues: Clues) -> tuple[str, Words]:
     """Words a constant ratio by what it may be; returns the key of its sentence, too."""
     for r in (ratio, -ratio):
         for value, key, details in _known_ratios(clues):
-            if math.isclose(r, value, rel_tol=max(1e-7, clues.rtol)):
+            if math.isclose(r, value, rel_tol=max(1e-7, clues.rtol)) and _follows_counts(ratio, details, clues):
                 words = sentence(key, **details)
                 return key, words if r == ratio else sentence("sign and", text=words[1])
     if math.isclose(-ratio, 1.0, rel_tol=max(1e-7, clues.rtol)):
         return "sign", sentence("sign")
-    return "ratio", sentence("ratio", ratio=ratio)
+    return "ratio", sentence("ratio", ratio=_shown_ratio(ratio))
+
+
+def _follows_counts(ratio: float, details: Mapping[str, Any], clues: Clues) -> bool:
+    """Whether a ratio is another where each of the counts that it is put down to is another; True of one put down to
+    none, or that cannot be tried."""
+    for letter in (details.get("a", ""), details.get("b", "")):
+        if letter in clues.counts and clues.ratio_elsewhere is not None:
+            elsewhere = clues.ratio_elsewhere(letter)
+            if elsewhere is not None and math.isclose(elsewhere, ratio, rel_tol=SAME_RATIO_RTOL):
+                return False
+    return True
+
+
+def _shown_ratio(ratio: float) -> str:
+    """A ratio with as many digits as tell it from 1."""
+    near = 0 < abs(ratio - 1) < 1e-4
+    return f"1 {'+' if ratio > 1 else '-'} {abs(ratio - 1):.2g}" if near else f"{ratio:.6g}"
 
 
 def _known_ratios(clues: Clues) -> Iterator[tuple[float, str, dict[str, Any]]]:
@@ -236,8 +258,10 @@ def _known_ratios(clues: Clues) -> Iterator[tuple[float, str, dict[str, Any]]]:
 
 
 def _wrong(a: Array, n: Array, rtol: float) -> Array:
-    """Returns which entries are wrong."""
-    return np.asarray(np.abs(a - n) > max(ENTRY_RTOL, rtol) * np.abs(n).max(initial=0.0))
+    """Returns which entries are wrong: by the largest of them; where none is, each by itself."""
+    most, gap = max(ENTRY_RTOL, rtol), np.abs(a - n)
+    far = gap > most * np.abs(n).max(initial=0.0)
+    return np.asarray(far if far.any() else gap > most * np.abs(n))
 
 
 def _places(a: Array, n: Array, rtol: float) -> Words | None:
@@ -249,7 +273,7 @@ def _places(a: Array, n: Array, rtol: float) -> Words | None:
         index = tuple(int(i) for i in np.argwhere(wrong)[0])
         where, value = ",".join(map(str, index)), float(a[index])
         if value and n[index]:
-            return sentence("one-entry ratio", where=where, ratio=value / n[index])
+            return sentence("one-entry ratio", where=where, ratio=_shown_ratio(value / n[index]))
         return sentence("one-entry" if value else "one-entry zero", where=where, value=value)
     if a.size > 1 and same(a, np.full(a.shape, n.sum()), rtol=rtol):
         return sentence("summed-all")
@@ -261,7 +285,7 @@ def _patterns(a: Array, n: Array, clues: Clues) -> Iterator[Words]:
     wrong, gap = _wrong(a, n, clues.rtol), a - n
     for name, w in clues.arrays.items():
         if np.shape(w) == a.shape and np.any(w):
-            c = _multiple(gap.ravel(), np.asarray(w).ravel(), GAP_FACTOR * clues.rtol)
+            c = multiple(gap.ravel(), np.asarray(w).ravel(), GAP_FACTOR * clues.rtol)
             if c is not None:
                 if name == GRADIENT_BEFORE and abs(c + 1) < 1e-7:
                     yield sentence("overwrites")
@@ -271,7 +295,7 @@ def _patterns(a: Array, n: Array, clues: Clues) -> Iterator[Words]:
         yield from _zeros(wrong)
     if clues.tied:
         yield sentence("ties")
-    if not (np.abs(n[wrong]) > clues.rtol * np.abs(n).max()).any():
+    if wrong.any() and not (np.abs(n[wrong]) > clues.rtol * np.abs(n).max()).any():
         yield sentence("mask")
     both = (a != 0) & (n != 0)
     if both.any() and not wrong[both].any() and (a[wrong] != 0).any() and (n[wrong] != 0).any():

@@ -11,12 +11,16 @@ import numpy as np
 from bpcli.family import Activation, Array, Layer, Sample
 from bpcli.records.gradcheck import Finding, TensorRow
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence
-from bpcli.studies.gradcheck.find_mistake import Clues, find_mistake, gradient_hypotheses
-from bpcli.studies.gradcheck.layer_point import TIES, LayerPoint
-from bpcli.studies.mistakes.hypotheses import same
-from bpcli.studies.witness.cases import LayerCase, equation_env, layer_program
+from bpcli.studies.gradcheck.find_mistake import Clues, find_mistake, gradient_hypotheses, multiple
+from bpcli.studies.gradcheck.layer_point import TIES, LayerPoint, tokens_of
+from bpcli.studies.gradcheck.loss_point import LossPoint
+from bpcli.studies.mistakes.hypotheses import Words, same
+from bpcli.studies.witness.cases import LayerCase, LossCase, equation_env, layer_program
 from bpcli.studies.witness.evidence import COMPLEX_STEP_RTOL, CheckedGradient, Evidence
 
+MAX_ENTRIES_ELSEWHERE = 2000  # of a gradient that is computed anew for rows of another number or width
+MAX_RATIO_SPREAD = 1e-5  # of a ratio that is constant, by differences
+EXPECTED_RTOL = 1e-6  # how well an expected slope is known
 MAX_PLACES_SHOWN = 3  # at which both slopes are given
 
 
@@ -45,7 +49,9 @@ def explain(
         around = replace(around, rtol=evidence.rtol, hypotheses=None, forward_mismatch=forward_mismatch)
     found = find_mistake(gradient.tensor, gradient.kernel, evidence.numbers, around)
     if layer is not None and found.code in ("unknown", "some") and gradient.tensor.endswith(".dx"):
-        slopes = describe_slopes(layer, gradient.kernel, evidence.numbers, around.arrays)
+        code, slopes = describe_slopes(layer, gradient.kernel, evidence.numbers, around.arrays)
+        if code and code != "slope":
+            return Finding(gradient.tensor, code, slopes)
         found = replace(found, text="; ".join(filter(None, (slopes, found.text))))
     return found
 
@@ -69,32 +75,81 @@ def layer_clues(point: LayerPoint, tensor: str) -> Clues:
         programs = [layer_program(link, point.train, detail) for detail in ("", "path")]
         hypotheses = gradient_hypotheses(programs, env, name, tuple(plan.params), "y")
     kernel = partial(point.gradient_for, name)
-    return Clues(counts, scalars, arrays, hypotheses, kernel, "dy", point.upstream, tied=tied)
+    elsewhere = partial(_ratio_elsewhere, point, name)
+    return Clues(
+        counts, scalars, arrays, hypotheses, kernel, "dy", point.upstream, tied=tied, ratio_elsewhere=elsewhere
+    )
 
 
-def describe_slopes(layer: Layer, kernel_dx: Array, expected_dx: Array, arrays: Mapping[str, Array]) -> str:
-    """Describes the slopes dx / dy of an activation by the kernel's and the true dx; "" of other layers.
+def _ratio_elsewhere(point: LayerPoint, name: str, letter: str) -> float | None:
+    """Returns the constant kernel / expected of a layer's gradient for more rows (N), or wider ones (K); None where
+    there is none, or the layer takes no others."""
+    link, x = point.link, point.link.planned.x
+    rows, width = len(link.frame.x), link.frame.y.shape[-1]
+    more = {"N": (rows + 2, x), "K": (rows, (*x[:-1], x[-1] + 2))}
+    if letter not in more or tokens_of(link):
+        return None
+    batch, shape = more[letter]
+    try:
+        case = LayerCase(Sample(link.layer, shape, batch=batch), point.train)
+    except ValueError:
+        return None
+    if (letter == "K" and case.chain.y.shape[-1] == width) or case.tensors[name[1:]].size > MAX_ENTRIES_ELSEWHERE:
+        return None
+    kernel = case.kernel()[name]
+    expected = case.equations[name] if name in case.equations else case.differences[name].value
+    return multiple(kernel, expected, MAX_RATIO_SPREAD)
+
+
+def loss_ratio_elsewhere(point: LossPoint, letter: str) -> float | None:
+    """Returns the constant kernel / expected of a loss's gradient for twice as many rows (N); None where none is."""
+    f = point.frame
+    if letter != "N" or f.x.size > MAX_ENTRIES_ELSEWHERE:
+        return None
+    inputs = {name: np.concatenate([a, a]) for name, a in (("x", f.x), ("t", f.t))}
+    inputs["x"] = inputs["x"] * np.linspace(0.9, 1.0, len(inputs["x"])).reshape(-1, *(1,) * (f.x.ndim - 1))
+    case = LossCase(Sample(point.loss, f.x.shape[1:], batch=2 * len(f.x), inputs=inputs))
+    expected = case.equations["dx"] if point.env else case.differences.value
+    return multiple(case.kernel()["dx"], expected, MAX_RATIO_SPREAD)
+
+
+def describe_slopes(layer: Layer, kernel_dx: Array, expected_dx: Array, arrays: Mapping[str, Array]) -> Words:
+    """Describes the slopes dx / dy of an activation by the kernel's and the true dx: whose slope it is, or where it is
+    taken, and else (code "slope") what both are at some places; nothing of other layers.
 
     `arrays` holds x, y and dy; entries of `expected_dx` that are NaN were not looked at.
     """
-    x, dy = arrays.get("x"), arrays.get("dy")
-    if not isinstance(layer, Activation) or not layer.elementwise or x is None or dy is None:
-        return ""
+    x, y, dy = arrays.get("x"), arrays.get("y"), arrays.get("dy")
+    if not isinstance(layer, Activation) or not layer.elementwise or x is None or y is None or dy is None:
+        return "", ""
     with np.errstate(all="ignore"):
         kernel, expected = kernel_dx / dy, expected_dx / dy
     seen = np.isfinite(expected) & np.isfinite(kernel)
     if not seen.any():
-        return ""
+        return "", ""
     for kind, slope in _known_slopes(x):
         if kind != layer.kind and same(kernel[seen], slope[seen]):
-            return sentence("slope known", activation=kind)[1]
+            return sentence("other-slope", activation=kind)
+    twice = _output_of(layer, y)
+    for right, at_x, at_y in ((v * (1 - v) for v in (y, x, twice)), (1 - v * v for v in (y, x, twice))):
+        if same(right[seen], expected[seen], rtol=EXPECTED_RTOL):
+            if same(kernel[seen], at_x[seen]):
+                return sentence("slope-at-x")
+            if same(kernel[seen], at_y[seen]):
+                return sentence("slope-at-y")
     largest = np.abs(expected).max(where=seen, initial=0)
     wrong = np.flatnonzero((seen & (np.abs(kernel - expected) > 1e-6 * largest)).ravel())
     order = wrong[np.argsort(x.ravel()[wrong])]
     chosen = order[np.linspace(0, len(order) - 1, min(MAX_PLACES_SHOWN, len(order))).astype(int)]
     flat = {"expected": expected.ravel(), "kernel": kernel.ravel(), "x": x.ravel()}
     places = [sentence("slope place", **{name: a[i] for name, a in flat.items()})[1] for i in chosen]
-    return sentence("slope shown", places="; ".join(places))[1] if places else ""
+    return sentence("slope shown", places="; ".join(places)) if places else ("", "")
+
+
+def _output_of(layer: Layer, x: Array) -> Array:
+    """Returns what an activation makes of these inputs."""
+    case = LayerCase(Sample(layer, x.shape[1:], batch=len(x), inputs={"x": x}), train=True)
+    return case.kernel()["y"]
 
 
 def _known_slopes(x: Array) -> Iterator[tuple[str, Array]]:
