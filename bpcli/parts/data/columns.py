@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from bpcli.family import Array, Kind, Missing, Shape, Source, Table, Treatment, join_names, near
+from bpcli.family import Array, Kind, Missing, Shape, Source, Table, Treatment
 from bpcli.parts.data.files import data_error, display_path, visible
 from bpcli.parts.data.targets import numeric_target
 from bpcli.records.training import Failure, Problem
@@ -316,26 +316,6 @@ class ColumnSource(Source):
             return data_error(text, path, code="weight", help=help)
         text, name = f"column `{self.weight}`: a weight is above 0, and here is {weight[row]:g}", str(self.weight)
         return Failure(table.place(Problem(text, code="weight", help=help), row, name))
-
-
-def missing_column(name: str, key: str, names: Sequence[str], path: Path, hint: str = "") -> Failure:
-    """Returns the failure that a setting names no column of the file."""
-    guess = near(name, names)
-    help = f"did you mean `{guess}`? The columns are " if guess else "the columns are "
-    help = help + join_names(names) + hint
-    return data_error(f"{key}: the file has no column `{name}`", path, code="missing-column", help=help)
-
-
-def no_target(names: Sequence[str], path: Path) -> Failure:
-    """Returns the failure that nothing says what is to be predicted."""
-    help = f"add `target: <column>`; the columns are {join_names(names)}"
-    return data_error("no target column is named", path, code="no-target", help=help)
-
-
-def no_inputs(path: Path) -> Failure:
-    """Returns the failure that there is nothing to learn from."""
-    help = "the file needs a column beside the target"
-    return data_error("no input column is left", path, code="no-inputs", help=help)
 
 
 def _gaps(column: Array) -> Array:

@@ -11,7 +11,8 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Array, Kind, Sample, Table
-from bpcli.parts.data.columns import ColumnRequest, ColumnSource, missing_column, no_inputs, no_target
+from bpcli.parts.data.column_choice import Header, choose_columns
+from bpcli.parts.data.columns import ColumnRequest, ColumnSource
 from bpcli.parts.data.files import data_error, locate
 from bpcli.parts.data.targets import labels
 from bpcli.parts.extras import not_installed
@@ -38,30 +39,19 @@ class Parquet(ColumnSource):
     path: str = Field(min_length=1, description="the file, relative to the one that names it")
 
     def load_columns(self, root: Path, request: ColumnRequest) -> Table:
-        kinds, need_target, aside = request.kinds, request.need_target, request.aside
         path = locate(root, self.path)
         file = _opened(path)
         names = tuple(file.schema_arrow.names)
-        targets = self.target if need_target else ()
-        declared = () if request.is_later else (*self.drop, *self.text, *self.columns)
-        if need_target and not targets:
-            raise no_target(names, path)
-        for key, wanted in (("target", targets), ("columns", declared), ("split", aside)):
-            for name in wanted:
-                if name not in names:
-                    raise missing_column(name, key, names, path)
-        ignored = {*self.drop, *self.target, *([self.weight] if self.weight else []), *request.hidden}
-        order = [n for n in names if n not in ignored and (not kinds or n in kinds)]
-        if not order and not kinds:
-            raise no_inputs(path)
-        weights = [self.weight] if need_target and self.weight in names and self.weight else []
-        last = [*targets, *weights]
-        _check_names(names, [*order, *last, *aside], path)
-        table = _read(file, [*order, *last, *aside], path)
+        choice = choose_columns(self, request, Header(names, path))
+        order, targets, weights, aside = (
+            [names[i] for i in c] for c in (choice.inputs, choice.targets, choice.weights, choice.aside)
+        )
+        outcomes = [*targets, *weights]
+        table = _read(file, [*order, *outcomes, *aside], path)
         used = self.kinds_read(order, targets, weights, request, lambda name: _kind(table, name, path))
         columns = {n: _column(table, n, kind, path) for n, kind in used.items()}
         divided = {n: _column(table, n, "text", path) for n in aside}
-        found = self.gap_rules(order, last, aside, request).apply(columns, divided, path)
+        found = self.gap_rules(order, outcomes, aside, request).apply(columns, divided, path)
         if len(set(map(len, found.columns.values())) - {0}) == 0:
             raise data_error("the file has no rows", path, code="no-rows")
         weight = found.columns[weights[0]] if weights else None
@@ -145,11 +135,3 @@ def _column(table: Any, name: str, kind: Kind, path: Path) -> Array:
         text = f"row {row} (counted from 0), column `{name}`: {found[row]} is not a finite number"
         raise data_error(text, path, code="not-finite", help=f"to leave the column out, write `drop: [{name}]`")
     return found
-
-
-def _check_names(names: Sequence[str], used: Sequence[str], path: Path) -> None:
-    for name in used:
-        if names.count(name) > 1:
-            text = f"the file has {names.count(name)} columns `{name}`"
-            help = f"rename one, or drop both with `drop: [{name}]`"
-            raise data_error(text, path, code="duplicate-column", help=help)

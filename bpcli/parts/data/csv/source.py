@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import itertools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -13,10 +13,11 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from bpcli.family import Array, Sample, Table
-from bpcli.parts.data.columns import ColumnRequest, ColumnSource, LoadedColumns, missing_column, no_inputs, no_target
+from bpcli.parts.data.column_choice import Header, choose_columns
+from bpcli.parts.data.columns import ColumnRequest, ColumnSource, LoadedColumns
 from bpcli.parts.data.csv.file import CsvFormat, CsvLayout, scan_layout, with_position
 from bpcli.parts.data.csv.read import read_columns, read_numbers
-from bpcli.parts.data.files import data_error, locate
+from bpcli.parts.data.files import locate
 from bpcli.records.training import Problem
 
 
@@ -76,60 +77,39 @@ class Csv(ColumnSource):
         return value
 
     def load_columns(self, root: Path, request: ColumnRequest) -> Table:
-        kinds, need_target, later = request.kinds, request.need_target, request.is_later
         path = locate(root, self.path)
         layout = scan_layout(path, CsvFormat(self.delimiter, self.header, self.encoding, self.decimal, self.comment))
         names = layout.names
-        targets = self._find(layout, self.target, "target") if need_target else ()
-        if need_target and not targets:
-            raise no_target(names, path)
-        texts = self._find(layout, self.text, "text", optional=later)
-        self._find(layout, tuple(self.columns), "columns", optional=later)
-        weights = self._find(layout, (self.weight,) if self.weight else (), "weight", optional=later)
-        read_aside = self._find(layout, request.aside, "split")
-        ignored = {*self._find(layout, self.drop, "drop", optional=later), *targets, *weights}
-        ignored |= {i for i in read_aside if names[i] in request.hidden}
-        if later:
-            ignored.update(self._find(layout, self.target, "target", optional=True))
-        order = [i for i in range(len(names)) if i not in ignored and (not kinds or names[i] in kinds)]
-        last = [*targets, *(weights if need_target else ())]
-        _check_names(layout, [*order, *last, *(i for i in read_aside if i in ignored)])
-        if not order and not kinds:
-            raise no_inputs(path)
-        inputs, outcomes = [names[i] for i in order], [names[i] for i in last]
-        places = dict(zip((*inputs, *outcomes), (*order, *last), strict=True))
+        choice = choose_columns(self, request, self._header(layout))
+        inputs, targets, weights = ([names[i] for i in c] for c in (choice.inputs, choice.targets, choice.weights))
+        position = dict(zip((*inputs, *targets, *weights), (*choice.inputs, *choice.outcomes), strict=True))
         used = self.kinds_read(
-            inputs, outcomes[: len(targets)], outcomes[len(targets) :], request,
-            lambda name: "text" if places[name] in texts else layout.kind(places[name]),
+            inputs, targets, weights, request,
+            lambda name: "text" if position[name] in choice.texts else layout.kind(position[name]),
         )  # fmt: skip
         everywhere = {layout.kind(i) for i in range(len(names))} | set(used.values())
-        is_plain = everywhere == {"number"} and not read_aside
-        fast = read_numbers(layout, order, last, request.compact) if is_plain else None
+        is_plain = everywhere == {"number"} and not choice.aside
+        fast = read_numbers(layout, choice.inputs, choice.outcomes, request.compact) if is_plain else None
         if fast is not None:
             columns = {names[i]: column for i, column in fast.rest.items()}
             found = LoadedColumns(columns, numbers=fast.values, pivot=fast.pivot)
         else:
-            aside = [names[i] for i in read_aside]
-            found = read_columns(layout, used, aside, self.gap_rules(inputs, outcomes, aside, request))
+            aside = [names[i] for i in choice.aside]
+            found = read_columns(layout, used, aside, self.gap_rules(inputs, [*targets, *weights], aside, request))
         found.place = _placing(layout, found.kept)
-        found.others = tuple(n for n in names if n not in used or n in outcomes)
-        weight = found.columns[outcomes[-1]] if weights and need_target else None
-        return self.table(found, used, inputs, outcomes[: len(targets)], weight, path)
+        found.others = tuple(n for n in names if n not in used or n in (*targets, *weights))
+        return self.table(found, used, inputs, targets, found.columns[weights[0]] if weights else None, path)
 
-    def _find(self, layout: CsvLayout, wanted: Sequence[str], key: str, *, optional: bool = False) -> tuple[int, ...]:
-        """Returns where the columns stand; several places where the header gives a name twice."""
-        found: list[int] = []
-        for name in wanted:
-            if self.header is False and re.fullmatch(r"-\d+", name):
-                name = str(len(layout.names) + int(name))
-            places = [i for i, known in enumerate(layout.names) if known == name]
-            if not places and not optional:
-                hint = ""
-                if len(layout.names) == 1 and (apart := re.search(r"[,;|\t: ]", layout.names[0])):
-                    hint = f'; if cells are apart by another character, say which: `delimiter: "{apart.group()}"`'
-                raise missing_column(name, key, layout.names, layout.path, hint)
-            found += places
-        return tuple(found)
+    def _header(self, layout: CsvLayout) -> Header:
+        """Returns the names of the columns; without a header, one in the settings may count from the last."""
+        hint, count = "", len(layout.names)
+        if count == 1 and (apart := re.search(r"[,;|\t: ]", layout.names[0])):
+            hint = f'; if cells are apart by another character, say which: `delimiter: "{apart.group()}"`'
+
+        def absolute(name: str) -> str:
+            return str(count + int(name)) if self.header is False and re.fullmatch(r"-\d+", name) else name
+
+        return Header(layout.names, layout.path, 1, absolute, hint)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -154,21 +134,6 @@ class Csv(ColumnSource):
         yield Sample({"type": "csv", "path": "a.csv", "target": [True]}, error="write a column name")
         yield Sample({"type": "csv", "path": "a.csv", "target": {"y": 1}}, error="write a column name")
         yield Sample({"type": "csv", "path": "a.csv", "target": "y", "drop": ["y"]}, error="both in target and in drop")
-
-
-def _check_names(layout: CsvLayout, used: Sequence[int]) -> None:
-    """Raises Failure where a column that is used has no name, or that of another."""
-    seen: dict[str, int] = {}
-    for i in sorted(used):
-        name = layout.names[i]
-        if not name:
-            text = f"column {i} (counted from 0) has no name in the header"
-            raise data_error(text, layout.path, code="no-name", line=1, help='name it, or drop it with `drop: [""]`')
-        if name in seen:
-            text = f"the header names `{name}` twice: columns {seen[name]} and {i} (counted from 0)"
-            help = f"rename one of them, or drop both with `drop: [{name}]`"
-            raise data_error(text, layout.path, code="duplicate-column", line=1, help=help)
-        seen[name] = i
 
 
 def _placing(layout: CsvLayout, kept: Array | None) -> Callable[[Problem, int, str], Problem]:
