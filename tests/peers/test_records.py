@@ -7,6 +7,7 @@ made: tests/support/peer_records.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from peer_records.comparison import MODULES, differences, gaps
 from registry import leaves
 
 from bpcli.family import Activation, Initializer, Metric, Scaler
+from bpcli.family.part import Part
 
 RECORDS = {family: files.read(family) for family in files.families()}
 EACH = [(family, record) for family, records in RECORDS.items() for record in records]
@@ -74,7 +76,7 @@ def parts() -> dict[str, type[Any]]:
     return {name: leaf for name, leaf in leaves().items() if name.partition("/")[0] in FAMILIES}
 
 
-def recorded(leaf: type[Any]) -> list[dict[str, Any]]:
+def recorded(leaf: type[Any]) -> list[tuple[str, files.Record]]:
     """The records of a part: a metric and an initializer of one name (`constant`) are told apart by their files."""
     homes = {Initializer: "initializers", Metric: "figures", Scaler: "figures", Activation: "layers"}
     home = next((file for family, file in homes.items() if issubclass(leaf, family)), None)
@@ -84,7 +86,7 @@ def recorded(leaf: type[Any]) -> list[dict[str, Any]]:
     for family, record in EACH:
         fits = family == home if home else (family == "schedules") == of_schedules and family != "initializers"
         if fits and record["part"]["type"] == kind:
-            found.append(record["part"])
+            found.append((family, record))
     return found
 
 
@@ -92,8 +94,41 @@ def test_every_part_has_a_record() -> None:
     assert {name for name, leaf in parts().items() if not recorded(leaf)} == WITHOUT.keys()
 
 
-def test_every_setting_has_records_of_its_usual_value_and_of_another() -> None:
-    """So that neither a wrong default nor a setting that is ignored can pass."""
+def nudged(leaf: type[Any], part: dict[str, Any], setting: str, others: list[Any]) -> Iterator[dict[str, Any]]:
+    """The part with this setting a twentieth larger or smaller, or as another record has it."""
+    value = part.get(setting, leaf.model_fields[setting].default)
+    if isinstance(value, Part):
+        value = value.model_dump().get("value")  # a constant learning rate
+    if isinstance(value, bool):
+        yield part | {setting: not value}
+    elif isinstance(value, float):
+        yield from (part | {setting: v} for v in (value * 1.05 or 0.05, value * 0.95))
+    elif isinstance(value, int):
+        yield from (part | {setting: v} for v in (value + 1, value - 1))
+    yield from (part | {setting: other} for other in others if other not in (None, value))
+    if setting in part and None in others:
+        yield {key: v for key, v in part.items() if key != setting}
+
+
+def is_seen(leaf: type[Any], family: str, record: files.Record, setting: str, others: list[Any]) -> bool:
+    """Whether another value of the setting gives other numbers, or none."""
+    ours = MODULES[family].ours(record)
+    for part in nudged(leaf, record["part"], setting, others):
+        try:
+            leaf.model_validate(part)
+        except ValueError:
+            continue
+        try:
+            if differences(family, record, MODULES[family].ours(record | {"part": part}), ours):
+                return True
+        except (ValueError, LookupError):  # other shapes or parameters
+            return True
+    return False
+
+
+def test_every_setting_is_seen_as_it_is_by_default_and_as_set() -> None:
+    """So that neither a wrong default nor a setting that is ignored can pass: of each there is a record without it and
+    one with it whose numbers are others where its value is another."""
     missing = []
     for name, leaf in parts().items():
         if name in WITHOUT:
@@ -101,11 +136,12 @@ def test_every_setting_has_records_of_its_usual_value_and_of_another() -> None:
         for setting, about in leaf.model_fields.items():
             if setting in NO_MATHS and (setting, leaf.family) != ("per", "scaling"):
                 continue
-            values = [part.get(setting) for part in recorded(leaf)]
-            usual = None in values or (about.is_required() and len({str(v) for v in values}) > 1)
-            other = any(v is not None and v != about.default for v in values)
-            if setting == "learning_rate":  # rates are schedules, which have records of their own
-                other = True
-            if not usual or not other:
-                missing.append(f"{leaf.model_fields['type'].default}.{setting}")
+            records = recorded(leaf)
+            others = [record["part"].get(setting) for _, record in records]
+            for is_set in (False, True):
+                if (not is_set and about.is_required()) or (is_set and setting == "learning_rate"):
+                    continue  # rates are schedules, which have records of their own
+                some = ((f, r) for f, r in records if (setting in r["part"]) == is_set)
+                if not any(is_seen(leaf, family, record, setting, others) for family, record in some):
+                    missing.append(f"{leaf.model_fields['type'].default}.{setting}")
     assert set(missing) == UNRECORDED.keys()

@@ -41,7 +41,7 @@ def _of_classes(averages: tuple[str, ...]) -> list[Part]:
     if "binary" in averages:
         return [*found, {"type": "average_precision"}]
     ranks: list[Part] = [{"type": kind, "average": "weighted"} for kind in ("roc_auc", "average_precision")]
-    return [*found, *ranks, {"type": "top_k"}, {"type": "top_k", "k": 1}]
+    return [*found, *ranks, {"type": "average_precision"}, {"type": "top_k"}, {"type": "top_k", "k": 1}]
 
 
 def _guesses(output: Any) -> Any:

@@ -84,7 +84,11 @@ def _zclip() -> list[Record]:
     from zclip import ZClip
 
     torch, found = torch_module(), []
-    for part in ({"type": "zscore"}, {"type": "zscore", "z_thr": 1.5, "max_norm": 5.0, "a": 0.8}):
+    parts: list[dict[str, Any]] = [
+        {"type": "zscore"}, {"type": "zscore", "max_norm": 50.0},
+        {"type": "zscore", "z_thr": 1.5, "max_norm": 5.0, "a": 0.8},
+    ]  # fmt: skip
+    for part in parts:
         model, left = torch.nn.Linear(1, 1, bias=False).double(), []
         z_thr, limit, a = part.get("z_thr", 2.5), part.get("max_norm", 1.0), part.get("a", 0.97)
         rule = ZClip(alpha=a, z_thresh=z_thr, max_grad_norm=limit)

@@ -11,7 +11,7 @@ from torch_twin import torch_module
 from bpcli.family import Schedule
 from peer_records.files import Record
 
-FIGURES = (1.0, 0.9, 0.9, 0.89999, 0.95, 0.8, 0.85, 0.81, 0.9, 0.9, 0.9, 0.9, 0.7, 0.7, 0.69, 0.71, 0.72, 0.6, 0.6, 0.6)
+FIGURES = (10.0, 9.0, 9.0, 8.9997, 9.5, 8.0, 8.5, 8.1, 9.0, 9.0, 9.0, 9.0, 7.0, 7.0, 6.9, 6.8, 6.8, 6.8, 6.0, 6.0)
 PLATEAUS: list[dict[str, Any]] = [
     {"type": "plateau", "start": 0.3, "patience": 3},
     {"type": "plateau", "start": 0.3, "patience": 2, "factor": 0.5, "threshold": 0.05},
