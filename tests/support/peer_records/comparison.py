@@ -20,9 +20,13 @@ TOLERANCE = 1e-11, 1e-13
 
 def gaps(family: str, record: Record) -> list[str]:
     """Compares what we make of a record with what the peer did. Returns a sentence for each array that differs."""
+    return differences(family, record, MODULES[family].ours(record), differently(family, record)[1])
+
+
+def differently(family: str, record: Record) -> tuple[str, Any]:
+    """Returns how we differ from the peer on purpose, "" where we do not, and what it found with that difference."""
     module = MODULES[family]
-    theirs = module.differently(record) if hasattr(module, "differently") else record["found"]
-    return differences(family, record, module.ours(record), theirs)
+    return module.differently(record) if hasattr(module, "differently") else ("", record["found"])
 
 
 def differences(family: str, record: Record, ours: Any, theirs: Any) -> list[str]:

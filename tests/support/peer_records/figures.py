@@ -15,7 +15,8 @@ AVERAGES = ("macro", "micro", "weighted")
 
 
 def record() -> list[Record]:
-    """What scikit-learn makes of every case."""
+    """What scikit-learn makes of every case: of three classes, of two, of several labels a row, of classes that no row
+    has or that are never guessed, of values; rows alike and weighted."""
     rng = np.random.default_rng(12)
     labels = np.array([0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2])
     output = np.round(rng.dirichlet(np.full(CLASSES, 0.8), ROWS), 2)
@@ -24,14 +25,17 @@ def record() -> list[Record]:
     two = {"labels": rng.integers(0, 2, ROWS), "output": np.round(rng.uniform(size=(ROWS, 1)), 1)}
     values = {"target": numbers(rng, (ROWS, 2)), "output": numbers(rng, (ROWS, 2))}
     w = np.round(rng.uniform(0.2, 3, ROWS), 2)
-    found = []
+    found: list[Record] = []
     for weights in ({}, {"w": w}):
         found += [_score(part, {**several, **weights}) for part in _of_classes(AVERAGES)]
         found += [_score(part, {**two, **weights}) for part in _of_classes((*AVERAGES, "binary"))]
         found += [_error(part, {**values, **weights}) for part in ("mse", "rmse", "mae", "r2", "explained_variance")]
     tags = {"labels": rng.integers(0, 2, (ROWS, CLASSES)), "output": np.round(rng.uniform(size=(ROWS, CLASSES)), 2)}
-    found += [_score({"type": "f1", "average": average}, tags) for average in AVERAGES]
-    return [*found, *_scalers()]
+    counts = [{"type": kind, "average": average} for kind in ("precision", "recall", "f1") for average in AVERAGES]
+    found += [_score(part, tags) for part in counts]
+    empty = {"labels": np.where(labels == 1, 2, labels), "output": output[:, [2, 1, 0]] * [1, 1, 0]}
+    rest: list[Part] = [{"type": kind} for kind in ("accuracy", "balanced_accuracy", "matthews")]
+    return [*found, *(_score(part, empty) for part in (*counts, *rest)), *_scalers()]
 
 
 def _of_classes(averages: tuple[str, ...]) -> list[Part]:

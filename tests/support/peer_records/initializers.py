@@ -46,7 +46,7 @@ def record() -> list[Record]:
     torch.manual_seed(0)
     for kind, name in FANS.items():
         gain = {"nonlinearity": "relu"} if kind.startswith("he_") else {}
-        for layer, x in (*LAYERS, *([GROUPS] if kind.startswith("he_") else [])):
+        for layer, x in (*LAYERS, GROUPS):
             w = torch.empty(_torch_shape(layer, x), dtype=torch.float64)
             drawn = [
                 getattr(torch.nn.init, name)(w, **gain).numpy().ravel().copy() for _ in range(-(-DRAWS // w.numel()))
@@ -117,3 +117,15 @@ def tolerance(record: Record, name: str) -> tuple[float, float]:
     if name == "singular":
         return 1e-12, 0.0
     return (0.01, 1e-12) if name != "mean" else (0.0, 6 * record["found"]["deviation"] / DRAWS**0.5 + 1e-12)
+
+
+def differently(record: Record) -> tuple[str, dict[str, Any]]:
+    """How we differ from the peer on purpose, "" where we do not; and what it found, with that difference."""
+    found, layer = dict(record["found"]), record["inputs"]["layer"]
+    groups = layer.get("groups", 1)
+    if groups == 1 or not record["part"]["type"].startswith("glorot"):
+        return "", found
+    fan_in, fan_out = record["inputs"]["x"][-1] / groups, layer["filters"]  # each times the size of the field
+    wider = math.sqrt((fan_in + fan_out) / (fan_in + fan_out / groups))
+    found = {name: value * wider if name != "mean" else value for name, value in found.items()}
+    return "it counts the filters of all groups into fan_out, we those of one group", found

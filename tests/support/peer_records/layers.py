@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ CURVES: list[tuple[dict[str, Any], str]] = [
     ({"type": "softsign"}, "torch.nn.functional.softsign"),
     ({"type": "softmax"}, "torch.softmax"),
     ({"type": "softplus"}, "jax.nn.softplus"),
+    ({"type": "softplus"}, "torch.nn.functional.softplus"),
     ({"type": "softplus", "beta": 2.5}, "torch.nn.functional.softplus(threshold=500)"),
     ({"type": "elu"}, "torch.nn.functional.elu"),
     ({"type": "elu", "alpha": 0.4}, "torch.nn.functional.elu"),
@@ -114,16 +115,15 @@ def _curve(part: dict[str, Any], peer: str) -> Record:
         y, dx = _by_jax(peer, x, dy)
     else:
         torch = torch_module()
-        named: dict[str, Callable[..., Any]] = {**ACTIVATIONS, "hard_sigmoid": _hard_sigmoid}
         t = torch.tensor(x, requires_grad=True)
-        found = named[part["type"]](torch, Layer.parse(part), t)
+        itself = peer.removeprefix("torch.nn.functional.")
+        if itself in ("hardsigmoid", "softplus"):  # which ACTIVATIONS has in our sense
+            found = getattr(torch.nn.functional, itself)(t)
+        else:
+            found = ACTIVATIONS[part["type"]](torch, Layer.parse(part), t)
         (found * torch.tensor(dy)).sum().backward()
         y, dx = found.detach().numpy(), t.grad.numpy()
     return {"part": part, "peer": peer, "train": True, "inputs": {"x": x, "dy": dy}, "found": {"y": y, "dx": dx}}
-
-
-def _hard_sigmoid(torch: Any, part: Any, x: Any) -> Any:
-    return torch.nn.functional.hardsigmoid(x)
 
 
 def _by_jax(peer: str, x: Any, dy: Any) -> tuple[Any, Any]:
@@ -212,12 +212,15 @@ def ours(record: Record) -> dict[str, Any]:
     return found | {f"{path}.{name}": a for name, a in kernel.items() if name.endswith("_new")}
 
 
-HARD_SIGMOID = "PyTorch's slope is the float32 nearest to 1/6, ours is 1/6"
-
-
-def differently(record: Record) -> dict[str, Any]:
-    """What the peer found, brought to where we differ from it on purpose."""
-    found = dict(record["found"])
-    if record["part"]["type"] == "hard_sigmoid":
-        found["dx"] = np.array(found["dx"]) / float(np.float32(1 / 6)) / 6
-    return found
+def differently(record: Record) -> tuple[str, dict[str, Any]]:
+    """How we differ from the peer on purpose, "" where we do not; and what it found, with that difference."""
+    found = {name: np.array(value, dtype=float) for name, value in record["found"].items()}
+    if record["peer"] == "torch.nn.functional.hardsigmoid":
+        found["dx"] *= 1 / 6 / float(np.float32(1 / 6))
+        return "its slope is the float32 nearest to 1/6, ours is 1/6", found
+    if record["peer"] == "torch.nn.functional.softplus":
+        x = np.array(record["inputs"]["x"])
+        rest = np.exp(-np.where(x > 20, x, np.inf))
+        found = {"y": found["y"] + np.log1p(rest), "dx": found["dx"] / (1 + rest)}
+        return "it is the identity beyond 20, ours nowhere", found
+    return "", found

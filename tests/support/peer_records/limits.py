@@ -140,16 +140,13 @@ def ours(record: Record) -> dict[str, Any]:
     return {"g": f.g}
 
 
-DIVISOR = "torch.nn.utils.clip_grad_norm_ and zclip divide by the norm + 1e-6, we by the norm"
-
-
-def differently(record: Record) -> dict[str, Any]:
-    """What the peer found, brought to where we differ from it on purpose."""
-    found = {key: np.array(value) for key, value in record["found"].items()}
-    if record["peer"] == "torch.nn.utils.clip_grad_norm_":
-        norm = np.linalg.norm(record["inputs"]["g"])
-        found["g"] *= (norm + 1e-6) / norm
-    if record["peer"] == "zclip.ZClip":
-        raw = np.array(norms())
-        found["norm"] = np.where(found["norm"] < raw, found["norm"] * (raw + 1e-6) / raw, found["norm"])
-    return found
+def differently(record: Record) -> tuple[str, dict[str, Any]]:
+    """How we differ from the peer on purpose, "" where we do not; and what it found, with that difference."""
+    found = {name: np.array(value) for name, value in record["found"].items()}
+    if record["peer"] not in ("torch.nn.utils.clip_grad_norm_", "zclip.ZClip"):
+        return "", found
+    norm = np.array(norms()) if "norm" in found else np.linalg.norm(record["inputs"]["g"])
+    for name, before in {"norm": norm, "g": np.array(record["inputs"].get("g", 0.0))}.items():
+        if name in found:
+            found[name] *= np.where(found[name] != before, (norm + 1e-6) / norm, 1.0)
+    return "it divides by the norm + 1e-6, we by the norm", found

@@ -68,7 +68,7 @@ def _others() -> list[Record]:
 
 
 def _plateau(part: dict[str, Any]) -> Record:
-    """ReduceLROnPlateau, which waits one epoch more: it is made to wait one less."""
+    """ReduceLROnPlateau, which acts when more epochs than its patience were bad, and so is given one less than ours."""
     torch = torch_module()
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=part["start"])
     rule = torch.optim.lr_scheduler.ReduceLROnPlateau(
