@@ -55,6 +55,7 @@ def test_what_is_made_of_a_line(source: str, kind: str, lines: set[str]) -> None
         "assert a < b + 1",
         'k = f"{a + 1} rows"',
         'k = "rows" + " of 7"',
+        'k += f" of {a + 1}"',
         "from a import b",
         "ValueError(f'{a}', 1 + 2)",
     ],

@@ -191,7 +191,7 @@ def split_by_time(table: Table, column: str, fractions: dict[str, float]) -> dic
     """Row indices of each split, ascending: the latest rows are test, those before them validation. Rows of the same
     time are not parted: they go to the later split. Raises Failure for a cell that is neither a date nor a number."""
     times = _times(table, column)
-    order = np.argsort(times, kind="stable")
+    order = np.argsort(times)
     wanted = _split_sizes(len(order), fractions)
     found: dict[str, Array] = {}
     stop = len(order)

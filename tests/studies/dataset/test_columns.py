@@ -166,6 +166,13 @@ def test_one_scale_for_all_leaves_out_those_with_their_own() -> None:
     assert encoded(found) == [[0, 0, 0], [0.4, 1, 1]]
 
 
+@pytest.mark.parametrize("kind", ["standardize", "minmax", "robust"])
+def test_a_scale_of_all_that_no_column_has_is_not_asked_for(kind: str) -> None:
+    columns = {"a": {"scale": "minmax"}, "b": {"scale": "none"}}
+    found = ready(csv("a,b,y\n1,5,0\n3,7,1\n2,9,0\n", columns=columns), scale={"type": kind, "per": "all"})
+    np.testing.assert_array_equal(found.splits["train"].x, [[0, 5], [1, 7], [0.5, 9]])
+
+
 def test_text_is_not_scaled() -> None:
     found = problem_of(csv("c,y\nu,0\nv,1\n", columns={"c": {"scale": "minmax"}}))
     assert found.text == "column `c` holds text: it becomes one-hot inputs of 0 and 1, which are not scaled"

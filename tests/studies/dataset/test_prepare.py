@@ -13,13 +13,13 @@ from hypothesis import settings as hypothesis_settings
 from paths import DATASETS
 
 from bpcli.config.data import Data
-from bpcli.family import Table
+from bpcli.family import Source, Table
 from bpcli.family.plan import Array
 from bpcli.parts.data.csv.source import Csv
 from bpcli.parts.data.targets import labels
 from bpcli.parts.scalers import NoScaling, Standardize
 from bpcli.records.training import ColumnRow, Failure, SplitRow
-from bpcli.studies.dataset.fit import fit_preprocessor
+from bpcli.studies.dataset.fit import fit_preprocessor, labels_of
 from bpcli.studies.dataset.prepare import prepare
 from bpcli.studies.dataset.split import apportion, stratified_split
 
@@ -351,3 +351,10 @@ def test_scaling_is_exact_in_float64() -> None:
     found = ready(inline([[0.1], [0.2], [0.4]], [0, 1, 0]), scale=Standardize())
     x = np.array([0.1, 0.2, 0.4])
     assert np.allclose(found.splits["train"].x[:, 0], (x - x.mean()) / x.std(), rtol=1e-15)
+
+
+def test_a_table_without_a_target_names_no_classes() -> None:
+    table = Source.parse({"type": "synthetic", "shape": "moons"}).load(Path("."), need_target=False)
+    with pytest.raises(Failure) as caught:
+        labels_of(table, "classes")
+    assert [(p.text, p.code) for p in caught.value.problems] == [("the synthetic moons has no target", "no-target")]

@@ -214,11 +214,13 @@ class _Finder:
             self.drop(node, "statement")
 
     def on_augassign(self, node: ast.AugAssign) -> None:
+        if _is_text(node.value):
+            return  # the rest of a message
         target, value = ast.unparse(node.target), ast.unparse(node.value)
         self.put(node, f"{target} = {value}", "assignment")
         self.drop(node, "statement")
         other = ARITHMETIC.get(type(node.op))
-        if other is not None and not _is_text(node.value):
+        if other is not None:
             self.changed(node, "arithmetic", lambda n: setattr(n, "op", other()))
 
     def on_assign(self, node: ast.Assign) -> None:
