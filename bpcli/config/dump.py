@@ -51,9 +51,9 @@ def _entry(head: str, value: Any, indent: str, open_up: bool) -> list[str]:
         return [f"{head} {line}"]
     items = () if isinstance(value, Mapping) else value
     parts = any(isinstance(item, Mapping) for item in items)
-    nested = [isinstance(item, list | tuple) for item in items]
-    row = bool(nested) and not parts and not any(nested)
-    table = len(nested) > 4 and all(nested)  # a line for each of its rows
+    nested = any(isinstance(item, list | tuple) for item in items)
+    row = bool(items) and not parts and not nested
+    table = len(items) > 4 and nested  # a line for each of its rows
     fits = len(head) + 1 + len(line) <= MAX_LINE_LENGTH
     if not open_up and (row or (fits and not table and not parts)):
         return [f"{head} {line}"]
@@ -81,8 +81,8 @@ def _float(value: float) -> str:
     if value in (float("inf"), float("-inf")):
         return ".inf" if value > 0 else "-.inf"
     text = repr(value)
-    mantissa, e, exponent = text.partition("e")
-    return f"{mantissa}.0e{exponent}" if e and "." not in mantissa else text  # YAML 1.1 wants the point
+    mantissa, _, exponent = text.partition("e")
+    return text if "." in mantissa else f"{mantissa}.0e{exponent}"  # YAML 1.1 wants the point
 
 
 def _text(value: str) -> str:

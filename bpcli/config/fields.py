@@ -112,7 +112,7 @@ def _inside(kind: Any, value: Any, step: str | int) -> Iterator[Any]:
         if step in keys_of(model):
             yield keys_of(model)[str(step)].annotation
     origin, arguments = get_origin(kind), get_args(kind)
-    if isinstance(origin, type) and arguments:
+    if isinstance(origin, type):
         if issubclass(origin, Mapping):
             yield arguments[1]
         elif isinstance(step, int):
