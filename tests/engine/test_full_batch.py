@@ -128,10 +128,13 @@ def test_its_memory_is_float64(kind: str, dtype: str) -> None:
 @each
 def test_at_the_end_nothing_moves_and_the_figures_hold(kind: str) -> None:
     search = searching({"type": kind, "tolerance": 1e3})
+    assert search.ended == ""
     batch = search.objective.batch(9)
     before = search.theta.copy()
+    search.frame.rate = 0.5  # of an earlier step
     search.step(batch, 0)
     assert search.ended == "no entry of the gradient is larger than 1000"
+    assert search.rate == search.rate_at(0) == 0
     assert np.array_equal(search.theta, before)
     assert (search.rate, search.factor) == (0.0, 1.0)
     assert math.isclose(search.loss, float(np.square(batch.chain.y - T).mean()), rel_tol=1e-14)
