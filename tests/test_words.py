@@ -1,9 +1,9 @@
-"""One word, one meaning: no two public classes share a name, and words of a private dialect name nothing."""
+"""One word, one meaning: no two public types share a name, and words of a private dialect name nothing."""
 
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from paths import ROOT
@@ -51,13 +51,37 @@ def dialect(name: str) -> set[str]:
     return (found & DIALECT) | (found & ALONE if len(found) == 1 else set())
 
 
-def test_no_public_class_name_stands_twice() -> None:
-    homes: dict[str, list[str]] = defaultdict(list)
+def types(tree: ast.Module) -> Iterator[str]:
+    """The public types of a module: its classes, and what else is assigned to a name that is spelled like a class."""
+    for node in tree.body:
+        match node:
+            case ast.ClassDef(name=name):
+                found = [name]
+            case ast.Assign(targets=targets):
+                found = [target.id for target in targets if isinstance(target, ast.Name)]
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                found = [name]
+            case _:
+                continue
+        yield from (name for name in found if re.fullmatch(r"[A-Z]\w*[a-z]\w*", name))
+
+
+def homes(names: Callable[[ast.Module], Iterable[str]]) -> dict[str, list[str]]:
+    """The names of the package that stand in several files, each with those files."""
+    found: dict[str, list[str]] = defaultdict(list)
     for file, tree in TREES.items():
-        for node in tree.body if file.startswith("bpcli/") else ():
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                homes[node.name].append(file)
-    assert {name: files for name, files in homes.items() if len(files) > 1} == {}
+        for name in names(tree) if file.startswith("bpcli/") else ():
+            found[name].append(file)
+    return {name: files for name, files in found.items() if len(files) > 1}
+
+
+def test_no_public_type_has_two_homes() -> None:
+    assert homes(types) == {}
+
+
+def test_classes_and_aliases_are_types() -> None:
+    text = "class A1b: ...\nRow = int\nCell: TypeAlias = int\nPI = N = 3\n_Own = int\ndef f() -> None: ..."
+    assert list(types(ast.parse(text))) == ["A1b", "Row", "Cell"]
 
 
 def test_no_word_of_a_private_dialect_names_anything() -> None:

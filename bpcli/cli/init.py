@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 
-class Task(str, Enum):  # noqa: UP042  (Typer 0.15 lists the values of this form)
+class TaskOption(str, Enum):  # noqa: UP042  (Typer 0.15 lists the values of this form)
     classify = "classify"
     regress = "regress"
     images = "images"
@@ -28,7 +28,7 @@ def init(
         list[str] | None, typer.Option("--target", metavar="NAME", help="The column to predict; repeatable.")
     ] = None,
     task: Annotated[
-        Task | None, typer.Option(help="What to do: found in the data where there is some.", show_default=False)
+        TaskOption | None, typer.Option(help="What to do: found in the data where there is some.", show_default=False)
     ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where to; default <data>.yaml here. `-` is stdout.")
@@ -44,7 +44,7 @@ def init(
         raise typer.BadParameter("name a data file, or say what to do: --task classify", param_hint="DATA")
     if data is None and target:
         raise typer.BadParameter("there is no file to look for it in", param_hint="--target")
-    if data is not None and task is Task.images:
+    if data is not None and task is TaskOption.images:
         raise typer.BadParameter("a folder of images says so itself: leave it out", param_hint="--task")
 
     from bpcli.render.console import say, show_plain, waiting

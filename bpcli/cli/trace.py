@@ -14,7 +14,7 @@ from bpcli.cli.options import Json, Sets, With
 from bpcli.cli.worksheet import Page, worksheet
 
 
-class Detail(StrEnum):
+class DetailOption(StrEnum):
     overview = "overview"
     layer = "layer"
     neuron = "neuron"
@@ -32,7 +32,8 @@ class Format(StrEnum):
 def trace(
     path: traced.TargetPath = None,
     detail: Annotated[
-        Detail | None, typer.Option(help="How much is shown; default overview, with --param path, with --layer neuron.")
+        DetailOption | None,
+        typer.Option(help="How much is shown; default overview, with --param path, with --layer neuron."),
     ] = None,
     sample: traced.SampleRows = None,
     batch: traced.FirstBatch = False,
@@ -92,7 +93,7 @@ def trace(
     from bpcli.studies.trace.worksheet import draw_variant
 
     plain = traced.only_ascii(ascii, out) if format is Format.text else ascii
-    shown = detail or (Detail.path if param else Detail.neuron if layer or example else Detail.overview)
+    shown = detail or DetailOption("path" if param else "neuron" if layer or example else "overview")
     view = View(shown.value, tuple(layer or ()), tuple(param or ()), steps, digits, entries, terms, plain)
     target, notes = request.open()
     draw_variant(target, seed)

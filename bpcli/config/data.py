@@ -56,7 +56,7 @@ class FractionOrSource:
         return dump(value) if isinstance(value, Source) else value
 
 
-Name = Annotated[
+DivisionColumn = Annotated[
     str | None,
     BeforeValidator(column_name),
     WithJsonSchema({"anyOf": [{"type": ["string", "integer"], "minLength": 1}, {"type": "null"}]}),
@@ -66,11 +66,11 @@ Name = Annotated[
 class Division(Settings):
     """By what the rows of train are divided, where not by chance: by one column of the file."""
 
-    column: Name = Field(None, description="a column that says `train`, `validation` or `test` for each row")
-    group: Name = Field(
+    column: DivisionColumn = Field(None, description="a column that says `train`, `validation` or `test` for each row")
+    group: DivisionColumn = Field(
         None, description="a column whose rows of the same value stay together: a patient, a speaker; it is no input"
     )
-    time: Name = Field(
+    time: DivisionColumn = Field(
         None, description="a column of dates or numbers: the latest rows are test, those before them validation"
     )
 

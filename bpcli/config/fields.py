@@ -14,11 +14,11 @@ from bpcli.family.part import Part
 
 __all__ = ["default_at", "families_at", "families_within", "keys_of", "leaf_of", "models_at", "places"]
 
-Model = type[BaseModel]
+ModelType = type[BaseModel]
 MAX_NESTING = 8  # of settings within settings, where places are listed
 
 
-def keys_of(model: Model) -> dict[str, FieldInfo]:
+def keys_of(model: ModelType) -> dict[str, FieldInfo]:
     """Returns the keys of a model as they are written in the file."""
     return {field.alias or name: field for name, field in model.model_fields.items()}
 
@@ -37,18 +37,18 @@ def leaf_of(family: type[Part], value: Any) -> type[Part] | None:
     return family.registry.get(kind) if isinstance(kind, str) else None
 
 
-def models_at(top: Model, data: Any, loc: Location) -> list[Model]:
+def models_at(top: ModelType, data: Any, loc: Location) -> list[ModelType]:
     """Returns the models whose settings may stand at `loc`; the `type` that is written there says which part."""
     kinds = _kinds_at(top, data, loc)
     return [model for kind, value in kinds for model in _models(kind, value)]
 
 
-def families_at(top: Model, data: Any, loc: Location) -> list[type[Part]]:
+def families_at(top: ModelType, data: Any, loc: Location) -> list[type[Part]]:
     """Returns the families of parts that may stand at `loc`."""
     return [kind for kind, _ in _kinds_at(top, data, loc) if is_family(kind)]
 
 
-def default_at(top: Model, data: Any, loc: Location) -> Any:
+def default_at(top: ModelType, data: Any, loc: Location) -> Any:
     """Returns what stands at `loc` where the file says nothing, None where nothing does."""
     for model in models_at(top, data, loc[:-1]):
         field = keys_of(model).get(str(loc[-1]))
@@ -57,11 +57,11 @@ def default_at(top: Model, data: Any, loc: Location) -> Any:
     return None
 
 
-def families_within(top: Model) -> list[type[Part]]:
+def families_within(top: ModelType) -> list[type[Part]]:
     """Returns every family of parts that can be reached from a model, in the order of its fields."""
     found: list[type[Part]] = []
-    seen: set[Model] = set()
-    waiting: list[Model] = [top]
+    seen: set[ModelType] = set()
+    waiting: list[ModelType] = [top]
     while waiting:
         model = waiting.pop(0)
         if model in seen:
@@ -78,10 +78,10 @@ def families_within(top: Model) -> list[type[Part]]:
     return found
 
 
-def places(model: Model, data: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+def places(model: ModelType, data: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yields every place that a setting may have outside of lists, as (path of the mapping, key), given the types that
     are written in the file or stand there by default; `path` is where the model stands."""
-    inner: list[tuple[Model, Any, str]] = []
+    inner: list[tuple[ModelType, Any, str]] = []
     for key, field in keys_of(model).items():
         yield path, key
         value = data.get(key) if isinstance(data, Mapping) else None
@@ -93,7 +93,7 @@ def places(model: Model, data: Any, path: tuple[str, ...] = ()) -> Iterator[tupl
         yield from places(found, value, (*path, key))
 
 
-def _kinds_at(top: Model, data: Any, loc: Location) -> list[tuple[Any, Any]]:
+def _kinds_at(top: ModelType, data: Any, loc: Location) -> list[tuple[Any, Any]]:
     """Returns what may stand at `loc`, families as they are, each with what does stand there."""
     kinds: list[tuple[Any, Any]] = [(top, data)]
     for step in loc:
@@ -120,7 +120,7 @@ def _inside(kind: Any, value: Any, step: str | int) -> Iterator[Any]:
             yield arguments[min(step, len(arguments) - 1)] if fixed else arguments[0]
 
 
-def _models(kind: Any, value: Any) -> Iterator[Model]:
+def _models(kind: Any, value: Any) -> Iterator[ModelType]:
     if is_family(kind):
         leaf = leaf_of(kind, value)
         if leaf is not None:
@@ -141,7 +141,7 @@ def _options(annotation: Any) -> Iterator[Any]:
         yield annotation
 
 
-def _mentioned(annotation: Any) -> Iterator[Model]:
+def _mentioned(annotation: Any) -> Iterator[ModelType]:
     for option in _options(annotation):
         if isinstance(option, type) and issubclass(option, BaseModel):
             yield option

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from bpcli.config.compose import MAX_PROBLEMS
 from bpcli.config.document import Document
 from bpcli.config.error_text import FieldError, closest, error_text, expected_kinds, join_words, with_article
-from bpcli.config.fields import families_at, families_within, keys_of, models_at, places
+from bpcli.config.fields import ModelType, families_at, families_within, keys_of, models_at, places
 from bpcli.config.scalars import backticks
 from bpcli.family.part import Part
 from bpcli.records.training import Failure, Problem
@@ -21,7 +21,6 @@ __all__ = ["MAX_PROBLEMS", "problems_of", "validate"]
 CUSTOM_PART = "a part of your own: --with FILE.py"
 """How a type that is not of this package becomes known."""
 
-Model = type[BaseModel]
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -33,7 +32,7 @@ def validate(model: type[M], document: Document) -> M:
         raise Failure(*problems_of(error, document, model)) from None
 
 
-def problems_of(error: ValidationError, document: Document, model: Model) -> list[Problem]:
+def problems_of(error: ValidationError, document: Document, model: ModelType) -> list[Problem]:
     """Returns what Pydantic found when it made a `model` of the document, in the order of the file: 20 problems at
     most, then one that counts the others."""
     kept = [found for found in error.errors(include_url=False) if not _explained_by_items(found)]
@@ -113,7 +112,7 @@ def _owners(families: Iterable[type[Part]], word: str) -> str:
 class _ProblemWriter:
     """Makes problems of the errors in one document, with suggestions from the whole model."""
 
-    def __init__(self, model: Model, document: Document) -> None:
+    def __init__(self, model: ModelType, document: Document) -> None:
         self.model = model
         self.document = document
         self.data = document.data

@@ -12,8 +12,8 @@ from bpcli.notation.entries_read import reads_numbers
 from bpcli.notation.evaluate import Grid
 from bpcli.notation.ranges import WHOLE
 from bpcli.notation.syntax import Binary, Bind, Call, Compare, Expr, Name, Negate, Number, Read, Reduce, changed, walk
+from bpcli.numeric.shapes import EntryIndex
 
-EntryIndex = tuple[int, ...]
 MAX_PLACES_TRIED = 4096  # values of the unknown indices
 
 

@@ -18,7 +18,7 @@ BYTES_PER_READ = 1 << 20  # of one block of rows, where all rows are gone throug
 NUMBERS_PER_BLOCK = 1 << 18  # of rows in memory that are read, converted or encoded at a time
 
 
-class Index(Protocol):
+class RowIndices(Protocol):
     """The places of some rows: an array, or an object that computes them."""
 
     def __len__(self) -> int: ...
@@ -105,7 +105,11 @@ class MappedRows(LazyRows):
     """
 
     def __init__(
-        self, base: Array, rows: Index | None = None, columns: Array | None = None, seen: dict[bytes, Any] | None = None
+        self,
+        base: Array,
+        rows: RowIndices | None = None,
+        columns: Array | None = None,
+        seen: dict[bytes, Any] | None = None,
     ) -> None:
         self.base, self.rows, self.columns = base, rows, columns
         count = len(base) if rows is None else len(rows)
@@ -124,7 +128,7 @@ class MappedRows(LazyRows):
             found = self.base[chosen] if columns is None else self.base[chosen[:, None], columns]
         return np.array(found, self.dtype, order="C")
 
-    def select(self, rows: Index) -> MappedRows:
+    def select(self, rows: RowIndices) -> MappedRows:
         """Returns some of its rows, ascending and each once; itself where these are all."""
         return self if len(rows) == len(self) else MappedRows(self.base, rows, self.columns, self.seen)
 
@@ -162,7 +166,7 @@ class ComputedRows(LazyRows):
     `rows` (None: of all rows there are)."""
 
     def __init__(
-        self, compute: Callable[[Array], Array], count: int, shape: Shape, dtype: Any, rows: Index | None = None
+        self, compute: Callable[[Array], Array], count: int, shape: Shape, dtype: Any, rows: RowIndices | None = None
     ) -> None:
         self.compute, self.rows = compute, rows
         self.shape, self.dtype = (count, *shape), np.dtype(dtype)

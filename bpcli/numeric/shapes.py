@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
+EntryIndex = tuple[int, ...]
+"""Where an entry stands in its array: an index for each axis."""
 
 
 def written(shape: Shape) -> str:

@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
 
 from bpcli.notation.syntax import Equation
 from bpcli.notation.worked import Worked
+from bpcli.numeric.shapes import Array
 from bpcli.records.training import Problem
-
-Array = Any
 
 
 class Stage(IntEnum):

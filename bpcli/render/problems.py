@@ -23,7 +23,7 @@ TAB = "    "
 ELLIPSIS = "..."
 MIN_EXCERPT_WIDTH = 20  # cells of an excerpt that are shown on the narrowest console
 
-Line = list[tuple[str, str]]
+StyledLine = list[tuple[str, str]]
 """Pieces of text, each with its style."""
 
 
@@ -49,7 +49,7 @@ def rich_text(problem: Problem, width: int = DEFAULT_WIDTH) -> Text:
     return text
 
 
-def _lines(problem: Problem, width: int) -> list[Line]:
+def _lines(problem: Problem, width: int) -> list[StyledLine]:
     accent = "bold red" if problem.level == "error" else "bold yellow"
     digits = len(str(max((number for number, _ in problem.excerpt), default=0)))
     margin = " " * digits
@@ -79,8 +79,8 @@ def _lines(problem: Problem, width: int) -> list[Line]:
     return lines
 
 
-def _headline(problem: Problem, accent: str) -> Line:
-    line: Line = [(f"{_clean(problem.level)}: ", accent)]
+def _headline(problem: Problem, accent: str) -> StyledLine:
+    line: StyledLine = [(f"{_clean(problem.level)}: ", accent)]
     if problem.path:
         path = ".".join(_short(str(step)) for step in problem.path)
         line.append((f"{path}: ", "bold"))

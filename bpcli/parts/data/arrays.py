@@ -11,7 +11,7 @@ from typing import IO, Any, cast
 import numpy as np
 
 from bpcli.family import Array, Shape, Source, Table
-from bpcli.numeric.lazy_rows import Index, LazyRows, MappedRows
+from bpcli.numeric.lazy_rows import LazyRows, MappedRows, RowIndices
 from bpcli.numeric.shapes import written
 from bpcli.parts.data.files import data_error, display_path, locate, open_binary
 from bpcli.parts.data.targets import labels, numeric_target
@@ -104,7 +104,7 @@ def check_target_type(t: Array | MappedRows, path: Path, name: str) -> None:
         raise data_error(text, path, code="npz-shape", help=help)
 
 
-def check_finite(x: Array | LazyRows, path: Path, name: str, rows: Index | None = None) -> None:
+def check_finite(x: Array | LazyRows, path: Path, name: str, rows: RowIndices | None = None) -> None:
     """Raises Failure at the first number that is not finite; `rows` is where those of x stand in their file."""
     if x.dtype.kind != "f":
         return

@@ -71,7 +71,9 @@ Names = Annotated[
     BeforeValidator(_names),
     WithJsonSchema({"anyOf": [NAME, {"type": "array", "items": NAME}, {"type": "null"}]}),
 ]
-Name = Annotated[str | None, BeforeValidator(column_name), WithJsonSchema({"type": ["string", "integer", "null"]})]
+ColumnName = Annotated[
+    str | None, BeforeValidator(column_name), WithJsonSchema({"type": ["string", "integer", "null"]})
+]
 
 
 class TreatmentMap(dict[str, Treatment]):
@@ -190,7 +192,7 @@ class ColumnSource(Source):
     """A source with named columns. All are inputs but targets, the weight and those of `drop`."""
 
     target: Names = Field((), description="the column or columns to predict")
-    weight: Name = Field(None, description="a column of numbers above 0: how much each row counts")
+    weight: ColumnName = Field(None, description="a column of numbers above 0: how much each row counts")
     drop: Names = Field((), description="columns to leave out")
     text: Names = Field((), description="columns to read as text although they look like numbers")
     columns: Treatments = Field(

@@ -31,7 +31,7 @@ def _size(value: Any) -> Any:
 
 SIDE: dict[str, Any] = {"type": "integer", "minimum": 1}
 SIZE: dict[str, Any] = {"type": "array", "items": SIDE, "minItems": 2, "maxItems": 2}
-Size = Annotated[tuple[int, int], BeforeValidator(_size), WithJsonSchema(SIZE)]
+ImageSize = Annotated[tuple[int, int], BeforeValidator(_size), WithJsonSchema(SIZE)]
 
 
 class Images(Source):
@@ -54,7 +54,7 @@ class Images(Source):
     classifies: ClassVar[bool] = True
     path: str = Field(min_length=1, description="the folder, relative to the file that names it")
     mode: Literal["gray", "rgb"] = Field("rgb", description="one channel or three, whatever the files have")
-    size: Size | None = Field(
+    size: ImageSize | None = Field(
         None, description="[height, width] that every image is brought to; left out: they have to agree"
     )
     skip_bad: bool = Field(False, description="whether images that cannot be read are left out, with a warning")

@@ -19,8 +19,8 @@ def frozen(value: Any) -> Any:
     return tuple(frozen(v) for v in value) if isinstance(value, list | tuple) else value
 
 
-Size = Annotated[int, Field(gt=0)]
-Pair = Annotated[Size | tuple[Size, Size], BeforeValidator(frozen)]
+WindowSize = Annotated[int, Field(gt=0)]
+Pair = Annotated[WindowSize | tuple[WindowSize, WindowSize], BeforeValidator(frozen)]
 """A number for both axes of an image, or one for its height and one for its width."""
 Margin = Annotated[int, Field(ge=0)]
 

@@ -15,7 +15,7 @@ class Code:
     text: str
 
 
-Words = tuple[str | Code, ...]
+InlineText = tuple[str | Code, ...]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Heading:
     one (2)."""
 
     level: int
-    words: Words
+    words: InlineText
     number: int = 0
 
 
@@ -32,8 +32,8 @@ class Heading:
 class Paragraph:
     """Words; `lead` stands before them in bold."""
 
-    words: Words
-    lead: Words = ()
+    words: InlineText
+    lead: InlineText = ()
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class FactsBlock:
 class TableBlock:
     """Rows of cells; `right` are the columns of numbers."""
 
-    head: tuple[Words, ...]
-    rows: tuple[tuple[Words, ...], ...]
+    head: tuple[InlineText, ...]
+    rows: tuple[tuple[InlineText, ...], ...]
     right: frozenset[int] = frozenset()
 
 

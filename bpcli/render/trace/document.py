@@ -18,7 +18,7 @@ from bpcli.records.trace import (
     Worksheet,
 )
 from bpcli.render.trace import blocks, maths, outline
-from bpcli.render.trace.blocks import Code, Words, WorkedLine
+from bpcli.render.trace.blocks import Code, InlineText, WorkedLine
 
 MAX_VALUES_LISTED = 4  # numbers of an array that a cell lists
 
@@ -172,7 +172,7 @@ def _overview(d: Derivation, step: StepLine) -> Iterator[blocks.Block]:
     yield blocks.Heading(1, ("The step",))
 
 
-def _layer(line: LayerLine, digits: int) -> tuple[Words, ...]:
+def _layer(line: LayerLine, digits: int) -> tuple[InlineText, ...]:
     kind = "" if line.kind in line.layer else f" {line.kind}"
     units = "×".join(map(str, line.units)) or "1"
     lengths = ", ".join(f"|{name}| {format_number(value, 4)}" for name, value in line.gradients.items())
@@ -192,7 +192,7 @@ def _paths(p: PathsTo, digits: int) -> Iterator[blocks.Block]:
     summed = ", and the paths are summed." if p.count > 1 else "."
     dead = f" {p.idle}." if p.idle else ""
     yield blocks.Paragraph((Code(p.name), text, summed, grouped, dead))
-    head: tuple[Words, ...] = (("factor",), ("formula",), ("local value",), ("product so far",))
+    head: tuple[InlineText, ...] = (("factor",), ("formula",), ("local value",), ("product so far",))
     for number, hops in enumerate(p.paths):
         names: list[str | Code] = []
         for name in (*(h.lower for h in reversed(hops)), "L"):

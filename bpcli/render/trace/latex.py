@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from bpcli.records.trace import Derivation, Worksheet
 from bpcli.render.trace import blocks
-from bpcli.render.trace.blocks import Code, Words, WorkedLine
+from bpcli.render.trace.blocks import Code, InlineText, WorkedLine
 from bpcli.render.trace.document import document
 from bpcli.render.trace.maths import visible
 from bpcli.render.trace.outline import title
@@ -119,10 +119,10 @@ def _worked(line: WorkedLine) -> str:
     return rf"\begin{{aligned}}[t] {line.left} &= {line.numbers} \\ &{line.sign} {line.result} \end{{aligned}}"
 
 
-def _table(head: tuple[Words, ...], rows: tuple[tuple[Words, ...], ...], right: frozenset[int]) -> str:
+def _table(head: tuple[InlineText, ...], rows: tuple[tuple[InlineText, ...], ...], right: frozenset[int]) -> str:
     columns = "".join("r" if i in right else "l" for i in range(len(head)))
 
-    def row(cells: tuple[Words, ...]) -> str:
+    def row(cells: tuple[InlineText, ...]) -> str:
         return " & ".join(_words(c) for c in cells) + r" \\"
 
     top = [row(head), r"\midrule"] if any(_words(h) for h in head) else []
@@ -132,7 +132,7 @@ def _table(head: tuple[Words, ...], rows: tuple[tuple[Words, ...], ...], right: 
     )
 
 
-def _words(words: Words) -> str:
+def _words(words: InlineText) -> str:
     return "".join(_code(w.text) if isinstance(w, Code) else _plain(w) for w in words)
 
 

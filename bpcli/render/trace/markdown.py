@@ -10,7 +10,7 @@ import re
 
 from bpcli.records.trace import Derivation, Worksheet
 from bpcli.render.trace import blocks
-from bpcli.render.trace.blocks import Code, Words, WorkedLine
+from bpcli.render.trace.blocks import Code, InlineText, WorkedLine
 from bpcli.render.trace.document import document
 from bpcli.render.trace.outline import title
 
@@ -87,7 +87,7 @@ def _display(math: str) -> str:
 
 
 def _blanks(lines: tuple[WorkedLine, ...]) -> str:
-    head: tuple[Words, ...] = (("",), ("name",), ("the numbers put in",), ("result",))
+    head: tuple[InlineText, ...] = (("",), ("name",), ("the numbers put in",), ("result",))
     rows = tuple(
         ((f"({line.blank})" if line.blank else "",), (Code(line.name),), ("; ".join(line.notes),), (Code("____"),))
         for line in lines
@@ -95,15 +95,15 @@ def _blanks(lines: tuple[WorkedLine, ...]) -> str:
     return _table(head, rows, frozenset())
 
 
-def _table(head: tuple[Words, ...], rows: tuple[tuple[Words, ...], ...], right: frozenset[int]) -> str:
-    def row(cells: tuple[Words, ...]) -> str:
+def _table(head: tuple[InlineText, ...], rows: tuple[tuple[InlineText, ...], ...], right: frozenset[int]) -> str:
+    def row(cells: tuple[InlineText, ...]) -> str:
         return "| " + " | ".join(_words(c) for c in cells) + " |"
 
     rule = "|" + "|".join("---:" if i in right else "---" for i in range(len(head))) + "|"
     return "\n".join((row(head), rule, *map(row, rows)))
 
 
-def _words(words: Words) -> str:
+def _words(words: InlineText) -> str:
     return "".join(f"`{w.text}`" if isinstance(w, Code) else _plain(w) for w in words)
 
 

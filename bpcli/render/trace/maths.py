@@ -11,7 +11,8 @@ from bpcli.notation.latex import Latex
 from bpcli.notation.reader import Drawn
 from bpcli.notation.symbols import Level, format_number, symbol_of
 from bpcli.notation.syntax import Binary, Expr
-from bpcli.records.trace import Array, PathsTo, Quantity, WorkedEntry
+from bpcli.numeric.shapes import Array
+from bpcli.records.trace import PathsTo, Quantity, WorkedEntry
 from bpcli.render.trace.arrays import EDGE_ITEMS, PLANE_AXES, ROUND_TRIP_DIGITS, digits_to_close, shown_positions
 
 MAX_CHARACTERS = 64  # characters of a display formula before a sum goes on in the next line

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bpcli.records.trace import Array, Derivation, PathsTo, Quantity, Stage, StartValue, StepLine, Worksheet
+from bpcli.numeric.shapes import Array
+from bpcli.records.trace import Derivation, PathsTo, Quantity, Stage, StartValue, StepLine, Worksheet
 
 
 @dataclass(frozen=True)

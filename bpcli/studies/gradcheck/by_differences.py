@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from bpcli.family.plan import Array
+from bpcli.numeric.shapes import EntryIndex
 from bpcli.numeric.vectors import EPS
 from bpcli.studies.gradcheck.rounding import COARSE_EPS, TO_FLOAT64
 from bpcli.studies.witness.evidence import (
@@ -21,7 +22,7 @@ from bpcli.studies.witness.evidence import (
     spread,
     unit_of,
 )
-from bpcli.studies.witness.extrapolate import Index, Line, confirmed, extrapolate
+from bpcli.studies.witness.extrapolate import Line, confirmed, extrapolate
 from bpcli.studies.witness.witness import DIFFERENCE_RTOL, differences, max_abs
 
 RESOLVED_RTOL = 1e-7  # of an entry, between the kernel and differences where no exact witness is
@@ -57,7 +58,7 @@ def differences_along(found: Evidence, directions: int, floor: float, rng: np.ra
         found.keep_along("differences", verdict, (a, n), unit, allowed)
 
 
-def against_differences(found: Evidence, places: Sequence[Index]) -> int:
+def against_differences(found: Evidence, places: Sequence[EntryIndex]) -> int:
     """Compares entries with differences: a single small step each, and where that is not enough many, extrapolated.
 
     Returns how many entries were looked at as well as is asked: to 1e-7 where no exact witness is.
@@ -167,7 +168,7 @@ def _kernel_rounding(found: Evidence, line: Line) -> float:
     return TO_FLOAT64 * float(found.shifts[line.along])
 
 
-def _keep(found: Evidence, places: Sequence[Index], a: Array, n: Array, allowed: Array, verdicts: Array) -> None:
+def _keep(found: Evidence, places: Sequence[EntryIndex], a: Array, n: Array, allowed: Array, verdicts: Array) -> None:
     """Keeps what differences showed of a tensor; where it is wrong by them alone, its right numbers."""
     gradient, relative = found.gradient, relative_gap(a, n, found.gradient.reach)
     bars = allowed / unit_of(a, n, gradient.reach)
@@ -190,7 +191,7 @@ def _keep(found: Evidence, places: Sequence[Index], a: Array, n: Array, allowed:
 
 
 def _keep_right_numbers(
-    found: Evidence, places: Sequence[Index], a: Array, n: Array, allowed: Array, verdicts: Array
+    found: Evidence, places: Sequence[EntryIndex], a: Array, n: Array, allowed: Array, verdicts: Array
 ) -> None:
     """Keeps the gradient as it should be, each entry as well as differences can tell it: for a diagnosis."""
     gradient = found.gradient

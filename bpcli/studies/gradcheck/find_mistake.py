@@ -17,7 +17,7 @@ from bpcli.family.plan import Array
 from bpcli.notation import Program
 from bpcli.records.gradcheck import Finding
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence
-from bpcli.studies.mistakes.hypotheses import GradientHypotheses, Hypothesis, Words, axis_choices, listed, same
+from bpcli.studies.mistakes.hypotheses import GradientHypotheses, Hypothesis, Sentence, axis_choices, listed, same
 
 CONSTANT_RATIO_RTOL = 1e-9  # how far a ratio that counts as constant may vary
 ENTRY_RTOL = 1e-7  # of the largest entry: one that is farther off is wrong
@@ -70,7 +70,7 @@ def find_mistake(tensor: str, kernel: Array, expected: Array, clues: Clues) -> F
     return Finding(tensor, *_found(np.asarray(kernel, np.float64), np.asarray(expected, np.float64), clues))
 
 
-def _found(a: Array, n: Array, clues: Clues) -> Words:
+def _found(a: Array, n: Array, clues: Clues) -> Sentence:
     if not np.isfinite(a).all():
         return sentence("not-finite")
     if clues.forward_mismatch:
@@ -142,7 +142,7 @@ def _matching(a: Array, n: Array, possible: GradientHypotheses) -> list[Hypothes
 
 
 # --------------------------------------------------------------------------------------------- of another call or point
-def _unsteady(n: Array, clues: Clues) -> Words | None:
+def _unsteady(n: Array, clues: Clues) -> Sentence | None:
     """Returns a finding where backward, called twice with the same arguments, gives different numbers."""
     if clues.kernel is None or clues.at is None:
         return None
@@ -152,7 +152,7 @@ def _unsteady(n: Array, clues: Clues) -> Words | None:
     return sentence("accumulates" if same(second - first, n, rtol=clues.rtol) else "unsteady")
 
 
-def _mixed(n: Array, clues: Clues) -> Iterator[Words]:
+def _mixed(n: Array, clues: Clues) -> Iterator[Sentence]:
     """Yields findings where rows, or columns, depend on each other in the kernel alone or in the equations alone."""
     at, by, hypotheses = clues.at, clues.by, clues.hypotheses
     if clues.kernel is None or at is None or hypotheses is None or at.shape != n.shape:
@@ -187,7 +187,7 @@ def multiple(a: Array, n: Array, rtol: float = CONSTANT_RATIO_RTOL) -> float | N
     return ratio if ratio and np.abs(a - ratio * n).max(initial=0.0) <= near else None
 
 
-def _coarse(a: Array, n: Array) -> Words | None:
+def _coarse(a: Array, n: Array) -> Sentence | None:
     """Finds gradients that were only rounded."""
     largest, gap = float(np.abs(n).max(initial=0.0)), float(np.abs(a - n).max(initial=0.0))
     varied = multiple(a, n) is None  # rounding is no factor
@@ -202,7 +202,7 @@ def _coarse(a: Array, n: Array) -> Words | None:
     return None
 
 
-def _in_words(ratio: float, clues: Clues) -> tuple[str, Words]:
+def _in_words(ratio: float, clues: Clues) -> tuple[str, Sentence]:
     """Words a constant ratio by what it may be; returns the key of its sentence, too."""
     for r in (ratio, -ratio):
         for value, key, details in _known_ratios(clues):
@@ -264,7 +264,7 @@ def _wrong(a: Array, n: Array, rtol: float) -> Array:
     return np.asarray(far if far.any() else gap > most * np.abs(n))
 
 
-def _places(a: Array, n: Array, rtol: float) -> Words | None:
+def _places(a: Array, n: Array, rtol: float) -> Sentence | None:
     """Returns the finding of a transposed gradient, a single wrong entry or a sum over all entries."""
     if a.ndim >= 2 and a.shape[0] == a.shape[1] and a.shape[0] > 1 and same(a, np.swapaxes(n, 0, 1), rtol=rtol):
         return sentence("transposed")
@@ -280,7 +280,7 @@ def _places(a: Array, n: Array, rtol: float) -> Words | None:
     return None
 
 
-def _patterns(a: Array, n: Array, clues: Clues) -> Iterator[Words]:
+def _patterns(a: Array, n: Array, clues: Clues) -> Iterator[Sentence]:
     """Yields patterns when no hypothesis fits."""
     wrong, gap = _wrong(a, n, clues.rtol), a - n
     for name, w in clues.arrays.items():
@@ -312,7 +312,7 @@ def _patterns(a: Array, n: Array, clues: Clues) -> Iterator[Words]:
         yield sentence("some", wrong=int(wrong.sum()), entries=wrong.size, first=first)
 
 
-def _factors(a: Array, n: Array, clues: Clues) -> Iterator[Words]:
+def _factors(a: Array, n: Array, clues: Clues) -> Iterator[Sentence]:
     """Yields arrays that are a factor too many or missing, and slopes of a sigmoid or a tanh."""
     for name, array in clues.arrays.items():
         v = np.asarray(array, np.float64)
@@ -326,7 +326,7 @@ def _factors(a: Array, n: Array, clues: Clues) -> Iterator[Words]:
                 yield sentence("factor-missing", shown=shown)
 
 
-def _along(axis: int, a: Array, n: Array, clues: Clues) -> Iterator[Words]:
+def _along(axis: int, a: Array, n: Array, clues: Clues) -> Iterator[Sentence]:
     """Yields findings whose ratio or difference is constant along one axis."""
     with np.errstate(all="ignore"):
         ratio = np.where(n != 0, a / np.where(n != 0, n, 1), np.nan)
@@ -345,7 +345,7 @@ def _along(axis: int, a: Array, n: Array, clues: Clues) -> Iterator[Words]:
         yield sentence("constant-gap", axis=axis)
 
 
-def _broadcast(axis: int, values: Array, clues: Clues) -> Words:
+def _broadcast(axis: int, values: Array, clues: Clues) -> Sentence:
     """Returns the finding of a ratio that varies along one axis only, by an array that it equals."""
     for name, array in clues.arrays.items():
         flat = np.asarray(array, np.float64).ravel()
@@ -358,7 +358,7 @@ def _broadcast(axis: int, values: Array, clues: Clues) -> Words:
     return sentence("broadcast", axis=axis, values=shown)
 
 
-def _zeros(wrong: Array) -> Iterator[Words]:
+def _zeros(wrong: Array) -> Iterator[Sentence]:
     for axis in range(wrong.ndim):
         others = tuple(k for k in range(wrong.ndim) if k != axis)
         hit, full = np.atleast_1d(wrong.any(others)), np.atleast_1d(wrong.all(others))
@@ -368,7 +368,7 @@ def _zeros(wrong: Array) -> Iterator[Words]:
     yield sentence("zeros")
 
 
-def _moved(a: Array, n: Array, rtol: float) -> Iterator[Words]:
+def _moved(a: Array, n: Array, rtol: float) -> Iterator[Sentence]:
     """Yields findings of shifted or permuted entries."""
     if a.size < 2:
         return

@@ -14,7 +14,7 @@ from bpcli.studies.gradcheck.diagnosis_sentences import sentence
 from bpcli.studies.gradcheck.find_mistake import Clues, find_mistake, gradient_hypotheses, multiple
 from bpcli.studies.gradcheck.layer_point import TIES, LayerPoint, tokens_of
 from bpcli.studies.gradcheck.loss_point import LossPoint
-from bpcli.studies.mistakes.hypotheses import Words, same
+from bpcli.studies.mistakes.hypotheses import Sentence, same
 from bpcli.studies.witness.cases import LayerCase, LossCase, equation_env, layer_program
 from bpcli.studies.witness.evidence import COMPLEX_STEP_RTOL, CheckedGradient, Evidence
 
@@ -113,7 +113,7 @@ def loss_ratio_elsewhere(point: LossPoint, letter: str) -> float | None:
     return multiple(case.kernel()["dx"], expected, MAX_RATIO_SPREAD)
 
 
-def describe_slopes(layer: Layer, kernel_dx: Array, expected_dx: Array, arrays: Mapping[str, Array]) -> Words:
+def describe_slopes(layer: Layer, kernel_dx: Array, expected_dx: Array, arrays: Mapping[str, Array]) -> Sentence:
     """Describes the slopes dx / dy of an activation by the kernel's and the true dx: whose slope it is, or where it is
     taken, and else (code "slope") what both are at some places; nothing of other layers.
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bpcli.family.plan import Array
+from bpcli.numeric.shapes import EntryIndex
 from bpcli.numeric.vectors import EPS
 from bpcli.studies.gradcheck.by_differences import against_differences, differences_along
 from bpcli.studies.witness.evidence import (
@@ -24,7 +25,7 @@ from bpcli.studies.witness.evidence import (
     spread,
     unit_of,
 )
-from bpcli.studies.witness.extrapolate import SCATTERED_POINTS, Index, Line, off_line
+from bpcli.studies.witness.extrapolate import SCATTERED_POINTS, Line, off_line
 from bpcli.studies.witness.witness import COMPLEX_STEP, SUM_RTOL, complex_steps, max_abs
 
 CHUNK_ENTRIES = 1 << 18  # entries that are compared at a time
@@ -91,7 +92,7 @@ def _against_equations(found: Evidence, n: Array, floor: float) -> None:
         found.keep_worst("equations", "WRONG" if wrong else "ok", index, float(n[index]), max(worst, 0.0))
 
 
-def _against_steps(found: Evidence, places: Sequence[Index], floor: float) -> None:
+def _against_steps(found: Evidence, places: Sequence[EntryIndex], floor: float) -> None:
     """Compares entries with complex steps; where the kernel follows the equations at a kink, a step takes one of its
     sides."""
     gradient = found.gradient
@@ -123,7 +124,7 @@ def _against_steps(found: Evidence, places: Sequence[Index], floor: float) -> No
         found.keep_worst("complex step", "ok", places[k], float(n[k]), float(relative[k]))
 
 
-def _step_scatter(gradient: CheckedGradient, place: Index) -> float:
+def _step_scatter(gradient: CheckedGradient, place: EntryIndex) -> float:
     """Returns how far rounding takes a complex step: how far those at points that nearly coincide stand off a straight
     line. Equations may cancel where kernels do not."""
     assert gradient.complex_value is not None

@@ -13,7 +13,7 @@ from bpcli.config.yamlfile import parse
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.describe import examples
 from bpcli.studies.init.config_text import ExampleTask, config_text, example_text
-from bpcli.studies.init.inspect import Task, inspect_data
+from bpcli.studies.init.inspect import TableTask, inspect_data
 from bpcli.studies.run.atomic import atomic_text
 
 STDOUT = Path("-")
@@ -28,7 +28,7 @@ class FirstConfig:
 
 
 def write_config(
-    data: str, targets: Sequence[str], task: Task | None, out: Path | None, *, force: bool = False
+    data: str, targets: Sequence[str], task: TableTask | None, out: Path | None, *, force: bool = False
 ) -> FirstConfig:
     """Writes a config for the data, to `out` or <data>.yaml. Raises Failure as reading the data does, and where the
     file is there already."""

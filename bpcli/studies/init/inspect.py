@@ -17,7 +17,7 @@ from bpcli.parts.data.columns import ColumnSource
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.data_option import source_of
 
-Task = Literal["classify", "regress"]
+TableTask = Literal["classify", "regress"]
 
 MAX_CLASS_IDS = 20  # different whole numbers that may be class ids
 MIN_ROWS_PER_CLASS = 10  # on average, where whole numbers count as class ids
@@ -52,7 +52,7 @@ class Inspection:
     rows: int
     columns: tuple[FileColumn, ...]
     targets: tuple[str, ...]
-    task: Task
+    task: TableTask
     shape: Shape  # of one encoded row
     outputs: int
     classes: Mapping[str, int] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class Inspection:
         return tuple(c.name for c in self.columns if c.kind == "date" and not c.dropped)
 
 
-def inspect_data(data: str, targets: Sequence[str], task: Task | None, root: Path, base: Path) -> Inspection:
+def inspect_data(data: str, targets: Sequence[str], task: TableTask | None, root: Path, base: Path) -> Inspection:
     """Inspects the data and decides what suits it.
 
     `data` is a path relative to `root`, or a source spelled out; `targets` are the columns to predict. In what is
@@ -112,7 +112,7 @@ def _path(file: Path, base: Path) -> str:
 # Tables
 
 
-def _columns(source: Any, targets: tuple[str, ...], task: Task | None, root: Path, base: Path) -> Inspection:
+def _columns(source: Any, targets: tuple[str, ...], task: TableTask | None, root: Path, base: Path) -> Inspection:
     source = source.model_copy(update={"target": targets or source.target})
     table, source = _load(source, root)
     values, classes, several = _task(table, task)
@@ -241,7 +241,7 @@ def _text(name: str, cells: Array) -> FileColumn:
 # Targets
 
 
-def _task(table: Table, task: Task | None) -> tuple[Task, dict[str, int], bool]:
+def _task(table: Table, task: TableTask | None) -> tuple[TableTask, dict[str, int], bool]:
     """The task, how many rows each class has, and whether a row may have several labels.
     Raises Failure where the targets are not what `task` says."""
     target = table.target

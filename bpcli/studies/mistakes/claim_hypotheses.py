@@ -23,7 +23,7 @@ from bpcli.notation.symbols import gradient_of
 from bpcli.notation.syntax import Binary, Call, Expr, Name, Read, Reduce, reads, walk
 from bpcli.notation.text import Ascii
 from bpcli.records.trace import Stage
-from bpcli.studies.mistakes.hypotheses import Hypotheses, Hypothesis, Words
+from bpcli.studies.mistakes.hypotheses import Hypotheses, Hypothesis, Sentence
 from bpcli.studies.mistakes.single_mistakes import Mistake
 from bpcli.studies.trace.graph import LOSS_AFTER, START, GraphNode, Key, NodeValues, StepGraph
 
@@ -195,7 +195,7 @@ class ClaimHypotheses(Hypotheses):
             if grid.name == "dx":
                 yield from replace(self, program=program, known=full).single(grid)
 
-    def describe(self, grid: Grid, mistake: Mistake) -> Words | None:
+    def describe(self, grid: Grid, mistake: Mistake) -> Sentence | None:
         """Returns what is said of a mistake in an equation; None where only those who write code make it."""
         piece, part, layer = mistake.pieces[0], self.node.block.part, self.node.block.layer
         array = piece.array if isinstance(piece, Read) else piece.id if isinstance(piece, Name) else ""
@@ -243,7 +243,7 @@ def _scaled(own: Array, stage: Stage, outputs: Shape) -> Iterator[Hypothesis]:
             yield Hypothesis(f"{code}-twice", text, own / count)
 
 
-def _sentence(key: str, /, *pieces: str, **details: Any) -> Words:
+def _sentence(key: str, /, *pieces: str, **details: Any) -> Sentence:
     """Returns the code and the sentence of a mistake, filled in."""
     code, text = WORDS[key]
     return code.format(**details), text.format(*pieces, **details)

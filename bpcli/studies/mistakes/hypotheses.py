@@ -41,7 +41,7 @@ class Hypothesis:
     value: Array
 
 
-Words = tuple[str, str]
+Sentence = tuple[str, str]
 """The code and the sentence of a mistake."""
 
 
@@ -55,7 +55,7 @@ class Hypotheses(ABC):
     program: Program
     known: Mapping[str, Any]
     target: str
-    words: Callable[..., Words]  # what is said of a mistake, from its kind, the pieces that it concerns and details
+    words: Callable[..., Sentence]  # what is said of a mistake, from its kind, the pieces that it concerns and details
     max_entries_by_term: ClassVar[int]  # in larger arrays sums are not tried term by term
     terms_last: ClassVar[bool]  # whether mistakes in one term of a sum are tried after those in a whole equation
     in_term: ClassVar[str]  # says where in a sum a mistake is, from an index and its value
@@ -75,7 +75,7 @@ class Hypotheses(ABC):
             Ascii(frozenset({*(n for n, v in self.known.items() if np.ndim(v)), *self.program.names})).draw(piece).text
         )
 
-    def describe(self, grid: Grid, mistake: Mistake) -> Words | None:
+    def describe(self, grid: Grid, mistake: Mistake) -> Sentence | None:
         """Returns what is said of a mistake in an equation; None where nobody makes it."""
         shown, index = [self.drawn(piece) for piece in mistake.pieces], first_bound_index(grid.equation.right)
         at = "" if mistake.term is None else self.in_term.format(index, mistake.term)
@@ -120,7 +120,9 @@ class Hypotheses(ABC):
                 dirty.add(grid.name)
         return np.asarray(known[self.target])
 
-    def computed(self, words: Words, changed: Mapping[str, Any], instead: Grid | None = None) -> Iterator[Hypothesis]:
+    def computed(
+        self, words: Sentence, changed: Mapping[str, Any], instead: Grid | None = None
+    ) -> Iterator[Hypothesis]:
         """Yields what `run` gives, where anybody can have computed it."""
         try:
             value = self.run(changed, instead)

@@ -15,9 +15,10 @@ import numpy as np
 from bpcli.engine.network import BoundLayer, Chain
 from bpcli.family.plan import Array
 from bpcli.notation import Program
-from bpcli.notation.local_derivative import EntryIndex, LocalDerivative, with_indices
+from bpcli.notation.local_derivative import LocalDerivative, with_indices
 from bpcli.notation.syntax import Number, parse
 from bpcli.notation.text import Ascii, Text
+from bpcli.numeric.shapes import EntryIndex
 from bpcli.records.trace import Hop, PathsTo
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.trace.open import TraceTarget

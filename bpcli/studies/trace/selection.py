@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from bpcli.engine.network_plan import NetworkPlan
 from bpcli.family.part import near, suggestion
 from bpcli.notation.entries_read import entries_read
-from bpcli.notation.local_derivative import EntryIndex
+from bpcli.numeric.shapes import EntryIndex
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.trace.quantities import MAX_ENTRIES, WantedEntries
 from bpcli.studies.trace.step_blocks import TakenStep

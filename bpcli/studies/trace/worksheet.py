@@ -14,8 +14,9 @@ from bpcli.engine.step import FirstOrderStep
 from bpcli.family import Activation, Param
 from bpcli.notation.evaluate import CONSTANTS
 from bpcli.notation.syntax import letters_used, reads
+from bpcli.numeric.shapes import Array
 from bpcli.numeric.streams import Stream
-from bpcli.records.trace import Array, Blank, Derivation, Quantity, StartValue, Worksheet
+from bpcli.records.trace import Blank, Derivation, Quantity, StartValue, Worksheet
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.trace.derive_step import View, derive
 from bpcli.studies.trace.open import TraceTarget
@@ -104,7 +105,8 @@ def _round_multiples(drawn: Array, low: float, high: float) -> Array:
     choices = np.arange(math.ceil(first), math.floor(last) + 1)
     choices = choices[choices != 0]
     picked = choices[(drawn * len(choices)).astype(int)]
-    return picked * 10.0**power if power >= 0 else picked / 10.0**-power
+    multiples: Array = picked * 10.0**power if power >= 0 else picked / 10.0**-power
+    return multiples
 
 
 def _is_usable(target: TraceTarget) -> bool:

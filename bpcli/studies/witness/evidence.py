@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bpcli.family.plan import Array
+from bpcli.numeric.shapes import EntryIndex
 from bpcli.records.gradcheck import EXACT_WITNESSES, VERDICTS
-from bpcli.studies.witness.extrapolate import Index, Line
+from bpcli.studies.witness.extrapolate import Line
 from bpcli.studies.witness.kinks import Moved, Outputs, excuse
 
 COMPLEX_STEP_RTOL = 1e-9  # of an entry, between the kernel and a complex step
@@ -25,7 +26,7 @@ class Effort:
     sample: int = 500  # where a tensor has more entries than that
     directions: int = 3  # through a tensor whose entries are not all looked at
 
-    def places(self, shape: tuple[int, ...], most: int, rng: np.random.Generator) -> tuple[Index, ...]:
+    def places(self, shape: tuple[int, ...], most: int, rng: np.random.Generator) -> tuple[EntryIndex, ...]:
         """Chooses entries: all of them, or the first, the last and others at random."""
         count = math.prod(shape)
         if count <= most:
@@ -72,7 +73,7 @@ class Evidence:
 
     gradient: CheckedGradient
     verdict: str = "ok"
-    index: Index = ()
+    index: EntryIndex = ()
     kernel: float = 0.0
     numeric: float = 0.0
     witness: str = ""
@@ -88,7 +89,7 @@ class Evidence:
     noise: float | None = None  # how far off a value of the objective is, once it was looked at
     shifts: Array | None = None  # by how much the gradient moves where all that it comes from is off by a little
 
-    def keep_worst(self, witness: str, verdict: str, index: Index, numeric: float, worst: float) -> None:
+    def keep_worst(self, witness: str, verdict: str, index: EntryIndex, numeric: float, worst: float) -> None:
         """Keeps what is most serious; where all is well, what an exact witness said; then what is worst apart."""
         if self._weight(witness, verdict, worst) >= self._weight(self.witness, self.verdict, self.worst):
             self.verdict, self.index, self.witness, self.worst = verdict, index, witness, worst
@@ -134,7 +135,7 @@ def relative_gap(a: Array, n: Array, reach: float) -> Array:
     return np.asarray(np.abs(a - n) / unit_of(a, n, reach))
 
 
-def entries_at(a: Array, places: Sequence[Index]) -> Array:
+def entries_at(a: Array, places: Sequence[EntryIndex]) -> Array:
     """Returns the entries of an array at these places."""
     return np.asarray(a[tuple(np.transpose(places))] if places[0] else np.array([float(a)]))
 
@@ -161,7 +162,7 @@ def by_size(bad: Array, size: Array) -> list[int]:
     return found
 
 
-def spread(shape: tuple[int, ...], places: Sequence[Index], values: Array) -> Array:
+def spread(shape: tuple[int, ...], places: Sequence[EntryIndex], values: Array) -> Array:
     """Returns an array of these values at these places, NaN elsewhere."""
     out = np.full(shape, np.nan)
     for index, value in zip(places, values, strict=True):

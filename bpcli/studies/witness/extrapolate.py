@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from bpcli.family.plan import Array
+from bpcli.numeric.shapes import EntryIndex
 from bpcli.numeric.vectors import EPS
 from bpcli.studies.witness.witness import max_abs
 
-Value = Callable[[], tuple[float, float]]
-Index = tuple[int, ...]
+ValueFunction = Callable[[], tuple[float, float]]
 
 LARGEST_STEP, SMALLEST_STEP = 4, 30  # as powers of 1/2, of a line's unit
 COLUMNS = 6  # of a tableau: more of them only carry rounding on
@@ -42,7 +42,7 @@ class Line:
     `unit` is a power of two near the size of what moves, at least 1; steps are multiples of it.
     """
 
-    def __init__(self, value: Value, x: Array, along: Index | Array) -> None:
+    def __init__(self, value: ValueFunction, x: Array, along: EntryIndex | Array) -> None:
         self.value, self.x, self.along = value, x, along
         self.kept = x.copy() if isinstance(along, np.ndarray) else x[along].copy()
         share = 1 / np.sqrt(x.size) if isinstance(along, np.ndarray) else 1.0

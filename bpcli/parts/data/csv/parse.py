@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 
 __all__ = ["ParseTask", "ParserProcess", "parse_numbers"]
 
-Array = NDArray[Any]
 EXIT_NOT_NUMBERS = 65
 """The exit code of the other process where it meets what is not a finite number."""
 
@@ -84,7 +83,7 @@ class _Bytes(io.RawIOBase):
         super().close()
 
 
-def parse_numbers(task: ParseTask, text: IO[str] | None = None) -> Iterator[tuple[Array, Array]]:
+def parse_numbers(task: ParseTask, text: IO[str] | None = None) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
     """Yields the numbers of a task, some rows at a time: inputs, and others as float64. `text` is the file where it is
     open already. Raises ValueError where there is anything but finite numbers, the same count in every row."""
     inputs = task.inputs
@@ -95,7 +94,7 @@ def parse_numbers(task: ParseTask, text: IO[str] | None = None) -> Iterator[tupl
         warnings.simplefilter("ignore")  # of blank lines, and of the end of the file
         lines, more = _lines(task, file), True
         while more:
-            part: Array = np.loadtxt(
+            part: NDArray[Any] = np.loadtxt(
                 lines,
                 delimiter=task.delimiter,
                 comments=None,  # the default would cut a cell at `#`
@@ -158,7 +157,7 @@ class ParserProcess:
         self._process.wait()
         self._numbers.close()
 
-    def parse_numbers(self) -> Iterator[tuple[Array, Array]]:
+    def parse_numbers(self) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
         """Yields what the function `parse_numbers` does, when the process is done. Raises ValueError as that does, and
         parses here what the other process failed to for any other reason."""
         code = self._process.wait()

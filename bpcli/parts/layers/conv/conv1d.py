@@ -11,7 +11,7 @@ from bpcli.family.plan import Frame, Plan, Sample, Shape, ShapeError
 from bpcli.notation import Eq
 from bpcli.numeric.threads import ChunkedWork, in_chunks
 from bpcli.parts.layers.conv.axes import FilterAxis, padded_axis
-from bpcli.parts.layers.conv.filters import PADDING_DESCRIPTION, Filters, Zeros
+from bpcli.parts.layers.conv.filters import PADDING_DESCRIPTION, AxisPadding, Filters
 from bpcli.parts.layers.conv.passes import Passes
 from bpcli.parts.layers.conv.writing import entry_seen, entry_seen_by, settings_text
 
@@ -29,7 +29,7 @@ class Conv1d(Filters):
     type: Literal["conv1d"] = "conv1d"
     kernel: int = Field(gt=0, description="moments of a filter")
     stride: int = Field(1, gt=0, description="moments from one window to the next")
-    padding: Zeros = Field("valid", description=PADDING_DESCRIPTION)
+    padding: AxisPadding = Field("valid", description=PADDING_DESCRIPTION)
     dilation: int = Field(1, gt=0, description="moments from one weight of a filter to the next")
     groups: int = Field(1, gt=0, description="into how many groups channels and filters are split")
 

@@ -17,7 +17,7 @@ from bpcli.parts.layers.conv.passes import Passes, passes
 from bpcli.parts.layers.conv.writing import consts
 from bpcli.parts.layers.windows import Margin, frozen
 
-__all__ = ["PADDING_DESCRIPTION", "Filters", "Padding", "Zeros", "split"]
+__all__ = ["PADDING_DESCRIPTION", "AxisPadding", "Filters", "Padding", "split"]
 
 
 SINGLE_PIXEL = FilterAxis(1, 1)
@@ -35,7 +35,7 @@ def _nested(value: Any) -> Any:
 Nested = Annotated[
     tuple[Any, ...], BeforeValidator(_nested), WithJsonSchema({"type": "array", "items": {"type": ["number", "array"]}})
 ]
-Zeros = Literal["valid", "same"] | Margin
+AxisPadding = Literal["valid", "same"] | Margin
 Padding = Literal["valid", "same"] | Annotated[Margin | tuple[Margin, Margin], BeforeValidator(frozen)]
 PADDING_DESCRIPTION = (
     "zeros put around the input: none (valid), as many as give in / stride outputs (same), or a number"

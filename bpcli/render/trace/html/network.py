@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bpcli.notation.syntax import Reduce, walk
-from bpcli.records.trace import Array, Derivation, LayerLine, Quantity, Stage, StepLine
+from bpcli.numeric.shapes import Array
+from bpcli.records.trace import Derivation, LayerLine, Quantity, Stage, StepLine
 
 INPUTS = ""  # the path of the column of inputs
 MAX_UNITS_ALL_DRAWN = 6  # units of a column that are all drawn

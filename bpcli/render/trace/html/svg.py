@@ -13,7 +13,8 @@ import numpy as np
 
 from bpcli.notation.symbols import symbol_of
 from bpcli.notation.text import Text
-from bpcli.records.trace import Array, Derivation
+from bpcli.numeric.shapes import Array
+from bpcli.records.trace import Derivation
 from bpcli.render.trace.html.layout import (
     CHIP_HEIGHT,
     ELLIPSIS_HEIGHT,

@@ -7,7 +7,8 @@ from functools import partial
 
 import numpy as np
 
-from bpcli.records.trace import Array, Derivation, LayerLine, PathsTo, StepLine
+from bpcli.numeric.shapes import Array
+from bpcli.records.trace import Derivation, LayerLine, PathsTo, StepLine
 from bpcli.render.trace.arrays import first_plane, shown_positions, summary
 from bpcli.render.trace.html.page import code, escaped, number, tag
 from bpcli.render.trace.outline import StepLosses, few, limits
