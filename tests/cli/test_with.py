@@ -266,7 +266,7 @@ BAD: Mapping[str, tuple[str | bytes | None, int, str]] = {
         "  |\n"
         "1 | from bpcli.part import OneOf, near\n"
         "  | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^\n"
-        "  = help: write `from bpcli.custom import OneOf`; bpcli.custom has no `near`\n"
+        "  = help: write `from bpcli.custom import OneOf` and `from bpcli.family.part import near`\n"
         "\n"
         "error: this cannot be imported: cannot import name 'Stepper' from 'bpcli.family' [import]\n"
         "--> gain.py:2:1\n"
@@ -281,7 +281,8 @@ BAD: Mapping[str, tuple[str | bytes | None, int, str]] = {
         "  |\n"
         "2 | from bpcli.family import Stepper, Loss as Measure\n"
         "3 | import bpcli.plan\n"
-        "  | ^^^^^^^^^^^^^^^^^ help: what a part of your own needs is in bpcli.custom\n",
+        "  | ^^^^^^^^^^^^^^^^^\n"
+        "  = help: write `import bpcli.custom`, and `bpcli.custom` for `bpcli.plan` below it\n",
     ),
     "uses a name that it does not import": (
         changed(GAIN, ("    ConstantValue, Eq, Layer,\n", "    ConstantValue, Eq,\n")),

@@ -9,13 +9,13 @@ from typing import Any
 
 from bpcli.family import WIDTHS, Initializer, Layer, Loss, N, Param, Part, Plan, Shape, Slot
 from bpcli.records.training import Failure, Problem
+from bpcli.studies.custom.imports import missing_name
 from bpcli.studies.custom.source_location import (
     class_position,
     families_of,
     family_rule,
     first_line,
     method_position,
-    missing_name,
     problem_at,
 )
 

@@ -1,50 +1,63 @@
-"""What to type in place of an import from this package that does not work: rooms move, `bpcli.custom` stays."""
+"""Imports from this package that do not work, in a file of a user's own or in one that it imports."""
 
 from __future__ import annotations
 
 import ast
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
 
-from bpcli import custom
+from bpcli.config.document import Position, SourceText, make_problem
 from bpcli.records.training import Problem
-from bpcli.studies.custom.source_location import SOURCES, line_position, problem_at
-
-RENAMED = {
-    "Searcher": "FullBatchOptimizer",
-    "Stepper": "GradientOptimizer",
-    "Surface": "ObjectiveView",
-    "UnsettledError": "ClassMismatchError",
-}
-"""Names that files of an earlier version import, and what they are called now."""
+from bpcli.studies.custom.moved_names import instead_of_attribute, instead_of_import, instead_of_name
 
 
-def import_problems(file: str) -> list[Problem]:
-    """Every import from this package in a loaded file that does not work, each with the line that does."""
+def import_problems(source: SourceText) -> list[Problem]:
+    """Every import from this package in a file that does not work, each with the line that does."""
     found = []
-    for node in ast.walk(ast.parse(SOURCES[file].text)):
-        if not isinstance(node, ast.Import | ast.ImportFrom):
-            continue
-        statement = ast.unparse(node)
-        if not statement.startswith(("from bpcli", "import bpcli")):
-            continue
+    for node in _imports(source):
         try:
-            exec(statement, {})
+            exec(ast.unparse(node), {})
         except ImportError as error:
             text = f"this cannot be imported: {str(error).partition(' (')[0]}"  # without the path of our file
-            found.append(problem_at(line_position(file, node.lineno), text, code="import", help=_instead(node)))
+            line = source.lines[node.lineno - 1]
+            position = Position(source, node.lineno, node.col_offset + 1, len(line.strip()))
+            found.append(make_problem(position, text, code="import", help=instead_of_import(node)))
     return found
 
 
-def _instead(node: ast.Import | ast.ImportFrom) -> str:
-    """The line to type. A name that was changed is imported under the one that the file knows it by."""
-    known, unknown = [], []
-    for alias in node.names if isinstance(node, ast.ImportFrom) else ():
-        name = RENAMED.get(alias.name, alias.name)
-        here = alias.asname or alias.name
-        if name in custom.__all__:
-            known.append(name if name == here else f"{name} as {here}")
+def importing_file(error: ImportError) -> SourceText | None:
+    """The file whose import failed; None where it cannot be read."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith("<")]
+    try:
+        return SourceText(frames[-1].filename, Path(frames[-1].filename).read_text(encoding="utf-8"))
+    except (IndexError, OSError, ValueError):
+        return None
+
+
+def missing_name(error: BaseException) -> str:
+    """What to type where a file uses a name of this package that it does not import, or that is elsewhere now; nothing
+    of other errors."""
+    if isinstance(error, NameError):
+        return instead_of_name(error.name or "")
+    if isinstance(error, AttributeError) and isinstance(error.obj, ModuleType):
+        ours = error.obj.__name__.partition(".")[0] == "bpcli"
+        return instead_of_attribute(error.obj, error.name or "") if ours else ""
+    if isinstance(error, ImportError) and (source := importing_file(error)) is not None:
+        line = traceback.extract_tb(error.__traceback__)[-1].lineno or 0
+        for node in _imports(source):
+            if node.lineno <= line <= (node.end_lineno or node.lineno):
+                return instead_of_import(node)
+    return ""
+
+
+def _imports(source: SourceText) -> Iterator[ast.Import | ast.ImportFrom]:
+    """The imports from this package in a file."""
+    for node in ast.walk(ast.parse(source.text)):
+        if isinstance(node, ast.ImportFrom):
+            modules = [node.module or ""] if not node.level else []
         else:
-            unknown.append(alias.name)
-    absent = f"bpcli.custom has no {' or '.join(f'`{name}`' for name in unknown)}" if unknown else ""
-    if known:
-        return "; ".join(filter(None, (f"write `from bpcli.custom import {', '.join(known)}`", absent)))
-    return "; ".join(filter(None, ("what a part of your own needs is in bpcli.custom", absent)))
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.Import | ast.ImportFrom) and "bpcli" in {m.partition(".")[0] for m in modules}:
+            yield node

@@ -23,14 +23,13 @@ from bpcli.config.document import Position, SourceText
 from bpcli.family.part import DeclarationError, Part, families
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.custom.class_check import check_plans, class_problems
-from bpcli.studies.custom.imports import import_problems
+from bpcli.studies.custom.imports import import_problems, importing_file, missing_name
 from bpcli.studies.custom.source_location import (
     SOURCES,
     class_position,
     find_raised,
     first_line,
     line_position,
-    missing_name,
     problem_at,
 )
 
@@ -179,10 +178,17 @@ def _load_problems(error: BaseException, file: str) -> list[Problem]:
     if isinstance(error, ImportError):
         help = "a file that is loaded can import what is installed; another file of your own is given by a --with too"
         text = f"this cannot be imported: {first_line(error)}"
-        return import_problems(file) or [problem_at(position, text, code="import", help=help)]
+        return _wrong_imports(error, file) or [problem_at(position, text, code="import", help=help)]
     text = f"loading stops here: {type(error).__name__}: {first_line(error)}"
     help = missing_name(error) or "a file that is loaded only declares parts, and runs to its end"
     return [problem_at(position, text, code="import", help=help)]
+
+
+def _wrong_imports(error: ImportError, file: str) -> list[Problem]:
+    """The imports that do not work, of this file or of one that it imports."""
+    found = import_problems(SOURCES[file])
+    imported = importing_file(error)
+    return found if found or imported is None else import_problems(imported)
 
 
 def _no_part(file: Path, module: ModuleType) -> Problem:

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from bpcli import custom
 from bpcli.config.document import Position, SourceText, make_problem
 from bpcli.engine.network import BoundLayer, Chain
 from bpcli.family import Frame, Part
 from bpcli.records.training import Failure, Problem
+from bpcli.studies.custom.imports import missing_name
 
 SOURCES: dict[str, SourceText] = {}
 """The files that were loaded, by the file name of their code objects."""
@@ -141,12 +141,6 @@ def own_code_failure(error: BaseException, *, layer: str = "") -> Failure | None
     rule = "" if found.part is None else family_rule(found.part, found.method.rpartition(".")[2])
     help = missing_name(error) or "; ".join(filter(None, (_frame_shapes(found.frame), rule)))
     return Failure(problem_at(found.position, text, code="raises", help=help, path=(layer,) if layer else ()))
-
-
-def missing_name(error: BaseException) -> str:
-    """What to type where a file uses a name of `bpcli.custom` without importing it; nothing of other names."""
-    name = error.name if isinstance(error, NameError) else ""
-    return f"write `from bpcli.custom import {name}` at the top" if name in custom.__all__ else ""
 
 
 def first_line(error: BaseException) -> str:
