@@ -552,6 +552,17 @@ class TestRules:
         )
         assert "here are f.x (4, 4), f.dx (4, 4), " in found.err
 
+    def test_a_layer_that_raises_where_it_draws(self, mine: Lab) -> None:
+        draws = "calls = []\n\n\nclass Gain"
+        late = (
+            "f.u[...] = rng.random(f.u.shape)\n        calls.append(1)\n        if len(calls) > 40:\n            1 / 0"
+        )
+        text = changed(GAIN, ("class Gain", draws), ("keep={", 'draws={"u": Slot((N, *x))}, keep={'))
+        mine.write("gain.py", f"{text}\n    def draw(self, f, rng):\n        {late}\n")
+        mine.config(("epochs: 3", "epochs: 300"), name="gain.yaml", text=PARTS)
+        found = mine.run("train", "gain.yaml", "--with", "gain.py", "-q")
+        assert "error: gain_1: Gain.draw raises ZeroDivisionError: division by zero [raises]\n" in found.err
+
     def test_a_method_that_uses_a_name_without_importing_it(self, lab: Lab) -> None:
         lab.write("gain.py", GAIN + "\n    @classmethod\n    def samples(cls):\n        yield Sample(cls(), (5,))\n")
         found = lab.run("gradcheck", "--parts", "--with", "gain.py")

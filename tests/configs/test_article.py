@@ -55,7 +55,7 @@ def test_one_step_on_one_row(setup: Setup, objective: Objective) -> None:
     batch = row_at_1(setup, objective)
     train_step = FirstOrderStep(objective, setup.experiment.optimizer, setup.experiment.clipping, 1)
     train_step.step(batch, 0)
-    outputs = {f"{link.path}.y": link.frame.y.item() for link in batch.chain.walk()}
+    outputs = {f"{bound.path}.y": bound.frame.y.item() for bound in batch.chain.walk()}
     assert outputs.keys() == OUTPUTS.keys()
     assert all(close(outputs[k], OUTPUTS[k]) for k in OUTPUTS), outputs
     assert close(train_step.loss, LOSS)

@@ -50,15 +50,15 @@ def test_the_input_of_a_layer_is_the_output_before_it(layers: list[Any], x: tupl
         assert chain.y is chain.layers[-1].frame.y
 
 
-def _is_wired(links: tuple[BoundLayer, ...], x: Array, dy: Array) -> None:
-    for link in links:
-        assert link.frame.x is x
-        x = link.frame.y
-        for chain in link.inside.values():
-            assert chain.x is link.frame.x
+def _is_wired(bound_layers: tuple[BoundLayer, ...], x: Array, dy: Array) -> None:
+    for bound in bound_layers:
+        assert bound.frame.x is x
+        x = bound.frame.y
+        for chain in bound.inside.values():
+            assert chain.x is bound.frame.x
             _is_wired(chain.layers, chain.x, chain.dy)
-    assert links[-1].frame.dy is dy
-    for before, after in itertools.pairwise(links):
+    assert bound_layers[-1].frame.dy is dy
+    for before, after in itertools.pairwise(bound_layers):
         if after.frame.dx is not None:
             assert after.frame.dx.ctypes.data == before.frame.dy.ctypes.data
             assert after.frame.dx.shape == before.frame.dy.shape
@@ -70,14 +70,14 @@ def test_what_lives_at_the_same_time_has_its_own_memory(layers: list[Any], x: tu
     net = network(*layers, x=x)
     chain = net.chain(5)
     living: dict[str, Array] = {"x": chain.x}
-    for link in chain.walk():
-        living |= {f"{link.path}.{n}": getattr(link.frame, n) for n in ("y", *link.plan.keep, *link.plan.draws)}
+    for bound in chain.walk():
+        living |= {f"{bound.path}.{n}": getattr(bound.frame, n) for n in ("y", *bound.plan.keep, *bound.plan.draws)}
     _apart(living)
-    for link in chain.walk():
-        own = {n: getattr(link.frame, n) for n in ("dx", "dy", *link.plan.scratch)}
+    for bound in chain.walk():
+        own = {n: getattr(bound.frame, n) for n in ("dx", "dy", *bound.plan.scratch)}
         _apart(living | {f"its {n}": a for n, a in own.items() if a is not None})
-        for inner in link.inside.values():
-            busy = {n: getattr(link.frame, n) for n in ("dx", "dy") if getattr(link.frame, n) is not None}
+        for inner in bound.inside.values():
+            busy = {n: getattr(bound.frame, n) for n in ("dx", "dy") if getattr(bound.frame, n) is not None}
             for other in inner.walk():
                 _apart({**busy, "inner dy": other.frame.dy})
                 _apart({**busy, "inner dx": other.frame.dx})
@@ -97,10 +97,10 @@ def test_parameters_and_gradients_are_views_of_the_flat_vectors() -> None:
         e = net.network_plan.entry(path)
         assert np.array_equal(w.ravel(), np.arange(e.start, e.start + e.size))
         assert np.array_equal(net.gradients()[path], -w)
-    for link in net.chain(5).walk():
-        for name in link.plan.params:
-            assert np.shares_memory(getattr(link.frame, name), net.parameters()[f"{link.path}.{name}"])
-            assert np.shares_memory(getattr(link.frame, f"d{name}"), net.gradients()[f"{link.path}.{name}"])
+    for bound in net.chain(5).walk():
+        for name in bound.plan.params:
+            assert np.shares_memory(getattr(bound.frame, name), net.parameters()[f"{bound.path}.{name}"])
+            assert np.shares_memory(getattr(bound.frame, f"d{name}"), net.gradients()[f"{bound.path}.{name}"])
     assert not np.shares_memory(net.theta, net.grad)
 
 
@@ -190,7 +190,7 @@ def test_layers_before_the_first_that_learns_take_no_part_in_backward(monkeypatc
     net = network("relu", residual("tanh"), dropout(), dense(4), "relu", dense(2))
     chain, _ = run(net, 3)
     assert received == [("dense", True), ("relu", True), ("dense", False)]
-    assert [link.frame.dx is None for link in chain.layers] == [True, True, True, True, False, False]
+    assert [bound.frame.dx is None for bound in chain.layers] == [True, True, True, True, False, False]
     assert chain.dx is None
 
 
@@ -207,7 +207,7 @@ def _record_backward(cls: type, received: list[tuple[str, bool]], monkeypatch: p
 def test_need_dx_tells_everybody() -> None:
     net = network("relu", residual("tanh"), dropout(), dense(4), need_dx=True)
     chain, _ = run(net, 3)
-    assert all(link.frame.dx is not None for link in chain.walk())
+    assert all(bound.frame.dx is not None for bound in chain.walk())
     assert chain.dx is chain.layers[0].frame.dx
 
 
@@ -219,7 +219,7 @@ def test_a_first_layer_that_cannot_skip_dx_gets_one() -> None:
 
 def test_a_dense_layer_in_the_middle_never_skips() -> None:
     chain, _ = run(network(dense(4), dense(4), dense(2)), 3)
-    assert [link.frame.dx is None for link in chain.layers] == [True, False, False]
+    assert [bound.frame.dx is None for bound in chain.layers] == [True, False, False]
 
 
 def test_a_network_that_learns_nothing_runs() -> None:

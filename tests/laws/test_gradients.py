@@ -62,17 +62,17 @@ def test_every_part_has_a_sourced_docstring_and_samples(leaf: type[Part]) -> Non
 @pytest.mark.parametrize("train", [True, False])
 def test_equations_are_complete(sample: Sample, train: bool) -> None:
     case = LayerCase(sample, train)
-    wanted = {"y", "dx", *(f"d{p}" for p in case.link.plan.params)}
+    wanted = {"y", "dx", *(f"d{p}" for p in case.bound.plan.params)}
     if train:
-        wanted |= {f"{state}_new" for state in case.link.plan.state}
-    assert wanted <= set(layer_program(case.link, train).names)
+        wanted |= {f"{state}_new" for state in case.bound.plan.state}
+    assert wanted <= set(layer_program(case.bound, train).names)
 
 
 @pytest.mark.parametrize("sample", LAYERS.values(), ids=LAYERS)
 def test_long_forms_agree(sample: Sample) -> None:
     case = LayerCase(sample, True)
     case.kernel()
-    long = layer_program(case.link, True, detail="path").run(equation_env(case.link))
+    long = layer_program(case.bound, True, detail="path").run(equation_env(case.bound))
     assert np.allclose(long["dx"], case.equations["dx"], rtol=1e-12, atol=1e-14)
 
 
@@ -103,7 +103,7 @@ def test_float32_agrees_with_float64(sample: Sample) -> None:
 def test_passes_are_functions_of_the_frame(sample: Sample, train: bool) -> None:
     """Twice gives the same bits; inputs, parameters, chance, state and the upstream gradient are left as they were."""
     case = LayerCase(sample, train)
-    f, plan = case.link.frame, case.link.plan
+    f, plan = case.bound.frame, case.bound.plan
     inputs = ["x", *plan.params, *plan.draws, *plan.state]
     before = {name: np.array(getattr(f, name)) for name in inputs}
     first = case.kernel()

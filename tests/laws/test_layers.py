@@ -22,9 +22,9 @@ def spoil(a: Array) -> None:
 
 
 def spoil_scratch(chain: Chain) -> None:
-    for link in chain.walk():
-        for name in link.plan.scratch:
-            spoil(getattr(link.frame, name))
+    for bound in chain.walk():
+        for name in bound.plan.scratch:
+            spoil(getattr(bound.frame, name))
 
 
 @pytest.mark.parametrize("sample", LAYERS.values(), ids=LAYERS)
@@ -34,7 +34,7 @@ def test_scratch_is_dead_on_return(sample: Sample, train: bool) -> None:
     What a layer writes is all written, whatever stood there."""
     case = LayerCase(sample, train)
     expected = case.kernel()
-    f, plan = case.link.frame, case.link.plan
+    f, plan = case.bound.frame, case.bound.plan
     for name in ("y", "dx", *plan.keep, *(f"d{p}" for p in plan.params)):
         spoil(getattr(f, name))
     spoil_scratch(case.chain)
@@ -42,7 +42,7 @@ def test_scratch_is_dead_on_return(sample: Sample, train: bool) -> None:
     spoil_scratch(case.chain)
     case.chain.dy[...] = case.upstream
     case.chain.backward(train)
-    found = engine_arrays(case.link)
+    found = engine_arrays(case.bound)
     spoil_scratch(case.chain)
     if train and plan.state:
         case.layer.commit(f)

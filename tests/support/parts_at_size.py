@@ -101,9 +101,9 @@ def law_of_layer(sample: Sample) -> None:
         whole, reach = case.kernel(), float(np.abs(case.chain.x).max())
         compare_arrays(case.equations, whole, "float64", reach)
         compare_arrays(case.equations, LayerCase(sample, train, np.float32).kernel(), "float32", reach)
-        if case.link.plan.skips_dx:
+        if case.bound.plan.skips_dx:
             _compare_without_dx(case, train)
-        if not fusion.splits_rows(case.layer, case.link.plan):
+        if not fusion.splits_rows(case.layer, case.bound.plan):
             continue
         for block, (count, always) in ((9, (3, True)), (13, (1, False))):
             with threads_at_work(count, always), pytest.MonkeyPatch.context() as patch:

@@ -330,14 +330,14 @@ def law_of_other_views() -> None:
         plan = plan_network([Layer.parse(layer) for layer in net.layers], net.x)
         network = Network(plan, net.rows, "float64", 0, need_dx=True)
         passed(network, x, {path: -value for path, value in params.items()}, dy, True)
-        (link,) = network.chain(net.rows).layers
-        f = link.frame
+        (bound,) = network.chain(net.rows).layers
+        f = bound.frame
         for path, value in params.items():
             network.parameters()[path][...] = value
         for view, value in {"x": x, "y": np.zeros_like(f.y), "dx": np.zeros_like(x), "dy": dy}.items():
             setattr(f, view, value.copy())
-            link.layer.forward(f, True)
-            link.layer.backward(f, True)
+            bound.layer.forward(f, True)
+            bound.layer.backward(f, True)
         assert np.array_equal(f.y, right["y"])
         assert np.array_equal(f.dx, right["dx"])
         for path, gradient in network.gradients().items():

@@ -48,42 +48,42 @@ ACTIVATIONS: dict[str, Callable[[Any, Any, Any], Any]] = {
 }
 
 
-def _dense(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
-    y = x @ twin.parameters[f"{link.path}.W"]
-    return y + twin.parameters[f"{link.path}.b"] if "b" in link.plan.params else y
+def _dense(torch: Any, f: Any, x: Any, twin: "Twin", bound: BoundLayer, train: bool) -> Any:
+    y = x @ twin.parameters[f"{bound.path}.W"]
+    return y + twin.parameters[f"{bound.path}.b"] if "b" in bound.plan.params else y
 
 
-def _dropout(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
+def _dropout(torch: Any, f: Any, x: Any, twin: "Twin", bound: BoundLayer, train: bool) -> Any:
     """torch draws its own mask; so ours is taken, and what is compared is what is done with it."""
-    kept = torch.tensor(np.array(f.u)) >= np.float32(link.layer.rate)  # type: ignore[attr-defined]
-    return x * kept / (1 - link.layer.rate) if train else x  # type: ignore[attr-defined]
+    kept = torch.tensor(np.array(f.u)) >= np.float32(bound.layer.rate)  # type: ignore[attr-defined]
+    return x * kept / (1 - bound.layer.rate) if train else x  # type: ignore[attr-defined]
 
 
-def _residual(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
-    around = twin.through(link.inside["projection"], x, train) if "projection" in link.inside else x
-    return around + twin.through(link.inside["branch"], x, train)
+def _residual(torch: Any, f: Any, x: Any, twin: "Twin", bound: BoundLayer, train: bool) -> Any:
+    around = twin.through(bound.inside["projection"], x, train) if "projection" in bound.inside else x
+    return around + twin.through(bound.inside["branch"], x, train)
 
 
-def _gaussian_noise(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
+def _gaussian_noise(torch: Any, f: Any, x: Any, twin: "Twin", bound: BoundLayer, train: bool) -> Any:
     """With our noise, as drawn."""
-    return x + torch.tensor(np.array(f.u, dtype=np.float64)) * link.layer.stddev if train else x  # type: ignore[attr-defined]
+    return x + torch.tensor(np.array(f.u, dtype=np.float64)) * bound.layer.stddev if train else x  # type: ignore[attr-defined]
 
 
-def _gains(twin: "Twin", link: BoundLayer) -> tuple[Any, Any]:
-    return twin.parameters.get(f"{link.path}.gamma"), twin.parameters.get(f"{link.path}.beta")
+def _gains(twin: "Twin", bound: BoundLayer) -> tuple[Any, Any]:
+    return twin.parameters.get(f"{bound.path}.gamma"), twin.parameters.get(f"{bound.path}.beta")
 
 
-def _layer_norm(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
-    part: Any = link.layer
-    return torch.nn.functional.layer_norm(x, x.shape[-1:], *_gains(twin, link), part.eps)
+def _layer_norm(torch: Any, f: Any, x: Any, twin: "Twin", bound: BoundLayer, train: bool) -> Any:
+    part: Any = bound.layer
+    return torch.nn.functional.layer_norm(x, x.shape[-1:], *_gains(twin, bound), part.eps)
 
 
-def _batch_norm(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
+def _batch_norm(torch: Any, f: Any, x: Any, twin: "Twin", bound: BoundLayer, train: bool) -> Any:
     """torch's own, without the check that refuses a single value; channels stand second there."""
-    part: Any = link.layer
-    state = (twin.states[f"{link.path}.rmean"], twin.states[f"{link.path}.rvar"])
+    part: Any = bound.layer
+    state = (twin.states[f"{bound.path}.rmean"], twin.states[f"{bound.path}.rvar"])
     y = torch.batch_norm(
-        x.movedim(-1, 1), *_gains(twin, link), *state, train, part.momentum, part.eps, torch.backends.cudnn.enabled
+        x.movedim(-1, 1), *_gains(twin, bound), *state, train, part.momentum, part.eps, torch.backends.cudnn.enabled
     )
     return y.movedim(1, -1)
 
@@ -107,50 +107,50 @@ def _margins(padding: Any) -> tuple[int | None, int | None]:
     return {"same": (None, None), "valid": (0, 0)}.get(padding) if isinstance(padding, str) else _pair(padding)  # type: ignore[return-value]
 
 
-def _max_pool2d(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
-    return torch.nn.functional.max_pool2d(*_window(torch, link.layer, x, -math.inf)).movedim(1, -1)
+def _max_pool2d(torch: Any, f: Any, x: Any, twin: "Twin", bound: BoundLayer, train: bool) -> Any:
+    return torch.nn.functional.max_pool2d(*_window(torch, bound.layer, x, -math.inf)).movedim(1, -1)
 
 
-def _avg_pool2d(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
-    return torch.nn.functional.avg_pool2d(*_window(torch, link.layer, x, 0.0)).movedim(1, -1)
+def _avg_pool2d(torch: Any, f: Any, x: Any, twin: "Twin", bound: BoundLayer, train: bool) -> Any:
+    return torch.nn.functional.avg_pool2d(*_window(torch, bound.layer, x, 0.0)).movedim(1, -1)
 
 
-def _global_max_pool(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
+def _global_max_pool(torch: Any, f: Any, x: Any, twin: "Twin", bound: BoundLayer, train: bool) -> Any:
     return x.flatten(1, -2).max(1).values  # of one axis: the first of equals has the slope
 
 
-def _group_norm(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
-    part: Any = link.layer
-    return torch.nn.functional.group_norm(x.movedim(-1, 1), part.groups, *_gains(twin, link), part.eps).movedim(1, -1)
+def _group_norm(torch: Any, f: Any, x: Any, twin: "Twin", bound: BoundLayer, train: bool) -> Any:
+    part: Any = bound.layer
+    return torch.nn.functional.group_norm(x.movedim(-1, 1), part.groups, *_gains(twin, bound), part.eps).movedim(1, -1)
 
 
-def _zero_pad(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
-    part: Any = link.layer
+def _zero_pad(torch: Any, f: Any, x: Any, twin: "Twin", bound: BoundLayer, train: bool) -> Any:
+    part: Any = bound.layer
     pads = part.padding if isinstance(part.padding, tuple) else (part.padding,) * (x.ndim - 2)
     margins = [m for pair in reversed([_pair(m) for m in pads]) for m in pair]
     return torch.nn.functional.pad(x, [0, 0, *margins])
 
 
-def _upsample(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
-    factor = tuple(map(float, _pair(link.layer.factor)))  # type: ignore[attr-defined]
+def _upsample(torch: Any, f: Any, x: Any, twin: "Twin", bound: BoundLayer, train: bool) -> Any:
+    factor = tuple(map(float, _pair(bound.layer.factor)))  # type: ignore[attr-defined]
     return torch.nn.functional.interpolate(x.movedim(-1, 1), scale_factor=factor, mode="nearest").movedim(1, -1)
 
 
-def _embedding(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
+def _embedding(torch: Any, f: Any, x: Any, twin: "Twin", bound: BoundLayer, train: bool) -> Any:
     """What has no slope is given one of 0."""
-    found = torch.nn.functional.embedding(x.detach().long(), twin.parameters[f"{link.path}.W"])
+    found = torch.nn.functional.embedding(x.detach().long(), twin.parameters[f"{bound.path}.W"])
     return found + 0 * x.unsqueeze(-1)
 
 
-def _spatial_dropout(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
+def _spatial_dropout(torch: Any, f: Any, x: Any, twin: "Twin", bound: BoundLayer, train: bool) -> Any:
     """With our mask: torch's dropout2d draws its own."""
-    kept = torch.tensor(np.array(f.u)) >= np.float32(link.layer.rate)  # type: ignore[attr-defined]
+    kept = torch.tensor(np.array(f.u)) >= np.float32(bound.layer.rate)  # type: ignore[attr-defined]
     kept = kept.reshape(len(x), *(1,) * (x.ndim - 2), -1)
-    return x * kept / (1 - link.layer.rate) if train else x  # type: ignore[attr-defined]
+    return x * kept / (1 - bound.layer.rate) if train else x  # type: ignore[attr-defined]
 
 
-def _filters(twin: "Twin", link: BoundLayer) -> tuple[Any, Any]:
-    return twin.parameters[f"{link.path}.W"], twin.parameters.get(f"{link.path}.b")
+def _filters(twin: "Twin", bound: BoundLayer) -> tuple[Any, Any]:
+    return twin.parameters[f"{bound.path}.W"], twin.parameters.get(f"{bound.path}.b")
 
 
 def _around(pixels: int, kernel: int, stride: int, dilation: int, padding: int | None) -> list[int]:
@@ -161,9 +161,9 @@ def _around(pixels: int, kernel: int, stride: int, dilation: int, padding: int |
     return [total // 2, total - total // 2]
 
 
-def _conv2d(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
-    part: Any = link.layer
-    W, b = _filters(twin, link)
+def _conv2d(torch: Any, f: Any, x: Any, twin: "Twin", bound: BoundLayer, train: bool) -> Any:
+    part: Any = bound.layer
+    W, b = _filters(twin, bound)
     kernel, stride, dilation = _pair(part.kernel), _pair(part.stride), _pair(part.dilation)
     sides = zip(x.shape[1:3], kernel, stride, dilation, _margins(part.padding), strict=True)
     high, wide = (_around(*side) for side in sides)
@@ -172,9 +172,9 @@ def _conv2d(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: b
     return y.movedim(1, -1)
 
 
-def _conv1d(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
-    part: Any = link.layer
-    W, b = _filters(twin, link)
+def _conv1d(torch: Any, f: Any, x: Any, twin: "Twin", bound: BoundLayer, train: bool) -> Any:
+    part: Any = bound.layer
+    W, b = _filters(twin, bound)
     zeros = {"same": None, "valid": 0}.get(part.padding, part.padding)
     before_after = _around(x.shape[1], part.kernel, part.stride, part.dilation, zeros)
     padded = torch.nn.functional.pad(x.movedim(-1, 1), before_after)
@@ -184,10 +184,10 @@ def _conv1d(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: b
     return y.movedim(1, -1)
 
 
-def _conv_transpose2d(torch: Any, f: Any, x: Any, twin: "Twin", link: BoundLayer, train: bool) -> Any:
+def _conv_transpose2d(torch: Any, f: Any, x: Any, twin: "Twin", bound: BoundLayer, train: bool) -> Any:
     """All of the output, of which `same` takes off what is more than in * stride."""
-    part: Any = link.layer
-    W, b = _filters(twin, link)
+    part: Any = bound.layer
+    W, b = _filters(twin, bound)
     kernel, stride, dilation = _pair(part.kernel), _pair(part.stride), _pair(part.dilation)
     spans = [r * (k - 1) + 1 for r, k in zip(dilation, kernel, strict=True)]
     off, more = _margins(part.padding), (part.output_padding,) * 2
@@ -212,14 +212,14 @@ LAYERS: dict[str, Callable[..., Any]] = {
     "layer_norm": _layer_norm,
     "batch_norm": _batch_norm,
     "residual": _residual,
-    "flatten": lambda torch, f, x, twin, link, train: torch.flatten(x, 1),
-    "reshape": lambda torch, f, x, twin, link, train: x.reshape(len(x), *link.plan.y),
+    "flatten": lambda torch, f, x, twin, bound, train: torch.flatten(x, 1),
+    "reshape": lambda torch, f, x, twin, bound, train: x.reshape(len(x), *bound.plan.y),
     "zero_pad": _zero_pad,
     "upsample": _upsample,
     "max_pool2d": _max_pool2d,
     "avg_pool2d": _avg_pool2d,
     "global_max_pool": _global_max_pool,
-    "global_avg_pool": lambda torch, f, x, twin, link, train: x.flatten(1, -2).mean(1),
+    "global_avg_pool": lambda torch, f, x, twin, bound, train: x.flatten(1, -2).mean(1),
     "group_norm": _group_norm,
     "embedding": _embedding,
     "spatial_dropout": _spatial_dropout,
@@ -324,12 +324,12 @@ class Twin:
 
     def through(self, chain: Chain, x: Any, train: bool) -> Any:
         """The outputs of a chain for inputs x, a tensor."""
-        for link in chain.layers:
-            kind = link.layer.kind
+        for bound in chain.layers:
+            kind = bound.layer.kind
             if kind in ACTIVATIONS:
-                x = ACTIVATIONS[kind](self.torch, link.layer, x)
+                x = ACTIVATIONS[kind](self.torch, bound.layer, x)
             else:
-                x = LAYERS[kind](self.torch, link.frame, x, self, link, train)
+                x = LAYERS[kind](self.torch, bound.frame, x, self, bound, train)
         return x
 
     def forward(self, chain: Chain, train: bool) -> tuple[Any, Any]:

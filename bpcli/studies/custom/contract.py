@@ -85,11 +85,11 @@ def check_used_parts(
         found.extend(problems)
 
     def walk(chain: Chain) -> None:
-        for link in chain.layers:
-            examine_once(link.layer, link.planned.x, link.path, {"x": link.frame.x.copy()})
+        for bound in chain.layers:
+            examine_once(bound.layer, bound.planned.x, bound.path, {"x": bound.frame.x.copy()})
             with np.errstate(all="ignore"):
-                _run_forward(link)
-            for inner in link.inside.values():
+                _run_forward(bound)
+            for inner in bound.inside.values():
                 walk(inner)
 
     objective.network.draw(batch.chain, 0)
@@ -101,12 +101,12 @@ def check_used_parts(
     return tuple(found)
 
 
-def _run_forward(link: BoundLayer) -> None:
+def _run_forward(bound: BoundLayer) -> None:
     """Runs a layer forward in its network, with everything inside it. Raises Failure where own code raises."""
     try:
-        link.layer.forward(link.frame, True)
+        bound.layer.forward(bound.frame, True)
     except Exception as error:
-        raise own_code_failure(error, layer=link.path) or error from None
+        raise own_code_failure(error, layer=bound.path) or error from None
 
 
 # --------------------------------------------------------------------------------------------------------------- layers
@@ -114,7 +114,7 @@ def _layer_problems(layer: Layer, x: Shape, batch: int, dtype: Any, inputs: Mapp
     warnings: list[Problem] = []
     for train in (True, False):
         case = _layer_case(layer, x, batch, dtype, inputs, train)
-        sandbox = Sandbox(layer, case.link.frame)
+        sandbox = Sandbox(layer, case.bound.frame)
         _check_draws(sandbox, case)
         _check_passes(sandbox, case, train)
         for problem in (*sandbox.extra_warnings(), *_equation_warnings(sandbox, case, train)):
@@ -123,7 +123,7 @@ def _layer_problems(layer: Layer, x: Shape, batch: int, dtype: Any, inputs: Mapp
     if batch > 1:
         shorter = {name: a[: batch - 1] for name, a in inputs.items()}
         short = _layer_case(layer, x, batch - 1, dtype, shorter, True)
-        _run_passes(Sandbox(layer, short.link.frame), short, True, POISON[0])
+        _run_passes(Sandbox(layer, short.bound.frame), short, True, POISON[0])
     if not any(p.code == "allocates" for p in warnings):
         warnings += _allocation_warnings(layer, partial(_layer_calls, layer, x, dtype, inputs), x, dtype)
     return tuple(warnings)
@@ -141,20 +141,20 @@ def _layer_case(layer: Layer, x: Shape, batch: int, dtype: Any, inputs: Mapping[
 
 
 def _check_draws(sandbox: Sandbox, case: LayerCase) -> None:
-    names = tuple(case.link.plan.draws)
+    names = tuple(case.bound.plan.draws)
     results = []
     for poison in POISON if names else ():
         sandbox.fill(names, poison)
         rng = np.random.default_rng(0)
-        sandbox.call("draw", lambda rng=rng: case.layer.draw(case.link.frame, rng), ())  # type: ignore[misc]
-        results.append({name: np.array(getattr(case.link.frame, name)) for name in names})
+        sandbox.call("draw", lambda rng=rng: case.layer.draw(case.bound.frame, rng), ())  # type: ignore[misc]
+        results.append({name: np.array(getattr(case.bound.frame, name)) for name in names})
     for name in names:
         sandbox.check_written("draw", name, (results[0][name], results[1][name]))
 
 
 def _check_passes(sandbox: Sandbox, case: LayerCase, train: bool) -> None:
     """Runs the layer twice, in memory that holds other numbers, and raises BrokenRuleError for what that shows."""
-    plan, f = case.link.plan, case.link.frame
+    plan, f = case.bound.plan, case.bound.frame
     results = [_run_passes(sandbox, case, train, poison) for poison in POISON]
     if not _same_results(results):
         _check_scratch(sandbox, case, train)
@@ -186,7 +186,7 @@ def _same_results(results: Sequence[Mapping[str, Any]]) -> bool:
 
 def _check_scratch(sandbox: Sandbox, case: LayerCase, train: bool) -> None:
     """Raises BrokenRuleError where backward needs what forward left in scratch."""
-    for name in case.link.plan.scratch:
+    for name in case.bound.plan.scratch:
         if _same_results([_run_passes(sandbox, case, train, poison, alive=name) for poison in POISON]):
             text = f"{sandbox.name('backward')} reads what forward left in f.{name}, and scratch is everybody's"
             help = f"other layers write into it between the two passes: ask for `{name}` in keep, not in scratch"
@@ -196,7 +196,7 @@ def _check_scratch(sandbox: Sandbox, case: LayerCase, train: bool) -> None:
 def _run_passes(sandbox: Sandbox, case: LayerCase, train: bool, poison: float, alive: str = "") -> dict[str, Any]:
     """Runs forward and backward in memory that holds `poison`; returns copies of what they wrote. The scratch `alive`
     is left as it is between the two."""
-    f, plan = case.link.frame, case.link.plan
+    f, plan = case.bound.frame, case.bound.plan
     gradients = ("dx", *(f"d{p}" for p in plan.params))
     inputs = (*plan.params, *plan.draws, *plan.state)
     sandbox.fill(("y", *gradients, *plan.keep, *plan.scratch), poison)
@@ -211,7 +211,7 @@ def _run_passes(sandbox: Sandbox, case: LayerCase, train: bool, poison: float, a
 
 def _check_without_dx(sandbox: Sandbox, case: LayerCase, train: bool) -> None:
     """Runs backward without dx, as in the first layer of a network whose plan allows it."""
-    f = case.link.frame
+    f = case.bound.frame
     dx, f.dx = f.dx, None
     try:
         sandbox.call("backward", lambda: case.layer.backward(f, train), ())
@@ -224,13 +224,13 @@ def _check_without_dx(sandbox: Sandbox, case: LayerCase, train: bool) -> None:
 
 def _equation_warnings(sandbox: Sandbox, case: LayerCase, train: bool) -> list[Problem]:
     """Warns of arrays that no equation defines. Raises BrokenRuleError where equations cannot be read."""
-    plan = case.link.plan
-    equations = sandbox.call("equations", lambda: case.layer.equations(train, case.link.planned.x), ())
+    plan = case.bound.plan
+    equations = sandbox.call("equations", lambda: case.layer.equations(train, case.bound.planned.x), ())
     if not equations:
         return []
     try:
         known = {parse(eq).name for eq in equations}
-        layer_program(case.link, train)
+        layer_program(case.bound, train)
     except (NotationError, AttributeError, TypeError) as error:
         help = 'an equation is Eq(left, right, why): Eq("y[n,...]", "g * x[n,...]", "scaled")'
         raise sandbox.broken_rule("equations", f"{sandbox.name('equations')} cannot be read: {error}", help) from None
@@ -247,7 +247,7 @@ def _layer_calls(layer: Layer, x: Shape, dtype: Any, inputs: Mapping[str, Array]
     """The methods of a layer whose memory is measured, on n rows."""
     rows = {name: np.resize(a, (n, *a.shape[1:])) for name, a in inputs.items()}
     case = LayerCase(Sample(layer, x, n, inputs=rows), True, dtype)
-    f, network, chain = case.link.frame, case.network, case.chain
+    f, network, chain = case.bound.frame, case.network, case.chain
     steps: dict[str, Callable[[], Any]] = {"draw": partial(network.draw, chain, 0)} if network.draws else {}
     return steps | {"forward": partial(layer.forward, f, True), "backward": partial(layer.backward, f, True)}
 

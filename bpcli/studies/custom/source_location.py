@@ -123,11 +123,11 @@ def _expression_position(error: BaseException, index: int) -> Position:
 def _layer_path(frame: FrameType, frame_of_part: Frame | None) -> str:
     """The path of the layer that a function of the engine was running, or whose frame it passed on; or nothing."""
     scope = frame.f_locals
-    chain, link, path = scope.get("self"), scope.get("link"), scope.get("path")
+    chain, bound, path = scope.get("self"), scope.get("bound"), scope.get("path")
     if isinstance(chain, Chain):
         return next((k.path for k in chain.layers if k.frame is frame_of_part), "")
-    if isinstance(link, BoundLayer):
-        return link.path
+    if isinstance(bound, BoundLayer):
+        return bound.path
     return path if isinstance(path, str) and frame.f_code.co_name == "_node" else ""
 
 

@@ -93,7 +93,7 @@ def _equal_units(context: DiagnosisContext) -> Iterator[Symptom]:
 def _biases(context: DiagnosisContext) -> Iterator[Symptom]:
     """Looks for biases that outweigh what rows make of a unit's input."""
     assert context.health, "the probe has looked"
-    outputs = {link.path: link.frame.y for link in context.probe.batch.chain.walk()}
+    outputs = {bound.path: bound.frame.y for bound in context.probe.batch.chain.walk()}
     plan = context.network_plan
     inner = [n.path for n in plan.walk() if any(e.owner is n and e.param.decays for e in plan.layout)]
     for e in plan.layout:

@@ -95,9 +95,9 @@ class Gradcheck:
             self._load()
             self.network.draw(self.batch.chain, 0)
             self.batch.forward(True)
-            inputs = {link.path: link.frame.x.copy() for link in self.batch.chain.walk()}
-            for link in self.batch.chain.walk():
-                self._check_layer(link, inputs[link.path])
+            inputs = {bound.path: bound.frame.x.copy() for bound in self.batch.chain.walk()}
+            for bound in self.batch.chain.walk():
+                self._check_layer(bound, inputs[bound.path])
             self._check_loss_and_penalties()
             self._check_network()
             self._reset()
@@ -136,17 +136,17 @@ class Gradcheck:
                 self.findings[gradient.tensor] = found
 
     # ------------------------------------------------------------------------------------------------------ the parts
-    def _check_layer(self, link: BoundLayer, x: np.ndarray) -> None:
+    def _check_layer(self, bound: BoundLayer, x: np.ndarray) -> None:
         for name in (*POINTS, EVALUATION):
             self._reset()
-            point = LayerPoint(self.network, self.batch.chain, link, name, x if name == DATA else None, self.seed)
-            self._check_forward(link.path, point, name)
-            cost = _forward_seconds(link.planned, self.n)
+            point = LayerPoint(self.network, self.batch.chain, bound, name, x if name == DATA else None, self.seed)
+            self._check_forward(bound.path, point, name)
+            cost = _forward_seconds(bound.planned, self.n)
             effort = _effort(cost, THOROUGH_SECONDS if name == RANDOM else BRIEF_SECONDS)
             if point.all_stated:  # the equations look at every entry, and the whole objective does again
                 effort = replace(effort, differences=min(effort.differences, MAX_ENTRIES_ALONE))
             for gradient in point.gradients():
-                self._judge(gradient, effort, partial(layer_clues, point, gradient.tensor), link.layer)
+                self._judge(gradient, effort, partial(layer_clues, point, gradient.tensor), bound.layer)
                 point.forward()
 
     def _check_loss_and_penalties(self) -> None:
@@ -269,7 +269,7 @@ class Gradcheck:
             if not any(r.scope == scope for r in rows):  # infinite at every point: nothing was shown
                 rows.append(TensorRow(scope, tensor, 0, 1, 0.0, (), math.nan, math.nan, "", "", "not covered"))
         order = {"layer": 0, "loss": 1, "penalty": 2, "network": 3}
-        place = {link.path: i for i, link in enumerate(self.batch.chain.walk())}
+        place = {bound.path: i for i, bound in enumerate(self.batch.chain.walk())}
         return tuple(sorted(rows, key=lambda r: (order[r.scope], place.get(r.tensor.rpartition(".")[0], -1))))
 
     def _findings(self, rows: tuple[TensorRow, ...], found: tuple[LawRow, ...]) -> Iterator[Finding]:

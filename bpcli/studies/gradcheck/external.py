@@ -73,7 +73,7 @@ class ReferencePass:
         self.loss = self.batch.forward(self.train) + self.objective.penalty()
         self.batch.backward(self.train)
         self.counts = {"N": self.batch.n, "K": self.batch.chain.y.shape[-1]}
-        self.links = {link.path: link for link in self.batch.chain.walk()}
+        self.bound_layers = {bound.path: bound for bound in self.batch.chain.walk()}
         self.own = {path: g.copy() for path, g in self.objective.network.gradients().items()}
         self.objective.add_penalty_gradient()
         self.gradients = {path: g.copy() for path, g in self.objective.network.gradients().items()}
@@ -209,10 +209,10 @@ def _explained(
             clues = Clues(ours.counts, rtol=FLOAT32_RTOL)
             texts.insert(0, find_mistake("every gradient", np.full(3, ratio), np.ones(3), clues).text)
         return [*found, Finding("every gradient", "penalty" if bare else "ratio", "; ".join(texts))], rows
-    order = {path: i for i, path in enumerate(ours.links)}
+    order = {path: i for i, path in enumerate(ours.bound_layers)}
     last = max((r.tensor.rpartition(".")[0] for r in wrong), key=lambda path: order[path])
     here = {r.tensor: arrays[r.tensor] for r in wrong if r.tensor.rpartition(".")[0] == last}
-    text = _of_loss(here, ours, ours.links[last]) if ours.batch.chain.layers[-1].path == last else ""
+    text = _of_loss(here, ours, ours.bound_layers[last]) if ours.batch.chain.layers[-1].path == last else ""
     if text:
         found.append(Finding(", ".join(here), *sentence("loss slope", text=text)))
     else:
@@ -223,15 +223,15 @@ def _explained(
     return found, [replace(row, note=note) if row.tensor in rest else row for row in rows]
 
 
-def _of_loss(theirs: Mapping[str, Array], ours: ReferencePass, link: BoundLayer) -> str:
+def _of_loss(theirs: Mapping[str, Array], ours: ReferencePass, bound: BoundLayer) -> str:
     """Names the mistake in the loss's own gradient that gives all of the last layer's wrong gradients, in words."""
-    loss, layer = ours.objective.loss, link.layer
-    if not loss.equations(ours.batch.frame.w is not None) or not layer.equations(ours.train, link.planned.x):
+    loss, layer = ours.objective.loss, bound.layer
+    if not loss.equations(ours.batch.frame.w is not None) or not layer.equations(ours.train, bound.planned.x):
         return ""
     env, program = loss_program(ours.objective, ours.batch)
-    layer_equations, known = layer_program(link, ours.train), equation_env(link)
+    layer_equations, known = layer_program(bound, ours.train), equation_env(bound)
     wanted = {name.rpartition(".")[2]: a.astype(np.float64) for name, a in theirs.items()}
-    paths = {name: f"{link.path}.{name[1:]}" for name in wanted}
+    paths = {name: f"{bound.path}.{name[1:]}" for name in wanted}
     penalty = {name: ours.gradients[path] - ours.own[path] for name, path in paths.items()}
     for hypothesis in gradient_hypotheses((program,), env, "dx", (), "L").all():
         if hypothesis.value.shape != known["dy"].shape or not np.isfinite(hypothesis.value).all():
@@ -239,7 +239,7 @@ def _of_loss(theirs: Mapping[str, Array], ours: ReferencePass, link: BoundLayer)
         gradients = layer_equations.run({**known, "dy": hypothesis.value}, wanted)
         for added in (1, 0):
             gaps = {name: max_abs(a - gradients[name] - added * penalty[name]) for name, a in wanted.items()}
-            if all(gap <= _rtol_of(theirs[f"{link.path}.{n}"]) * max_abs(wanted[n]) for n, gap in gaps.items()):
+            if all(gap <= _rtol_of(theirs[f"{bound.path}.{n}"]) * max_abs(wanted[n]) for n, gap in gaps.items()):
                 lost = not added and any(p.any() for p in penalty.values())
                 return sentence("penalty and", text=hypothesis.text)[1] if lost else hypothesis.text
     return ""
@@ -248,7 +248,7 @@ def _of_loss(theirs: Mapping[str, Array], ours: ReferencePass, link: BoundLayer)
 def _of_one(row: TensorRow, theirs: Array, ours: ReferencePass, path: str) -> Finding:
     """Finds the cause of one wrong gradient, with the penalty or without it; and what central differences say."""
     a, rtol = theirs.astype(np.float64), _rtol_of(theirs)
-    clues = replace(_clues(ours.links[path.rpartition(".")[0]], ours, row.tensor), rtol=rtol)
+    clues = replace(_clues(ours.bound_layers[path.rpartition(".")[0]], ours, row.tensor), rtol=rtol)
     found = find_mistake(row.tensor, a, ours.gradients[path], clues)
     if not np.array_equal(ours.own[path], ours.gradients[path]):
         bare = find_mistake(row.tensor, a, ours.own[path], clues)
@@ -275,14 +275,14 @@ def _rtol_of(theirs: Array) -> float:
     return FLOAT32_RTOL if theirs.dtype in (np.float32, np.float16) else FLOAT64_RTOL
 
 
-def _clues(link: BoundLayer, ours: ReferencePass, tensor: str) -> Clues:
+def _clues(bound: BoundLayer, ours: ReferencePass, tensor: str) -> Clues:
     name = tensor.rpartition(".")[2]
-    path = f"{link.path}.{name[1:]}"
-    env = equation_env(link)
+    path = f"{bound.path}.{name[1:]}"
+    env = equation_env(bound)
     arrays: dict[str, Any] = {f"the weights {path}": ours.objective.network.parameters()[path].copy()}
     arrays |= {k: v for k, v in env.items() if np.ndim(v)}
     hypotheses = None
-    if np.array_equal(ours.own[path], ours.gradients[path]) and link.layer.equations(ours.train, link.planned.x):
-        program = layer_program(link, ours.train)
-        hypotheses = gradient_hypotheses((program,), env, name, tuple(link.plan.params), "y")
+    if np.array_equal(ours.own[path], ours.gradients[path]) and bound.layer.equations(ours.train, bound.planned.x):
+        program = layer_program(bound, ours.train)
+        hypotheses = gradient_hypotheses((program,), env, name, tuple(bound.plan.params), "y")
     return Clues(ours.counts, {}, arrays, hypotheses)

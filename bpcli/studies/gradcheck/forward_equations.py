@@ -21,38 +21,40 @@ def states_all(planned: PlannedLayer, train: bool) -> bool:
     return own and all(states_all(inner, train) for chain in planned.inside.values() for inner in chain)
 
 
-def has_equations(link: BoundLayer, train: bool) -> bool:
+def has_equations(bound: BoundLayer, train: bool) -> bool:
     """Whether a layer and all inside it are stated in equations."""
-    return states_all(link.planned, train)
+    return states_all(bound.planned, train)
 
 
 class ForwardEquations:
     """The forward equations of layers in a row; what they read besides `x` and `replaced` stands in the network."""
 
-    def __init__(self, links: Sequence[BoundLayer], train: bool) -> None:
-        self.links = tuple(links)
+    def __init__(self, bound_layers: Sequence[BoundLayer], train: bool) -> None:
+        self.bound_layers = tuple(bound_layers)
         self._programs: dict[str, Program] = {}
         self._read: dict[str, Mapping[str, Any]] = {}
-        for link in links:
-            self._add(link, train)
+        for bound in bound_layers:
+            self._add(bound, train)
 
-    def _add(self, link: BoundLayer, train: bool) -> None:
-        self._programs[link.path] = layer_program(link, train)
-        self._read[link.path] = equation_views(link)
-        for chain in link.inside.values():
+    def _add(self, bound: BoundLayer, train: bool) -> None:
+        self._programs[bound.path] = layer_program(bound, train)
+        self._read[bound.path] = equation_views(bound)
+        for chain in bound.inside.values():
             for inner in chain.layers:
                 self._add(inner, train)
 
-    def outputs(self, x: Array, replaced: Mapping[str, Array], links: Sequence[BoundLayer] | None = None) -> Array:
+    def outputs(
+        self, x: Array, replaced: Mapping[str, Array], bound_layers: Sequence[BoundLayer] | None = None
+    ) -> Array:
         """Returns what comes out for inputs `x`; `replaced` holds parameters, by path, that take the place of the
         network's."""
-        for link in self.links if links is None else links:
-            env = {**self._read[link.path], "x": x}
-            for name in link.plan.params:
-                env[name] = replaced.get(f"{link.path}.{name}", env[name])
-            for name, chain in link.inside.items():
+        for bound in self.bound_layers if bound_layers is None else bound_layers:
+            env = {**self._read[bound.path], "x": x}
+            for name in bound.plan.params:
+                env[name] = replaced.get(f"{bound.path}.{name}", env[name])
+            for name, chain in bound.inside.items():
                 env[f"{name}_y"] = self.outputs(x, replaced, chain.layers)
-            x = self._programs[link.path].run(env, {"y"})["y"]
+            x = self._programs[bound.path].run(env, {"y"})["y"]
         return x
 
 

@@ -58,21 +58,21 @@ def explain(
 
 def layer_clues(point: LayerPoint, tensor: str) -> Clues:
     """Gathers what is known around a layer's gradient; the kernels run again first, as the witnesses moved things."""
-    link, name = point.link, tensor.rpartition(".")[2]
-    f, plan = link.frame, link.plan
+    bound, name = point.bound, tensor.rpartition(".")[2]
+    f, plan = bound.frame, bound.plan
     point.forward()
     np.copyto(f.dy, point.upstream)
-    link.layer.backward(f, point.train)
-    env = equation_env(link)
+    bound.layer.backward(f, point.train)
+    env = equation_env(bound)
     scalars = {k: float(v) for k, v in plan.consts.items() if np.ndim(v) == 0}
     arrays = {k: v for k, v in (env | point.kernel).items() if np.ndim(v) and k != name}
     counts = {"N": len(f.x), "K": f.y.shape[-1]}
     tied = point.name == TIES  # the first point at which it is wrong
-    if tensor != f"{link.path}.{name}":  # of a layer inside
+    if tensor != f"{bound.path}.{name}":  # of a layer inside
         return Clues(counts, scalars, arrays, tied=tied)
     hypotheses = None
     if name in point.equations:
-        programs = [layer_program(link, point.train, detail) for detail in ("", "path")]
+        programs = [layer_program(bound, point.train, detail) for detail in ("", "path")]
         hypotheses = gradient_hypotheses(programs, env, name, tuple(plan.params), "y")
     kernel = partial(point.gradient_for, name)
     elsewhere = partial(_ratio_elsewhere, point, name)
@@ -84,14 +84,14 @@ def layer_clues(point: LayerPoint, tensor: str) -> Clues:
 def _ratio_elsewhere(point: LayerPoint, name: str, letter: str) -> float | None:
     """Returns the constant kernel / expected of a layer's gradient for more rows (N), or wider ones (K); None where
     there is none, or the layer takes no others."""
-    link, x = point.link, point.link.planned.x
-    rows, width = len(link.frame.x), link.frame.y.shape[-1]
+    bound, x = point.bound, point.bound.planned.x
+    rows, width = len(bound.frame.x), bound.frame.y.shape[-1]
     more = {"N": (rows + 2, x), "K": (rows, (*x[:-1], x[-1] + 2))}
-    if letter not in more or tokens_of(link):
+    if letter not in more or tokens_of(bound):
         return None
     batch, shape = more[letter]
     try:
-        case = LayerCase(Sample(link.layer, shape, batch=batch), point.train)
+        case = LayerCase(Sample(bound.layer, shape, batch=batch), point.train)
     except ValueError:
         return None
     if (letter == "K" and case.chain.y.shape[-1] == width) or case.tensors[name[1:]].size > MAX_ENTRIES_ELSEWHERE:

@@ -50,44 +50,44 @@ def _gradient(objective: Objective, batch: Batch, train: bool) -> Array:
     return objective.grad.copy()
 
 
-def _written_backward(link: BoundLayer) -> dict[str, Array]:
+def _written_backward(bound: BoundLayer) -> dict[str, Array]:
     """Returns what a layer's backward writes, by name."""
-    names = ("dx", *(f"d{p}" for p in link.plan.params))
-    return {name: np.array(getattr(link.frame, name)) for name in names if getattr(link.frame, name) is not None}
+    names = ("dx", *(f"d{p}" for p in bound.plan.params))
+    return {name: np.array(getattr(bound.frame, name)) for name in names if getattr(bound.frame, name) is not None}
 
 
 def _layers(batch: Batch, seed: int) -> Iterator[tuple[BoundLayer, np.random.Generator]]:
     """Yields every layer with something to weigh its outputs by, after a forward pass."""
-    for link in batch.chain.walk():
-        yield link, Stream(seed, "gradcheck", f"law {link.path}").at()
+    for bound in batch.chain.walk():
+        yield bound, Stream(seed, "gradcheck", f"law {bound.path}").at()
 
 
 def _passes(objective: Objective, batch: Batch, seed: int) -> LawRow:
     """Forward and backward, each twice, give the same bits and leave what they read as it was."""
     objective.network.draw(batch.chain, 0)
     batch.forward(True)
-    for link, rng in _layers(batch, seed):
-        f, plan = link.frame, link.plan
+    for bound, rng in _layers(batch, seed):
+        f, plan = bound.frame, bound.plan
         reads = ("x", *plan.params, *plan.draws, *plan.state)
         np.copyto(f.dy, rng.normal(size=f.dy.shape))
         before = {name: np.array(getattr(f, name)) for name in (*reads, "dy")}
         found: list[dict[str, Array]] = []
         for _ in range(2):
-            link.layer.forward(f, True)
-            link.layer.backward(f, True)
-            found.append(engine_arrays(link))
-        link.layer.backward(f, True)
-        found.append(found[0] | _written_backward(link))
+            bound.layer.forward(f, True)
+            bound.layer.backward(f, True)
+            found.append(engine_arrays(bound))
+        bound.layer.backward(f, True)
+        found.append(found[0] | _written_backward(bound))
         changed = [n for n, v in before.items() if not np.array_equal(getattr(f, n), v, equal_nan=True)]
         for name in changed:
             np.copyto(getattr(f, name), before[name])
         if changed:
-            return _row("re-entrant", False, math.inf, "changes", layer=link.path, arrays=", ".join(changed))
+            return _row("re-entrant", False, math.inf, "changes", layer=bound.path, arrays=", ".join(changed))
         for again in found[1:]:
             for name, value in found[0].items():
                 if not np.array_equal(value, again[name], equal_nan=True):
                     worst = max_abs(value - again[name])
-                    return _row("re-entrant", False, worst, "again", layer=link.path, array=name)
+                    return _row("re-entrant", False, worst, "again", layer=bound.path, array=name)
         batch.forward(True)
     loss = objective.loss
     batch.forward(True)
@@ -125,21 +125,21 @@ def _linear(objective: Objective, batch: Batch, seed: int) -> LawRow:
     objective.network.draw(batch.chain, 0)
     batch.forward(True)
     worst = 0.0
-    for link, rng in _layers(batch, seed):
-        f = link.frame
+    for bound, rng in _layers(batch, seed):
+        f = bound.frame
         one, two = rng.normal(size=f.dy.shape), rng.normal(size=f.dy.shape)
         parts = []
         for d in (one, two, one + 2 * two, np.zeros_like(one)):
-            link.layer.forward(f, True)
+            bound.layer.forward(f, True)
             np.copyto(f.dy, d)
-            link.layer.backward(f, True)
-            parts.append(_written_backward(link))
+            bound.layer.backward(f, True)
+            parts.append(_written_backward(bound))
         for name, whole in parts[2].items():
             allowed = 1e-11 * max(max_abs(parts[0][name]), max_abs(parts[1][name]), max_abs(one)) + 64 * EPS
             gap = max(max_abs(whole - parts[0][name] - 2 * parts[1][name]), max_abs(parts[3][name]))
             worst = max(worst, gap / max(max_abs(whole), max_abs(one), 1e-300))
             if not gap <= allowed:
-                return _row("linear", False, worst, "linear", layer=link.path, array=name)
+                return _row("linear", False, worst, "linear", layer=bound.path, array=name)
         batch.forward(True)
     return LawRow("linear", True, worst)
 

@@ -35,29 +35,29 @@ class LayerPoint:
         self,
         network: Network,
         chain: Chain,
-        link: BoundLayer,
+        bound: BoundLayer,
         name: str,
         x: Array | None,
         seed: int,
         train: bool | None = None,
     ) -> None:
-        self.network, self.link, self.name = network, link, name
+        self.network, self.bound, self.name = network, bound, name
         self.train = name != EVALUATION if train is None else train
-        self.rng = rng = Stream(seed, "gradcheck", f"{link.path} {name}").at()
+        self.rng = rng = Stream(seed, "gradcheck", f"{bound.path} {name}").at()
         self._set_up(rng, x)
         network.draw(chain, 0)
-        f = link.frame
+        f = bound.frame
         self.upstream = rng.normal(size=f.y.shape)
         self.forward()
         self._backward(self.upstream)
-        self.kernel = engine_arrays(link)
+        self.kernel = engine_arrays(bound)
         self.inner = {path: g.copy() for path, g in self._inside(network.gradients()).items()}
-        self.rounding = layer_rounding_scale(link, self.train, rng)
+        self.rounding = layer_rounding_scale(bound, self.train, rng)
 
     def _set_up(self, rng: np.random.Generator, x: Array | None) -> None:
-        f, plan = self.link.frame, self.link.plan
+        f, plan = self.bound.frame, self.bound.plan
         tensors = [getattr(f, name) for name in plan.params] + [*self._inside(self.network.parameters()).values()]
-        tokens = tokens_of(self.link)
+        tokens = tokens_of(self.bound)
         if x is not None:
             np.copyto(f.x, x)
         elif tokens:
@@ -78,21 +78,21 @@ class LayerPoint:
 
     def _inside(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """Returns those of `arrays` that belong to layers inside a container, by path."""
-        mine = {f"{k.path}." for chain in self.link.inside.values() for k in chain.walk()}
+        mine = {f"{k.path}." for chain in self.bound.inside.values() for k in chain.walk()}
         return {path: a for path, a in arrays.items() if path[: path.rindex(".") + 1] in mine}
 
     def forward(self) -> None:
-        self.link.layer.forward(self.link.frame, self.train)
+        self.bound.layer.forward(self.bound.frame, self.train)
 
     def _backward(self, dy: Array) -> None:
         """Runs the kernel's backward pass. What it must not change is put back: the law of re-entrance reports that,
         and the gradients are judged for what they are."""
-        f, plan = self.link.frame, self.link.plan
+        f, plan = self.bound.frame, self.bound.plan
         np.copyto(f.dy, dy)
         reads = [getattr(f, name) for name in ("x", "dy", *plan.params, *plan.draws, *plan.state)]
         reads += self._inside(self.network.parameters()).values()
         before = [a.copy() for a in reads]
-        self.link.layer.backward(f, self.train)
+        self.bound.layer.backward(f, self.train)
         for a, value in zip(reads, before, strict=True):
             np.copyto(a, value)
 
@@ -100,17 +100,17 @@ class LayerPoint:
         """Returns the gradient `name` that the kernels give for another error."""
         self.forward()
         self._backward(dy)
-        found = np.array(getattr(self.link.frame, name))
-        np.copyto(self.link.frame.dy, self.upstream)
+        found = np.array(getattr(self.bound.frame, name))
+        np.copyto(self.bound.frame.dy, self.upstream)
         return found
 
     @contextmanager
     def moved(self, path: str, share: float) -> Iterator[Array]:
         """Moves inputs and parameters by chance, by a share of their sizes, and puts them back; yields the kernel's
         gradient there, by x or by a parameter."""
-        f, plan = self.link.frame, self.link.plan
+        f, plan = self.bound.frame, self.bound.plan
         tensors = [getattr(f, name) for name in plan.params] + [*self._inside(self.network.parameters()).values()]
-        if not tokens_of(self.link):
+        if not tokens_of(self.bound):
             tensors.append(f.x)
         before = [a.copy() for a in tensors]
         for a in tensors:
@@ -125,7 +125,7 @@ class LayerPoint:
         """Returns how far a gradient inside moves where inputs, weights and error are off; and what the layers inside
         add."""
         layer, _, name = path.rpartition(".")
-        inner = next(k for chain in self.link.inside.values() for k in chain.walk() if k.path == layer)
+        inner = next(k for chain in self.bound.inside.values() for k in chain.walk() if k.path == layer)
         with self.moved(path, COARSE_EPS) as gradient:
             moved = max_abs(gradient - self.inner[path])
         own = layer_rounding_scale(inner, self.train, self.rng).get(f"d{name}", 0.0)
@@ -135,7 +135,7 @@ class LayerPoint:
         """Returns the outputs weighed by the upstream gradient, through the kernels, and the sum of the sizes of its
         terms."""
         self.forward()
-        return float(np.vdot(self.link.frame.y, self.upstream)), self._mass
+        return float(np.vdot(self.bound.frame.y, self.upstream)), self._mass
 
     @cached_property
     def _mass(self) -> float:
@@ -145,19 +145,19 @@ class LayerPoint:
     @cached_property
     def all_stated(self) -> bool:
         """Whether the layer and all inside it have equations."""
-        return has_equations(self.link, self.train)
+        return has_equations(self.bound, self.train)
 
     @cached_property
     def equations(self) -> Mapping[str, Array]:
         """Returns the array of every left side by the layer's own equations; nothing where it has none."""
-        if not self.link.layer.equations(self.train, self.link.planned.x):
+        if not self.bound.layer.equations(self.train, self.bound.planned.x):
             return {}
-        return layer_program(self.link, self.train).run(equation_views(self.link))
+        return layer_program(self.bound, self.train).run(equation_views(self.bound))
 
     def forward_mismatch(self) -> ForwardMismatch | None:
         """Returns what the kernel's forward pass computes otherwise than the equations, first of all its output."""
-        reach = max(max_abs(self.kernel["y"]), max_abs(self.link.frame.x), 1.0)
-        backward = {"dx", *(f"d{p}" for p in self.link.plan.params)}
+        reach = max(max_abs(self.kernel["y"]), max_abs(self.bound.frame.x), 1.0)
+        backward = {"dx", *(f"d{p}" for p in self.bound.plan.params)}
         names = [n for n in self.equations if n in self.kernel and n not in backward and not n.endswith("_dy")]
         for name in sorted(names, key=lambda n: n != "y"):
             allowed = SUM_RTOL * max_abs(self.equations[name]) + 64 * EPS * reach + TO_FLOAT64 * self.rounding[name]
@@ -167,17 +167,17 @@ class LayerPoint:
 
     def _outputs(self, name: str, own: bool) -> Outputs:
         """Returns what shows a kink: the layer's outputs; of a container those of the layers inside, too."""
-        links = [self.link, *(k for chain in self.link.inside.values() for k in chain.walk())]
-        if len(links) > 1 or not own:
-            return Outputs(lambda: np.concatenate([np.ravel(k.frame.y) for k in links]))
-        return Outputs(lambda: self.link.frame.y, self.upstream, partial(self.gradient_for, f"d{name}"))
+        bound_layers = [self.bound, *(k for chain in self.bound.inside.values() for k in chain.walk())]
+        if len(bound_layers) > 1 or not own:
+            return Outputs(lambda: np.concatenate([np.ravel(k.frame.y) for k in bound_layers]))
+        return Outputs(lambda: self.bound.frame.y, self.upstream, partial(self.gradient_for, f"d{name}"))
 
     def gradients(self) -> Iterator[CheckedGradient]:
         """Yields the gradient by the inputs, by each parameter, and by all that is learned inside."""
-        forward_equations = ForwardEquations([self.link], self.train) if self.all_stated else None
-        f, path = self.link.frame, self.link.path
-        parameters = {f"{path}.{name}": getattr(f, name) for name in self.link.plan.params}
-        own = {"x": self.kernel["dx"]} | {f"{path}.{p}": self.kernel[f"d{p}"] for p in self.link.plan.params}
+        forward_equations = ForwardEquations([self.bound], self.train) if self.all_stated else None
+        f, path = self.bound.frame, self.bound.path
+        parameters = {f"{path}.{name}": getattr(f, name) for name in self.bound.plan.params}
+        own = {"x": self.kernel["dx"]} | {f"{path}.{p}": self.kernel[f"d{p}"] for p in self.bound.plan.params}
         gradients = own | self.inner
         reach = max([max_abs(self.upstream), *map(max_abs, gradients.values())])
         x = f.x.copy()
@@ -194,15 +194,15 @@ class LayerPoint:
                 "layer", f"{layer or path}.d{name}", self.name, at, gradients[label], self.value,
                 self.equations.get(f"d{name}") if label in own else None,
                 partial(complex_value, label) if forward_equations else None, reach, partial(self.moved, label),
-                TO_FLOAT64 * scale, always_zero=label == "x" and bool(tokens_of(self.link)),
+                TO_FLOAT64 * scale, always_zero=label == "x" and bool(tokens_of(self.bound)),
                 differences=self.name != TIES or not self.all_stated, outputs=self._outputs(name, label in own),
             )  # fmt: skip
 
 
-def tokens_of(link: BoundLayer) -> int:
+def tokens_of(bound: BoundLayer) -> int:
     """Returns how many different whole numbers a layer takes, or a layer inside it; 0 where it takes any numbers."""
-    inside = (k.plan.tokens for chain in link.inside.values() for k in chain.walk())
-    return min((t for t in (link.plan.tokens, *inside) if t), default=0)
+    inside = (k.plan.tokens for chain in bound.inside.values() for k in chain.walk())
+    return min((t for t in (bound.plan.tokens, *inside) if t), default=0)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ class NetworkPoint:
 
     def __init__(self, objective: Objective, batch: Batch, name: str) -> None:
         self.objective, self.batch, self.name = objective, batch, name
-        self.links = batch.chain.layers
+        self.bound_layers = batch.chain.layers
         self.rng = Stream(0, "gradcheck", f"shake {name}").at()
         objective.network.draw(batch.chain, 0)
         self.loss = self.evaluate()
@@ -34,7 +34,7 @@ class NetworkPoint:
         self.kernel = {path: g.copy() for path, g in objective.network.gradients().items()}
         self.dx = batch.chain.dx.copy() if batch.chain.dx is not None else None
         self.reach = max([max_abs(g) for g in self.kernel.values()], default=0.0)
-        all_stated = all(has_equations(k, True) for k in self.links) and bool(objective.loss.equations(False))
+        all_stated = all(has_equations(k, True) for k in self.bound_layers) and bool(objective.loss.equations(False))
         all_stated = all_stated and all(p.equations() for p, _, _ in objective.penalties)
         self.equations = ObjectiveEquations(objective, batch, True) if all_stated else None
         self.rounding = NetworkRounding(objective, batch, self.rng)
@@ -59,7 +59,9 @@ class NetworkPoint:
     def moved(self, path: str, share: float) -> Iterator[Array]:
         """Moves weights and inputs by chance, and puts them back; yields the gradient of a parameter, or of the inputs,
         there."""
-        tensors = [self.objective.theta] if any(map(tokens_of, self.links)) else [self.objective.theta, self.batch.x]
+        tensors = (
+            [self.objective.theta] if any(map(tokens_of, self.bound_layers)) else [self.objective.theta, self.batch.x]
+        )
         before = [a.copy() for a in tensors]
         for a in tensors:
             a += share * np.maximum(1, np.abs(a)) * self.rng.normal(size=a.shape)
@@ -72,17 +74,21 @@ class NetworkPoint:
 
     def _outputs(self, first: int) -> Array:
         """Returns the outputs of all layers from one on, in a row: what shows a kink on the way."""
-        links = (k for link in self.links[first:] for k in (link, *(i for c in link.inside.values() for i in c.walk())))
-        return np.concatenate([np.ravel(k.frame.y) for k in links])
+        bound_layers = (
+            k
+            for bound in self.bound_layers[first:]
+            for k in (bound, *(i for c in bound.inside.values() for i in c.walk()))
+        )
+        return np.concatenate([np.ravel(k.frame.y) for k in bound_layers])
 
     def evaluate(self) -> float:
         """Returns the objective, everything computed anew."""
         return self.batch.forward(True) + self.objective.penalty()
 
-    def _objective_from(self, links: tuple[BoundLayer, ...]) -> tuple[float, float]:
+    def _objective_from(self, bound_layers: tuple[BoundLayer, ...]) -> tuple[float, float]:
         """Returns the objective where only these layers, the last ones, may have changed."""
-        for link in links:
-            link.layer.forward(link.frame, True)
+        for bound in bound_layers:
+            bound.layer.forward(bound.frame, True)
         loss = float(self.objective.loss.forward(self.batch.frame))
         penalty = self.objective.penalty()
         mass = abs(loss) + abs(penalty) + max_abs(self.batch.frame.x) + self.rounding.loss / COARSE_EPS
@@ -92,8 +98,8 @@ class NetworkPoint:
         """Yields every parameter, and the inputs. Each begins with a forward pass: the one before left its arrays
         behind."""
         parameters = self.objective.network.parameters()
-        for i, link in enumerate(self.links):
-            for inner in (link, *(k for chain in link.inside.values() for k in chain.walk())):
+        for i, bound in enumerate(self.bound_layers):
+            for inner in (bound, *(k for chain in bound.inside.values() for k in chain.walk())):
                 for name in inner.plan.params:
                     path = f"{inner.path}.{name}"
                     self.evaluate()
@@ -103,10 +109,10 @@ class NetworkPoint:
             yield self._gradient("inputs dx", "x", self.batch.x, self.dx, 0)
 
     def _gradient(self, tensor: str, path: str, at: Array, kernel: Array, first: int) -> CheckedGradient:
-        value = partial(self._objective_from, self.links[first:])
+        value = partial(self._objective_from, self.bound_layers[first:])
         equations = self.equations
         complex_value = (lambda z: equations.value({path: z})) if equations else None
-        always_zero = path == "x" and any(tokens_of(link) for link in self.links)
+        always_zero = path == "x" and any(tokens_of(bound) for bound in self.bound_layers)
         return CheckedGradient(
             "network", tensor, self.name, at, kernel, value, None, complex_value, self.reach,
             partial(self.moved, path), TO_FLOAT64 * self.rounding.gradient[path], always_zero,

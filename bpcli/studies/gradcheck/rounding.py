@@ -54,14 +54,14 @@ def rounding_scale(program: Program, env: Mapping[str, Any], rng: Rng) -> Roundi
     return found
 
 
-def layer_rounding_scale(link: BoundLayer, train: bool, rng: Rng) -> RoundingScale:
+def layer_rounding_scale(bound: BoundLayer, train: bool, rng: Rng) -> RoundingScale:
     """Returns that of a layer's equations where it stands; that of its kernels where it has no equations. What the
     layers inside add to its y and dx is in these, and `inside` is the sum of it."""
-    if has_equations(link, train):
-        found = dict(rounding_scale(layer_program(link, train), equation_env(link), rng))
+    if has_equations(bound, train):
+        found = dict(rounding_scale(layer_program(bound, train), equation_env(bound), rng))
     else:
-        found = dict(_kernel_rounding_scale(link, train, rng))
-    for chain in link.inside.values():
+        found = dict(_kernel_rounding_scale(bound, train, rng))
+    for chain in bound.inside.values():
         for inner in chain.walk():
             for name, value in layer_rounding_scale(inner, train, rng).items():
                 for sum_ in (name, "inside") if name in ("y", "dx") else ():
@@ -69,20 +69,20 @@ def layer_rounding_scale(link: BoundLayer, train: bool, rng: Rng) -> RoundingSca
     return found
 
 
-def _kernel_rounding_scale(link: BoundLayer, train: bool, rng: Rng) -> RoundingScale:
+def _kernel_rounding_scale(bound: BoundLayer, train: bool, rng: Rng) -> RoundingScale:
     """Returns how far what a layer's kernels compute moves, at most, where all that they read is off by COARSE_EPS."""
-    f, plan = link.frame, link.plan
+    f, plan = bound.frame, bound.plan
     reads = [getattr(f, name) for name in ("x", "dy", *plan.params)]
     before, moved = [a.copy() for a in reads], []
     for run in range(N_RUNS + 1):  # the first as it is
         for a, value in zip(reads, before, strict=True):
             np.copyto(a, with_noise(value, rng) if run else value)
-        link.layer.forward(f, train)
-        link.layer.backward(f, train)
-        moved.append(engine_arrays(link))
+        bound.layer.forward(f, train)
+        bound.layer.backward(f, train)
+        moved.append(engine_arrays(bound))
     for a, value in zip(reads, before, strict=True):
         np.copyto(a, value)
-    link.layer.forward(f, train)
+    bound.layer.forward(f, train)
     return {name: max(max_abs(run[name] - value) for run in moved[1:]) for name, value in moved[0].items()}
 
 
@@ -92,7 +92,7 @@ class NetworkRounding:
 
     def __init__(self, objective: Objective, batch: Batch, rng: Rng, weights: bool = False) -> None:
         self.objective, self.batch, self.rng = objective, batch, rng
-        self.rounding_scales = {link.path: layer_rounding_scale(link, True, rng) for link in batch.chain.layers}
+        self.rounding_scales = {bound.path: layer_rounding_scale(bound, True, rng) for bound in batch.chain.layers}
         env, program = loss_program(objective, batch) if objective.loss.equations(False) else ({}, None)
         self.of_loss = rounding_scale(program, env, rng) if program is not None else {}
         theta, grad, dx = objective.theta.copy(), objective.grad, batch.chain.dx
@@ -110,8 +110,8 @@ class NetworkRounding:
                 self.gradient[e.path] = max(self.gradient[e.path], max_abs(grad[e.where] - base[e.where]))
             if dx is not None:
                 self.gradient["x"] = max(self.gradient["x"], max_abs(dx - base_dx))
-        for link in batch.chain.layers:
-            for inner in (k for chain in link.inside.values() for k in chain.walk()):
+        for bound in batch.chain.layers:
+            for inner in (k for chain in bound.inside.values() for k in chain.walk()):
                 own = layer_rounding_scale(inner, True, rng)
                 for name in inner.plan.params:
                     self.gradient[f"{inner.path}.{name}"] += own.get(f"d{name}", 0.0)
@@ -124,16 +124,16 @@ class NetworkRounding:
         if weights:
             objective.theta *= 1 + COARSE_EPS * self.rng.uniform(-1, 1, theta.shape)
         np.copyto(batch.x, with_noise(batch.x, self.rng))
-        for link in batch.chain.layers:
-            link.layer.forward(link.frame, True)
-            self._disturb(link.frame.y, self.rounding_scales[link.path].get("y", 0.0))
+        for bound in batch.chain.layers:
+            bound.layer.forward(bound.frame, True)
+            self._disturb(bound.frame.y, self.rounding_scales[bound.path].get("y", 0.0))
         loss = float(objective.loss.forward(batch.frame))
         objective.loss.backward(batch.frame)
         self._disturb(batch.frame.dx, self.of_loss.get("dx", 0.0))
-        for link in reversed(batch.chain.layers):
-            link.layer.backward(link.frame, True)
-            if link.frame.dx is not None:
-                self._disturb(link.frame.dx, self.rounding_scales[link.path].get("dx", 0.0))
+        for bound in reversed(batch.chain.layers):
+            bound.layer.backward(bound.frame, True)
+            if bound.frame.dx is not None:
+                self._disturb(bound.frame.dx, self.rounding_scales[bound.path].get("dx", 0.0))
         np.copyto(batch.x, inputs)
         np.copyto(objective.theta, theta)
         return loss

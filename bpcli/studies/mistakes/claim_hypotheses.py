@@ -139,7 +139,7 @@ class ClaimHypotheses(Hypotheses):
         """Another array is read than was meant: the updated weights, or what stands on the wrong side of an
         activation."""
         layer, named = self.node.block.layer, reads(self.node.grid.equation)
-        for param in self.graph.links[layer].plan.params:
+        for param in self.graph.bound_layers[layer].plan.params:
             if param in named and self.node.stage > Stage.FORWARD:
                 new = self.graph.after_step(f"{layer}.{param}").make(self.later())
                 yield from self.computed(self.words("new-weight", f"{layer}.{param}"), {param: new})
@@ -182,8 +182,8 @@ class ClaimHypotheses(Hypotheses):
         if block.part == "loss":
             equations = self.graph.target.objective.loss.equations(False)
         else:
-            link = self.graph.links[block.layer]
-            equations = link.layer.equations(True, link.planned.x)
+            bound = self.graph.bound_layers[block.layer]
+            equations = bound.layer.equations(True, bound.planned.x)
         if not any(eq.detail == "path" for eq in equations):
             return
         inputs, shape = {n: v for n, v in self.known.items() if n not in self.program.names}, self.known["dx"].shape
@@ -211,7 +211,7 @@ class ClaimHypotheses(Hypotheses):
                 return self.words("not counted", code=counted)
             case "divisor" if self.target.endswith("hat"):
                 return self.words("bias-correction", shown)
-            case "term" if part == "layer" and array in self.graph.links[layer].plan.params:
+            case "term" if part == "layer" and array in self.graph.bound_layers[layer].plan.params:
                 return self.words("dropped-bias", f"{layer}.{array}")
             case "term" | "term number" if part == "gradient":
                 return self.words("own penalty" if array == "own" else "penalty", shown)

@@ -74,18 +74,18 @@ def layer_rows(objective: Objective, batch: Batch, update: Array | None = None) 
     entries: dict[str, list[ParamLayout]] = {}
     for e in objective.network.network_plan.layout:
         entries.setdefault(e.owner.path, []).append(e)
-    return tuple(_row(link, entries.get(link.path, []), objective, update) for link in batch.chain.walk())
+    return tuple(_row(bound, entries.get(bound.path, []), objective, update) for bound in batch.chain.walk())
 
 
-def _row(link: BoundLayer, entries: list[ParamLayout], objective: Objective, update: Array | None) -> HealthRow:
-    f = link.frame
+def _row(bound: BoundLayer, entries: list[ParamLayout], objective: Objective, update: Array | None) -> HealthRow:
+    f = bound.frame
     main = [e for e in entries if e.param.decays] or entries
     weights = _norm_of(objective.theta, main)
     moved = None if update is None else _norm_of(update, main)
-    dead, saturated = dead_and_saturated(link)
+    dead, saturated = dead_and_saturated(bound)
     return HealthRow(
-        layer=link.path,
-        kind=link.layer.kind,
+        layer=bound.path,
+        kind=bound.layer.kind,
         gradient=_norm_of(objective.grad, entries),
         weights=weights,
         update=moved / weights if moved is not None and weights else None,
@@ -102,19 +102,19 @@ def _norm_of(flat: Array, entries: list[ParamLayout]) -> float | None:
     return math.hypot(*(l2_norm(flat[e.where]) for e in entries)) if entries else None
 
 
-def dead_and_saturated(link: BoundLayer) -> tuple[float | None, float | None]:
+def dead_and_saturated(bound: BoundLayer) -> tuple[float | None, float | None]:
     """The share of an activation's units that no row opens, and the share of its outputs that are saturated; None where
     it has no flat end (two of them, to be saturated), or is not elementwise.
 
     A unit is an entry of the last axis: of images a channel, which is dead where it is closed at every pixel.
     """
-    layer = link.layer
+    layer = bound.layer
     if not isinstance(layer, Activation):
         return None, None
     steepest, flat_ends = slope_and_ends(layer)
     if flat_ends == "none":
         return None, None
-    slope = np.abs(slopes(layer, link.frame)) / steepest
+    slope = np.abs(slopes(layer, bound.frame)) / steepest
     dead = float((slope.reshape(-1, slope.shape[-1]).max(0) <= DEAD_SLOPE).mean())
     return dead, float((slope <= SATURATED_SLOPE).mean()) if flat_ends == "both" else None
 

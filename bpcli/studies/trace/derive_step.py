@@ -142,9 +142,9 @@ def _start_values(target: TraceTarget, step: int) -> Iterator[StartValue]:
 
 def _drawn(target: TraceTarget, step: int) -> Iterator[StartValue]:
     """The masks and noise that were drawn by chance in this step."""
-    for link in target.objective.network.chain(len(target.x)).walk():
-        for name in link.plan.draws:
-            yield StartValue(step, f"{link.path}.{name}", np.array(getattr(link.frame, name)), "drawn by chance")
+    for bound in target.objective.network.chain(len(target.x)).walk():
+        for name in bound.plan.draws:
+            yield StartValue(step, f"{bound.path}.{name}", np.array(getattr(bound.frame, name)), "drawn by chance")
 
 
 def _without_equation(taken: TakenStep, step: int) -> Iterator[StartValue]:

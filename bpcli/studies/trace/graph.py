@@ -71,7 +71,7 @@ class StepGraph:
     def __init__(self, target: TraceTarget, taken: TakenStep) -> None:
         self.target, self.taken = target, taken
         self.chain = target.objective.network.chain(len(target.x))
-        self.links = {link.path: link for link in self.chain.walk()}
+        self.bound_layers = {bound.path: bound for bound in self.chain.walk()}
         self.layout = target.network_plan.layout
         self.truth: NodeValues = {}
         self.nodes: dict[Key, GraphNode] = {}
@@ -138,24 +138,24 @@ class StepGraph:
             if block.part == "layer":
                 if block.layer == self.chain.layers[0].path:
                     self.truth[START, "", "x"] = np.asarray(block.env["x"], np.float64)
-                plan = self.links[block.layer].plan
+                plan = self.bound_layers[block.layer].plan
                 for name in (*plan.draws, *plan.state):
                     self.truth[START, "", f"{block.layer}.{name}"] = np.asarray(block.env[name], np.float64)
 
     def _connect(self, chain: Chain, x: Key, dy: Key) -> None:
         """Connects layers: each reads what the one before it wrote, and its error from the one after it."""
         last = len(chain.layers) - 1
-        for i, link in enumerate(chain.layers):
+        for i, bound in enumerate(chain.layers):
             before = x if i == 0 else ("layer", chain.layers[i - 1].path, "y")
             error = dy if i == last else ("layer", chain.layers[i + 1].path, "dx")
-            self._input_of[link.path, "x"], self._input_of[link.path, "dy"] = _array(before), _array(error)
-            plan = link.plan
+            self._input_of[bound.path, "x"], self._input_of[bound.path, "dy"] = _array(before), _array(error)
+            plan = bound.plan
             for param in (*plan.params, *plan.draws, *plan.state):
-                self._input_of[link.path, param] = _array((START, "", f"{link.path}.{param}"))
-            for name, inner in link.inside.items():
-                self._connect(inner, before, ("layer", link.path, f"{name}_dy"))
-                self._input_of[link.path, f"{name}_y"] = _array(("layer", inner.layers[-1].path, "y"))
-                self._input_of[link.path, f"{name}_dx"] = _array(("layer", inner.layers[0].path, "dx"))
+                self._input_of[bound.path, param] = _array((START, "", f"{bound.path}.{param}"))
+            for name, inner in bound.inside.items():
+                self._connect(inner, before, ("layer", bound.path, f"{name}_dy"))
+                self._input_of[bound.path, f"{name}_y"] = _array(("layer", inner.layers[-1].path, "y"))
+                self._input_of[bound.path, f"{name}_dx"] = _array(("layer", inner.layers[0].path, "dx"))
 
     def input_key(self, layer: str, name: str) -> Key | None:
         """Returns the key of the array that a layer reads as `name`."""

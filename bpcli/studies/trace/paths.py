@@ -34,7 +34,7 @@ class _PartialPath:
     """The first part of a path: its factors from the weight on, and the output entry where it has come to."""
 
     hops: tuple[tuple[str, str, str, float], ...]  # upper, lower, formula, value
-    link: BoundLayer
+    bound: BoundLayer
     at: EntryIndex
     name: str
     done: bool = False
@@ -48,12 +48,12 @@ def entry_name(path: str, at: EntryIndex) -> str:
 class _Layer:
     """A layer's equations at the point that was traced; what the kernels left in memory is read and not changed."""
 
-    def __init__(self, link: BoundLayer, drawn: type[Text]) -> None:
-        self.link, self.drawn = link, drawn
-        self.env: dict[str, Any] = equation_env(link)
-        self.env |= {f"{name}_dx": np.zeros_like(self.env[f"{name}_dx"]) for name in link.inside}
-        self.program: Program = layer_program(link, True)
-        self.tokens = link.plan.tokens
+    def __init__(self, bound: BoundLayer, drawn: type[Text]) -> None:
+        self.bound, self.drawn = bound, drawn
+        self.env: dict[str, Any] = equation_env(bound)
+        self.env |= {f"{name}_dx": np.zeros_like(self.env[f"{name}_dx"]) for name in bound.inside}
+        self.program: Program = layer_program(bound, True)
+        self.tokens = bound.plan.tokens
         self.known = frozenset({*self.env, *self.program.names})
 
     def reached(self, array: str, at: EntryIndex) -> list[EntryIndex]:
@@ -93,17 +93,17 @@ class PathFinder:
         self.chain = target.objective.network.chain(len(target.x))
         self._layers: dict[str, _Layer] = {}
         self._above: dict[str, BoundLayer] = {}  # of the last layer of a branch: the container
-        for link in self.chain.walk():
-            for inner in link.inside.values():
-                self._above[inner.layers[-1].path] = link
+        for bound in self.chain.walk():
+            for inner in bound.inside.values():
+                self._above[inner.layers[-1].path] = bound
         self._users = _users(self.chain)
 
     def paths(self, tensor: str, at: EntryIndex) -> PathsTo:
         """The paths of one entry of a tensor of weights, after a pass and before its update is forgotten."""
         path, _, param = tensor.rpartition(".")
-        link = next(k for k in self.chain.walk() if k.path == path)
+        bound = next(k for k in self.chain.walk() if k.path == path)
         name = entry_name(tensor, at)
-        ways = list(self._through(link, param, f"d{param}", _PartialPath((), link, at, name)))
+        ways = list(self._through(bound, param, f"d{param}", _PartialPath((), bound, at, name)))
         grouped = len(ways) > MAX_PATHS
         while not grouped and not all(w.done for w in ways):
             longer = [further for way in ways for further in ([way] if way.done else self._further(way))]
@@ -111,47 +111,47 @@ class PathFinder:
             ways = ways if grouped else longer
         found = [self._hops(way) for way in ways]
         total = sum(hops[-1].product for hops in found)
-        gradient = float(getattr(link.frame, f"d{param}")[at])
+        gradient = float(getattr(bound.frame, f"d{param}")[at])
         return PathsTo(
-            name=name, value=float(getattr(link.frame, param)[at]), paths=tuple(found[:MAX_PATHS]), count=len(found),
+            name=name, value=float(getattr(bound.frame, param)[at]), paths=tuple(found[:MAX_PATHS]), count=len(found),
             dead=sum(hops[-1].product == 0 for hops in found), grouped=grouped, total=float(total), gradient=gradient,
-            nudge=NUDGE, predicted=gradient * NUDGE, measured=self._measured(getattr(link.frame, param), at),
+            nudge=NUDGE, predicted=gradient * NUDGE, measured=self._measured(getattr(bound.frame, param), at),
         )  # fmt: skip
 
-    def _layer(self, link: BoundLayer) -> _Layer:
+    def _layer(self, bound: BoundLayer) -> _Layer:
         """The equations of a layer. Raises Failure where it has none."""
-        if link.path not in self._layers:
-            own = layer_program(link, True).names
-            if missing := [n for n in ("y", "dx", *(f"d{p}" for p in link.plan.params)) if n not in own]:
-                text = f"{link.layer.kind} has no equation of {', '.join(missing)}: paths through it cannot be shown"
+        if bound.path not in self._layers:
+            own = layer_program(bound, True).names
+            if missing := [n for n in ("y", "dx", *(f"d{p}" for p in bound.plan.params)) if n not in own]:
+                text = f"{bound.layer.kind} has no equation of {', '.join(missing)}: paths through it cannot be shown"
                 help = "--detail neuron shows the layers around it"
-                raise Failure(Problem(text, code="no-equations", path=(link.path,), help=help))
-            self._layers[link.path] = _Layer(link, self.drawn)
-        return self._layers[link.path]
+                raise Failure(Problem(text, code="no-equations", path=(bound.path,), help=help))
+            self._layers[bound.path] = _Layer(bound, self.drawn)
+        return self._layers[bound.path]
 
     def _further(self, way: _PartialPath) -> Iterator[_PartialPath]:
         """Extends a path by one layer: through each layer that reads the entry it has come to."""
-        users = self._users.get(way.link.path, [])
-        for link in users:
-            yield from self._through(link, "x", "dx", way)
-        above = self._above.get(way.link.path)
+        users = self._users.get(way.bound.path, [])
+        for bound in users:
+            yield from self._through(bound, "x", "dx", way)
+        above = self._above.get(way.bound.path)
         if above is not None:
-            name = next(n for n, chain in above.inside.items() if chain.layers[-1].path == way.link.path)
+            name = next(n for n, chain in above.inside.items() if chain.layers[-1].path == way.bound.path)
             yield from self._through(above, f"{name}_y", f"{name}_dy", way)
         if not users and above is None:
             yield replace(way, done=True)
 
-    def _through(self, link: BoundLayer, array: str, gradient: str, way: _PartialPath) -> Iterator[_PartialPath]:
+    def _through(self, bound: BoundLayer, array: str, gradient: str, way: _PartialPath) -> Iterator[_PartialPath]:
         """Extends a path through one layer, which reads the entry it has come to in `array`."""
-        layer = self._layer(link)
+        layer = self._layer(bound)
         for to in layer.reached(array, way.at):
             value, formula = layer.factor(gradient, way.at, to)
-            name = entry_name(f"{link.path}.y", to)
-            yield _PartialPath((*way.hops, (name, way.name, formula, value)), link, to, name)
+            name = entry_name(f"{bound.path}.y", to)
+            yield _PartialPath((*way.hops, (name, way.name, formula, value)), bound, to, name)
 
     def _hops(self, way: _PartialPath) -> tuple[Hop, ...]:
         """The factors from the loss to the weight, with their running product."""
-        product = float(way.link.frame.dy[way.at])  # the derivative of the loss by its end, all paths together
+        product = float(way.bound.frame.dy[way.at])  # the derivative of the loss by its end, all paths together
         note = "" if way.done else "all its paths together"
         hops = [Hop("L", way.name, self._slope(way), product, product, note)]
         for upper, lower, formula, value in reversed(way.hops):
@@ -187,13 +187,13 @@ def _users(chain: Chain) -> dict[str, list[BoundLayer]]:
     found: dict[str, list[BoundLayer]] = {}
     for before, after in zip(chain.layers, chain.layers[1:], strict=False):
         found[before.path] = [after, *_inner_first(after)]
-    for link in chain.layers:
-        for inner in link.inside.values():
+    for bound in chain.layers:
+        for inner in bound.inside.values():
             found |= _users(inner)
     return found
 
 
-def _inner_first(link: BoundLayer) -> Iterator[BoundLayer]:
-    for inner in link.inside.values():
+def _inner_first(bound: BoundLayer) -> Iterator[BoundLayer]:
+    for inner in bound.inside.values():
         yield inner.layers[0]
         yield from _inner_first(inner.layers[0])

@@ -175,16 +175,16 @@ class _Recorder:
             ]  # fmt: skip
 
 
-def _layer_block(link: BoundLayer) -> StepBlock:
-    program, env = layer_program(link, True), equation_env(link)
-    return StepBlock("layer", link.path, link.layer.kind, program, env, engine_arrays(link))
+def _layer_block(bound: BoundLayer) -> StepBlock:
+    program, env = layer_program(bound, True), equation_env(bound)
+    return StepBlock("layer", bound.path, bound.layer.kind, program, env, engine_arrays(bound))
 
 
 def _layer_blocks(chain: Chain) -> Iterator[StepBlock]:
-    for link in chain.layers:
-        for inner in link.inside.values():
+    for bound in chain.layers:
+        for inner in bound.inside.values():
             yield from _layer_blocks(inner)
-        yield _layer_block(link)
+        yield _layer_block(bound)
 
 
 def _forward(blocks: Sequence[StepBlock]) -> Iterator[BlockEquation]:
@@ -202,16 +202,16 @@ def _backward(chain: Chain) -> Iterator[BlockEquation]:
 
 
 def _errors(chain: Chain) -> Iterator[BlockEquation]:
-    for link in reversed(chain.layers):
-        block = _layer_block(link)
-        inside = {f"{name}_dx" for name in link.inside}
+    for bound in reversed(chain.layers):
+        block = _layer_block(bound)
+        inside = {f"{name}_dx" for name in bound.inside}
         lines = [g for g in block.program.grids if g.name in block.backward and not g.name.endswith("_new")]
         late = [g for g in lines if reads(g.equation) & inside]
-        weights = {f"d{p}" for p in link.plan.params}
+        weights = {f"d{p}" for p in bound.plan.params}
         for grid in lines:
             if grid not in late:
                 yield block, grid, Stage.WEIGHTS if grid.name in weights else Stage.HIDDEN
-        for inner in link.inside.values():
+        for inner in bound.inside.values():
             yield from _errors(inner)
         yield from ((block, grid, Stage.HIDDEN) for grid in late)
 
@@ -357,11 +357,11 @@ def _constraints(target: TraceTarget, train_step: FirstOrderStep, recorder: _Rec
 
 def _states(recorder: _Recorder) -> Iterator[BlockEquation]:
     """The running statistics that layers carry to the next step. The pass kept what they were before."""
-    links = {link.path: link for link in recorder.batch.chain.walk()}
+    bound_layers = {bound.path: bound for bound in recorder.batch.chain.walk()}
     for block, grid, stage in recorder.pass_equations:
         if stage is Stage.FORWARD and grid is block.program.grids[0]:
-            link = links[block.layer]
-            engine = {f"{name}_new": np.array(getattr(link.frame, name)) for name in link.plan.state}
+            bound = bound_layers[block.layer]
+            engine = {f"{name}_new": np.array(getattr(bound.frame, name)) for name in bound.plan.state}
             after = replace(block, engine=engine)
             yield from ((after, g, Stage.UPDATE) for g in block.program.grids if g.name in engine)
 
@@ -376,18 +376,18 @@ def _change(target: TraceTarget, recorder: _Recorder) -> Iterator[BlockEquation]
 def _makers(chain: Chain) -> dict[tuple[str, str], tuple[str, str]]:
     """Returns where what a layer reads was made: (layer, x or dy) to (layer, y, dx or a branch's dy)."""
     made = {_at(chain.dy): ("loss", "dx")}
-    for link in chain.walk():
-        made[_at(link.frame.y)] = (link.path, "y")
-    for link in chain.walk():
-        if link.frame.dx is not None:
-            made.setdefault(_at(link.frame.dx), (link.path, "dx"))
-        for name, inner in link.inside.items():
-            made.setdefault(_at(inner.dy), (link.path, f"{name}_dy"))
+    for bound in chain.walk():
+        made[_at(bound.frame.y)] = (bound.path, "y")
+    for bound in chain.walk():
+        if bound.frame.dx is not None:
+            made.setdefault(_at(bound.frame.dx), (bound.path, "dx"))
+        for name, inner in bound.inside.items():
+            made.setdefault(_at(inner.dy), (bound.path, f"{name}_dy"))
     found = {}
-    for link in chain.walk():
+    for bound in chain.walk():
         for name in ("x", "dy"):
-            if (maker := made.get(_at(getattr(link.frame, name)))) is not None:
-                found[link.path, name] = maker
+            if (maker := made.get(_at(getattr(bound.frame, name)))) is not None:
+                found[bound.path, name] = maker
     return found
 
 

@@ -133,8 +133,8 @@ def _memory(target: TraceTarget) -> StepMemory:
     train_step = target.train_step
     kept = {("optimizer", name): a.copy() for name, a in train_step.slots.items()}
     kept |= {("clipping", name): a.copy() for name, a in train_step.clip_state.items()}
-    for link in target.objective.network.chain(len(target.x)).walk():
-        kept |= {(link.path, name): np.array(getattr(link.frame, name)) for name in link.plan.state}
+    for bound in target.objective.network.chain(len(target.x)).walk():
+        kept |= {(bound.path, name): np.array(getattr(bound.frame, name)) for name in bound.plan.state}
     return kept
 
 
@@ -183,8 +183,8 @@ def _constants(target: TraceTarget, q: Quantity) -> Mapping[str, Any]:
     train_step, objective = target.train_step, target.objective
     match q.part:
         case "layer":
-            link = next(k for k in objective.network.chain(len(target.x)).walk() if k.path == q.layer)
-            return {name: v for name, v in equation_env(link).items() if np.ndim(v) == 0}
+            bound = next(k for k in objective.network.chain(len(target.x)).walk() if k.path == q.layer)
+            return {name: v for name, v in equation_env(bound).items() if np.ndim(v) == 0}
         case "loss":
             return {"K": objective.batch(len(target.x)).t.shape[-1], **objective.plan.consts}
         case "penalty":

@@ -26,41 +26,41 @@ from bpcli.studies.witness.witness import DIFFERENCE_RTOL, SUM_RTOL, central_dif
 CASE_RTOL = 1e-10  # of an entry: a complex step through a few hundred operations
 
 
-def equation_env(link: BoundLayer) -> dict[str, Any]:
+def equation_env(bound: BoundLayer) -> dict[str, Any]:
     """Returns copies of what a layer's equations may read: inputs, parameters, chance, state, constants, chains inside.
 
     Not what the kernel kept for itself: the equations have to come to it on their own.
     """
-    return {name: np.array(a) if np.ndim(a) else a for name, a in equation_views(link).items()}
+    return {name: np.array(a) if np.ndim(a) else a for name, a in equation_views(bound).items()}
 
 
-def equation_views(link: BoundLayer) -> dict[str, Any]:
+def equation_views(bound: BoundLayer) -> dict[str, Any]:
     """Returns the same without copies: as long as no kernel runs."""
-    f, plan = link.frame, link.plan
+    f, plan = bound.frame, bound.plan
     env: dict[str, Any] = {n: getattr(f, n) for n in ("x", "dy", *plan.params, *plan.draws, *plan.state)}
-    for name, chain in link.inside.items():
+    for name, chain in bound.inside.items():
         env |= {f"{name}_y": chain.y, f"{name}_dx": chain.dx}
     return env | dict(plan.consts)
 
 
-def engine_arrays(link: BoundLayer) -> dict[str, Array]:
+def engine_arrays(bound: BoundLayer) -> dict[str, Array]:
     """Returns what the kernels computed, by the names the equations use."""
-    f, plan = link.frame, link.plan
+    f, plan = bound.frame, bound.plan
     found = {name: np.array(getattr(f, name)) for name in ("y", "dx", *plan.keep, *(f"d{p}" for p in plan.params))}
-    for name, chain in link.inside.items():
+    for name, chain in bound.inside.items():
         found[f"{name}_dy"] = np.array(chain.dy)
     return found
 
 
-def layer_program(link: BoundLayer, train: bool, detail: str = "") -> Program:
+def layer_program(bound: BoundLayer, train: bool, detail: str = "") -> Program:
     """Compiles a layer's equations for its frame."""
-    f, plan = link.frame, link.plan
+    f, plan = bound.frame, bound.plan
     names = ("x", "y", "dx", "dy", *plan.params, *(f"d{p}" for p in plan.params), *plan.keep, *plan.draws, *plan.state)
     arrays: dict[str, Any] = {name: getattr(f, name) for name in names}
-    for name, chain in link.inside.items():
+    for name, chain in bound.inside.items():
         arrays |= {f"{name}_y": chain.y, f"{name}_dx": chain.dx, f"{name}_dy": chain.dy}
     shapes = {k: np.shape(v) for k, v in arrays.items() if np.ndim(v)}
-    return compile_equations(link.layer.equations(train, link.planned.x), plan.consts, shapes, detail=detail)
+    return compile_equations(bound.layer.equations(train, bound.planned.x), plan.consts, shapes, detail=detail)
 
 
 class LayerCase:
@@ -84,7 +84,7 @@ class LayerCase:
         self.network.draw(self.chain, 3)
 
     @property
-    def link(self) -> BoundLayer:
+    def bound(self) -> BoundLayer:
         return self.chain.layers[0]
 
     def forward(self) -> None:
@@ -95,12 +95,12 @@ class LayerCase:
         self.forward()
         self.chain.dy[...] = self.upstream
         self.chain.backward(self.train)
-        found = engine_arrays(self.link)
+        found = engine_arrays(self.bound)
         return found | self._committed() if self.train else found
 
     def _committed(self) -> dict[str, Array]:
         """Returns the state after the step, as `<state>_new`; the state itself is put back."""
-        f, names = self.link.frame, tuple(self.link.plan.state)
+        f, names = self.bound.frame, tuple(self.bound.plan.state)
         before = {name: np.array(getattr(f, name)) for name in names}
         if names:
             self.layer.commit(f)
@@ -112,19 +112,19 @@ class LayerCase:
     @property
     def tensors(self) -> dict[str, Array]:
         """What is differentiated by: the input and every parameter, as the arrays themselves."""
-        return {"x": self.chain.x, **{p: getattr(self.link.frame, p) for p in self.link.plan.params}}
+        return {"x": self.chain.x, **{p: getattr(self.bound.frame, p) for p in self.bound.plan.params}}
 
     @cached_property
     def equations(self) -> dict[str, Array]:
         """Every left side, from the equations alone."""
         self.kernel()
-        return layer_program(self.link, self.train).run(equation_env(self.link))
+        return layer_program(self.bound, self.train).run(equation_env(self.bound))
 
     @cached_property
     def complex_steps(self) -> dict[str, Array]:
         """Every gradient by complex steps through the forward equations; of a container's branch, only what it adds."""
         self.kernel()
-        program, env = layer_program(self.link, self.train), equation_env(self.link)
+        program, env = layer_program(self.bound, self.train), equation_env(self.bound)
         return {f"d{name}": complex_step(program, env, name, "y", self.upstream) for name in self.tensors}
 
     @cached_property
@@ -137,7 +137,7 @@ class LayerCase:
             return math.fsum(terms.ravel()), float(np.abs(terms).sum())
 
         tensors = dict(self.tensors)
-        if self.link.inside:  # everything learned inside counts too
+        if self.bound.inside:  # everything learned inside counts too
             tensors |= {path: p for path, p in self.network.parameters().items() if "." in path.partition(".")[2]}
         return {f"d{name}": central_differences(objective, a) for name, a in tensors.items()}
 
@@ -147,7 +147,7 @@ class LayerCase:
 
     def gaps(self, kernel: Mapping[str, Array]) -> list[Gap]:
         """Compares the kernel's arrays with the three other witnesses."""
-        gradients = {name: a for name, a in kernel.items() if name == "dx" or name[1:] in self.link.plan.params}
+        gradients = {name: a for name, a in kernel.items() if name == "dx" or name[1:] in self.bound.plan.params}
         largest = max(max_abs(self.upstream), *(max_abs(g) for g in gradients.values()))  # what may cancel in a sum
         reach = max(max_abs(self.chain.x), 1.0)
         found = []
@@ -157,7 +157,7 @@ class LayerCase:
                 near = SUM_RTOL * max_abs(value) + 64 * EPS * floor
                 found.append(compare(name, ("kernel", kernel[name]), ("equations", value), near))
         for name, value in gradients.items():
-            if not self.link.inside and self.equations:
+            if not self.bound.inside and self.equations:
                 step = self.complex_steps[name]
                 allowed = CASE_RTOL * np.maximum(np.abs(value), np.abs(step)) + SUM_RTOL * max_abs(step)
                 allowed += 64 * EPS * largest

@@ -47,7 +47,7 @@ def test_dx_is_there_again_after_nobody_asked_for_it(layer: Any) -> None:
     """What was recorded for a backward without dx does not serve one with it."""
     net = Network(plan_network([Layer.parse(layer)], (7, 6, 4)), 5, np.float64, 0, need_dx=True)
     chain = net.chain(5)
-    (link,), rng = chain.layers, np.random.default_rng(0)
+    (bound,), rng = chain.layers, np.random.default_rng(0)
     chain.x[...] = rng.normal(size=chain.x.shape)
     upstream = rng.normal(size=chain.dy.shape)
 
@@ -60,11 +60,11 @@ def test_dx_is_there_again_after_nobody_asked_for_it(layer: Any) -> None:
 
     assert chain.dx is not None
     expected, dx = gradients(), chain.dx.copy()
-    link.frame.dx = None
+    bound.frame.dx = None
     chain.dx[...] = 7
     assert np.array_equal(gradients(), expected)
     assert (chain.dx == 7).all()
-    link.frame.dx = chain.dx
+    bound.frame.dx = chain.dx
     assert np.array_equal(gradients(), expected)
     assert np.array_equal(chain.dx, dx)
 

@@ -66,9 +66,9 @@ BRANCH: list[Any] = [
 def masks(net: Network, step: int = 0) -> dict[str, Array]:
     of_ones(net, step)
     return {
-        link.path: getattr(link.frame, "m", getattr(link.frame, "z", None)).copy()
-        for link in net.chain(ROWS).walk()
-        if link.plan.draws
+        bound.path: getattr(bound.frame, "m", getattr(bound.frame, "z", None)).copy()
+        for bound in net.chain(ROWS).walk()
+        if bound.plan.draws
     }
 
 

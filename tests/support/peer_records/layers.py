@@ -145,7 +145,7 @@ def _layer(part: dict[str, Any], x: tuple[int, ...], rows: int, peer: str, train
     inputs |= {path: numbers(rng, w.shape) for path, w in case.network.parameters().items()}
     inputs |= {path: np.round(rng.uniform(0.5, 1.5, s.shape), 2) for path, s in case.network.states.items()}
     if part["type"] == "gaussian_noise":
-        inputs["u"] = numbers(rng, case.link.frame.u.shape)
+        inputs["u"] = numbers(rng, case.bound.frame.u.shape)
     if "rate" in part:
         return _dropped(part, case, inputs, train)
     _give(case, inputs)
@@ -171,7 +171,7 @@ def _dropped(part: dict[str, Any], case: LayerCase, inputs: dict[str, Any], trai
         y = getattr(functional, peer)(x.movedim(-1, 1), part.get("rate", 0.5), train).movedim(1, -1)
     (y * torch.tensor(inputs["dy"])).sum().backward()
     kept = (y != 0).numpy().reshape(len(x), -1, x.shape[-1])
-    inputs["u"] = (0.99 * (kept if part["type"] == "dropout" else kept.any(1))).reshape(case.link.frame.u.shape)
+    inputs["u"] = (0.99 * (kept if part["type"] == "dropout" else kept.any(1))).reshape(case.bound.frame.u.shape)
     found = {"y": y.detach().numpy(), "dx": x.grad.numpy()}
     return {"part": part, "peer": f"torch.nn.functional.{peer}", "train": train, "inputs": inputs, "found": found}
 
@@ -196,7 +196,7 @@ def _give(case: LayerCase, inputs: Mapping[str, Any]) -> None:
             array[...] = inputs[path]
     if "u" in inputs:
         chance: Any = FixedChance(inputs["u"])
-        case.layer.draw(case.link.frame, chance)
+        case.layer.draw(case.bound.frame, chance)
 
 
 def ours(record: Record) -> dict[str, Any]:
@@ -208,7 +208,7 @@ def ours(record: Record) -> dict[str, Any]:
     kernel = case.kernel()
     found = {"y": kernel["y"], "dx": kernel["dx"]}
     found |= {f"d{path}": g for path, g in case.network.gradients().items()}
-    path = case.link.path
+    path = case.bound.path
     return found | {f"{path}.{name}": a for name, a in kernel.items() if name.endswith("_new")}
 
 

@@ -34,25 +34,25 @@ BACKWARD = Batch.backward
 @wrong(Batch, "tanh", f"{WEIGHTS}, {BIASES}", "1/N", "batch")
 def batch_averaged_twice(self: Batch, train: bool) -> None:
     BACKWARD(self, train)
-    for link in self.chain.layers:
-        for name in link.plan.params:
-            getattr(link.frame, f"d{name}")[...] /= self.n
+    for bound in self.chain.layers:
+        for name in bound.plan.params:
+            getattr(bound.frame, f"d{name}")[...] /= self.n
 
 
 @wrong(Batch, "tanh", "dense_1.dW, dense_1.db, inputs dx", "pass backward moves", "re-entrant")
 def weights_updated_on_the_way(self: Batch, train: bool) -> None:
     self._loss.backward(self.frame)
-    for link in reversed(self.chain.layers):
-        link.layer.backward(link.frame, train)
-        if "W" in link.plan.params:
-            link.frame.W[...] -= RATE * link.frame.dW
-            link.layer.backward(link.frame, train)
+    for bound in reversed(self.chain.layers):
+        bound.layer.backward(bound.frame, train)
+        if "W" in bound.plan.params:
+            bound.frame.W[...] -= RATE * bound.frame.dW
+            bound.layer.backward(bound.frame, train)
 
 
 @wrong(Batch, "tanh", WEIGHTS, "added to what stood there", "re-entrant")
 def gradients_never_zeroed(self: Batch, train: bool) -> None:
-    before = [link.frame.dW.copy() for link in self.chain.layers if "W" in link.plan.params]
+    before = [bound.frame.dW.copy() for bound in self.chain.layers if "W" in bound.plan.params]
     BACKWARD(self, train)
-    for link in self.chain.layers:
-        if "W" in link.plan.params:
-            link.frame.dW[...] += before.pop(0)
+    for bound in self.chain.layers:
+        if "W" in bound.plan.params:
+            bound.frame.dW[...] += before.pop(0)

@@ -65,9 +65,9 @@ def check_beside_others(
     planned: PlannedLayer, layer: SingleLayer, inputs: LayerInputs, n: int, train: bool, entries: int, point: str
 ) -> SizeVerdict:
     """Holds forward and backward on n rows against the equations, or against `entries` differences a tensor."""
-    link = layer.network.chain(n).layers[0]
+    bound = layer.network.chain(n).layers[0]
     layer.take_weights(inputs)
-    at = LayerPoint(layer.network, layer.network.chain(n), link, point, inputs.x[:n], 0, train)
+    at = LayerPoint(layer.network, layer.network.chain(n), bound, point, inputs.x[:n], 0, train)
     rng = np.random.default_rng(0)
     effort = SpreadEffort(0, entries, entries, 0)
     rows: list[TensorRow] = []
@@ -86,7 +86,7 @@ def check_beside_others(
         gap = sentence("forward gap", kernel=mismatch.kernel, equations=mismatch.equations, at=index)
         findings.append(Finding(tensor, *gap))
     for gradient in at.gradients():
-        own, tensor = gradient.tensor, f"{planned.path}{gradient.tensor[len(link.path) :]}"
+        own, tensor = gradient.tensor, f"{planned.path}{gradient.tensor[len(bound.path) :]}"
         if gradient.equations is not None:
             gradient = replace(gradient, differences=False, complex_value=None)
             witness = "equations"

@@ -56,10 +56,10 @@ def compare_orders(make: Make, inputs: LayerInputs, n: int) -> Iterator[OrderMis
 
 def _set_rows(layer: SingleLayer, inputs: LayerInputs, n: int) -> Chain:
     chain = layer.network.chain(n)
-    for link in chain.walk():
-        for name, slot in link.plan.draws.items():
-            drawn = inputs.draws[link.path, name]
-            np.copyto(getattr(link.frame, name), drawn[:n] if slot.shape[:1] == (N,) else drawn)
+    for bound in chain.walk():
+        for name, slot in bound.plan.draws.items():
+            drawn = inputs.draws[bound.path, name]
+            np.copyto(getattr(bound.frame, name), drawn[:n] if slot.shape[:1] == (N,) else drawn)
     np.copyto(chain.x, inputs.x[:n])
     return chain
 

@@ -52,14 +52,14 @@ def compare_threads(layer: SingleLayer, inputs: LayerInputs, n: int) -> Iterator
 
 def _chunks(layer: SingleLayer, chain: Chain, method: str, train: bool, run: Callable[..., None]) -> None:
     """Runs a method in the chunks that the engine makes of it, two at a time."""
-    link = chain.layers[0]
-    kernel = getattr(link.layer, method)
-    bound = BoundKernel(kernel, link.layer, link.plan, link.frame)
-    if not bound.macs:  # the engine runs it in one piece
-        kernel(link.frame, train)
+    bound = chain.layers[0]
+    kernel = getattr(bound.layer, method)
+    in_chunks = BoundKernel(kernel, bound.layer, bound.plan, bound.frame)
+    if not in_chunks.macs:  # the engine runs it in one piece
+        kernel(bound.frame, train)
         return
-    work = bound.by_chunks()(train)
-    file = inspect.unwrap(getattr(type(link.layer), method)).__code__.co_filename
+    work = in_chunks.by_chunks()(train)
+    file = inspect.unwrap(getattr(type(bound.layer), method)).__code__.co_filename
     work.prepare()
     for first in range(0, CHUNKS, 2):
         run(partial(work.run, Chunk(first, 0)), partial(work.run, Chunk(first + 1, 1)), file)

@@ -71,8 +71,8 @@ class SingleLayer:
             if state.dtype.kind == "f":
                 state[...] = rng.uniform(0.5, 1.5, state.shape)
         network.draw(chain, 0)
-        links = list(chain.walk())
-        draws = {(k.path, name): np.array(getattr(k.frame, name)) for k in links for name in k.plan.draws}
+        bound_layers = list(chain.walk())
+        draws = {(k.path, name): np.array(getattr(k.frame, name)) for k in bound_layers for name in k.plan.draws}
         dy = rng.normal(size=chain.y.shape) * np.resize((1.0, 0.125, 8.0), rows).reshape(
             rows, *(1,) * (chain.y.ndim - 1)
         )
@@ -88,11 +88,11 @@ class SingleLayer:
     def load(self, inputs: LayerInputs, start: int, stop: int) -> Chain:
         """Returns the chain of rows start to stop with these rows in it, and all that it writes filled with NaN."""
         chain = self.network.chain(stop - start)
-        for link in chain.walk():
-            spoil(link)
-            for name, slot in link.plan.draws.items():
-                drawn = inputs.draws[link.path, name]
-                np.copyto(getattr(link.frame, name), drawn[start:stop] if slot.shape[:1] == (N,) else drawn)
+        for bound in chain.walk():
+            spoil(bound)
+            for name, slot in bound.plan.draws.items():
+                drawn = inputs.draws[bound.path, name]
+                np.copyto(getattr(bound.frame, name), drawn[start:stop] if slot.shape[:1] == (N,) else drawn)
         self.network.grad.fill(np.nan)
         np.copyto(chain.x, inputs.x[start:stop], casting="same_kind")
         return chain
@@ -122,10 +122,10 @@ class SingleLayer:
         return found
 
 
-def spoil(link: BoundLayer) -> None:
+def spoil(bound: BoundLayer) -> None:
     """Fills all that a layer writes with NaN; whole numbers with 1."""
-    f = link.frame
-    for name in ("y", "dx", *link.plan.keep, *link.plan.scratch):
+    f = bound.frame
+    for name in ("y", "dx", *bound.plan.keep, *bound.plan.scratch):
         a = getattr(f, name)
         if a is not None:
             a[...] = np.nan if a.dtype.kind == "f" else 1
