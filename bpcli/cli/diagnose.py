@@ -28,7 +28,7 @@ def diagnose(
     rates, and whether one batch can be learned by heart. Of a run: the data, its trained weights and its epochs.
     Nothing is written. Ends with 0 where the diagnosis was made, whatever it found.
     """
-    from bpcli.render.console import columns, show, show_json, show_problems, waiting
+    from bpcli.render.console import console_width, show, show_json, show_problems, waiting
     from bpcli.render.diagnose import diagnosis
     from bpcli.render.json_text import dumps
     from bpcli.studies.custom.load import load
@@ -41,4 +41,4 @@ def diagnose(
     if json:
         show_json(dumps(report))
     else:
-        show(*diagnosis(report, columns()))
+        show(*diagnosis(report, console_width()))

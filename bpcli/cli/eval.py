@@ -35,7 +35,7 @@ def evaluate(
 
     from bpcli.render.console import say, show, show_json, show_problems, waiting
     from bpcli.render.evaluation.evaluate import evaluation
-    from bpcli.render.json_text import evaluation as as_json
+    from bpcli.render.json_text import evaluation_json as as_json
     from bpcli.studies.custom.load import load
     from bpcli.studies.evaluation.evaluate import open_rows, score
 

@@ -41,7 +41,7 @@ def mark(
     request = traced.TraceRequest("mark the claims against", path, example, sample, batch, x, t, set_, own)
 
     from bpcli.records.training import Exit
-    from bpcli.render.console import columns, show, show_json, show_problems
+    from bpcli.render.console import console_width, show, show_json, show_problems
     from bpcli.render.trace.marks import marks, marks_json
     from bpcli.studies.mistakes.claims import read_claims
     from bpcli.studies.mistakes.marking import mark
@@ -56,5 +56,5 @@ def mark(
     if json:
         show_json(marks_json(marked))
     else:
-        show(*marks(marked, width or columns(), plain))
+        show(*marks(marked, width or console_width(), plain))
     return int(Exit.OK if marked.right else Exit.BAD_RESULT)

@@ -25,7 +25,7 @@ def parts(
         raise typer.BadParameter("the formats are text and markdown", param_hint="--format")
 
     from bpcli.render.console import show, show_json, show_plain
-    from bpcli.render.describe.parts import listing, markdown, page
+    from bpcli.render.describe.parts import listing, markdown_table, part_page
     from bpcli.render.json_text import dumps
     from bpcli.studies.custom.load import load
     from bpcli.studies.describe.parts import find_parts, list_parts
@@ -36,8 +36,8 @@ def parts(
     if json:
         show_json(dumps(rows))
     elif format_ == "markdown":
-        show_plain(markdown(rows))
+        show_plain(markdown_table(rows))
     elif single:
-        show(*(item for row in rows for item in page(row)))
+        show(*(item for row in rows for item in part_page(row)))
     else:
         show(*listing(rows))

@@ -116,8 +116,8 @@ def _moved(option: str, command: str) -> None:
 
 def _examples() -> int:
     from bpcli.render.console import name_list, show
-    from bpcli.studies.trace.examples import examples
+    from bpcli.studies.trace.examples import trace_examples
 
-    rows = ((e.name, e.title) for e in examples().values())
+    rows = ((e.name, e.title) for e in trace_examples().values())
     show(*name_list("example", "what it works out", rows, "bpcli trace --example NAME"))
     return 0

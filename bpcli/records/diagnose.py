@@ -44,7 +44,7 @@ class Symptom:
 
 
 @dataclass(frozen=True)
-class HealthRow:
+class LayerStats:
     """The state of a layer on one batch: norms of gradient and weights, dead and saturated units, length of a step."""
 
     layer: str
@@ -68,7 +68,7 @@ class DiagnoseReport:
     rows: str
     loss: float
     constant: float  # the loss of the best prediction that is the same for every row
-    layers: tuple[HealthRow, ...]
+    layers: tuple[LayerStats, ...]
     symptoms: tuple[Symptom, ...]
     rate: float | None  # the greatest learning rate of the training
     rates: tuple[tuple[float, float], ...]  # the range test: learning rate, loss after the step with it

@@ -29,7 +29,7 @@ def console(stream: TextIO) -> Console:
     return Console(file=stream, width=width, markup=False, highlight=False, emoji=False, soft_wrap=False)
 
 
-def columns() -> int:
+def console_width() -> int:
     """Returns how many columns results have on stdout."""
     return console(sys.stdout).width
 

@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bpcli.records.diagnose import DiagnoseReport, HealthRow, Remedy, Symptom
+from bpcli.records.diagnose import DiagnoseReport, LayerStats, Remedy, Symptom
 from bpcli.records.training import Curve
 from bpcli.render.console import table
 from bpcli.render.numbers import duration
@@ -37,7 +37,7 @@ def brief(value: float | None) -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
-def share(value: float | None) -> str:
+def percentage(value: float | None) -> str:
     return "" if value is None else f"{value:.0%}"
 
 
@@ -62,7 +62,7 @@ def diagnosis(report: DiagnoseReport, columns: int) -> list[RenderableType]:
     return [*found, Text(_verdict(symptoms) + f", in {duration(report.seconds)}", "bold")]
 
 
-def _layers(rows: tuple[HealthRow, ...], width: int) -> Iterator[RenderableType]:
+def _layers(rows: tuple[LayerStats, ...], width: int) -> Iterator[RenderableType]:
     """The table of layers with weights or with units that can be dead."""
     shown = [row for row in rows if row.gradient is not None or row.dead is not None]
     found = table(
@@ -71,7 +71,7 @@ def _layers(rows: tuple[HealthRow, ...], width: int) -> Iterator[RenderableType]
     for row in shown:
         found.add_row(
             printable(row.layer), brief(row.gradient), brief(row.weights), brief(row.update), brief(row.error),
-            brief(row.output_mean), brief(row.output_deviation), share(row.dead), share(row.saturated),
+            brief(row.output_mean), brief(row.output_deviation), percentage(row.dead), percentage(row.saturated),
         )  # fmt: skip
     yield found
     steps = "step: the first, over |W|; " if any(row.update is not None for row in shown) else ""

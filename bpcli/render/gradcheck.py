@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from bpcli.records.gradcheck import EXACT_WITNESSES, GradcheckReport, PartVerdict, TensorRow
-from bpcli.render.console import clipped, columns, table, unicode
+from bpcli.render.console import clipped, console_width, table, unicode
 from bpcli.render.layer_laws import layer_laws
 
 SCOPES = {
@@ -41,7 +41,7 @@ def gradcheck_report(report: GradcheckReport) -> list[RenderableType]:
     else:
         head.append(Text(f"{report.batch} rows, of {report.rows}; float64; seed {report.seed}"))
         head.append(Text(f"points: {', '.join(report.points)}"))
-        head.append(Text(f"gap/bar: {GAP_WORDS[columns() >= WIDE_COLUMNS]}"))
+        head.append(Text(f"gap/bar: {GAP_WORDS[console_width() >= WIDE_COLUMNS]}"))
     found: list[RenderableType] = [*head, Text()]
     if report.compared:
         found += [_tensors(report.tensors, external), Text()]
@@ -60,7 +60,7 @@ def gradcheck_report(report: GradcheckReport) -> list[RenderableType]:
 
 def _tensors(rows: Sequence[TensorRow], external: bool) -> RenderableType:
     """A row a tensor. A narrow table has the kernel's number alone; a wide one that of the witness beside it."""
-    wide = columns() >= WIDE_COLUMNS
+    wide = console_width() >= WIDE_COLUMNS
     both = wide or external
     digits = 6 if both else 4
     ours, theirs = ("theirs", "ours") if external else ("kernel", "witness")

@@ -33,7 +33,7 @@ EVALUATION = ("model", "split", "rows", "loss", "metrics", "classes", "per_class
 """What of an evaluation is shown, in this order."""
 
 
-def evaluation(report: EvalReport) -> str:
+def evaluation_json(report: EvalReport) -> str:
     """Returns an evaluation: split, rows, loss, metrics by name, per_class by class name, averages, confusion."""
     found = plain(report)
     for name in ("per_class", "averages"):

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from bpcli.records.gradcheck import LayerLaws
-from bpcli.render.console import clipped, columns, table, unicode
+from bpcli.render.console import clipped, console_width, table, unicode
 
 WIDE_COLUMNS = 110  # columns from which names are longer
 BESIDE_WORDS = {"equations": "eqs", "differences": "diffs"}
@@ -26,9 +26,11 @@ def layer_laws(layers: Sequence[LayerLaws]) -> list[RenderableType]:
     found = table("layer", ">training", ">evaluation", ">float32", "dy", "calls", "threads")
     for laws in layers:
         found.add_row(
-            clipped(laws.layer, 40 if columns() >= WIDE_COLUMNS else 24), *(_rows(laws, mode) for mode in laws.alone),
-            _gap(laws.float32), *(_mark(holds) for holds in (laws.scaled, laws.calls, laws.threads)),
-        )  # fmt: skip
+            clipped(laws.layer, 40 if console_width() >= WIDE_COLUMNS else 24),
+            *(_rows(laws, mode) for mode in laws.alone),
+            _gap(laws.float32),
+            *(_mark(holds) for holds in (laws.scaled, laws.calls, laws.threads)),
+        )
     sizes = sorted({n for laws in layers for n in laws.rows})
     notes = dict.fromkeys(f"note: {laws.layer}: {laws.note}" for laws in layers if laws.note)
     head = Text(f"- each layer alone, in batches of {', '.join(map(str, sizes))} rows", style="dim")

@@ -33,9 +33,9 @@ def mine(lab: Lab) -> Lab:
 @pytest.fixture
 def run(mine: Lab) -> Path:
     """A finished run of it, after which the file is forgotten."""
-    before = custom.snapshot()
+    before = custom.registry_snapshot()
     mine.good("train", "gain.yaml", "--with", "gain.py", "--out", "run", "-q")
-    custom.restore(before)
+    custom.restore_registry(before)
     return mine.path / "run"
 
 
@@ -456,19 +456,19 @@ def test_a_file_that_cannot_be_used(lab: Lab, content: str | bytes | None, code:
     """One message; every registry and every file as before."""
     if content is not None:
         lab.write("gain.py", content)
-    before, files = custom.snapshot(), lab.files()
+    before, files = custom.registry_snapshot(), lab.files()
     found = lab.run("train", "trees.yaml", "--with", "gain.py", "--out", "run")
     assert (found.code, found.out, found.err) == (code, "", text)
-    assert custom.snapshot() == before
+    assert custom.registry_snapshot() == before
     assert lab.files() == files
 
 
 def test_a_bad_file_takes_the_good_ones_with_it(lab: Lab) -> None:
     lab.write("gain.py", GAIN)
     lab.write("bad.py", "1 / 0\n")
-    before = custom.snapshot()
+    before = custom.registry_snapshot()
     assert lab.run("parts", "gain", "--with", "gain.py", "--with", "bad.py").code == 65
-    assert custom.snapshot() == before
+    assert custom.registry_snapshot() == before
     lab.good("parts", "gain", "--with", "gain.py")
 
 

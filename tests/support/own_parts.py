@@ -114,8 +114,8 @@ def changed(text: str, *changes: tuple[str, str]) -> str:
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A working directory; what is loaded in it is forgotten."""
     monkeypatch.chdir(tmp_path)
-    before, sources = custom.snapshot(), dict(SOURCES)
+    before, sources = custom.registry_snapshot(), dict(SOURCES)
     yield tmp_path
-    custom.restore(before)
+    custom.restore_registry(before)
     SOURCES.clear()
     SOURCES.update(sources)

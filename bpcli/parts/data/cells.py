@@ -62,7 +62,7 @@ def has_decimal_commas(cells: Iterable[str]) -> bool:
     return found
 
 
-def kind_of(cells: Sequence[str]) -> Kind:
+def column_kind(cells: Sequence[str]) -> Kind:
     """Returns what a column holds, by its first cells (stripped): numbers or dates where most are, so that one that is
     not will be named; a boolean where all are words of one pair for yes and no, and both occur; else text."""
     present = [cell for cell in cells if cell.lower() not in MISSING_WORDS]

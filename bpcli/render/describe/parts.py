@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bpcli.records.training import FieldRow, PartRow
-from bpcli.render.console import columns, table
+from bpcli.render.console import console_width, table
 from bpcli.render.run.curve import curves
 
 MIN_MEANING_WIDTH = 24  # characters for what a setting means
@@ -30,7 +30,7 @@ def listing(rows: Sequence[PartRow]) -> list[RenderableType]:
     return [*items, Text("bpcli parts NAME shows settings and equations")]
 
 
-def page(row: PartRow) -> list[RenderableType]:
+def part_page(row: PartRow) -> list[RenderableType]:
     """One part."""
     items: list[RenderableType] = [Text.assemble((row.type, "bold"), f"  ({row.family})"), Text(row.summary), Text()]
     for paragraph in filter(None, row.doc.split("\n\n")):
@@ -42,7 +42,7 @@ def page(row: PartRow) -> list[RenderableType]:
     if row.example:
         items += [Text("example", "dim"), Padding(Text(row.example), (0, 0, 0, 2)), Text()]
     if row.curves:
-        items += [curves(row.curves, columns()), Text()]
+        items += [curves(row.curves, console_width()), Text()]
     return items
 
 
@@ -73,7 +73,7 @@ def _fields(fields: Sequence[FieldRow]) -> list[RenderableType]:
     facts = [(f.name, f.type, f.default or "required", f.range) for f in fields]
     headers = ("setting", "type", "default", "range")
     widths = [max(map(len, column)) for column in zip(headers, *facts, strict=True)]
-    if sum(widths) + 2 * len(widths) + MIN_MEANING_WIDTH <= columns():
+    if sum(widths) + 2 * len(widths) + MIN_MEANING_WIDTH <= console_width():
         found = table(*headers, "meaning")
         for fact, field in zip(facts, fields, strict=True):
             found.add_row(*fact, field.description)
@@ -88,7 +88,7 @@ def _fields(fields: Sequence[FieldRow]) -> list[RenderableType]:
 
 def _equations(equations: Sequence[tuple[str, str]]) -> list[RenderableType]:
     """Each with its reason beside it, or below it where there is no room."""
-    if sum(max(map(len, column)) for column in zip(*equations, strict=True)) < columns() - 2:
+    if sum(max(map(len, column)) for column in zip(*equations, strict=True)) < console_width() - 2:
         found = table("equations", "")
         for equation, why in equations:
             found.add_row(equation, Text(why, "dim"))
@@ -99,7 +99,7 @@ def _equations(equations: Sequence[tuple[str, str]]) -> list[RenderableType]:
     return items
 
 
-def markdown(rows: Sequence[PartRow]) -> str:
+def markdown_table(rows: Sequence[PartRow]) -> str:
     """A Markdown table with a line for each family."""
     lines = ["| family | parts |", "| --- | --- |"]
     for family, members in groupby(rows, key=lambda r: r.family):

@@ -14,7 +14,7 @@ from rich.text import Text
 from bpcli.records.training import WATCH_PREFIX, EpochRow, TrainReport
 from bpcli.render.console import can_redraw, console, write
 from bpcli.render.numbers import duration, seconds, short
-from bpcli.render.run.layer_stats import TableColumn, layer_table, watch_cell, watch_columns
+from bpcli.render.run.layer_stats import TableColumn, layer_stats_table, watch_cell, watch_columns
 from bpcli.studies.run.callbacks import Callback
 from bpcli.studies.run.state import TrainingState
 
@@ -23,7 +23,7 @@ DROPPED_FIRST = ("clip_factor", "penalty", "gradient_norm", "clipped", "seconds"
 """What a narrow terminal goes without, first what says least about success; then metrics, the last first."""
 
 
-def columns(state: TrainingState) -> list[TableColumn]:
+def table_columns(state: TrainingState) -> list[TableColumn]:
     """What the table shows of this training."""
     found = [TableColumn("train.loss", "train", "loss")]
     if state.objective.penalties:
@@ -61,7 +61,7 @@ class EpochLines(Callback):
     """One plain line for each epoch, names beside the numbers."""
 
     def on_train_begin(self, state: TrainingState) -> None:
-        self._columns = columns(state)
+        self._columns = table_columns(state)
         self._epochs = state.experiment.training.epochs
         write(sys.stderr, opening(state))
 
@@ -80,7 +80,7 @@ class LiveTable(Callback):
         self._console = console(sys.stderr)
         self._epochs = state.experiment.training.epochs
         self._first = max(5, len(str(self._epochs)))
-        wanted = columns(state)
+        wanted = table_columns(state)
         self._columns = self._columns_that_fit(wanted)
         self._waiting: list[Text] = []
         self._drawn = 0.0
@@ -173,7 +173,7 @@ def closing(report: TrainReport) -> Text:
     texts = {"epochs": f"{report.reason}, in {duration(report.seconds)}", "diverged": done}
     text = Text(texts.get(report.stopped, f"{report.reason}; {done}") + "\n")
     if report.epochs and report.epochs[-1].watch:
-        text.append("\n".join(("", *layer_table(report.epochs[0], report.epochs[-1]), "", "")))
+        text.append("\n".join(("", *layer_stats_table(report.epochs[0], report.epochs[-1]), "", "")))
     if report.stopped == "signal":
         text.append(f"go on:  bpcli train --resume {run}", "bold")
         return text

@@ -62,7 +62,7 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f}%"
 
 
-def layer_table(first: EpochRow, last: EpochRow) -> Iterator[str]:
+def layer_stats_table(first: EpochRow, last: EpochRow) -> Iterator[str]:
     """A line for each layer, as it fared in two epochs (in one, where they are the same)."""
     rows = list({row.epoch: row for row in (first, last)}.values())
     figures = [f for f in ("gradient", "update", *SHARES) if any(key.endswith(f".{f}") for key in last.watch)]

@@ -23,7 +23,7 @@ def json(d: Derivation) -> str:
         "compared": d.compared,
         "worst_gap": d.worst,
         "agrees": not d.wrong,
-        "given": [{"step": g.step, "path": g.path, "value": plain(g.value), "note": g.note} for g in d.start_values],
+        "given": [{"step": g.step, "path": g.path, "value": lists(g.value), "note": g.note} for g in d.start_values],
         "steps": [_quantity(q) for q in d.quantities],
         "paths": list(d.paths),
         "later_steps": more,
@@ -41,10 +41,10 @@ def _line(line: StepLine) -> dict[str, Any]:
         "gradient_norm": line.norm,
         "clip_factor": line.clipped,
         "learning_rate": line.rate,
-        "outputs": plain(line.outputs),
-        "gradients": {path: plain(a) for path, a in line.gradients.items()},
-        "clipped": {path: plain(a) for path, a in line.after_clipping.items()},
-        "updated": {path: plain(a) for path, a in line.updated.items()},
+        "outputs": lists(line.outputs),
+        "gradients": {path: lists(a) for path, a in line.gradients.items()},
+        "clipped": {path: lists(a) for path, a in line.after_clipping.items()},
+        "updated": {path: lists(a) for path, a in line.updated.items()},
     }
 
 
@@ -59,14 +59,14 @@ def _quantity(q: Quantity) -> dict[str, Any]:
         "name": q.name,
         "path": q.path,
         "equation": f"{q.equation.source.left} = {q.equation.source.right}",
-        "value": plain(q.value),
-        "engine": None if q.engine is None else plain(q.engine),
+        "value": lists(q.value),
+        "engine": None if q.engine is None else lists(q.engine),
         "gap": q.gap,
         "why": q.why,
         "worked": {e.name: e.worked.line for e in q.entries},
     }
 
 
-def plain(value: Any) -> Any:
+def lists(value: Any) -> Any:
     """An array as nested lists."""
     return np.asarray(value).tolist()

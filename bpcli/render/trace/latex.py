@@ -9,7 +9,7 @@ from bpcli.records.trace import Derivation, Worksheet
 from bpcli.render.trace import blocks
 from bpcli.render.trace.blocks import Code, InlineText, WorkedLine
 from bpcli.render.trace.document import document
-from bpcli.render.trace.maths import visible
+from bpcli.render.trace.maths import visible_width
 from bpcli.render.trace.outline import title
 
 ROWS_PER_PAGE = 30  # rows of a table that stand on one page
@@ -114,7 +114,7 @@ def _worked(line: WorkedLine) -> str:
         return rf"{line.left} = \blank{{5cm}} = \blank{{2.5cm}}{number}"
     if not line.numbers:
         return f"{line.left} {line.sign} {line.result}"
-    if "aligned" not in line.numbers and visible(line.left + line.numbers + line.result) <= MAX_ENTRY_CHARACTERS:
+    if "aligned" not in line.numbers and visible_width(line.left + line.numbers + line.result) <= MAX_ENTRY_CHARACTERS:
         return f"{line.left} = {line.numbers} {line.sign} {line.result}"
     return rf"\begin{{aligned}}[t] {line.left} &= {line.numbers} \\ &{line.sign} {line.result} \end{{aligned}}"
 

@@ -34,7 +34,7 @@ class Display(Latex):
         inner, self._summing = self._summing, isinstance(node, Binary) and node.op in "+-"
         drawn = super().draw(node)
         self._summing = inner
-        if inner or self._small or drawn.level != Level.SUM or visible(drawn.text) <= MAX_CHARACTERS:
+        if inner or self._small or drawn.level != Level.SUM or visible_width(drawn.text) <= MAX_CHARACTERS:
             return drawn
         return drawn._replace(text=_in_rows(drawn.text))
 
@@ -46,7 +46,7 @@ def _in_rows(text: str) -> str:
     """A sum as rows, each as full as it may be."""
     rows = [""]
     for term in _terms(text):
-        if rows[-1] and visible(rows[-1] + term) > MAX_CHARACTERS:
+        if rows[-1] and visible_width(rows[-1] + term) > MAX_CHARACTERS:
             rows.append("")
         rows[-1] += term
     aligned = r" \\ ".join("& " + row.strip() for row in rows)
@@ -68,7 +68,7 @@ def _terms(text: str) -> Iterator[str]:
     yield text[start:]
 
 
-def visible(text: str) -> int:
+def visible_width(text: str) -> int:
     """About how many characters wide a formula is."""
     before = ""
     while before != text:

@@ -59,11 +59,11 @@ def load(files: Sequence[Path]) -> tuple[type[Part], ...]:
     A file that was loaded before is not run again, unless it has changed. Raises Failure, with all registries as they
     were, where a file is missing (66) or is not Python, raises, declares no part, or declares one wrongly (65).
     """
-    before = snapshot()
+    before = registry_snapshot()
     try:
         return tuple(part for file in files for part in _load(file).parts)
     except BaseException:
-        restore(before)
+        restore_registry(before)
         raise
 
 
@@ -77,12 +77,12 @@ def loaded_classes() -> frozenset[type[Part]]:
     return frozenset(part for loaded in _loaded.values() for part in loaded.parts)
 
 
-def snapshot() -> Snapshot:
-    """The registries and the loaded files as they are now, for `restore`."""
+def registry_snapshot() -> Snapshot:
+    """The registries and the loaded files as they are now, for `restore_registry`."""
     return {family: dict(family.registry) for family in families() if family.registry}, dict(_loaded)
 
 
-def restore(before: Snapshot) -> None:
+def restore_registry(before: Snapshot) -> None:
     """Takes out what was registered or loaded since the snapshot."""
     registries, files = before
     for family in families():

@@ -22,7 +22,7 @@ from bpcli.studies.dataset.fit import labels_of
 from bpcli.studies.dataset.in_memory import InMemoryRows
 from bpcli.studies.dataset.out_of_core import TARGETS_PER_READ, OutOfCoreRows
 from bpcli.studies.dataset.preprocessor import Preprocessor
-from bpcli.studies.dataset.preview import columns_of, first_rows
+from bpcli.studies.dataset.preview import column_rows, first_rows
 
 __all__ = ["Prepared", "Preprocessor", "Split", "prepare", "prepare_for"]
 
@@ -76,7 +76,7 @@ def prepare(
     warnings = (*rows.table.warnings, *warnings)
     preprocessor, sampled = rows.fit(data, places["train"])
     header, first = first_rows(rows.table)
-    columns = columns_of(rows.table, places["train"], preprocessor, data.scale)
+    columns = column_rows(rows.table, places["train"], preprocessor, data.scale)
     splits: dict[str, Split] = {}
     for name in ("validation", "test", "train"):  # train last: its inputs may take the place of the table's numbers
         source = None if name == "train" else getattr(data, name)

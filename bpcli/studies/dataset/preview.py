@@ -17,7 +17,7 @@ from bpcli.studies.dataset.preprocessor import Preprocessor
 ROWS_SHOWN = 5
 
 
-def columns_of(table: Table, rows: Array, preprocessor: Preprocessor, scale: Scaler) -> tuple[ColumnRow, ...]:
+def column_rows(table: Table, rows: Array, preprocessor: Preprocessor, scale: Scaler) -> tuple[ColumnRow, ...]:
     """What each input column holds in the training rows, and what is done to it."""
     treatment = "as it is" if preprocessor.scaling is None else scale.kind
     low, high, gaps = _limits(table, rows)

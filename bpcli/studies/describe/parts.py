@@ -25,7 +25,7 @@ from bpcli.records.training import Curve, Exit, Failure, FieldRow, PartRow, Prob
 
 def list_parts() -> tuple[PartRow, ...]:
     """Describes all parts, by family; a part of several families under the narrowest (relu: activation, not layer)."""
-    return tuple(describe(leaf, family) for leaf, family in _parts_by_family().items())
+    return tuple(part_row(leaf, family) for leaf, family in _parts_by_family().items())
 
 
 def find_parts(name: str) -> tuple[PartRow, ...]:
@@ -34,8 +34,8 @@ def find_parts(name: str) -> tuple[PartRow, ...]:
     leaves = _parts_by_family()
     alone = [leaf for leaf in leaves if _kind(leaf) == name]
     if alone:
-        return tuple(replace(describe(leaf, leaves[leaf]), curves=_curves(_example_part(leaf))) for leaf in alone)
-    found = tuple(describe(leaf, family) for leaf, family in leaves.items() if family == name)
+        return tuple(replace(part_row(leaf, leaves[leaf]), curves=_curves(_example_part(leaf))) for leaf in alone)
+    found = tuple(part_row(leaf, family) for leaf, family in leaves.items() if family == name)
     if found:
         return found
     guess = near(name, {_kind(leaf) for leaf in leaves} | set(leaves.values()))
@@ -52,7 +52,7 @@ def _parts_by_family() -> dict[type[Part], str]:
     return dict(sorted(found.items(), key=lambda item: order.index(item[1])))
 
 
-def describe(leaf: type[Part], family: str) -> PartRow:
+def part_row(leaf: type[Part], family: str) -> PartRow:
     """Describes a part: its first sentence, settings, equations, and an example."""
     doc = inspect.cleandoc(vars(leaf).get("__doc__") or "")
     summary, _, rest = doc.partition("\n")

@@ -60,7 +60,7 @@ def diagnose(path: Path, sets: Sequence[str] = (), *, trying: bool = False, data
         rows=_rows(context),
         loss=context.loss,
         constant=context.constant,
-        layers=context.health,
+        layers=context.layer_stats,
         symptoms=tuple(found),
         rate=peak_rate(context),
         rates=context.rate_range.rates if learns and context.rate_range is not None else (),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bpcli.engine.network import Network
-from bpcli.records.diagnose import HealthRow
+from bpcli.records.diagnose import LayerStats
 from bpcli.records.training import EpochRow, Exit, Failure, Problem
 from bpcli.studies.dataset.data_option import source_of
 from bpcli.studies.dataset.prepare import Split, prepare_for
@@ -44,14 +44,14 @@ class DiagnosisContext(TrainingContext):
     warnings: tuple[Problem, ...] = ()
 
     @cached_property
-    def health(self) -> tuple[HealthRow, ...]:
+    def layer_stats(self) -> tuple[LayerStats, ...]:
         """The layers on the probe rows; where nothing is trained yet with the length of the first step."""
         return self.probe.measure(self.theta, self.states, None if self.trained else first_step(self))
 
     @property
     def loss(self) -> float:
         """The loss of the probe rows without penalties, in training mode with the random draws of the first step."""
-        return self.probe.loss if self.health else 0.0
+        return self.probe.loss if self.layer_stats else 0.0
 
     @cached_property
     def constant(self) -> float:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 
 from bpcli.family import Activation
-from bpcli.records.diagnose import HealthRow, Remedy, Symptom
+from bpcli.records.diagnose import LayerStats, Remedy, Symptom
 from bpcli.studies.diagnose import remedies
 from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
 from bpcli.studies.diagnose.short_runs import loss_at_zero, peak_rate
@@ -89,10 +89,10 @@ def _initializers(context: DiagnosisContext) -> list[Remedy]:
     return remedies.default_initializers(context, off_scale(context))
 
 
-def learning_layers(context: DiagnosisContext) -> list[HealthRow]:
+def learning_layers(context: DiagnosisContext) -> list[LayerStats]:
     """The layers with weights, which a gradient has to reach, in order; those of residual branches too."""
     weighty = {e.owner.path for e in context.network_plan.layout if e.param.decays}
-    return [row for row in context.health if row.layer in weighty]
+    return [row for row in context.layer_stats if row.layer in weighty]
 
 
 def gradient_flow(context: DiagnosisContext) -> list[Symptom]:
@@ -135,14 +135,14 @@ def gradient_flow(context: DiagnosisContext) -> list[Symptom]:
     return [Symptom("gradients", place, figure, level, why, tuple(found), rate, measured)]
 
 
-def _error_norm(context: DiagnosisContext, row: HealthRow) -> float:
+def _error_norm(context: DiagnosisContext, row: LayerStats) -> float:
     """The norm of dL/dy of a row of the batch, which does not depend on the width of the layer. It shows more than the
     gradients of weights: with relu these may all be alike, where large inputs meet small errors."""
     width = next(math.prod(node.plan.y) for node in context.network_plan.walk() if node.path == row.layer)
     return row.error * math.sqrt(width)
 
 
-def _gradient_reach(context: DiagnosisContext, rows: list[HealthRow], norms: list[float]) -> list[Symptom]:
+def _gradient_reach(context: DiagnosisContext, rows: list[LayerStats], norms: list[float]) -> list[Symptom]:
     """Whether the gradient reaches each layer at all: of two layers, or where it is 0 or not finite."""
     bad = [row for row, norm in zip(rows, norms, strict=True) if not math.isfinite(norm)]
     if bad:
@@ -161,7 +161,7 @@ def _gradient_reach(context: DiagnosisContext, rows: list[HealthRow], norms: lis
     return [Symptom("gradients", "", figure, "ok")]
 
 
-def _evened_out(rows: list[HealthRow]) -> str:
+def _evened_out(rows: list[LayerStats]) -> str:
     """By how much a step moves the first and the last layer, in words, where that is about the same; else empty."""
     first, last = rows[0].update, rows[-1].update
     if not first or not last or first < max(MIN_STEP_RATIO, 0.1 * last):
@@ -172,7 +172,7 @@ def _evened_out(rows: list[HealthRow]) -> str:
 def dead_units(context: DiagnosisContext) -> list[Symptom]:
     """Measures the share of units that no row opens."""
     place = {n.path for n in remedies.hidden_activations(context)}
-    rows = [row for row in context.health if row.dead is not None and row.layer in place]
+    rows = [row for row in context.layer_stats if row.dead is not None and row.layer in place]
     row = max(rows, key=lambda r: r.dead or 0.0, default=None)
     if row is None or row.dead is None:
         return []
@@ -193,7 +193,7 @@ def saturated_units(context: DiagnosisContext) -> list[Symptom]:
     """Measures the share of outputs near the ends of a range, where the slope is nearly 0. Those of the last layer are
     meant to be there once it has learned."""
     inner = {n.path for n in remedies.hidden_activations(context)}
-    rows = [r for r in context.health if r.saturated is not None and (r.layer in inner or not context.trained)]
+    rows = [r for r in context.layer_stats if r.saturated is not None and (r.layer in inner or not context.trained)]
     row = max(rows, key=lambda r: r.saturated or 0.0, default=None)
     if row is None or row.saturated is None:
         return []

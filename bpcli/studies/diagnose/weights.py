@@ -92,7 +92,7 @@ def _equal_units(context: DiagnosisContext) -> Iterator[Symptom]:
 
 def _biases(context: DiagnosisContext) -> Iterator[Symptom]:
     """Looks for biases that outweigh what rows make of a unit's input."""
-    assert context.health, "the probe has looked"
+    assert context.layer_stats, "the probe has looked"
     outputs = {bound.path: bound.frame.y for bound in context.probe.batch.chain.walk()}
     plan = context.network_plan
     inner = [n.path for n in plan.walk() if any(e.owner is n and e.param.decays for e in plan.layout)]

@@ -75,7 +75,7 @@ class CrossValidation:
             name=rows[0].name if rows else last.name if last else "",
             count=self.count,
             folds=tuple(rows),
-            metrics=spread(rows) if rows else {},
+            metrics=spread_by_figure(rows) if rows else {},
             stopped="" if last is None else f"fold {stopped}: {last.reason}",
             problem=None if last is None else last.problem,
             signal=0 if last is None else last.signal,
@@ -144,7 +144,7 @@ def fold_setting(number: int, count: int) -> str:
     return f"data.fold={{of: {count}, number: {number}}}"
 
 
-def spread(rows: Sequence[FoldRow]) -> dict[str, Spread]:
+def spread_by_figure(rows: Sequence[FoldRow]) -> dict[str, Spread]:
     """Mean and spread of each figure over the folds."""
     return {name: _spread([r.metrics.get(name, math.nan) for r in rows]) for name in rows[0].metrics}
 

@@ -60,7 +60,7 @@ def open_rows(
         assert t is not None
         rows = Split("data", x, t, np.arange(len(x)), table.row_names, table.weight)
         return EvaluationRows(**vars(rows), model=model, warnings=table.warnings)
-    _, folder = models.locate(path)
+    _, folder = models.find_model(path)
     if folder is None:
         text = f"{path} holds a model and no data"
         help = f"bpcli eval {path} --data FILE, or give the run folder"

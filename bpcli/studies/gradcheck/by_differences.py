@@ -19,7 +19,7 @@ from bpcli.studies.witness.evidence import (
     entries_at,
     random_direction,
     relative_gap,
-    spread,
+    spread_out,
     unit_of,
 )
 from bpcli.studies.witness.extrapolate import Line, confirmed, extrapolate
@@ -75,7 +75,7 @@ def against_differences(found: Evidence, places: Sequence[EntryIndex]) -> int:
         allowed = RESOLVED_RTOL * unit_of(a, n, max(largest, SMALL_SHARE * gradient.reach))
         allowed += gradient.rounding + 64 * EPS * max(gradient.reach, largest)
     if found.numbers is None:
-        found.numbers, found.rtol = spread(gradient.kernel.shape, places, n.copy()), DIFFERENCE_RTOL
+        found.numbers, found.rtol = spread_out(gradient.kernel.shape, places, n.copy()), DIFFERENCE_RTOL
     gap = np.abs(a - n)
     order = by_size(~(gap <= allowed), np.where(np.isfinite(gap), gap / (allowed + noisy), np.inf))
     most = max(MAX_ENTRIES_RESOLVED, int(RESOLVED_SHARE * len(places)))
@@ -206,4 +206,4 @@ def _keep_right_numbers(
     if len(unknown) <= MAX_WRONG_ENTRIES:
         found.rtol = 2 * RESOLVED_RTOL
     excused = np.isin(verdicts, ("kink", "jump"))
-    found.numbers = spread(gradient.kernel.shape, places, np.where(excused, a, n))
+    found.numbers = spread_out(gradient.kernel.shape, places, np.where(excused, a, n))

@@ -22,7 +22,7 @@ from bpcli.records.training import Problem
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence
 from bpcli.studies.gradcheck.find_mistake import GRADIENT_BEFORE, Clues, gradient_hypotheses
 from bpcli.studies.gradcheck.forward_equations import has_equations
-from bpcli.studies.gradcheck.judge import explain, layer_clues, loss_ratio_elsewhere, tensor_row
+from bpcli.studies.gradcheck.judge import explain_gradient, layer_clues, loss_ratio_elsewhere, tensor_row
 from bpcli.studies.gradcheck.laws import laws
 from bpcli.studies.gradcheck.layer_laws.check_layer import LAW_SIZES, LayerCheck, check_layer
 from bpcli.studies.gradcheck.layer_point import (
@@ -132,7 +132,7 @@ class Gradcheck:
         if gradient.tensor not in self.findings:
             layer_path = gradient.tensor.rpartition(".")[0]
             mismatch = next((t for t in self.mismatches if t.rpartition(".")[0] == layer_path), "")
-            if (found := explain(gradient, evidence, clues, layer, mismatch)) is not None:
+            if (found := explain_gradient(gradient, evidence, clues, layer, mismatch)) is not None:
                 self.findings[gradient.tensor] = found
 
     # ------------------------------------------------------------------------------------------------------ the parts

@@ -33,7 +33,7 @@ def tensor_row(gradient: CheckedGradient, evidence: Evidence) -> TensorRow:
     )  # fmt: skip
 
 
-def explain(
+def explain_gradient(
     gradient: CheckedGradient,
     evidence: Evidence,
     clues: Callable[[], Clues],

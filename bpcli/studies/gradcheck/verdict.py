@@ -22,7 +22,7 @@ from bpcli.studies.witness.evidence import (
     entries_at,
     random_direction,
     relative_gap,
-    spread,
+    spread_out,
     unit_of,
 )
 from bpcli.studies.witness.extrapolate import SCATTERED_POINTS, Line, off_line
@@ -103,7 +103,7 @@ def _against_steps(found: Evidence, places: Sequence[EntryIndex], floor: float) 
     relative, allowed = relative_gap(a, n, gradient.reach), COMPLEX_STEP_RTOL * np.maximum(np.abs(a), np.abs(n)) + floor
     bar = float((allowed / unit_of(a, n, gradient.reach)).max(initial=0.0))
     if found.numbers is None:
-        found.numbers = spread(gradient.kernel.shape, places, n)
+        found.numbers = spread_out(gradient.kernel.shape, places, n)
     bad = np.abs(a - n) > allowed
     found.keep_gap("complex step", float(np.where(bad, 0.0, relative).max(initial=0.0)), bar)
     for k in by_size(bad, relative)[:MAX_STEPS_EXCUSED]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bpcli.records.training import Exit, Failure, Problem
 
-__all__ = ["atomic_bytes", "atomic_text", "kind_of", "make_folder", "unwritable"]
+__all__ = ["atomic_bytes", "atomic_text", "file_kind", "make_folder", "unwritable"]
 
 NO_PLACE = {"EACCES", "EPERM", "EROFS", "ENOENT", "ENOTDIR", "EISDIR", "ENAMETOOLONG", "ELOOP"}
 NO_FOLDER_SYNC = {"EACCES", "EPERM", "EINVAL", "ENOTSUP", "EBADF"}  # the system has none; the renaming was whole anyway
@@ -35,7 +35,7 @@ def atomic_bytes(path: Path, data: bytes) -> None:
     try:
         old = mode_of(target)
         if old is not None and not stat.S_ISREG(old):
-            raise cannot_create(path, f"{path} is {kind_of(old)}, not a file that could be replaced")
+            raise cannot_create(path, f"{path} is {file_kind(old)}, not a file that could be replaced")
         try:
             with open(temporary, "xb") as file:
                 file.write(data)
@@ -108,7 +108,7 @@ def name_of(e: OSError) -> str:
     return errno.errorcode.get(e.errno or 0, "")
 
 
-def kind_of(mode: int) -> str:
+def file_kind(mode: int) -> str:
     """What a thing that is not a regular file is called."""
     kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
     return kinds.get(stat.S_IFMT(mode), "a device")

@@ -19,7 +19,7 @@ from bpcli.engine.objective import Batch, Objective
 from bpcli.engine.state import restore, snapshot
 from bpcli.family import Activation, Array, Frame, Loss, empty
 from bpcli.numeric.vectors import l2_norm
-from bpcli.records.diagnose import HealthRow
+from bpcli.records.diagnose import LayerStats
 from bpcli.records.training import WATCH_PREFIX
 
 DEAD_SLOPE = 1e-3
@@ -51,8 +51,8 @@ class LayerStatsProbe:
 
     def measure(
         self, theta: Array, states: Mapping[str, Array], update: Array | None = None, step: int = 0
-    ) -> tuple[HealthRow, ...]:
-        """The rows of `layer_rows` at the flat weights `theta` and running statistics `states`; `loss` is then that of
+    ) -> tuple[LayerStats, ...]:
+        """The rows of `layer_stats` at the flat weights `theta` and running statistics `states`; `loss` is then that of
         the batch, without penalty. `update` is what a step added to the flat weights; chance is drawn as for `step`."""
         network = self.objective.network
         self.objective.theta[...] = theta
@@ -61,10 +61,10 @@ class LayerStatsProbe:
             network.draw(self.batch.chain, step)
             self.loss = self.batch.forward(True)
             self.batch.backward(True)
-            return layer_rows(self.objective, self.batch, update)
+            return layer_stats(self.objective, self.batch, update)
 
 
-def layer_rows(objective: Objective, batch: Batch, update: Array | None = None) -> tuple[HealthRow, ...]:
+def layer_stats(objective: Objective, batch: Batch, update: Array | None = None) -> tuple[LayerStats, ...]:
     """One row for each layer, containers before what is inside them, after a forward and a backward pass in training.
 
     The objective has to keep its arrays (`retain`, `need_dx`). `gradient` is that of the data term alone, so that a
@@ -77,13 +77,13 @@ def layer_rows(objective: Objective, batch: Batch, update: Array | None = None) 
     return tuple(_row(bound, entries.get(bound.path, []), objective, update) for bound in batch.chain.walk())
 
 
-def _row(bound: BoundLayer, entries: list[ParamLayout], objective: Objective, update: Array | None) -> HealthRow:
+def _row(bound: BoundLayer, entries: list[ParamLayout], objective: Objective, update: Array | None) -> LayerStats:
     f = bound.frame
     main = [e for e in entries if e.param.decays] or entries
     weights = _norm_of(objective.theta, main)
     moved = None if update is None else _norm_of(update, main)
     dead, saturated = dead_and_saturated(bound)
-    return HealthRow(
+    return LayerStats(
         layer=bound.path,
         kind=bound.layer.kind,
         gradient=_norm_of(objective.grad, entries),

@@ -59,7 +59,7 @@ def save(
     modelfile.write(path, tensors, meta)
 
 
-def locate(path: Path) -> tuple[Path, RunFolder | None]:
+def find_model(path: Path) -> tuple[Path, RunFolder | None]:
     """The model file that is meant by a run folder or a file, and the folder. Raises Failure where there is none."""
     if path.is_dir():
         folder = RunFolder(path)
@@ -73,7 +73,7 @@ def load(path: Path) -> Model:
 
     Raises Failure: 66 where it is missing, 65 where it is truncated, damaged, foreign or does not fit together.
     """
-    file, folder = locate(path)
+    file, folder = find_model(path)
     if folder is not None and not file.exists():
         help = f"finish its training: bpcli train --resume {path}"
         raise Failure(Problem(f"{path} has no model yet", code="no-model", help=help), exit=Exit.NO_INPUT)

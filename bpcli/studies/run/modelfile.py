@@ -26,7 +26,7 @@ from safetensors.numpy import save
 
 from bpcli.family.plan import Array
 from bpcli.records.training import Exit, Failure, Problem
-from bpcli.studies.run.atomic import atomic_bytes, kind_of
+from bpcli.studies.run.atomic import atomic_bytes, file_kind
 
 __all__ = ["FORMAT_VERSION", "read", "write"]
 
@@ -121,7 +121,7 @@ def header_and_bytes(path: Path) -> tuple[dict[str, Any], bytes]:
     """The parsed header and all bytes, after the lengths that the file states were compared with its size."""
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
-        raise bad_file(path, f"{path} is {kind_of(mode)}, not a model file", help=HELP_TRAIN)
+        raise bad_file(path, f"{path} is {file_kind(mode)}, not a model file", help=HELP_TRAIN)
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         header, end = read_header(path, file, size)

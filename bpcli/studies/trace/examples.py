@@ -63,7 +63,7 @@ def open_example(example: TraceExample, rows: TracedRows = NO_ROWS) -> TraceTarg
 
 def example_named(name: str) -> TraceExample:
     """The example of that name. Raises Failure with the names there are."""
-    known = examples()
+    known = trace_examples()
     if name not in known:
         help = f"{suggestion(name, known)}`bpcli trace --list-examples` shows them all"
         raise Failure(Problem(f"there is no example `{name}`", code="unknown-example", help=help), exit=Exit.USAGE)
@@ -71,7 +71,7 @@ def example_named(name: str) -> TraceExample:
 
 
 @cache
-def examples() -> Mapping[str, TraceExample]:
+def trace_examples() -> Mapping[str, TraceExample]:
     """All built-in examples by name."""
     found = [_article(), *_nielsen(), _circle_neuron(), _convolution(), *_published_steps(), *_steps()]
     return {e.name: e for e in found}

@@ -162,7 +162,7 @@ def by_size(bad: Array, size: Array) -> list[int]:
     return found
 
 
-def spread(shape: tuple[int, ...], places: Sequence[EntryIndex], values: Array) -> Array:
+def spread_out(shape: tuple[int, ...], places: Sequence[EntryIndex], values: Array) -> Array:
     """Returns an array of these values at these places, NaN elsewhere."""
     out = np.full(shape, np.nan)
     for index, value in zip(places, values, strict=True):

@@ -65,7 +65,7 @@ def first_problem(content: str | bytes, **settings: Any) -> Problem:
     ],
 )
 def test_kinds(column: list[str], kind: str) -> None:
-    assert cells.kind_of(column) == kind
+    assert cells.column_kind(column) == kind
 
 
 def test_booleans_and_dates_are_numbers() -> None:

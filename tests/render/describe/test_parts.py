@@ -31,7 +31,7 @@ def _only_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(studies, "_parts_by_family", ours)
 
 
-ROWS = {f"{row.family}/{row.type}": row for row in (studies.describe(*found) for found in ours().items())}
+ROWS = {f"{row.family}/{row.type}": row for row in (studies.part_row(*found) for found in ours().items())}
 PAGES = pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 
 

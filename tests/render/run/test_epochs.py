@@ -12,7 +12,7 @@ from rich.console import Console
 from bpcli.records.training import EpochRow
 from bpcli.render.numbers import duration, seconds, short
 from bpcli.render.run import epochs as training
-from bpcli.render.run.epochs import LiveTable, cell, columns
+from bpcli.render.run.epochs import LiveTable, cell, table_columns
 
 
 def run(
@@ -135,7 +135,7 @@ def test_a_terminal_that_draws_no_lines(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_what_is_not_there_has_no_column() -> None:
-    assert [c.key for c in columns(run(penalties=False, clipping=False))] == [
+    assert [c.key for c in table_columns(run(penalties=False, clipping=False))] == [
         "train.loss", "validation.loss", "validation.accuracy", "validation.f1", "gradient_norm", "seconds",
     ]  # fmt: skip
     assert [cell(row(1), key) for key in ("clipped", "seconds", "train.loss")] == ["57%", "0.0009", "0.8833"]

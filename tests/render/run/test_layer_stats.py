@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from bpcli.records.training import EpochRow
-from bpcli.render.run.layer_stats import layer_table, watch_cell, watch_columns
+from bpcli.render.run.layer_stats import layer_stats_table, watch_cell, watch_columns
 
 WATCH = {
     "watch.dense_1.gradient": 5.9e-6, "watch.dense_1.update": math.nan,
@@ -39,7 +39,7 @@ def test_one_layer_is_told_once_and_what_is_not_there_not_at_all() -> None:
 
 
 def test_a_line_for_each_layer_within_eighty_columns() -> None:
-    lines = list(layer_table(row(1), row(30)))
+    lines = list(layer_stats_table(row(1), row(30)))
     assert max(map(len, lines)) <= 80
     assert lines == [
         "                                epoch 1                      epoch 30",
@@ -52,4 +52,4 @@ def test_a_line_for_each_layer_within_eighty_columns() -> None:
 
 
 def test_one_epoch_is_told_once() -> None:
-    assert list(layer_table(row(1), row(1)))[1] == "layer                  |grad|  update dead satur."
+    assert list(layer_stats_table(row(1), row(1)))[1] == "layer                  |grad|  update dead satur."

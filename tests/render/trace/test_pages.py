@@ -147,7 +147,7 @@ def test_a_long_sum_goes_on_in_the_next_line() -> None:
     text = maths.Display().equation(parse(Eq("y", right)))
     rows = text.partition("[t]")[2].split(r"\\")
     assert len(rows) > 1
-    assert all(maths.visible(row) <= maths.MAX_CHARACTERS for row in rows)
+    assert all(maths.visible_width(row) <= maths.MAX_CHARACTERS for row in rows)
     assert text.count("aligned") == 2  # one box, not boxes in boxes
     assert re.sub(r"\\(begin|end)\{aligned\}(\[t\])?|\\\\|&|\s", "", text) == re.sub(
         r"\s", "", maths.Latex().equation(parse(Eq("y", right)))
@@ -162,7 +162,7 @@ def test_a_short_one_stays() -> None:
     ("text", "width"), [("a + b", 3), (r"\frac{\partial L}{\partial W_{0,1}}", 4), (r"\left(x\right)^{2}", 4), ("", 0)]
 )
 def test_width(text: str, width: int) -> None:
-    assert maths.visible(text) == width
+    assert maths.visible_width(text) == width
 
 
 def test_big_arrays_show_their_edges_and_their_shape() -> None:

@@ -125,7 +125,7 @@ def test_smoothed_labels_have_a_least_loss(tmp_path: Path) -> None:
 
 def test_the_first_step_of_sgd_is_rate_times_gradient(tmp_path: Path) -> None:
     file = config(tmp_path, optimizer={"type": "sgd", "learning_rate": 0.25}, training={"batch_size": "full"})
-    rows = {row.layer: row for row in open_context(file).health}
+    rows = {row.layer: row for row in open_context(file).layer_stats}
     context = open_context(file)
     probe = context.probe
     probe.measure(context.theta, context.states)
@@ -138,7 +138,7 @@ def test_the_first_step_of_sgd_is_rate_times_gradient(tmp_path: Path) -> None:
 def test_the_factor_a_layer_is_that_of_the_norms(tmp_path: Path) -> None:
     file = config(tmp_path, layers=deep("sigmoid"))
     context = open_context(file)
-    norms = [row.gradient for row in context.health if row.kind == "dense"]
+    norms = [row.gradient for row in context.layer_stats if row.kind == "dense"]
     assert norms[0] is not None
     assert norms[-1] is not None
     assert worst("gradients", file).value == pytest.approx((norms[0] / norms[-1]) ** (1 / 9), rel=1e-12)

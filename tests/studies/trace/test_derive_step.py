@@ -13,7 +13,7 @@ from trace_nets import dense, derived, experiment, random_experiment, trace_targ
 from bpcli.parts.activations import Sigmoid
 from bpcli.records.trace import Derivation, Stage
 from bpcli.studies.trace.derive_step import View, derive
-from bpcli.studies.trace.examples import examples, open_example
+from bpcli.studies.trace.examples import open_example, trace_examples
 
 
 def values(d: Derivation) -> dict[str, float]:
@@ -25,9 +25,9 @@ def values(d: Derivation) -> dict[str, float]:
     return found
 
 
-@pytest.mark.parametrize("name", list(examples()))
+@pytest.mark.parametrize("name", list(trace_examples()))
 def test_examples_are_what_others_computed(name: str) -> None:
-    example = examples()[name]
+    example = trace_examples()[name]
     d = derive(open_example(example), View(detail="neuron"))
     found = values(d)
     for address, value in example.verified.items():
@@ -63,7 +63,7 @@ def test_printed_digits_are_true_of_a_thousand_networks() -> None:
 
 
 def test_the_article() -> None:
-    found = values(derive(open_example(examples()["article"]), View()))
+    found = values(derive(open_example(trace_examples()["article"]), View()))
     for address, value in {
         "dense_1.activation.y[0,0]": 0.731058578630005,
         "dense_2.y[0,0]": -0.731058578630005,
@@ -87,7 +87,7 @@ def test_a_wrong_kernel_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         np.multiply(f.dy, f.y, out=f.dx)  # without 1 - y
 
     monkeypatch.setattr(Sigmoid, "backward", wrong)
-    d = derive(open_example(examples()["article"]), View())
+    d = derive(open_example(trace_examples()["article"]), View())
     assert [q.path for q in d.wrong] == ["dense_2.activation.dx", "dense_1.activation.dx"]
 
 
@@ -142,5 +142,5 @@ def test_steps_go_on_from_each_other() -> None:
 
 
 def test_old_weights_are_given() -> None:
-    d = derive(open_example(examples()["article"]), View())
+    d = derive(open_example(trace_examples()["article"]), View())
     assert {g.path: float(g.value.ravel()[0]) for g in d.start_values}["dense_2.W"] == -1.0

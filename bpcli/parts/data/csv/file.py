@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bpcli.family.source import Kind
-from bpcli.parts.data.cells import has_decimal_commas, is_meant_as_number, is_missing, kind_of, number_of
+from bpcli.parts.data.cells import column_kind, has_decimal_commas, is_meant_as_number, is_missing, number_of
 from bpcli.parts.data.files import data_error, display_path, encoding_of, excerpt, open_binary, open_text, visible
 from bpcli.records.training import Failure, Problem
 
@@ -46,7 +46,7 @@ class CsvLayout:
 
     def kind(self, index: int) -> Kind:
         """Returns what a column holds, by the sample."""
-        return kind_of([cells[index].strip() for _, cells in self.sample])
+        return column_kind([cells[index].strip() for _, cells in self.sample])
 
     def lines(self) -> Iterator[tuple[int, list[str]]]:
         """Yields line number and cells of each row of data. Raises Failure."""

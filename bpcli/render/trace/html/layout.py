@@ -62,7 +62,7 @@ class PictureLayout:
         """From the top of its first unit to what hangs below its last."""
         if not column.vector:
             return 70
-        dots = sum(1 for _, skipped in gaps(column) if skipped)
+        dots = sum(1 for _, skipped in shown_units(column) if skipped)
         return len(column.shown) * self.pitch + dots * ELLIPSIS_HEIGHT - UNIT_GAP
 
     def _stacked(self, column: UnitColumn) -> Iterator[tuple[int, UnitPosition]]:
@@ -71,7 +71,7 @@ class PictureLayout:
         if not column.vector:
             yield 0, UnitPosition(left, self.middle)
         y = self.middle - (self._height(column) + UNIT_GAP - self.pitch) / 2
-        for unit, skipped in gaps(column):
+        for unit, skipped in shown_units(column):
             y += ELLIPSIS_HEIGHT if skipped else 0
             yield unit, UnitPosition(left, y)
             y += self.pitch
@@ -92,7 +92,7 @@ class PictureLayout:
         return self.tall(column) / 2 + CHIP_HEIGHT * len(self.chips[column.path]) + 4 if column.vector else 36
 
 
-def gaps(column: UnitColumn) -> Iterator[tuple[int, int]]:
+def shown_units(column: UnitColumn) -> Iterator[tuple[int, int]]:
     """The units that are drawn, each with how many before it are not."""
     before = -1
     for unit in column.shown:

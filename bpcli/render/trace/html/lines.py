@@ -33,7 +33,7 @@ Blanks = Mapping[str, Mapping[str, int]]
 """Of a worksheet: the numbers of the blanks, by the id of their quantity and their name."""
 
 
-def quantities(
+def quantity_lines(
     d: Derivation, body: Sequence[NumberedQuantity], unfolded: bool, blanks: Blanks = MappingProxyType({})
 ) -> Iterator[str]:
     """The quantities of one stage; an equation over all weights is stated once and worked out tensor by tensor."""

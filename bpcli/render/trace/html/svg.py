@@ -24,7 +24,7 @@ from bpcli.render.trace.html.layout import (
     UNIT_WIDTH,
     PictureLayout,
     UnitPosition,
-    gaps,
+    shown_units,
     wire,
 )
 from bpcli.render.trace.html.network import INPUTS, NetworkPicture, UnitColumn
@@ -154,7 +154,7 @@ class Picture:
         if not column.vector:
             yield self._box(column)
             return
-        for unit, skipped in gaps(column):
+        for unit, skipped in shown_units(column):
             spot = self.places.spots[column.path][unit]
             if skipped:
                 y = spot.y - self.places.tall(column) / 2 - TAG_HEIGHT - ELLIPSIS_HEIGHT / 2 + 2

@@ -12,8 +12,8 @@ import numpy as np
 from bpcli.engine.network_plan import PlannedLayer
 from bpcli.records.gradcheck import Finding, TensorRow
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence
-from bpcli.studies.gradcheck.judge import explain, layer_clues, tensor_row
-from bpcli.studies.gradcheck.layer_laws.row_law import ROUNDINGS, gaps, largest_of_row
+from bpcli.studies.gradcheck.judge import explain_gradient, layer_clues, tensor_row
+from bpcli.studies.gradcheck.layer_laws.row_law import ROUNDINGS, entry_gaps, largest_of_row
 from bpcli.studies.gradcheck.layer_laws.single_layer import LayerInputs, SingleLayer
 from bpcli.studies.gradcheck.layer_point import LayerPoint
 from bpcli.studies.gradcheck.verdict import ask_witnesses
@@ -55,7 +55,7 @@ def depends_on_place(layer: SingleLayer, inputs: LayerInputs, n: int, train: boo
         x[~kept] = x[~kept][::-1] if layer.network.network_plan.tokens else 1.5 - x[~kept][::-1]
         other = layer.forward(replace(inputs, x=x), 0, n, train)
         some = kept[:n]
-        gap = gaps(other[some], y[some])
+        gap = entry_gaps(other[some], y[some])
         if not (gap <= ROUNDINGS * EPS * largest_of_row(y[some])).all():
             return False
     return True
@@ -95,7 +95,7 @@ def check_beside_others(
         worst = max(worst, *evidence.gaps.values(), 0.0)
         if evidence.verdict == "WRONG":
             rows.append(tensor_row(gradient, evidence))
-            found = explain(gradient, evidence, partial(layer_clues, at, own), planned.layer)
+            found = explain_gradient(gradient, evidence, partial(layer_clues, at, own), planned.layer)
             findings += [found] if found is not None else []
         at.forward()
     return SizeVerdict(tuple(rows), tuple(findings), witness, worst)

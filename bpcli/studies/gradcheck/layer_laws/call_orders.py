@@ -15,7 +15,7 @@ import numpy as np
 
 from bpcli.engine.network import Chain
 from bpcli.family import N
-from bpcli.studies.gradcheck.layer_laws.row_law import ROUNDINGS, RowMismatch, gaps, row_scales
+from bpcli.studies.gradcheck.layer_laws.row_law import ROUNDINGS, RowMismatch, entry_gaps, row_scales
 from bpcli.studies.gradcheck.layer_laws.single_layer import LayerInputs, Results, SingleLayer
 
 Make = Callable[[], SingleLayer]
@@ -140,6 +140,6 @@ def _differences(found: Results, expected: Results, calls: _Calls) -> Iterator[R
         if np.array_equal(value, wanted, equal_nan=True):
             continue
         scale = scales.get(name, np.abs(wanted).max(initial=0.0))
-        wrong = ~(gaps(value, wanted) <= ROUNDINGS * np.finfo(value.dtype).eps * scale)
+        wrong = ~(entry_gaps(value, wanted) <= ROUNDINGS * np.finfo(value.dtype).eps * scale)
         if wrong.any():
             yield RowMismatch(name, calls.n, calls.train, value, wanted, wrong)

@@ -11,7 +11,7 @@ from bpcli.family import Array
 from bpcli.studies.gradcheck.layer_laws.row_law import (
     ROUNDINGS,
     RowMismatch,
-    gaps,
+    entry_gaps,
     largest_of_row,
     largest_share,
     rounding_effect,
@@ -69,7 +69,7 @@ def _compare(
         scale = (
             scales[name] if name in scales else np.maximum(largest_of_row(wanted.reshape(1, -1)).ravel(), largest_error)
         )
-        gap = gaps(value.astype(np.float64), wanted)
+        gap = entry_gaps(value.astype(np.float64), wanted)
         gap[np.abs(wanted) > np.finfo(layer.dtype).max] = 0.0  # beyond its numbers
         bar = max(ROUNDINGS * eps, rtol) * scale
         wrong = ~(gap <= bar)

@@ -85,7 +85,7 @@ def compare_rows(layer: SingleLayer, inputs: LayerInputs, sizes: Sequence[int], 
         rounding: Results = {}
         for name, value in batch.items():
             expected, scale = alone[n].results[name], alone[n].scales[name]
-            gap = gaps(value, expected)
+            gap = entry_gaps(value, expected)
             wrong = ~(gap <= ROUNDINGS * eps * scale)
             if wrong.any() and np.isfinite(gap[wrong]).any():
                 compute = partial(_results_alone, layer, n, train)
@@ -107,7 +107,7 @@ def largest_share(gap: Array, scale: Array) -> float:
     return float(np.where(np.isfinite(share), share, 1.0).max(initial=0.0))
 
 
-def gaps(a: Array, b: Array) -> Array:
+def entry_gaps(a: Array, b: Array) -> Array:
     """Returns how far entries are apart: 0 where both are the same infinity or no number at all."""
     gap = np.abs(a - b)
     gap[(a == b) | (np.isnan(a) & np.isnan(b))] = 0.0
@@ -164,7 +164,7 @@ def rounding_effect(
         moved = replace(inputs, x=x, dy=off(inputs.dy), theta=off(inputs.theta))
         layer.take_weights(moved)
         for name, value in compute(moved).items():
-            effect = np.nan_to_num(gaps(value, base[name]), nan=0.0, posinf=0.0)
+            effect = np.nan_to_num(entry_gaps(value, base[name]), nan=0.0, posinf=0.0)
             np.maximum(found[name], effect, out=found[name])
     layer.take_weights(inputs)
     return {name: NOISE_MARGIN * (largest_of_row(a) if name in ("y", "dx") else a) for name, a in found.items()}
