@@ -23,7 +23,7 @@ import cnn
 import numpy as np
 import pytest
 from machine import machine, on_threads
-from rounds import ratio, seconds_each
+from timing import ratio, seconds_each
 
 from bpcli.engine.network import Network
 from bpcli.engine.network_plan import plan_network

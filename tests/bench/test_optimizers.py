@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rounds import seconds_each
+from timing import seconds_each
 
 from bpcli.engine.network_plan import plan_network
 from bpcli.engine.objective import Objective

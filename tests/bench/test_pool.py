@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rounds import ratio, seconds_each
+from timing import ratio, seconds_each
 
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.engine.network import Network

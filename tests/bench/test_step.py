@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from machine import machine, on_threads
-from rounds import ratio, seconds_each
+from timing import ratio, seconds_each
 from torch_steps import BY_HAND, MODES, functional
 
 import bpcli.parts  # noqa: F401  (declares them)

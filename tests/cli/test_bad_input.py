@@ -16,7 +16,7 @@ from bad_tables import CASES as TABLES
 from bad_yaml import CASES as YAML
 from cli_lab import LITTLE, Case, Lab, surroundings
 from cli_lab import lab as lab
-from work import COUNTED, Work
+from count_calls import COUNTED, Work
 
 from bpcli.__main__ import main
 from bpcli.family.part import DeclarationError, Part

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from count_calls import Work
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_model import Study
-from work import Work
 from yaml.error import Mark, MarkedYAMLError
 
 from bpcli.config import compose

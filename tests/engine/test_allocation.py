@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from nets import PLAIN, dense, dropout, residual
-from probe import Probe
+from probe_layer import Probe
 from registry import good
 
 from bpcli.engine.full_batch import make_step

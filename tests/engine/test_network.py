@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from nets import PLAIN, dense, dropout, fill, network, parsed, plan, residual, run
-from probe import Probe
+from probe_layer import Probe
 
 from bpcli.engine.network import BoundLayer, Network
 from bpcli.engine.network_plan import plan_network

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from nets import dense, parsed, plan, residual
-from probe import Probe
+from probe_layer import Probe
 
 from bpcli.engine.network import Network
 from bpcli.engine.network_plan import (

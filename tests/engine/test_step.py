@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from nets import dense, dropout, fill, objective, parsed, residual
-from probe import Probe, calls, listening
+from probe_layer import Probe, calls, listening
 
 from bpcli.engine.network_plan import plan_network
 from bpcli.engine.objective import Batch, Objective

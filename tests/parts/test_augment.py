@@ -5,8 +5,8 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from count_calls import calls
 from registry import good
-from work import calls
 
 from bpcli.engine.augment import Augmenter, augmenting_bytes
 from bpcli.family import Augmentation

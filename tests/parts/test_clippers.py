@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from work import calls
+from count_calls import calls
 
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.family import Clipper

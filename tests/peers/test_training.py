@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from race import TRAINERS, Race
-from race import _double as _double  # torch's default type
+from beside_torch import TRAINERS, Race
+from beside_torch import _double as _double  # torch's default type
 
 DENSE = [{"type": "dense", "units": 9}, {"type": "dense", "units": 7}]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from race import Race
-from race import _double as _double  # as there: torch's default type
+from beside_torch import Race
+from beside_torch import _double as _double  # as there: torch's default type
 
 
 def conv(filters: int, kernel: Any, kind: str = "conv2d", **more: Any) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from race import Race
-from race import _double as _double  # as there: torch's default type
+from beside_torch import Race
+from beside_torch import _double as _double  # as there: torch's default type
 from torch_twin import LAYERS
 
 from bpcli.family import Layer

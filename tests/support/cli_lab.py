@@ -11,8 +11,8 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+from count_calls import Work
 from paths import ROOT
-from work import Work
 
 from bpcli.cli.app import run
 

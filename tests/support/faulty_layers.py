@@ -23,7 +23,7 @@ def elsewhere():
     return threading.current_thread() is not threading.main_thread()
 
 
-HELD = {"calls": 0, "x": None, "y": None, "sum": 0.0, "size": 0}
+STATE = {"calls": 0, "x": None, "y": None, "sum": 0.0, "size": 0}
 
 
 """
@@ -266,38 +266,38 @@ FAULTS: tuple[Fault, ...] = (
     *_of("mode", "scaled",
          "if not train: f.dg[...] = 0", "if not train: f.db *= 2", "if not train: f.dx[8:] *= 2"),
     *_of("order of calls", "bent",
-         "HELD['calls'] += 1\n"
-         "if HELD['calls'] % 2 == 0: f.dx *= 2",
-         "HELD['calls'] += 1\n"
-         "if HELD['calls'] % 5 == 0: f.dx *= 2",
-         "HELD['calls'] += 1\n"
-         "if HELD['calls'] == 1: f.dx *= 2",
+         "STATE['calls'] += 1\n"
+         "if STATE['calls'] % 2 == 0: f.dx *= 2",
+         "STATE['calls'] += 1\n"
+         "if STATE['calls'] % 5 == 0: f.dx *= 2",
+         "STATE['calls'] += 1\n"
+         "if STATE['calls'] == 1: f.dx *= 2",
          "f.y *= 2", "f.dy *= 0.5", "f.x += 0.001"),
     *_of("order of calls", "scaled",
-         "if np.shape(HELD['x']) == f.g.shape: f.dg += HELD['x']\n"
-         "HELD['x'] = f.dg.copy()",
+         "if np.shape(STATE['x']) == f.g.shape: f.dg += STATE['x']\n"
+         "STATE['x'] = f.dg.copy()",
          "f.g *= 0.999", "f.dy[-1] = 0"),
     *_of("order of calls", "bent",
-         "HELD['y'] = f.y\n"
-         "f.y *= 1 + 1e-3 * (HELD['calls'] % 2)\n"
-         "HELD['calls'] += 1",
+         "STATE['y'] = f.y\n"
+         "f.y *= 1 + 1e-3 * (STATE['calls'] % 2)\n"
+         "STATE['calls'] += 1",
          place="forward"),
     *_of("earlier batch", "bent",
-         "if np.shape(HELD['x']) == f.x.shape: f.dx *= 1 - HELD['x']**2 * 1e-2\n"
-         "HELD['x'] = f.x.copy()",
-         "if HELD['size'] not in (0, len(f.x)): f.dx *= 2\n"
-         "HELD['size'] = len(f.x)",
-         "HELD['sum'] = 0.9 * HELD['sum'] + 0.1 * float(np.abs(f.x).mean())\n"
-         "f.dx *= HELD['sum']"),
+         "if np.shape(STATE['x']) == f.x.shape: f.dx *= 1 - STATE['x']**2 * 1e-2\n"
+         "STATE['x'] = f.x.copy()",
+         "if STATE['size'] not in (0, len(f.x)): f.dx *= 2\n"
+         "STATE['size'] = len(f.x)",
+         "STATE['sum'] = 0.9 * STATE['sum'] + 0.1 * float(np.abs(f.x).mean())\n"
+         "f.dx *= STATE['sum']"),
     *_of("earlier batch", "bent",
-         "HELD['sum'] = 0.9 * HELD['sum'] + 0.1 * float(np.abs(f.x).mean())\n"
-         "f.y += 0.01 * HELD['sum']",
+         "STATE['sum'] = 0.9 * STATE['sum'] + 0.1 * float(np.abs(f.x).mean())\n"
+         "f.y += 0.01 * STATE['sum']",
          place="forward"),
     *_of("earlier batch", "scaled",
-         "HELD['size'] = max(HELD['size'], len(f.x))\n"
-         "f.dg *= len(f.x) / HELD['size']",
-         "if HELD['x'] is None: HELD['x'] = f.x.copy()\n"
-         "if HELD['x'].shape == f.x.shape: f.dg[...] = (dy * HELD['x'].reshape(-1, c)).sum(0)"),
+         "STATE['size'] = max(STATE['size'], len(f.x))\n"
+         "f.dg *= len(f.x) / STATE['size']",
+         "if STATE['x'] is None: STATE['x'] = f.x.copy()\n"
+         "if STATE['x'].shape == f.x.shape: f.dg[...] = (dy * STATE['x'].reshape(-1, c)).sum(0)"),
     *_of("thread", "bent",
          "if elsewhere(): f.dx *= 2", "if elsewhere(): f.dx[0] = 0",
          in_config=False),

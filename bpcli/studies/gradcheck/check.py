@@ -19,10 +19,11 @@ from bpcli.family import Array, Layer
 from bpcli.numeric.streams import Stream
 from bpcli.records.gradcheck import EXACT_WITNESSES, VERDICTS, Finding, GradcheckReport, LawRow, LayerLaws, TensorRow
 from bpcli.records.training import Problem
+from bpcli.studies.gradcheck.ask_witnesses import ask_witnesses
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence
+from bpcli.studies.gradcheck.explain_gradient import explain_gradient, layer_clues, loss_ratio_elsewhere, tensor_row
 from bpcli.studies.gradcheck.find_mistake import GRADIENT_BEFORE, Clues, gradient_hypotheses
 from bpcli.studies.gradcheck.forward_equations import has_equations
-from bpcli.studies.gradcheck.judge import explain_gradient, layer_clues, loss_ratio_elsewhere, tensor_row
 from bpcli.studies.gradcheck.laws import laws
 from bpcli.studies.gradcheck.layer_laws.check_layer import LAW_SIZES, LayerCheck, check_layer
 from bpcli.studies.gradcheck.layer_point import (
@@ -36,7 +37,6 @@ from bpcli.studies.gradcheck.layer_point import (
 )
 from bpcli.studies.gradcheck.loss_point import LossPoint, PenaltyPoint, penalties
 from bpcli.studies.gradcheck.network_point import NetworkPoint, perturb_weights
-from bpcli.studies.gradcheck.verdict import ask_witnesses
 from bpcli.studies.run.model import ROWS_PER_BATCH
 from bpcli.studies.trace.open import TraceTarget
 from bpcli.studies.witness.evidence import CheckedGradient, Effort

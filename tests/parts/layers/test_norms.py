@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from race import TRAINERS, Race
+from beside_torch import TRAINERS, Race
 
 from bpcli.engine.network import Network
 from bpcli.engine.network_plan import plan_network

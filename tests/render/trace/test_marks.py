@@ -8,7 +8,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from marked import mark_file
+from mark_file import mark_file
 from paths import CONFIGS
 from rich.cells import cell_len
 from rich.console import Console

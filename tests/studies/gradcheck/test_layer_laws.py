@@ -47,16 +47,16 @@ FOUND = [
      "rows 10 to 31 of dx are not what these rows give alone"),
     ("bent", "backward", "np.clip(f.dx, -9, 9, out=f.dx)", "dx", "backward must be linear in dy"),
     ("bent", "backward", "if elsewhere(): f.dx[0] = 0", "dx", "others where two threads run the kernels"),
-    ("scaled", "forward", "HELD['x'] = f.x.copy()", "dg", "a second layer of this class stands behind"),
-    ("scaled", "backward", "HELD['size'] = max(HELD['size'], len(x))\nf.dg *= len(x) / HELD['size']", "dg", "dg"),
+    ("scaled", "forward", "STATE['x'] = f.x.copy()", "dg", "a second layer of this class stands behind"),
+    ("scaled", "backward", "STATE['size'] = max(STATE['size'], len(x))\nf.dg *= len(x) / STATE['size']", "dg", "dg"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("layer", "place", "code", "name", "words"), FOUND)
 def test_what_is_wrong_is_said(layer: str, place: str, code: str, name: str, words: str, own: Path) -> None:
     source = Fault("", layer, place, code).source(equations=False)
-    if "HELD['x']" in code:
-        source = source.replace("dy, x, out=f.dg", "dy, HELD['x'], out=f.dg")
+    if "STATE['x']" in code:
+        source = source.replace("dy, x, out=f.dg", "dy, STATE['x'], out=f.dg")
     found = check(own, source)
     texts = {finding.tensor: finding.text for finding in found.findings}
     assert words in texts[f"{layer}_1.{name}"], texts

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from marked import mark_file
+from mark_file import mark_file
 
 from bpcli.records.trace import Mark
 from bpcli.records.training import Exit, Failure

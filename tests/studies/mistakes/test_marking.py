@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from marked import mark_file
+from mark_file import mark_file
 from paths import ROOT
 from student import Student, random_net
 

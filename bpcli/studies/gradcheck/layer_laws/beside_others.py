@@ -11,12 +11,12 @@ import numpy as np
 
 from bpcli.engine.network_plan import PlannedLayer
 from bpcli.records.gradcheck import Finding, TensorRow
+from bpcli.studies.gradcheck.ask_witnesses import ask_witnesses
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence
-from bpcli.studies.gradcheck.judge import explain_gradient, layer_clues, tensor_row
+from bpcli.studies.gradcheck.explain_gradient import explain_gradient, layer_clues, tensor_row
 from bpcli.studies.gradcheck.layer_laws.row_law import ROUNDINGS, entry_gaps, largest_of_row
 from bpcli.studies.gradcheck.layer_laws.single_layer import LayerInputs, SingleLayer
 from bpcli.studies.gradcheck.layer_point import LayerPoint
-from bpcli.studies.gradcheck.verdict import ask_witnesses
 from bpcli.studies.witness.evidence import Effort
 
 MAX_EQUATION_ENTRIES = 1 << 22  # of rows, that equations are evaluated on

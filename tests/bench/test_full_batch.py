@@ -1,7 +1,7 @@
 """L-BFGS and Levenberg-Marquardt beside Adam: epochs (iterations) and seconds until the loss of the training rows has
 come to a goal. Adam sees all rows too, with the best of five learning rates; a median over seeds.
 
-Run: pytest -m bench -s tests/bench/test_searchers.py
+Run: pytest -m bench -s tests/bench/test_full_batch.py
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def calls(run: Callable[[], object]) -> int:
 COUNTED = f"""
 import atexit, pathlib, sys
 sys.path.append({str(Path(__file__).parent)!r})
-from work import Work
+from count_calls import Work
 done = Work().__enter__()
 atexit.register(lambda: (done.__exit__(), pathlib.Path("calls").write_text(str(done.calls))))
 """

@@ -1,5 +1,5 @@
-"""What takes so little that nobody should notice it, against the plain way, in one process and in
-turn. Run: pytest -m bench -s tests/bench/test_at_once.py"""
+"""Augmentation, percentile clipping and refusing a huge file, each against the plain way, in one process and in
+turn. Run: pytest -m bench -s tests/bench/test_plain_ways.py"""
 
 import statistics
 import time
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from rounds import ratio
+from timing import ratio
 
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.config.experiment import Experiment
