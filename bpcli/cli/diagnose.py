@@ -19,7 +19,7 @@ def diagnose(
     ] = False,
     data: DataFile = None,
     set_: Sets = None,
-    own: With = None,
+    with_: With = None,
     json: Json = False,
 ) -> None:
     """Find what will train badly, say why, and what to set instead.
@@ -34,7 +34,7 @@ def diagnose(
     from bpcli.studies.custom.load import load
     from bpcli.studies.diagnose.diagnose import diagnose as study
 
-    load(own or ())
+    load(with_ or ())
     with waiting("looking"):
         report = study(target, tuple(set_ or ()), trying=trying, data=data)
     show_problems(report.warnings)

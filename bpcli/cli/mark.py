@@ -30,7 +30,7 @@ def mark(
     ascii: traced.OnlyAscii = False,
     width: traced.Width = None,
     set_: Sets = None,
-    own: With = None,
+    with_: With = None,
     json: Json = False,
 ) -> int:
     """Mark a derivation made by hand, number by number.
@@ -38,7 +38,7 @@ def mark(
     Says which numbers are right, which is the first wrong one, what follows from it, and the likely cause. Names are
     those that `bpcli trace --detail neuron` prints. Ends with 3 where a number is wrong.
     """
-    request = traced.TraceRequest("mark the claims against", path, example, sample, batch, x, t, set_, own)
+    request = traced.TraceRequest("mark the claims against", path, example, sample, batch, x, t, set_, with_)
 
     from bpcli.records.training import Exit
     from bpcli.render.console import console_width, show, show_json, show_problems

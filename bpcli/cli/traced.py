@@ -55,7 +55,7 @@ class TraceRequest:
     x: list[str] | None
     t: list[str] | None
     sets: list[str] | None
-    own: list[Path] | None
+    with_: list[Path] | None
 
     def __post_init__(self) -> None:
         if (self.path is None) == (self.example is None):
@@ -74,7 +74,7 @@ class TraceRequest:
         from bpcli.studies.trace.open import TracedRows, open_target
 
         rows = TracedRows(tuple(self.sample or ()), self.batch, tuple(self.x or ()), tuple(self.t or ()))
-        load(self.own or ())
+        load(self.with_ or ())
         with waiting("working it out"):
             if self.path is not None:
                 return open_target(self.path, rows, self.sets or ()), ()
@@ -85,7 +85,7 @@ class TraceRequest:
         """A command about the same network and rows, as it is typed; options that are None, False or 0 stay out."""
         typed = ["bpcli", *words, *([self.path] if self.path is not None else ["--example", self.example])]
         rows = {"sample": self.sample, "x": self.x, "t": self.t, "batch": self.batch}
-        for name, value in {"with": self.own, **rows, "set": self.sets, **options}.items():
+        for name, value in {"with": self.with_, **rows, "set": self.sets, **options}.items():
             for one in value if isinstance(value, list) else [value] if value else []:
                 dashed = str(one).startswith("-")  # what would be taken for an option
                 typed += [f"--{name}"] if one is True else [f"--{name}={one}"] if dashed else [f"--{name}", one]

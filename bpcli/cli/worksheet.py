@@ -37,14 +37,14 @@ def worksheet(
     ] = None,
     ascii: traced.OnlyAscii = False,
     set_: Sets = None,
-    own: With = None,
+    with_: With = None,
 ) -> int:
     """Write a derivation with blanks, and the answers that mark it.
 
     Another --seed is another variant, with weights and inputs that are easy to compute with. `bpcli mark` marks what is
     filled in, by the command that the sheet shows.
     """
-    request = traced.TraceRequest("make a worksheet of", path, example, sample, batch, x, t, set_, own)
+    request = traced.TraceRequest("make a worksheet of", path, example, sample, batch, x, t, set_, with_)
 
     from bpcli.records.training import Exit
     from bpcli.render.trace.draw import write_worksheet

@@ -31,8 +31,8 @@ class Loss(Part):
     default_metrics: ClassVar[tuple[str, ...]] = ()
     behind_link: ClassVar[str] = ""  # the type of the same loss of predictions, where there is one
     least_squares: ClassVar[bool] = False
-    """Whether it is, up to a constant factor, the mean over rows of sum_k (x - t)^2: what Gauss and Newton's method and
-    its kin lower. The engine finds the factor; training compares the loss with the squares before it begins."""
+    """Whether it is, up to a constant factor, the mean over rows of sum_k (x - t)^2: what Gauss-Newton and Levenberg-
+    Marquardt steps lower. The engine finds the factor; training compares the loss with the squares before it begins."""
 
     @property
     def classifies(self) -> bool:
@@ -56,7 +56,7 @@ class Loss(Part):
     def with_classes(self, classes: tuple[str, ...], counts: tuple[int, ...]) -> Loss:
         """The loss once the class names, by id, and their numbers of training rows are known.
 
-        Settled by its own names it stays as it is, without counts (() then). Raises ClassMismatchError, a ValueError.
+        A loss that names the classes itself stays as it is, without counts (() then). Raises ClassMismatchError, a ValueError.
         """
         return self
 

@@ -272,7 +272,7 @@ class Worksheet:
     """A derivation whose results are to be filled in.
 
     An entry of `derivation` that is no blank is shown as it is if `shown` has its quantity's id; else there is room for
-    it and nobody checks it. `key` is a claims file with all answers, and `command` what grades one of that kind.
+    it and nobody checks it. `key` is a claims file with all answers, and `command` what marks one of that kind.
     """
 
     derivation: Derivation

@@ -1,4 +1,4 @@
-"""Adam and its kin: a running mean of the gradient, measured by a running mean of its size."""
+"""Adam and its variants: a running mean of the gradient, measured by a running mean of its size."""
 
 from __future__ import annotations
 

@@ -23,14 +23,14 @@ DATE_LIKE = re.compile(r"\d{1,4}([./-])\d{1,2}\1\d{1,4}")
 DEFAULT_TREATMENT = Treatment()
 
 
-def labels_of(table: Table, wants: Literal["classes", "values"]) -> Labels:
+def labels_of(table: Table, targets: Literal["classes", "values"]) -> Labels:
     """How the targets name classes, for a loss that compares classes or values. Raises Failure where they cannot."""
     target = table.target
     if target is None:
         raise Failure(Problem(f"{table.origin} has no target", code="no-target", help="name its target column"))
     if target.dtype == object:
         return "text"
-    if wants == "values":
+    if targets == "values":
         return "none"
     if target.ndim == 1:
         return "ids"

@@ -50,7 +50,7 @@ class OutOfCoreRows:
         self.table = Table(cast(Array, x), {}, (), (), cast(Array, target), (), display_path(called[0]))
 
     @classmethod
-    def open(cls, source: Source, wants: Literal["classes", "values"], root: Path, dtype: Any) -> OutOfCoreRows | None:
+    def open(cls, source: Source, targets: Literal["classes", "values"], root: Path, dtype: Any) -> OutOfCoreRows | None:
         """The rows of a source whose inputs, encoded as `dtype`, are larger than is kept in memory; else None."""
         if not isinstance(source, ArraySource) or not _bytes(source.files(root)) > MAPPED:
             return None
@@ -58,7 +58,7 @@ class OutOfCoreRows:
         if not isinstance(x, MappedRows) or x.size * np.dtype(dtype).itemsize <= MAX_BYTES_IN_MEMORY:
             return None
         labels: Labels = "ids" if t.ndim == 1 or t.shape[1] == 1 else "one-hot"
-        return cls(x, t, "text" if t.dtype.kind == "U" else "none" if wants == "values" else labels, called)
+        return cls(x, t, "text" if t.dtype.kind == "U" else "none" if targets == "values" else labels, called)
 
     def _targets(self, rows: Array) -> Array:
         """The targets of some rows in one of the three forms of Table."""

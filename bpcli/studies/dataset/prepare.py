@@ -114,8 +114,8 @@ def prepare_for(
     """The rows of a source, encoded by what was learned before: inputs, targets (None without `need_target`), and the
     table. Columns are matched by name, in any order; others are ignored. Without `need_target` a row with a missing
     value is an error where the model's rule is to leave it out: every row is to be answered."""
-    wants: Literal["classes", "values"] = "values" if preprocessor.labels == "none" else "classes"
-    found = OutOfCoreRows.open(source, wants, root, dtype) if need_target else None
+    targets: Literal["classes", "values"] = "values" if preprocessor.labels == "none" else "classes"
+    found = OutOfCoreRows.open(source, targets, root, dtype) if need_target else None
     if found is not None:
         found.check_finite(found.all())
         preprocessor.encode_inputs(found.table, dtype, np.arange(1))  # raises where rows have another shape

@@ -1,5 +1,5 @@
 """Worksheets: a derivation whose results are to be filled in, in as many variants as there are seeds, each with the key
-that grades it."""
+that marks it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def worksheet(target: TraceTarget, seed: int, view: View, command: str) -> Works
         raise Failure(Problem(text, code="no-blanks", help="leave out --elide and --layer"), exit=Exit.USAGE)
     blanks = tuple(Blank(i, q.id, e.name, _typed(e.worked.result)) for i, (q, e) in enumerate(checked, start=1))
     variant = f"variant {seed}" if seed else "the network as it is"
-    head = f"# The answers to the worksheet of {d.name}: {variant} (--seed {seed}).\n# Graded by: {command}\n"
+    head = f"# The answers to the worksheet of {d.name}: {variant} (--seed {seed}).\n# Marked by: {command}\n"
     key = head + "".join(f"{b.name}: {b.answer}\n" for b in blanks)
     return Worksheet(d, seed, blanks, shown, key, command)
 

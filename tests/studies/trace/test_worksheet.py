@@ -1,4 +1,4 @@
-"""Worksheets: every blank has its answer, every variant its own numbers, and a key grades itself."""
+"""Worksheets: every blank has its answer, every variant its own numbers, and a key marks itself."""
 
 import re
 from pathlib import Path
@@ -28,7 +28,7 @@ def sheet(experiment: Any, seed: int, **view: Any) -> Worksheet:
     return worksheet(nets.trace_target(experiment), seed, View(**view), COMMAND)
 
 
-def graded(experiment: Any, made: Worksheet, folder: Path) -> list[tuple[str, str, str]]:
+def marked(experiment: Any, made: Worksheet, folder: Path) -> list[tuple[str, str, str]]:
     """What the key of a worksheet gets wrong, by the trace target that the command rebuilds."""
     file = folder / "key.yaml"
     file.write_text(made.key, encoding="utf-8")
@@ -42,20 +42,20 @@ def graded(experiment: Any, made: Worksheet, folder: Path) -> list[tuple[str, st
 @pytest.mark.parametrize("seed", range(12))
 def test_a_key_grades_itself(seed: int, tmp_path: Path) -> None:
     experiment = nets.random_experiment(seed)
-    assert graded(experiment, sheet(experiment, seed % 4), tmp_path) == []
+    assert marked(experiment, sheet(experiment, seed % 4), tmp_path) == []
 
 
 @pytest.mark.slow
 def test_a_key_of_each_part_grades_itself(tmp_path: Path) -> None:
     for name, experiment in nets.with_each_part():
         for seed in (0, 3):
-            assert graded(experiment, sheet(experiment, seed), tmp_path) == [], name
+            assert marked(experiment, sheet(experiment, seed), tmp_path) == [], name
 
 
 def test_another_variant_does_not_pass(tmp_path: Path) -> None:
     made = sheet(RELU, 1)
     other = Worksheet(made.derivation, 2, made.blanks, made.shown, made.key, made.command)
-    assert len(graded(RELU, other, tmp_path)) > len(made.blanks) / 2
+    assert len(marked(RELU, other, tmp_path)) > len(made.blanks) / 2
 
 
 @pytest.mark.parametrize("seed", [0, 1])
