@@ -56,7 +56,8 @@ class Loss(Part):
     def with_classes(self, classes: tuple[str, ...], counts: tuple[int, ...]) -> Loss:
         """The loss once the class names, by id, and their numbers of training rows are known.
 
-        A loss that names the classes itself stays as it is, without counts (() then). Raises ClassMismatchError, a ValueError.
+        A loss whose settings name the classes stays as it is, without counts (() then). Raises ClassMismatchError, a
+        ValueError, where they are others.
         """
         return self
 

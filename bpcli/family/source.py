@@ -36,17 +36,22 @@ class Scored:
     """A batch of predictions as metrics see it.
 
     `output` and `target` are (N, K): values in the target's own units for a regression, probabilities and one-hot (or
-    0/1) targets for a classification. `labels` and `guesses` are class ids (N,), or (N, K) of 0/1 where a row may have
-    several labels, or None for a regression. `weight` (N,) is each row's weight.
+    0/1) targets for a classification. `labels` and `predicted` are class ids (N,), or (N, K) of 0/1 where a row may
+    have several labels, or None for a regression. `weight` (N,) is each row's weight.
     """
 
     output: Array
     target: Array
     labels: Array | None
-    guesses: Array | None
+    predicted: Array | None
     weight: Array
     classes: int  # how many, 0 for a regression
     several: bool = False  # a row may have several labels
+
+    @property
+    def guesses(self) -> Array | None:
+        """The name of `predicted` in files of metrics that were written for earlier versions."""
+        return self.predicted
 
 
 class Metric(Part):

@@ -19,10 +19,10 @@ def classification_report(
 ) -> tuple[Rows, Rows]:
     """Returns the rows of the classes and the rows of the averages.
 
-    counts    (3, K): hits, guessed, support (`metrics.counts_of` makes them from a confusion matrix)
+    counts    (3, K): hits, predicted, support (`metrics.counts_of` makes them from a confusion matrix)
     names     of the K classes
     several   a row may have several labels
-    labels    the classes to report on; default those that are true or guessed somewhere (with `several`, all)
+    labels    the classes to report on; default those that are true or predicted somewhere (with `several`, all)
 
     The first average is `accuracy` where every row has one label and no class that occurs is left out, else
     `micro avg`; then `macro avg` and `weighted avg`. A score that would be 0 / 0 is 0; a weighted support is rounded.
@@ -53,10 +53,10 @@ def notes(
     what there is to say of these metrics, by the names they are shown with."""
     neither = "its scores count as 0" if several else "macro averages leave it out"
     found = []
-    for name, (_, guessed, support) in zip(names, counts.T, strict=True):
-        if not guessed and not support:
+    for name, (_, predicted, support) in zip(names, counts.T, strict=True):
+        if not predicted and not support:
             found.append(f"class {name}: neither present nor predicted; {neither}")
-        elif not guessed:
+        elif not predicted:
             found.append(f"class {name}: never predicted; its precision counts as 0")
         elif not support:
             found.append(f"class {name}: not present; its recall counts as 0")

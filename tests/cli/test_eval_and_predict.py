@@ -27,7 +27,7 @@ architecture:
 loss: softmax_cross_entropy
 """
     + STILL
-)  # guesses oak, the second, where width > height
+)  # predicts oak, the second, where width > height
 
 LINE = (
     """\
@@ -79,11 +79,11 @@ class TestEval:
             "macro avg        0.0000  0.0000    0.0000        8\n"
             "weighted avg     0.0000  0.0000    0.0000        8\n"
             "\n"
-            "confusion matrix: a row for each true class, a column for each guess\n"
-            "true \\ guessed  elm  oak\n"
-            "────────────────────────\n"
-            "elm               0    4\n"
-            "oak               4    0\n"
+            "confusion matrix: a row for each true class, a column for each predicted one\n"
+            "true \\ predicted  elm  oak\n"
+            "──────────────────────────\n"
+            "elm                 0    4\n"
+            "oak                 4    0\n"
         )
 
     def test_json(self, by_hand: Lab) -> None:
@@ -106,7 +106,7 @@ class TestEval:
         spelled = "{type: csv, path: new.csv, target: kind}"
         assert json.loads(by_hand.good("eval", "run", "--data", spelled, "--json").out) == report
 
-    def test_a_note_on_a_class_that_is_never_guessed(self, by_hand: Lab) -> None:
+    def test_a_note_on_a_class_that_is_never_predicted(self, by_hand: Lab) -> None:
         by_hand.write("new.csv", "width,height,kind\n2,1,oak\n2,1,elm\n")
         found = by_hand.good("eval", "run", "--data", "new.csv").out
         assert found.endswith("note: class elm: never predicted; its precision counts as 0\n")
@@ -154,7 +154,7 @@ class TestEval:
         found = lab.good("eval", "run [x]").out
         start = next(i for i, line in enumerate(found.splitlines()) if line.startswith("true"))
         header, _, *matrix = found.splitlines()[start : start + 7]
-        assert header.split() == ["true", "\\", "guessed", "0", "1", "2", "3", "4"]
+        assert header.split() == ["true", "\\", "predicted", "0", "1", "2", "3", "4"]
         assert [line[: line.index("  ")] for line in matrix] == [
             "0 [bold]red[/bold]", "1 a long name of a class with b...", '2 say "hi", you', "3 x\\x1b[31my", "4 日本語",
         ]  # fmt: skip

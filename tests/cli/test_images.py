@@ -61,8 +61,8 @@ def test_the_whole_way(pictures: Lab) -> None:
     assert len(lines) == 25
     one = pictures.good("predict", "run", "--data", "shapes/standing/003.png").out.splitlines()
     assert one[1].startswith("003.png,")
-    _, guess, first, _ = next(line.split(",") for line in lines if line.startswith("standing/003.png"))
-    assert one[1].split(",")[1] == guess
+    _, predicted, first, _ = next(line.split(",") for line in lines if line.startswith("standing/003.png"))
+    assert one[1].split(",")[1] == predicted
     assert float(one[1].split(",")[2]) == pytest.approx(float(first), abs=1e-6)
     assert pictures.good("trace", "run", "--sample", "3", "--detail", "overview").code == 0
 

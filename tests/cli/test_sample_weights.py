@@ -107,16 +107,16 @@ def test_figures_are_those_of_scikit_learn(lab: Lab) -> None:
     lab.good("train", config(lab, "once", True), "--out", "run")
     lab.write("x.csv", "a,b\n" + "".join(f"{a},{b}\n" for a, b, _, _ in ROWS))
     lines = [line.split(",") for line in lab.good("predict", "run", "--data", "x.csv").out.splitlines()[1:]]
-    guesses, p = [line[0] for line in lines], np.array([[float(v) for v in line[1:]] for line in lines])
+    predicted, p = [line[0] for line in lines], np.array([[float(v) for v in line[1:]] for line in lines])
     truth, w = [kind for _, _, kind, _ in ROWS], [w for *_, w in ROWS]
     found = json.loads(lab.good("eval", "run", "--json").out)
     known = found["metrics"]
-    assert known["accuracy"] == pytest.approx(peer.accuracy_score(truth, guesses, sample_weight=w))
+    assert known["accuracy"] == pytest.approx(peer.accuracy_score(truth, predicted, sample_weight=w))
     assert known["log_loss"] == pytest.approx(peer.log_loss(truth, p, labels=["ash", "elm", "oak"], sample_weight=w))
     assert known["f1"] == pytest.approx(
-        peer.f1_score(truth, guesses, average="macro", sample_weight=w, zero_division=0)
+        peer.f1_score(truth, predicted, average="macro", sample_weight=w, zero_division=0)
     )
-    assert found["confusion"] == peer.confusion_matrix(truth, guesses, sample_weight=w).tolist()
+    assert found["confusion"] == peer.confusion_matrix(truth, predicted, sample_weight=w).tolist()
 
 
 STILL = """\

@@ -18,7 +18,7 @@ from bpcli.records.training import ClassRow, Failure
 
 # By hand
 
-# true 0 0 0 1 1 2, guessed 0 0 1 1 2 0: class 2 is guessed once and never hit, class 3 does not occur
+# true 0 0 0 1 1 2, predicted 0 0 1 1 2 0: class 2 is predicted once and never hit, class 3 does not occur
 SMALL = rows([0, 0, 0, 1, 1, 2], [0, 0, 1, 1, 2, 0], 4)
 
 
@@ -67,7 +67,7 @@ def test_two_labels_a_row_are_not_two_classes() -> None:
 
 
 def test_nothing_to_score_is_zero() -> None:
-    assert figure("f1", rows([0, 0], [0, 0], 2)) == 0  # the positive class neither occurs nor is guessed
+    assert figure("f1", rows([0, 0], [0, 0], 2)) == 0  # the positive class neither occurs nor is predicted
     assert figure("precision", rows([1, 1], [0, 0], 2)) == 0
     assert figure("recall", rows([0, 0], [1, 1], 2)) == 0
 
@@ -83,15 +83,15 @@ def test_matthews_by_hand() -> None:
     assert figure("matthews", two) == pytest.approx((2 * 1 - 1 * 1) / math.sqrt(3 * 3 * 2 * 2))
     assert figure("matthews", rows([0, 1, 2], [1, 2, 0], 3)) == pytest.approx(-0.5)
     assert figure("matthews", rows([0, 1, 2], [0, 1, 2], 3)) == pytest.approx(1)
-    assert figure("matthews", rows([0, 1, 0], [1, 1, 1], 2)) == 0  # every guess is the same
+    assert figure("matthews", rows([0, 1, 0], [1, 1, 1], 2)) == 0  # every prediction is the same
     assert figure("matthews", rows([1, 1, 1], [1, 1, 1], 2)) == 0
 
 
 def test_matthews_of_one_class_and_weights_that_do_not_add_up_exactly() -> None:
     weight = np.full(30, 0.1)
-    guesses = np.arange(30) % 3
-    assert figure("matthews", rows(np.zeros(30), guesses, 3, weight)) == 0
-    assert figure("matthews", rows(guesses, np.zeros(30), 3, weight)) == 0
+    predicted = np.arange(30) % 3
+    assert figure("matthews", rows(np.zeros(30), predicted, 3, weight)) == 0
+    assert figure("matthews", rows(predicted, np.zeros(30), 3, weight)) == 0
 
 
 def top(k: int) -> Metric:
@@ -324,9 +324,9 @@ def test_notes_say_which_scores_are_zero_by_convention() -> None:
     assert report.notes(counts, ("a", "b", "c", "d"), several=True)[2].endswith("; its scores count as 0")
 
 
-def notes_of(metric: Any, support: list[int], guessed: list[int] | None = None, **settings: Any) -> list[str]:
+def notes_of(metric: Any, support: list[int], predicted: list[int] | None = None, **settings: Any) -> list[str]:
     """The notes on a metric, beside those on classes."""
-    counts = np.array([[0] * len(support), guessed or support, support], float)
+    counts = np.array([[0] * len(support), predicted or support, support], float)
     several = settings.get("several", False)
     plain = report.notes(counts, "abcdefgh"[: len(support)], several=several)
     rows = settings.get("rows", sum(support))
@@ -356,4 +356,4 @@ def test_notes_on_metrics() -> None:
         "figure: no row is of classes b, c, d, e, f and 1 more: left out"
     ]
     assert notes_of("matthews", [2, 0]) == ["figure: 0 by convention: every row is of class a"]
-    assert notes_of("matthews", [1, 1], [0, 2]) == ["figure: 0 by convention: every guess is class b"]
+    assert notes_of("matthews", [1, 1], [0, 2]) == ["figure: 0 by convention: every prediction is class b"]

@@ -20,7 +20,7 @@ from bpcli.parts import metrics, report
 @given(st.one_of(classifications(), tag_lists()))
 def test_classification_equals_scikit_learn(batch: Scored) -> None:
     extra = {"sample_weight": batch.weight}
-    pair = (batch.labels, batch.guesses)
+    pair = (batch.labels, batch.predicted)
     assert figure("accuracy", batch) == pytest.approx(peer("accuracy_score", *pair, **extra), abs=1e-12)
     two = batch.classes == 2 and not batch.several
     for name in ("precision", "recall", "f1"):
@@ -39,7 +39,7 @@ def test_classification_equals_scikit_learn(batch: Scored) -> None:
 @example(rows([0] * 98 + [1, 2], [0] * 100, 3))
 @given(classifications())
 def test_balanced_accuracy_and_matthews_equal_scikit_learn(batch: Scored) -> None:
-    pair, extra = (batch.labels, batch.guesses), {"sample_weight": batch.weight}
+    pair, extra = (batch.labels, batch.predicted), {"sample_weight": batch.weight}
     for ours, theirs in (("balanced_accuracy", "balanced_accuracy_score"), ("matthews", "matthews_corrcoef")):
         assert figure(ours, batch) == pytest.approx(peer(theirs, *pair, **extra), abs=1e-12)
 
@@ -68,7 +68,7 @@ def test_top_k_equals_scikit_learn(batch: Scored, k: int) -> None:
 @given(classifications(), st.booleans())
 def test_brier_equals_scikit_learn(batch: Scored, certain: bool) -> None:
     if certain:
-        batch.output = np.eye(batch.classes)[batch.guesses]
+        batch.output = np.eye(batch.classes)[batch.predicted]
     extra = {"sample_weight": batch.weight, "labels": range(batch.classes)}
     theirs = peer("brier_score_loss", batch.labels, batch.output, **extra)
     assert figure("brier", batch) == pytest.approx(theirs, abs=1e-12)
@@ -83,7 +83,7 @@ def test_brier_equals_scikit_learn(batch: Scored, certain: bool) -> None:
 @given(classifications(), st.booleans())
 def test_log_loss_equals_scikit_learn(batch: Scored, certain: bool) -> None:
     if certain:
-        batch.output = np.eye(batch.classes)[batch.guesses]
+        batch.output = np.eye(batch.classes)[batch.predicted]
     extra = {"sample_weight": batch.weight, "labels": range(batch.classes)}
     assert figure("log_loss", batch) == pytest.approx(peer("log_loss", batch.labels, batch.output, **extra), rel=1e-12)
     if batch.classes == 2:
@@ -123,12 +123,12 @@ def test_regression_equals_scikit_learn(batch: Scored, at: int) -> None:
 @pytest.mark.peers
 def test_rows_of_weight_zero_are_rows_that_scikit_learn_never_saw() -> None:
     rng = np.random.default_rng(3)
-    labels, guesses, weight = rng.integers(0, 4, 50), rng.integers(0, 4, 50), rng.integers(0, 3, 50).astype(float)
-    weight[labels == 3] = weight[guesses == 3] = 0
+    labels, predicted, weight = rng.integers(0, 4, 50), rng.integers(0, 4, 50), rng.integers(0, 3, 50).astype(float)
+    weight[labels == 3] = weight[predicted == 3] = 0
     seen = weight > 0
     for average in AVERAGES:
-        theirs = peer("f1_score", labels[seen], guesses[seen], average=average, sample_weight=weight[seen])
-        assert figure({"type": "f1", "average": average}, rows(labels, guesses, 4, weight)) == pytest.approx(theirs)
+        theirs = peer("f1_score", labels[seen], predicted[seen], average=average, sample_weight=weight[seen])
+        assert figure({"type": "f1", "average": average}, rows(labels, predicted, 4, weight)) == pytest.approx(theirs)
     target, output = rng.normal(size=(50, 2)), rng.normal(size=(50, 2))
     for ours in ("r2", "explained_variance"):
         theirs = peer(f"{ours}_score", target[seen], output[seen], sample_weight=weight[seen])
@@ -147,7 +147,7 @@ def test_report_equals_scikit_learn(batch: Scored, every: bool) -> None:
     ours = report.classification_report(
         counts, [str(k) for k in range(batch.classes)], several=batch.several, labels=ids
     )
-    theirs = peer("classification_report", batch.labels, batch.guesses, labels=ids, output_dict=True, zero_division=0)
+    theirs = peer("classification_report", batch.labels, batch.predicted, labels=ids, output_dict=True, zero_division=0)
     theirs.pop("samples avg", None)
     assert [row.name for part in ours for row in part] == list(theirs)
     for row in (*ours[0], *ours[1]):
@@ -168,6 +168,6 @@ def test_confusion_matrix_equals_scikit_learn(batch: Scored) -> None:
     ours = np.zeros((batch.classes, batch.classes))
     metrics.add_confusion(ours, batch)
     theirs = peer(
-        "confusion_matrix", batch.labels, batch.guesses, labels=range(batch.classes), sample_weight=batch.weight
+        "confusion_matrix", batch.labels, batch.predicted, labels=range(batch.classes), sample_weight=batch.weight
     )
     assert ours == pytest.approx(theirs, abs=1e-12)

@@ -23,14 +23,14 @@ def figure(metric: Any, *batches: Scored) -> float:
     return metric.result(totals)
 
 
-def rows(labels: Any, guesses: Any, classes: int, weight: Any = None, *, output: Any = None) -> Scored:
+def rows(labels: Any, predicted: Any, classes: int, weight: Any = None, *, output: Any = None) -> Scored:
     """A batch of a classification; several labels a row where `labels` is (N, K)."""
-    labels, guesses = np.asarray(labels, dtype=np.int64), np.asarray(guesses, dtype=np.int64)
+    labels, predicted = np.asarray(labels, dtype=np.int64), np.asarray(predicted, dtype=np.int64)
     several = labels.ndim == 2
     target = labels.astype(float) if several else np.eye(classes)[labels]
     weight = np.ones(len(labels)) if weight is None else np.asarray(weight)
     output = target if output is None else np.asarray(output)
-    return Scored(output, target, labels, guesses, weight, classes, several)
+    return Scored(output, target, labels, predicted, weight, classes, several)
 
 
 def values(output: Any, target: Any, weight: Any = None, dtype: Any = np.float64) -> Scored:
@@ -43,7 +43,7 @@ def cut(batch: Scored, at: int) -> tuple[Scored, Scored]:
     """The rows before and from `at` on."""
     parts = []
     for piece in (slice(0, at), slice(at, None)):
-        chosen = [None if a is None else a[piece] for a in (batch.output, batch.target, batch.labels, batch.guesses)]
+        chosen = [None if a is None else a[piece] for a in (batch.output, batch.target, batch.labels, batch.predicted)]
         parts.append(Scored(*chosen, batch.weight[piece], batch.classes, batch.several))  # type: ignore[arg-type]
     return parts[0], parts[1]
 
@@ -73,12 +73,12 @@ SKEWED = st.sampled_from([0, 0, 0, 0, 1, 1, 2, 3, 4])
 
 @st.composite
 def classifications(draw: Any, fewest: int = 2, most: int = 5) -> Scored:
-    """One label a row: from one row to forty, classes that are missing, guesses that are always the same, outputs that
+    """One label a row: from one row to forty, classes that are missing, predictions that are all the same, outputs that
     are tied."""
     n, k = draw(st.integers(1, 40)), draw(st.integers(fewest, most))
     labels = [min(x, k - 1) for x in draw(st.lists(SKEWED, min_size=n, max_size=n))]
     kind = draw(st.sampled_from(["any", "same", "right"]))
-    guesses = {"any": draw(st.lists(st.integers(0, k - 1), min_size=n, max_size=n)), "same": [k - 1] * n}.get(
+    predicted = {"any": draw(st.lists(st.integers(0, k - 1), min_size=n, max_size=n)), "same": [k - 1] * n}.get(
         kind, labels
     )
     rng = np.random.default_rng(draw(st.integers(0, 99)))
@@ -86,7 +86,7 @@ def classifications(draw: Any, fewest: int = 2, most: int = 5) -> Scored:
     output = rng.dirichlet(np.full(k, 0.3), n)
     if draw(st.booleans()):  # ties
         output = rng.multinomial(4, np.full(k, 1 / k), n) / 4
-    return rows(labels, guesses, k, weight, output=output)
+    return rows(labels, predicted, k, weight, output=output)
 
 
 @st.composite
@@ -95,10 +95,10 @@ def tag_lists(draw: Any) -> Scored:
     n, k = draw(st.integers(1, 20)), draw(st.integers(2, 4))
     rng = np.random.default_rng(draw(st.integers(0, 9999)))
     share = draw(st.sampled_from([0.0, 0.2, 0.8, 1.0]))
-    labels, guesses = rng.random((n, k)) < share, rng.random((n, k)) < draw(st.sampled_from([0.0, 0.5, 1.0]))
+    labels, predicted = rng.random((n, k)) < share, rng.random((n, k)) < draw(st.sampled_from([0.0, 0.5, 1.0]))
     weight = rng.uniform(0.1, 3, n) if draw(st.booleans()) else None
     output = rng.random((n, k))
-    return rows(labels, guesses, k, weight, output=output.round(1) if draw(st.booleans()) else output)
+    return rows(labels, predicted, k, weight, output=output.round(1) if draw(st.booleans()) else output)
 
 
 @st.composite

@@ -115,12 +115,12 @@ def scored(classes: int, outputs: int, several: bool, rows: int = 517) -> Scored
         labels = rng.integers(0, 2, (rows, classes))
         return Scored(output, labels.astype(float), labels, (output > 0.3).astype(int), weight, classes, True)
     labels = rng.integers(0, classes, rows)
-    guesses = output.argmax(1) if outputs > 1 else (output[:, 0] > 0.5).astype(int)
-    return Scored(output, np.eye(classes)[labels], labels, guesses, weight, classes)
+    predicted = output.argmax(1) if outputs > 1 else (output[:, 0] > 0.5).astype(int)
+    return Scored(output, np.eye(classes)[labels], labels, predicted, weight, classes)
 
 
 def rows_of(batch: Scored, own: slice) -> Scored:
-    chosen = [None if a is None else a[own] for a in (batch.output, batch.target, batch.labels, batch.guesses)]
+    chosen = [None if a is None else a[own] for a in (batch.output, batch.target, batch.labels, batch.predicted)]
     return Scored(*chosen, batch.weight[own], batch.classes, batch.several)  # type: ignore[arg-type]
 
 
@@ -128,7 +128,7 @@ def repeated(batch: Scored) -> Scored:
     """Each row as often as it weighs: what a weight means."""
     times = batch.weight.astype(int)
     chosen = [None if a is None else np.repeat(a, times, 0)
-              for a in (batch.output, batch.target, batch.labels, batch.guesses)]  # fmt: skip
+              for a in (batch.output, batch.target, batch.labels, batch.predicted)]  # fmt: skip
     return Scored(*chosen, np.ones(times.sum()), batch.classes, batch.several)  # type: ignore[arg-type]
 
 
@@ -166,7 +166,7 @@ PLAIN: dict[str, Callable[[Scored], float]] = {
                                   / _spread(b.target, b.weight))),
     "explained_variance": lambda b: float(np.mean(1 - _spread(b.output - b.target, b.weight)
                                                   / _spread(b.target, b.weight))),
-    "accuracy": lambda b: np.average((b.labels == b.guesses).reshape(len(b.weight), -1).all(1), weights=b.weight),
+    "accuracy": lambda b: np.average((b.labels == b.predicted).reshape(len(b.weight), -1).all(1), weights=b.weight),
     "roc_auc": lambda b: float(np.mean([_pairs(*one, b.weight) for one in _one_against_the_rest(b)])),
     "average_precision": lambda b: float(np.mean([_mean_precision(*one, b.weight)
                                                   for one in _one_against_the_rest(b)])),
@@ -227,7 +227,7 @@ def replace_labels(batch: Scored, label: int) -> Scored:
     assert batch.labels is not None
     labels = np.full_like(batch.labels, label)
     target = labels.astype(float) if batch.several else np.eye(batch.classes)[labels]
-    return Scored(batch.output, target, labels, batch.guesses, batch.weight, batch.classes, batch.several)
+    return Scored(batch.output, target, labels, batch.predicted, batch.weight, batch.classes, batch.several)
 
 
 def law_of_confusion() -> None:
@@ -237,9 +237,9 @@ def law_of_confusion() -> None:
     for own in (slice(0, 64), slice(64, None)):
         add_confusion(confusion, rows_of(batch, own))
     assert batch.labels is not None
-    assert batch.guesses is not None
-    for true, guess, weight in zip(batch.labels, batch.guesses, batch.weight, strict=True):
-        plain[true, guess] += weight
+    assert batch.predicted is not None
+    for true, predicted, weight in zip(batch.labels, batch.predicted, batch.weight, strict=True):
+        plain[true, predicted] += weight
     assert np.array_equal(confusion, plain)
     assert np.array_equal(counts_of(confusion), [np.diag(plain), plain.sum(0), plain.sum(1)])
 

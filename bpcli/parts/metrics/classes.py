@@ -1,4 +1,4 @@
-"""Figures of guesses: which class, or which labels, and which they should have been."""
+"""Figures of predictions: which class, or which labels, and which they should have been."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ AVERAGES = "'macro', 'micro', 'weighted' or 'binary'"
 
 
 class Accuracy(MeanMetric):
-    """The share of rows whose guess is right; where a row has several labels, all of them.
+    """The share of rows whose prediction is right; where a row has several labels, all of them.
 
     Source   scikit-learn, accuracy_score (several labels: subset accuracy)
     """
@@ -46,8 +46,8 @@ class Accuracy(MeanMetric):
     task: ClassVar[Literal["classification", "regression", "any"]] = "classification"
 
     def of_rows(self, batch: Scored) -> Array:
-        labels, guesses, _ = classes_of(batch)
-        right: Array = labels == guesses
+        labels, predicted, _ = classes_of(batch)
+        right: Array = labels == predicted
         return np.asarray(right.all(axis=1) if batch.several else right)
 
 
@@ -56,12 +56,12 @@ class TopK(MeanMetric):
 
     Shapes   output: n k, any scores; n 1 for the second of two classes, where k = 1 is the accuracy
     Source   scikit-learn, top_k_accuracy_score
-    Numerics of classes with the same output the later one stands first, as in scikit-learn (a guess takes the first,
+    Numerics of classes with the same output the later one stands first, as in scikit-learn (argmax takes the first,
              so that with ties k = 1 need not be the accuracy); an output that is nan is never among the best
     """
 
     type: Literal["top_k"] = "top_k"
-    k: int = Field(2, ge=1, description="how many guesses a row has; fewer than there are classes")
+    k: int = Field(2, ge=1, description="how many predictions a row has; fewer than there are classes")
     summed: ClassVar[str] = "right"
     task: ClassVar[Literal["classification", "regression", "any"]] = "classification"
 
@@ -73,9 +73,9 @@ class TopK(MeanMetric):
         return f"top_k with `k: {self.k}` is always 1 where there are {classes} classes: `k` has to be below {classes}"
 
     def of_rows(self, batch: Scored) -> Array:
-        labels, guesses, _ = single(batch)
+        labels, predicted, _ = single(batch)
         if batch.output.shape[1] == 1:
-            return np.asarray((labels == guesses) | (self.k > 1))
+            return np.asarray((labels == predicted) | (self.k > 1))
         own = batch.output[np.arange(len(labels)), labels][:, None]
         later = np.arange(batch.output.shape[1]) > labels[:, None]
         before = (batch.output > own) | ((batch.output == own) & later)
@@ -136,9 +136,9 @@ def binary_problem(why: str) -> Failure:
 
 
 class Precision(CountMetric):
-    """Of the rows guessed to be in a class, the share that is: right guesses / guesses, averaged over classes.
+    """Of the rows predicted as a class, the share that is: right predictions / predictions, averaged over classes.
 
-    Source   scikit-learn, precision_score (zero_division=0); a class whose rows and guesses all weigh 0 is left out
+    Source   scikit-learn, precision_score (zero_division=0); a class whose rows and predictions all weigh 0 is left out
              of the average, and scikit-learn counts it as 0
     """
 
@@ -154,9 +154,9 @@ class Precision(CountMetric):
 
 
 class Recall(CountMetric):
-    """Of the rows that are in a class, the share that was found: right guesses / rows, averaged over classes.
+    """Of the rows that are in a class, the share that was found: right predictions / rows, averaged over classes.
 
-    Source   scikit-learn, recall_score (zero_division=0); a class whose rows and guesses all weigh 0 is left out
+    Source   scikit-learn, recall_score (zero_division=0); a class whose rows and predictions all weigh 0 is left out
              of the average, and scikit-learn counts it as 0
     """
 
@@ -172,9 +172,9 @@ class Recall(CountMetric):
 
 
 class F1(CountMetric):
-    """The harmonic mean of precision and recall, 2 right guesses / (guesses + rows), averaged over classes.
+    """The harmonic mean of precision and recall, 2 right predictions / (predictions + rows), averaged over classes.
 
-    Source   scikit-learn, f1_score (zero_division=0); a class whose rows and guesses all weigh 0 is left out
+    Source   scikit-learn, f1_score (zero_division=0); a class whose rows and predictions all weigh 0 is left out
              of the average, and scikit-learn counts it as 0
     """
 
@@ -192,7 +192,7 @@ class F1(CountMetric):
 class BalancedAccuracy(HasNote, Metric):
     """The mean over the classes of the share of their rows that was found; classes without a row are left out.
 
-    A net that always guesses the largest class of two scores 0.5, however large the class is.
+    A net that always predicts the largest class of two scores 0.5, however large the class is.
 
     Source   scikit-learn, balanced_accuracy_score (adjusted=False)
     """
@@ -220,9 +220,9 @@ class BalancedAccuracy(HasNote, Metric):
 
 
 class Matthews(HasNote, Metric):
-    """The correlation of guesses and classes, from -1 over 0, chance, to 1; fair to classes of any size.
+    """The correlation of predictions and classes, from -1 over 0, chance, to 1; fair to classes of any size.
 
-    With n rows, c right guesses, t_k rows of class k and p_k guesses of it:
+    With n rows, c right predictions, t_k rows of class k and p_k predictions of it:
     (c n - sum t_k p_k) / sqrt((n^2 - sum p_k^2) (n^2 - sum t_k^2)), and 0 where that would be 0 / 0.
 
     Source   Gorodkin 2004, Comparing two K-category assignments by a K-category correlation coefficient;
@@ -244,20 +244,20 @@ class Matthews(HasNote, Metric):
         add_counts(totals["counts"], batch)
 
     def result(self, totals: Mapping[str, Array]) -> float:
-        hits, guessed, support = totals["counts"]
+        hits, predicted, support = totals["counts"]
         if not support.any():
             return float("nan")
-        spread = float(guessed @ (guessed.sum() - guessed)) * float(support @ (support.sum() - support))
+        spread = float(predicted @ (predicted.sum() - predicted)) * float(support @ (support.sum() - support))
         if not spread:
             return 0.0
-        return float((hits.sum() * support.sum() - support @ guessed) / np.sqrt(spread))
+        return float((hits.sum() * support.sum() - support @ predicted) / np.sqrt(spread))
 
     def note(self, counts: Array, names: Sequence[str], rows: int, several: bool) -> str:
-        for k, (_, guessed, support) in enumerate(counts.T):
+        for k, (_, predicted, support) in enumerate(counts.T):
             if support == rows:
                 return f"0 by convention: every row is of class {names[k]}"
-            if guessed == rows:
-                return f"0 by convention: every guess is class {names[k]}"
+            if predicted == rows:
+                return f"0 by convention: every prediction is class {names[k]}"
         return ""
 
 
@@ -267,8 +267,8 @@ def only_class(metric: str, instead: str) -> str:
 
 
 def single(batch: Scored) -> tuple[Array, Array, Array]:
-    """Returns true classes, guesses and weights of a batch. Raises TypeError where a row may have several labels, or
-    none."""
+    """Returns true and predicted classes and weights of a batch. Raises TypeError where a row may have several labels,
+    or none."""
     if batch.several:
         raise TypeError("these rows may have several labels, not one class")
     return classes_of(batch)

@@ -1,7 +1,7 @@
 """Counts of classes, the scores of a class that come from them, and what a reader has to know of such a figure.
 
-Counts are (3, K), float64: `hits` (truly k and guessed k), `guessed` k, and truly k, the `support`. A class that is
-never guessed has precision 0, one that never occurs recall 0 (`report.notes` says so).
+Counts are (3, K), float64: `hits` (truly k and predicted k), `predicted` k, and truly k, the `support`. A class that is
+never predicted has precision 0, one that never occurs recall 0 (`report.notes` says so).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ MAX_LISTED = 5  # classes that a note names
 
 
 def classes_of(batch: Scored) -> tuple[Array, Array, Array]:
-    """Returns true labels, guesses and weights of a batch. Raises TypeError where its rows have no classes."""
-    if batch.labels is None or batch.guesses is None:
+    """Returns true labels, predictions and weights of a batch. Raises TypeError where its rows have no classes."""
+    if batch.labels is None or batch.predicted is None:
         raise TypeError("these rows have values, not classes")
-    return batch.labels, batch.guesses, batch.weight.astype(np.float64, copy=False)
+    return batch.labels, batch.predicted, batch.weight.astype(np.float64, copy=False)
 
 
 class MeanMetric(Metric):
@@ -49,30 +49,30 @@ class MeanMetric(Metric):
 
 
 def add_confusion(confusion: Array, batch: Scored) -> None:
-    """Adds a batch's rows to a float64 confusion matrix (K, K): rows are the true class, columns the guessed one.
+    """Adds a batch's rows to a float64 confusion matrix (K, K): rows are the true class, columns the predicted one.
 
     Only where a row has one label.
     """
-    labels, guesses, weight = classes_of(batch)
-    np.add.at(confusion, (labels, guesses), weight)
+    labels, predicted, weight = classes_of(batch)
+    np.add.at(confusion, (labels, predicted), weight)
 
 
 def counts_of(confusion: Array) -> Array:
-    """Returns the counts (3, K) that a confusion matrix (K, K) holds: hits, guessed, support."""
+    """Returns the counts (3, K) that a confusion matrix (K, K) holds: hits, predicted, support."""
     return np.stack([np.diagonal(confusion), confusion.sum(axis=0), confusion.sum(axis=1)]).astype(np.float64)
 
 
 def add_counts(counts: Array, batch: Scored) -> None:
-    """Adds a batch's rows to counts (3, K): hits, guessed, support."""
-    labels, guesses, weight = classes_of(batch)
+    """Adds a batch's rows to counts (3, K): hits, predicted, support."""
+    labels, predicted, weight = classes_of(batch)
     if batch.several:
-        counts[0] += weight @ (labels * guesses)
-        counts[1] += weight @ guesses
+        counts[0] += weight @ (labels * predicted)
+        counts[1] += weight @ predicted
         counts[2] += weight @ labels
         return
     size = counts.shape[1]
-    counts[0] += np.bincount(labels, weight * (labels == guesses), size)
-    counts[1] += np.bincount(guesses, weight, size)
+    counts[0] += np.bincount(labels, weight * (labels == predicted), size)
+    counts[1] += np.bincount(predicted, weight, size)
     counts[2] += np.bincount(labels, weight, size)
 
 
@@ -82,24 +82,24 @@ def ratio(part: Array, whole: Array) -> Array:
 
 
 def precision_of(counts: Array) -> Array:
-    """Returns, of what was guessed k, the share that is k. Counts (3, ...) to (...)."""
+    """Returns, of what was predicted k, the share that is k. Counts (3, ...) to (...)."""
     return ratio(counts[0], counts[1])
 
 
 def recall_of(counts: Array) -> Array:
-    """Returns, of what is k, the share that was guessed. Counts (3, ...) to (...)."""
+    """Returns, of what is k, the share that was predicted. Counts (3, ...) to (...)."""
     return ratio(counts[0], counts[2])
 
 
 def f1_of(counts: Array) -> Array:
-    """Returns the harmonic mean of precision and recall, 2 hits / (guessed + support). Counts (3, ...) to (...)."""
+    """Returns the harmonic mean of precision and recall, 2 hits / (predicted + support). Counts (3, ...) to (...)."""
     return ratio(2 * counts[0], counts[1] + counts[2])
 
 
 def average_of(score: Callable[[Array], Array], counts: Array, average: str, several: bool = False) -> float:
     """Returns the average of a score over classes.
 
-    Classes that are neither guessed nor true do not count, except where a row may have several labels: there every
+    Classes that are neither predicted nor true do not count, except where a row may have several labels: there every
     label is a question of its own. `binary` is the score of class 1.
     """
     if average == "binary":

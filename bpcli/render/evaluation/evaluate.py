@@ -58,10 +58,10 @@ def _confusion(report: EvalReport) -> list[RenderableType]:
     if sum(max(cell_len(n), 4) + 2 for n in names) + max(map(cell_len, names)) > MAX_MATRIX_WIDTH:
         heads = [str(i) for i in range(len(names))]
         names = [f"{head} {name}" for head, name in zip(heads, names, strict=True)]
-    found = table("true \\ guessed", *(f">{head}" for head in heads))
+    found = table("true \\ predicted", *(f">{head}" for head in heads))
     for i, (name, row) in enumerate(zip(names, report.confusion, strict=True)):
         found.add_row(name, *(Text(f"{n:.10g}", "bold" if i == j else ("" if n else "dim")) for j, n in enumerate(row)))
-    return [Text("confusion matrix: a row for each true class, a column for each guess"), found]
+    return [Text("confusion matrix: a row for each true class, a column for each predicted one"), found]
 
 
 def _mistakes(report: EvalReport) -> RenderableType:
@@ -71,7 +71,7 @@ def _mistakes(report: EvalReport) -> RenderableType:
         for j, n in enumerate(row)
         if i != j and n
     ]
-    found = table("true", "guessed", ">rows")
-    for n, true, guessed in sorted(pairs, key=lambda p: -p[0])[:MAX_MATRIX_CLASSES]:
-        found.add_row(clipped(true), clipped(guessed), f"{n:.10g}")
+    found = table("true", "predicted", ">rows")
+    for n, true, predicted in sorted(pairs, key=lambda p: -p[0])[:MAX_MATRIX_CLASSES]:
+        found.add_row(clipped(true), clipped(predicted), f"{n:.10g}")
     return found

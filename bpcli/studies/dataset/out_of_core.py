@@ -50,7 +50,9 @@ class OutOfCoreRows:
         self.table = Table(cast(Array, x), {}, (), (), cast(Array, target), (), display_path(called[0]))
 
     @classmethod
-    def open(cls, source: Source, targets: Literal["classes", "values"], root: Path, dtype: Any) -> OutOfCoreRows | None:
+    def open(
+        cls, source: Source, targets: Literal["classes", "values"], root: Path, dtype: Any
+    ) -> OutOfCoreRows | None:
         """The rows of a source whose inputs, encoded as `dtype`, are larger than is kept in memory; else None."""
         if not isinstance(source, ArraySource) or not _bytes(source.files(root)) > MAPPED:
             return None

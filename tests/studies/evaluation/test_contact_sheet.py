@@ -52,8 +52,8 @@ def test_the_worst_come_first(loss: str, units: int) -> None:
     assert len(wrong) > 1
     assert [t.lines[2][0] for t in sheet.tiles] == [rows.name_of(i) for i in wrong]
     for tile, i in zip(sheet.tiles, wrong, strict=True):
-        guess = names[1 - rows.t[i]] + (f": {100 * y[i, 1 - rows.t[i]]:.0f} %" if "entropy" in loss else "")
-        assert tile.lines[0] == (guess, "wrong")
+        predicted = names[1 - rows.t[i]] + (f": {100 * y[i, 1 - rows.t[i]]:.0f} %" if "entropy" in loss else "")
+        assert tile.lines[0] == (predicted, "wrong")
         assert tile.lines[1][0].startswith(f"is {names[rows.t[i]]}")
     assert f"{len(wrong)} of {len(y)} train images" in sheet.title
 

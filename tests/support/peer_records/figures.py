@@ -48,7 +48,7 @@ def _of_classes(averages: tuple[str, ...]) -> list[Part]:
     return [*found, *ranks, {"type": "average_precision"}, {"type": "top_k"}, {"type": "top_k", "k": 1}]
 
 
-def _guesses(output: Any) -> Any:
+def _predicted(output: Any) -> Any:
     return (output[:, 0] >= 0.5).astype(int) if output.shape[1] == 1 else output.argmax(1)
 
 
@@ -57,20 +57,20 @@ def _score(part: Part, inputs: dict[str, Any]) -> Record:
 
     labels, output, w = inputs["labels"], inputs["output"], {"sample_weight": inputs.get("w")}
     kind, tags = part["type"], labels.ndim == 2
-    guesses = (output >= 0.5).astype(int) if tags else _guesses(output)
+    predicted = (output >= 0.5).astype(int) if tags else _predicted(output)
     one = output.shape[1] == 1
     p, average = output[:, 0] if one else output, part.get("average", "macro")
     every = {"labels": list(range(2 if one else CLASSES))}
     match kind:
         case "accuracy":
-            value, name = peer.accuracy_score(labels, guesses, **w), "accuracy_score"
+            value, name = peer.accuracy_score(labels, predicted, **w), "accuracy_score"
         case "precision" | "recall" | "f1":
             average = part.get("average", "binary" if one else "macro")
             name = f"{kind}_score"
-            value = getattr(peer, name)(labels, guesses, average=average, zero_division=0, **w)
+            value = getattr(peer, name)(labels, predicted, average=average, zero_division=0, **w)
         case "balanced_accuracy" | "matthews":
             name = {"matthews": "matthews_corrcoef"}.get(kind, "balanced_accuracy_score")
-            value = getattr(peer, name)(labels, guesses, **w)
+            value = getattr(peer, name)(labels, predicted, **w)
         case "log_loss" | "brier":
             name = {"brier": "brier_score_loss"}.get(kind, kind)
             value = getattr(peer, name)(labels, p, **w, **every)
@@ -133,8 +133,8 @@ def ours(record: Record) -> dict[str, Any]:
         labels, one = inputs["labels"], output.shape[1] == 1
         tags = labels.ndim == 2
         target = labels * 1.0 if tags else labels[:, None] * 1.0 if one else np.eye(CLASSES)[labels]
-        guesses = (output >= 0.5).astype(np.int64) if tags else _guesses(output)
-        batch = Scored(output, target, labels, guesses, w, 2 if one else CLASSES, tags)
+        predicted = (output >= 0.5).astype(np.int64) if tags else _predicted(output)
+        batch = Scored(output, target, labels, predicted, w, 2 if one else CLASSES, tags)
     metric = Metric.parse(record["part"])
     totals = metric.totals(batch.classes, output.shape[1])
     metric.add(totals, batch)
