@@ -16,14 +16,21 @@ from bpcli.numeric.shapes import Shape as Shape
 N = -1
 """The batch axis in the shape of a slot."""
 
-DType = Literal["float", "float32", "bool", "byte", "int"]
-"""`float` is the type of the run; chance is drawn in `float32` whatever the run, so that all see the same masks."""
+DType = Literal["float", "float32", "float64", "bool", "byte", "int"]
+"""`float` is the type of the run; chance is drawn in `float32` whatever the run, so that all see the same masks; what
+is summed over many rows is summed in `float64`."""
 
 Link = Literal["identity", "exp", "sigmoid", "softmax", "probabilities", "margin"]
 """What makes predictions of a loss's inputs: a function of them; `probabilities` and `margin` are what they are, a
 margin naming its class by its sign (one of several classes: by being the largest)."""
 
-WIDTHS: dict[str, Any] = {"float32": np.float32, "bool": np.bool_, "byte": np.uint8, "int": np.int64}
+WIDTHS: dict[str, Any] = {
+    "float32": np.float32,
+    "float64": np.float64,
+    "bool": np.bool_,
+    "byte": np.uint8,
+    "int": np.int64,
+}
 
 
 class ShapeError(ValueError):

@@ -61,6 +61,7 @@ _FUNCTIONS: dict[str, Callable[[Decimal], Decimal]] = {
     "cos": _in_floats(math.cos),
     "tanh": _in_floats(math.tanh),
     "erf": _in_floats(math.erf),
+    "erfc": _in_floats(math.erfc),
 }
 _COMPARE: dict[str, Callable[[Decimal, Decimal], bool]] = {
     "=": operator.eq, "==": operator.eq, "!=": operator.ne, "<": operator.lt, ">": operator.gt, "<=": operator.le,

@@ -41,6 +41,15 @@ def erf(z: Any) -> Array:
     return np.asarray(stable.erf(z.real) + 1j * (z.imag * slope))
 
 
+def erfc(z: Any) -> Array:
+    """1 - erf(z), with its right tail; off the real axis to first order."""
+    z = np.asarray(z)
+    if not np.iscomplexobj(z):
+        return stable.erfc(np.asarray(z, dtype=np.float64))
+    slope = -2 / math.sqrt(math.pi) * np.exp(-(z.real**2))
+    return np.asarray(stable.erfc(z.real) + 1j * (z.imag * slope))
+
+
 def tanh(z: Any) -> Array:
     """The hyperbolic tangent; off the real axis to first order (NumPy's complex tanh overflows at |z| > 350)."""
     z = np.asarray(z)
@@ -124,6 +133,7 @@ POINTWISE: dict[str, tuple[Callable[..., Array], tuple[int, int]]] = {
     "cos": (np.cos, _ONE),
     "tanh": (tanh, _ONE),
     "erf": (erf, _ONE),
+    "erfc": (erfc, _ONE),
     "min": (minimum, _TWO),
     "max": (maximum, _TWO),
     "log1pexp": (log1pexp, _ONE),

@@ -250,7 +250,8 @@ class TestReevaluate:
 
 READS = {"x[n,i]": "ni", "W[i,o]": "io", "b[o]": "o", "v[n]": "n", "t[n]": "n", "pad(x[n, i + o])": "nio"}
 ONE = [
-    "tanh({})", "exp(-abs({}))", "log(1 + abs({}))", "sqrt(abs({}))", "sin({})", "cos({})", "erf({})", "log1pexp({})",
+    "tanh({})", "exp(-abs({}))", "log(1 + abs({}))", "sqrt(abs({}))", "sin({})", "cos({})", "erf({})", "erfc({})",
+    "log1pexp({})",
     "expm1(tanh({}))", "log1p(abs({}))", "abs({})", "xlogy(abs({0}), 1 + abs({0}))", "({})**2", "({})**3", "(-{})",
     "(1 + abs({}))**-0.5", "(1 + abs({}))**(-3/2)", "0.9**abs({})",
 ]  # fmt: skip

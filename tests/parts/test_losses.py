@@ -94,6 +94,54 @@ def test_a_row_counts_by_its_weight(part: Loss, x: Any, t: Any, value: float, sl
 
 
 # --------------------------------------------------------------------------------------------------------------- edges
+SURE = [
+    (12.0, 6.144193477732805e-06),
+    (16.0, 1.125351683871768e-07),
+    (40.0, 4.248354255291589e-18),
+    (87.0, 1.645811431082274e-38),
+]
+"""A gap between a class and the other, and log(1 + e^-gap): what it costs to be that sure, and to be right."""
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("gap", "cost"), SURE)
+def test_a_sure_class_keeps_its_digits(gap: float, cost: float, dtype: type) -> None:
+    """In the loss and its slope, in one unit and in two; the probability of the other class is -expm1(-cost)."""
+    for part, x, t in ((BinaryCrossEntropy(), [[gap]], [[1]]), (BinaryCrossEntropy(), [[-gap]], [[0]]),
+                       (SoftmaxCrossEntropy(), [[gap, 0]], [[1, 0]]), (SoftmaxCrossEntropy(), [[0, gap]], [[0, 1]]),
+                       (Focal(gamma=0), [[gap, 0]], [[1, 0]]), (KLDivergence(), [[gap, 0]], [[1, 0]])):  # fmt: skip
+        loss, dx = worked(part, x, t, dtype=dtype)
+        assert math.isclose(loss, cost, rel_tol=1e-6 if dtype == np.float32 else 1e-12), part.kind
+        assert np.allclose(np.abs(dx), -math.expm1(-cost), rtol=1e-6, atol=0), part.kind
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("kind", ["mean_squared_error", "binary_cross_entropy", "softmax_cross_entropy", "hinge"])
+def test_the_mean_of_many_rows_loses_nothing_in_float32(kind: str, weighted: bool) -> None:
+    """Rows are added in float64: the loss of 2^18 is that of its thousands, added without rounding."""
+    n, rng = 2**18, np.random.default_rng(2)
+    x, t = rng.normal(size=(n, 2)).astype(np.float32) + 3, np.eye(2)[rng.integers(0, 2, n)]
+    w = rng.uniform(0.5, 1.5, n).astype(np.float32) if weighted else np.ones(n, np.float32)
+    part = Loss.parse(kind)
+    share = (w / w.sum(dtype=np.float64)).astype(np.float32)
+
+    def of(rows: slice, weights: Any) -> float:
+        inputs = {"x": x[rows], "t": t[rows]} | ({} if weights is None else {"w": weights})
+        return float(LossCase(Sample(part, (2,), batch=len(x[rows]), inputs=inputs), np.float32).kernel()["L"])
+
+    pieces = [slice(i, i + 1024) for i in range(0, n, 1024)]
+    parts = math.fsum(of(rows, share[rows] if weighted else None) for rows in pieces)
+    assert math.isclose(of(slice(None), share if weighted else None), parts / (1 if weighted else len(pieces)),
+                        rel_tol=1e-13)  # fmt: skip
+
+
+@pytest.mark.parametrize("e", [1e-12, 1e-5, 0.3, 1.0, 19.99, 20.01, 700.0, 1e5])
+def test_log_cosh_near_0_and_far_out(e: float) -> None:
+    series = e * e / 2 - e**4 / 12 + e**6 / 45 if e < 0.01 else math.log(math.cosh(min(e, 600))) + max(e - 600, 0)
+    for sign in (1, -1):
+        assert math.isclose(worked(LogCosh(), [[sign * e]], [[0]])[0], series, rel_tol=3e-15)
+
+
 def test_a_class_without_a_share_costs_nothing_at_probability_0() -> None:
     """0 log 0 is 0, and so is its slope; nothing is clipped: a true class of probability 0 costs infinitely much."""
     loss, dx = worked(CrossEntropy(), [[0.0, 1.0], [1.0, 0.0]], [[0, 1], [1, 0]])

@@ -142,16 +142,17 @@ class HardSigmoid(Activation):
     Shapes   x, y: n ...
     Source   Howard et al. 2019, section 5.2 (relu6(x + 3) / 6); as PyTorch's Hardsigmoid, but for its slope, which
              there is 1/6 in float32 and here is exact
+    Numerics (x + 3) / 6, which is x / 6 + 1 / 2 without its cancellation near -3
     """
 
     type: Literal["hard_sigmoid"] = "hard_sigmoid"
     rows_are_independent: ClassVar[bool] = True
 
     def forward(self, f: Frame, train: bool) -> None:
-        np.maximum(f.x, -3, out=f.y)
-        np.minimum(f.y, 3, out=f.y)
+        np.add(f.x, 3, out=f.y)
+        np.maximum(f.y, 0, out=f.y)
+        np.minimum(f.y, 6, out=f.y)
         np.divide(f.y, 6, out=f.y)
-        np.add(f.y, 0.5, out=f.y)
 
     def backward(self, f: Frame, train: bool) -> None:
         np.abs(f.x, out=f.dx)
@@ -161,7 +162,7 @@ class HardSigmoid(Activation):
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
         return [
-            Eq("y[n,...]", "where(x[n,...] >= 3, 1, where(x[n,...] <= -3, 0, x[n,...] / 6 + 1 / 2))", "three lines"),
+            Eq("y[n,...]", "where(x[n,...] >= 3, 1, where(x[n,...] <= -3, 0, (x[n,...] + 3) / 6))", "three lines"),
             Eq("dx[n,...]", "where(abs(x[n,...]) < 3, dy[n,...] / 6, 0)", "slope 1/6 between the corners"),
         ]
 

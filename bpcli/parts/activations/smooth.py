@@ -20,7 +20,8 @@ class Softplus(Activation):
 
     Shapes   x, y: n ...
     Source   Dugas et al. 2001, eq. 4
-    Numerics max(beta x, 0) + log1p(e^-|beta x|): neither end overflows, and there is no threshold
+    Numerics max(x, 0) + log1p(e^-|beta x|) / beta: neither end overflows, and there is no threshold. Where beta is not
+             1, beta x is rounded, which costs the left tail up to |beta x| / 2 units of the last place
     """
 
     type: Literal["softplus"] = "softplus"
@@ -33,13 +34,16 @@ class Softplus(Activation):
 
     def forward(self, f: Frame, train: bool) -> None:
         np.multiply(f.x, self.beta, out=f.z)
-        stable.log1pexp(f.z, f.y, f.s)
-        np.divide(f.y, self.beta, out=f.y)
+        stable.exp_minus_abs(f.z, f.s)
+        np.log1p(f.s, out=f.s)
+        np.divide(f.s, self.beta, out=f.s)
+        np.maximum(f.x, 0, out=f.y)
+        np.add(f.y, f.s, out=f.y)
 
     def backward(self, f: Frame, train: bool) -> None:
         np.multiply(f.x, self.beta, out=f.z)
-        stable.sigmoid(f.z, f.s)
-        np.multiply(f.dy, f.s, out=f.dx)
+        stable.sigmoid(f.z, f.z, f.s)
+        np.multiply(f.dy, f.z, out=f.dx)
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
         return [
@@ -152,7 +156,8 @@ class Silu(Activation):
 
     Shapes   x, p, y: n ...
     Source   Elfwing, Uchibe & Doya 2018, eqs. 11 and 12; Ramachandran, Zoph & Le 2017
-    Numerics left of -1000 x counts as -1000: the sigmoid stops there at its smallest value, and x would outgrow it
+    Numerics 1 - p is a sigmoid of its own, so that nothing cancels. Where e^x itself is subnormal, left of -87 in
+             float32 and of -708 in float64, y and its slope have its digits: off by up to |x| / 2 of the smallest
     """
 
     type: Literal["silu"] = "silu"
@@ -160,16 +165,15 @@ class Silu(Activation):
     rows_are_independent: ClassVar[bool] = True
 
     def plan(self, x: Shape) -> Plan:
-        return Plan(y=x, keep={"p": Slot((N, *x))})
+        slot = Slot((N, *x))
+        return Plan(y=x, keep={"p": slot, "q": slot}, scratch={"s": slot})
 
     def forward(self, f: Frame, train: bool) -> None:
-        stable.sigmoid(f.x, f.p)
-        np.maximum(f.x, -1000, out=f.y)
-        np.multiply(f.y, f.p, out=f.y)
+        stable.sigmoids(f.x, f.p, f.q, f.s)
+        np.multiply(f.x, f.p, out=f.y)
 
     def backward(self, f: Frame, train: bool) -> None:
-        np.subtract(1, f.p, out=f.dx)
-        np.multiply(f.dx, f.y, out=f.dx)
+        np.multiply(f.q, f.y, out=f.dx)  # q = 1 - p
         np.add(f.dx, f.p, out=f.dx)
         np.multiply(f.dx, f.dy, out=f.dx)
 
@@ -191,7 +195,9 @@ class Mish(Activation):
     Shapes   x, e, u, y: n ...
     Source   Misra 2020, section 2
     Numerics tanh(log(1 + e)) = e (e + 2) / (e (e + 2) + 2) with e = e^x, which takes one exponential in place of three
-             functions and loses nothing; beyond x = 40 it is 1 and its slope 0 in either precision, so e stays there
+             functions and loses nothing; beyond x = 40 it is 1 and its slope 0 in either precision, so e stays there.
+             1 - u^2 is v (2 - v) with v = 1 - u = 2 / (e (e + 2) + 2). Where e^x itself is subnormal, y and its slope
+             are off by up to |x| / 2 of the smallest, as silu's
     """
 
     type: Literal["mish"] = "mish"
@@ -200,23 +206,25 @@ class Mish(Activation):
 
     def plan(self, x: Shape) -> Plan:
         slot = Slot((N, *x))
-        return Plan(y=x, keep={"e": slot, "u": slot}, scratch={"s": slot})
+        return Plan(y=x, keep={"e": slot, "u": slot, "v": slot}, scratch={"s": slot})
 
     def forward(self, f: Frame, train: bool) -> None:
         np.minimum(f.x, 40, out=f.e)
         np.exp(f.e, out=f.e)
         np.add(f.e, 2, out=f.u)
         np.multiply(f.u, f.e, out=f.u)
-        np.add(f.u, 2, out=f.s)
-        np.divide(f.u, f.s, out=f.u)
+        np.add(f.u, 2, out=f.v)
+        np.divide(f.u, f.v, out=f.u)
+        np.divide(2, f.v, out=f.v)
         np.multiply(f.x, f.u, out=f.y)
 
     def backward(self, f: Frame, train: bool) -> None:
         np.add(f.e, 1, out=f.s)
         np.divide(f.e, f.s, out=f.s)  # the sigmoid, slope of softplus
-        np.multiply(f.s, f.x, out=f.s)
-        np.multiply(f.u, f.u, out=f.dx)
-        np.subtract(1, f.dx, out=f.dx)
+        np.minimum(f.x, 40, out=f.dx)
+        np.multiply(f.s, f.dx, out=f.s)
+        np.subtract(2, f.v, out=f.dx)
+        np.multiply(f.dx, f.v, out=f.dx)  # 1 - u^2
         np.multiply(f.dx, f.s, out=f.dx)
         np.add(f.dx, f.u, out=f.dx)
         np.multiply(f.dx, f.dy, out=f.dx)
@@ -242,8 +250,9 @@ class Gelu(Activation):
 
     Shapes   x, y: n ...
     Source   Hendrycks & Gimpel 2016, section 2; `approximate: tanh` is their closed form with tanh
-    Numerics erf is our own, see numeric/stable.py; as in all that use 1 + erf, the left tail is right to the last
-             digits of 1, not of itself
+    Numerics Phi of -|x| is e^(-x^2 / 2) r, with Mills' ratio r of numeric/stable.py; y = max(x, 0) - |x| Phi(-|x|) and
+             its slope keep their digits to where they underflow. With tanh, Phi is sigmoid(2 u): its left tail has the
+             relative error of u times 2 u, up to 2 |u| units of the last place, because u is a rounded polynomial
     """
 
     type: Literal["gelu"] = "gelu"
@@ -252,45 +261,60 @@ class Gelu(Activation):
     approximate: Literal["none", "tanh"] = Field("none", description="exact, or with tanh in place of erf")
 
     def plan(self, x: Shape) -> Plan:
-        slots = {name: Slot((N, *x)) for name in ("s", "u", "v")}
-        return Plan(y=x, keep={"cdf": Slot((N, *x))}, scratch=slots)
+        slot = Slot((N, *x))
+        keep = ("p", "q", "c") if self.approximate == "tanh" else ("r", "root")
+        return Plan(y=x, keep=dict.fromkeys(keep, slot), scratch=dict.fromkeys(("a", "s"), slot))
 
     def forward(self, f: Frame, train: bool) -> None:
         if self.approximate == "tanh":
-            self._inner(f)
-            np.tanh(f.s, out=f.cdf)
-        else:
-            np.multiply(f.x, math.sqrt(0.5), out=f.s)
-            stable.erf_into(f.s, f.cdf, f.u)
-        np.add(f.cdf, 1, out=f.cdf)
-        np.multiply(f.cdf, 0.5, out=f.cdf)
-        np.multiply(f.x, f.cdf, out=f.y)
-
-    def _inner(self, f: Frame) -> None:
-        """Writes s = sqrt(2 / pi) (x + 0.044715 x^3)."""
-        np.multiply(f.x, f.x, out=f.s)
-        np.multiply(f.s, 0.044715, out=f.s)
-        np.add(f.s, 1, out=f.s)
-        np.multiply(f.s, f.x, out=f.s)
-        np.multiply(f.s, math.sqrt(2 / math.pi), out=f.s)
+            self._tanh_forward(f)
+            return
+        np.abs(f.x, out=f.a)
+        np.minimum(f.a, stable.TAIL_END, out=f.a)
+        stable.gauss_root(f.a, f.root, f.s, f.r)
+        stable.mills(f.a, f.r, f.s)
+        np.multiply(f.a, f.r, out=f.s)
+        _under_bell(f)
+        np.maximum(f.x, 0, out=f.y)
+        np.subtract(f.y, f.s, out=f.y)
 
     def backward(self, f: Frame, train: bool) -> None:
-        np.multiply(f.x, f.x, out=f.s)
-        if self.approximate == "tanh":  # u = 1 - tanh^2 = 4 cdf (1 - cdf), v = slope of the inner polynomial
-            np.subtract(1, f.cdf, out=f.u)
-            np.multiply(f.u, f.cdf, out=f.u)
-            np.multiply(f.u, 2, out=f.u)
-            np.multiply(f.s, 3 * 0.044715, out=f.v)
-            np.add(f.v, 1, out=f.v)
-            np.multiply(f.v, math.sqrt(2 / math.pi), out=f.v)
-            np.multiply(f.u, f.v, out=f.u)
-        else:
-            np.multiply(f.s, -0.5, out=f.u)
-            np.exp(f.u, out=f.u)
-            np.multiply(f.u, 1 / math.sqrt(2 * math.pi), out=f.u)
-        np.multiply(f.u, f.x, out=f.u)
-        np.add(f.u, f.cdf, out=f.u)
-        np.multiply(f.dy, f.u, out=f.dx)
+        if self.approximate == "tanh":
+            self._tanh_backward(f)
+            return
+        np.abs(f.x, out=f.s)
+        np.minimum(f.s, stable.TAIL_END, out=f.s)
+        np.multiply(f.s, -1 / math.sqrt(2 * math.pi), out=f.s)
+        np.add(f.s, f.r, out=f.s)
+        _under_bell(f)  # the slope at -|x|, and 1 less the slope at |x|
+        np.greater(f.x, 0, out=f.a)
+        np.multiply(f.a, -2, out=f.dx)
+        np.add(f.dx, 1, out=f.dx)
+        np.multiply(f.dx, f.s, out=f.dx)
+        np.add(f.dx, f.a, out=f.dx)
+        np.multiply(f.dx, f.dy, out=f.dx)
+
+    def _tanh_forward(self, f: Frame) -> None:
+        """Writes p = sigmoid(2 u) and q = sigmoid(-2 u), and c, which is x but for what is too far out to matter."""
+        np.maximum(f.x, -FLAT, out=f.c)
+        np.minimum(f.c, FLAT, out=f.c)
+        np.multiply(f.c, f.c, out=f.a)
+        np.multiply(f.a, 0.044715, out=f.a)
+        np.add(f.a, 1, out=f.a)
+        np.multiply(f.a, f.c, out=f.a)
+        np.multiply(f.a, 2 * math.sqrt(2 / math.pi), out=f.a)
+        stable.sigmoids(f.a, f.p, f.q, f.s)
+        np.multiply(f.x, f.p, out=f.y)
+
+    def _tanh_backward(self, f: Frame) -> None:
+        np.multiply(f.c, f.c, out=f.s)
+        np.multiply(f.s, 3 * 0.044715, out=f.s)
+        np.add(f.s, 1, out=f.s)
+        np.multiply(f.s, 2 * math.sqrt(2 / math.pi), out=f.s)
+        np.multiply(f.s, f.q, out=f.s)
+        np.multiply(f.s, f.y, out=f.s)
+        np.add(f.s, f.p, out=f.s)
+        np.multiply(f.dy, f.s, out=f.dx)
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
         if self.approximate == "tanh":
@@ -305,7 +329,7 @@ class Gelu(Activation):
                 ),
             ]
         return [
-            Eq("cdf[n,...]", "(1 + erf(x[n,...] / sqrt(2))) / 2", "Phi, the normal distribution function"),
+            Eq("cdf[n,...]", "erfc(-x[n,...] / sqrt(2)) / 2", "Phi, the normal distribution function"),
             Eq("y[n,...]", "x[n,...] * cdf[n,...]", "definition"),
             Eq(
                 "dx[n,...]",
@@ -319,3 +343,13 @@ class Gelu(Activation):
         yield from standard(cls())
         yield from standard(cls(approximate="tanh"))
         yield Sample({"type": "gelu", "approximate": "erf"}, error="'none' or 'tanh'")
+
+
+FLAT = 30.0
+"""From here on, on either side, gelu with tanh is 0 or x to the last digit."""
+
+
+def _under_bell(f: Frame) -> None:
+    """Multiplies f.s by e^(-x^2 / 2)."""
+    np.multiply(f.s, f.root, out=f.s)
+    np.multiply(f.s, f.root, out=f.s)

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.family import Array, Frame, Loss, Sample, Shape, ShapeError
+from bpcli.family import Array, Frame, Loss, N, Sample, Shape, ShapeError, Slot
 
 __all__ = [
-    "ALWAYS_ONE", "NOT_ROWS", "average", "check_row", "check_several", "cost", "mean", "over_rows", "samples", "share",
-    "slope",
+    "ALWAYS_ONE", "NOT_ROWS", "ROWS", "average", "check_row", "check_several", "cost", "costs", "mean", "over_rows",
+    "samples", "share", "slope",
 ]  # fmt: skip
 
 NOT_ROWS = "compares rows of numbers, and the network ends in rows of shape (2, 2)"
@@ -38,10 +38,23 @@ def check_several(x: Shape, loss: str, why: str, instead: str) -> None:
 
 # Kernels
 
+ROWS = Slot((N,), "float64")
+"""What each row costs: float64 whatever the run. A loss is the sum of many numbers, and in float32 that of a million
+rows would have lost two of its seven digits; NumPy adds float64 in pairs, to the last digits."""
+
+
+def costs(x: Shape) -> dict[str, Slot]:
+    """Returns the scratch of `cost`: what each output costs, and each row, in float64."""
+    return {"e": Slot((N, *x), "float64"), "rows": ROWS}
+
 
 def mean(rows: Array, w: Array | None) -> float:
-    """Returns the mean of the rows' costs, or their weighted mean."""
-    return float(np.add.reduce(rows)) / len(rows) if w is None else float(np.dot(w, rows))
+    """Returns the mean of the rows' costs (N,) float64, or with weights their weighted sum, for which it multiplies
+    them in place."""
+    if w is None:
+        return float(np.add.reduce(rows)) / len(rows)
+    np.multiply(rows, w, out=rows)
+    return float(np.add.reduce(rows))
 
 
 def cost(f: Frame) -> float:

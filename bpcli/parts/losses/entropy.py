@@ -17,6 +17,7 @@ from bpcli.parts.losses.averaging import (
     check_row,
     check_several,
     cost,
+    costs,
     mean,
     over_rows,
     share,
@@ -28,8 +29,11 @@ class BinaryCrossEntropy(Loss):
     """How surprising the labels are to probabilities sigmoid(x), for one label or several independent ones.
 
     Shapes   x (logits), t (0 to 1): n k
-    Source   SEMANTICS: log1pexp(x) - x t, mean over outputs; as PyTorch's BCEWithLogitsLoss
-    Numerics max(x, 0) - x t + log1p(e^-|x|): finite at any logit, exact where prediction and label agree
+    Source   SEMANTICS: log1pexp(x) - x t, that is t log1pexp(-x) + (1 - t) log1pexp(x), mean over outputs; as PyTorch's
+             BCEWithLogitsLoss
+    Numerics log1p(g) + x h with g = e^-|x| and h = 1 - t where x is positive, else -t: finite at any logit, and nothing
+             cancels, as both terms are positive. The slope h -+ g / (1 + g) cancels only where sigmoid(x) is near a t
+             between 0 and 1; the equations say p - t, whose digits are those of 1
     """
 
     type: Literal["binary_cross_entropy"] = "binary_cross_entropy"
@@ -38,7 +42,8 @@ class BinaryCrossEntropy(Loss):
 
     def plan(self, x: Shape) -> Plan:
         check_row(x, self.kind)
-        return Plan(y=x, scratch={"e": Slot((N, *x)), "s": Slot((N, *x)), "rows": Slot((N,))})
+        slot = Slot((N, *x))
+        return Plan(y=x, keep={"g": slot, "h": slot}, scratch={**costs(x), "s": slot})
 
     def check(self, targets: Array) -> str:
         low, high = float(targets.min()), float(targets.max())
@@ -47,27 +52,29 @@ class BinaryCrossEntropy(Loss):
         return ""
 
     def forward(self, f: Frame) -> float:
-        np.abs(f.x, out=f.e)
-        np.negative(f.e, out=f.e)
-        np.exp(f.e, out=f.e)
-        np.log1p(f.e, out=f.e)
-        np.maximum(f.x, 0, out=f.s)
+        stable.exp_minus_abs(f.x, f.g)
+        np.signbit(f.x, out=f.h)
+        np.subtract(1, f.h, out=f.h)
+        np.subtract(f.h, f.t, out=f.h)
+        np.log1p(f.g, out=f.e)
+        np.multiply(f.x, f.h, out=f.s)
         np.add(f.e, f.s, out=f.e)
-        np.multiply(f.x, f.t, out=f.s)
-        np.subtract(f.e, f.s, out=f.e)
         return cost(f)
 
     def backward(self, f: Frame) -> None:
-        stable.sigmoid(f.x, f.dx)
-        np.subtract(f.dx, f.t, out=f.dx)
+        np.add(f.g, 1, out=f.s)
+        np.divide(f.g, f.s, out=f.s)
+        np.copysign(f.s, f.x, out=f.s)  # what sigmoid(x) lacks to 1 where x is positive, else less what it is above 0
+        np.subtract(f.h, f.s, out=f.dx)
         slope(f, 1 / f.x.shape[1])
 
     def equations(self, weighted: bool) -> list[Eq]:
         why = f"-t log p - (1-t) log(1-p); mean over outputs, then {over_rows(weighted)}"
+        cost = "mean(k, t[n,k] * log1pexp(-x[n,k]) + (1 - t[n,k]) * log1pexp(x[n,k]))"
         by_p = "(p[n,k] - t[n,k]) / (p[n,k] * (1 - p[n,k])) / count(k<K)"
         return [
             Eq("p[n,k]", "1 / (1 + exp(-x[n,k]))", "the probability of label k"),
-            Eq("L", average("mean(k, log1pexp(x[n,k]) - x[n,k] * t[n,k])", weighted), why),
+            Eq("L", average(cost, weighted), why),
             Eq("dx[n,k]", share("(p[n,k] - t[n,k]) / count(k<K)", weighted), "sigmoid and cross-entropy together"),
             Eq("dp[n,k]", share(by_p, weighted), "slope of -t log p - (1-t) log(1-p)", detail="path"),
             Eq("dx[n,k]", "dp[n,k] * p[n,k] * (1 - p[n,k])", "times the slope of sigmoid", detail="path"),
@@ -100,13 +107,14 @@ class CrossEntropy(Loss):
 
     def plan(self, x: Shape) -> Plan:
         check_several(x, self.kind, ALWAYS_ONE, "binary_cross_entropy")
-        return Plan(y=x, keep={"s": Slot((N, *x))}, scratch={"e": Slot((N, *x)), "rows": Slot((N,))})
+        return Plan(y=x, keep={"s": Slot((N, *x))}, scratch=costs(x))
 
     def forward(self, f: Frame) -> float:
         np.equal(f.t, 0, out=f.s)
         np.maximum(f.x, f.s, out=f.s)  # x, and at least 1 where t is 0: neither its log nor its quotient matters there
         np.log(f.s, out=f.e)
-        np.vecdot(f.e, f.t, out=f.rows)
+        np.multiply(f.e, f.t, out=f.e)
+        np.add.reduce(f.e, 1, out=f.rows)
         return -mean(f.rows, f.w)
 
     def backward(self, f: Frame) -> None:

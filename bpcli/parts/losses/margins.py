@@ -11,10 +11,12 @@ from bpcli.family import Array, Frame, Link, Loss, N, Plan, Sample, Shape, Slot
 from bpcli.notation import Eq
 from bpcli.parts.losses.averaging import (
     NOT_ROWS,
+    ROWS,
     average,
     check_row,
     check_several,
     cost,
+    costs,
     mean,
     over_rows,
     share,
@@ -36,7 +38,7 @@ class LabelHinge(Loss):
     def plan(self, x: Shape) -> Plan:
         check_row(x, self.kind)
         slots = {"s": Slot((N, *x)), "m": Slot((N, *x))}
-        return Plan(y=x, keep=slots, scratch={"e": Slot((N, *x)), "rows": Slot((N,))})
+        return Plan(y=x, keep=slots, scratch=costs(x))
 
     def check(self, targets: Array) -> str:
         invalid = targets[(targets != 0) & (targets != 1)]
@@ -140,7 +142,7 @@ class MulticlassHinge(Loss):
         check_several(x, self.kind, "there is no rival", "hinge")
         row = Slot((N,))
         keep = {"xi": row, "rival": Slot((N,), "int")}
-        return Plan(y=x, keep=keep, scratch={"e": Slot((N, *x)), "own": Slot((N, *x), "bool"), "rows": row})
+        return Plan(y=x, keep=keep, scratch={"e": Slot((N, *x)), "own": Slot((N, *x), "bool"), "rows": ROWS})
 
     def forward(self, f: Frame) -> float:
         np.equal(f.t, 1, out=f.own)
@@ -148,11 +150,13 @@ class MulticlassHinge(Loss):
         np.copyto(f.e, -np.inf, where=f.own)
         np.argmax(f.e, 1, out=f.rival)
         np.maximum.reduce(f.e, 1, out=f.xi)
-        np.vecdot(f.x, f.t, out=f.rows)
+        np.multiply(f.x, f.t, out=f.e)
+        np.add.reduce(f.e, 1, out=f.rows)
         np.subtract(f.xi, f.rows, out=f.xi)
         np.add(f.xi, 1, out=f.xi)
         np.maximum(f.xi, 0, out=f.xi)
-        return mean(f.xi, f.w)
+        np.copyto(f.rows, f.xi)
+        return mean(f.rows, f.w)
 
     def backward(self, f: Frame) -> None:
         np.equal(f.rival[:, None], np.arange(f.x.shape[1]), out=f.dx)

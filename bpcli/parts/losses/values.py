@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
@@ -11,7 +10,18 @@ from pydantic import Field, field_validator
 
 from bpcli.family import Array, Frame, Link, Loss, N, Plan, Sample, Shape, Slot
 from bpcli.notation import Eq
-from bpcli.parts.losses.averaging import NOT_ROWS, average, check_row, cost, mean, over_rows, samples, share, slope
+from bpcli.parts.losses.averaging import (
+    NOT_ROWS,
+    average,
+    check_row,
+    cost,
+    costs,
+    mean,
+    over_rows,
+    samples,
+    share,
+    slope,
+)
 
 HUGE = {"x": [[800.0, -800.0, 1e-12], [-800.0, 40.0, 800.0]], "t": [[0.0, 0.0, 0.0], [800.0, 39.0, 800.0]]}
 """Errors at which a careless formula overflows, or loses the small end."""
@@ -30,7 +40,7 @@ class MeanSquaredError(Loss):
 
     def plan(self, x: Shape) -> Plan:
         check_row(x, self.kind)
-        return Plan(y=x, scratch={"e": Slot((N, *x)), "rows": Slot((N,))})
+        return Plan(y=x, scratch=costs(x))
 
     def forward(self, f: Frame) -> float:
         outputs: int = f.x.shape[1]
@@ -74,7 +84,7 @@ class SquaredError(Loss):
     def plan(self, x: Shape) -> Plan:
         check_row(x, self.kind)
         consts = {"factor": self.factor}
-        return Plan(y=x, scratch={"e": Slot((N, *x)), "rows": Slot((N,))}, consts=consts)
+        return Plan(y=x, scratch=costs(x), consts=consts)
 
     def forward(self, f: Frame) -> float:
         return self.factor * _squares(f)
@@ -117,7 +127,7 @@ class MeanAbsoluteError(Loss):
 
     def plan(self, x: Shape) -> Plan:
         check_row(x, self.kind)
-        return Plan(y=x, scratch={"e": Slot((N, *x)), "rows": Slot((N,))})
+        return Plan(y=x, scratch=costs(x))
 
     def forward(self, f: Frame) -> float:
         np.subtract(f.x, f.t, out=f.e)
@@ -158,7 +168,8 @@ class Huber(Loss):
 
     def plan(self, x: Shape) -> Plan:
         check_row(x, self.kind)
-        scratch = {"e": Slot((N, *x)), "c": Slot((N, *x)), "s": Slot((N, *x)), "rows": Slot((N,))}
+        slot = Slot((N, *x), "float64")
+        scratch = {**costs(x), "c": slot, "s": slot}
         return Plan(y=x, scratch=scratch, consts={"delta": self.delta})
 
     def forward(self, f: Frame) -> float:
@@ -200,7 +211,8 @@ class LogCosh(Loss):
 
     Shapes   x, t: n k
     Source   SEMANTICS: e + log1pexp(-2 e) - ln 2; Green 1990, "Bayesian reconstructions from emission tomography data"
-    Numerics |e| + log1p(e^(-2|e|)) - ln 2: cosh itself would overflow from 711 on
+    Numerics log1p(h^2 / (2 (1 + h))) with h = e^c - 1, c = |e| up to 20, where cosh would overflow from 711 on and
+             |e| - ln 2 + log1p(e^(-2|e|)) cancels near 0; beyond 20 it grows as |e|, to the last digit. In float64
     """
 
     type: Literal["log_cosh"] = "log_cosh"
@@ -208,16 +220,21 @@ class LogCosh(Loss):
 
     def plan(self, x: Shape) -> Plan:
         check_row(x, self.kind)
-        return Plan(y=x, scratch={"e": Slot((N, *x)), "s": Slot((N, *x)), "rows": Slot((N,))})
+        slot = Slot((N, *x), "float64")
+        return Plan(y=x, scratch={**costs(x), "s": slot, "c": slot})
 
     def forward(self, f: Frame) -> float:
         np.subtract(f.x, f.t, out=f.e)
         np.abs(f.e, out=f.e)
-        np.multiply(f.e, -2, out=f.s)
-        np.exp(f.s, out=f.s)
-        np.log1p(f.s, out=f.s)
-        np.subtract(f.s, math.log(2), out=f.s)
-        np.add(f.e, f.s, out=f.e)
+        np.minimum(f.e, 20, out=f.c)
+        np.subtract(f.e, f.c, out=f.e)  # what lies beyond 20
+        np.expm1(f.c, out=f.c)
+        np.add(f.c, 1, out=f.s)
+        np.multiply(f.s, 2, out=f.s)
+        np.multiply(f.c, f.c, out=f.c)
+        np.divide(f.c, f.s, out=f.c)  # cosh - 1
+        np.log1p(f.c, out=f.c)
+        np.add(f.e, f.c, out=f.e)
         return cost(f)
 
     def backward(self, f: Frame) -> None:
@@ -226,8 +243,9 @@ class LogCosh(Loss):
         slope(f, 1 / f.x.shape[1])
 
     def equations(self, weighted: bool) -> list[Eq]:
-        value = "mean(k, e[n,k] + log1pexp(-2 * e[n,k]) - log(2))"
-        why = f"log cosh e, written so that it cannot overflow; mean over outputs, then {over_rows(weighted)}"
+        small, large = "-log1p(-tanh(e[n,k])**2) / 2", "abs(e[n,k]) + log1pexp(-2 * abs(e[n,k])) - log(2)"
+        value = f"mean(k, where(abs(e[n,k]) < 1, {small}, {large}))"
+        why = f"log cosh e; cosh^2 e is 1 / (1 - tanh^2 e); mean over outputs, then {over_rows(weighted)}"
         return [
             Eq("e[n,k]", "x[n,k] - t[n,k]", "the error"),
             Eq("L", average(value, weighted), why),
@@ -254,7 +272,7 @@ class Poisson(Loss):
 
     def plan(self, x: Shape) -> Plan:
         check_row(x, self.kind)
-        return Plan(y=x, scratch={"e": Slot((N, *x)), "s": Slot((N, *x)), "rows": Slot((N,))})
+        return Plan(y=x, scratch={**costs(x), "s": Slot((N, *x))})
 
     def check(self, targets: Array) -> str:
         low = float(targets.min())

@@ -227,7 +227,9 @@ class Matthews(HasNote, Metric):
 
     Source   Gorodkin 2004, Comparing two K-category assignments by a K-category correlation coefficient;
              scikit-learn, matthews_corrcoef
-    Numerics n^2 - sum t_k^2 is summed as sum t_k (n - t_k): it cancels nothing, and is 0 only where it should be
+    Numerics n^2 - sum t_k^2 is summed as sum t_k (n - t_k): it cancels nothing, and is 0 only where it should be. The
+             numerator is the sum over classes of a d - b c for a rows found, b predicted wrongly, c not found and d
+             neither: c n and sum t_k p_k would cancel
     """
 
     type: Literal["matthews"] = "matthews"
@@ -250,7 +252,8 @@ class Matthews(HasNote, Metric):
         spread = float(predicted @ (predicted.sum() - predicted)) * float(support @ (support.sum() - support))
         if not spread:
             return 0.0
-        return float((hits.sum() * support.sum() - support @ predicted) / np.sqrt(spread))
+        neither = support.sum() - predicted - support + hits
+        return float(np.sum(hits * neither - (predicted - hits) * (support - hits)) / np.sqrt(spread))
 
     def note(self, counts: Array, names: Sequence[str], rows: int, several: bool) -> str:
         for k, (_, predicted, support) in enumerate(counts.T):

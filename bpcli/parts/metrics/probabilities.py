@@ -37,12 +37,11 @@ class LogLoss(MeanMetric):
         labels = classes_of(batch)[0]
         output = batch.output
         if batch.several or output.shape[1] == 1:
-            p = output.astype(np.float64)
-            p = np.where(labels.reshape(p.shape) != 0, p, 1 - p)
-        else:
-            p = output[np.arange(len(labels)), labels].astype(np.float64)
-        loss = np.log(np.minimum(np.maximum(p, EPS), 1 - EPS))
-        return -(loss.mean(axis=1) if loss.ndim == 2 else loss)
+            p = np.minimum(np.maximum(output.astype(np.float64), EPS), 1 - EPS)
+            loss = np.where(labels.reshape(p.shape) != 0, np.log(p), np.log1p(-p))
+            return np.asarray(-loss.mean(axis=1))
+        p = output[np.arange(len(labels)), labels].astype(np.float64)
+        return -np.log(np.minimum(np.maximum(p, EPS), 1 - EPS))
 
 
 class Brier(MeanMetric):

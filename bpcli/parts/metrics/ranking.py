@@ -120,8 +120,8 @@ class RocAuc(RankMetric):
     def score(self, hits: Array, others: Array) -> float:
         if not hits[-1] or not others[-1]:
             return float("nan")
-        true, false = (np.append(0.0, found / found[-1]) for found in (hits, others))
-        return float(np.trapezoid(true, false))
+        true, false = (np.append(0.0, found) for found in (hits, others))
+        return float(np.trapezoid(true, false) / (hits[-1] * others[-1]))  # divided once: whole weights are exact
 
     def note(self, counts: Array, names: Sequence[str], rows: int, several: bool) -> str:
         support = counts[2]
@@ -153,7 +153,7 @@ class AveragePrecision(RankMetric):
     def score(self, hits: Array, others: Array) -> float:
         if not hits[-1]:
             return 0.0
-        return float(np.diff(hits, prepend=0.0) / hits[-1] @ (hits / (hits + others)))
+        return float(np.add.reduce(np.diff(hits, prepend=0.0) * (hits / (hits + others))) / hits[-1])
 
     def note(self, counts: Array, names: Sequence[str], rows: int, several: bool) -> str:
         absent = counts[2] == 0

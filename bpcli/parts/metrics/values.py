@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from bpcli.family import Array, Metric, Scored
-from bpcli.parts.metrics.counts import MeanMetric, Totals
+from bpcli.parts.metrics.counts import MeanMetric, Totals, weighted_sum
 
 
 class MSE(MeanMetric):
@@ -82,7 +82,7 @@ class R2(Metric):
             return
         with np.errstate(over="ignore", invalid="ignore"):
             error = errors(batch)
-            totals["error"] += weight @ np.square(error, out=error)
+            totals["error"] += weighted_sum(weight, np.square(error, out=error))
             add_spread(totals["mean"], totals["spread"], batch.target, weight, totals["weight"][0])
         totals["weight"] += weight.sum()
         totals["rows"] += np.count_nonzero(weight)
@@ -139,10 +139,10 @@ def add_spread(center: Array, spread: Array, values: Array, weight: Array, old: 
     new = weight.sum()
     first = values[0].astype(np.float64)
     rest = np.subtract(values, first, dtype=np.float64)
-    shift = weight @ rest / new
+    shift = weighted_sum(weight, rest) / new
     rest -= shift
     away = first + shift - center
-    spread += weight @ np.square(rest, out=rest) + away**2 * (old * new / (old + new))
+    spread += weighted_sum(weight, np.square(rest, out=rest)) + away**2 * (old * new / (old + new))
     center += away * (new / (old + new))
 
 

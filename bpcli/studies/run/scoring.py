@@ -39,7 +39,7 @@ class Predictor:
         if self.loss.link == "softmax":
             return stable.softmax(y, y, np.empty((len(y), 1)))
         if self.loss.link == "sigmoid":
-            return stable.sigmoid(y, y)
+            return stable.sigmoid(y, y, np.empty_like(y))
         if self.loss.link == "exp":
             np.exp(y, out=y)
         return y if self.classified else self.preprocessor.decode_values(y)

@@ -2,8 +2,9 @@
 
 Both were made by commit 357563e from `rows.csv` and `interrupted/config.yaml`; only the paths in run.json were made
 relative. `finished.safetensors` is what that version came to, with the run stopped and gone on with as with the run
-uninterrupted; `predictions.json` is what its `predict` said of all rows. Bits are compared where `processor.json` names
-the processor's kind, and 1e-6 elsewhere.
+uninterrupted; `predictions.json` is what its `predict` said of all rows. Bits of predictions are compared where
+`processor.json` names the processor's kind, and 1e-6 elsewhere. The end of training agrees to 1e-12 in float64 (1e-6 in
+float32): since the first version slopes of tanh and of losses have got their last digits.
 """
 
 from __future__ import annotations
@@ -32,10 +33,11 @@ def _in_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def agree(found: Array, expected: Array) -> None:
+def agree(found: Array, expected: Array, *, trained: bool = False) -> None:
     assert found.dtype == expected.dtype
-    assert found == pytest.approx(expected, rel=1e-6, abs=1e-6)
-    if SAME_BITS:
+    off = 1e-12 if trained and found.dtype == np.float64 and SAME_BITS else 1e-6
+    assert found == pytest.approx(expected, rel=off, abs=off)
+    if SAME_BITS and not trained:
         assert found.tobytes() == expected.tobytes()
 
 
@@ -53,7 +55,7 @@ def test_an_interrupted_run_goes_on_to_the_same_end() -> None:
     (found, meta), (expected, known) = (modelfile.read(Path(f)) for f in (report.model, "finished.safetensors"))
     assert found.keys() == expected.keys()
     for name, array in expected.items():
-        agree(found[name], array)
+        agree(found[name], array, trained=True)
     assert meta["experiment"] == known["experiment"]
     assert meta["rules"] == known["rules"]
     assert meta["record"]["metrics"] == pytest.approx(known["record"]["metrics"], rel=1e-6)

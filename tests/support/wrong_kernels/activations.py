@@ -9,6 +9,7 @@ import numpy as np
 
 from bpcli.family import Layer
 from bpcli.family.plan import Frame
+from bpcli.numeric import stable
 from bpcli.parts.activations import (
     Elu,
     Gelu,
@@ -35,6 +36,10 @@ def logistic(z: Any) -> Any:
     return 1 / (1 + np.exp(-np.clip(z, -700, 700)))
 
 
+def normal(x: Any) -> Any:
+    return stable.erfc(-x / np.sqrt(2)) / 2
+
+
 def expo(x: Any) -> Any:
     return np.exp(np.minimum(x, 0))
 
@@ -49,7 +54,7 @@ IN_A_NETWORK: list[tuple[str, type[Layer], Slope, str]] = [
     ("passes all", Relu, lambda s, f: 1, "slope is forgotten|gate"),
     ("gate turned", Relu, lambda s, f: f.x < 0, "branches are exchanged"),
     ("leak forgotten", LeakyRelu, lambda s, f: f.x > 0, "slope = 0.01 is taken for 0"),
-    ("without density", Gelu, lambda s, f: f.cdf, r"cdf.*only|only.*cdf|left out"),
+    ("without density", Gelu, lambda s, f: normal(f.x), r"cdf.*only|only.*cdf|left out"),
     ("the sigmoid as if constant", Silu, lambda s, f: f.p, "left out"),
     ("beta forgotten", Softplus, lambda s, f: logistic(f.x), "beta"),
     ("diagonal", Softmax, lambda s, f: f.y * (1 - f.y), "its own input"),
@@ -75,8 +80,8 @@ SLOPES: list[tuple[str, type[Layer], Slope]] = [
     ("closed on one side", HardTanh, lambda s, f: f.x < 1),
     ("a slope of 0.2", HardSigmoid, lambda s, f: 0.2 * (np.abs(f.x) < 3)),
     ("closed at 1", HardSigmoid, lambda s, f: (np.abs(f.x) < 1) / 6),
-    ("no 3 in the slope of the cube, by its distribution", Gelu, lambda s, f: f.cdf + f.x * 2 * f.cdf * (1 - f.cdf)
-     * np.sqrt(2 / np.pi) * (1 + CUBE * f.x**2)),
+    ("no 3 in the slope of the cube, by its distribution", Gelu,
+     lambda s, f: normal(f.x) + f.x * 2 * normal(f.x) * normal(-f.x) * np.sqrt(2 / np.pi) * (1 + CUBE * f.x**2)),
 ]  # fmt: skip
 AT_KINKS: list[tuple[str, type[Layer], Slope]] = [
     ("open at 0", LeakyRelu, lambda s, f: np.where(f.x >= 0, 1, s.slope)),
@@ -120,13 +125,13 @@ def dot_for_times(self: Sigmoid, f: Frame, train: bool) -> None:
 
 @wrong(Gelu, "gelu tanh", "gelu_1.dx", "x.*2.* left out.* in slope")
 def gelu_inner_slope_constant(self: Gelu, f: Frame, train: bool) -> None:
-    f.dx[...] = f.dy * (f.cdf + 0.5 * f.x * (1 - (2 * f.cdf - 1) ** 2) * np.sqrt(2 / np.pi))
+    f.dx[...] = f.dy * (f.p + 2 * f.x * f.p * f.q * np.sqrt(2 / np.pi))
 
 
 @wrong(Gelu, "gelu tanh", "gelu_1.dx", "factor 3 is left out")
 def gelu_cube_not_differentiated(self: Gelu, f: Frame, train: bool) -> None:
     inner = np.sqrt(2 / np.pi) * (1 + CUBE * f.x**2)
-    f.dx[...] = f.dy * (f.cdf + 0.5 * f.x * (1 - (2 * f.cdf - 1) ** 2) * inner)
+    f.dx[...] = f.dy * (f.p + 2 * f.x * f.p * f.q * inner)
 
 
 @wrong(Softmax, "softmax", "softmax_1.dx", "axis")

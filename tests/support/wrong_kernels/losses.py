@@ -205,7 +205,7 @@ def entropy_clipped_in_backward(self: SoftmaxCrossEntropy, f: Frame) -> None:
 
 @wrong(SoftmaxCrossEntropy, "softmax ce", "", "another when computed a second time", "re-entrant", seen_by=NOBODY)
 def probabilities_spoiled_in_place(self: SoftmaxCrossEntropy, f: Frame) -> None:
-    np.divide(f.e, f.total, out=f.e)
+    np.divide(f.e, 1 + f.below, out=f.e)
     f.e -= f.t.T
     f.dx[...] = f.e.T * rows(f)
 
