@@ -158,6 +158,7 @@ class Silu(Activation):
     Source   Elfwing, Uchibe & Doya 2018, eqs. 11 and 12; Ramachandran, Zoph & Le 2017
     Numerics 1 - p is a sigmoid of its own, so that nothing cancels. Where e^x itself is subnormal, left of -87 in
              float32 and of -708 in float64, y and its slope have its digits: off by up to |x| / 2 of the smallest
+             number. Near -1.278 the slope passes through 0 and has the digits of its two terms
     """
 
     type: Literal["silu"] = "silu"
@@ -197,7 +198,7 @@ class Mish(Activation):
     Numerics tanh(log(1 + e)) = e (e + 2) / (e (e + 2) + 2) with e = e^x, which takes one exponential in place of three
              functions and loses nothing; beyond x = 40 it is 1 and its slope 0 in either precision, so e stays there.
              1 - u^2 is v (2 - v) with v = 1 - u = 2 / (e (e + 2) + 2). Where e^x itself is subnormal, y and its slope
-             are off by up to |x| / 2 of the smallest, as silu's
+             are off by up to |x| / 2 of the smallest number, as silu's; the slope passes through 0 near -1.192
     """
 
     type: Literal["mish"] = "mish"
@@ -251,8 +252,9 @@ class Gelu(Activation):
     Shapes   x, y: n ...
     Source   Hendrycks & Gimpel 2016, section 2; `approximate: tanh` is their closed form with tanh
     Numerics Phi of -|x| is e^(-x^2 / 2) r, with Mills' ratio r of numeric/stable.py; y = max(x, 0) - |x| Phi(-|x|) and
-             its slope keep their digits to where they underflow. With tanh, Phi is sigmoid(2 u): its left tail has the
-             relative error of u times 2 u, up to 2 |u| units of the last place, because u is a rounded polynomial
+             its slope keep their digits to where they underflow; near -0.752 the slope passes through 0 and has the
+             digits of its two terms. With tanh, Phi is sigmoid(2 u): its left tail has the relative error of u times
+             2 u, up to 2 |u| units of the last place, because u is a rounded polynomial
     """
 
     type: Literal["gelu"] = "gelu"

@@ -263,7 +263,8 @@ class Poisson(Loss):
 
     Shapes   x (logarithms of rates), t (counts, at least 0): n k
     Source   SEMANTICS: exp(x) - t x, mean over outputs; as PyTorch's PoissonNLLLoss(log_input=True, full=False)
-    Numerics exp(x) itself: a rate beyond the largest number is infinite, as it should be
+    Numerics exp(x) itself: a rate beyond the largest number is infinite, as it should be. Where e^x is near t, or near
+             t x, slope and loss have the digits of these, as their condition number |x| e^x + t over |e^x - t| allows
     """
 
     type: Literal["poisson"] = "poisson"

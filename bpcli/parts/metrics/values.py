@@ -66,7 +66,8 @@ class R2(Metric):
     An output whose target never changes scores 1 if every prediction is exact, else 0. Fewer than two rows: nan.
 
     Source   scikit-learn, r2_score (multioutput="uniform_average", force_finite=True)
-    Numerics the spread of the target as in `add_spread`
+    Numerics the spread of the target as in `add_spread`. A figure near 0 has the digits of 1: its condition number is 2
+             (1 - r2) / |r2|, times what the errors and the spread lose where they are small beside the values
     """
 
     type: Literal["r2"] = "r2"
@@ -99,7 +100,7 @@ class ExplainedVariance(Metric):
     never changes either, else 0.
 
     Source   scikit-learn, explained_variance_score (multioutput="uniform_average", force_finite=True)
-    Numerics both spreads as in `add_spread`
+    Numerics both spreads as in `add_spread`; a figure near 0 has the digits of 1, as r2's
     """
 
     type: Literal["explained_variance"] = "explained_variance"
