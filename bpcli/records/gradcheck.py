@@ -38,6 +38,7 @@ class TensorRow:
     note: str = ""
     bars: Mapping[str, float] = field(default_factory=dict)  # by witness: the loosest that a gap was held against
     unresolved: int = 0  # entries that differences could not show well enough
+    shape: tuple[int, ...] = ()  # of the rows of a part of one's own, where it is another than at first
 
 
 @dataclass(frozen=True)

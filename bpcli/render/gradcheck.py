@@ -139,10 +139,12 @@ def _findings(report: GradcheckReport) -> Iterator[Text]:
 
 
 def _point(row: TensorRow) -> str:
-    """Where a tensor was looked at: a point, or a batch of some size."""
+    """Where a tensor was looked at: at a point, or in a batch of some size."""
+    shape = f" of shape ({','.join(map(str, row.shape))})" if row.shape else ""
     if row.point[:1].isdigit():
-        return f"with {row.point}"
-    return "with weights as they are" if row.point == "data" else f"at the {row.point} point"
+        return f"with {row.point}" + (f", rows{shape}" if shape else "")
+    at = "with weights as they are" if row.point == "data" else f"at the {row.point} point"
+    return at + (f" on rows{shape}" if shape else "")
 
 
 def _verdict(report: GradcheckReport) -> Text:

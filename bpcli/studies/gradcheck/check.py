@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
@@ -25,10 +25,13 @@ from bpcli.studies.gradcheck.explain_gradient import explain_gradient, layer_clu
 from bpcli.studies.gradcheck.find_mistake import GRADIENT_BEFORE, Clues, gradient_hypotheses
 from bpcli.studies.gradcheck.forward_equations import has_equations
 from bpcli.studies.gradcheck.laws import laws
+from bpcli.studies.gradcheck.layer_laws.beside_others import SpreadEffort
 from bpcli.studies.gradcheck.layer_laws.check_layer import LAW_SIZES, LayerCheck, check_layer
+from bpcli.studies.gradcheck.layer_laws.loss_rows import compare_loss_rows, loss_row
 from bpcli.studies.gradcheck.layer_point import (
     DATA,
     EVALUATION,
+    MAGNITUDE_POINTS,
     POINTS,
     RANDOM,
     SATURATED,
@@ -46,6 +49,10 @@ BATCH_SIZES = (3, 5, 7)
 MAX_PARAMETERS = 25_000  # of a network in which each of them is looked at
 MAX_ENTRIES_ALONE = 10_000  # of a tensor, that differences look at one by one where equations look at all
 HEAVY_SECONDS = 2e-3  # of a forward pass: from there on a point costs too much to be looked at for little
+COMMON_SIZES = (16, 32, 64, 128)  # of batches, that a part of one's own is run on besides
+PART_ENTRIES = 67
+"""Entries of each tensor by which differences look at a part of one's own in another shape: one in each of 65 columns
+at least."""
 THOROUGH_SECONDS, BRIEF_SECONDS = 1.2, 0.15  # that the differences of one tensor are meant to take
 NETWORK_SECONDS = 3.0  # that those of the whole network are meant to take
 
@@ -62,6 +69,16 @@ class GradcheckTarget:
     weights: str
     rows: str
     warnings: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class PartFindings:
+    """What a check of one part alone found."""
+
+    rows: tuple[TensorRow, ...]
+    findings: tuple[Finding, ...]
+    layers: tuple[LayerLaws, ...]
+    evaluations: int
 
 
 @dataclass(eq=False)
@@ -103,8 +120,11 @@ class Gradcheck:
             self._reset()
             self._load()
             found = laws(self.objective, self.batch, self.target.x, self.target.t, self.seed)
-            if all(law.holds is not False for law in found if law.name == "re-entrant"):
+            broken = {law.name for law in found if law.holds is False}
+            if "re-entrant" not in broken:
                 self._check_layer_laws()
+                if "batch" not in broken:
+                    self._check_loss_rows()
         self._reset()
         rows = self._rows()
         network_plan = self.network.network_plan
@@ -138,16 +158,41 @@ class Gradcheck:
     # ------------------------------------------------------------------------------------------------------ the parts
     def _check_layer(self, bound: BoundLayer, x: np.ndarray) -> None:
         for name in (*POINTS, EVALUATION):
-            self._reset()
-            point = LayerPoint(self.network, self.batch.chain, bound, name, x if name == DATA else None, self.seed)
-            self._check_forward(bound.path, point, name)
+            point = self._layer_point(bound, name, x)
             cost = _forward_seconds(bound.planned, self.n)
             effort = _effort(cost, THOROUGH_SECONDS if name == RANDOM else BRIEF_SECONDS)
             if point.all_stated:  # the equations look at every entry, and the whole objective does again
                 effort = replace(effort, differences=min(effort.differences, MAX_ENTRIES_ALONE))
-            for gradient in point.gradients():
-                self._judge(gradient, effort, partial(layer_clues, point, gradient.tensor), bound.layer)
-                point.forward()
+            self._check_point(bound, point, effort)
+
+    def _layer_point(self, bound: BoundLayer, name: str, x: np.ndarray) -> LayerPoint:
+        self._reset()
+        return LayerPoint(self.network, self.batch.chain, bound, name, x if name == DATA else None, self.seed)
+
+    def _check_point(self, bound: BoundLayer, point: LayerPoint, effort: Effort) -> None:
+        self._check_forward(bound.path, point, point.name)
+        for gradient in point.gradients():
+            self._judge(gradient, effort, partial(layer_clues, point, gradient.tensor), bound.layer)
+            point.forward()
+
+    def part_report(self, points: Sequence[str]) -> PartFindings:
+        """Checks the first layer alone, a part of one's own: at these points by some entries of each tensor, and in
+        whole batches."""
+        bound = self.batch.chain.layers[0]
+        with np.errstate(all="ignore"):
+            self._load()
+            for name in points:
+                point = self._layer_point(bound, name, self.batch.x.copy())
+                if name in MAGNITUDE_POINTS and not np.isfinite(point.kernel["y"]).all():
+                    continue  # too large for its numbers: no gradient there
+                self._check_point(bound, point, SpreadEffort(0, PART_ENTRIES, PART_ENTRIES, 1))
+            self._reset()
+            self._check_layer_laws(bound.path, COMMON_SIZES)
+        for place, some in self.tensor_rows.items():  # what rounding hides among large numbers is judged elsewhere
+            judged = [row for row in some if row.point not in MAGNITUDE_POINTS or row.verdict not in ("noise", "dead")]
+            self.tensor_rows[place] = judged or some
+        rows = tuple(row for row in self._rows() if row.scope == "layer")
+        return PartFindings(rows, tuple(self._findings(rows, ())), tuple(self.layers), self.evaluations)
 
     def _check_loss_and_penalties(self) -> None:
         rng = Stream(self.seed, "gradcheck", "outputs").at()
@@ -227,14 +272,14 @@ class Gradcheck:
             "", np.zeros(0), moved_weights=point.moved_weights, whole_network=True,
         )  # fmt: skip
 
-    def _check_layer_laws(self) -> None:
-        """Checks each layer at the sizes of batches that training and evaluation have; one of several that are alike.
-        Of a gradient that is wrong on few rows already it says nothing more."""
+    def _check_layer_laws(self, only: str = "", more: Sequence[int] = ()) -> None:
+        """Checks each layer, or `only` one, at the sizes of batches that training and evaluation have, and `more`; one
+        of several layers that are alike. Of a gradient that is wrong on few rows already it says nothing more."""
         known: dict[object, LayerCheck] = {}
-        own = {self.n, len(self.target.x), *LAW_SIZES}
+        own = {self.n, len(self.target.x), *LAW_SIZES, *more}
         sizes = {True: tuple(own), False: (*own, ROWS_PER_BATCH)}
         wrong = {r.tensor for rows in self.tensor_rows.values() for r in rows if r.verdict == "WRONG"}
-        for node in self.network.network_plan.walk():
+        for node in (n for n in self.network.network_plan.walk() if only in ("", n.path)):
             key = node.layer.model_copy(update={"name": None}), node.x
             if key not in known:
                 known[key] = check_layer(node, sizes, _forward_seconds(node, 100) / 100, self.seed)
@@ -246,9 +291,30 @@ class Gradcheck:
             for finding in check.findings:
                 self.findings.setdefault(finding.tensor, finding)
 
+    def _check_loss_rows(self) -> None:
+        """Checks that the loss of a whole batch is the mean of its rows', on outputs of the network."""
+        self._reset()
+        batch = self.objective.batch(len(self.target.x))
+        batch.load(self.target.x, self.target.t, np.arange(batch.n))
+        batch.forward(False)
+        if not np.isfinite(batch.frame.x).all():
+            return
+        sizes = tuple(sorted({self.n, batch.n, *LAW_SIZES}))
+        found = compare_loss_rows(self.objective.loss, batch.frame.x.copy(), batch.t.copy(), sizes, self.seed)
+        self._load()
+        self.layers.append(
+            LayerLaws("loss", sizes, {"training": found.worst, "evaluation": None}, {}, None, None, None, None)
+        )
+        wrong = {r.tensor for rows in self.tensor_rows.values() for r in rows if r.verdict == "WRONG"}
+        for mismatch in found.mismatches:
+            row, finding = loss_row(mismatch)
+            if row.tensor not in wrong | self.mismatches.keys():
+                self.tensor_rows.setdefault((row.scope, row.tensor), []).append(row)
+                self.findings.setdefault(row.tensor, finding)
+
     # ----------------------------------------------------------------------------------------------------- the report
     def _rows(self) -> tuple[TensorRow, ...]:
-        rows = [_merged(found) for found in self.tensor_rows.values()]
+        rows = [merged(found) for found in self.tensor_rows.values()]
         alone = {r.tensor for r in rows if r.verdict == "WRONG" and r.scope != "network"} | self.mismatches.keys()
         rows += [
             TensorRow(
@@ -307,7 +373,7 @@ class Gradcheck:
             yield f"no gradient at all, at any point: {', '.join(dead)}: nothing that stands there can be learned"
 
 
-def _merged(rows: list[TensorRow]) -> TensorRow:
+def merged(rows: Sequence[TensorRow]) -> TensorRow:
     """Merges the rows of all points into one: the most serious verdict; dead only where every point says so."""
     alive = [row for row in rows if row.verdict != "dead"] or rows
     worst = max(alive, key=lambda row: (VERDICTS.index(row.verdict), row.witness in EXACT_WITNESSES, row.worst))

@@ -21,6 +21,7 @@ from bpcli.records.gradcheck import GradcheckReport, PartVerdict, TensorRow
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.custom.contract import examine
 from bpcli.studies.gradcheck.check import GradcheckTarget, check_gradients
+from bpcli.studies.gradcheck.part_shapes import with_shapes
 from bpcli.studies.witness.cases import cases, states_equations
 
 CHECKED_ROWS = 7  # of the small network in which a part is checked; a check takes 3, 5 or 7
@@ -84,9 +85,13 @@ def check_own(leaf: type[Part], seed: int = 0) -> GradcheckReport:
     if not isinstance(part, Layer | Loss | Regularizer):
         warnings = _examined(part, (7,))
         return replace(_laws_only(leaf, part, seed), warnings=warnings)
-    checked, x = _target_around(part, seed)
+    samples = _samples_of_layer(part) if isinstance(part, Layer) else [Sample(part, (5,))]
+    checked, x = _target_around(samples[0], seed)
     warnings = _examined(part, x)
-    return replace(check_gradients(checked, seed), warnings=warnings)
+    report = replace(check_gradients(checked, seed), warnings=warnings)
+    if isinstance(part, Layer):
+        return with_shapes(report, samples, lambda sample: _target_around(sample, seed)[0], seed)
+    return report
 
 
 def _examined(part: Part, x: tuple[int, ...]) -> tuple[Problem, ...]:
@@ -146,15 +151,16 @@ def _made(leaf: type[Part]) -> Part:
         raise Failure(Problem(text, code="own-part", file=inspect.getfile(leaf), help=help)) from None
 
 
-def _target_around(part: Part, seed: int) -> tuple[GradcheckTarget, tuple[int, ...]]:
-    """Returns a network around a part, with random rows; and the shape of the rows that the part gets."""
+def _target_around(sample: Sample, seed: int) -> tuple[GradcheckTarget, tuple[int, ...]]:
+    """Returns a network around the part of a sample, with its rows or random ones; and the shape of the rows that the
+    part gets."""
+    part = sample.part
     rng = Stream(seed, "gradcheck", "own part").at()
     dense = Layer.parse({"type": "dense", "units": 4})
     loss = part if isinstance(part, Loss) else Loss.parse("squared_error")
     penalty = part if isinstance(part, Regularizer) else None
-    layers, sample = [dense], Sample(part, (5,))
+    layers = [dense]
     if isinstance(part, Layer):
-        sample = _sample_for(part)
         layers = [part] if isinstance(part, Activation) or len(sample.x) > 1 else [part, dense]
     network_plan = plan_network(layers, sample.x, penalty)
     if len(network_plan.y) != 1:
@@ -165,6 +171,10 @@ def _target_around(part: Part, seed: int) -> tuple[GradcheckTarget, tuple[int, .
     tokens = min((node.plan.tokens for node in network_plan.walk() if node.plan.tokens), default=0)
     if tokens:
         x = rng.integers(0, tokens, x.shape).astype(np.float64)
+    if "x" in sample.inputs:
+        x = np.resize(np.asarray(sample.inputs["x"], np.float64), x.shape)
+    for name in sample.inputs.keys() - {"x"}:
+        objective.network.parameters()[f"{network_plan.layers[0].path}.{name}"][...] = sample.inputs[name]
     checked = GradcheckTarget(part.kind, objective, x, _targets(objective, loss, rng), "random", "random numbers")
     return checked, (network_plan.y if isinstance(part, Loss) else sample.x)
 
@@ -176,10 +186,10 @@ def _targets(objective: Objective, loss: Loss, rng: np.random.Generator) -> Arra
     return rng.uniform(0.1, 0.9, (rows, *objective.plan.y))
 
 
-def _sample_for(part: Layer) -> Sample:
-    """Returns a case that the layer takes: its own first, or the first of the usual shapes."""
-    for sample in _declared(type(part)):
-        return sample
+def _samples_of_layer(part: Layer) -> list[Sample]:
+    """Returns the cases that the layer declares, or rows of the first of the usual shapes that it takes."""
+    if declared := _declared(type(part)):
+        return declared
     refused = ""
     for shape in TRIAL_SHAPES:
         try:
@@ -187,7 +197,7 @@ def _sample_for(part: Layer) -> Sample:
         except ValueError as error:
             refused = refused or str(error)
         else:
-            return Sample(part, shape)
+            return [Sample(part, shape)]
     help = f"declare a case that it takes: {SAMPLES}"
     text = f"{type(part).__name__} takes none of the rows {', '.join(map(str, TRIAL_SHAPES))}: {refused}"
     raise Failure(Problem(text, code="own-part", file=inspect.getfile(type(part)), help=help))

@@ -128,9 +128,18 @@ SENTENCES = {
     "law not finite": "{weights}: in float32 its gradient is not finite",
     "law float32": "{weights}: float32 is off by {gap:.1e} of its largest entry",
     # ------------------------------------------------------------------------ of a layer at the size of a whole batch
+    "shape": "; where the layer is not meant for rows of {axes} axes, let its plan raise ShapeError",
     "rows alone": (
         "{rows} of {name}{where} {are} not what these rows give alone{how}: what a row gives must depend on that row "
         "only; look in {method} for an index, a slice or a fixed number of rows"
+    ),
+    "rows loss": (
+        "the loss of {rows} rows is not the mean of their losses: kernel / mean = {ratio}; every row counts once, or "
+        "as its weight says; look in forward for an index, a slice or a fixed number of rows"
+    ),
+    "rows loss dx": (
+        "{rows} of dx{where} {are} not what these rows give alone, divided by their number{how}: look in backward for "
+        "an index, a slice or a fixed number of rows"
     ),
     "rows sum": (
         "{name} of {rows} rows{where} is not the sum of what these rows give alone{how}: every row of the batch counts "

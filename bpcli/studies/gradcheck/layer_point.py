@@ -22,7 +22,11 @@ from bpcli.studies.witness.witness import SUM_RTOL, max_abs
 
 DATA, RANDOM, SATURATED, TIES, EVALUATION = "data", "random", "saturated", "ties", "evaluation"
 POINTS = (DATA, RANDOM, SATURATED, TIES)
-SATURATION_FACTOR = 8.0  # how much larger inputs are where units saturate
+SMALL, LARGE = "small", "large"
+MAGNITUDE_POINTS = (SMALL, LARGE)
+"""Points at which a part of one's own is looked at besides."""
+INPUT_FACTORS = {SATURATED: 8.0, SMALL: 1e-3, LARGE: 64.0}
+"""How much larger inputs are there than at the random point; units saturate at 8."""
 
 
 class LayerPoint:
@@ -64,14 +68,14 @@ class LayerPoint:
             f.x[...] = rng.integers(0, tokens, f.x.shape)
         else:
             f.x[...] = rng.normal(size=f.x.shape)
-        if self.name in (RANDOM, SATURATED, EVALUATION):  # biases off 0, gains off 1
+        if self.name in (RANDOM, SATURATED, EVALUATION, *MAGNITUDE_POINTS):  # biases off 0, gains off 1
             for w in tensors:
                 w += 0.5 * rng.normal(size=w.shape)
             for name in plan.state:
                 state = getattr(f, name)
                 state[...] = rng.uniform(0.5, 1.5, state.shape)
-        if self.name == SATURATED and not tokens:
-            f.x *= SATURATION_FACTOR
+        if not tokens:
+            f.x *= INPUT_FACTORS.get(self.name, 1.0)
         if self.name == TIES:
             for a in tensors if tokens else (f.x, *tensors):
                 np.rint(2 * rng.normal(size=a.shape), out=a)

@@ -6,11 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from faulty_layers import LAYERS, Fault, right
+from own_parts import SQUARE, changed
 from own_parts import own as own
 
 from bpcli.engine.network_plan import plan_network
 from bpcli.family import Layer
+from bpcli.records.gradcheck import GradcheckReport
 from bpcli.studies.custom.load import load
+from bpcli.studies.gradcheck.check_parts import check_own
 from bpcli.studies.gradcheck.layer_laws.check_layer import LayerCheck, check_layer
 from bpcli.studies.gradcheck.layer_laws.row_sentences import columns_in_words, indices_in_words
 
@@ -113,3 +116,79 @@ def test_rows_and_columns_in_words() -> None:
     wrong[...] = False
     wrong[0, 2] = True
     assert columns_in_words(wrong[:1]) == ", in index 1 = 2"
+
+
+# ------------------------------------------------------------------------------------------------ of a part, by shapes
+def report_of(folder: Path, source: str) -> GradcheckReport:
+    (folder / "part.py").write_text(source)
+    (leaf,) = load((folder / "part.py",))
+    return check_own(leaf)
+
+
+SHAPED = [
+    ("bent", "if f.x.ndim == 4: f.dx[..., 0] *= 1.01", "bent_1.dx", 3),
+    ("bent", "f.dx[..., 64:] = 0", "bent_1.dx", 1),
+    ("scaled", "if len(f.g) == 17: f.db[0] = 0", "scaled_1.db", 1),
+    ("scaled", "f.dx[np.abs(f.x) > 10] = 0", "scaled_1.dx", 0),
+    ("bent", "f.dx[np.abs(f.x) < 1e-4] = 0", "bent_1.dx", 0),
+]
+
+
+@pytest.mark.parametrize(("layer", "code", "tensor", "axes"), SHAPED)
+def test_a_part_is_looked_at_in_many_shapes_and_sizes(layer: str, code: str, tensor: str, axes: int, own: Path) -> None:
+    report = report_of(own, Fault("", layer, "backward", code).source(equations=False))
+    assert report.wrong == (tensor,)
+    (row,) = (row for row in report.tensors if row.tensor == tensor and row.scope == "layer")
+    assert not axes or len(row.shape) == axes
+    assert [finding.tensor for finding in report.findings] == [tensor]
+
+
+def test_the_report_says_which_shapes_were_refused(own: Path) -> None:
+    report = report_of(own, right("mixed", equations=True))
+    assert report.passed
+    seen, refused = report.notes
+    assert seen == "looked at on rows of shape (5,), (2,), (3,), (17,), (65,)"
+    assert refused.startswith("not looked at on rows of shape (65, 2), (17, 3), (3, 17), (2, 65), (2, 17, 2)")
+    assert refused.endswith("which plan refuses: too many values to unpack (expected 1)")
+
+
+SAMPLED = """
+    @classmethod
+    def samples(cls):
+        yield Sample(cls(), (4,))
+        yield Sample(cls(), (9,), inputs={"x": np.full((2, 9), 0.125)})
+"""
+
+
+def test_every_sample_that_a_part_declares_is_looked_at(own: Path) -> None:
+    """A mistake at the one number that only the second sample holds."""
+    source = Fault("", "bent", "backward", "f.dx[f.x == 0.125] *= 2").source(equations=False)
+    source = source.replace("Param, Plan, Slot", "Param, Plan, Sample, Slot") + SAMPLED
+    report = report_of(own, source)
+    assert report.wrong == ("bent_1.dx",)
+    (row,) = (row for row in report.tensors if row.scope == "layer" and row.verdict == "WRONG")
+    assert row.shape == (9,)
+    assert report.notes[1] == "looked at on rows of shape (4,), (9,)"
+
+
+LOSSES = [
+    ("f.dx[8:] *= 2", "loss.dx", "rows 8 to 32 of dx are not what these rows give alone, divided by their number"),
+    ("if len(f.x) > 100: f.dx[-1] = 0", "loss.dx", "row 129 of dx is not"),
+]
+
+
+@pytest.mark.parametrize(("code", "tensor", "words"), LOSSES)
+def test_a_loss_is_the_mean_of_its_rows(code: str, tensor: str, words: str, own: Path) -> None:
+    assert report_of(own, SQUARE).passed
+    report = report_of(own, SQUARE.replace('"square"', '"squared"') + f"        {code}\n")
+    assert report.wrong == (tensor,)
+    assert words in report.findings[0].text
+
+
+def test_a_loss_whose_value_drops_rows(own: Path) -> None:
+    source = changed(SQUARE, ("float(np.vdot(f.e, f.e))", "float(np.vdot(f.e[:32], f.e[:32]))"))
+    report = report_of(own, source)
+    assert report.wrong == ("loss.L",)
+    assert report.findings[0].text.startswith(
+        "the loss of 33 rows is not the mean of their losses: kernel / mean = 0.9"
+    )

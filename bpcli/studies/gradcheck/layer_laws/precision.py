@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
 
-from bpcli.family import Array
 from bpcli.studies.gradcheck.layer_laws.row_law import (
     ROUNDINGS,
+    Roundings,
     RowMismatch,
     entry_gaps,
     largest_of_row,
     largest_share,
-    rounding_effect,
     row_scales,
 )
 from bpcli.studies.gradcheck.layer_laws.single_layer import LayerInputs, Results, SingleLayer
@@ -60,8 +58,8 @@ def _compare(
     eps = float(np.finfo(layer.dtype).eps)
     worst: dict[str, float] = {}
     mismatches = []
-    rounding: Mapping[str, Array] = {}
     n = len(expected["y"])
+    roundings = Roundings(layer, inputs, partial(_run, layer, n, train))
     scales = row_scales(layer, inputs, expected)
     largest_error = largest_of_row(inputs.dy[:n].reshape(1, -1)).ravel()
     for name, value in found.items():
@@ -72,10 +70,7 @@ def _compare(
         gap = entry_gaps(value.astype(np.float64), wanted)
         gap[np.abs(wanted) > np.finfo(layer.dtype).max] = 0.0  # beyond its numbers
         bar = max(ROUNDINGS * eps, rtol) * scale
-        wrong = ~(gap <= bar)
-        if wrong.any() and np.isfinite(gap[wrong]).any():
-            rounding = rounding or rounding_effect(layer, inputs, partial(_run, layer, n, train), eps)
-            wrong = ~(gap <= bar + rounding[name])
+        wrong = roundings.unexplained(name, gap, bar)
         if wrong.any():
             mismatches.append(RowMismatch(name, n, train, value, wanted, wrong))
         worst[name] = largest_share(gap, scale)
