@@ -220,7 +220,7 @@ def law_of_undefined_figures() -> None:
     diverged = scored(5, 5, False)
     diverged.output[200] = np.nan
     assert math.isnan(figure(Metric.parse("roc_auc"), diverged))
-    assert math.isnan(average_of(f1_of, np.zeros((3, 4)), "macro"))
+    assert math.isnan(average_of(f1_of, np.zeros((3, 4)), "macro", False))
 
 
 def replace_labels(batch: Scored, label: int) -> Scored:

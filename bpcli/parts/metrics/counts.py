@@ -106,7 +106,7 @@ def f1_of(counts: Array) -> Array:
     return ratio(2 * counts[0], counts[1] + counts[2])
 
 
-def average_of(score: Callable[[Array], Array], counts: Array, average: str, several: bool = False) -> float:
+def average_of(score: Callable[[Array], Array], counts: Array, average: str, several: bool) -> float:
     """Returns the average of a score over classes.
 
     Classes that are neither predicted nor true do not count, except where a row may have several labels: there every

@@ -120,6 +120,7 @@ class MultiStep(Schedule):
         yield Sample({"type": "multi_step", "start": 0.1, "milestones": []}, error="at least 1 item")
         yield Sample({"type": "multi_step", "start": 0.1, "milestones": [0]}, error="greater than 0")
         yield Sample({"type": "multi_step", "start": 0.1, "milestones": [5, 5]}, error="milestones grow")
+        yield Sample({"type": "multi_step", "start": 0.1, "milestones": [5], "factor": 1.0}, error="less than 1")
 
 
 class Exponential(Schedule):

@@ -12,6 +12,8 @@ from mutation.mutant import Mutant
 FIRST_TESTS, FIRST_SECONDS = 200, 4.0
 """How many tests are run at first, and how long they took together when their lines were recorded."""
 
+SCHEMA = "bpcli/config/schema.py"
+
 
 class LineMap:
     """What `recorder` wrote: the tests that run a line, and the seconds that each test takes."""
@@ -45,14 +47,16 @@ class LineMap:
 
     def of(self, mutant: Mutant) -> set[str]:
         """The tests that run the mutant's statement. Where none does (an import runs it, or a thread that was there
-        before), those that run anything of its function or class, of its file, or else of a file beside it."""
+        before), those that run anything of its function or class, of its file, or else of a file beside it; and for
+        what an import runs, those of the schema, which is made of all declarations."""
         folder = mutant.file.rpartition("/")[0]
-        return (
+        found = (
             self.tests(mutant.file, range(mutant.first, mutant.last + 1))
             or self.tests(mutant.file, range(mutant.around[0], mutant.around[1] + 1))
             or self.running([mutant.file])
             or self.running(f for f in self._masks if f.startswith(f"{folder}/"))
         )
+        return found if mutant.body else found | self.running([SCHEMA])
 
     def running(self, files: Iterable[str]) -> set[str]:
         """The tests that run any line of these files."""
