@@ -225,6 +225,16 @@ def test_working_bytes_count_every_kind_of_slot() -> None:
     assert working_bytes(network_plan, 5, 8) == Network(network_plan, 5, np.float64, 0).memory.nbytes
 
 
+def test_working_bytes_count_what_products_are_added_up_in_beside_threads() -> None:
+    """One layer that is worth threads of ours is enough."""
+    network_plan = plan({"type": "conv2d", "filters": 8, "kernel": 3}, "flatten", dense(3), x=(20, 20, 4))
+    for batch, cut in ((400, True), (4, False)):
+        network = Network(network_plan, batch, np.float32, 0)
+        beside = 0 if network._products is None else network._products._part.nbytes
+        assert (beside > 0) == cut
+        assert working_bytes(network_plan, batch, 4) == network.memory.nbytes + beside
+
+
 @pytest.mark.parametrize("kind", Loss.registry)
 def test_loss_slots_are_all_that_a_loss_takes(kind: str) -> None:
     network_plan, loss = plan(dense(4)), Loss.parse(kind)
