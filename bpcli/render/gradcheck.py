@@ -20,7 +20,7 @@ SCOPES = {
     "step": "- a step",
     "external": "",
 }
-WIDE_COLUMNS = 110  # columns from which the witnesses have one each
+WIDE_COLUMNS = 118  # columns from which the witnesses have one each
 WITNESSES = (*EXACT_WITNESSES, "differences")
 """Their gaps have a column each; in a narrow table the worse of the exact ones has one."""
 GAP_WORDS = (

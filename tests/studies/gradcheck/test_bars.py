@@ -15,18 +15,21 @@ from random_nets import random_net
 from registry import good
 from trace_nets import dense, experiment, trace_target
 
+from bpcli.engine.network_plan import plan_network
+from bpcli.engine.objective import Objective
 from bpcli.family import Layer, Loss, Regularizer
-from bpcli.family.plan import Frame
+from bpcli.family.plan import Frame, Sample
 from bpcli.parts.activations import Gelu, Sigmoid, Tanh
 from bpcli.parts.layers.dense import Dense
 from bpcli.records.gradcheck import GradcheckReport, TensorRow
 from bpcli.studies.custom import load as custom
-from bpcli.studies.gradcheck.check import check_gradients
+from bpcli.studies.gradcheck.check import GradcheckTarget, check_gradients
 from bpcli.studies.witness.extrapolate import Line, extrapolate
 
 RNG = np.random.default_rng(0)
 X, T = RNG.normal(size=(6, 4)), RNG.normal(size=(6, 2))
 GOOD = dict(good())
+MAX_NUMBERS = 300  # of a batch of a sample that is tried at every seed
 
 
 @pytest.fixture
@@ -221,6 +224,37 @@ def test_a_thousand_random_networks_without_equations_are_right(chunk: int) -> N
     for seed in range(50 * chunk, 50 * (chunk + 1)):
         report = check_gradients(random_net(seed, small=seed % 2 == 0)[0], seed)
         assert not alarms(report), seed
+
+
+def around(sample: Sample, seed: int) -> GradcheckTarget:
+    """A network of the layer of a sample and what makes numbers of its outputs, on random rows."""
+    rng = np.random.default_rng(seed)
+    layers = [sample.part]
+    if len(plan_network(layers, sample.x).y) != 1:
+        layers.append(Layer.parse("flatten"))
+    plan = plan_network(layers, sample.x)
+    n = max(3, sample.batch)
+    objective = Objective(plan, Loss.parse("squared_error"), n, np.float64, seed, retain=True, need_dx=True)
+    x = rng.normal(size=(n, *sample.x)) * sample.scale
+    if plan.tokens:
+        x = rng.integers(0, plan.tokens, x.shape).astype(np.float64)
+    return GradcheckTarget(sample.part.kind, objective, x, rng.normal(size=(n, *plan.y)), "random", "random")
+
+
+@pytest.mark.usefixtures("without_equations")
+@pytest.mark.parametrize("kind", ["relu", "max_pool2d", "hard_tanh", "layer_norm"])
+def test_a_layer_without_equations_is_right(kind: str) -> None:
+    sample = next(s for s in GOOD.values() if s.part.kind == kind)
+    assert not alarms(check_gradients(around(sample, 1), 1))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("without_equations")
+@pytest.mark.parametrize("seed", range(50))
+def test_every_layer_without_equations_is_right(seed: int) -> None:
+    for name, sample in GOOD.items():
+        if isinstance(sample.part, Layer) and np.prod(sample.x) * sample.batch <= MAX_NUMBERS:
+            assert not alarms(check_gradients(around(sample, seed), seed)), name
 
 
 # ---------------------------------------------------------------------------------------------------- the bars are said
