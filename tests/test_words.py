@@ -91,6 +91,38 @@ def test_no_word_of_a_private_dialect_names_anything() -> None:
     assert found == set()
 
 
+VERB = re.compile(r"[A-Z][a-z]*s|Whether")
+NOUNS = {"Its", "This", "Bytes", "Columns", "Rows", "Values"}
+"""Words that begin like a verb and are none."""
+
+
+def lacks_verb(node: ast.FunctionDef) -> bool:
+    """Whether a docstring does not begin with what the function does. A property is a thing, and `__init__` speaks of
+    its arguments."""
+    first = (ast.get_docstring(node) or "Does").split()[0].rstrip(".,:;")
+    is_property = any("property" in ast.unparse(decorator) for decorator in node.decorator_list)
+    return not is_property and node.name != "__init__" and (VERB.fullmatch(first) is None or first in NOUNS)
+
+
+def test_docstrings_of_functions_begin_with_a_verb() -> None:
+    """Those of commands are their help, which tells the reader what to do."""
+    found = [
+        f"{file}:{node.lineno}: {node.name}"
+        for file, tree in TREES.items()
+        if file.startswith("bpcli/") and not file.startswith("bpcli/cli/")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and lacks_verb(node)
+    ]
+    assert found == []
+
+
+def test_a_docstring_without_a_verb_is_found() -> None:
+    tree = ast.parse(
+        'def f():\n    """The sum."""\ndef g():\n    """Returns it."""\n@property\ndef h():\n    """A sum."""'
+    )
+    assert [lacks_verb(node) for node in tree.body if isinstance(node, ast.FunctionDef)] == [True, False, False]
+
+
 def test_words_are_found_in_every_spelling() -> None:
     assert words("told_rows") == words("ToldRows") == words("_TOLD_ROWS") == {"told", "rows"}
     assert words("StringIO") == {"string", "io"}

@@ -11,8 +11,8 @@ from bpcli.numeric.streams import Stream
 
 
 def image_shape(network_plan: NetworkPlan) -> Shape | None:
-    """Height, width and channels of a row: as the data has it, or as layers at the front that only lay its numbers out
-    anew (`reshape`) make of it; None where it is no image."""
+    """Returns the height, width and channels of a row: as the data has it, or as layers at the front that only lay its
+    numbers out anew (`reshape`) make of it; None where it is no image."""
     shape = network_plan.x
     for planned in network_plan.layers:
         if len(shape) == 3 or not planned.layer.relabels:
@@ -22,7 +22,7 @@ def image_shape(network_plan: NetworkPlan) -> Shape | None:
 
 
 def augmenting_bytes(parts: Sequence[Augmentation], shape: Shape, rows: int, width: int) -> int:
-    """Bytes of the memory that changing images of this shape takes, where a float takes `width`."""
+    """Returns bytes of the memory that changing images of this shape takes, where a float takes `width`."""
     return sum(slot_bytes(slot, rows, width) for part in parts for slot in part.work(shape).values())
 
 

@@ -81,7 +81,7 @@ class FullBatchStep:
         return found if math.isfinite(found) and math.isfinite(self.norm) else math.inf
 
     def jacobian(self, block: Array) -> Iterator[Array]:
-        """The derivatives of every output by theta, row by row of the batch, one output at a time."""
+        """Yields the derivatives of every output by theta, row by row of the batch, one output at a time."""
         x, single = self._current_batch.x, self.objective.network.chain(1)
         self._first_row[...] = x[0]  # a batch of one row stands where the first row of every batch stands
         filled = 0
@@ -102,7 +102,7 @@ class FullBatchStep:
             yield block[:filled]
 
     def quadratic(self, curvature: Array) -> float:
-        """The `scale` of a loss that is a mean of squares, and what the penalties add to the curvature."""
+        """Returns the `scale` of a loss that is a mean of squares, and what the penalties add to the curvature."""
         scale = slope_of_one(self.objective.loss, self._current_batch.t.shape[-1]) / self._current_batch.n
         curvature.fill(0)
         for penalty, where in self.objective.network.network_plan.penalties:
@@ -134,7 +134,8 @@ def make_step(
 
 
 def slope_of_one(loss: Loss, outputs: int) -> float:
-    """The slope of the loss of a single row where each error is 1: a sum of squares is half of it times the squares."""
+    """Returns the slope of the loss of a single row where each error is 1: a sum of squares is half of it times the
+    squares."""
     plan = loss.plan((outputs,))
     x, t, dx = np.ones((1, outputs)), np.zeros((1, outputs)), np.zeros((1, outputs))
     slots: dict[str, Any] = {n: empty(slot, 1, np.float64) for n, slot in {**plan.keep, **plan.scratch}.items()}
@@ -145,5 +146,5 @@ def slope_of_one(loss: Loss, outputs: int) -> float:
 
 
 def _zeros(slot: Slot) -> Array:
-    """A zeroed array that begins at a cache line."""
+    """Returns a zeroed array that begins at a cache line."""
     return aligned(math.prod(slot.shape), np.float64).reshape(slot.shape)

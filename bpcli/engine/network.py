@@ -65,7 +65,7 @@ class Chain:
             kernel(f, train)
 
     def walk(self) -> Iterator[BoundLayer]:
-        """All layers, containers before what is inside them."""
+        """Yields all layers, containers before what is inside them."""
         for bound in self.layers:
             yield bound
             for chain in bound.inside.values():
@@ -128,7 +128,7 @@ class Network:
         return {e.path: self.grad[e.where].reshape(e.shape) for e in self.network_plan.layout}
 
     def chain(self, n: int) -> Chain:
-        """The chain bound to a batch of `n` rows, at most `rows`; bound once."""
+        """Returns the chain bound to a batch of `n` rows, at most `rows`; bound once."""
         chain = self._chains.get(n)
         if chain is None:
             x = self.memory.view("x", (N, *self.network_plan.x), n)

@@ -54,7 +54,7 @@ class PlannedLayer:
         return len(self.x) == 1 and any("n" in k.letters for k in sums)
 
     def walk(self) -> Iterator[PlannedLayer]:
-        """This layer and all inside it, in the order they run."""
+        """Yields this layer and all inside it, in the order they run."""
         yield self
         for planned_layers in self.inside.values():
             for planned in planned_layers:
@@ -114,12 +114,12 @@ class NetworkPlan:
         return sum(e.size for e in self.layout if e.param.decays)
 
     def walk(self) -> Iterator[PlannedLayer]:
-        """All layers, containers before what is inside them."""
+        """Yields all layers, containers before what is inside them."""
         for planned in self.layers:
             yield from planned.walk()
 
     def entry(self, path: str) -> ParamLayout:
-        """The parameter called `path`, say `dense_1.W`. Raises KeyError."""
+        """Returns the parameter called `path`, say `dense_1.W`. Raises KeyError."""
         return {e.path: e for e in self.layout}[path]
 
 
@@ -184,7 +184,7 @@ def _plan_layer(
 
 
 def _key(layer: Layer, layers: object, name: str) -> str:
-    """The setting of a container that holds an inner chain: what the file calls it."""
+    """Returns the setting of a container that holds an inner chain: what the file calls it."""
     return next((key for key in type(layer).model_fields if getattr(layer, key) is layers), name)
 
 
@@ -214,8 +214,8 @@ def _lay_out(
 
 
 def with_following(planned_layers: Sequence[PlannedLayer]) -> Iterator[tuple[PlannedLayer, Layer | None]]:
-    """Every layer, containers before what is inside them, with the activation or the learning layer that comes next in
-    its chain: what stands between (dropout, flatten) changes nothing of the scale."""
+    """Yields every layer, containers before what is inside them, with the activation or the learning layer that comes
+    next in its chain: what stands between (dropout, flatten) changes nothing of the scale."""
     for i, planned in enumerate(planned_layers):
         ahead = (n for n in planned_layers[i + 1 :] if isinstance(n.layer, Activation) or n.trainable)
         following = next(ahead, None)
@@ -225,7 +225,8 @@ def with_following(planned_layers: Sequence[PlannedLayer]) -> Iterator[tuple[Pla
 
 
 def default_initializer(following: Layer | None) -> Initializer:
-    """How weights start where the file does not say: as suits the activation after them, else glorot_uniform."""
+    """Returns how weights start where the file does not say: as suits the activation after them, else
+    glorot_uniform."""
     return Initializer.parse(following.default_init if isinstance(following, Activation) else Activation.default_init)
 
 
@@ -246,23 +247,24 @@ def needs_gradient(planned_layers: Sequence[PlannedLayer], all_gradients: bool) 
 
 
 def slot_bytes(slot: Slot, batch: int, width: int) -> int:
-    """Bytes of a slot for a batch, where a float takes `width`."""
+    """Returns bytes of a slot for a batch, where a float takes `width`."""
     item = width if slot.dtype == "float" else np.dtype(WIDTHS[slot.dtype]).itemsize
     return math.prod(batch if d == N else d for d in slot.shape) * item
 
 
 def gradient_block(key: str, i: int, retain: bool) -> str:
-    """Where the gradient between layer i - 1 and layer i of a chain stands: a few blocks in turn serve a chain."""
+    """Returns where the gradient between layer i - 1 and layer i of a chain stands: a few blocks in turn serve a
+    chain."""
     return f"{key}/gradient/{i if retain else i % GRADIENT_BLOCKS}"
 
 
 def inner_key(planned: PlannedLayer, key: str, name: str, retain: bool) -> str:
-    """What the blocks of a chain inside a layer are called by, where the layer's own chain is called `key`."""
+    """Returns what the blocks of a chain inside a layer are called by, where the layer's own chain is called `key`."""
     return f"{planned.path}/{name}" if retain else f"{key}/{name}"
 
 
 def layer_slots(planned: PlannedLayer, retain: bool) -> Iterator[tuple[str, str, Slot]]:
-    """The slots of a layer, each with its block in memory and its name: layers share the blocks of scratch."""
+    """Yields the slots of a layer, each with its block in memory and its name: layers share the blocks of scratch."""
     for name, slot in {**planned.plan.keep, **planned.plan.draws}.items():
         yield f"{planned.path}/{name}", name, slot
     for name, slot in planned.plan.scratch.items():
@@ -272,8 +274,8 @@ def layer_slots(planned: PlannedLayer, retain: bool) -> Iterator[tuple[str, str,
 def memory_blocks(
     planned_layers: Sequence[PlannedLayer], key: str, all_gradients: bool, retain: bool = False
 ) -> Iterator[tuple[str, Slot]]:
-    """The blocks of memory that a chain works in, with what stands in each: outputs, gradients and slots. `retain`
-    gives every array its own; else a block comes once for each of its users."""
+    """Yields the blocks of memory that a chain works in, with what stands in each: outputs, gradients and slots.
+    `retain` gives every array its own; else a block comes once for each of its users."""
     needed = needs_gradient(planned_layers, all_gradients)
     for i, planned in enumerate(planned_layers):
         y = Slot((N, *planned.plan.y))
@@ -288,8 +290,8 @@ def memory_blocks(
 
 
 def working_bytes(network_plan: NetworkPlan, batch: int, width: int) -> int:
-    """Bytes of the arrays of one training step besides parameters: inputs, states, the blocks that layers work in, and
-    that of the products beside threads."""
+    """Returns bytes of the arrays of one training step besides parameters: inputs, states, the blocks that layers work
+    in, and that of the products beside threads."""
     largest: dict[str, int] = {}
     for block, slot in memory_blocks(network_plan.layers, "net", False):
         largest[block] = max(largest.get(block, 0), slot_bytes(slot, batch, width))

@@ -68,8 +68,8 @@ class Batch:
         return self._loss.forward(self.frame)
 
     def weight(self) -> float:
-        """What the rows weigh, after `forward`: their number, or the sum of their sample and class weights. By it the
-        losses of batches become the loss of all rows."""
+        """Returns what the rows weigh, after `forward`: their number, or the sum of their sample and class weights. By
+        it the losses of batches become the loss of all rows."""
         return self._rows_weigh * self._loss.mean_weight(self.frame)
 
     def backward(self, train: bool) -> None:
@@ -108,14 +108,14 @@ class Objective:
         self._batches: dict[int, Batch] = {}
 
     def batch(self, n: int) -> Batch:
-        """The objective bound to `n` rows; bound once."""
+        """Returns the objective bound to `n` rows; bound once."""
         batch = self._batches.get(n)
         if batch is None:
             batch = self._batches[n] = Batch(self, n)
         return batch
 
     def penalty(self) -> float:
-        """The penalties of the weights as they are."""
+        """Returns the penalties of the weights as they are."""
         return sum(p.value(w, self._scratch[: len(w)]) for p, w, _ in self.penalties)
 
     def add_penalty_gradient(self) -> None:
@@ -125,6 +125,6 @@ class Objective:
 
 
 def loss_slots(loss: Loss, y: tuple[int, ...]) -> dict[str, Slot]:
-    """Every slot a loss asks for at outputs of shape `y`, its targets included."""
+    """Returns every slot a loss asks for at outputs of shape `y`, its targets included."""
     plan = loss.plan(y)
     return {"t": Slot((N, *plan.y)), "ids": Slot((N,), "int"), "w": Slot((N,)), **plan.keep, **plan.scratch}

@@ -12,7 +12,7 @@ from bpcli.family.plan import Array
 
 
 def prefixed(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """The same arrays, each by the name `prefix.name`."""
+    """Returns the same arrays, each by the name `prefix.name`."""
     return {f"{prefix}.{name}": array for name, array in arrays.items()}
 
 
@@ -22,8 +22,8 @@ def network_state(network: Network) -> dict[str, Array]:
 
 
 def training_state(train_step: FirstOrderStep | FullBatchStep) -> dict[str, Array]:
-    """`network_state`, and views of what the optimizer (`slot.<name>`), the clipper (`clip.<name>`) and the schedule
-    (`schedule.<name>`) remember."""
+    """Returns `network_state`, and views of what the optimizer (`slot.<name>`), the clipper (`clip.<name>`) and the
+    schedule (`schedule.<name>`) remember."""
     found = network_state(train_step.objective.network) | prefixed("slot", train_step.slots)
     return found | prefixed("clip", train_step.clip_state) | prefixed("schedule", train_step.schedule_state)
 

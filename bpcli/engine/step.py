@@ -110,17 +110,17 @@ class FirstOrderStep:
             self._update(chunk, rate, k + 1)
 
     def rate_at(self, k: int) -> float:
-        """The learning rate of the step after `k` completed ones."""
+        """Returns the learning rate of the step after `k` completed ones."""
         k, total = self.schedule_position(k)
         return self._schedule(k, total, self.schedule_state)
 
     def schedule_position(self, k: int) -> tuple[int, int]:
-        """How many of how many are completed after `k` steps, as the schedule counts: steps, or epochs."""
+        """Returns how many of how many are completed after `k` steps, as the schedule counts: steps, or epochs."""
         k = k if k < self.total else self.total  # in an update of microseconds a call of min counts
         return (k // self.epoch, self.total // self.epoch) if self._per_epoch else (k, self.total)
 
     def _constraints(self, constraint: Constraint | None) -> Iterator[tuple[Constraint, str, Array]]:
-        """Every tensor of weights that is put back after a step, with what does it and its path."""
+        """Yields every tensor of weights that is put back after a step, with what does it and its path."""
         parameters = self.objective.network.parameters()
         for e in self.objective.network.network_plan.layout:
             own = getattr(e.owner.layer, "constraint", None) or constraint
@@ -128,7 +128,8 @@ class FirstOrderStep:
                 yield own, e.path, parameters[e.path]
 
     def _cut(self) -> Iterator[Frame]:
-        """The flat vectors in chunks of CHUNK_BYTES; an update works entry by entry, so cuts do not change it."""
+        """Yields the flat vectors in chunks of CHUNK_BYTES; an update works entry by entry, so cuts do not change
+        it."""
         length = CHUNK_BYTES // self.theta.itemsize
         vectors = {"w": self.theta, "g": self.grad, **self.slots}
         scratch = {name: aligned(min(length, len(self.theta)), self.theta.dtype) for name in self.optimizer.scratch}
@@ -141,7 +142,7 @@ class FirstOrderStep:
 
 
 def first_non_finite(objective: Objective, batch: Batch, loss: float, penalty: float) -> NonFiniteError:
-    """The first array that is not finite, in the order in which a step computes them."""
+    """Returns the first array that is not finite, in the order in which a step computes them."""
     network = objective.network
     for path, w in network.parameters().items():
         if not _finite(w):
@@ -165,7 +166,7 @@ def first_non_finite(objective: Objective, batch: Batch, loss: float, penalty: f
 
 
 def _in_order_of_outputs(chain: Chain) -> Iterator[BoundLayer]:
-    """All layers in the order in which their outputs are complete: a container after what is inside it."""
+    """Yields all layers in the order in which their outputs are complete: a container after what is inside it."""
     for bound in chain.layers:
         for inner in bound.inside.values():
             yield from _in_order_of_outputs(inner)

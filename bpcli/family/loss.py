@@ -54,7 +54,7 @@ class Loss(Part):
         return Plan(y=x)
 
     def with_classes(self, classes: tuple[str, ...], counts: tuple[int, ...]) -> Loss:
-        """The loss once the class names, by id, and their numbers of training rows are known.
+        """Returns the loss once the class names, by id, and their numbers of training rows are known.
 
         A loss whose settings name the classes stays as it is, without counts (() then). Raises ClassMismatchError, a
         ValueError, where they are others.

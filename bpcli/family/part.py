@@ -20,7 +20,7 @@ __all__ = ["DeclarationError", "OneOf", "Part", "Settings", "near"]
 
 
 def near(word: str, known: Iterable[str]) -> str | None:
-    """The known word that was probably meant, or None."""
+    """Returns the known word that was probably meant, or None."""
     known = list(known)
     found = difflib.get_close_matches(word.lower(), known, 1, 0.6)
     return found[0] if found else None
@@ -79,18 +79,20 @@ class Part(Settings):
 
     @classmethod
     def shorthand(cls, value: Any) -> Any:
-        """What a short form stands for: `relu` for `{type: relu}`. A family may know more (a number, a list)."""
+        """Returns what a short form stands for: `relu` for `{type: relu}`. A family may know more (a number, a
+        list)."""
         return {"type": value} if isinstance(value, str) else value
 
     @classmethod
     def short_schemas(cls) -> list[dict[str, Any]]:
-        """JSON Schemas of the short forms, so that editors accept them."""
+        """Returns JSON Schemas of the short forms, so that editors accept them."""
         bare = [kind for kind, leaf in cls.registry.items() if not any(f.is_required() for f in settings_of(leaf))]
         return [{"enum": bare, "description": f"{cls.family} with its default settings"}] if bare else []
 
     @classmethod
     def parse(cls, value: Any) -> Self:
-        """The part that a value of the file describes. Raises a Pydantic error that names the nearest known type."""
+        """Returns the part that a value of the file describes. Raises a Pydantic error that names the nearest known
+        type."""
         if isinstance(value, cls):
             return value
         value = cls.shorthand(value)
@@ -128,7 +130,8 @@ class Part(Settings):
 
 
 def _declared(cls: type[Part], field: FieldInfo) -> str:
-    """The name that `type: Literal["name"] = "name"` gives a part. Raises DeclarationError where it gives none."""
+    """Returns the name that `type: Literal["name"] = "name"` gives a part. Raises DeclarationError where it gives
+    none."""
     names = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
     name = names[0] if len(names) == 1 else None
     if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", name) or field.default != name:
@@ -139,12 +142,12 @@ def _declared(cls: type[Part], field: FieldInfo) -> str:
 
 
 def _above(leaf: type[Part]) -> type[Part]:
-    """The nearest family of a part."""
+    """Returns the nearest family of a part."""
     return next(c for c in leaf.__mro__ if issubclass(c, Part) and "type" not in c.model_fields)
 
 
 def settings_of(leaf: type[Part]) -> list[FieldInfo]:
-    """The fields of a leaf, without `type`."""
+    """Returns the fields of a leaf, without `type`."""
     return [f for name, f in leaf.model_fields.items() if name != "type"]
 
 
@@ -165,13 +168,14 @@ class OneOf:
 
 
 def dump(part: Part) -> dict[str, Any]:
-    """The part as plain data that loads back to an equal part: its type, and the settings that were not left out."""
+    """Returns the part as plain data that loads back to an equal part: its type, and the settings that were not left
+    out."""
     data = part.model_dump(mode="json", exclude_none=True)
     return {"type": data.pop("type"), **data}
 
 
 def families() -> list[type[Part]]:
-    """Every family, in the order of declaration, those inside another (Activation in Layer) after it."""
+    """Returns every family, in the order of declaration, those inside another (Activation in Layer) after it."""
     found: list[type[Part]] = []
 
     def visit(cls: type[Part]) -> None:

@@ -193,9 +193,9 @@ class Source(Part):
 
     @classmethod
     def of_file(cls, path: str, like: Source | None, *, need_target: bool, row: Shape, root: Path) -> Self:
-        """The source for a file that is named without settings, relative to `root`: with those of `like`, the training
-        source, where that is of this kind. `row` is the shape of a row that the model takes, () where there is none.
-        Raises Failure where more has to be said."""
+        """Returns the source for a file that is named without settings, relative to `root`: with those of `like`, the
+        training source, where that is of this kind. `row` is the shape of a row that the model takes, () where there is
+        none. Raises Failure where more has to be said."""
         if isinstance(like, cls):
             return like.model_copy(update={"path": path})
         return cls.model_validate({"path": path})

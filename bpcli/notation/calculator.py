@@ -28,7 +28,7 @@ _NAN = Decimal("nan")
 
 
 def reevaluate(text: str) -> float:
-    """The value of a printed line. Raises NotationError with the place where it cannot be read.
+    """Returns the value of a printed line. Raises NotationError with the place where it cannot be read.
 
     `[113 more: −0.2]` is the sum (or the largest) of what is not printed one by one; `[1 > 0]` is 1 where it holds and
     else 0; the arguments of argmax carry the number of their place, `argmax(0: 0.3, 1: 0.7)`.
@@ -165,7 +165,7 @@ class _Line:
         return value
 
     def other(self, token: str) -> Decimal:
-        """An atom that is not a number, its first token being taken."""
+        """Returns an atom that is not a number, its first token being taken."""
         if token in _CLOSING:
             value = self.until(_CLOSING[token])
             if token == "|":
@@ -191,7 +191,7 @@ class _Line:
         return value
 
     def bracket(self) -> Decimal:
-        """`[113 more: value]`, or a comparison."""
+        """Returns `[113 more: value]`, or a comparison."""
         left = self.sum()
         if self.take("more"):
             self.need(":")
@@ -202,7 +202,7 @@ class _Line:
         return Decimal(int(holds(left, self.until("]"))))
 
     def choice(self, fn: str) -> Decimal:
-        """max, min, argmax or a percentile of a list."""
+        """Returns max, min, argmax or a percentile of a list."""
         rank = Decimal(0)
         if fn == "P":
             self.need("_")
@@ -221,7 +221,7 @@ class _Line:
         return places[values.index(best)] if fn == "argmax" else best
 
     def labelled(self, places: list[Decimal]) -> Decimal:
-        """One value of a list; notes the place that stands before it, or how far along it is."""
+        """Returns one value of a list; notes the place that stands before it, or how far along it is."""
         value = self.sum()
         places.append(Decimal(len(places)))
         if self.take(":"):

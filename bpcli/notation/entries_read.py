@@ -22,7 +22,7 @@ def reads_numbers(node: Expr) -> bool:
 
 
 def padded_reads(node: Expr) -> list[Expr]:
-    """The reads that may lie outside their array."""
+    """Returns the reads that may lie outside their array."""
     return [n.args[0] for n in walk(node) if isinstance(n, Call) and n.fn == "pad"]
 
 
@@ -53,7 +53,7 @@ def entries_read(grid: Grid, env: Mapping[str, Any], index: IndexValues) -> dict
 def _places(
     grid: Grid, env: Mapping[str, Any], read: Read, conditions: Sequence[tuple[Expr, bool]], index: IndexValues
 ) -> Array:
-    """The places in its array at which a read stands, one a row, as often as it is read."""
+    """Returns the places in its array at which a read stands, one a row, as often as it is read."""
     standing = {n.id for e in (read, *(c for c, _ in conditions)) for n in walk(e) if isinstance(n, Name)}
     letters = [k for k in grid.letters if k in standing and k not in index]
     taken = np.ones([grid.size[k] for k in letters], bool)
@@ -66,8 +66,8 @@ def _places(
 
 
 def zero_by_index(grid: Grid, env: Mapping[str, Any], node: Expr, index: IndexValues, letters: Sequence[str]) -> Array:
-    """Where, with one axis for each of `letters`, an expression is 0 by its indices alone: it reads padding, or no
-    branch that is taken reads anything."""
+    """Returns where, with one axis for each of `letters`, an expression is 0 by its indices alone: it reads padding, or
+    no branch that is taken reads anything."""
 
     def go(node: Expr) -> Array:
         match node:
@@ -93,8 +93,8 @@ def zero_by_index(grid: Grid, env: Mapping[str, Any], node: Expr, index: IndexVa
 def window_spans(
     grid: Grid, env: Mapping[str, Any], node: Reduce, index: IndexValues
 ) -> list[tuple[str, list[tuple[int, int]]]]:
-    """The arrays over which a reduction moves a window, and from where to where it stands on each axis; an axis that
-    it reads with gaps, or by division, is no window."""
+    """Returns the arrays over which a reduction moves a window, and from where to where it stands on each axis; an axis
+    that it reads with gaps, or by division, is no window."""
     found = []
     for read in walk(node.body):
         if isinstance(read, Read) and any(_moves(i, node.letters) for i in read.index):

@@ -72,16 +72,17 @@ class Grid:
         return tuple(self.size[k] for k in self.free)
 
     def value(self, env: Mapping[str, Any]) -> Array:
-        """The left side's array; float64, or complex128 where `env` holds complex numbers."""
+        """Returns the left side's array; float64, or complex128 where `env` holds complex numbers."""
         return self._slabs(env, self._spans({}))
 
     def at(self, env: Mapping[str, Any], node: Expr, index: Mapping[str, int]) -> Any:
-        """The value of a sub-expression where each of `index`'s letters has that one value."""
+        """Returns the value of a sub-expression where each of `index`'s letters has that one value."""
         out = np.asarray(_Evaluation(self, env, self._spans(index)).evaluate(node, None)).ravel()
         return out[0] if out.size == 1 else out
 
     def over(self, env: Mapping[str, Any], node: Expr, index: Mapping[str, int], letters: Sequence[str]) -> Array:
-        """The values of a sub-expression with one axis for each of `letters`, the other letters being as in `index`."""
+        """Returns the values of a sub-expression with one axis for each of `letters`, the other letters being as in
+        `index`."""
         spans = self._spans(index)
         shape = [spans[k][1] if k in letters else 1 for k in self.letters]
         out = np.broadcast_to(np.asarray(_Evaluation(self, env, spans).evaluate(node, None)), shape)
@@ -132,7 +133,7 @@ class _Evaluation:
         return NotationError(f"{source.left} = {source.right}: {text}")
 
     def evaluate(self, node: Expr, live: Array | None) -> Any:
-        """The value of `node`; reads are checked only where `live` (None: everywhere)."""
+        """Returns the value of `node`; reads are checked only where `live` (None: everywhere)."""
         match node:
             case Number(value=value):
                 return value
@@ -197,12 +198,13 @@ class _Evaluation:
         return np.asarray(found if outside is None else np.where(inside, found, outside))
 
     def _on_axes(self, axes: Sequence[int], value: Array) -> Array:
-        """An array whose axes are these of the grid, in order, with an axis for every index."""
+        """Returns an array whose axes are these of the grid, in order, with an axis for every index."""
         sizes = dict(zip(axes, value.shape, strict=True))
         return np.asarray(value.reshape([sizes.get(i, 1) for i in range(len(self.grid.letters))]))
 
     def _plain(self, node: Read) -> tuple[Array, list[int]] | None:
-        """The slab of a read whose indices are different letters that run over whole axes, and these in the grid."""
+        """Returns the slab of a read whose indices are different letters that run over whole axes, and these in the
+        grid."""
         array = np.asarray(self.env[node.array])
         letters = [i.id for i in node.index if isinstance(i, Name) and i.id in self.grid.axis]
         if len(letters) != len(node.index) or len(set(letters)) != len(letters) or array.ndim != len(letters):
@@ -230,7 +232,7 @@ class _Evaluation:
         return isinstance(node, Reduce) and node.fn == "sum" and self._factors(node) is not None
 
     def _factors(self, node: Reduce) -> tuple[list[tuple[Array, list[int]]], Any] | None:
-        """The operands and the scale of a sum of a product of plain reads; None for any other body."""
+        """Returns the operands and the scale of a sum of a product of plain reads; None for any other body."""
         operands: list[tuple[Array, list[int]]] = []
         scale: Any = 1.0
         todo: list[Expr] = [node.body]
@@ -277,7 +279,8 @@ class Program:
         self._reads = {g.name: reads(g.equation) & set(self.names) for g in grids}
 
     def run(self, env: Mapping[str, Any], want: Iterable[str] | None = None) -> dict[str, Array]:
-        """The left sides by name, evaluated from `env` (inputs only); `want` restricts to these and what they read.
+        """Returns the left sides by name, evaluated from `env` (inputs only); `want` restricts to these and what they
+        read.
 
         Raises NotationError where a name is missing, an array has another shape than it was compiled for, or a read
         lies outside its array.
@@ -286,7 +289,7 @@ class Program:
         return {grid.name: known[grid.name] for grid in self.grids if grid.name in known}
 
     def complete(self, env: Mapping[str, Any], want: Iterable[str] | None = None) -> dict[str, Any]:
-        """What `run` returns, and what it was evaluated from."""
+        """Returns what `run` returns, and what it was evaluated from."""
         for name, shape in self.shapes.items():
             if name in env and np.shape(env[name]) != shape:
                 raise NotationError(f"{name} has shape {np.shape(env[name])}; the program was compiled for {shape}")
@@ -299,7 +302,7 @@ class Program:
         return known
 
     def needed(self, want: Iterable[str]) -> set[str]:
-        """Left sides that the wanted ones read, themselves included."""
+        """Returns left sides that the wanted ones read, themselves included."""
         needed = set(want)
         for grid in reversed(self.grids):
             if grid.name in needed:
@@ -319,7 +322,7 @@ def _promote(value: Any) -> Any:
 def compile_equations(
     eqs: Iterable[Eq], env: Mapping[str, Any], results: Mapping[str, Shape] | None = None, *, detail: str = ""
 ) -> Program:
-    """The program of a part's equations for the arrays and numbers that they read.
+    """Returns the program of a part's equations for the arrays and numbers that they read.
 
     `env` holds these; `results` has the shapes of the engine's other arrays. `detail` takes the long forms of that name
     in place of the short ones.
@@ -358,7 +361,7 @@ def _compile(
 
 
 def _middle(parsed: Sequence[Equation], shapes: Mapping[str, Shape]) -> tuple[str, ...] | None:
-    """What `...` stands for: read off the first array of the engine that is written with it."""
+    """Returns what `...` stands for: read off the first array of the engine that is written with it."""
     used = {name for e in parsed for name in (letters_used(e) | reads(e) | {e.name})}
     for e in parsed:
         written = [(e.name, e.free)] + [(n.array, n.index) for n in walk(e.right) if isinstance(n, Read)]
@@ -375,7 +378,7 @@ def _middle(parsed: Sequence[Equation], shapes: Mapping[str, Shape]) -> tuple[st
 
 
 def _ordered(equations: Mapping[str, Equation]) -> list[Equation]:
-    """The equations, each after those it reads, otherwise as written. Raises NotationError on a circle."""
+    """Returns the equations, each after those it reads, otherwise as written. Raises NotationError on a circle."""
     placed: dict[str, Equation] = {}
     waiting = list(equations.values())
     while waiting:

@@ -20,20 +20,20 @@ EXP_LIMIT = 700.0  # exp(709.8) is the largest finite double; exp saturates a li
 
 
 def real(a: Any) -> Array:
-    """The real part; the array itself where it is real."""
+    """Returns the real part; the array itself where it is real."""
     a = np.asarray(a)
     return np.asarray(a.real) if np.iscomplexobj(a) else a
 
 
 def exp(z: Any) -> Array:
-    """e^z, saturating instead of overflowing, so that 1 / (1 + exp(800)) is 0."""
+    """Returns e^z, saturating instead of overflowing, so that 1 / (1 + exp(800)) is 0."""
     z = np.asarray(z)
     limit = EXP_LIMIT + 1j * z.imag if np.iscomplexobj(z) else EXP_LIMIT
     return np.asarray(np.exp(np.where(real(z) > EXP_LIMIT, limit, z)))
 
 
 def erf(z: Any) -> Array:
-    """The error function; off the real axis its first-order continuation, exact for a complex step."""
+    """Returns the error function; off the real axis its first-order continuation, exact for a complex step."""
     z = np.asarray(z)
     if not np.iscomplexobj(z):
         return stable.erf(np.asarray(z, dtype=np.float64))
@@ -51,7 +51,8 @@ def erfc(z: Any) -> Array:
 
 
 def tanh(z: Any) -> Array:
-    """The hyperbolic tangent; off the real axis to first order (NumPy's complex tanh overflows at |z| > 350)."""
+    """Returns the hyperbolic tangent; off the real axis to first order (NumPy's complex tanh overflows at |z| >
+    350)."""
     z = np.asarray(z)
     if not np.iscomplexobj(z):
         return np.asarray(np.tanh(z))
@@ -60,7 +61,7 @@ def tanh(z: Any) -> Array:
 
 
 def log1p(z: Any) -> Array:
-    """log(1 + z); off the real axis to first order (NumPy's complex log1p loses a small real part)."""
+    """Returns log(1 + z); off the real axis to first order (NumPy's complex log1p loses a small real part)."""
     z = np.asarray(z)
     if not np.iscomplexobj(z):
         return np.asarray(np.log1p(z))
@@ -72,13 +73,13 @@ def absolute(z: Any) -> Array:
 
 
 def log1pexp(z: Any) -> Array:
-    """log(1 + e^z), neither end overflowing."""
+    """Returns log(1 + e^z), neither end overflowing."""
     z = np.asarray(z)
     return np.asarray(np.where(real(z) >= 0, z, 0) + log1p(exp(-absolute(z))))
 
 
 def xlogy(a: Any, b: Any) -> Array:
-    """a log b, and 0 where a is 0."""
+    """Returns a log b, and 0 where a is 0."""
     zero = real(a) == 0
     return np.asarray(np.where(zero, 0, a * np.log(np.where(zero, 1, b))))
 
@@ -92,13 +93,13 @@ def maximum(a: Any, b: Any) -> Array:
 
 
 def _fold(a: Array, axes: tuple[int, ...]) -> Array:
-    """The reduced axes moved to the end, as one, in the order they were written."""
+    """Returns the reduced axes moved to the end, as one, in the order they were written."""
     a = np.moveaxis(a, axes, range(-len(axes), 0))
     return a.reshape(*a.shape[: a.ndim - len(axes)], -1)
 
 
 def reduce_max(a: Array, axes: tuple[int, ...]) -> Array:
-    """The largest value by real part; of equals, the first."""
+    """Returns the largest value by real part; of equals, the first."""
     flat = _fold(a, axes)
     winner = real(flat).argmax(-1)
     return np.asarray(np.take_along_axis(flat, winner[..., None], -1)[..., 0])

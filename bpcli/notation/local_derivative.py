@@ -27,7 +27,7 @@ class LocalDerivative:
         self.branches: list[tuple[Expr, bool]] = []  # conditions on indices, and whether dy stands where they hold
 
     def factor(self) -> Expr | None:
-        """The expression with `dy` dropped; None where it is no single product at one place."""
+        """Returns the expression with `dy` dropped; None where it is no single product at one place."""
         body = self._without_error(self.grid.equation.right)
         if body is None or not self._fits({}):
             return None
@@ -94,7 +94,7 @@ class LocalDerivative:
 
 
 def _settings(grid: Grid) -> set[str]:
-    """The whole numbers that indices and their ranges are computed with: strides, sizes of windows."""
+    """Returns the whole numbers that indices and their ranges are computed with: strides, sizes of windows."""
     found: set[str] = set()
     for node in walk(grid.equation.right):
         inside: tuple[Expr, ...] = ()
@@ -108,7 +108,8 @@ def _settings(grid: Grid) -> set[str]:
 
 
 def with_indices(node: Expr, letters: Mapping[str, Number]) -> Expr:
-    """The expression with numbers in place of letters; an index, and what is compared, worked out where it can be."""
+    """Returns the expression with numbers in place of letters; an index, and what is compared, worked out where it can
+    be."""
     match node:
         case Name(id=name):
             return letters.get(name, node)
@@ -123,7 +124,7 @@ def with_indices(node: Expr, letters: Mapping[str, Number]) -> Expr:
 
 
 def _worked(node: Expr) -> Expr:
-    """Arithmetic of whole numbers as its result: 2*1 + 0 - 1 is 1."""
+    """Works out arithmetic of whole numbers: 2*1 + 0 - 1 is 1."""
     if isinstance(node, Binary):
         left, right = _worked(node.left), _worked(node.right)
         match left, right:

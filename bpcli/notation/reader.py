@@ -48,60 +48,60 @@ class Reader(ABC):
 
     @abstractmethod
     def symbol(self, symbol_of: Symbol, index: Sequence[str]) -> Drawn:
-        """A name, with the indices it is read at."""
+        """Draws a name, with the indices it is read at."""
 
     @abstractmethod
     def numeral(self, text: str) -> str:
-        """A printed number without a sign."""
+        """Draws a printed number without a sign."""
 
     @abstractmethod
     def times(self, left: str, right: Drawn) -> str:
-        """A product."""
+        """Draws a product."""
 
     @abstractmethod
     def fraction(self, left: Expr, right: Expr) -> Drawn:
-        """left / right, where there is room."""
+        """Draws left / right, where there is room."""
 
     @abstractmethod
     def power(self, base: str, exponent: Expr) -> Drawn:
-        """base to the exponent."""
+        """Draws base to the exponent."""
 
     @abstractmethod
     def exponential(self, exponent: Expr) -> Drawn:
-        """e to the exponent."""
+        """Draws e to the exponent."""
 
     @abstractmethod
     def root(self, radicand: Expr) -> Drawn:
-        """The square root."""
+        """Draws the square root."""
 
     @abstractmethod
     def apply(self, fn: str, args: Sequence[str]) -> Drawn:
-        """A named function of values."""
+        """Draws a named function of values."""
 
     @abstractmethod
     def big(self, fn: str, over: Sequence[str], body: str) -> str:
-        """sum, prod, max or argmax over indices."""
+        """Draws sum, prod, max or argmax over indices."""
 
     @abstractmethod
     def percentile(self, rank: Expr, over: Sequence[str], values: Sequence[str]) -> Drawn:
-        """The percentile of one body over indices, or of the values as they are."""
+        """Draws the percentile of one body over indices, or of the values as they are."""
 
     @abstractmethod
     def cases(self, rows: Sequence[tuple[str, str]], otherwise: str) -> Drawn:
-        """Values with the conditions they hold under, and the value where none does."""
+        """Draws values with the conditions they hold under, and the value where none does."""
 
     @abstractmethod
     def rest(self, count: str, value: str) -> Drawn:
-        """The terms of a sum, or the values, that are not shown one by one."""
+        """Draws the terms of a sum, or the values, that are not shown one by one."""
 
     @abstractmethod
     def labelled(self, label: str, value: str) -> str:
-        """A value with the number of its place."""
+        """Draws a value with the number of its place."""
 
     # what is said
 
     def draw(self, node: Expr) -> Drawn:
-        """The drawing of an expression."""
+        """Returns the drawing of an expression."""
         node = textbook_form(node)
         match node:
             case Number(value=value):
@@ -126,47 +126,48 @@ class Reader(ABC):
                 return self._reduce(node)
 
     def equation(self, equation: Equation) -> str:
-        """Left side = right side."""
+        """Draws left side = right side."""
         index = [self._letter(b, ranged=False) for b in equation.free]
         left = self.symbol(symbol_of(equation.name, self.known), index)
         return left.text + self.signs["=="] + self.draw(equation.right).text
 
     def number(self, value: float) -> Drawn:
-        """A number; a negative one gets parentheses in products."""
+        """Draws a number; a negative one gets parentheses in products."""
         text = format_number(value, self.digits)
         if text.startswith("-"):
             return Drawn(self.signs["neg"] + self.numeral(text[1:]), Level.SUM, "-")
         return Drawn(self.numeral(text), self.numeral_level(text), "0")
 
     def numeral_level(self, text: str) -> Level:
-        """How tightly a printed number holds together."""
+        """Returns how tightly a printed number holds together."""
         return Level.ATOM
 
     def fit(self, node: Expr | Drawn, least: Level, *, inner: bool = False) -> Drawn:
-        """The drawing, in parentheses where it is looser than `least`, or begins with a minus inside an expression."""
+        """Returns the drawing, in parentheses where it is looser than `least`, or begins with a minus inside an
+        expression."""
         drawn = node if isinstance(node, Drawn) else self.draw(node)
         if drawn.level < least or (inner and drawn.lead == "-"):
             return Drawn(self._fenced("(", drawn.text))
         return drawn
 
     def small(self, node: Expr) -> Drawn:
-        """The drawing of an exponent or an index."""
+        """Returns the drawing of an exponent or an index."""
         before, self._small = self._small, True
         drawn = self.draw(node)
         self._small = before
         return drawn
 
     def flat(self, left: Expr, right: Expr) -> Drawn:
-        """left / right on one line."""
+        """Draws left / right on one line."""
         over, under = self.fit(left, Level.PRODUCT), self.fit(right, Level.POWER, inner=True)
         return Drawn(over.text + self.slash(over.text, under.text) + under.text, Level.QUOTIENT, over.lead)
 
     def slash(self, over: str, under: str) -> str:
-        """The sign of division between the two."""
+        """Draws the sign of division between the two."""
         return self.signs["/"]
 
     def condition(self, node: Expr) -> str:
-        """A condition, without the brackets that make it a number."""
+        """Draws a condition, without the brackets that make it a number."""
         if isinstance(node, Compare):
             return self._relation(node.op, node.left, node.right)
         return self._relation("!=", node, Number(0))
@@ -232,7 +233,7 @@ class Reader(ABC):
         return Drawn(self.big(node.fn, over, self.fit(node.body, Level.QUOTIENT, inner=True).text), Level.QUOTIENT)
 
     def _count(self, node: Reduce) -> Drawn:
-        """How many values: the letters as capitals, or the ranges as they are written."""
+        """Returns how many values: the letters as capitals, or the ranges as they are written."""
         sizes = [b if isinstance(b, Dots) else b.size or Name(b.letter.upper()) for b in node.over]
         return self.draw(reduce(partial(Binary, "*"), sizes) if sizes else Number(1))
 
@@ -248,7 +249,7 @@ class Stacked(Reader):
 
     @abstractmethod
     def stack(self, over: str, under: str) -> str:
-        """A fraction."""
+        """Draws a fraction."""
 
     def fraction(self, left: Expr, right: Expr) -> Drawn:
         if isinstance(left, Negate):

@@ -28,7 +28,8 @@ _SLOPES: dict[str, Callable[[float, float], float]] = {
 
 
 def value_and_scale(node: Expr) -> tuple[float, float]:
-    """The value of a tree of numbers, and the sum of its terms' sizes: what rounding errors are proportional to."""
+    """Returns the value of a tree of numbers, and the sum of its terms' sizes: what rounding errors are proportional
+    to."""
     value, size = _value_and_scale(node)
     return value, size if math.isfinite(size) else abs(value)
 

@@ -37,7 +37,7 @@ class Substitution:
         self.depth = 0  # reductions around the expression at hand
 
     def substitute(self, node: Expr, index: Mapping[str, int]) -> Expr:
-        """The expression with its numbers."""
+        """Returns the expression with its numbers."""
         match node:
             case Name(id=name) if name in CONSTANTS and name not in self.env:
                 return node
@@ -69,7 +69,7 @@ class Substitution:
         return Number(int(value) if value.dtype.kind in "iub" else float(value))
 
     def _note_row(self, node: Expr, index: Mapping[str, int]) -> None:
-        """Which entry it is, where numbers say so and not the letters: W[x[n,t],o]."""
+        """Notes which entry it is, where numbers say so and not the letters: W[x[n,t],o]."""
         if isinstance(node, Read) and any(map(reads_numbers, node.index)):
             self.notes.append(f"which is {node.array}[{','.join(str(int(self._value(i, index))) for i in node.index)}]")
 
@@ -115,7 +115,7 @@ class Substitution:
         self.notes.append(text)
 
     def _off(self, body: Expr, index: Mapping[str, int], letters: Sequence[str]) -> tuple[int, str]:
-        """How many terms have nothing to read, and what is there in place of it."""
+        """Returns how many terms have nothing to read, and what is there in place of it."""
         count = int(zero_by_index(self.grid, self.env, body, index, letters).sum())
         errors = any(isinstance(n, Read) and gradient_of(n.array, self.env) for n in padded_reads(body))
         gaps = any(isinstance(n, Call) and n.fn == "where" for n in walk(body))
@@ -152,19 +152,20 @@ class _Terms:
         self.values, self.body, self.terms = values, body, terms
 
     def split(self, among: Sequence[int] | Array, weight: Array) -> tuple[list[int], list[int]]:
-        """The heaviest of these, in their order, and the rest: none, or at least two."""
+        """Returns the heaviest of these, in their order, and the rest: none, or at least two."""
         if len(among) <= self.terms:
             return [int(i) for i in among], []
         order = sorted((int(i) for i in among), key=lambda i: -weight[i])
         return sorted(order[: self.terms - 1]), sorted(order[self.terms - 1 :])
 
     def rest(self, among: list[int], value: float) -> Call:
-        """The value that stands for those not shown; the third number is what it is made of, for `value_and_scale`."""
+        """Returns the value that stands for those not shown; the third number is what it is made of, for
+        `value_and_scale`."""
         size = math.fsum(abs(self.values[i]) for i in among)
         return Call("rest", (Number(len(among)), Number(float(value)), Number(size)))
 
     def sum(self, among: Array) -> Expr:
-        """The terms of a sum."""
+        """Returns the terms of a sum."""
         shown, hidden = self.split(among, np.abs(self.values))
         parts = [self.body(i) for i in shown]
         if hidden:
@@ -172,7 +173,7 @@ class _Terms:
         return _sum(parts)
 
     def product(self) -> Expr:
-        """The factors of a product."""
+        """Returns the factors of a product."""
         shown, hidden = self.split(range(len(self.values)), np.abs(self.values))
         parts = [self.body(i) for i in shown]
         if hidden:
@@ -180,7 +181,7 @@ class _Terms:
         return reduce(partial(Binary, "*"), parts)
 
     def exponentials(self) -> Expr:
-        """The terms of a logsumexp; those not shown as one more exponential."""
+        """Returns the terms of a logsumexp; those not shown as one more exponential."""
         shown, hidden = self.split(np.flatnonzero(self.values > -np.inf), self.values)
         parts = [self.body(i) for i in shown]
         if hidden:
@@ -189,7 +190,7 @@ class _Terms:
         return _sum([Call("exp", (p,)) for p in parts])
 
     def choice(self, fn: str) -> Expr:
-        """The values that a maximum is taken of; for argmax each with its place."""
+        """Returns the values that a maximum is taken of; for argmax each with its place."""
         shown, hidden = self.split(range(len(self.values)), self.values)
         parts = [Call("at", (Number(i), self.body(i))) if fn == "argmax" else self.body(i) for i in shown]
         if hidden:

@@ -52,12 +52,12 @@ class Symbol:
 
 
 def gradient_of(name: str, known: Collection[str]) -> str | None:
-    """`W` for `dW` where W is an array or a left side of the part; None for `decay` and `delta`."""
+    """Returns `W` for `dW` where W is an array or a left side of the part; None for `decay` and `delta`."""
     return name[1:] if name.startswith("d") and name[1:] in known else None
 
 
 def symbol_of(name: str, known: Collection[str] = ()) -> Symbol:
-    """The symbol for a name; `known` are the arrays and left sides of the part."""
+    """Returns the symbol for a name; `known` are the arrays and left sides of the part."""
     old = name.removesuffix("_new") or name
     plain = gradient_of(old, known) or old
     letter = SPELLED.get(plain, plain)
@@ -77,8 +77,8 @@ def symbol_of(name: str, known: Collection[str] = ()) -> Symbol:
 
 
 def format_number(value: float, digits: int | None = None) -> str:
-    """A number in `digits` significant digits, trailing zeros kept; as written where it has no more digits than that,
-    or where `digits` is None. Small and large ones as 1.5e-7."""
+    """Returns a number in `digits` significant digits, trailing zeros kept; as written where it has no more digits than
+    that, or where `digits` is None. Small and large ones as 1.5e-7."""
     if isinstance(value, int):
         return str(value)
     if not math.isfinite(value):
@@ -90,7 +90,8 @@ def format_number(value: float, digits: int | None = None) -> str:
 
 
 def _plain(number: Decimal, most: int) -> str:
-    """Positional with at most `most` digits before the point or three zeros after it, else with an exponent."""
+    """Writes a number positionally with at most `most` digits before the point or three zeros after it, else with an
+    exponent."""
     if -4 <= number.adjusted() < most:
         return f"{number:f}"
     mantissa, exponent = f"{number:e}".split("e")
@@ -98,7 +99,7 @@ def _plain(number: Decimal, most: int) -> str:
 
 
 def textbook_form(node: Expr) -> Expr:
-    """The expression that a stably evaluated function or reduction stands for; any other, unchanged."""
+    """Returns the expression that a stably evaluated function or reduction stands for; any other, unchanged."""
     one = Number(1)
     match node:
         case Call(fn="log1pexp", args=(z,)):

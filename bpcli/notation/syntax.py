@@ -137,7 +137,7 @@ COMPARE = {ast.Gt: ">", ast.Lt: "<", ast.GtE: ">=", ast.LtE: "<=", ast.Eq: "==",
 
 @lru_cache(maxsize=4096)
 def parse(eq: Eq) -> Equation:
-    """The tree of an equation. Raises NotationError with the text of the part that cannot be read."""
+    """Returns the tree of an equation. Raises NotationError with the text of the part that cannot be read."""
     left = _python(eq.left)
     if isinstance(left, ast.Name):
         return Equation(left.id, (), parse_expression(eq.right), eq)
@@ -152,7 +152,7 @@ def parse(eq: Eq) -> Equation:
 
 @lru_cache(maxsize=4096)
 def parse_expression(text: str) -> Expr:
-    """The tree of an expression."""
+    """Returns the tree of an expression."""
     return _expr(_python(text))
 
 
@@ -193,7 +193,7 @@ def _bind(node: ast.expr) -> Bind | Dots:
 
 
 def _reduction(fn: str, args: list[ast.expr]) -> Reduce | None:
-    """The call as a reduction, or None where `max(a, b)` is meant as a function of two values."""
+    """Returns the call as a reduction, or None where `max(a, b)` is meant as a function of two values."""
     if fn == "count":
         return Reduce("count", tuple(_bind(a) for a in args), Number(1))
     if fn not in REDUCTIONS or not args:
@@ -252,7 +252,7 @@ def _check_call(fn: str, args: list[ast.expr], node: ast.expr) -> None:
 
 
 def children(node: Expr) -> tuple[Expr, ...]:
-    """The expressions directly inside an expression, ranges of bound indices included."""
+    """Returns the expressions directly inside an expression, ranges of bound indices included."""
     match node:
         case Read(index=index):
             return index
@@ -269,8 +269,8 @@ def children(node: Expr) -> tuple[Expr, ...]:
 
 
 def changed(node: Expr, change: Callable[[Expr], Expr]) -> Expr:
-    """A negation, an operation, a comparison or a call with all that stands directly inside it changed; any other
-    expression as it is."""
+    """Returns a negation, an operation, a comparison or a call with all that stands directly inside it changed; any
+    other expression as it is."""
     match node:
         case Negate(operand=operand):
             return Negate(change(operand))
@@ -282,25 +282,25 @@ def changed(node: Expr, change: Callable[[Expr], Expr]) -> Expr:
 
 
 def walk(node: Expr) -> Iterator[Expr]:
-    """The expression and all expressions inside it."""
+    """Yields the expression and all expressions inside it."""
     yield node
     for child in children(node):
         yield from walk(child)
 
 
 def reads(equation: Equation) -> set[str]:
-    """Names of everything the right side reads: arrays, and names that stand bare (scalars and indices)."""
+    """Returns names of everything the right side reads: arrays, and names that stand bare (scalars and indices)."""
     found = {n.array for n in walk(equation.right) if isinstance(n, Read)}
     return found | {n.id for n in walk(equation.right) if isinstance(n, Name)}
 
 
 def letters_used(equation: Equation) -> set[str]:
-    """Index letters that stand in the equation."""
+    """Returns index letters that stand in the equation."""
     return {*equation.letters, *(k for n in walk(equation.right) if isinstance(n, Reduce) for k in n.letters)}
 
 
 def spell_out(equation: Equation, letters: tuple[str, ...]) -> Equation:
-    """The equation with every `...` written out in these letters."""
+    """Returns the equation with every `...` written out in these letters."""
     middle = tuple(Bind(i) for i in letters)
     names = tuple(Name(i) for i in letters)
 

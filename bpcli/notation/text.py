@@ -32,12 +32,12 @@ class Text(Reader):
         return Drawn(name + "⁺" * symbol.new + read, Level.POWER if symbol.square or symbol.new else Level.ATOM)
 
     def letters(self, symbol: Symbol) -> str:
-        """The name without its indices."""
+        """Returns the name without its indices."""
         return symbol.letter + "\u0302" * symbol.hat + symbol.digits.translate(_LOWERED) + "²" * symbol.square
 
     @staticmethod
     def brackets(index: Sequence[str]) -> str:
-        """The indices of a read."""
+        """Returns the indices of a read."""
         comma = ", " if any(" " in i for i in index) else ","
         return f"[{comma.join(index)}]" if index else ""
 
@@ -58,7 +58,7 @@ class Text(Reader):
         return Drawn(base + (self.raised(drawn) if drawn.isdecimal() else f"^{drawn}"), Level.POWER)
 
     def raised(self, exponent: str) -> str:
-        """A whole exponent."""
+        """Returns a whole exponent."""
         return exponent.translate(_RAISED)
 
     def exponential(self, exponent: Expr) -> Drawn:

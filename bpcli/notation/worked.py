@@ -50,7 +50,8 @@ class Worked:
 def work_out_entry(
     grid: Grid, env: Mapping[str, Any], at: tuple[int, ...], digits: int = 6, terms: int = 6, ascii: bool = False
 ) -> Worked:
-    """The entry `at` of a compiled equation's left side; `env` holds every array and number that the equation reads.
+    """Returns the entry `at` of a compiled equation's left side; `env` holds every array and number that the equation
+    reads.
 
     Results and numbers show `digits` significant digits, and more where the line needs them to close; a number with
     fewer digits is printed as it is. A sum shows at most `terms` terms: the biggest, and the rest as one number.
@@ -93,7 +94,7 @@ class _Closed(NamedTuple):
 
 
 def _close(tree: Expr, value: float, size: float, digits: int, reader: type[Text]) -> _Closed:
-    """The line with as few digits in its numbers as close it.
+    """Returns the line with as few digits in its numbers as close it.
 
     With all their digits, what the line comes to is the result (0.7 times 0.12 is 0.084, whatever doubles make of it).
     Should that not close, the result lies on the edge of rounding (one digit more decides), or has lost digits to

@@ -18,7 +18,8 @@ ROWS_PER_WINDOW = 1 << 20  # which are shuffled with each other
 
 
 def rows_per_block(count: int) -> int:
-    """How many rows that follow each other in the file stay together where `count` of them are divided or shuffled."""
+    """Returns how many rows that follow each other in the file stay together where `count` of them are divided or
+    shuffled."""
     return -(-count // MAX_BLOCKS)
 
 

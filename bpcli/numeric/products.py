@@ -32,8 +32,8 @@ SUM_BLOCK_ENTRIES = 1 << 13
 
 @lru_cache(maxsize=4096)
 def equal_parts(rows: int, macs: int) -> int:
-    """Into how many equal parts so many rows are cut, `macs` multiply-adds each, so that none has more than MAX_MACS,
-    as near to that as parts of MIN_PART rows come."""
+    """Returns into how many equal parts so many rows are cut, `macs` multiply-adds each, so that none has more than
+    MAX_MACS, as near to that as parts of MIN_PART rows come."""
     ways = [parts for parts in range(1, rows // MIN_PART + 1) if rows % parts == 0] or [1]
     return next((parts for parts in ways if rows * macs <= parts * MAX_MACS), ways[-1])
 
@@ -48,8 +48,8 @@ class Cuts(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def cuts(rows: int, terms: int, columns: int, most: int = 1) -> Cuts:
-    """How a product of (rows, terms) and (terms, columns) is cut, the terms into at most so many parts, so that none
-    has more than MAX_MACS multiply-adds; not at all where that cannot be."""
+    """Returns how a product of (rows, terms) and (terms, columns) is cut, the terms into at most so many parts, so that
+    none has more than MAX_MACS multiply-adds; not at all where that cannot be."""
     over = equal_parts(rows, terms * columns)
     across = equal_parts(columns, rows // over * terms)
     along = equal_parts(terms, rows // over * (columns // across))
@@ -77,8 +77,8 @@ class CutProducts:
         self._part = np.empty(SUM_BLOCK_ENTRIES, dtype)
 
     def matmul(self, a: Array, b: Array, out: Array) -> None:
-        """a b into out, as np.matmul; which of the products of a layer it is shows in what lies in memory transposed.
-        Products that cannot be cut so are made at once."""
+        """Writes a b into out, as np.matmul; which of the products of a layer it is shows in what lies in memory
+        transposed. Products that cannot be cut so are made at once."""
         if a.ndim != 2 or b.ndim != 2:
             np.matmul(a, b, out=out)
         elif a.strides[0] <= a.strides[1]:  # x^T dy
@@ -95,7 +95,7 @@ class CutProducts:
             np.matmul(a, b, out=out)
 
     def _add_up(self, x: Array, W: Array, out: Array, parts: int) -> None:
-        """x W from one part of the inputs after another, a few rows at a time."""
+        """Adds up x W from one part of the inputs after another, a few rows at a time."""
         inputs, weights = in_parts(x.T, parts).swapaxes(1, 2), in_parts(W, parts)
         rows = SUM_BLOCK_ENTRIES // W.shape[1]
         for start in range(0, len(out), rows):
@@ -108,7 +108,7 @@ class CutProducts:
 
 
 def _parts(inputs: int, rows: int, units: int) -> int:
-    """Into how many parts, by inputs, the products of a layer are cut for so many rows."""
+    """Returns into how many parts, by inputs, the products of a layer are cut for so many rows."""
     if inputs * units < MIN_WEIGHTS or units > SUM_BLOCK_ENTRIES:
         return 1
     cut = cuts(inputs, rows, units)

@@ -36,7 +36,8 @@ class Stream:
         self._generator = np.random.Generator(self._bits)
 
     def at(self, *position: int) -> np.random.Generator:
-        """The generator at a position of up to three numbers, whatever was drawn before; valid until the next `at`."""
+        """Returns the generator at a position of up to three numbers, whatever was drawn before; valid until the next
+        `at`."""
         self._counter[:] = 0
         for word, number in enumerate(position, start=1):
             self._counter[word] = number
@@ -44,6 +45,6 @@ class Stream:
         return self._generator
 
     def permutation(self, n: int, *position: int) -> NDArray[np.intp]:
-        """An order of n rows. From raw bits, so that it does not change with NumPy's version."""
+        """Returns an order of n rows. From raw bits, so that it does not change with NumPy's version."""
         self.at(*position)
         return np.argsort(self._bits.random_raw(n), kind="stable")

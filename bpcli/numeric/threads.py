@@ -164,7 +164,7 @@ class _Worker:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Context manager: runs all chunks in one thread, to measure what they ask for."""
+    """Runs all chunks within a block in one thread, to measure what they ask for."""
     with _lent:
         yield
 

@@ -186,7 +186,7 @@ class Cutout(Augmentation):
 
 
 def _pad(f: Frame, padded: Array, pad: int, fill: Fill) -> None:
-    """The images with a border of `pad` pixels: a number of the file's, or the pixels at the edge again."""
+    """Writes the images with a border of `pad` pixels: a number of the file's, or the pixels at the edge again."""
     padded[:, pad:-pad, pad:-pad] = f.x
     inner = slice(pad, -pad)
     if fill == "edge":
@@ -199,8 +199,9 @@ def _pad(f: Frame, padded: Array, pad: int, fill: Fill) -> None:
 
 
 def _source_pixels(part: Array, whole: Array, first: Array, second: Array, length: int, work: Array) -> None:
-    """Where along an axis of a padded image each pixel comes from, `first + second` about the centre and no farther
-    away than the border: the pixel before that place (`whole`), and how far on towards the next it is (`part`)."""
+    """Computes where along an axis of a padded image each pixel comes from, `first + second` about the centre and no
+    farther away than the border: the pixel before that place (`whole`), and how far on towards the next it is
+    (`part`)."""
     np.add(first, second, out=part)
     part += (length - 1) / 2 + 1
     np.clip(part, 0, np.nextafter(part.dtype.type(length + 1), part.dtype.type(0)), out=part)
@@ -210,8 +211,8 @@ def _source_pixels(part: Array, whole: Array, first: Array, second: Array, lengt
 
 
 def _interpolate(out: Array, work: Array, pixels: Array, at: Array, part: Array) -> None:
-    """The mean of the pixels `at` and of their right-hand neighbours, where `part` is the weight of the latter; leaves
-    `at` at the neighbours."""
+    """Computes the mean of the pixels `at` and of their right-hand neighbours, where `part` is the weight of the
+    latter; leaves `at` at the neighbours."""
     pixels.take(at[..., 0], 0, out=out, mode="clip")
     at += 1
     pixels.take(at[..., 0], 0, out=work, mode="clip")

@@ -120,7 +120,7 @@ class ElasticNet(Regularizer):
 
 
 def _total_size(w: Array, scratch: Array) -> float:
-    """sum |w|."""
+    """Returns sum |w|."""
     return float(np.abs(w, out=scratch).sum())
 
 

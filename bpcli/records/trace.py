@@ -253,7 +253,7 @@ class Marks:
         return not self.disagree and all(m.verdict == "right" for m in self.marks)
 
     def count(self, verdict: str) -> int:
-        """How many claims have this verdict."""
+        """Returns how many claims have this verdict."""
         return sum(m.verdict == verdict for m in self.marks)
 
 

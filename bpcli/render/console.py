@@ -50,7 +50,7 @@ def show(*items: RenderableType) -> None:
 
 
 def write(stream: TextIO, text: str) -> None:
-    """A plain line, at once."""
+    """Writes a plain line, at once."""
     stream.write(text + "\n")
     stream.flush()
 

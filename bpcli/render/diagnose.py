@@ -26,7 +26,7 @@ MARGIN = 2  # columns
 
 
 def brief(value: float | None) -> str:
-    """Three significant digits in at most seven characters: 0.123, 22.5, 1.4e-7, 2.9e4."""
+    """Returns three significant digits in at most seven characters: 0.123, 22.5, 1.4e-7, 2.9e4."""
     if value is None:
         return ""
     if value == 0 or not math.isfinite(value):
@@ -42,7 +42,7 @@ def percentage(value: float | None) -> str:
 
 
 def diagnosis(report: DiagnoseReport, columns: int) -> list[RenderableType]:
-    """What `diagnose` prints, for so many columns."""
+    """Returns what `diagnose` prints, for so many columns."""
     width = min(columns, MAX_TEXT_WIDTH)
     symptoms = [s for s in report.symptoms if s.level != "ok"]
     passed = [s for s in report.symptoms if s.level == "ok"]
@@ -63,7 +63,7 @@ def diagnosis(report: DiagnoseReport, columns: int) -> list[RenderableType]:
 
 
 def _layers(rows: tuple[LayerStats, ...], width: int) -> Iterator[RenderableType]:
-    """The table of layers with weights or with units that can be dead."""
+    """Yields the table of layers with weights or with units that can be dead."""
     shown = [row for row in rows if row.gradient is not None or row.dead is not None]
     found = table(
         "layer", ">|grad|", ">|W|", ">step", ">error", ">mean", ">dev", ">dead", ">at ends"
@@ -83,7 +83,7 @@ def _layers(rows: tuple[LayerStats, ...], width: int) -> Iterator[RenderableType
 
 
 def _plots(report: DiagnoseReport, columns: int) -> list[RenderableType]:
-    """The curves of the range test and of the batch that is overfitted."""
+    """Returns the curves of the range test and of the batch that is overfitted."""
     drawn: list[Curve] = []
     if len(report.rates) > 1:
         x = tuple(round(math.log10(rate), 1) for rate, _ in report.rates)
@@ -96,7 +96,7 @@ def _plots(report: DiagnoseReport, columns: int) -> list[RenderableType]:
 
 
 def _capped(losses: list[float]) -> tuple[float, ...]:
-    """Losses as a plot shows them: no higher than twice the first."""
+    """Returns losses as a plot shows them: no higher than twice the first."""
     top = MAX_PLOTTED_RATIO * losses[0] if losses[0] > 0 else math.inf
     return tuple(min(loss, top) if math.isfinite(loss) else top for loss in losses)
 
@@ -115,7 +115,7 @@ def _symptom(symptom: Symptom, width: int) -> Iterator[RenderableType]:
 
 
 def _remedy(remedy: Remedy, width: int) -> Iterator[RenderableType]:
-    """What to type, one `--set` on each line, and below it what that is and what it did."""
+    """Yields what to type, one `--set` on each line, and below it what that is and what it did."""
     last = len(remedy.sets) - 1
     for i, setting in enumerate(remedy.sets):
         line = f"--set {shlex.quote(printable(setting))}" + " \\" * (i < last)
@@ -153,7 +153,8 @@ def _passed_checks(symptoms: list[Symptom], width: int) -> RenderableType:
 
 
 def _paragraph(text: str, width: int, style: str = "", indent: int = 0, hanging: int | None = None) -> Text:
-    """A paragraph of at most `width` columns; words are never broken, so that what is to be typed can be copied."""
+    """Returns a paragraph of at most `width` columns; words are never broken, so that what is to be typed can be
+    copied."""
     behind = indent if hanging is None else hanging
     lines = textwrap.wrap(
         printable(text), max(width, 40), initial_indent=" " * indent, subsequent_indent=" " * behind,

@@ -22,7 +22,7 @@ REMARKS = (
 
 
 def layer_laws(layers: Sequence[LayerLaws]) -> list[RenderableType]:
-    """The table of what holds at the sizes of whole batches, with what its columns say."""
+    """Returns the table of what holds at the sizes of whole batches, with what its columns say."""
     found = table("layer", ">training", ">evaluation", ">float32", "dy", "calls", "threads")
     for laws in layers:
         found.add_row(
@@ -38,7 +38,7 @@ def layer_laws(layers: Sequence[LayerLaws]) -> list[RenderableType]:
 
 
 def _rows(laws: LayerLaws, mode: str) -> str:
-    """How far a batch is from what its rows give alone; where rows see each other, from what stands beside."""
+    """Returns how far a batch is from what its rows give alone; where rows see each other, from what stands beside."""
     if mode in laws.beside:
         witness, gap = laws.beside[mode]
         return f"{BESIDE_WORDS[witness]} {_gap(gap)}"

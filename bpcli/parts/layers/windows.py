@@ -124,7 +124,7 @@ class WindowGrid:
         return ("s", self.rows.stride, self.columns.stride), ("a", self.rows.before, self.columns.before)
 
     def _names(self) -> Iterator[tuple[str, str]]:
-        """What stride and padding are called for each axis; "" where they are 1 and 0 and need not be said."""
+        """Yields what stride and padding are called for each axis; "" where they are 1 and 0 and need not be said."""
         (s, sh, sw), (a, ah, aw) = self._named
         for axis, stride, before in (("h", sh, ah), ("w", sw, aw)):
             yield (
@@ -198,7 +198,7 @@ def _grid(size: Any, stride: Any, padding: Any, x: Shape) -> WindowGrid:
 
 
 def pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    """A setting for the height and for the width."""
+    """Returns a setting for the height and for the width."""
     return value if isinstance(value, tuple) else (value, value)
 
 

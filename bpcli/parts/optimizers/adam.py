@@ -22,7 +22,7 @@ VHAT = Eq("vhat[j]", "v_new[j] / (1 - beta2**t)", "bias correction")
 
 
 def _means(f: Frame, beta1: float, beta2: float) -> None:
-    """Both running means; the gradient stays as it is."""
+    """Updates both running means; the gradient stays as it is."""
     m, v, g, u = f.m, f.v, f.g, f.u  # of few weights, every look into a frame counts
     np.multiply(m, beta1, out=m)
     np.multiply(g, 1 - beta1, out=u)
@@ -34,7 +34,7 @@ def _means(f: Frame, beta1: float, beta2: float) -> None:
 
 
 def _step(f: Frame, size: float, square: Any, eps: float) -> None:
-    """w -= size m / (sqrt(square) + eps)."""
+    """Steps: w -= size m / (sqrt(square) + eps)."""
     np.sqrt(square, out=f.u)
     np.add(f.u, eps, out=f.u)
     np.divide(f.m, f.u, out=f.u)

@@ -74,7 +74,7 @@ class Lbfgs(FullBatchOptimizer):
         return "no step against the gradient lowers the loss any more"
 
     def _descent_direction(self, f: Frame) -> None:
-        """d = -H g, by the two loops."""
+        """Computes d = -H g, by the two loops."""
         np.negative(f.slope, out=f.d)
         newest, oldest = self.pairs - 1, self.pairs - int(f.kept)
         for i in range(newest, oldest - 1, -1):

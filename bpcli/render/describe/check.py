@@ -18,7 +18,7 @@ MAX_TABLE_WIDTH = 80  # characters
 
 
 def check_page(report: CheckReport) -> list[RenderableType]:
-    """What `check` prints."""
+    """Returns what `check` prints."""
     return [
         Text(f"{report.file}: {report.name}"),
         Text(),
@@ -37,7 +37,7 @@ def check_page(report: CheckReport) -> list[RenderableType]:
 
 
 def _costs(report: CheckReport) -> list[RenderableType]:
-    """What it takes to train, in words."""
+    """Returns what it takes to train, in words."""
     row, batch, all_ = map(in_bytes, (report.bytes_per_sample, report.bytes_per_batch, report.bytes_training))
     found = f"{report.parameters:,} parameters, {report.multiply_adds:,} multiply-adds a row forward"
     return [

@@ -14,13 +14,13 @@ from bpcli.studies.describe.examples import Example
 
 
 def listing(known: Sequence[Example]) -> list[RenderableType]:
-    """All examples, a line each."""
+    """Returns all examples, a line each."""
     rows = ((e.name, e.about + " (its images do not come with bpcli)" * bool(e.absent)) for e in known)
     return name_list("example", "what it shows", rows, "copy one with its data: bpcli examples NAME")
 
 
 def copied(known: Sequence[Example], configs: Sequence[Path], files: int) -> Text:
-    """What was copied, what is missing, and what to type next."""
+    """Returns what was copied, what is missing, and what to type next."""
     text = Text(f"{files} files are in place\n")
     for example in known:
         if example.absent:
@@ -31,7 +31,7 @@ def copied(known: Sequence[Example], configs: Sequence[Path], files: int) -> Tex
 
 
 def next_step(file: Path) -> Text:
-    """What to type after `init`."""
+    """Returns what to type after `init`."""
     name = shlex.quote(str(file))
     return Text.assemble(
         f"{file} is written: look at it, it explains itself\n", (f"next:   bpcli check {name}", "bold")

@@ -23,7 +23,7 @@ THEME = Theme({"markdown.code": "bold", "markdown.h1": "bold underline", "markdo
 
 
 def listing(known: Sequence[Guide]) -> list[RenderableType]:
-    """All guides, a line each."""
+    """Returns all guides, a line each."""
     return name_list("guide", "what it is about", ((g.name, g.title) for g in known), "bpcli guide NAME shows one")
 
 

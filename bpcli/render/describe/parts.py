@@ -20,7 +20,7 @@ NOTE_LABEL = re.compile(r"[A-Z][a-z]+  +|Numerics +")
 
 
 def listing(rows: Sequence[PartRow]) -> list[RenderableType]:
-    """All parts, a line each, by family."""
+    """Returns all parts, a line each, by family."""
     items: list[RenderableType] = []
     for family, members in groupby(rows, key=lambda r: r.family):
         found = table(family, "")
@@ -31,7 +31,7 @@ def listing(rows: Sequence[PartRow]) -> list[RenderableType]:
 
 
 def part_page(row: PartRow) -> list[RenderableType]:
-    """One part."""
+    """Returns all that is said of one part."""
     items: list[RenderableType] = [Text.assemble((row.type, "bold"), f"  ({row.family})"), Text(row.summary), Text()]
     for paragraph in filter(None, row.doc.split("\n\n")):
         items += [Padding(_paragraph(paragraph), (0, 0, 0, 2)), Text()]
@@ -47,7 +47,7 @@ def part_page(row: PartRow) -> list[RenderableType]:
 
 
 def _paragraph(text: str) -> RenderableType:
-    """Prose, or notes that each begin with a word in a column of its own (Shapes, Source, Numerics)."""
+    """Returns prose, or notes that each begin with a word in a column of its own (Shapes, Source, Numerics)."""
     lines = text.split("\n")
     first = NOTE_LABEL.match(lines[0])
     indent = first.end() if first is not None else 0
@@ -69,7 +69,7 @@ def _paragraph(text: str) -> RenderableType:
 
 
 def _fields(fields: Sequence[FieldRow]) -> list[RenderableType]:
-    """A table, or where it would break words apart each setting with its meaning below it."""
+    """Returns a table, or where it would break words apart each setting with its meaning below it."""
     facts = [(f.name, f.type, f.default or "required", f.range) for f in fields]
     headers = ("setting", "type", "default", "range")
     widths = [max(map(len, column)) for column in zip(headers, *facts, strict=True)]
@@ -87,7 +87,7 @@ def _fields(fields: Sequence[FieldRow]) -> list[RenderableType]:
 
 
 def _equations(equations: Sequence[tuple[str, str]]) -> list[RenderableType]:
-    """Each with its reason beside it, or below it where there is no room."""
+    """Returns the equations, each with its reason beside it, or below it where there is no room."""
     if sum(max(map(len, column)) for column in zip(*equations, strict=True)) < console_width() - 2:
         found = table("equations", "")
         for equation, why in equations:
@@ -100,7 +100,7 @@ def _equations(equations: Sequence[tuple[str, str]]) -> list[RenderableType]:
 
 
 def markdown_table(rows: Sequence[PartRow]) -> str:
-    """A Markdown table with a line for each family."""
+    """Returns a Markdown table with a line for each family."""
     lines = ["| family | parts |", "| --- | --- |"]
     for family, members in groupby(rows, key=lambda r: r.family):
         lines.append(f"| {family} | {', '.join(f'`{r.type}`' for r in members)} |")

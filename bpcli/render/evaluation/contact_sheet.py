@@ -22,7 +22,7 @@ FRAME = "#d0d7de"
 
 
 def png(sheet: Sheet) -> bytes:
-    """The sheet as a PNG file. Raises Failure where Pillow is not installed."""
+    """Returns the sheet as a PNG file. Raises Failure where Pillow is not installed."""
     try:
         from PIL import Image, ImageDraw, ImageFont
     except ImportError:
@@ -57,7 +57,7 @@ def png(sheet: Sheet) -> bytes:
 
 
 def _scaled(tile: Tile) -> Image:
-    """The image as large as it is drawn: its pixels enlarged and still seen, or smoothly shrunk."""
+    """Returns the image as large as it is drawn: its pixels enlarged and still seen, or smoothly shrunk."""
     from PIL import Image
 
     pixels = tile.pixels[..., 0] if tile.pixels.shape[2] == 1 else tile.pixels
@@ -80,7 +80,7 @@ def _last_part(text: str, width: int, font: Any) -> str:
 
 
 def _clipped(text: str, width: int, font: Any) -> str:
-    """The text, or the beginning of it that fits; a share at its end stays."""
+    """Returns the text, or the beginning of it that fits; a share at its end stays."""
     if font.getlength(text) <= width:
         return text
     name, colon, share = text.rpartition(": ")

@@ -34,8 +34,8 @@ class _FoldStatus(Callback):
 
 @contextmanager
 def fold_status(quiet: bool) -> Iterator[Callable[[int, int], list[Callback]]]:
-    """What makes the callbacks of a fold, by its number and how many there are: one that says on the terminal how far
-    it is; none where it is to be quiet, or no terminal."""
+    """Gives what makes the callbacks of a fold, by its number and how many there are: one that says on the terminal how
+    far it is; none where it is to be quiet, or no terminal."""
     if quiet or not can_redraw(sys.stderr):
         yield lambda number, of: []
         return
@@ -44,7 +44,7 @@ def fold_status(quiet: bool) -> Iterator[Callable[[int, int], list[Callback]]]:
 
 
 def fold_line(row: FoldRow, count: int) -> str:
-    """How a fold went."""
+    """Returns how a fold went."""
     number = str(row.number).rjust(len(str(count)))
     figures = "  ".join(f"{name} {short(row.metrics[name])}" for name in LINE_FIGURES if name in row.metrics)
     rows = f"{row.rows['train']:,} rows train, {row.rows['test']:,} test"
@@ -52,7 +52,7 @@ def fold_line(row: FoldRow, count: int) -> str:
 
 
 def table_of(report: FoldsReport) -> list[RenderableType]:
-    """Mean and spread of each figure, and the figures themselves where there are not too many folds."""
+    """Returns the mean and the spread of each figure, and the figures themselves where there are not too many folds."""
     shown = report.folds if len(report.folds) <= MAX_FOLD_COLUMNS else ()
     found = table("metric", ">mean", ">std", ">least", ">most", *(f">{row.number}" for row in shown))
     for name, s in report.metrics.items():

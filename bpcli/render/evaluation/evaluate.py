@@ -17,7 +17,7 @@ MAX_MATRIX_WIDTH = 78  # columns of the terminal; where names need more, numbers
 
 
 def evaluation(report: EvalReport) -> list[RenderableType]:
-    """What `eval` prints."""
+    """Returns what `eval` prints."""
     items: list[RenderableType] = [Text(f"{report.split}: {report.rows:,} rows, loss {short(report.loss)}"), Text()]
     metrics = table("metric", ">value")
     for name, value in report.metrics.items():

@@ -11,7 +11,7 @@ from bpcli.render.json_text import plain
 
 
 def as_csv(predictions: Predictions) -> str:
-    """A header and a line for each row; numbers in full, so that they read back exactly."""
+    """Returns a header and a line for each row; numbers in full, so that they read back exactly."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(predictions.columns)
@@ -20,7 +20,7 @@ def as_csv(predictions: Predictions) -> str:
 
 
 def as_json(predictions: Predictions) -> str:
-    """A list with one object for each row."""
+    """Returns a list with one object for each row."""
     rows = [dict(zip(predictions.columns, plain(row), strict=True)) for row in predictions.rows]
     lines = ",\n  ".join(json.dumps(r, ensure_ascii=False) for r in rows)
     return f"[\n  {lines}\n]\n" if rows else "[]\n"

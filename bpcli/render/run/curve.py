@@ -38,7 +38,8 @@ def curves(found: Sequence[Curve], columns: int) -> Table:
 
 
 def plot(curve: Curve, braille: bool, width: int = WIDTH) -> list[str]:
-    """The lines of one plot: its name, the curve between 0 and its values furthest from it, and the axis below."""
+    """Returns the lines of one plot: its name, the curve between 0 and its values furthest from it, and the axis
+    below."""
     low, high = min(0.0, *curve.y), max(0.0, *curve.y)
     labels = {HEIGHT - 1: low}
     if 0 < -low < MIN_DIP * high:  # a dip so shallow that the row of 0 would be the last: it gets a row of its own
@@ -74,7 +75,8 @@ def _asterisks(curve: Curve, low: float, spread: float, width: int) -> list[str]
 
 
 def _trace(curve: Curve, low: float, spread: float, columns: int, rows: int) -> list[tuple[int, int]]:
-    """The places that the curve passes in a field of so many columns and rows, without gaps where it is steep."""
+    """Returns the places that the curve passes in a field of so many columns and rows, without gaps where it is
+    steep."""
     found: list[tuple[int, int]] = []
     before: int | None = None
     count = len(curve.y)

@@ -24,7 +24,7 @@ DROPPED_FIRST = ("clip_factor", "penalty", "gradient_norm", "clipped", "seconds"
 
 
 def table_columns(state: TrainingState) -> list[TableColumn]:
-    """What the table shows of this training."""
+    """Returns what the table shows of this training."""
     found = [TableColumn("train.loss", "train", "loss")]
     if state.objective.penalties:
         found.append(TableColumn("penalty", "train", "penalty"))
@@ -41,7 +41,7 @@ def table_columns(state: TrainingState) -> list[TableColumn]:
 
 
 def cell(row: EpochRow, key: str) -> str:
-    """What stands in a column."""
+    """Returns what stands in a column."""
     if key.startswith(WATCH_PREFIX):
         return watch_cell(row.watch, key)
     if "." in key:
@@ -53,7 +53,7 @@ def cell(row: EpochRow, key: str) -> str:
 
 
 def epoch_table(quiet: bool) -> list[Callback]:
-    """What shows the epochs on stderr, as suits it; nothing where it is to be quiet."""
+    """Returns what shows the epochs on stderr, as suits it; nothing where it is to be quiet."""
     return [] if quiet else [LiveTable() if can_redraw(sys.stderr) else EpochLines()]
 
 
@@ -128,7 +128,7 @@ class LiveTable(Callback):
         return f"epoch {min(done + 1, self._epochs)}/{self._epochs}"
 
     def _header(self, missing: int) -> list[Text]:
-        """The splits, the names under them, and a remark on columns there is no room for."""
+        """Returns the splits, the names under them, and a remark on columns there is no room for."""
         dash = "-" if self._console.options.ascii_only else "─"
         over = [" " * self._first]
         for split, group in groupby(self._columns, lambda c: c.split):
@@ -142,7 +142,7 @@ class LiveTable(Callback):
         return lines
 
     def _columns_that_fit(self, wanted: list[TableColumn]) -> list[TableColumn]:
-        """The columns that fit the width."""
+        """Returns the columns that fit the width."""
         found = list(wanted)
         metrics = [c.key for c in reversed(wanted) if "." in c.key and c.header not in ("loss", "penalty")]
         for key in (*DROPPED_FIRST, *metrics, "train.loss"):
@@ -153,7 +153,7 @@ class LiveTable(Callback):
 
 
 def opening(state: TrainingState) -> str:
-    """What is trained on what."""
+    """Returns what is trained on what."""
     rows = ", ".join(f"{s.name} {len(s.x):,}" for s in state.setup.prepared.splits.values())
     steps = f"{state.steps_per_epoch:,} step{'s' * (state.steps_per_epoch > 1)} of {state.batch_size:,} rows an epoch"
     text = f"{state.experiment.name}: {state.setup.network_plan.size:,} parameters; rows: {rows}; {steps}"
@@ -167,7 +167,7 @@ def opening(state: TrainingState) -> str:
 
 
 def closing(report: TrainReport) -> Text:
-    """How it ended, which weights were kept, what to type next."""
+    """Returns how it ended, which weights were kept, what to type next."""
     run = shlex.quote(report.run)
     done = f"{report.epochs[-1].epoch} epochs in {duration(report.seconds)}" if report.epochs else "no epoch completed"
     texts = {"epochs": f"{report.reason}, in {duration(report.seconds)}", "diverged": done}

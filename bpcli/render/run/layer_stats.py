@@ -38,8 +38,8 @@ class TableColumn:
 
 
 def watch_columns(keys: Sequence[str]) -> list[TableColumn]:
-    """The columns of a table of epochs: gradient and update of the first and of the last layer that learns, and the
-    largest share of dead units and of saturated outputs of any layer."""
+    """Returns the columns of a table of epochs: gradient and update of the first and of the last layer that learns, and
+    the largest share of dead units and of saturated outputs of any layer."""
     learning = [key.removesuffix(".gradient") for key in keys if key.endswith(".gradient")]
     found = []
     for layer in dict.fromkeys((*learning[:1], *learning[-1:])):
@@ -51,7 +51,7 @@ def watch_columns(keys: Sequence[str]) -> list[TableColumn]:
 
 
 def watch_cell(watch: Mapping[str, float], key: str) -> str:
-    """What stands in such a column."""
+    """Returns what stands in such a column."""
     share = key.removeprefix(WATCH_PREFIX)
     if share in SHARES:
         return percent(max(value for k, value in watch.items() if k.endswith(f".{share}")))
@@ -63,7 +63,7 @@ def percent(share: float) -> str:
 
 
 def layer_stats_table(first: EpochRow, last: EpochRow) -> Iterator[str]:
-    """A line for each layer, as it fared in two epochs (in one, where they are the same)."""
+    """Yields a line for each layer, as it fared in two epochs (in one, where they are the same)."""
     rows = list({row.epoch: row for row in (first, last)}.values())
     figures = [f for f in ("gradient", "update", *SHARES) if any(key.endswith(f".{f}") for key in last.watch)]
     headers = [{"gradient": "|grad|", **SHARES}.get(f, f) for f in figures]
@@ -81,7 +81,7 @@ def layer_stats_table(first: EpochRow, last: EpochRow) -> Iterator[str]:
 
 
 def _layer_and_figure(key: str) -> tuple[str, str]:
-    """The layer on whose line a figure stands, and which figure it is."""
+    """Returns the layer on whose line a figure stands, and which figure it is."""
     path, _, figure = key.removeprefix(WATCH_PREFIX).rpartition(".")
     return path.removesuffix(ACTIVATION_SUFFIX), figure
 

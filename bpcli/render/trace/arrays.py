@@ -24,8 +24,8 @@ KERNEL_NAMES = ("W", "dW", "W_new")  # (height, width, channels, filters)
 
 
 def first_plane(value: Any, path: str, letters: Sequence[str] = ()) -> tuple[str, Any]:
-    """Of an array of more than two axes its first picture, with the address of that: `conv2d_1.y[0,:,:,0]`; any other
-    array as it is, without.
+    """Returns of an array of more than two axes its first picture, with the address of that: `conv2d_1.y[0,:,:,0]`; any
+    other array as it is, without.
 
     `letters` are those of its axes in its equation, where it has one; else images are (row, height, width, channel).
     """
@@ -41,7 +41,7 @@ def first_plane(value: Any, path: str, letters: Sequence[str] = ()) -> tuple[str
 
 
 def matrix_rows(value: Any, digits: int, reader: type[Text], width: int = 80) -> list[str]:
-    """A number, a vector or a matrix in aligned rows, the middle of a large one left out."""
+    """Returns a number, a vector or a matrix in aligned rows, the middle of a large one left out."""
     array = np.asarray(value)
     if array.ndim == 0:
         return [_figure(array[()], digits, reader)]
@@ -86,7 +86,7 @@ def digits_to_close(values: Sequence[float], value: float, digits: int, *, times
 
 
 def summary(value: Any) -> str:
-    """The shape of an array, and of a large one how its numbers lie."""
+    """Returns the shape of an array, and of a large one how its numbers lie."""
     array = np.asarray(value, np.float64)
     shape = " x ".join(map(str, array.shape)) or "a number"
     if array.size <= MAX_WHOLE_ITEMS:

@@ -34,7 +34,7 @@ LETTER_MEANINGS = {
 
 
 def document(source: Derivation | Worksheet) -> Iterator[blocks.Block]:
-    """A derivation, or a worksheet made of one, block by block."""
+    """Yields a derivation, or a worksheet made of one, block by block."""
     sheet = source if isinstance(source, Worksheet) else None
     d = source.derivation if isinstance(source, Worksheet) else source
     if sheet:
@@ -106,7 +106,7 @@ def _start_value(start: StartValue, digits: int) -> blocks.Figures:
 def _quantity(
     q: Quantity, d: Derivation, stated: set[tuple[str, str, str, str]], sheet: Worksheet | None
 ) -> Iterator[blocks.Block]:
-    """The general equation, unless it was stated for another tensor, and the numbers."""
+    """Yields the general equation, unless it was stated for another tensor, and the numbers."""
     once = (q.part, q.layer, q.name, f"{q.equation.source.left} = {q.equation.source.right}")
     if q.tensor and once in stated:
         yield blocks.Paragraph((), lead=(Code(q.path),))
@@ -126,7 +126,7 @@ def _quantity(
 
 
 def _remarks(q: Quantity) -> Iterator[str | Code]:
-    """Why an equation holds, and what its letters stand for."""
+    """Yields why an equation holds, and what its letters stand for."""
     between = ""
     if q.why:
         yield q.why

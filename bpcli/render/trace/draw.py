@@ -34,7 +34,7 @@ def write_derivation(d: Derivation, form: str, out: Path | None, width: int | No
 
 
 def renderers() -> dict[str, Callable[[Any], str]]:
-    """What renders a derivation as one text, by format; all but JSON render worksheets too."""
+    """Returns what renders a derivation as one text, by format; all but JSON render worksheets too."""
     return {"json": json, "html": html, "markdown": markdown, "latex": latex}
 
 

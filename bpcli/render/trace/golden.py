@@ -11,7 +11,7 @@ from bpcli.records.trace import Golden
 
 
 def golden_report(report: Golden) -> Iterator[RenderableType]:
-    """What a comparison with a kept derivation found."""
+    """Yields what a comparison with a kept derivation found."""
     if report.written:
         yield Text(f"{report.count} quantities are written to {report.file}; from now on it is compared with")
     elif report.difference is None:

@@ -13,7 +13,8 @@ PASSES = {1: "given", 2: "forward", 3: "loss", 4: "backward", 5: "backward", 6: 
 
 
 def json(d: Derivation) -> str:
-    """`loss`, `gradients`, `updated` and so on of the first training step at the top, all quantities in `steps`."""
+    """Returns `loss`, `gradients`, `updated` and so on of the first training step at the top, all quantities in
+    `steps`."""
     first, *more = [_line(line) for line in d.steps]
     record = {
         "name": d.name,
@@ -68,5 +69,5 @@ def _quantity(q: Quantity) -> dict[str, Any]:
 
 
 def lists(value: Any) -> Any:
-    """An array as nested lists."""
+    """Returns an array as nested lists."""
     return np.asarray(value).tolist()

@@ -61,7 +61,7 @@ _SIGNS = {
 
 
 def latex(source: Derivation | Worksheet) -> str:
-    """The LaTeX document of a derivation or a worksheet, with a newline at its end."""
+    """Returns the LaTeX document of a derivation or a worksheet, with a newline at its end."""
     head = "\\begin{document}\n" + rf"{{\LARGE\bfseries {_plain(title(source))}\par}}\bigskip" + "\n"
     body = "\n\n".join(b for b in map(_block, document(source)) if b)
     return f"{_PREAMBLE}{head}\n{body}\n\n\\end{{document}}\n"
@@ -108,7 +108,7 @@ def _lines(lines: tuple[WorkedLine, ...]) -> Iterator[str]:
 
 
 def _worked(line: WorkedLine) -> str:
-    """A worked entry on one line, or on two if it is long, or with room to write."""
+    """Returns a worked entry on one line, or on two if it is long, or with room to write."""
     if line.blank is not None:
         number = rf"\;({line.blank})" if line.blank else ""
         return rf"{line.left} = \blank{{5cm}} = \blank{{2.5cm}}{number}"
@@ -142,7 +142,7 @@ def _code(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Words without what TeX would take for its own; a letter that its fonts lack, by its code point."""
+    """Returns words without what TeX would take for its own; a letter that its fonts lack, by its code point."""
     text = re.sub(r"\s+", " ", text)
     shown = "".join(_SIGNS.get(c) or (c if _known(c) else f"[U+{ord(c):04X}]") for c in text)
     return re.sub(r"([-,'])(?=\1)", r"\1{}", shown)  # which would become a dash or a quotation mark

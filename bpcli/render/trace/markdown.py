@@ -24,7 +24,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 
 
 def markdown(source: Derivation | Worksheet) -> str:
-    """The Markdown page of a derivation or a worksheet, with a newline at its end."""
+    """Returns the Markdown page of a derivation or a worksheet, with a newline at its end."""
     found = [f"# {_plain(title(source))}", *(_block(b) for b in document(source))]
     return "\n\n".join(b for b in found if b) + "\n"
 
@@ -63,7 +63,7 @@ def _lines(lines: tuple[WorkedLine, ...]) -> str:
 
 
 def _worked(lines: tuple[WorkedLine, ...]) -> str:
-    """The lines under each other, aligned."""
+    """Returns the lines under each other, aligned."""
     if len(lines) == 1 and "aligned" not in lines[0].numbers:
         line = lines[0]
         return f"{line.left} " + (f"= {line.numbers} " if line.numbers else "") + f"{line.sign} {line.result}"
@@ -79,7 +79,7 @@ def _worked(lines: tuple[WorkedLine, ...]) -> str:
 
 
 def _display(math: str) -> str:
-    """A display formula that Markdown cannot misread."""
+    """Returns a display formula that Markdown cannot misread."""
     for sign, safe in _MATH.items():
         math = math.replace(sign, safe)
     math = re.sub(r"_(?=\S)", "_ ", math)

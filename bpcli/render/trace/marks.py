@@ -24,12 +24,13 @@ MAX_EXPLAINED = 12  # wrong claims that are explained one by one
 
 
 def marks(m: Marks, width: int = 80, ascii: bool = False) -> Iterator[RenderableType]:
-    """All that is said about a file of claims, in lines of at most `width` columns; with `ascii` in ASCII alone."""
+    """Yields all that is said about a file of claims, in lines of at most `width` columns; with `ascii` in ASCII
+    alone."""
     yield from _MarkedSheet(m, max(width, 40), ascii).lines()
 
 
 def marks_json(m: Marks) -> str:
-    """`right`, `first` (the name of the first wrong claim, or null), `counts`, and `claims` in the order of the
+    """Returns `right`, `first` (the name of the first wrong claim, or null), `counts`, and `claims` in the order of the
     derivation, each with its verdict and causes."""
     first = m.first
     return dumps(
@@ -127,6 +128,6 @@ class _MarkedSheet:
 
 
 def _number(value: float, mark: Mark) -> str:
-    """A number with as many digits as the one that is claimed, and at least six."""
+    """Returns a number with as many digits as the one that is claimed, and at least six."""
     digits = sum(c.isdigit() for c in mark.written.lower().partition("e")[0].lstrip("-+0."))
     return format_number(value, min(max(digits, MIN_DIGITS), 17))

@@ -43,7 +43,7 @@ class Display(Latex):
 
 
 def _in_rows(text: str) -> str:
-    """A sum as rows, each as full as it may be."""
+    """Returns a sum as rows, each as full as it may be."""
     rows = [""]
     for term in _terms(text):
         if rows[-1] and visible_width(rows[-1] + term) > MAX_CHARACTERS:
@@ -54,7 +54,8 @@ def _in_rows(text: str) -> str:
 
 
 def _terms(text: str) -> Iterator[str]:
-    """The terms of a sum, each with the sign before it; what stands inside brackets of any kind is not looked into."""
+    """Yields the terms of a sum, each with the sign before it; what stands inside brackets of any kind is not looked
+    into."""
     depth = start = 0
     for match in _BREAK.finditer(text):
         token = match[0]
@@ -69,7 +70,7 @@ def _terms(text: str) -> Iterator[str]:
 
 
 def visible_width(text: str) -> int:
-    """About how many characters wide a formula is."""
+    """Returns about how many characters wide a formula is."""
     before = ""
     while before != text:
         before = text
@@ -88,42 +89,42 @@ def _plain(text: str) -> str:
 
 # ----------------------------------------------------------------------------------------------------------- equations
 def equation(q: Quantity) -> str:
-    """A quantity's general equation."""
+    """Returns a quantity's general equation."""
     return Display(q.known).equation(q.equation)
 
 
 def left_side(q: Quantity, at: Sequence[int] = ()) -> str:
-    """The symbol of a quantity, or of one of its entries."""
+    """Returns the symbol of a quantity, or of one of its entries."""
     return Latex(q.known).symbol(symbol_of(q.name, q.known), [str(i) for i in at]).text
 
 
 def symbol(name: str) -> str:
-    """The symbol of a start value: W, x, beta1."""
+    """Returns the symbol of a start value: W, x, beta1."""
     return Latex().symbol(symbol_of(name), ()).text
 
 
 def worked(q: Quantity, e: WorkedEntry) -> tuple[str, str, str, str]:
-    """A worked entry: its left side, the numbers put in, = or what else stands there, the result. The numbers are
-    nothing where they are the result itself."""
+    """Returns a worked entry: its left side, the numbers put in, = or what else stands there, the result. The numbers
+    are nothing where they are the result itself."""
     numbers, found = Display(q.known, e.worked.digits).draw(e.worked.tree).text, result(e.worked.result)
     sign = "=" if e.worked.closes else r"\approx"
     return left_side(q, e.at), "" if numbers == found else numbers, sign, found
 
 
 def result(printed: str) -> str:
-    """A printed result, `−2.5e-7`."""
+    """Returns a printed result, `−2.5e-7`."""
     text = printed.replace("−", "-").replace("∞", "inf")
     return "-" * text.startswith("-") + Latex().numeral(text.lstrip("-"))
 
 
 def numeral(value: float, digits: int) -> str:
-    """A number in that many significant digits."""
+    """Returns a number in that many significant digits."""
     return result(format_number(value, digits))
 
 
 # -------------------------------------------------------------------------------------------------------------- arrays
 def matrices(name: str, value: Array, digits: int, letters: Sequence[str] = ()) -> tuple[list[str], int]:
-    """`name = [...]` for an array; one of three or more axes as slices, and how many slices are not shown.
+    """Returns `name = [...]` for an array; one of three or more axes as slices, and how many slices are not shown.
 
     `letters` are the indices of its equation, by which an image's axes are known from its channels.
     """
@@ -149,7 +150,7 @@ def matrices(name: str, value: Array, digits: int, letters: Sequence[str] = ()) 
 
 
 def _matrix(array: Array, digits: int) -> str:
-    """A vector or a matrix with its shape; of a big one the edges."""
+    """Returns a vector or a matrix with its shape; of a big one the edges."""
     shape = r" \times ".join(map(str, array.shape))
     array = np.atleast_2d(array)
     rows, columns = (shown_positions(n, MAX_WHOLE_ROWS) for n in array.shape)
@@ -165,18 +166,18 @@ def _matrix(array: Array, digits: int) -> str:
 
 # --------------------------------------------------------------------------------------------------------------- paths
 def product(paths: PathsTo, number: int, digits: int) -> str:
-    """The factors of one path multiplied, with as many digits as let the line close."""
+    """Returns the factors of one path multiplied, with as many digits as let the line close."""
     hops = paths.paths[number]
     return _closing([h.value for h in hops], hops[-1].product, digits, times=True)
 
 
 def total(paths: PathsTo, digits: int) -> str:
-    """The paths added up."""
+    """Returns the paths added up."""
     return _closing([hops[-1].product for hops in paths.paths], paths.total, digits, times=False)
 
 
 def _closing(values: Sequence[float], value: float, digits: int, *, times: bool) -> str:
-    """values = value, true as printed: the product or sum of the printed digits is the printed result."""
+    """Returns values = value, true as printed: the product or sum of the printed digits is the printed result."""
     more = digits_to_close(values, value, digits, times=times)
     drawn = [numeral(v, more or ROUND_TRIP_DIGITS) for v in values]
     first, *others = (rf"\left({d}\right)" if d.startswith("-") else d for d in drawn)

@@ -40,7 +40,7 @@ class StepLosses:
     step: StepLine
 
     def rows(self, after: str = "it") -> Iterator[tuple[str, float]]:
-        """Words and numbers of a table of it; `after` is how the table calls the step."""
+        """Yields the words and numbers of its table; `after` is how the table calls the step."""
         step = self.step
         yield "the loss before the step", step.loss
         if step.penalty:
@@ -60,7 +60,7 @@ OutlineBlock = StepStart | LayerOverview | PathsTo | Stage | StartValue | StageQ
 
 
 def outline_blocks(d: Derivation, losses: bool = True) -> Iterator[OutlineBlock]:
-    """A derivation block by block; a worksheet does not give away the `losses`."""
+    """Yields a derivation block by block; a worksheet does not give away the `losses`."""
     for line in d.steps:
         if len(d.steps) > 1:
             yield StepStart(line)
@@ -86,7 +86,7 @@ def few(
     values: Array, digits: int, number: Callable[[float, int], str], most: int = 3, around: str = "[{}]",
     between: str = ", ",
 ) -> str:  # fmt: skip
-    """A short array, or the ends of what a long one holds; `number` draws a value in so many digits."""
+    """Returns a short array, or the ends of what a long one holds; `number` draws a value in so many digits."""
     flat = np.asarray(values, np.float64).ravel()
     if len(flat) <= most:
         return around.format(between.join(number(v, digits) for v in flat))
@@ -94,13 +94,13 @@ def few(
 
 
 def limits(p: PathsTo) -> str:
-    """What a heading adds on the paths that are listed: how far they go, and how many come to 0."""
+    """Returns what a heading adds on the paths that are listed: how far they go, and how many come to 0."""
     grouped = ", each as far as an error that is taken as a whole" if p.grouped else ""
     return grouped + (f"; {p.idle}" if p.idle else "")
 
 
 def title(source: Derivation | Worksheet) -> str:
-    """The title of a derivation or a worksheet."""
+    """Returns the title of a derivation or a worksheet."""
     if isinstance(source, Worksheet):
         return f"{source.derivation.name}: a worksheet" + (f", variant {source.seed}" if source.seed else "")
     steps = "one step" if len(source.steps) == 1 else f"{len(source.steps)} steps"
@@ -120,6 +120,6 @@ def agreement(d: Derivation) -> Iterator[tuple[str, str]]:
 
 
 def symbol_sources(q: Quantity, d: str = "∂") -> Iterator[tuple[str, str]]:
-    """What the x and the dy of an equation are elsewhere: `∂L/∂y` and `loss.dx`."""
+    """Yields what the x and the dy of an equation are elsewhere: `∂L/∂y` and `loss.dx`."""
     for name, source in q.sources.items():
         yield f"{d}L/{d}y" if name == "dy" else name, source

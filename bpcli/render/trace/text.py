@@ -76,7 +76,7 @@ class Terminal:
             yield from self._wrapped("      ", "--format markdown | latex | html | json   your own numbers: bpcli mark")
 
     def _wrapped(self, lead: str, text: str, style: str = "", hang: int | None = None) -> Iterator[Styled]:
-        """Lines no wider than the terminal; what does not fit stands under the text, not under the lead."""
+        """Yields lines no wider than the terminal; what does not fit stands under the text, not under the lead."""
         start = cell_len(lead)
         indent = " " * (start if hang is None else hang)
         lines = textwrap.wrap(
@@ -128,7 +128,7 @@ class Terminal:
         yield from (Styled(f"      {row}") for row in rows)
 
     def _quantity(self, group: Sequence[Quantity]) -> Iterator[RenderableType]:
-        """One equation, of one array or tensor by tensor, with its numbers."""
+        """Yields one equation, of one array or tensor by tensor, with its numbers."""
         q = group[0]
         name = q.path if not q.tensor else f"{q.part} {q.kind}"
         yield Styled()
@@ -158,7 +158,7 @@ class Terminal:
             yield Styled(f"        {summary(value)}", "dim")
 
     def _entry(self, q: Quantity, entry: WorkedEntry) -> Iterator[RenderableType]:
-        """One entry: the equation with its numbers put in, the result, and notes."""
+        """Yields one entry: the equation with its numbers put in, the result, and notes."""
         worked = entry.worked
         left = entry.name if q.tensor else f"[{','.join(entry.index)}]" if entry.index else q.name
         sign = "=" if worked.closes else ("~" if self.ascii else "≈")
@@ -217,7 +217,7 @@ class Terminal:
 
 
 def _brief(name: str) -> str:
-    """An entry by its short name: dense_1.a[0,1] is the output of dense_1's activation."""
+    """Returns an entry by its short name: dense_1.a[0,1] is the output of dense_1's activation."""
     return name.replace(".activation.y", ".a")
 
 

@@ -60,8 +60,8 @@ def _peaks(calls: Calls) -> dict[str, int]:
 
 
 def _peak(run: Callable[[], Any]) -> int:
-    """The most bytes in use at once while this runs, beyond what was in use before. The least of a few times: what
-    another thread of the process asks for meanwhile is counted too."""
+    """Returns the most bytes in use at once while this runs, beyond what was in use before. The least of a few times:
+    what another thread of the process asks for meanwhile is counted too."""
     peaks_seen: list[int] = []
     with _traced():
         run()
@@ -85,7 +85,7 @@ def _traced() -> Iterator[None]:
 
 
 def largest_allocation(run: Callable[[], Any]) -> Position | None:
-    """The line of a user's own code that asks for most."""
+    """Returns the line of a user's own code that asks for most."""
     asked: dict[tuple[str, int], int] = {}
     at: tuple[str, int] | None = None
     before = 0

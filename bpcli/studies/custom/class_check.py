@@ -70,7 +70,7 @@ def _accepts(own: Any, base: Any, name: str) -> bool:
 
 
 def _signature(leaf: type[Part], name: str) -> str:
-    """A method as its family writes it."""
+    """Returns a method as its family writes it."""
     base = next(vars(family)[name] for family in families_of(leaf) if name in vars(family))
     return f"def {name}{inspect.signature(base)}:".replace("'", "")
 
@@ -95,7 +95,7 @@ def check_plans(leaf: type[Part]) -> None:
 
 
 def plan_fault(plan: Any, *, loss: bool = False) -> tuple[str, str] | None:
-    """What is wrong with a plan and what to write, or None."""
+    """Returns what is wrong with a plan and what to write, or None."""
     if not isinstance(plan, Plan):
         return (
             f"returns {_type_text(plan)}, not a Plan",

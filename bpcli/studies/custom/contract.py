@@ -130,7 +130,7 @@ def _layer_problems(layer: Layer, x: Shape, batch: int, dtype: Any, inputs: Mapp
 
 
 def _layer_case(layer: Layer, x: Shape, batch: int, dtype: Any, inputs: Mapping[str, Array], train: bool) -> LayerCase:
-    """The layer alone in a network. Raises BrokenRuleError where own code raises meanwhile."""
+    """Returns the layer alone in a network. Raises BrokenRuleError where own code raises meanwhile."""
     try:
         return LayerCase(Sample(layer, x, batch, inputs=inputs), train, dtype)
     except Exception as error:
@@ -244,7 +244,7 @@ def _equation_warnings(sandbox: Sandbox, case: LayerCase, train: bool) -> list[P
 
 
 def _layer_calls(layer: Layer, x: Shape, dtype: Any, inputs: Mapping[str, Array], n: int) -> Calls:
-    """The methods of a layer whose memory is measured, on n rows."""
+    """Returns the methods of a layer whose memory is measured, on n rows."""
     rows = {name: np.resize(a, (n, *a.shape[1:])) for name, a in inputs.items()}
     case = LayerCase(Sample(layer, x, n, inputs=rows), True, dtype)
     f, network, chain = case.bound.frame, case.network, case.chain
@@ -312,7 +312,7 @@ def _check_least_squares(sandbox: Sandbox, loss: Loss) -> None:
 
 
 def _loss_frame(loss: Loss, x: Shape, n: int, dtype: Any, inputs: Mapping[str, Array]) -> Frame:
-    """A frame with outputs and targets; where `inputs` has no targets, those that most losses take."""
+    """Returns a frame with outputs and targets; where `inputs` has no targets, those that most losses take."""
     rows = {name: np.resize(a, (n, *a.shape[1:])) for name, a in inputs.items()}
     f = LossCase(Sample(loss, x, n, inputs=rows), dtype).frame
     if "t" not in rows and loss.targets == "classes":

@@ -14,7 +14,7 @@ from bpcli.studies.custom.moved_names import instead_of_attribute, instead_of_im
 
 
 def import_problems(source: SourceText) -> list[Problem]:
-    """Every import from this package in a file that does not work, each with the line that does."""
+    """Returns every import from this package in a file that does not work, each with the line that does."""
     found = []
     for node in _imports(source):
         try:
@@ -28,7 +28,7 @@ def import_problems(source: SourceText) -> list[Problem]:
 
 
 def importing_file(error: ImportError) -> SourceText | None:
-    """The file whose import failed; None where it cannot be read."""
+    """Returns the file whose import failed; None where it cannot be read."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith("<")]
     try:
         return SourceText(frames[-1].filename, Path(frames[-1].filename).read_text(encoding="utf-8"))
@@ -37,8 +37,8 @@ def importing_file(error: ImportError) -> SourceText | None:
 
 
 def missing_name(error: BaseException) -> str:
-    """What to type where a file uses a name of this package that it does not import, or that is elsewhere now; nothing
-    of other errors."""
+    """Returns what to type where a file uses a name of this package that it does not import, or that is elsewhere now;
+    nothing of other errors."""
     if isinstance(error, NameError):
         return instead_of_name(error.name or "")
     if isinstance(error, AttributeError) and isinstance(error.obj, ModuleType):
@@ -53,7 +53,7 @@ def missing_name(error: BaseException) -> str:
 
 
 def _imports(source: SourceText) -> Iterator[ast.Import | ast.ImportFrom]:
-    """The imports from this package in a file."""
+    """Yields the imports from this package in a file."""
     for node in ast.walk(ast.parse(source.text)):
         if isinstance(node, ast.ImportFrom):
             modules = [node.module or ""] if not node.level else []

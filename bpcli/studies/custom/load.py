@@ -68,17 +68,17 @@ def load(files: Sequence[Path]) -> tuple[type[Part], ...]:
 
 
 def loaded_files() -> tuple[LoadedFile, ...]:
-    """The files that were loaded, in order."""
+    """Returns the files that were loaded, in order."""
     return tuple(_loaded.values())
 
 
 def loaded_classes() -> frozenset[type[Part]]:
-    """The parts that the loaded files declare."""
+    """Returns the parts that the loaded files declare."""
     return frozenset(part for loaded in _loaded.values() for part in loaded.parts)
 
 
 def registry_snapshot() -> Snapshot:
-    """The registries and the loaded files as they are now, for `restore_registry`."""
+    """Returns the registries and the loaded files as they are now, for `restore_registry`."""
     return {family: dict(family.registry) for family in families() if family.registry}, dict(_loaded)
 
 
@@ -164,7 +164,7 @@ def _compiled(file: str, data: bytes) -> CodeType:
 
 
 def _load_problems(error: BaseException, file: str) -> list[Problem]:
-    """Why a file could not be run to its end, with what to write instead."""
+    """Returns why a file could not be run to its end, with what to write instead."""
     found = find_raised(error)
     position = found.position if found is not None else line_position(file, 0)
     if isinstance(error, DeclarationError):
@@ -185,14 +185,14 @@ def _load_problems(error: BaseException, file: str) -> list[Problem]:
 
 
 def _wrong_imports(error: ImportError, file: str) -> list[Problem]:
-    """The imports that do not work, of this file or of one that it imports."""
+    """Returns the imports that do not work, of this file or of one that it imports."""
     found = import_problems(SOURCES[file])
     imported = importing_file(error)
     return found if found or imported is None else import_problems(imported)
 
 
 def _no_part(file: Path, module: ModuleType) -> Problem:
-    """The problem of a file that declares no part."""
+    """Returns the problem of a file that declares no part."""
     own = [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__]
     unnamed = [c for c in own if issubclass(c, Part)]
     if unnamed:
@@ -204,7 +204,7 @@ def _no_part(file: Path, module: ModuleType) -> Problem:
 
 
 def _registered() -> Iterator[type[Part]]:
-    """Every registered part, once."""
+    """Yields every registered part, once."""
     yield from dict.fromkeys(leaf for family in families() for leaf in family.registry.values())
 
 
@@ -217,18 +217,18 @@ def _forget(loaded: LoadedFile) -> None:
 
 # ------------------------------------------------------------------------------------------------- what a run remembers
 def files_record() -> dict[str, Any]:
-    """The entry of run.json about the files that were loaded; empty where none was."""
+    """Returns the entry of run.json about the files that were loaded; empty where none was."""
     files = [{"file": str(p.absolute), "sha256": p.sha256} for p in _loaded.values()]
     return {RECORD_KEY: files} if files else {}
 
 
 def files_record_by_name() -> dict[str, Any]:
-    """The same entry for a model file, which may travel: file names without their folders."""
+    """Returns the same entry for a model file, which may travel: file names without their folders."""
     return {key: [f | {"file": Path(f["file"]).name} for f in files] for key, files in files_record().items()}
 
 
 def _files(record: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
-    """The files that a record names, with their sha256."""
+    """Yields the files that a record names, with their sha256."""
     files = record.get(RECORD_KEY)
     for entry in files if isinstance(files, list) else ():
         if isinstance(entry, dict) and isinstance(entry.get("file"), str):

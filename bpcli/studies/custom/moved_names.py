@@ -109,8 +109,8 @@ SEARCHED_ROOMS = ("notation", "numeric", "records", "family", "parts", "engine",
 
 
 def instead_of_import(node: ast.Import | ast.ImportFrom) -> str:
-    """What to type in place of an import that does not work. A name that was changed is imported under the one that the
-    file knows it by."""
+    """Returns what to type in place of an import that does not work. A name that was changed is imported under the one
+    that the file knows it by."""
     if isinstance(node, ast.Import):
         return _joined(
             _module_advice(alias.name, alias.asname) for alias in node.names if alias.name.startswith("bpcli")
@@ -133,7 +133,7 @@ def instead_of_import(node: ast.Import | ast.ImportFrom) -> str:
 
 
 def instead_of_attribute(module: ModuleType, name: str) -> str:
-    """What to type where a module of this package has no such attribute."""
+    """Returns what to type where a module of this package has no such attribute."""
     if new := moved_module(f"{module.__name__}.{name}"):
         return f"write `import {new}` at the top, and `{new}` here"
     home = new_home(module.__name__, name)
@@ -143,15 +143,15 @@ def instead_of_attribute(module: ModuleType, name: str) -> str:
 
 
 def instead_of_name(name: str) -> str:
-    """What to type where a file uses a name of `bpcli.custom`, of this version or an earlier one, without importing it;
-    nothing of other names."""
+    """Returns what to type where a file uses a name of `bpcli.custom`, of this version or an earlier one, without
+    importing it; nothing of other names."""
     new = RENAMED.get(name, name)
     wanted = new if new == name else f"{new} as {name}"
     return f"write `from {DOOR} import {wanted}` at the top" if new in custom.__all__ else ""
 
 
 def moved_module(module: str) -> str | None:
-    """The module to import in place of one that has moved; None where it is where it was, or nowhere."""
+    """Returns the module to import in place of one that has moved; None where it is where it was, or nowhere."""
     if module in MOVED_MODULES:
         return MOVED_MODULES[module]
     room, _, name = module.rpartition(".")
@@ -163,8 +163,8 @@ def moved_module(module: str) -> str | None:
 
 
 def new_home(module: str, name: str) -> tuple[str, str] | None:
-    """Which module to import a name of an earlier version's `module` from, and what it is called there; None where it
-    is not known."""
+    """Returns which module to import a name of an earlier version's `module` from, and what it is called there; None
+    where it is not known."""
     new = RENAMED.get(name, name)
     if f"{module}.{name}" in RENAMED_IN:
         home, _, new = RENAMED_IN[f"{module}.{name}"].rpartition(".")
@@ -186,7 +186,7 @@ def _exists(module: str) -> bool:
 
 @functools.cache
 def _modules_with(name: str) -> tuple[str, ...]:
-    """The modules of this package that define a name."""
+    """Returns the modules of this package that define a name."""
     pattern = re.compile(rf"^(?:(?:class|def) {re.escape(name)}\b|{re.escape(name)}(?::.*)? = )", re.MULTILINE)
     root = Path(bpcli.__file__).parent
     found = []
@@ -199,7 +199,7 @@ def _modules_with(name: str) -> tuple[str, ...]:
 
 
 def _module_advice(module: str, here: str | None) -> str:
-    """What to type in place of the import of a whole module."""
+    """Returns what to type in place of the import of a whole module."""
     if module in GONE_MODULES:
         return GONE_MODULES[module]
     new = moved_module(module)

@@ -77,7 +77,7 @@ class Sandbox:
         return self.broken_rule(method, text, help, rf"\b{frame_name(self.part, method)}\.{name}\s*=[^=]")
 
     def broken_rule(self, method: str, text: str, help: str, *patterns: str) -> BrokenRuleError:
-        """The error that a method breaks a rule, at its first line that matches one of the patterns."""
+        """Returns the error that a method breaks a rule, at its first line that matches one of the patterns."""
         position = method_position(type(self.part), method, *patterns)
         return BrokenRuleError(problem_at(position, text, code="contract", help=help))
 
@@ -129,7 +129,7 @@ class Sandbox:
 
 
 def frame_name(part: Part, method: str) -> str:
-    """The name that a method gives its frame."""
+    """Returns the name that a method gives its frame."""
     code = code_of(getattr(type(part), method, None))
     names = code.co_varnames[: code.co_argcount] if code is not None else ()
     return names[1] if len(names) > 1 else "f"

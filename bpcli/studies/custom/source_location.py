@@ -26,14 +26,14 @@ SOURCES: dict[str, SourceText] = {}
 
 
 def line_position(file: str, line: int) -> Position:
-    """The position of a line, from its first character that is not blank."""
+    """Returns the position of a line, from its first character that is not blank."""
     source = SOURCES.get(file, SourceText(file, ""))
     text = source.lines[line - 1] if 0 < line <= len(source.lines) else ""
     return Position(source, line, len(text) - len(text.lstrip()) + 1, len(text.strip()))
 
 
 def class_position(part: type) -> Position:
-    """The line on which a class begins."""
+    """Returns the line on which a class begins."""
     file = str(getattr(sys.modules.get(part.__module__), "__file__", ""))
     source = SOURCES.get(file, SourceText(file, ""))
     named = (n for n in ast.walk(ast.parse(source.text)) if isinstance(n, ast.ClassDef) and n.name == part.__name__)
@@ -41,8 +41,8 @@ def class_position(part: type) -> Position:
 
 
 def method_position(part: type, name: str, *patterns: str) -> Position:
-    """The line of a method that the first of the patterns with a match is found on, else its `def`; the class where it
-    does not have the method."""
+    """Returns the line of a method that the first of the patterns with a match is found on, else its `def`; the class
+    where it does not have the method."""
     code = code_of(getattr(part, name, None))
     if code is None or code.co_filename not in SOURCES:
         return class_position(part)
@@ -59,7 +59,7 @@ def method_position(part: type, name: str, *patterns: str) -> Position:
 
 
 def code_of(method: Any) -> CodeType | None:
-    """The code of a function; None where it is no function."""
+    """Returns the code of a function; None where it is no function."""
     found: CodeType | None = getattr(inspect.unwrap(method), "__code__", None) if callable(method) else None
     return found
 
@@ -67,7 +67,7 @@ def code_of(method: Any) -> CodeType | None:
 def problem_at(
     position: Position, text: str, *, code: str, help: str = "", path: Sequence[str] = (), level: str = "error"
 ) -> Problem:
-    """A problem at a position in a user's file; without an excerpt where the position is not known."""
+    """Returns a problem at a position in a user's file; without an excerpt where the position is not known."""
     if not position.line:
         return Problem(text, code, tuple(path), position.source.file, help=help, level=level)
     return make_problem(position, text, path=tuple(path), code=code, help=help, level=level)
@@ -109,7 +109,7 @@ def find_raised(error: BaseException) -> RaisedError | None:
 
 
 def _expression_position(error: BaseException, index: int) -> Position:
-    """The expression that raised."""
+    """Returns the expression that raised."""
     where = traceback.extract_tb(error.__traceback__)[index]
     position = line_position(where.filename, where.lineno or 0)
     if where.colno is None or where.end_colno is None or not position.line:
@@ -121,7 +121,8 @@ def _expression_position(error: BaseException, index: int) -> Position:
 
 
 def _layer_path(frame: FrameType, frame_of_part: Frame | None) -> str:
-    """The path of the layer that a function of the engine was running, or whose frame it passed on; or nothing."""
+    """Returns the path of the layer that a function of the engine was running, or whose frame it passed on; or
+    nothing."""
     scope = frame.f_locals
     chain, bound, path = scope.get("self"), scope.get("bound"), scope.get("path")
     if isinstance(chain, Chain):
@@ -132,7 +133,7 @@ def _layer_path(frame: FrameType, frame_of_part: Frame | None) -> str:
 
 
 def own_code_failure(error: BaseException, *, layer: str = "") -> Failure | None:
-    """The Failure that reports an error of a user's own code; None where other code raised it."""
+    """Returns the Failure that reports an error of a user's own code; None where other code raised it."""
     found = find_raised(error)
     if found is None:
         return None
@@ -144,7 +145,7 @@ def own_code_failure(error: BaseException, *, layer: str = "") -> Failure | None
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, in one line."""
+    """Returns what an error says, in one line."""
     if isinstance(error, KeyError):
         return str(error)
     if isinstance(error, ValidationError):
@@ -154,7 +155,7 @@ def first_line(error: BaseException) -> str:
 
 
 def _frame_shapes(frame: Frame | None) -> str:
-    """The shapes of the arrays in a frame, in words."""
+    """Returns the shapes of the arrays in a frame, in words."""
     if frame is None:
         return ""
     shapes = [f"f.{name} {np.shape(a)}" for name, a in vars(frame).items() if isinstance(a, np.ndarray)]
@@ -162,7 +163,7 @@ def _frame_shapes(frame: Frame | None) -> str:
 
 
 def family_rule(part: type[Part], name: str) -> str:
-    """The first paragraph of the docstring that a method has in its family; nothing where no family has it."""
+    """Returns the first paragraph of the docstring that a method has in its family; nothing where no family has it."""
     for family in families_of(part):
         if name in vars(family):
             rule = (inspect.getdoc(vars(family)[name]) or "").split("\n\n")[0]
@@ -172,7 +173,7 @@ def family_rule(part: type[Part], name: str) -> str:
 
 
 def families_of(part: type[Part]) -> Iterator[type[Part]]:
-    """The families of this package that a part belongs to, the nearest first."""
+    """Yields the families of this package that a part belongs to, the nearest first."""
     for cls in part.__mro__:
         if issubclass(cls, Part) and cls.__module__.startswith("bpcli.family"):
             yield cls

@@ -63,7 +63,7 @@ class ColumnEncoder:
         )
 
     def to_meta(self) -> dict[str, Any]:
-        """The settings that differ from their defaults, as plain data."""
+        """Returns the settings that differ from their defaults, as plain data."""
         found = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
         return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
 
@@ -79,7 +79,7 @@ class InputPlaces:
 
     @classmethod
     def of(cls, columns: Sequence[ColumnEncoder]) -> InputPlaces:
-        """The places of the inputs that these columns become, one after the other."""
+        """Returns the places of the inputs that these columns become, one after the other."""
         values: list[int] = []
         texts: dict[str, int] = {}
         indicators: dict[str, int] = {}
@@ -102,7 +102,7 @@ class Scaling:
     scale: Array
 
     def apply(self, x: Array, pivot: Array | None = None) -> Array:
-        """Scaled values, float64, of x, or of x + pivot."""
+        """Returns scaled values, float64, of x, or of x + pivot."""
         shift = self.shift if pivot is None else self.shift - pivot
         scaled: Array = x.astype(np.float64)
         scaled -= shift
@@ -110,14 +110,14 @@ class Scaling:
         return scaled
 
     def undo(self, y: Array) -> Array:
-        """Values in their own units, float64."""
+        """Returns values in their own units, float64."""
         values: Array = y.astype(np.float64) * self.scale + self.shift
         return values
 
 
 def expand_columns(columns: Sequence[ColumnEncoder], x: Array) -> Array:
-    """The numbers (n, values) that columns (n, columns) of numbers, booleans and dates become: what is missing filled
-    in, and dates in parts. NaN where nothing stands for a missing value."""
+    """Returns the numbers (n, values) that columns (n, columns) of numbers, booleans and dates become: what is missing
+    filled in, and dates in parts. NaN where nothing stands for a missing value."""
     if all(c.fill is None and not c.parts for c in columns):
         return x
     found: list[Array] = []
@@ -130,8 +130,8 @@ def expand_columns(columns: Sequence[ColumnEncoder], x: Array) -> Array:
 
 
 def date_part(days: Array, part: DatePart) -> Array:
-    """A part of dates that are given as days since 1970-01-01 (float64, NaN where there is none): the year, the month
-    1 to 12, the day 1 to 31, the weekday 0 (Monday) to 6, the hour 0 to 24 with its fraction."""
+    """Returns a part of dates that are given as days since 1970-01-01 (float64, NaN where there is none): the year, the
+    month 1 to 12, the day 1 to 31, the weekday 0 (Monday) to 6, the hour 0 to 24 with its fraction."""
     assert part in get_args(DatePart)
     if part == "days":
         return days

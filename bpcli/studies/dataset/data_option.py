@@ -16,7 +16,7 @@ class _DataOption(Settings):
 
 
 def source_of(text: str, train: Source | None, need_target: bool, row: Shape = (), root: Path | None = None) -> Source:
-    """The source that `--data` names: a path, or `{type: ..., ...}` as in a config.
+    """Returns the source that `--data` names: a path, or `{type: ..., ...}` as in a config.
 
     A path takes over how the training file was written (target, header, delimiter), where it is of the same type; the
     ending says which type it is, and a folder (relative to `root`) holds images. `row` is what the model takes: an

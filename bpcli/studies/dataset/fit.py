@@ -24,7 +24,8 @@ DEFAULT_TREATMENT = Treatment()
 
 
 def labels_of(table: Table, targets: Literal["classes", "values"]) -> Labels:
-    """How the targets name classes, for a loss that compares classes or values. Raises Failure where they cannot."""
+    """Returns how the targets name classes, for a loss that compares classes or values. Raises Failure where they
+    cannot."""
     target = table.target
     if target is None:
         raise Failure(Problem(f"{table.origin} has no target", code="no-target", help="name its target column"))
@@ -41,8 +42,8 @@ def labels_of(table: Table, targets: Literal["classes", "values"]) -> Labels:
 
 
 def fit_preprocessor(table: Table, rows: Array, labels: Labels, scale: Scaler, scale_target: Scaler) -> Preprocessor:
-    """What these rows teach; no other row of the table is read. Raises Failure: a text column with over
-    1,000 categories, a column without a value, a single class, numbers too large to scale."""
+    """Returns what these rows teach; no other row of the table is read. Raises Failure: a text column with over 1,000
+    categories, a column without a value, a single class, numbers too large to scale."""
     columns = tuple(_column(table, name, rows) for name in table.order)
     scaling = _scaling(table, rows, columns, scale)
     shape = (sum(c.width for c in columns),) if columns else table.numbers.shape[1:]
@@ -70,8 +71,8 @@ def refuse_scaled_classes(scale_target: Scaler) -> None:
 
 
 def class_names(labels: Collection[Any], table: Table) -> tuple[str, ...]:
-    """The names of the classes by id, from the different labels of the training rows. Raises Failure where there is a
-    single one."""
+    """Returns the names of the classes by id, from the different labels of the training rows. Raises Failure where
+    there is a single one."""
     classes = tuple(map(str, sorted(labels)))
     if len(classes) == 1:
         text = f"the training rows hold a single class, `{classes[0]}`"
@@ -81,7 +82,7 @@ def class_names(labels: Collection[Any], table: Table) -> tuple[str, ...]:
 
 
 def _column(table: Table, name: str, rows: Array) -> ColumnEncoder:
-    """What the training rows teach of one column."""
+    """Returns what the training rows teach of one column."""
     treatment = table.treatments.get(name, DEFAULT_TREATMENT)
     kind, missing = table.kind(name), treatment.missing or "error"
     if kind == "text":
@@ -107,7 +108,7 @@ def _column(table: Table, name: str, rows: Array) -> ColumnEncoder:
 
 
 def _count_categories(table: Table, name: str, texts: list[str]) -> dict[str, int]:
-    """How often each category occurs."""
+    """Returns how often each category occurs."""
     found = Counter(texts)
     if not found:
         raise _no_value(table, name)
@@ -121,7 +122,7 @@ def _count_categories(table: Table, name: str, texts: list[str]) -> dict[str, in
 
 
 def _fill(table: Table, name: str, values: Array, missing: Missing) -> float:
-    """What stands for a missing number: of several equally frequent ones the least."""
+    """Returns what stands for a missing number: of several equally frequent ones the least."""
     if not len(values):
         raise _no_value(table, name)
     with np.errstate(over="ignore"):
@@ -169,7 +170,7 @@ def _scaling(table: Table, rows: Array, columns: tuple[ColumnEncoder, ...], scal
 
 
 def _scaler(table: Table, column: ColumnEncoder) -> Scaler | None:
-    """How a column is scaled that is not scaled as all are."""
+    """Returns how a column is scaled that is not scaled as all are."""
     found = table.treatments.get(column.name, DEFAULT_TREATMENT).scale
     return Scaler.parse("none") if found is None and column.kind == "boolean" else found
 
@@ -177,15 +178,15 @@ def _scaler(table: Table, column: ColumnEncoder) -> Scaler | None:
 def fit_scaling(
     scaler: Scaler, x: Array, names: tuple[str, ...], key: str, pivot: Array | None = None
 ) -> Scaling | None:
-    """The scaling of x, or of x + pivot; None where it would change nothing. `names` are the columns of x, `key` the
-    setting that asks for it. Raises Failure where the numbers are too large."""
+    """Returns the scaling of x, or of x + pivot; None where it would change nothing. `names` are the columns of x,
+    `key` the setting that asks for it. Raises Failure where the numbers are too large."""
     return _identity_left_out(_fitted(scaler, x, names, key, pivot))
 
 
 def _fitted(
     scaler: Scaler, x: Array, names: tuple[str, ...], key: str, pivot: Array | None = None
 ) -> tuple[Array, Array]:
-    """Shift and scale of x, or of x + pivot."""
+    """Returns the shift and the scale of x, or of x + pivot."""
     shift, scale = scaler.fit(x)
     if pivot is not None and not scaler.identity:
         shift = shift + pivot

@@ -21,7 +21,7 @@ class InMemoryRows:
         self.table, self.labels = table, labels
 
     def divide(self, data: Data, seed: int) -> tuple[dict[str, Array], tuple[Problem, ...]]:
-        """The rows of each split that is part of this source, and what to warn of."""
+        """Returns the rows of each split that is part of this source, and what to warn of."""
         table = self.table
         if data.split is not None:
             key, name = data.split.by
@@ -33,7 +33,7 @@ class InMemoryRows:
         return divide(codes, data, seed), warnings
 
     def fit(self, data: Data, rows: Array) -> tuple[Preprocessor, tuple[Problem, ...]]:
-        """What these rows teach, and what to warn of."""
+        """Returns what these rows teach, and what to warn of."""
         return fit_preprocessor(self.table, rows, self.labels, data.scale, data.scale_target), ()
 
     def encode(

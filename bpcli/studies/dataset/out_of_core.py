@@ -53,7 +53,8 @@ class OutOfCoreRows:
     def open(
         cls, source: Source, targets: Literal["classes", "values"], root: Path, dtype: Any
     ) -> OutOfCoreRows | None:
-        """The rows of a source whose inputs, encoded as `dtype`, are larger than is kept in memory; else None."""
+        """Returns the rows of a source whose inputs, encoded as `dtype`, are larger than is kept in memory; else
+        None."""
         if not isinstance(source, ArraySource) or not _bytes(source.files(root)) > MAPPED:
             return None
         x, t, called = source.left_in_file(root)
@@ -63,14 +64,14 @@ class OutOfCoreRows:
         return cls(x, t, "text" if t.dtype.kind == "U" else "none" if targets == "values" else labels, called)
 
     def _targets(self, rows: Array) -> Array:
-        """The targets of some rows in one of the three forms of Table."""
+        """Returns the targets of some rows in one of the three forms of Table."""
         found: Array = self.t[rows].reshape(len(rows), *self.row_shape)
         if self.labels == "text":
             return text_labels(found.tolist())
         return numeric_target(found) if self.labels == "ids" else found.astype(np.float64)
 
     def all(self) -> Array:
-        """The places of all rows."""
+        """Returns the places of all rows."""
         return self._blocks(np.arange(-(-len(self.x) // self.block)))
 
     def _blocks(self, places: Array) -> Array:
@@ -81,7 +82,7 @@ class OutOfCoreRows:
         check_finite(self.x.select(rows), *self.called, rows)
 
     def divide(self, data: Data, seed: int) -> tuple[dict[str, Array], tuple[Problem, ...]]:
-        """The rows of each split that is part of this source, and what to warn of."""
+        """Returns the rows of each split that is part of this source, and what to warn of."""
         warnings: tuple[Problem, ...] = ()
         codes = np.zeros(-(-len(self.x) // self.block), np.int64)
         if self.block == 1 or self.labels == "none":
@@ -95,12 +96,13 @@ class OutOfCoreRows:
         return found, warnings
 
     def _all_targets(self) -> Array:
-        """The targets of all rows in memory. Raises Failure where they are no classes."""
+        """Returns the targets of all rows in memory. Raises Failure where they are no classes."""
         self._classes(self.all())
         return self._targets(np.arange(len(self.x)))
 
     def _classes(self, rows: Array) -> set[Any]:
-        """The different labels (text or whole numbers) of these rows. Raises Failure where they are no classes."""
+        """Returns the different labels (text or whole numbers) of these rows. Raises Failure where they are no
+        classes."""
         found: set[Any] = set()
         step = max(1, TARGETS_PER_READ // self.width)
         for start in range(0, len(rows), step):
@@ -118,7 +120,7 @@ class OutOfCoreRows:
         return found
 
     def fit(self, data: Data, rows: Array) -> tuple[Preprocessor, tuple[Problem, ...]]:
-        """What these rows teach, and what to warn of."""
+        """Returns what these rows teach, and what to warn of."""
         x, warnings = self.x.select(rows), tuple[Problem, ...]()
         scaling, shape, labels = _scaling(data.scale, x, "scale"), x.shape[1:], self.labels
         if data.scale.sorts and (step := len(x) // len(_sample(x))) > 1:
@@ -163,13 +165,13 @@ def _scaling(scaler: Scaler, x: LazyRows, key: str) -> Scaling | None:
 
 
 def _sample(x: LazyRows) -> Array:
-    """Rows evenly apart, as many as can be sorted in memory."""
+    """Returns indices of rows evenly apart, as many as can be sorted in memory."""
     count = max(1, NUMBERS_SORTED // max(1, x.size // len(x)))
     return np.arange(len(x)) if count >= len(x) else np.linspace(0, len(x) - 1, count).astype(np.intp)
 
 
 def _bytes(files: tuple[Path, ...]) -> int:
-    """Bytes of these files; 0 where one cannot be read."""
+    """Returns bytes of these files; 0 where one cannot be read."""
     try:
         return sum(f.stat().st_size for f in files)
     except OSError:

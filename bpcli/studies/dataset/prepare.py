@@ -65,8 +65,8 @@ class Prepared:
 def prepare(
     data: Data, *, targets: Literal["classes", "values"], seed: int, dtype: Any, root: Path, inputs: bool = True
 ) -> Prepared:
-    """The splits of an experiment. `targets` is what the loss compares; paths are relative to `root`. Without `inputs`
-    the rows of the training source are not encoded: for a look at a few of them.
+    """Returns the splits of an experiment. `targets` is what the loss compares; paths are relative to `root`. Without
+    `inputs` the rows of the training source are not encoded: for a look at a few of them.
 
     What there is to learn of the data is learned from the training rows only, after the split; the split depends on the
     seed and the classes. Raises Failure for everything that is wrong with the data.
@@ -111,9 +111,9 @@ def prepare(
 def prepare_for(
     preprocessor: Preprocessor, source: Source, root: Path, dtype: Any, need_target: bool
 ) -> tuple[Array, Array | None, Table]:
-    """The rows of a source, encoded by what was learned before: inputs, targets (None without `need_target`), and the
-    table. Columns are matched by name, in any order; others are ignored. Without `need_target` a row with a missing
-    value is an error where the model's rule is to leave it out: every row is to be answered."""
+    """Returns the rows of a source, encoded by what was learned before: inputs, targets (None without `need_target`),
+    and the table. Columns are matched by name, in any order; others are ignored. Without `need_target` a row with a
+    missing value is an error where the model's rule is to leave it out: every row is to be answered."""
     targets: Literal["classes", "values"] = "values" if preprocessor.labels == "none" else "classes"
     found = OutOfCoreRows.open(source, targets, root, dtype) if need_target else None
     if found is not None:
@@ -139,13 +139,13 @@ def prepare_for(
 
 
 def files_of(data: Data, root: Path) -> tuple[Path, ...]:
-    """The files of all sources, each once."""
+    """Returns the files of all sources, each once."""
     sources = (source for source in (data.train, data.validation, data.test) if isinstance(source, Source))
     return tuple(dict.fromkeys(file for source in sources for file in source.files(root)))
 
 
 def rows_of_classes(classes: tuple[str, ...], t: Array) -> dict[str, int]:
-    """The number of rows of each class in encoded targets."""
+    """Returns the number of rows of each class in encoded targets."""
     if not classes:
         return {}
     counts = np.zeros(len(classes), np.int64)
@@ -157,7 +157,7 @@ def rows_of_classes(classes: tuple[str, ...], t: Array) -> dict[str, int]:
 def _open(
     data: Data, targets: Literal["classes", "values"], root: Path, dtype: Any, *, compact: bool
 ) -> InMemoryRows | OutOfCoreRows:
-    """The rows of the training source, with the column that they are divided by."""
+    """Returns the rows of the training source, with the column that they are divided by."""
     source, names = data.train, () if data.split is None else (data.split.by[1],)
     if isinstance(source, ColumnSource):
         hidden = () if data.split is None or data.split.time is not None else names
@@ -173,7 +173,7 @@ def _open(
 
 
 def _weight(table: Table, dtype: Any, rows: Array | None = None) -> Array | None:
-    """How much each row counts."""
+    """Returns how much each row counts."""
     if table.weight is None:
         return None
     return (table.weight if rows is None else table.weight[rows]).astype(dtype)

@@ -69,7 +69,7 @@ class Preprocessor:
     # Inputs
 
     def encode_inputs(self, table: Table, dtype: Any, rows: Array | None = None, *, reuse: bool = False) -> Array:
-        """The network's input (N, *shape), C-contiguous, of all rows or of those asked for (ascending).
+        """Returns the network's input (N, *shape), C-contiguous, of all rows or of those asked for (ascending).
 
         Columns are matched by name where the table has names; others are ignored. With `reuse` the table's numbers may
         be overwritten, so that a large table needs no memory twice. Raises Failure: a column that is not there or holds
@@ -124,7 +124,7 @@ class Preprocessor:
         return [c for c in self.columns if not c.categories]
 
     def _missing(self, table: Table, rows: Array, pick: Array) -> Failure:
-        """The failure of a value that is missing, and nothing stands for it."""
+        """Returns the failure of a value that is missing, and nothing stands for it."""
         x = table.numbers[rows][:, pick]
         fixed = np.array([c.fill is not None for c in self._numeric()])
         i, j = (int(k) for k in np.argwhere(np.isnan(x) & ~fixed)[0])
@@ -149,7 +149,7 @@ class Preprocessor:
         return None
 
     def _codes(self, table: Table, name: str, rows: Array) -> tuple[Array, Array]:
-        """The category of each row, -1 for one that is ignored, and where there was no value."""
+        """Returns the category of each row, -1 for one that is ignored, and where there was no value."""
         column = next(c for c in self.columns if c.name == name)
         known = {category: i for i, category in enumerate(column.categories)}
         values = table.texts[name][rows].tolist()
@@ -170,7 +170,7 @@ class Preprocessor:
         return codes, gaps
 
     def unseen(self, table: Table, rows: Array | None = None) -> tuple[Problem, ...]:
-        """A warning for each column with categories that train does not have and that are ignored: how many."""
+        """Returns a warning for each column with categories that train does not have and that are ignored: how many."""
         found = []
         for column in self.columns:
             if column.unseen == "ignore" and column.categories and column.name in table.texts:
@@ -252,19 +252,19 @@ class Preprocessor:
         return ids
 
     def decode_values(self, y: Array) -> Array:
-        """Values (N, K) in the target's own units, float64."""
+        """Returns values (N, K) in the target's own units, float64."""
         return y.astype(np.float64) if self.target_scaling is None else self.target_scaling.undo(y)
 
     # The model file
 
     def to_meta(self) -> dict[str, Any]:
-        """All but the arrays, as plain data."""
+        """Returns all but the arrays, as plain data."""
         found = {f.name: getattr(self, f.name) for f in fields(_Meta)}
         found["columns"] = [c.to_meta() for c in self.columns]
         return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
 
     def tensors(self) -> dict[str, Array]:
-        """The arrays, float64, by the names they have in the model file."""
+        """Returns the arrays, float64, by the names they have in the model file."""
         found: dict[str, Array] = {}
         for key, scaling in (("inputs", self.scaling), ("targets", self.target_scaling)):
             if scaling is not None:
@@ -273,7 +273,8 @@ class Preprocessor:
 
     @classmethod
     def from_meta(cls, meta: Mapping[str, Any], tensors: Mapping[str, Array]) -> Preprocessor:
-        """The preprocessor that `to_meta` and `tensors` described. Raises Failure where they do not fit together."""
+        """Returns the preprocessor that `to_meta` and `tensors` described. Raises Failure where they do not fit
+        together."""
         if not isinstance(meta, Mapping):
             raise _damaged("it is no table")
         try:
@@ -329,7 +330,7 @@ def _damaged(what: str) -> Failure:
 
 
 def one_hot_ids(table: Table, rows: Array, classes: int) -> Array:
-    """The class ids (N,) of targets (N, K) with a single 1 a row. Raises Failure at the first other row."""
+    """Returns the class ids (N,) of targets (N, K) with a single 1 a row. Raises Failure at the first other row."""
     assert table.target is not None
     target = table.target[rows]
     good = ((target == 0) | (target == 1)).all(axis=1) & (target.sum(axis=1) == 1)
@@ -344,7 +345,7 @@ def one_hot_ids(table: Table, rows: Array, classes: int) -> Array:
 
 
 def not_classes(table: Table, rows: Array) -> Failure:
-    """The Failure for a loss that compares classes and a target of numbers."""
+    """Returns the Failure for a loss that compares classes and a target of numbers."""
     assert table.target is not None
     target = table.target[rows]
     odd = np.argwhere(np.floor(target) != target)
@@ -363,7 +364,7 @@ def _no_value(table: Table, row: Any, name: str) -> Failure:
 
 
 def _long_sides(shape: Shape) -> Shape:
-    """The sides of an array, without those of length 1."""
+    """Returns the sides of an array, without those of length 1."""
     return tuple(d for d in shape if d > 1)
 
 

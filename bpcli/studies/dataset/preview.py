@@ -18,7 +18,7 @@ ROWS_SHOWN = 5
 
 
 def column_rows(table: Table, rows: Array, preprocessor: Preprocessor, scale: Scaler) -> tuple[ColumnRow, ...]:
-    """What each input column holds in the training rows, and what is done to it."""
+    """Returns what each input column holds in the training rows, and what is done to it."""
     treatment = "as it is" if preprocessor.scaling is None else scale.kind
     low, high, gaps = _limits(table, rows)
     if table.numbers.ndim > 2:
@@ -46,7 +46,7 @@ def column_rows(table: Table, rows: Array, preprocessor: Preprocessor, scale: Sc
 
 
 def _treatment_text(c: ColumnEncoder, scaled: str) -> str:
-    """What is done to a column, in words."""
+    """Returns what is done to a column, in words."""
     filled = "rows without it left out" if c.missing == "drop" else ""
     if c.fill is not None:
         fill = c.fill if isinstance(c.fill, str) else _date(c.fill) if c.parts else f"{c.fill:.6g}"
@@ -59,8 +59,8 @@ def _treatment_text(c: ColumnEncoder, scaled: str) -> str:
 
 
 def _limits(table: Table, rows: Array) -> tuple[Array, Array, Array]:
-    """The least and the largest number of each place in a row, and how many are missing, over these rows; 0 where there
-    is no number at all."""
+    """Returns the least and the largest number of each place in a row, and how many are missing, over these rows; 0
+    where there is no number at all."""
     shape = table.numbers.shape[1:]
     if isinstance(rows, RowBlocks) and isinstance(table.numbers, MappedRows):
         return (*table.numbers.select(rows).limits(), np.zeros(shape))  # known already: the file is not read again
@@ -81,7 +81,7 @@ def _limits(table: Table, rows: Array) -> tuple[Array, Array, Array]:
 
 
 def first_rows(table: Table) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    """The names of all columns, and the first rows, as text."""
+    """Returns the names of all columns, and the first rows, as text."""
     assert table.target is not None
     target = table.target[:ROWS_SHOWN]
     target = target if target.ndim == 2 else target[:, None]
@@ -122,8 +122,8 @@ def _date(days: float) -> str:
 
 
 def duplicate_warnings(splits: Mapping[str, tuple[Array, Array]]) -> tuple[Problem, ...]:
-    """A warning for each split with rows that stand in train too, inputs and target alike: they do not show how well
-    the model predicts. `splits` holds the encoded inputs (N, ...) and targets of each."""
+    """Returns a warning for each split with rows that stand in train too, inputs and target alike: they do not show how
+    well the model predicts. `splits` holds the encoded inputs (N, ...) and targets of each."""
     if len(splits) < 2 or any(not isinstance(a, np.ndarray) for pair in splits.values() for a in pair):
         return ()  # rows on the disk are not compared
     train = np.sort(_row_hashes(*splits["train"]))
@@ -143,7 +143,7 @@ def duplicate_warnings(splits: Mapping[str, tuple[Array, Array]]) -> tuple[Probl
 
 
 def _row_hashes(x: Array, t: Array) -> Array:
-    """A 64-bit hash of each row: equal for equal rows, and for others all but never."""
+    """Returns a 64-bit hash of each row: equal for equal rows, and for others all but never."""
     hashes = np.zeros(len(x), np.uint64)
     with np.errstate(over="ignore"):
         for place, array in enumerate((x, t)):

@@ -9,24 +9,24 @@ from bpcli.records.training import Failure, Problem
 
 
 def row_name(table: Table, row: Any) -> str:
-    """The name of a row in a sentence."""
+    """Returns the name of a row in a sentence."""
     if table.row_names:
         return f"{table.origin}, {table.row_names[int(row)]}"
     return f"{table.origin}, row {int(row)} (counted from 0)"
 
 
 def row_failure(table: Table, row: Any, name: str, text: str, code: str, help: str = "") -> Failure:
-    """The failure of a row, at the line and the cell of column `name` where the table knows them."""
+    """Returns the failure of a row, at the line and the cell of column `name` where the table knows them."""
     if table.place is None or not name:
         return Failure(Problem(f"{row_name(table, row)}: {text}", code=code, help=help))
     return Failure(table.place(Problem(text, code=code, help=help), int(row), name))
 
 
 def shape_text(shape: Shape) -> str:
-    """How many values a row of this shape has, in words."""
+    """Returns how many values a row of this shape has, in words."""
     return f"{' x '.join(map(str, shape))} values"
 
 
 def values_text(values: Array) -> str:
-    """The first ten of these values, in brackets."""
+    """Returns the first ten of these values, in brackets."""
     return "[" + ", ".join(f"{v:g}" for v in values[:10]) + (", ..." if len(values) > 10 else "") + "]"

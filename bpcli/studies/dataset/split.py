@@ -26,14 +26,14 @@ DATE_HELP = "dates are written as 2024-01-31"
 
 
 def split_fractions(data: Data) -> dict[str, float]:
-    """The share of the training source's rows that each split takes, of those that are written as one."""
+    """Returns the share of the training source's rows that each split takes, of those that are written as one."""
     return {name: share for name in ("test", "validation") if isinstance(share := getattr(data, name), float)}
 
 
 def divide(keys: Array, data: Data, seed: int, *, grouped: bool = False) -> dict[str, Array]:
-    """Row indices of each split: one fold is test, the others are divided by fractions. `keys` (n,) are the class of
-    each row; or, `grouped`, the name of its group, and all rows of a group are in one split. Raises Failure where rows
-    are too few."""
+    """Returns the row indices of each split: one fold is test, the others are divided by fractions. `keys` (n,) are the
+    class of each row; or, `grouped`, the name of its group, and all rows of a group are in one split. Raises Failure
+    where rows are too few."""
     rest, fractions = np.arange(len(keys)), split_fractions(data)
     found: dict[str, Array] = {}
     if data.fold is not None:
@@ -45,7 +45,8 @@ def divide(keys: Array, data: Data, seed: int, *, grouped: bool = False) -> dict
 
 
 def strata(data: Data, labels: Labels, count: int, target: Callable[[], Array]) -> tuple[Array, tuple[Problem, ...]]:
-    """The class of each of `count` rows where the split keeps the share of each class, else zeros; and what to warn of.
+    """Returns the class of each of `count` rows where the split keeps the share of each class, else zeros; and what to
+    warn of.
 
     `target` gives the targets in one of the three forms of Table, where they are asked for. Raises Failure where the
     share of classes is to be kept and there are none.
@@ -74,7 +75,8 @@ def strata(data: Data, labels: Labels, count: int, target: Callable[[], Array]) 
 
 
 def stratified_split(codes: Array, fractions: dict[str, float], seed: int) -> dict[str, Array]:
-    """Row indices of each split, ascending: those of `fractions` (at most two, validation and test) and train.
+    """Returns the row indices of each split, ascending: those of `fractions` (at most two, validation and test) and
+    train.
 
     codes: n, the class of each row (all 0 where classes do not matter). Each split gets its share of every class, by
     the largest remainder, and every class keeps at least one row in train. The order comes from the stream
@@ -106,7 +108,7 @@ def stratified_split(codes: Array, fractions: dict[str, float], seed: int) -> di
 
 
 def k_fold(codes: Array, of: int, number: int, seed: int) -> tuple[Array, Array]:
-    """Row indices outside and inside part `number` (from 1) of `of`, ascending.
+    """Returns the row indices outside and inside part `number` (from 1) of `of`, ascending.
 
     codes: n, the class of each row (all 0 where classes do not matter). Each part has its share of every class and of
     all rows, give or take one; a class of a single row is in no part, so that there is always a row to learn from. The
@@ -125,7 +127,8 @@ def k_fold(codes: Array, of: int, number: int, seed: int) -> tuple[Array, Array]
 
 
 def group_k_fold(values: Sequence[str] | Array, of: int, number: int, seed: int) -> tuple[Array, Array]:
-    """As `k_fold`, all rows of a group in one part: the largest groups first, each to the part with the fewest rows."""
+    """Divides as `k_fold` does, all rows of a group in one part: the largest groups first, each to the part with the
+    fewest rows."""
     codes, count = _group_codes(values)
     if count < of:
         raise _too_few_for_folds(f"{count} group{'s' * (count != 1)}", of)
@@ -140,7 +143,7 @@ def group_k_fold(values: Sequence[str] | Array, of: int, number: int, seed: int)
 
 
 def _group_codes(values: Sequence[str] | Array) -> tuple[Array, int]:
-    """The number of each row's group, counted from 0 as the groups come, and how many groups there are."""
+    """Returns the number of each row's group, counted from 0 as the groups come, and how many groups there are."""
     known = {group: i for i, group in enumerate(dict.fromkeys(values))}
     return np.array([known[group] for group in values]), len(known)
 
@@ -152,8 +155,8 @@ def _too_few_for_folds(what: str, of: int) -> Failure:
 
 
 def split_by_column(table: Table, column: str) -> dict[str, Array]:
-    """Row indices of each split that a column names: train, validation and test. Raises Failure at a row that names
-    none, and where none is train."""
+    """Returns the row indices of each split that a column names: train, validation and test. Raises Failure at a row
+    that names none, and where none is train."""
     found: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
     for row, text in enumerate(table.aside[column].tolist()):
         name = SPLIT_NAMES.get(text.lower())
@@ -168,7 +171,7 @@ def split_by_column(table: Table, column: str) -> dict[str, Array]:
 
 
 def split_by_group(values: Sequence[str] | Array, fractions: dict[str, float], seed: int) -> dict[str, Array]:
-    """Row indices of each split, all rows of a group in one of them.
+    """Returns the row indices of each split, all rows of a group in one of them.
 
     Groups come in an order by chance, from the stream (seed, "split"); each split takes them as long as that brings its
     number of rows nearer to its share. Raises Failure where there are fewer groups than splits.
@@ -188,8 +191,9 @@ def split_by_group(values: Sequence[str] | Array, fractions: dict[str, float], s
 
 
 def split_by_time(table: Table, column: str, fractions: dict[str, float]) -> dict[str, Array]:
-    """Row indices of each split, ascending: the latest rows are test, those before them validation. Rows of the same
-    time are not parted: they go to the later split. Raises Failure for a cell that is neither a date nor a number."""
+    """Returns the row indices of each split, ascending: the latest rows are test, those before them validation. Rows of
+    the same time are not parted: they go to the later split. Raises Failure for a cell that is neither a date nor a
+    number."""
     times = _times(table, column)
     order = np.argsort(times)
     wanted = _split_sizes(len(order), fractions)
@@ -209,7 +213,7 @@ def split_by_time(table: Table, column: str, fractions: dict[str, float]) -> dic
 
 
 def _times(table: Table, column: str) -> Array:
-    """Times as numbers: those that stand there, or the seconds of ISO dates."""
+    """Returns times as numbers: those that stand there, or the seconds of ISO dates."""
     times = np.empty(table.rows)
     dated: bool | None = None
     for row, text in enumerate(table.aside[column].tolist()):
@@ -231,7 +235,7 @@ def _times(table: Table, column: str) -> Array:
 
 
 def _split_sizes(count: int, fractions: dict[str, float]) -> dict[str, int]:
-    """How many of `count` rows each split gets. Raises Failure where none is left for train."""
+    """Returns how many of `count` rows each split gets. Raises Failure where none is left for train."""
     wanted = {name: max(1, math.floor(count * share + 0.5)) for name, share in fractions.items()}
     if sum(wanted.values()) >= count:
         listed = " and ".join(f"{rows} for {name}" for name, rows in wanted.items())
@@ -241,7 +245,8 @@ def _split_sizes(count: int, fractions: dict[str, float]) -> dict[str, int]:
 
 
 def apportion(total: int, sizes: Array) -> Array:
-    """`total` things divided in proportion to `sizes`, whole, by the largest remainder; ties go to the first."""
+    """Returns `total` things divided in proportion to `sizes`, whole, by the largest remainder; ties go to the
+    first."""
     ideal = total * sizes / max(1, int(sizes.sum()))
     shares = np.floor(ideal).astype(np.int64)
     left = total - int(shares.sum())
@@ -250,7 +255,7 @@ def apportion(total: int, sizes: Array) -> Array:
 
 
 def _share_out(kept_back: Array, wanted: dict[str, int]) -> dict[str, Array]:
-    """How many rows of each class each split gets of the `kept_back` ones, (classes,)."""
+    """Returns how many rows of each class each split gets of the `kept_back` ones, (classes,)."""
     if len(wanted) < 2:
         return dict.fromkeys(wanted, kept_back)
     first, second = wanted

@@ -15,7 +15,7 @@ from bpcli.studies.run.setup import Setup, step_bytes, training_bytes
 
 
 def report(setup: Setup) -> CheckReport:
-    """The report of an experiment whose parts fit together."""
+    """Returns the report of an experiment whose parts fit together."""
     experiment, prepared = setup.experiment, setup.prepared
     rows = {name: (split.x, split.t) for name, split in prepared.splits.items()}
     layers = layer_rows(setup.network_plan, np.dtype(experiment.dtype).itemsize, setup.batch_size)
@@ -40,13 +40,13 @@ def report(setup: Setup) -> CheckReport:
 
 
 def _settings_text(part: Part) -> tuple[str, str]:
-    """The type of a part, and its settings in words."""
+    """Returns the type of a part, and its settings in words."""
     settings = dump(part)
     return settings.pop("type"), ", ".join(f"{key}: {value}" for key, value in settings.items())
 
 
 def layer_rows(network_plan: NetworkPlan, width: int, batch: int) -> tuple[LayerRow, ...]:
-    """The layer table; `width` is the bytes of a number, `batch` the rows of a step."""
+    """Returns the layer table; `width` is the bytes of a number, `batch` the rows of a step."""
     entries: dict[str, list[ParamLayout]] = {}
     for e in network_plan.layout:
         entries.setdefault(e.owner.path, []).append(e)

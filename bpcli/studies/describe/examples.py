@@ -28,8 +28,8 @@ class Example:
 
 
 def examples_folder() -> Path:
-    """The folder of `configs` and `datasets`: in the installed package, or in the checkout that it runs from. Raises
-    Failure where there is neither."""
+    """Returns the folder of `configs` and `datasets`: in the installed package, or in the checkout that it runs from.
+    Raises Failure where there is neither."""
     package = Path(bpcli.__file__).parent
     for folder in (package / "examples", package.parent):
         if (folder / "configs").is_dir() and (folder / "datasets").is_dir():
@@ -39,7 +39,7 @@ def examples_folder() -> Path:
 
 
 def examples() -> tuple[Example, ...]:
-    """All examples: those of the first level first, then by folder and name."""
+    """Returns all examples: those of the first level first, then by folder and name."""
     folder = examples_folder()
     files = [f for f in (folder / "configs").rglob("*.yaml") if not f.stem.endswith(CLAIMS_SUFFIX)]
     files.sort(key=lambda f: (len(f.relative_to(folder).parts), f.as_posix()))
@@ -97,19 +97,19 @@ def _example(folder: Path, file: Path) -> Example:
 
 
 def _folder_files(folder: Path, place: Path) -> Iterator[str]:
-    """Every file in the folder of a data set: its licence stands in the README beside it."""
+    """Yields every file in the folder of a data set: its licence stands in the README beside it."""
     yield from (f.relative_to(folder.resolve()).as_posix() for f in sorted(place.resolve().iterdir()) if f.is_file())
 
 
 def _sources(data: object) -> Iterator[str]:
-    """The files that the sources of a `data` section name, whatever their settings are called."""
+    """Yields the files that the sources of a `data` section name, whatever their settings are called."""
     for source in data.values() if isinstance(data, Mapping) else ():
         if isinstance(source, Mapping):
             yield from (value for value in source.values() if isinstance(value, str) and "/" in value)
 
 
 def _about(file: Path) -> str:
-    """The first sentence of the comment at the top."""
+    """Returns the first sentence of the comment at the top."""
     lines = []
     for line in file.read_text(encoding="utf-8").splitlines()[1:]:
         if not line.startswith("# "):

@@ -20,7 +20,7 @@ class Guide:
 
 
 def guides() -> tuple[Guide, ...]:
-    """All guides, by name."""
+    """Returns all guides, by name."""
     found = [file for file in files("bpcli").joinpath("guides").iterdir() if file.name.endswith(".md")]
     guides = []
     for file in sorted(found, key=lambda file: file.name):
@@ -31,7 +31,7 @@ def guides() -> tuple[Guide, ...]:
 
 
 def guide(name: str) -> Guide:
-    """The guide of that name. Raises Failure, with the nearest name, where there is none."""
+    """Returns the guide of that name. Raises Failure, with the nearest name, where there is none."""
     known = {g.name: g for g in guides()}
     if name in known:
         return known[name]

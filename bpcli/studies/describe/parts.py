@@ -44,7 +44,7 @@ def find_parts(name: str) -> tuple[PartRow, ...]:
 
 
 def _parts_by_family() -> dict[type[Part], str]:
-    """Every part with the narrowest family it is in, by family."""
+    """Returns every part with the narrowest family it is in, by family."""
     found: dict[type[Part], str] = {}
     for family in families():
         found |= dict.fromkeys(family.registry.values(), family.family)
@@ -75,7 +75,7 @@ def _kind(leaf: type[Part]) -> str:
 
 
 def _example_part(leaf: type[Part]) -> Part | None:
-    """The part of the first good sample, or the part with its default settings; None where it has neither."""
+    """Returns the part of the first good sample, or the part with its default settings; None where it has neither."""
     found = next((s.part for s in leaf.samples() if not s.error and isinstance(s.part, leaf)), None)
     if found is None and not any(field.is_required() for field in settings_of(leaf)):
         return leaf.parse(_kind(leaf))
@@ -87,14 +87,15 @@ DEFAULT_ROW_SHAPE = (3,)  # of a layer without samples
 
 
 def _curves(part: Part | None) -> tuple[Curve, ...]:
-    """The curves of an activation and its slope, or of a schedule; none of other parts."""
+    """Returns the curves of an activation and its slope, or of a schedule; none of other parts."""
     if isinstance(part, Activation):
         return _activation_curves(part)
     return _schedule_curves(part) if isinstance(part, Schedule) else ()
 
 
 def _activation_curves(part: Activation) -> tuple[Curve, Curve]:
-    """From -4 to 4, of a row of one number; of a row with a second one, 0, where that is always the same (softmax)."""
+    """Returns the curves from -4 to 4, of a row of one number; of a row with a second one, 0, where that is always the
+    same (softmax)."""
     size, index, axis = 1, "", "x"
     y, slope = _output_and_slope(part, size)
     if not np.ptp(y):
@@ -110,7 +111,7 @@ def _points() -> Array:
 
 
 def _output_and_slope(part: Activation, size: int) -> tuple[Array, Array]:
-    """The first of `size` outputs and its slope by the first input, the other inputs being 0."""
+    """Returns the first of `size` outputs and its slope by the first input, the other inputs being 0."""
     chain = Network(plan_network([part], (size,)), CURVE_POINTS, np.float64, 0, need_dx=True).chain(CURVE_POINTS)
     chain.x[:, 0] = _points()
     chain.forward(True)
@@ -121,7 +122,7 @@ def _output_and_slope(part: Activation, size: int) -> tuple[Array, Array]:
 
 
 def _schedule_curves(part: Schedule) -> tuple[Curve]:
-    """Over CURVE_STEPS steps; a schedule that watches a figure observes the same one every time."""
+    """Returns the curves over CURVE_STEPS steps; a schedule that watches a figure observes the same one every time."""
     state = {name: np.asarray(start) for name, start in part.state().items()}
     rates: list[float] = []
     for k in range(CURVE_STEPS + 1):
@@ -150,14 +151,14 @@ PLACES = {
 
 
 def _example(family: str, part: Part) -> str:
-    """A line of YAML with the part in its place."""
+    """Returns a line of YAML with the part in its place."""
     above = (f.family for f in type(part).__mro__ if issubclass(f, Part))  # a family of a user's own is in one of ours
     place = PLACES[next(name for name in (family, *above) if name in PLACES)]
     return place.format(dump_yaml({"x": _short_form(part)}).strip().removeprefix("x:").strip())
 
 
 def _short_form(part: Part) -> Any:
-    """A part as briefly as a file may write it: its name alone where all settings have their defaults."""
+    """Returns a part as briefly as a file may write it: its name alone where all settings have their defaults."""
     plain = part.model_dump(mode="json")
     settings: dict[str, Any] = {}
     for name, field in type(part).model_fields.items():
@@ -174,7 +175,7 @@ def _short_form(part: Part) -> Any:
 
 
 def _equations(part: Any) -> Sequence[Eq]:
-    """The equations in their short forms, of training and without sample weights."""
+    """Returns the equations in their short forms, of training and without sample weights."""
     if not hasattr(part, "equations"):
         return ()
     if isinstance(part, Layer):
@@ -193,7 +194,7 @@ def _field(name: str, field: FieldInfo) -> FieldRow:
 
 
 def _default(value: Any) -> str:
-    """A default as YAML writes it."""
+    """Returns a default as YAML writes it."""
     if isinstance(value, Part):
         data = value.model_dump(mode="json", exclude_defaults=True)
         return value.kind if not data else str(data.get("value", value.kind))
@@ -210,7 +211,7 @@ _WORDS = {float: "number", int: "whole number", str: "text", bool: "true or fals
 
 
 def _type(annotation: Any, metadata: Sequence[Any] = ()) -> str:
-    """A type in words of YAML."""
+    """Returns a type in words of YAML."""
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _type(inner[0], inner[1:])

@@ -33,7 +33,7 @@ MAX_NAMES_SHOWN = 3  # of columns in a symptom
 
 
 def _names(context: DiagnosisContext) -> list[tuple[str, bool]]:
-    """The name of each encoded input, and whether it is a number."""
+    """Returns the name of each encoded input, and whether it is a number."""
     if not context.preprocessor.columns:
         return [(f"input {j}", True) for j in range(math.prod(context.network_plan.x))]
     found: list[tuple[str, bool]] = []
@@ -43,7 +43,7 @@ def _names(context: DiagnosisContext) -> list[tuple[str, bool]]:
 
 
 def _examined(context: DiagnosisContext) -> Array:
-    """Training rows spread evenly, flat and in float64: n j."""
+    """Returns training rows spread evenly, flat and in float64: n j."""
     step = -(-context.rows // MAX_ROWS_EXAMINED)
     return context.train.x[::step].reshape(-1, math.prod(context.network_plan.x)).astype(np.float64)
 
@@ -110,7 +110,7 @@ def target_range(context: DiagnosisContext) -> list[Symptom]:
 
 
 def _output_range(layer: Activation) -> tuple[float, float]:
-    """The least and the greatest output of an activation for inputs from -1e6 to 1e6."""
+    """Returns the least and the greatest output of an activation for inputs from -1e6 to 1e6."""
     x = np.concatenate([-np.logspace(-3, 6, 200), np.logspace(-3, 6, 200)])[None]
     y = run_alone(layer, x, False).y
     low, high = float(y.min()), float(y.max())
@@ -142,7 +142,7 @@ def useless_columns(context: DiagnosisContext) -> list[Symptom]:
 
 
 def _columns_symptom(context: DiagnosisContext, place: str, figure: str, why: str, names: list[str]) -> Symptom:
-    """The symptom; columns of a file that names them can be dropped."""
+    """Returns the symptom; columns of a file that names them can be dropped."""
     source, known = context.experiment.data.train, {c.name for c in context.preprocessor.columns}
     drop = [n for n in names if n in known]
     found: tuple[Remedy, ...] = ()

@@ -79,7 +79,7 @@ def _rows(context: DiagnosisContext) -> str:
 
 
 def _notes(context: DiagnosisContext) -> list[str]:
-    """What was not looked at, and why."""
+    """Returns what was not looked at, and why."""
     found = []
     if context.trained:
         found.append("how it starts, its learning rate and one batch by heart: bpcli diagnose CONFIG")

@@ -44,7 +44,7 @@ LEAKY = "leaky_relu passes a hundredth of what relu closes off"
 
 
 def severity(value: float, notice: float, warning: float) -> str:
-    """The level of a value that is better the smaller it is: ok, notice or warning."""
+    """Returns the level of a value that is better the smaller it is: ok, notice or warning."""
     return "warning" if not value < warning else "notice" if not value < notice else "ok"
 
 
@@ -79,18 +79,18 @@ def start_loss(context: DiagnosisContext) -> list[Symptom]:
 
 
 def _scale_inputs(context: DiagnosisContext) -> list[Remedy]:
-    """The remedy of scaled inputs, where they are large or small."""
+    """Returns the remedy of scaled inputs, where they are large or small."""
     x = context.train.x[context.probe_rows].astype(float)
     return [] if 0.1 < math.sqrt(float((x * x).mean())) < 5 else remedies.scale_inputs(context)
 
 
 def _initializers(context: DiagnosisContext) -> list[Remedy]:
-    """The remedy of default initializers, for layers whose weights have another size."""
+    """Returns the remedy of default initializers, for layers whose weights have another size."""
     return remedies.default_initializers(context, off_scale(context))
 
 
 def learning_layers(context: DiagnosisContext) -> list[LayerStats]:
-    """The layers with weights, which a gradient has to reach, in order; those of residual branches too."""
+    """Returns the layers with weights, which a gradient has to reach, in order; those of residual branches too."""
     weighty = {e.owner.path for e in context.network_plan.layout if e.param.decays}
     return [row for row in context.layer_stats if row.layer in weighty]
 
@@ -136,8 +136,8 @@ def gradient_flow(context: DiagnosisContext) -> list[Symptom]:
 
 
 def _error_norm(context: DiagnosisContext, row: LayerStats) -> float:
-    """The norm of dL/dy of a row of the batch, which does not depend on the width of the layer. It shows more than the
-    gradients of weights: with relu these may all be alike, where large inputs meet small errors."""
+    """Returns the norm of dL/dy of a row of the batch, which does not depend on the width of the layer. It shows more
+    than the gradients of weights: with relu these may all be alike, where large inputs meet small errors."""
     width = next(math.prod(node.plan.y) for node in context.network_plan.walk() if node.path == row.layer)
     return row.error * math.sqrt(width)
 
@@ -162,7 +162,8 @@ def _gradient_reach(context: DiagnosisContext, rows: list[LayerStats], norms: li
 
 
 def _evened_out(rows: list[LayerStats]) -> str:
-    """By how much a step moves the first and the last layer, in words, where that is about the same; else empty."""
+    """Says by how much a step moves the first and the last layer, in words, where that is about the same; else
+    empty."""
     first, last = rows[0].update, rows[-1].update
     if not first or not last or first < max(MIN_STEP_RATIO, 0.1 * last):
         return ""
@@ -222,7 +223,7 @@ def _other_layers(layers: list[str], share: float) -> str:
 def symptom(
     check: str, place: str, figure: str, level: str, why: str, found: list[Remedy], value: float, measured: str
 ) -> Symptom:
-    """The symptom; without reason and remedies where all is well."""
+    """Returns the symptom; without reason and remedies where all is well."""
     ill = level != "ok"
     return Symptom(check, place, figure, level, why if ill else "", tuple(found) if ill else (), value, measured)
 

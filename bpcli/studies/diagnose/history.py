@@ -23,7 +23,7 @@ MIN_EPOCHS = 5  # fewer show nothing
 
 
 def training_history(context: DiagnosisContext) -> list[Symptom]:
-    """The symptoms in the epochs of a run (metrics.jsonl)."""
+    """Returns the symptoms in the epochs of a run (metrics.jsonl)."""
     if not context.history and context.record.get("status") != "diverged":
         return []
     train = [row.metrics.get("train.loss", math.nan) for row in context.history]
@@ -40,8 +40,8 @@ def training_history(context: DiagnosisContext) -> list[Symptom]:
 
 
 def _lower_rate(context: DiagnosisContext, share: float) -> list[Remedy]:
-    """A learning rate that is this share of the run's, or the one that a range test from the start finds good, where
-    that is lower."""
+    """Returns a learning rate that is this share of the run's, or the one that a range test from the start finds good,
+    where that is lower."""
     peak = peak_rate(context)
     if not peak:
         return []

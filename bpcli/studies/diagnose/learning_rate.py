@@ -49,7 +49,8 @@ def learning_rate(context: DiagnosisContext) -> list[Symptom]:
 
 
 def remaining_loss(context: DiagnosisContext) -> float:
-    """The share that is left, after overfitting one batch, of the way from its first loss to the least possible."""
+    """Returns the share that is left, after overfitting one batch, of the way from its first loss to the least
+    possible."""
     losses, least = context.overfit, context.least_loss
     start = max(losses[0], context.constant)
     return (losses[-1] - least) / (start - least) if start > least else 0.0

@@ -90,8 +90,9 @@ def _increase_rate(context: TrainingContext, first: float, peak: float, constant
 
 
 def _probe_loss(context: TrainingContext, train_step: GeometricRateStep) -> float:
-    """The loss of the probe rows at the weights as they are now, in evaluation mode; in training mode, with the same
-    random draws every time, where a layer takes statistics over the batch, as their running values say little yet."""
+    """Returns the loss of the probe rows at the weights as they are now, in evaluation mode; in training mode, with the
+    same random draws every time, where a layer takes statistics over the batch, as their running values say little
+    yet."""
     network, batch = train_step.objective.network, train_step.objective.batch(len(context.probe_rows))
     batch.load(context.train.x, context.train.t, context.probe_rows)
     batch_statistics = bool(network.states)

@@ -20,7 +20,7 @@ MIN_BATCH_NORM_ROWS = 8  # of a batch: statistics over fewer say little
 
 
 def rounded(value: float) -> float:
-    """The number nearest by ratio that is 1, 2 or 5 times a power of ten."""
+    """Returns the number nearest by ratio that is 1, 2 or 5 times a power of ten."""
     if not 0 < value < math.inf:
         return value
     scale = 10.0 ** math.floor(math.log10(value))
@@ -29,12 +29,12 @@ def rounded(value: float) -> float:
 
 
 def setting_path(loc: Sequence[str | int], *more: str) -> str:
-    """The path of a setting, with dots."""
+    """Returns the path of a setting, with dots."""
     return ".".join(map(str, (*loc, *more)))
 
 
 def set_rate(context: DiagnosisContext, value: float, text: str) -> list[Remedy]:
-    """Another learning rate, in the setting that holds the greatest rate of the schedule."""
+    """Returns another learning rate, in the setting that holds the greatest rate of the schedule."""
     if context.gradient_optimizer is None:
         return []
     path, schedule = "optimizer.learning_rate", context.gradient_optimizer.learning_rate
@@ -47,14 +47,14 @@ def set_rate(context: DiagnosisContext, value: float, text: str) -> list[Remedy]
 
 
 def clip_gradient(context: DiagnosisContext) -> list[Remedy]:
-    """A bound on the gradient."""
+    """Returns a bound on the gradient."""
     if context.experiment.clipping is not None or context.gradient_optimizer is None:
         return []
     return [Remedy(("clipping={type: global_norm, max_norm: 1.0}",), "clip the gradient: no step can be huge")]
 
 
 def use_adam(context: DiagnosisContext) -> list[Remedy]:
-    """An optimizer that gives every weight a rate of its own, in place of one with a single rate."""
+    """Returns an optimizer that gives every weight a rate of its own, in place of one with a single rate."""
     optimizer = context.experiment.optimizer
     if not isinstance(optimizer, GradientOptimizer) or not optimizer.one_rate:
         return []
@@ -79,7 +79,7 @@ def scale_targets(context: DiagnosisContext) -> list[Remedy]:
 
 
 def default_initializers(context: DiagnosisContext, nodes: Sequence[PlannedLayer]) -> list[Remedy]:
-    """The default initializers, for layers with others in the file."""
+    """Returns the default initializers, for layers with others in the file."""
     sets = []
     for node in nodes:
         for name in ("init", "weights"):
@@ -90,7 +90,7 @@ def default_initializers(context: DiagnosisContext, nodes: Sequence[PlannedLayer
 
 
 def small_last_layer(context: DiagnosisContext) -> list[Remedy]:
-    """A last layer that starts small."""
+    """Returns a last layer that starts small."""
     last = [n for n in context.network_plan.layers if n.trainable][-1]
     if not _takes(last.layer, "init"):
         return []
@@ -104,14 +104,14 @@ def _takes(layer: Layer, setting: str) -> bool:
 
 
 def hidden_activations(context: DiagnosisContext) -> Iterator[PlannedLayer]:
-    """The activations before the last layer that learns."""
+    """Yields the activations before the last layer that learns."""
     last = max((i for i, node in enumerate(context.network_plan.layers) if node.trainable), default=0)
     for node in context.network_plan.layers[:last]:
         yield from (n for n in node.walk() if isinstance(n.layer, Activation))
 
 
 def replace_activations(context: DiagnosisContext, kind: str, text: str) -> list[Remedy]:
-    """relu in place of all hidden activations with two flat ends, or leaky_relu in place of those with one."""
+    """Returns relu in place of all hidden activations with two flat ends, or leaky_relu in place of those with one."""
     flat = {"relu": ("both",), "leaky_relu": ("one",)}[kind]
     sets = []
     for node in hidden_activations(context):
@@ -122,8 +122,8 @@ def replace_activations(context: DiagnosisContext, kind: str, text: str) -> list
 
 
 def add_norms(context: DiagnosisContext) -> list[Remedy]:
-    """A norm between every hidden layer and its activation: over the rows of a batch, which makes each unit differ from
-    row to row, or over the units where a batch is too small for that."""
+    """Returns a norm between every hidden layer and its activation: over the rows of a batch, which makes each unit
+    differ from row to row, or over the units where a batch is too small for that."""
     nodes = list(context.network_plan.walk())
     if any(node.layer.normalizes or node.inside for node in nodes):
         return []
@@ -138,7 +138,7 @@ def add_norms(context: DiagnosisContext) -> list[Remedy]:
 
 
 def add_residuals(context: DiagnosisContext) -> list[Remedy]:
-    """A residual connection around every hidden layer that keeps the shape."""
+    """Returns a residual connection around every hidden layer that keeps the shape."""
     if any(node.inside for node in context.network_plan.layers):
         return []
     keeps = {n.loc[1] for n in context.network_plan.layers if n.plan.params and n.x == n.plan.y}
@@ -147,7 +147,7 @@ def add_residuals(context: DiagnosisContext) -> list[Remedy]:
 
 
 def add_dropout(context: DiagnosisContext) -> list[Remedy]:
-    """Dropout after every hidden layer."""
+    """Returns dropout after every hidden layer."""
     if any(node.plan.draws for node in context.network_plan.walk()) or context.gradient_optimizer is None:
         return []
     text = "dropout: no unit can rely on another one being there"
@@ -157,8 +157,8 @@ def add_dropout(context: DiagnosisContext) -> list[Remedy]:
 def _rebuild_layers(
     context: DiagnosisContext, rebuild: Callable[[Mapping[str, Any]], list[Any]], text: str, places: Any = None
 ) -> list[Remedy]:
-    """The architecture as its file has it, with other layers in place of each that has an activation and stands at one
-    of `places` (all but the last); no remedy where there is none."""
+    """Returns the architecture as its file has it, with other layers in place of each that has an activation and stands
+    at one of `places` (all but the last); no remedy where there is none."""
     written = list(context.data["architecture"])
     places = range(len(written) - 1) if places is None else places
     layers: list[Any] = []
@@ -169,7 +169,7 @@ def _rebuild_layers(
 
 
 def widen(context: DiagnosisContext) -> list[Remedy]:
-    """Twice the units in every hidden layer."""
+    """Returns twice the units in every hidden layer."""
     last = max((i for i, node in enumerate(context.network_plan.layers) if node.trainable), default=0)
     inner = [n for n in context.network_plan.layers[:last] if _takes(n.layer, "units")]
     sets = tuple(f"{setting_path(n.loc, 'units')}={2 * n.plan.y[0]}" for n in inner)

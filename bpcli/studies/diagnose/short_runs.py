@@ -38,8 +38,8 @@ class GeometricRateStep(FirstOrderStep):
 
 
 def peak_rate(context: TrainingContext) -> float | None:
-    """The greatest learning rate of the training, None where its optimizer has none; for a schedule that reacts to a
-    figure, the rate that it starts with."""
+    """Returns the greatest learning rate of the training, None where its optimizer has none; for a schedule that reacts
+    to a figure, the rate that it starts with."""
     if context.gradient_optimizer is None:
         return None
     schedule, total = context.gradient_optimizer.learning_rate, context.total_steps
@@ -71,8 +71,8 @@ def copy_step(
 
 
 def first_step(context: TrainingContext) -> Array | None:
-    """What the first step of the training adds to the flat weights, at its greatest learning rate; None where it cannot
-    be made."""
+    """Returns what the first step of the training adds to the flat weights, at its greatest learning rate; None where
+    it cannot be made."""
     rows = next(context.batches(MAX_STEP_ROWS))
     train_step = copy_step(context, len(rows), first=peak_rate(context) or 0.0)
     try:
@@ -129,8 +129,8 @@ def short_run(
 
 # ----------------------------------------------------------------------------------------------------- least losses
 def best_constant(context: TrainingContext) -> float:
-    """The least loss of the training rows where every row gets the same output: what a network has to beat. For squared
-    errors it is the variance of the targets, for the cross entropy the entropy of the shares of the classes.
+    """Returns the least loss of the training rows where every row gets the same output: what a network has to beat. For
+    squared errors it is the variance of the targets, for the cross entropy the entropy of the shares of the classes.
 
     It is found by training a network whose inputs are all 0 until nothing changes, from the medians of the targets on:
     an absolute error is least there, and its slope does not lead there.
@@ -141,9 +141,9 @@ def best_constant(context: TrainingContext) -> float:
 
 
 def least_loss(context: TrainingContext) -> float:
-    """The least loss that any network could have on the batch that is overfitted: each row gets an output of its own,
-    and equal rows the same. It is 0 for most losses, and more where labels are smoothed or equal rows have different
-    targets."""
+    """Returns the least loss that any network could have on the batch that is overfitted: each row gets an output of
+    its own, and equal rows the same. It is 0 for most losses, and more where labels are smoothed or equal rows have
+    different targets."""
     rows = next(context.batches(OVERFIT_ROWS))
     x, t = context.train.x[rows], context.train.t[rows]
     kinds, which = np.unique(x.reshape(len(x), -1), axis=0, return_inverse=True)
@@ -151,7 +151,8 @@ def least_loss(context: TrainingContext) -> float:
 
 
 def _lowest_loss(context: TrainingContext, x: Array, t: Array, start: Array | None) -> float:
-    """The least loss of a single dense layer on these inputs, followed by the last activations of the network."""
+    """Returns the least loss of a single dense layer on these inputs, followed by the last activations of the
+    network."""
     objective = _dense_objective(context, x.shape[1], len(x))
     if start is not None and len(objective.network.network_plan.layers) == 1:
         objective.network.parameters()["dense_1.b"][...] = start
@@ -168,7 +169,7 @@ def _lowest_loss(context: TrainingContext, x: Array, t: Array, start: Array | No
 
 
 def loss_at_zero(context: TrainingContext) -> float:
-    """The loss of a network that puts out 0 before its last activations: of a softmax over K classes, ln K."""
+    """Returns the loss of a network that puts out 0 before its last activations: of a softmax over K classes, ln K."""
     rows = context.probe_rows
     batch = _dense_objective(context, 1, len(rows)).batch(len(rows))
     t = context.train.t[rows]
@@ -177,7 +178,7 @@ def loss_at_zero(context: TrainingContext) -> float:
 
 
 def _dense_objective(context: TrainingContext, inputs: int, rows: int) -> Objective:
-    """The loss after a single dense layer, all 0, and the activations after the last layer that learns."""
+    """Returns the loss after a single dense layer, all 0, and the activations after the last layer that learns."""
     backwards = (node.layer for node in reversed(context.network_plan.layers))
     activations = tuple(takewhile(lambda layer: isinstance(layer, Activation), backwards))[::-1]
     dense = Layer.parse({"type": "dense", "units": context.network_plan.y[0], "init": "zeros"})
@@ -186,13 +187,13 @@ def _dense_objective(context: TrainingContext, inputs: int, rows: int) -> Object
 
 # ------------------------------------------------------------------------------------------------------- overfitting
 def step_multiply_adds(context: TrainingContext, rows: int) -> float:
-    """Multiply-adds of a step: those of a forward pass, and twice as many of the backward pass."""
+    """Returns the multiply-adds of a step: those of a forward pass, and twice as many of the backward pass."""
     return 3.0 * rows * max(1, sum(node.plan.multiply_adds for node in context.network_plan.walk()))
 
 
 def overfit(context: TrainingContext, least: float) -> tuple[float, ...]:
-    """The loss of one small batch, step after step, as the network overfits it: with its own optimizer at its greatest
-    rate, without penalties and without layers that draw random numbers.
+    """Returns the loss of one small batch, step after step, as the network overfits it: with its own optimizer at its
+    greatest rate, without penalties and without layers that draw random numbers.
 
     It ends near `least`, the least loss that is possible, and with inf where training diverged.
     """
@@ -216,7 +217,7 @@ def overfit(context: TrainingContext, least: float) -> tuple[float, ...]:
 
 
 def _without_chance(layers: Sequence[Layer], chance: Sequence[Layer]) -> list[Layer]:
-    """The layers without those in `chance`, also inside containers."""
+    """Returns the layers without those in `chance`, also inside containers."""
     found: list[Layer] = []
     for layer in layers:
         if layer in chance:

@@ -75,13 +75,13 @@ def repeated_rows(context: DiagnosisContext) -> list[Symptom]:
 
 
 def _fingerprints(x: Array) -> list[bytes]:
-    """A fingerprint of each row: equal for equal rows."""
+    """Returns a fingerprint of each row: equal for equal rows."""
     flat = np.ascontiguousarray(x).reshape(len(x), -1)
     return [blake2b((row + 0).tobytes(), digest_size=16).digest() for row in flat]  # + 0: -0 is 0
 
 
 def _contradicting_rows(fingerprints: list[bytes], t: Array) -> int:
-    """How many rows have the inputs of a row with another target."""
+    """Returns how many rows have the inputs of a row with another target."""
     by: dict[bytes, list[int]] = {}
     for i, fingerprint in enumerate(fingerprints):
         by.setdefault(fingerprint, []).append(i)

@@ -79,7 +79,7 @@ class Trial:
     def _figure(
         self, changed: DiagnosisContext, symptom: Symptom, after: Outcome
     ) -> tuple[str, float | None, float | None]:
-        """How serious the symptom is after the remedy, its figure then, and its figure before."""
+        """Returns how serious the symptom is after the remedy, its figure then, and its figure before."""
         if symptom.check == "classes":  # the rows are what they were: what counts is whether all classes are found
             better = (after.recall or 0) > (self.before.recall or 0) + 0.01
             return ("ok" if better else symptom.level), after.recall, self.before.recall
@@ -114,8 +114,8 @@ def try_remedies(
 
 
 def trial_steps(context: DiagnosisContext) -> int:
-    """Steps of a trial: at most 300 (3,000 of a run, which overfits late), and fewer where the training has fewer or a
-    step is expensive."""
+    """Returns the steps of a trial: at most 300 (3,000 of a run, which overfits late), and fewer where the training has
+    fewer or a step is expensive."""
     passes = 1 if context.gradient_optimizer is not None else 3  # a line search evaluates the objective several times
     affordable = int(MAX_MULTIPLY_ADDS / (passes * step_multiply_adds(context, context.batch_rows)))
     most = MAX_STEPS_OF_RUN if context.trained else MAX_STEPS
@@ -123,8 +123,8 @@ def trial_steps(context: DiagnosisContext) -> int:
 
 
 def outcome(context: DiagnosisContext, steps: int) -> Outcome:
-    """What a training of this many steps reaches, on the rows of validation where there are any; where early stopping
-    restores the best weights, the loss of the best epoch."""
+    """Returns what a training of this many steps reaches, on the rows of validation where there are any; where early
+    stopping restores the best weights, the loss of the best epoch."""
     split = context.splits.get("validation", context.train)
     predictor = Predictor(context.experiment.loss, context.preprocessor, context.network_plan.y[0])
     metrics = (Metric.parse("recall"),) if predictor.classified else ()

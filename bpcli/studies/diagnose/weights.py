@@ -38,7 +38,7 @@ def _layer_index(context: DiagnosisContext, entry: ParamLayout) -> int:
 
 
 def off_scale(context: DiagnosisContext) -> list[PlannedLayer]:
-    """The layers whose weights are too large or too small."""
+    """Returns the layers whose weights are too large or too small."""
     return [e.owner for e, ratio in weight_scales(context) if not 1 / OFF_SCALE < ratio < OFF_SCALE]
 
 

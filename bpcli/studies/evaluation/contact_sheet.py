@@ -45,7 +45,8 @@ class Sheet:
 
 
 def misclassified(rows: EvaluationRows, limit: int = MAX_MISTAKES) -> Sheet:
-    """The images whose true class the model gave the least, worst first. Raises Failure: no images, no classes."""
+    """Returns the images whose true class the model gave the least, worst first. Raises Failure: no images, no
+    classes."""
     model = rows.model
     predictor, preprocessor = model.predictor, model.preprocessor
     if not preprocessor.classes:
@@ -76,8 +77,8 @@ def misclassified(rows: EvaluationRows, limit: int = MAX_MISTAKES) -> Sheet:
 
 
 def augmented(setup: Setup) -> Sheet:
-    """Training images as they are, each followed by what augmentation makes of it in the first steps. Raises Failure
-    where rows are no images."""
+    """Returns training images as they are, each followed by what augmentation makes of it in the first steps. Raises
+    Failure where rows are no images."""
     preprocessor, split = setup.prepared.preprocessor, setup.prepared.splits["train"]
     shape = _image_shape(setup.network_plan)
     chosen = np.arange(min(MAX_EXAMPLES, len(split.x)))
@@ -101,7 +102,7 @@ def augmented(setup: Setup) -> Sheet:
 
 
 def _image_shape(network_plan: NetworkPlan) -> Shape:
-    """The shape of the images that a network takes. Raises Failure where it takes none that can be drawn."""
+    """Returns the shape of the images that a network takes. Raises Failure where it takes none that can be drawn."""
     shape = image_shape(network_plan)
     if shape is not None and shape[2] in (1, 3):
         return shape
@@ -111,7 +112,8 @@ def _image_shape(network_plan: NetworkPlan) -> Shape:
 
 
 def _as_bytes(preprocessor: Preprocessor, x: Array, shape: Shape) -> Array:
-    """Encoded rows as bytes (n, h, w, c), in the file's own numbers: from black, the lowest among them, to white."""
+    """Returns encoded rows as bytes (n, h, w, c), in the file's own numbers: from black, the lowest among them, to
+    white."""
     values = (x if preprocessor.scaling is None else preprocessor.scaling.undo(x)).astype(np.float64)
     low, high = (values.min(), values.max()) if values.size else (0.0, 0.0)
     scaled = (values - low) * (255 / (high - low) if high > low else 0)

@@ -69,7 +69,7 @@ class CrossValidation:
         return runs.start(setup, place, callbacks)
 
     def _report(self, last: TrainReport | None, rows: Sequence[FoldRow], stopped: int) -> FoldsReport:
-        """The report, which is also written down."""
+        """Returns the report, which is also written down."""
         report = FoldsReport(
             run=str(self.folder),
             name=rows[0].name if rows else last.name if last else "",
@@ -101,8 +101,8 @@ class CrossValidation:
 
 
 def start(config: Path, sets: tuple[str, ...], count: int, out: Path | None = None) -> CrossValidation:
-    """A cross-validation in a new folder, `out` or one named by the time. Raises Failure where the experiment does not
-    fit together or says itself which rows are test, and where the folder cannot be made."""
+    """Returns a cross-validation in a new folder, `out` or one named by the time. Raises Failure where the experiment
+    does not fit together or says itself which rows are test, and where the folder cannot be made."""
     document, experiment = load_document(config, sets)
     if experiment.data.fold is not None:
         text = "data.fold asks for one fold, and --folds for all of them"
@@ -123,7 +123,8 @@ def start(config: Path, sets: tuple[str, ...], count: int, out: Path | None = No
 
 
 def resume(folder: Path) -> CrossValidation:
-    """A cross-validation that goes on. Raises Failure where its record is damaged, or its config has changed."""
+    """Returns a cross-validation that goes on. Raises Failure where its record is damaged, or its config has
+    changed."""
     try:
         record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
         found = CrossValidation(
@@ -140,12 +141,12 @@ def resume(folder: Path) -> CrossValidation:
 
 
 def fold_setting(number: int, count: int) -> str:
-    """The setting that makes one fold of an experiment."""
+    """Returns the setting that makes one fold of an experiment."""
     return f"data.fold={{of: {count}, number: {number}}}"
 
 
 def spread_by_figure(rows: Sequence[FoldRow]) -> dict[str, Spread]:
-    """Mean and spread of each figure over the folds."""
+    """Returns the mean and the spread of each figure over the folds."""
     return {name: _spread([r.metrics.get(name, math.nan) for r in rows]) for name in rows[0].metrics}
 
 

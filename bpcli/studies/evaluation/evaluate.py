@@ -35,7 +35,7 @@ class EvaluationRows(Split):
     warnings: tuple[Problem, ...] = ()
 
     def name_of(self, i: int) -> str:
-        """The name of row i."""
+        """Returns the name of row i."""
         row = int(self.rows[i])
         return self.names[row] if self.names else f"row {row}"
 
@@ -48,8 +48,8 @@ def evaluate(path: Path, split: str | None = None, data: str | None = None, root
 def open_rows(
     path: Path, split: str | None = None, data: str | None = None, root: Path | None = None
 ) -> EvaluationRows:
-    """A run or a model file with a split of its run (test where there is one, else validation, else train), or with
-    another source, whose relative paths start at `root`.
+    """Returns a run or a model file with a split of its run (test where there is one, else validation, else train), or
+    with another source, whose relative paths start at `root`.
 
     Raises Failure: no such split, a model file without data, data that does not fit the model.
     """
@@ -74,8 +74,9 @@ def open_rows(
 
 
 def score(rows: EvaluationRows) -> EvalReport:
-    """The report of a model on the rows it was opened with, of which each counts as much as `w` (N,) says: in the loss,
-    in metrics, in the support of classes and in the confusion matrix, as with scikit-learn's `sample_weight`."""
+    """Returns the report of a model on the rows it was opened with, of which each counts as much as `w` (N,) says: in
+    the loss, in metrics, in the support of classes and in the confusion matrix, as with scikit-learn's
+    `sample_weight`."""
     model, predictor = rows.model, rows.model.predictor
     metrics = _metrics(predictor, model.experiment.metrics)
     k = len(predictor.classes)
@@ -107,7 +108,7 @@ def score(rows: EvaluationRows) -> EvalReport:
 
 
 def _metrics(predictor: Predictor, chosen: Sequence[Metric]) -> dict[str, Metric]:
-    """The usual metrics and the chosen ones, by their labels."""
+    """Returns the usual metrics and the chosen ones, by their labels."""
     task = "classification" if predictor.classified else "regression"
     default = (Metric.parse(name) for name in DEFAULT_METRICS[task])
     about = len(predictor.classes), predictor.several, predictor.loss.gives_probabilities

@@ -153,7 +153,7 @@ def _output_of(layer: Layer, x: Array) -> Array:
 
 
 def _known_slopes(x: Array) -> Iterator[tuple[str, Array]]:
-    """The slopes of the activations of this package at `x`."""
+    """Yields the slopes of the activations of this package at `x`."""
     for kind, leaf in Activation.registry.items():
         if not leaf.__module__.startswith("bpcli.") or not leaf.elementwise:
             continue

@@ -226,7 +226,7 @@ def _follows_counts(ratio: float, details: Mapping[str, Any], clues: Clues) -> b
 
 
 def _shown_ratio(ratio: float) -> str:
-    """A ratio with as many digits as tell it from 1."""
+    """Returns a ratio with as many digits as tell it from 1."""
     near = 0 < abs(ratio - 1) < 1e-4
     return f"1 {'+' if ratio > 1 else '-'} {abs(ratio - 1):.2g}" if near else f"{ratio:.6g}"
 

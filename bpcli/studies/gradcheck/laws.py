@@ -63,7 +63,7 @@ def _layers(batch: Batch, seed: int) -> Iterator[tuple[BoundLayer, np.random.Gen
 
 
 def _passes(objective: Objective, batch: Batch, seed: int) -> LawRow:
-    """Forward and backward, each twice, give the same bits and leave what they read as it was."""
+    """Checks that forward and backward, each twice, give the same bits and leave what they read as it was."""
     objective.network.draw(batch.chain, 0)
     batch.forward(True)
     for bound, rng in _layers(batch, seed):
@@ -102,7 +102,7 @@ def _passes(objective: Objective, batch: Batch, seed: int) -> LawRow:
 
 
 def _passes_of_network(objective: Objective, batch: Batch) -> LawRow:
-    """All layers together, in the order of a training step, as each of them alone."""
+    """Returns all layers together, in the order of a training step, as each of them alone."""
     before = {path: w.copy() for path, w in objective.network.parameters().items()}
     gradients = []
     for _ in range(3):
@@ -121,7 +121,7 @@ def _passes_of_network(objective: Objective, batch: Batch) -> LawRow:
 
 
 def _linear(objective: Objective, batch: Batch, seed: int) -> LawRow:
-    """Backward is linear in the error that arrives: B(d1 + 2 d2) = B(d1) + 2 B(d2), and B(0) = 0."""
+    """Checks that backward is linear in the error that arrives: B(d1 + 2 d2) = B(d1) + 2 B(d2), and B(0) = 0."""
     objective.network.draw(batch.chain, 0)
     batch.forward(True)
     worst = 0.0
@@ -145,7 +145,8 @@ def _linear(objective: Objective, batch: Batch, seed: int) -> LawRow:
 
 
 def _batch(objective: Objective, batch: Batch, x: Array, t: Array) -> LawRow:
-    """The gradient of a batch is the mean of its rows' gradients; at evaluation, where no row leans on another."""
+    """Returns the gradient of a batch is the mean of its rows' gradients; at evaluation, where no row leans on
+    another."""
     n = batch.n
     if n == 1:
         return LawRow("batch", None, 0.0, "there is one row")
@@ -169,7 +170,7 @@ def _batch(objective: Objective, batch: Batch, x: Array, t: Array) -> LawRow:
 
 
 def _permutation(objective: Objective, batch: Batch, x: Array, t: Array) -> LawRow:
-    """The order of the rows does not matter."""
+    """Returns the order of the rows does not matter."""
     n = batch.n
     if n == 1:
         return LawRow("permutation", None, 0.0, "there is one row")
@@ -186,8 +187,8 @@ def _permutation(objective: Objective, batch: Batch, x: Array, t: Array) -> LawR
 
 
 def _float32(objective: Objective, batch: Batch, x: Array, t: Array, seed: int) -> LawRow:
-    """Training's float32 gives the same gradients, of weights and inputs, up to what rounding between the layers does
-    to them."""
+    """Checks that training's float32 gives the same gradients, of weights and inputs, up to what rounding between the
+    layers does to them."""
     network = objective.network
     narrow = Objective(network.network_plan, objective.loss, batch.n, np.float32, network.seed, need_dx=True)
     restore(network_state(narrow.network), network_state(objective.network))

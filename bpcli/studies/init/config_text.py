@@ -26,7 +26,7 @@ SIZES: Sequence[tuple[int, tuple[int, ...], int, int]] = (
 
 
 def config_text(data: Inspection, name: str, command: str) -> str:
-    """The YAML of an experiment on inspected data, for the file `name`.yaml, made by `command`."""
+    """Returns the YAML of an experiment on inspected data, for the file `name`.yaml, made by `command`."""
     rows = SIZES[next(i for i, size in enumerate(SIZES) if data.rows <= size[0])]
     head = [SCHEMA_LINE, *_heading(data, command), f"name: {flow(name)}"]
     return "\n".join([*head, *_data(data), *_network(data, rows[1]), *_loss(data), *_learning(data, rows), ""])
@@ -54,7 +54,7 @@ def _heading(data: Inspection, command: str) -> list[str]:
 
 
 def _one_line(text: str) -> str:
-    """The text on one line, as a comment needs it."""
+    """Returns the text on one line, as a comment needs it."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 
@@ -92,7 +92,7 @@ def _data(data: Inspection) -> list[str]:
 
 
 def _source(data: Inspection) -> list[str]:
-    """The training source, on one line where it fits."""
+    """Returns the training source, on one line where it fits."""
     source = dict(data.source)
     if data.targets:
         target = list(data.targets) if len(data.targets) > 1 else data.targets[0]
@@ -259,6 +259,6 @@ training:
 
 
 def example_text(task: ExampleTask, name: str) -> str:
-    """An example of a task on made-up or bundled data, for the file `name`.yaml."""
+    """Returns an example of a task on made-up or bundled data, for the file `name`.yaml."""
     template, differing = (IMAGES, {}) if task == "images" else (CURVE_OR_CLASSES, EXAMPLES[task])
     return template.format(head=SCHEMA_LINE, name=flow(name), **differing)

@@ -69,7 +69,7 @@ def _refuse_overwriting(file: Path, force: bool) -> None:
 
 
 def _experiment_name(data: str) -> str:
-    """A name for an experiment, from that of its file."""
+    """Returns a name for an experiment, from that of its file."""
     stem = "data" if data.lstrip().startswith("{") else Path(data).name.removesuffix(".gz").split(".")[0]
     stem = "".join(c if (c.isascii() and c.isalnum()) or c in "_-" else "-" for c in stem).strip("-_")
     return stem[:60] or "experiment"

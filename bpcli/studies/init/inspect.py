@@ -90,7 +90,7 @@ def inspect_data(data: str, targets: Sequence[str], task: TableTask | None, root
 
 
 def _source_settings(source: Source, root: Path, base: Path, **settings: Any) -> dict[str, Any]:
-    """The source as a config in `base` writes it, with these settings added."""
+    """Returns the source as a config in `base` writes it, with these settings added."""
     plain = source.model_dump(mode="json", exclude_defaults=True)
     for key, value in plain.items():
         if isinstance(value, str) and root / value in source.files(root) and (root / value).exists():
@@ -99,7 +99,7 @@ def _source_settings(source: Source, root: Path, base: Path, **settings: Any) ->
 
 
 def _path(file: Path, base: Path) -> str:
-    """The relative path from a folder to a file; absolute where there is none (another drive)."""
+    """Returns the relative path from a folder to a file; absolute where there is none (another drive)."""
     try:
         way = Path(os.path.relpath(file, base)).as_posix()
         if way.startswith("../"):  # up from where a link leads to, not from where it stands
@@ -151,7 +151,7 @@ def _columns(source: Any, targets: tuple[str, ...], task: TableTask | None, root
 
 
 def _few_rows_remark(rows: int, classes: Mapping[str, int]) -> tuple[str, ...]:
-    """The remark that classes have few rows; none where they have enough."""
+    """Returns the remark that classes have few rows; none where they have enough."""
     if rows >= MIN_ROWS_PER_CLASS * len(classes):
         return ()
     text = f"{rows:,} rows for {len(classes):,} classes, the smallest with {min(classes.values())}: hardly enough to "
@@ -187,7 +187,7 @@ def _no_target(failure: Failure) -> Failure:
 
 
 def _column(table: Table, name: str) -> FileColumn:
-    """What a column holds and what the experiment does with it."""
+    """Returns what a column holds and what the experiment does with it."""
     if name in table.texts:
         return _text(name, table.texts[name])
     values = table.numbers[:, table.at[name]].astype(np.float64)
@@ -242,8 +242,8 @@ def _text(name: str, cells: Array) -> FileColumn:
 
 
 def _task(table: Table, task: TableTask | None) -> tuple[TableTask, dict[str, int], bool]:
-    """The task, how many rows each class has, and whether a row may have several labels.
-    Raises Failure where the targets are not what `task` says."""
+    """Returns the task, how many rows each class has, and whether a row may have several labels. Raises Failure where
+    the targets are not what `task` says."""
     target = table.target
     assert target is not None
     if target.dtype == object or (target.ndim == 1 and (task or _looks_like_ids(target)) in (True, "classify")):

@@ -54,8 +54,8 @@ class Addresses:
         self.aliases = dict(self._aliases())
 
     def entries_of(self, claims: Sequence[Claim]) -> list[ClaimedEntry]:
-        """What the claims name, in the order of the derivation. Raises Failure for names that name nothing, indices out
-        of range, and entries that are named twice; for all of them at once."""
+        """Returns what the claims name, in the order of the derivation. Raises Failure for names that name nothing,
+        indices out of range, and entries that are named twice; for all of them at once."""
         found: dict[str, ClaimedEntry] = {}
         problems: list[Problem] = []
         for claim in claims:
@@ -73,7 +73,7 @@ class Addresses:
         return sorted(found.values(), key=lambda t: (self.graph.order[t.key], t.place))
 
     def _place(self, q: Quantity) -> tuple[Key, int]:
-        """The node that a quantity is of, and where in its array it begins."""
+        """Returns the node that a quantity is of, and where in its array it begins."""
         own = (q.part, q.tensor or q.layer, q.name)
         if own in self.graph.nodes:
             return own, 0
@@ -83,7 +83,8 @@ class Addresses:
         return key, sum(sizes[: [path for path, _ in places].index(q.tensor)])
 
     def _aliases(self) -> Iterator[tuple[str, str]]:
-        """Other names, by the names they stand for: z, a and delta of a layer with weights, and what a layer reads."""
+        """Yields other names, by the names they stand for: z, a and delta of a layer with weights, and what a layer
+        reads."""
         names = {array.key: name for name, array in self.arrays.items()}
         for node in self.graph.target.network_plan.walk():
             path = node.path
@@ -119,7 +120,7 @@ class Addresses:
         return ClaimedEntry(claim, array.key, place, path + (f"[{','.join(map(str, full))}]" if full else ""))
 
     def _unknown(self, claim: Claim, word: str, first: bool) -> Problem:
-        """A problem with a name; the first one lists the names there are."""
+        """Returns a problem with a name; the first one lists the names there are."""
         known = [*self.arrays, *self.aliases]
         guess = next((n for n in known if n.lower() == word.lower()), None) or near(word, known)
         few = [f"{p}{list(a.shape)}".replace(" ", "") if a.shape else p for p, a in self.arrays.items()]
@@ -130,7 +131,7 @@ class Addresses:
 
 
 def _completed(at: tuple[int, ...], array: _NamedArray) -> tuple[int, ...] | None:
-    """The whole index: what has only one value may be left out; None where there is no such entry."""
+    """Returns the whole index: what has only one value may be left out; None where there is no such entry."""
     shape = array.shape
     if not at and math.prod(shape) == 1:
         at = (0,) * len(shape)

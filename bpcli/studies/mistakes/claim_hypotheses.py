@@ -136,7 +136,7 @@ class ClaimHypotheses(Hypotheses):
 
     # --------------------------------------------------------------------------------------------- of the arrays read
     def _other_arrays(self) -> Iterator[Hypothesis]:
-        """Another array is read than was meant: the updated weights, or what stands on the wrong side of an
+        """Yields what another array gives than was meant: the updated weights, or what stands on the wrong side of an
         activation."""
         layer, named = self.node.block.layer, reads(self.node.grid.equation)
         for param in self.graph.bound_layers[layer].plan.params:

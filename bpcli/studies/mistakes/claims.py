@@ -60,13 +60,13 @@ class Claim:
         return cut and gap < self.unit * (1 - RELATIVE_TOLERANCE)
 
     def problem(self, text: str, code: str, help: str) -> Problem:
-        """A problem with this claim, that points at its line."""
+        """Returns a problem with this claim, that points at its line."""
         return make_problem(self.position, text, path=(self.name,), code=code, help=help)
 
 
 def read_claims(path: Path) -> list[Claim]:
-    """The claims in a YAML file, or in a CSV of name,value (by its ending). Raises Failure: exit 66 where there is no
-    such file, 65 where it cannot be understood; all that is wrong at once."""
+    """Returns the claims in a YAML file, or in a CSV of name,value (by its ending). Raises Failure: exit 66 where there
+    is no such file, 65 where it cannot be understood; all that is wrong at once."""
     if path.is_dir() or (path.suffix == ".safetensors" and path.exists()):
         raise _swapped(path, "a run folder" if path.is_dir() else "a model")
     if path.suffix.lower() == ".csv":
@@ -127,7 +127,7 @@ def _of_table(path: Path) -> list[Claim]:
 
 
 def _checked(written: Iterable[tuple[str, Position, YamlNode]], form: str) -> list[Claim]:
-    """The claims, if each of them is a number."""
+    """Returns the claims, if each of them is a number."""
     found: list[Claim] = []
     problems: list[Problem] = []
     for name, position, node in written:
@@ -153,7 +153,7 @@ def _checked(written: Iterable[tuple[str, Position, YamlNode]], form: str) -> li
 
 
 def _text(node: YamlNode) -> str:
-    """A value as it stands in the file, with all its digits; a minus sign as a hyphen."""
+    """Returns a value as it stands in the file, with all its digits; a minus sign as a hyphen."""
     position = node.position
     text = node.value if isinstance(node.value, str) else None
     if text is None:

@@ -202,7 +202,7 @@ class GradientHypotheses(Hypotheses):
         return [g for g in reversed(self.program.grids) if g.name in backward]
 
     def _other_arrays(self, grid: Grid) -> Iterator[Hypothesis]:
-        """Another array of the same shape is read, or a parameter turned over."""
+        """Yields what another array of the same shape gives in place of one, or a parameter turned over."""
         arrays = {n: np.asarray(v) for n, v in self.known.items() if np.ndim(v)}
         named = sorted(reads(grid.equation) & arrays.keys())
         for name in named:
@@ -222,7 +222,7 @@ class GradientHypotheses(Hypotheses):
                 yield from self.computed(words, {name: np.flip(a, axes)})
 
     def _sums(self, grid: Grid) -> Iterator[Hypothesis]:
-        """One term of a sum kept in place of all: overwritten and not added, or left after the first."""
+        """Yields the terms of sums, one kept in place of all: overwritten and not added, or left after the first."""
         node = grid.equation.right
         if not isinstance(node, Reduce) or node.fn != "sum" or grid.name != self.target:
             return
@@ -244,7 +244,7 @@ class GradientHypotheses(Hypotheses):
             yield Hypothesis(*self.words("first-only", indices=names), terms[..., 0])
 
     def _summed_down(self) -> Iterator[Hypothesis]:
-        """Another array of the pass, summed down to the shape of this one."""
+        """Yields other arrays of the pass, summed down to the shape of this one."""
         shape = np.shape(self.known[self.target])
         for name, value in self.known.items():
             v = np.asarray(value)
@@ -255,7 +255,7 @@ class GradientHypotheses(Hypotheses):
                     yield Hypothesis(*self.words("other-sum", array=name, axes=listed(axes)), v.sum(axes))
 
     def _settings(self) -> Iterator[Hypothesis]:
-        """A setting that backward takes for 0 or 1."""
+        """Yields what a setting gives that backward takes for 0 or 1."""
         for name, value in self.known.items():
             if np.ndim(value) or name in self.program.names or not isinstance(value, int | float | np.number):
                 continue

@@ -18,7 +18,7 @@ NO_FOLDER_SYNC = {"EACCES", "EPERM", "EINVAL", "ENOTSUP", "EBADF"}  # the system
 
 
 def atomic_text(path: Path, text: str) -> None:
-    """`atomic_bytes` of a text in UTF-8."""
+    """Writes a text in UTF-8 as `atomic_bytes` does."""
     atomic_bytes(path, text.encode())
 
 
@@ -54,7 +54,7 @@ def atomic_bytes(path: Path, data: bytes) -> None:
 
 
 def mode_of(path: Path) -> int | None:
-    """Kind and permissions of what stands at `path`, or None."""
+    """Returns the kind and permissions of what stands at `path`, or None."""
     try:
         return path.stat().st_mode
     except FileNotFoundError:
@@ -87,7 +87,7 @@ def make_folder(folder: Path, help: str, *, exist_ok: bool = True) -> None:
 
 
 def unwritable(path: Path, e: OSError) -> Failure:
-    """What to say of a file that cannot be written."""
+    """Returns what to say of a file that cannot be written."""
     if e.errno == errno.ENOENT:
         text = f"cannot write {path}: the folder {path.parent} does not exist"
         return cannot_create(path, text, "create the folder first, or choose another place")
@@ -99,16 +99,16 @@ def unwritable(path: Path, e: OSError) -> Failure:
 
 
 def cannot_create(path: Path, text: str, help: str = "choose another place, or change the permissions") -> Failure:
-    """The failure where there is no place to write."""
+    """Returns the failure where there is no place to write."""
     return Failure(Problem(text, code="cannot-create", file=str(path), help=help), exit=Exit.CANNOT_CREATE)
 
 
 def name_of(e: OSError) -> str:
-    """The name of an error number: EACCES and so on."""
+    """Returns the name of an error number: EACCES and so on."""
     return errno.errorcode.get(e.errno or 0, "")
 
 
 def file_kind(mode: int) -> str:
-    """What a thing that is not a regular file is called."""
+    """Returns what a thing that is not a regular file is called."""
     kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
     return kinds.get(stat.S_IFMT(mode), "a device")

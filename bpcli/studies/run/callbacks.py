@@ -30,20 +30,20 @@ class Callback:
     """
 
     def on_train_begin(self, state: TrainingState) -> None:
-        """Called before the first step."""
+        """Is called before the first step."""
 
     def on_batch_end(self, state: TrainingState, loss: float) -> None:
-        """Called after each step: `loss` is that of its batch, `state.progress.batch` how many steps of the epoch are
-        done."""
+        """Is called after each step: `loss` is that of its batch, `state.progress.batch` how many steps of the epoch
+        are done."""
 
     def on_epoch_end(self, state: TrainingState, row: EpochRow) -> None:
-        """Called after each completed epoch, with its figures."""
+        """Is called after each completed epoch, with its figures."""
 
     def on_checkpoint(self, state: TrainingState, file: Path) -> None:
-        """Called after a checkpoint was written to `file`."""
+        """Is called after a checkpoint was written to `file`."""
 
     def on_train_end(self, state: TrainingState, report: TrainReport | None) -> None:
-        """Called after the model was written; `report` is None where an exception ended the training. Every callback
+        """Is called after the model was written; `report` is None where an exception ended the training. Every callback
         is called, whatever another one raises."""
 
 

@@ -58,5 +58,5 @@ def load_checkpoint(state: TrainingState, tensors: Mapping[str, Array], meta: Ma
 
 
 def _without(prefix: str, tensors: Mapping[str, Array]) -> dict[str, Array]:
-    """The tensors of this prefix, by their names without it."""
+    """Returns the tensors of this prefix, by their names without it."""
     return {name.removeprefix(prefix): a for name, a in tensors.items() if name.startswith(prefix)}

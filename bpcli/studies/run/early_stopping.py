@@ -35,7 +35,7 @@ class EarlyStopper:
         return False
 
     def reason(self) -> str:
-        """Why training is over, in words; nothing where it is not."""
+        """Returns why training is over, in words; nothing where it is not."""
         p = self.state.progress
         if p.bad_epochs < self.settings.patience:
             return ""

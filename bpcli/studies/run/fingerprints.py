@@ -41,7 +41,7 @@ class Fingerprints:
             self._failure = error
 
     def of(self, files: Sequence[Path]) -> list[dict[str, Any]]:
-        """The fingerprints of these files, which should be those that were taken. Raises what taking them
+        """Returns the fingerprints of these files, which should be those that were taken. Raises what taking them
         raised."""
         if tuple(files) != self.files or self._thread.ident is None:
             return fingerprint(files)
@@ -64,8 +64,8 @@ def _digest(file: Path) -> str:
 
 
 def fingerprint(files: Sequence[Path], digest: Callable[[Path], str] | None = None) -> list[dict[str, Any]]:
-    """The data files with their sizes and sha256 (by `digest`, else here), so that a later reader can see whether they
-    changed. Raises Failure where one cannot be read."""
+    """Returns the data files with their sizes and sha256 (by `digest`, else here), so that a later reader can see
+    whether they changed. Raises Failure where one cannot be read."""
     return [{"file": str(f.resolve()), "bytes": _bytes(f), "sha256": (digest or sha256_of)(f)} for f in files]
 
 
@@ -83,8 +83,8 @@ def _files_in(folder: Path) -> list[Path]:
 
 
 def sha256_of(file: Path) -> str:
-    """The sha256 of a file, or of the names and bytes of the files in a folder, in hexadecimal. Raises Failure where it
-    cannot be read."""
+    """Returns the sha256 of a file, or of the names and bytes of the files in a folder, in hexadecimal. Raises Failure
+    where it cannot be read."""
     digest = hashlib.sha256()
     try:
         if file.is_dir():

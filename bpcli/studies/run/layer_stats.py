@@ -52,8 +52,9 @@ class LayerStatsProbe:
     def measure(
         self, theta: Array, states: Mapping[str, Array], update: Array | None = None, step: int = 0
     ) -> tuple[LayerStats, ...]:
-        """The rows of `layer_stats` at the flat weights `theta` and running statistics `states`; `loss` is then that of
-        the batch, without penalty. `update` is what a step added to the flat weights; chance is drawn as for `step`."""
+        """Returns the rows of `layer_stats` at the flat weights `theta` and running statistics `states`; `loss` is then
+        that of the batch, without penalty. `update` is what a step added to the flat weights; chance is drawn as for
+        `step`."""
         network = self.objective.network
         self.objective.theta[...] = theta
         restore(network.states, states)
@@ -65,7 +66,8 @@ class LayerStatsProbe:
 
 
 def layer_stats(objective: Objective, batch: Batch, update: Array | None = None) -> tuple[LayerStats, ...]:
-    """One row for each layer, containers before what is inside them, after a forward and a backward pass in training.
+    """Returns one row for each layer, containers before what is inside them, after a forward and a backward pass in
+    training.
 
     The objective has to keep its arrays (`retain`, `need_dx`). `gradient` is that of the data term alone, so that a
     penalty hides no layer that the loss does not reach; `weights` and `update` are of what decays (matrices and
@@ -98,13 +100,13 @@ def _row(bound: BoundLayer, entries: list[ParamLayout], objective: Objective, up
 
 
 def _norm_of(flat: Array, entries: list[ParamLayout]) -> float | None:
-    """The norm of these tensors of a flat vector together; None where there are none."""
+    """Returns the norm of these tensors of a flat vector together; None where there are none."""
     return math.hypot(*(l2_norm(flat[e.where]) for e in entries)) if entries else None
 
 
 def dead_and_saturated(bound: BoundLayer) -> tuple[float | None, float | None]:
-    """The share of an activation's units that no row opens, and the share of its outputs that are saturated; None where
-    it has no flat end (two of them, to be saturated), or is not elementwise.
+    """Returns the share of an activation's units that no row opens, and the share of its outputs that are saturated;
+    None where it has no flat end (two of them, to be saturated), or is not elementwise.
 
     A unit is an entry of the last axis: of images a channel, which is dead where it is closed at every pixel.
     """
@@ -120,7 +122,7 @@ def dead_and_saturated(bound: BoundLayer) -> tuple[float | None, float | None]:
 
 
 def run_alone(layer: Activation, x: Array, train: bool) -> Frame:
-    """The frame of an activation after its forward pass on a single row, 1 j."""
+    """Returns the frame of an activation after its forward pass on a single row, 1 j."""
     plan = layer.plan(x.shape[1:])
     arrays: dict[str, Any] = {n: empty(s, 1, x.dtype) for n, s in {**plan.keep, **plan.scratch, **plan.draws}.items()}
     f = Frame(x=x, y=np.empty_like(x), dx=np.empty_like(x), dy=np.empty_like(x), **arrays)
@@ -130,7 +132,8 @@ def run_alone(layer: Activation, x: Array, train: bool) -> Frame:
 
 
 def slopes(layer: Activation, f: Frame) -> Array:
-    """dy/dx of every output of an elementwise activation, after its forward pass: its backward on a dy of ones."""
+    """Returns dy/dx of every output of an elementwise activation, after its forward pass: its backward on a dy of
+    ones."""
     ones = Frame(**{**vars(f), "dy": np.ones_like(f.y), "dx": np.empty_like(f.y)})
     layer.backward(ones, True)
     found: Array = ones.dx
@@ -139,7 +142,7 @@ def slopes(layer: Activation, f: Frame) -> Array:
 
 @lru_cache(maxsize=256)
 def slope_and_ends(layer: Activation) -> tuple[float, FlatEnds]:
-    """The steepest slope of an activation, and at how many of its ends it is flat. An activation of whole rows
+    """Returns the steepest slope of an activation, and at how many of its ends it is flat. An activation of whole rows
     (softmax) has no slopes of its own, and is said to have no flat end."""
     x = np.concatenate([np.linspace(-MAX_INPUT, -8, 53), np.linspace(-8, 8, 257), np.linspace(8, MAX_INPUT, 53)])[None]
     f = run_alone(layer, x, True)
@@ -169,7 +172,7 @@ class LayerStatsWatch:
     """
 
     def __init__(self, objective: Objective, rows: int, size: int) -> None:
-        """The training has `rows` rows, in batches of `size`, at most as many as there are rows."""
+        """Takes `rows` training rows, in batches of `size`, at most as many as there are rows."""
         self.objective = objective
         self.place = rows // size - 1  # in the epoch, from 0, of the step that is measured
         self.keys = tuple(_keys(objective))
@@ -183,9 +186,9 @@ class LayerStatsWatch:
         self._states = snapshot(self.objective.network.states)
 
     def after_step(self, batch: Batch, step: int) -> dict[str, float]:
-        """The figures of the step on the rows in `batch`, the one after `step` completed ones: by key, the norm of the
-        gradient of the data term (before clipping), the norm of the step over the norm of the weights (nan where all
-        are 0), and the shares of dead units and of saturated outputs."""
+        """Returns the figures of the step on the rows in `batch`, the one after `step` completed ones: by key, the norm
+        of the gradient of the data term (before clipping), the norm of the step over the norm of the weights (nan where
+        all are 0), and the shares of dead units and of saturated outputs."""
         if self._probe is None:
             o = self.objective
             self._probe = LayerStatsProbe(o.network.network_plan, o.loss, batch.x, batch.t, o.network.seed)
@@ -198,7 +201,8 @@ class LayerStatsWatch:
 
 
 def _keys(objective: Objective) -> list[str]:
-    """What can be measured: of layers that learn their gradient and update, of activations with flat ends the rest."""
+    """Returns what can be measured: of layers that learn their gradient and update, of activations with flat ends the
+    rest."""
     keys = []
     for node in objective.network.network_plan.walk():
         figures = ["gradient", "update"] if node.plan.params else []

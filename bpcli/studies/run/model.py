@@ -46,7 +46,7 @@ class Model:
 
 
 def dump(experiment: Experiment) -> dict[str, Any]:
-    """The experiment as plain data, every default filled in."""
+    """Returns the experiment as plain data, every default filled in."""
     return experiment.model_dump(mode="json", exclude_none=True)
 
 
@@ -60,7 +60,8 @@ def save(
 
 
 def find_model(path: Path) -> tuple[Path, RunFolder | None]:
-    """The model file that is meant by a run folder or a file, and the folder. Raises Failure where there is none."""
+    """Returns the model file that is meant by a run folder or a file, and the folder. Raises Failure where there is
+    none."""
     if path.is_dir():
         folder = RunFolder(path)
         folder.record()
@@ -69,7 +70,8 @@ def find_model(path: Path) -> tuple[Path, RunFolder | None]:
 
 
 def load(path: Path) -> Model:
-    """The model of a run folder or a model file. Nothing it says is looked up or run: only parts of this package.
+    """Returns the model of a run folder or a model file. Nothing it says is looked up or run: only parts of this
+    package.
 
     Raises Failure: 66 where it is missing, 65 where it is truncated, damaged, foreign or does not fit together.
     """

@@ -72,7 +72,7 @@ def write(path: Path, tensors: Mapping[str, Array], meta: Mapping[str, Any]) -> 
 
 
 def storable(name: str, value: Array) -> Array:
-    """The array as the file holds it: little-endian and C-contiguous (safetensors corrupts what is not)."""
+    """Returns the array as the file holds it: little-endian and C-contiguous (safetensors corrupts what is not)."""
     a = np.asarray(value, order="C")  # ascontiguousarray would give () the shape (1,)
     a = a.astype(a.dtype.newbyteorder("<"), copy=False)
     if not TENSOR_NAME.fullmatch(name):
@@ -83,7 +83,7 @@ def storable(name: str, value: Array) -> Array:
 
 
 def digest(text: str, arrays: Mapping[str, Array]) -> str:
-    """sha256, in hexadecimal, over the metadata text (with an empty sha256) and the tensors."""
+    """Returns the sha256, in hexadecimal, over the metadata text (with an empty sha256) and the tensors."""
     found = hashlib.sha256(text.encode("utf-8", "surrogatepass"))
     for name in sorted(arrays):
         a = arrays[name]
@@ -93,7 +93,7 @@ def digest(text: str, arrays: Mapping[str, Array]) -> str:
 
 
 def read(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
-    """The tensors (owned, writable, C-contiguous) and the meta data of a model file.
+    """Returns the tensors (owned, writable, C-contiguous) and the meta data of a model file.
 
     Raises Failure: 66 where the file is missing or unreadable; 65 where it is truncated, damaged (the checksum does not
     hold), of another kind, or written by a newer bpcli. Allocates in proportion to the size of the file.
@@ -118,7 +118,7 @@ def read(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
 
 
 def header_and_bytes(path: Path) -> tuple[dict[str, Any], bytes]:
-    """The parsed header and all bytes, after the lengths that the file states were compared with its size."""
+    """Returns the parsed header and all bytes, after the lengths that the file states were compared with its size."""
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
         raise bad_file(path, f"{path} is {file_kind(mode)}, not a model file", help=HELP_TRAIN)
@@ -137,7 +137,7 @@ def header_and_bytes(path: Path) -> tuple[dict[str, Any], bytes]:
 
 
 def read_header(path: Path, file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
-    """The parsed header, and the size that the whole file should have."""
+    """Returns the parsed header, and the size that the whole file should have."""
     start = file.read(9)
     length = int.from_bytes(start[:8], "little")
     if len(start) < 9:
@@ -162,7 +162,7 @@ def has_offsets(tensor: Any) -> bool:
 
 
 def parse_object(path: Path, text: bytes | str) -> dict[str, Any]:
-    """A JSON object. A key that stands twice and endless nesting are damage."""
+    """Returns a JSON object. A key that stands twice and endless nesting are damage."""
     try:
         found = json.loads(text, object_pairs_hook=without_duplicates)
     except (ValueError, RecursionError) as e:
@@ -173,7 +173,7 @@ def parse_object(path: Path, text: bytes | str) -> dict[str, Any]:
 
 
 def without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The pairs as a dict. Raises ValueError where a key stands twice."""
+    """Returns the pairs as a dict. Raises ValueError where a key stands twice."""
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a key stands twice")
@@ -181,7 +181,7 @@ def without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def read_metadata(path: Path, header: Mapping[str, Any]) -> tuple[str, dict[str, Any], str]:
-    """The metadata text with an empty sha256, the meta data in it, and the sha256."""
+    """Returns the metadata text with an empty sha256, the meta data in it, and the sha256."""
     metadata = header.get("__metadata__")
     if isinstance(metadata, dict) and len(metadata) > MAX_KEYS:
         raise damaged_file(path, f"its metadata has {len(metadata):,} entries")
@@ -212,7 +212,7 @@ def check_tensors(path: Path, header: Mapping[str, Any]) -> None:
 
 
 def to_array(tensor: Mapping[str, Any]) -> Array:
-    """An owned array from what safetensors gives. Raises ValueError for a bool that is neither 0 nor 1."""
+    """Returns an owned array from what safetensors gives. Raises ValueError for a bool that is neither 0 nor 1."""
     dtype = DTYPES[tensor["dtype"]]
     if dtype == np.bool_ and tensor["data"].strip(b"\x00\x01"):
         raise ValueError("a bool that is neither 0 nor 1")
@@ -221,15 +221,15 @@ def to_array(tensor: Mapping[str, Any]) -> Array:
 
 
 def bad_file(path: Path, text: str, *, code: str = "bad-model", help: str = "") -> Failure:
-    """The failure of a file that is there and cannot be used."""
+    """Returns the failure of a file that is there and cannot be used."""
     return Failure(Problem(text, code=code, file=str(path), help=help), exit=Exit.BAD_INPUT)
 
 
 def truncated_file(path: Path, why: str) -> Failure:
-    """The failure of a file that ends too early."""
+    """Returns the failure of a file that ends too early."""
     return bad_file(path, f"{path} is truncated: {why}", code="truncated-model", help=HELP_COPY)
 
 
 def damaged_file(path: Path, why: str) -> Failure:
-    """The failure of a file that is not as it was written."""
+    """Returns the failure of a file that is not as it was written."""
     return bad_file(path, f"{path} is damaged: {why}", code="damaged-model", help=HELP_COPY)

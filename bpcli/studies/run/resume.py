@@ -26,7 +26,8 @@ EPOCHS_KEY = "training.epochs"
 
 
 def start(setup: Setup, out: Path | None = None, callbacks: Iterable[Callback] = ()) -> Trainer:
-    """A new training in a new run folder, `out` or one named by the time. Raises Failure where it cannot be made."""
+    """Returns a new training in a new run folder, `out` or one named by the time. Raises Failure where it cannot be
+    made."""
     experiment, config, warnings = setup.experiment, setup.document.source.text.encode(), setup.check_used_parts()
     record = runfolder.new_record() | {
         "name": experiment.name,
@@ -52,7 +53,8 @@ def start(setup: Setup, out: Path | None = None, callbacks: Iterable[Callback] =
 
 
 def resume(path: Path, sets: tuple[str, ...] = (), callbacks: Iterable[Callback] = ()) -> Trainer:
-    """A training that goes on from the newest checkpoint of a run folder, or from its first step where none is left.
+    """Returns a training that goes on from the newest checkpoint of a run folder, or from its first step where none is
+    left.
 
     Of the experiment only `training.epochs` may change; schedules keep the length they began with. Raises Failure where
     the data or the config is no longer what it was, where the run diverged, and where another process works on it.
@@ -101,7 +103,7 @@ def _resumed(
 
 
 def reopen(folder: RunFolder, record: Mapping[str, Any], sets: tuple[str, ...] = (), *, inputs: bool = True) -> Setup:
-    """The experiment and the data of a run, as they were when it began. Raises Failure where they are not."""
+    """Returns the experiment and the data of a run, as they were when it began. Raises Failure where they are not."""
     runfolder.check_unchanged(record, folder)
     root = Path(record.get("root", "."))
     try:
@@ -111,7 +113,7 @@ def reopen(folder: RunFolder, record: Mapping[str, Any], sets: tuple[str, ...] =
 
 
 def _beyond_schedule(state: TrainingState) -> tuple[Problem, ...]:
-    """A warning where the schedule ended before the epochs that are asked for."""
+    """Returns a warning where the schedule ended before the epochs that are asked for."""
     if state.schedule is None:
         return ()
     total = state.train_step.total
@@ -124,7 +126,7 @@ def _beyond_schedule(state: TrainingState) -> tuple[Problem, ...]:
 
 
 def _other_environment(record: Mapping[str, Any]) -> tuple[Problem, ...]:
-    """A warning where the run goes on in another environment than it began in."""
+    """Returns a warning where the run goes on in another environment than it began in."""
     before, now = record.get("environment"), runfolder.environment()
     if not isinstance(before, dict) or before == now:
         return ()

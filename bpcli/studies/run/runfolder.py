@@ -41,7 +41,7 @@ class RunFolder:
         self.metrics, self.checkpoints = path / "metrics.jsonl", path / "checkpoints"
 
     def record(self) -> dict[str, Any]:
-        """What run.json says. Raises Failure where this is not a run folder."""
+        """Returns what run.json says. Raises Failure where this is not a run folder."""
         file = self.path / "run.json"
         try:
             found = json.loads(file.read_text(encoding="utf-8"))
@@ -68,7 +68,7 @@ class RunFolder:
         atomic_text(self.path / "run.json", json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
     def epochs(self) -> list[EpochRow]:
-        """The lines of metrics.jsonl; a last line that was cut off is left out."""
+        """Returns the lines of metrics.jsonl; a last line that was cut off is left out."""
         try:
             lines = self.metrics.read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
@@ -107,7 +107,7 @@ class RunFolder:
         return written
 
     def newest_checkpoint(self) -> tuple[dict[str, Array], dict[str, Any], tuple[Problem, ...]]:
-        """The newest checkpoint that is whole, or nothing, and warnings about those passed over."""
+        """Returns the newest checkpoint that is whole, or nothing, and warnings about those passed over."""
         passed: list[Problem] = []
         for file in self._saved():
             try:
@@ -167,7 +167,7 @@ def _is_record(record: Mapping[str, Any]) -> bool:
 
 
 def _to_line(row: EpochRow) -> str:
-    """A line of metrics.jsonl; JSON has no word for nan and infinities, they are null."""
+    """Returns a line of metrics.jsonl; JSON has no word for nan and infinities, they are null."""
     data = dict(vars(row))
     flat = {"epoch": data.pop("epoch"), **data.pop("metrics"), **data.pop("watch"), **data}
     finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in flat.items()}
@@ -175,7 +175,7 @@ def _to_line(row: EpochRow) -> str:
 
 
 def _from_line(line: Mapping[str, Any]) -> EpochRow:
-    """The epoch that a line of metrics.jsonl describes."""
+    """Returns the epoch that a line of metrics.jsonl describes."""
     own = {k: v for k, v in line.items() if "." not in k}
     keyed = {k: math.nan if v is None else v for k, v in line.items() if "." in k}
     watch = {k: v for k, v in keyed.items() if k.startswith(WATCH_PREFIX)}
@@ -184,7 +184,7 @@ def _from_line(line: Mapping[str, Any]) -> EpochRow:
 
 @contextmanager
 def create_run(name: str, out: Path | None, files: dict[str, bytes]) -> Iterator[tuple[RunFolder, Lock]]:
-    """A new run folder, `out` or runs/<name>-<time>, with these files in it and its lock held. It is removed
+    """Makes a new run folder, `out` or runs/<name>-<time>, with these files in it and its lock held. It is removed
     where the block fails. Raises Failure where it cannot be made or is taken."""
     fresh = out is None or not out.exists()
     folder = claim_folder(name, out)
@@ -204,8 +204,8 @@ def create_run(name: str, out: Path | None, files: dict[str, bytes]) -> Iterator
 
 
 def claim_folder(name: str, out: Path | None) -> Path:
-    """A new folder, `out` or runs/<name>-<time>, with nothing in it. Raises Failure where it cannot be made or is
-    taken."""
+    """Returns a new folder, `out` or runs/<name>-<time>, with nothing in it. Raises Failure where it cannot be made or
+    is taken."""
     if out is None:
         return _claim_numbered(Path("runs") / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
     make_folder(_check_vacant(out), "choose another place with --out")
@@ -238,7 +238,7 @@ def _check_vacant(folder: Path) -> Path:
 
 
 def _claim_numbered(path: Path) -> Path:
-    """`path`, or path-2, path-3... where others began in the same second; made, so that nobody else has it."""
+    """Returns `path`, or path-2, path-3... where others began in the same second; made, so that nobody else has it."""
     found, count = path, 1
     while True:
         with suppress(FileExistsError):
@@ -249,7 +249,7 @@ def _claim_numbered(path: Path) -> Path:
 
 
 def environment() -> dict[str, Any]:
-    """What else the bits of a result depend on: versions, BLAS, threads, processor."""
+    """Returns what else the bits of a result depend on: versions, BLAS, threads, processor."""
     config: Any = np.show_config(mode="dicts")
     blas = config.get("Build Dependencies", {}).get("blas", {})
     threads = {
@@ -267,7 +267,7 @@ def environment() -> dict[str, Any]:
 
 
 def new_record(argv: Sequence[str] | None = None) -> dict[str, Any]:
-    """The first lines of run.json."""
+    """Returns the first lines of run.json."""
     return {
         "status": "running",
         "started": datetime.now(UTC).isoformat(timespec="seconds"),

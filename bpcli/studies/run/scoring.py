@@ -57,7 +57,7 @@ class Predictor:
         return positive[:, 0].astype(np.int64) if output.shape[1] == 1 else output.argmax(1)
 
     def score(self, y: Array, t: Array, weight: Array | None = None) -> Scored:
-        """A batch as metrics see it, from outputs (N, K) and targets as the loss sees them (N, K)."""
+        """Returns a batch as metrics see it, from outputs (N, K) and targets as the loss sees them (N, K)."""
         output = self.predict(y)
         target = t.astype(np.float64)
         weight = np.ones(len(y)) if weight is None else weight.astype(np.float64)
@@ -93,7 +93,7 @@ class MetricAccumulator:
                 metric.add(totals, scored)
 
     def arrays(self) -> dict[str, Array]:
-        """The totals themselves, by metric and name: what a checkpoint keeps."""
+        """Returns the totals themselves, by metric and name: what a checkpoint keeps."""
         return {f"{name}.{key}": a for name, _, totals in self._metrics for key, a in totals.items()}
 
     def restore(self, saved: Mapping[str, Array]) -> None:
@@ -108,7 +108,7 @@ class MetricAccumulator:
                 totals[key] = array.copy()
 
     def results(self) -> dict[str, float]:
-        """Every figure, by the metric's label."""
+        """Returns every figure, by the metric's label."""
         return {name: float(metric.result(totals)) for name, metric, totals in self._metrics}
 
 
@@ -122,8 +122,8 @@ def evaluate_split(
     on_batch: Any = None,
     weight: Array | None = None,
 ) -> dict[str, float]:
-    """The loss (the data term alone, dropout off) and the metrics over all rows of x (R, ...) and t; `weight` (R,) is
-    how much each counts.
+    """Returns the loss (the data term alone, dropout off) and the metrics over all rows of x (R, ...) and t; `weight`
+    (R,) is how much each counts.
 
     `on_batch`, where given, is called with every batch's scored predictions. What overflows is in the figures, as inf
     or NaN, and nowhere else.

@@ -52,7 +52,7 @@ class Setup:
         return -(-len(self.prepared.splits["train"].x) // self.batch_size)
 
     def augmenter(self, rows: int | None = None) -> Augmenter | None:
-        """What changes the images of training batches (of up to `rows` rows), where the file says that they are
+        """Returns what changes the images of training batches (of up to `rows` rows), where the file says that they are
         changed."""
         experiment, parts = self.experiment, self.experiment.data.augment
         shape, even = image_shape(self.network_plan), self.prepared.preprocessor.even_scale
@@ -77,7 +77,7 @@ class Setup:
 
 
 def load_document(file: Path, sets: Sequence[str] = ()) -> tuple[Document, Experiment]:
-    """The validated experiment of a file. Raises Failure with everything that is wrong in it."""
+    """Returns the validated experiment of a file. Raises Failure with everything that is wrong in it."""
     document = apply_sets(read(file), sets, Experiment)
     if "name" not in document.data:
         document = apply_sets(document, [f'name="{_default_name(file)}"'])  # quoted: 2024.yaml is not a number
@@ -85,7 +85,7 @@ def load_document(file: Path, sets: Sequence[str] = ()) -> tuple[Document, Exper
 
 
 def _default_name(file: Path) -> str:
-    """What an experiment without a name is called: as its file, where that can name a folder anywhere."""
+    """Returns what an experiment without a name is called: as its file, where that can name a folder anywhere."""
     stem = "".join(c if (c.isascii() and c.isalnum()) or c in "._-" else "-" for c in file.stem)
     return stem.lstrip("._-")[:64] or "experiment"
 
@@ -135,15 +135,15 @@ def set_up(
 
 
 def batch_size(experiment: Experiment, rows: int) -> int:
-    """How many rows a step learns from."""
+    """Returns how many rows a step learns from."""
     size = experiment.training.batch_size
     return rows if size == "full" else min(size, rows)
 
 
 def training_bytes(experiment: Experiment, network_plan: NetworkPlan, batch: int) -> int:
-    """Bytes that training needs besides the data: weights, gradient, what the optimizer remembers, the best weights and
-    a checkpoint on its way to the disk, and the arrays of a step; where layers are watched, also the probe's copy of
-    these arrays in float64."""
+    """Returns bytes that training needs besides the data: weights, gradient, what the optimizer remembers, the best
+    weights and a checkpoint on its way to the disk, and the arrays of a step; where layers are watched, also the
+    probe's copy of these arrays in float64."""
     width = np.dtype(experiment.dtype).itemsize
     step = step_bytes(experiment, network_plan, batch) + optimizer_bytes(experiment, network_plan)
     image = image_shape(network_plan)
@@ -154,21 +154,21 @@ def training_bytes(experiment: Experiment, network_plan: NetworkPlan, batch: int
 
 
 def step_bytes(experiment: Experiment, network_plan: NetworkPlan, batch: int) -> int:
-    """Bytes of the arrays of a step on so many rows, besides the weights and their gradient."""
+    """Returns bytes of the arrays of a step on so many rows, besides the weights and their gradient."""
     width = np.dtype(experiment.dtype).itemsize
     loss = sum(slot_bytes(slot, batch, width) for slot in loss_slots(experiment.loss, network_plan.y).values())
     return working_bytes(network_plan, batch, width) + loss
 
 
 def optimizer_bytes(experiment: Experiment, network_plan: NetworkPlan) -> int:
-    """Bytes of what the optimizer remembers and of what it works in."""
+    """Returns bytes of what the optimizer remembers and of what it works in."""
     optimizer, size = experiment.optimizer, network_plan.size
     width = 8 if isinstance(optimizer, FullBatchOptimizer) else np.dtype(experiment.dtype).itemsize
     return sum(slot_bytes(slot, 0, width) for slot in (*optimizer.state(size).values(), *optimizer.work(size).values()))
 
 
 def _prepare_data(document: Document, experiment: Experiment, root: Path, inputs: bool) -> Prepared:
-    """The data; a failure that says where in the experiment it comes from points there."""
+    """Returns the data; a failure that says where in the experiment it comes from points there."""
     try:
         return prepare(
             experiment.data,

@@ -47,7 +47,7 @@ class EpochSums:
         self.steps += 1
 
     def row(self, epoch: int, metrics: dict[str, float], *, best: bool) -> EpochRow:
-        """The line of the epoch in the training table."""
+        """Returns the line of the epoch in the training table."""
         n = self.steps
         return EpochRow(
             epoch=epoch, metrics=metrics, penalty=self.penalty / n, gradient_norm=self.norm / n,

@@ -67,7 +67,7 @@ class Trainer:
                     each.callback(callback.on_train_end, self.state, report)
 
     def _train(self) -> TrainReport:
-        """Epoch after epoch, until training is over."""
+        """Trains epoch after epoch, until training is over."""
         p, problem = self.state.progress, None
         try:
             while (end := self.over()) is None:
@@ -82,7 +82,7 @@ class Trainer:
         return self._finish(*end, problem)
 
     def _epoch(self) -> bool:
-        """The rest of an epoch; False where a signal asked to stop."""
+        """Returns the rest of an epoch; False where a signal asked to stop."""
         s, p = self.state, self.state.progress
         order = row_order(self._order, s.train.x, p.epoch + 1)
         began = time.perf_counter()
@@ -100,7 +100,7 @@ class Trainer:
         return True
 
     def _step(self, rows: Array) -> None:
-        """One step on these rows of the training data."""
+        """Takes one step on these rows of the training data."""
         s, p, train_step = self.state, self.state.progress, self.state.train_step
         batch = s.objective.batch(len(rows))
         batch.load(s.train.x, s.train.t, rows, s.train.w)
@@ -122,7 +122,8 @@ class Trainer:
             callback.on_batch_end(s, train_step.loss)
 
     def _close_epoch(self) -> None:
-        """What follows the last step of an epoch: its figures, early stopping, the schedule's turn, the callbacks."""
+        """Does what follows the last step of an epoch: its figures, early stopping, the schedule's turn, the
+        callbacks."""
         s, p, sums = self.state, self.state.progress, self.state.progress.sums
         began = time.perf_counter()
         self._try_weights()
@@ -158,7 +159,7 @@ class Trainer:
             raise first_non_finite(s.objective, batch, loss, 0.0)
 
     def over(self) -> tuple[str, str] | None:
-        """Why training is over, if it is: the kind of end, and a sentence."""
+        """Returns why training is over, if it is: the kind of end, and a sentence."""
         p, training = self.state.progress, self.state.experiment.training
         if self.state.history and not p.batch:
             figures, goal = self.state.history[-1].metrics, training.stop_when
@@ -204,7 +205,7 @@ class Trainer:
 
 
 def divergence(state: TrainingState, error: NonFiniteError) -> Problem:
-    """What to say of a training that came upon a number that is not finite, and what to change."""
+    """Returns what to say of a training that came upon a number that is not finite, and what to change."""
     p, experiment = state.progress, state.experiment
     where = f"{error.layer}.{error.tensor}" if error.layer else error.tensor
     text = (

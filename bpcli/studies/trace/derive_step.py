@@ -41,7 +41,7 @@ class View:
 
 @np.errstate(all="ignore")  # what overflows is found by the step, and named
 def derive(target: TraceTarget, view: View, notes: Facts = ()) -> Derivation:
-    """The next `view.steps` training steps of a target; `notes` begin its header.
+    """Returns the next `view.steps` training steps of a target; `notes` begin its header.
 
     Raises Failure where something named is not there, or a step is not finite.
     """
@@ -89,7 +89,7 @@ def derive(target: TraceTarget, view: View, notes: Facts = ()) -> Derivation:
 
 
 def _wanted_entries(taken: TakenStep, chosen: Sequence[tuple[str, tuple[int, ...]]]) -> WantedEntries | None:
-    """The entries that belong to any of these weights; None where none was named."""
+    """Returns the entries that belong to any of these weights; None where none was named."""
     if not chosen:
         return None
     found: dict[tuple[str, str], frozenset[tuple[int, ...]]] = {}
@@ -100,7 +100,7 @@ def _wanted_entries(taken: TakenStep, chosen: Sequence[tuple[str, tuple[int, ...
 
 
 def _first_weight(target: TraceTarget) -> tuple[str, tuple[int, ...]]:
-    """The first weight of the first layer that has any: what `path` follows where no weight is named."""
+    """Returns the first weight of the first layer that has any: what `path` follows where no weight is named."""
     layout = {e.path: e.shape for e in target.network_plan.layout}
     if not layout:
         text = "this network has no weight whose paths could be shown"
@@ -110,7 +110,7 @@ def _first_weight(target: TraceTarget) -> tuple[str, tuple[int, ...]]:
 
 
 def _facts(target: TraceTarget) -> Facts:
-    """The header of the derivation: network, weights, rows, loss, and what trains."""
+    """Returns the header of the derivation: network, weights, rows, loss, and what trains."""
     loss, optimizer, experiment = target.objective.loss, target.experiment.optimizer, target.experiment
     why = next((eq.why for eq in loss.equations(False) if eq.left == "L"), "")
     rows = len(target.x)
@@ -141,14 +141,14 @@ def _start_values(target: TraceTarget, step: int) -> Iterator[StartValue]:
 
 
 def _drawn(target: TraceTarget, step: int) -> Iterator[StartValue]:
-    """The masks and noise that were drawn by chance in this step."""
+    """Yields the masks and noise that were drawn by chance in this step."""
     for bound in target.objective.network.chain(len(target.x)).walk():
         for name in bound.plan.draws:
             yield StartValue(step, f"{bound.path}.{name}", np.array(getattr(bound.frame, name)), "drawn by chance")
 
 
 def _without_equation(taken: TakenStep, step: int) -> Iterator[StartValue]:
-    """What layers computed that no equation gives; the derivation starts from it."""
+    """Yields what layers computed that no equation gives; the derivation starts from it."""
     for block in taken.layers:
         for name in block.without_equation:
             yield StartValue(

@@ -48,7 +48,7 @@ class TraceExample:
 
 
 def open_example(example: TraceExample, rows: TracedRows = NO_ROWS) -> TraceTarget:
-    """What an example traces, on its own rows or on others by value."""
+    """Returns what an example traces, on its own rows or on others by value."""
     experiment = Experiment.model_validate({"name": example.name, "dtype": "float64", **example.experiment})
     prepared = prepare(experiment.data, targets=experiment.loss.targets, seed=0, dtype=np.dtype("float64"), root=Path())
     network_plan = plan_network(experiment.architecture, prepared.preprocessor.shape, experiment.regularization)
@@ -62,7 +62,7 @@ def open_example(example: TraceExample, rows: TracedRows = NO_ROWS) -> TraceTarg
 
 
 def example_named(name: str) -> TraceExample:
-    """The example of that name. Raises Failure with the names there are."""
+    """Returns the example of that name. Raises Failure with the names there are."""
     known = trace_examples()
     if name not in known:
         help = f"{suggestion(name, known)}`bpcli trace --list-examples` shows them all"
@@ -72,7 +72,7 @@ def example_named(name: str) -> TraceExample:
 
 @cache
 def trace_examples() -> Mapping[str, TraceExample]:
-    """All built-in examples by name."""
+    """Returns all built-in examples by name."""
     found = [_article(), *_nielsen(), _circle_neuron(), _convolution(), *_published_steps(), *_steps()]
     return {e.name: e for e in found}
 
@@ -152,7 +152,7 @@ def _nielsen() -> list[TraceExample]:
 
 
 def _circle_neuron() -> TraceExample:
-    """L = 1/2 (y - t)^2 with t = y - 1 has the slope 1 that the course sends back."""
+    """Returns a neuron whose L = 1/2 (y - t)^2 with t = y - 1 has the slope 1 that the course sends back."""
     a = 0.7310585786300049
     layers = [_unit([[2.0], [-3.0]], [-3.0], activation="sigmoid")]
     return TraceExample(
@@ -197,8 +197,8 @@ def _convolution() -> TraceExample:
 
 
 def _published_steps() -> list[TraceExample]:
-    """The three optimizers of the course's assignment 2: 20 weights with the gradient given, which here is the row of
-    inputs of a unit whose error is 1."""
+    """Returns the three optimizers of the course's assignment 2: 20 weights with the gradient given, which here is the
+    row of inputs of a unit whose error is 1."""
     n = 20
     w, g = np.linspace(-0.4, 0.6, n), np.linspace(-0.6, 0.4, n)
     layers = [_unit([[float(v)] for v in w], False)]
@@ -253,7 +253,7 @@ PUBLISHED_STEPS: Mapping[str, tuple[str, Mapping[str, float]]] = {
 
 
 def _steps() -> list[TraceExample]:
-    """One step of every optimizer on L = w^2 from w = 5: a unit with one weight, input 1, target 0."""
+    """Returns one step of every optimizer on L = w^2 from w = 5: a unit with one weight, input 1, target 0."""
     found = []
     for kind, leaf in Optimizer.registry.items():
         source, title = "definition; bpcli parts NAME names the paper", f"one step of {kind} on L = w^2 from w = 5"

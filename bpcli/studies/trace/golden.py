@@ -39,7 +39,7 @@ def compare_golden(d: Derivation, file: Path) -> Golden:
 
 
 def _read_golden(file: Path, text: str) -> list[tuple[str, str, Any]]:
-    """What the file holds."""
+    """Returns what the file holds."""
     try:
         data = json.loads(text)
         if data["format"] != FORMAT:
@@ -52,7 +52,7 @@ def _read_golden(file: Path, text: str) -> list[tuple[str, str, Any]]:
 
 
 def _compare(kept: list[tuple[str, str, Any]], found: list[tuple[str, str, Any]]) -> Difference | None:
-    """The first quantity in which the two differ."""
+    """Returns the first quantity in which the two differ."""
     for (id, path, before), (now_id, now_path, now) in zip(kept, found, strict=False):
         if id != now_id or before.shape != now.shape:
             was, is_ = (f"{p} {' x '.join(map(str, a.shape))}".strip() for p, a in ((path, before), (now_path, now)))

@@ -68,7 +68,8 @@ class TraceTarget:
 
 
 def open_target(path: Path, rows: TracedRows, sets: Sequence[str] = ()) -> TraceTarget:
-    """The trace target that a config, a run folder or a model file stands for. Raises Failure where there is none."""
+    """Returns the trace target that a config, a run folder or a model file stands for. Raises Failure where there is
+    none."""
     if sets and (path.is_dir() or path.suffix == ".safetensors"):
         text = f"--set changes a config, and {path} is trained already"
         help = "trace the config that it was trained from: bpcli trace CONFIG --set ..."
@@ -89,7 +90,8 @@ def open_target(path: Path, rows: TracedRows, sets: Sequence[str] = ()) -> Trace
 def target_of_experiment(
     experiment: Experiment, network_plan: NetworkPlan, preprocessor: Preprocessor, rows: TracedRows, words: str
 ) -> TraceTarget:
-    """The trace target of an experiment whose data are its rows: of `rows` those given by value, else all of them."""
+    """Returns the trace target of an experiment whose data are its rows: of `rows` those given by value, else all of
+    them."""
     if rows.x:
         chosen = _by_value(preprocessor, rows)
     else:
@@ -127,7 +129,7 @@ def _of_run(path: Path, rows: TracedRows) -> TraceTarget:
 
 
 def _unweighted(setup: Setup) -> tuple[Problem, ...]:
-    """A warning where the rows of the training count differently, and here they do not."""
+    """Returns a warning where the rows of the training count differently, and here they do not."""
     if setup.prepared.splits["train"].w is None:
         return ()
     text = "in training each row counts by its weight; here every row counts the same"
@@ -182,7 +184,7 @@ def _target(
 
 
 def _of_setup(setup: Setup, rows: TracedRows, epoch: int) -> tuple[Array, Array, str]:
-    """The rows of an experiment's own data, and in words which they are."""
+    """Returns the rows of an experiment's own data, and in words which they are."""
     if rows.x:
         return _by_value(setup.prepared.preprocessor, rows)
     prepared = setup.prepared
@@ -204,8 +206,8 @@ def _encoded(preprocessor: Preprocessor, table: Table, rows: Array | None = None
 
 
 def _samples(setup: Setup, count: int, wanted: Array) -> str:
-    """Which rows of the training source are asked for, with the split each is in. Raises Failure for one that is not
-    there."""
+    """Returns which rows of the training source are asked for, with the split each is in. Raises Failure for one that
+    is not there."""
     for row in wanted:
         if not 0 <= row < count:
             text = f"there is no row {row}: the training source has {_count(count, 'row')}"
@@ -220,7 +222,7 @@ def _samples(setup: Setup, count: int, wanted: Array) -> str:
 
 
 def _by_value(preprocessor: Preprocessor, rows: TracedRows) -> tuple[Array, Array, str]:
-    """Rows given on the command line, in the units of the file, encoded by the rules."""
+    """Returns rows given on the command line, in the units of the file, encoded by the rules."""
     if len(rows.x) != len(rows.t):
         text = f"{_count(len(rows.x), 'row')} of inputs and {_count(len(rows.t), 'target')} are given"
         raise _wrong_values(text, "every --x needs its --t")
@@ -256,7 +258,7 @@ def _by_value(preprocessor: Preprocessor, rows: TracedRows) -> tuple[Array, Arra
 
 
 def _value(cell: str, column: ColumnEncoder) -> float:
-    """The number of a cell of an input column; NaN where it has none and something stands for that."""
+    """Returns the number of a cell of an input column; NaN where it has none and something stands for that."""
     if column.fill is not None and is_missing(cell, column.kind):
         return np.nan
     if column.kind == "number":

@@ -41,7 +41,7 @@ class _PartialPath:
 
 
 def entry_name(path: str, at: EntryIndex) -> str:
-    """An entry as claims call it."""
+    """Returns an entry as claims call it."""
     return f"{path}[{','.join(map(str, at))}]" if at else path
 
 
@@ -57,8 +57,8 @@ class _Layer:
         self.known = frozenset({*self.env, *self.program.names})
 
     def reached(self, array: str, at: EntryIndex) -> list[EntryIndex]:
-        """The outputs that depend on one entry of `array`; also where the factor is 0 just here: at an input of 0, a
-        closed relu, a dropped unit."""
+        """Returns the outputs that depend on one entry of `array`; also where the factor is 0 just here: at an input of
+        0, a closed relu, a dropped unit."""
         rng = np.random.default_rng(0)
         found = np.zeros(self.env["dy"].shape, bool)
         for sign in (0, 1, -1):
@@ -76,7 +76,7 @@ class _Layer:
         return [tuple(map(int, i)) for i in np.argwhere(found)]
 
     def factor(self, gradient: str, at: EntryIndex, to: EntryIndex) -> tuple[float, str]:
-        """The derivative of output `to` by the entry that `gradient` is the gradient of, and its formula."""
+        """Returns the derivative of output `to` by the entry that `gradient` is the gradient of, and its formula."""
         dy = np.zeros(np.shape(self.env["dy"]))
         dy[to] = 1.0
         env = self.program.complete({**self.env, "dy": dy}, [gradient])
@@ -99,7 +99,7 @@ class PathFinder:
         self._users = _users(self.chain)
 
     def paths(self, tensor: str, at: EntryIndex) -> PathsTo:
-        """The paths of one entry of a tensor of weights, after a pass and before its update is forgotten."""
+        """Returns the paths of one entry of a tensor of weights, after a pass and before its update is forgotten."""
         path, _, param = tensor.rpartition(".")
         bound = next(k for k in self.chain.walk() if k.path == path)
         name = entry_name(tensor, at)
@@ -119,7 +119,7 @@ class PathFinder:
         )  # fmt: skip
 
     def _layer(self, bound: BoundLayer) -> _Layer:
-        """The equations of a layer. Raises Failure where it has none."""
+        """Returns the equations of a layer. Raises Failure where it has none."""
         if bound.path not in self._layers:
             own = layer_program(bound, True).names
             if missing := [n for n in ("y", "dx", *(f"d{p}" for p in bound.plan.params)) if n not in own]:
@@ -150,7 +150,7 @@ class PathFinder:
             yield _PartialPath((*way.hops, (name, way.name, formula, value)), bound, to, name)
 
     def _hops(self, way: _PartialPath) -> tuple[Hop, ...]:
-        """The factors from the loss to the weight, with their running product."""
+        """Returns the factors from the loss to the weight, with their running product."""
         product = float(way.bound.frame.dy[way.at])  # the derivative of the loss by its end, all paths together
         note = "" if way.done else "all its paths together"
         hops = [Hop("L", way.name, self._slope(way), product, product, note)]
@@ -160,7 +160,7 @@ class PathFinder:
         return tuple(hops)
 
     def _slope(self, way: _PartialPath) -> str:
-        """How the loss's own slope at the end of a whole path is computed."""
+        """Returns how the loss's own slope at the end of a whole path is computed."""
         if not way.done:
             return ""
         stated = (parse(eq) for eq in self.target.objective.loss.equations(False))
@@ -171,7 +171,7 @@ class PathFinder:
         return self.drawn(frozenset("xt")).draw(with_indices(equation.right, letters)).text
 
     def _measured(self, weights: Array, at: EntryIndex) -> float:
-        """Half the difference of the losses with the weight moved by NUDGE up and down."""
+        """Returns half the difference of the losses with the weight moved by NUDGE up and down."""
         batch, old = self.target.objective.batch(len(self.target.x)), float(weights[at])
         found = []
         for sign in (1, -1):
@@ -183,7 +183,8 @@ class PathFinder:
 
 
 def _users(chain: Chain) -> dict[str, list[BoundLayer]]:
-    """Which layers take a layer's output as their input; the first layers of a branch take what the container takes."""
+    """Returns which layers take a layer's output as their input; the first layers of a branch take what the container
+    takes."""
     found: dict[str, list[BoundLayer]] = {}
     for before, after in zip(chain.layers, chain.layers[1:], strict=False):
         found[before.path] = [after, *_inner_first(after)]

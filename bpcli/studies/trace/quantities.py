@@ -53,7 +53,7 @@ class EntryChoice:
 
 
 def quantities(taken: TakenStep, step: int, choice: EntryChoice) -> Iterator[Quantity]:
-    """All quantities of a step, in its order."""
+    """Yields all quantities of a step, in its order."""
     known: dict[int, dict[str, Any]] = {}
     for block, grid, stage in taken.blocks:
         if id(block) not in known:
@@ -91,7 +91,7 @@ def _quantities_of(
 
 
 def _sources(taken: TakenStep, block: StepBlock, grid: Grid) -> Mapping[str, str]:
-    """What the x and the dy of an equation are elsewhere: dense_1.activation.y."""
+    """Returns what the x and the dy of an equation are elsewhere: dense_1.activation.y."""
     found = {}
     for name in sorted(reads(grid.equation) & {"x", "dy"}):
         if block.part == "layer":
@@ -103,7 +103,7 @@ def _sources(taken: TakenStep, block: StepBlock, grid: Grid) -> Mapping[str, str
 
 
 def _gap(block: StepBlock, value: Array, engine: Array | None) -> tuple[float, float]:
-    """How far equation and kernel are apart, and how far sums in another order may be."""
+    """Returns how far equation and kernel are apart, and how far sums in another order may be."""
     if engine is None:
         return 0.0, 0.0
     with np.errstate(invalid="ignore"):
@@ -113,7 +113,7 @@ def _gap(block: StepBlock, value: Array, engine: Array | None) -> tuple[float, f
 
 
 def _path(block: StepBlock, name: str, tensor: str = "") -> str:
-    """How claims call a quantity."""
+    """Returns how claims call a quantity."""
     if block.part == "change":
         return "change"
     tensor = tensor or block.tensor
@@ -145,7 +145,7 @@ def _brackets(at: Sequence[int]) -> str:
 
 
 def _chosen(part: Quantity, shape: tuple[int, ...], choice: EntryChoice) -> Iterator[tuple[int, ...]]:
-    """The entries to be worked out."""
+    """Yields the entries to be worked out."""
     if choice.entries == 0:
         return
     owner = part.tensor.rpartition(".")[0] or part.layer
@@ -165,7 +165,7 @@ def _chosen(part: Quantity, shape: tuple[int, ...], choice: EntryChoice) -> Iter
 
 
 def _first(value: Array, most: int) -> Sequence[int]:
-    """The first entries; where they are all 0, half of them give way to the first that are not."""
+    """Returns the first entries; where they are all 0, half of them give way to the first that are not."""
     live = np.flatnonzero(value)
     if not len(live) or live[0] < most:
         return range(most)
@@ -199,7 +199,7 @@ def _notes(block: StepBlock, grid: Grid, env: Mapping[str, Any], place: tuple[in
 
 
 def count_blocked_units(block: StepBlock, dx: Array) -> tuple[int, int]:
-    """How many units of an activation pass no error, and how many hardly any."""
+    """Returns how many units of an activation pass no error, and how many hardly any."""
     dy = np.asarray(block.env["dy"])
     if block.kind not in Activation.registry or dx.shape != dy.shape:
         return 0, 0

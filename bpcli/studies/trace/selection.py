@@ -17,7 +17,7 @@ EntrySets = dict[tuple[str, str], set[EntryIndex]]
 
 
 def parse_weight(network_plan: NetworkPlan, text: str) -> tuple[str, EntryIndex]:
-    """`dense_1.W[0,1]` as a path and an index. Raises Failure with the paths there are."""
+    """Returns `dense_1.W[0,1]` as a path and an index. Raises Failure with the paths there are."""
     shapes = {e.path: e.shape for e in network_plan.layout}
     match = re.fullmatch(r"\s*([\w.]+)\s*(?:\[([\d\s,]*)\])?\s*", text)
     path = match[1] if match else text
@@ -41,7 +41,7 @@ def parse_weight(network_plan: NetworkPlan, text: str) -> tuple[str, EntryIndex]
 
 
 def check_layers(network_plan: NetworkPlan, names: Sequence[str]) -> tuple[str, ...]:
-    """The layers that are asked for. Raises Failure with the layers there are."""
+    """Returns the layers that are asked for. Raises Failure with the layers there are."""
     known = [node.path for node in network_plan.walk()]
     for name in names:
         if name not in known:
@@ -51,8 +51,8 @@ def check_layers(network_plan: NetworkPlan, names: Sequence[str]) -> tuple[str, 
 
 
 def entries_behind(taken: TakenStep, tensor: str, at: EntryIndex) -> WantedEntries:
-    """The entries that the gradient of one weight is computed from, back to the loss as long as they are few, and those
-    of the forward pass beside them; by (layer, left side)."""
+    """Returns the entries that the gradient of one weight is computed from, back to the loss as long as they are few,
+    and those of the forward pass beside them; by (layer, left side)."""
     layer, _, param = tensor.rpartition(".")
     makers = taken.makers
     blocks = {(b.layer or b.part): b for b, _, _ in taken.blocks if b.part in ("layer", "loss")}
@@ -84,7 +84,7 @@ def entries_behind(taken: TakenStep, tensor: str, at: EntryIndex) -> WantedEntri
 
 
 def network_summary(network_plan: NetworkPlan) -> str:
-    """The network in a line: 2 -> dense_1 (3) -> dense_1.activation tanh -> ..."""
+    """Returns the network in a line: 2 -> dense_1 (3) -> dense_1.activation tanh -> ..."""
     parts = [_units(network_plan.x)]
     for node in network_plan.layers:
         ending = f" ({_units(node.plan.y)})" if node.plan.params or node.plan.y != node.x else ""

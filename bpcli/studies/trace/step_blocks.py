@@ -132,7 +132,7 @@ def take_step(target: TraceTarget) -> TakenStep:
 
 
 def _first_pass(train_step: FullBatchStep, batch: Batch, recorder: _Recorder) -> tuple[float, float]:
-    """The pass that a search begins with; loss and penalty."""
+    """Returns the pass that a search begins with; loss and penalty."""
     loss = batch.forward(True)
     recorder.loss = lambda: loss
     batch.backward(True)
@@ -227,7 +227,7 @@ def _block_equations(
     stage: Stage, part: str, kind: str, equations: Sequence[Eq], env: Mapping[str, Any], engine: Mapping[str, Array],
     *, layer: str = "", places: TensorPlaces = (), tensor: str = "",
 ) -> Iterator[BlockEquation]:  # fmt: skip
-    """The equations of one part, compiled for the arrays at hand."""
+    """Yields the equations of one part, compiled for the arrays at hand."""
     program = compile_equations(equations, env, {name: np.shape(a) for name, a in engine.items() if np.ndim(a)})
     block = StepBlock(part, layer, kind, program, env, engine, places, tensor)
     yield from ((block, grid, stage) for grid in program.grids)
@@ -240,7 +240,7 @@ def _places(entries: Sequence[ParamLayout]) -> TensorPlaces:
 def _gradient_equations(
     target: TraceTarget, train_step: FirstOrderStep, recorder: _Recorder
 ) -> Iterator[BlockEquation]:
-    """All that happens to the gradient, and to the weights by it."""
+    """Yields all that happens to the gradient, and to the weights by it."""
     yield from _penalties(target, train_step.loss, train_step.penalty, recorder)
     yield from _clipping(target, train_step, recorder)
     yield from _schedule(target, train_step)
@@ -310,7 +310,8 @@ def _schedule(target: TraceTarget, train_step: FirstOrderStep) -> Iterator[Block
 def _optimizer(
     target: TraceTarget, recorder: _Recorder, env: Mapping[str, Any], engine: Mapping[str, Array]
 ) -> Iterator[BlockEquation]:
-    """The optimizer's equations, with what they read (`env`) and what was computed besides weights and memory."""
+    """Yields the optimizer's equations, with what they read (`env`) and what was computed besides weights and
+    memory."""
     train_step, own = target.train_step, target.train_step.optimizer
     env = {"w": recorder.theta, "g": recorder.flat["clipping"], **recorder.slots, **own.consts(), **env}
     env["t"] = target.done + 1
@@ -323,7 +324,8 @@ def _optimizer(
 def _full_batch_equations(
     target: TraceTarget, train_step: FullBatchStep, batch: Batch, recorder: _Recorder
 ) -> Iterator[BlockEquation]:
-    """An iteration of an optimizer that searches. Yields nothing for a network that is too large for the equations."""
+    """Yields an iteration of an optimizer that searches. Yields nothing for a network that is too large for the
+    equations."""
     optimizer, objective = train_step.optimizer, target.objective
     size = len(recorder.theta)
     if train_step.ended or size > MAX_SEARCH_WEIGHTS:
@@ -356,7 +358,7 @@ def _constraints(target: TraceTarget, train_step: FirstOrderStep, recorder: _Rec
 
 
 def _states(recorder: _Recorder) -> Iterator[BlockEquation]:
-    """The running statistics that layers carry to the next step. The pass kept what they were before."""
+    """Yields the running statistics that layers carry to the next step. The pass kept what they were before."""
     bound_layers = {bound.path: bound for bound in recorder.batch.chain.walk()}
     for block, grid, stage in recorder.pass_equations:
         if stage is Stage.FORWARD and grid is block.program.grids[0]:
@@ -367,7 +369,7 @@ def _states(recorder: _Recorder) -> Iterator[BlockEquation]:
 
 
 def _change(target: TraceTarget, recorder: _Recorder) -> Iterator[BlockEquation]:
-    """What the step should do to the loss, to first order."""
+    """Yields what the step should do to the loss, to first order."""
     env = {"g": recorder.flat["gradient"], "w": recorder.theta, "w_new": recorder.weights["step"]}
     places = _places(target.network_plan.layout)
     yield from _block_equations(Stage.REPEAT, "change", "first order", CHANGE_EQUATIONS, env, {}, places=places)

@@ -31,7 +31,7 @@ KINK_DISTANCE = 1e-9  # an activation's input closer to 0 stands between two bra
 
 
 def worksheet(target: TraceTarget, seed: int, view: View, command: str) -> Worksheet:
-    """The next step of a target as a worksheet, after `draw_variant`; `command` is what marks it.
+    """Returns the next step of a target as a worksheet, after `draw_variant`; `command` is what marks it.
 
     Every entry that the view works out is a blank. The exceptions are the learning rate and what leans on numbers that
     no equation gives (a line search's), which are shown, and a gradient without its penalty, since claims call by its
@@ -57,7 +57,7 @@ def worksheet(target: TraceTarget, seed: int, view: View, command: str) -> Works
 
 
 def _typed(result: str) -> str:
-    """A printed result as YAML has it."""
+    """Returns a printed result as YAML has it."""
     return result.replace("−", "-").replace("∞", "inf").replace("inf", ".inf").replace("nan", ".nan")
 
 
@@ -91,7 +91,7 @@ def draw_variant(target: TraceTarget, seed: int) -> None:
 
 
 def _weight_range(w: Array, param: Param) -> tuple[float, float]:
-    """The range of new weights: weights to both sides of 0, gains about where they are."""
+    """Returns the range of new weights: weights to both sides of 0, gains about where they are."""
     size = min(float(np.abs(w).max()), 2.0) or ZERO_WEIGHTS_SPAN
     if not param.decays and w.min() > 0:
         return 0.5 * float(w.min()), 1.5 * float(w.max())
@@ -99,7 +99,7 @@ def _weight_range(w: Array, param: Param) -> tuple[float, float]:
 
 
 def _round_multiples(drawn: Array, low: float, high: float) -> Array:
-    """Numbers in [0, 1) as multiples of a power of ten between low and high, 0 left out."""
+    """Returns numbers in [0, 1) as multiples of a power of ten between low and high, 0 left out."""
     power = math.floor(math.log10((high - low) / 5))
     first, last = (round(end / 10.0**power, 6) for end in (low, high))
     choices = np.arange(math.ceil(first), math.floor(last) + 1)
@@ -129,7 +129,7 @@ StepMemory = Mapping[tuple[str, str], Array]
 
 
 def _memory(target: TraceTarget) -> StepMemory:
-    """What optimizer, clipper and layers remember before the step, by part or layer and name."""
+    """Returns what optimizer, clipper and layers remember before the step, by part or layer and name."""
     train_step = target.train_step
     kept = {("optimizer", name): a.copy() for name, a in train_step.slots.items()}
     kept |= {("clipping", name): a.copy() for name, a in train_step.clip_state.items()}
@@ -139,7 +139,7 @@ def _memory(target: TraceTarget) -> StepMemory:
 
 
 def _settings(target: TraceTarget, d: Derivation, memory: StepMemory) -> Iterator[StartValue]:
-    """The settings and memories that the equations read, which a trace shows where it puts the numbers in."""
+    """Yields the settings and memories that the equations read, which a trace shows where it puts the numbers in."""
     seen = set()
     for q in d.quantities:
         if not q.entries or q.part == "schedule":
@@ -167,7 +167,8 @@ def _solvable(q: Quantity, quantities: Sequence[Quantity], known: frozenset[str]
 
 
 def _remembered(target: TraceTarget, path: str, array: Array) -> Iterator[StartValue]:
-    """Memory as it is before the step; that of an optimizer is one number if it is 0 everywhere, else by tensor."""
+    """Yields memory as it is before the step; that of an optimizer is one number if it is 0 everywhere, else by
+    tensor."""
     if not np.any(array):
         yield StartValue(1, path, np.asarray(0.0), "remembered: 0 everywhere before the step")
     elif path.startswith("optimizer."):
@@ -179,7 +180,7 @@ def _remembered(target: TraceTarget, path: str, array: Array) -> Iterator[StartV
 
 
 def _constants(target: TraceTarget, q: Quantity) -> Mapping[str, Any]:
-    """The numbers by name that the equations of a quantity's part may read."""
+    """Returns the numbers by name that the equations of a quantity's part may read."""
     train_step, objective = target.train_step, target.objective
     match q.part:
         case "layer":

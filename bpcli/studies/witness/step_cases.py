@@ -79,7 +79,7 @@ class StepCase:
         return compile_equations(self.part.equations(), self.env, after).run(self.env)
 
     def _by_tensor(self) -> dict[str, Array]:
-        """The equations of a clipper that works per tensor, evaluated on each."""
+        """Returns the equations of a clipper that works per tensor, evaluated on each."""
         found, start = {}, 0
         for (g, w), shape in zip(self.frame.pieces, self.tensors, strict=True):
             env = {"g": self.env["g"][start : start + g.size].reshape(shape), "w": w, **self.part.consts()}
@@ -156,7 +156,8 @@ class FullBatchCase:
         return found
 
     def _bend(self) -> Array:
-        """The penalty's strength on what it is laid on, in units of a squared error: the mean is over 1 / size."""
+        """Returns the penalty's strength on what it is laid on, in units of a squared error: the mean is over 1 /
+        size."""
         found = np.zeros(len(self.before["w"]))
         for _, where in self.objective.network.network_plan.penalties:
             found[where] = PENALTY.consts()["strength"] * self.batch.t.size / 2
@@ -253,6 +254,6 @@ def _gaps(kernel: Mapping[str, Array], equations: Mapping[str, Any], least: floa
 
 
 def _columns(rows: Sequence[Mapping[str, float]]) -> dict[str, Array]:
-    """The values of each name, row after row."""
+    """Returns the values of each name, row after row."""
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: np.array([row[name] for row in rows if name in row]) for name in names}

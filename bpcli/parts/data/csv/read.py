@@ -122,7 +122,7 @@ class RowBuffer:
         self._array, self.count = np.empty((0, width), dtype), 0
 
     def reserve(self, rows: int) -> None:
-        """Room for so many rows; memory that is never written costs nothing."""
+        """Makes room for so many rows; memory that is never written costs nothing."""
         self._array = np.empty((rows, self._array.shape[1]), self._array.dtype)
 
     def add(self, rows: Array) -> None:

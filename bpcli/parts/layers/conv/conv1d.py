@@ -34,7 +34,7 @@ class Conv1d(Filters):
     groups: int = Field(1, gt=0, description="into how many groups channels and filters are split")
 
     def axis(self, x: Shape) -> FilterAxis:
-        """How the filters move over series of shape x. Raises ShapeError where they do not fit."""
+        """Returns how the filters move over series of shape x. Raises ShapeError where they do not fit."""
         if len(x) != 2:
             raise ShapeError(
                 f"conv1d takes series (moments, channels), not rows of shape {x}",

@@ -42,7 +42,7 @@ class Conv2d(Filters):
     groups: int = Field(1, gt=0, description="into how many groups channels and filters are split")
 
     def axes(self, x: Shape) -> tuple[FilterAxis, FilterAxis]:
-        """How the filters move over images of shape x. Raises ShapeError where they do not fit."""
+        """Returns how the filters move over images of shape x. Raises ShapeError where they do not fit."""
         if len(x) != 3:
             raise ShapeError(
                 f"conv2d takes images (height, width, channels), not rows of shape {x}",

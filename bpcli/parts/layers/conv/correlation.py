@@ -104,8 +104,8 @@ class Correlation:
         }
 
     def pieces(self, n: int, chunk: Chunk) -> Iterator[Piece]:
-        """The chunk's share of a batch of n images; of fewer images than chunks each chunk has some rows of every one.
-        The same on every machine."""
+        """Yields the chunk's share of a batch of n images; of fewer images than chunks each chunk has some rows of
+        every one. The same on every machine."""
         if n < CHUNKS:
             high = min(self.tall, -(-self.h.out // CHUNKS))
             bands = -(-self.h.out // high)

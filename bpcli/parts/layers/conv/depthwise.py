@@ -68,7 +68,7 @@ class Depthwise(Correlation):
             record(np.add, total, part, out=total)
 
     def _at(self, k: int, layout: WindowLayout, pixels: Array, shape: tuple[int, ...]) -> Array:
-        """What outputs see at weight k, n p q g."""
+        """Returns what outputs see at weight k, n p q g."""
         down, right = layout.there[1:3] if self.across else layout.there[4:6]
         image, row, column = layout.there[4:] if self.across else layout.there[1:4]
         start = layout.start + k // self.w.kernel * down + k % self.w.kernel * right

@@ -22,7 +22,7 @@ __all__ = ["Passes", "correlation", "passes"]
 
 @lru_cache(maxsize=512)
 def correlation(h: FilterAxis, w: FilterAxis, groups: int, channels: int, filters: int, bias: bool) -> Correlation:
-    """The correlation of these sizes, made once."""
+    """Returns the correlation of these sizes, made once."""
     if groups > 1 and channels == filters == 1:
         return Depthwise(h, w, groups, channels, filters, bias)
     return (Strips if Strips.pay(h, w, channels) else Correlation)(h, w, groups, channels, filters, bias)
@@ -174,10 +174,10 @@ class Passes:
             np.copyto(db.reshape(self.groups, self.filters), slopes[:, self.there.taps])
 
     def _split_groups(self, W: Array) -> Array:
-        """u v c (g f) as g u v c f; a view."""
+        """Returns u v c (g f) as g u v c f; a view."""
         return W.reshape(*W.shape[:3], self.groups, self.filters).transpose(3, 0, 1, 2, 4)
 
     def _split_taps(self, matrix: Array) -> Array:
-        """The weights of a matrix, g (u v c) f, as g u v c f; a view."""
+        """Returns the weights of a matrix, g (u v c) f, as g u v c f; a view."""
         weights = matrix[:, : self.there.taps]
         return weights.reshape(self.groups, *self.taps, self.channels, self.filters)

@@ -38,8 +38,8 @@ def recorded_work(
     prepare: Callable[[], None],
     finish: Callable[[], None] | None = None,
 ) -> ChunkedWork:
-    """Work whose calls follow from the views of a frame alone: those of a chunk are recorded the first time it is done,
-    and kept in the frame by `name`."""
+    """Returns work whose calls follow from the views of a frame alone: those of a chunk are recorded the first time it
+    is done, and kept in the frame by `name`."""
     cache = _cache(f, name)
 
     def run(chunk: Chunk) -> None:
@@ -54,7 +54,7 @@ def recorded_work(
 
 
 def _cache(f: Frame, name: str) -> dict[Chunk, RecordedCalls]:
-    """What was recorded for these views; nothing where x, y, dx or dy has become another."""
+    """Returns what was recorded for these views; nothing where x, y, dx or dy has become another."""
     views = (f.x, f.y, f.dx, f.dy)
     caches: dict[str, dict[Chunk, RecordedCalls]]
     known, caches = getattr(f, "recorded", (None, {}))

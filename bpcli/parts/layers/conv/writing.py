@@ -39,7 +39,7 @@ IMAGE, SERIES = (("p", "u", "h"), ("q", "v", "w")), (("p", "u", "t"),)
 
 
 def written_axes(axes: Sequence[FilterAxis], turned: bool = False) -> tuple[AxisLetters, ...]:
-    """The axes of an image (two), or of a series (one), with the names of `consts`; `turned`: of a transposed
+    """Returns the axes of an image (two), or of a series (one), with the names of `consts`; `turned`: of a transposed
     convolution, whose outputs are what the filters move over."""
     found = []
     for (p, u, h), axis in zip(IMAGE if len(axes) == 2 else SERIES, axes, strict=True):
@@ -82,7 +82,8 @@ def entry_seen(array: str, axes: Sequence[FilterAxis], last: str, turned: bool =
 
 
 def entry_seen_by(array: str, axes: Sequence[FilterAxis], last: str, times: str, turned: bool = False) -> str:
-    """The entry of `array` at the output that sees pixel h, w at weight u, v, times a factor; 0 where there is none."""
+    """Returns the entry of `array` at the output that sees pixel h, w at weight u, v, times a factor; 0 where there is
+    none."""
     along = written_axes(axes, turned)
     places = ", ".join(f"({a.reach}) // {a.stride}" if a.stride else a.reach for a in along)
     term = f"pad({array}[n, {places}, {last}]) * {times}"

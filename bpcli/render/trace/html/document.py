@@ -26,7 +26,7 @@ LEGEND = (
 
 
 def html(shown: Derivation | Worksheet) -> str:
-    """The page of a derivation or a worksheet. It loads nothing, and can be read without scripts."""
+    """Returns the page of a derivation or a worksheet. It loads nothing, and can be read without scripts."""
     if isinstance(shown, Worksheet):
         return _worksheet(shown)
     d = shown
@@ -36,7 +36,7 @@ def html(shown: Derivation | Worksheet) -> str:
 
 
 def _worksheet(sheet: Worksheet) -> str:
-    """The seven steps with room for the results; no picture, since it would show them."""
+    """Returns the seven steps with room for the results; no picture, since it would show them."""
     d = sheet.derivation
     head = tag("h1", f'{escaped(d.name)}<span class="rest">{escaped(title(sheet)[len(d.name) :])}</span>')
     head += tag("dl", "".join(tag("dt", escaped(name)) + tag("dd", escaped(text)) for name, text in d.facts))
@@ -127,7 +127,7 @@ def _stage(d: Derivation, line: StepLine, stage: Stage, blanks: Blanks | None = 
 
 
 def _picture(d: Derivation, line: StepLine) -> str:
-    """The network with its panel."""
+    """Returns the network with its panel."""
     found = network(d, line)
     picture = Picture(d, found)
     name = f"view-{line.step}"

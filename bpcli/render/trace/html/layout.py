@@ -55,18 +55,18 @@ class PictureLayout:
         return HEADING_HEIGHT + self.body / 2
 
     def tall(self, column: UnitColumn) -> float:
-        """The height of the body of a unit, in CSS pixels."""
+        """Returns the height of the body of a unit, in CSS pixels."""
         return 44 if column.z is not None else 30
 
     def _height(self, column: UnitColumn) -> float:
-        """From the top of its first unit to what hangs below its last."""
+        """Returns the distance from the top of its first unit to what hangs below its last."""
         if not column.vector:
             return 70
         dots = sum(1 for _, skipped in shown_units(column) if skipped)
         return len(column.shown) * self.pitch + dots * ELLIPSIS_HEIGHT - UNIT_GAP
 
     def _stacked(self, column: UnitColumn) -> Iterator[tuple[int, UnitPosition]]:
-        """The places of the units: the middles of all columns are on one line."""
+        """Yields the places of the units: the middles of all columns are on one line."""
         left = self.left[column.path]
         if not column.vector:
             yield 0, UnitPosition(left, self.middle)
@@ -77,7 +77,7 @@ class PictureLayout:
             y += self.pitch
 
     def matrix(self, column: UnitColumn, source: UnitColumn) -> str:
-        """The parameter whose entries are the wires between two columns; empty where they have none."""
+        """Returns the parameter whose entries are the wires between two columns; empty where they have none."""
         shape = (*source.units, *column.units)
         return next((p for p, v in self.network.parameters(column) if v.shape == shape and p.endswith(".W")), "")
 
@@ -88,12 +88,12 @@ class PictureLayout:
         return whole and column.units[0] <= MAX_LABELLED_UNITS and bool(self.matrix(column, source))
 
     def under(self, column: UnitColumn) -> float:
-        """From the middle of a unit to below all that hangs from it."""
+        """Returns the distance from the middle of a unit to below all that hangs from it."""
         return self.tall(column) / 2 + CHIP_HEIGHT * len(self.chips[column.path]) + 4 if column.vector else 36
 
 
 def shown_units(column: UnitColumn) -> Iterator[tuple[int, int]]:
-    """The units that are drawn, each with how many before it are not."""
+    """Yields the units that are drawn, each with how many before it are not."""
     before = -1
     for unit in column.shown:
         yield unit, unit - before - 1
@@ -101,5 +101,5 @@ def shown_units(column: UnitColumn) -> Iterator[tuple[int, int]]:
 
 
 def wire(start: UnitPosition, end: UnitPosition) -> tuple[float, float, float, float]:
-    """The two ends of a line between units: x and y of each."""
+    """Returns the two ends of a line between units: x and y of each."""
     return start.x + UNIT_WIDTH, start.y, end.x, end.y

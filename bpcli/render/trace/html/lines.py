@@ -25,7 +25,7 @@ class InlineMathML(MathML):
     """MathML in a line of text, where a term of a sum may come first."""
 
     def term(self, op: str, node: Expr) -> str:
-        """A term that follows others."""
+        """Returns a term that follows others."""
         return f'<mo form="infix">{MathML.signs[op][4:]}' + self.fit(node, Level.QUOTIENT, inner=True).text
 
 
@@ -36,7 +36,8 @@ Blanks = Mapping[str, Mapping[str, int]]
 def quantity_lines(
     d: Derivation, body: Sequence[NumberedQuantity], unfolded: bool, blanks: Blanks = MappingProxyType({})
 ) -> Iterator[str]:
-    """The quantities of one stage; an equation over all weights is stated once and worked out tensor by tensor."""
+    """Yields the quantities of one stage; an equation over all weights is stated once and worked out tensor by
+    tensor."""
     whole = d.detail == "layer"
     shown = [(i, q) for i, q in body if q.entries or whole]
     for _, group in groupby(shown, key=lambda iq: (iq[1].part, iq[1].layer, iq[1].name, iq[1].equation)):
@@ -63,7 +64,7 @@ def _quantity(d: Derivation, group: Sequence[NumberedQuantity], unfolded: bool, 
 
 
 def _of(d: Derivation, number: int, q: Quantity, several: bool) -> str:
-    """The array of a quantity, or its worked lines."""
+    """Returns the array of a quantity, or its worked lines."""
     if d.detail == "layer":
         value = q.value if q.engine is None else q.engine
         return array_table(value, q.path, d.digits, letters=q.equation.letters)
@@ -74,7 +75,7 @@ def _of(d: Derivation, number: int, q: Quantity, several: bool) -> str:
 
 
 def _blank(q: Quantity, numbers: Mapping[str, int]) -> str:
-    """The entries of a quantity, their results left out."""
+    """Returns the entries of a quantity, their results left out."""
     lines = []
     for e in q.entries:
         index = () if q.tensor else tuple(f"<mn>{i}</mn>" for i in e.index)
@@ -86,7 +87,7 @@ def _blank(q: Quantity, numbers: Mapping[str, int]) -> str:
 
 
 def line(q: Quantity, e: WorkedEntry, name: str) -> str:
-    """A worked entry: its address, left side = numbers = result, and what there is to say about it."""
+    """Returns a worked entry: its address, left side = numbers = result, and what there is to say about it."""
     reader = InlineMathML(q.known, e.worked.digits)
     index = () if q.tensor else tuple(f"<mn>{i}</mn>" for i in e.index)
     terms = _terms(reader, e.worked.tree)
@@ -110,8 +111,8 @@ def math(inside: str, class_: str = "") -> str:
 
 
 def _terms(reader: InlineMathML, tree: Expr) -> list[str]:
-    """A sum term by term, or a product factor by factor, each with the sign before it: a page can break the line
-    between them. All else in one piece."""
+    """Returns a sum term by term, or a product factor by factor, each with the sign before it: a page can break the
+    line between them. All else in one piece."""
     node = textbook_form(tree)
     if isinstance(node, Binary) and node.op in "+-":
         return [*_terms(reader, node.left), reader.term(node.op, node.right)]
@@ -131,7 +132,7 @@ def _factors(reader: InlineMathML, node: Expr) -> list[str]:
 
 
 def _printed(text: str) -> str:
-    """A result as it was printed, `−2.5e-7`."""
+    """Returns a result as it was printed, `−2.5e-7`."""
     figure = text.replace("−", "-").replace("∞", "inf")
     sign = InlineMathML.signs["neg"] if figure.startswith("-") else ""
     return sign + InlineMathML().numeral(figure.lstrip("-"))

@@ -56,25 +56,26 @@ class NetworkPicture:
     feeds: Mapping[str, str]  # where the x of a layer comes from
 
     def parameters(self, column: UnitColumn) -> Iterator[tuple[str, Array]]:
-        """Path and values of the parameters of a column."""
+        """Yields the path and the values of the parameters of a column."""
         for path, value in self.weights.items():
             if path.rpartition(".")[0] in column.names:
                 yield path, value
 
     def of_unit(self, column: UnitColumn, unit: int) -> Iterator[str]:
-        """The worked lines of the number of a unit and of its error."""
+        """Yields the worked lines of the number of a unit and of its error."""
         for q, ids in zip(self.quantities, self.ids, strict=True):
             if q.stage in (Stage.FORWARD, Stage.LOSS, Stage.HIDDEN):
                 yield from self._within(column, unit, q, ids)
 
     def of_column(self, column: UnitColumn) -> Iterator[str]:
-        """The worked lines of a layer."""
+        """Yields the worked lines of a layer."""
         for q, ids in zip(self.quantities, self.ids, strict=True):
             if q.layer in column.names or (q.tensor and q.tensor.rpartition(".")[0] in column.names):
                 yield from ids.values()
 
     def of_weight(self, path: str, at: tuple[int, ...]) -> Iterator[str]:
-        """The worked lines of the error at the unit that a weight leads to, of its gradient, and of what follows."""
+        """Yields the worked lines of the error at the unit that a weight leads to, of its gradient, and of what
+        follows."""
         layer, _, name = path.rpartition(".")
         column = next(c for c in self.columns if layer in c.names)
         for q, ids in zip(self.quantities, self.ids, strict=True):
@@ -87,7 +88,7 @@ class NetworkPicture:
                 yield from (name for place, name in ids.items() if not place)
 
     def of_loss(self) -> Iterator[str]:
-        """The worked lines of the loss, the penalty, and what the step does to both."""
+        """Yields the worked lines of the loss, the penalty, and what the step does to both."""
         for q, ids in zip(self.quantities, self.ids, strict=True):
             if q.part in ("loss", "change") or (q.part in ("gradient", "penalty") and not q.tensor):
                 yield from ids.values()
@@ -98,7 +99,8 @@ class NetworkPicture:
             yield from (name for at, name in ids.items() if axis < 0 or at[axis] == unit)
 
     def _axis(self, column: UnitColumn, q: Quantity) -> int | None:
-        """Where in the quantity's index the unit of a column stands; -1: it is of all units; None: it is of another."""
+        """Returns where in the quantity's index the unit of a column stands; -1: it is of all units; None: it is of
+        another."""
         letters = q.equation.letters
         if q.part == "loss" and q.name == "dx":
             return len(letters) - 1 if column is self.columns[-1] else None
@@ -115,7 +117,7 @@ class NetworkPicture:
 
 
 def network(d: Derivation, line: StepLine) -> NetworkPicture:
-    """The network of one training step."""
+    """Returns the network of one training step."""
     numbered = [(i, q) for i, q in enumerate(d.quantities) if q.step == line.step]
     own = tuple(q for _, q in numbered)
     ids = tuple({e.at: entry_id(i, k) for k, e in enumerate(q.entries)} for i, q in numbered)
@@ -159,7 +161,7 @@ def network(d: Derivation, line: StepLine) -> NetworkPicture:
 
 
 def entry_id(quantity: int, entry: int) -> str:
-    """The id of a worked line in the page."""
+    """Returns the id of a worked line in the page."""
     return f"e{quantity}-{entry}"
 
 
@@ -176,7 +178,7 @@ def _parent(path: str, lines: Mapping[str, LayerLine]) -> str:
 
 
 def _layer_of(source: str) -> str:
-    """`dense_1` of `dense_1.y`; the inputs where it is no layer's."""
+    """Returns `dense_1` of `dense_1.y`; the inputs where it is no layer's."""
     return source.removesuffix(".y") if source.endswith(".y") else INPUTS
 
 
@@ -185,7 +187,8 @@ def _column_of(layer: str, lines: Mapping[str, LayerLine]) -> str:
 
 
 def _sources(feeds: Mapping[str, str], path: str, lines: Mapping[str, LayerLine]) -> Iterator[str]:
-    """The columns that a layer takes its input from: that of its x, and of a container the ends of its branches."""
+    """Yields the columns that a layer takes its input from: that of its x, and of a container the ends of its
+    branches."""
     yield _column_of(_layer_of(feeds.get(path, "")), lines)
     inside = [p for p in lines if not _is_activation(p, lines) and _parent(p, lines) == path]
     read = {_column_of(_layer_of(feeds[p]), lines) for p in inside if p in feeds}
@@ -199,7 +202,7 @@ def _mixes(own: Sequence[Quantity], path: str) -> bool:
 
 
 def _wanted(own: Sequence[Quantity], weights: Mapping[str, Array]) -> dict[str, set[int]]:
-    """The units of each layer that have a worked line, or a weight that has one."""
+    """Returns the units of each layer that have a worked line, or a weight that has one."""
     found: dict[str, set[int]] = {}
     for q in own:
         if q.part == "layer" and (q.name == "y" or f"{q.layer}.{q.name[1:]}" in weights):
@@ -208,14 +211,14 @@ def _wanted(own: Sequence[Quantity], weights: Mapping[str, Array]) -> dict[str, 
 
 
 def _fed(own: Sequence[Quantity], feeds: Mapping[str, str], source: str) -> set[int]:
-    """The units of a layer from which a worked weight comes."""
+    """Returns the units of a layer from which a worked weight comes."""
     after = [layer for layer, found in feeds.items() if _layer_of(found) == source]
     gradients = [q for q in own if q.part == "layer" and q.layer in after and q.name == "dW" and q.value.ndim == 2]
     return {e.at[0] for q in gradients for e in q.entries}
 
 
 def _shown(units: tuple[int, ...], wanted: set[int]) -> tuple[int, ...]:
-    """The units that are drawn: those that are worked out, then the first, and the last."""
+    """Returns the units that are drawn: those that are worked out, then the first, and the last."""
     if len(units) != 1:
         return ()
     count = units[0]

@@ -10,7 +10,7 @@ from bpcli.render.problems import printable
 
 
 def page(title: str, body: str) -> str:
-    """The whole document. `body` is HTML, `title` plain text."""
+    """Returns the whole document. `body` is HTML, `title` plain text."""
     style, script = (files(__package__).joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -23,17 +23,18 @@ def page(title: str, body: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """Plain text as HTML; what does not print, as an escape."""
+    """Returns plain text as HTML; what does not print, as an escape."""
     return escape(printable(text))
 
 
 def code(name: str) -> str:
-    """A name or a command, as it is typed."""
+    """Returns a name or a command, as it is typed."""
     return f"<code>{escaped(name)}</code>"
 
 
 def tag(element: str, inside: str, **attributes: str | float) -> str:
-    """An element. `inside` is HTML, attributes are plain text; `class_` stands for class, and `_` for a hyphen."""
+    """Returns an element. `inside` is HTML, attributes are plain text; `class_` stands for class, and `_` for a
+    hyphen."""
     attributes_text = "".join(
         f' {name.rstrip("_").replace("_", "-")}="{escaped(value) if isinstance(value, str) else f"{value:.4g}"}"'
         for name, value in attributes.items()
@@ -43,5 +44,5 @@ def tag(element: str, inside: str, **attributes: str | float) -> str:
 
 
 def number(value: float, digits: int) -> str:
-    """A number in that many significant digits."""
+    """Returns a number in that many significant digits."""
     return Text(digits=min(digits, 17)).number(value if isinstance(value, int) else float(value)).text

@@ -99,8 +99,8 @@ class Picture:
     def _wire(
         self, path: str, at: tuple[int, int], end_points: tuple[float, ...], most: list[float], fan: int
     ) -> tuple[str, str]:
-        """One weight: a line as thick as it is large, dashed where it is negative; and its number, near the source
-        (where no two of one pair of columns stand in one place)."""
+        """Returns one weight: a line as thick as it is large, dashed where it is negative; and its number, near the
+        source (where no two of one pair of columns stand in one place)."""
         x1, y1, x2, y2 = end_points
         values = self._weight(path, at)
         style = "".join(
@@ -115,7 +115,7 @@ class Picture:
         return f'<path class="reach" d="{shape}"/><path class="wire {signs}" style="{style}" d="{shape}"/>', label
 
     def _band(self, source: UnitColumn, column: UnitColumn) -> str:
-        """The connection of layers that are no rows of units: one reads all of the other."""
+        """Returns the connection of layers that are no rows of units: one reads all of the other."""
         a, b = self.places.spots[source.path], self.places.spots[column.path]
         left, right = self.places.left[source.path] + UNIT_WIDTH, self.places.left[column.path]
         up = [min(s.y for s in group.values()) - 12 for group in (a, b)]
@@ -123,7 +123,7 @@ class Picture:
         return f'<path class="band" d="M{left:g} {up[0]:g}L{right:g} {up[1]:g}V{down[1]:g}L{left:g} {down[0]:g}Z"/>'
 
     def _way_around(self, column: UnitColumn, source: UnitColumn) -> str:
-        """What a residual layer adds to its branch, below all that is between."""
+        """Returns what a residual layer adds to its branch, below all that is between."""
         level = self.places.bottom - 14 - 26 * self.places.ways.index((column, source.path))
         start, end = self.places.left[source.path] + UNIT_WIDTH / 2, self.places.left[column.path] + UNIT_WIDTH / 2
         low = [max(s.y for s in self.places.spots[c.path].values()) + self.places.under(c) for c in (source, column)]
@@ -197,13 +197,13 @@ class Picture:
         )
 
     def _numbers(self, column: UnitColumn, unit: int) -> Mapping[str, float]:
-        """The value of a unit in the first row, and its error."""
+        """Returns the value of a unit in the first row, and its error."""
         out = "a" if column.z is not None else "x" if column.path == INPUTS else "y"
         found = {"z": column.z, out: column.y, f"d{out}": column.dy, "dz": column.dz}
         return {name: float(a[0, unit]) for name, a in found.items() if a is not None}
 
     def _box(self, column: UnitColumn) -> str:
-        """A layer that is no row of units."""
+        """Returns a layer that is no row of units."""
         spot = self.places.spots[column.path][0]
         size = "×".join(map(str, column.units)) or "1"
         inside = tag("rect", "", class_="body", x=spot.x, y=spot.y - 35, width=UNIT_WIDTH, height=70, rx=4)
@@ -213,7 +213,7 @@ class Picture:
         return self._button("unit", inside, column.path or "x, the inputs", facts, self.network.of_column(column), ask)
 
     def _chip(self, path: str, unit: int, values: Array, x: float, y: float) -> str:
-        """A bias, or another weight that belongs to one unit."""
+        """Returns a bias, or another weight that belongs to one unit."""
         name = Text().letters(symbol_of(path.rpartition(".")[2]))
         inside = tag("rect", "", class_="chip", x=x + 6, y=y, width=UNIT_WIDTH - 12, height=CHIP_HEIGHT - 1, rx=4)
         for view, value in self._weight(path, (unit,)).items():
@@ -254,7 +254,7 @@ class Picture:
         return tag("text", inside, class_=f"value middle{' small' if small else ''} {' '.join(views)}", x=x, y=y)
 
     def _choice(self, kind: str, inside: str, path: str, at: tuple[int, ...]) -> str:
-        """A weight that can be chosen."""
+        """Returns a weight that can be chosen."""
         name = f"{path}[{','.join(map(str, at))}]"
         symbol = Text().letters(symbol_of(path.rpartition(".")[2]))
         words = {"f": f"OLD {symbol}", "b": f"∂L/∂{symbol}", "u": f"new {symbol}"}
@@ -262,21 +262,22 @@ class Picture:
         return self._button(kind, inside, name, facts, self.network.of_weight(path, at), f"--param {name}")
 
     def _button(self, kind: str, inside: str, title: str, facts: str, lines: Iterator[str], ask: str) -> str:
-        """What can be chosen: its worked lines by name, and the options that show what is not worked out here."""
+        """Returns what can be chosen: its worked lines by name, and the options that show what is not worked out
+        here."""
         return tag(
             "g", inside, class_=kind, role="button", tabindex="0", aria_label=f"{title}: {facts}", aria_pressed="false",
             data_title=title, data_facts=facts, data_lines=" ".join(lines), data_ask=ask,
         )  # fmt: skip
 
     def _ask(self, column: UnitColumn, unit: int) -> str:
-        """The options that show a unit's lines."""
+        """Returns the options that show a unit's lines."""
         for path, values in self.network.parameters(column):
             if values.ndim and values.shape[-1] == column.units[0]:
                 return f"--param {path}[{','.join([*['0'] * (values.ndim - 1), str(unit)])}]"
         return f"--layer {column.path} --detail neuron --elide none" if column.path else ""
 
     def _frame(self, column: UnitColumn) -> str:
-        """The frame around the branch of a container."""
+        """Returns the frame around the branch of a container."""
         inner = [
             c.path for c in self.network.columns if c.parent == column.path or c.parent.startswith(f"{column.path}.")
         ]

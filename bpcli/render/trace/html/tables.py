@@ -17,7 +17,7 @@ MAX_UNFOLDED_PATHS = 4  # paths of one weight
 
 
 def array_table(value: Array, path: str, digits: int, note: str = "", letters: Sequence[str] = ()) -> str:
-    """An array with its indices; of a large one the edges, of one of more than two axes its first picture."""
+    """Returns an array with its indices; of a large one the edges, of one of more than two axes its first picture."""
     address, array = first_plane(value, path, letters)
     shape = summary(value).replace(" x ", " × ").replace("-", "−")
     block = f"; here is {address}" if address else ""
@@ -44,7 +44,7 @@ def _index(place: int | None) -> str:
 
 
 def layer_table(d: Derivation, line: StepLine) -> str:
-    """A training step as a table with a row for each layer."""
+    """Returns a training step as a table with a row for each layer."""
     heads = ("layer", "units", "y: what goes out", "∂L/∂y: its error", "length of ∂L/∂weights", "")
     body = "".join(tag("tr", "".join(_cells(d, layer))) for layer in line.layers)
     head = tag("tr", "".join(tag("th", h, scope="col") for h in heads))
@@ -65,14 +65,14 @@ def _cells(d: Derivation, layer: LayerLine) -> Iterator[str]:
 
 
 def step_table(d: Derivation, line: StepLine) -> str:
-    """A training step as a table of losses, lengths and rates."""
+    """Returns a training step as a table of losses, lengths and rates."""
     rows = StepLosses(line).rows(after="the step")
     body = "".join(tag("tr", tag("th", n, scope="row") + tag("td", number(v, d.digits))) for n, v in rows)
     return tag("table", body, class_="step")
 
 
 def paths(d: Derivation, shown: Sequence[PathsTo]) -> Iterator[str]:
-    """The chain rule of each weight, path by path."""
+    """Yields the chain rule of each weight, path by path."""
     for p in shown:
         ways = "one path" if p.count == 1 else f"{p.count:,} paths"
         title = tag("h3", f"{code(p.name)} = {number(p.value, d.digits)}: {ways} to the loss{limits(p)}")

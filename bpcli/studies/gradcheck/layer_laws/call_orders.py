@@ -116,7 +116,7 @@ def _backward_twice(c: _Calls) -> Results:
 
 
 def _around_another_layer(c: _Calls) -> Results:
-    """As where a layer of the same class stands behind: its two passes come between the two of the first."""
+    """Runs as where a layer of the same class stands behind: its two passes come between the two of the first."""
     chain = _forward(c.layer, c.inputs, c.n, c.train)
     _pass(c.behind, c.others, c.n, c.train)
     return _backward(c.layer, chain, c.inputs, c.n, c.train)

@@ -122,7 +122,7 @@ class _Turns:
                 self._count = MAX_TURNS
 
     def leave(self, me: int) -> None:
-        """Is done: the other thread waits no more."""
+        """Takes no more turns: the other thread waits no more."""
         with self._changed:
             self._left.add(me)
             self._changed.notify_all()
