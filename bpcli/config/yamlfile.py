@@ -16,7 +16,7 @@ from bpcli.records.training import Exit, Failure, Problem
 
 __all__ = ["MAX_BYTES", "dump", "parse", "read"]
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 20  # bytes of a config file
 MAPPING = "an experiment is a mapping of settings: lines of `key: value`"
 
 

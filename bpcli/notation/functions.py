@@ -42,7 +42,7 @@ def erf(z: Any) -> Array:
 
 
 def erfc(z: Any) -> Array:
-    """1 - erf(z), with its right tail; off the real axis to first order."""
+    """Returns 1 - erf(z), with its right tail; off the real axis to first order."""
     z = np.asarray(z)
     if not np.iscomplexobj(z):
         return stable.erfc(np.asarray(z, dtype=np.float64))

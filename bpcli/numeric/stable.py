@@ -50,7 +50,7 @@ _SPLIT = {"f": 1.5 * 2.0**15, "d": 1.5 * 2.0**32}
 
 
 def erf(x: Array) -> Array:
-    """The error function, entry by entry, of an array of float64.
+    """Returns the error function, entry by entry, of an array of float64.
 
     Accuracy: 4e-16, absolute and relative; odd, NaN stays NaN, erf(+-inf) is +-1.
     """
@@ -65,7 +65,7 @@ def erf(x: Array) -> Array:
 
 
 def erfc(x: Array) -> Array:
-    """1 - erf(x), entry by entry, of an array of float64, with both tails to the last digits.
+    """Returns 1 - erf(x), entry by entry, of an array of float64, with both tails to the last digits.
 
     Accuracy: 4 units of the last place down to the smallest subnormal number; NaN stays NaN, erfc(-inf) is 2.
     """
@@ -102,8 +102,8 @@ def _polynomial(coefficients: tuple[float, ...], a: Array, out: Array) -> None:
 
 
 def gauss_root(a: Array, out: Array, scratch: Array, other: Array) -> Array:
-    """e^(-a^2 / 4), the root of the bell curve, to the last digits, for a >= 0; multiplied in twice, it underflows only
-    where the product does. Far out, where its square is 0, it stays where it is.
+    """Returns e^(-a^2 / 4), the root of the bell curve, to the last digits, for a >= 0; multiplied in twice, it
+    underflows only where the product does. Far out, where its square is 0, it stays where it is.
 
     a^2 is not rounded, which would cost up to a^2 / 4 units of the last place: it is h^2 + (a - h) (a + h) with h the
     first half of a's digits. h^2 is exact, and of the small rest d the first terms of e^d are all there is.
@@ -126,7 +126,7 @@ def gauss_root(a: Array, out: Array, scratch: Array, other: Array) -> Array:
 
 
 def sigmoid(x: Array, out: Array, scratch: Array) -> Array:
-    """1 / (1 + e^-x), with both tails to the last bits; `out` may be `x`, `scratch` has x's shape."""
+    """Returns 1 / (1 + e^-x), with both tails to the last bits; `out` may be `x`, `scratch` has x's shape."""
     exp_minus_abs(x, scratch)
     np.greater_equal(x, 0, out=out)
     np.maximum(out, scratch, out=out)  # 1 on the right, e^x on the left
@@ -147,7 +147,7 @@ def sigmoids(x: Array, p: Array, q: Array, scratch: Array) -> None:
 
 
 def log1pexp(x: Array, out: Array, scratch: Array) -> Array:
-    """log(1 + e^x) as max(x, 0) + log1p(e^-|x|); `out` may be `x`, `scratch` has x's shape."""
+    """Returns log(1 + e^x) as max(x, 0) + log1p(e^-|x|); `out` may be `x`, `scratch` has x's shape."""
     exp_minus_abs(x, scratch)
     np.log1p(scratch, out=scratch)
     np.maximum(x, 0.0, out=out)
@@ -155,14 +155,15 @@ def log1pexp(x: Array, out: Array, scratch: Array) -> Array:
 
 
 def exp_minus_abs(x: Array, out: Array) -> Array:
-    """e^-|x|, from which sigmoid, tanh and their slopes come without a loss at either end; `out` is not `x`."""
+    """Returns e^-|x|, from which sigmoid, tanh and their slopes come without a loss at either end; `out` is not `x`."""
     np.negative(x, out=out)
     np.minimum(out, x, out=out)
     return np.exp(out, out=out)
 
 
 def softmax(x: Array, out: Array, row_scratch: Array) -> Array:
-    """e^x over its sum along the last axis; `out` may be `x`, `row_scratch` has x's shape with a last axis of 1.
+    """Returns e^x over its sum along the last axis; `out` may be `x`, `row_scratch` has x's shape with a last axis of
+    1.
 
     A row of nothing but -inf has no softmax.
     """
@@ -174,7 +175,7 @@ def softmax(x: Array, out: Array, row_scratch: Array) -> Array:
 
 
 def logsumexp(x: Array, out: Array, scratch: Array, row_scratch: Array) -> Array:
-    """log of the sum of e^x along the last axis.
+    """Returns log of the sum of e^x along the last axis.
 
     `out` and `row_scratch` have x's shape with a last axis of 1; `scratch` has x's shape and may be `x`. It is left
     holding e^(x - max x). A row of nothing but -inf has none.

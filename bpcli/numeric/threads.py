@@ -22,7 +22,7 @@ __all__ = [
     "thread_count",
 ]  # fmt: skip
 
-CHUNKS = 4
+CHUNKS = 4  # pieces of a layer's work, whatever the number of threads
 MIN_PARALLEL_MACS = 34_000_000
 """Multiply-adds, about 0.6 ms of one core, from which a second thread pays: to wake one, and to be woken by it, takes
 about 0.1 ms."""

@@ -33,7 +33,7 @@ PARTS = {"layer": 0, "activation": 1, "loss": 2, "penalty": 3}
 
 
 def gradcheck_report(report: GradcheckReport) -> list[RenderableType]:
-    """What `gradcheck` prints."""
+    """Returns what `gradcheck` prints."""
     external = any(row.scope == "external" for row in report.tensors)
     head = [Text(f"{report.name}: {report.parameters:,} parameters, weights {report.weights}")]
     if external:
@@ -59,7 +59,8 @@ def gradcheck_report(report: GradcheckReport) -> list[RenderableType]:
 
 
 def _tensors(rows: Sequence[TensorRow], external: bool) -> RenderableType:
-    """A row a tensor. A narrow table has the kernel's number alone; a wide one that of the witness beside it."""
+    """Returns a row a tensor. A narrow table has the kernel's number alone; a wide one that of the witness beside
+    it."""
     wide = console_width() >= WIDE_COLUMNS
     both = wide or external
     digits = 6 if both else 4
@@ -82,21 +83,22 @@ def _tensors(rows: Sequence[TensorRow], external: bool) -> RenderableType:
 
 
 def _figures(row: TensorRow, wide: bool) -> list[str]:
-    """The worst gap to each witness and its bar, or to the exact ones together and to differences."""
+    """Returns the worst gap to each witness and its bar, or to the exact ones together and to differences."""
     if wide:
         return [_of(row, [n]) for n in WITNESSES]
     return [_of(row, EXACT_WITNESSES), _of(row, ["differences"])]
 
 
 def _of(row: TensorRow, witnesses: Sequence[str]) -> str:
-    """The worst gap to some witnesses, and the loosest bar that it was held against; - where nothing was compared."""
+    """Returns the worst gap to some witnesses, and the loosest bar that it was held against; - where nothing was
+    compared."""
     gaps = [row.gaps[n] for n in witnesses if n in row.gaps]
     bars = [row.bars[n] for n in witnesses if n in row.bars]
     return "/".join(_gap(max(values)) for values in (gaps, bars) if values) or "-"
 
 
 def _seen(row: TensorRow) -> str:
-    """How many entries were looked at one by one: all of them, or which share."""
+    """Returns how many entries were looked at one by one: all of them, or which share."""
     if row.entries >= row.of:
         return f"{row.of:,}"
     share = row.entries / row.of
@@ -108,7 +110,7 @@ def _gap(gap: float) -> str:
 
 
 def _laws(report: GradcheckReport) -> Text:
-    """The algebra in one line."""
+    """Returns the algebra in one line."""
     yes, no = ("✓", "✗") if unicode(sys.stdout) else ("ok", "FAILS")
     words = {"batch": "batch = mean of rows", "permutation": "order of rows"}
     found = Text("algebra  ")
@@ -139,7 +141,7 @@ def _findings(report: GradcheckReport) -> Iterator[Text]:
 
 
 def _point(row: TensorRow) -> str:
-    """Where a tensor was looked at: at a point, or in a batch of some size."""
+    """Returns where a tensor was looked at: at a point, or in a batch of some size."""
     shape = f" of shape ({','.join(map(str, row.shape))})" if row.shape else ""
     if row.point[:1].isdigit():
         return f"with {row.point}" + (f", rows{shape}" if shape else "")
@@ -161,7 +163,7 @@ def _verdict(report: GradcheckReport) -> Text:
 
 
 def part_table(rows: Sequence[PartVerdict]) -> list[RenderableType]:
-    """What `gradcheck --parts` prints."""
+    """Returns what `gradcheck --parts` prints."""
     found = table("part", "family", ">cases", ">compared", ">worst", "tensor", "against", "verdict")
     for row in sorted(rows, key=lambda r: (PARTS.get(r.family, 4), r.family, r.type)):
         verdict = Text(row.verdict, style=STYLES.get(row.verdict, ""))

@@ -18,7 +18,7 @@ from bpcli.records.training import Problem
 
 __all__ = ["draw", "draw_all", "printable", "rich_text"]
 
-DEFAULT_WIDTH = 100
+DEFAULT_WIDTH = 100  # columns
 TAB = "    "
 ELLIPSIS = "..."
 MIN_EXCERPT_WIDTH = 20  # cells of an excerpt that are shown on the narrowest console

@@ -19,3 +19,9 @@ def standard(part: Activation, **more: Any) -> Iterator[Sample]:
     yield Sample(part, (2, 3, 1), **more, note="images")
     yield Sample(part, (3,), batch=1, scale=4.0, **more, note="batch of one, towards saturation")
     yield Sample(part, (3,), batch=2, inputs={"x": HUGE}, **more, note="huge")
+
+
+def bent_at_zero(part: Activation) -> Iterator[Sample]:
+    """Yields the standard cases of an activation with a kink at 0, and inputs on it."""
+    yield from standard(part, kinks=(0.0,))
+    yield Sample(part, (3,), batch=2, inputs={"x": TIES}, kinks=(0.0,), note="ties")

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from bpcli.family import Activation, Frame, Plan, Sample, Shape
 from bpcli.notation import Eq
-from bpcli.parts.activations.cases import TIES, standard
+from bpcli.parts.activations.cases import TIES, bent_at_zero, standard
 
 
 class Identity(Activation):
@@ -64,8 +64,7 @@ class Relu(Activation):
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
-        yield from standard(cls(), kinks=(0.0,))
-        yield Sample(cls(), (3,), batch=2, inputs={"x": TIES}, kinks=(0.0,), note="ties")
+        yield from bent_at_zero(cls())
 
 
 class LeakyRelu(Activation):

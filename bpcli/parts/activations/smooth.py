@@ -12,7 +12,7 @@ from pydantic import Field
 from bpcli.family import Activation, Frame, N, Plan, Sample, Shape, Slot
 from bpcli.notation import Eq
 from bpcli.numeric import stable
-from bpcli.parts.activations.cases import TIES, standard
+from bpcli.parts.activations.cases import TIES, bent_at_zero, standard
 
 
 class Softplus(Activation):
@@ -93,7 +93,7 @@ class Elu(Activation):
         yield Sample({"type": "elu", "alpha": 0.0}, error="greater than 0")
 
 
-SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # without a unit; keep mean 0 and variance 1
 
 
 class Selu(Activation):
@@ -124,8 +124,7 @@ class Selu(Activation):
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
-        yield from standard(cls(), kinks=(0.0,))
-        yield Sample(cls(), (3,), batch=2, inputs={"x": TIES}, kinks=(0.0,), note="ties")
+        yield from bent_at_zero(cls())
 
 
 def floored(f: Frame, scale: float, depth: float) -> None:

@@ -14,7 +14,7 @@ from typing import IO, Any
 from bpcli.family.part import near
 from bpcli.records.training import Exit, Failure, Problem
 
-MAX_EXCERPT_LENGTH = 200
+MAX_EXCERPT_LENGTH = 200  # characters of a line that is shown
 
 
 def expansion_limit(size: int) -> int:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".pnm")
 TRANSPARENT = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
-SIXTEEN_BITS = 65535
+SIXTEEN_BITS = 65535  # the value of white in an image of 16 bits
 
 
 def read(file: Path, mode: Literal["gray", "rgb"], size: tuple[int, int] | None) -> Array | str:

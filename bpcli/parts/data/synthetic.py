@@ -24,7 +24,7 @@ DEFAULT_NOISE: Mapping[Form, float] = {
 DEFAULT_CLASSES: Mapping[Form, int] = {"spirals": 2, "blobs": 3}
 """How many classes where that can be chosen, unless it is."""
 
-DEFAULT_BITS = 4
+DEFAULT_BITS = 4  # inputs of the parity
 INNER_RADIUS = 0.5  # the radius of the inner circle; the outer one's is 1
 BLOB_DISTANCE = 6.0  # how far the middles of blobs lie from the origin
 

@@ -11,7 +11,7 @@ from bpcli.family.plan import Array
 EXACT = 2.0**53
 """Whole numbers from here on are not all exact in float64."""
 
-SPREAD = 1 << 16
+MAX_ID_RANGE = 1 << 16  # between the least and the greatest id, to be counted without sorting
 
 
 def labels(texts: Iterable[str]) -> Array:
@@ -43,7 +43,7 @@ def distinct(ids: Array) -> tuple[Array, Array]:
     """Returns the different whole numbers of ids (N,), ascending, and for each row which of them it is; without sorting
     where they lie close together, as class ids do."""
     low = int(ids.min()) if len(ids) else 0
-    if not len(ids) or int(ids.max()) - low > SPREAD:
+    if not len(ids) or int(ids.max()) - low > MAX_ID_RANGE:
         return np.unique(ids, return_inverse=True)
     shifted = ids - low
     values = np.flatnonzero(np.bincount(shifted))

@@ -13,6 +13,12 @@ from bpcli.notation import Eq
 from bpcli.numeric.axes import as_places
 
 
+def _draw_mask(f: Frame, rate: float, rng: np.random.Generator) -> None:
+    rng.random(out=f.u, dtype=np.float32)
+    np.greater_equal(f.u, rate, out=f.m)
+    f.m *= 1 / (1 - rate)
+
+
 class Dropout(Layer):
     """Zeroes each entry with probability `rate` while training and scales up the rest, so that the mean stays.
 
@@ -29,9 +35,7 @@ class Dropout(Layer):
         return Plan(y=x, draws={"u": Slot((N, *x), "float32"), "m": Slot((N, *x))}, consts={"rate": self.rate})
 
     def draw(self, f: Frame, rng: np.random.Generator) -> None:
-        rng.random(out=f.u, dtype=np.float32)
-        np.greater_equal(f.u, self.rate, out=f.m)
-        f.m *= 1 / (1 - self.rate)
+        _draw_mask(f, self.rate, rng)
 
     def forward(self, f: Frame, train: bool) -> None:
         if train:
@@ -84,9 +88,7 @@ class SpatialDropout(Layer):
         return Plan(y=x, draws={"u": Slot(c, "float32"), "m": Slot(c)}, consts={"rate": self.rate})
 
     def draw(self, f: Frame, rng: np.random.Generator) -> None:
-        rng.random(out=f.u, dtype=np.float32)
-        np.greater_equal(f.u, self.rate, out=f.m)
-        f.m *= 1 / (1 - self.rate)
+        _draw_mask(f, self.rate, rng)
 
     def forward(self, f: Frame, train: bool) -> None:
         if train:

@@ -189,7 +189,20 @@ class F1(CountMetric):
         yield Sample({"type": "f1", "average": "samples"}, error=AVERAGES)
 
 
-class BalancedAccuracy(HasNote, Metric):
+class SingleClassMetric(HasNote, Metric):
+    """What balanced accuracy and Matthews' correlation share: counts of classes, one for each row."""
+
+    task: ClassVar[Literal["classification", "regression", "any"]] = "classification"
+
+    def totals(self, classes: int, outputs: int) -> Totals:
+        return {"counts": np.zeros((3, classes))}
+
+    def add(self, totals: Totals, batch: Scored) -> None:
+        single(batch)
+        add_counts(totals["counts"], batch)
+
+
+class BalancedAccuracy(SingleClassMetric):
     """The mean over the classes of the share of their rows that was found; classes without a row are left out.
 
     A net that always predicts the largest class of two scores 0.5, however large the class is.
@@ -198,17 +211,9 @@ class BalancedAccuracy(HasNote, Metric):
     """
 
     type: Literal["balanced_accuracy"] = "balanced_accuracy"
-    task: ClassVar[Literal["classification", "regression", "any"]] = "classification"
 
     def check(self, classes: int, several: bool, probabilities: bool) -> str:
         return only_class("balanced_accuracy", "recall or f1") if several else ""
-
-    def totals(self, classes: int, outputs: int) -> Totals:
-        return {"counts": np.zeros((3, classes))}
-
-    def add(self, totals: Totals, batch: Scored) -> None:
-        single(batch)
-        add_counts(totals["counts"], batch)
 
     def result(self, totals: Mapping[str, Array]) -> float:
         present = totals["counts"][:, totals["counts"][2] > 0]
@@ -219,7 +224,7 @@ class BalancedAccuracy(HasNote, Metric):
         return f"no row is of {list_classes(absent, names, several)}: left out" if absent.any() else ""
 
 
-class Matthews(HasNote, Metric):
+class Matthews(SingleClassMetric):
     """The correlation of predictions and classes, from -1 over 0, chance, to 1; fair to classes of any size.
 
     With n rows, c right predictions, t_k rows of class k and p_k predictions of it:
@@ -233,17 +238,9 @@ class Matthews(HasNote, Metric):
     """
 
     type: Literal["matthews"] = "matthews"
-    task: ClassVar[Literal["classification", "regression", "any"]] = "classification"
 
     def check(self, classes: int, several: bool, probabilities: bool) -> str:
         return only_class("matthews", "f1 or roc_auc") if several else ""
-
-    def totals(self, classes: int, outputs: int) -> Totals:
-        return {"counts": np.zeros((3, classes))}
-
-    def add(self, totals: Totals, batch: Scored) -> None:
-        single(batch)
-        add_counts(totals["counts"], batch)
 
     def result(self, totals: Mapping[str, Array]) -> float:
         hits, predicted, support = totals["counts"]

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 IMAGE_PIXELS = 112  # pixels of an image on the sheet: small ones are enlarged by a whole factor, large ones shrunk
-GAP_PIXELS = 14
-MARGIN_PIXELS = 22
-TEXT_SIZE, HEADING_SIZE = 13, 19  # sizes of type
-LINE_PIXELS = 17
+GAP_PIXELS = 14  # between two images
+MARGIN_PIXELS = 22  # around the sheet
+TEXT_SIZE, HEADING_SIZE = 13, 19  # pixels: sizes of type
+LINE_PIXELS = 17  # from line to line
 BACKGROUND = "#ffffff"
 INK: dict[Tone, str] = {"plain": "#1f2328", "right": "#1a7f37", "wrong": "#c02026", "dim": "#8c959f"}
 FRAME = "#d0d7de"

@@ -26,7 +26,7 @@ from bpcli.studies.dataset.split import divide, strata
 MAX_LABELS = 10_000
 """A target of more different values is no class."""
 
-TARGETS_PER_READ = 1 << 18
+TARGETS_PER_READ = 1 << 18  # numbers
 
 NUMBERS_SORTED = 1 << 23
 """Quartiles are taken of all rows, or of as many, evenly apart, as hold this many numbers."""

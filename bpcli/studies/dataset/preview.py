@@ -14,7 +14,7 @@ from bpcli.records.training import ColumnRow, Problem
 from bpcli.studies.dataset.columns import ColumnEncoder
 from bpcli.studies.dataset.preprocessor import Preprocessor
 
-ROWS_SHOWN = 5
+ROWS_SHOWN = 5  # the first of train
 
 
 def column_rows(table: Table, rows: Array, preprocessor: Preprocessor, scale: Scaler) -> tuple[ColumnRow, ...]:

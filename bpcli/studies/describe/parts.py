@@ -82,7 +82,7 @@ def _example_part(leaf: type[Part]) -> Part | None:
     return found
 
 
-CURVE_POINTS, CURVE_STEPS = 161, 100
+CURVE_POINTS, CURVE_STEPS = 161, 100  # inputs of an activation, training steps of a schedule
 DEFAULT_ROW_SHAPE = (3,)  # of a layer without samples
 
 

@@ -27,7 +27,7 @@ DEVIATION_RATIO = (30.0, 100.0)
 TARGET_SIZE = (5.0, 20.0)
 """Root mean square of the targets, likewise: outputs of about 1 have to reach them."""
 
-MAX_ROWS_EXAMINED = 5_000
+MAX_ROWS_EXAMINED = 5_000  # rows of train
 MIN_CORRELATION = 1 - 1e-9  # of columns that count as equal
 MAX_NAMES_SHOWN = 3  # of columns in a symptom
 

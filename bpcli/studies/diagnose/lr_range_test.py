@@ -13,7 +13,7 @@ from bpcli.studies.diagnose.training_context import MAX_STEP_ROWS, TrainingConte
 
 DECADES = 3.0  # below and above the rate of the training
 MIN_LAST_RATE = 10.0  # the test goes on at least so far, unless the loss explodes
-STEPS_PER_DECADE = 16
+STEPS_PER_DECADE = 16  # training steps
 MAX_STARTS = 3  # each a factor 10^DECADES lower
 EXPLOSION = 4.0  # times the least loss so far or that of the best constant, whichever is larger: there the test ends
 MIN_FALLING_STEPS = 8  # before the least loss: an explosion right after a fall shows that the test began too high

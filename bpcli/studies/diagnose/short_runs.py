@@ -20,7 +20,7 @@ from bpcli.studies.diagnose.training_context import MAX_STEP_ROWS, TrainingConte
 
 MAX_CONSTANT_ROWS = 20_000  # that the best constant is found on
 MAX_CONSTANT_STEPS = 200  # iterations of L-BFGS: it takes ten or so
-OVERFIT_ROWS = 16
+OVERFIT_ROWS = 16  # rows of train
 OVERFIT_STEPS = (300, 3000)
 """Steps at least, and at most where a step is cheap: small networks on hard rows (parity) take two thousand."""
 

@@ -16,8 +16,8 @@ from bpcli.studies.run.scoring import Predictor, evaluate_split
 
 Check = Callable[[DiagnosisContext], Sequence[Symptom]]
 
-MAX_STEPS = 300
-MAX_STEPS_OF_RUN = 3_000
+MAX_STEPS = 300  # training steps of a trial
+MAX_STEPS_OF_RUN = 3_000  # of the trial of a run, which overfits late
 MAX_MULTIPLY_ADDS = 1e11  # of the passes of one trial: some ten seconds
 MIN_TRIAL_STEPS = 10  # whatever they cost
 MAX_ROWS = 2_000  # of validation

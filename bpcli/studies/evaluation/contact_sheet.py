@@ -19,7 +19,7 @@ from bpcli.studies.run.setup import Setup
 
 MAX_MISTAKES = 40
 """Mistakes on a sheet, at most."""
-COLUMNS = 8
+COLUMNS = 8  # images of a row of the sheet
 MAX_EXAMPLES = 10
 """Training images on a sheet, at most; of each class the first, where there are classes."""
 

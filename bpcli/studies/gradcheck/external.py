@@ -224,7 +224,7 @@ def _explained(
 
 
 def _of_loss(theirs: Mapping[str, Array], ours: ReferencePass, bound: BoundLayer) -> str:
-    """Names the mistake in the loss's own gradient that gives all of the last layer's wrong gradients, in
+    """Returns names the mistake in the loss's own gradient that gives all of the last layer's wrong gradients, in
     words."""
     loss, layer = ours.objective.loss, bound.layer
     if not loss.equations(ours.batch.frame.w is not None) or not layer.equations(ours.train, bound.planned.x):

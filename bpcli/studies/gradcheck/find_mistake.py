@@ -203,7 +203,7 @@ def _coarse(a: Array, n: Array) -> Sentence | None:
 
 
 def _in_words(ratio: float, clues: Clues) -> tuple[str, Sentence]:
-    """Words a constant ratio by what it may be; returns the key of its sentence, too."""
+    """Returns words a constant ratio by what it may be; returns the key of its sentence, too."""
     for r in (ratio, -ratio):
         for value, key, details in _known_ratios(clues):
             if math.isclose(r, value, rel_tol=max(1e-7, clues.rtol)) and _follows_counts(ratio, details, clues):

@@ -11,7 +11,7 @@ from bpcli.studies.init.inspect import MIN_IMBALANCE, FileColumn, Inspection
 SCHEMA_LINE = "# yaml-language-server: $schema=./bpcli.schema.json"  # `bpcli schema --out bpcli.schema.json` writes it
 MIN_ROWS_TO_VALIDATE = 500  # of fewer, none are kept from training to say when to stop
 MANY_ROWS = 100_000  # from which on few epochs are enough
-MAX_COLUMNS_LISTED = 40
+MAX_COLUMNS_LISTED = 40  # columns of a table
 MAX_SETTINGS_LENGTH = 100  # characters of a line of settings
 
 ExampleTask = Literal["classify", "regress", "images"]

@@ -29,7 +29,7 @@ from bpcli.studies.run.atomic import atomic_bytes, atomic_text, make_folder, unw
 from bpcli.studies.run.fingerprints import sha256_of
 from bpcli.studies.run.lock import LOCK_NAME, Lock
 
-CHECKPOINTS_KEPT = 2
+CHECKPOINTS_KEPT = 2  # the newest files
 
 
 class RunFolder:

@@ -20,9 +20,8 @@ SIDE_STEPS = (2.0**-22, 2.0**-18, 2.0**-14, 2.0**-10, 2.0**-7, 2.0**-5, 2.0**-3)
 """Steps of one-sided slopes, in units: a jump is shown by two that follow each other."""
 OUTPUT_STEPS = (2.0**-20, 2.0**-16)  # the same of outputs, which are less noisy than their sum
 MAX_JUMP_STEP = 2.0**-18  # of the smaller one of two that show a jump of the function itself
-LASTING = (
-    0.5  # of a jump, that must be left at the next smaller step, which is 4 to 16 times smaller; of a bend less is left
-)
+LASTING = 0.5
+"""Share of a jump that must be left at the next smaller step, 4 to 16 times smaller; of a bend less is left."""
 DECISIVE = 0.5  # of a gap: errors of slopes that are larger show nothing
 WITHIN_STEP = 4  # times what a kink within the step can add to a value: beyond, the value itself jumps
 NEIGHBOUR_SHARE = 1e-5  # how far from a kink its neighbours are, of 1 or a larger number

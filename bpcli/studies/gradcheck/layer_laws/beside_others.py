@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 
 from bpcli.engine.network_plan import PlannedLayer
+from bpcli.numeric.vectors import EPS
 from bpcli.records.gradcheck import Finding, TensorRow
 from bpcli.studies.gradcheck.ask_witnesses import ask_witnesses
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence
@@ -20,7 +21,6 @@ from bpcli.studies.gradcheck.layer_point import LayerPoint
 from bpcli.studies.witness.evidence import Effort
 
 MAX_EQUATION_ENTRIES = 1 << 22  # of rows, that equations are evaluated on
-EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
