@@ -81,8 +81,8 @@ def erfc(x: Array) -> Array:
 
 
 def mills(a: Array, out: Array, scratch: Array) -> Array:
-    """Mills' ratio over sqrt(2 pi), for a from 0 to TAIL_END: r(a) with Phi(-a) = e^(-a^2 / 2) r(a), and Phi the normal
-    distribution."""
+    """Computes Mills' ratio over sqrt(2 pi), for a from 0 to TAIL_END: r(a) with Phi(-a) = e^(-a^2 / 2) r(a), and Phi
+    the normal distribution."""
     top, bottom = _TAIL_32 if a.dtype.char == "f" else _TAIL_64
     _polynomial(top, a, out)
     _polynomial(bottom, a, scratch)

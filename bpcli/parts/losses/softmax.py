@@ -29,8 +29,8 @@ def _slots(x: Shape) -> tuple[dict[str, Slot], dict[str, Slot]]:
 
 
 def _row_entropies(f: Frame, t: Array) -> None:
-    """rows = sum_k t_k (logsumexp(x) - x_k), with what the slope needs: e = exp(x - max x), the sum `below` of e over
-    all classes but one whose x is the largest, and the targets' sums, `on` the largest and `off` them.
+    """Computes rows = sum_k t_k (logsumexp(x) - x_k), with what the slope needs: e = exp(x - max x), the sum `below` of
+    e over all classes but one whose x is the largest, and the targets' sums, `on` the largest and `off` them.
 
     The sum of all e is 1 + below: its logarithm is log1p(below), and what a sure class lacks to 1 is
     below / (1 + below), to the last digits. Every row is a sum of numbers that are not negative.
@@ -55,7 +55,8 @@ def _row_entropies(f: Frame, t: Array) -> None:
 
 
 def _softmax_slope(f: Frame, t: Array, share: Any) -> None:
-    """dx = share (p mass - t) with mass = on + off, p = e / (1 + below); put so that a sure class keeps its digits."""
+    """Computes dx = share (p mass - t) with mass = on + off, p = e / (1 + below); put so that a sure class keeps its
+    digits."""
     np.multiply(f.e, f.on, out=f.q)
     np.subtract(f.q, t.T, out=f.q)  # 0 for the largest
     np.multiply(f.e, f.off, out=f.s)
