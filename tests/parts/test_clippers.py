@@ -50,6 +50,14 @@ def gradients(norms: Sequence[float]) -> Iterator[list[Array]]:
         yield [g[:6].reshape(2, 3), g[6:]]
 
 
+@pytest.mark.parametrize("kind", ["norm", "global_norm"])
+def test_a_gradient_of_the_largest_norm_is_left_alone(kind: str) -> None:
+    f = framed(parsed(kind, max_norm=5.0), [np.array([3.0, 4.0])])
+    assert parsed(kind, max_norm=5.0).clip(f) == 1.0
+    assert f.g.tolist() == [3.0, 4.0]
+    assert parsed(kind, max_norm=np.nextafter(5.0, 0.0)).clip(f) < 1.0
+
+
 # --------------------------------------------------------------------------------------------------------- percentile
 def autoclip(norms: Sequence[float], rank: float, window: int) -> Iterator[float]:
     """The published loop: a growing list, and NumPy's percentile of its end."""

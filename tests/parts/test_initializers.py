@@ -23,11 +23,11 @@ def filled(shape: tuple[int, ...], kind: str, fans: tuple[int, int] = (1, 1), se
 
 # -------------------------------------------------------------------------------------------------------- orthogonal
 @pytest.mark.parametrize("gain", [1.0, math.sqrt(2)])
-@pytest.mark.parametrize("shape", [(6, 6), (9, 4), (4, 9), (1, 5), (5, 1), (3, 3, 2, 5), (2, 2, 1, 7), (6,)])
+@pytest.mark.parametrize("shape", [(6, 6), (9, 4), (4, 9), (1, 5), (5, 1), (3, 3, 2, 5), (2, 2, 1, 7), (6,), ()])
 def test_a_rotation_keeps_lengths(shape: tuple[int, ...], gain: float) -> None:
     """The shorter side of the matrix is orthonormal, times the gain."""
     w = filled(shape, "orthogonal", gain=gain)
-    matrix = w.reshape(-1, shape[-1])
+    matrix = w.reshape(-1, shape[-1] if shape else 1)
     square = matrix.T @ matrix if matrix.shape[0] >= matrix.shape[1] else matrix @ matrix.T
     assert np.allclose(square, gain**2 * np.eye(len(square)), rtol=0, atol=1e-14)
 

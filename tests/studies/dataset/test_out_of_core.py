@@ -246,6 +246,11 @@ def test_quartiles_of_some_rows(small: None, monkeypatch: pytest.MonkeyPatch) ->
     ]
     shifts = (p.preprocessor.tensors()["data.inputs.shift"] for p in (whole, some))
     assert np.allclose(*shifts, rtol=0.1)
+    for scale in ("standardize", "minmax"):  # which nothing has to be sorted for: they see every row
+        every, known = ready(NPY, scale=scale), ready(NPY, big=False, scale=scale)
+        assert every.warnings == ()
+        for name, tensor in known.preprocessor.tensors().items():
+            assert np.array_equal(every.preprocessor.tensors()[name], tensor), name
 
 
 def test_stretches_are_rows_that_follow_each_other() -> None:

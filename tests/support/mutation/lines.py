@@ -45,18 +45,19 @@ class LineMap:
                 mask ^= low
         return found
 
-    def of(self, mutant: Mutant) -> set[str]:
-        """The tests that run the mutant's statement. Where none does (an import runs it, or a thread that was there
-        before), those that run anything of its function or class, of its file, or else of a file beside it; and for
-        what an import runs, those of the schema, which is made of all declarations."""
+    def of(self, mutant: Mutant) -> tuple[set[str], bool]:
+        """The tests that run the mutant's statement, and True. Where none does (an import runs it, or a thread that was
+        there before), those that run anything of its function or class, of its file, or else of a file beside it, and
+        those of the schema, which is made of all declarations; and False."""
+        if mutant.body and (found := self.tests(mutant.file, range(mutant.first, mutant.last + 1))):
+            return found, True
         folder = mutant.file.rpartition("/")[0]
         found = (
-            self.tests(mutant.file, range(mutant.first, mutant.last + 1))
-            or self.tests(mutant.file, range(mutant.around[0], mutant.around[1] + 1))
+            self.tests(mutant.file, range(mutant.around[0], mutant.around[1] + 1))
             or self.running([mutant.file])
             or self.running(f for f in self._masks if f.startswith(f"{folder}/"))
         )
-        return found if mutant.body else found | self.running([SCHEMA])
+        return found | self.running([SCHEMA]), False
 
     def running(self, files: Iterable[str]) -> set[str]:
         """The tests that run any line of these files."""

@@ -178,18 +178,19 @@ class Runner:
         return row
 
     def judge(self, mutant: Mutant) -> dict[str, Any]:
-        tests = self.map.of(mutant) - self.excluded
+        found, called = self.map.of(mutant)
+        tests = found - self.excluded
         if not tests:
             return {"status": "survived", "by": "", "tests": 0}
         first, rest = in_two(ordered(tests, mutant.file, self.map.seconds, self.kills), self.map.seconds)
-        steps = [(self.collected, first)] if mutant.body else []
-        if not mutant.body or not self.budget:  # an import may have kept what the function gave
+        steps = [(self.collected, first)] if called else []
+        if not called or not self.budget:  # an import may have kept what the function gave
             steps.append((self.fresh, first))
         cut = False
         if rest:
             part = self.within(rest)
             cut = len(part) < len(rest)
-            steps += [(self.collected if mutant.body else self.fresh, part)]
+            steps += [(self.collected if called else self.fresh, part)]
         ran = 0
         for server, chosen in steps:
             answer = self.asked(server, mutant, chosen)

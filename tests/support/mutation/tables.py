@@ -34,7 +34,6 @@ FOR_CHECKERS = {"strict", "description", "title", "examples", "encoding", "help"
 """Keywords that assert or document, and compute nothing."""
 
 NOT_RUN = {"cast", "TypeVar", "NewType"}
-UNREAD_FUNCTIONS = {"samples"}
 EQUATION_TOKENS = re.compile(
     r"(?P<number>(?<![\w.])\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.]))|(?P<operator>\*\*|//|<=|>=|==|!=|[-+*/%<>])"
     r"|(?P<call>\b[a-z_]\w*(?=\())|(?P<pair>\b[a-z]\b,\s?[a-z]\b(?=[\],]))|(?P<offset>(?<=[\[,])[a-z](?=[\],]))"
