@@ -63,8 +63,6 @@ LEFT_OUT: dict[tuple[str, str, str], str] = {
     ("bpcli/numeric/threads.py", "_Worker.wait", "except BaseException: entered"): "an interrupt",
     ("bpcli/numeric/threads.py", "_Worker.wait", "self._busy: true"): "an interrupt",
     ("bpcli/numeric/threads.py", "_Worker.wait", "self._busy: false"): "an interrupt",
-    ("bpcli/numeric/threads.py", "<module>", "hasattr(os, 'register_at_fork'): true"): "asks the machine",
-    ("bpcli/numeric/threads.py", "<module>", "hasattr(os, 'register_at_fork'): false"): "asks the machine",
     ("bpcli/engine/fusion.py", "BoundKernel._blocks", "max(1, self.frame.x[:1].size): argument 1 wins"):
         "a batch of no rows",
     ("bpcli/engine/network.py", "Network.__init__",

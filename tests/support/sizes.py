@@ -115,6 +115,12 @@ NETS: dict[str, Net] = {
          {"type": "relu"}, {"type": "dense", "units": 10}),
         (28, 28, 1), 40,
     ),
+    "convolutions in a row": Net(
+        (_conv(12, 3, padding="same"), {"type": "relu"}, _conv(9, 3, padding="same")), (30, 31, 8), 21,
+    ),
+    "few rows and what follows": Net(
+        (_conv(12, 3, padding="same"), {"type": "relu"}, {"type": "max_pool2d"}), (60, 61, 16), 3,
+    ),
     "a network of wide layers": Net(
         (_conv(40, 5, stride=2), {"type": "relu"}, {"type": "avg_pool2d", "size": 2}, {"type": "flatten"},
          {"type": "dense", "units": 512, "bias": False}, {"type": "relu"}, {"type": "dense", "units": 100}),
@@ -334,14 +340,15 @@ def law_of_other_views() -> None:
         f = bound.frame
         for path, value in params.items():
             network.parameters()[path][...] = value
-        for view, value in {"x": x, "y": np.zeros_like(f.y), "dx": np.zeros_like(x), "dy": dy}.items():
-            setattr(f, view, value.copy())
+        for view in ("x", "y", "dx", "dy"):
+            before = getattr(f, view)
+            setattr(f, view, before.copy() if view in ("x", "dy") else np.full_like(before, np.nan))
+            before.fill(77)
             bound.layer.forward(f, True)
             bound.layer.backward(f, True)
-        assert np.array_equal(f.y, right["y"])
-        assert np.array_equal(f.dx, right["dx"])
-        for path, gradient in network.gradients().items():
-            assert np.array_equal(gradient, right[f"d{path}"])
+            found = {"y": f.y, "dx": f.dx, **{f"d{path}": g for path, g in network.gradients().items()}}
+            for tensor, value in right.items():
+                assert np.array_equal(found[tensor], value), f"{tensor} of {name} where {view} stands elsewhere"
 
 
 def law_of_products(inputs: int, units: int, rows: int) -> None:

@@ -113,14 +113,13 @@ def conv_transpose2d(layer: Any, x: Array, params: Params) -> tuple[Array, Back]
     W = params["W"]
     kernel, stride, dilation = W.shape[:2], _pair(layer.stride), _pair(layer.dilation)
     padding = ("same",) * 2 if layer.padding == "same" else (0, 0) if layer.padding == "valid" else _pair(layer.padding)
-    off, size = [], []
+    off, size, whole = [], [], []
     for p, d, k, s, r in zip(padding, x.shape[1:3], kernel, stride, dilation, strict=True):
         full = (d - 1) * s + r * (k - 1) + 1
         off.append(max(full - d * s, 0) // 2 if p == "same" else p)
         size.append(d * s if p == "same" else full + layer.output_padding - 2 * p)
-    laid = np.zeros((len(x), *(a + n + k * r + s
-                               for a, n, k, r, s in zip(off, size, kernel, dilation, stride, strict=True)),
-                     W.shape[3]))  # fmt: skip
+        whole.append(max(full, off[-1] + size[-1]))
+    laid = np.zeros((len(x), *whole, W.shape[3]))
     inner = (slice(None), slice(off[0], off[0] + size[0]), slice(off[1], off[1] + size[1]))
     for (u, v), where in _taps(kernel, stride, dilation, x.shape[1:3]):
         laid[where] += x @ W[u, v]

@@ -126,13 +126,21 @@ class Annotator(ast.NodeTransformer):
     def _entered(self, at: Any, code: str) -> ast.stmt:
         return ast.fix_missing_locations(ast.copy_location(ast.Expr(self._note("enter", at, code, ["entered"])), at))
 
+    def visit_Module(self, node: ast.Module) -> ast.AST:
+        self._visit_functions(node)
+        return node
+
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         if self._passes_over(node.name):
             return node
         self.names.append(node.name)
-        self.generic_visit(node)
+        self._visit_functions(node)
         self.names.pop()
         return node
+
+    def _visit_functions(self, node: ast.Module | ast.ClassDef) -> None:
+        """Visits functions and classes; all else runs once, when the module is imported."""
+        node.body = [self.visit(s) if isinstance(s, ast.FunctionDef | ast.ClassDef) else s for s in node.body]
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         stub = all(isinstance(getattr(s, "value", None), ast.Constant) or isinstance(s, ast.Pass) for s in node.body)
