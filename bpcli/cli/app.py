@@ -17,6 +17,7 @@ from bpcli.cli.examples import examples
 from bpcli.cli.gradcheck import gradcheck
 from bpcli.cli.guide import guide
 from bpcli.cli.init import init
+from bpcli.cli.interruption import was_interrupted
 from bpcli.cli.mark import mark
 from bpcli.cli.parts import parts
 from bpcli.cli.predict import predict
@@ -76,7 +77,7 @@ def run() -> int:
 
 
 def _command() -> int:
-    from bpcli.records.training import Exit, Failure
+    from bpcli.records.training import Exit
 
     try:
         code = app(prog_name="bpcli", standalone_mode=False)
@@ -86,14 +87,21 @@ def _command() -> int:
         return int(Exit.INTERRUPTED)
     except OutputLostError:
         raise
-    except Failure as failure:
-        return _report_failure(failure)
-    except UsageError as error:
-        return _usage_error(error)
     except Exception as error:
-        own = _custom_code_failure(error)
-        return _report_failure(own) if own is not None else _other_error(error)
+        return int(Exit.INTERRUPTED) if was_interrupted() else _error(error)
     return code if isinstance(code, int) else int(Exit.OK)
+
+
+def _error(error: Exception) -> int:
+    """Reports an error of the command line, of the user's files or code, or any other. Returns the exit code."""
+    from bpcli.records.training import Failure
+
+    if isinstance(error, Failure):
+        return _report_failure(error)
+    if isinstance(error, UsageError):
+        return _usage_error(error)
+    own = _custom_code_failure(error)
+    return _report_failure(own) if own is not None else _other_error(error)
 
 
 def _custom_code_failure(error: Exception) -> Failure | None:

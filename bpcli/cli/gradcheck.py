@@ -59,7 +59,7 @@ def gradcheck(
         return int(Exit.BAD_RESULT if any(row.verdict in ("WRONG", "not covered") for row in table) else Exit.OK)
     if path is not None:
         with waiting("checking"):
-            opened = open_target(path, TracedRows(batch=True), set_ or ())
+            opened = open_target(path, TracedRows(batch=True), set_ or (), command="gradcheck")
             reports = [check_external(opened, external) if external else check_gradients(opened, seed)]
     else:
         with waiting("checking"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -67,13 +67,34 @@ class TraceTarget:
         return self.objective.network.network_plan
 
 
-def open_target(path: Path, rows: TracedRows, sets: Sequence[str] = ()) -> TraceTarget:
-    """Returns the trace target that a config, a run folder or a model file stands for. Raises Failure where there is
-    none."""
+def open_target(path: Path, rows: TracedRows, sets: Sequence[str] = (), *, command: str = "trace") -> TraceTarget:
+    """Returns the trace target that a config, a run folder or a model file stands for; `command` is what asks for it.
+    Raises Failure where there is none."""
+    try:
+        return _opened(path, rows, sets)
+    except Failure as failure:
+        found = (replace(p, help=_what_to_type(p, path, rows, command)) for p in failure.problems)
+        raise Failure(*found, exit=failure.exit) from None
+
+
+def _what_to_type(problem: Problem, path: Path, rows: TracedRows, command: str) -> str:
+    """Returns the help of a problem, in the options that the command has."""
+    trained = path.is_dir() or path.suffix == ".safetensors"
+    if problem.code == "sets":
+        return f"use the config that it was trained from: bpcli {command} CONFIG --set ..."
+    if problem.code == "no-data" and command != "trace":
+        return f"use the run folder that it came from: bpcli {command} RUN"
+    if problem.code == "one-row" and rows.batch:
+        where = f"bpcli {command} CONFIG, of the config that it was trained from, with " if trained else ""
+        return f"its batches are of one row: {where}--set training.batch_size=8"
+    return problem.help
+
+
+def _opened(path: Path, rows: TracedRows, sets: Sequence[str]) -> TraceTarget:
+    """Returns the target, opened. Raises Failure where there is none."""
     if sets and (path.is_dir() or path.suffix == ".safetensors"):
         text = f"--set changes a config, and {path} is trained already"
-        help = "trace the config that it was trained from: bpcli trace CONFIG --set ..."
-        raise Failure(Problem(text, code="sets", help=help), exit=Exit.USAGE)
+        raise Failure(Problem(text, code="sets"), exit=Exit.USAGE)
     if path.is_dir():
         return _of_run(path, rows)
     if path.suffix == ".safetensors":

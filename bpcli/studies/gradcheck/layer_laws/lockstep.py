@@ -94,7 +94,9 @@ def _in_turn(one: Callable[[], None], two: Callable[[], None], file: str) -> Non
             sys.settrace(old)
             turns.leave(me)
 
-    threads = [Thread(target=copy_context().run, args=(serve, me, work)) for me, work in enumerate((one, two))]
+    threads = [
+        Thread(target=copy_context().run, args=(serve, me, work), daemon=True) for me, work in enumerate((one, two))
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
