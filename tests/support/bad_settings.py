@@ -50,6 +50,18 @@ error: architecture.1.name: a layer's name is letters, digits and `_`, begins wi
         changes=[("activation: tanh", "activation: tanh, name: penalty"), ("units: 2", "units: 2, name: 2nd")],
     ),
     Case(
+        "a mistake in the only layer",
+        """\
+error: architecture.0: unknown layer `rleu` [unknown-type]
+--> trees.yaml:7:5
+  |
+6 | architecture:
+7 |   - rleu
+  |     ^^^^ help: did you mean `relu`? (a part of your own: --with FILE.py)
+""",
+        changes=[("  - {type: dense, units: 4, activation: tanh}\n", ""), ("{type: dense, units: 2}", "rleu")],
+    ),
+    Case(
         "a misspelled section",
         """\
 error: architekture: unknown key [unknown-key]

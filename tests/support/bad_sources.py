@@ -255,6 +255,26 @@ error: loss.class_weights: the classes cannot be balanced: no training row is of
         files={"trees.csv": "width,oak,elm,fir\n1,1,0,0\n2,0,1,0\n"},
     ),
     Case(
+        "a path that is near to none",
+        """\
+error: no such file: q [missing-file]
+--> q
+  = help: a path is relative to the file that names it
+""",
+        code=66,
+        changes=[("path: trees.csv", "path: q")],
+    ),
+    Case(
+        "a path that is near to one",
+        """\
+error: no such file: tree.csv [missing-file]
+--> tree.csv
+  = help: did you mean `trees.csv`?
+""",
+        code=66,
+        changes=[("path: trees.csv", "path: tree.csv")],
+    ),
+    Case(
         "a path from the wrong place",
         """\
 error: no such file: there/trees.csv [missing-file]

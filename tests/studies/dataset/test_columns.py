@@ -291,3 +291,13 @@ def test_rows_that_stand_twice() -> None:
     assert found.text == "2 of 3 validation rows stand in train too, inputs and target alike"
     assert found.level == "warning"
     assert duplicate_warnings({"train": (x, t)}) == ()
+
+
+@pytest.mark.parametrize("missing", ["mean", "median"])
+def test_what_stands_for_a_gap_has_to_be_a_number(missing: str) -> None:
+    """A sum of three is beyond float64; one of them is not."""
+    text = "a,y\n1.5e308,0\n1.7e308,1\n1.6e308,0\n1.6e308,0\n,1\n"
+    found = problem_of(csv(text, columns={"a": {"missing": missing}}))
+    assert found.text == f"column `a` holds numbers too large to compute their {missing}"
+    assert found.help == "write it in a larger unit, or `missing: mode`"
+    assert ready(csv(text, columns={"a": {"missing": "mode"}})).splits["train"].x[-1, 0] == 1.6e308

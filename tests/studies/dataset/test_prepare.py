@@ -358,3 +358,18 @@ def test_a_table_without_a_target_names_no_classes() -> None:
     with pytest.raises(Failure) as caught:
         labels_of(table, "classes")
     assert [(p.text, p.code) for p in caught.value.problems] == [("the synthetic moons has no target", "no-target")]
+
+
+def test_rows_laid_end_to_end_are_taken_and_turned_ones_are_not() -> None:
+    x = np.arange(24.0).reshape(4, 2, 3)
+    known = ready(_npz(x)).preprocessor
+    flat = Source.parse(_npz(x.reshape(4, 6))).load(Path("."))
+    assert np.array_equal(known.encode_inputs(flat, np.float64, np.arange(4)).reshape(x.shape), x)
+    turned = Source.parse(_npz(x.transpose(0, 2, 1))).load(Path("."))
+    with pytest.raises(Failure, match=r"has rows of 3 x 2 values, the model takes 2 x 3 values"):
+        known.encode_inputs(turned, np.float64, np.arange(4))
+
+
+def _npz(x: Array) -> dict[str, Any]:
+    np.savez("a.npz", x=x, y=np.array([0, 1, 0, 1]))
+    return {"type": "npz", "path": "a.npz"}
