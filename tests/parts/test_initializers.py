@@ -21,6 +21,16 @@ def filled(shape: tuple[int, ...], kind: str, fans: tuple[int, int] = (1, 1), se
     return out
 
 
+@pytest.mark.parametrize("fans", [(30, 50), (50, 30)])
+@pytest.mark.parametrize(
+    "kind", ["glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal"]
+)
+def test_what_an_initializer_says_of_its_variance_is_so(kind: str, fans: tuple[int, int]) -> None:
+    """Of a million numbers the variance is known to 0.15 %."""
+    found = filled((1000, 1000), kind, fans).var()
+    assert found == pytest.approx(Initializer.parse(kind).variance(*fans), rel=0.006)
+
+
 # -------------------------------------------------------------------------------------------------------- orthogonal
 @pytest.mark.parametrize("gain", [1.0, math.sqrt(2)])
 @pytest.mark.parametrize("shape", [(6, 6), (9, 4), (4, 9), (1, 5), (5, 1), (3, 3, 2, 5), (2, 2, 1, 7), (6,), ()])
