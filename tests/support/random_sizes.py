@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
-from sizes import Net
+from sizes import Net, by_textbook, is_exact
 
 from bpcli.engine.network_plan import plan_network
 from bpcli.family import Layer
@@ -24,7 +24,7 @@ def random_net(rng: Chance) -> Net:
     quite."""
     while True:
         found = _drawn(rng)
-        if found is not None:
+        if found is not None and is_exact(by_textbook(found)):
             return found
 
 
