@@ -147,7 +147,7 @@ def _usage_error(error: Any) -> int:
     if not sys.argv[1:]:
         error.show()
         return int(Exit.USAGE)
-    text = str(error.format_message()).rstrip(".")
+    text = str(error.format_message()).rstrip(".").replace("Value error, ", "")  # which pydantic writes before it
     command = error.ctx.command_path if error.ctx is not None else f"bpcli {sys.argv[1]}"
     problem = Problem(text[:1].lower() + text[1:], code="usage", help=f"`{command} --help` shows what can be given")
     return _report_failure(Failure(problem, exit=Exit.USAGE))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -67,21 +68,30 @@ def trace(
     """
     if list_examples:
         return _examples()
+    if blanks and check is not None:
+        raise typer.BadParameter("`bpcli worksheet` writes a sheet, `bpcli mark` marks one", param_hint="--check")
     request = traced.TraceRequest("trace", path, example, sample, batch, x, t, set_, with_)
     entries, terms = traced.elision(elide)
+    traced_only = {"--detail": detail, "--steps": steps != 1, "--golden": golden}
     if blanks:
         if format is Format.json:
             raise typer.BadParameter("a worksheet is markdown, latex or html", param_hint="--format")
         page = Page.markdown if format is Format.text else Page(format.value)
         more = {"format": page.value if page is not Page.markdown else "", "digits": digits if digits != 6 else 0}
         more |= {"layer": layer, "param": param, "elide": elide if elide != "auto" else "", "ascii": ascii, "out": out}
-        _moved("--worksheet", request.command("worksheet", seed=seed, **more))
+        command = request.command("worksheet", seed=seed, **more)
+        _refuse("--worksheet", command, traced_only | {"--width": width, "--json": json})
+        _moved("--worksheet", command)
         return worksheet(
             path, seed, sample, batch, x, t, example, layer, param, digits, elide, page, out, ascii, set_, with_
         )
     if check is not None:
+        page = format not in (Format.text, Format.json)
         json = json or format is Format.json
-        _moved("--check", request.command("mark", check, seed=seed, ascii=ascii, width=width, json=json))
+        command = request.command("mark", check, seed=seed, ascii=ascii, width=width, json=json)
+        shown_only = {"--layer": layer, "--param": param, "--digits": digits != 6, "--elide": elide != "auto"}
+        _refuse("--check", command, traced_only | shown_only | {"--format": page, "--out": out})
+        _moved("--check", command)
         return mark(check, path, sample, batch, x, t, example, seed, ascii, width, set_, with_, json)
 
     from bpcli.records.training import Exit
@@ -106,6 +116,13 @@ def trace(
         return int(Exit.BAD_RESULT if report.difference or found.wrong else Exit.OK)
     write_derivation(found, Format.json.value if json else format.value, out, width, plain)
     return int(Exit.BAD_RESULT if found.wrong else Exit.OK)
+
+
+def _refuse(option: str, command: str, others: Mapping[str, object]) -> None:
+    """Raises BadParameter where options are given that this one has no use for."""
+    given = [name for name, value in others.items() if value]
+    if given:
+        raise typer.BadParameter(f"it takes no {', '.join(given)}: type {command}", param_hint=option)
 
 
 def _moved(option: str, command: str) -> None:

@@ -28,7 +28,9 @@ Targets = Annotated[list[str] | None, typer.Option("--t", metavar="VALUES", help
 ExampleName = Annotated[
     str | None, typer.Option(metavar="NAME", help="A built-in example; `bpcli trace --list-examples` shows them.")
 ]
-Seed = Annotated[int, typer.Option(min=0, help="The variant of a worksheet; 0: the network as it is.")]
+Seed = Annotated[
+    int, typer.Option(min=0, help="The variant that `bpcli worksheet --seed` draws; 0: the network as it is.")
+]
 Layers = Annotated[list[str] | None, typer.Option("--layer", metavar="NAME", help="Only this layer; repeatable.")]
 Params = Annotated[
     list[str] | None,

@@ -72,7 +72,11 @@ def test_rows_and_runs(lab: Lab) -> None:
         (("claims.yaml", "none.yaml"), 66, "none.yaml"),
         (("trees.yaml", "claims.yaml"), 65, "this is a config, not a file of claims [not-claims] --> trees.yaml"),
         (("trees.yaml", "claims.yaml"), 65, "the claims come first: bpcli mark CLAIMS CONFIG"),
-        (("run", "claims.yaml"), 66, "this is a run folder, not a file of claims [not-claims] --> run"),
+        (("run", "claims.yaml"), 66, "this is a folder, not a file of claims [not-claims] --> run"),
+        (("trained", "claims.yaml"), 66, "this is a run folder, not a file of claims [not-claims] --> trained"),
+        (("/dev/null", "trees.yaml"), 66, "help: write the claims to a file first"),
+        (("empty.yaml", "trees.yaml"), 65, "the file says nothing [empty-file] --> empty.yaml"),
+        (("empty.csv", "trees.yaml"), 65, "the file says nothing [empty-file] --> empty.csv"),
         (("sheet.md", "trees.yaml"), 65, "this is Markdown, such as a worksheet, not a file of claims [not-claims]"),
         (
             ("sheet.md", "trees.yaml"),
@@ -82,13 +86,16 @@ def test_rows_and_runs(lab: Lab) -> None:
         (("run/model.safetensors", "claims.yaml"), 65, "this is a model, not a file of claims"),
         (("claims.yaml", "trees.yaml", "--t", "elm"), 2, "--x and --t go together"),
         (("claims.yaml", "trees.yaml", "--sample", "1", "--batch"), 2, "give --sample, --batch or --x, not several"),
-        (("claims.yaml", "trees.yaml"), 65, "dense_9.y names nothing in this derivation"),
+        (("claims.yaml", "trees.yaml"), 65, "error: dense_9.y: this names nothing in this derivation"),
     ],
 )
 def test_mistakes(lab: Lab, words: tuple[str, ...], code: int, text: str) -> None:
     lab.write("claims.yaml", "dense_9.y: 0.25\n")
     lab.write("sheet.md", "`dense_1.y` = ____\n")
     lab.write("run/model.safetensors", b"")
+    lab.write("trained/run.json", "{}")
+    lab.write("empty.yaml", "{}\n")
+    lab.write("empty.csv", "name,number\n")
     found = lab.run("mark", *words)
     assert (found.code, found.out) == (code, "")
     assert text in " ".join(found.err.split())

@@ -176,6 +176,33 @@ def test_marking_and_worksheets_have_moved_and_go_on_working(lab: Lab) -> None:
     found = lab.run("trace", "trees.yaml", "--worksheet", "--format", "json")
     assert found.code == 2
     assert "a worksheet is markdown, latex or html" in found.err
+    found = lab.run("worksheet", "trees.yaml", "--format", "json")
+    assert "for '--format': 'json' is not one of 'markdown', 'latex', 'html' [usage]" in found.err
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ("--check claims.yaml --out o.txt", "--check: it takes no --out: type bpcli mark claims.yaml trees.yaml"),
+        ("--check claims.yaml --golden g.json --layer dense_1", "--check: it takes no --golden, --layer: type"),
+        ("--check claims.yaml --steps 2 --detail path", "--check: it takes no --detail, --steps: type"),
+        ("--check claims.yaml --format html", "--check: it takes no --format: type bpcli mark claims.yaml trees.yaml"),
+        ("--check claims.yaml --digits 4 --elide 3", "--check: it takes no --digits, --elide: type"),
+        (
+            "--worksheet --steps 2 --golden g.json",
+            "--worksheet: it takes no --steps, --golden: type bpcli worksheet trees",
+        ),
+        ("--worksheet --width 60", "--worksheet: it takes no --width: type bpcli worksheet trees.yaml"),
+        ("--worksheet --check claims.yaml", "`bpcli worksheet` writes a sheet, `bpcli mark` marks one"),
+    ],
+)
+def test_what_the_old_options_have_no_use_for(lab: Lab, words: str, text: str) -> None:
+    lab.write("claims.yaml", "loss: 0.5\n")
+    before = lab.files()
+    found = lab.run("trace", "trees.yaml", *words.split())
+    assert (found.code, found.out) == (2, "")
+    assert text in " ".join(found.err.split())
+    assert lab.files() == before
 
 
 @pytest.mark.parametrize(

@@ -63,8 +63,8 @@ class Addresses:
             if isinstance(target, Problem):
                 problems.append(target)
             elif (other := found.get(target.address)) is not None:
-                text = f"{claim.name} and {other.claim.name} are the same number"
-                text += f"; the first is on line {other.claim.position.line}"
+                text = f"this is the same number as {other.claim.name}"
+                text += f" on line {other.claim.position.line}"
                 problems.append(claim.problem(text, "duplicate-claim", "remove one"))
             else:
                 found[target.address] = target
@@ -112,7 +112,7 @@ class Addresses:
         if full is None:
             corners = (0,) * len(array.shape), tuple(n - 1 for n in array.shape)
             first_index, last_index = (f"[{','.join(map(str, i))}]" if i else "" for i in corners)
-            text = f"there is no entry {claim.name.strip()}"
+            text = "there is no such entry"
             one = f"{path} is one number, {path}{first_index}" if first_index == last_index else ""
             help = one or f"{path} has entries {path}{first_index} to {path}{last_index}, counted from 0"
             return claim.problem(text, "no-entry", help)
@@ -127,7 +127,7 @@ class Addresses:
         listed = ", ".join(few[:MAX_NAMES_SUGGESTED]) + (", ..." if len(few) > MAX_NAMES_SUGGESTED else "")
         help = [f"did you mean `{guess}`?"] if guess else []
         help += [f"there are, with their shapes: {listed}"] if first else []
-        return claim.problem(f"{claim.name.strip()} names nothing in this derivation", "unknown-claim", " ".join(help))
+        return claim.problem("this names nothing in this derivation", "unknown-claim", " ".join(help))
 
 
 def _completed(at: tuple[int, ...], array: _NamedArray) -> tuple[int, ...] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -67,8 +67,10 @@ class Claim:
 def read_claims(path: Path) -> list[Claim]:
     """Returns the claims in a YAML file, or in a CSV of name,value (by its ending). Raises Failure: exit 66 where there
     is no such file, 65 where it cannot be understood; all that is wrong at once."""
-    if path.is_dir() or (path.suffix == ".safetensors" and path.exists()):
-        raise _swapped(path, "a run folder" if path.is_dir() else "a model")
+    if path.is_dir():
+        raise _swapped(path, "a run folder" if (path / "run.json").is_file() else "a folder")
+    if path.suffix == ".safetensors" and path.exists():
+        raise _swapped(path, "a model")
     if path.suffix.lower() == ".csv":
         return _of_table(path)
     if path.suffix.lower() in PAGES and path.is_file():
@@ -77,12 +79,14 @@ def read_claims(path: Path) -> list[Claim]:
     try:
         document = yamlfile.read(path)
     except Failure as failure:
-        problems = [replace(p, help=HELP_BY_CODE.get(p.code, p.help)) for p in failure.problems]
+        problems = [
+            replace(p, help=HELP_BY_CODE.get(p.code, p.help.replace("experiment", "claims"))) for p in failure.problems
+        ]
         raise Failure(*problems, exit=failure.exit) from None
     root = document.root
     if "architecture" in root.value:
         raise _swapped(path, "a config")
-    return _checked([(name, root.keys[name], child) for name, child in root.value.items()], CLAIM_FORM)
+    return _checked(path, [(name, root.keys[name], child) for name, child in root.value.items()], CLAIM_FORM)
 
 
 def _swapped(path: Path, what: str) -> Failure:
@@ -121,13 +125,13 @@ def _of_table(path: Path) -> list[Claim]:
         found.append((name, position, YamlNode(value, position)))
     if problems:
         raise Failure(*problems)
-    if not found:
-        raise Failure(Problem("the file says nothing", "empty-file", file=str(path), help=CSV_FORM))
-    return _checked(found, CSV_FORM)
+    return _checked(path, found, CSV_FORM)
 
 
-def _checked(written: Iterable[tuple[str, Position, YamlNode]], form: str) -> list[Claim]:
-    """Returns the claims, if each of them is a number."""
+def _checked(path: Path, written: Sequence[tuple[str, Position, YamlNode]], form: str) -> list[Claim]:
+    """Returns the claims, if there are any and each of them is a number."""
+    if not written:
+        raise Failure(Problem("the file says nothing", "empty-file", file=str(path), help=form))
     found: list[Claim] = []
     problems: list[Problem] = []
     for name, position, node in written:
@@ -135,7 +139,7 @@ def _checked(written: Iterable[tuple[str, Position, YamlNode]], form: str) -> li
         if isinstance(node.value, dict):
             tolerance, inner = node.child("tolerance"), node.child("value")
             if inner is None or node.value.keys() - {"value", "tolerance"}:
-                text = f"{name}: expected a number, or `{{value: 0.5, tolerance: 0.01}}`"
+                text = "expected a number, or `{value: 0.5, tolerance: 0.01}`"
                 problems.append(make_problem(position, text, path=(name,), code="not-a-number", help=form))
                 continue
             value = inner
@@ -143,7 +147,8 @@ def _checked(written: Iterable[tuple[str, Position, YamlNode]], form: str) -> li
         limit = None if tolerance is None else _number(_text(tolerance))
         if _number(number) is None or (tolerance is not None and (limit is None or limit < 0)):
             bad = value if _number(number) is None or tolerance is None else tolerance
-            text = f"{name}: {backticks(_text(bad))} is not a number" + (" from 0" if bad is tolerance else "")
+            text = f"{backticks(_text(bad))} is not a number" if _text(bad) else "this is nothing, not a number"
+            text += " from 0" if bad is tolerance else ""
             problems.append(make_problem(bad.position, text, path=(name,), code="not-a-number", help=form))
             continue
         found.append(_claim(name, number, limit, position))

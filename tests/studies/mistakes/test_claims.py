@@ -145,21 +145,27 @@ def test_a_table_with_or_without_a_header(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "said", "help"),
     [
-        ("o1: 0.73\n", 1, "o1 names nothing in this derivation", "there are, with their shapes: dense_1.W[2,2], "),
-        ("loss: 1.0\ndense_1.dw[0,0]: 2.0\n", 2, "dense_1.dw[0,0] names nothing", "did you mean `dense_1.dW`?"),
-        ("dense_1.W[2,0]: 1.0\n", 1, "there is no entry dense_1.W[2,0]", "dense_1.W has entries dense_1.W[0,0] to"),
-        ("dense_1.W: 1.0\n", 1, "there is no entry dense_1.W", "entries dense_1.W[0,0] to dense_1.W[1,1]"),
-        ("loss[0]: 1.0\n", 1, "there is no entry loss[0]", "loss is one number, loss"),
-        ("loss: abc\n", 1, "loss: `abc` is not a number", "lines of `name: number`"),
-        ("loss: [1, 2]\n", 1, "loss: `[1, 2]` is not a number", "lines of `name: number`"),
-        ("loss: .nan\n", 1, "loss: `.nan` is not a number", "lines of `name: number`"),
-        ("loss:\n", 1, "is not a number", "lines of `name: number`"),
-        ("loss: 1/3\n", 1, "loss: `1/3` is not a number", "lines of `name: number`"),
+        ("o1: 0.73\n", 1, "this names nothing in this derivation", "there are, with their shapes: dense_1.W[2,2], "),
+        ("loss: 1.0\ndense_1.dw[0,0]: 2.0\n", 2, "this names nothing", "did you mean `dense_1.dW`?"),
+        ("dense_1.W[2,0]: 1.0\n", 1, "there is no such entry", "dense_1.W has entries dense_1.W[0,0] to"),
+        ("dense_1.W: 1.0\n", 1, "there is no such entry", "entries dense_1.W[0,0] to dense_1.W[1,1]"),
+        ("loss[0]: 1.0\n", 1, "there is no such entry", "loss is one number, loss"),
+        ("loss: abc\n", 1, "`abc` is not a number", "lines of `name: number`"),
+        ("loss: [1, 2]\n", 1, "`[1, 2]` is not a number", "lines of `name: number`"),
+        ("loss: .nan\n", 1, "`.nan` is not a number", "lines of `name: number`"),
+        ("loss:\n", 1, "this is nothing, not a number", "lines of `name: number`"),
+        ("loss: 1/3\n", 1, "`1/3` is not a number", "lines of `name: number`"),
         ("loss: {value: 1.0, tolerance: -1}\n", 1, "`-1` is not a number from 0", "lines of `name: number`"),
-        ("loss: {value: x, tolerance: 1}\n", 1, "loss: `x` is not a number", "lines of `name: number`"),
-        ("loss: {tolerance: 1}\n", 1, "loss: expected a number, or `{value: 0.5", "lines of `name: number`"),
+        ("loss: {value: x, tolerance: 1}\n", 1, "`x` is not a number", "lines of `name: number`"),
+        ("loss: {tolerance: 1}\n", 1, "expected a number, or `{value: 0.5", "lines of `name: number`"),
         ("loss: 1.0\nloss: 2.0\n", 2, "the key `loss` stands twice; first on line 1", "remove one"),
-        ("dense_1.z[0]: 1.0\ndense_1.y[0,0]: 2.0\n", 2, "are the same number; the first is on line 1", "remove one"),
+        (
+            "dense_1.z[0]: 1.0\ndense_1.y[0,0]: 2.0\n",
+            2,
+            "this is the same number as dense_1.z[0] on line 1",
+            "remove one",
+        ),
+        ("{}\n", 0, "the file says nothing", "lines of `name: number`"),
         ("", 0, "the file says nothing", "lines of `name: number`"),
         ("# nothing yet\n", 0, "the file says nothing", "lines of `name: number`"),
         ("- 1\n- 2\n", 1, "expected settings, got a list", "lines of `name: number`"),
@@ -171,6 +177,7 @@ def test_what_cannot_be_understood(text: str, line: int, said: str, help: str, t
     assert said in problem.text
     assert help in problem.help
     assert problem.line == line or not said
+    assert not problem.path or str(problem.path[0]) not in problem.text, "the path is printed before the text"
 
 
 @pytest.mark.parametrize(
@@ -178,7 +185,7 @@ def test_what_cannot_be_understood(text: str, line: int, said: str, help: str, t
     [
         ("name,value\nloss\n", 2, "this line has no number"),
         ('"loss,1.0\n', 1, "this line is not CSV"),
-        ("loss,1.0\nloss,2.0\n", 2, "are the same number"),
+        ("loss,1.0\nloss,2.0\n", 2, "this is the same number as loss on line 1"),
         ("loss,abc\n", 1, "`abc` is not a number"),
         ("name,value\n", 0, "the file says nothing"),
     ],
