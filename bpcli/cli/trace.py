@@ -86,11 +86,11 @@ def trace(
             path, seed, sample, batch, x, t, example, layer, param, digits, elide, page, out, ascii, set_, with_
         )
     if check is not None:
-        page = format not in (Format.text, Format.json)
+        pages = format not in (Format.text, Format.json)
         json = json or format is Format.json
         command = request.command("mark", check, seed=seed, ascii=ascii, width=width, json=json)
         shown_only = {"--layer": layer, "--param": param, "--digits": digits != 6, "--elide": elide != "auto"}
-        _refuse("--check", command, traced_only | shown_only | {"--format": page, "--out": out})
+        _refuse("--check", command, traced_only | shown_only | {"--format": pages, "--out": out})
         _moved("--check", command)
         return mark(check, path, sample, batch, x, t, example, seed, ascii, width, set_, with_, json)
 

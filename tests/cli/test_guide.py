@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Callable
 
 import pytest
 from cli_lab import Lab
@@ -12,6 +13,8 @@ from cli_lab import lab as lab
 from paths import ROOT
 
 GUIDES = ROOT / "bpcli" / "guides"
+COLUMNS = pytest.mark.parametrize("columns", [80, 120])
+Draw = Callable[[str, int], list[str]]
 
 
 def test_the_list(lab: Lab) -> None:
@@ -40,14 +43,45 @@ def test_an_unknown_name(lab: Lab) -> None:
     assert second.strip() == "help: did you mean `data`? `bpcli guide` lists all"
 
 
-@pytest.mark.parametrize("columns", [80, 120])
-def test_on_a_terminal(lab: Lab, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", str(columns))
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+@pytest.fixture
+def drawn(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Draw:
+    """Draws a guide as on a terminal of so many columns."""
+
+    def draw(name: str, columns: int) -> list[str]:
+        for variable, value in (("COLUMNS", str(columns)), ("TERM", "xterm"), ("NO_COLOR", "1")):
+            monkeypatch.setenv(variable, value)
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+        return re.sub(r"\x1b\[[\d;]*m", "", lab.good("guide", name).out).splitlines()
+
+    return draw
+
+
+@COLUMNS
+def test_no_word_of_a_table_is_broken(drawn: Draw, columns: int) -> None:
+    for file in GUIDES.glob("*.md"):
+        lines = drawn(file.stem, columns)
+        assert max(map(len, lines)) <= columns
+        words = set(" ".join(lines).split())
+        prose = re.sub(r"```.*?```", "", file.read_text(encoding="utf-8"), flags=re.DOTALL)
+        cells = " ".join(line for line in prose.splitlines() if line.startswith("|") and "](" not in line)
+        cells = re.sub(r"(?<!\\)\||-{3,}:?", " ", re.sub(r"[`*]", "", cells)).replace("\\|", "|")
+        assert set(cells.split()) - words == set(), file.stem
+
+
+@COLUMNS
+def test_what_a_room_is_stands_beside_its_name(drawn: Draw, columns: int) -> None:
+    """In a listing of names and texts no text goes on under the names."""
+    lines = drawn("development", columns)
+    first = next(i for i, line in enumerate(lines) if "bpcli/notation/ " in line)
+    last = next(i for i, line in enumerate(lines) if "these guides" in line)
+    for line in lines[first:last]:
+        assert line.lstrip().startswith("bpcli/") or line.startswith(" " * 15), line
+
+
+@COLUMNS
+def test_on_a_terminal(drawn: Draw, columns: int) -> None:
     for name in ("configs", "gradcheck"):
-        lines = re.sub(r"\x1b\[[\d;]*m", "", lab.good("guide", name).out).splitlines()
+        lines = drawn(name, columns)
         assert max(map(len, lines)) <= columns
     text = "\n".join(line.rstrip() for line in lines)
     assert "```" not in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
 
 from rich import markdown
@@ -16,6 +17,10 @@ from bpcli.render.console import name_list, table
 from bpcli.studies.describe.guides import Guide
 
 MAX_LINE_COLUMNS = 100  # longer lines of prose are hard to follow
+MIN_TEXT_COLUMNS = 24  # of a text beside a name, for it to be wrapped there
+COLUMN_GAP = 2  # columns between the cells of a table
+NAME_AND_TEXT = re.compile(r"(\s*\S+(?: \S+)*\s{2,})(\S+(?: \S+)*)")
+"""A line of a listing: a name, at least two spaces, a text."""
 LINK = re.compile(r"\[([^\]]+)\]\((?:\w+/)*(\w+)\.md\)")
 """A link from one guide to another."""
 THEME = Theme({"markdown.code": "bold", "markdown.h1": "bold underline", "markdown.h2": "bold", "markdown.h3": "bold"})
@@ -41,7 +46,7 @@ class GuideListing(markdown.CodeBlock):
         lines = str(self.text).rstrip().split("\n")
         indent = 2 if max(map(cell_len, lines)) <= console.width - 2 else 0
         for line in lines:
-            text = Text(line, "bold" if line.startswith("$ ") else "", overflow="fold")
+            text = Text(_hung(line, console.width), "bold" if line.startswith("$ ") else "", overflow="fold")
             yield from console.render(Padding(text, (0, 0, 0, indent)), options.update_width(console.width))
 
 
@@ -53,10 +58,31 @@ class GuideTable(markdown.TableElement):
         found = table(*(cell.content.plain for cell in header.cells) if header is not None else ())
         for row in self.body.rows if self.body is not None else ():
             found.add_row(*(cell.content for cell in row.cells))
-        for column in found.columns:
-            names = [str(cell) for cell in column.cells]
-            column.no_wrap = max(map(cell_len, names), default=0) <= console.width // 2 and " " not in "".join(names)
+        cells = [[str(column.header), *map(str, column.cells)] for column in found.columns]
+        for column, width in zip(found.columns, column_widths(cells, options.max_width), strict=True):
+            column.width = width
         yield found
+
+
+def column_widths(cells: Sequence[Sequence[str]], width: int) -> Sequence[int | None]:
+    """Returns how wide each column of a table is, so that no word of its cells is broken; as they come where all fits,
+    or where the longest words are too long together."""
+    whole = [max(map(cell_len, column)) for column in cells]
+    words = [max(cell_len(word) for cell in column for word in cell.split() or [""]) for column in cells]
+    spare = width - COLUMN_GAP * (len(cells) - 1) - sum(words)
+    wanted = sum(whole) - sum(words)
+    if spare < 0 or wanted <= spare:
+        return [None] * len(cells)
+    return [least + (most - least) * spare // wanted for least, most in zip(words, whole, strict=True)]
+
+
+def _hung(line: str, width: int) -> str:
+    """A line such as `name   what it is`, what it is under itself where it does not fit; any other line as it is."""
+    found = NAME_AND_TEXT.fullmatch(line)
+    if found is None or cell_len(line) <= width or width - cell_len(found[1]) < MIN_TEXT_COLUMNS:
+        return line
+    rest = textwrap.wrap(found[2], width - cell_len(found[1]), break_on_hyphens=False)
+    return ("\n" + " " * cell_len(found[1])).join([found[1] + rest[0], *rest[1:]])
 
 
 class GuidePage(markdown.Markdown):
