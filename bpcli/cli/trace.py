@@ -120,9 +120,9 @@ def trace(
 
 def _refuse(option: str, command: str, others: Mapping[str, object]) -> None:
     """Raises BadParameter where options are given that this one has no use for."""
-    given = [name for name, value in others.items() if value]
-    if given:
-        raise typer.BadParameter(f"it takes no {', '.join(given)}: type {command}", param_hint=option)
+    unused = [name for name, value in others.items() if value]
+    if unused:
+        raise typer.BadParameter(f"it takes no {', '.join(unused)}: type {command}", param_hint=option)
 
 
 def _moved(option: str, command: str) -> None:
