@@ -47,6 +47,7 @@ A part is one class that subclasses its family and names itself in `type`. This 
     Initializer                             how weights start
     Source, Scaler, Augmentation            where rows come from, how they are scaled, how images are changed
     Metric                                  a figure over a split
+    Callback                                what follows a training; every one of a file is called, no config names it
 '''
 
 from pydantic import Field
@@ -54,6 +55,7 @@ from pydantic import Field
 from bpcli.family import (
     Activation,
     Augmentation,
+    Callback,
     ClassMismatchError,
     Clipper,
     Constraint,
@@ -86,12 +88,13 @@ from bpcli.parts.initializers import (
     Uniform,
     Zeros,
 )
-from bpcli.records.training import Failure, Problem
+from bpcli.records.training import EpochRow, Failure, Problem, TrainReport
 
 __all__ = [
-    "Activation", "Array", "Augmentation", "ClassMismatchError", "Clipper", "ConstantValue", "Constraint", "Eq",
+    "Activation", "Array", "Augmentation", "Callback", "ClassMismatchError", "Clipper", "ConstantValue",
+    "Constraint", "EpochRow", "Eq",
     "Failure", "Field", "Frame", "FullBatchOptimizer", "GlorotNormal", "GlorotUniform", "GradientOptimizer",
     "HeNormal", "HeUniform", "Initializer", "Layer", "LecunNormal", "LecunUniform", "Loss", "Metric", "N", "Normal",
     "ObjectiveView", "OneOf", "Param", "Plan", "Problem", "Regularizer", "Sample", "Scaler", "Schedule", "Scored",
-    "Shape", "ShapeError", "Slot", "Source", "Table", "Uniform", "Zeros",
+    "Shape", "ShapeError", "Slot", "Source", "Table", "TrainReport", "Uniform", "Zeros",
 ]  # fmt: skip

@@ -17,12 +17,12 @@ from paths import ROOT
 from bpcli.config.experiment import Experiment
 from bpcli.config.validate import validate
 from bpcli.config.yamlfile import parse
+from bpcli.family import Callback
 from bpcli.family.part import families
 from bpcli.parts.activations import Tanh
 from bpcli.records.training import EpochRow
 from bpcli.render.numbers import duration
 from bpcli.studies.describe.guides import guides
-from bpcli.studies.run.callbacks import Callback
 from bpcli.studies.run.resume import start
 from bpcli.studies.run.setup import set_up
 from bpcli.studies.run.state import TrainingState

@@ -5,6 +5,7 @@ with the batch. Every differentiable or updating family states its members' equa
 the order in which these modules declare them.
 """
 
+from bpcli.family.callback import HOOKS, Callback
 from bpcli.family.layer import RESERVED, Activation, Layer
 from bpcli.family.loss import ClassMismatchError, Loss, Regularizer
 from bpcli.family.optimizer import (
@@ -47,7 +48,8 @@ from bpcli.family.source import (
 )
 
 __all__ = [
-    "NOTHING", "RESERVED", "WIDTHS", "Activation", "Array", "Augmentation", "ClassMismatchError", "Clipper",
+    "HOOKS", "NOTHING", "RESERVED", "WIDTHS", "Activation", "Array", "Augmentation", "Callback",
+    "ClassMismatchError", "Clipper",
     "Constraint", "DType", "Frame", "FullBatchOptimizer", "GradientOptimizer", "Initializer", "Kind", "Layer",
     "Link", "Loss", "Metric", "Missing", "N", "ObjectiveView", "OneOf", "Optimizer", "Param", "Part", "Plan",
     "Regularizer", "Sample", "Scaler", "Schedule", "Scored", "Settings", "Shape", "ShapeError", "Slot", "Source",

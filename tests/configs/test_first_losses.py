@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bpcli.studies.run.callbacks import Callback
+from bpcli.family import Callback
 from bpcli.studies.run.resume import start
 from bpcli.studies.run.setup import set_up
 from bpcli.studies.run.state import TrainingState

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 import bpcli.parts  # noqa: F401  (declares them)
+from bpcli.family import Callback
 from bpcli.studies.run import resume as runs
-from bpcli.studies.run.callbacks import Callback
 from bpcli.studies.run.setup import set_up
 from bpcli.studies.run.state import TrainingState
 

@@ -11,10 +11,10 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
+from bpcli.family import Callback
 from bpcli.records.training import EpochRow, FoldRow, FoldsReport
 from bpcli.render.console import can_redraw, clipped, console, table
 from bpcli.render.numbers import duration, short
-from bpcli.studies.run.callbacks import Callback
 from bpcli.studies.run.state import TrainingState
 
 LINE_FIGURES = ("loss", "accuracy", "f1", "r2", "rmse")

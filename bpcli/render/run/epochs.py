@@ -11,11 +11,11 @@ from itertools import groupby
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from bpcli.family import Callback
 from bpcli.records.training import WATCH_PREFIX, EpochRow, TrainReport
 from bpcli.render.console import can_redraw, console, write
 from bpcli.render.numbers import duration, seconds, short
 from bpcli.render.run.layer_stats import TableColumn, layer_stats_table, watch_cell, watch_columns
-from bpcli.studies.run.callbacks import Callback
 from bpcli.studies.run.state import TrainingState
 
 REFRESH_SECONDS = 0.1  # seconds between two drawings

@@ -51,13 +51,13 @@ def class_problems(leaf: type[Part]) -> Iterator[Problem]:
         if name.startswith("_") or not inspect.isfunction(base):
             continue
         own = getattr(leaf, name)
-        if own is not base and name not in missing and not _accepts(own, base, name):
+        if own is not base and name not in missing and not accepts(own, base, name):
             text = f"{leaf.__name__}.{name} cannot be called as the engine calls it"
             help = f"write `{_signature(leaf, name)}`"
             yield problem_at(method_position(leaf, name), text, code="declaration", help=help)
 
 
-def _accepts(own: Any, base: Any, name: str) -> bool:
+def accepts(own: Any, base: Any, name: str) -> bool:
     """Whether a method takes the arguments of the one of its family; optional ones of `equations` may be left out."""
     parameters = inspect.signature(base).parameters.values()
     asked = [p for p in parameters if p.default is p.empty or name != "equations"]
@@ -71,8 +71,12 @@ def _accepts(own: Any, base: Any, name: str) -> bool:
 
 def _signature(leaf: type[Part], name: str) -> str:
     """Returns a method as its family writes it."""
-    base = next(vars(family)[name] for family in families_of(leaf) if name in vars(family))
-    return f"def {name}{inspect.signature(base)}:".replace("'", "")
+    return signature_text(next(vars(family)[name] for family in families_of(leaf) if name in vars(family)))
+
+
+def signature_text(method: Any) -> str:
+    """Returns the `def` of a method, without its quotes."""
+    return f"def {method.__name__}{inspect.signature(method)}:".replace("'", "")
 
 
 # ---------------------------------------------------------------------------------------------------------------- plans

@@ -20,10 +20,12 @@ from pydantic import PydanticUserError
 
 import bpcli.parts  # noqa: F401  (declares the package's own parts before any other)
 from bpcli.config.document import Position, SourceText
+from bpcli.family import Callback
 from bpcli.family.part import DeclarationError, Part, families
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.custom.class_check import check_plans, class_problems
 from bpcli.studies.custom.imports import import_problems, importing_file, missing_name
+from bpcli.studies.custom.own_callbacks import callback_problems, callbacks_of
 from bpcli.studies.custom.source_location import (
     SOURCES,
     class_position,
@@ -38,6 +40,10 @@ RECORD_KEY = "with"
 """The key of run.json under which the files of a run stand."""
 
 
+CALLBACKS_KEY = "callbacks"
+"""The key, in the entry of a file, of the names of its callbacks."""
+
+
 @dataclass(frozen=True, eq=False)
 class LoadedFile:
     """A file that was loaded, and the parts that it declares."""
@@ -46,6 +52,7 @@ class LoadedFile:
     absolute: Path
     sha256: str
     parts: tuple[type[Part], ...]
+    callbacks: tuple[type[Callback], ...] = ()
 
 
 _loaded: dict[Path, LoadedFile] = {}
@@ -57,7 +64,7 @@ def load(files: Sequence[Path]) -> tuple[type[Part], ...]:
     """Runs these files, so that the parts they declare are registered; returns the parts, in order.
 
     A file that was loaded before is not run again, unless it has changed. Raises Failure, with all registries as they
-    were, where a file is missing (66) or is not Python, raises, declares no part, or declares one wrongly (65).
+    were, where a file is missing (66) or is not Python, raises, declares no part or callback, or one wrongly (65).
     """
     before = registry_snapshot()
     try:
@@ -75,6 +82,11 @@ def loaded_files() -> tuple[LoadedFile, ...]:
 def loaded_classes() -> frozenset[type[Part]]:
     """Returns the parts that the loaded files declare."""
     return frozenset(part for loaded in _loaded.values() for part in loaded.parts)
+
+
+def loaded_callbacks() -> tuple[type[Callback], ...]:
+    """Returns the callbacks of the loaded files, in order."""
+    return tuple(callback for loaded in _loaded.values() for callback in loaded.callbacks)
 
 
 def registry_snapshot() -> Snapshot:
@@ -104,14 +116,16 @@ def _load(file: Path) -> LoadedFile:
     before = set(_registered())
     module = _run(file, data, f"with_{re.sub(r'[^A-Za-z0-9]', '_', file.stem)}_{sha256[:8]}")
     parts = tuple(leaf for leaf in _registered() if leaf not in before)
-    if not parts:
+    callbacks = callbacks_of(module)
+    if not parts and not callbacks:
         raise Failure(_no_part(file, module))
     problems = [problem for part in parts for problem in class_problems(part)]
+    problems += [problem for callback in callbacks for problem in callback_problems(callback)]
     if problems:
         raise Failure(*problems)
     for part in parts:
         check_plans(part)
-    _loaded[absolute] = LoadedFile(file, absolute, sha256, parts)
+    _loaded[absolute] = LoadedFile(file, absolute, sha256, parts, callbacks)
     return _loaded[absolute]
 
 
@@ -218,7 +232,12 @@ def _forget(loaded: LoadedFile) -> None:
 # ------------------------------------------------------------------------------------------------- what a run remembers
 def files_record() -> dict[str, Any]:
     """Returns the entry of run.json about the files that were loaded; empty where none was."""
-    files = [{"file": str(p.absolute), "sha256": p.sha256} for p in _loaded.values()]
+    files: list[dict[str, Any]] = []
+    for loaded in _loaded.values():
+        names = [callback.__name__ for callback in loaded.callbacks]
+        files.append(
+            {"file": str(loaded.absolute), "sha256": loaded.sha256} | ({CALLBACKS_KEY: names} if names else {})
+        )
     return {RECORD_KEY: files} if files else {}
 
 
@@ -250,13 +269,38 @@ def changed_files(record: Mapping[str, Any]) -> tuple[Problem, ...]:
     return tuple(found)
 
 
+def missing_callbacks(record: Mapping[str, Any]) -> tuple[Problem, ...]:
+    """Warns where a run that goes on was followed by callbacks of files that are not loaded."""
+    files = record.get(RECORD_KEY)
+    entries = [e for e in files if isinstance(e, dict) and e.get(CALLBACKS_KEY)] if isinstance(files, list) else []
+    found = []
+    for entry in entries:
+        file = Path(str(entry.get("file")))
+        if not any(p.absolute == file or p.sha256 == entry.get("sha256") for p in _loaded.values()):
+            text = (
+                f"{', '.join(map(str, entry[CALLBACKS_KEY]))} of {file} followed the run until now, and is not loaded"
+            )
+            found.append(Problem(text, "callbacks", help=f"add --with {_short_path(file)}", level="warning"))
+    return tuple(found)
+
+
+def _short_path(file: Path) -> Path:
+    """Returns a path as it is typed here."""
+    here = Path.cwd()
+    return file.relative_to(here) if file.is_relative_to(here) else file
+
+
+def with_options() -> str:
+    """Returns the options that load the files that are loaded now."""
+    return " ".join(f"--with {loaded.file}" for loaded in _loaded.values())
+
+
 def name_needed_files(failure: Failure, record: Mapping[str, Any]) -> Failure:
     """Adds to a failure over an unknown type which files its run was trained with."""
     files = [file for file, sha256 in _files(record) if not any(p.sha256 == sha256 for p in _loaded.values())]
     if not files:
         return failure
-    here = Path.cwd()
-    options = " ".join(f"--with {file.relative_to(here) if file.is_relative_to(here) else file}" for file in files)
+    options = " ".join(f"--with {_short_path(file)}" for file in files)
     help = f"the run was trained with {'a part' if len(files) == 1 else 'parts'} of its own: add {options}"
     problems = (replace(p, help=help) if p.code == "unknown-type" else p for p in failure.problems)
     return Failure(*problems, exit=failure.exit)

@@ -140,7 +140,8 @@ def own_code_failure(error: BaseException, *, layer: str = "") -> Failure | None
     text = f"{found.method} raises {type(error).__name__}: {first_line(error)}"
     layer = layer or found.layer
     rule = "" if found.part is None else family_rule(found.part, found.method.rpartition(".")[2])
-    help = missing_name(error) or "; ".join(filter(None, (_frame_shapes(found.frame), rule)))
+    notes = getattr(error, "__notes__", ())
+    help = missing_name(error) or "; ".join(filter(None, (_frame_shapes(found.frame), rule, *notes)))
     return Failure(problem_at(found.position, text, code="raises", help=help, path=(layer,) if layer else ()))
 
 

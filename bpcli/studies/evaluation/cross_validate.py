@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from bpcli.config.yamlfile import read
+from bpcli.family import Callback
 from bpcli.records.training import EvalReport, Failure, FoldRow, FoldsReport, Problem, Spread, TrainReport
 from bpcli.studies.evaluation.evaluate import EvaluationRows, score
 from bpcli.studies.run import resume as runs
 from bpcli.studies.run import runfolder
 from bpcli.studies.run.atomic import atomic_bytes, atomic_text
-from bpcli.studies.run.callbacks import Callback
 from bpcli.studies.run.fingerprints import sha256_of
 from bpcli.studies.run.lock import Lock
 from bpcli.studies.run.model import load

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from bpcli.config.dump import dump as dump_yaml
+from bpcli.family import Callback
 from bpcli.records.training import Exit, Failure, Problem
-from bpcli.studies.custom.load import changed_files, files_record, name_needed_files
+from bpcli.studies.custom.load import changed_files, files_record, missing_callbacks, name_needed_files
 from bpcli.studies.run import model, runfolder
-from bpcli.studies.run.callbacks import Callback
 from bpcli.studies.run.checkpointer import load_checkpoint
 from bpcli.studies.run.fingerprints import fingerprint
 from bpcli.studies.run.lock import Lock
@@ -98,6 +98,7 @@ def _resumed(
         folder.write_epochs(state.history)
         folder.write_record(record | {"status": "running", "sets": [*record.get("sets", ()), *sets]})
         warnings = (*warnings, *_beyond_schedule(state), *_other_environment(record), *changed_files(record))
+        warnings = (*warnings, *missing_callbacks(record))
     trainer.warnings = (*trainer.warnings, *warnings)
     return trainer
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import numpy as np
 
 from bpcli.engine.state import network_state, restore, snapshot
 from bpcli.engine.step import NonFiniteError, first_non_finite
-from bpcli.family.plan import Array
+from bpcli.family import Array, Callback
 from bpcli.numeric.order import row_order
 from bpcli.numeric.streams import Stream
-from bpcli.records.training import Problem, TrainReport
-from bpcli.studies.custom.load import files_record_by_name
+from bpcli.records.training import Failure, Problem, TrainReport
+from bpcli.studies.custom.load import files_record_by_name, loaded_callbacks, with_options
 from bpcli.studies.run import model
-from bpcli.studies.run.callbacks import DEFAULT_CALLBACKS, Callback
+from bpcli.studies.run.callbacks import DEFAULT_CALLBACKS
 from bpcli.studies.run.checkpointer import Checkpointer
 from bpcli.studies.run.early_stopping import EarlyStopper
 from bpcli.studies.run.lock import Lock
@@ -38,7 +38,8 @@ class Trainer:
     def __init__(self, state: TrainingState, callbacks: Iterable[Callback] = (), lock: Lock | None = None) -> None:
         """`lock` is released when `run` ends."""
         self.state, self.lock = state, lock
-        self.callbacks: Sequence[Callback] = (*(make() for make in DEFAULT_CALLBACKS), *callbacks)
+        first, own = (make() for make in DEFAULT_CALLBACKS), (make() for make in loaded_callbacks())
+        self.callbacks: Sequence[Callback] = (*first, *callbacks, *own)
         self.checkpointer = Checkpointer(state)
         early = state.experiment.training.early_stopping
         self.early_stopper = None if early is None else EarlyStopper(early, state)
@@ -46,6 +47,7 @@ class Trainer:
         self.finished, self.kept = False, 0
         self._order = None if state.schedule is None else Stream(state.experiment.seed, "order")
         self._signals = StopSignals()
+        self._begun: list[Callback] = []
 
     def run(self) -> TrainReport:
         """Trains to the end, writes the model, and says how it went. Raises Failure where it cannot write."""
@@ -55,7 +57,8 @@ class Trainer:
                 stopped, reason = self.over() or ("epochs", "")
                 return self._report(stopped, f"this run was finished before: {reason}", None, self.kept)
             for callback in self.callbacks:
-                callback.on_train_begin(self.state)
+                self._call(callback.on_train_begin)
+                self._begun.append(callback)
             with self._signals:
                 report = self._train()
             return report
@@ -63,8 +66,8 @@ class Trainer:
             with ExitStack() as each:  # whatever another one raises
                 if self.lock is not None:
                     each.callback(self.lock.release)
-                for callback in () if self.finished else reversed(self.callbacks):
-                    each.callback(callback.on_train_end, self.state, report)
+                for callback in reversed(self._begun):
+                    each.callback(self._call, callback.on_train_end, report, saved=True)
 
     def _train(self) -> TrainReport:
         """Trains epoch after epoch, until training is over."""
@@ -119,7 +122,7 @@ class Trainer:
         p.step += 1
         p.batch += 1
         for callback in self.callbacks:
-            callback.on_batch_end(s, train_step.loss)
+            self._call(callback.on_batch_end, train_step.loss)
 
     def _close_epoch(self) -> None:
         """Does what follows the last step of an epoch: its figures, early stopping, the schedule's turn, the
@@ -145,7 +148,7 @@ class Trainer:
         s.history.append(row)
         s.epoch_weights = snapshot(network_state(s.objective.network))
         for callback in self.callbacks:
-            callback.on_epoch_end(s, row)
+            self._call(callback.on_epoch_end, row)
 
     def _try_weights(self) -> None:
         """Tries the weights after an epoch, though no step is taken with them. Raises NonFiniteError, as a step does,
@@ -173,7 +176,20 @@ class Trainer:
 
     def _on_checkpoint(self, file: Path) -> None:
         for callback in self.callbacks:
-            callback.on_checkpoint(self.state, file)
+            self._call(callback.on_checkpoint, file)
+
+    def _call(self, hook: Callable[..., None], *figures: object, saved: bool = False) -> None:
+        """Calls a hook of a callback. Where it raises, what was trained until then is kept in a checkpoint, unless that
+        is `saved`."""
+        try:
+            hook(self.state, *figures)
+        except Exception as error:
+            with suppress(Failure):  # of a full disk, where the hook's own error says more
+                if self.state.progress.step and not saved:
+                    self.checkpointer.save()
+            again = " ".join(filter(None, (f"bpcli train --resume {self.state.folder.path}", with_options())))
+            error.add_note(f"what was trained until then is kept: mend it and type {again}")
+            raise
 
     def _finish(self, stopped: str, reason: str, problem: Problem | None) -> TrainReport:
         """Writes the last checkpoint, the model and the record."""

@@ -371,7 +371,7 @@ setup = set_up(Path("a.yaml"))
 report(setup)
 ready = time.time() - began
 class Enough(Exception): pass
-from bpcli.studies.run.callbacks import Callback
+from bpcli.family import Callback
 class Some(Callback):
     def on_batch_end(self, state, loss):
         if state.progress.batch == 400: raise Enough

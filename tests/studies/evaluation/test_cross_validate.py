@@ -13,11 +13,11 @@ from data_cases import csv, problem_of, ready
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bpcli.family import Callback
 from bpcli.records.training import EpochRow, Failure
 from bpcli.studies.dataset.split import group_k_fold, k_fold
 from bpcli.studies.evaluation import cross_validate as folds
 from bpcli.studies.evaluation.evaluate import evaluate
-from bpcli.studies.run.callbacks import Callback
 from bpcli.studies.run.state import TrainingState
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from bpcli.family import Callback
 from bpcli.records.training import EpochRow, TrainReport
 from bpcli.studies.run import checkpointer, modelfile
 from bpcli.studies.run import resume as runs
-from bpcli.studies.run.callbacks import Callback
 from bpcli.studies.run.setup import set_up
 from bpcli.studies.run.state import TrainingState
 
@@ -97,6 +97,45 @@ def test_who_raises_at_the_end_loses_nothing(file: Path, tmp_path: Path) -> None
     assert json.loads((tmp_path / "run/run.json").read_text())["status"] == "epochs"
     assert len((tmp_path / "run/metrics.jsonl").read_text().splitlines()) == 2
     assert runs.resume(tmp_path / "run", ("training.epochs=3",)).run().stopped == "epochs"
+
+
+def test_only_who_has_begun_hears_of_the_end(file: Path, tmp_path: Path) -> None:
+    class NotReady(Recorder):
+        def on_train_begin(self, state: TrainingState) -> None:
+            raise ZeroDivisionError
+
+    calls: list[str] = []
+    callbacks = [Recorder("a", calls), NotReady("b", calls), Recorder("c", calls)]
+    with pytest.raises(ZeroDivisionError):
+        runs.start(set_up(file), tmp_path / "run", callbacks).run()
+    assert calls == ["a begin 0", "a end None"]
+
+
+@pytest.mark.parametrize("hook", ["on_batch_end", "on_epoch_end", "on_checkpoint"])
+def test_who_raises_between_steps_loses_nothing(
+    file: Path, tmp_path: Path, hook: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The weights until then are in a checkpoint, and the run that goes on ends with those of one without a pause."""
+    monkeypatch.setattr(checkpointer, "CHECKPOINT_SECONDS", -1.0 if hook == "on_checkpoint" else 1e9)
+    calls = 0
+
+    def raise_late(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 3 - (hook == "on_epoch_end"):
+            raise ZeroDivisionError
+
+    failing = Callback()
+    monkeypatch.setattr(failing, hook, raise_late)
+    setting = ["training.epochs=3"]
+    with pytest.raises(ZeroDivisionError):
+        runs.start(set_up(file, setting), tmp_path / "run", [failing]).run()
+    goes_on = runs.resume(tmp_path / "run")
+    assert goes_on.state.progress.step == (4 if hook == "on_epoch_end" else 3)
+    goes_on.run()
+    runs.start(set_up(file, setting), tmp_path / "whole").run()
+    tensors = [modelfile.read(tmp_path / name / "model.safetensors")[0] for name in ("run", "whole")]
+    assert {k: a.tobytes() for k, a in tensors[0].items()} == {k: a.tobytes() for k, a in tensors[1].items()}
 
 
 def test_all_hear_of_an_end_by_an_exception(file: Path, tmp_path: Path) -> None:

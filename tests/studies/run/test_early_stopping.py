@@ -13,12 +13,11 @@ import pytest
 from bpcli.config.experiment import EarlyStopping
 from bpcli.engine.state import network_state, snapshot
 from bpcli.engine.step import NonFiniteError
-from bpcli.family import Array, Metric
+from bpcli.family import Array, Callback, Metric
 from bpcli.records.training import EpochRow
 from bpcli.studies.evaluation.evaluate import evaluate
 from bpcli.studies.run import model
 from bpcli.studies.run import resume as runs
-from bpcli.studies.run.callbacks import Callback
 from bpcli.studies.run.checkpointer import Checkpointer
 from bpcli.studies.run.early_stopping import EarlyStopper
 from bpcli.studies.run.setup import set_up

@@ -20,9 +20,8 @@ from bpcli.config.experiment import Experiment
 from bpcli.config.validate import validate
 from bpcli.config.yamlfile import parse
 from bpcli.engine.state import network_state, prefixed, training_state
-from bpcli.family import Clipper, Optimizer, Schedule
+from bpcli.family import Callback, Clipper, Optimizer, Schedule
 from bpcli.studies.run import resume as runs
-from bpcli.studies.run.callbacks import Callback
 from bpcli.studies.run.checkpointer import Checkpointer
 from bpcli.studies.run.runfolder import RunFolder
 from bpcli.studies.run.setup import set_up
