@@ -2,6 +2,7 @@
 lists and links are complete."""
 
 import inspect
+import json
 import math
 import re
 import shlex
@@ -214,3 +215,11 @@ def test_the_callback_that_is_shown_follows_a_training(lab: Lab) -> None:
     exec(shown("EpochLog"), names)
     start(set_up(Path("trees.yaml")), Path("run"), [names["EpochLog"]()]).run()
     assert [line.split()[0] for line in Path("run/epochs.txt").read_text().splitlines()] == ["1", "2", "3"]
+
+
+def test_the_callback_file_that_is_shown_follows_a_training(lab: Lab, own: Path) -> None:
+    (text,) = [b for b in blocks(DOCUMENTS["custom_parts"], "python") if b.startswith("# epoch_log.py")]
+    lab.write("epoch_log.py", text)
+    lab.good("train", "trees.yaml", "--with", "epoch_log.py", "--out", "run", "-q")
+    rows = [json.loads(line) for line in Path("run/metrics.jsonl").read_text().splitlines()]
+    assert Path("run/epochs.txt").read_text().splitlines() == [f"{r['epoch']} {r['train.loss']:.4f}" for r in rows]

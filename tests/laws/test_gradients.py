@@ -1,4 +1,4 @@
-"""The laws of DESIGN 9 over the whole registry: a part is proven the moment it is declared."""
+"""Every gradient of every part, over the whole registry: a part is proven the moment it is declared."""
 
 import numpy as np
 import pytest

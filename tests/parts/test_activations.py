@@ -111,7 +111,13 @@ def test_weights_before_it(kind: str) -> None:
     declared = Activation.registry[kind].default_init
     left, right = run(kind, [-100.0, 100.0])[1]
     passes_one_side = left < 0.5 < right
-    assert declared in ({"he_normal", "lecun_normal"} if passes_one_side else {"glorot_uniform"})
+    suited = ("he_normal", "lecun_normal") if passes_one_side else ("glorot_uniform",)
+    rule = (
+        f"the slope of {kind} is {left:g} at -100 and {right:g} at 100, "
+        f"so it {'passes' if passes_one_side else 'does not pass'} the right side alone and its default_init is "
+        f"{' or '.join(suited)}: bpcli guide development"
+    )
+    assert declared in suited, rule
     assert declared in Initializer.registry
     assert default_initializer(Activation.parse(kind)).kind == declared
 

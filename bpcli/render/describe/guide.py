@@ -77,7 +77,7 @@ def column_widths(cells: Sequence[Sequence[str]], width: int) -> Sequence[int | 
 
 
 def _hung(line: str, width: int) -> str:
-    """A line such as `name   what it is`, what it is under itself where it does not fit; any other line as it is."""
+    """Wraps a line such as `name   what it is`, what it is under itself; returns any other line as it is."""
     found = NAME_AND_TEXT.fullmatch(line)
     if found is None or cell_len(line) <= width or width - cell_len(found[1]) < MIN_TEXT_COLUMNS:
         return line

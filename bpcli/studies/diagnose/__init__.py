@@ -1,6 +1,6 @@
 """What is likely to train badly, and why: the study behind `bpcli diagnose`.
 
-context            an experiment with its rows and weights
+training_context   an experiment with its rows and weights
 short_runs         short trainings of copies: a first step, one batch overfitted; lr_range_test: growing learning rates
 diagnosis_context  what is diagnosed: a context, the epochs behind it, and what was measured so far
 columns, weights, gradients, learning_rate, history, splits
