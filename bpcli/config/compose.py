@@ -96,10 +96,10 @@ class _LimitedComposer(Reader, Scanner, Parser, Composer, BaseResolver):
             mark, width, text, help = explain(error, self.source.lines)
             raise self.failure(self.position(mark, width=width), text, "not-yaml", help) from None
         except _TooDeepError:
-            raise self.too_deep(self.position(self.get_mark(), width=1)) from None
+            raise self.too_deep(self.position(self.get_mark())) from None
         except (ValueError, OverflowError):  # escapes beyond Unicode, endless numbers in directives
             help = "check the escapes in quotes near it"
-            position = self.position(self.get_mark(), width=1)
+            position = self.position(self.get_mark())
             raise self.failure(position, "this is not valid YAML", "not-yaml", help) from None
         if self.problems:
             raise Failure(*self.problems)
