@@ -23,7 +23,7 @@ def describe_rows(tensor: str, found: RowMismatch, key: str) -> Finding:
     wrong = found.wrong.reshape(found.rows, -1).any(1)
     rows = indices_in_words("row", np.flatnonzero(wrong).tolist(), found.rows)
     where = columns_in_words(found.wrong[wrong])
-    are = "are" if wrong.sum() > 1 else "is"
+    are = "are" if rows.startswith(("rows", "all")) else "is"
     method = "forward" if found.name == "y" else "backward"
     how = relation(found.batch, found.alone, found.wrong)
     details = {"rows": rows, "name": found.name, "are": are, "where": where, "how": how, "method": method}
@@ -126,5 +126,5 @@ def describe_values(tensor: str, found: RowMismatch, key: str) -> Finding:
     which = f"{indices_in_words('row', rows, len(wrong))} of {found.name}" if rowwise else found.name
     how = relation(found.batch, found.alone, found.wrong)
     where = columns_in_words(wrong[rows], "" if rowwise else "column")
-    are = "are" if rowwise and len(rows) > 1 else "is"
+    are = "are" if which.startswith(("rows", "all")) else "is"
     return Finding(tensor, *sentence(key, which=which, are=are, where=where, how=how))
