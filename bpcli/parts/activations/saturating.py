@@ -18,25 +18,18 @@ class Tanh(Activation):
 
     Shapes   x, y: n ...
     Source   LeCun et al. 1998, "Efficient BackProp", section 4.4 (without its factors)
-    Numerics the slope is 4 e / (1 + e)^2 with e = e^(-2 |x|): 1 - y^2 has no digits left where y is near 1
+    Numerics the slope is worked out from y, as in the equation: near its ends it has the digits that y has of 1 - |y|
     """
 
     type: Literal["tanh"] = "tanh"
     rows_are_independent: ClassVar[bool] = True
 
-    def plan(self, x: Shape) -> Plan:
-        return Plan(y=x, scratch={"sum": Slot((N, *x))})
-
     def forward(self, f: Frame, train: bool) -> None:
         np.tanh(f.x, out=f.y)
 
     def backward(self, f: Frame, train: bool) -> None:
-        np.add(f.x, f.x, out=f.sum)
-        stable.exp_minus_abs(f.sum, f.dx)
-        np.add(f.dx, 1, out=f.sum)
-        np.divide(f.dx, f.sum, out=f.dx)
-        np.divide(f.dx, f.sum, out=f.dx)
-        np.multiply(f.dx, 4, out=f.dx)
+        np.multiply(f.y, f.y, out=f.dx)
+        np.subtract(1, f.dx, out=f.dx)
         np.multiply(f.dx, f.dy, out=f.dx)
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
@@ -55,8 +48,8 @@ class Sigmoid(Activation):
 
     Shapes   x, y: n ...
     Source   Rumelhart, Hinton & Williams 1986, eq. 2
-    Numerics both tails keep their digits, see numeric/stable.py; the slope is e / (1 + e)^2 with e = e^-|x|: 1 - y has
-             no digits left where y is near 1
+    Numerics both tails keep their digits, see numeric/stable.py; the slope is worked out from y, as in the equation:
+             near 1 it has the digits that y has of 1 - y
     """
 
     type: Literal["sigmoid"] = "sigmoid"
@@ -70,11 +63,9 @@ class Sigmoid(Activation):
         stable.sigmoid(f.x, f.y, f.s)
 
     def backward(self, f: Frame, train: bool) -> None:
-        stable.exp_minus_abs(f.x, f.dx)
-        np.add(f.dx, 1, out=f.s)
-        np.divide(f.dx, f.s, out=f.dx)
-        np.divide(f.dx, f.s, out=f.dx)
-        np.multiply(f.dx, f.dy, out=f.dx)
+        np.subtract(1, f.y, out=f.s)
+        np.multiply(f.s, f.y, out=f.s)
+        np.multiply(f.dy, f.s, out=f.dx)
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
         return [
@@ -129,8 +120,8 @@ class Softmax(Activation):
     Source   Bridle 1990, eq. 5
     Numerics the row's maximum is subtracted first, which changes nothing and cannot overflow; x - max is rounded: an
              output that lies d below the largest may lose d / 2 units of the last place, as its condition number d
-             allows. In the slope the dy of the largest output is subtracted from all, which changes nothing either:
-             where that output is near 1, the equation's dy - sum dy y has no digits left
+             allows. The slope is worked out from y, as in the equation: where an output is near 1, the difference
+             dy - sum dy y has the digits that y has
     """
 
     type: Literal["softmax"] = "softmax"
@@ -141,25 +132,16 @@ class Softmax(Activation):
     def plan(self, x: Shape) -> Plan:
         if len(x) != 1:
             raise ShapeError(f"softmax takes rows of numbers, not rows of shape {x}", "put a `flatten` before it")
-        slot, row = Slot((N, *x)), Slot((N, 1))
-        return Plan(y=x, scratch={"r": row, "count": row, "s": slot, "d": slot})
+        return Plan(y=x, scratch={"r": Slot((N, 1)), "s": Slot((N, *x))})
 
     def forward(self, f: Frame, train: bool) -> None:
         stable.softmax(f.x, f.y, f.r)
 
     def backward(self, f: Frame, train: bool) -> None:
-        np.maximum.reduce(f.y, axis=-1, keepdims=True, out=f.r)
-        np.divide(f.y, f.r, out=f.s)
-        np.floor(f.s, out=f.s)  # 1 for the largest, or several alike
-        np.add.reduce(f.s, axis=-1, keepdims=True, out=f.count)
-        np.multiply(f.s, f.dy, out=f.s)
-        np.add.reduce(f.s, axis=-1, keepdims=True, out=f.r)
-        np.divide(f.r, f.count, out=f.r)
-        np.subtract(f.dy, f.r, out=f.d)
-        np.multiply(f.d, f.y, out=f.s)
-        np.add.reduce(f.s, axis=-1, keepdims=True, out=f.r)
-        np.subtract(f.d, f.r, out=f.d)
-        np.multiply(f.d, f.y, out=f.dx)
+        np.multiply(f.dy, f.y, out=f.s)
+        np.add.reduce(f.s, -1, keepdims=True, out=f.r)
+        np.subtract(f.dy, f.r, out=f.s)
+        np.multiply(f.s, f.y, out=f.dx)
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
         return [

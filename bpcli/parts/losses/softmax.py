@@ -24,16 +24,14 @@ def _slots(x: Shape) -> tuple[dict[str, Slot], dict[str, Slot]]:
     """Returns what `_row_entropies` and `_softmax_slope` need: keep, scratch."""
     (k,) = x
     row, columns = Slot((N,)), Slot((k, N))
-    keep = {"e": columns, "below": row, "on": row, "off": row}
-    return keep, {"q": columns, "s": columns, "top": row, "mass": row, "log": row, "rows": ROWS}
+    return {"e": columns, "below": row, "mass": row}, {"q": columns, "top": row, "log": row, "rows": ROWS}
 
 
 def _row_entropies(f: Frame, t: Array) -> None:
-    """Computes rows = sum_k t_k (logsumexp(x) - x_k), with what the slope needs: e = exp(x - max x), the sum `below` of
-    e over all classes but one whose x is the largest, and the targets' sums, `on` the largest and `off` them.
+    """rows = sum_k t_k (logsumexp(x) - x_k), with what the slope needs: e = exp(x - max x), the sum `below` of e over
+    all classes but one whose x is the largest, and `mass` = sum_k t_k.
 
-    The sum of all e is 1 + below: its logarithm is log1p(below), and what a sure class lacks to 1 is
-    below / (1 + below), to the last digits. Every row is a sum of numbers that are not negative.
+    The sum of all e is 1 + below: its logarithm is log1p(below), to the last digits where a class is sure.
     """
     np.copyto(f.e, f.x.T)
     np.maximum.reduce(f.e, 0, out=f.top)
@@ -41,31 +39,23 @@ def _row_entropies(f: Frame, t: Array) -> None:
     np.vecdot(f.e.T, t, out=f.top)  # sum_k t_k (x_k - max)
     np.exp(f.e, out=f.e)
     np.floor(f.e, out=f.q)  # 1 for the largest, or several alike
-    np.subtract(1, f.q, out=f.s)
-    np.vecdot(f.q.T, t, out=f.on)
-    np.vecdot(f.s.T, t, out=f.off)
-    np.add.reduce(f.q, 0, out=f.mass, initial=-1)  # the others as large
+    np.add.reduce(f.q, 0, out=f.below, initial=-1)  # the others as large
     np.subtract(f.e, f.q, out=f.q)
-    np.add.reduce(f.q, 0, out=f.below)
-    np.add(f.below, f.mass, out=f.below)
-    np.add(f.on, f.off, out=f.mass)
+    np.add.reduce(f.q, 0, out=f.log)
+    np.add(f.below, f.log, out=f.below)
+    np.add.reduce(t, 1, out=f.mass)
     np.log1p(f.below, out=f.log)
     np.multiply(f.log, f.mass, out=f.log)
     np.subtract(f.log, f.top, out=f.rows)
 
 
 def _softmax_slope(f: Frame, t: Array, share: Any) -> None:
-    """Computes dx = share (p mass - t) with mass = on + off, p = e / (1 + below); put so that a sure class keeps its
-    digits."""
-    np.multiply(f.e, f.on, out=f.q)
-    np.subtract(f.q, t.T, out=f.q)  # 0 for the largest
-    np.multiply(f.e, f.off, out=f.s)
-    np.add(f.q, f.s, out=f.q)
-    np.multiply(t.T, f.below, out=f.s)
-    np.subtract(f.q, f.s, out=f.q)
+    """dx = share (p mass - t), with p = e / (1 + below)."""
     np.add(f.below, 1, out=f.top)
-    np.divide(share, f.top, out=f.top)
-    np.multiply(f.q, f.top, out=f.dx.T)
+    np.divide(f.mass, f.top, out=f.top)
+    np.multiply(f.e, f.top, out=f.q)
+    np.subtract(f.q, t.T, out=f.q)
+    np.multiply(f.q, share, out=f.dx.T)
 
 
 SOFTMAX = (
@@ -86,9 +76,9 @@ class SoftmaxCrossEntropy(Loss):
              weights; Bridle 1990, Szegedy et al. 2016, section 7; as PyTorch's CrossEntropyLoss(weight,
              label_smoothing) for class ids (for distributions it divides by N, we by sum_nk c_k t_nk)
     Numerics the row's maximum is subtracted before exp; worked in k n order, where a maximum over classes is fast.
-             Where the true class is sure, log1p of the sum of the others keeps loss and slope to where they underflow;
-             the equations' lse - x and p - t have the digits of lse and of 1. x - max is rounded: a class that lies d
-             below the largest may lose d / 2 units of the last place, as its condition number d allows
+             Where the true class is sure, log1p of the sum of the others keeps the loss to where it underflows; the
+             equation's lse - x has the digits of lse. The slope p - t has those of p. x - max is rounded: a class that
+             lies d below the largest may lose d / 2 units of the last place, as its condition number d allows
     """
 
     type: Literal["softmax_cross_entropy"] = "softmax_cross_entropy"
@@ -154,7 +144,7 @@ class SoftmaxCrossEntropy(Loss):
         elif f.w is None:
             _softmax_slope(f, spread, 1 / (len(f.x) * float(f.norm)))
         else:
-            _softmax_slope(f, spread, np.divide(f.w, f.norm, out=f.mass))
+            _softmax_slope(f, spread, np.divide(f.w, f.norm, out=f.log))
 
     def mean_weight(self, f: Frame) -> float:
         return 1.0 if self.class_weights is None else float(f.norm)
@@ -349,9 +339,9 @@ class Focal(Loss):
         np.multiply(f.top, f.lnq, out=f.top)
         np.equal(f.rest, 0, out=f.flag)
         np.copyto(f.top, -1, where=f.flag)
-        np.copyto(f.mass, f.rest)
-        np.copyto(f.mass, 1, where=f.flag)
-        np.divide(f.top, f.mass, out=f.top)  # q ln q / (1 - q)
+        np.copyto(f.log, f.rest)
+        np.copyto(f.log, 1, where=f.flag)
+        np.divide(f.top, f.log, out=f.top)  # q ln q / (1 - q)
         np.multiply(f.top, self.gamma, out=f.top)
         np.subtract(f.top, 1, out=f.top)
         np.multiply(f.top, f.factor, out=f.top)
