@@ -28,7 +28,7 @@ def _slots(x: Shape) -> tuple[dict[str, Slot], dict[str, Slot]]:
 
 
 def _row_entropies(f: Frame, t: Array) -> None:
-    """rows = sum_k t_k (logsumexp(x) - x_k), with what the slope needs: e = exp(x - max x), the sum `below` of e over
+    """Writes rows = sum_k t_k (logsumexp(x) - x_k), and for the slope e = exp(x - max x), the sum `below` of e over
     all classes but one whose x is the largest, and `mass` = sum_k t_k.
 
     The sum of all e is 1 + below: its logarithm is log1p(below), to the last digits where a class is sure.
@@ -50,7 +50,7 @@ def _row_entropies(f: Frame, t: Array) -> None:
 
 
 def _softmax_slope(f: Frame, t: Array, share: Any) -> None:
-    """dx = share (p mass - t), with p = e / (1 + below)."""
+    """Writes dx = share (p mass - t), with p = e / (1 + below)."""
     np.add(f.below, 1, out=f.top)
     np.divide(f.mass, f.top, out=f.top)
     np.multiply(f.e, f.top, out=f.q)
