@@ -61,11 +61,11 @@ def test_the_example_spells_the_part_in_its_place(row: PartRow) -> None:
 @PAGES
 @pytest.mark.parametrize("columns", [40, 120])
 def test_a_page_keeps_within_its_terminal(row: PartRow, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "columns", lambda: columns)
+    monkeypatch.setattr(module, "console_width", lambda: columns)
     out = io.StringIO()
     console = Console(file=out, width=columns, markup=False, highlight=False)
     (found,) = (r for r in find_parts(row.type) if r.family == row.family)
-    for item in module.page(found):
+    for item in module.part_page(found):
         console.print(item)
     text = out.getvalue()
     assert max(map(len, text.splitlines())) <= columns
