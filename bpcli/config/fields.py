@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from bpcli.config.document import Location
 from bpcli.family.part import Part
 
-__all__ = ["default_at", "families_at", "families_within", "keys_of", "leaf_of", "models_at", "places"]
+__all__ = ["default_at", "families_at", "families_within", "keys_of", "leaf_of", "models_at", "setting_paths"]
 
 ModelType = type[BaseModel]
 MAX_NESTING = 8  # of settings within settings, where places are listed
@@ -78,7 +78,7 @@ def families_within(top: ModelType) -> list[type[Part]]:
     return found
 
 
-def places(model: ModelType, data: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+def setting_paths(model: ModelType, data: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yields every place that a setting may have outside of lists, as (path of the mapping, key), given the types that
     are written in the file or stand there by default; `path` is where the model stands."""
     inner: list[tuple[ModelType, Any, str]] = []
@@ -90,7 +90,7 @@ def places(model: ModelType, data: Any, path: tuple[str, ...] = ()) -> Iterator[
         for kind in _options(field.annotation):
             inner.extend((found, value, key) for found in _models(kind, value))
     for found, value, key in inner if len(path) < MAX_NESTING else ():
-        yield from places(found, value, (*path, key))
+        yield from setting_paths(found, value, (*path, key))
 
 
 def _kinds_at(top: ModelType, data: Any, loc: Location) -> list[tuple[Any, Any]]:

@@ -77,9 +77,9 @@ class _Override:
     def index(self, items: list[YamlNode], depth: int) -> int:
         """Returns the place in a list that the path names."""
         step = self.steps[depth]
-        place = _place(step.name)
-        if isinstance(place, int) and place < len(items):
-            return place
+        index = _index_or_key(step.name)
+        if isinstance(index, int) and index < len(items):
+            return index
         where = backticks(".".join(s.name for s in self.steps[:depth]))
         size = {0: "is an empty list", 1: "is a list of 1 item, number 0"}.get(
             len(items), f"is a list of {len(items)} items, numbers 0 to {len(items) - 1}"
@@ -122,12 +122,12 @@ class _Override:
         path: list[str | int] = []
         node: YamlNode | None = self.document.root
         for step in self.steps[: depth + 1]:
-            path.append(_place(step.name) if node is not None and isinstance(node.value, list) else step.name)
+            path.append(_index_or_key(step.name) if node is not None and isinstance(node.value, list) else step.name)
             node = node.child(path[-1]) if node is not None else None
         return tuple(path)
 
 
-def _place(name: str) -> int | str:
+def _index_or_key(name: str) -> int | str:
     """Returns the number that a step into a list should be."""
     return int(name) if name.isascii() and name.isdecimal() and len(name) < 10 else name
 

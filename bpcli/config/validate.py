@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from bpcli.config.compose import MAX_PROBLEMS
 from bpcli.config.document import Document
 from bpcli.config.error_text import FieldError, closest, error_text, expected_kinds, join_words, with_article
-from bpcli.config.fields import ModelType, families_at, families_within, keys_of, models_at, places
+from bpcli.config.fields import ModelType, families_at, families_within, keys_of, models_at, setting_paths
 from bpcli.config.scalars import backticks
 from bpcli.family.part import Part
 from bpcli.records.training import Failure, Problem
@@ -83,13 +83,13 @@ def resolve_unions(errors: Iterable[FieldError]) -> list[FieldError]:
         (steps, tag), *rest = error.tags
         branches = unions.setdefault(error.path[:steps], {})
         branches.setdefault(tag, []).append(replace(error, tags=tuple(rest)))
-    for place, branches in unions.items():
-        resolved.extend(_intended_branch(place, [resolve_unions(branch) for branch in branches.values()]))
+    for location, branches in unions.items():
+        resolved.extend(_intended_branch(location, [resolve_unions(branch) for branch in branches.values()]))
     return resolved
 
 
-def _intended_branch(place: tuple[str | int, ...], branches: list[list[FieldError]]) -> list[FieldError]:
-    fitting = [b for b in branches if not all(expected_kinds(error) and error.path == place for error in b)]
+def _intended_branch(location: tuple[str | int, ...], branches: list[list[FieldError]]) -> list[FieldError]:
+    fitting = [b for b in branches if not all(expected_kinds(error) and error.path == location for error in b)]
     if fitting:
         return min(fitting, key=lambda branch: (len(branch), -max(len(error.path) for error in branch)))
     misfits = [error for branch in branches for error in branch]
@@ -97,7 +97,7 @@ def _intended_branch(place: tuple[str | int, ...], branches: list[list[FieldErro
         return misfits
     choices = [w for error in misfits if error.kind == "literal_error" for w in expected_kinds(error)]
     context = {"expected": dict.fromkeys(w for error in misfits for w in expected_kinds(error)), "choices": choices}
-    return [FieldError(place, "misfit", misfits[0].value, "", context)]
+    return [FieldError(location, "misfit", misfits[0].value, "", context)]
 
 
 def _owners(families: Iterable[type[Part]], word: str) -> str:
@@ -178,7 +178,7 @@ class _ProblemWriter:
         """Returns what an unknown key would be in another place of the experiment."""
         if owners := _owners(families_at(self.model, self.data, parent), word):
             return owners
-        found = dict.fromkeys(places(self.model, self.data))
+        found = dict.fromkeys(setting_paths(self.model, self.data))
         known = [(path, key) for path, key in found if (*path, key) != tuple(parent)[: len(path) + 1]]
         for path, key in known:
             if key == word:

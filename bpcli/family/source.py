@@ -124,7 +124,7 @@ class Table:
     to each row. `texts` are text columns by name, to be one-hot encoded, with "" where there is no value. `names` are
     the columns of `numbers` and `order` the order of all columns in the file. `target` is (N,) strings for class
     labels, (N,) integers for class ids, (N, K) floats for values, or None where there is none. `weight` is (N,), how
-    much each row counts. `aside` holds columns as text that rows are divided by. `place` puts into a problem where a
+    much each row counts. `aside` holds columns as text that rows are divided by. `locate` puts into a problem where a
     row's cell of a column stands in the file.
     """
 
@@ -142,7 +142,7 @@ class Table:
     pivot: Array | None = None  # (columns,), float64
     weight: Array | None = None
     aside: Mapping[str, Array] = field(default_factory=dict)
-    place: Callable[[Problem, int, str], Problem] | None = None
+    locate: Callable[[Problem, int, str], Problem] | None = None
     others: tuple[str, ...] = ()  # columns that were not read
 
     @property

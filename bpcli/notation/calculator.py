@@ -208,29 +208,29 @@ class _Line:
             self.need("_")
             rank = self.atom()
         self.need("(")
-        places: list[Decimal] = []
-        values = [self.labelled(places)]
+        positions: list[Decimal] = []
+        values = [self.labelled(positions)]
         while self.take(","):
-            values.append(self.labelled(places))
+            values.append(self.labelled(positions))
         self.need(")")
         if any(v.is_nan() for v in values):
             return _NAN
         if fn == "P":
             return _percentile(rank, sorted(values))
         best = min(values) if fn == "min" else max(values)
-        return places[values.index(best)] if fn == "argmax" else best
+        return positions[values.index(best)] if fn == "argmax" else best
 
-    def labelled(self, places: list[Decimal]) -> Decimal:
+    def labelled(self, positions: list[Decimal]) -> Decimal:
         """Returns one value of a list; notes the place that stands before it, or how far along it is."""
         value = self.sum()
-        places.append(Decimal(len(places)))
+        positions.append(Decimal(len(positions)))
         if self.take(":"):
-            places[-1], value = value, self.sum()
+            positions[-1], value = value, self.sum()
         return value
 
 
 def _percentile(rank: Decimal, values: list[Decimal]) -> Decimal:
     """Interpolates linearly between the two nearest values, as NumPy does."""
-    place = rank * (len(values) - 1) / 100
-    low = int(place)
-    return values[low] + (values[min(low + 1, len(values) - 1)] - values[low]) * (place - low)
+    position = rank * (len(values) - 1) / 100
+    low = int(position)
+    return values[low] + (values[min(low + 1, len(values) - 1)] - values[low]) * (position - low)

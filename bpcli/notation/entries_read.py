@@ -10,10 +10,9 @@ import numpy as np
 
 from bpcli.notation.evaluate import Grid
 from bpcli.notation.syntax import Binary, Call, Expr, Name, Negate, Number, Read, Reduce, children, walk
-from bpcli.numeric.shapes import Array
+from bpcli.numeric.shapes import Array, EntryIndex
 
 IndexValues = Mapping[str, int]
-Place = tuple[int, ...]
 
 
 def reads_numbers(node: Expr) -> bool:
@@ -26,13 +25,13 @@ def padded_reads(node: Expr) -> list[Expr]:
     return [n.args[0] for n in walk(node) if isinstance(n, Call) and n.fn == "pad"]
 
 
-def entries_read(grid: Grid, env: Mapping[str, Any], index: IndexValues) -> dict[str, set[Place]]:
+def entries_read(grid: Grid, env: Mapping[str, Any], index: IndexValues) -> dict[str, set[EntryIndex]]:
     """Returns which entries of which arrays the entry at `index` is computed from.
 
     Both branches of a condition on numbers count (a closed relu is on the way all the same), of one on indices only
     that which is taken; what lies outside its array is read nowhere.
     """
-    found: dict[str, set[Place]] = {}
+    found: dict[str, set[EntryIndex]] = {}
 
     def visit(node: Expr, conditions: tuple[tuple[Expr, bool], ...]) -> None:
         if isinstance(node, Call) and node.fn == "where" and not reads_numbers(node.args[0]):
@@ -41,7 +40,7 @@ def entries_read(grid: Grid, env: Mapping[str, Any], index: IndexValues) -> dict
             visit(other, (*conditions, (condition, False)))
             return
         if isinstance(node, Read):
-            rows = _places(grid, env, node, conditions, index)
+            rows = _indices_read(grid, env, node, conditions, index)
             found.setdefault(node.array, set()).update(map(tuple, rows.tolist()))
         for child in children(node):
             visit(child, conditions)
@@ -50,7 +49,7 @@ def entries_read(grid: Grid, env: Mapping[str, Any], index: IndexValues) -> dict
     return found
 
 
-def _places(
+def _indices_read(
     grid: Grid, env: Mapping[str, Any], read: Read, conditions: Sequence[tuple[Expr, bool]], index: IndexValues
 ) -> Array:
     """Returns the places in its array at which a read stands, one a row, as often as it is read."""
@@ -79,8 +78,8 @@ def zero_by_index(grid: Grid, env: Mapping[str, Any], node: Expr, index: IndexVa
                 return go(left) | go(right)
             case Binary(op="+" | "-", left=left, right=right):
                 return go(left) & go(right)
-            case Call(fn="pad", args=(Read(array=array, index=places),)):
-                axes = [grid.over(env, i, index, letters) for i in places]
+            case Call(fn="pad", args=(Read(array=array, index=indices),)):
+                axes = [grid.over(env, i, index, letters) for i in indices]
                 sizes = np.shape(env[array])
                 return np.asarray(np.any([(a < 0) | (a >= size) for a, size in zip(axes, sizes, strict=True)], axis=0))
             case Call(fn="where", args=(condition, then, other)) if not reads_numbers(condition):

@@ -14,7 +14,7 @@ from bpcli.notation.ranges import WHOLE
 from bpcli.notation.syntax import Binary, Bind, Call, Compare, Expr, Name, Negate, Number, Read, Reduce, changed, walk
 from bpcli.numeric.shapes import EntryIndex
 
-MAX_PLACES_TRIED = 4096  # values of the unknown indices
+MAX_INDICES_TRIED = 4096  # values of the unknown indices
 
 
 class LocalDerivative:
@@ -23,7 +23,7 @@ class LocalDerivative:
     def __init__(self, grid: Grid, env: Mapping[str, Any], at: EntryIndex, to: EntryIndex) -> None:
         self.grid, self.env, self.to = grid, env, to
         self.letters: dict[str, Number] = {k: Number(i) for k, i in zip(grid.free, at, strict=True)}
-        self.places: list[tuple[Expr, int]] = []  # what an index of dy has to come to
+        self.indices: list[tuple[Expr, int]] = []  # what an index of dy has to come to
         self.branches: list[tuple[Expr, bool]] = []  # conditions on indices, and whether dy stands where they hold
 
     def factor(self) -> Expr | None:
@@ -37,10 +37,10 @@ class LocalDerivative:
     def _without_error(self, node: Expr) -> Expr | None:
         match node:
             case Read(array="dy", index=index):
-                for i, place in zip(index, self.to, strict=True):
+                for i, chosen in zip(index, self.to, strict=True):
                     if isinstance(i, Name) and i.id in self.grid.letters:
-                        self.letters.setdefault(i.id, Number(place))
-                    self.places.append((i, place))
+                        self.letters.setdefault(i.id, Number(chosen))
+                    self.indices.append((i, chosen))
                 return Number(1)
             case Call(fn="pad", args=(Read(array="dy") as read, *_)):
                 return self._without_error(read)
@@ -79,17 +79,17 @@ class LocalDerivative:
         """Whether there is one place in a sum at which dy is read at `to`; its letters get their numbers."""
         unknown = sorted(set(letters) - self.letters.keys())
         sizes = [self.grid.size[k] for k in unknown]
-        if math.prod(sizes) > MAX_PLACES_TRIED:
+        if math.prod(sizes) > MAX_INDICES_TRIED:
             return False
-        tried = (dict(zip(unknown, place, strict=True)) for place in itertools.product(*map(range, sizes)))
-        found = [place for place in tried if self._fits(place)]
+        tried = (dict(zip(unknown, chosen, strict=True)) for chosen in itertools.product(*map(range, sizes)))
+        found = [chosen for chosen in tried if self._fits(chosen)]
         if len(found) == 1:
             self.letters |= {k: Number(i) for k, i in found[0].items()}
         return len(found) == 1
 
-    def _fits(self, place: Mapping[str, int]) -> bool:
-        index = {**{k: int(n.value) for k, n in self.letters.items()}, **place}
-        wanted = [*self.places, *self.branches]
+    def _fits(self, chosen: Mapping[str, int]) -> bool:
+        index = {**{k: int(n.value) for k, n in self.letters.items()}, **chosen}
+        wanted = [*self.indices, *self.branches]
         return all(self.grid.at(self.env, expression, index) == value for expression, value in wanted)
 
 

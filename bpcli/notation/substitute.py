@@ -77,11 +77,11 @@ class Substitution:
         letters = node.letters
         values = np.asarray(real(self.grid.over(self.env, node.body, index, letters)), np.float64)
 
-        def place(i: int) -> dict[str, int]:
+        def index_at(i: int) -> dict[str, int]:
             return dict(zip(letters, map(int, np.unravel_index(i, values.shape)), strict=True))
 
         self.depth += 1
-        bodies = _Terms(values.ravel(), lambda i: self.substitute(node.body, {**index, **place(i)}), self.terms)
+        bodies = _Terms(values.ravel(), lambda i: self.substitute(node.body, {**index, **index_at(i)}), self.terms)
         match node.fn:
             case "sum":
                 out = self._sum(bodies, self._off(node.body, index, letters))
@@ -98,20 +98,20 @@ class Substitution:
         self.depth -= 1
         if not self.depth:
             if node.fn in ("max", "argmax"):
-                self._note_winner(node.body, index, place(int(values.argmax())))
+                self._note_winner(node.body, index, index_at(int(values.argmax())))
             elif gradient_of(self.grid.name, self.env) is None:
                 for array, spans in window_spans(self.grid, self.env, node, index):
                     bounds = ((self.reader.number(a).text, self.reader.number(b).text) for a, b in spans)
                     self.notes.append(f"sees {array}[{', '.join(a if a == b else f'{a} to {b}' for a, b in bounds)}]")
         return out
 
-    def _note_winner(self, body: Expr, index: Mapping[str, int], place: Mapping[str, int]) -> None:
-        text = "largest at " + ", ".join(f"{k} = {i}" for k, i in place.items())
+    def _note_winner(self, body: Expr, index: Mapping[str, int], winner: Mapping[str, int]) -> None:
+        text = "largest at " + ", ".join(f"{k} = {i}" for k, i in winner.items())
         match body:
             case Read(array=array, index=where) | Call(fn="pad", args=(Read(array=array, index=where), *_)) if any(
                 isinstance(i, Binary) for i in where
             ):
-                text += f": {array}[{','.join(str(int(self._value(i, {**index, **place}))) for i in where)}]"
+                text += f": {array}[{','.join(str(int(self._value(i, {**index, **winner}))) for i in where)}]"
         self.notes.append(text)
 
     def _off(self, body: Expr, index: Mapping[str, int], letters: Sequence[str]) -> tuple[int, str]:
@@ -137,12 +137,12 @@ class Substitution:
         values, n = np.sort(bodies.values), len(bodies.values)
         if n <= self.terms:
             return Call("percentile", (rank, *map(bodies.body, range(n))))
-        place = value_and_scale(rank)[0] * (n - 1) / 100
-        low = int(place)
+        position = value_and_scale(rank)[0] * (n - 1) / 100
+        low = int(position)
         high = min(low + 1, n - 1)
         self.notes.append(f"between places {low} and {high} of {n} sorted values, counted from 0")
         step = Binary("-", Number(float(values[high])), Number(float(values[low])))
-        return Binary("+", Number(float(values[low])), Binary("*", Number(place - low), step))
+        return Binary("+", Number(float(values[low])), Binary("*", Number(position - low), step))
 
 
 class _Terms:

@@ -31,6 +31,6 @@ def sum_strip(wide: Array, out: Array) -> None:
     np.add.reduce(wide.reshape(*wide.shape[:-1], -1, out.shape[-1]), -2, out=out)
 
 
-def as_places(a: Array) -> Array:
+def as_positions(a: Array) -> Array:
     """Takes all axes between the first and the last as one: n ... c becomes n (...) c."""
     return a.reshape(len(a), -1, a.shape[-1])

@@ -149,7 +149,7 @@ class MappedRows(LazyRows):
         """Returns the key under which the limits of these rows are remembered."""
         digest = hashlib.sha256()
         for part in (self.rows, self.columns):
-            digest.update(b"all" if part is None else np.ascontiguousarray(getattr(part, "places", part)).tobytes())
+            digest.update(b"all" if part is None else np.ascontiguousarray(getattr(part, "blocks", part)).tobytes())
         return digest.digest()
 
     def min(self, axis: int | None = None) -> Any:
@@ -177,17 +177,17 @@ class ComputedRows(LazyRows):
 
 class RowBlocks:
     """Places of rows in a file of `count` rows, which is cut into blocks of `length` rows that follow each other: the
-    rows of the blocks whose numbers are `places`, ascending. The last block of the file may be shorter."""
+    rows of the blocks whose numbers are `blocks`, ascending. The last block of the file may be shorter."""
 
-    def __init__(self, places: Array, length: int, count: int) -> None:
-        self.places, self.length, self.count = places, length, count
+    def __init__(self, blocks: Array, length: int, count: int) -> None:
+        self.blocks, self.length, self.count = blocks, length, count
         last = -(-count // length) - 1
-        missing = (last + 1) * length - count if len(places) and places[-1] == last else 0
-        self._len = len(places) * length - missing
+        missing = (last + 1) * length - count if len(blocks) and blocks[-1] == last else 0
+        self._len = len(blocks) * length - missing
 
     def __len__(self) -> int:
         return self._len
 
     def __getitem__(self, key: Any) -> Any:
         at = np.arange(*key.indices(len(self))) if isinstance(key, slice) else np.asarray(key)
-        return self.places[at // self.length] * self.length + at % self.length
+        return self.blocks[at // self.length] * self.length + at % self.length

@@ -57,8 +57,8 @@ class ShuffledOrder:
     def _shuffled(self, window: int) -> NDArray[np.intp]:
         if window != self._window:
             first = int(self._first_blocks[window])
-            places = self._blocks[first : first + self._blocks_per_window]
-            rows = (places[:, None] * self._length + np.arange(self._length)).ravel()
+            blocks = self._blocks[first : first + self._blocks_per_window]
+            rows = (blocks[:, None] * self._length + np.arange(self._length)).ravel()
             rows = rows[rows < self._count]
             self._rows = rows[self._stream.permutation(len(rows), self._epoch, window + 1)]
             self._window = window

@@ -57,9 +57,9 @@ def _lines(problem: Problem, width: int) -> list[StyledLine]:
     lines = [_headline(problem, accent)]
     if problem.file:
         # what was typed on the command line has no line number
-        place = f":{problem.line}" + f":{problem.column}" * (problem.column > 0) if problem.line else ""
-        place = "" if problem.file.startswith("--") else place
-        lines.append([(f"{margin[1:]}--> ", "blue"), (_clean(problem.file) + place, "")])
+        position = f":{problem.line}" + f":{problem.column}" * (problem.column > 0) if problem.line else ""
+        position = "" if problem.file.startswith("--") else position
+        lines.append([(f"{margin[1:]}--> ", "blue"), (_clean(problem.file) + position, "")])
     if problem.excerpt:
         lines.append([(f"{margin} |", "blue")])
         width_left = max(MIN_EXCERPT_WIDTH, width - digits - 3)
@@ -94,7 +94,7 @@ def _start(problem: Problem, width_left: int) -> int:
     """Returns the first character of the excerpt that is shown: not 0 where the caret would stand beyond the
     console."""
     line = next((text for number, text in problem.excerpt if number == problem.line), "")
-    at = _place(problem, line)
+    at = _caret_offset(problem, line)
     if _cells(line[: at + problem.span]) <= width_left - len(ELLIPSIS) or _cells(line) <= width_left:
         return 0
     start = at
@@ -117,13 +117,13 @@ def _clip(text: str, start: int, width_left: int) -> str:
 
 def _caret(problem: Problem, text: str, start: int, width_left: int) -> str:
     """Returns blanks up to the column, and carets as wide as what they underline, within the line that is shown."""
-    at = _place(problem, text)
+    at = _caret_offset(problem, text)
     before = _cells(text[start:at]) + (len(ELLIPSIS) if start else 0)
     span = _cells(text[at : at + min(problem.span, width_left)])
     return " " * before + "^" * max(1, min(span, width_left - before))
 
 
-def _place(problem: Problem, line: str) -> int:
+def _caret_offset(problem: Problem, line: str) -> int:
     return min(max(problem.column - 1, 0), len(line))
 
 

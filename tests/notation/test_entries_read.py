@@ -108,5 +108,5 @@ def test_the_local_factor_of_one_output(eq: Eq, at: tuple[int, ...], to: tuple[i
 def test_a_place_is_looked_for_among_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where more would have to be tried there is no formula, and not that of any place."""
     (grid,) = program(BACK, dy=(3,)).grids
-    monkeypatch.setattr(local_derivative, "MAX_PLACES_TRIED", 2)
+    monkeypatch.setattr(local_derivative, "MAX_INDICES_TRIED", 2)
     assert LocalDerivative(grid, ENV, (1,), (0,)).factor() is None

@@ -132,7 +132,7 @@ def cut(rng: Chance, patch: pytest.MonkeyPatch) -> None:
         patch.setattr(products, "MAX_MACS", int(rng.choice([200, 2000, 20000])))
         patch.setattr(products, "MIN_PART", int(rng.choice([1, 3, 16])))
         patch.setattr(correlation, "MIN_RUN_ENTRIES", int(rng.choice([0, 4, 40])))
-        patch.setattr(strips, "MIN_PLACES", int(rng.choice([1, 20])))
+        patch.setattr(strips, "MIN_POSITIONS", int(rng.choice([1, 20])))
         patch.setattr(fusion, "KERNEL_BLOCK_ENTRIES", int(rng.choice([1, 50, 500])))
         forget()
     workers = int(rng.integers(1, 5))

@@ -290,7 +290,7 @@ def kernels(name: str, run: Run) -> dict[str, Array]:
 
 LOWERED = (
     {"MAX_MATRIX_ENTRIES": 4000, "MIN_RUN_ENTRIES": 0, "MAX_MACS": 20_000, "MIN_PART": 4},
-    {"MAX_MATRIX_ENTRIES": 300, "MIN_RUN_ENTRIES": 1000, "MIN_PLACES": 1, "MAX_MACS": 2000, "MIN_PART": 1},
+    {"MAX_MATRIX_ENTRIES": 300, "MIN_RUN_ENTRIES": 1000, "MIN_POSITIONS": 1, "MAX_MACS": 2000, "MIN_PART": 1},
 )
 """Constants at which convolutions take another way, lower or higher than they are."""
 

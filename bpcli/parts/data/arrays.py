@@ -153,14 +153,14 @@ class ArraySource(Source):
         return inputs_of(x, *inputs, finite=False), t, inputs
 
 
-def columns_of(x: Array | MappedRows, places: Sequence[int]) -> Array:
+def columns_of(x: Array | MappedRows, columns: Sequence[int]) -> Array:
     """Returns some columns of (N, C), where the array is large left in the file."""
     if isinstance(x, MappedRows):
-        run = places[-1] - places[0] == len(places) - 1 and list(places) == sorted(places)
+        run = columns[-1] - columns[0] == len(columns) - 1 and list(columns) == sorted(columns)
         if run:
-            return as_array(MappedRows(x.base[:, places[0] : places[-1] + 1]))
-        return as_array(MappedRows(x.base, None, np.array(places, np.intp)))
-    return np.ascontiguousarray(x[:, list(places)])
+            return as_array(MappedRows(x.base[:, columns[0] : columns[-1] + 1]))
+        return as_array(MappedRows(x.base, None, np.array(columns, np.intp)))
+    return np.ascontiguousarray(x[:, list(columns)])
 
 
 def as_array(x: Any) -> Array:

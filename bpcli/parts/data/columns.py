@@ -118,7 +118,7 @@ class LoadedColumns:
 
     `aside` are columns that rows are divided by, as text; `dropped` counts the gaps of each column that rows were left
     out for, `lost` these rows; `kept` are the rows of the file that are left (None: all). `numbers` (N, columns) are
-    the inputs that are not text, where they were read side by side, less `pivot`; `place` and `others` are the Table's.
+    the inputs that are not text, where they were read side by side, less `pivot`; `locate`, `others`: the Table's.
     """
 
     columns: Mapping[str, Array]
@@ -128,7 +128,7 @@ class LoadedColumns:
     kept: Array | None = None
     numbers: Array | None = None
     pivot: Array | None = None
-    place: Callable[[Problem, int, str], Problem] | None = None
+    locate: Callable[[Problem, int, str], Problem] | None = None
     others: tuple[str, ...] = ()
 
 
@@ -301,7 +301,7 @@ class ColumnSource(Source):
             treatments={n: self.treatment(n) for n in order},
             pivot=found.pivot,
             aside=found.aside,
-            place=found.place,
+            locate=found.locate,
             others=found.others,
         )
         if weight is not None and not (weight > 0).all():
@@ -313,11 +313,11 @@ class ColumnSource(Source):
 
     def _bad_weight(self, table: Table, row: int, weight: Array, path: Path) -> Failure:
         help = "remove rows that shall not count"
-        if table.place is None:
+        if table.locate is None:
             text = f"row {row} (counted from 0): the weight is {weight[row]:g}, and it has to be above 0"
             return data_error(text, path, code="weight", help=help)
         text, name = f"column `{self.weight}`: a weight is above 0, and here is {weight[row]:g}", str(self.weight)
-        return Failure(table.place(Problem(text, code="weight", help=help), row, name))
+        return Failure(table.locate(Problem(text, code="weight", help=help), row, name))
 
 
 def _gaps(column: Array) -> Array:

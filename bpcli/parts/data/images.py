@@ -146,7 +146,7 @@ class Images(Source):
 
 def image_files(folder: Path) -> list[Path]:
     """Returns the images in a folder and in the folders inside it, in order: what a source of this path can read."""
-    return [file for place in (folder, *_folders(folder)) for file in _image_files(place)]
+    return [file for subfolder in (folder, *_folders(folder)) for file in _image_files(subfolder)]
 
 
 def _images(folder: Path, need_target: bool) -> list[tuple[str, Path]]:
@@ -154,11 +154,11 @@ def _images(folder: Path, need_target: bool) -> list[tuple[str, Path]]:
     Failure."""
     found: list[tuple[str, Path]] = []
     empty: list[Path] = []
-    for place in _folders(folder):
-        pictures = _image_files(place)
-        found += [(_name(place), file) for file in pictures]
+    for subfolder in _folders(folder):
+        pictures = _image_files(subfolder)
+        found += [(_name(subfolder), file) for file in pictures]
         if not pictures:
-            empty.append(place)
+            empty.append(subfolder)
     alone = [("", file) for file in _image_files(folder)]
     if not need_target and (found or alone):
         return found or alone
@@ -172,13 +172,13 @@ def _images(folder: Path, need_target: bool) -> list[tuple[str, Path]]:
     return found
 
 
-def _without_image(place: Path, folder: Path) -> Failure:
-    inner = _folders(place)
+def _without_image(subfolder: Path, folder: Path) -> Failure:
+    inner = _folders(subfolder)
     if any(_image_files(p) for p in inner):
-        help = f"images are looked for in <class>/<file> under `path`: should it end in `/{place.name}`?"
+        help = f"images are looked for in <class>/<file> under `path`: should it end in `/{subfolder.name}`?"
     else:
         help = f"remove the folder, or put images into it; they end in {', '.join(sorted(ENDINGS))}"
-    return data_error(f"class `{place.name}` has no image", folder, code="no-images", help=help)
+    return data_error(f"class `{subfolder.name}` has no image", folder, code="no-images", help=help)
 
 
 def _folders(folder: Path) -> list[Path]:

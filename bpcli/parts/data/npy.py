@@ -15,7 +15,7 @@ from bpcli.parts.data.files import data_error, display_path
 from bpcli.records.training import Exit, Failure, Problem
 
 
-def _places(value: Any) -> tuple[int, ...]:
+def _column_numbers(value: Any) -> tuple[int, ...]:
     """Returns a column, or a list of them, as a tuple."""
     found = value if isinstance(value, list | tuple) else [] if value is None else [value]
     if not all(type(v) is int for v in found) or len(set(found)) < len(found):
@@ -23,11 +23,11 @@ def _places(value: Any) -> tuple[int, ...]:
     return tuple(found)
 
 
-PLACE: dict[str, Any] = {"type": "integer"}
-Places = Annotated[
+COLUMN_NUMBER: dict[str, Any] = {"type": "integer"}
+ColumnNumbers = Annotated[
     tuple[int, ...],
-    BeforeValidator(_places),
-    WithJsonSchema({"anyOf": [PLACE, {"type": "array", "items": PLACE}, {"type": "null"}]}),
+    BeforeValidator(_column_numbers),
+    WithJsonSchema({"anyOf": [COLUMN_NUMBER, {"type": "array", "items": COLUMN_NUMBER}, {"type": "null"}]}),
 ]
 
 
@@ -50,7 +50,7 @@ class Npy(arrays.ArraySource):
     gzipped: ClassVar[bool] = True
     path: str = Field(min_length=1, description="the file of inputs, relative to the one that names it")
     targets: str | None = Field(None, min_length=1, description="the file of targets")
-    target: Places = Field((), description="or the columns of the inputs that are targets: -1 is the last")
+    target: ColumnNumbers = Field((), description="or the columns of the inputs that are targets: -1 is the last")
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Npy:
@@ -66,11 +66,11 @@ class Npy(arrays.ArraySource):
         """Returns the file, the inputs, the targets (None without `need_target`), and the file of these."""
         path, x = arrays.read_npy(root, self.path)
         if self.target:
-            places = self._columns(x.shape, path)
-            rest = [i for i in range(x.shape[1]) if i not in places]
+            columns = self._columns(x.shape, path)
+            rest = [i for i in range(x.shape[1]) if i not in columns]
             if not rest:
                 raise data_error("no column is left to learn from", path, code="no-inputs")
-            return path, arrays.columns_of(x, rest), arrays.columns_of(x, places) if need_target else None, path
+            return path, arrays.columns_of(x, rest), arrays.columns_of(x, columns) if need_target else None, path
         if not need_target:
             return path, x, None, path
         if self.targets is None:
@@ -87,12 +87,12 @@ class Npy(arrays.ArraySource):
             help = "give the targets in a file of their own: `targets: <file>`"
             raise data_error(text, path, code="npz-shape", help=help)
         count = shape[1]
-        for place in self.target:
-            if not -count <= place < count:
-                text = f"target: the array has no column {place}"
+        for column in self.target:
+            if not -count <= column < count:
+                text = f"target: the array has no column {column}"
                 help = f"it has {count}: 0 to {count - 1}, -1 is the last"
                 raise data_error(text, path, code="missing-column", help=help)
-        return [place % count for place in self.target]
+        return [column % count for column in self.target]
 
     @classmethod
     def of_file(cls, path: str, like: Source | None, *, need_target: bool, row: Shape, root: Path) -> Npy:

@@ -47,6 +47,6 @@ def distinct(ids: Array) -> tuple[Array, Array]:
         return np.unique(ids, return_inverse=True)
     shifted = ids - low
     values = np.flatnonzero(np.bincount(shifted))
-    places = np.zeros(int(values[-1]) + 1, np.intp)
-    places[values] = np.arange(len(values))
-    return values + low, places[shifted]
+    ranks = np.zeros(int(values[-1]) + 1, np.intp)
+    ranks[values] = np.arange(len(values))
+    return values + low, ranks[shifted]

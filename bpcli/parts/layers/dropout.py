@@ -10,7 +10,7 @@ from pydantic import Field
 
 from bpcli.family import Frame, Layer, N, Plan, Sample, Shape, ShapeError, Slot
 from bpcli.notation import Eq
-from bpcli.numeric.axes import as_places
+from bpcli.numeric.axes import as_positions
 
 
 def _draw_mask(f: Frame, rate: float, rng: np.random.Generator) -> None:
@@ -92,13 +92,13 @@ class SpatialDropout(Layer):
 
     def forward(self, f: Frame, train: bool) -> None:
         if train:
-            np.multiply(as_places(f.x), f.m[:, None], out=as_places(f.y))
+            np.multiply(as_positions(f.x), f.m[:, None], out=as_positions(f.y))
         else:
             np.copyto(f.y, f.x)
 
     def backward(self, f: Frame, train: bool) -> None:
         if train:
-            np.multiply(as_places(f.dy), f.m[:, None], out=as_places(f.dx))
+            np.multiply(as_positions(f.dy), f.m[:, None], out=as_positions(f.dx))
         else:
             np.copyto(f.dx, f.dy)
 

@@ -26,8 +26,8 @@ def between(count: int) -> tuple[str, ...]:
     return {1: ("t",), 2: ("h", "w"), 3: ("t", "h", "w")}.get(count) or ("t", "h", "w", "p", "q")[:count]
 
 
-def place(index: Sequence[str], sizes: Sequence[str]) -> str:
-    """Writes the place of an entry in a row laid end to end, the last axis running fastest."""
+def offset(index: Sequence[str], sizes: Sequence[str]) -> str:
+    """Writes the offset of an entry in a row laid end to end, the last axis running fastest."""
     found = ""
     for letter, size in zip(index, sizes, strict=True):
         found = f"({found}) * {size} + {letter}" if found else letter
@@ -72,7 +72,7 @@ class Flatten(Layer):
         index, sizes = _LETTERS[4 - rank :], SIZES[:rank]
         return [
             Eq("y[n,i<size]", f"x[n, {entry('i', sizes)}]", "row-major: the last axis runs fastest"),
-            Eq(f"dx[n,{','.join(index)}]", f"dy[n, {place(index, sizes)}]",
+            Eq(f"dx[n,{','.join(index)}]", f"dy[n, {offset(index, sizes)}]",
                "every slope goes back where its entry came from"),
         ]  # fmt: skip
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from bpcli.family import Array, DType, Frame, Layer, N, Plan, Sample, Shape, ShapeError, Slot
 from bpcli.notation import Eq
-from bpcli.numeric.axes import as_places
-from bpcli.parts.layers.flatten import between, place
+from bpcli.numeric.axes import as_positions
+from bpcli.parts.layers.flatten import between, offset
 from bpcli.parts.layers.windows import TIED, tied
 
 _SIZES = ("A", "B", "C", "D", "E")  # the sizes of the axes between, in the equations
@@ -30,9 +30,9 @@ class GlobalMaxPool(Layer):
     rows_are_independent: ClassVar[bool] = True
 
     def plan(self, x: Shape) -> Plan:
-        places = _between("global_max_pool", x)
-        number: DType = "byte" if places < 256 else "int"
-        each = (N, places, x[-1])
+        positions = _between("global_max_pool", x)
+        number: DType = "byte" if positions < 256 else "int"
+        each = (N, positions, x[-1])
         return Plan(
             y=x[-1:],
             keep={"win": Slot((N, x[-1]), number)},
@@ -41,7 +41,7 @@ class GlobalMaxPool(Layer):
         )
 
     def forward(self, f: Frame, train: bool) -> None:
-        x, down = as_places(f.x), _counting(f.same.shape[1], True, f.win.dtype)
+        x, down = as_positions(f.x), _counting(f.same.shape[1], True, f.win.dtype)
         np.maximum.reduce(x, 1, out=f.y)
         np.equal(x, f.y[:, None], out=f.same)
         np.multiply(f.same, down, out=f.left)  # the first of equals has the largest number
@@ -50,11 +50,11 @@ class GlobalMaxPool(Layer):
 
     def backward(self, f: Frame, train: bool) -> None:
         np.equal(f.win[:, None], _counting(f.same.shape[1], False, f.win.dtype), out=f.same)
-        np.multiply(f.dy[:, None], f.same, out=as_places(f.dx))
+        np.multiply(f.dy[:, None], f.same, out=as_positions(f.dx))
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:
         letters = between(len(x) - 1)
-        stands, over = place(letters, _SIZES[: len(letters)]), ",".join(letters)
+        stands, over = offset(letters, _SIZES[: len(letters)]), ",".join(letters)
         return [
             Eq("y[n,c]", f"max({over}, x[n,{over},c])", "the largest of the channel"),
             Eq("win[n,c]", f"argmax({over}, x[n,{over},c])", "where it stands: the first of equals, row by row"),
@@ -87,12 +87,12 @@ class GlobalAvgPool(Layer):
         return Plan(y=x[-1:], scratch={"part": Slot((N, x[-1]))})
 
     def forward(self, f: Frame, train: bool) -> None:
-        x = as_places(f.x)
+        x = as_positions(f.x)
         np.add.reduce(x, 1, out=f.y)
         np.divide(f.y, x.shape[1], out=f.y)
 
     def backward(self, f: Frame, train: bool) -> None:
-        dx = as_places(f.dx)
+        dx = as_positions(f.dx)
         np.copyto(dx, np.divide(f.dy, dx.shape[1], out=f.part)[:, None])
 
     def equations(self, train: bool, x: Shape) -> list[Eq]:

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from bpcli.family import Array, Frame, Layer, N, Param, Plan, Sample, Shape, ShapeError, Slot
 from bpcli.notation import Eq
-from bpcli.numeric.axes import as_places, spread_over_strip, sum_strip
+from bpcli.numeric.axes import as_positions, spread_over_strip, sum_strip
 from bpcli.parts.initializers import ConstantValue
 
 
@@ -55,7 +55,7 @@ class GroupNorm(Layer):
         x, xhat, y, a, wide, groups = _strips(f.x), _strips(f.xhat), _strips(f.y), f.a, f.wide, f.rstd
         grouped = self._groups(a)
         count = math.prod(f.x.shape[1:]) // self.groups
-        np.copyto(grouped, self._groups(as_places(f.x)[:, 0])[:, :, :1])
+        np.copyto(grouped, self._groups(as_positions(f.x)[:, 0])[:, :, :1])
         self._spread(a, f)
         np.subtract(x, wide, out=xhat)
         self._sum(xhat, a, f)

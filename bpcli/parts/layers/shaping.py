@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field
 from bpcli.family import Frame, Layer, Plan, Sample, Shape, ShapeError
 from bpcli.notation import Eq
 from bpcli.numeric.shapes import written
-from bpcli.parts.layers.flatten import SIZES, entry, letters, place
+from bpcli.parts.layers.flatten import SIZES, entry, letters, offset
 from bpcli.parts.layers.windows import Margin, Pair, frozen, pair
 
 _NEW = ("P", "Q", "R", "S")  # the sizes of the axes that a reshape gives, in the equations
@@ -62,8 +62,8 @@ class Reshape(Layer):
         old, new = letters(len(x)), letters(len(self.shape))
         ranges = ",".join(f"{letter}<{size}" for letter, size in zip(new, after, strict=True))
         return [
-            Eq(f"y[n,{ranges}]", f"x[n, {entry(f'({place(new, after)})', before)}]", "the same entries, end to end"),
-            Eq(f"dx[n,{','.join(old)}]", f"dy[n, {entry(f'({place(old, before)})', after)}]",
+            Eq(f"y[n,{ranges}]", f"x[n, {entry(f'({offset(new, after)})', before)}]", "the same entries, end to end"),
+            Eq(f"dx[n,{','.join(old)}]", f"dy[n, {entry(f'({offset(old, before)})', after)}]",
                "every slope goes back where its entry came from"),
         ]  # fmt: skip
 

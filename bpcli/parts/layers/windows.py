@@ -134,22 +134,22 @@ class WindowGrid:
 
     def read(self, outside: str = "") -> str:
         """Writes the pixel at offset u, v of the window of output p, q; outside the image there is `outside`, or 0."""
-        places = []
+        indices = []
         for (s, a), p, u in zip(self._names(), "pq", "uv", strict=True):
-            places.append((f"{s}*{p}" if s else p) + f" + {u}" + (f" - {a}" if a else ""))
-        pixel = f"x[n, {', '.join(places)}, c]"
+            indices.append((f"{s}*{p}" if s else p) + f" + {u}" + (f" - {a}" if a else ""))
+        pixel = f"x[n, {', '.join(indices)}, c]"
         if self.inside:
             return pixel
         return f"pad({pixel}, {outside})" if outside else f"pad({pixel})"
 
     def back(self, term: str) -> str:
         """Writes the sum over all windows that pixel h, w lies in; `@` in `term` is the place of their output."""
-        places, conditions = [], []
+        indices, conditions = [], []
         for (s, a), h, u in zip(self._names(), "hw", "uv", strict=True):
-            place = f"{h} + {a} - {u}" if a else f"{h} - {u}"
-            conditions += [f"({place}) % {s}"] if s else []
-            places.append(f"({place}) // {s}" if s else place)
-        inner = term.replace("@", f"n, {', '.join(places)}, c")
+            index = f"{h} + {a} - {u}" if a else f"{h} - {u}"
+            conditions += [f"({index}) % {s}"] if s else []
+            indices.append(f"({index}) // {s}" if s else index)
+        inner = term.replace("@", f"n, {', '.join(indices)}, c")
         if conditions:
             inner = f"where({' + '.join(conditions)} == 0, {inner}, 0)"
         return f"sum(u<U, v<V, {inner})"

@@ -142,9 +142,9 @@ def matrices(name: str, value: Array, digits: int, letters: Sequence[str] = ()) 
     count = int(np.prod([array.shape[i] for i in others]))
     shown = []
     for k in range(min(count, MAX_SLICES)):
-        place = dict(zip(others, map(int, np.unravel_index(k, [array.shape[i] for i in others])), strict=True))
-        at = ",".join(str(place[i]) if i in place else r"\cdot" for i in range(array.ndim))
-        index = tuple(place.get(i, slice(None)) for i in range(array.ndim))
+        fixed = dict(zip(others, map(int, np.unravel_index(k, [array.shape[i] for i in others])), strict=True))
+        at = ",".join(str(fixed[i]) if i in fixed else r"\cdot" for i in range(array.ndim))
+        index = tuple(fixed.get(i, slice(None)) for i in range(array.ndim))
         shown.append(f"{name}_{{{at}}} = {_matrix(array[index], digits)}")
     return shown, count - len(shown)
 

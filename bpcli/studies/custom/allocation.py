@@ -110,4 +110,4 @@ def largest_allocation(run: Callable[[], Any]) -> Position | None:
             run()
         finally:
             sys.settrace(old)
-    return line_position(*max(asked, key=lambda place: asked[place])) if asked else None
+    return line_position(*max(asked, key=lambda line: asked[line])) if asked else None

@@ -65,8 +65,8 @@ class Sandbox:
         f = frame_name(self.part, method)
         text = f"{self.name(method)} changes f.{name}, which {READ_ONLY.get(name, 'it may only read')}"
         help = f"compute in an array of its own: scratch={{...}} in plan; {family_rule(type(self.part), method)}"
-        place = rf"\b{f}\.{name}(\[[^\]]*\])?\s*"
-        return self.broken_rule(method, text, help, place + r"([-+*/@%&|^]|//|\*\*)?=[^=]", rf"out={f}\.{name}\b")
+        pattern = rf"\b{f}\.{name}(\[[^\]]*\])?\s*"
+        return self.broken_rule(method, text, help, pattern + r"([-+*/@%&|^]|//|\*\*)?=[^=]", rf"out={f}\.{name}\b")
 
     def _rebound(self, method: str, name: str, array: Any) -> BrokenRuleError:
         new: Any = vars(self.frame).get(name)
@@ -123,8 +123,8 @@ class Sandbox:
         for name, method in self.added.items():
             text = f"{self.name(method)} puts f.{name} into the frame by itself, anew in every step"
             help = f'ask for it in plan, keep={{"{name}": Slot((N, *x))}}, and write into it: out=f.{name}'
-            place = method_position(type(self.part), method, rf"\b{frame_name(self.part, method)}\.{name}\s*=[^=]")
-            found.append(problem_at(place, text, code="allocates", help=help, level="warning"))
+            position = method_position(type(self.part), method, rf"\b{frame_name(self.part, method)}\.{name}\s*=[^=]")
+            found.append(problem_at(position, text, code="allocates", help=help, level="warning"))
         return found
 
 

@@ -69,7 +69,7 @@ class ColumnEncoder:
 
 
 @dataclass(frozen=True)
-class InputPlaces:
+class InputLayout:
     """Where in an encoded row the numbers of all columns stand, where the categories of each text column start, and
     where the indicators stand."""
 
@@ -78,7 +78,7 @@ class InputPlaces:
     indicators: dict[str, int]
 
     @classmethod
-    def of(cls, columns: Sequence[ColumnEncoder]) -> InputPlaces:
+    def of(cls, columns: Sequence[ColumnEncoder]) -> InputLayout:
         """Returns the places of the inputs that these columns become, one after the other."""
         values: list[int] = []
         texts: dict[str, int] = {}

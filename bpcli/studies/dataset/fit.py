@@ -163,9 +163,9 @@ def _scaling(table: Table, rows: Array, columns: tuple[ColumnEncoder, ...], scal
     shift, spread = np.zeros(len(names)), np.ones(len(names))
     usual = [j for j, scaler in enumerate(own) if scaler is None]
     groups = [([j], scaler) for j, scaler in enumerate(own) if scaler is not None]
-    for places, scaler in [(usual, scale), *groups] if usual else groups:
-        named = tuple(names[j] for j in places)
-        shift[places], spread[places] = _fitted(scaler, numbers[:, places], named, "scale", pivot[places])
+    for inputs, scaler in [(usual, scale), *groups] if usual else groups:
+        named = tuple(names[j] for j in inputs)
+        shift[inputs], spread[inputs] = _fitted(scaler, numbers[:, inputs], named, "scale", pivot[inputs])
     return _identity_left_out((shift, spread))
 
 
@@ -192,8 +192,8 @@ def _fitted(
         shift = shift + pivot
     wrong = ~(np.isfinite(shift) & np.isfinite(scale))
     if wrong.any():
-        place = tuple(int(k) for k in np.argwhere(wrong)[0])
-        name = f"column `{names[place[0]]}`" if names else f"input {place}"
+        index = tuple(int(k) for k in np.argwhere(wrong)[0])
+        name = f"column `{names[index[0]]}`" if names else f"input {index}"
         text = f"{name} holds numbers too large to compute its {scaler.kind} scaling"
         raise Failure(Problem(text, code="too-large", path=("data", key), help="write it in a larger unit"))
     return shift, scale

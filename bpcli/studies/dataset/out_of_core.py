@@ -74,8 +74,8 @@ class OutOfCoreRows:
         """Returns the places of all rows."""
         return self._blocks(np.arange(-(-len(self.x) // self.block)))
 
-    def _blocks(self, places: Array) -> Array:
-        return cast(Array, RowBlocks(places, self.block, len(self.x)))
+    def _blocks(self, blocks: Array) -> Array:
+        return cast(Array, RowBlocks(blocks, self.block, len(self.x)))
 
     def check_finite(self, rows: Array) -> None:
         """Raises Failure at the first number of these rows that is not finite."""
@@ -90,7 +90,7 @@ class OutOfCoreRows:
         elif data.stratify:
             text = f"{len(self.x):,} rows in a file are divided in blocks of {self.block}, without regard to classes"
             raise Failure(Problem(text, code="stratify", path=("data", "stratify"), help="leave `stratify` out"))
-        found = {name: self._blocks(places) for name, places in divide(codes, data, seed).items()}
+        found = {name: self._blocks(blocks) for name, blocks in divide(codes, data, seed).items()}
         for rows in found.values():
             self.check_finite(rows)
         return found, warnings

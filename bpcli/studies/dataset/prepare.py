@@ -72,16 +72,16 @@ def prepare(
     seed and the classes. Raises Failure for everything that is wrong with the data.
     """
     rows = _open(data, targets, root, dtype, compact=inputs and np.dtype(dtype) == np.float32)
-    places, warnings = rows.divide(data, seed)
+    split_rows, warnings = rows.divide(data, seed)
     warnings = (*rows.table.warnings, *warnings)
-    preprocessor, sampled = rows.fit(data, places["train"])
+    preprocessor, sampled = rows.fit(data, split_rows["train"])
     header, first = first_rows(rows.table)
-    columns = column_rows(rows.table, places["train"], preprocessor, data.scale)
+    columns = column_rows(rows.table, split_rows["train"], preprocessor, data.scale)
     splits: dict[str, Split] = {}
     for name in ("validation", "test", "train"):  # train last: its inputs may take the place of the table's numbers
         source = None if name == "train" else getattr(data, name)
         if isinstance(source, Source):
-            if name in places:
+            if name in split_rows:
                 text = f"column `{data.split.by[1] if data.split else ''}` names {name} rows, and {name} has a source"
                 raise Failure(Problem(text, code="two-splits", path=("data", name), help=f"leave `{name}` out"))
             x, t, other = prepare_for(preprocessor, source, root, dtype, True)
@@ -89,8 +89,8 @@ def prepare(
             warnings = (*warnings, *other.warnings)
             chosen = x.rows if isinstance(x, ComputedRows) else np.arange(len(x))
             splits[name] = Split(name, x, t, cast(Array, chosen), other.row_names, _weight(other, dtype))
-        elif name in places:
-            chosen = places[name]
+        elif name in split_rows:
+            chosen = split_rows[name]
             x, t, odd = rows.encode(preprocessor, chosen, dtype, inputs=inputs, last=name == "train")
             warnings = (*warnings, *odd)
             splits[name] = Split(name, x, t, chosen, rows.table.row_names, _weight(rows.table, dtype, chosen))

@@ -17,7 +17,7 @@ from bpcli.numeric.lazy_rows import NUMBERS_PER_BLOCK
 from bpcli.numeric.vectors import all_finite
 from bpcli.parts.data.targets import distinct
 from bpcli.records.training import Failure, Problem
-from bpcli.studies.dataset.columns import ColumnEncoder, InputPlaces, Scaling, expand_columns
+from bpcli.studies.dataset.columns import ColumnEncoder, InputLayout, Scaling, expand_columns
 from bpcli.studies.dataset.row_errors import row_failure, row_name, shape_text, values_text
 
 __all__ = ["ColumnEncoder", "Labels", "Preprocessor", "Scaling", "not_classes", "one_hot_ids"]
@@ -82,14 +82,14 @@ class Preprocessor:
         else:
             out = np.empty((count, *self.shape), dtype)
         step = max(1, NUMBERS_PER_BLOCK // max(1, math.prod(self.shape)))
-        places = InputPlaces.of(self.columns)
+        layout = InputLayout.of(self.columns)
         for start in range(0, len(out), step):
             stop = min(start + step, len(out))
             chosen = np.arange(start, stop) if rows is None else rows[start:stop]
-            self._encode(table, chosen, pick, places, out[start:stop])
+            self._encode(table, chosen, pick, layout, out[start:stop])
         return out
 
-    def _encode(self, table: Table, chosen: Array, pick: Array | None, places: InputPlaces, part: Array) -> None:
+    def _encode(self, table: Table, chosen: Array, pick: Array | None, layout: InputLayout, part: Array) -> None:
         """Writes the inputs that the chosen rows become."""
         x = table.numbers[chosen]
         if pick is None:
@@ -104,17 +104,17 @@ class Preprocessor:
                 raise self._missing(table, chosen, pick)
         with np.errstate(over="ignore"):
             x = self.scaling.apply(x, pivot) if self.scaling is not None else x if pivot is None else x + pivot
-            if places.texts or places.indicators:
+            if layout.texts or layout.indicators:
                 part[:] = 0
-                part[:, places.values] = x
+                part[:, layout.values] = x
             else:
                 part[...] = x
-        for name, place in places.texts.items():
+        for name, first in layout.texts.items():
             codes, gaps[name] = self._codes(table, name, chosen)
             known = np.flatnonzero(codes >= 0)
-            part[known, place + codes[known]] = 1
-        for name, place in places.indicators.items():
-            part[:, place] = gaps[name]
+            part[known, first + codes[known]] = 1
+        for name, first in layout.indicators.items():
+            part[:, first] = gaps[name]
         if not all_finite(part):
             raise self._too_large(part, chosen, table)
         if self.tokens:
@@ -184,14 +184,14 @@ class Preprocessor:
         return tuple(found)
 
     def _too_large(self, part: Array, rows: Array, table: Table) -> Failure:
-        i, *place = (int(k) for k in np.argwhere(~np.isfinite(part))[0])
+        i, *index = (int(k) for k in np.argwhere(~np.isfinite(part))[0])
         help = "scale it (`scale: standardize`) or set `dtype: float64`"
         problem = f"is too large for {part.dtype.name}"
         if not self.columns:
-            name = f"input {place[0] if len(place) == 1 else tuple(place)}"
+            name = f"input {index[0] if len(index) == 1 else tuple(index)}"
             return row_failure(table, rows[i], "", f"{name} {problem}", "too-large", help)
         last_inputs = np.cumsum([c.width for c in self.columns])
-        name = self.columns[int(np.searchsorted(last_inputs, place[0], "right"))].name
+        name = self.columns[int(np.searchsorted(last_inputs, index[0], "right"))].name
         return row_failure(table, rows[i], name, f"column `{name}` {problem}", "too-large", help)
 
     def _check_tokens(self, part: Array, rows: Array, table: Table) -> None:
@@ -241,8 +241,8 @@ class Preprocessor:
         if target.dtype == object:
             ids = np.fromiter((known.get(v, -1) for v in target.tolist()), np.int64, len(target))
         else:  # many rows, few classes
-            values, places = distinct(target)
-            ids = np.array([known.get(str(v), -1) for v in values.tolist()], np.int64)[places]
+            values, ranks = distinct(target)
+            ids = np.array([known.get(str(v), -1) for v in values.tolist()], np.int64)[ranks]
         if (ids < 0).any():
             i = int(np.argmax(ids < 0))
             name = str(target[i])

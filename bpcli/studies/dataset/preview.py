@@ -132,8 +132,8 @@ def duplicate_warnings(splits: Mapping[str, tuple[Array, Array]]) -> tuple[Probl
         if name == "train":
             continue
         hashes = _row_hashes(x, t)
-        places = np.searchsorted(train, hashes).clip(max=len(train) - 1)
-        count = int((train[places] == hashes).sum())
+        ranks = np.searchsorted(train, hashes).clip(max=len(train) - 1)
+        count = int((train[ranks] == hashes).sum())
         if count:
             text = f"{count:,} of {len(x):,} {name} rows stand in train too, inputs and target alike"
             help = "they are remembered, not judged: leave one of each in the file, or keep them together by "
@@ -146,10 +146,10 @@ def _row_hashes(x: Array, t: Array) -> Array:
     """Returns a 64-bit hash of each row: equal for equal rows, and for others all but never."""
     hashes = np.zeros(len(x), np.uint64)
     with np.errstate(over="ignore"):
-        for place, array in enumerate((x, t)):
+        for number, array in enumerate((x, t)):
             flat = array.reshape(len(array), -1)
             step = max(1, NUMBERS_PER_BLOCK // max(1, flat.shape[1]))
-            weights = Stream(place, "marks").at().integers(0, 1 << 63, flat.shape[1], dtype=np.uint64) * np.uint64(2)
+            weights = Stream(number, "marks").at().integers(0, 1 << 63, flat.shape[1], dtype=np.uint64) * np.uint64(2)
             weights += np.uint64(1)
             for start in range(0, len(flat), step):
                 part = np.ascontiguousarray(flat[start : start + step] + 0).astype(np.float64)  # + 0: -0 is 0

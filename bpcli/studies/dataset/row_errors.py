@@ -17,9 +17,9 @@ def row_name(table: Table, row: Any) -> str:
 
 def row_failure(table: Table, row: Any, name: str, text: str, code: str, help: str = "") -> Failure:
     """Returns the failure of a row, at the line and the cell of column `name` where the table knows them."""
-    if table.place is None or not name:
+    if table.locate is None or not name:
         return Failure(Problem(f"{row_name(table, row)}: {text}", code=code, help=help))
-    return Failure(table.place(Problem(text, code=code, help=help), int(row), name))
+    return Failure(table.locate(Problem(text, code=code, help=help), int(row), name))
 
 
 def shape_text(shape: Shape) -> str:

@@ -70,15 +70,15 @@ def copy_files(files: tuple[str, ...], to: Path) -> tuple[Path, ...]:
     """Copies files of the examples to their places in `to`: all, or none where another file is in the way."""
     folder = examples_folder()
     content = {to / file: (folder / file).read_bytes() for file in files}
-    for place, data in content.items():
-        if place.exists() and not (place.is_file() and place.read_bytes() == data):
-            text = f"{place} is there already, and it is not the example's"
+    for target, data in content.items():
+        if target.exists() and not (target.is_file() and target.read_bytes() == data):
+            text = f"{target} is there already, and it is not the example's"
             help = "choose another folder with --to, or move the file away"
             raise Failure(Problem(text, code="taken", help=help), exit=Exit.CANNOT_CREATE)
-    for place, data in content.items():
-        if not place.exists():
-            make_folder(place.parent, "choose another place with --to")
-            atomic_bytes(place, data)
+    for target, data in content.items():
+        if not target.exists():
+            make_folder(target.parent, "choose another place with --to")
+            atomic_bytes(target, data)
     return tuple(content)
 
 
@@ -88,17 +88,17 @@ def _example(folder: Path, file: Path) -> Example:
     files = [file, folder / "configs" / SCHEMA, *([claims] if claims.exists() else [])]
     found, absent = [f.relative_to(folder).as_posix() for f in files], []
     for source in _sources(read(file).data.get("data", {})):
-        place = file.parent / source
-        if folder.resolve() in place.resolve().parents:
-            found += _folder_files(folder, place.resolve().parent)
+        target = file.parent / source
+        if folder.resolve() in target.resolve().parents:
+            found += _folder_files(folder, target.resolve().parent)
         else:
             absent.append(source)
     return Example(name, _about(file), tuple(dict.fromkeys(found)), tuple(absent))
 
 
-def _folder_files(folder: Path, place: Path) -> Iterator[str]:
+def _folder_files(folder: Path, target: Path) -> Iterator[str]:
     """Yields every file in the folder of a data set: its licence stands in the README beside it."""
-    yield from (f.relative_to(folder.resolve()).as_posix() for f in sorted(place.resolve().iterdir()) if f.is_file())
+    yield from (f.relative_to(folder.resolve()).as_posix() for f in sorted(target.resolve().iterdir()) if f.is_file())
 
 
 def _sources(data: object) -> Iterator[str]:

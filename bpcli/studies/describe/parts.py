@@ -132,7 +132,7 @@ def _schedule_curves(part: Schedule) -> tuple[Curve]:
     return (Curve("lr of the example", axis, tuple(map(float, range(CURVE_STEPS + 1))), tuple(rates)),)
 
 
-PLACES = {
+TEMPLATES = {
     "layer": "architecture: [{}]",
     "activation": "architecture: [{{type: dense, units: 16, activation: {}}}]",
     "loss": "loss: {}",
@@ -153,8 +153,8 @@ PLACES = {
 def _example(family: str, part: Part) -> str:
     """Returns a line of YAML with the part in its place."""
     above = (f.family for f in type(part).__mro__ if issubclass(f, Part))  # a family of a user's own is in one of ours
-    place = PLACES[next(name for name in (family, *above) if name in PLACES)]
-    return place.format(dump_yaml({"x": _short_form(part)}).strip().removeprefix("x:").strip())
+    template = TEMPLATES[next(name for name in (family, *above) if name in TEMPLATES)]
+    return template.format(dump_yaml({"x": _short_form(part)}).strip().removeprefix("x:").strip())
 
 
 def _short_form(part: Part) -> Any:

@@ -164,11 +164,11 @@ def _duplicates(x: Array, names: list[tuple[str, bool]]) -> Iterator[tuple[int, 
     if len(used) < 2 or len(x) < 3:
         return
     z = z[:, used] / length[used]
-    place = np.abs(Stream(0, "duplicates").at().normal(size=len(x)) @ z)
-    order = np.argsort(place, kind="stable")
+    projected = np.abs(Stream(0, "duplicates").at().normal(size=len(x)) @ z)
+    order = np.argsort(projected, kind="stable")
     taken: set[int] = set()
     for here, after in pairwise(order):
-        if place[after] - place[here] > 1e-6 or abs(float(z[:, here] @ z[:, after])) < MIN_CORRELATION:
+        if projected[after] - projected[here] > 1e-6 or abs(float(z[:, here] @ z[:, after])) < MIN_CORRELATION:
             continue
         i, j = sorted((int(used[here]), int(used[after])))
         same = not names[i][1] and names[i][0].partition("=")[0] == names[j][0].partition("=")[0]

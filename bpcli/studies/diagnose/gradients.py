@@ -172,8 +172,8 @@ def _evened_out(rows: list[LayerStats]) -> str:
 
 def dead_units(context: DiagnosisContext) -> list[Symptom]:
     """Measures the share of units that no row opens."""
-    place = {n.path for n in remedies.hidden_activations(context)}
-    rows = [row for row in context.layer_stats if row.dead is not None and row.layer in place]
+    hidden = {n.path for n in remedies.hidden_activations(context)}
+    rows = [row for row in context.layer_stats if row.dead is not None and row.layer in hidden]
     row = max(rows, key=lambda r: r.dead or 0.0, default=None)
     if row is None or row.dead is None:
         return []

@@ -155,15 +155,15 @@ def add_dropout(context: DiagnosisContext) -> list[Remedy]:
 
 
 def _rebuild_layers(
-    context: DiagnosisContext, rebuild: Callable[[Mapping[str, Any]], list[Any]], text: str, places: Any = None
+    context: DiagnosisContext, rebuild: Callable[[Mapping[str, Any]], list[Any]], text: str, indices: Any = None
 ) -> list[Remedy]:
     """Returns the architecture as its file has it, with other layers in place of each that has an activation and stands
-    at one of `places` (all but the last); no remedy where there is none."""
+    at one of `indices` (all but the last); no remedy where there is none."""
     written = list(context.data["architecture"])
-    places = range(len(written) - 1) if places is None else places
+    indices = range(len(written) - 1) if indices is None else indices
     layers: list[Any] = []
     for i, item in enumerate(written):
-        hidden = isinstance(item, Mapping) and item.get("activation") is not None and i in places
+        hidden = isinstance(item, Mapping) and item.get("activation") is not None and i in indices
         layers += rebuild(item) if hidden else [item]
     return [Remedy((f"architecture={flow(layers)}",), text)] if layers != written else []
 

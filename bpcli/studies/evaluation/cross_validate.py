@@ -62,11 +62,11 @@ class CrossValidation:
             lock.release()
 
     def _trainer(self, number: int, callbacks: Iterable[Callback]) -> Trainer:
-        place = self.folder / f"fold-{number}"
-        if (place / "run.json").exists():
-            return runs.resume(place, (), callbacks)
+        folder = self.folder / f"fold-{number}"
+        if (folder / "run.json").exists():
+            return runs.resume(folder, (), callbacks)
         setup = set_up(self.config, (*self.sets, fold_setting(number, self.count)), self.root)
-        return runs.start(setup, place, callbacks)
+        return runs.start(setup, folder, callbacks)
 
     def _report(self, last: TrainReport | None, rows: Sequence[FoldRow], stopped: int) -> FoldsReport:
         """Returns the report, which is also written down."""

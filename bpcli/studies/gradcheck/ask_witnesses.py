@@ -49,16 +49,16 @@ def ask_witnesses(gradient: CheckedGradient, effort: Effort, rng: np.random.Gene
         _against_equations(found, gradient.equations, floor)
         judged[...] = True
     if gradient.complex_value is not None:
-        places = effort.places(a.shape, effort.complex_steps, rng) if effort.complex_steps else ()
-        if places:
-            _against_steps(found, places, floor)
-            judged[tuple(np.transpose(places))] = True
-        if len(places) < a.size:
+        indices = effort.indices(a.shape, effort.complex_steps, rng) if effort.complex_steps else ()
+        if indices:
+            _against_steps(found, indices, floor)
+            judged[tuple(np.transpose(indices))] = True
+        if len(indices) < a.size:
             _steps_along(found, effort.directions, floor, rng)
     if gradient.differences:
-        places = effort.places(a.shape, effort.differences, rng)
-        found.entries = against_differences(found, places)
-        judged[tuple(np.transpose(places))] = True
+        indices = effort.indices(a.shape, effort.differences, rng)
+        found.entries = against_differences(found, indices)
+        judged[tuple(np.transpose(indices))] = True
         if found.entries < a.size:
             differences_along(found, 1 if gradient.complex_value is not None else effort.directions, floor, rng)
     if not judged.any():
@@ -92,47 +92,47 @@ def _against_equations(found: Evidence, n: Array, floor: float) -> None:
         found.keep_worst("equations", "WRONG" if wrong else "ok", index, float(n[index]), max(worst, 0.0))
 
 
-def _against_steps(found: Evidence, places: Sequence[EntryIndex], floor: float) -> None:
+def _against_steps(found: Evidence, indices: Sequence[EntryIndex], floor: float) -> None:
     """Compares entries with complex steps; where the kernel follows the equations at a kink, a step takes one of its
     sides."""
     gradient = found.gradient
     assert gradient.complex_value is not None
-    n = complex_steps(gradient.complex_value, np.asarray(gradient.at, np.float64), places)
-    found.evaluations += len(places)
-    a = entries_at(gradient.kernel, places)
+    n = complex_steps(gradient.complex_value, np.asarray(gradient.at, np.float64), indices)
+    found.evaluations += len(indices)
+    a = entries_at(gradient.kernel, indices)
     relative, allowed = relative_gap(a, n, gradient.reach), COMPLEX_STEP_RTOL * np.maximum(np.abs(a), np.abs(n)) + floor
     bar = float((allowed / unit_of(a, n, gradient.reach)).max(initial=0.0))
     if found.numbers is None:
-        found.numbers = spread_out(gradient.kernel.shape, places, n)
+        found.numbers = spread_out(gradient.kernel.shape, indices, n)
     bad = np.abs(a - n) > allowed
     found.keep_gap("complex step", float(np.where(bad, 0.0, relative).max(initial=0.0)), bar)
     for k in by_size(bad, relative)[:MAX_STEPS_EXCUSED]:
-        allowed[k] += 2 * _step_scatter(gradient, places[k])
+        allowed[k] += 2 * _step_scatter(gradient, indices[k])
         if abs(a[k] - n[k]) <= allowed[k]:
             bad[k], bar = False, max(bar, float(allowed[k] / unit_of(a[k], n[k], gradient.reach)))
             found.keep_gap("complex step", float(relative[k]), bar)
             continue
         agrees = found.verdict != "WRONG"  # the equations, where there are any
-        line = Line(gradient.value, gradient.at, places[k])
+        line = Line(gradient.value, gradient.at, indices[k])
         verdict = (agrees and found.excused(line, float(a[k]), float(n[k]), 0.0, line.scatter())) or "WRONG"
-        found.keep_worst("complex step", verdict, places[k], float(n[k]), float(relative[k]))
+        found.keep_worst("complex step", verdict, indices[k], float(n[k]), float(relative[k]))
         if verdict == "WRONG":
             found.keep_gap("complex step", float(relative[k]), bar)
             return
     if not bad.any() and len(n):
         k = int(relative.argmax())
-        found.keep_worst("complex step", "ok", places[k], float(n[k]), float(relative[k]))
+        found.keep_worst("complex step", "ok", indices[k], float(n[k]), float(relative[k]))
 
 
-def _step_scatter(gradient: CheckedGradient, place: EntryIndex) -> float:
+def _step_scatter(gradient: CheckedGradient, index: EntryIndex) -> float:
     """Returns how far rounding takes a complex step: how far those at points that nearly coincide stand off a straight
     line. Equations may cancel where kernels do not."""
     assert gradient.complex_value is not None
     x = np.array(gradient.at, np.float64)
-    here, found = float(x[place]), []
+    here, found = float(x[index]), []
     for offset in SCATTERED_POINTS.tolist():
-        x[place] = here + offset * max(1.0, abs(here))
-        found.append(float(complex_steps(gradient.complex_value, x, [place])[0]))
+        x[index] = here + offset * max(1.0, abs(here))
+        found.append(float(complex_steps(gradient.complex_value, x, [index])[0]))
     return off_line(SCATTERED_POINTS, np.array(found))
 
 

@@ -58,15 +58,15 @@ def differences_along(found: Evidence, directions: int, floor: float, rng: np.ra
         found.keep_along("differences", verdict, (a, n), unit, allowed)
 
 
-def against_differences(found: Evidence, places: Sequence[EntryIndex]) -> int:
+def against_differences(found: Evidence, indices: Sequence[EntryIndex]) -> int:
     """Compares entries with differences: a single small step each, and where that is not enough many, extrapolated.
 
     Returns how many entries were looked at as well as is asked: to 1e-7 where no exact witness is.
     """
     gradient = found.gradient
-    d = differences(gradient.value, gradient.at, places)
-    found.evaluations += 2 * len(places) + 1
-    a, n = entries_at(gradient.kernel, places), d.value
+    d = differences(gradient.value, gradient.at, indices)
+    found.evaluations += 2 * len(indices) + 1
+    a, n = entries_at(gradient.kernel, indices), d.value
     unit = unit_of(a, n, gradient.reach)
     largest, noisy = max_abs(gradient.kernel), d.noise + gradient.rounding
     if gradient.exact:
@@ -75,11 +75,11 @@ def against_differences(found: Evidence, places: Sequence[EntryIndex]) -> int:
         allowed = RESOLVED_RTOL * unit_of(a, n, max(largest, SMALL_SHARE * gradient.reach))
         allowed += gradient.rounding + 64 * EPS * max(gradient.reach, largest)
     if found.numbers is None:
-        found.numbers, found.rtol = spread_out(gradient.kernel.shape, places, n.copy()), DIFFERENCE_RTOL
+        found.numbers, found.rtol = spread_out(gradient.kernel.shape, indices, n.copy()), DIFFERENCE_RTOL
     gap = np.abs(a - n)
     order = by_size(~(gap <= allowed), np.where(np.isfinite(gap), gap / (allowed + noisy), np.inf))
-    most = max(MAX_ENTRIES_RESOLVED, int(RESOLVED_SHARE * len(places)))
-    verdicts = np.full(len(places), "ok", "<U11")
+    most = max(MAX_ENTRIES_RESOLVED, int(RESOLVED_SHARE * len(indices)))
+    verdicts = np.full(len(indices), "ok", "<U11")
     verdicts[order[most:]] = "not covered"
     for k in order[most:]:  # what a single step cannot excuse is not passed over
         if not gradient.exact and not gap[k] <= allowed[k] + noisy[k] + DIFFERENCE_RTOL * unit[k]:
@@ -89,13 +89,13 @@ def against_differences(found: Evidence, places: Sequence[EntryIndex]) -> int:
         if start == stop:
             break
         ks = order[start:stop]
-        lines = [Line(gradient.value, gradient.at, places[k]) for k in ks]
+        lines = [Line(gradient.value, gradient.at, indices[k]) for k in ks]
         judged = _resolved(found, lines, a[ks], n[ks], d.noise[ks], allowed[ks], unit[ks])
         for k, (verdict, number, bar) in zip(ks, judged, strict=True):
             verdicts[k], n[k], allowed[k] = verdict, number, bar
         if (verdicts[ks] == "WRONG").any():
             break
-    _keep(found, places, a, n, allowed, verdicts)
+    _keep(found, indices, a, n, allowed, verdicts)
     return int((verdicts != "not covered").sum())
 
 
@@ -168,7 +168,7 @@ def _kernel_rounding(found: Evidence, line: Line) -> float:
     return TO_FLOAT64 * float(found.shifts[line.along])
 
 
-def _keep(found: Evidence, places: Sequence[EntryIndex], a: Array, n: Array, allowed: Array, verdicts: Array) -> None:
+def _keep(found: Evidence, indices: Sequence[EntryIndex], a: Array, n: Array, allowed: Array, verdicts: Array) -> None:
     """Keeps what differences showed of a tensor; where it is wrong by them alone, its right numbers."""
     gradient, relative = found.gradient, relative_gap(a, n, found.gradient.reach)
     bars = allowed / unit_of(a, n, gradient.reach)
@@ -183,20 +183,20 @@ def _keep(found: Evidence, places: Sequence[EntryIndex], a: Array, n: Array, all
         if not len(of_kind) or (kind == "ok" and not np.isin(verdicts, left_out).all()):
             continue
         k = int(of_kind[int(np.nan_to_num(relative[of_kind], nan=np.inf).argmax())])
-        found.keep_worst("differences", kind, places[k], float(n[k]), float(relative[k]))
+        found.keep_worst("differences", kind, indices[k], float(n[k]), float(relative[k]))
         if kind == "WRONG":
             found.keep_gap("differences", float(relative[k]), float(bars[k]))
             if before != "WRONG":  # the exact witnesses agree with the kernel
-                _keep_right_numbers(found, places, a, n, allowed, verdicts)
+                _keep_right_numbers(found, indices, a, n, allowed, verdicts)
 
 
 def _keep_right_numbers(
-    found: Evidence, places: Sequence[EntryIndex], a: Array, n: Array, allowed: Array, verdicts: Array
+    found: Evidence, indices: Sequence[EntryIndex], a: Array, n: Array, allowed: Array, verdicts: Array
 ) -> None:
     """Keeps the gradient as it should be, each entry as well as differences can tell it: for a diagnosis."""
     gradient = found.gradient
     unknown = np.flatnonzero((np.abs(a - n) > allowed) & ~np.isin(verdicts, ("WRONG", "kink", "jump"))).tolist()
-    lines = [Line(gradient.value, gradient.at, places[k]) for k in unknown[:MAX_WRONG_ENTRIES]]
+    lines = [Line(gradient.value, gradient.at, indices[k]) for k in unknown[:MAX_WRONG_ENTRIES]]
     found.rtol = DIFFERENCE_RTOL
     if lines:
         ks = unknown[:MAX_WRONG_ENTRIES]
@@ -206,4 +206,4 @@ def _keep_right_numbers(
     if len(unknown) <= MAX_WRONG_ENTRIES:
         found.rtol = 2 * RESOLVED_RTOL
     excused = np.isin(verdicts, ("kink", "jump"))
-    found.numbers = spread_out(gradient.kernel.shape, places, np.where(excused, a, n))
+    found.numbers = spread_out(gradient.kernel.shape, indices, np.where(excused, a, n))

@@ -21,7 +21,7 @@ from bpcli.studies.witness.evidence import COMPLEX_STEP_RTOL, CheckedGradient, E
 MAX_ENTRIES_ELSEWHERE = 2000  # of a gradient that is computed anew for rows of another number or width
 MAX_RATIO_SPREAD = 1e-5  # of a ratio that is constant, by differences
 EXPECTED_RTOL = 1e-6  # how well an expected slope is known
-MAX_PLACES_SHOWN = 3  # at which both slopes are given
+MAX_ENTRIES_SHOWN = 3  # at which both slopes are given
 
 
 def tensor_row(gradient: CheckedGradient, evidence: Evidence) -> TensorRow:
@@ -140,7 +140,7 @@ def describe_slopes(layer: Layer, kernel_dx: Array, expected_dx: Array, arrays: 
     largest = np.abs(expected).max(where=seen, initial=0)
     wrong = np.flatnonzero((seen & (np.abs(kernel - expected) > 1e-6 * largest)).ravel())
     order = wrong[np.argsort(x.ravel()[wrong])]
-    chosen = order[np.linspace(0, len(order) - 1, min(MAX_PLACES_SHOWN, len(order))).astype(int)]
+    chosen = order[np.linspace(0, len(order) - 1, min(MAX_ENTRIES_SHOWN, len(order))).astype(int)]
     flat = {"expected": expected.ravel(), "kernel": kernel.ravel(), "x": x.ravel()}
     places = [sentence("slope place", **{name: a[i] for name, a in flat.items()})[1] for i in chosen]
     return sentence("slope shown", places="; ".join(places)) if places else ("", "")

@@ -85,7 +85,7 @@ def _found(a: Array, n: Array, clues: Clues) -> Sentence:
     if clues.rtol <= CONSTANT_RATIO_RTOL and (coarse := _coarse(a[seen], n[seen])) is not None:
         return coarse
     whole = bool(seen.all())
-    placed = _places(a, n, clues.rtol) if whole else None
+    placed = _wrong_entries(a, n, clues.rtol) if whole else None
     if placed is not None and placed[0] != "one-entry":
         return placed
     hypotheses = _matching(a, n, clues.hypotheses) if whole and clues.hypotheses is not None else []
@@ -264,7 +264,7 @@ def _wrong(a: Array, n: Array, rtol: float) -> Array:
     return np.asarray(far if far.any() else gap > most * np.abs(n))
 
 
-def _places(a: Array, n: Array, rtol: float) -> Sentence | None:
+def _wrong_entries(a: Array, n: Array, rtol: float) -> Sentence | None:
     """Returns the finding of a transposed gradient, a single wrong entry or a sum over all entries."""
     if a.ndim >= 2 and a.shape[0] == a.shape[1] and a.shape[0] > 1 and same(a, np.swapaxes(n, 0, 1), rtol=rtol):
         return sentence("transposed")

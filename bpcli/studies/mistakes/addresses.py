@@ -20,11 +20,11 @@ MAX_NAMES_SUGGESTED = 16  # names that are listed where one is not known
 
 @dataclass(frozen=True)
 class ClaimedEntry:
-    """The entry that a claim is about: `place` in the flattened array of a node or of a start value."""
+    """The entry that a claim is about: `index` in the flattened array of a node or of a start value."""
 
     claim: Claim
     key: Key
-    place: int
+    index: int
     address: str
 
 
@@ -48,7 +48,7 @@ class Addresses:
         for q in quantities:  # of two by one name the later: a gradient with its penalty, a weight under a constraint
             first = q.equation.free[0] if q.equation.free else None
             rows = getattr(first, "letter", "") == "n"
-            self.arrays[q.path] = _NamedArray(*self._place(q), q.value.shape, rows)
+            self.arrays[q.path] = _NamedArray(*self._start_of(q), q.value.shape, rows)
         self.arrays["loss_after"] = _NamedArray(LOSS_AFTER, 0, (), False)
         self.arrays.setdefault("loss", self.arrays["data_loss"])
         self.aliases = dict(self._aliases())
@@ -70,17 +70,17 @@ class Addresses:
                 found[target.address] = target
         if problems:
             raise Failure(*problems)
-        return sorted(found.values(), key=lambda t: (self.graph.order[t.key], t.place))
+        return sorted(found.values(), key=lambda t: (self.graph.order[t.key], t.index))
 
-    def _place(self, q: Quantity) -> tuple[Key, int]:
+    def _start_of(self, q: Quantity) -> tuple[Key, int]:
         """Returns the node that a quantity is of, and where in its array it begins."""
         own = (q.part, q.tensor or q.layer, q.name)
         if own in self.graph.nodes:
             return own, 0
         key = (q.part, q.layer, q.name)
-        places = self.graph.nodes[key].block.places
-        sizes = [int(np.prod(shape)) for _, shape in places]
-        return key, sum(sizes[: [path for path, _ in places].index(q.tensor)])
+        tensors = self.graph.nodes[key].block.tensors
+        sizes = [int(np.prod(shape)) for _, shape in tensors]
+        return key, sum(sizes[: [path for path, _ in tensors].index(q.tensor)])
 
     def _aliases(self) -> Iterator[tuple[str, str]]:
         """Yields other names, by the names they stand for: z, a and delta of a layer with weights, and what a layer
@@ -116,8 +116,8 @@ class Addresses:
             one = f"{path} is one number, {path}{first_index}" if first_index == last_index else ""
             help = one or f"{path} has entries {path}{first_index} to {path}{last_index}, counted from 0"
             return claim.problem(text, "no-entry", help)
-        place = array.start + (int(np.ravel_multi_index(full, array.shape)) if full else 0)
-        return ClaimedEntry(claim, array.key, place, path + (f"[{','.join(map(str, full))}]" if full else ""))
+        index = array.start + (int(np.ravel_multi_index(full, array.shape)) if full else 0)
+        return ClaimedEntry(claim, array.key, index, path + (f"[{','.join(map(str, full))}]" if full else ""))
 
     def _unknown(self, claim: Claim, word: str, first: bool) -> Problem:
         """Returns a problem with a name; the first one lists the names there are."""

@@ -139,22 +139,22 @@ class _Marker:
         verdicts: dict[int, str] = {}
         pins: dict[int, float] = {}
         for t in entries:
-            if t.claim.fits(truth[t.place], floor):
-                verdicts[t.place] = "right"
-                pins[t.place] = recomputed[t.place] if t.claim.fits(recomputed[t.place], floor) else truth[t.place]
-            elif t.claim.fits(recomputed[t.place], floor):
-                verdicts[t.place], pins[t.place] = "follows", recomputed[t.place]
-            elif self.erred and t.claim.fits(self._as_written(key).reshape(-1)[t.place], floor):
-                verdicts[t.place], pins[t.place] = "follows", t.claim.value
+            if t.claim.fits(truth[t.index], floor):
+                verdicts[t.index] = "right"
+                pins[t.index] = recomputed[t.index] if t.claim.fits(recomputed[t.index], floor) else truth[t.index]
+            elif t.claim.fits(recomputed[t.index], floor):
+                verdicts[t.index], pins[t.index] = "follows", recomputed[t.index]
+            elif self.erred and t.claim.fits(self._as_written(key).reshape(-1)[t.index], floor):
+                verdicts[t.index], pins[t.index] = "follows", t.claim.value
             else:
-                verdicts[t.place] = "wrong"
-        wrong = [t for t in entries if verdicts[t.place] == "wrong"]
+                verdicts[t.index] = "wrong"
+        wrong = [t for t in entries if verdicts[t.index] == "wrong"]
         found = self._explanations(key, base, entries, wrong, floor) if wrong else []
         causes: dict[int, list[_Explanation]] = {}
         for t in wrong:
-            fitting = [f for f in found if t.claim.fits(f.value.reshape(-1)[t.place], floor)]
-            causes[t.place] = _distinct(fitting)
-            pins[t.place] = float(fitting[0].value.reshape(-1)[t.place]) if fitting else t.claim.value
+            fitting = [f for f in found if t.claim.fits(f.value.reshape(-1)[t.index], floor)]
+            causes[t.index] = _distinct(fitting)
+            pins[t.index] = float(fitting[0].value.reshape(-1)[t.index]) if fitting else t.claim.value
         self.erred |= bool(wrong)
         self._adopt(key, base, found, entries)
         self.scenario.pins[key] = pins
@@ -162,7 +162,7 @@ class _Marker:
         self.scenario.values[key] = self.graph.truth[key]
         self.scenario.set_array(key, adopted)
         for t in entries:
-            i = t.place
+            i = t.index
             yield self._mark_of(t, verdicts[i], float(truth[i]), float(recomputed[i]), causes.get(i, []))
 
     def _adopt(self, key: Key, base: Array, found: Sequence[_Explanation], entries: Sequence[ClaimedEntry]) -> None:
@@ -180,7 +180,7 @@ class _Marker:
     def _as_written(self, key: Key) -> Array:
         """Returns a node's array, computed from the claims with the rounding they are written with."""
         for before in self.keys[self.reached : self.graph.order[key]]:
-            self.written.pins[before] = {t.place: t.claim.value for t in self.claimed.get(before, ())}
+            self.written.pins[before] = {t.index: t.claim.value for t in self.claimed.get(before, ())}
             self.written.recompute([before])
         self.reached = max(self.reached, self.graph.order[key])
         return self.written.recomputed(key)
@@ -199,9 +199,9 @@ class _Marker:
         found: list[tuple[int, _Explanation]] = []
         for tried, (where, distance, hypothesis, value) in enumerate(self._guesses(key, base), start=1):
             flat = value.reshape(-1)
-            explained = [t for t in wrong if t.claim.fits(flat[t.place], floor)]
+            explained = [t for t in wrong if t.claim.fits(flat[t.index], floor)]
             if explained:
-                agree = sum(t.claim.fits(flat[t.place], floor) for t in entries)
+                agree = sum(t.claim.fits(flat[t.index], floor) for t in entries)
                 found.append((tried, _Explanation(hypothesis, where, distance, value, agree, len(explained))))
         likely = [f for n, f in found if self._chance(n, f, wrong, floor) < MAX_ACCIDENT_PROBABILITY]
         return sorted(likely, key=lambda f: (-f.agree, likeliness(f.hypothesis), f.distance))
@@ -255,8 +255,8 @@ class _Marker:
         chance = float(tried)
         flat = found.value.reshape(-1)
         for t in wrong:
-            if t.claim.fits(flat[t.place], floor):
-                size = max(abs(t.claim.value), abs(float(self.graph.truth[t.key].reshape(-1)[t.place])), 1e-300)
+            if t.claim.fits(flat[t.index], floor):
+                size = max(abs(t.claim.value), abs(float(self.graph.truth[t.key].reshape(-1)[t.index])), 1e-300)
                 chance *= min(1.0, 0.75 * t.claim.half_width / size)  # 1.5 units of the last digit, of 4 sizes
         return chance
 
@@ -284,7 +284,7 @@ class _Marker:
         node = self.graph.nodes.get(t.key)
         if node is None:
             return ""
-        at = tuple(int(i) for i in np.unravel_index(t.place, node.grid.shape)) if node.grid.shape else ()
+        at = tuple(int(i) for i in np.unravel_index(t.index, node.grid.shape)) if node.grid.shape else ()
         line = work_out_entry(node.grid, node.base, at, ascii=self.ascii)
         return f"{t.address} {line.line[len(line.left) :].lstrip()}"
 

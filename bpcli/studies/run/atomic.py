@@ -13,7 +13,7 @@ from bpcli.records.training import Exit, Failure, Problem
 
 __all__ = ["atomic_bytes", "atomic_text", "file_kind", "make_folder", "unwritable"]
 
-NO_PLACE = {"EACCES", "EPERM", "EROFS", "ENOENT", "ENOTDIR", "EISDIR", "ENAMETOOLONG", "ELOOP"}
+NOWHERE_TO_WRITE = {"EACCES", "EPERM", "EROFS", "ENOENT", "ENOTDIR", "EISDIR", "ENAMETOOLONG", "ELOOP"}
 NO_FOLDER_SYNC = {"EACCES", "EPERM", "EINVAL", "ENOTSUP", "EBADF"}  # the system has none; the renaming was whole anyway
 
 
@@ -92,7 +92,7 @@ def unwritable(path: Path, e: OSError) -> Failure:
         text = f"cannot write {path}: the folder {path.parent} does not exist"
         return cannot_create(path, text, "create the folder first, or choose another place")
     text = f"cannot write {path}: {e.strerror or e}"
-    if name_of(e) in NO_PLACE:
+    if name_of(e) in NOWHERE_TO_WRITE:
         return cannot_create(path, text)
     help = "free some space, or write to another disk" if e.errno in (errno.ENOSPC, errno.EDQUOT) else ""
     return Failure(Problem(text, code="write-failed", file=str(path), help=help), exit=Exit.IO_ERROR)

@@ -179,10 +179,10 @@ def _prepare_data(document: Document, experiment: Experiment, root: Path, inputs
             inputs=inputs,
         )
     except Failure as failure:
-        raise Failure(*(_at_place(document, p) for p in failure.problems), exit=failure.exit) from None
+        raise Failure(*(_positioned(document, p) for p in failure.problems), exit=failure.exit) from None
 
 
-def _at_place(document: Document, problem: Problem) -> Problem:
+def _positioned(document: Document, problem: Problem) -> Problem:
     path = ("loss",) if problem.code in ("not-classes", "not-one-hot") else problem.path
     if problem.line or not path:
         return problem

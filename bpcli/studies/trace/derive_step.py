@@ -172,13 +172,13 @@ def without_equations(target: TraceTarget, taken: TakenStep) -> Iterator[Problem
         rate = experiment.optimizer.learning_rate
         others.append(("learning_rate", rate.kind, rate.equations()))
     others.append(("optimizer", experiment.optimizer.kind, experiment.optimizer.equations()))
-    yield from (_no_equations(place, kind, "") for place, kind, equations in others if not equations)
+    yield from (_no_equations(path, kind, "") for path, kind, equations in others if not equations)
 
 
-def _no_equations(place: str, kind: str, which: str) -> Problem:
+def _no_equations(path: str, kind: str, which: str) -> Problem:
     text = f"{kind} has no equation{which or 's'}: its numbers cannot be derived"
     help = "they stand among what is given, where the network works on with them; add `equations` to see where from"
-    return Problem(text, "no-equations", (place,), help=help, level="warning")
+    return Problem(text, "no-equations", (path,), help=help, level="warning")
 
 
 def _line(target: TraceTarget, taken: TakenStep, found: Sequence[Quantity], step: int) -> StepLine:

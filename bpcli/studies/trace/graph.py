@@ -166,14 +166,14 @@ class StepGraph:
         """Returns what a part reads of another's arrays, by the names in its equations."""
 
         def flat(station: Callable[[str], NodeInput]) -> NodeInput:
-            return _concatenation([station(path) for path, _ in block.places])
+            return _concatenation([station(path) for path, _ in block.tensors])
 
         match block.part:
             case "layer":
                 return {
-                    name: self._input_of[place]
+                    name: self._input_of[key_of_input]
                     for name in block.env
-                    if (place := (block.layer, name)) in self._input_of
+                    if (key_of_input := (block.layer, name)) in self._input_of
                 }
             case "loss":
                 return {"x": _array(("layer", self.chain.layers[-1].path, "y")), "t": _array((START, "", "t"))}
@@ -226,7 +226,7 @@ class StepGraph:
     def _own(self, path: str) -> NodeInput:
         """Returns what penalties add to the gradient of a tensor of weights."""
         for key, node in self.nodes.items():
-            if key[0] == "penalty" and key[2] == "dw" and path in dict(node.block.places):
+            if key[0] == "penalty" and key[2] == "dw" and path in dict(node.block.tensors):
                 found = self._whole(key, path)
                 assert found is not None
                 return found
@@ -238,7 +238,7 @@ class StepGraph:
         if key not in self.nodes:
             return None
         start = 0
-        for tensor, shape in self.nodes[key].block.places:
+        for tensor, shape in self.nodes[key].block.tensors:
             if tensor == path:
                 return _slice(key, start, shape)
             start += int(np.prod(shape))

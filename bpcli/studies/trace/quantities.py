@@ -73,9 +73,9 @@ def _quantities_of(
         path=_path(block, grid.name), equation=grid.equation, known=block.known, why=grid.equation.source.why,
         value=value, engine=engine, gap=gap, allowed=allowed, tensor=block.tensor,
     )  # fmt: skip
-    flat = bool(block.places) and grid.free == ("j",)
+    flat = bool(block.tensors) and grid.free == ("j",)
     start = 0
-    for tensor, shape in block.places if flat else ((block.tensor, value.shape),):
+    for tensor, shape in block.tensors if flat else ((block.tensor, value.shape),):
         part = whole
         if flat:
             where = slice(start, start + int(np.prod(shape)))
@@ -132,12 +132,12 @@ def _entries(
     for at in _chosen(part, shape, choice):
         if start >= 0:
             own = start + (int(np.ravel_multi_index(at, shape)) if shape else 0)
-            place: tuple[int, ...] = (own,)
+            entry: tuple[int, ...] = (own,)
             index: tuple[str, ...] = (f"{part.tensor}{_brackets(at)}",)
         else:
-            place, index = at, tuple(map(str, at))
-        worked = work_out_entry(grid, env, place, choice.digits, choice.terms, choice.ascii)
-        yield WorkedEntry(f"{part.path}{_brackets(at)}", at, index, worked, tuple(_notes(block, grid, env, place)))
+            entry, index = at, tuple(map(str, at))
+        worked = work_out_entry(grid, env, entry, choice.digits, choice.terms, choice.ascii)
+        yield WorkedEntry(f"{part.path}{_brackets(at)}", at, index, worked, tuple(_notes(block, grid, env, entry)))
 
 
 def _brackets(at: Sequence[int]) -> str:
@@ -178,20 +178,20 @@ def _within(owner: str, layer: str) -> bool:
     return owner == layer or owner.startswith(f"{layer}.")
 
 
-def _notes(block: StepBlock, grid: Grid, env: Mapping[str, Any], place: tuple[int, ...]) -> Iterator[str]:
+def _notes(block: StepBlock, grid: Grid, env: Mapping[str, Any], entry: tuple[int, ...]) -> Iterator[str]:
     """Notes on a gradient: how many paths it sums, and whether a unit lets no error pass."""
     if block.part != "layer" or grid.name not in block.backward:
         return
-    read = entries_read(grid, env, dict(zip(grid.free, place, strict=True)))
+    read = entries_read(grid, env, dict(zip(grid.free, entry, strict=True)))
     errors = sum(len(v) for name, v in read.items() if gradient_of(name, block.known) or name.endswith("_dx"))
     if grid.name == "dx" and errors > 1:
         yield f"{errors} paths, summed"
     upstream = block.env["dy"]
-    if grid.name == "dx" and errors and "win" in env and not env["dx"][place]:
+    if grid.name == "dx" and errors and "win" in env and not env["dx"][entry]:
         yield "did not win: no error passes"
     elementwise = block.kind in Activation.registry and block.env["x"].shape == upstream.shape
     if grid.name == "dx" and errors == 1 and (block.layer.endswith(".activation") or elementwise):
-        here, above = float(env["dx"][place]), float(upstream[place])
+        here, above = float(env["dx"][entry]), float(upstream[entry])
         if above and not here:
             yield "closed: no error passes"
         elif above and abs(here) < SATURATION_RATIO * abs(above):

@@ -71,16 +71,16 @@ def entries_behind(taken: TakenStep, tensor: str, at: EntryIndex) -> WantedEntri
         env = block.program.complete(block.env)
         read: EntrySets = {}
         for entry in new:
-            for array, places in entries_read(grid, env, dict(zip(grid.free, entry, strict=True))).items():
-                read.setdefault((owner, array), set()).update(places)
-        for (_, array), places in read.items():
+            for array, indices in entries_read(grid, env, dict(zip(grid.free, entry, strict=True))).items():
+                read.setdefault((owner, array), set()).update(indices)
+        for (_, array), indices in read.items():
             if array in block.program.names:
-                waiting.append((owner, array, places))
+                waiting.append((owner, array, indices))
             elif (maker := makers.get((owner, array))) is not None and (array != "x" or name == f"d{param}"):
-                waiting.append((*maker, places))
-            if array == "dy" and len(places) <= MAX_ENTRIES:
-                waiting.append((owner, "y", places))
-    return {key: frozenset(places) for key, places in wanted.items()}
+                waiting.append((*maker, indices))
+            if array == "dy" and len(indices) <= MAX_ENTRIES:
+                waiting.append((owner, "y", indices))
+    return {key: frozenset(indices) for key, indices in wanted.items()}
 
 
 def network_summary(network_plan: NetworkPlan) -> str:

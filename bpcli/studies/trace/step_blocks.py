@@ -29,7 +29,7 @@ from bpcli.studies.witness.witness import max_abs
 MAX_SEARCH_WEIGHTS = 200
 """Weights of the largest network whose search is worked out: its equations hold square matrices of that size."""
 
-TensorPlaces = tuple[tuple[str, tuple[int, ...]], ...]
+TensorShapes = tuple[tuple[str, tuple[int, ...]], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,7 @@ class StepBlock:
     """Equations of one part at one place. `env` is what they read, `engine` what the kernels computed, by the same
     names.
 
-    `places` are the tensors that a flat index runs over, in order; `tensor` the one that the equations are of.
+    `tensors` are the tensors that a flat index runs over, in order; `tensor` the one that the equations are of.
     """
 
     part: str
@@ -46,7 +46,7 @@ class StepBlock:
     program: Program
     env: Mapping[str, Any]
     engine: Mapping[str, Array]
-    places: TensorPlaces = ()
+    tensors: TensorShapes = ()
     tensor: str = ""
 
     @property
@@ -225,15 +225,15 @@ def _loss(target: TraceTarget, batch: Batch, value: float) -> Iterator[BlockEqua
 
 def _block_equations(
     stage: Stage, part: str, kind: str, equations: Sequence[Eq], env: Mapping[str, Any], engine: Mapping[str, Array],
-    *, layer: str = "", places: TensorPlaces = (), tensor: str = "",
+    *, layer: str = "", tensors: TensorShapes = (), tensor: str = "",
 ) -> Iterator[BlockEquation]:  # fmt: skip
     """Yields the equations of one part, compiled for the arrays at hand."""
     program = compile_equations(equations, env, {name: np.shape(a) for name, a in engine.items() if np.ndim(a)})
-    block = StepBlock(part, layer, kind, program, env, engine, places, tensor)
+    block = StepBlock(part, layer, kind, program, env, engine, tensors, tensor)
     yield from ((block, grid, stage) for grid in program.grids)
 
 
-def _places(entries: Sequence[ParamLayout]) -> TensorPlaces:
+def _tensor_shapes(entries: Sequence[ParamLayout]) -> TensorShapes:
     return tuple((e.path, e.shape) for e in entries)
 
 
@@ -261,17 +261,17 @@ def _penalties(target: TraceTarget, loss: float, total: float, recorder: _Record
         own[where] = before
         env = {"w": w, **penalty.consts()}
         engine = {"penalty": np.asarray(penalty.value(w, np.empty_like(w))), "dw": before}
-        places = _places([e for e in network_plan.layout if where.start <= e.start < where.stop])
+        tensors = _tensor_shapes([e for e in network_plan.layout if where.start <= e.start < where.stop])
         name = f"penalty_{i + 1}" if len(network_plan.penalties) > 1 else "penalty"
         equations = penalty.equations()
         yield from _block_equations(
-            Stage.WEIGHTS, "penalty", penalty.kind, equations, env, engine, layer=name, places=places
+            Stage.WEIGHTS, "penalty", penalty.kind, equations, env, engine, layer=name, tensors=tensors
         )
     if network_plan.penalties:
         env = {"L": loss, "penalty": total, "data": recorder.flat["backward"], "own": own}
         engine = {"E": np.asarray(loss + total), "g": recorder.flat["gradient"]}
-        places = _places(network_plan.layout)
-        yield from _block_equations(Stage.WEIGHTS, "gradient", "sum", OBJECTIVE_EQUATIONS, env, engine, places=places)
+        tensors = _tensor_shapes(network_plan.layout)
+        yield from _block_equations(Stage.WEIGHTS, "gradient", "sum", OBJECTIVE_EQUATIONS, env, engine, tensors=tensors)
 
 
 def _clipping(target: TraceTarget, train_step: FirstOrderStep, recorder: _Recorder) -> Iterator[BlockEquation]:
@@ -290,8 +290,8 @@ def _clipping(target: TraceTarget, train_step: FirstOrderStep, recorder: _Record
         return
     env = {"g": before, **recorder.clip, **clipper.consts()}
     engine = {"g_new": after, **{f"{n}_new": a.copy() for n, a in train_step.clip_state.items()}}
-    equations, places = clipper.equations(), _places(layout)
-    yield from _block_equations(Stage.UPDATE, "clipping", clipper.kind, equations, env, engine, places=places)
+    equations, tensors = clipper.equations(), _tensor_shapes(layout)
+    yield from _block_equations(Stage.UPDATE, "clipping", clipper.kind, equations, env, engine, tensors=tensors)
 
 
 def _schedule(target: TraceTarget, train_step: FirstOrderStep) -> Iterator[BlockEquation]:
@@ -317,8 +317,8 @@ def _optimizer(
     env["t"] = target.done + 1
     after = {f"{n}_new": a.copy() for n, a in train_step.slots.items()}
     engine = {"w_new": recorder.weights["optimizer"], **after, **engine}
-    equations, places = own.equations(), _places(target.network_plan.layout)
-    yield from _block_equations(Stage.UPDATE, "optimizer", own.kind, equations, env, engine, places=places)
+    equations, tensors = own.equations(), _tensor_shapes(target.network_plan.layout)
+    yield from _block_equations(Stage.UPDATE, "optimizer", own.kind, equations, env, engine, tensors=tensors)
 
 
 def _full_batch_equations(
@@ -371,8 +371,8 @@ def _states(recorder: _Recorder) -> Iterator[BlockEquation]:
 def _change(target: TraceTarget, recorder: _Recorder) -> Iterator[BlockEquation]:
     """Yields what the step should do to the loss, to first order."""
     env = {"g": recorder.flat["gradient"], "w": recorder.theta, "w_new": recorder.weights["step"]}
-    places = _places(target.network_plan.layout)
-    yield from _block_equations(Stage.REPEAT, "change", "first order", CHANGE_EQUATIONS, env, {}, places=places)
+    tensors = _tensor_shapes(target.network_plan.layout)
+    yield from _block_equations(Stage.REPEAT, "change", "first order", CHANGE_EQUATIONS, env, {}, tensors=tensors)
 
 
 def _makers(chain: Chain) -> dict[tuple[str, str], tuple[str, str]]:

@@ -74,9 +74,9 @@ def draw_variant(target: TraceTarget, seed: int) -> None:
     theta, x = target.objective.theta.copy(), target.x.copy()
     stream = Stream(seed, "worksheet")
     for attempt in range(MAX_DRAWS):
-        for place, e in enumerate(target.network_plan.layout):
+        for number, e in enumerate(target.network_plan.layout):
             low, high = _weight_range(theta[e.where], e.param)
-            target.objective.theta[e.where] = _round_multiples(stream.at(attempt, place).random(e.size), low, high)
+            target.objective.theta[e.where] = _round_multiples(stream.at(attempt, number).random(e.size), low, high)
         ids = target.objective.network.chain(len(x)).x.dtype.kind in "iu"
         drawn = stream.at(attempt, len(target.network_plan.layout)).random(x.size).reshape(x.shape)
         low, high = float(x.min()), float(x.max())

@@ -26,7 +26,7 @@ class Effort:
     sample: int = 500  # where a tensor has more entries than that
     directions: int = 3  # through a tensor whose entries are not all looked at
 
-    def places(self, shape: tuple[int, ...], most: int, rng: np.random.Generator) -> tuple[EntryIndex, ...]:
+    def indices(self, shape: tuple[int, ...], most: int, rng: np.random.Generator) -> tuple[EntryIndex, ...]:
         """Chooses entries: all of them, or the first, the last and others at random."""
         count = math.prod(shape)
         if count <= most:
@@ -135,9 +135,9 @@ def relative_gap(a: Array, n: Array, reach: float) -> Array:
     return np.asarray(np.abs(a - n) / unit_of(a, n, reach))
 
 
-def entries_at(a: Array, places: Sequence[EntryIndex]) -> Array:
+def entries_at(a: Array, indices: Sequence[EntryIndex]) -> Array:
     """Returns the entries of an array at these places."""
-    return np.asarray(a[tuple(np.transpose(places))] if places[0] else np.array([float(a)]))
+    return np.asarray(a[tuple(np.transpose(indices))] if indices[0] else np.array([float(a)]))
 
 
 DIRECTION_ENTRIES: Array = np.concatenate([np.linspace(0.5, 1.5, 128), -np.linspace(0.5, 1.5, 128)])
@@ -162,9 +162,9 @@ def by_size(bad: Array, size: Array) -> list[int]:
     return found
 
 
-def spread_out(shape: tuple[int, ...], places: Sequence[EntryIndex], values: Array) -> Array:
+def spread_out(shape: tuple[int, ...], indices: Sequence[EntryIndex], values: Array) -> Array:
     """Returns an array of these values at these places, NaN elsewhere."""
     out = np.full(shape, np.nan)
-    for index, value in zip(places, values, strict=True):
+    for index, value in zip(indices, values, strict=True):
         out[index] = value
     return out

@@ -173,10 +173,10 @@ def jacobian(objective: Objective, batch: Batch) -> Array:
     """Returns the derivatives of every output of a batch by all weights, (outputs of all rows, weights): each output
     alone, all rows at once."""
     chain, rows = batch.chain, []
-    for place in np.ndindex(chain.y.shape):
+    for index in np.ndindex(chain.y.shape):
         chain.forward(True)
         chain.dy.fill(0)
-        chain.dy[place] = 1
+        chain.dy[index] = 1
         chain.backward(True)
         rows.append(objective.grad.copy())
     return np.array(rows)

@@ -35,12 +35,12 @@ def complex_step(program: Program, env: Mapping[str, Any], name: str, want: str,
     return complex_steps(value, x, tuple(np.ndindex(x.shape))).reshape(x.shape)
 
 
-def complex_steps(value: Callable[[Array], Any], x: Array, places: Sequence[tuple[int, ...]]) -> Array:
-    """Returns the derivatives of `value` by the entries of `x` at `places`, by complex steps, far smaller than the
+def complex_steps(value: Callable[[Array], Any], x: Array, indices: Sequence[tuple[int, ...]]) -> Array:
+    """Returns the derivatives of `value` by the entries of `x` at `indices`, by complex steps, far smaller than the
     entry."""
     z = x.astype(np.complex128)
-    out = np.zeros(len(places))
-    for k, index in enumerate(places):
+    out = np.zeros(len(indices))
+    for k, index in enumerate(indices):
         size_ = abs(float(x[index]))
         step = COMPLEX_STEP * (size_ if MIN_SCALED_ENTRY < size_ < 1 else 1.0)
         z[index] = x[index] + 1j * step
@@ -69,12 +69,12 @@ def central_differences(function: Callable[[], tuple[float, float]], x: Array) -
 
 
 def differences(
-    function: Callable[[], tuple[float, float]], x: Array, places: Sequence[tuple[int, ...]], shrink: float = 1.0
+    function: Callable[[], tuple[float, float]], x: Array, indices: Sequence[tuple[int, ...]], shrink: float = 1.0
 ) -> Differences:
-    """Returns differences by the entries of `x` at `places`, with steps `shrink` times the usual ones."""
+    """Returns differences by the entries of `x` at `indices`, with steps `shrink` times the usual ones."""
     here, mass = function()
-    value, noise, left, right = (np.zeros(len(places)) for _ in range(4))
-    for k, index in enumerate(places):
+    value, noise, left, right = (np.zeros(len(indices)) for _ in range(4))
+    for k, index in enumerate(indices):
         old = x[index].copy()
         step = shrink * DIFFERENCE_STEP * max(1.0, abs(float(old)))
         x[index] = old + step

@@ -154,8 +154,8 @@ def test_rows_without_a_value_are_left_out_and_counted() -> None:
     assert (table.texts["c"].tolist(), table.target is not None and table.target.tolist()) == (["u", "x"], [0, 1])
     (warning,) = table.warnings
     assert warning.text == "a.csv: 3 rows are left out: they have no value in `a` (1), `c` (1), `y` (1)"
-    assert table.place is not None
-    assert table.place(Problem("here"), 1, "c").line == 6  # where the row stands, not which it is
+    assert table.locate is not None
+    assert table.locate(Problem("here"), 1, "c").line == 6  # where the row stands, not which it is
 
 
 def test_a_rule_for_one_column() -> None:

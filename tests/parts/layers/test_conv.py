@@ -104,7 +104,7 @@ def test_blocks_of_any_size_give_the_same(
     monkeypatch.setattr(products, "MIN_PART", least)
     for short, places in ((0, 1), (0, 1000), (1000, 1), (1000, 1000)):
         monkeypatch.setattr(correlation, "MIN_RUN_ENTRIES", short)
-        monkeypatch.setattr(strips, "MIN_PLACES", places)
+        monkeypatch.setattr(strips, "MIN_POSITIONS", places)
         forget()
         for name, value in LayerCase(sample, True).kernel().items():
             assert np.allclose(value, expected[name], rtol=1e-12, atol=1e-13), name

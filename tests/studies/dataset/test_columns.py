@@ -14,7 +14,7 @@ from bpcli.family.plan import Array
 from bpcli.family.source import DatePart
 from bpcli.parts.data.csv.source import Csv
 from bpcli.records.training import ColumnRow, Failure
-from bpcli.studies.dataset.columns import ColumnEncoder, InputPlaces, date_part
+from bpcli.studies.dataset.columns import ColumnEncoder, InputLayout, date_part
 from bpcli.studies.dataset.prepare import Prepared, Preprocessor, prepare_for
 from bpcli.studies.dataset.preview import duplicate_warnings
 
@@ -272,8 +272,8 @@ def test_places() -> None:
         ColumnEncoder("d", "date", parts=("year", "day")),
         ColumnEncoder("e", "text", ("p",), indicator=True),
     )
-    places = InputPlaces.of(columns)
-    assert (places.values.tolist(), places.texts, places.indicators) == (
+    layout = InputLayout.of(columns)
+    assert (layout.values.tolist(), layout.texts, layout.indicators) == (
         [0, 4, 5], {"c": 2, "e": 6}, {"a": 1, "e": 7},
     )  # fmt: skip
     assert sum(c.width for c in columns) == 8

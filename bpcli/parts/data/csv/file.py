@@ -187,14 +187,14 @@ class _DataLines:
 
 def rows(path: Path, delimiter: str, encoding: str, comment: str | None) -> Iterator[tuple[int, list[str]]]:
     """Yields line number (from 1) and cells of each row; blank lines and comments are skipped. Raises Failure."""
-    with _ReadErrors(path, encoding) as place, open_text(path, encoding=encoding) as file:
+    with _ReadErrors(path, encoding) as errors, open_text(path, encoding=encoding) as file:
         lines = _DataLines(file, comment)
         reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
         while True:
             try:
                 cells = next(reader, None)
             finally:
-                place.start = lines.start
+                errors.start = lines.start
             if cells is None:
                 return
             lines.between = True
@@ -270,6 +270,6 @@ def with_position(layout: CsvLayout, problem: Problem, line: int, cells: list[st
         if layout.delimiter == "\t" and '"' not in lines[0][1]:
             parts = cells  # `visible` has made spaces of the tabs
         if len(parts) == len(cells):
-            place = sum(len(part) + 1 for part in parts[:index]) + 1
-            return replace(problem, column=place, span=max(1, len(parts[index])))
+            start = sum(len(part) + 1 for part in parts[:index]) + 1
+            return replace(problem, column=start, span=max(1, len(parts[index])))
     return problem

@@ -203,5 +203,5 @@ def _convert(
         invalid += [(i, layout.names.index(name), "text") for i, c in enumerate(stripped) if not c or "\0" in c][:1]
         column_aside += stripped
     if invalid:
-        row, place, kind = min(invalid)
-        raise wrong_cell(layout, *chunk[row], place, kind, rules.advice(layout.names[place]))
+        row, number, kind = min(invalid)
+        raise wrong_cell(layout, *chunk[row], number, kind, rules.advice(layout.names[number]))

@@ -96,7 +96,7 @@ class Csv(ColumnSource):
         else:
             aside = [names[i] for i in choice.aside]
             found = read_columns(layout, used, aside, self.gap_rules(inputs, [*targets, *weights], aside, request))
-        found.place = _placing(layout, found.kept)
+        found.locate = _locating(layout, found.kept)
         found.others = tuple(n for n in names if n not in used or n in (*targets, *weights))
         return self.table(found, used, inputs, targets, found.columns[weights[0]] if weights else None, path)
 
@@ -136,12 +136,12 @@ class Csv(ColumnSource):
         yield Sample({"type": "csv", "path": "a.csv", "target": "y", "drop": ["y"]}, error="both in target and in drop")
 
 
-def _placing(layout: CsvLayout, kept: Array | None) -> Callable[[Problem, int, str], Problem]:
+def _locating(layout: CsvLayout, kept: Array | None) -> Callable[[Problem, int, str], Problem]:
     """Returns what puts the place of a row's cell into a problem."""
 
-    def place(problem: Problem, row: int, name: str) -> Problem:
+    def locate(problem: Problem, row: int, name: str) -> Problem:
         record = row if kept is None else int(kept[row])
         line, cells = next(itertools.islice(layout.lines(), record, None))
         return with_position(layout, problem, line, cells, layout.names.index(name))
 
-    return place
+    return locate

@@ -74,12 +74,12 @@ class Correlation:
         self.size = groups * self.rows * filters
         self.least = 2  # pieces of a chunk: the windows of a whole batch are never there at once
         self.ones = bias  # whether windows have a last column of 1
-        self.places = h.out * w.out
+        self.positions = h.out * w.out
         self.images, self.tall = self.piece_size()
         whole = groups == 1 and w.dilation == 1
         self.across = channels * (w.kernel if whole else 1) < MIN_RUN_ENTRIES
-        moved = self.room(h.out) + self.places * groups * filters
-        self.cost = self.places * self.size + MACS_PER_MOVE * moved  # of one image
+        moved = self.room(h.out) + self.positions * groups * filters
+        self.cost = self.positions * self.size + MACS_PER_MOVE * moved  # of one image
         self._layouts: dict[tuple[int, int, int, int], WindowLayout] = {}
 
     def piece_size(self) -> tuple[int, int]:
@@ -93,13 +93,13 @@ class Correlation:
 
     def memory(self, apart: bool) -> dict[str, int]:
         """Returns how many numbers a chunk needs of each array of the frame; `apart`: outputs are not contiguous."""
-        places = self.images * self.tall * self.w.out
+        positions = self.images * self.tall * self.w.out
         high = (self.tall - 1) * self.h.stride + self.h.span
         return {
             "padded": self.images * high * ((self.w.out - 1) * self.w.stride + self.w.span) * self.depth,
             "windows": self.images * self.room(self.tall),
-            "made": places * self.groups * self.filters if apart else 0,
-            "terms": self.size * self._cut(places, max(MAX_MATRIX_ENTRIES, self.size)).terms,
+            "made": positions * self.groups * self.filters if apart else 0,
+            "terms": self.size * self._cut(positions, max(MAX_MATRIX_ENTRIES, self.size)).terms,
             "totals": self.size,
         }
 
@@ -123,12 +123,12 @@ class Correlation:
         """Records the chunk's share of y, n p q (g f), from images x, n h w (g c)."""
         whole = y.flags.c_contiguous
         for piece, windows in self.windows(record, x, f, chunk):
-            places = windows.shape[1]
+            positions = windows.shape[1]
             outputs = y[piece.first : piece.last, piece.top : piece.bottom]
-            size = places * self.groups * self.filters
+            size = positions * self.groups * self.filters
             made = outputs if whole else f.made[chunk.thread, :size]
-            out = made.reshape(places, self.groups, self.filters).transpose(1, 0, 2)
-            cut = cuts(places, self.rows, self.filters)
+            out = made.reshape(positions, self.groups, self.filters).transpose(1, 0, 2)
+            cut = cuts(positions, self.rows, self.filters)
             tiles = in_tiles(out, cut.rows, cut.columns)
             record(np.matmul, in_tiles(windows, cut.rows, 1), in_tiles(matrix, 1, cut.columns), out=tiles)
             if not whole:
@@ -139,10 +139,10 @@ class Correlation:
         total = f.totals[chunk.number, : self.size].reshape(self.shape)
         record(total.fill, 0)
         for piece, windows in self.windows(record, x, f, chunk):
-            places = windows.shape[1]
-            cut = self._cut(places, f.terms.shape[1])
+            positions = windows.shape[1]
+            cut = self._cut(positions, f.terms.shape[1])
             slopes = dy[piece.first : piece.last, piece.top : piece.bottom]
-            slopes = slopes.reshape(places, self.groups, self.filters).transpose(1, 0, 2)
+            slopes = slopes.reshape(positions, self.groups, self.filters).transpose(1, 0, 2)
             terms = f.terms[chunk.thread, : cut.terms * self.size]
             terms = terms.reshape(self.groups, cut.terms, self.rows, self.filters)
             seen = in_parts(windows, cut.terms).swapaxes(2, 3)
@@ -158,11 +158,11 @@ class Correlation:
         """Returns the matrix's gradient: the sum over the chunks, in their order."""
         np.add.reduce(f.totals[:, : out.size].reshape(CHUNKS, *out.shape), 0, out=out)
 
-    def _cut(self, places: int, room: int) -> Cuts:
+    def _cut(self, positions: int, room: int) -> Cuts:
         """Returns how the gradient over so many places is cut, where there is room for so many numbers of terms."""
-        cut = cuts(self.rows, places, self.filters, room // self.size)
-        if self.bias and self.rows * places * self.filters > MAX_MACS:  # a row more than weights seldom has equal parts
-            apart = cuts(self.taps, places, self.filters, room // self.size)
+        cut = cuts(self.rows, positions, self.filters, room // self.size)
+        if self.bias and self.rows * positions * self.filters > MAX_MACS:  # a row more seldom has equal parts
+            apart = cuts(self.taps, positions, self.filters, room // self.size)
             return apart if apart.rows > 1 else cut
         return cut
 
@@ -217,21 +217,21 @@ class Correlation:
         tall, wide = (high - 1) * h.stride + h.span, (w.out - 1) * w.stride + w.span
         first, last = max(top, 0), max(min(h.size, top + tall), 0)
         left, right = max(-w.before, 0), max(min(w.size, wide - w.before), 0)
-        pixel, weight, places = self.depth * item, self.rows * item, n * high * w.out
+        pixel, weight, positions = self.depth * item, self.rows * item, n * high * w.out
         inside = last - first == tall and right - left == wide
         row, start = (w.size * pixel, (first * w.size + left) * pixel) if inside else (wide * pixel, 0)
         move = ((h.size if inside else tall) * row, h.stride * row, w.stride * pixel)  # images, rows, columns
         steps = (h.dilation * row, w.dilation * pixel, item)  # rows and columns of weights, channels
-        by_place, by_weight = (n, high, w.out), (h.kernel, w.kernel, channels)
+        by_position, by_weight = (n, high, w.out), (h.kernel, w.kernel, channels)
         across, down = (w.kernel * channels, channels, 1), (high * w.out, w.out, 1)
         if self.across:
-            shape, there = (groups, *by_weight, *by_place), (channels * item, *steps, *move)
-            here = (places * weight, *(places * item * step for step in across), *(item * step for step in down))
-            matrix = (groups, self.rows, places)
+            shape, there = (groups, *by_weight, *by_position), (channels * item, *steps, *move)
+            here = (positions * weight, *(positions * item * step for step in across), *(item * step for step in down))
+            matrix = (groups, self.rows, positions)
         else:
-            shape, there = (groups, *by_place, *by_weight), (channels * item, *move, *steps)
-            here = (places * weight, *(weight * step for step in down), *(item * step for step in across))
-            matrix = (groups, places, self.rows)
+            shape, there = (groups, *by_position, *by_weight), (channels * item, *move, *steps)
+            here = (positions * weight, *(weight * step for step in down), *(item * step for step in across))
+            matrix = (groups, positions, self.rows)
         if inside:
             return WindowLayout(shape, there, here, start, matrix, None, (), ())
         every, padded = slice(None), (n, tall, wide, self.depth)

@@ -94,15 +94,15 @@ class Filters(Layer):
         ShapeError where channels, weights or biases do not fit."""
         own, filters = split(channels, groups), self.filters // groups
         kernel, outputs = tuple(a.kernel for a in axes), tuple(a.out for a in axes)
-        places = math.prod(kernel)
+        entries = math.prod(kernel)
         letters = {"Cg": float(own), "Fg": float(filters)} if groups > 1 else {}
         return Plan(
             y=(*outputs, self.filters),
-            params=self.params((*kernel, own, self.filters), places * own, places * filters),
+            params=self.params((*kernel, own, self.filters), entries * own, entries * filters),
             scratch=self.window_passes(axes, channels, groups).scratch(),
             consts={**consts(axes), **letters},
             skips_dx=True,
-            multiply_adds=math.prod(outputs) * places * own * self.filters,
+            multiply_adds=math.prod(outputs) * entries * own * self.filters,
         )
 
     def window_passes(self, axes: tuple[FilterAxis, ...], channels: int, groups: int) -> Passes:

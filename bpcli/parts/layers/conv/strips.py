@@ -21,7 +21,7 @@ from bpcli.parts.layers.conv.recorded import RecordedCalls
 
 __all__ = ["Strips"]
 
-MIN_PLACES = 128
+MIN_POSITIONS = 128
 """Outputs of an image from which on a product for each image and filter row is large enough to be worth it."""
 
 
@@ -39,7 +39,7 @@ class Strips(Correlation):
         """Whether this is the faster way for images and filters of these sizes."""
         if h.stride > 1:
             return False
-        return h.kernel == 1 or (h.out * w.out >= MIN_PLACES and w.kernel * channels >= correlation.MIN_RUN_ENTRIES)
+        return h.kernel == 1 or (h.out * w.out >= MIN_POSITIONS and w.kernel * channels >= correlation.MIN_RUN_ENTRIES)
 
     def piece_size(self) -> tuple[int, int]:
         (images, high), most = super().piece_size(), correlation.MAX_MATRIX_ENTRIES
@@ -51,9 +51,9 @@ class Strips(Correlation):
 
     def memory(self, apart: bool) -> dict[str, int]:
         need = super().memory(apart)
-        images, places = self._apart(self.images, self.images * self.tall * self.w.out)
-        need["made"] = images * places * self.groups * self.filters
-        terms = self._cut(places, max(correlation.MAX_MATRIX_ENTRIES, self.size)).terms
+        images, positions = self._apart(self.images, self.images * self.tall * self.w.out)
+        need["made"] = images * positions * self.groups * self.filters
+        terms = self._cut(positions, max(correlation.MAX_MATRIX_ENTRIES, self.size)).terms
         need["terms"] = max((images * terms + 1) * self.size, self.w.out * self.groups * self.filters)
         return {**need, "padded": 0, "windows": 0} if self.plain else need
 
@@ -72,9 +72,9 @@ class Strips(Correlation):
         for piece, strips in self.windows(record, x, f, chunk):
             outputs = y[piece.first : piece.last, piece.top : piece.bottom]
             part = f.made[chunk.thread, : outputs.size].reshape(outputs.shape)
-            images, places = self._apart(len(outputs), outputs.size // (self.groups * self.filters))
-            cut = cuts(places, self.line.rows, self.filters)
-            seen = self._seen_by(strips, images, places, cut.rows)[:, :, :, :, None]
+            images, positions = self._apart(len(outputs), outputs.size // (self.groups * self.filters))
+            cut = cuts(positions, self.line.rows, self.filters)
+            seen = self._seen_by(strips, images, positions, cut.rows)[:, :, :, :, None]
             for u in range(self.h.kernel):
                 made = outputs if u == 0 and outputs.flags.c_contiguous else part
                 row = in_tiles(matrix[:, None, u * self.line.rows : (u + 1) * self.line.rows], 1, cut.columns)
@@ -92,9 +92,9 @@ class Strips(Correlation):
         weights = total[:, : self.taps].reshape(self.groups, self.h.kernel, -1, self.filters)
         for piece, strips in self.windows(record, x, f, chunk):
             slopes = dy[piece.first : piece.last, piece.top : piece.bottom]
-            images, places = self._apart(len(slopes), slopes.size // (self.groups * self.filters))
-            cut = self._cut(places, (f.terms.shape[1] - weights.size) // images)
-            seen = in_tiles(self._seen_by(strips, images, places, cut.terms).swapaxes(4, 5), cut.rows, 1)
+            images, positions = self._apart(len(slopes), slopes.size // (self.groups * self.filters))
+            cut = self._cut(positions, (f.terms.shape[1] - weights.size) // images)
+            seen = in_tiles(self._seen_by(strips, images, positions, cut.terms).swapaxes(4, 5), cut.rows, 1)
             flat = in_parts(self._flat(slopes, images), cut.terms)[:, :, None]
             sums = f.terms[chunk.thread, : weights.size].reshape(weights.shape)
             terms = f.terms[chunk.thread, weights.size : (images * cut.terms + 1) * weights.size]
@@ -109,27 +109,27 @@ class Strips(Correlation):
                 record(np.add.reduce, row.reshape(self.w.out, -1), 0, out=biases)
                 record(np.add, total[:, self.taps], biases.reshape(self.groups, -1), out=total[:, self.taps])
 
-    def _cut(self, places: int, room: int) -> Cuts:
+    def _cut(self, positions: int, room: int) -> Cuts:
         """Returns the cuts; each filter row is one product."""
-        return cuts(self.line.rows, places, self.filters, room // self.size)
+        return cuts(self.line.rows, positions, self.filters, room // self.size)
 
     def layout(self, n: int, top: int, high: int, item: int) -> WindowLayout:
         return self.line.layout(n, top, high + self.h.span - 1, item)
 
-    def _apart(self, images: int, places: int) -> tuple[int, int]:
+    def _apart(self, images: int, positions: int) -> tuple[int, int]:
         """Returns how many products a filter row takes, and the output places of each: strips of different images are
         apart, for there are more of them than outputs."""
-        return (1, places) if self.h.kernel == 1 else (images, places // images)
+        return (1, positions) if self.h.kernel == 1 else (images, positions // images)
 
     def _flat(self, outputs: Array, images: int) -> Array:
         """Returns outputs n p q (g f) as matrices: g images places f; a view."""
         return outputs.reshape(images, -1, self.groups, self.filters).transpose(2, 0, 1, 3)
 
-    def _seen_by(self, strips: Array, images: int, places: int, cut: int) -> Array:
+    def _seen_by(self, strips: Array, images: int, positions: int, cut: int) -> Array:
         """Returns what each filter row sees of the strips, g images u cut (places / cut) (v c): a view that overlaps
         itself."""
-        group, place, number = strips.strides
-        image = strips.shape[1] // images * place
-        shape = (self.groups, images, self.h.kernel, cut, places // cut, self.line.rows)
-        steps = (group, image, self.h.dilation * self.w.out * place, places // cut * place, place, number)
+        group, position, number = strips.strides
+        image = strips.shape[1] // images * position
+        shape = (self.groups, images, self.h.kernel, cut, positions // cut, self.line.rows)
+        steps = (group, image, self.h.dilation * self.w.out * position, positions // cut * position, position, number)
         return np.lib.stride_tricks.as_strided(strips, shape, steps)

@@ -79,17 +79,17 @@ class ConvTranspose2d(Filters):
 
     def plan(self, x: Shape) -> Plan:
         h, w = self.axes(x)
-        places = h.kernel * w.kernel
+        entries = h.kernel * w.kernel
         scratch = dict(self._passes(x).scratch())
         if self.bias is not False:
             scratch["row"] = Slot((w.size, self.filters))
         return Plan(
             y=(h.size, w.size, self.filters),
-            params=self.params((h.kernel, w.kernel, x[2], self.filters), places * x[2], places * self.filters),
+            params=self.params((h.kernel, w.kernel, x[2], self.filters), entries * x[2], entries * self.filters),
             scratch=scratch,
             consts=consts((h, w)),
             skips_dx=True,
-            multiply_adds=x[0] * x[1] * places * x[2] * self.filters,
+            multiply_adds=x[0] * x[1] * entries * x[2] * self.filters,
         )
 
     def _passes(self, x: Shape) -> Passes:

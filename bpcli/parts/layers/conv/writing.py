@@ -85,7 +85,7 @@ def entry_seen_by(array: str, axes: Sequence[FilterAxis], last: str, times: str,
     """Returns the entry of `array` at the output that sees pixel h, w at weight u, v, times a factor; 0 where there is
     none."""
     along = written_axes(axes, turned)
-    places = ", ".join(f"({a.reach}) // {a.stride}" if a.stride else a.reach for a in along)
-    term = f"pad({array}[n, {places}, {last}]) * {times}"
+    indices = ", ".join(f"({a.reach}) // {a.stride}" if a.stride else a.reach for a in along)
+    term = f"pad({array}[n, {indices}, {last}]) * {times}"
     between = " + ".join(f"({a.reach}) % {a.stride}" for a in along if a.stride)
     return f"where({between} == 0, {term}, 0)" if between else term

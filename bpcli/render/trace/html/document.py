@@ -151,7 +151,7 @@ def _picture(d: Derivation, line: StepLine) -> str:
         "aside", tag("p", f"{hint} {keys}", class_="hint"), class_="panel scripted", tabindex="0", aria_live="polite",
         aria_label="Derivation of what is chosen",
     )  # fmt: skip
-    below = "" if picture.places.width <= MAX_WIDTH_BESIDE_PANEL else " below"
+    below = "" if picture.layout.width <= MAX_WIDTH_BESIDE_PANEL else " below"
     return tag("div", tag("figure", views + captions + drawn + caption) + panel, class_=f"network{below}")
 
 

@@ -80,12 +80,12 @@ class NetworkPicture:
         column = next(c for c in self.columns if layer in c.names)
         for q, ids in zip(self.quantities, self.ids, strict=True):
             if q.tensor == path or (q.part == "layer" and q.layer == layer and q.name == f"d{name}"):
-                places = dict.fromkeys((at, at[-1:], ()))  # itself, its unit, its tensor
-                yield from (ids[place] for place in places if len(place) == q.value.ndim and place in ids)
+                indices = dict.fromkeys((at, at[-1:], ()))  # itself, its unit, its tensor
+                yield from (ids[index] for index in indices if len(index) == q.value.ndim and index in ids)
             elif q.stage in (Stage.LOSS, Stage.HIDDEN) and column.vector and at:
                 yield from self._within(column, at[-1], q, ids)
             elif not q.tensor and q.stage is Stage.UPDATE and q.part in ("clipping", "schedule", "optimizer"):
-                yield from (name for place, name in ids.items() if not place)
+                yield from (name for index, name in ids.items() if not index)
 
     def of_loss(self) -> Iterator[str]:
         """Yields the worked lines of the loss, the penalty, and what the step does to both."""

@@ -42,7 +42,7 @@ class Picture:
     """Draws one training step of a network."""
 
     def __init__(self, d: Derivation, network: NetworkPicture) -> None:
-        self.d, self.network, self.places = d, network, PictureLayout(network)
+        self.d, self.network, self.layout = d, network, PictureLayout(network)
         self.brief = partial(number, digits=min(MAX_DIGITS, d.digits))
         self.full = partial(number, digits=d.digits)
         self.labels: list[str] = []  # numbers on wires, drawn above all of them
@@ -58,7 +58,7 @@ class Picture:
             *(part for c in columns for part in self._column(c)),
             self._loss(),
         ]
-        width, height = self.places.width, self.places.height
+        width, height = self.layout.width, self.layout.height
         return tag(
             "svg", "\n".join(inside), viewBox=f"0 0 {width:g} {height:g}", width=width, height=height,
             style=f"min-width: {MIN_WIDTH_RATIO * width:.0f}px", role="group", aria_label=title,
@@ -68,7 +68,7 @@ class Picture:
     def _feeding(self, column: UnitColumn) -> Iterator[str]:
         by_path = {c.path: c for c in self.network.columns}
         for source in column.sources:
-            if (column, source) in self.places.ways:
+            if (column, source) in self.layout.ways:
                 yield self._way_around(column, by_path[source])
             elif not (column.vector and by_path[source].vector):
                 yield self._band(by_path[source], column)
@@ -76,8 +76,8 @@ class Picture:
                 yield from self._wires(by_path[source], column)
 
     def _wires(self, source: UnitColumn, column: UnitColumn) -> Iterator[str]:
-        found = self.places.matrix(column, source)
-        starts, end_points = self.places.spots[source.path], self.places.spots[column.path]
+        found = self.layout.matrix(column, source)
+        starts, end_points = self.layout.spots[source.path], self.layout.spots[column.path]
         pairs = [(i, o) for i in starts for o in end_points if found or column.mixes or i == o]
         if not found:
             for i, o in pairs:
@@ -87,7 +87,7 @@ class Picture:
         line = self.network.line
         arrays = self.network.weights[found], line.gradients[found], line.updated[found]
         most = [float(np.abs(a).max()) or 1.0 for a in arrays]
-        roomy = self.places.roomy(column)
+        roomy = self.layout.roomy(column)
         for i, o in pairs:
             drawn, label = self._wire(found, (i, o), wire(starts[i], end_points[o]), most, len(end_points))
             if roomy:
@@ -116,17 +116,17 @@ class Picture:
 
     def _band(self, source: UnitColumn, column: UnitColumn) -> str:
         """Returns the connection of layers that are no rows of units: one reads all of the other."""
-        a, b = self.places.spots[source.path], self.places.spots[column.path]
-        left, right = self.places.left[source.path] + UNIT_WIDTH, self.places.left[column.path]
+        a, b = self.layout.spots[source.path], self.layout.spots[column.path]
+        left, right = self.layout.left[source.path] + UNIT_WIDTH, self.layout.left[column.path]
         up = [min(s.y for s in group.values()) - 12 for group in (a, b)]
         down = [max(s.y for s in group.values()) + 12 for group in (a, b)]
         return f'<path class="band" d="M{left:g} {up[0]:g}L{right:g} {up[1]:g}V{down[1]:g}L{left:g} {down[0]:g}Z"/>'
 
     def _way_around(self, column: UnitColumn, source: UnitColumn) -> str:
         """Returns what a residual layer adds to its branch, below all that is between."""
-        level = self.places.bottom - 14 - 26 * self.places.ways.index((column, source.path))
-        start, end = self.places.left[source.path] + UNIT_WIDTH / 2, self.places.left[column.path] + UNIT_WIDTH / 2
-        low = [max(s.y for s in self.places.spots[c.path].values()) + self.places.under(c) for c in (source, column)]
+        level = self.layout.bottom - 14 - 26 * self.layout.ways.index((column, source.path))
+        start, end = self.layout.left[source.path] + UNIT_WIDTH / 2, self.layout.left[column.path] + UNIT_WIDTH / 2
+        low = [max(s.y for s in self.layout.spots[c.path].values()) + self.layout.under(c) for c in (source, column)]
         text = tag(
             "text",
             f"{escaped(column.path)} adds its x unchanged",
@@ -143,8 +143,8 @@ class Picture:
 
     def _to_loss(self) -> Iterator[str]:
         last = self.network.columns[-1]
-        for spot in self.places.spots[last.path].values():
-            end = UnitPosition(self.places.right, self.places.middle)
+        for spot in self.layout.spots[last.path].values():
+            end = UnitPosition(self.layout.right, self.layout.middle)
             x1, y1, x2, y2 = wire(spot, end)
             yield f'<path class="plain" d="M{x1:g} {y1:g}L{x2:g} {y2:g}"/>'
 
@@ -155,17 +155,17 @@ class Picture:
             yield self._box(column)
             return
         for unit, skipped in shown_units(column):
-            spot = self.places.spots[column.path][unit]
+            spot = self.layout.spots[column.path][unit]
             if skipped:
-                y = spot.y - self.places.tall(column) / 2 - TAG_HEIGHT - ELLIPSIS_HEIGHT / 2 + 2
+                y = spot.y - self.layout.tall(column) / 2 - TAG_HEIGHT - ELLIPSIS_HEIGHT / 2 + 2
                 text = f'⋮ <tspan dx="4">{skipped:,} more</tspan>'
                 yield tag("text", text, class_="note middle", x=spot.x + UNIT_WIDTH / 2, y=y)
             yield self._unit(column, unit, spot)
-            for row, (path, values) in enumerate(self.places.chips[column.path]):
-                yield self._chip(path, unit, values, spot.x, spot.y + self.places.tall(column) / 2 + CHIP_HEIGHT * row)
+            for row, (path, values) in enumerate(self.layout.chips[column.path]):
+                yield self._chip(path, unit, values, spot.x, spot.y + self.layout.tall(column) / 2 + CHIP_HEIGHT * row)
 
     def _heading(self, column: UnitColumn) -> Iterator[str]:
-        middle = self.places.left[column.path] + UNIT_WIDTH / 2
+        middle = self.layout.left[column.path] + UNIT_WIDTH / 2
         if column.path == INPUTS:
             names = ["x", "the inputs", ""]
         else:
@@ -179,7 +179,7 @@ class Picture:
 
     def _unit(self, column: UnitColumn, unit: int, spot: UnitPosition) -> str:
         numbers = self._numbers(column, unit)
-        tall = self.places.tall(column)
+        tall = self.layout.tall(column)
         parts = [
             tag("rect", "", class_="body", x=spot.x, y=spot.y - tall / 2, width=UNIT_WIDTH, height=tall, rx=9),
             tag("text", f"unit {unit}", class_="note", x=spot.x + 2, y=spot.y - tall / 2 - 4),
@@ -204,7 +204,7 @@ class Picture:
 
     def _box(self, column: UnitColumn) -> str:
         """Returns a layer that is no row of units."""
-        spot = self.places.spots[column.path][0]
+        spot = self.layout.spots[column.path][0]
         size = "×".join(map(str, column.units)) or "1"
         inside = tag("rect", "", class_="body", x=spot.x, y=spot.y - 35, width=UNIT_WIDTH, height=70, rx=4)
         inside += tag("text", size, class_="value middle", x=spot.x + UNIT_WIDTH / 2, y=spot.y + 4)
@@ -229,7 +229,7 @@ class Picture:
 
     def _loss(self) -> str:
         line, d = self.network.line, self.d
-        y = self.places.middle
+        y = self.layout.middle
         rows = [("L", self.brief(line.data_loss))]
         if line.penalty:
             rows = [("data", rows[0][1]), ("penalty", self.brief(line.penalty)), ("L", self.brief(line.loss))]
@@ -239,13 +239,13 @@ class Picture:
             rows.append(("t", first))
         tall = 16 + 18 * len(rows)
         inside = tag(
-            "rect", "", class_="body", x=self.places.right, y=y - tall / 2, width=LOSS_WIDTH, height=tall, rx=4
+            "rect", "", class_="body", x=self.layout.right, y=y - tall / 2, width=LOSS_WIDTH, height=tall, rx=4
         )
-        inside += tag("text", "loss", class_="name middle", x=self.places.right + LOSS_WIDTH / 2, y=y - tall / 2 - 6)
+        inside += tag("text", "loss", class_="name middle", x=self.layout.right + LOSS_WIDTH / 2, y=y - tall / 2 - 6)
         for row, (name, shown) in enumerate(rows):
             at = y - tall / 2 + 21 + 18 * row
             text = f'<tspan class="key">{name}</tspan> {shown}'
-            inside += tag("text", text, class_="value middle", x=self.places.right + LOSS_WIDTH / 2, y=at)
+            inside += tag("text", text, class_="value middle", x=self.layout.right + LOSS_WIDTH / 2, y=at)
         facts = f"L = {self.full(line.loss)}; after the step {self.full(line.after)}; {target.note}"
         return self._button("unit loss", inside, "the loss", facts, self.network.of_loss(), "--detail neuron")
 
@@ -281,11 +281,11 @@ class Picture:
         inner = [
             c.path for c in self.network.columns if c.parent == column.path or c.parent.startswith(f"{column.path}.")
         ]
-        left, right = self.places.left[inner[0]] - 34, self.places.left[inner[-1]] + UNIT_WIDTH + 34
+        left, right = self.layout.left[inner[0]] - 34, self.layout.left[inner[-1]] + UNIT_WIDTH + 34
         depth = column.path.count(".")
         return tag(
             "rect", "", class_="frame", x=left + 6 * depth, y=1 + 4 * depth, width=right - left - 12 * depth,
-            height=HEADING_HEIGHT + self.places.body + 12 - 6 * depth, rx=10,
+            height=HEADING_HEIGHT + self.layout.body + 12 - 6 * depth, rx=10,
         )  # fmt: skip
 
 

@@ -39,8 +39,8 @@ def array_table(value: Array, path: str, digits: int, note: str = "", letters: S
     return tag("div", tag("p", caption) + tag("div", table, class_="wide"), class_="given")
 
 
-def _index(place: int | None) -> str:
-    return "⋯" if place is None else str(place)
+def _index(number: int | None) -> str:
+    return "⋯" if number is None else str(number)
 
 
 def layer_table(d: Derivation, line: StepLine) -> str:

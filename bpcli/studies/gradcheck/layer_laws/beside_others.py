@@ -27,7 +27,7 @@ MAX_EQUATION_ENTRIES = 1 << 22  # of rows, that equations are evaluated on
 class SpreadEffort(Effort):
     """Chooses entries so that each index of each axis is among them, as far as there are enough."""
 
-    def places(self, shape: tuple[int, ...], most: int, rng: np.random.Generator) -> tuple[tuple[int, ...], ...]:
+    def indices(self, shape: tuple[int, ...], most: int, rng: np.random.Generator) -> tuple[tuple[int, ...], ...]:
         if math.prod(shape) <= most:
             return tuple(np.ndindex(shape))
         each = [np.resize(np.append(rng.permutation(d), (0, d - 1)), most) for d in shape]
