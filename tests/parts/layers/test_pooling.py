@@ -179,3 +179,21 @@ def test_borders_are_zero_after_a_batch_of_another_size() -> None:
         chain.x[...] = 7
         chain.forward(False)
         assert chain.y.sum() == rows * 4 * 7
+
+
+@pytest.mark.parametrize("places", [255, 256, 257])
+@pytest.mark.parametrize("whole", [False, True])
+def test_the_winner_of_a_window_that_a_byte_can_just_or_no_longer_count(places: int, whole: bool) -> None:
+    """At either end, and in the middle; the slope goes back to where it stood."""
+    layer = Layer.parse("global_max_pool" if whole else {"type": "max_pool2d", "size": [places, 1]})
+    winners = [0, 1, 127, places - 2, places - 1]
+    chain = Network(plan_network([layer], (places, 1, 1)), 5, np.float64, 0, need_dx=True).chain(5)
+    x = np.zeros((5, places, 1, 1))
+    x[np.arange(5), winners] = 1.0
+    chain.x[...] = x
+    chain.forward(True)
+    chain.dy[...] = np.arange(1.0, 6.0).reshape(chain.dy.shape)
+    chain.backward(True)
+    assert chain.y.ravel().tolist() == [1.0] * 5
+    assert chain.dx is not None
+    assert np.array_equal(chain.dx, x * np.arange(1.0, 6.0).reshape(5, 1, 1, 1))
