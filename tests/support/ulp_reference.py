@@ -282,10 +282,10 @@ def of_output(kind: str, y: Sequence[Any], t: Sequence[Any], w: Sequence[Any]) -
 
 
 def counts(labels: Sequence[int], p: Sequence[Sequence[Any]], w: Sequence[Any]) -> list[list[Any]]:
-    """Returns hits, guessed and support of each class."""
+    """Returns hits, predicted and support of each class."""
     k = len(p[0])
-    guesses = [max(range(k), key=lambda j: (row[j], -j)) for row in p]
-    rows = list(zip(labels, guesses, w, strict=True))
+    predictions = [max(range(k), key=lambda j: (row[j], -j)) for row in p]
+    rows = list(zip(labels, predictions, w, strict=True))
     return [
         [sum((c for a, b, c in rows if a == b == j), mpf(0)) for j in range(k)],
         [sum((c for _, b, c in rows if b == j), mpf(0)) for j in range(k)],
@@ -313,8 +313,8 @@ def average_precision(score: Sequence[Any], truth: Sequence[bool], w: Sequence[A
 def of_classes(kind: str, labels: Sequence[int], p: Sequence[Sequence[Any]], w: Sequence[Any]) -> Any:
     """Returns the figure of a classification, one label a row, of three classes or more (macro)."""
     k = len(p[0])
-    hits, guessed, support = counts(labels, p, w)
-    classes = [j for j in range(k) if guessed[j] + support[j]]
+    hits, predicted, support = counts(labels, p, w)
+    classes = [j for j in range(k) if predicted[j] + support[j]]
     present = [j for j in range(k) if support[j]]
     match kind:
         case "accuracy":
@@ -323,17 +323,17 @@ def of_classes(kind: str, labels: Sequence[int], p: Sequence[Sequence[Any]], w: 
             best = [sorted(range(k), key=lambda j: (-row[j], -j))[:2] for row in p]
             return mean([mpf(a in b) for a, b in zip(labels, best, strict=True)], w)
         case "precision":
-            return sum(hits[j] / guessed[j] if guessed[j] else mpf(0) for j in classes) / len(classes)
+            return sum(hits[j] / predicted[j] if predicted[j] else mpf(0) for j in classes) / len(classes)
         case "recall":
             return sum(hits[j] / support[j] if support[j] else mpf(0) for j in classes) / len(classes)
         case "f1":
-            return sum(2 * hits[j] / (guessed[j] + support[j]) for j in classes) / len(classes)
+            return sum(2 * hits[j] / (predicted[j] + support[j]) for j in classes) / len(classes)
         case "balanced_accuracy":
             return sum(hits[j] / support[j] for j in present) / len(present)
         case "matthews":
             n = sum(w)
-            both = [sum(a * (n - a) for a in side) for side in (guessed, support)]
-            return sum(hits[j] * n - guessed[j] * support[j] for j in range(k)) / mp.sqrt(both[0] * both[1])
+            both = [sum(a * (n - a) for a in side) for side in (predicted, support)]
+            return sum(hits[j] * n - predicted[j] * support[j] for j in range(k)) / mp.sqrt(both[0] * both[1])
         case "log_loss":
             return mean([-mp.log(min(max(row[a], EPS), 1 - EPS)) for a, row in zip(labels, p, strict=True)], w)
         case "brier":
