@@ -38,8 +38,9 @@ class Trainer:
     def __init__(self, state: TrainingState, callbacks: Iterable[Callback] = (), lock: Lock | None = None) -> None:
         """`lock` is released when `run` ends."""
         self.state, self.lock = state, lock
-        first, own = (make() for make in DEFAULT_CALLBACKS), (make() for make in loaded_callbacks())
-        self.callbacks: Sequence[Callback] = (*first, *callbacks, *own)
+        self._default = tuple(make() for make in DEFAULT_CALLBACKS)
+        own = (make() for make in loaded_callbacks())
+        self.callbacks: Sequence[Callback] = (*self._default, *callbacks, *own)
         self.checkpointer = Checkpointer(state)
         early = state.experiment.training.early_stopping
         self.early_stopper = None if early is None else EarlyStopper(early, state)
@@ -57,7 +58,7 @@ class Trainer:
                 stopped, reason = self.over() or ("epochs", "")
                 return self._report(stopped, f"this run was finished before: {reason}", None, self.kept)
             for callback in self.callbacks:
-                self._call(callback.on_train_begin)
+                self._call(callback, callback.on_train_begin)
                 self._begun.append(callback)
             with self._signals:
                 report = self._train()
@@ -67,7 +68,7 @@ class Trainer:
                 if self.lock is not None:
                     each.callback(self.lock.release)
                 for callback in reversed(self._begun):
-                    each.callback(self._call, callback.on_train_end, report, saved=True)
+                    each.callback(self._call, callback, callback.on_train_end, report, saved=True)
 
     def _train(self) -> TrainReport:
         """Trains epoch after epoch, until training is over."""
@@ -122,7 +123,7 @@ class Trainer:
         p.step += 1
         p.batch += 1
         for callback in self.callbacks:
-            self._call(callback.on_batch_end, train_step.loss)
+            self._call(callback, callback.on_batch_end, train_step.loss)
 
     def _close_epoch(self) -> None:
         """Does what follows the last step of an epoch: its figures, early stopping, the schedule's turn, the
@@ -148,7 +149,7 @@ class Trainer:
         s.history.append(row)
         s.epoch_weights = snapshot(network_state(s.objective.network))
         for callback in self.callbacks:
-            self._call(callback.on_epoch_end, row)
+            self._call(callback, callback.on_epoch_end, row)
 
     def _try_weights(self) -> None:
         """Tries the weights after an epoch, though no step is taken with them. Raises NonFiniteError, as a step does,
@@ -176,16 +177,16 @@ class Trainer:
 
     def _on_checkpoint(self, file: Path) -> None:
         for callback in self.callbacks:
-            self._call(callback.on_checkpoint, file)
+            self._call(callback, callback.on_checkpoint, file)
 
-    def _call(self, hook: Callable[..., None], *figures: object, saved: bool = False) -> None:
+    def _call(self, callback: Callback, hook: Callable[..., None], *figures: object, saved: bool = False) -> None:
         """Calls a hook of a callback. Where it raises, what was trained until then is kept in a checkpoint, unless that
-        is `saved`."""
+        is `saved`, or a callback raises that every training has: a checkpoint stands for lines that it wrote."""
         try:
             hook(self.state, *figures)
         except Exception as error:
             with suppress(Failure):  # of a full disk, where the hook's own error says more
-                if self.state.progress.step and not saved:
+                if self.state.progress.step and not saved and callback not in self._default:
                     self.checkpointer.save()
             again = " ".join(filter(None, (f"bpcli train --resume {self.state.folder.path}", with_options())))
             error.add_note(f"what was trained until then is kept: mend it and type {again}")
