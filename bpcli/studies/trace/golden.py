@@ -57,8 +57,9 @@ def _compare(kept: list[tuple[str, str, Any]], found: list[tuple[str, str, Any]]
         if id != now_id or before.shape != now.shape:
             was, is_ = (f"{p} {' x '.join(map(str, a.shape))}".strip() for p, a in ((path, before), (now_path, now)))
             return Difference(now_id, now_path, f"it was {was} and is {is_}: the network or the rows are others")
-        largest = float(np.max(np.abs(before), initial=0.0))
-        gap = np.where(before == now, 0.0, np.abs(before - now))
+        largest = float(np.max(np.abs(before[np.isfinite(before)]), initial=0.0))
+        with np.errstate(invalid="ignore"):  # inf - inf, where it is the same
+            gap = np.where(before == now, 0.0, np.abs(before - now))
         gap = np.where(np.isnan(gap), math.inf, gap)
         if gap.size and gap.max() > GOLDEN_RTOL * max(largest, 1e-300):
             at = tuple(int(i) for i in np.unravel_index(int(gap.argmax()), gap.shape))
