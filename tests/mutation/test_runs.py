@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from mutation.lines import in_two, ordered
@@ -94,6 +95,22 @@ def test_what_an_import_runs_needs_a_fresh_one(server: Connection, request: pyte
     collected = "collected" in request.node.name
     found = outcome(server, "HALF = 1.5", *CALLED)
     assert found == (("unchanged", "") if collected else ("killed", "test_half"))
+
+
+def test_a_record_is_of_the_tests_and_of_the_code_that_they_ran(tmp_path: Path) -> None:
+    copy = Copy(ROOT, tmp_path)
+    for name in ("bpcli/ran.py", "bpcli/other.py", "tests/test_a.py"):
+        (copy.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy.root / name).write_text("pass\n")
+    copy.lines.mkdir()
+    copy.record_of("tests/test_a.py").write_text('{"tests": {}, "lines": {"bpcli/ran.py": {"1": [1]}}}')
+    stamp = copy.stamp_of("tests/test_a.py")
+    (copy.root / "bpcli/other.py").write_text("1\n")
+    assert copy.stamp_of("tests/test_a.py") == stamp
+    for name in ("bpcli/ran.py", "tests/test_a.py"):
+        (copy.root / name).write_text("1\n")
+        assert copy.stamp_of("tests/test_a.py") != stamp
+        (copy.root / name).write_text("pass\n")
 
 
 def test_tests_are_ordered_by_what_they_noticed_then_nearness_then_speed() -> None:

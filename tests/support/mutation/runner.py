@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import compileall
+import hashlib
 import json
 import os
 import py_compile
@@ -81,19 +82,31 @@ class Copy:
         return subprocess.run(command, cwd=self.root, env=self.environment(**environment), stdout=quiet).returncode
 
     def record(self) -> None:
-        """Records the lines that tests run, of those files of tests that are new or have changed since they were."""
+        """Records the lines that tests run, of those files of tests whose record is not of the code as it is now."""
         stamps = self.lines / "stamps"
         stamps.mkdir(parents=True, exist_ok=True)
-        waiting = []
         for file in sorted((self.root / "tests").rglob("test_*.py")):
-            stamp = stamps / file.relative_to(self.root).as_posix().replace("/", "+")
-            text = file.read_text(encoding="utf-8")
-            if not stamp.is_file() or stamp.read_text(encoding="utf-8") != text:
-                waiting.append((file.relative_to(self.root).as_posix(), stamp, text))
-        for name, stamp, text in waiting:
+            name = file.relative_to(self.root).as_posix()
+            stamp = stamps / name.replace("/", "+")
+            if stamp.is_file() and stamp.read_text(encoding="utf-8") == self.stamp_of(name):
+                continue
             sys.stderr.write(f"recording {name}\n")
+            self.record_of(name).write_text('{"tests": {}, "lines": {}}')
             self.pytest("-p", "mutation.recorder", name, environment={"MUTATION_LINES": str(self.lines)})
-            stamp.write_text(text, encoding="utf-8")
+            stamp.write_text(self.stamp_of(name), encoding="utf-8")
+
+    def record_of(self, tests: str) -> Path:
+        return self.lines / (tests.replace("/", "+") + ".json")
+
+    def stamp_of(self, tests: str) -> str:
+        """A digest of a file of tests and of the files of bpcli that it ran: what its record is a record of."""
+        record = self.record_of(tests)
+        ran = json.loads(record.read_text(encoding="utf-8"))["lines"] if record.is_file() else {}
+        digest = hashlib.sha256((self.root / tests).read_bytes())
+        for file in sorted(ran):
+            source = self.root / file
+            digest.update(source.read_bytes() if source.is_file() else b"gone")
+        return digest.hexdigest()
 
 
 class Connection:
