@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain
 
 import numpy as np
 
@@ -17,11 +16,17 @@ from bpcli.engine.objective import Objective
 from bpcli.engine.state import restore, snapshot
 from bpcli.family import Array, Layer
 from bpcli.numeric.streams import Stream
-from bpcli.records.gradcheck import EXACT_WITNESSES, VERDICTS, Finding, GradcheckReport, LawRow, LayerLaws, TensorRow
+from bpcli.records.gradcheck import Finding, GradcheckReport, LawRow, LayerLaws, TensorRow
 from bpcli.records.training import Problem
 from bpcli.studies.gradcheck.ask_witnesses import ask_witnesses
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence
-from bpcli.studies.gradcheck.explain_gradient import explain_gradient, layer_clues, loss_ratio_elsewhere, tensor_row
+from bpcli.studies.gradcheck.explain_gradient import (
+    explain_gradient,
+    layer_clues,
+    loss_ratio_elsewhere,
+    merged,
+    tensor_row,
+)
 from bpcli.studies.gradcheck.find_mistake import GRADIENT_BEFORE, Clues, gradient_hypotheses
 from bpcli.studies.gradcheck.forward_equations import has_equations
 from bpcli.studies.gradcheck.laws import laws
@@ -371,18 +376,6 @@ class Gradcheck:
         dead = [r.tensor for r in rows if r.verdict == "dead"]
         if dead:
             yield f"no gradient at all, at any point: {', '.join(dead)}: nothing that stands there can be learned"
-
-
-def merged(rows: Sequence[TensorRow]) -> TensorRow:
-    """Merges the rows of all points into one: the most serious verdict; dead only where every point says so."""
-    alive = [row for row in rows if row.verdict != "dead"] or rows
-    worst = max(alive, key=lambda row: (VERDICTS.index(row.verdict), row.witness in EXACT_WITNESSES, row.worst))
-    gaps, bars = (
-        {witness: max(found.get(witness, 0.0) for found in of_rows) for witness in dict.fromkeys(chain(*of_rows))}
-        for of_rows in ([row.gaps for row in rows], [row.bars for row in rows])
-    )
-    unresolved = sum(row.unresolved for row in rows)
-    return replace(worst, entries=max(row.entries for row in rows), gaps=gaps, bars=bars, unresolved=unresolved)
 
 
 def _forward_seconds(node: PlannedLayer, rows: int) -> float:

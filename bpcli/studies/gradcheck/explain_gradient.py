@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 
 import numpy as np
 
 from bpcli.family import Activation, Array, Layer, Sample
-from bpcli.records.gradcheck import Finding, TensorRow
+from bpcli.records.gradcheck import EXACT_WITNESSES, VERDICTS, Finding, TensorRow
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence
 from bpcli.studies.gradcheck.find_mistake import Clues, find_mistake, gradient_hypotheses, multiple
 from bpcli.studies.gradcheck.layer_point import TIES, LayerPoint, tokens_of
@@ -31,6 +32,18 @@ def tensor_row(gradient: CheckedGradient, evidence: Evidence) -> TensorRow:
         evidence.kernel, evidence.numeric, evidence.witness, gradient.point, evidence.verdict, evidence.gaps,
         evidence.note, evidence.bars, evidence.unresolved,
     )  # fmt: skip
+
+
+def merged(rows: Sequence[TensorRow]) -> TensorRow:
+    """Merges the rows of all points into one: the most serious verdict; dead only where every point says so."""
+    alive = [row for row in rows if row.verdict != "dead"] or rows
+    worst = max(alive, key=lambda row: (VERDICTS.index(row.verdict), row.witness in EXACT_WITNESSES, row.worst))
+    gaps, bars = (
+        {witness: max(found.get(witness, 0.0) for found in of_rows) for witness in dict.fromkeys(chain(*of_rows))}
+        for of_rows in ([row.gaps for row in rows], [row.bars for row in rows])
+    )
+    unresolved = sum(row.unresolved for row in rows)
+    return replace(worst, entries=max(row.entries for row in rows), gaps=gaps, bars=bars, unresolved=unresolved)
 
 
 def explain_gradient(

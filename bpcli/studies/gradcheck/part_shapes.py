@@ -11,8 +11,9 @@ from bpcli.engine.network_plan import plan_network
 from bpcli.family import Layer, Sample, Shape
 from bpcli.records.gradcheck import GradcheckReport, LayerLaws, TensorRow
 from bpcli.studies.custom.source_location import first_line
-from bpcli.studies.gradcheck.check import Gradcheck, GradcheckTarget, merged
+from bpcli.studies.gradcheck.check import Gradcheck, GradcheckTarget
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence
+from bpcli.studies.gradcheck.explain_gradient import merged
 from bpcli.studies.gradcheck.layer_point import DATA, EVALUATION, MAGNITUDE_POINTS, RANDOM
 
 SHAPES: tuple[Shape, ...] = (
