@@ -271,9 +271,14 @@ def codes(code: CodeType) -> Iterator[CodeType]:
             yield from codes(inner)
 
 
-def functions_of(module: ModuleType) -> list[FunctionType]:
-    """Every function that was made of the module's source and is alive, closures too."""
-    return [f for f in gc.get_objects() if isinstance(f, FunctionType) and f.__code__.co_filename == module.__file__]
+def functions_of(modules: Iterable[ModuleType]) -> dict[str, list[FunctionType]]:
+    """Returns every function that was made of the sources of the modules and is alive, closures too, by the file. All
+    of memory is looked through, so once for all of them."""
+    found: dict[str, list[FunctionType]] = {str(module.__file__): [] for module in modules}
+    for thing in gc.get_objects():
+        if isinstance(thing, FunctionType) and thing.__code__.co_filename in found:
+            found[thing.__code__.co_filename].append(thing)
+    return found
 
 
 def forget(modules: Iterable[ModuleType]) -> None:
@@ -293,14 +298,14 @@ def _numbered(code: CodeType) -> Iterator[tuple[tuple[str, int], CodeType]]:
 
 
 @contextmanager
-def replaced(module: ModuleType, tree: ast.Module) -> Iterator[None]:
-    """Context manager: the module's functions, each by its name, run what `tree` says. What runs when the module is
+def replaced(module: ModuleType, tree: ast.Module, functions: Iterable[FunctionType]) -> Iterator[None]:
+    """Context manager: the module's `functions`, each by its name, run what `tree` says. What runs when the module is
     imported stays as it was."""
     file = str(module.__file__)
     new = dict(_numbered(compile(tree, file, "exec", dont_inherit=True)))
     old = compile(inspect.getsource(module), file, "exec", dont_inherit=True)
     keys = {(code.co_qualname, code.co_firstlineno): key for key, code in _numbered(old)}
-    before = [(f, f.__code__) for f in functions_of(module)]
+    before = [(f, f.__code__) for f in functions]
     try:
         for f, code in before:
             found = new.get(keys.get((code.co_qualname, code.co_firstlineno), ("", 0)))
@@ -320,12 +325,13 @@ def watched(
     them, by their names."""
     notes, modules, entered = Notes(), list(modules), []
     forget(modules)
+    functions = functions_of(modules)
     try:
         for module in modules:
             source = (sources or {}).get(module.__name__) or inspect.getsource(module)
             tree = Annotator(notes, module.__name__, passed_over).visit(ast.parse(source))
             vars(module)["__ways__"] = notes
-            context = replaced(module, ast.fix_missing_locations(tree))
+            context = replaced(module, ast.fix_missing_locations(tree), functions[str(module.__file__)])
             context.__enter__()
             entered.append((module, context))
         yield notes
