@@ -134,9 +134,10 @@ def _judged(
     before = line.evaluations
     reason = found.excused(line, claimed, number, error, noise)
     line.evaluations = before
-    if reason:
+    if reason in ("kink", "jump") or (reason and not found.is_too_steep(line, claimed)):
         return reason, number, bar
     excluded = abs(claimed - number) > most + 4 * error and line.excludes(claimed, noise)
+    excluded = excluded and not found.is_too_steep(line, claimed)
     return ("WRONG" if excluded else weak), number, bar
 
 

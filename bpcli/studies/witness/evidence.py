@@ -12,7 +12,8 @@ from bpcli.family.plan import Array
 from bpcli.numeric.shapes import EntryIndex
 from bpcli.records.gradcheck import EXACT_WITNESSES, VERDICTS
 from bpcli.studies.witness.extrapolate import Line
-from bpcli.studies.witness.kinks import Moved, Outputs, excuse
+from bpcli.studies.witness.kinks import Moved, Outputs, exact_slopes, excuse, shows_jump, shows_steepness
+from bpcli.studies.witness.witness import COMPLEX_STEP, complex_steps
 
 COMPLEX_STEP_RTOL = 1e-9  # of an entry, between the kernel and a complex step
 
@@ -97,11 +98,33 @@ class Evidence:
 
     def excused(self, line: Line, claimed: float, number: float, error: float, noise: float) -> str:
         """Returns "kink" or "jump" where the forward pass shows one that explains the claim, "WRONG" where it shows a
-        jump that does not; "" elsewhere."""
+        jump that does not; "" elsewhere. Of a whole network, whose layers are compared one by one besides, the exact
+        slopes of the equations may show it too."""
         before = line.evaluations
         reason = excuse(line, claimed, number, error, noise, self.gradient.outputs, self.gradient.moved)
         self.evaluations += line.evaluations - before
-        return reason
+        if reason in ("kink", "jump") or self.gradient.scope != "network" or self.gradient.complex_value is None:
+            return reason
+        return "kink" if shows_jump(self._exact_slopes(line), claimed, number) else reason
+
+    def is_too_steep(self, line: Line, claimed: float) -> bool:
+        """Whether the equations of the whole network confirm a claim that differences exclude, and the network is too
+        steep for their steps."""
+        if self.gradient.scope != "network" or self.gradient.complex_value is None:
+            return False
+        return shows_steepness(self._exact_slopes(line), claimed)
+
+    def _exact_slopes(self, line: Line) -> Array:
+        return exact_slopes(self._complex_step, np.array(self.gradient.at, np.float64), line.along)
+
+    def _complex_step(self, x: Array, along: EntryIndex | Array) -> float:
+        """Returns the derivative by the equations at another tensor, along an entry or a direction."""
+        value = self.gradient.complex_value
+        assert value is not None
+        self.evaluations += 1
+        if isinstance(along, tuple):
+            return float(complex_steps(value, x, [along])[0])
+        return float(np.imag(value(x + 1j * COMPLEX_STEP * along))) / COMPLEX_STEP  # type: ignore[call-overload]
 
     def keep_gap(self, witness: str, gap: float, bar: float) -> None:
         """Keeps the worst gap to a witness, and the loosest bar."""

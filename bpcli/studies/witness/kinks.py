@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bpcli.family.plan import Array
+from bpcli.numeric.shapes import EntryIndex
 from bpcli.numeric.vectors import EPS
 from bpcli.studies.witness.extrapolate import VALUE_ROUNDINGS, Line, extrapolate, side
 from bpcli.studies.witness.witness import max_abs
@@ -31,6 +32,11 @@ CHECKED_NEIGHBOURS = ((0.5, 7), (0.1, 9), (1e-2, 13), (1e-3, 16), (1e-5, 22)) * 
 """Neighbours at which a gradient has to be right, to be excused between them: how far they are, and the largest step of
 differences there as a power of 1/2."""
 MAX_OUTPUTS = 64  # that bend at a place and are looked at one by one
+
+STEP_SHARES = (1e-14, 1e-12, 1e-10, 1e-8, 1e-6) * 2
+"""How far points are, of 1 or a larger number, at which complex steps show a jump: from rounding to a difference."""
+EXACT_RTOL = 1e-7  # of a derivative, by which a complex step through a steep network confirms it
+STEEP_SHARE = 1e-3  # of a slope, by which it changes within the steps of differences where a network is steep
 
 Moved = Callable[[float], AbstractContextManager[Array]]
 """Moves all that a gradient comes from by chance, by a share of its size; inside, the kernel's gradient there."""
@@ -185,3 +191,28 @@ def _right_around(line: Line, gap: float, noise: float, moved: Moved) -> bool:
             agrees = abs(own - number) <= 0.1 * gap + error
             right, wrong = right + agrees, wrong + (not agrees)
     return right > max(1, wrong)
+
+
+def exact_slopes(
+    derivative: Callable[[Array, EntryIndex | Array], float], x: Array, along: EntryIndex | Array
+) -> Array:
+    """Returns complex steps along an entry or a direction, at a point and at others that nearly coincide with it."""
+    rng, found = np.random.default_rng(0), [derivative(x, along)]
+    for share in STEP_SHARES:
+        found.append(derivative(x + share * np.maximum(1, np.abs(x)) * rng.normal(size=x.shape), along))
+    return np.array(found)
+
+
+def shows_jump(slopes: Array, claimed: float, number: float) -> bool:
+    """Whether exact slopes of points that nearly coincide lie on both sides of what is claimed, and as far apart as it
+    is from another witness's number: the slope jumps within rounding, or within a step."""
+    room = 1e-6 * abs(claimed)
+    spread = float(np.ptp(slopes))
+    return bool(spread >= DECISIVE * abs(claimed - number) and slopes.min() - room <= claimed <= slopes.max() + room)
+
+
+def shows_steepness(slopes: Array, claimed: float) -> bool:
+    """Whether the exact slope at the point is what is claimed, and another within the steps of differences: these say
+    nothing then."""
+    agrees = abs(float(slopes[0]) - claimed) <= EXACT_RTOL * abs(claimed)
+    return bool(agrees and np.ptp(slopes) >= STEEP_SHARE * abs(claimed))
