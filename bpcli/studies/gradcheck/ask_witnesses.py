@@ -26,7 +26,7 @@ from bpcli.studies.witness.evidence import (
     unit_of,
 )
 from bpcli.studies.witness.extrapolate import SCATTERED_POINTS, Line, off_line
-from bpcli.studies.witness.witness import COMPLEX_STEP, SUM_RTOL, complex_steps, max_abs
+from bpcli.studies.witness.witness import COMPLEX_STEP, MIN_SCALED_ENTRY, SUM_RTOL, complex_steps, max_abs
 
 CHUNK_ENTRIES = 1 << 18  # entries that are compared at a time
 MAX_STEPS_EXCUSED = 40  # entries of a tensor that are looked at again, where complex steps disagree
@@ -49,7 +49,9 @@ def ask_witnesses(gradient: CheckedGradient, effort: Effort, rng: np.random.Gene
         _against_equations(found, gradient.equations, floor)
         judged[...] = True
     if gradient.complex_value is not None:
-        indices = effort.indices(a.shape, effort.complex_steps, rng) if effort.complex_steps else ()
+        chosen = effort.indices(a.shape, effort.complex_steps, rng) if effort.complex_steps else ()
+        size = np.abs(gradient.at)
+        indices = tuple(i for i in chosen if not 0 < size[i] <= MIN_SCALED_ENTRY)  # no step is far smaller than those
         if indices:
             _against_steps(found, indices, floor)
             judged[tuple(np.transpose(indices))] = True

@@ -118,7 +118,7 @@ def _matching(a: Array, n: Array, possible: GradientHypotheses) -> list[Hypothes
     reach = float(np.abs(a).max(initial=0.0))
     found: list[Hypothesis] = []
     nearest, least = None, MAX_SHARE_LEFT
-    apart = float(np.abs(a - n).max(initial=0.0))
+    apart = float(np.abs(a - n).max(initial=0.0)) or 1.0  # 0 where another witness alone says that it is wrong
     for h in possible.all():
         if np.shape(h.value) != a.shape or same(n, h.value, reach):
             continue

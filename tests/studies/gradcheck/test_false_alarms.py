@@ -35,6 +35,12 @@ def test_a_random_network_is_right(seed: int) -> None:
     assert not report.findings
 
 
+@pytest.mark.parametrize("seed", [632, 811])
+def test_probabilities_that_no_complex_step_is_smaller_than_are_right(seed: int) -> None:
+    net, _ = random_net(seed)
+    assert not alarms(check_gradients(net, seed))
+
+
 @pytest.mark.parametrize("seed", [118, 252])
 def test_a_network_that_is_too_steep_for_differences_is_right(seed: int) -> None:
     """In 118 rounding decides on the sides of kinks, in 252 slopes change by a tenth within the steps: exact slopes of
