@@ -15,6 +15,7 @@ import resource
 import select
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Sequence
@@ -199,7 +200,7 @@ class Server:
         return True
 
 
-BASE = (f"--basetemp={os.environ.get('MUTATION_TEMP', '/tmp/mutation')}",)
+BASE = (f"--basetemp={os.environ.get('MUTATION_TEMP', Path(tempfile.gettempdir()) / 'mutation')}",)
 
 
 def pytest_configure(config: pytest.Config) -> None:
