@@ -31,14 +31,14 @@ Rng = np.random.Generator
 RoundingScale = Mapping[str, float]
 
 
-def with_noise(a: Any, rng: Rng) -> Any:
-    """Returns numbers that are off by COARSE_EPS; whole ones, which count or stand for something, and very many are
-    left."""
+def with_noise(a: Any, rng: Rng, scale: Any = 0.0) -> Any:
+    """Returns numbers that are off by COARSE_EPS of themselves, or of a scale; whole ones, which count or stand for
+    something, and very many are left."""
     if not np.ndim(a) or a.dtype.kind != "f" or a.size > MAX_NOISY_ENTRIES:
         return a
     if max_abs(a) < MAX_COUNT and bool((a == np.rint(a)).all()):
         return a
-    return a * (1 + COARSE_EPS * rng.uniform(-1, 1, a.shape))
+    return a + COARSE_EPS * rng.uniform(-1, 1, a.shape) * (scale or a)
 
 
 def rounding_scale(program: Program, env: Mapping[str, Any], rng: Rng) -> RoundingScale:
@@ -70,20 +70,22 @@ def layer_rounding_scale(bound: BoundLayer, train: bool, rng: Rng) -> RoundingSc
 
 
 def _kernel_rounding_scale(bound: BoundLayer, train: bool, rng: Rng) -> RoundingScale:
-    """Returns how far what a layer's kernels compute moves, at most, where all that they read is off by COARSE_EPS."""
+    """Returns how far what a layer's kernels compute moves, at most, where all that they read is off by COARSE_EPS of
+    its largest entry. What they compute on the way is not known: slopes may be differences of terms of size 1."""
     f, plan = bound.frame, bound.plan
     reads = [getattr(f, name) for name in ("x", "dy", *plan.params)]
     before, moved = [a.copy() for a in reads], []
     for run in range(N_RUNS + 1):  # the first as it is
         for a, value in zip(reads, before, strict=True):
-            np.copyto(a, with_noise(value, rng) if run else value)
+            np.copyto(a, with_noise(value, rng, max_abs(value)) if run else value)
         bound.layer.forward(f, train)
         bound.layer.backward(f, train)
         moved.append(engine_arrays(bound))
     for a, value in zip(reads, before, strict=True):
         np.copyto(a, value)
     bound.layer.forward(f, train)
-    return {name: max(max_abs(run[name] - value) for run in moved[1:]) for name, value in moved[0].items()}
+    found = {name: max(max_abs(run[name] - value) for run in moved[1:]) for name, value in moved[0].items()}
+    return found | {name: found[name] + COARSE_EPS * max_abs(f.dy) for name in ("dx",) if name in found}
 
 
 class NetworkRounding:
@@ -93,8 +95,7 @@ class NetworkRounding:
     def __init__(self, objective: Objective, batch: Batch, rng: Rng, weights: bool = False) -> None:
         self.objective, self.batch, self.rng = objective, batch, rng
         self.rounding_scales = {bound.path: layer_rounding_scale(bound, True, rng) for bound in batch.chain.layers}
-        env, program = loss_program(objective, batch) if objective.loss.equations(False) else ({}, None)
-        self.of_loss = rounding_scale(program, env, rng) if program is not None else {}
+        self.of_loss = self._loss_rounding_scale()
         theta, grad, dx = objective.theta.copy(), objective.grad, batch.chain.dx
         loss = batch.forward(True)
         batch.backward(True)
@@ -116,6 +117,15 @@ class NetworkRounding:
                 for name in inner.plan.params:
                     self.gradient[f"{inner.path}.{name}"] += own.get(f"d{name}", 0.0)
         batch.forward(True)
+
+    def _loss_rounding_scale(self) -> RoundingScale:
+        """Returns that of the loss's equations; without them, that of slopes that are differences of terms of size
+        1 in a mean over the rows."""
+        if self.objective.loss.equations(False):
+            env, program = loss_program(self.objective, self.batch)
+            return rounding_scale(program, env, self.rng)
+        weights = self.batch.frame.w
+        return {"dx": COARSE_EPS * (1 / self.batch.n if weights is None else max_abs(weights))}
 
     def _run(self, weights: bool) -> float:
         """Returns the loss, with its gradients in place, of a pass in which what layers hand each other is off."""
