@@ -25,8 +25,6 @@ from bpcli.config.syntax import explain
 from bpcli.family.part import near
 from bpcli.records.training import Failure, Problem
 
-__all__ = ["MAX_DEPTH", "MAX_PROBLEMS", "MAX_VALUES", "compose"]
-
 MAX_DEPTH = 64  # levels of lists and mappings
 MAX_VALUES = 100_000  # keys and values, those that an alias stands for included
 MAX_PROBLEMS = 20  # shown of one file

@@ -10,8 +10,6 @@ from typing import Any, Literal
 
 from bpcli.records.training import Problem
 
-__all__ = ["LINE_BREAK", "Document", "Location", "Position", "SourceText", "YamlNode", "make_problem"]
-
 Location = Sequence[str | int]
 """Where in the experiment: keys of mappings and places in lists, counted from 0."""
 

@@ -7,8 +7,6 @@ from typing import Any
 
 from bpcli.config.scalars import is_plain_text
 
-__all__ = ["dump", "flow"]
-
 MAX_LINE_LENGTH = 110  # characters
 MAX_KEY_LENGTH = 1000  # characters; beyond, YAML needs a `?` before the key
 YAML_INDENT = "  "

@@ -11,8 +11,6 @@ from typing import Any
 from bpcli.config.scalars import ScalarError, describe, resolve, short_repr
 from bpcli.family.part import near
 
-__all__ = ["ErrorText", "FieldError", "closest", "error_text", "expected_kinds", "join_words", "with_article"]
-
 
 @dataclass(frozen=True)
 class FieldError:

@@ -12,8 +12,6 @@ from pydantic.fields import FieldInfo
 from bpcli.config.document import Location
 from bpcli.family.part import Part
 
-__all__ = ["default_at", "families_at", "families_within", "keys_of", "leaf_of", "models_at", "setting_paths"]
-
 ModelType = type[BaseModel]
 MAX_NESTING = 8  # of settings within settings, where places are listed
 

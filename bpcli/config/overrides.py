@@ -15,8 +15,6 @@ from bpcli.config.scalars import backticks, describe
 from bpcli.family.part import Part
 from bpcli.records.training import Exit, Failure
 
-__all__ = ["apply_sets"]
-
 
 def apply_sets(document: Document, sets: Sequence[str], model: type[BaseModel] | None = None) -> Document:
     """Returns the document with overrides applied in their order, each `path.to.key=value` with a value as in the file.

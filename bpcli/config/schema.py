@@ -11,8 +11,6 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from bpcli.config.fields import families_within
 from bpcli.family.part import Part
 
-__all__ = ["DRAFT", "json_schema"]
-
 DRAFT = "http://json-schema.org/draft-07/schema#"
 Schema = dict[str, Any]
 

@@ -10,8 +10,6 @@ from yaml.error import MarkedYAMLError
 
 from bpcli.config.scalars import backticks
 
-__all__ = ["explain"]
-
 QUOTE = "put the text in quotes"
 INDENT_HELP = "keys of one mapping start in the same column; indent what belongs to a key, with spaces"
 

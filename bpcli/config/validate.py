@@ -16,8 +16,6 @@ from bpcli.config.scalars import backticks
 from bpcli.family.part import Part
 from bpcli.records.training import Failure, Problem
 
-__all__ = ["MAX_PROBLEMS", "problems_of", "validate"]
-
 CUSTOM_PART = "a part of your own: --with FILE.py"
 """How a type that is not of this package becomes known."""
 

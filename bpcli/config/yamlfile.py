@@ -9,12 +9,9 @@ from pathlib import Path
 
 from bpcli.config.compose import ELSEWHERE, compose
 from bpcli.config.document import LINE_BREAK, Document, Position, SourceText, make_problem
-from bpcli.config.dump import dump
 from bpcli.config.scalars import describe
 from bpcli.family.part import near
 from bpcli.records.training import Exit, Failure, Problem
-
-__all__ = ["MAX_BYTES", "dump", "parse", "read"]
 
 MAX_BYTES = 1 << 20  # bytes of a config file
 MAPPING = "an experiment is a mapping of settings: lines of `key: value`"

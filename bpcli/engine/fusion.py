@@ -13,8 +13,6 @@ from bpcli.family import Frame, Layer, N, Plan
 from bpcli.numeric import threads
 from bpcli.numeric.threads import CHUNKS, Chunk, ChunkedWork, chunk_range, run_together
 
-__all__ = ["GRADIENT_BLOCKS", "BoundKernel", "FusedKernels", "fused", "is_worth_threads"]
-
 Kernel = Callable[[Frame, bool], None]
 
 MAX_FUSED = 3

@@ -21,9 +21,6 @@ from bpcli.family.part import Part
 from bpcli.family.plan import Frame, Link, Plan, Sample, Shape
 from bpcli.notation import Eq
 
-__all__ = ["RESERVED", "Activation", "Layer"]
-
-
 RESERVED = ("data", "loss", "penalty", "state")
 """Names that no layer can have: they are the first words of other paths."""
 

@@ -10,8 +10,6 @@ from bpcli.family.part import Part
 from bpcli.family.plan import Array, Frame, Link, Plan, Shape
 from bpcli.notation import Eq
 
-__all__ = ["ClassMismatchError", "Loss", "Regularizer"]
-
 
 class ClassMismatchError(ValueError):
     """A setting of a loss that does not fit the classes of the data; `help` says what would."""

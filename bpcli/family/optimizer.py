@@ -13,11 +13,6 @@ from bpcli.family.part import OneOf, Part
 from bpcli.family.plan import Array, Frame, Shape, Slot
 from bpcli.notation import Eq
 
-__all__ = [
-    "NOTHING", "Clipper", "Constraint", "FullBatchOptimizer", "GradientOptimizer", "Initializer", "ObjectiveView",
-    "Optimizer", "Schedule",
-]  # fmt: skip
-
 
 class Constraint(Part):
     """A region that weights are put back into after every step."""

@@ -16,8 +16,6 @@ from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaH
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-__all__ = ["DeclarationError", "OneOf", "Part", "Settings", "near"]
-
 
 def near(word: str, known: Iterable[str]) -> str | None:
     """Returns the known word that was probably meant, or None."""

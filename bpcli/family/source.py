@@ -17,10 +17,6 @@ from bpcli.family.part import OneOf, Part, Settings
 from bpcli.family.plan import Array, Frame, Shape, Slot
 from bpcli.records.training import Problem
 
-__all__ = [
-    "Augmentation", "DatePart", "Kind", "Metric", "Missing", "Scaler", "Scored", "Source", "Table", "Treatment",
-]  # fmt: skip
-
 Kind = Literal["number", "text", "boolean", "date"]
 """What a column holds."""
 

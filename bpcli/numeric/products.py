@@ -13,9 +13,6 @@ import numpy as np
 
 from bpcli.numeric.shapes import Array
 
-__all__ = ["MAX_MACS", "SUM_BLOCK_ENTRIES", "CutProducts", "Cuts", "cuts", "equal_parts", "in_parts", "in_tiles"]
-
-
 MAX_MACS = 2 * (1 << 18) - 1
 """Multiply-adds of a product that one core does. (On AVX512 OpenBLAS does not copy the operands of such a product
 first, which is a third faster.)"""

@@ -17,11 +17,6 @@ from threading import Lock, Thread
 from time import sleep
 from typing import Any, NamedTuple
 
-__all__ = [
-    "CHUNKS", "Chunk", "ChunkedWork", "chunk_range", "in_chunks", "one_thread", "run_chunks", "run_together",
-    "thread_count",
-]  # fmt: skip
-
 CHUNKS = 4  # pieces of a layer's work, whatever the number of threads
 MIN_PARALLEL_MACS = 34_000_000
 """Multiply-adds, about 0.6 ms of one core, from which a second thread pays: to wake one, and to be woken by it, takes

@@ -8,8 +8,6 @@ import numpy as np
 
 from bpcli.numeric.shapes import Array
 
-__all__ = ["EPS", "all_finite", "as_columns", "column_norms", "l2_norm"]
-
 EPS = float(np.finfo(np.float64).eps)
 """Machine epsilon: the gap between 1 and the next float64."""
 

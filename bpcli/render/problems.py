@@ -16,8 +16,6 @@ from rich.text import Text
 
 from bpcli.records.training import Problem
 
-__all__ = ["draw", "draw_all", "printable", "rich_text"]
-
 DEFAULT_WIDTH = 100  # columns
 TAB = "    "
 ELLIPSIS = "..."

@@ -8,7 +8,8 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bpcli.config.yamlfile import dump, parse
+from bpcli.config.dump import dump
+from bpcli.config.yamlfile import parse
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
     ["yes", "No", "on", "y", "null", "~", "", "1_000", "12:30", "0o17", "017", "1e3", ".5", ".inf", "<<", "=", "- a",

@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_model import GOOD, Study
 
-from bpcli.config.validate import MAX_PROBLEMS, validate
-from bpcli.config.yamlfile import dump, parse
+from bpcli.config.compose import MAX_PROBLEMS
+from bpcli.config.dump import dump
+from bpcli.config.validate import validate
+from bpcli.config.yamlfile import parse
 from bpcli.records.training import Failure, Problem
 from bpcli.render.problems import draw
 

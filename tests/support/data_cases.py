@@ -8,7 +8,8 @@ import pytest
 
 from bpcli.config.data import Data
 from bpcli.records.training import Failure, Problem
-from bpcli.studies.dataset.prepare import Prepared, Preprocessor, prepare
+from bpcli.studies.dataset.prepare import Prepared, prepare
+from bpcli.studies.dataset.preprocessor import Preprocessor
 
 Wants = Literal["classes", "values"]
 

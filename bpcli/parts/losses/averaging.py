@@ -9,11 +9,6 @@ import numpy as np
 
 from bpcli.family import Array, Frame, Loss, N, Sample, Shape, ShapeError, Slot
 
-__all__ = [
-    "ALWAYS_ONE", "NOT_ROWS", "ROWS", "average", "check_row", "check_several", "cost", "costs", "mean", "over_rows",
-    "samples", "share", "slope",
-]  # fmt: skip
-
 NOT_ROWS = "compares rows of numbers, and the network ends in rows of shape (2, 2)"
 """The error of samples whose outputs are images."""
 ALWAYS_ONE = "its softmax is always 1"

@@ -11,8 +11,6 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from bpcli.family import ClassMismatchError, ShapeError, join_names, suggestion
 
-__all__ = ["Alpha", "ClassWeights", "all_weights", "weights_by_id"]
-
 NamedWeights = tuple[tuple[str, float], ...]
 """Names of classes with their weights; once completed, of all classes in the order of their ids."""
 

@@ -24,8 +24,6 @@ from bpcli.studies.dataset.out_of_core import TARGETS_PER_READ, OutOfCoreRows
 from bpcli.studies.dataset.preprocessor import Preprocessor
 from bpcli.studies.dataset.preview import column_rows, first_rows
 
-__all__ = ["Prepared", "Preprocessor", "Split", "prepare", "prepare_for"]
-
 
 @dataclass(frozen=True, eq=False)
 class Split:

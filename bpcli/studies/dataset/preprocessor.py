@@ -20,8 +20,6 @@ from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.columns import ColumnEncoder, InputLayout, Scaling, expand_columns
 from bpcli.studies.dataset.row_errors import row_failure, row_name, shape_text, values_text
 
-__all__ = ["ColumnEncoder", "Labels", "Preprocessor", "Scaling", "not_classes", "one_hot_ids"]
-
 Labels = Literal["text", "ids", "one-hot", "none"]
 """How targets name classes: as text, as whole numbers, as rows with a single 1; `none` for numeric values."""
 

@@ -11,8 +11,6 @@ from pathlib import Path
 
 from bpcli.records.training import Exit, Failure, Problem
 
-__all__ = ["atomic_bytes", "atomic_text", "file_kind", "make_folder", "unwritable"]
-
 NOWHERE_TO_WRITE = {"EACCES", "EPERM", "EROFS", "ENOENT", "ENOTDIR", "EISDIR", "ENAMETOOLONG", "ELOOP"}
 NO_FOLDER_SYNC = {"EACCES", "EPERM", "EINVAL", "ENOTSUP", "EBADF"}  # the system has none; the renaming was whole anyway
 

@@ -28,8 +28,6 @@ from bpcli.family.plan import Array
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.run.atomic import atomic_bytes, file_kind
 
-__all__ = ["FORMAT_VERSION", "read", "write"]
-
 FORMAT_VERSION = 1  # the number that is raised where older versions cannot read a file
 METADATA_KEY = "bpcli"
 MAX_HEADER_BYTES = 16 * 2**20  # bytes; a bound on what a file can make us parse

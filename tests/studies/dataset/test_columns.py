@@ -15,7 +15,8 @@ from bpcli.family.source import DatePart
 from bpcli.parts.data.csv.source import Csv
 from bpcli.records.training import ColumnRow, Failure
 from bpcli.studies.dataset.columns import ColumnEncoder, InputLayout, date_part
-from bpcli.studies.dataset.prepare import Prepared, Preprocessor, prepare_for
+from bpcli.studies.dataset.prepare import Prepared, prepare_for
+from bpcli.studies.dataset.preprocessor import Preprocessor
 from bpcli.studies.dataset.preview import duplicate_warnings
 
 

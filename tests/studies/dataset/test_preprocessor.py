@@ -13,7 +13,8 @@ from bpcli.parts.data.csv.source import Csv
 from bpcli.parts.data.inline import Inline
 from bpcli.parts.data.npz import Npz
 from bpcli.records.training import Failure, Problem
-from bpcli.studies.dataset.prepare import Preprocessor, prepare_for
+from bpcli.studies.dataset.prepare import prepare_for
+from bpcli.studies.dataset.preprocessor import Preprocessor
 
 
 @pytest.fixture(autouse=True)

@@ -24,8 +24,6 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ParseTask", "ParserProcess", "parse_numbers"]
-
 EXIT_NOT_NUMBERS = 65
 """The exit code of the other process where it meets what is not a finite number."""
 

@@ -8,8 +8,6 @@ from typing import Literal, NamedTuple
 
 from bpcli.family.plan import ShapeError
 
-__all__ = ["FilterAxis", "Phase", "padded_axis", "phases", "same_axis"]
-
 
 class FilterAxis(NamedTuple):
     """A filter of `kernel` weights, `dilation` pixels apart, that moves by `stride` along `size` pixels with `before`

@@ -19,8 +19,6 @@ from bpcli.numeric.threads import CHUNKS, Chunk, chunk_range
 from bpcli.parts.layers.conv.axes import FilterAxis
 from bpcli.parts.layers.conv.recorded import RecordedCalls
 
-__all__ = ["Correlation", "Piece", "WindowLayout"]
-
 MAX_MATRIX_ENTRIES = 1 << 18
 """Numbers of a matrix of windows: a megabyte in float32, so that it stays in a level 2 cache. Much smaller ones are
 multiplied so soon that two threads stand in each other's way, asking for the interpreter's lock."""

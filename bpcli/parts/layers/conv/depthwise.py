@@ -9,8 +9,6 @@ from bpcli.numeric.threads import Chunk
 from bpcli.parts.layers.conv.correlation import Correlation, WindowLayout
 from bpcli.parts.layers.conv.recorded import RecordedCalls
 
-__all__ = ["Depthwise"]
-
 
 class Depthwise(Correlation):
     """One channel and one filter a group: too little for products of matrices. Weight by weight, and all channels at

@@ -17,9 +17,6 @@ from bpcli.parts.layers.conv.passes import Passes, passes
 from bpcli.parts.layers.conv.writing import consts
 from bpcli.parts.layers.windows import Margin, frozen
 
-__all__ = ["PADDING_DESCRIPTION", "AxisPadding", "Filters", "Padding", "split"]
-
-
 SINGLE_PIXEL = FilterAxis(1, 1)
 
 

@@ -17,8 +17,6 @@ from bpcli.parts.layers.conv.depthwise import Depthwise
 from bpcli.parts.layers.conv.recorded import RecordedCalls, recorded_work
 from bpcli.parts.layers.conv.strips import Strips
 
-__all__ = ["Passes", "correlation", "passes"]
-
 
 @lru_cache(maxsize=512)
 def correlation(h: FilterAxis, w: FilterAxis, groups: int, channels: int, filters: int, bias: bool) -> Correlation:

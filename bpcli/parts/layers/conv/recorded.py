@@ -13,8 +13,6 @@ from typing import Any
 from bpcli.family.plan import Frame
 from bpcli.numeric.threads import Chunk, ChunkedWork
 
-__all__ = ["RecordedCalls", "recorded_work"]
-
 
 class RecordedCalls:
     """Calls in their order: `record(np.add, a, b, out=c)` adds one, `run` does all."""

@@ -19,8 +19,6 @@ from bpcli.parts.layers.conv.axes import FilterAxis
 from bpcli.parts.layers.conv.correlation import Correlation, Piece, WindowLayout
 from bpcli.parts.layers.conv.recorded import RecordedCalls
 
-__all__ = ["Strips"]
-
 MIN_POSITIONS = 128
 """Outputs of an image from which on a product for each image and filter row is large enough to be worth it."""
 

@@ -7,8 +7,6 @@ from typing import NamedTuple
 
 from bpcli.parts.layers.conv.axes import FilterAxis
 
-__all__ = ["AxisLetters", "consts", "entry_seen", "entry_seen_by", "settings_text", "written_axes"]
-
 
 class AxisLetters(NamedTuple):
     """The letters of one axis (outputs p, weights u, pixels h) and the names of its settings, "" where a setting is
