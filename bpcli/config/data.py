@@ -5,56 +5,40 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-    WithJsonSchema,
-    model_validator,
-)
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
 
 from bpcli.family import Augmentation, Scaler, Source
 from bpcli.family.part import OneOf, Settings, dump
 from bpcli.parts.data.columns import column_name  # declares the parts, too
 
 
-class FractionOrSource:
-    """`Annotated[float | Source | None, Share()]`: a fraction of the training rows, or a source of its own.
+def _fraction_or_source(value: Any) -> float | Source | None:
+    """Returns a fraction or a source: one validator, not a union, so that its errors speak of the form that was
+    meant."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float | Mapping | Source):
+        message = "write a fraction of the training rows, such as 0.15, or a data source {type: csv, ...}"
+        raise PydanticCustomError("share", message)
+    if not isinstance(value, int | float):
+        return Source.parse(value)
+    if value == 0:
+        raise PydanticCustomError("share", "0 rows are no split: leave the key out")
+    if not 0 < value < 1:
+        message = "a fraction of the training rows lies between 0 and 1, and {value} does not"
+        raise PydanticCustomError("share", message, {"value": str(value)})
+    return float(value)
 
-    One validator, not a union: its errors speak of the one form that was meant.
-    """
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(
-            self.parse, serialization=core_schema.plain_serializer_function_ser_schema(self.dump)
-        )
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        fraction = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
-        return {"anyOf": [fraction, {"$ref": "#/$defs/Source"}, {"type": "null"}]}
-
-    @staticmethod
-    def parse(value: Any) -> float | Source | None:
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int | float | Mapping | Source):
-            message = "write a fraction of the training rows, such as 0.15, or a data source {type: csv, ...}"
-            raise PydanticCustomError("share", message)
-        if not isinstance(value, int | float):
-            return Source.parse(value)
-        if value == 0:
-            raise PydanticCustomError("share", "0 rows are no split: leave the key out")
-        if not 0 < value < 1:
-            message = "a fraction of the training rows lies between 0 and 1, and {value} does not"
-            raise PydanticCustomError("share", message, {"value": str(value)})
-        return float(value)
-
-    @staticmethod
-    def dump(value: float | Source | None) -> Any:
-        return dump(value) if isinstance(value, Source) else value
-
+FRACTION = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
+FractionOrSource = Annotated[
+    float | Source | None,
+    PlainValidator(_fraction_or_source),
+    PlainSerializer(lambda value: dump(value) if isinstance(value, Source) else value),
+    WithJsonSchema({"anyOf": [FRACTION, {"$ref": "#/$defs/Source"}, {"type": "null"}]}),
+]
+"""A fraction of the training rows, or a source of its own."""
 
 DivisionColumn = Annotated[
     str | None,
@@ -107,10 +91,10 @@ class Data(Settings):
     split, and saved with the model."""
 
     train: Annotated[Source, OneOf()] = Field(description="the rows to learn from")
-    validation: Annotated[float | Source | None, FractionOrSource()] = Field(
+    validation: FractionOrSource = Field(
         None, description="rows that judge each epoch: a fraction of train (0.15), or a source of its own"
     )
-    test: Annotated[float | Source | None, FractionOrSource()] = Field(
+    test: FractionOrSource = Field(
         None, description="rows for the final judgement only: a fraction of train (0.15), or a source of its own"
     )
     split: Division | None = Field(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any, Literal
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from bpcli.family import ClassMismatchError, ShapeError, join_names, suggestion
 
@@ -17,44 +18,37 @@ NamedWeights = tuple[tuple[str, float], ...]
 EXAMPLE = "{oak: 2.0, elm: 1.0}"
 
 
-class _Weights:
-    """Reads a mapping from class names to positive numbers, `balanced`, or what else may stand in its place."""
-
-    def __init__(self, number: bool) -> None:
-        self.number = number
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(
-            self.parse, serialization=core_schema.plain_serializer_function_ser_schema(_plain)
-        )
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        positive = {"type": "number", "exclusiveMinimum": 0}
-        mapping = {"type": "object", "additionalProperties": positive, "minProperties": 1}
-        return {"anyOf": [mapping, {"const": "balanced"}, positive if self.number else {"type": "null"}]}
-
-    def parse(self, value: Any) -> Any:
-        if value == "balanced" or (value is None and not self.number):
-            return value
-        if self.number and _is_number(value):
-            return _positive(value, "alpha")
-        if isinstance(value, tuple):  # as a completed loss holds them
-            value = dict(value)
-        if not isinstance(value, Mapping) or not value:
-            one = "a positive number, " if self.number else ""
-            message = "write {one}a weight for each class, such as {example}, or balanced"
-            raise PydanticCustomError("class_weights", message, {"one": one, "example": EXAMPLE})
-        return tuple(
-            (_name(name), _positive(weight, f"the weight of class `{name}`")) for name, weight in value.items()
-        )
+def _weights(value: Any, number: bool = False) -> Any:
+    """Returns a mapping from class names to positive numbers as pairs, or `balanced`, or what else may stand in its
+    place: a `number`, or nothing."""
+    if value == "balanced" or (value is None and not number):
+        return value
+    if number and _is_number(value):
+        return _positive(value, "alpha")
+    if isinstance(value, tuple):  # as a completed loss holds them
+        value = dict(value)
+    if not isinstance(value, Mapping) or not value:
+        one = "a positive number, " if number else ""
+        message = "write {one}a weight for each class, such as {example}, or balanced"
+        raise PydanticCustomError("class_weights", message, {"one": one, "example": EXAMPLE})
+    return tuple((_name(name), _positive(weight, f"the weight of class `{name}`")) for name, weight in value.items())
 
 
-ClassWeights = Annotated[NamedWeights | Literal["balanced"] | None, _Weights(number=False)]
-Alpha = Annotated[float | NamedWeights | Literal["balanced"], _Weights(number=True)]
-
-
-def _plain(value: Any) -> Any:
-    return dict(value) if isinstance(value, tuple) else value
+POSITIVE = {"type": "number", "exclusiveMinimum": 0}
+FORMS = ({"type": "object", "additionalProperties": POSITIVE, "minProperties": 1}, {"const": "balanced"})
+AS_MAPPING = PlainSerializer(lambda value: dict(value) if isinstance(value, tuple) else value)
+ClassWeights = Annotated[
+    NamedWeights | Literal["balanced"] | None,
+    PlainValidator(_weights),
+    AS_MAPPING,
+    WithJsonSchema({"anyOf": [*FORMS, {"type": "null"}]}),
+]
+Alpha = Annotated[
+    float | NamedWeights | Literal["balanced"],
+    PlainValidator(partial(_weights, number=True)),
+    AS_MAPPING,
+    WithJsonSchema({"anyOf": [*FORMS, POSITIVE]}),
+]
 
 
 def _is_number(value: Any) -> bool:
