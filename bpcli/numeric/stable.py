@@ -146,14 +146,6 @@ def sigmoids(x: Array, p: Array, q: Array, scratch: Array) -> None:
     np.divide(q, scratch, out=q)
 
 
-def log1pexp(x: Array, out: Array, scratch: Array) -> Array:
-    """Returns log(1 + e^x) as max(x, 0) + log1p(e^-|x|); `out` may be `x`, `scratch` has x's shape."""
-    exp_minus_abs(x, scratch)
-    np.log1p(scratch, out=scratch)
-    np.maximum(x, 0.0, out=out)
-    return np.add(out, scratch, out=out)
-
-
 def exp_minus_abs(x: Array, out: Array) -> Array:
     """Returns e^-|x|, from which sigmoid, tanh and their slopes come without a loss at either end; `out` is not `x`."""
     np.negative(x, out=out)
@@ -172,20 +164,6 @@ def softmax(x: Array, out: Array, row_scratch: Array) -> Array:
     np.exp(out, out=out)
     np.add.reduce(out, axis=-1, keepdims=True, out=row_scratch)
     return np.divide(out, row_scratch, out=out)
-
-
-def logsumexp(x: Array, out: Array, scratch: Array, row_scratch: Array) -> Array:
-    """Returns log of the sum of e^x along the last axis.
-
-    `out` and `row_scratch` have x's shape with a last axis of 1; `scratch` has x's shape and may be `x`. It is left
-    holding e^(x - max x). A row of nothing but -inf has none.
-    """
-    np.maximum.reduce(x, axis=-1, keepdims=True, out=out)
-    np.subtract(x, out, out=scratch)
-    np.exp(scratch, out=scratch)
-    np.add.reduce(scratch, axis=-1, keepdims=True, out=row_scratch)
-    np.log(row_scratch, out=row_scratch)
-    return np.add(out, row_scratch, out=out)
 
 
 def flush(x: Array, scratch: Array) -> None:

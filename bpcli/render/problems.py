@@ -9,8 +9,6 @@ error: architecture.0.unit: unknown key [unknown-key]
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from rich.cells import cell_len
 from rich.text import Text
 
@@ -29,11 +27,6 @@ def draw(problem: Problem, width: int = DEFAULT_WIDTH) -> str:
     """Returns the problem as plain text of several lines, without a line break at the end. Excerpts are cut to `width`
     cells; characters that are not printable are shown as escapes."""
     return "\n".join("".join(text for text, _ in line) for line in _lines(problem, width))
-
-
-def draw_all(problems: Iterable[Problem], width: int = DEFAULT_WIDTH) -> str:
-    """Returns all problems as plain text, with an empty line between them."""
-    return "\n\n".join(draw(problem, width) for problem in problems)
 
 
 def rich_text(problem: Problem, width: int = DEFAULT_WIDTH) -> Text:

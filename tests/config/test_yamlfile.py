@@ -23,7 +23,7 @@ from bpcli.config.syntax import explain
 from bpcli.config.validate import validate
 from bpcli.config.yamlfile import MAX_BYTES, parse, read
 from bpcli.records.training import Exit, Failure, Problem
-from bpcli.render.problems import draw, draw_all
+from bpcli.render.problems import draw
 
 MESSAGES = Path(__file__).with_name("messages.txt")
 
@@ -54,7 +54,7 @@ def only(text: str, *sets: str) -> Problem:
 
 @pytest.mark.parametrize(("text", "sets", "message"), cases())
 def test_message(text: str, sets: list[str], message: str) -> None:
-    assert draw_all(problems(text, *sets)) == message
+    assert "\n\n".join(map(draw, problems(text, *sets))) == message
 
 
 @pytest.mark.parametrize(

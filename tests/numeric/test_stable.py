@@ -164,27 +164,12 @@ class TestSigmoid:
         np.testing.assert_array_equal(stable.sigmoid(x, x, np.empty(7)), expected)
 
 
-class TestLog1pExp:
-    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-    def test_both_tails_are_accurate(self, dtype: Any) -> None:
-        x = np.concatenate([np.linspace(-87, 90, 301), [-1e-9, 1e-9]]).astype(dtype)
-        true = exact(lambda v: (1 + v.exp()).ln(), x)
-        assert relative(stable.log1pexp(x, np.empty_like(x), np.empty_like(x)), true) <= 4 * EPS[dtype]
-
-    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-    def test_huge_inputs_and_in_place(self, dtype: Any) -> None:
-        x = np.array([-1e38, -800, 800, 1e38, np.inf], dtype)
-        np.testing.assert_array_equal(
-            stable.log1pexp(x, x, np.empty_like(x)), np.array([0, 0, 800, 1e38, np.inf], dtype)
-        )
-
-
 class TestRows:
     shapes = pytest.mark.parametrize("shape", [(7,), (5, 7), (2, 3, 7), (4, 1)])
 
     @shapes
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-    def test_softmax_and_logsumexp_are_accurate(self, shape: tuple[int, ...], dtype: Any) -> None:
+    def test_softmax_is_accurate(self, shape: tuple[int, ...], dtype: Any) -> None:
         x = (np.random.default_rng(3).normal(size=shape) * 5).astype(dtype)
         rows = x.reshape(-1, shape[-1]).astype(np.float64)
         sums = [sum((Decimal(v).exp() for v in row), Decimal(0)) for row in rows.tolist()]
@@ -194,18 +179,11 @@ class TestRows:
         row = np.empty((*shape[:-1], 1), dtype)
         found = stable.softmax(x, np.empty_like(x), row)
         assert relative(found.reshape(true.shape), true) <= 8 * EPS[dtype] * max(1, np.abs(rows).max())
-        out = stable.logsumexp(x, np.empty_like(row), np.empty_like(x), row)
-        true_sum = np.array([float(s.ln()) for s in sums])
-        assert out.shape == (*shape[:-1], 1)
-        assert np.abs(out.ravel() - true_sum).max() <= 8 * EPS[dtype] * max(1, np.abs(true_sum).max())
 
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
     def test_rows_that_differ_by_much_and_entries_that_are_out_of_the_race(self, dtype: Any) -> None:
         x = np.array([[800, 799, -800], [-800, -800, -800], [1e38, -1e38, 0], [0, -np.inf, 0]], dtype)
         row = np.empty((4, 1), dtype)
-        lse = stable.logsumexp(x, np.empty_like(row), np.empty_like(x), row)
-        expected = [800 + np.log1p(np.exp(-1.0)), -800 + np.log(3.0), 1e38, np.log(2.0)]
-        np.testing.assert_allclose(lse.ravel(), np.array(expected, dtype), rtol=2 * EPS[dtype])
         p = stable.softmax(x, x, row)  # in place
         np.testing.assert_allclose(p.sum(-1), 1, rtol=4 * EPS[dtype])
         np.testing.assert_array_equal(p[1:], np.array([[1 / 3] * 3, [1, 0, 0], [0.5, 0, 0.5]], dtype))
@@ -214,15 +192,13 @@ class TestRows:
 def test_nothing_is_allocated_that_grows() -> None:
     def peak(n: int, dtype: Any) -> int:
         x, out, scratch, other = (np.ones((n, 8), dtype) for _ in range(4))
-        row, more = np.ones((n, 1), dtype), np.ones((n, 1), dtype)
+        row = np.ones((n, 1), dtype)
         tracemalloc.start()
         stable.gauss_root(x, out, scratch, other)
         stable.mills(x, out, scratch)
         stable.sigmoid(x, out, scratch)
         stable.sigmoids(x, out, other, scratch)
-        stable.log1pexp(x, out, scratch)
         stable.softmax(x, out, row)
-        stable.logsumexp(x, row, scratch, more)
         found = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return found

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from bpcli.records.training import Problem
-from bpcli.render.problems import draw, draw_all, rich_text
+from bpcli.render.problems import draw, rich_text
 
 
 def problem(line: str, column: int, span: int = 1, *, number: int = 13, help: str = "", before: str = "") -> Problem:
@@ -81,10 +81,6 @@ def test_numbers_of_different_length_are_aligned() -> None:
 )  # fmt: skip
 def test_what_is_left_out_leaves_no_trace(reported: Problem, drawn: str) -> None:
     assert draw(reported) == drawn
-
-
-def test_all_problems_stand_apart() -> None:
-    assert draw_all([Problem("one"), Problem("two")]) == "error: one\n\nerror: two"
 
 
 def test_a_long_help_stands_on_a_line_of_its_own() -> None:

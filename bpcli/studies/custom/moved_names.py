@@ -103,6 +103,8 @@ BY_THE_ENGINE = (
     "`rows_are_independent: ClassVar[bool] = True`"
 )
 GONE = dict.fromkeys(("Steps", "by_lanes", "done_in_blocks", "done_in_lanes", "is_by_lanes", "together"), BY_THE_ENGINE)
+GONE["log1pexp"] = "write np.logaddexp(0, x, out=out)"
+GONE["logsumexp"] = "write np.logaddexp.reduce(x, -1, keepdims=True, out=out)"
 GONE["erf_into"] = "write `from bpcli.numeric.stable import erf`, which returns a new array: out[...] = erf(x)"
 """Names with nothing in their place, and what to do without them; `bpcli.numeric.steps` held them."""
 GONE_MODULES = {"bpcli.numeric.steps": BY_THE_ENGINE}

@@ -81,6 +81,7 @@ LINES = {
     ),
     "from bpcli.numeric.steps import by_lanes": moved_names.BY_THE_ENGINE,
     "from bpcli.numeric import steps": moved_names.BY_THE_ENGINE,
+    "from bpcli.numeric.stable import log1pexp": "write np.logaddexp(0, x, out=out)",
     "from bpcli.plan import *": f"{BY_CUSTOM} *`",
     "from bpcli.family import *\nStepper": f"{BY_CUSTOM} GradientOptimizer as Stepper` at the top",
     "from bpcli.part import Part": "write `from bpcli.family.part import Part`",
