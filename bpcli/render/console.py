@@ -101,23 +101,22 @@ def show_problems(problems: Sequence[Problem]) -> None:
         err.print(rich_text(problem, max(40, err.width - 1)), soft_wrap=not err.is_terminal)
 
 
-def table(*headers: str, ascii: bool = False) -> Table:
-    """Returns a table with a line under its headers, in ASCII where it has to be; a header that begins with `>` is
-    right-aligned."""
+def table(*headers: str, rows: Iterable[Iterable[RenderableType]] = (), ascii: bool = False) -> Table:
+    """Returns a table of `rows` with a line under its headers, in ASCII where it has to be; a header that begins with
+    `>` is right-aligned."""
     style = box.SIMPLE_HEAD if unicode(sys.stdout) and not ascii else ASCII_HEADER_LINE
     found = Table(box=style, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     for header in headers:
         right = header.startswith(">")
         found.add_column(header.removeprefix(">"), justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        found.add_row(*row)
     return found
 
 
 def name_list(what: str, about: str, rows: Iterable[tuple[str, str]], next_command: str) -> list[RenderableType]:
     """Returns a table of names, each with a line about it, and what to type for one of them."""
-    found = table(what, about)
-    for row in rows:
-        found.add_row(*row)
-    return [found, Text(), Text(next_command)]
+    return [table(what, about, rows=rows), Text(), Text(next_command)]
 
 
 def clipped(name: str, max_width: int = 32) -> str:

@@ -32,7 +32,7 @@ def check_page(report: CheckReport) -> list[RenderableType]:
         *_columns(report),
         Text(),
         Text("the first rows, as they stand in the file"),
-        *_first(report),
+        _first(report),
     ]
 
 
@@ -60,9 +60,8 @@ def _layers(report: CheckReport) -> RenderableType:
 
 def _splits(report: CheckReport) -> RenderableType:
     classes = list(report.splits[0].classes) if len(report.splits[0].classes) <= MAX_CLASSES_SHOWN else []
-    found = table("rows of", *(f">{split.name}" for split in report.splits))
-    for name in classes:
-        found.add_row(clipped(name), *(f"{split.classes[name]:,}" for split in report.splits))
+    counts = ((clipped(name), *(f"{split.classes[name]:,}" for split in report.splits)) for name in classes)
+    found = table("rows of", *(f">{split.name}" for split in report.splits), rows=counts)
     if classes:
         found.add_section()
     found.add_row("all", *(f"{split.rows:,}" for split in report.splits))
@@ -72,10 +71,8 @@ def _splits(report: CheckReport) -> RenderableType:
 def _augmentation(report: CheckReport) -> list[RenderableType]:
     if not report.augmentation:
         return []
-    found = table("augmentation", "settings")
-    for kind, settings in report.augmentation:
-        found.add_row(kind, settings)
-    return [Text(), Text("training images, and no others, are changed by chance in every step"), found]
+    changes = table("augmentation", "settings", rows=report.augmentation)
+    return [Text(), Text("training images, and no others, are changed by chance in every step"), changes]
 
 
 def _columns(report: CheckReport) -> list[RenderableType]:
@@ -92,7 +89,7 @@ def _columns(report: CheckReport) -> list[RenderableType]:
     return [found, *([Text(f"and {left} more columns (all: --json)", "dim")] if left > 0 else [])]
 
 
-def _first(report: CheckReport) -> list[RenderableType]:
+def _first(report: CheckReport) -> RenderableType:
     header, rows = report.first_header, report.first_rows
     cut = len(header) > MAX_COLUMNS_SHOWN
     if cut:  # the first inputs and the target
@@ -100,11 +97,5 @@ def _first(report: CheckReport) -> list[RenderableType]:
         rows = tuple((*r[: MAX_COLUMNS_SHOWN - 4], "...", r[-1]) for r in rows)
     cells = [tuple(clipped(c, MAX_CELL_WIDTH) for c in column) for column in zip(header, *rows, strict=True)]
     if sum(max(map(cell_len, column)) + 2 for column in cells) <= MAX_TABLE_WIDTH:
-        found = table(*(column[0] for column in cells))
-        for row in zip(*(column[1:] for column in cells), strict=True):
-            found.add_row(*row)
-    else:  # a line for each column
-        found = table("column", *(f"row {i}" for i in range(len(rows))))
-        for column in cells:
-            found.add_row(*column)
-    return [found]
+        return table(*(column[0] for column in cells), rows=zip(*(column[1:] for column in cells), strict=True))
+    return table("column", *(f"row {i}" for i in range(len(rows))), rows=cells)  # a line for each column

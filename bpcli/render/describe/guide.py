@@ -55,9 +55,9 @@ class GuideTable(markdown.TableElement):
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         header = self.header.row if self.header is not None else None
-        found = table(*(cell.content.plain for cell in header.cells) if header is not None else ())
-        for row in self.body.rows if self.body is not None else ():
-            found.add_row(*(cell.content for cell in row.cells))
+        names = (cell.content.plain for cell in header.cells) if header is not None else ()
+        rows = self.body.rows if self.body is not None else ()
+        found = table(*names, rows=((cell.content for cell in row.cells) for row in rows))
         cells = [[str(column.header), *map(str, column.cells)] for column in found.columns]
         for column, width in zip(found.columns, column_widths(cells, options.max_width), strict=True):
             column.width = width

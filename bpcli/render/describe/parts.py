@@ -23,10 +23,7 @@ def listing(rows: Sequence[PartRow]) -> list[RenderableType]:
     """Returns all parts, a line each, by family."""
     items: list[RenderableType] = []
     for family, members in groupby(rows, key=lambda r: r.family):
-        found = table(family, "")
-        for row in members:
-            found.add_row(Text(row.type, "bold"), row.summary)
-        items += [found, Text()]
+        items += [table(family, "", rows=((Text(row.type, "bold"), row.summary) for row in members)), Text()]
     return [*items, Text("bpcli parts NAME shows settings and equations")]
 
 
@@ -74,10 +71,8 @@ def _fields(fields: Sequence[FieldRow]) -> list[RenderableType]:
     headers = ("setting", "type", "default", "range")
     widths = [max(map(len, column)) for column in zip(headers, *facts, strict=True)]
     if sum(widths) + 2 * len(widths) + MIN_MEANING_WIDTH <= console_width():
-        found = table(*headers, "meaning")
-        for fact, field in zip(facts, fields, strict=True):
-            found.add_row(*fact, field.description)
-        return [found]
+        rows = ((*fact, field.description) for fact, field in zip(facts, fields, strict=True))
+        return [table(*headers, "meaning", rows=rows)]
     items: list[RenderableType] = [Text("settings", "bold")]
     for (name, type_, default, range_), field in zip(facts, fields, strict=True):
         said = default if default == "required" else f"default {default}"
@@ -89,10 +84,7 @@ def _fields(fields: Sequence[FieldRow]) -> list[RenderableType]:
 def _equations(equations: Sequence[tuple[str, str]]) -> list[RenderableType]:
     """Returns the equations, each with its reason beside it, or below it where there is no room."""
     if sum(max(map(len, column)) for column in zip(*equations, strict=True)) < console_width() - 2:
-        found = table("equations", "")
-        for equation, why in equations:
-            found.add_row(equation, Text(why, "dim"))
-        return [found]
+        return [table("equations", "", rows=((equation, Text(why, "dim")) for equation, why in equations))]
     items: list[RenderableType] = [Text("equations", "bold")]
     for equation, why in equations:
         items += [Padding(Text(equation), (0, 0, 0, 2)), Padding(Text(why, "dim"), (0, 0, 0, 6))]

@@ -19,10 +19,7 @@ MAX_MATRIX_WIDTH = 78  # columns of the terminal; where names need more, numbers
 def evaluation(report: EvalReport) -> list[RenderableType]:
     """Returns what `eval` prints."""
     items: list[RenderableType] = [Text(f"{report.split}: {report.rows:,} rows, loss {short(report.loss)}"), Text()]
-    metrics = table("metric", ">value")
-    for name, value in report.metrics.items():
-        metrics.add_row(name, short(value))
-    items.append(metrics)
+    items.append(table("metric", ">value", rows=((name, short(value)) for name, value in report.metrics.items())))
     if report.per_class:
         items += [Text(), _classes(report)]
     if report.confusion:
@@ -34,9 +31,8 @@ def evaluation(report: EvalReport) -> list[RenderableType]:
 
 
 def _classes(report: EvalReport) -> RenderableType:
-    found = table("class", ">precision", ">recall", ">f1-score", ">support")
-    for row in report.per_class:
-        found.add_row(clipped(row.name), *_scores(row))
+    rows = ((clipped(row.name), *_scores(row)) for row in report.per_class)
+    found = table("class", ">precision", ">recall", ">f1-score", ">support", rows=rows)
     found.add_section()
     for row in report.averages:
         if row.name == "accuracy":
@@ -71,7 +67,6 @@ def _mistakes(report: EvalReport) -> RenderableType:
         for j, n in enumerate(row)
         if i != j and n
     ]
-    found = table("true", "predicted", ">rows")
-    for n, true, predicted in sorted(pairs, key=lambda p: -p[0])[:MAX_MATRIX_CLASSES]:
-        found.add_row(clipped(true), clipped(predicted), f"{n:.10g}")
-    return found
+    most = sorted(pairs, key=lambda p: -p[0])[:MAX_MATRIX_CLASSES]
+    rows = ((clipped(true), clipped(predicted), f"{n:.10g}") for n, true, predicted in most)
+    return table("true", "predicted", ">rows", rows=rows)
