@@ -24,9 +24,8 @@ def check(
 
     Shows the layers with their shapes and costs, the rows of each split, and the first rows.
     """
-    from bpcli.render.console import say, show, show_json, show_problems, waiting
+    from bpcli.render.console import say, show_problems, show_result, waiting
     from bpcli.render.describe.check import check_page
-    from bpcli.render.json_text import dumps
     from bpcli.studies.custom.load import load
     from bpcli.studies.describe.check import report as study
     from bpcli.studies.run.setup import set_up
@@ -43,7 +42,4 @@ def check(
 
         atomic_bytes(sheet, png(augmented(setup)))
         say(f"training images: {sheet}")
-    if json:
-        show_json(dumps(report))
-    else:
-        show(*check_page(report))
+    show_result(report, json, lambda: check_page(report))

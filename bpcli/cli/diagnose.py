@@ -28,9 +28,8 @@ def diagnose(
     rates, and whether one batch can be learned by heart. Of a run: the data, its trained weights and its epochs.
     Nothing is written. Ends with 0 where the diagnosis was made, whatever it found.
     """
-    from bpcli.render.console import console_width, show, show_json, show_problems, waiting
+    from bpcli.render.console import console_width, show_problems, show_result, waiting
     from bpcli.render.diagnose import diagnosis
-    from bpcli.render.json_text import dumps
     from bpcli.studies.custom.load import load
     from bpcli.studies.diagnose.diagnose import diagnose as study
 
@@ -38,7 +37,4 @@ def diagnose(
     with waiting("looking"):
         report = study(target, tuple(set_ or ()), trying=trying, data=data)
     show_problems(report.warnings)
-    if json:
-        show_json(dumps(report))
-    else:
-        show(*diagnosis(report, console_width()))
+    show_result(report, json, lambda: diagnosis(report, console_width()))

@@ -33,9 +33,9 @@ def evaluate(
     if split not in (None, "train", "validation", "test"):
         raise typer.BadParameter("a split is train, validation or test", param_hint="--split")
 
-    from bpcli.render.console import say, show, show_json, show_problems, waiting
+    from bpcli.render.console import say, show_problems, show_result, waiting
     from bpcli.render.evaluation.evaluate import evaluation
-    from bpcli.render.json_text import evaluation_json as as_json
+    from bpcli.render.json_text import evaluation_record
     from bpcli.studies.custom.load import load
     from bpcli.studies.evaluation.evaluate import open_rows, score
 
@@ -52,7 +52,4 @@ def evaluate(
         drawn = misclassified(rows)
         atomic_bytes(sheet, png(drawn))
         say(f"{drawn.title}: {sheet}")
-    if json:
-        show_json(as_json(report))
-    else:
-        show(*evaluation(report))
+    show_result(evaluation_record(report), json, lambda: evaluation(report))

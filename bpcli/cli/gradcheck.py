@@ -39,7 +39,7 @@ def gradcheck(
         raise typer.BadParameter("--external needs the network: a config, a run or a model", param_hint="--external")
 
     from bpcli.records.training import Exit
-    from bpcli.render.console import show, show_json, show_problems, waiting
+    from bpcli.render.console import show, show_json, show_problems, show_result, waiting
     from bpcli.render.gradcheck import gradcheck_report, part_table
     from bpcli.render.json_text import dumps
     from bpcli.studies.custom.load import load
@@ -52,10 +52,7 @@ def gradcheck(
     if path is None and not mine:
         with waiting("checking every part"):
             table = check_registry()
-        if json:
-            show_json(dumps({"parts": list(table)}))
-        else:
-            show(*part_table(table))
+        show_result({"parts": list(table)}, json, lambda: part_table(table))
         return int(Exit.BAD_RESULT if any(row.verdict in ("WRONG", "not covered") for row in table) else Exit.OK)
     if path is not None:
         with waiting("checking"):

@@ -41,8 +41,8 @@ def mark(
     request = traced.TraceRequest("mark the claims against", path, example, sample, batch, x, t, set_, with_)
 
     from bpcli.records.training import Exit
-    from bpcli.render.console import console_width, show, show_json, show_problems
-    from bpcli.render.trace.marks import marks, marks_json
+    from bpcli.render.console import console_width, show_problems, show_result
+    from bpcli.render.trace.marks import marks, marks_record
     from bpcli.studies.mistakes.claims import read_claims
     from bpcli.studies.mistakes.marking import mark
     from bpcli.studies.trace.worksheet import draw_variant
@@ -53,8 +53,5 @@ def mark(
     draw_variant(target, seed)
     marked = mark(target, written, str(claims), ascii=plain)
     show_problems(marked.warnings)
-    if json:
-        show_json(marks_json(marked))
-    else:
-        show(*marks(marked, width or console_width(), plain))
+    show_result(marks_record(marked), json, lambda: marks(marked, width or console_width(), plain))
     return int(Exit.OK if marked.right else Exit.BAD_RESULT)

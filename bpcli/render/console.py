@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Any, TextIO
 
 from rich import box
 from rich.cells import cell_len, set_cell_size
@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bpcli.records.training import Problem
+from bpcli.render.json_text import dumps
 from bpcli.render.problems import printable, rich_text
 
 PIPED_WIDTH = 80  # columns, at least, where there is no terminal to ask
@@ -73,6 +74,14 @@ def can_redraw(stream: TextIO) -> bool:
 def unicode(stream: TextIO) -> bool:
     """Whether the stream takes every character."""
     return (getattr(stream, "encoding", None) or "utf-8").lower().startswith("utf")
+
+
+def show_result(record: Any, json: bool, page: Callable[[], Iterable[RenderableType]]) -> None:
+    """Prints a result on stdout: as JSON what a record holds, or a page about it."""
+    if json:
+        show_json(dumps(record))
+    else:
+        show(*page())
 
 
 def show_json(text: str) -> None:

@@ -33,9 +33,9 @@ EVALUATION = ("model", "split", "rows", "loss", "metrics", "classes", "per_class
 """What of an evaluation is shown, in this order."""
 
 
-def evaluation_json(report: EvalReport) -> str:
+def evaluation_record(report: EvalReport) -> dict[str, Any]:
     """Returns an evaluation: split, rows, loss, metrics by name, per_class by class name, averages, confusion."""
     found = plain(report)
     for name in ("per_class", "averages"):
         found[name] = {row.pop("name"): row for row in found[name]}
-    return dumps({name: found[name] for name in EVALUATION})
+    return {name: found[name] for name in EVALUATION}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import Any
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -13,7 +14,6 @@ from rich.text import Text as Styled
 from bpcli.notation.symbols import format_number
 from bpcli.records.trace import STAGES, Mark, Marks, Stage
 from bpcli.render.console import table
-from bpcli.render.json_text import dumps
 from bpcli.render.problems import printable
 
 STYLES = {"right": "green", "wrong": "bold red", "follows": "yellow"}
@@ -29,22 +29,19 @@ def marks(m: Marks, width: int = 80, ascii: bool = False) -> Iterator[Renderable
     yield from _MarkedSheet(m, max(width, 40), ascii).lines()
 
 
-def marks_json(m: Marks) -> str:
+def marks_record(m: Marks) -> dict[str, Any]:
     """Returns `right`, `first` (the name of the first wrong claim, or null), `counts`, and `claims` in the order of the
     derivation, each with its verdict and causes."""
-    first = m.first
-    return dumps(
-        {
-            "name": m.name,
-            "file": m.file,
-            "facts": dict(m.facts),
-            "right": m.right,
-            "first": first.name if first else None,
-            "counts": {verdict: m.count(verdict) for verdict in WORDS},
-            "claims": m.marks,
-            "disagree": m.disagree,
-        }
-    )
+    return {
+        "name": m.name,
+        "file": m.file,
+        "facts": dict(m.facts),
+        "right": m.right,
+        "first": m.first.name if m.first else None,
+        "counts": {verdict: m.count(verdict) for verdict in WORDS},
+        "claims": m.marks,
+        "disagree": m.disagree,
+    }
 
 
 class _MarkedSheet:

@@ -14,7 +14,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from bpcli.records.trace import Marks
-from bpcli.render.trace.marks import marks, marks_json
+from bpcli.render.json_text import dumps
+from bpcli.render.trace.marks import marks, marks_record
 from bpcli.studies.trace.open import TracedRows
 
 ARTICLE = """\
@@ -123,7 +124,7 @@ def test_many_that_are_right_are_counted(tmp_path: Path) -> None:
 
 
 def test_what_programs_read(tmp_path: Path) -> None:
-    record = json.loads(marks_json(article(tmp_path)))
+    record = json.loads(dumps(marks_record(article(tmp_path))))
     assert record["right"] is False
     assert record["first"] == "dense_2.a"
     assert record["counts"] == {"right": 1, "wrong": 4, "follows": 0}
