@@ -96,8 +96,7 @@ def trace(
 
     from bpcli.records.training import Exit
     from bpcli.render.console import show, show_problems, waiting
-    from bpcli.render.trace.draw import write_derivation
-    from bpcli.render.trace.golden import golden_report
+    from bpcli.render.trace.draw import golden_report, write_derivation
     from bpcli.studies.trace.derive_step import View, derive
     from bpcli.studies.trace.golden import compare_golden
     from bpcli.studies.trace.worksheet import draw_variant

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from bpcli.records.gradcheck import EXACT_WITNESSES, GradcheckReport, PartVerdict, TensorRow
+from bpcli.records.gradcheck import EXACT_WITNESSES, GradcheckReport, LayerLaws, PartVerdict, TensorRow
 from bpcli.render.console import clipped, console_width, table, unicode
-from bpcli.render.layer_laws import layer_laws
 
 SCOPES = {
     "layer": "- each layer alone",
@@ -21,6 +20,7 @@ SCOPES = {
     "external": "",
 }
 WIDE_COLUMNS = 118  # columns from which the witnesses have one each
+LONG_NAME_COLUMNS = 110  # columns from which names of layers are longer
 WITNESSES = (*EXACT_WITNESSES, "differences")
 """Their gaps have a column each; in a narrow table the worse of the exact ones has one."""
 GAP_WORDS = (
@@ -30,6 +30,13 @@ GAP_WORDS = (
 WITNESS_WORDS = {"differences": "the central differences", "rows alone": "the row alone"}
 STYLES = {"WRONG": "bold red", "ok": "green", "kink": "yellow", "jump": "yellow", "noise": "yellow", "dead": "yellow"}
 PARTS = {"layer": 0, "activation": 1, "loss": 2, "penalty": 3}
+BESIDE_WORDS = {"equations": "eqs", "differences": "diffs"}
+REMARKS = (
+    "training, evaluation: gap of a batch to its rows alone; where rows see each other,",
+    "  to equations (eqs) or differences (diffs); float32: gap to float64",
+    "dy: gradients grow as dy does; calls: no other call or batch changes anything;",
+    "  threads: two at once give the same; -: not compared",
+)
 
 
 def gradcheck_report(report: GradcheckReport) -> list[RenderableType]:
@@ -48,7 +55,7 @@ def gradcheck_report(report: GradcheckReport) -> list[RenderableType]:
     if report.laws:
         found += [_laws(report), Text()]
     if report.layers:
-        found += [*layer_laws(report.layers), Text()]
+        found += [*_layer_laws(report.layers), Text()]
     if report.findings:
         found += [*_findings(report), Text()]
     found += [Text(f"note: {note}") for note in report.notes]
@@ -66,6 +73,7 @@ def _tensors(rows: Sequence[TensorRow], external: bool) -> RenderableType:
     digits = 6 if both else 4
     ours, theirs = ("theirs", "ours") if external else ("kernel", "witness")
     gaps = (">gap/bar",) if external else tuple(f">{w}" for w in WITNESSES) if wide else (">exact", ">diffs")
+    witnesses = [[name] for name in WITNESSES] if wide else [EXACT_WITNESSES, ["differences"]]
     numbers = (f">{ours}", f">{theirs}") if both else (f">{ours}",)
     found = table("tensor", *([">seen"] if both else []), *gaps, "at", *numbers, "verdict")
     for scope in dict.fromkeys(row.scope for row in rows):
@@ -73,20 +81,13 @@ def _tensors(rows: Sequence[TensorRow], external: bool) -> RenderableType:
             found.add_row(Text(SCOPES[scope], style="dim"))
         for row in (r for r in rows if r.scope == scope):
             verdict = Text(row.verdict, style=STYLES.get(row.verdict, ""))
-            figures = [_of(row, list(row.gaps))] if external else _figures(row, wide)
+            figures = [_of(row, names) for names in ([list(row.gaps)] if external else witnesses)]
             at = "" if row.note.startswith("along") else f"[{','.join(map(str, row.index))}]" if row.index else ""
             values = [f"{v:.{digits}g}" for v in (row.kernel, row.numeric)[: len(numbers)]]
             found.add_row(
                 clipped(row.tensor, 24), *([_seen(row)] if both else []), *figures, at, *values, verdict
             )  # fmt: skip
     return found
-
-
-def _figures(row: TensorRow, wide: bool) -> list[str]:
-    """Returns the worst gap to each witness and its bar, or to the exact ones together and to differences."""
-    if wide:
-        return [_of(row, [n]) for n in WITNESSES]
-    return [_of(row, EXACT_WITNESSES), _of(row, ["differences"])]
 
 
 def _of(row: TensorRow, witnesses: Sequence[str]) -> str:
@@ -111,33 +112,59 @@ def _gap(gap: float) -> str:
 
 def _laws(report: GradcheckReport) -> Text:
     """Returns the algebra in one line."""
-    yes, no = ("✓", "✗") if unicode(sys.stdout) else ("ok", "FAILS")
     words = {"batch": "batch = mean of rows", "permutation": "order of rows"}
     found = Text("algebra  ")
     for law in report.laws:
-        mark = "-" if law.holds is None else yes if law.holds else no
         figure = f" {law.worst:.0e}" if law.name == "float32" and law.holds else ""
         found.append(f"{words.get(law.name, law.name)}{figure} ")
-        found.append(mark, style="bold red" if law.holds is False else "")
+        found.append(_mark(law.holds))
         found.append("   ")
     found.rstrip()
     return found
 
 
+def _mark(holds: bool | None) -> Text:
+    yes, no = ("✓", "✗") if unicode(sys.stdout) else ("ok", "FAILS")
+    return Text("-" if holds is None else yes if holds else no, style="bold red" if holds is False else "")
+
+
+def _layer_laws(layers: Sequence[LayerLaws]) -> list[RenderableType]:
+    """Returns the table of what holds at the sizes of whole batches, with what its columns say."""
+    found = table("layer", ">training", ">evaluation", ">float32", "dy", "calls", "threads")
+    for laws in layers:
+        found.add_row(
+            clipped(laws.layer, 40 if console_width() >= LONG_NAME_COLUMNS else 24),
+            *(_row_gaps(laws, mode) for mode in laws.alone),
+            _gap_or_dash(laws.float32),
+            *(_mark(holds) for holds in (laws.scaled, laws.calls, laws.threads)),
+        )
+    sizes = sorted({n for laws in layers for n in laws.rows})
+    notes = dict.fromkeys(f"note: {laws.layer}: {laws.note}" for laws in layers if laws.note)
+    head = Text(f"- each layer alone, in batches of {', '.join(map(str, sizes))} rows", style="dim")
+    return [head, *(Text(line, style="dim") for line in REMARKS), Text(), found, *map(Text, notes)]
+
+
+def _row_gaps(laws: LayerLaws, mode: str) -> str:
+    """Returns how far a batch is from what its rows give alone; where rows see each other, from what stands beside."""
+    if mode in laws.beside:
+        witness, gap = laws.beside[mode]
+        return f"{BESIDE_WORDS[witness]} {_gap_or_dash(gap)}"
+    return _gap_or_dash(laws.alone[mode])
+
+
+def _gap_or_dash(gap: float | None) -> str:
+    return "-" if gap is None else "0" if gap == 0 else f"{gap:.0e}"
+
+
 def _findings(report: GradcheckReport) -> Iterator[Text]:
     rows = {row.tensor: row for row in report.tensors if row.verdict == "WRONG"}
     for finding in report.findings:
-        text = Text()
-        text.append(finding.tensor, style="bold red")
-        row = rows.get(finding.tensor)
+        row, figures = rows.get(finding.tensor), ""
         if row is not None and row.scope != "external":
             at = f" at [{','.join(map(str, row.index))}]" if row.index else ""
             witness = WITNESS_WORDS.get(row.witness, f"the {row.witness}")
-            text.append(f"  {_point(row)}, the kernel gives {row.kernel:.6g}{at}, {witness} {row.numeric:.6g}\n  ")
-        else:
-            text.append("  ")
-        text.append(finding.text)
-        yield text
+            figures = f"  {_point(row)}, the kernel gives {row.kernel:.6g}{at}, {witness} {row.numeric:.6g}\n"
+        yield Text.assemble((finding.tensor, "bold red"), f"{figures}  {finding.text}")
 
 
 def _point(row: TensorRow) -> str:

@@ -1,15 +1,16 @@
-"""A derivation in the form that is asked for, to where it is asked for."""
+"""A derivation in the form that is asked for, to where it is asked for; and how it compares with a kept one."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.text import Text
 
-from bpcli.records.trace import Derivation, Worksheet
+from bpcli.records.trace import Derivation, Golden, Worksheet
 from bpcli.render.console import console, say, show_json, show_plain
 from bpcli.render.trace.html.document import html
 from bpcli.render.trace.json import json
@@ -49,6 +50,17 @@ def write_worksheet(found: Worksheet, form: str, out: Path | None) -> None:
     atomic_text(out, text)
     atomic_text(key, found.key)
     say(f"the worksheet is in {out}, its answers in {key}")
+
+
+def golden_report(report: Golden) -> Iterator[RenderableType]:
+    """Yields what a comparison with a kept derivation found."""
+    if report.written:
+        yield Text(f"{report.count} quantities are written to {report.file}; from now on it is compared with")
+    elif report.difference is None:
+        yield Text(f"all {report.count} quantities are as in {report.file}", "green")
+    else:
+        d = report.difference
+        yield Text(f"differs from {report.file}, first at {d.name}: {d.text}", "bold red")
 
 
 def _text(d: Derivation, out: Path | None, width: int | None, ascii: bool) -> None:

@@ -23,9 +23,8 @@ from bpcli.config.document import Position, SourceText
 from bpcli.family import Callback
 from bpcli.family.part import DeclarationError, Part, families
 from bpcli.records.training import Exit, Failure, Problem
-from bpcli.studies.custom.class_check import check_plans, class_problems
+from bpcli.studies.custom.class_check import callback_problems, callbacks_of, check_plans, class_problems
 from bpcli.studies.custom.imports import import_problems, importing_file, missing_name
-from bpcli.studies.custom.own_callbacks import callback_problems, callbacks_of
 from bpcli.studies.custom.source_location import (
     SOURCES,
     class_position,
