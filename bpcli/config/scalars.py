@@ -91,8 +91,7 @@ def short_repr(value: Any, max_length: int = 40) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        text = repr(value if len(value) <= max_length else value[: max_length - 3] + "...")
-        return text
+        return repr(value if len(value) <= max_length else value[: max_length - 3] + "...")
     if isinstance(value, int | float):
         text = repr(value)
         return text if len(text) <= max_length else text[: max_length - 3] + "..."

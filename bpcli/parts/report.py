@@ -14,29 +14,24 @@ Rows = tuple[ClassRow, ...]
 NONE: Mapping[str, Metric] = MappingProxyType({})
 
 
-def classification_report(
-    counts: Array, names: Sequence[str], *, several: bool = False, labels: Sequence[int] | None = None
-) -> tuple[Rows, Rows]:
+def classification_report(counts: Array, names: Sequence[str], *, several: bool = False) -> tuple[Rows, Rows]:
     """Returns the rows of the classes and the rows of the averages.
 
     counts    (3, K): hits, predicted, support (`metrics.counts_of` makes them from a confusion matrix)
     names     of the K classes
     several   a row may have several labels
-    labels    the classes to report on; default those that are true or predicted somewhere (with `several`, all)
 
-    The first average is `accuracy` where every row has one label and no class that occurs is left out, else
-    `micro avg`; then `macro avg` and `weighted avg`. A score that would be 0 / 0 is 0; a weighted support is rounded.
+    Reported are the classes that are true or predicted somewhere (with `several`, all). The first average is `accuracy`
+    where every row has one label, else `micro avg`; then `macro avg` and `weighted avg`. A score that would be 0 / 0 is
+    0; a weighted support is rounded.
 
     Source    scikit-learn, classification_report (zero_division=0), without its `samples avg`
     """
-    occurs = counts[1] + counts[2] > 0
-    if labels is None:
-        labels = [k for k in range(len(names)) if several or occurs[k]]
-    complete = not several and set(occurs.nonzero()[0].tolist()) <= set(labels)
-    chosen = counts[:, list(labels)]
+    labels = [k for k in range(len(names)) if several or counts[1, k] + counts[2, k] > 0]
+    chosen = counts[:, labels]
     scores = zip(labels, precision_of(chosen), recall_of(chosen), f1_of(chosen), chosen[2], strict=True)
     classes = tuple(ClassRow(names[k], float(p), float(r), float(f), round(float(s))) for k, p, r, f, s in scores)
-    kinds = (("accuracy" if complete else "micro avg", "micro"), ("macro avg", "macro"), ("weighted avg", "weighted"))
+    kinds = (("micro avg" if several else "accuracy", "micro"), ("macro avg", "macro"), ("weighted avg", "weighted"))
     return classes, tuple(average_row(name, chosen, kind) for name, kind in kinds)
 
 

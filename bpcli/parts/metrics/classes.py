@@ -122,6 +122,11 @@ class CountMetric(Metric):
         default = "binary" if counts.shape[1] == 2 and not several else "macro"
         return average_of(self.score, counts, self.average or default, several)
 
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield from (Sample(cls(average="macro")), Sample(cls(average="weighted")))
+        yield Sample({"type": cls.model_fields["type"].default, "average": "samples"}, error=AVERAGES)
+
 
 def binary_problem(why: str) -> Failure:
     """Returns what to say where `average: binary` cannot be had."""
@@ -147,11 +152,6 @@ class Precision(CountMetric):
     def score(self, counts: Array) -> Array:
         return precision_of(counts)
 
-    @classmethod
-    def samples(cls) -> Iterator[Sample]:
-        yield Sample(cls(average="macro"))
-        yield Sample({"type": "precision", "average": "samples"}, error=AVERAGES)
-
 
 class Recall(CountMetric):
     """Of the rows that are in a class, the share that was found: right predictions / rows, averaged over classes.
@@ -165,11 +165,6 @@ class Recall(CountMetric):
     def score(self, counts: Array) -> Array:
         return recall_of(counts)
 
-    @classmethod
-    def samples(cls) -> Iterator[Sample]:
-        yield Sample(cls(average="weighted"))
-        yield Sample({"type": "recall", "average": "samples"}, error=AVERAGES)
-
 
 class F1(CountMetric):
     """The harmonic mean of precision and recall, 2 right predictions / (predictions + rows), averaged over classes.
@@ -182,11 +177,6 @@ class F1(CountMetric):
 
     def score(self, counts: Array) -> Array:
         return f1_of(counts)
-
-    @classmethod
-    def samples(cls) -> Iterator[Sample]:
-        yield Sample(cls(average="macro"))
-        yield Sample({"type": "f1", "average": "samples"}, error=AVERAGES)
 
 
 class SingleClassMetric(HasNote, Metric):

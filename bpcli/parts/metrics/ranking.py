@@ -74,6 +74,11 @@ class RankMetric(HasNote, Metric):
         present = support > 0
         return float(support[present] @ found[present] / support.sum()) if present.any() else 0.0
 
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield Sample(cls(average="weighted"))
+        yield Sample({"type": cls.model_fields["type"].default, "average": "micro"}, error="'macro' or 'weighted'")
+
 
 def binary(outputs: int, several: bool) -> bool:
     """Whether the last output alone says which of two classes a row is of."""
@@ -131,11 +136,6 @@ class RocAuc(RankMetric):
                 return f"undefined: {what} of {list_classes(chosen, names, several)}"
         return ""
 
-    @classmethod
-    def samples(cls) -> Iterator[Sample]:
-        yield Sample(cls(average="weighted"))
-        yield Sample({"type": "roc_auc", "average": "micro"}, error="'macro' or 'weighted'")
-
 
 class AveragePrecision(RankMetric):
     """The precision at each score that occurs, averaged by the recall that it adds.
@@ -162,8 +162,3 @@ class AveragePrecision(RankMetric):
         if not absent.any() or (self.average == "weighted" and not absent.all()):
             return ""
         return f"no row is of {list_classes(absent, names, several)}: counted as 0"
-
-    @classmethod
-    def samples(cls) -> Iterator[Sample]:
-        yield Sample(cls(average="weighted"))
-        yield Sample({"type": "average_precision", "average": "micro"}, error="'macro' or 'weighted'")

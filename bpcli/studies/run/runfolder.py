@@ -266,12 +266,12 @@ def environment() -> dict[str, Any]:
     }
 
 
-def new_record(argv: Sequence[str] | None = None) -> dict[str, Any]:
+def new_record() -> dict[str, Any]:
     """Returns the first lines of run.json."""
     return {
         "status": "running",
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": list(sys.argv if argv is None else argv),
+        "command": list(sys.argv),
         "environment": environment(),
     }
 

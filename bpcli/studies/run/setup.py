@@ -186,8 +186,7 @@ def _positioned(document: Document, problem: Problem) -> Problem:
     path = ("loss",) if problem.code in ("not-classes", "not-one-hot") else problem.path
     if problem.line or not path:
         return problem
-    placed = document.problem(path, problem.text, code=problem.code, help=problem.help, level=problem.level)
-    return placed
+    return document.problem(path, problem.text, code=problem.code, help=problem.help, level=problem.level)
 
 
 def _problem(document: Document, c: Issue) -> Problem:
