@@ -19,6 +19,7 @@ from bpcli.notation.rounding import value_and_scale
 from bpcli.notation.substitute import Substitution
 from bpcli.notation.syntax import Expr
 from bpcli.notation.text import Ascii, Text
+from bpcli.numeric.shapes import entry_name
 from bpcli.numeric.vectors import EPS
 
 _EXACT = 17  # significant digits that give a double back
@@ -73,7 +74,7 @@ def work_out_entry(
     if 0 < closed.digits < digits:
         notes.append(f"cancellation leaves {closed.digits} digits")
     return Worked(
-        left=f"{grid.name}[{','.join(map(str, at))}]" if at else grid.name,
+        left=entry_name(grid.name, at),
         substituted=closed.text,
         result=reader(digits=closed.digits or digits).number(closed.result).text,
         value=value,

@@ -17,6 +17,11 @@ def written(shape: Shape) -> str:
     return " x ".join(map(str, shape)) or "1"
 
 
+def entry_name(path: str, at: EntryIndex) -> str:
+    """Returns an entry of an array as claims call it: `dense_1.W[0,1]`."""
+    return f"{path}[{','.join(map(str, at))}]" if at else path
+
+
 def in_bytes(n: float) -> str:
     """Writes a number of bytes with its unit: 640 B, 1.2 MB."""
     for unit in ("B", "KB", "MB", "GB", "TB"):

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
+from bpcli.numeric.shapes import entry_name
 from bpcli.records.gradcheck import EXACT_WITNESSES, GradcheckReport, LayerLaws, PartVerdict, TensorRow
 from bpcli.render.console import clipped, console_width, table, unicode
 
@@ -82,7 +83,7 @@ def _tensors(rows: Sequence[TensorRow], external: bool) -> RenderableType:
         for row in (r for r in rows if r.scope == scope):
             verdict = Text(row.verdict, style=STYLES.get(row.verdict, ""))
             figures = [_of(row, names) for names in ([list(row.gaps)] if external else witnesses)]
-            at = "" if row.note.startswith("along") else f"[{','.join(map(str, row.index))}]" if row.index else ""
+            at = "" if row.note.startswith("along") else entry_name("", row.index)
             values = [f"{v:.{digits}g}" for v in (row.kernel, row.numeric)[: len(numbers)]]
             found.add_row(
                 clipped(row.tensor, 24), *([_seen(row)] if both else []), *figures, at, *values, verdict
@@ -161,7 +162,7 @@ def _findings(report: GradcheckReport) -> Iterator[Text]:
     for finding in report.findings:
         row, figures = rows.get(finding.tensor), ""
         if row is not None and row.scope != "external":
-            at = f" at [{','.join(map(str, row.index))}]" if row.index else ""
+            at = f" at {entry_name('', row.index)}" if row.index else ""
             witness = WITNESS_WORDS.get(row.witness, f"the {row.witness}")
             figures = f"  {_point(row)}, the kernel gives {row.kernel:.6g}{at}, {witness} {row.numeric:.6g}\n"
         yield Text.assemble((finding.tensor, "bold red"), f"{figures}  {finding.text}")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bpcli.family.part import near
+from bpcli.numeric.shapes import entry_name
 from bpcli.records.trace import Quantity
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.mistakes.claims import Claim
@@ -111,7 +112,7 @@ class Addresses:
         full = _completed(at, array)
         if full is None:
             corners = (0,) * len(array.shape), tuple(n - 1 for n in array.shape)
-            first_index, last_index = (f"[{','.join(map(str, i))}]" if i else "" for i in corners)
+            first_index, last_index = (entry_name("", i) for i in corners)
             text = "there is no such entry"
             one = f"{path} is one number, {path}{first_index}" if first_index == last_index else ""
             help = one or f"{path} has entries {path}{first_index} to {path}{last_index}, counted from 0"

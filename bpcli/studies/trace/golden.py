@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from bpcli.numeric.shapes import entry_name
 from bpcli.records.trace import Derivation, Difference, Golden
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.run.atomic import atomic_text
@@ -63,8 +64,7 @@ def _compare(kept: list[tuple[str, str, Any]], found: list[tuple[str, str, Any]]
         gap = np.where(np.isnan(gap), math.inf, gap)
         if gap.size and gap.max() > GOLDEN_RTOL * max(largest, 1e-300):
             at = tuple(int(i) for i in np.unravel_index(int(gap.argmax()), gap.shape))
-            name = f"{path}[{','.join(map(str, at))}]" if at else path
-            return Difference(id, name, f"it was {before[at]:.12g} and is {now[at]:.12g}")
+            return Difference(id, entry_name(path, at), f"it was {before[at]:.12g} and is {now[at]:.12g}")
     if len(kept) != len(found):
         id, path, _ = max(kept, found, key=len)[min(len(kept), len(found))]
         side = "is new" if len(found) > len(kept) else "is gone"

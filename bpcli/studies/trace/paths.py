@@ -18,7 +18,7 @@ from bpcli.notation import Program
 from bpcli.notation.local_derivative import LocalDerivative, with_indices
 from bpcli.notation.syntax import Number, parse
 from bpcli.notation.text import Ascii, Text
-from bpcli.numeric.shapes import EntryIndex
+from bpcli.numeric.shapes import EntryIndex, entry_name
 from bpcli.records.trace import Hop, PathsTo
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.trace.open import TraceTarget
@@ -38,11 +38,6 @@ class _PartialPath:
     at: EntryIndex
     name: str
     done: bool = False
-
-
-def entry_name(path: str, at: EntryIndex) -> str:
-    """Returns an entry as claims call it."""
-    return f"{path}[{','.join(map(str, at))}]" if at else path
 
 
 class _Layer:

@@ -15,6 +15,7 @@ from bpcli.notation.evaluate import Grid
 from bpcli.notation.symbols import gradient_of
 from bpcli.notation.syntax import reads
 from bpcli.notation.worked import work_out_entry
+from bpcli.numeric.shapes import entry_name
 from bpcli.numeric.vectors import EPS
 from bpcli.records.trace import Quantity, Stage, WorkedEntry
 from bpcli.studies.trace.step_blocks import StepBlock, TakenStep
@@ -133,15 +134,11 @@ def _entries(
         if start >= 0:
             own = start + (int(np.ravel_multi_index(at, shape)) if shape else 0)
             entry: tuple[int, ...] = (own,)
-            index: tuple[str, ...] = (f"{part.tensor}{_brackets(at)}",)
+            index: tuple[str, ...] = (entry_name(part.tensor, at),)
         else:
             entry, index = at, tuple(map(str, at))
         worked = work_out_entry(grid, env, entry, choice.digits, choice.terms, choice.ascii)
-        yield WorkedEntry(f"{part.path}{_brackets(at)}", at, index, worked, tuple(_notes(block, grid, env, entry)))
-
-
-def _brackets(at: Sequence[int]) -> str:
-    return f"[{','.join(map(str, at))}]" if at else ""
+        yield WorkedEntry(entry_name(part.path, at), at, index, worked, tuple(_notes(block, grid, env, entry)))
 
 
 def _chosen(part: Quantity, shape: tuple[int, ...], choice: EntryChoice) -> Iterator[tuple[int, ...]]:

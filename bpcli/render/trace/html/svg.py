@@ -13,7 +13,7 @@ import numpy as np
 
 from bpcli.notation.symbols import symbol_of
 from bpcli.notation.text import Text
-from bpcli.numeric.shapes import Array
+from bpcli.numeric.shapes import Array, entry_name
 from bpcli.records.trace import Derivation
 from bpcli.render.trace.html.layout import (
     CHIP_HEIGHT,
@@ -255,7 +255,7 @@ class Picture:
 
     def _choice(self, kind: str, inside: str, path: str, at: tuple[int, ...]) -> str:
         """Returns a weight that can be chosen."""
-        name = f"{path}[{','.join(map(str, at))}]"
+        name = entry_name(path, at)
         symbol = Text().letters(symbol_of(path.rpartition(".")[2]))
         words = {"f": f"OLD {symbol}", "b": f"∂L/∂{symbol}", "u": f"new {symbol}"}
         facts = "; ".join(f"{words[view]} = {self.full(v)}" for view, v in self._weight(path, at).items())
