@@ -126,12 +126,12 @@ def duplicate_warnings(splits: Mapping[str, tuple[Array, Array]]) -> tuple[Probl
     well the model predicts. `splits` holds the encoded inputs (N, ...) and targets of each."""
     if len(splits) < 2 or any(not isinstance(a, np.ndarray) for pair in splits.values() for a in pair):
         return ()  # rows on the disk are not compared
-    train = np.sort(_row_hashes(*splits["train"]))
+    train = np.sort(row_hashes(*splits["train"]))
     found = []
     for name, (x, t) in splits.items():
         if name == "train":
             continue
-        hashes = _row_hashes(x, t)
+        hashes = row_hashes(x, t)
         ranks = np.searchsorted(train, hashes).clip(max=len(train) - 1)
         count = int((train[ranks] == hashes).sum())
         if count:
@@ -142,11 +142,11 @@ def duplicate_warnings(splits: Mapping[str, tuple[Array, Array]]) -> tuple[Probl
     return tuple(found)
 
 
-def _row_hashes(x: Array, t: Array) -> Array:
-    """Returns a 64-bit hash of each row: equal for equal rows, and for others all but never."""
-    hashes = np.zeros(len(x), np.uint64)
+def row_hashes(*arrays: Array) -> Array:
+    """Returns a 64-bit hash of each row of these arrays together: equal for equal rows, for others all but never."""
+    hashes = np.zeros(len(arrays[0]), np.uint64)
     with np.errstate(over="ignore"):
-        for number, array in enumerate((x, t)):
+        for number, array in enumerate(arrays):
             flat = array.reshape(len(array), -1)
             step = max(1, NUMBERS_PER_BLOCK // max(1, flat.shape[1]))
             weights = Stream(number, "marks").at().integers(0, 1 << 63, flat.shape[1], dtype=np.uint64) * np.uint64(2)

@@ -8,6 +8,7 @@ import math
 from bpcli.records.diagnose import Remedy, Symptom
 from bpcli.studies.diagnose import remedies
 from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
+from bpcli.studies.diagnose.gradients import severity
 from bpcli.studies.diagnose.short_runs import OVERFIT_ROWS, peak_rate
 
 TOO_LOW = 0.1  # share of the rate at which the loss begins to fall
@@ -63,7 +64,7 @@ def overfit_one_batch(context: DiagnosisContext) -> list[Symptom]:
     losses, least, left = context.overfit, context.least_loss, remaining_loss(context)
     rows = next(context.batches(OVERFIT_ROWS))
     end = losses[-1]
-    level = "warning" if not left < REMAINING_SHARE[1] else "notice" if not left < REMAINING_SHARE[0] else "ok"
+    level = severity(left, *REMAINING_SHARE)
     what = f"{len(rows)} rows" if len(rows) > 1 else "one row"
     figure = f"in {len(losses)} steps the loss of {what} goes from {losses[0]:.4g} to {end:.3g}"
     figure += f", and {least:.3g} is the least there is" if least > 1e-3 else ""

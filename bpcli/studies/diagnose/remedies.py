@@ -105,9 +105,13 @@ def _takes(layer: Layer, setting: str) -> bool:
 
 def hidden_activations(context: DiagnosisContext) -> Iterator[PlannedLayer]:
     """Yields the activations before the last layer that learns."""
-    last = max((i for i, node in enumerate(context.network_plan.layers) if node.trainable), default=0)
-    for node in context.network_plan.layers[:last]:
+    for node in _hidden_layers(context):
         yield from (n for n in node.walk() if isinstance(n.layer, Activation))
+
+
+def _hidden_layers(context: DiagnosisContext) -> Sequence[PlannedLayer]:
+    layers = context.network_plan.layers
+    return layers[: max((i for i, node in enumerate(layers) if node.trainable), default=0)]
 
 
 def replace_activations(context: DiagnosisContext, kind: str, text: str) -> list[Remedy]:
@@ -170,7 +174,6 @@ def _rebuild_layers(
 
 def widen(context: DiagnosisContext) -> list[Remedy]:
     """Returns twice the units in every hidden layer."""
-    last = max((i for i, node in enumerate(context.network_plan.layers) if node.trainable), default=0)
-    inner = [n for n in context.network_plan.layers[:last] if _takes(n.layer, "units")]
+    inner = [n for n in _hidden_layers(context) if _takes(n.layer, "units")]
     sets = tuple(f"{setting_path(n.loc, 'units')}={2 * n.plan.y[0]}" for n in inner)
     return [Remedy(sets, "twice the units in every hidden layer")] if sets else []

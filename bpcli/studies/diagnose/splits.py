@@ -3,12 +3,11 @@ with different targets, and how many rows and steps there are."""
 
 from __future__ import annotations
 
-from hashlib import blake2b
-
 import numpy as np
 
 from bpcli.family.plan import Array
 from bpcli.records.diagnose import Remedy, Symptom
+from bpcli.studies.dataset.preview import row_hashes
 from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
 from bpcli.studies.diagnose.gradients import severity, symptom
 
@@ -51,12 +50,12 @@ def class_balance(context: DiagnosisContext) -> list[Symptom]:
 
 def repeated_rows(context: DiagnosisContext) -> list[Symptom]:
     """Looks for rows of other splits that also stand in train, and for equal rows of train with different targets."""
-    train = _fingerprints(context.train.x)
+    train = row_hashes(np.asarray(context.train.x)).tolist()
     train_rows, found = set(train), list[Symptom]()
     for name, split in context.splits.items():
         if name == "train":
             continue
-        shared = sum(fingerprint in train_rows for fingerprint in _fingerprints(split.x))
+        shared = sum(row in train_rows for row in row_hashes(np.asarray(split.x)).tolist())
         share = shared / len(split.x)
         level = "warning" if share >= SERIOUS_SHARED and shared >= MIN_SERIOUS_ROWS else "notice" if shared else "ok"
         figure = f"{shared:,} of {len(split.x):,} {name} rows have the same inputs as a training row"
@@ -74,17 +73,11 @@ def repeated_rows(context: DiagnosisContext) -> list[Symptom]:
     return found
 
 
-def _fingerprints(x: Array) -> list[bytes]:
-    """Returns a fingerprint of each row: equal for equal rows."""
-    flat = np.ascontiguousarray(x).reshape(len(x), -1)
-    return [blake2b((row + 0).tobytes(), digest_size=16).digest() for row in flat]  # + 0: -0 is 0
-
-
-def _contradicting_rows(fingerprints: list[bytes], t: Array) -> int:
+def _contradicting_rows(hashes: list[int], t: Array) -> int:
     """Returns how many rows have the inputs of a row with another target."""
-    by: dict[bytes, list[int]] = {}
-    for i, fingerprint in enumerate(fingerprints):
-        by.setdefault(fingerprint, []).append(i)
+    by: dict[int, list[int]] = {}
+    for i, row in enumerate(hashes):
+        by.setdefault(row, []).append(i)
     repeated = (t[same] for same in by.values() if len(same) > 1)
     return sum(len(targets) for targets in repeated if (targets != targets[0]).any())
 
