@@ -18,10 +18,11 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 
 def near(word: str, known: Iterable[str]) -> str | None:
-    """Returns the known word that was probably meant, or None."""
+    """Returns the known word that was probably meant, whichever letters are capitals, or None."""
     known = list(known)
-    found = difflib.get_close_matches(word.lower(), known, 1, 0.6)
-    return found[0] if found else None
+    found = difflib.get_close_matches(word.lower(), {name.lower() for name in known}, 1, 0.6)
+    alike = [name for name in known if name.lower() in found]
+    return max(alike, key=lambda name: sum(map(str.__eq__, name, word)), default=None)
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

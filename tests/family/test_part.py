@@ -20,6 +20,8 @@ from bpcli.parts.metrics.ranking import RocAuc
         ("abxyz", ["abcde"], None),
         ("unit", ["units", "init"], "units"),
         ("dense", [], None),
+        ("dense_9.dW", ["dense_2.dy", "dense_2.dW", "dense_2.dw"], "dense_2.dW"),
+        ("pRICE", ["size", "Price"], "Price"),
     ],
 )
 def test_the_word_that_was_meant_shares_most_of_its_letters(word: str, known: list[str], found: str | None) -> None:
