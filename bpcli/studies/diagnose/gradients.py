@@ -151,8 +151,9 @@ def _gradient_reach(context: DiagnosisContext, rows: list[LayerStats], norms: li
         found = _initializers(context) + remedies.scale_inputs(context)
         return [Symptom("gradients", bad[0].layer, figure, "warning", why, tuple(found))]
     none = [row for row, norm in zip(rows, norms, strict=True) if norm == 0]
-    if none and len(none) < len(rows):
-        figure = f"no gradient at all reaches {', '.join(row.layer for row in none)}"
+    if none and (len(none) < len(rows) or not context.loss < 0.5 * context.constant):
+        names = ", ".join(row.layer for row in none) if len(none) < len(rows) else "any layer"
+        figure = f"no gradient at all reaches {names}"
         why = "where every factor of the chain rule is 0 nothing can be learned"
         found = remedies.replace_activations(context, "leaky_relu", LEAKY) + _initializers(context)
         return [Symptom("gradients", none[0].layer, figure, "warning", why, tuple(found))]

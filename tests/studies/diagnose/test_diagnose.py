@@ -195,6 +195,14 @@ def test_no_gradient_passes_a_layer_of_zeros(tmp_path: Path) -> None:
     assert len(alike.cures[0].sets) == 3
 
 
+def test_no_gradient_reaches_a_network_of_zeros(tmp_path: Path) -> None:
+    hidden = {"type": "dense", "units": 4, "activation": "tanh", "init": "zeros"}
+    layers = [hidden, {"type": "dense", "units": 1, "init": "zeros"}]
+    file = config(tmp_path, t=[[-1.0], [1.0]] * 45, layers=layers, loss="mean_squared_error", data={})
+    symptom = worst("gradients", file)
+    assert (symptom.level, symptom.figure) == ("warning", "no gradient at all reaches any layer")
+
+
 @pytest.mark.parametrize(("std", "words"), [(1.5, "saturate"), (0.01, "die away")])
 def test_weights_off_their_scale(std: float, words: str, tmp_path: Path) -> None:
     layers = deep("tanh", 3, init={"type": "normal", "std": std})
