@@ -38,8 +38,9 @@ def ask_witnesses(gradient: CheckedGradient, effort: Effort, rng: np.random.Gene
     a = gradient.kernel
     if not np.isfinite(a).all():
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(a))[0])
-        beyond = gradient.equations is not None and np.array_equal(a[np.isinf(a)], gradient.equations[np.isinf(a)])
-        found.keep_worst("kernel", "noise" if beyond and not np.isnan(a).any() else "WRONG", index, math.nan, math.inf)
+        beyond = gradient.equations is not None and not np.isnan(a).any()
+        beyond = beyond and np.array_equal(a[np.isinf(a)], gradient.equations[np.isinf(a)])
+        found.keep_worst("kernel", "noise" if beyond else "WRONG", index, math.nan, math.inf)
         found.note = "the gradient is too large for a number" if beyond else "the kernel's gradient is not finite"
         found.numbers = gradient.equations
         return found
@@ -63,7 +64,7 @@ def ask_witnesses(gradient: CheckedGradient, effort: Effort, rng: np.random.Gene
         judged[tuple(np.transpose(indices))] = True
         if found.entries < a.size:
             differences_along(found, 1 if gradient.complex_value is not None else effort.directions, floor, rng)
-    if not judged.any():
+    if found.verdict == "ok" and not judged.any():
         found.verdict = "not covered"
     elif found.verdict == "ok" and not a.any() and not gradient.always_zero:
         found.verdict = "dead"
@@ -89,9 +90,8 @@ def _against_equations(found: Evidence, n: Array, floor: float) -> None:
         if relative[k] > worst:
             worst, at = float(relative[k]), start + k
     index = tuple(int(i) for i in np.unravel_index(at, n.shape))
-    found.keep_gap("equations", max(worst, 0.0), bar)
-    if a.size:
-        found.keep_worst("equations", "WRONG" if wrong else "ok", index, float(n[index]), max(worst, 0.0))
+    found.keep_gap("equations", worst, bar)
+    found.keep_worst("equations", "WRONG" if wrong else "ok", index, float(n[index]), worst)
 
 
 def _against_steps(found: Evidence, indices: Sequence[EntryIndex], floor: float) -> None:
@@ -109,14 +109,16 @@ def _against_steps(found: Evidence, indices: Sequence[EntryIndex], floor: float)
     bad = np.abs(a - n) > allowed
     found.keep_gap("complex step", float(np.where(bad, 0.0, relative).max(initial=0.0)), bar)
     for k in by_size(bad, relative)[:MAX_STEPS_EXCUSED]:
-        allowed[k] += 2 * _step_scatter(gradient, indices[k])
+        allowed[k] += 2 * _step_scatter(found, indices[k])
         if abs(a[k] - n[k]) <= allowed[k]:
             bad[k], bar = False, max(bar, float(allowed[k] / unit_of(a[k], n[k], gradient.reach)))
             found.keep_gap("complex step", float(relative[k]), bar)
             continue
         agrees = found.verdict != "WRONG"  # the equations, where there are any
         line = Line(gradient.value, gradient.at, indices[k])
-        verdict = (agrees and found.excused(line, float(a[k]), float(n[k]), 0.0, line.scatter())) or "WRONG"
+        noise = line.scatter() if agrees else 0.0
+        found.evaluations += line.evaluations
+        verdict = (agrees and found.excused(line, float(a[k]), float(n[k]), 0.0, noise)) or "WRONG"
         found.keep_worst("complex step", verdict, indices[k], float(n[k]), float(relative[k]))
         if verdict == "WRONG":
             found.keep_gap("complex step", float(relative[k]), bar)
@@ -126,16 +128,18 @@ def _against_steps(found: Evidence, indices: Sequence[EntryIndex], floor: float)
         found.keep_worst("complex step", "ok", indices[k], float(n[k]), float(relative[k]))
 
 
-def _step_scatter(gradient: CheckedGradient, index: EntryIndex) -> float:
+def _step_scatter(found: Evidence, index: EntryIndex) -> float:
     """Returns how far rounding takes a complex step: how far those at points that nearly coincide stand off a straight
     line. Equations may cancel where kernels do not."""
-    assert gradient.complex_value is not None
-    x = np.array(gradient.at, np.float64)
-    here, found = float(x[index]), []
+    value = found.gradient.complex_value
+    assert value is not None
+    x = np.array(found.gradient.at, np.float64)
+    here, steps = float(x[index]), []
     for offset in SCATTERED_POINTS.tolist():
         x[index] = here + offset * max(1.0, abs(here))
-        found.append(float(complex_steps(gradient.complex_value, x, [index])[0]))
-    return off_line(SCATTERED_POINTS, np.array(found))
+        steps.append(float(complex_steps(value, x, [index])[0]))
+    found.evaluations += len(steps)
+    return off_line(SCATTERED_POINTS, np.array(steps))
 
 
 # ----------------------------------------------------------------------------------------------------- along directions

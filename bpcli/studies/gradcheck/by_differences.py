@@ -45,13 +45,14 @@ def differences_along(found: Evidence, directions: int, floor: float, rng: np.ra
         u = random_direction(gradient.kernel.shape, rng)
         line = Line(gradient.value, gradient.at, u)
         n, rounding = line.central(2.0**-DIFFERENCE_POWER)
-        found.evaluations += 2
         a, unit = along_direction(gradient.kernel, u, n)
         allowed = (DIFFERENCE_RTOL if gradient.exact else RESOLVED_RTOL) * unit + math.sqrt(u.size) * floor
         if gradient.exact:
             allowed += rounding
         verdict = "ok"
-        if not abs(a - n) <= allowed:
+        if abs(a - n) <= allowed:
+            found.evaluations += line.evaluations
+        else:
             ((verdict, n, allowed),) = _resolved(
                 found, [line], *map(np.array, ([a], [n], [rounding], [allowed], [unit]))
             )
@@ -77,7 +78,7 @@ def against_differences(found: Evidence, indices: Sequence[EntryIndex]) -> int:
     if found.numbers is None:
         found.numbers, found.rtol = spread_out(gradient.kernel.shape, indices, n.copy()), DIFFERENCE_RTOL
     gap = np.abs(a - n)
-    order = by_size(~(gap <= allowed), np.where(np.isfinite(gap), gap / (allowed + noisy), np.inf))
+    order = by_size(~((gap <= allowed) & np.isfinite(n)), np.where(np.isfinite(gap), gap / (allowed + noisy), np.inf))
     most = max(MAX_ENTRIES_RESOLVED, int(RESOLVED_SHARE * len(indices)))
     verdicts = np.full(len(indices), "ok", "<U11")
     verdicts[order[most:]] = "not covered"
@@ -204,6 +205,7 @@ def _keep_right_numbers(
         room = np.full(len(lines), np.inf)
         estimates = extrapolate(lines, 0.1 * RESOLVED_RTOL * np.abs(a[ks]), n[ks], room, found.noise or 0.0)
         n[ks] = np.where(np.isfinite(estimates.number), estimates.number, n[ks])
+        found.evaluations += sum(line.evaluations for line in lines)
     if len(unknown) <= MAX_WRONG_ENTRIES:
         found.rtol = 2 * RESOLVED_RTOL
     excused = np.isin(verdicts, ("kink", "jump"))

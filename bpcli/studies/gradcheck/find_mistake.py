@@ -258,10 +258,11 @@ def _known_ratios(clues: Clues) -> Iterator[tuple[float, str, dict[str, Any]]]:
 
 
 def _wrong(a: Array, n: Array, rtol: float) -> Array:
-    """Returns which entries are wrong: by the largest of them; where none is, each by itself."""
-    most, gap = max(ENTRY_RTOL, rtol), np.abs(a - n)
-    far = gap > most * np.abs(n).max(initial=0.0)
-    return np.asarray(far if far.any() else gap > most * np.abs(n))
+    """Returns which entries are wrong: by the largest of them; where none is, each by itself; at last by as little as
+    they are known."""
+    most, gap, sizes = max(ENTRY_RTOL, rtol), np.abs(a - n), np.abs(n)
+    wrong = (gap > bar for bar in (most * sizes.max(initial=0.0), most * sizes, rtol * sizes))
+    return next((some for some in wrong if some.any()), np.zeros(a.shape, bool))
 
 
 def _wrong_entries(a: Array, n: Array, rtol: float) -> Sentence | None:
