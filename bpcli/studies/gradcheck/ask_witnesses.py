@@ -38,8 +38,8 @@ def ask_witnesses(gradient: CheckedGradient, effort: Effort, rng: np.random.Gene
     a = gradient.kernel
     if not np.isfinite(a).all():
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(a))[0])
-        beyond = gradient.equations is not None and not np.isnan(a).any()
-        beyond = beyond and np.array_equal(a[np.isinf(a)], gradient.equations[np.isinf(a)])
+        infinite, stated = np.isinf(a), gradient.equations
+        beyond = stated is not None and not np.isnan(a).any() and np.array_equal(a[infinite], stated[infinite])
         found.keep_worst("kernel", "noise" if beyond else "WRONG", index, math.nan, math.inf)
         found.note = "the gradient is too large for a number" if beyond else "the kernel's gradient is not finite"
         found.numbers = gradient.equations

@@ -224,10 +224,12 @@ def _explained(
 
 
 def _of_loss(theirs: Mapping[str, Array], ours: ReferencePass, bound: BoundLayer) -> str:
-    """Returns names the mistake in the loss's own gradient that gives all of the last layer's wrong gradients, in
+    """Names the mistake in the loss's own gradient that gives all of the last layer's wrong gradients, in
     words."""
     loss, layer = ours.objective.loss, bound.layer
     if not loss.equations(ours.batch.frame.w is not None) or not layer.equations(ours.train, bound.planned.x):
+        return ""
+    if not all(np.isfinite(a).all() for a in theirs.values()):
         return ""
     env, program = loss_program(ours.objective, ours.batch)
     layer_equations, known = layer_program(bound, ours.train), equation_env(bound)
