@@ -23,9 +23,9 @@ MIN_LAYER_FACTOR = 0.5
 """The factor of the gradient per layer that is still good: a sigmoid's slope is at most 1/4, and at a half ten layers
 lose a factor of a thousand."""
 
-VANISHED_RATIO = (0.1, 0.01)
-"""The first over the last gradient, from which on it is a notice, a warning: at a hundredth, what the last layer learns
-in one epoch takes the first a hundred."""
+GRADIENT_RATIO = (10.0, 100.0)
+"""The last over the first gradient where it vanishes, the first over the last where it explodes, from which on it is a
+notice, a warning: at a hundred, what the last layer learns in one epoch takes the first a hundred."""
 
 DEAD_SHARE = (0.2, 0.4)
 SATURATED_SHARE = (0.25, 0.5)
@@ -62,7 +62,7 @@ def start_loss(context: DiagnosisContext) -> list[Symptom]:
     if not math.isfinite(loss):
         figure = f"the loss is {loss} before the first step"
     elif classifies:
-        words = f", ln {k}" if k > 1 and abs(zero - math.log(k)) < 1e-9 else ""
+        words = f", ln {k}" if math.isclose(zero, math.log(k)) else ""
         figure = f"the loss starts at {loss:.4g}; with all outputs 0 it would be {zero:.6g}{words}"
     else:
         figure = f"the loss starts at {loss:.4g}; the best constant prediction has {constant:.4g}"
@@ -72,9 +72,8 @@ def start_loss(context: DiagnosisContext) -> list[Symptom]:
     measured = "loss at the start, in times of knowing nothing"
     found: list[Remedy] = []
     if level != "ok":
-        found += _scale_inputs(context)
-        found += [] if classifies else remedies.scale_targets(context)
-        found += _initializers(context) + remedies.small_last_layer(context)
+        targets = [] if classifies else remedies.scale_targets(context)
+        found = _scale_inputs(context) + targets + _initializers(context) + remedies.small_last_layer(context)
     return [Symptom("start", "", figure, level, why, tuple(found), ratio, measured)]
 
 
@@ -109,9 +108,12 @@ def gradient_flow(context: DiagnosisContext) -> list[Symptom]:
     place = f"{rows[0].layer} to {rows[-1].layer}"
     figure = f"from {rows[-1].layer} back to {rows[0].layer} the gradient goes from {last:.3g} to {first:.3g}"
     figure += f", a factor of {rate:.3g} a layer"
+    vanished = severity(1 / reach, *GRADIENT_RATIO) if rate < MIN_LAYER_FACTOR else "ok"
+    grows = max(rate, error) > 1 / MIN_LAYER_FACTOR
+    exploded = severity(max(reach, spread), *GRADIENT_RATIO) if grows else "ok"
     level, why, found = "ok", "", list[Remedy]()
-    if rate < MIN_LAYER_FACTOR and reach < VANISHED_RATIO[0]:
-        level = severity(1 / reach, 1 / VANISHED_RATIO[0], 1 / VANISHED_RATIO[1])
+    if vanished != "ok":
+        level = vanished
         why = "the chain rule multiplies a factor for each layer, and here all of them are small: the gradient "
         why += "vanishes, and the first layers hardly learn"
         slopes = "relu has slope 1 where it is open; a sigmoid has at most 1/4, tanh 1"
@@ -121,8 +123,8 @@ def gradient_flow(context: DiagnosisContext) -> list[Symptom]:
         if level == "warning" and evened:
             level = "notice"
             why += f"; {context.experiment.optimizer.kind} evens it out, as its steps say ({evened})"
-    elif max(rate, error) > 1 / MIN_LAYER_FACTOR and max(reach, spread) > 1 / VANISHED_RATIO[0]:
-        level = severity(max(reach, spread), 1 / VANISHED_RATIO[0], 1 / VANISHED_RATIO[1])
+    elif exploded != "ok":
+        level = exploded
         if error > rate:
             rate = error
             figure = f"from {rows[-1].layer} back to {rows[0].layer} dL/dy grows by a factor of {error:.3g} a layer"
@@ -166,51 +168,51 @@ def _evened_out(rows: list[LayerStats]) -> str:
     """Says by how much a step moves the first and the last layer, in words, where that is about the same; else
     empty."""
     first, last = rows[0].update, rows[-1].update
-    if not first or not last or first < max(MIN_STEP_RATIO, 0.1 * last):
-        return ""
-    return f"{first:.1g} and {last:.1g} of the weights"
+    alike = first and last and first >= max(MIN_STEP_RATIO, 0.1 * last)
+    return f"{first:.1g} and {last:.1g} of the weights" if alike else ""
 
 
 def dead_units(context: DiagnosisContext) -> list[Symptom]:
     """Measures the share of units that no row opens."""
     hidden = {n.path for n in remedies.hidden_activations(context)}
-    rows = [row for row in context.layer_stats if row.dead is not None and row.layer in hidden]
-    row = max(rows, key=lambda r: r.dead or 0.0, default=None)
-    if row is None or row.dead is None:
+    shares = [(row, row.dead) for row in context.layer_stats if row.dead is not None and row.layer in hidden]
+    if not shares:
         return []
-    level = severity(row.dead, *DEAD_SHARE)
-    figure = f"{row.dead:.0%} of its units are closed for all {len(context.probe_rows)} rows"
-    others = [r.layer for r in rows if r is not row and not (r.dead or 0.0) < DEAD_SHARE[0]]
+    row, dead = max(shares, key=lambda each: each[1])
+    level = severity(dead, *DEAD_SHARE)
+    figure = f"{dead:.0%} of its units are closed for all {len(context.probe_rows)} rows"
+    others = [other.layer for other, share in shares if other is not row and share >= DEAD_SHARE[0]]
     figure += _other_layers(others, DEAD_SHARE[0])
     if level == "ok":
-        figure = f"at most {row.dead:.0%} of a layer's units are closed for all {len(context.probe_rows)} rows"
+        figure = f"at most {dead:.0%} of a layer's units are closed for all {len(context.probe_rows)} rows"
     why = "a closed unit puts out the same whatever comes in, and its slope is 0: it has no part in anything and, "
     why += "as no gradient reaches it, may stay so"
     found = _scale_inputs(context) + remedies.replace_activations(context, "leaky_relu", LEAKY)
     found += _initializers(context) + remedies.add_norms(context)
-    return [symptom("dead", row.layer, figure, level, why, found, row.dead, "share of dead units")]
+    return [symptom("dead", row.layer, figure, level, why, found, dead, "share of dead units")]
 
 
 def saturated_units(context: DiagnosisContext) -> list[Symptom]:
     """Measures the share of outputs near the ends of a range, where the slope is nearly 0. Those of the last layer are
     meant to be there once it has learned."""
     inner = {n.path for n in remedies.hidden_activations(context)}
-    rows = [r for r in context.layer_stats if r.saturated is not None and (r.layer in inner or not context.trained)]
-    row = max(rows, key=lambda r: r.saturated or 0.0, default=None)
-    if row is None or row.saturated is None:
+    looked_at = [row for row in context.layer_stats if row.layer in inner or not context.trained]
+    shares = [(row, row.saturated) for row in looked_at if row.saturated is not None]
+    if not shares:
         return []
-    level = severity(row.saturated, *SATURATED_SHARE)
+    row, saturated = max(shares, key=lambda each: each[1])
+    level = severity(saturated, *SATURATED_SHARE)
     if context.trained and level == "warning":
         level = "notice"  # what has learned is sure of itself
-    figure = f"{row.saturated:.0%} of its outputs are at the ends of {row.kind}"
+    figure = f"{saturated:.0%} of its outputs are at the ends of {row.kind}"
     if level == "ok":
-        figure = f"at most {row.saturated:.0%} of a layer's outputs are at the ends of its range"
-    others = [r.layer for r in rows if r is not row and not (r.saturated or 0) < SATURATED_SHARE[0]]
+        figure = f"at most {saturated:.0%} of a layer's outputs are at the ends of its range"
+    others = [other.layer for other, share in shares if other is not row and share >= SATURATED_SHARE[0]]
     figure += _other_layers(others, SATURATED_SHARE[0])
     why = "there the slope is under a twentieth of the steepest: little of the error passes, and learning is slow"
     found = _scale_inputs(context) + _initializers(context) + remedies.add_norms(context)
     found += remedies.replace_activations(context, "relu", "relu has one flat end, not two")
-    return [symptom("saturated", row.layer, figure, level, why, found, row.saturated, "saturated share")]
+    return [symptom("saturated", row.layer, figure, level, why, found, saturated, "saturated share")]
 
 
 def _other_layers(layers: list[str], share: float) -> str:
@@ -231,11 +233,11 @@ def symptom(
 
 def first_step_size(context: DiagnosisContext) -> list[Symptom]:
     """Measures how far the first step moves each layer, relative to the size of its weights."""
-    rows = [row for row in learning_layers(context) if row.update is not None]
-    if not rows:
+    steps = [(row, row.update) for row in learning_layers(context) if row.update is not None]
+    if not steps:
         return []
-    longest, shortest = max(rows, key=lambda r: r.update or 0.0), min(rows, key=lambda r: r.update or 0.0)
-    high, low = longest.update or 0.0, shortest.update or 0.0
+    longest, high = max(steps, key=lambda each: each[1])
+    shortest, low = min(steps, key=lambda each: each[1])
     measured, rate = "first step over weights", peak_rate(context)
     level = severity(high, *STEP_RATIO)
     if level != "ok":
