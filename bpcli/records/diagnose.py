@@ -28,9 +28,13 @@ class Remedy:
     note: str = ""
 
 
+LEVELS = ("ok", "notice", "warning")
+"""How serious a symptom is, in order."""
+
+
 @dataclass(frozen=True)
 class Symptom:
-    """What one check found. `level` is ok, notice or warning; `value` is what was measured, where that is one number,
+    """What one check found. `level` is one of LEVELS; `value` is what was measured, where that is one number,
     and `measured` says in words what it is."""
 
     check: str  # start, gradients, dead ...: the name of the check

@@ -12,7 +12,7 @@ from bpcli.config.dump import flow
 from bpcli.family import Activation, Array, join_names
 from bpcli.numeric.streams import Stream
 from bpcli.parts.data.columns import ColumnSource
-from bpcli.records.diagnose import Remedy, Symptom
+from bpcli.records.diagnose import LEVELS, Remedy, Symptom
 from bpcli.studies.diagnose import remedies
 from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
 from bpcli.studies.diagnose.gradients import severity, symptom
@@ -44,8 +44,8 @@ def _names(context: DiagnosisContext) -> list[tuple[str, bool]]:
 
 def _examined(context: DiagnosisContext) -> Array:
     """Returns training rows spread evenly, flat and in float64: n j."""
-    step = -(-context.rows // MAX_ROWS_EXAMINED)
-    return context.train.x[::step].reshape(-1, math.prod(context.network_plan.x)).astype(np.float64)
+    rows = context.train.x[:: -(-context.rows // MAX_ROWS_EXAMINED)]
+    return rows.reshape(len(rows), math.prod(context.network_plan.x)).astype(np.float64)
 
 
 def input_sizes(context: DiagnosisContext) -> list[Symptom]:
@@ -61,21 +61,21 @@ def input_sizes(context: DiagnosisContext) -> list[Symptom]:
     widest = max(used, key=lambda j: deviation[j])
     usual = float(np.median(deviation[used]))
     uneven = float(deviation[widest]) / usual if context.preprocessor.scaling is None else 1.0
-    worst, order = float(size[largest]), {"ok": 0, "notice": 1, "warning": 2}
+    worst = float(size[largest])
     levels = severity(worst, *INPUT_SIZE), severity(uneven, *DEVIATION_RATIO) if size[widest] > 1 else "ok"
-    level = max(levels, key=lambda each: order[each])
-    first = next((n for n in context.network_plan.layers if n.trainable or n.layer.normalizes), None)
-    if first is not None and first.layer.normalizes:
+    level, uneven_is_worse = max(levels, key=LEVELS.index), LEVELS.index(levels[1]) > LEVELS.index(levels[0])
+    first = next(n for n in context.network_plan.layers if n.trainable or n.layer.normalizes)
+    if first.layer.normalizes:
         level = "ok"
     figure, value, measured = f"inputs are about {worst:.3g} in size", worst, "size of the largest input"
-    if order[levels[1]] > order[levels[0]]:
+    if uneven_is_worse:
         figure = f"the deviation of {names[widest][0]} is {uneven:.3g} times the usual one"
         value, measured = uneven, "largest over usual deviation"
     elif level != "ok":
         figure = f"{names[largest][0]} is about {worst:.3g} in size, and nothing scales it"
     why = "weights start as suits inputs of about 1; larger ones saturate units, drown the others and make the loss "
     why += "steep in their direction, so that every learning rate is wrong for some weight"
-    place = names[widest if order[levels[1]] > order[levels[0]] else largest][0] if level != "ok" else ""
+    place = names[widest if uneven_is_worse else largest][0] if level != "ok" else ""
     return [symptom("inputs", place, figure, level, why, remedies.scale_inputs(context), value, measured)]
 
 
@@ -87,8 +87,8 @@ def target_range(context: DiagnosisContext) -> list[Symptom]:
     low, high = float(t.min()), float(t.max())
     last = context.network_plan.layers[-1]
     if isinstance(last.layer, Activation):
-        low_output, high_output = _output_range(last.layer)
-        if low < low_output - 1e-9 or high > high_output + 1e-9:
+        low_output, high_output = (float(t.dtype.type(end)) for end in _output_range(last.layer))
+        if low < low_output or high > high_output:
             figure = f"targets run from {low:.4g} to {high:.4g}, and {last.path} from {low_output:.3g} "
             figure += f"to {high_output:.3g}"
             why = "no weights can make the network say such a value: it is pushed to the end of its range and stays "
@@ -113,8 +113,7 @@ def _output_range(layer: Activation) -> tuple[float, float]:
     """Returns the least and the greatest output of an activation for inputs from -1e6 to 1e6."""
     x = np.concatenate([-np.logspace(-3, 6, 200), np.logspace(-3, 6, 200)])[None]
     y = run_alone(layer, x, False).y
-    low, high = float(y.min()), float(y.max())
-    return (0.0 if abs(low) < 1e-9 else low), (0.0 if abs(high) < 1e-9 else high)
+    return float(y.min()), float(y.max())
 
 
 def useless_columns(context: DiagnosisContext) -> list[Symptom]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bpcli.records.diagnose import DiagnoseReport
+from bpcli.records.diagnose import LEVELS, DiagnoseReport
 from bpcli.studies.diagnose.columns import input_sizes, target_range, useless_columns
 from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext, open_context
 from bpcli.studies.diagnose.gradients import dead_units, first_step_size, gradient_flow, saturated_units, start_loss
@@ -16,7 +16,7 @@ from bpcli.studies.diagnose.learning_rate import learning_rate, overfit_one_batc
 from bpcli.studies.diagnose.short_runs import peak_rate
 from bpcli.studies.diagnose.splits import class_balance, repeated_rows, row_and_step_counts
 from bpcli.studies.diagnose.training_context import MAX_STEP_ROWS
-from bpcli.studies.diagnose.try_remedy import SEVERITY, Check, try_remedies
+from bpcli.studies.diagnose.try_remedy import Check, try_remedies
 from bpcli.studies.diagnose.weights import initial_weights
 
 CHECKS: Mapping[str, Check] = {
@@ -49,7 +49,7 @@ def diagnose(path: Path, sets: Sequence[str] = (), *, trying: bool = False, data
     context = open_context(path, sets, data)
     began = time.perf_counter()
     found = [symptom for check in CHECKS.values() for symptom in check(context)]
-    found.sort(key=lambda s: -SEVERITY[s.level])  # stable: causes stay before what they lead to
+    found.sort(key=lambda s: -LEVELS.index(s.level))  # stable: causes stay before what they lead to
     tried = ""
     if trying:
         found, tried = try_remedies(context, found, CHECKS)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from bpcli.engine.objective import Objective
 from bpcli.family import Metric
-from bpcli.records.diagnose import Remedy, Symptom
+from bpcli.records.diagnose import LEVELS, Remedy, Symptom
 from bpcli.records.training import Failure
 from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext, Reopen
 from bpcli.studies.diagnose.short_runs import short_run, step_multiply_adds
@@ -22,7 +22,6 @@ MAX_MULTIPLY_ADDS = 1e11  # of the passes of one trial: some ten seconds
 MIN_TRIAL_STEPS = 10  # whatever they cost
 MAX_ROWS = 2_000  # of validation
 HELPFUL_RATIO = 0.95  # of the loss with a remedy over that without
-SEVERITY = {"ok": 0, "notice": 1, "warning": 2}
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Trial:
             finite = finite and after.loss < after.constant  # what learns nothing is no help
         lower = finite and not losses[1] > HELPFUL_RATIO * losses[0]
         kept = finite and not losses[1] * HELPFUL_RATIO > losses[0]
-        milder = SEVERITY[level] < SEVERITY[symptom.level]
+        milder = LEVELS.index(level) < LEVELS.index(symptom.level)
         return replace(
             remedy, figure=symptom.measured, before=first, after=value, judged=judged,
             loss_before=losses[0], loss_after=losses[1], helps=lower or (milder and kept),
@@ -89,7 +88,7 @@ class Trial:
         same = [s for s in left if s.place == symptom.place] or [s for s in left if s.measured == symptom.measured]
         if not same:
             return "ok", None, None
-        worst = max(same, key=lambda s: SEVERITY[s.level])
+        worst = max(same, key=lambda s: LEVELS.index(s.level))
         alike = worst.measured == symptom.measured
         return worst.level, worst.value if alike else None, symptom.value if alike else None
 

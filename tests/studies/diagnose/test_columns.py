@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hand_diagnosis import CLASSES, ROWS, X, context_of, dense, sets_of, values_of, with_rows
 
+from bpcli.numeric.streams import Stream
 from bpcli.records.diagnose import Symptom
 from bpcli.studies.diagnose.columns import input_sizes, target_range, useless_columns
 from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
@@ -82,6 +83,8 @@ def test_a_wide_column_is_not_the_largest() -> None:
     assert only(input_sizes(context_of(x=x))).place == "input 2"
     x = np.hstack([0.5 * SIGNS + 19, 0.5 * SIGNS, 2 * SIGNS])
     assert only(input_sizes(context_of(x=x))).place == "input 0"
+    x = np.hstack([0.1 * SIGNS + 30, 0.1 * SIGNS, 12 * SIGNS])  # warnings both
+    assert only(input_sizes(context_of(x=x))).place == "input 0"
 
 
 def test_what_never_changes_has_no_size_to_scale() -> None:
@@ -91,11 +94,11 @@ def test_what_never_changes_has_no_size_to_scale() -> None:
 
 
 def test_scaled_inputs_are_not_uneven() -> None:
-    """A column that is nearly always 0 has a wide tail after any scaling by its quartiles."""
-    x = np.hstack([SIGNS, SIGNS, np.where(np.arange(ROWS) == 3, 300, 0.5 * SIGNS[:, 0])[:, None]])
-    context = context_of(x=x, sets=["data.scale=robust"])
-    assert context.train.x.std(axis=0)[2] > 50
-    assert only(input_sizes(context)).measured == "size of the largest input"
+    """Pixels share one scale, and those at a border hardly vary."""
+    context = context_of(x=SIGNS * [0.001, 0.001, 0.001, 5.0], sets=["data.scale={type: standardize, per: all}"])
+    assert context.train.x.std(axis=0)[3] == pytest.approx(2, rel=1e-3)
+    found = only(input_sizes(context))
+    assert (found.level, found.measured) == ("ok", "size of the largest input")
 
 
 def test_categories_are_no_sizes() -> None:
@@ -122,6 +125,7 @@ def test_a_norm_counts_where_it_stands_before_the_first_weights() -> None:
     x = 60 * X
     flat = ["identity", "batch_norm", dense(3)]
     assert only(input_sizes(context_of(flat, x=x))).level == "ok"
+    assert only(input_sizes(context_of([{"type": "batch_norm", "affine": False}, dense(3)], x=x))).level == "ok"
     assert only(input_sizes(context_of([dense(4), "batch_norm", dense(3)], x=x))).level == "warning"
 
 
@@ -196,8 +200,17 @@ def test_scaled_targets_are_not_scaled_again() -> None:
     assert sets_of(only(target_range(context))) == ["architecture.1.activation=null"]
 
 
+def test_a_target_at_the_end_of_the_range_is_reached_in_float32() -> None:
+    """-0.1 in float32 is less than -0.1."""
+    end = {"type": "dense", "units": 1, "activation": {"type": "elu", "alpha": 0.1}}
+    assert target_range(values_of([end], t=np.where(SIGNS > 0, 1.0, -0.1), dtype="float32")) == []
+    assert len(target_range(values_of([end], t=np.where(SIGNS > 0, 1.0, -0.100001), dtype="float32"))) == 1
+
+
 def test_classes_and_counts_have_no_range() -> None:
     assert target_range(context_of()) == []
+    assert target_range(context_of(t=[f"k{k}" for k in CLASSES], loss="mean_squared_error")) == []
+    assert target_range(context_of([dense(3)], t=np.eye(3)[CLASSES], loss="binary_cross_entropy")) == []
     assert target_range(values_of(t=SIGNS + 900, loss="poisson")) == []
 
 
@@ -233,6 +246,16 @@ def test_a_column_that_nearly_equals_another_is_none() -> None:
     nearly = A + 1e-3 * B
     assert abs(np.corrcoef(A, nearly)[0, 1]) > 1 - 1e-5
     assert only(copies(A, B, nearly)).level == "ok"
+
+
+def test_columns_that_fall_on_one_point_of_a_projection_are_compared_themselves() -> None:
+    """The direction is that of the search; what is added to A is perpendicular to it."""
+    direction = Stream(0, "duplicates").at().normal(size=ROWS)
+    a = A - A.mean()
+    basis, _ = np.linalg.qr(np.stack([np.ones(ROWS), direction, a, B], axis=1))
+    other = a + 1e-3 * np.linalg.norm(a) * basis[:, 3]
+    assert np.corrcoef(a, other)[0, 1] == pytest.approx(1 - 5e-7, abs=1e-8)
+    assert only(copies(a, C, other)).level == "ok"
 
 
 def test_each_copy_counts_once() -> None:

@@ -249,10 +249,10 @@ def test_the_layers_a_gradient_has_to_reach_are_those_with_weights() -> None:
     assert names == ["dense_1", "residual_1.dense_1", "dense_2"]
 
 
-def reach(*norms: float | None) -> Symptom:
+def reach(*norms: float | None, loss: float = 9.0, constant: float = 2.0) -> Symptom:
     layers = [dense(4, "relu", init=INIT), *[dense(4, "relu")] * (len(norms) - 2), dense(3)][-len(norms) :]
     rows = tuple(stats(f"dense_{k + 1}", norm) for k, norm in enumerate(norms))
-    return only(gradient_flow(measured(context_of(layers), layer_stats=rows, constant=1.0)))
+    return only(gradient_flow(measured(context_of(layers), loss=loss, layer_stats=rows, constant=constant)))
 
 
 def test_of_two_layers_no_factor_is_formed() -> None:
@@ -269,9 +269,12 @@ def test_a_network_without_weights_has_no_gradient() -> None:
     assert only(gradient_flow(measured(context_of(), layer_stats=()))).figure == "a gradient of 0"
 
 
-def test_no_gradient_anywhere_is_not_one_that_is_stopped() -> None:
-    found = reach(0.0, 0.0, 0.0)
+def test_no_gradient_anywhere_is_right_where_all_is_learned() -> None:
+    found = reach(0.0, 0.0, 0.0, loss=0.99)
     assert (found.level, found.figure) == ("ok", "gradients of 0 to 0")
+    found = reach(0.0, 0.0, 0.0, loss=1.0)
+    assert (found.level, found.figure, found.place) == ("warning", "no gradient at all reaches any layer", "dense_1")
+    assert reach(0.0, 0.0, 1.0, loss=0.1).figure == "no gradient at all reaches dense_1, dense_2"
 
 
 def test_layers_that_no_gradient_reaches_are_named() -> None:
