@@ -111,7 +111,7 @@ def hidden_activations(context: DiagnosisContext) -> Iterator[PlannedLayer]:
 
 def _hidden_layers(context: DiagnosisContext) -> Sequence[PlannedLayer]:
     layers = context.network_plan.layers
-    return layers[: max((i for i, node in enumerate(layers) if node.trainable), default=0)]
+    return layers[: max(i for i, node in enumerate(layers) if node.trainable)]
 
 
 def replace_activations(context: DiagnosisContext, kind: str, text: str) -> list[Remedy]:

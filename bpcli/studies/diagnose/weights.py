@@ -73,11 +73,12 @@ def _scale(context: DiagnosisContext) -> Iterator[Symptom]:
 
 def _equal_units(context: DiagnosisContext) -> Iterator[Symptom]:
     """Looks for hidden layers whose units all start with the same weights."""
-    last = max((_layer_index(context, e) for e in context.network_plan.layout if e.param.decays), default=0)
+    matrices = [(_layer_index(context, e), e) for e in context.network_plan.layout if e.param.decays]
     found: list[ParamLayout] = []
-    for e in context.network_plan.layout:
-        w = context.theta[e.where].reshape(-1, e.shape[-1])
-        if e.param.decays and e.shape[-1] > 1 and _layer_index(context, e) < last and (w == w[:, :1]).all():
+    for index, e in matrices:
+        units = context.theta[e.where].reshape(math.prod(e.shape[:-1]), e.shape[-1])
+        hidden = any(other > index for other, _ in matrices)
+        if hidden and e.shape[-1] > 1 and (units == units[:, :1]).all():
             found.append(e)
     if not found:
         return

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hand_diagnosis import CLASSES, VALUES, X, context_of, dense, measured, sets_of, values_of, with_rows
+from hand_diagnosis import CLASSES, X, context_of, dense, measured, sets_of, values_of, with_rows
 
 from bpcli.records.diagnose import Symptom
 from bpcli.studies.diagnose.splits import class_balance, repeated_rows, row_and_step_counts
@@ -192,4 +192,3 @@ def test_named_classes_are_named() -> None:
     t = np.repeat([0, 1, 2], [20, 20, 2])
     found = only(class_balance(with_rows(context_of(data=NAMED), np.zeros((42, 4)), t)))
     assert (found.place, found.figure) == ("k2", "k2 has 2 training rows, k0 20")
-    assert VALUES.shape == (24, 1)
