@@ -1,7 +1,5 @@
 """`bpcli train --folds`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import typer

@@ -1,7 +1,5 @@
 """`bpcli guide`."""
 
-from __future__ import annotations
-
 import sys
 from typing import Annotated
 

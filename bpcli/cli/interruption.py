@@ -1,7 +1,5 @@
 """Ctrl-C, also where other code makes another error of it: an import that was cut short raises what it likes."""
 
-from __future__ import annotations
-
 import signal
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`bpcli parts`."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """Stdout and stderr as a command meets them: closed early, on a full disk, or without Unicode."""
 
-from __future__ import annotations
-
 import io
 import os
 import sys

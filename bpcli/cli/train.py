@@ -1,7 +1,5 @@
 """`bpcli train`."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """Whether an experiment fits together and fits its data: found before memory is allocated or a step is taken."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

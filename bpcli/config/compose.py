@@ -4,8 +4,6 @@ PyYAML composes them (in pure Python: the C loader crashes on deep nesting); wha
 the rules of YAML 1.2, and limits see to it that no file takes much time or memory.
 """
 
-from __future__ import annotations
-
 from copy import copy
 from dataclasses import replace
 from typing import Any

@@ -1,9 +1,7 @@
 """The `data` section of an experiment: where rows come from, how they are divided and scaled."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
@@ -64,7 +62,7 @@ class Division(Settings):
         return next((key, name) for key in ("column", "group", "time") if (name := getattr(self, key)) is not None)
 
     @model_validator(mode="after")
-    def _one(self) -> Division:
+    def _one(self) -> Self:
         named = [key for key in ("column", "group", "time") if getattr(self, key) is not None]
         if len(named) != 1:
             message = "write one of {column: NAME}, {group: NAME} and {time: NAME}"
@@ -79,7 +77,7 @@ class Fold(Settings):
     number: int = Field(ge=1, description="which of them is test, counted from 1")
 
     @model_validator(mode="after")
-    def _number_in_range(self) -> Fold:
+    def _number_in_range(self) -> Self:
         if self.number > self.of:
             message = "of {of} folds number {number} is none: they are counted from 1"
             raise PydanticCustomError("fold", message, {"of": self.of, "number": self.number})
@@ -118,7 +116,7 @@ class Data(Settings):
     )
 
     @model_validator(mode="after")
-    def _some_rows_left(self) -> Data:
+    def _some_rows_left(self) -> Self:
         fractions = [f for f in (self.validation, self.test) if isinstance(f, float)]
         if sum(fractions) >= 1:
             message = "validation and test take {sum} of the rows: together they have to stay below 1"
@@ -126,7 +124,7 @@ class Data(Settings):
         return self
 
     @model_validator(mode="after")
-    def _divided_once(self) -> Data:
+    def _divided_once(self) -> Self:
         if self.split is None:
             return self
         key, name = self.split.by
@@ -144,7 +142,7 @@ class Data(Settings):
         return self
 
     @model_validator(mode="after")
-    def _tested_once(self) -> Data:
+    def _tested_once(self) -> Self:
         if self.fold is not None and self.test is not None:
             raise PydanticCustomError("fold", "`fold` says which rows are test: leave `test` out")
         if self.fold is not None and self.split is not None and self.split.by[0] != "group":

@@ -1,7 +1,5 @@
 """Plain data as YAML that is pleasant to read, and that readers of YAML 1.2 and 1.1 alike read back as it was."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Messages for what Pydantic found: what was expected, what stands there, and what to type instead."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Iterable, Mapping

@@ -1,9 +1,7 @@
 """The whole file as one frozen model."""
 
-from __future__ import annotations
-
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -31,7 +29,7 @@ class StopWhen(Settings):
     at_most: float | None = Field(None, description="the goal of a metric that should be low")
 
     @model_validator(mode="after")
-    def _one_goal(self) -> StopWhen:
+    def _one_goal(self) -> Self:
         if (self.at_least is None) == (self.at_most is None):
             raise PydanticCustomError("goal", "give one goal: `at_least` or `at_most`")
         return self

@@ -1,7 +1,5 @@
 """What a model allows at a place of the file: which settings, of which part, given what stands there."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from types import UnionType
 from typing import Annotated, Any, TypeGuard, Union, get_args, get_origin

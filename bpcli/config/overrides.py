@@ -1,7 +1,5 @@
 """`--set optimizer.learning_rate=0.01`: one way to override anything that an experiment says."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any

@@ -1,7 +1,5 @@
 """What a plain word of the file is: the core schema of YAML 1.2.2 (section 10.3.2), and how messages call a value."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The experiment file as a JSON Schema, by which editors complete, explain and check YAML while it is typed."""
 
-from __future__ import annotations
-
 import inspect
 from typing import Any
 

@@ -1,7 +1,5 @@
 """PyYAML's error messages in the words of an experiment file, with what to type instead."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """From a document to the validated model, or to all that is wrong with it, each error at its place in the file."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar

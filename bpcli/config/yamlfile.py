@@ -1,8 +1,6 @@
 """Reading and writing an experiment file: whatever stands in it is either read by the rules of YAML 1.2 or refused in
 one clear message."""
 
-from __future__ import annotations
-
 import os
 import stat
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Augmentation in its place: between the rows of a batch and the network, in training steps only."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,8 +1,6 @@
 """One iteration of an optimizer that looks at the objective where it likes: the rows, the value with its gradient, and
 the Jacobian that it may ask for."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from typing import Any

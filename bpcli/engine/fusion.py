@@ -1,8 +1,6 @@
 """How the kernels of a chain are run: on blocks of rows that stay in cache, and several of them together, shared out to
 threads, where that is worth it."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Who owns which bytes: aligned blocks, and views of them for a batch of any size up to the planned one."""
 
-from __future__ import annotations
-
 import math
 import os
 from typing import Any

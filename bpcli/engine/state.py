@@ -1,8 +1,6 @@
 """What a network and its optimizer remember, by name, and how it is put back: into a training that goes on, a trace, or
 the best weights again."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from bpcli.engine.full_batch import FullBatchStep

@@ -1,8 +1,6 @@
 """One training step, its order stated once: draw, forward, loss and penalty, backward, penalty gradient, clip, update,
 constraint, commit. (Decoupled decay happens inside the update.)"""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 from typing import Any

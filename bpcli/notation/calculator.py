@@ -5,8 +5,6 @@ This is that calculator. It knows what `text` prints for expressions of numbers,
 decimal digits, and evaluates nothing else.
 """
 
-from __future__ import annotations
-
 import math
 import operator
 import re

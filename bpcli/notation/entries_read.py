@@ -1,8 +1,6 @@
 """Where an equation reads: the entries behind one entry of its left side, and the terms of a sum that index arithmetic
 alone makes 0 (padding, the gaps that a stride leaves), whatever the numbers are."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -6,8 +6,6 @@ broadcast over the grid of its indices, cut into slabs along the indices of the 
 MAX_GRID_CELLS. All of it is safe for complex arrays, which is how derivatives are taken by complex steps.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache

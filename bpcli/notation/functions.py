@@ -5,8 +5,6 @@ So nothing here may drop it (NumPy's abs, sign, max and argmax do, or look at it
 at the real part only, and a branch is chosen with `where`.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """An equation in LaTeX, for a display formula (amsmath)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import ClassVar
 

@@ -1,8 +1,6 @@
 """The local factor of a layer as a formula: its backward equation with an error of 1 at one output and 0 elsewhere,
 and numbers in place of index letters."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """An equation in presentation MathML, which browsers draw without a script."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """How many values an index has: what the equation says, else the engine, else an array it stands on."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from bpcli.notation.syntax import (

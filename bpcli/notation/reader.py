@@ -1,8 +1,6 @@
 """One walk over an equation for all drawings of it: what is said, and where parentheses stand, is decided here; a
 reader says how each piece looks."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial, reduce

@@ -1,7 +1,5 @@
 """How big the terms are that a number is the sum of: what its rounding error is proportional to."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from contextlib import suppress

@@ -1,8 +1,6 @@
 """What every drawing of an equation shares: symbols for names, figures for numbers, what binds tighter than what, and
 the textbook form of the functions that are evaluated in a stabler one."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Collection
 from dataclasses import dataclass

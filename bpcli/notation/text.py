@@ -1,7 +1,5 @@
 """An equation as one line of a terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import ClassVar
 

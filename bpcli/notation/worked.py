@@ -4,8 +4,6 @@ The printed digits are true: whoever computes the printed line from its printed 
 numbers of a line get more digits, all alike, until it closes; `calculator.reevaluate` is the judge.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple

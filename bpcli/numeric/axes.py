@@ -1,7 +1,5 @@
 """Floor 0: several axes of a contiguous array taken as one, without a copy."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

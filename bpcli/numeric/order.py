@@ -1,7 +1,5 @@
 """Floor 0: the order in which rows are learned from, also where they are too many to number them all."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -4,8 +4,6 @@ OpenBLAS gives products of 2 * 2^18 multiply-adds and more to threads of its own
 on asking for the next one for milliseconds. Where other threads work on the same cores, that costs more than it gains.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """Floor 0: arrays, shapes and sizes, and how they are written for a reader."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from numpy.typing import NDArray

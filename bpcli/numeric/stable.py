@@ -4,8 +4,6 @@ They write into `out`, allocate nothing, and use whole-array operations only (no
 pay for each call and not for each entry. Nothing here needs `np.errstate`; underflow to 0 is meant.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

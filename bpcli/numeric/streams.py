@@ -4,8 +4,6 @@ What a stream gives is a function of the seed, the path and the position alone, 
 others, data order needs no state, and a run resumed at step k sees the chance it would have seen.
 """
 
-from __future__ import annotations
-
 import hashlib
 from typing import Any
 

@@ -6,8 +6,6 @@ results are the same bits on one core and on many. BLAS starts threads of its ow
 ones; chunks keep to small ones, so that the two do not stand in each other's way.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

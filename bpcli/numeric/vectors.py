@@ -1,7 +1,5 @@
 """Floor 0: Euclidean norms, also of vectors whose square overflows, and whether all entries are finite."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

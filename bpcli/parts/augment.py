@@ -3,8 +3,6 @@
 Everything is done for a whole batch at once, in memory that is asked for by name.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 

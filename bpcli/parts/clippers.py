@@ -3,8 +3,6 @@
 Easiest first: an entry, the whole, a tensor, a unit; then two whose bound is learned from the norms of past steps.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal

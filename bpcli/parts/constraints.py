@@ -1,8 +1,6 @@
 """Constraints: regions that weights (not biases and gains) are put back into after every step. They are no part of the
 loss, so no gradient knows of them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Literal
 

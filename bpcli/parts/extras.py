@@ -1,7 +1,5 @@
 """Packages that only some things need: the extras of the installation."""
 
-from __future__ import annotations
-
 from bpcli.records.training import Failure, Problem
 
 

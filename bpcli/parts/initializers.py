@@ -1,10 +1,8 @@
 """Initializers: how the weights of one tensor start. Drawn in float64, then cast to the type of the run."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -186,7 +184,7 @@ class Uniform(Initializer):
     high: float = Field(0.05, description="the greatest weight")
 
     @model_validator(mode="after")
-    def _in_order(self) -> Uniform:
+    def _in_order(self) -> Self:
         if not self.low < self.high:
             raise PydanticCustomError("uniform", "`low` has to be less than `high`")
         return self

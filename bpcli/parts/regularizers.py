@@ -1,7 +1,5 @@
 """Penalties on weights (not on biases and gains); their value is part of the loss, and so is differentiated."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 

@@ -1,7 +1,5 @@
 """The classification report: precision, recall and F1 of each class and their averages, from counts of classes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 

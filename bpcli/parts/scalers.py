@@ -3,8 +3,6 @@
 All of them are computed in float64 a few rows at a time: images stay bytes, whatever their number.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal

@@ -1,7 +1,5 @@
 """Floor 0: what a diagnosis found. Frozen records; nothing prints."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from bpcli.records.training import Problem

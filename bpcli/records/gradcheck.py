@@ -1,7 +1,5 @@
 """Floor 0: what a check of gradients found. Frozen records; nothing prints."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

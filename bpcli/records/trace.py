@@ -5,8 +5,6 @@ array, evaluated from that equation, and beside it the array that the engine com
 nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum

@@ -1,7 +1,5 @@
 """Floor 0: what a study returns. Frozen records that say everything a renderer needs and print nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum

@@ -1,7 +1,5 @@
 """Where text goes: results to stdout, everything else to stderr; plain where it is not a terminal."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """A diagnosis on the terminal: the layers in figures, then what was found, most serious first, with what to type."""
 
-from __future__ import annotations
-
 import math
 import shlex
 import textwrap

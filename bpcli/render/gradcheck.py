@@ -1,7 +1,5 @@
 """A gradient check on the terminal: a row a tensor, the algebra, and what is wrong in words."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator, Sequence
 

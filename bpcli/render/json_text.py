@@ -1,7 +1,5 @@
 """Records as JSON: what a program reads. Numbers that JSON cannot say (nan, infinities) are null."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import math

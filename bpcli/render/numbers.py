@@ -1,7 +1,5 @@
 """How numbers are written in tables."""
 
-from __future__ import annotations
-
 import math
 from datetime import UTC, datetime, timedelta
 

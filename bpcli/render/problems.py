@@ -7,8 +7,6 @@ error: architecture.0.unit: unknown key [unknown-key]
    |                   ^^^^ help: did you mean `units`?
 """
 
-from __future__ import annotations
-
 from rich.cells import cell_len
 from rich.text import Text
 

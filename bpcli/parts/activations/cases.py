@@ -1,7 +1,5 @@
 """Cases that every elementwise activation is tried on."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Activations made of straight lines."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 

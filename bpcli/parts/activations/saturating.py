@@ -1,7 +1,5 @@
 """Activations between two bounds."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 

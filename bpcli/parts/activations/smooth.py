@@ -1,7 +1,5 @@
 """Activations that bend smoothly from a floor into a straight line."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from typing import ClassVar, Literal

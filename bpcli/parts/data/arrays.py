@@ -1,7 +1,5 @@
 """Arrays as NumPy saves them: their headers, kept in memory or left in their file, and checked before they are used."""
 
-from __future__ import annotations
-
 import math
 from abc import abstractmethod
 from collections.abc import Sequence

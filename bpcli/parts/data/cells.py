@@ -1,7 +1,5 @@
 """What a cell of a text file means: a number, a word for yes or no, a date, or that there is no value."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime

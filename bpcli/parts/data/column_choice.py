@@ -1,7 +1,5 @@
 """Which columns of a file are read, and what for: by the settings of its source, or as a model was trained."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What all sources with named columns share: which are targets, what becomes of the others, and the table they make."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """Opening the files that data comes from: regular files only, and no archive that expands without end."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import itertools

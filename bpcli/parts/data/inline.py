@@ -1,11 +1,9 @@
 """A few rows written in the experiment itself, for worked examples."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
@@ -104,7 +102,7 @@ class Inline(Source):
     )
 
     @model_validator(mode="after")
-    def _as_many(self) -> Inline:
+    def _as_many(self) -> Self:
         if self.targets is not None and len(self.targets) != len(self.inputs):
             counts = {"inputs": len(self.inputs), "targets": len(self.targets)}
             raise _row_error("inputs has {inputs} rows and targets {targets}: each row needs one target", **counts)

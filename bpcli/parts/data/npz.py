@@ -1,7 +1,5 @@
 """Arrays saved with numpy.savez."""
 
-from __future__ import annotations
-
 import math
 import struct
 import zipfile

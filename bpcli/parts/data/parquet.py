@@ -1,7 +1,5 @@
 """Tables in Parquet files: columns that know their types."""
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -1,11 +1,9 @@
 """Rows made up as they are asked for: the small problems that networks are tried on, without a file."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -52,7 +50,7 @@ class Synthetic(Source):
     bits: int | None = Field(None, ge=2, le=20, description="how many inputs of parity; left out: 4")
 
     @model_validator(mode="after")
-    def _fits(self) -> Synthetic:
+    def _fits(self) -> Self:
         if self.classes is not None and self.shape not in DEFAULT_CLASSES:
             message = "`classes` is for {known}, and {form} has its own"
             raise PydanticCustomError("classes", message, {"known": " and ".join(DEFAULT_CLASSES), "form": self.shape})

@@ -1,7 +1,5 @@
 """The three forms a table's targets may have: class labels, class ids, values."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

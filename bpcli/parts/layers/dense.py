@@ -1,9 +1,7 @@
 """The fully connected layer."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
@@ -50,7 +48,7 @@ class Dense(Layer):
         return _frozen(value)
 
     @model_validator(mode="after")
-    def _nothing_is_ignored(self) -> Dense:
+    def _nothing_is_ignored(self) -> Self:
         if self.weights is not None and self.init is not None:
             raise PydanticCustomError("dense", "the weights are given by value: leave `init` out")
         if self.activation is not None and self.activation.name is not None:

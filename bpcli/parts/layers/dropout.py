@@ -1,7 +1,5 @@
 """Dropout: units that stay away by chance."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 

@@ -1,7 +1,5 @@
 """Embedding: whole numbers that stand for things become rows of numbers that are learned."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 

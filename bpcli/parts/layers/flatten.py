@@ -1,7 +1,5 @@
 """From images to rows."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from typing import ClassVar, Literal

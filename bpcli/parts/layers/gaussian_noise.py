@@ -1,7 +1,5 @@
 """Gaussian noise: inputs that are never twice the same."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 

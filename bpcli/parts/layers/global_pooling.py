@@ -1,7 +1,5 @@
 """Global pooling: each channel brought down to one number, whatever axes its values have."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """Group normalization: groups of channels of each row brought to mean 0 and variance 1."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from typing import ClassVar, Literal

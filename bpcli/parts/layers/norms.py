@@ -1,7 +1,5 @@
 """Normalization: rows, or channels over the batch, brought to mean 0 and variance 1."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from typing import ClassVar, Literal

@@ -1,7 +1,5 @@
 """Pooling: windows of images brought down to one number for each channel."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 

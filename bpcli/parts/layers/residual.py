@@ -1,7 +1,5 @@
 """Residual connections: a branch and a way around it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 

@@ -1,7 +1,5 @@
 """Layers that put entries elsewhere and compute nothing: reshape, zero_pad, upsample."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal

@@ -1,7 +1,5 @@
 """Windows that move over an image: their settings, where they stand, and how equations write it."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

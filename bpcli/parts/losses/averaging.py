@@ -1,7 +1,5 @@
 """From the cost of each row to the mean over the batch, in kernels, in equations and in samples."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

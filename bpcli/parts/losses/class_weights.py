@@ -1,7 +1,5 @@
 """Weights of classes: written by name, or `balanced`, and completed once the classes of the data are known."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from functools import partial

@@ -1,7 +1,5 @@
 """Cross-entropy: how surprising the labels are to what the network holds likely. (That of softmax: softmax.py.)"""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 

@@ -1,7 +1,5 @@
 """Losses of support vector machines: scores have to clear a margin of 1, and what clears it costs nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 

@@ -3,8 +3,6 @@
 What they share comes first. Their arrays are k n, where a maximum over classes is fast.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal, Self
 

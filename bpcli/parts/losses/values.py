@@ -1,7 +1,5 @@
 """Losses of a regression: what an error x - t costs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 

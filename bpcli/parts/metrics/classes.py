@@ -1,7 +1,5 @@
 """Figures of predictions: which class, or which labels, and which they should have been."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, ClassVar, Literal

@@ -4,8 +4,6 @@ Counts are (3, K), float64: `hits` (truly k and predicted k), `predicted` k, and
 never predicted has precision 0, one that never occurs recall 0 (`report.notes` says so).
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar

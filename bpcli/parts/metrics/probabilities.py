@@ -1,7 +1,5 @@
 """Figures of how right the probabilities are that a network gives."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 import numpy as np

@@ -4,8 +4,6 @@ They need all rows at once: their totals grow by 9 bytes a row and output and 8 
 and up to twice that, because they grow by doubling, so that adding costs the same at every size.
 """
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, ClassVar, Literal

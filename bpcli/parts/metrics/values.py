@@ -1,7 +1,5 @@
 """Figures of regressions, in the target's own units; several outputs are averaged."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 

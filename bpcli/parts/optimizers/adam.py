@@ -1,7 +1,5 @@
 """Adam and its variants: a running mean of the gradient, measured by a running mean of its size."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal

@@ -1,7 +1,5 @@
 """A rate for each weight: the step is measured by the gradients that the weight has seen."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 

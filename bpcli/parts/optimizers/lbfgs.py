@@ -1,10 +1,8 @@
 """L-BFGS: Newton's direction from the last few steps, and a line search along it."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -46,7 +44,7 @@ class Lbfgs(FullBatchOptimizer):
     tolerance: float = Field(1e-7, ge=0, description="the largest entry of a gradient that counts as 0")
 
     @model_validator(mode="after")
-    def _order(self) -> Lbfgs:
+    def _order(self) -> Self:
         if self.c1 >= self.c2:
             raise PydanticCustomError("wolfe", "`c1` has to be smaller than `c2`: else no length may satisfy both")
         return self

@@ -1,7 +1,5 @@
 """Levenberg and Marquardt's method: Gauss and Newton's step for sums of squares, damped."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal
 

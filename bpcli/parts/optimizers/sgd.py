@@ -1,7 +1,5 @@
 """Down the gradient: plainly, with a velocity, and with a velocity that looks ahead."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 

@@ -1,9 +1,7 @@
 """Steps that look at the sign of the gradient and not at its size."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -81,7 +79,7 @@ class Rprop(GradientOptimizer):
     max_step: float = Field(50.0, gt=0, description="no step is longer")
 
     @model_validator(mode="after")
-    def _one_number_and_order(self) -> Rprop:
+    def _one_number_and_order(self) -> Self:
         if not isinstance(self.learning_rate, Constant):
             message = "the steps of rprop find their own length: its learning rate is the first one's, a number"
             raise PydanticCustomError("rprop_schedule", message)

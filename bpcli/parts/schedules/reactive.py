@@ -1,10 +1,8 @@
 """A schedule that reacts to a reported metric, and one that is put around another."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -32,7 +30,7 @@ class Plateau(Schedule):
     min_rate: float = Field(0.0, ge=0, description="where it stops falling")
 
     @model_validator(mode="after")
-    def _falls(self) -> Plateau:
+    def _falls(self) -> Self:
         if self.min_rate > self.start:
             raise PydanticCustomError("min_rate", "the rate cannot fall to `min_rate`: it starts below it")
         return self
@@ -97,7 +95,7 @@ class Warmup(Schedule):
     per: Per = unit()
 
     @model_validator(mode="after")
-    def _one_clock(self) -> Warmup:
+    def _one_clock(self) -> Self:
         if isinstance(self.then, Warmup):
             raise PydanticCustomError("warmup", "a warmup cannot wrap another")
         if getattr(self.then, "per", self.per) != self.per:

@@ -1,10 +1,8 @@
 """Schedules of time alone, the simplest first; and what schedules have in common."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -97,7 +95,7 @@ class MultiStep(Schedule):
     per: Per = unit()
 
     @model_validator(mode="after")
-    def _one_after_the_other(self) -> MultiStep:
+    def _one_after_the_other(self) -> Self:
         if list(self.milestones) != sorted(set(self.milestones)):
             raise PydanticCustomError("milestones", "milestones grow: each comes after the one before it")
         return self

@@ -1,7 +1,5 @@
 """A checked experiment on the terminal: layers, splits, columns, first rows."""
 
-from __future__ import annotations
-
 from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.text import Text

@@ -1,7 +1,5 @@
 """The examples that come with the package, listed and copied; and what to type after `init`."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Guides on the terminal: their list, and one of them with its Markdown drawn."""
 
-from __future__ import annotations
-
 import re
 import textwrap
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Parts on the terminal and as a Markdown table."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from itertools import groupby

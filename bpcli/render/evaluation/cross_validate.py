@@ -1,7 +1,5 @@
 """A cross-validation on the terminal: a line for each fold as it ends, then mean and spread of each figure."""
 
-from __future__ import annotations
-
 import shlex
 import sys
 from collections.abc import Callable, Iterator

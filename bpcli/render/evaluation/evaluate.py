@@ -1,7 +1,5 @@
 """An evaluation on the terminal: metrics, the classification report, the confusion matrix."""
 
-from __future__ import annotations
-
 from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.text import Text

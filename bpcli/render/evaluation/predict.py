@@ -1,7 +1,5 @@
 """Predictions as CSV or JSON."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

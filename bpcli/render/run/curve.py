@@ -1,7 +1,5 @@
 """Small plots made of characters: braille dots, or asterisks where the encoding has none."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 

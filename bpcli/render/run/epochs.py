@@ -1,8 +1,6 @@
 """A training as it goes: on a terminal a table that grows, with a bar for the steps inside the epoch; elsewhere one
 plain line for each epoch."""
 
-from __future__ import annotations
-
 import shlex
 import sys
 import time

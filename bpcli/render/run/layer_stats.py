@@ -1,7 +1,5 @@
 """What `training: {watch: true}` found: of the first and the last layer for each epoch, of all layers at the end."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Arrays as rows of printed numbers."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from decimal import Decimal

@@ -3,8 +3,6 @@
 Mathematics is LaTeX throughout, since Markdown and LaTeX both speak it; all else is plain words, not escaped yet.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

@@ -1,7 +1,5 @@
 """A derivation as a document: what stands in it and in which order, for any page format to set."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 

@@ -1,7 +1,5 @@
 """A derivation in the form that is asked for, to where it is asked for; and how it compares with a kept one."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A derivation as JSON, for programs; the guide `derivations` documents it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 r"""A derivation as a LaTeX document that stands alone: article, amsmath, and nothing that a small TeX lacks."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

@@ -4,8 +4,6 @@ Some pages let Markdown read a formula before it is set, and then lose backslash
 underscores for emphasis. So no formula here has either, nor a `<` that could open a tag.
 """
 
-from __future__ import annotations
-
 import re
 
 from bpcli.records.trace import Derivation, Worksheet

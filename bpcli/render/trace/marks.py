@@ -1,7 +1,5 @@
 """A derivation made by hand, marked: on the terminal, and as JSON."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import groupby

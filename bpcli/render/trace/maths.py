@@ -1,7 +1,5 @@
 """The mathematics of a derivation in LaTeX, as the LaTeX document and the Markdown page both show it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterator, Sequence
 

@@ -1,7 +1,5 @@
 """What of a derivation is shown and in which order: the blocks that the terminal and the documents draw."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """A derivation on the terminal."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import groupby

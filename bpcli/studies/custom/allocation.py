@@ -1,7 +1,5 @@
 """How much memory a kernel asks for in every step, and on which line of a user's own code."""
 
-from __future__ import annotations
-
 import gc
 import math
 import sys

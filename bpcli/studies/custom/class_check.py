@@ -1,8 +1,6 @@
 """Whether the class of a user's own part or callback is what its family asks for, as far as that shows without running
 it."""
 
-from __future__ import annotations
-
 import functools
 import inspect
 from collections.abc import Iterator, Mapping

@@ -5,8 +5,6 @@ not write, what it adds to, and what it reads too early is then different every 
 part that is right and only asks for memory in every step is a warning.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial

@@ -1,7 +1,5 @@
 """Imports from this package that do not work, in a file of a user's own or in one that it imports."""
 
-from __future__ import annotations
-
 import ast
 import traceback
 from collections.abc import Iterator

@@ -4,8 +4,6 @@ This is the only way in which code that is not of this package is ever loaded. D
 `load` a config may name what the file declares. A run remembers its files by their sha256.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 import sys

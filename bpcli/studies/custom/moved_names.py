@@ -3,8 +3,6 @@
 All that a part needs is in `bpcli.custom`, which stays; what is not there is looked up in the rooms of the package.
 """
 
-from __future__ import annotations
-
 import ast
 import functools
 import importlib

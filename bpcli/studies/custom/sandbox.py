@@ -1,8 +1,6 @@
 """A user's own part in a sandbox: its methods are called as the engine calls them, and the arrays that they may not
 change are compared with what they held before."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

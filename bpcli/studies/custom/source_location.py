@@ -1,7 +1,5 @@
 """Where in a user's own files a class, a method or the line that raised an error stands."""
 
-from __future__ import annotations
-
 import ast
 import inspect
 import re

@@ -1,10 +1,8 @@
 """Input columns as they were learned from the training rows: what each becomes, and how its cells become numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
@@ -78,7 +76,7 @@ class InputLayout:
     indicators: dict[str, int]
 
     @classmethod
-    def of(cls, columns: Sequence[ColumnEncoder]) -> InputLayout:
+    def of(cls, columns: Sequence[ColumnEncoder]) -> Self:
         """Returns the places of the inputs that these columns become, one after the other."""
         values: list[int] = []
         texts: dict[str, int] = {}

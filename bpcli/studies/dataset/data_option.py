@@ -1,7 +1,5 @@
 """What `--data` means: a file of the kind the model was trained on, or a source spelled out."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,8 +1,6 @@
 """What is learned of the data from the training rows: categories, class names, what stands for a missing value, shifts
 and scales."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Collection

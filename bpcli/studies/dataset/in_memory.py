@@ -1,7 +1,5 @@
 """Rows that are in memory: which split each belongs to, and what the splits become."""
 
-from __future__ import annotations
-
 from typing import Any, cast
 
 import numpy as np

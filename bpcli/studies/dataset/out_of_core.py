@@ -1,10 +1,8 @@
 """Rows that would not fit into memory: they stay in their file, what is to be learned of them is found block by block,
 and they are encoded when a step asks for them."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, Self, cast
 
 import numpy as np
 
@@ -50,9 +48,7 @@ class OutOfCoreRows:
         self.table = Table(cast(Array, x), {}, (), (), cast(Array, target), (), display_path(called[0]))
 
     @classmethod
-    def open(
-        cls, source: Source, targets: Literal["classes", "values"], root: Path, dtype: Any
-    ) -> OutOfCoreRows | None:
+    def open(cls, source: Source, targets: Literal["classes", "values"], root: Path, dtype: Any) -> Self | None:
         """Returns the rows of a source whose inputs, encoded as `dtype`, are larger than is kept in memory; else
         None."""
         if not isinstance(source, ArraySource) or not _bytes(source.files(root)) > MAPPED:

@@ -4,8 +4,6 @@ Rows come from memory (`in_memory.py`) or, where they would not fit, from their 
 (`out_of_core.py`); the way is the same.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -1,12 +1,10 @@
 """What was learned from the training rows and nothing else: how any row becomes the network's input, and how a target
 becomes a class id or a scaled value and back."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -270,7 +268,7 @@ class Preprocessor:
         return found
 
     @classmethod
-    def from_meta(cls, meta: Mapping[str, Any], tensors: Mapping[str, Array]) -> Preprocessor:
+    def from_meta(cls, meta: Mapping[str, Any], tensors: Mapping[str, Array]) -> Self:
         """Returns the preprocessor that `to_meta` and `tensors` described. Raises Failure where they do not fit
         together."""
         if not isinstance(meta, Mapping):

@@ -1,7 +1,5 @@
 """What `check` shows of the data: its columns and what is done to them, its first rows, and rows in two splits."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 

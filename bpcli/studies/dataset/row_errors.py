@@ -1,7 +1,5 @@
 """Problems with rows of data in words: which row, where it stands in its file, and what was expected."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from bpcli.family import Array, Shape, Table

@@ -1,7 +1,5 @@
 """Dividing the rows of one source into train, validation and test, and into folds."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """An experiment described before it is trained: its layers with their shapes and costs, and its data."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The guides that come with the package: Markdown files in `bpcli/guides`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from importlib.resources import files
 

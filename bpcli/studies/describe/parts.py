@@ -1,7 +1,5 @@
 """Every registered part, described from its own class."""
 
-from __future__ import annotations
-
 import inspect
 import re
 from collections.abc import Mapping, Sequence

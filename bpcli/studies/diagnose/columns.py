@@ -1,7 +1,5 @@
 """Whether the columns are fit to be learned from: the scale of inputs and targets, constant and duplicate columns."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """The diagnosis put together."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Mapping, Sequence

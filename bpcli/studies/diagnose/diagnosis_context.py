@@ -1,7 +1,5 @@
 """What is diagnosed: a network with its rows and weights, the epochs behind it, and what was measured so far."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property

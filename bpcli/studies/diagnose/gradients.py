@@ -1,8 +1,6 @@
 """Whether gradients reach every layer: the loss at the start, gradients from layer to layer, dead and saturated units,
 and the size of the first step."""
 
-from __future__ import annotations
-
 import math
 
 from bpcli.family import Activation

@@ -1,7 +1,5 @@
 """What the epochs of a run show: whether it diverged, learned anything, overfitted, or ended too soon."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

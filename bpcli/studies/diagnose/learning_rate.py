@@ -1,8 +1,6 @@
 """Whether the network learns at its learning rate: where that lies in the range test, and whether it can overfit one
 batch."""
 
-from __future__ import annotations
-
 import math
 
 from bpcli.records.diagnose import Remedy, Symptom

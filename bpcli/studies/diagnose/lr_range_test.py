@@ -1,7 +1,5 @@
 """A range test of learning rates (Smith 2017, "Cyclical learning rates for training neural networks", section 3.3)."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Changes of the experiment that help, as `--set` writes them; none where the experiment has them already."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Short trainings of copies of a network, which leave the network itself as it is."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

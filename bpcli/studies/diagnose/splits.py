@@ -1,8 +1,6 @@
 """Whether the rows are fit to learn from and to judge by: shares of classes, rows that stand in two splits, equal rows
 with different targets, and how many rows and steps there are."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bpcli.family.plan import Array

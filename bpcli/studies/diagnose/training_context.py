@@ -1,7 +1,5 @@
 """What short trainings start from: an experiment with its rows encoded, and weights."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,7 +1,5 @@
 """What a remedy does, measured: the same experiment without and with it, from the same seed, for as many steps."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Whether weights start well: their scale, units that are all equal, and biases."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 

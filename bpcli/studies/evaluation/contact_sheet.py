@@ -1,7 +1,5 @@
 """Contact sheets: the images a network errs on worst, and what training makes of its images."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal

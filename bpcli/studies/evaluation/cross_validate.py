@@ -1,7 +1,5 @@
 """Cross-validation: the rows in k parts, each of them test once, for networks that learned from the others."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

@@ -1,7 +1,5 @@
 """How good a trained model is on rows: the report that a scikit-learn user recognises."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

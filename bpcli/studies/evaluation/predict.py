@@ -1,7 +1,5 @@
 """The predictions of a trained model for rows whose targets are not needed."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

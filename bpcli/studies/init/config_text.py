@@ -1,7 +1,5 @@
 """A first experiment as a file that explains itself."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 

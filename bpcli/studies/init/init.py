@@ -1,7 +1,5 @@
 """Writing a first config, for a data file or as an example; never over a file that is there."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What a data file holds and which settings suit it: the decisions of a first experiment."""
 
-from __future__ import annotations
-
 import math
 import os
 from collections import Counter

@@ -1,7 +1,5 @@
 """What claims name: the entries of a derivation by their addresses, and by the other names that textbooks use."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterator, Sequence

@@ -7,8 +7,6 @@ The sentences are those of a derivation, with its letters z and a; gradcheck has
 `gradcheck/diagnosis_sentences`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial

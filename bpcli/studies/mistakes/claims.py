@@ -1,7 +1,5 @@
 """The claims of a derivation made by hand: a file of names and numbers."""
 
-from __future__ import annotations
-
 import csv
 import math
 from collections.abc import Sequence

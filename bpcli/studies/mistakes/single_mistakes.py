@@ -1,7 +1,5 @@
 """Equations with one mistake in them: what somebody may have computed in place of an equation's right side."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial, reduce

@@ -1,7 +1,5 @@
 """Files of a run folder, each written all at once or not at all."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os

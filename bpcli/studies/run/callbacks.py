@@ -5,8 +5,6 @@ DEFAULT_CALLBACKS; something for one training alone is handed to `resume.start` 
 that `--with` loads.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from bpcli.family.callback import Callback

@@ -1,7 +1,5 @@
 """Checkpoints: everything that a training goes on from, so that a run resumed is the run uninterrupted."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from pathlib import Path

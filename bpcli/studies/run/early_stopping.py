@@ -1,7 +1,5 @@
 """Early stopping: which epoch was the best so far, and when none has been better for too long."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """Fingerprints of data files, taken while the same files are read: on a machine of two cores they cost no time."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 import subprocess

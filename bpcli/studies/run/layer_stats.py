@@ -4,8 +4,6 @@ Whether a unit is dead or saturated is read off the slope of its activation on t
 ones: no activation is known by name.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """One training in a run folder at a time."""
 
-from __future__ import annotations
-
 import os
 import sys
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """A trained model as it is saved: weights, the experiment, and the preprocessor its data was encoded by."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -9,8 +9,6 @@ where sha256 covers this text with an empty sha256 and then, of each tensor in t
 type and shape, and its bytes. (One key, because safetensors writes several in an order that changes.)
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

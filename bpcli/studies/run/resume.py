@@ -1,7 +1,5 @@
 """Beginning a training, and going on with one."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterable, Mapping

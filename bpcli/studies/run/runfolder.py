@@ -5,8 +5,6 @@ config.resolved.yaml   defaults and --set in   checkpoints/      step-<k>.safete
 run.json               versions, data, status  model.safetensors the model, self-contained
 """
 
-from __future__ import annotations
-
 import json
 import math
 import os

@@ -1,7 +1,5 @@
 """From what a network puts out to what is reported: predictions by the loss's link, and metrics over a split."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """From a file to an experiment that is known to fit together: what every command that needs data begins with."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

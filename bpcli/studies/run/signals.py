@@ -1,10 +1,8 @@
 """SIGINT, SIGTERM and SIGHUP as a wish to stop: remembered, so that the work at hand is finished and saved."""
 
-from __future__ import annotations
-
 import signal
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 """Ctrl-C, a polite kill, and a terminal that is closed (which Windows does not report)."""
@@ -26,7 +24,7 @@ class StopSignals:
         """The name of the signal that came."""
         return signal.Signals(self.number).name
 
-    def __enter__(self) -> StopSignals:
+    def __enter__(self) -> Self:
         try:
             for which in STOP_SIGNALS:
                 if signal.getsignal(which) != signal.SIG_IGN:

@@ -1,7 +1,5 @@
 """A training as it stands: the experiment and its rows, the network and its optimizer, and how far they have come."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, field
 

@@ -1,8 +1,6 @@
 """Training: the seven-step algorithm, epoch after epoch, until it has run its course, a goal is reached, nothing
 improves any more, a number stops being one, or somebody asks it to stop."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence

@@ -1,7 +1,5 @@
 """`derive`: the next training steps of a target, worked out."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Built-in derivations: published ones, with the numbers verified in 60 digits, and one step of each optimizer."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache

@@ -1,7 +1,5 @@
 """A derivation kept as a fixture: written the first time, compared with ever after."""
 
-from __future__ import annotations
-
 import json
 import math
 from pathlib import Path

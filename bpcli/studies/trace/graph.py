@@ -1,8 +1,6 @@
 """How the numbers of a training step flow from one equation to the next, so that the step can be worked out anew from
 other numbers than its own."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any

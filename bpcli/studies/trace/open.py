@@ -1,7 +1,5 @@
 """What is traced: a network in float64, the rows it is shown, and where its training stands."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

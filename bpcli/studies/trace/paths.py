@@ -4,8 +4,6 @@ A local factor is the backward equation of a layer evaluated with an error of 1 
 is right because backward passes are linear in the error.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any

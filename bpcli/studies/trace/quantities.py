@@ -1,8 +1,6 @@
 """From a step taken apart to quantities: each left side evaluated from its own equation, held against the engine, and
 entries of it worked out."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any

@@ -1,7 +1,5 @@
 """What belongs to one weight: the numbers that its derivation reads, and those they are read from."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

@@ -1,8 +1,6 @@
 """Worksheets: a derivation whose results are to be filled in, in as many variants as there are seeds, each with the key
 that marks it."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace

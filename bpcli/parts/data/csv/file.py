@@ -1,8 +1,6 @@
 """How a comma-separated file is written: its encoding, its delimiter, its columns; its rows one by one, and where
 exactly one of them is wrong."""
 
-from __future__ import annotations
-
 import codecs
 import csv
 import itertools
@@ -10,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from bpcli.family.source import Kind
 from bpcli.parts.data.cells import column_kind, has_decimal_commas, is_meant_as_number, is_missing, number_of
@@ -131,7 +130,7 @@ class _ReadErrors:
         self.path, self.encoding = path, encoding
         self.start = 1  # line where the record being read starts
 
-    def __enter__(self) -> _ReadErrors:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:

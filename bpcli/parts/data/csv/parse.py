@@ -6,8 +6,6 @@ imports NumPy and nothing else, reads what to do as JSON and writes the numbers 
     python -P parse.py < task.json > numbers
 """
 
-from __future__ import annotations
-
 import io
 import itertools
 import json
@@ -19,7 +17,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +47,7 @@ class ParseTask:
     start: int = 0
     stop: int = 0
 
-    def halves(self) -> tuple[ParseTask, ParseTask]:
+    def halves(self) -> tuple[Self, Self]:
         """Returns the two halves of the work, the second from the beginning of a line on. It is shorter, because
         another process takes its time to start."""
         with open(self.file, "rb") as file:

@@ -4,8 +4,6 @@ Numbers go through NumPy's C parser, some thousand rows at a time. Where the fil
 meets what it does not take, Python's csv module reads it again and either succeeds or names line, column and cell.
 """
 
-from __future__ import annotations
-
 import codecs
 import itertools
 import sys

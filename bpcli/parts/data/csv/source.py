@@ -1,7 +1,5 @@
 """Tables as text: one row a line, cells apart by commas, semicolons, tabs or bars."""
 
-from __future__ import annotations
-
 import codecs
 import itertools
 import re

@@ -1,7 +1,5 @@
 """How a filter moves along one axis of an image, there and back."""
 
-from __future__ import annotations
-
 import math
 from functools import lru_cache
 from typing import Literal, NamedTuple

@@ -1,7 +1,5 @@
 """Convolution of images."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 

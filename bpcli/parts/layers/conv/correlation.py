@@ -5,8 +5,6 @@ when it is multiplied by the weights; the matrix of a whole batch never exists. 
 worked on a few rows of outputs at a time. The bias is one more weight, whose input is always 1.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from typing import NamedTuple

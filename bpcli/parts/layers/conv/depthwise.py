@@ -1,7 +1,5 @@
 """The kernel of convolutions of each channel by itself."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bpcli.family.plan import Array, Frame

@@ -1,7 +1,5 @@
 """What all convolutions have in common: the settings of their filters, their initializers and constraints."""
 
-from __future__ import annotations
-
 import math
 from typing import Annotated, Any, Literal, Self
 

@@ -5,8 +5,6 @@ Python about as long as the calls take NumPy, and as long as one thread makes vi
 are recorded with their views the first time, and after that only done.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

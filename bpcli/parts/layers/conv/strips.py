@@ -5,8 +5,6 @@ once; every row of the filters is multiplied by the strips it sees, and what the
 one pixel see the image as it is: nothing is copied at all.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

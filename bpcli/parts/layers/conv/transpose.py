@@ -1,7 +1,5 @@
 """Transposed convolution, which makes images larger."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import ClassVar, Literal, Self
 

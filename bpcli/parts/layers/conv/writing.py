@@ -1,7 +1,5 @@
 """How the equations of convolutions write where a filter looks."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """A derivation as one page that stands alone: the network to click on, and below it the seven steps."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from bpcli.records.trace import STAGES, Derivation, Stage, StepLine, Worksheet

@@ -1,7 +1,5 @@
 """Where the units of a network stand in its picture, in CSS pixels."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

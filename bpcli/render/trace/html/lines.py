@@ -1,7 +1,5 @@
 """Quantities on a page: the general equation, and its entries with their numbers, in MathML."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from types import MappingProxyType

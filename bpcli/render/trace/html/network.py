@@ -1,7 +1,5 @@
 """The network of a derivation as columns of units, from left to right, and what feeds what."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 

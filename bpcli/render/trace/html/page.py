@@ -1,7 +1,5 @@
 """A page that stands alone: its style and its script are in it, and it asks nobody for anything."""
 
-from __future__ import annotations
-
 from html import escape
 from importlib.resources import files
 

@@ -4,8 +4,6 @@ It shows three things at a time, by the view that is chosen on the page: class f
 weights), b the way back (errors and gradients), u the update (new weights).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from functools import partial
 

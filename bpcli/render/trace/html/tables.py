@@ -1,7 +1,5 @@
 """Arrays, layers and paths on a page, as tables."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from functools import partial
 
