@@ -12,7 +12,7 @@ from rich.text import Text
 from bpcli.records.diagnose import DiagnoseReport, LayerStats, Remedy, Symptom
 from bpcli.records.training import Curve
 from bpcli.render.console import table
-from bpcli.render.numbers import duration
+from bpcli.render.numbers import duration, percent
 from bpcli.render.problems import printable
 from bpcli.render.run.curve import curves
 
@@ -33,10 +33,6 @@ def brief(value: float | None) -> str:
         return f"{value:.3g}"
     mantissa, _, exponent = f"{value:.1e}".partition("e")
     return f"{mantissa}e{int(exponent)}"
-
-
-def percentage(value: float | None) -> str:
-    return "" if value is None else f"{value:.0%}"
 
 
 def diagnosis(report: DiagnoseReport, columns: int) -> list[RenderableType]:
@@ -69,7 +65,7 @@ def _layers(rows: tuple[LayerStats, ...], width: int) -> Iterator[RenderableType
     for row in shown:
         found.add_row(
             printable(row.layer), brief(row.gradient), brief(row.weights), brief(row.update), brief(row.error),
-            brief(row.output_mean), brief(row.output_deviation), percentage(row.dead), percentage(row.saturated),
+            brief(row.output_mean), brief(row.output_deviation), percent(row.dead), percent(row.saturated),
         )  # fmt: skip
     yield found
     steps = "step: the first, over |W|; " if any(row.update is not None for row in shown) else ""

@@ -31,6 +31,11 @@ def duration(value: float) -> str:
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
 
 
+def percent(share: float | None) -> str:
+    """Returns a share in whole percent: 12%; nothing where there is none."""
+    return "" if share is None else f"{share:.0%}"
+
+
 def date(days: float) -> str:
     """Returns a day (and the time, where there is one) that is given as days since 1970: 2024-01-31, 2024-01-31
     12:30."""

@@ -71,11 +71,6 @@ def column_kind(cells: Sequence[str]) -> Kind:
     return "boolean" if {cell.lower() for cell in present} in map(set, PAIRS) else "text"
 
 
-def truth_of(cell: str) -> float | None:
-    """Returns 1 for a word for yes, 0 for one for no."""
-    return TRUTH_VALUES.get(cell.strip().lower())
-
-
 def days_of(cell: str) -> float | None:
     """Returns the days since 1970-01-01 of an ISO date, with or without a time (UTC where it names no zone)."""
     cell = cell.strip()
@@ -90,7 +85,9 @@ def days_of(cell: str) -> float | None:
 
 def value_of(cell: str, kind: Kind, decimal: str = ".") -> float | None:
     """Returns what a cell of a column of numbers, booleans or dates means, None where it means nothing there."""
-    return truth_of(cell) if kind == "boolean" else days_of(cell) if kind == "date" else number_of(cell, decimal)
+    if kind == "boolean":
+        return TRUTH_VALUES.get(cell.strip().lower())
+    return days_of(cell) if kind == "date" else number_of(cell, decimal)
 
 
 def values(cells: Sequence[str], kind: Kind, decimal: str, gaps: bool) -> Array | None:

@@ -12,7 +12,7 @@ from rich.text import Text
 from bpcli.family import Callback
 from bpcli.records.training import WATCH_PREFIX, EpochRow, TrainReport
 from bpcli.render.console import can_redraw, console, write
-from bpcli.render.numbers import duration, seconds, short
+from bpcli.render.numbers import duration, percent, seconds, short
 from bpcli.render.run.layer_stats import TableColumn, layer_stats_table, watch_cell, watch_columns
 from bpcli.studies.run.state import TrainingState
 
@@ -46,7 +46,7 @@ def cell(row: EpochRow, key: str) -> str:
         return short(row.metrics[key])
     value: float = getattr(row, key)
     if key == "clipped":
-        return f"{100 * value:.0f}%"
+        return percent(value)
     return seconds(value) if key == "seconds" else short(value)
 
 

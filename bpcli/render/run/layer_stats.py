@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bpcli.records.training import WATCH_PREFIX, EpochRow
 from bpcli.render.console import clipped
-from bpcli.render.numbers import short
+from bpcli.render.numbers import percent, short
 
 SHARES = {"dead": "dead", "saturated": "satur."}  # with their headers
 COLUMN_WIDTHS = {"|grad|": 7, "update": 7, "dead": 4, "satur.": 6}
@@ -54,10 +54,6 @@ def watch_cell(watch: Mapping[str, float], key: str) -> str:
     if share in SHARES:
         return percent(max(value for k, value in watch.items() if k.endswith(f".{share}")))
     return short(watch[key])
-
-
-def percent(share: float) -> str:
-    return f"{100 * share:.0f}%"
 
 
 def layer_stats_table(first: EpochRow, last: EpochRow) -> Iterator[str]:

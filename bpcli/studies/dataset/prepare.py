@@ -1,6 +1,6 @@
 """From the `data` section to arrays: open, divide, learn from the training rows, encode every split.
 
-Rows come from memory (`in_memory.py`) or, where they would not fit, from their file whenever a step asks for them
+Rows come from memory (`InMemoryRows`) or, where they would not fit, from their file whenever a step asks for them
 (`out_of_core.py`); the way is the same.
 """
 
@@ -16,11 +16,11 @@ from bpcli.family import Array, Source, Table
 from bpcli.numeric.lazy_rows import ComputedRows
 from bpcli.parts.data.columns import ColumnRequest, ColumnSource
 from bpcli.records.training import ColumnRow, Failure, Problem, SplitRow
-from bpcli.studies.dataset.fit import labels_of
-from bpcli.studies.dataset.in_memory import InMemoryRows
+from bpcli.studies.dataset.fit import fit_preprocessor, labels_of
 from bpcli.studies.dataset.out_of_core import TARGETS_PER_READ, OutOfCoreRows
-from bpcli.studies.dataset.preprocessor import Preprocessor
+from bpcli.studies.dataset.preprocessor import Labels, Preprocessor
 from bpcli.studies.dataset.preview import column_rows, first_rows
+from bpcli.studies.dataset.split import divide, split_by_column, split_by_time, split_fractions, strata
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +148,41 @@ def rows_of_classes(classes: tuple[str, ...], t: Array) -> dict[str, int]:
     for start in range(0, len(t), TARGETS_PER_READ):
         counts += np.bincount(t[start : start + TARGETS_PER_READ], minlength=len(counts))
     return {name: int(n) for name, n in zip(classes, counts, strict=True)}
+
+
+class InMemoryRows:
+    """The rows of a training source, all in memory."""
+
+    def __init__(self, table: Table, labels: Labels) -> None:
+        self.table, self.labels = table, labels
+
+    def divide(self, data: Data, seed: int) -> tuple[dict[str, Array], tuple[Problem, ...]]:
+        """Returns the rows of each split that is part of this source, and what to warn of."""
+        table = self.table
+        if data.split is not None:
+            key, name = data.split.by
+            if key == "group":
+                return divide(table.aside[name], data, seed, grouped=True), ()
+            by = split_by_column(table, name) if key == "column" else split_by_time(table, name, split_fractions(data))
+            return by, ()
+        codes, warnings = strata(data, self.labels, table.rows, lambda: cast(Array, table.target))
+        return divide(codes, data, seed), warnings
+
+    def fit(self, data: Data, rows: Array) -> tuple[Preprocessor, tuple[Problem, ...]]:
+        """Returns what these rows teach, and what to warn of."""
+        return fit_preprocessor(self.table, rows, self.labels, data.scale, data.scale_target), ()
+
+    def encode(
+        self, preprocessor: Preprocessor, rows: Array, dtype: Any, *, inputs: bool = True, last: bool = False
+    ) -> tuple[Array, Array, tuple[Problem, ...]]:
+        """Inputs (without `inputs`, their shape alone) and targets of these rows, and what to warn of. The `last` ones
+        asked for may be written over the table's numbers."""
+        t = preprocessor.encode_target(self.table, dtype, rows)
+        if not inputs:
+            return np.broadcast_to(np.zeros((), dtype), (len(rows), *preprocessor.shape)), t, ()
+        warnings = preprocessor.unseen(self.table, rows)
+        x = preprocessor.encode_inputs(self.table, dtype, rows, reuse=self.table.pivot is not None and last)
+        return x, t, warnings
 
 
 def _open(
