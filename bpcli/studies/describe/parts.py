@@ -215,8 +215,10 @@ def _type(annotation: Any, metadata: Sequence[Any] = ()) -> str:
         return _type(inner[0], inner[1:])
     if origin is Literal:
         return " or ".join(str(option) for option in inner)
+    if origin is tuple and get_origin(inner[0]) is tuple:
+        return "a number for each name" if get_args(inner[0])[0] is str else "rows of numbers"
     if origin is tuple:
-        return "a number for each name" if get_origin(inner[0]) is tuple else _list(inner[0], metadata)
+        return _list(inner[0], metadata)
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return f"{_type(inner[1])} for each name"
     if inner:

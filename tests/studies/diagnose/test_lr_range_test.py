@@ -99,6 +99,13 @@ def test_the_rates_grow_by_16_steps_a_decade_to_1000_times_the_rate_and_to_10(ra
     assert (math.isnan(found.best), found.most) == (True, None)
 
 
+def test_a_small_rate_is_tested_up_to_10_and_no_further() -> None:
+    """16 steps a decade from 1.0015e-7 on: 127.99, and to 10.1 128.06."""
+    found = lr_range_test(line(1.0015e-4, 0 * T), 1.0)
+    assert found is not None
+    assert len(found.rates) == 128
+
+
 def descent(context: DiagnosisContext, constant: float) -> tuple[list[tuple[float, float]], float | None]:
     """The same in NumPy: steps on all rows, the mean of squared errors after each."""
     x, t = context.train.x.astype(float), context.train.t.astype(float)

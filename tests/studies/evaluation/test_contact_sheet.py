@@ -1,11 +1,13 @@
 """What stands on a contact sheet: which mistakes, in which order, in which colours."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from picture_folder import shapes
 
+from bpcli.records.training import Exit, Failure
 from bpcli.render.evaluation.contact_sheet import _clipped, _last_part, png
 from bpcli.studies.evaluation.contact_sheet import Sheet, Tile, augmented, misclassified
 from bpcli.studies.evaluation.evaluate import open_rows, score
@@ -113,3 +115,44 @@ def test_experiments_without_augmentation_have_none() -> None:
     setup = set_up(Path("a.yaml"))
     assert setup.augmenter() is None
     assert {t.lines[0][0] for t in augmented(setup).tiles} == {"lying", "standing"}
+
+
+def test_forty_mistakes_are_shown_in_rows_of_eight() -> None:
+    rows = open_rows(trained(), "train")
+    wrong = int(np.flatnonzero(outputs(rows.model, rows.x).argmax(1) != rows.t)[0])
+    many = replace(rows, x=np.repeat(rows.x[[wrong]], 41, axis=0), t=np.repeat(rows.t[[wrong]], 41), names=())
+    many = replace(many, rows=np.arange(100, 141))
+    sheet = misclassified(many)
+    assert (len(sheet.tiles), sheet.columns) == (40, 8)
+    assert [tile.lines[2][0] for tile in sheet.tiles[:2]] == ["row 100", "row 101"]
+    assert sheet.title == "41 of 41 train images taken for another class (1e+02 %)"
+
+
+def test_of_images_without_classes_ten_are_shown_by_their_rows() -> None:
+    np.savez("images.npz", x=np.arange(12 * 16).reshape(12, 4, 4, 1), y=np.linspace(0, 1, 12))
+    Path("a.yaml").write_text(
+        "data: {train: {type: npz, path: images.npz}}\n"
+        "architecture: [flatten, {type: dense, units: 1}]\nloss: mean_squared_error\n"
+    )
+    sheet = augmented(set_up(Path("a.yaml")))
+    assert [tile.lines[0][0] for tile in sheet.tiles] == [f"row {k}" for k in range(10)]
+    darkest, brightest = (f(tile.pixels.min() for tile in sheet.tiles) for f in (min, max))
+    assert (darkest, brightest) == (0, round(255 * 144 / 159))
+    start(set_up(Path("a.yaml"), ["training.epochs=1"]), Path("values")).run()
+    with pytest.raises(Failure, match="has no classes to choose from") as failure:
+        misclassified(open_rows(Path("values"), "train"))
+    assert failure.value.exit == Exit.USAGE
+
+
+@pytest.mark.parametrize(("shape", "drawn"), [((4, 4, 3), True), ((4, 4, 2), False), ((4, 4), False)])
+def test_images_with_one_or_three_channels_can_be_drawn(shape: tuple[int, ...], drawn: bool) -> None:
+    np.savez("images.npz", x=np.arange(12 * np.prod(shape)).reshape(12, *shape), y=[0, 1] * 6)
+    Path("a.yaml").write_text(
+        "data: {train: {type: npz, path: images.npz}}\n"
+        "architecture: [flatten, {type: dense, units: 2}]\nloss: softmax_cross_entropy\n"
+    )
+    if drawn:
+        assert augmented(set_up(Path("a.yaml"))).tiles[0].pixels.shape == shape
+        return
+    with pytest.raises(Failure, match="a row of this model has the shape"):
+        augmented(set_up(Path("a.yaml")))

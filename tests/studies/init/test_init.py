@@ -10,7 +10,7 @@ from paths import DATASETS
 
 from bpcli.records.training import Failure
 from bpcli.studies.custom import load as custom
-from bpcli.studies.init.init import FirstConfig, write_config, write_example
+from bpcli.studies.init.init import FirstConfig, _experiment_name, write_config, write_example
 from bpcli.studies.init.inspect import Inspection, inspect_data
 from bpcli.studies.run.setup import Setup, set_up
 
@@ -398,3 +398,38 @@ def test_as_good_as_a_standard_pipeline(name: str, target: str) -> None:
                 model.fit(train.x, train.t.ravel())
             theirs.append(model.score(test.x, test.t.ravel()))
     assert np.mean(ours) > np.mean(theirs) - 0.01
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [("a.csv", "a"), ("my data.v2.csv.gz", "my-data"), ("süß.csv", "s"), ("_x_.csv", "x"), ("123.csv", "123"),
+     ("{type: csv, path: a.csv}", "data"), ("ä.csv", "experiment"), ("x" * 70 + ".csv", "x" * 60),
+     ("a_b-c.csv", "a_b-c")],
+)  # fmt: skip
+def test_the_name_of_an_experiment_is_that_of_its_file(data: str, name: str) -> None:
+    assert _experiment_name(data) == name
+
+
+def test_the_command_that_made_a_config_stands_in_it() -> None:
+    table("-x,b c,y", X, X, HALF, name="a b.csv")
+    written = write_config("a b.csv", ["y"], "classify", Path("-"))
+    assert "# Made by `bpcli init 'a b.csv' --target y --task classify`" in written.text
+    assert "name: a-b" in written.text
+    written = write_config("a b.csv", ["-x", "b c"], None, Path("c.yaml"))
+    assert "# Made by `bpcli init 'a b.csv' --target=-x --target 'b c'`" in written.text
+    assert (written.file, "name: c" in written.text) == (Path("c.yaml"), True)
+
+
+def test_an_example_on_the_terminal_copies_nothing() -> None:
+    assert write_example("images", Path("-")).file is None
+    assert list(Path().iterdir()) == []
+    assert "name: other" in write_example("regress", Path("other.yaml")).text
+    assert "name: classify" in write_example("classify", Path("-")).text
+    assert failure_of_example() == "other.yaml is there already"
+    assert write_example("classify", Path("other.yaml"), force=True).file == Path("other.yaml")
+
+
+def failure_of_example() -> str:
+    with pytest.raises(Failure) as caught:
+        write_example("classify", Path("other.yaml"))
+    return caught.value.problems[0].text
