@@ -108,7 +108,7 @@ def callback_problems(leaf: type[Callback]) -> Iterator[Problem]:
     for name in (n for n in dir(leaf) if n.startswith("on_")):
         if name not in HOOKS:
             text = f"{leaf.__name__}.{name} is no hook of a Callback, and nobody calls it"
-            help = suggestion(name, HOOKS) or f"hooks: {', '.join(HOOKS)}"
+            help = suggestion(name, HOOKS).strip() or f"hooks: {', '.join(HOOKS)}"
             yield problem_at(method_position(leaf, name), text, code="declaration", help=help)
         elif not accepts(getattr(leaf, name), getattr(Callback, name), name):
             text = f"{leaf.__name__}.{name} cannot be called as the trainer calls it"
