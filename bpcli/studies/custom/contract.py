@@ -350,7 +350,7 @@ def _optimizer_problems(optimizer: GradientOptimizer, dtype: Any, size: int = 6,
     sandbox = Sandbox(optimizer, Frame())
     for poison in POISON:
         rng = np.random.default_rng(0)
-        f = sandbox.frame = Frame(x=np.zeros(0), y=np.zeros(0), dx=None, dy=np.zeros(0), D=size // 2)
+        f = sandbox.frame = Frame(D=size // 2)
         f.w = rng.normal(size=size).astype(dtype)
         for name in (*optimizer.slots, *optimizer.scratch):
             setattr(f, name, np.zeros(size, dtype))

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from bpcli.config.document import Position, SourceText, make_problem
 from bpcli.engine.network import BoundLayer, Chain
+from bpcli.engine.network_plan import PlannedLayer
 from bpcli.family import Frame, Part
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.custom.imports import missing_name
@@ -119,15 +120,16 @@ def _expression_position(error: BaseException, index: int) -> Position:
 
 
 def _layer_path(frame: FrameType, frame_of_part: Frame | None) -> str:
-    """Returns the path of the layer that a function of the engine was running, or whose frame it passed on; or
-    nothing."""
+    """Returns the path of the layer that a function of the engine was running or planning, or whose frame it passed
+    on; or nothing."""
     scope = frame.f_locals
     chain, bound, path = scope.get("self"), scope.get("bound"), scope.get("path")
     if isinstance(chain, Chain):
         return next((k.path for k in chain.layers if k.frame is frame_of_part), "")
     if isinstance(bound, BoundLayer):
         return bound.path
-    return path if isinstance(path, str) and frame.f_code.co_name == "_node" else ""
+    plans = frame.f_globals.get("__name__") == PlannedLayer.__module__
+    return path if plans and isinstance(path, str) else ""
 
 
 def own_code_failure(error: BaseException, *, layer: str = "") -> Failure | None:
