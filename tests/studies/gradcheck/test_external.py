@@ -61,7 +61,8 @@ def test_the_same_gradients_are_right(tmp_path: Path) -> None:
     assert set(verdicts(report).values()) == {"ok"}
     assert report.passed
     assert (report.weights, report.rows, report.batch, report.parameters) == (target.weights, target.rows, 5, 26)
-    assert (report.notes, report.findings, report.laws, report.points, report.evaluations) == ((), (), (), (), 0)
+    assert (report.notes, report.findings, report.laws, report.points) == ((), (), (), ())
+    assert (report.evaluations, report.seed) == (0, 0)
     first = report.tensors[0]
     assert (first.scope, first.entries, first.of, first.witness, first.point) == (
         "external",
@@ -181,6 +182,10 @@ def test_tensors_of_nothing_are_dead_and_small_ones_have_the_bar_of_the_others(t
     report = check(target, tmp_path, arrays)
     assert verdicts(report) == {**dict.fromkeys(NAMES[:3], "dead"), "dense_2.db": "ok"}
     largest = np.abs(arrays["dense_2.db"]).max()
+    small = {name: np.where(g == 0, 1e-13 * largest, g) for name, g in arrays.items()}
+    zero = target_of([dense(4, "relu"), dense(2)])
+    np.copyto(zero.objective.theta, target.objective.theta)
+    assert verdicts(check(zero, tmp_path, small))["dense_1.dW"] == "ok", "there is something to compare"
     arrays["dense_1.dW"][0, 0] = 0.9e-12 * largest
     assert verdicts(check(target, tmp_path, arrays))["dense_1.dW"] == "ok"
     arrays["dense_1.dW"][0, 0] = 1.1e-12 * largest
@@ -209,6 +214,8 @@ def test_one_factor_of_all_gradients(tmp_path: Path) -> None:
     assert report.findings[0].code == "ratio"
     (row, *_) = report.tensors
     assert row.note == ""
+    rounded = {name: 5 * g * (1 + 3e-6) for name, g in ours(target).items()} | {"loss": pass_of(target).loss}
+    assert texts(check(target, tmp_path, rounded)) == texts(report)
 
 
 def test_a_penalty_that_is_left_out_everywhere(tmp_path: Path) -> None:
@@ -284,6 +291,14 @@ def test_a_mistake_in_a_layer_is_found_in_that_layer(tmp_path: Path) -> None:
     assert finding.tensor == "dense_1.db"
     assert finding.text.startswith("kernel / expected = 1/N (N = 5)")
     assert finding.text.endswith(f"in db; central differences give {right[at]:.6g} at {list(at)}")
+
+
+def test_a_mistake_on_rows_of_the_file_is_found_by_the_equations_too(tmp_path: Path) -> None:
+    target = target_of()
+    arrays = ours(target) | {"x": target.x, "t": target.t}
+    arrays["dense_1.db"] = arrays["dense_1.db"] / 5
+    (text,) = texts(check(target, tmp_path, arrays)).values()
+    assert ": a mean is taken where a sum is meant, in db; central" in text
 
 
 def test_each_wrong_tensor_of_the_last_wrong_layer_is_explained(tmp_path: Path) -> None:
