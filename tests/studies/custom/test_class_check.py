@@ -265,8 +265,8 @@ def test_hooks_that_nobody_calls_as_they_are() -> None:
         "Log.on_train_begin cannot be called as the trainer calls it",
         "Log cannot be made without arguments, as the trainer makes it",
     ]
-    near, far, begin, made = found.values()
+    near, far, unlike, made = found.values()
     assert near == "did you mean `on_epoch_end`?"
     assert far.startswith("hooks: on_")
-    assert begin == f"write `{signature_text(Callback.on_train_begin)}`"
+    assert unlike == f"write `{signature_text(Callback.on_train_begin)}`"
     assert made == "give the arguments of `__init__` default values"

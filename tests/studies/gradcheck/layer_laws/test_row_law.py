@@ -175,13 +175,13 @@ def test_groups_of_rows() -> None:
 @pytest.mark.parametrize("sizes", [(5,), (5, 32, 33, 130), (7, 8, 9), (1000,), (300, 4)])
 def test_groups_lie_one_behind_the_other_and_end_at_every_size(sizes: tuple[int, ...]) -> None:
     found = list(groups(sizes, heavy=False))
-    starts, ends = zip(*found, strict=True)
-    assert starts == (0, *ends[:-1])
-    assert ends[-1] == max(sizes)
-    assert {1, *sizes, *(b for b in BLOCK_SIZES if b < max(sizes))} <= set(ends)
+    starts, stops = zip(*found, strict=True)
+    assert starts == (0, *stops[:-1])
+    assert stops[-1] == max(sizes)
+    assert {1, *sizes, *(b for b in BLOCK_SIZES if b < max(sizes))} <= set(stops)
     assert found[0] == (0, 1)
     assert all(end - start <= max(2 + start // 4, 2) for start, end in found if end <= 256), "small ones first"
-    assert len(found) < 10 + 8 * len(set(ends) & {1, *sizes, *BLOCK_SIZES})
+    assert len(found) < 10 + 8 * len(set(stops) & {1, *sizes, *BLOCK_SIZES})
 
 
 def test_gaps_of_entries() -> None:
@@ -299,7 +299,7 @@ def test_what_rounding_explains_is_no_mistake(monkeypatch: pytest.MonkeyPatch) -
     behind(monkeypatch, Tanh, "backward", cancel)
     layer, inputs = single("tanh")
     assert compare_rows(layer, inputs, (12,), True).mismatches == []
-    roundings = Roundings(layer, inputs, lambda given: layer.run(given, 0, 12, True))
+    roundings = Roundings(layer, inputs, lambda moved: layer.run(moved, 0, 12, True))
     bar = np.full((12, 1), 1e-15)
     assert not roundings.unexplained("dx", np.full((12, 4), 1e-16), bar).any()
     far = np.full((12, 4), 1e-16)
