@@ -1,8 +1,17 @@
 """`train --folds` as it is typed."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
-from cli_lab import Lab, lab
+import pytest
+import typer
+from cli_lab import Lab, Outcome, lab
+
+from bpcli.cli import folds
+from bpcli.records.training import FoldsReport, Problem
 
 __all__ = ["lab"]
 
@@ -39,3 +48,40 @@ def test_a_divergence_is_a_bad_result(lab: Lab) -> None:
     done = lab.run("train", "trees.yaml", "--folds", "2", "--out", "f", *rate)
     assert done.code == 3
     assert "training diverged" in done.err
+
+
+def test_quiet_says_where_the_folds_are_and_nothing_else(lab: Lab) -> None:
+    assert lab.good("train", "trees.yaml", "--folds", "2", "--out", "f", "-q") == Outcome(0, "f\n", "")
+    done = json.loads(lab.good("train", "--resume", "f", "-q", "--json").out)
+    assert (done["run"], len(done["folds"])) == ("f", 2)
+
+
+@pytest.mark.parametrize(
+    ("changed", "quiet", "code", "out", "said"),
+    [
+        ({}, False, 0, "", "the runs are f/fold-1 to fold-3"),
+        ({}, True, 0, "f\n", ""),
+        ({"stopped": "fold 1 diverged"}, False, 3, "", "fold 1 diverged\n"),
+        ({"stopped": "fold 1 diverged", "problem": Problem("too steep")}, True, 3, "f\n", "error: too steep\n"),
+        ({"stopped": "stopped by a signal", "signal": 15}, False, 143, "", "stopped by a signal\ngo on:  bpcli train"),
+        ({"stopped": "stopped by Ctrl-C", "signal": 2}, True, 130, "f\n", ""),
+        ({"warnings": (Problem("few rows", level="warning"),)}, True, 0, "f\n", "warning: few rows\n"),
+    ],
+)
+def test_how_folds_end(
+    changed: dict[str, Any], quiet: bool, code: int, out: str, said: str,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Without a fold there is no table; a signal has a code of its own, before that of a bad result."""
+    report = replace(FoldsReport("f", "trees", 3, (), {}), **changed)
+    study = SimpleNamespace(remark="", count=3, run=lambda callbacks, on_fold_end: report)
+    monkeypatch.setattr("bpcli.studies.evaluation.cross_validate.resume", lambda folder: study)
+    found = 0
+    try:
+        folds.cross_validate(None, Path("f"), (), 0, None, json=False, quiet=quiet)
+    except typer.Exit as end:
+        found = end.exit_code
+    shown = capsys.readouterr()
+    assert (found, shown.out) == (code, out)
+    assert shown.err.startswith(said)
+    assert bool(shown.err) == bool(said)

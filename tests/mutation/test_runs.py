@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from mutation.lines import in_two, ordered
+from mutation.lines import LineMap, in_two, ordered
+from mutation.mutant import Mutant
 from mutation.operators import mutants
 from mutation.report import table
-from mutation.runner import Connection, Copy
+from mutation.runner import Connection, Copy, Runner
 from paths import ROOT
 
 SOURCE = """\
@@ -95,6 +97,31 @@ def test_what_an_import_runs_needs_a_fresh_one(server: Connection, request: pyte
     collected = "collected" in request.node.name
     found = outcome(server, "HALF = 1.5", *CALLED)
     assert found == (("unchanged", "") if collected else ("killed", "test_half"))
+
+
+class Answering:
+    """A server that has one answer to everything."""
+
+    def __init__(self, outcome: str) -> None:
+        self.outcome = outcome
+
+    def ask(self, mutant: Mutant | None, source: str, tests: list[str], limits: list[float]) -> dict[str, Any]:
+        outcome = self.outcome if mutant else "survived"
+        return {"outcome": outcome, "by": tests[0] if outcome == "killed" else "", "ran": len(tests)}
+
+
+@pytest.mark.parametrize(("fresh", "status"), [("killed", "killed"), ("survived", "survived")])
+def test_what_could_not_be_exchanged_is_run_fresh_whatever_the_budget(
+    fresh: str, status: str, copy: Copy, tmp_path: Path
+) -> None:
+    (tmp_path / "tests+test_small.py.json").write_text(
+        '{"tests": {"tests/test_small.py::test_half": 0.1}, "lines": {"bpcli/small.py": {"1": [5]}}}'
+    )
+    runner = Runner(copy, {"bpcli/small.py": SOURCE}, tmp_path / "results.jsonl", budget=9.0)
+    runner.map = LineMap(tmp_path)
+    runner.collected, runner.fresh = Answering("unchanged"), Answering(fresh)  # type: ignore[assignment]
+    [mutant] = [m for m in mutants("bpcli/small.py", SOURCE) if m.new_line.strip() == "return (a / HALF)"]
+    assert runner.judge(mutant)["status"] == status
 
 
 def test_a_record_is_of_the_tests_and_of_the_code_that_they_ran(tmp_path: Path) -> None:

@@ -207,6 +207,8 @@ class Runner:
         ran = 0
         for server, chosen in steps:
             answer = self.asked(server, mutant, chosen)
+            if answer["outcome"] == "unchanged":  # its module is not imported yet, or another function has its name
+                answer = self.asked(self.fresh, mutant, chosen)
             ran = max(ran, answer["ran"])
             if answer["outcome"] in ("killed", "timeout", "crashed"):
                 status = "killed" if answer["outcome"] == "crashed" else answer["outcome"]
