@@ -99,7 +99,7 @@ class Part(Settings):
         if not isinstance(value, Mapping) or "type" not in value:
             raise PydanticCustomError(
                 "no_type",
-                "this is not a {family}: write a name, or {{type: name, ...}}; known: {known}",
+                "this is not a {family}: write a name, or {type: name, ...}; known: {known}",
                 {"family": cls.family, "known": known},
             )
         leaf = cls.registry.get(value["type"]) if isinstance(value["type"], str) else None

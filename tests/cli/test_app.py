@@ -237,8 +237,8 @@ def test_ascii_is_printed_where_it_is_wanted_or_stdout_can_nothing_else(monkeypa
 
 
 def request(**changed: Any) -> TraceRequest:
-    given: dict[str, Any] = dict.fromkeys(("path", "example", "sample", "x", "t", "sets", "with_"))
-    return TraceRequest("trace", **given | {"path": Path("a b.yaml"), "batch": False} | changed)
+    options: dict[str, Any] = dict.fromkeys(("path", "example", "sample", "x", "t", "sets", "with_"))
+    return TraceRequest("trace", **options | {"path": Path("a b.yaml"), "batch": False} | changed)
 
 
 def test_the_command_about_the_same_rows_as_it_is_typed() -> None:

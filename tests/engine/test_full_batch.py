@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from nets import dense
 
-from bpcli.engine.full_batch import FullBatchStep, slope_of_one
+from bpcli.engine.full_batch import FullBatchStep, make_step, slope_of_one
 from bpcli.engine.network_plan import plan_network
 from bpcli.engine.objective import Objective
-from bpcli.engine.step import NonFiniteError
-from bpcli.family import FullBatchOptimizer, Layer, Loss, Optimizer, Regularizer
+from bpcli.engine.step import FirstOrderStep, NonFiniteError
+from bpcli.family import Clipper, Constraint, FullBatchOptimizer, Layer, Loss, Optimizer, Regularizer
 from bpcli.family.plan import Array
 from bpcli.studies.witness.witness import central_differences
 
@@ -162,3 +162,49 @@ def test_running_statistics_are_those_of_the_weights_that_were_kept() -> None:
         for name, expected in (("rmean", z.mean(0)), ("rvar", z.var(0, ddof=1))):
             path = next(n for n in before if n.endswith(name))
             assert np.allclose(network.states[path], 0.9 * before[path] + 0.1 * expected, rtol=1e-12)
+
+
+@each
+def test_its_gradient_is_that_of_training(kind: str) -> None:
+    """With the statistics of the batch, not with the running ones."""
+    search = searching(kind, dense(4), "batch_norm", "tanh", dense(2))
+    search._batch = search.objective.batch(9)
+    search.objective.network.states["batch_norm_1.rmean"][...] = 7.0
+    search.value()
+    gradient = search.grad.copy()
+
+    def value() -> tuple[float, float]:
+        found = search.value()
+        return found, abs(found)
+
+    d = central_differences(value, search.theta)
+    assert np.allclose(gradient, d.value, rtol=1e-6, atol=1e-8)
+
+
+@each
+def test_iterations_are_counted_from_1(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    search, seen = searching(kind), []
+    monkeypatch.setattr(type(search.optimizer), "search", lambda self, f, surface, t: seen.append(t) or "")
+    for k in (0, 1, 7):
+        search.step(search.objective.batch(9), k)
+    assert seen == [1, 2, 8]
+
+
+def test_a_step_is_made_as_suits_the_optimizer_with_all_that_it_is_asked_for() -> None:
+    o = searching("lbfgs").objective
+    lbfgs = make_step(o, Optimizer.parse("lbfgs"), None, 12)
+    assert isinstance(lbfgs, FullBatchStep)
+    assert lbfgs.total == 12
+    rate = {"type": "cosine", "start": 1.0, "per": "epoch"}
+    clipper, bound = (
+        Clipper.parse({"type": "value", "limit": 0.5}),
+        Constraint.parse({"type": "max_norm", "limit": 1.0}),
+    )
+    step = make_step(o, Optimizer.parse({"type": "sgd", "learning_rate": rate}), clipper, 12, epoch=3, constraint=bound)
+    assert isinstance(step, FirstOrderStep)
+    assert (step.total, step.epoch, step.clipper) == (12, 3, clipper)
+    assert [step.rate_at(k) for k in range(4)] == [1.0, 1.0, 1.0, step.rate_at(5)]
+    assert {own for own, _, _ in step.constrained} == {bound}
+    plain = make_step(o, Optimizer.parse("sgd"), None, 12)
+    assert isinstance(plain, FirstOrderStep)
+    assert (plain.epoch, plain.constrained) == (1, ())

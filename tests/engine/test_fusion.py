@@ -191,6 +191,21 @@ def test_what_is_split_has_rows_that_are_independent() -> None:
     assert not {"flatten", "dropout", "batch_norm", "dense"} & kinds
 
 
+@pytest.mark.parametrize(
+    ("layer", "x", "split"),
+    [
+        ("tanh", (5,), True), ("max_pool2d", (4, 4, 2), True), ({"type": "reshape", "shape": [5, 1, 1]}, (5,), False),
+        ({"type": "dropout", "rate": 0.5}, (5,), False), ({"type": "dense", "units": 3}, (5,), False),
+        ("batch_norm", (5,), False), ("flatten", (2, 2), False),
+        ({"type": "residual", "layers": ["tanh"]}, (5,), False),
+    ],
+)  # fmt: skip
+def test_what_is_run_on_some_rows_at_a_time(layer: Any, x: tuple[int, ...], split: bool) -> None:
+    """Not what only moves entries, draws, learns, remembers or holds other layers."""
+    part = Layer.parse(layer)
+    assert fusion.splits_rows(part, part.plan(x)) == split
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("train", [True, False])
 @pytest.mark.parametrize("sample", SPLIT.values(), ids=SPLIT)

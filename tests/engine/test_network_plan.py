@@ -1,6 +1,9 @@
 """The plan of a network: names and seed paths, the layout of the flat vector, where errors point, and its memory."""
 
 import itertools
+import re
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +21,7 @@ from bpcli.engine.network_plan import (
 )
 from bpcli.engine.objective import Objective, loss_slots
 from bpcli.family import Activation, Loss, Regularizer
-from bpcli.family.plan import N, Slot
+from bpcli.family.plan import N, Param, Slot
 
 L2 = {strength: Regularizer.parse({"type": "l2", "strength": strength}) for strength in (0.0, 0.1, 0.2)}
 
@@ -195,6 +198,19 @@ def test_the_same_name_may_stand_in_different_chains() -> None:
         n.path for n in plan(dense(3, name="a"), residual(dense(3, name="a"), residual(dense(3, name="a")))).walk()
     ]
     assert len(set(paths)) == len(paths) == 5
+
+
+def test_a_plan_that_breaks_a_rule_is_refused_by_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a part of one's own that was never loaded, which would have been checked."""
+    honest = Probe.plan
+    broken: list[tuple[dict[str, Any], str]] = [
+        ({"inside": {"branch": (Probe(), "relu")}}, "probe_1.branch: a chain is made of layers"),
+        ({"params": {"gain": Param((3,), "zeros")}}, "probe_1.gain: 'zeros' is not an initializer"),  # type: ignore[arg-type]
+    ]
+    for changes, text in broken:
+        monkeypatch.setattr(Probe, "plan", lambda self, x, changes=changes: replace(honest(self, x), **changes))
+        with pytest.raises(TypeError, match=re.escape(text)):
+            plan_network([Probe()], (3,))
 
 
 # ------------------------------------------------------------------------------------------------------------ memory

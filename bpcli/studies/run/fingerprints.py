@@ -64,7 +64,8 @@ def _digest(file: Path) -> str:
 def fingerprint(files: Sequence[Path], digest: Callable[[Path], str] | None = None) -> list[dict[str, Any]]:
     """Returns the data files with their sizes and sha256 (by `digest`, else here), so that a later reader can see
     whether they changed. Raises Failure where one cannot be read."""
-    return [{"file": str(f.resolve()), "bytes": _bytes(f), "sha256": (digest or sha256_of)(f)} for f in files]
+    digests = [(f, (digest or sha256_of)(f)) for f in files]  # which says what is wrong with a file, before its size
+    return [{"file": str(f.resolve()), "bytes": _bytes(f), "sha256": found} for f, found in digests]
 
 
 def _bytes(file: Path) -> int:

@@ -149,7 +149,7 @@ def slope_and_ends(layer: Activation) -> tuple[float, FlatEnds]:
         slope = slopes(layer, f)
         layer.backward(f, True)
     steepest = float(np.abs(slope).max())
-    elementwise = steepest > 0 and np.allclose(f.dx, slope * f.dy, rtol=1e-9, atol=1e-12)
+    elementwise = 0 < steepest < math.inf and np.allclose(f.dx, slope * f.dy, rtol=1e-9, atol=1e-12)
     flat = sum(abs(float(end)) <= DEAD_SLOPE * steepest for end in (slope[0, 0], slope[0, -1]))
     flat_ends: tuple[FlatEnds, ...] = ("none", "one", "both")
     return steepest, flat_ends[flat] if elementwise else "none"

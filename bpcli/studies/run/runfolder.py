@@ -75,7 +75,7 @@ class RunFolder:
         for line in lines:
             try:
                 found.append(_from_line(json.loads(line)))
-            except (ValueError, TypeError):
+            except (ValueError, TypeError, AttributeError):  # it is no JSON, or describes no epoch
                 break
         return found
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from own_parts import own as own
 
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.engine.network_plan import plan_network
 from bpcli.family import Activation, Layer, Loss
+from bpcli.studies.custom.load import load
 from bpcli.studies.run.layer_stats import LayerStatsProbe, slope_and_ends
 
 RNG = np.random.default_rng(4)
@@ -147,3 +150,44 @@ def test_gradient_norms_are_those_of_torch() -> None:
     for name, layer in (("dense_1", net[0]), ("dense_2", net[2])):
         norm = torch.sqrt(sum((p.grad**2).sum() for p in layer.parameters())).item()
         assert rows[name].gradient == pytest.approx(norm, rel=1e-12)
+
+
+def test_chance_is_drawn_as_for_the_step_that_is_asked_for_and_for_the_first_if_none_is() -> None:
+    found = probe(dense(5), {"type": "dropout", "rate": 0.5}, dense(2))
+    theta = found.objective.theta.copy()
+    first, second = found.measure(theta, {}, None, 0), found.measure(theta, {}, None, 1)
+    assert first != second
+    assert found.measure(theta, {}) == first
+
+
+def test_class_ids_are_targets_too() -> None:
+    ids = np.array([0, 1, 1, 0, 1, 0, 0])
+    found = probe(dense(2), loss="softmax_cross_entropy", t=ids)
+    found.measure(found.objective.theta.copy(), {})
+    y = found.batch.chain.y
+    assert found.loss == pytest.approx(np.mean(np.log(np.exp(y).sum(1)) - y[np.arange(7), ids]), rel=1e-12)
+
+
+STEEP = """\
+from typing import Literal
+
+import numpy as np
+
+from bpcli.custom import Activation
+
+
+class Steep(Activation):
+    type: Literal["steep"] = "steep"
+
+    def forward(self, f, train):
+        np.exp(f.x * f.x, out=f.y)
+
+    def backward(self, f, train):
+        f.dx[...] = f.dy * 2 * f.x * np.exp(f.x * f.x)
+"""
+
+
+def test_an_activation_that_overflows_is_looked_at_without_a_warning(own: Path) -> None:
+    (own / "steep.py").write_text(STEEP)
+    (leaf,) = load([own / "steep.py"])
+    assert slope_and_ends(leaf())[1] == "none"  # type: ignore[arg-type]
