@@ -38,6 +38,12 @@ def test_a_product_is_cut_small_enough_or_not_at_all(m: int, k: int, n: int, mos
         assert cut == (1, 1, 1)
 
 
+def test_the_limit_is_that_of_openblas() -> None:
+    """Which gives 2^19 multiply-adds to its threads, and one less to none."""
+    assert MAX_MACS == 2**19 - 1
+    assert [equal_parts(64, macs) for macs in (2**13 - 1, 2**13)] == [1, 2]
+
+
 def test_parts_and_tiles_are_views_of_the_whole() -> None:
     a = np.arange(48.0).reshape(2, 6, 4)
     parts, tiles = in_parts(a, 3), in_tiles(a, 3, 2)

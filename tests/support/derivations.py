@@ -35,12 +35,42 @@ SOFTMAX = nets.experiment(
 )  # fmt: skip
 
 
+RESIDUAL = nets.experiment(
+    [dense_of(2, [[0.6, -0.7], [0.2, 0.4]], [0.1, -0.1], "tanh"),
+     {"type": "residual", "layers": [dense_of(2, [[0.3, -0.2], [0.5, 0.1]], [0.0, 0.1], "relu"),
+                                     {"type": "residual", "layers": ["tanh"]}]},
+     "layer_norm", dense_of(1, [[0.4], [-0.9]], [0.2])],
+    "binary_cross_entropy", [[0.5, -1], [1, 2]], [[0], [1]], optimizer={"type": "adam", "learning_rate": 0.1},
+    regularization={"type": "l2", "strength": 0.01},
+)  # fmt: skip
+
+
+IMAGE = nets.experiment(
+    [{"type": "reshape", "shape": [2, 2, 1]},
+     {"type": "conv2d", "filters": 1, "kernel": 2, "padding": "same", "activation": "relu",
+      "weights": [[[[0.5]], [[-0.25]]], [[[0.75]], [[0.125]]]], "bias": [0.1]},
+     {"type": "conv2d", "filters": 1, "kernel": 1, "weights": [[[[0.5]]]], "bias": [0.0]},
+     "flatten", dense_of(2, [[0.3, -0.2], [0.5, 0.1], [-0.4, 0.25], [0.125, 0.75]], [0.0, 0.1])],
+    "softmax_cross_entropy", [[1, 0.5, -0.25, 2]], [[0, 1]], optimizer={"type": "sgd", "learning_rate": 0.1},
+)  # fmt: skip
+
+
+WIDE = nets.experiment(
+    [dense_of(20, [[round(0.05 * (k - 10), 2) for k in range(20)]] * 2, [0.1] * 20, "relu"),
+     dense_of(1, [[round(0.1 * (k % 3 - 1), 1)] for k in range(20)], [0.0])],
+    "mean_squared_error", [[1, 0.5]], [[2]], optimizer={"type": "sgd", "learning_rate": 0.1},
+)  # fmt: skip
+
+
+NETS = {"xor": XOR, "softmax": SOFTMAX, "residual": RESIDUAL, "image": IMAGE, "wide": WIDE}
+
+
 @cache
 def derived(name: str, detail: Any) -> Derivation:
     if name == "article":
         d = derive(open_target(ROOT / "configs" / "article.yaml", TracedRows(samples=(2,))), View(detail))
     else:
-        d = replace(nets.derived({"xor": XOR, "softmax": SOFTMAX}[name], detail), name=name)
+        d = replace(nets.derived(NETS[name], detail), name=name)
     return replace(d, worst=0.0)  # the last bits are the machine's
 
 

@@ -174,8 +174,8 @@ class LayerStatsWatch:
         self.objective = objective
         self.place = rows // size - 1  # in the epoch, from 0, of the step that is measured
         self.keys = tuple(_keys(objective))
-        self._before: Array = np.empty(0, objective.theta.dtype)
-        self._states: dict[str, Array] = {}
+        self._before: Array
+        self._states: dict[str, Array]
         self._probe: LayerStatsProbe | None = None
 
     def before_step(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from rich.table import Table
+from rich.text import Text
 
 from bpcli.records.training import ClassRow, EvalReport
 from bpcli.render.console import show
@@ -93,3 +95,10 @@ def test_over_a_matrix_stand_numbers_where_names_need_too_much_room(
     head = next(line for line in lines if line.startswith("true"))
     assert head.split()[3:] == (["0", "1"] if numbered else list(names))
     assert lines[-1].split()[: 1 + numbered] == (["1", names[1]] if numbered else [names[1]])
+
+
+def test_in_the_matrix_what_is_right_is_bold_and_nothing_is_dim() -> None:
+    matrix = evaluation(REPORT)[-1]
+    assert isinstance(matrix, Table)
+    styles = [[str(cell.style) for cell in column.cells if isinstance(cell, Text)] for column in matrix.columns[1:]]
+    assert styles == [["bold", ""], ["dim", "bold"]]

@@ -154,7 +154,9 @@ def test_numbers(value: float, text: str) -> None:
 
 
 def test_times() -> None:
-    assert [seconds(v) for v in (0.00044, 9.87654, 12.3456, 123.456)] == ["0.0004", "9.8765", "12.346", "123.5"]
-    assert [duration(v) for v in (0.123, 3.44, 59.97, 125.0, 7260.0)] == [
-        "0.12 s", "3.4 s", "1 min 00 s", "2 min 05 s", "2 h 01 min",
+    assert [seconds(v) for v in (0.00044, 9.87654, 10.0, 12.3456, 100.0, 123.456)] == [
+        "0.0004", "9.8765", "10.000", "12.346", "100.0", "123.5",
+    ]  # fmt: skip
+    assert [duration(v) for v in (0.123, 1.0, 3.44, 59.94, 59.95, 125.0, 3599.6, 7260.0)] == [
+        "0.12 s", "1.0 s", "3.4 s", "59.9 s", "1 min 00 s", "2 min 05 s", "1 h 00 min", "2 h 01 min",
     ]  # fmt: skip

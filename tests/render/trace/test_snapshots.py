@@ -65,3 +65,15 @@ def test_snapshots(name: str, detail: str, form: str) -> None:
     assert even(found) == even(file.read_text(encoding="utf-8")), f"{file.name} is not what it was"
     if form == "txt":
         assert max(map(len, found.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", ["residual", "image", "wide"])
+def test_pictures(name: str) -> None:
+    """Branches, images, and a layer of which some units are drawn."""
+    whole = page(derived(name, "neuron"))
+    start, end = whole.index("<figure>"), whole.index("</figure>")
+    found = whole[start:end].replace("><", ">\n<") + "\n"
+    file = SNAPSHOTS / f"{name}_picture.html"
+    if os.environ.get("WRITE_SNAPSHOTS"):
+        file.write_text(found, encoding="utf-8", newline="\n")
+    assert even(found) == even(file.read_text(encoding="utf-8")), f"{file.name} is not what it was"

@@ -191,3 +191,51 @@ def test_an_activation_that_overflows_is_looked_at_without_a_warning(own: Path) 
     (own / "steep.py").write_text(STEEP)
     (leaf,) = load([own / "steep.py"])
     assert slope_and_ends(leaf())[1] == "none"  # type: ignore[arg-type]
+
+
+CLIPPED = """\
+from typing import Literal
+
+import numpy as np
+
+from bpcli.custom import Activation, Layer, Plan, Slot
+
+
+class Clipped(Activation):
+    type: Literal["clipped"] = "clipped"
+    end: float
+
+    def forward(self, f, train):
+        np.clip(f.x, -self.end, self.end, out=f.y)
+
+    def backward(self, f, train):
+        np.multiply(f.dy, np.abs(f.x) < self.end, out=f.dx)
+
+
+class Shifted(Layer):
+    type: Literal["shifted"] = "shifted"
+
+    def plan(self, x):
+        return Plan(y=x, state={"mean": Slot(x)})
+
+    def forward(self, f, train):
+        np.subtract(f.x, f.mean, out=f.y)
+
+    def backward(self, f, train):
+        np.copyto(f.dx, f.dy)
+"""
+
+
+def test_the_ends_of_an_activation_are_looked_for_at_60(own: Path) -> None:
+    (own / "clipped.py").write_text(CLIPPED)
+    clipped, _ = load([own / "clipped.py"])
+    found = [slope_and_ends(clipped(end=end))[1] for end in (59.5, 60.5)]  # type: ignore[call-arg, arg-type]
+    assert found == ["both", "none"]
+
+
+def test_running_statistics_are_those_that_are_given(own: Path) -> None:
+    (own / "clipped.py").write_text(CLIPPED)
+    load([own / "clipped.py"])
+    found = probe("shifted", dense(2))
+    rows = [found.measure(found.objective.theta.copy(), {"shifted_1.mean": np.full(3, m)})[0] for m in (0.0, 2.0, 5.0)]
+    assert [row.output_mean for row in rows] == pytest.approx([X.mean(), X.mean() - 2, X.mean() - 5], rel=1e-12)

@@ -74,3 +74,26 @@ def test_a_record_that_is_no_table(record: Any, tmp_path: Path) -> None:
     modelfile.write(tmp_path / "m", {}, {"kind": "model", "record": record})
     with pytest.raises(Failure, match="its record is no table"):
         load(tmp_path / "m")
+
+
+def test_a_loss_that_cannot_take_the_outputs_is_said_before_the_weights_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text(ROWS)
+    Path("a.yaml").write_text(CONFIG)
+    start(set_up(Path("a.yaml")), Path("run")).run()
+    arrays, meta = modelfile.read(Path("run/model.safetensors"))
+    meta["experiment"]["architecture"][2]["units"] = 1
+    modelfile.write(Path("m.safetensors"), arrays, meta)
+    with pytest.raises(Failure, match="does not fit together: softmax_cross_entropy on one output"):
+        load(Path("m.safetensors"))
+    meta["experiment"]["architecture"][2]["units"] = 2
+    for name, text in (("dense_1.W", "the network needs dense_1.W, and the file has none"),
+                       ("state.batch_norm_1.rmean", "the network needs state.batch_norm_1.rmean")):  # fmt: skip
+        modelfile.write(Path("m.safetensors"), {n: a for n, a in arrays.items() if n != name}, meta)
+        with pytest.raises(Failure, match=text):
+            load(Path("m.safetensors"))
+    modelfile.write(Path("m.safetensors"), {**arrays, "dense_9.W": arrays["dense_1.W"]}, meta)
+    with pytest.raises(Failure, match=r"it holds dense_9\.W, and the network has no such tensor"):
+        load(Path("m.safetensors"))

@@ -14,7 +14,10 @@ from bpcli.studies.run.signals import STOP_SIGNALS, StopSignals
 
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
+    """What runs in the background of a script ignores SIGINT: here no signal is ignored."""
     before = {which: signal.getsignal(which) for which in STOP_SIGNALS}
+    for which in STOP_SIGNALS:
+        signal.signal(which, signal.default_int_handler if which == signal.SIGINT else signal.SIG_DFL)
     yield
     for which, handler in before.items():
         signal.signal(which, handler)

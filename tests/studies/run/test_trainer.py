@@ -12,10 +12,11 @@ import pytest
 
 from bpcli.engine.step import NonFiniteError
 from bpcli.family import Callback
+from bpcli.records.training import Problem
 from bpcli.studies.run import trainer as training
-from bpcli.studies.run.resume import start
+from bpcli.studies.run.resume import resume, start
 from bpcli.studies.run.scoring import Predictor
-from bpcli.studies.run.setup import optimizer_bytes, set_up, step_bytes, training_bytes
+from bpcli.studies.run.setup import Setup, optimizer_bytes, set_up, step_bytes, training_bytes
 from bpcli.studies.run.trainer import divergence
 
 CONFIG = """\
@@ -55,14 +56,14 @@ def test_the_time_of_an_epoch_is_that_of_its_steps_and_of_what_follows(
 
 
 class Stopping(Callback):
-    """Stops the training after so many steps, as Ctrl-C does."""
+    """Stops the training after so many steps, as `kill` does."""
 
     def __init__(self, after: int) -> None:
         self.after = after
 
     def on_batch_end(self, state: Any, loss: float) -> None:
         if state.progress.step == self.after:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def test_a_signal_ends_it_within_the_epoch_and_its_time_counts(
@@ -70,8 +71,8 @@ def test_a_signal_ends_it_within_the_epoch_and_its_time_counts(
 ) -> None:
     monkeypatch.setattr(training, "time", Clock())
     report = start(set_up(file), tmp_path / "run", [Stopping(3)]).run()
-    assert (report.stopped, report.signal) == ("signal", signal.SIGINT)
-    assert report.reason == "stopped by SIGINT in epoch 2, after 1 of 2 batches"
+    assert (report.stopped, report.signal) == ("signal", signal.SIGTERM)
+    assert report.reason == "stopped by SIGTERM in epoch 2, after 1 of 2 batches"
     assert report.seconds == 3.0, "two of the first epoch, one of the second"
     assert (report.best_epoch, len(report.epochs)) == (1, 1)
 
@@ -151,3 +152,14 @@ def test_one_output_is_one_label_and_several_are_several(file: Path) -> None:
     assert two.several
     assert two.classify(two.predict(y)).tolist() == [[1, 0], [1, 1]]
     assert two.score(y, np.zeros((2, 2))).several is True
+
+
+def test_what_is_found_of_parts_of_ones_own_is_a_warning_of_the_training(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warning = Problem("an odd part", level="warning")
+    monkeypatch.setattr(Setup, "check_used_parts", lambda self: (warning,))
+    begun = start(set_up(file), tmp_path / "run", [Stopping(1)])
+    assert begun.warnings == (warning,)
+    assert begun.run().warnings == (warning,)
+    assert resume(tmp_path / "run").warnings == (warning,)

@@ -252,7 +252,8 @@ def _split_line(text: str, delimiter: str) -> list[str]:
     """Returns a line cut at the delimiters outside quotes, the quotes left in."""
     found, inside, start = [], False, 0
     for i, character in enumerate(text):
-        if character == '"' and (inside or not text[start:i].strip()):
+        cell = text[start:i].lstrip()
+        if character == '"' and (inside or not cell or (cell[0] == cell[-1] == '"')):  # "" is a quote within quotes
             inside = not inside
         elif character == delimiter and not inside:
             found.append(text[start:i])

@@ -1,0 +1,48 @@
+"""Rows that stand in two splits are found by hashes of their bits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bpcli.family.plan import Array
+from bpcli.studies.dataset import preview
+from bpcli.studies.dataset.preview import duplicate_warnings, row_hashes
+
+RNG = np.random.default_rng(0)
+
+
+def test_equal_rows_have_equal_hashes_and_others_have_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever their type, in one block or in many; -0 is 0."""
+    x = RNG.normal(size=(50, 3)).astype(np.float32)
+    t = RNG.integers(0, 3, 50)
+    hashes = row_hashes(x, t)
+    assert len(set(hashes.tolist())) == 50
+    assert np.array_equal(row_hashes(x.astype(np.float64), t.astype(np.float64)), hashes)
+    assert np.array_equal(row_hashes(x.reshape(50, 3, 1), t[:, None]), hashes)
+    monkeypatch.setattr(preview, "NUMBERS_PER_BLOCK", 7)
+    assert np.array_equal(row_hashes(x, t), hashes)
+    assert row_hashes(np.array([[-0.0]])) == row_hashes(np.array([[0.0]]))
+    assert not (row_hashes(x[:, ::-1], t) == hashes).any(), "columns are told apart"
+    assert not (row_hashes(x, t + 1) == hashes).any()
+
+
+def test_numbers_that_differ_in_their_highest_bits_alone_are_told_apart() -> None:
+    """The bits 63, 32 and 1: their mixture has the highest bit alone, which an even weight would lose."""
+    one = np.array([[1.5]])
+    bits = one.view(np.uint64) ^ np.uint64(1 << 63 | 1 << 32 | 1 << 1)
+    assert row_hashes(one) != row_hashes(bits.view(np.float64))
+
+
+def test_rows_of_train_that_stand_in_another_split_are_counted() -> None:
+    def pair(x: Array) -> tuple[Array, Array]:
+        return x, np.zeros(len(x), np.int64)
+
+    x = RNG.normal(size=(1200, 2))
+    other = np.concatenate([x[:2], RNG.normal(size=(1098, 2))])
+    (found,) = duplicate_warnings({"train": pair(x), "validation": pair(RNG.normal(size=(9, 2))), "test": pair(other)})
+    assert found.text == "2 of 1,100 test rows stand in train too, inputs and target alike"
+    assert (found.code, found.level, found.path) == ("twice", "warning", ("data",))
+    assert duplicate_warnings({"train": pair(x)}) == ()
+    labelled = {"train": pair(x), "test": (other, np.ones(len(other), np.int64))}
+    assert duplicate_warnings(labelled) == (), "the target is another"
