@@ -21,6 +21,8 @@ from bpcli.studies.trace.step_blocks import TakenStep, take_step
 Facts = tuple[tuple[str, str], ...]
 Detail = Literal["overview", "layer", "neuron", "path"]
 
+MAX_TARGETS_NAMED = 8  # rows whose classes are named
+
 
 @dataclass(frozen=True)
 class View:
@@ -132,7 +134,8 @@ def _start_values(target: TraceTarget, step: int) -> Iterator[StartValue]:
         t = target.t
         words = "the targets, as the loss sees them"
         if t.ndim == 1 and target.preprocessor.classes:
-            words = "the targets: " + ", ".join(target.preprocessor.classes[int(i)] for i in t[:8])
+            named = [target.preprocessor.classes[int(i)] for i in t[:MAX_TARGETS_NAMED]]
+            words = f"the targets: {', '.join(named)}" + ", ..." * (len(t) > MAX_TARGETS_NAMED)
         yield StartValue(step, "t", t, words)
     for path, value in target.objective.network.parameters().items():
         yield StartValue(step, path, value.copy(), "OLD" if step == 1 else f"after step {step - 1}")

@@ -75,10 +75,9 @@ def draw_variant(target: TraceTarget, seed: int) -> None:
         for number, e in enumerate(target.network_plan.layout):
             low, high = _weight_range(theta[e.where], e.param)
             target.objective.theta[e.where] = _round_multiples(stream.at(attempt, number).random(e.size), low, high)
-        ids = target.objective.network.chain(len(x)).x.dtype.kind in "iu"
         drawn = stream.at(attempt, len(target.network_plan.layout)).random(x.size).reshape(x.shape)
         low, high = float(x.min()), float(x.max())
-        if ids:
+        if target.network_plan.tokens:
             target.x[...] = low + np.floor(drawn * (high - low + 1))
         else:
             target.x[...] = _round_multiples(drawn, *((low, high) if low < high else (-(abs(low) or 1), abs(low) or 1)))

@@ -102,7 +102,7 @@ def compare(
     gap = np.abs(a - b)
     gap = np.where(np.isnan(gap), np.where(np.isnan(a) & np.isnan(b), 0.0, np.inf), gap)
     gap = np.where(a == b, 0.0, gap)  # equal infinities
-    limit = np.broadcast_to(np.asarray(allowed, dtype=np.float64), gap.shape)
+    limit = np.broadcast_to(allowed, gap.shape)
     wrong = gap > limit
     kink = wrong & excused if excused is not None else np.zeros_like(wrong)
     wrong = wrong & ~kink

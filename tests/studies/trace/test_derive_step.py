@@ -144,3 +144,11 @@ def test_steps_go_on_from_each_other() -> None:
 def test_old_weights_are_given() -> None:
     d = derive(open_example(trace_examples()["article"]), View())
     assert {g.path: float(g.value.ravel()[0]) for g in d.start_values}["dense_2.W"] == -1.0
+
+
+@pytest.mark.parametrize(("rows", "more"), [(8, ""), (9, ", ...")])
+def test_the_classes_of_eight_rows_are_named(rows: int, more: str) -> None:
+    names = [f"k{i % 2}" for i in range(rows)]
+    net = experiment([dense(2)], "softmax_cross_entropy", [[float(i)] for i in range(rows)], names)
+    values_at_start = {g.path: g.note for g in derived(net).start_values}
+    assert values_at_start["t"] == f"the targets: {', '.join(names[:8])}{more}"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import trace_nets as nets
 
+from bpcli.family import Param
 from bpcli.records.trace import Worksheet
 from bpcli.records.training import Exit, Failure
 from bpcli.render.trace.latex import latex
@@ -15,7 +16,14 @@ from bpcli.render.trace.markdown import markdown
 from bpcli.studies.mistakes import claims
 from bpcli.studies.mistakes.marking import mark
 from bpcli.studies.trace.derive_step import View, derive
-from bpcli.studies.trace.worksheet import draw_variant, worksheet
+from bpcli.studies.trace.worksheet import (
+    _is_usable,
+    _round_multiples,
+    _typed,
+    _weight_range,
+    draw_variant,
+    worksheet,
+)
 
 COMMAND = "bpcli mark answers.yaml net.yaml --seed 1"
 RELU = nets.experiment(
@@ -201,3 +209,74 @@ def test_nothing_worked_out_is_no_worksheet() -> None:
         sheet(RELU, 1, entries=0)
     assert failure.value.exit == Exit.USAGE
     assert failure.value.problems[0].code == "no-blanks"
+
+
+# ------------------------------------------------------------------------------------------------ how numbers are drawn
+@pytest.mark.parametrize(
+    ("low", "high", "choices"),
+    [(-0.5, 0.5, [-5, -4, -3, -2, -1, 1, 2, 3, 4, 5]), (-2.0, 2.0, range(-20, 21)), (0.5, 1.5, range(5, 16)),
+     (-300.0, 300.0, range(-3000, 3001, 1000)), (0.0, 4.9, range(1, 50)), (0.0, 5.0, range(10, 60, 10)),
+     (-0.003, 0.003, [-0.03, -0.02, -0.01, 0.01, 0.02, 0.03])],
+)  # fmt: skip
+def test_numbers_are_multiples_of_a_power_of_ten_between_two_ends_and_not_0(
+    low: float, high: float, choices: Any
+) -> None:
+    found = _round_multiples(np.linspace(0, 1, 20_001)[:-1], low, high)
+    expected = [c / 10 for c in choices if c]
+    assert np.unique(found) == pytest.approx(expected, rel=1e-12)
+    assert all(len(repr(float(v))) <= 7 for v in found)
+    assert found[0] == pytest.approx(expected[0])
+    counts = np.unique(found, return_counts=True)[1]
+    assert counts.max() - counts.min() <= 2, "each as likely as any other"
+
+
+def test_weights_are_drawn_to_both_sides_and_gains_about_where_they_are() -> None:
+    weight, gain = Param((3,), None, 3, 3, decays=True), Param((3,), None, 3, 3, decays=False)
+    assert _weight_range(np.array([0.5, -0.7, 0.1]), weight) == (-0.7, 0.7)
+    assert _weight_range(np.array([0.5, 9.0]), weight) == (-2.0, 2.0)
+    assert _weight_range(np.array([0.5, 9.0]), gain) == (0.25, 13.5)
+    assert _weight_range(np.array([0.5, -9.0]), gain) == (-2.0, 2.0)
+    assert _weight_range(np.zeros(2), weight) == _weight_range(np.zeros(2), gain) == (-0.5, 0.5)
+
+
+def test_whether_a_variant_is_usable_is_seen_with_its_own_draws() -> None:
+    """With a mask that drops everything no weight moves the loss; the draws of the step are made anew."""
+    layers = [nets.dense(3, "tanh"), {"type": "dropout", "rate": 0.2}, nets.dense(2)]
+    target = nets.trace_target(nets.experiment(layers, "mean_squared_error", [[1, 2], [3, 4]], [[1, 0], [0, 1]]))
+    bound = next(k for k in target.objective.network.chain(2).walk() if k.path == "dropout_1")
+    for done in (0, 1):
+        target.done = done
+        for name in bound.plan.draws:
+            getattr(bound.frame, name)[...] = 0
+        assert _is_usable(target)
+        assert all(np.any(getattr(bound.frame, name)) for name in bound.plan.draws)
+        drawn = {name: np.array(getattr(bound.frame, name)) for name in bound.plan.draws}
+        target.objective.network.draw(target.objective.network.chain(2), done)
+        assert all(np.array_equal(getattr(bound.frame, name), a) for name, a in drawn.items())
+
+
+def test_a_variant_is_not_usable_with_a_dead_weight_or_on_an_edge() -> None:
+    experiment = nets.experiment([nets.dense(1, "relu"), nets.dense(1)], "mean_squared_error", [[1.0]], [[1.0]])
+    for weight, bias, usable in ((1.0, 0.5, True), (-1.0, 0.5, False), (1.0, -1.0, False), (1.0, -1.0 + 2e-9, True)):
+        target = nets.trace_target(experiment)
+        parameters = target.objective.network.parameters()
+        parameters["dense_1.W"][...], parameters["dense_1.b"][...] = weight, bias
+        assert _is_usable(target) is usable
+    parameters["dense_1.W"][...] = 1e300
+    parameters["dense_2.W"][...] = 1e300
+    assert not _is_usable(target)
+
+
+def test_results_are_typed_as_yaml_has_them() -> None:
+    assert [_typed(text) for text in ("−1.5", "∞", "−∞", "nan", "2e−3")] == ["-1.5", ".inf", "-.inf", ".nan", "2e-3"]
+
+
+def test_whole_numbers_that_stand_for_things_are_drawn_among_those_there_are() -> None:
+    layers = [{"type": "embedding", "tokens": 9, "units": 2}, "flatten", nets.dense(1)]
+    net = nets.experiment(layers, "mean_squared_error", [[3, 5, 4]], [[1.0]])
+    seen = set()
+    for seed in range(1, 9):
+        target = nets.trace_target(net)
+        draw_variant(target, seed)
+        seen |= set(target.x.ravel().tolist())
+    assert seen == {3, 4, 5}

@@ -119,6 +119,13 @@ def test_it_ends_where_enough_is_known() -> None:
     assert one.evaluations > counts[0]
 
 
+def test_a_straight_line_without_rounding_is_known_at_once() -> None:
+    one = line(lambda x: 2 * x[0], [1.0], mass=0.0)
+    found = known(one, near=[2.0], room=0.0)
+    assert (found.number.tolist(), found.error.tolist()) == ([2.0], [0.0])
+    assert one.evaluations == 6
+
+
 def test_a_kink_within_far_steps_is_crossed_by_none_in_the_end() -> None:
     """|x| seen from 2^-9 beside 0: the finer steps win."""
     found = known(line(lambda x: abs(x[0]) + x[0] ** 2, [2.0**-9]), near=[1 + 2.0**-8], room=1e-6)

@@ -1,0 +1,126 @@
+"""What follows from claimed numbers, and how sure a mistake has to be to be named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mark_file import mark_file
+
+from bpcli.studies.mistakes import marking as module
+from bpcli.studies.mistakes.marking import _Marker, _Scenario
+from bpcli.studies.trace.graph import START
+from bpcli.studies.trace.open import TracedRows
+
+GIVEN, DOUBLE, SUM = (START, "", "x"), ("layer", "a", "y"), ("layer", "b", "y")
+
+
+class Doubled:
+    """A graph of three nodes: x, its double, and the double with x added."""
+
+    def __init__(self) -> None:
+        self.truth = {GIVEN: np.array([1.0, 2.0]), DOUBLE: np.array([2.0, 4.0]), SUM: np.array([3.0, 6.0])}
+
+    def reads(self, key: Any) -> set[Any]:
+        return {DOUBLE: {GIVEN}, SUM: {GIVEN, DOUBLE}}[key]
+
+    def value(self, key: Any, values: Any) -> Any:
+        return 2 * values[GIVEN] if key == DOUBLE else values[GIVEN] + values[DOUBLE]
+
+
+def scenario() -> _Scenario:
+    return _Scenario(Doubled())  # type: ignore[arg-type]
+
+
+def test_what_follows_from_a_changed_array_is_worked_out_anew() -> None:
+    found = scenario()
+    found.set_array(GIVEN, np.array([1.0, 5.0]))
+    assert found.changed == {GIVEN}
+    found.recompute([DOUBLE, SUM])
+    assert found.values[SUM].tolist() == [3.0, 15.0]
+    assert found.changed == {GIVEN, DOUBLE, SUM}
+
+
+def test_nothing_is_worked_out_where_nothing_has_changed() -> None:
+    found = scenario()
+    found.set_array(DOUBLE, np.array([2.0, 4.0]))
+    assert found.changed == set()
+    assert found.recomputed(SUM) is found.values[SUM]
+
+
+def test_pinned_numbers_stay_whatever_comes_before_them() -> None:
+    found = scenario()
+    found.pins[DOUBLE] = {1: 7.0}
+    found.set_array(GIVEN, np.array([10.0, 20.0]))
+    found.recompute([DOUBLE, SUM])
+    assert found.values[DOUBLE].tolist() == [20.0, 7.0]
+    assert found.values[SUM].tolist() == [30.0, 27.0]
+
+
+def test_a_copy_has_the_pins_and_is_changed_on_its_own() -> None:
+    found = scenario()
+    found.pins[DOUBLE] = {1: 7.0}
+    found.set_array(GIVEN, np.array([10.0, 20.0]))
+    other = found.copy()
+    other.recompute([DOUBLE])
+    assert other.values[DOUBLE].tolist() == [20.0, 7.0]
+    assert found.values[DOUBLE].tolist() == [2.0, 4.0]
+    other.pins[DOUBLE][0] = 9.0
+    other.pins[SUM] = {0: 1.0}
+    assert found.pins == {DOUBLE: {1: 7.0}}
+    assert found.changed == {GIVEN}
+
+
+NET: dict[str, Any] = {
+    "data": {"train": {"type": "inline", "inputs": [[1.0, 2.0]], "targets": [[0.0]]}},
+    "architecture": [{"type": "dense", "units": 1, "weights": [[0.75], [1.25]], "bias": [0.5]}],
+    "loss": "mean_squared_error",
+    "training": {"epochs": 1, "batch_size": "full"},
+}  # fmt: skip
+
+
+def causes(folder: Path, text: str) -> list[str]:
+    (folder / "net.yaml").write_text(json.dumps(NET))
+    (folder / "claims.yaml").write_text(text)
+    (mark,) = mark_file(folder / "net.yaml", TracedRows(), folder / "claims.yaml").marks
+    return [cause.code for cause in mark.causes]
+
+
+def test_a_forgotten_bias_is_found(tmp_path: Path) -> None:
+    assert causes(tmp_path, "dense_1.y: 3.2500\n")[0] == "dropped-bias"
+
+
+@pytest.mark.parametrize(("chance", "named"), [(0.0499, True), (0.05, False), (0.0501, False)])
+def test_a_mistake_is_named_that_fits_by_accident_in_less_than_one_case_of_twenty(
+    chance: float, named: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_Marker, "_chance", lambda *_: chance)
+    assert bool(causes(tmp_path, "dense_1.y: 3.2500\n")) is named
+
+
+def test_the_more_digits_fit_the_smaller_the_chance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a unit of the last digit, over the size of the number: 0.75 * 0.00005 / 3.75 for the first mistake tried."""
+    chances: list[float] = []
+    usual = _Marker._chance
+
+    def noted(self: Any, tried: int, found: Any, wrong: Any, floor: float) -> float:
+        chances.append(usual(self, tried, found, wrong, floor) / tried)
+        return 0.0
+
+    monkeypatch.setattr(_Marker, "_chance", noted)
+    causes(tmp_path, "dense_1.y: 3.2500\n")
+    assert chances == pytest.approx([0.75 * 0.00005 / 3.75] * len(chances))
+    assert chances
+    chances.clear()
+    causes(tmp_path, "dense_1.y: 3.2\n")
+    assert chances == pytest.approx([0.75 * 0.05 / 3.75] * len(chances))
+
+
+def test_three_causes_are_named_at_most_and_each_kind_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Marker, "_chance", lambda *_: 0.0)
+    found = causes(tmp_path, "dense_1.y: 3\n")
+    assert len(found) == len(set(found)) <= 3
+    assert module.MAX_CAUSES == 3
