@@ -15,20 +15,20 @@ from bpcli.studies.mistakes.marking import _Marker, _Scenario
 from bpcli.studies.trace.graph import START
 from bpcli.studies.trace.open import TracedRows
 
-GIVEN, DOUBLE, SUM = (START, "", "x"), ("layer", "a", "y"), ("layer", "b", "y")
+INPUTS, DOUBLE, SUM = (START, "", "x"), ("layer", "a", "y"), ("layer", "b", "y")
 
 
 class Doubled:
     """A graph of three nodes: x, its double, and the double with x added."""
 
     def __init__(self) -> None:
-        self.truth = {GIVEN: np.array([1.0, 2.0]), DOUBLE: np.array([2.0, 4.0]), SUM: np.array([3.0, 6.0])}
+        self.truth = {INPUTS: np.array([1.0, 2.0]), DOUBLE: np.array([2.0, 4.0]), SUM: np.array([3.0, 6.0])}
 
     def reads(self, key: Any) -> set[Any]:
-        return {DOUBLE: {GIVEN}, SUM: {GIVEN, DOUBLE}}[key]
+        return {DOUBLE: {INPUTS}, SUM: {INPUTS, DOUBLE}}[key]
 
     def value(self, key: Any, values: Any) -> Any:
-        return 2 * values[GIVEN] if key == DOUBLE else values[GIVEN] + values[DOUBLE]
+        return 2 * values[INPUTS] if key == DOUBLE else values[INPUTS] + values[DOUBLE]
 
 
 def scenario() -> _Scenario:
@@ -37,11 +37,11 @@ def scenario() -> _Scenario:
 
 def test_what_follows_from_a_changed_array_is_worked_out_anew() -> None:
     found = scenario()
-    found.set_array(GIVEN, np.array([1.0, 5.0]))
-    assert found.changed == {GIVEN}
+    found.set_array(INPUTS, np.array([1.0, 5.0]))
+    assert found.changed == {INPUTS}
     found.recompute([DOUBLE, SUM])
     assert found.values[SUM].tolist() == [3.0, 15.0]
-    assert found.changed == {GIVEN, DOUBLE, SUM}
+    assert found.changed == {INPUTS, DOUBLE, SUM}
 
 
 def test_nothing_is_worked_out_where_nothing_has_changed() -> None:
@@ -54,7 +54,7 @@ def test_nothing_is_worked_out_where_nothing_has_changed() -> None:
 def test_pinned_numbers_stay_whatever_comes_before_them() -> None:
     found = scenario()
     found.pins[DOUBLE] = {1: 7.0}
-    found.set_array(GIVEN, np.array([10.0, 20.0]))
+    found.set_array(INPUTS, np.array([10.0, 20.0]))
     found.recompute([DOUBLE, SUM])
     assert found.values[DOUBLE].tolist() == [20.0, 7.0]
     assert found.values[SUM].tolist() == [30.0, 27.0]
@@ -63,7 +63,7 @@ def test_pinned_numbers_stay_whatever_comes_before_them() -> None:
 def test_a_copy_has_the_pins_and_is_changed_on_its_own() -> None:
     found = scenario()
     found.pins[DOUBLE] = {1: 7.0}
-    found.set_array(GIVEN, np.array([10.0, 20.0]))
+    found.set_array(INPUTS, np.array([10.0, 20.0]))
     other = found.copy()
     other.recompute([DOUBLE])
     assert other.values[DOUBLE].tolist() == [20.0, 7.0]
@@ -71,7 +71,7 @@ def test_a_copy_has_the_pins_and_is_changed_on_its_own() -> None:
     other.pins[DOUBLE][0] = 9.0
     other.pins[SUM] = {0: 1.0}
     assert found.pins == {DOUBLE: {1: 7.0}}
-    assert found.changed == {GIVEN}
+    assert found.changed == {INPUTS}
 
 
 NET: dict[str, Any] = {
