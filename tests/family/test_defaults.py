@@ -6,12 +6,14 @@ which initializers suit an activation, which rows may be run apart.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
+from registry import good
 
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.family import (
@@ -70,14 +72,11 @@ DEFAULTS: dict[type[Part], dict[str, Any]] = {
 """By family, what its class says."""
 
 
-@pytest.mark.parametrize("family", DEFAULTS, ids=lambda family: family.__name__)
-def test_what_a_family_says_of_parts_that_say_nothing(family: type[Part]) -> None:
-    assert {name: getattr(family, name) for name in DEFAULTS[family]} == DEFAULTS[family]
-
-
-def test_a_part_need_not_state_equations_nor_samples_nor_memory() -> None:
-    """Its class is enough where it has no more to say."""
+def test_a_part_is_what_its_family_says_unless_it_says_otherwise() -> None:
+    """It need not state equations nor samples nor memory: its class is enough where it has no more to say."""
     nobody: Any = None
+    for family, said in DEFAULTS.items():
+        assert {name: getattr(family, name) for name in said} == said
     for family in (Constraint, Clipper, Schedule, Optimizer, GradientOptimizer, FullBatchOptimizer, Regularizer):
         assert family.equations(nobody) == ()  # type: ignore[attr-defined]
     assert Layer.equations(nobody, True, (3,)) == ()
@@ -90,6 +89,8 @@ def test_a_part_need_not_state_equations_nor_samples_nor_memory() -> None:
     assert Metric.check(nobody, 3, False, True) == Loss.check(nobody, np.zeros((1, 1))) == ""
     assert Loss.mean_weight(nobody, Frame()) == 1.0
     assert GradientOptimizer.slots.fget(nobody) == GradientOptimizer.scratch.fget(nobody) == ()  # type: ignore[attr-defined]
+    assert Initializer.variance(Initializer.parse("zeros"), 3, 4) == 0
+    assert not Source.reads(Path("a.csv"))
 
 
 def test_a_plan_asks_for_nothing_that_it_does_not_name() -> None:
@@ -103,6 +104,7 @@ def test_a_plan_asks_for_nothing_that_it_does_not_name() -> None:
     assert vars(Sample(None)) == {"part": None, "x": (), "batch": 3, "error": "", "note": "", "inputs": {},
                                   "scale": 1.0, "kinks": ()}  # fmt: skip
     assert ShapeError("t").help == ""
+    assert not empty(Slot((N,)), 3, np.float32).any()
 
 
 def test_an_array_for_a_slot_is_zero_and_of_its_type() -> None:
@@ -127,14 +129,16 @@ def test_the_variance_of_an_initializer_is_that_of_its_fans() -> None:
 
 
 # ------------------------------------------------------------------------------------ what the parts say of themselves
-def saying(family: type[Part], trait: str, value: Any) -> set[str]:
-    """The parts of the package of whose classes a trait has this value."""
-    found = {k: leaf for k, leaf in family.registry.items() if leaf.__module__.startswith("bpcli.")}
-    return {kind for kind, leaf in found.items() if getattr(leaf, trait) == value}
-
-
-def ours(family: type[Part]) -> set[str]:
-    return {kind for kind, leaf in family.registry.items() if leaf.__module__.startswith("bpcli.")}
+def of_the_package(family: type[Part]) -> dict[str, Part]:
+    """The parts of a family that the package has, each with the settings of its first sample, or its defaults."""
+    found: dict[str, Part] = {}
+    for _, sample in good():
+        if isinstance(sample.part, family):
+            found.setdefault(sample.part.kind, sample.part)
+    for kind, leaf in family.registry.items():
+        if leaf.__module__.startswith("bpcli.") and kind not in found:
+            found[kind] = leaf()
+    return found
 
 
 TRAITS: list[tuple[type[Part], str, dict[Any, str]]] = [
@@ -188,15 +192,16 @@ REST: dict[str, Any] = {
 
 @pytest.mark.parametrize(("family", "trait", "kinds"), TRAITS, ids=lambda v: getattr(v, "__name__", str(v)))
 def test_what_the_parts_of_the_package_say(family: type[Part], trait: str, kinds: dict[Any, str]) -> None:
-    rest = ours(family)
+    parts = of_the_package(family)
+    rest = set(parts)
     for value, names in kinds.items():
-        assert saying(family, trait, value) == set(names.split())
+        assert {kind for kind, part in parts.items() if getattr(part, trait) == value} == set(names.split())
         rest -= set(names.split())
     if trait == "endings":
         assert rest == {"images"}
         return
     other = REST[trait] if trait != "link" else REST[trait][family is Loss]
-    assert {getattr(family.registry[kind], trait) for kind in rest} == {other}
+    assert {getattr(parts[kind], trait) for kind in rest} == {other}
 
 
 def test_a_loss_classifies_by_its_link() -> None:

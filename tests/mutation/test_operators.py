@@ -73,6 +73,8 @@ def test_loops_and_defaults() -> None:
 
 def test_samples_are_tests_and_messages_are_words() -> None:
     assert mutants("m.py", "class A:\n    def samples(cls) -> Iterator[Sample]:\n        yield 1 + 1\n") == []
+    assert mutants("m.py", "TIES = [1.0, -0.5]\nHUGE = 1 + 1\n__all__ = ['a' + 'b']\n") == []
+    assert len(mutants("m.py", "MOST = 2\n")) == 2
     assert {m.new_line.strip() for m in mutants("m.py", 'def f(a):\n    raise E(f"{a}", 1)\n')} == {"pass"}
 
 

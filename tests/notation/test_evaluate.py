@@ -385,6 +385,23 @@ class TestWaysOfEvaluating:
         for name, found in run(*self.EQUATIONS, **env).items():
             np.testing.assert_allclose(found, whole[name], rtol=1e-14, atol=1e-15, err_msg=name)
 
+    @pytest.mark.parametrize("entries", [16, 17])
+    def test_large_factors_are_multiplied_in_the_best_order(
+        self, entries: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of three matrices the small ones first; of small ones looking for an order would take longest."""
+        monkeypatch.setattr(evaluate, "MAX_ENTRIES_UNORDERED", 16)
+        honest, asked = np.einsum, []
+
+        def einsum(*operands: Any, optimize: bool) -> Any:
+            asked.append(optimize)
+            return honest(*operands, optimize=optimize)
+
+        monkeypatch.setattr(evaluate.np, "einsum", einsum)
+        x, z = np.ones(8), np.ones((entries - 8, 1))
+        assert value("sum(i,k, x[i] * z[k,j])", "y[j]", x=x, z=z).tolist() == [8.0 * (entries - 8)]
+        assert asked == [entries > 16]
+
     def test_a_grid_stays_within_its_slab(self, monkeypatch: pytest.MonkeyPatch) -> None:
         seen = []
 

@@ -13,6 +13,7 @@ from metric_cases import classifications, cut, figure, peer, rows, tag_lists
 
 from bpcli.family import Metric, Scored
 from bpcli.family.plan import Array
+from bpcli.parts.metrics.ranking import RocAuc
 
 RANKS = ("roc_auc", "average_precision")
 AVERAGES = ("macro", "weighted")
@@ -201,3 +202,11 @@ def test_many_rows_of_a_rare_class_equal_scikit_learn(name: str) -> None:
     batch = two(list(labels), list(scores), rng.uniform(0.1, 2, 20000))
     theirs = peer(f"{name}_score", labels, scores, sample_weight=batch.weight)
     assert figure(name, *cut(batch, 777)) == pytest.approx(theirs, abs=1e-12)
+
+
+def test_a_figure_that_is_defined_has_no_note() -> None:
+    counts = np.array([[3, 2], [0, 0], [3, 2]])
+    names = ("cat", "dog")
+    for average in ("macro", "weighted"):
+        assert RocAuc(average=average).note(counts, names, 5, False) == ""  # type: ignore[arg-type]
+    assert RocAuc().note(np.array([[5, 0], [0, 0], [5, 0]]), names, 5, False).startswith("undefined: every row is of")

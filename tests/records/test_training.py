@@ -18,6 +18,7 @@ def test_exit_codes_are_those_of_the_manual() -> None:
         "OK": 0, "INTERNAL": 1, "USAGE": 2, "BAD_RESULT": 3, "BAD_INPUT": 65, "NO_INPUT": 66, "CANNOT_CREATE": 73,
         "IO_ERROR": 74, "INTERRUPTED": 128 + 2, "TERMINATED": 128 + 15,
     }  # fmt: skip
+    assert Failure(Problem("t")).exit == 65
 
 
 def test_a_failure_is_of_its_problems_and_of_bad_input_unless_it_says_so() -> None:
@@ -28,6 +29,7 @@ def test_a_failure_is_of_its_problems_and_of_bad_input_unless_it_says_so() -> No
 
 
 def test_a_problem_is_an_error_at_no_place_until_it_says_more() -> None:
+    assert Failure(Problem("t")).problems == (Problem("t"),)
     assert dataclasses.asdict(Problem("t")) == {
         "text": "t", "code": "", "path": (), "file": "", "line": 0, "column": 0, "span": 1, "excerpt": (), "help": "",
         "level": "error",
@@ -37,6 +39,8 @@ def test_a_problem_is_an_error_at_no_place_until_it_says_more() -> None:
 def test_what_a_report_does_not_say_is_empty() -> None:
     """No default of a record claims anything: no warning, no note, no figure."""
     meant = {("Problem", "span"): 1, ("Problem", "level"): "error"}
+    assert Failure(exit=Exit.USAGE).problems == ()
+    assert report(ROW).passed
     for module in (training, gradcheck):
         for name, kind in vars(module).items():
             if dataclasses.is_dataclass(kind):

@@ -14,6 +14,8 @@ from bpcli.engine.network_plan import plan_network
 from bpcli.engine.objective import Objective
 from bpcli.family import FullBatchOptimizer, Layer, Loss, Regularizer
 from bpcli.family.plan import Array, Frame
+from bpcli.notation import Eq
+from bpcli.notation.evaluate import compile_equations
 from bpcli.parts.optimizers import Lbfgs, LevenbergMarquardt
 
 Valley = Callable[[Array], tuple[Array, Array]]
@@ -252,3 +254,47 @@ def test_it_ends_where_the_numbers_end(dtype: type) -> None:
                 break
         assert search.ended.startswith("no step")
         assert search.norm < 10 * math.sqrt(np.finfo(dtype).eps), "values tell no more than that"
+
+
+SOLVED: dict[str, tuple[dict[str, Any], float]] = {
+    "of A d": ({"J": [[0.0, 2.0]], "e": [0.0], "mu": 1e-9, "d": [0.0, 1.0]}, 4.0),
+    "of the damping": ({"J": [[0.0, 0.0]], "e": [0.0], "mu": 2.0, "d": [0.0, 1.0]}, 2.0),
+    "of J'e": ({"J": [[0.0, 2.0]], "e": [3.0], "mu": 1e-9, "d": [0.0, 0.0]}, 6.0),
+    "of the penalty": ({"J": [[0.0, 0.0]], "e": [0.0], "mu": 1e-9, "w": [0.0, 5.0], "bend": [0.0, 0.5],
+                        "d": [0.0, 0.0]}, 2.5),
+}  # fmt: skip
+"""For each term that the bar of the rounding is made of, numbers of which it is the only one; and how large it is."""
+
+
+@pytest.mark.parametrize("term", SOLVED)
+def test_levenbergs_equation_allows_for_the_rounding_of_its_terms_and_no_more(term: str) -> None:
+    """At the second weight, where all of the first are 0: d is off by less than the bar, or by more."""
+    changes, size = SOLVED[term]
+    part = LevenbergMarquardt()
+    env = {"w": [0.0, 0.0], "bend": [0.0, 0.0], "tries": 0, "L": 1.0, "L_new": 0.5, **part.consts(), **changes}
+    arrays = {name: np.asarray(v, float) if np.ndim(v) else v for name, v in env.items()}
+    J, e, w, bend, d = (np.asarray(arrays[name], float) for name in ("J", "e", "w", "bend", "d"))
+    system = J.T @ J + np.diag(bend) + arrays["mu"] * np.eye(2)
+    gap = system @ d - (J.T @ e + bend * w)
+    shapes = {name: np.shape(v) for name, v in arrays.items() if np.ndim(v)}
+    scalars = {name: v for name, v in arrays.items() if not np.ndim(v)}
+    equation = next(eq for eq in part.equations() if eq.left == "solved[j]").right
+    bar = equation.partition("<=")[2]
+    both = [Eq("allowed[j]", bar), *part.equations()]
+    found = compile_equations(both, scalars, shapes).run(arrays)
+    assert found["allowed"][1] == pytest.approx(1e-12 * size, rel=1e-6)
+    assert found["allowed"][0] == 0
+    assert found["solved"].tolist() == [1.0, float(abs(gap[1]) <= found["allowed"][1])]
+
+
+def test_levenberg_takes_no_step_where_there_is_none() -> None:
+    """The matrix cannot be inverted, or what comes of it is no number."""
+    part = LevenbergMarquardt()
+    arrays = {name: np.zeros(slot.shape) for name, slot in part.work(2).items()}
+    f = Frame(**arrays)
+    f.A[...], f.b[...] = np.eye(2), 1.0
+    assert part._solve(f, 1.0)
+    assert f.d.tolist() == [0.5, 0.5]
+    assert not part._solve(f, -1.0)
+    f.b[1] = math.inf
+    assert not part._solve(f, 1.0)

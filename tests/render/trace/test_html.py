@@ -11,6 +11,8 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from bpcli.records.trace import Derivation, Stage
 from bpcli.records.training import Problem
 from bpcli.render.trace.html.document import html
 from bpcli.render.trace.html.layout import PictureLayout
-from bpcli.render.trace.html.network import network
+from bpcli.render.trace.html.network import _sources, network
 from bpcli.studies.trace.derive_step import View, derive
 from bpcli.studies.trace.open import TracedRows, open_target
 
@@ -367,6 +369,23 @@ def test_columns_know_what_feeds_them(derived: Make) -> None:
     layout = PictureLayout(found)
     assert [(c.path, source) for c, source in layout.ways] == [("residual_1", "dense_1")]
     assert "residual_1 adds its x unchanged" in html(d)
+
+
+def test_the_wires_between_two_columns_are_the_weights_of_their_shape() -> None:
+    layout = PictureLayout.__new__(PictureLayout)
+    source, column = SimpleNamespace(units=(2,)), SimpleNamespace(units=(3,))
+    known = {"a.U": (2, 3), "a.W": (3, 2), "b.W": (2, 3), "c.W": (2, 3)}
+    layout.network = SimpleNamespace(parameters=lambda of: [(p, np.zeros(s)) for p, s in known.items()])  # type: ignore[assignment]
+    assert layout.matrix(column, source) == "b.W"  # type: ignore[arg-type]
+    known.clear()
+    assert layout.matrix(column, source) == ""  # type: ignore[arg-type]
+
+
+def test_a_layer_in_a_branch_that_reads_nothing_of_it_is_an_end_of_it() -> None:
+    lines: Any = dict.fromkeys(("before", "r.a", "r.b", "r.c", "r"))
+    feeds = {"r": "before.y", "r.a": "before.y", "r.b": "r.a.y"}
+    assert list(_sources(feeds, "r", lines)) == ["before", "r.b", "r.c"]
+    assert list(_sources(feeds, "before", lines)) == [""]
 
 
 def test_a_followed_weight_is_drawn_in_a_large_network(derived: Make) -> None:

@@ -154,6 +154,15 @@ def test_a_long_sum_goes_on_in_the_next_line() -> None:
     )
 
 
+def test_a_long_sum_within_a_sum_is_not_broken_again() -> None:
+    inner = " + ".join(f"{letter}long * {letter}other" for letter in "abcdefgh")
+    for right in (f"x - ({inner})", f"({inner}) - (x - ({inner}))"):
+        text = maths.Display().equation(parse(Eq("y", right)))
+        assert text.count("aligned") == 2
+    twice = maths.Display().equation(parse(Eq("y", f"({inner}) * ({inner})")))
+    assert twice.count("aligned") == 4, "a product has two"
+
+
 def test_a_short_one_stays() -> None:
     assert maths.Display().equation(parse(Eq("y", "a + b"))) == "y = a + b"
 

@@ -21,6 +21,7 @@ from mutation.tables import (
     EQUATION_TOKENS,
     FOR_CHECKERS,
     FUNCTIONS,
+    NOT_MUTATED,
     NOT_RUN,
     SYMMETRIC,
 )
@@ -109,7 +110,7 @@ class _Finder:
                 return True
             case ast.If(test=ast.Name(id="TYPE_CHECKING")):
                 return True
-            case ast.Assign(targets=[ast.Name(id=name)]) if name in ("__all__", "__slots__"):
+            case ast.Assign(targets=[ast.Name(id=name)]) if name in NOT_MUTATED:
                 return True
             case ast.keyword(arg=str(name)) if name in FOR_CHECKERS:
                 return True

@@ -33,6 +33,9 @@ SYMMETRIC = {
 FOR_CHECKERS = {"strict", "description", "title", "examples", "encoding", "help", "stacklevel"}
 """Keywords that assert or document, and compute nothing."""
 
+NOT_MUTATED = {"__all__", "__slots__", "TIES", "HUGE"}
+"""Names of lists for importers, and of inputs that samples of parts are made of: samples are tests."""
+
 NOT_RUN = {"cast", "TypeVar", "NewType"}
 EQUATION_TOKENS = re.compile(
     r"(?P<number>(?<![\w.])\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.]))|(?P<operator>\*\*|//|<=|>=|==|!=|[-+*/%<>])"
