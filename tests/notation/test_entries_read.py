@@ -93,6 +93,8 @@ def test_the_row_that_is_looked_up_is_named() -> None:
         (Eq("dx[h]", "dy[h] * (1 - x[h]**2)"), (1,), (1,), "1 - x[1]^2"),
         (Eq("dx[h]", "dy[h // s]"), (3,), (1,), "1"),
         (Eq("dx[h]", "dy[h // s]"), (3,), (2,), ""),
+        (Eq("dx[h]", "-(dy[h // s] * x[h])"), (2,), (1,), "-x[2]"),
+        (Eq("dx[h]", "-x[h]"), (2,), (1,), ""),
         (Eq("dx[h]", "sum(p, dy[p]) * x[h]"), (3,), (2,), "x[3]"),
         (Eq("dx[h]", "sum(u<3, pad(dy[h + u - 1]) * W[u]) / sum(u<3, W[u])"), (1,), (0,), "W[0] / (sum_{u<3} W[u])"),
     ],

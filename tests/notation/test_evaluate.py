@@ -461,3 +461,10 @@ class TestWaysOfEvaluating:
         body = grid.equation.right.body  # type: ignore[union-attr]
         np.testing.assert_array_equal(grid.over({"x": x}, body, {"j": 1}, ["k", "i"]), 2 * x[:, 1, :].T)
         np.testing.assert_array_equal(grid.over({"x": x}, parse_expression("7"), {"j": 1}, ["k"]), [7] * 4)
+
+
+def test_arrays_of_another_shape_than_it_was_compiled_for_are_refused() -> None:
+    program = compile_equations([Eq("y[n]", "x[n] * 2")], {}, {"x": (3,)})
+    assert program.run({"x": np.ones(3)})["y"].tolist() == [2.0, 2.0, 2.0]
+    with pytest.raises(NotationError, match=r"x has shape \(4,\); the program was compiled for \(3,\)"):
+        program.run({"x": np.ones(4)})

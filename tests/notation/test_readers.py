@@ -211,6 +211,14 @@ def well_formed(markup: str) -> ET.Element:
 
 
 class TestMathML:
+    def test_what_a_gradient_becomes_is_raised_as_a_whole(self) -> None:
+        root = well_formed(MathML(KNOWN).equation(parse(Eq("dW_new", "dW * 2"))))
+        (raised,) = root.iter(namespaced("msup"))
+        fraction, plus = raised
+        assert fraction.find(f".//{namespaced('mfrac')}") is not None
+        assert [e.text for e in fraction.iter(namespaced("mo"))] == ["(", ")"]
+        assert plus.text == "+"
+
     def test_it_says_what_the_text_says(self) -> None:
         root = well_formed(MathML(KNOWN).equation(parse(Eq("dW[i,o]", "sum(n, x[n,i]*dy[n,o]) - 0.5*var[o]**2"))))
         words = "".join(t for t in root.itertext() if t not in "\u2061\u2062")

@@ -17,7 +17,7 @@ from bpcli.notation.calculator import reevaluate
 from bpcli.notation.latex import Latex
 from bpcli.notation.mathml import MathML
 from bpcli.notation.rounding import value_and_scale
-from bpcli.notation.syntax import parse_expression
+from bpcli.notation.syntax import Call, Number, parse_expression
 from bpcli.notation.worked import Worked, work_out_entry
 
 RNG = np.random.default_rng(11)
@@ -243,6 +243,10 @@ class TestReevaluate:
             reevaluate(piece * 100_000)
         assert reevaluate("-" * 100_000 + "1") == 1
 
+    @pytest.mark.parametrize("line", ["sin(∞)", "max(1, nan)", "min(nan, 1)", "argmax(0: nan, 1: 2)", "P_50(1, nan)"])
+    def test_what_has_no_value_is_nan(self, line: str) -> None:
+        assert math.isnan(reevaluate(line))
+
     def test_huge_powers_come_to_an_end(self) -> None:
         assert reevaluate("9^(9^(9^(9)))") == math.inf
         assert reevaluate("e^(e^(e^(e^(9))))") == math.inf
@@ -366,3 +370,29 @@ def test_every_line_of_a_small_network_closes() -> None:
             assert w.value == pytest.approx(env[grid.name][at], rel=1e-13, abs=1e-15)
             if grid.name == "total":
                 assert (w.result, w.notes) == ("0", ("rounding",))
+
+
+class TestScale:
+    """How big the terms are that a value is the sum of."""
+
+    @pytest.mark.parametrize(
+        ("source", "value", "scale"),
+        [
+            ("3 - 2", 1.0, 5.0), ("-(3 - 2)", -1.0, 5.0), ("2 * (3 - 2)", 2.0, 10.0), ("(3 - 2) / 4", 0.25, 1.25),
+            ("(3 - 1)**2", 4.0, 16.0), ("(3 - 3)**2", 0.0, 36.0), ("pi - 3", math.pi - 3, math.pi + 3),
+            ("exp(3 - 2)", math.e, 5 * math.e), ("sqrt(3 + 1)", 2.0, 2.0), ("tanh(0 * 5)", 0.0, 0.0),
+            ("log(2 - 1)", 0.0, 3.0), ("abs(3 - 2)", 1.0, 5.0), ("log(0 * 1)", -math.inf, math.inf),
+            ("max(3 - 2, 0)", 1.0, 5.0), ("min(3 - 2, 0)", 0.0, 0.0), ("7 // 2", 3.0, 3.0), ("-7 % 4", 1.0, 1.0),
+            ("1 / (1 - 1)", math.inf, math.inf), ("expm1(2 - 1)", math.e - 1, 3 * math.e), ("log1p(3 - 2)", math.log(2), 2.5),
+            ("log1pexp(2 - 2)", math.log(2), 2.0),
+        ],
+    )  # fmt: skip
+    def test_of_a_tree_of_numbers(self, source: str, value: float, scale: float) -> None:
+        found = value_and_scale(parse_expression(source))
+        assert found == pytest.approx((value, scale), rel=1e-12)
+
+    def test_of_sums_of_many_terms(self) -> None:
+        """What stands beside a place is the value; what is left of a sum brings its own size."""
+        terms = (Number(3.0), Number(-2.0), Call("rest", (Number(5), Number(0.5), Number(4.0))))
+        assert value_and_scale(Call("sum", terms)) == (1.5, 9.0)
+        assert value_and_scale(Call("at", (Number(7), Number(-0.5)))) == (-0.5, 0.5)
