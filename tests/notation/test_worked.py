@@ -383,8 +383,8 @@ class TestScale:
             ("exp(3 - 2)", math.e, 5 * math.e), ("sqrt(3 + 1)", 2.0, 2.0), ("tanh(0 * 5)", 0.0, 0.0),
             ("log(2 - 1)", 0.0, 3.0), ("abs(3 - 2)", 1.0, 5.0), ("log(0 * 1)", -math.inf, math.inf),
             ("max(3 - 2, 0)", 1.0, 5.0), ("min(3 - 2, 0)", 0.0, 0.0), ("7 // 2", 3.0, 3.0), ("-7 % 4", 1.0, 1.0),
-            ("1 / (1 - 1)", math.inf, math.inf), ("expm1(2 - 1)", math.e - 1, 3 * math.e), ("log1p(3 - 2)", math.log(2), 2.5),
-            ("log1pexp(2 - 2)", math.log(2), 2.0),
+            ("1 / (1 - 1)", math.inf, math.inf), ("expm1(2 - 1)", math.e - 1, 3 * math.e),
+            ("log1p(3 - 2)", math.log(2), 2.5), ("log1pexp(2 - 2)", math.log(2), 2.0),
         ],
     )  # fmt: skip
     def test_of_a_tree_of_numbers(self, source: str, value: float, scale: float) -> None:
