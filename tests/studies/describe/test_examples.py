@@ -98,3 +98,10 @@ def test_a_wheel_is_enough(tmp_path: Path) -> None:
         names = archive.namelist()
     for file in (f for folder in ("configs", "datasets") for f in (ROOT / folder).rglob("*") if f.is_file()):
         assert f"bpcli/examples/{file.relative_to(ROOT).as_posix()}" in names
+
+
+def test_claims_are_no_examples_and_those_of_the_first_level_come_first() -> None:
+    found = [e.name for e in examples.examples()]
+    assert not [name for name in found if name.endswith("_claims")]
+    assert found == sorted(found, key=lambda name: (name.count("/"), name))
+    assert len(found) > 20

@@ -309,3 +309,12 @@ def test_a_category_cannot_be_left_out_as_a_column(tmp_path: Path) -> None:
 
 def test_rows_that_name_no_columns_lose_none() -> None:
     assert sets_of(only(copies(A, B, A))) == []
+
+
+def test_the_range_of_an_activation_is_that_at_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forward(self: Any, f: Any, train: bool) -> None:
+        f.y[...] = f.x if train else np.clip(f.x, -1, 1)
+
+    context = values_of([dense(5, "tanh"), dense(1, "hard_tanh")], t=3 * SIGNS)
+    monkeypatch.setattr(type(context.network_plan.layers[-1].layer), "forward", forward)
+    assert "from -1 to 1" in only(target_range(context)).figure

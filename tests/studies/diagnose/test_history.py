@@ -255,6 +255,7 @@ def test_a_run_that_something_else_ended_did_not_end_too_soon(status: str | None
 @pytest.mark.parametrize(("constant", "level"), [(9.9, "notice"), (10.1, "ok")])
 def test_a_fall_that_is_small_beside_the_best_constant_is_over(constant: float, level: str) -> None:
     assert only(history([9.0, 8.0, 2.0, 0.6, 0.5, 0.4], constant=constant)).level == level
+    assert only(history([9.0, 8.0, 2.0, 0.6, 0.5, 0.375], constant=12.5)).level == "notice"  # a hundredth of it
 
 
 def test_four_epochs_do_not_show_an_early_end() -> None:

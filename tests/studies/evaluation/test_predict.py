@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bpcli.studies.evaluation.predict import as_table
+from bpcli.engine.network_plan import plan_network
+from bpcli.engine.objective import Objective
+from bpcli.family import Layer, Loss
+from bpcli.studies.evaluation.predict import as_table, outputs
 
 ONE = np.array([[0.25], [0.75]])
 TWO = np.array([[0.1, 0.9], [0.75, 0.25]])
@@ -63,3 +66,18 @@ def test_labels_are_0_or_1_with_a_probability_each() -> None:
     found = as_table(model((), ("p", "q"), True, 2, True, [[0, 1], [1, 0]]), TWO)
     assert found.columns == ("p", "q", "p(p)", "p(q)")
     assert found.rows == [(0, 1, 0.1, 0.9), (1, 0, 0.75, 0.25)]
+
+
+def test_outputs_are_those_of_evaluation_batch_after_batch() -> None:
+    """Nothing is dropped, and statistics are the running ones; the batches hold four rows, the last one three."""
+    parts = [{"type": "dense", "units": 3, "activation": "tanh"}, "batch_norm", {"type": "dropout", "rate": 0.5},
+             {"type": "dense", "units": 2}]  # fmt: skip
+    plan = plan_network([Layer.parse(part) for part in parts], (2,))
+    objective = Objective(plan, Loss.parse("mean_squared_error"), 4, np.float64, 0)
+    x = np.random.default_rng(0).normal(size=(11, 2))
+    predictor = SimpleNamespace(outputs=2, predict=lambda y: 10 * y)
+    found = outputs(SimpleNamespace(objective=objective, predictor=predictor), x)  # type: ignore[arg-type]
+    p = objective.network.parameters()
+    hidden = np.tanh(x @ p["dense_1.W"] + p["dense_1.b"])
+    normed = (hidden - 0.0) / np.sqrt(1.0 + 1e-5)  # as they are before any training
+    assert found == pytest.approx(10 * (normed @ p["dense_2.W"] + p["dense_2.b"]), rel=1e-6)

@@ -225,3 +225,11 @@ def test_where_no_column_is_left_the_first_eight_are_named() -> None:
     with pytest.raises(Failure, match="no column is left to learn from: c0, c1, c2, c3, c4, c5, c6, c7") as failure:
         found(f"{header},y", *[[5] * 24] * 9, ["a", "b"] * 12)
     assert failure.value.problems[0].text.endswith("c7")
+
+
+def test_a_file_without_a_header_and_one_with_row_numbers_are_read_as_they_are() -> None:
+    Path("bare.csv").write_text("".join(f"{v},{k % 3},{k % 2}\n" for k, v in enumerate(V[:40])))
+    source = inspect_data("bare.csv", ("-1",), None, Path(), Path()).source
+    assert source == {"type": "csv", "path": "bare.csv", "target": ["-1"], "header": False}
+    source = found(",v,y", range(24), V[:24], ["a", "b"] * 12).source
+    assert source == {"type": "csv", "path": "a.csv", "target": ["y"], "drop": [""]}

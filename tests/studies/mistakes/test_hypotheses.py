@@ -177,3 +177,14 @@ def test_choices_of_axes() -> None:
 def test_the_last_term_that_is_not_0() -> None:
     terms = np.array([[1.0, 2.0, 0.0], [3.0, 0.0, 0.0], [0.0, 0.0, 0.0], [1.0, 0.0, 4.0]])
     assert _last(terms).tolist() == [2.0, 3.0, 0.0, 4.0]
+
+
+def test_a_mistake_may_divide_by_0() -> None:
+    """With its first term left out the sum below the line is 0; what that gives is infinite and no accident."""
+    env = {"x": np.ones(3), "v": np.array([1.0, 0.0]), "dy": np.array([1.0, -2.0, 3.0])}
+    equations = [Eq("y[n]", "x[n] / sum(j, v[j])", ""), Eq("dx[n]", "dy[n] / sum(j, v[j])", "")]
+    program = compile_equations(equations, env, {"y": (3,), "dx": (3,)})
+    found = GradientHypotheses(program, program.complete(env), "dx", said, ("v",), "y")
+    values = [h.value for h in found.all() if h.code == "dropped-term"]
+    assert any(np.isinf(v).all() for v in values)
+    assert any(np.array_equal(v, env["dy"]) for v in values)

@@ -237,6 +237,20 @@ def test_the_derivatives_of_all_outputs_by_all_weights() -> None:
         assert found[:, k] == pytest.approx((sides[0] - sides[1]) / 2e-6, rel=1e-5, abs=1e-8)
 
 
+def test_the_objective_of_a_search_is_the_loss_with_its_penalty() -> None:
+    case = FullBatchCase(Sample(Optimizer.parse("lbfgs"), x=(2,), batch=3, inputs={"before": 0}))
+    w_new = case.before["w"] + 0.25
+    found = case._objective_at_both_weights(w_new)
+    plan = case.objective.network.network_plan
+    for name, w in (("L_new", w_new), ("L", case.before["w"])):
+        p = {e.path: w[e.where].reshape(e.shape) for e in plan.layout}
+        y = np.tanh(case.batch.x @ p["dense_1.W"] + p["dense_1.b"]) @ p["dense_2.W"] + p["dense_2.b"]
+        squares = sum(np.sum(p[f"dense_{k}.W"] ** 2) for k in (1, 2))
+        assert found[name] == pytest.approx(np.mean((y - case.batch.t) ** 2) + 0.025 * squares)
+    assert found["t"] == 1
+    assert found["P"] == len(w_new)
+
+
 def test_a_search_begins_each_time_where_it_was_left() -> None:
     case = FullBatchCase(Sample(Optimizer.parse("lbfgs"), x=(2,), batch=3, inputs={"before": 2}))
     first, again = case.kernel(), case.kernel()
@@ -291,3 +305,14 @@ def test_the_cases_of_a_part_are_those_of_its_family(part: Any, kinds: Any) -> N
         assert [case.train for case in found] == [True, False]  # type: ignore[union-attr]
     if kinds:
         assert states_equations(Sample(part, x=(3,), batch=2))
+
+
+def test_a_loss_states_equations_where_rows_have_no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    part = Loss.parse("mean_squared_error")
+    sample = Sample(part, x=(3,), batch=2)
+    for of_weights, stated in ((True, False), (False, True)):
+        monkeypatch.setattr(type(part), "equations", lambda self, weighted, only=of_weights: [1] * (weighted is only))
+        assert states_equations(sample) is stated
+    layer = Layer.parse("tanh")
+    monkeypatch.setattr(type(layer), "equations", lambda self, train, x: [1] * train)
+    assert states_equations(Sample(layer, x=(3,), batch=2))

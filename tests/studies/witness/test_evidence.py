@@ -20,6 +20,7 @@ from bpcli.studies.witness.evidence import (
     spread_out,
     unit_of,
 )
+from bpcli.studies.witness.extrapolate import Line
 
 KERNEL = np.array([[1.0, 2.0], [3.0, -4.0]])
 
@@ -130,4 +131,37 @@ def test_along_a_direction_gaps_are_shares_of_the_longest() -> None:
 def test_bad_entries_come_by_size_and_equal_ones_in_their_order() -> None:
     bad = np.array([True, False, True, True])
     assert by_size(bad, np.array([1.0, 9.0, 3.0, 2.0])) == [2, 3, 0]
-    assert by_size(np.ones(300, bool), np.ones(300)) == list(range(300))
+    sizes = np.tile([1.0, 3.0, 2.0], 200)
+    assert by_size(np.ones(600, bool), sizes) == [*range(1, 600, 3), *range(2, 600, 3), *range(0, 600, 3)]
+
+
+def kinked(z: Any) -> Any:
+    return np.sum(np.where(np.real(z) > 0, z, 0))
+
+
+def test_exact_slopes_of_a_network_may_show_a_kink_that_differences_do_not() -> None:
+    """A value that is smooth, where the equations jump from a slope of 0 to one of 1."""
+    at = np.zeros(1)
+    line = Line(lambda: (0.5 * float(at[0]), 1.0), at, (0,))
+    more: dict[str, Any] = {"at": at, "kernel": np.array([1.0]), "complex_value": kinked}
+    found = Evidence(gradient(scope="network", **more))
+    assert found.excused(line, 1.0, 0.5, 1e-9, 1e-13) == "kink"
+    assert found.evaluations > 11
+    assert found.excused(line, 1.5, 0.5, 1e-9, 1e-13) == ""
+    assert Evidence(gradient(scope="layer", **more)).excused(line, 1.0, 0.5, 1e-9, 1e-13) == ""
+    more["complex_value"] = None
+    assert Evidence(gradient(scope="network", **more)).excused(line, 1.0, 0.5, 1e-9, 1e-13) == ""
+
+
+def test_a_network_may_be_too_steep_for_differences() -> None:
+    at = np.zeros((1, 2))
+    more: dict[str, Any] = {"at": at, "kernel": at, "complex_value": lambda z: np.sum(np.sin(1e9 * z))}
+    for along, slope in (((0, 1), 1e9), (np.array([[1.0, -0.5]]), 0.5e9)):
+        line = Line(lambda: (0.0, 1.0), at, along)
+        found = Evidence(gradient(scope="network", **more))
+        assert found.is_too_steep(line, slope)
+        assert found.evaluations == 11
+        assert not found.is_too_steep(line, 1.001 * slope)
+        assert not Evidence(gradient(scope="layer", **more)).is_too_steep(line, slope)
+    flat = {**more, "complex_value": lambda z: np.sum(3 * z)}
+    assert not Evidence(gradient(scope="network", **flat)).is_too_steep(Line(lambda: (0.0, 1.0), at, (0, 1)), 3.0)
