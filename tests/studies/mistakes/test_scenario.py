@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -124,3 +125,27 @@ def test_three_causes_are_named_at_most_and_each_kind_once(tmp_path: Path, monke
     found = causes(tmp_path, "dense_1.y: 3\n")
     assert len(found) == len(set(found)) <= 3
     assert module.MAX_CAUSES == 3
+
+
+def test_an_error_that_no_claim_shows_is_looked_for_twelve_nodes_back() -> None:
+    """In a chain of fifteen nodes; what is claimed in full, is given or is the rate is passed over."""
+    chain = [("layer", str(k), "y") for k in range(15)]
+    order = {key: k for k, key in enumerate(chain)}
+    graph = SimpleNamespace(reads=lambda key: set(chain[max(0, order[key] - 1) : order[key]]), order=order)
+    marker: Any = SimpleNamespace(
+        graph=graph, scenario=SimpleNamespace(values=dict.fromkeys(chain, np.zeros(2))), claimed={}
+    )
+    found = _Marker._unclaimed_sources(marker, chain[14])
+    assert found == [(chain[14 - k], k) for k in range(1, 13)]
+    marker.claimed = {chain[12]: [None, None], chain[13]: [None]}
+    assert _Marker._unclaimed_sources(marker, chain[14]) == [(chain[13], 1)]
+    marker.claimed = {}
+    large = module.MAX_SEARCHED_ENTRIES
+    for size, searched in ((large, True), (large + 1, False)):
+        marker.scenario.values[chain[13]] = np.zeros(size)
+        assert bool(_Marker._unclaimed_sources(marker, chain[14])) is searched
+    for part in (START, "schedule"):
+        graph.reads = lambda key, part=part: {(part, "", "x")}
+        graph.order[part, "", "x"] = -1
+        marker.scenario.values[part, "", "x"] = np.zeros(2)
+        assert _Marker._unclaimed_sources(marker, chain[14]) == []

@@ -73,6 +73,13 @@ def test_the_most_serious_finding_is_kept_then_an_exact_one_then_the_worst() -> 
     assert found.worst == 0.2
 
 
+def test_of_a_gradient_that_nobody_looked_at_nothing_is_known() -> None:
+    found = Evidence(gradient())
+    assert (found.verdict, found.witness, found.index, found.note) == ("ok", "", (), "")
+    assert (found.entries, found.unresolved, found.evaluations, found.worst) == (0, 0, 0, 0.0)
+    assert (found.gaps, found.bars, found.numbers, found.noise, found.shifts) == ({}, {}, None, None, None)
+
+
 def test_gaps_and_bars_are_the_largest_of_each_witness() -> None:
     found = Evidence(gradient())
     for gap, bar in ((0.1, 1.0), (0.3, 0.5), (0.2, 2.0)):
