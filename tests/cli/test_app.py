@@ -16,7 +16,9 @@ from cli_lab import Lab
 from cli_lab import lab as lab
 from own_parts import own as own
 
+from bpcli.__main__ import main
 from bpcli.cli import app as app_module
+from bpcli.cli import interruption
 from bpcli.cli.app import app, run
 from bpcli.cli.gradcheck import gradcheck
 from bpcli.cli.streams import GuardedStream, NullStream, OutputLostError, guarded
@@ -335,3 +337,31 @@ def test_a_lost_stream_is_put_on_the_null_device_so_that_python_can_end(tmp_path
     os.write(file.fileno(), b"more")
     assert (tmp_path / "f").read_text() == ""
     file.close()
+
+
+# ---------------------------------------------------------------------------------------------------------------- main
+@pytest.mark.parametrize(("interrupted", "code"), [(False, None), (True, 130)])
+def test_what_cannot_even_be_loaded_is_raised_unless_an_interrupt_cut_it_short(
+    interrupted: bool, code: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> int:
+        raise RuntimeError("cut short")
+
+    monkeypatch.setattr(app_module, "run", broken)
+    monkeypatch.setattr(interruption, "was_interrupted", lambda: interrupted)
+    monkeypatch.setattr(interruption, "watch_interrupts", lambda: None)
+    monkeypatch.setattr(interruption, "ignore_interrupts", lambda: None)
+    with pytest.raises(RuntimeError if code is None else SystemExit) as caught:
+        main()
+    assert code is None or caught.value.code == code  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("code", [0, 3, 65])
+def test_the_program_ends_with_the_code_of_its_command(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[str] = []
+    monkeypatch.setattr(app_module, "run", lambda: code)
+    monkeypatch.setattr(interruption, "watch_interrupts", lambda: ended.append("watched"))
+    monkeypatch.setattr(interruption, "ignore_interrupts", lambda: ended.append("ignored"))
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert (caught.value.code, ended) == (code, ["watched", "ignored"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -115,3 +116,18 @@ def test_max_norm_is_renorm() -> None:
     theirs = torch.renorm(torch.tensor(w), 2, 1, 12.0).numpy()
     Constraint.parse({"type": "max_norm", "limit": 12.0}).apply(w)
     assert np.allclose(w, theirs, rtol=2e-8, atol=0)
+
+
+@pytest.mark.parametrize("kind", ["l1", "l2", "elastic_net"])
+def test_a_penalty_works_in_the_memory_that_it_is_given(kind: str) -> None:
+    part = parsed(kind, strength=0.1)
+    w, g, scratch = np.ones(100_000), np.zeros(100_000), np.empty(100_000)
+    part.value(w, scratch)
+    tracemalloc.start()
+    try:
+        part.value(w, scratch)
+        part.add_grad(w, g, scratch)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < w.nbytes / 8

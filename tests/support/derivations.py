@@ -62,13 +62,22 @@ WIDE = nets.experiment(
 )  # fmt: skip
 
 
-NETS = {"xor": XOR, "softmax": SOFTMAX, "residual": RESIDUAL, "image": IMAGE, "wide": WIDE}
+FAN = nets.experiment(
+    [dense_of(1, [[0.5]], [0.1]), dense_of(40, [[round(0.05 * (k - 20), 2) for k in range(40)]], [0.1] * 40),
+     dense_of(1, [[round(0.1 * (k % 3 - 1), 1)] for k in range(40)], [0.0])],
+    "mean_squared_error", [[1]], [[2]], optimizer={"type": "sgd", "learning_rate": 0.1},
+)  # fmt: skip
+
+
+NETS = {"fan": FAN, "xor": XOR, "softmax": SOFTMAX, "residual": RESIDUAL, "image": IMAGE, "wide": WIDE}
 
 
 @cache
 def derived(name: str, detail: Any) -> Derivation:
     if name == "article":
         d = derive(open_target(ROOT / "configs" / "article.yaml", TracedRows(samples=(2,))), View(detail))
+    elif name == "twice":
+        d = replace(nets.derived(XOR, detail, steps=2), name=name)
     else:
         d = replace(nets.derived(NETS[name], detail), name=name)
     return replace(d, worst=0.0)  # the last bits are the machine's

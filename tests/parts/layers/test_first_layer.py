@@ -13,6 +13,7 @@ from bpcli.engine.network import Network
 from bpcli.engine.network_plan import plan_network
 from bpcli.family import Layer
 from bpcli.notation import Eq
+from bpcli.parts.layers.conv import transpose
 
 FIRST = {name: s for name, s in good() if isinstance(s.part, Layer) and s.part.kind in Layer.registry}
 LEARNING = {"dense", "conv1d", "conv2d", "conv_transpose2d", "embedding", "group_norm", "layer_norm", "batch_norm"}
@@ -26,6 +27,19 @@ def test_a_layer_that_learns_computes_no_gradient_of_the_rows(name: str) -> None
     assert plan.skips_dx == (sample.part.kind in LEARNING)
     if plan.skips_dx and plan.params:
         assert Network(plan_network([sample.part], sample.x), 3, np.float64, 0).chain(3).dx is None
+
+
+def test_without_the_gradient_of_its_input_a_transposed_convolution_counts_half_the_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By what it counts it is decided whether threads are worth it."""
+    layer = Layer.parse({"type": "conv_transpose2d", "filters": 3, "kernel": 3})
+    counted: list[int] = []
+    monkeypatch.setattr(transpose, "run_together", lambda works: counted.append(works[0].macs))
+    for need_dx in (False, True):
+        net = Network(plan_network([layer], (6, 6, 2)), 4, np.float64, 0, need_dx=need_dx)
+        layer.backward(net.chain(4).layers[0].frame, True)
+    assert counted[1] == 2 * counted[0] > 0
 
 
 def words(layer: Any, x: tuple[int, ...], name: str) -> str:

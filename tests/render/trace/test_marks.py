@@ -133,3 +133,11 @@ def test_what_programs_read(tmp_path: Path) -> None:
     assert second["stage"] == 2
     assert second["causes"][0]["code"] == "dropped-input"
     assert second["right"] == pytest.approx(0.324962472623176, abs=1e-14)
+
+
+def test_where_bpcli_disagrees_with_itself_it_says_so_after_the_marks(tmp_path: Path) -> None:
+    found = drawn(replace(article(tmp_path, ascii=True), disagree=("dense_1.dW",)), ascii=True)
+    *_, first, second, empty = found.split("\n")
+    assert first == "WRONG bpcli itself: at dense_1.dW its equation does not give what its engine"
+    assert second == "      computed; please report it"
+    assert empty == ""

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import trace_nets as nets
 from derivations import LEVELS, SNAPSHOTS, XOR, derived, even
+from rich.text import Text
 
 from bpcli.notation.syntax import Eq, parse
 from bpcli.records.trace import STAGES, Derivation
@@ -24,15 +25,20 @@ from bpcli.render.trace import latex as latex_module
 from bpcli.render.trace import maths
 from bpcli.render.trace.latex import latex
 from bpcli.render.trace.markdown import markdown
+from bpcli.render.trace.text import Terminal
 from bpcli.studies.trace.derive_step import View
 from bpcli.studies.trace.worksheet import worksheet
 
 PAGES: dict[str, Callable[[Any], str]] = {"md": markdown, "tex": latex}
 
 
-@pytest.mark.parametrize("form", PAGES)
-@pytest.mark.parametrize("detail", LEVELS)
-@pytest.mark.parametrize("name", ["article", "xor", "softmax"])
+EVERY = [(name, detail, form) for name in ("article", "xor", "softmax") for detail in LEVELS for form in PAGES]
+MORE = [(name, detail, form) for name, detail in (("image", "layer"), ("twice", "neuron"))
+        for form in PAGES]  # fmt: skip
+"""Arrays of images, and two steps."""
+
+
+@pytest.mark.parametrize(("name", "detail", "form"), [*EVERY, *MORE])
 def test_snapshots(name: str, detail: str, form: str) -> None:
     page = PAGES[form](derived(name, detail))
     file = SNAPSHOTS / f"{name}_{detail}.{form}"
@@ -131,6 +137,21 @@ def test_products_and_sums_of_paths_close_as_printed(name: str) -> None:
         left, right = maths.total(p, 6).split(" = ")
         terms = [Decimal(f.replace(r"\left(", "").replace(r"\right)", "")) for f in left.split(" + ")]
         assert f"{float(sum(terms)) + 0.0:.5e}" == f"{float(right):.5e}"
+
+
+def test_of_very_many_paths_the_rest_is_counted_and_summed() -> None:
+    d = derived("fan", "path")
+    (whole,) = d.paths
+    assert (whole.count, len(whole.paths)) == (40, 40)
+    assert "more paths" not in markdown(d)
+    assert "Paths summed" in markdown(d)
+    cut = replace(d, paths=(replace(whole, paths=whole.paths[:2]),))
+    assert "and 38 more paths; all together come to" in markdown(cut)
+    assert "Paths summed" not in markdown(cut)
+    lines = " ".join(word for item in Terminal(d, 80).draw() if isinstance(item, Text) for word in str(item).split())
+    assert "path 40 of 40: dense_1.W[0,0]" in lines
+    assert "[32 more: 0.21" in lines
+    assert "paths summed −0.39" in lines
 
 
 def test_digits_are_added_until_a_product_closes() -> None:

@@ -54,9 +54,12 @@ def page(d: Derivation) -> str:
 FORMS: dict[str, Callable[[Derivation], str]] = {"txt": text, "json": numbers, "html": page}
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("detail", LEVELS)
-@pytest.mark.parametrize("name", ["article", "softmax"])
+EVERY = [(name, detail, form) for name in ("article", "softmax") for detail in LEVELS for form in FORMS]
+MORE = [("image", "layer", "txt"), ("twice", "neuron", "txt"), ("twice", "overview", "html")]
+"""Arrays of images, and two steps."""
+
+
+@pytest.mark.parametrize(("name", "detail", "form"), [*EVERY, *MORE])
 def test_snapshots(name: str, detail: str, form: str) -> None:
     found = FORMS[form](derived(name, detail))
     file = SNAPSHOTS / f"{name}_{detail}.{form}"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from data_cases import csv, inline, ready, same
 
+from bpcli.family import Table
 from bpcli.family.plan import Array
 from bpcli.parts.data.csv.source import Csv
 from bpcli.parts.data.inline import Inline
@@ -15,6 +16,7 @@ from bpcli.parts.data.npz import Npz
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.prepare import prepare_for
 from bpcli.studies.dataset.preprocessor import Preprocessor
+from bpcli.studies.dataset.row_errors import row_failure, row_name
 
 
 @pytest.fixture(autouse=True)
@@ -162,3 +164,95 @@ def test_damaged_scaling() -> None:
     ):
         with pytest.raises(Failure, match="is damaged: the scaling"):
             Preprocessor.from_meta(preprocessor.to_meta(), wrong)
+
+
+# Rows that cannot be encoded
+
+
+def failing(call: Any, *arguments: Any, **more: Any) -> Problem:
+    with pytest.raises(Failure) as caught:
+        call(*arguments, **more)
+    (problem,) = caught.value.problems
+    return problem
+
+
+def table_of(numbers: Any, names: tuple[str, ...] = (), **more: Any) -> Table:
+    x = np.asarray(numbers, float)
+    return Table(x, more.pop("texts", {}), names, names, more.pop("target", None), (), "later", **more)
+
+
+def test_a_row_is_called_by_its_name_or_by_its_number() -> None:
+    named = table_of([[1.0]] * 2, row_names=("a.png", "b.png"))
+    assert row_name(named, 1) == "later, b.png"
+    assert row_name(table_of([[1.0]] * 2), np.int64(1)) == "later, row 1 (counted from 0)"
+    assert failing_text(row_failure(named, 1, "x", "it is odd", "code", "help")) == "later, b.png: it is odd"
+
+
+def failing_text(failure: Failure) -> str:
+    (problem,) = failure.problems
+    return problem.text
+
+
+def test_a_value_that_is_missing_and_nothing_stands_for_it_is_named() -> None:
+    """Of a source that knows no lines: the column, and the row counted from 0."""
+    numbers = ready(csv("a,b,y\n1,,0\n,4,1\n5,6,1\n", missing="median")).preprocessor
+    table = table_of([[1.0, np.nan], [np.nan, 2.0]], ("a", "b"))
+    assert numbers.encode_inputs(table, np.float64).tolist() == [[1.0, 5.0], [3.0, 2.0]]
+    rules = {"b": {"missing": "median"}, "a": {"missing": "mean"}}
+    strict = ready(csv("a,b,c,y\n1,,0,0\n,4,0,1\n5,6,1,1\n", columns=rules))
+    bad = table_of([[1.0, np.nan, 2.0], [1.0, 2.0, np.nan]], ("a", "b", "c"))
+    found = failing(strict.preprocessor.encode_inputs, bad, np.float64)
+    assert found.text == "later, row 1 (counted from 0): column `c` has no value here"
+    assert found.code == "missing-value"
+    text = ready(csv("colour,y\nred,0\nblue,1\n")).preprocessor
+    gaps = table_of(np.empty((2, 0)), (), texts={"colour": np.array(["red", ""], object)})
+    found = failing(text.encode_inputs, gaps, np.float64)
+    assert found.text == "later, row 1 (counted from 0): column `colour` has no value here"
+
+
+def test_a_column_of_another_kind_than_in_training_is_named() -> None:
+    numbers = ready(csv("a,y\n1,0\n2,1\n")).preprocessor
+    text = ready(csv("a,y\nred,0\nblue,1\n")).preprocessor
+    as_text = table_of(np.empty((1, 0)), (), texts={"a": np.array(["x"], object)})
+    as_number = table_of([[1.0]], ("a",))
+    assert failing(numbers.encode_inputs, as_text, np.float64).text == (
+        "later: column `a` holds text, in training it held numbers"
+    )
+    assert failing(text.encode_inputs, as_number, np.float64).text == (
+        "later: column `a` holds numbers, in training it held text"
+    )
+    assert failing(numbers.encode_inputs, table_of([[1.0]], ("b",)), np.float64).code == "missing-column"
+
+
+def test_numbers_too_large_for_the_type_of_the_run_are_named_by_what_they_are() -> None:
+    columns = ready(csv("a,c,b,y\n1,red,2,0\n3,blue,4,1\n")).preprocessor
+    bad = Table(np.array([[1.0, 2.0], [1.0, 1e300]]), {"c": np.array(["red", "red"], object)}, ("a", "b"),
+                ("a", "c", "b"), None, (), "later")  # fmt: skip
+    found = failing(columns.encode_inputs, bad, np.float32)
+    assert found.text == "later, row 1 (counted from 0): column `b` is too large for float32"
+    assert found.help == "scale it (`scale: standardize`) or set `dtype: float64`"
+    plain = ready(inline([[0, 1], [1, 2]], [0, 1])).preprocessor
+    assert failing(plain.encode_inputs, table_of([[1.0, 1e300]]), np.float32).text == (
+        "later, row 0 (counted from 0): input 1 is too large for float32"
+    )
+    image = ready(inline([[[0, 1], [1, 2]], [[0, 1], [1, 2]]], [0, 1])).preprocessor
+    assert failing(image.encode_inputs, table_of([[[0.0, 1.0], [1e300, 2.0]]]), np.float32).text == (
+        "later, row 0 (counted from 0): input (1, 0) is too large for float32"
+    )
+
+
+def test_targets_are_there_and_name_classes_that_are_known() -> None:
+    classes = ready(inline([[0], [1]], [4, 7])).preprocessor
+    rows = [[0.0], [1.0]]
+    assert failing(classes.encode_target, table_of(rows)).text == "later has no target"
+    assert classes.encode_target(table_of(rows, target=np.array([7, 4]))).tolist() == [1, 0]
+    assert failing(classes.encode_target, table_of(rows, target=np.array([4, 5]))).text.startswith("later, row 1")
+    assert failing(classes.encode_target, table_of(rows, target=np.array([[0.5], [1.5]]))).code == "not-classes"
+    values = ready(inline([[0], [1]], [[0.5], [2]]), "values").preprocessor
+    assert failing(values.encode_target, table_of(rows, target=np.array(["a", "b"], object))).text == (
+        "later, row 0 (counted from 0): the target is `a`; the model predicts numbers"
+    )
+    large = table_of(rows, target=np.array([[1.0], [1e300]]))
+    assert failing(values.encode_target, large, np.float32).text == (
+        "later, row 1 (counted from 0): the target is too large for float32"
+    )
