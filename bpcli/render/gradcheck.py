@@ -26,7 +26,12 @@ GAP_WORDS = (
     "exact, to equations and complex steps; diffs, to differences",
     "of the kernel to the equations, to complex steps through them, and to differences",
 )
-WITNESS_WORDS = {"differences": "the central differences", "rows alone": "the row alone"}
+WITNESS_WORDS = {
+    "differences": "the central differences",
+    "rows alone": "the row alone",
+    "one thread": "one thread",
+    "float64": "float64",
+}
 STYLES = {"WRONG": "bold red", "ok": "green", "kink": "yellow", "jump": "yellow", "noise": "yellow", "dead": "yellow"}
 PARTS = {"layer": 0, "activation": 1, "loss": 2, "penalty": 3}
 BESIDE_WORDS = {"equations": "eqs", "differences": "diffs"}
@@ -162,13 +167,15 @@ def _findings(report: GradcheckReport) -> Iterator[Text]:
         if row is not None and row.scope != "external":
             at = f" at {entry_name('', row.index)}" if row.index else ""
             witness = WITNESS_WORDS.get(row.witness, f"the {row.witness}")
-            figures = f"  {_point(row)}, the kernel gives {row.kernel:.6g}{at}, {witness} {row.numeric:.6g}\n"
+            other = "" if row.witness == "kernel" else f", {witness} {row.numeric:.6g}"
+            figures = f"  {_point(row)}, the kernel gives {row.kernel:.6g}{at}{other}
+"
         yield Text.assemble((finding.tensor, "bold red"), f"{figures}  {finding.text}")
 
 
 def _point(row: TensorRow) -> str:
     """Returns where a tensor was looked at: at a point, or in a batch of some size."""
-    shape = f" of shape ({','.join(map(str, row.shape))})" if row.shape else ""
+    shape = f" of shape {row.shape}" if row.shape else ""
     if row.point[:1].isdigit():
         return f"with {row.point}" + (f", rows{shape}" if shape else "")
     at = "with weights as they are" if row.point == "data" else f"at the {row.point} point"

@@ -130,8 +130,8 @@ def _judged(
     if not math.isfinite(number):  # a step leads to where the objective is infinite
         return weak, number, bar
     agrees = abs(claimed - number) <= bar
-    if agrees and bar <= LOOSEST_RTOL * unit:
-        return "ok", number, bar
+    if agrees and (bar <= LOOSEST_RTOL * unit or found.gradient.mistakes_only):
+        return "ok" if bar <= LOOSEST_RTOL * unit else weak, number, bar
     before = line.evaluations
     reason = found.excused(line, claimed, number, error, noise)
     line.evaluations = before

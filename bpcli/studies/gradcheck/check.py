@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -23,25 +23,31 @@ from bpcli.studies.gradcheck.diagnosis_sentences import sentence
 from bpcli.studies.gradcheck.explain_gradient import (
     explain_gradient,
     layer_clues,
-    loss_ratio_elsewhere,
+    loss_clues,
     merged,
+    penalty_clues,
     tensor_row,
 )
-from bpcli.studies.gradcheck.find_mistake import GRADIENT_BEFORE, Clues, gradient_hypotheses
+from bpcli.studies.gradcheck.find_mistake import Clues
 from bpcli.studies.gradcheck.forward_equations import has_equations
 from bpcli.studies.gradcheck.laws import laws
 from bpcli.studies.gradcheck.layer_laws.beside_others import SpreadEffort
-from bpcli.studies.gradcheck.layer_laws.check_layer import LAW_SIZES, LayerCheck, check_layer
-from bpcli.studies.gradcheck.layer_laws.loss_rows import compare_loss_rows, loss_row
+from bpcli.studies.gradcheck.layer_laws.check_layer import LAW_SIZES, LayerCheck, check_layer, mismatch_row
+from bpcli.studies.gradcheck.layer_laws.loss_rows import compare_loss_floats, compare_loss_rows, loss_row
+from bpcli.studies.gradcheck.layer_laws.row_law import RowMismatch
+from bpcli.studies.gradcheck.layer_laws.row_sentences import describe_values
 from bpcli.studies.gradcheck.layer_point import (
     DATA,
     EVALUATION,
-    MAGNITUDE_POINTS,
+    OWN_POINTS,
+    PART_POINTS,
     POINTS,
     RANDOM,
     SATURATED,
+    ZEROS,
     ForwardMismatch,
     LayerPoint,
+    is_own,
 )
 from bpcli.studies.gradcheck.loss_point import LossPoint, PenaltyPoint, penalties
 from bpcli.studies.gradcheck.network_point import NetworkPoint, perturb_weights
@@ -54,10 +60,9 @@ BATCH_SIZES = (3, 5, 7)
 MAX_PARAMETERS = 25_000  # of a network in which each of them is looked at
 MAX_ENTRIES_ALONE = 10_000  # of a tensor, that differences look at one by one where equations look at all
 HEAVY_SECONDS = 2e-3  # of a forward pass: from there on a point costs too much to be looked at for little
-COMMON_SIZES = (16, 32, 64, 128)  # of batches, that a part of one's own is run on besides
-PART_ENTRIES = 67
-"""Entries of each tensor by which differences look at a part of one's own in another shape: one in each of 65 columns
-at least."""
+OWN_ENTRIES = 67
+"""Entries of each tensor by which differences look at a layer of one's own at more points: one in each of 65 columns at
+least."""
 THOROUGH_SECONDS, BRIEF_SECONDS = 1.2, 0.15  # that the differences of one tensor are meant to take
 NETWORK_SECONDS = 3.0  # that those of the whole network are meant to take
 
@@ -74,16 +79,6 @@ class GradcheckTarget:
     weights: str
     rows: str
     warnings: tuple[Problem, ...] = ()
-
-
-@dataclass(frozen=True)
-class PartFindings:
-    """What a check of one part alone found."""
-
-    rows: tuple[TensorRow, ...]
-    findings: tuple[Finding, ...]
-    layers: tuple[LayerLaws, ...]
-    evaluations: int
 
 
 @dataclass(eq=False)
@@ -114,6 +109,7 @@ class Gradcheck:
         """Checks everything, in order: each layer alone, the loss and the penalties, the whole network, the laws."""
         began = time.perf_counter()
         with np.errstate(all="ignore"):
+            begun = self._layers_at_random()
             self._load()
             self.network.draw(self.batch.chain, 0)
             self.batch.forward(True)
@@ -128,14 +124,17 @@ class Gradcheck:
             broken = {law.name for law in found if law.holds is False}
             if "re-entrant" not in broken:
                 self._check_layer_laws()
+                self._check_drift(begun)
                 if "batch" not in broken:
                     self._check_loss_rows()
         self._reset()
         rows = self._rows()
+        own = any(is_own(bound.layer) for bound in self.batch.chain.walk())
+        points = (*POINTS, EVALUATION, *(OWN_POINTS if own else ()))
         network_plan = self.network.network_plan
         return GradcheckReport(
             self.target.name, self.target.weights, self.target.rows, self.n, network_plan.size,
-            (*POINTS, EVALUATION), self.seed, rows, found, tuple(self._findings(rows, found)),
+            points, self.seed, rows, found, tuple(self._findings(rows, found)),
             tuple(self._notes(rows)), self.evaluations, time.perf_counter() - began, self.target.warnings,
             tuple(self.layers),
         )  # fmt: skip
@@ -169,6 +168,21 @@ class Gradcheck:
             if point.all_stated:  # the equations look at every entry, and the whole objective does again
                 effort = replace(effort, differences=min(effort.differences, MAX_ENTRIES_ALONE))
             self._check_point(bound, point, effort)
+        if is_own(bound.layer):
+            self._check_own_layer(bound, OWN_POINTS, x)
+
+    def _check_own_layer(self, bound: BoundLayer, points: Sequence[str], x: np.ndarray) -> None:
+        """Checks a layer of one's own at these points by some entries of each tensor."""
+        for name in points:
+            point = self._layer_point(bound, name, x)
+            if name in PART_POINTS and not np.isfinite(point.kernel["y"]).all():
+                continue  # no gradient there: too large for its numbers, or a division by 0
+            if name == ZEROS and all(np.isfinite(g.kernel).all() for g in point.gradients()):
+                continue  # where all are equal nothing else can be told
+            self._check_point(bound, point, SpreadEffort(0, OWN_ENTRIES, OWN_ENTRIES, 1))
+        for place, some in self.tensor_rows.items():  # what rounding hides among large numbers is judged elsewhere
+            judged = [row for row in some if row.point not in PART_POINTS or row.verdict not in ("noise", "dead")]
+            self.tensor_rows[place] = judged or some
 
     def _layer_point(self, bound: BoundLayer, name: str, x: np.ndarray) -> LayerPoint:
         self._reset()
@@ -180,25 +194,6 @@ class Gradcheck:
             self._judge(gradient, effort, partial(layer_clues, point, gradient.tensor), bound.layer)
             point.forward()
 
-    def part_report(self, points: Sequence[str]) -> PartFindings:
-        """Checks the first layer alone, a part of one's own: at these points by some entries of each tensor, and in
-        whole batches."""
-        bound = self.batch.chain.layers[0]
-        with np.errstate(all="ignore"):
-            self._load()
-            for name in points:
-                point = self._layer_point(bound, name, self.batch.x.copy())
-                if name in MAGNITUDE_POINTS and not np.isfinite(point.kernel["y"]).all():
-                    continue  # too large for its numbers: no gradient there
-                self._check_point(bound, point, SpreadEffort(0, PART_ENTRIES, PART_ENTRIES, 1))
-            self._reset()
-            self._check_layer_laws(bound.path, COMMON_SIZES)
-        for place, some in self.tensor_rows.items():  # what rounding hides among large numbers is judged elsewhere
-            judged = [row for row in some if row.point not in MAGNITUDE_POINTS or row.verdict not in ("noise", "dead")]
-            self.tensor_rows[place] = judged or some
-        rows = tuple(row for row in self._rows() if row.scope == "layer")
-        return PartFindings(rows, tuple(self._findings(rows, ())), tuple(self.layers), self.evaluations)
-
     def _check_loss_and_penalties(self) -> None:
         rng = Stream(self.seed, "gradcheck", "outputs").at()
         for name in (DATA, RANDOM, SATURATED, *LossPoint.points(self.objective)):
@@ -208,42 +203,22 @@ class Gradcheck:
             self._load()
             self.batch.forward(True)
             point = LossPoint(self.objective, self.batch, name, self.seed)
-            self._check_forward("loss", point, name)
+            if not point.meaningless:
+                self._check_forward("loss", point, name)
             if point.overflows:
                 self.infinite.append(name)
-            else:
+            elif not point.meaningless:
                 effort = _effort(1e-5 + 1e-8 * point.frame.x.size, BRIEF_SECONDS)
-                self._judge(point.gradient(), effort, partial(self._loss_clues, point))
+                self._judge(point.gradient(), effort, partial(loss_clues, point))
             self.batch.frame.w = None
         for penalty in penalties(self.objective, self.seed):
             self._check_forward(penalty.tensor, penalty, penalty.name)
-            self._judge(penalty.gradient(), Effort(), partial(self._penalty_clues, penalty))
+            self._judge(penalty.gradient(), Effort(), partial(penalty_clues, penalty, self.n))
 
     def _check_forward(self, where: str, point: LayerPoint | LossPoint | PenaltyPoint, name: str) -> None:
         mismatch = point.forward_mismatch()
         if mismatch is not None:
             self.mismatches.setdefault(f"{where}.{mismatch.name}", (mismatch, name))
-
-    def _loss_clues(self, point: LossPoint) -> Clues:
-        f = point.frame
-        counts = {"N": len(f.x), "K": f.x.shape[-1]}
-        scalars = {k: float(v) for k, v in point.env.items() if np.ndim(v) == 0 and k != "K"}
-        arrays = {k: v for k, v in point.env.items() if np.ndim(v)}
-        hypotheses = None
-        if point.env:
-            hypotheses = gradient_hypotheses((point.program, point.long_program), point.env, "dx", (), "L")
-        elsewhere = partial(loss_ratio_elsewhere, point)
-        return Clues(
-            counts, scalars, arrays, hypotheses, point.gradient_for, "x", f.x.copy(), ratio_elsewhere=elsewhere
-        )
-
-    def _penalty_clues(self, point: PenaltyPoint) -> Clues:
-        scalars = {k: float(v) for k, v in point.part.consts().items() if np.ndim(v) == 0}
-        arrays = {"w": point.w, GRADIENT_BEFORE: point.before}
-        hypotheses = None
-        if point.equations:
-            hypotheses = gradient_hypotheses((point.program,), point.env, "dw", (), "penalty")
-        return Clues({"N": self.n}, scalars, arrays, hypotheses)
 
     def _check_network(self) -> None:
         size = self.network.network_plan.size
@@ -296,6 +271,24 @@ class Gradcheck:
             for finding in check.findings:
                 self.findings.setdefault(finding.tensor, finding)
 
+    def _layers_at_random(self) -> dict[str, dict[str, Array]]:
+        """Returns what each layer computes alone, by path."""
+        names = {b.path: ("y", "dx", *(f"d{p}" for p in b.plan.params)) for b in self.batch.chain.walk()}
+        points = {b.path: self._layer_point(b, RANDOM, b.frame.x) for b in self.batch.chain.walk()}
+        return {path: {name: point.kernel[name] for name in names[path]} for path, point in points.items()}
+
+    def _check_drift(self, begun: Mapping[str, Mapping[str, Array]]) -> None:
+        """Checks that each layer still computes what it did at the beginning: many calls lie between."""
+        for path, now in self._layers_at_random().items():
+            for name, value in now.items():
+                before = begun[path][name]
+                if not np.array_equal(value, before, equal_nan=True) and f"{path}.{name}" not in self.findings:
+                    mismatch = RowMismatch(name, self.n, True, value, before, value != before)
+                    finding = describe_values(f"{path}.{name}", mismatch, "order later")
+                    row = mismatch_row(mismatch, "first call", f"{self.n} rows in training", finding)
+                    self.tensor_rows.setdefault(("layer", finding.tensor), []).append(row)
+                    self.findings[finding.tensor] = finding
+
     def _check_loss_rows(self) -> None:
         """Checks that the loss of a whole batch is the mean of its rows', on outputs of the network."""
         self._reset()
@@ -305,14 +298,16 @@ class Gradcheck:
         if not np.isfinite(batch.frame.x).all():
             return
         sizes = tuple(sorted({self.n, batch.n, *LAW_SIZES}))
-        found = compare_loss_rows(self.objective.loss, batch.frame.x.copy(), batch.t.copy(), sizes, self.seed)
+        x, t = batch.frame.x.copy(), batch.t.copy()
+        found = compare_loss_rows(self.objective.loss, x, t, sizes, self.seed)
+        float32, narrow = compare_loss_floats(self.objective.loss, x, t)
         self._load()
         self.layers.append(
-            LayerLaws("loss", sizes, {"training": found.worst, "evaluation": None}, {}, None, None, None, None)
+            LayerLaws("loss", sizes, {"training": found.worst, "evaluation": None}, {}, float32, None, None, None)
         )
         wrong = {r.tensor for rows in self.tensor_rows.values() for r in rows if r.verdict == "WRONG"}
-        for mismatch in found.mismatches:
-            row, finding = loss_row(mismatch)
+        for mismatch, witness in [(m, "rows alone") for m in found.mismatches] + [(m, "float64") for m in narrow]:
+            row, finding = loss_row(mismatch, witness)
             if row.tensor not in wrong | self.mismatches.keys():
                 self.tensor_rows.setdefault((row.scope, row.tensor), []).append(row)
                 self.findings.setdefault(row.tensor, finding)

@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,10 @@ from bpcli.records.gradcheck import GradcheckReport, PartVerdict, TensorRow
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.custom.contract import examine
 from bpcli.studies.gradcheck.check import GradcheckTarget, check_gradients
-from bpcli.studies.gradcheck.part_shapes import with_shapes
+from bpcli.studies.gradcheck.part_shapes import MULTIPLES, with_shapes
 from bpcli.studies.witness.cases import cases, states_equations
 
+ROWS, OUTPUTS = (5,), (4,)  # of the network in which a loss or a penalty is checked
 CHECKED_ROWS = 7  # of the small network in which a part is checked; a check takes 3, 5 or 7
 TRIAL_SHAPES: tuple[tuple[int, ...], ...] = ((5,), (4, 2), (5, 4, 2))
 """Rows that a layer without samples is tried on: what it takes of numbers, sequences and images."""
@@ -85,11 +87,11 @@ def check_own(leaf: type[Part], seed: int = 0) -> GradcheckReport:
     if not isinstance(part, Layer | Loss | Regularizer):
         warnings = _examined(part, (7,))
         return replace(_laws_only(leaf, part, seed), warnings=warnings)
-    samples = _samples_of_layer(part) if isinstance(part, Layer) else [Sample(part, (5,))]
+    samples = _samples_of_layer(part) if isinstance(part, Layer) else [Sample(part, OUTPUTS)]
     checked, x = _target_around(samples[0], seed)
     warnings = _examined(part, x)
     report = replace(check_gradients(checked, seed), warnings=warnings)
-    if isinstance(part, Layer):
+    if isinstance(part, Layer | Loss):
         return with_shapes(report, samples, lambda sample: _target_around(sample, seed)[0], seed)
     return report
 
@@ -156,18 +158,20 @@ def _target_around(sample: Sample, seed: int) -> tuple[GradcheckTarget, tuple[in
     part gets."""
     part = sample.part
     rng = Stream(seed, "gradcheck", "own part").at()
-    dense = Layer.parse({"type": "dense", "units": 4})
+    outputs = sample.x if isinstance(part, Loss) else OUTPUTS
+    dense = Layer.parse({"type": "dense", "units": outputs[-1]})
+    rows = sample.x if isinstance(part, Layer) else ROWS
     loss = part if isinstance(part, Loss) else Loss.parse("squared_error")
     penalty = part if isinstance(part, Regularizer) else None
-    layers = [dense]
-    if isinstance(part, Layer):
-        layers = [part] if isinstance(part, Activation) or len(sample.x) > 1 else [part, dense]
-    network_plan = plan_network(layers, sample.x, penalty)
-    if len(network_plan.y) != 1:
+    layers = [part if isinstance(part, Layer) else dense]
+    y = plan_network(layers, rows, penalty).y
+    if len(y) != 1:
         layers.append(Layer.parse("flatten"))
-        network_plan = plan_network(layers, sample.x, penalty)
+    elif isinstance(part, Layer) and not isinstance(part, Activation) and len(rows) == 1:
+        layers.append(dense)
+    network_plan = plan_network(layers, rows, penalty)
     objective = Objective(network_plan, loss, CHECKED_ROWS, np.float64, seed, retain=True, need_dx=True)
-    x = rng.normal(size=(CHECKED_ROWS, *sample.x)) * sample.scale
+    x = rng.normal(size=(CHECKED_ROWS, *rows)) * sample.scale
     tokens = min((node.plan.tokens for node in network_plan.walk() if node.plan.tokens), default=0)
     if tokens:
         x = rng.integers(0, tokens, x.shape).astype(np.float64)
@@ -176,7 +180,7 @@ def _target_around(sample: Sample, seed: int) -> tuple[GradcheckTarget, tuple[in
     for name in sample.inputs.keys() - {"x"}:
         objective.network.parameters()[f"{network_plan.layers[0].path}.{name}"][...] = sample.inputs[name]
     checked = GradcheckTarget(part.kind, objective, x, _targets(objective, loss, rng), "random", "random numbers")
-    return checked, (network_plan.y if isinstance(part, Loss) else sample.x)
+    return checked, (network_plan.y if isinstance(part, Loss) else rows)
 
 
 def _targets(objective: Objective, loss: Loss, rng: np.random.Generator) -> Array:
@@ -191,13 +195,13 @@ def _samples_of_layer(part: Layer) -> list[Sample]:
     if declared := _declared(type(part)):
         return declared
     refused = ""
-    for shape in TRIAL_SHAPES:
+    for factor, shape in product(MULTIPLES, TRIAL_SHAPES):
         try:
-            part.plan(shape)
+            part.plan(x := tuple(factor * d for d in shape))
         except ValueError as error:
             refused = refused or str(error)
         else:
-            return [Sample(part, shape)]
+            return [Sample(part, x)]
     help = f"declare a case that it takes: {SAMPLES}"
     text = f"{type(part).__name__} takes none of the rows {', '.join(map(str, TRIAL_SHAPES))}: {refused}"
     raise Failure(Problem(text, code="own-part", file=inspect.getfile(type(part)), help=help))

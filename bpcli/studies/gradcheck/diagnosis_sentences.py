@@ -64,7 +64,7 @@ SENTENCES = {
     "axis must lean": "{by} of one {line} must move what stands in the others, and does not",
     "axis mixed": "{lines}: a sum or a mean goes along the wrong axis, or over one too many or too few",
     # ------------------------------------------------------------------------------------- of the gradient's numbers
-    "not-finite": "the kernel's gradient holds numbers that are not finite",
+    "not-finite": "it holds numbers that are not finite{where}: a division by 0, or a number too large",
     "missing": "it is all 0: backward never writes it, or nothing arrives",
     "integers": "it holds whole numbers only: a buffer of integers",
     "precision type": "its numbers are rounded to {type}: a buffer or a cast is of that type",
@@ -101,6 +101,8 @@ SENTENCES = {
     "broadcast missing": "expected / kernel = {array}, the same all along axis {axis}: the factor {array} is missing",
     "broadcast": "kernel / expected is the same all along axis {axis}: ({values}); a factor of that shape is missing",
     "constant-gap": "kernel - expected is the same all along axis {axis}: a term summed over it is wrong",
+    "constant-gap all": "kernel - expected = {gap:.4g} everywhere: a number is added or left out",
+    "place": "it is wrong {where} only{how}: look for an index, a slice or a fixed number there",
     "zero-slice": "it is 0 wherever index {axis} is {at}",
     "zero-slice last": "it is 0 wherever index {axis} is {at}, the last: a slice ends one too early",
     "zeros": "where it is wrong it is 0: not everything is written",
@@ -117,18 +119,21 @@ SENTENCES = {
     # ------------------------------------------------------------------------------------------ of laws of the algebra
     "law changes": "{layer} changes its {arrays}",
     "law again": "{layer}: {array} is another when computed a second time",
-    "law loss changes": "loss changes its outputs or targets",
+    "law loss changes": "loss changes its outputs, its targets or the weights of its rows",
     "law moves": "the pass backward moves {weights}: all that comes after sees updated weights",
     "law network again": "the gradient of the whole network is another when computed a second time",
     "law grows": ": it grows by the same every time, and is never set back to 0",
     "law linear": "{layer}: {array} is not linear in the error that arrives (dy)",
+    "law rounded": ", by {gap:.0e} of it: on the way numbers may be float32",
     "law batch": "the gradient of the batch is not the mean of its rows'",
+    "law batch loss": ": a loss is the mean of what its rows cost, and this one is not",
     "law batch ratio": ": it is {ratio:.6g} times that (N = {rows})",
     "law permutation": "the gradient changes when the rows change places",
     "law not finite": "{weights}: in float32 its gradient is not finite",
     "law float32": "{weights}: float32 is off by {gap:.1e} of its largest entry",
     # ------------------------------------------------------------------------ of a layer at the size of a whole batch
-    "shape": "; where the layer is not meant for rows of {axes} axes, let its plan raise ShapeError",
+    "at shape": "; where it is not meant for rows of shape {shape}, let its plan raise ShapeError",
+    "at setting": " (with {setting})",
     "rows alone": (
         "{rows} of {name}{where} {are} not what these rows give alone{how}: what a row gives must depend on that row "
         "only; look in {method} for an index, a slice or a fixed number of rows"
@@ -158,9 +163,25 @@ SENTENCES = {
         "in float32 {which}{where} {are} not what float64 gives for the same numbers, far beyond rounding{how}: look "
         "for what depends on the type (a buffer or a constant of another type, a test of dtype, a number too large)"
     ),
+    "overflow": (
+        "in float32 {which}{where} {are} no numbers where inputs are large, and float64 gives numbers that float32 "
+        "has, too: an exponential or a square overflows on the way"
+    ),
     "scaled": (
         "{which}{where} {are} not so many times as large where dy is{how}: backward must be linear in dy; look for a "
         "bound, a threshold or a rounding of dy"
+    ),
+    "changes": (
+        "{which}{where} {are} others after the layer ran{how}: a kernel may only read {name}; compute in an array that "
+        "plan asks for"
+    ),
+    "order without dx": (
+        "{which}{where} {are} others where dx is not asked for, as in the first layer of a network{how}: with f.dx "
+        "None, all other gradients are written as ever"
+    ),
+    "order later": (
+        "{which}{where} {are} others at the end of this check than at its beginning{how}: the layer counts its calls, "
+        "or remembers them (in a global, a class variable)"
     ),
     "threads": (
         "{which}{where} {are} others where two threads run the kernels, each on some of the rows{how}: the kernels "

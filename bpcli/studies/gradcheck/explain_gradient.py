@@ -12,9 +12,9 @@ import numpy as np
 from bpcli.family import Activation, Array, Layer, Sample
 from bpcli.records.gradcheck import EXACT_WITNESSES, VERDICTS, Finding, TensorRow
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence
-from bpcli.studies.gradcheck.find_mistake import Clues, find_mistake, gradient_hypotheses, multiple
+from bpcli.studies.gradcheck.find_mistake import GRADIENT_BEFORE, Clues, find_mistake, gradient_hypotheses, multiple
 from bpcli.studies.gradcheck.layer_point import TIES, LayerPoint, tokens_of
-from bpcli.studies.gradcheck.loss_point import LossPoint
+from bpcli.studies.gradcheck.loss_point import LossPoint, PenaltyPoint
 from bpcli.studies.mistakes.hypotheses import Sentence, same
 from bpcli.studies.witness.cases import LayerCase, LossCase, equation_env, layer_program
 from bpcli.studies.witness.evidence import COMPLEX_STEP_RTOL, CheckedGradient, Evidence
@@ -55,14 +55,17 @@ def explain_gradient(
 ) -> Finding | None:
     """Returns the likeliest mistake of a gradient that is wrong; None of one that is not. `forward_mismatch` is what of
     its layer's forward pass is wrong too."""
-    if evidence.verdict != "WRONG" or evidence.numbers is None:
+    if evidence.verdict != "WRONG":
         return None
     around = clues()
+    expected = evidence.numbers if evidence.numbers is not None else np.full(gradient.kernel.shape, np.nan)
+    if evidence.numbers is None and np.isfinite(gradient.kernel).all():
+        return None
     if evidence.rtol > COMPLEX_STEP_RTOL:
         around = replace(around, rtol=evidence.rtol, hypotheses=None, forward_mismatch=forward_mismatch)
-    found = find_mistake(gradient.tensor, gradient.kernel, evidence.numbers, around)
-    if layer is not None and found.code in ("unknown", "some") and gradient.tensor.endswith(".dx"):
-        code, slopes = describe_slopes(layer, gradient.kernel, evidence.numbers, around.arrays)
+    found = find_mistake(gradient.tensor, gradient.kernel, expected, around)
+    if layer is not None and found.code in ("unknown", "some", "place") and gradient.tensor.endswith(".dx"):
+        code, slopes = describe_slopes(layer, gradient.kernel, expected, around.arrays)
         if code and code != "slope":
             return Finding(gradient.tensor, code, slopes)
         found = replace(found, text="; ".join(filter(None, (slopes, found.text))))
@@ -114,7 +117,30 @@ def _ratio_elsewhere(point: LayerPoint, name: str, letter: str) -> float | None:
     return multiple(kernel, expected, MAX_RATIO_SPREAD)
 
 
-def loss_ratio_elsewhere(point: LossPoint, letter: str) -> float | None:
+def loss_clues(point: LossPoint) -> Clues:
+    """Gathers what is known around the gradient of a loss."""
+    f = point.frame
+    counts = {"N": len(f.x), "K": f.x.shape[-1]}
+    scalars = {k: float(v) for k, v in point.env.items() if np.ndim(v) == 0 and k != "K"}
+    arrays = {k: v for k, v in point.env.items() if np.ndim(v)}
+    hypotheses = None
+    if point.env:
+        hypotheses = gradient_hypotheses((point.program, point.long_program), point.env, "dx", (), "L")
+    elsewhere = partial(_loss_ratio_elsewhere, point)
+    return Clues(counts, scalars, arrays, hypotheses, point.gradient_for, "x", f.x.copy(), ratio_elsewhere=elsewhere)
+
+
+def penalty_clues(point: PenaltyPoint, rows: int) -> Clues:
+    """Gathers what is known around the gradient of a penalty, of a network that was checked on so many rows."""
+    scalars = {k: float(v) for k, v in point.part.consts().items() if np.ndim(v) == 0}
+    arrays = {"w": point.w, GRADIENT_BEFORE: point.before}
+    hypotheses = None
+    if point.equations:
+        hypotheses = gradient_hypotheses((point.program,), point.env, "dw", (), "penalty")
+    return Clues({"N": rows}, scalars, arrays, hypotheses)
+
+
+def _loss_ratio_elsewhere(point: LossPoint, letter: str) -> float | None:
     """Returns the constant kernel / expected of a loss's gradient for twice as many rows (N); None where none is."""
     f = point.frame
     if letter != "N" or f.x.size > MAX_ENTRIES_ELSEWHERE:

@@ -17,12 +17,14 @@ from bpcli.family.plan import Array
 from bpcli.notation import Program
 from bpcli.records.gradcheck import Finding
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence
+from bpcli.studies.gradcheck.layer_laws.row_sentences import block_in_words, inputs_in_words
 from bpcli.studies.mistakes.hypotheses import GradientHypotheses, Hypothesis, Sentence, axis_choices, listed, same
 
 CONSTANT_RATIO_RTOL = 1e-9  # how far a ratio that counts as constant may vary
 ENTRY_RTOL = 1e-7  # of the largest entry: one that is farther off is wrong
 SAME_RATIO_RTOL = 1e-4  # between two constant ratios that are the same, by differences
 GRADIENT_BEFORE = "the gradient before"  # the array's name: what stood there when a penalty was added
+CONSTANT_GAP_RTOL = 0.1  # how far a difference of small numbers that counts as constant may vary
 GAP_FACTOR = 10  # times less well than the numbers is their difference known
 MAX_SHARE_LEFT = 0.01  # of a difference that one mistake leaves, to be named as its greater part
 MAX_EXPLANATIONS = 3  # mistakes that explain the numbers equally well, named together
@@ -72,7 +74,7 @@ def find_mistake(tensor: str, kernel: Array, expected: Array, clues: Clues) -> F
 
 def _found(a: Array, n: Array, clues: Clues) -> Sentence:
     if not np.isfinite(a).all():
-        return sentence("not-finite")
+        return sentence("not-finite", where=inputs_in_words(~np.isfinite(a), clues.arrays.get("x")))
     if clues.forward_mismatch:
         return sentence("forward", tensor=clues.forward_mismatch)
     if clues.moved_weights:
@@ -82,7 +84,7 @@ def _found(a: Array, n: Array, clues: Clues) -> Sentence:
         return unsteady
     if not a.any():
         return sentence("missing")
-    if clues.rtol <= CONSTANT_RATIO_RTOL and (coarse := _coarse(a[seen], n[seen])) is not None:
+    if (coarse := _coarse(a[seen], n[seen], clues.rtol)) is not None:
         return coarse
     whole = bool(seen.all())
     placed = _wrong_entries(a, n, clues.rtol) if whole else None
@@ -109,6 +111,8 @@ def _found(a: Array, n: Array, clues: Clues) -> Sentence:
             return found
     if clues.whole_network:
         return sentence("unknown between")
+    if not whole and (place := _place(a, n, clues)) is not None:
+        return place
     share = float(_wrong(a[seen], n[seen], clues.rtol).mean())
     return sentence("unknown" if clues.hypotheses is not None else "unknown without", share=share)
 
@@ -187,7 +191,7 @@ def multiple(a: Array, n: Array, rtol: float = CONSTANT_RATIO_RTOL) -> float | N
     return ratio if ratio and np.abs(a - ratio * n).max(initial=0.0) <= near else None
 
 
-def _coarse(a: Array, n: Array) -> Sentence | None:
+def _coarse(a: Array, n: Array, rtol: float) -> Sentence | None:
     """Finds gradients that were only rounded."""
     largest, gap = float(np.abs(n).max(initial=0.0)), float(np.abs(a - n).max(initial=0.0))
     varied = multiple(a, n) is None  # rounding is no factor
@@ -197,7 +201,12 @@ def _coarse(a: Array, n: Array) -> Sentence | None:
         with np.errstate(over="ignore"):
             if a.size > 1 and gap <= most * largest and (a == a.astype(kind)).all() and (n != n.astype(kind)).any():
                 return sentence("precision type", type=np.dtype(kind))
-    if 1e-10 * largest < gap <= 2e-6 * largest and (np.abs(a - n) > 1e-10 * np.abs(n)).mean() > 0.5 and varied:
+    if (
+        rtol <= CONSTANT_RATIO_RTOL
+        and 1e-10 * largest < gap <= 2e-6 * largest
+        and (np.abs(a - n) > 1e-10 * np.abs(n)).mean() > 0.5
+        and varied
+    ):
         return sentence("precision", gap=gap / largest)
     return None
 
@@ -301,6 +310,10 @@ def _patterns(a: Array, n: Array, clues: Clues) -> Iterator[Sentence]:
     both = (a != 0) & (n != 0)
     if both.any() and not wrong[both].any() and (a[wrong] != 0).any() and (n[wrong] != 0).any():
         yield sentence("mask other")
+    if (place := _place(a, n, clues)) is not None:
+        yield place
+    if a.size > 1 and np.ptp(gap) <= CONSTANT_GAP_RTOL * abs(float(gap.mean())):
+        yield sentence("constant-gap all", gap=float(gap.mean()))
     for axis in range(a.ndim if a.ndim > 1 else 0):
         if a.shape[axis] > 1:
             yield from _along(axis, a, n, clues)
@@ -308,9 +321,23 @@ def _patterns(a: Array, n: Array, clues: Clues) -> Iterator[Sentence]:
     zeros = int((a[wrong] == 0).sum())
     if zeros > 0.5 * wrong.sum() and n[wrong].all():
         yield sentence("zeros some", wrong=int(wrong.sum()), zeros=zeros)
-    if wrong.mean() < 0.5:
+    if 0 < wrong.mean() < 0.5:
         first = ", ".join(str([int(i) for i in k]) for k in np.argwhere(wrong)[:4])
         yield sentence("some", wrong=int(wrong.sum()), entries=wrong.size, first=first)
+
+
+def _place(a: Array, n: Array, clues: Clues) -> Sentence | None:
+    """Finds the rows, columns or channels that alone are wrong, and all that was looked at there."""
+    seen = np.isfinite(n)
+    wrong = np.zeros(a.shape, bool)
+    wrong[seen] = _wrong(a[seen], n[seen], clues.rtol)
+    rows = a.ndim > 1 and len(a) == clues.counts.get("N")
+    where = block_in_words(wrong, seen, "row" if rows else "")
+    if not where or wrong.sum() < 2:
+        return None
+    ratio = multiple(a[wrong], n[wrong], max(clues.rtol, ENTRY_RTOL))
+    how = "; it is 0 there" if not a[wrong].any() else f"; kernel / expected = {_shown_ratio(ratio)}" if ratio else ""
+    return sentence("place", where=where, how=how)
 
 
 def _factors(a: Array, n: Array, clues: Clues) -> Iterator[Sentence]:

@@ -20,6 +20,7 @@ from bpcli.studies.witness.cases import engine_arrays
 from bpcli.studies.witness.witness import max_abs
 
 FLOAT32_ROUNDINGS = 30  # times as far as one rounding of every number takes a gradient may float32 be off
+FLOAT32_ROUNDED = 1e-5  # of a gradient, that what was float32 on the way may be off by
 FLOAT32_RTOL = 1e-4  # of a tensor's largest entry, between float32 and float64
 
 
@@ -96,7 +97,12 @@ def _passes(objective: Objective, batch: Batch, seed: int) -> LawRow:
     loss.backward(batch.frame)
     if not np.array_equal(first, batch.frame.dx, equal_nan=True):
         return _row("re-entrant", False, max_abs(first - batch.frame.dx), "again", layer="loss", array="dx")
-    if not (np.array_equal(outputs, batch.frame.x) and np.array_equal(targets, batch.frame.t)):
+    batch.frame.w, batch.w[...] = batch.w, 1 / batch.n
+    loss.forward(batch.frame)
+    loss.backward(batch.frame)
+    batch.frame.w = None
+    same = np.array_equal(outputs, batch.frame.x) and np.array_equal(targets, batch.frame.t)
+    if not (same and (batch.w == 1 / batch.n).all()):
         return _row("re-entrant", False, math.inf, "loss changes")
     return _passes_of_network(objective, batch)
 
@@ -139,7 +145,8 @@ def _linear(objective: Objective, batch: Batch, seed: int) -> LawRow:
             gap = max(max_abs(whole - parts[0][name] - 2 * parts[1][name]), max_abs(parts[3][name]))
             worst = max(worst, gap / max(max_abs(whole), max_abs(one), 1e-300))
             if not gap <= allowed:
-                return _row("linear", False, worst, "linear", layer=bound.path, array=name)
+                rounded = "rounded" if worst < FLOAT32_ROUNDED else ""
+                return _row("linear", False, worst, "linear", rounded, layer=bound.path, array=name, gap=worst)
         batch.forward(True)
     return LawRow("linear", True, worst)
 
@@ -166,7 +173,28 @@ def _batch(objective: Objective, batch: Batch, x: Array, t: Array) -> LawRow:
     ratio = float(np.vdot(whole, total) / np.vdot(total, total)) if total.any() else 0.0
     constant = max_abs(whole - ratio * total) <= 1e-9 * largest
     holds = gap <= 1e-10 * largest + 64 * EPS
-    return _row("batch", holds, worst, "batch", "batch ratio" if constant else "", ratio=ratio, rows=n)
+    apart = "" if holds else _forward_apart(objective, batch, x, t)
+    if apart == "rows":
+        return LawRow("batch", None, worst, "rows see each other at evaluation")
+    more = "batch loss" if apart else "batch ratio" if constant else ""
+    return _row("batch", holds, worst, "batch", more, ratio=ratio, rows=n)
+
+
+def _forward_apart(objective: Objective, batch: Batch, x: Array, t: Array) -> str:
+    """Returns what forward makes of a batch at evaluation, and not of its rows alone: "rows" where the outputs are
+    others, "loss" where the loss is not the mean of theirs; else ""."""
+    value = batch.forward(False)
+    outputs, single = batch.frame.x.copy(), objective.batch(1)
+    values, weights, gap = [], [], 0.0
+    for i in range(batch.n):
+        single.load(x, t, np.array([i]))
+        values.append(single.forward(False))
+        weights.append(single.weight())
+        gap = max(gap, max_abs(single.frame.x[0] - outputs[i]))
+    if gap > 1e-10 * max(max_abs(outputs), 1.0):
+        return "rows"
+    mean = float(np.average(values, weights=weights))
+    return "loss" if abs(value - mean) > 1e-10 * max(abs(mean), 1.0) else ""
 
 
 def _permutation(objective: Objective, batch: Batch, x: Array, t: Array) -> LawRow:
@@ -175,14 +203,17 @@ def _permutation(objective: Objective, batch: Batch, x: Array, t: Array) -> LawR
     if n == 1:
         return LawRow("permutation", None, 0.0, "there is one row")
     train = not objective.network.draws
-    batch.load(x, t, np.arange(n))
-    straight = _gradient(objective, batch, train)
-    batch.load(x, t, np.roll(np.arange(n), 1))
-    turned = _gradient(objective, batch, train)
-    batch.load(x, t, np.arange(n))
+    turn, values, gradients = np.roll(np.arange(n), 1), [], []
+    for order in (turn, np.arange(n)):
+        batch.load(x, t, order)
+        values.append(batch.forward(train))
+        gradients.append(_gradient(objective, batch, train))
+    turned, straight = gradients
     gap, largest = max_abs(straight - turned), max_abs(straight)
     worst = gap / largest if largest else 0.0
     holds = gap <= 1e-9 * largest + 64 * EPS
+    if not holds and abs(values[0] - values[1]) > 1e-9 * max(map(abs, values)):  # so does the loss
+        return LawRow("permutation", None, worst, "the objective depends on the order of the rows")
     return _row("permutation", holds, worst, "permutation")
 
 

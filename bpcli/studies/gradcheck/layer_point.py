@@ -10,6 +10,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from bpcli.engine.network import BoundLayer, Chain, Network
+from bpcli.family import Layer
 from bpcli.family.plan import Array
 from bpcli.numeric.streams import Stream
 from bpcli.numeric.vectors import EPS
@@ -22,9 +23,12 @@ from bpcli.studies.witness.witness import SUM_RTOL, max_abs
 
 DATA, RANDOM, SATURATED, TIES, EVALUATION = "data", "random", "saturated", "ties", "evaluation"
 POINTS = (DATA, RANDOM, SATURATED, TIES)
-SMALL, LARGE = "small", "large"
-MAGNITUDE_POINTS = (SMALL, LARGE)
-"""Points at which a part of one's own is looked at besides."""
+SMALL, LARGE, ZEROS = "small", "large", "zeros"
+OWN_POINTS = (LARGE, ZEROS)
+PART_POINTS = (SMALL, *OWN_POINTS)
+"""Points at which a layer of one's own is looked at besides, in a network and as a part; at `zeros` only for numbers
+that are not finite."""
+WHOLE_INPUTS = (0.0, 1.0, -1.0)  # that stand among the tied inputs of a layer of one's own in any case
 INPUT_FACTORS = {SATURATED: 8.0, SMALL: 1e-3, LARGE: 64.0}
 """How much larger inputs are there than at the random point; units saturate at 8."""
 
@@ -68,7 +72,7 @@ class LayerPoint:
             f.x[...] = rng.integers(0, tokens, f.x.shape)
         else:
             f.x[...] = rng.normal(size=f.x.shape)
-        if self.name in (RANDOM, SATURATED, EVALUATION, *MAGNITUDE_POINTS):  # biases off 0, gains off 1
+        if self.name in (RANDOM, SATURATED, EVALUATION, *PART_POINTS):  # biases off 0, gains off 1
             for w in tensors:
                 w += 0.5 * rng.normal(size=w.shape)
             for name in plan.state:
@@ -76,9 +80,13 @@ class LayerPoint:
                 state[...] = rng.uniform(0.5, 1.5, state.shape)
         if not tokens:
             f.x *= INPUT_FACTORS.get(self.name, 1.0)
+        if self.name == ZEROS:
+            f.x[0] = 0.0
         if self.name == TIES:
             for a in tensors if tokens else (f.x, *tensors):
                 np.rint(2 * rng.normal(size=a.shape), out=a)
+            if is_own(self.bound.layer) and not tokens and f.x.size >= len(WHOLE_INPUTS):
+                f.x.flat[: len(WHOLE_INPUTS)] = WHOLE_INPUTS
 
     def _inside(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """Returns those of `arrays` that belong to layers inside a container, by path."""
@@ -201,6 +209,11 @@ class LayerPoint:
                 TO_FLOAT64 * scale, always_zero=label == "x" and bool(tokens_of(self.bound)),
                 differences=self.name != TIES or not self.all_stated, outputs=self._outputs(name, label in own),
             )  # fmt: skip
+
+
+def is_own(layer: Layer) -> bool:
+    """Whether a layer is none of this package."""
+    return not type(layer).__module__.startswith("bpcli.")
 
 
 def tokens_of(bound: BoundLayer) -> int:

@@ -19,14 +19,15 @@ from bpcli.studies.gradcheck.rounding import COARSE_EPS, TO_FLOAT64, RoundingSca
 from bpcli.studies.witness.evidence import CheckedGradient
 from bpcli.studies.witness.witness import SUM_RTOL, max_abs
 
-WEIGHTED = "weighted"
+WEIGHTED, WHOLE_TARGETS, LARGE_TARGETS = "weighted", "whole targets", "large targets"
 OVERFLOWING_LOSS = 1e150  # of a loss: its gradients may overflow
 MAX_WEIGHTS = 200  # weights of a slice that a penalty is tried on
 
 
 class LossPoint:
     """The loss on outputs and targets as they stand in the batch; `tied` puts targets where the outputs are, or outputs
-    on whole numbers, `weighted` gives the rows weights."""
+    on whole numbers, `weighted` gives the rows weights, the first of them 0; others have targets of 0 and 1, or far
+    from the outputs."""
 
     def __init__(self, objective: Objective, batch: Batch, name: str, seed: int) -> None:
         self.objective, self.batch, self.name = objective, batch, name
@@ -40,8 +41,11 @@ class LossPoint:
                 np.rint(f.x, out=f.x)
         if name == WEIGHTED:
             batch.w[...] = rng.uniform(0.5, 1.5, batch.w.shape)
+            batch.w[:1] *= len(batch.w) == 1 or not np.isfinite(self.loss.forward(f))
             batch.w /= batch.w.sum()
             f.w = batch.w
+        if name in (WHOLE_TARGETS, LARGE_TARGETS):
+            f.t[...] = rng.integers(0, 2, f.t.shape) if name == WHOLE_TARGETS else 8 * rng.normal(size=f.t.shape)
         value = self.loss.forward(f)
         self.loss.backward(f)
         self.kernel = {"L": np.asarray(value), "dx": f.dx.copy()}
@@ -60,12 +64,20 @@ class LossPoint:
         values = [float(v) for v in (self.kernel["L"], self.equations.get("L", self.kernel["L"]))]
         return all(abs(v) > OVERFLOWING_LOSS for v in values)
 
+    @property
+    def meaningless(self) -> bool:
+        """Whether the loss is not meant for these targets, which are none of the data."""
+        odd = self.name in (WHOLE_TARGETS, LARGE_TARGETS)
+        return odd and (bool(self.loss.check(self.frame.t)) or not np.isfinite(self.kernel["L"]))
+
     @staticmethod
     def points(objective: Objective) -> tuple[str, ...]:
         """Returns the points at which a loss is checked besides the network's own outputs: ties where outputs need not
-        be probabilities."""
-        apart = objective.loss.link in ("identity", "exp", "margin")
-        return (WEIGHTED, TIES) if apart else (WEIGHTED,)
+        be probabilities, and targets of which data has only some."""
+        loss = objective.loss
+        ties = (TIES,) if loss.link in ("identity", "exp", "margin") else ()
+        whole = (WHOLE_TARGETS,) if loss.targets == "values" else ()
+        return (WEIGHTED, *ties, *whole, *((LARGE_TARGETS,) if whole and loss.link == "identity" else ()))
 
     def gradient_for(self, x: Array) -> Array:
         """Returns the gradient that the kernels give for other outputs."""

@@ -61,6 +61,7 @@ class CheckedGradient:
     always_zero: bool = False  # whether it is 0 by its nature: whole numbers that stand for things have no slope
     differences: bool = True  # whether the kernel is held against them; where every entry is a tie they say nothing
     outputs: Outputs | None = None
+    mistakes_only: bool = False  # whether it is all the same why a number that agrees is not well known
 
     @property
     def exact(self) -> bool:

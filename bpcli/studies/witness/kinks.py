@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,7 +27,8 @@ DECISIVE = 0.5  # of a gap: errors of slopes that are larger show nothing
 WITHIN_STEP = 4  # times what a kink within the step can add to a value: beyond, the value itself jumps
 NEIGHBOUR_SHARE = 1e-5  # how far from a kink its neighbours are, of 1 or a larger number
 NEIGHBOUR_STEP = 24  # as a power of 1/2: far smaller
-N_NEIGHBOURS = 16  # draws, so that each piece is met
+NEARER = 8  # times nearer are neighbours whose slopes are as far apart at a kink, and not at a bend
+N_NEIGHBOURS = 32  # draws at a distance, so that each piece is met
 CHECKED_NEIGHBOURS = ((0.5, 7), (0.1, 9), (1e-2, 13), (1e-3, 16), (1e-5, 22)) * 2
 """Neighbours at which a gradient has to be right, to be excused between them: how far they are, and the largest step of
 differences there as a power of 1/2."""
@@ -66,10 +67,11 @@ def excuse(
     if verdict or outputs is None or moved is None:
         return verdict
     bends = _bends(line, outputs, noise)
+    if outputs.gradient_for is not None and isinstance(line.along, tuple):
+        bends = _bends_around(line, bends, outputs, moved, noise)
+        return "kink" if _of_each_output(line, bends, claimed, gap, outputs) else ""
     if not (shown or bends.kinked.any()):
         return ""
-    if outputs.gradient_for is not None and isinstance(line.along, tuple):
-        return "kink" if _of_each_output(line, bends, claimed, gap, outputs, moved) else ""
     return "kink" if _right_around(line, gap, noise, moved) else ""
 
 
@@ -106,12 +108,14 @@ def _of_objective(line: Line, claimed: float, gap: float, noise: float) -> tuple
 
 @dataclass(frozen=True, eq=False)
 class _Bends:
-    """One-sided slopes of outputs, flat: where they differ, and between which numbers a derivative may lie."""
+    """One-sided slopes of outputs, flat: where they differ, and how far off they are; and between which numbers a
+    derivative may lie."""
 
     kinked: Array
     low: Array
     high: Array
     error: Array
+    between: tuple[Array, Array]
 
 
 def _bends(line: Line, outputs: Outputs, noise: float) -> _Bends:
@@ -122,17 +126,29 @@ def _bends(line: Line, outputs: Outputs, noise: float) -> _Bends:
         jumps.append(np.abs(right.slope - left.slope))
         shown = jumps[-1] > error
         if kinked is None:
-            kinked, first = (
-                shown,
-                _Bends(shown, np.minimum(left.slope, right.slope), np.maximum(left.slope, right.slope), error),
-            )
+            low, high = np.minimum(left.slope, right.slope), np.maximum(left.slope, right.slope)
+            kinked, first = shown, _Bends(shown, low, high, error, (low - error, high + error))
         else:
             kinked = kinked & shown & (jumps[0] >= LASTING * jumps[1])
     assert kinked is not None
-    return _Bends(kinked, first.low, first.high, first.error)
+    return replace(first, kinked=kinked)
 
 
-def _of_each_output(line: Line, bends: _Bends, claimed: float, gap: float, outputs: Outputs, moved: Moved) -> bool:
+def _bends_around(line: Line, bends: _Bends, outputs: Outputs, moved: Moved, noise: float) -> _Bends:
+    """Returns the bends with what slopes at points around say: they are apart at a kink, as far near by as less near;
+    along the line itself nothing shows where the middle one of three equal numbers is moved."""
+    low, high, spreads, off = bends.low - bends.error, bends.high + bends.error, [], 0.0
+    for share in (NEIGHBOUR_SHARE, NEIGHBOUR_SHARE / NEARER):
+        found = [_slopes_beside(line, outputs, moved, share) for _ in range(N_NEIGHBOURS)]
+        slopes = np.array([slope for slope, _ in found])
+        off = max(off, noise / (2.0**-NEIGHBOUR_STEP * line.unit), *(error for _, error in found))
+        low, high = np.minimum(low, slopes.min(0) - off), np.maximum(high, slopes.max(0) + off)
+        spreads.append(np.ptp(slopes, axis=0))
+    around = (spreads[1] > 4 * off) & (spreads[1] >= LASTING * spreads[0])
+    return replace(bends, kinked=bends.kinked | around, between=(low, high))
+
+
+def _of_each_output(line: Line, bends: _Bends, claimed: float, gap: float, outputs: Outputs) -> bool:
     """Whether the kernel's derivative of every output that bends is one of those around it, and of the others that of
     the output. Several outputs that bend at a time show no slopes between which their sum has to lie."""
     assert outputs.gradient_for is not None
@@ -141,10 +157,7 @@ def _of_each_output(line: Line, bends: _Bends, claimed: float, gap: float, outpu
     bent = np.flatnonzero(bends.kinked)
     if not 0 < len(bent) <= MAX_OUTPUTS:
         return False
-    low, high = bends.low - bends.error, bends.high + bends.error
-    for _ in range(N_NEIGHBOURS):
-        slope, off = _slopes_beside(line, outputs, moved)
-        low, high = np.minimum(low, slope - off), np.maximum(high, slope + off)
+    low, high = bends.between
     upstream = np.ravel(outputs.upstream)
     rest = claimed
     for k in bent.tolist():
@@ -160,9 +173,9 @@ def _of_each_output(line: Line, bends: _Bends, claimed: float, gap: float, outpu
     return abs(rest - others) <= off + DECISIVE * gap
 
 
-def _slopes_beside(line: Line, outputs: Outputs, moved: Moved) -> tuple[Array, float]:
-    """Returns the slopes of all outputs at a point beside, and how far rounding may take them."""
-    with moved(NEIGHBOUR_SHARE):
+def _slopes_beside(line: Line, outputs: Outputs, moved: Moved, share: float = NEIGHBOUR_SHARE) -> tuple[Array, float]:
+    """Returns the slopes of all outputs at a point beside, so far away, and how far rounding may take them."""
+    with moved(share):
         beside = Line(line.value, line.x, line.along)
         h = 2.0**-NEIGHBOUR_STEP
         up = beside.at(h * beside.unit)[0]

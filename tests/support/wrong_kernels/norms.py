@@ -49,7 +49,7 @@ def with_dx(owner: Any, mistake: Formula) -> Any:
 
     def backward(self: Any, f: Frame, train: bool) -> None:
         honest(self, f, train)
-        if self.affine and (train or owner is not BatchNorm):
+        if f.dx is not None and self.affine and (train or owner is not BatchNorm):
             f.dx[...] = np.reshape(mistake(self, f), f.dx.shape)
 
     return backward
@@ -136,13 +136,14 @@ def gains_not_summed_over_places(self: BatchNorm, f: Frame, train: bool) -> None
 @wrong(BatchNorm, "batch_norm", "batch_norm_1.dx", "gamma.* (left out|is missing)")
 def gain_ignored(self: BatchNorm, f: Frame, train: bool) -> None:
     BATCH_NORM(self, f, train)
-    f.dx /= f.gamma
+    if f.dx is not None:
+        f.dx /= f.gamma
 
 
 @wrong(BatchNorm, "batch_norm", "batch_norm_1.dx", "of one row moves")
 def evaluation_differentiates_the_batch(self: BatchNorm, f: Frame, train: bool) -> None:
     BATCH_NORM(self, f, train)
-    if not train:
+    if f.dx is not None and not train:
         f.dx[...] = of_batch(lambda d, xh, r, g, mean, _: r * (g * d - mean(g * d) - xh * mean(g * d * xh)))(self, f)
 
 

@@ -90,7 +90,7 @@ def check_beside_others(
         if gradient.equations is not None:
             gradient = replace(gradient, differences=False, complex_value=None)
             witness = "equations"
-        gradient = replace(gradient, tensor=tensor)
+        gradient = replace(gradient, tensor=tensor, mistakes_only=True)
         evidence = ask_witnesses(gradient, effort, rng)
         worst = max(worst, *evidence.gaps.values(), 0.0)
         if evidence.verdict == "WRONG":

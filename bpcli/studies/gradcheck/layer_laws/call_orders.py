@@ -41,9 +41,9 @@ class _Calls:
     train: bool
 
 
-def compare_orders(make: Make, inputs: LayerInputs, n: int) -> Iterator[OrderMismatch]:
-    """Yields what depends on earlier calls, on n rows in training and at evaluation. `make` makes the layer in memory
-    of its own."""
+def compare_orders(make: Make, first: SingleLayer | None, inputs: LayerInputs, n: int) -> Iterator[OrderMismatch]:
+    """Yields what depends on earlier calls, on n rows in training and at evaluation; or on whether dx is asked for.
+    `make` makes the layer in memory of its own; `first` is it without dx, where it can do without."""
     others = replace(inputs, x=inputs.x[::-1].copy(), dy=inputs.dy[::-1].copy())
     for train in (True, False):
         expected = make().run(inputs, 0, n, train)
@@ -52,6 +52,9 @@ def compare_orders(make: Make, inputs: LayerInputs, n: int) -> Iterator[OrderMis
             if wrong := list(_differences(run(calls), expected, calls)):
                 yield from (OrderMismatch(order, mismatch) for mismatch in wrong)
                 break
+        if first is not None:
+            wrong = list(_differences(_pass(first, inputs, n, train), expected, calls))
+            yield from (OrderMismatch("without dx", mismatch) for mismatch in wrong)
 
 
 def _set_rows(layer: SingleLayer, inputs: LayerInputs, n: int) -> Chain:

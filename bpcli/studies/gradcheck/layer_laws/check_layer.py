@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 import numpy as np
 
@@ -19,10 +20,11 @@ from bpcli.studies.gradcheck.layer_laws.beside_others import (
 )
 from bpcli.studies.gradcheck.layer_laws.call_orders import compare_orders
 from bpcli.studies.gradcheck.layer_laws.lockstep import compare_threads, runs_on_threads
-from bpcli.studies.gradcheck.layer_laws.precision import compare_floats, compare_scaled
+from bpcli.studies.gradcheck.layer_laws.precision import compare_floats, compare_scaled, find_overflow
 from bpcli.studies.gradcheck.layer_laws.row_law import RowMismatch, compare_rows
 from bpcli.studies.gradcheck.layer_laws.row_sentences import describe_rows, describe_sum, describe_values
 from bpcli.studies.gradcheck.layer_laws.single_layer import SingleLayer, entries_a_row
+from bpcli.studies.gradcheck.layer_point import is_own
 
 LAW_SIZES = (33, 130)
 """Rows of the batches that every layer is looked at with, besides those of its network: more than a block of 32, more
@@ -68,6 +70,16 @@ def check_layer(
     return _LayerCheck(planned, sizes, forward_seconds, seed, x).check()
 
 
+def mismatch_row(mismatch: RowMismatch, witness: str, point: str, finding: Finding) -> TensorRow:
+    """Returns the row of an array of a layer that is not what it is by a witness."""
+    index, count = mismatch.index, mismatch.batch.size
+    kernel, other = float(mismatch.batch[index]), float(mismatch.alone[index])
+    worst = abs(kernel - other) / max(abs(kernel), abs(other), 1e-300)
+    return TensorRow(
+        "layer", finding.tensor, count, count, worst, index, kernel, other, witness, point, "WRONG", {witness: worst}
+    )
+
+
 class _LayerCheck:
     def __init__(
         self,
@@ -100,11 +112,16 @@ class _LayerCheck:
         )
 
     def check(self) -> LayerCheck:
+        narrow = SingleLayer(self.planned, self.most, np.float32)
+        narrow.take_weights(self.inputs)
+        for layer, train in product((self.layer, narrow), (True, False)):
+            for n in self.sizes[train] if self.light else self.sizes[train][-1:]:
+                self._unchanged(layer, n, train)
         alone = {MODES[train]: self._rows(train) for train in (True, False)}
         scaled = self._scaled()
         threads = self._threads() if runs_on_threads(self.layer) and self.most >= LEAST_ROWS_OF_THREADS else None
         calls = self._calls() if self.light else None
-        float32 = self._float32()
+        float32 = self._float32(narrow)
         note = ""
         if self.left_out:
             listed = ", ".join(map(str, self.left_out))
@@ -163,28 +180,34 @@ class _LayerCheck:
         most = {train: self.sizes[train][-1] for train in (True, False)}
         wrong = [m for train, n in most.items() for m in compare_scaled(self.layer, self.inputs, n, train)]
         for mismatch in wrong:
-            self._keep_values(mismatch, "scaled", "the error scaled")
+            self._keep_values(mismatch, "scaled", "same for dy as it is")
         return not wrong
 
-    def _float32(self) -> float:
+    def _float32(self, narrow: SingleLayer) -> float:
         worst = 0.0
         wrong: list[RowMismatch] = []
-        narrow = SingleLayer(self.planned, self.most, np.float32)
-        narrow.take_weights(self.inputs)
         for train in (True, False):
             for n in self.sizes[train] if self.light else self.sizes[train][-1:]:
                 found, mismatches = compare_floats(self.layer, narrow, self.inputs, n, train)
                 worst, wrong = max(worst, *found.values()), wrong + mismatches
+            if is_own(self.planned.layer) and not self.layer.network.network_plan.tokens:
+                for mismatch in find_overflow(self.layer, narrow, self.inputs, self.sizes[train][-1], train):
+                    self._keep_values(mismatch, "overflow", "float64")
         for mismatch in wrong:
             self._keep_values(mismatch, "float32", "float64")
         return worst
 
+    def _unchanged(self, layer: SingleLayer, n: int, train: bool) -> None:
+        for name, after, before in layer.changed(self.inputs, n, train):
+            self._keep_values(RowMismatch(name, n, train, after, before, after != before), "changes", "number before")
+
     def _calls(self) -> bool:
         n = self.sizes[True][0] if self.most > 64 else self.most
         holds = True
-        for mismatch in compare_orders(self._again, self.inputs, n):
+        first = self._again(need_dx=False) if self.planned.plan.skips_dx and self.planned.plan.params else None
+        for mismatch in compare_orders(self._again, first, self.inputs, n):
             holds = False
-            self._keep_values(mismatch.found, f"order {mismatch.order}", "the first call")
+            self._keep_values(mismatch.found, f"order {mismatch.order}", "first call")
         return holds
 
     def _threads(self) -> bool:
@@ -194,8 +217,8 @@ class _LayerCheck:
             self._keep_values(mismatch, "threads", "one thread")
         return not wrong
 
-    def _again(self) -> SingleLayer:
-        layer = SingleLayer(self.planned, self.most, np.float64)
+    def _again(self, need_dx: bool = True) -> SingleLayer:
+        layer = SingleLayer(self.planned, self.most, np.float64, need_dx)
         layer.take_weights(self.inputs)
         return layer
 
@@ -212,15 +235,6 @@ class _LayerCheck:
             self._keep(mismatch, witness, describe_values(tensor, mismatch, key))
 
     def _keep(self, mismatch: RowMismatch, witness: str, finding: Finding) -> None:
-        index, point = mismatch.index, self._point(mismatch.rows, mismatch.train)
-        kernel, alone = float(mismatch.batch[index]), float(mismatch.alone[index])
-        worst = abs(kernel - alone) / max(abs(kernel), abs(alone), 1e-300)
-        count = mismatch.batch.size
-        self.rows.setdefault(
-            finding.tensor,
-            TensorRow(
-                "layer", finding.tensor, count, count, worst, index, kernel, alone, witness, point,
-                "WRONG", {witness: worst},
-            ),
-        )  # fmt: skip
+        row = mismatch_row(mismatch, witness, self._point(mismatch.rows, mismatch.train), finding)
+        self.rows.setdefault(finding.tensor, row)
         self.findings.setdefault(finding.tensor, finding)

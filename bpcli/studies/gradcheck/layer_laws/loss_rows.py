@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from bpcli.family.plan import Frame, empty
 from bpcli.records.gradcheck import Finding, TensorRow
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence
 from bpcli.studies.gradcheck.layer_laws.row_law import (
+    NOISE_DRAWS,
+    NOISE_MARGIN,
     ROUNDINGS,
     RowComparison,
     RowMismatch,
@@ -19,7 +22,7 @@ from bpcli.studies.gradcheck.layer_laws.row_law import (
     largest_of_row,
     largest_share,
 )
-from bpcli.studies.gradcheck.layer_laws.row_sentences import describe_rows
+from bpcli.studies.gradcheck.layer_laws.row_sentences import describe_rows, describe_values
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -55,13 +58,40 @@ def compare_loss_rows(loss: Loss, x: Array, t: Array, sizes: Sequence[int], seed
     return found
 
 
-def _run(loss: Loss, x: Array, t: Array, weights: Array | None, start: int, stop: int) -> tuple[float, Array, float]:
+def compare_loss_floats(loss: Loss, x: Array, t: Array) -> tuple[float, list[RowMismatch]]:
+    """Compares the loss and its gradient in float32 with those in float64, on the same numbers. Returns the largest
+    gap, as a share of a row's largest number, and what is farther apart than roundings explain."""
+    x, t = (a.astype(np.float32).astype(np.float64) for a in (x, t))
+    eps, rng = float(np.finfo(np.float32).eps), np.random.default_rng(0)
+    whole = bool((t == np.rint(t)).all())  # classes
+    runs = [_run(loss, x, t, None, 0, len(x), np.float32), _run(loss, x, t, None, 0, len(x))]
+    for _ in range(NOISE_DRAWS[0]):
+        off = [1 + ROUNDINGS * eps * rng.choice((-1, 1), a.shape) for a in (x, t)]
+        runs.append(_run(loss, x * off[0], t if whole else t * off[1], None, 0, len(x)))
+    worst, mismatches = 0.0, []
+    for i, name in enumerate(("L", "dx")):
+        narrow, wide, *moved = (np.atleast_1d(np.asarray(run[i], np.float64)) for run in runs)
+        scale = np.abs(wide) if name == "L" else largest_of_row(wide)
+        scale = scale + 1 / len(x) + (np.abs(x).max(initial=0.0) if name == "L" else 0.0)
+        effect = max(float(np.nan_to_num(entry_gaps(other, wide)).max(initial=0.0)) for other in moved)
+        gap = np.where(np.abs(wide) <= np.finfo(np.float32).max, entry_gaps(narrow, wide), 0.0)
+        worst = max(worst, largest_share(gap, scale))
+        wrong = ~(gap <= ROUNDINGS * eps * scale + NOISE_MARGIN * effect)
+        if wrong.any():
+            mismatches.append(RowMismatch(name, len(x), True, narrow, wide, wrong))
+    return worst, mismatches
+
+
+def _run(
+    loss: Loss, x: Array, t: Array, weights: Array | None, start: int, stop: int, dtype: Any = np.float64
+) -> tuple[float, Array, float]:
     """Returns the loss of some rows, its gradient, and what the rows weigh."""
     n = stop - start
     plan = loss.plan(x.shape[1:])
-    slots = {name: empty(slot, n, np.float64) for name, slot in {**plan.keep, **plan.scratch}.items()}
-    f = Frame(x=x[start:stop].copy(), y=np.zeros(0), dx=np.full((n, *x.shape[1:]), np.nan), dy=np.zeros(0), **slots)
-    f.t, f.w, total = t[start:stop].copy(), None, float(n)
+    slots = {name: empty(slot, n, dtype) for name, slot in {**plan.keep, **plan.scratch}.items()}
+    dx = np.full((n, *x.shape[1:]), np.nan, dtype)
+    f = Frame(x=x[start:stop].astype(dtype), y=np.zeros(0), dx=dx, dy=np.zeros(0), **slots)
+    f.t, f.w, total = t[start:stop].astype(dtype), None, float(n)
     if weights is not None:
         total = float(weights[start:stop].sum())
         f.w = weights[start:stop] / total
@@ -70,10 +100,12 @@ def _run(loss: Loss, x: Array, t: Array, weights: Array | None, start: int, stop
     return value, f.dx, total * loss.mean_weight(f)
 
 
-def loss_row(mismatch: RowMismatch) -> tuple[TensorRow, Finding]:
-    """Returns the row of a loss that is not the mean of its rows', with the finding."""
+def loss_row(mismatch: RowMismatch, witness: str) -> tuple[TensorRow, Finding]:
+    """Returns the row of a loss that is not the mean of its rows', or another in float32, with the finding."""
     tensor = f"loss.{mismatch.name}"
-    if mismatch.name == "dx":
+    if witness == "float64":
+        finding = describe_values(tensor, mismatch, "float32")
+    elif mismatch.name == "dx":
         finding = describe_rows(tensor, mismatch, "loss dx")
     else:
         finding = Finding(tensor, *sentence("rows loss", rows=mismatch.rows, ratio=_ratio(mismatch)))
@@ -82,7 +114,7 @@ def loss_row(mismatch: RowMismatch) -> tuple[TensorRow, Finding]:
     worst = abs(batch - alone) / max(abs(batch), abs(alone), 1e-300)
     count, point = mismatch.batch.size, f"{mismatch.rows} rows"
     place = index if mismatch.name == "dx" else ()
-    row = TensorRow("loss", tensor, count, count, worst, place, batch, alone, "rows alone", point, "WRONG")
+    row = TensorRow("loss", tensor, count, count, worst, place, batch, alone, witness, point, "WRONG")
     return row, finding
 
 

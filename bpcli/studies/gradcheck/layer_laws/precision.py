@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -19,6 +20,7 @@ from bpcli.studies.gradcheck.layer_laws.single_layer import LayerInputs, Results
 
 DY_FACTORS = (2.0**40, 2.0**-40)
 """By these the errors are multiplied, and the gradients with them: powers of 2, so that nothing is rounded."""
+LARGE_FACTOR = 64.0  # times as large are inputs among which exponentials overflow in float32
 CONTAINER_RTOL = 1e-2
 """How far float32 may be off in a container, as a share of a row's largest number: what one of its layers rounds, the
 next may blow up; each of them is compared by itself too."""
@@ -33,6 +35,23 @@ def compare_floats(
     expected = wide.run(inputs, 0, n, train)
     found = narrow.run(inputs, 0, n, train)
     return _compare(narrow, inputs, found, expected, train, CONTAINER_RTOL if wide.planned.inside else 0.0)
+
+
+def find_overflow(
+    wide: SingleLayer, narrow: SingleLayer, inputs: LayerInputs, n: int, train: bool
+) -> list[RowMismatch]:
+    """Returns what float32 makes no number on large inputs, that is one in float64 and not too large for float32; where
+    y is not too large either."""
+    large = replace(inputs, x=inputs.x * LARGE_FACTOR)
+    expected, mismatches = wide.run(large, 0, n, train), []
+    most = np.finfo(narrow.dtype).max
+    fits = (np.abs(expected["y"]) <= most).all(tuple(range(1, expected["y"].ndim)))
+    for name, value in narrow.run(large, 0, n, train).items():
+        rows = fits.reshape(n, *(1,) * (value.ndim - 1)) if name in ("y", "dx") else fits.all()
+        wrong = ~np.isfinite(value) & (np.abs(expected[name]) <= most) & rows
+        if wrong.any():
+            mismatches.append(RowMismatch(name, n, train, value.astype(np.float64), expected[name], wrong))
+    return mismatches
 
 
 def compare_scaled(layer: SingleLayer, inputs: LayerInputs, n: int, train: bool) -> list[RowMismatch]:
@@ -70,6 +89,10 @@ def _compare(
         gap = entry_gaps(value.astype(np.float64), wanted)
         gap[np.abs(wanted) > np.finfo(layer.dtype).max] = 0.0  # beyond its numbers
         bar = max(ROUNDINGS * eps, rtol) * scale
+        if name == "dx":  # terms that cancel in a slope are as large as slopes are elsewhere
+            errors = largest_of_row(inputs.dy[:n]).reshape(n, *(1,) * (bar.ndim - 1))
+            slopes = largest_of_row(wanted).reshape(errors.shape) / np.maximum(errors, np.finfo(np.float64).tiny)
+            bar = np.maximum(bar, ROUNDINGS * eps * float(slopes.max(initial=0.0)) * errors)
         wrong = roundings.unexplained(name, gap, bar)
         if wrong.any():
             mismatches.append(RowMismatch(name, n, train, value, wanted, wrong))

@@ -21,6 +21,8 @@ among them (for y those of x, for dx those of dy). Where that is not enough, als
 that the layer reads do to the row."""
 NOISE_DRAWS = (6, 60)  # times that the effect of roundings is drawn, of which the largest counts; more where it matters
 NOISE_MARGIN = 4.0  # times the effect that was drawn is allowed
+KEPT_SHARE = 8  # times fewer roundings are behind what forward leaves for backward
+HOPELESS = 100  # times what was drawn is no further draw going to explain
 HEAVY_WEIGHTS = 100_000  # of a layer, from which on a pass over a few rows takes as long as one over many
 BLOCK_SIZES = tuple(2**k for k in range(3, 9))
 """Rows after which a group ends, so that a block of them that is lost can be named."""
@@ -43,7 +45,7 @@ class RowMismatch:
         """Where the two are farthest apart: in the first row that is wrong."""
         gap = np.where(self.wrong, np.abs(self.batch - self.alone), -1.0)
         gap = np.where(np.isnan(gap), np.inf, gap)
-        if self.name in ("y", "dx"):
+        if self.name in ("x", "y", "dy", "dx"):
             first = int(np.argmax(self.wrong.reshape(self.rows, -1).any(1)))
             gap[first + 1 :] = -1.0
         return tuple(int(i) for i in np.unravel_index(int(gap.argmax()), gap.shape))
@@ -52,7 +54,8 @@ class RowMismatch:
 @dataclass(eq=False)
 class RowComparison:
     """Batches of several sizes held against their rows: all mismatches, the largest gap as a share of a row's largest
-    number, and whether rows see each other: whether y of some row is another in another batch."""
+    number, and whether rows see each other: whether y of some row is another in another batch. Where they do, larger
+    batches are not looked at."""
 
     mismatches: list[RowMismatch] = field(default_factory=list)
     worst: float = 0.0
@@ -90,6 +93,8 @@ def compare_rows(layer: SingleLayer, inputs: LayerInputs, sizes: Sequence[int], 
             found.worst = max(found.worst, largest_share(gap, scale))
             if wrong.any():
                 found.mismatches.append(RowMismatch(name, n, train, value, expected, wrong))
+        if not found.independent:
+            break
     return found
 
 
@@ -164,20 +169,26 @@ class Roundings:
             while self._count < draws:
                 self._draw()
             effect = self._found[name]
-            wrong = ~(gap <= bar + NOISE_MARGIN * (largest_of_row(effect) if name in ("y", "dx") else effect))
+            allowed = bar + NOISE_MARGIN * (largest_of_row(effect) if name in ("y", "dx") else effect)
+            wrong = ~(gap <= allowed)
+            if (gap > HOPELESS * allowed).any():
+                break
         return wrong
 
     def _draw(self) -> None:
         inputs = self._inputs
         self._base = self._base or self._compute(inputs)
         x = inputs.x if self._layer.network.network_plan.tokens else self._off(inputs.x)
-        moved = replace(inputs, x=x, dy=self._off(inputs.dy), theta=self._off(inputs.theta))
+        moved = replace(inputs, x=x, dy=self._off(inputs.dy), theta=self._off(inputs.theta), rounded=self._kept)
         self._layer.take_weights(moved)
         for name, value in self._compute(moved).items():
             effect = np.nan_to_num(entry_gaps(value, self._base[name]), nan=0.0, posinf=0.0)
             self._found[name] = np.maximum(self._found.get(name, 0.0), effect)
         self._layer.take_weights(inputs)
         self._count += 1
+
+    def _kept(self, a: Array) -> Array:
+        return a + (self._off(a) - a) / KEPT_SHARE
 
     def _off(self, a: Array) -> Array:
         return a * (1 + self._amount * self._rng.choice((-1.0, 1.0), a.shape))

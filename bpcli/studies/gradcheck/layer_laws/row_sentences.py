@@ -70,6 +70,29 @@ def columns_in_words(wrong: Array, last: str = "") -> str:
     return f", in {' and '.join(words)}" if words else ""
 
 
+def block_in_words(wrong: Array, seen: Array, first: str) -> str:
+    """Returns where a tensor is wrong, if that is all of it, as far as it was `seen`, in some rows, columns and places;
+    else "". `first` is what its first axis is called, if that is known."""
+    if not wrong.any():
+        return ""
+    words, block = [], seen.copy()
+    for axis, size in enumerate(wrong.shape):
+        others = tuple(k for k in range(wrong.ndim) if k != axis)
+        hit = wrong.any(others)
+        block &= np.expand_dims(hit, others)
+        if not hit.all():
+            what = (first if axis == 0 else "column" if axis == wrong.ndim - 1 else "") or f"index {axis} ="
+            words.append("in " + indices_in_words(what, np.flatnonzero(hit).tolist(), size).replace("=s", "="))
+    return "" if (wrong != block).any() else " and ".join(words)
+
+
+def inputs_in_words(bad: Array, x: Array | None) -> str:
+    """Returns " where x is" the number that inputs `x` are wherever a gradient is bad; "" where they are several."""
+    if x is None or x.shape != bad.shape or np.ptp(x[bad]) > 0:
+        return ""
+    return f" where x is {float(x[bad][0]) + 0.0:g}"
+
+
 def relation(batch: Array, alone: Array, wrong: Array, rows: int = 0) -> str:
     """Returns how the numbers of the batch are related to those of the rows alone; "" where no relation is simple."""
     a, b = batch[wrong], alone[wrong]
@@ -120,11 +143,11 @@ def counted_rows(found: RowMismatch, layer: SingleLayer, inputs: LayerInputs) ->
 
 def describe_values(tensor: str, found: RowMismatch, key: str) -> Finding:
     """Returns what is wrong with an array that must be the same in both of two runs, with the sentence `key`."""
-    rowwise = found.name in ("y", "dx")
+    rowwise = found.name in ("x", "y", "dy", "dx")
     wrong = found.wrong if rowwise else found.wrong[None]
     rows = np.flatnonzero(wrong.reshape(len(wrong), -1).any(1)).tolist()
     which = f"{indices_in_words('row', rows, len(wrong))} of {found.name}" if rowwise else found.name
     how = relation(found.batch, found.alone, found.wrong)
     where = columns_in_words(wrong[rows], "" if rowwise else "column")
     are = "are" if which.startswith(("rows", "all")) else "is"
-    return Finding(tensor, *sentence(key, which=which, are=are, where=where, how=how))
+    return Finding(tensor, *sentence(key, which=which, are=are, where=where, how=how, name=found.name))

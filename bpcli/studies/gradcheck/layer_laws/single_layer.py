@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,7 @@ class LayerInputs:
     theta: Array
     states: Mapping[str, Array]
     draws: Mapping[tuple[str, str], Array]
+    rounded: Callable[[Array], Array] | None = None  # what rounding may make of what forward leaves for backward
 
     @property
     def rows(self) -> int:
@@ -44,11 +45,11 @@ class LayerInputs:
 class SingleLayer:
     """A layer alone in a network of its own, for at most `rows` rows."""
 
-    def __init__(self, planned: PlannedLayer, rows: int, dtype: Any) -> None:
+    def __init__(self, planned: PlannedLayer, rows: int, dtype: Any, need_dx: bool = True) -> None:
         self.planned = planned
         self.dtype = np.dtype(dtype)
         layer = planned.layer
-        self.network = Network(plan_network([layer], planned.x), rows, dtype, 0, retain=True, need_dx=True)
+        self.network = Network(plan_network([layer], planned.x), rows, dtype, 0, retain=True, need_dx=need_dx)
         self.own = self.network.network_plan.layers[0].path
 
     def inputs(self, rows: int, seed: int, x: Array | None = None) -> LayerInputs:
@@ -103,9 +104,36 @@ class SingleLayer:
         chain = self.load(inputs, start, stop)
         chain.forward(train)
         y = chain.y.copy()
+        if inputs.rounded is not None:
+            for bound in chain.walk():
+                for a in (getattr(bound.frame, name) for name in ("y", *bound.plan.keep)):
+                    if a.dtype.kind == "f" and not (a == np.rint(a)).all():  # whole numbers may be places
+                        a[...] = inputs.rounded(a)
         np.copyto(chain.dy, (inputs.dy if dy is None else dy)[start:stop], casting="same_kind")
         chain.backward(train)
         return {"y": y} | self.gradients(chain)
+
+    def arrays_read(self, chain: Chain) -> dict[str, Array]:
+        """Returns the arrays that the kernels may only read, by name."""
+        found = {"x": chain.x, "dy": chain.dy}
+        for bound in chain.walk():
+            inner = bound.path[len(self.own) + 1 :]
+            for name in (*bound.plan.params, *bound.plan.draws, *bound.plan.state):
+                found[f"{inner}.{name}".lstrip(".")] = getattr(bound.frame, name)
+        return found
+
+    def changed(self, inputs: LayerInputs, n: int, train: bool) -> Iterator[tuple[str, Array, Array]]:
+        """Yields what kernels change of the arrays that they may only read, on n rows: its name, what it holds then and
+        what it held before. Puts weights and state back."""
+        chain = self.load(inputs, 0, n)
+        np.copyto(chain.dy, inputs.dy[:n], casting="same_kind")
+        before = {name: a.copy() for name, a in self.arrays_read(chain).items()}
+        chain.forward(train)
+        chain.backward(train)
+        for name, a in self.arrays_read(chain).items():
+            if not np.array_equal(a, before[name], equal_nan=a.dtype.kind == "f"):
+                yield name, a.copy(), before[name]
+        self.take_weights(inputs)
 
     def forward(self, inputs: LayerInputs, start: int, stop: int, train: bool) -> Array:
         """Runs forward alone; returns y."""
@@ -115,7 +143,7 @@ class SingleLayer:
 
     def gradients(self, chain: Chain) -> dict[str, Array]:
         """Returns copies of what a backward pass wrote."""
-        found = {"dx": np.array(chain.dx)}
+        found = {} if chain.dx is None else {"dx": np.array(chain.dx)}
         for path, g in self.network.gradients().items():
             layer, _, name = path.rpartition(".")
             found[f"{layer[len(self.own) + 1 :]}.d{name}".lstrip(".")] = compared(g)
