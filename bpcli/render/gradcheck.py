@@ -168,8 +168,7 @@ def _findings(report: GradcheckReport) -> Iterator[Text]:
             at = f" at {entry_name('', row.index)}" if row.index else ""
             witness = WITNESS_WORDS.get(row.witness, f"the {row.witness}")
             other = "" if row.witness == "kernel" else f", {witness} {row.numeric:.6g}"
-            figures = f"  {_point(row)}, the kernel gives {row.kernel:.6g}{at}{other}
-"
+            figures = f"  {_point(row)}, the kernel gives {row.kernel:.6g}{at}{other}\n"
         yield Text.assemble((finding.tensor, "bold red"), f"{figures}  {finding.text}")
 
 

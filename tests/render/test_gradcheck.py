@@ -111,9 +111,9 @@ def test_what_each_layer_obeys_in_batches(monkeypatch: pytest.MonkeyPatch, capsy
     [
         ({}, "at the random point, the kernel gives 0.123457 at [1,2], the equations 0.123457"),
         ({"point": "data"}, "with weights as they are, the kernel gives 0.123457 at [1,2], the equations 0.123457"),
-        ({"shape": (4, 2)}, "at the random point on rows of shape (4,2), the kernel gives"),
+        ({"shape": (4, 2)}, "at the random point on rows of shape (4, 2), the kernel gives"),
         ({"point": "33 rows"}, "with 33 rows, the kernel gives"),
-        ({"point": "33 rows", "shape": (4,)}, "with 33 rows, rows of shape (4), the kernel gives"),
+        ({"point": "33 rows", "shape": (4,)}, "with 33 rows, rows of shape (4,), the kernel gives"),
         ({"index": ()}, "at the random point, the kernel gives 0.123457, the equations"),
         ({"witness": "differences"}, "the central differences 0.123457"),
         ({"witness": "rows alone"}, "the row alone 0.123457"),

@@ -111,7 +111,7 @@ def _found(a: Array, n: Array, clues: Clues) -> Sentence:
             return found
     if clues.whole_network:
         return sentence("unknown between")
-    if not whole and (place := _place(a, n, clues)) is not None:
+    for place in _place(a, n, clues, certain=False) if not whole else ():
         return place
     share = float(_wrong(a[seen], n[seen], clues.rtol).mean())
     return sentence("unknown" if clues.hypotheses is not None else "unknown without", share=share)
@@ -310,14 +310,14 @@ def _patterns(a: Array, n: Array, clues: Clues) -> Iterator[Sentence]:
     both = (a != 0) & (n != 0)
     if both.any() and not wrong[both].any() and (a[wrong] != 0).any() and (n[wrong] != 0).any():
         yield sentence("mask other")
-    if (place := _place(a, n, clues)) is not None:
-        yield place
+    yield from _moved(a, n, clues.rtol)
+    yield from _place(a, n, clues, certain=True)
     if a.size > 1 and np.ptp(gap) <= CONSTANT_GAP_RTOL * abs(float(gap.mean())):
         yield sentence("constant-gap all", gap=float(gap.mean()))
     for axis in range(a.ndim if a.ndim > 1 else 0):
         if a.shape[axis] > 1:
             yield from _along(axis, a, n, clues)
-    yield from _moved(a, n, clues.rtol)
+    yield from _place(a, n, clues, certain=False)
     zeros = int((a[wrong] == 0).sum())
     if zeros > 0.5 * wrong.sum() and n[wrong].all():
         yield sentence("zeros some", wrong=int(wrong.sum()), zeros=zeros)
@@ -326,18 +326,20 @@ def _patterns(a: Array, n: Array, clues: Clues) -> Iterator[Sentence]:
         yield sentence("some", wrong=int(wrong.sum()), entries=wrong.size, first=first)
 
 
-def _place(a: Array, n: Array, clues: Clues) -> Sentence | None:
-    """Finds the rows, columns or channels that alone are wrong, and all that was looked at there."""
+def _place(a: Array, n: Array, clues: Clues, certain: bool) -> Iterator[Sentence]:
+    """Yields a finding where some rows, columns or channels alone are wrong, and all that was looked at there; where it
+    is to be `certain`, by one factor or 0."""
     seen = np.isfinite(n)
     wrong = np.zeros(a.shape, bool)
     wrong[seen] = _wrong(a[seen], n[seen], clues.rtol)
     rows = a.ndim > 1 and len(a) == clues.counts.get("N")
     where = block_in_words(wrong, seen, "row" if rows else "")
     if not where or wrong.sum() < 2:
-        return None
+        return
     ratio = multiple(a[wrong], n[wrong], max(clues.rtol, ENTRY_RTOL))
     how = "; it is 0 there" if not a[wrong].any() else f"; kernel / expected = {_shown_ratio(ratio)}" if ratio else ""
-    return sentence("place", where=where, how=how)
+    if how or not certain:
+        yield sentence("place", where=where, how=how)
 
 
 def _factors(a: Array, n: Array, clues: Clues) -> Iterator[Sentence]:

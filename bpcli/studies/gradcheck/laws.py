@@ -20,7 +20,7 @@ from bpcli.studies.witness.cases import engine_arrays
 from bpcli.studies.witness.witness import max_abs
 
 FLOAT32_ROUNDINGS = 30  # times as far as one rounding of every number takes a gradient may float32 be off
-FLOAT32_ROUNDED = 1e-5  # of a gradient, that what was float32 on the way may be off by
+FLOAT32_ROUNDED = 5e-9, 5e-6  # of a gradient, that what was float32 on the way may be off by
 FLOAT32_RTOL = 1e-4  # of a tensor's largest entry, between float32 and float64
 
 
@@ -145,7 +145,7 @@ def _linear(objective: Objective, batch: Batch, seed: int) -> LawRow:
             gap = max(max_abs(whole - parts[0][name] - 2 * parts[1][name]), max_abs(parts[3][name]))
             worst = max(worst, gap / max(max_abs(whole), max_abs(one), 1e-300))
             if not gap <= allowed:
-                rounded = "rounded" if worst < FLOAT32_ROUNDED else ""
+                rounded = "rounded" if FLOAT32_ROUNDED[0] < worst < FLOAT32_ROUNDED[1] else ""
                 return _row("linear", False, worst, "linear", rounded, layer=bound.path, array=name, gap=worst)
         batch.forward(True)
     return LawRow("linear", True, worst)

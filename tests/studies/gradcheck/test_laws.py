@@ -129,7 +129,11 @@ def test_a_loss_that_changes_what_it_reads(monkeypatch: pytest.MonkeyPatch) -> N
             behind(patch, SquaredError, "backward", add(name, 0.5))
             behind(patch, SquaredError, "backward", lambda f: f.dx.fill(0.25))
             row = found(*DENSE)["re-entrant"]
-        assert (row.holds, row.worst, row.note) == (False, math.inf, "loss changes its outputs or targets")
+        assert (row.holds, row.worst, row.note) == (
+            False,
+            math.inf,
+            "loss changes its outputs, its targets or the weights of its rows",
+        )
 
 
 def test_a_loss_whose_second_gradient_is_another(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,14 @@ from bpcli.studies.gradcheck.forward_equations import (
     states_all,
 )
 from bpcli.studies.gradcheck.layer_point import DATA, RANDOM, TIES
-from bpcli.studies.gradcheck.loss_point import WEIGHTED, LossPoint, PenaltyPoint, penalties
+from bpcli.studies.gradcheck.loss_point import (
+    LARGE_TARGETS,
+    WEIGHTED,
+    WHOLE_TARGETS,
+    LossPoint,
+    PenaltyPoint,
+    penalties,
+)
 from bpcli.studies.gradcheck.network_point import NetworkPoint, perturb_weights
 from bpcli.studies.gradcheck.rounding import (
     COARSE_EPS,
@@ -104,7 +111,8 @@ def test_weights_of_rows_differ_and_add_up_to_1() -> None:
     w = point.frame.w
     assert w is not None
     assert w.sum() == pytest.approx(1, rel=1e-14)
-    assert 0.5 / 1.5 / 6 < w.min() < w.max() < 1.5 / 0.5 / 6
+    assert w[0] == 0, "the first weighs nothing"
+    assert 0.5 / 1.5 / 6 < w[1:].min() < w.max() < 1.5 / 0.5 / 5
     assert len(np.unique(w)) == 6
     np.testing.assert_allclose(point.kernel["dx"], 2 * (point.frame.x - T) * w[:, None])
     np.testing.assert_allclose(point.equations["dx"], point.kernel["dx"])
@@ -115,8 +123,10 @@ def test_weights_of_rows_differ_and_add_up_to_1() -> None:
 @pytest.mark.parametrize(
     ("loss", "points"),
     [
-        ("squared_error", (WEIGHTED, TIES)), ("poisson", (WEIGHTED, TIES)), ("hinge", (WEIGHTED, TIES)),
-        ("softmax_cross_entropy", (WEIGHTED,)), ("cross_entropy", (WEIGHTED,)), ("binary_cross_entropy", (WEIGHTED,)),
+        ("squared_error", (WEIGHTED, TIES, WHOLE_TARGETS, LARGE_TARGETS)),
+        ("poisson", (WEIGHTED, TIES, WHOLE_TARGETS)), ("hinge", (WEIGHTED, TIES, WHOLE_TARGETS)),
+        ("softmax_cross_entropy", (WEIGHTED,)), ("cross_entropy", (WEIGHTED,)),
+        ("binary_cross_entropy", (WEIGHTED, WHOLE_TARGETS)),
     ],
 )  # fmt: skip
 def test_the_points_of_a_loss(loss: str, points: tuple[str, ...]) -> None:

@@ -83,7 +83,7 @@ def block_in_words(wrong: Array, seen: Array, first: str) -> str:
         if not hit.all():
             what = (first if axis == 0 else "column" if axis == wrong.ndim - 1 else "") or f"index {axis} ="
             words.append("in " + indices_in_words(what, np.flatnonzero(hit).tolist(), size).replace("=s", "="))
-    return "" if (wrong != block).any() else " and ".join(words)
+    return "" if (wrong != block).any() or not (seen & ~wrong).any() else " and ".join(words)
 
 
 def inputs_in_words(bad: Array, x: Array | None) -> str:
