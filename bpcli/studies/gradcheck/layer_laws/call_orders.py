@@ -41,7 +41,9 @@ class _Calls:
     train: bool
 
 
-def compare_orders(make: Make, first: SingleLayer | None, inputs: LayerInputs, n: int) -> Iterator[OrderMismatch]:
+def compare_orders(
+    make: Make, inputs: LayerInputs, n: int, first: SingleLayer | None = None
+) -> Iterator[OrderMismatch]:
     """Yields what depends on earlier calls, on n rows in training and at evaluation; or on whether dx is asked for.
     `make` makes the layer in memory of its own; `first` is it without dx, where it can do without."""
     others = replace(inputs, x=inputs.x[::-1].copy(), dy=inputs.dy[::-1].copy())

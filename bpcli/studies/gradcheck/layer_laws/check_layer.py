@@ -205,7 +205,7 @@ class _LayerCheck:
         n = self.sizes[True][0] if self.most > 64 else self.most
         holds = True
         first = self._again(need_dx=False) if self.planned.plan.skips_dx and self.planned.plan.params else None
-        for mismatch in compare_orders(self._again, first, self.inputs, n):
+        for mismatch in compare_orders(self._again, self.inputs, n, first):
             holds = False
             self._keep_values(mismatch.found, f"order {mismatch.order}", "first call")
         return holds
