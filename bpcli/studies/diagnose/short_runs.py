@@ -44,7 +44,7 @@ def peak_rate(context: TrainingContext) -> float | None:
     if getattr(schedule, "per", "step") == "epoch":
         total = context.experiment.training.epochs
     state = {name: np.array(value) for name, value in schedule.state().items()}
-    moments = {0, *np.linspace(0, total - 1, 400).astype(int).tolist()}
+    moments = dict.fromkeys(np.linspace(0, total - 1, 400).astype(int).tolist())
     return max(schedule.at(k, total, state) for k in moments)
 
 

@@ -59,7 +59,7 @@ def entries_behind(taken: TakenStep, tensor: str, at: EntryIndex) -> WantedEntri
     while waiting:
         owner, name, entries = waiting.pop(0)
         new = entries - wanted.get((owner, name), set())
-        if not new or len(entries) > MAX_ENTRIES:
+        if len(entries) > MAX_ENTRIES:
             continue
         wanted.setdefault((owner, name), set()).update(new)
         block = blocks.get(owner)

@@ -60,6 +60,20 @@ def test_a_run_that_diverged_gets_a_tenth_of_its_rate_or_what_the_range_test_fou
     assert only(history([], record={"status": "diverged"})).figure == "training diverged"
 
 
+def test_lower_rates_are_a_tenth_and_a_fifth_of_the_run_s() -> None:
+    """Rounded to 1, 2 or 5: 0.01414 is nearer to 0.01, and what is larger by a hundredth to 0.02."""
+
+    def sgd(rate: float) -> dict[str, Any]:
+        return {"optimizer": {"type": "sgd", "learning_rate": rate}}
+
+    diverged = only(history([], record={"status": "diverged"}, **sgd(0.1414)))
+    assert "optimizer.learning_rate=0.01" in sets_of(diverged)
+    nothing = only(history([2.0, 2.0, 2.0], **sgd(0.1414)))
+    assert "optimizer.learning_rate=0.01" in sets_of(nothing)
+    risen = only(history([1.0, 0.5, 0.2, 0.25, 0.9], **sgd(0.0707)))
+    assert "optimizer.learning_rate=0.01" in sets_of(risen)
+
+
 def test_a_diverged_run_without_a_rate_gets_none() -> None:
     more = {"optimizer": "lbfgs", "training": {"batch_size": "full"}}
     assert sets_of(only(history([], record={"status": "diverged"}, **more))) == []
@@ -98,6 +112,7 @@ def test_a_loss_that_stands_still(train: list[float], constant: float, level: st
 
 def test_the_least_loss_is_that_of_the_numbers() -> None:
     assert "training is 0.95;" in only(history([2.0, 0.95, math.nan, math.inf])).figure
+    assert "training is 0.95;" in only(history([math.nan, 2.0, 0.95])).figure
 
 
 def test_where_a_constant_is_perfect_nothing_can_be_learned() -> None:
@@ -196,6 +211,7 @@ def test_validation_far_behind_training(validation: float, level: str) -> None:
 def test_how_far_behind_is_measured_by_the_best_constant_too(constant: float, level: str) -> None:
     """A loss of 1.01 and one of 0.2: serious above half of the constant's, and a gap from a tenth of it on."""
     assert only(history([3.0, 0.5, 0.3, 0.2, 0.2], [1.01] * 5, constant=constant)).level == level
+    assert only(history([3.0, 0.5, 0.3, 0.2, 0.2], [1.25] * 5, constant=2.5)).level == "notice"  # half of it
 
 
 def test_of_weights_that_were_kept_the_gap_is_that_of_their_epoch() -> None:

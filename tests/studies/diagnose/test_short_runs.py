@@ -75,7 +75,7 @@ def test_rates_of_a_range_test_grow_geometrically() -> None:
 )
 def test_the_greatest_rate_is_looked_for_over_the_whole_training(schedule: Any, peak: float) -> None:
     context = context_of(optimizer={"type": "adam", "learning_rate": schedule})
-    assert peak_rate(context) == pytest.approx(peak, rel=0.02)
+    assert peak_rate(context) == pytest.approx(peak, rel=0.02 if schedule["type"] == "one_cycle" else 1e-12)
 
 
 def test_a_schedule_of_epochs_is_looked_at_epoch_by_epoch() -> None:
@@ -177,9 +177,15 @@ def test_the_best_constant_is_found_on_20000_rows_spread_evenly() -> None:
 
 
 def test_the_best_constant_of_absolute_errors_begins_at_the_median() -> None:
-    t = np.array([[0.0], [0.0], [0.0], [100.0], [7.0]])
+    t = np.array([[100.0], [100.0], [100.0], [0.0], [7.0]])
     context = with_rows(values_of([dense(1)], loss="mean_absolute_error"), np.zeros((5, 4)), t)
-    assert best_constant(context) == pytest.approx(107 / 5, rel=1e-9)
+    assert best_constant(context) == pytest.approx(193 / 5, rel=1e-12)
+    t = np.random.default_rng(0).normal(size=(25, 2)) * [1, 100] + [3, 1000]
+    two = with_rows(values_of([dense(2)], t=t[:24], loss="mean_absolute_error"), np.zeros((25, 4)), t)
+    assert best_constant(two) == pytest.approx(np.mean(np.abs(t - np.median(t, axis=0))), rel=1e-12)
+    t = np.array([[0.2], [0.2], [0.2], [0.9], [0.3]])  # behind an activation outputs are no medians
+    context = with_rows(values_of([dense(1, "sigmoid")], loss="mean_absolute_error"), np.zeros((5, 4)), t)
+    assert best_constant(context) < 0.17
 
 
 def test_equal_rows_with_other_targets_have_a_least_loss() -> None:

@@ -129,7 +129,7 @@ def test_forty_mistakes_are_shown_in_rows_of_eight() -> None:
 
 
 def test_of_images_without_classes_ten_are_shown_by_their_rows() -> None:
-    np.savez("images.npz", x=np.arange(12 * 16).reshape(12, 4, 4, 1), y=np.linspace(0, 1, 12))
+    np.savez("images.npz", x=50 + np.arange(12 * 16).reshape(12, 4, 4, 1), y=np.linspace(0, 1, 12))
     Path("a.yaml").write_text(
         "data: {train: {type: npz, path: images.npz}}\n"
         "architecture: [flatten, {type: dense, units: 1}]\nloss: mean_squared_error\n"

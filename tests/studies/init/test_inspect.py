@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +226,14 @@ def test_where_no_column_is_left_the_first_eight_are_named() -> None:
     with pytest.raises(Failure, match="no column is left to learn from: c0, c1, c2, c3, c4, c5, c6, c7") as failure:
         found(f"{header},y", *[[5] * 24] * 9, ["a", "b"] * 12)
     assert failure.value.problems[0].text.endswith("c7")
+
+
+def test_a_file_on_another_drive_keeps_its_whole_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    def relpath(*_: Any) -> str:
+        raise ValueError("path is on mount 'd:', start on mount 'c:'")
+
+    monkeypatch.setattr(os.path, "relpath", relpath)
+    assert found("v,y", V[:24], ["a", "b"] * 12).source["path"] == Path("a.csv").resolve().as_posix()
 
 
 def test_a_file_without_a_header_and_one_with_row_numbers_are_read_as_they_are() -> None:

@@ -89,6 +89,14 @@ def test_mistakes_in_a_gradient_of_a_dense_layer(target: str, code: str, value: 
     assert holds(dense(target), code, value, text)
 
 
+def test_another_array_is_tried_that_has_an_entry_beside_0() -> None:
+    """As where a unit is closed in some rows; one of zeros alone would be no mistake but nothing at all."""
+    sparse = np.where(X > 0, X, 0.0)
+    found = dense("dW", z=sparse, none=np.zeros_like(X))
+    assert holds(found, "other-array", sparse.T @ DY, "other=z array=x")
+    assert not any("other=none" in h.text for h in found.all())
+
+
 def test_arrays_summed_down_to_the_shape_of_a_gradient() -> None:
     env = {"x": X, "b": np.ones(3), "dy": DY}
     equations = [Eq("y[n,o]", "x[n,o] + b[o]", ""), Eq("db[o]", "sum(n, dy[n,o])", ""), Eq("dx[n,o]", "dy[n,o]", "")]
@@ -112,6 +120,15 @@ def test_slopes_of_elementwise_functions() -> None:
     program = compile_equations(equations, env, {"y": (4, 3), "dx": (4, 3)})
     by_output = GradientHypotheses(program, program.complete(env), "dx", said, (), "y")
     assert holds(by_output, "slope-at-x", X * DY)
+
+
+def test_what_changes_the_shape_is_not_elementwise() -> None:
+    env = {"x": X, "dy": DY[:, 0]}
+    equations = [Eq("y[n]", "sum(i, x[n,i])", ""), Eq("dx[n,i]", "dy[n]", "")]
+    program = compile_equations(equations, env, {"y": (4,), "dx": (4, 3)})
+    found = GradientHypotheses(program, program.complete(env), "dx", said, (), "y")
+    assert not found.is_elementwise
+    assert not any(h.code == "no-slope" for h in found.all())
 
 
 def test_settings_may_be_taken_for_0_or_1() -> None:

@@ -160,6 +160,14 @@ def test_a_model_or_a_run_takes_no_settings(tmp_path: Path) -> None:
     )
 
 
+def test_weights_of_classes_are_those_of_their_names(tmp_path: Path) -> None:
+    loss = {"type": "softmax_cross_entropy", "class_weights": {"c": 3.0, "a": 1.0, "b": 2.0}}
+    layers = [{"type": "dense", "units": 3}]
+    target = open_target(config(tmp_path, data={"train": CSV}, architecture=layers, loss=loss), TracedRows())
+    assert dict(target.objective.loss.class_weights) == {"a": 1.0, "b": 2.0, "c": 3.0}  # type: ignore[attr-defined]
+    assert [name for name, _ in target.objective.loss.class_weights] == ["a", "b", "c"]  # type: ignore[attr-defined]
+
+
 def test_rows_that_weigh_differently_in_training_count_the_same_here(tmp_path: Path) -> None:
     assert open_target(config(tmp_path), TracedRows()).warnings == ()
     (tmp_path / "w.csv").write_text("x,w,y\n" + "".join(f"{k},{k + 1},{2 * k}\n" for k in range(6)))

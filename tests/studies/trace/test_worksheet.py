@@ -18,6 +18,7 @@ from bpcli.studies.mistakes.marking import mark
 from bpcli.studies.trace.derive_step import View, derive
 from bpcli.studies.trace.worksheet import (
     _is_usable,
+    _remembered,
     _round_multiples,
     _typed,
     _weight_range,
@@ -265,6 +266,25 @@ def test_a_variant_is_not_usable_with_a_dead_weight_or_on_an_edge() -> None:
     parameters["dense_1.W"][...] = 1e300
     parameters["dense_2.W"][...] = 1e300
     assert not _is_usable(target)
+
+
+def test_what_a_part_remembers_is_given_as_it_is_before_the_step() -> None:
+    target = nets.trace_target(RELU)
+    (zeros,) = _remembered(target, "optimizer.m", np.zeros(4))
+    assert (zeros.step, zeros.path, zeros.value, zeros.note) == (
+        1, "optimizer.m", 0.0, "remembered: 0 everywhere before the step",
+    )  # fmt: skip
+    (mean,) = _remembered(target, "batch_norm_1.mean", np.array([0.0, 2.0]))
+    assert (mean.step, mean.path, mean.value.tolist()) == (1, "batch_norm_1.mean", [0.0, 2.0])
+    assert mean.note == "remembered from the steps before"
+    memory = np.arange(1.0, target.objective.theta.size + 1)
+    found = {g.path: g for g in _remembered(target, "optimizer.m", memory)}
+    assert set(found) == {f"{e.path}.m" for e in target.network_plan.layout}
+    assert (
+        np.concatenate([found[f"{e.path}.m"].value.ravel() for e in target.network_plan.layout]).tolist()
+        == memory.tolist()
+    )
+    assert found["dense_1.W.m"].value.shape == target.network_plan.entry("dense_1.W").shape
 
 
 def test_results_are_typed_as_yaml_has_them() -> None:

@@ -251,6 +251,17 @@ def test_the_objective_of_a_search_is_the_loss_with_its_penalty() -> None:
     assert found["P"] == len(w_new)
 
 
+def test_a_penalty_bends_the_weights_that_it_is_laid_on() -> None:
+    """By its strength, in units of a squared error: the mean is over six outputs."""
+    case = FullBatchCase(Sample(Optimizer.parse("levenberg_marquardt"), x=(2,), batch=3, inputs={"before": 0}))
+    plan = case.objective.network.network_plan
+    expected = np.zeros(len(case.before["w"]))
+    for e in plan.layout:
+        expected[e.where] = 0.05 * 6 / 2 if e.path.endswith(".W") else 0.0
+    assert case._bend() == pytest.approx(expected)
+    assert {g.verdict for g in case.gaps(case.kernel())} == {"ok"}
+
+
 def test_a_search_begins_each_time_where_it_was_left() -> None:
     case = FullBatchCase(Sample(Optimizer.parse("lbfgs"), x=(2,), batch=3, inputs={"before": 2}))
     first, again = case.kernel(), case.kernel()
