@@ -136,6 +136,17 @@ def test_mistakes_in_a_step() -> None:
     assert holds(codes["old-weight"], graph.taken.loss)
 
 
+def test_a_chain_may_stop_at_the_probabilities() -> None:
+    """The slope of the loss by p, -t / (p N), and not by what p is computed from."""
+    net = experiment(
+        [dense(3)], "softmax_cross_entropy", [[0.5, -1.0], [1.0, 0.25]], [[1, 0, 0], [0, 0, 1]], optimizer="sgd"
+    )
+    graph, codes = found(("loss", "", "dx"), net)
+    p, t = graph.truth["loss", "", "p"], graph.truth["given", "", "t"]
+    assert holds(codes["half-chain"], -t / p / 2)
+    assert "diagonal" in codes
+
+
 def test_a_bias_correction_may_be_forgotten() -> None:
     net = {**NET, "optimizer": {"type": "adam", "learning_rate": 0.5}}
     graph, codes = found(("optimizer", "", "mhat"), net)

@@ -120,6 +120,7 @@ def test_slopes_of_elementwise_functions() -> None:
     program = compile_equations(equations, env, {"y": (4, 3), "dx": (4, 3)})
     by_output = GradientHypotheses(program, program.complete(env), "dx", said, (), "y")
     assert holds(by_output, "slope-at-x", X * DY)
+    assert [g.name for g in by_output.searched] == ["dx"], "the forward pass is not searched"
 
 
 def test_what_changes_the_shape_is_not_elementwise() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -57,6 +59,8 @@ def test_an_example_remembers_what_its_optimizer_did_and_takes_other_rows() -> N
     assert (target.weights, target.rows) == ("as given", "all of the example")
     target = open_example(example_named("article"))
     assert (target.x.tolist(), target.t.tolist(), target.rows) == ([[1.0]], [[1.0]], "1 row given by value")
+    rows = open_example(replace(trace_examples.__wrapped__()["article"], rows=TracedRows()))  # type: ignore[attr-defined]
+    assert (rows.x.tolist(), rows.t.tolist()) == ([[-1.0], [0.0], [1.0]], [[0.0], [1.0], [1.0]])
     target = open_example(example_named("article"), TracedRows(x=("0.5", "-1"), t=("0", "1")))
     assert (target.x.tolist(), target.rows) == ([[0.5], [-1.0]], "2 rows given by value")
 

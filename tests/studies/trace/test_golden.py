@@ -1,12 +1,15 @@
 """The first quantity in which a derivation differs from the one that was kept."""
 
 import math
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from bpcli.studies.trace.golden import GOLDEN_RTOL, _compare
+from bpcli.records.training import Exit, Failure
+from bpcli.studies.trace.golden import GOLDEN_RTOL, _compare, compare_golden
 
 
 def rows(**values: Any) -> list[tuple[str, str, Any]]:
@@ -50,3 +53,32 @@ def test_infinity_beside_a_number_hides_nothing() -> None:
     assert _compare(kept, kept) is None
     for other in ([math.inf, 1.5, -math.inf], [math.inf, 1.0, math.inf], [2.0, 1.0, -math.inf]):
         assert _compare(kept, rows(y=other)) is not None
+
+
+def derivation(**values: Any) -> Any:
+    found = [SimpleNamespace(id=id, path=id.upper(), value=np.asarray(value)) for id, value in values.items()]
+    return SimpleNamespace(name="net", quantities=found, steps=[SimpleNamespace(step=1, after=0.25)])
+
+
+def test_a_derivation_is_kept_the_first_time_and_compared_ever_after(tmp_path: Path) -> None:
+    file = tmp_path / "kept.json"
+    first = compare_golden(derivation(y=[1.0, 2.0]), file)
+    assert (first.written, first.count, first.difference) == (True, 2, None)
+    again = compare_golden(derivation(y=[1.0, 2.0]), file)
+    assert (again.written, again.count, again.difference) == (False, 2, None)
+    other = compare_golden(derivation(y=[1.0, 2.5]), file)
+    assert other.difference is not None
+    assert other.difference.name == "Y[1]"
+
+
+def test_what_is_no_kept_derivation(tmp_path: Path) -> None:
+    with pytest.raises(Failure, match="cannot be read: ") as failure:
+        compare_golden(derivation(y=1.0), tmp_path)
+    assert failure.value.exit == Exit.NO_INPUT
+    (tmp_path / "bytes.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(Failure, match="cannot be read: it is not text"):
+        compare_golden(derivation(y=1.0), tmp_path / "bytes.json")
+    for text in ("[]", "{}", '{"format": "another", "quantities": []}', '{"format": "bpcli derivation 1"}', "nothing"):
+        (tmp_path / "other.json").write_text(text)
+        with pytest.raises(Failure, match="is not a derivation that `bpcli trace --golden` wrote"):
+            compare_golden(derivation(y=1.0), tmp_path / "other.json")

@@ -10,6 +10,7 @@ import pytest
 from trace_nets import dense, experiment, trace_target
 
 from bpcli.records.trace import Quantity
+from bpcli.studies.trace.derive_step import without_equations
 from bpcli.studies.trace.quantities import EntryChoice, _chosen, _first, count_blocked_units, quantities
 from bpcli.studies.trace.step_blocks import StepBlock, TakenStep, take_step
 
@@ -169,3 +170,40 @@ def test_the_largest_number_of_a_block_is_that_of_its_arrays() -> None:
     assert StepBlock("layer", "dense_1", "dense", program, env, engine).largest == 7.0
     assert StepBlock("layer", "dense_1", "dense", program, {}, {"y": np.array([[9.0]])}).largest == 9.0
     assert StepBlock("layer", "dense_1", "dense", program, {"rate": 5.0}, {}).largest == 1.0
+
+
+# ------------------------------------------------------------------------------------------------------ what was taken
+def test_a_search_begins_with_a_pass_and_its_penalty() -> None:
+    strength = {"regularization": {"type": "l2", "strength": 0.1}}
+    target = trace_target(
+        experiment([dense(2)], "mean_squared_error", [[0.5, -1.0]], [[1.0, 0.0]], optimizer="lbfgs", **strength)
+    )
+    w, b = (target.objective.network.parameters()[f"dense_1.{p}"].copy() for p in "Wb")
+    error = target.x @ w + b - target.t
+    step = take_step(target)
+    assert step.loss == pytest.approx(np.mean(error**2))
+    assert step.penalty == pytest.approx(0.05 * np.sum(w**2))
+    data = np.concatenate([(target.x.T @ error).ravel(), error.ravel()])
+    assert step.data == pytest.approx(data)
+    assert step.gradient == pytest.approx(data + 0.1 * np.concatenate([w.ravel(), np.zeros(2)]))
+    assert target.done == 1
+    found = by_path(step)
+    assert found["loss"].value == pytest.approx(step.loss + step.penalty)
+    assert all(q.agrees for q in found.values())
+
+
+def test_parts_without_equations_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    clipping = {"type": "global_norm", "max_norm": 0.01}
+    more: dict[str, Any] = {"regularization": {"type": "l2", "strength": 0.1}, "clipping": clipping, "optimizer": "sgd"}
+    target = trace_target(experiment([dense(2)], "mean_squared_error", [[0.5, -1.0]], [[1.0, 0.0]], **more))
+    step = take_step(target)
+    assert list(without_equations(target, step)) == []
+    penalty = target.network_plan.penalties[0][0]
+    e = target.experiment
+    for path, part in (("penalty", penalty), ("clipping", e.clipping), ("optimizer", e.optimizer), ("loss", e.loss),
+                       ("learning_rate", e.optimizer.learning_rate)):  # type: ignore[union-attr]  # fmt: skip
+        with monkeypatch.context() as changed:
+            changed.setattr(type(part), "equations", lambda self, *_: [])
+            (warning,) = without_equations(target, step)
+            assert (warning.path, warning.level, warning.code) == ((path,), "warning", "no-equations")
+            assert warning.text == f"{part.kind} has no equations: its numbers cannot be derived"  # type: ignore[union-attr]

@@ -240,6 +240,16 @@ def test_weights_are_drawn_to_both_sides_and_gains_about_where_they_are() -> Non
     assert _weight_range(np.zeros(2), weight) == _weight_range(np.zeros(2), gain) == (-0.5, 0.5)
 
 
+def test_the_numbers_of_a_seed_are_those_of_the_sheets_that_are_printed() -> None:
+    """Whoever marks answers later draws the same variant."""
+    target = nets.trace_target(RELU)
+    draw_variant(target, 1)
+    assert target.x.tolist() == [[1.4, 2.6], [2.7, 3.6]]
+    assert target.objective.theta[:6].tolist() == [-1.3, -0.6, -1.5, 0.4, -0.5, 0.7]
+    draw_variant(other := nets.trace_target(RELU), 2)
+    assert other.x.tolist() == [[1.8, 1.8], [3.6, 1.4]]
+
+
 def test_whether_a_variant_is_usable_is_seen_with_its_own_draws() -> None:
     """With a mask that drops everything no weight moves the loss; the draws of the step are made anew."""
     layers = [nets.dense(3, "tanh"), {"type": "dropout", "rate": 0.2}, nets.dense(2)]

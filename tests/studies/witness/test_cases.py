@@ -306,11 +306,12 @@ def test_a_schedule_is_asked_before_every_step_and_after_the_last() -> None:
         (Clipper.parse({"type": "global_norm", "max_norm": 1.0}), [StepCase]),
         (Constraint.parse({"type": "max_norm", "limit": 0.5}), [ConstraintCase]),
         (Schedule.parse({"type": "cosine", "start": 0.1}), [ScheduleCase]),
+        (Optimizer.parse("lbfgs"), [FullBatchCase]),
         (Metric.parse("accuracy"), []),
     ],
 )
 def test_the_cases_of_a_part_are_those_of_its_family(part: Any, kinds: Any) -> None:
-    found = cases(Sample(part, x=(3,), batch=2))
+    found = cases(Sample(part, x=(3,), batch=2, inputs={"before": 0} if kinds == [FullBatchCase] else {}))
     assert [type(case) for case in found] == kinds
     if kinds == [LayerCase, LayerCase]:
         assert [case.train for case in found] == [True, False]  # type: ignore[union-attr]

@@ -74,8 +74,10 @@ class Summed:
         self.upstream, self.slopes = np.array([1.0, other]), slopes
         self.line = Line(self.value, self.x, (0,))
         self.neighbours: list[float] = []
+        self.visited: set[float] = set()
 
     def value(self) -> tuple[float, float]:
+        self.visited.add(float(self.x[0]))
         self.out[:] = max(self.x[0], 0.0), max(-self.x[0], 0.0)
         return float(self.upstream @ self.out), 1.0
 
@@ -107,6 +109,8 @@ def test_kinks_that_cancel_in_the_objective_are_found_in_the_outputs(slopes: tup
     found = Summed(-1.0, slopes)
     assert found.said() == said
     assert found.neighbours == [1e-5] * 16
+    sides = {sign * multiple * 2.0**power for sign in (1, -1) for multiple in (1, 2, 3, 4) for power in (-22, -20, -16)}
+    assert sides <= found.visited
 
 
 # ------------------------------------------------------------------------------------------------------- exact slopes
