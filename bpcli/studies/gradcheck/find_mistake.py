@@ -17,8 +17,13 @@ from bpcli.family.plan import Array
 from bpcli.notation import Program
 from bpcli.records.gradcheck import Finding
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence
-from bpcli.studies.gradcheck.layer_laws.row_sentences import block_in_words, inputs_in_words
-from bpcli.studies.mistakes.hypotheses import GradientHypotheses, Hypothesis, Sentence, axis_choices, listed, same
+from bpcli.studies.gradcheck.layer_laws.row_sentences import (
+    block_in_words,
+    inputs_in_words,
+    moved_entries,
+    zero_places,
+)
+from bpcli.studies.mistakes.hypotheses import GradientHypotheses, Hypothesis, Sentence, same
 
 CONSTANT_RATIO_RTOL = 1e-9  # how far a ratio that counts as constant may vary
 ENTRY_RTOL = 1e-7  # of the largest entry: one that is farther off is wrong
@@ -302,7 +307,7 @@ def _patterns(a: Array, n: Array, clues: Clues) -> Iterator[Sentence]:
                 yield sentence("proportional", ratio=c, array=name)
     yield from _factors(a, n, clues)
     if wrong.any() and not a[wrong].any():
-        yield from _zeros(wrong)
+        yield from zero_places(wrong)
     if clues.tied:
         yield sentence("ties")
     if wrong.any() and not (np.abs(n[wrong]) > clues.rtol * np.abs(n).max()).any():
@@ -310,7 +315,7 @@ def _patterns(a: Array, n: Array, clues: Clues) -> Iterator[Sentence]:
     both = (a != 0) & (n != 0)
     if both.any() and not wrong[both].any() and (a[wrong] != 0).any() and (n[wrong] != 0).any():
         yield sentence("mask other")
-    yield from _moved(a, n, clues.rtol)
+    yield from moved_entries(a, n, clues.rtol)
     yield from _place(a, n, clues, certain=True)
     if a.size > 1 and np.ptp(gap) <= CONSTANT_GAP_RTOL * abs(float(gap.mean())):
         yield sentence("constant-gap all", gap=float(gap.mean()))
@@ -386,35 +391,3 @@ def _broadcast(axis: int, values: Array, clues: Clues) -> Sentence:
                 return sentence(key, array=name, axis=axis)
     shown = ", ".join(f"{v:.4g}" for v in values[:6]) + (", ..." if values.size > 6 else "")
     return sentence("broadcast", axis=axis, values=shown)
-
-
-def _zeros(wrong: Array) -> Iterator[Sentence]:
-    for axis in range(wrong.ndim):
-        others = tuple(k for k in range(wrong.ndim) if k != axis)
-        hit, full = np.atleast_1d(wrong.any(others)), np.atleast_1d(wrong.all(others))
-        if hit.sum() == 1 and full[hit.argmax()]:
-            at = int(hit.argmax())
-            yield sentence("zero-slice last" if at == len(hit) - 1 else "zero-slice", axis=axis, at=at)
-    yield sentence("zeros")
-
-
-def _moved(a: Array, n: Array, rtol: float) -> Iterator[Sentence]:
-    """Yields findings of shifted or permuted entries."""
-    if a.size < 2:
-        return
-    for axes in axis_choices(a.ndim):
-        if same(a, np.flip(n, axes), rtol=rtol):
-            yield sentence("flipped", axes=listed(axes))
-    for axes in [(i,) for i in range(a.ndim)] + list(combinations(range(a.ndim), 2)):
-        for step in (1, -1):
-            if any(a.shape[k] < 2 for k in axes):
-                continue
-            ours = a[_without_edge(a.ndim, axes, step)]
-            if ours.any() and same(ours, n[_without_edge(a.ndim, axes, -step)], rtol=rtol):
-                yield sentence("shifted", axes=listed(axes))
-
-
-def _without_edge(ndim: int, axes: tuple[int, ...], step: int) -> tuple[Any, ...]:
-    """Returns the index of all places but the first (of a `step` of 1) or the last along each of `axes`."""
-    part = slice(1, None) if step > 0 else slice(None, -1)
-    return tuple(part if k in axes else slice(None) for k in range(ndim))

@@ -1,9 +1,12 @@
-"""Where a batch is not what its rows give alone, in words: which rows and columns, and how the numbers are related."""
+"""Where a batch is not what its rows give alone, or any gradient what it should be, in words: which rows and columns, and
+how the numbers are related."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +15,7 @@ from bpcli.records.gradcheck import Finding
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence
 from bpcli.studies.gradcheck.layer_laws.row_law import RowMismatch, groups
 from bpcli.studies.gradcheck.layer_laws.single_layer import LayerInputs, SingleLayer
+from bpcli.studies.mistakes.hypotheses import Sentence, axis_choices, listed, same
 
 MAX_LISTED = 4  # rows or columns named one by one
 MAX_SOLVED = 4096  # entries by which it is found out which rows are counted
@@ -151,3 +155,37 @@ def describe_values(tensor: str, found: RowMismatch, key: str) -> Finding:
     where = columns_in_words(wrong[rows], "" if rowwise else "column")
     are = "are" if which.startswith(("rows", "all")) else "is"
     return Finding(tensor, *sentence(key, which=which, are=are, where=where, how=how, name=found.name))
+
+
+# ------------------------------------------------------------------------------------- where any gradient is wrong
+def zero_places(wrong: Array) -> Iterator[Sentence]:
+    """Yields findings of a gradient that is 0 wherever it is wrong."""
+    for axis in range(wrong.ndim):
+        others = tuple(k for k in range(wrong.ndim) if k != axis)
+        hit, full = np.atleast_1d(wrong.any(others)), np.atleast_1d(wrong.all(others))
+        if hit.sum() == 1 and full[hit.argmax()]:
+            at = int(hit.argmax())
+            yield sentence("zero-slice last" if at == len(hit) - 1 else "zero-slice", axis=axis, at=at)
+    yield sentence("zeros")
+
+
+def moved_entries(a: Array, n: Array, rtol: float) -> Iterator[Sentence]:
+    """Yields findings of shifted or permuted entries."""
+    if a.size < 2:
+        return
+    for axes in axis_choices(a.ndim):
+        if same(a, np.flip(n, axes), rtol=rtol):
+            yield sentence("flipped", axes=listed(axes))
+    for axes in [(i,) for i in range(a.ndim)] + list(combinations(range(a.ndim), 2)):
+        for step in (1, -1):
+            if any(a.shape[k] < 2 for k in axes):
+                continue
+            ours = a[_without_edge(a.ndim, axes, step)]
+            if ours.any() and same(ours, n[_without_edge(a.ndim, axes, -step)], rtol=rtol):
+                yield sentence("shifted", axes=listed(axes))
+
+
+def _without_edge(ndim: int, axes: tuple[int, ...], step: int) -> tuple[Any, ...]:
+    """Returns the index of all places but the first (of a `step` of 1) or the last along each of `axes`."""
+    part = slice(1, None) if step > 0 else slice(None, -1)
+    return tuple(part if k in axes else slice(None) for k in range(ndim))
