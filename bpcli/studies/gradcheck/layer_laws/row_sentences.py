@@ -1,5 +1,5 @@
-"""Where a batch is not what its rows give alone, or any gradient what it should be, in words: which rows and columns, and
-how the numbers are related."""
+"""Where a batch is not what its rows give alone, or any gradient what it should be, in words: which rows and columns,
+and how the numbers are related."""
 
 from __future__ import annotations
 
