@@ -85,6 +85,7 @@ def test_a_method_or_the_line_of_it_that_shows_a_pattern(own: Path) -> None:
     assert at(method_position(leaf, "forward")) == (20, "def forward(self, f, train):")
     assert at(method_position(leaf, "forward", r"\bf\.y\s*=")) == (23, "f.y = f.h * f.g"), "no comment"
     assert at(method_position(leaf, "forward", r"nothing", r"tanh")) == (21, "np.tanh(f.x, out=f.h)")
+    assert at(method_position(leaf, "forward", r"train|tanh")) == (21, "np.tanh(f.x, out=f.h)"), "below its `def`"
     assert at(method_position(leaf, "forward", r"einsum")) == (20, "def forward(self, f, train):"), "not in this method"
     assert at(method_position(leaf, "backward", r"np\.multiply\(f\.dy")) == (30, "np.multiply(f.dy, f.s, out=f.dx)")
     assert at(method_position(leaf, "backward", r"def")) == (25, "def backward(self, f, train):")

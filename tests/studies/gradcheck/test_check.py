@@ -26,10 +26,11 @@ from bpcli.studies.gradcheck.check import (
     _forward_seconds,
     check_gradients,
 )
+from bpcli.studies.gradcheck.find_mistake import Clues
 from bpcli.studies.gradcheck.layer_laws.check_layer import LayerCheck
 from bpcli.studies.gradcheck.layer_point import ForwardMismatch
 from bpcli.studies.run.model import ROWS_PER_BATCH
-from bpcli.studies.witness.evidence import Effort
+from bpcli.studies.witness.evidence import CheckedGradient, Effort
 
 RNG = np.random.default_rng(6)
 X, T = RNG.normal(size=(9, 4)), RNG.normal(size=(9, 2))
@@ -126,14 +127,21 @@ def test_what_is_wrong_in_the_whole_network_alone_follows_from_nothing() -> None
 
 def test_rows_stand_in_the_order_of_the_network() -> None:
     rows = [
-        row("dense_2.dW", scope="network"), row("loss.dx", scope="loss"), row("dense_2.dx"),
-        row("l2.dw", scope="penalty"), row("dense_1.activation.dx"), row("dense_1.dW"),
+        row("dense_2.dW", scope="network"), row("l2.dw", scope="penalty"), row("loss.dx", scope="loss"),
+        row("dense_2.dx"), row("dense_1.activation.dx"), row("dense_1.dW"),
         row("inputs dx", scope="network"),
     ]  # fmt: skip
     assert [(each.scope, each.tensor) for each in state_of(*rows)._rows()] == [
         ("layer", "dense_1.dW"), ("layer", "dense_1.activation.dx"), ("layer", "dense_2.dx"), ("loss", "loss.dx"),
         ("penalty", "l2.dw"), ("network", "inputs dx"), ("network", "dense_2.dW"),
     ]  # fmt: skip
+
+
+def test_layers_stand_in_their_order_and_not_in_that_of_their_names() -> None:
+    state = Gradcheck(target_of("tanh", dense(2)))
+    for tensor in ("dense_1.dW", "tanh_1.dx"):
+        state.tensor_rows["layer", tensor] = [row(tensor)]
+    assert [each.tensor for each in state._rows()][:2] == ["tanh_1.dx", "dense_1.dW"]
 
 
 def test_what_was_shown_nowhere_is_not_covered() -> None:
@@ -223,6 +231,89 @@ def test_what_was_sampled_or_lost_is_counted() -> None:
     )
     four = [row(f"{name}.dW", entries=1, of=2, unresolved=3) for name in "abcd"]
     assert not any("more" in note for note in state._notes(tuple(four)))
+
+
+# ----------------------------------------------------------------------------------------------- one after the other
+def gradient_of(factor: float, point: str) -> CheckedGradient:
+    """A gradient that is so many times that of its equations."""
+    right = np.array([1.0, -2.0, 0.5])
+    return CheckedGradient(
+        "layer", "dense_1.db", point, np.zeros(3), factor * right, lambda: (0.0, 0.0), right, differences=False
+    )
+
+
+def test_the_first_mistake_of_a_tensor_is_the_one_that_is_said() -> None:
+    state = Gradcheck(target_of())
+    for point, factor in (("data", 1.0), ("random", 2.0), ("ties", 3.0)):
+        state._judge(gradient_of(factor, point), Effort(), lambda: Clues({}))
+    assert [each.verdict for each in state.tensor_rows["layer", "dense_1.db"]] == ["ok", "WRONG", "WRONG"]
+    assert state.findings["dense_1.db"].code == "factor-2"
+
+
+def test_a_wrong_forward_pass_of_the_same_layer_is_taken_into_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(module, "explain_gradient", lambda *args: asked.append(args[-1]))
+    state = Gradcheck(target_of())
+    for path in ("", "dense_2.y", "dense_1.y"):
+        if path:
+            state.mismatches[path] = (ForwardMismatch("y", (), 0.0, 1.0, 1, 0.0), "data")
+        state._judge(gradient_of(2.0, "data"), Effort(), lambda: Clues({}))
+    assert asked == ["", "", "dense_1.y"]
+
+
+def test_each_point_begins_with_the_weights_and_the_state_as_they_were() -> None:
+    state = Gradcheck(target_of("batch_norm", dense(2)))
+    bound = state.batch.chain.layers[0]
+    x = np.zeros((state.n, 4))
+    first = state._layer_point(bound, "random", x)
+    theta, states = state.objective.theta.copy(), {k: a.copy() for k, a in state.network.states.items()}
+    again = state._layer_point(bound, "random", x)
+    np.testing.assert_array_equal(first.kernel["y"], again.kernel["y"])
+    np.testing.assert_array_equal(state.objective.theta, theta)
+    assert all((state.network.states[k] == a).all() for k, a in states.items())
+    assert (theta != state.theta).any()
+    data = state._layer_point(bound, "data", x + 2)
+    np.testing.assert_array_equal(data.bound.frame.x, x + 2)
+    np.testing.assert_array_equal(state.objective.theta, state.theta)
+
+
+def test_the_rows_of_the_data_stand_where_layers_and_laws_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    target = target_of()
+    seen: dict[str, Any] = {}
+
+    def spoil(state: Gradcheck) -> None:
+        state.objective.batch(state.n).x.fill(0)
+
+    def layer(state: Gradcheck, bound: Any, x: Any) -> None:
+        seen[bound.path] = x.copy()
+        spoil(state)
+
+    def some_laws(objective: Any, batch: Any, x: Any, t: Any, seed: int) -> tuple[LawRow, ...]:
+        seen["laws"], seen["theta"], seen["seed"] = batch.x.copy(), objective.theta.copy(), seed
+        return (LawRow("re-entrant", False, 1.0, "no"),)
+
+    def network(state: Gradcheck) -> None:
+        spoil(state)
+        state.objective.theta.fill(7)
+
+    monkeypatch.setattr(Gradcheck, "_check_layer", layer)
+    monkeypatch.setattr(Gradcheck, "_check_loss_and_penalties", spoil)
+    monkeypatch.setattr(Gradcheck, "_check_network", network)
+    monkeypatch.setattr(module, "laws", some_laws)
+    theta = target.objective.theta.copy()
+    report = check_gradients(target, 5)
+    assert list(seen) == ["dense_1", "dense_1.activation", "dense_2", "laws", "theta", "seed"]
+    np.testing.assert_array_equal(seen["dense_1"], X[:3])
+    np.testing.assert_array_equal(seen["laws"], X[:3])
+    np.testing.assert_array_equal(seen["theta"], theta)
+    np.testing.assert_array_equal(target.objective.theta, theta)
+    assert (seen["seed"], report.layers, report.wrong) == (5, (), ("re-entrant",))
+
+
+def test_without_a_seed_it_is_0(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Gradcheck, "report", lambda self: self)
+    state: Any = check_gradients(target_of())
+    assert state.seed == 0
 
 
 # --------------------------------------------------------------------------------------------------------------- effort

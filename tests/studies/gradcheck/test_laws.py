@@ -136,6 +136,11 @@ def test_a_loss_that_changes_what_it_reads(monkeypatch: pytest.MonkeyPatch) -> N
         )
 
 
+def test_a_gradient_that_is_no_number_twice_is_the_same_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    behind(monkeypatch, SquaredError, "backward", lambda f: f.dx.fill(np.nan))
+    assert found(*DENSE)["re-entrant"].note == ""
+
+
 def test_a_loss_whose_second_gradient_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = [0.0]
 
@@ -149,23 +154,27 @@ def test_a_loss_whose_second_gradient_is_another(monkeypatch: pytest.MonkeyPatch
     assert row.worst == pytest.approx(0.125, rel=1e-9)
 
 
-def after_backward(monkeypatch: pytest.MonkeyPatch, edit: Callable[[Batch], None]) -> None:
+def after_backward(monkeypatch: pytest.MonkeyPatch, edit: Callable[[Batch, bool], None]) -> None:
     right = Batch.backward
 
     def wrong(self: Batch, train: bool) -> None:
         right(self, train)
-        edit(self)
+        edit(self, train)
 
     monkeypatch.setattr(Batch, "backward", wrong)
 
 
 def test_a_whole_pass_that_moves_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    def step(batch: Batch) -> None:
+    def step(batch: Batch, train: bool) -> None:
         for bound in batch.chain.layers:
             bound.frame.W[...] -= 0.1
 
     after_backward(monkeypatch, step)
-    row = found(*DENSE, *DENSE)["re-entrant"]
+    objective = objective_of(*DENSE, *DENSE)
+    theta, batch = objective.theta.copy(), objective.batch(4)
+    batch.load(X, T, np.arange(4))
+    row = laws(objective, batch, X, T, 0)[0]
+    np.testing.assert_array_equal(objective.theta, theta)
     assert (row.holds, row.worst) == (False, math.inf)
     assert row.note == "the pass backward moves dense_1.W, dense_2.W: all that comes after sees updated weights"
 
@@ -173,8 +182,10 @@ def test_a_whole_pass_that_moves_weights(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_gradients_that_are_never_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[Array] = []
 
-    def accumulate(batch: Batch) -> None:
+    def accumulate(batch: Batch, train: bool) -> None:
         (bound,) = batch.chain.layers
+        if not train:
+            return
         kept.append(bound.frame.dW.copy())
         bound.frame.dW[...] = sum(kept)
 
@@ -190,7 +201,7 @@ def test_gradients_that_are_never_set_back(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_whole_pass_that_draws_by_chance(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
-    after_backward(monkeypatch, lambda batch: batch.chain.layers[0].frame.dW.fill(rng.normal()))
+    after_backward(monkeypatch, lambda batch, train: batch.chain.layers[0].frame.dW.fill(rng.normal()))
     row = found(*DENSE)["re-entrant"]
     assert row.note == "the gradient of the whole network is another when computed a second time"
 

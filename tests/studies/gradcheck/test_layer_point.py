@@ -188,6 +188,15 @@ def test_what_is_moved_by_chance_is_put_back(layer: Any) -> None:
         np.testing.assert_array_equal(point.bound.frame.x, x)
 
 
+def test_every_number_is_moved_by_an_amount_of_its_own_and_run_forward_again() -> None:
+    point = point_of("tanh")
+    x = point.bound.frame.x.copy()
+    with point.moved("x", 1e-3) as gradient:
+        moved = point.bound.frame.x
+        assert len(np.unique(((moved - x) / np.maximum(1, np.abs(x))).round(12))) == x.size
+        np.testing.assert_allclose(gradient, point.upstream * (1 - np.tanh(moved) ** 2), rtol=1e-12)
+
+
 def test_the_gradient_by_the_inputs_where_all_is_moved() -> None:
     point = point_of(DENSE)
     with point.moved("x", 1e-6) as gradient:

@@ -193,6 +193,10 @@ def test_outputs_that_were_moved_are_put_back() -> None:
     point = loss_point()
     x = point.frame.x.copy()
     np.testing.assert_allclose(point.gradient_for(x + 1), point.kernel["dx"] + 2 / 6)
+    kept = loss_point(loss="softmax_cross_entropy", t=np.eye(2)[[0, 1, 1, 0, 1, 0]])
+    other = kept.frame.x * np.array([[2.0, -1.0]])
+    shares = np.exp(other) / np.exp(other).sum(1, keepdims=True)
+    np.testing.assert_allclose(kept.gradient_for(other), (shares - kept.frame.t) / 6, err_msg="forward runs before it")
     np.testing.assert_array_equal(point.frame.x, x)
     moved = point.gradient().moved
     assert moved is not None
@@ -248,7 +252,9 @@ def test_each_penalty_is_named_where_there_are_several() -> None:
     assert [(p.tensor, p.w.shape) for p in penalties(objective, 0)] == [("l2.dw", (20,))]
     own = [{**LAYERS[0], "regularization": {"type": "l1", "strength": 0.1}}, LAYERS[1]]
     objective, _ = loaded(*own, penalty=PENALTY)
-    assert [p.tensor for p in penalties(objective, 0)] == ["l1.dw on dense_1.W", "l2.dw on dense_2.W"]
+    assert [(p.tensor, p.w.shape) for p in penalties(objective, 0)] == [
+        ("l1.dw on dense_1.W", (12,)), ("l2.dw on dense_2.W", (8,)),
+    ]  # fmt: skip
 
 
 # ---------------------------------------------------------------------------------------------------- the whole network
@@ -327,6 +333,23 @@ def test_a_network_whose_loss_is_infinite_shows_nothing() -> None:
     with np.errstate(all="ignore"):
         assert not NetworkPoint(*loaded(t=T * 1e200), DATA).finite
         assert NetworkPoint(*loaded(t=T * 1e150), DATA).finite
+
+
+def test_a_gradient_is_computed_again_from_the_rows_as_they_are() -> None:
+    objective, batch = loaded()
+    point = NetworkPoint(objective, batch, DATA)
+    batch.x += 1
+    other = NetworkPoint(objective, batch, DATA)
+    batch.x -= 1
+    point.evaluate()
+    batch.x += 1
+    np.testing.assert_array_equal(point.gradient_again("dense_1.b"), other.kernel["dense_1.b"])
+
+
+def test_a_network_without_parameters_has_the_gradient_of_its_inputs() -> None:
+    point = NetworkPoint(*loaded("tanh", t=RNG.normal(size=(6, 3))), DATA)
+    assert [g.tensor for g in point.gradients()] == ["inputs dx"]
+    assert (point.kernel, point.reach) == ({}, 0.0)
 
 
 def test_weights_that_a_pass_moves_are_named_and_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -514,6 +537,10 @@ def test_how_far_rounding_takes_a_whole_network() -> None:
     np.testing.assert_array_equal(batch.x, x)
     np.testing.assert_array_equal(batch.chain.y, y)
     assert found.gradient.keys() == {*objective.network.parameters(), "x"}
+    rng = np.random.default_rng(0)
+    inner = next(k for k in batch.chain.walk() if k.path == "residual_1.dense_1")
+    own = min(layer_rounding_scale(inner, True, rng)["dW"] for _ in range(20))
+    assert found.gradient["residual_1.dense_1.W"] > own / 2, "what the layer inside adds by itself"
     assert all(1e-3 * COARSE_EPS < size < 1e3 * COARSE_EPS for size in found.gradient.values())
     assert 1e-3 * COARSE_EPS < found.loss < 1e3 * COARSE_EPS
     moved = NetworkRounding(objective, batch, np.random.default_rng(0), weights=True)
