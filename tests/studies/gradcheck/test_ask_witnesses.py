@@ -380,12 +380,48 @@ def test_right_numbers_of_very_many_wrong_entries_are_known_less_well() -> None:
         np.testing.assert_allclose(found.numbers, np.cos(x), rtol=1e-6)
 
 
+def test_a_kink_and_a_jump_are_told_by_differences_alone() -> None:
+    x = np.array([0.0, 0.7, -0.4])
+    for slope in (1.0, -0.5, -1.0):
+        found = Objective(np.abs, x).ask(np.array([slope, 1.0, -1.0]), **ONLY_DIFFERENCES)
+        assert (found.verdict, found.index) == ("kink", (0,)), slope
+        assert found.entries == 3
+        assert found.gaps["differences"] < 1e-7, "of what was shown"
+    assert Objective(np.abs, x).ask(np.array([1.25, 1.0, -1.0]), **ONLY_DIFFERENCES).verdict == "WRONG"
+    x = np.array([1.0, 0.7])
+    found = Objective(np.floor, x).ask(np.zeros(2), **ONLY_DIFFERENCES)
+    assert (found.verdict, found.index) == ("jump", (0,))
+    wrong = Objective(np.floor, x).ask(np.array([1.0, 0.0]), **ONLY_DIFFERENCES)
+    assert wrong.verdict == "WRONG", "no slope beside"
+
+
+def test_along_a_direction_a_kernel_may_be_off_as_far_as_all_its_entries() -> None:
+    """The length of what rounding does to the whole gradient, and not what it does to one entry."""
+    x = np.linspace(0.5, 1.0, 400)
+    kernel = np.cos(x) * (1 + 2e-6)
+    effort = Effort(0, 0, 0, 1)
+    assert Objective(x=x).ask(kernel, effort=effort, **ONLY_DIFFERENCES).verdict == "WRONG"
+    steep = moved_by(lambda a: 1e6 * a, x)
+    assert Objective(x=x).ask(kernel, effort=effort, moved=steep, **ONLY_DIFFERENCES).verdict != "WRONG"
+
+
+def test_beside_exact_witnesses_rounding_of_the_objective_is_allowed_along_a_direction() -> None:
+    x = np.linspace(0.5, 1.0, 400)
+    objective = Objective(lambda z: (np.sin(z) + 1e7) - 1e7, x)
+    found = objective.ask(np.cos(x), np.cos(x), effort=Effort(0, 0, 0, 1), complex_value=None)
+    assert found.verdict == "ok"
+    assert found.bars["differences"] > 1e-6
+
+
 def test_a_kernel_as_steep_as_rounding_takes_it_is_not_wrong() -> None:
     """Its own number is another where all that it reads is off by a little: so much differences allow."""
     x = np.linspace(0.5, 1.0, 6)
     kernel = np.cos(x) * (1 + 4e-6)
     calm = Objective(x=x).ask(kernel, moved=moved_by(np.cos, x), **ONLY_DIFFERENCES)
     assert calm.verdict == "WRONG"
+    first = Objective(x=x).ask(but(np.cos(x), (0,), kernel[0]), moved=moved_by(lambda a: 1e6 * but(a, (1,), 0), x),
+                               **ONLY_DIFFERENCES)  # fmt: skip
+    assert first.verdict in ("ok", "noise"), "each entry by its own"
     steep = Objective(x=x).ask(kernel, moved=moved_by(lambda a: 1e6 * a, x), **ONLY_DIFFERENCES)
     assert steep.verdict in ("ok", "noise")
 

@@ -124,9 +124,9 @@ def test_a_step_of_ones_own_by_its_equations(own: Path) -> None:
 
 
 def test_a_step_without_equations_is_not_covered(own: Path) -> None:
-    given = "learning_rate={'type': 'constant', 'value': 0.1}"
+    rate = "learning_rate={'type': 'constant', 'value': 0.1}"
     text = STEP.replace("import GradientOptimizer", "import GradientOptimizer, Sample") + (
-        f"\n    @classmethod\n    def samples(cls):\n        yield Sample(cls({given}), (7,))\n"
+        f"\n    @classmethod\n    def samples(cls):\n        yield Sample(cls({rate}), (7,))\n"
     )
     report = check_own(own_part(text))
     (row,) = report.tensors
