@@ -18,10 +18,10 @@ from bpcli.parts.layers.dense import Dense
 from bpcli.parts.losses import SquaredError
 from bpcli.records.gradcheck import Finding, TensorRow
 from bpcli.studies.gradcheck.explain_gradient import (
+    _loss_ratio_elsewhere,
     describe_slopes,
     explain_gradient,
     layer_clues,
-    loss_ratio_elsewhere,
     merged,
     tensor_row,
 )
@@ -286,7 +286,7 @@ def test_a_ratio_of_a_loss_elsewhere_is_that_of_twice_as_many_rows(monkeypatch: 
     batch.load(X, DY[:, :3], np.arange(N))
     batch.forward(True)
     point = LossPoint(objective, batch, "data", 0)
-    assert loss_ratio_elsewhere(point, "N") == pytest.approx(2 * N, rel=1e-9)
-    assert loss_ratio_elsewhere(point, "K") is None
+    assert _loss_ratio_elsewhere(point, "N") == pytest.approx(2 * N, rel=1e-9)
+    assert _loss_ratio_elsewhere(point, "K") is None
     monkeypatch.setattr(SquaredError, "equations", lambda self, weighted: ())
-    assert loss_ratio_elsewhere(LossPoint(objective, batch, "data", 0), "N") == pytest.approx(2 * N, rel=1e-5)
+    assert _loss_ratio_elsewhere(LossPoint(objective, batch, "data", 0), "N") == pytest.approx(2 * N, rel=1e-5)
