@@ -12,9 +12,11 @@ from mark_file import mark_file
 from paths import CONFIGS
 from rich.cells import cell_len
 from rich.console import Console
+from rich.text import Text
 
 from bpcli.records.trace import Marks
 from bpcli.render.json_text import dumps
+from bpcli.render.trace import marks as marks_module
 from bpcli.render.trace.marks import marks, marks_record
 from bpcli.studies.trace.open import TracedRows
 
@@ -141,3 +143,21 @@ def test_where_bpcli_disagrees_with_itself_it_says_so_after_the_marks(tmp_path: 
     assert first == "WRONG bpcli itself: at dense_1.dW its equation does not give what its engine"
     assert second == "      computed; please report it"
     assert empty == ""
+
+
+@pytest.mark.parametrize(("most", "more"), [(3, "and 1 more wrong numbers; all of them: --json"), (4, ""), (5, "")])
+def test_so_many_mistakes_are_explained_and_the_others_counted(
+    most: int, more: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(marks_module, "MAX_EXPLAINED", most)
+    found = drawn(article(tmp_path, ascii=True), ascii=True)
+    assert found.count("Also wrong: ") == min(most, 4) - 1
+    assert ("more wrong numbers" in found) == bool(more)
+    assert more in found
+
+
+def test_lines_are_drawn_in_unicode_eighty_columns_wide_unless_it_is_said(tmp_path: Path) -> None:
+    found = article(tmp_path)
+    plain = [str(item) for item in marks(found) if isinstance(item, Text)]
+    assert plain == [str(item) for item in marks(found, 80, False) if isinstance(item, Text)]
+    assert plain != [str(item) for item in marks(found, 80, True) if isinstance(item, Text)]

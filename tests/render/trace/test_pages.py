@@ -21,8 +21,8 @@ from rich.text import Text
 
 from bpcli.notation.syntax import Eq, parse
 from bpcli.records.trace import STAGES, Derivation
+from bpcli.render.trace import blocks, maths
 from bpcli.render.trace import latex as latex_module
-from bpcli.render.trace import maths
 from bpcli.render.trace.latex import latex
 from bpcli.render.trace.markdown import markdown
 from bpcli.render.trace.text import Terminal
@@ -294,6 +294,12 @@ def test_tex_sets_it_and_no_line_is_too_long(name: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Overfull" not in done.stdout
     assert (tmp_path / "page.pdf").stat().st_size > 10_000
+
+
+def test_what_is_empty_leaves_no_gap_in_the_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [blocks.Paragraph(("before",)), blocks.WorkedLines(()), blocks.Paragraph(("after",))]
+    monkeypatch.setattr(latex_module, "document", lambda source: found)
+    assert "before\n\nafter\n\n\\end{document}" in latex(derived("xor", "layer"))
 
 
 def test_tex_skeleton() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bpcli.family import Loss, Metric
+from bpcli.family import Array, Loss, Metric
 from bpcli.studies.dataset.preprocessor import Preprocessor
 from bpcli.studies.run.scoring import MetricAccumulator, Predictor
 
@@ -63,3 +63,75 @@ def test_what_does_not_fit_is_refused() -> None:
     ):
         with pytest.raises(ValueError, match=rf"{name} is float64 of shape \({array.shape[0]},"):
             accumulator().restore({**saved, name: array})
+
+
+# ---------------------------------------------------------------------------------------------------------- predictions
+Y = np.array([[0.0, 2.0], [1.0, -1.0], [-3.0, -3.0]])
+
+
+class Known:
+    """What a predictor asks a preprocessor: names of classes and targets, and values in their own units."""
+
+    def __init__(self, classes: tuple[str, ...] = (), target_names: tuple[str, ...] = ()) -> None:
+        self.classes, self.target_names = classes, target_names
+
+    def decode_values(self, y: Array) -> Array:
+        return y * 10
+
+
+def predictor(loss: str, known: Known, outputs: int = 2) -> Predictor:
+    return Predictor(Loss.parse(loss), known, outputs)  # type: ignore[arg-type]
+
+
+def test_predictions_follow_the_link_of_the_loss() -> None:
+    y = Y.astype(np.float32)
+    softmax = predictor("softmax_cross_entropy", Known(("a", "b"))).predict(y)
+    assert softmax.dtype == np.float64
+    assert np.allclose(softmax, np.exp(Y) / np.exp(Y).sum(1, keepdims=True), rtol=1e-12)
+    sigmoid = predictor("binary_cross_entropy", Known()).predict(y)
+    assert np.allclose(sigmoid, 1 / (1 + np.exp(-Y)), rtol=1e-12)
+    assert np.allclose(predictor("poisson", Known()).predict(y), 10 * np.exp(Y), rtol=1e-12)
+    assert np.array_equal(predictor("mean_squared_error", Known()).predict(y), 10 * Y)
+    assert np.array_equal(predictor("mean_squared_error", Known(("a", "b"))).predict(y), Y), "no units of their own"
+    assert np.array_equal(predictor("hinge", Known()).predict(y), Y)
+    assert np.array_equal(y, Y), "the outputs stay as they are"
+
+
+def test_names_of_classes() -> None:
+    assert predictor("softmax_cross_entropy", Known(("a", "b"))).classes == ("a", "b")
+    assert predictor("mean_squared_error", Known()).classes == ()
+    assert predictor("binary_cross_entropy", Known(), 1).classes == ("0", "1")
+    assert predictor("binary_cross_entropy", Known(target_names=("x", "y"))).classes == ("x", "y")
+    assert predictor("binary_cross_entropy", Known(), 3).classes == ("0", "1", "2")
+
+
+@pytest.mark.parametrize(
+    ("loss", "known", "outputs", "ids"),
+    [
+        ("softmax_cross_entropy", Known(("a", "b")), [[0.2, 0.8], [0.5, 0.5]], [1, 0]),
+        ("binary_cross_entropy", Known(("a", "b")), [[0.5], [0.49]], [1, 0]),
+        ("binary_cross_entropy", Known(), [[0.5, 0.49], [0.0, 1.0]], [[1, 0], [0, 1]]),
+        ("hinge", Known(("a", "b")), [[0.0], [0.1]], [0, 1]),
+        ("hinge", Known(), [[0.0, 0.1], [-0.1, 3.0]], [[0, 1], [0, 1]]),
+        ("multiclass_hinge", Known(("a", "b")), [[-3.0, -2.0]], [1]),
+        ("mean_squared_error", Known(("a", "b")), [[0.5], [0.4]], [1, 0]),
+    ],
+)
+def test_which_class_a_prediction_names(loss: str, known: Known, outputs: Any, ids: Any) -> None:
+    found = predictor(loss, known, len(outputs[0])).classify(np.array(outputs))
+    assert found.tolist() == ids
+    assert found.dtype == np.int64
+
+
+def test_a_batch_as_metrics_see_it() -> None:
+    t = np.array([[1.0, 0.0], [0.0, 1.0], [0.3, 0.7]])
+    scored = predictor("softmax_cross_entropy", Known(("a", "b"))).score(Y, t)
+    assert scored.labels is not None
+    assert scored.predicted is not None
+    assert (scored.labels.tolist(), scored.predicted.tolist()) == ([0, 1, 1], [1, 0, 0])
+    assert (scored.weight.tolist(), scored.classes, scored.several) == ([1.0, 1.0, 1.0], 2, False)
+    values = predictor("mean_squared_error", Known()).score(Y, t, np.array([1, 2, 3], np.float32))
+    assert (values.labels, values.predicted, values.classes) == (None, None, 0)
+    assert np.array_equal(values.target, 10 * t)
+    assert values.weight.tolist() == [1.0, 2.0, 3.0]
+    assert values.weight.dtype == np.float64
