@@ -13,7 +13,7 @@ import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.engine.network_plan import plan_network
 from bpcli.family import Activation, Layer, Loss
 from bpcli.studies.custom.load import load
-from bpcli.studies.run.layer_stats import LayerStatsProbe, slope_and_ends
+from bpcli.studies.run.layer_stats import DEAD_SLOPE, LayerStatsProbe, slope_and_ends
 
 RNG = np.random.default_rng(4)
 X, T = RNG.normal(size=(7, 3)), RNG.normal(size=(7, 2))
@@ -212,6 +212,17 @@ class Clipped(Activation):
         np.multiply(f.dy, np.abs(f.x) < self.end, out=f.dx)
 
 
+class Slanted(Activation):
+    type: Literal["slanted"] = "slanted"
+    slope: float
+
+    def forward(self, f, train):
+        np.multiply(f.x, np.where(f.x > 0, 1.0, self.slope), out=f.y)
+
+    def backward(self, f, train):
+        np.multiply(f.dy, np.where(f.x > 0, 1.0, self.slope), out=f.dx)
+
+
 class Shifted(Layer):
     type: Literal["shifted"] = "shifted"
 
@@ -228,9 +239,11 @@ class Shifted(Layer):
 
 def test_the_ends_of_an_activation_are_looked_for_at_60(own: Path) -> None:
     (own / "clipped.py").write_text(CLIPPED)
-    clipped, _ = load([own / "clipped.py"])
+    clipped, slanted, _ = load([own / "clipped.py"])
     found = [slope_and_ends(clipped(end=end))[1] for end in (59.5, 60.5)]  # type: ignore[call-arg, arg-type]
     assert found == ["both", "none"]
+    slanting = [slope_and_ends(slanted(slope=slope))[1] for slope in (DEAD_SLOPE, 1.01 * DEAD_SLOPE)]  # type: ignore[call-arg, arg-type]
+    assert slanting == ["one", "none"], "a thousandth of the steepest slope is flat"
 
 
 def test_running_statistics_are_those_that_are_given(own: Path) -> None:

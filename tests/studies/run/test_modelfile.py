@@ -430,3 +430,18 @@ def test_a_file_larger_than_the_memory(file: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(modelfile, "open", lambda *args: Huge(file.read_bytes()), raising=False)
     assert "more than the memory" in failure(file)
     os.close(number)
+
+
+def test_a_header_may_be_as_long_as_the_limit_and_no_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In writing and in reading alike."""
+    file = tmp_path / "m"
+    modelfile.write(file, {"a": np.ones(3)}, {"kind": "model"})
+    length = int.from_bytes(file.read_bytes()[:8], "little")
+    monkeypatch.setattr(modelfile, "MAX_HEADER_BYTES", length)
+    assert modelfile.read(file)[1] == {"kind": "model"}
+    modelfile.write(tmp_path / "n", {"a": np.ones(3)}, {"kind": "model"})
+    monkeypatch.setattr(modelfile, "MAX_HEADER_BYTES", length - 1)
+    with pytest.raises(Failure, match=f"its header claims {length} bytes"):
+        modelfile.read(file)
+    with pytest.raises(Failure, match="the description of the model passes 0 MiB"):
+        modelfile.write(tmp_path / "o", {"a": np.ones(3)}, {"kind": "model"})
