@@ -68,3 +68,32 @@ def test_training_takes_the_memory_that_was_announced(batch: int, units: int, op
     assert len(arrays) == 4
     assert 0.99 * taken < announced < 1.3 * taken
     assert peak < 1.3 * announced
+
+
+IMAGES = """\
+data:
+  train: {type: inline, inputs: [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]], targets: [[0], [1], [1]]}
+  augment: [{type: shift, pixels: 1}]
+architecture: [{type: reshape, shape: [2, 2, 1]}, flatten, {type: dense, units: 1}]
+loss: mean_squared_error
+training: {epochs: 1, batch_size: 1}
+"""
+
+
+@pytest.mark.parametrize("rows", [None, 1, 3])
+def test_what_changes_images_has_room_for_a_batch_or_for_as_many_rows_as_are_asked_for(
+    rows: int | None, tmp_path: Path
+) -> None:
+    file = tmp_path / "images.yaml"
+    file.write_text(IMAGES)
+    setup = set_up(file)
+    augmenter = setup.augmenter(rows)
+    assert augmenter is not None
+    train = setup.prepared.splits["train"].x
+    x = train[: rows or 1].copy()
+    for step in range(9):
+        augmenter.apply(x, step)
+    assert x.shape == (rows or 1, 4)
+    sizes = {len(array) for _, work, _ in augmenter._parts for array in work.values() if array.ndim}
+    assert sizes <= {rows or 1}
+    assert sizes
