@@ -48,7 +48,7 @@ class Claim:
         """How far the number that was meant may lie from the one that was written."""
         return self.unit / 2 if self.tolerance is None else self.tolerance
 
-    def fits(self, number: float, floor: float = 0.0) -> bool:
+    def fits(self, number: float, floor: float) -> bool:
         """Whether this is `number`, as far as it is written; `floor` is the rounding that is in any case allowed."""
         slack = floor + RELATIVE_TOLERANCE * abs(number)
         gap = abs(self.value - number)

@@ -248,6 +248,10 @@ def test_it_ends_where_a_hundredth_of_the_way_is_left() -> None:
         assert left[-1] < 0.01 <= left[-2]
         ended.append(len(losses))
     assert ended == sorted(set(ended), reverse=True)
+    losses = overfit(context, 0.0)
+    for share, later in ((0.01005, 1), (0.00995, 0)):  # the least loss at which so much is left after ten steps
+        least = (losses[10] - share * losses[0]) / (1 - share)
+        assert (len(overfit(context, least)) > 11) == later
 
 
 def test_the_batch_has_sixteen_rows_at_most_and_its_own_rate() -> None:

@@ -156,3 +156,12 @@ def test_images_with_one_or_three_channels_can_be_drawn(shape: tuple[int, ...], 
         return
     with pytest.raises(Failure, match="a row of this model has the shape"):
         augmented(set_up(Path("a.yaml")))
+
+
+def test_of_many_classes_the_first_image_of_ten_is_shown() -> None:
+    np.savez("images.npz", x=np.arange(24 * 16).reshape(24, 4, 4, 1), y=np.arange(24) % 12)
+    Path("a.yaml").write_text(
+        "data: {train: {type: npz, path: images.npz}}\n"
+        "architecture: [flatten, {type: dense, units: 12}]\nloss: softmax_cross_entropy\n"
+    )
+    assert [tile.lines[0][0] for tile in augmented(set_up(Path("a.yaml"))).tiles] == [str(k) for k in range(10)]

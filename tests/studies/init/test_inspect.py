@@ -236,6 +236,13 @@ def test_a_file_on_another_drive_keeps_its_whole_path(monkeypatch: pytest.Monkey
     assert found("v,y", V[:24], ["a", "b"] * 12).source["path"] == Path("a.csv").resolve().as_posix()
 
 
+def test_a_target_without_a_name_cannot_be_left_out() -> None:
+    rows = "".join(f"{v},{k % 2}\n" for k, v in enumerate(V[:24]))
+    Path("unnamed.csv").write_text(f"v,\n{rows}")
+    with pytest.raises(Failure, match="has no name in the header"):
+        inspect_data("unnamed.csv", ("",), None, Path(), Path())
+
+
 def test_a_file_without_a_header_and_one_with_row_numbers_are_read_as_they_are() -> None:
     Path("bare.csv").write_text("".join(f"{v},{k % 3},{k % 2}\n" for k, v in enumerate(V[:40])))
     source = inspect_data("bare.csv", ("-1",), None, Path(), Path()).source

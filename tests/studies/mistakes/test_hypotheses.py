@@ -161,6 +161,17 @@ def test_an_array_that_was_cut_off_at_a_bound() -> None:
     assert list(found.cut_off(3 * X * DY)) == []
 
 
+def test_an_array_that_is_cut_off_is_found_behind_others_that_cannot_be_it() -> None:
+    """a goes in squared: no bound on it can be read off the gradient."""
+    a = RNG.uniform(0.5, 2.0, size=X.shape)
+    equations = [Eq("y[n,i]", "a[n,i] ** 2 * x[n,i] ** 2 / 2", ""), Eq("dx[n,i]", "a[n,i] ** 2 * x[n,i] * dy[n,i]", "")]
+    env = {"a": a, "x": X, "dy": DY}
+    program = compile_equations(equations, env, {"y": (4, 3), "dx": (4, 3)})
+    found = GradientHypotheses(program, program.complete(env), "dx", said, (), "y")
+    (cut,) = found.cut_off(a**2 * np.minimum(X, 0.5) * DY)
+    assert "array=x" in cut.text
+
+
 def test_a_sum_that_is_too_large_to_be_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of dW: 3 x 3 entries of 4 terms each."""
     for cells, written in ((36, True), (35, False)):

@@ -102,6 +102,15 @@ def test_a_mistake_is_named_that_fits_by_accident_in_less_than_one_case_of_twent
     assert bool(causes(tmp_path, "dense_1.y: 3.2500\n")) is named
 
 
+@pytest.mark.parametrize(("most", "searched"), [(1, True), (0, False)])
+def test_in_arrays_that_are_too_large_no_mistake_is_looked_for(
+    most: int, searched: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one entry each."""
+    monkeypatch.setattr(module, "MAX_SEARCHED_ENTRIES", most)
+    assert bool(causes(tmp_path, "dense_1.y: 3.2500\n")) is searched
+
+
 def test_the_more_digits_fit_the_smaller_the_chance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a unit of the last digit, over the size of the number: 0.75 * 0.00005 / 3.75 for the first mistake tried."""
     chances: list[float] = []

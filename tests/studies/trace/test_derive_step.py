@@ -152,3 +152,11 @@ def test_the_classes_of_eight_rows_are_named(rows: int, more: str) -> None:
     net = experiment([dense(2)], "softmax_cross_entropy", [[float(i)] for i in range(rows)], names)
     values_at_start = {g.path: g.note for g in derived(net).start_values}
     assert values_at_start["t"] == f"the targets: {', '.join(names[:8])}{more}"
+
+
+def test_six_digits_are_worked_out_unless_others_are_asked_for() -> None:
+    third = {"type": "dense", "units": 1, "weights": [[1 / 3]], "bias": False}
+    for more, printed in (({}, "0.333333"), ({"digits": 3}, "0.333")):
+        d = derived(experiment([third], "mean_squared_error", [[1.0]], [[0.0]]), **more)  # type: ignore[arg-type]
+        (entry,) = next(q for q in d.quantities if q.path == "dense_1.y").entries
+        assert entry.worked.result == printed

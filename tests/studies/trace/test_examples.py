@@ -38,6 +38,11 @@ def test_every_number_that_an_author_prints_is_derived() -> None:
     assert compared > 60
 
 
+def test_what_to_beware_of_in_the_convolution() -> None:
+    convolution = trace_examples.__wrapped__()["convolution"]  # type: ignore[attr-defined]
+    assert convolution.notes[2:] == (("beware", "dW has the numbers of y, for here the errors are the filter's own"),)
+
+
 def test_a_step_of_every_optimizer_starts_at_5() -> None:
     examples = trace_examples.__wrapped__()  # type: ignore[attr-defined]
     for kind in ("sgd", "adam", "rmsprop"):

@@ -13,10 +13,13 @@ from bpcli.studies.trace.paths import PathFinder
 
 
 def paths(tensor: str, at: tuple[int, ...], *layers: Any, rows: int = 1, loss: str = "mean_squared_error",
-          ascii: bool = True, outputs: int | None = None) -> PathsTo:  # fmt: skip
+          ascii: bool = True, outputs: int | None = None, first: float | None = None) -> PathsTo:  # fmt: skip
     rng = np.random.default_rng(0)
     k = outputs or layers[-1]["units"]
-    net = experiment(list(layers), loss, rng.normal(size=(rows, 2)).round(3), rng.normal(size=(rows, k)).round(3))
+    x = rng.normal(size=(rows, 2)).round(3)
+    if first is not None:
+        x[:, 0] = first
+    net = experiment(list(layers), loss, x, rng.normal(size=(rows, k)).round(3))
     target = trace_target(net | {"optimizer": "sgd"})
     batch = target.objective.batch(rows)
     batch.load(target.x, target.t, np.arange(rows))
@@ -69,12 +72,17 @@ def test_paths_through_a_closed_unit_are_dead() -> None:
     found = paths("dense_1.W", (0, 0), first, dense(2))
     assert (found.count, found.dead, found.gradient) == (2, 2, 0.0)
     assert paths("dense_1.W", (0, 1), first, dense(2)).dead == 0
+    found = paths("dense_1.W", (0, 1), dense(2, "tanh"), dense(2), first=0.0)
+    assert (found.count, found.dead, found.gradient) == (2, 2, 0.0), "an input of 0 ends every path"
 
 
 def test_a_branch_is_a_path_and_so_is_what_goes_past_it() -> None:
     residual = {"type": "residual", "layers": [dense(2, "tanh")]}
     found = paths("dense_1.W", (0, 1), dense(2), residual, dense(1))
     assert found.count == 3  # past it, and through both of its units
+    for hops in found.paths:
+        assert [hop.upper.partition("[")[0] for hop in hops[:3]] == ["L", "dense_2.y", "residual_1.y"]
+        assert hops[0].formula
     assert found.total == pytest.approx(found.gradient, rel=1e-12)
     inside = paths("residual_1.dense_1.W", (0, 1), dense(2), residual, dense(1))
     assert inside.count == 1

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from trace_nets import dense, experiment, trace_target
 
+from bpcli.family import Layer
 from bpcli.records.trace import Quantity
 from bpcli.studies.trace.derive_step import without_equations
 from bpcli.studies.trace.quantities import EntryChoice, _chosen, _first, count_blocked_units, quantities
@@ -190,6 +191,21 @@ def test_a_search_begins_with_a_pass_and_its_penalty() -> None:
     found = by_path(step)
     assert found["loss"].value == pytest.approx(step.loss + step.penalty)
     assert all(q.agrees for q in found.values())
+
+
+def test_layers_without_some_equations_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    tanh = Layer.parse("tanh")
+    usual = tanh.equations(True, (2,))  # type: ignore[attr-defined]
+    for kept, words in (
+        ([], "tanh has no equations: "),
+        ([eq for eq in usual if eq.left.startswith("y[")], "tanh has no equation of dx: "),
+    ):
+        with monkeypatch.context() as changed:
+            changed.setattr(type(tanh), "equations", lambda self, train, x, kept=kept: kept)
+            target = trace_target(experiment([dense(2, "tanh")], "mean_squared_error", [[0.5, -1.0]], [[1.0, 0.0]]))
+            (warning,) = without_equations(target, take_step(target))
+            assert warning.path == ("dense_1.activation",)
+            assert warning.text.startswith(words)
 
 
 def test_parts_without_equations_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,11 @@ from bpcli.numeric.vectors import EPS
 from bpcli.studies.witness.extrapolate import Line, confirmed, extrapolate, off_line, side
 
 
+def same_as(value: Any, rel: float = 1e-6) -> Any:
+    """The same but for rounding, however small it is."""
+    return pytest.approx(value, rel=rel, abs=0)
+
+
 def line(function: Callable[[Any], float], x: Any, along: Any = (0,), mass: float = 1.0) -> Line:
     at = np.array(x, np.float64)
     return Line(lambda: (float(function(at)), mass), at, along)
@@ -50,11 +55,11 @@ def test_a_central_difference_of_a_parabola_is_its_slope() -> None:
     found = line(lambda x: x[0] ** 2, [3.0], mass=5.0)
     slope, rounding = found.central(2.0**-4)
     assert slope == 6.0
-    assert rounding == pytest.approx(20 * EPS * 5.0 / (4 * 2.0**-4))
-    assert found.central(2.0**-4, noise=0.5)[1] == pytest.approx((20 * EPS * 5.0 + 0.5) / 0.25)
+    assert rounding == same_as(20 * EPS * 5.0 / (4 * 2.0**-4))
+    assert found.central(2.0**-4, noise=0.5)[1] == same_as((20 * EPS * 5.0 + 0.5) / 0.25)
     masses = iter((2.0, 8.0))
     at = np.array([3.0])
-    assert Line(lambda: (0.0, next(masses)), at, (0,)).central(1.0)[1] == pytest.approx(20 * EPS * 8.0 / 4)
+    assert Line(lambda: (0.0, next(masses)), at, (0,)).central(1.0)[1] == same_as(20 * EPS * 8.0 / 4)
 
 
 def test_a_small_step_excludes_what_is_off_by_more_than_rounding_and_its_bend() -> None:
@@ -70,7 +75,7 @@ def test_values_off_a_line() -> None:
     points = np.arange(5.0)
     assert off_line(points, 2 * points + 1) < 1e-14
     assert off_line(points, points**2, 2) < 1e-13
-    assert off_line(points, points**2) == pytest.approx(2 * 2.0)  # the ends and the middle of a parabola stand off by 2
+    assert off_line(points, points**2) == same_as(2 * 2.0)  # the ends and the middle of a parabola stand off by 2
     assert off_line(points, np.array([0, 1, math.nan, 3, 4])) == 0.0
     assert off_line(points, np.array([0, 1, math.inf, 3, 4])) == 0.0
 
@@ -100,7 +105,7 @@ def test_derivatives_are_known_to_ten_digits_and_their_errors_hold() -> None:
     ]
     truth = [math.cos(0.5), math.e, 27.0]
     found = known(*lines, near=truth)
-    assert found.number == pytest.approx(truth, rel=1e-10)
+    assert found.number == same_as(truth, rel=1e-10)
     assert (np.abs(found.number - truth) <= found.error).all()
     assert (found.error < 1e-9).all()
 
@@ -114,6 +119,7 @@ def test_it_ends_where_enough_is_known() -> None:
         counts.append(one.evaluations)
     assert counts == sorted(set(counts))
     assert counts[0] <= 8
+    assert counts[1] <= 16, "beyond that rounding leaves nothing to gain"
     one = line(lambda x: math.exp(x[0]), [1.0])
     known(one, enough=1e-2, near=[5.0], room=0.1)
     assert one.evaluations > counts[0]
@@ -137,7 +143,7 @@ def test_what_cannot_be_computed_has_no_number() -> None:
     found = known(line(lambda x: math.nan, [1.0]), line(lambda x: math.sin(x[0]), [0.5]))
     assert math.isnan(found.number[0])
     assert found.error[0] == math.inf
-    assert found.number[1] == pytest.approx(math.cos(0.5), rel=1e-10)
+    assert found.number[1] == same_as(math.cos(0.5), rel=1e-10)
 
 
 def test_noise_of_values_is_in_the_error() -> None:
@@ -159,7 +165,7 @@ def test_an_estimate_that_small_steps_contradict_is_replaced() -> None:
     def bent(x: Any) -> float:
         return abs(float(x[0]) - 2.0**-12)
 
-    assert confirmed(line(bent, [0.0]), 0.7, 1e-9)[0] == pytest.approx(-1.0)
+    assert confirmed(line(bent, [0.0]), 0.7, 1e-9)[0] == same_as(-1.0)
     assert confirmed(line(lambda x: math.sin(x[0]), [0.5]), math.cos(0.5), 1e-10) == (math.cos(0.5), 1e-10)
     assert confirmed(line(lambda x: math.sin(x[0]), [0.5]), math.cos(0.5) + 1e-3, 1e-2)[1] == 1e-2  # within its error
 
@@ -176,19 +182,19 @@ def test_the_limits_from_one_side_of_a_jump_and_a_kink(step: float) -> None:
 
     found = side(line(function, [3.0], mass=2.0), step, 0.0)
     assert found.value[0] == pytest.approx(5.0 if sign > 0 else 0.0, abs=1e-12)
-    assert found.slope[0] == pytest.approx(2.0 if sign > 0 else -1.0, rel=1e-9)
+    assert found.slope[0] == same_as(2.0 if sign > 0 else -1.0, rel=1e-9)
     h = 4 * 2.0**-6
-    assert found.value_error[0] == pytest.approx(6 * h**3, rel=1e-3)  # what the fourth point changes
-    assert found.slope_error[0] == pytest.approx(11 * h**2, rel=1e-3)
+    assert found.value_error[0] == same_as(6 * h**3, rel=1e-3)  # what the fourth point changes
+    assert found.slope_error[0] == same_as(11 * h**2, rel=1e-3)
 
 
 def test_errors_of_one_side_hold_rounding_and_noise() -> None:
     """The four points weigh 4, -6, 4, -1 in the value, and so 15 together; -26/6, 57/6, -42/6, 11/6 in the slope."""
     found = side(line(lambda x: 0.0, [0.0], mass=3.0), 0.5, 0.0)
-    assert found.value_error[0] == pytest.approx(15 * 20 * EPS * 3)
-    assert found.slope_error[0] == pytest.approx(136 / 6 * 20 * EPS * 3 / 0.5)
+    assert found.value_error[0] == same_as(15 * 20 * EPS * 3)
+    assert found.slope_error[0] == same_as(136 / 6 * 20 * EPS * 3 / 0.5)
     found = side(line(lambda x: 0.0, [0.0], mass=0.0), 0.5, 1e-3)
-    assert found.value_error[0] == pytest.approx(15e-3)
+    assert found.value_error[0] == same_as(15e-3)
 
 
 def test_other_arrays_can_be_read_from_one_side() -> None:
@@ -199,6 +205,6 @@ def test_other_arrays_can_be_read_from_one_side() -> None:
         return 0.0, 1e9
 
     found = side(Line(function, at, (0,)), 2.0**-4, 0.0, out.copy)
-    assert found.value == pytest.approx([1.0, 50.0])
-    assert found.slope == pytest.approx([1.0, 100.0])
-    assert found.value_error[0] == pytest.approx(15 * 20 * EPS * 50 * 1.25**2, rel=0.1)
+    assert found.value == same_as([1.0, 50.0])
+    assert found.slope == same_as([1.0, 100.0])
+    assert found.value_error[0] == same_as(15 * 20 * EPS * 50 * 1.25**2, rel=0.1)
