@@ -150,7 +150,8 @@ def _columns_symptom(context: DiagnosisContext, place: str, figure: str, why: st
 
 
 def _duplicates(x: Array, names: list[tuple[str, bool]]) -> Iterator[tuple[int, int]]:
-    """Yields pairs i < j of columns whose correlation is 1 or -1, except categories of one column.
+    """Yields pairs i < j of columns whose correlation is 1 or -1, except categories of one column; i is the first of
+    those that are alike.
 
     Columns of length 1 about their mean are projected onto a random direction: equal ones fall on one point, so only
     neighbours there are compared.
@@ -162,13 +163,14 @@ def _duplicates(x: Array, names: list[tuple[str, bool]]) -> Iterator[tuple[int, 
         return
     z = z[:, used] / length[used]
     projected = np.abs(Stream(0, "duplicates").at().normal(size=len(x)) @ z)
-    order = np.argsort(projected, kind="stable")
-    taken: set[int] = set()
-    for here, after in pairwise(order):
+    order = np.argsort(projected)
+    alike = [order[:1].tolist()]
+    for here, after in pairwise(order.tolist()):
         if projected[after] - projected[here] > 1e-6 or abs(float(z[:, here] @ z[:, after])) < MIN_CORRELATION:
-            continue
-        i, j = sorted((int(used[here]), int(used[after])))
-        same = not names[i][1] and names[i][0].partition("=")[0] == names[j][0].partition("=")[0]
-        if not same and j not in taken:
-            taken.add(j)
-            yield i, j
+            alike.append([])
+        alike[-1].append(after)
+    for group in alike:
+        i, *others = sorted(used[group].tolist())
+        for j in others:
+            if names[i][1] or names[i][0].partition("=")[0] != names[j][0].partition("=")[0]:
+                yield i, j

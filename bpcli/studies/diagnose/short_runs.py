@@ -145,7 +145,7 @@ def least_loss(context: TrainingContext) -> float:
     rows = next(context.batches(OVERFIT_ROWS))
     x, t = context.train.x[rows], context.train.t[rows]
     kinds, which = np.unique(x.reshape(len(x), -1), axis=0, return_inverse=True)
-    return _lowest_loss(context, np.eye(len(kinds))[which.reshape(-1)], t, None)
+    return _lowest_loss(context, np.eye(len(kinds))[which.ravel()], t, None)
 
 
 def _lowest_loss(context: TrainingContext, x: Array, t: Array, start: Array | None) -> float:

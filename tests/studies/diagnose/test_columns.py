@@ -307,6 +307,23 @@ def test_a_category_cannot_be_left_out_as_a_column(tmp_path: Path) -> None:
     assert sets_of(found) == []
 
 
+def test_a_column_is_called_a_copy_of_one_other_at_most() -> None:
+    """Three alike are two copies, of whatever order their projections are."""
+    for scale in (1.0, -2.0, 0.5):
+        found = only(copies(scale * A, B, A, 3 * A, C, -A))
+        assert found.value == 3
+        listed = found.figure.partition(": ")[2]
+        assert len({pair.partition(" with ")[0] for pair in listed.split(", ")}) == 3
+
+
+def test_the_categories_of_one_column_are_no_copies_of_each_other(tmp_path: Path) -> None:
+    letters = ["pq"[i % 2] for i in range(ROWS)]
+    assert only(useless_columns(context_of(data=table(tmp_path, "a,u", A, letters)))).level == "ok"
+    (tmp_path / "other").mkdir()
+    found = only(useless_columns(context_of(data=table(tmp_path / "other", "a,u,v", A, letters, SIGNS[:, 0]))))
+    assert found.figure == "1 of 4 inputs rise and fall exactly with another: v with u=p"
+
+
 def test_rows_that_name_no_columns_lose_none() -> None:
     assert sets_of(only(copies(A, B, A))) == []
 

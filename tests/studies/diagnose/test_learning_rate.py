@@ -79,6 +79,7 @@ def test_no_rate_that_lowers_the_loss(most: float | None, level: str) -> None:
 def test_a_test_that_shows_nothing_at_all() -> None:
     found = only(rated(None))
     assert (found.level, found.figure) == ("warning", "no rate from 0.1 on lowers the loss")
+    assert (found.check, found.place) == ("rates", "")
 
 
 def test_no_rate_is_looked_for_where_there_is_none_or_all_is_trained() -> None:

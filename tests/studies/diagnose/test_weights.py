@@ -108,6 +108,15 @@ def test_units_that_start_with_the_same_weights() -> None:
     assert "same" not in only(initial_weights(set_to(sized(), dense_1_W=nearly))).figure
 
 
+def test_equal_filters_are_equal_units() -> None:
+    conv = {"type": "conv2d", "filters": 3, "kernel": 2, "init": {"type": "constant", "value": 0.5}}
+    layers = [conv, "relu", "flatten", dense(3)]
+    x = np.random.default_rng(0).normal(size=(24, 3, 3, 2))
+    figure = initial_weights(context_of(layers, x=x))[0].figure
+    assert figure == "all 3 units of conv2d_1 start with the same weights (constant)"
+    assert only(initial_weights(context_of([{**conv, "init": "he_normal"}, *layers[1:]], x=x))).level == "ok"
+
+
 def test_equal_rows_are_no_equal_units() -> None:
     assert only(initial_weights(set_to(sized(), dense_1_W=0.4 * np.array([1, -1, 1, -1, 0.5])))).level == "ok"
 

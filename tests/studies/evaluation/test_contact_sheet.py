@@ -86,6 +86,8 @@ def test_training_images_and_what_becomes_of_them() -> None:
     sheet = augmented(set_up(Path("a.yaml")))
     assert [t.lines[0][0] for t in sheet.tiles if t.lines[0][0]] == ["lying", "standing"]
     assert len(sheet.tiles) == 16
+    assert sheet.title.endswith(": shift")
+    assert sheet.note == "each image as it is, then as training changes it, anew in every step"
     first, *others = (t.pixels for t in sheet.tiles[:8])
     assert any(not np.array_equal(first, other) for other in others)
     sides = [side for p in others for side in (p[0], p[-1], p[:, 0], p[:, -1])]
@@ -114,6 +116,8 @@ def test_experiments_without_augmentation_have_none() -> None:
     Path("a.yaml").write_text(text.replace("  augment", "#"))
     setup = set_up(Path("a.yaml"))
     assert setup.augmenter() is None
+    sheet = augmented(setup)
+    assert (sheet.title.endswith(": training images"), sheet.note) == (True, "nothing changes them")
     assert {t.lines[0][0] for t in augmented(setup).tiles} == {"lying", "standing"}
 
 
@@ -165,3 +169,15 @@ def test_of_many_classes_the_first_image_of_ten_is_shown() -> None:
         "architecture: [flatten, {type: dense, units: 12}]\nloss: softmax_cross_entropy\n"
     )
     assert [tile.lines[0][0] for tile in augmented(set_up(Path("a.yaml"))).tiles] == [str(k) for k in range(10)]
+
+
+def test_pixels_that_have_a_scale_each_are_shown_in_their_own_numbers() -> None:
+    x = np.random.default_rng(0).integers(20, 200, size=(10, 4, 4, 1)) * np.linspace(0.1, 1, 16).reshape(4, 4, 1)
+    np.savez("images.npz", x=x, y=[0, 1] * 5)
+    Path("a.yaml").write_text(
+        "data: {train: {type: npz, path: images.npz}, scale: standardize}\n"
+        "architecture: [flatten, {type: dense, units: 2}]\nloss: softmax_cross_entropy\n"
+    )
+    tiles = augmented(set_up(Path("a.yaml"))).tiles
+    shown, own = np.stack([tile.pixels for tile in tiles]), x[:2]
+    assert np.abs(shown - (own - own.min()) * 255 / np.ptp(own)).max() <= 0.51
