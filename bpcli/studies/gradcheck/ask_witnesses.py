@@ -29,6 +29,7 @@ from bpcli.studies.witness.extrapolate import SCATTERED_POINTS, Line, off_line
 from bpcli.studies.witness.witness import COMPLEX_STEP, MIN_SCALED_ENTRY, SUM_RTOL, complex_steps, max_abs
 
 CHUNK_ENTRIES = 1 << 18  # entries that are compared at a time
+MIN_PLAIN_ENTRY = 1e-15  # of an entry, from which on a step along a direction is far smaller than it
 MAX_STEPS_EXCUSED = 40  # entries of a tensor that are looked at again, where complex steps disagree
 
 
@@ -147,8 +148,11 @@ def _steps_along(found: Evidence, directions: int, floor: float, rng: np.random.
     """Compares derivatives along directions with complex steps."""
     gradient = found.gradient
     assert gradient.complex_value is not None
+    size = np.where(np.abs(gradient.at) > MIN_SCALED_ENTRY, np.abs(gradient.at), 0.0)
+    tiny = (gradient.at != 0) & (size < MIN_PLAIN_ENTRY)  # a step has to be far smaller than those, or 0
     for _ in range(directions):
         u = random_direction(gradient.kernel.shape, rng)
+        u[tiny] *= size[tiny]
         z = gradient.at.astype(np.complex128)
         np.multiply(u, COMPLEX_STEP, out=z.imag)
         n = float(np.imag(gradient.complex_value(z))) / COMPLEX_STEP  # type: ignore[call-overload]
