@@ -20,16 +20,18 @@ from bpcli.studies.gradcheck.layer_laws.beside_others import SpreadEffort, check
 from bpcli.studies.gradcheck.layer_laws.call_orders import ORDERS, _Calls
 from bpcli.studies.gradcheck.layer_laws.check_layer import LayerCheck, check_layer
 from bpcli.studies.gradcheck.layer_laws.lockstep import _in_turn, compare_threads, runs_on_threads
-from bpcli.studies.gradcheck.layer_laws.loss_rows import compare_loss_rows
-from bpcli.studies.gradcheck.layer_laws.precision import compare_floats, compare_scaled
+from bpcli.studies.gradcheck.layer_laws.loss_rows import compare_loss_floats, compare_loss_rows
+from bpcli.studies.gradcheck.layer_laws.precision import compare_floats, compare_scaled, find_overflow
 from bpcli.studies.gradcheck.layer_laws.row_law import RowMismatch
 from bpcli.studies.gradcheck.layer_laws.row_sentences import (
+    block_in_words,
     columns_in_words,
     counted_rows,
     describe_rows,
     describe_sum,
     describe_values,
     indices_in_words,
+    inputs_in_words,
     relation,
 )
 from bpcli.studies.gradcheck.layer_laws.single_layer import LayerInputs, SingleLayer
@@ -88,6 +90,39 @@ def test_columns_in_words() -> None:
     flat = np.array([[True, False, False, False], [True, False, True, False]])
     assert columns_in_words(flat) == ", in columns 0, 2"
     assert columns_in_words(flat[:1], "unit") == ", in unit 0"
+
+
+def test_a_block_in_words() -> None:
+    seen = np.ones((4, 3), bool)
+
+    def said(index: Any, first: str = "row", some: Array = seen) -> str:
+        wrong = np.zeros((4, 3), bool)
+        wrong[index] = True
+        return block_in_words(wrong & some, some, first)
+
+    assert said(2) == "in row 2"
+    assert said(2, "") == "in index 0 = 2"
+    assert said((slice(None), 1)) == "in column 1"
+    assert said((slice(1, 3), slice(0, 2))) == "in rows 1 to 2 and in columns 0 to 1"
+    assert said(slice(None)) == ""
+    assert said([]) == "", "nowhere"
+    assert said(([0, 1], [0, 1])) == "", "no block"
+    few = seen.copy()
+    few[1, 0] = False
+    assert said(2, some=few) == "in row 2"
+    assert said(1, some=few) == "in row 1 and in columns 1 to 2", "as far as it was looked at"
+    deep = np.zeros((2, 3, 4), bool)
+    deep[:, 1, 3] = True
+    assert block_in_words(deep, np.ones_like(deep), "row") == "in index 1 = 1 and in column 3"
+
+
+def test_inputs_in_words() -> None:
+    x = np.array([[0.0, 1.0], [-0.0, 2.5]])
+    bad = x == 0
+    assert inputs_in_words(bad, x) == " where x is 0"
+    assert inputs_in_words(x == 2.5, x) == " where x is 2.5"
+    assert inputs_in_words(x > 0, x) == ""
+    assert inputs_in_words(bad, None) == inputs_in_words(bad[0], x) == ""
 
 
 RELATIONS = [
@@ -341,6 +376,52 @@ def test_a_kernel_that_is_another_in_float32(monkeypatch: pytest.MonkeyPatch) ->
     assert worst["dx"] > 1e-4 > worst["y"]
 
 
+def test_what_overflows_in_float32_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A square on the way, of inputs that are 64 times as large."""
+    wide, inputs = single("tanh")
+    narrow, _ = single("tanh", dtype=np.float32)
+    assert find_overflow(wide, narrow, inputs, 12, True) == []
+
+    def square(f: Frame, train: bool) -> None:
+        f.y[...] = f.x * (f.x * f.x.dtype.type(1e36)) / (f.x * f.x.dtype.type(1e36))
+
+    behind(monkeypatch, Tanh, "forward", square)
+    wide, inputs = single("tanh")
+    narrow, _ = single("tanh", dtype=np.float32)
+    with np.errstate(all="ignore"):
+        found = find_overflow(wide, narrow, inputs, 12, True)
+    mismatch = next(m for m in found if m.name == "y")
+    assert (mismatch.rows, mismatch.train, mismatch.batch.dtype) == (12, True, np.float64)
+    np.testing.assert_array_equal(mismatch.wrong, np.square(64 * inputs.x) * 1e36 > np.finfo(np.float32).max)
+
+
+def test_what_a_kernel_changes_of_what_it_only_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, inputs = single(DENSE)
+    assert list(layer.changed(inputs, 12, True)) == []
+
+    def edit(f: Frame, train: bool) -> None:
+        f.W[0, 0] += 1
+        f.x[3] *= 2
+
+    behind(monkeypatch, Dense, "backward", edit)
+    layer, inputs = single(DENSE)
+    found = {name: (after, before) for name, after, before in layer.changed(inputs, 12, True)}
+    assert set(found) == {"x", "W"}
+    after, before = found["x"]
+    np.testing.assert_array_equal(before, inputs.x)
+    np.testing.assert_array_equal(np.argwhere(after != before)[:, 0], [3] * 4)
+    np.testing.assert_array_equal(layer.network.theta, inputs.theta)
+
+
+def test_a_layer_that_is_not_asked_for_dx() -> None:
+    layer = SingleLayer(planned(DENSE), 12, np.float64, need_dx=False)
+    inputs = layer.inputs(12, 0)
+    layer.take_weights(inputs)
+    found = layer.run(inputs, 0, 12, True)
+    assert list(found) == ["y", "dW", "db"]
+    np.testing.assert_allclose(found["db"], inputs.dy.sum(0))
+
+
 def test_gradients_are_as_large_as_the_error() -> None:
     assert compare_scaled(*single(DENSE), 12, True) == []
     assert compare_scaled(*single("tanh"), 12, False) == []
@@ -498,6 +579,29 @@ def test_a_gradient_of_a_loss_that_leaves_a_row_out(monkeypatch: pytest.MonkeyPa
     behind(monkeypatch, SquaredError, "backward", lambda f: f.dx[15:].fill(0))
     found = list(loss_mismatches())
     assert {(m.name, m.rows, m.index[0]) for m in found} == {("dx", 20, 15)}
+
+
+def test_a_loss_is_the_same_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    loss = Loss.parse("squared_error")
+    worst, mismatches = compare_loss_floats(loss, X, T)
+    assert mismatches == []
+    assert 1e-9 < worst < 1e-5
+
+    def off(f: Frame) -> None:
+        if f.x.dtype == np.float32:
+            f.dx[2] *= 1.001
+
+    behind(monkeypatch, SquaredError, "backward", off)
+    worst, (mismatch,) = compare_loss_floats(loss, X, T)
+    assert (mismatch.name, mismatch.rows, mismatch.index[0]) == ("dx", 6, 2)
+    assert 1e-5 < worst < 1e-2
+    right = SquaredError.forward
+    monkeypatch.undo()
+    monkeypatch.setattr(
+        SquaredError, "forward", lambda self, f: right(self, f) * (1.001 if f.x.dtype == np.float32 else 1)
+    )
+    _, (mismatch,) = compare_loss_floats(loss, X, T)
+    assert (mismatch.name, float(mismatch.batch[0] / mismatch.alone[0])) == ("L", pytest.approx(1.001, rel=1e-5))
 
 
 def test_a_loss_that_reads_no_weights_is_compared_without(monkeypatch: pytest.MonkeyPatch) -> None:
