@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bpcli.family import Layer, Loss, Sample
+from bpcli.family import Frame, Layer, Loss, Sample
+from bpcli.parts.activations import Tanh
 from bpcli.records.gradcheck import Finding, GradcheckReport, LayerLaws, TensorRow
 from bpcli.studies.gradcheck import part_shapes as module
+from bpcli.studies.gradcheck.check_parts import _target_around
 from bpcli.studies.gradcheck.part_shapes import (
     MULTIPLES,
     OUTPUT_SHAPES,
     SHAPES,
+    PartCheck,
     PartFindings,
     _all,
     _notes,
@@ -149,6 +152,7 @@ def test_laws_of_several_shapes_are_one() -> None:
     assert (every.alone["training"], every.alone["evaluation"]) == (None, 2e-16)
     assert every.note == "first; second"
     assert _together([three]).float32 is None
+    assert _together([laws(), two]).note == "second"
     assert [_all(iter(x)) for x in ([], [None], [True, None], [True, False])] == [None, None, True, False]
 
 
@@ -243,3 +247,27 @@ def test_a_loss_is_looked_at_by_its_own_rows(monkeypatch: pytest.MonkeyPatch) ->
     assert [x for x, _, _ in parts.asked if isinstance(x, tuple)] == [(4,), *OUTPUT_SHAPES]
     assert found.points == ("data", "random")
     assert [r.scope for r in found.tensors if r.tensor == "dense_1.dW"] == ["layer"]
+
+
+def test_a_part_alone_is_its_layer_or_its_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = {"x": np.full((1, 3), 0.125)}
+    layer = _target_around(Sample(TANH, (3,), inputs=rows), 0)[0]
+    found = PartCheck(layer, 0).part_report(("data", "random"), "layer")
+    assert [(r.tensor, r.verdict) for r in found.rows] == [("tanh_1.dx", "ok")]
+    assert found.findings == ()
+    (of_layer,) = found.layers
+    assert (of_layer.layer, of_layer.rows[:6]) == ("tanh_1", (5, 7, 16, 32, 33, 64))
+    assert found.evaluations > 0
+    loss = PartCheck(_target_around(Sample(Loss.parse("squared_error"), (3,)), 0)[0], 0).part_report((), "loss")
+    assert [(r.tensor, r.verdict) for r in loss.rows] == [("loss.dx", "ok")]
+    assert [x.layer for x in loss.layers] == ["loss"]
+    right = Tanh.backward
+
+    def wrong(self: Any, f: Frame, train: bool) -> None:
+        right(self, f, train)
+        f.dx[f.x == 0.125] *= 2
+
+    monkeypatch.setattr(Tanh, "backward", wrong)
+    found = PartCheck(layer, 0).part_report(("data",), "layer")
+    assert [(r.tensor, r.verdict, r.point) for r in found.rows] == [("tanh_1.dx", "WRONG", "data")]
+    assert [f.tensor for f in found.findings] == ["tanh_1.dx"]
