@@ -371,7 +371,7 @@ def test_right_numbers_of_a_tensor_that_differences_judge() -> None:
 
 def test_right_numbers_of_very_many_wrong_entries_are_known_less_well() -> None:
     """256 of them are computed as well as can be, the rest by a single step."""
-    for count, rtol in ((200, 2e-7), (270, 1e-6)):
+    for count, rtol in ((200, 2e-7), (264, 2e-7), (265, 1e-6)):  # 8 are wrong by themselves
         x = np.linspace(0.1, 1.2, count)
         found = Objective(x=x).ask(np.cos(x) * 1.001, **ONLY_DIFFERENCES)
         assert found.verdict == "WRONG"
