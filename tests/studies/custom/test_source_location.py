@@ -299,6 +299,7 @@ def test_imports_of_this_package_that_do_not_work() -> None:
         ("this cannot be imported: No module named 'bpcli.part'", 3, 1),
         ("this cannot be imported: No module named 'bpcli.plan'", 5, 5),
     ]
+    assert [p.span for p in found] == [len("from bpcli.part import Part"), len("import bpcli.plan as plan")]
     assert found[0].help == "write `from bpcli.family.part import Part`"
     assert found[0].code == "import"
     named = import_problems(SourceText("mine.py", "from bpcli.family import Stepper\n"))
@@ -320,6 +321,12 @@ def test_the_file_whose_import_failed(tmp_path: Path) -> None:
     there.write_bytes(b"\xff\xfe import")
     assert importing_file(run(str(there), "import bpcli.plan")) is None
     assert importing_file(ImportError("of nobody")) is None
+    through = importing_file(run(str(there), "import importlib\nimportlib.import_module('bpcli.plan')"))
+    assert through is not None
+    assert through.file.endswith("__init__.py"), "the last file that can be read"
+    there.write_text("from bpcli.custom import Layer; 1 / 0\n")
+    other = raised_by(lambda: exec(compile(there.read_text(), str(there), "exec"), {}))
+    assert missing_name(other) == "", "no import that fails"
     there.write_text("import math\n\nfrom bpcli.plan import (\n    Slot,\n)\n")
     assert missing_name(run(str(there), there.read_text())) == "write `from bpcli.custom import Slot`"
     assert missing_name(run(str(there), "\n" + there.read_text().replace("(\n    Slot,\n)", "Slot"))) == (

@@ -18,6 +18,7 @@ from bpcli.parts.layers.conv.conv2d import Conv2d
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.custom import load as custom
 from bpcli.studies.custom.contract import examine
+from bpcli.studies.custom.sandbox import BrokenRuleError, frame_name
 
 RNG = np.random.default_rng(0)
 X, T = RNG.normal(size=(5, 4)), RNG.normal(size=(5, 2))
@@ -169,6 +170,38 @@ def test_rows_of_their_own_are_as_many_as_it_takes(own: Path) -> None:
     rows = {"x": np.full((3, 4), 0.5)}
     assert examine(gain(), (4,), inputs=rows) == ()
     assert examine(gain(), (4,))[0].level == "error"
+
+
+def test_a_mask_that_is_never_written_is_seen(own: Path) -> None:
+    """Truth values in memory are true one time and false the other."""
+    mask = ('keep={"h": Slot((N, *x))}', 'keep={"h": Slot((N, *x)), "m": Slot((N, *x), "bool")}')
+    read = (
+        "np.multiply(f.dy, f.s, out=f.dx)",
+        "np.multiply(f.dy, f.s, out=f.dx)\n        np.multiply(f.dx, f.m, out=f.dx)",
+    )
+    problem = examine(load(changed(GAIN, mask, read))(), (4,))[0]
+    assert problem.text == "f.dx depends on what stood in memory before Gain.backward"
+    written = ("np.tanh(f.x, out=f.h)", "np.tanh(f.x, out=f.h)\n        np.greater(f.x, 0, out=f.m)")
+    assert all(p.level == "warning" for p in examine(load(changed(GAIN, mask, read, written))(), (4,)))
+
+
+def test_the_name_that_a_method_gives_its_frame(own: Path) -> None:
+    part = load(
+        changed(
+            GAIN,
+            (
+                "def forward(self, f, train):\n        np.tanh(f.x, out=f.h)\n",
+                "def forward(self, frame, train):\n        f = frame\n        np.tanh(f.x, out=f.h)\n",
+            ),
+        )
+    )()
+    assert [frame_name(part, method) for method in ("forward", "backward", "no_such", "kind")] == [
+        "frame",
+        "f",
+        "f",
+        "f",
+    ]
+    assert str(BrokenRuleError(Problem("what is wrong", "contract"))) == "what is wrong"
 
 
 def test_what_the_package_raises_is_no_rule_that_was_broken(own: Path) -> None:
