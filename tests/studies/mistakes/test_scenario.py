@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from mark_file import mark_file
 
+from bpcli.records.trace import Stage
 from bpcli.studies.mistakes import marking as module
 from bpcli.studies.mistakes.marking import _Marker, _Scenario
 from bpcli.studies.trace.graph import START
@@ -61,6 +62,13 @@ def test_pinned_numbers_stay_whatever_comes_before_them() -> None:
     assert found.values[SUM].tolist() == [30.0, 27.0]
 
 
+def test_a_pinned_fraction_stays_one_among_whole_numbers() -> None:
+    found = scenario()
+    found.pins[DOUBLE] = {1: 0.5}
+    found.set_array(DOUBLE, np.array([1, 2]))
+    assert found.values[DOUBLE].tolist() == [1.0, 0.5]
+
+
 def test_a_copy_has_the_pins_and_is_changed_on_its_own() -> None:
     found = scenario()
     found.pins[DOUBLE] = {1: 7.0}
@@ -88,6 +96,34 @@ def causes(folder: Path, text: str) -> list[str]:
     (folder / "claims.yaml").write_text(text)
     (mark,) = mark_file(folder / "net.yaml", TracedRows(), folder / "claims.yaml").marks
     return [cause.code for cause in mark.causes]
+
+
+def marks(folder: Path, text: str) -> dict[str, Any]:
+    (folder / "net.yaml").write_text(json.dumps(NET))
+    (folder / "claims.yaml").write_text(text)
+    return {m.name: m for m in mark_file(folder / "net.yaml", TracedRows(), folder / "claims.yaml").marks}
+
+
+def test_a_mark_says_at_which_step_of_the_algorithm_a_number_stands(tmp_path: Path) -> None:
+    found = marks(tmp_path, "x[0]: 1\ndense_1.y: 3.75\nloss_after: 5\n")
+    assert [found[name].stage for name in ("x[0]", "dense_1.y", "loss_after")] == [
+        Stage.INITIALIZE, Stage.FORWARD, Stage.REPEAT,
+    ]  # fmt: skip
+    assert found["x[0]"].verdict == found["dense_1.y"].verdict == "right"
+
+
+@pytest.mark.parametrize(("number", "more"), [("9.87", True), ("9.876", False)])
+def test_more_digits_are_asked_for_where_a_wrong_number_has_fewer_than_four(
+    number: str, more: bool, tmp_path: Path
+) -> None:
+    found = marks(tmp_path, f"dense_1.y: {number}\n")["dense_1.y"]
+    assert (found.verdict, found.causes) == ("wrong", ())
+    assert found.note.startswith(f"it is {float(number) / 3.75:.4g} times the right number")
+    assert found.note.endswith("; more digits would show more") is more
+
+
+def test_what_is_given_is_to_be_copied(tmp_path: Path) -> None:
+    assert marks(tmp_path, "x[0]: 7\n")["x[0]"].note == "it is given, not worked out: copy it from the network"
 
 
 def test_a_forgotten_bias_is_found(tmp_path: Path) -> None:

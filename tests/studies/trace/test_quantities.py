@@ -151,6 +151,14 @@ def test_closed_and_saturated_units_are_noted() -> None:
     assert notes(found["dense_1.activation.dx"]) == [(), (), ()], "where no error comes none is stopped"
 
 
+def test_of_a_softmax_the_paths_are_counted_and_no_end_is_noted() -> None:
+    weights = [[0.0, 40.0]]
+    first = {"type": "dense", "units": 2, "weights": weights, "bias": False, "activation": "softmax"}
+    last = {"type": "dense", "units": 1, "weights": [[1.0], [2.0]], "bias": False}
+    found = by_path(taken(first, last, inputs=[[1.0]], targets=[[9.0]]))
+    assert notes(found["dense_1.activation.dx"]) == [("2 paths, summed",)] * 2
+
+
 def block(kind: str, dy: Any) -> Any:
     return SimpleNamespace(kind=kind, env={"dy": np.array(dy)})
 

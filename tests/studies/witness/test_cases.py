@@ -213,6 +213,8 @@ def test_an_optimizer_takes_its_third_step_unless_its_sample_says_another() -> N
     assert (case.t, case.env["t"], case.env["lr"], case.env["D"]) == (3, 3, 0.01, 2)
     assert all(len(set(case.env[name].tolist())) == 4 for name in ("g", "w", "m", "v"))
     assert StepCase(Sample(adam, x=(4,), inputs={"t": 7})).env["t"] == 7
+    large = StepCase(Sample(adam, x=(2000,))).env["v"]
+    assert (large.min() >= 0.1, large.max() <= 1.0, np.ptp(large) > 0.88) == (True, True, True)
     before = {name: case.env[name].copy() for name in ("w", "m", "v", "g")}
     found = case.kernel()
     m = 0.9 * before["m"] + 0.1 * before["g"]

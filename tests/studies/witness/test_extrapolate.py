@@ -146,6 +146,11 @@ def test_what_cannot_be_computed_has_no_number() -> None:
     assert found.number[1] == same_as(math.cos(0.5), rel=1e-10)
 
 
+def test_what_overflows_is_no_accident() -> None:
+    found = known(line(lambda x: math.copysign(1.7e308, x[0]), [0.0]))
+    assert found.error[0] == math.inf
+
+
 def test_noise_of_values_is_in_the_error() -> None:
     exact = known(line(lambda x: math.sin(x[0]), [0.5]), near=[math.cos(0.5)])
     noisy = known(line(lambda x: math.sin(x[0]), [0.5]), near=[math.cos(0.5)], noise=1e-9)
@@ -165,7 +170,8 @@ def test_an_estimate_that_small_steps_contradict_is_replaced() -> None:
     def bent(x: Any) -> float:
         return abs(float(x[0]) - 2.0**-12)
 
-    assert confirmed(line(bent, [0.0]), 0.7, 1e-9)[0] == same_as(-1.0)
+    for estimate in (0.7, -0.5):
+        assert confirmed(line(bent, [0.0]), estimate, 1e-9)[0] == same_as(-1.0)
     assert confirmed(line(lambda x: math.sin(x[0]), [0.5]), math.cos(0.5), 1e-10) == (math.cos(0.5), 1e-10)
     assert confirmed(line(lambda x: math.sin(x[0]), [0.5]), math.cos(0.5) + 1e-3, 1e-2)[1] == 1e-2  # within its error
 
