@@ -41,6 +41,12 @@ def test_probabilities_that_no_complex_step_is_smaller_than_are_right(seed: int)
     assert not alarms(check_gradients(net, seed))
 
 
+def test_a_loss_near_the_largest_number_of_float32_is_right() -> None:
+    """Its sum over the rows is beyond it, its mean is not."""
+    net, _ = random_net(51)
+    assert not alarms(check_gradients(net, 51))
+
+
 @pytest.mark.parametrize("seed", [118, 252])
 def test_a_network_that_is_too_steep_for_differences_is_right(seed: int) -> None:
     """In 118 rounding decides on the sides of kinks, in 252 slopes change by a tenth within the steps: exact slopes of
