@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -33,4 +35,6 @@ def test_what_another_thread_asks_for_once_is_not_the_kernels() -> None:
 def test_what_every_call_asks_for_is() -> None:
     found = rates(lambda n: {"forward": lambda: None, "backward": lambda: np.add(np.ones(n), 1.0).fill(0)})
     assert list(found) == ["backward"]
+    assert gc.isenabled(), "as it was before"
+    assert not tracemalloc.is_tracing()
     assert 15.5 < found["backward"] < 16.5

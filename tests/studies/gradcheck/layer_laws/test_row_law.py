@@ -231,6 +231,22 @@ def test_where_two_are_farthest_apart() -> None:
     assert RowMismatch("db", 3, True, batch[1], alone[1], wrong[1]).index == (0,)
 
 
+def test_rows_of_few_weights_are_run_in_small_groups_and_those_of_many_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+    right = SingleLayer.run
+
+    def run(self: SingleLayer, inputs: LayerInputs, start: int, stop: int, *more: Any) -> Any:
+        asked.append((start, stop))
+        return right(self, inputs, start, stop, *more)
+
+    monkeypatch.setattr(SingleLayer, "run", run)
+    rows_alone(*single(DENSE), (5,), True)
+    assert asked == [(0, 1), (1, 3), (3, 5)]
+    asked.clear()
+    rows_alone(*single({"type": "dense", "units": 320}, 5, x=(320,)), (5,), True)
+    assert asked == [(0, 5)]
+
+
 def test_what_rows_give_alone_is_put_together() -> None:
     layer, inputs = single(DENSE)
     found = rows_alone(layer, inputs, (5, 12), True)
