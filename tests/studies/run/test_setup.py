@@ -12,6 +12,8 @@ from bpcli.engine.network_plan import plan_network
 from bpcli.engine.objective import Objective
 from bpcli.engine.step import FirstOrderStep
 from bpcli.family import Layer
+from bpcli.records.training import Failure, Problem
+from bpcli.studies.run import setup as setting_up
 from bpcli.studies.run.setup import Setup, set_up, training_bytes
 
 DATA = "data: {train: {type: inline, inputs: [[-1], [0], [1]], targets: [[0], [1], [1]]}}\n"
@@ -97,3 +99,46 @@ def test_what_changes_images_has_room_for_a_batch_or_for_as_many_rows_as_are_ask
     sizes = {len(array) for _, work, _ in augmenter._parts for array in work.values() if array.ndim}
     assert sizes <= {rows or 1}
     assert sizes
+
+
+def failing(folder: Path, text: str) -> Problem:
+    file = folder / "bad.yaml"
+    file.write_text(text)
+    with pytest.raises(Failure) as caught:
+        set_up(file)
+    problem, *_ = caught.value.problems  # a warning may follow
+    return problem
+
+
+CLASSES = """\
+data: {train: {type: inline, inputs: [[0], [1], [2]], targets: [a, b, a]}}
+architecture: [{type: dense, units: 2}]
+loss: {type: softmax_cross_entropy, class_weights: {a: 1, c: 2}}
+training: {epochs: 1, batch_size: 2}
+"""
+
+
+def test_what_does_not_fit_the_data_ends_it_at_its_place_in_the_file(tmp_path: Path) -> None:
+    found = failing(tmp_path, CLASSES)
+    assert (found.path, found.line, found.code) == (("loss", "class_weights"), 3, "class-weights")
+    found = failing(tmp_path, CLASSES.replace(", class_weights: {a: 1, c: 2}", "").replace("units: 2", "units: 3"))
+    assert (found.path, found.line) == (("architecture", 0, "units"), 2)
+    found = failing(tmp_path, CLASSES.replace("softmax_cross_entropy, class_weights: {a: 1, c: 2}", "poisson"))
+    assert (found.path, found.line) == (("loss",), 3)
+    lookup = "architecture: [{type: embedding, tokens: 2, units: 1}, flatten, {type: dense, units: 1}]\n"
+    found = failing(tmp_path, f"{DATA}{lookup}loss: mean_squared_error\n")
+    assert found.path == ("architecture", 0)
+    assert "takes whole numbers from 0 to 1" in found.text
+
+
+def test_an_experiment_larger_than_the_memory_is_refused_by_its_largest_layer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(setting_up, "available_bytes", lambda: 100)
+    found = failing(tmp_path, f"{DATA}architecture: [{{type: dense, units: 1}}]\nloss: mean_squared_error\n")
+    assert (found.path, found.code) == (("architecture", 0, "units"), "memory")
+    assert found.text.endswith(" of memory and 100 B are free; it has 2 parameters, 1 of them in dense_1.W")
+    assert found.help == "fewer units, or a smaller batch_size"
+    for free in (None, 10**9):
+        monkeypatch.setattr(setting_up, "available_bytes", lambda free=free: free)
+        assert written(tmp_path, "x").steps_per_epoch == 1
