@@ -124,6 +124,19 @@ def test_what_could_not_be_exchanged_is_run_fresh_whatever_the_budget(
     assert runner.judge(mutant)["status"] == status
 
 
+def test_what_an_import_runs_is_tried_on_all_tests_of_its_file(tmp_path: Path) -> None:
+    """A test whose process imports the file runs the class's own lines, and one that calls a method does not."""
+    (tmp_path / "tests+test_small.py.json").write_text(
+        '{"tests": {"apart": 0.1, "called": 0.1, "elsewhere": 0.1},'
+        ' "lines": {"bpcli/a.py": {"1": [1, 2], "3": [3]}, "bpcli/b.py": {"4": [1]}}}'
+    )
+    source = "class A:\n    most = 3\n    def f(self): return self.most + 1\n"
+    by_line = {m.new_line.strip(): m for m in mutants("bpcli/a.py", source)}
+    lines = LineMap(tmp_path)
+    assert lines.of(by_line["most = 4"]) == ({"apart", "called"}, False)
+    assert lines.of(by_line["def f(self): return (self.most - 1)"]) == ({"apart", "called"}, True)
+
+
 def test_a_record_is_of_the_tests_and_of_the_code_that_they_ran(tmp_path: Path) -> None:
     copy = Copy(ROOT, tmp_path)
     for name in ("bpcli/ran.py", "bpcli/other.py", "tests/test_a.py"):

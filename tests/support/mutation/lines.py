@@ -47,16 +47,12 @@ class LineMap:
 
     def of(self, mutant: Mutant) -> tuple[set[str], bool]:
         """The tests that run the mutant's statement, and True. Where none does (an import runs it, or a thread that was
-        there before), those that run anything of its function or class, of its file, or else of a file beside it, and
-        those of the schema, which is made of all declarations; and False."""
+        there before), those that run anything of its file, or else of a file beside it, and those of the schema, which
+        is made of all declarations; and False. (Not only those of its class: what a process imports runs all of it.)"""
         if mutant.body and (found := self.tests(mutant.file, range(mutant.first, mutant.last + 1))):
             return found, True
         folder = mutant.file.rpartition("/")[0]
-        found = (
-            self.tests(mutant.file, range(mutant.around[0], mutant.around[1] + 1))
-            or self.running([mutant.file])
-            or self.running(f for f in self._masks if f.startswith(f"{folder}/"))
-        )
+        found = self.running([mutant.file]) or self.running(f for f in self._masks if f.startswith(f"{folder}/"))
         return found | self.running([SCHEMA]), False
 
     def running(self, files: Iterable[str]) -> set[str]:

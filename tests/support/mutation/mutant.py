@@ -11,7 +11,7 @@ class Mutant:
     """One place of a file made wrong. `start` and `end` count characters of the file.
 
     `body` is the outermost function whose body holds it, "" where it is run by an import; `first` and `last` are the
-    lines of its statement, or of the class or module around it; `around` has those of that function, class or module.
+    lines of its statement, or of the class or module around it.
     """
 
     file: str
@@ -20,7 +20,6 @@ class Mutant:
     kind: str
     first: int
     last: int
-    around: tuple[int, int]
     line: int
     start: int
     end: int

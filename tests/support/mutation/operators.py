@@ -39,7 +39,7 @@ class _Finder:
         self.lines = source.splitlines()
         self.names: list[str] = []
         self.body = ""
-        self.span = self.around = (1, len(self.lines))
+        self.span = (1, len(self.lines))
         self.found: list[Mutant] = []
 
     def position(self, line: int, column: int) -> int:
@@ -60,7 +60,7 @@ class _Finder:
         stop = self.source.find("\n", end)
         old_line = self.source[first : stop if stop >= 0 else None]
         new_line = self.source[first:start] + new + self.source[end : stop if stop >= 0 else None]
-        place = (self.file, ".".join(self.names), self.body, kind, *self.span, self.around, line, start, end, new)
+        place = (self.file, ".".join(self.names), self.body, kind, *self.span, line, start, end, new)
         self.found.append(Mutant(*place, old_line, new_line))
 
     def changed(self, node: Any, kind: str, change: Callable[[Any], None]) -> None:
@@ -91,10 +91,10 @@ class _Finder:
     def definition(self, node: ast.FunctionDef | ast.ClassDef) -> None:
         if isinstance(node, ast.FunctionDef) and node.returns and "Sample]" in ast.unparse(node.returns):
             return  # samples are tests
-        span, around, body = self.span, self.around, self.body
+        span, body = self.span, self.body
         self.names.append(node.name)
         if not body:
-            self.span = self.around = (node.lineno, node.end_lineno or node.lineno)
+            self.span = (node.lineno, node.end_lineno or node.lineno)
         if isinstance(node, ast.FunctionDef):
             for default in (*node.args.defaults, *(d for d in node.args.kw_defaults if d)):
                 self.visit(default)
@@ -102,7 +102,7 @@ class _Finder:
         for child in node.body:
             self.visit(child)
         self.names.pop()
-        self.span, self.around, self.body = span, around, body
+        self.span, self.body = span, body
 
     def left_alone(self, node: ast.AST) -> bool:
         match node:
