@@ -6,6 +6,7 @@ import inspect
 import io
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -365,3 +366,25 @@ def test_the_program_ends_with_the_code_of_its_command(code: int, monkeypatch: p
     with pytest.raises(SystemExit) as caught:
         main()
     assert (caught.value.code, ended) == (code, ["watched", "ignored"])
+
+
+def test_interrupts_are_remembered_and_at_the_end_ignored_unless_they_are_anothers() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        interruption.watch_interrupts()
+        assert not interruption.was_interrupted()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        assert interruption.was_interrupted()
+        interruption.ignore_interrupts()
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+        interruption.watch_interrupts()
+        assert not interruption.was_interrupted()
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN, "what is ignored stays so"
+        own = signal.Handlers.SIG_DFL
+        signal.signal(signal.SIGINT, own)
+        interruption.ignore_interrupts()
+        assert signal.getsignal(signal.SIGINT) == own
+    finally:
+        signal.signal(signal.SIGINT, before)
