@@ -1,8 +1,6 @@
 """One tensor before its witnesses: where the kernel's gradient, the equations, complex steps and central differences
 stand apart, and whether that is a mistake, a kink or rounding."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """A gradient against differences through the kernels: how far off it is, and how far off it may be."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from itertools import pairwise

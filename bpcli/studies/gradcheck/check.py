@@ -1,7 +1,5 @@
 """`gradcheck`: every gradient of a network against its witnesses."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Parts under the laws: the whole registry in a table, and a part of one's own in a network made for it."""
 
-from __future__ import annotations
-
 import inspect
 import math
 from collections.abc import Iterator

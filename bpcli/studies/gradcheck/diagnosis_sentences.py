@@ -5,8 +5,6 @@ The sentences are those of kernels, with their letters x and y; `bpcli mark` has
 `mistakes/claim_hypotheses`.
 """
 
-from __future__ import annotations
-
 SENTENCES = {
     # ------------------------------------------------------------------------------ a mistake in the part's equations
     "no-slope": "the error is passed on as it arrives: the slope is forgotten",

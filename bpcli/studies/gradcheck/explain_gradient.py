@@ -1,7 +1,5 @@
 """A gradient judged: its row in the report, and where it is wrong what is to say of it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial

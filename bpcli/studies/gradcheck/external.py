@@ -1,7 +1,5 @@
 """Gradients computed elsewhere, for the same weights and rows, tensor by tensor against ours."""
 
-from __future__ import annotations
-
 import time
 import zipfile
 from collections.abc import Mapping, Sequence

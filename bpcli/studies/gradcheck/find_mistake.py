@@ -3,8 +3,6 @@
 What is said of each mistake stands in diagnosis_sentences.py.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace

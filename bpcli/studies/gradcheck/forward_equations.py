@@ -1,7 +1,5 @@
 """Evaluates consecutive layers by their equations: inputs may be complex, so that derivatives come out exactly."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What the gradients of any network obey, whatever its layers compute: the algebra of a backward pass."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 

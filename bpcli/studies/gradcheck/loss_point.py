@@ -1,7 +1,5 @@
 """The loss on the network's outputs alone, and each penalty on weights alone."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any

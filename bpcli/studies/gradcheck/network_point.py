@@ -1,7 +1,5 @@
 """The whole objective, penalties included: every gradient of a training step, as the optimizer gets it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial

@@ -1,8 +1,6 @@
 """A part of one's own in several shapes: a layer on rows of one, two and three axes, narrow and wide, a loss on few and
 many outputs; on all its samples; and with other settings."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -5,8 +5,6 @@ So the computation is run with errors of COARSE_EPS, far above those of float64,
 these (Monte Carlo arithmetic; Parker 1997).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

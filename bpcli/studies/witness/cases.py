@@ -4,8 +4,6 @@ Each family says once what must hold; a new part is proven the moment it is decl
 derivatives once (they look at the forward pass only), so that any number of wrong backwards can be held against them.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property

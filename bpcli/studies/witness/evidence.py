@@ -1,7 +1,5 @@
 """What is asked of a gradient, and what its witnesses said of it."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Derivatives along lines by differences of many steps, extrapolated; with how well each is known."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

@@ -3,8 +3,6 @@
 A backward pass that jumps by itself proves nothing of the function, and excuses nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace

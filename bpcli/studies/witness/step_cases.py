@@ -1,7 +1,5 @@
 """The laws of what moves weights: one step of every optimizer, clipper, constraint and schedule, kernel = equations."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property

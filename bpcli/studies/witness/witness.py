@@ -5,8 +5,6 @@ through the kernels. What is allowed between two witnesses is derived from the a
 and the size of what was added up.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,8 +1,6 @@
 """A layer whose rows see each other, compared at the size of a batch with its equations; without any, with differences
 by entries that are spread over all rows."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
 from functools import partial

@@ -6,8 +6,6 @@ never within one); it runs backward several times after one forward pass (a Jaco
 two passes of a layer stand those of the layers behind it, which may be of the same class.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 

@@ -4,8 +4,6 @@ The engine runs a layer whose rows are independent on several blocks of rows at 
 threads see it is then mixed up, and here it is at every run.
 """
 
-from __future__ import annotations
-
 import inspect
 import sys
 from collections.abc import Callable, Iterator

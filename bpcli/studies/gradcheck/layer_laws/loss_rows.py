@@ -1,7 +1,5 @@
 """The law of rows of a loss: that of a batch is the mean of its rows', weighed where they have weights."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The kernels in float32 beside those in float64; and backward under errors that are far larger or smaller."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import partial
 

@@ -4,8 +4,6 @@ Where rows do not see each other, y and dx of a batch are those of single rows a
 and the gradient of a parameter is their sum. So what was proven on a few rows holds at any size, without differences.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial

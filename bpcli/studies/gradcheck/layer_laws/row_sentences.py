@@ -1,8 +1,6 @@
 """Where a batch is not what its rows give alone, or any gradient what it should be, in words: which rows and columns,
 and how the numbers are related."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from itertools import combinations

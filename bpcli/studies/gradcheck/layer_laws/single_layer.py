@@ -1,7 +1,5 @@
 """A layer alone in the engine's memory: run on any of its rows, in memory that holds nothing of an earlier run."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
