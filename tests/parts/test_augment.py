@@ -195,3 +195,13 @@ def test_what_cannot_be_changed_is_refused() -> None:
     ):
         with pytest.raises(ShapeError, match=text):
             part.work(shape)
+
+
+def test_every_pixel_may_be_the_centre_of_a_cutout_and_none_is_likelier() -> None:
+    """Of squares of one pixel each pixel is covered in its share of the images, the borders too."""
+    x = images(4000, (4, 5, 1))
+    covered = (changed(Cutout(size=1), x) == 0)[..., 0]
+    assert (covered.sum((1, 2)) == 1).all()
+    counts = covered.sum(0)
+    assert counts.min() > 140
+    assert counts.max() < 260

@@ -162,3 +162,8 @@ def test_usual_settings_are_those_of_the_docstring() -> None:
     words = " ".join(doc.split())
     assert "xor, moons, circles and sine 0.1, spirals 0.03, blobs 1, parity 0" in words
     assert {s: n for s, n in DEFAULT_NOISE.items() if n != 0.1} == {"spirals": 0.03, "blobs": 1.0, "parity": 0.0}
+
+
+def test_one_input_is_x_and_several_are_numbered() -> None:
+    assert Synthetic(shape="sine").load(Path(".")).names == ("x",)
+    assert Synthetic(shape="moons").load(Path(".")).names == ("x1", "x2")
