@@ -54,7 +54,7 @@ def without_numbers(text: str) -> str:
 NUMBER = re.compile(r"(?:(?<![\w)\]])[-−])?\d+(?:,\d{3}(?!\d))*(?:\.\d+)?(?:e[-+]\d+)?")
 BY_CHANCE = re.compile(
     r"seconds [\d.]+|[\d.]+ (?:h \d+ min|min \d+ s|ms|s)\b"
-    r"|\[[\d,]+\] +\S+ +\S+  (?=(?:ok|WRONG|follows)$)|at the \w+ point, the kernel gives .*"
+    r"|\[[\d,]+\] +\S+(?: +\S+)?  (?=(?:ok|WRONG|follows)$)|at the \w+ point, the kernel gives .*"
 )
 """Times; and the entry at which a gradient differs the most, which rounding decides where all differ by one factor."""
 
@@ -100,6 +100,8 @@ def same_numbers(shown: str, printed: str) -> bool:
         ("1,1.5,200", "1,1.5,201", False),
         ("dense_1.dx  2e-14  [0,2]  0.1  0.1  ok", "dense_1.dx  9e-15  [3]  0.6  0.6  ok", True),
         ("dense_1.dx  2e-14  [0,2]  0.1  0.1  ok", "dense_1.dx  2e-08  [3]  0.6  0.6  ok", False),
+        ("dense_1.dx  2e-14/1e-9  [0,2]  0.1  ok", "dense_1.dx  9e-15/1e-9  [3]  -0.6  ok", True),
+        ("dense_1.dx  2e-14/1e-9  [0,2]  0.1  ok", "dense_1.dx  2e-08/1e-9  [3]  -0.6  ok", False),
         ("dense_1.dx  5e-01  [0,2]  0.1  0.2  WRONG", "dense_1.dx  5e-01  [1,2]  0.3  0.6  WRONG", True),
         ("dense_1.dx  5e-01  [0,2]  0.1  0.2  WRONG", "dense_1.dx  9e-01  [0,2]  0.1  0.2  WRONG", False),
         ("|grad| 4.4e-06", "|grad| 5.9e-06", False),
