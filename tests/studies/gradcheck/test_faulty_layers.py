@@ -23,7 +23,7 @@ UNSEEN_WITHOUT_EQUATIONS = {
 }
 """Mistakes that differences cannot show, and why."""
 
-EVERY = 15
+EVERY = 25
 """One case in so many is tried whenever the tests are run; all of them with `-m slow`."""
 
 

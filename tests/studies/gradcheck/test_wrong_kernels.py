@@ -65,7 +65,7 @@ SMALL = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", [SMALL[0], *(pytest.param(k, marks=pytest.mark.slow) for k in SMALL[1:])])
 def test_a_small_loss_hides_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The loss, and with it every gradient of the whole network, ten thousand times smaller."""
     wrong = INSIDE[name]
