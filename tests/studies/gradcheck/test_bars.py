@@ -225,6 +225,12 @@ def test_terms_that_cancel_in_a_kernel_are_no_mistake_of_float32(seed: int) -> N
     assert not alarms(check_gradients(random_net(seed, small=True)[0], seed))
 
 
+@pytest.mark.usefixtures("without_equations")
+def test_a_slope_that_is_too_large_for_a_number_is_right() -> None:
+    """That of a logarithm at a probability of 1e-310."""
+    assert not alarms(check_gradients(random_net(811)[0], 811))
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("without_equations")
 @pytest.mark.parametrize("chunk", range(20))
