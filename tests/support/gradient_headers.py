@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import shlex
-import statistics
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -32,15 +31,13 @@ RANGED = ("accuracy", "R2", "validation loss", "steps")  # told with the least a
 
 @dataclass(frozen=True)
 class Figure:
-    """A median, and the least and the most; nan where training diverges."""
+    """A median, and the least and the most; nan where training diverges, which is less than any."""
 
     middle: float
     least: float
     most: float
 
     def __str__(self) -> str:
-        if math.isnan(self.middle):
-            return "diverges"
         middle, least, most = map(written, (self.middle, self.least, self.most))
         return middle if least == most else f"{middle} ({least} to {most})"
 
@@ -48,12 +45,16 @@ class Figure:
     def read(cls, text: str) -> Figure:
         if text == "diverges":
             return cls(math.nan, math.nan, math.nan)
-        values = [float(v) for v in re.findall(r"[-+.\de]+(?= |\)|$)", text)]
-        return cls(values[0], min(values), max(values))
+        middle, _, rest = text.partition(" (")
+        least, _, most = rest.rstrip(")").partition(" to ")
+        values = [math.nan if v == "diverges" else float(v) for v in (middle, least or middle, most or middle)]
+        return cls(*values)
 
 
 def written(value: float) -> str:
     """Three digits, two of what is very small."""
+    if math.isnan(value):
+        return "diverges"
     if value == int(value) or value >= 100:
         return f"{value:.0f}"
     return f"{value:#.3g}" if value >= 0.01 else f"{value:.1e}"
@@ -136,9 +137,9 @@ def measured(name: str, setting: str, column: str, seed: int, out: Path) -> floa
 
 
 def over_seeds(name: str, setting: str, column: str, out: Path) -> Figure:
-    values = [measured(name, setting, column, seed, out) for seed in SEEDS]
-    if any(map(math.isnan, values)):
-        assert all(map(math.isnan, values)), (name, setting, values)
-        return Figure(math.nan, math.nan, math.nan)
-    middle = statistics.median(values)
-    return Figure(middle, min(values), max(values)) if column in RANGED else Figure(middle, middle, middle)
+    """The figure of all seeds, an odd number. One that diverges is less than any other."""
+    values = sorted(
+        (measured(name, setting, column, seed, out) for seed in SEEDS), key=lambda v: (not math.isnan(v), v)
+    )
+    middle = values[len(values) // 2]
+    return Figure(middle, values[0], values[-1]) if column in RANGED else Figure(middle, middle, middle)
