@@ -302,6 +302,13 @@ def test_report_by_hand() -> None:
     assert averages[0].f1 == averages[0].precision == 0.5
 
 
+def test_report_of_several_labels_has_no_accuracy_and_shows_each_label() -> None:
+    counts = np.array([[2.0, 0.0], [3.0, 0.0], [2.0, 0.0]])
+    classes, averages = report.classification_report(counts, ("a", "b"), several=True)
+    assert [row.name for row in classes] == ["a", "b"]
+    assert [row.name for row in averages] == ["micro avg", "macro avg", "weighted avg"]
+
+
 def test_report_of_no_rows() -> None:
     classes, averages = report.classification_report(np.zeros((3, 2)), ("a", "b"))
     assert classes == ()

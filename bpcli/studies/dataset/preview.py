@@ -143,15 +143,14 @@ def duplicate_warnings(splits: Mapping[str, tuple[Array, Array]]) -> tuple[Probl
 def row_hashes(*arrays: Array) -> Array:
     """Returns a 64-bit hash of each row of these arrays together: equal for equal rows, for others all but never."""
     hashes = np.zeros(len(arrays[0]), np.uint64)
-    with np.errstate(over="ignore"):
-        for number, array in enumerate(arrays):
-            flat = array.reshape(len(array), -1)
-            step = max(1, NUMBERS_PER_BLOCK // max(1, flat.shape[1]))
-            weights = Stream(number, "marks").at().integers(0, 1 << 63, flat.shape[1], dtype=np.uint64) * np.uint64(2)
-            weights += np.uint64(1)
-            for start in range(0, len(flat), step):
-                part = np.ascontiguousarray(flat[start : start + step] + 0).astype(np.float64)  # + 0: -0 is 0
-                bits = part.view(np.uint64)
-                bits ^= bits >> np.uint64(31)
-                hashes[start : start + step] += (bits * weights).sum(axis=1, dtype=np.uint64)
+    for number, array in enumerate(arrays):
+        flat = array.reshape(len(array), -1)
+        step = max(1, NUMBERS_PER_BLOCK // max(1, flat.shape[1]))
+        weights = Stream(number, "marks").at().integers(0, 1 << 63, flat.shape[1], dtype=np.uint64) * np.uint64(2)
+        weights += np.uint64(1)
+        for start in range(0, len(flat), step):
+            part = np.ascontiguousarray(flat[start : start + step] + 0).astype(np.float64)  # + 0: -0 is 0
+            bits = part.view(np.uint64)
+            bits ^= bits >> np.uint64(31)
+            hashes[start : start + step] += (bits * weights).sum(axis=1, dtype=np.uint64)
     return hashes

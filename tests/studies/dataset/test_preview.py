@@ -34,6 +34,10 @@ def test_numbers_that_differ_in_their_highest_bits_alone_are_told_apart() -> Non
     assert row_hashes(one) != row_hashes(bits.view(np.float64))
 
 
+def test_numbers_that_differ_in_their_last_bit_alone_are_told_apart() -> None:
+    assert row_hashes(np.array([[1.5]])) != row_hashes(np.array([[np.nextafter(1.5, 2.0)]]))
+
+
 def test_rows_of_train_that_stand_in_another_split_are_counted() -> None:
     def pair(x: Array) -> tuple[Array, Array]:
         return x, np.zeros(len(x), np.int64)

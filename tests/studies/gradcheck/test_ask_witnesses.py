@@ -88,6 +88,14 @@ def test_every_evaluation_of_a_wrong_gradient_is_counted(kernel: Array, witnesse
         assert found.evaluations == objective.calls + objective.steps
 
 
+def test_every_evaluation_is_counted_where_more_is_wrong_than_is_looked_at_again() -> None:
+    x = np.random.default_rng(1).normal(size=(20, 20))
+    objective = Objective(x=x)
+    found = objective.ask(np.cos(x) * 1.001, **ONLY_DIFFERENCES)
+    assert found.verdict == "WRONG"
+    assert found.evaluations == objective.calls
+
+
 # ----------------------------------------------------------------------------------------------------------- not finite
 @pytest.mark.parametrize(
     ("kernel", "equations", "verdict", "note"),

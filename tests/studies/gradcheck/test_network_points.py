@@ -79,6 +79,19 @@ def loss_point(name: str = DATA, loss: str = "squared_error", seed: int = 0, **m
     return LossPoint(*loaded(loss=loss, **more), name, seed)
 
 
+@pytest.mark.parametrize(
+    ("loss", "name", "meaningless"),
+    [
+        ("hinge", LARGE_TARGETS, True),  # takes targets of 0 and 1 only
+        ("hinge", WHOLE_TARGETS, False),
+        ("hinge", DATA, False),  # what the data holds is looked at whatever the loss thinks of it
+        ("squared_error", LARGE_TARGETS, False),
+    ],
+)
+def test_a_loss_is_not_judged_at_targets_that_it_does_not_take(loss: str, name: str, meaningless: bool) -> None:
+    assert loss_point(name, loss).meaningless is meaningless
+
+
 def test_the_loss_at_the_outputs_of_the_network() -> None:
     point = loss_point()
     e = point.frame.x - T
