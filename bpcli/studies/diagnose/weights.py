@@ -62,7 +62,8 @@ def _scale(context: DiagnosisContext) -> Iterator[Symptom]:
         return
     e, ratio = max(wrong, key=lambda each: abs(math.log(each[1])))
     figure = f"{e.path} starts {ratio:.3g} times as large as keeps signals at their size ({e.init.kind})"
-    figure += f", and {len(wrong) - 1} more are off" if len(wrong) > 1 else ""
+    more = len(wrong) - 1
+    figure += f", and {more} more {'is' if more == 1 else 'are'} off" if more else ""
     fading, growing = "signals die away from layer to layer", "signals grow from layer to layer, and units saturate"
     why = fading if ratio < 1 else growing
     found = tuple(remedies.default_initializers(context, [each.owner for each, _ in wrong]))

@@ -81,7 +81,7 @@ def test_the_weights_farthest_off_are_shown_and_how_many_others_are() -> None:
     layers = [dense(5, "tanh", init="he_uniform"), dense(6, "relu"), dense(3)]
     found = only(initial_weights(sized(9.0, 0.1, layers=layers)))
     assert found.place == "dense_2.W"
-    assert found.figure.endswith("(he_normal), and 1 more are off")
+    assert found.figure.endswith("(he_normal), and 1 more is off")
     assert sets_of(found) == ["architecture.0.init=null"]
     assert only(initial_weights(sized(11.0, 0.1, layers=layers))).place == "dense_1.W"
 
