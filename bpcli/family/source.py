@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -149,6 +149,20 @@ class Table:
     def at(self) -> Mapping[str, int]:
         """Returns where each named column of `numbers` stands."""
         return {name: j for j, name in enumerate(self.names)}
+
+    def select(self, rows: Array) -> Table:
+        """Returns the table of these rows, ascending."""
+        whole = self.locate
+        return replace(
+            self,
+            numbers=self.numbers[rows],
+            texts={name: column[rows] for name, column in self.texts.items()},
+            target=None if self.target is None else self.target[rows],
+            row_names=tuple(self.row_names[i] for i in rows) if self.row_names else (),
+            weight=None if self.weight is None else self.weight[rows],
+            aside={name: column[rows] for name, column in self.aside.items()},
+            locate=None if whole is None else lambda problem, row, name: whole(problem, int(rows[row]), name),
+        )
 
     def kind(self, name: str) -> Kind:
         """Returns what a named column holds."""

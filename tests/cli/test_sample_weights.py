@@ -78,6 +78,40 @@ def _rounded(value: Any) -> Any:
     return [_rounded(v) for v in value] if isinstance(value, list) else round(float(value), 9) + 0.0
 
 
+def test_a_row_of_weight_0_is_no_row(lab: Lab) -> None:
+    """Not in the loss, nor in metrics, scaling, categories, splits, batches or folds."""
+    rows = [f"{a},{b},{kind},{w},{'ab'[w % 2]}\n" for a, b, kind, w in ROWS]
+    head = "a,b,kind,w,text\n"
+    lab.write("bare.csv", head + "".join(rows))
+    lab.write("full.csv", head + "".join(f"99,-1e6,{kind},{zero},zz\n{row}" for row, kind, zero in zip(
+        rows, ["oak", "yew"] * 4, ["0", "0.0", "-0"] * 3, strict=False)))  # fmt: skip
+    text = CONFIG.replace("LOSS", "softmax_cross_entropy").replace("OPTIMIZER", "adam")
+    text = text.replace("WEIGHT", "weight: w, unseen: ignore").replace("batch_size: full", "batch_size: 2")
+    text = text.replace("data:", "data:\n  scale: standardize")
+    for name in ("bare", "full"):
+        lab.write(f"{name}.yaml", text.replace("train.csv", f"{name}.csv"))
+        said = lab.good("train", f"{name}.yaml", "--out", name).err
+        assert ("full.csv: 8 rows have the weight 0 and count nothing (column `w`)" in said) is (name == "full")
+        lab.good("train", f"{name}.yaml", "--folds", "2", "--out", f"{name}-folds", "--set", "data.validation=null")
+    bare, full = ([{**line, "seconds": 0} for line in history(lab, name)] for name in ("bare", "full"))
+    assert bare == full
+    bare, full = (json.loads((lab.path / f"{name}-folds" / "folds.json").read_text()) for name in ("bare", "full"))
+    assert bare["metrics"] == full["metrics"]
+    reports = [json.loads(lab.good("eval", "bare", "--data", f"{name}.csv", "--json").out) for name in ("bare", "full")]
+    assert reports[0] == reports[1]
+    assert len(lab.good("predict", "bare", "--data", "bare.csv").out.splitlines()) == 9, "every row is answered"
+
+
+def test_what_is_noted_of_figures_counts_rows_and_not_weights(lab: Lab) -> None:
+    """Here three rows weigh three in one class alone, and another class has a row too."""
+    lab.good("train", config(lab, "once", True), "--out", "run")
+    lab.write("few.csv", "a,b,kind,w\n0.1,1,oak,2\n0.4,-1.2,oak,1\n0.9,0.3,elm,0.5\n")
+    lab.write("same.csv", "a,b,kind,w\n0.1,1,oak,0.1\n0.4,-1.2,oak,0.2\n0.9,0.3,oak,0.5\n")
+    few, same = (lab.good("eval", "run", "--data", f"{name}.csv", "--json").out for name in ("few", "same"))
+    assert "every row is" not in few
+    assert "roc_auc: undefined: every row is of class oak" in same
+
+
 def test_without_its_column_a_later_file_counts_every_row_the_same(lab: Lab) -> None:
     lab.good("train", config(lab, "once", True), "--out", "run")
     lab.write("later.csv", "b,kind,a\n1,oak,0.1\n-1.2,elm,0.4\n")

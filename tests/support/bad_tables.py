@@ -457,18 +457,18 @@ error: data.train.columns.colour.scale: column `colour` holds text: it becomes o
         files={"trees.csv": "width,colour,kind\n1,red,oak\n2,blue,elm\n"},
     ),
     Case(
-        "a weight of 0",
+        "a weight below 0",
         """\
-error: column `w`: a weight is above 0, and here is 0 [weight]
+error: column `w`: a weight is 0 or more, and here is -2 [weight]
 --> trees.csv:3:3
   |
-3 | 2,0,elm
-  |   ^ help: remove rows that shall not count
+3 | 2,-2,elm
+  |   ^^ help: a row that shall not count has the weight 0
 """,
         changes=[
             ("{type: csv, path: trees.csv, target: kind}", "{type: csv, path: trees.csv, target: kind, weight: w}")
         ],
-        files={"trees.csv": "width,w,kind\n1,1,oak\n2,0,elm\n"},
+        files={"trees.csv": "width,w,kind\n1,1,oak\n2,-2,elm\n"},
     ),
     Case(
         "a column of weights that is not there",

@@ -20,7 +20,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from bpcli.family import Array, Kind, Missing, Shape, Source, Table, Treatment
 from bpcli.parts.data.files import data_error, display_path, visible
-from bpcli.parts.data.targets import numeric_target
+from bpcli.parts.data.targets import numeric_target, weigh_rows
 from bpcli.records.training import Failure, Problem
 
 FILLING_RULES: tuple[Missing, ...] = ("mean", "median", "mode")
@@ -190,7 +190,7 @@ class ColumnSource(Source):
     """A source with named columns. All are inputs but targets, the weight and those of `drop`."""
 
     target: Names = Field((), description="the column or columns to predict")
-    weight: ColumnName = Field(None, description="a column of numbers above 0: how much each row counts")
+    weight: ColumnName = Field(None, description="a column of numbers from 0: how much each row counts; 0, not at all")
     drop: Names = Field((), description="columns to leave out")
     text: Names = Field((), description="columns to read as text although they look like numbers")
     columns: Treatments = Field(
@@ -281,7 +281,7 @@ class ColumnSource(Source):
         path: Path,
     ) -> Table:
         """Returns the table of a file: its inputs in their `order`, its targets, what each row counts. Raises Failure
-        where one of several targets holds text, and at a weight that is not above 0."""
+        where one of several targets holds text, and at a weight that is none."""
         names = tuple(n for n in order if kinds[n] != "text")
         rows = len(next(iter((*found.columns.values(), *found.aside.values())), ()))
         stacked = np.column_stack([found.columns[n] for n in names]) if names and found.numbers is None else None
@@ -302,20 +302,10 @@ class ColumnSource(Source):
             locate=found.locate,
             others=found.others,
         )
-        if weight is not None and not (weight > 0).all():
-            raise self._bad_weight(table, int(np.argmin(weight > 0)), weight, path)
         if weight is None and self.weight and targets:
             text = f"{table.origin} has no column `{self.weight}`: every row counts the same"
             return replace(table, warnings=(*table.warnings, Problem(text, code="no-weight", level="warning")))
-        return replace(table, weight=weight)
-
-    def _bad_weight(self, table: Table, row: int, weight: Array, path: Path) -> Failure:
-        help = "remove rows that shall not count"
-        if table.locate is None:
-            text = f"row {row} (counted from 0): the weight is {weight[row]:g}, and it has to be above 0"
-            return data_error(text, path, code="weight", help=help)
-        text, name = f"column `{self.weight}`: a weight is above 0, and here is {weight[row]:g}", str(self.weight)
-        return Failure(table.locate(Problem(text, code="weight", help=help), row, name))
+        return table if weight is None else weigh_rows(table, weight, str(self.weight), path)
 
 
 def _gaps(column: Array) -> Array:

@@ -78,14 +78,14 @@ def score(rows: EvaluationRows) -> EvalReport:
     model, predictor = rows.model, rows.model.predictor
     metrics = _metrics(predictor, model.experiment.metrics)
     k = len(predictor.classes)
-    confusion = np.zeros((k, k))
-    counts = np.zeros((3, k))
+    add = add_counts if predictor.several else add_confusion
+    weighed = np.zeros((3, k) if predictor.several else (k, k))
+    counted = weighed if rows.w is None else weighed.copy()  # each row once, whatever it weighs
 
     def count(batch: Scored) -> None:
-        if batch.several:
-            add_counts(counts, batch)
-        else:
-            add_confusion(confusion, batch)
+        add(weighed, batch)
+        if counted is not weighed:
+            add(counted, replace(batch, weight=np.ones(len(batch.output))))
 
     on_batch = count if predictor.classified else None
     found = evaluate_split(model.objective, predictor, tuple(metrics.values()), rows.x, rows.t, on_batch, rows.w)
@@ -94,12 +94,11 @@ def score(rows: EvaluationRows) -> EvalReport:
     )
     if not predictor.classified:
         return report
-    if not predictor.several:
-        counts = counts_of(confusion)
+    counts, ones = (table if predictor.several else counts_of(table) for table in (weighed, counted))
     per_class, averages = classification_report(counts, predictor.classes, several=predictor.several)
     number = int if rows.w is None else float
-    matrix = () if predictor.several else tuple(tuple(number(v) for v in row) for row in confusion)
-    remarks = notes(counts, predictor.classes, several=predictor.several, rows=len(rows.x), metrics=metrics)
+    matrix = () if predictor.several else tuple(tuple(number(v) for v in row) for row in weighed)
+    remarks = notes(ones, predictor.classes, several=predictor.several, rows=len(rows.x), metrics=metrics)
     return replace(
         report, per_class=per_class, averages=averages, confusion=matrix, classes=predictor.classes, notes=remarks
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from bpcli.family.source import Table
 from bpcli.parts.data.columns import GapRules
 from bpcli.parts.data.csv.source import Csv
 from bpcli.parts.data.npy import Npy
+from bpcli.parts.data.targets import weigh_rows
 from bpcli.records.training import Failure, Problem
 
 NAN = np.nan
@@ -79,10 +81,30 @@ def test_a_file_of_another_kind_is_read_by_what_the_training_source_says_of_colu
     assert other == Csv(path="b.csv"), "an array says nothing of columns"
 
 
-def test_a_weight_that_is_not_above_0_is_named_by_its_row_where_the_file_has_no_lines() -> None:
-    source = Csv.model_validate({"type": "csv", "path": "a.csv", "target": "y", "weight": "w"})
+def test_a_weight_that_is_none_is_named_by_its_row_where_the_file_has_no_lines() -> None:
     table = Table(np.zeros((3, 1)), {}, ("x",), ("x",), None, (), "a.parquet")
-    found = source._bad_weight(table, 2, np.array([1.0, 1.0, -0.5]), Path("a.parquet"))
-    (problem,) = found.problems
-    assert problem.text == "row 2 (counted from 0): the weight is -0.5, and it has to be above 0"
-    assert (problem.code, problem.help) == ("weight", "remove rows that shall not count")
+    with pytest.raises(Failure) as caught:
+        weigh_rows(table, np.array([1.0, 0.0, -0.5]), "w", Path("a.parquet"))
+    (problem,) = caught.value.problems
+    assert problem.text == "row 2 (counted from 0), column `w`: a weight is 0 or more, and here is -0.5"
+    assert (problem.code, problem.help) == ("weight", "a row that shall not count has the weight 0")
+
+
+def test_rows_of_weight_0_are_left_out_of_all_that_a_table_has() -> None:
+    texts = np.array(["a", "", "c", "d"], object)
+    numbers = np.arange(8.0).reshape(4, 2)
+    table = Table(
+        numbers, {"t": texts}, ("x", "z"), ("x", "t", "z"), np.array([3, 4, 5, 6]), ("y",), "a.csv",
+        row_names=("p", "q", "r", "s"), aside={"g": texts},
+        locate=lambda problem, row, name: replace(problem, line=row),
+    )  # fmt: skip
+    found = weigh_rows(table, np.array([0.0, 2.0, 0.0, 1.0]), "w", Path("a.csv"))
+    assert found.weight is not None
+    assert found.target is not None
+    assert found.locate is not None
+    assert (found.numbers.tolist(), found.weight.tolist()) == ([[2, 3], [6, 7]], [2, 1])
+    assert (found.target.tolist(), found.row_names) == ([4, 6], ("q", "s"))
+    assert list(found.texts["t"]) == list(found.aside["g"]) == ["", "d"]
+    assert found.locate(Problem("odd"), 1, "x").line == 3
+    assert [w.text for w in found.warnings] == ["a.csv: 2 rows have the weight 0 and count nothing (column `w`)"]
+    assert weigh_rows(table, np.ones(4), "w", Path("a.csv")).numbers is numbers, "no row is copied for nothing"

@@ -32,7 +32,8 @@ class Csv(ColumnSource):
               for text and booleans; mode, of equals the least. Targets and weights are never filled in.
     Targets   one text column: class labels; one column of whole numbers: class ids (or values, as the loss wants);
               numbers else: values (N, K).
-    Weight    the loss, its gradient and all metrics are means weighted by it, as scikit-learn's `sample_weight`.
+    Weight    the loss, its gradient and all metrics are means weighted by it, as scikit-learn's `sample_weight`; rows
+              of weight 0 are left out, as if they were not in the file.
     Header    the first line. `header: false` names the columns 0, 1, 2..., and `target: -1` is then the last. Left out,
               a first line that looks like data is an error, so that no row is lost by mistake.
     Numbers   1234.5; or 1234,5 where the delimiter is not the comma and no number has a point. Those of a file over
