@@ -9,9 +9,11 @@ import subprocess
 import sys
 
 import pytest
+from bad_columns import CASES as COLUMNS
 from bad_fit import CASES as FIT
 from bad_settings import CASES as SETTINGS
 from bad_sources import CASES as SOURCES
+from bad_splits import CASES as SPLITS
 from bad_tables import CASES as TABLES
 from bad_yaml import CASES as YAML
 from cli_lab import LITTLE, Case, Lab, surroundings
@@ -22,7 +24,7 @@ from bpcli.__main__ import main
 from bpcli.family.part import DeclarationError, Part
 
 
-@pytest.mark.parametrize("case", [*YAML, *SETTINGS, *FIT, *TABLES, *SOURCES], ids=lambda c: c.name)
+@pytest.mark.parametrize("case", [*YAML, *SETTINGS, *FIT, *TABLES, *COLUMNS, *SPLITS, *SOURCES], ids=lambda c: c.name)
 def test_bad_experiment(lab: Lab, case: Case) -> None:
     lab.config(*case.changes)
     for name, content in case.files.items():
