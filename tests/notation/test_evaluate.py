@@ -1,40 +1,18 @@
-"""What an equation means, and what is said where it means nothing."""
+"""What an equation means: its values, names, reads, branches and slopes."""
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from run_equations import fails, run, value
 
-from bpcli.notation import Eq, NotationError, compile_equations, evaluate
+from bpcli.notation import Eq, NotationError, compile_equations
 from bpcli.notation.functions import POINTWISE, REDUCTIONS
-from bpcli.notation.syntax import parse, parse_expression
 
 RNG = np.random.default_rng(5)
-
-
-def run(*eqs: Eq | tuple[str, str], detail: str = "", **env: Any) -> Any:
-    """The left sides of equations over `env`."""
-    parsed = [e if isinstance(e, Eq) else Eq(*e) for e in eqs]
-    env = {k: np.asarray(v) if np.ndim(v) else v for k, v in env.items()}
-    known = {k: v.shape for k, v in env.items() if np.ndim(v)}
-    scalars = {k: v for k, v in env.items() if not np.ndim(v) and not np.iscomplexobj(v)}
-    return compile_equations(parsed, scalars, known, detail=detail).run(env)
-
-
-def value(right: str, left: str = "y", **env: Any) -> Any:
-    return run((left, right), **env)[left.partition("[")[0]]
-
-
-def fails(text: str, *eqs: tuple[str, str], **env: Any) -> None:
-    with pytest.raises(NotationError) as caught:
-        run(*eqs, **env)
-    assert text in str(caught.value)
 
 
 class TestValues:
@@ -110,51 +88,6 @@ class TestValues:
     def test_float32_is_promoted_first(self) -> None:
         x = np.array([0.1, 0.2], np.float32)
         assert value("sum(i, x[i])", x=x) == np.float64(x[0]) + np.float64(x[1])
-
-
-class TestRanges:
-    """In the order of precedence: what is told, the left side's engine array, where the letter stands alone, before."""
-
-    def test_told_goes_before_all(self) -> None:
-        assert value("sum(j<2, x[j])", x=[1.0, 10, 100]) == 11
-
-    def test_told_may_be_an_expression_of_whole_scalars(self) -> None:
-        x = RNG.normal(size=(2, 3, 4))
-        found = value("x[i // (W*C), i // C % W, i % C]", "y[i<H*W*C]", x=x, H=2, W=3, C=4)
-        np.testing.assert_array_equal(found, x.ravel())
-        assert value("sum(i<2*K - 1 + 6//K, 1)", K=3) == 7
-
-    def test_the_left_sides_engine_array_goes_before_reads(self) -> None:
-        found = run(("y[p]", "pad(x[p])"), x=[1.0, 2, 3], y=np.zeros(2))["y"]
-        np.testing.assert_array_equal(found, [1, 2])
-
-    def test_an_array_where_the_letter_stands_alone(self) -> None:
-        np.testing.assert_array_equal(value("x[2*p] + w[p]", "y[p]", x=[1.0, 2, 3, 4], w=[10.0, 20]), [11, 23])
-
-    def test_what_stands_in_pad_gives_no_range(self) -> None:
-        fails("index p has no range; write p<...", ("y[p]", "pad(x[p])"), x=[1.0, 2])
-
-    def test_an_earlier_equation(self) -> None:
-        out = run(("y[n,g<2]", "x[n]"), ("z[g]", "g"), x=[1.0, 2, 3])
-        assert out["y"].shape == (3, 2)
-        np.testing.assert_array_equal(out["z"], [0, 1])
-
-    def test_count_is_the_product_of_ranges(self) -> None:
-        assert value("count(n,h,e<5) + 0*sum(n,h, x[n,h])", x=np.zeros((2, 3))) == 30
-        np.testing.assert_array_equal(value("x[n] / count(n)", "y[n]", x=[1.0, 3]), [0.5, 1.5])
-
-    def test_no_range_is_an_error(self) -> None:
-        fails("index k has no range; write k<...", ("y[n]", "sum(k, x[n])"), x=[1.0])
-
-    def test_ranges_that_do_not_fit_are_errors(self) -> None:
-        fails("index i is 3 and 2", ("y", "sum(i, a[i]*b[i])"), a=[1.0, 2, 3], b=[1.0, 2])
-        fails("index i is 2 on the left and 3 on the right", ("y[i]", "a[i]"), a=[1.0, 2, 3], y=np.zeros(2))
-        fails("index i is written with 3 and 2", ("y", "sum(i<3, 1) + sum(i<2, 1)"))
-        fails("index i is written with 3, is 2 on the left", ("y[i<3]", "i"), y=np.zeros(2))
-        fails("the range K is not an integer known here", ("y", "sum(i<K + 1, 1)"), K=2.5)
-        fails("the range floor(K/S) is not an integer known here", ("y", "sum(u<K // S, 1)"), K=4, S=0)
-        fails("the range b[o] is not an integer known here", ("y[o]", "max(c < b[o], 1)"), b=[1.0])
-        fails("the engine's y has 2 axes", ("y[i]", "x[i]"), x=[1.0], y=np.zeros((1, 1)))
 
 
 class TestNames:
@@ -321,146 +254,6 @@ class TestPrograms:
         assert y.dtype == np.float64
         assert not np.shares_memory(x, y)
         assert value("argmax(i, x[i])", x=x).dtype == np.float64
-
-
-class TestMisspellings:
-    @pytest.mark.parametrize(
-        ("right", "text"),
-        [
-            ("x[i", "cannot be read"),
-            ("foo(x)", "no function or reduction is called foo"),
-            ("sum(x[i])", "sum needs an index: sum(i, ...)"),
-            ("log(x, 2)", "log takes 1 arguments"),
-            ("where(x, 1)", "where takes 3 arguments"),
-            ("pad(x)", "pad takes one read, pad(x[...])"),
-            ("x and y", "is not in the notation"),
-            ("1 < x < 2", "is not in the notation"),
-            ("sum(i, x[i], key=1)", "is not in the notation"),
-            ("'a'", "is not in the notation"),
-            ("True", "is not in the notation"),
-            ("x.real", "is not in the notation"),
-            ("(lambda: 1)()", "is not in the notation"),
-            ("count(ij)", "is not an index: one letter, or letter < size"),
-            ("sum(0<i<3, 1)", "sum needs an index"),
-        ],
-    )
-    def test_the_right_side(self, right: str, text: str) -> None:
-        with pytest.raises(NotationError) as caught:
-            parse_expression(right)
-        assert text in str(caught.value)
-
-    @pytest.mark.parametrize(
-        ("left", "text"),
-        [
-            ("y[n+1]", "'n + 1' is not an index: one letter, or letter < size"),
-            ("y[row]", "'row' is not an index"),
-            ("y[n,n]", "an index occurs twice"),
-            ("2*y", "a left side is a name or name[index,...]"),
-            ("y[0]", "'0' is not an index"),
-        ],
-    )
-    def test_the_left_side(self, left: str, text: str) -> None:
-        with pytest.raises(NotationError) as caught:
-            parse(Eq(left, "1"))
-        assert text in str(caught.value)
-
-
-class TestWaysOfEvaluating:
-    EQUATIONS = (
-        ("y[n,o]", "sum(i, x[n,i] * W[i,o]) + b[o]"),
-        ("r[n,o]", "where(y[n,o] > 0, y[n,o], 0)"),
-        ("p[n,o]", "exp(y[n,o] - logsumexp(k, y[n,k]))"),
-        ("m[n]", "max(k, r[n,k])"),
-        ("J[n,o,k]", "p[n,o] * ((o == k) - p[n,k])"),
-        ("s[k]", "sum(n,o, J[n,o,k] * x[n,0])"),
-        ("v[n]", "mean(k, (y[n,k] - m[n])**2)"),
-        ("q[n,o]", "pad(y[n - 1, o + 1])"),
-    )
-
-    @pytest.mark.parametrize("slab", [1, 7, 40])
-    def test_slabs_change_nothing(self, slab: int, monkeypatch: pytest.MonkeyPatch) -> None:
-        env = {"x": RNG.normal(size=(5, 4)), "W": RNG.normal(size=(4, 3)), "b": RNG.normal(size=3)}
-        whole = run(*self.EQUATIONS, **env)
-        monkeypatch.setattr(evaluate, "MAX_GRID_CELLS", slab)
-        for name, found in run(*self.EQUATIONS, **env).items():
-            np.testing.assert_allclose(found, whole[name], rtol=1e-14, atol=1e-15, err_msg=name)
-
-    @pytest.mark.parametrize("entries", [16, 17])
-    def test_large_factors_are_multiplied_in_the_best_order(
-        self, entries: int, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Of three matrices the small ones first; of small ones looking for an order would take longest."""
-        monkeypatch.setattr(evaluate, "MAX_ENTRIES_UNORDERED", 16)
-        honest, asked = np.einsum, []
-
-        def einsum(*operands: Any, optimize: bool) -> Any:
-            asked.append(optimize)
-            return honest(*operands, optimize=optimize)
-
-        monkeypatch.setattr(evaluate.np, "einsum", einsum)
-        x, z = np.ones(8), np.ones((entries - 8, 1))
-        assert value("sum(i,k, x[i] * z[k,j])", "y[j]", x=x, z=z).tolist() == [8.0 * (entries - 8)]
-        assert asked == [entries > 16]
-
-    def test_a_grid_stays_within_its_slab(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        seen = []
-
-        class Spy(evaluate._Evaluation):
-            def result(self) -> Any:
-                seen.append(math.prod(n for _, n in self.spans.values()))
-                return super().result()
-
-        monkeypatch.setattr(evaluate, "_Evaluation", Spy)
-        monkeypatch.setattr(evaluate, "MAX_GRID_CELLS", 100)
-        value("mean(k, abs(x[n,k] - z[m,k]))", "y[n,m]", x=RNG.normal(size=(9, 10)), z=RNG.normal(size=(8, 10)))
-        assert len(seen) > 1
-        assert max(seen) <= 100
-
-    def test_a_sum_of_a_product_needs_no_grid(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """However many cells its grid would have, it is one call of einsum."""
-        x, W = RNG.normal(size=(9, 10)), RNG.normal(size=(10, 8))
-        monkeypatch.setattr(evaluate, "MAX_GRID_CELLS", 1)
-        made = []
-        honest = evaluate._Evaluation.result
-        monkeypatch.setattr(evaluate._Evaluation, "result", lambda self: made.append(self.spans) or honest(self))
-        np.testing.assert_allclose(value("sum(i, -x[n,i] * W[i,o])", "y[n,o]", x=x, W=W), -x @ W, rtol=1e-13)
-        assert made == [{"n": (0, 9), "o": (0, 8), "i": (0, 10)}]
-
-    @settings(max_examples=60, deadline=None)
-    @given(st.data())
-    def test_einsum_and_the_grid_agree_on_any_sum_of_a_product(self, data: st.DataObject) -> None:
-        size = {"n": 3, "i": 2, "o": 4, "k": 3}
-        reads = data.draw(st.lists(st.permutations("niok").map(lambda p: "".join(p)), min_size=2, max_size=3))
-        cut = [r[: data.draw(st.integers(1, 4))] for r in reads]
-        factors = [f"a{j}[{','.join(r)}]" + data.draw(st.sampled_from(["", "**2"])) for j, r in enumerate(cut)]
-        scale = data.draw(st.sampled_from(["", "-", "c * ", "-2 * "]))
-        letters = sorted(set("".join(cut)))
-        over = data.draw(st.lists(st.sampled_from(letters), min_size=1, unique=True))
-        free = [k for k in letters if k not in over]
-        eq = Eq(f"y[{','.join(free)}]" if free else "y", f"sum({','.join(over)}, {scale}{' * '.join(factors)})")
-        rng = np.random.default_rng(data.draw(st.integers(0, 99)))
-        env = {f"a{j}": rng.normal(size=[size[k] for k in r]) for j, r in enumerate(cut)} | {"c": 0.7}
-        fast = run(eq, **env)["y"]
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(evaluate._Evaluation, "_factors", lambda self, node: None)
-            slow = run(eq, **env)["y"]
-        np.testing.assert_allclose(fast, slow, rtol=1e-12, atol=1e-13)
-
-    def test_one_entry_is_the_arrays(self) -> None:
-        env = {"x": RNG.normal(size=(5, 4)), "W": RNG.normal(size=(4, 3)), "b": RNG.normal(size=3)}
-        program = compile_equations([Eq(*e) for e in self.EQUATIONS], env)
-        out = program.run(env)
-        for grid in program.grids:
-            for at in itertools.product(*map(range, grid.shape)):
-                found = grid.at({**env, **out}, grid.equation.right, dict(zip(grid.free, at, strict=True)))
-                assert found == pytest.approx(out[grid.name][at], rel=1e-14, abs=1e-15)
-
-    def test_over_gives_the_terms_of_a_reduction(self) -> None:
-        x = RNG.normal(size=(2, 3, 4))
-        (grid,) = compile_equations([Eq("y[j]", "sum(k,i, x[i,j,k] * 2)")], {"x": x}).grids
-        body = grid.equation.right.body  # type: ignore[union-attr]
-        np.testing.assert_array_equal(grid.over({"x": x}, body, {"j": 1}, ["k", "i"]), 2 * x[:, 1, :].T)
-        np.testing.assert_array_equal(grid.over({"x": x}, parse_expression("7"), {"j": 1}, ["k"]), [7] * 4)
 
 
 def test_arrays_of_another_shape_than_it_was_compiled_for_are_refused() -> None:
