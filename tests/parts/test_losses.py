@@ -1,17 +1,14 @@
-"""Losses by hand: definitions at points worked out on paper, edges, class weights, and what peers say."""
+"""Losses by hand: definitions at points worked out on paper, edges, and which targets they take."""
 
 import math
-from typing import Annotated, Any
+from typing import Any
 
-import jsonschema
 import numpy as np
 import pytest
-from pydantic import ValidationError
+from loss_by_hand import LN2, LN3, worked
 
-from bpcli.config.schema import json_schema
-from bpcli.family import ClassMismatchError, Loss
-from bpcli.family.part import OneOf, Settings
-from bpcli.family.plan import Array, Frame, Sample, ShapeError
+from bpcli.family import Loss
+from bpcli.family.plan import Sample
 from bpcli.parts.losses import (
     BinaryCrossEntropy,
     CrossEntropy,
@@ -27,22 +24,6 @@ from bpcli.parts.losses import (
     SquaredHinge,
 )
 from bpcli.studies.witness.cases import LossCase
-
-LN2, LN3 = math.log(2), math.log(3)
-
-
-def worked(part: Loss, x: Any, t: Any, w: Any = None, dtype: type = np.float64) -> tuple[float, Array]:
-    """The loss of outputs x and targets t (rows), and its gradient."""
-    inputs = {"x": x, "t": t} | ({} if w is None else {"w": np.asarray(w) / np.sum(w)})
-    found = LossCase(Sample(part, (len(x[0]),), batch=len(x), inputs=inputs), dtype).kernel()
-    return float(found["L"]), found["dx"]
-
-
-def frame(part: Loss, x: Any, t: Any) -> Frame:
-    case = LossCase(Sample(part, (len(x[0]),), batch=len(x), inputs={"x": x, "t": t}))
-    part.forward(case.frame)
-    return case.frame
-
 
 # -------------------------------------------------------------------------------------------------- worked on paper
 ERRORS = [[3.0, -0.5], [0.0, 1.0]], [[1.0, 0.0], [0.0, 0.0]]  # the errors are 2, -0.5, 0, 1
@@ -251,206 +232,3 @@ def test_targets_are_checked(part: Loss, targets: Any, expected: str, dtype: typ
 def test_many_targets_are_shown_in_part() -> None:
     expected = KLDivergence().check(np.full((1, 40), 0.5))
     assert "[0.5, 0.5, 0.5, 0.5, 0.5, 0.5, ...] sum to 20" in expected
-
-
-# ------------------------------------------------------------------------------------------------------- class weights
-def weighed(**weights: float) -> SoftmaxCrossEntropy:
-    return SoftmaxCrossEntropy(class_weights=tuple(weights.items()))
-
-
-def test_class_weights_on_paper() -> None:
-    """Rows of classes 0, 1, 1 with weights 1 and 3: (1 L0 + 3 L1 + 3 L1) / 7."""
-    part = weighed(a=1.0, b=3.0)
-    x = [[0.0, 0.0], [0.0, LN3], [LN3, 0.0]]
-    loss, dx = worked(part, x, np.eye(2)[[0, 1, 1]])
-    assert math.isclose(loss, (LN2 + 3 * math.log(4 / 3) + 3 * 2 * LN2) / 7, rel_tol=1e-14)
-    assert np.allclose(dx, np.array([[-0.5, 0.5], [0.75, -0.75], [2.25, -2.25]]) / 7, rtol=1e-14)
-
-
-def test_class_weights_all_alike_are_none() -> None:
-    x, t = [[0.3, 1.0], [2.0, -1.0]], np.eye(2)[[1, 1]]
-    assert np.allclose(worked(weighed(a=7.0, b=7.0), x, t)[1], worked(SoftmaxCrossEntropy(), x, t)[1], rtol=1e-14)
-
-
-def test_the_mean_weight_of_a_batch() -> None:
-    """What the mean was divided by, a row: by it the losses of batches are put together."""
-    part = weighed(a=1.0, b=3.0)
-    x, t = np.zeros((4, 2)), np.eye(2)[[0, 1, 1, 1]]
-    assert part.mean_weight(frame(part, x, t)) == 2.5
-    assert SoftmaxCrossEntropy().mean_weight(frame(SoftmaxCrossEntropy(), x, t)) == 1
-    whole, _ = worked(part, x + np.array([0, 1]), t)
-    first, rest = ((worked(part, x[s] + np.array([0, 1]), t[s])[0], part.mean_weight(frame(part, x[s], t[s])) * n)
-                   for s, n in ((slice(0, 1), 1), (slice(1, 4), 3)))  # fmt: skip
-    assert math.isclose((first[0] * first[1] + rest[0] * rest[1]) / (first[1] + rest[1]), whole, rel_tol=1e-14)
-
-
-def test_weights_are_fitted_by_name() -> None:
-    part = Loss.parse({"type": "softmax_cross_entropy", "class_weights": {"oak": 3, "ash": 0.5}})
-    fitted: Any = part.with_classes(("ash", "elm", "oak"), (4, 5, 6))
-    assert fitted.class_weights == (("ash", 0.5), ("elm", 1.0), ("oak", 3.0))
-    assert fitted.with_classes(("ash", "elm", "oak"), ()) == fitted, "after loading, without counts"
-    assert fitted.model_dump(mode="json")["class_weights"] == {"ash": 0.5, "elm": 1.0, "oak": 3.0}
-    assert Loss.parse(fitted.model_dump(mode="json")) == fitted
-    with pytest.raises(ShapeError, match="weights for 2 classes and 3 outputs"):
-        part.plan((3,))
-    with pytest.raises(ShapeError) as caught:
-        SoftmaxCrossEntropy(class_weights="balanced").plan((3,))
-    assert "call Loss.with_classes first" in caught.value.help
-    assert fitted.plan((3,)).consts["c"].tolist() == [0.5, 1.0, 3.0]
-
-
-def test_whole_numbers_name_classes() -> None:
-    part = Loss.parse({"type": "focal", "alpha": {0: 2.0, "1": 4}})
-    fitted: Any = part.with_classes(("0", "1"), ())
-    assert fitted.alpha == (("0", 2.0), ("1", 4.0))
-
-
-def test_balanced_classes_weigh_the_same_together() -> None:
-    fitted: Any = SoftmaxCrossEntropy(class_weights="balanced").with_classes(("a", "b", "c"), (2, 8, 10))
-    weights = [w for _, w in fitted.class_weights]
-    assert np.allclose(np.multiply(weights, (2, 8, 10)), 20 / 3)
-    with pytest.raises(ClassMismatchError, match="no training row is of class `b`"):
-        SoftmaxCrossEntropy(class_weights="balanced").with_classes(("a", "b"), (2, 0))
-
-
-def test_an_unknown_class_is_refused() -> None:
-    for part, setting in ((weighed(oka=2.0), "class_weights"), (Focal(alpha=(("oka", 2.0),)), "alpha")):
-        with pytest.raises(ValueError, match="there is no class `oka` to weigh") as caught:
-            part.with_classes(("elm", "oak"), (1, 1))
-        assert isinstance(caught.value, ClassMismatchError)
-        assert caught.value.setting == setting
-        assert caught.value.help == "did you mean `oak`? the classes are elm, oak"
-
-
-def test_losses_without_class_weights_settle_as_they_are() -> None:
-    for kind in Loss.registry:
-        part = Loss.parse(kind)
-        assert part.with_classes(("a", "b"), (1, 2)) is part
-
-
-@pytest.mark.parametrize("weights", [{}, [1.0], "balance", 2.0, {"a": -1}, {"a": True}, {"a": "2"}, {"a": math.inf},
-                                     {"a": math.nan}, {True: 1.0}, {1.5: 1.0}])  # fmt: skip
-def test_what_is_no_weight_is_refused(weights: Any) -> None:
-    with pytest.raises(ValidationError, match=r"weight for each class|greater than 0|named by"):
-        Loss.parse({"type": "softmax_cross_entropy", "class_weights": weights})
-    if weights != 2.0:
-        with pytest.raises(
-            ValidationError, match=r"a positive number, a weight for each class|greater than 0|named by"
-        ):
-            Loss.parse({"type": "focal", "alpha": weights})
-
-
-# --------------------------------------------------------------------------------------------------------------- peers
-def close(ours: Any, theirs: Any) -> None:
-    assert np.allclose(ours, theirs, rtol=1e-12, atol=1e-12 * min(1.0, float(np.abs(theirs).max())))
-
-
-@pytest.mark.peers
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.9])
-@pytest.mark.parametrize("classes", [2, 3, 10])
-def test_softmax_cross_entropy_as_torch(classes: int, smoothing: float, seed: int) -> None:
-    """CrossEntropyLoss(weight, label_smoothing) itself, on class ids, with its own reduction; classes that do not occur
-    among them."""
-    torch = pytest.importorskip("torch")
-    rng = np.random.default_rng([classes, seed])
-    ids, c = rng.integers(0, classes, 17), np.exp(rng.normal(size=classes) * 2)
-    if seed:
-        ids[ids == 0] = 1
-    x = rng.normal(size=(17, classes)) * 10.0 ** rng.uniform(-2, 2)
-    z = torch.tensor(x, requires_grad=True)
-    peer = torch.nn.CrossEntropyLoss(weight=torch.tensor(c), label_smoothing=smoothing)(z, torch.tensor(ids))
-    peer.backward()
-    named = tuple((str(k), float(w)) for k, w in enumerate(c))
-    ours = worked(SoftmaxCrossEntropy(class_weights=named, label_smoothing=smoothing), x, np.eye(classes)[ids])
-    close(ours[0], peer.item())
-    close(ours[1], z.grad.numpy())
-
-
-@pytest.mark.peers
-def test_reductions_of_torch() -> None:
-    """The means that torch's own classes take, where they are ours."""
-    torch = pytest.importorskip("torch")
-    rng = np.random.default_rng(3)
-    x, t = rng.normal(size=(11, 4)) * 2, rng.normal(size=(11, 4)) * 2
-    counts, p = rng.poisson(2, (11, 4)).astype(float), rng.dirichlet(np.ones(4) / 3, 11)
-    p[0] = [0, 1, 0, 0]
-    nn, log = torch.nn, torch.log_softmax
-    peers = [
-        (MeanAbsoluteError(), t, lambda z, u: nn.L1Loss()(z, u)),
-        (Huber(delta=0.7), t, lambda z, u: nn.HuberLoss(delta=0.7)(z, u)),
-        (Poisson(), counts, lambda z, u: nn.PoissonNLLLoss(log_input=True, full=False)(z, u)),
-        (KLDivergence(), p, lambda z, u: nn.KLDivLoss(reduction="batchmean")(log(z, 1), u)),
-        (BinaryCrossEntropy(), p, lambda z, u: nn.BCEWithLogitsLoss()(z, u)),
-    ]
-    for part, targets, peer in peers:
-        z = torch.tensor(x, requires_grad=True)
-        value = peer(z, torch.tensor(targets))
-        value.backward()
-        loss, dx = worked(part, x, targets)
-        close(loss, value.item())
-        close(dx, z.grad.numpy())
-
-
-@pytest.mark.peers
-@pytest.mark.parametrize("weight", [None, np.array([1.0, 2, 0.5, 3, 1, 1, 4])])
-def test_values_of_scikit_learn(weight: Array | None) -> None:
-    metrics = pytest.importorskip("sklearn.metrics")
-    rng = np.random.default_rng(2)
-    ids = np.array([0, 1, 2, 0, 2, 1, 1])
-    one_hot = np.eye(3)[ids]
-    scores, p = rng.normal(size=(7, 3)) * 2, rng.dirichlet(np.ones(3), 7)
-    w: dict[str, Any] = {"sample_weight": weight}
-    assert math.isclose(worked(MulticlassHinge(), scores, one_hot, weight)[0],
-                        metrics.hinge_loss(ids, scores, **w), rel_tol=1e-12)  # fmt: skip
-    assert math.isclose(worked(CrossEntropy(), p, one_hot, weight)[0], metrics.log_loss(ids, p, **w), rel_tol=1e-12)
-    sign = (ids == 1).astype(float)
-    assert math.isclose(worked(Hinge(), scores[:, :1], sign[:, None], weight)[0],
-                        metrics.hinge_loss(2 * sign - 1, scores[:, 0], **w), rel_tol=1e-12)  # fmt: skip
-    t = rng.normal(size=(7, 3))
-    assert math.isclose(worked(MeanAbsoluteError(), scores, t, weight)[0],
-                        metrics.mean_absolute_error(t, scores, **w), rel_tol=1e-12)  # fmt: skip
-    counts = np.array([1.0, 3, 2, 5, 1, 4, 2])
-    deviance = metrics.mean_poisson_deviance(counts, np.exp(scores[:, 0]), **w)
-    least = np.average(counts * np.log(counts) - counts, weights=weight)
-    assert math.isclose(2 * (worked(Poisson(), scores[:, :1], counts[:, None], weight)[0] + least), deviance,
-                        rel_tol=1e-12)  # fmt: skip
-
-
-@pytest.mark.peers
-def test_balanced_as_scikit_learn() -> None:
-    compute = pytest.importorskip("sklearn.utils.class_weight").compute_class_weight
-    ids = np.repeat([0, 1, 2], [3, 17, 5])
-    fitted: Any = SoftmaxCrossEntropy(class_weights="balanced").with_classes(("a", "b", "c"), (3, 17, 5))
-    assert [w for _, w in fitted.class_weights] == pytest.approx(compute("balanced", classes=np.arange(3), y=ids))
-
-
-class _File(Settings):
-    loss: Annotated[Loss, OneOf()]
-
-
-@pytest.mark.parametrize(
-    ("loss", "fits"),
-    [
-        ({"type": "softmax_cross_entropy", "class_weights": {"oak": 2, "elm": 0.5}}, True),
-        ({"type": "softmax_cross_entropy", "class_weights": "balanced"}, True),
-        ({"type": "softmax_cross_entropy", "class_weights": None}, True),
-        ({"type": "softmax_cross_entropy", "class_weights": {"oak": 0}}, False),
-        ({"type": "softmax_cross_entropy", "class_weights": 2.0}, False),
-        ({"type": "softmax_cross_entropy", "label_smoothing": 1}, False),
-        ({"type": "focal", "alpha": 0.25}, True),
-        ({"type": "focal", "alpha": {"oak": 0.25}}, True),
-        ({"type": "focal", "alpha": None}, False),
-        ("focal", True),
-        ("kl_divergence", True),
-    ],
-)
-def test_editors_are_told_what_the_reader_takes(loss: Any, fits: bool) -> None:
-    """The JSON Schema accepts what the part accepts."""
-    schema = json_schema(_File)
-    assert jsonschema.Draft7Validator(schema).is_valid({"loss": loss}) == fits
-    if fits:
-        _File(loss=loss)
-    else:
-        with pytest.raises(ValidationError):
-            _File(loss=loss)
