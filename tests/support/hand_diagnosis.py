@@ -87,6 +87,11 @@ def epochs(train: Sequence[float], validation: Sequence[float] = ()) -> tuple[Ep
     return tuple(rows)  # type: ignore[arg-type]
 
 
+def only(found: list[Symptom]) -> Symptom:
+    (symptom,) = found
+    return symptom
+
+
 def sets_of(symptom: Symptom) -> list[str]:
     """The settings of each remedy, as one text."""
     return ["; ".join(remedy.sets) for remedy in symptom.cures]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hand_diagnosis import CLASSES, ROWS, X, context_of, dense, sets_of, values_of, with_rows
+from hand_diagnosis import CLASSES, ROWS, X, context_of, dense, only, sets_of, values_of, with_rows
 
 from bpcli.numeric.streams import Stream
 from bpcli.records.diagnose import Symptom
@@ -16,11 +16,6 @@ from bpcli.studies.diagnose.columns import input_sizes, target_range, useless_co
 from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
 
 SIGNS = np.where(np.arange(ROWS) % 2 == 0, 1.0, -1.0)[:, None]  # mean 0, deviation 1
-
-
-def only(found: list[Symptom]) -> Symptom:
-    (symptom,) = found
-    return symptom
 
 
 def of_sizes(*sizes: float, **more: Any) -> Symptom:

@@ -1,4 +1,4 @@
-"""From which figures on a start, a gradient, a unit or a step is a notice or a warning, and what is then offered."""
+"""From which figures on a gradient or a first step is a notice or a warning, and what is then offered."""
 
 from __future__ import annotations
 
@@ -7,113 +7,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hand_diagnosis import CLASSES, VALUES, X, context_of, dense, measured, sets_of, stats, values_of
+from hand_diagnosis import X, context_of, dense, measured, only, sets_of, stats
 
-from bpcli.records.diagnose import LayerStats, Symptom
-from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
-from bpcli.studies.diagnose.gradients import (
-    dead_units,
-    first_step_size,
-    gradient_flow,
-    learning_layers,
-    saturated_units,
-    severity,
-    start_loss,
-)
+from bpcli.records.diagnose import Symptom
+from bpcli.studies.diagnose.gradients import first_step_size, gradient_flow, learning_layers, severity
 
 INIT = {"type": "normal", "std": 9.0}
 CLIP = "clipping={type: global_norm, max_norm: 1.0}"
 ADAM = "optimizer={type: adam, learning_rate: 0.001}"
-SMALL_LAST = "architecture.1.init={type: normal, std: 0.01}"
-BELOW = 1 - 1e-9
-
-
-def only(found: list[Symptom]) -> Symptom:
-    (symptom,) = found
-    return symptom
 
 
 def test_a_figure_is_judged_from_its_bounds_on() -> None:
     levels = [severity(v, 1.0, 2.0) for v in (-5.0, 0.999, 1.0, 1.999, 2.0, math.inf, math.nan)]
     assert levels == ["ok", "ok", "notice", "notice", "warning", "warning", "warning"]
-
-
-# --------------------------------------------------------------------------------------------------------------- start
-@pytest.mark.parametrize(
-    ("times", "level"), [(0.5, "ok"), (2 * BELOW, "ok"), (2, "notice"), (4 * BELOW, "notice"), (4, "warning")]
-)
-def test_classes_start_at_the_loss_of_knowing_nothing(times: float, level: str) -> None:
-    context = measured(context_of(), loss=times * math.log(3), constant=0.5)
-    found = only(start_loss(context))
-    assert (found.level, found.check, found.place) == (level, "start", "")
-    assert found.value == pytest.approx(times)
-    assert found.figure == f"the loss starts at {times * math.log(3):.4g}; with all outputs 0 it would be 1.09861, ln 3"
-    assert sets_of(found) == ([] if level == "ok" else [SMALL_LAST])
-
-
-@pytest.mark.parametrize(
-    ("loss", "level"), [(6 * BELOW, "ok"), (6.0, "notice"), (20 * BELOW, "notice"), (20.0, "warning")]
-)
-def test_values_start_at_the_loss_of_the_best_constant(loss: float, level: str) -> None:
-    context = measured(values_of(t=VALUES + 100), loss=loss, constant=1.0)
-    found = only(start_loss(context))
-    assert (found.level, found.value) == (level, loss)
-    assert found.figure == f"the loss starts at {loss:.4g}; the best constant prediction has 1"
-    assert sets_of(found) == ([] if level == "ok" else ["data.scale_target=standardize", SMALL_LAST])
-
-
-def test_a_better_constant_than_0_is_what_classes_are_judged_by() -> None:
-    assert only(start_loss(measured(context_of(), loss=4.0, constant=2.0))).value == 2.0
-
-
-def test_behind_an_activation_the_start_may_be_as_bad_as_with_outputs_of_0() -> None:
-    """A sigmoid says 1/2 before it has learned, whatever the targets."""
-    context = values_of([dense(5, "tanh"), dense(1, "sigmoid")], t=0 * VALUES)
-    assert only(start_loss(measured(context, loss=0.5, constant=0.01))).value == pytest.approx(2.0)
-
-
-def test_no_ratio_is_formed_where_no_loss_is_left_to_a_constant() -> None:
-    found = only(start_loss(measured(values_of(), loss=7.0, constant=0.0)))
-    assert (found.value, found.level) == (1.0, "ok")
-
-
-def test_a_loss_that_is_not_finite_is_named() -> None:
-    found = only(start_loss(measured(context_of(), loss=math.inf, constant=1.0)))
-    assert (found.figure, found.level) == ("the loss is inf before the first step", "warning")
-
-
-def test_one_output_has_no_ln_k() -> None:
-    layers = [dense(5, "tanh"), dense(1)]
-    context = context_of(layers, t=CLASSES % 2, loss="binary_cross_entropy")
-    found = only(start_loss(measured(context, loss=0.7, constant=0.5)))
-    assert found.figure == "the loss starts at 0.7; with all outputs 0 it would be 0.693147"
-
-
-def test_a_loss_that_is_no_entropy_has_no_ln_k() -> None:
-    found = only(start_loss(measured(context_of(loss="multiclass_hinge"), loss=1.5, constant=0.5)))
-    assert ", ln" not in found.figure
-
-
-def test_two_classes_have_a_ln_2() -> None:
-    found = only(start_loss(measured(context_of([dense(2)], t=CLASSES % 2), loss=0.7, constant=0.5)))
-    assert found.figure.endswith("0.693147, ln 2")
-
-
-def test_what_is_trained_does_not_start() -> None:
-    assert start_loss(measured(context_of(), trained=True, loss=9.0, constant=1.0)) == []
-
-
-@pytest.mark.parametrize(("size", "offered"), [(0.0999, True), (0.1005, False), (4.99, False), (5.0, True)])
-def test_inputs_are_scaled_where_they_are_small_or_large(size: float, offered: bool) -> None:
-    x = size * np.where(X > 0, 1, -1)
-    found = only(start_loss(measured(context_of(x=x), loss=9.0, constant=1.0)))
-    assert sets_of(found) == ["data.scale=standardize"] * offered + [SMALL_LAST]
-
-
-def test_a_start_is_mended_by_default_weights_where_they_are_off() -> None:
-    context = context_of([dense(5, "tanh", init=INIT), dense(3)])
-    found = only(start_loss(measured(context, loss=9.0, constant=1.0)))
-    assert sets_of(found) == ["architecture.0.init=null", SMALL_LAST]
 
 
 # ------------------------------------------------------------------------------------------------------------ gradient
@@ -295,91 +201,7 @@ def test_a_gradient_that_is_not_finite(bad: float) -> None:
     assert sets_of(found) == ["architecture.0.init=null", "data.scale=standardize"]
 
 
-# --------------------------------------------------------------------------------------------------------------- units
 RELU = [dense(4, "relu"), dense(4, "relu"), dense(4, "relu"), dense(3)]
-TANH = [dense(4, "tanh"), dense(4, "tanh"), dense(4, "tanh"), dense(3, "sigmoid")]
-
-
-def units(context: DiagnosisContext, figure: str, *shares: float | None) -> DiagnosisContext:
-    rows: list[LayerStats] = []
-    for k, share in enumerate(shares):
-        kind = "tanh" if figure == "saturated" else "relu"
-        rows.append(stats(f"dense_{k + 1}.activation", None, kind=kind, **{figure: share}))
-    return measured(context, layer_stats=tuple(rows))
-
-
-@pytest.mark.parametrize(
-    ("share", "level"), [(0.0, "ok"), (0.199, "ok"), (0.2, "notice"), (0.399, "notice"), (0.4, "warning")]
-)
-def test_units_that_no_row_opens(share: float, level: str) -> None:
-    found = only(dead_units(units(context_of(RELU), "dead", share)))
-    assert (found.level, found.value, found.place) == (level, share, "dense_1.activation")
-    if level == "ok":
-        assert found.figure == f"at most {share:.0%} of a layer's units are closed for all 24 rows"
-        assert (found.why, found.cures) == ("", ())
-    else:
-        assert found.figure == f"{share:.0%} of its units are closed for all 24 rows"
-        assert sets_of(found)[0].split("; ")[2] == "architecture.2.activation=leaky_relu"
-        assert "batch_norm" in sets_of(found)[1]
-        assert len(found.cures) == 2
-
-
-def test_the_layer_with_most_dead_units_is_shown_and_how_many_others_have_many() -> None:
-    context = context_of(RELU)
-    found = only(dead_units(units(context, "dead", 0.2, 0.9, 0.199)))
-    assert found.place == "dense_2.activation"
-    assert found.figure.endswith("rows; over 20% in dense_1.activation too")
-    found = only(dead_units(units(context, "dead", 0.2, 0.9, 0.3)))
-    assert found.figure.endswith("rows; over 20% in 2 more layers too")
-
-
-def test_only_hidden_units_can_be_dead() -> None:
-    context = context_of([dense(4, "relu"), dense(3, "relu")])
-    assert only(dead_units(units(context, "dead", 0.1, 0.9))).place == "dense_1.activation"
-    assert dead_units(units(context, "dead", None, 0.9)) == []
-
-
-def test_units_are_opened_by_scaled_inputs_and_default_weights_where_these_are_off() -> None:
-    layers = [dense(4, "relu", init=INIT), dense(3)]
-    context = context_of(layers, x=9 * X)
-    for figure, check in (("dead", dead_units), ("saturated", saturated_units)):
-        sets = sets_of(only(check(units(context, figure, 0.9))))
-        assert "data.scale=standardize" in sets
-        assert "architecture.0.init=null" in sets
-
-
-@pytest.mark.parametrize(
-    ("share", "trained", "level"),
-    [(0.249, False, "ok"), (0.25, False, "notice"), (0.499, False, "notice"), (0.5, False, "warning"),
-     (0.5, True, "notice"), (0.3, True, "notice"), (0.1, True, "ok")],
-)  # fmt: skip
-def test_outputs_near_the_ends_of_their_range(share: float, trained: bool, level: str) -> None:
-    context = measured(context_of(TANH), trained=trained)
-    found = only(saturated_units(units(context, "saturated", share)))
-    assert (found.level, found.value, found.place) == (level, share, "dense_1.activation")
-    if level == "ok":
-        assert found.figure == f"at most {share:.0%} of a layer's outputs are at the ends of its range"
-        assert (found.why, found.cures) == ("", ())
-    else:
-        assert found.figure == f"{share:.0%} of its outputs are at the ends of tanh"
-        assert "batch_norm" in sets_of(found)[0]
-        assert sets_of(found)[1].startswith("architecture.0.activation=relu; architecture.1.activation=relu")
-        assert len(found.cures) == 2
-
-
-def test_the_most_saturated_layer_is_shown_and_how_many_others_are_so() -> None:
-    context = context_of(TANH)
-    assert only(saturated_units(units(context, "saturated", 0.0, 0.7, 0.1))).place == "dense_2.activation"
-    found = only(saturated_units(units(context, "saturated", 0.25, 0.9, 0.249)))
-    assert found.figure.endswith("of tanh; over 25% in dense_1.activation too")
-
-
-def test_the_last_layer_is_meant_to_saturate_once_it_has_learned() -> None:
-    context = context_of(TANH)
-    assert only(saturated_units(units(context, "saturated", 0.1, 0.1, 0.1, 0.9))).place == "dense_4.activation"
-    measured(context, trained=True)
-    assert only(saturated_units(units(context, "saturated", 0.1, 0.2, 0.1, 0.9))).place == "dense_2.activation"
-    assert saturated_units(units(context, "saturated", None, None, None, 0.9)) == []
 
 
 # --------------------------------------------------------------------------------------------------------------- steps

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from hand_diagnosis import context_of, dense, measured, sets_of
+from hand_diagnosis import context_of, dense, measured, only, sets_of
 
 from bpcli.records.diagnose import Symptom
 from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
@@ -16,11 +16,6 @@ from bpcli.studies.diagnose.lr_range_test import RateRange
 CLIP = "clipping={type: global_norm, max_norm: 1.0}"
 ADAM = "optimizer={type: adam, learning_rate: 0.001}"
 WIDE = "architecture.0.units=10"
-
-
-def only(found: list[Symptom]) -> Symptom:
-    (symptom,) = found
-    return symptom
 
 
 def found_range(low: float = 0.01, best: float = 1.0, most: float | None = None, last: float = 0.5) -> RateRange:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hand_diagnosis import CLASSES, X, context_of, dense, measured, sets_of, values_of, with_rows
+from hand_diagnosis import CLASSES, X, context_of, dense, measured, only, sets_of, values_of, with_rows
 
 from bpcli.records.diagnose import Symptom
 from bpcli.studies.diagnose.splits import class_balance, repeated_rows, row_and_step_counts
@@ -14,11 +14,6 @@ from bpcli.studies.diagnose.splits import class_balance, repeated_rows, row_and_
 RNG = np.random.default_rng(4)
 WEIGHTED = {"type": "softmax_cross_entropy", "class_weights": "balanced"}
 NAMED = {"train": {"type": "inline", "inputs": X.tolist(), "targets": [f"k{k}" for k in CLASSES]}}
-
-
-def only(found: list[Symptom]) -> Symptom:
-    (symptom,) = found
-    return symptom
 
 
 # ------------------------------------------------------------------------------------------------------------- classes

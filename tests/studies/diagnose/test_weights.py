@@ -7,20 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hand_diagnosis import X, context_of, dense, measured, sets_of, values_of
+from hand_diagnosis import X, context_of, dense, measured, only, sets_of, values_of
 
-from bpcli.records.diagnose import Symptom
 from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
 from bpcli.studies.diagnose.weights import initial_weights, off_scale, weight_scales
 
 THREE = [dense(5, "tanh"), dense(6, "relu"), dense(3)]
 RIGHT = {"dense_1.W": math.sqrt(2 / (4 + 5)), "dense_2.W": math.sqrt(2 / 5)}
 """Deviations that keep signals at their size: before tanh that of Glorot and Bengio, before relu that of He et al."""
-
-
-def only(found: list[Symptom]) -> Symptom:
-    (symptom,) = found
-    return symptom
 
 
 def set_to(context: DiagnosisContext, **tensors: Any) -> DiagnosisContext:
