@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from experiments_to_diagnose import config, deep, worst
 from hand_diagnosis import X, context_of, dense, measured, only, sets_of, stats
 
 from bpcli.records.diagnose import Symptom
+from bpcli.studies.diagnose.diagnosis_context import open_context
 from bpcli.studies.diagnose.gradients import first_step_size, gradient_flow, learning_layers, severity
 
 INIT = {"type": "normal", "std": 9.0}
@@ -258,3 +261,68 @@ def test_one_length_of_all_layers_is_no_span() -> None:
 def test_where_no_step_was_measured_nothing_is_said() -> None:
     assert first_steps(None, None) == []
     assert only(first_steps(None, 0.02)).place == "dense_2"
+
+
+def test_the_first_step_of_sgd_is_rate_times_gradient(tmp_path: Path) -> None:
+    file = config(tmp_path, optimizer={"type": "sgd", "learning_rate": 0.25}, training={"batch_size": "full"})
+    rows = {row.layer: row for row in open_context(file).layer_stats}
+    context = open_context(file)
+    probe = context.probe
+    probe.measure(context.theta, context.states)
+    gradients, weights = probe.objective.network.gradients(), probe.objective.network.parameters()
+    for layer in ("dense_1", "dense_2"):
+        expected = 0.25 * np.linalg.norm(gradients[f"{layer}.W"]) / np.linalg.norm(weights[f"{layer}.W"])
+        assert rows[layer].update == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_factor_a_layer_is_that_of_the_norms(tmp_path: Path) -> None:
+    file = config(tmp_path, layers=deep("sigmoid"))
+    context = open_context(file)
+    norms = [row.gradient for row in context.layer_stats if row.kind == "dense"]
+    assert norms[0] is not None
+    assert norms[-1] is not None
+    assert worst("gradients", file).value == pytest.approx((norms[0] / norms[-1]) ** (1 / 9), rel=1e-12)
+
+
+def test_gradients_vanish_in_a_deep_sigmoid_net(tmp_path: Path) -> None:
+    sgd = {"type": "sgd", "learning_rate": 0.1}
+    ill = worst("gradients", config(tmp_path, layers=deep("sigmoid"), optimizer=sgd))
+    assert ill.level == "warning"
+    assert "vanishes" in ill.why
+    assert ill.value is not None
+    assert ill.value < 0.35
+    assert any("architecture.0.activation=relu" in remedy.sets for remedy in ill.cures)
+    assert worst("gradients", config(tmp_path, layers=deep("relu"), optimizer=sgd)).level == "ok"
+
+
+def test_adam_evens_out_a_gradient_that_vanishes(tmp_path: Path) -> None:
+    found = worst("gradients", config(tmp_path, layers=deep("sigmoid", 6)))
+    assert found.level == "notice"
+    assert "adam evens it out" in found.why
+
+
+def test_gradients_explode_where_weights_are_large(tmp_path: Path) -> None:
+    ill = worst("gradients", config(tmp_path, layers=deep("relu", init={"type": "normal", "std": 1.5})))
+    assert ill.level == "warning"
+    assert "explodes" in ill.why
+    assert ill.cures[0].sets == tuple(f"architecture.{i}.init=null" for i in range(1, 9))  # the first has 4 inputs
+
+
+def test_no_gradient_reaches_a_network_of_zeros(tmp_path: Path) -> None:
+    hidden = {"type": "dense", "units": 4, "activation": "tanh", "init": "zeros"}
+    layers = [hidden, {"type": "dense", "units": 1, "init": "zeros"}]
+    file = config(tmp_path, t=[[-1.0], [1.0]] * 45, layers=layers, loss="mean_squared_error", data={})
+    symptom = worst("gradients", file)
+    assert (symptom.level, symptom.figure) == ("warning", "no gradient at all reaches any layer")
+
+
+def test_steps_longer_than_the_weights(tmp_path: Path) -> None:
+    ill = worst("steps", config(tmp_path, optimizer={"type": "sgd", "learning_rate": 1e3}))
+    assert ill.level == "warning"
+    assert ill.value is not None
+    assert ill.value > 10
+    still = worst("steps", config(tmp_path, optimizer={"type": "sgd", "learning_rate": 1e-7}))
+    assert still.level == "warning"
+    assert still.value is not None
+    assert still.value < 1e-6
+    assert worst("steps", config(tmp_path)).level == "ok"

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+from experiments_to_diagnose import HIDDEN, config, trained, values, warned
 from hand_diagnosis import context_of, dense, epochs, measured, sets_of
 
 from bpcli.records.diagnose import Symptom
+from bpcli.studies.diagnose.diagnose import diagnose
 from bpcli.studies.diagnose.history import training_history
 
 CLIP = "clipping={type: global_norm, max_norm: 1.0}"
@@ -277,3 +281,47 @@ def test_a_fall_that_is_small_beside_the_best_constant_is_over(constant: float, 
 def test_four_epochs_do_not_show_an_early_end() -> None:
     assert only(history([1.0, 0.8, 0.6, 0.4])).level == "ok"
     assert only(history([1.0, 0.8, 0.6, 0.5, 0.4])).level == "notice"
+
+
+def test_a_run_that_learned_its_rows_by_heart(tmp_path: Path) -> None:
+    noise = np.random.default_rng(5).integers(0, 3, 90)
+    run = trained(tmp_path, config(tmp_path, t=noise, data={"validation": 0.3}), "training.epochs=150")
+    report = diagnose(run, trying=True)
+    (ill,) = [s for s in report.symptoms if s.check == "epochs"]
+    assert ill.level == "warning"
+    assert ill.place == "validation"
+    assert "best in epoch" in ill.figure
+    stop = next(remedy for remedy in ill.cures if "early_stopping" in remedy.sets[0])
+    assert stop.helps
+    assert stop.loss_after is not None
+    assert stop.loss_before is not None
+    assert stop.loss_after < stop.loss_before
+    assert report.overfit == ()
+    assert report.rates == ()
+    assert all(row.update is None for row in report.layers)
+
+
+def test_a_run_that_went_well_and_its_model_file(tmp_path: Path) -> None:
+    run = trained(tmp_path, config(tmp_path, layers=[HIDDEN[0], HIDDEN[1]]))
+    report = diagnose(run)
+    assert not warned(report)
+    assert report.loss < 0.5 * report.constant
+    assert diagnose(run / "model.safetensors").symptoms == report.symptoms
+
+
+def test_a_run_that_diverged(tmp_path: Path) -> None:
+    file = values(tmp_path, optimizer={"type": "sgd", "learning_rate": 1e4})
+    report = diagnose(trained(tmp_path, file), trying=True)
+    ill = next(s for s in report.symptoms if s.check == "epochs")
+    assert ill.level == "warning"
+    assert "diverged" in ill.figure
+    slower = ill.cures[0]
+    assert slower.sets[0].startswith("optimizer.learning_rate=")
+    assert slower.helps
+    assert slower.loss_before is not None
+    assert math.isnan(slower.loss_before)
+
+
+def test_a_run_that_learned_nothing(tmp_path: Path) -> None:
+    run = trained(tmp_path, config(tmp_path, optimizer={"type": "sgd", "learning_rate": 1e-6}))
+    assert "learned next to nothing" in next(s for s in diagnose(run).symptoms if s.check == "epochs").why

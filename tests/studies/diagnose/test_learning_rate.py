@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from experiments_to_diagnose import HIDDEN, RNG, X, config, worst
 from hand_diagnosis import context_of, dense, measured, only, sets_of
 
 from bpcli.records.diagnose import Symptom
-from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
+from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext, open_context
 from bpcli.studies.diagnose.learning_rate import learning_rate, overfit_one_batch, remaining_loss
 from bpcli.studies.diagnose.lr_range_test import RateRange
 
@@ -147,3 +150,49 @@ def test_no_rate_is_offered_where_the_range_test_found_none() -> None:
         assert sets_of(only(overfit_one_batch(context))) == [ADAM, WIDE]
     more: dict[str, Any] = {"optimizer": "lbfgs", "training": {"batch_size": "full"}}
     assert sets_of(only(overfit_one_batch(learned(1.0, 0.9, layers=[dense(3)], **more)))) == []
+
+
+@pytest.mark.parametrize(
+    ("rate", "level", "low"), [(30.0, "warning", False), (1e-6, "warning", True), (0.01, "ok", False)]
+)
+def test_the_range_test_knows_a_wrong_rate(rate: float, level: str, low: bool, tmp_path: Path) -> None:
+    found = worst("rates", config(tmp_path, optimizer={"type": "adam", "learning_rate": rate}))
+    assert found.level == level
+    if level != "ok":
+        better = float(found.cures[0].sets[0].partition("=")[2])
+        assert 1e-4 < better < 0.3
+        assert (better > rate) is low
+        assert worst("rates", tmp_path / "net.yaml", found.cures[0].sets).level == "ok"
+
+
+def test_a_rate_in_a_schedule_is_changed_where_it_stands(tmp_path: Path) -> None:
+    optimizer = {
+        "type": "adam",
+        "learning_rate": {"type": "warmup", "steps": 5, "then": {"type": "cosine", "start": 50.0}},
+    }
+    remedy = worst("rates", config(tmp_path, optimizer=optimizer)).cures[0]
+    assert remedy.sets[0].startswith("optimizer.learning_rate.then.start=")
+    assert worst("rates", tmp_path / "net.yaml", remedy.sets).level == "ok"
+
+
+def test_one_batch_by_heart(tmp_path: Path) -> None:
+    one = [{"type": "dense", "units": 1, "activation": "tanh"}, {"type": "dense", "units": 3}]
+    x = np.column_stack([X[:, 0], X[:, 0] ** 2, X[:, 0] * 0 + RNG.normal(size=90).round(3)])
+    hard = config(tmp_path, x=x[:, 2:], layers=one, optimizer={"type": "sgd", "learning_rate": 1e-3})
+    ill = worst("by heart", hard)
+    assert ill.level == "warning"
+    assert any("units" in s for remedy in ill.cures for s in remedy.sets)
+    well = open_context(config(tmp_path))
+    assert worst("by heart", tmp_path / "net.yaml").level == "ok"
+    assert well.overfit[-1] < 0.02 * well.overfit[0]
+
+
+def test_dropout_and_penalties_do_not_keep_a_batch_from_being_learned(tmp_path: Path) -> None:
+    strong = {"type": "l2", "strength": 5.0}
+    layers = [
+        {**HIDDEN[0], "regularization": strong},
+        {"type": "dropout", "rate": 0.9},
+        {**HIDDEN[1], "regularization": strong},
+    ]
+    file = config(tmp_path, layers=layers, regularization=strong)
+    assert worst("by heart", file).level == "ok"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
+from experiments_to_diagnose import config, loaded
 from hand_diagnosis import ROWS, X, context_of, dense, values_of
+from own_parts import own as own
 
 from bpcli.records.diagnose import Remedy
 from bpcli.studies.diagnose import remedies
-from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
+from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext, open_context
+from bpcli.studies.diagnose.remedies import rounded
 
 LBFGS: dict[str, Any] = {"optimizer": "lbfgs", "training": {"batch_size": "full"}}
 
@@ -188,3 +192,20 @@ def test_hidden_layers_get_twice_the_units() -> None:
     layers = [dense(5, "tanh"), dense(6, "tanh", weights=weights), dense(7), "batch_norm", dense(3)]
     assert typed(remedies.widen(context_of(layers))) == ["architecture.0.units=10; architecture.2.units=14"]
     assert remedies.widen(context_of([dense(3)])) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "typed"), [(0.0123, 0.01), (0.0034, 0.005), (0.0018, 0.002), (8.0, 10.0), (1.0, 1.0)]
+)
+def test_rates_are_such_as_one_types(value: float, typed: float) -> None:
+    assert rounded(value) == typed
+
+
+@pytest.mark.parametrize(("without", "offered"), [("", True), ("fully_connected", False)])
+def test_a_dense_layer_of_a_users_own_gets_the_remedies_of_ours(without: str, offered: bool, own: Path) -> None:
+    loaded(own, without)
+    layers = [{"type": "mixed", "units": 16}, "tanh", {"type": "mixed", "units": 3}]
+    context = open_context(config(own, layers=layers))
+    found = [remedy.sets for remedy in (*remedies.widen(context), *remedies.small_last_layer(context))]
+    sets = [("architecture.0.units=32",), ("architecture.2.init={type: normal, std: 0.01}",)]
+    assert found == (sets if offered else [])

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from experiments_to_diagnose import config, trained
 from hand_diagnosis import context_of, dense, measured, values_of, with_rows
 
 from bpcli.records.diagnose import Symptom
@@ -106,3 +107,22 @@ def test_more_settings_come_behind_those_that_were_given() -> None:
     changed = context.with_settings(("training.epochs=3",))
     assert (changed.experiment.seed, changed.experiment.training.epochs) == (7, 3)
     assert context.with_settings(("seed=9",)).experiment.seed == 9
+
+
+def test_a_model_alone_needs_rows(tmp_path: Path) -> None:
+    run = trained(tmp_path, config(tmp_path))
+    alone = tmp_path / "model.safetensors"
+    alone.write_bytes((run / "model.safetensors").read_bytes())
+    with pytest.raises(Failure) as failure:
+        diagnose(alone)
+    assert failure.value.exit == Exit.USAGE
+    assert "--data FILE" in failure.value.problems[0].help
+    rows = "{type: inline, inputs: [[0, 1, 2, 3], [1, 0, 1, 0]], targets: [0, 1]}"
+    assert diagnose(alone, data=rows).rows == "all 2 rows of --data"
+
+
+def test_a_run_takes_no_sets(tmp_path: Path) -> None:
+    run = trained(tmp_path, config(tmp_path))
+    with pytest.raises(Failure) as failure:
+        diagnose(run, ["seed=1"])
+    assert failure.value.exit == Exit.USAGE

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from experiments_to_diagnose import config
 from hand_diagnosis import ROWS, VALUES, X, context_of, dense, values_of, with_rows
 
 from bpcli.engine.full_batch import FullBatchStep
 from bpcli.studies.diagnose import short_runs as module
-from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
+from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext, open_context
 from bpcli.studies.diagnose.short_runs import (
     GeometricRateStep,
     best_constant,
@@ -295,3 +297,13 @@ def test_penalties_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = overfit(context_of(layers, optimizer=SGD, training=FULL), 0.0)
     layers = [dense(5, "tanh", regularization=strong), dense(3)]
     assert overfit(context_of(layers, optimizer=SGD, training=FULL, regularization=strong), 0.0) == plain
+
+
+@pytest.mark.parametrize(
+    ("rate", "peak"),
+    [(0.02, 0.02), ({"type": "cosine", "start": 0.03}, 0.03), ({"type": "warmup", "steps": 9, "then": 0.01}, 0.01),
+     ({"type": "one_cycle", "peak": 0.5}, 0.5)],
+)  # fmt: skip
+def test_the_greatest_rate_of_a_schedule(rate: Any, peak: float, tmp_path: Path) -> None:
+    context = open_context(config(tmp_path, optimizer={"type": "adam", "learning_rate": rate}))
+    assert peak_rate(context) == pytest.approx(peak, rel=1e-3)

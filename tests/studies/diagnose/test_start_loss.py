@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
+from experiments_to_diagnose import HIDDEN, config, worst
 from hand_diagnosis import CLASSES, VALUES, X, context_of, dense, measured, only, sets_of, values_of
 
+from bpcli.studies.diagnose.diagnosis_context import open_context
 from bpcli.studies.diagnose.gradients import start_loss
+from bpcli.studies.diagnose.short_runs import loss_at_zero
 
 INIT = {"type": "normal", "std": 9.0}
 SMALL_LAST = "architecture.1.init={type: normal, std: 0.01}"
@@ -90,3 +94,18 @@ def test_a_start_is_mended_by_default_weights_where_they_are_off() -> None:
     context = context_of([dense(5, "tanh", init=INIT), dense(3)])
     found = only(start_loss(measured(context, loss=9.0, constant=1.0)))
     assert sets_of(found) == ["architecture.0.init=null", SMALL_LAST]
+
+
+def test_a_network_that_puts_out_nothing_starts_at_ln_k(tmp_path: Path) -> None:
+    layers = [HIDDEN[0], {"type": "dense", "units": 3, "init": "zeros"}]
+    context = open_context(config(tmp_path, layers=layers))
+    assert context.loss == pytest.approx(math.log(3), abs=1e-12)
+    assert loss_at_zero(context) == pytest.approx(math.log(3), abs=1e-12)
+    assert "ln 3" in worst("start", tmp_path / "net.yaml").figure
+
+
+def test_a_loss_that_starts_sure_of_something_wrong(tmp_path: Path) -> None:
+    last = {"type": "dense", "units": 3, "init": {"type": "normal", "std": 20}}
+    file = config(tmp_path, layers=[HIDDEN[0], last])
+    assert worst("start", file).level == "warning"
+    assert worst("start", config(tmp_path)).level == "ok"

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from experiments_to_diagnose import HIDDEN, VALUES, config, deep, values
 from hand_diagnosis import CLASSES, X, context_of, dense, measured, values_of, with_rows
 
 from bpcli.records.diagnose import Remedy, Symptom
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.diagnose import try_remedy as module
+from bpcli.studies.diagnose.diagnose import diagnose
 from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
 from bpcli.studies.diagnose.short_runs import short_run
 from bpcli.studies.diagnose.try_remedy import Outcome, Trial, outcome, trial_steps, try_remedies
@@ -279,3 +282,44 @@ def test_the_best_epoch_counts_where_early_stopping_restores_it(restores: bool) 
     assert len(losses) == 3
     assert min(losses) < losses[-1]
     assert outcome(context, 9).loss == pytest.approx(min(losses) if restores else losses[-1], rel=1e-9)
+
+
+def test_a_cure_is_measured_and_may_be_of_no_help(tmp_path: Path) -> None:
+    sgd = {"type": "sgd", "learning_rate": 0.1}
+    file = config(tmp_path, layers=deep("sigmoid"), optimizer=sgd)
+    report = diagnose(file, trying=True)
+    ill = next(s for s in report.symptoms if s.check == "gradients")
+    relu = next(c for c in ill.cures if "architecture.0.activation=relu" in c.sets)
+    assert relu.helps
+    assert relu.before == ill.value
+    assert relu.after is not None
+    assert relu.after > 0.5
+    assert relu.loss_after is not None
+    assert relu.loss_before is not None
+    assert relu.loss_after < 0.95 * relu.loss_before
+    assert relu.after == next(s for s in diagnose(file, relu.sets).symptoms if s.check == "gradients").value
+    assert any(c.helps is False for s in report.symptoms for c in s.cures)
+    assert all(c.helps is None for s in report.symptoms if s.level != "warning" for c in s.cures)
+    assert "the first 300 steps of 300" in report.tried
+
+
+def test_scaled_targets_are_judged_by_shares_of_the_constant(tmp_path: Path) -> None:
+    report = diagnose(values(tmp_path, t=500 + 100 * VALUES), trying=True)
+    remedy = next(s for s in report.symptoms if s.check == "targets").cures[0]
+    assert "over that of a constant" in remedy.judged
+    assert remedy.helps
+    assert remedy.loss_after is not None
+    assert remedy.loss_after < 0.3
+    assert remedy.loss_before is not None
+    assert 1 < remedy.loss_before < 100
+
+
+def test_weighing_classes_is_judged_by_recall(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(300, 4)).round(3)
+    t = (x[:, 0] + 0.5 * rng.normal(size=300) > 1.9).astype(int)
+    file = config(tmp_path, x=x, t=t, layers=[HIDDEN[0], {"type": "dense", "units": 2}])
+    remedy = next(s for s in diagnose(file, trying=True).symptoms if s.check == "classes").cures[0]
+    assert remedy.before is not None
+    assert remedy.after is not None
+    assert 0 < remedy.before <= remedy.after <= 1

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from experiments_to_diagnose import config, deep, worst
 from hand_diagnosis import X, context_of, dense, measured, only, sets_of, stats
 
 from bpcli.records.diagnose import LayerStats
@@ -94,3 +97,14 @@ def test_the_last_layer_is_meant_to_saturate_once_it_has_learned() -> None:
     measured(context, trained=True)
     assert only(saturated_units(units(context, "saturated", 0.1, 0.2, 0.1, 0.9))).place == "dense_2.activation"
     assert saturated_units(units(context, "saturated", None, None, None, 0.9)) == []
+
+
+def test_biases_that_close_every_unit(tmp_path: Path) -> None:
+    first = {"type": "dense", "units": 3, "activation": "relu", "bias": [-50.0, -50.0, 0.0]}
+    file = config(tmp_path, layers=[first, {"type": "dense", "units": 3}])
+    dead = worst("dead", file)
+    assert dead.level == "warning"
+    assert dead.value == pytest.approx(2 / 3)
+    assert dead.place == "dense_1.activation"
+    assert worst("weights", file).place == "dense_1.b"
+    assert worst("dead", config(tmp_path, layers=deep("relu", 1))).level == "ok"

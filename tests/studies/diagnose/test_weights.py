@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from experiments_to_diagnose import config, deep, worst
 from hand_diagnosis import X, context_of, dense, measured, only, sets_of, values_of
 
-from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
+from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext, open_context
 from bpcli.studies.diagnose.weights import initial_weights, off_scale, weight_scales
 
 THREE = [dense(5, "tanh"), dense(6, "relu"), dense(3)]
@@ -180,3 +182,16 @@ def test_gains_are_no_biases() -> None:
     """Nor are those of a norm, which has no matrix of its own."""
     context = context_of([dense(5), "batch_norm", "tanh", dense(3)])
     assert only(initial_weights(set_to(context, batch_norm_1_beta=90.0))).level == "ok"
+
+
+@pytest.mark.parametrize(("std", "words"), [(1.5, "saturate"), (0.01, "die away")])
+def test_weights_off_their_scale(std: float, words: str, tmp_path: Path) -> None:
+    layers = deep("tanh", 3, init={"type": "normal", "std": std})
+    ill = worst("weights", config(tmp_path, layers=layers))
+    assert ill.level == "warning"
+    assert words in ill.why
+    context = open_context(tmp_path / "net.yaml")
+    e = context.network_plan.entry(ill.place)
+    right = math.sqrt(2 / (e.param.fan_in + e.param.fan_out))
+    assert ill.value == pytest.approx(np.sqrt(np.mean(context.theta[e.where] ** 2)) / right, rel=1e-12)
+    assert worst("weights", config(tmp_path, layers=deep("tanh", 3))).level == "ok"
