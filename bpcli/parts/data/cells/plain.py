@@ -1,32 +1,19 @@
-"""What a cell of a text file means: a number, a word for yes or no, a date, or that there is no value."""
+"""Cells as programs write them: numbers that `float` takes, words for yes and no, ISO dates; many at a time."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
 
 import numpy as np
 
 from bpcli.family import Array, Kind
-
-MISSING_WORDS = frozenset({"", "?", "na", "n/a", "#n/a", "null", "none"})
-"""What stands where there is no value; `nan` among numbers and `nat` among dates do too. `none` may be a category."""
+from bpcli.parts.data.cells.dates import ISO_DATE, ISO_DAYS, days_of
+from bpcli.parts.data.cells.missing import MISSING_WORDS, is_missing
 
 PAIRS = (("yes", "no"), ("true", "false"), ("y", "n"), ("t", "f"), ("on", "off"))
 """Words for yes and no, in small letters."""
 
 TRUTH_VALUES = {"1": 1.0, "0": 0.0, **{yes: 1.0 for yes, _ in PAIRS}, **{no: 0.0 for _, no in PAIRS}}
-ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
-ISO_DAYS = re.compile(r"(?:\d{4}-\d\d-\d\d\n)*", re.ASCII)
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def is_missing(cell: str, kind: Kind) -> bool:
-    """Whether a cell of a column says that there is no value."""
-    word = cell.strip().lower()
-    if kind == "text":
-        return word in MISSING_WORDS and word != "none"
-    return word in MISSING_WORDS or word == "nan" or (kind == "date" and word == "nat")
 
 
 def number_of(cell: str, decimal: str = ".") -> float | None:
@@ -71,18 +58,6 @@ def column_kind(cells: Sequence[str]) -> Kind:
     return "boolean" if {cell.lower() for cell in present} in map(set, PAIRS) else "text"
 
 
-def days_of(cell: str) -> float | None:
-    """Returns the days since 1970-01-01 of an ISO date, with or without a time (UTC where it names no zone)."""
-    cell = cell.strip()
-    if not ISO_DATE.fullmatch(cell):
-        return None
-    try:
-        date = datetime.fromisoformat(cell)
-    except ValueError:
-        return None
-    return ((date if date.tzinfo else date.replace(tzinfo=UTC)) - EPOCH).total_seconds() / 86400
-
-
 def value_of(cell: str, kind: Kind, decimal: str = ".") -> float | None:
     """Returns what a cell of a column of numbers, booleans or dates means, None where it means nothing there."""
     if kind == "boolean":
@@ -93,7 +68,7 @@ def value_of(cell: str, kind: Kind, decimal: str = ".") -> float | None:
 def values(cells: Sequence[str], kind: Kind, decimal: str, gaps: bool) -> Array | None:
     """Returns a column of numbers, booleans or dates as float64, NaN where a value is missing and `gaps` allows that;
     None where any other cell has no finite value."""
-    found = _at_once(cells, kind, decimal)
+    found = values_at_once(cells, kind, decimal)
     if found is None:
         read: Callable[[str], float | None] = lambda cell: (  # noqa: E731
             np.nan if gaps and is_missing(cell, kind) else value_of(cell, kind, decimal)
@@ -105,8 +80,8 @@ def values(cells: Sequence[str], kind: Kind, decimal: str, gaps: bool) -> Array 
     return found if gaps or np.isfinite(found).all() else None
 
 
-def _at_once(cells: Sequence[str], kind: Kind, decimal: str) -> Array | None:
-    """Returns the same for a column without gaps, where it can be done fast."""
+def values_at_once(cells: Sequence[str], kind: Kind, decimal: str) -> Array | None:
+    """Returns the same for a column without gaps, where it can be done fast; None for any other."""
     joined = "\n".join(cells) + "\n"
     if kind == "date":
         if not ISO_DAYS.fullmatch(joined):

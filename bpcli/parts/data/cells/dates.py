@@ -1,0 +1,206 @@
+"""Dates in all usual orders, separators and spellings, as days since 1970-01-01."""
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from typing import Literal, NamedTuple
+
+DateOrder = Literal["ymd", "dmy", "mdy"]
+"""In which order a date of three numbers names year, month and day."""
+
+DATE_ORDERS: tuple[DateOrder, ...] = ("dmy", "mdy", "ymd")
+ORDER_WORDS = {"ymd": "year, month, day", "dmy": "day, month, year", "mdy": "month, day, year"}
+
+PIVOT = 69
+"""Years of two digits from here on are of the 20th century, those below of the 21st (as POSIX has it)."""
+
+COMPACT_YEARS = range(1800, 2201)
+"""Years for which eight digits are taken for a date."""
+
+ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
+ISO_DAYS = re.compile(r"(?:\d{4}-\d\d-\d\d\n)*", re.ASCII)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH_DAY = date(1970, 1, 1).toordinal()
+
+_MONTHS = """
+jan january januar jänner janvier janv enero ene gennaio gen
+feb february februar februari février févr fevrier fevr febrero febbraio
+mar march märz mär maerz mrz mars marzo
+apr april avril avr abril abr aprile
+may mai mayo maggio mag
+jun june juni juin junio giugno giu
+jul july juli juillet juil julio luglio lug
+aug august août aout agosto ago
+sep sept september septembre septiembre settembre set
+oct october oktober okt octobre octubre ottobre ott
+nov november novembre noviembre
+dec december dezember dez décembre déc decembre diciembre dic dicembre
+"""
+MONTHS = {name: i for i, line in enumerate(_MONTHS.strip().splitlines(), start=1) for name in line.split()}
+"""Names of months (English, German, French, Spanish, Italian) and their short forms, in small letters."""
+
+ZONES = {"z": 0, "utc": 0, "gmt": 0, "ut": 0, "wet": 0, "bst": 60, "cet": 60, "west": 60, "cest": 120, "eet": 120,
+         "eest": 180, "msk": 180, "jst": 540, "est": -300, "edt": -240, "cst": -360, "cdt": -300, "mst": -420,
+         "mdt": -360, "pst": -480, "pdt": -420}  # fmt: skip
+"""Minutes by which the time of a zone is ahead of UTC (those of RFC 2822, and usual ones of Europe and Japan)."""
+
+_WEEKDAY = r"(?:(?:mon|tue|tues|wed|wednes|thu|thur|thurs|fri|sat|satur|sun)(?:day)?\.?,?\s+)?"
+_NAME = r"([^\W\d_]{3,10})\.?"
+_NTH = r"(?:st|nd|rd|th|\.)?"
+_ZONE = r"([a-z]{1,4}|(?:utc|gmt)?[+-]\d\d?(?::?\d\d)?)"
+_TIME = rf"(?:[t\s,:]\s*(\d\d?):(\d\d)(?::(\d\d)(?:[.,](\d{{1,9}}))?)?(?:\s?([ap])\.?\s?m\.?)?(?:\s*{_ZONE})?)?"
+
+
+def _pattern(day: str) -> re.Pattern[str]:
+    return re.compile(_WEEKDAY + day + r"\.?" + _TIME, re.I)
+
+
+_NUMBERS = _pattern(r"(\d{1,4})(\s?[-/.]\s?|\s)(\d\d?)\2(\d{4}|\d\d?)(?!\d)")
+_DAY_FIRST = _pattern(rf"(\d\d?){_NTH}[-\s/.]*(?:of\s)?{_NAME}[-\s/.,']*(\d{{4}}|\d\d)(?!\d)")
+_NAME_FIRST = _pattern(rf"{_NAME}[-\s/.]*(\d\d?){_NTH}(?:,\s*|[-\s/.]+)(\d{{4}}|\d\d)(?![\d:])")
+_YEAR_NAME = _pattern(rf"(\d{{4}})[-\s/.]*{_NAME}[-\s/.]*(\d\d?)(?!\d)")
+_C_TIME = re.compile(_WEEKDAY + rf"{_NAME}\s+(\d\d?)\s+(\d\d?):(\d\d):(\d\d)(?:\s+{_ZONE})?\s+(\d{{4}})", re.I)
+_MONTH_OF_YEAR = re.compile(r"(\d{4})[-/.](\d\d)", re.ASCII)
+_NAMED_MONTH = re.compile(rf"{_NAME}[-\s/.,]*(\d{{4}})", re.I)
+_OTHER_DIGITS = re.compile(r"[^\D0-9]")
+_COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)(?:[T ]?(\d\d)(\d\d)(\d\d)?(Z)?)?", re.ASCII)
+
+
+class WrittenDate(NamedTuple):
+    """The parts of a date as they stand in a cell.
+
+    `layout` is how it is written: by numbers (`2020-`, `-2020` or `-20`, with what stands between), with a month's name
+    (`1 Jan 2000`, `Jan 1 2000`, `2000 Jan 1`, `Jan 2000`), `2000-01` or `20000131`. `first`, `second`, `third` are its
+    numbers in their order (a month's name is a number); `order` is theirs where the layout says it, "" where it may be
+    any. `micros` are the microseconds since midnight less the zone's.
+    """
+
+    layout: str
+    first: int
+    second: int
+    third: int
+    order: str
+    micros: int
+
+    def days(self, order: str) -> float | None:
+        """Returns the days since 1970-01-01 where numbers stand in an order; None where there is no such day."""
+        order = self.order or order
+        if order == "dmy":
+            day, month, year = self.first, self.second, self.third
+        elif order == "mdy":
+            month, day, year = self.first, self.second, self.third
+        elif order == "ymd":
+            year, month, day = self.first, self.second, self.third
+        else:
+            return None
+        if self.layout.endswith("-20"):  # two digits
+            if year > 99:
+                return None
+            year += 1900 if year >= PIVOT else 2000
+        if not (0 < month < 13 and 0 < day < 32):
+            return None
+        try:
+            whole = date(year, month, day).toordinal() - EPOCH_DAY
+        except ValueError:
+            return None
+        return timedelta(whole, 0, self.micros).total_seconds() / 86400 if self.micros else float(whole)
+
+
+def written_date(cell: str) -> WrittenDate | None:
+    """Returns the parts of a cell that is written like a date, None for any other; there may be no such day."""
+    if not cell.isascii() and _OTHER_DIGITS.search(cell):
+        return None
+    if found := _NUMBERS.fullmatch(cell):
+        a, mark, b, c, *time = found.groups()
+        return _with_time(*_by_numbers(a, mark.strip() or " ", b, c), time)
+    if found := _DAY_FIRST.fullmatch(cell):
+        a, name, c, *time = found.groups()
+        return _with_time("1 Jan -20" if len(c) == 2 else "1 Jan 2000", a, _month(name), c, "dmy", time)
+    if found := _NAME_FIRST.fullmatch(cell):
+        name, b, c, *time = found.groups()
+        return _with_time("Jan 1 -20" if len(c) == 2 else "Jan 1 2000", _month(name), b, c, "mdy", time)
+    if found := _YEAR_NAME.fullmatch(cell):
+        a, name, c, *time = found.groups()
+        return _with_time("2000 Jan 1", a, _month(name), c, "ymd", time)
+    if found := _C_TIME.fullmatch(cell):
+        name, day, hour, minute, second, zone, year = found.groups()
+        return _with_time("Jan 1 2000", _month(name), day, year, "mdy", [hour, minute, second, None, None, zone])
+    if found := _MONTH_OF_YEAR.fullmatch(cell):
+        return WrittenDate("2000-01", int(found[1]), int(found[2]), 1, "ymd", 0)
+    if found := _NAMED_MONTH.fullmatch(cell):
+        return _with_time("Jan 2000", _month(found[1]), 1, found[2], "mdy", [])
+    return _compact(cell)
+
+
+def _by_numbers(a: str, mark: str, b: str, c: str) -> tuple[str, str, str, str, str]:
+    """Returns the layout of a date of three numbers, the numbers, and their order where a year of four digits says
+    it (as 2020-01-31; 31-01-2020 may be the other way round)."""
+    if len(a) == 4:
+        return f"2020{mark}", a, b, c if len(c) < 3 else "0", "ymd"
+    if len(a) > 2 or len(c) == 1:
+        return "", a, b, c, ""
+    return (f"{mark}2020" if len(c) == 4 else f"{mark}-20"), a, b, c, ""
+
+
+def _with_time(
+    layout: str, first: int | str, second: int | str, third: int | str, order: str, time: list[str | None]
+) -> WrittenDate | None:
+    hour, minute, second_of_minute, fraction, half, zone = time or [None] * 6
+    micros = _micros(hour, minute, second_of_minute, fraction, half, zone) if hour else 0
+    if not layout or micros is None or not (first and second):
+        return None
+    return WrittenDate(layout, int(first), int(second), int(third), order, micros)
+
+
+def _month(name: str) -> int:
+    """Returns the number of a month's name, 0 for any other word."""
+    return MONTHS.get(name.lower(), 0)
+
+
+def _micros(
+    hour: str, minute: str | None, second: str | None, fraction: str | None, half: str | None, zone: str | None
+) -> int | None:
+    """Returns the microseconds since midnight in UTC; None for what no clock shows. Digits of a fraction beyond the
+    sixth are cut off, as `datetime` does."""
+    h, m, s = int(hour), int(minute or 0), int(second or 0)
+    if half:
+        if not 1 <= h <= 12:
+            return None
+        h = h % 12 + (12 if half in "pP" else 0)
+    ahead = _minutes_ahead(zone) if zone else 0
+    if h > 23 or m > 59 or s > 59 or ahead is None:
+        return None
+    return ((h * 60 + m - ahead) * 60 + s) * 1_000_000 + int((fraction or "")[:6].ljust(6, "0"))
+
+
+def _minutes_ahead(zone: str) -> int | None:
+    zone = zone.lower()
+    if zone in ZONES:
+        return ZONES[zone]
+    found = re.fullmatch(r"(?:utc|gmt)?([+-])(\d\d?):?(\d\d)?", zone)
+    if not found or int(found[2]) > 23 or int(found[3] or 0) > 59:
+        return None
+    minutes = int(found[2]) * 60 + int(found[3] or 0)
+    return -minutes if found[1] == "-" else minutes
+
+
+def _compact(cell: str) -> WrittenDate | None:
+    """Returns the date of eight digits, with or without a time of four or six."""
+    found = _COMPACT.fullmatch(cell)
+    if not found or int(found[1]) not in COMPACT_YEARS:
+        return None
+    year, month, day, hour, minute, second, zone = found.groups()
+    return _with_time("20200131", year, month, day, "ymd", [hour, minute, second, None, None, zone])
+
+
+def days_of(cell: str, order: str = "") -> float | None:
+    """Returns the days since 1970-01-01 of a date, with or without a time (UTC where it names no zone). `order` is that
+    of day and month where numbers alone do not say it; without one only such dates are read that need none."""
+    cell = cell.strip()
+    if ISO_DATE.fullmatch(cell):
+        try:
+            found = datetime.fromisoformat(cell)
+        except ValueError:
+            return None
+        return ((found if found.tzinfo else found.replace(tzinfo=UTC)) - EPOCH).total_seconds() / 86400
+    written = written_date(cell)
+    return None if written is None else written.days(order)

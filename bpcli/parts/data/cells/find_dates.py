@@ -1,0 +1,76 @@
+"""The order of day and month in a column of dates, decided from all of its cells."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from bpcli.parts.data.cells.dates import DATE_ORDERS, ORDER_WORDS, DateOrder, WrittenDate, written_date
+from bpcli.parts.data.cells.evidence import CellRules, FormatProblem, PresentCells
+from bpcli.parts.data.cells.format import ColumnFormat
+
+
+def read_dates(cells: Sequence[str]) -> list[WrittenDate | None]:
+    """Returns the parts of each cell that is a date in some order, None for any other."""
+    found = map(written_date, cells)
+    return [w if w is not None and _is_day(w) else None for w in found]
+
+
+def _is_day(written: WrittenDate) -> bool:
+    orders = (written.order,) if written.order else DATE_ORDERS
+    return any(written.days(order) is not None for order in orders)
+
+
+def date_format(
+    present: PresentCells, dates: Sequence[WrittenDate | None], rules: CellRules
+) -> ColumnFormat | FormatProblem:
+    """Returns the format of a column whose cells are nearly all dates; a problem where two layouts stand in it, or
+    where both orders of day and month are possible and differ."""
+    layouts: dict[str, tuple[int, str]] = {}
+    for cell, count, written in zip(present.cells, present.counts, dates, strict=True):
+        if written is not None:
+            rows, first = layouts.get(written.layout, (0, cell))
+            layouts[written.layout] = rows + count, first
+    if len(layouts) > 1:
+        (_, usual), (_, odd), *_ = sorted(layouts.values(), key=lambda found: -found[0])
+        return _two_formats(odd, usual)
+    known = [w for w in dates if w is not None]
+    cells = [cell for cell, w in zip(present.cells, dates, strict=True) if w is not None]
+    if not known or known[0].order:
+        return ColumnFormat("date", missing_values=rules.missing_values)
+    if rules.date_order is not None:
+        return ColumnFormat("date", date_order=rules.date_order, missing_values=rules.missing_values)
+    return _by_order(cells, known, rules)
+
+
+def _by_order(cells: Sequence[str], dates: Sequence[WrittenDate], rules: CellRules) -> ColumnFormat | FormatProblem:
+    """Returns the format of dates whose order their numbers alone do not say."""
+    days = {order: [w.days(order) for w in dates] for order in DATE_ORDERS}
+    two: tuple[DateOrder, ...] = ("dmy", "mdy")
+    possible = [order for order in two if None not in days[order]]
+    if None not in days["ymd"]:
+        varied = [len({w[part] for w in dates}) for part in (1, 3)]  # the first numbers, and the last
+        if varied[0] < varied[1] or not possible:  # 20-01-31: a year varies less than a day does
+            possible.append("ymd")
+    if not possible:
+        odd, usual = sorted(two, key=lambda order: -days[order].count(None))
+        return _two_formats(*(cells[days[order].index(None)] for order in (usual, odd)))
+    first, *others = possible
+    for order in others:
+        differ = [i for i, (a, b) in enumerate(zip(days[first], days[order], strict=True)) if a != b]
+        if differ:
+            cell = cells[differ[0]]
+            readings = [(each, days[each][differ[0]]) for each in (first, order)]
+            said = " or ".join(f"{_day(day)} ({ORDER_WORDS[each]})" for each, day in readings)
+            text = f"`{cell}` may be {said}, and no cell says which"
+            settings = tuple(("date_order", each) for each in (first, order))
+            return FormatProblem("ambiguous-dates", text, (cell,), settings)
+    return ColumnFormat("date", date_order=first, missing_values=rules.missing_values)
+
+
+def _day(days: float | None) -> str:
+    return str(np.datetime64(int(days or 0), "D"))
+
+
+def _two_formats(odd: str, usual: str) -> FormatProblem:
+    text = f"dates are written in two formats here: `{usual}` and `{odd}`"
+    return FormatProblem("two-formats", text, (odd, usual), help="write all dates of the column in one way")

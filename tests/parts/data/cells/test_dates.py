@@ -1,0 +1,104 @@
+"""Dates in all orders and spellings; the order is decided from all cells of a column."""
+
+import random
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from bpcli.parts.data.cells import CellRules, ColumnFormat, FormatProblem, cell_values, days_of, find_format
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LAYOUTS = [
+    "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d %m %Y",
+    "%d-%b-%Y", "%d %B %Y", "%b %d %Y", "%B %d, %Y", "%b. %d, %Y", "%d/%b/%Y", "%Y-%b-%d", "%Y %B %d", "%d%b%Y",
+    "%A, %B %d, %Y", "%a, %d %b %Y", "%d.%m.%y", "%m/%d/%y", "%d-%b-%y", "%Y%m%d", "%d. %m. %Y",
+]  # fmt: skip
+CLOCKS = ["", " %H:%M", "T%H:%M:%S", " %I:%M %p", " %H:%M:%S.%f", " %I:%M:%S%p", " %H:%M:%S %z", "T%H:%M:%SZ"]
+
+
+def column(cells: list[str], **rules: object) -> ColumnFormat | FormatProblem:
+    return find_format(cells, [1] * len(cells), CellRules(**rules))  # type: ignore[arg-type]
+
+
+def days(moment: datetime) -> float:
+    return (moment - EPOCH).total_seconds() / 86400
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_dates_come_back_from_every_layout(layout: str) -> None:
+    rng = random.Random(layout)
+    first, last = (1971, 2060) if "%y" in layout else (1801, 2199)
+    for clock in CLOCKS:
+        if layout == "%Y%m%d" and clock:
+            continue
+        zone = timezone(timedelta(minutes=rng.choice([-300, 0, 330]))) if "%z" in clock else UTC
+        moments = [
+            datetime(rng.randint(first, last), rng.randint(1, 12), rng.randint(1, 28), rng.randint(0, 23),
+                     rng.randint(0, 59), rng.randint(0, 59), rng.randint(0, 999_999), tzinfo=zone)
+            for _ in range(60)
+        ]  # fmt: skip
+        cells = [moment.strftime(layout + clock) for moment in moments]
+        wanted = [days(datetime.strptime(c, layout + clock).replace(tzinfo=zone)) for c in cells]
+        form = column(cells)
+        assert isinstance(form, ColumnFormat), form
+        found = cell_values(cells, form)
+        assert form.kind == "date"
+        assert found.values.tolist() == wanted, (layout, clock)
+
+
+@pytest.mark.parametrize(
+    ("cell", "order", "iso"),
+    [
+        ("1/2/2020", "dmy", "2020-02-01"), ("1/2/2020", "mdy", "2020-01-02"), ("3rd of May 2020", "", "2020-05-03"),
+        ("May 3rd, 2020", "", "2020-05-03"), ("3. März 2020", "", "2020-03-03"), ("1er janvier 2020", "", None),
+        ("15 août 2020", "", "2020-08-15"), ("Tue Feb 24 11:35:52 -0800 2015", "", "2015-02-24T19:35:52"),
+        ("Thu Jan  1 00:00:00 1970", "", "1970-01-01"), ("29/Jan/2020:13:22:11 +0000", "", "2020-01-29T13:22:11"),
+        ("2020-01-31T10:00:00.123456789Z", "", "2020-01-31T10:00:00.123456"), ("01/01/69", "dmy", "1969-01-01"),
+        ("01/01/68", "dmy", "2068-01-01"), ("20200131T1430", "", "2020-01-31T14:30"), ("Jan 2000", "", "2000-01-01"),
+        ("2000-03", "", "2000-03-01"), ("2020-01-31 10:00 CET", "", "2020-01-31T09:00"), ("2020-02-30", "", None),
+        ("31/04/2020", "dmy", None), ("13/13/2020", "mdy", None), ("1/31/2020 13:00 PM", "mdy", None),
+        ("2020-01-01 25:00", "", None), ("1-Foo-2020", "", None), ("17990101", "", None), ("1/2/2020", "", None),
+        ("2020-01-31 10:00 XYZ", "", None), ("1/2-2020", "dmy", None), ("٠١/٠٢/٢٠٢٠", "dmy", None),
+    ],
+)  # fmt: skip
+def test_single_dates(cell: str, order: str, iso: str | None) -> None:
+    assert days_of(cell, order) == (iso and days(datetime.fromisoformat(iso).replace(tzinfo=UTC)))
+
+
+def test_the_order_is_decided_by_all_cells() -> None:
+    early = [f"{d:02d}/{m:02d}/2020" for d in range(1, 10) for m in range(1, 10)]
+    found = column(early)
+    assert isinstance(found, FormatProblem)
+    assert (found.code, found.cells) == ("ambiguous-dates", ("01/02/2020",))
+    assert "2020-02-01 (day, month, year) or 2020-01-02 (month, day, year)" in found.text
+    assert dict.fromkeys(value for _, value in found.settings) == {"dmy": None, "mdy": None}
+    for last, order in (("13/01/2020", "dmy"), ("01/13/2020", "mdy")):
+        form = column([*early, last])
+        assert isinstance(form, ColumnFormat)
+        assert form.date_order == order
+        assert column(early, date_order=order) == form
+    assert column(["05/05/2020", "06/06/2020"]) == ColumnFormat("date", date_order="dmy")  # both say the same
+    assert column(["31-12-20", "30-12-20"]) == ColumnFormat("date", date_order="dmy")
+    year_first = column(["20-01-31", "20-02-28", "20-03-01", "20-03-02"])
+    assert isinstance(year_first, FormatProblem)
+    assert ("date_order", "ymd") in year_first.settings
+    assert column(["99-01-31", "98-02-28"]) == ColumnFormat("date", date_order="ymd")
+
+
+@pytest.mark.parametrize("cells", [("31.01.2020", "2020-01-31"), ("13/01/2020", "01/13/2020"),
+                                   ("1 Jan 2000", "Jan 2 2000"), ("2020-01-31", "2020-02-01", "20200131")])  # fmt: skip
+def test_two_formats(cells: tuple[str, ...]) -> None:
+    found = column([*cells])
+    assert isinstance(found, FormatProblem)
+    assert found.code == "two-formats"
+    assert set(found.cells) == {cells[0], cells[-1]}
+    assert all(f"`{cell}`" in found.text for cell in found.cells)
+
+
+def test_what_is_no_date() -> None:
+    assert column(["20200131", "20209901"]) == ColumnFormat()
+    assert column(["20200131", "20200131"][:1]) == ColumnFormat()  # one value that never varies
+    one_wrong = ["31.01.2020", *(f"{d:02d}.03.2020" for d in range(1, 31)), "31.02.2020"]
+    form = column(one_wrong)
+    assert isinstance(form, ColumnFormat)
+    assert cell_values(one_wrong, form).wrong.tolist() == [31]
