@@ -6,6 +6,7 @@ the order in which these modules declare them.
 """
 
 from bpcli.family.callback import HOOKS, Callback
+from bpcli.family.coded_text import CodedText
 from bpcli.family.layer import RESERVED, Activation, Layer
 from bpcli.family.loss import ClassMismatchError, Loss, Regularizer
 from bpcli.family.optimizer import (
@@ -49,7 +50,7 @@ from bpcli.family.source import (
 
 __all__ = [
     "HOOKS", "NOTHING", "RESERVED", "WIDTHS", "Activation", "Array", "Augmentation", "Callback",
-    "ClassMismatchError", "Clipper",
+    "ClassMismatchError", "Clipper", "CodedText",
     "Constraint", "DType", "Frame", "FullBatchOptimizer", "GradientOptimizer", "Initializer", "Kind", "Layer",
     "Link", "Loss", "Metric", "Missing", "N", "ObjectiveView", "OneOf", "Optimizer", "Param", "Part", "Plan",
     "Regularizer", "Sample", "Scaler", "Schedule", "Scored", "Settings", "Shape", "ShapeError", "Slot", "Source",

@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
+from bpcli.family.coded_text import CodedText
 from bpcli.family.part import OneOf, Part, Settings
 from bpcli.family.plan import Array, Frame, Shape, Slot
 from bpcli.records.training import Problem
@@ -117,7 +118,8 @@ class Table:
 
     `numbers` is (N, ...) float or integer: rows of numbers, or images. Of named columns, a boolean is 0 or 1 there, a
     date the days since 1970-01-01, and NaN stands where there is no value; where there is a `pivot`, it is to be added
-    to each row. `texts` are text columns by name, to be one-hot encoded, with "" where there is no value. `names` are
+    to each row. `texts` are text columns by name, to be one-hot encoded, with "" where there is no value (given as
+    arrays of strings, they are coded). `names` are
     the columns of `numbers` and `order` the order of all columns in the file. `target` is (N,) strings for class
     labels, (N,) integers for class ids, (N, K) floats for values, or None where there is none. `weight` is (N,), how
     much each row counts. `aside` holds columns as text that rows are divided by. `locate` puts into a problem where a
@@ -125,7 +127,7 @@ class Table:
     """
 
     numbers: Array
-    texts: Mapping[str, Array]
+    texts: Mapping[str, CodedText]
     names: tuple[str, ...]
     order: tuple[str, ...]
     target: Array | None
@@ -137,9 +139,12 @@ class Table:
     treatments: Mapping[str, Treatment] = field(default_factory=dict)
     pivot: Array | None = None  # (columns,), float64
     weight: Array | None = None
-    aside: Mapping[str, Array] = field(default_factory=dict)
+    aside: Mapping[str, CodedText] = field(default_factory=dict)
     locate: Callable[[Problem, int, str], Problem] | None = None
     others: tuple[str, ...] = ()  # columns that were not read
+
+    def __post_init__(self) -> None:
+        self.texts, self.aside = _coded(self.texts), _coded(self.aside)
 
     @property
     def rows(self) -> int:
@@ -167,6 +172,10 @@ class Table:
     def kind(self, name: str) -> Kind:
         """Returns what a named column holds."""
         return self.kinds.get(name) or ("text" if name in self.texts else "number")
+
+
+def _coded(columns: Mapping[str, Any]) -> Mapping[str, CodedText]:
+    return {n: c if isinstance(c, CodedText) else CodedText.of(map(str, c)) for n, c in columns.items()}
 
 
 class Source(Part):

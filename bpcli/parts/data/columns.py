@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from bpcli.family import Array, Kind, Missing, Shape, Source, Table, Treatment
+from bpcli.family import Array, CodedText, Kind, Missing, Shape, Source, Table, Treatment
 from bpcli.parts.data.files import data_error, display_path, visible
 from bpcli.parts.data.targets import numeric_target, weigh_rows
 from bpcli.records.training import Failure, Problem
@@ -112,15 +112,15 @@ class ColumnRequest:
 
 @dataclass
 class LoadedColumns:
-    """Columns by name, one row each: float64 (N,) with NaN where a value is missing, or text (N,) with "" there.
+    """Columns by name, one row each: numbers (N,) with NaN where a value is missing, or text (N,) with "" there.
 
     `aside` are columns that rows are divided by, as text; `dropped` counts the gaps of each column that rows were left
     out for, `lost` these rows; `kept` are the rows of the file that are left (None: all). `numbers` (N, columns) are
     the inputs that are not text, where they were read side by side, less `pivot`; `locate`, `others`: the Table's.
     """
 
-    columns: Mapping[str, Array]
-    aside: Mapping[str, Array] = field(default_factory=dict)
+    columns: Mapping[str, Array | CodedText]
+    aside: Mapping[str, CodedText] = field(default_factory=dict)
     dropped: Mapping[str, int] = field(default_factory=dict)
     lost: int = 0
     kept: Array | None = None
@@ -157,7 +157,9 @@ class GapRules:
         fill = f"{DROP_ADVICE}, `missing: median` (mean, mode) fills them in; {leave_out}"
         return TRAINED_ADVICE if self.is_trained else fill
 
-    def apply(self, columns: Mapping[str, Array], aside: Mapping[str, Array], path: Path) -> LoadedColumns:
+    def apply(
+        self, columns: Mapping[str, Array | CodedText], aside: Mapping[str, CodedText], path: Path
+    ) -> LoadedColumns:
         """Returns the columns without the rows that the rules leave out. Raises Failure at a gap in a column that may
         not have one, and where no row is left."""
         gaps = {n: _gaps(c) for n, c in columns.items()}
@@ -171,7 +173,7 @@ class GapRules:
         kept = np.flatnonzero(~np.any([gaps[n] for n in dropped], axis=0))
         if not len(kept):
             raise self._no_rows(dropped, gaps, path)
-        columns, aside = ({n: c[kept] for n, c in part.items()} for part in (columns, aside))
+        columns, aside = {n: c[kept] for n, c in columns.items()}, {n: c[kept] for n, c in aside.items()}
         return LoadedColumns(columns, aside, dropped, len(next(iter(gaps.values()))) - len(kept), kept)
 
     def _no_rows(self, dropped: Collection[str], gaps: Mapping[str, Array], path: Path) -> Failure:
@@ -277,21 +279,24 @@ class ColumnSource(Source):
         kinds: Mapping[str, Kind],
         order: Sequence[str],
         targets: Sequence[str],
-        weight: Array | None,
+        weights: Sequence[str],
         path: Path,
     ) -> Table:
         """Returns the table of a file: its inputs in their `order`, its targets, what each row counts. Raises Failure
         where one of several targets holds text, and at a weight that is none."""
+        texts = {n: c for n, c in found.columns.items() if isinstance(c, CodedText)}
+        numeric = {n: c for n, c in found.columns.items() if not isinstance(c, CodedText)}
         names = tuple(n for n in order if kinds[n] != "text")
-        rows = len(next(iter((*found.columns.values(), *found.aside.values())), ()))
-        stacked = np.column_stack([found.columns[n] for n in names]) if names and found.numbers is None else None
-        numbers = stacked if stacked is not None else np.empty((rows, 0)) if found.numbers is None else found.numbers
+        numbers = found.numbers
+        if numbers is None:
+            rows = len(next(iter((*found.columns.values(), *found.aside.values())), ()))
+            numbers = np.column_stack([numeric[n] for n in names]) if names else np.empty((rows, 0))
         table = Table(
             numbers=numbers,
-            texts={n: found.columns[n] for n in order if kinds[n] == "text"},
+            texts={n: texts[n] for n in order if kinds[n] == "text"},
             names=names,
             order=tuple(order),
-            target=_target(found.columns, targets, kinds, path) if targets else None,
+            target=_target(texts, numeric, targets, path) if targets else None,
             target_names=tuple(targets),
             origin=display_path(path),
             warnings=_rows_left_out(found, path),
@@ -302,16 +307,16 @@ class ColumnSource(Source):
             locate=found.locate,
             others=found.others,
         )
+        weight = numeric[weights[0]] if weights else None
         if weight is None and self.weight and targets:
             text = f"{table.origin} has no column `{self.weight}`: every row counts the same"
             return replace(table, warnings=(*table.warnings, Problem(text, code="no-weight", level="warning")))
         return table if weight is None else weigh_rows(table, weight, str(self.weight), path)
 
 
-def _gaps(column: Array) -> Array:
+def _gaps(column: Array | CodedText) -> Array:
     """Returns where a column (N,) has no value."""
-    gaps: Array = column == "" if column.dtype == object else np.isnan(column)
-    return gaps
+    return column.gaps if isinstance(column, CodedText) else np.isnan(column)
 
 
 def _rows_left_out(found: LoadedColumns, path: Path) -> tuple[Problem, ...]:
@@ -323,12 +328,13 @@ def _rows_left_out(found: LoadedColumns, path: Path) -> tuple[Problem, ...]:
     return (Problem(f"{display_path(path)}: {rows} no value in {columns}", code="rows-left-out", level="warning"),)
 
 
-def _target(columns: Mapping[str, Array], targets: Sequence[str], kinds: Mapping[str, Kind], path: Path) -> Array:
-    if len(targets) == 1 and kinds[targets[0]] == "text":
-        return columns[targets[0]]
+def _target(texts: Mapping[str, CodedText], numeric: Mapping[str, Array], targets: Sequence[str], path: Path) -> Array:
+    """Returns the targets in one of the three forms of Table."""
+    if len(targets) == 1 and targets[0] in texts:
+        return texts[targets[0]].array()
     for name in targets:
-        if kinds[name] == "text":
+        if name in texts:
             text = f"target column `{name}` holds text; several targets have to be numbers"
             help = "name one target column, or encode it as numbers"
             raise data_error(text, path, code="text-target", help=help)
-    return numeric_target(np.column_stack([columns[n] for n in targets]))
+    return numeric_target(np.column_stack([numeric[n] for n in targets]))

@@ -8,12 +8,12 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from bpcli.family import Array, Kind, Sample, Table
+from bpcli.family import Array, CodedText, Kind, Sample, Table
 from bpcli.parts.data.column_choice import Header, choose_columns
 from bpcli.parts.data.columns import ColumnRequest, ColumnSource
 from bpcli.parts.data.files import data_error, locate
-from bpcli.parts.data.targets import labels
 from bpcli.parts.extras import not_installed
+from bpcli.records.training import Failure
 
 MICROSECONDS_PER_DAY = 86400 * 10**6  # microseconds
 
@@ -47,13 +47,12 @@ class Parquet(ColumnSource):
         outcomes = [*targets, *weights]
         table = _read(file, [*order, *outcomes, *aside], path)
         used = self.kinds_read(order, targets, weights, request, lambda name: _kind(table, name, path))
-        columns = {n: _column(table, n, kind, path) for n, kind in used.items()}
-        divided = {n: _column(table, n, "text", path) for n in aside}
+        columns = {n: _text(table, n, path) if k == "text" else _numbers(table, n, k, path) for n, k in used.items()}
+        divided = {n: _text(table, n, path) for n in aside}
         found = self.gap_rules(order, outcomes, aside, request).apply(columns, divided, path)
         if len(set(map(len, found.columns.values())) - {0}) == 0:
             raise data_error("the file has no rows", path, code="no-rows")
-        weight = found.columns[weights[0]] if weights else None
-        return self.table(found, used, order, targets, weight, path)
+        return self.table(found, used, order, targets, weights, path)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -105,18 +104,26 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _column(table: Any, name: str, kind: Kind, path: Path) -> Array:
-    """Returns a column as float64, NaN where it has no value, or as text, "" there. Raises Failure where it holds
-    another kind."""
+def _text(table: Any, name: str, path: Path) -> CodedText:
+    """Returns a column as text, "" where it has no value. Raises Failure where it holds neither text nor numbers."""
+    pa: Any = importlib.import_module("pyarrow")
+    try:
+        column = table.column(name).dictionary_encode().combine_chunks()  # one dictionary for all row groups
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise _wrong_kind(name, table.column(name).type, "text", path, error) from None
+    values = column.dictionary.to_pylist()
+    names = ["" if v is None else str(v).lower() if isinstance(v, bool) else str(v) for v in values]
+    codes = column.indices.fill_null(len(names)).to_numpy(zero_copy_only=False).astype(np.int32)
+    return CodedText.of_codes(codes, [*names, ""])
+
+
+def _numbers(table: Any, name: str, kind: Kind, path: Path) -> Array:
+    """Returns a column as float64, NaN where it has no value. Raises Failure where it holds another kind."""
     pa: Any = importlib.import_module("pyarrow")
     column = table.column(name)
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     try:
-        if kind == "text":
-            return labels(
-                "" if v is None else str(v).lower() if isinstance(v, bool) else str(v) for v in column.to_pylist()
-            )
         if kind == "date":
             micro = column.cast(pa.timestamp("us", getattr(column.type, "tz", None)), safe=False)
             days: Array = micro.cast(pa.int64()).to_numpy().astype(np.float64) / MICROSECONDS_PER_DAY
@@ -125,11 +132,15 @@ def _column(table: Any, name: str, kind: Kind, path: Path) -> Array:
             column = column.cast(pa.uint8())
         found: Array = column.cast(pa.float64(), safe=False).to_numpy().astype(np.float64)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        text = f"column `{name}` holds {column.type}, not what a {kind} is: {_first_line(error)}"
-        help = f"leave its kind out, or leave the column out: `drop: [{name}]`"
-        raise data_error(text, path, code="column-kind", help=help) from None
+        raise _wrong_kind(name, column.type, f"a {kind}", path, error) from None
     if np.isinf(found).any():
         row = int(np.argmax(np.isinf(found)))
         text = f"row {row} (counted from 0), column `{name}`: {found[row]} is not a finite number"
         raise data_error(text, path, code="not-finite", help=f"to leave the column out, write `drop: [{name}]`")
     return found
+
+
+def _wrong_kind(name: str, found: Any, wanted: str, path: Path, error: Exception) -> Failure:
+    text = f"column `{name}` holds {found}, not what {wanted} is: {_first_line(error)}"
+    help = f"leave its kind out, or leave the column out: `drop: [{name}]`"
+    return data_error(text, path, code="column-kind", help=help)

@@ -2,7 +2,6 @@
 and scales."""
 
 import re
-from collections import Counter
 from collections.abc import Collection
 from typing import Any, Literal
 
@@ -88,12 +87,12 @@ def _column(table: Table, name: str, rows: Array) -> ColumnEncoder:
             text = f"column `{name}` holds text: it becomes one-hot inputs of 0 and 1, which are not scaled"
             path = ("data", "train", "columns", name, "scale")
             raise Failure(Problem(text, code="treatment", path=path, help="leave `scale` out"))
-        texts = table.texts[name][rows].tolist()
-        found = _count_categories(table, name, [t for t in texts if t])
+        cells = table.texts[name][rows]
+        found = _count_categories(table, name, cells.found)
         missing = "mode" if missing in FILLING_RULES else missing
         fill = max(sorted(found), key=found.__getitem__) if missing == "mode" else None
         unseen = treatment.unseen or "error"
-        indicator = bool(treatment.indicator) and "" in texts
+        indicator = bool(treatment.indicator) and bool(cells.gaps.any())
         return ColumnEncoder(name, kind, tuple(sorted(found)), (), missing, fill, indicator, unseen)
     parts = treatment.parts if kind == "date" else ()
     if missing not in FILLING_RULES:
@@ -105,9 +104,8 @@ def _column(table: Table, name: str, rows: Array) -> ColumnEncoder:
     return ColumnEncoder(name, kind, (), parts, missing, _fill(table, name, known, missing), indicator)
 
 
-def _count_categories(table: Table, name: str, texts: list[str]) -> dict[str, int]:
-    """Returns how often each category occurs."""
-    found = Counter(texts)
+def _count_categories(table: Table, name: str, found: dict[str, int]) -> dict[str, int]:
+    """Returns how often each category occurs, of which there have to be some, and not too many."""
     if not found:
         raise _no_value(table, name)
     if len(found) > MAX_CATEGORIES:

@@ -162,7 +162,7 @@ class InMemoryRows:
         if data.split is not None:
             key, name = data.split.by
             if key == "group":
-                return divide(table.aside[name], data, seed, grouped=True), ()
+                return divide(table.aside[name], data, seed), ()
             by = split_by_column(table, name) if key == "column" else split_by_time(table, name, split_fractions(data))
             return by, ()
         codes, warnings = strata(data, self.labels, table.rows, lambda: cast(Array, table.target))

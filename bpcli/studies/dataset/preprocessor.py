@@ -79,14 +79,19 @@ class Preprocessor:
             out = np.empty((count, *self.shape), dtype)
         step = max(1, NUMBERS_PER_BLOCK // max(1, math.prod(self.shape)))
         layout = InputLayout.of(self.columns)
+        categories = {c.name: self._categories(table, c) for c in self.columns if c.categories}
         for start in range(0, len(out), step):
             stop = min(start + step, len(out))
             chosen = np.arange(start, stop) if rows is None else rows[start:stop]
-            self._encode(table, chosen, pick, layout, out[start:stop])
+            self._encode(table, chosen, pick, layout, categories, out[start:stop])
         return out
 
-    def _encode(self, table: Table, chosen: Array, pick: Array | None, layout: InputLayout, part: Array) -> None:
-        """Writes the inputs that the chosen rows become."""
+    def _encode(
+        self, table: Table, chosen: Array, pick: Array | None, layout: InputLayout, categories: Mapping[str, Array],
+        part: Array,
+    ) -> None:  # fmt: skip
+        """Writes the inputs that the chosen rows become; `categories` is what each text of the table is to the
+        model."""
         x = table.numbers[chosen]
         if pick is None:
             x = x.reshape(part.shape)
@@ -106,7 +111,7 @@ class Preprocessor:
             else:
                 part[...] = x
         for name, first in layout.texts.items():
-            codes, gaps[name] = self._codes(table, name, chosen)
+            codes, gaps[name] = self._codes(table, name, chosen, categories[name])
             known = np.flatnonzero(codes >= 0)
             part[known, first + codes[known]] = 1
         for name, first in layout.indicators.items():
@@ -144,25 +149,27 @@ class Preprocessor:
             raise Failure(Problem(text, code="row-shape", help=_expected_rows(self, table)))
         return None
 
-    def _codes(self, table: Table, name: str, rows: Array) -> tuple[Array, Array]:
-        """Returns the category of each row, -1 for one that is ignored, and where there was no value."""
-        column = next(c for c in self.columns if c.name == name)
+    def _categories(self, table: Table, column: ColumnEncoder) -> Array:
+        """Returns which category each text of the table's column is, -1 where it is none; for a missing value, that
+        which stands for it."""
         known = {category: i for i, category in enumerate(column.categories)}
-        values = table.texts[name][rows].tolist()
-        gaps = np.fromiter((v == "" for v in values), bool, len(values))
         if column.fill is not None:
             known[""] = known[str(column.fill)]
-        elif gaps.any():
+        return np.array([known.get(text, -1) for text in table.texts[column.name].categories], np.int64)
+
+    def _codes(self, table: Table, name: str, rows: Array, categories: Array) -> tuple[Array, Array]:
+        """Returns the category of each row, -1 for one that is ignored, and where there was no value."""
+        column = next(c for c in self.columns if c.name == name)
+        text = table.texts[name][rows]
+        codes, gaps = categories[text.codes], text.gaps
+        if column.fill is None and gaps.any():
             raise _no_value(table, rows[int(np.argmax(gaps))], name)
-        codes = np.fromiter((known.get(v, -1) for v in values), np.int64, len(values))
         if column.unseen == "error" and (codes < 0).any():
             i = int(np.argmax(codes < 0))
-            text = f"column `{name}`: `{values[i]}` does not occur in the training rows"
-            help = (
-                f"{suggestion(values[i], column.categories)}it knows {join_names(column.categories)}; to count it as "
-            )
+            problem = f"column `{name}`: `{text[i]}` does not occur in the training rows"
+            help = f"{suggestion(text[i], column.categories)}it knows {join_names(column.categories)}; to count it as "
             help += "none of them, train with `unseen: ignore`"
-            raise row_failure(table, rows[i], name, text, "unknown-category", help)
+            raise row_failure(table, rows[i], name, problem, "unknown-category", help)
         return codes, gaps
 
     def unseen(self, table: Table, rows: Array | None = None) -> tuple[Problem, ...]:
@@ -170,13 +177,13 @@ class Preprocessor:
         found = []
         for column in self.columns:
             if column.unseen == "ignore" and column.categories and column.name in table.texts:
-                texts = table.texts[column.name] if rows is None else table.texts[column.name][rows]
-                odd = [v for v in texts.tolist() if v and v not in column.categories]
+                text = table.texts[column.name] if rows is None else table.texts[column.name][rows]
+                odd = {v: n for v, n in text.found.items() if v not in column.categories}
                 if odd:
-                    names = join_names(tuple(f"`{v}`" for v in dict.fromkeys(odd)))
-                    text = f"{table.origin}: column `{column.name}`: {len(odd)} of {len(texts)} rows hold {names}, "
-                    text += "which train does not: they count as none of its categories"
-                    found.append(Problem(text, code="unseen-category", level="warning"))
+                    names = join_names(tuple(f"`{v}`" for v in odd))
+                    problem = f"{table.origin}: column `{column.name}`: {sum(odd.values())} of {len(text)} rows hold "
+                    problem += f"{names}, which train does not: they count as none of its categories"
+                    found.append(Problem(problem, code="unseen-category", level="warning"))
         return tuple(found)
 
     def _too_large(self, part: Array, rows: Array, table: Table) -> Failure:

@@ -30,7 +30,7 @@ def column_rows(table: Table, rows: Array, preprocessor: Preprocessor, scale: Sc
     for c in preprocessor.columns:
         own = table.treatments.get(c.name, Treatment()).scale
         if c.kind == "text":
-            missing = float(np.mean(table.texts[c.name][rows] == ""))
+            missing = float(np.mean(table.texts[c.name][rows].gaps))
             found.append(ColumnRow(c.name, c.kind, None, None, len(c.categories), _treatment_text(c, ""), missing))
             continue
         scaled = "as it is"
@@ -103,7 +103,7 @@ def first_rows(table: Table) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ..
 
 def _cell(table: Table, row: int, name: str) -> str:
     if name in table.texts:
-        return str(table.texts[name][row])
+        return table.texts[name][row]
     j = table.at[name]
     value = float(table.numbers[row, j]) + (0.0 if table.pivot is None else float(table.pivot[j]))
     if math.isnan(value):

@@ -1,13 +1,13 @@
 """Dividing the rows of one source into train, validation and test, and into folds."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import numpy as np
 
 from bpcli.config.data import Data
-from bpcli.family import Array, Table, join_names
+from bpcli.family import Array, CodedText, Table, join_names
 from bpcli.numeric.streams import Stream
 from bpcli.parts.data.targets import distinct
 from bpcli.records.training import Failure, Problem
@@ -28,17 +28,27 @@ def split_fractions(data: Data) -> dict[str, float]:
     return {name: share for name in ("test", "validation") if isinstance(share := getattr(data, name), float)}
 
 
-def divide(keys: Array, data: Data, seed: int, *, grouped: bool = False) -> dict[str, Array]:
+def divide(keys: Array | CodedText, data: Data, seed: int) -> dict[str, Array]:
     """Returns the row indices of each split: one fold is test, the others are divided by fractions. `keys` (n,) are the
-    class of each row; or, `grouped`, the name of its group, and all rows of a group are in one split. Raises Failure
+    class of each row; or, as text, the name of its group, and all rows of a group are in one split. Raises Failure
     where rows are too few."""
     rest, fractions = np.arange(len(keys)), split_fractions(data)
     found: dict[str, Array] = {}
     if data.fold is not None:
-        rest, found["test"] = (group_k_fold if grouped else k_fold)(keys, data.fold.of, data.fold.number, seed)
+        fold = data.fold
+        rest, found["test"] = (
+            group_k_fold(keys, fold.of, fold.number, seed)
+            if isinstance(keys, CodedText)
+            else k_fold(keys, fold.of, fold.number, seed)
+        )
     inner = {"train": np.arange(len(rest))}
     if fractions:
-        inner = (split_by_group if grouped else stratified_split)(keys[rest], fractions, seed)
+        left = keys[rest]
+        inner = (
+            split_by_group(left, fractions, seed)
+            if isinstance(left, CodedText)
+            else stratified_split(left, fractions, seed)
+        )
     return {**{name: rest[rows] for name, rows in inner.items()}, **found}
 
 
@@ -124,7 +134,7 @@ def k_fold(codes: Array, of: int, number: int, seed: int) -> tuple[Array, Array]
     return np.setdiff1d(np.arange(len(codes)), inside, assume_unique=True), inside
 
 
-def group_k_fold(values: Sequence[str] | Array, of: int, number: int, seed: int) -> tuple[Array, Array]:
+def group_k_fold(values: CodedText, of: int, number: int, seed: int) -> tuple[Array, Array]:
     """Divides as `k_fold` does, all rows of a group in one part: the largest groups first, each to the part with the
     fewest rows."""
     codes, count = _group_codes(values)
@@ -140,10 +150,12 @@ def group_k_fold(values: Sequence[str] | Array, of: int, number: int, seed: int)
     return np.flatnonzero(~inside), np.flatnonzero(inside)
 
 
-def _group_codes(values: Sequence[str] | Array) -> tuple[Array, int]:
+def _group_codes(values: CodedText) -> tuple[Array, int]:
     """Returns the number of each row's group, counted from 0 as the groups come, and how many groups there are."""
-    known = {group: i for i, group in enumerate(dict.fromkeys(values))}
-    return np.array([known[group] for group in values]), len(known)
+    known, first, ranks = np.unique(values.codes, return_index=True, return_inverse=True)
+    order = np.empty(len(known), np.int64)
+    order[np.argsort(first)] = np.arange(len(known))
+    return order[ranks], len(known)
 
 
 def _too_few_for_folds(what: str, of: int) -> Failure:
@@ -155,20 +167,25 @@ def _too_few_for_folds(what: str, of: int) -> Failure:
 def split_by_column(table: Table, column: str) -> dict[str, Array]:
     """Returns the row indices of each split that a column names: train, validation and test. Raises Failure at a row
     that names none, and where none is train."""
-    found: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
-    for row, text in enumerate(table.aside[column].tolist()):
-        name = SPLIT_NAMES.get(text.lower())
-        if name is None:
-            help = "write train, validation or test; rows of a group are kept together by `split: {group: ...}`"
-            raise row_failure(table, row, column, f"column `{column}`: `{text}` names no split", "split-name", help)
-        found[name].append(row)
-    if not found["train"]:
-        text = f"column `{column}` names no row `train`"
-        raise Failure(Problem(text, code="too-few-rows", path=("data", "split"), help="there is nothing to learn from"))
-    return {name: np.array(rows, np.int64) for name, rows in found.items() if rows}
+    text = table.aside[column]
+    names = [SPLIT_NAMES.get(category.lower()) for category in text.categories]
+    splits = {
+        name: np.array([known == name for known in names])[text.codes] for name in ("train", "validation", "test")
+    }
+    unknown = ~np.any(list(splits.values()), axis=0)
+    if unknown.any():
+        row = int(np.argmax(unknown))
+        help = "write train, validation or test; rows of a group are kept together by `split: {group: ...}`"
+        raise row_failure(table, row, column, f"column `{column}`: `{text[row]}` names no split", "split-name", help)
+    if not splits["train"].any():
+        problem = f"column `{column}` names no row `train`"
+        raise Failure(
+            Problem(problem, code="too-few-rows", path=("data", "split"), help="there is nothing to learn from")
+        )
+    return {name: np.flatnonzero(rows) for name, rows in splits.items() if rows.any()}
 
 
-def split_by_group(values: Sequence[str] | Array, fractions: dict[str, float], seed: int) -> dict[str, Array]:
+def split_by_group(values: CodedText, fractions: dict[str, float], seed: int) -> dict[str, Array]:
     """Returns the row indices of each split, all rows of a group in one of them.
 
     Groups come in an order by chance, from the stream (seed, "split"); each split takes them as long as that brings its
@@ -212,24 +229,33 @@ def split_by_time(table: Table, column: str, fractions: dict[str, float]) -> dic
 
 def _times(table: Table, column: str) -> Array:
     """Returns times as numbers: those that stand there, or the seconds of ISO dates."""
-    times = np.empty(table.rows)
-    dated: bool | None = None
-    for row, text in enumerate(table.aside[column].tolist()):
+    text = table.aside[column]
+    known = [_time(category) for category in text.categories]
+    dated = known[int(text.codes[0])][1]
+    fitting = np.array([time is not None and np.isfinite(time) and is_date == dated for time, is_date in known])
+    wrong = ~fitting[text.codes]
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        problem = f"column `{column}`: `{text[row]}` is "
+        if known[int(text.codes[row])][0] is None:
+            problem += "neither a date nor a number"
+        else:
+            problem += f"not {'a date' if dated else 'a number'} as those before it"
+        raise row_failure(table, row, column, problem, "not-a-date", DATE_HELP)
+    return np.array([time or 0.0 for time, _ in known])[text.codes]
+
+
+def _time(text: str) -> tuple[float | None, bool]:
+    """Returns the number that stands there, or the seconds of an ISO date, and whether it is a date; None for other
+    texts."""
+    try:
+        return float(text), False
+    except ValueError:
         try:
-            times[row], date = float(text), False
+            moment = datetime.fromisoformat(text)
         except ValueError:
-            try:
-                moment = datetime.fromisoformat(text)
-            except ValueError:
-                problem = f"column `{column}`: `{text}` is neither a date nor a number"
-                raise row_failure(table, row, column, problem, "not-a-date", DATE_HELP) from None
-            times[row] = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-            date = True
-        if not np.isfinite(times[row]) or dated not in (None, date):
-            problem = f"column `{column}`: `{text}` is not {'a date' if dated else 'a number'} as those before it"
-            raise row_failure(table, row, column, problem, "not-a-date", DATE_HELP)
-        dated = date
-    return times
+            return None, False
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp(), True
 
 
 def _split_sizes(count: int, fractions: dict[str, float]) -> dict[str, int]:

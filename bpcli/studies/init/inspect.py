@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bpcli.family import Array, Shape, Source, Table, Treatment
+from bpcli.family import Array, CodedText, Shape, Source, Table, Treatment
 from bpcli.parts.data.columns import ColumnSource
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.data_option import source_of
@@ -218,17 +218,16 @@ def _numbers_rows(name: str, values: Array) -> bool:
     return counted or word in ROW_NUMBER_NAMES or word.endswith(("_id", " id")) or name.endswith(("Id", "ID"))
 
 
-def _text(name: str, cells: Array) -> FileColumn:
-    present = [c for c in cells.tolist() if c]
-    gaps = 1 - len(present) / max(1, len(cells))
-    count = len(set(present))
+def _text(name: str, cells: CodedText) -> FileColumn:
+    present, count = sum(cells.found.values()), len(cells.found)
+    gaps = 1 - present / max(1, len(cells))
     holds = f"{count:,} categor{'y' if count == 1 else 'ies'}"
     why = ""
     if count <= 1:
         why = "no value at all" if not count else "a single category" if gaps else "the same in every row"
-    elif len(present) >= MIN_DISTINCT_ROWS and 2 * count > len(present):
+    elif present >= MIN_DISTINCT_ROWS and 2 * count > present:
         holds, why = f"{count:,} different texts", "names or ids"
-    elif count > max(MAX_CATEGORIES_OF_FEW_ROWS, min(1000, len(present) // MIN_ROWS_PER_CATEGORY)):
+    elif count > max(MAX_CATEGORIES_OF_FEW_ROWS, min(1000, present // MIN_ROWS_PER_CATEGORY)):
         why = "too many to tell apart"
     if why:
         return FileColumn(name, "text", holds, f"left out: {why}", dropped=True, missing=gaps)

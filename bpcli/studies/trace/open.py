@@ -13,7 +13,7 @@ from bpcli.engine.network_plan import NetworkPlan
 from bpcli.engine.objective import Objective
 from bpcli.engine.state import network_state, restore, training_state
 from bpcli.engine.step import FirstOrderStep
-from bpcli.family import Array, Source, Table
+from bpcli.family import Array, CodedText, Source, Table
 from bpcli.numeric.streams import Stream
 from bpcli.parts.data.cells import is_missing, value_of
 from bpcli.records.training import Exit, Failure, Problem
@@ -259,9 +259,7 @@ def _by_value(preprocessor: Preprocessor, rows: TracedRows) -> tuple[Array, Arra
     if not names:
         numbers = numbers.reshape(len(inputs), *preprocessor.shape)
     texts = {
-        c.name: np.array([cells[i] for cells in inputs], object)
-        for i, c in enumerate(preprocessor.columns)
-        if c.categories
+        c.name: CodedText.of(cells[i] for cells in inputs) for i, c in enumerate(preprocessor.columns) if c.categories
     }
     table = Table(
         numbers=numbers,

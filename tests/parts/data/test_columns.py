@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bpcli.family import Array, Source
+from bpcli.family import Array, CodedText, Source
 from bpcli.family.source import Table
 from bpcli.parts.data.columns import GapRules
 from bpcli.parts.data.csv.source import Csv
@@ -24,7 +24,7 @@ def rules(missing: dict[str, Any], outcomes: str = "", aside: str = "", trained:
     return GapRules(missing, frozenset(outcomes.split()), frozenset(aside.split()), trained)
 
 
-def failure(gaps: GapRules, columns: dict[str, Array], aside: dict[str, Array] | None = None) -> Problem:
+def failure(gaps: GapRules, columns: dict[str, Array], aside: dict[str, CodedText] | None = None) -> Problem:
     with pytest.raises(Failure) as caught:
         gaps.apply(columns, aside or {}, Path("a.csv"))
     (problem,) = caught.value.problems
@@ -32,11 +32,9 @@ def failure(gaps: GapRules, columns: dict[str, Array], aside: dict[str, Array] |
 
 
 def test_rows_without_a_value_are_left_out_where_the_rule_says_so() -> None:
-    columns = {"a": np.array([1.0, NAN, 3.0, 4.0]), "b": np.array(["x", "y", "", "z"], object),
+    columns = {"a": np.array([1.0, NAN, 3.0, 4.0]), "b": CodedText.of(["x", "y", "", "z"]),
                "c": np.array([NAN, 1.0, 2.0, 3.0])}  # fmt: skip
-    found = rules({"a": "drop", "b": "drop", "c": "mean"}).apply(
-        columns, {"g": np.array(list("pqrs"), object)}, Path("a.csv")
-    )
+    found = rules({"a": "drop", "b": "drop", "c": "mean"}).apply(columns, {"g": CodedText.of("pqrs")}, Path("a.csv"))
     assert found.columns["a"].tolist() == [1.0, 4.0]
     assert found.columns["b"].tolist() == ["x", "z"]
     assert np.isnan(found.columns["c"]).tolist() == [True, False]
@@ -53,7 +51,7 @@ def test_a_gap_in_a_column_that_may_have_none_is_an_error_with_what_to_do() -> N
     assert "`missing: median` (mean, mode) fills them in; to leave the column out, write `drop: [a]`" in found.help
     assert "fills them in" not in failure(rules({"a": "error"}, outcomes="a"), gap).help
     assert "drop: [a]" not in failure(rules({"a": "error"}, trained=True), gap).help
-    aside = failure(rules({"b": "error"}, aside="g"), full, {"g": np.array(["", "x"], object)})
+    aside = failure(rules({"b": "error"}, aside="g"), full, {"g": CodedText.of(["", "x"])})
     assert aside.text == "row 0 (counted from 0), column `g` has no value"
     assert aside.help == "rows are divided by this column: fill the cell in, or remove the row"
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from pydantic import ValidationError
 
 from bpcli.config.data import Data
+from bpcli.family import CodedText
 from bpcli.records.training import Failure
 from bpcli.studies.dataset.prepare import Prepared
 from bpcli.studies.dataset.split import split_by_group
@@ -85,7 +86,7 @@ def test_too_few_groups() -> None:
 @given(st.lists(st.integers(0, 9), min_size=6, max_size=80), st.floats(0.01, 0.45), st.floats(0.01, 0.45))
 def test_divisions_by_groups_hold_together(groups: list[int], test: float, validation: float) -> None:
     try:
-        found = split_by_group([str(g) for g in groups], {"test": test, "validation": validation}, 3)
+        found = split_by_group(CodedText.of(map(str, groups)), {"test": test, "validation": validation}, 3)
     except Failure:
         assert len(set(groups)) < 3 or len(groups) < 20
         return

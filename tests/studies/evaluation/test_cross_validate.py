@@ -13,7 +13,7 @@ from data_cases import csv, problem_of, ready
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpcli.family import Callback
+from bpcli.family import Callback, CodedText
 from bpcli.records.training import EpochRow, Failure
 from bpcli.studies.dataset.split import group_k_fold, k_fold
 from bpcli.studies.evaluation import cross_validate as folds
@@ -60,7 +60,7 @@ def test_the_seed_decides_the_parts() -> None:
 
 
 def test_groups_stay_together() -> None:
-    values = [f"g{i % 7}" for i in range(50)]
+    values = CodedText.of(f"g{i % 7}" for i in range(50))
     found = [group_k_fold(values, 3, k, 0) for k in (1, 2, 3)]
     assert sorted(np.concatenate([part for _, part in found]).tolist()) == list(range(50))
     for rest, part in found:

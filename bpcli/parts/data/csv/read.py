@@ -15,14 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.family import Array, Kind
+from bpcli.family import Array, CodedText, Kind
 from bpcli.numeric.threads import thread_count
 from bpcli.parts.data import cells as meaning
 from bpcli.parts.data.columns import GapRules, LoadedColumns
 from bpcli.parts.data.csv.file import CsvLayout, ragged_row, wrong_cell
 from bpcli.parts.data.csv.parse import ParserProcess, ParseTask, parse_numbers
 from bpcli.parts.data.files import open_text
-from bpcli.parts.data.targets import labels
 
 CHUNK_ROWS = 1 << 14  # rows converted at a time
 NUMBERS_PARSED_AT_ONCE = 1 << 18  # numbers parsed at a time
@@ -165,8 +164,8 @@ def read_columns(
                 convert([row for row in chunk if row[0] < line])  # what is wrong in an earlier row is named first
                 raise ragged_row(layout.path, line, cells, len(layout.names), layout.encoding, layout.names)
         convert(chunk)
-    columns = {name: np.concatenate(pieces[name]) if name in pieces else labels(texts[name]) for name in kinds}
-    return rules.apply(columns, {name: labels(column) for name, column in apart.items()}, layout.path)
+    columns = {n: np.concatenate(pieces[n]) if n in pieces else CodedText.of(texts[n]) for n in kinds}
+    return rules.apply(columns, {name: CodedText.of(column) for name, column in apart.items()}, layout.path)
 
 
 def _convert(

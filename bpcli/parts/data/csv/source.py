@@ -97,7 +97,7 @@ class Csv(ColumnSource):
             found = read_columns(layout, used, aside, self.gap_rules(inputs, [*targets, *weights], aside, request))
         found.locate = _locating(layout, found.kept)
         found.others = tuple(n for n in names if n not in used or n in (*targets, *weights))
-        return self.table(found, used, inputs, targets, found.columns[weights[0]] if weights else None, path)
+        return self.table(found, used, inputs, targets, weights, path)
 
     def _header(self, layout: CsvLayout) -> Header:
         """Returns the names of the columns; without a header, one in the settings may count from the last."""
