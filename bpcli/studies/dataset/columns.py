@@ -6,9 +6,13 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
-from bpcli.family.plan import Array
-from bpcli.family.source import DatePart, Kind, Missing
+from bpcli.family import Array, Kind, Missing, Table
+from bpcli.family.source import DatePart
+from bpcli.numeric.vectors import all_finite
 from bpcli.parts.data.columns import FILLING_RULES
+from bpcli.records.training import Problem
+
+MAX_LISTED = 8  # columns that a warning names
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,15 @@ class ColumnEncoder:
         if self.parts not in ((), ("days",)):
             own = tuple(f"{self.name}.{part}" for part in self.parts)
         return (*own, f"{self.name} missing") if self.indicator else own
+
+    @property
+    def fill_text(self) -> str:
+        """What stands for a missing value, as a file has it."""
+        if self.fill is None or isinstance(self.fill, str):
+            return self.fill or ""
+        if self.kind == "boolean":
+            return "yes" if self.fill else "no"
+        return date_text(self.fill) if self.kind == "date" else f"{self.fill:.6g}"
 
     @property
     def is_consistent(self) -> bool:
@@ -116,8 +129,8 @@ class Scaling:
 def expand_columns(columns: Sequence[ColumnEncoder], x: Array) -> Array:
     """Returns the numbers (n, values) that columns (n, columns) of numbers, booleans and dates become: what is missing
     filled in, and dates in parts. NaN where nothing stands for a missing value."""
-    if all(c.fill is None and not c.parts for c in columns):
-        return x
+    if not any(c.parts for c in columns) and (all(c.fill is None for c in columns) or all_finite(x)):
+        return x  # as it is: a large table is not copied for what it does not lack
     found: list[Array] = []
     for j, c in enumerate(columns):
         values = x[:, j].astype(np.float64)
@@ -125,6 +138,32 @@ def expand_columns(columns: Sequence[ColumnEncoder], x: Array) -> Array:
             values[np.isnan(values)] = c.fill
         found += [date_part(values, part) for part in c.parts] if c.parts else [values]
     return np.column_stack(found) if found else x
+
+
+def filled_values(columns: Sequence[ColumnEncoder], table: Table) -> tuple[Problem, ...]:
+    """Returns a warning of values that a table lacks and for which something stands that was learned from the training
+    rows: in which columns, how many, and what it is; nothing where no value is missing."""
+    found = []
+    for c in columns:
+        if c.fill is None:
+            continue
+        if c.categories:
+            lacking = sum(text == "" for text in table.texts[c.name].tolist()) if c.name in table.texts else 0
+        else:
+            lacking = int(np.isnan(table.numbers[:, table.at[c.name]]).sum()) if c.name in table.at else 0
+        if lacking:
+            found.append(f"`{c.name}` in {lacking:,} of {table.rows:,} rows ({c.fill_text}, train's {c.missing})")
+    if not found:
+        return ()
+    more = f", and {len(found) - MAX_LISTED} columns more" if len(found) > MAX_LISTED else ""
+    text = f"{table.origin}: missing values are filled in: {', '.join(found[:MAX_LISTED])}{more}"
+    return (Problem(text, code="filled", level="warning"),)
+
+
+def date_text(days: float) -> str:
+    """Returns days since 1970 as they are written."""
+    written = str(np.datetime64(round(days * 1440), "m"))
+    return written.removesuffix("T00:00").replace("T", " ")
 
 
 def date_part(days: Array, part: DatePart) -> Array:

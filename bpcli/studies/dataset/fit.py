@@ -98,7 +98,9 @@ def _column(table: Table, name: str, rows: Array) -> ColumnEncoder:
     if missing not in FILLING_RULES:
         return ColumnEncoder(name, kind, (), parts, missing)
     missing = "mode" if kind == "boolean" else missing
-    values = table.numbers[rows, table.at[name]].astype(np.float64)
+    j = table.at[name]
+    values = table.numbers[rows, j].astype(np.float64)
+    values += 0.0 if table.pivot is None else table.pivot[j]
     known = values[~np.isnan(values)]
     indicator = bool(treatment.indicator) and len(known) < len(values)
     return ColumnEncoder(name, kind, (), parts, missing, _fill(table, name, known, missing), indicator)
@@ -151,7 +153,8 @@ def _scaling(table: Table, rows: Array, columns: tuple[ColumnEncoder, ...], scal
     if not numeric:
         return fit_scaling(scale, numbers, (), "scale")
     names = tuple(c.name for c in numeric for _ in range(c.scaled_width))
-    numbers = expand_columns(numeric, numbers)
+    if table.pivot is None:  # where there is a pivot, nothing is missing and no number is a date
+        numbers = expand_columns(numeric, numbers)
     pivot = np.zeros(len(names)) if table.pivot is None else table.pivot
     if chosen == [None] * len(chosen):
         return fit_scaling(scale, numbers, names, "scale", pivot)

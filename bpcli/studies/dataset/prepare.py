@@ -16,6 +16,7 @@ from bpcli.family import Array, Source, Table
 from bpcli.numeric.lazy_rows import ComputedRows
 from bpcli.parts.data.columns import ColumnRequest, ColumnSource
 from bpcli.records.training import ColumnRow, Failure, Problem, SplitRow
+from bpcli.studies.dataset.columns import filled_values
 from bpcli.studies.dataset.fit import fit_preprocessor, labels_of
 from bpcli.studies.dataset.out_of_core import TARGETS_PER_READ, OutOfCoreRows
 from bpcli.studies.dataset.preprocessor import Labels, Preprocessor
@@ -130,7 +131,8 @@ def prepare_for(
     else:
         table = source.load(root, need_target=need_target)
     target = preprocessor.encode_target(table, dtype) if need_target else None
-    table = replace(table, warnings=(*table.warnings, *preprocessor.unseen(table)))
+    said = (*preprocessor.unseen(table), *filled_values(preprocessor.columns, table))
+    table = replace(table, warnings=(*table.warnings, *said))
     return preprocessor.encode_inputs(table, dtype, reuse=table.pivot is not None), target, table
 
 

@@ -9,7 +9,7 @@ from bpcli.family import Array, Scaler, Table, Treatment
 from bpcli.numeric.lazy_rows import NUMBERS_PER_BLOCK, MappedRows, RowBlocks
 from bpcli.numeric.streams import Stream
 from bpcli.records.training import ColumnRow, Problem
-from bpcli.studies.dataset.columns import ColumnEncoder
+from bpcli.studies.dataset.columns import ColumnEncoder, date_text
 from bpcli.studies.dataset.preprocessor import Preprocessor
 
 ROWS_SHOWN = 5  # the first of train
@@ -47,8 +47,7 @@ def _treatment_text(c: ColumnEncoder, scaled: str) -> str:
     """Returns what is done to a column, in words."""
     filled = "rows without it left out" if c.missing == "drop" else ""
     if c.fill is not None:
-        fill = c.fill if isinstance(c.fill, str) else _date(c.fill) if c.parts else f"{c.fill:.6g}"
-        filled = f"missing as {fill}"
+        filled = f"missing as {c.fill_text}"
     made = f"one-hot, {len(c.categories)} input{'s' * (len(c.categories) != 1)}" if c.categories else scaled
     if c.parts:
         made = f"{' and '.join(c.parts)}, {scaled}" if c.parts != ("days",) else f"days since 1970, {scaled}"
@@ -110,13 +109,7 @@ def _cell(table: Table, row: int, name: str) -> str:
         return ""
     if table.kind(name) == "boolean":
         return "yes" if value else "no"
-    return _date(value) if table.kind(name) == "date" else f"{value:g}"
-
-
-def _date(days: float) -> str:
-    """Days since 1970 as they are written."""
-    written = str(np.datetime64(round(days * 1440), "m"))
-    return written.removesuffix("T00:00").replace("T", " ")
+    return date_text(value) if table.kind(name) == "date" else f"{value:g}"
 
 
 def duplicate_warnings(splits: Mapping[str, tuple[Array, Array]]) -> tuple[Problem, ...]:

@@ -99,7 +99,8 @@ def _source(data: Inspection) -> list[str]:
     line = f"  train: {flow(source)}"
     if len(line) <= MAX_SETTINGS_LENGTH and not source.keys() & {"drop", "missing", "unseen", "columns"}:
         return [line]
-    why = {"drop": "what says nothing about rows to come", "missing": "of the training rows; or drop, mean, mode",
+    why = {"drop": "what says nothing about rows to come",
+           "missing": "of the training rows, for gaps in later files too",
            "indicator": "an input says where a value is missing",
            "unseen": "a category that train does not have counts as none of its own"}  # fmt: skip
     lines = ["  train:"]

@@ -120,7 +120,6 @@ def _columns(source: Any, targets: tuple[str, ...], task: TableTask | None, root
         text = f"{table.origin}: no column is left to learn from: {', '.join(c.name for c in found[:8])}"
         help = "a network needs a column that says something about the target"
         raise Failure(Problem(text, code="no-inputs", help=help))
-    gaps = any(c.missing for c in kept)
     text_columns = any(c.kind == "text" for c in kept)
     lost = source.columns if any(w.code == "rows-left-out" for w in table.warnings) else {}
     treatments: dict[str, Any] = {c.name: {"parts": ["days", "month", "weekday"]} for c in kept if c.kind == "date"}
@@ -128,7 +127,7 @@ def _columns(source: Any, targets: tuple[str, ...], task: TableTask | None, root
     settings = {
         "drop": [*source.drop, *(c.name for c in found if c.dropped)],
         "columns": treatments,
-        "missing": "median" if gaps else None,
+        "missing": "median",  # also where nothing is missing here: a row to be predicted may lack a value
         "indicator": any(c.missing >= MIN_MISSING_SHARE for c in kept),
         "unseen": "ignore" if text_columns else None,
     }

@@ -56,6 +56,40 @@ def test_what_stands_for_a_missing_value(rule: str, fill: float) -> None:
     assert later(found.preprocessor, "c,a\n,\nblue,2\n")[0].tolist() == [[fill, 0, 1], [2, 1, 0]]
 
 
+FULL = "a,c,on,born,y\n1,red,yes,2024-01-01,0\n5,blue,no,2024-01-03,1\n6,red,yes,2024-01-03,0\n"
+
+
+def test_what_stands_for_a_value_is_learned_where_train_lacks_none() -> None:
+    found = ready(csv(FULL, missing="median"))
+    x, said = later(found.preprocessor, "c,a,born,on\n,,,\nred,2,2024-01-02,no\n,,2024-01-02,no\n")
+    day = float(np.datetime64("2024-01-02").astype("datetime64[D]").astype(np.int64))
+    assert x.tolist() == [[5, 0, 1, 1, day + 1], [2, 0, 1, 0, day], [5, 0, 1, 0, day]]
+    assert said == (
+        "later.csv: missing values are filled in: `a` in 2 of 3 rows (5, train's median), `c` in 2 of 3 rows (red, "
+        "train's mode), `on` in 1 of 3 rows (yes, train's mode), `born` in 1 of 3 rows (2024-01-03, train's median)",
+    )
+    assert later(found.preprocessor, "c,a,born,on\nred,2,2024-01-02,no\n")[1] == (), "nothing was missing"
+    names = ",".join(f"x{i}" for i in range(10))
+    many = ready(csv(f"{names},y\n" + "1," * 10 + "0\n" + "2," * 10 + "1\n", missing="mean"))
+    _, said = later(many.preprocessor, names + "\n" + "," * 9 + "\n")
+    assert said[0].endswith("`x7` in 1 of 1 rows (1.5, train's mean), and 2 columns more")
+
+
+def test_what_stands_for_numbers_that_are_kept_about_their_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large files are: their numbers are float32, less a middle."""
+    content = "t,x,y\n" + "".join(f"{1_700_000_000 + 100 * i},{i},{i % 2}\n" for i in range(101))
+    more: Any = {"dtype": "float32", "scale": "standardize", "test": 0.2}
+    small = ready(csv(content, missing="median"), **more)
+    monkeypatch.setattr("bpcli.parts.data.csv.read.FLOAT32_FILE_BYTES", 0)
+    rule, plain = (ready(csv(content, **settings), **more) for settings in ({"missing": "median"}, {}))
+    assert [c.fill for c in rule.preprocessor.columns] == [c.fill for c in small.preprocessor.columns]
+    for split in rule.splits:
+        assert rule.splits[split].x.tobytes() == plain.splits[split].x.tobytes()
+    x, _ = later(rule.preprocessor, "t,x\n,\n")
+    expected = later(small.preprocessor, "t,x\n,\n")[0]
+    assert x == pytest.approx(expected, abs=1e-6)
+
+
 def test_the_most_frequent_and_of_equals_the_least() -> None:
     found = ready(csv("a,on,y\n3,yes,0\n1,no,1\n3,,0\n1,yes,1\n,no,0\n9,yes,1\n", missing="mode"))
     assert [c.fill for c in found.preprocessor.columns] == [1, 1]

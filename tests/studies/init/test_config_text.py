@@ -157,7 +157,7 @@ def test_what_is_set_for_a_source_is_explained() -> None:
         "    columns:",
         "      d: {parts: [days]}",
         "      e: {missing: drop}",
-        "    missing: median    # of the training rows; or drop, mean, mode",
+        "    missing: median    # of the training rows, for gaps in later files too",
         "    indicator: true    # an input says where a value is missing",
         "    unseen: ignore    # a category that train does not have counts as none of its own",
         "    header: false",

@@ -166,7 +166,7 @@ def test_gaps() -> None:
     assert "1 row is left out: it has no value in `y`" in written.text
     assert sum(len(s.x) for s in setup.prepared.splits.values()) == N - 1
     table("x,y", X, HALF)
-    assert "missing" not in made("y")[0].text
+    assert "missing: median    # of the training rows, for gaps in later files too" in made("y")[0].text
 
 
 def test_the_size_follows_the_rows() -> None:

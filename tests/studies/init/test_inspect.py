@@ -91,12 +91,12 @@ def test_where_one_value_in_twenty_is_missing_an_input_says_so(gaps: int, indica
     source = found("v,y", values, ["a", "b"] * 20).source
     assert source["missing"] == "median"
     assert source.get("indicator", False) is indicator
-    assert "missing" not in found("v,y", [0.5, 1.5, 2.5, 4.5] * 10, ["a", "b"] * 20).source
+    assert found("v,y", [0.5, 1.5, 2.5, 4.5] * 10, ["a", "b"] * 20).source["missing"] == "median"
 
 
 def test_gaps_of_columns_that_are_left_out_need_nothing() -> None:
     source = found("v,z,y", ["", *range(1, 40)], CHANCE.normal(size=40).round(3), ["a", "b"] * 20).source
-    assert source == {"type": "csv", "path": "a.csv", "target": ["y"], "drop": ["v"]}
+    assert source == {"type": "csv", "path": "a.csv", "target": ["y"], "drop": ["v"], "missing": "median"}
 
 
 # ---------------------------------------------------------------------------------------------------------------- texts
@@ -136,7 +136,7 @@ def test_gaps_in_texts() -> None:
 
 def test_categories_that_train_does_not_have_are_ignored() -> None:
     source = found("c,v,y", ["p", "q"] * 12, CHANCE.normal(size=24).round(3), ["a", "b"] * 12).source
-    assert source == {"type": "csv", "path": "a.csv", "target": ["y"], "unseen": "ignore"}
+    assert source == {"type": "csv", "path": "a.csv", "target": ["y"], "missing": "median", "unseen": "ignore"}
     assert "unseen" not in found("v,y", CHANCE.normal(size=24).round(3), ["a", "b"] * 12).source
 
 
@@ -246,6 +246,6 @@ def test_a_target_without_a_name_cannot_be_left_out() -> None:
 def test_a_file_without_a_header_and_one_with_row_numbers_are_read_as_they_are() -> None:
     Path("bare.csv").write_text("".join(f"{v},{k % 3},{k % 2}\n" for k, v in enumerate(V[:40])))
     source = inspect_data("bare.csv", ("-1",), None, Path(), Path()).source
-    assert source == {"type": "csv", "path": "bare.csv", "target": ["-1"], "header": False}
+    assert source == {"type": "csv", "path": "bare.csv", "target": ["-1"], "header": False, "missing": "median"}
     source = found(",v,y", range(24), V[:24], ["a", "b"] * 12).source
-    assert source == {"type": "csv", "path": "a.csv", "target": ["y"], "drop": [""]}
+    assert source == {"type": "csv", "path": "a.csv", "target": ["y"], "drop": [""], "missing": "median"}
