@@ -73,7 +73,7 @@ def test_the_report_has_the_measurements_that_were_made(monkeypatch: Any) -> Non
     assert context.rate_range is not None
     assert report.rates == context.rate_range.rates
     assert report.overfit == context.overfit
-    assert 0 <= report.seconds < 60
+    assert report.seconds >= 0
 
 
 def test_of_what_is_trained_neither_rates_nor_a_batch_are_shown(monkeypatch: Any) -> None:

@@ -69,7 +69,7 @@ def test_a_right_network_and_what_the_report_says_of_it() -> None:
     assert report.layers[-1].rows == (3, 9, 33, 130)
     assert (report.findings, report.notes, report.warnings) == ((), (), ())
     assert report.evaluations > 500
-    assert 0 < report.seconds < 60
+    assert report.seconds > 0
     np.testing.assert_array_equal(target.objective.theta, theta)
 
 

@@ -72,7 +72,7 @@ def test_the_same_gradients_are_right(tmp_path: Path) -> None:
         "as given",
     )
     assert first.gaps == {"bpcli": first.worst}
-    assert 0 < report.seconds < 60
+    assert report.seconds > 0
 
 
 def test_what_is_missing_is_not_compared_and_said(tmp_path: Path) -> None:

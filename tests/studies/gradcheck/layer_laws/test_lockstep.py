@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from threading import Condition, Event
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from single_layers import single
 
 from bpcli.family import Array, Frame
 from bpcli.parts.activations import Tanh
+from bpcli.studies.gradcheck.layer_laws import lockstep
 from bpcli.studies.gradcheck.layer_laws.lockstep import _in_turn, compare_threads, runs_on_threads
 
 
@@ -42,19 +45,32 @@ def test_what_a_thread_raises_is_raised() -> None:
     assert done == [1]
 
 
-def test_a_thread_that_waits_for_the_other_is_let_go() -> None:
-    """Both wait at a line for what only the other brings: turns are given up after a second."""
-    met: list[str] = []
+def test_a_thread_that_waits_for_the_other_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One waits in the middle of a line for what the other only does some lines on: turns are given up, once."""
+    waited: list[bool] = []
 
-    def wait_for(what: str, mine: str) -> None:
-        met.append(mine)
-        while what not in met:
-            time.sleep(0.001)
+    class Waits(Condition):
+        def wait_for(self, predicate: Callable[[], bool], timeout: float | None = None) -> bool:
+            waited.append(super().wait_for(predicate, timeout))
+            return waited[-1]
 
-    began = time.perf_counter()
-    _in_turn(lambda: wait_for("b", "a"), lambda: wait_for("a", "b"), __file__)
-    assert time.perf_counter() - began < 10
-    assert sorted(met) == ["a", "b"]
+    monkeypatch.setattr(lockstep, "Condition", Waits)
+    monkeypatch.setattr(lockstep, "WAIT_SECONDS", 0.05)
+    event, log = Event(), list[str]()
+
+    def wait() -> None:
+        event.wait()
+        log.append("went on")
+
+    def bring() -> None:
+        log.append("a")
+        log.append("b")
+        log.append("c")
+        event.set()
+
+    _in_turn(wait, bring, __file__)
+    assert log == ["a", "b", "c", "went on"]
+    assert waited.count(False) == 1
 
 
 @pytest.mark.parametrize(
