@@ -1,10 +1,21 @@
 """`init` and `examples` as they are typed."""
 
 import json
+import os
+import signal
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import pytest
 from cli_lab import Lab, lab
+
+from bpcli.family import Callback
+from bpcli.render.describe import tune as rendering
+from bpcli.studies.init import tune
+from bpcli.studies.init.tune import Tuning
 
 __all__ = ["lab"]
 
@@ -30,6 +41,61 @@ def test_from_a_file_to_a_judged_network(lab: Lab) -> None:
     assert stat.S_IMODE(Path("trees.yaml").stat().st_mode) & 0o600 == 0o600
 
 
+def test_tuned_within_a_budget(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    trees(lab)
+    monkeypatch.setattr(tune, "FACTORS", tune.FACTORS[:1])
+    done = lab.good("init", "trees.csv", "--target", "kind", "--tune", "--budget", "1.5h")
+    assert done.out == ""
+    assert done.err.splitlines() == [
+        "1 setting was tried: none is better than the first guess by more than its standard error",
+        "trees.yaml is written: look at it, it explains itself",
+        "next:   bpcli check trees.yaml",
+    ]
+    assert "accuracy" in Path("trees.yaml").read_text()
+    lab.good("init", "trees.csv", "--target", "kind", "--tune", "--budget", "0.001s", "--force")
+    lab.good("check", "trees.yaml")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_tuning_and_nothing_is_written(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """Within a training, which remembers it until its step is done; and between two, where Python itself raises."""
+    trees(lab)
+    before = lab.files()
+
+    def callbacks(place: int, fold: int) -> list[Callback]:
+        return [Signalling(number)] if fold == 2 else []
+
+    @contextmanager
+    def status(seconds: float | None) -> Iterator[Tuning]:
+        yield Tuning(callbacks=callbacks)
+
+    monkeypatch.setattr(rendering, "tuning_status", status)
+    done = lab.run("init", "trees.csv", "--target", "kind", "--tune")
+    assert done.code == 128 + number
+    assert done.err.splitlines()[0] == f"stopped by {number.name}: nothing is written"
+    assert "--budget 60s takes what is found by then" in done.err
+    assert lab.files() == before
+    if number == signal.SIGINT:
+        monkeypatch.setattr(tune, "compare", interrupted)
+        done = lab.run("init", "trees.csv", "--target", "kind", "--tune")
+        assert (done.code, done.err.splitlines()[0]) == (130, "stopped by SIGINT: nothing is written")
+        assert lab.files() == before
+
+
+class Signalling(Callback):
+    def __init__(self, number: signal.Signals) -> None:
+        self.number = number
+
+    def on_epoch_end(self, state: Any, row: Any) -> None:
+        os.kill(os.getpid(), self.number)
+
+
+def interrupted(*arguments: Any) -> None:
+    raise KeyboardInterrupt
+
+
 def test_on_stdout(lab: Lab) -> None:
     trees(lab)
     out = lab.good("init", "trees.csv", "--target", "kind", "--out", "-").out
@@ -53,6 +119,14 @@ def test_words_that_do_not_go_together(lab: Lab) -> None:
         (("--task", "classify", "--target", "y"), "there is no file to look for it in"),
         (("pets", "--task", "images"), "a folder of images says so itself"),
         (("--task", "sing"), "is not one of"),
+        (("--task", "classify", "--tune"), "there is no file to learn from"),
+        (("--task", "classify", "--seed", "3"), "there is no file to divide"),
+        (("trees.csv", "--budget", "60s"), "give --tune too"),
+        (("trees.csv", "--tune", "--budget", "60"), "`60` is no time: write 60s, 2m or 1h"),
+        (("trees.csv", "--tune", "--budget", "0s"), "`0s` is no time"),
+        (("trees.csv", "--tune", "--budget", "-5m"), "`-5m` is no time"),
+        (("trees.csv", "--tune", "--budget", "1 day"), "`1 day` is no time"),
+        (("trees.csv", "--tune", "--seed", "-1"), "greater than or equal to 0"),
     ):
         done = lab.run("init", *words)
         assert done.code == 2

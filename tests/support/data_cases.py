@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from bpcli.config.data import Data
+from bpcli.config.data import Data, Fold
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.prepare import Prepared, prepare
 from bpcli.studies.dataset.preprocessor import Preprocessor
@@ -15,10 +15,15 @@ Wants = Literal["classes", "values"]
 
 
 def ready(
-    train: dict[str, Any], targets: Wants = "classes", seed: int = 7, dtype: Any = "float64", **rest: Any
+    train: dict[str, Any],
+    targets: Wants = "classes",
+    seed: int = 7,
+    dtype: Any = "float64",
+    within: Fold | None = None,
+    **rest: Any,
 ) -> Prepared:
     data = Data.model_validate({"train": train, **rest})
-    return prepare(data, targets=targets, seed=seed, dtype=np.dtype(dtype), root=Path("."))
+    return prepare(data, targets=targets, seed=seed, dtype=np.dtype(dtype), root=Path("."), within=within)
 
 
 def csv(content: str, target: Any = "y", name: str = "a.csv", **settings: Any) -> dict[str, Any]:

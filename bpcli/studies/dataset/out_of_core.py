@@ -6,7 +6,7 @@ from typing import Any, Literal, Self, cast
 
 import numpy as np
 
-from bpcli.config.data import Data
+from bpcli.config.data import Data, Fold
 from bpcli.family import Array, Scaler, Source, Table
 from bpcli.numeric.lazy_rows import MAX_BYTES_IN_MEMORY, ComputedRows, LazyRows, MappedRows, RowBlocks
 from bpcli.numeric.order import rows_per_block
@@ -77,16 +77,16 @@ class OutOfCoreRows:
         """Raises Failure at the first number of these rows that is not finite."""
         check_finite(self.x.select(rows), *self.called, rows)
 
-    def divide(self, data: Data, seed: int) -> tuple[dict[str, Array], tuple[Problem, ...]]:
-        """Returns the rows of each split that is part of this source, and what to warn of."""
+    def divide(self, data: Data, seed: int, within: Fold | None) -> tuple[dict[str, Array], tuple[Problem, ...]]:
+        """Returns the rows of each split that is part of this source, and what to warn of (see `prepare`)."""
         warnings: tuple[Problem, ...] = ()
         codes = np.zeros(-(-len(self.x) // self.block), np.int64)
         if self.block == 1 or self.labels == "none":
-            codes, warnings = strata(data, self.labels, len(codes), self._all_targets)
+            codes, warnings = strata(data, self.labels, len(codes), self._all_targets, within)
         elif data.stratify:
             text = f"{len(self.x):,} rows in a file are divided in blocks of {self.block}, without regard to classes"
             raise Failure(Problem(text, code="stratify", path=("data", "stratify"), help="leave `stratify` out"))
-        found = {name: self._blocks(blocks) for name, blocks in divide(codes, data, seed).items()}
+        found = {name: self._blocks(blocks) for name, blocks in divide(codes, data, seed, within).items()}
         for rows in found.values():
             self.check_finite(rows)
         return found, warnings

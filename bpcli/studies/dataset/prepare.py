@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from bpcli.config.data import Data
+from bpcli.config.data import Data, Fold
 from bpcli.family import Array, Source, Table
 from bpcli.numeric.lazy_rows import ComputedRows
 from bpcli.parts.data.columns import ColumnRequest, ColumnSource
@@ -60,16 +60,26 @@ class Prepared:
 
 
 def prepare(
-    data: Data, *, targets: Literal["classes", "values"], seed: int, dtype: Any, root: Path, inputs: bool = True
+    data: Data,
+    *,
+    targets: Literal["classes", "values"],
+    seed: int,
+    dtype: Any,
+    root: Path,
+    inputs: bool = True,
+    within: Fold | None = None,
 ) -> Prepared:
     """Returns the splits of an experiment. `targets` is what the loss compares; paths are relative to `root`. Without
-    `inputs` the rows of the training source are not encoded: for a look at a few of them.
+    `inputs` the rows of the training source are not encoded: for a look at a few of them. With `within` the test rows
+    are left alone, and `test` is this fold of the others.
 
     What there is to learn of the data is learned from the training rows only, after the split; the split depends on the
     seed and the classes. Raises Failure for everything that is wrong with the data.
     """
     rows = _open(data, targets, root, dtype, compact=inputs and np.dtype(dtype) == np.float32)
-    split_rows, warnings = rows.divide(data, seed)
+    split_rows, warnings = rows.divide(data, seed, within)
+    if within is not None and isinstance(data.test, Source):
+        data = data.model_copy(update={"test": None})
     warnings = (*rows.table.warnings, *warnings)
     preprocessor, sampled = rows.fit(data, split_rows["train"])
     header, first = first_rows(rows.table)
@@ -158,17 +168,18 @@ class InMemoryRows:
     def __init__(self, table: Table, labels: Labels) -> None:
         self.table, self.labels = table, labels
 
-    def divide(self, data: Data, seed: int) -> tuple[dict[str, Array], tuple[Problem, ...]]:
-        """Returns the rows of each split that is part of this source, and what to warn of."""
+    def divide(self, data: Data, seed: int, within: Fold | None) -> tuple[dict[str, Array], tuple[Problem, ...]]:
+        """Returns the rows of each split that is part of this source (see `prepare`), and what to warn of."""
         table = self.table
         if data.split is not None:
             key, name = data.split.by
             if key == "group":
-                return divide(table.aside[name], data, seed), ()
-            by = split_by_column(table, name) if key == "column" else split_by_time(table, name, split_fractions(data))
-            return by, ()
-        codes, warnings = strata(data, self.labels, table.rows, lambda: cast(Array, table.target))
-        return divide(codes, data, seed), warnings
+                return divide(table.aside[name], data, seed, within), ()
+            if key == "column":
+                return split_by_column(table, name, seed, within), ()
+            return split_by_time(table, name, split_fractions(data), within), ()
+        codes, warnings = strata(data, self.labels, table.rows, lambda: cast(Array, table.target), within)
+        return divide(codes, data, seed, within), warnings
 
     def fit(self, data: Data, rows: Array) -> tuple[Preprocessor, tuple[Problem, ...]]:
         """Returns what these rows teach, and what to warn of."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from bpcli.config.data import Data
+from bpcli.config.data import Data, Fold
 from bpcli.family import Array, CodedText, Table, join_names
 from bpcli.numeric.streams import Stream
 from bpcli.parts.data.targets import distinct
@@ -28,9 +28,10 @@ def split_fractions(data: Data) -> dict[str, float]:
     return {name: share for name in ("test", "validation") if isinstance(share := getattr(data, name), float)}
 
 
-def divide(keys: Array | CodedText, data: Data, seed: int) -> dict[str, Array]:
+def divide(keys: Array | CodedText, data: Data, seed: int, within: Fold | None = None) -> dict[str, Array]:
     """Returns the row indices of each split: one fold is test, the others are divided by fractions. `keys` (n,) are the
-    class of each row; or, as text, the name of its group, and all rows of a group are in one split. Raises Failure
+    class of each row; or, as text, the name of its group, and all rows of a group are in one split. `within`: the rows
+    that are test are in no split, and the others are divided anew, so that this fold of them is test. Raises Failure
     where rows are too few."""
     rest, fractions = np.arange(len(keys)), split_fractions(data)
     found: dict[str, Array] = {}
@@ -49,10 +50,22 @@ def divide(keys: Array | CodedText, data: Data, seed: int) -> dict[str, Array]:
             if isinstance(left, CodedText)
             else stratified_split(left, fractions, seed)
         )
-    return {**{name: rest[rows] for name, rows in inner.items()}, **found}
+    found = {**{name: rest[rows] for name, rows in inner.items()}, **found}
+    if within is None:
+        return found
+    rest = _not_test(found)
+    again = divide(keys[rest], data.model_copy(update={"fold": within, "test": None}), seed)
+    return {name: rest[rows] for name, rows in again.items()}
 
 
-def strata(data: Data, labels: Labels, count: int, target: Callable[[], Array]) -> tuple[Array, tuple[Problem, ...]]:
+def _not_test(splits: dict[str, Array]) -> Array:
+    """Returns the rows that are not test, ascending."""
+    return np.sort(np.concatenate([rows for name, rows in splits.items() if name != "test"]))
+
+
+def strata(
+    data: Data, labels: Labels, count: int, target: Callable[[], Array], within: Fold | None = None
+) -> tuple[Array, tuple[Problem, ...]]:
     """Returns the class of each of `count` rows where the split keeps the share of each class, else zeros; and what to
     warn of.
 
@@ -62,7 +75,7 @@ def strata(data: Data, labels: Labels, count: int, target: Callable[[], Array]) 
     if labels == "none" and data.stratify:
         text = "stratify keeps the share of each class, and the targets are numbers"
         raise Failure(Problem(text, code="stratify", path=("data", "stratify"), help="leave `stratify` out"))
-    if labels == "none" or data.stratify is False or not (split_fractions(data) or data.fold):
+    if labels == "none" or data.stratify is False or not (split_fractions(data) or data.fold or within):
         return np.zeros(count, np.int64), ()
     t = np.argmax(target(), axis=1) if labels == "one-hot" else target()
     if t.dtype == object:
@@ -164,9 +177,9 @@ def _too_few_for_folds(what: str, of: int) -> Failure:
     return Failure(Problem(text, code="too-few-rows", path=("data", "fold"), help=help))
 
 
-def split_by_column(table: Table, column: str) -> dict[str, Array]:
-    """Returns the row indices of each split that a column names: train, validation and test. Raises Failure at a row
-    that names none, and where none is train."""
+def split_by_column(table: Table, column: str, seed: int, within: Fold | None = None) -> dict[str, Array]:
+    """Returns the row indices of each split that a column names: train, validation and test; with `within`, this fold
+    of the train rows takes the place of test. Raises Failure at a row that names none, and where none is train."""
     text = table.aside[column]
     names = [SPLIT_NAMES.get(category.lower()) for category in text.categories]
     splits = {
@@ -182,7 +195,12 @@ def split_by_column(table: Table, column: str) -> dict[str, Array]:
         raise Failure(
             Problem(problem, code="too-few-rows", path=("data", "split"), help="there is nothing to learn from")
         )
-    return {name: np.flatnonzero(rows) for name, rows in splits.items() if rows.any()}
+    found = {name: np.flatnonzero(rows) for name, rows in splits.items() if rows.any()}
+    if within is not None:
+        train = found["train"]
+        outside, inside = k_fold(np.zeros(len(train), np.int64), within.of, within.number, seed)
+        found |= {"train": train[outside], "test": train[inside]}
+    return found
 
 
 def split_by_group(values: CodedText, fractions: dict[str, float], seed: int) -> dict[str, Array]:
@@ -205,11 +223,28 @@ def split_by_group(values: CodedText, fractions: dict[str, float], seed: int) ->
     return {name: np.flatnonzero(names[codes] == name) for name in ("train", *fractions)}
 
 
-def split_by_time(table: Table, column: str, fractions: dict[str, float]) -> dict[str, Array]:
+def split_by_time(
+    table: Table, column: str, fractions: dict[str, float], within: Fold | None = None
+) -> dict[str, Array]:
     """Returns the row indices of each split, ascending: the latest rows are test, those before them validation. Rows of
-    the same time are not parted: they go to the later split. Raises Failure for a cell that is neither a date nor a
-    number."""
+    the same time are not parted: they go to the later split. `within`: the rows that are not test are cut into one part
+    more than folds; fold 1 is judged on the second part by what the first teaches, each later fold on the part that
+    follows. Raises Failure for a cell that is neither a date nor a number.
+
+    Source    forecasting from a rolling origin, Tashman 2000
+    """
     times = _times(table, column)
+    found = _divide_by_time(times, fractions, column)
+    if within is None:
+        return found
+    rest = _not_test(found)
+    rest = rest[np.argsort(times[rest], kind="stable")]
+    rest = rest[: len(rest) * (within.number + 1) // (within.of + 1)]
+    fractions = {"test": 1 / (within.number + 1)} | {n: s for n, s in fractions.items() if n != "test"}
+    return {name: np.sort(rest[rows]) for name, rows in _divide_by_time(times[rest], fractions, column).items()}
+
+
+def _divide_by_time(times: Array, fractions: dict[str, float], column: str) -> dict[str, Array]:
     order = np.argsort(times)
     wanted = _split_sizes(len(order), fractions)
     found: dict[str, Array] = {}

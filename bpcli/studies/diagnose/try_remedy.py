@@ -31,7 +31,7 @@ class Outcome:
     recall: float | None
 
 
-class Trial:
+class RemedyTrial:
     """Trains an experiment without and with remedies, with each only once."""
 
     def __init__(self, context: DiagnosisContext, reopen: Reopen, checks: Mapping[str, Check]) -> None:
@@ -100,7 +100,7 @@ def try_remedies(
         return list(symptoms), "no warning has a remedy to try"
     if context.with_settings is None:
         return list(symptoms), "nothing, as a model file alone cannot be trained anew"
-    trial = Trial(context, context.with_settings, checks)
+    trial = RemedyTrial(context, context.with_settings, checks)
     found = [
         replace(s, cures=tuple(trial.try_remedy(s, remedy) for remedy in s.cures)) if s.level == "warning" else s
         for s in symptoms

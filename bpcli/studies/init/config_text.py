@@ -23,10 +23,14 @@ SIZES: Sequence[tuple[int, tuple[int, ...], int, int]] = (
 """By the greatest number of rows: hidden units, rows of a batch, epochs. More rows need fewer passes."""
 
 
-def config_text(data: Inspection, name: str, command: str) -> str:
-    """Returns the YAML of an experiment on inspected data, for the file `name`.yaml, made by `command`."""
+def config_text(data: Inspection, name: str, command: str, seed: int | None = None, remarks: Sequence[str] = ()) -> str:
+    """Returns the YAML of an experiment on inspected data, for the file `name`.yaml, made by `command`; `remarks` are
+    lines of a comment below what its columns are."""
     rows = SIZES[next(i for i, size in enumerate(SIZES) if data.rows <= size[0])]
-    head = [SCHEMA_LINE, *_heading(data, command), f"name: {flow(name)}"]
+    head = [SCHEMA_LINE, *_heading(data, command)]
+    head += ["#", *(f"# {_one_line(remark)}".rstrip() for remark in remarks)] if remarks else []
+    head += [f"name: {flow(name)}"]
+    head += [f"seed: {seed}                       # of the split, the weights and the order of rows"] if seed else []
     return "\n".join([*head, *_data(data), *_network(data, rows[1]), *_loss(data), *_learning(data, rows), ""])
 
 

@@ -1,18 +1,22 @@
 """Writing a first config, for a data file or as an example; never over a file that is there."""
 
+import errno
+import os
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bpcli.config.experiment import Experiment
 from bpcli.config.validate import validate
 from bpcli.config.yamlfile import parse
+from bpcli.records.search import Comparison
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.describe import examples
 from bpcli.studies.init.config_text import ExampleTask, config_text, example_text
 from bpcli.studies.init.inspect import TableTask, inspect_data
-from bpcli.studies.run.atomic import atomic_text
+from bpcli.studies.init.tune import Tuning, tune, tuned_text, tuning_remarks
+from bpcli.studies.run.atomic import atomic_text, unwritable
 
 STDOUT = Path("-")
 
@@ -23,22 +27,43 @@ class FirstConfig:
 
     text: str
     file: Path | None
+    comparison: Comparison | None = None  # of settings, where they were tuned
 
 
 def write_config(
-    data: str, targets: Sequence[str], task: TableTask | None, out: Path | None, *, force: bool = False
+    data: str,
+    targets: Sequence[str],
+    task: TableTask | None,
+    out: Path | None,
+    *,
+    force: bool = False,
+    seed: int | None = None,
+    tuning: Tuning | None = None,
+    budget: str | None = None,
 ) -> FirstConfig:
-    """Writes a config for the data, to `out` or <data>.yaml. Raises Failure as reading the data does, and where the
-    file is there already."""
+    """Writes a config for the data, to `out` or <data>.yaml; with the `seed` that decides which rows are test, and with
+    settings that are compared as `tuning` says (its time is `budget`, as it was typed). Raises Failure as reading the
+    data and comparing do, and where the file is there already or cannot be."""
     stem = _experiment_name(data)
     file = out or Path(f"{stem}.yaml")
     _refuse_overwriting(file, force)
-    found = inspect_data(data, targets, task, Path(), Path() if file == STDOUT else file.parent)
+    base = Path() if file == STDOUT else file.parent
+    found = inspect_data(data, targets, task, Path(), base)
     words = ["bpcli init", shlex.quote(data)]
     words += [f"--target={t}" if t.startswith("-") else f"--target {shlex.quote(t)}" for t in targets]
     words += [f"--task {task}"] if task else []
+    words += ["--tune"] if tuning is not None else []
+    words += [f"--budget {budget}"] if budget else []
+    words += [f"--seed {seed}"] if seed is not None else []
     name = stem if file == STDOUT else _experiment_name(file.name)
-    return _write(config_text(found, name, " ".join(words)), file)
+    text = config_text(found, name, " ".join(words), seed)
+    if tuning is None:
+        return _write(text, file)
+    _refuse_folder_without_place(file)
+    comparison = tune(text, str(file), base, found.rows, tuning)
+    remarks = tuning_remarks(comparison, parse(text, str(file)).data["training"]["metrics"][0])
+    text = tuned_text(config_text(found, name, " ".join(words), seed, remarks), str(file), comparison)
+    return replace(_write(text, file), comparison=comparison)
 
 
 def write_example(task: ExampleTask, out: Path | None, *, force: bool = False) -> FirstConfig:
@@ -64,6 +89,13 @@ def _refuse_overwriting(file: Path, force: bool) -> None:
         text = f"{file} is there already"
         help = "choose another place with --out, or overwrite it with --force"
         raise Failure(Problem(text, code="taken", help=help), exit=Exit.CANNOT_CREATE)
+
+
+def _refuse_folder_without_place(file: Path) -> None:
+    """Raises Failure where the file could not be written once all is done."""
+    if file != STDOUT and not os.access(file.parent, os.W_OK):
+        missing = errno.ENOENT if not file.parent.exists() else errno.EACCES
+        raise unwritable(file, OSError(missing, os.strerror(missing)))
 
 
 def _experiment_name(data: str) -> str:

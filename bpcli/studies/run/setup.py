@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bpcli.config.compatibility import DataFacts, Issue, check_inputs, check_targets, plan_and_check, resolve_loss
+from bpcli.config.data import Fold
 from bpcli.config.document import Document
 from bpcli.config.experiment import Experiment
 from bpcli.config.overrides import apply_sets
@@ -76,9 +77,16 @@ class Setup:
 
 def load_document(file: Path, sets: Sequence[str] = ()) -> tuple[Document, Experiment]:
     """Returns the validated experiment of a file. Raises Failure with everything that is wrong in it."""
-    document = apply_sets(read(file), sets, Experiment)
+    return override(read(file), sets)
+
+
+def override(document: Document, sets: Sequence[str] = ()) -> tuple[Document, Experiment]:
+    """Returns a document with overrides, and its validated experiment. Raises Failure with everything that is wrong in
+    it."""
+    document = apply_sets(document, sets, Experiment)
     if "name" not in document.data:
-        document = apply_sets(document, [f'name="{_default_name(file)}"'])  # quoted: 2024.yaml is not a number
+        name = _default_name(Path(document.source.file))
+        document = apply_sets(document, [f'name="{name}"'])  # quoted: 2024.yaml is not a number
     return document, validate(Experiment, document)
 
 
@@ -99,7 +107,14 @@ def set_up(
     document, experiment = load_document(file, sets)
     root = file.parent if root is None else root
     fingerprints = Fingerprints(files_of(experiment.data, root)) if new_run else None
-    prepared = _prepare_data(document, experiment, root, inputs)
+    prepared = prepare_data(document, experiment, root, inputs=inputs)
+    return replace(fit_together(document, experiment, prepared, root, sets), fingerprints=fingerprints)
+
+
+def fit_together(
+    document: Document, experiment: Experiment, prepared: Prepared, root: Path, sets: Sequence[str] = ()
+) -> Setup:
+    """Plans the network of an experiment for its prepared data. Raises Failure where anything does not fit."""
     train = prepared.splits["train"]
     facts = DataFacts(
         train.x.shape[1:],
@@ -127,9 +142,7 @@ def set_up(
     if network_plan is None or any(p.level == "error" for p in problems):
         raise Failure(*problems)
     _check_memory(document, experiment, network_plan, len(train.x))
-    return Setup(
-        document, experiment, prepared, network_plan, root, tuple(sets), (*prepared.warnings, *problems), fingerprints
-    )
+    return Setup(document, experiment, prepared, network_plan, root, tuple(sets), (*prepared.warnings, *problems))
 
 
 def batch_size(experiment: Experiment, rows: int) -> int:
@@ -165,8 +178,10 @@ def optimizer_bytes(experiment: Experiment, network_plan: NetworkPlan) -> int:
     return sum(slot_bytes(slot, 0, width) for slot in (*optimizer.state(size).values(), *optimizer.work(size).values()))
 
 
-def _prepare_data(document: Document, experiment: Experiment, root: Path, inputs: bool) -> Prepared:
-    """Returns the data; a failure that says where in the experiment it comes from points there."""
+def prepare_data(
+    document: Document, experiment: Experiment, root: Path, *, inputs: bool = True, within: Fold | None = None
+) -> Prepared:
+    """Returns the data (see `prepare`); a failure that says where in the experiment it comes from points there."""
     try:
         return prepare(
             experiment.data,
@@ -175,6 +190,7 @@ def _prepare_data(document: Document, experiment: Experiment, root: Path, inputs
             dtype=np.dtype(experiment.dtype),
             root=root,
             inputs=inputs,
+            within=within,
         )
     except Failure as failure:
         raise Failure(*(_positioned(document, p) for p in failure.problems), exit=failure.exit) from None

@@ -33,11 +33,14 @@ class Trainer:
     """One training in a run folder, of the `state` that it starts from. `run` carries it to its end; `finished` says
     that it had come to it before, with the weights of epoch `kept`."""
 
-    def __init__(self, state: TrainingState, callbacks: Iterable[Callback] = (), lock: Lock | None = None) -> None:
-        """`lock` is released when `run` ends."""
-        self.state, self.lock = state, lock
-        self._default = tuple(make() for make in DEFAULT_CALLBACKS)
-        own = (make() for make in loaded_callbacks())
+    def __init__(
+        self, state: TrainingState, callbacks: Iterable[Callback] = (), lock: Lock | None = None, *, saves: bool = True
+    ) -> None:
+        """`lock` is released when `run` ends. One that does not save leaves nothing but the weights in memory, calls no
+        callbacks but those it is given, and never touches its folder."""
+        self.state, self.lock, self.saves = state, lock, saves
+        self._default = tuple(make() for make in DEFAULT_CALLBACKS) if saves else ()
+        own = [make() for make in loaded_callbacks()] if saves else []
         self.callbacks: Sequence[Callback] = (*self._default, *callbacks, *own)
         self.checkpointer = Checkpointer(state)
         early = state.experiment.training.early_stopping
@@ -91,7 +94,7 @@ class Trainer:
         with np.errstate(all="ignore"):  # what overflows is found by the step, and named
             while p.batch < s.steps_per_epoch:
                 self._step(order[p.batch * s.batch_size : (p.batch + 1) * s.batch_size])
-                if self._signals.number or self.checkpointer.due:
+                if self._signals.number or (self.saves and self.checkpointer.due):
                     p.sums.seconds += time.perf_counter() - began
                     if self._signals.number:
                         return False
@@ -183,6 +186,8 @@ class Trainer:
         try:
             hook(self.state, *figures)
         except Exception as error:
+            if not self.saves:
+                raise
             with suppress(Failure):  # of a full disk, where the hook's own error says more
                 if self.state.progress.step and not saved and callback not in self._default:
                     self.checkpointer.save()
@@ -191,22 +196,28 @@ class Trainer:
             raise
 
     def _finish(self, stopped: str, reason: str, problem: Problem | None) -> TrainReport:
-        """Writes the last checkpoint, the model and the record."""
+        """Puts the best weights back, and writes the last checkpoint, the model and the record."""
         s, p, early = self.state, self.state.progress, self.state.experiment.training.early_stopping
-        checkpoint = self.checkpointer.save() if stopped != "diverged" else None
+        checkpoint = self.checkpointer.save() if self.saves and stopped != "diverged" else None
         kept = p.epoch
         if early is not None and early.restore_best and s.best_weights and stopped != "signal":
             restore(network_state(s.objective.network), s.best_weights)
             kept = p.best_epoch
+        if self.saves:
+            self._save(stopped, reason, kept)
+        if checkpoint is not None:
+            self._on_checkpoint(checkpoint)
+        return self._report(stopped, reason, problem, kept)
+
+    def _save(self, stopped: str, reason: str, kept: int) -> None:
+        """Writes the model, and into the record how it went."""
+        s, p = self.state, self.state.progress
         last = next((r for r in s.history if r.epoch == kept), None)
         figures = dict(last.metrics) if last else {}
         meta = {"epoch": kept, "stopped": stopped, "metrics": figures, **files_record_by_name()}
         model.save(s.folder.model, s.experiment, s.setup.prepared.preprocessor, s.objective, meta)
         record = {"status": stopped, "reason": reason, "epochs": p.epoch, "kept": kept}
         s.folder.write_record(s.folder.record() | record)
-        if checkpoint is not None:
-            self._on_checkpoint(checkpoint)
-        return self._report(stopped, reason, problem, kept)
 
     def _report(self, stopped: str, reason: str, problem: Problem | None, kept: int) -> TrainReport:
         s = self.state

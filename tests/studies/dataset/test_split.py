@@ -10,7 +10,7 @@ from data_cases import csv, inline, problem_of, ready, same
 from hypothesis import given, settings
 from pydantic import ValidationError
 
-from bpcli.config.data import Data
+from bpcli.config.data import Data, Fold
 from bpcli.family import CodedText
 from bpcli.records.training import Failure
 from bpcli.studies.dataset.prepare import Prepared
@@ -234,6 +234,44 @@ def test_no_statistic_of_a_judging_row_reaches_training(rule: str, division: str
     learned = int(clean.splits["train"].rows[0])  # and the test can fail: a training row does reach it
     poisoned[learned] = [*("7", "7", "7", "c0", "2024-01-01", "no"), *rows[learned][6:9], "7"]
     assert not same(prepared(poisoned).preprocessor, clean.preprocessor)
+
+
+@pytest.mark.parametrize("division", DIVISIONS)
+def test_folds_within_what_is_not_test(division: str) -> None:
+    """They judge every row that is not test once (by time, all but the first part), and no test row is in any."""
+    rows = table(np.random.default_rng(0), True)
+    source = {"missing": "median", "unseen": "ignore", "drop": ["fold", "who", "when"]}
+    more = {"scale": "standardize", "scale_target": "standardize", **DIVISIONS[division]}
+
+    def prepared(rows: list[list[str]], number: int = 0, of: int = 3) -> dict[str, set[int]]:
+        within = Fold(of=of, number=number) if number else None
+        found = ready(csv(written(rows), **source), "values", within=within, **more)
+        return {name: set(split.rows.tolist()) for name, split in found.splits.items()}
+
+    whole = prepared(rows)
+    rest = set(range(60)) - whole["test"]
+    if division == "by column":
+        rest -= whole["validation"]
+    folds = [prepared(rows, number) for number in (1, 2, 3)]
+    for fold in folds:
+        assert not fold["test"] & (fold["train"] | fold["validation"])
+        assert not whole["test"] & set.union(*fold.values())
+        if division == "by group":
+            assert not {i % 10 for i in fold["test"]} & {i % 10 for i in fold["train"] | fold["validation"]}
+        if division == "by column":
+            assert fold["validation"] == whole["validation"]
+        if division == "by time":
+            assert max(fold["train"]) < min(fold["validation"]) < max(fold["validation"]) < min(fold["test"])
+    judged = [i for fold in folds for i in fold["test"]]
+    assert len(judged) == len(set(judged))
+    assert set(judged) == (set(sorted(rest)[12:]) if division == "by time" else rest)
+
+
+def test_a_test_source_is_not_opened_for_folds_of_the_others() -> None:
+    text = "a,y\n" + "".join(f"{i},{i % 2}\n" for i in range(12))
+    gone = {"type": "csv", "path": "gone.csv", "target": "y"}
+    found = ready(csv(text), test=gone, within=Fold(of=3, number=1))
+    assert {name: len(rows) for name, rows in rows_of(found).items()} == {"train": 8, "test": 4}
 
 
 def test_a_source_of_its_own_reaches_nothing() -> None:

@@ -17,7 +17,7 @@ from bpcli.studies.diagnose import try_remedy as module
 from bpcli.studies.diagnose.diagnose import diagnose
 from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
 from bpcli.studies.diagnose.short_runs import short_run
-from bpcli.studies.diagnose.try_remedy import Outcome, Trial, outcome, trial_steps, try_remedies
+from bpcli.studies.diagnose.try_remedy import Outcome, RemedyTrial, outcome, trial_steps, try_remedies
 
 REMEDY = Remedy(("seed=1",), "another seed")
 FULL = {"epochs": 10, "batch_size": 24}
@@ -39,7 +39,7 @@ def tried(
     context = context or context_of()
     outcomes = [before, after]
     monkeypatch.setattr(module, "outcome", lambda _, steps: outcomes.pop(0))
-    trial = Trial(context, lambda sets: context, {"start": lambda _: left or []})
+    trial = RemedyTrial(context, lambda sets: context, {"start": lambda _: left or []})
     return trial.try_remedy(ill or symptom(), REMEDY)
 
 
@@ -160,7 +160,7 @@ def test_a_remedy_that_does_not_fit_says_so_and_each_is_tried_once(monkeypatch: 
         return context_of()
 
     monkeypatch.setattr(module, "outcome", lambda context, steps: reached(1.0))
-    trial = Trial(context_of(), reopen, {})
+    trial = RemedyTrial(context_of(), reopen, {})
     found = [trial.try_remedy(symptom(), REMEDY) for _ in range(2)]
     assert found == [Remedy(("seed=1",), "another seed", note="cannot be tried: no such thing")] * 2
     assert opened == [(), ("seed=1",)]
@@ -170,7 +170,7 @@ def test_a_remedy_with_fewer_steps_in_all_is_tried_for_as_many(monkeypatch: Any)
     seen: list[int] = []
     monkeypatch.setattr(module, "outcome", lambda context, steps: seen.append(steps) or reached(1.0))
     context, short = context_of(), context_of(training={"epochs": 2, "batch_size": 8})
-    trial = Trial(context, lambda sets: short if sets else context, {"start": lambda _: []})
+    trial = RemedyTrial(context, lambda sets: short if sets else context, {"start": lambda _: []})
     trial.try_remedy(symptom(), REMEDY)
     assert seen == [180, 6]
 

@@ -1,0 +1,89 @@
+"""Settings one after another, by the same folds from the same seed; and which of them is to be taken."""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+
+from bpcli.family import Callback
+from bpcli.records.search import Comparison, FoldScore, TrialScores, standard_error
+from bpcli.studies.run.state import TrainingState
+from bpcli.studies.search.trial import FoldCache, Trial, run_fold
+
+LOSS = "loss"  # the figure that decides: the data term of the experiment's own loss
+
+TrialCallbacks = Callable[[int, int], Iterable[Callback]]
+"""What makes the callbacks of a training, from the place of its trial in the list and its fold, both from 1."""
+
+
+class OutOfTimeError(Exception):
+    """The time for a comparison is over."""
+
+
+class _Deadline(Callback):
+    """Ends a training when the time is over."""
+
+    def __init__(self, end: float) -> None:
+        self.end = end
+
+    def on_batch_end(self, state: TrainingState, loss: float) -> None:
+        if time.monotonic() >= self.end:
+            raise OutOfTimeError
+
+
+def compare(
+    trial: Trial,
+    settings: Sequence[tuple[str, ...]],
+    seconds: float | None = None,
+    callbacks: TrialCallbacks = lambda place, fold: (),
+    on_trial_end: Callable[[int, TrialScores], None] = lambda place, scores: None,
+) -> Comparison:
+    """Tries an experiment with each of these settings, and returns their scores and the one that is to be taken (see
+    `choose`). `seconds` only cut the list short: what is not finished by then is as if it had not been tried.
+
+    Raises Failure where the experiment does not fit its data, StoppedBySignalError where a signal comes.
+    """
+    cache, tried = FoldCache(), list[TrialScores]()
+    deadline = _Deadline(math.inf if seconds is None else time.monotonic() + seconds)
+    for place, sets in enumerate(settings, start=1):
+        one = replace(trial, sets=(*trial.sets, *sets))
+        try:
+            scores = TrialScores(sets, tuple(_folds(one, cache, deadline, partial(callbacks, place))))
+        except OutOfTimeError:
+            break
+        tried.append(scores)
+        on_trial_end(place, scores)
+    return Comparison(tuple(tried), choose(tried), tuple(settings[len(tried) :]), trial.folds)
+
+
+def _folds(
+    trial: Trial, cache: FoldCache, deadline: _Deadline, callbacks: Callable[[int], Iterable[Callback]]
+) -> Iterable[FoldScore]:
+    for number in range(1, trial.folds + 1):
+        if time.monotonic() >= deadline.end:
+            raise OutOfTimeError
+        score = run_fold(trial, number, cache, (*callbacks(number), deadline))
+        yield score
+        if score.diverged:
+            return  # it is out
+
+
+def choose(tried: Sequence[TrialScores]) -> int:
+    """Returns the place of the settings that are to be taken: the first of those whose loss is within one standard
+    error of the least. The error is that of the differences fold by fold: what makes a fold hard makes it so for all
+    settings. Settings with which a training diverged are out; where all did, the first are taken.
+
+    Source    the one-standard-error rule, Breiman et al. 1984, "Classification and Regression Trees", 3.4.3
+    """
+    able = [k for k, scores in enumerate(tried) if math.isfinite(scores.mean(LOSS))]
+    if not able:
+        return 0
+    best = tried[min(able, key=lambda k: tried[k].mean(LOSS))]
+    return next(k for k in able if _ties(tried[k], best))
+
+
+def _ties(scores: TrialScores, best: TrialScores) -> bool:
+    worse = [a - b for a, b in zip(scores.values(LOSS), best.values(LOSS), strict=True)]
+    mean, error = sum(worse) / len(worse), standard_error(worse)
+    return mean <= (0.0 if math.isnan(error) else error)

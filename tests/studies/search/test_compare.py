@@ -1,0 +1,134 @@
+"""Which settings are taken; that a comparison is a function of what it is given; and that time only cuts it short."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from bpcli.records.search import FoldScore, TrialScores
+from bpcli.records.training import Failure
+from bpcli.studies.search import compare as comparing
+from bpcli.studies.search.compare import choose, compare
+from bpcli.studies.search.trial import FoldCache, Trial, run_fold
+
+CONFIG = """\
+name: line
+seed: 3
+data: {train: {type: csv, path: a.csv, target: y}, validation: 0.2, test: 0.2, scale: standardize}
+architecture: [{type: dense, units: 4, activation: tanh}, {type: dense, units: 1}]
+loss: mean_squared_error
+training: {epochs: 3, batch_size: 8, metrics: [r2], early_stopping: {patience: 2}}
+"""
+SETTINGS = [(), ("training.epochs=5",), ("optimizer.learning_rate=0.1", "data.scale=minmax"), ("training.epochs=1",)]
+
+
+def rows(changed: dict[int, str] | None = None) -> str:
+    lines = [f"{i * 7 % 30},{i * i % 11},{(i * 7 % 30) ** 2 + i % 11}" for i in range(60)]
+    for k, line in (changed or {}).items():
+        lines[k] = line
+    return "a,b,y\n" + "\n".join(lines) + "\n"
+
+
+@pytest.fixture
+def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trial:
+    (tmp_path / "a.csv").write_text(rows())
+    return Trial(CONFIG, "a.yaml", tmp_path, folds=3)
+
+
+def scored(*values: float, sets: tuple[str, ...] = ()) -> TrialScores:
+    folds = (FoldScore(k, {"loss": v}, 1, 1.0, "" if math.isfinite(v) else "nan") for k, v in enumerate(values, 1))
+    return TrialScores(sets, tuple(folds))
+
+
+FIRST = scored(1.0, 2.0, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("others", "taken"),
+    [
+        ([], 0),
+        ([scored(0.9, 1.9, 2.9)], 1),  # better on every fold by as much, though folds differ by more
+        ([scored(1.0, 2.0, 3.0)], 0),  # the same
+        ([scored(0.4, 2.2, 3.1)], 0),  # better by .1 +- .25
+        ([scored(0.9, 1.9, 2.9), scored(0.85, 1.9, 2.93)], 1),  # the first of those that tie with the best
+        ([scored(0.9, 1.9, 2.9), scored(0.5, 1.5, 2.5)], 2),
+        ([scored(math.nan)], 0),
+        ([scored(0.1, math.inf, 0.1), scored(0.9, 1.9, 2.9)], 2),
+    ],
+)
+def test_the_first_within_a_standard_error_of_the_best_is_taken(others: list[TrialScores], taken: int) -> None:
+    assert choose([FIRST, *others]) == taken
+
+
+def test_where_none_can_be_trained_the_first_is_taken() -> None:
+    assert choose([scored(math.nan), scored(math.nan, math.nan)]) == 0
+    assert choose([]) == 0
+    assert choose([scored(math.nan), FIRST]) == 1
+    assert choose([scored(2.0), scored(1.0)]) == 1, "a single fold has no error"
+
+
+def test_scores_are_a_function_of_the_trial(trial: Trial) -> None:
+    """Whatever was tried before it, and by whom; and nothing is written."""
+    before = set(trial.root.rglob("*"))
+    whole = compare(trial, SETTINGS)
+    assert set(trial.root.rglob("*")) == before
+    assert [scores.sets for scores in whole.tried] == SETTINGS
+    assert not whole.left
+    assert len({scores.values("loss") for scores in whole.tried}) == len(SETTINGS)
+    for scores in whole.tried:
+        one = Trial(trial.text, trial.file, trial.root, scores.sets, trial.folds)
+        again = [run_fold(one, number, FoldCache(max_bytes=0)).figures for number in (3, 2, 1)]
+        assert again[::-1] == [fold.figures for fold in scores.folds]
+        assert all(fold.figures.keys() == {"loss", "r2"} for fold in scores.folds)
+
+
+def test_test_rows_change_nothing(trial: Trial) -> None:
+    whole = compare(trial, SETTINGS[:2])
+    judged = judging_rows(trial)
+    (trial.root / "a.csv").write_text(rows(dict.fromkeys(judged, "1e9,-1e9,1e12")))
+    assert losses(compare(trial, SETTINGS[:2])) == losses(whole)
+    learned = next(k for k in range(60) if k not in judged)
+    (trial.root / "a.csv").write_text(rows({learned: "3,4,5"}))
+    assert losses(compare(trial, SETTINGS[:2])) != losses(whole)
+
+
+def judging_rows(trial: Trial) -> list[int]:
+    """The test rows of the experiment itself."""
+    from bpcli.studies.run.setup import prepare_data
+
+    found: list[int] = prepare_data(*trial.open(), trial.root).splits["test"].rows.tolist()
+    assert len(found) == 12
+    return found
+
+
+def losses(found: comparing.Comparison) -> list[tuple[float, ...]]:
+    return [scores.values("loss") for scores in found.tried]
+
+
+@pytest.mark.parametrize("steps", [0, 1, 40, 150, 250, 10_000])
+def test_time_cuts_the_list_and_nothing_else(trial: Trial, monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    """A clock that goes on by a second whenever it is looked at, as it is after each step."""
+    whole = compare(trial, SETTINGS)
+    clock = iter(range(10**6))
+    monkeypatch.setattr(comparing.time, "monotonic", lambda: next(clock))
+    cut = compare(trial, SETTINGS, seconds=steps)
+    count = len(cut.tried)
+    assert losses(cut) == losses(whole)[:count]
+    assert cut.left == tuple(SETTINGS[count:])
+    assert cut.chosen == choose(whole.tried[:count])
+    assert {0: count == 0, 10_000: count == 4}.get(steps, True)
+
+
+def test_settings_that_diverge_are_out(trial: Trial) -> None:
+    wild = ("optimizer={type: sgd, learning_rate: 1e30}",)
+    found = compare(trial, [(), wild, ("training.epochs=4",)])
+    assert [scores.diverged for scores in found.tried] == [False, True, False]
+    assert "diverged" in found.tried[1].folds[-1].diverged
+    assert found.chosen in (0, 2)
+
+
+def test_what_does_not_fit_is_said(trial: Trial) -> None:
+    with pytest.raises(Failure, match="cannot be divided into 100 folds"):
+        compare(Trial(trial.text, trial.file, trial.root, folds=100), [()])
