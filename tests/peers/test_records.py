@@ -64,6 +64,9 @@ def test_the_records_are_what_the_libraries_find(family: str) -> None:
 
 
 # ------------------------------------------------------------------------------------------------- nothing is left out
+# These ask for records that only the libraries make: where those are not installed, a new part is right by the laws.
+HOW = "`PYTHONPATH=tests/support python -m peer_records` writes what the modules of tests/support/peer_records record"
+
 WITHOUT = {
     "initializer/values": "copies what a file says",
     "scaler/none": "changes nothing",
@@ -109,8 +112,9 @@ def recorded(leaf: type[Any]) -> list[tuple[str, files.Record]]:
     return found
 
 
+@pytest.mark.peers
 def test_every_part_has_a_record() -> None:
-    assert {name for name, leaf in parts().items() if not recorded(leaf)} == WITHOUT.keys()
+    assert {name for name, leaf in parts().items() if not recorded(leaf)} == WITHOUT.keys(), HOW
 
 
 def nudged(leaf: type[Any], part: dict[str, Any], setting: str, others: list[Any]) -> Iterator[dict[str, Any]]:
@@ -145,6 +149,7 @@ def is_seen(leaf: type[Any], family: str, record: files.Record, setting: str, ot
     return False
 
 
+@pytest.mark.peers
 def test_every_setting_is_seen_as_it_is_by_default_and_as_set() -> None:
     """So that neither a wrong default nor a setting that is ignored can pass: of each there is a record without it and
     one with it whose numbers are others where its value is another."""
@@ -163,4 +168,4 @@ def test_every_setting_is_seen_as_it_is_by_default_and_as_set() -> None:
                 some = ((f, r) for f, r in records if (setting in r["part"]) == is_set)
                 if not any(is_seen(leaf, family, record, setting, others) for family, record in some):
                     missing.append(f"{leaf.model_fields['type'].default}.{setting}")
-    assert set(missing) == UNRECORDED.keys()
+    assert set(missing) == UNRECORDED.keys(), HOW
