@@ -10,6 +10,7 @@ import numpy as np
 
 from bpcli.engine.fusion import GRADIENT_BLOCKS, is_worth_threads
 from bpcli.family import WIDTHS, Activation, Initializer, Layer, N, Param, Plan, Regularizer, Shape, ShapeError, Slot
+from bpcli.family.part import equations_of
 from bpcli.notation.syntax import Reduce, parse, reads, walk
 from bpcli.numeric.products import SUM_BLOCK_ENTRIES
 
@@ -47,7 +48,8 @@ class PlannedLayer:
     @property
     def needs_several_rows(self) -> bool:
         """Whether it takes statistics over rows alone in training, by the equations that its y comes from."""
-        equations, read = [parse(eq) for eq in self.layer.equations(True, self.x)], {"y"}
+        with equations_of(self.layer.kind):
+            equations, read = [parse(eq) for eq in self.layer.equations(True, self.x)], {"y"}
         while more := {name for e in equations if e.name in read for name in reads(e)} - read:
             read |= more
         sums = (k for e in equations if e.name in read for k in walk(e.right) if isinstance(k, Reduce))

@@ -10,11 +10,14 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from bpcli.notation import NotationError
 
 
 def near(word: str, known: Iterable[str]) -> str | None:
@@ -42,6 +45,15 @@ class DeclarationError(TypeError):
     def __init__(self, text: str, help: str) -> None:
         super().__init__(text)
         self.help = help
+
+
+@contextmanager
+def equations_of(name: str) -> Iterator[None]:
+    """Raises DeclarationError where the equations of this part, which are read inside, cannot be."""
+    try:
+        yield
+    except NotationError as error:
+        raise DeclarationError(f"the equations of {name} cannot be read: {error}", error.help) from None
 
 
 class Settings(BaseModel):

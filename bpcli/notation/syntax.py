@@ -7,6 +7,7 @@ of it, small enough that evaluation and every renderer can match on them exhaust
 from __future__ import annotations
 
 import ast
+import difflib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,7 +16,11 @@ from bpcli.notation.functions import POINTWISE, REDUCTIONS
 
 
 class NotationError(ValueError):
-    """An equation that does not say anything, or says it about arrays that do not fit."""
+    """An equation that does not say anything, or says it about arrays that do not fit; `help` says what to write."""
+
+    def __init__(self, text: str, help: str = "") -> None:
+        super().__init__(text)
+        self.help = help or 'an equation is Eq(left, right, why): Eq("y[n,...]", "g * x[n,...]", "scaled")'
 
 
 @dataclass(frozen=True)
@@ -243,12 +248,19 @@ def _check_call(fn: str, args: list[ast.expr], node: ast.expr) -> None:
     if arity is None and fn in REDUCTIONS:
         raise NotationError(f"{ast.unparse(node)!r}: {fn} needs an index: {fn}(i, ...)")
     if arity is None:
-        raise NotationError(f"{ast.unparse(node)!r}: no function or reduction is called {fn}")
+        raise NotationError(f"{ast.unparse(node)!r}: no function or reduction is called {fn}", _known_functions(fn))
     low, high = arity
     if not low <= len(args) <= high:
         raise NotationError(f"{ast.unparse(node)!r}: {fn} takes {low if low == high else f'{low} to {high}'} arguments")
     if fn == "pad" and not isinstance(args[0], ast.Subscript):
         raise NotationError(f"{ast.unparse(node)!r}: pad takes one read, pad(x[...])")
+
+
+def _known_functions(fn: str) -> str:
+    """Returns which functions and reductions there are, with the one that was probably meant."""
+    known = sorted({*POINTWISE, *REDUCTIONS, "count", "pad", "where"})
+    near = difflib.get_close_matches(fn, known, 1, 0.65)
+    return "".join(f"did you mean `{name}`? " for name in near) + f"known: {', '.join(known)}"
 
 
 def children(node: Expr) -> tuple[Expr, ...]:

@@ -18,6 +18,7 @@ from bpcli.engine.network import BoundLayer, Chain
 from bpcli.engine.network_plan import NetworkPlan
 from bpcli.engine.objective import Objective
 from bpcli.family import Array, Frame, GradientOptimizer, Layer, Loss, Part, Regularizer, Sample, Shape
+from bpcli.family.part import DeclarationError
 from bpcli.notation.syntax import NotationError, parse
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.custom.allocation import Calls, allocation_growth
@@ -229,9 +230,11 @@ def _equation_warnings(sandbox: Sandbox, case: LayerCase, train: bool) -> list[P
     try:
         known = {parse(eq).name for eq in equations}
         layer_program(case.bound, train)
-    except (NotationError, AttributeError, TypeError) as error:
-        help = 'an equation is Eq(left, right, why): Eq("y[n,...]", "g * x[n,...]", "scaled")'
-        raise sandbox.broken_rule("equations", f"{sandbox.name('equations')} cannot be read: {error}", help) from None
+    except (NotationError, DeclarationError) as error:
+        text = str(error).removeprefix(f"the equations of {case.layer.kind} cannot be read: ")
+        raise _unreadable(sandbox, text, error.help) from None
+    except (AttributeError, TypeError) as error:
+        raise _unreadable(sandbox, str(error), NotationError("").help) from None
     missing = [name for name in ("y", "dx", *(f"d{p}" for p in plan.params)) if name not in known]
     if not missing:
         return []
@@ -239,6 +242,10 @@ def _equation_warnings(sandbox: Sandbox, case: LayerCase, train: bool) -> list[P
     help = "it is trained and checked all the same, and its derivation cannot be shown"
     position = method_position(type(case.layer), "equations")
     return [problem_at(position, text, code="equations", help=help, level="warning")]
+
+
+def _unreadable(sandbox: Sandbox, text: str, help: str) -> BrokenRuleError:
+    return sandbox.broken_rule("equations", f"{sandbox.name('equations')} cannot be read: {text}", help)
 
 
 def _layer_calls(layer: Layer, x: Shape, dtype: Any, inputs: Mapping[str, Array], n: int) -> Calls:

@@ -16,8 +16,9 @@ from bpcli.config.dump import dump as dump_yaml
 from bpcli.engine.network import Network
 from bpcli.engine.network_plan import plan_network
 from bpcli.family import Activation, Array, Layer, Loss, Part, Schedule, near
-from bpcli.family.part import families, settings_of
+from bpcli.family.part import equations_of, families, settings_of
 from bpcli.notation import Eq
+from bpcli.notation.syntax import parse
 from bpcli.records.training import Curve, Exit, Failure, FieldRow, PartRow, Problem
 
 
@@ -32,6 +33,9 @@ def find_parts(name: str) -> tuple[PartRow, ...]:
     leaves = _parts_by_family()
     alone = [leaf for leaf in leaves if _kind(leaf) == name]
     if alone:
+        for leaf in alone:
+            with equations_of(name):
+                list(map(parse, _equations(_example_part(leaf))))
         return tuple(replace(part_row(leaf, leaves[leaf]), curves=_curves(_example_part(leaf))) for leaf in alone)
     found = tuple(part_row(leaf, family) for leaf, family in leaves.items() if family == name)
     if found:

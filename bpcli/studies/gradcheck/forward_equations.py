@@ -8,6 +8,7 @@ import numpy as np
 from bpcli.engine.network import BoundLayer, Chain
 from bpcli.engine.network_plan import PlannedLayer
 from bpcli.engine.objective import Batch, Objective
+from bpcli.family.part import equations_of
 from bpcli.family.plan import Array
 from bpcli.notation import Program, compile_equations
 from bpcli.studies.witness.cases import equation_views, layer_program, loss_views
@@ -90,4 +91,6 @@ def loss_program(objective: Objective, batch: Batch, detail: str = "") -> tuple[
     """Returns what a loss's equations read on a batch, copied, and the equations compiled for it."""
     f = batch.frame
     env = {n: np.array(v) if np.ndim(v) else v for n, v in loss_views(f, objective.plan.consts).items()}
-    return env, compile_equations(objective.loss.equations(f.w is not None), env, {"dx": f.dx.shape}, detail=detail)
+    with equations_of(objective.loss.kind):
+        equations = objective.loss.equations(f.w is not None)
+        return env, compile_equations(equations, env, {"dx": f.dx.shape}, detail=detail)

@@ -8,6 +8,7 @@ import numpy as np
 
 from bpcli.engine.objective import Batch, Objective
 from bpcli.family import Array, Regularizer
+from bpcli.family.part import equations_of
 from bpcli.notation import compile_equations
 from bpcli.numeric.streams import Stream
 from bpcli.numeric.vectors import EPS
@@ -135,7 +136,8 @@ class PenaltyPoint:
         self.equations: dict[str, Array] = {}
         self.env: dict[str, Any] = {"w": self.w.copy(), **part.consts()}
         if part.equations():
-            self.program = compile_equations(part.equations(), self.env, {"dw": self.w.shape})
+            with equations_of(part.kind):
+                self.program = compile_equations(part.equations(), self.env, {"dw": self.w.shape})
             self.equations = self.program.run(self.env)
 
     def value(self) -> tuple[float, float]:

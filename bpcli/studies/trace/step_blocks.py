@@ -15,6 +15,7 @@ from bpcli.engine.network import BoundLayer, Chain
 from bpcli.engine.network_plan import ParamLayout
 from bpcli.engine.objective import CHANGE_EQUATIONS, OBJECTIVE_EQUATIONS, Batch
 from bpcli.engine.step import FirstOrderStep
+from bpcli.family.part import equations_of
 from bpcli.family.plan import Array
 from bpcli.notation import Eq, Program, compile_equations
 from bpcli.notation.evaluate import Grid
@@ -228,7 +229,8 @@ def _block_equations(
     *, layer: str = "", tensors: TensorShapes = (), tensor: str = "",
 ) -> Iterator[BlockEquation]:  # fmt: skip
     """Yields the equations of one part, compiled for the arrays at hand."""
-    program = compile_equations(equations, env, {name: np.shape(a) for name, a in engine.items() if np.ndim(a)})
+    with equations_of(kind):
+        program = compile_equations(equations, env, {name: np.shape(a) for name, a in engine.items() if np.ndim(a)})
     block = StepBlock(part, layer, kind, program, env, engine, tensors, tensor)
     yield from ((block, grid, stage) for grid in program.grids)
 
@@ -301,7 +303,8 @@ def _schedule(target: TraceTarget, train_step: FirstOrderStep) -> Iterator[Block
     wanted = [eq for eq in schedule.equations() if not eq.left.endswith("_new")]
     if schedule.watched():
         env |= {"value": np.nan, "sense": 1}
-    program = compile_equations(wanted, env)
+    with equations_of(schedule.kind):
+        program = compile_equations(wanted, env)
     block = StepBlock("schedule", "", schedule.kind, program, env, {"lr": np.asarray(train_step.rate)})
     needed = program.needed(["lr"])
     yield from ((block, grid, Stage.UPDATE) for grid in program.grids if grid.name in needed)

@@ -14,6 +14,7 @@ import numpy as np
 from bpcli.engine.network import BoundLayer, Network
 from bpcli.engine.network_plan import plan_network
 from bpcli.family import Clipper, Constraint, FullBatchOptimizer, GradientOptimizer, Layer, Loss, Regularizer, Schedule
+from bpcli.family.part import equations_of
 from bpcli.family.plan import Array, Frame, Sample, empty
 from bpcli.notation import Program, compile_equations
 from bpcli.numeric.vectors import EPS
@@ -58,7 +59,8 @@ def layer_program(bound: BoundLayer, train: bool, detail: str = "") -> Program:
     for name, chain in bound.inside.items():
         arrays |= {f"{name}_y": chain.y, f"{name}_dx": chain.dx, f"{name}_dy": chain.dy}
     shapes = {k: np.shape(v) for k, v in arrays.items() if np.ndim(v)}
-    return compile_equations(bound.layer.equations(train, bound.planned.x), plan.consts, shapes, detail=detail)
+    with equations_of(bound.layer.kind):
+        return compile_equations(bound.layer.equations(train, bound.planned.x), plan.consts, shapes, detail=detail)
 
 
 class LayerCase:
@@ -207,7 +209,8 @@ class LossCase:
 
     def program(self, detail: str = "") -> Program:
         f = self.frame
-        return compile_equations(self.loss.equations(f.w is not None), self.env, {"dx": f.dx.shape}, detail=detail)
+        with equations_of(self.loss.kind):
+            return compile_equations(self.loss.equations(f.w is not None), self.env, {"dx": f.dx.shape}, detail=detail)
 
     def kernel(self) -> dict[str, Array]:
         value = self.loss.forward(self.frame)

@@ -221,6 +221,13 @@ LAYERS: Mapping[str, tuple[Sequence[tuple[str, str]], str, str, str]] = {
         "def equations(self, train, x):",
         'an equation is Eq(left, right, why): Eq("y[n,...]", "g * x[n,...]", "scaled")',
     ),
+    "states a function that is none": (
+        [(DX, DX + "\n" + EQUATIONS.replace("tanh(x[n,o])", "tann(x[n,o])"))],
+        "Gain.equations cannot be read: 'tann(x[n, o])': no function or reduction is called tann",
+        "def equations(self, train, x):",
+        "did you mean `tanh`? known: abs, argmax, cos, count, erf, erfc, exp, expm1, floor, log, log1p, log1pexp, "
+        "logsumexp, max, mean, min, pad, percentile, prod, sign, sin, sqrt, sum, tanh, where, xlogy",
+    ),
 }
 
 
