@@ -21,6 +21,6 @@ DataFile = Annotated[
     typer.Option(
         "--data",
         metavar="FILE",
-        help="Rows to use: a file like the training file, a folder of images, or '{type: csv, path: ..., ...}'.",
+        help="Rows to use: a file like the training file, a folder of images, `-` (CSV on stdin), '{type: csv, ...}'.",
     ),
 ]

@@ -15,19 +15,30 @@ def predict(
         typer.Option(
             "--data",
             metavar="FILE",
-            help="Rows to predict: a file like the training file (no target needed), images, or '{type: csv, ...}'.",
+            help="Rows to predict: a file like the training file (no target needed), images, `-` (CSV on stdin), or "
+            "'{type: csv, ...}'.",
             show_default=False,
         ),
     ],
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write here, CSV or (ending in .json) JSON; default stdout.")
     ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option("--keep", metavar="COL", help="Put this column of the file before the predictions; repeatable."),
+    ] = None,
+    append: Annotated[bool, typer.Option("--append", help="Put all columns of the file before them.")] = False,
+    row_numbers: Annotated[
+        bool, typer.Option("--row-numbers", help="Put the number of the row before them, counted from 0.")
+    ] = False,
     with_: With = None,
     json: Json = False,
 ) -> None:
     """Predict the rows of a file.
 
     Gives classes with their probabilities, or values in the target's own units; CSV on stdout, or JSON.
+    Columns that are kept have their names and cells as they stand in the file, whatever the model makes of them; a
+    prediction whose name one of them has is called predicted_NAME.
     """
     from bpcli.render.console import say, show_json, show_plain, show_problems, waiting
     from bpcli.render.evaluation.predict import as_csv, as_json
@@ -37,7 +48,7 @@ def predict(
 
     load(with_ or ())
     with waiting("predicting"):
-        predictions = study(run, data, Path.cwd())
+        predictions = study(run, data, Path.cwd(), keep=keep or (), append=append, row_numbers=row_numbers)
     show_problems(predictions.warnings)
     json = json or (out is not None and out.suffix == ".json")
     text = as_json(predictions) if json else as_csv(predictions)

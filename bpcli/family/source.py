@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 from bpcli.family.coded_text import CodedText
 from bpcli.family.part import OneOf, Part, Settings
 from bpcli.family.plan import Array, Frame, Shape, Slot
-from bpcli.records.training import Problem
+from bpcli.records.training import Exit, Failure, Problem
 
 Kind = Literal["number", "text", "boolean", "date"]
 """What a column holds."""
@@ -199,6 +199,13 @@ class Source(Part):
         """Returns the settings that suit its files, for a first experiment with them; the rows that it then reads; and
         what a user should know of it, in sentences. Raises Failure as `load` does."""
         return {}, self.load(root), ()
+
+    def read_cells(self, root: Path, names: Sequence[str] | None) -> tuple[tuple[str, ...], Sequence[tuple[str, ...]]]:
+        """Returns the named columns of its file, or all (None), in the order of the file: their names, and for each row
+        their cells as text, as they stand there. Raises Failure where it has no such columns."""
+        text = f"{self.kind}: the rows have no columns with names that could be kept"
+        help = "leave --keep and --append out; --row-numbers says which row is which"
+        raise Failure(Problem(text, code="no-columns", help=help), exit=Exit.USAGE)
 
     def files(self, root: Path) -> tuple[Path, ...]:
         """Returns the files it reads (or the folder of them), for the run's record."""

@@ -64,6 +64,22 @@ def choose_columns(source: ColumnSource, request: ColumnRequest, header: Header)
     return choice
 
 
+def columns_to_keep(header: Header, names: Sequence[str] | None) -> tuple[int, ...]:
+    """Returns the positions of the named columns, or of all (None), in the order of the file. Raises Failure where the
+    file has no such column, or two of one name."""
+    found = range(len(header.names)) if names is None else sorted(set(_find(header, names, "--keep")))
+    seen: dict[str, int] = {}
+    for i in found:
+        name = header.names[i]
+        if name in seen:
+            where = f"columns {seen[name]} and {i} (counted from 0)"
+            text = f"the {'header' if header.line else 'file'} names `{name}` twice: {where}"
+            help = "rename one of them" + ("; --keep takes single columns along" if names is None else "")
+            raise data_error(text, header.path, code="duplicate-column", line=header.line, help=help)
+        seen[name] = i
+    return tuple(found)
+
+
 def _find(header: Header, wanted: Sequence[str], key: str, *, optional: bool = False) -> tuple[int, ...]:
     """Returns where the columns stand; several positions where a name stands twice."""
     found: list[int] = []

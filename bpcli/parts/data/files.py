@@ -6,6 +6,8 @@ import itertools
 import os
 import stat
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,9 +25,24 @@ def expansion_limit(size: int) -> int:
     return max(16 << 20, 100 * size)
 
 
+_shown_names: dict[Path, str] = {}
+
+
+@contextmanager
+def shown_as(path: Path, name: str) -> Iterator[None]:
+    """Makes messages call the file by this name, for a while: a copy of what has no path."""
+    _shown_names[path.absolute()] = name
+    try:
+        yield
+    finally:
+        del _shown_names[path.absolute()]
+
+
 def display_path(path: Path) -> str:
     """Returns the path as a user would write it: from the working directory where it lies inside, else absolute."""
     full = Path(os.path.normpath(path.absolute()))
+    if full in _shown_names:
+        return _shown_names[full]
     return str(full.relative_to(Path.cwd())) if full.is_relative_to(Path.cwd()) else str(full)
 
 

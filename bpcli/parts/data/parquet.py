@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Array, CodedText, Kind, Sample, Table
-from bpcli.parts.data.column_choice import Header, choose_columns
+from bpcli.parts.data.column_choice import Header, choose_columns, columns_to_keep
 from bpcli.parts.data.columns import ColumnRequest, ColumnSource
 from bpcli.parts.data.files import data_error, locate
 from bpcli.parts.extras import not_installed
@@ -53,6 +53,15 @@ class Parquet(ColumnSource):
         if len(set(map(len, found.columns.values())) - {0}) == 0:
             raise data_error("the file has no rows", path, code="no-rows")
         return self.table(found, used, order, targets, weights, path)
+
+    def read_cells(self, root: Path, names: Sequence[str] | None) -> tuple[tuple[str, ...], Sequence[tuple[str, ...]]]:
+        path = locate(root, self.path)
+        file = _opened(path)
+        known = tuple(file.schema_arrow.names)
+        chosen = [known[i] for i in columns_to_keep(Header(known, path), names)]
+        table = _read(file, chosen, path)
+        columns = [_text(table, name, path).tolist() for name in chosen]
+        return tuple(chosen), list(zip(*columns, strict=True))
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

@@ -148,7 +148,7 @@ def filled_values(columns: Sequence[ColumnEncoder], table: Table) -> tuple[Probl
         if c.fill is None:
             continue
         if c.categories:
-            lacking = sum(text == "" for text in table.texts[c.name].tolist()) if c.name in table.texts else 0
+            lacking = int(table.texts[c.name].gaps.sum()) if c.name in table.texts else 0
         else:
             lacking = int(np.isnan(table.numbers[:, table.at[c.name]]).sum()) if c.name in table.at else 0
         if lacking:

@@ -133,7 +133,7 @@ class Preprocessor:
 
     def _positions(self, table: Table) -> Array | None:
         """Returns where each number column stands in the table's numbers; None where all are taken as they stand."""
-        if self.columns and (table.names or table.texts):
+        if self.columns and (table.names or table.texts or table.others):
             for c in self.columns:
                 if c.name not in (table.texts if c.categories else table.at):
                     raise _no_column(table, c.name, c.kind)

@@ -13,6 +13,7 @@ from bpcli.records.diagnose import LayerStats
 from bpcli.records.training import EpochRow, Exit, Failure, Problem
 from bpcli.studies.dataset.data_option import source_of
 from bpcli.studies.dataset.prepare import Split, prepare_for
+from bpcli.studies.dataset.standard_input import standard_input
 from bpcli.studies.diagnose.lr_range_test import RateRange, lr_range_test
 from bpcli.studies.diagnose.short_runs import best_constant, first_step, least_loss, overfit
 from bpcli.studies.diagnose.training_context import TrainingContext
@@ -131,8 +132,8 @@ def _of_model(path: Path, data: str | None) -> DiagnosisContext:
         text = f"{path} holds a model and no data"
         help = f"bpcli diagnose {path} --data FILE, or give the run folder"
         raise Failure(Problem(text, code="no-data", help=help), exit=Exit.USAGE)
-    source = source_of(data, experiment.data.train, True)
-    x, t, _ = prepare_for(model.preprocessor, source, Path(), np.dtype(experiment.dtype), True)
+    with standard_input(source_of(data, experiment.data.train, True)) as source:
+        x, t, _ = prepare_for(model.preprocessor, source, Path(), np.dtype(experiment.dtype), True)
     assert t is not None
     return DiagnosisContext(
         name=experiment.name,

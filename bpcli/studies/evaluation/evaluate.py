@@ -13,6 +13,8 @@ from bpcli.parts.report import classification_report, notes
 from bpcli.records.training import EvalReport, Exit, Failure, Problem
 from bpcli.studies.dataset.data_option import source_of
 from bpcli.studies.dataset.prepare import Split, prepare_for
+from bpcli.studies.dataset.standard_input import standard_input
+from bpcli.studies.evaluation.trained_rows import trained_rows_warning
 from bpcli.studies.run import model as models
 from bpcli.studies.run.model import Model
 from bpcli.studies.run.resume import reopen
@@ -54,10 +56,13 @@ def open_rows(
     model = models.load(path)
     if data is not None:
         source = source_of(data, model.experiment.data.train, True, model.preprocessor.shape, root)
-        x, t, table = prepare_for(model.preprocessor, source, root or Path(), np.dtype(model.experiment.dtype), True)
-        assert t is not None
+        dtype = np.dtype(model.experiment.dtype)
+        with standard_input(source) as source:
+            x, t, table = prepare_for(model.preprocessor, source, root or Path(), dtype, True)
+            assert t is not None
+            seen = trained_rows_warning(path, model.experiment.data.train, source, root or Path(), table.origin, x, t)
         rows = Split("data", x, t, np.arange(len(x)), table.row_names, table.weight)
-        return EvaluationRows(**vars(rows), model=model, warnings=table.warnings)
+        return EvaluationRows(**vars(rows), model=model, warnings=(*table.warnings, *seen))
     _, folder = models.find_model(path)
     if folder is None:
         text = f"{path} holds a model and no data"

@@ -1,5 +1,6 @@
 """The predictions of a trained model for rows whose targets are not needed."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,26 +10,34 @@ from bpcli.family.plan import Array
 from bpcli.records.training import Predictions
 from bpcli.studies.dataset.data_option import source_of
 from bpcli.studies.dataset.prepare import prepare_for
+from bpcli.studies.dataset.standard_input import standard_input
+from bpcli.studies.evaluation.join_columns import NO_COLUMNS, join_columns
 from bpcli.studies.run import model as models
 from bpcli.studies.run.model import Model
 
 
-def predict(path: Path, data: str, root: Path) -> Predictions:
+def predict(
+    path: Path, data: str, root: Path, *, keep: Sequence[str] = (), append: bool = False, row_numbers: bool = False
+) -> Predictions:
     """Predictions for every row of the data (see `data_option.source_of`), in its order; a target column is not needed
-    and not looked at.
+    and not looked at. Before them stand the columns of the file that are to `keep`, or with `append` all of them, and
+    before these with `row_numbers` the number of the row (see `join_columns`).
 
     A classification gives the class and the probability of each class; several labels a row give 0 or 1 and the
     probability of each (a loss of margins gives no probabilities); a regression gives values in the target's own units.
     Rows that have names (the files of images) have them in the first column.
-    Raises Failure as loading data does.
+    Raises Failure as loading data does, and where a column to keep is not in the file.
     """
     model = models.load(path)
     source = source_of(data, model.experiment.data.train, False, model.preprocessor.shape, root)
-    x, _, rows = prepare_for(model.preprocessor, source, root, np.dtype(model.experiment.dtype), False)
+    with standard_input(source) as source:
+        x, _, rows = prepare_for(model.preprocessor, source, root, np.dtype(model.experiment.dtype), False)
+        kept = source.read_cells(root, None if append else tuple(keep)) if append or keep else NO_COLUMNS
     found = as_table(model, outputs(model, x))
     if rows.row_names:
         named = [(name, *row) for name, row in zip(rows.row_names, found.rows, strict=True)]
         found = Predictions(("file", *found.columns), named)
+    found = join_columns(found, *kept, row_numbers=row_numbers)
     return replace(found, warnings=(*model.warnings, *rows.warnings))
 
 

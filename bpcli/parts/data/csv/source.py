@@ -3,7 +3,7 @@
 import codecs
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from bpcli.family import Array, Sample, Table
-from bpcli.parts.data.column_choice import Header, choose_columns
+from bpcli.parts.data.column_choice import Header, choose_columns, columns_to_keep
 from bpcli.parts.data.columns import ColumnRequest, ColumnSource, LoadedColumns
 from bpcli.parts.data.csv.file import CsvFormat, CsvLayout, scan_layout, with_position
 from bpcli.parts.data.csv.read import read_columns, read_numbers
@@ -76,9 +76,8 @@ class Csv(ColumnSource):
         return value
 
     def load_columns(self, root: Path, request: ColumnRequest) -> Table:
-        path = locate(root, self.path)
-        layout = scan_layout(path, CsvFormat(self.delimiter, self.header, self.encoding, self.decimal, self.comment))
-        names = layout.names
+        layout = self._layout(root)
+        path, names = layout.path, layout.names
         choice = choose_columns(self, request, self._header(layout))
         inputs, targets, weights = ([names[i] for i in c] for c in (choice.inputs, choice.targets, choice.weights))
         position = dict(zip((*inputs, *targets, *weights), (*choice.inputs, *choice.outcomes), strict=True))
@@ -98,6 +97,16 @@ class Csv(ColumnSource):
         found.locate = _locating(layout, found.kept)
         found.others = tuple(n for n in names if n not in used or n in (*targets, *weights))
         return self.table(found, used, inputs, targets, weights, path)
+
+    def read_cells(self, root: Path, names: Sequence[str] | None) -> tuple[tuple[str, ...], Sequence[tuple[str, ...]]]:
+        layout = self._layout(root)
+        chosen = columns_to_keep(self._header(layout), names)
+        rows = [tuple(cells[i] for i in chosen) for _, cells in layout.lines()]
+        return tuple(layout.names[i] for i in chosen), rows
+
+    def _layout(self, root: Path) -> CsvLayout:
+        form = CsvFormat(self.delimiter, self.header, self.encoding, self.decimal, self.comment)
+        return scan_layout(locate(root, self.path), form)
 
     def _header(self, layout: CsvLayout) -> Header:
         """Returns the names of the columns; without a header, one in the settings may count from the last."""
