@@ -48,13 +48,13 @@ class TrialScores:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Settings that were tried, in their order, and the one that is to be taken."""
+    """Settings that were tried, in their order, and the one that is to be taken by a figure."""
 
+    figure: str
     tried: tuple[TrialScores, ...]
     chosen: int  # place in `tried`
     left: tuple[tuple[str, ...], ...]  # settings for which there was no time
     folds: int
-    signal: int = 0  # that ended it
 
 
 def standard_error(values: Sequence[float]) -> float:

@@ -16,7 +16,6 @@ from bpcli.render.console import can_redraw, console, say
 from bpcli.render.numbers import duration, short
 from bpcli.studies.init.tune import Tuning, words
 from bpcli.studies.run.state import TrainingState
-from bpcli.studies.search.compare import LOSS
 
 
 class _TrialStatus(Callback):
@@ -33,10 +32,11 @@ class _TuningLines:
     """Shows the trials on a terminal."""
 
     def __init__(self, status: Any) -> None:
-        self._status, self._settings, self._folds = status, 0, 0
+        self._status, self._settings, self._folds, self._figure = status, 0, 0, ""
 
-    def start(self, settings: int, folds: int) -> None:
-        self._settings, self._folds = settings, folds
+    def start(self, settings: int, folds: int, figure: str) -> None:
+        """Says what is about to be done."""
+        self._settings, self._folds, self._figure = settings, folds, figure
         say(f"comparing {settings} settings by {folds} folds of the rows that are not test")
 
     def callbacks(self, place: int, fold: int) -> list[Callback]:
@@ -46,8 +46,8 @@ class _TuningLines:
     def line(self, place: int, scores: TrialScores) -> None:
         """Prints how a trial went."""
         number = str(place).rjust(len(str(self._settings)))
-        loss = f"loss {short(scores.mean(LOSS))} +- {short(scores.error(LOSS))}"
-        found = "diverged" if scores.diverged else loss
+        figure = f"{self._figure} {short(scores.mean(self._figure))} +- {short(scores.error(self._figure))}"
+        found = "diverged" if scores.diverged else figure
         say(f"{number}/{self._settings}  {found}  {words(scores.sets)}  ({duration(scores.seconds)})")
 
 
@@ -78,5 +78,6 @@ def taken(found: Comparison) -> Text:
     text += f", {len(found.left)} more were not" if found.left else ""
     if found.chosen == 0:
         return Text(f"{text}: none is better than the first guess by more than its standard error")
-    better = f"loss {short(best.mean(LOSS))} where the first guess has {short(first.mean(LOSS))}"
+    figures = [short(scores.mean(found.figure)) for scores in (best, first)]
+    better = f"{found.figure} {figures[0]} where the first guess has {figures[1]}"
     return Text(f"{text}; taken: {words(best.sets)} ({better}, by folds)")

@@ -12,7 +12,7 @@ from bpcli.config.edit import edit
 from bpcli.config.yamlfile import parse
 from bpcli.records.search import Comparison, TrialScores
 from bpcli.records.training import Failure, Problem
-from bpcli.studies.search.compare import LOSS, TrialCallbacks, compare
+from bpcli.studies.search.compare import TrialCallbacks, compare
 from bpcli.studies.search.trial import Trial
 
 FOLDS_BY_ROWS = ((20_000, 5), (1 << 62, 3))
@@ -36,6 +36,7 @@ FACTORS: Sequence[Factors] = (
     Factors(epochs=3, strength=0.1),
     Factors(strength=10),
     Factors(epochs=3, strength=0.1, units=2),
+    Factors(epochs=10, strength=0.1),
     Factors(epochs=1 / 3),
     Factors(units=0.5),
     Factors(patience=4),
@@ -48,7 +49,7 @@ class Tuning:
     """How settings are compared: for how many seconds at most (None: until all are), and what follows the trials."""
 
     seconds: float | None = None
-    on_start: Callable[[int, int], None] = lambda settings, folds: None
+    on_start: Callable[[int, int, str], None] = lambda settings, folds, figure: None
     callbacks: TrialCallbacks = lambda place, fold: ()
     on_trial_end: Callable[[int, TrialScores], None] = lambda place, scores: None
 
@@ -56,17 +57,24 @@ class Tuning:
 def tune(text: str, file: str, root: Path, rows: int, tuning: Tuning) -> Comparison:
     """Compares settings of the config `text`, whose paths are relative to `root` and whose data has so many rows. The
     test rows are not looked at. Raises Failure where its rows cannot be divided into folds, and as `compare` does."""
-    settings = settings_to_try(parse(text, file))
+    document = parse(text, file)
+    settings, figure = settings_to_try(document), deciding_figure(document)
     folds = next(count for most, count in FOLDS_BY_ROWS if rows <= most)
-    tuning.on_start(len(settings), folds)
+    tuning.on_start(len(settings), folds, figure)
     try:
-        return compare(Trial(text, file, root, folds=folds), settings, tuning.seconds, tuning.callbacks,
-                       tuning.on_trial_end)  # fmt: skip
+        trial = Trial(text, file, root, folds=folds)
+        return compare(trial, settings, tuning.seconds, tuning.callbacks, tuning.on_trial_end, figure)
     except Failure as failure:
         help = "leave --tune out: the first guess is written as it is"
         problems = (Problem(f"settings cannot be compared by {folds} folds: {p.text}", p.code, help=help)
                     for p in failure.problems)  # fmt: skip
         raise Failure(*problems, exit=failure.exit) from None
+
+
+def deciding_figure(document: Document) -> str:
+    """Returns the figure by which settings are judged: that of early stopping, else the loss."""
+    stopping = document.data["training"].get("early_stopping", {}).get("metric", "")
+    return stopping.partition(".")[2] or "loss"
 
 
 def settings_to_try(document: Document) -> list[tuple[str, ...]]:
@@ -93,7 +101,7 @@ def _changed(path: str, value: Any, factor: float) -> tuple[str, ...]:
         return ()
     if isinstance(value, int):
         return (f"{path}={max(1, round(value * factor))}",)
-    return (f"{path}={float(f'{value * factor:.1g}')}",)
+    return (f"{path}={float(f'{value * factor:.2g}')}",)
 
 
 def tuned_text(text: str, file: str, found: Comparison) -> str:
@@ -111,17 +119,19 @@ def words(sets: Sequence[str]) -> str:
 
 
 def tuning_remarks(found: Comparison, figure: str) -> list[str]:
-    """Returns the lines of a config that say what was compared: a table with the loss and one more `figure`."""
+    """Returns the lines of a config that say what was compared: a table with the figure that decides and one more."""
     if not found.tried:
         return [f"Settings were to be compared by {found.folds} folds, and there was no time to finish one."]
     lines = [
         f"Settings were compared by {found.folds} folds of the rows that are not test, each judged by networks",
         "that learned from the others: mean and standard error over the folds. The first within one",
-        "standard error of the least loss (of the differences fold by fold) is written below.",
+        f"standard error of the least {found.figure} (of the differences fold by fold) is written below.",
         "",
     ]
-    cells = [["loss", "+-", figure, "+-", "seconds", "settings"]]
-    rows = [[value for f in (LOSS, figure) for value in (scores.mean(f), scores.error(f))] for scores in found.tried]
+    cells = [[found.figure, "+-", figure, "+-", "seconds", "settings"]]
+    rows = [
+        [value for f in (found.figure, figure) for value in (scores.mean(f), scores.error(f))] for scores in found.tried
+    ]
     places = [_decimals(row[k] for row in rows) for k in (0, 0, 2, 2)]
     for place, (scores, row) in enumerate(zip(found.tried, rows, strict=True)):
         numbers = [f"{value:.{digits}f}" for value, digits in zip(row, places, strict=True)]

@@ -11,8 +11,6 @@ from bpcli.records.search import Comparison, FoldScore, TrialScores, standard_er
 from bpcli.studies.run.state import TrainingState
 from bpcli.studies.search.trial import FoldCache, Trial, run_fold
 
-LOSS = "loss"  # the figure that decides: the data term of the experiment's own loss
-
 TrialCallbacks = Callable[[int, int], Iterable[Callback]]
 """What makes the callbacks of a training, from the place of its trial in the list and its fold, both from 1."""
 
@@ -38,9 +36,11 @@ def compare(
     seconds: float | None = None,
     callbacks: TrialCallbacks = lambda place, fold: (),
     on_trial_end: Callable[[int, TrialScores], None] = lambda place, scores: None,
+    figure: str = "loss",
 ) -> Comparison:
     """Tries an experiment with each of these settings, and returns their scores and the one that is to be taken (see
-    `choose`). `seconds` only cut the list short: what is not finished by then is as if it had not been tried.
+    `choose`), judged by the loss without the penalty, or another figure that is to be low. `seconds` only cut the list
+    short: what is not finished by then is as if it had not been tried.
 
     Raises Failure where the experiment does not fit its data, StoppedBySignalError where a signal comes.
     """
@@ -54,7 +54,7 @@ def compare(
             break
         tried.append(scores)
         on_trial_end(place, scores)
-    return Comparison(tuple(tried), choose(tried), tuple(settings[len(tried) :]), trial.folds)
+    return Comparison(figure, tuple(tried), choose(tried, figure), tuple(settings[len(tried) :]), trial.folds)
 
 
 def _folds(
@@ -69,21 +69,21 @@ def _folds(
             return  # it is out
 
 
-def choose(tried: Sequence[TrialScores]) -> int:
-    """Returns the place of the settings that are to be taken: the first of those whose loss is within one standard
+def choose(tried: Sequence[TrialScores], figure: str) -> int:
+    """Returns the place of the settings that are to be taken: the first of those whose figure is within one standard
     error of the least. The error is that of the differences fold by fold: what makes a fold hard makes it so for all
     settings. Settings with which a training diverged are out; where all did, the first are taken.
 
     Source    the one-standard-error rule, Breiman et al. 1984, "Classification and Regression Trees", 3.4.3
     """
-    able = [k for k, scores in enumerate(tried) if math.isfinite(scores.mean(LOSS))]
+    able = [k for k, scores in enumerate(tried) if math.isfinite(scores.mean(figure))]
     if not able:
         return 0
-    best = tried[min(able, key=lambda k: tried[k].mean(LOSS))]
-    return next(k for k in able if _ties(tried[k], best))
+    best = tried[min(able, key=lambda k: tried[k].mean(figure))]
+    return next(k for k in able if _ties(tried[k].values(figure), best.values(figure)))
 
 
-def _ties(scores: TrialScores, best: TrialScores) -> bool:
-    worse = [a - b for a, b in zip(scores.values(LOSS), best.values(LOSS), strict=True)]
+def _ties(values: Sequence[float], least: Sequence[float]) -> bool:
+    worse = [a - b for a, b in zip(values, least, strict=True)]
     mean, error = sum(worse) / len(worse), standard_error(worse)
     return mean <= (0.0 if math.isnan(error) else error)

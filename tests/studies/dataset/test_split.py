@@ -267,6 +267,13 @@ def test_folds_within_what_is_not_test(division: str) -> None:
     assert set(judged) == (set(sorted(rest)[12:]) if division == "by time" else rest)
 
 
+def test_each_fold_of_all_rows_has_its_share_of_every_class() -> None:
+    text = "a,y\n" + "".join(f"{i},{i % 4 == 0:d}\n" for i in range(32))
+    for number in (1, 2, 3, 4):
+        found = ready(csv(text), within=Fold(of=4, number=number))
+        assert np.bincount(found.splits["test"].t).tolist() == [6, 2]
+
+
 def test_a_test_source_is_not_opened_for_folds_of_the_others() -> None:
     text = "a,y\n" + "".join(f"{i},{i % 2}\n" for i in range(12))
     gone = {"type": "csv", "path": "gone.csv", "target": "y"}

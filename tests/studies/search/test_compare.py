@@ -59,14 +59,21 @@ FIRST = scored(1.0, 2.0, 3.0)
     ],
 )
 def test_the_first_within_a_standard_error_of_the_best_is_taken(others: list[TrialScores], taken: int) -> None:
-    assert choose([FIRST, *others]) == taken
+    assert choose([FIRST, *others], "loss") == taken
 
 
 def test_where_none_can_be_trained_the_first_is_taken() -> None:
-    assert choose([scored(math.nan), scored(math.nan, math.nan)]) == 0
-    assert choose([]) == 0
-    assert choose([scored(math.nan), FIRST]) == 1
-    assert choose([scored(2.0), scored(1.0)]) == 1, "a single fold has no error"
+    assert choose([scored(math.nan), scored(math.nan, math.nan)], "loss") == 0
+    assert choose([], "loss") == 0
+    assert choose([scored(math.nan), FIRST], "loss") == 1
+    assert choose([scored(2.0), scored(1.0)], "loss") == 1, "a single fold has no error"
+
+
+def test_another_figure_decides(trial: Trial) -> None:
+    found = compare(trial, SETTINGS, figure="r2")
+    least = min(scores.mean("r2") for scores in found.tried)
+    assert found.figure == "r2"
+    assert found.tried[found.chosen].mean("r2") - least < 0.1
 
 
 def test_scores_are_a_function_of_the_trial(trial: Trial) -> None:
@@ -117,8 +124,28 @@ def test_time_cuts_the_list_and_nothing_else(trial: Trial, monkeypatch: pytest.M
     count = len(cut.tried)
     assert losses(cut) == losses(whole)[:count]
     assert cut.left == tuple(SETTINGS[count:])
-    assert cut.chosen == choose(whole.tried[:count])
+    assert cut.chosen == choose(whole.tried[:count], "loss")
     assert {0: count == 0, 10_000: count == 4}.get(steps, True)
+
+
+def test_time_ends_a_training_in_the_middle(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(10**6))
+    monkeypatch.setattr(comparing.time, "monotonic", lambda: next(clock))
+    found = compare(trial, [("training.epochs=100",)], seconds=50)
+    assert not found.tried
+    assert next(clock) < 100
+
+
+def test_rows_count_by_their_weight_where_they_judge(trial: Trial) -> None:
+    losses = []
+    for odd in (1, 9):
+        lines = rows().splitlines()
+        table = [f"{line},{odd if k % 2 else 1}" for k, line in enumerate(lines[1:])]
+        (trial.root / "a.csv").write_text("\n".join([lines[0] + ",w", *table]) + "\n")
+        sets = ("data.train.weight=w", "optimizer.learning_rate=1e-30", "data.scale=none")
+        one = Trial(trial.text, trial.file, trial.root, sets, trial.folds)
+        losses.append(run_fold(one, 1, FoldCache()).figures["loss"])
+    assert losses[0] != pytest.approx(losses[1], rel=1e-3)
 
 
 def test_settings_that_diverge_are_out(trial: Trial) -> None:
