@@ -66,8 +66,6 @@ def trace(
     """
     if list_examples:
         return _examples()
-    if blanks and check is not None:
-        raise typer.BadParameter("`bpcli worksheet` writes a sheet, `bpcli mark` marks one", param_hint="--check")
     request = traced.TraceRequest("trace", path, example, sample, batch, x, t, set_, with_)
     entries, terms = traced.elision(elide)
     traced_only = {"--detail": detail, "--steps": steps != 1, "--golden": golden}
@@ -78,8 +76,7 @@ def trace(
         more = {"format": page.value if page is not Page.markdown else "", "digits": digits if digits != 6 else 0}
         more |= {"layer": layer, "param": param, "elide": elide if elide != "auto" else "", "ascii": ascii, "out": out}
         command = request.command("worksheet", seed=seed, **more)
-        _refuse("--worksheet", command, traced_only | {"--width": width, "--json": json})
-        _moved("--worksheet", command)
+        _say_moved("--worksheet", command, traced_only | {"--width": width, "--json": json, "--check": check})
         return worksheet(
             path, seed, sample, batch, x, t, example, layer, param, digits, elide, page, out, ascii, set_, with_
         )
@@ -88,8 +85,7 @@ def trace(
         json = json or format is Format.json
         command = request.command("mark", check, seed=seed, ascii=ascii, width=width, json=json)
         shown_only = {"--layer": layer, "--param": param, "--digits": digits != 6, "--elide": elide != "auto"}
-        _refuse("--check", command, traced_only | shown_only | {"--format": pages, "--out": out})
-        _moved("--check", command)
+        _say_moved("--check", command, traced_only | shown_only | {"--format": pages, "--out": out})
         return mark(check, path, sample, batch, x, t, example, seed, ascii, width, set_, with_, json)
 
     from bpcli.records.training import Exit
@@ -115,17 +111,12 @@ def trace(
     return int(Exit.BAD_RESULT if found.wrong else Exit.OK)
 
 
-def _refuse(option: str, command: str, others: Mapping[str, object]) -> None:
-    """Raises BadParameter where options are given that this one has no use for."""
-    unused = [name for name, value in others.items() if value]
-    if unused:
-        raise typer.BadParameter(f"it takes no {', '.join(unused)}: type {command}", param_hint=option)
-
-
-def _moved(option: str, command: str) -> None:
+def _say_moved(option: str, command: str, others: Mapping[str, object]) -> None:
+    """Says which command does what an option of an earlier version did, and which others it goes on without."""
     from bpcli.render.console import say
 
-    say(f"`trace {option}` has moved: {command}")
+    unused = ", ".join(name for name, value in others.items() if value)
+    say(f"`trace {option}` has moved: {command}" + f" (it has no use for {unused})" * bool(unused))
 
 
 def _examples() -> int:

@@ -181,27 +181,28 @@ def test_marking_and_worksheets_have_moved_and_go_on_working(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "text"),
+    ("words", "unused"),
     [
-        ("--check claims.yaml --out o.txt", "--check: it takes no --out: type bpcli mark claims.yaml trees.yaml"),
-        ("--check claims.yaml --golden g.json --layer dense_1", "--check: it takes no --golden, --layer: type"),
-        ("--check claims.yaml --steps 2 --detail path", "--check: it takes no --detail, --steps: type"),
-        ("--check claims.yaml --format html", "--check: it takes no --format: type bpcli mark claims.yaml trees.yaml"),
-        ("--check claims.yaml --digits 4 --elide 3", "--check: it takes no --digits, --elide: type"),
-        (
-            "--worksheet --steps 2 --golden g.json",
-            "--worksheet: it takes no --steps, --golden: type bpcli worksheet trees",
-        ),
-        ("--worksheet --width 60", "--worksheet: it takes no --width: type bpcli worksheet trees.yaml"),
-        ("--worksheet --check claims.yaml", "`bpcli worksheet` writes a sheet, `bpcli mark` marks one"),
+        ("--check claims.yaml --out o.txt", "--out"),
+        ("--check claims.yaml --golden g.json --layer dense_1", "--golden, --layer"),
+        ("--check claims.yaml --steps 2 --detail path", "--detail, --steps"),
+        ("--check claims.yaml --format html", "--format"),
+        ("--check claims.yaml --digits 4 --elide 3 --param dense_1.W[0,0]", "--param, --digits, --elide"),
+        ("--worksheet --steps 2 --golden g.json --detail neuron", "--detail, --steps, --golden"),
+        ("--worksheet --width 60 --json", "--width, --json"),
+        ("--worksheet --check claims.yaml", "--check"),
     ],
 )
-def test_what_the_old_options_have_no_use_for(lab: Lab, words: str, text: str) -> None:
+def test_what_the_old_options_have_no_use_for_is_said_and_they_go_on(lab: Lab, words: str, unused: str) -> None:
+    """As they always did; files that the option would have written are not."""
     lab.write("claims.yaml", "loss: 0.5\n")
-    before = lab.files()
-    found = lab.run("trace", "trees.yaml", *words.split())
-    assert (found.code, found.out) == (2, "")
-    assert text in " ".join(found.err.split())
+    before, is_sheet = lab.files(), words.startswith("--worksheet")
+    command = ["worksheet", "trees.yaml"] if is_sheet else ["mark", "claims.yaml", "trees.yaml"]
+    found, same = lab.run("trace", "trees.yaml", *words.split()), lab.run(*command)
+    assert (found.code, found.out) == (same.code, same.out)
+    note, *rest = found.err.splitlines(keepends=True)
+    assert note == f"`trace {words.split()[0]}` has moved: bpcli {' '.join(command)} (it has no use for {unused})\n"
+    assert "".join(rest) == same.err
     assert lab.files() == before
 
 
