@@ -114,6 +114,28 @@ class Objective:
             batch = self._batches[n] = Batch(self, n)
         return batch
 
+    def row_losses(self, batch: Batch) -> tuple[Array, Array]:
+        """Returns, after the batch's `forward`, what each row loses, (N,) float64, and how much it weighs by its class,
+        (N,); sample weights, which the caller has, are left out. What the loss keeps for `backward` is written anew."""
+        weights, batch.frame.w = batch.frame.w, None
+        self.loss.forward(batch.frame)
+        found = self.loss.row_losses(batch.frame) or self._one_by_one(batch)
+        batch.frame.w = weights
+        return found
+
+    def _one_by_one(self, batch: Batch) -> tuple[Array, Array]:
+        """Returns the same of a loss that tells it of a row alone: outputs and targets come through the memory of a
+        batch of one, which is that of the first row."""
+        y, t, single = batch.chain.y.copy(), batch.t.copy(), self.batch(1)
+        single.frame.w = None
+        losses, weights = np.empty(batch.n), np.empty(batch.n)
+        for i in range(batch.n):
+            single.chain.y[0], single.t[0] = y[i], t[i]
+            losses[i] = self.loss.forward(single.frame)
+            weights[i] = self.loss.mean_weight(single.frame)
+        batch.chain.y[...], batch.t[...] = y, t
+        return losses, weights
+
     def penalty(self) -> float:
         """Returns the penalties of the weights as they are."""
         return sum(p.value(w, self._scratch[: len(w)]) for p, w, _ in self.penalties)

@@ -71,6 +71,11 @@ class Loss(Part):
     def forward(self, f: Frame) -> float:
         """Reads x, t and, unless it is None, w; returns the loss and may fill keep."""
 
+    def row_losses(self, f: Frame) -> tuple[Array, Array] | None:
+        """Returns, after `forward` on rows without weights, what each row loses and how much it weighs in the mean of
+        them that `forward` returned, both (N,) float64; None where only `forward` on a row alone can tell."""
+        return None
+
     @abstractmethod
     def backward(self, f: Frame) -> None:
         """Writes dx."""

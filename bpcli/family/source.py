@@ -44,6 +44,8 @@ class Scored:
     weight: Array
     classes: int  # how many, 0 for a regression
     several: bool = False  # a row may have several labels
+    losses: Array | None = None  # (N,), what the loss of the training makes of each row, where a metric asks for it
+    loss_weight: Array | None = None  # (N,), how much each counts in the mean of them
 
     @property
     def guesses(self) -> Array | None:
@@ -57,6 +59,7 @@ class Metric(Part):
     family: ClassVar[str] = "metric"
     task: ClassVar[Literal["classification", "regression", "any"]] = "any"
     better: ClassVar[Literal["higher", "lower"]] = "higher"
+    of_losses: ClassVar[bool] = False  # whether it reads the loss of each row
 
     def check(self, classes: int, several: bool, probabilities: bool) -> str:
         """Returns why it cannot be measured, "" where it can: for `classes` (0 for a regression), whether a row may

@@ -155,8 +155,9 @@ TRAITS: list[tuple[type[Part], str, dict[Any, str]]] = [
     (Initializer, "signal_gain", {1.0: "glorot_uniform glorot_normal lecun_uniform lecun_normal",
                                   2.0: "he_uniform he_normal"}),
     (Initializer, "both_fans", {True: "glorot_uniform glorot_normal"}),
-    (Metric, "task", {"regression": "mse rmse mae r2 explained_variance"}),
-    (Metric, "better", {"lower": "log_loss brier mse rmse mae"}),
+    (Metric, "task", {"regression": "mse rmse mae r2 explained_variance", "any": "capped_loss"}),
+    (Metric, "better", {"lower": "log_loss brier mse rmse mae capped_loss"}),
+    (Metric, "of_losses", {True: "capped_loss"}),
     (Scaler, "identity", {True: "none"}),
     (Scaler, "sorts", {True: "robust"}),
     (Source, "gzipped", {True: "csv idx npy"}),
@@ -172,8 +173,8 @@ REST: dict[str, Any] = {
     "rows_are_independent": True, "default_init": "glorot_uniform", "elementwise": True, "targets": "values",
     "default_metrics": ("accuracy",), "behind_link": "", "least_squares": False, "quadratic": False,
     "per_tensor": False, "full_batch": False, "one_rate": False, "row_by_row": False, "signal_gain": 0.0,
-    "both_fans": False, "task": "classification", "better": "higher", "identity": False, "sorts": False,
-    "gzipped": False, "pixels": False, "classifies": False, "file_settings": (),
+    "both_fans": False, "task": "classification", "better": "higher", "of_losses": False,
+    "identity": False, "sorts": False, "gzipped": False, "pixels": False, "classifies": False, "file_settings": (),
 }  # fmt: skip
 """What all others say."""
 

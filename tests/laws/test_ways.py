@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import parts_at_size
 import pytest
+import row_losses_at_size
 import rows_at_size
 import searches_at_size
 import sizes
@@ -111,7 +112,7 @@ def run_all() -> list[Way]:
             for dtype in (np.float64, np.float32):
                 for case in cases(sample, dtype):
                     case.kernel()
-        for module in (sizes, parts_at_size, steps_at_size, searches_at_size, rows_at_size):
+        for module in (sizes, parts_at_size, steps_at_size, searches_at_size, rows_at_size, row_losses_at_size):
             for _, law in module.laws():
                 law()
     return notes.missing()

@@ -54,7 +54,8 @@ def measurable(batch: Scored) -> list[str]:
     return [
         name
         for name, leaf in Metric.registry.items()
-        if leaf.task != ("regression" if classified else "classification")
+        if not leaf.of_losses
+        and leaf.task != ("regression" if classified else "classification")
         and not Metric.parse(name).check(batch.classes, batch.several, classified)
     ]
 

@@ -278,7 +278,7 @@ def laws() -> Iterator[tuple[str, Callable[[], None]]]:
             for settings in averages.get(kind, [{}]):
                 metric = Metric.parse({"type": kind, **settings})
                 classified = batch.labels is not None
-                fits = leaf.task != ("regression" if classified else "classification")
+                fits = leaf.task != ("regression" if classified else "classification") and not leaf.of_losses
                 if fits and not metric.check(batch.classes, batch.several, classified):
                     yield f"{kind} {settings} of {name}", partial(law_of_metric, kind, settings, batch)
     yield "undefined figures", law_of_undefined_figures

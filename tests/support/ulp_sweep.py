@@ -27,7 +27,7 @@ from ulp_cases import (
 from bpcli.family import Activation, Metric
 
 ALL = [*(("activation", a) for a in ACTIVATIONS), ("softmax", "softmax"), *(("loss", a) for a in LOSSES)]
-ALL += [("metric", kind) for kind in Metric.registry]
+ALL += [("metric", kind) for kind, leaf in Metric.registry.items() if not leaf.of_losses]
 """What is swept: which function of this module sweeps it, and how it is spelled."""
 
 

@@ -16,6 +16,7 @@ from bpcli.parts.losses.averaging import (
     check_several,
     cost,
     costs,
+    losses,
     mean,
     over_rows,
     share,
@@ -58,6 +59,9 @@ class BinaryCrossEntropy(Loss):
         np.multiply(f.x, f.h, out=f.s)
         np.add(f.e, f.s, out=f.e)
         return cost(f)
+
+    def row_losses(self, f: Frame) -> tuple[Array, Array]:
+        return losses(f, 1 / f.x.shape[1])
 
     def backward(self, f: Frame) -> None:
         np.add(f.g, 1, out=f.s)
@@ -114,6 +118,9 @@ class CrossEntropy(Loss):
         np.multiply(f.e, f.t, out=f.e)
         np.add.reduce(f.e, 1, out=f.rows)
         return -mean(f.rows, f.w)
+
+    def row_losses(self, f: Frame) -> tuple[Array, Array]:
+        return losses(f, -1.0)
 
     def backward(self, f: Frame) -> None:
         np.divide(f.t, f.s, out=f.dx)

@@ -15,6 +15,7 @@ from bpcli.parts.losses.averaging import (
     check_several,
     cost,
     costs,
+    losses,
     mean,
     over_rows,
     share,
@@ -52,6 +53,9 @@ class LabelHinge(Loss):
         np.multiply(f.s, f.x, out=f.m)
         np.subtract(1, f.m, out=f.m)
         np.maximum(f.m, 0, out=f.m)
+
+    def row_losses(self, f: Frame) -> tuple[Array, Array]:
+        return losses(f, 1 / f.x.shape[1])
 
     def equations(self, weighted: bool) -> list[Eq]:
         why = f"mean over outputs, then {over_rows(weighted)}"
@@ -155,6 +159,9 @@ class MulticlassHinge(Loss):
         np.maximum(f.xi, 0, out=f.xi)
         np.copyto(f.rows, f.xi)
         return mean(f.rows, f.w)
+
+    def row_losses(self, f: Frame) -> tuple[Array, Array]:
+        return losses(f)
 
     def backward(self, f: Frame) -> None:
         np.equal(f.rival[:, None], np.arange(f.x.shape[1]), out=f.dx)

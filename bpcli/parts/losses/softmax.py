@@ -11,7 +11,17 @@ from pydantic import Field
 
 from bpcli.family import Array, Frame, Link, Loss, N, Plan, Sample, Shape, Slot
 from bpcli.notation import Eq
-from bpcli.parts.losses.averaging import ALWAYS_ONE, NOT_ROWS, ROWS, average, check_several, mean, over_rows, share
+from bpcli.parts.losses.averaging import (
+    ALWAYS_ONE,
+    NOT_ROWS,
+    ROWS,
+    average,
+    check_several,
+    losses,
+    mean,
+    over_rows,
+    share,
+)
 from bpcli.parts.losses.class_weights import Alpha, ClassWeights, all_weights, weights_by_id
 
 HUGE = {"x": [[800.0, -800.0, 0.0], [1.0, 1.0, 1.0]], "t": [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]}
@@ -135,6 +145,12 @@ class SoftmaxCrossEntropy(Loss):
         loss = mean(f.rows, f.w)
         return loss if self.class_weights is None else loss / float(f.norm)
 
+    def row_losses(self, f: Frame) -> tuple[Array, Array]:
+        if self.class_weights is None:
+            return losses(f)
+        weights = (f.t @ f.weights).astype(np.float64)
+        return f.rows / weights, weights
+
     def backward(self, f: Frame) -> None:
         spread = f.u if self._spreads else f.t
         if self.class_weights is None:
@@ -247,6 +263,9 @@ class KLDivergence(Loss):
         np.add(f.rows, f.top, out=f.rows)
         return mean(f.rows, f.w)
 
+    def row_losses(self, f: Frame) -> tuple[Array, Array]:
+        return losses(f)
+
     def backward(self, f: Frame) -> None:
         _softmax_slope(f, f.t, 1 / len(f.x) if f.w is None else f.w)
 
@@ -331,6 +350,9 @@ class Focal(Loss):
             np.multiply(f.factor, f.top, out=f.factor)
         np.multiply(f.rows, f.factor, out=f.rows)
         return mean(f.rows, f.w)
+
+    def row_losses(self, f: Frame) -> tuple[Array, Array]:
+        return losses(f)
 
     def backward(self, f: Frame) -> None:
         np.exp(f.lnq, out=f.top)

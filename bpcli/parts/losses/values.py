@@ -14,6 +14,7 @@ from bpcli.parts.losses.averaging import (
     check_row,
     cost,
     costs,
+    losses,
     mean,
     over_rows,
     samples,
@@ -43,6 +44,9 @@ class MeanSquaredError(Loss):
     def forward(self, f: Frame) -> float:
         outputs: int = f.x.shape[1]
         return _squares(f) / outputs
+
+    def row_losses(self, f: Frame) -> tuple[Array, Array]:
+        return losses(f, 1 / f.x.shape[1])
 
     def backward(self, f: Frame) -> None:
         np.subtract(f.x, f.t, out=f.dx)
@@ -86,6 +90,9 @@ class SquaredError(Loss):
 
     def forward(self, f: Frame) -> float:
         return self.factor * _squares(f)
+
+    def row_losses(self, f: Frame) -> tuple[Array, Array]:
+        return losses(f, self.factor)
 
     def backward(self, f: Frame) -> None:
         np.subtract(f.x, f.t, out=f.dx)
@@ -131,6 +138,9 @@ class MeanAbsoluteError(Loss):
         np.subtract(f.x, f.t, out=f.e)
         np.abs(f.e, out=f.e)
         return cost(f)
+
+    def row_losses(self, f: Frame) -> tuple[Array, Array]:
+        return losses(f, 1 / f.x.shape[1])
 
     def backward(self, f: Frame) -> None:
         np.subtract(f.x, f.t, out=f.dx)
@@ -178,6 +188,9 @@ class Huber(Loss):
         np.subtract(f.e, f.s, out=f.e)
         np.multiply(f.e, f.c, out=f.e)
         return cost(f)
+
+    def row_losses(self, f: Frame) -> tuple[Array, Array]:
+        return losses(f, 1 / f.x.shape[1])
 
     def backward(self, f: Frame) -> None:
         np.subtract(f.x, f.t, out=f.dx)
@@ -235,6 +248,9 @@ class LogCosh(Loss):
         np.add(f.e, f.c, out=f.e)
         return cost(f)
 
+    def row_losses(self, f: Frame) -> tuple[Array, Array]:
+        return losses(f, 1 / f.x.shape[1])
+
     def backward(self, f: Frame) -> None:
         np.subtract(f.x, f.t, out=f.dx)
         np.tanh(f.dx, out=f.dx)
@@ -282,6 +298,9 @@ class Poisson(Loss):
         np.multiply(f.t, f.x, out=f.s)
         np.subtract(f.e, f.s, out=f.e)
         return cost(f)
+
+    def row_losses(self, f: Frame) -> tuple[Array, Array]:
+        return losses(f, 1 / f.x.shape[1])
 
     def backward(self, f: Frame) -> None:
         np.exp(f.x, out=f.dx)

@@ -9,6 +9,7 @@ from bpcli.studies.init.inspect import MIN_IMBALANCE, FileColumn, Inspection
 SCHEMA_LINE = "# yaml-language-server: $schema=./bpcli.schema.json"  # `bpcli schema --out bpcli.schema.json` writes it
 MIN_ROWS_TO_VALIDATE = 500  # of fewer, none are kept from training to say when to stop
 MANY_ROWS = 100_000  # from which on few epochs are enough
+WATCHED = "capped_loss"  # what says when to stop: the loss, but that a mistyped cell cannot rule
 MAX_COLUMNS_LISTED = 40  # columns of a table
 MAX_SETTINGS_LENGTH = 100  # characters of a line of settings
 
@@ -177,15 +178,15 @@ def _learning(data: Inspection, rows: tuple[int, tuple[int, ...], int, int]) -> 
     if data.rows >= MIN_ROWS_TO_VALIDATE:
         patience = max(5, epochs // 4)
         lines.append(
-            f"  early_stopping: {{metric: validation.loss, patience: {patience}}}    # and the best epoch is kept"
+            f"  early_stopping: {{metric: validation.{WATCHED}, patience: {patience}}}    # and the best epoch is kept"
         )
     return lines
 
 
 def _metrics(data: Inspection) -> list[str]:
-    if data.task == "regress":
-        return ["r2", "mae"]
-    return ["accuracy"] if data.imbalance < 3 and not data.several else ["accuracy", "f1"]
+    found = ["accuracy"] if data.imbalance < 3 and not data.several else ["accuracy", "f1"]
+    found = ["r2", "mae"] if data.task == "regress" else found
+    return [*found, WATCHED] if data.rows >= MIN_ROWS_TO_VALIDATE else found
 
 
 CURVE_OR_CLASSES = """\

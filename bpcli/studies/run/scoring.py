@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from bpcli.config.experiment import label
-from bpcli.engine.objective import Objective
+from bpcli.engine.objective import Batch, Objective
 from bpcli.family import Array, Loss, Metric, Scored
 from bpcli.numeric import stable
 from bpcli.studies.dataset.preprocessor import Preprocessor
@@ -83,10 +83,23 @@ class MetricAccumulator:
         self.predictor = predictor
         self._metrics = [(label(m), m, m.totals(len(predictor.classes), predictor.outputs)) for m in metrics]
 
-    def add(self, y: Array, t: Array, weight: Array | None = None) -> None:
-        """Adds a batch: outputs (N, K), targets as the loss sees them (N, K), and weights (N,)."""
+    @property
+    def of_losses(self) -> bool:
+        """Whether a metric reads the loss of each row."""
+        return any(metric.of_losses for _, metric, _ in self._metrics)
+
+    def add_batch(self, objective: Objective, batch: Batch, weight: Array | None = None) -> None:
+        """Adds a batch of the objective, after its `forward`, whose rows weigh `weight` (N,)."""
+        losses = objective.row_losses(batch) if self.of_losses else None
+        self.add(batch.chain.y, batch.t, weight, losses)
+
+    def add(self, y: Array, t: Array, weight: Array | None = None, losses: tuple[Array, Array] | None = None) -> None:
+        """Adds a batch: outputs (N, K), targets as the loss sees them (N, K), weights (N,), and what each row loses
+        with what it weighs by its class, both (N,), where a metric reads them."""
         if self._metrics:
             scored = self.predictor.score(y, t, weight)
+            if losses is not None:
+                scored.losses, scored.loss_weight = losses[0], losses[1] * scored.weight
             for _, metric, totals in self._metrics:
                 metric.add(totals, scored)
 
@@ -137,7 +150,7 @@ def evaluate_split(
         total += loss * batch.weight()
         weight_sum += batch.weight()
         counts = None if weight is None else weight[rows]
-        accumulator.add(batch.chain.y, batch.t, counts)
+        accumulator.add_batch(objective, batch, counts)
         if on_batch is not None:
             on_batch(predictor.score(batch.chain.y, batch.t, counts))
     return {"loss": total / weight_sum, **accumulator.results()}

@@ -118,7 +118,7 @@ class Trainer:
         if watch is not None:
             p.sums.watch = watch.after_step(batch, p.step)
         if s.train_metrics is not None:
-            s.train_metrics.add(batch.chain.y, batch.t, None if s.train.w is None else s.train.w[rows])
+            s.train_metrics.add_batch(s.objective, batch, None if s.train.w is None else s.train.w[rows])
         p.sums.add(train_step, batch.weight())
         p.ended = train_step.ended
         p.step += 1

@@ -206,7 +206,13 @@ def test_the_size_follows_the_rows(rows: int, units: list[int], batch: int, epoc
 @pytest.mark.parametrize(("rows", "patience"), [(500, 25), (501, 15), (5_001, 7), (100_001, 5)])
 def test_patience_is_a_quarter_of_the_epochs(rows: int, patience: int) -> None:
     stopping = parsed(rows=rows)["training"]["early_stopping"]
-    assert stopping == {"metric": "validation.loss", "patience": patience}
+    assert stopping == {"metric": "validation.capped_loss", "patience": patience}
+
+
+def test_what_says_when_to_stop_is_a_metric_that_no_row_rules() -> None:
+    """It is measured where there are rows to measure it on."""
+    assert "capped_loss" in parsed(rows=500)["training"]["metrics"]
+    assert "capped_loss" not in parsed(rows=499)["training"]["metrics"]
 
 
 @pytest.mark.parametrize(
@@ -254,11 +260,11 @@ def test_images_are_convolved_down_to_a_few_pixels(shape: tuple[int, ...], filte
 @pytest.mark.parametrize(
     ("more", "loss", "metrics"),
     [
-        ({"classes": {"a": 29, "b": 10}}, "softmax_cross_entropy", ["accuracy"]),
-        ({"classes": {"a": 30, "b": 10}}, "softmax_cross_entropy", ["accuracy", "f1"]),
-        ({"classes": {"a": 300, "b": 10}}, "softmax_cross_entropy", ["accuracy", "f1"]),
-        ({"classes": {}, "several": True}, "binary_cross_entropy", ["accuracy", "f1"]),
-        ({"classes": {}, "task": "regress"}, "mean_squared_error", ["r2", "mae"]),
+        ({"classes": {"a": 29, "b": 10}}, "softmax_cross_entropy", ["accuracy", "capped_loss"]),
+        ({"classes": {"a": 30, "b": 10}}, "softmax_cross_entropy", ["accuracy", "f1", "capped_loss"]),
+        ({"classes": {"a": 300, "b": 10}}, "softmax_cross_entropy", ["accuracy", "f1", "capped_loss"]),
+        ({"classes": {}, "several": True}, "binary_cross_entropy", ["accuracy", "f1", "capped_loss"]),
+        ({"classes": {}, "task": "regress"}, "mean_squared_error", ["r2", "mae", "capped_loss"]),
     ],
 )
 def test_the_loss_and_what_is_measured_suit_the_task(more: Any, loss: str, metrics: list[str]) -> None:

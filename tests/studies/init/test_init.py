@@ -140,7 +140,7 @@ def test_uneven_classes_are_told_and_not_weighed() -> None:
     weighed = "# loss: {type: softmax_cross_entropy, class_weights: balanced}\nloss: softmax_cross_entropy\n"
     Path("a.yaml").write_text(written.text.replace(weighed, weighed[2:].partition("\n")[0] + "\n"))
     assert set_up(Path("a.yaml")).experiment.loss.model_dump()["class_weights"] is not None
-    assert "metrics: [accuracy, f1]" in written.text
+    assert "metrics: [accuracy, f1, capped_loss]" in written.text
     table("x,y", X, (["a"] * 5 + ["b"]) * 10)
     written, _ = made("y")
     assert "class_weights" not in written.text
