@@ -1,11 +1,15 @@
 """`python -m bpcli`, and the console script `bpcli`."""
 
+import os
 import sys
 
 
 def main() -> None:
     """Runs the command line and exits with its code."""
     code = 130
+    # OpenBLAS's threads sleep 2^10 cycles after a product, not 2^26: as fast on a machine that is idle, and less
+    # processor; it is read when NumPy is imported
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "10")
     try:
         from bpcli.cli.interruption import ignore_interrupts, was_interrupted, watch_interrupts
 

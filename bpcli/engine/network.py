@@ -16,6 +16,7 @@ from bpcli.engine.fusion import BoundKernel, fused, is_worth_threads
 from bpcli.engine.memory import Memory, aligned
 from bpcli.engine.network_plan import NetworkPlan, ParamLayout, PlannedLayer
 from bpcli.family import Array, Frame, Layer, N, Plan
+from bpcli.numeric.blas import fit_threads
 from bpcli.numeric.products import CutProducts
 from bpcli.numeric.streams import Stream
 
@@ -103,6 +104,7 @@ class Network:
         self._streams = {n.seed_path: Stream(seed, "draw", n.seed_path) for n in network_plan.walk() if n.plan.draws}
         threaded = any(is_worth_threads(n.layer, n.plan, rows) for n in network_plan.walk())
         self._products = CutProducts(self.dtype) if threaded else None
+        fit_threads(rows * max((n.plan.multiply_adds for n in network_plan.walk()), default=0))
         self._chains: dict[int, Chain] = {}
         self._params: dict[str, list[ParamLayout]] = {}
         for e in network_plan.layout:

@@ -38,6 +38,7 @@ ROOMS = (
 )  # fmt: skip
 
 NO_KERNELS: dict[str, str] = {
+    "bpcli.numeric.blas": "sets how many threads BLAS has: tests/numeric/test_blas.py",
     "bpcli.numeric.shapes": "writes sizes for people",
     "bpcli.engine.augment": "changes images by chance: tests/parts/test_augment.py",
     "bpcli.parts.layers.conv.writing": "writes equations",

@@ -1,6 +1,7 @@
 """What figures depend on: the kernel of BLAS, and how many threads there are."""
 
 import ctypes
+import functools
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ def on_threads(threads: int, blas_alone: bool = False) -> Iterator[None]:
             yield
 
 
+@functools.cache  # as the process began: a network sets how many threads BLAS has
 def machine() -> tuple[str, tuple[int, ...]]:
     """NumPy's BLAS in words, and the numbers of threads to try."""
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[call-overload,index]
@@ -41,14 +43,20 @@ def machine() -> tuple[str, tuple[int, ...]]:
     return f"{text}, kernel {pool['architecture']}", tuple(sorted({1, pool["num_threads"]}))
 
 
+def openblas() -> ctypes.CDLL | None:
+    """The OpenBLAS that came with NumPy; None where it has another BLAS."""
+    found = list(Path(np.__file__).parents[1].glob("numpy.libs/libscipy_openblas64_*"))
+    return ctypes.CDLL(str(found[0])) if found else None
+
+
 def processor_kind() -> dict[str, object]:
     """What the last bits of sums and of exp depend on: NumPy, its BLAS with the kernel it chose, what the processor
     can do."""
     found: Any = np.show_config(mode="dicts")
     blas = found["Build Dependencies"]["blas"]
     kernel = ""
-    for library in Path(np.__file__).parents[1].glob("numpy.libs/libscipy_openblas64_*"):
-        name = ctypes.CDLL(str(library)).scipy_openblas_get_corename64_
+    if (library := openblas()) is not None:
+        name = library.scipy_openblas_get_corename64_
         name.restype = ctypes.c_char_p
         kernel = name().decode()
     return {
