@@ -178,12 +178,12 @@ error: the text is not UTF-8 [not-utf8]
     Case(
         "a dash among numbers",
         """\
-error: column `height`: `-` is not a number [not-a-number]
+error: column `height` has no value here (`-`) [missing-value]
 --> trees.csv:6:5
   |
 6 | 5.0,-,oak
   |     ^
-  = help: if it stands for no value, leave the cell empty; to leave the column out, write `drop: [height]`
+  = help: `missing: drop` leaves such rows out, `missing: median` (mean, mode) fills them in; to leave the column out, write `drop: [height]`
 """,
         files={"trees.csv": DATA.replace("9.0", "-")},
     ),

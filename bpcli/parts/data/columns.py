@@ -94,7 +94,8 @@ class ColumnRequest:
     For a model that was trained on the columns `kinds` names, only they (and the targets) are read, as the kinds they
     had and with the rules that `missing` has for them; others may hold anything, and what the file lacks is left for
     the model to miss. Columns `aside` are read as text too, and `hidden` ones are no inputs; `compact` keeps large
-    numbers of rows as float32.
+    numbers of rows as float32. Where targets are compared as
+    `classes`, whole numbers not written as Python writes them are labels; as values (False), digits are numbers.
     """
 
     kinds: Mapping[str, Kind] = field(default_factory=dict)
@@ -103,6 +104,7 @@ class ColumnRequest:
     aside: Sequence[str] = ()
     hidden: Sequence[str] = ()
     compact: bool = False
+    classes: bool | None = None
 
     @property
     def is_later(self) -> bool:
@@ -158,10 +160,15 @@ class GapRules:
         return TRAINED_ADVICE if self.is_trained else fill
 
     def apply(
-        self, columns: Mapping[str, Array | CodedText], aside: Mapping[str, CodedText], path: Path
+        self,
+        columns: Mapping[str, Array | CodedText],
+        aside: Mapping[str, CodedText],
+        path: Path,
+        numbers: Array | None = None,
+        stacked: Sequence[str] = (),
     ) -> LoadedColumns:
-        """Returns the columns without the rows that the rules leave out. Raises Failure at a gap in a column that may
-        not have one, and where no row is left."""
+        """Returns the columns without the rows that the rules leave out, of which the `stacked` ones are those of
+        `numbers`. Raises Failure at a gap in a column that may not have one, and where no row is left."""
         gaps = {n: _gaps(c) for n, c in columns.items()}
         for name, lacking in (*gaps.items(), *((n, _gaps(c)) for n, c in aside.items())):
             if lacking.any() and (name in aside or not self.allow(name)):
@@ -169,12 +176,16 @@ class GapRules:
                 raise data_error(text, path, code="missing-value", help=self.advice(name))
         dropped = {n: int(g.sum()) for n, g in gaps.items() if self.missing.get(n) == "drop" and g.any()}
         if not dropped:
-            return LoadedColumns(columns, aside)
+            return LoadedColumns(columns, aside, numbers=numbers)
         kept = np.flatnonzero(~np.any([gaps[n] for n in dropped], axis=0))
         if not len(kept):
             raise self._no_rows(dropped, gaps, path)
+        if numbers is not None:
+            numbers = numbers[kept]
+            columns = {n: c for n, c in columns.items() if n not in stacked}
         columns, aside = {n: c[kept] for n, c in columns.items()}, {n: c[kept] for n, c in aside.items()}
-        return LoadedColumns(columns, aside, dropped, len(next(iter(gaps.values()))) - len(kept), kept)
+        lost = len(next(iter(gaps.values()))) - len(kept)
+        return LoadedColumns(columns, aside, dropped, lost, kept, numbers)
 
     def _no_rows(self, dropped: Collection[str], gaps: Mapping[str, Array], path: Path) -> Failure:
         where = ", ".join(f"`{name}`" for name in list(dropped)[:8])

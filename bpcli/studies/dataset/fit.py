@@ -12,8 +12,9 @@ from bpcli.numeric.lazy_rows import MappedRows
 from bpcli.parts.data.columns import FILLING_RULES
 from bpcli.parts.data.targets import distinct
 from bpcli.records.training import Failure, Problem
+from bpcli.studies.dataset.class_labels import not_classes, one_hot_ids
 from bpcli.studies.dataset.columns import ColumnEncoder, Scaling, expand_columns
-from bpcli.studies.dataset.preprocessor import Labels, Preprocessor, not_classes, one_hot_ids
+from bpcli.studies.dataset.preprocessor import Labels, Preprocessor
 
 MAX_CATEGORIES = 1000  # of a text column; beyond it holds names or identifiers
 DATE_LIKE = re.compile(r"\d{1,4}([./-])\d{1,2}\1\d{1,4}")

@@ -15,9 +15,10 @@ from bpcli.parts.data.files import display_path
 from bpcli.parts.data.targets import distinct, numeric_target
 from bpcli.parts.data.targets import labels as text_labels
 from bpcli.records.training import Failure, Problem
+from bpcli.studies.dataset.class_labels import not_classes, one_hot_ids
 from bpcli.studies.dataset.columns import Scaling
 from bpcli.studies.dataset.fit import class_names, fit_scaling, refuse_scaled_classes
-from bpcli.studies.dataset.preprocessor import Labels, Preprocessor, not_classes, one_hot_ids
+from bpcli.studies.dataset.preprocessor import Labels, Preprocessor
 from bpcli.studies.dataset.row_errors import row_name
 from bpcli.studies.dataset.split import divide, strata
 

@@ -136,12 +136,14 @@ def prepare_for(
             missing |= dict.fromkeys(source.target, "drop")
         if need_target and preprocessor.labels != "one-hot":
             kinds |= dict.fromkeys(source.target, "text" if preprocessor.labels == "text" else "number")
-        request = ColumnRequest(kinds, need_target, missing, compact=np.dtype(dtype) == np.float32)
+        compact, classes = np.dtype(dtype) == np.float32, targets == "classes"
+        request = ColumnRequest(kinds, need_target, missing, compact=compact, classes=classes)
         table = source.load_columns(root, request)
     else:
         table = source.load(root, need_target=need_target)
     target = preprocessor.encode_target(table, dtype) if need_target else None
     said = (*preprocessor.unseen(table), *filled_values(preprocessor.columns, table))
+    said += preprocessor.renamed_classes(table) if need_target else ()
     table = replace(table, warnings=(*table.warnings, *said))
     return preprocessor.encode_inputs(table, dtype, reuse=table.pivot is not None), target, table
 
@@ -205,7 +207,8 @@ def _open(
     source, names = data.train, () if data.split is None else (data.split.by[1],)
     if isinstance(source, ColumnSource):
         hidden = () if data.split is None or data.split.time is not None else names
-        table = source.load_columns(root, ColumnRequest(aside=names, hidden=hidden, compact=compact))
+        classes = targets == "classes"
+        table = source.load_columns(root, ColumnRequest(aside=names, hidden=hidden, compact=compact, classes=classes))
     elif data.split is not None:
         text = f"split goes by a column, and {source.kind} has no named columns"
         raise Failure(Problem(text, code="split", path=("data", "split"), help="leave `split` out"))

@@ -13,10 +13,10 @@ from bpcli.config.compatibility import find_bad_token
 from bpcli.family import Array, Kind, Missing, Shape, Table, join_names, suggestion
 from bpcli.numeric.lazy_rows import NUMBERS_PER_BLOCK
 from bpcli.numeric.vectors import all_finite
-from bpcli.parts.data.targets import distinct
 from bpcli.records.training import Failure, Problem
+from bpcli.studies.dataset.class_labels import distinct_labels, match_labels, not_classes, one_hot_ids
 from bpcli.studies.dataset.columns import ColumnEncoder, InputLayout, Scaling, expand_columns
-from bpcli.studies.dataset.row_errors import row_failure, row_name, shape_text, values_text
+from bpcli.studies.dataset.row_errors import row_failure, row_name, shape_text
 
 Labels = Literal["text", "ids", "one-hot", "none"]
 """How targets name classes: as text, as whole numbers, as rows with a single 1; `none` for numeric values."""
@@ -240,19 +240,28 @@ class Preprocessor:
     def _ids(self, table: Table, target: Array, rows: Array) -> Array:
         if target.ndim == 2:
             raise not_classes(table, rows)
-        known = {name: i for i, name in enumerate(self.classes)}
-        if target.dtype == object:
-            ids = np.fromiter((known.get(v, -1) for v in target.tolist()), np.int64, len(target))
-        else:  # many rows, few classes
-            values, ranks = distinct(target)
-            ids = np.array([known.get(str(v), -1) for v in values.tolist()], np.int64)[ranks]
+        labels, ranks = distinct_labels(target)
+        ids = match_labels(labels, self.classes)[ranks]
         if (ids < 0).any():
             i = int(np.argmax(ids < 0))
-            name = str(target[i])
+            name = labels[ranks[i]]
             text = f"class `{name}` does not occur in the training rows"
             help = f"{suggestion(name, self.classes)}the classes are {join_names(self.classes)}"
             raise row_failure(table, rows[i], "".join(table.target_names[:1]), text, "unknown-class", help)
         return ids
+
+    def renamed_classes(self, table: Table) -> tuple[Problem, ...]:
+        """Returns a warning where labels count as the classes that they are equal to as numbers."""
+        if self.labels not in ("text", "ids") or table.target is None or table.target.ndim == 2:
+            return ()
+        labels, _ = distinct_labels(table.target)
+        ids = match_labels(labels, self.classes).tolist()
+        pairs = [f"`{n}` as `{self.classes[i]}`" for n, i in zip(labels, ids, strict=True) if n != self.classes[i]]
+        if not pairs:
+            return ()
+        name = f"column `{table.target_names[0]}`" if table.target_names else "the target"
+        text = f"{table.origin}: {name} writes classes in another way than train: it counts {join_names(pairs)}"
+        return (Problem(text, code="renamed-class", level="warning"),)
 
     def decode_values(self, y: Array) -> Array:
         """Returns values (N, K) in the target's own units, float64."""
@@ -330,35 +339,6 @@ META = TypeAdapter(_Meta)
 
 def _damaged(what: str) -> Failure:
     return Failure(Problem(f"the model file's description of its data is damaged: {what}", code="damaged-model"))
-
-
-def one_hot_ids(table: Table, rows: Array, classes: int) -> Array:
-    """Returns the class ids (N,) of targets (N, K) with a single 1 a row. Raises Failure at the first other row."""
-    assert table.target is not None
-    target = table.target[rows]
-    good = ((target == 0) | (target == 1)).all(axis=1) & (target.sum(axis=1) == 1)
-    if not good.all() or target.shape[1] != classes:
-        i = int(np.argmin(good))
-        text = (
-            f"{row_name(table, rows[i])}: the targets {values_text(target[i])} are not one 1 among {classes - 1} zeros"
-        )
-        raise Failure(Problem(text, code="not-one-hot", help="this loss compares classes: name one target column"))
-    ids: Array = np.argmax(target, axis=1).astype(np.int64)
-    return ids
-
-
-def not_classes(table: Table, rows: Array) -> Failure:
-    """Returns the Failure for a loss that compares classes and a target of numbers."""
-    assert table.target is not None
-    target = table.target[rows]
-    odd = np.argwhere(np.floor(target) != target)
-    i, k = odd[0] if len(odd) else np.unravel_index(int(np.abs(target).argmax()), target.shape)
-    name = f"target column `{table.target_names[k]}`" if table.target_names else "the target"
-    text = f"{row_name(table, rows[i])}: {name} holds {target[i, k]:.15g}; this loss compares classes"
-    help = "class labels are text or whole numbers; for numeric targets use a loss such as mean_squared_error"
-    if not len(odd):
-        help = "whole numbers this large are not exact: read the column as text"
-    return Failure(Problem(text, code="not-classes", help=help))
 
 
 def _no_value(table: Table, row: Any, name: str) -> Failure:

@@ -11,10 +11,8 @@ from pydantic import ValidationError
 
 from bpcli.family import Table
 from bpcli.family.part import dump
-from bpcli.family.plan import Array
 from bpcli.parts.data import cells
 from bpcli.parts.data.columns import ColumnRequest
-from bpcli.parts.data.csv import file as csvfile
 from bpcli.parts.data.csv import read as csvread
 from bpcli.parts.data.csv.source import Csv
 from bpcli.parts.data.targets import distinct
@@ -108,9 +106,11 @@ def test_what_is_said_of_a_column_holds() -> None:
 BAD_CELLS = {
     "boolean": ("a,y\nyes,1\nno,1\nmaybe,2\n" + "yes,1\n" * 9, {"columns": {"a": "boolean"}},
                 "column `a`: `maybe` is neither yes nor no", 4),
-    "later boolean": ("a,y\n" + "yes,1\nno,2\n" * 150 + "maybe,1\n", {},
-                      "column `a`: `maybe` is neither yes nor no", 302),
-    "date": ("a,y\n2024-01-01,1\n2024-01-02,2\n31.01.2024,3\n", {}, "column `a`: `31.01.2024` is not a date", 4),
+    "declared boolean": ("a,y\n" + "yes,1\nno,2\n" * 150 + "maybe,1\n", {"columns": {"a": "boolean"}},
+                         "column `a`: `maybe` is neither yes nor no", 302),
+    "date": ("a,y\n2024-01-01,1\n2024-01-02,2\nsoon,3\n", {}, "column `a`: `soon` is not a date", 4),
+    "two forms of dates": ("a,y\n2024-01-01,1\n2024-01-02,2\n31.01.2024,3\n", {},
+                           "column `a`: dates are written in two formats here: `2024-01-01` and `31.01.2024`", 4),
     "no such day": ("a,y\n2024-01-01,1\n2023-02-29,2\n", {}, "column `a`: `2023-02-29` is not a date", 3),
     "missing date": ("a,y\n2024-01-01,1\n,2\n", {}, "column `a` has no value here (an empty cell)", 3),
     "missing text": ("a,y\nred,1\n?,2\nblue,1\nNA,2\n,1\n", {}, "column `a` has no value here (an empty cell)", 6),
@@ -171,12 +171,12 @@ def test_a_rule_for_one_column() -> None:
 
 
 def test_chunks_join_with_gaps(monkeypatch: pytest.MonkeyPatch) -> None:
-    content = "a,c,y\n" + "".join(f"{i if i % 3 else ''},{'k' if i % 5 else ''},{i}\n" for i in range(50))
+    content = "a,c,y\n" + "".join(f"{i if i % 3 else ''},{'k' if i % 5 else ''},{i}\n" for i in range(150))
     whole = load(content, missing="drop")
-    monkeypatch.setattr(csvread, "CHUNK_ROWS", 7)
+    monkeypatch.setattr(csvread, "NUMBERS_PARSED_AT_ONCE", 1)  # 64 rows at a time
     parts = load(content, missing="drop")
     assert np.array_equal(whole.numbers, parts.numbers)
-    assert len(whole.numbers) == sum(1 for i in range(50) if i % 3 and i % 5)
+    assert len(whole.numbers) == sum(1 for i in range(150) if i % 3 and i % 5)
 
 
 # Weights, and columns aside
@@ -211,10 +211,10 @@ def test_decimal_commas(delimiter: str) -> None:
     assert load("a;y\n1.5;0,5\n".replace(";", delimiter), decimal=".", text=["y"]).numbers.tolist() == [[1.5]]
 
 
-def test_decimal_commas_in_quotes_are_declared() -> None:
+def test_decimal_commas_stand_in_quotes() -> None:
     text = 'a,y\n"1,5",0\n"2,5",1\n'
-    assert 'add `decimal: ","`' in first_problem(text).help
-    assert load(text, decimal=",").numbers.tolist() == [[1.5], [2.5]]
+    for settings in ({}, {"decimal": ","}):
+        assert load(text, **settings).numbers.tolist() == [[1.5], [2.5]]
 
 
 ENCODED = "größe,y\n1,ä\n2,ü\n"
@@ -325,11 +325,7 @@ def test_settings_that_do_not_fit(settings: Mapping[str, Any], message: str) -> 
     assert message in error["msg"]
 
 
-def test_both_parsers_read_the_same_commas() -> None:
-    Path("a.csv").write_text("a;y\n1,25;3\n-7,5e-3;4\n")
-    layout = csvfile.scan_layout(Path("a.csv"))
-    assert layout.decimal == ","
-    fast = csvread.read_numbers(layout, [0], [1], False)
-    slow: Array = csvread.read_columns(layout, {"a": "number"}).columns["a"]
-    assert fast is not None
-    assert np.array_equal(fast.values[:, 0], slow)
+def test_decimal_commas_are_points() -> None:
+    table = load("a;c;y\n1,25;k.1,2;3\n-7,5e-3;;4\n", missing="drop")
+    assert table.numbers.tolist() == [[1.25]]
+    assert table.texts["c"].tolist() == ["k.1,2"]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from bpcli.family.source import Kind
-from bpcli.parts.data.cells import column_kind, has_decimal_commas, is_meant_as_number, is_missing, number_of
+from bpcli.parts.data.cells import has_decimal_commas, is_meant_as_number, is_missing, number_of
 from bpcli.parts.data.files import data_error, display_path, encoding_of, excerpt, open_binary, open_text, visible
 from bpcli.records.training import Failure, Problem
 
@@ -43,9 +43,9 @@ class CsvLayout:
     decimal: str = "."
     comment: str | None = None
 
-    def kind(self, index: int) -> Kind:
-        """Returns what a column holds, by the sample."""
-        return column_kind([cells[index].strip() for _, cells in self.sample])
+    def sample_of(self, index: int) -> list[str]:
+        """Returns the cells of a column in the first rows."""
+        return [cells[index].strip() for _, cells in self.sample]
 
     def lines(self) -> Iterator[tuple[int, list[str]]]:
         """Yields line number and cells of each row of data. Raises Failure."""

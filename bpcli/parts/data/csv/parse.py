@@ -1,4 +1,4 @@
-"""Floor 0: rows of numbers from text, by NumPy's C parser; and the rest of a large file by a process of its own.
+"""Floor 0: rows of plain numbers of a large file, by NumPy's C parser; half of them by a process of its own.
 
 That parser holds the interpreter's lock, so a thread would not help. This file is also the other process's program: it
 imports NumPy and nothing else, reads what to do as JSON and writes the numbers as they are in memory.
@@ -6,6 +6,7 @@ imports NumPy and nothing else, reads what to do as JSON and writes the numbers 
     python -P parse.py < task.json > numbers
 """
 
+import codecs
 import io
 import itertools
 import json
@@ -14,13 +15,22 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+EXACT_INTEGERS = 2.0**53
+"""Whole numbers from here on are not all exact in float64."""
+
+BYTES_READ_AT_ONCE = 1 << 17  # bytes
+ZERO = np.uint8(ord("0"))
+SPACES_AND_QUOTES = np.uint8(ord('"'))  # bytes up to this are spaces, line ends, quotes
+
+MOST_LABELS = 1 << 16  # different names of classes that are whole numbers
 
 EXIT_NOT_NUMBERS = 65
 """The exit code of the other process where it meets what is not a finite number."""
@@ -30,7 +40,7 @@ EXIT_NOT_NUMBERS = 65
 class ParseTask:
     """Part of a file of numbers, to be parsed: its bytes from `start` to `stop` (0: the end), after `skip` lines, and
     how they are written. Of its `columns` go `inputs` to one array, less `pivot`, of type `dtype`, and `others` to
-    another; so many `rows` at a time."""
+    another, of which `labels` are names of classes; so many `rows` at a time."""
 
     file: str
     encoding: str
@@ -40,6 +50,7 @@ class ParseTask:
     columns: int
     inputs: tuple[int, ...]
     others: tuple[int, ...]
+    labels: tuple[int, ...]
     pivot: tuple[float, ...]
     dtype: str
     rows: int
@@ -79,42 +90,90 @@ class _Bytes(io.RawIOBase):
         super().close()
 
 
-def parse_numbers(task: ParseTask, text: IO[str] | None = None) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-    """Yields the numbers of a task, some rows at a time: inputs, and others as float64. `text` is the file where it is
-    open already. Raises ValueError where there is anything but finite numbers, the same count in every row."""
+class WatchedBytes(io.BufferedIOBase):
+    """The bytes of a file, and what has been seen in them so far: `quotes`; a cell that may begin with a zero before
+    another digit (`zeros`); what `float` would take although files write no numbers so, a digit of another script or an
+    underscore (`loose`). Each is true from the start where a character is not a byte."""
+
+    name = "a file"
+
+    def __init__(self, file: Any, delimiter: str, encoding: str) -> None:
+        name = codecs.lookup(encoding).name
+        self.quotes = self.zeros = self.loose = name.startswith(("utf-16", "utf-32")) or not delimiter.isascii()
+        self._file, self._delimiter, self._last = file, ord(delimiter), b"\n\n"
+
+    def readable(self) -> bool:
+        return True
+
+    def read1(self, size: int = -1, /) -> bytes:
+        """Returns the next bytes, more than are asked for: the decoder asks for few."""
+        data: bytes = self._file.read(BYTES_READ_AT_ONCE)
+        self.quotes = self.quotes or b'"' in data
+        self.loose = self.loose or b"_" in data or not data.isascii()
+        if not self.zeros and data:
+            found: NDArray[Any] = np.frombuffer(self._last + data, np.uint8)
+            before = (found[:-2] <= SPACES_AND_QUOTES) | (found[:-2] == self._delimiter)
+            self.zeros = bool((before & (found[1:-1] == ZERO) & (found[2:] - ZERO < 10)).any())
+            self._last = (self._last + data[-2:])[-2:]
+        return data
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+class _WholeNumbers(dict[str, int]):
+    """The whole numbers that cells are. Raises ValueError where one is written in another way than Python writes it:
+    01 and 1 are two names of classes."""
+
+    def __missing__(self, cell: str) -> int:
+        number = int(cell)
+        if str(number) != cell or abs(number) >= EXACT_INTEGERS or len(self) > MOST_LABELS:
+            raise ValueError("no label")
+        self[cell] = number
+        return number
+
+
+def parse_numbers(task: ParseTask) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """Yields the numbers of a task, some rows at a time: inputs, and others as float64. Raises ValueError where there
+    is anything but finite numbers, the same count in every row; and where they could be codes or stand in quotes."""
     inputs = task.inputs
     together = bool(inputs) and list(inputs) == list(range(inputs[0], inputs[-1] + 1))
     where: Any = slice(inputs[0], inputs[-1] + 1) if together else list(inputs)
     pivot = np.array(task.pivot) if any(task.pivot) else None
-    with warnings.catch_warnings(), text or _text(task) as file:
+    watched = WatchedBytes(_Bytes(task), task.delimiter, task.encoding)
+    converters: dict[int | str, Any] = {i: _WholeNumbers().__getitem__ for i in task.labels}
+    text = io.TextIOWrapper(watched, task.encoding, newline="")
+    with warnings.catch_warnings(), text:
         warnings.simplefilter("ignore")  # of blank lines, and of the end of the file
-        lines, more = _lines(task, file), True
+        lines, more = _lines(task, text), True
         while more:
             part: NDArray[Any] = np.loadtxt(
                 lines,
                 delimiter=task.delimiter,
                 comments=None,  # the default would cut a cell at `#`
-                quotechar='"',
                 ndmin=2,
                 dtype=np.float64,
+                converters=converters or None,
                 max_rows=task.rows,
             )
             more = len(part) == task.rows
             if not len(part):
                 return
-            if part.shape[1] != task.columns or not (np.isfinite(part.sum()) or np.isfinite(part).all()):
-                raise ValueError("not finite numbers")
+            if part.shape[1] != task.columns or watched.quotes or watched.zeros or not _are_exact(part):
+                raise ValueError("not plain numbers")
             found = part[:, where]
             yield (found if pivot is None else found - pivot), part[:, list(task.others)]
 
 
-def _text(task: ParseTask) -> IO[str]:
-    return io.TextIOWrapper(io.BufferedReader(_Bytes(task), 1 << 16), task.encoding, newline="")
+def _are_exact(part: NDArray[Any]) -> bool:
+    """Whether the numbers are finite, and none so large that it could be a code of more digits than float64 has."""
+    return bool(part.max() < EXACT_INTEGERS and part.min() > -EXACT_INTEGERS)  # false for NaN too
 
 
-def _lines(task: ParseTask, file: Iterator[str]) -> Iterator[str]:
+def _lines(task: ParseTask, file: Iterable[str]) -> Iterator[str]:
     """Yields the lines of data. Raises ValueError where a point stands in a file with decimal commas."""
-    found: Iterator[str] = itertools.islice(file, task.skip, None) if task.skip else file
+    found: Iterator[str] = itertools.islice(file, task.skip, None)
     comment = task.comment
     if comment is not None:
         found = (line for line in found if not line.startswith(comment))

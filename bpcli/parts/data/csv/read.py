@@ -1,30 +1,44 @@
-"""Reading the columns of a comma-separated file.
+"""Reading the columns of a comma-separated file: numbers, or what the different cells of a column mean.
 
-Numbers go through NumPy's C parser, some thousand rows at a time. Where the file has anything else, or that parser
-meets what it does not take, Python's csv module reads it again and either succeeds or names line, column and cell.
+The plain numbers of a large file are parsed by two processes; every other file by one, which also names what is wrong
+in it: line, column and cell.
 """
 
 import codecs
 import itertools
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 import numpy as np
 
 from bpcli.family import Array, CodedText, Kind
 from bpcli.numeric.threads import thread_count
-from bpcli.parts.data import cells as meaning
+from bpcli.numeric.vectors import all_finite
+from bpcli.parts.data.cells import (
+    CellRules,
+    ColumnFormat,
+    FormatProblem,
+    cell_values,
+    find_format,
+    is_missing,
+    number_of,
+)
 from bpcli.parts.data.columns import GapRules, LoadedColumns
-from bpcli.parts.data.csv.file import CsvLayout, ragged_row, wrong_cell
+from bpcli.parts.data.csv.file import CsvLayout, with_position, wrong_cell
 from bpcli.parts.data.csv.parse import ParserProcess, ParseTask, parse_numbers
-from bpcli.parts.data.files import open_text
+from bpcli.parts.data.csv.reading import (
+    FileColumns,
+    ReadingPlan,
+    are_numbers,
+    read_file,
+)
+from bpcli.parts.data.csv.rows import RowBuffer
+from bpcli.parts.data.targets import EXACT
+from bpcli.records.training import Failure, Problem
 
-CHUNK_ROWS = 1 << 14  # rows converted at a time
-NUMBERS_PARSED_AT_ONCE = 1 << 18  # numbers parsed at a time
+NUMBERS_PARSED_AT_ONCE = 1 << 18  # numbers
+
 FLOAT32_FILE_BYTES = 32 << 20
 """Bytes of a file from which on its numbers are kept as float32, where that is what they will be."""
 
@@ -33,54 +47,64 @@ OFFSET_SPREADS = 2.0
 about the middle of its first rows: nothing is lost that scaling would keep."""
 
 
-@dataclass
-class NumberColumns:
-    """Columns that are all numbers: those of `inputs` side by side (plus `pivot`, where there is one), and others."""
+@dataclass(frozen=True)
+class WantedColumns:
+    """What is wanted of a file, by the positions of columns: inputs, others (targets, weights, what rows are divided
+    by), those of both that are text, and the targets that are names of classes."""
 
-    values: Array
-    rest: dict[int, Array]
-    pivot: Array | None = None
+    inputs: tuple[int, ...]
+    others: tuple[int, ...]
+    texts: frozenset[int] = frozenset()
+    labels: frozenset[int] = frozenset()
 
 
-def read_numbers(
-    layout: CsvLayout, inputs: Sequence[int], others: Sequence[int], compact: bool
-) -> NumberColumns | None:
-    """Returns the inputs (N, columns) and each of the others (N,), by NumPy's C parser; float64, but `compact` keeps
-    the inputs of a large file as float32. Of a large file that is not compressed another process parses the second
-    half. None where anything in the file is not a finite number."""
+def read_columns(layout: CsvLayout, wanted: WantedColumns, compact: bool = False) -> FileColumns:
+    """Returns the columns of a file: numbers, or coded text. `compact` keeps the numbers of the inputs of a large file
+    as float32. Raises Failure where its first row is wrong; the columns' `failure` is what is wrong in a later one."""
     packed, size = layout.path.suffix == ".gz", layout.path.stat().st_size
     large = size * (4 if packed else 1) > FLOAT32_FILE_BYTES
-    pivot = _pivot(layout, inputs) if compact and large else None
-    stack = RowBuffer(len(inputs), np.float32 if compact and large else np.float64)
-    task = _whole_file(layout, inputs, others, pivot, stack.dtype)
-    first, second = task, None
-    if large and not packed and layout.path.is_file() and _by_lines(layout.encoding) and thread_count() > 1:
-        first, other = task.halves()
-        with suppress(OSError):
-            second = ParserProcess(other)
-        first = task if second is None else first
-    rest: list[Array] = []
-    text = open_text(layout.path, encoding=task.encoding) if second is None else None
+    plan = ReadingPlan(
+        inputs=wanted.inputs,
+        others=wanted.others,
+        coded=wanted.texts | wanted.labels,
+        dtype=np.float32 if compact and large else np.float64,
+        pivot=_pivot(layout, wanted.inputs) if compact and large else None,
+        rows=_rows_in(layout, size) if large and not packed else 0,
+        chunk=max(64, NUMBERS_PARSED_AT_ONCE // len(layout.names)),
+    )
+    found = None
+    if large and not packed and not wanted.texts and thread_count() > 1:
+        found = _by_two(layout, plan, wanted.labels)
+    return read_file(layout, plan) if found is None else found
+
+
+def _by_two(layout: CsvLayout, plan: ReadingPlan, labels: frozenset[int]) -> FileColumns | None:
+    """Returns the columns of a file that holds plain numbers only, of which another process parses the second half;
+    None of any other file."""
+    if not _by_lines(layout) or not all(are_numbers(layout, i) for i in range(len(layout.names))):
+        return None
+    first, other = _whole_file(layout, plan, labels).halves()
     try:
-        for x, other_values in itertools.chain(parse_numbers(first, text), second.parse_numbers() if second else ()):
-            if not stack.count and large and not packed:
-                stack.reserve(_rows_in(layout, size))
-            stack.add(x)
-            rest.append(other_values)
-    except ValueError:  # also UnicodeDecodeError
+        second = ParserProcess(other)
+    except OSError:
         return None
-    finally:
-        if second is not None:
+    stack, rest = RowBuffer(len(plan.inputs), plan.dtype), []
+    stack.reserve(plan.rows)
+    with suppress(ValueError):  # also UnicodeDecodeError
+        try:
+            for x, other_values in itertools.chain(parse_numbers(first), second.parse_numbers()):
+                stack.add(x)
+                rest.append(other_values)
+        finally:
             second.stop()
-    if not stack.count:
-        return None
-    kept = np.concatenate(rest)
-    return NumberColumns(stack.done(), {index: kept[:, k] for k, index in enumerate(others)}, pivot)
+        if stack.count:
+            kept = np.concatenate(rest)
+            numbers = {index: kept[:, k] for k, index in enumerate(plan.others)}
+            return FileColumns(stack.done(), plan.inputs, plan.pivot, numbers)
+    return None
 
 
-def _whole_file(
-    layout: CsvLayout, inputs: Sequence[int], others: Sequence[int], pivot: Array | None, dtype: Any
-) -> ParseTask:
+def _whole_file(layout: CsvLayout, plan: ReadingPlan, labels: frozenset[int]) -> ParseTask:
     """Returns the task of parsing all of a file."""
     return ParseTask(
         file=str(layout.path),
@@ -90,18 +114,20 @@ def _whole_file(
         decimal=layout.decimal,
         comment=layout.comment,
         columns=len(layout.names),
-        inputs=tuple(inputs),
-        others=tuple(others),
-        pivot=() if pivot is None else tuple(pivot.tolist()),
-        dtype=np.dtype(dtype).str,
-        rows=max(64, NUMBERS_PARSED_AT_ONCE // len(layout.names)),
+        inputs=plan.inputs,
+        others=plan.others,
+        labels=tuple(sorted(labels)),
+        pivot=() if plan.pivot is None else tuple(plan.pivot.tolist()),
+        dtype=np.dtype(plan.dtype).str,
+        rows=plan.chunk,
         skip=layout.skip,
     )
 
 
-def _by_lines(encoding: str) -> bool:
+def _by_lines(layout: CsvLayout) -> bool:
     """Whether a line ends where the byte of a line feed stands, so that a file can be read from a line on."""
-    return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii", "iso8859-1", "cp1252")
+    name = codecs.lookup(layout.encoding).name
+    return layout.path.is_file() and name in ("utf-8", "utf-8-sig", "ascii", "iso8859-1", "cp1252")
 
 
 def _rows_in(layout: CsvLayout, size: int) -> int:
@@ -111,94 +137,139 @@ def _rows_in(layout: CsvLayout, size: int) -> int:
     return int(1.01 * size * (sample.count(b"\n") + 1) / max(1, len(sample))) + 64
 
 
-class RowBuffer:
-    """Rows put below each other in one array, which grows where it stands."""
-
-    def __init__(self, width: int, dtype: Any) -> None:
-        self.dtype = np.dtype(dtype)
-        self._array, self.count = np.empty((0, width), dtype), 0
-
-    def reserve(self, rows: int) -> None:
-        """Makes room for so many rows; memory that is never written costs nothing."""
-        self._array = np.empty((rows, self._array.shape[1]), self._array.dtype)
-
-    def add(self, rows: Array) -> None:
-        end = self.count + len(rows)
-        if end > len(self._array):
-            self._array.resize((end + end // 8, self._array.shape[1]), refcheck=False)
-        self._array[self.count : end] = rows
-        self.count = end
-
-    def done(self) -> Array:
-        """Returns the rows, in no more memory than they need."""
-        self._array.resize((self.count, self._array.shape[1]), refcheck=False)
-        return self._array
-
-
 def _pivot(layout: CsvLayout, inputs: Sequence[int]) -> Array:
     """Returns what is subtracted from each column before it is kept as float32."""
-    sample = [
-        [meaning.number_of(cells[i].strip(), layout.decimal) or 0.0 for i in inputs] for _, cells in layout.sample
-    ]
+    sample = [[number_of(cells[i].strip(), layout.decimal) or 0.0 for i in inputs] for _, cells in layout.sample]
     with np.errstate(all="ignore"):
-        low, high = np.min(sample, axis=0), np.max(sample, axis=0)
+        low, high = np.nanmin(sample, axis=0), np.nanmax(sample, axis=0)
         middle = (low + high) / 2
         found: Array = np.where(np.abs(middle) > OFFSET_SPREADS * (high - low), middle, 0.0)
     return found
 
 
-def read_columns(
-    layout: CsvLayout, kinds: Mapping[str, Kind], aside: Sequence[str] = (), rules: GapRules | None = None
-) -> LoadedColumns:
-    """Returns the columns asked for, and as text those that rows are divided by; what is missing by the rule of each.
-    Raises Failure with line and column."""
-    rules = rules or GapRules()
-    pieces: dict[str, list[Array]] = {name: [] for name, kind in kinds.items() if kind != "text"}
-    texts: dict[str, list[str]] = {name: [] for name, kind in kinds.items() if kind == "text"}
-    apart: dict[str, list[str]] = {name: [] for name in aside}
-    convert = partial(_convert, layout, kinds, rules, pieces, texts, apart)
-    lines = layout.lines()
-    while chunk := list(itertools.islice(lines, CHUNK_ROWS)):
-        for line, cells in chunk:
-            if len(cells) != len(layout.names):
-                convert([row for row in chunk if row[0] < line])  # what is wrong in an earlier row is named first
-                raise ragged_row(layout.path, line, cells, len(layout.names), layout.encoding, layout.names)
-        convert(chunk)
-    columns = {n: np.concatenate(pieces[n]) if n in pieces else CodedText.of(texts[n]) for n in kinds}
-    return rules.apply(columns, {name: CodedText.of(column) for name, column in apart.items()}, layout.path)
+class CellColumns:
+    """The columns of a file by name, of which it is found what their cells mean."""
+
+    def __init__(self, layout: CsvLayout, cells: FileColumns, position: Mapping[str, int]) -> None:
+        self.layout, self.cells, self.position = layout, cells, position
+        self.formats: dict[str, ColumnFormat] = {}
+
+    def kind(self, name: str, declared: Kind | None = None, *, is_label: bool = False) -> Kind:
+        """Returns what a column holds, by all of its cells. Raises Failure where no format fits them; names of classes
+        need none."""
+        text = self.cells.texts.get(self.position[name])
+        if text is None:
+            return "number"
+        rules = CellRules(kind=declared, file_decimal=self.layout.decimal)
+        found = find_format(text.categories, text.counts.tolist(), rules)
+        if isinstance(found, FormatProblem):
+            if is_label:
+                return "text"
+            raise self._no_format(name, text, found)
+        self.formats[name] = found
+        return found.kind
+
+    def are_numbers(self, name: str) -> bool:
+        """Whether all cells of a column that have a value are plain numbers, be they codes or not."""
+        text = self.cells.texts.get(self.position[name])
+        cells = text.categories if text is not None else ()
+        return all(is_missing(cell, "number") or number_of(cell, self.layout.decimal) is not None for cell in cells)
+
+    def are_labels(self, name: str) -> bool:
+        """Whether the cells of a column of numbers are whole numbers, and one is not written as Python writes it, or
+        too large to be exact: as classes they keep their names."""
+        text, form = self.cells.texts.get(self.position[name]), self.formats.get(name)
+        if text is None or form is None or form.kind != "number":
+            return False
+        values, wrong = cell_values(text.categories, form)
+        known = np.isfinite(values)
+        if len(wrong) or not (values[known] == np.floor(values[known])).all():
+            return False
+        cells = (cell for cell, is_known in zip(text.categories, known, strict=True) if is_known)
+        return not all(
+            abs(value) < EXACT and cell == str(int(value))
+            for cell, value in zip(cells, values[known].tolist(), strict=True)
+        )
+
+    def _no_format(self, name: str, text: CodedText, problem: FormatProblem) -> Failure:
+        known = [cell.strip() for cell in text.categories]
+        row = int(np.argmax(text.codes == known.index(problem.cells[0].strip())))
+        settings = ", ".join(f"{key}: {value}" for key, value in problem.settings)
+        help = "; ".join(part for part in (problem.help, f"`{settings}`" if settings else "") if part)
+        found = Problem(f"column `{name}`: {problem.text}", code=problem.code, help=help)
+        return Failure(with_position(self.layout, found, *self._row(row), self.position[name]))
+
+    def _row(self, row: int) -> tuple[int, list[str]]:
+        """Returns the line where a row starts, and its cells."""
+        return next(itertools.islice(self.layout.lines(), row, None))
+
+    def load(
+        self, kinds: Mapping[str, Kind], inputs: Sequence[str], aside: Sequence[str], rules: GapRules
+    ) -> LoadedColumns:
+        """Returns the columns of `kinds`, and as text those that rows are divided by; what is missing by the rule of
+        each. Raises Failure with line and column, at the first cell that its column does not allow."""
+        columns: dict[str, Array | CodedText] = {}
+        wrong: list[tuple[int, int, str]] = []  # row, column, name
+        for name, kind in kinds.items():
+            columns[name], odd = self._column(name, kind, rules)
+            wrong += [(row, self.position[name], name) for row in odd]
+        apart = {name: self.cells.texts[self.position[name]] for name in aside}
+        for name, text in apart.items():
+            odd = _first_row(text, [not cell or "\0" in cell for cell in text.categories])
+            wrong += [(row, self.position[name], name) for row in odd]
+        if wrong:
+            row, index, name = min(wrong)
+            kind = kinds.get(name, "text")
+            raise wrong_cell(self.layout, *self._row(row), index, kind, rules.advice(name))
+        if self.cells.failure is not None:
+            raise self.cells.failure
+        numeric = [name for name in inputs if kinds[name] != "text"]
+        numbers, pivot = self._stack(numeric, columns)
+        found = rules.apply(columns, apart, self.layout.path, numbers, numeric)
+        found.pivot = pivot
+        return found
+
+    def _stack(self, names: Sequence[str], columns: dict[str, Array | CodedText]) -> tuple[Array | None, Array | None]:
+        """Returns the columns of numbers side by side, and what they are less, where they were read so; else None, and
+        these columns are then in full. Where something is missing there is no pivot."""
+        stack, pivot = self.cells.stack, self.cells.pivot
+        together = [self.position[name] for name in names] == list(self.cells.stacked)
+        if pivot is not None and pivot.any() and not (together and all_finite(stack)):
+            stack = stack.astype(np.float64) + pivot
+            pivot = None
+            columns |= {n: stack[:, j] for n in names if (j := self._place(n)) is not None}
+        if not together:
+            return None, None
+        return stack, pivot if all_finite(stack) else None
+
+    def _place(self, name: str) -> int | None:
+        index = self.position[name]
+        return self.cells.stacked.index(index) if index in self.cells.stacked else None
+
+    def _column(self, name: str, kind: Kind, rules: GapRules) -> tuple[Array | CodedText, list[int]]:
+        """Returns a column, and its first row where it holds what it may not."""
+        index, gaps = self.position[name], rules.allow(name)
+        text = self.cells.texts.get(index)
+        if text is None:
+            numbers = self.cells.column(index)
+            lacking = np.isnan(numbers)
+            return numbers, [int(np.argmax(lacking))] if lacking.any() and not gaps else []
+        form = self.formats.get(name)
+        form = form if form is not None and form.kind == kind else ColumnFormat(kind)
+        lost = ("", "nan") if name in rules.outcomes else ("",)  # a label is no number, and no word for none either
+        missing = [form.is_missing(cell) or cell.lower() in lost for cell in text.categories]
+        if kind == "text":
+            odd = ["\0" in cell or (not gaps and cell.lower() in lost) for cell in text.categories]
+            names = ["" if gaps and bad else cell for cell, bad in zip(text.categories, missing, strict=True)]
+            return CodedText.of_codes(text.codes, names), _first_row(text, odd)
+        values, places = cell_values(text.categories, form)
+        odd = [not gaps and bad for bad in missing]
+        for place in places.tolist():
+            odd[place] = True
+        return values[text.codes], _first_row(text, odd)
 
 
-def _convert(
-    layout: CsvLayout,
-    kinds: Mapping[str, Kind],
-    rules: GapRules,
-    pieces: dict[str, list[Array]],
-    texts: dict[str, list[str]],
-    aside: dict[str, list[str]],
-    chunk: Sequence[tuple[int, list[str]]],
-) -> None:
-    if not chunk:
-        return
-    columns = dict(zip(layout.names, zip(*(cells for _, cells in chunk), strict=True), strict=True))
-    invalid: list[tuple[int, int, Kind]] = []
-    for name, kind in kinds.items():
-        column, gaps, index = columns[name], rules.allow(name), layout.names.index
-        if kind != "text":
-            numbers = meaning.values(column, kind, layout.decimal, gaps)
-            if numbers is None:
-                alone = (meaning.values([cell], kind, layout.decimal, gaps) for cell in column)
-                bad_ones = (i for i, value in enumerate(alone) if value is None)
-                invalid.append((next(bad_ones), index(name), kind))
-            else:
-                pieces[name].append(numbers)
-        else:
-            stripped = [sys.intern(cell.strip()) for cell in column]
-            invalid += [(i, index(name), kind) for i, c in enumerate(stripped) if "\0" in c or not (c or gaps)][:1]
-            texts[name] += ["" if meaning.is_missing(c, kind) else c for c in stripped] if gaps else stripped
-    for name, column_aside in aside.items():
-        stripped = [sys.intern(cell.strip()) for cell in columns[name]]
-        invalid += [(i, layout.names.index(name), "text") for i, c in enumerate(stripped) if not c or "\0" in c][:1]
-        column_aside += stripped
-    if invalid:
-        row, number, kind = min(invalid)
-        raise wrong_cell(layout, *chunk[row], number, kind, rules.advice(layout.names[number]))
+def _first_row(text: CodedText, odd: Sequence[bool]) -> list[int]:
+    """Returns the first row that holds one of the odd categories; none where there is none."""
+    rows = np.array(odd, bool)[text.codes] if any(odd) else np.zeros(0, bool)
+    return [int(np.argmax(rows))] if rows.any() else []

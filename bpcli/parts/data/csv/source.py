@@ -12,9 +12,9 @@ from pydantic_core import PydanticCustomError
 
 from bpcli.family import Array, Sample, Table
 from bpcli.parts.data.column_choice import Header, choose_columns, columns_to_keep
-from bpcli.parts.data.columns import ColumnRequest, ColumnSource, LoadedColumns
+from bpcli.parts.data.columns import ColumnRequest, ColumnSource
 from bpcli.parts.data.csv.file import CsvFormat, CsvLayout, scan_layout, with_position
-from bpcli.parts.data.csv.read import read_columns, read_numbers
+from bpcli.parts.data.csv.read import CellColumns, WantedColumns, read_columns
 from bpcli.parts.data.files import locate
 from bpcli.records.training import Problem
 
@@ -79,21 +79,26 @@ class Csv(ColumnSource):
         layout = self._layout(root)
         path, names = layout.path, layout.names
         choice = choose_columns(self, request, self._header(layout))
-        inputs, targets, weights = ([names[i] for i in c] for c in (choice.inputs, choice.targets, choice.weights))
-        position = dict(zip((*inputs, *targets, *weights), (*choice.inputs, *choice.outcomes), strict=True))
-        used = self.kinds_read(
-            inputs, targets, weights, request,
-            lambda name: "text" if position[name] in choice.texts else layout.kind(position[name]),
-        )  # fmt: skip
-        everywhere = {layout.kind(i) for i in range(len(names))} | set(used.values())
-        is_plain = everywhere == {"number"} and not choice.aside
-        fast = read_numbers(layout, choice.inputs, choice.outcomes, request.compact) if is_plain else None
-        if fast is not None:
-            columns = {names[i]: column for i, column in fast.rest.items()}
-            found = LoadedColumns(columns, numbers=fast.values, pivot=fast.pivot)
-        else:
-            aside = [names[i] for i in choice.aside]
-            found = read_columns(layout, used, aside, self.gap_rules(inputs, [*targets, *weights], aside, request))
+        inputs, targets, weights, aside = (
+            [names[i] for i in c] for c in (choice.inputs, choice.targets, choice.weights, choice.aside)
+        )
+        chosen = (*choice.inputs, *choice.outcomes, *choice.aside)
+        position = {names[i]: i for i in chosen}
+        declared = {n: request.kinds.get(n) or self.declared_kind(n) for n in (*inputs, *targets)}
+        declared |= {n: "text" for n in declared if position[n] in choice.texts and n not in request.kinds}
+        texts = {position[n] for n, kind in declared.items() if kind not in (None, "number")} | {*choice.aside}
+        labels = choice.targets if request.classes and len(targets) == 1 else ()
+        wanted = WantedColumns(
+            tuple(choice.inputs), (*choice.outcomes, *choice.aside), frozenset(texts), frozenset(labels)
+        )
+        cells = CellColumns(layout, read_columns(layout, wanted, request.compact), position)
+        kinds = {n: cells.kind(n, kind, is_label=position[n] in labels) for n, kind in declared.items()}
+        kinds |= {n: cells.kind(n, "number") for n in weights}
+        if request.classes is False:
+            kinds |= {n: cells.kind(n, "number") for n in targets if cells.are_numbers(n)}
+        used = self.kinds_read(inputs, targets, weights, request, kinds.__getitem__)
+        used |= {n: "text" for n in targets if labels and cells.are_labels(n)}
+        found = cells.load(used, inputs, aside, self.gap_rules(inputs, [*targets, *weights], aside, request))
         found.locate = _locating(layout, found.kept)
         found.others = tuple(n for n in names if n not in used or n in (*targets, *weights))
         return self.table(found, used, inputs, targets, weights, path)
