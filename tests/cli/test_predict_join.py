@@ -73,6 +73,16 @@ def test_columns_of_the_file_stand_before_the_predictions_as_they_are(trained: L
     assert [list(row.values())[:8] for row in found] == [[i, *cells] for i, cells in enumerate(CELLS)]
 
 
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("extra", ["", "note", '"a ""note"""'])
+def test_blank_lines_are_no_rows(trained: Lab, ending: str, extra: str) -> None:
+    rows = ["", "id,width,height", "", "a1,1.0,2.0", "   ", f"a2,2.0,1.5{',' * bool(extra)}{extra}", "", ""]
+    rows = [f"{row},x" if extra and row[:1] in ("i", "a") and extra not in row else row for row in rows]
+    trained.write("blank.csv", ending.join(rows))
+    found = table(trained, "--data", "blank.csv", "--keep", "id", "--row-numbers")
+    assert [row[:2] for row in found] == [["row", "id"], ["0", "a1"], ["1", "a2"]]
+
+
 def test_a_file_without_a_header_counts_its_columns(lab: Lab) -> None:
     lab.write("bare.csv", "1,2,oak\n3,1,elm\n5,7,oak\n2,1,elm\n")
     lab.config(("path: trees.csv, target: kind", "path: bare.csv, target: -1, header: false"))
