@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bpcli.config.document import Document
+from bpcli.config.dump import flow
 from bpcli.config.edit import edit
 from bpcli.config.yamlfile import parse
 from bpcli.records.search import Comparison, TrialScores
@@ -15,6 +16,7 @@ from bpcli.records.training import Failure, Problem
 from bpcli.studies.search.compare import TrialCallbacks, compare
 from bpcli.studies.search.trial import Trial
 
+DECIDING = "capped_loss"  # the figure that decides: the loss, but that a mistyped cell cannot rule
 FOLDS_BY_ROWS = ((20_000, 5), (1 << 62, 3))
 """By the greatest number of rows: folds."""
 
@@ -58,12 +60,12 @@ def tune(text: str, file: str, root: Path, rows: int, tuning: Tuning) -> Compari
     """Compares settings of the config `text`, whose paths are relative to `root` and whose data has so many rows. The
     test rows are not looked at. Raises Failure where its rows cannot be divided into folds, and as `compare` does."""
     document = parse(text, file)
-    settings, figure = settings_to_try(document), deciding_figure(document)
+    settings = settings_to_try(document)
     folds = next(count for most, count in FOLDS_BY_ROWS if rows <= most)
-    tuning.on_start(len(settings), folds, figure)
+    tuning.on_start(len(settings), folds, DECIDING)
     try:
-        trial = Trial(text, file, root, folds=folds)
-        return compare(trial, settings, tuning.seconds, tuning.callbacks, tuning.on_trial_end, figure)
+        trial = Trial(text, file, root, _judged_by(document), folds)
+        return compare(trial, settings, tuning.seconds, tuning.callbacks, tuning.on_trial_end, DECIDING)
     except Failure as failure:
         help = "leave --tune out: the first guess is written as it is"
         problems = (Problem(f"settings cannot be compared by {folds} folds: {p.text}", p.code, help=help)
@@ -71,10 +73,10 @@ def tune(text: str, file: str, root: Path, rows: int, tuning: Tuning) -> Compari
         raise Failure(*problems, exit=failure.exit) from None
 
 
-def deciding_figure(document: Document) -> str:
-    """Returns the figure by which settings are judged: that of early stopping, else the loss."""
-    stopping = document.data["training"].get("early_stopping", {}).get("metric", "")
-    return stopping.partition(".")[2] or "loss"
+def _judged_by(document: Document) -> tuple[str, ...]:
+    """Returns the setting by which the figure that decides is measured; none where the config has it among its own."""
+    metrics = document.data["training"].get("metrics", [])
+    return () if DECIDING in metrics else (f"training.metrics={flow([*metrics, DECIDING])}",)
 
 
 def settings_to_try(document: Document) -> list[tuple[str, ...]]:

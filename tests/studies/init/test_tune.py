@@ -58,7 +58,7 @@ def test_the_winner_is_written_with_the_figures_of_all() -> None:
     assert "as first guessed" in lines[0]
     assert [k for k, line in enumerate(lines) if "<- taken" in line] == [found.comparison.chosen]
     for scores, line in zip(found.comparison.tried, lines, strict=True):
-        values = [scores.mean("loss"), scores.error("loss"), scores.mean("r2"), scores.error("r2")]
+        values = [scores.mean("capped_loss"), scores.error("capped_loss"), scores.mean("r2"), scores.error("r2")]
         assert [float(v) for v in line.split()[:4]] == pytest.approx(values, abs=6e-4)
     assert "seed: 4" in found.text
     assert "`bpcli init a.csv --target y --tune --seed 4`" in found.text
@@ -100,6 +100,16 @@ def test_test_rows_do_not_reach_the_choice() -> None:
     assert found.comparison is not None
     assert again.comparison is not None
     assert [s.values("loss") for s in again.comparison.tried] == [s.values("loss") for s in found.comparison.tried]
+
+
+def test_what_decides_is_no_single_row() -> None:
+    """The capped loss decides, also where the config does not ask for it; the file that is written does not either."""
+    found = written()
+    assert found.comparison is not None
+    assert found.comparison.figure == "capped_loss"
+    assert "capped_loss  " in found.text
+    assert parse(found.text, "").data["training"]["metrics"] == ["r2", "mae"]
+    assert found.comparison.tried[0].folds[0].figures.keys() == {"loss", "r2", "mae", "capped_loss"}
 
 
 def test_what_is_tried() -> None:

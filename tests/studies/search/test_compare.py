@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,15 @@ def test_scores_are_a_function_of_the_trial(trial: Trial) -> None:
         again = [run_fold(one, number, FoldCache(max_bytes=0)).figures for number in (3, 2, 1)]
         assert again[::-1] == [fold.figures for fold in scores.folds]
         assert all(fold.figures.keys() == {"loss", "r2"} for fold in scores.folds)
+
+
+def test_a_trial_can_be_sent_to_another_process(trial: Trial) -> None:
+    there = pickle.loads(pickle.dumps(trial))
+    assert there == trial
+    score = run_fold(there, 2, FoldCache())
+    back = pickle.loads(pickle.dumps(score))
+    assert back == score
+    assert back.figures == run_fold(trial, 2, FoldCache()).figures
 
 
 def test_test_rows_change_nothing(trial: Trial) -> None:
