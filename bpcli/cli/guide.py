@@ -24,7 +24,9 @@ def guide(
     from bpcli.studies.describe import guides as study
 
     found = study.guides() if name is None else (study.guide(name),)
-    if json:
+    if json and name is None:
+        show_json(dumps([{"name": g.name, "title": g.title, "summary": g.summary} for g in found]))
+    elif json:
         show_json(dumps(found))
     elif name is None:
         show(*listing(found))
