@@ -73,7 +73,7 @@ from bpcli.family import (
     Source,
     Table,
 )
-from bpcli.family.part import OneOf
+from bpcli.family.part import OneOf, Part
 from bpcli.family.plan import Array, Frame, N, Param, Plan, Sample, Shape, ShapeError, Slot
 from bpcli.notation import Eq
 from bpcli.parts.initializers import (
@@ -95,6 +95,6 @@ __all__ = [
     "Constraint", "EpochRow", "Eq",
     "Failure", "Field", "Frame", "FullBatchOptimizer", "GlorotNormal", "GlorotUniform", "GradientOptimizer",
     "HeNormal", "HeUniform", "Initializer", "Layer", "LecunNormal", "LecunUniform", "Loss", "Metric", "N", "Normal",
-    "ObjectiveView", "OneOf", "Param", "Plan", "Problem", "Regularizer", "Sample", "Scaler", "Schedule", "Scored",
-    "Shape", "ShapeError", "Slot", "Source", "Table", "TrainReport", "Uniform", "Zeros",
+    "ObjectiveView", "OneOf", "Param", "Part", "Plan", "Problem", "Regularizer", "Sample", "Scaler", "Schedule",
+    "Scored", "Shape", "ShapeError", "Slot", "Source", "Table", "TrainReport", "Uniform", "Zeros",
 ]  # fmt: skip

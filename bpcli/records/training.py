@@ -18,7 +18,6 @@ class Exit(IntEnum):
     CANNOT_CREATE = 73
     IO_ERROR = 74
     INTERRUPTED = 130
-    TERMINATED = 143
 
 
 @dataclass(frozen=True)

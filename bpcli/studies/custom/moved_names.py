@@ -14,6 +14,7 @@ from types import ModuleType
 
 import bpcli
 from bpcli import custom
+from bpcli.family import near
 
 DOOR = "bpcli.custom"
 
@@ -219,6 +220,9 @@ def _gone(module: str, name: str) -> str:
     moved = moved_module(module)
     if moved and moved != DOOR:
         return f"{module} is {moved} now, which has no `{name}`"
+    meant = near(name, custom.__all__)
+    if meant is not None:
+        return f"no module of bpcli has `{name}`; did you mean `from {DOOR} import {meant}`?"
     return f"no module of bpcli has `{name}`; what a part of your own needs is in {DOOR}"
 
 

@@ -84,7 +84,8 @@ LINES = {
     "from bpcli.numeric.stable import log1pexp": "write np.logaddexp(0, x, out=out)",
     "from bpcli.plan import *": f"{BY_CUSTOM} *`",
     "from bpcli.family import *\nStepper": f"{BY_CUSTOM} GradientOptimizer as Stepper` at the top",
-    "from bpcli.part import Part": "write `from bpcli.family.part import Part`",
+    "from bpcli.part import Part": f"{BY_CUSTOM} Part`",
+    "from bpcli.custom import Lyer": "no module of bpcli has `Lyer`; did you mean `from bpcli.custom import Layer`?",
     "from bpcli.family.step import Searcher as S, Clipper": f"{BY_CUSTOM} FullBatchOptimizer as S, Clipper`",
     "from bpcli.numeric.notation.syntax import Eq, parse": (
         f"{BY_CUSTOM} Eq` and `from bpcli.notation.syntax import parse`"
