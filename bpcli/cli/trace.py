@@ -1,9 +1,11 @@
 """`bpcli trace`."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +13,10 @@ from bpcli.cli import traced
 from bpcli.cli.mark import mark
 from bpcli.cli.options import Json, Sets, With
 from bpcli.cli.worksheet import Page, worksheet
+
+if TYPE_CHECKING:
+    from bpcli.records.trace import Derivation
+    from bpcli.studies.trace.derive_step import View
 
 
 class DetailOption(StrEnum):
@@ -28,37 +34,47 @@ class Format(StrEnum):
     json = "json"
 
 
+DetailLevel = Annotated[
+    DetailOption | None,
+    typer.Option(help="How much is shown; default overview, with --param path, with --layer neuron."),
+]
+StepCount = Annotated[int, typer.Option(min=1, max=100, help="How many training steps.")]
+PageFormat = Annotated[Format, typer.Option(help="What to write.")]
+OutFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Write there, not to stdout.")]
+GoldenFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.json", help="Write all numbers there; where it exists, compare with it."),
+]
+ListExamples = Annotated[bool, typer.Option("--list-examples", help="Show the built-in examples.")]
+CheckedFile = Annotated[Path | None, typer.Option(hidden=True)]
+WithBlanks = Annotated[bool, typer.Option("--worksheet", hidden=True)]
+
+
 def trace(
     path: traced.TargetPath = None,
-    detail: Annotated[
-        DetailOption | None,
-        typer.Option(help="How much is shown; default overview, with --param path, with --layer neuron."),
-    ] = None,
+    detail: DetailLevel = None,
     sample: traced.SampleRows = None,
     batch: traced.FirstBatch = False,
     x: traced.Inputs = None,
     t: traced.Targets = None,
     layer: traced.Layers = None,
     param: traced.Params = None,
-    steps: Annotated[int, typer.Option(min=1, max=100, help="How many training steps.")] = 1,
+    steps: StepCount = 1,
     digits: traced.Digits = 6,
     elide: traced.Elide = "auto",
-    format: Annotated[Format, typer.Option(help="What to write.")] = Format.text,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write there, not to stdout.")] = None,
+    format: PageFormat = Format.text,
+    out: OutFile = None,
     ascii: traced.OnlyAscii = False,
     width: traced.Width = None,
     set_: Sets = None,
     with_: With = None,
     json: Json = False,
-    golden: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.json", help="Write all numbers there; where it exists, compare with it."),
-    ] = None,
+    golden: GoldenFile = None,
     seed: traced.Seed = 0,
     example: traced.ExampleName = None,
-    list_examples: Annotated[bool, typer.Option("--list-examples", help="Show the built-in examples.")] = False,
-    check: Annotated[Path | None, typer.Option(hidden=True)] = None,
-    blanks: Annotated[bool, typer.Option("--worksheet", hidden=True)] = False,
+    list_examples: ListExamples = False,
+    check: CheckedFile = None,
+    blanks: WithBlanks = False,
 ) -> int:
     """Work out a step of back-propagation, number by number.
 
@@ -68,47 +84,89 @@ def trace(
         return _examples()
     request = traced.TraceRequest("trace", path, example, sample, batch, x, t, set_, with_)
     entries, terms = traced.elision(elide)
-    traced_only = {"--detail": detail, "--steps": steps != 1, "--golden": golden}
+    unused: dict[str, object] = {"--detail": detail, "--steps": steps != 1, "--golden": golden}
     if blanks:
-        if format is Format.json:
-            raise typer.BadParameter("a worksheet is markdown, latex or html", param_hint="--format")
-        page = Page.markdown if format is Format.text else Page(format.value)
-        more = {"format": page.value if page is not Page.markdown else "", "digits": digits if digits != 6 else 0}
-        more |= {"layer": layer, "param": param, "elide": elide if elide != "auto" else "", "ascii": ascii, "out": out}
-        command = request.command("worksheet", seed=seed, **more)
-        _say_moved("--worksheet", command, traced_only | {"--width": width, "--json": json, "--check": check})
-        return worksheet(
-            path, seed, sample, batch, x, t, example, layer, param, digits, elide, page, out, ascii, set_, with_
-        )
+        unused |= {"--width": width, "--json": json, "--check": check}
+        return _as_worksheet(request, unused, seed, layer, param, digits, elide, format, out, ascii)
     if check is not None:
-        pages = format not in (Format.text, Format.json)
-        json = json or format is Format.json
-        command = request.command("mark", check, seed=seed, ascii=ascii, width=width, json=json)
-        shown_only = {"--layer": layer, "--param": param, "--digits": digits != 6, "--elide": elide != "auto"}
-        _say_moved("--check", command, traced_only | shown_only | {"--format": pages, "--out": out})
-        return mark(check, path, sample, batch, x, t, example, seed, ascii, width, set_, with_, json)
+        unused |= {"--layer": layer, "--param": param, "--digits": digits != 6, "--elide": elide != "auto"}
+        unused |= {"--format": format not in (Format.text, Format.json), "--out": out}
+        return _as_mark(request, unused, check, seed, ascii, width, json or format is Format.json)
 
-    from bpcli.records.training import Exit
-    from bpcli.render.console import show, show_problems, waiting
-    from bpcli.render.trace.draw import golden_report, write_derivation
-    from bpcli.studies.trace.derive_step import View, derive
-    from bpcli.studies.trace.golden import compare_golden
-    from bpcli.studies.trace.worksheet import draw_variant
+    from bpcli.render.trace.draw import write_derivation
+    from bpcli.studies.trace.derive_step import View
 
     plain = traced.only_ascii(ascii, out) if format is Format.text else ascii
     shown = detail or DetailOption("path" if param else "neuron" if layer or example else "overview")
-    view = View(shown.value, tuple(layer or ()), tuple(param or ()), steps, digits, entries, terms, plain)
+    found = _derived(
+        request, View(shown.value, tuple(layer or ()), tuple(param or ()), steps, digits, entries, terms, plain), seed
+    )
+    if golden is not None:
+        return _compare(found, golden)
+    form = Format.json if json else format
+    write_derivation(found, form.value, out, width, plain)
+    traced.say_ending(out, form.value)
+    return _exit_code(found.wrong)
+
+
+def _derived(request: traced.TraceRequest, view: View, seed: int) -> Derivation:
+    """Returns the step worked out, of the variant with this seed; shows its warnings."""
+    from bpcli.render.console import show_problems, waiting
+    from bpcli.studies.trace.derive_step import derive
+    from bpcli.studies.trace.worksheet import draw_variant
+
     target, notes = request.open()
     draw_variant(target, seed)
     with waiting("working it out"):
         found = derive(target, view, notes)
     show_problems(found.warnings)
-    if golden is not None:
-        report = compare_golden(found, golden)
-        show(*golden_report(report))
-        return int(Exit.BAD_RESULT if report.difference or found.wrong else Exit.OK)
-    write_derivation(found, Format.json.value if json else format.value, out, width, plain)
-    return int(Exit.BAD_RESULT if found.wrong else Exit.OK)
+    return found
+
+
+def _compare(found: Derivation, golden: Path) -> int:
+    """Writes the numbers of a derivation, or compares them with the file. Returns the exit code."""
+    from bpcli.render.console import show
+    from bpcli.render.trace.draw import golden_report
+    from bpcli.studies.trace.golden import compare_golden
+
+    report = compare_golden(found, golden)
+    show(*golden_report(report))
+    return _exit_code(report.difference or found.wrong)
+
+
+def _exit_code(is_bad: object) -> int:
+    from bpcli.records.training import Exit
+
+    return int(Exit.BAD_RESULT if is_bad else Exit.OK)
+
+
+def _as_worksheet(
+    request: traced.TraceRequest, unused: Mapping[str, object], seed: int, layer: list[str] | None,
+    param: list[str] | None, digits: int, elide: str, format: Format, out: Path | None, ascii: bool,
+) -> int:  # fmt: skip
+    """Does what `trace --worksheet` did in an earlier version, by the command that does it now."""
+    if format is Format.json:
+        raise typer.BadParameter("a worksheet is markdown, latex or html", param_hint="--format")
+    page = Page.markdown if format is Format.text else Page(format.value)
+    options = {"format": page.value if page is not Page.markdown else "", "digits": digits if digits != 6 else 0}
+    options |= {"layer": layer, "param": param, "elide": elide if elide != "auto" else "", "ascii": ascii, "out": out}
+    _say_moved("--worksheet", request.command("worksheet", seed=seed, **options), unused)
+    r = request
+    return worksheet(
+        r.path, seed, r.sample, r.batch, r.x, r.t, r.example, layer, param, digits, elide, page, out, ascii,
+        r.sets, r.with_,
+    )  # fmt: skip
+
+
+def _as_mark(
+    request: traced.TraceRequest, unused: Mapping[str, object], claims: Path, seed: int, ascii: bool,
+    width: int | None, json: bool,
+) -> int:  # fmt: skip
+    """Does what `trace --check` did in an earlier version, by the command that does it now."""
+    command = request.command("mark", claims, seed=seed, ascii=ascii, width=width, json=json)
+    _say_moved("--check", command, unused)
+    r = request
+    return mark(claims, r.path, r.sample, r.batch, r.x, r.t, r.example, seed, ascii, width, r.sets, r.with_, json)
 
 
 def _say_moved(option: str, command: str, others: Mapping[str, object]) -> None:

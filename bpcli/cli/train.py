@@ -1,12 +1,17 @@
 """`bpcli train`."""
 
+from __future__ import annotations
+
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bpcli.cli.options import Json, Sets, With
+
+if TYPE_CHECKING:
+    from bpcli.records.training import TrainReport
 
 
 def train(
@@ -35,19 +40,10 @@ def train(
     With --folds the rows are divided into K parts, by class where targets are classes; each part is test once, and the
     folder holds a run for each fold and their figures, with mean and spread, in folds.json.
     """
-    if config is None and resume is None:
-        raise typer.BadParameter("name a file, or give --resume RUN", param_hint="CONFIG")
-    if config is not None and resume is not None:
-        raise typer.BadParameter("a run that goes on has its CONFIG in its folder", param_hint="--resume")
-    if resume is not None and out is not None:
-        raise typer.BadParameter("a run that goes on stays in its folder", param_hint="--out")
-    if resume is not None and folds is not None:
-        raise typer.BadParameter("a folder of folds that goes on knows how many they are", param_hint="--folds")
+    _check_together(config, resume, folds, out)
 
-    from bpcli.records.training import Exit
-    from bpcli.render.console import say, show_json, show_plain, show_problems, waiting
-    from bpcli.render.json_text import dumps
-    from bpcli.render.run.epochs import closing, epoch_table
+    from bpcli.render.console import show_problems, waiting
+    from bpcli.render.run.epochs import epoch_table
     from bpcli.studies.custom.load import load
     from bpcli.studies.run.resume import resume as go_on
     from bpcli.studies.run.resume import start
@@ -67,7 +63,28 @@ def train(
         else:
             trainer = go_on(resume or Path(), sets, callbacks)
     show_problems(trainer.warnings)
-    report = trainer.run()
+    _report(trainer.run(), json=json, quiet=quiet)
+
+
+def _check_together(config: Path | None, resume: Path | None, folds: int | None, out: Path | None) -> None:
+    """Raises BadParameter where options contradict each other."""
+    if config is None and resume is None:
+        raise typer.BadParameter("name a file, or give --resume RUN", param_hint="CONFIG")
+    if config is not None and resume is not None:
+        raise typer.BadParameter("a run that goes on has its CONFIG in its folder", param_hint="--resume")
+    if resume is not None and out is not None:
+        raise typer.BadParameter("a run that goes on stays in its folder", param_hint="--out")
+    if resume is not None and folds is not None:
+        raise typer.BadParameter("a folder of folds that goes on knows how many they are", param_hint="--folds")
+
+
+def _report(report: TrainReport, *, json: bool, quiet: bool) -> None:
+    """Shows how a training ended. Raises typer.Exit where that was not by itself, or where it diverged."""
+    from bpcli.records.training import Exit
+    from bpcli.render.console import say, show_json, show_plain, show_problems
+    from bpcli.render.json_text import dumps
+    from bpcli.render.run.epochs import closing
+
     if report.problem is not None:
         show_problems([report.problem])
     if not quiet:

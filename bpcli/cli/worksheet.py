@@ -54,4 +54,5 @@ def worksheet(
     view = View("neuron", tuple(layer or ()), tuple(param or ()), 1, digits, entries, terms, plain)
     target, _ = request.open()
     write_worksheet(make(target, seed, view, request.command("mark", "answers.yaml", seed=seed)), format.value, out)
+    traced.say_ending(out, format.value)
     return int(Exit.OK)
