@@ -75,7 +75,7 @@ def taken(found: Comparison) -> Text:
         return Text("there was no time to compare settings: the first guess is written as it is")
     first, best = found.tried[0], found.tried[found.chosen]
     text = "1 setting was tried" if count == 1 else f"{count} settings were compared"
-    text += f", {len(found.left)} more were not" if found.left else ""
+    text += f", and {len(found.left)} {'was' if len(found.left) == 1 else 'were'} not tried" if found.left else ""
     if found.chosen == 0:
         return Text(f"{text}: none is better than the first guess by more than its standard error")
     figures = [short(scores.mean(found.figure)) for scores in (best, first)]

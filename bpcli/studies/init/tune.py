@@ -126,8 +126,9 @@ def tuning_remarks(found: Comparison, figure: str) -> list[str]:
         return [f"Settings were to be compared by {found.folds} folds, and there was no time to finish one."]
     lines = [
         f"Settings were compared by {found.folds} folds of the rows that are not test, each judged by networks",
-        "that learned from the others: mean and standard error over the folds. The first within one",
-        f"standard error of the least {found.figure} (of the differences fold by fold) is written below.",
+        "that learned from the others: mean and standard error over the folds. The first guess stays,",
+        f"unless its {found.figure} is above the least by more than one standard error of the differences",
+        "fold by fold; of settings that are as good as the best one the first is taken.",
         "",
     ]
     cells = [[found.figure, "+-", figure, "+-", "seconds", "settings"]]

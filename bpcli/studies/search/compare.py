@@ -70,20 +70,25 @@ def _folds(
 
 
 def choose(tried: Sequence[TrialScores], figure: str) -> int:
-    """Returns the place of the settings that are to be taken: the first of those whose figure is within one standard
-    error of the least. The error is that of the differences fold by fold: what makes a fold hard makes it so for all
-    settings. Settings with which a training diverged are out; where all did, the first are taken.
+    """Returns the place of the settings that are to be taken: the first ones, unless the least figure is lower by more
+    than one standard error; then the first of those within one standard error of the least that are themselves better
+    than the first ones by more than one. The error is that of the differences fold by fold: what makes a fold hard
+    makes it so for all settings. Settings with which a training diverged are out; where all did, the first are taken.
 
     Source    the one-standard-error rule, Breiman et al. 1984, "Classification and Regression Trees", 3.4.3
     """
     able = [k for k, scores in enumerate(tried) if math.isfinite(scores.mean(figure))]
     if not able:
         return 0
-    best = tried[min(able, key=lambda k: tried[k].mean(figure))]
-    return next(k for k in able if _ties(tried[k].values(figure), best.values(figure)))
+    best = min(able, key=lambda k: tried[k].mean(figure))
+    near = [k for k in able if not _worse(tried[k].values(figure), tried[best].values(figure))]
+    if able[0] > 0 or near[0] == 0:
+        return near[0]
+    return next(k for k in near if _worse(tried[0].values(figure), tried[k].values(figure)))
 
 
-def _ties(values: Sequence[float], least: Sequence[float]) -> bool:
-    worse = [a - b for a, b in zip(values, least, strict=True)]
-    mean, error = sum(worse) / len(worse), standard_error(worse)
-    return mean <= (0.0 if math.isnan(error) else error)
+def _worse(values: Sequence[float], others: Sequence[float]) -> bool:
+    """Whether the mean of `values` is above that of `others` by more than the standard error of the differences."""
+    apart = [a - b for a, b in zip(values, others, strict=True)]
+    error = standard_error(apart)
+    return sum(apart) / len(apart) > (0.0 if math.isnan(error) else error)

@@ -151,7 +151,7 @@ def test_the_table_of_figures() -> None:
 
     diverged = TrialScores(("a.units=3", "b.units=4"), (FoldScore(1, {}, 0, 2.25, "it diverged"),))
     tried = (scores((), 12.0, 14.0), diverged, scores(("c.strength=0.5",), 1.5, 2.5))
-    lines = tuning_remarks(Comparison("loss", tried, 2, (("c.epochs=9",),), 2), "r2")[4:]
+    lines = tuning_remarks(Comparison("loss", tried, 2, (("c.epochs=9",),), 2), "r2")[5:]
     assert lines == [
         "      loss    +-      r2      +-  seconds  settings",
         "     13.00  1.00  0.9870  0.0010      2.0  as first guessed",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import pickle
+import random
 from pathlib import Path
 
 import pytest
 
-from bpcli.records.search import FoldScore, TrialScores
+from bpcli.records.search import FoldScore, TrialScores, standard_error
 from bpcli.records.training import Failure
 from bpcli.studies.search import compare as comparing
 from bpcli.studies.search.compare import choose, compare
@@ -55,12 +56,27 @@ FIRST = scored(1.0, 2.0, 3.0)
         ([scored(0.4, 2.2, 3.1)], 0),  # better by .1 +- .25
         ([scored(0.9, 1.9, 2.9), scored(0.85, 1.9, 2.93)], 1),  # the first of those that tie with the best
         ([scored(0.9, 1.9, 2.9), scored(0.5, 1.5, 2.5)], 2),
+        # the second ties with the best, as it goes up and down, and with the first: it is no gain
+        ([scored(0.2, 2.6, 3.3), scored(0.85, 1.87, 2.9)], 2),
         ([scored(math.nan)], 0),
         ([scored(0.1, math.inf, 0.1), scored(0.9, 1.9, 2.9)], 2),
     ],
 )
 def test_the_first_within_a_standard_error_of_the_best_is_taken(others: list[TrialScores], taken: int) -> None:
     assert choose([FIRST, *others], "loss") == taken
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_what_is_taken_is_never_worse_than_the_first(seed: int) -> None:
+    """By chance: what is taken is the first, or better than it by more than a standard error."""
+    draw = random.Random(seed)
+    folds = [draw.gauss(1, 0.5) for _ in range(5)]
+    shifts = [draw.gauss(0, 0.02) for _ in range(9)]
+    tried = [scored(*(f + shift + draw.gauss(0, 0.05) for f in folds)) for shift in shifts]
+    taken, first = tried[choose(tried, "loss")], tried[0]
+    if taken is not first:
+        gain = [a - b for a, b in zip(first.values("loss"), taken.values("loss"), strict=True)]
+        assert sum(gain) / 5 > standard_error(gain)
 
 
 def test_where_none_can_be_trained_the_first_is_taken() -> None:
