@@ -68,8 +68,9 @@ class Preprocessor:
         """Returns the network's input (N, *shape), C-contiguous, of all rows or of those asked for (ascending).
 
         Columns are matched by name where the table has names; others are ignored. With `reuse` the table's numbers may
-        be overwritten, so that a large table needs no memory twice. Raises Failure: a column that is not there or holds
-        another kind, a value that is missing, a category never trained on, a number too large for `dtype`.
+        be overwritten or given up, so that a large table needs no memory twice. Raises Failure: a column that is not
+        there or holds another kind, a value that is missing, a category never trained on, a number too large for
+        `dtype`.
         """
         pick, count = self._positions(table), table.rows if rows is None else len(rows)
         mine = reuse and isinstance(table.numbers, np.ndarray) and table.numbers.dtype == dtype
@@ -80,10 +81,25 @@ class Preprocessor:
         step = max(1, NUMBERS_PER_BLOCK // max(1, math.prod(self.shape)))
         layout = InputLayout.of(self.columns)
         categories = {c.name: self._categories(table, c) for c in self.columns if c.categories}
-        for start in range(0, len(out), step):
-            stop = min(start + step, len(out))
-            chosen = np.arange(start, stop) if rows is None else rows[start:stop]
-            self._encode(table, chosen, pick, layout, categories, out[start:stop])
+        blocks = [slice(start, start + step) for start in range(0, count, step)]
+
+        def encode(block: slice) -> None:
+            chosen = np.arange(block.start, min(block.stop, count)) if rows is None else rows[block]
+            self._encode(table, chosen, pick, layout, categories, out[block])
+
+        if not reuse or out.base is not None or not table.numbers.flags.owndata:
+            for block in blocks:
+                encode(block)
+            return out
+        while blocks:  # from the last: the memory of rows that have been encoded is given back
+            try:
+                encode(blocks[-1])
+            except Failure:
+                for block in blocks:  # the first row that is wrong is named
+                    encode(block)
+                raise
+            last = blocks.pop().start if rows is None else int(rows[blocks.pop().start])
+            table.numbers.resize((last, *table.numbers.shape[1:]), refcheck=False)
         return out
 
     def _encode(

@@ -37,7 +37,8 @@ from bpcli.parts.data.csv.rows import RowBuffer
 from bpcli.parts.data.targets import EXACT
 from bpcli.records.training import Failure, Problem
 
-NUMBERS_PARSED_AT_ONCE = 1 << 18  # numbers
+NUMBERS_PARSED_AT_ONCE = 1 << 16
+"""So many, with the lines they stand in, are in the cache of a core."""
 
 FLOAT32_FILE_BYTES = 32 << 20
 """Bytes of a file from which on its numbers are kept as float32, where that is what they will be."""
