@@ -66,7 +66,7 @@ class WindowCell:
     pixels: tuple[slice, slice, slice]
 
     def seen(self, *arrays: Array) -> Sequence[Array]:
-        """Views of arrays n p q ..., of the outputs that have a pixel here."""
+        """Returns views of arrays n p q ..., of the outputs that have a pixel here."""
         return arrays if self.outputs is None else [a[self.outputs] for a in arrays]
 
 

@@ -32,7 +32,7 @@ def _means(f: Frame, beta1: float, beta2: float) -> None:
 
 
 def _step(f: Frame, size: float, square: Any, eps: float) -> None:
-    """Steps: w -= size m / (sqrt(square) + eps)."""
+    """Takes a step: w -= size m / (sqrt(square) + eps)."""
     np.sqrt(square, out=f.u)
     np.add(f.u, eps, out=f.u)
     np.divide(f.m, f.u, out=f.u)

@@ -43,6 +43,7 @@ MOVED_MODULES = {
     "bpcli.parts.optimizers.descent": "bpcli.parts.optimizers.sgd",
     "bpcli.parts.schedules.timed": "bpcli.parts.schedules.scheduled",
     "bpcli.parts.schedules.told": "bpcli.parts.schedules.reactive",
+    "bpcli.parts.report": "bpcli.studies.evaluation.report",
     "bpcli.plan": DOOR,
     "bpcli.verdicts": "bpcli.records.gradcheck",
 }

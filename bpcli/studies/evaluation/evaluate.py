@@ -9,11 +9,11 @@ import numpy as np
 from bpcli.config.experiment import label
 from bpcli.family import Metric, Scored
 from bpcli.parts.metrics import add_confusion, add_counts, counts_of
-from bpcli.parts.report import classification_report, notes
 from bpcli.records.training import EvalReport, Exit, Failure, Problem
 from bpcli.studies.dataset.data_option import source_of
 from bpcli.studies.dataset.prepare import Split, prepare_for
 from bpcli.studies.dataset.standard_input import standard_input
+from bpcli.studies.evaluation.report import classification_report, notes
 from bpcli.studies.evaluation.trained_rows import trained_rows_warning
 from bpcli.studies.run import model as models
 from bpcli.studies.run.model import Model

@@ -19,7 +19,7 @@ SINGLE_PIXEL = FilterAxis(1, 1)
 
 
 def _nested(value: Any) -> Any:
-    """Lists as tuples and whole numbers in them as floats, so that the layer can be compared and hashed."""
+    """Returns lists as tuples and whole numbers in them as floats, so that the layer can be compared and hashed."""
     if isinstance(value, list | tuple):
         return tuple(_nested(v) for v in value)
     if isinstance(value, bool) or not isinstance(value, int | float):
