@@ -46,9 +46,9 @@ def test_a_batch_is_its_rows(sample: Sample, train: bool, dtype: Any) -> None:
     assert compare(sample, train, dtype).mismatches == []
 
 
-def test_rows_see_each_other_in_a_batch_norm_that_trains_and_nowhere_else() -> None:
-    """What a layer declares is what is measured: that of every kind but one is True."""
-    assert {s.part.kind for s in LAYERS.values()} - {s.part.kind for s in INDEPENDENT.values()} == {"batch_norm"}
+def test_rows_see_each_other_where_a_layer_does_not_deny_it_and_only_in_training() -> None:
+    """What a layer declares is what is measured."""
+    assert "batch_norm" in {s.part.kind for s in LAYERS.values()} - {s.part.kind for s in INDEPENDENT.values()}
     for sample in LAYERS.values():
         if not sample.part.rows_are_independent:
             assert not compare(sample, True, np.float64).independent
