@@ -91,9 +91,17 @@ def test_no_word_of_a_private_dialect_names_anything() -> None:
     assert found == set()
 
 
-VERB = re.compile(r"[A-Z][a-z]*s|Whether")
-NOUNS = {"Its", "This", "Bytes", "Columns", "Rows", "Values"}
-"""Words that begin like a verb and are none."""
+VERB_LIST = """
+Adds Appends Applies Asks Calls Carries Changes Checks Chooses Collects Compares Compiles Computes Connects
+Converts Copies Counts Decides Deletes Describes Divides Does Draws Ends Estimates Evaluates Examines Extends Fills
+Finds Flushes Follows Forgets Forwards Gathers Gives Goes Groups Guards Handles Holds Ignores Inspects
+Interpolates Is Joins Keeps Lays Learns Leaves Lets Loads Looks Makes Marks Measures Merges Moves Multiplies Names
+Opens Orders Plans Plots Prepares Prints Puts Raises Ranks Reads Records Refuses Releases Remembers Removes Renders
+Repeats Replaces Reports Returns Runs Saves Says Scales Scores Searches Sees Sends Sets Shortens Shows Sorts Splits
+Starts Stops Stores Sums Takes Trains Tries Turns Updates Waits Warns Wraps Writes Works Yields Whether
+"""
+VERBS = set(VERB_LIST.split())
+"""What a docstring begins with. A word that is mostly a noun (`Views`, `Inputs`, `Errors`, `Lists`) is not here."""
 
 
 def lacks_verb(node: ast.FunctionDef) -> bool:
@@ -101,17 +109,23 @@ def lacks_verb(node: ast.FunctionDef) -> bool:
     its arguments."""
     first = (ast.get_docstring(node) or "Does").split()[0].rstrip(".,:;")
     is_property = any("property" in ast.unparse(decorator) for decorator in node.decorator_list)
-    return not is_property and node.name != "__init__" and (VERB.fullmatch(first) is None or first in NOUNS)
+    return not is_property and node.name != "__init__" and first not in VERBS
+
+
+def is_command(node: ast.FunctionDef) -> bool:
+    """Whether a function of `cli` is a command: its docstring is the help, which tells the reader what to do."""
+    return any("typer.Option" in text or "Sets" in text or "Json" in text for text in map(ast.unparse, node.args.args))
 
 
 def test_docstrings_of_functions_begin_with_a_verb() -> None:
-    """Those of commands are their help, which tells the reader what to do."""
+    """But for those of commands."""
     found = [
         f"{file}:{node.lineno}: {node.name}"
         for file, tree in TREES.items()
-        if file.startswith("bpcli/") and not file.startswith("bpcli/cli/")
+        if file.startswith("bpcli/")
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef) and lacks_verb(node)
+        if not (file.startswith("bpcli/cli/") and is_command(node))
     ]
     assert found == []
 

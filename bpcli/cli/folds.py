@@ -15,7 +15,7 @@ def cross_validate(
     json: bool,
     quiet: bool,
 ) -> None:
-    """A cross-validation, begun (with a config) or gone on with."""
+    """Runs a cross-validation, begun (with a config) or gone on with."""
     from bpcli.records.training import Exit, FoldRow
     from bpcli.render.console import say, show, show_json, show_plain, show_problems, waiting
     from bpcli.render.evaluation.cross_validate import closing, fold_line, fold_status, table_of

@@ -7,7 +7,7 @@ _seen = False
 
 
 def watch_interrupts() -> None:
-    """From now on it is remembered that an interrupt came. One that is ignored, or is another's, stays so."""
+    """Remembers from now on that an interrupt came. One that is ignored, or is another's, stays so."""
     global _seen
     _seen = False
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -15,7 +15,7 @@ def watch_interrupts() -> None:
 
 
 def ignore_interrupts() -> None:
-    """The program is at its end, and its result is out: an interrupt changes nothing any more."""
+    """Ignores interrupts: the program is at its end, and its result is out: an interrupt changes nothing any more."""
     if signal.getsignal(signal.SIGINT) is _interrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 

@@ -58,7 +58,8 @@ class GuardedStream:
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """While it lasts, sys.stdout and sys.stderr cannot raise an OSError, nor fail on a character they do not know."""
+    """Guards, while it lasts: sys.stdout and sys.stderr cannot raise an OSError, nor fail on a character they do not
+    know."""
     old = sys.stdout, sys.stderr
     sys.stdout = _guard_stream(old[0], result=True)
     sys.stderr = _guard_stream(old[1], result=False)

@@ -72,7 +72,8 @@ class TraceRequest:
             raise typer.BadParameter("give --sample, --batch or --x, not several", param_hint="--sample")
 
     def open(self) -> tuple[TraceTarget, tuple[tuple[str, str], ...]]:
-        """The network ready for its next step, and the notes of an example. Raises Failure where there is none."""
+        """Returns the network ready for its next step, and the notes of an example. Raises Failure where there is
+        none."""
         from bpcli.render.console import waiting
         from bpcli.studies.custom.load import load
         from bpcli.studies.trace.examples import example_named, open_example
@@ -87,7 +88,8 @@ class TraceRequest:
             return open_example(example, rows), example.notes
 
     def command(self, *words: object, **options: object) -> str:
-        """A command about the same network and rows, as it is typed; options that are None, False or 0 stay out."""
+        """Returns a command about the same network and rows, as it is typed; options that are None, False or 0 stay
+        out."""
         typed = ["bpcli", *words, *([self.path] if self.path is not None else ["--example", self.example])]
         rows = {"sample": self.sample, "x": self.x, "t": self.t, "batch": self.batch}
         for name, value in {"with": self.with_, **rows, "set": self.sets, **options}.items():
@@ -114,7 +116,7 @@ def only_ascii(wanted: bool, out: Path | None = None) -> bool:
 
 
 def elision(text: str) -> tuple[int | None, int]:
-    """Entries of an array (None: as many as suit its size) and terms of a sum. Raises BadParameter."""
+    """Returns entries of an array (None: as many as suit its size) and terms of a sum. Raises BadParameter."""
     if text == "auto":
         return None, 6
     if text == "none":

@@ -122,11 +122,11 @@ class Network:
             self.theta[e.where].reshape(e.shape)[...] = start
 
     def parameters(self) -> dict[str, Array]:
-        """Views of every parameter by path."""
+        """Returns views of every parameter by path."""
         return {e.path: self.theta[e.where].reshape(e.shape) for e in self.network_plan.layout}
 
     def gradients(self) -> dict[str, Array]:
-        """Views of every parameter's gradient by the parameter's path."""
+        """Returns views of every parameter's gradient by the parameter's path."""
         return {e.path: self.grad[e.where].reshape(e.shape) for e in self.network_plan.layout}
 
     def chain(self, n: int) -> Chain:

@@ -15,7 +15,7 @@ def prefixed(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def network_state(network: Network) -> dict[str, Array]:
-    """Views of the flat weights, `theta`, and of all running statistics, `state.<path>`."""
+    """Returns views of the flat weights, `theta`, and of all running statistics, `state.<path>`."""
     return {"theta": network.theta, **prefixed("state", network.states)}
 
 

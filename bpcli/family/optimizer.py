@@ -180,8 +180,9 @@ class FullBatchOptimizer(Optimizer):
         """
 
     def equations(self) -> Sequence[Eq]:
-        """Besides, brackets that are 1: the conditions that a step keeps. Given are `w`, `g`, the objective `L`, the
-        slots; `g_new` and `L_new`; what it `reported`; `J[i,j]`, `e[i]` (outputs less targets, flat) and `bend[j]`."""
+        """Returns, besides, brackets that are 1: the conditions that a step keeps. Given are `w`, `g`, the objective
+        `L`, the slots; `g_new` and `L_new`; what it `reported`; `J[i,j]`, `e[i]` (outputs less targets, flat) and
+        `bend[j]`."""
         return ()
 
 

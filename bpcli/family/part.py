@@ -136,7 +136,7 @@ class Part(Settings):
 
     @classmethod
     def samples(cls) -> Iterator[Any]:
-        """Inputs that the laws are tried on: good ones, and bad ones with the message they must give."""
+        """Yields inputs that the laws are tried on: good ones, and bad ones with the message they must give."""
         yield from ()
 
 

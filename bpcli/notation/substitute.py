@@ -69,7 +69,7 @@ class Substitution:
         return Number(int(value) if value.dtype.kind in "iub" else float(value))
 
     def _note_row(self, node: Expr, index: Mapping[str, int]) -> None:
-        """Notes which entry it is, where numbers say so and not the letters: W[x[n,t],o]."""
+        """Records which entry it is, where numbers say so and not the letters: W[x[n,t],o]."""
         if isinstance(node, Read) and any(map(reads_numbers, node.index)):
             self.notes.append(f"which is {node.array}[{','.join(str(int(self._value(i, index))) for i in node.index)}]")
 

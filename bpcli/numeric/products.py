@@ -53,13 +53,13 @@ def cuts(rows: int, terms: int, columns: int, most: int = 1) -> Cuts:
 
 
 def in_parts(a: Array, parts: int) -> Array:
-    """Matrices ... m k as ... parts (m / parts) k; a view."""
+    """Returns matrices ... m k as ... parts (m / parts) k; a view."""
     *more, m, k = a.shape
     return a.reshape(*more, parts, m // parts, k)
 
 
 def in_tiles(a: Array, rows: int, columns: int) -> Array:
-    """Matrices ... m k as ... rows columns (m / rows) (k / columns); a view."""
+    """Returns matrices ... m k as ... rows columns (m / rows) (k / columns); a view."""
     *more, m, k = a.shape
     return a.reshape(*more, rows, m // rows, columns, k // columns).swapaxes(-3, -2)
 

@@ -106,8 +106,8 @@ def title(source: Derivation | Worksheet) -> str:
 
 
 def agreement(d: Derivation) -> Iterator[tuple[str, str]]:
-    """Paths where equation and engine disagree, each with a sentence on it; if there are none, an empty path and a
-    sentence on how well the two agree."""
+    """Returns paths where equation and engine disagree, each with a sentence on it; if there are none, an empty path
+    and a sentence on how well the two agree."""
     for q in d.wrong:
         text = f": the equation does not give what the engine computed; they are {q.gap:.1e} apart"
         yield q.path, f"{text}, and rounding explains {q.allowed:.1e}"

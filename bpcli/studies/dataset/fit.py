@@ -142,7 +142,8 @@ def _no_value(table: Table, name: str) -> Failure:
 
 
 def _scaling(table: Table, rows: Array, columns: tuple[ColumnEncoder, ...], scale: Scaler) -> Scaling | None:
-    """Shifts and scales of the inputs that are numbers: by `scale`, but for columns that say otherwise and booleans."""
+    """Returns shifts and scales of the inputs that are numbers: by `scale`, but for columns that say otherwise and
+    booleans."""
     numeric = [c for c in columns if not c.categories]
     chosen = [_scaler(table, c) for c in numeric]
     whole = len(rows) == table.rows and isinstance(table.numbers, np.ndarray)

@@ -135,7 +135,7 @@ class OutOfCoreRows:
     def encode(
         self, preprocessor: Preprocessor, rows: Array, dtype: Any, *, inputs: bool = True, last: bool = False
     ) -> tuple[Array, Array, tuple[Problem, ...]]:
-        """Inputs and targets of these rows, computed when they are asked for, and nothing to warn of."""
+        """Returns inputs and targets of these rows, computed when they are asked for, and nothing to warn of."""
         p, table, count = preprocessor, self.table, len(rows)
         x = ComputedRows(lambda at: p.encode_inputs(table, dtype, at), count, p.shape, dtype, rows)
         shape, kind = (self.row_shape, dtype) if self.labels == "none" else ((), np.int64)

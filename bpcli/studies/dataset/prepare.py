@@ -190,8 +190,8 @@ class InMemoryRows:
     def encode(
         self, preprocessor: Preprocessor, rows: Array, dtype: Any, *, inputs: bool = True, last: bool = False
     ) -> tuple[Array, Array, tuple[Problem, ...]]:
-        """Inputs (without `inputs`, their shape alone) and targets of these rows, and what to warn of. The `last` ones
-        asked for may be written over the table's numbers."""
+        """Returns inputs (without `inputs`, their shape alone) and targets of these rows, and what to warn of. The
+        `last` ones asked for may be written over the table's numbers."""
         t = preprocessor.encode_target(self.table, dtype, rows)
         if not inputs:
             return np.broadcast_to(np.zeros((), dtype), (len(rows), *preprocessor.shape)), t, ()

@@ -222,7 +222,7 @@ class Preprocessor:
     # Targets
 
     def encode_target(self, table: Table, dtype: Any = np.float64, rows: Array | None = None) -> Array:
-        """Class ids (N,) int64, or values (N, K) scaled as the training targets were.
+        """Returns class ids (N,) int64, or values (N, K) scaled as the training targets were.
 
         Raises Failure: no target, a class never trained on, text or another number of values where numbers are wanted.
         """

@@ -75,7 +75,7 @@ def overfit_one_batch(context: DiagnosisContext) -> list[Symptom]:
 
 
 def _faster(context: DiagnosisContext) -> list[Remedy]:
-    """Remedies that may make it learn: the rate of the range test, adam, more units."""
+    """Returns remedies that may make it learn: the rate of the range test, adam, more units."""
     found, options = context.rate_range, list[Remedy]()
     peak = peak_rate(context)
     if found is not None and peak and not math.isnan(found.best) and not 1 / 3 < found.good / peak < 3:

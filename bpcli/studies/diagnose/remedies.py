@@ -60,7 +60,7 @@ def use_adam(context: DiagnosisContext) -> list[Remedy]:
 
 
 def scale_inputs(context: DiagnosisContext) -> list[Remedy]:
-    """Inputs shifted and scaled."""
+    """Returns the remedy that shifts and scales inputs."""
     if context.preprocessor.scaling is not None:
         return []
     images = len(context.network_plan.x) > 1 or math.prod(context.network_plan.x) >= 64
@@ -69,7 +69,7 @@ def scale_inputs(context: DiagnosisContext) -> list[Remedy]:
 
 
 def scale_targets(context: DiagnosisContext) -> list[Remedy]:
-    """Targets shifted and scaled."""
+    """Returns the remedy that shifts and scales targets."""
     if context.preprocessor.target_scaling is not None:
         return []
     text = "train on targets of deviation 1; metrics stay in their own units"

@@ -19,9 +19,9 @@ from bpcli.studies.run.model import Model
 def predict(
     path: Path, data: str, root: Path, *, keep: Sequence[str] = (), append: bool = False, row_numbers: bool = False
 ) -> Predictions:
-    """Predictions for every row of the data (see `data_option.source_of`), in its order; a target column is not needed
-    and not looked at. Before them stand the columns of the file that are to `keep`, or with `append` all of them, and
-    before these with `row_numbers` the number of the row (see `join_columns`).
+    """Returns predictions for every row of the data (see `data_option.source_of`), in its order; a target column is not
+    needed and not looked at. Before them stand the columns of the file that are to `keep`, or with `append` all of
+    them, and before these with `row_numbers` the number of the row (see `join_columns`).
 
     A classification gives the class and the probability of each class; several labels a row give 0 or 1 and the
     probability of each (a loss of margins gives no probabilities); a regression gives values in the target's own units.
@@ -43,7 +43,8 @@ def predict(
 
 @np.errstate(all="ignore")
 def outputs(model: Model, x: Array) -> Array:
-    """Probabilities, or values in the target's own units, (N, K) float64; inf or NaN where the network overflows."""
+    """Returns probabilities, or values in the target's own units, (N, K) float64; inf or NaN where the network
+    overflows."""
     objective, predictor = model.objective, model.predictor
     out = np.empty((len(x), predictor.outputs))
     step = objective.network.rows
@@ -57,7 +58,7 @@ def outputs(model: Model, x: Array) -> Array:
 
 
 def as_table(model: Model, output: Array) -> Predictions:
-    """Predictions as named columns."""
+    """Returns predictions as named columns."""
     predictor, preprocessor = model.predictor, model.preprocessor
     if not predictor.classified:
         names = preprocessor.target_names if len(preprocessor.target_names) == predictor.outputs else ()

@@ -136,7 +136,7 @@ def _network(data: Inspection, hidden: tuple[int, ...]) -> list[str]:
 
 
 def _convolutions(data: Inspection) -> list[str]:
-    """Pairs of convolution and pooling down to a few pixels."""
+    """Returns pairs of convolution and pooling down to a few pixels."""
     side, filters, lines = min(data.shape[:2]), 16, []
     while side >= 8 and filters <= 64:
         lines += [f"  - {{type: conv2d, filters: {filters}, kernel: 3, padding: same, bias: false}}", "  - batch_norm",

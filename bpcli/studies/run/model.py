@@ -108,7 +108,7 @@ def load(path: Path) -> Model:
 
 
 def _weights(objective: Objective) -> dict[str, Array]:
-    """Views of all parameters, by their paths, and of all running statistics, `state.<path>`."""
+    """Returns views of all parameters, by their paths, and of all running statistics, `state.<path>`."""
     return {**objective.network.parameters(), **prefixed("state", objective.network.states)}
 
 

@@ -32,7 +32,8 @@ class Predictor:
         return self.preprocessor.target_names or tuple(str(k) for k in range(self.outputs))
 
     def predict(self, y: Array) -> Array:
-        """Probabilities, margins, or values in the target's own units, from the network's output (N, K); float64."""
+        """Returns probabilities, margins, or values in the target's own units, from the network's output (N, K);
+        float64."""
         y = y.astype(np.float64)
         if self.loss.link == "softmax":
             return stable.softmax(y, y, np.empty((len(y), 1)))
@@ -43,7 +44,7 @@ class Predictor:
         return y if self.classified else self.preprocessor.decode_values(y)
 
     def classify(self, output: Array) -> Array:
-        """Class ids (N,), or labels (N, K) of 0 and 1 where a row may have several, from predictions.
+        """Returns class ids (N,), or labels (N, K) of 0 and 1 where a row may have several, from predictions.
 
         A probability, or a value that stands for one, names class 1 from 1/2 on; a margin does above 0.
         """

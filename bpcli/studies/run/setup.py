@@ -61,7 +61,8 @@ class Setup:
         return Augmenter(parts, shape, rows, np.dtype(experiment.dtype), experiment.seed, *even)
 
     def check_used_parts(self) -> tuple[Problem, ...]:
-        """Warnings about parts of the user's own, found on the first training rows (see `contract.check_used_parts`).
+        """Returns warnings about parts of the user's own, found on the first training rows (see
+        `contract.check_used_parts`).
 
         Raises Failure where one breaks a rule.
         """

@@ -158,7 +158,7 @@ def _without_equation(taken: TakenStep, step: int) -> Iterator[StartValue]:
 
 
 def without_equations(target: TraceTarget, taken: TakenStep) -> Iterator[Problem]:
-    """Warnings about parts at work that have no equations; those of this package all have."""
+    """Yields warnings about parts at work that have no equations; those of this package all have."""
     experiment, loss = target.experiment, target.objective.loss
     for block in taken.layers:
         if block.without_equation:

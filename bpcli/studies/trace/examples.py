@@ -172,7 +172,7 @@ def _circle_neuron() -> TraceExample:
 
 
 def _convolution() -> TraceExample:
-    """Targets that leave the errors 0, 1, 2, 3, under a loss whose slope is the error."""
+    """Returns targets that leave the errors 0, 1, 2, 3, under a loss whose slope is the error."""
     image = [[[0.0], [1.0], [2.0]], [[3.0], [4.0], [5.0]], [[6.0], [7.0], [8.0]]]
     kernel = [[[[0.0]], [[1.0]]], [[[2.0]], [[3.0]]]]
     layers = [{"type": "conv2d", "filters": 1, "kernel": 2, "weights": kernel, "bias": [0.0]}, {"type": "flatten"}]

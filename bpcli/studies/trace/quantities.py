@@ -174,7 +174,7 @@ def _within(owner: str, layer: str) -> bool:
 
 
 def _notes(block: StepBlock, grid: Grid, env: Mapping[str, Any], entry: tuple[int, ...]) -> Iterator[str]:
-    """Notes on a gradient: how many paths it sums, and whether a unit lets no error pass."""
+    """Returns notes on a gradient: how many paths it sums, and whether a unit lets no error pass."""
     if block.part != "layer" or grid.name not in block.backward:
         return
     read = entries_read(grid, env, dict(zip(grid.free, entry, strict=True)))

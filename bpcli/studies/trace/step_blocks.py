@@ -196,7 +196,8 @@ def _forward(blocks: Sequence[StepBlock]) -> Iterator[BlockEquation]:
 
 
 def _backward(chain: Chain) -> Iterator[BlockEquation]:
-    """Errors from the last layer to the first, then the gradients of the weights, as the algorithm counts its steps."""
+    """Yields errors from the last layer to the first, then the gradients of the weights, as the algorithm counts its
+    steps."""
     parts = list(_errors(chain))
     yield from (p for p in parts if p[2] is Stage.HIDDEN)
     yield from (p for p in parts if p[2] is Stage.WEIGHTS)

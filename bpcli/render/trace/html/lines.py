@@ -104,7 +104,7 @@ def line(q: Quantity, e: WorkedEntry, name: str) -> str:
 
 
 def math(inside: str, class_: str = "") -> str:
-    """Mathematics in a line of text."""
+    """Returns mathematics in a line of text."""
     return tag("math", f"<mrow>{inside}</mrow>", class_=class_)
 
 
