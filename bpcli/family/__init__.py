@@ -6,6 +6,7 @@ the order in which these modules declare them.
 """
 
 from bpcli.family.callback import HOOKS, Callback
+from bpcli.family.cell_format import ColumnFormat, Kind
 from bpcli.family.coded_text import CodedText
 from bpcli.family.layer import RESERVED, Activation, Layer
 from bpcli.family.loss import ClassMismatchError, Loss, Regularizer
@@ -38,7 +39,6 @@ from bpcli.family.plan import (
 )
 from bpcli.family.source import (
     Augmentation,
-    Kind,
     Metric,
     Missing,
     Scaler,
@@ -50,7 +50,7 @@ from bpcli.family.source import (
 
 __all__ = [
     "HOOKS", "NOTHING", "RESERVED", "WIDTHS", "Activation", "Array", "Augmentation", "Callback",
-    "ClassMismatchError", "Clipper", "CodedText",
+    "ClassMismatchError", "Clipper", "CodedText", "ColumnFormat",
     "Constraint", "DType", "Frame", "FullBatchOptimizer", "GradientOptimizer", "Initializer", "Kind", "Layer",
     "Link", "Loss", "Metric", "Missing", "N", "ObjectiveView", "OneOf", "Optimizer", "Param", "Part", "Plan",
     "Regularizer", "Sample", "Scaler", "Schedule", "Scored", "Settings", "Shape", "ShapeError", "Slot", "Source",

@@ -10,22 +10,39 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from bpcli.family.cell_format import ColumnFormat, DateOrder, DecimalMark, Kind, ThousandsMark
 from bpcli.family.coded_text import CodedText
 from bpcli.family.part import OneOf, Part, Settings
 from bpcli.family.plan import Array, Frame, Shape, Slot
 from bpcli.records.training import Exit, Failure, Problem
 
-Kind = Literal["number", "text", "boolean", "date"]
-"""What a column holds."""
-
 Missing = Literal["error", "drop", "mean", "median", "mode"]
 """What is done about a value that is missing: an error, the row is left out, or something stands for it."""
 
-DatePart = Literal["days", "year", "month", "day", "weekday", "hour"]
-"""What a date is turned into: days since 1970 (with fractions), parts of the calendar, the hour of the day."""
+DatePart = Literal["days", "year", "month", "day", "weekday", "hour", "season", "weekday_cycle", "hour_cycle"]
+"""What a date is turned into: days since 1970 (with fractions), parts of the calendar, the hour of the day; and the
+place in the year, the week and the day as two inputs each, a sine and a cosine, so that December is next to January."""
+
+
+def _cell_texts(value: Any) -> tuple[str, ...]:
+    """Returns a word, a number, or a list of them, as a tuple of cells."""
+    found = value if isinstance(value, list | tuple) else [] if value is None else [value]
+    for cell in found:
+        if not isinstance(cell, str | int | float) or isinstance(cell, bool):
+            raise PydanticCustomError("cells", "write what stands for no value: a word, a number, or a list of them")
+    return tuple(map(str, found))
+
+
+_CELL: dict[str, Any] = {"type": ["string", "number"]}
+MissingValues = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_cell_texts),
+    WithJsonSchema({"anyOf": [_CELL, {"type": "array", "items": _CELL}, {"type": "null"}]}),
+]
+"""Words and numbers that stand for no value beside the usual ones."""
 
 
 @dataclass
@@ -106,6 +123,19 @@ class Treatment(Settings):
         None, description="a category that train does not have: an error, or counted as none of those it has"
     )
     parts: tuple[DatePart, ...] = Field(("days",), strict=False, description="the inputs that a date becomes")
+    missing_values: MissingValues = Field(
+        (), description="words and numbers that stand for no value in this column, beside the usual ones"
+    )
+    unit: str | None = Field(
+        None, description="what stands beside its numbers, such as $, % or kg; cells without it mean the same"
+    )
+    decimal: DecimalMark | None = Field(None, description="what stands before fractions; left out: found in the file")
+    thousands: ThousandsMark | None = Field(
+        None, description="what stands between thousands; left out: found in the file"
+    )
+    date_order: DateOrder | None = Field(
+        None, description="the order of day, month and year in its dates; left out: found in the file"
+    )
 
     @field_validator("parts")
     @classmethod
@@ -113,6 +143,18 @@ class Treatment(Settings):
         if not value or len(set(value)) < len(value):
             raise PydanticCustomError("parts", "name at least one part of the date, and none twice")
         return value
+
+    @model_validator(mode="after")
+    def _two_marks(self) -> Self:
+        check_marks(self.decimal, self.thousands)
+        return self
+
+
+def check_marks(decimal: str | None, thousands: str | None) -> None:
+    """Raises PydanticCustomError where one mark is said to stand between thousands and before fractions."""
+    if decimal is not None and decimal == thousands:
+        message = "`{mark}` cannot stand both between thousands and before fractions"
+        raise PydanticCustomError("marks", message, {"mark": decimal})
 
 
 @dataclass
@@ -139,6 +181,7 @@ class Table:
     row_names: tuple[str, ...] = ()  # what each row is called, where it has a name: the file of an image
     warnings: tuple[Problem, ...] = ()
     kinds: Mapping[str, Kind] = field(default_factory=dict)  # of the named columns; others are numbers or texts
+    formats: Mapping[str, ColumnFormat] = field(default_factory=dict)  # of columns of a text file, targets too
     treatments: Mapping[str, Treatment] = field(default_factory=dict)
     pivot: Array | None = None  # (columns,), float64
     weight: Array | None = None

@@ -195,6 +195,8 @@ class ColumnRow:
     categories: int
     treatment: str
     missing: float = 0.0  # share of the training rows without a value
+    format: str = ""  # how its cells are written, where that is not as programs write them
+    sentinels: tuple[float, ...] = ()  # numbers that seem to stand for no value
 
 
 @dataclass(frozen=True)

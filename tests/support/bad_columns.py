@@ -36,7 +36,8 @@ error: column `day`: dates are written in two formats here: `2024-01-30` and `31
 --> trees.csv:3:1
   |
 3 | 31.01.2024,elm
-  | ^^^^^^^^^^ help: write all dates of the column in one way
+  | ^^^^^^^^^^
+  = help: write all dates of the column in one way; to read the column as text, write `text: [day]`
 """,
         files={"trees.csv": "day,kind\n2024-01-30,oak\n31.01.2024,elm\n2024-02-01,oak\n"},
     ),

@@ -43,7 +43,7 @@ error: column `height`: `tall` is not a number [not-a-number]
   |
 7 | 6.0,tall,elm
   |     ^^^^
-  = help: if the column holds text, write `text: [height]`; to leave the column out, write `drop: [height]`
+  = help: if it stands for no value, leave the cell empty, or write `missing_values: [tall]`; if the column holds text, write `text: [height]`; to leave the column out, write `drop: [height]`
 """,
         files={"trees.csv": DATA.replace("6.0,2.5", "6.0,tall")},
     ),

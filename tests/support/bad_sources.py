@@ -188,26 +188,26 @@ error: column `height` has no value here (`-`) [missing-value]
         files={"trees.csv": DATA.replace("9.0", "-")},
     ),
     Case(
-        "a space between thousands",
+        "a space between hundreds",
         """\
-error: column `height`: `9 000` is not a number [not-a-number]
+error: column `height`: `9 00` is not a number [not-a-number]
 --> trees.csv:6:5
   |
-6 | 5.0,9 000,oak
-  |     ^^^^^
-  = help: write numbers as 1234.5: nothing between thousands; if the file writes 1,5 for one and a half, add `decimal: ","`
+6 | 5.0,9 00,oak
+  |     ^^^^
+  = help: if the column holds text, write `text: [height]`; to leave the column out, write `drop: [height]`
 """,
-        files={"trees.csv": DATA.replace("9.0", "9 000")},
+        files={"trees.csv": DATA.replace("9.0", "9 00")},
     ),
     Case(
         "a unit behind a number",
         """\
-error: column `height`: `9 %` is not a number [not-a-number]
+error: column `height`: numbers with `%` and without: `2.0` and `9 %` [two-formats]
 --> trees.csv:6:5
   |
 6 | 5.0,9 %,oak
   |     ^^^
-  = help: write numbers without a unit; to leave the column out, write `drop: [height]`
+  = help: write all in one way; where they mean the same, write `columns: {height: {unit: "%"}}`; to read the column as text, write `text: [height]`
 """,
         files={"trees.csv": DATA.replace("9.0", "9 %")},
     ),
@@ -219,7 +219,7 @@ error: column `height`: `foo` is not a number [not-a-number]
   |
 6 | "5.0",foo,oak
   |       ^^^
-  = help: if the column holds text, write `text: [height]`; to leave the column out, write `drop: [height]`
+  = help: if it stands for no value, leave the cell empty, or write `missing_values: [foo]`; if the column holds text, write `text: [height]`; to leave the column out, write `drop: [height]`
 """,
         files={"trees.csv": DATA.replace("5.0,9.0", '"5.0",foo')},
     ),

@@ -103,7 +103,8 @@ error: column `height`: numbers are written in two formats here: `2.0` and `9,0`
 --> trees.csv:6:5
   |
 6 | 5.0,"9,0",oak
-  |     ^^^^^ help: write all numbers of the column in one way
+  |     ^^^^^
+  = help: write all numbers of the column in one way; to read the column as text, write `text: [height]`
 """,
         files={"trees.csv": DATA.replace("9.0", '"9,0"')},
     ),
@@ -114,7 +115,8 @@ error: column `height`: numbers are written in two formats here: `2,0` and `9.0`
 --> trees.csv:6:5
   |
 6 | 5,0;9.0;oak
-  |     ^^^ help: write all numbers of the column in one way
+  |     ^^^
+  = help: write all numbers of the column in one way; to read the column as text, write `text: [height]`
 """,
         files={"trees.csv": DATA.replace(",", ";").replace(".", ",").replace("9,0", "9.0")},
     ),
@@ -138,7 +140,7 @@ error: column `height`: `9_000` is not a number [not-a-number]
   |
 6 | 5.0,9_000,oak
   |     ^^^^^
-  = help: write numbers as 1234.5: nothing between thousands; if the file writes 1,5 for one and a half, add `decimal: ","`
+  = help: write numbers as 1234.5: nothing between thousands; if the file writes 1,5 for one and a half, add `decimal: ","`; to leave the column out, write `drop: [height]`
 """,
         files={"trees.csv": DATA.replace("9.0", "9_000")},
     ),

@@ -18,7 +18,8 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from bpcli.family import Array, CodedText, Kind, Missing, Shape, Source, Table, Treatment
+from bpcli.family import Array, CodedText, ColumnFormat, Kind, Missing, Shape, Source, Table, Treatment
+from bpcli.family.source import MissingValues
 from bpcli.parts.data.files import data_error, display_path, visible
 from bpcli.parts.data.targets import numeric_target, weigh_rows
 from bpcli.records.training import Failure, Problem
@@ -92,9 +93,9 @@ class ColumnRequest:
     """What is to be read of a file.
 
     For a model that was trained on the columns `kinds` names, only they (and the targets) are read, as the kinds they
-    had and with the rules that `missing` has for them; others may hold anything, and what the file lacks is left for
-    the model to miss. Columns `aside` are read as text too, and `hidden` ones are no inputs; `compact` keeps large
-    numbers of rows as float32. Where targets are compared as
+    had, written as `formats` has it and with the rules that `missing` has for them; others may hold anything, and what
+    the file lacks is left for the model to miss. Columns `aside` are read as text too, and `hidden` ones are no inputs;
+    `compact` keeps large numbers of rows as float32. Where targets are compared as
     `classes`, whole numbers not written as Python writes them are labels; as values (False), digits are numbers.
     """
 
@@ -105,6 +106,7 @@ class ColumnRequest:
     hidden: Sequence[str] = ()
     compact: bool = False
     classes: bool | None = None
+    formats: Mapping[str, ColumnFormat] = field(default_factory=dict)
 
     @property
     def is_later(self) -> bool:
@@ -118,7 +120,8 @@ class LoadedColumns:
 
     `aside` are columns that rows are divided by, as text; `dropped` counts the gaps of each column that rows were left
     out for, `lost` these rows; `kept` are the rows of the file that are left (None: all). `numbers` (N, columns) are
-    the inputs that are not text, where they were read side by side, less `pivot`; `locate`, `others`: the Table's.
+    the inputs that are not text, where they were read side by side, less `pivot`; `locate`, `others`, `formats`: the
+    Table's; `warnings` go before its own.
     """
 
     columns: Mapping[str, Array | CodedText]
@@ -130,6 +133,8 @@ class LoadedColumns:
     pivot: Array | None = None
     locate: Callable[[Problem, int, str], Problem] | None = None
     others: tuple[str, ...] = ()
+    formats: Mapping[str, ColumnFormat] = field(default_factory=dict)
+    warnings: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -211,6 +216,9 @@ class ColumnSource(Source):
         description="single columns: what they hold, how they are scaled, what stands for missing values",
     )
     missing: Missing = Field("error", description="what is done where a column has no value")
+    missing_values: MissingValues = Field(
+        (), description="words and numbers that stand for no value in every column, beside the usual ones"
+    )
     indicator: bool = Field(False, description="whether columns with missing values get an input that says where")
     unseen: Literal["error", "ignore"] = Field(
         "error", description="a category that train does not have: an error, or counted as none of those it has"
@@ -243,7 +251,9 @@ class ColumnSource(Source):
         missing = own.missing or self.missing
         indicator = self.indicator if own.indicator is None else own.indicator
         indicator = indicator and missing in FILLING_RULES
-        return own.model_copy(update={"missing": missing, "indicator": indicator, "unseen": own.unseen or self.unseen})
+        named = (*own.missing_values, *self.missing_values)
+        update = {"missing": missing, "indicator": indicator, "unseen": own.unseen or self.unseen}
+        return own.model_copy(update={**update, "missing_values": tuple(dict.fromkeys(named))})
 
     def declared_kind(self, name: str) -> Kind | None:
         """Returns what a column is said to hold; None where it is to be found in the file."""
@@ -310,13 +320,14 @@ class ColumnSource(Source):
             target=_target(texts, numeric, targets, path) if targets else None,
             target_names=tuple(targets),
             origin=display_path(path),
-            warnings=_rows_left_out(found, path),
+            warnings=(*found.warnings, *_rows_left_out(found, path)),
             kinds={n: kinds[n] for n in order},
             treatments={n: self.treatment(n) for n in order},
             pivot=found.pivot,
             aside=found.aside,
             locate=found.locate,
             others=found.others,
+            formats=found.formats,
         )
         weight = numeric[weights[0]] if weights else None
         if weight is None and self.weight and targets:

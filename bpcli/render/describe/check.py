@@ -82,7 +82,8 @@ def _columns(report: CheckReport) -> list[RenderableType]:
         lost = column.missing
         share = "" if not lost else "< 0.1 %" if lost < 0.001 else f"{lost:.1%}".replace("%", " %")
         missing = [share] if gaps else []
-        found.add_row(clipped(column.name), column.kind, low, high, *missing, column.treatment)
+        treated = f"{column.format}; {column.treatment}" if column.format else column.treatment
+        found.add_row(clipped(column.name), column.kind, low, high, *missing, treated)
     left = len(report.columns) - MAX_COLUMNS_SHOWN
     return [found, *([Text(f"and {left} more columns (all: --json)", "dim")] if left > 0 else [])]
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
-from bpcli.family import Array, Kind, Missing, Table
+from bpcli.family import Array, ColumnFormat, Kind, Missing, Table
 from bpcli.family.source import DatePart
 from bpcli.numeric.vectors import all_finite
 from bpcli.parts.data.columns import FILLING_RULES
@@ -14,13 +14,21 @@ from bpcli.records.training import Problem
 
 MAX_LISTED = 8  # columns that a warning names
 
+PART_INPUTS: dict[str, tuple[str, ...]] = {
+    "season": ("season_sin", "season_cos"),
+    "weekday_cycle": ("weekday_sin", "weekday_cos"),
+    "hour_cycle": ("hour_sin", "hour_cos"),
+}
+"""The names of the inputs that a part of a date becomes, where they are two."""
+
 
 @dataclass(frozen=True)
 class ColumnEncoder:
     """One input column. A number (or a boolean, 0 or 1) becomes one input, a date one for each of its `parts`, text one
     for each of its `categories` (sorted); an `indicator` is one more, 1 where there was no value.
 
-    `fill` stands for a missing value: a number (of a date its days since 1970), or one of the categories.
+    `format` is how the cells of the training file were written, where it was a text file. `fill` stands for a missing
+    value: a number (of a date its days since 1970), or one of the categories.
     """
 
     name: str
@@ -31,11 +39,12 @@ class ColumnEncoder:
     fill: float | str | None = None
     indicator: bool = False
     unseen: Literal["error", "ignore"] = "error"
+    format: ColumnFormat | None = None
 
     @property
     def scaled_width(self) -> int:
         """How many inputs it has that are scaled."""
-        return 0 if self.categories else len(self.parts) or 1
+        return 0 if self.categories else sum(len(PART_INPUTS.get(part, ("",))) for part in self.parts) or 1
 
     @property
     def width(self) -> int:
@@ -47,7 +56,7 @@ class ColumnEncoder:
         """The names of its inputs."""
         own = tuple(f"{self.name}={c}" for c in self.categories) or (self.name,)
         if self.parts not in ((), ("days",)):
-            own = tuple(f"{self.name}.{part}" for part in self.parts)
+            own = tuple(f"{self.name}.{name}" for part in self.parts for name in PART_INPUTS.get(part, (part,)))
         return (*own, f"{self.name} missing") if self.indicator else own
 
     @property
@@ -76,7 +85,8 @@ class ColumnEncoder:
     def to_meta(self) -> dict[str, Any]:
         """Returns the settings that differ from their defaults, as plain data."""
         found = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
+        plain = {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
+        return plain | ({"format": self.format.to_meta()} if self.format is not None else {})
 
 
 @dataclass(frozen=True)
@@ -136,7 +146,7 @@ def expand_columns(columns: Sequence[ColumnEncoder], x: Array) -> Array:
         values = x[:, j].astype(np.float64)
         if c.fill is not None:
             values[np.isnan(values)] = c.fill
-        found += [date_part(values, part) for part in c.parts] if c.parts else [values]
+        found += [x for part in c.parts for x in date_inputs(values, part)] if c.parts else [values]
     return np.column_stack(found) if found else x
 
 
@@ -164,6 +174,23 @@ def date_text(days: float) -> str:
     """Returns days since 1970 as they are written."""
     written = str(np.datetime64(round(days * 1440), "m"))
     return written.removesuffix("T00:00").replace("T", " ")
+
+
+def date_inputs(days: Array, part: DatePart) -> list[Array]:
+    """Returns the inputs that a part of dates becomes: the part itself, or the sine and the cosine of the place in the
+    year (day and hour of the year, over its length), the week or the day."""
+    if part not in PART_INPUTS:
+        return [date_part(days, part)]
+    if part == "season":
+        date = np.where(np.isnan(days), 0.0, np.floor(days)).astype(np.int64).astype("datetime64[D]")
+        year = date.astype("datetime64[Y]")
+        first, last = (day.astype("datetime64[D]").astype(np.float64) for day in (year, year + 1))
+        turn = (days - first) / (last - first)
+    elif part == "weekday_cycle":
+        turn = date_part(days, "weekday") / 7
+    else:
+        turn = date_part(days, "hour") / 24
+    return [np.sin(2 * np.pi * turn), np.cos(2 * np.pi * turn)]
 
 
 def date_part(days: Array, part: DatePart) -> Array:

@@ -48,6 +48,7 @@ def fit_preprocessor(table: Table, rows: Array, labels: Labels, scale: Scaler, s
     target = table.target
     assert target is not None
     known: dict[str, Any] = {"target_names": table.target_names, "labels": labels}
+    known["target_formats"] = {name: table.formats[name] for name in table.target_names if name in table.formats}
     if labels == "none":
         values = target[rows].astype(np.float64).reshape(len(rows), -1)
         target_scaling = fit_scaling(scale_target, values, table.target_names, "scale_target")
@@ -82,7 +83,7 @@ def class_names(labels: Collection[Any], table: Table) -> tuple[str, ...]:
 def _column(table: Table, name: str, rows: Array) -> ColumnEncoder:
     """Returns what the training rows teach of one column."""
     treatment = table.treatments.get(name, DEFAULT_TREATMENT)
-    kind, missing = table.kind(name), treatment.missing or "error"
+    kind, missing, form = table.kind(name), treatment.missing or "error", table.formats.get(name)
     if kind == "text":
         if treatment.scale is not None:
             text = f"column `{name}` holds text: it becomes one-hot inputs of 0 and 1, which are not scaled"
@@ -94,17 +95,18 @@ def _column(table: Table, name: str, rows: Array) -> ColumnEncoder:
         fill = max(sorted(found), key=found.__getitem__) if missing == "mode" else None
         unseen = treatment.unseen or "error"
         indicator = bool(treatment.indicator) and bool(cells.gaps.any())
-        return ColumnEncoder(name, kind, tuple(sorted(found)), (), missing, fill, indicator, unseen)
+        return ColumnEncoder(name, kind, tuple(sorted(found)), (), missing, fill, indicator, unseen, form)
     parts = treatment.parts if kind == "date" else ()
     if missing not in FILLING_RULES:
-        return ColumnEncoder(name, kind, (), parts, missing)
+        return ColumnEncoder(name, kind, (), parts, missing, format=form)
     missing = "mode" if kind == "boolean" else missing
     j = table.at[name]
     values = table.numbers[rows, j].astype(np.float64)
     values += 0.0 if table.pivot is None else table.pivot[j]
     known = values[~np.isnan(values)]
     indicator = bool(treatment.indicator) and len(known) < len(values)
-    return ColumnEncoder(name, kind, (), parts, missing, _fill(table, name, known, missing), indicator)
+    mean = _fill(table, name, known, missing)
+    return ColumnEncoder(name, kind, (), parts, missing, mean, indicator, format=form)
 
 
 def _count_categories(table: Table, name: str, found: dict[str, int]) -> dict[str, int]:

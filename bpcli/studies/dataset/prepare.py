@@ -136,8 +136,10 @@ def prepare_for(
             missing |= dict.fromkeys(source.target, "drop")
         if need_target and preprocessor.labels != "one-hot":
             kinds |= dict.fromkeys(source.target, "text" if preprocessor.labels == "text" else "number")
-        compact, classes = np.dtype(dtype) == np.float32, targets == "classes"
-        request = ColumnRequest(kinds, need_target, missing, compact=compact, classes=classes)
+        request = ColumnRequest(
+            kinds, need_target, missing, compact=np.dtype(dtype) == np.float32, classes=targets == "classes",
+            formats=preprocessor.formats,
+        )  # fmt: skip
         table = source.load_columns(root, request)
     else:
         table = source.load(root, need_target=need_target)

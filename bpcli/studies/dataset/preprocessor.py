@@ -3,14 +3,14 @@ becomes a class id or a scaled value and back."""
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from bpcli.config.compatibility import find_bad_token
-from bpcli.family import Array, Kind, Missing, Shape, Table, join_names, suggestion
+from bpcli.family import Array, ColumnFormat, Kind, Missing, Shape, Table, join_names, suggestion
 from bpcli.numeric.lazy_rows import NUMBERS_PER_BLOCK
 from bpcli.numeric.vectors import all_finite
 from bpcli.records.training import Failure, Problem
@@ -29,7 +29,8 @@ class Preprocessor:
     `shape` is that of one encoded row. `columns` are the named inputs in the order of the training file, () where they
     have no names. `scaling` of inputs and targets is None where numbers stay as they are. `classes` are the class names
     by id, () for numeric targets, whose count is `outputs`. `tokens` is the network's: inputs have to be whole numbers
-    below it, for an embedding to look up; 0 where any numbers will do.
+    below it, for an embedding to look up; 0 where any numbers will do. `target_formats` say how the targets' cells
+    were written, where they stood in a text file.
     """
 
     shape: Shape
@@ -41,11 +42,17 @@ class Preprocessor:
     outputs: int = 0
     target_scaling: Scaling | None = None
     tokens: int = 0
+    target_formats: Mapping[str, ColumnFormat] = field(default_factory=dict)
 
     @property
     def kinds(self) -> dict[str, Kind]:
         """What each named input column holds."""
         return {c.name: c.kind for c in self.columns}
+
+    @property
+    def formats(self) -> dict[str, ColumnFormat]:
+        """How the cells of each column were written in the training file, targets too, where it was a text file."""
+        return {**self.target_formats} | {c.name: c.format for c in self.columns if c.format is not None}
 
     @property
     def missing(self) -> dict[str, Missing]:
@@ -289,6 +296,9 @@ class Preprocessor:
         """Returns all but the arrays, as plain data."""
         found = {f.name: getattr(self, f.name) for f in fields(_Meta)}
         found["columns"] = [c.to_meta() for c in self.columns]
+        found["target_formats"] = {name: form.to_meta() for name, form in self.target_formats.items()}
+        if not self.target_formats:
+            del found["target_formats"]
         return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
 
     def tensors(self) -> dict[str, Array]:
@@ -348,6 +358,7 @@ class _Meta:
     labels: Labels
     classes: tuple[str, ...]
     outputs: int
+    target_formats: dict[str, ColumnFormat] = field(default_factory=dict)
 
 
 META = TypeAdapter(_Meta)

@@ -1,13 +1,15 @@
 """What `check` shows of the data: its columns and what is done to them, its first rows, and rows in two splits."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from bpcli.family import Array, Scaler, Table, Treatment
 from bpcli.numeric.lazy_rows import NUMBERS_PER_BLOCK, MappedRows, RowBlocks
 from bpcli.numeric.streams import Stream
+from bpcli.parts.data.cells import find_sentinels
+from bpcli.parts.data.cells.missing import looks_like_sentinel
 from bpcli.records.training import ColumnRow, Problem
 from bpcli.studies.dataset.columns import ColumnEncoder, date_text
 from bpcli.studies.dataset.preprocessor import Preprocessor
@@ -39,7 +41,29 @@ def column_rows(table: Table, rows: Array, preprocessor: Preprocessor, scale: Sc
             scaled = scaler.kind
         j = table.at[c.name]
         treated, missing = _treatment_text(c, scaled), float(gaps[j]) / len(rows)
-        found.append(ColumnRow(c.name, c.kind, float(low[j]), float(high[j]), 0, treated, missing))
+        written, limits = "" if c.format is None else c.format.words(), (float(low[j]), float(high[j]))
+        odd = _sentinels(table, rows, j) if c.kind == "number" and any(map(looks_like_sentinel, limits)) else ()
+        found.append(ColumnRow(c.name, c.kind, *limits, 0, treated, missing, written, odd))
+    return tuple(found)
+
+
+def _sentinels(table: Table, rows: Array, j: int) -> tuple[float, ...]:
+    """Returns the numbers of a column that seem to stand for no value."""
+    values = table.numbers[rows, j].astype(np.float64) + (0.0 if table.pivot is None else table.pivot[j])
+    return find_sentinels(*np.unique(values[~np.isnan(values)], return_counts=True))
+
+
+def sentinel_warnings(columns: Sequence[ColumnRow]) -> tuple[Problem, ...]:
+    """Returns a warning for each column with numbers that seem to stand for no value, with the line to write."""
+    found = []
+    for column in columns:
+        if column.sentinels:
+            listed = ", ".join(f"{value:g}" for value in column.sentinels)
+            text = f"column `{column.name}`: {listed} stands far apart from all other numbers, as what says that there "
+            help = f"if it does, write `columns: {{{column.name}: {{missing_values: [{listed}]}}}}` in the train source"
+            text += "is no value"
+            path = ("data", "train")
+            found.append(Problem(text, code="sentinel", path=path, help=help, level="warning"))
     return tuple(found)
 
 

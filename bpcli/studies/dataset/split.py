@@ -9,6 +9,7 @@ import numpy as np
 from bpcli.config.data import Data, Fold
 from bpcli.family import Array, CodedText, Table, join_names
 from bpcli.numeric.streams import Stream
+from bpcli.parts.data.cells import FormatProblem, cell_values, find_format
 from bpcli.parts.data.targets import distinct
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.preprocessor import Labels
@@ -270,6 +271,9 @@ def _times(table: Table, column: str) -> Array:
     fitting = np.array([time is not None and np.isfinite(time) and is_date == dated for time, is_date in known])
     wrong = ~fitting[text.codes]
     if wrong.any():
+        written = _written_times(table, column, text)
+        if written is not None:
+            return written
         row = int(np.argmax(wrong))
         problem = f"column `{column}`: `{text[row]}` is "
         if known[int(text.codes[row])][0] is None:
@@ -278,6 +282,22 @@ def _times(table: Table, column: str) -> Array:
             problem += f"not {'a date' if dated else 'a number'} as those before it"
         raise row_failure(table, row, column, problem, "not-a-date", DATE_HELP)
     return np.array([time or 0.0 for time, _ in known])[text.codes]
+
+
+def _written_times(table: Table, column: str, text: CodedText) -> Array | None:
+    """Returns times as the format of their column has them; None where a cell has no time. Raises Failure where the
+    order of day and month cannot be told."""
+    form = table.formats.get(column) or find_format(text.categories, text.counts.tolist())
+    if isinstance(form, FormatProblem):
+        if form.kind != "date":
+            return None
+        row = int(text.rows_of(text.categories.index(form.cells[0]))[0])
+        help = form.help or DATE_HELP
+        raise row_failure(table, row, column, f"column `{column}`: {form.text}", form.code, help)
+    if form.kind not in ("date", "number"):
+        return None
+    times = cell_values(text.categories, form).values[text.codes]
+    return times if np.isfinite(times).all() else None
 
 
 def _time(text: str) -> tuple[float | None, bool]:

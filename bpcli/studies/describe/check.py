@@ -8,7 +8,7 @@ from bpcli.engine.network_plan import NetworkPlan, ParamLayout, PlannedLayer, sl
 from bpcli.family.part import Part, dump
 from bpcli.family.plan import N, Slot
 from bpcli.records.training import CheckReport, LayerRow
-from bpcli.studies.dataset.preview import duplicate_warnings
+from bpcli.studies.dataset.preview import duplicate_warnings, sentinel_warnings
 from bpcli.studies.run.setup import Setup, step_bytes, training_bytes
 
 
@@ -32,7 +32,12 @@ def report(setup: Setup) -> CheckReport:
         columns=prepared.columns,
         first_rows=prepared.first_rows,
         first_header=prepared.first_header,
-        warnings=(*setup.warnings, *duplicate_warnings(rows), *setup.check_used_parts()),
+        warnings=(
+            *setup.warnings,
+            *sentinel_warnings(prepared.columns),
+            *duplicate_warnings(rows),
+            *setup.check_used_parts(),
+        ),
         augmentation=tuple(_settings_text(part) for part in experiment.data.augment),
     )
 

@@ -11,6 +11,8 @@ from typing import Any, Literal
 import numpy as np
 
 from bpcli.family import Array, CodedText, Shape, Source, Table, Treatment
+from bpcli.parts.data.cells import find_sentinels
+from bpcli.parts.data.cells.missing import looks_like_sentinel
 from bpcli.parts.data.columns import ColumnSource
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.data_option import source_of
@@ -39,6 +41,8 @@ class FileColumn:
     dropped: bool = False
     width: int = 1  # inputs that it becomes
     missing: float = 0.0  # share of the rows
+    settings: Mapping[str, Any] = field(default_factory=dict)  # of its own that the experiment needs
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,9 +125,11 @@ def _columns(source: Any, targets: tuple[str, ...], task: TableTask | None, root
         help = "a network needs a column that says something about the target"
         raise Failure(Problem(text, code="no-inputs", help=help))
     text_columns = any(c.kind == "text" for c in kept)
-    lost = source.columns if any(w.code == "rows-left-out" for w in table.warnings) else {}
-    treatments: dict[str, Any] = {c.name: {"parts": ["days", "month", "weekday"]} for c in kept if c.kind == "date"}
-    treatments |= {name: {"missing": "drop"} for name in lost}
+    lost = table.target_names if any(w.code == "rows-left-out" for w in table.warnings) else ()
+    said = source.model_dump(mode="json", exclude_defaults=True).get("columns", {})
+    treatments: dict[str, Any] = {c.name: {**c.settings, **said.get(c.name, {})} for c in kept}
+    treatments |= {name: {**said.get(name, {}), "missing": "drop"} for name in lost}
+    treatments = {name: settings for name, settings in treatments.items() if settings}
     settings = {
         "drop": [*source.drop, *(c.name for c in found if c.dropped)],
         "columns": treatments,
@@ -143,7 +149,11 @@ def _columns(source: Any, targets: tuple[str, ...], task: TableTask | None, root
         outputs=_outputs(table, classes),
         classes=classes,
         several=several,
-        remarks=(*(w.text for w in table.warnings), *_few_rows_remark(table.rows, classes)),
+        remarks=(
+            *(w.text for w in table.warnings),
+            *(c.remark for c in kept if c.remark),
+            *_few_rows_remark(table.rows, classes),
+        ),
     )
 
 
@@ -192,16 +202,40 @@ def _column(table: Table, name: str) -> FileColumn:
     kind = table.kind(name)
     if not len(values):
         return FileColumn(name, kind, "no value at all", "left out", dropped=True, missing=1.0)
+    settings: dict[str, Any] = {}
+    remark = ""
+    if kind == "number" and (odd := _sentinels(values)):
+        numbers = [int(v) for v in odd]
+        settings = {"missing_values": numbers}
+        count = int(np.isin(values, odd).sum())
+        remark = (
+            f"`{name}`: {' and '.join(map(str, numbers))} stands far apart from all other numbers, in {count:,} of "
+        )
+        remark += f"{len(values):,} rows: it is read as a missing value (`missing_values`)"
+        gaps += count / table.rows
+        values = values[~np.isin(values, odd)]
     low, high = float(values.min()), float(values.max())
+    parts = ["days", "month", "weekday"]
     if kind == "date":
-        holds = f"{_day(low)} to {_day(high)}"
+        parts += ["hour"] if len(np.unique(values % 1)) > 1 else []
+        holds, settings = f"{_day(low)} to {_day(high)}", {"parts": parts}
     else:
         holds = "yes or no" if kind == "boolean" else f"{low:.6g} to {high:.6g}"
     if low == high or (kind == "number" and _numbers_rows(name, values)):
         why = "the same in every row" if low == high else "it numbers the rows"
         return FileColumn(name, kind, holds, f"left out: {why}", dropped=True, missing=gaps)
-    treatment = {"boolean": "1 or 0", "date": "days, month and weekday"}.get(kind, "standardized")
-    return FileColumn(name, kind, holds, treatment, width=3 if kind == "date" else 1, missing=gaps)
+    treatment = {"boolean": "1 or 0", "date": f"{', '.join(parts[:-1])} and {parts[-1]}"}.get(kind, "standardized")
+    form = table.formats.get(name)
+    treatment = f"{form.words()}; {treatment}" if form is not None and form.words() else treatment
+    width = len(parts) if kind == "date" else 1
+    return FileColumn(name, kind, holds, treatment, width=width, missing=gaps, settings=settings, remark=remark)
+
+
+def _sentinels(values: Array) -> tuple[float, ...]:
+    """Returns the numbers that seem to stand for no value."""
+    if not any(looks_like_sentinel(float(limit)) for limit in (values.min(), values.max())):
+        return ()
+    return find_sentinels(*np.unique(values, return_counts=True))
 
 
 def _day(days: float) -> str:

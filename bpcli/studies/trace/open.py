@@ -13,9 +13,9 @@ from bpcli.engine.network_plan import NetworkPlan
 from bpcli.engine.objective import Objective
 from bpcli.engine.state import network_state, restore, training_state
 from bpcli.engine.step import FirstOrderStep
-from bpcli.family import Array, CodedText, Source, Table
+from bpcli.family import Array, CodedText, ColumnFormat, Source, Table
 from bpcli.numeric.streams import Stream
-from bpcli.parts.data.cells import is_missing, value_of
+from bpcli.parts.data.cells import cell_reader, is_missing
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.custom.contract import check_used_parts
 from bpcli.studies.custom.load import changed_files
@@ -276,13 +276,14 @@ def _by_value(preprocessor: Preprocessor, rows: TracedRows) -> tuple[Array, Arra
 
 def _value(cell: str, column: ColumnEncoder) -> float:
     """Returns the number of a cell of an input column; NaN where it has none and something stands for that."""
-    if column.fill is not None and is_missing(cell, column.kind):
+    form = column.format or ColumnFormat(column.kind)
+    if column.fill is not None and is_missing(cell, form.kind, form.missing_values):
         return np.nan
-    if column.kind == "number":
+    if column.kind == "number" and form.form == "plain":
         return _number(cell, "--x")
-    found = value_of(cell, column.kind)
-    if found is None:
-        what = "a date" if column.kind == "date" else "yes or no"
+    found = cell_reader(form)(cell.strip())
+    if found is None or not np.isfinite(found):
+        what = {"date": "a date", "boolean": "yes or no"}.get(column.kind, f"a number {form.words()}")
         text = f"--x: `{cell}` is not {what}, which column `{column.name}` holds"
         raise _wrong_values(text, "dates are written as 2024-01-31")
     return found

@@ -55,7 +55,8 @@ def column(values: Any, name: str = "v") -> FileColumn:
 )  # fmt: skip
 def test_what_a_column_holds(values: Any, kind: str, holds: str, treatment: str, width: int) -> None:
     dropped = treatment.startswith("left out")
-    assert column(values) == FileColumn("v", kind, holds, treatment, dropped=dropped, width=width)
+    settings = {"parts": ["days", "month", "weekday"]} if kind == "date" and not dropped else {}
+    assert column(values) == FileColumn("v", kind, holds, treatment, dropped=dropped, width=width, settings=settings)
 
 
 @pytest.mark.parametrize(("rows", "dropped"), [(19, False), (20, True)])

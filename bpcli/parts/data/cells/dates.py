@@ -2,13 +2,11 @@
 
 import re
 from datetime import UTC, date, datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-DateOrder = Literal["ymd", "dmy", "mdy"]
-"""In which order a date of three numbers names year, month and day."""
+from bpcli.family.cell_format import DateOrder
 
 DATE_ORDERS: tuple[DateOrder, ...] = ("dmy", "mdy", "ymd")
-ORDER_WORDS = {"ymd": "year, month, day", "dmy": "day, month, year", "mdy": "month, day, year"}
 
 PIVOT = 69
 """Years of two digits from here on are of the 20th century, those below of the 21st (as POSIX has it)."""

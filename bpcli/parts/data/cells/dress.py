@@ -2,15 +2,15 @@
 
 import re
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+from bpcli.family.cell_format import DecimalMark, ThousandsMark
 
 SPACES = " \u00a0\u2007\u2009\u202f"
 """Spaces that stand between thousands: the usual one, that of no break, and narrow ones."""
 
 APOSTROPHES = "'’ʼ´`"
 """Marks that stand between thousands in Switzerland."""
-
-MARK_NAMES = {" ": "a space", "'": "'", ",": ",", ".": "."}
 
 CURRENCIES = {
     "$": "$ us$ usd", "€": "€ eur euro", "£": "£ gbp", "¥": "¥ jpy", "₹": "₹ inr rs rs.", "CHF": "chf fr. sfr. sfr",
@@ -56,8 +56,8 @@ LONGEST_CELL = 48
 class NumberStyle:
     """What stands between the thousands of a number, and before its fraction."""
 
-    thousands: str
-    decimal: str
+    thousands: ThousandsMark | Literal[""]
+    decimal: DecimalMark
 
     @property
     def pattern(self) -> re.Pattern[str]:
@@ -72,7 +72,10 @@ class NumberStyle:
         return digits.replace(self.thousands, "").replace(self.decimal, ".")
 
 
-STYLES = tuple(NumberStyle(*marks) for marks in (",.", ".,", " .", " ,", "'.", "',"))
+STYLES = (
+    NumberStyle(",", "."), NumberStyle(".", ","), NumberStyle(" ", "."), NumberStyle(" ", ","), NumberStyle("'", "."),
+    NumberStyle("'", ","),
+)  # fmt: skip
 _PATTERNS = tuple(style.pattern for style in STYLES)
 ALL_STYLES = (1 << len(STYLES)) - 1
 
@@ -102,6 +105,8 @@ def dressed_number(cell: str, unit: str = "") -> DressedNumber | None:
     signs = [mark for mark in (sign, inner_sign, trailing) if mark]
     if bool(opened) != bool(closed) or len(signs) + bool(opened) > 1:
         return None
+    if before and before[-1].islower() and before.isascii() and before.islower() and before + digits in cell:
+        return None  # rs10907175 is no amount of rupees
     digits = _even(digits)
     styles = styles_of(digits)
     if not styles:

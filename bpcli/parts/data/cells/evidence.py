@@ -1,10 +1,11 @@
 """What is known of a column before its format is: its different cells, and what the settings say; or why none fits."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 
-from bpcli.family import Kind
+from bpcli.family.cell_format import DateOrder, DecimalMark, Kind, ThousandsMark
 
 STRANGERS_SHARE = 0.1
 """Share of a column's rows from which on cells of another kind are no typing errors: the column is text. A column whose
@@ -13,8 +14,11 @@ tenth cell is wrong is nobody's numbers; in public files with typing errors thes
 FEW_VALUES = 20
 """Different numbers up to which a word that comes back among them is a category: 2, 3, 4, 5 and `5 or more`."""
 
-SIMILAR_STRANGERS = 10
-"""Different cells of letters and digits from which on numbers among them are codes: 536365 and C536379."""
+SIMILAR_STRANGERS = 4
+"""Different cells of letters and digits, all in one pattern, from which on numbers among them are codes: 536365 and
+C536379. Typing errors differ from each other."""
+
+_PATTERN = (re.compile(r"[^\W\d_]+"), re.compile(r"\d+"))
 
 
 @dataclass(frozen=True)
@@ -23,24 +27,25 @@ class CellRules:
     before fractions in other columns of the file."""
 
     kind: Kind | None = None
-    decimal: str | None = None
-    thousands: str | None = None
-    date_order: str | None = None
+    decimal: DecimalMark | None = None
+    thousands: ThousandsMark | None = None
+    date_order: DateOrder | None = None
     unit: str | None = None
     missing_values: tuple[str, ...] = ()
-    file_decimal: str = "."
+    file_decimal: DecimalMark = "."
 
 
 @dataclass(frozen=True)
 class FormatProblem:
     """Why no format fits a column: what is wrong with it (to be read after "column `x`: "), cells that show it, and the
-    settings that would settle it, key and value."""
+    settings that would settle it, key and value; `kind` is what its cells nearly are."""
 
     code: str
     text: str
     cells: tuple[str, ...]
     settings: tuple[tuple[str, str], ...] = field(default=())
     help: str = ""
+    kind: Kind = "number"
 
 
 @dataclass(frozen=True)
@@ -65,10 +70,17 @@ class PresentCells:
             return False
         if len(strangers) == 1:
             return 2 * odd <= rows
-        codes = sum(any(map(str.isdigit, cell)) and any(map(str.isalpha, cell)) for cell in strangers)
-        return odd < STRANGERS_SHARE * rows and codes < SIMILAR_STRANGERS
+        return odd < STRANGERS_SHARE * rows and not _are_codes(strangers)
 
     def only(self, fits: Sequence[object]) -> "PresentCells":
         """Returns the cells that fit."""
         known = [fit is not None for fit in fits]
         return PresentCells(tuple(compress(self.cells, known)), tuple(compress(self.counts, known)))
+
+
+def _are_codes(cells: Sequence[str]) -> bool:
+    """Whether cells of letters and digits follow one pattern, or so many are such that they cannot be errors."""
+    mixed = [cell for cell in cells if any(map(str.isdigit, cell)) and any(map(str.isalpha, cell))]
+    letters, digits = _PATTERN
+    patterns = {digits.sub("9", letters.sub("A", cell)) for cell in mixed}
+    return len(mixed) >= SIMILAR_STRANGERS and (len(patterns) == 1 or len(mixed) >= 3 * SIMILAR_STRANGERS)

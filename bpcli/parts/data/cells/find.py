@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from bpcli.family import Kind
+from bpcli.family.cell_format import ColumnFormat
 from bpcli.parts.data.cells.clock import hours_of
 from bpcli.parts.data.cells.codes import are_codes, are_compact_dates
 from bpcli.parts.data.cells.dress import DressedNumber, dressed_number, unit_key
 from bpcli.parts.data.cells.evidence import CellRules, FormatProblem, PresentCells
 from bpcli.parts.data.cells.find_dates import date_format, read_dates
 from bpcli.parts.data.cells.find_numbers import number_format
-from bpcli.parts.data.cells.format import ColumnFormat
 from bpcli.parts.data.cells.missing import MISSING_WORDS, is_missing
 from bpcli.parts.data.cells.plain import PAIRS, values_at_once
 

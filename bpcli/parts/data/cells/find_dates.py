@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bpcli.parts.data.cells.dates import DATE_ORDERS, ORDER_WORDS, DateOrder, WrittenDate, written_date
+from bpcli.family.cell_format import ORDER_WORDS, ColumnFormat, DateOrder
+from bpcli.parts.data.cells.dates import DATE_ORDERS, WrittenDate, written_date
 from bpcli.parts.data.cells.evidence import CellRules, FormatProblem, PresentCells
-from bpcli.parts.data.cells.format import ColumnFormat
 
 
 def read_dates(cells: Sequence[str]) -> list[WrittenDate | None]:
@@ -63,7 +63,7 @@ def _by_order(cells: Sequence[str], dates: Sequence[WrittenDate], rules: CellRul
             said = " or ".join(f"{_day(day)} ({ORDER_WORDS[each]})" for each, day in readings)
             text = f"`{cell}` may be {said}, and no cell says which"
             settings = tuple(("date_order", each) for each in (first, order))
-            return FormatProblem("ambiguous-dates", text, (cell,), settings)
+            return FormatProblem("ambiguous-dates", text, (cell,), settings, kind="date")
     return ColumnFormat("date", date_order=first, missing_values=rules.missing_values)
 
 
@@ -73,4 +73,6 @@ def _day(days: float | None) -> str:
 
 def _two_formats(odd: str, usual: str) -> FormatProblem:
     text = f"dates are written in two formats here: `{usual}` and `{odd}`"
-    return FormatProblem("two-formats", text, (odd, usual), help="write all dates of the column in one way")
+    return FormatProblem(
+        "two-formats", text, (odd, usual), help="write all dates of the column in one way", kind="date"
+    )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bpcli.family.cell_format import ColumnFormat
 from bpcli.parts.data.cells.dress import (
     ALL_STYLES,
     CURRENCIES,
@@ -15,7 +16,6 @@ from bpcli.parts.data.cells.dress import (
     unit_text,
 )
 from bpcli.parts.data.cells.evidence import CellRules, FormatProblem, PresentCells
-from bpcli.parts.data.cells.format import ColumnFormat
 from bpcli.parts.data.cells.plain import number_of
 
 Numbers = Sequence[DressedNumber | None]
@@ -43,11 +43,16 @@ def number_format(present: PresentCells, numbers: Numbers, rules: CellRules) -> 
         if magnitudes:
             unit, bare = next((n.currency for n in numbers if n), ""), True
         elif len(units) > 1:
-            fits = [n if n and (unit_key(unit_text(n)) in (usual, "") or is_usual_unit(unit_text(n))) else None
-                    for n in numbers]  # fmt: skip
+            codes = "" in units and any(len(key) == 1 and key.isalpha() for key in units)  # 207 and 207b
+            known = {""} if codes else {key for key in units if key == usual or is_usual_unit(units[key].text)} | {""}
+            fits = [n if n and unit_key(unit_text(n)) in known else None for n in numbers]
             if not present.nearly_all(fits):
                 return None
-            return _two_units(units, usual)
+            numbers = fits  # others are typing errors
+            units = {key: units[key] for key in known if key in units}
+            unit = "" if codes else unit
+            if len(units) > 1:
+                return _two_units(units, usual)
     marks = number_marks(present, numbers, rules)
     if isinstance(marks, FormatProblem):
         return marks
@@ -73,9 +78,17 @@ def _units(present: PresentCells, numbers: Numbers) -> dict[str, _Unit]:
 
 
 def _are_magnitudes(numbers: Numbers) -> bool:
-    """Whether K, M and the like stand behind numbers of one currency, or of none."""
-    known = [n for n in numbers if n is not None and n.digits.strip("0.,")]
-    return len({n.currency for n in known}) == 1 and all(not n.unit or n.unit.casefold() in MAGNITUDES for n in known)
+    """Whether K, M and the like stand behind numbers of one currency, or of none: several of them, or K or M behind
+    some numbers (207b is a code)."""
+    known = [n for n in numbers if n is not None and (n.unit or n.digits.strip("0.,"))]
+    found = {n.unit for n in known} - {""}
+    several = len({unit.casefold() for unit in found}) > 1 or found <= {"K", "k", "M"}
+    return (
+        bool(found)
+        and several
+        and len({n.currency for n in known}) == 1
+        and all(unit.casefold() in MAGNITUDES for unit in found)
+    )
 
 
 def _two_units(units: dict[str, _Unit], usual: str) -> FormatProblem:
@@ -92,7 +105,7 @@ def _two_units(units: dict[str, _Unit], usual: str) -> FormatProblem:
             f"numbers with `{main.text or odd.text}` and without: `{main.cell}` and `{odd.cell}`",
         )
         settings = (("unit", main.text or odd.text),)
-        help = "write all in one way; if they mean the same, say so"
+        help = "write all in one way"
     else:
         code, text = "unit-change", f"the unit changes: `{main.cell}` and `{odd.cell}`"
         help = "convert them to one unit"
@@ -109,6 +122,8 @@ def number_marks(present: PresentCells, numbers: Numbers, rules: CellRules) -> N
     marked = [n for n in found if n.styles != ALL_STYLES]
     if rules.thousands is not None or rules.decimal is not None:
         return _declared(marked, rules)
+    if not marked:
+        return NumberStyle("", rules.file_decimal)
     possible = _common(marked)
     if not possible:
         return _two_marks(present, numbers)

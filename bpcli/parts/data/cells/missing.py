@@ -61,7 +61,7 @@ def find_sentinels(values: Array, counts: Array) -> tuple[float, ...]:
     """
     known = np.isfinite(values)
     values, counts = values[known], counts[known]
-    odd = np.array([_looks_like_sentinel(v) for v in values.tolist()], bool)
+    odd = np.array([looks_like_sentinel(v) for v in values.tolist()], bool)
     rest = values[~odd]
     if not odd.any() or len(rest) < 2:
         return ()
@@ -70,8 +70,9 @@ def find_sentinels(values: Array, counts: Array) -> tuple[float, ...]:
     return tuple(v for v, n in candidates if n > 1 and (low - v > high - low or v - high > high - low))
 
 
-def _looks_like_sentinel(value: float) -> bool:
-    if value != int(value):
+def looks_like_sentinel(value: float) -> bool:
+    """Whether a number has the form of those that stand for no value."""
+    if not np.isfinite(value) or value != int(value):
         return False
     digits = str(abs(int(value)))
     return value == -1 or (len(digits) > 1 and set(digits) == {"9"}) or value in SENTINEL_LIMITS

@@ -15,6 +15,8 @@ PAIRS = (("yes", "no"), ("true", "false"), ("y", "n"), ("t", "f"), ("on", "off")
 TRUTH_VALUES = {"1": 1.0, "0": 0.0, **{yes: 1.0 for yes, _ in PAIRS}, **{no: 0.0 for _, no in PAIRS}}
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 
+MAYBE_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+
 
 def number_of(cell: str, decimal: str = ".") -> float | None:
     """Returns the number of a cell; None where it is none as files write it: `1_000`, the digits of other scripts, or
@@ -37,11 +39,12 @@ def is_meant_as_number(cell: str) -> bool:
 
 
 def has_decimal_commas(cells: Iterable[str]) -> bool:
-    """Whether cells write 1,5 for one and a half: some do, and none has a point in a number."""
+    """Whether cells write 1,5 for one and a half: some do (1,234 may be a thousand), and none has a point in a
+    number."""
     found = False
     for cell in cells:
         if DECIMAL_COMMA.fullmatch(cell):
-            found = True
+            found = found or not MAYBE_THOUSANDS.fullmatch(cell)
         elif "." in cell and is_meant_as_number(cell):
             return False
     return found

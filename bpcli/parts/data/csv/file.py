@@ -4,18 +4,16 @@ exactly one of them is wrong."""
 import codecs
 import csv
 import itertools
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from bpcli.family.source import Kind
-from bpcli.parts.data.cells import has_decimal_commas, is_meant_as_number, is_missing, number_of
+from bpcli.family.cell_format import DecimalMark
+from bpcli.parts.data.cells import has_decimal_commas, is_meant_as_number
 from bpcli.parts.data.files import data_error, display_path, encoding_of, excerpt, open_binary, open_text, visible
 from bpcli.records.training import Failure, Problem
 
-THOUSANDS_MARK = re.compile(r"[.'’\s]")  # what stands between thousands
 SAMPLE_ROWS = 200  # rows that decide which columns are text
 
 
@@ -26,7 +24,7 @@ class CsvFormat:
     delimiter: str | None = None
     header: bool | None = None
     encoding: str | None = None
-    decimal: str | None = None
+    decimal: DecimalMark | None = None
     comment: str | None = None
 
 
@@ -40,7 +38,7 @@ class CsvLayout:
     skip: int
     sample: tuple[tuple[int, list[str]], ...]  # line number and cells
     encoding: str
-    decimal: str = "."
+    decimal: DecimalMark = "."
     comment: str | None = None
 
     def sample_of(self, index: int) -> list[str]:
@@ -88,7 +86,7 @@ def scan_layout(path: Path, form: CsvFormat | None = None) -> CsvLayout:
     if not sample:
         help = "add rows of data below the header"
         raise data_error("the file has a header but no rows", path, code="no-rows", help=help)
-    decimal = form.decimal or "."
+    decimal: DecimalMark = form.decimal or "."
     if form.decimal is None and delimiter != ",":
         decimal = "," if has_decimal_commas(cell.strip() for _, row in sample for cell in row) else "."
     skip = 0 if form.header is False else sample[0][0] - 1
@@ -211,41 +209,6 @@ def ragged_row(path: Path, line: int, cells: list[str], width: int, encoding: st
         help = f'if lines that start with {names[0][0]} are comments, add `comment: "{names[0][0]}"`'
     lines = excerpt(path, line, encoding)
     return Failure(Problem(text, code="ragged-row", file=display_path(path), line=line, excerpt=lines, help=help))
-
-
-def wrong_cell(layout: CsvLayout, line: int, cells: list[str], index: int, kind: Kind, advice: str) -> Failure:
-    """Returns the failure of a cell that is not what its column holds; `advice` is what to do about a missing value."""
-    cell, name = cells[index].strip(), visible(layout.names[index])
-    value = visible(cell if len(cell) <= 40 else f"{cell[:40]}...")
-    leave_out = f"to leave the column out, write `drop: [{name}]`"
-    text_is_meant = f"if the column holds text, write `text: [{name}]`; {leave_out}"
-    if "\0" in cell:
-        code, text = "nul", f"column `{name}` holds a NUL character"
-        help = "the file is damaged, or written in UTF-16: save it as UTF-8 text"
-    elif is_missing(cell, kind) and cell.lower() != "nan":
-        code, text = "missing-value", f"column `{name}` has no value here ({f'`{cell}`' if cell else 'an empty cell'})"
-        help = advice
-    elif kind == "boolean":
-        code, text = "not-a-boolean", f"column `{name}`: `{value}` is neither yes nor no"
-        help = f"write yes or no, true or false, 1 or 0; {text_is_meant}"
-    elif kind == "date":
-        code, text = "not-a-date", f"column `{name}`: `{value}` is not a date"
-        help = f"dates are written as 2024-01-31 or 2024-01-31T12:30; {text_is_meant}"
-    elif number_of(cell, layout.decimal) is not None:
-        code, text = "not-finite", f"column `{name}`: `{value}` is not a finite number"
-        help = f"numbers go up to 1.8e308: correct the cell or remove the row; {leave_out}"
-        if cell.lower() == "nan":
-            help = advice
-    else:
-        code, text, help = "not-a-number", f"column `{name}`: `{value}` is not a number", text_is_meant
-        if not any(map(str.isalnum, cell)):
-            help = f"if it stands for no value, leave the cell empty; {leave_out}"
-        elif is_meant_as_number(cell.strip("$€£¥% ")) and not is_meant_as_number(cell):
-            help = f"write numbers without a unit; {leave_out}"
-        elif is_meant_as_number(cell) or is_meant_as_number(THOUSANDS_MARK.sub("", cell)):
-            help = f"write numbers as 1234{layout.decimal}5: nothing between thousands"
-            help += "" if layout.decimal == "," else '; if the file writes 1,5 for one and a half, add `decimal: ","`'
-    return Failure(with_position(layout, Problem(text, code=code, help=help), line, cells, index))
 
 
 def _split_line(text: str, delimiter: str) -> list[str]:

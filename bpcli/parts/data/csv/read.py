@@ -8,24 +8,18 @@ import codecs
 import itertools
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bpcli.family import Array, CodedText, Kind
+from bpcli.family import Array, CodedText, ColumnFormat, Kind, Treatment
 from bpcli.numeric.threads import thread_count
 from bpcli.numeric.vectors import all_finite
-from bpcli.parts.data.cells import (
-    CellRules,
-    ColumnFormat,
-    FormatProblem,
-    cell_values,
-    find_format,
-    is_missing,
-    number_of,
-)
+from bpcli.parts.data.cells import FormatProblem, cell_values, is_missing, number_of
+from bpcli.parts.data.column_formats import Role, column_format, value_declared_missing
 from bpcli.parts.data.columns import GapRules, LoadedColumns
-from bpcli.parts.data.csv.file import CsvLayout, with_position, wrong_cell
+from bpcli.parts.data.csv.cell_errors import format_failure, wrong_cell
+from bpcli.parts.data.csv.file import CsvLayout
 from bpcli.parts.data.csv.parse import ParserProcess, ParseTask, parse_numbers
 from bpcli.parts.data.csv.reading import (
     FileColumns,
@@ -35,7 +29,7 @@ from bpcli.parts.data.csv.reading import (
 )
 from bpcli.parts.data.csv.rows import RowBuffer
 from bpcli.parts.data.targets import EXACT
-from bpcli.records.training import Failure, Problem
+from bpcli.records.training import Problem
 
 NUMBERS_PARSED_AT_ONCE = 1 << 16
 """So many, with the lines they stand in, are in the cache of a core."""
@@ -155,20 +149,33 @@ class CellColumns:
         self.layout, self.cells, self.position = layout, cells, position
         self.formats: dict[str, ColumnFormat] = {}
 
-    def kind(self, name: str, declared: Kind | None = None, *, is_label: bool = False) -> Kind:
-        """Returns what a column holds, by all of its cells. Raises Failure where no format fits them; names of classes
-        need none."""
+    def kind(
+        self, name: str, treatment: Treatment, declared: Kind | None = None, role: Role = "input",
+        known: ColumnFormat | None = None,
+    ) -> Kind:  # fmt: skip
+        """Returns what a column holds, by all of its cells, or as it is `known` from training. Raises Failure where no
+        format fits them; names of classes need none."""
         text = self.cells.texts.get(self.position[name])
         if text is None:
             return "number"
-        rules = CellRules(kind=declared, file_decimal=self.layout.decimal)
-        found = find_format(text.categories, text.counts.tolist(), rules)
+        found: ColumnFormat | FormatProblem | None = known
+        if found is None:
+            counts = text.counts.tolist()
+            found = column_format(text.categories, counts, treatment, declared, role, self.layout.decimal)
         if isinstance(found, FormatProblem):
-            if is_label:
-                return "text"
-            raise self._no_format(name, text, found)
+            raise format_failure(self.layout, *self._first_with(text, found.cells[0]), self.position[name], found)
         self.formats[name] = found
         return found.kind
+
+    def missing_among_values(self, name: str) -> Problem | None:
+        """Returns a warning where a number that is named as missing lies among the values of a column."""
+        text, form = self.cells.texts.get(self.position[name]), self.formats.get(name)
+        found = value_declared_missing(text.categories, form) if text is not None and form is not None else None
+        if text is None or found is None:
+            return None
+        return format_failure(
+            self.layout, *self._first_with(text, found.cells[0]), self.position[name], found
+        ).problems[0]
 
     def are_numbers(self, name: str) -> bool:
         """Whether all cells of a column that have a value are plain numbers, be they codes or not."""
@@ -192,13 +199,10 @@ class CellColumns:
             for cell, value in zip(cells, values[known].tolist(), strict=True)
         )
 
-    def _no_format(self, name: str, text: CodedText, problem: FormatProblem) -> Failure:
-        known = [cell.strip() for cell in text.categories]
-        row = int(np.argmax(text.codes == known.index(problem.cells[0].strip())))
-        settings = ", ".join(f"{key}: {value}" for key, value in problem.settings)
-        help = "; ".join(part for part in (problem.help, f"`{settings}`" if settings else "") if part)
-        found = Problem(f"column `{name}`: {problem.text}", code=problem.code, help=help)
-        return Failure(with_position(self.layout, found, *self._row(row), self.position[name]))
+    def _first_with(self, text: CodedText, cell: str) -> tuple[int, list[str]]:
+        """Returns the line where the first row with a cell starts, and its cells."""
+        known = [category.strip() for category in text.categories]
+        return self._row(int(np.argmax(text.codes == known.index(cell.strip()))))
 
     def _row(self, row: int) -> tuple[int, list[str]]:
         """Returns the line where a row starts, and its cells."""
@@ -220,14 +224,16 @@ class CellColumns:
             wrong += [(row, self.position[name], name) for row in odd]
         if wrong:
             row, index, name = min(wrong)
-            kind = kinds.get(name, "text")
-            raise wrong_cell(self.layout, *self._row(row), index, kind, rules.advice(name))
+            form = self._format(name, kinds.get(name, "text"))
+            raise wrong_cell(self.layout, *self._row(row), index, form, rules.advice(name))
         if self.cells.failure is not None:
             raise self.cells.failure
         numeric = [name for name in inputs if kinds[name] != "text"]
         numbers, pivot = self._stack(numeric, columns)
         found = rules.apply(columns, apart, self.layout.path, numbers, numeric)
         found.pivot = pivot
+        forms = {name: self._format(name, kind) for name, kind in kinds.items()}
+        found.formats = {name: form for name, form in forms.items() if self._is_particular(form)}
         return found
 
     def _stack(self, names: Sequence[str], columns: dict[str, Array | CodedText]) -> tuple[Array | None, Array | None]:
@@ -247,6 +253,19 @@ class CellColumns:
         index = self.position[name]
         return self.cells.stacked.index(index) if index in self.cells.stacked else None
 
+    def _is_particular(self, form: ColumnFormat) -> bool:
+        """Whether a format says more than what a column holds and what stands before fractions in all of the file: a
+        later file is read by it."""
+        usual = replace(form, form="plain", decimal=".") if form.decimal == self.layout.decimal else form
+        return usual != ColumnFormat(form.kind)
+
+    def _format(self, name: str, kind: Kind) -> ColumnFormat:
+        """Returns how a column that is read as `kind` is written."""
+        form = self.formats.get(name)
+        if form is None:
+            return ColumnFormat(kind, decimal=self.layout.decimal if kind == "number" else ".")
+        return form if form.kind == kind else ColumnFormat(kind, missing_values=form.missing_values)
+
     def _column(self, name: str, kind: Kind, rules: GapRules) -> tuple[Array | CodedText, list[int]]:
         """Returns a column, and its first row where it holds what it may not."""
         index, gaps = self.position[name], rules.allow(name)
@@ -255,11 +274,13 @@ class CellColumns:
             numbers = self.cells.column(index)
             lacking = np.isnan(numbers)
             return numbers, [int(np.argmax(lacking))] if lacking.any() and not gaps else []
-        form = self.formats.get(name)
-        form = form if form is not None and form.kind == kind else ColumnFormat(kind)
-        lost = ("", "nan") if name in rules.outcomes else ("",)  # a label is no number, and no word for none either
-        missing = [form.is_missing(cell) or cell.lower() in lost for cell in text.categories]
+        form = self._format(name, kind)
+        lost: tuple[str, ...] = (
+            ("", "nan") if name in rules.outcomes else ("",)
+        )  # a label is no number, and no word for none either
+        missing = [is_missing(cell, kind, form.missing_values) or cell.lower() in lost for cell in text.categories]
         if kind == "text":
+            lost += form.missing_values
             odd = ["\0" in cell or (not gaps and cell.lower() in lost) for cell in text.categories]
             names = ["" if gaps and bad else cell for cell, bad in zip(text.categories, missing, strict=True)]
             return CodedText.of_codes(text.codes, names), _first_row(text, odd)

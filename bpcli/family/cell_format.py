@@ -1,0 +1,66 @@
+"""How the cells of a column of a text file are written: plain settings, found from a file or saved with a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+Kind = Literal["number", "text", "boolean", "date"]
+"""What a column holds."""
+
+DateOrder = Literal["dmy", "mdy", "ymd"]
+"""In which order a date of three numbers names year, month and day."""
+
+DecimalMark = Literal[".", ","]
+"""What stands before the fraction of a number."""
+
+ThousandsMark = Literal[",", ".", " ", "'"]
+"""What stands between the thousands of a number."""
+
+ORDER_WORDS: dict[str, str] = {"dmy": "day, month, year", "mdy": "month, day, year", "ymd": "year, month, day"}
+MARK_WORDS = {" ": "a space"}
+
+
+@dataclass(frozen=True)
+class ColumnFormat:
+    """How the cells of a column are written.
+
+    `form` is that of numbers: as `float` takes them, in dress (`thousands` between thousands, `decimal` before the
+    fraction, `unit` beside them; `bare` where cells may lack the unit, `magnitudes` where K, M and the like stand
+    behind them), or times of day and durations, which become hours. `date_order` is that of day and month where numbers
+    alone do not say it. `missing_values` are the words and numbers that stand for no value beside the usual ones.
+    """
+
+    kind: Kind = "number"
+    form: Literal["plain", "dressed", "hours"] = "plain"
+    decimal: DecimalMark = "."
+    thousands: ThousandsMark | Literal[""] = ""
+    unit: str = ""
+    bare: bool = False
+    magnitudes: bool = False
+    date_order: DateOrder | Literal[""] = ""
+    missing_values: tuple[str, ...] = ()
+
+    def words(self) -> str:
+        """Returns how the cells are written, in words; "" where there is nothing to say."""
+        found = []
+        if self.kind == "date" and self.date_order:
+            found.append(f"as {ORDER_WORDS[self.date_order]}")
+        if self.form == "hours":
+            found.append("times, in hours")
+        if self.unit:
+            found.append(f"with {self.unit}")
+        if self.magnitudes:
+            found.append("with K, M")
+        if self.thousands:
+            found.append(f"thousands {MARK_WORDS.get(self.thousands, self.thousands)}")
+        if self.decimal != ".":
+            found.append(f"decimal {self.decimal}")
+        if self.missing_values:
+            found.append(f"no value: {' '.join(self.missing_values)}")
+        return ", ".join(found)
+
+    def to_meta(self) -> dict[str, Any]:
+        """Returns the settings that differ from their defaults, as plain data."""
+        found = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}

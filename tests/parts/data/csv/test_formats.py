@@ -1,0 +1,150 @@
+"""Columns of a file in dress: found, set, refused with the line, and read in a later file as in training."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from bpcli.family import ColumnFormat, Table
+from bpcli.parts.data.columns import ColumnRequest
+from bpcli.parts.data.csv.source import Csv
+from bpcli.records.training import Failure, Problem
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def source(text: str, **settings: Any) -> Csv:
+    Path("a.csv").write_text(text, encoding="utf-8")
+    return Csv.model_validate({"type": "csv", "path": "a.csv", "target": "y", **settings})
+
+
+def load(text: str, **settings: Any) -> Table:
+    return source(text, **settings).load(Path("."))
+
+
+def problem(text: str, **settings: Any) -> Problem:
+    with pytest.raises(Failure) as caught:
+        load(text, **settings)
+    (found,) = caught.value.problems
+    return found
+
+
+def column(*cells: str) -> str:
+    """A file with a column `x` of these cells."""
+    return "x;y\n" + "".join(f"{cell};{i}\n" for i, cell in enumerate(cells))
+
+
+def test_a_column_is_decided_by_all_of_its_cells() -> None:
+    plain = [str(i) for i in range(250)]
+    late = load(column(*plain, *(f"C{i}" for i in range(120))))
+    assert late.kind("x") == "text"
+    blank = load(column(*[""] * 210, *(f"2020/01/{d:02d}" for d in range(1, 29))), missing="median")
+    assert (blank.kind("x"), int(np.isnan(blank.numbers).sum())) == ("date", 210)
+    priced = load(column(*plain, "$1,234.5", *(f"${i}" for i in range(2000))), columns={"x": {"unit": "$"}})
+    assert priced.numbers[250, 0] == 1234.5
+    assert priced.formats["x"] == ColumnFormat("number", "dressed", ".", ",", "$", bare=True)
+
+
+def test_only_what_is_particular_is_kept() -> None:
+    assert load("a,b,c,d,y\n1,red,2020-01-31,yes,1\n2,blue,2020-02-01,no,2\n").formats == {}
+    assert load(column("1,5", "2")).formats == {}  # the file's decimal comma is found in each file
+    assert load(column("5 %", "6 %")).formats == {"x": ColumnFormat(form="dressed", unit="%")}
+    target = load('x,y\n1,"$1,234.50"\n2,$5\n' + "3,$7\n" * 30 + "".join(f"{i},${i}\n" for i in range(30)))
+    assert target.target is not None
+    assert target.target[:2].tolist() == [[1234.5], [5]]
+    assert target.formats["y"].unit == "$"
+
+
+@pytest.mark.parametrize(
+    ("cells", "code", "line", "help"),
+    [
+        (["1,234", "5,678"], "ambiguous-numbers", 2, 'write `thousands: ","` or `decimal: ","`; to read the column'),
+        (["01/02/2020", "03/04/2020"], "ambiguous-dates", 2, "write `date_order: dmy` or `date_order: mdy`; to read"),
+        (["2020-01-31"] * 9 + ["31.01.2020"], "two-formats", 11, "write all dates of the column in one way"),
+        (["$5"] * 9 + ["€5"], "currency-mix", 11, "convert them to one currency"),
+        (["5 kg"] * 9 + ["5 lb"], "unit-change", 11, "convert them to one unit"),
+        (["5%"] * 9 + ["5"], "two-formats", 11, 'where they mean the same, write `columns: {x: {unit: "%"}}`; to read'),
+        (["5.5", "5,5"], "two-formats", 3, "write all numbers of the column in one way"),
+        (["$5"] * 9 + ["oops"], "not-a-number", 11, "or write `missing_values: [oops]`"),
+        (["1/31/2020"] * 9 + ["31/2/2020"], "not-a-date", 11, "if the column holds text"),
+        (["14:30"] * 9 + ["14:77"], "not-a-number", 11, "if the column holds text"),
+    ],
+)  # fmt: skip
+def test_what_is_open_or_wrong_is_named_with_its_line(cells: list[str], code: str, line: int, help: str) -> None:
+    found = problem(column(*cells))
+    assert (found.code, found.line, found.column) == (code, line, 1)
+    assert help in found.help
+
+
+@pytest.mark.parametrize(
+    ("cells", "settings", "numbers"),
+    [
+        (["1,234", "5,678"], {"thousands": ","}, [1234, 5678]),
+        (["1,234", "5,678"], {"decimal": ","}, [1.234, 5.678]),
+        (["1.234", "5.678"], {"thousands": "."}, [1234, 5678]),
+        (["1.234", "5.678"], {"columns": {"x": {"decimal": ","}}, "thousands": ","}, [1234, 5678]),
+        (["01/02/1970", "03/01/1970"], {"date_order": "dmy"}, [31, 2]),
+        (["01/02/1970", "03/01/1970"], {"columns": {"x": {"date_order": "mdy"}}}, [1, 59]),
+        (["5%", "5"], {"columns": {"x": {"unit": "%"}}}, [5, 5]),
+        (["1", "-999", "-999.0", "soon"], {"missing_values": [-999, "soon"], "missing": "mean"}, [1, *[np.nan] * 3]),
+        (["1", "-999"], {"columns": {"x": {"missing_values": -999, "missing": "mean"}}}, [1, np.nan]),
+        (["2", "nil", "-", "N.A."], {"missing": "mean"}, [2, *[np.nan] * 3]),
+    ],
+)
+def test_settings_decide(cells: list[str], settings: Mapping[str, Any], numbers: list[float]) -> None:
+    assert np.array_equal(load(column(*cells), **settings).numbers[:, 0], numbers, equal_nan=True)
+
+
+def test_missing_values_of_text() -> None:
+    table = load("c,y\nred,1\nsoon,2\nnil,3\n", missing="mode", missing_values=["Soon"])
+    assert table.texts["c"].tolist() == ["red", "", "nil"]
+    assert problem("c,y\nred,1\nsoon,2\n", missing_values=["soon"]).code == "missing-value"
+    assert load("c,y\n1,red\n2,nan\n3,blue\n", missing="drop").rows == 2
+
+
+def test_a_missing_value_that_is_also_a_value() -> None:
+    text = "x,z,y\n" + "".join(f"{i},{i if i != 7 else 1},{100 + i}\n" for i in range(20))
+    found = problem(text, missing_values=[7], missing="mean")
+    assert (found.code, found.line, found.column) == ("missing-and-value", 9, 1)
+    assert "`7` is said to stand for no value, and lies among the values of the column" in found.text
+    assert "`columns: {x: {missing_values: [7]}}`" in found.help
+    table = load(text, columns={"x": {"missing_values": [7], "missing": "mean"}})
+    assert np.isnan(table.numbers[:, 0]).tolist() == [i == 7 for i in range(20)]
+    assert [w.code for w in table.warnings] == ["missing-and-value"]
+    assert load(text, missing_values=[19], missing="mean").warnings == ()
+
+
+def test_a_later_file_is_read_as_the_first_one() -> None:
+    forms = {"x": ColumnFormat("date", date_order="mdy"), "p": ColumnFormat("number", "dressed", ",", ".", "€")}
+    request = ColumnRequest({"x": "date", "p": "number"}, need_target=False, formats=forms)
+    here = source("x;p\n01/02/1970;1.234 €\n03/01/1970;5 €\n")
+    assert here.load_columns(Path("."), request).numbers.tolist() == [[1, 1234], [59, 5]]
+    with pytest.raises(Failure) as caught:
+        source("x;p\n01/02/1970;1.234\n").load_columns(Path("."), request)
+    assert "`1.234` is not a number as the others of the column (with €, thousands ., decimal ,)" in str(caught.value)
+    assert 'write `columns: {p: {unit: "€"}}`' in caught.value.problems[0].help
+    plain = ColumnRequest(
+        {"p": "number"}, need_target=False, formats={"p": ColumnFormat(form="dressed", thousands=".", decimal=",")}
+    )
+    assert source("p,x\n1.234,1\n").load_columns(Path("."), plain).numbers.tolist() == [[1234]]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"decimal": ",", "thousands": ","}, "`,` cannot stand both between thousands and before fractions"),
+        ({"columns": {"x": {"decimal": ".", "thousands": "."}}}, "`.` cannot stand both"),
+        ({"missing_values": [True]}, "write what stands for no value: a word, a number, or a list of them"),
+        ({"date_order": "ydm"}, "Input should be 'dmy', 'mdy' or 'ymd'"),
+    ],
+)
+def test_settings_that_do_not_fit(settings: Mapping[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        source("", **settings)
+    assert message in caught.value.errors()[0]["msg"]
