@@ -11,7 +11,7 @@ from bpcli.config.document import Location
 from bpcli.family.part import Part
 
 ModelType = type[BaseModel]
-MAX_NESTING = 8  # of settings within settings, where places are listed
+MAX_NESTING = 8  # levels of settings within settings, where places are listed
 
 
 def keys_of(model: ModelType) -> dict[str, FieldInfo]:

@@ -21,8 +21,8 @@ from bpcli.numeric.shapes import entry_name
 from bpcli.numeric.vectors import EPS
 
 _EXACT = 17  # significant digits that give a double back
-_NOISE_RTOL = 64 * EPS  # of the size of a sum: what rounding leaves of 0
-_SMALLEST = 1e-300  # below it an underflow may have made a number 0
+_NOISE_RTOL = 64 * EPS  # share of the size of a sum that rounding leaves of 0
+_SMALLEST = 1e-300  # magnitude below which an underflow may have made a number 0
 
 
 @dataclass(frozen=True)

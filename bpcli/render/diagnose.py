@@ -18,9 +18,9 @@ from bpcli.render.run.curve import curves
 
 LEVEL_STYLES = {"warning": "bold red", "notice": "bold yellow", "ok": "green"}
 MAX_TEXT_WIDTH = 100  # characters of a line of text
-UNCHANGED_RATIO = 0.95  # of the loss after over that before: above it is no gain
-MAX_PLOTTED_RATIO = 2.0  # of a loss over the first one, in a plot of one that explodes
-MARGIN = 2  # columns
+UNCHANGED_RATIO = 0.95  # loss after over loss before, from which on a remedy did not help
+MAX_PLOTTED_RATIO = 2.0  # loss over the first one, at which the plot of one that explodes ends
+MARGIN = 2  # columns left blank at the left
 
 
 def brief(value: float | None) -> str:

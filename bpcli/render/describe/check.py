@@ -9,8 +9,8 @@ from bpcli.records.training import CheckReport
 from bpcli.render.console import clipped, table
 from bpcli.render.numbers import date
 
-MAX_COLUMNS_SHOWN = 12  # of the data that are shown
-MAX_CLASSES_SHOWN = 20  # that are counted one by one
+MAX_COLUMNS_SHOWN = 12  # columns of the data that are shown
+MAX_CLASSES_SHOWN = 20  # classes that are counted one by one
 MAX_CELL_WIDTH = 24  # characters of a cell of the first rows
 MAX_TABLE_WIDTH = 80  # characters
 

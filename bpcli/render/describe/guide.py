@@ -15,7 +15,7 @@ from bpcli.render.console import name_list, table
 from bpcli.studies.describe.guides import Guide
 
 MAX_LINE_COLUMNS = 100  # longer lines of prose are hard to follow
-MIN_TEXT_COLUMNS = 24  # of a text beside a name, for it to be wrapped there
+MIN_TEXT_COLUMNS = 24  # columns of a text beside a name, from which on it is wrapped there
 COLUMN_GAP = 2  # columns between the cells of a table
 NAME_AND_TEXT = re.compile(r"(\s*\S+(?: \S+)*\s{2,})(\S+(?: \S+)*)")
 """A line of a listing: a name, at least two spaces, a text."""

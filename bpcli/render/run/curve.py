@@ -12,7 +12,7 @@ from bpcli.render.console import unicode
 
 WIDTH, HEIGHT = 28, 8  # characters inside the axes: two plots fit side by side into 80 columns
 LABEL_WIDTH = 8  # characters of a number beside an axis
-MIN_DIP = 0.19  # of the height above 0: what puts 0 into the last row but one
+MIN_DIP = 0.19  # share of the height above 0 that puts 0 into the last row but one
 PLOT_GAP = 3  # characters between two plots
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """The bits of a braille character's dots, four rows of two."""

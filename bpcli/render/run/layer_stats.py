@@ -9,8 +9,8 @@ from bpcli.render.numbers import percent, short
 
 SHARES = {"dead": "dead", "saturated": "satur."}  # with their headers
 COLUMN_WIDTHS = {"|grad|": 7, "update": 7, "dead": 4, "satur.": 6}
-MIN_COLUMN_WIDTH = 7  # of a column of epochs, at least; a number takes no more
-MAX_NAME_WIDTH = 20  # of a layer's name: two epochs fit 80 columns
+MIN_COLUMN_WIDTH = 7  # characters of a column of epochs, at least; a number takes no more
+MAX_NAME_WIDTH = 20  # characters of a layer's name, at most: two epochs fit 80 columns
 ACTIVATION_SUFFIX = ".activation"  # its figures stand on the line of its layer
 
 

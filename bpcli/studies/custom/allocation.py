@@ -16,9 +16,9 @@ from bpcli.family.plan import Shape
 from bpcli.numeric.threads import one_thread
 from bpcli.studies.custom.source_location import SOURCES, line_position
 
-MAX_INPUT_BYTES = 1 << 22  # of the rows that a kernel is measured with
+MAX_INPUT_BYTES = 1 << 22  # bytes of the rows that a kernel is measured with
 MAX_ROWS, MIN_ROWS = 4096, 8  # of the batch that it is measured with
-MAX_REPEATS = 3  # of a measurement
+MAX_REPEATS = 3  # times that a measurement is repeated
 NOISE_BYTES = 1000  # views, numbers, small buffers
 
 Calls = Mapping[str, Callable[[], Any]]

@@ -10,7 +10,7 @@ from bpcli.family.part import suggestion
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.run.atomic import atomic_bytes, make_folder
 
-CLAIMS_SUFFIX = "_claims"  # of the file name of a derivation that is to be marked
+CLAIMS_SUFFIX = "_claims"  # end of the file name of a derivation that is to be marked
 SCHEMA = "bpcli.schema.json"
 
 

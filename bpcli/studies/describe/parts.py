@@ -85,7 +85,7 @@ def _example_part(leaf: type[Part]) -> Part | None:
 
 
 CURVE_POINTS, CURVE_STEPS = 161, 100  # inputs of an activation, training steps of a schedule
-DEFAULT_ROW_SHAPE = (3,)  # of a layer without samples
+DEFAULT_ROW_SHAPE = (3,)  # shape of the rows of a layer without samples
 
 
 def _curves(part: Part | None) -> tuple[Curve, ...]:

@@ -27,7 +27,7 @@ from bpcli.studies.witness.extrapolate import SCATTERED_POINTS, Line, off_line
 from bpcli.studies.witness.witness import COMPLEX_STEP, MIN_SCALED_ENTRY, SUM_RTOL, complex_steps, max_abs
 
 CHUNK_ENTRIES = 1 << 18  # entries that are compared at a time
-MIN_PLAIN_ENTRY = 1e-15  # of an entry, from which on a step along a direction is far smaller than it
+MIN_PLAIN_ENTRY = 1e-15  # magnitude of an entry, from which on a step along a direction is far smaller than it
 MAX_STEPS_EXCUSED = 40  # entries of a tensor that are looked at again, where complex steps disagree
 
 

@@ -23,17 +23,17 @@ from bpcli.studies.witness.evidence import (
 from bpcli.studies.witness.extrapolate import Line, confirmed, extrapolate
 from bpcli.studies.witness.witness import DIFFERENCE_RTOL, differences, max_abs
 
-RESOLVED_RTOL = 1e-7  # of an entry, between the kernel and differences where no exact witness is
-LOOSEST_RTOL = 1e-5  # of an entry: one that differences cannot show as well as that is lost in noise
-SMALL_SHARE = 1e-3  # of a tensor's largest entry: smaller ones count as that large
+RESOLVED_RTOL = 1e-7  # relative gap of an entry to differences that is allowed where no exact witness is
+LOOSEST_RTOL = 1e-5  # relative error of an entry, above which differences are lost in noise
+SMALL_SHARE = 1e-3  # share of a tensor's largest entry: smaller ones count as that large
 NEAR_RTOL = 1e-5  # how near to a small step's difference an extrapolated one has to be
 MAX_ENTRIES_RESOLVED = 40  # entries of a tensor that are looked at again, at least, where differences disagree
-RESOLVED_SHARE = 0.125  # of the entries that are looked at: so many may be looked at again
-FIRST_ENTRIES, ENTRIES_AT_A_TIME = 8, 64  # of those: where one is wrong, no more are asked
-MAX_WRONG_ENTRIES = 256  # whose right numbers are computed, for a diagnosis
-N_ROUNDING_RUNS = 4  # of a kernel, of which the largest effect counts
+RESOLVED_SHARE = 0.125  # share of the entries looked at that may be looked at again
+FIRST_ENTRIES, ENTRIES_AT_A_TIME = 8, 64  # entries looked at again, first and then at a time; none after a wrong one
+MAX_WRONG_ENTRIES = 256  # wrong entries whose right numbers are computed, for a diagnosis
+N_ROUNDING_RUNS = 4  # runs of a kernel, of which the largest effect counts
 N_SCATTERED = 3  # lines on which the rounding of a value is looked at
-DIFFERENCE_POWER = 17  # of 1/2: the step of a single difference along a direction
+DIFFERENCE_POWER = 17  # exponent of 1/2: the step of a single difference along a direction
 
 
 def differences_along(found: Evidence, directions: int, floor: float, rng: np.random.Generator) -> None:

@@ -55,14 +55,14 @@ from bpcli.studies.witness.evidence import CheckedGradient, Effort
 
 BATCH_SIZES = (3, 5, 7)
 """Rows to try: the first number that is no width of the network, so that no transposed array fits by chance."""
-MAX_PARAMETERS = 25_000  # of a network in which each of them is looked at
-MAX_ENTRIES_ALONE = 10_000  # of a tensor, that differences look at one by one where equations look at all
-HEAVY_SECONDS = 2e-3  # of a forward pass: from there on a point costs too much to be looked at for little
+MAX_PARAMETERS = 25_000  # parameters of a network, up to which each of them is looked at
+MAX_ENTRIES_ALONE = 10_000  # entries of a tensor that differences look at one by one where equations look at all
+HEAVY_SECONDS = 2e-3  # seconds of a forward pass, from which on a point is looked at in fewer ways
 OWN_ENTRIES = 67
 """Entries of each tensor by which differences look at a layer of one's own at more points: one in each of 65 columns at
 least."""
-THOROUGH_SECONDS, BRIEF_SECONDS = 1.2, 0.15  # that the differences of one tensor are meant to take
-NETWORK_SECONDS = 3.0  # that those of the whole network are meant to take
+THOROUGH_SECONDS, BRIEF_SECONDS = 1.2, 0.15  # seconds that the differences of one tensor may take, about
+NETWORK_SECONDS = 3.0  # seconds that the differences of the whole network may take, about
 
 
 @dataclass(frozen=True, eq=False)

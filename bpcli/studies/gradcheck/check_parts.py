@@ -24,7 +24,7 @@ from bpcli.studies.gradcheck.part_shapes import MULTIPLES, with_shapes
 from bpcli.studies.witness.cases import cases, states_equations
 
 ROWS, OUTPUTS = (5,), (4,)  # of the network in which a loss or a penalty is checked
-CHECKED_ROWS = 7  # of the small network in which a part is checked; a check takes 3, 5 or 7
+CHECKED_ROWS = 7  # rows of the small network in which a part is checked; a check takes 3, 5 or 7
 TRIAL_SHAPES: tuple[tuple[int, ...], ...] = ((5,), (4, 2), (5, 4, 2))
 """Rows that a layer without samples is tried on: what it takes of numbers, sequences and images."""
 SAMPLES = (

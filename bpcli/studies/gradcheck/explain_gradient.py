@@ -17,10 +17,10 @@ from bpcli.studies.mistakes.hypotheses import Sentence, same
 from bpcli.studies.witness.cases import LayerCase, LossCase, equation_env, layer_program
 from bpcli.studies.witness.evidence import COMPLEX_STEP_RTOL, CheckedGradient, Evidence
 
-MAX_ENTRIES_ELSEWHERE = 2000  # of a gradient that is computed anew for rows of another number or width
-MAX_RATIO_SPREAD = 1e-5  # of a ratio that is constant, by differences
-EXPECTED_RTOL = 1e-6  # how well an expected slope is known
-MAX_ENTRIES_SHOWN = 3  # at which both slopes are given
+MAX_ENTRIES_ELSEWHERE = 2000  # entries of a gradient that is computed anew for rows of another number or width
+MAX_RATIO_SPREAD = 1e-5  # relative spread up to which a ratio counts as constant, by differences
+EXPECTED_RTOL = 1e-6  # relative error of an expected slope
+MAX_ENTRIES_SHOWN = 3  # entries at which both slopes are given
 
 
 def tensor_row(gradient: CheckedGradient, evidence: Evidence) -> TensorRow:

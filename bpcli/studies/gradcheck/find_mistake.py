@@ -24,12 +24,12 @@ from bpcli.studies.gradcheck.layer_laws.row_sentences import (
 from bpcli.studies.mistakes.hypotheses import GradientHypotheses, Hypothesis, Sentence, same
 
 CONSTANT_RATIO_RTOL = 1e-9  # how far a ratio that counts as constant may vary
-ENTRY_RTOL = 1e-7  # of the largest entry: one that is farther off is wrong
+ENTRY_RTOL = 1e-7  # share of the largest entry: an entry that is farther off is wrong
 SAME_RATIO_RTOL = 1e-4  # between two constant ratios that are the same, by differences
 GRADIENT_BEFORE = "the gradient before"  # the array's name: what stood there when a penalty was added
 CONSTANT_GAP_RTOL = 0.1  # how far a difference of small numbers that counts as constant may vary
 GAP_FACTOR = 10  # times less well than the numbers is their difference known
-MAX_SHARE_LEFT = 0.01  # of a difference that one mistake leaves, to be named as its greater part
+MAX_SHARE_LEFT = 0.01  # share of a difference that a mistake may leave unexplained and still be named
 MAX_EXPLANATIONS = 3  # mistakes that explain the numbers equally well, named together
 
 UNLIKELY = {"not-divided-{a} squared", "divided-{a} squared", "not-divided-{a} less one", "unbiased more",
@@ -54,10 +54,10 @@ class Clues:
     by: str = "dy"
     at: Array | None = None
     forward_mismatch: str = ""  # what of its forward pass is not that of the equations, where its backward pass is
-    moved_weights: Sequence[str] = ()  # that changed during the pass
+    moved_weights: Sequence[str] = ()  # weights that changed during the pass
     tied: bool = False  # wrong at ties only
     rtol: float = CONSTANT_RATIO_RTOL  # how well the expected numbers are known
-    whole_network: bool = False  # of the whole network, whose layers alone are right
+    whole_network: bool = False  # whether it is that of the whole network, whose layers alone are right
     ratio_elsewhere: Callable[[str], float | None] | None = None  # kernel / expected where a count is another
 
 

@@ -28,7 +28,7 @@ OWN_POINTS = (LARGE, ZEROS)
 PART_POINTS = (SMALL, *OWN_POINTS)
 """Points at which a layer of one's own is looked at besides, in a network and as a part; at `zeros` only for numbers
 that are not finite."""
-WHOLE_INPUTS = (0.0, 1.0, -1.0)  # that stand among the tied inputs of a layer of one's own in any case
+WHOLE_INPUTS = (0.0, 1.0, -1.0)  # whole numbers among the tied inputs of a layer of one's own, in any case
 INPUT_FACTORS = {SATURATED: 8.0, SMALL: 1e-3, LARGE: 64.0}
 """How much larger inputs are there than at the random point; units saturate at 8."""
 

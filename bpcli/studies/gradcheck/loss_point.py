@@ -19,7 +19,7 @@ from bpcli.studies.witness.evidence import CheckedGradient
 from bpcli.studies.witness.witness import SUM_RTOL, max_abs
 
 WEIGHTED, WHOLE_TARGETS, LARGE_TARGETS = "weighted", "whole targets", "large targets"
-OVERFLOWING_LOSS = 1e150  # of a loss: its gradients may overflow
+OVERFLOWING_LOSS = 1e150  # loss from which on its gradients may overflow
 MAX_WEIGHTS = 200  # weights of a slice that a penalty is tried on
 
 

@@ -28,10 +28,10 @@ SHAPES: tuple[Shape, ...] = (
 """Numbers, sequences and images, with few and many columns and channels, on both sides of blocks of 16 and 64."""
 OUTPUT_SHAPES: tuple[Shape, ...] = ((1,), (2,), (3,), (17,), (65,))
 """Outputs that a loss is tried on."""
-MULTIPLES = (1, 2, 4)  # of a shape are tried where plan refuses it: it may ask for even numbers
-MAX_MULTIPLE_ENTRIES = 5000  # of a row
+MULTIPLES = (1, 2, 4)  # multiples of a shape that are tried where plan refuses it: it may ask for even numbers
+MAX_MULTIPLE_ENTRIES = 5000  # entries of a row of such a multiple, at most
 SHAPE_POINTS = (RANDOM, EVALUATION, *PART_POINTS)
-COMMON_SIZES = (16, 32, 64, 128)  # of batches, that a part of one's own is run on besides
+COMMON_SIZES = (16, 32, 64, 128)  # rows of batches that a part of one's own is run on besides
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ from bpcli.studies.gradcheck.forward_equations import has_equations, loss_progra
 from bpcli.studies.witness.cases import engine_arrays, equation_env, layer_program
 from bpcli.studies.witness.witness import max_abs
 
-COARSE_EPS = 2.0**-23  # of a number: how far off it is
-N_RUNS = 3  # of which the largest effect counts
+COARSE_EPS = 2.0**-23  # relative rounding of a number in float32
+N_RUNS = 3  # runs, of which the largest effect counts
 MAX_COUNT = 2.0**31  # whole numbers below may count or stand for something; beyond 2^53 every number is whole
-TO_FLOAT64 = 64 * EPS / COARSE_EPS  # of what COARSE_EPS does: some dozens of roundings of float64
+TO_FLOAT64 = 64 * EPS / COARSE_EPS  # share of what COARSE_EPS does that float64 does, in some dozens of roundings
 MAX_NOISY_ENTRIES = 100_000  # larger arrays are taken as they are: a sum over one is disturbed by its other factor
 
 Rng = np.random.Generator

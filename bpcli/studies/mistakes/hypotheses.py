@@ -27,9 +27,9 @@ from bpcli.studies.mistakes.single_mistakes import (
     single_mistakes,
 )
 
-SAME_RTOL = 1e-9  # of the largest entry, between two arrays that are the same number for number
-CUT_RTOL = 1e-7  # of the largest entry, between a bound and the numbers cut off there
-MAX_SUM_CELLS = 1 << 21  # of a sum written out
+SAME_RTOL = 1e-9  # share of the largest entry that two arrays that are the same may be apart
+CUT_RTOL = 1e-7  # share of the largest entry that a bound and the numbers cut off there may be apart
+MAX_SUM_CELLS = 1 << 21  # cells of a sum written out, at most
 
 
 @dataclass(frozen=True)

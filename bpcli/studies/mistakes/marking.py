@@ -29,7 +29,7 @@ from bpcli.studies.trace.quantities import EntryChoice, quantities
 from bpcli.studies.trace.selection import network_summary
 from bpcli.studies.trace.step_blocks import take_step
 
-MAX_ACCIDENT_PROBABILITY = 0.05  # that a mistake fits by accident; beyond it no mistake is named
+MAX_ACCIDENT_PROBABILITY = 0.05  # probability that a mistake fits by accident, above which none is named
 MAX_CAUSES = 3  # causes named of one claim
 MAX_NODES_BACK = 12  # nodes back to which an error is looked for that no claim shows
 FEW_DIGITS = 4  # significant digits; many mistakes give a number with fewer

@@ -25,7 +25,7 @@ from bpcli.notation.syntax import (
     walk,
 )  # fmt: skip
 
-MAX_SUM_TERMS = 16  # of a longer sum, no single term is left out
+MAX_SUM_TERMS = 16  # terms of a sum; of a longer one no single term is left out
 
 EDGES = {">": ">=", ">=": ">", "<": "<=", "<=": "<"}
 """Comparisons that differ where both sides are equal only."""

@@ -29,7 +29,7 @@ from bpcli.studies.run.atomic import atomic_bytes, file_kind
 FORMAT_VERSION = 1  # the number that is raised where older versions cannot read a file
 METADATA_KEY = "bpcli"
 MAX_HEADER_BYTES = 16 * 2**20  # bytes; a bound on what a file can make us parse
-MAX_KEYS = 1000  # of metadata; a model has one
+MAX_KEYS = 1000  # keys of metadata; a model has one
 MAX_AXES = 8  # axes of a tensor
 TENSOR_NAME = re.compile(r"[\w.\-]{1,256}")
 DTYPES: dict[str, np.dtype[Any]] = {

@@ -26,12 +26,12 @@ class EpochSums:
     penalty: float = 0.0
     norm: float = 0.0
     factor: float = 0.0
-    rate: float = 0.0  # of the last step
+    rate: float = 0.0  # learning rate of the last step
     clipped: int = 0
     steps: int = 0
-    weight: float = 0.0  # of the rows: their number, or their class weights
+    weight: float = 0.0  # total weight of the rows: their number, or their class weights
     seconds: float = 0.0
-    watch: dict[str, float] = field(default_factory=dict)  # of the one step that is measured
+    watch: dict[str, float] = field(default_factory=dict)  # figures of the one step that is measured
 
     def add(self, train_step: FirstOrderStep | FullBatchStep, weight: float) -> None:
         """Adds the figures of the last step, on rows of this weight."""

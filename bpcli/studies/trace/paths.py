@@ -24,7 +24,7 @@ from bpcli.studies.witness.cases import equation_env, layer_program
 from bpcli.studies.witness.witness import COMPLEX_STEP
 
 MAX_PATHS = 64  # paths that are shown one by one
-NUDGE = 1e-3  # by which a weight is moved to either side
+NUDGE = 1e-3  # distance by which a weight is moved to either side
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from bpcli.studies.witness.extrapolate import Line
 from bpcli.studies.witness.kinks import Moved, Outputs, exact_slopes, excuse, shows_jump, shows_steepness
 from bpcli.studies.witness.witness import COMPLEX_STEP, complex_steps
 
-COMPLEX_STEP_RTOL = 1e-9  # of an entry, between the kernel and a complex step
+COMPLEX_STEP_RTOL = 1e-9  # relative gap of an entry to a complex step that is allowed
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,15 @@ from bpcli.studies.witness.witness import max_abs
 
 ValueFunction = Callable[[], tuple[float, float]]
 
-LARGEST_STEP, SMALLEST_STEP = 4, 30  # as powers of 1/2, of a line's unit
-COLUMNS = 6  # of a tableau: more of them only carry rounding on
-VALUE_ROUNDINGS = 20  # by so many roundings of what is added up may a value be off
-CONTRADICTS = 4  # times as far apart as both errors allow are two estimates that exclude each other
+LARGEST_STEP, SMALLEST_STEP = 4, 30  # exponents of 1/2: the first and the last step, in units of a line
+COLUMNS = 6  # columns of a tableau, at most: more of them only carry rounding on
+VALUE_ROUNDINGS = 20  # roundings of what is added up that a value may be off by
+CONTRADICTS = 4  # multiple of both errors from which on two estimates exclude each other
 SCATTERED_POINTS: Array = 1e-10 * np.arange(10, 18)
 """Points that nearly coincide, in units."""
 FLOAT32_POINTS: Array = 2.3e-7 * np.arange(10, 18)
 """The same for numbers of float32."""
-EXCLUDING_STEPS = (13, 14)  # as powers of 1/2: small, and yet above rounding
+EXCLUDING_STEPS = (13, 14)  # exponents of 1/2: steps that are small, and yet above rounding
 CONFIRMING_STEPS = (8, 10, 12, 14, 16, 18, 20, 24, 28)
 """Steps, as powers of 1/2, at which an extrapolation must still hold."""
 

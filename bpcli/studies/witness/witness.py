@@ -16,10 +16,10 @@ from bpcli.notation import Program
 from bpcli.numeric.vectors import EPS
 from bpcli.records.training import Gap
 
-SUM_RTOL = 1e-12  # of a tensor's largest entry: sums in another order
+SUM_RTOL = 1e-12  # share of a tensor's largest entry: sums in another order
 COMPLEX_STEP = 1e-30  # the imaginary part that is added to an entry
-MIN_SCALED_ENTRY = 1e-270  # of an entry, for a step that is smaller in proportion
-DIFFERENCE_RTOL = 1e-6  # of an entry: truncation of a central difference, h^2 times a third derivative
+MIN_SCALED_ENTRY = 1e-270  # magnitude of an entry, from which on a step is smaller in proportion
+DIFFERENCE_RTOL = 1e-6  # relative gap of an entry: a central difference is off by h^2 times a third derivative
 DIFFERENCE_STEP = EPS ** (1 / 3)  # balances the truncation h^2 against the rounding EPS / h
 
 

@@ -8,7 +8,7 @@ from bpcli.render.trace.html.network import INPUTS, NetworkPicture, UnitColumn
 UNIT_WIDTH = 116.0  # all of these in CSS pixels
 ROOMY_GAP, NARROW_GAP = 116.0, 90.0  # between columns: with numbers on the wires, and without
 LOSS_GAP, LOSS_WIDTH = 60.0, 122.0  # before the box of the loss, and the box
-HEADING_HEIGHT = 76.0  # above the units: what a column is called
+HEADING_HEIGHT = 76.0  # pixels above the units, for what a column is called
 TAG_HEIGHT, CHIP_HEIGHT, UNIT_GAP, ELLIPSIS_HEIGHT = 14.0, 19.0, 22.0, 44.0  # of what stands in a column
 MAX_LABELLED_UNITS = 4  # units of a column, for the numbers of its weights to have room
 

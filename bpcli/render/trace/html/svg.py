@@ -29,11 +29,11 @@ from bpcli.render.trace.html.network import INPUTS, NetworkPicture, UnitColumn
 from bpcli.render.trace.html.page import escaped, number, tag
 
 MAX_DIGITS = 4  # significant digits of a number in the picture
-MAX_TARGET_CHARACTERS = 14  # of a target beside the loss
+MAX_TARGET_CHARACTERS = 14  # characters of a target beside the loss, at most
 HALF_LABEL_WIDTH = 36.0  # CSS pixels of a number on a wire
 MIN_STROKE, MAX_STROKE = 1.0, 5.0  # CSS pixels of a wire
-MIN_WIDTH_RATIO = 0.85  # of its full width, to which a picture may shrink; then it scrolls
-MAX_NAME_CHARACTERS = 27  # of a name above a column
+MIN_WIDTH_RATIO = 0.85  # share of its full width to which a picture may shrink; then it scrolls
+MAX_NAME_CHARACTERS = 27  # characters of a name above a column, at most
 
 
 class Picture:

@@ -18,7 +18,7 @@ from bpcli.studies.gradcheck.layer_laws.single_layer import LayerInputs, SingleL
 from bpcli.studies.gradcheck.layer_point import LayerPoint
 from bpcli.studies.witness.evidence import Effort
 
-MAX_EQUATION_ENTRIES = 1 << 22  # of rows, that equations are evaluated on
+MAX_EQUATION_ENTRIES = 1 << 22  # entries of rows that equations are evaluated on, at most
 
 
 @dataclass(frozen=True)

@@ -29,13 +29,13 @@ from bpcli.studies.gradcheck.layer_point import is_own
 LAW_SIZES = (33, 130)
 """Rows of the batches that every layer is looked at with, besides those of its network: more than a block of 32, more
 than one of 128, and no multiple of anything that kernels count in."""
-MAX_LAW_BYTES = 1 << 28  # of the arrays that a layer works in at such a size
-MAX_LAW_SECONDS = 2.0  # that all passes at a size are meant to take
-PASSES = 8  # forward and backward, on all rows of a size: batches and groups, in two modes and two types
-MAX_TWICE_WEIGHTS = 1 << 20  # of a layer, up to which it is put into memory a second time
-LEAST_ROWS_OF_THREADS = 8  # of a batch, two for each chunk
+MAX_LAW_BYTES = 1 << 28  # bytes of the arrays that a layer works in at one size, at most
+MAX_LAW_SECONDS = 2.0  # seconds that all passes at one size may take, about
+PASSES = 8  # passes forward and backward on all rows of a size: batches and groups, in two modes and two types
+MAX_TWICE_WEIGHTS = 1 << 20  # weights of a layer, up to which it is put into memory a second time
+LEAST_ROWS_OF_THREADS = 8  # rows of a batch: two for each chunk
 MODES: Mapping[bool, str] = {True: "training", False: "evaluation"}
-EVIDENCE_ENTRIES = 260  # by which differences are taken at such a size: two of each row
+EVIDENCE_ENTRIES = 260  # entries that differences are taken by at one size: two of each row
 
 
 @dataclass(eq=False)

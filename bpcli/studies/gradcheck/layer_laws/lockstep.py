@@ -22,7 +22,7 @@ from bpcli.studies.gradcheck.layer_laws.row_law import RowMismatch
 from bpcli.studies.gradcheck.layer_laws.single_layer import LayerInputs, SingleLayer
 
 MAX_TURNS = 400  # lines of a kernel at which the threads take turns; then they run freely
-WAIT_SECONDS = 1.0  # for the other thread, which may wait for something else
+WAIT_SECONDS = 1.0  # seconds of waiting for the other thread, which may wait for something else
 
 
 def runs_on_threads(layer: SingleLayer) -> bool:

@@ -17,11 +17,11 @@ ROUNDINGS = 64
 """How many roundings two ways of computing a row may be apart: of its largest number, those that it is computed from
 among them (for y those of x, for dx those of dy). Where that is not enough, also what so many roundings of everything
 that the layer reads do to the row."""
-NOISE_DRAWS = (6, 60)  # times that the effect of roundings is drawn, of which the largest counts; more where it matters
-NOISE_MARGIN = 4.0  # times the effect that was drawn is allowed
-KEPT_SHARE = 8  # times fewer roundings are behind what forward leaves for backward
-HOPELESS = 100  # times what was drawn is no further draw going to explain
-HEAVY_WEIGHTS = 100_000  # of a layer, from which on a pass over a few rows takes as long as one over many
+NOISE_DRAWS = (6, 60)  # draws of the effect of roundings, of which the largest counts; at first, and at most
+NOISE_MARGIN = 4.0  # multiple of the drawn effect that is allowed
+KEPT_SHARE = 8  # how many times fewer roundings are behind what forward leaves for backward
+HOPELESS = 100  # multiple of the drawn effect from which on more draws are not tried: they would not explain it
+HEAVY_WEIGHTS = 100_000  # weights of a layer, from which on a pass over a few rows takes as long as one over many
 BLOCK_SIZES = tuple(2**k for k in range(3, 9))
 """Rows after which a group ends, so that a block of them that is lost can be named."""
 
