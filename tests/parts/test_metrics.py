@@ -13,8 +13,9 @@ from metric_cases import classifications, cut, figure, measurable, regressions, 
 from pydantic import ValidationError
 
 from bpcli.family import Metric, Scored
-from bpcli.parts import metrics, report
+from bpcli.parts import metrics
 from bpcli.records.training import ClassRow, Failure
+from bpcli.studies.evaluation import report
 
 # By hand
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from metric_cases import AVERAGES, classifications, cut, figure, peer, regressions, rows, tag_lists, values
 
 from bpcli.family import Scored
-from bpcli.parts import metrics, report
+from bpcli.parts import metrics
+from bpcli.studies.evaluation import report
 
 
 @pytest.mark.peers
