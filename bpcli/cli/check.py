@@ -30,7 +30,7 @@ def check(
 
     load(with_ or ())
     with waiting("reading the data"):
-        setup = set_up(config, tuple(set_ or ()))
+        setup = set_up(config, tuple(set_ or ()), keep=True)
     report = study(setup)
     show_problems(report.warnings)
     if sheet is not None:

@@ -31,6 +31,9 @@ def predict(
     row_numbers: Annotated[
         bool, typer.Option("--row-numbers", help="Put the number of the row before them, counted from 0.")
     ] = False,
+    warn: Annotated[
+        bool, typer.Option("--warn", help="Add a column that marks rows far outside of what training saw.")
+    ] = False,
     with_: With = None,
     json: Json = False,
 ) -> None:
@@ -48,7 +51,8 @@ def predict(
 
     load(with_ or ())
     with waiting("predicting"):
-        predictions = study(run, data, Path.cwd(), keep=keep or (), append=append, row_numbers=row_numbers)
+        joined = {"keep": keep or (), "append": append, "row_numbers": row_numbers}
+        predictions = study(run, data, Path.cwd(), warn=warn, **joined)  # type: ignore[arg-type]
     show_problems(predictions.warnings)
     json = json or (out is not None and out.suffix == ".json")
     text = as_json(predictions) if json else as_csv(predictions)

@@ -28,7 +28,8 @@ class ColumnEncoder:
     for each of its `categories` (sorted); an `indicator` is one more, 1 where there was no value.
 
     `format` is how the cells of the training file were written, where it was a text file. `fill` stands for a missing
-    value: a number (of a date its days since 1970), or one of the categories.
+    value: a number (of a date its days since 1970), or one of the categories. `limits` are those of the numbers of the
+    training rows (see `far_off`), () where they are not known: of a model that an earlier version has saved, too.
     """
 
     name: str
@@ -40,6 +41,7 @@ class ColumnEncoder:
     indicator: bool = False
     unseen: Literal["error", "ignore"] = "error"
     format: ColumnFormat | None = None
+    limits: tuple[float, ...] = ()
 
     @property
     def scaled_width(self) -> int:
@@ -80,6 +82,9 @@ class ColumnEncoder:
             and (not filled or (known and (self.kind != "text" or self.fill in self.categories)))
             and (not filled or self.kind == "text" or bool(np.isfinite(float(self.fill or 0))))
             and (filled or not self.indicator)
+            and len(self.limits) in (0, 4)
+            and (not self.limits or self.kind != "text")
+            and list(self.limits) == sorted(self.limits)  # nan is in no order
         )
 
     def to_meta(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from bpcli.parts.data.targets import distinct
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.class_labels import not_classes, one_hot_ids
 from bpcli.studies.dataset.columns import ColumnEncoder, Scaling, expand_columns
+from bpcli.studies.dataset.far_off import limits_of, nearly_constant
 from bpcli.studies.dataset.preprocessor import Labels, Preprocessor
 
 MAX_CATEGORIES = 1000  # of a text column; beyond it holds names or identifiers
@@ -51,6 +52,7 @@ def fit_preprocessor(table: Table, rows: Array, labels: Labels, scale: Scaler, s
     known["target_formats"] = {name: table.formats[name] for name in table.target_names if name in table.formats}
     if labels == "none":
         values = target[rows].astype(np.float64).reshape(len(rows), -1)
+        _refuse_constant(table, values)
         target_scaling = fit_scaling(scale_target, values, table.target_names, "scale_target")
         return Preprocessor(shape, columns, scaling, outputs=values.shape[1], target_scaling=target_scaling, **known)
     refuse_scaled_classes(scale_target)
@@ -60,6 +62,15 @@ def fit_preprocessor(table: Table, rows: Array, labels: Labels, scale: Scaler, s
         chosen = target[rows]
         classes = class_names(set(chosen.tolist()) if chosen.dtype == object else distinct(chosen)[0].tolist(), table)
     return Preprocessor(shape, columns, scaling, classes=classes, **known)
+
+
+def _refuse_constant(table: Table, values: Array) -> None:
+    """Raises Failure where the targets of a file (n, k) are the same in all training rows, of which there are some."""
+    if table.target_names and len(values) > 1 and (values == values[0]).all():
+        written = " and ".join(f"`{n}` is {v:.10g}" for n, v in zip(table.target_names, values[0], strict=True))
+        text = f"{written} in every one of the {len(values):,} training rows: there is nothing to learn"
+        help = "name another column as `target`"
+        raise Failure(Problem(text, code="constant-target", path=("data", "train", "target"), help=help))
 
 
 def refuse_scaled_classes(scale_target: Scaler) -> None:
@@ -97,16 +108,17 @@ def _column(table: Table, name: str, rows: Array) -> ColumnEncoder:
         indicator = bool(treatment.indicator) and bool(cells.gaps.any())
         return ColumnEncoder(name, kind, tuple(sorted(found)), (), missing, fill, indicator, unseen, form)
     parts = treatment.parts if kind == "date" else ()
-    if missing not in FILLING_RULES:
-        return ColumnEncoder(name, kind, (), parts, missing, format=form)
-    missing = "mode" if kind == "boolean" else missing
     j = table.at[name]
     values = table.numbers[rows, j].astype(np.float64)
     values += 0.0 if table.pivot is None else table.pivot[j]
+    limits = () if kind == "boolean" else limits_of(values)
+    if missing not in FILLING_RULES:
+        return ColumnEncoder(name, kind, (), parts, missing, format=form, limits=limits)
+    missing = "mode" if kind == "boolean" else missing
     known = values[~np.isnan(values)]
     indicator = bool(treatment.indicator) and len(known) < len(values)
-    mean = _fill(table, name, known, missing)
-    return ColumnEncoder(name, kind, (), parts, missing, mean, indicator, format=form)
+    middle = _fill(table, name, known, missing)
+    return ColumnEncoder(name, kind, (), parts, missing, middle, indicator, format=form, limits=limits)
 
 
 def _count_categories(table: Table, name: str, found: dict[str, int]) -> dict[str, int]:
@@ -160,15 +172,19 @@ def _scaling(table: Table, rows: Array, columns: tuple[ColumnEncoder, ...], scal
     if table.pivot is None:  # where there is a pivot, nothing is missing and no number is a date
         numbers = expand_columns(numeric, numbers)
     pivot = np.zeros(len(names)) if table.pivot is None else table.pivot
+    dated = np.array([c.kind == "date" for c in numeric for _ in range(c.scaled_width)])
     if chosen == [None] * len(chosen):
-        return fit_scaling(scale, numbers, names, "scale", pivot)
+        return _identity_left_out(_only_shifted(_fitted(scale, numbers, names, "scale", pivot), ~dated))
     own = [scaler for c, scaler in zip(numeric, chosen, strict=True) for _ in range(c.scaled_width)]
     shift, spread = np.zeros(len(names)), np.ones(len(names))
     usual = [j for j, scaler in enumerate(own) if scaler is None]
     groups = [([j], scaler) for j, scaler in enumerate(own) if scaler is not None]
     for inputs, scaler in [(usual, scale), *groups] if usual else groups:
         named = tuple(names[j] for j in inputs)
-        shift[inputs], spread[inputs] = _fitted(scaler, numbers[:, inputs], named, "scale", pivot[inputs])
+        found = _fitted(scaler, numbers[:, inputs], named, "scale", pivot[inputs])
+        if inputs is usual:  # a column that says how it is scaled is scaled so
+            found = _only_shifted(found, ~dated[inputs])
+        shift[inputs], spread[inputs] = found
     return _identity_left_out((shift, spread))
 
 
@@ -183,7 +199,15 @@ def fit_scaling(
 ) -> Scaling | None:
     """Returns the scaling of x, or of x + pivot; None where it would change nothing. `names` are the columns of x,
     `key` the setting that asks for it. Raises Failure where the numbers are too large."""
-    return _identity_left_out(_fitted(scaler, x, names, key, pivot))
+    found = _fitted(scaler, x, names, key, pivot)
+    return _identity_left_out(_only_shifted(found) if key == "scale" else found)
+
+
+def _only_shifted(found: tuple[Array, Array], chosen: Any = True) -> tuple[Array, Array]:
+    """Returns a shift and a scale where the chosen inputs that are all but constant are shifted, and not scaled: a
+    difference in the seventh digit would become a large number."""
+    shift, scale = found
+    return shift, np.where(nearly_constant(scale, shift) & chosen, 1.0, scale)
 
 
 def _fitted(

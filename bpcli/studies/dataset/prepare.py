@@ -5,7 +5,7 @@ Rows come from memory (`InMemoryRows`) or, where they would not fit, from their 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -57,6 +57,7 @@ class Prepared:
     files: tuple[Path, ...]
     warnings: tuple[Problem, ...] = ()
     table: Table | None = None  # the training source, where it was prepared without inputs
+    origins: Mapping[str, tuple[Table, Array]] = field(default_factory=dict)  # of each split, where they are kept
 
 
 def prepare(
@@ -68,10 +69,12 @@ def prepare(
     root: Path,
     inputs: bool = True,
     within: Fold | None = None,
+    keep: bool = False,
 ) -> Prepared:
     """Returns the splits of an experiment. `targets` is what the loss compares; paths are relative to `root`. Without
     `inputs` the rows of the training source are not encoded: for a look at a few of them. With `within` the test rows
-    are left alone, and `test` is this fold of the others.
+    are left alone, and `test` is this fold of the others. With `keep` the tables are kept as they were read, with the
+    rows of each split.
 
     What there is to learn of the data is learned from the training rows only, after the split; the split depends on the
     seed and the classes. Raises Failure for everything that is wrong with the data.
@@ -85,20 +88,23 @@ def prepare(
     header, first = first_rows(rows.table)
     columns = column_rows(rows.table, split_rows["train"], preprocessor, data.scale)
     splits: dict[str, Split] = {}
+    origins: dict[str, tuple[Table, Array]] = {}
     for name in ("validation", "test", "train"):  # train last: its inputs may take the place of the table's numbers
         source = None if name == "train" else getattr(data, name)
         if isinstance(source, Source):
             if name in split_rows:
                 text = f"column `{data.split.by[1] if data.split else ''}` names {name} rows, and {name} has a source"
                 raise Failure(Problem(text, code="two-splits", path=("data", name), help=f"leave `{name}` out"))
-            x, t, other = prepare_for(preprocessor, source, root, dtype, True)
+            x, t, other = prepare_for(preprocessor, source, root, dtype, True, keep=keep)
             assert t is not None
+            origins[name] = other, np.arange(other.rows)
             warnings = (*warnings, *other.warnings)
             chosen = x.rows if isinstance(x, ComputedRows) else np.arange(len(x))
             splits[name] = Split(name, x, t, cast(Array, chosen), other.row_names, _weight(other, dtype))
         elif name in split_rows:
             chosen = split_rows[name]
-            x, t, odd = rows.encode(preprocessor, chosen, dtype, inputs=inputs, last=name == "train")
+            x, t, odd = rows.encode(preprocessor, chosen, dtype, inputs=inputs, last=name == "train" and not keep)
+            origins[name] = rows.table, chosen
             warnings = (*warnings, *odd)
             splits[name] = Split(name, x, t, chosen, rows.table.row_names, _weight(rows.table, dtype, chosen))
     splits = {name: splits[name] for name in ("train", "validation", "test") if name in splits}
@@ -112,15 +118,17 @@ def prepare(
         files_of(data, root),
         (*warnings, *sampled),
         None if inputs else rows.table,
+        {name: origins[name] for name in splits} if keep else {},
     )
 
 
 def prepare_for(
-    preprocessor: Preprocessor, source: Source, root: Path, dtype: Any, need_target: bool
+    preprocessor: Preprocessor, source: Source, root: Path, dtype: Any, need_target: bool, *, keep: bool = False
 ) -> tuple[Array, Array | None, Table]:
     """Returns the rows of a source, encoded by what was learned before: inputs, targets (None without `need_target`),
     and the table. Columns are matched by name, in any order; others are ignored. Without `need_target` a row with a
-    missing value is an error where the model's rule is to leave it out: every row is to be answered."""
+    missing value is an error where the model's rule is to leave it out: every row is to be answered. The inputs may be
+    written over the table's numbers, but where these are to be kept."""
     targets: Literal["classes", "values"] = "values" if preprocessor.labels == "none" else "classes"
     found = OutOfCoreRows.open(source, targets, root, dtype) if need_target else None
     if found is not None:
@@ -147,7 +155,7 @@ def prepare_for(
     said = (*preprocessor.unseen(table), *filled_values(preprocessor.columns, table))
     said += preprocessor.renamed_classes(table) if need_target else ()
     table = replace(table, warnings=(*table.warnings, *said))
-    return preprocessor.encode_inputs(table, dtype, reuse=table.pivot is not None), target, table
+    return preprocessor.encode_inputs(table, dtype, reuse=table.pivot is not None and not keep), target, table
 
 
 def files_of(data: Data, root: Path) -> tuple[Path, ...]:

@@ -7,7 +7,8 @@ import numpy as np
 from bpcli.engine.network_plan import NetworkPlan, ParamLayout, PlannedLayer, slot_bytes
 from bpcli.family.part import Part, dump
 from bpcli.family.plan import N, Slot
-from bpcli.records.training import CheckReport, LayerRow
+from bpcli.records.training import CheckReport, LayerRow, Problem
+from bpcli.studies.dataset.far_off import far_warnings, nearly_constant_warnings
 from bpcli.studies.dataset.preview import duplicate_warnings, sentinel_warnings
 from bpcli.studies.run.setup import Setup, step_bytes, training_bytes
 
@@ -35,11 +36,20 @@ def report(setup: Setup) -> CheckReport:
         warnings=(
             *setup.warnings,
             *sentinel_warnings(prepared.columns),
+            *_data_warnings(setup),
             *duplicate_warnings(rows),
             *setup.check_used_parts(),
         ),
         augmentation=tuple(_settings_text(part) for part in experiment.data.augment),
     )
+
+
+def _data_warnings(setup: Setup) -> tuple[Problem, ...]:
+    """Returns what the tables show, where they were kept, that may spoil the training or its judgement."""
+    origins, columns = setup.prepared.origins, setup.prepared.preprocessor.columns
+    if not origins or not columns:
+        return ()
+    return (*far_warnings(columns, origins), *nearly_constant_warnings(columns, origins["train"][0]))
 
 
 def _settings_text(part: Part) -> tuple[str, str]:

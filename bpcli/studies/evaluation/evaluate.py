@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from bpcli.config.experiment import label
-from bpcli.family import Metric, Scored
+from bpcli.family import Array, Metric, Scored
 from bpcli.parts.metrics import add_confusion, add_counts, counts_of
 from bpcli.records.training import EvalReport, Exit, Failure, Problem
 from bpcli.studies.dataset.data_option import source_of
@@ -19,6 +19,9 @@ from bpcli.studies.run import model as models
 from bpcli.studies.run.model import Model
 from bpcli.studies.run.resume import reopen
 from bpcli.studies.run.scoring import Predictor, evaluate_split
+
+MAX_SHARE = 0.2  # of the loss, that one row may make before it is named
+MIN_ROWS_TO_RULE = 20  # of fewer, a row makes much by nature
 
 DEFAULT_METRICS = {
     "classification": ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss"),
@@ -87,16 +90,25 @@ def score(rows: EvaluationRows) -> EvalReport:
     weighed = np.zeros((3, k) if predictor.several else (k, k))
     counted = weighed if rows.w is None else weighed.copy()  # each row once, whatever it weighs
 
+    parts: list[Array] = []  # what each row makes of the sum of losses
+
     def count(batch: Scored) -> None:
+        assert batch.losses is not None
+        parts.append(batch.losses * batch.loss_weight)
+        if not predictor.classified:
+            return
         add(weighed, batch)
         if counted is not weighed:
             add(counted, replace(batch, weight=np.ones(len(batch.output))))
 
-    on_batch = count if predictor.classified else None
-    found = evaluate_split(model.objective, predictor, tuple(metrics.values()), rows.x, rows.t, on_batch, rows.w)
-    report = EvalReport(
-        str(model.path), rows.name, len(rows.x), found.pop("loss"), found, warnings=(*model.warnings, *rows.warnings)
+    found = evaluate_split(
+        model.objective, predictor, tuple(metrics.values()), rows.x, rows.t, count, rows.w, row_losses=True
     )
+    single = _ruling_row(rows, np.concatenate(parts))
+    report = EvalReport(
+        str(model.path), rows.name, len(rows.x), found.pop("loss"), found, notes=single,
+        warnings=(*model.warnings, *rows.warnings),
+    )  # fmt: skip
     if not predictor.classified:
         return report
     counts, ones = (table if predictor.several else counts_of(table) for table in (weighed, counted))
@@ -105,8 +117,23 @@ def score(rows: EvaluationRows) -> EvalReport:
     matrix = () if predictor.several else tuple(tuple(number(v) for v in row) for row in weighed)
     remarks = notes(ones, predictor.classes, several=predictor.several, rows=len(rows.x), metrics=metrics)
     return replace(
-        report, per_class=per_class, averages=averages, confusion=matrix, classes=predictor.classes, notes=remarks
-    )
+        report, per_class=per_class, averages=averages, confusion=matrix, classes=predictor.classes,
+        notes=(*single, *remarks),
+    )  # fmt: skip
+
+
+def _ruling_row(rows: EvaluationRows, parts: Array) -> tuple[str, ...]:
+    """Returns a note where one row makes more than a fifth of the loss, whose sum has these `parts` (n,): which row,
+    and what share. Of few rows each makes much, and of losses below 0 none makes a share."""
+    total = float(np.add.reduce(parts))
+    if len(parts) < MIN_ROWS_TO_RULE or not (parts >= 0).all() or not 0 < total < np.inf:
+        return ()
+    worst = int(parts.argmax())
+    share = float(parts[worst]) / total
+    if share <= MAX_SHARE:
+        return ()
+    name = rows.name_of(worst) + ("" if rows.names else " of its file (counted from 0)")
+    return (f"{name} makes {share:.0%} of the loss: look at its cells".replace("%", " %"),)
 
 
 def _metrics(predictor: Predictor, chosen: Sequence[Metric]) -> dict[str, Metric]:

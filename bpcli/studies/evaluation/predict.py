@@ -12,12 +12,20 @@ from bpcli.studies.dataset.data_option import source_of
 from bpcli.studies.dataset.prepare import prepare_for
 from bpcli.studies.dataset.standard_input import standard_input
 from bpcli.studies.evaluation.join_columns import NO_COLUMNS, join_columns
+from bpcli.studies.evaluation.mark_far_rows import mark_far_rows
 from bpcli.studies.run import model as models
 from bpcli.studies.run.model import Model
 
 
 def predict(
-    path: Path, data: str, root: Path, *, keep: Sequence[str] = (), append: bool = False, row_numbers: bool = False
+    path: Path,
+    data: str,
+    root: Path,
+    *,
+    keep: Sequence[str] = (),
+    append: bool = False,
+    row_numbers: bool = False,
+    warn: bool = False,
 ) -> Predictions:
     """Returns predictions for every row of the data (see `data_option.source_of`), in its order; a target column is not
     needed and not looked at. Before them stand the columns of the file that are to `keep`, or with `append` all of
@@ -25,20 +33,23 @@ def predict(
 
     A classification gives the class and the probability of each class; several labels a row give 0 or 1 and the
     probability of each (a loss of margins gives no probabilities); a regression gives values in the target's own units.
-    Rows that have names (the files of images) have them in the first column.
+    Rows that have names (the files of images) have them in the first column. With `warn` a last column says of a row
+    what in it is far outside of what training saw (see `mark_far_rows`).
     Raises Failure as loading data does, and where a column to keep is not in the file.
     """
     model = models.load(path)
     source = source_of(data, model.experiment.data.train, False, model.preprocessor.shape, root)
     with standard_input(source) as source:
-        x, _, rows = prepare_for(model.preprocessor, source, root, np.dtype(model.experiment.dtype), False)
+        dtype = np.dtype(model.experiment.dtype)
+        x, _, rows = prepare_for(model.preprocessor, source, root, dtype, False, keep=warn)
         kept = source.read_cells(root, None if append else tuple(keep)) if append or keep else NO_COLUMNS
     found = as_table(model, outputs(model, x))
     if rows.row_names:
         named = [(name, *row) for name, row in zip(rows.row_names, found.rows, strict=True)]
         found = Predictions(("file", *found.columns), named)
+    found, marked = mark_far_rows(found, model.preprocessor, rows) if warn else (found, ())
     found = join_columns(found, *kept, row_numbers=row_numbers)
-    return replace(found, warnings=(*model.warnings, *rows.warnings))
+    return replace(found, warnings=(*model.warnings, *rows.warnings, *marked))
 
 
 @np.errstate(all="ignore")

@@ -16,6 +16,7 @@ from bpcli.parts.data.cells.missing import looks_like_sentinel
 from bpcli.parts.data.columns import ColumnSource
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.data_option import source_of
+from bpcli.studies.dataset.far_off import nearly_constant
 
 TableTask = Literal["classify", "regress"]
 
@@ -221,8 +222,10 @@ def _column(table: Table, name: str) -> FileColumn:
         holds, settings = f"{_day(low)} to {_day(high)}", {"parts": parts}
     else:
         holds = "yes or no" if kind == "boolean" else f"{low:.6g} to {high:.6g}"
-    if low == high or (kind == "number" and _numbers_rows(name, values)):
+    nearly = kind == "number" and nearly_constant(high - low, max(abs(low), abs(high)))
+    if low == high or nearly or (kind == "number" and _numbers_rows(name, values)):
         why = "the same in every row" if low == high else "it numbers the rows"
+        why = f"all but the same in every row, within {(high - low) / max(abs(low), abs(high)):.0e}" if nearly else why
         return FileColumn(name, kind, holds, f"left out: {why}", dropped=True, missing=gaps)
     treatment = {"boolean": "1 or 0", "date": f"{', '.join(parts[:-1])} and {parts[-1]}"}.get(kind, "standardized")
     form = table.formats.get(name)
@@ -287,6 +290,11 @@ def _task(table: Table, task: TableTask | None) -> tuple[TableTask, dict[str, in
     if task == "classify":
         text = f"the target `{_name(table)}` holds fractions: they are no classes"
         raise Failure(Problem(text, code="not-classes", help="--task regress, or leave it out"))
+    if table.target_names and len(target) > 1 and (target == target[0]).all():
+        text = (
+            f"the target `{_name(table)}` is {float(np.ravel(target)[0]):.10g} in every row: there is nothing to learn"
+        )
+        raise Failure(Problem(text, code="constant-target", help="name another column with --target"))
     return "regress", {}, False
 
 

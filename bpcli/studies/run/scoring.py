@@ -133,11 +133,13 @@ def evaluate_split(
     t: Array,
     on_batch: Any = None,
     weight: Array | None = None,
+    row_losses: bool = False,
 ) -> dict[str, float]:
     """Returns the loss (the data term alone, dropout off) and the metrics over all rows of x (R, ...) and t; `weight`
     (R,) is how much each counts.
 
-    `on_batch`, where given, is called with every batch's scored predictions. What overflows is in the figures, as inf
+    `on_batch`, where given, is called with every batch's scored predictions, with the losses of its rows where
+    `row_losses` asks for them. What overflows is in the figures, as inf
     or NaN, and nowhere else.
     """
     accumulator = MetricAccumulator(predictor, metrics)
@@ -153,7 +155,11 @@ def evaluate_split(
         counts = None if weight is None else weight[rows]
         accumulator.add_batch(objective, batch, counts)
         if on_batch is not None:
-            on_batch(predictor.score(batch.chain.y, batch.t, counts))
+            scored = predictor.score(batch.chain.y, batch.t, counts)
+            if row_losses:
+                scored.losses, own = objective.row_losses(batch)
+                scored.loss_weight = own * scored.weight
+            on_batch(scored)
     return {"loss": total / weight_sum, **accumulator.results()}
 
 

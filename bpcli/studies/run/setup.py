@@ -98,17 +98,23 @@ def _default_name(file: Path) -> str:
 
 
 def set_up(
-    file: Path, sets: Sequence[str] = (), root: Path | None = None, *, inputs: bool = True, new_run: bool = False
+    file: Path,
+    sets: Sequence[str] = (),
+    root: Path | None = None,
+    *,
+    inputs: bool = True,
+    new_run: bool = False,
+    keep: bool = False,
 ) -> Setup:
-    """Reads, validates, loads the data (without `inputs`, its rows are not encoded) and plans the network; for a
-    `new_run` the files are fingerprinted meanwhile.
+    """Reads, validates, loads the data (without `inputs`, its rows are not encoded; with `keep`, its tables are kept)
+    and plans the network; for a `new_run` the files are fingerprinted meanwhile.
 
     Raises Failure where anything does not fit.
     """
     document, experiment = load_document(file, sets)
     root = file.parent if root is None else root
     fingerprints = Fingerprints(files_of(experiment.data, root)) if new_run else None
-    prepared = prepare_data(document, experiment, root, inputs=inputs)
+    prepared = prepare_data(document, experiment, root, inputs=inputs, keep=keep)
     return replace(fit_together(document, experiment, prepared, root, sets), fingerprints=fingerprints)
 
 
@@ -180,7 +186,13 @@ def optimizer_bytes(experiment: Experiment, network_plan: NetworkPlan) -> int:
 
 
 def prepare_data(
-    document: Document, experiment: Experiment, root: Path, *, inputs: bool = True, within: Fold | None = None
+    document: Document,
+    experiment: Experiment,
+    root: Path,
+    *,
+    inputs: bool = True,
+    within: Fold | None = None,
+    keep: bool = False,
 ) -> Prepared:
     """Returns the data (see `prepare`); a failure that says where in the experiment it comes from points there."""
     try:
@@ -192,6 +204,7 @@ def prepare_data(
             root=root,
             inputs=inputs,
             within=within,
+            keep=keep,
         )
     except Failure as failure:
         raise Failure(*(_positioned(document, p) for p in failure.problems), exit=failure.exit) from None

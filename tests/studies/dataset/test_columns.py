@@ -46,7 +46,9 @@ GAPS = "a,c,y\n1,red,0\n,blue,1\n4,,0\n4,red,1\n"
 def test_what_stands_for_a_missing_value(rule: str, fill: float) -> None:
     found = ready(csv(GAPS, missing=rule))
     assert encoded(found) == [[1, 0, 1], [fill, 1, 0], [4, 0, 1], [4, 0, 1]]
-    assert found.preprocessor.columns[0] == ColumnEncoder("a", missing=rule, fill=fill)  # type: ignore[arg-type]
+    limits = found.preprocessor.columns[0].limits
+    assert found.preprocessor.columns[0] == ColumnEncoder("a", missing=rule, fill=fill, limits=limits)  # type: ignore[arg-type]
+    assert limits[1:3] == (1, 4)
     assert found.preprocessor.columns[1].fill == "red"
     assert found.columns == (
         ColumnRow("a", "number", 1, 4, 0, f"as it is, missing as {fill}", 0.25),

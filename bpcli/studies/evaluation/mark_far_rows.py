@@ -1,0 +1,39 @@
+"""Rows that are far outside of what training saw: predictions of them are guesses."""
+
+from dataclasses import replace
+
+from bpcli.family import Table
+from bpcli.records.training import Predictions, Problem
+from bpcli.studies.dataset.far_off import far_cells
+from bpcli.studies.dataset.preprocessor import Preprocessor
+
+COLUMN = "warning"
+"""The column that is added."""
+
+
+def mark_far_rows(
+    predictions: Predictions, preprocessor: Preprocessor, table: Table
+) -> tuple[Predictions, tuple[Problem, ...]]:
+    """Returns the predictions with a last column, and a line with the count of the rows that it marks: what they have
+    far beyond the training rows' numbers with the usual range, or as a category that train does not have; "" for all
+    others. A model that holds no limits (an earlier version saved it, or its rows have no named columns of numbers)
+    says so, and marks nothing by numbers."""
+    marks: dict[int, list[str]] = {}
+    for cell in far_cells(preprocessor.columns, table):
+        marks.setdefault(cell.row, []).append(str(cell))
+    for c in preprocessor.columns:
+        if c.categories and c.name in table.texts:
+            cells = table.texts[c.name]
+            for code, category in enumerate(cells.categories):
+                if category and category not in c.categories:
+                    for row in cells.rows_of(code).tolist():
+                        marks.setdefault(row, []).append(f"{c.name} {category} (not in train)")
+    rows = [(*row, "; ".join(marks.get(i, ()))) for i, row in enumerate(predictions.rows)]
+    text = f"rows far outside of what training saw: {len(marks):,} of {len(rows):,}"
+    help = f"the column `{COLUMN}` says in what; such predictions are guesses" if marks else ""
+    warnings: tuple[Problem, ...] = (Problem(text, code="far-off", help=help, level="warning"),)
+    if not any(c.limits for c in preprocessor.columns):
+        text = "the model holds no limits of the numbers that training saw: no row is marked by them"
+        help = "limits of named columns of numbers are saved with a model: train it again where an earlier version did"
+        warnings = (Problem(text, code="no-limits", help=help, level="warning"), *(warnings if marks else ()))
+    return replace(predictions, columns=(*predictions.columns, COLUMN), rows=rows), warnings
