@@ -20,6 +20,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from bpcli.family import Array, CodedText, ColumnFormat, Kind, Missing, Shape, Source, Table, Treatment
 from bpcli.family.source import MissingValues
+from bpcli.numeric.vectors import all_finite
 from bpcli.parts.data.files import data_error, display_path, visible
 from bpcli.parts.data.targets import numeric_target, weigh_rows
 from bpcli.records.training import Failure, Problem
@@ -174,7 +175,8 @@ class GapRules:
     ) -> LoadedColumns:
         """Returns the columns without the rows that the rules leave out, of which the `stacked` ones are those of
         `numbers`. Raises Failure at a gap in a column that may not have one, and where no row is left."""
-        gaps = {n: _gaps(c) for n, c in columns.items()}
+        full = stacked if numbers is not None and all_finite(numbers) else ()
+        gaps = {n: _gaps(c) for n, c in columns.items() if n not in full}
         for name, lacking in (*gaps.items(), *((n, _gaps(c)) for n, c in aside.items())):
             if lacking.any() and (name in aside or not self.allow(name)):
                 text = f"row {int(np.argmax(lacking))} (counted from 0), column `{name}` has no value"

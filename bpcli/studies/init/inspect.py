@@ -13,7 +13,7 @@ import numpy as np
 from bpcli.family import Array, CodedText, Shape, Source, Table, Treatment
 from bpcli.parts.data.cells import find_sentinels
 from bpcli.parts.data.cells.missing import looks_like_sentinel
-from bpcli.parts.data.columns import ColumnSource
+from bpcli.parts.data.columns import ColumnRequest, ColumnSource
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.data_option import source_of
 from bpcli.studies.dataset.far_off import nearly_constant
@@ -119,6 +119,9 @@ def _columns(source: Any, targets: tuple[str, ...], task: TableTask | None, root
     source = source.model_copy(update={"target": targets or source.target})
     table, source = _load(source, root)
     values, classes, several = _task(table, task)
+    if table.target is not None and table.target.ndim == 1 and classes:
+        table = source.load_columns(root, ColumnRequest(classes=True))  # 01 and 1 are two classes
+        values, classes, several = _task(table, task)
     found = [_column(table, name) for name in table.order]
     kept = [c for c in found if not c.dropped]
     if not kept:

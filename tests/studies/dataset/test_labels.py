@@ -75,7 +75,7 @@ def test_a_label_that_equals_two_classes_as_a_number_is_none_of_them() -> None:
 def test_a_missing_label_is_no_class() -> None:
     text = "a,kind\n1,cat\n2,nan\n3,dog\n4,\n5,NaN\n"
     found = problem_of(csv(text, "kind"))
-    assert found.line == 3
+    assert (found.line, found.code) == (3, "missing-value")
     assert "`missing: drop`" in found.help
     assert ready(csv(text, "kind", columns={"kind": {"missing": "drop"}})).preprocessor.classes == ("cat", "dog")
 

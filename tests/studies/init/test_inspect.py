@@ -250,3 +250,10 @@ def test_a_file_without_a_header_and_one_with_row_numbers_are_read_as_they_are()
     assert source == {"type": "csv", "path": "bare.csv", "target": ["-1"], "header": False, "missing": "median"}
     source = found(",v,y", range(24), V[:24], ["a", "b"] * 12).source
     assert source == {"type": "csv", "path": "a.csv", "target": ["y"], "drop": [""], "missing": "median"}
+
+
+def test_classes_are_counted_as_they_are_written() -> None:
+    """01 and 1 are two classes for training, and so they are here."""
+    cells = ["1", "1.0", "2"] * 20
+    assert dict(found("a,y", [i / 7 for i in range(60)], cells).classes) == {"1": 20, "1.0": 20, "2": 20}
+    assert found("a,y", [i / 7 for i in range(60)], [f"{i}.0" for i in range(60)]).task == "regress"

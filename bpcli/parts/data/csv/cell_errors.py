@@ -29,7 +29,7 @@ def wrong_cell(layout: CsvLayout, line: int, cells: list[str], index: int, form:
     if "\0" in cell:
         code, text = "nul", f"column `{name}` holds a NUL character"
         help = "the file is damaged, or written in UTF-16: save it as UTF-8 text"
-    elif is_missing(cell, form.kind, form.missing_values) and cell.lower() != "nan":
+    elif form.kind == "text" or (is_missing(cell, form.kind, form.missing_values) and cell.lower() != "nan"):
         code, text = "missing-value", f"column `{name}` has no value here ({f'`{value}`' if cell else 'an empty cell'})"
         help = advice
     elif form.kind == "boolean":

@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -241,13 +242,18 @@ class CellColumns:
         these columns are then in full. Where something is missing there is no pivot."""
         stack, pivot = self.cells.stack, self.cells.pivot
         together = [self.position[name] for name in names] == list(self.cells.stacked)
-        if pivot is not None and pivot.any() and not (together and all_finite(stack)):
+        if pivot is not None and pivot.any() and not (together and self._is_full):
             stack = stack.astype(np.float64) + pivot
             pivot = None
             columns |= {n: stack[:, j] for n in names if (j := self._place(n)) is not None}
         if not together:
             return None, None
-        return stack, pivot if all_finite(stack) else None
+        return stack, pivot if self._is_full else None
+
+    @cached_property
+    def _is_full(self) -> bool:
+        """Whether no number of the stack is missing."""
+        return all_finite(self.cells.stack)
 
     def _place(self, name: str) -> int | None:
         index = self.position[name]
@@ -272,12 +278,12 @@ class CellColumns:
         text = self.cells.texts.get(index)
         if text is None:
             numbers = self.cells.column(index)
+            if gaps or (index in self.cells.stacked and self._is_full):
+                return numbers, []
             lacking = np.isnan(numbers)
-            return numbers, [int(np.argmax(lacking))] if lacking.any() and not gaps else []
+            return numbers, [int(np.argmax(lacking))] if lacking.any() else []
         form = self._format(name, kind)
-        lost: tuple[str, ...] = (
-            ("", "nan") if name in rules.outcomes else ("",)
-        )  # a label is no number, and no word for none either
+        lost: tuple[str, ...] = ("", "nan") if name in rules.outcomes else ("",)  # `none` may be a label
         missing = [is_missing(cell, kind, form.missing_values) or cell.lower() in lost for cell in text.categories]
         if kind == "text":
             lost += form.missing_values
