@@ -225,20 +225,6 @@ error: column `name` holds 1001 different texts: each would become an input of i
         files={"trees.csv": "name,kind\n" + "".join(f"tree {i},{('oak', 'elm')[i % 2]}\n" for i in range(1001))},
     ),
     Case(
-        "dates that are not understood",
-        """\
-error: column `day` holds 1200 different texts: each would become an input of its own [categories]
---> trees.csv
-  = help: dates are understood where they are written as 2024-01-31; or leave it out with `drop: [day]`
-""",
-        files={
-            "trees.csv": "day,kind\n"
-            + "".join(
-                f"{13 + i % 15}.{13 + i // 15 % 12}.{1900 + i // 180},{('oak', 'elm')[i % 2]}\n" for i in range(1200)
-            )
-        },
-    ),
-    Case(
         "text as the target of a regression",
         """\
 error: target column `kind` holds text; several targets have to be numbers [text-target]

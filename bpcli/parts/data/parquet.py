@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from bpcli.family import Array, CodedText, Kind, Sample, Table
+from bpcli.family import Array, CodedText, ColumnFormat, Kind, Sample, Table
+from bpcli.parts.data.cells import number_of
 from bpcli.parts.data.column_choice import Header, choose_columns, columns_to_keep
 from bpcli.parts.data.columns import ColumnRequest, ColumnSource
 from bpcli.parts.data.files import data_error, locate
@@ -23,7 +24,7 @@ class Parquet(ColumnSource):
 
     Columns   numbers; text (also as a dictionary), which is one-hot encoded; booleans; dates and times, which become
               the days since 1970-01-01 or the `parts` that are asked for. Any other type has to be dropped
-    Missing   null and NaN, by the rule of the column, as in a csv
+    Missing   null and NaN, and what `missing_values` names, by the rule of the column, as in a csv
     Targets   one column of text, booleans or dates: class labels; one of whole numbers: class ids (or values, as the
               loss wants); numbers else: values (N, K)
     Errors    Failure with the column's name: a missing value (and its row), a type that is no number, an unknown
@@ -47,12 +48,21 @@ class Parquet(ColumnSource):
         outcomes = [*targets, *weights]
         table = _read(file, [*order, *outcomes, *aside], path)
         used = self.kinds_read(order, targets, weights, request, lambda name: _kind(table, name, path))
-        columns = {n: _text(table, n, path) if k == "text" else _numbers(table, n, k, path) for n, k in used.items()}
+        known = {n: _text(table, n, path) if k == "text" else _numbers(table, n, k, path) for n, k in used.items()}
+        formats = {n: self._format(n, kind, request) for n, kind in used.items()}
+        columns = {n: _without_missing(column, formats[n]) for n, column in known.items()}
         divided = {n: _text(table, n, path) for n in aside}
         found = self.gap_rules(order, outcomes, aside, request).apply(columns, divided, path)
         if len(set(map(len, found.columns.values())) - {0}) == 0:
             raise data_error("the file has no rows", path, code="no-rows")
+        found.formats = {name: form for name, form in formats.items() if form.missing_values}
         return self.table(found, used, order, targets, weights, path)
+
+    def _format(self, name: str, kind: Kind, request: ColumnRequest) -> ColumnFormat:
+        """Returns what stands for no value in a column, as it was in training or as the settings say."""
+        known = request.formats.get(name)
+        named = self.treatment(name).missing_values if not request.kinds else known.missing_values if known else ()
+        return ColumnFormat(kind, missing_values=named)
 
     def read_cells(self, root: Path, names: Sequence[str] | None) -> tuple[tuple[str, ...], Sequence[tuple[str, ...]]]:
         path = locate(root, self.path)
@@ -111,6 +121,17 @@ def _read(file: Any, names: Sequence[str], path: Path) -> Any:
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _without_missing(column: Array | CodedText, form: ColumnFormat) -> Array | CodedText:
+    """Returns a column without the values that are named as missing."""
+    if not form.missing_values:
+        return column
+    if isinstance(column, CodedText):
+        named = {each.strip().lower() for each in form.missing_values}
+        return column.renamed(lambda text: "" if text.lower() in named else text)
+    numbers = [number for each in form.missing_values if (number := number_of(each)) is not None]
+    return np.where(np.isin(column, numbers), np.nan, column) if form.kind == "number" else column
 
 
 def _text(table: Any, name: str, path: Path) -> CodedText:

@@ -1,7 +1,6 @@
 """What is learned of the data from the training rows: categories, class names, what stands for a missing value, shifts
 and scales."""
 
-import re
 from collections.abc import Collection
 from typing import Any, Literal
 
@@ -18,7 +17,6 @@ from bpcli.studies.dataset.far_off import limits_of, nearly_constant
 from bpcli.studies.dataset.preprocessor import Labels, Preprocessor
 
 MAX_CATEGORIES = 1000  # of a text column; beyond it holds names or identifiers
-DATE_LIKE = re.compile(r"\d{1,4}([./-])\d{1,2}\1\d{1,4}")
 DEFAULT_TREATMENT = Treatment()
 
 
@@ -128,8 +126,6 @@ def _count_categories(table: Table, name: str, found: dict[str, int]) -> dict[st
     if len(found) > MAX_CATEGORIES:
         text = f"column `{name}` holds {len(found)} different texts: each would become an input of its own"
         help = f"leave it out with `drop: [{name}]`"
-        if sum(map(bool, map(DATE_LIKE.fullmatch, found))) > len(found) / 2:
-            help = f"dates are understood where they are written as 2024-01-31; or {help}"
         raise Failure(Problem(text, code="categories", file=table.origin, help=help))
     return found
 

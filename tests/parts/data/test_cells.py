@@ -56,14 +56,16 @@ def first_problem(content: str | bytes, **settings: Any) -> Problem:
         (["yes", "false"], "text"),
         (["0", "1"], "number"),
         (["2024-01-31", "2024-02-01T12:30", "soon"], "date"),
-        (["31.01.2024", "01.02.2024"], "text"),
+        (["31.01.2024", "01.02.2024"], "date"),
         (["2024", "2025"], "number"),
         (["red", "1"], "number"),  # half of them are: the other one is an error, not a category
         (["red", "blue", "1"], "text"),
     ],
 )
 def test_kinds(column: list[str], kind: str) -> None:
-    assert cells.column_kind(column) == kind
+    found = cells.find_format(column, [1] * len(column))
+    assert isinstance(found, cells.ColumnFormat)
+    assert found.kind == kind
 
 
 def test_booleans_and_dates_are_numbers() -> None:
@@ -91,8 +93,9 @@ def test_booleans_and_dates_are_numbers() -> None:
 )
 def test_days(cell: str, days: float | None) -> None:
     assert cells.days_of(cell) == days
-    found = cells.values([cell, "2024-01-01"], "date", ".", False)
-    assert found is None if days is None else found is not None and found[0] == days
+    found = cells.cell_values([cell, "2024-01-01"], cells.ColumnFormat("date"))
+    assert np.isnan(found.values[0]) if days is None else found.values[0] == days
+    assert found.wrong.tolist() == ([0] if days is None and cell else [])
 
 
 def test_what_is_said_of_a_column_holds() -> None:

@@ -149,3 +149,19 @@ def test_without_pyarrow_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     text = "reading Parquet needs pyarrow, which is not installed | install it: pip install 'bpcli[parquet]'"
     assert error() == text
+
+
+@pytest.mark.peers
+def test_values_that_are_named_as_missing() -> None:
+    saved({"x": [1.0, -999.0, 3.0], "n": [1, 2, -999], "c": ["red", "Nil", "blue"], "y": [0, 1, 2]})
+    table = load(missing="median", missing_values=["nil", -999])
+    assert np.isnan(table.numbers).tolist() == [[False, False], [True, False], [False, True]]
+    assert table.texts["c"].tolist() == ["red", "", "blue"]
+    one = load(columns={"x": {"missing_values": [-999], "missing": "drop"}})
+    assert one.numbers.tolist() == [[1, 1], [3, -999]]
+    source = Source.parse({"type": "parquet", "path": "a.parquet"})
+    assert isinstance(source, ColumnSource)
+    later = source.load_columns(
+        Path("."), ColumnRequest({"x": "number"}, False, {"x": "median"}, formats={"x": table.formats["x"]})
+    )
+    assert np.isnan(later.numbers[:, 0]).tolist() == [False, True, False]

@@ -138,7 +138,7 @@ def number_marks(present: PresentCells, numbers: Numbers, rules: CellRules) -> N
             return NumberStyle("", ",")
         if _has_no_fractions([n.digits for n in found if n.styles == ALL_STYLES]):
             return NumberStyle(",", ".")
-    return _ambiguous(next(n.digits for n in marked))
+    return _ambiguous(*next((c, n.digits) for c, n in zip(present.cells, numbers, strict=True) if n in marked))
 
 
 def _common(numbers: Sequence[DressedNumber]) -> list[NumberStyle]:
@@ -172,10 +172,10 @@ def _has_no_fractions(digits: Sequence[str]) -> bool:
     return len({d for d in digits if d.strip("0")}) > 1 and all(len(d) < 4 for d in digits)
 
 
-def _ambiguous(digits: str) -> FormatProblem:
+def _ambiguous(cell: str, digits: str) -> FormatProblem:
     mark = "," if "," in digits else "."
     text = f"`{digits}` may be {digits.replace(mark, '')} or {digits.replace(mark, '.')}, and no cell says which"
-    return FormatProblem("ambiguous-numbers", text, (digits,), (("thousands", mark), ("decimal", mark)))
+    return FormatProblem("ambiguous-numbers", text, (cell,), (("thousands", mark), ("decimal", mark)))
 
 
 def _two_marks(present: PresentCells, numbers: Numbers) -> FormatProblem:

@@ -1,13 +1,12 @@
 """Cells as programs write them: numbers that `float` takes, words for yes and no, ISO dates; many at a time."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from bpcli.family import Array, Kind
-from bpcli.parts.data.cells.dates import ISO_DATE, ISO_DAYS, days_of
-from bpcli.parts.data.cells.missing import MISSING_WORDS, is_missing
+from bpcli.parts.data.cells.dates import ISO_DAYS
 
 PAIRS = (("yes", "no"), ("true", "false"), ("y", "n"), ("t", "f"), ("on", "off"))
 """Words for yes and no, in small letters."""
@@ -50,41 +49,9 @@ def has_decimal_commas(cells: Iterable[str]) -> bool:
     return found
 
 
-def column_kind(cells: Sequence[str]) -> Kind:
-    """Returns what a column holds, by its first cells (stripped): numbers or dates where most are, so that one that is
-    not will be named; a boolean where all are words of one pair for yes and no, and both occur; else text."""
-    present = [cell for cell in cells if cell.lower() not in MISSING_WORDS]
-    if 2 * sum(map(is_meant_as_number, present)) >= len(present):
-        return "number"
-    if 2 * sum(map(bool, map(ISO_DATE.fullmatch, present))) >= len(present):
-        return "date"
-    return "boolean" if {cell.lower() for cell in present} in map(set, PAIRS) else "text"
-
-
-def value_of(cell: str, kind: Kind, decimal: str = ".") -> float | None:
-    """Returns what a cell of a column of numbers, booleans or dates means, None where it means nothing there."""
-    if kind == "boolean":
-        return TRUTH_VALUES.get(cell.strip().lower())
-    return days_of(cell) if kind == "date" else number_of(cell, decimal)
-
-
-def values(cells: Sequence[str], kind: Kind, decimal: str, gaps: bool) -> Array | None:
-    """Returns a column of numbers, booleans or dates as float64, NaN where a value is missing and `gaps` allows that;
-    None where any other cell has no finite value."""
-    found = values_at_once(cells, kind, decimal)
-    if found is None:
-        read: Callable[[str], float | None] = lambda cell: (  # noqa: E731
-            np.nan if gaps and is_missing(cell, kind) else value_of(cell, kind, decimal)
-        )
-        known = list(map(read, cells))
-        if any(value is None or np.isinf(value) for value in known):
-            return None
-        found = np.array(known, np.float64)
-    return found if gaps or np.isfinite(found).all() else None
-
-
 def values_at_once(cells: Sequence[str], kind: Kind, decimal: str) -> Array | None:
-    """Returns the same for a column without gaps, where it can be done fast; None for any other."""
+    """Returns what the cells of a column of plain numbers or ISO dates mean, float64 (n,), where none is missing; None
+    where one is no such cell, or not finite."""
     joined = "\n".join(cells) + "\n"
     if kind == "date":
         if not ISO_DAYS.fullmatch(joined):
