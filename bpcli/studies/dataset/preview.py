@@ -16,6 +16,9 @@ from bpcli.studies.dataset.preprocessor import Preprocessor
 
 ROWS_SHOWN = 5  # the first of train
 
+TIMES_CHANCE = 2.0  # as many rows that stand twice as chance gives, from which on it is no chance
+DEVIATIONS = 4.0  # standard deviations of what chance gives, besides
+
 
 def column_rows(table: Table, rows: Array, preprocessor: Preprocessor, scale: Scaler) -> tuple[ColumnRow, ...]:
     """Returns what each input column holds in the training rows, and what is done to it."""
@@ -136,9 +139,10 @@ def _cell(table: Table, row: int, name: str) -> str:
     return date_text(value) if table.kind(name) == "date" else f"{value:g}"
 
 
-def duplicate_warnings(splits: Mapping[str, tuple[Array, Array]]) -> tuple[Problem, ...]:
+def duplicate_warnings(splits: Mapping[str, tuple[Array, Array]], chance: float = 0.0) -> tuple[Problem, ...]:
     """Returns a warning for each split with rows that stand in train too, inputs and target alike: they do not show how
-    well the model predicts. `splits` holds the encoded inputs (N, ...) and targets of each."""
+    well the model predicts. `splits` holds the encoded inputs (N, ...) and targets of each. Rows of few possible kinds
+    repeat by nature: `chance` is how likely a row's twin in train is by chance alone, and warned is of far more."""
     if len(splits) < 2 or any(not isinstance(a, np.ndarray) for pair in splits.values() for a in pair):
         return ()  # rows on the disk are not compared
     train = np.sort(row_hashes(*splits["train"]))
@@ -149,8 +153,10 @@ def duplicate_warnings(splits: Mapping[str, tuple[Array, Array]]) -> tuple[Probl
         hashes = row_hashes(x, t)
         ranks = np.searchsorted(train, hashes).clip(max=len(train) - 1)
         count = int((train[ranks] == hashes).sum())
-        if count:
+        expected = chance * len(x)
+        if count > TIMES_CHANCE * expected + DEVIATIONS * math.sqrt(expected):
             text = f"{count:,} of {len(x):,} {name} rows stand in train too, inputs and target alike"
+            text += f" (by chance about {expected:.0f} would)" if expected >= 0.5 else ""
             help = "they are remembered, not judged: leave one of each in the file, or keep them together by "
             help += "`split: {group: ...}`"
             found.append(Problem(text, code="twice", path=("data",), help=help, level="warning"))

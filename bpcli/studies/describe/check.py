@@ -1,14 +1,15 @@
 """An experiment described before it is trained: its layers with their shapes and costs, and its data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from bpcli.engine.network_plan import NetworkPlan, ParamLayout, PlannedLayer, slot_bytes
 from bpcli.family.part import Part, dump
-from bpcli.family.plan import N, Slot
+from bpcli.family.plan import Array, N, Slot
 from bpcli.records.training import CheckReport, LayerRow, Problem
 from bpcli.studies.dataset.far_off import far_warnings, nearly_constant_warnings
+from bpcli.studies.dataset.judgement import chance_of_a_twin, hazard_warnings
 from bpcli.studies.dataset.preview import duplicate_warnings, sentinel_warnings
 from bpcli.studies.run.setup import Setup, step_bytes, training_bytes
 
@@ -36,20 +37,26 @@ def report(setup: Setup) -> CheckReport:
         warnings=(
             *setup.warnings,
             *sentinel_warnings(prepared.columns),
-            *_data_warnings(setup),
-            *duplicate_warnings(rows),
+            *_data_warnings(setup, rows),
             *setup.check_used_parts(),
         ),
         augmentation=tuple(_settings_text(part) for part in experiment.data.augment),
     )
 
 
-def _data_warnings(setup: Setup) -> tuple[Problem, ...]:
-    """Returns what the tables show, where they were kept, that may spoil the training or its judgement."""
+def _data_warnings(setup: Setup, rows: Mapping[str, tuple[Array, Array]]) -> tuple[Problem, ...]:
+    """Returns what the tables show, where they were kept, that may spoil the training or its judgement, and which of
+    the encoded `rows` stand in several splits."""
     origins, columns = setup.prepared.origins, setup.prepared.preprocessor.columns
     if not origins or not columns:
-        return ()
-    return (*far_warnings(columns, origins), *nearly_constant_warnings(columns, origins["train"][0]))
+        return duplicate_warnings(rows)
+    table, train = origins["train"]
+    return (
+        *far_warnings(columns, origins),
+        *nearly_constant_warnings(columns, table),
+        *hazard_warnings(table, setup.experiment.data),
+        *duplicate_warnings(rows, chance_of_a_twin(table, len(train))),
+    )
 
 
 def _settings_text(part: Part) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from bpcli.parts.data.columns import ColumnRequest, ColumnSource
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.data_option import source_of
 from bpcli.studies.dataset.far_off import nearly_constant
+from bpcli.studies.dataset.judgement import hazards
 
 TableTask = Literal["classify", "regress"]
 
@@ -157,6 +158,7 @@ def _columns(source: Any, targets: tuple[str, ...], task: TableTask | None, root
             *(w.text for w in table.warnings),
             *(c.remark for c in kept if c.remark),
             *_few_rows_remark(table.rows, classes),
+            *(hazard.advice for hazard in hazards(table, {c.name for c in kept})),
         ),
     )
 
