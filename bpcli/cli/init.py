@@ -3,6 +3,7 @@
 import re
 import signal
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +16,24 @@ class TaskOption(str, Enum):  # noqa: UP042  (Typer 0.15 lists the values of thi
     classify = "classify"
     regress = "regress"
     images = "images"
+
+
+class DateOrderOption(str, Enum):  # noqa: UP042
+    dmy = "dmy"
+    mdy = "mdy"
+    ymd = "ymd"
+
+
+class ThousandsOption(str, Enum):  # noqa: UP042
+    comma = ","
+    point = "."
+    apostrophe = "'"
+    space = " "
+
+
+class DecimalOption(str, Enum):  # noqa: UP042
+    point = "."
+    comma = ","
 
 
 def init(
@@ -31,6 +50,24 @@ def init(
     ] = None,
     task: Annotated[
         TaskOption | None, typer.Option(help="What to do: found in the data where there is some.", show_default=False)
+    ] = None,
+    text: Annotated[
+        list[str] | None, typer.Option("--text", metavar="COL", help="A column that holds text; repeatable.")
+    ] = None,
+    number: Annotated[
+        list[str] | None, typer.Option("--number", metavar="COL", help="A column that holds numbers; repeatable.")
+    ] = None,
+    drop: Annotated[
+        list[str] | None, typer.Option("--drop", metavar="COL", help="A column to leave out; repeatable.")
+    ] = None,
+    date_order: Annotated[
+        DateOrderOption | None, typer.Option(help="The order of day, month and year in dates: found where it shows.")
+    ] = None,
+    thousands: Annotated[
+        ThousandsOption | None, typer.Option(help="What stands between thousands: found where it shows.")
+    ] = None,
+    decimal: Annotated[
+        DecimalOption | None, typer.Option(help="What stands before fractions: found where it shows.")
     ] = None,
     tune: Annotated[
         bool, typer.Option("--tune", help="Compare epochs, penalty, width and patience by folds; write the best.")
@@ -56,30 +93,37 @@ def init(
     """
     if data is None and task is None:
         raise typer.BadParameter("name a data file, or say what to do: --task classify", param_hint="DATA")
-    for option, asked in (("--target", bool(target)), ("--tune", tune), ("--seed", seed is not None)):
-        if data is None and asked:
-            what = {"--target": "to look for it in", "--tune": "to learn from"}.get(option, "to divide")
-            raise typer.BadParameter(f"there is no file {what}", param_hint=option)
+    of_columns = {"text": text, "number": number, "drop": drop}
+    marks = {"date_order": date_order, "thousands": thousands, "decimal": decimal}
+    asked = {"target": target, "tune": tune, "seed": seed is not None, **of_columns, **marks}
+    if data is None and any(asked.values()):
+        option = next(name for name, said in asked.items() if said)
+        what = {"tune": "to learn from", "seed": "to divide"}.get(option, "to look for it in")
+        raise typer.BadParameter(f"there is no file {what}", param_hint=f"--{option.replace('_', '-')}")
     if data is not None and task is TaskOption.images:
         raise typer.BadParameter("a folder of images says so itself: leave it out", param_hint="--task")
     if budget is not None and not tune:
         raise typer.BadParameter("it is the time for comparing settings: give --tune too", param_hint="--budget")
     seconds = None if budget is None else _seconds(budget)
 
-    from bpcli.render.console import say, show_plain, waiting
-    from bpcli.render.describe.examples import next_step
+    from bpcli.render.console import say, show, show_plain, waiting
+    from bpcli.render.describe.init import next_step, page
     from bpcli.render.describe.tune import stopped, taken, tuning_status
     from bpcli.studies.init.init import write_config, write_example
+    from bpcli.studies.init.options import ColumnOptions
     from bpcli.studies.search.trial import StoppedBySignalError
 
     kind: Any = None if task is None else task.value
-    targets = tuple(target or ())
+    said: dict[str, Any] = {name: tuple(names or ()) for name, names in of_columns.items()}
+    said |= {name: mark.value for name, mark in marks.items() if mark is not None}
+    options = ColumnOptions(**said)
+    write = partial(write_config, data or "", target or (), kind, out, force=force, seed=seed, options=options)
     if data is None:
         found = write_example(kind or "classify", out, force=force)
     elif tune:
         try:
             with tuning_status(seconds) as tuning:
-                found = write_config(data, targets, kind, out, force=force, seed=seed, tuning=tuning, budget=budget)
+                found = write(tuning=tuning, budget=budget)
         except StoppedBySignalError as error:
             say(stopped(error.report.signal))
             raise typer.Exit(128 + error.report.signal) from None
@@ -88,13 +132,14 @@ def init(
             raise
     else:
         with waiting("looking at the data"):
-            found = write_config(data, targets, kind, out, force=force, seed=seed)
+            found = write()
     if found.comparison is not None:
         say(taken(found.comparison))
     if found.file is None:
         show_plain(found.text)
     else:
-        say(next_step(found.file))
+        show(*page(found))
+        say(next_step(found))
 
 
 def _seconds(text: str) -> float:

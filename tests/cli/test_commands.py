@@ -85,7 +85,7 @@ class TestCheck:
         assert report["splits"] == [{"name": "train", "rows": 8, "classes": {"elm": 4, "oak": 4}}]
         assert report["columns"][1] == {
             "name": "height", "kind": "number", "low": 1.5, "high": 9.0, "categories": 0, "treatment": "standardize",
-            "missing": 0.0,
+            "missing": 0.0, "format": "", "sentinels": [],
         }  # fmt: skip
 
     def test_many_columns_and_long_names(self, lab: Lab) -> None:

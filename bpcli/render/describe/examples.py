@@ -1,4 +1,4 @@
-"""The examples that come with the package, listed and copied; and what to type after `init`."""
+"""The examples that come with the package, listed and copied."""
 
 import shlex
 from collections.abc import Sequence
@@ -26,11 +26,3 @@ def copied(known: Sequence[Example], configs: Sequence[Path], files: int) -> Tex
     first = shlex.quote(str(configs[0]))
     verb = "check" if known and known[0].absent else "train"
     return text.append(f"next:   bpcli {verb} {first}", "bold")
-
-
-def next_step(file: Path) -> Text:
-    """Returns what to type after `init`."""
-    name = shlex.quote(str(file))
-    return Text.assemble(
-        f"{file} is written: look at it, it explains itself\n", (f"next:   bpcli check {name}", "bold")
-    )

@@ -36,6 +36,11 @@ def examples_folder() -> Path:
     raise Failure(Problem(text, code="no-examples", help="install the package again"), exit=Exit.NO_INPUT)
 
 
+def schema_file() -> Path:
+    """Returns the JSON Schema of a config that comes with the package. Raises Failure where it is missing."""
+    return examples_folder() / "configs" / SCHEMA
+
+
 def examples() -> tuple[Example, ...]:
     """Returns all examples: those of the first level first, then by folder and name."""
     folder = examples_folder()

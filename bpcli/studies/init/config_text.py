@@ -6,7 +6,13 @@ from typing import Any, Literal
 from bpcli.config.dump import flow
 from bpcli.studies.init.inspect import MIN_IMBALANCE, FileColumn, Inspection
 
-SCHEMA_LINE = "# yaml-language-server: $schema=./bpcli.schema.json"  # `bpcli schema --out bpcli.schema.json` writes it
+
+def schema_line(file: str) -> str:
+    """Returns the first line of a config, which tells editors where its JSON Schema is."""
+    return f"# yaml-language-server: $schema={file}"
+
+
+SCHEMA_LINE = schema_line("./bpcli.schema.json")
 MIN_ROWS_TO_VALIDATE = 500  # of fewer, none are kept from training to say when to stop
 MANY_ROWS = 100_000  # from which on few epochs are enough
 WATCHED = "capped_loss"  # what says when to stop: the loss, but that a mistyped cell cannot rule

@@ -1,4 +1,5 @@
-"""Writing a first config, for a data file or as an example; never over a file that is there."""
+"""Writing a first config, for a data file or as an example, and beside it the schema by which editors complete it;
+never over a file that is there."""
 
 import errno
 import os
@@ -13,10 +14,11 @@ from bpcli.config.yamlfile import parse
 from bpcli.records.search import Comparison
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.describe import examples
-from bpcli.studies.init.config_text import ExampleTask, config_text, example_text
-from bpcli.studies.init.inspect import TableTask, inspect_data
+from bpcli.studies.init.config_text import SCHEMA_LINE, ExampleTask, config_text, example_text, schema_line
+from bpcli.studies.init.inspect import Inspection, TableTask, inspect_data
+from bpcli.studies.init.options import USUAL, ColumnOptions, as_options
 from bpcli.studies.init.tune import Tuning, tune, tuned_text, tuning_remarks
-from bpcli.studies.run.atomic import atomic_text, unwritable
+from bpcli.studies.run.atomic import atomic_bytes, atomic_text, unwritable
 
 STDOUT = Path("-")
 
@@ -28,6 +30,8 @@ class FirstConfig:
     text: str
     file: Path | None
     comparison: Comparison | None = None  # of settings, where they were tuned
+    inspection: Inspection | None = None  # of the data, where it is for some
+    again: str = ""  # the command that writes it anew
 
 
 def write_config(
@@ -40,30 +44,35 @@ def write_config(
     seed: int | None = None,
     tuning: Tuning | None = None,
     budget: str | None = None,
+    options: ColumnOptions = USUAL,
 ) -> FirstConfig:
-    """Writes a config for the data, to `out` or <data>.yaml; with the `seed` that decides which rows are test, and with
-    settings that are compared as `tuning` says (its time is `budget`, as it was typed). Raises Failure as reading the
-    data and comparing do, and where the file is there already or cannot be."""
+    """Writes a config for the data, to `out` or <data>.yaml; with the `seed` that decides which rows are test, with
+    settings that are compared as `tuning` says (its time is `budget`, as it was typed), and columns as `options` has
+    them. Raises Failure as reading the data and comparing do, and where the file is there already or cannot be."""
     stem = _experiment_name(data)
     file = out or Path(f"{stem}.yaml")
     _refuse_overwriting(file, force)
     base = Path() if file == STDOUT else file.parent
-    found = inspect_data(data, targets, task, Path(), base)
-    words = ["bpcli init", shlex.quote(data)]
-    words += [f"--target={t}" if t.startswith("-") else f"--target {shlex.quote(t)}" for t in targets]
+    words = [f"--target={t}" if t.startswith("-") else f"--target {shlex.quote(t)}" for t in targets]
     words += [f"--task {task}"] if task else []
+    words += options.words()
     words += ["--tune"] if tuning is not None else []
     words += [f"--budget {budget}"] if budget else []
     words += [f"--seed {seed}"] if seed is not None else []
+    try:
+        found = inspect_data(data, targets, task, Path(), base, options)
+    except Failure as failure:
+        raise as_options(failure, data, "".join(f" {word}" for word in words)) from None
+    command = " ".join(["bpcli init", shlex.quote(data), *words])
     name = stem if file == STDOUT else _experiment_name(file.name)
-    text = config_text(found, name, " ".join(words), seed)
-    if tuning is None:
-        return _write(text, file)
-    _refuse_folder_without_place(file)
-    comparison = tune(text, str(file), base, found.rows, tuning)
-    remarks = tuning_remarks(comparison, parse(text, str(file)).data["training"]["metrics"][0])
-    text = tuned_text(config_text(found, name, " ".join(words), seed, remarks), str(file), comparison)
-    return replace(_write(text, file), comparison=comparison)
+    text, comparison = config_text(found, name, command, seed), None
+    if tuning is not None:
+        _refuse_folder_without_place(file)
+        comparison = tune(text, str(file), base, found.rows, tuning)
+        remarks = tuning_remarks(comparison, parse(text, str(file)).data["training"]["metrics"][0])
+        text = tuned_text(config_text(found, name, command, seed, remarks), str(file), comparison)
+    again = f"{command}{'' if out is None else f' --out {shlex.quote(str(out))}'} --force"
+    return replace(_write(text, file), comparison=comparison, inspection=found, again=again)
 
 
 def write_example(task: ExampleTask, out: Path | None, *, force: bool = False) -> FirstConfig:
@@ -79,8 +88,11 @@ def write_example(task: ExampleTask, out: Path | None, *, force: bool = False) -
 def _write(text: str, file: Path) -> FirstConfig:
     validate(Experiment, parse(text, str(file)))  # what is written here can always be read
     if file == STDOUT:
-        return FirstConfig(text, None)
+        return FirstConfig(text.replace(SCHEMA_LINE, schema_line(str(examples.schema_file()))), None)
     atomic_text(file, text)
+    schema = file.parent / examples.SCHEMA
+    if not schema.exists():
+        atomic_bytes(schema, examples.schema_file().read_bytes())
     return FirstConfig(text, file)
 
 

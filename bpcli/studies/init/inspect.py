@@ -18,6 +18,7 @@ from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.data_option import source_of
 from bpcli.studies.dataset.far_off import nearly_constant
 from bpcli.studies.dataset.judgement import hazards
+from bpcli.studies.init.options import USUAL, ColumnOptions
 
 TableTask = Literal["classify", "regress"]
 
@@ -74,8 +75,10 @@ class Inspection:
         return tuple(c.name for c in self.columns if c.kind == "date" and not c.dropped)
 
 
-def inspect_data(data: str, targets: Sequence[str], task: TableTask | None, root: Path, base: Path) -> Inspection:
-    """Inspects the data and decides what suits it.
+def inspect_data(
+    data: str, targets: Sequence[str], task: TableTask | None, root: Path, base: Path, options: ColumnOptions = USUAL
+) -> Inspection:
+    """Inspects the data and decides what suits it, but for what the options say.
 
     `data` is a path relative to `root`, or a source spelled out; `targets` are the columns to predict. In what is
     returned the path is relative to `base`. Raises Failure for whatever is wrong with the data, and where nothing can
@@ -83,7 +86,12 @@ def inspect_data(data: str, targets: Sequence[str], task: TableTask | None, root
     """
     source = source_of(data, None, not data.lstrip().startswith("{"), root=root)
     if isinstance(source, ColumnSource):
-        return _columns(source, tuple(targets), task, root, base)
+        return _columns(source, tuple(targets), task, root, base, options)
+    if options != USUAL:
+        text = (
+            f"{source.kind} has no columns with names: there is nothing for {options.words()[0].split()[0]} to be about"
+        )
+        raise Failure(Problem(text, code="options", help="leave the option out"))
     settings, table, remarks = source.infer_settings(root)
     values, classes, several = _task(table, "classify" if source.classifies else task)
     return Inspection(
@@ -116,14 +124,16 @@ def _path(file: Path, base: Path) -> str:
 # Tables
 
 
-def _columns(source: Any, targets: tuple[str, ...], task: TableTask | None, root: Path, base: Path) -> Inspection:
-    source = source.model_copy(update={"target": targets or source.target})
+def _columns(
+    source: Any, targets: tuple[str, ...], task: TableTask | None, root: Path, base: Path, options: ColumnOptions
+) -> Inspection:
+    source = options.applied(source.model_copy(update={"target": targets or source.target}))
     table, source = _load(source, root)
     values, classes, several = _task(table, task)
     if table.target is not None and table.target.ndim == 1 and classes:
         table = source.load_columns(root, ColumnRequest(classes=True))  # 01 and 1 are two classes
         values, classes, several = _task(table, task)
-    found = [_column(table, name) for name in table.order]
+    found = [_column(table, name, name in options.kept) for name in table.order]
     kept = [c for c in found if not c.dropped]
     if not kept:
         text = f"{table.origin}: no column is left to learn from: {', '.join(c.name for c in found[:8])}"
@@ -157,10 +167,20 @@ def _columns(source: Any, targets: tuple[str, ...], task: TableTask | None, root
         remarks=(
             *(w.text for w in table.warnings),
             *(c.remark for c in kept if c.remark),
+            *_whole_numbers_remark(table, classes, task),
             *_few_rows_remark(table.rows, classes),
             *(hazard.advice for hazard in hazards(table, {c.name for c in kept})),
         ),
     )
+
+
+def _whole_numbers_remark(table: Table, classes: Mapping[str, int], task: TableTask | None) -> tuple[str, ...]:
+    """Returns the remark that whole numbers were taken for classes, where nobody said so."""
+    if task is not None or not classes or not all(name.lstrip("-").isdecimal() for name in classes):
+        return ()
+    ids = sorted(map(int, classes))
+    text = f"the whole numbers of `{_name(table)}`, {ids[0]} to {ids[-1]}, are taken for {len(ids)} classes; "
+    return (text + "`--task regress` predicts them as numbers",)
 
 
 def _few_rows_remark(rows: int, classes: Mapping[str, int]) -> tuple[str, ...]:
@@ -198,10 +218,11 @@ def _no_target(failure: Failure) -> Failure:
     return Failure(Problem("what is to be predicted is not said", code="no-target", file=problem.file, help=help))
 
 
-def _column(table: Table, name: str) -> FileColumn:
-    """Returns what a column holds and what the experiment does with it."""
+def _column(table: Table, name: str, keep: bool) -> FileColumn:
+    """Returns what a column holds and what the experiment does with it; one to `keep` is left out only where it has no
+    value at all."""
     if name in table.texts:
-        return _text(name, table.texts[name])
+        return _text(name, table.texts[name], keep)
     values = table.numbers[:, table.at[name]].astype(np.float64)
     gaps = float(np.isnan(values).mean())
     values = values[~np.isnan(values)]
@@ -228,7 +249,7 @@ def _column(table: Table, name: str) -> FileColumn:
     else:
         holds = "yes or no" if kind == "boolean" else f"{low:.6g} to {high:.6g}"
     nearly = kind == "number" and nearly_constant(high - low, max(abs(low), abs(high)))
-    if low == high or nearly or (kind == "number" and _numbers_rows(name, values)):
+    if not keep and (low == high or nearly or (kind == "number" and _numbers_rows(name, values))):
         why = "the same in every row" if low == high else "it numbers the rows"
         why = f"all but the same in every row, within {(high - low) / max(abs(low), abs(high)):.0e}" if nearly else why
         return FileColumn(name, kind, holds, f"left out: {why}", dropped=True, missing=gaps)
@@ -259,7 +280,7 @@ def _numbers_rows(name: str, values: Array) -> bool:
     return counted or word in ROW_NUMBER_NAMES or word.endswith(("_id", " id")) or name.endswith(("Id", "ID"))
 
 
-def _text(name: str, cells: CodedText) -> FileColumn:
+def _text(name: str, cells: CodedText, keep: bool) -> FileColumn:
     present, count = sum(cells.found.values()), len(cells.found)
     gaps = 1 - present / max(1, len(cells))
     holds = f"{count:,} categor{'y' if count == 1 else 'ies'}"
@@ -270,7 +291,7 @@ def _text(name: str, cells: CodedText) -> FileColumn:
         holds, why = f"{count:,} different texts", "names or ids"
     elif count > max(MAX_CATEGORIES_OF_FEW_ROWS, min(1000, present // MIN_ROWS_PER_CATEGORY)):
         why = "too many to tell apart"
-    if why:
+    if why and not (keep and count):
         return FileColumn(name, "text", holds, f"left out: {why}", dropped=True, missing=gaps)
     return FileColumn(name, "text", holds, f"one-hot, {count} inputs", width=count, missing=gaps)
 

@@ -1,5 +1,6 @@
 """From a file to an experiment that is known to fit together: what every command that needs data begins with."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from bpcli.engine.augment import Augmenter, augmenting_bytes, image_shape
 from bpcli.engine.memory import available_bytes
 from bpcli.engine.network_plan import NetworkPlan, slot_bytes, working_bytes
 from bpcli.engine.objective import loss_slots
-from bpcli.family import FullBatchOptimizer
+from bpcli.family import FullBatchOptimizer, Source
 from bpcli.numeric.shapes import in_bytes
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.custom.load import loaded_files
@@ -78,7 +79,15 @@ class Setup:
 
 def load_document(file: Path, sets: Sequence[str] = ()) -> tuple[Document, Experiment]:
     """Returns the validated experiment of a file. Raises Failure with everything that is wrong in it."""
-    return override(read(file), sets)
+    try:
+        document = read(file)
+    except Failure:
+        if not (file.is_file() and any(kind.reads(file) for kind in Source.registry.values())):
+            raise
+        text, help = "this is a file of data, not an experiment", f"bpcli init {shlex.quote(str(file))} --target COLUMN"
+        help = f"`{help}` writes an experiment for it"
+        raise Failure(Problem(text, code="not-settings", file=str(file), help=help)) from None
+    return override(document, sets)
 
 
 def override(document: Document, sets: Sequence[str] = ()) -> tuple[Document, Experiment]:

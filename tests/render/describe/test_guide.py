@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from bpcli.render.console import show
-from bpcli.render.describe.examples import copied, listing, next_step
+from bpcli.render.describe.examples import copied, listing
 from bpcli.render.describe.guide import MAX_LINE_COLUMNS, GuidePage, column_widths
 from bpcli.render.describe.guide import listing as guide_listing
 from bpcli.studies.describe.examples import Example
@@ -118,7 +118,4 @@ def test_what_was_copied_is_followed_by_what_to_type() -> None:
     )
     assert copied([mnist, iris], [Path("m.yaml"), Path("i.yaml")], 3).plain == (
         "3 files are in place\nmnist needs a.gz, b.gz, which do not come with bpcli\nnext:   bpcli check m.yaml"
-    )
-    assert next_step(Path("a b.yaml")).plain == (
-        "a b.yaml is written: look at it, it explains itself\nnext:   bpcli check 'a b.yaml'"
     )

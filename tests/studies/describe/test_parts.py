@@ -68,7 +68,14 @@ def test_other_parts_and_lists_have_no_curves() -> None:
         ("step", "per", "step or epoch", "step", ""),
         ("multi_step", "milestones", "list of whole numbers", "", ""),
         ("csv", "target", "list of text", "none", ""),
-        ("csv", "columns", "{kind, scale, missing, indicator, unseen, parts} for each name", "none", ""),
+        (
+            "csv",
+            "columns",
+            "{kind, scale, missing, indicator, unseen, parts, missing_values, unit, decimal, thousands, date_order} "
+            "for each name",
+            "none",
+            "",
+        ),
         ("percentile", "percentile", "number", "10.0", ">= 0, <= 100"),
     ],
 )

@@ -1,0 +1,87 @@
+"""What a user says of columns when a first config is written: it goes before what is found in the data."""
+
+import re
+import shlex
+from dataclasses import dataclass, replace
+
+from bpcli.family import Treatment
+from bpcli.parts.data.columns import ColumnSource, TreatmentMap
+from bpcli.records.training import Failure, Problem
+
+SETTING = re.compile(r"`(\w+): ([^`]+)`")
+MARKS = ("date_order", "thousands", "decimal")
+
+
+@dataclass(frozen=True)
+class ColumnOptions:
+    """Columns that are text, that are numbers, and that are left out, by name; and for all columns the order of dates
+    and the marks between thousands and before fractions (None: found in the file)."""
+
+    text: tuple[str, ...] = ()
+    number: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    date_order: str | None = None
+    thousands: str | None = None
+    decimal: str | None = None
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """The columns that are inputs whatever they look like."""
+        return frozenset((*self.text, *self.number))
+
+    def words(self) -> list[str]:
+        """Returns the options as they are typed."""
+        named = [("text", self.text), ("number", self.number), ("drop", self.drop)]
+        found = [f"--{option} {shlex.quote(name)}" for option, names in named for name in names]
+        marks = [(mark, getattr(self, mark)) for mark in MARKS]
+        return found + [f"{_flag(mark)} {shlex.quote(said)}" for mark, said in marks if said is not None]
+
+    def applied(self, source: ColumnSource) -> ColumnSource:
+        """Returns the source with what is said. Raises Failure where its files hold no text to be read in some way, or
+        where two options contradict each other."""
+        marks = {mark: getattr(self, mark) for mark in MARKS if getattr(self, mark) is not None}
+        if marks and not marks.keys() <= type(source).model_fields.keys():
+            text = f"the columns of {source.kind} know their kinds: there is no text for {_flag(next(iter(marks)))}"
+            raise Failure(Problem(text, code="options", help="leave the option out"))
+        for name in self.kept & {*self.drop, *source.target} | {*self.text} & {*self.number}:
+            text = f"`{name}` is named by two options that contradict each other"
+            raise Failure(Problem(text, code="options", help="name a column once; --target says what is predicted"))
+        columns = {**source.columns, **{name: Treatment(kind="number") for name in self.number}}
+        update = {
+            "text": tuple(dict.fromkeys((*source.text, *self.text))),
+            "drop": tuple(dict.fromkeys((*source.drop, *self.drop))),
+            "columns": TreatmentMap(columns),
+            **marks,
+        }
+        return source.model_copy(update=update)
+
+
+USUAL = ColumnOptions()
+
+
+def _flag(setting: str) -> str:
+    return "--" + setting.replace("_", "-")
+
+
+def as_options(failure: Failure, data: str, rest: str) -> Failure:
+    """Returns the failure with help that can be typed where there is no config yet: a setting of a column becomes an
+    option of `init`, any other one part of a source that is spelled out. `rest` is what was typed after the data."""
+
+    def typed(found: re.Match[str]) -> str:
+        key, value = found[1], found[2]
+        if key in ("text", "drop"):
+            return "`" + " ".join(f"--{key} {name}" for name in _names(value)) + "`"
+        if key in MARKS:
+            return f"`{_flag(key)} {value}`"
+        if key == "target":
+            return f"`--target {value}`"
+        path = "" if data.lstrip().startswith("{") else f"type: csv, path: {data}, "
+        return f"`bpcli init '{{{path}{key}: {value}}}'{rest}`"
+
+    problems = tuple(replace(p, help=SETTING.sub(typed, p.help)) for p in failure.problems)
+    return Failure(*problems, exit=failure.exit)
+
+
+def _names(value: str) -> list[str]:
+    """Returns the names of a list as a help text writes it."""
+    return [shlex.quote(name.strip().strip('"')) for name in value.strip("[]").split(",")]

@@ -1,0 +1,95 @@
+"""What a user says of columns goes before what is found; help can be typed where there is no config yet."""
+
+from pathlib import Path
+
+import pytest
+from init_lab import _here as _here
+
+from bpcli.parts.data.csv.source import Csv
+from bpcli.parts.data.parquet import Parquet
+from bpcli.records.training import Failure, Problem
+from bpcli.studies.init.init import write_config
+from bpcli.studies.init.options import ColumnOptions, as_options
+
+ROWS = "".join(f"{i},{i % 7},{i % 3},{i * 7 % 11},{'ab'[i % 2]}\n" for i in range(60))
+
+
+def config(**options: object) -> str:
+    Path("a.csv").write_text("id,n,same id,x,y\n" + ROWS)
+    return write_config("a.csv", ["y"], None, Path("-"), options=ColumnOptions(**options)).text  # type: ignore[arg-type]
+
+
+def test_options_go_before_what_is_found() -> None:
+    assert "drop: [id]" in config()
+    kept = config(number=("id",), text=("n",), drop=("x",))
+    assert "drop: [x]" in kept
+    assert 'text: ["n"]' in kept
+    assert "kind: number" in kept
+    assert "kind: number" in kept
+    assert "# Made by `bpcli init a.csv --target y --text n --number id --drop x`" in kept
+
+
+@pytest.mark.parametrize(
+    "options", [{"text": ("n",), "number": ("n",)}, {"drop": ("n",), "text": ("n",)}, {"text": ("y",)}]
+)
+def test_two_options_about_a_column_are_refused(options: dict[str, tuple[str, ...]]) -> None:
+    with pytest.raises(Failure, match="named by two options"):
+        config(**options)
+
+
+def test_marks_are_for_text_files() -> None:
+    marks = ColumnOptions(decimal=",")
+    assert marks.applied(Csv(path="a.csv")).decimal == ","  # type: ignore[attr-defined]
+    with pytest.raises(Failure, match="there is no text for --decimal"):
+        marks.applied(Parquet(path="a.parquet"))
+
+
+def test_options_need_columns() -> None:
+    import numpy as np
+
+    np.savez("b.npz", x=np.zeros((60, 3)), t=np.arange(60) % 2)
+    with pytest.raises(Failure, match="no columns with names"):
+        write_config(
+            "{type: npz, path: b.npz, inputs: x, targets: t}", [], None, None, options=ColumnOptions(drop=("x",))
+        )
+
+
+@pytest.mark.parametrize(
+    ("help", "typed"),
+    [
+        ("write `drop: [a b]`", "write `--drop 'a b'`"),
+        ("write `text: [zip, id]`", "write `--text zip --text id`"),
+        ('add `decimal: ","`', 'add `--decimal ","`'),
+        ("add `date_order: dmy`", "add `--date-order dmy`"),
+        ("add `encoding: latin-1`", "add `bpcli init '{type: csv, path: a.csv, encoding: latin-1}' --target y`"),
+        ("add `target: <column>`; the columns are a", "add `--target <column>`; the columns are a"),
+        ("the columns are `a` and `b`", "the columns are `a` and `b`"),
+    ],
+)
+def test_settings_become_options(help: str, typed: str) -> None:
+    failure = as_options(Failure(Problem("text", "code", help=help)), "a.csv", " --target y")
+    assert failure.problems[0].help == typed
+
+
+def test_the_schema_is_written_beside_and_never_over_another() -> None:
+    config()
+    assert not Path("bpcli.schema.json").exists()
+    first = write_config("a.csv", ["y"], None, None)
+    schema = Path("bpcli.schema.json")
+    assert first.text.startswith(f"# yaml-language-server: $schema=./{schema}\n")
+    assert '"$defs"' in schema.read_text()
+    schema.write_text("mine")
+    write_config("a.csv", ["y"], None, None, force=True)
+    assert schema.read_text() == "mine"
+
+
+def test_a_printed_config_names_a_schema_that_exists() -> None:
+    line = config().splitlines()[0]
+    assert Path(line.rpartition("=")[2]).is_file()
+
+
+def test_whole_numbers_taken_for_classes_are_said() -> None:
+    Path("c.csv").write_text("x,y\n" + "".join(f"{i * i % 97},{i % 4}\n" for i in range(200)))
+    said = "# the whole numbers of `y`, 0 to 3, are taken for 4 classes; `--task regress` predicts them as numbers"
+    assert said in write_config("c.csv", ["y"], None, Path("-")).text
+    assert "are taken for" not in write_config("c.csv", ["y"], "classify", Path("-")).text
