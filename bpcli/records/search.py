@@ -55,6 +55,7 @@ class Comparison:
     chosen: int  # place in `tried`
     left: tuple[tuple[str, ...], ...]  # settings for which there was no time
     folds: int
+    kept: str = ""  # a figure that is to be high, and must not be lower than that of the first
 
 
 def standard_error(values: Sequence[float]) -> float:

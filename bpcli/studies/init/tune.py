@@ -11,12 +11,13 @@ from bpcli.config.document import Document
 from bpcli.config.dump import flow
 from bpcli.config.edit import edit
 from bpcli.config.yamlfile import parse
+from bpcli.family import Loss
 from bpcli.records.search import Comparison, TrialScores
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.search.compare import TrialCallbacks, compare
 from bpcli.studies.search.trial import Trial
 
-DECIDING = "capped_loss"  # the figure that decides: the loss, but that a mistyped cell cannot rule
+ROBUST = "capped_loss"  # the loss, but that a mistyped cell cannot rule
 FOLDS_BY_ROWS = ((20_000, 5), (1 << 62, 3))
 """By the greatest number of rows: folds."""
 
@@ -60,12 +61,12 @@ def tune(text: str, file: str, root: Path, rows: int, tuning: Tuning) -> Compari
     """Compares settings of the config `text`, whose paths are relative to `root` and whose data has so many rows. The
     test rows are not looked at. Raises Failure where its rows cannot be divided into folds, and as `compare` does."""
     document = parse(text, file)
-    settings = settings_to_try(document)
+    settings, (figure, kept) = settings_to_try(document), deciding_figures(document)
     folds = next(count for most, count in FOLDS_BY_ROWS if rows <= most)
-    tuning.on_start(len(settings), folds, DECIDING)
+    tuning.on_start(len(settings), folds, figure)
     try:
-        trial = Trial(text, file, root, _judged_by(document), folds)
-        return compare(trial, settings, tuning.seconds, tuning.callbacks, tuning.on_trial_end, DECIDING)
+        trial = Trial(text, file, root, _judged_by(document, figure), folds)
+        return compare(trial, settings, tuning.seconds, tuning.callbacks, tuning.on_trial_end, figure, kept)
     except Failure as failure:
         help = "leave --tune out: the first guess is written as it is"
         problems = (Problem(f"settings cannot be compared by {folds} folds: {p.text}", p.code, help=help)
@@ -73,10 +74,20 @@ def tune(text: str, file: str, root: Path, rows: int, tuning: Tuning) -> Compari
         raise Failure(*problems, exit=failure.exit) from None
 
 
-def _judged_by(document: Document) -> tuple[str, ...]:
-    """Returns the setting by which the figure that decides is measured; none where the config has it among its own."""
+def deciding_figures(document: Document) -> tuple[str, str]:
+    """Returns the figure by which settings are told apart, and one that must not get worse (none where it is empty). Of
+    numbers the first is the loss with no single row above its share. Of classes it is the loss itself, since a few rows
+    that are sure of the wrong class make most of it, and they are what is to be avoided; and accuracy is kept, since
+    the loss can fall while more rows get the wrong class."""
+    if not Loss.parse(document.data["loss"]).classifies:
+        return ROBUST, ""
+    return "loss", next(iter(document.data["training"].get("metrics", [])), "")
+
+
+def _judged_by(document: Document, figure: str) -> tuple[str, ...]:
+    """Returns the setting by which a figure is measured; none where the config measures it as it is."""
     metrics = document.data["training"].get("metrics", [])
-    return () if DECIDING in metrics else (f"training.metrics={flow([*metrics, DECIDING])}",)
+    return () if figure in ("loss", *metrics) else (f"training.metrics={flow([*metrics, figure])}",)
 
 
 def settings_to_try(document: Document) -> list[tuple[str, ...]]:
@@ -129,6 +140,7 @@ def tuning_remarks(found: Comparison, figure: str) -> list[str]:
         "that learned from the others: mean and standard error over the folds. The first guess stays,",
         f"unless its {found.figure} is above the least by more than one standard error of the differences",
         "fold by fold; of settings that are as good as the best one the first is taken.",
+        *([f"None with a lower {found.kept} than its is taken."] if found.kept else []),
         "",
     ]
     cells = [[found.figure, "+-", figure, "+-", "seconds", "settings"]]

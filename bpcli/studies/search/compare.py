@@ -37,6 +37,7 @@ def compare(
     callbacks: TrialCallbacks = lambda place, fold: (),
     on_trial_end: Callable[[int, TrialScores], None] = lambda place, scores: None,
     figure: str = "loss",
+    kept: str = "",
 ) -> Comparison:
     """Tries an experiment with each of these settings, and returns their scores and the one that is to be taken (see
     `choose`), judged by the loss without the penalty, or another figure that is to be low. `seconds` only cut the list
@@ -54,7 +55,8 @@ def compare(
             break
         tried.append(scores)
         on_trial_end(place, scores)
-    return Comparison(figure, tuple(tried), choose(tried, figure), tuple(settings[len(tried) :]), trial.folds)
+    chosen = choose(tried, figure, kept)
+    return Comparison(figure, tuple(tried), chosen, tuple(settings[len(tried) :]), trial.folds, kept)
 
 
 def _folds(
@@ -69,17 +71,20 @@ def _folds(
             return  # it is out
 
 
-def choose(tried: Sequence[TrialScores], figure: str) -> int:
+def choose(tried: Sequence[TrialScores], figure: str, kept: str = "") -> int:
     """Returns the place of the settings that are to be taken: the first ones, unless the least figure is lower by more
     than one standard error; then the first of those within one standard error of the least that are themselves better
     than the first ones by more than one. The error is that of the differences fold by fold: what makes a fold hard
     makes it so for all settings. Settings with which a training diverged are out; where all did, the first are taken.
+    Out are also those whose figure `kept`, which is to be high, is lower than that of the first ones.
 
     Source    the one-standard-error rule, Breiman et al. 1984, "Classification and Regression Trees", 3.4.3
     """
     able = [k for k, scores in enumerate(tried) if math.isfinite(scores.mean(figure))]
     if not able:
         return 0
+    if kept and able[0] == 0:
+        able = [k for k in able if tried[k].mean(kept) >= tried[0].mean(kept)]
     best = min(able, key=lambda k: tried[k].mean(figure))
     near = [k for k in able if not _worse(tried[k].values(figure), tried[best].values(figure))]
     if able[0] > 0 or near[0] == 0:

@@ -112,6 +112,20 @@ def test_what_decides_is_no_single_row() -> None:
     assert found.comparison.tried[0].folds[0].figures.keys() == {"loss", "r2", "mae", "capped_loss"}
 
 
+def test_classes_are_told_apart_by_their_loss_and_keep_their_accuracy() -> None:
+    """No row is above its share in the capped loss, but a few sure mistakes are what a loss of classes is made of."""
+    for loss, figures in (
+        ("softmax_cross_entropy", ("loss", "accuracy")),
+        ("{type: softmax_cross_entropy, class_weights: balanced}", ("loss", "accuracy")),
+        ("binary_cross_entropy", ("loss", "accuracy")),
+        ("mean_squared_error", ("capped_loss", "")),
+    ):
+        text = f"loss: {loss}\ntraining: {{metrics: [accuracy, f1]}}\n"
+        assert tuning.deciding_figures(parse(text, "")) == figures
+    found = write_config("a.csv", ("kind",), None, None, force=True, tuning=Tuning())
+    assert "# None with a lower accuracy than its is taken.\n" in found.text
+
+
 def test_what_is_tried() -> None:
     Path("b.csv").write_text(rows(600))
     document = parse(config_text(inspect_data("b.csv", ["y"], None, Path(), Path()), "b", "init"), "b.yaml")

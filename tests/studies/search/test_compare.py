@@ -66,6 +66,17 @@ def test_the_first_within_a_standard_error_of_the_best_is_taken(others: list[Tri
     assert choose([FIRST, *others], "loss") == taken
 
 
+def test_settings_that_lose_what_is_to_be_kept_are_out() -> None:
+    def kept(loss: float, accuracy: float) -> TrialScores:
+        folds = (FoldScore(k, {"loss": loss + k, "accuracy": accuracy + k / 10}, 1, 1.0) for k in (1, 2, 3))
+        return TrialScores((), tuple(folds))
+
+    tried = [kept(1.0, 0.5), kept(0.2, 0.49), kept(0.6, 0.5), kept(0.4, 0.52)]
+    assert choose(tried, "loss") == 1
+    assert choose(tried, "loss", "accuracy") == 3
+    assert choose(tried[:2], "loss", "accuracy") == 0
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_what_is_taken_is_never_worse_than_the_first(seed: int) -> None:
     """By chance: what is taken is the first, or better than it by more than a standard error."""
