@@ -104,7 +104,7 @@ class Notes:
 
 class Annotator(ast.NodeTransformer):
     """Puts a call of a note at every place where the ways of a module part. Functions and classes whose name ends as
-    one of `passed_over` (`check`, `sgd.rate`) stay as they are."""
+    one of `passed_over` (`check`, `sgd.learning_rate_setting`) stay as they are."""
 
     def __init__(self, notes: Notes, module: str, passed_over: Iterable[str]) -> None:
         self.notes, self.module, self.names = notes, module, ["<module>"]

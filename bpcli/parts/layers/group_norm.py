@@ -42,7 +42,7 @@ class GroupNorm(Layer):
         each, group = Slot((N, c)), Slot((N, self.groups))
         return Plan(
             y=x,
-            params=gains(x[-1:]) if self.affine else {},
+            params=gain_params(x[-1:]) if self.affine else {},
             keep={"xhat": Slot((N, *x)), "rstd": group},
             scratch={"s": Slot((N, *x)), "a": each, "b": each, "one": group, "wide": Slot((N, 1, math.prod(x[-2:])))},
             consts={"G": float(self.groups), "Cg": float(c // self.groups), "eps": self.eps},
@@ -131,7 +131,7 @@ class GroupNorm(Layer):
             Eq("mu[n,g<G]", "mean(...,e<Cg, x[n,...,g*Cg + e])", "mean of the group"),
             Eq("var[n,g<G]", "mean(...,e<Cg, (x[n,...,g*Cg + e] - mu[n,g])**2)", "its variance, biased"),
             Eq("xhat[n,...,c]", "(x[n,...,c] - mu[n,c // Cg]) / sqrt(var[n,c // Cg] + eps)", "mean 0, variance 1"),
-            *gained("channel" if self.affine else ""),
+            *gain_equations("channel" if self.affine else ""),
             Eq("dvar[n,g<G]", "-1 / 2 * sum(...,e<Cg, dxhat[n,...,g*Cg + e] * (x[n,...,g*Cg + e] - mu[n,g]))"
                " * (var[n,g] + eps)**(-3/2)", "the path through the variance"),
             Eq("dmu[n,g<G]", "-sum(...,e<Cg, dxhat[n,...,g*Cg + e]) / sqrt(var[n,g] + eps)",
@@ -161,12 +161,12 @@ def _strips(a: Array) -> Array:
     return a.reshape(len(a), math.prod(a.shape[1:-2]), -1)
 
 
-def gains(c: Shape) -> dict[str, Param]:
+def gain_params(c: Shape) -> dict[str, Param]:
     """Returns a gain of 1 and a shift of 0 for each place; neither decays."""
     return {"gamma": Param(c, ConstantValue(value=1.0)), "beta": Param(c, ConstantValue(value=0.0))}
 
 
-def gained(each: str) -> list[Eq]:
+def gain_equations(each: str) -> list[Eq]:
     """Returns the equations that scale and shift xhat for `each` place or channel; plain ones where `each` is empty."""
     if not each:
         return [Eq("y[n,...,c]", "xhat[n,...,c]", "as it is"), Eq("dxhat[n,...,c]", "dy[n,...,c]", "as it is")]

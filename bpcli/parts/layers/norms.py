@@ -10,7 +10,7 @@ from pydantic import Field
 from bpcli.family import Frame, Layer, N, Plan, Sample, Shape, ShapeError, Slot
 from bpcli.notation import Eq
 from bpcli.numeric.axes import as_rows, as_strips, spread_over_strip, sum_strip
-from bpcli.parts.layers.group_norm import gained, gains
+from bpcli.parts.layers.group_norm import gain_equations, gain_params
 
 
 class LayerNorm(Layer):
@@ -34,7 +34,7 @@ class LayerNorm(Layer):
         each = Slot((N, *x[:-1], 1))
         return Plan(
             y=x,
-            params=gains(x[-1:]) if self.affine else {},
+            params=gain_params(x[-1:]) if self.affine else {},
             keep={"xhat": Slot((N, *x)), "rstd": each},
             scratch={"s": Slot((N, *x)), "a": each, "b": each},
             consts={"eps": self.eps},
@@ -81,7 +81,7 @@ class LayerNorm(Layer):
             Eq("mu[n,...]", "mean(c, x[n,...,c])", "mean of the row"),
             Eq("var[n,...]", "mean(c, (x[n,...,c] - mu[n,...])**2)", "its variance, biased"),
             Eq("xhat[n,...,c]", "(x[n,...,c] - mu[n,...]) / sqrt(var[n,...] + eps)", "mean 0, variance 1"),
-            *gained("place" if self.affine else ""),
+            *gain_equations("place" if self.affine else ""),
             Eq(
                 "dvar[n,...]",
                 "-1 / 2 * sum(c, dxhat[n,...,c] * (x[n,...,c] - mu[n,...])) * (var[n,...] + eps)**(-3/2)",
@@ -138,7 +138,7 @@ class BatchNorm(Layer):
         c = x[-1:]
         return Plan(
             y=x,
-            params=gains(x[-1:]) if self.affine else {},
+            params=gain_params(x[-1:]) if self.affine else {},
             keep={"centred": Slot((N, *x)), "mu": Slot(c), "var": Slot(c), "rstd": Slot(c), "factor": Slot(c)},
             scratch={"a": Slot(c), "b": Slot(c), "wide": Slot((math.prod(x[-2:]),))},
             state={"rmean": Slot(c), "rvar": Slot(c, start=1.0)},
@@ -224,7 +224,7 @@ class BatchNorm(Layer):
             Eq("mu[c]", "mean(n,..., x[n,...,c])", "mean of the channel over the batch"),
             Eq("var[c]", "mean(n,..., (x[n,...,c] - mu[c])**2)", "its variance, biased"),
             Eq("xhat[n,...,c]", "(x[n,...,c] - mu[c]) / sqrt(var[c] + eps)", "mean 0, variance 1"),
-            *gained("channel" if self.affine else ""),
+            *gain_equations("channel" if self.affine else ""),
             Eq(
                 "dvar[c]",
                 "-1 / 2 * sum(n,..., dxhat[n,...,c] * (x[n,...,c] - mu[c])) * (var[c] + eps)**(-3/2)",
@@ -253,7 +253,7 @@ class BatchNorm(Layer):
     def _at_evaluation(self) -> list[Eq]:
         return [
             Eq("xhat[n,...,c]", "(x[n,...,c] - rmean[c]) / sqrt(rvar[c] + eps)", "by the running statistics"),
-            *gained("channel" if self.affine else ""),
+            *gain_equations("channel" if self.affine else ""),
             Eq("dx[n,...,c]", "dxhat[n,...,c] / sqrt(rvar[c] + eps)", "the statistics do not lean on the input"),
         ]
 

@@ -11,7 +11,7 @@ from bpcli.family import Frame, Layer, Plan, Sample, Shape, ShapeError
 from bpcli.notation import Eq
 from bpcli.numeric.shapes import written
 from bpcli.parts.layers.flatten import SIZES, entry, letters, offset
-from bpcli.parts.layers.windows import Margin, Pair, frozen, pair
+from bpcli.parts.layers.windows import Margin, Pair, as_pair, as_tuples
 
 _NEW = ("P", "Q", "R", "S")  # the sizes of the axes that a reshape gives, in the equations
 
@@ -27,7 +27,7 @@ class Reshape(Layer):
     relabels: ClassVar[bool] = True
     rows_are_independent: ClassVar[bool] = True
     type: Literal["reshape"] = "reshape"
-    shape: Annotated[tuple[int, ...], BeforeValidator(frozen)] = Field(
+    shape: Annotated[tuple[int, ...], BeforeValidator(as_tuples)] = Field(
         strict=False, min_length=1, max_length=4,
         description="the axes of a row behind it; one of them may be -1, which is what is left",
     )  # fmt: skip
@@ -89,7 +89,7 @@ class ZeroPad(Layer):
     moves: ClassVar[bool] = True
     rows_are_independent: ClassVar[bool] = True
     type: Literal["zero_pad"] = "zero_pad"
-    padding: Annotated[Margin | tuple[Margin | tuple[Margin, Margin], ...], BeforeValidator(frozen)] = Field(
+    padding: Annotated[Margin | tuple[Margin | tuple[Margin, Margin], ...], BeforeValidator(as_tuples)] = Field(
         description="how many zeros on every side; or a list with a number for each axis, or a pair, before and behind"
     )
 
@@ -160,16 +160,16 @@ class Upsample(Layer):
         if len(x) != 3:
             text = f"upsample takes images (height, width, channels), not rows of shape {x}"
             raise ShapeError(text, "put a `reshape` before it")
-        high, wide = pair(self.factor)
+        high, wide = as_pair(self.factor)
         return Plan(y=(x[0] * high, x[1] * wide, x[2]), consts={"U": float(high), "V": float(wide)})
 
     def forward(self, f: Frame, train: bool) -> None:
         n, h, w, c = f.x.shape
-        high, wide = pair(self.factor)
+        high, wide = as_pair(self.factor)
         np.copyto(f.y.reshape(n, h, high, w, wide, c), f.x[:, :, None, :, None, :])
 
     def backward(self, f: Frame, train: bool) -> None:
-        high, wide = pair(self.factor)
+        high, wide = as_pair(self.factor)
         np.copyto(f.dx, f.dy[:, ::high, ::wide])
         for u in range(high):
             for v in range(wide):

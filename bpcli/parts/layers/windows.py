@@ -12,13 +12,13 @@ from pydantic import BeforeValidator, Field
 from bpcli.family import Array, Settings, Shape, ShapeError
 
 
-def frozen(value: Any) -> Any:
+def as_tuples(value: Any) -> Any:
     """Turns lists into tuples, so that a layer can be compared and hashed."""
-    return tuple(frozen(v) for v in value) if isinstance(value, list | tuple) else value
+    return tuple(as_tuples(v) for v in value) if isinstance(value, list | tuple) else value
 
 
 WindowSize = Annotated[int, Field(gt=0)]
-Pair = Annotated[WindowSize | tuple[WindowSize, WindowSize], BeforeValidator(frozen)]
+Pair = Annotated[WindowSize | tuple[WindowSize, WindowSize], BeforeValidator(as_tuples)]
 """A number for both axes of an image, or one for its height and one for its width."""
 Margin = Annotated[int, Field(ge=0)]
 
@@ -158,7 +158,7 @@ class Window(Settings):
 
     size: Pair = Field(2, description="pixels of the window: one number, or height and width")
     stride: Pair | None = Field(None, description="pixels from one window to the next; default `size`, side by side")
-    padding: Literal["valid", "same"] | Annotated[Margin | tuple[Margin, Margin], BeforeValidator(frozen)] = Field(
+    padding: Literal["valid", "same"] | Annotated[Margin | tuple[Margin, Margin], BeforeValidator(as_tuples)] = Field(
         "valid",
         description="pixels put around the image: none (valid), what gives in / stride outputs (same), or how many",
     )
@@ -176,14 +176,14 @@ def _grid(size: Any, stride: Any, padding: Any, x: Shape) -> WindowGrid:
             f"windows move over images (height, width, channels), not over rows of shape {x}",
             "put a `reshape` before it: {type: reshape, shape: [28, 28, 1]}",
         )
-    sizes, strides, axes = pair(size), pair(stride), []
+    sizes, strides, axes = as_pair(size), as_pair(stride), []
     for i, name in enumerate(("high", "wide")):
         pixels, k, s = x[i], sizes[i], strides[i]
         if padding == "same":
             out = -(-pixels // s)
             axes.append(WindowAxis(pixels, k, s, max((out - 1) * s + k - pixels, 0) // 2, out))
             continue
-        a = 0 if padding == "valid" else pair(padding)[i]
+        a = 0 if padding == "valid" else as_pair(padding)[i]
         if a >= k:
             text = f"a padding of {a} is not smaller than the window, which is {k} {name}"
             raise ShapeError(f"{text}: some windows would see nothing else", f"at most `padding: {k - 1}`")
@@ -195,7 +195,7 @@ def _grid(size: Any, stride: Any, padding: Any, x: Shape) -> WindowGrid:
     return WindowGrid(*axes)
 
 
-def pair(value: int | tuple[int, int]) -> tuple[int, int]:
+def as_pair(value: int | tuple[int, int]) -> tuple[int, int]:
     """Returns a setting for the height and for the width."""
     return value if isinstance(value, tuple) else (value, value)
 

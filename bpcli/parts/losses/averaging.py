@@ -36,8 +36,8 @@ ROWS = Slot((N,), "float64")
 rows would have lost two of its seven digits; NumPy adds float64 in pairs, to the last digits."""
 
 
-def costs(x: Shape) -> dict[str, Slot]:
-    """Returns the scratch of `cost`: what each output costs, and each row, in float64."""
+def row_loss_slots(x: Shape) -> dict[str, Slot]:
+    """Returns the scratch of `mean_cost`: what each output costs, and each row, in float64."""
     return {"e": Slot((N, *x), "float64"), "rows": ROWS}
 
 
@@ -50,7 +50,7 @@ def mean(rows: Array, w: Array | None) -> float:
     return float(np.add.reduce(rows))
 
 
-def cost(f: Frame) -> float:
+def mean_cost(f: Frame) -> float:
     """Returns the mean over outputs and rows of the costs f.e (N, K)."""
     np.add.reduce(f.e, 1, out=f.rows)
     outputs: int = f.e.shape[1]

@@ -14,11 +14,11 @@ from bpcli.parts.losses.averaging import (
     average,
     check_row,
     check_several,
-    cost,
-    costs,
     losses,
     mean,
+    mean_cost,
     over_rows,
+    row_loss_slots,
     share,
     slope,
 )
@@ -42,7 +42,7 @@ class BinaryCrossEntropy(Loss):
     def plan(self, x: Shape) -> Plan:
         check_row(x, self.kind)
         slot = Slot((N, *x))
-        return Plan(y=x, keep={"g": slot, "h": slot}, scratch={**costs(x), "s": slot})
+        return Plan(y=x, keep={"g": slot, "h": slot}, scratch={**row_loss_slots(x), "s": slot})
 
     def check(self, targets: Array) -> str:
         low, high = float(targets.min()), float(targets.max())
@@ -58,7 +58,7 @@ class BinaryCrossEntropy(Loss):
         np.log1p(f.g, out=f.e)
         np.multiply(f.x, f.h, out=f.s)
         np.add(f.e, f.s, out=f.e)
-        return cost(f)
+        return mean_cost(f)
 
     def row_losses(self, f: Frame) -> tuple[Array, Array]:
         return losses(f, 1 / f.x.shape[1])
@@ -109,7 +109,7 @@ class CrossEntropy(Loss):
 
     def plan(self, x: Shape) -> Plan:
         check_several(x, self.kind, ALWAYS_ONE, "binary_cross_entropy")
-        return Plan(y=x, keep={"s": Slot((N, *x))}, scratch=costs(x))
+        return Plan(y=x, keep={"s": Slot((N, *x))}, scratch=row_loss_slots(x))
 
     def forward(self, f: Frame) -> float:
         np.equal(f.t, 0, out=f.s)

@@ -13,11 +13,11 @@ from bpcli.parts.losses.averaging import (
     average,
     check_row,
     check_several,
-    cost,
-    costs,
     losses,
     mean,
+    mean_cost,
     over_rows,
+    row_loss_slots,
     share,
     slope,
 )
@@ -37,7 +37,7 @@ class LabelHinge(Loss):
     def plan(self, x: Shape) -> Plan:
         check_row(x, self.kind)
         slots = {"s": Slot((N, *x)), "m": Slot((N, *x))}
-        return Plan(y=x, keep=slots, scratch=costs(x))
+        return Plan(y=x, keep=slots, scratch=row_loss_slots(x))
 
     def check(self, targets: Array) -> str:
         invalid = targets[(targets != 0) & (targets != 1)]
@@ -94,7 +94,7 @@ class Hinge(LabelHinge):
     def forward(self, f: Frame) -> float:
         self.shortfall(f)
         np.copyto(f.e, f.m)
-        return cost(f)
+        return mean_cost(f)
 
     def backward(self, f: Frame) -> None:
         np.sign(f.m, out=f.dx)
@@ -120,7 +120,7 @@ class SquaredHinge(LabelHinge):
     def forward(self, f: Frame) -> float:
         self.shortfall(f)
         np.multiply(f.m, f.m, out=f.e)
-        return cost(f)
+        return mean_cost(f)
 
     def backward(self, f: Frame) -> None:
         np.multiply(f.m, f.s, out=f.dx)

@@ -12,11 +12,11 @@ from bpcli.parts.losses.averaging import (
     NOT_ROWS,
     average,
     check_row,
-    cost,
-    costs,
     losses,
     mean,
+    mean_cost,
     over_rows,
+    row_loss_slots,
     samples,
     share,
     slope,
@@ -39,7 +39,7 @@ class MeanSquaredError(Loss):
 
     def plan(self, x: Shape) -> Plan:
         check_row(x, self.kind)
-        return Plan(y=x, scratch=costs(x))
+        return Plan(y=x, scratch=row_loss_slots(x))
 
     def forward(self, f: Frame) -> float:
         outputs: int = f.x.shape[1]
@@ -86,7 +86,7 @@ class SquaredError(Loss):
     def plan(self, x: Shape) -> Plan:
         check_row(x, self.kind)
         consts = {"factor": self.factor}
-        return Plan(y=x, scratch=costs(x), consts=consts)
+        return Plan(y=x, scratch=row_loss_slots(x), consts=consts)
 
     def forward(self, f: Frame) -> float:
         return self.factor * _squares(f)
@@ -132,12 +132,12 @@ class MeanAbsoluteError(Loss):
 
     def plan(self, x: Shape) -> Plan:
         check_row(x, self.kind)
-        return Plan(y=x, scratch=costs(x))
+        return Plan(y=x, scratch=row_loss_slots(x))
 
     def forward(self, f: Frame) -> float:
         np.subtract(f.x, f.t, out=f.e)
         np.abs(f.e, out=f.e)
-        return cost(f)
+        return mean_cost(f)
 
     def row_losses(self, f: Frame) -> tuple[Array, Array]:
         return losses(f, 1 / f.x.shape[1])
@@ -177,7 +177,7 @@ class Huber(Loss):
     def plan(self, x: Shape) -> Plan:
         check_row(x, self.kind)
         slot = Slot((N, *x), "float64")
-        scratch = {**costs(x), "c": slot, "s": slot}
+        scratch = {**row_loss_slots(x), "c": slot, "s": slot}
         return Plan(y=x, scratch=scratch, consts={"delta": self.delta})
 
     def forward(self, f: Frame) -> float:
@@ -187,7 +187,7 @@ class Huber(Loss):
         np.multiply(f.c, 0.5, out=f.s)
         np.subtract(f.e, f.s, out=f.e)
         np.multiply(f.e, f.c, out=f.e)
-        return cost(f)
+        return mean_cost(f)
 
     def row_losses(self, f: Frame) -> tuple[Array, Array]:
         return losses(f, 1 / f.x.shape[1])
@@ -232,7 +232,7 @@ class LogCosh(Loss):
     def plan(self, x: Shape) -> Plan:
         check_row(x, self.kind)
         slot = Slot((N, *x), "float64")
-        return Plan(y=x, scratch={**costs(x), "s": slot, "c": slot})
+        return Plan(y=x, scratch={**row_loss_slots(x), "s": slot, "c": slot})
 
     def forward(self, f: Frame) -> float:
         np.subtract(f.x, f.t, out=f.e)
@@ -246,7 +246,7 @@ class LogCosh(Loss):
         np.divide(f.c, f.s, out=f.c)  # cosh - 1
         np.log1p(f.c, out=f.c)
         np.add(f.e, f.c, out=f.e)
-        return cost(f)
+        return mean_cost(f)
 
     def row_losses(self, f: Frame) -> tuple[Array, Array]:
         return losses(f, 1 / f.x.shape[1])
@@ -287,7 +287,7 @@ class Poisson(Loss):
 
     def plan(self, x: Shape) -> Plan:
         check_row(x, self.kind)
-        return Plan(y=x, scratch={**costs(x), "s": Slot((N, *x))})
+        return Plan(y=x, scratch={**row_loss_slots(x), "s": Slot((N, *x))})
 
     def check(self, targets: Array) -> str:
         low = float(targets.min())
@@ -297,7 +297,7 @@ class Poisson(Loss):
         np.exp(f.x, out=f.e)
         np.multiply(f.t, f.x, out=f.s)
         np.subtract(f.e, f.s, out=f.e)
-        return cost(f)
+        return mean_cost(f)
 
     def row_losses(self, f: Frame) -> tuple[Array, Array]:
         return losses(f, 1 / f.x.shape[1])

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from bpcli.family import Frame, GradientOptimizer, OneOf, Sample, Schedule
 from bpcli.notation import Eq
-from bpcli.parts.optimizers.sgd import FLUSH_EVERY, bad_rates, flush_subnormals, rate
+from bpcli.parts.optimizers.sgd import FLUSH_EVERY, bad_rates, flush_subnormals, learning_rate_setting
 
 MEANS = (
     Eq("m_new[j]", "beta1 * m[j] + (1 - beta1) * g[j]", "a running mean of the gradient"),
@@ -50,7 +50,7 @@ class MomentOptimizer(GradientOptimizer):
     """Keeps running means of the gradient and, most of them, of its square."""
 
     scratch: ClassVar[tuple[str, ...]] = ("u",)
-    learning_rate: Annotated[Schedule, OneOf()] = rate(0.001)
+    learning_rate: Annotated[Schedule, OneOf()] = learning_rate_setting(0.001)
     beta1: float = Field(0.9, ge=0, lt=1, description="how much of the mean gradient stays from step to step")
     beta2: float = Field(0.999, ge=0, lt=1, description="how much of the mean squared gradient stays")
     eps: float = Field(1e-8, gt=0, description="keeps the division finite where gradients have been 0")
@@ -171,7 +171,7 @@ class Nadam(MomentOptimizer):
 
     type: Literal["nadam"] = "nadam"
     scratch: ClassVar[tuple[str, ...]] = ("u", "q")
-    learning_rate: Annotated[Schedule, OneOf()] = rate(0.002)
+    learning_rate: Annotated[Schedule, OneOf()] = learning_rate_setting(0.002)
     psi: float = Field(4e-3, ge=0, description="how fast the momentum warms up, from half of beta1 to beta1")
 
     def update(self, f: Frame, lr: float, t: int) -> None:
@@ -218,7 +218,7 @@ class Adamax(MomentOptimizer):
 
     type: Literal["adamax"] = "adamax"
     slots: ClassVar[tuple[str, ...]] = ("m", "r")
-    learning_rate: Annotated[Schedule, OneOf()] = rate(0.002)
+    learning_rate: Annotated[Schedule, OneOf()] = learning_rate_setting(0.002)
     beta2: float = Field(0.999, ge=0, lt=1, description="how much of the largest size stays")
 
     def update(self, f: Frame, lr: float, t: int) -> None:

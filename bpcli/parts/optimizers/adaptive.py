@@ -8,7 +8,7 @@ from pydantic import Field
 
 from bpcli.family import Frame, GradientOptimizer, OneOf, Sample, Schedule
 from bpcli.notation import Eq
-from bpcli.parts.optimizers.sgd import FLUSH_EVERY, bad_rates, flush_subnormals, rate
+from bpcli.parts.optimizers.sgd import FLUSH_EVERY, bad_rates, flush_subnormals, learning_rate_setting
 from bpcli.parts.schedules import Constant
 
 
@@ -23,7 +23,7 @@ class Adagrad(GradientOptimizer):
     type: Literal["adagrad"] = "adagrad"
     slots: ClassVar[tuple[str, ...]] = ("s",)
     scratch: ClassVar[tuple[str, ...]] = ("u",)
-    learning_rate: Annotated[Schedule, OneOf()] = rate(0.01)
+    learning_rate: Annotated[Schedule, OneOf()] = learning_rate_setting(0.01)
     eps: float = Field(1e-10, gt=0, description="keeps the division finite where gradients have been 0")
 
     def update(self, f: Frame, lr: float, t: int) -> None:
@@ -60,7 +60,7 @@ class Rmsprop(GradientOptimizer):
 
     type: Literal["rmsprop"] = "rmsprop"
     scratch: ClassVar[tuple[str, ...]] = ("u",)
-    learning_rate: Annotated[Schedule, OneOf()] = rate(0.01)
+    learning_rate: Annotated[Schedule, OneOf()] = learning_rate_setting(0.01)
     alpha: float = Field(0.99, ge=0, lt=1, description="how much of the mean squared gradient stays")
     eps: float = Field(1e-8, gt=0, description="keeps the division finite where gradients have been 0")
     momentum: float = Field(0.0, ge=0, lt=1, description="how much of a velocity stays; 0: there is none")
@@ -133,7 +133,7 @@ class Adadelta(GradientOptimizer):
     type: Literal["adadelta"] = "adadelta"
     slots: ClassVar[tuple[str, ...]] = ("v", "r")
     scratch: ClassVar[tuple[str, ...]] = ("u",)
-    learning_rate: Annotated[Schedule, OneOf()] = rate(1.0)
+    learning_rate: Annotated[Schedule, OneOf()] = learning_rate_setting(1.0)
     rho: float = Field(0.9, ge=0, lt=1, description="how much of the two mean squares stays from step to step")
     eps: float = Field(1e-6, gt=0, description="inside both roots: sets the size of the first steps")
 

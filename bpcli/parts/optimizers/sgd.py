@@ -16,7 +16,7 @@ FLUSH_EVERY = 128
 never to 0, and arithmetic on them is many times slower."""
 
 
-def rate(value: float) -> Any:
+def learning_rate_setting(value: float) -> Any:
     """Returns the setting `learning_rate` with this default."""
     return Field(Constant(value=value), description="the size of a step: a number or a schedule")
 
@@ -43,7 +43,7 @@ class Sgd(GradientOptimizer):
     type: Literal["sgd"] = "sgd"
     one_rate: ClassVar[bool] = True
     scratch: ClassVar[tuple[str, ...]] = ("u",)
-    learning_rate: Annotated[Schedule, OneOf()] = rate(0.01)
+    learning_rate: Annotated[Schedule, OneOf()] = learning_rate_setting(0.01)
 
     def update(self, f: Frame, lr: float, t: int) -> None:
         np.multiply(f.g, lr, out=f.u)
@@ -66,7 +66,7 @@ class VelocityOptimizer(GradientOptimizer):
     scratch: ClassVar[tuple[str, ...]] = ("u",)
     looks_ahead: ClassVar[bool]
     step: ClassVar[Eq]
-    learning_rate: Annotated[Schedule, OneOf()] = rate(0.01)
+    learning_rate: Annotated[Schedule, OneOf()] = learning_rate_setting(0.01)
     mu: float = Field(0.9, ge=0, lt=1, description="how much of the velocity stays from step to step")
 
     def update(self, f: Frame, lr: float, t: int) -> None:

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from bpcli.family import Frame, GradientOptimizer, OneOf, Sample, Schedule
 from bpcli.notation import Eq
-from bpcli.parts.optimizers.sgd import FLUSH_EVERY, bad_rates, flush_subnormals, rate
+from bpcli.parts.optimizers.sgd import FLUSH_EVERY, bad_rates, flush_subnormals, learning_rate_setting
 from bpcli.parts.schedules import Constant
 
 
@@ -24,7 +24,7 @@ class Lion(GradientOptimizer):
     type: Literal["lion"] = "lion"
     slots: ClassVar[tuple[str, ...]] = ("m",)
     scratch: ClassVar[tuple[str, ...]] = ("u", "q")
-    learning_rate: Annotated[Schedule, OneOf()] = rate(1e-4)
+    learning_rate: Annotated[Schedule, OneOf()] = learning_rate_setting(1e-4)
     beta1: float = Field(0.9, ge=0, lt=1, description="the momentum's share in the mix whose sign is taken")
     beta2: float = Field(0.99, ge=0, lt=1, description="how much of the momentum stays from step to step")
 
@@ -72,7 +72,7 @@ class Rprop(GradientOptimizer):
     full_batch: ClassVar[bool] = True
     slots: ClassVar[tuple[str, ...]] = ("p", "s")
     scratch: ClassVar[tuple[str, ...]] = ("u", "q")
-    learning_rate: Annotated[Schedule, OneOf()] = rate(0.01)
+    learning_rate: Annotated[Schedule, OneOf()] = learning_rate_setting(0.01)
     shrink: float = Field(0.5, gt=0, lt=1, description="what a step is multiplied by where the sign changes")
     grow: float = Field(1.2, gt=1, description="what a step is multiplied by where the sign stays")
     min_step: float = Field(1e-6, gt=0, description="no step is shorter")

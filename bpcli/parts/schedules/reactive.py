@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from bpcli.family import NOTHING, Array, OneOf, Sample, Schedule
 from bpcli.notation import Eq
-from bpcli.parts.schedules.scheduled import Constant, Cosine, Per, Unreached, start_rate, unit, unreached
+from bpcli.parts.schedules.scheduled import Constant, Cosine, Per, Unreached, per_setting, start_rate, unreached
 
 
 class Plateau(Schedule):
@@ -92,7 +92,7 @@ class Warmup(Schedule):
     type: Literal["warmup"] = "warmup"
     steps: int = Field(gt=0, description="the step that is the first with the whole rate, counted from 1")
     then: Annotated[Schedule, OneOf()] = Field(description="what is warmed up: a number, or another schedule")
-    per: Per = unit()
+    per: Per = per_setting()
 
     @model_validator(mode="after")
     def _one_clock(self) -> Self:

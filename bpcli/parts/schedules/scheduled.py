@@ -18,7 +18,7 @@ def start_rate() -> Any:
     return Field(gt=0, allow_inf_nan=False, description="the rate of the first step")
 
 
-def unit() -> Any:
+def per_setting() -> Any:
     return Field("step", description="what k, T and numbers of steps count")
 
 
@@ -61,7 +61,7 @@ class Step(Schedule):
     start: float = start_rate()
     every: int = Field(gt=0, description="how long it stays before it falls")
     factor: float = Field(0.1, gt=0, lt=1, description="what it is multiplied by each time")
-    per: Per = unit()
+    per: Per = per_setting()
 
     def at(self, k: int, total: int, state: Mapping[str, Array] = NOTHING) -> float:
         return self.start * self.factor ** (k // self.every)
@@ -92,7 +92,7 @@ class MultiStep(Schedule):
         strict=False, min_length=1, description="after how many steps it falls, one after the other"
     )
     factor: float = Field(0.1, gt=0, lt=1, description="what it is multiplied by each time")
-    per: Per = unit()
+    per: Per = per_setting()
 
     @model_validator(mode="after")
     def _one_after_the_other(self) -> Self:
@@ -130,7 +130,7 @@ class Exponential(Schedule):
     type: Literal["exponential"] = "exponential"
     start: float = start_rate()
     factor: float = Field(gt=0, lt=1, description="what it is multiplied by after every step")
-    per: Per = unit()
+    per: Per = per_setting()
 
     def at(self, k: int, total: int, state: Mapping[str, Array] = NOTHING) -> float:
         return self.start * self.factor**k
@@ -153,7 +153,7 @@ class InverseTime(Schedule):
     type: Literal["inverse_time"] = "inverse_time"
     start: float = start_rate()
     decay: float = Field(gt=0, description="how soon it falls: after 1/decay steps it is half")
-    per: Per = unit()
+    per: Per = per_setting()
 
     def at(self, k: int, total: int, state: Mapping[str, Array] = NOTHING) -> float:
         return self.start / (1 + self.decay * k)
@@ -177,7 +177,7 @@ class Polynomial(Schedule):
     start: float = start_rate()
     end: float = Field(0.0, ge=0, description="the rate it comes to")
     power: float = Field(1.0, gt=0, description="1 falls evenly; more falls early")
-    per: Per = unit()
+    per: Per = per_setting()
 
     def at(self, k: int, total: int, state: Mapping[str, Array] = NOTHING) -> float:
         return self.end + (self.start - self.end) * math.pow(1 - k / total, self.power)
@@ -201,7 +201,7 @@ class Cosine(Schedule):
     type: Literal["cosine"] = "cosine"
     start: float = start_rate()
     end: float = Field(0.0, ge=0, description="the rate it tends to")
-    per: Per = unit()
+    per: Per = per_setting()
 
     def at(self, k: int, total: int, state: Mapping[str, Array] = NOTHING) -> float:
         return self.end + (self.start - self.end) * (1 + math.cos(math.pi * k / total)) / 2
@@ -229,7 +229,7 @@ class OneCycle(Schedule):
     pct_start: float = Field(0.3, gt=0, lt=1, description="the share of the training on the way up")
     div_factor: float = Field(25.0, ge=1, description="how much smaller the first rate is")
     final_div_factor: float = Field(1e4, ge=1, description="how much smaller than the first the last rate is")
-    per: Per = unit()
+    per: Per = per_setting()
 
     def at(self, k: int, total: int, state: Mapping[str, Array] = NOTHING) -> float:
         first = self.peak / self.div_factor

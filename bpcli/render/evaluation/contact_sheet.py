@@ -6,7 +6,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from bpcli.parts.extras import not_installed
-from bpcli.studies.evaluation.contact_sheet import Sheet, Tile, Tone
+from bpcli.studies.evaluation.contact_sheet import Sheet, Tile, TileTone
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -17,7 +17,7 @@ MARGIN_PIXELS = 22  # around the sheet
 TEXT_SIZE, HEADING_SIZE = 13, 19  # pixels: sizes of type
 LINE_PIXELS = 17  # from line to line
 BACKGROUND = "#ffffff"
-INK: dict[Tone, str] = {"plain": "#1f2328", "right": "#1a7f37", "wrong": "#c02026", "dim": "#8c959f"}
+INK: dict[TileTone, str] = {"plain": "#1f2328", "right": "#1a7f37", "wrong": "#c02026", "dim": "#8c959f"}
 FRAME = "#d0d7de"
 
 

@@ -35,7 +35,7 @@ class Paragraph:
 
 
 @dataclass(frozen=True)
-class FactsBlock:
+class HeaderBlock:
     """Terms, each with what is to be said about it."""
 
     rows: tuple[tuple[str, str], ...]
@@ -95,4 +95,4 @@ class Command:
     text: str
 
 
-Block = Heading | Paragraph | FactsBlock | TableBlock | Formula | Figures | WorkedLines | Command
+PageBlock = Heading | Paragraph | HeaderBlock | TableBlock | Formula | Figures | WorkedLines | Command

@@ -31,13 +31,13 @@ LETTER_MEANINGS = {
 """What the letters of a part stand for that works on all weights."""
 
 
-def document(source: Derivation | Worksheet) -> Iterator[blocks.Block]:
+def document(source: Derivation | Worksheet) -> Iterator[blocks.PageBlock]:
     """Yields a derivation, or a worksheet made of one, block by block."""
     sheet = source if isinstance(source, Worksheet) else None
     d = source.derivation if isinstance(source, Worksheet) else source
     if sheet:
         yield from _instructions(sheet)
-    yield blocks.FactsBlock(tuple((name, text.replace("->", "→")) for name, text in d.facts))
+    yield blocks.HeaderBlock(tuple((name, text.replace("->", "→")) for name, text in d.facts))
     for path, text in outline.agreement(d) if not sheet else ():
         yield blocks.Paragraph((Code(path), f"{text}."), lead=("WRONG",)) if path else blocks.Paragraph((f"{text}.",))
     if d.detail in ("layer", "neuron"):
@@ -71,7 +71,7 @@ def document(source: Derivation | Worksheet) -> Iterator[blocks.Block]:
                 yield blocks.TableBlock((("",), ("",)), rows, frozenset({1}))
 
 
-def _instructions(sheet: Worksheet) -> Iterator[blocks.Block]:
+def _instructions(sheet: Worksheet) -> Iterator[blocks.PageBlock]:
     words = "the network as it is" if not sheet.seed else f"variant {sheet.seed}: weights and inputs of its own"
     example = sheet.blanks[0].name if sheet.blanks else "loss"
     yield blocks.Paragraph((
@@ -85,7 +85,7 @@ def _instructions(sheet: Worksheet) -> Iterator[blocks.Block]:
 # ----------------------------------------------------------------------------------------------------- the seven steps
 def _quantities(
     shown: Sequence[Quantity], d: Derivation, stated: set[tuple[str, str, str, str]], sheet: Worksheet | None
-) -> Iterator[blocks.Block]:
+) -> Iterator[blocks.PageBlock]:
     for (part, layer), group in groupby(shown, key=lambda q: (q.part, q.layer)):
         quantities = list(group)
         kind = f" ({quantities[0].kind})"
@@ -103,7 +103,7 @@ def _start_value(start: StartValue, digits: int) -> blocks.Figures:
 
 def _quantity(
     q: Quantity, d: Derivation, stated: set[tuple[str, str, str, str]], sheet: Worksheet | None
-) -> Iterator[blocks.Block]:
+) -> Iterator[blocks.PageBlock]:
     """Yields the general equation, unless it was stated for another tensor, and the numbers."""
     once = (q.part, q.layer, q.name, f"{q.equation.source.left} = {q.equation.source.right}")
     if q.tensor and once in stated:
@@ -159,7 +159,7 @@ def _left_out(hidden: Sequence[Quantity]) -> blocks.Paragraph:
 
 
 # -------------------------------------------------------------------------------------------------------------- tables
-def _overview(d: Derivation, step: StepLine) -> Iterator[blocks.Block]:
+def _overview(d: Derivation, step: StepLine) -> Iterator[blocks.PageBlock]:
     rows = len(step.outputs)
     yield blocks.Heading(1, ("Layers",))
     if rows > 1:
@@ -174,7 +174,7 @@ def _layer(line: LayerLine, digits: int) -> tuple[InlineText, ...]:
     kind = "" if line.kind in line.layer else f" {line.kind}"
     units = "×".join(map(str, line.units)) or "1"
     lengths = ", ".join(f"|{name}| {format_number(value, 4)}" for name, value in line.gradients.items())
-    y, dy = (outline.few(a[0], digits, _number, MAX_VALUES_LISTED) for a in (line.y, line.dy))
+    y, dy = (outline.ends_of_array(a[0], digits, _number, MAX_VALUES_LISTED) for a in (line.y, line.dy))
     return (Code(line.layer), kind), (units,), (y,), (dy,), (lengths,), (line.note,)
 
 
@@ -183,7 +183,7 @@ def _number(value: float, digits: int) -> str:
 
 
 # --------------------------------------------------------------------------------------------------------------- paths
-def _paths(p: PathsTo, digits: int) -> Iterator[blocks.Block]:
+def _paths(p: PathsTo, digits: int) -> Iterator[blocks.PageBlock]:
     yield blocks.Heading(1, (Code(p.name), f": {'one path' if p.count == 1 else f'{p.count:,} paths'} to the loss"))
     grouped = " Each goes as far as an error that is taken as a whole." if p.grouped else ""
     text = f" = {_number(p.value, digits)}. The derivative of the loss by it is the product of the factors along a path"

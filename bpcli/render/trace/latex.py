@@ -65,7 +65,7 @@ def latex(source: Derivation | Worksheet) -> str:
     return f"{_PREAMBLE}{head}\n{body}\n\n\\end{{document}}\n"
 
 
-def _block(block: blocks.Block) -> str:
+def _block(block: blocks.PageBlock) -> str:
     match block:
         case blocks.Heading(level=0, words=words):
             return rf"\clearpage\setcounter{{section}}{{0}}{{\LARGE {_words(words)}\par}}"
@@ -77,7 +77,7 @@ def _block(block: blocks.Block) -> str:
             head = rf"\medskip\textbf{{{_words(lead)}}}" if lead else ""
             text = r"\quad ".join(filter(None, (head, _words(words))))
             return rf"{text}\par\nopagebreak" if lead else text
-        case blocks.FactsBlock(rows=rows):
+        case blocks.HeaderBlock(rows=rows):
             items = "\n".join(rf"{_plain(name)} & {_plain(text)} \\" for name, text in rows)
             columns = r"@{}>{\bfseries}l>{\raggedright\arraybackslash}p{0.8\linewidth}@{}"
             return f"\\begin{{tabular}}{{{columns}}}\n{items}\n\\end{{tabular}}\\par\\medskip"

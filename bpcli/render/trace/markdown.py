@@ -27,13 +27,13 @@ def markdown(source: Derivation | Worksheet) -> str:
     return "\n\n".join(b for b in found if b) + "\n"
 
 
-def _block(block: blocks.Block) -> str:
+def _block(block: blocks.PageBlock) -> str:
     match block:
         case blocks.Heading(level=level, words=words, number=number):
             return "#" * max(2, level + 1) + " " + (f"{number}. " if number else "") + _words(words)
         case blocks.Paragraph(words=words, lead=lead):
             return " ".join(filter(None, (f"**{_words(lead)}**" if lead else "", _words(words))))
-        case blocks.FactsBlock(rows=rows):
+        case blocks.HeaderBlock(rows=rows):
             return _table((("",), ("",)), tuple(((name,), (text,)) for name, text in rows), frozenset())
         case blocks.TableBlock(head=head, rows=rows, right=right):
             return _table(head, rows, right)

@@ -80,7 +80,7 @@ def outline_blocks(d: Derivation, losses: bool = True) -> Iterator[OutlineBlock]
                     yield StepLosses(line)
 
 
-def few(
+def ends_of_array(
     values: Array, digits: int, number: Callable[[float, int], str], most: int = 3, around: str = "[{}]",
     between: str = ", ",
 ) -> str:  # fmt: skip

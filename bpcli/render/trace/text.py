@@ -95,7 +95,7 @@ class Terminal:
             kind = "" if line.kind in line.layer else f" {line.kind}"
             found.add_row(
                 f"{line.layer}{kind} ({'x'.join(map(str, line.units)) or '1'})",
-                *(outline.few(a[0], self.d.digits, self._number) for a in (line.y, line.dy)),
+                *(outline.ends_of_array(a[0], self.d.digits, self._number) for a in (line.y, line.dy)),
                 "  ".join(f"{name[1:]} {value:.3g}" for name, value in line.gradients.items()), line.note,
             )  # fmt: skip
         yield found

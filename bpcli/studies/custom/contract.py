@@ -23,7 +23,7 @@ from bpcli.notation.syntax import NotationError, parse
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.custom.allocation import Calls, allocation_growth
 from bpcli.studies.custom.load import loaded_classes
-from bpcli.studies.custom.sandbox import POISON, BrokenRuleError, Sandbox, frame_name
+from bpcli.studies.custom.sandbox import FILL_VALUES, BrokenRuleError, Sandbox, frame_name
 from bpcli.studies.custom.source_location import method_position, own_code_failure, problem_at
 from bpcli.studies.witness.cases import LayerCase, LossCase, layer_program
 
@@ -122,7 +122,7 @@ def _layer_problems(layer: Layer, x: Shape, batch: int, dtype: Any, inputs: Mapp
     if batch > 1:
         shorter = {name: a[: batch - 1] for name, a in inputs.items()}
         short = _layer_case(layer, x, batch - 1, dtype, shorter, True)
-        _run_passes(Sandbox(layer, short.bound.frame), short, True, POISON[0])
+        _run_passes(Sandbox(layer, short.bound.frame), short, True, FILL_VALUES[0])
     if not any(p.code == "allocates" for p in warnings):
         warnings += _allocation_warnings(layer, partial(_layer_calls, layer, x, dtype, inputs), x, dtype)
     return tuple(warnings)
@@ -142,8 +142,8 @@ def _layer_case(layer: Layer, x: Shape, batch: int, dtype: Any, inputs: Mapping[
 def _check_draws(sandbox: Sandbox, case: LayerCase) -> None:
     names = tuple(case.bound.plan.draws)
     results = []
-    for poison in POISON if names else ():
-        sandbox.fill(names, poison)
+    for fill_value in FILL_VALUES if names else ():
+        sandbox.fill(names, fill_value)
         rng = np.random.default_rng(0)
         sandbox.call("draw", lambda rng=rng: case.layer.draw(case.bound.frame, rng), ())  # type: ignore[misc]
         results.append({name: np.array(getattr(case.bound.frame, name)) for name in names})
@@ -154,7 +154,7 @@ def _check_draws(sandbox: Sandbox, case: LayerCase) -> None:
 def _check_passes(sandbox: Sandbox, case: LayerCase, train: bool) -> None:
     """Runs the layer twice, in memory that holds other numbers, and raises BrokenRuleError for what that shows."""
     plan, f = case.bound.plan, case.bound.frame
-    results = [_run_passes(sandbox, case, train, poison) for poison in POISON]
+    results = [_run_passes(sandbox, case, train, fill_value) for fill_value in FILL_VALUES]
     if not _same_results(results):
         _check_scratch(sandbox, case, train)
     for name in ("y", *(f"d{p}" for p in plan.params), "dx"):
@@ -162,7 +162,7 @@ def _check_passes(sandbox: Sandbox, case: LayerCase, train: bool) -> None:
         sandbox.check_written(method, name, (results[0][name], results[1][name]), results[0][f"{method} returned"])
     kept = {name: np.array(getattr(f, name)) for name in plan.keep}
     gradients = ("dx", *(f"d{p}" for p in plan.params))
-    sandbox.fill((*plan.scratch, *gradients), POISON[0])
+    sandbox.fill((*plan.scratch, *gradients), FILL_VALUES[0])
     sandbox.call("backward", lambda: case.layer.backward(f, train), ())
     for name in gradients:
         if not np.allclose(getattr(f, name), results[1][name], rtol=1e-4, atol=1e-6):
@@ -186,22 +186,22 @@ def _same_results(results: Sequence[Mapping[str, Any]]) -> bool:
 def _check_scratch(sandbox: Sandbox, case: LayerCase, train: bool) -> None:
     """Raises BrokenRuleError where backward needs what forward left in scratch."""
     for name in case.bound.plan.scratch:
-        if _same_results([_run_passes(sandbox, case, train, poison, alive=name) for poison in POISON]):
+        if _same_results([_run_passes(sandbox, case, train, fill_value, alive=name) for fill_value in FILL_VALUES]):
             text = f"{sandbox.name('backward')} reads what forward left in f.{name}, and scratch is everybody's"
             help = f"other layers write into it between the two passes: ask for `{name}` in keep, not in scratch"
             raise sandbox.broken_rule("backward", text, help, rf"\b{frame_name(case.layer, 'backward')}\.{name}\b")
 
 
-def _run_passes(sandbox: Sandbox, case: LayerCase, train: bool, poison: float, alive: str = "") -> dict[str, Any]:
+def _run_passes(sandbox: Sandbox, case: LayerCase, train: bool, fill_value: float, alive: str = "") -> dict[str, Any]:
     """Runs forward and backward in memory that holds `poison`; returns copies of what they wrote. The scratch `alive`
     is left as it is between the two."""
     f, plan = case.bound.frame, case.bound.plan
     gradients = ("dx", *(f"d{p}" for p in plan.params))
     inputs = (*plan.params, *plan.draws, *plan.state)
-    sandbox.fill(("y", *gradients, *plan.keep, *plan.scratch), poison)
+    sandbox.fill(("y", *gradients, *plan.keep, *plan.scratch), fill_value)
     returned = sandbox.call("forward", lambda: case.layer.forward(f, train), ("x", *inputs))
     found: dict[str, Any] = {"y": f.y.copy(), "forward returned": returned}
-    sandbox.fill([name for name in plan.scratch if name != alive], poison)
+    sandbox.fill([name for name in plan.scratch if name != alive], fill_value)
     f.dy[...] = np.random.default_rng(1).normal(size=f.dy.shape)
     reads = ("x", "y", "dy", *inputs)
     found["backward returned"] = sandbox.call("backward", lambda: case.layer.backward(f, train), reads)
@@ -273,8 +273,8 @@ def _allocation_warnings(part: Part, make: Callable[[int], Calls], x: Shape, dty
 def _loss_problems(loss: Loss, x: Shape, batch: int, dtype: Any, inputs: Mapping[str, Array]) -> tuple[Problem, ...]:
     sandbox, plan = Sandbox(loss, _loss_frame(loss, x, batch, dtype, inputs)), loss.plan(x)
     f, results = sandbox.frame, []
-    for poison in POISON:
-        sandbox.fill(("dx", *plan.keep, *plan.scratch), poison)
+    for fill_value in FILL_VALUES:
+        sandbox.fill(("dx", *plan.keep, *plan.scratch), fill_value)
         value = sandbox.call("forward", lambda: loss.forward(f), ("x", "t"))
         if isinstance(value, np.ndarray | np.generic) and np.ndim(value) == 0:
             value = value.item()
@@ -284,7 +284,7 @@ def _loss_problems(loss: Loss, x: Shape, batch: int, dtype: Any, inputs: Mapping
         if not np.isfinite(value):
             help = f"here f.x is {np.shape(f.x)} and f.t {np.shape(f.t)}, all finite"
             raise sandbox.broken_rule("forward", f"{sandbox.name('forward')} returns {value}", help, r"\breturn\b")
-        sandbox.fill(tuple(plan.scratch), poison)
+        sandbox.fill(tuple(plan.scratch), fill_value)
         returned = sandbox.call("backward", lambda: loss.backward(f), ("x", "t"))
         results.append((value, f.dx.copy()))
     if not np.isclose(results[0][0], results[1][0], rtol=1e-4):
@@ -355,7 +355,7 @@ def _penalty_problems(penalty: Regularizer) -> tuple[Problem, ...]:
 def _optimizer_problems(optimizer: GradientOptimizer, dtype: Any, size: int = 6, steps: int = 3) -> tuple[Problem, ...]:
     results: list[Array] = []
     sandbox = Sandbox(optimizer, Frame())
-    for poison in POISON:
+    for fill_value in FILL_VALUES:
         rng = np.random.default_rng(0)
         f = sandbox.frame = Frame(D=size // 2)
         f.w = rng.normal(size=size).astype(dtype)
@@ -364,7 +364,7 @@ def _optimizer_problems(optimizer: GradientOptimizer, dtype: Any, size: int = 6,
         before = f.w.copy()
         for t in range(1, steps + 1):
             f.g = rng.normal(size=size).astype(dtype)
-            sandbox.fill(optimizer.scratch, poison)
+            sandbox.fill(optimizer.scratch, fill_value)
             sandbox.call("update", partial(optimizer.update, f, 0.01, t), ())
         if np.array_equal(before, f.w):
             text = f"{sandbox.name('update')} leaves f.w as it was, in {steps} steps"

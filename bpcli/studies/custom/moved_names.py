@@ -16,7 +16,7 @@ import bpcli
 from bpcli import custom
 from bpcli.family import near
 
-DOOR = "bpcli.custom"
+PUBLIC_MODULE = "bpcli.custom"
 
 MOVED_MODULES = {
     "bpcli.derivation": "bpcli.records.trace",
@@ -24,10 +24,10 @@ MOVED_MODULES = {
     "bpcli.engine.descent": "bpcli.engine.step",
     "bpcli.engine.groups": "bpcli.engine.fusion",
     "bpcli.engine.search": "bpcli.engine.full_batch",
-    "bpcli.family.network": DOOR,
-    "bpcli.family.objective": DOOR,
-    "bpcli.family.step": DOOR,
-    "bpcli.family.tables": DOOR,
+    "bpcli.family.network": PUBLIC_MODULE,
+    "bpcli.family.objective": PUBLIC_MODULE,
+    "bpcli.family.step": PUBLIC_MODULE,
+    "bpcli.family.tables": PUBLIC_MODULE,
     "bpcli.numeric.finite": "bpcli.numeric.vectors",
     "bpcli.numeric.lengths": "bpcli.numeric.vectors",
     "bpcli.numeric.mapped": "bpcli.numeric.lazy_rows",
@@ -36,7 +36,7 @@ MOVED_MODULES = {
     "bpcli.numeric.notation.places": "bpcli.notation.entries_read",
     "bpcli.numeric.notation.printed": "bpcli.notation.calculator",
     "bpcli.numeric.notation.weigh": "bpcli.notation.rounding",
-    "bpcli.part": DOOR,
+    "bpcli.part": PUBLIC_MODULE,
     "bpcli.parts.data.csvfile": "bpcli.parts.data.csv.file",
     "bpcli.parts.data.csvread": "bpcli.parts.data.csv.read",
     "bpcli.parts.layers.conv.kernels": "bpcli.parts.layers.conv.passes",
@@ -44,7 +44,7 @@ MOVED_MODULES = {
     "bpcli.parts.schedules.timed": "bpcli.parts.schedules.scheduled",
     "bpcli.parts.schedules.told": "bpcli.parts.schedules.reactive",
     "bpcli.parts.report": "bpcli.studies.evaluation.report",
-    "bpcli.plan": DOOR,
+    "bpcli.plan": PUBLIC_MODULE,
     "bpcli.verdicts": "bpcli.records.gradcheck",
 }
 """Modules of bpcli 0.1, and which one to import now; the modules inside them have moved with them."""
@@ -87,13 +87,17 @@ RENAMED_IN = {
     "bpcli.numeric.threads.workers": "bpcli.numeric.threads.thread_count",
     "bpcli.parts.extras.missing": "bpcli.parts.extras.not_installed",
     "bpcli.parts.layers.conv.axes.Axis": "bpcli.parts.layers.conv.axes.FilterAxis",
+    "bpcli.parts.layers.conv.filters.pair": "bpcli.parts.layers.windows.as_pair",
     "bpcli.parts.layers.flatten.place": "bpcli.parts.layers.flatten.offset",
     "bpcli.parts.layers.windows.Axis": "bpcli.parts.layers.windows.WindowAxis",
     "bpcli.parts.layers.windows.Cell": "bpcli.parts.layers.windows.WindowCell",
     "bpcli.parts.layers.windows.Grid": "bpcli.parts.layers.windows.WindowGrid",
+    "bpcli.parts.layers.windows.frozen": "bpcli.parts.layers.windows.as_tuples",
+    "bpcli.parts.losses.averaging.cost": "bpcli.parts.losses.averaging.mean_cost",
     "bpcli.parts.losses.class_weights.Named": "bpcli.parts.losses.class_weights.NamedWeights",
     "bpcli.parts.metrics.classes.FromCounts": "bpcli.parts.metrics.classes.CountMetric",
     "bpcli.parts.metrics.ranking.FromRanks": "bpcli.parts.metrics.ranking.RankMetric",
+    "bpcli.parts.optimizers.descent.rate": "bpcli.parts.optimizers.sgd.learning_rate_setting",
     "bpcli.verdicts.Cure": "bpcli.records.diagnose.Remedy",
 }
 """Other names of bpcli 0.1, in full, and what they are called now."""
@@ -102,12 +106,14 @@ BY_THE_ENGINE = (
     "leave it out: the engine shares the rows of a layer out to threads where it says "
     "`rows_are_independent: ClassVar[bool] = True`"
 )
-GONE = dict.fromkeys(("Steps", "by_lanes", "done_in_blocks", "done_in_lanes", "is_by_lanes", "together"), BY_THE_ENGINE)
-GONE["log1pexp"] = "write np.logaddexp(0, x, out=out)"
-GONE["logsumexp"] = "write np.logaddexp.reduce(x, -1, keepdims=True, out=out)"
-GONE["erf_into"] = "write `from bpcli.numeric.stable import erf`, which returns a new array: out[...] = erf(x)"
+REMOVED_NAMES = dict.fromkeys(
+    ("Steps", "by_lanes", "done_in_blocks", "done_in_lanes", "is_by_lanes", "together"), BY_THE_ENGINE
+)
+REMOVED_NAMES["log1pexp"] = "write np.logaddexp(0, x, out=out)"
+REMOVED_NAMES["logsumexp"] = "write np.logaddexp.reduce(x, -1, keepdims=True, out=out)"
+REMOVED_NAMES["erf_into"] = "write `from bpcli.numeric.stable import erf`, which returns a new array: out[...] = erf(x)"
 """Names with nothing in their place, and what to do without them; `bpcli.numeric.steps` held them."""
-GONE_MODULES = {"bpcli.numeric.steps": BY_THE_ENGINE}
+REMOVED_MODULES = {"bpcli.numeric.steps": BY_THE_ENGINE}
 
 SEARCHED_ROOMS = ("notation", "numeric", "records", "family", "parts", "engine", "config")
 
@@ -126,12 +132,12 @@ def instead_of_import(node: ast.Import | ast.ImportFrom) -> str:
         here = alias.asname or alias.name
         if alias.name == "*":
             lines.setdefault(moved_module(module) or module, []).append("*")
-        elif moved_module(f"{module}.{alias.name}") or f"{module}.{alias.name}" in GONE_MODULES:
+        elif moved_module(f"{module}.{alias.name}") or f"{module}.{alias.name}" in REMOVED_MODULES:
             advice.append(_module_advice(f"{module}.{alias.name}", here))
         elif home := new_home(module, alias.name):
             lines.setdefault(home[0], []).append(home[1] if home[1] == here else f"{home[1]} as {here}")
         else:
-            advice.append(_gone(module, alias.name))
+            advice.append(_removed(module, alias.name))
     written = " and ".join(f"`from {m} import {', '.join(names)}`" for m, names in sorted(lines.items()))
     return _joined([f"write {written}" if written else "", *advice])
 
@@ -142,7 +148,7 @@ def instead_of_attribute(module: ModuleType, name: str) -> str:
         return f"write `import {new}` at the top, and `{new}` here"
     home = new_home(module.__name__, name)
     if home is None:
-        return _gone(module.__name__, name)
+        return _removed(module.__name__, name)
     return f"write `from {home[0]} import {home[1]}` at the top, and `{home[1]}` here"
 
 
@@ -151,7 +157,7 @@ def instead_of_name(name: str) -> str:
     importing it; nothing of other names."""
     new = RENAMED.get(name, name)
     wanted = new if new == name else f"{new} as {name}"
-    return f"write `from {DOOR} import {wanted}` at the top" if new in custom.__all__ else ""
+    return f"write `from {PUBLIC_MODULE} import {wanted}` at the top" if new in custom.__all__ else ""
 
 
 def moved_module(module: str) -> str | None:
@@ -163,7 +169,7 @@ def moved_module(module: str) -> str | None:
         room, _, inner = room.rpartition(".")
         name = f"{inner}.{name}"
     new = f"{MOVED_MODULES[room]}.{name}" if room else ""
-    return new if new and MOVED_MODULES[room] != DOOR and _exists(new) else None
+    return new if new and MOVED_MODULES[room] != PUBLIC_MODULE and _exists(new) else None
 
 
 def new_home(module: str, name: str) -> tuple[str, str] | None:
@@ -174,11 +180,11 @@ def new_home(module: str, name: str) -> tuple[str, str] | None:
         home, _, new = RENAMED_IN[f"{module}.{name}"].rpartition(".")
         return home, new
     if new in custom.__all__:
-        return DOOR, new
+        return PUBLIC_MODULE, new
     moved = moved_module(module)
     if moved and hasattr(importlib.import_module(moved), name):
         return moved, name
-    return (found[0], name) if name not in GONE and len(found := _modules_with(name)) == 1 else None
+    return (found[0], name) if name not in REMOVED_NAMES and len(found := _modules_with(name)) == 1 else None
 
 
 def _exists(module: str) -> bool:
@@ -204,27 +210,27 @@ def _modules_with(name: str) -> tuple[str, ...]:
 
 def _module_advice(module: str, here: str | None) -> str:
     """Returns what to type in place of the import of a whole module."""
-    if module in GONE_MODULES:
-        return GONE_MODULES[module]
+    if module in REMOVED_MODULES:
+        return REMOVED_MODULES[module]
     new = moved_module(module)
     if new is None:
-        return f"what a part of your own needs is in {DOOR}"
+        return f"what a part of your own needs is in {PUBLIC_MODULE}"
     if here is None:
         return f"write `import {new}`, and `{new}` for `{module}` below it"
     room, _, name = new.rpartition(".")
     return f"write `from {room} import {name if name == here else f'{name} as {here}'}`"
 
 
-def _gone(module: str, name: str) -> str:
-    if name in GONE:
-        return GONE[name]
+def _removed(module: str, name: str) -> str:
+    if name in REMOVED_NAMES:
+        return REMOVED_NAMES[name]
     moved = moved_module(module)
-    if moved and moved != DOOR:
+    if moved and moved != PUBLIC_MODULE:
         return f"{module} is {moved} now, which has no `{name}`"
     meant = near(name, custom.__all__)
     if meant is not None:
-        return f"no module of bpcli has `{name}`; did you mean `from {DOOR} import {meant}`?"
-    return f"no module of bpcli has `{name}`; what a part of your own needs is in {DOOR}"
+        return f"no module of bpcli has `{name}`; did you mean `from {PUBLIC_MODULE} import {meant}`?"
+    return f"no module of bpcli has `{name}`; what a part of your own needs is in {PUBLIC_MODULE}"
 
 
 def _joined(advice: Iterable[str]) -> str:

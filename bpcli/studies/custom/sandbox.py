@@ -10,7 +10,7 @@ from bpcli.family import Array, Frame, Part
 from bpcli.records.training import Problem
 from bpcli.studies.custom.source_location import code_of, family_rule, method_position, own_code_failure, problem_at
 
-POISON = 37.5, -91.25  # what stands in memory before a call; no result is both
+FILL_VALUES = 37.5, -91.25  # what stands in memory before a call; no result is both
 READ_ONLY = {
     "x": "is what the layer before it put out",
     "y": "is what the layer behind it works on",
@@ -82,11 +82,11 @@ class Sandbox:
     def name(self, method: str) -> str:
         return f"{type(self.part).__name__}.{method}"
 
-    def fill(self, names: Sequence[str], poison: float) -> None:
+    def fill(self, names: Sequence[str], fill_value: float) -> None:
         """Fills these arrays with a number (true or false where they hold bools): what stood in memory before."""
         for name in names:
             a = getattr(self.frame, name)
-            a[...] = poison if a.dtype.kind == "f" else poison > 0
+            a[...] = fill_value if a.dtype.kind == "f" else fill_value > 0
 
     def check_written(self, method: str, name: str, results: tuple[Array, Array], returned: Any = None) -> None:
         """Raises BrokenRuleError unless a method, run twice in memory that held other numbers, wrote all entries of an
@@ -94,7 +94,7 @@ class Sandbox:
         one, two = results
         if one.dtype.kind != "f":
             return
-        left = (one == np.asarray(POISON[0], one.dtype)) & (two == np.asarray(POISON[1], two.dtype))
+        left = (one == np.asarray(FILL_VALUES[0], one.dtype)) & (two == np.asarray(FILL_VALUES[1], two.dtype))
         if left.all():
             help = "what a method returns is not looked at; " if returned is not None else ""
             help += f"write into the array that is there: np.multiply(..., out=f.{name}), or f.{name}[...] = ..."

@@ -21,7 +21,7 @@ COLUMNS = 8  # images of a row of the sheet
 MAX_EXAMPLES = 10
 """Training images on a sheet, at most; of each class the first, where there are classes."""
 
-Tone = Literal["plain", "right", "wrong", "dim"]
+TileTone = Literal["plain", "right", "wrong", "dim"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Tile:
     """One image (h, w, c bytes; c is 1 or 3) and the lines under it."""
 
     pixels: Array
-    lines: tuple[tuple[str, Tone], ...] = ()
+    lines: tuple[tuple[str, TileTone], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,12 +7,12 @@ from bpcli.family import Array, Metric
 from bpcli.parts.metrics import HasNote, average_of, f1_of, precision_of, recall_of
 from bpcli.records.training import ClassRow
 
-Rows = tuple[ClassRow, ...]
+ClassRows = tuple[ClassRow, ...]
 
 NONE: Mapping[str, Metric] = MappingProxyType({})
 
 
-def classification_report(counts: Array, names: Sequence[str], *, several: bool = False) -> tuple[Rows, Rows]:
+def classification_report(counts: Array, names: Sequence[str], *, several: bool = False) -> tuple[ClassRows, ClassRows]:
     """Returns the rows of the classes and the rows of the averages.
 
     counts    (3, K): hits, predicted, support (`metrics.counts_of` makes them from a confusion matrix)

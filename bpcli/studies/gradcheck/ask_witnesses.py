@@ -23,12 +23,12 @@ from bpcli.studies.witness.evidence import (
     spread_out,
     unit_of,
 )
-from bpcli.studies.witness.extrapolate import SCATTERED_POINTS, Line, off_line
+from bpcli.studies.witness.extrapolate import SCATTERED_POINTS, Line, deviation_from_polynomial
 from bpcli.studies.witness.witness import COMPLEX_STEP, MIN_SCALED_ENTRY, SUM_RTOL, complex_steps, max_abs
 
 CHUNK_ENTRIES = 1 << 18  # entries that are compared at a time
 MIN_PLAIN_ENTRY = 1e-15  # magnitude of an entry, from which on a step along a direction is far smaller than it
-MAX_STEPS_EXCUSED = 40  # entries of a tensor that are looked at again, where complex steps disagree
+MAX_ENTRIES_RETRIED = 40  # entries of a tensor that are looked at again, where complex steps disagree
 
 
 def ask_witnesses(gradient: CheckedGradient, effort: Effort, rng: np.random.Generator) -> Evidence:
@@ -75,7 +75,7 @@ def _is_beyond_numbers(found: Evidence, infinite: Array) -> bool:
     gradient = found.gradient
     if gradient.equations is not None:
         return np.array_equal(gradient.kernel[infinite], gradient.equations[infinite])
-    if not gradient.differences or infinite.sum() > MAX_STEPS_EXCUSED:
+    if not gradient.differences or infinite.sum() > MAX_ENTRIES_RETRIED:
         return False
     for index in map(tuple, np.argwhere(infinite)):
         line = Line(gradient.value, gradient.at, index)
@@ -124,7 +124,7 @@ def _against_steps(found: Evidence, indices: Sequence[EntryIndex], floor: float)
         found.numbers = spread_out(gradient.kernel.shape, indices, n)
     bad = np.abs(a - n) > allowed
     found.keep_gap("complex step", float(np.where(bad, 0.0, relative).max(initial=0.0)), bar)
-    for k in by_size(bad, relative)[:MAX_STEPS_EXCUSED]:
+    for k in by_size(bad, relative)[:MAX_ENTRIES_RETRIED]:
         allowed[k] += 2 * _step_scatter(found, indices[k])
         if abs(a[k] - n[k]) <= allowed[k]:
             bad[k], bar = False, max(bar, float(allowed[k] / unit_of(a[k], n[k], gradient.reach)))
@@ -155,7 +155,7 @@ def _step_scatter(found: Evidence, index: EntryIndex) -> float:
         x[index] = here + offset * max(1.0, abs(here))
         steps.append(float(complex_steps(value, x, [index])[0]))
     found.evaluations += len(steps)
-    return off_line(SCATTERED_POINTS, np.array(steps))
+    return deviation_from_polynomial(SCATTERED_POINTS, np.array(steps))
 
 
 # ----------------------------------------------------------------------------------------------------- along directions

@@ -12,7 +12,7 @@ from bpcli.numeric.shapes import entry_name
 from bpcli.records.trace import Quantity
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.mistakes.claims import Claim
-from bpcli.studies.trace.graph import LOSS_AFTER, START, Key, StepGraph
+from bpcli.studies.trace.graph import LOSS_AFTER, START, NodeKey, StepGraph
 
 MAX_NAMES_SUGGESTED = 16  # names that are listed where one is not known
 
@@ -22,14 +22,14 @@ class ClaimedEntry:
     """The entry that a claim is about: `index` in the flattened array of a node or of a start value."""
 
     claim: Claim
-    key: Key
+    key: NodeKey
     index: int
     address: str
 
 
 @dataclass(frozen=True)
 class _NamedArray:
-    key: Key
+    key: NodeKey
     start: int  # in the node's array
     shape: tuple[int, ...]
     rows: bool  # its first index counts the rows
@@ -71,7 +71,7 @@ class Addresses:
             raise Failure(*problems)
         return sorted(found.values(), key=lambda t: (self.graph.order[t.key], t.index))
 
-    def _start_of(self, q: Quantity) -> tuple[Key, int]:
+    def _start_of(self, q: Quantity) -> tuple[NodeKey, int]:
         """Returns the node that a quantity is of, and where in its array it begins."""
         own = (q.part, q.tensor or q.layer, q.name)
         if own in self.graph.nodes:

@@ -23,7 +23,7 @@ from bpcli.notation.text import Ascii
 from bpcli.records.trace import Stage
 from bpcli.studies.mistakes.hypotheses import Hypotheses, Hypothesis, Sentence
 from bpcli.studies.mistakes.single_mistakes import Mistake
-from bpcli.studies.trace.graph import LOSS_AFTER, START, GraphNode, Key, NodeValues, StepGraph
+from bpcli.studies.trace.graph import LOSS_AFTER, START, GraphNode, NodeKey, NodeValues, StepGraph
 
 CLASSIC = (
     "added", "sign", "factor-2", "factor-1/2", "no-slope", "slope-at-a", "slope-at-z", "new-weight", "transposed",
@@ -78,7 +78,7 @@ def likeliness(hypothesis: Hypothesis) -> int:
 
 
 def claim_hypotheses(
-    graph: StepGraph, key: Key, values: NodeValues, later: Callable[[], NodeValues]
+    graph: StepGraph, key: NodeKey, values: NodeValues, later: Callable[[], NodeValues]
 ) -> Iterator[Hypothesis]:
     """Yields all hypotheses at a node of a step; `values` are the arrays of the step as far as that node, and `later()`
     those of the whole of it."""

@@ -23,7 +23,7 @@ from bpcli.studies.mistakes.claim_hypotheses import claim_hypotheses, likeliness
 from bpcli.studies.mistakes.claims import Claim
 from bpcli.studies.mistakes.hypotheses import Hypothesis
 from bpcli.studies.trace.derive_step import without_equations
-from bpcli.studies.trace.graph import LOSS_AFTER, START, Key, NodeValues, StepGraph
+from bpcli.studies.trace.graph import LOSS_AFTER, START, NodeKey, NodeValues, StepGraph
 from bpcli.studies.trace.open import TraceTarget
 from bpcli.studies.trace.quantities import EntryChoice, quantities
 from bpcli.studies.trace.selection import network_summary
@@ -60,7 +60,7 @@ class _Explanation:
     """A mistake in `where`, and what it gives in the quantity that is looked at."""
 
     hypothesis: Hypothesis
-    where: Key
+    where: NodeKey
     distance: int
     value: Array
     agree: int  # claims of that quantity that it explains
@@ -73,8 +73,8 @@ class _Scenario:
     def __init__(self, graph: StepGraph) -> None:
         self.graph = graph
         self.values: NodeValues = dict(graph.truth)
-        self.changed: set[Key] = set()
-        self.pins: dict[Key, dict[int, float]] = {}
+        self.changed: set[NodeKey] = set()
+        self.pins: dict[NodeKey, dict[int, float]] = {}
 
     def copy(self) -> _Scenario:
         """Returns a copy that can be changed on its own."""
@@ -83,13 +83,13 @@ class _Scenario:
         other.pins = {key: dict(pins) for key, pins in self.pins.items()}
         return other
 
-    def recomputed(self, key: Key) -> Array:
+    def recomputed(self, key: NodeKey) -> Array:
         """Returns a node's array, computed from the numbers before it."""
         if key[0] != START and self.graph.reads(key) & self.changed:
             return self.graph.value(key, self.values)
         return self.values[key]
 
-    def set_array(self, key: Key, value: Array) -> None:
+    def set_array(self, key: NodeKey, value: Array) -> None:
         """Gives a node its array, but for the numbers that are pinned."""
         pins = self.pins.get(key)
         if pins:
@@ -99,7 +99,7 @@ class _Scenario:
             self.values[key] = value
             self.changed.add(key)
 
-    def recompute(self, keys: Sequence[Key]) -> None:
+    def recompute(self, keys: Sequence[NodeKey]) -> None:
         """Works nodes out anew, in their order, as far as anything has changed before them."""
         for key in keys:
             self.set_array(key, self.recomputed(key))
@@ -113,7 +113,7 @@ class _Marker:
     ) -> None:
         self.graph, self.ascii = graph, ascii
         self.keys = list(graph.truth)
-        self.claimed: dict[Key, list[ClaimedEntry]] = {}
+        self.claimed: dict[NodeKey, list[ClaimedEntry]] = {}
         for t in entries:
             self.claimed.setdefault(t.key, []).append(t)
         self.computed = computed
@@ -133,7 +133,7 @@ class _Marker:
             self.scenario.values[key] = base
             yield from self._mark(key, base, entries)
 
-    def _mark(self, key: Key, base: Array, entries: Sequence[ClaimedEntry]) -> Iterator[Mark]:
+    def _mark(self, key: NodeKey, base: Array, entries: Sequence[ClaimedEntry]) -> Iterator[Mark]:
         truth, floor = self.graph.truth[key].reshape(-1), self._floor(key)
         recomputed = base.reshape(-1)
         verdicts: dict[int, str] = {}
@@ -165,7 +165,7 @@ class _Marker:
             i = t.index
             yield self._mark_of(t, verdicts[i], float(truth[i]), float(recomputed[i]), causes.get(i, []))
 
-    def _adopt(self, key: Key, base: Array, found: Sequence[_Explanation], entries: Sequence[ClaimedEntry]) -> None:
+    def _adopt(self, key: NodeKey, base: Array, found: Sequence[_Explanation], entries: Sequence[ClaimedEntry]) -> None:
         """Applies the mistake to the unclaimed entries, where one explains all claims of a quantity."""
         best = next(iter(found), None)
         if best is None or best.agree < len(entries):
@@ -177,7 +177,7 @@ class _Marker:
         self.scenario.recompute(self.keys[self.graph.order[best.where] + 1 : self.graph.order[key]])
         self.scenario.values[key] = best.value
 
-    def _as_written(self, key: Key) -> Array:
+    def _as_written(self, key: NodeKey) -> Array:
         """Returns a node's array, computed from the claims with the rounding they are written with."""
         for before in self.keys[self.reached : self.graph.order[key]]:
             self.written.pins[before] = {t.index: t.claim.value for t in self.claimed.get(before, ())}
@@ -185,13 +185,13 @@ class _Marker:
         self.reached = max(self.reached, self.graph.order[key])
         return self.written.recomputed(key)
 
-    def _floor(self, key: Key) -> float:
+    def _floor(self, key: NodeKey) -> float:
         """Returns the tolerance due to summation order."""
         return 64 * EPS * (self.graph.nodes[key].block.largest if key in self.graph.nodes else 1.0)
 
     # --------------------------------------------------------------------------------------------------------- causes
     def _explanations(
-        self, key: Key, base: Array, entries: Sequence[ClaimedEntry], wrong: Sequence[ClaimedEntry], floor: float
+        self, key: NodeKey, base: Array, entries: Sequence[ClaimedEntry], wrong: Sequence[ClaimedEntry], floor: float
     ) -> list[_Explanation]:
         """Returns the mistakes that explain at least one of the wrong claims, the likeliest first."""
         if key[0] == START or base.size > MAX_SEARCHED_ENTRIES:
@@ -206,7 +206,7 @@ class _Marker:
         likely = [f for n, f in found if self._chance(n, f, wrong, floor) < MAX_ACCIDENT_PROBABILITY]
         return sorted(likely, key=lambda f: (-f.agree, likeliness(f.hypothesis), f.distance))
 
-    def _guesses(self, key: Key, base: Array) -> Iterator[tuple[Key, int, Hypothesis, Array]]:
+    def _guesses(self, key: NodeKey, base: Array) -> Iterator[tuple[NodeKey, int, Hypothesis, Array]]:
         """Yields every mistake in a quantity and in the unclaimed arrays it is computed from; with the array that it
         leads to."""
         ahead: list[NodeValues] = []
@@ -235,9 +235,9 @@ class _Marker:
                 if value is not base:
                     yield where, distance, hypothesis, value
 
-    def _unclaimed_sources(self, key: Key) -> list[tuple[Key, int]]:
+    def _unclaimed_sources(self, key: NodeKey) -> list[tuple[NodeKey, int]]:
         """Returns what a node is computed from and nobody claims in full, the nearest first."""
-        found: dict[Key, int] = {}
+        found: dict[NodeKey, int] = {}
         waiting = [(key, 0)]
         while waiting:
             at, distance = waiting.pop(0)
@@ -288,7 +288,7 @@ class _Marker:
         line = work_out_entry(node.grid, node.base, at, ascii=self.ascii)
         return f"{t.address} {line.line[len(line.left) :].lstrip()}"
 
-    def _claim_name(self, key: Key, t: ClaimedEntry) -> str:
+    def _claim_name(self, key: NodeKey, t: ClaimedEntry) -> str:
         """Returns how claims call a node; of all weights at once, those that the claim is about."""
         if key == t.key:
             return t.address

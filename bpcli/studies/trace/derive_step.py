@@ -18,7 +18,7 @@ from bpcli.studies.trace.quantities import EntryChoice, WantedEntries, count_blo
 from bpcli.studies.trace.selection import check_layers, entries_behind, network_summary, parse_weight
 from bpcli.studies.trace.step_blocks import TakenStep, take_step
 
-Facts = tuple[tuple[str, str], ...]
+HeaderRows = tuple[tuple[str, str], ...]
 Detail = Literal["overview", "layer", "neuron", "path"]
 
 MAX_TARGETS_NAMED = 8  # rows whose classes are named
@@ -40,7 +40,7 @@ class View:
 
 
 @np.errstate(all="ignore")  # what overflows is found by the step, and named
-def derive(target: TraceTarget, view: View, notes: Facts = ()) -> Derivation:
+def derive(target: TraceTarget, view: View, notes: HeaderRows = ()) -> Derivation:
     """Returns the next `view.steps` training steps of a target; `notes` begin its header.
 
     Raises Failure where something named is not there, or a step is not finite.
@@ -109,7 +109,7 @@ def _first_weight(target: TraceTarget) -> tuple[str, tuple[int, ...]]:
     return first, (0,) * len(layout[first])
 
 
-def _facts(target: TraceTarget) -> Facts:
+def _facts(target: TraceTarget) -> HeaderRows:
     """Returns the header of the derivation: network, weights, rows, loss, and what trains."""
     loss, optimizer, experiment = target.objective.loss, target.experiment.optimizer, target.experiment
     why = next((eq.why for eq in loss.equations(False) if eq.left == "L"), "")

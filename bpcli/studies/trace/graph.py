@@ -15,10 +15,10 @@ from bpcli.records.trace import Stage
 from bpcli.studies.trace.open import TraceTarget
 from bpcli.studies.trace.step_blocks import StepBlock, TakenStep
 
-Key = tuple[str, str, str]
+NodeKey = tuple[str, str, str]
 """What computes a number: the part, the layer or tensor it works on, and the left side."""
 
-NodeValues = dict[Key, Array]
+NodeValues = dict[NodeKey, Array]
 START, LOSS_AFTER = "given", ("after", "", "loss_after")
 
 
@@ -26,27 +26,27 @@ START, LOSS_AFTER = "given", ("after", "", "loss_after")
 class NodeInput:
     """An array that is put together from the arrays at `keys`."""
 
-    keys: tuple[Key, ...]
-    make: Callable[[Mapping[Key, Array]], Any]
+    keys: tuple[NodeKey, ...]
+    make: Callable[[Mapping[NodeKey, Array]], Any]
 
 
-def _array(key: Key) -> NodeInput:
+def _array(key: NodeKey) -> NodeInput:
     return NodeInput((key,), lambda values: values[key])
 
 
-def _slice(key: Key, start: int, shape: tuple[int, ...]) -> NodeInput:
+def _slice(key: NodeKey, start: int, shape: tuple[int, ...]) -> NodeInput:
     stop = start + int(np.prod(shape))
     return NodeInput((key,), lambda values: values[key][start:stop].reshape(shape))
 
 
 def _concatenation(parts: Sequence[NodeInput]) -> NodeInput:
-    def make(values: Mapping[Key, Array]) -> Array:
+    def make(values: Mapping[NodeKey, Array]) -> Array:
         return np.concatenate([np.ravel(p.make(values)) for p in parts])
 
     return NodeInput(tuple(k for p in parts for k in p.keys), make)
 
 
-def _sum(keys: Sequence[Key]) -> NodeInput:
+def _sum(keys: Sequence[NodeKey]) -> NodeInput:
     return NodeInput(tuple(keys), lambda values: sum(values[k] for k in keys))
 
 
@@ -54,13 +54,13 @@ def _sum(keys: Sequence[Key]) -> NodeInput:
 class GraphNode:
     """One left side. `base` is what its part reads and computes; of it, `inputs` come from elsewhere."""
 
-    key: Key
+    key: NodeKey
     stage: Stage
     block: StepBlock
     grid: Grid
     base: Mapping[str, Any]
     inputs: dict[str, NodeInput]
-    reads: frozenset[Key] = field(default=frozenset())
+    reads: frozenset[NodeKey] = field(default=frozenset())
 
 
 class StepGraph:
@@ -72,7 +72,7 @@ class StepGraph:
         self.bound_layers = {bound.path: bound for bound in self.chain.walk()}
         self.layout = target.network_plan.layout
         self.truth: NodeValues = {}
-        self.nodes: dict[Key, GraphNode] = {}
+        self.nodes: dict[NodeKey, GraphNode] = {}
         self._input_of: dict[tuple[str, str], NodeInput] = {}  # what a layer reads, by (layer, name)
         self._connect(self.chain, (START, "", "x"), ("loss", "", "dx"))
         self._start()
@@ -93,12 +93,12 @@ class StepGraph:
         self.order = {key: i for i, key in enumerate(self.truth)}
 
     # ------------------------------------------------------------------------------------------------------ evaluation
-    def env(self, node: GraphNode, values: Mapping[Key, Array]) -> dict[str, Any]:
+    def env(self, node: GraphNode, values: Mapping[NodeKey, Array]) -> dict[str, Any]:
         """Returns all that the part of a node reads and computes, out of `values`."""
         lefts = {name: values[k] for name in node.block.program.names if (k := (*node.key[:2], name)) in values}
         return {**node.base, **{name: source.make(values) for name, source in node.inputs.items()}, **lefts}
 
-    def value(self, key: Key, values: Mapping[Key, Array]) -> Array:
+    def value(self, key: NodeKey, values: Mapping[NodeKey, Array]) -> Array:
         """Returns the array of a node, worked out from `values`."""
         if key == LOSS_AFTER:
             with np.errstate(all="ignore"):
@@ -107,7 +107,7 @@ class StepGraph:
         with np.errstate(all="ignore"):
             return node.grid.value(self.env(node, values))
 
-    def reads(self, key: Key) -> frozenset[Key]:
+    def reads(self, key: NodeKey) -> frozenset[NodeKey]:
         """Returns the nodes and start values that a node is worked out from."""
         return frozenset(self._after.keys) if key == LOSS_AFTER else self.nodes[key].reads
 
@@ -120,7 +120,7 @@ class StepGraph:
         objective.theta[...] = kept
         return np.asarray(loss)
 
-    def _reads(self, node: GraphNode) -> frozenset[Key]:
+    def _reads(self, node: GraphNode) -> frozenset[NodeKey]:
         named = reads(node.grid.equation)
         found = {k for name, source in node.inputs.items() if name in named for k in source.keys}
         return frozenset(found | {k for name in named if (k := (*node.key[:2], name)) in self.nodes})
@@ -140,7 +140,7 @@ class StepGraph:
                 for name in (*plan.draws, *plan.state):
                     self.truth[START, "", f"{block.layer}.{name}"] = np.asarray(block.env[name], np.float64)
 
-    def _connect(self, chain: Chain, x: Key, dy: Key) -> None:
+    def _connect(self, chain: Chain, x: NodeKey, dy: NodeKey) -> None:
         """Connects layers: each reads what the one before it wrote, and its error from the one after it."""
         last = len(chain.layers) - 1
         for i, bound in enumerate(chain.layers):
@@ -155,7 +155,7 @@ class StepGraph:
                 self._input_of[bound.path, f"{name}_y"] = _array(("layer", inner.layers[-1].path, "y"))
                 self._input_of[bound.path, f"{name}_dx"] = _array(("layer", inner.layers[0].path, "dx"))
 
-    def input_key(self, layer: str, name: str) -> Key | None:
+    def input_key(self, layer: str, name: str) -> NodeKey | None:
         """Returns the key of the array that a layer reads as `name`."""
         source = self._input_of.get((layer, name))
         return source.keys[0] if source else None
@@ -231,7 +231,7 @@ class StepGraph:
         size = self.truth[START, "", path].size
         return NodeInput((), lambda values: np.zeros(size))
 
-    def _whole(self, key: Key, path: str) -> NodeInput | None:
+    def _whole(self, key: NodeKey, path: str) -> NodeInput | None:
         """Returns the slice of a flat vector that belongs to a tensor."""
         if key not in self.nodes:
             return None

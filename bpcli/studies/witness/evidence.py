@@ -10,7 +10,14 @@ from bpcli.family.plan import Array
 from bpcli.numeric.shapes import EntryIndex
 from bpcli.records.gradcheck import EXACT_WITNESSES, VERDICTS
 from bpcli.studies.witness.extrapolate import Line
-from bpcli.studies.witness.kinks import Moved, Outputs, exact_slopes, excuse, shows_jump, shows_steepness
+from bpcli.studies.witness.kinks import (
+    Outputs,
+    Perturbation,
+    classify_discrepancy,
+    exact_slopes,
+    shows_jump,
+    shows_steepness,
+)
 from bpcli.studies.witness.witness import COMPLEX_STEP, complex_steps
 
 COMPLEX_STEP_RTOL = 1e-9  # relative gap of an entry to a complex step that is allowed
@@ -54,7 +61,7 @@ class CheckedGradient:
     equations: Array | None = None
     complex_value: Callable[[Array], object] | None = None
     reach: float = 0.0
-    moved: Moved | None = None
+    moved: Perturbation | None = None
     rounding: float = 0.0  # how far off it may be by what rounding does on the way
     always_zero: bool = False  # whether it is 0 by its nature: whole numbers that stand for things have no slope
     differences: bool = True  # whether the kernel is held against them; where every entry is a tie they say nothing
@@ -100,7 +107,7 @@ class Evidence:
         jump that does not; "" elsewhere. Of a whole network, whose layers are compared one by one besides, the exact
         slopes of the equations may show it too."""
         before = line.evaluations
-        reason = excuse(line, claimed, number, error, noise, self.gradient.outputs, self.gradient.moved)
+        reason = classify_discrepancy(line, claimed, number, error, noise, self.gradient.outputs, self.gradient.moved)
         self.evaluations += line.evaluations - before
         if reason in ("kink", "jump") or self.gradient.scope != "network" or self.gradient.complex_value is None:
             return reason

@@ -12,8 +12,11 @@ from bpcli.studies.witness.witness import max_abs
 
 ValueFunction = Callable[[], tuple[float, float]]
 
-LARGEST_STEP, SMALLEST_STEP = 4, 30  # exponents of 1/2: the first and the last step, in units of a line
-COLUMNS = 6  # columns of a tableau, at most: more of them only carry rounding on
+LARGEST_STEP_EXPONENT, SMALLEST_STEP_EXPONENT = (
+    4,
+    30,
+)  # exponents of 1/2: the first and the last step, in units of a line
+MAX_TABLEAU_COLUMNS = 6  # columns of a tableau, at most: more of them only carry rounding on
 VALUE_ROUNDINGS = 20  # roundings of what is added up that a value may be off by
 CONTRADICTS = 4  # multiple of both errors from which on two estimates exclude each other
 SCATTERED_POINTS: Array = 1e-10 * np.arange(10, 18)
@@ -25,7 +28,7 @@ CONFIRMING_STEPS = (8, 10, 12, 14, 16, 18, 20, 24, 28)
 """Steps, as powers of 1/2, at which an extrapolation must still hold."""
 
 
-def off_line(points: Array, values: Array, degree: int = 1) -> float:
+def deviation_from_polynomial(points: Array, values: Array, degree: int = 1) -> float:
     """Returns twice as far as numbers at these points stand off a straight line, or a curve, at most; 0 where they are
     not finite."""
     if not np.isfinite(values).all():
@@ -83,7 +86,9 @@ class Line:
             np.array([self.at(h * self.unit)[1] for h in points.tolist()])
             for points in (SCATTERED_POINTS, FLOAT32_POINTS)
         )
-        return max(off_line(SCATTERED_POINTS, near), off_line(FLOAT32_POINTS, apart, 2))
+        return max(
+            deviation_from_polynomial(SCATTERED_POINTS, near), deviation_from_polynomial(FLOAT32_POINTS, apart, 2)
+        )
 
 
 @dataclass
@@ -95,7 +100,12 @@ class Extrapolated:
 
 
 def extrapolate(
-    lines: Sequence[Line], enough: Array, near: Array, room: Array, noise: float = 0.0, largest: int = LARGEST_STEP
+    lines: Sequence[Line],
+    enough: Array,
+    near: Array,
+    room: Array,
+    noise: float = 0.0,
+    largest: int = LARGEST_STEP_EXPONENT,
 ) -> Extrapolated:
     """Returns derivatives by Ridders' tableau of central differences (Ridders 1982), of all lines at a time.
 
@@ -109,12 +119,12 @@ def extrapolate(
     before, latest = np.zeros((0, count)), np.full(count, np.nan)
     active = np.arange(count)
     with np.errstate(all="ignore"):
-        for power in range(largest, SMALLEST_STEP):
+        for power in range(largest, SMALLEST_STEP_EXPONENT):
             found = np.array([lines[k].central(2.0**-power, noise) for k in active.tolist()]).reshape(-1, 2)
             rounding = 2 * found[:, 1]
             row = [found[:, 0]]
             best, off = np.full(len(active), np.nan), np.full(len(active), np.inf)
-            for j in range(min(len(before), COLUMNS)):
+            for j in range(min(len(before), MAX_TABLEAU_COLUMNS)):
                 coarser = before[j][active]
                 finer = row[j] + (row[j] - coarser) / (4.0 ** (j + 1) - 1)
                 apart = np.maximum(np.abs(finer - row[j]), np.abs(finer - coarser)) + rounding
@@ -167,7 +177,7 @@ ALL_POINTS, ALL_BUT_LAST = _weights(SIDE_POINTS), _weights(SIDE_POINTS[:-1])
 
 
 @dataclass
-class Side:
+class OneSidedLimit:
     """The limits from one side of a point of what changes along a line, and of its slope; how far off each may be."""
 
     value: Array
@@ -176,7 +186,7 @@ class Side:
     slope_error: Array
 
 
-def side(line: Line, step: float, noise: float, read: Callable[[], Array] | None = None) -> Side:
+def one_sided_limit(line: Line, step: float, noise: float, read: Callable[[], Array] | None = None) -> OneSidedLimit:
     """Returns the limits from one side, by values at 1 to 4 times a step, in units; a negative one is the left side.
 
     `read` returns what is looked at after the function was evaluated, if not the function itself: any array.
@@ -190,6 +200,6 @@ def side(line: Line, step: float, noise: float, read: Callable[[], Array] | None
     with np.errstate(all="ignore"):
         (value, slope), (less, flatter) = ALL_POINTS @ values, ALL_BUT_LAST @ values[:-1]
         off = (rounding + noise) * np.abs(ALL_POINTS).sum(1)
-        return Side(
+        return OneSidedLimit(
             value, np.abs(value - less) + off[0], slope / h, (np.abs(slope - flatter) + off[1]) / abs(h)
         )  # fmt: skip

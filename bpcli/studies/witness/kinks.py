@@ -12,7 +12,7 @@ import numpy as np
 from bpcli.family.plan import Array
 from bpcli.numeric.shapes import EntryIndex
 from bpcli.numeric.vectors import EPS
-from bpcli.studies.witness.extrapolate import VALUE_ROUNDINGS, Line, extrapolate, side
+from bpcli.studies.witness.extrapolate import VALUE_ROUNDINGS, Line, extrapolate, one_sided_limit
 from bpcli.studies.witness.witness import max_abs
 
 SIDE_STEPS = (2.0**-22, 2.0**-18, 2.0**-14, 2.0**-10, 2.0**-7, 2.0**-5, 2.0**-3)
@@ -37,7 +37,7 @@ STEP_SHARES = (1e-14, 1e-12, 1e-10, 1e-8, 1e-6) * 2
 EXACT_RTOL = 1e-7  # of a derivative, by which a complex step through a steep network confirms it
 STEEP_SHARE = 1e-3  # of a slope, by which it changes within the steps of differences where a network is steep
 
-Moved = Callable[[float], AbstractContextManager[Array]]
+Perturbation = Callable[[float], AbstractContextManager[Array]]
 """Moves all that a gradient comes from by chance, by a share of its size; inside, the kernel's gradient there."""
 
 
@@ -54,8 +54,14 @@ class Outputs:
     gradient_for: Callable[[Array], Array] | None = None
 
 
-def excuse(
-    line: Line, claimed: float, number: float, error: float, noise: float, outputs: Outputs | None, moved: Moved | None
+def classify_discrepancy(
+    line: Line,
+    claimed: float,
+    number: float,
+    error: float,
+    noise: float,
+    outputs: Outputs | None,
+    moved: Perturbation | None,
 ) -> str:
     """Returns why a claimed derivative along a line may differ from the number that differences give, if only by their
     error: "kink" where the slope jumps, "jump" where the function does and the claim is the slope beside, "WRONG" where
@@ -79,7 +85,7 @@ def _of_objective(line: Line, claimed: float, gap: float, noise: float) -> tuple
     decided: tuple[float, float] | None = None  # jumps of the slope and of the value at the smaller step
     verdict = ""
     for step in SIDE_STEPS:
-        left, right = side(line, -step, noise), side(line, step, noise)
+        left, right = one_sided_limit(line, -step, noise), one_sided_limit(line, step, noise)
         low, high = sorted((float(left.slope[0]), float(right.slope[0])))
         off = float(left.slope_error[0] + right.slope_error[0])
         apart = float(np.abs(right.value - left.value)[0])
@@ -119,7 +125,7 @@ class _Bends:
 def _bends(line: Line, outputs: Outputs, noise: float) -> _Bends:
     kinked, jumps = None, []
     for step in OUTPUT_STEPS:
-        left, right = (side(line, h, noise, lambda: np.ravel(outputs.read()).copy()) for h in (-step, step))
+        left, right = (one_sided_limit(line, h, noise, lambda: np.ravel(outputs.read()).copy()) for h in (-step, step))
         error = left.slope_error + right.slope_error
         jumps.append(np.abs(right.slope - left.slope))
         shown = jumps[-1] > error
@@ -132,7 +138,7 @@ def _bends(line: Line, outputs: Outputs, noise: float) -> _Bends:
     return replace(first, kinked=kinked)
 
 
-def _bends_around(line: Line, bends: _Bends, outputs: Outputs, moved: Moved, noise: float) -> _Bends:
+def _bends_around(line: Line, bends: _Bends, outputs: Outputs, moved: Perturbation, noise: float) -> _Bends:
     """Returns the bends with what slopes at points around say: they are apart at a kink, as far near by as less near;
     along the line itself nothing shows where the middle one of three equal numbers is moved."""
     low, high, spreads, off = bends.low - bends.error, bends.high + bends.error, [], 0.0
@@ -171,7 +177,9 @@ def _of_each_output(line: Line, bends: _Bends, claimed: float, gap: float, outpu
     return abs(rest - others) <= off + DECISIVE * gap
 
 
-def _slopes_beside(line: Line, outputs: Outputs, moved: Moved, share: float = NEIGHBOUR_SHARE) -> tuple[Array, float]:
+def _slopes_beside(
+    line: Line, outputs: Outputs, moved: Perturbation, share: float = NEIGHBOUR_SHARE
+) -> tuple[Array, float]:
     """Returns the slopes of all outputs at a point beside, so far away, and how far rounding may take them."""
     with moved(share):
         beside = Line(line.value, line.x, line.along)
@@ -184,7 +192,7 @@ def _slopes_beside(line: Line, outputs: Outputs, moved: Moved, share: float = NE
     return (above - below) / (up - down), VALUE_ROUNDINGS * EPS * max(1.0, max_abs(above)) / (h * beside.unit)
 
 
-def _right_around(line: Line, gap: float, noise: float, moved: Moved) -> bool:
+def _right_around(line: Line, gap: float, noise: float, moved: Perturbation) -> bool:
     """Whether the kernel's gradient is the derivative at points beside this one: at most of those, near and less near,
     where differences can tell."""
     right = wrong = 0

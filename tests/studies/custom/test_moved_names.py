@@ -53,7 +53,7 @@ def test_an_old_line_works_or_names_a_line_that_works(module: str) -> None:
         advice = moved_names.instead_of_import(node)
         new = re.fullmatch(r"write `(from .*)`", advice)
         if new is None:
-            assert name in {*HELPERS, *moved_names.GONE}, f"{line}: {advice}"
+            assert name in {*HELPERS, *moved_names.REMOVED_NAMES}, f"{line}: {advice}"
         else:
             assert works(new[1]), f"{line}: {advice}"
 

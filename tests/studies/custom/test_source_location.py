@@ -300,7 +300,7 @@ def test_imports_of_this_package_that_do_not_work() -> None:
         ("this cannot be imported: No module named 'bpcli.plan'", 5, 5),
     ]
     assert [p.span for p in found] == [len("from bpcli.part import Part"), len("import bpcli.plan as plan")]
-    assert found[0].help == "write `from bpcli.family.part import Part`"
+    assert found[0].help == "write `from bpcli.custom import Part`"
     assert found[0].code == "import"
     named = import_problems(SourceText("mine.py", "from bpcli.family import Stepper\n"))
     assert named[0].text == "this cannot be imported: cannot import name 'Stepper' from 'bpcli.family'"

@@ -20,7 +20,7 @@ from bpcli.studies.mistakes.claim_hypotheses import (
     likeliness,
 )
 from bpcli.studies.mistakes.hypotheses import Hypothesis, same
-from bpcli.studies.trace.graph import LOSS_AFTER, Key, StepGraph
+from bpcli.studies.trace.graph import LOSS_AFTER, NodeKey, StepGraph
 from bpcli.studies.trace.step_blocks import take_step
 
 OWN = np.array([[1.0, -2.0], [3.0, 4.0]])
@@ -74,7 +74,7 @@ NET = experiment(
 )  # fmt: skip
 
 
-def found(key: Key, net: Any = NET) -> tuple[StepGraph, dict[str, list[Any]]]:
+def found(key: NodeKey, net: Any = NET) -> tuple[StepGraph, dict[str, list[Any]]]:
     """Every hypothesis at a node of the step, by its code."""
     target = trace_target(net)
     graph = StepGraph(target, take_step(target))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bpcli.numeric.vectors import EPS
-from bpcli.studies.witness.extrapolate import Line, confirmed, extrapolate, off_line, side
+from bpcli.studies.witness.extrapolate import Line, confirmed, deviation_from_polynomial, extrapolate, one_sided_limit
 
 
 def same_as(value: Any, rel: float = 1e-6) -> Any:
@@ -73,11 +73,13 @@ def test_a_small_step_excludes_what_is_off_by_more_than_rounding_and_its_bend() 
 
 def test_values_off_a_line() -> None:
     points = np.arange(5.0)
-    assert off_line(points, 2 * points + 1) < 1e-14
-    assert off_line(points, points**2, 2) < 1e-13
-    assert off_line(points, points**2) == same_as(2 * 2.0)  # the ends and the middle of a parabola stand off by 2
-    assert off_line(points, np.array([0, 1, math.nan, 3, 4])) == 0.0
-    assert off_line(points, np.array([0, 1, math.inf, 3, 4])) == 0.0
+    assert deviation_from_polynomial(points, 2 * points + 1) < 1e-14
+    assert deviation_from_polynomial(points, points**2, 2) < 1e-13
+    assert deviation_from_polynomial(points, points**2) == same_as(
+        2 * 2.0
+    )  # the ends and the middle of a parabola stand off by 2
+    assert deviation_from_polynomial(points, np.array([0, 1, math.nan, 3, 4])) == 0.0
+    assert deviation_from_polynomial(points, np.array([0, 1, math.inf, 3, 4])) == 0.0
 
 
 def test_rounding_of_a_value_is_read_off_points_that_nearly_coincide() -> None:
@@ -186,7 +188,7 @@ def test_the_limits_from_one_side_of_a_jump_and_a_kink(step: float) -> None:
         h = float(x[0]) - 3.0
         return math.nan if h == 0 else 5 * (h > 0) + (2 if h > 0 else -1) * h + h**2 + h**3
 
-    found = side(line(function, [3.0], mass=2.0), step, 0.0)
+    found = one_sided_limit(line(function, [3.0], mass=2.0), step, 0.0)
     assert found.value[0] == pytest.approx(5.0 if sign > 0 else 0.0, abs=1e-12)
     assert found.slope[0] == same_as(2.0 if sign > 0 else -1.0, rel=1e-9)
     h = 4 * 2.0**-6
@@ -196,10 +198,10 @@ def test_the_limits_from_one_side_of_a_jump_and_a_kink(step: float) -> None:
 
 def test_errors_of_one_side_hold_rounding_and_noise() -> None:
     """The four points weigh 4, -6, 4, -1 in the value, and so 15 together; -26/6, 57/6, -42/6, 11/6 in the slope."""
-    found = side(line(lambda x: 0.0, [0.0], mass=3.0), 0.5, 0.0)
+    found = one_sided_limit(line(lambda x: 0.0, [0.0], mass=3.0), 0.5, 0.0)
     assert found.value_error[0] == same_as(15 * 20 * EPS * 3)
     assert found.slope_error[0] == same_as(136 / 6 * 20 * EPS * 3 / 0.5)
-    found = side(line(lambda x: 0.0, [0.0], mass=0.0), 0.5, 1e-3)
+    found = one_sided_limit(line(lambda x: 0.0, [0.0], mass=0.0), 0.5, 1e-3)
     assert found.value_error[0] == same_as(15e-3)
 
 
@@ -210,7 +212,7 @@ def test_other_arrays_can_be_read_from_one_side() -> None:
         out[:] = at[0], 50 * at[0] ** 2
         return 0.0, 1e9
 
-    found = side(Line(function, at, (0,)), 2.0**-4, 0.0, out.copy)
+    found = one_sided_limit(Line(function, at, (0,)), 2.0**-4, 0.0, out.copy)
     assert found.value == same_as([1.0, 50.0])
     assert found.slope == same_as([1.0, 100.0])
     assert found.value_error[0] == same_as(15 * 20 * EPS * 50 * 1.25**2, rel=0.1)

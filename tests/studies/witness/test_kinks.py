@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bpcli.studies.witness.extrapolate import Line
-from bpcli.studies.witness.kinks import Outputs, exact_slopes, excuse, shows_jump, shows_steepness
+from bpcli.studies.witness.kinks import Outputs, classify_discrepancy, exact_slopes, shows_jump, shows_steepness
 
 NOISE = 1e-13
 
@@ -21,7 +21,9 @@ def line(function: Callable[[float], float], at: float = 0.0) -> Line:
 
 
 def verdict(function: Callable[[float], float], claimed: float, number: float, at: float = 0.0, **more: Any) -> str:
-    return excuse(line(function, at), claimed, number, 1e-9, NOISE, more.get("outputs"), more.get("moved"))
+    return classify_discrepancy(
+        line(function, at), claimed, number, 1e-9, NOISE, more.get("outputs"), more.get("moved")
+    )
 
 
 def relu(x: float) -> float:
@@ -96,7 +98,7 @@ class Summed:
         outputs = Outputs(lambda: self.out, self.upstream, self.gradient_for)
         claimed = float(self.gradient_for(self.upstream)[0])
         number = (1 - self.upstream[1]) / 2
-        return excuse(self.line, claimed, number, 1e-9, NOISE, outputs, self.moved)
+        return classify_discrepancy(self.line, claimed, number, 1e-9, NOISE, outputs, self.moved)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from bpcli.parts.layers.embedding import Embedding
 from bpcli.parts.layers.gaussian_noise import GaussianNoise
 from bpcli.parts.layers.residual import Residual
 from bpcli.parts.layers.shaping import Reshape, Upsample, ZeroPad
-from bpcli.parts.layers.windows import pair
+from bpcli.parts.layers.windows import as_pair
 from wrong_kernels.catalogue import EQUATIONS, NO_DIFFERENCES, NOBODY, WITNESSES, dx, then, wrong
 
 DENSE, RESIDUAL, DROPOUT = Dense.backward, Residual.backward, Dropout.backward
@@ -209,7 +209,7 @@ for part, what, change in (
     (Residual, "the way around overwrites", lambda s, f: np.copyto(f.dx, slope_of_way_around(s, f))),
     (Residual, "halved", lambda s, f: np.divide(f.dx, 2, out=f.dx)),
     (Reshape, "one to the right", lambda s, f: np.copyto(f.dx, np.roll(f.dx, 1))),
-    (Upsample, "the mean of the copies", lambda s, f: np.divide(f.dx, np.prod(pair(s.factor)), out=f.dx)),
+    (Upsample, "the mean of the copies", lambda s, f: np.divide(f.dx, np.prod(as_pair(s.factor)), out=f.dx)),
 ):
     wrong(part, name=what, seen_by=BRANCH if part is Residual else WITNESSES)(then(part, change))
 for part, what, slope in (
@@ -218,7 +218,7 @@ for part, what, slope in (
     (SpatialDropout, "scale missing", lambda s, f: f.dy * (wide(f.m, f) > 0)),
     (SpatialDropout, "another mask", lambda s, f: f.dy * wide(np.roll(np.asarray(f.m), 1, -1), f)),
     (GaussianNoise, "scaled by the noise", lambda s, f: f.dy * (1 + s.stddev * f.z)),
-    (Upsample, "one copy only", lambda s, f: f.dy[:, :: pair(s.factor)[0], :: pair(s.factor)[1]]),
+    (Upsample, "one copy only", lambda s, f: f.dy[:, :: as_pair(s.factor)[0], :: as_pair(s.factor)[1]]),
     (ZeroPad, "the border of dy", lambda s, f: f.dy[tuple(slice(d) for d in f.dx.shape)]),
 ):
     wrong(part, name=what)(dx(slope))

@@ -13,7 +13,7 @@ from bpcli.parts.layers.conv.axes import FilterAxis, padded_axis
 from bpcli.parts.layers.conv.filters import PADDING_DESCRIPTION, Filters, Padding
 from bpcli.parts.layers.conv.passes import Passes
 from bpcli.parts.layers.conv.writing import entry_seen, entry_seen_by, settings_text
-from bpcli.parts.layers.windows import Pair, pair
+from bpcli.parts.layers.windows import Pair, as_pair
 
 
 class Conv2d(Filters):
@@ -46,8 +46,8 @@ class Conv2d(Filters):
                 f"conv2d takes images (height, width, channels), not rows of shape {x}",
                 "put a `reshape` before it: {type: reshape, shape: [28, 28, 1]}",
             )
-        zeros = (self.padding,) * 2 if isinstance(self.padding, str) else pair(self.padding)
-        kernel, stride, dilation = pair(self.kernel), pair(self.stride), pair(self.dilation)
+        zeros = (self.padding,) * 2 if isinstance(self.padding, str) else as_pair(self.padding)
+        kernel, stride, dilation = as_pair(self.kernel), as_pair(self.stride), as_pair(self.dilation)
         h, w = (
             padded_axis(name, x[i], kernel[i], stride[i], dilation[i], zeros[i])
             for i, name in enumerate(("high", "wide"))

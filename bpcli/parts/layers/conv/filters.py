@@ -13,7 +13,7 @@ from bpcli.parts.initializers import Values
 from bpcli.parts.layers.conv.axes import FilterAxis
 from bpcli.parts.layers.conv.passes import Passes, passes
 from bpcli.parts.layers.conv.writing import consts
-from bpcli.parts.layers.windows import Margin, frozen
+from bpcli.parts.layers.windows import Margin, as_tuples
 
 SINGLE_PIXEL = FilterAxis(1, 1)
 
@@ -31,7 +31,7 @@ Nested = Annotated[
     tuple[Any, ...], BeforeValidator(_nested), WithJsonSchema({"type": "array", "items": {"type": ["number", "array"]}})
 ]
 AxisPadding = Literal["valid", "same"] | Margin
-Padding = Literal["valid", "same"] | Annotated[Margin | tuple[Margin, Margin], BeforeValidator(frozen)]
+Padding = Literal["valid", "same"] | Annotated[Margin | tuple[Margin, Margin], BeforeValidator(as_tuples)]
 PADDING_DESCRIPTION = (
     "zeros put around the input: none (valid), as many as give in / stride outputs (same), or a number"
 )
@@ -58,7 +58,7 @@ class Filters(Layer):
     weights: Nested | None = Field(
         None, strict=False, description="the weights by value, nested as W is; in place of init"
     )
-    bias: Annotated[bool | tuple[float, ...], BeforeValidator(frozen)] = Field(
+    bias: Annotated[bool | tuple[float, ...], BeforeValidator(as_tuples)] = Field(
         True, union_mode="left_to_right", description="whether a bias is added, or the biases by value"
     )
     regularization: Annotated[Regularizer, OneOf()] | None = Field(

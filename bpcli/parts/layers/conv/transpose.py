@@ -14,7 +14,7 @@ from bpcli.parts.layers.conv.axes import FilterAxis, same_axis
 from bpcli.parts.layers.conv.filters import Filters, Padding
 from bpcli.parts.layers.conv.passes import Passes, passes
 from bpcli.parts.layers.conv.writing import consts, entry_seen, entry_seen_by, settings_text
-from bpcli.parts.layers.windows import Margin, Pair, pair
+from bpcli.parts.layers.windows import Margin, Pair, as_pair
 
 
 class ConvTranspose2d(Filters):
@@ -45,7 +45,7 @@ class ConvTranspose2d(Filters):
     def _output_padding_fits(self) -> Self:
         if self.output_padding and self.padding == "same":
             raise PydanticCustomError("output_padding", "`padding: same` settles the size: leave `output_padding` out")
-        if self.output_padding >= min(pair(self.stride)):
+        if self.output_padding >= min(as_pair(self.stride)):
             message = "an output_padding of {more} is not below the stride"
             if self.output_padding:
                 raise PydanticCustomError("output_padding", message, {"more": self.output_padding})
@@ -59,13 +59,13 @@ class ConvTranspose2d(Filters):
                 f"conv_transpose2d takes images (height, width, channels), not rows of shape {x}",
                 "put a `reshape` before it: {type: reshape, shape: [7, 7, 16]}",
             )
-        kernel, stride, dilation = pair(self.kernel), pair(self.stride), pair(self.dilation)
+        kernel, stride, dilation = as_pair(self.kernel), as_pair(self.stride), as_pair(self.dilation)
         found = []
         for i, name in enumerate(("high", "wide")):
             if self.padding == "same":
                 found.append(same_axis(x[i] * stride[i], kernel[i], stride[i], dilation[i]))
                 continue
-            off = 0 if self.padding == "valid" else pair(self.padding)[i]
+            off = 0 if self.padding == "valid" else as_pair(self.padding)[i]
             span = FilterAxis(0, kernel[i], 1, dilation[i]).span
             size = (x[i] - 1) * stride[i] + span + self.output_padding - 2 * off
             if size < 1:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from bpcli.records.trace import STAGES, Derivation, Stage, StepLine, Worksheet
-from bpcli.render.trace.html.lines import MAX_UNFOLDED_LINES, Blanks, quantity_lines
+from bpcli.render.trace.html.lines import MAX_OPEN_LINES, Blanks, quantity_lines
 from bpcli.render.trace.html.network import network
 from bpcli.render.trace.html.page import code, escaped, number, page, tag
 from bpcli.render.trace.html.svg import Picture
@@ -115,7 +115,7 @@ def _stage(d: Derivation, line: StepLine, stage: Stage, blanks: Blanks | None = 
         parts.append(tag("div", arrays, class_="arrays"))
     count = sum(len(q.entries) for q in d.quantities)
     shown = [(i, q) for i, q in enumerate(d.quantities) if q.step == line.step and q.stage is stage]
-    unfolded = d.detail == "layer" or count <= MAX_UNFOLDED_LINES or blanks is not None
+    unfolded = d.detail == "layer" or count <= MAX_OPEN_LINES or blanks is not None
     parts += quantity_lines(d, shown, unfolded, blanks or {})
     if stage is Stage.REPEAT and blanks is None:
         parts.append(step_table(d, line))

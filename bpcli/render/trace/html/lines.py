@@ -16,7 +16,7 @@ from bpcli.render.trace.outline import symbol_sources
 NumberedQuantity = tuple[int, Quantity]
 """A quantity and its number in the derivation."""
 
-MAX_UNFOLDED_LINES = 60  # worked lines of a page up to which all of them are unfolded
+MAX_OPEN_LINES = 60  # worked lines of a page up to which all of them are unfolded
 
 
 class InlineMathML(MathML):

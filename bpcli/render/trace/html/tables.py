@@ -9,9 +9,9 @@ from bpcli.numeric.shapes import Array
 from bpcli.records.trace import Derivation, LayerLine, PathsTo, StepLine
 from bpcli.render.trace.arrays import first_plane, shown_positions, summary
 from bpcli.render.trace.html.page import code, escaped, number, tag
-from bpcli.render.trace.outline import StepLosses, few, limits
+from bpcli.render.trace.outline import StepLosses, ends_of_array, limits
 
-MAX_UNFOLDED_PATHS = 4  # paths of one weight
+MAX_OPEN_PATHS = 4  # paths of one weight
 
 
 def array_table(value: Array, path: str, digits: int, note: str = "", letters: Sequence[str] = ()) -> str:
@@ -56,7 +56,7 @@ def _cells(d: Derivation, layer: LayerLine) -> Iterator[str]:
     yield tag("th", code(layer.layer) + kind, scope="row")
     yield tag("td", "×".join(map(str, layer.units)) or "1")
     for values in (layer.y[0], layer.dy[0]):
-        yield tag("td", few(values, d.digits, number, around="{}", between="<br>"), class_="number")
+        yield tag("td", ends_of_array(values, d.digits, number, around="{}", between="<br>"), class_="number")
     lengths = (f"{escaped(name[1:])} {number(value, 4)}" for name, value in layer.gradients.items())
     yield tag("td", "<br>".join(lengths), class_="number")
     yield tag("td", escaped(layer.note))
@@ -97,7 +97,7 @@ def _path(d: Derivation, p: PathsTo, k: int) -> str:
     )
     lead = tag("b", f"Path {k + 1} of {p.count:,}: ") if p.count > 1 else ""
     table = tag("div", tag("table", head + body, class_="factors"), class_="wide")
-    opened = {"open": "open"} if k < MAX_UNFOLDED_PATHS else {}
+    opened = {"open": "open"} if k < MAX_OPEN_PATHS else {}
     return tag("details", tag("summary", lead + names) + table, class_="path", **opened)
 
 

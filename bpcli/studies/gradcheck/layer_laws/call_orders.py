@@ -16,7 +16,7 @@ from bpcli.family import N
 from bpcli.studies.gradcheck.layer_laws.row_law import ROUNDINGS, RowMismatch, entry_gaps, row_scales
 from bpcli.studies.gradcheck.layer_laws.single_layer import LayerInputs, Results, SingleLayer
 
-Make = Callable[[], SingleLayer]
+LayerFactory = Callable[[], SingleLayer]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class _Calls:
 
 
 def compare_orders(
-    make: Make, inputs: LayerInputs, n: int, first: SingleLayer | None = None
+    make: LayerFactory, inputs: LayerInputs, n: int, first: SingleLayer | None = None
 ) -> Iterator[OrderMismatch]:
     """Yields what depends on earlier calls, on n rows in training and at evaluation; or on whether dx is asked for.
     `make` makes the layer in memory of its own; `first` is it without dx, where it can do without."""

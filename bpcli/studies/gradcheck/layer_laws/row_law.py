@@ -20,7 +20,7 @@ that the layer reads do to the row."""
 NOISE_DRAWS = (6, 60)  # draws of the effect of roundings, of which the largest counts; at first, and at most
 NOISE_MARGIN = 4.0  # multiple of the drawn effect that is allowed
 KEPT_SHARE = 8  # how many times fewer roundings are behind what forward leaves for backward
-HOPELESS = 100  # multiple of the drawn effect from which on more draws are not tried: they would not explain it
+MAX_GAP_PER_DRAWN_EFFECT = 100  # multiple of the drawn effect that no further draw would explain
 HEAVY_WEIGHTS = 100_000  # weights of a layer, from which on a pass over a few rows takes as long as one over many
 BLOCK_SIZES = tuple(2**k for k in range(3, 9))
 """Rows after which a group ends, so that a block of them that is lost can be named."""
@@ -169,7 +169,7 @@ class Roundings:
             effect = self._found[name]
             allowed = bar + NOISE_MARGIN * (largest_of_row(effect) if name in ("y", "dx") else effect)
             wrong = ~(gap <= allowed)
-            if (gap > HOPELESS * allowed).any():
+            if (gap > MAX_GAP_PER_DRAWN_EFFECT * allowed).any():
                 break
         return wrong
 

@@ -88,7 +88,7 @@ class SingleLayer:
         """Returns the chain of rows start to stop with these rows in it, and all that it writes filled with NaN."""
         chain = self.network.chain(stop - start)
         for bound in chain.walk():
-            spoil(bound)
+            fill_with_nan(bound)
             for name, slot in bound.plan.draws.items():
                 drawn = inputs.draws[bound.path, name]
                 np.copyto(getattr(bound.frame, name), drawn[start:stop] if slot.shape[:1] == (N,) else drawn)
@@ -144,11 +144,11 @@ class SingleLayer:
         found = {} if chain.dx is None else {"dx": np.array(chain.dx)}
         for path, g in self.network.gradients().items():
             layer, _, name = path.rpartition(".")
-            found[f"{layer[len(self.own) + 1 :]}.d{name}".lstrip(".")] = compared(g)
+            found[f"{layer[len(self.own) + 1 :]}.d{name}".lstrip(".")] = comparable_copy(g)
         return found
 
 
-def spoil(bound: BoundLayer) -> None:
+def fill_with_nan(bound: BoundLayer) -> None:
     """Fills all that a layer writes with NaN; whole numbers with 1."""
     f = bound.frame
     for name in ("y", "dx", *bound.plan.keep, *bound.plan.scratch):
@@ -157,7 +157,7 @@ def spoil(bound: BoundLayer) -> None:
             a[...] = np.nan if a.dtype.kind == "f" else 1
 
 
-def compared(gradient: Array) -> Array:
+def comparable_copy(gradient: Array) -> Array:
     """Returns a copy of a gradient; of a very large one the sums along its first axis, each index by a factor of its
     own."""
     if gradient.size <= MAX_COMPARED_ENTRIES or gradient.ndim < 2:

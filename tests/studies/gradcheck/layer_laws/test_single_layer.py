@@ -13,9 +13,9 @@ from bpcli.parts.layers.dense import Dense
 from bpcli.studies.gradcheck.layer_laws.single_layer import (
     MAX_COMPARED_ENTRIES,
     SingleLayer,
-    compared,
+    comparable_copy,
     entries_a_row,
-    spoil,
+    fill_with_nan,
 )
 
 
@@ -130,24 +130,26 @@ def test_what_is_not_written_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_memory_is_spoiled_with_numbers_that_are_none_and_places_with_1() -> None:
     layer, _ = single(TOKENS)
     (bound,) = layer.network.chain(3).layers
-    spoil(bound)
+    fill_with_nan(bound)
     assert np.isnan(bound.frame.y).all()
     assert (bound.frame.ids == 1).all()
 
 
 def test_a_very_large_gradient_is_compared_by_sums() -> None:
     small = np.arange(6.0).reshape(2, 3)
-    found = compared(small)
+    found = comparable_copy(small)
     np.testing.assert_array_equal(found, small)
     assert found is not small
     large = np.ones((4, MAX_COMPARED_ENTRIES // 4 + 1))
-    np.testing.assert_allclose(compared(large), np.full(MAX_COMPARED_ENTRIES // 4 + 1, 0.5 + 5 / 6 + 7 / 6 + 1.5))
+    np.testing.assert_allclose(
+        comparable_copy(large), np.full(MAX_COMPARED_ENTRIES // 4 + 1, 0.5 + 5 / 6 + 7 / 6 + 1.5)
+    )
     large[2, 7] = 2
-    assert compared(large)[7] == pytest.approx(4 + 7 / 6)
+    assert comparable_copy(large)[7] == pytest.approx(4 + 7 / 6)
     exact = np.ones((4, MAX_COMPARED_ENTRIES // 4))
-    assert compared(exact).shape == exact.shape
+    assert comparable_copy(exact).shape == exact.shape
     long = np.ones(MAX_COMPARED_ENTRIES + 1)
-    assert compared(long).shape == long.shape
+    assert comparable_copy(long).shape == long.shape
 
 
 @pytest.mark.parametrize(("layer", "entries"), [("tanh", 16), (DENSE, 14), (DROPOUT, 24), (RESIDUAL, 16 + 16 + 16)])
