@@ -1,6 +1,6 @@
 """How far the numbers of a column run, and numbers that stand far off: mistyped cells, rows unlike any in training."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -112,31 +112,51 @@ class FarCell:
 
 def far_cells(columns: Sequence[ColumnEncoder], table: Table, rows: Array | None = None) -> list[FarCell]:
     """Returns the cells of these rows of a table (all) that are beyond the limits of their columns, row by row."""
-    found = []
+    rows = np.arange(table.rows) if rows is None else rows
+    found: list[FarCell] = []
     for c in columns:
-        if not c.limits or c.name not in table.at:
-            continue
-        j = table.at[c.name]
-        values = table.numbers[:, j] if rows is None else table.numbers[rows, j]
-        values = values.astype(np.float64) + (0.0 if table.pivot is None else table.pivot[j])
-        least, low, high, most = c.limits
-        for i in np.flatnonzero((values < least) | (values > most)):
-            row, value = int(i) if rows is None else int(rows[i]), float(values[i])
-            gap = low - value if value < low else value - high
-            shown, least_shown, most_shown = (
-                date_text(v) if c.kind == "date" else f"{v:.6g}" for v in (value, low, high)
-            )
-            times = gap / (high - low) if high > low else float("inf")
-            found.append(FarCell(row, c.name, shown, least_shown, most_shown, times))
+        if c.limits and c.name in table.at:
+            j = table.at[c.name]
+            values = table.numbers[rows, j].astype(np.float64) + (0.0 if table.pivot is None else table.pivot[j])
+            found += _beyond(c.limits, values, rows, c.name, c.kind)
     return sorted(found, key=lambda cell: cell.row)
 
 
-def far_warnings(columns: Sequence[ColumnEncoder], origins: Mapping[str, tuple[Table, Array]]) -> tuple[Problem, ...]:
-    """Returns a warning of each cell that is far off from the training rows (of many, a few and how many there are):
-    row, column, how far, and in which split. `origins` has the table and the rows of each split."""
+def _beyond(limits: Limits, values: Array, rows: Array, name: str, kind: str = "number") -> Iterator[FarCell]:
+    """Yields the cells of a column, its values (n,) in these rows, that are beyond its limits."""
+    least, low, high, most = limits
+    for i in np.flatnonzero((values < least) | (values > most)):
+        value = float(values[i])
+        shown, low_text, high_text = (date_text(v) if kind == "date" else f"{v:.6g}" for v in (value, low, high))
+        gap = low - value if value < low else value - high
+        times = gap / (high - low) if high > low else float("inf")
+        yield FarCell(int(rows[i]), name, shown, low_text, high_text, times)
+
+
+def _far_targets(train: tuple[Table, Array], table: Table, rows: Array) -> list[FarCell]:
+    """Returns the targets of these rows that are far off from those of the training rows; none where they are
+    classes."""
+    known, target, found = train[0].target, table.target, list[FarCell]()
+    if known is None or target is None or known.ndim != 2 or target.ndim != 2:
+        return found
+    for k, name in enumerate(table.target_names):
+        if limits := limits_of(known[train[1], k]):
+            found += _beyond(limits, target[rows, k].astype(np.float64), rows, name)
+    return found
+
+
+def far_warnings(
+    columns: Sequence[ColumnEncoder],
+    origins: Mapping[str, tuple[Table, Array]],
+    known: Mapping[str, Sequence[float]] | None = None,
+) -> tuple[Problem, ...]:
+    """Returns a warning of each cell, inputs and targets, that is far off from the training rows (of many, a few and
+    how many there are): row, column, how far, and in which split. `origins` has the table and the rows of each split;
+    numbers that are `known` to stand for no value, of a column by its name, have been warned of."""
     found: list[Problem] = []
     for split, (table, rows) in origins.items():
-        cells = far_cells(columns, table, rows)
+        cells = [*far_cells(columns, table, rows), *_far_targets(origins["train"], table, rows)]
+        cells = [c for c in cells if known is None or all(f"{v:.6g}" != c.value for v in known.get(c.column, ()))]
         for cell in cells[:MAX_LISTED]:
             usual = f"{cell.low} to {cell.high}"
             far = f"{cell.times:.3g} times the usual range ({usual}) beyond it"

@@ -52,7 +52,7 @@ def _data_warnings(setup: Setup, rows: Mapping[str, tuple[Array, Array]]) -> tup
         return duplicate_warnings(rows)
     table, train = origins["train"]
     return (
-        *far_warnings(columns, origins),
+        *far_warnings(columns, origins, {c.name: c.sentinels for c in setup.prepared.columns}),
         *nearly_constant_warnings(columns, table),
         *hazard_warnings(table, setup.experiment.data),
         *duplicate_warnings(rows, chance_of_a_twin(table, len(train))),

@@ -137,6 +137,24 @@ training: {{epochs: 2}}
     assert "warning" not in lab.good("predict", "run", "--data", "t.csv").out
 
 
+def test_targets_are_looked_at_too_and_what_stands_for_no_value_is_said_once(lab: Lab) -> None:
+    rng = np.random.default_rng(4)
+    lines = [f"{a:.2f},{3 * a + b:.3f}" for a, b in rng.uniform(3, 9, (400, 2))]
+    lines[20:23] = [f"-999,{line.split(',')[1]}" for line in lines[20:23]]
+    lines[11] = lines[11].split(",")[0] + ",3000.0"
+    Path("t.csv").write_text("\n".join(["a,y", *lines, ""]))
+    Path("t.yaml").write_text("""data: {train: {type: csv, path: t.csv, target: y}, test: 0.2}
+architecture: [{type: dense, units: 1}]
+loss: mean_squared_error
+""")
+    said = lab.good("check", "t.yaml").err
+    assert said.count("[far-off]") == 1
+    assert "column `y`: a " in said
+    assert "row has 3000, " in said
+    assert "--> t.csv:13:" in said
+    assert said.count("[sentinel]") == 1
+
+
 def test_a_model_without_limits_says_so(lab: Lab) -> None:
     rows(lab)
     Path("t.yaml").write_text("""data: {train: {type: csv, path: t.csv, target: y}}
