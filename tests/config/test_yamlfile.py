@@ -131,7 +131,7 @@ def test_a_refusal_in_words_that_are_not_known_yet_is_shown_at_its_character_in_
     assert explain(error, ["a: 1", "b: (c"])[:3] == (mark, 1, "this is not valid YAML: found no end of the knot")
 
 
-def test_duplicate_keys_are_told_twenty_at_a_time() -> None:
+def test_duplicate_keys_are_listed_twenty_at_a_time() -> None:
     found = problems("a: 1\n" * 50)
     assert [p.line for p in found] == [*range(2, 22), 0]
     assert found[-1].text == "there may be more"
