@@ -79,6 +79,24 @@ def test_no_public_type_has_two_homes() -> None:
     assert homes(types) == {}
 
 
+SAID_WITH_THEIR_MODULE = {"dump", "load", "parse", "read", "main"}
+"""Functions that a module of a format has, as those of the standard library do: `yamlfile.read`, `idx.read`."""
+ALIKE = {"erf", "erfc", "resume", "start", "page", "compare"}
+"""Functions that do the same to other things: numbers and complex steps, runs and folds, configs and derivations."""
+
+
+def public_functions(tree: ast.Module) -> Iterator[str]:
+    yield from (node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name[0] != "_")
+
+
+def test_no_public_function_has_two_homes() -> None:
+    """But for a command, which bears the name of the study that it runs."""
+    found = homes(public_functions)
+    rest = {name: [f for f in files if not f.startswith("bpcli/cli/")] for name, files in found.items()}
+    twice = {name for name, files in rest.items() if len(files) > 1}
+    assert twice <= SAID_WITH_THEIR_MODULE | ALIKE, {name: rest[name] for name in twice}
+
+
 def test_classes_and_aliases_are_types() -> None:
     text = "class A1b: ...\nRow = int\nCell: TypeAlias = int\nPI = N = 3\n_Own = int\ndef f() -> None: ..."
     assert list(types(ast.parse(text))) == ["A1b", "Row", "Cell"]

@@ -22,7 +22,7 @@ def examples(
     Configs go to DIR/configs and their data to DIR/datasets. Files that are there already are never overwritten.
     """
     from bpcli.render.console import say, show_json, show_result
-    from bpcli.render.describe.examples import copied, listing
+    from bpcli.render.describe.examples import copied, example_list
     from bpcli.render.json_text import dumps
     from bpcli.studies.describe import examples as study
 
@@ -31,7 +31,7 @@ def examples(
         raise typer.BadParameter("name what to copy, or give --all", param_hint="--to")
     wanted = [e.name for e in known] if all_ else list(names or ())
     if not wanted:
-        show_result(list(known), json, lambda: listing(known))
+        show_result(list(known), json, lambda: example_list(known))
         return
     folder = to or Path()
     files = [file for name in wanted for file in study.copy_example(name, folder)]

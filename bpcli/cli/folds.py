@@ -18,7 +18,7 @@ def cross_validate(
     """Runs a cross-validation, begun (with a config) or gone on with."""
     from bpcli.records.training import Exit, FoldRow
     from bpcli.render.console import say, show, show_json, show_plain, show_problems, waiting
-    from bpcli.render.evaluation.cross_validate import closing, fold_line, fold_status, table_of
+    from bpcli.render.evaluation.cross_validate import fold_line, fold_status, folds_closing, table_of
     from bpcli.render.json_text import dumps
     from bpcli.studies.evaluation import cross_validate as folds
 
@@ -43,7 +43,7 @@ def cross_validate(
     elif report.folds:
         show(*table_of(report))
     if not quiet:
-        say(closing(report))
+        say(folds_closing(report))
     if report.signal:
         raise typer.Exit(128 + report.signal)
     if report.stopped:

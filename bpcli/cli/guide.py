@@ -19,7 +19,7 @@ def guide(
     On a terminal the text is laid out for it; piped, it is the Markdown of the guide.
     """
     from bpcli.render.console import show, show_json, show_plain
-    from bpcli.render.describe.guide import GuidePage, listing
+    from bpcli.render.describe.guide import GuidePage, guide_list
     from bpcli.render.json_text import dumps
     from bpcli.studies.describe import guides as study
 
@@ -29,7 +29,7 @@ def guide(
     elif json:
         show_json(dumps(found))
     elif name is None:
-        show(*listing(found))
+        show(*guide_list(found))
     elif sys.stdout.isatty():
         show(GuidePage(found[0]))
     else:

@@ -23,7 +23,7 @@ def parts(
         raise typer.BadParameter("the formats are text and markdown", param_hint="--format")
 
     from bpcli.render.console import show, show_json, show_plain
-    from bpcli.render.describe.parts import listing, markdown_table, part_page
+    from bpcli.render.describe.parts import markdown_table, part_list, part_page
     from bpcli.render.json_text import dumps
     from bpcli.studies.custom.load import load
     from bpcli.studies.describe.parts import find_parts, list_parts
@@ -38,4 +38,4 @@ def parts(
     elif single:
         show(*(item for row in rows for item in part_page(row)))
     else:
-        show(*listing(rows))
+        show(*part_list(rows))

@@ -48,7 +48,7 @@ def show(*items: RenderableType) -> None:
     sys.stdout.write("\n".join(line.rstrip() for line in captured.get().split("\n")))
 
 
-def write(stream: TextIO, text: str) -> None:
+def write_to(stream: TextIO, text: str) -> None:
     """Writes a plain line, at once."""
     stream.write(text + "\n")
     stream.flush()

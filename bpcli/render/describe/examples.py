@@ -11,7 +11,7 @@ from bpcli.render.console import name_list
 from bpcli.studies.describe.examples import Example
 
 
-def listing(known: Sequence[Example]) -> list[RenderableType]:
+def example_list(known: Sequence[Example]) -> list[RenderableType]:
     """Returns all examples, a line each."""
     rows = ((e.name, e.about + " (its images do not come with bpcli)" * bool(e.absent)) for e in known)
     return name_list("example", "what it shows", rows, "copy one with its data: bpcli examples NAME")

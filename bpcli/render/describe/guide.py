@@ -25,7 +25,7 @@ THEME = Theme({"markdown.code": "bold", "markdown.h1": "bold underline", "markdo
 """Without colours of its own: it has to be readable on a light terminal and on a dark one."""
 
 
-def listing(known: Sequence[Guide]) -> list[RenderableType]:
+def guide_list(known: Sequence[Guide]) -> list[RenderableType]:
     """Returns all guides, a line each."""
     return name_list("guide", "what it is about", ((g.name, g.title) for g in known), "bpcli guide NAME shows one")
 

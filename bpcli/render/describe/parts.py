@@ -17,7 +17,7 @@ MIN_MEANING_WIDTH = 24  # characters for what a setting means
 NOTE_LABEL = re.compile(r"[A-Z][a-z]+  +|Numerics +")
 
 
-def listing(rows: Sequence[PartRow]) -> list[RenderableType]:
+def part_list(rows: Sequence[PartRow]) -> list[RenderableType]:
     """Returns all parts, a line each, by family."""
     items: list[RenderableType] = []
     for family, members in groupby(rows, key=lambda r: r.family):

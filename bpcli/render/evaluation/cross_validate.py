@@ -61,7 +61,7 @@ def table_of(report: FoldsReport) -> list[RenderableType]:
     return [Text(title), Text(), found]
 
 
-def closing(report: FoldsReport) -> Text:
+def folds_closing(report: FoldsReport) -> Text:
     """Returns where everything is, what to type next."""
     folder = shlex.quote(report.run)
     if report.signal:

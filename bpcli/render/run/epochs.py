@@ -11,7 +11,7 @@ from rich.text import Text
 
 from bpcli.family import Callback
 from bpcli.records.training import WATCH_PREFIX, EpochRow, TrainReport
-from bpcli.render.console import can_redraw, console, write
+from bpcli.render.console import can_redraw, console, write_to
 from bpcli.render.numbers import duration, percent, seconds, short
 from bpcli.render.run.layer_stats import TableColumn, layer_stats_table, watch_cell, watch_columns
 from bpcli.studies.run.state import TrainingState
@@ -61,12 +61,12 @@ class EpochLines(Callback):
     def on_train_begin(self, state: TrainingState) -> None:
         self._columns = table_columns(state)
         self._epochs = state.experiment.training.epochs
-        write(sys.stderr, opening(state))
+        write_to(sys.stderr, opening(state))
 
     def on_epoch_end(self, state: TrainingState, row: EpochRow) -> None:
         number = str(row.epoch).rjust(len(str(self._epochs)))
         cells = "  ".join(f"{c.name} {cell(row, c.key).rjust(6)}" for c in self._columns)
-        write(sys.stderr, f"epoch {number}/{self._epochs}  {cells}{'  best' * row.best}")
+        write_to(sys.stderr, f"epoch {number}/{self._epochs}  {cells}{'  best' * row.best}")
 
 
 class LiveTable(Callback):

@@ -9,9 +9,8 @@ import pytest
 from rich.console import Console
 
 from bpcli.render.console import show
-from bpcli.render.describe.examples import copied, listing
-from bpcli.render.describe.guide import MAX_LINE_COLUMNS, GuidePage, column_widths
-from bpcli.render.describe.guide import listing as guide_listing
+from bpcli.render.describe.examples import copied, example_list
+from bpcli.render.describe.guide import MAX_LINE_COLUMNS, GuidePage, column_widths, guide_list
 from bpcli.studies.describe.examples import Example
 from bpcli.studies.describe.guides import Guide
 
@@ -95,12 +94,12 @@ def test_no_word_of_a_table_is_broken_while_there_is_room_for_words(
 
 
 def test_lists_end_with_what_to_type(capsys: pytest.CaptureFixture[str]) -> None:
-    show(*guide_listing([Guide("data", "Data", "", "")]))
+    show(*guide_list([Guide("data", "Data", "", "")]))
     assert capsys.readouterr().out.splitlines() == [
         "guide  what it is about", "───────────────────────", "data   Data", "", "bpcli guide NAME shows one",
     ]  # fmt: skip
     known = [Example("iris", "flowers", ()), Example("mnist", "digits", (), ("a.gz", "b.gz"))]
-    show(*listing(known))
+    show(*example_list(known))
     lines = capsys.readouterr().out.splitlines()
     assert [*lines[:1], *lines[2:]] == [
         "example  what it shows",

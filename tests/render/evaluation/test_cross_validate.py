@@ -12,7 +12,7 @@ import pytest
 
 from bpcli.records.training import EpochRow, FoldRow, FoldsReport, Spread
 from bpcli.render.console import show
-from bpcli.render.evaluation.cross_validate import MAX_FOLD_COLUMNS, closing, fold_line, fold_status, table_of
+from bpcli.render.evaluation.cross_validate import MAX_FOLD_COLUMNS, fold_line, fold_status, folds_closing, table_of
 
 METRICS = {"loss": 0.25, "accuracy": 0.9, "auc": 0.99, "f1": 0.8}
 FOLDS = tuple(FoldRow(i, f"runs/x/fold-{i}", "x", {"train": 1200, "test": 40}, 7, 1.25, METRICS) for i in (1, 2))
@@ -56,10 +56,12 @@ def test_of_many_folds_the_table_has_no_columns(more: int, capsys: pytest.Captur
 
 
 def test_the_last_lines_say_where_everything_is_or_how_to_go_on() -> None:
-    assert closing(REPORT).plain == ("the runs are 'runs/a b'/fold-1 to fold-2, their figures in 'runs/a b'/folds.json")
-    assert closing(replace(REPORT, stopped="fold 2 diverged")).plain == "fold 2 diverged"
+    assert folds_closing(REPORT).plain == (
+        "the runs are 'runs/a b'/fold-1 to fold-2, their figures in 'runs/a b'/folds.json"
+    )
+    assert folds_closing(replace(REPORT, stopped="fold 2 diverged")).plain == "fold 2 diverged"
     stopped = replace(REPORT, stopped="stopped by Ctrl-C", signal=2)
-    assert closing(stopped).plain == "stopped by Ctrl-C\ngo on:  bpcli train --resume 'runs/a b'"
+    assert folds_closing(stopped).plain == "stopped by Ctrl-C\ngo on:  bpcli train --resume 'runs/a b'"
 
 
 def test_nothing_is_drawn_where_there_is_no_terminal_or_silence_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
