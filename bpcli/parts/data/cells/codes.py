@@ -1,7 +1,12 @@
 """Digits that are no numbers: codes with leading zeros, whole numbers that float64 cannot tell apart, dates."""
 
+import math
+import re
 from collections.abc import Sequence
 
+import numpy as np
+
+from bpcli.family import Array
 from bpcli.parts.data.cells.dates import COMPACT_YEARS, written_date
 
 EXACT_DIGITS = 15
@@ -12,6 +17,42 @@ EXACT_INTEGER = 2**53
 
 LEADING_ZEROS_SHARE = 0.01
 """Share of the rows from which on digits with leading zeros make a column of different widths one of codes."""
+
+MOST_NAMES = 50
+"""Different whole numbers up to which they may be names."""
+
+ROWS_PER_NAME = 20
+"""Rows of each, on average, from which on numbers come back as names do."""
+
+NAME_DIGITS = 5
+"""Digits from which on numbers that are all equally wide may be names, where their column is not called so."""
+
+CODE_WORDS = frozenset(
+    ["zip", "zipcode", "postcode", "postal", "plz", "code", "fips", "naics", "sku", "ean", "isbn", "store", "shop"]
+)
+"""Words in the name of a column of codes."""
+
+NAME_STEP = 10
+"""Amounts that come back are multiples of this, or more (20000, 25500); names are not."""
+
+
+def are_names(values: Array, counts: Array, name: str) -> bool:
+    """Whether whole numbers seem to be names, of places or products, and no amounts: few that come back, equally wide
+    (of five digits, or of three where the column is called a code), without a common step, and with wide gaps between
+    them (years have none). A first guess for `init` to say: a file is never read so by itself.
+
+    values: n, the different numbers of a column (NaN is passed over); counts: n, how often each comes.
+    """
+    known = ~np.isnan(values)
+    values, counts = values[known], counts[known]
+    if not 2 < len(values) <= MOST_NAMES or counts.sum() < ROWS_PER_NAME * len(values):
+        return False
+    if (values != np.floor(values)).any() or values.min() < 1 or values.max() >= EXACT_INTEGER:
+        return False
+    numbers = [int(v) for v in values.tolist()]
+    is_called = not CODE_WORDS.isdisjoint(re.split(r"[\W_\d]+", name.lower()))
+    wide = len(str(numbers[0])) >= (3 if is_called else NAME_DIGITS) and len({len(str(n)) for n in numbers}) == 1
+    return wide and math.gcd(*numbers) < NAME_STEP and max(numbers) - min(numbers) > 3 * len(numbers)
 
 
 def are_codes(digits: Sequence[str], counts: Sequence[int]) -> bool:

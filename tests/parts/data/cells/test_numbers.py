@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bpcli.parts.data.cells import CellRules, ColumnFormat, FormatProblem, cell_values, find_format, find_sentinels
+from bpcli.parts.data.cells.codes import are_names
 from bpcli.parts.data.cells.missing import value_and_gap
 
 
@@ -208,3 +209,22 @@ def test_a_missing_value_that_is_also_a_value() -> None:
     assert value_and_gap(values, ("5",)) == 5
     assert value_and_gap(values, ("nil", "0", "99")) is None
     assert value_and_gap(values, ("7",)) is None
+
+
+@pytest.mark.parametrize(
+    ("numbers", "each", "name", "names"),
+    [
+        ([10001, 94105, 60601, 73301], 30, "where", True),
+        ([10001, 94105, 60601, 73301], 10, "where", False),  # they hardly come back
+        ([101, 907, 455], 30, "store_code", True),
+        ([101, 907, 455], 30, "length", False),
+        ([20000, 25500, 90000], 30, "salary", False),  # a common step
+        ([*range(10000, 10020)], 30, "when", False),  # no gaps
+        ([9000.5, 10001, 94105], 30, "x", False),
+        ([999, 94105, 60601], 30, "zip", False),  # not equally wide
+        ([*range(10007, 90000, 997)], 30, "x", False),  # too many
+    ],
+)
+def test_numbers_that_are_names(numbers: list[float], each: int, name: str, names: bool) -> None:
+    values = np.array([*numbers, np.nan])
+    assert are_names(values, np.full(len(values), each), name) is names
