@@ -22,11 +22,13 @@ def column_format(
     kind: Kind | None,
     role: Role,
     file_decimal: DecimalMark,
+    for_all: bool,
 ) -> ColumnFormat | FormatProblem:
     """Returns how a column is written, by its different cells and how many rows have each.
 
     `treatment` is what the settings say of it, those for all columns put in; `kind` is what it is known to hold;
-    `file_decimal` is what stands before fractions elsewhere in the file. A target is numbers or labels: labels may be
+    `file_decimal` is what stands before fractions elsewhere in the file, and `for_all` whether its marks and order of
+    dates are said for all columns. A target is numbers or labels: labels may be
     dates, words for yes and no, or a few numbers in dress, and stay as they stand.
     """
     rules = CellRules(
@@ -37,6 +39,7 @@ def column_format(
         unit=treatment.unit,
         missing_values=treatment.missing_values,
         file_decimal=file_decimal,
+        for_all=for_all,
     )
     found = find_format(cells, counts, rules)
     if role not in ("target", "label", "value"):

@@ -24,7 +24,11 @@ _PATTERN = (re.compile(r"[^\W\d_]+"), re.compile(r"\d+"))
 @dataclass(frozen=True)
 class CellRules:
     """What the settings say of the cells of a column; what is None is found in them. `file_decimal` is what stands
-    before fractions in other columns of the file."""
+    before fractions in other columns of the file.
+
+    Where marks and the order of dates are said `for_all` columns, they decide what a column leaves open; said for this
+    one, they hold, and a cell that is written in another way is wrong.
+    """
 
     kind: Kind | None = None
     decimal: DecimalMark | None = None
@@ -33,6 +37,7 @@ class CellRules:
     unit: str | None = None
     missing_values: tuple[str, ...] = ()
     file_decimal: DecimalMark = "."
+    for_all: bool = False
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def date_format(
     cells = [cell for cell, w in zip(present.cells, dates, strict=True) if w is not None]
     if not known or known[0].order:
         return ColumnFormat("date", missing_values=rules.missing_values)
-    if rules.date_order is not None:
+    if rules.date_order is not None and not rules.for_all:
         return ColumnFormat("date", date_order=rules.date_order, missing_values=rules.missing_values)
     return _by_order(cells, known, rules)
 
@@ -54,6 +54,8 @@ def _by_order(cells: Sequence[str], dates: Sequence[WrittenDate], rules: CellRul
     if not possible:
         odd, usual = sorted(two, key=lambda order: -days[order].count(None))
         return _two_formats(*(cells[days[order].index(None)] for order in (usual, odd)))
+    if rules.date_order in possible:
+        possible = [rules.date_order]
     first, *others = possible
     for order in others:
         differ = [i for i, (a, b) in enumerate(zip(days[first], days[order], strict=True)) if a != b]

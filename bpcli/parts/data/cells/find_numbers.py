@@ -120,13 +120,16 @@ def number_marks(present: PresentCells, numbers: Numbers, rules: CellRules) -> N
     """
     found = [n for n in numbers if n is not None]
     marked = [n for n in found if n.styles != ALL_STYLES]
-    if rules.thousands is not None or rules.decimal is not None:
+    said = rules.thousands is not None or rules.decimal is not None
+    if said and not rules.for_all:
         return _declared(marked, rules)
     if not marked:
         return NumberStyle("", rules.file_decimal)
     possible = _common(marked)
     if not possible:
         return _two_marks(present, numbers)
+    if said and any(_is_said(style, rules) for style in possible):
+        return _used(next(style for style in possible if _is_said(style, rules)), marked)
     joined = "".join(n.digits for n in marked)
     comma, point = "," in joined, "." in joined
     if not (comma or point) or len({style.decimal for style in possible}) == 1:
@@ -154,13 +157,13 @@ def _used(style: NumberStyle, numbers: Sequence[DressedNumber]) -> NumberStyle:
     return style if any(style.thousands in n.digits for n in numbers) else NumberStyle("", style.decimal)
 
 
+def _is_said(style: NumberStyle, rules: CellRules) -> bool:
+    return rules.thousands in (None, style.thousands) and rules.decimal in (None, style.decimal)
+
+
 def _declared(marked: Sequence[DressedNumber], rules: CellRules) -> NumberStyle:
     """Returns the style that the settings name, what they leave open as most numbers have it."""
-    allowed = [
-        (sum(n.styles >> i & 1 for n in marked), -i)
-        for i, style in enumerate(STYLES)
-        if rules.thousands in (None, style.thousands) and rules.decimal in (None, style.decimal)
-    ]
+    allowed = [(sum(n.styles >> i & 1 for n in marked), -i) for i, style in enumerate(STYLES) if _is_said(style, rules)]
     if not allowed:
         return NumberStyle(rules.thousands or "", rules.decimal or ".")
     style = STYLES[-max(allowed)[1]]

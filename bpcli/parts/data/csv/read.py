@@ -152,9 +152,10 @@ class CellColumns:
 
     def kind(
         self, name: str, treatment: Treatment, declared: Kind | None = None, role: Role = "input",
-        known: ColumnFormat | None = None,
+        known: ColumnFormat | None = None, *, for_all: bool = False,
     ) -> Kind:  # fmt: skip
-        """Returns what a column holds, by all of its cells, or as it is `known` from training. Raises Failure where no
+        """Returns what a column holds, by all of its cells, or as it is `known` from training; `for_all`
+        is whether the treatment's marks are those of all columns. Raises Failure where no
         format fits them; names of classes need none."""
         text = self.cells.texts.get(self.position[name])
         if text is None:
@@ -162,7 +163,8 @@ class CellColumns:
         found: ColumnFormat | FormatProblem | None = known
         if found is None:
             counts = text.counts.tolist()
-            found = column_format(text.categories, counts, treatment, declared, role, self.layout.decimal)
+            decimal = self.layout.decimal
+            found = column_format(text.categories, counts, treatment, declared, role, decimal, for_all)
         if isinstance(found, FormatProblem):
             raise format_failure(self.layout, *self._first_with(text, found.cells[0]), self.position[name], found)
         self.formats[name] = found

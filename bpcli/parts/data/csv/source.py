@@ -128,7 +128,10 @@ class Csv(ColumnSource):
             if role == "target":
                 role = "label" if position[name] in labels else "value" if request.classes is False else role
             kind = "number" if role == "value" and cells.are_numbers(name) else kind
-            kinds[name] = cells.kind(name, treatments[name], kind, role, request.formats.get(name))
+            own = self.columns.get(name, Treatment())
+            for_all = not (own.decimal or own.thousands or own.date_order)
+            known = request.formats.get(name)
+            kinds[name] = cells.kind(name, treatments[name], kind, role, known, for_all=for_all)
         used = self.kinds_read(inputs, targets, weights, request, kinds.__getitem__)
         used |= {n: "text" for n in targets if labels and cells.are_labels(n)}
         odd = self._missing_among_values(cells, [n for n in used if used[n] == "number"])

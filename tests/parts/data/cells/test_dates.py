@@ -77,6 +77,9 @@ def test_the_order_is_decided_by_all_cells() -> None:
         assert isinstance(form, ColumnFormat)
         assert form.date_order == order
         assert column(early, date_order=order) == form
+    late = column(["13/01/2020", "14/02/2020"], date_order="mdy", for_all=True)
+    assert late == ColumnFormat("date", date_order="dmy")  # only what is open is decided for all
+    assert column(early, date_order="mdy", for_all=True) == ColumnFormat("date", date_order="mdy")
     assert column(["05/05/2020", "06/06/2020"]) == ColumnFormat("date", date_order="dmy")  # both say the same
     assert column(["31-12-20", "30-12-20"]) == ColumnFormat("date", date_order="dmy")
     year_first = column(["20-01-31", "20-02-28", "20-03-01", "20-03-02"])

@@ -121,6 +121,9 @@ def test_settings_decide() -> None:
     assert read(["1.234", "5.678"], decimal=",")[1] == [1234, 5678]
     assert read(["1,234", "5,678"], file_decimal=",")[1] == [1.234, 5.678]
     assert problem(["1.234", "5.678"], file_decimal=",").code == "ambiguous-numbers"
+    assert read(["1.234", "5.678"], decimal=",", for_all=True)[1] == [1234, 5678]
+    assert read(["1.234", "5.5"], decimal=",", for_all=True)[1] == [1.234, 5.5]  # only what is open is decided for all
+    assert problem(["1,5", "5.5"], decimal=",", for_all=True).code == "two-formats"
     assert read(["#5", "#7", "8"], unit="#")[1] == [5, 7, 8]
     assert read(["02134", "10001"], kind="number")[1] == [2134, 10001]
     assert np.isnan(read(["1", "2", "-999.0", "x"], missing_values=("-999", "x"))[1]).tolist() == [0, 0, 1, 1]

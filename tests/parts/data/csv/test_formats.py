@@ -89,7 +89,10 @@ def test_what_is_open_or_wrong_is_named_with_its_line(cells: list[str], code: st
         (["1,234", "5,678"], {"decimal": ","}, [1.234, 5.678]),
         (["1.234", "5.678"], {"thousands": "."}, [1234, 5678]),
         (["1.234", "5.678"], {"columns": {"x": {"decimal": ","}}, "thousands": ","}, [1234, 5678]),
+        (["1,234", "5,678"], {"decimal": ",", "columns": {"y": {"decimal": "."}}}, [1.234, 5.678]),
+        (["0.5", "0.25"], {"decimal": ","}, [0.5, 0.25]),  # a fraction all the same
         (["01/02/1970", "03/01/1970"], {"date_order": "dmy"}, [31, 2]),
+        (["13/01/1970", "14/01/1970"], {"date_order": "mdy"}, [12, 13]),
         (["01/02/1970", "03/01/1970"], {"columns": {"x": {"date_order": "mdy"}}}, [1, 59]),
         (["5%", "5"], {"columns": {"x": {"unit": "%"}}}, [5, 5]),
         (["1", "-999", "-999.0", "soon"], {"missing_values": [-999, "soon"], "missing": "mean"}, [1, *[np.nan] * 3]),
