@@ -93,8 +93,10 @@ def test_dates_that_are_open_are_settled_by_what_the_error_says(lab: Lab) -> Non
     refused = lab.run("init", "a.csv", "--target", "y")
     assert refused.code == 65
     assert "`02/02/2020`" not in refused.err
-    assert "`date_order: dmy` or `date_order: mdy`" in refused.err
-    lab.good("init", "{type: csv, path: a.csv, date_order: dmy}", "--target", "y", "--out", "a.yaml")
+    assert (
+        "write `--date-order dmy` or `--date-order mdy`; to read the column as text, write `--text when`" in refused.err
+    )
+    lab.good("init", "a.csv", "--target", "y", "--date-order", "dmy")
     assert "date_order: dmy" in Path("a.yaml").read_text()
     assert "as day, month, year" in lab.good("check", "a.yaml").out
 
