@@ -31,8 +31,10 @@ def test_the_law_holds_at_size(name: str) -> None:
     LAWS[name]()
 
 
+@pytest.mark.slow
 def test_no_part_is_left_out() -> None:
-    """Every layer, loss, penalty, constraint, clipper, optimizer and metric is in some law."""
+    """Every layer, loss, penalty, constraint, clipper, optimizer and metric is in some law. A new one whose kernel
+    takes another way from some size on needs a case of that size: bpcli guide development."""
     families = (Layer, Activation, Loss, Regularizer, Constraint, Clipper, Optimizer, Metric)
     said = " ".join(LAWS) + " " + " ".join(str(net.layers) for net in sizes.NETS.values())
     for name, leaf in leaves().items():
